@@ -1,0 +1,49 @@
+"""Reads a Moment from the kernel; the only file that may read a clock."""
+
+from __future__ import annotations
+
+import os
+import time
+from datetime import datetime, tzinfo
+from pathlib import Path
+from typing import Final, Protocol
+from zoneinfo import ZoneInfo
+
+from powerd.model import Moment
+
+_LOCALTIME: Final = Path("/etc/localtime")
+
+
+class Clock(Protocol):
+    """Whoever tells the time: the kernel's, or a rehearsal's."""
+
+    def now(self) -> Moment:
+        """The three clocks, read together."""
+        ...
+
+
+class KernelClock:
+    """CLOCK_MONOTONIC, CLOCK_BOOTTIME (clock_gettime(2)) and the wall clock in the machine's time zone.
+
+    The zone keeps its rules (tzfile(5)), not only today's offset, so that plans reach over a DST night.
+    """
+
+    def __init__(self) -> None:
+        self._zone = _zone()
+
+    def now(self) -> Moment:
+        """The three clocks, read together."""
+        mono = time.monotonic()
+        return Moment(mono, time.clock_gettime(time.CLOCK_BOOTTIME) - mono, datetime.now(self._zone))
+
+
+def _zone() -> tzinfo | None:
+    """The zone named by TZ, else of /etc/localtime; None = whatever offset the C library has now."""
+    try:
+        name = os.environ.get("TZ", "").lstrip(":")
+        if name:
+            return ZoneInfo(name)
+        with _LOCALTIME.open("rb") as file:
+            return ZoneInfo.from_file(file, key=str(_LOCALTIME))
+    except (OSError, ValueError, KeyError):
+        return None

@@ -1,0 +1,23 @@
+"""The configuration: declared in options, read by load, written by sample."""
+
+from powerd.config.load import ConfigError, load, parse
+from powerd.config.options import Awake, ClientClass, Clients, Http, Options, SleepRule
+from powerd.config.sample import effective, sample
+from powerd.config.values import Pattern, Window, show_duration
+
+__all__ = [
+    "Awake",
+    "ClientClass",
+    "Clients",
+    "ConfigError",
+    "Http",
+    "Options",
+    "Pattern",
+    "SleepRule",
+    "Window",
+    "effective",
+    "load",
+    "parse",
+    "sample",
+    "show_duration",
+]

@@ -1,0 +1,123 @@
+"""Every option: its name, default, kind and the sentence that documents it, declared once.
+
+The sample configuration, ``powerd check``, ``powerd config`` and the README's table are made from these.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeVar
+
+from powerd.config.kinds import Kind, argv, choice, duration, flag, listen, many, text, texts
+from powerd.config.values import Pattern, Window, parse_pattern, parse_window
+from powerd.model import Action
+
+T = TypeVar("T")
+_HOUR = 3600.0
+_DAY = 24 * _HOUR
+
+
+def option(default: T, doc: str, kind: Kind[Any]) -> T:
+    """A dataclass field with its documentation and kind; typed as its value, as dataclasses.field is."""
+    return field(default=default, metadata={"doc": doc, "kind": kind})  # type: ignore[no-any-return] # field() types itself as its value; mypy sees Any through the overload
+
+
+def tables(row: type[T], doc: str) -> tuple[T, ...]:
+    """A field for an array of tables, each read as ``row``."""
+    return field(default=(), metadata={"doc": doc, "row": row})  # type: ignore[no-any-return] # as in option()
+
+
+@dataclass(frozen=True, slots=True)
+class ClientClass:
+    """Clients that are treated alike; the first class that fits a client counts."""
+
+    name: str = option("", "shown in `powerd clients`", text())
+    match: tuple[Pattern, ...] = option((), "IP, CIDR, MAC or host name, with `*`", many(parse_pattern))
+    absent_after: float | None = option(
+        None, "silence before one of these counts as gone; phones doze for 15 minutes", duration(1, _DAY)
+    )
+    keeps_awake: bool = option(True, "false = shown, but never keeps the server up", flag())
+
+
+@dataclass(frozen=True, slots=True)
+class Clients:
+    """Whose presence keeps the server up."""
+
+    leases: tuple[str, ...] = option(
+        ("auto",),
+        'known files of ISC dhcpd, dnsmasq, Kea, systemd-networkd, Pi-hole and hostapd ("auto"), or paths',
+        texts(),
+    )
+    hosts: tuple[str, ...] = option((), "addresses or names known besides the leases", texts())
+    learn: float = option(
+        30 * _DAY,
+        'hosts on the LAN that the server has talked to are known for so long; "0s" = leases and hosts only',
+        duration(0, 365 * _DAY),
+    )
+    ignore: tuple[Pattern, ...] = option(
+        (),
+        "never count; the server's own addresses and the default gateway never do",
+        many(parse_pattern),
+    )
+    every: float = option(60.0, "between sweeps while nothing is near a decision", duration(5, _HOUR))
+    timeout: float = option(1.0, "how long an answer may take", duration(0.1, 10))
+    absent_after: float = option(300.0, "silence before a client counts as gone", duration(1, _DAY))
+    arp: Literal["auto", "always", "never"] = option(
+        "auto",
+        'evidence for clients that drop ICMP: "auto" (counts unless that client has ever answered ICMP: '
+        'a sleeping PC\'s card still answers ARP), "always", "never"',
+        choice("auto", "always", "never"),
+    )
+    class_: tuple[ClientClass, ...] = tables(ClientClass, "clients that are treated alike; the first that fits counts")
+
+
+@dataclass(frozen=True, slots=True)
+class SleepRule:
+    """One way to sleep. Rules are tried in order; the first whose conditions all hold gives the order."""
+
+    action: Action = option(
+        "suspend",
+        "suspend, hibernate, hybrid-sleep, suspend-then-hibernate, poweroff or command",
+        choice("suspend", "hibernate", "hybrid-sleep", "suspend-then-hibernate", "poweroff", "command"),
+    )
+    during: tuple[Window, ...] = option(
+        (), 'only in these windows, e.g. ["00:00-08:00", "Fri,Sat 01:30-10:00"]; none = always', many(parse_window)
+    )
+    idle_for: float = option(1800.0, "nobody home and nothing in progress for so long", duration(0, 30 * _DAY))
+    warn: float = option(
+        60.0, "time between the announcement and the act; anything that stirs cancels it", duration(0, _HOUR)
+    )
+    command: tuple[str, ...] = option((), 'argv of action "command", run without a shell', argv())
+    timeout: float = option(60.0, "a command that runs longer is ended and counts as failed", duration(1, _HOUR))
+
+
+@dataclass(frozen=True, slots=True)
+class Awake:
+    """When the server stays up whoever is home."""
+
+    after_start: float = option(600.0, "never act sooner after powerd has started", duration(0, _DAY))
+    after_resume: float = option(600.0, "nor after a wake-up", duration(0, _DAY))
+
+
+@dataclass(frozen=True, slots=True)
+class Http:
+    """The status page and its API, besides the Unix socket that is always there."""
+
+    listen: tuple[str, ...] = option(
+        ("127.0.0.1:8787",), "loopback addresses and ports; [] = Unix socket only", many(listen)
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """The whole configuration; with no file at all these defaults hold."""
+
+    mode: Literal["observe", "enforce"] = option(
+        "observe", '"observe": decide and explain, touch nothing; "enforce": act', choice("observe", "enforce")
+    )
+    clients: Clients = Clients()
+    sleep: tuple[SleepRule, ...] = tables(
+        SleepRule, "rules in order; the first whose conditions all hold gives the order"
+    )
+    awake: Awake = Awake()
+    http: Http = Http()

@@ -1,0 +1,91 @@
+"""Options -> TOML: the effective configuration, and the commented sample that ships in config/."""
+
+from __future__ import annotations
+
+import dataclasses
+import textwrap
+from collections.abc import Iterator
+from typing import Any, Final
+
+from powerd.config.load import key_of
+from powerd.config.options import ClientClass, Options, SleepRule
+from powerd.config.values import parse_pattern, parse_window
+
+_WIDTH: Final = 100
+_EXAMPLES: Final[dict[type, object]] = {
+    ClientClass: ClientClass(name="phone", match=(parse_pattern("*phone*"),), absent_after=900.0),
+    SleepRule: SleepRule(action="poweroff", during=(parse_window("00:00-08:00"),), idle_for=600.0),
+}
+_HEAD: Final = """\
+# powerd: every key is optional, and what stands here after "#" is its default or an example.
+# Durations: "90s", "20min", "1h30min", "7d". Windows: "00:00-08:00", "Fri,Sat 01:30-10:00" (local time,
+# may run past midnight). Patterns: an IP, a CIDR, a MAC or a host name, with "*".
+# `powerd check` finds every fault in this file; `powerd config` prints what is in force.
+"""
+
+
+def effective(options: Options) -> str:
+    """``options`` as TOML that reads back as the same Options."""
+    lines = list(_keys(options))
+    for field in _nested(options):
+        value = getattr(options, field.name)
+        lines += _block(key_of(field), value, [])
+    return "\n".join(lines).strip() + "\n"
+
+
+def _block(path: str, value: Any, lines: list[str]) -> list[str]:  # noqa: ANN401 - a table or rows of tables
+    rows = value if isinstance(value, tuple) else (value,)
+    for row in rows:
+        lines += ["", f"[[{path}]]" if isinstance(value, tuple) else f"[{path}]", *_keys(row)]
+        for field in _nested(row):
+            _block(f"{path}.{key_of(field)}", getattr(row, field.name), lines)
+    return lines
+
+
+def sample() -> str:
+    """The commented sample configuration, made from the declarations alone."""
+    lines = [_HEAD]
+    lines += _sampled(Options(), "")
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _sampled(table: Any, path: str) -> Iterator[str]:  # noqa: ANN401 - any table of options
+    for field in dataclasses.fields(table):
+        key, value = key_of(field), getattr(table, field.name)
+        if "row" in field.metadata:
+            row = field.metadata["row"]
+            yield ""
+            yield from _comment(field.metadata["doc"])
+            yield f"#[[{path}{key}]]"
+            yield from _sampled(_EXAMPLES[row], f"{path}{key}.")
+        elif "kind" in field.metadata:
+            yield from _comment(field.metadata["doc"])
+            yield "#" + _assignment(field, value)
+        else:
+            yield ""
+            yield from _comment(_summary(value))
+            yield f"[{path}{key}]"
+            yield from _sampled(value, f"{path}{key}.")
+
+
+def _comment(doc: str) -> list[str]:
+    return textwrap.wrap(doc, _WIDTH, initial_indent="# ", subsequent_indent="# ")
+
+
+def _summary(table: Any) -> str:  # noqa: ANN401 - any table of options
+    return (type(table).__doc__ or "").strip().splitlines()[0]
+
+
+def _keys(table: Any) -> Iterator[str]:  # noqa: ANN401 - any table of options
+    for field in dataclasses.fields(table):
+        value = getattr(table, field.name)
+        if "kind" in field.metadata and value is not None:
+            yield _assignment(field, value)
+
+
+def _assignment(field: dataclasses.Field[Any], value: object) -> str:
+    return f"{key_of(field)} = {field.metadata['kind'].show(value)}"
+
+
+def _nested(table: Any) -> list[dataclasses.Field[Any]]:  # noqa: ANN401 - any table of options
+    return [field for field in dataclasses.fields(table) if "kind" not in field.metadata]

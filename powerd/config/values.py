@@ -1,0 +1,161 @@
+"""The small languages inside the configuration: durations, windows and match patterns.
+
+Each has a ``parse_*`` that raises ValueError with one clear clause, and a ``show_*`` that
+writes it back, so that ``parse(show(x)) == x``.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from fnmatch import translate
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from typing import Final
+
+MINUTE: Final = 60
+DAY: Final = 24 * 60 * MINUTE
+_UNITS: Final = {"d": 86400, "h": 3600, "min": 60, "s": 1}
+_DURATION: Final = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)min)?(?:(\d+(?:\.\d+)?)s)?")
+_LONGEST: Final = 10 * 366 * 86400
+DAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_TIME: Final = re.compile(r"([01]\d|2[0-3]):([0-5]\d)|24:00")
+_MAC: Final = re.compile(r"[0-9a-f]{1,2}([:-][0-9a-f]{1,2}){5}", re.IGNORECASE)
+
+
+def parse_duration(text: str) -> float:
+    """Seconds of ``"90s"``, ``"20min"``, ``"1h30min"``, ``"7d"``, ``"0s"``.
+
+    Raises:
+        ValueError: it is none of these.
+    """
+    match = _DURATION.fullmatch(text.replace(" ", ""))
+    if not text.strip() or match is None:
+        raise ValueError(f'"{text}" is no duration: write it like "90s", "20min", "1h30min" or "7d"')
+    seconds = sum(
+        float(n) * unit for n, unit in zip(match.groups(default="0"), _UNITS.values(), strict=True)
+    )
+    if seconds > _LONGEST:
+        raise ValueError(f'"{text}" is longer than ten years')
+    return seconds
+
+
+def show_duration(seconds: float) -> str:
+    """The shortest text that parse_duration() reads back, e.g. ``1h30min``; milliseconds are kept."""
+    rest = round(seconds, 3)
+    if rest <= 0:
+        return "0s"
+    parts = []
+    for unit, size in _UNITS.items():
+        count = rest if unit == "s" else rest // size
+        if count:
+            parts.append(f"{count:g}{unit}" if unit == "s" else f"{int(count)}{unit}")
+        rest = 0 if unit == "s" else round(rest - count * size, 3)
+    return "".join(parts)
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A stretch of local time on some days, e.g. ``Fri,Sat 01:30-10:00``.
+
+    Attributes:
+        days: the weekdays on which it starts, 0 = Monday.
+        start, end: minutes after midnight, 0 to 1440; it runs past midnight when ``end <= start``.
+    """
+
+    days: frozenset[int]
+    start: int
+    end: int
+
+    def __str__(self) -> str:
+        times = f"{_show_time(self.start)}-{_show_time(self.end)}"
+        return times if len(self.days) == len(DAYS) else f"{_show_days(self.days)} {times}"
+
+
+def parse_window(text: str) -> Window:
+    """Read ``"00:00-08:00"``, ``"Mon-Fri 22:30-06:00"``, ``"Sat,Sun 09:00-24:00"``.
+
+    Raises:
+        ValueError: it is none of these.
+    """
+    days_text, _, times = text.strip().rpartition(" ")
+    start, dash, end = times.partition("-")
+    if not (dash and _TIME.fullmatch(start) and _TIME.fullmatch(end)):
+        raise ValueError(f'"{text}" is no window: write it like "00:00-08:00" or "Fri,Sat 01:30-10:00"')
+    if start == end:
+        raise ValueError(f'"{text}" begins and ends at the same time; for the whole day write "00:00-24:00"')
+    if start == "24:00":
+        raise ValueError(f'"{text}" begins at 24:00; write 00:00 and the day after')
+    return Window(_parse_days(days_text, text), _minutes(start), _minutes(end))
+
+
+def _parse_days(days: str, text: str) -> frozenset[int]:
+    if not days.strip():
+        return frozenset(range(len(DAYS)))
+    found: set[int] = set()
+    for part in days.split(","):
+        names = [name.strip().capitalize() for name in part.split("-")]
+        unknown = [name for name in names if name not in DAYS]
+        if unknown or len(names) > 2:  # noqa: PLR2004 - a range has two ends
+            raise ValueError(f'"{text}": "{part.strip()}" is no day; days are {", ".join(DAYS)}')
+        first, last = DAYS.index(names[0]), DAYS.index(names[-1])
+        found.update((first + i) % len(DAYS) for i in range((last - first) % len(DAYS) + 1))
+    return frozenset(found)
+
+
+def _show_days(days: frozenset[int]) -> str:
+    return ",".join(DAYS[day] for day in sorted(days))
+
+
+def _minutes(time: str) -> int:
+    hours, minutes = time.split(":")
+    return int(hours) * 60 + int(minutes)
+
+
+def _show_time(minutes: int) -> str:
+    return f"{minutes // 60:02d}:{minutes % 60:02d}"
+
+
+def canonical_mac(text: str) -> str | None:
+    """``aa:bb:cc:dd:ee:ff`` of any spelling of an Ethernet address with ``:`` or ``-``; None if it is none."""
+    if not _MAC.fullmatch(text):
+        return None
+    return ":".join(f"{int(part, 16):02x}" for part in re.split("[:-]", text))
+
+
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """Fits a client by IP, CIDR, MAC or host name; ``*`` stands for anything in the last two."""
+
+    text: str
+    _network: IPv4Network | IPv6Network | None = field(default=None, compare=False, repr=False)
+    _glob: re.Pattern[str] | None = field(default=None, compare=False, repr=False)
+
+    def __str__(self) -> str:
+        return self.text
+
+    def fits(self, addresses: tuple[str, ...], mac: str | None, name: str | None) -> bool:
+        """Whether any of a client's addresses, its MAC or its name (whole, or its first label) fits."""
+        if self._network is not None:
+            return any(ip_address(address) in self._network for address in addresses)
+        glob = self._glob
+        names = (name, name.partition(".")[0]) if name else ()
+        return glob is not None and any(
+            word is not None and glob.fullmatch(word.lower()) is not None for word in (*addresses, mac, *names)
+        )
+
+
+def parse_pattern(text: str) -> Pattern:
+    """Read ``"10.0.0.192/27"``, ``"10.0.0.7"``, ``"aa:bb:cc:*"`` or ``"printer*"``.
+
+    Raises:
+        ValueError: it is empty, or a network with host bits set.
+    """
+    word = text.strip()
+    if not word:
+        raise ValueError("an empty pattern fits nothing; remove it")
+    try:
+        return Pattern(text, _network=ip_network(word))
+    except ValueError:
+        if re.fullmatch(r"[\d.]+/\d+|[0-9a-fA-F:]+/\d+", word):
+            raise ValueError(f'"{text}" is no network: check its length and that its host bits are zero') from None
+    return Pattern(text, _glob=re.compile(translate(canonical_mac(word) or word.lower())))

@@ -1,0 +1,67 @@
+"""Eyes: all that a source may do to the machine, which is to look at it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+from typing import Protocol
+
+from powerd.host.values import Ask, FileMark, Lan, Neighbour, Sweep
+
+
+class Eyes(Protocol):
+    """What sources and checks are handed. Paths are resolved under a root, so that tests hand in a tree of files.
+
+    Every method raises HostError with one sentence (what, where, remedy) when the machine refuses.
+    """
+
+    def find(self, pattern: str) -> tuple[str, ...]:
+        """Paths of files that fit a glob such as ``/var/lib/misc/dnsmasq.leases``, sorted; () if none."""
+        ...
+
+    def mark(self, path: str) -> FileMark | None:
+        """One stat(2), links followed; None = there is no such file."""
+        ...
+
+    def chunks(self, path: str) -> AsyncIterator[str]:
+        """The file's text in pieces of 64 KiB, the loop getting its turn between them.
+
+        Bytes that are no UTF-8 become U+FFFD. Raises HostError when it cannot be opened or read.
+        """
+        ...
+
+    async def read(self, path: str, limit: int = 1 << 20) -> str:
+        """The file's text, at most ``limit`` bytes of it."""
+        ...
+
+    async def lan(self) -> Lan:
+        """Links, own addresses and gateways, from rtnetlink."""
+        ...
+
+    async def neighbours(self) -> tuple[Neighbour, ...]:
+        """The neighbour table of IPv4 and IPv6, entries with a link-layer address only."""
+        ...
+
+    async def sweep(self, asks: Sequence[Ask], *, timeout: float, tries: int, until_first: bool) -> Sweep:  # noqa: ASYNC109 - the time an answer may take, not the call's
+        """Ask all at once; ``until_first`` ends it with the first answer that counts.
+
+        Args:
+            asks: whom; several for one address are an error.
+            timeout: seconds that an answer may take.
+            tries: the silent are asked so many times.
+            until_first: stop at the first answer; the others may be NOT_ASKED.
+        """
+        ...
+
+    async def stations(self, control: str) -> str:
+        """Associated stations of the hostapd whose control socket is ``control``, in ``all_sta`` format."""
+        ...
+
+    async def resolve(self, name: str) -> tuple[str, ...]:
+        """IPv4 addresses of a host name by the machine's own resolver (nsswitch.conf(5)); () = not found."""
+        ...
+
+
+def under(root: Path, path: str) -> Path:
+    """``path`` (absolute) below ``root``."""
+    return root / path.lstrip("/")

@@ -1,0 +1,142 @@
+"""What the host tells of the machine: files, links, neighbours and answers; plain frozen values."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from ipaddress import IPv4Address, IPv4Interface
+
+
+@dataclass(frozen=True, slots=True)
+class FileMark:
+    """What tells one version of a file from the next: one stat(2) of it."""
+
+    inode: int
+    size: int
+    mtime_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A network interface that leads to a LAN (Ethernet or Wi-Fi; no loopback, tunnel, or bridge of containers).
+
+    Attributes:
+        index, name: as the kernel numbers and names it.
+        mac: its own address.
+        ready: administratively up and with carrier.
+        addresses: its IPv4 addresses with their prefix.
+    """
+
+    index: int
+    name: str
+    mac: str
+    ready: bool
+    addresses: tuple[IPv4Interface, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbour:
+    """One entry of the kernel's neighbour table (rtnetlink(7)) with a link-layer address.
+
+    Attributes:
+        link: index of the interface.
+        address: IPv4 or IPv6, as text.
+        mac: lower case with colons.
+        reachable: NUD_REACHABLE, heard within 45 s; STALE, DELAY and PROBE say nothing about now.
+        confirmed_ago: seconds since the last proof of reachability (NDA_CACHEINFO).
+    """
+
+    link: int
+    address: str
+    mac: str
+    reachable: bool
+    confirmed_ago: float
+
+
+@dataclass(frozen=True, slots=True)
+class Lan:
+    """The server's place in the network, at one moment.
+
+    Attributes:
+        links: those that lead to a LAN, ready or not.
+        own: every IP address of this server on any interface, v4 and v6, as text.
+        gateways: next hops of default routes, v4 and v6, as text.
+    """
+
+    links: tuple[Link, ...]
+    own: frozenset[str] = frozenset()
+    gateways: frozenset[str] = frozenset()
+
+    def link_of(self, address: IPv4Address) -> Link | None:
+        """The link on whose subnet ``address`` is; a ready one first; None = off-link, reached by a router."""
+        fitting = [link for link in self.links if any(address in own.network for own in link.addresses)]
+        return next((link for link in fitting if link.ready), fitting[0] if fitting else None)
+
+
+class Heard(enum.Enum):
+    """How one question by one protocol ended."""
+
+    ANSWERED = "answered"
+    SILENT = "silent"
+    FAILED = "failed"
+    NOT_ASKED = "not asked"
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """One host to be asked in a sweep.
+
+    Attributes:
+        address: IPv4, as text.
+        link: the link to ask by ARP on; None = off-link, ICMP only.
+        icmp: ask by ICMP at all.
+        arp_counts: an ARP answer alone is an answer (it may end a search).
+    """
+
+    address: str
+    link: Link | None = None
+    icmp: bool = True
+    arp_counts: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """How the questions to one host ended.
+
+    Attributes:
+        icmp, arp: per protocol. FAILED: it could not be sent, also not when re-sent; says nothing of the host.
+        rtt: seconds from the question to the answer that counts, where one was answered.
+        mac: who answered the ARP question, lower case with colons.
+        why: for FAILED, the kernel's reason, e.g. ``No route to host``.
+    """
+
+    icmp: Heard = Heard.NOT_ASKED
+    arp: Heard = Heard.NOT_ASKED
+    rtt: float | None = None
+    mac: str | None = None
+    why: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Completed:
+    """How a child process ended; ``status`` is its exit status, negative = killed by that signal."""
+
+    status: int
+    out: str
+    err: str
+
+
+class HostError(Exception):
+    """The machine refused; the text is one sentence with what, where and the remedy."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """The whole result of a sweep: a Reply per address asked, and how long it took, seconds."""
+
+    replies: Mapping[str, Reply] = field(default_factory=dict)
+    took: float = 0.0
+
+
+Asks = Sequence[Ask]
