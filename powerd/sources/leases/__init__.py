@@ -1,0 +1,1 @@
+"""Known clients from DHCP servers' own files, one file per format."""

@@ -1,0 +1,74 @@
+"""What a parser of lease files gives back, the same for every format."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Lead:
+    """One host that a file names.
+
+    Attributes:
+        address: IPv4 or IPv6, as text in its shortest form; None where only a MAC is named.
+        mac: lower case with colons; None where only an address is named.
+        name: host name; None where none is given.
+        expires: POSIX seconds at which the lease ends or ended; None = never, or not said.
+        kind: ``lease`` (dynamic), ``reservation`` (in a configuration) or ``station`` (associated right now).
+    """
+
+    address: str | None = None
+    mac: str | None = None
+    name: str | None = None
+    expires: float | None = None
+    kind: Literal["lease", "reservation", "station"] = "lease"
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """All that one file says.
+
+    Attributes:
+        leads: at most one per address (the last word counts), in no promised order.
+        skipped: how many entries could not be understood and were passed over.
+        faults: what was wrong with the first few of them: ``line 17: "10.0.0" is no address``.
+        includes: further files that this one names, as written in it.
+    """
+
+    leads: tuple[Lead, ...] = ()
+    skipped: int = 0
+    faults: tuple[str, ...] = ()
+    includes: tuple[str, ...] = ()
+
+
+class Reader(Protocol):
+    """A parser fed piece by piece, so that a huge file never holds up the loop."""
+
+    def feed(self, text: str) -> None:
+        """Take the next piece, of any length, cut anywhere. Never raises, whatever the text."""
+        ...
+
+    def finish(self) -> Found:
+        """The end of the file. An entry cut off in the middle is being written: not counted as a fault."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """One format of lease files.
+
+    Attributes:
+        name: shown to people, e.g. ``dnsmasq``.
+        paths: where its files usually are: glob patterns, e.g. ``/var/lib/misc/dnsmasq.leases``.
+        recognise: whether a file that begins with this text (some KiB of it) is of this format.
+        reader: makes a Reader for one file.
+        companions: suffixes of files to be read before the file itself, in this order; later entries override.
+    """
+
+    name: str
+    paths: tuple[str, ...]
+    recognise: Callable[[str], bool]
+    reader: Callable[[], Reader]
+    companions: tuple[str, ...] = ()
