@@ -165,7 +165,7 @@ class Warn:
 
 @dataclass(frozen=True, slots=True)
 class Sleep:
-    """Take the action of rule number ``rule`` (0 is the first); ``command`` is an argv for action "command"."""
+    """Take the action of rule number ``rule`` (0 is the first); ``command``: its argv, if it is one."""
 
     rule: int
     action: Action
@@ -178,12 +178,21 @@ Order: TypeAlias = Warn | Sleep
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What really happened when ``order`` was obeyed; ``observed`` is one sentence."""
+    """What really happened when ``order`` was obeyed.
+
+    Attributes:
+        order: the one obeyed.
+        at: when obeying ended.
+        ok: whether it was done.
+        observed: what was seen, one sentence.
+        begun: when obeying began.
+    """
 
     order: Order
     at: float
     ok: bool
     observed: str
+    begun: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,13 +215,12 @@ class Reason:
 Phase: TypeAlias = Literal["starting", "awake", "idle", "warning", "going-down", "asleep"]
 
 
-
 @dataclass(frozen=True, slots=True)
 class Snapshot:
     """Everything that is known at one moment; the only thing that policy may look at.
 
     Attributes:
-        sources: each source's word on itself. ``Seen`` holds its warnings (skipped lease blocks, stale files).
+        sources: each source's word on itself; ``Seen`` holds its warnings (skipped lease blocks).
         known: every client that a source names.
         sightings: what was observed of each of them; a missing one has not been asked yet.
         checks: activity checks by name; a Seen str is a reason to stay awake, a Seen None is none.
@@ -220,7 +228,9 @@ class Snapshot:
         in_flight: orders being obeyed at this moment.
     """
 
-    sources: Mapping[SourceId, Seen[tuple[str, ...]] | Blind] = field(default_factory=lambda: MappingProxyType({}))
+    sources: Mapping[SourceId, Seen[tuple[str, ...]] | Blind] = field(
+        default_factory=lambda: MappingProxyType({})
+    )
     known: Mapping[ClientId, Client] = field(default_factory=lambda: MappingProxyType({}))
     sightings: Mapping[ClientId, Seen[Sighting] | Blind] = field(default_factory=lambda: MappingProxyType({}))
     checks: Mapping[str, Seen[str | None] | Blind] = field(default_factory=lambda: MappingProxyType({}))

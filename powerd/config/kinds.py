@@ -39,7 +39,14 @@ def _list(value: object) -> list[object]:
 
 
 def _name(value: object) -> str:
-    names = {bool: "true/false", int: "a number", float: "a number", str: "a string", list: "a list", dict: "a table"}
+    names = {
+        bool: "true/false",
+        int: "a number",
+        float: "a number",
+        str: "a string",
+        list: "a list",
+        dict: "a table",
+    }
     return names.get(type(value), "a date or time")
 
 
@@ -53,10 +60,12 @@ def duration(least: float = 0, most: float = float("inf")) -> Kind[float]:
 
     def read(value: object) -> float:
         if isinstance(value, int | float) and not isinstance(value, bool):
-            raise ValueError(f'write a duration with its unit, like "{value}s" or "{value}min"')
+            raise ValueError(f'write a duration with its unit, like "{value}s" or "{value}min"')  # noqa: TRY004 - one error kind
         seconds = parse_duration(_string(value))
         if not least <= seconds <= most:
-            bounds = f"at least {show_duration(least)}" if seconds < least else f"at most {show_duration(most)}"
+            bounds = (
+                f"at least {show_duration(least)}" if seconds < least else f"at most {show_duration(most)}"
+            )
             raise ValueError(f'"{value}" is out of range: {bounds}')
         return seconds
 
@@ -139,5 +148,7 @@ def listen(word: str) -> str:
     if match is None or address is None or not 0 < int(match[2]) < 1 << 16:
         raise ValueError(f'"{word}" is no address and port: write it like "127.0.0.1:8787" or "[::1]:8787"')
     if not address.is_loopback:
-        raise ValueError(f'"{word}" is not on loopback; to show the page elsewhere put a web server before it')
+        raise ValueError(
+            f'"{word}" is not on loopback; to show the page elsewhere put a web server before it'
+        )
     return word

@@ -36,7 +36,7 @@ def load(path: Path | None = None) -> Options:
         path: the file asked for; None = ``/etc/powerd/powerd.toml``, and the defaults where that is missing.
 
     Raises:
-        ConfigError: the file is missing though asked for, unreadable, writable by everybody, no TOML, or at fault.
+        ConfigError: the file is missing though asked for, unreadable, writable by all, no TOML, or at fault.
     """
     file = path or DEFAULT_PATH
     try:
@@ -50,7 +50,9 @@ def load(path: Path | None = None) -> Options:
     except OSError as error:
         raise ConfigError([f"{file}: cannot be read: {error.strerror}"]) from None
     if stat.S_ISREG(mode) and mode & stat.S_IWOTH:
-        raise ConfigError([f"{file}: everybody may write to it, and it can name commands; run: chmod o-w {file}"])
+        raise ConfigError(
+            [f"{file}: everybody may write to it, and it can name commands; run: chmod o-w {file}"]
+        )
     return parse(content, str(file))
 
 
@@ -63,9 +65,11 @@ def parse(content: bytes, file: str) -> Options:
     try:
         data = tomllib.loads(content.decode())
     except UnicodeDecodeError as error:
-        raise ConfigError([f"{file}: is not UTF-8 text: byte {error.start} is 0x{content[error.start]:02x}"]) from None
+        raise ConfigError(
+            [f"{file}: is not UTF-8 text: byte {error.start} is 0x{content[error.start]:02x}"]
+        ) from None
     except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise ConfigError([f"{file}: is no TOML: {error or 'nested too deeply'}"]) from None
+        raise ConfigError([f"{file}: is no TOML: {str(error) or 'nested too deeply'}"]) from None
     faults: list[str] = []
     options = _table(Options, data, "", faults)
     _relations(options, faults)

@@ -19,12 +19,12 @@ _DAY = 24 * _HOUR
 
 def option(default: T, doc: str, kind: Kind[Any]) -> T:
     """A dataclass field with its documentation and kind; typed as its value, as dataclasses.field is."""
-    return field(default=default, metadata={"doc": doc, "kind": kind})  # type: ignore[no-any-return] # field() types itself as its value; mypy sees Any through the overload
+    return field(default=default, metadata={"doc": doc, "kind": kind})
 
 
 def tables(row: type[T], doc: str) -> tuple[T, ...]:
     """A field for an array of tables, each read as ``row``."""
-    return field(default=(), metadata={"doc": doc, "row": row})  # type: ignore[no-any-return] # as in option()
+    return field(default=(), metadata={"doc": doc, "row": row})
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,9 @@ class Clients:
         'a sleeping PC\'s card still answers ARP), "always", "never"',
         choice("auto", "always", "never"),
     )
-    class_: tuple[ClientClass, ...] = tables(ClientClass, "clients that are treated alike; the first that fits counts")
+    class_: tuple[ClientClass, ...] = tables(
+        ClientClass, "clients that are treated alike; the first that fits counts"
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,14 +83,20 @@ class SleepRule:
         choice("suspend", "hibernate", "hybrid-sleep", "suspend-then-hibernate", "poweroff", "command"),
     )
     during: tuple[Window, ...] = option(
-        (), 'only in these windows, e.g. ["00:00-08:00", "Fri,Sat 01:30-10:00"]; none = always', many(parse_window)
+        (),
+        'only in these windows, e.g. ["00:00-08:00", "Fri,Sat 01:30-10:00"]; none = always',
+        many(parse_window),
     )
-    idle_for: float = option(1800.0, "nobody home and nothing in progress for so long", duration(0, 30 * _DAY))
+    idle_for: float = option(
+        1800.0, "nobody home and nothing in progress for so long", duration(0, 30 * _DAY)
+    )
     warn: float = option(
         60.0, "time between the announcement and the act; anything that stirs cancels it", duration(0, _HOUR)
     )
     command: tuple[str, ...] = option((), 'argv of action "command", run without a shell', argv())
-    timeout: float = option(60.0, "a command that runs longer is ended and counts as failed", duration(1, _HOUR))
+    timeout: float = option(
+        60.0, "a command that runs longer is ended and counts as failed", duration(1, _HOUR)
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +121,9 @@ class Options:
     """The whole configuration; with no file at all these defaults hold."""
 
     mode: Literal["observe", "enforce"] = option(
-        "observe", '"observe": decide and explain, touch nothing; "enforce": act', choice("observe", "enforce")
+        "observe",
+        '"observe": decide and explain, touch nothing; "enforce": act',
+        choice("observe", "enforce"),
     )
     clients: Clients = Clients()
     sleep: tuple[SleepRule, ...] = tables(

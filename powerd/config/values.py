@@ -31,9 +31,7 @@ def parse_duration(text: str) -> float:
     match = _DURATION.fullmatch(text.replace(" ", ""))
     if not text.strip() or match is None:
         raise ValueError(f'"{text}" is no duration: write it like "90s", "20min", "1h30min" or "7d"')
-    seconds = sum(
-        float(n) * unit for n, unit in zip(match.groups(default="0"), _UNITS.values(), strict=True)
-    )
+    seconds = sum(float(n) * unit for n, unit in zip(match.groups(default="0"), _UNITS.values(), strict=True))
     if seconds > _LONGEST:
         raise ValueError(f'"{text}" is longer than ten years')
     return seconds
@@ -116,7 +114,7 @@ def _show_time(minutes: int) -> str:
 
 
 def canonical_mac(text: str) -> str | None:
-    """``aa:bb:cc:dd:ee:ff`` of any spelling of an Ethernet address with ``:`` or ``-``; None if it is none."""
+    """``aa:bb:cc:dd:ee:ff`` of any spelling of an Ethernet address with ``:`` or ``-``; else None."""
     if not _MAC.fullmatch(text):
         return None
     return ":".join(f"{int(part, 16):02x}" for part in re.split("[:-]", text))
@@ -140,7 +138,8 @@ class Pattern:
         glob = self._glob
         names = (name, name.partition(".")[0]) if name else ()
         return glob is not None and any(
-            word is not None and glob.fullmatch(word.lower()) is not None for word in (*addresses, mac, *names)
+            word is not None and glob.fullmatch(word.lower()) is not None
+            for word in (*addresses, mac, *names)
         )
 
 
@@ -157,5 +156,7 @@ def parse_pattern(text: str) -> Pattern:
         return Pattern(text, _network=ip_network(word))
     except ValueError:
         if re.fullmatch(r"[\d.]+/\d+|[0-9a-fA-F:]+/\d+", word):
-            raise ValueError(f'"{text}" is no network: check its length and that its host bits are zero') from None
+            raise ValueError(
+                f'"{text}" is no network: check its length and that its host bits are zero'
+            ) from None
     return Pattern(text, _glob=re.compile(translate(canonical_mac(word) or word.lower())))
