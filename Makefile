@@ -1,0 +1,56 @@
+# make run    installs what is missing and starts powerd in observe mode, which touches nothing
+# make test   installs what is missing and runs every check and test (as root; others skip the LAN tests)
+# make bench  prints the figures of this machine
+# make clean  removes what these made; Debian packages stay
+
+BIN := .venv/bin
+RUN_PACKAGES := python3-venv python3-dev gcc pkg-config libsystemd-dev libudev1
+TEST_PACKAGES := isc-dhcp-server dnsmasq-base kea-dhcp4-server busybox fping \
+	iproute2 iputils-ping procps systemd systemd-container dbus polkitd
+
+.NOTPARALLEL:
+.PHONY: run test bench clean run-packages test-packages
+
+# Root uses the service's own place, so that `powerd status` finds it; anybody else a private one.
+run: .venv/ready-to-run
+	@dir=/run/powerd; \
+	if [ "$$(id -u)" -ne 0 ]; then dir="$${XDG_RUNTIME_DIR:-$$HOME/.cache}/powerd"; fi; \
+	mkdir -p -m 755 "$$dir" && exec $(BIN)/powerd run --observe --socket "$$dir/powerd.sock"
+
+test: .venv/ready-to-test
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy powerd tests
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
+
+bench: .venv/ready-to-test
+	@for bench in tests/benchmarks/bench_*.py; do echo; echo "== $$bench"; $(BIN)/python "$$bench" || exit; done
+
+clean:
+	rm -rf .venv build dist *.egg-info .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find powerd tests -name __pycache__ -prune -exec rm -rf {} +
+
+run-packages:
+	@.ci/packages $(RUN_PACKAGES)
+
+test-packages:
+	@.ci/packages $(RUN_PACKAGES) $(TEST_PACKAGES)
+
+# The stamps say what .venv holds; they age with pyproject.toml, which names the dependencies.
+.venv/ready-to-run: pyproject.toml | .venv/bin/pip
+	@echo "Installing powerd and its Python dependencies into .venv"
+	@$(BIN)/pip --quiet --disable-pip-version-check install --editable '.[systemd]'
+	@touch $@
+
+.venv/ready-to-test: pyproject.toml | .venv/bin/pip test-packages
+	@echo "Installing powerd and its development tools into .venv"
+	@$(BIN)/pip --quiet --disable-pip-version-check install --editable '.[systemd,dev]'
+	@touch .venv/ready-to-run $@
+
+.venv/bin/pip: | run-packages
+	@python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "powerd needs Python 3.11 or newer, and this is $$(python3 --version)" >&2; exit 1; }
+	@python3 -m venv --clear .venv
