@@ -165,11 +165,18 @@ class Warn:
 
 @dataclass(frozen=True, slots=True)
 class Sleep:
-    """Take the action of rule number ``rule`` (0 is the first); ``command``: its argv, if it is one."""
+    """Take the action of rule number ``rule`` (0 is the first).
+
+    Attributes:
+        rule, action: see there.
+        command: argv of action "command".
+        timeout: seconds that the command may take.
+    """
 
     rule: int
     action: Action
     command: tuple[str, ...] = ()
+    timeout: float = 60.0
     final: ClassVar[bool] = True
 
 

@@ -1,0 +1,90 @@
+"""The board: the latest fact per key, a change event, and snapshots of the whole. It interprets nothing."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from powerd.model import Blind, Client, ClientId, Order, Outcome, Seen, Sighting, Snapshot, SourceId
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What one look of a source gives back.
+
+    Attributes:
+        word: the source on itself: Seen with its warnings, or Blind.
+        known, sightings: None = as they were.
+    """
+
+    word: Seen[tuple[str, ...]] | Blind
+    known: Mapping[ClientId, Client] | None = None
+    sightings: Mapping[ClientId, Seen[Sighting] | Blind] | None = None
+
+
+class Board:
+    """Holds facts; each source name has one writer."""
+
+    def __init__(self) -> None:
+        self._snapshot = Snapshot()
+        self._changed = asyncio.Event()
+        self._claimed: set[SourceId] = set()
+
+    def snapshot(self) -> Snapshot:
+        """Everything known now, frozen."""
+        return self._snapshot
+
+    def claim(self, source: SourceId) -> None:
+        """Become the one writer for ``source``.
+
+        Raises:
+            RuntimeError: it has a writer already.
+        """
+        if source in self._claimed:
+            raise RuntimeError(f"two writers for the facts of {source}")
+        self._claimed.add(source)
+
+    def post(self, source: SourceId, facts: Facts) -> None:
+        """Replace what ``source`` said before."""
+        old = self._snapshot
+        self._put(
+            replace(
+                old,
+                sources={**old.sources, source: facts.word},
+                known=old.known if facts.known is None else facts.known,
+                sightings=old.sightings if facts.sightings is None else facts.sightings,
+            )
+        )
+
+    def begin(self, order: Order) -> None:
+        """``order`` is being obeyed from now on."""
+        self._put(replace(self._snapshot, in_flight=self._snapshot.in_flight | {order}))
+
+    def end(self, outcome: Outcome) -> None:
+        """An order has been obeyed, well or badly."""
+        old = self._snapshot
+        self._put(
+            replace(
+                old,
+                in_flight=old.in_flight - {outcome.order},
+                outcomes={**old.outcomes, type(outcome.order): outcome},
+            )
+        )
+
+    def touch(self) -> None:
+        """Have the next decision made now although no fact has changed: the configuration has."""
+        self._changed.set()
+
+    async def changed_or(self, when: float) -> None:
+        """Wait for a fact to change, or for loop time ``when``; several changes before the wait are one."""
+        try:
+            async with asyncio.timeout_at(when):
+                await self._changed.wait()
+        except TimeoutError:
+            return
+        self._changed.clear()
+
+    def _put(self, snapshot: Snapshot) -> None:
+        self._snapshot = snapshot
+        self._changed.set()

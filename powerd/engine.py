@@ -1,0 +1,95 @@
+"""The loop: snapshot -> decide -> tell -> obey -> wait.
+
+A sensor may fail; the brain may not: whatever policy or this loop raises ends the process, systemd starts
+it again, and until then nothing is put to sleep.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Final
+
+from powerd.board import Board
+from powerd.clock import Clock
+from powerd.config import Options
+from powerd.model import Decision, Memory, Order, Outcome, Snapshot
+from powerd.policy import decide
+
+HEARTBEAT: Final = 75.0
+"""A decision is made at least this often, seconds: twice within the service's WatchdogSec=180."""
+_BREATH: Final = 0.1
+"""No two decisions for time's sake are closer than this, seconds, so no rule can spin the loop."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limbs:
+    """What the engine works through; it knows none of them by name.
+
+    Attributes:
+        look: have every source look afresh, thoroughly, and post; bounded in time, never raises.
+        obey: carry out one order; gives back whether it was done, and one sentence of what was seen.
+        tell: show a decision to the faces; called after each completed decision.
+    """
+
+    look: Callable[[], Awaitable[None]]
+    obey: Callable[[Order], Awaitable[tuple[bool, str]]]
+    tell: Callable[[Snapshot, Decision], None]
+
+
+class Engine:
+    """Lives until cancelled.
+
+    Args:
+        board: where facts come from and outcomes go.
+        clock: whose ``mono`` is the running loop's time.
+        options: the configuration in force; set anew on reload, followed by ``board.touch()``.
+        limbs: see there.
+    """
+
+    def __init__(self, board: Board, clock: Clock, options: Options, limbs: Limbs) -> None:
+        self.options = options
+        self._board = board
+        self._clock = clock
+        self._limbs = limbs
+        self._memory = Memory.newborn(clock.now())
+
+    async def live(self) -> None:
+        """Decide, obey and wait, for ever."""
+        async with asyncio.TaskGroup() as errands:
+            while True:
+                decision = self._decide()
+                for order in decision.orders:
+                    if not order.final:
+                        self._board.begin(order)
+                        errands.create_task(self._obey(order))
+                    elif await self._still(order):
+                        self._board.begin(order)
+                        self._decide()
+                        await self._obey(order)
+                now = self._clock.now().mono
+                look_again = min(max(decision.look_again, now + _BREATH), now + HEARTBEAT)
+                await self._board.changed_or(look_again)
+                if decision.closely and self._clock.now().mono >= look_again - _BREATH:
+                    await self._limbs.look()
+
+    def _decide(self) -> Decision:
+        snapshot = self._board.snapshot()
+        decision = decide(snapshot, self._memory, self.options, self._clock.now())
+        self._memory = decision.memory
+        self._limbs.tell(snapshot, decision)
+        return decision
+
+    async def _still(self, order: Order) -> bool:
+        """Whether a fresh look at everything leads to the same order."""
+        await self._limbs.look()
+        return order in self._decide().orders
+
+    async def _obey(self, order: Order) -> None:
+        begun = self._clock.now().mono
+        try:
+            ok, observed = await self._limbs.obey(order)
+        except Exception as error:  # noqa: BLE001 - whatever an actuator raises is an outcome, never the brain's end
+            ok, observed = False, f"it failed inside powerd: {type(error).__name__}: {error}"
+        self._board.end(Outcome(order, self._clock.now().mono, ok, observed, begun))

@@ -1,0 +1,29 @@
+"""Hands: all that actuators may do to the machine."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from powerd.host import logind, process
+from powerd.host.values import Completed, HostError
+
+_WALL: Final = ("/usr/bin/wall", "--timeout", "10")
+
+
+class RealHands:
+    """Acts on this machine; each method raises HostError with one sentence when the machine refuses."""
+
+    async def run(self, argv: Sequence[str], *, timeout: float) -> Completed:  # noqa: ASYNC109 - the child's bound
+        """Run a command without a shell; one that outlives ``timeout`` seconds is ended: HostError."""
+        return await process.run(argv, timeout=timeout)
+
+    async def logind(self, action: str) -> None:
+        """Call logind's method for ``action``; refused while anybody holds a block inhibitor."""
+        await logind.sleep(action)
+
+    async def broadcast(self, text: str) -> None:
+        """Write ``text`` to every terminal, by wall(1)."""
+        end = await process.run((*_WALL, f"powerd: {text}"), timeout=15)
+        if end.status:
+            raise HostError(f"wall ended with status {end.status}: {end.err.strip()[:200]}")

@@ -1,0 +1,64 @@
+"""The part of org.freedesktop.login1.Manager that powerd calls; imported with sdbus, at the first sleep."""
+
+from __future__ import annotations
+
+from sdbus import DbusInterfaceCommonAsync, dbus_method_async
+
+
+class Manager(DbusInterfaceCommonAsync, interface_name="org.freedesktop.login1.Manager"):
+    """A proxy: sdbus fills in the bodies."""
+
+    @dbus_method_async(result_signature="a(ssssuu)")
+    async def list_inhibitors(self) -> list[tuple[str, str, str, str, int, int]]:
+        """All inhibitors: what, who, why, mode, uid, pid."""
+        raise NotImplementedError
+
+    @dbus_method_async(result_signature="s")
+    async def can_suspend(self) -> str:
+        """Answer ``yes``, ``no``, ``challenge`` or ``na``; so do its siblings."""
+        raise NotImplementedError
+
+    @dbus_method_async(result_signature="s")
+    async def can_hibernate(self) -> str:
+        """See can_suspend."""
+        raise NotImplementedError
+
+    @dbus_method_async(result_signature="s")
+    async def can_hybrid_sleep(self) -> str:
+        """See can_suspend."""
+        raise NotImplementedError
+
+    @dbus_method_async(result_signature="s")
+    async def can_suspend_then_hibernate(self) -> str:
+        """See can_suspend."""
+        raise NotImplementedError
+
+    @dbus_method_async(result_signature="s")
+    async def can_power_off(self) -> str:
+        """See can_suspend."""
+        raise NotImplementedError
+
+    @dbus_method_async(input_signature="b")
+    async def suspend(self, interactive: bool) -> None:  # noqa: FBT001 - D-Bus arguments have a place, no name
+        """Suspend; ``interactive`` lets polkit ask for a password."""
+        raise NotImplementedError
+
+    @dbus_method_async(input_signature="b")
+    async def hibernate(self, interactive: bool) -> None:  # noqa: FBT001 - as suspend
+        """See suspend."""
+        raise NotImplementedError
+
+    @dbus_method_async(input_signature="b")
+    async def hybrid_sleep(self, interactive: bool) -> None:  # noqa: FBT001 - as suspend
+        """See suspend."""
+        raise NotImplementedError
+
+    @dbus_method_async(input_signature="b")
+    async def suspend_then_hibernate(self, interactive: bool) -> None:  # noqa: FBT001 - as suspend
+        """See suspend."""
+        raise NotImplementedError
+
+    @dbus_method_async(input_signature="b")
+    async def power_off(self, interactive: bool) -> None:  # noqa: FBT001 - as suspend
+        """See suspend."""
+        raise NotImplementedError

@@ -1,0 +1,158 @@
+"""A household that plays a script: people come and go, the server's link fails, clocks are set.
+
+It stands in for the host (Eyes and Hands) and for the clock, so everything above them is the real daemon.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta, tzinfo
+from ipaddress import IPv4Interface
+
+from powerd.host.values import Ask, Completed, FileMark, Heard, HostError, Lan, Link, Neighbour, Reply, Sweep
+from powerd.model import Moment
+
+_LEASES = "/var/lib/misc/dnsmasq.leases"
+
+
+@dataclass(slots=True)
+class Person:
+    """Somebody's device: where it is, and whether it is home at a true time (POSIX seconds)."""
+
+    name: str
+    address: str
+    mac: str
+    home: Callable[[float], bool]
+    answers_icmp: bool = True
+
+
+@dataclass(slots=True)
+class House:
+    """The world of one server.
+
+    Attributes:
+        time: the running loop's time(), the server's CLOCK_MONOTONIC.
+        people: who may be home.
+        zone: of the server's wall clock.
+        begin: true time at loop time 0, POSIX seconds.
+        slept: seconds asleep so far.
+        step: what the wall clock is off by, seconds.
+        link_up: whether the server's cable is in.
+        wakes_at: given the true time of falling asleep, when something wakes the server.
+        done: (true time, what) of every act.
+        fails: what logind answers instead of obeying; None = it obeys.
+    """
+
+    time: Callable[[], float]
+    people: Sequence[Person]
+    zone: tzinfo
+    begin: float
+    slept: float = 0.0
+    step: float = 0.0
+    link_up: bool = True
+    wakes_at: Callable[[float], float] = field(default=lambda asleep: asleep + 8 * 3600)
+    done: list[tuple[float, str]] = field(default_factory=list)
+    announced: list[float] = field(default_factory=list)
+    fails: str | None = None
+
+    def true_time(self) -> float:
+        """POSIX seconds as a perfect clock would show them."""
+        return self.begin + self.time() + self.slept
+
+    def now(self) -> Moment:
+        """As KernelClock.now()."""
+        wall = datetime.fromtimestamp(self.true_time() + self.step, self.zone)
+        return Moment(self.time(), self.slept, wall)
+
+    # --- Eyes ---
+
+    def find(self, pattern: str) -> tuple[str, ...]:
+        """There is one lease file."""
+        return (_LEASES,) if pattern == _LEASES else ()
+
+    def mark(self, path: str) -> FileMark | None:
+        """It never changes."""
+        return FileMark(1, 1, 1) if path == _LEASES else None
+
+    async def chunks(self, path: str) -> AsyncIterator[str]:
+        """Everybody has an endless lease."""
+        del path
+        for person in self.people:
+            yield f"0 {person.mac} {person.address} {person.name} *\n"
+
+    async def read(self, path: str, limit: int = 1 << 20) -> str:
+        """The same in one piece."""
+        return "".join([piece async for piece in self.chunks(path)])[:limit]
+
+    async def lan(self) -> Lan:
+        """One link, with or without carrier."""
+        link = Link(2, "eth0", "02:00:00:00:00:01", self.link_up, (IPv4Interface("10.0.0.1/24"),))
+        return Lan((link,), frozenset({"10.0.0.1"}), frozenset({"10.0.0.254"}))
+
+    async def neighbours(self) -> tuple[Neighbour, ...]:
+        """Nobody talks to the server unasked."""
+        return ()
+
+    async def sweep(
+        self,
+        asks: Sequence[Ask],
+        *,
+        timeout: float,  # noqa: ASYNC109 - as Eyes.sweep
+        tries: int,
+        until_first: bool,
+    ) -> Sweep:
+        """Whoever is home answers at once; waiting for the others is not played."""
+        del timeout, tries
+        at_home = {person.address: person for person in self.people if person.home(self.true_time())}
+        replies: dict[str, Reply] = {}
+        for ask in asks:
+            replies[ask.address] = self._reply(at_home.get(ask.address), ask)
+            if until_first and Heard.ANSWERED in (replies[ask.address].icmp, replies[ask.address].arp):
+                break
+        return Sweep(replies)
+
+    def _reply(self, person: Person | None, ask: Ask) -> Reply:
+        if not self.link_up:
+            return Reply(icmp=Heard.FAILED, why="Network is unreachable")
+        arp = Heard.NOT_ASKED if ask.link is None else Heard.SILENT
+        if person is None:
+            return Reply(icmp=Heard.SILENT, arp=arp)
+        if person.answers_icmp:
+            return Reply(icmp=Heard.ANSWERED, rtt=0.001)
+        return Reply(icmp=Heard.SILENT, arp=Heard.ANSWERED if ask.link else arp, rtt=0.001, mac=person.mac)
+
+    async def stations(self, control: str) -> str:
+        """No access point."""
+        raise HostError(f"{control}: there is no access point in a rehearsal")
+
+    async def resolve(self, name: str) -> tuple[str, ...]:
+        """No names but those of leases."""
+        del name
+        return ()
+
+    # --- Hands ---
+
+    async def run(self, argv: Sequence[str], *, timeout: float) -> Completed:  # noqa: ASYNC109 - as Hands.run
+        """A command always succeeds."""
+        del timeout
+        self.done.append((self.true_time(), argv[0]))
+        return Completed(0, "", "")
+
+    async def logind(self, action: str) -> None:
+        """Sleep until something wakes the server; what a suspended machine does not notice is the time."""
+        if self.fails is not None:
+            raise HostError(self.fails)
+        asleep = self.true_time()
+        self.done.append((asleep, action))
+        self.slept += self.wakes_at(asleep) - asleep
+
+    async def broadcast(self, text: str) -> None:
+        """Nobody is logged in, but the announcement is kept."""
+        del text
+        self.announced.append(self.true_time())
+
+
+def local(zone: tzinfo, text: str, days: float = 0) -> float:
+    """POSIX seconds of ``2026-03-28 23:00`` in ``zone``, plus ``days``."""
+    return (datetime.fromisoformat(text).replace(tzinfo=zone) + timedelta(days=days)).timestamp()

@@ -1,0 +1,227 @@
+"""Who is home: knows the clients, asks them, and keeps what was observed of each.
+
+One look does it all, so that a quiet house costs one wake-up a round: lease files (a stat each), links,
+the neighbour table, then the sweep. The client heard last is asked first, and one answer ends the search
+unless a person wants to see everybody.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from ipaddress import IPv4Address
+from typing import Final
+
+from powerd.board import Facts
+from powerd.clock import Clock
+from powerd.config import Clients as Options
+from powerd.host.eyes import Eyes
+from powerd.host.values import Ask, HostError, Lan, Neighbour, Reply
+from powerd.model import Blind, Client, ClientId, How, Moment, Seen, Sighting, SourceId
+from powerd.sources.known import Known
+from powerd.sources.learned import gateway_macs
+from powerd.sources.runner import Extent
+from powerd.sources.sightings import Evidence, Said, arp_counts, said, strongest, updated
+
+_RECENT: Final = 2.5
+"""A client heard within so many rounds is asked alone first."""
+_TRIES: Final = {Extent.ROUND: 2, Extent.CLOSE: 3, Extent.ALL: 2}
+
+
+@dataclass(slots=True)
+class _Record:
+    """What this source keeps of a client between looks."""
+
+    sighting: Sighting
+    asked: float | None = None
+    word: Seen[Sighting] | Blind | None = None
+
+
+class Presence:
+    """The source "clients".
+
+    Args:
+        eyes: the host.
+        clock: for the time of each look.
+        options: ``[clients]``; may be replaced on reload.
+        known: who there is to look for.
+        counts: whether a client's presence keeps the server awake; the others are asked for a person only.
+    """
+
+    name = SourceId("clients")
+
+    def __init__(
+        self,
+        eyes: Eyes,
+        clock: Clock,
+        options: Options,
+        known: Known,
+        counts: Callable[[Client, Options], bool],
+    ) -> None:
+        self._eyes = eyes
+        self._clock = clock
+        self._known = known
+        self._counts = counts
+        self._records: dict[ClientId, _Record] = {}
+        self.options = options
+
+    @property
+    def every(self) -> float:
+        """Seconds between the starts of two looks."""
+        return self.options.every
+
+    async def look(self, extent: Extent) -> Facts:
+        """Find out who is there.
+
+        Raises:
+            HostError: this server cannot see anybody: no link, no carrier, no permission.
+        """
+        started = self._clock.now()
+        lan = await self._eyes.lan()
+        self._check(lan)
+        neighbours = await self._eyes.neighbours()
+        clients = await self._known.look(self.options, lan, neighbours, started.wall.timestamp())
+        if not clients:
+            raise HostError(
+                "no client is known: no lease file was found and nobody has talked to this server yet; "
+                "name lease files or hosts in [clients]"
+            )
+        self._records = {id_: self._records.get(id_) or _Record(Sighting()) for id_ in clients}
+        proofs = self._proofs(clients, neighbours, started)
+        replies = await self._ask(clients, lan, proofs, extent)
+        self._note(clients, lan, neighbours, proofs, replies)
+        words = {id_: record.word for id_, record in self._records.items() if record.word is not None}
+        now = self._clock.now().mono
+        blind = self._known.blind
+        return Facts(Blind(now, blind) if blind else Seen(now, self._known.warnings), clients, words)
+
+    def _check(self, lan: Lan) -> None:
+        """Whether this server has an ear on any LAN at all."""
+        if not lan.links:
+            raise HostError("this server has no Ethernet or Wi-Fi interface, so nobody can be seen")
+        names = ", ".join(link.name for link in lan.links)
+        if not any(link.ready for link in lan.links):
+            raise HostError(f"{names}: no carrier, so nobody can be seen; check the cable or the Wi-Fi")
+        if not any(link.ready and link.addresses for link in lan.links):
+            raise HostError(
+                f"{names}: no IPv4 address, so nobody can be seen; check the network configuration"
+            )
+
+    def _proofs(
+        self, clients: Mapping[ClientId, Client], neighbours: Iterable[Neighbour], now: Moment
+    ) -> dict[ClientId, Evidence]:
+        """Evidence that costs no packet: reachable neighbours, joined by MAC, and associated stations."""
+        by_mac = {
+            entry.mac: entry
+            for entry in sorted(neighbours, key=lambda entry: -entry.confirmed_ago)
+            if entry.reachable
+        }
+        found: dict[ClientId, Evidence] = {}
+        for id_, client in clients.items():
+            proofs = []
+            entry = by_mac.get(client.mac) if client.mac else None
+            if entry is not None and arp_counts(self.options.arp, self._records[id_].sighting):
+                proofs.append(Evidence(How.NEIGHBOUR, now.mono - entry.confirmed_ago))
+            if client.mac in self._known.stations:
+                proofs.append(Evidence(How.STATION, now.mono))
+            best = strongest(proofs)
+            if best is not None:
+                found[id_] = best
+        return found
+
+    async def _ask(
+        self,
+        clients: Mapping[ClientId, Client],
+        lan: Lan,
+        proofs: Mapping[ClientId, Evidence],
+        extent: Extent,
+    ) -> dict[str, Reply]:
+        """Ask whoever must be asked; the replies by address."""
+        wanted = [
+            id_
+            for id_, client in clients.items()
+            if extent is Extent.ALL or self._counts(client, self.options)
+        ]
+        wanted.sort(key=lambda id_: self._records[id_].sighting.heard or float("-inf"), reverse=True)
+        first = extent is not Extent.ALL
+        if first and wanted and self._lately(wanted[0]):
+            replies = await self._sweep([clients[wanted[0]]], lan, extent, tries=1, until_first=True)
+            word = self._said(clients[wanted[0]], replies, frozenset())
+            if word.evidence is not None or any(id_ in proofs for id_ in wanted):
+                return replies
+        elif first and any(id_ in proofs for id_ in wanted):
+            return {}
+        return await self._sweep(
+            [clients[id_] for id_ in wanted], lan, extent, tries=_TRIES[extent], until_first=first
+        )
+
+    def _lately(self, id_: ClientId) -> bool:
+        heard = self._records[id_].sighting.heard
+        return heard is not None and self._clock.now().mono - heard <= _RECENT * self.every
+
+    async def _sweep(
+        self, clients: Sequence[Client], lan: Lan, extent: Extent, *, tries: int, until_first: bool
+    ) -> dict[str, Reply]:
+        asks = {
+            address: self._question(address, self._records[client.id].sighting, lan)
+            for client in clients
+            for address in client.addresses
+            if self._dead_link(address, lan) is None
+        }
+        if not asks:
+            return {}
+        timeout = self.options.timeout * (1 if extent is not Extent.CLOSE else 1.5)
+        sweep = await self._eyes.sweep(
+            list(asks.values()), timeout=timeout, tries=tries, until_first=until_first
+        )
+        return dict(sweep.replies)
+
+    def _question(self, address: str, sighting: Sighting, lan: Lan) -> Ask:
+        link = lan.link_of(IPv4Address(address))
+        counts = arp_counts(self.options.arp, sighting)
+        return Ask(address, link if counts else None, arp_counts=counts)
+
+    def _dead_link(self, address: str, lan: Lan) -> str | None:
+        """Why nobody on this address's own network can be asked; None = they can."""
+        link = lan.link_of(IPv4Address(address))
+        return None if link is None or link.ready else f"{link.name} has no carrier"
+
+    def _said(self, client: Client, replies: Mapping[str, Reply], proxies: frozenset[str]) -> Said:
+        counts = arp_counts(self.options.arp, self._records[client.id].sighting)
+        mine = [replies.get(address, Reply()) for address in client.addresses]
+        return said(mine, counts=counts, proxies=proxies, now=self._clock.now().mono)
+
+    def _note(
+        self,
+        clients: Mapping[ClientId, Client],
+        lan: Lan,
+        neighbours: Iterable[Neighbour],
+        proofs: Mapping[ClientId, Evidence],
+        replies: Mapping[str, Reply],
+    ) -> None:
+        """Keep what this look brought of each client."""
+        now = self._clock.now().mono
+        proxies = gateway_macs(neighbours, lan)
+        for id_, client in clients.items():
+            record = self._records[id_]
+            word = self._said(client, replies, proxies)
+            if word.evidence is None and id_ in proofs:
+                word = Said(evidence=proofs[id_])
+            elif word.evidence is None and not word.silent and word.failed is None:
+                word = self._unaskable(client, lan)
+            on_link = not client.addresses or any(lan.link_of(IPv4Address(each)) for each in client.addresses)
+            sighting = updated(record.sighting, word, last=record.asked, now=now, every=self.every)
+            record.sighting = replace(sighting, on_link=on_link)
+            if word.failed is not None:
+                record.asked, record.word = None, Blind(now, word.failed)
+            elif word.evidence is not None or word.silent:
+                record.asked, record.word = now, Seen(now, record.sighting)
+
+    def _unaskable(self, client: Client, lan: Lan) -> Said:
+        """Why a client of which nothing was heard could not even be asked; empty if it merely was not."""
+        if not client.addresses and "hosts" in client.sources:
+            return Said(failed=f'"{client.name}" in [clients] hosts has no address: check the name')
+        if not client.addresses:
+            return Said(silent=client.mac not in self._known.stations)
+        dead = next((why for each in client.addresses if (why := self._dead_link(each, lan))), None)
+        return Said(failed=dead)

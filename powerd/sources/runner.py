@@ -1,0 +1,96 @@
+"""The rhythm of looks: one runner for all sources times them, guards them, and turns failure into Blind."""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+from typing import Final, Protocol
+
+from powerd.board import Board, Facts
+from powerd.clock import Clock
+from powerd.host.values import HostError
+from powerd.model import Blind, SourceId
+
+BACK_OFF_MOST: Final = 900.0
+LEAST: Final = 15.0
+"""However short the rounds, a look may take so long, seconds."""
+
+
+class Extent(enum.Enum):
+    """How much a look has to find out."""
+
+    ROUND = "round"
+    """Whether anybody is there: the first evidence suffices."""
+    CLOSE = "close"
+    """The same, but a sleep is near: ask longer before believing in silence."""
+    ALL = "all"
+    """Everybody, for a person who wants to see."""
+
+
+class Source(Protocol):
+    """A sensor with a rhythm of its own."""
+
+    name: SourceId
+    every: float
+    """Seconds between the starts of two looks; may change on reload."""
+
+    async def look(self, extent: Extent) -> Facts:
+        """Look once. Raises HostError with one sentence when it cannot see."""
+        ...
+
+
+class Watch:
+    """Runs one source and is the only one to post its facts."""
+
+    def __init__(self, source: Source, board: Board, clock: Clock) -> None:
+        self._source = source
+        self._board = board
+        self._clock = clock
+        self._one_at_a_time = asyncio.Lock()
+        self._faults = 0
+        board.claim(source.name)
+
+    async def run(self) -> None:
+        """Look, wait, look again, for ever; the rhythm does not drift, and a missed beat is dropped."""
+        loop = asyncio.get_running_loop()
+        due = loop.time()
+        while True:
+            await self.look(Extent.ROUND)
+            pause = self._source.every * 2 ** min(max(self._faults - 1, 0), 8)
+            due = max(due + min(pause, max(BACK_OFF_MOST, self._source.every)), loop.time())
+            await asyncio.sleep(due - loop.time())
+
+    async def look(self, extent: Extent) -> None:
+        """Look now and post; whoever comes while a look is under way waits and then has one of their own.
+
+        A look never outlasts its round, or 15 s where rounds are shorter: later it is Blind.
+        """
+        within = max(self._source.every, LEAST)
+        try:
+            async with asyncio.timeout(within), self._one_at_a_time:
+                facts = await self._source.look(extent)
+            self._faults = 0
+        except HostError as error:
+            facts = self._blind(str(error))
+            self._faults = 0  # the machine said what is wrong: worth asking again at the usual pace
+        except TimeoutError:
+            facts = self._blind(f"no answer within {within:g} s")
+        except Exception as error:  # noqa: BLE001 - a sensor may fail; it then keeps the server awake and says so
+            self._faults += 1
+            facts = self._blind(f"failed inside powerd ({_where(error)}): {type(error).__name__}: {error}")
+        self._board.post(self._source.name, facts)
+
+    def _blind(self, why: str) -> Facts:
+        return Facts(Blind(self._clock.now().mono, why))
+
+
+def _where(error: Exception) -> str:
+    """File and line of the innermost frame of powerd's own code."""
+    traceback = error.__traceback__
+    place = "?"
+    while traceback is not None:
+        name = traceback.tb_frame.f_globals.get("__name__", "")
+        if name.startswith("powerd."):
+            place = f"{name}:{traceback.tb_lineno}"
+        traceback = traceback.tb_next
+    return place

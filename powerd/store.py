@@ -1,0 +1,41 @@
+"""What outlives a restart: small JSON documents, replaced whole, so that none is ever half-written.
+
+There is no fsync: it could block the loop behind a disk that is spinning up. rename(2) over the old file is
+atomic, and a document that a power cut garbles is only learned anew.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+
+
+class Store:
+    """Documents in one directory.
+
+    Args:
+        directory: made when first needed.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+
+    def load(self, name: str) -> object:
+        """The document ``name``; None where there is none, or none that can be read."""
+        try:
+            return json.loads((self._directory / f"{name}.json").read_text())
+        except (OSError, ValueError):
+            return None
+
+    def save(self, name: str, document: object) -> str | None:
+        """Replace the document; gives back why it could not be kept, one sentence, or None."""
+        path = self._directory / f"{name}.json"
+        try:
+            self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+            with NamedTemporaryFile("w", dir=self._directory, prefix=f".{name}.", delete=False) as file:
+                json.dump(document, file, indent=1)
+            Path(file.name).replace(path)
+        except OSError as error:
+            return f"{path}: cannot be written: {error.strerror}; what was learned is lost at a restart"
+        return None
