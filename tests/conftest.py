@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import os
 
+import hypothesis
 import pytest
+
+# A busy machine is no fault of the code: how long an example takes is for tests/benchmarks/ to say.
+hypothesis.settings.register_profile("powerd", deadline=None)
+hypothesis.settings.load_profile("powerd")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -51,8 +51,8 @@ def _name(value: object) -> str:
 
 
 def toml_string(text: str) -> str:
-    """``text`` as a TOML basic string (its escapes are JSON's)."""
-    return json.dumps(text, ensure_ascii=False)
+    """``text`` as a TOML basic string: JSON's escapes, and DEL's, which TOML 1.0 wants too."""
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def duration(least: float = 0, most: float = float("inf")) -> Kind[float]:

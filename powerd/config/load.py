@@ -14,6 +14,7 @@ from typing import Any, Final, TypeVar
 from powerd.config.options import ClientClass, Options, SleepRule
 
 DEFAULT_PATH: Final = Path("/etc/powerd/powerd.toml")
+_LONGEST_FAULT: Final = 400
 T = TypeVar("T")
 
 
@@ -68,14 +69,22 @@ def parse(content: bytes, file: str) -> Options:
         raise ConfigError(
             [f"{file}: is not UTF-8 text: byte {error.start} is 0x{content[error.start]:02x}"]
         ) from None
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise ConfigError([f"{file}: is no TOML: {str(error) or 'nested too deeply'}"]) from None
+    except RecursionError:
+        raise ConfigError([f"{file}: is no TOML: nested too deeply"]) from None
+    except ValueError as error:  # TOMLDecodeError, and int()'s own where a number has thousands of digits
+        raise ConfigError([f"{file}: is no TOML: {_one_line(str(error))}"]) from None
     faults: list[str] = []
     options = _table(Options, data, "", faults)
     _relations(options, faults)
     if faults:
-        raise ConfigError([f"{file}: {fault}" for fault in faults])
+        raise ConfigError([f"{file}: {_one_line(fault)}" for fault in faults])
     return options
+
+
+def _one_line(fault: str) -> str:
+    """``fault`` fit to be printed, whatever the file says: no control character, and not endless."""
+    text = "".join(char if char.isprintable() else repr(char)[1:-1] for char in fault)
+    return text if len(text) <= _LONGEST_FAULT else f"{text[:_LONGEST_FAULT]}…"
 
 
 def key_of(field: dataclasses.Field[Any]) -> str:

@@ -23,7 +23,7 @@ _MAC: Final = re.compile(r"[0-9a-f]{1,2}([:-][0-9a-f]{1,2}){5}", re.IGNORECASE)
 
 
 def parse_duration(text: str) -> float:
-    """Seconds of ``"90s"``, ``"20min"``, ``"1h30min"``, ``"7d"``, ``"0s"``.
+    """Seconds, to the millisecond, of ``"90s"``, ``"20min"``, ``"1h30min"``, ``"7d"``, ``"0s"``.
 
     Raises:
         ValueError: it is none of these.
@@ -34,7 +34,7 @@ def parse_duration(text: str) -> float:
     seconds = sum(float(n) * unit for n, unit in zip(match.groups(default="0"), _UNITS.values(), strict=True))
     if seconds > _LONGEST:
         raise ValueError(f'"{text}" is longer than ten years')
-    return seconds
+    return round(seconds, 3)
 
 
 def show_duration(seconds: float) -> str:

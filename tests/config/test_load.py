@@ -1,0 +1,202 @@
+"""Reading the configuration: every fault has file, key path and remedy, and nothing else is ever raised."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from powerd.config import ConfigError, Options, load, parse
+
+RULE = '[[sleep]]\naction = "poweroff"\n'
+
+
+def faults_of(text: str) -> tuple[str, ...]:
+    """The faults of a configuration that is expected to have some."""
+    with pytest.raises(ConfigError) as caught:
+        parse(text.encode(), "/etc/powerd/powerd.toml")
+    return caught.value.faults
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("moode = 1", 'moode: unknown key; did you mean "mode"?'),
+        ("zzzzzzzz = 1", "zzzzzzzz: unknown key; known here: mode, clients, sleep, awake, http"),
+        ('mode = "on"', 'mode: "on" is not one of observe, enforce'),
+        ("mode = 1", "mode: a string is wanted, not a number"),
+        ("clients = 1", "clients: a table is wanted: write [clients] on a line of its own"),
+        ('[clients]\nleases = "auto"', "clients.leases: a list is wanted, not a string"),
+        ("[clients]\nleases = [1]", "clients.leases: a string is wanted, not a number"),
+        ('[clients]\nhosts = [" "]', "clients.hosts: it is empty"),
+        ("[clients]\nevery = 60", 'clients.every: write a duration with its unit, like "60s" or "60min"'),
+        ("[clients]\nevery = true", "clients.every: a string is wanted, not true/false"),
+        ("[clients]\nevery = 07:30:00", "clients.every: a string is wanted, not a date or time"),
+        ('[clients]\nevery = "1s"', 'clients.every: "1s" is out of range: at least 5s'),
+        ('[clients]\nevery = "2h"', 'clients.every: "2h" is out of range: at most 1h'),
+        ('[clients]\nevry = "60s"', 'clients.evry: unknown key; did you mean "clients.every"?'),
+        ('[clients]\ntimeout = "5s"\nevery = "5s"', "clients.timeout: a sweep takes up to four of it"),
+        ('[clients]\nignore = ["10.0.0.1/8"]', 'clients.ignore: "10.0.0.1/8" is no network'),
+        (
+            "[clients.class]\n",
+            "clients.class: an array of tables is wanted: write [[clients.class]] above each",
+        ),
+        ('[[clients.class]]\nmatch = ["x"]', "clients.class[1].name: every class needs one"),
+        ('[[clients.class]]\nname = "x"', "clients.class[1].match: the class fits nobody"),
+        (
+            '[[clients.class]]\nname="x"\nmatch=["x"]\n[[clients.class]]\nname="x"\nmatch=["y"]',
+            'clients.class[2].name: "x" is the name of two classes',
+        ),
+        (
+            '[[clients.class]]\nname="x"\nmatch=["x"]\nkeeps_awake="no"',
+            "clients.class[1].keeps_awake: true or false is wanted, not a string",
+        ),
+        ("sleep = 1", "sleep: an array of tables is wanted: write [[sleep]] above each"),
+        ("[sleep]", "sleep: an array of tables is wanted: write [[sleep]] above each"),
+        ('[[sleep]]\naction = "nap"', 'sleep[1].action: "nap" is not one of suspend, hibernate'),
+        (RULE + RULE + 'during = ["8-9"]', 'sleep[2].during: "8-9" is no window'),
+        (RULE + 'command = ["/bin/true"]', 'sleep[1].command: is only run with action = "command"'),
+        ('[[sleep]]\naction = "command"', 'sleep[1].command: action "command" needs one'),
+        (
+            '[[sleep]]\naction = "command"\ncommand = ["true"]',
+            'sleep[1].command: "true" is not an absolute path',
+        ),
+        ('[http]\nlisten = ["8787"]', 'http.listen: "8787" is no address and port'),
+        ('[http]\nlisten = ["127.0.0.1:0"]', 'http.listen: "127.0.0.1:0" is no address and port'),
+        ('[http]\nlisten = ["1.2.3.456:80"]', 'http.listen: "1.2.3.456:80" is no address and port'),
+        ('[http]\nlisten = ["0.0.0.0:8787"]', 'http.listen: "0.0.0.0:8787" is not on loopback'),
+        ("mode =", "is no TOML: "),
+        ("mode = " + "9" * 5000, "is no TOML: "),
+        ("mode = " + "[" * 5000, "is no TOML: nested too deeply"),
+    ],
+)
+def test_fault_names_file_key_and_remedy(text: str, fault: str) -> None:
+    assert any(line.startswith(f"/etc/powerd/powerd.toml: {fault}") for line in faults_of(text)), faults_of(
+        text
+    )
+
+
+def test_all_faults_in_one_run() -> None:
+    text = (
+        'mode = "on"\nfoo = 1\n[clients]\nevery = 1\n[[sleep]]\nidle_for = "x"\n[awake]\nafter_start = "2d"\n'
+    )
+    assert [line.split(": ")[1] for line in faults_of(text)] == [
+        "mode",
+        "foo",
+        "clients.every",
+        "sleep[1].idle_for",
+        "awake.after_start",
+    ]
+
+
+def test_not_utf8() -> None:
+    with pytest.raises(ConfigError, match="is not UTF-8 text: byte 2 is 0xff"):
+        parse(b"# \xff", "f")
+
+
+def test_a_fault_cannot_write_to_the_terminal() -> None:
+    (fault,) = faults_of('"\\u001b[2J\\nx" = 1')
+    assert fault.isprintable()
+    assert "\\x1b[2J\\nx" in fault
+
+
+def test_what_is_said_is_what_is_meant() -> None:
+    options = parse(
+        b'mode = "enforce"\n[clients]\nhosts = ["tv.lan"]\nlearn = "0s"\n[[clients.class]]\nname = "phone"\n'
+        b'match = ["*phone*"]\nabsent_after = "15min"\n[[sleep]]\naction = "command"\n'
+        b'command = ["/bin/true", "--quietly"]\nidle_for = "10min"\nwarn = "0s"\n'
+        b'[http]\nlisten = ["[::1]:8787"]\n',
+        "f",
+    )
+    assert options.mode == "enforce"
+    assert (options.clients.hosts, options.clients.learn) == (("tv.lan",), 0)
+    (phone,) = options.clients.class_
+    assert (phone.name, phone.absent_after, phone.keeps_awake) == ("phone", 900, True)
+    (rule,) = options.sleep
+    assert (rule.command, rule.idle_for, rule.warn) == (("/bin/true", "--quietly"), 600, 0)
+    assert options.http.listen == ("[::1]:8787",)
+
+
+def test_nothing_said_is_the_default() -> None:
+    assert parse(b"", "f") == Options()
+
+
+def test_file_is_read(tmp_path: Path) -> None:
+    file = tmp_path / "powerd.toml"
+    file.write_text('mode = "enforce"\n')
+    file.chmod(0o644)
+    assert load(file).mode == "enforce"
+
+
+def test_missing_file_that_was_asked_for(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="there is no such file; check --config and POWERD_CONFIG"):
+        load(tmp_path / "none.toml")
+
+
+def test_missing_default_file_is_no_fault(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(sys.modules[load.__module__], "DEFAULT_PATH", tmp_path / "none.toml")
+    assert load() == Options()
+
+
+def test_unreadable_file(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="cannot be read: Is a directory"):
+        load(tmp_path)
+
+
+def test_world_writable_file(tmp_path: Path) -> None:
+    file = tmp_path / "powerd.toml"
+    file.touch()
+    file.chmod(0o666)
+    with pytest.raises(ConfigError, match=f"everybody may write to it.*chmod o-w {file}"):
+        load(file)
+
+
+def _says_only_config_errors(content: bytes) -> None:
+    faults: tuple[str, ...] = ("f: none",)
+    try:
+        parse(content, "f")
+    except ConfigError as error:
+        faults = error.faults
+    assert faults
+    assert all(line.startswith("f: ") and line.isprintable() for line in faults)
+
+
+@given(st.binary() | st.text().map(str.encode))
+def test_fuzz_any_bytes(content: bytes) -> None:
+    _says_only_config_errors(content)
+
+
+_WORDS = st.sampled_from(
+    [
+        *("mode", "clients", "sleep", "awake", "http", "leases", "hosts", "learn", "ignore", "every"),
+        *("timeout", "absent_after", "arp", "class", "name", "match", "keeps_awake", "action", "during"),
+        *("idle_for", "warn", "command", "after_start", "listen", "moode", "x"),
+    ]
+)
+_TEXTS = st.text(alphabet=st.characters(codec="utf-8", exclude_characters="\x7f")) | st.sampled_from(
+    ["", "60s", "1h30min", "observe", "command", "00:00-08:00", "10.0.0.0/8", "/bin/true", "127.0.0.1:80"]
+)
+_LEAVES = st.booleans() | st.integers() | st.floats() | _TEXTS
+_VALUES = st.recursive(
+    _LEAVES,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_WORDS, inner, max_size=4),
+    max_leaves=12,
+)
+
+
+def _toml(value: object) -> str:
+    """``value`` as an inline TOML value."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key} = {_toml(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_toml, value)) + "]"
+    return str(value) if isinstance(value, float) else json.dumps(value, ensure_ascii=False)
+
+
+@given(st.dictionaries(_WORDS, _VALUES))
+def test_fuzz_known_keys_with_any_values(data: dict[str, object]) -> None:
+    _says_only_config_errors("\n".join(f"{key} = {_toml(value)}" for key, value in data.items()).encode())

@@ -1,0 +1,144 @@
+"""Durations, windows and patterns: what they mean, and that what is shown reads back the same."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from powerd.config.values import (
+    Window,
+    canonical_mac,
+    parse_duration,
+    parse_pattern,
+    parse_window,
+    show_duration,
+)
+
+EVERY_DAY = frozenset(range(7))
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("90s", 90),
+        ("20min", 1200),
+        ("2h", 7200),
+        ("1h30min", 5400),
+        ("7d", 604800),
+        ("0s", 0),
+        ("1.5s", 1.5),
+        ("1d 2h 3min 4s", 93784),
+    ],
+)
+def test_duration_means(text: str, seconds: float) -> None:
+    assert parse_duration(text) == seconds
+
+
+@pytest.mark.parametrize(
+    "text", ["", " ", "90", "s", "1m", "-5s", "1min1h", "1h1h", "1e3s", "1.5h", "4000d", "9" * 400 + "s"]
+)
+def test_no_duration(text: str) -> None:
+    with pytest.raises(ValueError, match=r"is no duration|longer than ten years"):
+        parse_duration(text)
+
+
+@given(st.integers(0, 3660 * 86400 * 1000).map(lambda ms: ms / 1000))
+def test_duration_reads_back(seconds: float) -> None:
+    assert parse_duration(show_duration(seconds)) == pytest.approx(seconds, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("text", "window"),
+    [
+        ("00:00-08:00", Window(EVERY_DAY, 0, 480)),
+        ("22:30-06:00", Window(EVERY_DAY, 1350, 360)),
+        ("09:00-24:00", Window(EVERY_DAY, 540, 1440)),
+        ("Fri,Sat 01:30-10:00", Window(frozenset({4, 5}), 90, 600)),
+        ("mon-fri 22:30-06:00", Window(frozenset(range(5)), 1350, 360)),
+        ("Sat-Mon 00:00-24:00", Window(frozenset({5, 6, 0}), 0, 1440)),
+    ],
+)
+def test_window_means(text: str, window: Window) -> None:
+    assert parse_window(text) == window
+
+
+@pytest.mark.parametrize(
+    ("text", "clause"),
+    [
+        ("", "is no window"),
+        ("8:00-9:00", "is no window"),
+        ("08:00", "is no window"),
+        ("08:00-25:00", "is no window"),
+        ("08:00-08:00", "begins and ends at the same time"),
+        ("24:00-08:00", "begins at 24:00"),
+        ("Funday 08:00-09:00", '"Funday" is no day'),
+        ("Mon-Wed-Fri 08:00-09:00", '"Mon-Wed-Fri" is no day'),
+        ("Mon, 08:00-09:00", '"" is no day'),
+    ],
+)
+def test_no_window(text: str, clause: str) -> None:
+    with pytest.raises(ValueError, match=clause):
+        parse_window(text)
+
+
+@given(st.frozensets(st.integers(0, 6), min_size=1), st.integers(0, 1439), st.integers(0, 1440))
+def test_window_reads_back(days: frozenset[int], start: int, end: int) -> None:
+    if start != end:
+        window = Window(days, start, end)
+        assert parse_window(str(window)) == window
+
+
+@pytest.mark.parametrize(
+    ("pattern", "addresses", "mac", "name", "fits"),
+    [
+        ("10.0.0.7", ("10.0.0.7",), None, None, True),
+        ("10.0.0.7", ("10.0.0.70",), None, None, False),
+        ("10.0.0.192/27", ("10.0.0.1", "10.0.0.200"), None, None, True),
+        ("10.0.0.192/27", ("10.0.0.1",), None, "10.0.0.200", False),
+        ("10.0.0.*", ("10.0.0.9",), None, None, True),
+        ("fd00::/64", ("fd00::9",), None, None, True),
+        ("aa:bb:cc:*", (), "aa:bb:cc:00:11:22", None, True),
+        ("AA-BB-CC-0-11-22", (), "aa:bb:cc:00:11:22", None, True),
+        ("aa:bb:cc:*", (), "aa:bb:dd:00:11:22", None, False),
+        ("Printer*", (), None, "printer-2.lan", True),
+        ("tv", (), None, "TV.lan", True),
+        ("tv", (), None, "tvset", False),
+        ("*", (), None, None, False),
+        ("[x", (), None, "[x", True),
+    ],
+)
+def test_pattern_fits(
+    *, pattern: str, addresses: tuple[str, ...], mac: str | None, name: str | None, fits: bool
+) -> None:
+    assert parse_pattern(pattern).fits(addresses, mac, name) is fits
+
+
+@pytest.mark.parametrize("text", ["", "  ", "10.0.0.200/27", "10.0.0.0/33", "fd00::1/64"])
+def test_no_pattern(text: str) -> None:
+    with pytest.raises(ValueError, match=r"empty pattern|is no network"):
+        parse_pattern(text)
+
+
+@given(st.text(), st.ip_addresses().map(str), st.text() | st.none())
+def test_pattern_reads_back_and_never_raises_later(text: str, address: str, name: str | None) -> None:
+    try:
+        pattern = parse_pattern(text)
+    except ValueError:
+        return
+    assert str(pattern) == text
+    assert parse_pattern(str(pattern)) == pattern
+    assert pattern.fits((address,), "aa:bb:cc:00:11:22", name) in {True, False}
+
+
+@given(st.binary(min_size=6, max_size=6), st.sampled_from(":-"), st.booleans())
+def test_every_spelling_of_a_mac_is_the_same(octets: bytes, separator: str, upper: bool) -> None:  # noqa: FBT001 - hypothesis hands it in
+    spelled = separator.join(f"{octet:x}" for octet in octets)
+    assert canonical_mac(spelled.upper() if upper else spelled) == octets.hex(":")
+
+
+@pytest.mark.parametrize(
+    "text", ["", "aa:bb:cc", "aa:bb:cc:dd:ee:ff:00", "ga:bb:cc:dd:ee:ff", "aabbccddeeff"]
+)
+def test_no_mac(text: str) -> None:
+    assert canonical_mac(text) is None
