@@ -1,0 +1,90 @@
+"""The door to the HTTP face: sockets listen from the start, the server is loaded at the first knock.
+
+A daemon that nobody looks at never imports aiohttp (17 MB and 0.2 s); the connection that wakes it is served.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from powerd.model import Moment, Status
+
+if TYPE_CHECKING:
+    from aiohttp.web import AppRunner
+
+
+@dataclass(frozen=True, slots=True)
+class Faces:
+    """All that the HTTP face is given of the house.
+
+    Attributes:
+        status: the last decision; None = there is none yet.
+        now: the present moment, against which a page says "2 min ago".
+        look: look afresh at every client, and decide; bounded in time by the giver.
+        trouble: why no decisions are being made, one sentence; None = they are.
+    """
+
+    status: Callable[[], Status | None]
+    now: Callable[[], Moment]
+    look: Callable[[], Awaitable[None]]
+    trouble: Callable[[], str | None]
+
+
+class Door:
+    """Serves the faces on sockets that are bound and listening already; closes them at the end.
+
+    Args:
+        sockets: non-blocking listeners, Unix and TCP.
+        faces: what is served.
+    """
+
+    def __init__(self, sockets: Sequence[socket.socket], faces: Faces) -> None:
+        self._sockets = tuple(sockets)
+        self._faces = faces
+        self._opening: asyncio.Task[AppRunner] | None = None
+
+    async def start(self) -> None:
+        """Wait for the first connection, in the background; costs nothing until it comes."""
+        loop = asyncio.get_running_loop()
+        for listener in self._sockets:
+            loop.add_reader(listener, self._knock)
+
+    async def close(self) -> None:
+        """Stop serving, within a second, and close the sockets."""
+        self._stop_waiting()
+        if self._opening is not None:
+            self._opening.cancel()
+            results = await asyncio.gather(self._opening, return_exceptions=True)
+            if not isinstance(results[0], BaseException):
+                await results[0].cleanup()
+        for listener in self._sockets:
+            listener.close()
+
+    def _stop_waiting(self) -> None:
+        loop = asyncio.get_running_loop()
+        for listener in self._sockets:
+            if listener.fileno() >= 0:
+                loop.remove_reader(listener)
+
+    def _knock(self) -> None:
+        self._stop_waiting()
+        self._opening = asyncio.get_running_loop().create_task(self._open())
+        self._opening.add_done_callback(self._opened)
+
+    async def _open(self) -> AppRunner:
+        from powerd.faces import web  # noqa: PLC0415 - the point of this file
+
+        return await web.serve(self._sockets, self._faces)
+
+    def _opened(self, opening: asyncio.Task[AppRunner]) -> None:
+        """A face that cannot be shown is no reason to stop deciding, but it is to be heard of."""
+        if opening.cancelled() or (error := opening.exception()) is None:
+            return
+        for listener in self._sockets:
+            listener.close()
+        message = f"the status page cannot be served: {error}; is aiohttp installed?"
+        opening.get_loop().call_exception_handler({"message": message, "exception": error})

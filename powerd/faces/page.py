@@ -1,0 +1,187 @@
+"""The status page: one plain document from the API's JSON values, no script, nothing from elsewhere. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from html import escape
+from typing import Final
+
+from powerd.faces.shapes import ClientJson, ReasonJson, SourceJson, StatusJson
+from powerd.faces.table import evidence, ignore_lines, label, seen, source
+from powerd.faces.text import counts_sentence, outlook, reasons_title, state_sentence
+from powerd.faces.words import clock, harmless
+
+REFRESH: Final = 30
+"""Seconds after which the page loads itself anew; STARTING while there is nothing to see yet."""
+STARTING: Final = 2
+
+STYLE: Final = """
+:root { color-scheme: light dark; --page: #f6f7f9; --card: #fff; --ink: #1a1d21; --soft: #5c6570;
+  --line: #dde1e6; --good: #146c36; --doubt: #8a5200; --bad: #b3261e; --accent: #2457a6 }
+@media (prefers-color-scheme: dark) { :root { --page: #14171a; --card: #1d2125; --ink: #e6e8ea;
+  --soft: #9ba4ae; --line: #32383e; --good: #6fd08f; --doubt: #f0b35a; --bad: #ff8a80; --accent: #8db8f7 } }
+* { box-sizing: border-box }
+body { margin: 0; background: var(--page); color: var(--ink); font: 16px/1.5 system-ui, sans-serif }
+main, header, footer { max-width: 56rem; margin: 0 auto; padding: 0 1rem }
+header { display: flex; justify-content: space-between; align-items: baseline; padding-top: 1.25rem;
+  color: var(--soft); font-size: .875rem }
+header b { color: var(--ink); font-size: 1rem }
+.now { border-left: .375rem solid var(--accent); padding: .125rem 0 .125rem 1rem; margin: 1.5rem 0 2rem }
+.now.idle { border-color: var(--good) }
+.now.warning, .now.going-down { border-color: var(--doubt) }
+.now.trouble { border-color: var(--bad) }
+h1 { font-size: clamp(1.375rem, 4.5vw, 2rem); line-height: 1.25; margin: 0 0 .375rem; text-wrap: balance }
+.now p { margin: 0; color: var(--soft) }
+h2 { font-size: 1rem; margin: 0 0 .5rem }
+section { margin: 0 0 2rem }
+.card { background: var(--card); border: 1px solid var(--line); border-radius: .625rem; overflow: hidden }
+ul { list-style: none; margin: 0; padding: 0 }
+li { display: flex; flex-wrap: wrap; gap: 0 .75rem; padding: .625rem 1rem }
+li + li, tbody tr { border-top: 1px solid var(--line) }
+li b { flex: 0 0 12rem; overflow-wrap: anywhere }
+li span { flex: 1 1 14rem; overflow-wrap: anywhere }
+small, time { color: var(--soft); font-size: .875rem }
+li time { white-space: nowrap }
+table { width: 100%; border-collapse: collapse; table-layout: fixed }
+th, td { text-align: left; vertical-align: top; padding: .5rem 1rem; font-weight: normal }
+thead th { color: var(--soft); font-size: .875rem; padding-bottom: .25rem }
+th, td { overflow-wrap: anywhere }
+thead th:first-child { width: 42% }
+thead th:last-child { width: 9rem }
+tbody th { font-weight: 600 }
+td small, th small { display: block; font-weight: normal }
+.present { color: var(--good); font-weight: 600 }
+.unknown { color: var(--doubt); font-weight: 600 }
+.absent, .void { color: var(--soft) }
+.now .bad, .bad { color: var(--bad) }
+pre { margin: 0; padding: .75rem 1rem; overflow-x: auto; font-size: .875rem }
+p.note { margin: .5rem 0; color: var(--soft); font-size: .875rem }
+footer { padding-bottom: 2rem; color: var(--soft); font-size: .875rem }
+a { color: var(--accent) }
+@media (max-width: 36rem) { th, td { padding: .5rem } li, tr > :first-child { padding-left: .75rem }
+  li b { flex-basis: 100% } thead th:first-child { width: 38% } thead th:last-child { width: 27% } }
+"""
+
+
+def page(status: StatusJson, clients: list[ClientJson]) -> str:
+    """The whole document: what it does and what comes next, why, who is home, and what is wrong."""
+    now = datetime.fromisoformat(status["now"])
+    reasons = status["decision"]["reasons"]
+    parts = [
+        _top(status),
+        _reasons(reasons_title(status), [each for each in reasons if each["keeps_awake"]], now),
+        _reasons("Worth knowing", [each for each in reasons if not each["keeps_awake"]], now),
+        _sources(status["sources"], reasons),
+        _clients(clients, status, now),
+    ]
+    seconds = STARTING if status["state"] == "starting" else REFRESH
+    return (
+        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f'<meta http-equiv="refresh" content="{seconds}">\n'
+        f"<title>{_safe(status['state'].replace('-', ' '))} - powerd</title>\n"
+        f"<style>{STYLE}</style>\n</head>\n"
+        f"<body>\n{''.join(parts)}</main>\n"
+        f"<footer>As of {now:%H:%M:%S}, renewed every {seconds} s. For programs: "
+        '<a href="/api/status">/api/status</a>, <a href="/api/clients">/api/clients</a></footer>\n'
+        "</body>\n</html>\n"
+    )
+
+
+def _top(status: StatusJson) -> str:
+    """One sentence: what it does, and what comes next."""
+    state = status["state"].replace("-", " ").capitalize()
+    coming = outlook(status)
+    kind = "trouble" if status["trouble"] else status["state"]
+    mode = {
+        "observe": "Observe mode: it decides and explains, but touches nothing.",
+        "enforce": "Enforce mode: it acts on what it decides.",
+    }.get(status["mode"] or "", "")
+    since = state_sentence(status).capitalize() + "." if status["since"] else ""
+    trouble = (
+        f'<p class="bad" role="alert">Trouble: {_safe(status["trouble"])}</p>\n' if status["trouble"] else ""
+    )
+    return (
+        f"<header><b>powerd</b><span>{_safe(status['version'])}</span></header>\n<main>\n"
+        f'<div class="now {_safe(kind)}">\n<h1>{_safe(state)}: {_safe(coming[0].lower() + coming[1:])}</h1>\n'
+        f"<p>{_safe(' '.join(filter(None, (since, mode))))}</p>\n{trouble}</div>\n"
+    )
+
+
+def _reasons(title: str, reasons: list[ReasonJson], now: datetime) -> str:
+    if not reasons:
+        return ""
+    items = "".join(
+        _item(each["subject"], f"<span>{_safe(each['text'])}</span>{_since(each['since'], now)}")
+        for each in reasons
+    )
+    return f'<section>\n<h2>{title}</h2>\n<ul class="card">\n{items}</ul>\n</section>\n'
+
+
+def _since(since: str, now: datetime) -> str:
+    return f'<time datetime="{_safe(since)}">since {clock(datetime.fromisoformat(since), now)}</time>'
+
+
+def _sources(sources: list[SourceJson], reasons: list[ReasonJson]) -> str:
+    """What cannot look, unless that is a reason above, and what those that can complain of."""
+    items = "".join(_complaints(sources, " ".join(reason["text"] for reason in reasons)))
+    return f'<section>\n<h2>Warnings</h2>\n<ul class="card">\n{items}</ul>\n</section>\n' if items else ""
+
+
+def _complaints(sources: list[SourceJson], told: str) -> Iterator[str]:
+    for each in sources:
+        if each["blind"] and each["blind"] not in told:
+            yield _item(each["id"], f'<span class="bad">cannot look: {_safe(each["blind"])}</span>')
+        for warning in each["warnings"]:
+            yield _item(each["id"], f"<span>{_safe(warning)}</span>")
+
+
+def _item(subject: str, rest: str) -> str:
+    return f"<li><b>{_safe(subject)}</b>{rest}</li>\n"
+
+
+def _clients(clients: list[ClientJson], status: StatusJson, now: datetime) -> str:
+    if not clients:
+        return '<section>\n<h2>Clients</h2>\n<p class="void">No client is known yet.</p>\n</section>\n'
+    told = {source["blind"] for source in status["sources"]}
+    rows = "".join(_row(client, now, told) for client in clients)
+    return (
+        f"<section>\n<h2>Clients: {_safe(counts_sentence(status['clients']))}</h2>\n"
+        '<div class="card"><table>\n'
+        '<thead><tr><th scope="col">Client</th><th scope="col">State</th><th scope="col">Last seen</th></tr>'
+        f"</thead>\n<tbody>\n{rows}</tbody>\n</table></div>\n{_ignorable(clients)}</section>\n"
+    )
+
+
+def _row(client: ClientJson, now: datetime, told: set[str | None]) -> str:
+    """One client in three cells: who, whether it is there, when it was last heard."""
+    where = (client["address"] if client["name"] else client["mac"], source(client))
+    whys = (
+        None if client["keeps_awake"] else "never counts",
+        None if client["why"] in told else client["why"],
+    )
+    rtt = f" {client['rtt_ms']:g} ms" if client["rtt_ms"] is not None and client["on_link"] else ""
+    return (
+        f'<tr><th scope="row">{_safe(label(client))}<small>{_safe(" · ".join(filter(None, where)))}</small></th>'
+        f'<td><span class="{client["state"]}">{client["state"]}</span>'
+        f"<small>{_safe('; '.join(filter(None, whys)))}</small></td>"
+        f"<td>{seen(client, now)}<small>{_safe(evidence(client) + rtt)}</small></td></tr>\n"
+    )
+
+
+def _ignorable(clients: list[ClientJson]) -> str:
+    """The line of configuration that stops counting what is always on."""
+    always = [client for client in clients if client["always_on"] and client["keeps_awake"]]
+    if not always:
+        return ""
+    lines = "\n".join(ignore_lines(always))
+    return (
+        '<p class="note">Always on, so likely nobody\'s own. To stop counting, under [clients]:</p>\n'
+        f'<pre class="card">{_safe(lines)}</pre>\n'
+    )
+
+
+def _safe(text: str) -> str:
+    """Text from anywhere as HTML text or attribute: no markup, no control characters."""
+    return escape("\n".join(map(harmless, text.split("\n"))))

@@ -1,0 +1,127 @@
+"""Status -> the JSON values of the API. Pure; every other face shows what stands here."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from powerd import __version__
+from powerd.faces.shapes import ClientJson, CountsJson, DecisionJson, ReasonJson, SourceJson, StatusJson
+from powerd.model import Blind, Decision, Moment, Snapshot, State, Status, Verdict
+
+_ORDER: Final = {State.PRESENT: 0, State.UNKNOWN: 1, State.ABSENT: 2}
+_STEP: Final = 2.0
+"""A wall clock that disagrees with the monotonic one by more, seconds, has been set since."""
+
+
+def status_json(status: Status | None, now: Moment, trouble: str | None = None) -> StatusJson:
+    """The value of ``/api/status``.
+
+    Args:
+        status: the last decision; None = there is none yet.
+        now: the present moment.
+        trouble: why no decisions are being made; None = they are.
+    """
+    decision = status.decision if status else None
+    return {
+        "mode": status.mode if status else None,
+        "state": decision.phase if decision else "starting",
+        "since": _past(status.since, now) if status else None,
+        "decision": _decision(decision, now),
+        "clients": _counts(decision.verdicts if decision else ()),
+        "disks": [],
+        "next_wake": None,
+        "version": __version__,
+        "now": _rfc3339(now.wall),
+        "sources": _sources(status.snapshot) if status else [],
+        "trouble": trouble,
+    }
+
+
+def clients_json(status: Status | None, now: Moment) -> list[ClientJson]:
+    """The value of ``/api/clients``: the present first, then the unknown, then the absent, each by name."""
+    verdicts = status.decision.verdicts if status else ()
+    return [_client(verdict, now) for verdict in sorted(verdicts, key=_rank)]
+
+
+def _rank(verdict: Verdict) -> tuple[int, str, str]:
+    return _ORDER[verdict.state], verdict.client.label.casefold(), verdict.client.id
+
+
+def _decision(decision: Decision | None, now: Moment) -> DecisionJson:
+    plan = decision.plan if decision else None
+    reasons = decision.reasons if decision else ()
+    return {
+        "action": plan.action if plan else None,
+        "at_earliest": _rfc3339(plan.at.wall) if plan else None,
+        "reasons": [
+            ReasonJson(
+                subject=reason.subject,
+                text=reason.text,
+                since=_past(reason.since, now),
+                keeps_awake=reason.keeps_awake,
+            )
+            for reason in reasons
+        ],
+    }
+
+
+def _counts(verdicts: tuple[Verdict, ...]) -> CountsJson:
+    states = [verdict.state for verdict in verdicts if verdict.keeps_awake]
+    return {
+        "present": states.count(State.PRESENT),
+        "unknown": states.count(State.UNKNOWN),
+        "known": len(states),
+    }
+
+
+def _sources(snapshot: Snapshot) -> list[SourceJson]:
+    words: list[SourceJson] = [
+        {"id": name, "blind": word.why, "warnings": []}
+        if isinstance(word, Blind)
+        else {"id": name, "blind": None, "warnings": list(word.value)}
+        for name, word in sorted(snapshot.sources.items())
+    ]
+    return words + [
+        {"id": f"checks.{name}", "blind": check.why if isinstance(check, Blind) else None, "warnings": []}
+        for name, check in sorted(snapshot.checks.items())
+    ]
+
+
+def _client(verdict: Verdict, now: Moment) -> ClientJson:
+    client = verdict.client
+    return {
+        "id": client.id,
+        "address": client.addresses[0] if client.addresses else None,
+        "mac": client.mac,
+        "name": client.name,
+        "source": ", ".join(client.sources) or None,
+        "class": verdict.class_name,
+        "state": verdict.state.value,
+        "last_seen": _past(verdict.heard, now) if verdict.heard else None,
+        "evidence": verdict.how.value if verdict.how else None,
+        "rtt_ms": None if verdict.rtt is None else round(verdict.rtt * 1000, 1),
+        "keeps_awake": verdict.keeps_awake,
+        "always_on": verdict.always_on,
+        "on_link": verdict.on_link,
+        "stale": client.stale,
+        "why": verdict.why,
+        "since": _past(verdict.since, now),
+    }
+
+
+def _past(moment: Moment, now: Moment) -> str:
+    """When ``moment`` was, by the wall clock of today.
+
+    What the wall clock said then is shown unless it has been set since (a board without a battery
+    starts in 1970 and learns the time from the network): then it is counted back from now.
+    """
+    ago = (now.mono + now.slept) - (moment.mono + moment.slept)
+    counted = now.wall.astimezone(UTC) - timedelta(seconds=ago)
+    if abs((counted - moment.wall.astimezone(UTC)).total_seconds()) <= _STEP:
+        return _rfc3339(moment.wall)
+    return _rfc3339(counted.astimezone(now.wall.tzinfo))
+
+
+def _rfc3339(wall: datetime) -> str:
+    return wall.isoformat(timespec="seconds")

@@ -1,0 +1,86 @@
+"""The shapes of the API's JSON: what the daemon's HTTP face writes and the command line reads.
+
+Times are RFC 3339 with offset to whole seconds, durations are seconds, unknown is None. The names are
+kept stable: scripts read them. Nothing heavy is imported here, for the command line pays for it each time.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, TypedDict
+
+
+class ReasonJson(TypedDict):
+    """Why the server is awake, or a remark (``keeps_awake`` false)."""
+
+    subject: str
+    text: str
+    since: str
+    keeps_awake: bool
+
+
+class DecisionJson(TypedDict):
+    """The sleep in sight, None where there is none, and every reason, weightiest first."""
+
+    action: str | None
+    at_earliest: str | None
+    reasons: list[ReasonJson]
+
+
+class CountsJson(TypedDict):
+    """How many clients are present, cannot be told, and are known; those that never count are left out."""
+
+    present: int
+    unknown: int
+    known: int
+
+
+class SourceJson(TypedDict):
+    """A source's word on itself: why it is ``blind`` (None = it sees), and its warnings."""
+
+    id: str
+    blind: str | None
+    warnings: list[str]
+
+
+class StatusJson(TypedDict):
+    """``GET /api/status``.
+
+    ``now`` is the server's time, against which all others can be told; ``trouble`` says why no decisions are
+    being made (None = they are). ``mode`` and ``since`` are None only while ``state`` is ``starting``.
+    """
+
+    mode: str | None
+    state: str
+    since: str | None
+    decision: DecisionJson
+    clients: CountsJson
+    disks: list[object]
+    next_wake: str | None
+    version: str
+    now: str
+    sources: list[SourceJson]
+    trouble: str | None
+
+
+ClientJson = TypedDict(
+    "ClientJson",
+    {
+        "id": str,
+        "address": str | None,
+        "mac": str | None,
+        "name": str | None,
+        "source": str | None,
+        "class": str | None,  # a word of Python's, hence this spelling of the whole type
+        "state": Literal["present", "absent", "unknown"],
+        "last_seen": str | None,
+        "evidence": str | None,
+        "rtt_ms": float | None,
+        "keeps_awake": bool,
+        "always_on": bool,
+        "on_link": bool,
+        "stale": bool,
+        "why": str,
+        "since": str,
+    },
+)
+"""One row of ``GET /api/clients``; ``source`` names all of its sources with commas between."""

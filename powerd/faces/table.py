@@ -1,0 +1,149 @@
+"""What ``powerd clients`` says, made from the API's JSON: a table and notes; 80 columns. Pure and light."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Final
+
+from powerd.faces.shapes import ClientJson, SourceJson, StatusJson
+from powerd.faces.words import LINE, Paint, Style, cut, harmless, joined, pad, plain, span, width, wrap
+
+_HEAD: Final = ("NAME", "ADDRESS", "STATE", "LAST SEEN", "EVIDENCE", "SOURCE")
+_GAP: Final = 2
+_NAME, _ADDRESS, _STATE, _SOURCE = 0, 1, 2, 5
+_NAME_LEAST: Final = 14
+_SAID: Final = {"icmp": "ICMP", "arp": "ARP", "wifi": "Wi-Fi"}
+_STYLES: Final[dict[str, Style]] = {"present": "good", "unknown": "doubt", "absent": "dim"}
+_NAMED: Final = 3
+"""Names spelled out in a note before it only counts the rest."""
+
+
+def clients_text(clients: list[ClientJson], status: StatusJson, paint: Paint = plain) -> str:
+    """What ``powerd clients`` prints: a table, then what is to be known about some of its rows."""
+    lines = table(clients, datetime.fromisoformat(status["now"]), paint)
+    lines += notes(clients, {source["blind"] for source in status["sources"]}, paint)
+    lines += _words_of_sources(status["sources"], paint)
+    return joined(lines)
+
+
+def evidence(client: ClientJson) -> str:
+    """How it was last heard; for one behind a router, that nothing but ICMP can reach it."""
+    if not client["on_link"]:
+        return "ICMP only"
+    how = client["evidence"]
+    return _SAID.get(how, how) if how else "-"
+
+
+def seen(client: ClientJson, now: datetime) -> str:
+    """When it was last heard, ``12 s ago``."""
+    if client["last_seen"] is None:
+        return "never"
+    return f"{span((now - datetime.fromisoformat(client['last_seen'])).total_seconds(), parts=1)} ago"
+
+
+def source(client: ClientJson) -> str:
+    """Where it is known from, and that this source has lost it."""
+    return (client["source"] or "-") + (" (stale)" if client["stale"] else "")
+
+
+def label(client: ClientJson) -> str:
+    """What a person calls it: its name, else its address, else its MAC."""
+    return harmless(client["name"] or client["address"] or client["id"])
+
+
+def table(clients: list[ClientJson], now: datetime, paint: Paint) -> list[str]:
+    """One row for each client; names and sources are cut to make it fit."""
+    if not clients:
+        return ["No client is known yet."]
+    rows = [_row(client, now) for client in clients]
+    widths = _fitted([max(map(width, column)) for column in zip(_HEAD, *rows, strict=True)])
+    lines = [paint(_line(_HEAD, widths), "strong")]
+    for client, row in zip(clients, rows, strict=True):
+        cells = [pad(cell, size) for cell, size in zip(row, widths, strict=True)]
+        cells[_STATE] = paint(cells[_STATE], _STYLES[client["state"]])
+        lines.append((" " * _GAP).join(cells))
+    return lines
+
+
+def _row(client: ClientJson, now: datetime) -> tuple[str, ...]:
+    state: str = client["state"]
+    return (
+        harmless(client["name"] or "-"),
+        harmless(client["address"] or client["mac"] or "-"),
+        state if client["keeps_awake"] else f"({state})",
+        seen(client, now),
+        harmless(evidence(client)),
+        harmless(source(client)),
+    )
+
+
+def _line(cells: tuple[str, ...], widths: list[int]) -> str:
+    return (" " * _GAP).join(pad(cell, size) for cell, size in zip(cells, widths, strict=True))
+
+
+def _fitted(widths: list[int]) -> list[int]:
+    """Column widths that fit into a line: sources give way first, then names, then addresses."""
+    over = sum(widths) + _GAP * (len(widths) - 1) - LINE
+    for column, least in ((_SOURCE, len("dhcpd.leases")), (_NAME, _NAME_LEAST), (_SOURCE, 6), (_ADDRESS, 15)):
+        give = max(0, min(over, widths[column] - least))
+        widths[column] -= give
+        over -= give
+    return widths
+
+
+def notes(clients: list[ClientJson], told: set[str | None], paint: Paint) -> Iterator[str]:
+    """Why some are unknown, what the table's marks mean, and the line that ignores what is always on.
+
+    ``told`` are the reasons of blindness that are told elsewhere.
+    """
+    for why, names in _unknown(clients).items():
+        if why in told:
+            continue
+        more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+        text = f"Unknown: {', '.join(names[:_NAMED])}{more}: {harmless(why)}"
+        yield from ("", *(paint(line, "doubt") for line in wrap(text, LINE)))
+    if any(not client["keeps_awake"] for client in clients):
+        yield from ("", "(in brackets): never keeps the server awake")
+    if any(not client["on_link"] for client in clients):
+        yield from ("", "ICMP only: behind a router, so that one that drops ICMP cannot be seen")
+    ids = [client for client in clients if client["always_on"] and client["keeps_awake"]]
+    if ids:
+        yield from ("", *wrap("Always on, so likely nobody's own. To stop counting, under [clients]:", LINE))
+        yield from ignore_lines(ids)
+
+
+def _unknown(clients: list[ClientJson]) -> dict[str, list[str]]:
+    """Labels of the unknown ones that count, by why."""
+    whys: dict[str, list[str]] = {}
+    for client in clients:
+        if client["state"] == "unknown" and client["keeps_awake"]:
+            whys.setdefault(client["why"], []).append(cut(label(client), 30))
+    return whys
+
+
+def ignore_lines(clients: list[ClientJson]) -> Iterator[str]:
+    """TOML to be pasted: ``ignore = ["aa:bb:cc:dd:ee:ff"]  # bulb``; by MAC, for addresses change."""
+    quoted = [
+        (json.dumps(client["mac"] or client["address"] or client["id"]), label(client)) for client in clients
+    ]
+    if len(quoted) == 1:
+        [(pattern, name)] = quoted
+        yield cut(f"    ignore = [{pattern}]  # {name}", LINE)
+        return
+    yield "    ignore = ["
+    for pattern, name in quoted:
+        yield cut(f"        {pattern},  # {name}", LINE)
+    yield "    ]"
+
+
+def _words_of_sources(sources: list[SourceJson], paint: Paint) -> Iterator[str]:
+    """The sources that cannot look, and the warnings of those that can."""
+    blind = [(source["id"], why) for source in sources if (why := source["blind"])]
+    warned = [(source["id"], warning) for source in sources for warning in source["warnings"]]
+    for title, words in ((paint("Cannot look:", "bad"), blind), (paint("Warnings:", "doubt"), warned)):
+        if words:
+            yield from ("", title)
+        for name, word in words:
+            yield from (f"  {line}" for line in wrap(harmless(f"{name}: {word}"), LINE - 2))

@@ -1,0 +1,155 @@
+"""Words for people: times, spans, and text from strangers made fit for a terminal. Pure and light."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias
+
+if TYPE_CHECKING:
+    from datetime import datetime  # what is told from times has them already; a list of names need not pay
+
+LINE: Final = 80
+"""Cells in a line of a terminal that every text fits into."""
+_MINUTE: Final = 60
+_HOUR: Final = 60 * _MINUTE
+_DAY: Final = 24 * _HOUR
+_UNITS: Final = ((_DAY, "d"), (_HOUR, "h"), (_MINUTE, "min"), (1, "s"))
+_WEEK: Final = 7
+_TONIGHT: Final = 12 * _HOUR
+
+Style: TypeAlias = Literal["strong", "good", "doubt", "bad", "dim"]
+Paint: TypeAlias = Callable[[str, Style], str]
+"""Gives a piece of text a colour, which takes no cells."""
+
+
+def plain(text: str, _style: Style) -> str:
+    """No colour: for files, pipes and NO_COLOR."""
+    return text
+
+
+def joined(lines: Iterable[str]) -> str:
+    """Lines as one text, each ended by a line break."""
+    return "".join(line.rstrip() + "\n" for line in lines)
+
+
+class Verb(NamedTuple):
+    """An action in the forms that sentences need."""
+
+    plain: str
+    doing: str
+    done: str
+
+
+VERBS: Final = {
+    "suspend": Verb("suspend", "suspending", "suspended"),
+    "hibernate": Verb("hibernate", "hibernating", "hibernated"),
+    "hybrid-sleep": Verb("go to hybrid sleep", "going to hybrid sleep", "gone to hybrid sleep"),
+    "suspend-then-hibernate": Verb(
+        "suspend, then hibernate", "suspending, to hibernate later", "suspended, to hibernate later"
+    ),
+    "poweroff": Verb("power off", "powering off", "powered off"),
+    "command": Verb("run the sleep command", "running the sleep command", "run the sleep command"),
+}
+
+
+def verb(action: str) -> Verb:
+    """How to say ``action``; a newer daemon's unknown one is said as it is."""
+    return VERBS.get(action) or Verb(action, action, action)
+
+
+def harmless(text: str) -> str:
+    """``text`` with every control, format and surrogate character replaced by U+FFFD.
+
+    Host names are chosen by the clients: an escape sequence must not reach a terminal, nor a line
+    break the journal, nor a change of writing direction a page.
+    """
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else "\ufffd" for char in text)
+
+
+def width(text: str) -> int:
+    """The cells that ``text`` takes in a terminal (Unicode Standard Annex 11): wide 2, combining 0."""
+    if text.isascii():
+        return len(text)
+    return sum(map(_cells, text))
+
+
+def _cells(char: str) -> int:
+    import unicodedata  # noqa: PLC0415 - nearly all host names are ASCII; only the others pay for it
+
+    if unicodedata.category(char) in {"Mn", "Me"}:
+        return 0
+    return 2 if unicodedata.east_asian_width(char) in {"W", "F"} else 1
+
+
+def cut(text: str, cells: int) -> str:
+    """``text`` shortened to ``cells``, its end shown as "…" where it was."""
+    if width(text) <= cells:
+        return text
+    kept, room = "", cells - 1
+    for char in text:
+        room -= _cells(char)
+        if room < 0:
+            break
+        kept += char
+    return kept + "…"
+
+
+def pad(text: str, cells: int) -> str:
+    """``text``, cut or filled up to exactly ``cells``."""
+    text = cut(text, cells)
+    return text + " " * (cells - width(text))
+
+
+def wrap(text: str, cells: int) -> Iterator[str]:
+    """``text`` in lines of at most ``cells``, broken at spaces, and within a word only where it must be."""
+    line = ""
+    for word in text.split(" "):
+        candidate = f"{line} {word}" if line else word
+        if width(candidate) <= cells:
+            line = candidate
+            continue
+        if line:
+            yield line
+        line = word
+        while width(line) > cells:
+            head = _head(line, cells)
+            yield head
+            line = line[len(head) :]
+    yield line
+
+
+def _head(text: str, cells: int) -> str:
+    """As much of ``text`` as fits, at least one character."""
+    used = 0
+    for n, char in enumerate(text):
+        used += _cells(char)
+        if used > cells and n:
+            return text[:n]
+    return text
+
+
+def span(seconds: float, parts: int = 2) -> str:
+    """A length of time in its ``parts`` largest units: ``12 s``, ``3 min``, ``2 h 14 min``, ``3 d 4 h``."""
+    rest = max(0, round(seconds))
+    said: list[str] = []
+    for size, unit in _UNITS:
+        count, rest = divmod(rest, size)
+        if count:
+            said.append(f"{count} {unit}")
+        elif said:
+            break  # "1 h 5 s" would claim a precision that nobody reads
+        if len(said) == parts:
+            break
+    if said and said[0].endswith("min"):
+        del said[1:]
+    return " ".join(said) or "0 s"
+
+
+def clock(at: datetime, now: datetime) -> str:
+    """A time as one says it today or tonight: ``20:58``, within a week ``Mon 20:58``, else with its date."""
+    days = abs((at.date() - now.date()).days)
+    if days == 0 or abs((at - now).total_seconds()) < _TONIGHT:
+        return f"{at:%H:%M}"
+    return f"{at:%a %H:%M}" if days < _WEEK else f"{at:%Y-%m-%d %H:%M}"
