@@ -1,0 +1,99 @@
+"""What users rely on is what the code declares: the sample, the documented options, the README."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from powerd.config import Options, effective, parse, sample
+
+ROOT: Final = Path(__file__).parents[1]
+PAGES: Final = ("README.md", "powerd/README.md", "CHANGELOG.md")
+
+
+def declared(table: type[Any], path: str = "") -> Iterator[tuple[str, dataclasses.Field[Any]]]:
+    """Every field of the configuration with the key path that users write."""
+    for field in dataclasses.fields(table):
+        key = f"{path}{field.name.rstrip('_')}"
+        yield key, field
+        if "row" in field.metadata:
+            yield from declared(field.metadata["row"], f"{key}.")
+        elif "kind" not in field.metadata:
+            yield from declared(type(field.default), f"{key}.")
+
+
+DECLARED: Final = dict(declared(Options))
+KEYS: Final = {key for key, field in DECLARED.items() if "kind" in field.metadata}
+
+
+def test_shipped_sample_is_the_code_s() -> None:
+    remade = "python -c 'from powerd.config import sample; print(sample(), end=\"\")' > config/powerd.toml"
+    assert (ROOT / "config/powerd.toml").read_text() == sample(), f"make it anew: {remade}"
+
+
+def test_sample_as_it_ships_changes_nothing() -> None:
+    assert effective(parse(sample().encode(), "sample")) == effective(Options())
+
+
+def test_sample_with_everything_switched_on_is_valid() -> None:
+    """Whoever takes away a "#" gets what stands there; an empty command beside another action is no fault."""
+    switched_on = re.sub(r"^#(?=\S)", "", sample(), flags=re.MULTILINE)
+    options = parse(switched_on.encode(), "sample")
+    assert [rule.action for rule in options.sleep] == ["poweroff"]
+    assert [row.name for row in options.clients.class_] == ["phone"]
+
+
+def test_sample_names_every_option() -> None:
+    switched_on = tomllib.loads(re.sub(r"^#(?=\S)", "", sample(), flags=re.MULTILINE))
+
+    def keys(table: dict[str, Any], path: str = "") -> Iterator[str]:
+        for key, value in table.items():
+            rows = value if isinstance(value, list) and value and isinstance(value[0], dict) else [value]
+            for row in rows:
+                if isinstance(row, dict):
+                    yield from keys(row, f"{path}{key}.")
+                else:
+                    yield f"{path}{key}"
+
+    assert set(keys(switched_on)) == KEYS
+
+
+@pytest.mark.parametrize("key", DECLARED)
+def test_every_option_is_documented(key: str) -> None:
+    field = DECLARED[key]
+    doc = field.metadata.get("doc") or (type(field.default).__doc__ or "")
+    assert len(doc.split()) >= 3, f"{key} needs a sentence"
+
+
+def toml_examples() -> list[str]:
+    """The configurations that the README shows."""
+    return re.findall(r"^```toml\n(.*?)^```", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
+
+
+def test_configurations_in_the_readme_are_valid() -> None:
+    examples = toml_examples()
+    assert examples
+    for example in examples:
+        parse(example.encode(), "README.md")
+
+
+def test_options_named_in_the_readme_exist() -> None:
+    """The README writes an option as `clients.learn`."""
+    tables = "|".join(sorted({key.partition(".")[0] for key in KEYS if "." in key}))
+    named = set(re.findall(rf"`((?:{tables})\.[a-z_.]+)`", (ROOT / "README.md").read_text()))
+    assert named
+    assert named - set(DECLARED) == set()
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_links_between_pages_lead_somewhere(page: str) -> None:
+    file = ROOT / page
+    links = re.findall(r"\]\(([^)#]+?)(?:#[^)]*)?\)", file.read_text())
+    missing = [link for link in links if "://" not in link and not (file.parent / link).exists()]
+    assert missing == []
