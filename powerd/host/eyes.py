@@ -10,7 +10,7 @@ from powerd.host.values import Ask, FileMark, Lan, Neighbour, Sweep
 
 
 class Eyes(Protocol):
-    """What sources and checks are handed. Paths are resolved under a root, so that tests hand in a tree of files.
+    """What sources and checks are handed; its paths are resolved under a root, which may be a test's.
 
     Every method raises HostError with one sentence (what, where, remedy) when the machine refuses.
     """
@@ -42,14 +42,23 @@ class Eyes(Protocol):
         """The neighbour table of IPv4 and IPv6, entries with a link-layer address only."""
         ...
 
-    async def sweep(self, asks: Sequence[Ask], *, timeout: float, tries: int, until_first: bool) -> Sweep:  # noqa: ASYNC109 - the time an answer may take, not the call's
-        """Ask all at once; ``until_first`` ends it with the first answer that counts.
+    async def sweep(
+        self,
+        asks: Sequence[Ask],
+        *,
+        timeout: float,  # noqa: ASYNC109 - the time an answer may take, not the call's
+        tries: int,
+        until_first: bool,
+        deadline: float = 60.0,
+    ) -> Sweep:
+        """Ask all at once, the first ones first; ``until_first`` ends it with the first answer that counts.
 
         Args:
             asks: whom; several for one address are an error.
             timeout: seconds that an answer may take.
             tries: the silent are asked so many times.
             until_first: stop at the first answer; the others may be NOT_ASKED.
+            deadline: seconds after which it ends in any case; who had no full turn by then is FAILED.
         """
         ...
 

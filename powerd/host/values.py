@@ -19,7 +19,7 @@ class FileMark:
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A network interface that leads to a LAN (Ethernet or Wi-Fi; no loopback, tunnel, or bridge of containers).
+    """A network interface that leads to a LAN (Ethernet, Wi-Fi; no tunnel, no bridge of containers).
 
     Attributes:
         index, name: as the kernel numbers and names it.
@@ -69,7 +69,7 @@ class Lan:
     gateways: frozenset[str] = frozenset()
 
     def link_of(self, address: IPv4Address) -> Link | None:
-        """The link on whose subnet ``address`` is; a ready one first; None = off-link, reached by a router."""
+        """The link on whose subnet ``address`` is, a ready one first; None = reached by a router."""
         fitting = [link for link in self.links if any(address in own.network for own in link.addresses)]
         return next((link for link in fitting if link.ready), fitting[0] if fitting else None)
 
@@ -105,7 +105,10 @@ class Reply:
     """How the questions to one host ended.
 
     Attributes:
-        icmp, arp: per protocol. FAILED: it could not be sent, also not when re-sent; says nothing of the host.
+        icmp, arp: per protocol. SILENT: a question was out for its full time, or, for ICMP on a link of
+            hundreds, could not even be sent because nobody answered its ARP. FAILED: it could not
+            be sent, also not when re-sent, and says nothing of the host. NOT_ASKED: also who was
+            asked, when somebody else's answer ended the sweep first.
         rtt: seconds from the question to the answer that counts, where one was answered.
         mac: who answered the ARP question, lower case with colons.
         why: for FAILED, the kernel's reason, e.g. ``No route to host``.

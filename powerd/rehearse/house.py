@@ -101,9 +101,10 @@ class House:
         timeout: float,  # noqa: ASYNC109 - as Eyes.sweep
         tries: int,
         until_first: bool,
+        deadline: float = 60.0,
     ) -> Sweep:
         """Whoever is home answers at once; waiting for the others is not played."""
-        del timeout, tries
+        del timeout, tries, deadline
         at_home = {person.address: person for person in self.people if person.home(self.true_time())}
         replies: dict[str, Reply] = {}
         for ask in asks:

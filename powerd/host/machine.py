@@ -1,0 +1,114 @@
+"""The real Eyes: this machine, its files below a root, and its network."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import aclosing
+from pathlib import Path
+from typing import Final
+
+from powerd.host import files, hostapd, netlink, process
+from powerd.host.arp import ArpSocket
+from powerd.host.eyes import under
+from powerd.host.sweep import sweep
+from powerd.host.values import Ask, FileMark, HostError, Lan, Neighbour, Sweep
+
+_RESOLVE_WITHIN: Final = 5.0
+"""Seconds for a name; a resolver that has lost its server gives up after as many (resolv.conf(5))."""
+_NOT_FOUND: Final = 2
+"""getent(1): a key was not found."""
+
+
+class Machine:
+    """Looks at this machine; see Eyes for what each method promises.
+
+    Args:
+        root: where paths begin; a test hands in a tree of files. The network is always the real one.
+    """
+
+    def __init__(self, root: Path = Path("/")) -> None:
+        self._root = root
+        self._idle: list[ArpSocket] = []
+
+    def find(self, pattern: str) -> tuple[str, ...]:
+        """Paths that fit a glob, sorted; directories are left out."""
+        return files.find(self._root, pattern)
+
+    def mark(self, path: str) -> FileMark | None:
+        """One stat(2); None = there is no such file."""
+        return files.mark(under(self._root, path), path)
+
+    def chunks(self, path: str) -> AsyncIterator[str]:
+        """The file's text in pieces of 64 KiB."""
+        return files.chunks(under(self._root, path), path)
+
+    async def read(self, path: str, limit: int = 1 << 20) -> str:
+        """The file's text, at most ``limit`` bytes of it."""
+        pieces: list[str] = []
+        left = limit
+        async with aclosing(files.chunks(under(self._root, path), path)) as chunks:
+            async for piece in chunks:
+                pieces.append(piece.encode()[:left].decode(errors="ignore"))
+                left -= len(piece.encode())
+                if left <= 0:
+                    break
+        return "".join(pieces)
+
+    async def lan(self) -> Lan:
+        """Links, own addresses and gateways."""
+        return netlink.lan()
+
+    async def neighbours(self) -> tuple[Neighbour, ...]:
+        """The neighbour table of IPv4 and IPv6."""
+        return netlink.neighbours()
+
+    async def sweep(
+        self,
+        asks: Sequence[Ask],
+        *,
+        timeout: float,  # noqa: ASYNC109 - the time an answer may take, not the call's
+        tries: int,
+        until_first: bool,
+        deadline: float = 60.0,
+    ) -> Sweep:
+        """Ask all at once by ICMP and ARP."""
+        return await sweep(
+            self, asks, timeout=timeout, tries=tries, until_first=until_first, deadline=deadline
+        )
+
+    async def stations(self, control: str) -> str:
+        """Associated stations of a hostapd."""
+        path = under(self._root, control)
+        try:
+            return await hostapd.stations(str(path))
+        except OSError as error:
+            raise HostError(files.refusal("ask", control, path, error)) from error
+
+    async def resolve(self, name: str) -> tuple[str, ...]:
+        """IPv4 addresses of a host name, by a getent(1) that cannot hold up the loop; () = not found."""
+        end = await process.run(["getent", "--", "ahostsv4", name], timeout=_RESOLVE_WITHIN)
+        if end.status not in {0, _NOT_FOUND}:
+            raise HostError(
+                f"cannot resolve {name}: getent ended with status {end.status}; see /etc/nsswitch.conf"
+            )
+        return tuple(dict.fromkeys(line.split()[0] for line in end.out.splitlines() if line.strip()))
+
+    def take_arp(self) -> ArpSocket:
+        """An ARP socket that listens; one per sweep under way, used again by the next."""
+        sock = self._idle.pop() if self._idle else ArpSocket()
+        sock.listen()
+        return sock
+
+    def return_arp(self, sock: ArpSocket) -> None:
+        """Keep it, deaf, for the next sweep."""
+        sock.deafen()
+        self._idle.append(sock)
+
+    def ready_links(self) -> frozenset[int]:
+        """Indexes of the links that are up and have carrier at this moment."""
+        return netlink.ready_links()
+
+    def close(self) -> None:
+        """Give back what is kept open between sweeps."""
+        while self._idle:
+            self._idle.pop().close()

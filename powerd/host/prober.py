@@ -1,0 +1,158 @@
+"""The two sockets of a sweep: puts single questions and matches what comes back to who was asked."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+from powerd.host.arp import ArpSocket, build_request
+from powerd.host.icmp import EchoSocket
+from powerd.host.target import Target
+from powerd.host.values import Link
+
+
+class Kernel(Protocol):
+    """What a sweep needs of the machine besides an ICMP socket of its own."""
+
+    def take_arp(self) -> ArpSocket:
+        """An ARP socket for the time of the sweep."""
+        ...
+
+    def return_arp(self, sock: ArpSocket) -> None:
+        """Take it back."""
+        ...
+
+    def ready_links(self) -> frozenset[int]:
+        """Indexes of the links that are up and have carrier right now."""
+        ...
+
+
+class Prober:
+    """Asks by ICMP and ARP; sockets are opened when first needed, and open no longer than the sweep.
+
+    An answer counts only from an address that was asked, on the link it was asked on, with the
+    identifier and a sequence number of this sweep.
+
+    Attributes:
+        last_sent: when a question was sent for whose answer the round must wait, seconds of the loop's clock.
+    """
+
+    def __init__(
+        self, kernel: Kernel, targets: Mapping[str, Target], heard: Callable[[Target], None]
+    ) -> None:
+        self._kernel = kernel
+        self._targets = targets
+        self._heard = heard
+        self._loop = asyncio.get_running_loop()
+        self._sequence = 0
+        self._echo: EchoSocket | None = None
+        self._arp: ArpSocket | None = None
+        self._senders: dict[int, list[tuple[int, int, bytes]]] = {}
+        self.last_sent = 0.0
+
+    def begin_round(self) -> None:
+        """Questions from now on carry the next sequence number."""
+        self._sequence += 1
+        self.last_sent = self._loop.time()
+        if self._echo is not None:
+            self._echo.begin(self._sequence)
+
+    def ask(self, target: Target) -> None:
+        """Ask by ICMP, or by ARP who is not to be asked by ICMP."""
+        if target.icmp is not None:
+            self._ask_icmp(target)
+        elif target.arp is not None:
+            self.ask_arp(target)
+
+    def ask_again(self, target: Target) -> None:
+        """Ask by ICMP once more if the kernel refused it, and by ARP too."""
+        if target.icmp is not None and not target.icmp.pending and target.icmp.rtt is None:
+            self._ask_icmp(target)
+        if target.arp is not None and not target.arp.pending and target.arp.rtt is None:
+            self.ask_arp(target)
+
+    def ask_arp(self, target: Target) -> None:
+        """Ask by ARP."""
+        link, question = target.ask.link, target.arp
+        if link is None or question is None:
+            return
+        if self._arp is None:
+            self._arp = self._kernel.take_arp()
+            self._loop.add_reader(self._arp.sock, self._hear_arp)
+        now = self._loop.time()
+        code = self._arp.ask(link, build_request(*self._sender(link, target.packed), target.packed))
+        question.ask(self._sequence, now, code)
+        if not code and (target.icmp is None or not target.icmp.pending):
+            self.last_sent = now
+
+    def hear(self) -> None:
+        """Read what has arrived by now; an answer that is already there costs no wake-up."""
+        if self._echo is not None:
+            self._hear_echo()
+        if self._arp is not None:
+            self._hear_arp()
+
+    def close(self) -> None:
+        """Stop listening."""
+        if self._echo is not None:
+            self._loop.remove_reader(self._echo.sock)
+            self._echo.close()
+        if self._arp is not None:
+            self._loop.remove_reader(self._arp.sock)
+            self._kernel.return_arp(self._arp)
+
+    def _ask_icmp(self, target: Target) -> None:
+        question = target.icmp
+        if question is None:
+            return
+        if self._echo is None:
+            self._echo = EchoSocket(secrets.randbits(16))
+            self._echo.begin(self._sequence)
+            self._loop.add_reader(self._echo.sock, self._hear_echo)
+        now = self._loop.time()
+        code = self._echo.ask(target.ask.address)
+        question.ask(self._sequence, now, code)
+        if not code:
+            self.last_sent = now
+
+    def _hear_echo(self) -> None:
+        if self._echo is None:
+            return
+        now = self._loop.time()
+        for echo in self._echo.hear():
+            target = self._targets.get(echo.address)
+            if target is not None and target.icmp is not None and target.icmp.answer(echo.sequence, now):
+                self._heard(target)
+        for obstacle in self._echo.take_obstacles():
+            target = self._targets.get(obstacle.address)
+            if target is not None and target.icmp is not None:
+                target.icmp.obstruct(obstacle.why)
+
+    def _hear_arp(self) -> None:
+        if self._arp is None:
+            return
+        now = self._loop.time()
+        for interface, answer in self._arp.hear():
+            target = self._targets.get(answer.address)
+            if target is None or target.arp is None or target.ask.link is None:
+                continue
+            # A reply carries no number: it is taken for one to the latest question.
+            latest = next(reversed(target.arp.sent), 0)
+            if interface == target.ask.link.name and target.arp.answer(latest, now):
+                target.mac = answer.mac
+                self._heard(target)
+
+    def _sender(self, link: Link, target: bytes) -> tuple[bytes, bytes]:
+        """Our MAC and the own address of ``link`` in the subnet of ``target``; else any, else none."""
+        senders = self._senders.get(link.index)
+        if senders is None:
+            senders = [
+                (int(own.network.network_address), int(own.netmask), own.packed) for own in link.addresses
+            ]
+            self._senders[link.index] = senders
+        number = int.from_bytes(target, "big")
+        fitting = (packed for network, mask, packed in senders if number & mask == network)
+        first = senders[0][2] if senders else bytes(4)
+        return bytes.fromhex(link.mac.replace(":", "")), next(fitting, first)
