@@ -1,0 +1,156 @@
+"""The seven laws that no configuration and no fact may break."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+from hypothesis import event, given, settings
+from hypothesis import strategies as st
+from policy.worlds import CLIENTS, choose, client, house, moment, quiet_memory, silent, situations, sleeps
+
+from powerd.config import Options, SleepRule, parse
+from powerd.model import Blind, Memory, Moment, Seen, Sighting, Snapshot, SourceId
+from powerd.policy import decide
+
+Situation = tuple[Snapshot, Memory, Options, Moment]
+laws = settings(max_examples=400, deadline=None)
+
+
+def test_the_strategies_reach_sleep() -> None:
+    """Laws that say "never Sleep" prove nothing unless the situations they draw do lead to Sleep."""
+    found: list[int] = []
+
+    @settings(max_examples=400, deadline=None, database=None, derandomize=True)
+    @given(situations())
+    def count(situation: Situation) -> None:
+        found.append(len(sleeps(choose(situation))))
+
+    count()
+    assert sum(found) > len(found) / 50
+
+
+@laws
+@given(situations(), st.sampled_from(["blind", "stale", "missing", "empty", "client blind", "check blind"]))
+def test_1_what_is_unknown_never_sleeps(situation: Situation, how: str) -> None:
+    snapshot, memory, options, now = situation
+    if sleeps(choose(situation)):
+        event("would sleep")
+    if how == "blind":
+        snapshot = replace(snapshot, sources={CLIENTS: Blind(now.mono, "no carrier")})
+    elif how == "stale":
+        snapshot = replace(snapshot, sources={CLIENTS: Seen(now.mono - 4 * options.clients.every, ())})
+    elif how == "missing":
+        snapshot = replace(snapshot, sources={})
+    elif how == "empty":
+        snapshot = replace(snapshot, known={}, sightings={})
+    elif how == "client blind":
+        new = client(99)
+        snapshot = replace(
+            snapshot,
+            known={**snapshot.known, new.id: new},
+            sightings={**snapshot.sightings, new.id: Blind(now.mono, "could not be asked")},
+        )
+    else:
+        snapshot = replace(snapshot, checks={**snapshot.checks, "nfs": Blind(now.mono, "no such file")})
+    assert not sleeps(decide(snapshot, memory, options, now))
+
+
+@laws
+@given(situations())
+def test_2_asking_twice_gives_no_new_order(situation: Situation) -> None:
+    snapshot, _, options, now = situation
+    first = choose(situation)
+    assert set(decide(snapshot, first.memory, options, now).orders) <= set(first.orders)
+    begun = replace(snapshot, in_flight=frozenset(first.orders))
+    assert decide(begun, first.memory, options, now).orders == ()
+
+
+@laws
+@given(situations(), st.sampled_from(["client", "check", "unasked"]))
+def test_3_a_blocker_never_adds_a_sleep(situation: Situation, kind: str) -> None:
+    snapshot, memory, options, now = situation
+    new = client(98)
+    more = replace(snapshot, known={**snapshot.known, new.id: new})
+    if kind == "client":
+        sighting = Seen(now.mono, Sighting(heard=now.mono))
+        more = replace(more, sightings={**snapshot.sightings, new.id: sighting})
+    elif kind == "check":
+        more = replace(snapshot, checks={**snapshot.checks, "zz": Seen(now.mono, "somebody is logged in")})
+    assert not sleeps(decide(more, memory, options, now))
+
+
+@laws
+@given(situations())
+def test_4_it_always_looks_again_later(situation: Situation) -> None:
+    assert choose(situation).look_again > situation[3].mono
+
+
+@laws
+@given(situations())
+def test_5_an_order_given_is_no_fact(situation: Situation) -> None:
+    """Memory after a decision that orders equals memory after the same facts under a mode that cannot act.
+
+    Whatever was ordered, only its outcome on the board may change what is remembered.
+    """
+    snapshot, memory, options, now = situation
+    first = choose(situation)
+    again = decide(snapshot, first.memory, options, now)
+    assert again.memory == first.memory
+    assert first.memory.done <= memory.done | {
+        outcome.order.rule for outcome in snapshot.outcomes.values() if outcome.ok
+    }
+
+
+@laws
+@given(situations(), st.integers(-30 * 86400, 30 * 86400).filter(lambda step: abs(step) > 60))
+def test_6_a_step_of_the_wall_clock_never_makes_a_sleep(situation: Situation, step: int) -> None:
+    snapshot, memory, options, now = situation
+    stepped = replace(now, wall=now.wall + timedelta(seconds=step))
+    assert not sleeps(decide(snapshot, memory, options, stepped)) or sleeps(choose(situation))
+
+
+@laws
+@given(situations(), st.floats(1, 86400))
+def test_6b_evidence_from_before_a_sleep_never_makes_one(situation: Situation, slept: float) -> None:
+    snapshot, memory, options, now = situation
+    woken = replace(now, slept=now.slept + slept, wall=now.wall + timedelta(seconds=slept))
+    assert not sleeps(decide(snapshot, memory, options, woken))
+
+
+@laws
+@given(situations())
+def test_7_no_order_touches_a_disk(situation: Situation) -> None:
+    """As long as no order knows of disks, none can wake one; the day one does, this test must learn its name."""
+    assert {type(order).__name__ for order in choose(situation).orders} <= {"Warn", "Sleep"}
+
+
+def test_an_unknown_source_speaks_louder_after_a_quarter_of_an_hour() -> None:
+    options = Options(sleep=(SleepRule(action="suspend"),))
+    memory = Memory.newborn(moment())
+    text = []
+    for minutes in (0, 10, 16, 30):
+        now = moment(moment().mono + minutes * 60)
+        snapshot = house({1: silent(now.mono, 0)}, at=now.mono, word=Blind(now.mono, "eth0: no carrier"))
+        decision = decide(snapshot, memory, options, now)
+        memory = decision.memory
+        text.append(decision.reasons[0].text)
+        assert decision.reasons[0].since == moment()
+    assert text[0] == text[1] == "eth0: no carrier"
+    loud = "still unknown, and the server will not sleep until this is mended: eth0: no carrier"
+    assert text[2] == text[3] == loud
+
+
+def test_all_known_clients_ignored_is_unknown() -> None:
+    options = parse(b'[clients]\nignore = ["host*"]\n[[sleep]]\nidle_for = "0s"\nwarn = "0s"', "f")
+    now = moment()
+    decision = decide(house({1: silent(now.mono, 0)}, at=now.mono), quiet_memory(now, 9999), options, now)
+    assert not decision.orders
+    assert decision.reasons[0].text == "every known client is ignored, so nobody can be seen to leave"
+
+
+def test_other_sources_do_not_confuse_it() -> None:
+    now = moment()
+    snapshot = house({1: silent(now.mono, 0)}, at=now.mono)
+    snapshot = replace(snapshot, sources={**snapshot.sources, SourceId("disks"): Seen(now.mono, ())})
+    assert decide(snapshot, quiet_memory(now, 10), Options(), now).phase == "idle"

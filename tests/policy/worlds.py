@@ -1,0 +1,204 @@
+"""Hypothesis strategies for everything that decide() may be handed, and small builders for examples."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import TypeVar
+from zoneinfo import ZoneInfo
+
+from hypothesis import strategies as st
+
+from powerd.config import Awake, Clients, Options, SleepRule, Window
+from powerd.model import (
+    Blind,
+    Client,
+    ClientId,
+    Decision,
+    How,
+    Memory,
+    Moment,
+    Order,
+    Outcome,
+    Seen,
+    Sighting,
+    Sleep,
+    Snapshot,
+    SourceId,
+    Warn,
+)
+from powerd.policy import decide
+
+T = TypeVar("T")
+BERLIN = ZoneInfo("Europe/Berlin")
+CLIENTS = SourceId("clients")
+T0 = 100_000.0
+
+
+def moment(mono: float = T0, slept: float = 0.0, wall: datetime | None = None) -> Moment:
+    begin = datetime(2026, 3, 28, 20, 0, tzinfo=UTC)
+    civil = wall or (begin + timedelta(seconds=mono - T0 + slept)).astimezone(BERLIN)
+    return Moment(mono, slept, civil)
+
+
+def client(n: int) -> Client:
+    return Client(
+        ClientId(f"02:00:00:00:00:{n:02x}"), (f"10.0.0.{n}",), f"02:00:00:00:00:{n:02x}", f"host{n}"
+    )
+
+
+def house(
+    sightings: Mapping[int, Seen[Sighting] | Blind],
+    *,
+    at: float,
+    word: Seen[tuple[str, ...]] | Blind | None = None,
+) -> Snapshot:
+    known = [client(n) for n in sightings]
+    return Snapshot(
+        sources={CLIENTS: word or Seen(at, ())},
+        known={each.id: each for each in known},
+        sightings={client(n).id: sighting for n, sighting in sightings.items()},
+    )
+
+
+def silent(at: float, since: float) -> Seen[Sighting]:
+    return Seen(at, Sighting(silent_since=since))
+
+
+def home(at: float) -> Seen[Sighting]:
+    return Seen(at, Sighting(heard=at, how=How.ICMP, answers_icmp=True))
+
+
+def quiet_memory(now: Moment, idle: float) -> Memory:
+    """Of a daemon that has long been up and has seen nobody for ``idle`` seconds."""
+    return replace(
+        Memory.newborn(moment(now.mono - 90_000.0)),
+        last=Moment(now.mono - 1.0, now.slept, now.wall - timedelta(seconds=1)),
+        idle_since=now.mono - idle,
+    )
+
+
+def sleeps(decision: Decision) -> set[Order]:
+    return {order for order in decision.orders if isinstance(order, Sleep)}
+
+
+def whole(lo: int, hi: int) -> st.SearchStrategy[float]:
+    return st.integers(lo, hi).map(float)
+
+
+windows = st.builds(
+    Window,
+    days=st.frozensets(st.integers(0, 6), min_size=1),
+    start=st.integers(0, 1439),
+    end=st.integers(1, 1440),
+).filter(lambda window: window.start != window.end)
+
+rules = st.builds(
+    SleepRule,
+    action=st.sampled_from(["suspend", "poweroff", "command"]),
+    during=st.lists(windows, max_size=2).map(tuple),
+    idle_for=whole(0, 3600),
+    warn=st.sampled_from([0.0, 60.0, 300.0]),
+    command=st.just(("/bin/true",)),
+)
+options = st.builds(
+    Options,
+    mode=st.sampled_from(["observe", "enforce"]),
+    clients=st.builds(Clients, every=st.just(60.0), absent_after=whole(1, 900)),
+    sleep=st.lists(rules, max_size=3).map(tuple),
+    awake=st.builds(Awake, after_start=whole(0, 1200), after_resume=whole(0, 1200)),
+)
+moments = st.builds(
+    lambda mono, slept: moment(T0 + mono, slept), mono=whole(0, 10 * 86400), slept=whole(0, 86400)
+)
+
+
+Fact = Seen[Sighting] | Blind
+At = Callable[[float], T]
+"""What is drawn before the moment is known: hypothesis is quick only with strategies that are made once."""
+_ago = whole(0, 400)
+_long_ago = whole(0, 40_000)
+
+
+def _silent(ago: float, for_: float) -> At[Fact]:
+    return lambda now: silent(now - ago / 10, now - ago / 10 - for_)
+
+
+def _home(ago: float) -> At[Fact]:
+    return lambda now: home(now - ago)
+
+
+def _blind(ago: float) -> At[Fact]:
+    return lambda now: Blind(now - ago, "could not be asked")
+
+
+sightings: st.SearchStrategy[At[Fact]] = st.one_of(
+    st.builds(_silent, _ago, _long_ago),
+    st.builds(_silent, _ago, _long_ago),
+    st.builds(_home, _long_ago),
+    st.builds(_blind, _ago),
+)
+
+
+Happened = tuple[int, float, bool, bool]
+
+
+def _outcome(config: Options, drawn: Happened, now: float) -> Outcome:
+    rule, ago, ok, warned = drawn
+    row = config.sleep[rule % len(config.sleep)]
+    n = rule % len(config.sleep)
+    order: Order = Warn(n, row.action, row.warn) if warned else Sleep(n, row.action, row.command, row.timeout)
+    return Outcome(order, now - ago, ok or warned, "seen", now - ago - 1)
+
+
+happened: st.SearchStrategy[list[Happened]] = st.lists(
+    st.tuples(st.integers(0, 2), whole(0, 7200), st.booleans(), st.sampled_from([True, True, False])),
+    max_size=2,
+)
+words = st.sampled_from([(2.0, None)] * 6 + [(0.0, "no carrier"), (900.0, None)])
+calm: list[tuple[str | None, str | None]] = [(None, None)] * 4
+checks = st.dictionaries(
+    st.sampled_from(["users", "nfs"]),
+    st.sampled_from([*calm, ("busy", None), (None, "no such file")]),
+    max_size=2,
+)
+wild = st.tuples(st.dictionaries(st.integers(1, 9), sightings, max_size=4), words, checks)
+_still: tuple[dict[int, At[Fact]], tuple[float, str | None], dict[str, tuple[str | None, str | None]]] = (
+    {1: _silent(10, 1000)},
+    (2.0, None),
+    {},
+)
+quiet = st.just(_still)
+
+
+@st.composite
+def situations(draw: st.DrawFn) -> tuple[Snapshot, Memory, Options, Moment]:
+    """A snapshot, a memory that fits it, a configuration and the moment; mostly of quiet houses."""
+    now, config = draw(moments), draw(options)
+    sights, (ago, blind), checked = draw(st.one_of(quiet, quiet, quiet, wild))
+    snapshot = house(
+        {n: make(now.mono) for n, make in sights.items()},
+        at=now.mono,
+        word=Blind(now.mono, blind) if blind else Seen(now.mono - ago, ()),
+    )
+    results: list[Outcome] = [_outcome(config, drawn, now.mono) for drawn in draw(happened) if config.sleep]
+    snapshot = replace(
+        snapshot,
+        outcomes={type(outcome.order): outcome for outcome in results},
+        checks={
+            name: Blind(now.mono, why) if why else Seen(now.mono - 1, busy)
+            for name, (busy, why) in checked.items()
+        },
+    )
+    memory = quiet_memory(now, draw(_long_ago))
+    started, resumed = draw(st.one_of(st.just((None, None)), st.tuples(st.none() | _ago, st.none() | _ago)))
+    if started is not None:
+        memory = replace(memory, started=moment(now.mono - 5 * started, now.slept))
+    if resumed is not None:
+        memory = replace(memory, resumed=now.mono - 5 * resumed)
+    return snapshot, memory, config, now
+
+
+def choose(situation: tuple[Snapshot, Memory, Options, Moment]) -> Decision:
+    return decide(*situation)
