@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 from html import escape
+from textwrap import dedent
 from typing import Final
 
 from powerd.faces.shapes import ClientJson, ReasonJson, SourceJson, StatusJson
@@ -156,14 +157,14 @@ def _clients(clients: list[ClientJson], status: StatusJson, now: datetime) -> st
 
 def _row(client: ClientJson, now: datetime, told: set[str | None]) -> str:
     """One client in three cells: who, whether it is there, when it was last heard."""
-    where = (client["address"] if client["name"] else client["mac"], source(client))
+    where = " · ".join(filter(None, (client["address"] if client["name"] else client["mac"], source(client))))
     whys = (
         None if client["keeps_awake"] else "never counts",
         None if client["why"] in told else client["why"],
     )
     rtt = f" {client['rtt_ms']:g} ms" if client["rtt_ms"] is not None and client["on_link"] else ""
     return (
-        f'<tr><th scope="row">{_safe(label(client))}<small>{_safe(" · ".join(filter(None, where)))}</small></th>'
+        f'<tr><th scope="row">{_safe(label(client))}<small>{_safe(where)}</small></th>'
         f'<td><span class="{client["state"]}">{client["state"]}</span>'
         f"<small>{_safe('; '.join(filter(None, whys)))}</small></td>"
         f"<td>{seen(client, now)}<small>{_safe(evidence(client) + rtt)}</small></td></tr>\n"
@@ -175,7 +176,7 @@ def _ignorable(clients: list[ClientJson]) -> str:
     always = [client for client in clients if client["always_on"] and client["keeps_awake"]]
     if not always:
         return ""
-    lines = "\n".join(ignore_lines(always))
+    lines = dedent("\n".join(ignore_lines(always)))
     return (
         '<p class="note">Always on, so likely nobody\'s own. To stop counting, under [clients]:</p>\n'
         f'<pre class="card">{_safe(lines)}</pre>\n'

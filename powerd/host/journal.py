@@ -1,0 +1,90 @@
+"""Lines for whoever keeps the log: the journal's own protocol, or standard error."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import socket
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any, Final, TextIO
+
+SOCKET: Final = "/run/systemd/journal/socket"
+
+
+class Journal:
+    """Writes one line with its fields; never raises, never waits.
+
+    Under systemd (systemd.exec(5): JOURNAL_STREAM is standard error's device and inode, or SYSTEMD_EXEC_PID
+    is this process) a line goes to the journal with all of its fields, if systemd-python is installed.
+    On a terminal it is printed as it is, anywhere else with a level prefix as in sd-daemon(3).
+
+    Args:
+        environ: the process's environment.
+        stream: standard error; None where it is closed.
+    """
+
+    def __init__(self, environ: Mapping[str, str] = os.environ, stream: TextIO | None = sys.stderr) -> None:
+        self._stream = stream
+        self._terminal = stream is not None and stream.isatty()
+        ours = not self._terminal and _under_systemd(environ, stream)
+        self._native = _native() if ours else None
+
+    def send(self, message: str, priority: int, fields: Mapping[str, str]) -> None:
+        """Write one line.
+
+        Args:
+            message: without line breaks.
+            priority: 0 to 7 as in syslog(3).
+            fields: upper-case names; left out where there is only text.
+        """
+        with contextlib.suppress(OSError, ValueError):  # a full disk or a closed stream is no reason to end
+            if self._native is None:
+                self._print(message if self._terminal else f"<{priority}>{message}")
+            elif _has_room():
+                where = {
+                    "SYSLOG_IDENTIFIER": "powerd",
+                    "CODE_FUNC": "send",
+                }  # else it reads our source for it
+                self._native(message, PRIORITY=str(priority), **where, **fields)
+
+    def _print(self, line: str) -> None:
+        if self._stream is not None:
+            print(line, file=self._stream, flush=True)
+
+
+def _under_systemd(environ: Mapping[str, str], stream: TextIO | None) -> bool:
+    """Whether systemd started this very process; both variables are inherited by what runs in a terminal."""
+    if environ.get("SYSTEMD_EXEC_PID") == str(os.getpid()):
+        return True
+    try:
+        found = os.fstat(stream.fileno()) if stream is not None else None
+    except (OSError, ValueError):
+        return False
+    return found is not None and environ.get("JOURNAL_STREAM") == f"{found.st_dev}:{found.st_ino}"
+
+
+def _native() -> Callable[..., Any] | None:
+    """systemd-python's journal.send, if it is installed and a journal is there."""
+    if not os.path.exists(SOCKET):  # noqa: PTH110 - one stat; the main process has no other use for Path here
+        return None
+    try:
+        from systemd import journal  # noqa: PLC0415 - an extra, and 3 MB
+    except ImportError:
+        return None
+    send: Callable[..., Any] = journal.send
+    return send
+
+
+def _has_room() -> bool:
+    """Whether the journal's queue takes a line now; sd_journal_send(3) would wait for it.
+
+    A line that is lost while journald hangs matters less than a decision that is late.
+    """
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as probe:
+        probe.settimeout(0)
+        probe.connect(SOCKET)
+        poll = select.poll()
+        poll.register(probe, select.POLLOUT)
+        return bool(poll.poll(0))

@@ -1,0 +1,45 @@
+"""Tells the service manager how the daemon is: sd_notify(3), sd_watchdog_enabled(3)."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Mapping
+
+
+def notify(state: str) -> bool:
+    """Send ``state``, e.g. ``READY=1`` or several lines of it; False = nobody wants to know, or can be told.
+
+    systemd-python is used where it is installed, else the datagram is sent by hand. Never raises.
+    """
+    address = os.environ.get("NOTIFY_SOCKET", "")
+    if not address.startswith(("/", "@")):
+        return False
+    try:
+        from systemd import daemon  # noqa: PLC0415 - an extra, wanted under a service manager only
+    except ImportError:
+        return _by_hand(address, state)
+    try:
+        return bool(daemon.notify(state))
+    except OSError:
+        return False
+
+
+def _by_hand(address: str, state: str) -> bool:
+    """One datagram; an address that begins with "@" is in the abstract namespace (unix(7))."""
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+            manager.settimeout(0)
+            manager.connect("\0" + address[1:] if address.startswith("@") else address)
+            manager.sendall(state.encode())
+    except OSError:
+        return False
+    return True
+
+
+def watchdog_usec(environ: Mapping[str, str] = os.environ) -> int | None:
+    """Microseconds within which each ``WATCHDOG=1`` is expected; None = no watchdog, or not ours."""
+    usec, pid = environ.get("WATCHDOG_USEC", ""), environ.get("WATCHDOG_PID", "")
+    if not (usec.isascii() and usec.isdigit()) or pid not in {"", str(os.getpid())}:
+        return None
+    return int(usec) or None
