@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from powerd.board import Board
@@ -44,7 +44,7 @@ class Engine:
     Args:
         board: where facts come from and outcomes go.
         clock: whose ``mono`` is the running loop's time.
-        options: the configuration in force; set anew on reload, followed by ``board.touch()``.
+        options: the configuration in force.
         limbs: see there.
     """
 
@@ -54,6 +54,12 @@ class Engine:
         self._clock = clock
         self._limbs = limbs
         self._memory = Memory.newborn(clock.now())
+
+    def reconfigure(self, options: Options) -> None:
+        """Decide by ``options`` from now on; what became of rules that may have changed is forgotten."""
+        self.options = options
+        self._memory = replace(self._memory, done=frozenset(), failures={})
+        self._board.touch()
 
     async def live(self) -> None:
         """Decide, obey and wait, for ever."""

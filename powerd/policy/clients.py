@@ -59,6 +59,12 @@ def class_of(client: Client, options: ClientOptions) -> ClientClass | None:
     return next((row for row in options.class_ if _fits(row, client)), None)
 
 
+def counts(client: Client, options: ClientOptions) -> bool:
+    """Whether the client's presence keeps the server awake."""
+    row = class_of(client, options)
+    return not ignored(client, options) and (row is None or row.keeps_awake)
+
+
 def ignored(client: Client, options: ClientOptions) -> bool:
     """Whether an ignore pattern fits the client."""
     return any(pattern.fits(client.addresses, client.mac, client.name) for pattern in options.ignore)

@@ -105,7 +105,7 @@ def course(snapshot: Snapshot, memory: Memory, options: Options, now: Moment, id
     warned = _warned(snapshot, memory, due.rule, rule, idle_since)
     reasons.append(Why(f"sleep rule {due.rule + 1}", due.waits))
     soon = now.mono + CLOSE_LOOK
-    order: Order = Sleep(due.rule, rule.action, rule.command)
+    order: Order = Sleep(due.rule, rule.action, rule.command, rule.timeout)
     orders: tuple[Order, ...] = ()
     phase: Phase
     if warned is None and now.mono < due.at - rule.warn:

@@ -172,7 +172,11 @@ class Presence:
             return {}
         timeout = self.options.timeout * (1 if extent is not Extent.CLOSE else 1.5)
         sweep = await self._eyes.sweep(
-            list(asks.values()), timeout=timeout, tries=tries, until_first=until_first
+            list(asks.values()),
+            timeout=timeout,
+            tries=tries,
+            until_first=until_first,
+            deadline=self.every - 1,
         )
         return dict(sweep.replies)
 

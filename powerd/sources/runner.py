@@ -31,8 +31,11 @@ class Source(Protocol):
     """A sensor with a rhythm of its own."""
 
     name: SourceId
-    every: float
-    """Seconds between the starts of two looks; may change on reload."""
+
+    @property
+    def every(self) -> float:
+        """Seconds between the starts of two looks; may change on reload."""
+        ...
 
     async def look(self, extent: Extent) -> Facts:
         """Look once. Raises HostError with one sentence when it cannot see."""

@@ -1,0 +1,171 @@
+"""The daemon on this machine: its sockets, signals, journal and service manager. It holds no rule."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import signal
+import sys
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from pathlib import Path
+from socket import socket as Listener  # noqa: N812 - what it is here, and ``socket`` is a parameter's name
+from typing import Final
+
+from powerd.clock import KernelClock
+from powerd.config import ConfigError, Options, load
+from powerd.daemon import Daemon
+from powerd.faces import journal
+from powerd.faces.http import Door, Faces
+from powerd.host.hands import RealHands
+from powerd.host.journal import Journal
+from powerd.host.listen import tcp_socket, unix_socket
+from powerd.host.machine import Machine
+from powerd.host.notify import notify
+from powerd.host.values import HostError
+from powerd.model import Status
+from powerd.store import Store
+
+STOPPED: Final = 0
+REFUSED: Final = 1
+BAD_CONFIGURATION: Final = 2
+
+
+def run(config: Path | None, observe: bool, socket: Path) -> int:  # noqa: FBT001 - the command line's contract
+    """Be the daemon until SIGTERM or SIGINT.
+
+    Args:
+        config: the configuration file; None = the usual one, if it is there.
+        observe: decide and explain, touch nothing, whatever the file says.
+        socket: the Unix socket to be asked on.
+
+    Returns:
+        The exit code: 0 stopped, 1 could not start, 2 the configuration is at fault.
+    """
+
+    def options() -> Options:
+        read = load(config)
+        return replace(read, mode="observe") if observe else read
+
+    listeners: list[Listener] = []
+    try:
+        first = options()
+        listeners.append(unix_socket(socket))
+        listeners.extend(tcp_socket(where) for where in first.http.listen)
+    except ConfigError as error:
+        print(error, file=sys.stderr)  # noqa: T201 - before the journal is open; a person may be looking
+        return BAD_CONFIGURATION
+    except HostError as error:
+        for listener in listeners:
+            listener.close()
+        print(f"powerd: {error}", file=sys.stderr)  # noqa: T201 - as above
+        return REFUSED
+    return asyncio.run(Service(first, options, socket, listeners).live())
+
+
+class Service:
+    """The daemon as a service on this machine: signals, journal, service manager and faces."""
+
+    def __init__(
+        self, options: Options, reread: Callable[[], Options], socket: Path, listeners: list[Listener]
+    ) -> None:
+        self._options = options
+        self._reread = reread
+        self._socket = socket
+        self._listeners = listeners
+        self._journal = Journal()
+        self._chronicle = journal.Chronicle()
+        self._said = ""
+        self._machine = Machine()
+        self._clock = KernelClock()
+        self._daemon = Daemon(
+            options,
+            self._machine,
+            RealHands(),
+            self._clock,
+            store=Store(_state_directory()),
+            hear=self._hear,
+            complain=self._complain,
+        )
+
+    async def live(self) -> int:
+        """Serve until asked to stop; gives back the exit code."""
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(self._mishap)
+        stop = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop.set)
+        loop.add_signal_handler(signal.SIGHUP, self._reload)
+        daemon = self._daemon
+        faces = Faces(lambda: daemon.status, self._clock.now, daemon.look_at_all, daemon.trouble)
+        async with AsyncExitStack() as stack:
+            stack.callback(self._machine.close)
+            door = Door(self._listeners, faces)
+            stack.push_async_callback(door.close)
+            await door.start()
+            self._send(journal.entry("start", self._greeting()))
+            gc.collect()
+            gc.freeze()  # what start made lives to the end; no collection need ever visit it
+            async with asyncio.TaskGroup() as tasks:
+                life = tasks.create_task(daemon.live())
+                await stop.wait()
+                notify("STOPPING=1")
+                life.cancel()
+        return STOPPED
+
+    def _greeting(self) -> str:
+        pages = [f"http://{where}/" for where in self._options.http.listen]
+        return f"status page: {', '.join(pages) or 'none'}; `powerd why` asks {self._socket}"
+
+    def _hear(self, status: Status) -> None:
+        """Each completed decision: the journal gets what changed, and the watchdog its due."""
+        for entry in self._chronicle.entries(status):
+            self._send(entry)
+        line = journal.status_line(status)
+        news = f"STATUS={line}\n" if line != self._said else ""
+        notify(f"{'' if self._said else 'READY=1'}\n{news}WATCHDOG=1")
+        self._said = line
+
+    def _reload(self) -> None:
+        """SIGHUP: the new configuration, or the old one with a clear message."""
+        mono = int(self._clock.now().mono * 1e6)
+        notify(f"RELOADING=1\nMONOTONIC_USEC={mono}")
+        try:
+            options = self._reread()
+        except ConfigError as error:
+            for fault in error.faults:
+                self._send(
+                    journal.entry("refused", f"{fault}; the old configuration stays in force", journal.ERROR)
+                )
+        else:
+            if options.http != self._options.http:
+                text = "[http] listen takes effect at the next start"
+                self._send(journal.entry("reload", text, journal.WARNING))
+            self._options = options
+            self._daemon.reconfigure(options)
+            self._send(
+                journal.entry("reload", f"configuration read again: {options.mode} mode", journal.NOTICE)
+            )
+        notify("READY=1")
+
+    def _complain(self, text: str) -> None:
+        self._send(journal.entry("trouble", text, journal.WARNING))
+
+    def _mishap(self, _: asyncio.AbstractEventLoop, context: dict[str, object]) -> None:
+        """What no task was there to catch: one line instead of a traceback."""
+        error = context.get("exception")
+        text = f"{context.get('message')}" + (f": {type(error).__name__}: {error}" if error else "")
+        self._complain(text)
+
+    def _send(self, entry: journal.Entry) -> None:
+        self._journal.send(entry.message, entry.priority, entry.fields)
+
+
+def _state_directory() -> Path:
+    """Systemd's StateDirectory=, or its usual place, or the user's own (XDG base directories)."""
+    named = os.environ.get("STATE_DIRECTORY", "").partition(":")[0]
+    if named or os.geteuid() == 0:
+        return Path(named or "/var/lib/powerd")
+    return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local/state") / "powerd"

@@ -1,0 +1,108 @@
+"""The composition root: board, sources, engine and actuators put together on some host.
+
+The host is handed in, so that the same daemon runs on this machine and in a rehearsal.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Final
+
+from powerd import actuators
+from powerd.board import Board
+from powerd.clock import Clock
+from powerd.config import Options
+from powerd.engine import HEARTBEAT, Engine, Limbs
+from powerd.host.eyes import Eyes
+from powerd.model import Decision, Order, Snapshot, Status
+from powerd.policy.clients import counts
+from powerd.sources import learned
+from powerd.sources.known import Known
+from powerd.sources.presence import Presence
+from powerd.sources.runner import Extent, Watch
+from powerd.store import Store
+
+_FRESH_ENOUGH: Final = 5.0
+"""A person who looks twice within so many seconds sees the same look."""
+
+
+class Daemon:
+    """Everything between the host below and the faces above.
+
+    Args:
+        options: the configuration in force.
+        eyes, hands, clock: the host.
+        store: what outlives a restart.
+        hear: called with each new Status, and with each fault that is no status, as a journal entry.
+    """
+
+    def __init__(  # noqa: PLR0913 - the host's three parts, and what the house is told and tells
+        self,
+        options: Options,
+        eyes: Eyes,
+        hands: actuators.Hands,
+        clock: Clock,
+        *,
+        store: Store | None = None,
+        hear: Callable[[Status], None] = lambda _: None,
+        complain: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self.status: Status | None = None
+        self.board = Board()
+        self._options = options
+        self._clock = clock
+        self._hands = hands
+        self._store = store
+        self._hear = hear
+        self._complain = complain
+        book = learned.from_json(store.load("learned")) if store else {}
+        self._known = Known(eyes, book, self._remember)
+        self._presence = Presence(eyes, clock, options.clients, self._known, counts)
+        self._watch = Watch(self._presence, self.board, clock)
+        limbs = Limbs(look=lambda: self._watch.look(Extent.CLOSE), obey=self._obey, tell=self._tell)
+        self._engine = Engine(self.board, clock, options, limbs)
+        self._looked_at_all = float("-inf")
+
+    async def live(self) -> None:
+        """Look and decide until cancelled; what was learned is kept at the end."""
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._watch.run())
+                tasks.create_task(self._engine.live())
+        finally:
+            self._remember(self._known.book)
+
+    def reconfigure(self, options: Options) -> None:
+        """Take over a new configuration; what was observed is kept."""
+        self._options = options
+        self._presence.options = options.clients
+        self._engine.reconfigure(options)
+
+    async def look_at_all(self) -> None:
+        """Ask every client, for a person who wants to see; bounded in time."""
+        if self._clock.now().mono - self._looked_at_all > _FRESH_ENOUGH:
+            await self._watch.look(Extent.ALL)
+            self._looked_at_all = self._clock.now().mono
+            await asyncio.sleep(0)  # noqa: TID251 - lets the engine decide on it before the person is shown
+
+    def trouble(self) -> str | None:
+        """Why no decisions are being made; None = they are."""
+        if self.status is None:
+            return "no decision has been made yet"
+        late = self._clock.now().mono - self.status.now.mono - 2 * HEARTBEAT
+        return f"no decision has been made for {late + 2 * HEARTBEAT:.0f} s" if late > 0 else None
+
+    async def _obey(self, order: Order) -> tuple[bool, str]:
+        return await actuators.obey(order, self._hands, self._options.mode)
+
+    def _tell(self, snapshot: Snapshot, decision: Decision) -> None:
+        now, before = self._clock.now(), self.status
+        since = before.since if before is not None and before.decision.phase == decision.phase else now
+        self.status = Status(now, self._options.mode, snapshot, decision, since)
+        self._hear(self.status)
+
+    def _remember(self, book: learned.Book) -> None:
+        trouble = self._store.save("learned", learned.to_json(book)) if self._store and book else None
+        if trouble:
+            self._complain(trouble)
