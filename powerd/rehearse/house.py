@@ -41,6 +41,8 @@ class House:
         link_up: whether the server's cable is in.
         wakes_at: given the true time of falling asleep, when something wakes the server.
         done: (true time, what) of every act.
+        asked: true times at which logind was asked for anything.
+        announced: true times of warnings.
         fails: what logind answers instead of obeying; None = it obeys.
     """
 
@@ -53,6 +55,7 @@ class House:
     link_up: bool = True
     wakes_at: Callable[[float], float] = field(default=lambda asleep: asleep + 8 * 3600)
     done: list[tuple[float, str]] = field(default_factory=list)
+    asked: list[float] = field(default_factory=list)
     announced: list[float] = field(default_factory=list)
     fails: str | None = None
 
@@ -142,9 +145,10 @@ class House:
 
     async def logind(self, action: str) -> None:
         """Sleep until something wakes the server; what a suspended machine does not notice is the time."""
+        asleep = self.true_time()
+        self.asked.append(asleep)
         if self.fails is not None:
             raise HostError(self.fails)
-        asleep = self.true_time()
         self.done.append((asleep, action))
         self.slept += self.wakes_at(asleep) - asleep
 

@@ -45,7 +45,7 @@ class Roster:
         key = lead.mac or (address and self._owner.get(address, address))
         if key is None or (lead.expires is not None and lead.expires < now - EXPIRED_KNOWN):
             return
-        draft = self._draft(key, label, stale=stale)
+        draft = self._draft(key, "hostapd" if lead.kind == "station" else label, stale=stale)
         draft.mac = draft.mac or lead.mac
         if lead.name and (lead.kind == "reservation" or draft.name is None):
             draft.name = lead.name
@@ -98,9 +98,10 @@ class Roster:
         of its configuration, so then both are asked.
         """
         owner = self._owner.get(address, key)
-        if owner != key and kind == "lease":
-            holder = self._drafts[owner]
-            if holder.addresses.get(address, 0.0) > until:
+        holder = self._drafts[owner]
+        held = holder.addresses.get(address, 0.0)
+        if owner != key and kind == "lease" and held < _FOREVER:
+            if held > until:
                 return
             holder.addresses.pop(address, None)
         self._owner[address] = key
