@@ -132,7 +132,8 @@ def meaning(options: Options) -> str:
     rules = f"{count} sleep rule{'' if count == 1 else 's'}" if count else "no sleep rule, so it never sleeps"
     clients = options.clients
     known = [f"leases {', '.join(clients.leases)}"] if clients.leases else []
-    known += [f"{len(clients.hosts)} named hosts"] if clients.hosts else []
+    hosts = len(clients.hosts)
+    known += [f"{hosts} named host{'' if hosts == 1 else 's'}"] if hosts else []
     known += ["what is learned on the LAN"] if clients.learn else []
     return f"{options.mode} mode, {rules}, clients from {' and '.join(known) or 'nowhere'}"
 

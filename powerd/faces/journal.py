@@ -233,6 +233,6 @@ def _louder(name: str, before: Status, after: Status) -> str | None:
         next((reason for reason in status.decision.reasons if reason.subject == name), None)
         for status in (before, after)
     )
-    if was is None or now is None or was.since != now.since or was.text == now.text:
+    if was is None or now is None or was.since != now.since:
         return None
-    return now.text
+    return now.text if was.text != now.text and was.text in now.text else None

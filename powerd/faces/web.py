@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
+import logging
 import socket
 from collections.abc import Awaitable, Callable, Sequence
 from ipaddress import ip_address
@@ -28,15 +29,18 @@ _HEADERS: Final = {
     ),
     "Cross-Origin-Resource-Policy": "same-origin",
     "Referrer-Policy": "no-referrer",
+    "Server": "powerd",
     "X-Content-Type-Options": "nosniff",
 }
 
 
 async def serve(listeners: Sequence[socket.socket], faces: Faces) -> web.AppRunner:
     """Start to serve ``faces`` on sockets that listen already; the runner's cleanup() ends it."""
+    quiet = logging.getLogger("powerd.faces")  # aiohttp logs a traceback for each garbled request
+    quiet.disabled = True
     application = Site(faces).application()
     runner = web.AppRunner(
-        application, access_log=None, handler_cancellation=True, shutdown_timeout=_SHUTDOWN
+        application, access_log=None, logger=quiet, handler_cancellation=True, shutdown_timeout=_SHUTDOWN
     )
     await runner.setup()
     for listener in listeners:

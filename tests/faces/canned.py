@@ -1,4 +1,4 @@
-"""A process that shows one hand-made Status on real sockets: ``canned.py NAME SOCKET [ADDRESS:PORT]``.
+"""A process that shows one hand-made Status on real sockets: ``-m faces.canned NAME SOCKET [ADDRESS:PORT]``.
 
 Prints a line once it listens, and ends on SIGTERM.
 """
@@ -33,5 +33,4 @@ async def serve(name: str, path: Path, where: str | None) -> None:
 
 
 if __name__ == "__main__":
-    sys.path.insert(0, str(Path(__file__).parents[1]))
     asyncio.run(serve(sys.argv[1], Path(sys.argv[2]), sys.argv[3] if len(sys.argv) > 3 else None))

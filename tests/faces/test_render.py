@@ -1,0 +1,174 @@
+"""The API's JSON: the contract's keys, and times that survive a clock that was set."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+import pytest
+from faces.house import CLIENTS, EVERY, EVIL, NOW, at, client, decision, family, idle, status, verdict
+
+from powerd.faces.render import clients_json, status_json
+from powerd.model import Blind, How, Reason, Seen, Snapshot, State
+
+STATUS_KEYS = {"mode", "state", "since", "decision", "clients", "disks", "next_wake", "version"}
+DECISION_KEYS = {"action", "at_earliest", "reasons"}
+REASON_KEYS = {"subject", "text", "since", "keeps_awake"}
+CLIENT_KEYS = {
+    "id",
+    "address",
+    "mac",
+    "name",
+    "source",
+    "class",
+    "state",
+    "last_seen",
+    "evidence",
+    "rtt_ms",
+    "keeps_awake",
+}
+STATUS_EXTRA = {"now", "sources", "trouble"}
+CLIENT_EXTRA = {"always_on", "on_link", "stale", "why", "since"}
+
+
+def times(value: object) -> list[str]:
+    """Every value anywhere in ``value`` whose key is a time's."""
+    if isinstance(value, list):
+        return [each for item in value for each in times(item)]
+    if not isinstance(value, dict):
+        return []
+    own = [value[key] for key in ("since", "now", "at_earliest", "last_seen") if value.get(key) is not None]
+    return own + [each for item in value.values() for each in times(item)]
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_the_keys_are_the_contracts(name: str) -> None:
+    said = status_json(EVERY[name], NOW)
+    assert set(said) == STATUS_KEYS | STATUS_EXTRA
+    assert set(said["decision"]) == DECISION_KEYS
+    assert all(set(reason) == REASON_KEYS for reason in said["decision"]["reasons"])
+    assert said["state"] in {"starting", "awake", "idle", "warning", "going-down", "asleep"}
+    assert {"present", "known"} <= set(said["clients"])
+    for row in clients_json(EVERY[name], NOW):
+        assert set(row) == CLIENT_KEYS | CLIENT_EXTRA
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_times_are_rfc_3339_with_offset_to_whole_seconds(name: str) -> None:
+    found = times([status_json(EVERY[name], NOW), clients_json(EVERY[name], NOW)])
+    assert found
+    for text in found:
+        parsed = datetime.fromisoformat(text)
+        assert parsed.utcoffset() is not None
+        assert parsed.isoformat(timespec="seconds") == text
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_it_goes_through_json_unchanged(name: str) -> None:
+    said = [status_json(EVERY[name], NOW), clients_json(EVERY[name], NOW)]
+    assert json.loads(json.dumps(said)) == said
+
+
+def test_before_the_first_decision() -> None:
+    said = status_json(None, NOW, "nothing is decided yet")
+    assert (said["state"], said["mode"], said["since"]) == ("starting", None, None)
+    assert said["trouble"] == "nothing is decided yet"
+    assert clients_json(None, NOW) == []
+
+
+def test_a_status() -> None:
+    said = status_json(family(), NOW)
+    assert said["since"] == "2026-01-12T19:02:00+01:00"
+    assert said["clients"] == {"present": 2, "unknown": 1, "known": 5}, "one never counts"
+    assert (said["disks"], said["next_wake"]) == ([], None)
+    assert said["decision"]["reasons"][0] == {
+        "subject": "anna-phone",
+        "text": "is home: answers ping",
+        "since": "2026-01-12T20:58:00+01:00",
+        "keeps_awake": True,
+    }
+
+
+def test_a_plan() -> None:
+    said = status_json(idle(), NOW)["decision"]
+    assert (said["action"], said["at_earliest"]) == ("poweroff", "2026-01-13T02:14:00+01:00")
+
+
+def test_a_client() -> None:
+    row = verdict(replace(client(10, "anna-phone", ("dhcpd.leases", "learned")), stale=True))
+    said = clients_json(status(decision(verdicts=(replace(row, class_name="phone", how=How.ARP),))), NOW)
+    assert said == [
+        {
+            "id": "02:00:00:00:00:0a",
+            "address": "10.0.0.10",
+            "mac": "02:00:00:00:00:0a",
+            "name": "anna-phone",
+            "source": "dhcpd.leases, learned",
+            "class": "phone",
+            "state": "present",
+            "last_seen": "2026-01-12T21:15:48+01:00",
+            "evidence": "arp",
+            "rtt_ms": 0.4,
+            "keeps_awake": True,
+            "always_on": False,
+            "on_link": True,
+            "stale": True,
+            "why": "answers ping",
+            "since": "2026-01-12T20:58:00+01:00",
+        }
+    ]
+
+
+def test_what_is_unknown_is_null() -> None:
+    bare = replace(client(1), addresses=(), mac=None, sources=())
+    row = replace(verdict(bare, State.UNKNOWN), heard=None, how=None, rtt=None)
+    [said] = clients_json(status(decision(verdicts=(row,))), NOW)
+    for key in ("address", "mac", "name", "source", "class", "last_seen", "evidence", "rtt_ms"):
+        assert said[key] is None, key
+
+
+def test_who_is_present_comes_first_then_by_name() -> None:
+    assert [(row["state"], row["name"]) for row in clients_json(family(), NOW)] == [
+        ("present", "anna-phone"),
+        ("present", "kitchen-bulb"),
+        ("present", "printer"),
+        ("unknown", "workshop.lan"),
+        ("absent", None),
+        ("absent", "laptop"),
+    ]
+
+
+def test_sources_tell_of_warnings_and_blindness() -> None:
+    checks: dict[str, Seen[str | None] | Blind] = {
+        "users": Blind(NOW.mono, "no bus"),
+        "load": Seen(NOW.mono, "busy"),
+    }
+    said = status_json(
+        status(decision(), Snapshot(sources={CLIENTS: Seen(NOW.mono, ("odd",))}, checks=checks)), NOW
+    )
+    assert said["sources"] == [
+        {"id": "clients", "blind": None, "warnings": ["odd"]},
+        {"id": "checks.load", "blind": None, "warnings": []},
+        {"id": "checks.users", "blind": "no bus", "warnings": []},
+    ]
+
+
+def test_a_time_from_before_the_clock_was_set_is_counted_back() -> None:
+    """A board without a battery starts in 1970; the time that it has been awake is known all the same."""
+    then = at(-600)
+    since = replace(then, wall=then.wall - timedelta(days=365 * 56))
+    assert status_json(status(decision(), since=since), NOW)["since"] == "2026-01-12T21:06:00+01:00"
+
+
+def test_time_asleep_counts_as_time() -> None:
+    woken = at(0, slept=7200)
+    said = status_json(status(decision("awake", (Reason("tv", "is home", at(-60)),)), since=at(-60)), woken)
+    assert said["now"] == "2026-01-12T23:16:00+01:00"
+    assert said["since"] == said["decision"]["reasons"][0]["since"] == "2026-01-12T21:15:00+01:00"
+
+
+def test_json_keeps_a_strangers_name_as_it_is_for_programs_to_judge() -> None:
+    names = [row["name"] for row in clients_json(EVERY["evil"], NOW)]
+    assert names == [EVIL, EVIL]
+    assert json.dumps(names).isascii()

@@ -1,0 +1,127 @@
+"""What ``status`` and ``why`` print."""
+
+from __future__ import annotations
+
+from textwrap import dedent
+
+import pytest
+from faces.house import EVERY, NOW, at, blind, decision, family, idle, status, warning
+
+from powerd.faces.render import status_json
+from powerd.faces.text import outlook, status_text, why_text
+from powerd.faces.words import Style, width
+from powerd.model import Plan, Reason, Status
+
+
+def printed(text: str) -> str:
+    return dedent(text).lstrip("\n")
+
+
+@pytest.mark.parametrize("name", EVERY)
+@pytest.mark.parametrize("text", [status_text, why_text])
+def test_every_line_fits_and_steers_nothing(name: str, text: type) -> None:
+    said: str = text(status_json(EVERY[name], NOW, "a trouble " * 20))
+    assert said.endswith("\n")
+    for line in said.splitlines():
+        assert width(line) <= 80
+        assert line.isprintable()
+        assert line == line.rstrip()
+
+
+def test_status() -> None:
+    assert status_text(status_json(family(), NOW)) == printed("""
+        state     awake since 19:02 (2 h 14 min)
+        mode      observe: decides and explains, touches nothing
+        because   anna-phone: is home: answers ping
+                  and 2 more: see `powerd why`
+        clients   2 of 5 present, 1 unknown
+        next      Will not sleep while any of these 3 lasts.
+        warnings  1: see `powerd clients`
+    """)
+
+
+def test_status_of_trouble() -> None:
+    said = status_text(status_json(blind(), NOW, "the last decision is 5 min old"))
+    assert "trouble   the last decision is 5 min old\n" in said
+
+
+def test_why() -> None:
+    assert why_text(status_json(family(), NOW)) == printed("""
+        awake since 19:02 (2 h 14 min), observe mode
+
+        Keeps it awake:
+          anna-phone    is home: answers ping                            since 20:58
+          kitchen-bulb  is home: answers ARP                             since Wed 21:16
+          workshop.lan  may be home: its last question could not be      since 21:15
+                        asked
+
+        Worth knowing:
+          kitchen-bulb  is always on; if it is nobody's own, stop        since Wed 21:16
+                        counting it with ignore = ["02:00:00:00:00:0b"]
+
+        Will not sleep while any of these 3 lasts.
+    """)
+
+
+def test_why_while_idle() -> None:
+    assert why_text(status_json(idle("enforce"), NOW)) == printed("""
+        idle since 21:06 (10 min), enforce mode
+
+        Because:
+          sleep rule 1  waits for its window: 02:00-08:00                    since 21:06
+
+        May power off at 02:14 at the earliest (in 4 h 58 min).
+    """)
+
+
+NO_RULE = Reason(
+    "sleep", "no [[sleep]] rule is configured, so the server never sleeps", NOW, keeps_awake=False
+)
+HOME = Reason("tv", "is home", NOW)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (idle("observe"), "Would power off at 02:14 at the earliest (in 4 h 58 min)."),
+        (idle("enforce"), "May power off at 02:14 at the earliest (in 4 h 58 min)."),
+        (warning("enforce"), "Will suspend at 21:16 (in 45 s), unless something stirs."),
+        (warning("observe"), "Would suspend at 21:16 (in 45 s), unless something stirs."),
+        (
+            status(decision("warning", (), (), Plan(0, "suspend", at(-1)))),
+            "Would suspend now, unless something stirs.",
+        ),
+        (status(decision("going-down")), "Going down now."),
+        (status(decision("awake", (HOME,))), "Will not sleep while this lasts."),
+        (status(decision("awake", (HOME, HOME))), "Will not sleep while any of these 2 lasts."),
+        (
+            status(decision("awake", (HOME, NO_RULE))),
+            "Never: no [[sleep]] rule is configured, so the server never sleeps.",
+        ),
+        (status(decision("idle")), "No sleep is in sight."),
+        (None, "Every source looks for the first time; nothing is decided yet."),
+    ],
+)
+def test_outlook(given: Status | None, said: str) -> None:
+    assert outlook(status_json(given, NOW)) == said
+
+
+def test_an_action_of_a_newer_daemon_is_said_as_it_is() -> None:
+    said = status_json(idle(), NOW)
+    said["decision"]["action"] = "levitate"
+    assert outlook(said).startswith("Would levitate at 02:14")
+
+
+def test_paint_colours_but_changes_no_word() -> None:
+    painted: list[Style] = []
+
+    def paint(text: str, style: Style) -> str:
+        painted.append(style)
+        return f"<{text}>"
+
+    for name in EVERY:
+        said = status_json(EVERY[name], NOW)
+        for text in (status_text, why_text):
+            marked = text(said, paint).replace("<", "").replace(">", "")
+            assert marked.split() == text(said).replace("<", "").replace(">", "").split()
+    assert {"strong", "dim", "good", "doubt"} <= set(painted)

@@ -1,0 +1,96 @@
+"""Words for people."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from faces.house import EVIL, NOW
+from hypothesis import given
+from hypothesis import strategies as st
+
+from powerd.faces.words import VERBS, clock, cut, harmless, pad, span, verb, width, wrap
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [
+        (0, "0 s"),
+        (0.4, "0 s"),
+        (-3, "0 s"),
+        (12, "12 s"),
+        (59.6, "1 min"),
+        (150, "2 min"),
+        (3600, "1 h"),
+        (3605, "1 h"),
+        (8040, "2 h 14 min"),
+        (86400 * 3 + 4 * 3600 + 59, "3 d 4 h"),
+        (86400 * 3 + 59 * 60, "3 d"),
+    ],
+)
+def test_span(seconds: float, said: str) -> None:
+    assert span(seconds) == said
+
+
+def test_span_in_one_part() -> None:
+    assert span(8040, parts=1) == "2 h"
+
+
+@pytest.mark.parametrize(
+    ("hours", "said"),
+    [
+        (0, "21:16"),
+        (-2, "19:16"),
+        (5, "02:16"),
+        (16, "Tue 13:16"),
+        (-48, "Sat 21:16"),
+        (-24 * 9, "2026-01-03 21:16"),
+    ],
+)
+def test_clock(hours: float, said: str) -> None:
+    assert clock(NOW.wall + timedelta(hours=hours), NOW.wall) == said
+
+
+def test_strangers_text_is_made_harmless() -> None:
+    assert harmless("Wohnzimmer-Gerät 电视") == "Wohnzimmer-Gerät 电视"
+    said = harmless(EVIL)
+    assert said.isprintable()
+    assert "\x1b" not in said
+
+
+@given(st.text())
+def test_harmless_leaves_nothing_that_steers(text: str) -> None:
+    said = harmless(text)
+    assert said.isprintable()
+    assert len(said) == len(text)
+
+
+@pytest.mark.parametrize(("text", "cells"), [("tv", 2), ("电视", 4), ("e\u0301", 1), ("", 0), ("ä", 1)])
+def test_width(text: str, cells: int) -> None:
+    assert width(text) == cells
+
+
+@given(st.text(), st.integers(2, 40))
+def test_what_is_cut_or_filled_fits(text: str, cells: int) -> None:
+    assert width(cut(text, cells)) <= cells
+    assert width(pad(text, cells)) == cells
+    if width(text) <= cells:
+        assert cut(text, cells) == text
+
+
+@given(st.text(), st.integers(2, 40))
+def test_what_is_wrapped_fits_and_is_all_there(text: str, cells: int) -> None:
+    lines = list(wrap(text, cells))
+    assert all(width(line) <= cells for line in lines)
+    assert "".join(lines).replace(" ", "") == text.replace(" ", "")
+
+
+def test_lines_break_at_spaces() -> None:
+    assert list(wrap("one two three", 8)) == ["one two", "three"]
+    assert list(wrap("incomprehensible", 8)) == ["incompre", "hensible"]
+
+
+def test_verbs() -> None:
+    assert verb("poweroff").plain == "power off"
+    assert verb("levitate").done == "levitate"
+    assert all(all(forms) for forms in VERBS.values())
