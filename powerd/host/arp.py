@@ -25,6 +25,7 @@ _PACKET: Final = struct.Struct("!HHBBH6s4s6s4s")  # hardware, protocol, their le
 _EVERYBODY: Final = b"\xff" * 6
 _NOBODY: Final = bytes(6)
 _MAX_BATCH: Final = 256
+_BUFFER: Final = 1 << 20  # cut by the kernel to net.core.rmem_max
 
 _SO_ATTACH_FILTER: Final = 26  # asm-generic/socket.h
 _INSTRUCTION: Final = struct.Struct("=HBBI")  # linux/filter.h: code, jump if true, jump if false, operand
@@ -80,6 +81,7 @@ class ArpSocket:
                 f"cannot open a packet socket: {os.strerror(error.errno or errno.EIO)}; "
                 "run as root or give the service CAP_NET_RAW and AF_PACKET"
             ) from error
+        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER)
         self.deafen()
 
     def listen(self) -> None:

@@ -22,7 +22,7 @@ _SOL_RAW: Final = 255
 _ICMP_FILTER: Final = 1  # linux/icmp.h: a mask of the types not wanted
 _ONLY_ECHO_REPLIES: Final = struct.pack("=I", 0xFFFFFFFF & ~(1 << 0))
 _IP_RECVERR: Final = 11  # linux/in.h; Python 3.11 does not name it
-_SEND_BUFFER: Final = 1 << 20  # cut by the kernel to net.core.wmem_max
+_BUFFER: Final = 1 << 20  # cut by the kernel to net.core.wmem_max, rmem_max
 _PAYLOAD: Final = b"powerd asks: is anybody at home?"
 _ENOUGH: Final = 128  # bytes: the longest IP header and an ICMP header; the payload is ours anyway
 
@@ -98,11 +98,14 @@ class EchoSocket(ICMPv4Socket):  # type: ignore[misc]  # icmplib ships no types
                 f"cannot open a raw socket: {error}; run as root or give the service CAP_NET_RAW"
             ) from error
         sock: socket.socket = self.sock
+        # icmplib's ``sock`` is a property: too dear for every packet.
+        self._send, self._receive = sock.sendto, sock.recvfrom
         sock.setblocking(False)  # noqa: FBT003 - the socket's own signature
         sock.setsockopt(_SOL_RAW, _ICMP_FILTER, _ONLY_ECHO_REPLIES)
         sock.setsockopt(socket.IPPROTO_IP, _IP_RECVERR, 1)
         # Questions to hosts that do not resolve are charged to the socket for 3 s: room for three tries.
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _BUFFER)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER)
 
     def begin(self, sequence: int) -> None:
         """Make the packet that ask() sends from now on."""
@@ -114,26 +117,24 @@ class EchoSocket(ICMPv4Socket):  # type: ignore[misc]  # icmplib ships no types
         An error waiting in the queue for another host is reported by whichever call comes next
         (ip(7)), so a refusal counts only when it repeats itself on a drained queue.
         """
-        sock: socket.socket = self.sock
         try:
-            sock.sendto(self._packet, (address, 0))
+            self._send(self._packet, (address, 0))
         except OSError as error:
             if error.errno in {errno.ENOBUFS, errno.EAGAIN} or not self._drain_errors():
                 return error.errno or errno.EIO
         else:
             return 0
         try:
-            sock.sendto(self._packet, (address, 0))
+            self._send(self._packet, (address, 0))
         except OSError as error:
             return error.errno or errno.EIO
         return 0
 
     def hear(self) -> Iterator[Echo]:
         """The echo replies with our identifier that have arrived."""
-        sock: socket.socket = self.sock
         for _ in range(_MAX_BATCH):
             try:
-                packet, (source, _) = sock.recvfrom(_ENOUGH)
+                packet, (source, _) = self._receive(_ENOUGH)
             except BlockingIOError:
                 break
             except OSError:  # an error of the queue, told once

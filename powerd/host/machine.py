@@ -104,9 +104,9 @@ class Machine:
         sock.deafen()
         self._idle.append(sock)
 
-    def ready_links(self) -> frozenset[int]:
-        """Indexes of the links that are up and have carrier at this moment."""
-        return netlink.ready_links()
+    def is_ready(self, index: int) -> bool:
+        """Whether this link is up and has carrier at this moment."""
+        return netlink.is_ready(index)
 
     def close(self) -> None:
         """Give back what is kept open between sweeps."""

@@ -29,9 +29,10 @@ _NLM_F_REQUEST: Final = 0x001
 _NLM_F_DUMP_INTR: Final = 0x010
 _NLM_F_DUMP: Final = 0x300
 
+_IFLA_EXT_MASK: Final = 29
+_SKIP_STATS: Final = 8  # RTEXT_FILTER_SKIP_STATS: counters are four fifths of what is told of a link
 _BODY: Final = {
-    # ifinfomsg with IFLA_EXT_MASK = RTEXT_FILTER_SKIP_STATS: counters are four fifths of each answer.
-    _GETLINK: struct.pack("=16xHHI", 8, 29, 8),
+    _GETLINK: struct.pack("=16xHHI", 8, _IFLA_EXT_MASK, _SKIP_STATS),  # ifinfomsg and one attribute
     _GETADDR: bytes(8),
     _GETROUTE: bytes(12),
     _GETNEIGH: bytes(12),
@@ -65,13 +66,23 @@ def neighbours() -> tuple[Neighbour, ...]:
     return tuple(_ask(_GETNEIGH, rtnetlink.parse_neighbour))
 
 
-def ready_links() -> frozenset[int]:
-    """Indexes of the interfaces that are up and have carrier at this moment.
+def is_ready(index: int) -> bool:
+    """Whether the interface of this number is there, is up and has carrier at this moment.
 
     Raises:
         HostError: the kernel refuses.
     """
-    return frozenset(link.index for link in _ask(_GETLINK, rtnetlink.parse_link) if link.ready)
+    request = struct.pack("=4xi8xHHI", index, 8, _IFLA_EXT_MASK, _SKIP_STATS)
+    try:
+        with _open() as sock:
+            _send(sock, _GETLINK, request, _NLM_F_REQUEST)
+            data = sock.recv(_ROOM)
+    except OSError as error:
+        raise _refused(error) from error
+    links = (
+        rtnetlink.parse_link(body) for kind, _, body in rtnetlink.messages(data) if kind == _ANSWER[_GETLINK]
+    )
+    return any(link is not None and link.ready for link in links)
 
 
 def _ask(kind: int, parse: Callable[[bytes], _T | None]) -> list[_T]:
@@ -79,10 +90,7 @@ def _ask(kind: int, parse: Callable[[bytes], _T | None]) -> list[_T]:
     try:
         bodies = _dump(kind)
     except OSError as error:
-        reason = os.strerror(error.errno) if error.errno else str(error)
-        raise HostError(
-            f"cannot ask the kernel for the network's state: {reason}; allow the service AF_NETLINK"
-        ) from error
+        raise _refused(error) from error
     return [value for value in map(parse, bodies) if value is not None]
 
 
@@ -94,19 +102,28 @@ def _dump(kind: int) -> list[bytes]:
     """
     bodies: list[bytes] = []
     for _ in range(_REPEATS):
-        with socket.socket(
-            socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.NETLINK_ROUTE
-        ) as sock:
-            sock.settimeout(_PATIENCE)
-            body = _BODY[kind]
-            header = rtnetlink.HEADER.pack(
-                rtnetlink.HEADER.size + len(body), kind, _NLM_F_REQUEST | _NLM_F_DUMP, 1, 0
-            )
-            sock.sendto(header + body, (0, 0))
+        with _open() as sock:
+            _send(sock, kind, _BODY[kind], _NLM_F_REQUEST | _NLM_F_DUMP)
             bodies, whole = _collect(sock, _ANSWER[kind])
         if whole:
             break
     return bodies
+
+
+def _open() -> socket.socket:
+    sock = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.NETLINK_ROUTE)
+    sock.settimeout(_PATIENCE)
+    return sock
+
+
+def _send(sock: socket.socket, kind: int, body: bytes, flags: int) -> None:
+    header = rtnetlink.HEADER.pack(rtnetlink.HEADER.size + len(body), kind, flags, 1, 0)
+    sock.sendto(header + body, (0, 0))
+
+
+def _refused(error: OSError) -> HostError:
+    reason = os.strerror(error.errno) if error.errno else str(error)
+    return HostError(f"cannot ask the kernel for the network's state: {reason}; allow the service AF_NETLINK")
 
 
 def _collect(sock: socket.socket, wanted: int) -> tuple[list[bytes], bool]:

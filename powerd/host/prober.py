@@ -24,8 +24,8 @@ class Kernel(Protocol):
         """Take it back."""
         ...
 
-    def ready_links(self) -> frozenset[int]:
-        """Indexes of the links that are up and have carrier right now."""
+    def is_ready(self, index: int) -> bool:
+        """Whether this link is up and has carrier right now."""
         ...
 
 
@@ -49,7 +49,7 @@ class Prober:
         self._sequence = 0
         self._echo: EchoSocket | None = None
         self._arp: ArpSocket | None = None
-        self._senders: dict[int, list[tuple[int, int, bytes]]] = {}
+        self._senders: dict[int, _Sender] = {}
         self.last_sent = 0.0
 
     def begin_round(self) -> None:
@@ -82,7 +82,7 @@ class Prober:
             self._arp = self._kernel.take_arp()
             self._loop.add_reader(self._arp.sock, self._hear_arp)
         now = self._loop.time()
-        code = self._arp.ask(link, build_request(*self._sender(link, target.packed), target.packed))
+        code = self._arp.ask(link, self._sender(link).request(target.packed))
         question.ask(self._sequence, now, code)
         if not code and (target.icmp is None or not target.icmp.pending):
             self.last_sent = now
@@ -144,15 +144,26 @@ class Prober:
                 target.mac = answer.mac
                 self._heard(target)
 
-    def _sender(self, link: Link, target: bytes) -> tuple[bytes, bytes]:
-        """Our MAC and the own address of ``link`` in the subnet of ``target``; else any, else none."""
-        senders = self._senders.get(link.index)
-        if senders is None:
-            senders = [
-                (int(own.network.network_address), int(own.netmask), own.packed) for own in link.addresses
-            ]
-            self._senders[link.index] = senders
+    def _sender(self, link: Link) -> _Sender:
+        sender = self._senders.get(link.index)
+        if sender is None:
+            sender = self._senders[link.index] = _Sender(link)
+        return sender
+
+
+class _Sender:
+    """Who we are on one link: what an ARP question says of the asker."""
+
+    def __init__(self, link: Link) -> None:
+        self._mac = bytes.fromhex(link.mac.replace(":", ""))
+        self._nets = [
+            (int(own.network.network_address), int(own.netmask), own.packed) for own in link.addresses
+        ]
+
+    def request(self, target: bytes) -> bytes:
+        """The question for ``target``, asked from the own address in its subnet; else any, else none."""
         number = int.from_bytes(target, "big")
-        fitting = (packed for network, mask, packed in senders if number & mask == network)
-        first = senders[0][2] if senders else bytes(4)
-        return bytes.fromhex(link.mac.replace(":", "")), next(fitting, first)
+        for network, mask, own in self._nets:
+            if number & mask == network:
+                return build_request(self._mac, own, target)
+        return build_request(self._mac, self._nets[0][2] if self._nets else bytes(4), target)

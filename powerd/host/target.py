@@ -5,8 +5,6 @@ from __future__ import annotations
 import errno
 import os
 import socket
-from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Final
 
 from powerd.host.values import Ask, Heard, Reply
@@ -17,7 +15,13 @@ _PATIENCE: Final = 4
 """How many times ``tries`` a question may be refused for a transient reason before it counts as failed."""
 
 
-@dataclass(slots=True, eq=False)
+# Looking a member up in its Enum costs more than all else that is done per host here.
+_ANSWERED: Final = Heard.ANSWERED
+_SILENT: Final = Heard.SILENT
+_FAILED: Final = Heard.FAILED
+_NOT_ASKED: Final = Heard.NOT_ASKED
+
+
 class Question:
     """One host asked by one protocol.
 
@@ -26,23 +30,26 @@ class Question:
         pending: one is out, and its answer may still come.
         silent: at least one was out for its full time and got no answer.
         rtt: seconds from a question to its answer; None = none yet.
-        refused: errno of the last question that could not be sent.
+        refused: errno with which the kernel refused the latest; 0 = it took it.
         why: the text for it, or what else kept a question from being asked.
     """
 
-    sent: dict[int, float] = field(default_factory=dict)
-    pending: bool = False
-    silent: bool = False
-    rtt: float | None = None
-    refused: int = 0
-    why: str | None = None
+    __slots__ = ("pending", "refused", "rtt", "sent", "silent", "why")
+
+    def __init__(self) -> None:
+        self.sent: dict[int, float] = {}
+        self.pending = False
+        self.silent = False
+        self.rtt: float | None = None
+        self.refused = 0
+        self.why: str | None = None
 
     def ask(self, sequence: int, now: float, code: int) -> None:
         """A question was handed to the kernel, which said ``code`` (0 = taken)."""
+        self.refused = code
         if code:
-            self.refused, self.why = code, os.strerror(code)
+            self.why = os.strerror(code)
         else:
-            self.refused = 0
             self.sent[sequence] = now
             self.pending = True
 
@@ -67,55 +74,53 @@ class Question:
     def heard(self) -> Heard:
         """How it stands."""
         if self.rtt is not None:
-            return Heard.ANSWERED
+            return _ANSWERED
         if self.silent:
-            return Heard.SILENT
-        return Heard.NOT_ASKED if self.why is None else Heard.FAILED
+            return _SILENT
+        return _NOT_ASKED if self.why is None else _FAILED
 
 
-@dataclass(slots=True, eq=False)
 class Target:
-    """One host of a sweep.
+    """One host of a sweep, and the two questions that it may be asked.
 
     Attributes:
         ask: who it is.
-        tries: how many more rounds it may be asked in.
+        packed: its address, four bytes.
         icmp, arp: the two questions; None = not by this protocol.
+        main: the one whose answer settles it: ICMP where that is asked, else ARP.
         mac: who answered the ARP question.
+        tries: how many more rounds it may be asked in.
+
+    Raises:
+        ValueError: its address is none.
     """
 
-    ask: Ask
-    tries: int
-    icmp: Question | None = field(init=False)
-    arp: Question | None = field(init=False)
-    mac: str | None = None
-    packed: bytes = field(init=False)
-    _patience: int = field(init=False)
+    __slots__ = ("_patience", "arp", "ask", "icmp", "mac", "main", "packed", "tries")
 
-    def __post_init__(self) -> None:
+    def __init__(self, ask: Ask, tries: int) -> None:
         try:
-            self.packed = socket.inet_pton(socket.AF_INET, self.ask.address)
+            self.packed = socket.inet_pton(socket.AF_INET, ask.address)
         except OSError:
-            raise ValueError(f'"{self.ask.address}" is no IPv4 address') from None
-        self.icmp = Question() if self.ask.icmp else None
-        self.arp = Question() if self.ask.link else None
-        self._patience = self.tries * _PATIENCE
-        if self.ask.link is not None and not self.ask.link.ready:
+            raise ValueError(f'"{ask.address}" is no IPv4 address') from None
+        self.ask = ask
+        self.tries = tries
+        self.mac: str | None = None
+        self.icmp = Question() if ask.icmp else None
+        self.arp = Question() if ask.link else None
+        self.main = self.icmp or self.arp
+        self._patience = tries * _PATIENCE
+        if ask.link is not None and not ask.link.ready:
             # The kernel takes packets for a dead link and drops them without a word.
-            self.give_up(f"{self.ask.link.name} is down or has no carrier")
-
-    @property
-    def main(self) -> Question | None:
-        """The question whose answer settles it: ICMP where that is asked, else ARP."""
-        return self.icmp or self.arp
+            self.give_up(f"{ask.link.name} is down or has no carrier")
 
     @property
     def settled(self) -> bool:
         """Nothing more is to be asked: it is there, or was asked often enough."""
-        main = self.main
+        main, arp = self.main, self.arp
         if self.tries <= 0 or main is None or main.rtt is not None:
             return True
-        return self.found
+        # An ARP answer does not spare it one ping: only that tells a host from the card of a sleeping one.
+        return main.silent and arp is not None and arp.rtt is not None and self.ask.arp_counts
 
     @property
     def found(self) -> bool:
@@ -126,14 +131,17 @@ class Target:
 
     def end_round(self, *, waited: bool) -> None:
         """A round is over; ``waited`` = its questions had their full time."""
-        main = self.main
-        if main is not None and not main.pending and main.refused in TRANSIENT and self._patience > 0:
+        main, arp = self.main, self.arp
+        if main is None:
+            return
+        if main.refused in TRANSIENT and self._patience > 0:
             self._patience -= 1
         else:
             self.tries -= 1
-        for question in (self.icmp, self.arp):
-            if question is not None:
-                question.end_round(waited=waited)
+        if main.pending:
+            main.end_round(waited=waited)
+        if arp is not None and arp.pending:
+            arp.end_round(waited=waited)
 
     def imply_silence(self) -> None:
         """Silent to ARP on its own link: an echo request could not even be sent to it, so none is."""
@@ -151,26 +159,21 @@ class Target:
     def out_of_time(self, why: str) -> None:
         """The sweep had to end; who had one question of full time out was silent, all others are unknown."""
         for question in (self.icmp, self.arp):
-            if question is not None and question.heard is Heard.NOT_ASKED and not self.settled:
+            if question is not None and question.heard is _NOT_ASKED and not self.settled:
                 question.why = why
 
     def reply(self, *, cut_short: bool) -> Reply:
         """The result; ``cut_short`` = another's answer ended the sweep, so silence is not yet silence."""
-        icmp, arp = (self._verdict(question, cut_short=cut_short) for question in (self.icmp, self.arp))
-        why = next(
-            (q.why for q, heard in ((self.icmp, icmp), (self.arp, arp)) if q and heard is Heard.FAILED), None
-        )
-        if self.mac is None and Heard.ANSWERED not in (icmp, arp):
-            return _shared(icmp, arp, why)
-        answered = next((q for q in (self.icmp, self.arp) if q is not None and q.rtt is not None), None)
-        return Reply(icmp, arp, answered.rtt if answered else None, self.mac, why)
-
-    def _verdict(self, question: Question | None, *, cut_short: bool) -> Heard:
-        heard = Heard.NOT_ASKED if question is None else question.heard
-        return Heard.NOT_ASKED if cut_short and heard is Heard.SILENT and not self.settled else heard
-
-
-@lru_cache(maxsize=32)
-def _shared(icmp: Heard, arp: Heard, why: str | None) -> Reply:
-    """One value for all the hosts that say the same nothing: thousands, in a large LAN."""
-    return Reply(icmp, arp, why=why)
+        icmp, arp = self.icmp, self.arp
+        icmp_heard = _NOT_ASKED if icmp is None else icmp.heard
+        arp_heard = _NOT_ASKED if arp is None else arp.heard
+        if cut_short and not self.settled:
+            icmp_heard = _NOT_ASKED if icmp_heard is _SILENT else icmp_heard
+            arp_heard = _NOT_ASKED if arp_heard is _SILENT else arp_heard
+        rtt = icmp.rtt if icmp is not None else None
+        if rtt is None and arp is not None:
+            rtt = arp.rtt
+        why = icmp.why if icmp is not None and icmp_heard is _FAILED else None
+        if why is None and arp is not None and arp_heard is _FAILED:
+            why = arp.why
+        return Reply(icmp_heard, arp_heard, rtt, self.mac, why)
