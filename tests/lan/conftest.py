@@ -1,0 +1,26 @@
+"""Stories: tests that mostly wait for the rounds of a real daemon, and so are all told at the same time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import TypeAlias, cast
+
+import pytest
+
+Story: TypeAlias = Callable[[Path], None]
+
+
+@pytest.fixture(scope="session")
+def told(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[dict[Story, Future[None]]]:
+    """Every parameter ``story`` of the tests selected, begun already; ``result()`` waits for its end."""
+    stories = [
+        cast("Story", item.callspec.params["story"])
+        for item in request.session.items
+        if isinstance(item, pytest.Function) and hasattr(item, "callspec") and "story" in item.callspec.params
+    ]
+    with ThreadPoolExecutor(len(stories)) as pool:
+        yield {story: pool.submit(story, tmp_path_factory.mktemp("story")) for story in stories}

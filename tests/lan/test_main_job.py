@@ -1,0 +1,156 @@
+"""The main job on real input: real DHCP servers lease to real clients, and powerd acts when all have left."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from rig.daemon import Daemon, Goodnight, wait_for_rounds
+from rig.dhcp import SERVERS
+from rig.lan import Host, Lan
+from rig.wait import until
+
+if TYPE_CHECKING:
+    from lan.conftest import Story
+
+pytestmark = pytest.mark.lan
+
+LEASES_ONLY = 'learn = "0s"\nleases = ["{}"]\n'
+
+
+def evening_with_dhcpd(scratch: Path) -> None:
+    evening(scratch, "dhcpd")
+
+
+def evening_with_dnsmasq(scratch: Path) -> None:
+    evening(scratch, "dnsmasq")
+
+
+def evening_with_kea(scratch: Path) -> None:
+    evening(scratch, "kea")
+
+
+def evening(scratch: Path, server: str) -> None:
+    """Three lease addresses, two leave, the cable is pulled and put back, the last leaves, one returns."""
+    goodnight = Goodnight(scratch)
+    with Lan(scratch) as lan:
+        leases = SERVERS[server](lan).leases
+        laptop, phone, firewalled = hosts = [lan.join(label) for label in ("laptop", "phone", "firewalled")]
+        for host in hosts:
+            host.lease()
+        firewalled.drop_pings()
+        config = goodnight.config(clients=LEASES_ONLY.format(leases))
+        with Daemon(lan.server.inside, scratch / "powerd", config) as powerd:
+            all_are_seen(powerd, hosts, leases)
+            two_leave(powerd, goodnight, laptop, phone)
+            cable_is_pulled(powerd, goodnight, lan.server)
+            last_one_leaves(powerd, goodnight, firewalled)
+            one_returns(powerd, goodnight, laptop)
+
+
+def all_are_seen(powerd: Daemon, hosts: list[Host], leases: Path) -> None:
+    """Every client of the lease file is there, and the one that drops pings is there by ARP."""
+    rows = {row["name"]: row for row in powerd.clients()}
+    assert {name: (row["address"], row["mac"], row["state"]) for name, row in rows.items()} == {
+        host.label: (host.address, host.mac, "present") for host in hosts
+    }
+    assert rows["laptop"]["evidence"] == "icmp"
+    assert rows["firewalled"]["evidence"] in {"arp", "neighbour"}
+    assert {row["source"] for row in rows.values()} == {leases.name}
+
+
+def two_leave(powerd: Daemon, goodnight: Goodnight, *hosts: Host) -> None:
+    """They are gone, and nothing is done for the sake of the third."""
+    for host in hosts:
+        host.leave()
+    gone = {host.label: "absent" for host in hosts} | {"firewalled": "present"}
+    until(lambda: powerd.states() == gone, f"states are {gone}", every=1)
+    wait_for_rounds(powerd, 2)
+    assert goodnight.times() == 0
+    powerd.awake_because("firewalled: is home")
+
+
+def cable_is_pulled(powerd: Daemon, goodnight: Goodnight, server: Host) -> None:
+    """Nobody answers a server without a cable; that is no reason to go to sleep."""
+    server.unplug()
+    powerd.awake_because("no carrier")
+    wait_for_rounds(powerd, 2)
+    assert goodnight.times() == 0
+    server.plug_in()
+    powerd.awake_because("firewalled: is home")
+
+
+def last_one_leaves(powerd: Daemon, goodnight: Goodnight, last: Host) -> None:
+    """Now it is night, and once is enough."""
+    assert goodnight.times() == 0
+    last.leave()
+    until(goodnight.times, "the command has been run", within=60)
+    wait_for_rounds(powerd, 2)
+    assert goodnight.times() == 1
+    assert "good night" in powerd.ask("why") or "sleep command" in powerd.ask("why")
+
+
+def one_returns(powerd: Daemon, goodnight: Goodnight, host: Host) -> None:
+    """Whoever comes back is seen, and the next departure is a night of its own."""
+    host.come_back()
+    powerd.awake_because(f"{host.label}: is home")
+    host.leave()
+    until(lambda: goodnight.times() == 2, "the command has been run again", within=60)
+
+
+def whoever_returns_in_the_warning_period_calls_it_off(tmp_path: Path) -> None:
+    goodnight = Goodnight(tmp_path)
+    with Lan(tmp_path) as lan:
+        laptop = lan.join("laptop")
+        config = goodnight.config(
+            clients=f'learn = "0s"\nleases = []\nhosts = ["{laptop.take("10.77.1.9/24")}"]\n'
+        ).replace('warn = "0s"', 'warn = "20s"')
+        with Daemon(lan.server.inside, tmp_path / "powerd", config) as powerd:
+            assert powerd.states() == {"10.77.1.9": "present"}
+            laptop.leave()
+            until(lambda: powerd.status()["state"] == "warning", "the warning is given", within=40)
+            laptop.come_back()
+            until(lambda: powerd.status()["state"] == "awake", "it is called off")
+            wait_for_rounds(powerd, 5)
+            assert goodnight.times() == 0
+
+
+def hosts_are_learned_where_the_router_leases(tmp_path: Path) -> None:
+    """Who has talked to the server is known, after a restart too; the gateway never counts."""
+    goodnight = Goodnight(tmp_path)
+    with Lan(tmp_path) as lan:
+        server = lan.server.address
+        assert server is not None
+        router, tablet = lan.join("router"), lan.join("tablet")
+        router.take("10.77.1.254/24")
+        tablet.take("10.77.1.8/24")
+        lan.server.inside.run("ip", "route", "add", "default", "via", "10.77.1.254")
+        for host in (router, tablet):
+            host.say_hello(server)
+        config = goodnight.config(clients="leases = []")
+        with Daemon(lan.server.inside, tmp_path / "powerd", config) as powerd:
+            until(lambda: powerd.states() == {"10.77.1.8": "present"}, "the tablet alone is known", every=1)
+            assert [row["source"] for row in powerd.clients()] == ["learned"]
+        lan.server.inside.run("ip", "neighbour", "flush", "all")
+        tablet.leave()
+        with Daemon(
+            lan.server.inside, tmp_path / "again", config, state=tmp_path / "powerd" / "state"
+        ) as powerd:
+            until(goodnight.times, "the command has been run", within=60)
+            assert powerd.states() == {"10.77.1.8": "absent"}
+
+
+@pytest.mark.parametrize(
+    "story",
+    [
+        evening_with_dhcpd,
+        evening_with_dnsmasq,
+        evening_with_kea,
+        whoever_returns_in_the_warning_period_calls_it_off,
+        hosts_are_learned_where_the_router_leases,
+    ],
+)
+def test_main_job(story: Story, told: dict[Story, Future[None]]) -> None:
+    told[story].result()

@@ -1,0 +1,164 @@
+"""A booted Debian in three seconds: real systemd, logind and polkit, by systemd-nspawn(1) on this very root.
+
+The root is an overlay, so that nothing written in there outlives the test, and the network is a
+namespace of the LAN's. Needs root, systemd-nspawn and an overlay file system; says so where one is missing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Self
+
+from rig.lan import stop
+from rig.wait import until
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from rig.lan import Namespace
+
+REPOSITORY: Final = Path(__file__).parents[2]
+_CONTRIB: Final = REPOSITORY / "contrib" / "systemd"
+_TARGET: Final = """\
+[Unit]
+Requires=basic.target dbus.service systemd-logind.service polkit.service
+After=basic.target dbus.service systemd-logind.service polkit.service
+"""
+_DEVELOPMENT: Final = (
+    "*.pth",
+    "__editable__*",
+    "pip*",
+    "mypy*",
+    "ruff*",
+    "hypothesis*",
+    "coverage*",
+    "*pytest*",
+)
+_SCRIPT: Final = "#!/opt/powerd/bin/python3\nimport sys\nfrom powerd.__main__ import main\nsys.exit(main())\n"
+
+
+class CannotBootError(Exception):
+    """This machine cannot boot a container; one sentence with the reason."""
+
+
+class Booted:
+    """A machine that is up inside ``with``; its files are under ``root`` and can be laid there before.
+
+    Args:
+        scratch: where what is written in there goes meanwhile.
+        network: whose cards it has.
+    """
+
+    def __init__(self, scratch: Path, network: Namespace) -> None:
+        self.root = scratch / "root"
+        self._scratch = scratch
+        self._network = network
+        self._name = f"powerd-test-{os.getpid()}"
+        self._undo = contextlib.ExitStack()
+        self._leader = ""
+        self.nspawn: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        if shutil.which("systemd-nspawn") is None:
+            raise CannotBootError("systemd-nspawn is not installed: apt-get install systemd-container")
+        for name in ("root", "upper", "work"):
+            (self._scratch / name).mkdir()
+        layers = f"lowerdir=/,upperdir={self._scratch / 'upper'},workdir={self._scratch / 'work'}"
+        mount = ["mount", "-t", "overlay", "overlay", "-o", layers, str(self.root)]
+        done = subprocess.run(mount, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise CannotBootError(f"no overlay on this root: {done.stderr.strip()}")
+        self._undo.callback(subprocess.run, ["umount", str(self.root)], check=True)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._undo.close()
+
+    def install_powerd(self) -> None:
+        """Install as the README says: /opt/powerd, unit, user, polkit rule; nothing is started."""
+        python = _system_python()
+        opt = self.root / "opt" / "powerd"
+        for stale in (opt, self.root / "var/lib/powerd", self.root / "etc/powerd"):
+            shutil.rmtree(stale, ignore_errors=True)
+        subprocess.run([python, "-m", "venv", "--without-pip", opt], check=True)
+        (packages,) = opt.glob("lib/python3*/site-packages")
+        ours = next(Path(path) for path in sys.path if path.endswith("site-packages"))
+        skip = shutil.ignore_patterns(*_DEVELOPMENT, "__pycache__")
+        shutil.copytree(ours, packages, ignore=skip, dirs_exist_ok=True)
+        shutil.copytree(REPOSITORY / "powerd", packages / "powerd", ignore=skip)
+        (opt / "bin" / "powerd").write_text(_SCRIPT)
+        (opt / "bin" / "powerd").chmod(0o755)
+        self.lay("etc/systemd/system/powerd.service", (_CONTRIB / "powerd.service").read_text())
+        self.lay("etc/sysusers.d/powerd.conf", (_CONTRIB / "powerd.sysusers").read_text())
+        self.lay("etc/polkit-1/rules.d/50-powerd.rules", (_CONTRIB / "powerd.rules").read_text())
+        subprocess.run(["systemd-sysusers", f"--root={self.root}"], check=True, capture_output=True)
+
+    def lay(self, path: str, text: str) -> None:
+        """Write a file of the machine, whether it is up or not."""
+        file = self.root / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+        file.chmod(0o644)
+
+    def boot(self) -> None:
+        """Start it, and wait until systemd has reached the target with logind and polkit."""
+        self.lay("etc/systemd/system/rig.target", _TARGET)
+        with (self._scratch / "console.log").open("wb") as console:
+            self.nspawn = nspawn = subprocess.Popen(
+                [
+                    *(
+                        "systemd-nspawn",
+                        "--quiet",
+                        "--boot",
+                        "--register=no",
+                        "--keep-unit",
+                        "--link-journal=no",
+                    ),
+                    *("--console=pipe", f"--machine={self._name}", f"--directory={self.root}"),
+                    *(f"--network-namespace-path=/run/netns/{self._network.name}", "systemd.unit=rig.target"),
+                ],
+                stdin=subprocess.DEVNULL,
+                stdout=console,
+                stderr=subprocess.STDOUT,
+            )
+        self._undo.callback(stop, nspawn, patience=30)
+        children = Path(f"/proc/{nspawn.pid}/task/{nspawn.pid}/children")
+        self._leader = until(lambda: children.read_text().strip(), "systemd-nspawn starts its init")
+        until(
+            lambda: self.run("systemctl", "is-active", "rig.target", check=False) == "active", "the boot ends"
+        )
+
+    def run(self, *argv: str, check: bool = True) -> str:
+        """Run a command in there as root; what it wrote, without the last line's end."""
+        done = subprocess.run(
+            ["nsenter", "--target", self._leader, "--all", *argv], capture_output=True, text=True, check=False
+        )
+        if check and done.returncode:
+            raise AssertionError(f"{' '.join(argv)}: exit {done.returncode}\n{done.stdout}{done.stderr}")
+        return done.stdout.strip()
+
+
+def _system_python() -> str:
+    """A Python of the tests' own version that the sandboxed service may use: none below somebody's home."""
+    wanted = sys.version_info[:2]
+    for python in (os.path.realpath(sys.executable), "/usr/bin/python3"):
+        if python.startswith(("/root/", "/home/")) or not Path(python).exists():
+            continue
+        shown = subprocess.run(
+            [python, "-c", "import sys; print(*sys.version_info[:2])"],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        if tuple(map(int, shown.stdout.split())) == wanted:
+            return python
+    raise CannotBootError(
+        f"no Python {wanted[0]}.{wanted[1]} outside of home directories, which the service cannot see"
+    )

@@ -1,0 +1,194 @@
+"""powerd itself on the LAN's server, started as a service manager does, and asked as users do."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, Final, Self
+
+from rig.lan import stop
+from rig.wait import until
+
+from powerd.faces.client import get
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from rig.lan import Namespace
+
+_ENOUGH: Final = b"enough"
+_POWERD: Final = (sys.executable, "-m", "powerd")
+
+
+class Daemon:
+    """A powerd that is READY inside ``with``.
+
+    Args:
+        inside: the namespace that it runs in.
+        scratch: a directory of its own, for its socket, state and log; made if missing.
+        config: its configuration, TOML.
+        prefix: goes before its command, e.g. ``setpriv`` and what it takes away.
+        state: its state directory, where it is another daemon's heir.
+    """
+
+    def __init__(
+        self,
+        inside: Namespace,
+        scratch: Path,
+        config: str,
+        prefix: tuple[str, ...] = (),
+        state: Path | None = None,
+    ) -> None:
+        scratch.mkdir(exist_ok=True)
+        self.config = scratch / "powerd.toml"
+        self.socket = scratch / "powerd.sock"
+        self.log = scratch / "powerd.log"
+        self.state = state or scratch / "state"
+        self._inside = inside
+        self._prefix = prefix
+        self._notified: list[str] = []
+        self._notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._notify.bind(str(scratch / "notify"))
+        # Read at once, always: its queue holds ten messages, and sd_notify(3) would wait for room.
+        self._reader = threading.Thread(target=self._hear, daemon=True)
+        self._reader.start()
+        self.configure(config)
+
+    def __enter__(self) -> Self:
+        env = {
+            "NOTIFY_SOCKET": str(self._notify.getsockname()),
+            "STATE_DIRECTORY": str(self.state),
+            "PYTHONWARNINGS": "error",
+        }
+        argv = (*self._prefix, *_POWERD, "run", "--config", str(self.config), "--socket", str(self.socket))
+        log: IO[bytes]
+        with self.log.open("wb") as log:
+            self.process = self._inside.start(*argv, env=env, log=log)
+        try:
+            until(self._ready, "powerd is READY", within=20)
+        except BaseException as error:
+            self._end()
+            error.add_note(f"powerd's own log:\n{self.log.read_text()}")
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        status = self._end()
+        log = self.log.read_text()
+        if error is not None:
+            error.add_note(f"powerd's own log:\n{log}")
+            return
+        assert status == 0, f"powerd ended with exit status {status}\n{log}"
+        assert "Traceback" not in log, log
+
+    def _end(self) -> int:
+        status = stop(self.process)
+        self._notify.sendto(_ENOUGH, self._notify.getsockname())
+        self._reader.join()
+        self._notify.close()
+        return status
+
+    def _ready(self) -> bool:
+        assert self.process.poll() is None, f"powerd ended with {self.process.returncode}"
+        return "READY=1" in self.notified()
+
+    def notified(self) -> list[str]:
+        """Every line that it has told the service manager up to now."""
+        return list(self._notified)
+
+    def _hear(self) -> None:
+        while (message := self._notify.recv(4096)) != _ENOUGH:
+            self._notified += message.decode().splitlines()
+
+    def configure(self, config: str) -> None:
+        """Write its configuration; it is read at the start, and again at reload()."""
+        self.config.write_text(config)
+        self.config.chmod(0o644)
+
+    def reload(self) -> None:
+        """SIGHUP, and wait until it says that it is through (sd_notify(3), RELOADING=1)."""
+        seen = len(self.notified())
+        self.process.send_signal(signal.SIGHUP)
+        until(lambda: "READY=1" in self.notified()[seen:], "powerd is through with its reload")
+        assert "RELOADING=1" in self.notified()[seen:]
+
+    def status(self) -> dict[str, Any]:
+        """``/api/status``, by the client that the command line uses."""
+        status: dict[str, Any] = get("/api/status", str(self.socket))
+        return status
+
+    def states(self) -> dict[str, str]:
+        """Who is there: each client's state by name, else by address; looks afresh at everybody."""
+        return {row["name"] or row["address"] or row["id"]: row["state"] for row in self.clients()}
+
+    def clients(self) -> list[dict[str, Any]]:
+        """``powerd clients --json``, looks afresh at everybody."""
+        rows: list[dict[str, Any]] = get("/api/clients", str(self.socket))
+        return rows
+
+    def ask(self, *words: str, check: bool = True) -> str:
+        """What a ``powerd`` command prints, asked as a user does."""
+        done = command(*words, "--socket", str(self.socket))
+        assert not check or done.returncode == 0, done
+        return done.stdout
+
+    def reasons(self) -> list[str]:
+        """Every reason that keeps it awake, as ``subject: text``."""
+        found = self.status()["decision"]["reasons"]
+        return [f"{reason['subject']}: {reason['text']}" for reason in found if reason["keeps_awake"]]
+
+    def awake_because(self, words: str, within: float = 30) -> None:
+        """Wait until a reason holds these words."""
+        until(lambda: any(words in reason for reason in self.reasons()), f'a reason says "{words}"', within)
+
+
+def command(*words: str, **env: str) -> subprocess.CompletedProcess[str]:
+    """Run the ``powerd`` command to its end."""
+    return subprocess.run(
+        [*_POWERD, *words],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+        env={**os.environ, "NO_COLOR": "1", **env},
+    )
+
+
+class Goodnight:
+    """What stands in for the power switch: a command that notes each time it is run.
+
+    Args:
+        scratch: where its note is kept.
+    """
+
+    def __init__(self, scratch: Path) -> None:
+        self._note = scratch / "goodnight"
+        self.script = scratch / "goodnight.sh"
+        self.script.write_text(f'#!/bin/sh\necho "$1" >>{self._note}\necho "good night"\n')
+        self.script.chmod(0o755)
+
+    def times(self) -> int:
+        """How often it has been run."""
+        return len(self._note.read_text().splitlines()) if self._note.exists() else 0
+
+    def config(self, *, mode: str = "enforce", clients: str = "", sleep: str = "") -> str:
+        """A configuration in a hurry: sweeps every 5 s, gone after 1 s, asleep after 2 s of idleness."""
+        return (
+            f'mode = "{mode}"\n[clients]\nevery = "5s"\ntimeout = "0.3s"\nabsent_after = "1s"\n{clients}\n'
+            f'[[sleep]]\naction = "command"\ncommand = ["{self.script}", "--quietly"]\nidle_for = "2s"\n'
+            f'warn = "0s"\n{sleep}\n[awake]\nafter_start = "0s"\nafter_resume = "0s"\n[http]\nlisten = []\n'
+        )
+
+
+def wait_for_rounds(daemon: Daemon, rounds: int, every: float = 5) -> None:
+    """Let so many sweeps pass: what has not happened after them is not just late."""
+    time.sleep(rounds * every + 1)
+    assert daemon.process.poll() is None
