@@ -1,0 +1,141 @@
+"""The door: nothing is loaded before somebody knocks, who knocks is served, and it closes fast."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from faces.canned_daemon import canned
+from faces.house import NOW, family
+
+from powerd.faces.client import get
+from powerd.faces.http import Door, Faces
+from powerd.host.listen import tcp_socket, unix_socket
+
+
+async def look() -> None:
+    await asyncio.sleep(0)
+
+
+FACES = Faces(family, lambda: NOW, look, lambda: None)
+
+
+async def knock(path: Path) -> str:
+    """The status line of one answer."""
+    reader, writer = await asyncio.open_unix_connection(str(path))
+    writer.write(b"GET /healthz HTTP/1.0\r\n\r\n")
+    answer = await reader.read()
+    writer.close()
+    await writer.wait_closed()
+    return answer.partition(b"\r\n")[0].decode()
+
+
+def test_nothing_is_loaded_before_the_first_connection(tmp_path: Path) -> None:
+    """canned() itself asserts that aiohttp is not loaded once the daemon listens."""
+    with canned("family", tmp_path / "s"):
+        assert get("/healthz", str(tmp_path / "s")) == {"healthy": True}
+
+
+def test_the_door_itself_imports_no_server() -> None:
+    code = "import sys, powerd.faces.http; print([m for m in sys.modules if m.startswith('aiohttp')])"
+    assert subprocess.check_output([sys.executable, "-c", code], text=True) == "[]\n"
+
+
+def test_who_knocks_first_and_all_who_come_meanwhile_are_served(tmp_path: Path) -> None:
+    async def scene() -> list[str]:
+        door = Door([unix_socket(tmp_path / "a"), unix_socket(tmp_path / "b")], FACES)
+        await door.start()
+        answers = await asyncio.gather(*(knock(tmp_path / name) for name in "abababab"))
+        await door.close()
+        return answers
+
+    assert asyncio.run(scene()) == ["HTTP/1.0 200 OK"] * 8
+
+
+def test_it_closes_without_anybody_having_come(tmp_path: Path) -> None:
+    async def scene() -> None:
+        door = Door([unix_socket(tmp_path / "s")], FACES)
+        await door.start()
+        assert (tmp_path / "s").is_socket()
+        await door.close()
+
+    asyncio.run(scene())
+    assert not (tmp_path / "s").exists()
+
+
+def test_it_closes_while_the_first_are_still_being_let_in(tmp_path: Path) -> None:
+    async def scene() -> None:
+        door = Door([unix_socket(tmp_path / "s")], FACES)
+        await door.start()
+        _, writer = await asyncio.open_unix_connection(str(tmp_path / "s"))
+        await asyncio.sleep(0)
+        await door.close()
+        writer.close()
+
+    asyncio.run(scene())
+    assert not (tmp_path / "s").exists()
+
+
+def test_it_closes_within_a_second_though_someone_waits_for_a_look(tmp_path: Path) -> None:
+    looking = asyncio.Event()
+
+    async def endless() -> None:
+        looking.set()
+        await asyncio.Event().wait()
+
+    async def scene() -> None:
+        door = Door([unix_socket(tmp_path / "s")], Faces(family, lambda: NOW, endless, lambda: None))
+        await door.start()
+        _, writer = await asyncio.open_unix_connection(str(tmp_path / "s"))
+        writer.write(b"GET /api/clients HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        await looking.wait()
+        async with asyncio.timeout(1):
+            await door.close()
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+        writer.close()
+
+    asyncio.run(scene())
+
+
+def test_a_face_that_cannot_be_shown_is_told_and_nothing_hangs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise ImportError("No module named 'aiohttp'")
+
+    monkeypatch.setattr("powerd.faces.web.serve", refuse)
+    heard: list[Mapping[str, Any]] = []
+
+    async def scene() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _loop, context: heard.append(context))
+        door = Door([unix_socket(tmp_path / "s")], FACES)
+        await door.start()
+        with pytest.raises(ConnectionResetError):
+            await knock(tmp_path / "s")
+        await door.close()
+
+    asyncio.run(scene())
+    assert "the status page cannot be served" in heard[0]["message"]
+
+
+def test_both_doors_show_the_same(tmp_path: Path) -> None:
+    async def scene() -> None:
+        listener = tcp_socket("127.0.0.1:0")
+        port: int = listener.getsockname()[1]
+        door = Door([unix_socket(tmp_path / "s"), listener], FACES)
+        await door.start()
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(f"GET /healthz HTTP/1.0\r\nHost: localhost:{port}\r\n\r\n".encode())
+        assert (await reader.read()).startswith(b"HTTP/1.0 200 OK")
+        assert await knock(tmp_path / "s") == "HTTP/1.0 200 OK"
+        writer.close()
+        await door.close()
+        with pytest.raises(ConnectionRefusedError):
+            await asyncio.open_connection("127.0.0.1", port)
+
+    asyncio.run(scene())

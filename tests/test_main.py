@@ -1,0 +1,32 @@
+"""``python -m powerd`` and the installed command are one; the daemon is loaded only if it is asked for."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from powerd.__main__ import main
+
+
+def test_run_hands_over_to_the_app(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[Path | None, bool, Path]] = []
+
+    def run(config: Path | None, observe: bool, socket: Path) -> int:  # noqa: FBT001 - as the app has it
+        asked.append((config, observe, socket))
+        return 5
+
+    app = ModuleType("powerd.app")
+    app.run = run  # type: ignore[attr-defined] # a stand-in for the whole house
+    monkeypatch.setitem(sys.modules, "powerd.app", app)
+    assert main(["run", "--observe", "--config", "/c", "--socket", "/s"]) == 5
+    assert asked == [(Path("/c"), True, Path("/s"))]
+
+
+def test_both_ways_to_start_it() -> None:
+    installed = Path(sys.executable).with_name("powerd")
+    for argv in ([str(installed)], [sys.executable, "-m", "powerd"]):
+        assert subprocess.check_output([*argv, "--version"], text=True) == "powerd 0.1.0\n"
