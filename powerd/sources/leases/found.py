@@ -25,6 +25,28 @@ class Lead:
     expires: float | None = None
     kind: Literal["lease", "reservation", "station"] = "lease"
 
+    @property
+    def key(self) -> str:
+        """What tells it from the other leads of one file: its address, else its MAC, else its name."""
+        return self.address or self.mac or self.name or ""
+
+
+@dataclass(frozen=True, slots=True)
+class Include:
+    """A further file that one names.
+
+    Attributes:
+        path: as written, or a glob pattern; relative to the directory of the file that names it.
+        format: name of its format; None = that of the file that names it.
+        but: files of a pattern whose names end so are left out.
+        may_lack: it need not exist (yet): a lease file that no client has filled.
+    """
+
+    path: str
+    format: str | None = None
+    but: tuple[str, ...] = ()
+    may_lack: bool = False
+
 
 @dataclass(frozen=True, slots=True)
 class Found:
@@ -34,13 +56,13 @@ class Found:
         leads: at most one per address (the last word counts), in no promised order.
         skipped: how many entries could not be understood and were passed over.
         faults: what was wrong with the first few of them: ``line 17: "10.0.0" is no address``.
-        includes: further files that this one names, as written in it.
+        includes: further files that this one names.
     """
 
     leads: tuple[Lead, ...] = ()
     skipped: int = 0
     faults: tuple[str, ...] = ()
-    includes: tuple[str, ...] = ()
+    includes: tuple[Include, ...] = ()
 
 
 class Reader(Protocol):
@@ -64,11 +86,17 @@ class Format:
         paths: where its files usually are: glob patterns, e.g. ``/var/lib/misc/dnsmasq.leases``.
         recognise: whether a file that begins with this text (some KiB of it) is of this format.
         reader: makes a Reader for one file.
-        companions: suffixes of files to be read before the file itself, in this order; later entries override.
+        companions: suffixes of files to be read before the file itself; of these rows the first of which a
+            file exists counts, and it is read in its order; later entries override.
+        comes_and_goes: an absent file says that there are no leases, and no more.
+        vital: it may be the only one to name a client. dnsmasq and Kea note each lease, dhcpd none of an
+            address that its configuration fixes.
     """
 
     name: str
     paths: tuple[str, ...]
     recognise: Callable[[str], bool]
     reader: Callable[[], Reader]
-    companions: tuple[str, ...] = ()
+    companions: tuple[tuple[str, ...], ...] = ()
+    comes_and_goes: bool = False
+    vital: bool = True
