@@ -119,8 +119,6 @@ async def _answer_in_json(request: web.Request, handler: Handler) -> web.StreamR
         response.headers["Allow"] = ", ".join(sorted(error.allowed_methods))
     except web.HTTPNotFound:
         response = _error(404, "there is nothing here; try /, /api/status, /api/clients or /healthz")
-    except web.HTTPException as error:
-        response = _error(error.status, error.reason)
     except Exception as error:  # noqa: BLE001 - a fault in a face is told to who asked, and to the loop's handler
         response = _error(500, f"this is a fault in powerd: {type(error).__name__}")
         context = {"message": f"a fault in the face {request.path}", "exception": error}

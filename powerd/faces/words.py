@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from itertools import accumulate
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
@@ -87,13 +88,7 @@ def cut(text: str, cells: int) -> str:
     """``text`` shortened to ``cells``, its end shown as "…" where it was."""
     if width(text) <= cells:
         return text
-    kept, room = "", cells - 1
-    for char in text:
-        room -= _cells(char)
-        if room < 0:
-            break
-        kept += char
-    return kept + "…"
+    return text[: _fitting(text, cells - 1)] + "…"
 
 
 def pad(text: str, cells: int) -> str:
@@ -114,20 +109,15 @@ def wrap(text: str, cells: int) -> Iterator[str]:
             yield line
         line = word
         while width(line) > cells:
-            head = _head(line, cells)
-            yield head
-            line = line[len(head) :]
+            head = max(1, _fitting(line, cells))
+            yield line[:head]
+            line = line[head:]
     yield line
 
 
-def _head(text: str, cells: int) -> str:
-    """As much of ``text`` as fits, at least one character."""
-    used = 0
-    for n, char in enumerate(text):
-        used += _cells(char)
-        if used > cells and n:
-            return text[:n]
-    return text
+def _fitting(text: str, cells: int) -> int:
+    """How many of the first characters of ``text`` fit into ``cells``."""
+    return sum(used <= cells for used in accumulate(map(_cells, text)))
 
 
 def span(seconds: float, parts: int = 2) -> str:

@@ -7,7 +7,7 @@ import os
 import pty
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -33,6 +33,27 @@ def powerd(*argv: str, **environ: str) -> subprocess.CompletedProcess[str]:
         timeout=20,
         check=False,
     )
+
+
+Here = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture
+def here(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Here:
+    """As powerd(), in this process: for what does not need one of its own."""
+
+    def run(*argv: str, **environ: str) -> subprocess.CompletedProcess[str]:
+        monkeypatch.delenv("POWERD_CONFIG", raising=False)
+        for name, value in environ.items():
+            monkeypatch.setenv(name, value)
+        try:
+            code = cli.main(argv, never)
+        except SystemExit as end:
+            code = int(end.code or 0)
+        out, err = capsys.readouterr()
+        return subprocess.CompletedProcess(argv, code, out, err)
+
+    return run
 
 
 def said(done: subprocess.CompletedProcess[str], code: int = 0) -> str:
@@ -63,10 +84,16 @@ def test_text(door: str) -> None:
     assert said(powerd("clients", "--socket", door)) == clients_text(CLIENTS, STATUS)
 
 
-def test_json(door: str) -> None:
-    assert json.loads(said(powerd("status", "--json", "--socket", door))) == STATUS
-    assert json.loads(said(powerd("why", "--json", "--socket", door))) == STATUS
-    assert json.loads(said(powerd("clients", "--json", "--socket", door))) == CLIENTS
+def test_text_here(door: str, here: Here) -> None:
+    assert said(here("status", "--socket", door)) == status_text(STATUS)
+    assert said(here("why", "--socket", door)) == why_text(STATUS)
+    assert said(here("clients", "--socket", door)) == clients_text(CLIENTS, STATUS)
+
+
+def test_json(here: Here, door: str) -> None:
+    assert json.loads(said(here("status", "--json", "--socket", door))) == STATUS
+    assert json.loads(said(here("why", "--json", "--socket", door))) == STATUS
+    assert json.loads(said(here("clients", "--json", "--socket", door))) == CLIENTS
 
 
 def on_a_terminal(*argv: str, **environ: str) -> str:
@@ -93,17 +120,17 @@ def test_colour_is_for_terminals_that_want_it(door: str) -> None:
     assert "\033" not in on_a_terminal("status", "--socket", door, TERM="dumb")
 
 
-def test_a_daemon_that_makes_no_decisions_is_a_no(tmp_path: Path) -> None:
+def test_a_daemon_that_makes_no_decisions_is_a_no(here: Here, tmp_path: Path) -> None:
     with canned("blind", tmp_path / "s"):
-        assert "trouble" in said(powerd("status", "--socket", str(tmp_path / "s")), code=1)
-        assert "Trouble" in said(powerd("why", "--socket", str(tmp_path / "s")), code=1)
+        assert "trouble" in said(here("status", "--socket", str(tmp_path / "s")), code=1)
+        assert "Trouble" in said(here("why", "--socket", str(tmp_path / "s")), code=1)
     with canned("none", tmp_path / "s"):
-        assert "starting" in said(powerd("status", "--socket", str(tmp_path / "s")), code=1)
+        assert "starting" in said(here("status", "--socket", str(tmp_path / "s")), code=1)
 
 
 @pytest.mark.parametrize("command", ["status", "why", "clients"])
-def test_no_daemon(command: str, tmp_path: Path) -> None:
-    text = refused(powerd(command, "--socket", str(tmp_path / "s")), code=3)
+def test_no_daemon(here: Here, command: str, tmp_path: Path) -> None:
+    text = refused(here(command, "--socket", str(tmp_path / "s")), code=3)
     assert text.startswith("powerd: no daemon answers on ")
     assert text.count("\n") == 1
 
@@ -154,46 +181,46 @@ def test_asking_the_daemon_imports_little(door: str) -> None:
     assert "powerd.faces.text" in loaded
 
 
-def test_help_and_version() -> None:
-    assert said(powerd()) == said(powerd("--help"))
+def test_help_and_version(here: Here) -> None:
+    assert said(here()) == said(here("--help"))
     for command in ("run", "check", "config", "status", "why", "clients"):
-        assert command in said(powerd())
-        assert said(powerd(command, "--help")).startswith(f"usage: powerd {command}")
-    assert said(powerd("--version")) == "powerd 0.1.0\n"
+        assert command in said(here())
+        assert said(here(command, "--help")).startswith(f"usage: powerd {command}")
+    assert said(here("--version")) == "powerd 0.1.0\n"
 
 
 @pytest.mark.parametrize(
     "argv", [["fly"], ["status", "--jsno"], ["status", "--js"], ["run", "--json"], ["check", "x"]]
 )
-def test_a_wrong_use_is_2(argv: list[str]) -> None:
-    assert "usage: powerd" in refused(powerd(*argv), code=2)
+def test_a_wrong_use_is_2(here: Here, argv: list[str]) -> None:
+    assert "usage: powerd" in refused(here(*argv), code=2)
 
 
-def test_check(tmp_path: Path) -> None:
+def test_check(here: Here, tmp_path: Path) -> None:
     file = tmp_path / "powerd.toml"
     file.write_text('mode = "enforce"\n[[sleep]]\n[[sleep]]\naction = "poweroff"\n[clients]\nlearn = "0s"\n')
     meaning = "enforce mode, 2 sleep rules, clients from leases auto\n"
-    assert said(powerd("check", "--config", str(file))) == f"{file}: ok\n{meaning}"
-    assert said(powerd("check", POWERD_CONFIG=str(file))) == f"{file}: ok\n{meaning}"
+    assert said(here("check", "--config", str(file))) == f"{file}: ok\n{meaning}"
+    assert said(here("check", POWERD_CONFIG=str(file))) == f"{file}: ok\n{meaning}"
     other = tmp_path / "other.toml"
     other.write_text("")
-    assert said(powerd("check", "--config", str(other), POWERD_CONFIG=str(file))).startswith(f"{other}: ok\n")
+    assert said(here("check", "--config", str(other), POWERD_CONFIG=str(file))).startswith(f"{other}: ok\n")
 
 
-def test_check_names_every_fault(tmp_path: Path) -> None:
+def test_check_names_every_fault(here: Here, tmp_path: Path) -> None:
     file = tmp_path / "powerd.toml"
     file.write_text('mode = "observ"\n[clients]\nevry = "60s"\n')
-    lines = refused(powerd("check", "--config", str(file)), code=2).splitlines()
+    lines = refused(here("check", "--config", str(file)), code=2).splitlines()
     assert len(lines) == 2
     assert all(line.startswith(f"{file}: ") for line in lines)
-    assert refused(powerd("config", "--config", str(file)), code=2).splitlines() == lines
-    assert "no such file" in refused(powerd("check", "--config", str(tmp_path / "none")), code=2)
+    assert refused(here("config", "--config", str(file)), code=2).splitlines() == lines
+    assert "no such file" in refused(here("check", "--config", str(tmp_path / "none")), code=2)
 
 
-def test_config_prints_what_is_in_force(tmp_path: Path) -> None:
+def test_config_prints_what_is_in_force(here: Here, tmp_path: Path) -> None:
     file = tmp_path / "powerd.toml"
     file.write_text('[[sleep]]\naction = "poweroff"\nidle_for = "10min"\n')
-    text = said(powerd("config", "--config", str(file)))
+    text = said(here("config", "--config", str(file)))
     assert parse(text.encode(), "printed") == load(file)
 
 

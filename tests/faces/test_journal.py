@@ -182,6 +182,13 @@ def test_another_reason_for_the_same_blindness_is_no_transition() -> None:
     assert told(world(why="no socket"), world(why="no route")) == []
 
 
+def test_another_reason_with_a_date_of_its_own_is_not_a_louder_one() -> None:
+    later = replace(
+        world(why="no socket"), decision=decision("awake", (Reason("clients", "no socket!", at(9)),))
+    )
+    assert told(world(why="no socket"), later) == []
+
+
 def test_a_source_that_is_blind_from_the_start_is_told() -> None:
     assert "clients: no socket" in told(world(why="no socket"))
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from html.parser import HTMLParser
 
 import pytest
-from faces.house import EVERY, NOW, blind, crowd, family, idle
+from faces.house import EVERY, NOW, blind, crowd, decision, family, idle, status
 
 from powerd.faces.page import REFRESH, STARTING, STYLE, page
 from powerd.faces.render import clients_json, status_json
-from powerd.model import Status
+from powerd.model import Blind, Snapshot, Status
 
 VOID = {"meta"}
 
@@ -95,6 +95,11 @@ def test_trouble_is_an_alert() -> None:
     assert ("role", "alert") in found.attributes
     assert "Trouble: the last decision is 5 min old" in found.text
     assert found.text.count("cannot open a raw socket") == 1, "told once, not for each client"
+
+
+def test_a_blind_source_that_is_no_reason_is_a_warning() -> None:
+    snapshot = Snapshot(checks={"users": Blind(NOW.mono, "no bus")})
+    assert "cannot look: no bus" in read(status(decision(), snapshot)).text
 
 
 def test_a_large_house() -> None:

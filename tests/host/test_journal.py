@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import pty
+import socket
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -53,13 +56,38 @@ def test_without_a_journal_or_its_library_standard_error_is_used(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ours = {"SYSTEMD_EXEC_PID": str(os.getpid())}
-    for socket, library in ((tmp_path / "none", True), (tmp_path, False)):
-        monkeypatch.setattr(journal, "SOCKET", str(socket))
+    for path, library in ((tmp_path / "none", True), (tmp_path, False)):
+        monkeypatch.setattr(journal, "SOCKET", str(path))
         if not library:
             monkeypatch.setitem(sys.modules, "systemd", None)
         stream = io.StringIO()
         Journal(ours, stream).send("awake: tv", 6, FIELDS)
         assert stream.getvalue() == "<6>awake: tv\n"
+
+
+def test_a_full_journal_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[tuple[str, dict[str, str]]] = []
+    library = ModuleType("systemd.journal")
+    library.send = lambda message, **fields: sent.append((message, fields))  # type: ignore[attr-defined] # a stand-in
+    package = ModuleType("systemd")
+    package.journal = library  # type: ignore[attr-defined] # as above
+    monkeypatch.setitem(sys.modules, "systemd", package)
+    monkeypatch.setattr(journal, "SOCKET", str(tmp_path / "s"))
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as heard:
+        heard.bind(str(tmp_path / "s"))
+        ours = Journal({"SYSTEMD_EXEC_PID": str(os.getpid())}, io.StringIO())
+        ours.send("awake: tv", 6, FIELDS)
+        assert sent == [
+            ("awake: tv", {"PRIORITY": "6", "SYSLOG_IDENTIFIER": "powerd", "CODE_FUNC": "send", **FIELDS})
+        ]
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as others, contextlib.suppress(BlockingIOError):
+            others.settimeout(0)
+            others.connect(str(tmp_path / "s"))
+            while True:
+                others.send(b"x")
+        ours.send("lost", 6, FIELDS)
+    ours.send("nobody listens", 6, FIELDS)
+    assert len(sent) == 1
 
 
 NATIVE = """

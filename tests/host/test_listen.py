@@ -145,6 +145,12 @@ def test_a_successors_file_is_not_taken_along(tmp_path: Path) -> None:
     assert not (tmp_path / "s").exists()
 
 
+def test_a_file_that_somebody_removed_is_not_missed(tmp_path: Path) -> None:
+    listener = unix_socket(tmp_path / "s")
+    (tmp_path / "s").unlink()
+    listener.close()
+
+
 def test_tcp() -> None:
     listener = tcp_socket("127.0.0.1:0")
     host, port = listener.getsockname()
