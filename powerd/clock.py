@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from datetime import datetime, tzinfo
+from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 from typing import Final, Protocol
 from zoneinfo import ZoneInfo
@@ -34,7 +34,9 @@ class KernelClock:
     def now(self) -> Moment:
         """The three clocks, read together."""
         mono = time.monotonic()
-        return Moment(mono, time.clock_gettime(time.CLOCK_BOOTTIME) - mono, datetime.now(self._zone))
+        return Moment(
+            mono, time.clock_gettime(time.CLOCK_BOOTTIME) - mono, datetime.now(UTC).astimezone(self._zone)
+        )
 
 
 def _zone() -> tzinfo | None:
