@@ -100,8 +100,15 @@ class ArpSocket:
 
     def ask(self, link: Link, packet: bytes) -> int:
         """Send one question to everybody on ``link``; 0, or the errno with which the kernel refused it."""
+        return self._send(packet, (link.name, _ETH_P_ARP, 0, _ARPHRD_ETHER, _EVERYBODY))
+
+    def deliver(self, link: Link, mac: bytes, datagram: bytes) -> int:
+        """Send an IPv4 packet straight to a MAC, past routes and neighbour table; 0 or an errno."""
+        return self._send(datagram, (link.name, _ETH_P_IP, 0, _ARPHRD_ETHER, mac))
+
+    def _send(self, packet: bytes, where: tuple[str, int, int, int, bytes]) -> int:
         try:
-            self.sock.sendto(packet, (link.name, _ETH_P_ARP, 0, _ARPHRD_ETHER, _EVERYBODY))
+            self.sock.sendto(packet, where)
         except OSError as error:
             return error.errno or errno.EIO
         return 0

@@ -27,6 +27,11 @@ _PAYLOAD: Final = b"powerd asks: is anybody at home?"
 _ENOUGH: Final = 128  # bytes: the longest IP header and an ICMP header; the payload is ours anyway
 
 _MAX_BATCH: Final = 256
+_IP: Final = struct.Struct(
+    "!BBHHHBBH4s4s"
+)  # version, service, length, id, flags, ttl, protocol, checksum, ...
+_DONT_FRAGMENT: Final = 0x4000
+_TTL: Final = 64
 _ECHO: Final = struct.Struct("!BBHHH")  # type, code, checksum, identifier, sequence
 _EXTENDED_ERROR: Final = struct.Struct(
     "=IBBBBII"
@@ -62,6 +67,16 @@ def parse_echo(packet: bytes, source: str) -> Echo | None:
     return Echo(source, identifier, sequence) if (kind, code) == (0, 0) else None
 
 
+def build_datagram(source: bytes, target: bytes, message: bytes) -> bytes:
+    """An IPv4 packet (RFC 791) with an ICMP message in it; addresses are four bytes each."""
+    length = _IP.size + len(message)
+    header = _IP.pack(0x45, 0, length, 0, _DONT_FRAGMENT, _TTL, socket.IPPROTO_ICMP, 0, source, target)
+    total: int = sum(struct.unpack("!10H", header))
+    total = (total & 0xFFFF) + (total >> 16)
+    checksum = ~((total & 0xFFFF) + (total >> 16)) & 0xFFFF
+    return b"".join((header[:10], checksum.to_bytes(2, "big"), header[12:], message))
+
+
 def parse_obstacle(question: bytes, extended: bytes, target: str) -> Obstacle | None:
     """What one message of the error queue says (ip(7), IP_RECVERR); None = nothing that matters.
 
@@ -90,7 +105,7 @@ class EchoSocket(ICMPv4Socket):  # type: ignore[misc]  # icmplib ships no types
     def __init__(self, identifier: int) -> None:
         self.identifier = identifier
         self._obstacles: list[Obstacle] = []
-        self._packet = b""
+        self.packet = b""
         try:
             super().__init__()
         except ICMPSocketError as error:
@@ -108,8 +123,8 @@ class EchoSocket(ICMPv4Socket):  # type: ignore[misc]  # icmplib ships no types
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER)
 
     def begin(self, sequence: int) -> None:
-        """Make the packet that ask() sends from now on."""
-        self._packet = self._create_packet(self.identifier, sequence, _PAYLOAD)
+        """Make the ICMP message that is sent from now on, ``packet``."""
+        self.packet = self._create_packet(self.identifier, sequence, _PAYLOAD)
 
     def ask(self, address: str) -> int:
         """Send one question; 0, or the errno with which the kernel refused it.
@@ -118,14 +133,14 @@ class EchoSocket(ICMPv4Socket):  # type: ignore[misc]  # icmplib ships no types
         (ip(7)), so a refusal counts only when it repeats itself on a drained queue.
         """
         try:
-            self._send(self._packet, (address, 0))
+            self._send(self.packet, (address, 0))
         except OSError as error:
             if error.errno in {errno.ENOBUFS, errno.EAGAIN} or not self._drain_errors():
                 return error.errno or errno.EIO
         else:
             return 0
         try:
-            self._send(self._packet, (address, 0))
+            self._send(self.packet, (address, 0))
         except OSError as error:
             return error.errno or errno.EIO
         return 0

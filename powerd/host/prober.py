@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from powerd.host.arp import ArpSocket, build_request
-from powerd.host.icmp import EchoSocket
+from powerd.host.icmp import EchoSocket, build_datagram
 from powerd.host.target import Target
 from powerd.host.values import Link
 
@@ -87,6 +87,17 @@ class Prober:
         if not code and (target.icmp is None or not target.icmp.pending):
             self.last_sent = now
 
+    def ask_directly(self, target: Target) -> None:
+        """Ask by ICMP whoever has answered ARP, at its MAC: takes no entry of the neighbour table."""
+        link, question = target.ask.link, target.icmp
+        if link is None or question is None or target.mac is None or self._arp is None:
+            return
+        now = self._loop.time()
+        source = self._sender(link).address(target.packed)
+        datagram = build_datagram(source, target.packed, self._open_echo().packet)
+        question.ask(self._sequence, now, self._arp.deliver(link, _packed(target.mac), datagram))
+        self.last_sent = now
+
     def hear(self) -> None:
         """Read what has arrived by now; an answer that is already there costs no wake-up."""
         if self._echo is not None:
@@ -107,15 +118,19 @@ class Prober:
         question = target.icmp
         if question is None:
             return
+        echo = self._echo or self._open_echo()
+        now = self._loop.time()
+        code = echo.ask(target.ask.address)
+        question.ask(self._sequence, now, code)
+        if not code:
+            self.last_sent = now
+
+    def _open_echo(self) -> EchoSocket:
         if self._echo is None:
             self._echo = EchoSocket(secrets.randbits(16))
             self._echo.begin(self._sequence)
             self._loop.add_reader(self._echo.sock, self._hear_echo)
-        now = self._loop.time()
-        code = self._echo.ask(target.ask.address)
-        question.ask(self._sequence, now, code)
-        if not code:
-            self.last_sent = now
+        return self._echo
 
     def _hear_echo(self) -> None:
         if self._echo is None:
@@ -155,15 +170,23 @@ class _Sender:
     """Who we are on one link: what an ARP question says of the asker."""
 
     def __init__(self, link: Link) -> None:
-        self._mac = bytes.fromhex(link.mac.replace(":", ""))
+        self._mac = _packed(link.mac)
         self._nets = [
             (int(own.network.network_address), int(own.netmask), own.packed) for own in link.addresses
         ]
 
-    def request(self, target: bytes) -> bytes:
-        """The question for ``target``, asked from the own address in its subnet; else any, else none."""
+    def address(self, target: bytes) -> bytes:
+        """The own address in the subnet of ``target``; else any, else 0.0.0.0."""
         number = int.from_bytes(target, "big")
         for network, mask, own in self._nets:
             if number & mask == network:
-                return build_request(self._mac, own, target)
-        return build_request(self._mac, self._nets[0][2] if self._nets else bytes(4), target)
+                return own
+        return self._nets[0][2] if self._nets else bytes(4)
+
+    def request(self, target: bytes) -> bytes:
+        """The ARP question for ``target``."""
+        return build_request(self._mac, self.address(target), target)
+
+
+def _packed(mac: str) -> bytes:
+    return bytes.fromhex(mac.replace(":", ""))

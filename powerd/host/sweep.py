@@ -6,7 +6,7 @@ those whose question the kernel refused: a refusal is never silence.
 
 Every echo request to a host on the own link takes an entry of the kernel's neighbour table, which ends at
 1,024 (gc_thresh3, arp(7)) and frees none younger than 5 s. With more hosts than fit a round, ARP
-therefore goes first, past that table, and only those who answer it are asked by ICMP.
+therefore goes first, past that table, and whoever answers it is asked by ICMP at its MAC, past it as well.
 """
 
 from __future__ import annotations
@@ -104,6 +104,7 @@ class _Search:
             if self._until_first:
                 await self._round(targets[:_SLICE])
             await self._arp_rounds(on_link)
+            await self._direct_round([target for target in on_link if target.mac and not target.settled])
         queue = deque(target for target in targets if not target.settled)
         while queue and not self._over():
             chunk = [queue.popleft() for _ in range(min(CHUNK, len(queue)))]
@@ -163,6 +164,19 @@ class _Search:
         for target in targets:
             if target.arp and target.arp.silent and target.arp.rtt is None:
                 target.imply_silence()
+
+    async def _direct_round(self, targets: list[Target]) -> None:
+        """Ask those who answered ARP by ICMP, past the neighbour table, in which they had no room together.
+
+        A firewall of ours may drop answers to what it has not seen leave (conntrack calls them invalid). So
+        silence counts only of those for whom ARP is proof enough; the others are asked the usual way too.
+        """
+        self._begin(targets)
+        await self._send(targets, self._prober.ask_directly, _ARP_PAUSE)
+        waited = await self._wait_out()
+        for target in targets:
+            if target.icmp:
+                target.icmp.end_round(waited=waited and target.ask.arp_counts)
 
     def _begin(self, targets: list[Target]) -> None:
         self._waiting = set(targets)

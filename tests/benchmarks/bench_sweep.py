@@ -1,0 +1,224 @@
+"""Sweeps of many hosts: powerd beside fping and icmplib, on the same LAN, one after the other.
+
+Needs root: the LAN is made of network namespaces. CPU is user and system time of the prober alone, imports
+excluded; fping is a child and pays for its own start. Every packet between namespaces is handled
+in the sender's time, so all three pay for their hosts' replies too. Run: ``python tests/benchmarks/bench_sweep.py``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import gc
+import json
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from ipaddress import IPv4Address
+from pathlib import Path
+from typing import Any, Final
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from rig.inside import populate
+from rig.lan import Lan
+
+_FIRST: Final = IPv4Address("10.80.0.0")
+_ROUNDS: Final = 5
+_REST: Final = 3.5
+"""Seconds between rounds: questions to dead hosts are parked for 3 s, and would burden the next prober."""
+
+
+@dataclass
+class Figures:
+    """One prober on one set of hosts: seconds, and how often it was wrong."""
+
+    prober: str
+    wall: float
+    cpu: float
+    stall: float
+    false_absent: int
+    false_present: int
+
+
+def kinds(count: int, *, dead: bool) -> dict[str, str]:
+    """The hosts by address: a third is up, a third drops ICMP, a third is dead; or all are dead."""
+    addresses = [str(_FIRST + 2 + number) for number in range(count)]
+    return {a: "dead" if dead else ("up", "drops", "dead")[n % 3] for n, a in enumerate(addresses)}
+
+
+@contextmanager
+def hosts(count: int, *, dead: bool) -> Iterator[str]:
+    """A LAN with these hosts; gives the server's namespace."""
+    with tempfile.TemporaryDirectory() as scratch, Lan(Path(scratch)) as lan:
+        lan.server.take(f"{_FIRST + 1}/16")
+        drops = lan.join("drops")
+        drops.drop_pings()
+        for host, kind in ((lan.join("up"), "up"), (drops, "drops")):
+            mine = [f"{a}/16" for a, k in kinds(count, dead=dead).items() if k == kind]
+            populate(host, mine or [f"{_FIRST + 65000}/16"])
+        yield lan.server.inside.name
+
+
+async def _stall(longest: list[float]) -> None:
+    """How late the loop comes back to somebody who asks for a turn at once, all the time."""
+    loop = asyncio.get_running_loop()
+    while True:
+        before = loop.time()
+        await asyncio.sleep(0)
+        longest[0] = max(longest[0], loop.time() - before)
+
+
+async def _measure(
+    prober: str, look: Callable[[], Awaitable[set[str]]], known: dict[str, str], *, stall: bool
+) -> Figures:
+    """One sweep: ``look`` gives back who was found."""
+    longest = [0.0]
+    watch = asyncio.create_task(_stall(longest)) if stall else None
+    wall, cpu = time.perf_counter(), _cpu()
+    found = await look()
+    wall, cpu = time.perf_counter() - wall, _cpu() - cpu
+    if watch is not None:
+        watch.cancel()
+    there = {address for address, kind in known.items() if kind != "dead"}
+    return Figures(prober, wall, cpu, longest[0], len(there - found), len(found - there))
+
+
+def _cpu() -> float:
+    own, child = resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)
+    return own.ru_utime + own.ru_stime + child.ru_utime + child.ru_stime
+
+
+def _powerd(known: dict[str, str], *, until_first: bool = False) -> Callable[[], Awaitable[set[str]]]:
+    from powerd.host.machine import Machine  # noqa: PLC0415 - each child imports its own prober only
+    from powerd.host.values import Ask, Heard  # noqa: PLC0415 - as above
+
+    machine = Machine()
+    lan = asyncio.run(machine.lan())
+    asks = [Ask(address, lan.link_of(IPv4Address(address))) for address in known]
+
+    async def look() -> set[str]:
+        tries = 3 if len(asks) > 256 else 1  # noqa: PLR2004 - a large LAN is swept in earnest
+        sweep = await machine.sweep(asks, timeout=1, tries=tries, until_first=until_first)
+        unsure = [r for r in sweep.replies.values() if Heard.FAILED in (r.icmp, r.arp)]
+        if unsure:
+            print(f"{len(unsure)} unknown, e.g. {unsure[0]}", file=sys.stderr)
+        return {a for a, r in sweep.replies.items() if Heard.ANSWERED in (r.icmp, r.arp)}
+
+    return look
+
+
+def _fping(known: dict[str, str]) -> Callable[[], Awaitable[set[str]]]:
+    async def look() -> set[str]:  # noqa: RUF029 - the others are asynchronous
+        argv = ["fping", "-a", "-q", "-r0", "-t1000"]
+        done = subprocess.run(argv, input="\n".join(known), text=True, capture_output=True, check=False)  # noqa: ASYNC221 - its time is what is measured
+        return set(done.stdout.split())
+
+    return look
+
+
+def _icmplib(known: dict[str, str]) -> Callable[[], Awaitable[set[str]]]:
+    from icmplib import async_multiping  # noqa: PLC0415 - each child imports its own prober only
+
+    async def look() -> set[str]:
+        hosts: list[Any] = await async_multiping(list(known), count=1, timeout=1)
+        return {host.address for host in hosts if host.is_alive}
+
+    return look
+
+
+_PROBERS: Final = {"powerd": _powerd, "fping": _fping, "icmplib": _icmplib}
+
+
+async def _child(
+    prober: str, known: dict[str, str], rounds: int, look: Callable[[], Awaitable[set[str]]]
+) -> Figures:
+    """The median of some rounds by CPU, after one to warm up; every error of all rounds counts."""
+    if rounds > 1:
+        await look()
+        await asyncio.sleep(_REST)
+    gc.collect()
+    gc.freeze()  # as the daemon does after its start
+    taken = []
+    for _ in range(rounds):
+        taken.append(await _measure(prober, look, known, stall=rounds == 1))
+        await asyncio.sleep(_REST)
+    middle = statistics.median_low([each.cpu for each in taken])
+    chosen = next(each for each in taken if each.cpu == middle)
+    chosen.false_absent = max(each.false_absent for each in taken)
+    chosen.false_present = max(each.false_present for each in taken)
+    return chosen
+
+
+def _run(namespace: str, prober: str, count: int, rounds: int, *, dead: bool) -> Figures:
+    argv = [
+        "ip",
+        "netns",
+        "exec",
+        namespace,
+        sys.executable,
+        __file__,
+        "--child",
+        prober,
+        str(count),
+        str(rounds),
+    ]
+    done = subprocess.run(
+        [*argv, *(["--dead"] if dead else [])], stdout=subprocess.PIPE, check=True, text=True
+    )
+    return Figures(**json.loads(done.stdout))
+
+
+def _print(title: str, rows: list[Figures]) -> None:
+    print(
+        f"\n{title}\n{'':22}{'wall s':>9}{'CPU ms':>9}{'stall ms':>10}{'false absent':>14}{'false present':>15}"
+    )
+    for row in rows:
+        stall = f"{row.stall * 1000:.1f}" if row.stall else "-"
+        print(
+            f"{row.prober:22}{row.wall:9.3f}{row.cpu * 1000:9.2f}{stall:>10}{row.false_absent:14}{row.false_present:15}"
+        )
+
+
+def main() -> None:
+    """Print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--child", nargs=3, metavar=("PROBER", "COUNT", "ROUNDS"), help=argparse.SUPPRESS)
+    parser.add_argument("--dead", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument(
+        "--small", action="store_true", help="leave out the large LAN, which takes three minutes"
+    )
+    options = parser.parse_args()
+    if options.child:
+        prober, count, rounds = options.child[0], int(options.child[1]), int(options.child[2])
+        known = kinds(count, dead=options.dead)
+        look = _powerd(known, until_first=True) if prober == "early" else _PROBERS[prober](known)
+        print(json.dumps(asdict(asyncio.run(_child(prober, known, rounds, look)))))
+        return
+    with hosts(254, dead=True) as namespace:
+        _print(
+            "254 dead hosts, timeout 1 s, one try",
+            [_run(namespace, p, 254, _ROUNDS, dead=True) for p in _PROBERS],
+        )
+    with hosts(254, dead=False) as namespace:
+        rows = [_run(namespace, p, 254, _ROUNDS, dead=False) for p in _PROBERS]
+        early = _run(namespace, "early", 254, _ROUNDS, dead=False)
+        early.prober, early.false_absent = (
+            "powerd, early exit",
+            0,
+        )  # it stops at the first: the others are not asked
+        _print("254 hosts: a third up, a third drops ICMP, a third dead", [rows[0], early, *rows[1:]])
+    if not options.small:
+        with hosts(4096, dead=False) as namespace:
+            rows = [_run(namespace, p, 4096, 1, dead=False) for p in _PROBERS]
+            _print("4,096 hosts: a third up, a third drops ICMP, a third dead; default kernel limits", rows)
+
+
+if __name__ == "__main__":
+    main()
