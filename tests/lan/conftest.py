@@ -12,15 +12,15 @@ import pytest
 Story: TypeAlias = Callable[[Path], None]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="session", autouse=True)
 def told(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[dict[Story, Future[None]]]:
-    """Every parameter ``story`` of the tests selected, begun already; ``result()`` waits for its end."""
+    """Every parameter ``story`` of the tests selected, begun with the first of them; ``result()`` waits."""
     stories = [
         cast("Story", item.callspec.params["story"])
         for item in request.session.items
         if isinstance(item, pytest.Function) and hasattr(item, "callspec") and "story" in item.callspec.params
     ]
-    with ThreadPoolExecutor(len(stories)) as pool:
+    with ThreadPoolExecutor(max(1, len(stories))) as pool:
         yield {story: pool.submit(story, tmp_path_factory.mktemp("story")) for story in stories}

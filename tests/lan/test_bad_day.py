@@ -74,10 +74,8 @@ def test_garbled_lease_is_skipped_and_told(lan: Lan, tmp_path: Path) -> None:
     config = Goodnight(tmp_path).config(clients=f'learn = "0s"\nleases = ["{leases}"]\n')
     with Daemon(lan.server.inside, tmp_path / "powerd", config) as powerd:
         assert set(powerd.states()) == {"laptop", "phone"}
-        said = powerd.ask("clients")
-        assert "dhcpd.leases" in said
-        assert "1 entr" in said
-        assert "10.77.1.999" in said
+        said = " ".join(powerd.ask("clients").split())
+        assert f'{leases}: 1 entry skipped, the first: line 7: lease "10.77.1.999"' in said
 
 
 def test_vanished_lease_file_keeps_its_clients(lan: Lan, tmp_path: Path) -> None:

@@ -67,7 +67,7 @@ def two_leave(powerd: Daemon, goodnight: Goodnight, *hosts: Host) -> None:
         host.leave()
     gone = {host.label: "absent" for host in hosts} | {"firewalled": "present"}
     until(lambda: powerd.states() == gone, f"states are {gone}", every=1)
-    wait_for_rounds(powerd, 2)
+    wait_for_rounds(powerd, 1)
     assert goodnight.times() == 0
     powerd.awake_because("firewalled: is home")
 
@@ -87,9 +87,9 @@ def last_one_leaves(powerd: Daemon, goodnight: Goodnight, last: Host) -> None:
     assert goodnight.times() == 0
     last.leave()
     until(goodnight.times, "the command has been run", within=60)
-    wait_for_rounds(powerd, 2)
+    wait_for_rounds(powerd, 1)
     assert goodnight.times() == 1
-    assert "good night" in powerd.ask("why") or "sleep command" in powerd.ask("why")
+    assert f"ran {goodnight.script} --quietly" in str(powerd.status()["decision"]["reasons"])
 
 
 def one_returns(powerd: Daemon, goodnight: Goodnight, host: Host) -> None:
