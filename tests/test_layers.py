@@ -15,6 +15,7 @@ import pytest
 
 POWERD: Final = Path(__file__).parents[1] / "powerd"
 _BASE: Final = ("model", "config", "clock", "host", "board")
+_BELOW: Final = (*_BASE, "policy", "sources", "actuators", "store", "engine")
 MAY_USE: Final[dict[str, tuple[str, ...]]] = {
     "model": (),
     "config": ("model",),
@@ -27,9 +28,10 @@ MAY_USE: Final[dict[str, tuple[str, ...]]] = {
     "actuators": _BASE,
     "store": _BASE,
     "engine": ("model", "config", "clock", "board", "policy"),
-    "rehearse": (*_BASE, "policy", "sources", "actuators", "store", "engine"),
+    "daemon": _BELOW,
+    "rehearse": (*_BELOW, "daemon"),
     "faces": ("model", "config"),
-    "app": (*_BASE, "policy", "sources", "sources.leases", "actuators", "store", "engine", "faces"),
+    "app": (*_BELOW, "daemon", "faces"),
     "__main__": ("app", "faces"),
 }
 PURE: Final = ("model", "config.values", "policy")

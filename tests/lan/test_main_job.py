@@ -69,7 +69,7 @@ def two_leave(powerd: Daemon, goodnight: Goodnight, *hosts: Host) -> None:
     until(lambda: powerd.states() == gone, f"states are {gone}", every=1)
     wait_for_rounds(powerd, 1)
     assert goodnight.times() == 0
-    powerd.awake_because("firewalled: is home")
+    powerd.sees("firewalled")
 
 
 def cable_is_pulled(powerd: Daemon, goodnight: Goodnight, server: Host) -> None:
@@ -79,7 +79,7 @@ def cable_is_pulled(powerd: Daemon, goodnight: Goodnight, server: Host) -> None:
     wait_for_rounds(powerd, 2)
     assert goodnight.times() == 0
     server.plug_in()
-    powerd.awake_because("firewalled: is home")
+    powerd.sees("firewalled")
 
 
 def last_one_leaves(powerd: Daemon, goodnight: Goodnight, last: Host) -> None:
@@ -95,7 +95,7 @@ def last_one_leaves(powerd: Daemon, goodnight: Goodnight, last: Host) -> None:
 def one_returns(powerd: Daemon, goodnight: Goodnight, host: Host) -> None:
     """Whoever comes back is seen, and the next departure is a night of its own."""
     host.come_back()
-    powerd.awake_because(f"{host.label}: is home")
+    powerd.sees(host.label)
     host.leave()
     until(lambda: goodnight.times() == 2, "the command has been run again", within=60)
 

@@ -145,6 +145,11 @@ class Daemon:
         found = self.status()["decision"]["reasons"]
         return [f"{reason['subject']}: {reason['text']}" for reason in found if reason["keeps_awake"]]
 
+    def sees(self, name: str) -> None:
+        """Wait until a client is there, and for this the server stays up."""
+        until(lambda: self.states()[name] == "present", f"{name} is present", every=0.5)
+        until(lambda: any(reason.startswith(f"{name}: ") for reason in self.reasons()), f"{name} is a reason")
+
     def awake_because(self, words: str, within: float = 30) -> None:
         """Wait until a reason holds these words."""
         until(lambda: any(words in reason for reason in self.reasons()), f'a reason says "{words}"', within)
