@@ -105,7 +105,7 @@ class Service:
             door = Door(self._listeners, faces)
             stack.push_async_callback(door.close)
             await door.start()
-            self._send(journal.entry("start", self._greeting()))
+            self._send(journal.entry("listening", self._greeting()))
             gc.collect()
             gc.freeze()  # what start made lives to the end; no collection need ever visit it
             async with asyncio.TaskGroup() as tasks:

@@ -76,14 +76,15 @@ class Board:
         """Have the next decision made now although no fact has changed: the configuration has."""
         self._changed.set()
 
-    async def changed_or(self, when: float) -> None:
-        """Wait for a fact to change, or for loop time ``when``; several changes before the wait are one."""
+    async def changed_or(self, when: float) -> bool:
+        """Wait for a fact to change (True), or for loop time ``when`` (False); several changes are one."""
         try:
             async with asyncio.timeout_at(when):
                 await self._changed.wait()
         except TimeoutError:
-            return
+            return False
         self._changed.clear()
+        return True
 
     def _put(self, snapshot: Snapshot) -> None:
         self._snapshot = snapshot

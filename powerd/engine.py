@@ -76,8 +76,7 @@ class Engine:
                         await self._obey(order)
                 now = self._clock.now().mono
                 look_again = min(max(decision.look_again, now + _BREATH), now + HEARTBEAT)
-                await self._board.changed_or(look_again)
-                if decision.closely and self._clock.now().mono >= look_again - _BREATH:
+                if not await self._board.changed_or(look_again) and decision.closely:
                     await self._limbs.look()
 
     def _decide(self) -> Decision:

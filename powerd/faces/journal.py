@@ -27,9 +27,10 @@ from powerd.model import (
 )
 
 Event: TypeAlias = Literal[
-    "start", "phase", "blind", "sighted", "still-blind", "client", "outcome", "reload", "refused", "trouble"
+    "listening", "start", "phase", "blind", "sighted", "still-blind", "client", "outcome", "reload", "refused", "trouble"
 ]
 MESSAGE_IDS: Final[Mapping[Event, str]] = {
+    "listening": "d3c1b8a7c0a24d7b9a3c7d31f1b6e7c4",
     "start": "b20a0a0b5cb7439a9dfc29d93ca181bd",
     "phase": "33a1590eff2141759920cae82a572435",
     "blind": "fba14fec6f2e41e5a223fdee78206e2f",
@@ -41,8 +42,8 @@ MESSAGE_IDS: Final[Mapping[Event, str]] = {
     "refused": "df417db453fb46ce8469f513dfb60ce9",
     "trouble": "9e6aa6c617ea43fb85fb9ebed908ae91",
 }
-"""One id per kind of event, for ``journalctl MESSAGE_ID=…``; never changed. What they tell: the first
-decision; a change of phase; a source that cannot look, can again, or has not been able to for long; clients
+"""One id per kind of event, for ``journalctl MESSAGE_ID=…``; never changed. What they tell: where the
+faces are; the first decision; a change of phase; a source that cannot look, can again, or has not been able to for long; clients
 that come and go; what an order came to; a configuration taken over, or refused; any other fault."""
 
 ERROR, WARNING, NOTICE, INFO = 3, 4, 5, 6

@@ -65,7 +65,7 @@ def _clients(verdicts: tuple[Verdict, ...]) -> Iterator[Why]:
         yield Why(CLIENTS, "every known client is ignored, so nobody can be seen to leave")
     for verdict in counted:
         if verdict.state is State.PRESENT:
-            yield Why(verdict.client.label, f"is home: {verdict.why}", since=verdict.since)
+            yield Why(verdict.client.label, f"home, {verdict.why}", since=verdict.since)
     for verdict in counted:
         if verdict.state is State.UNKNOWN and verdict.why != NOT_ASKED:
             yield Why(verdict.client.label, f"may be home: {verdict.why}")

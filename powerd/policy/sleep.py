@@ -103,7 +103,7 @@ def course(snapshot: Snapshot, memory: Memory, options: Options, now: Moment, id
         return Course((), None, "idle", float("inf"), closely=False, reasons=tuple(reasons))
     rule = options.sleep[due.rule]
     warned = _warned(snapshot, memory, due.rule, rule, idle_since)
-    reasons.append(Why(f"sleep rule {due.rule + 1}", due.waits))
+    reasons.append(Why(f"sleep rule {due.rule + 1}", due.waits, keeps_awake=due.at > now.mono))
     soon = now.mono + CLOSE_LOOK
     order: Order = Sleep(due.rule, rule.action, rule.command, rule.timeout)
     orders: tuple[Order, ...] = ()

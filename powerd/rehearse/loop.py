@@ -9,9 +9,14 @@ from __future__ import annotations
 import asyncio
 import selectors
 from collections.abc import Coroutine
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 T = TypeVar("T")
+
+
+_ITERATION: Final = 1e-6
+"""What one turn of the loop takes, seconds. At zero, asyncio would never fire a timer late in a year: it
+compares with 1 ns of tolerance, which is lost in a float of 3e7 s."""
 
 
 class _Jumping(selectors.SelectSelector):
@@ -24,7 +29,7 @@ class _Jumping(selectors.SelectSelector):
         if not ready:
             if timeout is None:
                 raise RuntimeError("deadlock: nothing is ready, and no timer will ever make it so")
-            self.now += timeout
+            self.now += max(timeout, _ITERATION)
         return ready
 
 

@@ -89,7 +89,7 @@ def test_4_it_always_looks_again_later(situation: Situation) -> None:
 @laws
 @given(situations())
 def test_5_an_order_given_is_no_fact(situation: Situation) -> None:
-    """Memory after a decision that orders equals memory after the same facts under a mode that cannot act.
+    """Deciding twice from the same facts leaves the same memory as deciding once.
 
     Whatever was ordered, only its outcome on the board may change what is remembered.
     """
@@ -121,7 +121,7 @@ def test_6b_evidence_from_before_a_sleep_never_makes_one(situation: Situation, s
 @laws
 @given(situations())
 def test_7_no_order_touches_a_disk(situation: Situation) -> None:
-    """As long as no order knows of disks, none can wake one; the day one does, this test must learn its name."""
+    """While no order knows of disks none can wake one; the day one does, this test must learn its name."""
     assert {type(order).__name__ for order in choose(situation).orders} <= {"Warn", "Sleep"}
 
 

@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 from powerd.host.values import Lan, Link, Neighbour
 from powerd.sources.learned import Learned, from_json, gateway_macs, hosts_of, learn, to_json
 
+READY = True
 LAN = Lan(
-    (Link(2, "eth0", "02:00:00:00:00:01", True, (IPv4Interface("10.0.0.1/24"),)),),
+    (Link(2, "eth0", "02:00:00:00:00:01", READY, (IPv4Interface("10.0.0.1/24"),)),),
     frozenset({"10.0.0.1", "10.0.0.2"}),
     frozenset({"10.0.0.254", "fe80::1"}),
 )
@@ -65,7 +66,7 @@ def test_an_address_that_has_moved_names_its_new_host_only() -> None:
 
 
 def test_the_book_is_bounded() -> None:
-    wide = Lan((Link(2, "eth0", "02:00:00:00:00:01", True, (IPv4Interface("10.0.0.1/8"),)),))
+    wide = Lan((Link(2, "eth0", "02:00:00:00:00:01", READY, (IPv4Interface("10.0.0.1/8"),)),))
     table = [
         entry(f"10.{n >> 8}.{n & 255}.9", f"02:00:00:{n >> 16:02x}:{n >> 8 & 255:02x}:{n & 255:02x}")
         for n in range(5000)

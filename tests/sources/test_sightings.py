@@ -15,7 +15,7 @@ NOW = 1000.0
     ("arp", "answers", "counts"),
     [("auto", False, True), ("auto", True, False), ("always", True, True), ("never", False, False)],
 )
-def test_whose_arp_answers_count(arp: Arp, answers: bool, counts: bool) -> None:
+def test_whose_arp_answers_count(arp: Arp, *, answers: bool, counts: bool) -> None:
     assert arp_counts(arp, Sighting(answers_icmp=answers)) is counts
 
 
@@ -39,7 +39,7 @@ def test_whose_arp_answers_count(arp: Arp, answers: bool, counts: bool) -> None:
         (NOT, FAILED, True, "failed"),
     ],
 )
-def test_what_one_reply_says(icmp: Heard, arp: Heard, counts: bool, expected: str) -> None:
+def test_what_one_reply_says(icmp: Heard, arp: Heard, expected: str, *, counts: bool) -> None:
     word = said([Reply(icmp, arp, why="No route to host")], counts=counts, proxies=ROUTER, now=NOW)
     if word.evidence:
         got = word.evidence.how.value
