@@ -25,7 +25,7 @@ hosts = ["10.77.1.9"]
 learn = "0s"
 every = "5s"
 timeout = "0.3s"
-absent_after = "1s"
+absent_after = "6s"
 [[sleep]]
 action = "poweroff"
 idle_for = "2s"

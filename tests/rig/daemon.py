@@ -185,9 +185,9 @@ class Goodnight:
         return len(self._note.read_text().splitlines()) if self._note.exists() else 0
 
     def config(self, *, mode: str = "enforce", clients: str = "", sleep: str = "") -> str:
-        """A configuration in a hurry: sweeps every 5 s, gone after 1 s, asleep after 2 s of idleness."""
+        """A configuration in a hurry: sweeps every 5 s, gone after 6 s, asleep after 2 s of idleness."""
         return (
-            f'mode = "{mode}"\n[clients]\nevery = "5s"\ntimeout = "0.3s"\nabsent_after = "1s"\n{clients}\n'
+            f'mode = "{mode}"\n[clients]\nevery = "5s"\ntimeout = "0.3s"\nabsent_after = "6s"\n{clients}\n'
             f'[[sleep]]\naction = "command"\ncommand = ["{self.script}", "--quietly"]\nidle_for = "2s"\n'
             f'warn = "0s"\n{sleep}\n[awake]\nafter_start = "0s"\nafter_resume = "0s"\n[http]\nlisten = []\n'
         )
