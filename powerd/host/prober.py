@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
+import os
+import socket
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
@@ -49,6 +50,7 @@ class Prober:
         self._sequence = 0
         self._echo: EchoSocket | None = None
         self._arp: ArpSocket | None = None
+        self._watched: list[socket.socket] = []
         self._senders: dict[int, _Sender] = {}
         self.last_sent = 0.0
 
@@ -68,7 +70,7 @@ class Prober:
 
     def ask_again(self, target: Target) -> None:
         """Ask by ICMP once more if the kernel refused it, and by ARP too."""
-        if target.icmp is not None and not target.icmp.pending and target.icmp.rtt is None:
+        if target.icmp is not None and target.icmp.refused and target.icmp.rtt is None:
             self._ask_icmp(target)
         if target.arp is not None and not target.arp.pending and target.arp.rtt is None:
             self.ask_arp(target)
@@ -80,7 +82,6 @@ class Prober:
             return
         if self._arp is None:
             self._arp = self._kernel.take_arp()
-            self._loop.add_reader(self._arp.sock, self._hear_arp)
         now = self._loop.time()
         code = self._arp.ask(link, self._sender(link).request(target.packed))
         question.ask(self._sequence, now, code)
@@ -105,13 +106,22 @@ class Prober:
         if self._arp is not None:
             self._hear_arp()
 
+    def watch(self) -> None:
+        """Read whatever arrives from now on. Called only to wait: an early answer costs no epoll(7)."""
+        if self._echo is not None and self._echo.sock not in self._watched:
+            self._loop.add_reader(self._echo.sock, self._hear_echo)
+            self._watched.append(self._echo.sock)
+        if self._arp is not None and self._arp.sock not in self._watched:
+            self._loop.add_reader(self._arp.sock, self._hear_arp)
+            self._watched.append(self._arp.sock)
+
     def close(self) -> None:
         """Stop listening."""
+        for sock in self._watched:
+            self._loop.remove_reader(sock)
         if self._echo is not None:
-            self._loop.remove_reader(self._echo.sock)
             self._echo.close()
         if self._arp is not None:
-            self._loop.remove_reader(self._arp.sock)
             self._kernel.return_arp(self._arp)
 
     def _ask_icmp(self, target: Target) -> None:
@@ -127,9 +137,8 @@ class Prober:
 
     def _open_echo(self) -> EchoSocket:
         if self._echo is None:
-            self._echo = EchoSocket(secrets.randbits(16))
+            self._echo = EchoSocket(int.from_bytes(os.urandom(2), "big"))
             self._echo.begin(self._sequence)
-            self._loop.add_reader(self._echo.sock, self._hear_echo)
         return self._echo
 
     def _hear_echo(self) -> None:

@@ -214,6 +214,7 @@ class _Search:
         until = min(until, self._ends)
         if self._found or not self._waiting or self._loop.time() >= until:
             return
+        self._prober.watch()
         self._waiter = self._loop.create_future()
         timer = self._loop.call_at(until, _release, self._waiter)
         try:

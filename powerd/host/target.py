@@ -29,15 +29,17 @@ class Question:
         sent: when each question went out, by sequence number, seconds of the loop's clock.
         pending: one is out, and its answer may still come.
         silent: at least one was out for its full time and got no answer.
+        obstructed: a router said that they do not get through.
         rtt: seconds from a question to its answer; None = none yet.
         refused: errno with which the kernel refused the latest; 0 = it took it.
         why: the text for it, or what else kept a question from being asked.
     """
 
-    __slots__ = ("pending", "refused", "rtt", "sent", "silent", "why")
+    __slots__ = ("obstructed", "pending", "refused", "rtt", "sent", "silent", "why")
 
     def __init__(self) -> None:
         self.sent: dict[int, float] = {}
+        self.obstructed = False
         self.pending = False
         self.silent = False
         self.rtt: float | None = None
@@ -62,12 +64,12 @@ class Question:
         return True
 
     def obstruct(self, why: str) -> None:
-        """The question did not get through, so its silence says nothing."""
-        self.pending, self.why = False, why
+        """A router told that questions do not get through, so silence says nothing in this sweep."""
+        self.obstructed, self.silent, self.pending, self.why = True, False, False, why
 
     def end_round(self, *, waited: bool) -> None:
         """The round in which it may have been asked is over; ``waited`` = its full time has passed."""
-        self.silent = self.silent or (waited and self.pending)
+        self.silent = self.silent or (waited and self.pending and not self.obstructed)
         self.pending = False
 
     @property
