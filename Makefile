@@ -42,12 +42,12 @@ test-packages:
 # The stamps say what .venv holds; they age with pyproject.toml, which names the dependencies.
 .venv/ready-to-run: pyproject.toml | .venv/bin/pip
 	@echo "Installing powerd and its Python dependencies into .venv"
-	@$(BIN)/pip --quiet --disable-pip-version-check install --editable '.[systemd]'
+	@$(BIN)/pip --quiet --disable-pip-version-check install --use-pep517 --editable '.[systemd]'
 	@touch $@
 
 .venv/ready-to-test: pyproject.toml | .venv/bin/pip test-packages
 	@echo "Installing powerd and its development tools into .venv"
-	@$(BIN)/pip --quiet --disable-pip-version-check install --editable '.[systemd,dev]'
+	@$(BIN)/pip --quiet --disable-pip-version-check install --use-pep517 --editable '.[systemd,dev]'
 	@touch .venv/ready-to-run $@
 
 .venv/bin/pip: | run-packages
