@@ -124,7 +124,7 @@ _INCLUDES: Final[dict[str, Callable[[str], list[Include]]]] = {
     "conf-file": lambda value: [Include(value)],
     "conf-dir": _conf_dir,
     "dhcp-hostsfile": lambda value: [Include(value, _HOSTS)],
-    "dhcp-hostsdir": lambda value: [Include(f"{value.rstrip('/')}/*", _HOSTS, but=("~", "#"))],
+    "dhcp-hostsdir": lambda value: [Include(f"{value.rstrip('/')}/*", _HOSTS)],
     "dhcp-leasefile": lambda value: [Include(value, "dnsmasq", may_lack=True)],
 }
 

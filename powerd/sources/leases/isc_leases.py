@@ -16,7 +16,7 @@ from typing import Final
 from powerd.sources.leases.found import Format, Found, Lead
 from powerd.sources.leases.isc_host import host_leads, mac_from
 from powerd.sources.leases.isc_text import STRING, Block, BlockReader, Statement, plain, unquote
-from powerd.sources.leases.words import address_of, mac_of, mac_of_duid, name_of, shown
+from powerd.sources.leases.words import address_of, mac_of, mac_of_duid, name_of, octets_of, shown
 
 _ANY: Final = rf'(?!ends|binding|hardware|client-hostname)[^\n{{}}#";]++(?:{STRING}[^\n{{}}#";]*+)*+'
 _LEASE: Final = re.compile(
@@ -26,10 +26,10 @@ _LEASE: Final = re.compile(
     rf"|{_ANY});\n)++\}}"
 )
 _KNOWN: Final = re.compile(
-    r"(?:authoring-byte-order|server-duid|failover|group|class|subclass|ia_pd|option|set|key|zone)(?![\w-])"
+    r"(?:authoring-byte-order|server-duid|failover|group|class|subclass|ia[-_]pd|option|set|key|zone)(?![\w-])"
 )
 _FIRST: Final = re.compile(
-    r"^\s*+(?:lease\s+[\d.]+\s*\{|ia_[nt]a\s|server-duid\s|authoring-byte-order\s)"
+    r"^\s*+(?:lease\s+[\d.]+\s*\{|ia[-_][nt]a\s|server-duid\s|authoring-byte-order\s)"
     r"|# The format of this file is documented in the dhcpd.leases\(5\)",
     re.MULTILINE,
 )
@@ -38,9 +38,9 @@ _LATEST: Final = 1 << 40
 
 
 class Reader(BlockReader):
-    """Reads ``lease``, ``ia_na`` and ``ia_ta``, and hosts made over OMAPI."""
+    """Reads ``lease``, ``ia-na`` and ``ia-ta`` (the manual page has ``ia_na``), and hosts made over OMAPI."""
 
-    heads = re.compile(rf'(?<![^\s\0])(lease|ia_[nt]a|iaaddr|host)\s+({STRING}|[^\s"]++)$')
+    heads = re.compile(rf'(?<![^\s\0])(lease|ia[-_][nt]a|iaaddr|host)\s+({STRING}|[^\s"]++)$')
 
     def __init__(self) -> None:
         super().__init__()
@@ -50,7 +50,7 @@ class Reader(BlockReader):
     def nests(self, kind: str) -> bool:
         """All blocks stand alone, but addresses, which stand in an association (IA)."""
         around = self.inside[-1]
-        return kind == "iaaddr" and around is not None and around.kind.startswith("ia_")
+        return kind == "iaaddr" and around is not None and around.kind.startswith(("ia-", "ia_"))
 
     def quick(self, buffer: str, at: int) -> int:
         """Take lease blocks of the usual shape; at one that is odd in any way, leave it to the slow way."""
@@ -63,7 +63,7 @@ class Reader(BlockReader):
                 until = _instant(ends or "never")
             except ValueError:
                 break
-            self._put(Lead(address, mac, name and name_of(name), until), state)
+            self._put(Lead(address, mac, name_of(name) if name else None, until), state)
             at = match.end()
         return at
 
@@ -126,7 +126,8 @@ class Reader(BlockReader):
 
 def _mac_of_association(block: Block) -> str | None:
     """From an association's name: four octets that number it, then the client's DUID."""
-    return mac_of_duid(unquote(block.name)[_IAID_OCTETS:])
+    octets = unquote(block.name) if block.name.startswith('"') else octets_of(block.name)
+    return mac_of_duid(octets[_IAID_OCTETS:]) if octets else None
 
 
 def _instant(text: str) -> float | None:

@@ -27,14 +27,13 @@ class Reader(LineReader):
 
     def __init__(self) -> None:
         super().__init__()
-        self._columns: dict[str, int] = {}
+        self._columns: list[str] = []
         self._leads: dict[str, Lead] = {}
 
     def line(self, text: str) -> None:
         """See LineReader."""
         if text.startswith(_HEADER):
-            names = text.split(",")
-            self._columns = {name.strip(): place for place, name in enumerate(names)}
+            self._columns = [name.strip() for name in text.split(",")]
             self.number = 1
             return
         cells = text.split(",")
@@ -44,7 +43,7 @@ class Reader(LineReader):
             )
             return
         try:
-            self._row({name: cells[place] for name, place in self._columns.items()})
+            self._row(dict(zip(self._columns, cells, strict=True)))
         except ValueError as error:
             self.faults.note(self.number, str(error))
 

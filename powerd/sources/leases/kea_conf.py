@@ -30,6 +30,8 @@ _FIRST: Final = re.compile(r'"Dhcp[46]"\s*:')
 _RESERVATIONS: Final = "reservations"
 _IDENTIFIERS: Final = frozenset({"hw-address", "duid", "client-id", "circuit-id", "flex-id"})
 _LEASES: Final = "lease-database"
+_SAMPLES: Final = ("192.0.2.", "198.51.100.", "203.0.113.", "2001:db8:")
+"""Addresses for documentation (RFC 5737, RFC 3849): Kea is installed with a sample that reserves some."""
 
 
 class Reader(WholeReader):
@@ -119,7 +121,10 @@ def _reservation(item: dict[str, object]) -> tuple[Lead, ...]:
     many = item.get("ip-addresses")
     leads = []
     for text in [item.get("ip-address"), *(many if isinstance(many, list) else [])]:
-        if address := address_of(str(text or "")):
+        address = address_of(str(text or ""))
+        if address and address.startswith(_SAMPLES):
+            return ()
+        if address:
             leads.append(Lead(address, mac, name, kind="reservation"))
         elif text:
             raise ValueError(f"{shown(str(text))} is no address")

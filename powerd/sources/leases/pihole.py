@@ -15,7 +15,7 @@ from powerd.sources.leases.reading import LineReader, nothing
 from powerd.sources.leases.words import shown
 
 _TABLE: Final = re.compile(r"\[\s*([\w.-]+)\s*\]\s*(?:#.*)?")
-_FIRST: Final = re.compile(r"^\s*+\[dhcp\]\s*+(?:#.*)?$", re.MULTILINE)
+_FIRST: Final = re.compile(r"^\s*+\[dhcp\][ \t]*+(?:#.*)?$", re.MULTILINE)
 _MOST_LINES: Final = 100_000
 
 

@@ -74,8 +74,8 @@ class Watched:
 
     async def look(self, eyes: Eyes, now: float) -> None:
         """See whether it has changed, and read it if so."""
-        if self._kept.forget(now):
-            self.version += 1
+        if not self.trouble and self._vanished is None:
+            self._forget(now)
         try:
             marks = self._marks_now(eyes)
             if marks[-1] is None:
@@ -91,15 +91,23 @@ class Watched:
         """Its clients have gone, like entries that were deleted."""
         self._marks, self._existed, self._vanished = (), False, None
         self._take(Found(), now)
+        self._forget(now)
         self._say(None)
+
+    def _forget(self, now: float) -> None:
+        if self._kept.forget(now):
+            self.version += 1
 
     def _companions(self) -> tuple[tuple[str, ...], ...]:
         rows = self.form.companions if self.form else ()
         return tuple(tuple(self.path + suffix for suffix in row) for row in rows)
 
     def _marks_now(self, eyes: Eyes) -> tuple[FileMark | None, ...]:
-        """Of its companions, and last of itself."""
-        return tuple(eyes.mark(path) for row in (*self._companions(), (self.path,)) for path in row)
+        """Of its companions, and last of itself; without itself the others are of no use."""
+        own = eyes.mark(self.path)
+        if own is None:
+            return (None,)
+        return (*(eyes.mark(path) for row in self._companions() for path in row), own)
 
     def _to_read(self, marks: tuple[FileMark | None, ...]) -> tuple[str, ...]:
         """The companions that count, and the file."""
@@ -129,7 +137,9 @@ class Watched:
                 )  # it may lack its last line's end, which is not to join the next file's first
         again, self._marks = marks == self._marks, marks
         found = reader.finish()
-        self._vanished = None
+        if self._vanished is not None:
+            self._vanished = None
+            self.version += 1  # even if it says the same as before, its clients are no longer stale
         if found.skipped and not found.leads:
             gone = True
             self._say(f"{self.path}: nothing in it makes sense: {found.faults[0]}; repair it")

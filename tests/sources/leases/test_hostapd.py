@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+from sources.leases.feeding import leads_of
+
+from powerd.sources.leases.found import Lead
+from powerd.sources.leases.hostapd import Reader
+
+ALL = """\
+02:00:00:00:00:01
+flags=[AUTH][ASSOC][AUTHORIZED][SHORT_PREAMBLE][WMM][HT]
+aid=1
+capability=0x431
+supported_rates=82 84 8b 96
+dot11RSNAStatsSTAAddress=02:00:00:00:00:07
+rx_packets=1024
+connected_time=3600
+inactive_msec=20
+02:00:00:00:00:02
+flags=[AUTH]
+aid=0
+02:00:00:00:00:AA
+flags=[AUTH][ASSOC][AUTHORIZED]
+"""
+
+
+def test_associated_stations() -> None:
+    assert leads_of(Reader, ALL) == {
+        mac: Lead(None, mac, kind="station") for mac in ("02:00:00:00:00:01", "02:00:00:00:00:aa")
+    }
+
+
+def test_a_station_without_flags_counts() -> None:
+    """Old versions show none; that hostapd names it is enough."""
+    assert leads_of(Reader, "02:00:00:00:00:01\naid=1\n").keys() == {"02:00:00:00:00:01"}
+
+
+def test_nobody() -> None:
+    assert leads_of(Reader, "") == leads_of(Reader, "flags=[AUTH]\nFAIL\n") == {}
