@@ -105,7 +105,7 @@ def _remedy(path: Path) -> str:
 def _barred(path: Path) -> Path:
     """The topmost of ``path`` and its parents that this user may not pass, or read."""
     for parent in reversed(path.parents):
-        if not os.access(parent, os.X_OK):
+        if not os.access(parent, os.X_OK, effective_ids=True):
             return parent
     return path
 

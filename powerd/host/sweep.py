@@ -28,9 +28,9 @@ _PAUSE: Final = 0.01
 """Seconds between slices: an access point sends broadcasts slowly and drops what does not fit its queue."""
 _ARP_PAUSE: Final = 0.128
 """The same for large LANs: 1,000 broadcasts a second."""
-_FIRST: Final = 4
+_FIRST: Final = 2
 _HEAD_START: Final = 0.05
-"""A search for anybody gives the first four so many seconds before it asks all others."""
+"""A search for anybody gives the first two so many seconds before it asks all others."""
 _ARP_AFTER: Final = 0.3
 """The part of the timeout after which ARP is asked too."""
 _BREATH: Final = 512

@@ -44,7 +44,8 @@ class Neighbour:
         address: IPv4 or IPv6, as text.
         mac: lower case with colons.
         reachable: NUD_REACHABLE, heard within 45 s; STALE, DELAY and PROBE say nothing about now.
-        confirmed_ago: seconds since the last proof of reachability (NDA_CACHEINFO).
+        confirmed_ago: seconds since the last proof of reachability (NDA_CACHEINFO); an entry that never had
+            one begins its life at 60 s.
     """
 
     link: int

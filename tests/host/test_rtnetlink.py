@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import socket
 import struct
 from ipaddress import IPv4Interface
@@ -147,7 +148,7 @@ def test_only_reachable_is_reachable() -> None:
         assert found is not None
         assert found.reachable is reachable, hex(state)
         assert (found.address, found.mac, found.link) == ("10.0.0.7", "02:aa:bb:cc:dd:ee", 2)
-    assert found.confirmed_ago == 12.34
+        assert found.confirmed_ago == 1234 / os.sysconf("SC_CLK_TCK")
 
 
 def test_no_neighbour_without_a_unicast_mac() -> None:

@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from ipaddress import IPv4Interface
+
+import pytest
+
+from powerd.host import arp
+from powerd.host.arp import Answer, ArpSocket
+from powerd.host.prober import Prober
+from powerd.host.target import Target
+from powerd.host.values import Ask, Heard, Link
+
+LINK = Link(
+    2,
+    "eth0",
+    "02:00:00:00:00:01",
+    ready=True,
+    addresses=(IPv4Interface("10.0.0.1/24"), IPv4Interface("10.1.0.1/16")),
+)
+
+
+class FakeArp(ArpSocket):
+    """Takes questions, and gives back what a test puts in."""
+
+    def __init__(self) -> None:
+        self.asked: list[bytes] = []
+        self.answers: list[tuple[str, Answer]] = []
+
+    def ask(self, link: Link, packet: bytes) -> int:
+        assert link is LINK
+        self.asked.append(packet)
+        return 0
+
+    def hear(self) -> Iterator[tuple[str, Answer]]:
+        yield from self.answers
+
+
+class FakeKernel:
+    def __init__(self) -> None:
+        self.arp = FakeArp()
+        self.returned = 0
+
+    def take_arp(self) -> ArpSocket:
+        return self.arp
+
+    def return_arp(self, sock: ArpSocket) -> None:
+        assert sock is self.arp
+        self.returned += 1
+
+    def is_ready(self, index: int) -> bool:
+        return index == LINK.index
+
+
+def probed(address: str, *answers: tuple[str, Answer]) -> tuple[FakeKernel, Target, list[Target]]:
+    """Ask one host by ARP and let these answers come in."""
+
+    async def probe() -> tuple[FakeKernel, Target, list[Target]]:
+        kernel, heard = FakeKernel(), list[Target]()
+        target = Target(Ask(address, LINK, icmp=False), 1)
+        prober = Prober(kernel, {address: target}, heard.append)
+        prober.begin_round()
+        kernel.arp.answers = list(answers)
+        prober.ask(target)
+        prober.hear()
+        prober.close()
+        return kernel, target, heard
+
+    return asyncio.run(probe())
+
+
+@pytest.mark.parametrize(
+    ("target", "sender"), [("10.0.0.9", "10.0.0.1"), ("10.1.7.9", "10.1.0.1"), ("192.0.2.9", "10.0.0.1")]
+)
+def test_the_question_comes_from_the_address_in_the_targets_subnet(target: str, sender: str) -> None:
+    kernel, _, _ = probed(target)
+    own, theirs = (bytes(map(int, each.split("."))) for each in (sender, target))
+    assert kernel.arp.asked == [arp.build_request(bytes.fromhex("020000000001"), own, theirs)]
+    assert kernel.returned == 1
+
+
+def test_only_the_asked_address_on_the_asked_link_counts() -> None:
+    stranger = ("eth0", Answer("10.0.0.8", "02:00:00:00:00:08"))
+    elsewhere = ("eth1", Answer("10.0.0.9", "02:00:00:00:00:66"))
+    _, target, heard = probed("10.0.0.9", stranger, elsewhere)
+    assert heard == []
+    assert target.mac is None
+    _, target, heard = probed(
+        "10.0.0.9", stranger, elsewhere, ("eth0", Answer("10.0.0.9", "02:00:00:00:00:09"))
+    )
+    assert heard == [target]
+    assert target.mac == "02:00:00:00:00:09"
+    assert target.reply(cut_short=False).arp is Heard.ANSWERED
+
+
+def test_the_first_answer_counts_when_two_hosts_claim_one_address() -> None:
+    claims = [("eth0", Answer("10.0.0.9", f"02:00:00:00:00:{last:02x}")) for last in (1, 2)]
+    _, target, heard = probed("10.0.0.9", *claims)
+    assert (heard, target.mac) == ([target], "02:00:00:00:00:01")
