@@ -85,10 +85,10 @@ def test_vanished_lease_file_keeps_its_clients(lan: Lan, tmp_path: Path) -> None
     goodnight = Goodnight(tmp_path)
     config = goodnight.config(clients=f'learn = "0s"\nleases = ["{server.leases}"]\n')
     with Daemon(lan.server.inside, tmp_path / "powerd", config) as powerd:
-        assert powerd.states() == {"laptop": "present"}
+        powerd.sees(laptop="present")
         server.leases.rename(tmp_path / "elsewhere")
         until(lambda: [row["stale"] for row in powerd.clients()] == [True], "its client is stale", every=1)
-        assert powerd.states() == {"laptop": "present"}
+        powerd.sees(laptop="present")
         assert "stale" in powerd.ask("clients")
         (tmp_path / "elsewhere").rename(server.leases)
         until(lambda: [row["stale"] for row in powerd.clients()] == [False], "it is fresh again", every=1)

@@ -52,6 +52,7 @@ def evening(scratch: Path, server: str) -> None:
 
 def all_are_seen(powerd: Daemon, hosts: list[Host], leases: Path) -> None:
     """Every client of the lease file is there, and the one that drops pings is there by ARP."""
+    powerd.sees(**{host.label: "present" for host in hosts})
     rows = {row["name"]: row for row in powerd.clients()}
     assert {name: (row["address"], row["mac"], row["state"]) for name, row in rows.items()} == {
         host.label: (host.address, host.mac, "present") for host in hosts
@@ -65,11 +66,10 @@ def two_leave(powerd: Daemon, goodnight: Goodnight, *hosts: Host) -> None:
     """They are gone, and nothing is done for the sake of the third."""
     for host in hosts:
         host.leave()
-    gone = {host.label: "absent" for host in hosts} | {"firewalled": "present"}
-    until(lambda: powerd.states() == gone, f"states are {gone}", every=1)
+    powerd.sees(firewalled="present", **{host.label: "absent" for host in hosts})
     wait_for_rounds(powerd, 1)
     assert goodnight.times() == 0
-    powerd.sees("firewalled")
+    powerd.sees(laptop="absent", phone="absent", firewalled="present")
 
 
 def cable_is_pulled(powerd: Daemon, goodnight: Goodnight, server: Host) -> None:
@@ -79,7 +79,7 @@ def cable_is_pulled(powerd: Daemon, goodnight: Goodnight, server: Host) -> None:
     wait_for_rounds(powerd, 2)
     assert goodnight.times() == 0
     server.plug_in()
-    powerd.sees("firewalled")
+    powerd.sees(laptop="absent", phone="absent", firewalled="present")
 
 
 def last_one_leaves(powerd: Daemon, goodnight: Goodnight, last: Host) -> None:
@@ -95,7 +95,7 @@ def last_one_leaves(powerd: Daemon, goodnight: Goodnight, last: Host) -> None:
 def one_returns(powerd: Daemon, goodnight: Goodnight, host: Host) -> None:
     """Whoever comes back is seen, and the next departure is a night of its own."""
     host.come_back()
-    powerd.sees(host.label)
+    until(lambda: powerd.states()[host.label] == "present", f"{host.label} is seen again", every=0.5)
     host.leave()
     until(lambda: goodnight.times() == 2, "the command has been run again", within=60)
 
@@ -108,7 +108,7 @@ def whoever_returns_in_the_warning_period_calls_it_off(tmp_path: Path) -> None:
             clients=f'learn = "0s"\nleases = []\nhosts = ["{laptop.take("10.77.1.9/24")}"]\n'
         ).replace('warn = "0s"', 'warn = "20s"')
         with Daemon(lan.server.inside, tmp_path / "powerd", config) as powerd:
-            assert powerd.states() == {"10.77.1.9": "present"}
+            powerd.sees(**{"10.77.1.9": "present"})
             laptop.leave()
             until(lambda: powerd.status()["state"] == "warning", "the warning is given", within=40)
             laptop.come_back()
@@ -131,7 +131,7 @@ def hosts_are_learned_where_the_router_leases(tmp_path: Path) -> None:
             host.say_hello(server)
         config = goodnight.config(clients="leases = []")
         with Daemon(lan.server.inside, tmp_path / "powerd", config) as powerd:
-            until(lambda: powerd.states() == {"10.77.1.8": "present"}, "the tablet alone is known", every=1)
+            powerd.sees(**{"10.77.1.8": "present"})
             assert [row["source"] for row in powerd.clients()] == ["learned"]
         lan.server.inside.run("ip", "neighbour", "flush", "all")
         tablet.leave()

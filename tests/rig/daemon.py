@@ -65,6 +65,7 @@ class Daemon:
             "NOTIFY_SOCKET": str(self._notify.getsockname()),
             "STATE_DIRECTORY": str(self.state),
             "PYTHONWARNINGS": "error",
+            "PYTHONFAULTHANDLER": "1",
         }
         argv = (*self._prefix, *_POWERD, "run", "--config", str(self.config), "--socket", str(self.socket))
         log: IO[bytes]
@@ -81,11 +82,13 @@ class Daemon:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if error is not None:
+            self.process.send_signal(signal.SIGABRT)  # the log then ends with where it was (faulthandler)
+            self._end()
+            error.add_note(f"powerd's own log:\n{self.log.read_text()}")
+            return
         status = self._end()
         log = self.log.read_text()
-        if error is not None:
-            error.add_note(f"powerd's own log:\n{log}")
-            return
         assert status == 0, f"powerd ended with exit status {status}\n{log}"
         assert "Traceback" not in log, log
 
@@ -145,10 +148,9 @@ class Daemon:
         found = self.status()["decision"]["reasons"]
         return [f"{reason['subject']}: {reason['text']}" for reason in found if reason["keeps_awake"]]
 
-    def sees(self, name: str) -> None:
-        """Wait until a client is there, and for this the server stays up."""
-        until(lambda: self.states()[name] == "present", f"{name} is present", every=0.5)
-        until(lambda: any(reason.startswith(f"{name}: ") for reason in self.reasons()), f"{name} is a reason")
+    def sees(self, **states: str) -> None:
+        """Wait until these are all the clients it knows, and in these states."""
+        until(lambda: self.states() == states, f"the clients are {states}", within=60, every=0.5)
 
     def awake_because(self, words: str, within: float = 30) -> None:
         """Wait until a reason holds these words."""
