@@ -23,7 +23,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from ipaddress import IPv4Address
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
@@ -79,14 +79,20 @@ def _time_callbacks(longest: list[float]) -> None:
     asyncio.Handle._run = timed  # type: ignore[method-assign,assignment]  # noqa: SLF001 - as above, and mypy sees no method in it
 
 
+Look: TypeAlias = Callable[[], Awaitable[Any]]
+Found: TypeAlias = Callable[[Any], set[str]]
+"""Who answered, out of what a look gives back; not part of what is measured."""
+
+
 async def _measure(
-    prober: str, look: Callable[[], Awaitable[set[str]]], known: dict[str, str], longest: list[float]
+    prober: str, look: Look, found_in: Found, known: dict[str, str], longest: list[float]
 ) -> Figures:
-    """One sweep: ``look`` gives back who was found."""
+    """One sweep."""
     longest[0] = 0.0
     wall, cpu = time.perf_counter(), _cpu()
-    found = await look()
+    result = await look()
     wall, cpu = time.perf_counter() - wall, _cpu() - cpu
+    found = found_in(result)
     there = {address for address, kind in known.items() if kind != "dead"}
     return Figures(prober, wall, cpu, longest[0], len(there - found), len(found - there))
 
@@ -96,50 +102,51 @@ def _cpu() -> float:
     return own.ru_utime + own.ru_stime + child.ru_utime + child.ru_stime
 
 
-def _powerd(known: dict[str, str], *, until_first: bool = False) -> Callable[[], Awaitable[set[str]]]:
+def _powerd(known: dict[str, str], *, until_first: bool = False) -> tuple[Look, Found]:
     from powerd.host.machine import Machine  # noqa: PLC0415 - each child imports its own prober only
-    from powerd.host.values import Ask, Heard  # noqa: PLC0415 - as above
+    from powerd.host.values import Ask, Heard, Sweep  # noqa: PLC0415 - as above
 
     machine = Machine()
     lan = asyncio.run(machine.lan())
     asks = [Ask(address, lan.link_of(IPv4Address(address))) for address in known]
 
-    async def look() -> set[str]:
-        tries = 3 if len(asks) > 256 else 1  # a large LAN is swept in earnest
-        sweep = await machine.sweep(asks, timeout=1, tries=tries, until_first=until_first)
+    tries = 3 if len(asks) > 256 else 1  # a large LAN is swept in earnest
+
+    async def look() -> Sweep:
+        return await machine.sweep(asks, timeout=1, tries=tries, until_first=until_first)
+
+    def found(sweep: Sweep) -> set[str]:
         unsure = [r for r in sweep.replies.values() if Heard.FAILED in (r.icmp, r.arp)]
         if unsure:
             print(f"{len(unsure)} unknown, e.g. {unsure[0]}", file=sys.stderr)
         return {a for a, r in sweep.replies.items() if Heard.ANSWERED in (r.icmp, r.arp)}
 
-    return look
+    return look, found
 
 
-def _fping(known: dict[str, str]) -> Callable[[], Awaitable[set[str]]]:
-    async def look() -> set[str]:
+def _fping(known: dict[str, str]) -> tuple[Look, Found]:
+    async def look() -> str:
         argv = ["fping", "-a", "-q", "-r0", "-t1000"]
         done = subprocess.run(argv, input="\n".join(known), text=True, capture_output=True, check=False)  # noqa: ASYNC221 - its time is what is measured
-        return set(done.stdout.split())
+        return done.stdout
 
-    return look
+    return look, lambda out: set(out.split())
 
 
-def _icmplib(known: dict[str, str]) -> Callable[[], Awaitable[set[str]]]:
+def _icmplib(known: dict[str, str]) -> tuple[Look, Found]:
     from icmplib import async_multiping  # noqa: PLC0415 - each child imports its own prober only
 
-    async def look() -> set[str]:
+    async def look() -> list[Any]:
         hosts: list[Any] = await async_multiping(list(known), count=1, timeout=1)
-        return {host.address for host in hosts if host.is_alive}
+        return hosts
 
-    return look
+    return look, lambda hosts: {host.address for host in hosts if host.is_alive}
 
 
 _PROBERS: Final = {"powerd": _powerd, "fping": _fping, "icmplib": _icmplib}
 
 
-async def _child(
-    prober: str, known: dict[str, str], rounds: int, look: Callable[[], Awaitable[set[str]]]
-) -> Figures:
+async def _child(prober: str, known: dict[str, str], rounds: int, look: Look, found: Found) -> Figures:
     """The median of some rounds by CPU, after one to warm up; every error of all rounds counts."""
     if rounds > 1:
         await look()
@@ -150,7 +157,7 @@ async def _child(
     _time_callbacks(longest)
     taken = []
     for _ in range(rounds):
-        taken.append(await _measure(prober, look, known, longest))
+        taken.append(await _measure(prober, look, found, known, longest))
         await asyncio.sleep(_REST)
     middle = statistics.median_low([each.cpu for each in taken])
     chosen = next(each for each in taken if each.cpu == middle)
@@ -201,8 +208,8 @@ def main() -> None:
     if options.child:
         prober, count, rounds = options.child[0], int(options.child[1]), int(options.child[2])
         known = kinds(count, dead=options.dead)
-        look = _powerd(known, until_first=True) if prober == "early" else _PROBERS[prober](known)
-        print(json.dumps(asdict(asyncio.run(_child(prober, known, rounds, look)))))
+        look, found = _powerd(known, until_first=True) if prober == "early" else _PROBERS[prober](known)
+        print(json.dumps(asdict(asyncio.run(_child(prober, known, rounds, look, found)))))
         return
     with hosts(254, dead=True) as namespace:
         _print(
