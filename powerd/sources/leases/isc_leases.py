@@ -1,8 +1,8 @@
 """ISC dhcpd's leases, dhcpd.leases(5): a log, in which the last word on an address counts.
 
 It is rewritten now and then, and appended to meanwhile. Addresses that a configuration fixes never
-appear in it. Nearly all of it is ``lease`` blocks of one shape, which one expression takes whole;
-the other shapes go statement by statement.
+appear in it. Nearly all of it is ``lease`` blocks of one shape, which one expression takes whole; what
+is of any other shape goes statement by statement.
 """
 
 from __future__ import annotations
@@ -18,12 +18,22 @@ from powerd.sources.leases.isc_host import host_leads, mac_from
 from powerd.sources.leases.isc_text import STRING, Block, BlockReader, Statement, plain, unquote
 from powerd.sources.leases.words import address_of, mac_of, mac_of_duid, name_of, octets_of, shown
 
-_ANY: Final = rf'(?!ends|binding|hardware|client-hostname)[^\n{{}}#";]++(?:{STRING}[^\n{{}}#";]*+)*+'
-_LEASE: Final = re.compile(
-    r"\s*+lease ([\d.]++) \{\n(?:[ \t]++(?:"
-    r'ends ([^\n{}#";]++)|binding state ([a-z]++)|hardware ethernet ([\da-f:]++)'
-    r'|client-hostname "([^"\\\n]*+)"'
-    rf"|{_ANY});\n)++\}}"
+_DATE: Final = r'[^;\n"#{}]++;(?: #[^\n]*+)?+\n'
+_WORD: Final = r'"[^"\n]*+(?<!\\)"'
+_ON: Final = rf'  on [a-z ]++\{{\n(?:    [^\n"#{{}}]*+(?:{_WORD}[^\n"#{{}}]*+)*+\n)*+  \}}\n'
+_LEASE: Final = re.compile(  # in the order in which dhcpd writes; two blanks before each statement
+    r"\s*+lease ([\d.]++) \{\n"
+    rf"(?:  starts {_DATE})?+"
+    rf"(?:  ends ({_DATE}))?+"
+    rf"(?:  (?:tstp|tsfp|atsfp|cltt) {_DATE})*+"
+    r"(?:  binding state ([a-z]++);\n)?+"
+    r"(?:  (?:next|rewind) binding state [a-z]++;\n)*+"
+    r"(?:  (?:reserved|bootp);\n)*+"
+    r"(?:  hardware ethernet ([\da-f:]++);\n)?+"
+    rf"(?:  (?:uid|set|option) [^;\n\"#{{}}]*+(?:{_WORD})?+;\n)*+"
+    r'(?:  client-hostname "([^"\\\n]*+)";\n)?+'
+    rf"(?:{_ON})*+"
+    r"\}"
 )
 _KNOWN: Final = re.compile(
     r"(?:authoring-byte-order|server-duid|failover|group|class|subclass|ia[-_]pd|option|set|key|zone)(?![\w-])"
@@ -60,7 +70,7 @@ class Reader(BlockReader):
             if not address_of(address) or (hardware and not mac):
                 break
             try:
-                until = _instant(ends or "never")
+                until = _instant(ends.partition(";")[0] if ends else "never")
             except ValueError:
                 break
             self._put(Lead(address, mac, name_of(name) if name else None, until), state)
@@ -137,18 +147,19 @@ def _instant(text: str) -> float | None:
     try:
         if text.startswith("epoch "):
             return float(min(int(text[6:]), _LATEST))
-        hour, minutes, seconds = text.split(":")
-        return _hour(hour) + int(minutes) * 60 + int(seconds)
+        minute, _, seconds = text.rpartition(":")
+        return _minute(minute) + int(seconds)
     except (ValueError, OverflowError):
         raise ValueError(f"{shown(text)} is no time") from None
 
 
-@lru_cache(maxsize=256)
-def _hour(text: str) -> float:
-    """POSIX seconds of ``6 2026/11/21 10``: most leases of a file end in the same few hours."""
-    _weekday, day, hour = text.split()
+@lru_cache(maxsize=1 << 12)
+def _minute(text: str) -> float:
+    """POSIX seconds of ``6 2026/11/21 10:08``: the leases of a file end in the same hours or days."""
+    _weekday, day, clock = text.split()
     year, month, date = day.split("/")
-    return datetime(int(year), int(month), int(date), int(hour), tzinfo=UTC).timestamp()
+    hour, minute = clock.split(":")
+    return datetime(int(year), int(month), int(date), int(hour), int(minute), tzinfo=UTC).timestamp()
 
 
 FORMAT = Format(

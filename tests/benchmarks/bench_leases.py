@@ -1,0 +1,172 @@
+"""Big lease files of ISC dhcpd: how fast they are read, in what memory, how long the loop waits meanwhile.
+
+Usage: python tests/benchmarks/bench_leases.py. Each row is a process of its own, so that its peak memory is
+its alone. Beside powerd stands isc_dhcp_leases, where it is installed (pip install isc_dhcp_leases); it reads
+the whole file at once, so the loop would wait for all of it. Where very many hosts are known, the longest
+wait is Python's garbage collector walking through them. Waits of the parser are CPU time, powerd's wall time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import importlib.util
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Final
+
+from powerd.host.machine import Machine
+from powerd.sources.leases.files import LeaseFiles
+from powerd.sources.leases.isc_leases import Reader
+
+LEASES: Final = "/var/lib/dhcp/dhcpd.leases"
+CASES: Final = ((100_000, 100_000), (1_000_000, 254), (1_000_000, 65_536))
+PEER: Final = "isc_dhcp_leases"
+READERS: Final = ("powerd", "parser alone", PEER)
+ROUNDS: Final = 3
+MOST_SECONDS, MOST_MB, MOST_FEED_MS = 1.0, 100.0, 5.0
+BLOCK: Final = """\
+lease 10.{a}.{b}.{c} {{
+  starts 6 2026/11/21 09:{minute:02}:{second:02};
+  ends 6 2026/11/21 10:{minute:02}:{second:02};
+  cltt 6 2026/11/21 09:{minute:02}:{second:02};
+  binding state {state};
+  next binding state free;
+  rewind binding state free;
+  hardware ethernet 02:77:00:{a:02x}:{b:02x}:{c:02x};
+  uid "\\001\\002w\\000\\{a:03o}\\{b:03o}\\{c:03o}";
+  set vendor-class-identifier = "udhcp 1.35.0";
+  client-hostname "host-{n}";
+}}
+"""
+
+
+def write(root: Path, blocks: int, hosts: int) -> None:
+    """A log of so many blocks, of so many hosts in turn, as dhcpd writes it."""
+    file = root / LEASES[1:]
+    file.parent.mkdir(parents=True)
+    with file.open("w") as stream:
+        stream.write("authoring-byte-order little-endian;\n\n")
+        for number in range(blocks):
+            n = number % hosts
+            a, b, c = n >> 16, n >> 8 & 255, n & 255
+            state = "free" if number % 10 == 0 else "active"
+            clock = {"minute": number // 60 % 60, "second": number % 60}
+            stream.write(BLOCK.format(a=a, b=b, c=c, n=n, state=state, **clock))
+
+
+def memory() -> float:
+    """Peak resident memory of this process, MB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+async def look(root: Path) -> dict[str, float]:
+    """Read it as the daemon does, while something else wants its turn at every chance."""
+    files, eyes, stall, hosts = LeaseFiles(("auto",)), Machine(root), 0.0, 0
+
+    async def turn() -> None:
+        nonlocal stall
+        while True:
+            begun = time.perf_counter()
+            await asyncio.sleep(0)
+            stall = max(stall, time.perf_counter() - begun)
+
+    other = asyncio.create_task(turn())
+    begun = time.perf_counter()
+    report = await files.look(eyes, 0)
+    took = time.perf_counter() - begun
+    other.cancel()
+    hosts = sum(len(batch.leads) for batch in report.batches)
+    begun = time.perf_counter()
+    assert await files.look(eyes, 60) is report
+    again = time.perf_counter() - begun
+    return {"seconds": took, "stall": stall * 1e3, "mb": memory(), "hosts": hosts, "again": again * 1e6}
+
+
+async def feed(root: Path) -> dict[str, float]:
+    """The parser alone: the longest of its turns, with 64 KiB each."""
+    reader, longest, begun = Reader(), 0.0, time.perf_counter()
+    async for text in Machine(root).chunks(LEASES):
+        start = time.thread_time()
+        reader.feed(text)
+        longest = max(longest, time.thread_time() - start)
+    found = reader.finish()
+    return {
+        "seconds": time.perf_counter() - begun,
+        "stall": longest * 1e3,
+        "mb": memory(),
+        "hosts": len(found.leads),
+    }
+
+
+def peer(root: Path) -> dict[str, float]:
+    """The only other reader of this format in Python."""
+    leases_of = importlib.import_module(PEER).IscDhcpLeases
+    begun = time.perf_counter()
+    leases = leases_of(str(root / LEASES[1:])).get()
+    took = time.perf_counter() - begun
+    hosts = len({lease.ip for lease in leases})
+    return {"seconds": took, "stall": took * 1e3, "mb": memory(), "hosts": hosts}
+
+
+def one(who: str, root: Path) -> dict[str, float]:
+    """One measurement, in this process."""
+    if who == PEER:
+        return peer(root)
+    return asyncio.run(look(root) if who == "powerd" else feed(root))
+
+
+def best(who: str, root: Path) -> dict[str, float]:
+    """The quickest of a few processes: the others were disturbed."""
+    argv = [sys.executable, __file__, "--one", who, str(root)]
+    rounds = 1 if who == PEER else ROUNDS
+    runs = [
+        json.loads(subprocess.run(argv, check=True, stdout=subprocess.PIPE).stdout) for _ in range(rounds)
+    ]
+    return min(runs, key=lambda run: float(run["seconds"]))
+
+
+def table(root: Path) -> dict[str, dict[str, float]]:
+    """One process per reader, and a line for each."""
+    print(f"  {'reader':<28}{'seconds':>8}{'longest wait, ms':>18}{'peak MB':>9}{'hosts':>9}")
+    runs = {}
+    for who in READERS:
+        if who == PEER and not importlib.util.find_spec(PEER):
+            print(f"  {who:<28}not installed")
+            continue
+        run = runs[who] = best(who, root)
+        figures = f"{run['seconds']:>8.2f}{run['stall']:>18.2f}{run['mb']:>9.0f}{run['hosts']:>9,.0f}"
+        print(f"  {who:<28}{figures}")
+        if "again" in run:
+            print(f"  {'  its next look, no change':<28}{run['again'] / 1e6:>8.4f}")
+    return runs
+
+
+def main() -> int:
+    """Print the tables; 1 if a figure is missed."""
+    if sys.argv[1:2] == ["--one"]:
+        print(json.dumps(one(sys.argv[2], Path(sys.argv[3]))))
+        return 0
+    runs = []
+    for blocks, hosts in CASES:
+        with tempfile.TemporaryDirectory() as folder:
+            write(Path(folder), blocks, hosts)
+            size = (Path(folder) / LEASES[1:]).stat().st_size >> 20
+            print(f"{blocks:,} blocks of {hosts:,} hosts, {size} MiB")
+            runs.append(table(Path(folder)))
+    big, log = runs[0]["powerd"], runs[1]["parser alone"]
+    good = big["seconds"] <= MOST_SECONDS and big["mb"] <= MOST_MB and log["stall"] <= MOST_FEED_MS
+    print(
+        f"wanted: 100,000 leases in {MOST_SECONDS} s and {MOST_MB:.0f} MB, 64 KiB of a long log in"
+        f" {MOST_FEED_MS:.0f} ms: {'reached' if good else 'MISSED'}"
+    )
+    return 0 if good else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
