@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from powerd.faces import cli
@@ -18,9 +19,25 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(config: Path | None, observe: bool, socket: Path) -> int:  # noqa: FBT001 - cli.main() calls it by position
-    from powerd.app import run  # noqa: PLC0415 - it imports the whole house; asking the daemon does without
-
+    with _no_tls():
+        from powerd.app import run  # noqa: PLC0415 - it imports the whole house; asking the daemon does without
     return run(config, observe, socket)
+
+
+@contextmanager
+def _no_tls() -> Iterator[None]:
+    """Let asyncio be imported without ssl, which it can do without, and of which the daemon has no use.
+
+    OpenSSL is 4.4 MB of a process that may have 24. aiohttp, imported later, finds ssl as it wants it.
+    """
+    if "asyncio" in sys.modules:
+        yield
+        return
+    sys.modules["ssl"] = None  # type: ignore[assignment] # the import system's own sign for "not to be had"
+    try:
+        yield
+    finally:
+        del sys.modules["ssl"]
 
 
 if __name__ == "__main__":

@@ -124,8 +124,10 @@ class Service:
         for entry in self._chronicle.entries(status):
             self._send(entry)
         line = journal.status_line(status)
-        news = f"STATUS={line}\n" if line != self._said else ""
-        notify(f"{'' if self._said else 'READY=1'}\n{news}WATCHDOG=1")
+        news = [] if self._said else ["READY=1"]
+        if line != self._said:
+            news.append(f"STATUS={line}")
+        notify("\n".join((*news, "WATCHDOG=1")))
         self._said = line
 
     def _reload(self) -> None:

@@ -63,6 +63,7 @@ class Daemon:
         limbs = Limbs(look=lambda: self._watch.look(Extent.CLOSE), obey=self._obey, tell=self._tell)
         self._engine = Engine(self.board, clock, options, limbs)
         self._looked_at_all = float("-inf")
+        self._looking_at_all = asyncio.Lock()
 
     async def live(self) -> None:
         """Look and decide until cancelled; what was learned is kept at the end."""
@@ -71,20 +72,22 @@ class Daemon:
                 tasks.create_task(self._watch.run())
                 tasks.create_task(self._engine.live())
         finally:
-            self._remember(self._known.book)
+            self._remember(self._known.strangers)
 
     def reconfigure(self, options: Options) -> None:
         """Take over a new configuration; what was observed is kept."""
         self._options = options
         self._presence.options = options.clients
+        self._watch.hurry()
         self._engine.reconfigure(options)
 
     async def look_at_all(self) -> None:
-        """Ask every client, for a person who wants to see; bounded in time."""
-        if self._clock.now().mono - self._looked_at_all > _FRESH_ENOUGH:
-            await self._watch.look(Extent.ALL)
-            self._looked_at_all = self._clock.now().mono
-            await asyncio.sleep(0)  # noqa: TID251 - lets the engine decide on it before the person is shown
+        """Ask every client, for a person who wants to see; bounded in time. Who asks meanwhile shares it."""
+        async with self._looking_at_all:
+            if self._clock.now().mono - self._looked_at_all > _FRESH_ENOUGH:
+                await self._watch.look(Extent.ALL)
+                self._looked_at_all = self._clock.now().mono
+                await asyncio.sleep(0)  # noqa: TID251 - the engine decides on it before the person is shown
 
     def trouble(self) -> str | None:
         """Why no decisions are being made; None = they are."""

@@ -1,6 +1,7 @@
 """What outlives a restart: small JSON documents, replaced whole, so that none is ever half-written.
 
-There is no fsync: it could block the loop behind a disk that is spinning up. rename(2) over the old file is
+There is no fsync: it could block the loop behind a disk that is spinning up. There is one daemon, so one
+``.new`` file will do; rename(2) over the old file is
 atomic, and a document that a power cut garbles is only learned anew.
 """
 
@@ -8,7 +9,6 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 
 
 class Store:
@@ -33,9 +33,9 @@ class Store:
         path = self._directory / f"{name}.json"
         try:
             self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-            with NamedTemporaryFile("w", dir=self._directory, prefix=f".{name}.", delete=False) as file:
-                json.dump(document, file, indent=1)
-            Path(file.name).replace(path)
+            new = path.with_suffix(".new")
+            new.write_text(json.dumps(document, indent=1) + "\n")
+            new.replace(path)
         except OSError as error:
             return f"{path}: cannot be written: {error.strerror}; what was learned is lost at a restart"
         return None

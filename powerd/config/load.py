@@ -7,7 +7,6 @@ import os
 import stat
 import tomllib
 from collections.abc import Mapping
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -100,9 +99,7 @@ def _table(row: type[T], data: Mapping[str, object], path: str, faults: list[str
         here = f"{path}{key}"
         field = fields.get(key)
         if field is None:
-            close = get_close_matches(key, fields, n=1, cutoff=0.5)
-            hint = f'; did you mean "{path}{close[0]}"?' if close else f"; known here: {', '.join(fields)}"
-            faults.append(f"{here}: unknown key{hint}")
+            faults.append(f"{here}: unknown key{_hint(key, path, tuple(fields))}")
         elif "row" in field.metadata:
             values[field.name] = _rows(field.metadata["row"], value, here, faults)
         elif "kind" in field.metadata:
@@ -115,6 +112,14 @@ def _table(row: type[T], data: Mapping[str, object], path: str, faults: list[str
         else:
             faults.append(f"{here}: a table is wanted: write [{here}] on a line of its own")
     return row(**values)
+
+
+def _hint(key: str, path: str, known: tuple[str, ...]) -> str:
+    """The nearest key that is known here, or all of them."""
+    from difflib import get_close_matches  # noqa: PLC0415 - only a configuration at fault pays for it
+
+    close = get_close_matches(key, known, n=1, cutoff=0.5)
+    return f'; did you mean "{path}{close[0]}"?' if close else f"; known here: {', '.join(known)}"
 
 
 def _rows(row: type[T], value: object, path: str, faults: list[str]) -> tuple[T, ...]:

@@ -25,7 +25,7 @@ class Known:
     Args:
         eyes: the host.
         book: learned hosts, as they were when powerd last stopped.
-        remember: called with the book whenever it names other hosts than before.
+        remember: called with the learned hosts that nothing else names, when these are others than before.
     """
 
     def __init__(self, eyes: Eyes, book: Book, remember: Callable[[Book], None]) -> None:
@@ -56,19 +56,18 @@ class Known:
         hosts = {host: await self._address(host, now) for host in options.hosts}
         made_from = (report, hosts, lan, hosts_of(self.book), now // _REBUILD)
         if made_from != self._made_from:
+            strangers = hosts_of(self.strangers)
             self._clients = self._roster(report, hosts, lan, now)
             self._made_from = made_from
+            if hosts_of(self.strangers) != strangers:
+                self._remember(self.strangers)
         return self._clients
 
     def _learn(self, options: Options, lan: Lan, neighbours: tuple[Neighbour, ...], now: float) -> None:
         if not options.learn:
             self.book = {}
             return
-        book = learn(self.book, neighbours, lan, now - options.learn, now)
-        news = hosts_of(book) != hosts_of(self.book)
-        self.book = book
-        if news:
-            self._remember(book)
+        self.book = learn(self.book, neighbours, lan, now - options.learn, now)
 
     def _roster(
         self, report: Report, hosts: Mapping[str, tuple[str, ...]], lan: Lan, now: float
@@ -83,6 +82,12 @@ class Known:
             named.lead.mac for named in report.leads if named.lead.kind == "station" and named.lead.mac
         )
         return roster.clients(lan)
+
+    @property
+    def strangers(self) -> Book:
+        """Learned hosts that nothing else names; only these need be remembered."""
+        only = {client.mac for client in self._clients.values() if client.sources == ("learned",)}
+        return {mac: host for mac, host in self.book.items() if mac in only}
 
     async def _address(self, host: str, now: float) -> tuple[str, ...]:
         """Addresses of a configured host; the last known ones where it does not resolve at the moment."""

@@ -16,7 +16,7 @@ from powerd.board import Facts
 from powerd.clock import Clock
 from powerd.config import Clients as Options
 from powerd.host.eyes import Eyes
-from powerd.host.values import Ask, HostError, Lan, Neighbour, Reply
+from powerd.host.values import Ask, Heard, HostError, Lan, Neighbour, Reply
 from powerd.model import Blind, Client, ClientId, How, Moment, Seen, Sighting, SourceId
 from powerd.sources.known import Known
 from powerd.sources.learned import gateway_macs
@@ -25,7 +25,8 @@ from powerd.sources.sightings import Evidence, Said, arp_counts, said, strongest
 
 _RECENT: Final = 2.5
 """A client heard within so many rounds is asked alone first."""
-_TRIES: Final = {Extent.ROUND: 2, Extent.CLOSE: 3, Extent.ALL: 2}
+_ROUNDS_ENOUGH: Final = 3
+"""A silence that spans so many rounds is asked often enough without a second try in each."""
 
 
 @dataclass(slots=True)
@@ -35,6 +36,8 @@ class _Record:
     sighting: Sighting
     asked: float | None = None
     word: Seen[Sighting] | Blind | None = None
+    no_arp: bool = False
+    """It did not answer ARP the last time: until it does there is nobody there for ICMP to reach."""
 
 
 class Presence:
@@ -152,8 +155,16 @@ class Presence:
         elif first and any(id_ in proofs for id_ in wanted):
             return {}
         return await self._sweep(
-            [clients[id_] for id_ in wanted], lan, extent, tries=_TRIES[extent], until_first=first
+            [clients[id_] for id_ in wanted], lan, extent, tries=self._tries(extent), until_first=first
         )
+
+    def _tries(self, extent: Extent) -> int:
+        """How often the silent are asked in one look: packets get lost, and phones doze."""
+        if extent is Extent.CLOSE:
+            return 3
+        usual = self.options.absent_after
+        patience = min([usual, *(row.absent_after or usual for row in self.options.class_)])
+        return 1 if extent is Extent.ROUND and patience >= _ROUNDS_ENOUGH * self.every else 2
 
     def _lately(self, id_: ClientId) -> bool:
         heard = self._records[id_].sighting.heard
@@ -163,7 +174,7 @@ class Presence:
         self, clients: Sequence[Client], lan: Lan, extent: Extent, *, tries: int, until_first: bool
     ) -> dict[str, Reply]:
         asks = {
-            address: self._question(address, self._records[client.id].sighting, lan)
+            address: self._question(address, self._records[client.id], lan, extent)
             for client in clients
             for address in client.addresses
             if self._dead_link(address, lan) is None
@@ -180,10 +191,15 @@ class Presence:
         )
         return dict(sweep.replies)
 
-    def _question(self, address: str, sighting: Sighting, lan: Lan) -> Ask:
-        link = lan.link_of(IPv4Address(address))
-        counts = arp_counts(self.options.arp, sighting)
-        return Ask(address, link if counts else None, arp_counts=counts)
+    def _question(self, address: str, record: _Record, lan: Lan, extent: Extent) -> Ask:
+        """How to ask: a host that did not even answer ARP is asked by ARP alone until it does.
+
+        That saves the kernel's own three ARP requests for each echo to a dead host, and one wake-up a round.
+        """
+        counts = arp_counts(self.options.arp, record.sighting)
+        link = lan.link_of(IPv4Address(address)) if counts else None
+        icmp = link is None or extent is not Extent.ROUND or not record.no_arp
+        return Ask(address, link, icmp=icmp, arp_counts=counts)
 
     def _dead_link(self, address: str, lan: Lan) -> str | None:
         """Why nobody on this address's own network can be asked; None = they can."""
@@ -214,6 +230,9 @@ class Presence:
             elif word.evidence is None and not word.silent and word.failed is None:
                 word = self._unaskable(client, lan)
             on_link = not client.addresses or any(lan.link_of(IPv4Address(each)) for each in client.addresses)
+            mine = [replies[each].arp for each in client.addresses if each in replies]
+            if any(arp is not Heard.NOT_ASKED for arp in mine):
+                record.no_arp = all(arp is Heard.SILENT for arp in mine)
             sighting = updated(record.sighting, word, last=record.asked, now=now, every=self.every)
             record.sighting = replace(sighting, on_link=on_link)
             if word.failed is not None:

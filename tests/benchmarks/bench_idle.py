@@ -1,0 +1,131 @@
+"""What the daemon costs while nobody looks: memory, wake-ups, CPU, threads, children, bytes written.
+
+Needs root: its 30 clients live in network namespaces. Two houses are measured at once, each with a daemon
+of its own in 60 s rounds: in one a third of the clients is home, in the other nobody is. The counts of the
+measured minutes are scaled to an hour.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from rig.daemon import Daemon
+from rig.inside import populate
+from rig.lan import Lan
+
+from powerd.faces.client import get
+
+CLIENTS: Final = 30
+
+
+LIMITS: Final = {
+    "start to READY, s": "0.4",
+    "RSS, MB": "24",
+    "RSS after a view, MB": "42",
+    "wake-ups/h": "90",
+    "CPU, s/h": "1",
+    "bytes written": "0",
+    "threads besides main": "0",
+    "children": "0",
+}
+
+
+@dataclass(frozen=True)
+class Reading:
+    """Counters of one process (proc(5))."""
+
+    at: float
+    rss: float
+    switches: int
+    cpu: float
+    written: int
+    threads: int
+    children: int
+
+    @classmethod
+    def of(cls, pid: int) -> Reading:
+        process = Path("/proc", str(pid))
+        status = dict(line.split(":", 1) for line in (process / "status").read_text().splitlines())
+        io = dict(line.split(": ") for line in (process / "io").read_text().splitlines())
+        children = (process / "task" / str(pid) / "children").read_text().split()
+        return cls(
+            at=time.monotonic(),
+            rss=int(status["VmRSS"].split()[0]) / 1024,
+            switches=int(status["voluntary_ctxt_switches"]),
+            cpu=int((process / "schedstat").read_text().split()[0]) / 1e9,
+            written=int(io["write_bytes"]),
+            threads=int(status["Threads"]),
+            children=len(children),
+        )
+
+
+def config(addresses: list[str]) -> str:
+    names = ", ".join(f'"{address}"' for address in addresses)
+    return f'[clients]\nleases = ["auto"]\nhosts = [{names}]\n[http]\nlisten = ["127.0.0.1:8787"]\n'
+
+
+def house(stack: ExitStack, scratch: Path, subnet: int, *, home: bool) -> tuple[Daemon, float]:
+    """A LAN of 30 clients, a third up and a third dropping pings, or none there; and its daemon."""
+    scratch.mkdir()
+    lan = stack.enter_context(Lan(scratch, subnet))
+    addresses = [f"{lan.net}.{100 + n}" for n in range(CLIENTS)]
+    if home:
+        up, firewalled = lan.join("up"), lan.join("fw")
+        firewalled.drop_pings()
+        populate(up, [f"{address}/24" for address in addresses[0::3]])
+        populate(firewalled, [f"{address}/24" for address in addresses[1::3]])
+    daemon = Daemon(lan.server.inside, scratch / "powerd", config(addresses))
+    began = time.monotonic()
+    stack.enter_context(daemon)
+    return daemon, time.monotonic() - began
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--minutes", type=float, default=5)
+    minutes = parser.parse_args().minutes
+    with ExitStack() as stack:
+        scratch = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        daemons = {
+            "a third home": house(stack, scratch / "home", 1, home=True),
+            "nobody home": house(stack, scratch / "away", 2, home=False),
+        }
+        time.sleep(30)  # past the first sweeps
+        before = {name: Reading.of(daemon.process.pid) for name, (daemon, _) in daemons.items()}
+        time.sleep(minutes * 60)
+        after = {name: Reading.of(daemon.process.pid) for name, (daemon, _) in daemons.items()}
+        for daemon, _ in daemons.values():
+            get("/api/status", str(daemon.socket))
+        viewed = {name: Reading.of(daemon.process.pid) for name, (daemon, _) in daemons.items()}
+        print(f"{CLIENTS} clients, 60 s rounds, {minutes:g} min, scaled to an hour")
+        print(f"{'':24}{'at most':>10}" + "".join(f"{name:>16}" for name in daemons))
+        table = {name: figures(daemons[name][1], before[name], after[name], viewed[name]) for name in daemons}
+        for title, most in LIMITS.items():
+            print(f"{title:24}{most:>10}" + "".join(f"{figures[title]:>16.2f}" for figures in table.values()))
+
+
+def figures(ready: float, before: Reading, after: Reading, viewed: Reading) -> dict[str, float]:
+    hours = (after.at - before.at) / 3600
+    return {
+        "start to READY, s": ready,
+        "RSS, MB": after.rss,
+        "RSS after a view, MB": viewed.rss,
+        "wake-ups/h": (after.switches - before.switches) / hours,
+        "CPU, s/h": (after.cpu - before.cpu) / hours,
+        "bytes written": after.written - before.written,
+        "threads besides main": after.threads - 1,
+        "children": after.children,
+    }
+
+
+if __name__ == "__main__":
+    main()
