@@ -18,7 +18,7 @@ from powerd.model import Decision, Memory, Order, Outcome, Snapshot
 from powerd.policy import decide
 
 HEARTBEAT: Final = 75.0
-"""A decision is made at least this often, seconds: twice within the service's WatchdogSec=180."""
+"""A decision is made at least this often, seconds: with a look before it, within the WatchdogSec=180."""
 _BREATH: Final = 0.1
 """No two decisions for time's sake are closer than this, seconds, so no rule can spin the loop."""
 
@@ -58,7 +58,9 @@ class Engine:
     def reconfigure(self, options: Options) -> None:
         """Decide by ``options`` from now on; what became of rules that may have changed is forgotten."""
         self.options = options
-        self._memory = replace(self._memory, done=frozenset(), failures={})
+        # Whoever changes the configuration is there: idleness begins anew, and with it the announcement,
+        # which in observe mode nobody has read.
+        self._memory = replace(self._memory, idle_since=None, done=frozenset(), failures={})
         self._board.touch()
 
     async def live(self) -> None:
@@ -67,13 +69,11 @@ class Engine:
             while True:
                 decision = self._decide()
                 for order in decision.orders:
-                    if not order.final:
+                    if not order.final or await self._still(order):
+                        # Begun, so told as such and not ordered again; not awaited, for a command may take
+                        # an hour, and decisions are what the service manager's watchdog waits for.
                         self._board.begin(order)
                         errands.create_task(self._obey(order))
-                    elif await self._still(order):
-                        self._board.begin(order)
-                        self._decide()
-                        await self._obey(order)
                 now = self._clock.now().mono
                 look_again = min(max(decision.look_again, now + _BREATH), now + HEARTBEAT)
                 if not await self._board.changed_or(look_again) and decision.closely:

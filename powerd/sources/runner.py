@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import enum
 from typing import Final, Protocol
 
@@ -14,6 +15,9 @@ from powerd.model import Blind, SourceId
 BACK_OFF_MOST: Final = 900.0
 LEAST: Final = 15.0
 """However short the rounds, a look may take so long, seconds."""
+MOST: Final = 90.0
+"""However long the rounds, a look ends within so many seconds: the engine waits for it before a sleep, and
+must be back in time for the service's WatchdogSec=180."""
 
 
 class Extent(enum.Enum):
@@ -25,6 +29,11 @@ class Extent(enum.Enum):
     """The same, but a sleep is near: ask longer before believing in silence."""
     ALL = "all"
     """Everybody, for a person who wants to see."""
+
+
+def longest_look(every: float) -> float:
+    """Seconds that a look may take at most, in rounds of ``every`` seconds."""
+    return min(max(every, LEAST), MOST)
 
 
 class Source(Protocol):
@@ -50,6 +59,7 @@ class Watch:
         self._board = board
         self._clock = clock
         self._one_at_a_time = asyncio.Lock()
+        self._hurried = asyncio.Event()
         self._faults = 0
         board.claim(source.name)
 
@@ -58,17 +68,25 @@ class Watch:
         loop = asyncio.get_running_loop()
         due = loop.time()
         while True:
+            self._hurried.clear()
             await self.look(Extent.ROUND)
             pause = self._source.every * 2 ** min(max(self._faults - 1, 0), 8)
             due = max(due + min(pause, max(BACK_OFF_MOST, self._source.every)), loop.time())
-            await asyncio.sleep(due - loop.time())
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout_at(due):
+                    await self._hurried.wait()
+                    due = loop.time()
+
+    def hurry(self) -> None:
+        """Begin the next round at once: what is to be looked at, or how often, has changed."""
+        self._hurried.set()
 
     async def look(self, extent: Extent) -> None:
         """Look now and post; whoever comes while a look is under way waits and then has one of their own.
 
-        A look never outlasts its round, or 15 s where rounds are shorter: later it is Blind.
+        A look never outlasts its round (15 s where rounds are shorter, 90 s where longer): then it is Blind.
         """
-        within = max(self._source.every, LEAST)
+        within = longest_look(self._source.every)
         try:
             async with asyncio.timeout(within), self._one_at_a_time:
                 facts = await self._source.look(extent)

@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from powerd.board import Board, Facts
+from powerd.model import Blind, Client, ClientId, Outcome, Seen, Sighting, Sleep, SourceId, Warn
+from powerd.rehearse.loop import run
+
+CLIENTS, OTHER = SourceId("clients"), SourceId("other")
+WHO = Client(ClientId("10.0.0.9"), ("10.0.0.9",))
+HEARD = {WHO.id: Seen(1.0, Sighting(heard=1.0))}
+SLEEP = Sleep(0, "suspend")
+
+
+def test_a_source_replaces_its_own_word_only() -> None:
+    board = Board()
+    board.post(CLIENTS, Facts(Seen(1.0, ())))
+    board.post(OTHER, Facts(Seen(2.0, ())))
+    board.post(CLIENTS, Facts(Blind(3.0, "no carrier")))
+    assert board.snapshot().sources == {CLIENTS: Blind(3.0, "no carrier"), OTHER: Seen(2.0, ())}
+
+
+def test_a_blind_source_leaves_what_was_known_in_the_picture() -> None:
+    board = Board()
+    board.post(CLIENTS, Facts(Seen(1.0, ()), {WHO.id: WHO}, HEARD))
+    board.post(CLIENTS, Facts(Blind(2.0, "no carrier")))
+    assert (board.snapshot().known, board.snapshot().sightings) == ({WHO.id: WHO}, HEARD)
+
+
+def test_nobody_known_any_more_is_not_as_it_was() -> None:
+    board = Board()
+    board.post(CLIENTS, Facts(Seen(1.0, ()), {WHO.id: WHO}, HEARD))
+    board.post(CLIENTS, Facts(Seen(2.0, ()), {}, {}))
+    assert (board.snapshot().known, board.snapshot().sightings) == ({}, {})
+
+
+def test_a_snapshot_does_not_change_with_the_board() -> None:
+    board = Board()
+    before = board.snapshot()
+    board.post(CLIENTS, Facts(Seen(1.0, ()), {WHO.id: WHO}, HEARD))
+    board.begin(SLEEP)
+    assert (before.sources, before.known, before.in_flight) == ({}, {}, frozenset())
+
+
+def test_an_order_is_in_flight_from_its_beginning_to_its_outcome() -> None:
+    board, warn = Board(), Warn(0, "suspend", 60)
+    board.begin(warn)
+    board.begin(SLEEP)
+    assert board.snapshot().in_flight == {warn, SLEEP}
+    outcome = Outcome(SLEEP, 5.0, ok=False, observed="refused", begun=4.0)
+    board.end(outcome)
+    assert board.snapshot().in_flight == {warn}
+    assert board.snapshot().outcomes == {Sleep: outcome}
+
+
+def test_the_latest_outcome_of_each_kind_is_kept() -> None:
+    board = Board()
+    first, second = (Outcome(SLEEP, at, ok=True, observed="done") for at in (1.0, 2.0))
+    announced = Outcome(Warn(0, "suspend", 60), 1.5, ok=True, observed="announced")
+    for outcome in (first, announced, second):
+        board.end(outcome)
+    assert board.snapshot().outcomes == {Sleep: second, Warn: announced}
+
+
+def test_a_source_has_one_writer() -> None:
+    board = Board()
+    board.claim(CLIENTS)
+    board.claim(OTHER)
+    with pytest.raises(RuntimeError, match="two writers for the facts of clients"):
+        board.claim(CLIENTS)
+
+
+def test_several_changes_wake_the_reader_once() -> None:
+    async def read() -> list[tuple[bool, float]]:
+        board, loop = Board(), asyncio.get_running_loop()
+        board.post(CLIENTS, Facts(Seen(1.0, ())))
+        board.post(CLIENTS, Facts(Seen(2.0, ())))
+        loop.call_at(20.0, board.touch)
+        return [(await board.changed_or(when), round(loop.time(), 3)) for when in (10.0, 12.0, 30.0, 31.0)]
+
+    assert run(read()) == [(True, 0.0), (False, 12.0), (True, 20.0), (False, 31.0)]
