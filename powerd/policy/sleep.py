@@ -17,11 +17,13 @@ from powerd.policy.idle import Why
 from powerd.policy.times import later, opens
 
 SETTLE: Final = 600.0
-"""After a step of the wall clock no window is believed for so long, or for idle_for if longer."""
+"""After a step of the wall clock no rule acts for so long, one with windows for its idle_for if longer."""
 VAIN_AFTER: Final = 300.0
 """A sleep that was accepted but has not happened within this time has failed."""
 RETRY_FIRST: Final = 60.0
 RETRY_MOST: Final = 3600.0
+STANDS: Final = 300.0
+"""An announcement holds for so long beyond its warning period: final looks take time. Then another is due."""
 CLOSE_LOOK: Final = 10.0
 """Within a warning period every source looks afresh this often."""
 
@@ -61,11 +63,22 @@ def recall(snapshot: Snapshot, memory: Memory, options: Options, now: Moment) ->
         rule = outcome.order.rule
         slept = memory.resumed is not None and memory.resumed >= outcome.begun
         memory = replace(memory, outcome=outcome)
-        if not outcome.ok:
+        if not _still_a_rule(outcome.order, options):
+            pass
+        elif not outcome.ok:
             memory = replace(memory, failures=_failed(memory, rule, outcome.at))
         elif not slept:  # else the answer to the order came after the wake-up, and a new day has begun
             memory = replace(memory, done=memory.done | {rule})
     return _vain(memory, options, now)
+
+
+def _order(n: int, rule: SleepRule) -> Sleep:
+    return Sleep(n, rule.action, rule.command, rule.timeout)
+
+
+def _still_a_rule(order: Sleep, options: Options) -> bool:
+    """Whether the configuration in force would give this very order; it may have been changed since."""
+    return order.rule < len(options.sleep) and order == _order(order.rule, options.sleep[order.rule])
 
 
 def _vain(memory: Memory, options: Options, now: Moment) -> Memory:
@@ -102,10 +115,10 @@ def course(snapshot: Snapshot, memory: Memory, options: Options, now: Moment, id
     if due is None:
         return Course((), None, "idle", float("inf"), closely=False, reasons=tuple(reasons))
     rule = options.sleep[due.rule]
-    warned = _warned(snapshot, memory, due.rule, rule, idle_since)
+    warned = _warned(snapshot, memory, due, rule, idle_since)
     reasons.append(Why(f"sleep rule {due.rule + 1}", due.waits, keeps_awake=due.at > now.mono))
     soon = now.mono + CLOSE_LOOK
-    order: Order = Sleep(due.rule, rule.action, rule.command, rule.timeout)
+    order: Order = _order(due.rule, rule)
     orders: tuple[Order, ...] = ()
     phase: Phase
     if warned is None and now.mono < due.at - rule.warn:
@@ -143,8 +156,8 @@ def _due(
         count, failed = memory.failures[n]
         pause = min(RETRY_MOST, RETRY_FIRST * 2 ** min(count - 1, 10))
         waits.append((failed + pause, f"tries again {show_duration(pause)} after it failed"))
-    if rule.during and memory.stepped is not None:
-        settle = max(SETTLE, rule.idle_for)
+    if memory.stepped is not None:  # for a rule without windows too, lest it slip in before one that waits
+        settle = max(SETTLE, rule.idle_for) if rule.during else SETTLE
         waits.append((memory.stepped + settle, f"waits {show_duration(settle)}: the wall clock was set"))
     at, why = max(waits)
     at = max(at, now.mono)
@@ -156,19 +169,22 @@ def _due(
     return Due(at, n, why if at > now.mono else "nothing keeps the server awake any more")
 
 
-def _warned(snapshot: Snapshot, memory: Memory, n: int, rule: SleepRule, idle_since: float) -> Outcome | None:
-    """The announcement of rule ``n`` that still stands: made since idle_since and its last failure."""
+def _warned(
+    snapshot: Snapshot, memory: Memory, due: Due, rule: SleepRule, idle_since: float
+) -> Outcome | None:
+    """The announcement that still stands: timely, and made since idle_since and the rule's last failure."""
     outcome = snapshot.outcomes.get(Warn)
-    if outcome is None or outcome.order != Warn(n, rule.action, rule.warn):
+    if outcome is None or outcome.order != Warn(due.rule, rule.action, rule.warn):
         return None
-    _, failed = memory.failures.get(n, (0, float("-inf")))
-    return outcome if outcome.at >= max(idle_since, failed) else None
+    _, failed = memory.failures.get(due.rule, (0, float("-inf")))
+    timely = due.at <= outcome.at + rule.warn + STANDS
+    return outcome if timely and outcome.at >= max(idle_since, failed) else None
 
 
 def _aftermath(memory: Memory, options: Options) -> list[Why]:
     """What the last attempt came to."""
     last = memory.outcome
-    if last is None or not isinstance(last.order, Sleep) or last.order.rule >= len(options.sleep):
+    if last is None or not isinstance(last.order, Sleep) or not _still_a_rule(last.order, options):
         return []
     subject, verb = f"sleep rule {last.order.rule + 1}", VERBS[last.order.action]
     if last.order.rule in memory.failures and last.order.rule not in memory.done:

@@ -7,7 +7,7 @@ Python adds and subtracts datetimes of one zone as if there were no DST (PEP 495
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 
 from powerd.config import Window
 from powerd.model import Moment
@@ -52,6 +52,27 @@ def _starts(windows: tuple[Window, ...], wall: datetime) -> Iterator[float]:
         day = wall.date() + timedelta(days=ahead)
         for window in windows:
             if day.weekday() in window.days:
-                at = time(window.start // 60, window.start % 60)
-                for fold in (0, 1):
-                    yield datetime.combine(day, at.replace(fold=fold), tzinfo=wall.tzinfo).timestamp()
+                yield from _begins(day, time(window.start // 60, window.start % 60), wall.tzinfo)
+
+
+def _begins(day: date, at: time, zone: tzinfo | None) -> Iterator[float]:
+    """POSIX times of a local time: two where clocks go back, the moment of the change where it is skipped."""
+    first, second = (datetime.combine(day, at.replace(fold=fold), tzinfo=zone).timestamp() for fold in (0, 1))
+    if first <= second:
+        yield from (first, second)
+        return
+    before, after = (
+        second,
+        first,
+    )  # PEP 495: of a skipped time, fold 0 lies after the gap, and fold 1 before it
+    while after - before > 1:
+        middle = (before + after) // 2
+        if _offset(middle, zone) == _offset(before, zone):
+            before = middle
+        else:
+            after = middle
+    yield after
+
+
+def _offset(posix: float, zone: tzinfo | None) -> timedelta | None:
+    return datetime.fromtimestamp(posix, zone).utcoffset()

@@ -22,6 +22,9 @@ class Learned:
     seen: float
 
 
+_LATEST: Final = 1e11
+"""POSIX time of the year 5138; what claims to be later, infinity above all, is garbage."""
+
 Book = Mapping[str, Learned]
 """Learned hosts by MAC address."""
 
@@ -78,6 +81,7 @@ def from_json(data: object) -> Book:
             and isinstance(address, str)
             and _ipv4(address)
             and isinstance(seen, int | float)
+            and 0 <= seen <= _LATEST
         ):
             book[mac] = Learned(address, float(seen))
     return book
