@@ -282,32 +282,37 @@ def test_a_refused_question_is_sent_again_until_it_gets_through(lan: Lan) -> Non
     assert on_server(lan, opened()).replies["10.77.1.10"].icmp is Heard.ANSWERED
 
 
-def test_a_full_neighbour_table_makes_a_living_host_unknown_never_silent(lan: Lan) -> None:
-    joined(lan, "up", 10)
+def test_a_full_neighbour_table_makes_living_hosts_unknown_never_silent(lan: Lan) -> None:
     thresh3 = int(Path("/proc/sys/net/ipv4/neigh/default/gc_thresh3").read_text())
     if thresh3 > 4096:
         pytest.skip(f"this kernel's neighbour table has room for {thresh3} entries: not filled for a test")
-    lan.server.inside.run("ip", "address", "add", "10.81.0.1/16", "dev", "eth0")
+    up = joined(lan, "up", 10)
+    living = [f"10.77.1.{number}" for number in range(100, 140)]
+    populate(up, [f"{address}/24" for address in living])
+    # All namespaces share one table, but a real client's own is not full: this entry is outside it.
+    up.inside.run(
+        "ip", "neighbour", "add", "10.77.1.1", "lladdr", lan.server.mac, "nud", "permanent", "dev", "eth0"
+    )
+    lan.server.take("10.81.0.1/16")
     fill = "".join(
         f"neighbour add {IPv4Address('10.81.1.0') + n} lladdr 02:00:00:00:00:01 nud reachable dev eth0\n"
         for n in range(thresh3 + 64)
     )
-    subprocess.run(
-        ["ip", "-n", lan.server.inside.name, "-force", "-b", "-"],
-        input=fill,
-        text=True,
-        check=False,
-        capture_output=True,
-    )
+    argv = ["ip", "-n", lan.server.inside.name, "-force", "-b", "-"]
+    subprocess.run(argv, input=fill, text=True, check=False, capture_output=True)
 
     async def icmp_only() -> Sweep:
         with closing(Machine()) as machine:
-            return await machine.sweep([Ask("10.77.1.10")], timeout=0.1, tries=1, until_first=False)
+            asks = [Ask(address) for address in living]
+            return await machine.sweep(asks, timeout=0.1, tries=1, until_first=False)
 
-    reply = on_server(lan, icmp_only()).replies["10.77.1.10"]
+    full = on_server(lan, icmp_only()).replies.values()
     lan.server.inside.run("ip", "neighbour", "flush", "all")
-    assert (reply.icmp, reply.why) == (Heard.FAILED, os.strerror(105))
-    assert on_server(lan, icmp_only()).replies["10.77.1.10"].icmp is Heard.ANSWERED
+    assert (Heard.FAILED, os.strerror(105)) in {(reply.icmp, reply.why) for reply in full}
+    # Somebody else's entry may have gone meanwhile, and one of the hosts have got its place.
+    assert {reply.icmp for reply in full} <= {Heard.FAILED, Heard.ANSWERED}
+    flushed = on_server(lan, icmp_only()).replies.values()
+    assert {reply.icmp for reply in flushed} == {Heard.ANSWERED}
 
 
 def test_more_hosts_than_a_round_holds(lan: Lan) -> None:
