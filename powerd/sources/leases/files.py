@@ -18,6 +18,7 @@ from powerd.sources.leases.hostapd import CONTROLS
 from powerd.sources.leases.kept import Batch
 from powerd.sources.leases.stations import Stations
 from powerd.sources.leases.watched import Wanted, Watched
+from powerd.sources.leases.words import shown
 
 AUTO: Final = "auto"
 _WILD: Final = frozenset("*?[")
@@ -155,6 +156,9 @@ class LeaseFiles:
 
     def _matches(self, pattern: str, eyes: Eyes) -> tuple[str, ...]:
         """Paths that fit a pattern; without wildcards it fits itself, whether that exists or not."""
+        if not pattern.isprintable():  # a NUL would be an error of the caller's to the kernel
+            self._troubles.append(f"{shown(pattern)}: no file has such a name; correct it")
+            return ()
         if _WILD.isdisjoint(pattern):
             return (pattern,)
         try:

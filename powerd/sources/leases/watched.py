@@ -9,7 +9,7 @@ from typing import Final
 from powerd.host.eyes import Eyes
 from powerd.host.values import FileMark, HostError
 from powerd.sources.leases import recognise
-from powerd.sources.leases.found import Format, Found
+from powerd.sources.leases.found import Format, Found, Reader
 from powerd.sources.leases.kept import Batch, Kept
 
 VANISHED_MAX: Final = 3600.0
@@ -118,28 +118,18 @@ class Watched:
         return (self.path,)
 
     async def _read(self, eyes: Eyes, marks: tuple[FileMark | None, ...], now: float) -> None:
-        """Read it; what is written meanwhile is read at the next look, for ``marks`` are from before."""
+        """Read it; what is written meanwhile is read at the next look, for the marks are from before."""
         if self.form is None:
             head = await eyes.read(self.path, _HEAD)
             self.form = recognise(self.path, head)
             if self.form is None:
-                self._marks = marks
+                self._seen(marks)
                 self._say(_unknown(self.path) if head.strip() else None)
                 return
             marks = self._marks_now(eyes)
-        reader = self.form.reader()
-        for path in self._to_read(marks):
-            async for text in eyes.chunks(path):
-                reader.feed(text)
-            if path != self.path:
-                reader.feed(
-                    "\n"
-                )  # it may lack its last line's end, which is not to join the next file's first
-        again, self._marks = marks == self._marks, marks
-        found = reader.finish()
-        if self._vanished is not None:
-            self._vanished = None
-            self.version += 1  # even if it says the same as before, its clients are no longer stale
+        found = await self._parse(eyes, self.form.reader(), self._to_read(marks))
+        again = marks == self._marks
+        self._seen(marks)
         if found.skipped and not found.leads:
             gone = True
             self._say(f"{self.path}: nothing in it makes sense: {found.faults[0]}; repair it")
@@ -150,6 +140,21 @@ class Watched:
         # Somebody may be missing because we read while it was being written, and what was written within one
         # tick of the kernel's clock after that does not show in the marks: so a loss is looked at twice.
         self._doubtful = not again and (gone or found.skipped > 0)
+
+    async def _parse(self, eyes: Eyes, reader: Reader, paths: tuple[str, ...]) -> Found:
+        """What these files say, one after the other."""
+        for path in paths:
+            async for text in eyes.chunks(path):
+                reader.feed(text)
+            if path != self.path:  # a companion's last line may lack its end
+                reader.feed("\n")
+        return reader.finish()
+
+    def _seen(self, marks: tuple[FileMark | None, ...]) -> None:
+        self._marks = marks
+        if self._vanished is not None:
+            self._vanished = None
+            self.version += 1  # even if it says the same as before, its clients are no longer stale
 
     def _take(self, found: Found, now: float) -> bool:
         """Note what the file says; give back whether anybody has gone from it."""

@@ -221,6 +221,14 @@ class TestIncludes:
         )
         assert house.names() == [("pc", "hosts.json", False), ("x", "kea.csv", False)]
 
+    @pytest.mark.parametrize("name", ["a\0b", "\N{ESCAPE}[2J", "x" * 5000])
+    def test_an_impossible_one_is_told_and_not_tried(self, house: House, name: str) -> None:
+        house.eyes.put(CONF, f'include "{name}";\n', host("tv", "10.0.0.2"))
+        report = house.look()
+        assert report.blind
+        assert report.blind.isprintable()
+        assert house.look() is report
+
     def test_there_is_an_end_to_them(self, house: House) -> None:
         house.eyes.put(CONF, *(f'include "{number}";\n' for number in range(2000)))
         report = house.look()
@@ -238,6 +246,14 @@ class TestTime:
             assert report.blind is None
             assert [named.stale for named in report.leads] == [True]
         assert (house.look().blind or "").startswith(f"{DNSMASQ}: has vanished; ")
+
+    def test_a_file_that_comes_back_the_same_is_stale_no_more(self, house: House) -> None:
+        house.eyes.put(DNSMASQ, A)
+        house.look()
+        house.eyes.remove(DNSMASQ)
+        assert house.names() == [("a", "dnsmasq.leases", True)]
+        house.eyes.put(DNSMASQ, A)
+        assert house.names() == [("a", "dnsmasq.leases", False)]
 
     @pytest.mark.parametrize("step", [9 * 3600.0, -9 * 3600.0, 30 * 86400.0])
     def test_a_step_of_the_clock_makes_nobody_forgotten(self, house: House, step: float) -> None:

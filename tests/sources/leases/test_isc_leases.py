@@ -159,6 +159,8 @@ def test_hosts_made_over_omapi() -> None:
         (block("ends epoch x"), '"epoch x" is no time'),
         (block(*ACTIVE, mac="02:00:zz"), '"02:00:zz" is no Ethernet address'),
         ("lease 10.0.0.1 {\n  ends never;\n", 'line 1: lease "10.0.0.1" is not closed'),
+        ("host pc { hardware ethernet x; }", 'line 1: host "pc": "x" is no Ethernet address'),
+        ("iaaddr fd00::1 { ends x; }\nwhat;\n", 'line 2: "what" is no entry'),
         ("}\n", "line 1: a closing brace without an opening one"),
         ("what is this;\n", 'line 1: "what is this" is no entry'),
         ("\0\0\0garbage\n", "is no entry"),
