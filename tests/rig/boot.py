@@ -138,7 +138,10 @@ class Booted:
     def run(self, *argv: str, check: bool = True) -> str:
         """Run a command in there as root; what it wrote, without the last line's end."""
         done = subprocess.run(
-            ["nsenter", "--target", self._leader, "--all", *argv], capture_output=True, text=True, check=False
+            ["nsenter", "--target", self._leader, "--all", "--root", "--wd", *argv],
+            capture_output=True,
+            text=True,
+            check=False,
         )
         if check and done.returncode:
             raise AssertionError(f"{' '.join(argv)}: exit {done.returncode}\n{done.stdout}{done.stderr}")
