@@ -38,7 +38,7 @@ class Hands:
     """
 
     calls: list[tuple[object, ...]] = field(default_factory=list)
-    end: Completed = Completed(0, "", "")
+    end: Completed = field(default=Completed(0, "", ""))
     refusal: str | None = None
 
     async def run(self, argv: Sequence[str], *, timeout: float) -> Completed:  # noqa: ASYNC109 - as Hands.run

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
-from typing import Final
+from ipaddress import AddressValueError, IPv4Address
+from typing import Final, NamedTuple
 
 from powerd.config import Clients as Options
 from powerd.host.eyes import Eyes
-from powerd.host.values import Lan, Neighbour
+from powerd.host.values import HostError, Lan, Neighbour
 from powerd.model import Client, ClientId
 from powerd.sources.learned import Book, hosts_of, learn
 from powerd.sources.leases.files import LeaseFiles, Report
@@ -15,8 +17,19 @@ from powerd.sources.roster import Roster
 
 _RESOLVE_AGAIN: Final = 3600.0
 _RESOLVE_RETRY: Final = 300.0
+_RESOLVE_CLOSE: Final = 60.0
+"""Names are resolved this often, seconds; the last while a sleep is near, for addresses move."""
 _REBUILD: Final = 3600.0
 """Even if nothing changes, leases lapse: the roster is made anew this often, seconds."""
+
+
+class _Resolved(NamedTuple):
+    """What a name stood for, when it was asked (POSIX seconds), and why there was no answer."""
+
+    addresses: tuple[str, ...] = ()
+    at: float = float("-inf")
+    ok: bool = False
+    trouble: str | None = None
 
 
 class Known:
@@ -36,24 +49,33 @@ class Known:
         self._eyes = eyes
         self._remember = remember
         self._files: LeaseFiles | None = None
-        self._resolved: dict[str, tuple[tuple[str, ...], float]] = {}
+        self._resolved: dict[str, _Resolved] = {}
         self._made_from: tuple[object, ...] = ()
         self._clients: Mapping[ClientId, Client] = {}
 
     async def look(
-        self, options: Options, lan: Lan, neighbours: tuple[Neighbour, ...], now: float
+        self, options: Options, lan: Lan, neighbours: tuple[Neighbour, ...], now: float, *, closely: bool
     ) -> Mapping[ClientId, Client]:
         """Everybody who may be home; the same mapping as before where nothing has changed.
 
         ``blind`` then says why somebody may be unknown: a lease file that was relied on can no longer be.
+
+        Args:
+            options: ``[clients]``.
+            lan: this server's links and gateways.
+            neighbours: the kernel's table.
+            now: POSIX seconds.
+            closely: a sleep is near, so that a name is not to be trusted for as long as usual.
         """
         if self._files is None or self._files.paths != options.leases:
             self._files = LeaseFiles(options.leases)
         report = await self._files.look(self._eyes, now)
-        self.warnings = report.warnings
         self.blind = report.blind
         self._learn(options, lan, neighbours, now)
-        hosts = {host: await self._address(host, now) for host in options.hosts}
+        await self._resolve(options.hosts, now, _RESOLVE_CLOSE if closely else _RESOLVE_AGAIN)
+        hosts = {host: self._resolved[host].addresses for host in options.hosts}
+        troubles = {self._resolved[host].trouble: None for host in options.hosts}
+        self.warnings = (*report.warnings, *filter(None, troubles))
         made_from = (report, hosts, lan, hosts_of(self.book), now // _REBUILD)
         if made_from != self._made_from:
             strangers = hosts_of(self.strangers)
@@ -89,13 +111,32 @@ class Known:
         only = {client.mac for client in self._clients.values() if client.sources == ("learned",)}
         return {mac: host for mac, host in self.book.items() if mac in only}
 
-    async def _address(self, host: str, now: float) -> tuple[str, ...]:
-        """Addresses of a configured host; the last known ones where it does not resolve at the moment."""
-        if host.replace(".", "").isdigit():
-            return (host,)
-        addresses, again = self._resolved.get(host, ((), 0.0))
-        if now >= again or again > now + _RESOLVE_AGAIN:
-            fresh = await self._eyes.resolve(host)
-            addresses = fresh or addresses
-            self._resolved[host] = (addresses, now + (_RESOLVE_AGAIN if fresh else _RESOLVE_RETRY))
-        return addresses
+    async def _resolve(self, hosts: tuple[str, ...], now: float, again: float) -> None:
+        """Have an answer for each host, none older than ``again``; all are asked at once."""
+        self._resolved = {host: self._resolved.get(host, _Resolved()) for host in hosts}
+        old = [
+            host
+            for host, last in self._resolved.items()
+            if not 0 <= now - last.at < (again if last.ok else _RESOLVE_RETRY)
+        ]
+        answers = await asyncio.gather(*(self._address(host, now) for host in old))
+        self._resolved.update(zip(old, answers, strict=True))
+
+    async def _address(self, host: str, now: float) -> _Resolved:
+        """What a configured host stands for; the last known addresses where it does not resolve just now."""
+        if _is_address(host):
+            return _Resolved((host,), now, ok=True)
+        before = self._resolved[host]
+        try:
+            addresses = await self._eyes.resolve(host)
+        except HostError as error:
+            return before._replace(at=now, ok=False, trouble=str(error))
+        return _Resolved(addresses or before.addresses, now, ok=bool(addresses))
+
+
+def _is_address(host: str) -> bool:
+    try:
+        IPv4Address(host)
+    except AddressValueError:
+        return False
+    return True

@@ -9,22 +9,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from ipaddress import IPv4Address
 from typing import Final
 
 from powerd.board import Facts
 from powerd.clock import Clock
 from powerd.config import Clients as Options
 from powerd.host.eyes import Eyes
-from powerd.host.values import Ask, Heard, HostError, Lan, Neighbour, Reply
+from powerd.host.values import Heard, HostError, Lan, Neighbour, Reply
 from powerd.model import Blind, Client, ClientId, How, Moment, Seen, Sighting, SourceId
 from powerd.sources.known import Known
 from powerd.sources.learned import gateway_macs
-from powerd.sources.runner import Extent
+from powerd.sources.questions import Wanted, dead_link, on_link, questions
+from powerd.sources.runner import Extent, longest_look
 from powerd.sources.sightings import Evidence, Said, arp_counts, said, strongest, updated
 
 _RECENT: Final = 2.5
 """A client heard within so many rounds is asked alone first."""
+_SPARE: Final = 0.5
+"""A look's last sweep ends so many seconds before the look must."""
 _ROUNDS_ENOUGH: Final = 3
 """A silence that spans so many rounds is asked often enough without a second try in each."""
 
@@ -66,6 +68,7 @@ class Presence:
         self._known = known
         self._counts = counts
         self._records: dict[ClientId, _Record] = {}
+        self._ends = 0.0
         self.options = options
 
     @property
@@ -79,14 +82,25 @@ class Presence:
         Raises:
             HostError: this server cannot see anybody: no link, no carrier, no permission.
         """
+        try:
+            return await self._look(extent)
+        except HostError:
+            for record in self._records.values():
+                record.asked = None  # nobody could be asked, so whatever silence follows is a new one
+            raise
+
+    async def _look(self, extent: Extent) -> Facts:
         started = self._clock.now()
+        self._ends = started.mono + longest_look(self.every) - _SPARE
         lan = await self._eyes.lan()
         self._check(lan)
         neighbours = await self._eyes.neighbours()
-        clients = await self._known.look(self.options, lan, neighbours, started.wall.timestamp())
+        wall, closely = started.wall.timestamp(), extent is Extent.CLOSE
+        clients = await self._known.look(self.options, lan, neighbours, wall, closely=closely)
         if not clients:
             raise HostError(
-                "no client is known: no lease file was found and nobody has talked to this server yet; "
+                self._known.blind
+                or "no client is known: no lease file was found and nobody has talked to this server yet; "
                 "name lease files or hosts in [clients]"
             )
         self._records = {id_: self._records.get(id_) or _Record(Sighting()) for id_ in clients}
@@ -173,38 +187,26 @@ class Presence:
     async def _sweep(
         self, clients: Sequence[Client], lan: Lan, extent: Extent, *, tries: int, until_first: bool
     ) -> dict[str, Reply]:
-        asks = {
-            address: self._question(address, self._records[client.id], lan, extent)
-            for client in clients
-            for address in client.addresses
-            if self._dead_link(address, lan) is None
-        }
+        asks = questions((self._wanted(client, extent) for client in clients), lan, self.options.arp)
         if not asks:
             return {}
         timeout = self.options.timeout * (1 if extent is not Extent.CLOSE else 1.5)
         sweep = await self._eyes.sweep(
-            list(asks.values()),
+            asks,
             timeout=timeout,
             tries=tries,
             until_first=until_first,
-            deadline=self.every - 1,
+            deadline=max(self._ends - self._clock.now().mono, _SPARE),
         )
         return dict(sweep.replies)
 
-    def _question(self, address: str, record: _Record, lan: Lan, extent: Extent) -> Ask:
+    def _wanted(self, client: Client, extent: Extent) -> Wanted:
         """How to ask: a host that did not even answer ARP is asked by ARP alone until it does.
 
         That saves the kernel's own three ARP requests for each echo to a dead host, and one wake-up a round.
         """
-        counts = arp_counts(self.options.arp, record.sighting)
-        link = lan.link_of(IPv4Address(address)) if counts else None
-        icmp = link is None or extent is not Extent.ROUND or not record.no_arp
-        return Ask(address, link, icmp=icmp, arp_counts=counts)
-
-    def _dead_link(self, address: str, lan: Lan) -> str | None:
-        """Why nobody on this address's own network can be asked; None = they can."""
-        link = lan.link_of(IPv4Address(address))
-        return None if link is None or link.ready else f"{link.name} has no carrier"
+        record = self._records[client.id]
+        return Wanted(client, record.sighting, arp_alone=extent is Extent.ROUND and record.no_arp)
 
     def _said(self, client: Client, replies: Mapping[str, Reply], proxies: frozenset[str]) -> Said:
         counts = arp_counts(self.options.arp, self._records[client.id].sighting)
@@ -229,12 +231,11 @@ class Presence:
                 word = Said(evidence=proofs[id_])
             elif word.evidence is None and not word.silent and word.failed is None:
                 word = self._unaskable(client, lan)
-            on_link = not client.addresses or any(lan.link_of(IPv4Address(each)) for each in client.addresses)
             mine = [replies[each].arp for each in client.addresses if each in replies]
             if any(arp is not Heard.NOT_ASKED for arp in mine):
                 record.no_arp = all(arp is Heard.SILENT for arp in mine)
             sighting = updated(record.sighting, word, last=record.asked, now=now, every=self.every)
-            record.sighting = replace(sighting, on_link=on_link)
+            record.sighting = replace(sighting, on_link=on_link(client, lan))
             if word.failed is not None:
                 record.asked, record.word = None, Blind(now, word.failed)
             elif word.evidence is not None or word.silent:
@@ -246,5 +247,5 @@ class Presence:
             return Said(failed=f'"{client.name}" in [clients] hosts has no address: check the name')
         if not client.addresses:
             return Said(silent=client.mac not in self._known.stations)
-        dead = next((why for each in client.addresses if (why := self._dead_link(each, lan))), None)
+        dead = next((why for each in client.addresses if (why := dead_link(each, lan))), None)
         return Said(failed=dead)
