@@ -28,22 +28,22 @@ _PAUSE: Final = 0.01
 """Seconds between slices: an access point sends broadcasts slowly and drops what does not fit its queue."""
 _ARP_PAUSE: Final = 0.128
 """The same for large LANs: 1,000 broadcasts a second."""
-_FIRST: Final = 2
 _HEAD_START: Final = 0.05
-"""A search for anybody gives the first two so many seconds before it asks all others."""
+"""The likeliest are given so many seconds before all others are asked."""
 _ARP_AFTER: Final = 0.3
 """The part of the timeout after which ARP is asked too."""
 _BREATH: Final = 512
 """Hosts looked at, without asking them, before the loop gets its turn."""
 
 
-async def sweep(  # noqa: PLR0913 - one question with six sides, all named
+async def sweep(  # noqa: PLR0913 - one question with seven sides, all named
     kernel: Kernel,
     asks: Sequence[Ask],
     *,
     timeout: float,  # noqa: ASYNC109 - the time an answer may take, not the call's
     tries: int,
     until_first: bool,
+    head_start: int,
     deadline: float,
 ) -> Sweep:
     """Ask all of them; see Eyes.sweep().
@@ -59,8 +59,8 @@ async def sweep(  # noqa: PLR0913 - one question with six sides, all named
         raise ValueError("a sweep asks for one address twice")
     search = _Search(kernel, timeout=timeout, tries=tries, until_first=until_first, ends=start + deadline)
     try:
-        if until_first and len(asks) > _FIRST:
-            await search.head_start(asks[:_FIRST])
+        if head_start and len(asks) > head_start:
+            await search.head_start(asks[:head_start])
         await search.run(asks)
         await search.tell(replies)
     finally:
@@ -141,10 +141,10 @@ class _Search:
         self._begin(chunk)
         asked_again_at = self._loop.time() + self._timeout * _ARP_AFTER
         await self._send(chunk, self._prober.ask, _PAUSE)
-        await self._wait(asked_again_at)
-        await self._send(
-            [target for target in chunk if target in self._waiting], self._prober.ask_again, _PAUSE
-        )
+        if any(target.wants_more for target in chunk):
+            await self._wait(asked_again_at)
+            again = [target for target in chunk if target in self._waiting]
+            await self._send(again, self._prober.ask_again, _PAUSE)
         waited = await self._wait_out()
         for target in chunk:
             target.end_round(waited=waited)

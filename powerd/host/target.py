@@ -125,6 +125,14 @@ class Target:
         return main.silent and arp is not None and arp.rtt is not None and self.ask.arp_counts
 
     @property
+    def wants_more(self) -> bool:
+        """Something remains to be asked within this round: by ARP too, or what the kernel refused."""
+        icmp, arp = self.icmp, self.arp
+        if icmp is None or icmp.rtt is not None:
+            return False
+        return bool(icmp.refused) or (arp is not None and not arp.pending)
+
+    @property
     def found(self) -> bool:
         """It has given an answer that counts."""
         if self.icmp is not None and self.icmp.rtt is not None:

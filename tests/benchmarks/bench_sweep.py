@@ -113,7 +113,7 @@ def _powerd(known: dict[str, str], *, until_first: bool = False) -> tuple[Look, 
     tries = 3 if len(asks) > 256 else 1  # a large LAN is swept in earnest
 
     async def look() -> Sweep:
-        return await machine.sweep(asks, timeout=1, tries=tries, until_first=until_first)
+        return await machine.sweep(asks, timeout=1, tries=tries, until_first=until_first, head_start=2)
 
     def found(sweep: Sweep) -> set[str]:
         unsure = [r for r in sweep.replies.values() if Heard.FAILED in (r.icmp, r.arp)]

@@ -55,7 +55,9 @@ async def link_of(machine: Machine, address: str) -> Link | None:
 async def swept(*addresses: str, timeout: float = 0.3, tries: int = 1, until_first: bool = False) -> Sweep:  # noqa: ASYNC109 - as Machine.sweep
     with closing(Machine()) as machine:
         asks = [Ask(each, await link_of(machine, each)) for each in addresses]
-        return await machine.sweep(asks, timeout=timeout, tries=tries, until_first=until_first)
+        return await machine.sweep(
+            asks, timeout=timeout, tries=tries, until_first=until_first, head_start=2 * until_first
+        )
 
 
 def state(reply: Reply) -> tuple[Heard, Heard]:
