@@ -83,9 +83,10 @@ class Daemon:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if error is not None:
+            why = command("why", "--socket", str(self.socket))
             self.process.send_signal(signal.SIGABRT)  # the log then ends with where it was (faulthandler)
             self._end()
-            error.add_note(f"powerd's own log:\n{self.log.read_text()}")
+            error.add_note(f"powerd why:\n{why.stdout}{why.stderr}\nits own log:\n{self.log.read_text()}")
             return
         status = self._end()
         log = self.log.read_text()
