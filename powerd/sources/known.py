@@ -48,6 +48,7 @@ class Known:
         self.stations: frozenset[str] = frozenset()
         self._eyes = eyes
         self._remember = remember
+        self._remembered = hosts_of(book)
         self._files: LeaseFiles | None = None
         self._resolved: dict[str, _Resolved] = {}
         self._made_from: tuple[object, ...] = ()
@@ -78,11 +79,12 @@ class Known:
         self.warnings = (*report.warnings, *filter(None, troubles))
         made_from = (report, hosts, lan, hosts_of(self.book), now // _REBUILD)
         if made_from != self._made_from:
-            strangers = hosts_of(self.strangers)
             self._clients = self._roster(report, hosts, lan, now)
             self._made_from = made_from
-            if hosts_of(self.strangers) != strangers:
-                self._remember(self.strangers)
+            strangers = self.strangers
+            if hosts_of(strangers) != self._remembered:
+                self._remembered = hosts_of(strangers)
+                self._remember(strangers)
         return self._clients
 
     def _learn(self, options: Options, lan: Lan, neighbours: tuple[Neighbour, ...], now: float) -> None:
