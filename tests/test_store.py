@@ -25,7 +25,9 @@ def test_what_was_never_kept_is_none(tmp_path: Path) -> None:
     assert Store(tmp_path / "none").load("learned") is None
 
 
-@pytest.mark.parametrize("garbage", [b"", b'{"02:00', b"\xff\xfe\x00", b"[" * 100_000], ids=repr)
+@pytest.mark.parametrize(
+    "garbage", [b"", b'{"02:00', b"\xff\xfe\x00", b"[" * 100_000], ids=["empty", "cut", "binary", "brackets"]
+)
 def test_a_garbled_document_is_none(tmp_path: Path, garbage: bytes) -> None:
     (tmp_path / "learned.json").write_bytes(garbage)
     assert Store(tmp_path).load("learned") is None
@@ -38,9 +40,7 @@ def test_no_bytes_hurt(tmp_path_factory: pytest.TempPathFactory, content: bytes)
     from_json(Store(directory).load("learned"))
 
 
-@pytest.mark.parametrize(
-    "seen", ["Infinity", "-Infinity", "NaN", "1e300", "-1", "true" * 0 + "1" + "0" * 400]
-)
+@pytest.mark.parametrize("seen", ["Infinity", "-Infinity", "NaN", "1e300", "-1", "1" + "0" * 400])
 def test_times_that_are_none_are_not_learned(tmp_path: Path, seen: str) -> None:
     (tmp_path / "learned.json").write_text(
         f'{{"02:00:00:00:00:09": {{"address": "10.0.0.9", "seen": {seen}}}}}'
