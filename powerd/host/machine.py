@@ -62,14 +62,13 @@ class Machine:
         """The neighbour table of IPv4 and IPv6."""
         return netlink.neighbours()
 
-    async def sweep(  # noqa: PLR0913 - as Eyes.sweep
+    async def sweep(
         self,
         asks: Sequence[Ask],
         *,
         timeout: float,  # noqa: ASYNC109 - the time an answer may take, not the call's
         tries: int,
         until_first: bool,
-        head_start: int = 0,
         deadline: float = 60.0,
     ) -> Sweep:
         """Ask all at once by ICMP and ARP."""
@@ -79,7 +78,6 @@ class Machine:
             timeout=timeout,
             tries=tries,
             until_first=until_first,
-            head_start=head_start,
             deadline=deadline,
         )
 

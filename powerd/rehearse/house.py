@@ -97,18 +97,17 @@ class House:
         """Nobody talks to the server unasked."""
         return ()
 
-    async def sweep(  # noqa: PLR0913 - as Eyes.sweep
+    async def sweep(
         self,
         asks: Sequence[Ask],
         *,
         timeout: float,  # noqa: ASYNC109 - as Eyes.sweep
         tries: int,
         until_first: bool,
-        head_start: int = 0,
         deadline: float = 60.0,
     ) -> Sweep:
         """Whoever is home answers at once; waiting for the others is not played."""
-        del timeout, tries, head_start, deadline
+        del timeout, tries, deadline
         at_home = {person.address: person for person in self.people if person.home(self.true_time())}
         replies: dict[str, Reply] = {}
         for ask in asks:

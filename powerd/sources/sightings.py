@@ -58,13 +58,16 @@ def said(replies: Sequence[Reply], *, counts: bool, proxies: frozenset[str], now
     for reply in replies:
         if reply.arp is Heard.ANSWERED and counts and reply.mac not in proxies:
             return Said(Evidence(How.ARP, now, reply.rtt))
-    asked = [
-        reply for reply in replies if reply.icmp is not Heard.NOT_ASKED or reply.arp is not Heard.NOT_ASKED
-    ]
+    asked = [reply for reply in replies if not unasked(reply)]
     failed = next((reply for reply in asked if not _conclusive(reply, counts=counts)), None)
     if failed is not None:
         return Said(failed=f"could not be asked: {failed.why or 'the question was not sent'}")
     return Said(silent=bool(asked) and len(asked) == len(replies))
+
+
+def unasked(reply: Reply) -> bool:
+    """Whether nothing was asked that proves anything; an ARP answer that does not count wants a ping."""
+    return reply.icmp is Heard.NOT_ASKED and reply.arp in {Heard.NOT_ASKED, Heard.ANSWERED}
 
 
 def _conclusive(reply: Reply, *, counts: bool) -> bool:

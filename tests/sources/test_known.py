@@ -105,6 +105,18 @@ def test_a_learned_host_that_has_moved_is_remembered_where_it_is() -> None:
     looking(test, book={mac(9): Learned("10.0.0.9", T0 - DAY)})
 
 
+def test_a_stranger_who_stays_is_remembered_anew_every_few_days() -> None:
+    """Or a server that is up for a month and then loses its power would have forgotten who was there."""
+
+    async def test(r: Registry) -> None:
+        for day in range(7):
+            r.village.table = (neighbour(9),)
+            await r.look(T0 + day * DAY)
+        assert r.remembered == [{mac(9): Learned("10.0.0.9", T0 + day * DAY - 1)} for day in (3, 6)]
+
+    looking(test, book={mac(9): Learned("10.0.0.9", T0 - DAY)})
+
+
 def test_only_whom_nothing_else_names_must_be_remembered() -> None:
     async def test(r: Registry) -> None:
         r.village.leases(3)
@@ -268,3 +280,23 @@ def test_many_names_are_asked_for_together() -> None:
         assert len(r.village.resolved) == 20
 
     looking(test, f"hosts = {[f'host{n}.lan' for n in range(20)]}")
+
+
+def test_a_reservation_by_name_is_resolved_unless_it_has_a_lease() -> None:
+    conf = "".join(
+        f"host h{n} {{ hardware ethernet {mac(n)}; fixed-address {name}; }}\n"
+        for n, name in ((1, "tv.lan"), (2, "10.0.0.2"), (3, "gone.lan"), (4, "leased.lan"))
+    )
+
+    async def test(r: Registry) -> None:
+        r.village.files["/etc/dhcp/dhcpd.conf"] = conf
+        r.village.leases(4)
+        r.village.names["tv.lan"] = ("10.0.0.44",)
+        clients = await r.look()
+        assert clients[ClientId(mac(1))].addresses == ("10.0.0.44",)
+        assert clients[ClientId(mac(2))].addresses == ("10.0.0.2",)
+        assert ClientId(mac(3)) not in clients, "it cannot be asked, and nobody in the configuration wants it"
+        assert clients[ClientId(mac(4))].addresses == ("10.0.0.4",)
+        assert set(r.village.resolved) == {"tv.lan", "gone.lan"}
+
+    looking(test, 'learn = "0s"')

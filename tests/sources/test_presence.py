@@ -196,20 +196,39 @@ def test_all_sweeps_of_a_look_end_before_it_must() -> None:
     ("arp", "first", "later"),
     [("auto", True, False), ("always", True, True), ("never", False, False)],
 )
-def test_whose_link_layer_is_asked(arp: str, *, first: bool, later: bool) -> None:
+def test_whose_link_layer_counts(arp: str, *, first: bool, later: bool) -> None:
     """``later``: after the client has answered a ping once."""
 
     async def test(w: Watcher) -> None:
         await w.look()
-        assert (w.village.sweeps[0].asks[0].link is not None) is first
+        assert w.village.sweeps[0].asks[0].arp_counts is first
         w.village.answers["10.0.0.1"] = ANSWERS
         await w.look(ALL)
         w.village.answers["10.0.0.1"] = answers_arp(1)
         facts = await w.look()
-        assert (w.village.sweeps[0].asks[0].link is not None) is later
+        assert w.village.sweeps[0].asks[0].arp_counts is later
         assert (sighting(facts, 1).silent_since is None) is later
 
     watched(test, f'arp = "{arp}"', (1,))
+
+
+def test_a_pinger_whose_card_answers_again_is_pinged_at_once() -> None:
+    async def test(w: Watcher) -> None:
+        w.village.answers["10.0.0.1"] = ANSWERS
+        await w.look()
+        del w.village.answers["10.0.0.1"]
+        for _ in range(4):
+            await w.look()
+        assert [ask.icmp for ask in w.village.sweeps[-1].asks] == [False]
+        w.village.answers["10.0.0.1"] = Reply(arp=Heard.ANSWERED, mac=mac(1))
+        facts = await w.look()
+        assert [[ask.icmp for ask in sweep.asks] for sweep in w.village.sweeps] == [[False], [True]]
+        assert sighting(facts, 1).silent_since is not None, "its card alone is nobody"
+        w.village.answers["10.0.0.1"] = ANSWERS
+        facts = await w.look()
+        assert sighting(facts, 1).how is How.ICMP
+
+    watched(test, numbers=(1,))
 
 
 def test_a_host_that_drops_pings_is_seen_by_arp() -> None:

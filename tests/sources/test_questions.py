@@ -22,10 +22,11 @@ def test_a_stranger_is_asked_by_both() -> None:
     ]
 
 
-def test_a_pinger_is_only_pinged() -> None:
-    assert questions([Wanted(client(1, "10.0.0.1"), PINGER, arp_alone=True)], LAN, "auto") == [
-        Ask("10.0.0.1", None, icmp=True, arp_counts=False)
-    ]
+def test_the_card_of_a_pinger_proves_nothing() -> None:
+    for alone in (True, False):
+        assert questions([Wanted(client(1, "10.0.0.1"), PINGER, arp_alone=alone)], LAN, "auto") == [
+            Ask("10.0.0.1", ETH, icmp=not alone, arp_counts=False)
+        ]
 
 
 def test_arp_alone_is_for_the_own_link_only() -> None:

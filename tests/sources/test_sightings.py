@@ -37,6 +37,9 @@ def test_whose_arp_answers_count(arp: Arp, *, answers: bool, counts: bool) -> No
         (FAILED, FAILED, True, "failed"),
         (NOT, NOT, True, "nothing"),
         (NOT, FAILED, True, "failed"),
+        (NOT, FAILED, False, "failed"),
+        (NOT, NO, False, "silent"),
+        (NOT, YES, False, "nothing"),  # a card, and nobody has pinged its host
     ],
 )
 def test_what_one_reply_says(icmp: Heard, arp: Heard, expected: str, *, counts: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -66,6 +67,7 @@ class Village:
         associated: MAC addresses at the access point; None = there is none.
         resolved: each name that was asked for.
         sweeps: each sweep that was asked for.
+        takes: seconds that a sweep takes.
     """
 
     place: Lan = field(default_factory=lambda: lan_of(link()))
@@ -76,6 +78,7 @@ class Village:
     associated: tuple[str, ...] | None = None
     resolved: list[str] = field(default_factory=list)
     sweeps: list[Asked] = field(default_factory=list)
+    takes: float = 0.0
 
     def leases(self, *numbers: int) -> None:
         """Host ``n`` has the address 10.0.0.n."""
@@ -101,18 +104,17 @@ class Village:
     async def neighbours(self) -> tuple[Neighbour, ...]:
         return self.table
 
-    async def sweep(  # noqa: PLR0913 - as Eyes.sweep
+    async def sweep(
         self,
         asks: Sequence[Ask],
         *,
         timeout: float,  # noqa: ASYNC109 - as Eyes.sweep
         tries: int,
         until_first: bool,
-        head_start: int = 0,
         deadline: float = 60.0,
     ) -> Sweep:
-        del head_start
         self.sweeps.append(Asked(list(asks), timeout, tries, until_first, deadline))
+        await asyncio.sleep(self.takes)
         replies = dict.fromkeys((ask.address for ask in asks), Reply())
         for ask in asks:
             replies[ask.address] = reply = self._reply(ask)
