@@ -14,11 +14,13 @@ from pathlib import Path
 from socket import socket as Listener  # noqa: N812 - what it is here, and ``socket`` is a parameter's name
 from typing import Final
 
-from powerd.clock import KernelClock
+from powerd.clock import KernelClock, boot_id
 from powerd.config import ConfigError, Options, load
+from powerd.config.token import read_token
 from powerd.daemon import Daemon
 from powerd.faces import journal
-from powerd.faces.http import Door, Faces
+from powerd.faces.feed import Feed
+from powerd.faces.http import Door, Faces, Wishes
 from powerd.host.hands import RealHands
 from powerd.host.journal import Journal
 from powerd.host.listen import tcp_socket, unix_socket
@@ -77,6 +79,7 @@ class Service:
         self._listeners = listeners
         self._journal = Journal()
         self._chronicle = journal.Chronicle()
+        self._feed = Feed()
         self._said = ""
         self._machine = Machine()
         self._clock = KernelClock()
@@ -88,6 +91,7 @@ class Service:
             store=Store(_state_directory()),
             hear=self._hear,
             complain=self._complain,
+            boot=boot_id(),
         )
 
     async def live(self) -> int:
@@ -99,7 +103,11 @@ class Service:
             loop.add_signal_handler(number, stop.set)
         loop.add_signal_handler(signal.SIGHUP, self._reload)
         daemon = self._daemon
-        faces = Faces(lambda: daemon.status, self._clock.now, daemon.look_at_all, daemon.trouble)
+        keeps = daemon.keeps
+        wishes = Wishes(keeps.add, keeps.drop, keeps.hold, daemon.wake, self._token)
+        faces = Faces(
+            lambda: daemon.status, self._clock.now, daemon.look_at_all, daemon.trouble, wishes, self._feed
+        )
         async with AsyncExitStack() as stack:
             stack.callback(self._machine.close)
             door = Door(self._listeners, faces)
@@ -115,6 +123,11 @@ class Service:
                 life.cancel()
         return STOPPED
 
+    def _token(self) -> str | None:
+        """What changing anything over TCP takes, as its file says now."""
+        file = self._options.http.token_file
+        return read_token(file) if file else None
+
     def _greeting(self) -> str:
         pages = [f"http://{where}/" for where in self._options.http.listen]
         return f"status page: {', '.join(pages) or 'none'}; `powerd why` asks {self._socket}"
@@ -123,6 +136,7 @@ class Service:
         """Each completed decision: the journal gets what changed, and the watchdog its due."""
         for entry in self._chronicle.entries(status):
             self._send(entry)
+            self._feed.publish(entry, status.now)
         line = journal.status_line(status)
         news = [] if self._said else ["READY=1"]
         if line != self._said:
@@ -142,7 +156,7 @@ class Service:
                     journal.entry("refused", f"{fault}; the old configuration stays in force", journal.ERROR)
                 )
         else:
-            if options.http != self._options.http:
+            if options.http.listen != self._options.http.listen:
                 text = "[http] listen takes effect at the next start"
                 self._send(journal.entry("reload", text, journal.WARNING))
             self._options = options

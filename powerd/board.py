@@ -6,7 +6,19 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from powerd.model import Blind, Client, ClientId, Order, Outcome, Seen, Sighting, Snapshot, SourceId
+from powerd.model import (
+    Blind,
+    Client,
+    ClientId,
+    Keep,
+    KeepId,
+    Order,
+    Outcome,
+    Seen,
+    Sighting,
+    Snapshot,
+    SourceId,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +68,10 @@ class Board:
                 sightings=old.sightings if facts.sightings is None else facts.sightings,
             )
         )
+
+    def keep(self, keeps: Mapping[KeepId, Keep]) -> None:
+        """Replace who wants the server awake on purpose."""
+        self._put(replace(self._snapshot, keeps=keeps))
 
     def begin(self, order: Order) -> None:
         """``order`` is being obeyed from now on."""

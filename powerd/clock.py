@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 from powerd.model import Moment
 
 _LOCALTIME: Final = Path("/etc/localtime")
+_BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
 
 
 class Clock(Protocol):
@@ -37,6 +38,14 @@ class KernelClock:
         return Moment(
             mono, time.clock_gettime(time.CLOCK_BOOTTIME) - mono, datetime.now(UTC).astimezone(self._zone)
         )
+
+
+def boot_id() -> str:
+    """What tells one boot from the next (random(4)); CLOCK_BOOTTIME counts within one. "" = unknown."""
+    try:
+        return _BOOT_ID.read_text().strip()
+    except OSError:
+        return ""
 
 
 def _zone() -> tzinfo | None:

@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Final
+from typing import Final, Protocol
 
-from powerd import actuators
+from powerd import actuators, wake
 from powerd.board import Board
 from powerd.clock import Clock
 from powerd.config import Options
 from powerd.engine import HEARTBEAT, Engine, Limbs
 from powerd.host.eyes import Eyes
-from powerd.model import Decision, Order, Snapshot, Status
+from powerd.keeps import Keeps
+from powerd.model import Decision, Order, Snapshot, Status, Woken
 from powerd.policy.clients import counts
 from powerd.sources import learned
 from powerd.sources.known import Known
@@ -27,6 +28,10 @@ _FRESH_ENOUGH: Final = 5.0
 """A person who looks twice within so many seconds sees the same look."""
 
 
+class Hands(actuators.Hands, wake.Hands, Protocol):
+    """All that the daemon may do to the machine and its network."""
+
+
 class Daemon:
     """Everything between the host below and the faces above.
 
@@ -34,28 +39,39 @@ class Daemon:
         options: the configuration in force.
         eyes, hands, clock: the host.
         store: what outlives a restart.
-        hear: called with each new Status, and with each fault that is no status, as a journal entry.
+        hear: called with each new Status.
+        complain: called with each fault that is no status, one sentence.
+        boot: which boot of the machine this is; "" = unknown.
     """
 
     def __init__(  # noqa: PLR0913 - the host's three parts, and what the house is told and tells
         self,
         options: Options,
         eyes: Eyes,
-        hands: actuators.Hands,
+        hands: Hands,
         clock: Clock,
         *,
         store: Store | None = None,
         hear: Callable[[Status], None] = lambda _: None,
         complain: Callable[[str], None] = lambda _: None,
+        boot: str = "",
     ) -> None:
         self.status: Status | None = None
         self.board = Board()
+        self._store = store
+        self._complain = complain
+        self.keeps = Keeps(
+            self.board,
+            clock,
+            boot,
+            document=store.load("keeps") if store else None,
+            remember=self._remember_keeps,
+        )
         self._options = options
         self._clock = clock
+        self._eyes = eyes
         self._hands = hands
-        self._store = store
         self._hear = hear
-        self._complain = complain
         book = learned.from_json(store.load("learned")) if store else {}
         self._known = Known(eyes, book, self._remember)
         self._presence = Presence(eyes, clock, options.clients, self._known, counts)
@@ -89,6 +105,14 @@ class Daemon:
                 self._looked_at_all = self._clock.now().mono
                 await asyncio.sleep(0)  # noqa: TID251 - the engine decides on it before the person is shown
 
+    async def wake(self, host: str) -> Woken:
+        """Send magic packets to a client, by its name, address or MAC.
+
+        Raises:
+            RefusedError: nobody is known by that name, or nothing could be sent.
+        """
+        return await wake.wake(host, self.board.snapshot().known, self._eyes, self._hands)
+
     def trouble(self) -> str | None:
         """Why no decisions are being made; None = they are."""
         if self.status is None:
@@ -104,6 +128,12 @@ class Daemon:
         since = before.since if before is not None and before.decision.phase == decision.phase else now
         self.status = Status(now, self._options.mode, snapshot, decision, since)
         self._hear(self.status)
+        self.keeps.tidy()
+
+    def _remember_keeps(self, document: object) -> None:
+        trouble = self._store.save("keeps", document) if self._store else None
+        if trouble:
+            self._complain(trouble)
 
     def _remember(self, book: learned.Book) -> None:
         trouble = self._store.save("learned", learned.to_json(book)) if self._store and book else None

@@ -19,6 +19,9 @@ ClientId = NewType("ClientId", str)
 SourceId = NewType("SourceId", str)
 """A source's name, as users see it in reasons: ``clients``, ``checks.users``."""
 
+KeepId = NewType("KeepId", str)
+"""A keep's name, short enough to be typed: ``3``; a hold's begins with h: ``h1``."""
+
 T_co = TypeVar("T_co", covariant=True)
 
 
@@ -51,6 +54,18 @@ class Blind:
 
     at: float
     why: str
+
+
+class RefusedError(Exception):
+    """A person asked for what cannot be; the text is one sentence with what, where and the remedy.
+
+    Attributes:
+        unknown: it names something that does not exist.
+    """
+
+    def __init__(self, text: str, *, unknown: bool = False) -> None:
+        super().__init__(text)
+        self.unknown = unknown
 
 
 class How(enum.StrEnum):
@@ -219,6 +234,45 @@ class Reason:
     keeps_awake: bool = True
 
 
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """Somebody wants the server awake: a keep until a time, a hold for as long as a command runs.
+
+    Attributes:
+        id: by which a keep is dropped.
+        because: why, in the words of who asked; may be empty.
+        since: when it was asked for.
+        until: when it ends; None = a hold. What counts is time as CLOCK_BOOTTIME counts it, ``mono + slept``,
+            for a wall clock that is set must not end a keep early; ``wall`` is what people are told.
+    """
+
+    id: KeepId
+    because: str
+    since: Moment
+    until: Moment | None
+
+    def left(self, now: Moment) -> float:
+        """Seconds until it ends, 0 at the least; a hold's are endless."""
+        if self.until is None:
+            return float("inf")
+        return max(0.0, self.until.mono + self.until.slept - now.mono - now.slept)
+
+
+@dataclass(frozen=True, slots=True)
+class Woken:
+    """Where magic packets have been sent.
+
+    Attributes:
+        label: what a person calls the host.
+        mac: whom they wake.
+        sent: name of the link, and the broadcast address.
+    """
+
+    label: str
+    mac: str
+    sent: tuple[tuple[str, str], ...]
+
+
 Phase: TypeAlias = Literal["starting", "awake", "idle", "warning", "going-down", "asleep"]
 
 
@@ -231,6 +285,7 @@ class Snapshot:
         known: every client that a source names.
         sightings: what was observed of each of them; a missing one has not been asked yet.
         checks: activity checks by name; a Seen str is a reason to stay awake, a Seen None is none.
+        keeps: who wants the server awake on purpose.
         outcomes: the last outcome of each kind of order (``warn``, ``sleep``).
         in_flight: orders being obeyed at this moment.
     """
@@ -241,6 +296,7 @@ class Snapshot:
     known: Mapping[ClientId, Client] = field(default_factory=lambda: MappingProxyType({}))
     sightings: Mapping[ClientId, Seen[Sighting] | Blind] = field(default_factory=lambda: MappingProxyType({}))
     checks: Mapping[str, Seen[str | None] | Blind] = field(default_factory=lambda: MappingProxyType({}))
+    keeps: Mapping[KeepId, Keep] = field(default_factory=lambda: MappingProxyType({}))
     outcomes: Mapping[type[Order], Outcome] = field(default_factory=lambda: MappingProxyType({}))
     in_flight: frozenset[Order] = frozenset()
 

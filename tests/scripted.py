@@ -48,6 +48,9 @@ class Hands:
     async def logind(self, action: str) -> None:
         self._note("logind", action)
 
+    async def magic(self, mac: str, to: Sequence[str]) -> None:
+        self._note("magic", mac, tuple(to))
+
     async def broadcast(self, text: str) -> None:
         self._note("broadcast", text)
 

@@ -15,7 +15,7 @@ import pytest
 
 POWERD: Final = Path(__file__).parents[1] / "powerd"
 _BASE: Final = ("model", "config", "clock", "host", "board")
-_BELOW: Final = (*_BASE, "policy", "sources", "actuators", "store", "engine")
+_BELOW: Final = (*_BASE, "policy", "sources", "actuators", "store", "keeps", "wake", "engine")
 MAY_USE: Final[dict[str, tuple[str, ...]]] = {
     "model": (),
     "config": ("model",),
@@ -27,6 +27,8 @@ MAY_USE: Final[dict[str, tuple[str, ...]]] = {
     "sources": (*_BASE, "sources.leases"),
     "actuators": _BASE,
     "store": _BASE,
+    "keeps": _BASE,
+    "wake": _BASE,
     "engine": ("model", "config", "clock", "board", "policy"),
     "daemon": _BELOW,
     "rehearse": (*_BELOW, "daemon"),

@@ -133,6 +133,18 @@ def argv() -> Kind[tuple[str, ...]]:
     return Kind(read, texts().show)
 
 
+def file() -> Kind[str]:
+    """An absolute path, or "" for none."""
+
+    def read(value: object) -> str:
+        path = _string(value)
+        if path and not path.startswith("/"):
+            raise ValueError(f'"{path}" is not an absolute path')
+        return path
+
+    return Kind(read, toml_string)
+
+
 _LISTEN: Final = re.compile(r"(\[[0-9a-fA-F:]+\]|[0-9.]+):(\d{1,5})")
 
 

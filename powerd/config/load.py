@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from powerd.config.options import ClientClass, Options, SleepRule
+from powerd.config.token import read_token
 
 DEFAULT_PATH: Final = Path("/etc/powerd/powerd.toml")
 _LONGEST_FAULT: Final = 400
@@ -53,7 +54,18 @@ def load(path: Path | None = None) -> Options:
         raise ConfigError(
             [f"{file}: everybody may write to it, and it can name commands; run: chmod o-w {file}"]
         )
-    return parse(content, str(file))
+    options = parse(content, str(file))
+    _token(options, str(file))
+    return options
+
+
+def _token(options: Options, file: str) -> None:
+    """See that the token can be used when it is needed."""
+    try:
+        if options.http.token_file:
+            read_token(options.http.token_file)
+    except ValueError as error:
+        raise ConfigError([f"{file}: http.token_file: {_one_line(str(error))}"]) from None
 
 
 def parse(content: bytes, file: str) -> Options:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
-from powerd.config.kinds import Kind, argv, choice, duration, flag, listen, many, text, texts
+from powerd.config.kinds import Kind, argv, choice, duration, file, flag, listen, many, text, texts
 from powerd.config.values import Pattern, Window, parse_pattern, parse_window
 from powerd.model import Action
 
@@ -113,6 +113,11 @@ class Http:
 
     listen: tuple[str, ...] = option(
         ("127.0.0.1:8787",), "loopback addresses and ports; [] = Unix socket only", many(listen)
+    )
+    token_file: str = option(
+        "",
+        "a file, closed to others, with the secret that changing anything over TCP takes; none = nobody can",
+        file(),
     )
 
 

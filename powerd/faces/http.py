@@ -8,13 +8,35 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from powerd.model import Moment, Status
+from powerd.faces.feed import Feed
+from powerd.model import Keep, Moment, Status, Woken
 
 if TYPE_CHECKING:
     from aiohttp.web import AppRunner
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """All that a person may ask the house to do; each raises RefusedError when it cannot be.
+
+    Attributes:
+        keep: stay awake for so many seconds, because of so and so.
+        drop: end the keep of this id.
+        hold: stay awake inside ``with``, because of so and so.
+        wake: send magic packets to a host, by its name, address or MAC.
+        token: the secret that changing anything over TCP takes; None = over TCP nothing may be changed.
+            Raises ValueError when it cannot be read, one clause.
+    """
+
+    keep: Callable[[float, str], Keep]
+    drop: Callable[[str], Keep]
+    hold: Callable[[str], AbstractContextManager[Keep]]
+    wake: Callable[[str], Awaitable[Woken]]
+    token: Callable[[], str | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,12 +48,16 @@ class Faces:
         now: the present moment, against which a page says "2 min ago".
         look: look afresh at every client, and decide; bounded in time by the giver.
         trouble: why no decisions are being made, one sentence; None = they are.
+        wishes: what may be asked for.
+        feed: transitions, as they are told.
     """
 
     status: Callable[[], Status | None]
     now: Callable[[], Moment]
     look: Callable[[], Awaitable[None]]
     trouble: Callable[[], str | None]
+    wishes: Wishes
+    feed: Feed = field(default_factory=Feed)
 
 
 class Door:

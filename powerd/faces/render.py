@@ -6,8 +6,18 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from powerd import __version__
-from powerd.faces.shapes import ClientJson, CountsJson, DecisionJson, ReasonJson, SourceJson, StatusJson
-from powerd.model import Blind, Decision, Moment, Snapshot, State, Status, Verdict
+from powerd.faces.shapes import (
+    ClientJson,
+    CountsJson,
+    DecisionJson,
+    KeepJson,
+    ReasonJson,
+    SentJson,
+    SourceJson,
+    StatusJson,
+    WokenJson,
+)
+from powerd.model import Blind, Decision, Keep, Moment, Snapshot, State, Status, Verdict, Woken
 
 _ORDER: Final = {State.PRESENT: 0, State.UNKNOWN: 1, State.ABSENT: 2}
 _STEP: Final = 2.0
@@ -29,6 +39,7 @@ def status_json(status: Status | None, now: Moment, trouble: str | None = None) 
         "since": _past(status.since, now) if status else None,
         "decision": _decision(decision, now),
         "clients": _counts(decision.verdicts if decision else ()),
+        "keeps": [keep_json(keep, now) for keep in status.snapshot.keeps.values()] if status else [],
         "disks": [],
         "next_wake": None,
         "version": __version__,
@@ -36,6 +47,22 @@ def status_json(status: Status | None, now: Moment, trouble: str | None = None) 
         "sources": _sources(status.snapshot) if status else [],
         "trouble": trouble,
     }
+
+
+def keep_json(keep: Keep, now: Moment) -> KeepJson:
+    """A row of ``keeps``, and the answer of ``/api/keep``."""
+    return {
+        "id": keep.id,
+        "because": keep.because,
+        "since": _past(keep.since, now),
+        "until": _past(keep.until, now) if keep.until else None,
+    }
+
+
+def woken_json(woken: Woken) -> WokenJson:
+    """The answer of ``/api/wake``."""
+    sent = [SentJson(link=link, to=to) for link, to in woken.sent]
+    return {"host": woken.label, "mac": woken.mac, "sent": sent}
 
 
 def clients_json(status: Status | None, now: Moment) -> list[ClientJson]:
@@ -111,7 +138,7 @@ def _client(verdict: Verdict, now: Moment) -> ClientJson:
 
 
 def _past(moment: Moment, now: Moment) -> str:
-    """When ``moment`` was, by the wall clock of today.
+    """When ``moment`` was, or will be, by the wall clock of today.
 
     What the wall clock said then is shown unless it has been set since (a board without a battery
     starts in 1970 and learns the time from the network): then it is counted back from now.

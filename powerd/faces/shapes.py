@@ -42,6 +42,30 @@ class SourceJson(TypedDict):
     warnings: list[str]
 
 
+class KeepJson(TypedDict):
+    """Who wants the server awake on purpose: a keep, or a hold (``until`` None) while its command runs."""
+
+    id: str
+    because: str
+    since: str
+    until: str | None
+
+
+class SentJson(TypedDict):
+    """Where a magic packet went: the network card, and the broadcast address."""
+
+    link: str
+    to: str
+
+
+class WokenJson(TypedDict):
+    """The answer of ``POST /api/wake``."""
+
+    host: str
+    mac: str
+    sent: list[SentJson]
+
+
 class StatusJson(TypedDict):
     """``GET /api/status``.
 
@@ -54,6 +78,7 @@ class StatusJson(TypedDict):
     since: str | None
     decision: DecisionJson
     clients: CountsJson
+    keeps: list[KeepJson]
     disks: list[object]
     next_wake: str | None
     version: str

@@ -13,13 +13,17 @@ from typing import Final
 
 from aiohttp import web
 
+from powerd.faces.desk import Desk, WishError, may_write
 from powerd.faces.http import Faces
 from powerd.faces.page import STYLE, page
 from powerd.faces.render import clients_json, status_json
+from powerd.faces.stream import Stream
+from powerd.model import RefusedError
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 _SHUTDOWN: Final = 0.5
+_LARGEST_BODY: Final = 16 * 1024
 _DIGEST: Final = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
 _HEADERS: Final = {
     "Cache-Control": "no-store",
@@ -57,11 +61,17 @@ class Site:
 
     def application(self) -> web.Application:
         """The routes behind the checks that hold for all of them."""
-        application = web.Application(middlewares=[_answer_in_json, _check_host])
+        application = web.Application(
+            middlewares=[_answer_in_json, _check_host, may_write(self._faces.wishes.token)],
+            client_max_size=_LARGEST_BODY,
+        )
         application.router.add_get("/", self._page)
         application.router.add_get("/api/status", self._status)
         application.router.add_get("/api/clients", self._clients)
         application.router.add_get("/healthz", self._healthz)
+        Desk(self._faces.wishes, self._faces.now).serve(application)
+        Stream(self._faces).serve(application)
+        application.on_response_prepare.append(_protect)
         application.on_shutdown.append(self._stop_looking)
         return application
 
@@ -111,20 +121,36 @@ def _heard(look: asyncio.Task[None]) -> None:
 
 @web.middleware
 async def _answer_in_json(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Errors as ``{"error": "…"}``, and the same headers on every answer."""
+    """Errors as ``{"error": "…"}``."""
     try:
-        response = await handler(request)
-    except web.HTTPMethodNotAllowed as error:
-        response = _error(405, f"{request.method} is not possible here; only GET and HEAD are")
-        response.headers["Allow"] = ", ".join(sorted(error.allowed_methods))
-    except web.HTTPNotFound:
-        response = _error(404, "there is nothing here; try /, /api/status, /api/clients or /healthz")
+        return await handler(request)
+    except web.HTTPException as error:
+        return _http_error(request, error)
+    except WishError as error:
+        return _error(error.status, str(error))
+    except RefusedError as error:
+        return _error(404 if error.unknown else 409, str(error))
     except Exception as error:  # noqa: BLE001 - a fault in a face is told to who asked, and to the loop's handler
-        response = _error(500, f"this is a fault in powerd: {type(error).__name__}")
         context = {"message": f"a fault in the face {request.path}", "exception": error}
         asyncio.get_running_loop().call_exception_handler(context)
+        return _error(500, f"this is a fault in powerd: {type(error).__name__}")
+
+
+def _http_error(request: web.Request, error: web.HTTPException) -> web.Response:
+    """What the server itself refuses, in our words."""
+    if isinstance(error, web.HTTPMethodNotAllowed):
+        allowed = sorted(error.allowed_methods)
+        response = _error(405, f"{request.method} is not possible here; only {' and '.join(allowed)}")
+        response.headers["Allow"] = ", ".join(allowed)
+        return response
+    if error.status == web.HTTPNotFound.status_code:
+        return _error(404, "there is nothing here; try /, /api/status, /api/clients or /healthz")
+    return _error(error.status, error.text or error.reason)
+
+
+async def _protect(_request: web.Request, response: web.StreamResponse) -> None:
+    """The same headers on every answer."""
     response.headers.update(_HEADERS)
-    return response
 
 
 @web.middleware

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from powerd.host import logind, process
+from powerd.host import logind, magic, process
 from powerd.host.values import Completed, HostError
 
 _WALL: Final = ("/usr/bin/wall", "--timeout", "10")
@@ -21,6 +21,10 @@ class RealHands:
     async def logind(self, action: str) -> None:
         """Call logind's method for ``action``; refused while anybody holds a block inhibitor."""
         await logind.sleep(action)
+
+    async def magic(self, mac: str, to: Sequence[str]) -> None:
+        """Send a magic packet for ``mac`` to broadcast addresses."""
+        await magic.send(mac, to)
 
     async def broadcast(self, text: str) -> None:
         """Write ``text`` to every terminal, by wall(1)."""

@@ -8,11 +8,13 @@ from typing import Final
 from powerd.config import Options
 from powerd.model import Decision, Memory, Moment, Phase, Reason, Snapshot, Verdict
 from powerd.policy.clients import judge_all
-from powerd.policy.idle import CLIENTS, Why, dated, remarks, stirring
+from powerd.policy.idle import CLIENTS, Why, dated, kept, remarks, stirring
 from powerd.policy.sleep import course, recall
 
 _SLEPT: Final = 0.5
 """BOOTTIME and MONOTONIC are read microseconds apart; no real sleep is this short, seconds."""
+_LEAST: Final = 0.1
+"""A keep's last moments are not waited for more closely, seconds."""
 _STEP: Final = 2.0
 """A wall clock off by more than this, plus a thousandth of the time between, was set: NTP slews less."""
 
@@ -32,7 +34,9 @@ def decide(snapshot: Snapshot, memory: Memory, options: Options, now: Moment) ->
     if stirs:
         memory = replace(memory, idle_since=None, done=frozenset(), failures={})
         phase: Phase = "starting" if _starting(snapshot, memory) else "awake"
-        return _decision(memory, verdicts, (*stirs, *remarks(verdicts, options)), (now, phase))
+        decision = _decision(memory, verdicts, (*stirs, *remarks(verdicts, options)), (now, phase))
+        left = min((keep.left(now) for keep in kept(snapshot, now)), default=float("inf"))
+        return replace(decision, look_again=now.mono + max(left, _LEAST))
     idle_since = now.mono if memory.idle_since is None else memory.idle_since
     memory = replace(memory, idle_since=idle_since)
     next_step = course(snapshot, memory, options, now, idle_since)

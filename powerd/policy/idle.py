@@ -6,11 +6,14 @@ from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 from powerd.config import Options
-from powerd.model import Blind, Memory, Moment, Seen, Snapshot, SourceId, State, Verdict
+from powerd.config.values import DAYS
+from powerd.model import Blind, Keep, Memory, Moment, Seen, Snapshot, SourceId, State, Verdict
 from powerd.policy.clients import NOT_ASKED, fresh_for
 
 CLIENTS: Final = SourceId("clients")
 LOUD_AFTER: Final = 15 * 60.0
+_TONIGHT: Final = 12 * 3600.0
+_SIX_DAYS: Final = 6
 _LOUDLY: Final = "still unknown, and the server will not sleep until this is mended: "
 
 
@@ -40,6 +43,14 @@ def stirring(
             yield _blind(f"checks.{name}", trouble, memory, now)
         elif isinstance(check, Seen) and check.value is not None:
             yield Why(f"checks.{name}", check.value)
+    for keep in kept(snapshot, now):
+        yield _on_purpose(keep)
+
+
+def kept(snapshot: Snapshot, now: Moment) -> list[Keep]:
+    """Keeps and holds that have not ended, the first asked for first."""
+    lasting = [keep for keep in snapshot.keeps.values() if keep.left(now) > 0]
+    return sorted(lasting, key=lambda keep: (keep.since.mono + keep.since.slept, keep.id))
 
 
 def remarks(verdicts: tuple[Verdict, ...], options: Options) -> Iterator[Why]:
@@ -69,6 +80,26 @@ def _clients(verdicts: tuple[Verdict, ...]) -> Iterator[Why]:
     for verdict in counted:
         if verdict.state is State.UNKNOWN and verdict.why != NOT_ASKED:
             yield Why(verdict.client.label, f"may be home: {verdict.why}")
+
+
+def _on_purpose(keep: Keep) -> Why:
+    if keep.until is None:
+        return Why("hold", f"awake while it runs: {keep.because}", since=keep.since)
+    because = f": {keep.because}" if keep.because else ""
+    return Why("keep", f"kept awake until {end_of(keep.since, keep.until)}{because}", since=keep.since)
+
+
+def end_of(since: Moment, until: Moment) -> str:
+    """The end of a keep as one says it when it is asked for, and worded so to its end.
+
+    ``20:58`` within half a day or on the same date, ``Mon 20:58`` within six days, else with its date.
+    """
+    days = (until.wall.date() - since.wall.date()).days
+    if days == 0 or 0 < (until.wall - since.wall).total_seconds() < _TONIGHT:
+        return f"{until.wall:%H:%M}"
+    if 0 < days <= _SIX_DAYS:
+        return f"{DAYS[until.wall.weekday()]} {until.wall:%H:%M}"
+    return f"{until.wall:%Y-%m-%d %H:%M}"
 
 
 def _trouble(word: Seen[object] | Blind | None, fresh: float, memory: Memory, now: Moment) -> str | None:

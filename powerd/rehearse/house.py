@@ -152,6 +152,10 @@ class House:
         self.done.append((asleep, action))
         self.slept += self.wakes_at(asleep) - asleep
 
+    async def magic(self, mac: str, to: Sequence[str]) -> None:
+        """Nobody is woken in a rehearsal."""
+        del mac, to
+
     async def broadcast(self, text: str) -> None:
         """Nobody is logged in, but the announcement is kept."""
         del text
