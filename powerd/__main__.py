@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -12,16 +12,24 @@ from powerd.faces import cli
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from powerd.faces.hold import Child
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Carry out one command; returns its exit code (cli.ANSWERED and the like)."""
-    return cli.main(argv, _run)
+    return cli.main(argv, _run, _start)
 
 
 def _run(config: Path | None, observe: bool, socket: Path) -> int:  # noqa: FBT001 - cli.main() calls it by position
     with _no_tls():
         from powerd.app import run  # noqa: PLC0415 - it imports the whole house; asking the daemon does without
     return run(config, observe, socket)
+
+
+def _start(argv: Sequence[str], mask: Iterable[int]) -> Child:
+    from powerd.host.foreground import Foreground  # noqa: PLC0415 - for hold alone
+
+    return Foreground(argv, mask)
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv4Network
 from typing import Final, NamedTuple, Protocol
 
 from powerd.host.values import HostError, Lan
@@ -69,11 +69,12 @@ def find(word: str, clients: Iterable[Client]) -> Sleeper:
     fitting = [client for client in clients if mac == client.mac] if mac else []
     if mac and not fitting:
         return Sleeper(mac, mac)
+    named = {client: client.name.lower() for client in clients if client.name}
     fitting = (
         fitting
         or [client for client in clients if word in client.addresses]
-        or [client for client in clients if (client.name or "").lower() == word]
-        or [client for client in clients if word and (client.name or "").lower().partition(".")[0] == word]
+        or [client for client in named if named[client] == word]
+        or [client for client in named if named[client].partition(".")[0] == word]
     )
     if not fitting:
         raise RefusedError(_unknown(word, clients), unknown=True)
@@ -102,13 +103,11 @@ def broadcasts(addresses: Iterable[str], lan: Lan) -> tuple[tuple[str, str], ...
 
     Links without carrier are left out, and of two on one network the first is named.
     """
-    every = {
-        str(own.network.broadcast_address): (link.name, own.network)
-        for link in lan.links
-        if link.ready
-        for own in link.addresses
-        if own.network.prefixlen < _NO_BROADCAST
-    }
+    every: dict[str, tuple[str, IPv4Network]] = {}
+    for link in lan.links:
+        for own in link.addresses if link.ready else ():
+            if own.network.prefixlen < _NO_BROADCAST:
+                every.setdefault(str(own.network.broadcast_address), (link.name, own.network))
     places = [IPv4Address(address) for address in addresses]
     near = {to: place for to, place in every.items() if any(each in place[1] for each in places)}
     return tuple((name, to) for to, (name, _) in (near or every).items())

@@ -34,7 +34,7 @@ MAY_USE: Final[dict[str, tuple[str, ...]]] = {
     "rehearse": (*_BELOW, "daemon"),
     "faces": ("model", "config"),
     "app": (*_BELOW, "daemon", "faces"),
-    "__main__": ("app", "faces"),
+    "__main__": ("app", "faces", "host"),
 }
 PURE: Final = ("model", "config.values", "policy")
 IMPURE: Final = (

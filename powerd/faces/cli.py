@@ -8,84 +8,62 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
-from powerd import __version__
-from powerd.faces.client import SOCKET, UnreachableError, get
+from powerd.faces.client import DeniedError, UnreachableError, get, wish
+from powerd.faces.grammar import parser
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from powerd.config import Options
+    from powerd.faces.hold import Start
     from powerd.faces.words import Paint, Style
 
 ANSWERED, NO, USAGE, UNREACHABLE = 0, 1, 2, 3
-"""Exit codes. NO: the daemon answers, but makes no decisions."""
+"""Exit codes. NO: the daemon answers, but makes no decisions, or will not do what it is asked for."""
+_BAD_REQUEST: Final = 400
 _INTERRUPTED: Final = 128 + 2
 _BROKEN_PIPE: Final = 128 + 13
 _COLOURS: Final[dict[Style, str]] = {"strong": "1", "good": "32", "doubt": "33", "bad": "31", "dim": "2"}
-_EPILOG: Final = """\
-exit codes: 0 answered, 1 the daemon makes no decisions, 2 usage or configuration error,
-3 the daemon cannot be reached"""
 
 
-def main(argv: Sequence[str] | None, run: Callable[[Path | None, bool, Path], int]) -> int:
+def main(argv: Sequence[str] | None, run: Callable[[Path | None, bool, Path], int], start: Start) -> int:
     """Carry out one command.
 
     Args:
         argv: arguments without the program's name; None = those of this process.
         run: the daemon: configuration file, observe mode, socket -> exit code.
+        start: starts a command in the foreground, for ``hold``.
     """
-    parser = _parser()
-    arguments = parser.parse_args(argv)
+    grammar = parser()
+    words = sys.argv[1:] if argv is None else list(argv)
+    cut = words.index("--") if "--" in words else len(words)
+    arguments = grammar.parse_args(words[:cut])
+    arguments.held, arguments.start = words[cut + 1 :], start
+    if arguments.held and arguments.command != "hold":
+        grammar.error(f'"--" and a command after it are for: powerd hold -- {arguments.held[0]}')
     if arguments.command is None:
-        parser.print_help()
+        grammar.print_help()
         return ANSWERED
     try:
         if arguments.command == "run":
             return run(_config(arguments), arguments.observe, _path(arguments.socket))
-        code: int = arguments.carry_out(arguments)
+        code = _COMMANDS[arguments.command](arguments)
         sys.stdout.flush()
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the flush at exit complains again
         return _BROKEN_PIPE
     except KeyboardInterrupt:
         return _INTERRUPTED
-    except UnreachableError as error:
+    except (UnreachableError, DeniedError) as error:
         print(f"powerd: {error}", file=sys.stderr)
-        return UNREACHABLE
+        return _failed(error)
     return code
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="powerd",
-        description="Knows who is home, lets the server sleep when nobody needs it, and says why.",
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    parser.add_argument("--version", action="version", version=f"powerd {__version__}")
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
-    config = _shared("--config", metavar="FILE", help="instead of $POWERD_CONFIG or /etc/powerd/powerd.toml")
-    door = _shared("--socket", metavar="PATH", default=SOCKET, help="the daemon's Unix socket (%(default)s)")
-    json = _shared("--json", action="store_true", help="print the API's JSON")
-    start = commands.add_parser("run", parents=[config, door], help="be the daemon", allow_abbrev=False)
-    start.add_argument("--observe", action="store_true", help="decide and explain, touch nothing")
-    for name, parents, carry_out, text in (
-        ("check", [config], _check, "check the configuration, and say what it means"),
-        ("config", [config], _effective, "print the configuration in force"),
-        ("status", [door, json], _status, "the state, who is home, and what comes next"),
-        ("why", [door, json], _why, "every reason to be awake, and when it may sleep at the earliest"),
-        ("clients", [door, json], _clients, "who is known, and who is home"),
-    ):
-        command = commands.add_parser(name, parents=parents, help=text, description=text, allow_abbrev=False)
-        command.set_defaults(carry_out=carry_out)
-    return parser
-
-
-def _shared(flag: str, **about: Any) -> argparse.ArgumentParser:  # noqa: ANN401 - as argparse takes them
-    parser = argparse.ArgumentParser(add_help=False)
-    parser.add_argument(flag, **about)
-    return parser
+def _failed(error: UnreachableError | DeniedError) -> int:
+    if isinstance(error, UnreachableError):
+        return UNREACHABLE
+    return USAGE if error.status == _BAD_REQUEST else NO
 
 
 def _path(text: str) -> Path:
@@ -170,6 +148,44 @@ def _clients(arguments: argparse.Namespace) -> int:
     return _deciding(status)
 
 
+def _keep(arguments: argparse.Namespace) -> int:
+    from powerd.faces.wishes import dropped_text, keeps_text, kept_text  # noqa: PLC0415 - as the others
+
+    door = arguments.socket
+    if arguments.list:
+        status = get("/api/status", door)
+        _say(status["keeps"] if arguments.json else keeps_text(status["keeps"], status["now"], _paint()))
+        return ANSWERED
+    if arguments.drop is not None:
+        keep = wish("DELETE", f"/api/keep/{_quoted(arguments.drop)}", at=door)
+        _say(keep if arguments.json else dropped_text(keep))
+        return ANSWERED
+    keep = wish("POST", "/api/keep", {"for": arguments.duration, "because": arguments.because}, door)
+    _say(keep if arguments.json else kept_text(keep))
+    return ANSWERED
+
+
+def _hold(arguments: argparse.Namespace) -> int:
+    from powerd.faces.hold import hold  # noqa: PLC0415 - as the others
+
+    if not arguments.held:
+        arguments.misused("say which command to run, after --")
+    return hold(arguments.held, arguments.because, arguments.socket, arguments.start)
+
+
+def _wake(arguments: argparse.Namespace) -> int:
+    from powerd.faces.wishes import woken_text  # noqa: PLC0415 - as the others
+
+    woken = wish("POST", "/api/wake", {"host": arguments.host}, arguments.socket)
+    _say(woken if arguments.json else woken_text(woken))
+    return ANSWERED
+
+
+def _quoted(name: str) -> str:
+    """``name`` as one segment of a URL's path (RFC 3986)."""
+    return "".join(f"%{byte:02x}" for byte in name.encode(errors="surrogateescape"))
+
+
 def _deciding(status: dict[str, Any]) -> int:
     return NO if status["trouble"] or status["state"] == "starting" else ANSWERED
 
@@ -190,3 +206,15 @@ def _paint() -> Paint:
     if not sys.stdout.isatty() or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
         return plain
     return lambda text, style: f"\033[{_COLOURS[style]}m{text}\033[0m"
+
+
+_COMMANDS: Final[dict[str, Callable[[argparse.Namespace], int]]] = {
+    "check": _check,
+    "config": _effective,
+    "status": _status,
+    "why": _why,
+    "clients": _clients,
+    "keep": _keep,
+    "hold": _hold,
+    "wake": _wake,
+}

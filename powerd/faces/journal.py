@@ -30,6 +30,7 @@ Event: TypeAlias = Literal[
     "listening",
     "start",
     "phase",
+    "woke",
     "blind",
     "sighted",
     "still-blind",
@@ -43,6 +44,7 @@ MESSAGE_IDS: Final[Mapping[Event, str]] = {
     "listening": "d3c1b8a7c0a24d7b9a3c7d31f1b6e7c4",
     "start": "b20a0a0b5cb7439a9dfc29d93ca181bd",
     "phase": "33a1590eff2141759920cae82a572435",
+    "woke": "6b1d9e0c3f9a4c0f8f6f0f3c2b7de615",
     "blind": "fba14fec6f2e41e5a223fdee78206e2f",
     "sighted": "6e0457284775492b856769fc7a358c7c",
     "still-blind": "5b02ad5ea0ff4cdaa13f188904ac3957",
@@ -53,9 +55,9 @@ MESSAGE_IDS: Final[Mapping[Event, str]] = {
     "trouble": "9e6aa6c617ea43fb85fb9ebed908ae91",
 }
 """One id per kind of event, for ``journalctl MESSAGE_ID=…``; never changed. What they tell: where the
-faces are; the first decision; a change of phase; a source that cannot look, can again, or has not been
-able to for long; clients that come and go; what an order came to; a configuration taken over, or refused;
-any other fault."""
+faces are; the first decision; a change of phase; the end of a sleep; a source that cannot look, can again, or
+has not been able to for long; clients that come and go; what an order came to; a configuration taken over, or
+refused; any other fault."""
 
 ERROR, WARNING, NOTICE, INFO = 3, 4, 5, 6
 """Priorities as in syslog(3)."""
@@ -98,6 +100,7 @@ class Chronicle:
         before, self._before = self._before, status
         return [
             *_outcomes(before, status),
+            *_woke(before, status),
             *_phase(before, status),
             *_sight(before, status),
             *self._clients(status.decision.verdicts, status),
@@ -176,6 +179,17 @@ def _idle(decision: Decision, outcome: Outcome) -> str:
     """For how long nobody had needed the server when the order was given."""
     since = decision.memory.idle_since
     return "" if since is None else f": nobody had needed the server for {span(outcome.begun - since)}"
+
+
+def _woke(before: Status | None, after: Status) -> Iterator[Entry]:
+    """The machine has slept since the last decision; POWERD_SLEPT is for how long, seconds."""
+    resumed = after.decision.memory.resumed
+    if before is None or resumed is None or resumed == before.decision.memory.resumed:
+        return
+    slept = after.now.slept - before.now.slept
+    yield entry(
+        "woke", f"woke up after {span(slept)} of sleep", NOTICE, subject="sleep", slept=f"{slept:.0f}"
+    )
 
 
 def _phase(before: Status | None, after: Status) -> Iterator[Entry]:

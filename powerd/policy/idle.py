@@ -95,7 +95,7 @@ def end_of(since: Moment, until: Moment) -> str:
     ``20:58`` within half a day or on the same date, ``Mon 20:58`` within six days, else with its date.
     """
     days = (until.wall.date() - since.wall.date()).days
-    if days == 0 or 0 < (until.wall - since.wall).total_seconds() < _TONIGHT:
+    if days == 0 or until.mono + until.slept - since.mono - since.slept < _TONIGHT:
         return f"{until.wall:%H:%M}"
     if 0 < days <= _SIX_DAYS:
         return f"{DAYS[until.wall.weekday()]} {until.wall:%H:%M}"

@@ -91,7 +91,11 @@ _OPTIONS = st.builds(
     clients=_CLIENTS,
     sleep=st.lists(_SLEEPS | _COMMANDS, max_size=3).map(tuple),
     awake=st.builds(Awake, after_start=_seconds(0, _DAY), after_resume=_seconds(0, _DAY)),
-    http=st.builds(Http, listen=st.sampled_from([(), ("127.0.0.1:80",), ("[::1]:1", "127.0.0.1:65535")])),
+    http=st.builds(
+        Http,
+        listen=st.sampled_from([(), ("127.0.0.1:80",), ("[::1]:1", "127.0.0.1:65535")]),
+        token_file=st.sampled_from(["", "/etc/powerd/token"]),
+    ),
 )
 
 

@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 from faces.house import EVERY, NOW
+from faces.wishing import Wishing
 
 from powerd.faces.http import Door, Faces
 from powerd.host.listen import tcp_socket, unix_socket
@@ -21,7 +22,7 @@ async def serve(name: str, path: Path, where: str | None) -> None:
         await asyncio.sleep(0)
 
     trouble = "the last decision is 5 min old" if name == "blind" else None
-    faces = Faces(lambda: EVERY[name], lambda: NOW, look, lambda: trouble)
+    faces = Faces(lambda: EVERY[name], lambda: NOW, look, lambda: trouble, Wishing().wishes())
     sockets = [unix_socket(path), *([tcp_socket(where)] if where else [])]
     door = Door(sockets, faces)
     await door.start()

@@ -19,6 +19,7 @@ from powerd.faces import cli
 from powerd.faces.render import clients_json, status_json
 from powerd.faces.table import clients_text
 from powerd.faces.text import status_text, why_text
+from powerd.host.foreground import Foreground
 
 ENVIRON = {key: value for key, value in os.environ.items() if key not in {"POWERD_CONFIG", "NO_COLOR"}}
 
@@ -47,7 +48,7 @@ def here(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) ->
         for name, value in environ.items():
             monkeypatch.setenv(name, value)
         try:
-            code = cli.main(argv, never)
+            code = cli.main(argv, never, Foreground)
         except SystemExit as end:
             code = int(end.code or 0)
         out, err = capsys.readouterr()
@@ -128,10 +129,43 @@ def test_a_daemon_that_makes_no_decisions_is_a_no(here: Here, tmp_path: Path) ->
         assert "starting" in said(here("status", "--socket", str(tmp_path / "s")), code=1)
 
 
-@pytest.mark.parametrize("command", ["status", "why", "clients"])
+@pytest.mark.parametrize(
+    "command", ["status", "why", "clients", "keep 2h", "keep --list", "keep --drop 1", "wake tv"]
+)
 def test_no_daemon(here: Here, command: str, tmp_path: Path) -> None:
-    text = refused(here(command, "--socket", str(tmp_path / "s")), code=3)
+    text = refused(here(*command.split(), "--socket", str(tmp_path / "s")), code=3)
     assert text.startswith("powerd: no daemon answers on ")
+    assert text.count("\n") == 1
+
+
+def test_keep(door: str, here: Here) -> None:
+    text = "Kept awake until 23:16: backup.\nTo end it earlier: powerd keep --drop 3\n"
+    assert said(here("keep", "2h", "--because", "backup", "--socket", door)) == text
+    assert said(here("keep", "--drop", "3", "--socket", door)) == "Dropped keep 3: backup.\n"
+    assert json.loads(said(here("keep", "2h", "--json", "--socket", door)))["id"] == "3"
+    assert said(here("keep", "--list", "--socket", door)) == "Nothing keeps it awake on purpose.\n"
+    assert json.loads(said(here("keep", "--list", "--json", "--socket", door))) == []
+
+
+def test_wake(door: str, here: Here) -> None:
+    text = "Sent three magic packets for tv (02:00:00:00:00:09) to 10.0.0.255 (eth0).\n"
+    assert said(here("wake", "tv", "--socket", door)) == text
+    assert json.loads(said(here("wake", "tv", "--json", "--socket", door)))["host"] == "tv"
+
+
+@pytest.mark.parametrize(
+    ("command", "code", "words"),
+    [
+        ("keep --drop 9", 1, 'there is no keep "9"'),
+        ("keep --drop ../status", 1, 'there is no keep "../status"'),
+        ("keep 366d", 1, "that is too long"),
+        ("keep soon", 2, '"soon" is no duration'),
+        ("wake nobody", 1, 'no client is known as "nobody"'),
+    ],
+)
+def test_a_no_is_one_sentence(door: str, here: Here, command: str, code: int, words: str) -> None:
+    text = refused(here(*command.split(), "--socket", door), code)
+    assert text.startswith(f"powerd: {words}")
     assert text.count("\n") == 1
 
 
@@ -184,14 +218,29 @@ def test_asking_the_daemon_imports_little(door: str) -> None:
 
 def test_help_and_version(here: Here) -> None:
     assert said(here()) == said(here("--help"))
-    for command in ("run", "check", "config", "status", "why", "clients"):
+    for command in ("run", "check", "config", "status", "why", "clients", "keep", "hold", "wake"):
         assert command in said(here())
         assert said(here(command, "--help")).startswith(f"usage: powerd {command}")
     assert said(here("--version")) == "powerd 0.1.0\n"
 
 
 @pytest.mark.parametrize(
-    "argv", [["fly"], ["status", "--jsno"], ["status", "--js"], ["run", "--json"], ["check", "x"]]
+    "argv",
+    [
+        ["fly"],
+        ["status", "--jsno"],
+        ["status", "--js"],
+        ["run", "--json"],
+        ["check", "x"],
+        ["keep"],
+        ["keep", "2h", "--list"],
+        ["keep", "2h", "--drop", "1"],
+        ["hold"],
+        ["hold", "--"],
+        ["hold", "true"],
+        ["status", "--", "true"],
+        ["wake"],
+    ],
 )
 def test_a_wrong_use_is_2(here: Here, argv: list[str]) -> None:
     assert "usage: powerd" in refused(here(*argv), code=2)
@@ -255,7 +304,7 @@ def test_check_without_a_file_says_so(
 ) -> None:
     monkeypatch.delenv("POWERD_CONFIG", raising=False)
     monkeypatch.setattr(sys.modules["powerd.config.load"], "DEFAULT_PATH", Path("/nonexistent/powerd.toml"))
-    assert cli.main(["check"], never) == 0
+    assert cli.main(["check"], never, Foreground) == 0
     assert capsys.readouterr().out.startswith("/nonexistent/powerd.toml: not there, so the defaults hold\n")
 
 
@@ -271,10 +320,10 @@ def test_run_is_handed_what_was_asked_for(monkeypatch: pytest.MonkeyPatch) -> No
         return 7
 
     monkeypatch.delenv("POWERD_CONFIG", raising=False)
-    assert cli.main(["run"], run) == 7
-    assert cli.main(["run", "--observe", "--config", "/a", "--socket", "/b"], run) == 7
+    assert cli.main(["run"], run, Foreground) == 7
+    assert cli.main(["run", "--observe", "--config", "/a", "--socket", "/b"], run, Foreground) == 7
     monkeypatch.setenv("POWERD_CONFIG", "/c")
-    assert cli.main(["run"], run) == 7
+    assert cli.main(["run"], run, Foreground) == 7
     default = Path("/run/powerd/powerd.sock")
     assert asked == [(None, False, default), (Path("/a"), True, Path("/b")), (Path("/c"), False, default)]
 
@@ -283,4 +332,4 @@ def test_an_interrupt_is_quiet() -> None:
     def run(*_: object) -> int:
         raise KeyboardInterrupt
 
-    assert cli.main(["run"], run) == 130
+    assert cli.main(["run"], run, Foreground) == 130

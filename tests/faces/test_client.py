@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from powerd.faces import client
-from powerd.faces.client import UnreachableError, get
+from powerd.faces.client import DeniedError, UnreachableError, get, sentences, wish
 
 Serve = Callable[[bytes | None], str]
 
@@ -91,13 +91,25 @@ def test_a_path_that_is_too_long() -> None:
         get("/", "/" + "x" * 200)
 
 
-def test_no_permission(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_: object) -> bytes:
+def test_no_permission() -> None:
+    with pytest.raises(UnreachableError, match="join the socket's group"), sentences("/run/s"):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(client, "_exchange", refuse)
-    with pytest.raises(UnreachableError, match="join the socket's group"):
-        get("/", "/run/s")
+
+def test_a_wish_carries_json(serve: Serve) -> None:
+    path = serve(b'HTTP/1.0 200 OK\r\n\r\n{"id": "3"}')
+    assert wish("POST", "/api/keep", {"for": "2h"}, path) == {"id": "3"}
+    head, _, body = asked[0].partition(b"\r\n\r\n")
+    assert head.startswith(b"POST /api/keep HTTP/1.0\r\n")
+    assert b"Content-Type: application/json\r\nContent-Length: 13" in head
+    assert body == b'{"for": "2h"}'
+
+
+def test_a_wish_denied_is_told_with_its_status(serve: Serve) -> None:
+    path = serve(b'HTTP/1.0 404 Not Found\r\n\r\n{"error": "there is no keep 9"}')
+    with pytest.raises(DeniedError, match=r"^there is no keep 9$") as caught:
+        wish("DELETE", "/api/keep/9", at=path)
+    assert caught.value.status == 404
 
 
 def test_a_daemon_that_hangs(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:

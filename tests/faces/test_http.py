@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from faces.canned_daemon import canned
 from faces.house import NOW, family
+from faces.wishing import WISHES
 
 from powerd.faces.client import get
 from powerd.faces.http import Door, Faces
@@ -22,7 +23,7 @@ async def look() -> None:
     await asyncio.sleep(0)
 
 
-FACES = Faces(family, lambda: NOW, look, lambda: None)
+FACES = Faces(family, lambda: NOW, look, lambda: None, WISHES)
 
 
 async def knock(path: Path) -> str:
@@ -89,7 +90,7 @@ def test_it_closes_within_a_second_though_someone_waits_for_a_look(tmp_path: Pat
         await asyncio.Event().wait()
 
     async def scene() -> None:
-        door = Door([unix_socket(tmp_path / "s")], Faces(family, lambda: NOW, endless, lambda: None))
+        door = Door([unix_socket(tmp_path / "s")], Faces(family, lambda: NOW, endless, lambda: None, WISHES))
         await door.start()
         _, writer = await asyncio.open_unix_connection(str(tmp_path / "s"))
         writer.write(b"GET /api/clients HTTP/1.1\r\nHost: localhost\r\n\r\n")

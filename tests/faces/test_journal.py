@@ -274,3 +274,16 @@ def test_message_ids_are_128_bit_and_distinct() -> None:
     ids = list(MESSAGE_IDS.values())
     assert len(set(ids)) == len(ids)
     assert all(len(text) == 32 and int(text, 16) and text == text.lower() for text in ids)
+
+
+def test_a_sleep_that_is_over_is_told_once_and_for_how_long() -> None:
+    chronicle = Chronicle()
+    before = world("idle")
+    woken = replace(before, now=at(2, slept=8 * 3600))
+    memory = replace(before.decision.memory, resumed=NOW.mono + 2)
+    woken = replace(woken, decision=replace(before.decision, memory=memory))
+    chronicle.entries(before)
+    (told,) = [each for each in chronicle.entries(woken) if each.fields["POWERD_EVENT"] == "woke"]
+    assert told.message == "woke up after 8 h of sleep"
+    assert told.fields["POWERD_SLEPT"] == "28800"
+    assert chronicle.entries(woken) == []

@@ -28,7 +28,7 @@ CLIENT_KEYS = {
     "rtt_ms",
     "keeps_awake",
 }
-STATUS_EXTRA = {"now", "sources", "trouble"}
+STATUS_EXTRA = {"keeps", "now", "sources", "trouble"}
 CLIENT_EXTRA = {"always_on", "on_link", "stale", "why", "since"}
 
 

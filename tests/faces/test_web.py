@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from faces.house import NOW, family
+from faces.wishing import WISHES
 
 from powerd.faces.http import Door, Faces
 from powerd.faces.page import STYLE
@@ -44,7 +45,7 @@ class House:
             asyncio.get_running_loop().set_exception_handler(lambda _, context: self.faults.append(context))
             listener = tcp_socket("127.0.0.1:0")
             self.port = listener.getsockname()[1]
-            faces = Faces(lambda: self.status, lambda: NOW, self.look, lambda: self.trouble)
+            faces = Faces(lambda: self.status, lambda: NOW, self.look, lambda: self.trouble, WISHES)
             door = Door([unix_socket(self.path), listener], faces)
             await door.start()
             try:

@@ -6,9 +6,11 @@ import pytest
 from policy.worlds import CLIENTS, T0, client, home, house, moment, silent
 
 from powerd.config import Options, parse
-from powerd.model import Blind, Memory, Seen, Sighting, Snapshot, State, Verdict
+from powerd.model import Blind, Keep, KeepId, Memory, Seen, Sighting, Snapshot, State, Verdict
+from powerd.policy import decide
 from powerd.policy.clients import ALWAYS_ON_AFTER, NOT_ASKED, judge_all
-from powerd.policy.idle import LOUD_AFTER, Why, dated, remarks, stirring
+from powerd.policy.idle import LOUD_AFTER, Why, dated, end_of, remarks, stirring
+from powerd.policy.times import later
 
 NOW = moment()
 OPTIONS = parse(b'[[sleep]]\naction = "suspend"', "test")
@@ -145,3 +147,38 @@ def test_a_sighting_that_says_nothing_is_no_silence() -> None:
     assert said(house({1: Seen(T0, Sighting())}, at=T0)) == [
         "host1: may be home: its last question could not be asked"
     ]
+
+
+def keeping(seconds: float | None, because: str = "backup", name: str = "1") -> Keep:
+    return Keep(KeepId(name), because, NOW, None if seconds is None else later(NOW, seconds))
+
+
+def test_a_keep_is_a_reason_until_it_ends() -> None:
+    keeps = {keep.id: keep for keep in (keeping(7200), keeping(0, name="2"), keeping(60, "", "3"))}
+    snapshot = replace(house(GONE, at=T0), keeps=keeps)
+    assert said(snapshot) == ["keep: kept awake until 23:00: backup", "keep: kept awake until 21:01"]
+    assert {why.since for why in stirs(snapshot)} == {NOW}
+
+
+def test_a_hold_is_a_reason_without_an_end() -> None:
+    hold = keeping(None, "rsync", "h1")
+    assert said(replace(house(GONE, at=T0), keeps={hold.id: hold})) == ["hold: awake while it runs: rsync"]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(60, "21:01"), (11 * 3600, "09:00"), (13 * 3600, "Sun 11:00"), (6 * 86400, "Fri 22:00")],
+)
+def test_an_end_is_said_as_people_do(seconds: float, text: str) -> None:
+    """DST begins in the first night, so 11 hours after 21:00 it is 09:00."""
+    assert end_of(NOW, later(NOW, seconds)) == text
+
+
+def test_an_end_beyond_a_week_has_its_date() -> None:
+    assert end_of(NOW, later(NOW, 20 * 86400)) == "2026-04-17 22:00"
+
+
+def test_the_next_decision_is_due_when_the_first_keep_ends() -> None:
+    keeps = {keep.id: keep for keep in (keeping(7200), keeping(30, name="2"), keeping(None, name="h1"))}
+    decision = decide(replace(house(GONE, at=T0), keeps=keeps), Memory.newborn(NOW), OPTIONS, NOW)
+    assert (decision.phase, decision.look_again) == ("awake", NOW.mono + 30)

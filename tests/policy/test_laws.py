@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from policy.worlds import CLIENTS, choose, client, house, moment, quiet_memory, silent, situations, sleeps
 
 from powerd.config import Options, SleepRule, parse
-from powerd.model import Blind, Memory, Moment, Seen, Sighting, Snapshot, SourceId
+from powerd.model import Blind, Keep, KeepId, Memory, Moment, Seen, Sighting, Snapshot, SourceId
 from powerd.policy import decide
+from powerd.policy.times import later
 
 Situation = tuple[Snapshot, Memory, Options, Moment]
 laws = settings(max_examples=400, deadline=None)
@@ -67,7 +68,7 @@ def test_2_asking_twice_gives_no_new_order(situation: Situation) -> None:
 
 
 @laws
-@given(situations(), st.sampled_from(["client", "check", "unasked"]))
+@given(situations(), st.sampled_from(["client", "check", "unasked", "keep", "hold"]))
 def test_3_a_blocker_never_adds_a_sleep(situation: Situation, kind: str) -> None:
     snapshot, memory, options, now = situation
     new = client(98)
@@ -77,6 +78,9 @@ def test_3_a_blocker_never_adds_a_sleep(situation: Situation, kind: str) -> None
         more = replace(more, sightings={**snapshot.sightings, new.id: sighting})
     elif kind == "check":
         more = replace(snapshot, checks={**snapshot.checks, "zz": Seen(now.mono, "somebody is logged in")})
+    elif kind in {"keep", "hold"}:
+        keep = Keep(KeepId("1"), "backup", now, later(now, 1.0) if kind == "keep" else None)
+        more = replace(snapshot, keeps={keep.id: keep})
     assert not sleeps(decide(more, memory, options, now))
 
 

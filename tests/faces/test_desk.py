@@ -1,0 +1,257 @@
+"""Wishes over real sockets: what is taken, what is refused, and who may wish."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from faces.house import NOW, family
+from faces.wishing import TOKEN, Wishing
+from hypothesis import given
+from hypothesis import strategies as st
+
+from powerd.faces.desk import WishError, read_wish, seconds_of, text_of
+from powerd.faces.http import Door, Faces
+from powerd.host.listen import tcp_socket, unix_socket
+
+JSON = "Content-Type: application/json\r\n"
+
+
+async def look() -> None:
+    await asyncio.sleep(0)
+
+
+class House:
+    """A door with one Unix and one TCP socket, before a house that grants wishes."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.wishing = Wishing()
+        self.port = 0
+        self.faults: list[Mapping[str, Any]] = []
+
+    def play(self, scene: Callable[[], Awaitable[None]]) -> None:
+        async def whole() -> None:
+            asyncio.get_running_loop().set_exception_handler(lambda _, context: self.faults.append(context))
+            listener = tcp_socket("127.0.0.1:0")
+            self.port = listener.getsockname()[1]
+            faces = Faces(family, lambda: NOW, look, lambda: None, self.wishing.wishes())
+            door = Door([unix_socket(self.path), listener], faces)
+            await door.start()
+            try:
+                await scene()
+            finally:
+                await door.close()
+
+        asyncio.run(whole())
+        assert self.faults == []
+
+    async def connect(self, *, tcp: bool = False) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        if tcp:
+            return await asyncio.open_connection("127.0.0.1", self.port)
+        return await asyncio.open_unix_connection(str(self.path))
+
+    async def ask(
+        self, method: str, path: str, body: object = None, headers: str = JSON, *, tcp: bool = False
+    ) -> tuple[int, Any]:
+        """Status and JSON of one answer; ``body`` may be bytes, sent as they are."""
+        content = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
+        head = (
+            f"{method} {path} HTTP/1.0\r\nHost: localhost:{self.port}\r\nContent-Length: {len(content)}\r\n"
+        )
+        reader, writer = await self.connect(tcp=tcp)
+        writer.write(f"{head}{headers}\r\n".encode() + content)
+        answer = await reader.read()
+        writer.close()
+        top, _, rest = answer.partition(b"\r\n\r\n")
+        return int(top.split()[1]), json.loads(rest)
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> House:
+    return House(tmp_path / "s")
+
+
+KEPT = {
+    "id": "3",
+    "because": "backup",
+    "since": "2026-01-12T21:16:00+01:00",
+    "until": "2026-01-12T23:16:00+01:00",
+}
+
+
+def test_a_keep_is_taken_and_dropped(house: House) -> None:
+    async def scene() -> None:
+        assert await house.ask("POST", "/api/keep", {"for": "2h", "because": "backup"}) == (200, KEPT)
+        assert (await house.ask("POST", "/api/keep", {"for": 7200.0}))[0] == 200
+        assert (await house.ask("DELETE", "/api/keep/3", headers=""))[0] == 200
+        assert await house.ask("DELETE", "/api/keep/9") == (404, {"error": 'there is no keep "9"'})
+        assert await house.ask("POST", "/api/keep", {"for": "365d"}) == (409, {"error": "that is too long"})
+
+    house.play(scene)
+    assert house.wishing.said[:3] == [("keep", 7200.0, "backup"), ("keep", 7200.0, ""), ("drop", "3")]
+
+
+def test_a_machine_is_woken(house: House) -> None:
+    async def scene() -> None:
+        sent = [{"link": "eth0", "to": "10.0.0.255"}]
+        assert await house.ask("POST", "/api/wake", {"host": "tv"}) == (
+            200,
+            {"host": "tv", "mac": "02:00:00:00:00:09", "sent": sent},
+        )
+        status, said = await house.ask("POST", "/api/wake", {"host": "nobody"})
+        assert (status, said) == (404, {"error": 'no client is known as "nobody"'})
+
+    house.play(scene)
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "words"),
+    [
+        ("/api/keep", b"", "no JSON"),
+        ("/api/keep", b"{", "no JSON"),
+        ("/api/keep", b"\xff", "no JSON"),
+        ("/api/keep", b"[" * 10_000, "no JSON"),
+        ("/api/keep", [], 'no JSON object; it may hold "for" and "because"'),
+        ("/api/keep", {}, "say how long"),
+        ("/api/keep", {"for": True}, '"for" is of the wrong type'),
+        ("/api/keep", {"for": None}, '"for" is of the wrong type'),
+        ("/api/keep", {"for": "soon"}, '"soon" is no duration'),
+        ("/api/keep", {"for": 0}, "not longer than no time"),
+        ("/api/keep", {"for": float("nan")}, "not longer than no time"),
+        ("/api/keep", b'{"for": 1' + b"0" * 400 + b"}", "too large"),
+        ("/api/keep", {"for": "2h", "becuase": "x"}, '"becuase" is not known here'),
+        ("/api/keep", {"for": "2h", "because": "x" * 201}, "longer than 200 characters"),
+        ("/api/hold", {"because": 7}, '"because" is of the wrong type'),
+        ("/api/wake", {}, "say whom"),
+    ],
+)
+def test_what_is_not_understood_is_400(house: House, path: str, body: object, words: str) -> None:
+    async def scene() -> None:
+        status, said = await house.ask("POST", path, body)
+        assert status == 400
+        assert words in said["error"]
+
+    house.play(scene)
+    assert house.wishing.said == []
+
+
+def test_a_body_is_json_and_small(house: House) -> None:
+    async def scene() -> None:
+        form = "Content-Type: application/x-www-form-urlencoded\r\n"
+        for headers in ("", form, "Content-Type: text/plain\r\n"):
+            assert (await house.ask("POST", "/api/keep", {"for": "2h"}, headers))[0] == 415
+        status, said = await house.ask("POST", "/api/keep", b" " * (16 * 1024 + 1))
+        assert (status, set(said)) == (413, {"error"})
+        status, said = await house.ask("PUT", "/api/keep", {"for": "2h"})
+        assert (status, said) == (405, {"error": "PUT is not possible here; only POST"})
+
+    house.play(scene)
+    assert house.wishing.said == []
+
+
+@pytest.mark.parametrize("tcp", [False, True])
+def test_a_hold_lasts_until_the_asker_is_gone(house: House, tcp: bool) -> None:  # noqa: FBT001 - a column
+    house.wishing.token = TOKEN
+
+    async def scene() -> None:
+        for number in ("HTTP/1.0", "HTTP/1.1"):
+            reader, writer = await house.connect(tcp=tcp)
+            head = f"POST /api/hold {number}\r\nHost: localhost:{house.port}\r\nContent-Length: 20\r\n{JSON}"
+            writer.write(f"{head}Authorization: Bearer {TOKEN}\r\n\r\n".encode() + b'{"because": "rsync"}')
+            await reader.readuntil(b'"until": null}\n')
+            await house.ask("GET", "/healthz")
+            assert house.wishing.said[-1] == ("hold", "rsync")
+            writer.transport.abort()
+            async with asyncio.timeout(5):
+                await house.wishing.let_go.wait()
+            house.wishing.let_go.clear()
+
+    house.play(scene)
+
+
+def test_a_hold_ends_with_the_daemon(house: House) -> None:
+    async def scene() -> None:
+        reader, writer = await house.connect()
+        writer.write(f"POST /api/hold HTTP/1.0\r\nContent-Length: 2\r\n{JSON}\r\n{{}}".encode())
+        await reader.readuntil(b"}\n")
+        asyncio.get_running_loop().call_soon(writer.close)
+
+    house.play(scene)
+    assert house.wishing.said == [("hold", "a command"), ("let go", "a command")]
+
+
+AUTHORISED = f"{JSON}Authorization: Bearer {TOKEN}\r\n"
+
+
+@pytest.mark.parametrize(
+    ("token", "headers", "status"),
+    [
+        (None, JSON, 403),
+        (None, AUTHORISED, 403),
+        (TOKEN, AUTHORISED, 200),
+        (TOKEN, AUTHORISED.replace("Bearer", "bearer"), 200),
+        (TOKEN, JSON, 401),
+        (TOKEN, f"{JSON}Authorization: Bearer\r\n", 401),
+        (TOKEN, f"{JSON}Authorization: Bearer {TOKEN}x\r\n", 401),
+        (TOKEN, f"{JSON}Authorization: Bearer {TOKEN[:-1]}\r\n", 401),
+        (TOKEN, f"{JSON}Authorization: Bearer \u00fc\r\n", 401),
+        (TOKEN, f"{JSON}Authorization: Basic {TOKEN}\r\n", 401),
+        (ValueError("there is no file /etc/powerd/token"), AUTHORISED, 403),
+    ],
+)
+def test_over_tcp_it_takes_the_token(
+    house: House, token: str | ValueError | None, headers: str, status: int
+) -> None:
+    house.wishing.token = token
+
+    async def scene() -> None:
+        for method, path in (("POST", "/api/keep"), ("DELETE", "/api/keep/3")):
+            body = {"for": "2h"} if method == "POST" else None
+            got, said = await house.ask(method, path, body, headers, tcp=True)
+            assert got == status
+            assert ("error" in said) == (status != 200)
+            assert (await house.ask(method, path, body))[0] == 200, "the Unix socket has its permissions"
+        assert (await house.ask("GET", "/api/status", tcp=True))[0] == 200
+
+    house.play(scene)
+    assert len(house.wishing.said) == (4 if status == 200 else 2)
+
+
+def test_a_strange_host_is_refused_with_the_right_token(house: House) -> None:
+    house.wishing.token = TOKEN
+
+    async def scene() -> None:
+        reader, writer = await house.connect(tcp=True)
+        head = f"POST /api/keep HTTP/1.0\r\nHost: evil.example:{house.port}\r\nContent-Length: 13\r\n"
+        writer.write(f"{head}{AUTHORISED}\r\n".encode() + b'{"for": "2h"}')
+        assert b" 403 " in (await reader.read()).partition(b"\r\n")[0]
+        writer.close()
+
+    house.play(scene)
+    assert house.wishing.said == []
+
+
+@given(st.binary(max_size=300))
+def test_no_body_is_a_fault(content: bytes) -> None:
+    try:
+        wish = read_wish(content, {"for": (int, float, str), "because": str})
+        seconds_of(wish)
+    except WishError as error:
+        said = (error.status, str(error).isprintable())
+        assert said == (400, True)
+
+
+@given(st.text(max_size=300))
+def test_texts_are_fit_to_be_shown(text: str) -> None:
+    try:
+        shown = text_of({"because": text}, "because")
+    except WishError:
+        assert len(text) > 200
+    else:
+        assert shown.isprintable()
+        assert len(shown) <= 200

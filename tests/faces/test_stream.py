@@ -1,0 +1,114 @@
+"""Server-sent events over a real socket."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+from faces.house import NOW, family
+from faces.wishing import WISHES
+
+from powerd.faces import stream
+from powerd.faces.feed import Feed
+from powerd.faces.http import Door, Faces
+from powerd.faces.journal import entry
+from powerd.faces.render import status_json
+from powerd.faces.stream import last_id
+from powerd.host.listen import unix_socket
+
+
+async def look() -> None:
+    await asyncio.sleep(0)
+
+
+def play(path: Path, scene: Callable[[Feed], Awaitable[None]]) -> None:
+    async def whole() -> None:
+        feed = Feed()
+        door = Door([unix_socket(path)], Faces(family, lambda: NOW, look, lambda: None, WISHES, feed))
+        await door.start()
+        try:
+            async with asyncio.timeout(10):
+                await scene(feed)
+        finally:
+            async with asyncio.timeout(1):
+                await door.close()
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+
+    asyncio.run(whole())
+
+
+async def listen(path: Path, headers: str = "") -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """Past the head and the hello."""
+    reader, writer = await asyncio.open_unix_connection(str(path))
+    writer.write(f"GET /api/events HTTP/1.0\r\n{headers}\r\n".encode())
+    head = (await reader.readuntil(b"\r\n\r\n")).decode()
+    assert "Content-Type: text/event-stream" in head
+    assert "Cache-Control: no-store" in head
+    hello = (await reader.readuntil(b"\n\n")).decode()
+    name, data = hello.rstrip("\n").split("\n")
+    assert name == "event: hello"
+    assert json.loads(data.removeprefix("data: ")) == status_json(family(), NOW)
+    return reader, writer
+
+
+def test_each_transition_is_told_to_all(tmp_path: Path) -> None:
+    async def scene(feed: Feed) -> None:
+        listeners = [await listen(tmp_path / "s") for _ in range(3)]
+        feed.publish(entry("phase", "going down"), NOW)
+        feed.publish(entry("woke", "woke up after 8 h of sleep"), NOW)
+        for reader, writer in listeners:
+            assert b"\nevent: phase\n" in await reader.readuntil(b"\n\n")
+            assert b"\nevent: woke\n" in await reader.readuntil(b"\n\n")
+            writer.close()
+
+    play(tmp_path / "s", scene)
+
+
+def test_who_comes_back_hears_what_was_missed(tmp_path: Path) -> None:
+    async def scene(feed: Feed) -> None:
+        feed.publish(entry("phase", "one"), NOW)
+        feed.publish(entry("phase", "two"), NOW)
+        reader, writer = await listen(
+            tmp_path / "s", f"Last-Event-ID: {int(NOW.wall.timestamp()) * 1000}\r\n"
+        )
+        assert b'"message": "two"' in await reader.readuntil(b"\n\n")
+        writer.close()
+
+    play(tmp_path / "s", scene)
+
+
+def test_a_silent_house_sends_a_comment_now_and_then(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stream, "HEARTBEAT", 0.01)
+
+    async def scene(_: Feed) -> None:
+        reader, writer = await listen(tmp_path / "s")
+        assert (await reader.readuntil(b"\n\n")).startswith(b": ")
+        writer.close()
+
+    play(tmp_path / "s", scene)
+
+
+def test_one_who_does_not_read_is_cut_off(tmp_path: Path) -> None:
+    async def scene(feed: Feed) -> None:
+        reader, writer = await asyncio.open_unix_connection(str(tmp_path / "s"), limit=1)
+        writer.write(b"GET /api/events HTTP/1.0\r\n\r\n")
+        await reader.readuntil(b"H")
+        for _ in range(5000):  # more than the socket's buffers and the queue hold
+            feed.publish(entry("trouble", "x" * 5000), NOW)
+            await asyncio.sleep(0)
+        with pytest.raises((ConnectionResetError, asyncio.IncompleteReadError, asyncio.LimitOverrunError)):
+            while True:
+                await reader.readexactly(65536)
+        writer.close()
+
+    play(tmp_path / "s", scene)
+
+
+@pytest.mark.parametrize(
+    ("header", "number"), [("17", 17), ("", None), ("-1", None), ("x", None), ("²", None), ("9" * 5000, None)]
+)
+def test_last_id(header: str, number: int | None) -> None:
+    assert last_id(header) == number

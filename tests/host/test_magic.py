@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+import asyncio
+import socket
+
+import pytest
+
+from powerd.host import magic
+from powerd.host.values import HostError
+
+MAC = "02:00:5e:10:00:09"
+
+
+def test_a_packet_is_six_times_ff_and_sixteen_times_the_address() -> None:
+    frame = magic.packet(MAC)
+    assert len(frame) == 102
+    assert frame[:6] == b"\xff" * 6
+    assert frame[6:] == bytes([2, 0, 0x5E, 0x10, 0, 9]) * 16
+
+
+@pytest.mark.parametrize("mac", ["", "02:00", "02:00:5e:10:00:09:01", "xx:00:5e:10:00:09"])
+def test_what_is_no_address_is_refused(mac: str) -> None:
+    with pytest.raises(ValueError, match=r"MAC|hexadecimal"):
+        magic.packet(mac)
+
+
+def test_three_packets_are_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as ear:
+        ear.bind(("127.0.0.1", 0))
+        ear.settimeout(5)
+        monkeypatch.setattr(magic, "PORT", ear.getsockname()[1])
+        asyncio.run(magic.send(MAC, ["127.0.0.1"]))
+        assert [ear.recv(2000) for _ in range(3)] == [magic.packet(MAC)] * 3
+        ear.settimeout(0)
+        with pytest.raises(BlockingIOError):
+            ear.recv(2000)
+
+
+def test_what_the_kernel_refuses_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(magic, "packet", lambda _: bytes(70_000))
+    with pytest.raises(HostError, match=r"^cannot send to 127\.0\.0\.1: Message too long; see: ip route"):
+        asyncio.run(magic.send(MAC, ["127.0.0.1"]))
