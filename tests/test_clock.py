@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from powerd import clock
-from powerd.clock import KernelClock
+from powerd.clock import KernelClock, boot_id
 
 
 def test_it_reads_the_kernels_clocks() -> None:
@@ -36,3 +36,8 @@ def test_without_a_zone_the_time_is_aware_all_the_same(
     if content is not None:
         (tmp_path / "localtime").write_bytes(content)
     assert KernelClock().now().wall.utcoffset() is not None
+
+
+def test_a_boot_is_told_from_the_next() -> None:
+    assert boot_id() == boot_id() == Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    assert len(boot_id()) == 36

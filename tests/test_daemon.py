@@ -178,6 +178,36 @@ def test_what_was_learned_is_there_after_a_restart(tmp_path: Path) -> None:
     live(second, directory=tmp_path)
 
 
+def test_a_keep_holds_it_up_and_is_there_after_a_restart(tmp_path: Path) -> None:
+    async def first(h: Home) -> None:
+        h.daemon.keeps.add(3600, "backup")
+        await asyncio.sleep(1800)
+        assert h.done() == []
+        assert h.status.decision.reasons[0].text.endswith(": backup")
+
+    async def second(h: Home) -> None:
+        """On the loop's clock, which begins anew as after a reboot."""
+        await asyncio.sleep(3590)
+        assert h.done() == []
+        await asyncio.sleep(20)
+        assert h.daemon.board.snapshot().keeps == {}
+        await asyncio.sleep(700)
+        assert h.done() == ["broadcast", "logind"]
+
+    live(first, directory=tmp_path)
+    live(second, directory=tmp_path)
+
+
+def test_it_wakes_whom_it_knows() -> None:
+    async def test(h: Home) -> None:
+        await asyncio.sleep(90)
+        woken = await h.daemon.wake("host1")
+        assert (woken.label, woken.mac, woken.sent) == ("host1", mac(1), (("eth0", "10.0.0.255"),))
+        assert h.hands.calls == [("magic", mac(1), ("10.0.0.255",))]
+
+    live(test)
+
+
 def test_when_it_stops_it_notes_when_each_was_last_there(tmp_path: Path) -> None:
     async def test(h: Home) -> None:
         h.village.table = (neighbour(9),)

@@ -117,7 +117,7 @@ def test_who_is_killed_lets_the_server_go(daemon: Daemon) -> None:
 
 
 def test_a_daemon_that_restarts_is_asked_again_at_once(daemon: Daemon) -> None:
-    process = hold(daemon.path, "sh", "-c", "echo on; sleep 60")
+    process = hold(daemon.path, "sh", "-c", "echo on; exec sleep 60")
     first, _ = daemon.accept()
     assert process.stdout is not None
     assert process.stdout.readline() == "on\n"
@@ -130,7 +130,7 @@ def test_a_daemon_that_restarts_is_asked_again_at_once(daemon: Daemon) -> None:
 
 
 def test_a_daemon_that_is_gone_is_told_once_and_asked_until_it_is_back(tmp_path: Path) -> None:
-    process = hold(tmp_path / "s", "sh", "-c", "echo on; sleep 60")
+    process = hold(tmp_path / "s", "sh", "-c", "echo on; exec sleep 60")
     assert process.stdout is not None
     assert process.stdout.readline() == "on\n"
     daemon = Daemon(tmp_path / "s")

@@ -99,9 +99,10 @@ def test_one_who_does_not_read_is_cut_off(tmp_path: Path) -> None:
         for _ in range(5000):  # more than the socket's buffers and the queue hold
             feed.publish(entry("trouble", "x" * 5000), NOW)
             await asyncio.sleep(0)
-        with pytest.raises((ConnectionResetError, asyncio.IncompleteReadError, asyncio.LimitOverrunError)):
-            while True:
-                await reader.readexactly(65536)
+        left = 0
+        while piece := await reader.read(65536):
+            left += len(piece)
+        assert left < 5000 * 5000, "the end comes before all has been sent"
         writer.close()
 
     play(tmp_path / "s", scene)

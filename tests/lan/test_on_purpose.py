@@ -1,0 +1,122 @@
+"""Awake on purpose, and waking others: the real daemon, asked as users do."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from concurrent.futures import Future
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from rig.daemon import Daemon, Goodnight, command, wait_for_rounds
+from rig.lan import Host, Lan
+from rig.wait import until
+
+from powerd.host.magic import packet
+
+if TYPE_CHECKING:
+    from lan.conftest import Story
+
+pytestmark = pytest.mark.lan
+
+EAR = """
+import socket
+with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as ear:
+    ear.bind(("", 9))
+    print("listens", flush=True)
+    for _ in range(3):
+        print(ear.recv(2000).hex(), flush=True)
+"""
+
+
+def a_sleeper_gets_three_magic_packets(scratch: Path) -> None:
+    with Lan(scratch) as lan:
+        server = lan.server.address
+        assert server is not None
+        laptop = lan.join("laptop")
+        address = laptop.take("10.77.1.9/24")
+        laptop.say_hello(server)
+        with Daemon(
+            lan.server.inside, scratch / "powerd", Goodnight(scratch).config(mode="observe")
+        ) as powerd:
+            powerd.sees(**{address: "present"})
+            text = f"Sent three magic packets for {address} ({laptop.mac}) to 10.77.1.255 (eth0).\n"
+            assert heard_by(laptop, powerd, address) == (text, [packet(laptop.mac).hex()] * 3)
+            stranger = "02:aa:bb:cc:dd:ee"
+            text = f"Sent three magic packets for {stranger} to 10.77.1.255 (eth0).\n"
+            assert heard_by(laptop, powerd, stranger) == (text, [packet(stranger).hex()] * 3)
+            done = command("wake", "nobody", "--socket", str(powerd.socket))
+            assert (done.returncode, done.stdout) == (1, "")
+            assert done.stderr == 'powerd: no client is known as "nobody"; `powerd clients` names all\n'
+
+
+def heard_by(host: Host, powerd: Daemon, who: str) -> tuple[str, list[str]]:
+    """What ``powerd wake`` prints, and the packets that arrive at ``host``."""
+    argv = [*host.inside.prefix(), sys.executable, "-c", EAR]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as ear:
+        try:
+            assert ear.stdout is not None
+            assert ear.stdout.readline() == "listens\n"
+            text = powerd.ask("wake", who)
+            out, _ = ear.communicate(timeout=10)
+        finally:
+            ear.kill()
+    return text, out.split()
+
+
+def a_keep_outlives_the_daemon_and_ends_when_it_is_dropped(scratch: Path) -> None:
+    goodnight = Goodnight(scratch)
+    with Lan(scratch) as lan:
+        laptop = lan.join("laptop")
+        address = laptop.take("10.77.1.9/24")
+        config = goodnight.config(clients=f'learn = "0s"\nleases = []\nhosts = ["{address}"]\n')
+        with Daemon(lan.server.inside, scratch / "first", config) as powerd:
+            powerd.sees(**{address: "present"})
+            assert "Kept awake until " in powerd.ask("keep", "1h", "--because", "backup")
+            powerd.awake_because("backup")
+            laptop.leave()
+            state = scratch / "at the crash"  # no farewell: what it takes to come back is written by now
+            shutil.copytree(powerd.state, state)
+            powerd.ask("keep", "--drop", "1")
+        before = goodnight.times()
+        with Daemon(lan.server.inside, scratch / "second", config, state=state) as heir:
+            until(lambda: heir.states() == {address: "absent"}, "the laptop is gone", within=60, every=0.5)
+            wait_for_rounds(heir, 2)
+            assert goodnight.times() == before
+            assert any(": backup" in reason for reason in heir.reasons())
+            assert "backup" in heir.ask("keep", "--list")
+            assert heir.ask("keep", "--drop", "1") == "Dropped keep 1: backup.\n"
+            until(lambda: goodnight.times() > before, "the command has been run", within=60)
+
+
+def a_hold_lasts_as_long_as_its_command(scratch: Path) -> None:
+    with Lan(scratch) as lan:
+        config = Goodnight(scratch).config(mode="observe")
+        argv = [sys.executable, "-m", "powerd", "hold", "--socket"]
+        with Daemon(lan.server.inside, scratch / "powerd", config) as powerd:
+            for kill in (False, True):
+                with subprocess.Popen([*argv, str(powerd.socket), "--", "sleep", "3600"]) as holding:
+                    powerd.awake_because("hold: awake while it runs: sleep")
+                    child = int(Path(f"/proc/{holding.pid}/task/{holding.pid}/children").read_text())
+                    if kill:
+                        holding.kill()
+                    else:
+                        holding.terminate()
+                    assert holding.wait(10) == (-9 if kill else 143)
+                until(lambda: not powerd.status()["keeps"], "the hold is gone")
+                if kill:
+                    subprocess.run(["kill", str(child)], check=True)
+
+
+@pytest.mark.parametrize(
+    "story",
+    [
+        a_sleeper_gets_three_magic_packets,
+        a_keep_outlives_the_daemon_and_ends_when_it_is_dropped,
+        a_hold_lasts_as_long_as_its_command,
+    ],
+)
+def test_on_purpose(story: Story, told: dict[Story, Future[None]]) -> None:
+    told[story].result()
