@@ -42,10 +42,10 @@ def a_sleeper_gets_three_magic_packets(scratch: Path) -> None:
             lan.server.inside, scratch / "powerd", Goodnight(scratch).config(mode="observe")
         ) as powerd:
             powerd.sees(**{address: "present"})
-            text = f"Sent three magic packets for {address} ({laptop.mac}) to 10.77.1.255 (eth0).\n"
+            text = f"Sent three magic packets for {address} ({laptop.mac}) to 10.77.1.255 (eth0)."
             assert heard_by(laptop, powerd, address) == (text, [packet(laptop.mac).hex()] * 3)
             stranger = "02:aa:bb:cc:dd:ee"
-            text = f"Sent three magic packets for {stranger} to 10.77.1.255 (eth0).\n"
+            text = f"Sent three magic packets for {stranger} to 10.77.1.255 (eth0)."
             assert heard_by(laptop, powerd, stranger) == (text, [packet(stranger).hex()] * 3)
             done = command("wake", "nobody", "--socket", str(powerd.socket))
             assert (done.returncode, done.stdout) == (1, "")
@@ -63,7 +63,7 @@ def heard_by(host: Host, powerd: Daemon, who: str) -> tuple[str, list[str]]:
             out, _ = ear.communicate(timeout=10)
         finally:
             ear.kill()
-    return text, out.split()
+    return " ".join(text.split()), out.split()
 
 
 def a_keep_outlives_the_daemon_and_ends_when_it_is_dropped(scratch: Path) -> None:
