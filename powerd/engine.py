@@ -95,6 +95,14 @@ class Engine:
         begun = self._clock.now().mono
         try:
             ok, observed = await self._limbs.obey(order)
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            ok, observed = (
+                False,
+                "it was broken off",
+            )  # by something inside it; the order is not in flight for ever
         except Exception as error:  # noqa: BLE001 - whatever an actuator raises is an outcome, never the brain's end
             ok, observed = False, f"it failed inside powerd: {type(error).__name__}: {error}"
         self._board.end(Outcome(order, self._clock.now().mono, ok, observed, begun))

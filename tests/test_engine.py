@@ -172,13 +172,13 @@ def test_a_last_look_that_cannot_see_stops_it() -> None:
 
 def test_without_a_warning_too_the_last_look_decides() -> None:
     async def test(s: Scene) -> None:
-        await asyncio.sleep(599)
-        s.home = True  # nobody has looked since
-        await asyncio.sleep(30)
-        assert s.acts("look") != []
+        await asyncio.sleep(605)
+        s.home = True
+        await asyncio.sleep(10)
+        assert s.acts("look") == [610], "no round has looked since"
         assert s.acts("Sleep") == []
 
-    play(test, CONFIG.replace('"1min"', '"0s"'))
+    play(test, CONFIG.replace('"1min"', '"0s"').replace('"10min"', '"610s"'))
 
 
 def test_a_machine_that_slept_during_the_last_look_does_not_go_to_sleep_by_it() -> None:
@@ -242,6 +242,21 @@ def test_what_an_order_raises_becomes_its_outcome() -> None:
         assert any("could not suspend: it failed inside powerd" in text for text in texts)
         await asyncio.sleep(30)
         assert len(s.acts("Sleep")) == 1, "no tight loop"
+
+    play(test)
+
+
+def test_an_order_that_is_broken_off_from_within_is_not_in_flight_for_ever() -> None:
+    async def test(s: Scene) -> None:
+        async def broken(order: object) -> tuple[bool, str]:
+            if isinstance(order, Sleep):
+                raise asyncio.CancelledError
+            return True, "announced"
+
+        s.obeying = broken
+        await asyncio.sleep(606)
+        assert s.board.snapshot().in_flight == frozenset()
+        assert s.board.snapshot().outcomes[Sleep].observed == "it was broken off"
 
     play(test)
 
