@@ -16,6 +16,7 @@ from powerd.model import (
     ClientId,
     Decision,
     How,
+    Order,
     Outcome,
     Seen,
     Sighting,
@@ -55,6 +56,7 @@ class Scene:
         self.clock = LoopClock()
         self.home: bool | None = False
         self.obeying: Callable[[object], Awaitable[tuple[bool, str]]] = self._obeyed
+        self.modes: list[str] = []
         self.told: list[tuple[float, Decision]] = []
         self.did: list[tuple[float, str]] = []
         self.engine = Engine(
@@ -100,7 +102,8 @@ class Scene:
             self.post()
             await asyncio.sleep(60)
 
-    async def _obey(self, order: object) -> tuple[bool, str]:
+    async def _obey(self, order: object, mode: str) -> tuple[bool, str]:
+        self.modes.append(mode)
         self.did.append((self.now, type(order).__name__))
         return await self.obeying(order)
 
@@ -206,6 +209,24 @@ def test_who_returns_in_the_warning_cancels_it() -> None:
         s.home = False
         await asyncio.sleep(500)
         assert s.acts("Sleep") == []
+
+    play(test)
+
+
+def test_an_order_is_obeyed_in_the_mode_in_which_it_was_given() -> None:
+    """A reload to "enforce" in the very turn of the loop in which an order begins makes no act of it."""
+
+    async def test(s: Scene) -> None:
+        begin = s.board.begin
+
+        def reload_then(order: Order) -> None:
+            begin(order)
+            s.engine.reconfigure(s.options(CONFIG.replace("observe", "enforce")))
+
+        s.engine.reconfigure(s.options(CONFIG.replace("enforce", "observe")))
+        s.board.begin = reload_then  # type: ignore[method-assign] # the worst moment for a reload
+        await asyncio.sleep(800)
+        assert s.modes[0] == "observe"
 
     play(test)
 

@@ -51,6 +51,7 @@ class Known:
         self.warnings: tuple[str, ...] = ()
         self.blind: str | None = None
         self.stations: frozenset[str] = frozenset()
+        self.stations_asked = True
         self._eyes = eyes
         self._remember = remember
         self._remembered = hosts_of(book)
@@ -79,7 +80,7 @@ class Known:
         if self._files is None or self._files.paths != options.leases:
             self._files = LeaseFiles(options.leases)
         report = await self._files.look(self._eyes, now)
-        self.blind = report.blind
+        self.blind, self.stations_asked = report.blind, report.stations_asked
         self._learn(options, lan, neighbours, now)
         if report is not self._report:
             self._report, self._reserved = report, _reserved_names(report)
@@ -130,7 +131,9 @@ class Known:
             roster.add_host(host, addresses[host])
         roster.add_learned(self.book)
         self.stations = frozenset(
-            named.lead.mac for named in report.leads if named.lead.kind == "station" and named.lead.mac
+            named.lead.mac
+            for named in report.leads
+            if named.lead.kind == "station" and named.lead.mac and report.stations_asked
         )
         return roster.clients(lan)
 
