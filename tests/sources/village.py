@@ -66,6 +66,7 @@ class Village:
         names: addresses by host name, or the resolver's trouble.
         associated: MAC addresses at the access point; None = there is none.
         deaf: the access point is there, and does not answer.
+        breaths: how often the loop was given its turn.
         resolved: each name that was asked for.
         sweeps: each sweep that was asked for.
         takes: seconds that a sweep takes.
@@ -78,6 +79,7 @@ class Village:
     names: dict[str, tuple[str, ...] | HostError] = field(default_factory=dict)
     associated: tuple[str, ...] | None = None
     deaf: bool = False
+    breaths: int = 0
     resolved: list[str] = field(default_factory=list)
     sweeps: list[Asked] = field(default_factory=list)
     takes: float = 0.0
@@ -99,6 +101,9 @@ class Village:
 
     async def read(self, path: str, limit: int = 1 << 20) -> str:
         return self.files[path][:limit]
+
+    async def breathe(self) -> None:
+        self.breaths += 1
 
     async def lan(self) -> Lan:
         return self.place
