@@ -12,12 +12,12 @@ from typing import Final, Protocol
 from powerd import actuators, wake
 from powerd.board import Board
 from powerd.clock import Clock
-from powerd.config import Options
+from powerd.config import Clients, Options
 from powerd.engine import HEARTBEAT, Engine, Limbs
 from powerd.host.eyes import Eyes
 from powerd.keeps import Keeps
-from powerd.model import Decision, Order, Snapshot, Status, Woken
-from powerd.policy.clients import counts
+from powerd.model import Client, Decision, Mode, Order, Snapshot, Status, Woken
+from powerd.policy.clients import standings
 from powerd.sources import learned
 from powerd.sources.known import Known
 from powerd.sources.presence import Presence
@@ -74,7 +74,7 @@ class Daemon:
         self._hear = hear
         book = learned.from_json(store.load("learned")) if store else {}
         self._known = Known(eyes, book, self._remember)
-        self._presence = Presence(eyes, clock, options.clients, self._known, counts)
+        self._presence = Presence(eyes, clock, options.clients, self._known, _counting)
         self._watch = Watch(self._presence, self.board, clock)
         limbs = Limbs(look=lambda: self._watch.look(Extent.CLOSE), obey=self._obey, tell=self._tell)
         self._engine = Engine(self.board, clock, options, limbs)
@@ -120,8 +120,8 @@ class Daemon:
         late = self._clock.now().mono - self.status.now.mono - 2 * HEARTBEAT
         return f"no decision has been made for {late + 2 * HEARTBEAT:.0f} s" if late > 0 else None
 
-    async def _obey(self, order: Order) -> tuple[bool, str]:
-        return await actuators.obey(order, self._hands, self._options.mode)
+    async def _obey(self, order: Order, mode: Mode) -> tuple[bool, str]:
+        return await actuators.obey(order, self._hands, mode)
 
     def _tell(self, snapshot: Snapshot, decision: Decision) -> None:
         now, before = self._clock.now(), self.status
@@ -139,3 +139,9 @@ class Daemon:
         trouble = self._store.save("learned", learned.to_json(book)) if self._store and book else None
         if trouble:
             self._complain(trouble)
+
+
+def _counting(options: Clients) -> Callable[[Client], bool]:
+    """Whose presence keeps the server awake, by the rules of policy; a source may not ask it itself."""
+    standing = standings(options)
+    return lambda client: standing(client).counts

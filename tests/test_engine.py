@@ -16,6 +16,7 @@ from powerd.model import (
     ClientId,
     Decision,
     How,
+    Order,
     Outcome,
     Seen,
     Sighting,
@@ -55,6 +56,7 @@ class Scene:
         self.clock = LoopClock()
         self.home: bool | None = False
         self.obeying: Callable[[object], Awaitable[tuple[bool, str]]] = self._obeyed
+        self.modes: list[str] = []
         self.told: list[tuple[float, Decision]] = []
         self.did: list[tuple[float, str]] = []
         self.engine = Engine(
@@ -100,7 +102,8 @@ class Scene:
             self.post()
             await asyncio.sleep(60)
 
-    async def _obey(self, order: object) -> tuple[bool, str]:
+    async def _obey(self, order: object, mode: str) -> tuple[bool, str]:
+        self.modes.append(mode)
         self.did.append((self.now, type(order).__name__))
         return await self.obeying(order)
 
@@ -172,13 +175,13 @@ def test_a_last_look_that_cannot_see_stops_it() -> None:
 
 def test_without_a_warning_too_the_last_look_decides() -> None:
     async def test(s: Scene) -> None:
-        await asyncio.sleep(599)
-        s.home = True  # nobody has looked since
-        await asyncio.sleep(30)
-        assert s.acts("look") != []
+        await asyncio.sleep(605)
+        s.home = True
+        await asyncio.sleep(10)
+        assert s.acts("look") == [610], "no round has looked since"
         assert s.acts("Sleep") == []
 
-    play(test, CONFIG.replace('"1min"', '"0s"'))
+    play(test, CONFIG.replace('"1min"', '"0s"').replace('"10min"', '"610s"'))
 
 
 def test_a_machine_that_slept_during_the_last_look_does_not_go_to_sleep_by_it() -> None:
@@ -206,6 +209,24 @@ def test_who_returns_in_the_warning_cancels_it() -> None:
         s.home = False
         await asyncio.sleep(500)
         assert s.acts("Sleep") == []
+
+    play(test)
+
+
+def test_an_order_is_obeyed_in_the_mode_in_which_it_was_given() -> None:
+    """A reload to "enforce" in the very turn of the loop in which an order begins makes no act of it."""
+
+    async def test(s: Scene) -> None:
+        begin = s.board.begin
+
+        def reload_then(order: Order) -> None:
+            begin(order)
+            s.engine.reconfigure(s.options(CONFIG.replace("observe", "enforce")))
+
+        s.engine.reconfigure(s.options(CONFIG.replace("enforce", "observe")))
+        s.board.begin = reload_then  # type: ignore[method-assign] # the worst moment for a reload
+        await asyncio.sleep(800)
+        assert s.modes[0] == "observe"
 
     play(test)
 
@@ -242,6 +263,21 @@ def test_what_an_order_raises_becomes_its_outcome() -> None:
         assert any("could not suspend: it failed inside powerd" in text for text in texts)
         await asyncio.sleep(30)
         assert len(s.acts("Sleep")) == 1, "no tight loop"
+
+    play(test)
+
+
+def test_an_order_that_is_broken_off_from_within_is_not_in_flight_for_ever() -> None:
+    async def test(s: Scene) -> None:
+        async def broken(order: object) -> tuple[bool, str]:
+            if isinstance(order, Sleep):
+                raise asyncio.CancelledError
+            return True, "announced"
+
+        s.obeying = broken
+        await asyncio.sleep(606)
+        assert s.board.snapshot().in_flight == frozenset()
+        assert s.board.snapshot().outcomes[Sleep].observed == "it was broken off"
 
     play(test)
 

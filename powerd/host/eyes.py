@@ -34,6 +34,10 @@ class Eyes(Protocol):
         """The file's text, at most ``limit`` bytes of it."""
         ...
 
+    async def breathe(self) -> None:
+        """Let the loop have its turn in the middle of a long computation."""
+        ...
+
     async def lan(self) -> Lan:
         """Links, own addresses and gateways, from rtnetlink."""
         ...

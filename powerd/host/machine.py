@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
 from pathlib import Path
@@ -53,6 +54,10 @@ class Machine:
                 if left <= 0:
                     break
         return "".join(pieces)
+
+    async def breathe(self) -> None:
+        """Let the loop have its turn."""
+        await asyncio.sleep(0)
 
     async def lan(self) -> Lan:
         """Links, own addresses and gateways."""

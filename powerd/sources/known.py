@@ -24,6 +24,8 @@ _REMEMBER_AGAIN: Final = 0.1
 """When a stranger was seen last is written down anew after this part of ``learn``."""
 _MOST_NAMES: Final = 50
 """Names in reservations that are resolved; each is a child process an hour."""
+_BREATH: Final = 256
+"""Leads and clients joined, at some 12 us each, before the loop gets its turn."""
 _REBUILD: Final = 3600.0
 """Even if nothing changes, leases lapse: the roster is made anew this often, seconds."""
 
@@ -51,6 +53,7 @@ class Known:
         self.warnings: tuple[str, ...] = ()
         self.blind: str | None = None
         self.stations: frozenset[str] = frozenset()
+        self.stations_asked = True
         self._eyes = eyes
         self._remember = remember
         self._remembered = hosts_of(book)
@@ -79,7 +82,7 @@ class Known:
         if self._files is None or self._files.paths != options.leases:
             self._files = LeaseFiles(options.leases)
         report = await self._files.look(self._eyes, now)
-        self.blind = report.blind
+        self.blind, self.stations_asked = report.blind, report.stations_asked
         self._learn(options, lan, neighbours, now)
         if report is not self._report:
             self._report, self._reserved = report, _reserved_names(report)
@@ -90,7 +93,7 @@ class Known:
         self.warnings = (*report.warnings, *filter(None, troubles))
         made_from = (report, options.hosts, addresses, lan, hosts_of(self.book), now // _REBUILD)
         if made_from != self._made_from:
-            self._clients = self._roster(report, options.hosts, addresses, (lan, now))
+            self._clients = await self._roster(report, options.hosts, addresses, (lan, now))
             self._made_from = made_from
         self._keep(options.learn, now)
         return self._clients
@@ -111,7 +114,7 @@ class Known:
             return
         self.book = learn(self.book, neighbours, lan, now - options.learn, now)
 
-    def _roster(
+    async def _roster(
         self,
         report: Report,
         hosts: tuple[str, ...],
@@ -120,7 +123,12 @@ class Known:
     ) -> Mapping[ClientId, Client]:
         lan, now = place
         roster = Roster()
-        for named in report.leads:
+        stations = set()
+        for count, named in enumerate(report.leads):
+            if count % _BREATH == 0:
+                await self._eyes.breathe()
+            if named.lead.kind == "station" and named.lead.mac and report.stations_asked:
+                stations.add(named.lead.mac)
             roster.add_lead(named.lead, named.label, stale=named.stale, now=now)
             if named.lead.address is None and named.lead.kind == "reservation":
                 for address in addresses.get(named.lead.name or "", ()):
@@ -129,10 +137,13 @@ class Known:
         for host in hosts:
             roster.add_host(host, addresses[host])
         roster.add_learned(self.book)
-        self.stations = frozenset(
-            named.lead.mac for named in report.leads if named.lead.kind == "station" and named.lead.mac
-        )
-        return roster.clients(lan)
+        clients: dict[ClientId, Client] = {}
+        for client in roster.clients(lan):
+            if len(clients) % _BREATH == 0:
+                await self._eyes.breathe()
+            clients[client.id] = client
+        self.stations = frozenset(stations)
+        return clients
 
     @property
     def strangers(self) -> Book:

@@ -7,6 +7,7 @@ unless a person wants to see everybody.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
@@ -50,7 +51,7 @@ class Presence:
         clock: for the time of each look.
         options: ``[clients]``; may be replaced on reload.
         known: who there is to look for.
-        counts: whether a client's presence keeps the server awake; the others are asked for a person only.
+        counting: tells of options whose presence keeps the server awake; others are asked for a person only.
     """
 
     name = SourceId("clients")
@@ -61,12 +62,12 @@ class Presence:
         clock: Clock,
         options: Options,
         known: Known,
-        counts: Callable[[Client, Options], bool],
+        counting: Callable[[Options], Callable[[Client], bool]],
     ) -> None:
         self._eyes = eyes
         self._clock = clock
         self._known = known
-        self._counts = counts
+        self._counting = counting
         self._records: dict[ClientId, _Record] = {}
         self._ends = 0.0
         self.options = options
@@ -142,11 +143,8 @@ class Presence:
         extent: Extent,
     ) -> dict[str, Reply]:
         """Ask whoever must be asked; the replies by address."""
-        wanted = [
-            id_
-            for id_, client in clients.items()
-            if extent is Extent.ALL or self._counts(client, self.options)
-        ]
+        counts = self._counting(self.options)
+        wanted = [id_ for id_, client in clients.items() if extent is Extent.ALL or counts(client)]
         wanted.sort(key=lambda id_: self._records[id_].sighting.heard or float("-inf"), reverse=True)
         first = extent is not Extent.ALL
         if first and wanted and self._lately(wanted[0]):
@@ -223,6 +221,7 @@ class Presence:
         """Keep what this look brought of each client."""
         now = self._clock.now().mono
         proxies = gateway_macs(neighbours, lan)
+        owners = Counter(address for client in clients.values() for address in client.addresses)
         for id_, client in clients.items():
             record = self._records[id_]
             word = self._said(client, replies, proxies)
@@ -233,7 +232,10 @@ class Presence:
             mine = [replies[each].arp for each in client.addresses if each in replies]
             if any(arp is not Heard.NOT_ASKED for arp in mine):
                 record.no_arp = all(arp is Heard.SILENT for arp in mine)
-            sighting = updated(record.sighting, word, last=record.asked, now=now, every=self.every)
+            shared = any(owners[each] > 1 for each in client.addresses)
+            sighting = updated(
+                record.sighting, word, last=record.asked, now=now, every=self.every, shared=shared
+            )
             record.sighting = replace(sighting, on_link=on_link(client, lan))
             if word.failed is not None:
                 record.asked, record.word = None, Blind(now, word.failed)
@@ -245,6 +247,7 @@ class Presence:
         if not client.addresses and "hosts" in client.sources:
             return Said(failed=f'"{client.name}" in [clients] hosts has no address: check the name')
         if not client.addresses:
-            return Said(silent=client.mac not in self._known.stations)
+            asked = self._known.stations_asked
+            return Said(silent=asked, failed=None if asked else "its access point could not be asked")
         dead = next((why for each in client.addresses if (why := dead_link(each, lan))), None)
         return Said(failed=dead)

@@ -82,7 +82,9 @@ def _conclusive(reply: Reply, *, counts: bool) -> bool:
     return reply.icmp is Heard.SILENT
 
 
-def updated(before: Sighting, word: Said, *, last: float | None, now: float, every: float) -> Sighting:
+def updated(  # noqa: PLR0913 - what was, what came, and four circumstances, all named
+    before: Sighting, word: Said, *, last: float | None, now: float, every: float, shared: bool = False
+) -> Sighting:
     """The sighting after this look.
 
     Args:
@@ -91,6 +93,7 @@ def updated(before: Sighting, word: Said, *, last: float | None, now: float, eve
         last: when the client was last asked to some purpose; None = never, or the last question failed.
         now: monotonic seconds.
         every: seconds between rounds.
+        shared: another client has an address of this one, so an answer to a ping may have been the other's.
     """
     if word.evidence is not None:
         return replace(
@@ -99,7 +102,7 @@ def updated(before: Sighting, word: Said, *, last: float | None, now: float, eve
             how=word.evidence.how,
             rtt=word.evidence.rtt,
             silent_since=None,
-            answers_icmp=before.answers_icmp or word.evidence.how is How.ICMP,
+            answers_icmp=before.answers_icmp or (word.evidence.how is How.ICMP and not shared),
         )
     if not word.silent:
         return replace(before, silent_since=None) if word.failed else before

@@ -7,7 +7,7 @@ from policy.worlds import T0, client, home, house, moment, silent
 
 from powerd.config import Options, parse
 from powerd.model import Blind, How, Memory, Moment, Seen, Sighting, Snapshot, State, Verdict
-from powerd.policy.clients import ALWAYS_ON_AFTER, NOT_ASKED, class_of, counts, fresh_for, ignored, judge_all
+from powerd.policy.clients import ALWAYS_ON_AFTER, NOT_ASKED, fresh_for, judge_all, standings
 
 OPTIONS = parse(
     b"""
@@ -114,15 +114,15 @@ def test_how_old_a_sighting_may_be_follows_the_rhythm() -> None:
 
 
 def test_the_first_class_that_fits_counts() -> None:
-    classes = [class_of(client(n), OPTIONS.clients) for n in (1, 2, 3, 4)]
-    assert [row.name if row else None for row in classes] == [None, "phone", "phone", "tv"]
+    standing = standings(OPTIONS.clients)
+    assert [standing(client(n)).class_name for n in (1, 2, 3, 4)] == [None, "phone", "phone", "tv"]
 
 
 def test_who_counts() -> None:
     printer = replace(client(7), name="printer-2.lan")
     whom = [client(1), client(3), client(4), client(9), printer]
-    assert [counts(each, OPTIONS.clients) for each in whom] == [True, True, False, False, False]
-    assert [ignored(each, OPTIONS.clients) for each in whom] == [False, False, False, True, True]
+    standing = standings(OPTIONS.clients)
+    assert [standing(each).counts for each in whom] == [True, True, False, False, False]
 
 
 def test_whoever_does_not_count_is_shown_with_a_state_all_the_same() -> None:

@@ -300,3 +300,15 @@ def test_a_reservation_by_name_is_resolved_unless_it_has_a_lease() -> None:
         assert set(r.village.resolved) == {"tv.lan", "gone.lan"}
 
     looking(test, 'learn = "0s"')
+
+
+def test_a_thousand_clients_are_joined_without_holding_up_the_loop() -> None:
+    async def test(r: Registry) -> None:
+        r.village.files[LEASES] = "".join(
+            f"0 02:00:00:01:{n >> 8:02x}:{n & 255:02x} 10.1.{n >> 8}.{n & 255} host{n} *\n"
+            for n in range(1024)
+        )
+        assert len(await r.look()) == 1024
+        assert r.village.breaths >= 8
+
+    looking(test, 'learn = "0s"')

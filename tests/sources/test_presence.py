@@ -19,16 +19,21 @@ from sources.village import (
 )
 
 from powerd.board import Facts
-from powerd.config import parse
+from powerd.config import Clients, parse
 from powerd.host.values import Heard, HostError, Reply
-from powerd.model import Blind, ClientId, How, Seen, Sighting
-from powerd.policy.clients import counts
+from powerd.model import Blind, Client, ClientId, How, Seen, Sighting
+from powerd.policy.clients import standings
 from powerd.rehearse.loop import run
 from powerd.sources.known import Known
 from powerd.sources.presence import Presence
 from powerd.sources.runner import Extent
 
 ROUND, CLOSE, ALL = Extent.ROUND, Extent.CLOSE, Extent.ALL
+
+
+def counting(options: Clients) -> Callable[[Client], bool]:
+    standing = standings(options)
+    return lambda client: standing(client).counts
 
 
 class Watcher:
@@ -38,7 +43,7 @@ class Watcher:
         self.village = village
         options = parse(f'[clients]\nlearn = "0s"\n{clients}'.encode(), "test").clients
         self.known = Known(village, {}, lambda _: None)
-        self.presence = Presence(village, LoopClock(), options, self.known, counts)
+        self.presence = Presence(village, LoopClock(), options, self.known, counting)
 
     async def look(self, extent: Extent = ROUND, *, after: float = 60.0) -> Facts:
         await asyncio.sleep(after)
@@ -476,6 +481,21 @@ def test_a_station_without_any_address_is_there_and_goes() -> None:
         w.village.associated = ()
         facts = await w.look()
         assert sighting(facts, 9).silent_since == pytest.approx(60, abs=1)
+
+    watched(test)
+
+
+def test_an_access_point_that_cannot_be_asked_hides_nobody() -> None:
+    async def test(w: Watcher) -> None:
+        w.village.associated = (mac(9),)
+        await w.look()
+        w.village.deaf = True
+        for _ in range(20):  # longer than a station that has left is kept
+            facts = await w.look()
+        assert why(facts, mac(9)) == "its access point could not be asked"
+        w.village.deaf = False
+        facts = await w.look()
+        assert sighting(facts, 9).how is How.STATION
 
     watched(test)
 

@@ -144,6 +144,21 @@ def test_a_bug_is_blind_too_and_named_with_its_place() -> None:
     play(test)
 
 
+def test_a_look_that_is_broken_off_from_within_is_blind_and_the_watch_goes_on() -> None:
+    """A task group takes a cancelled task for one that was meant to end, and says nothing."""
+
+    async def broken(_: Extent) -> None:
+        raise asyncio.CancelledError
+
+    async def test(s: Scene) -> None:
+        s.sensor.script = broken
+        await s.live(130)
+        assert s.why == "broken off"
+        assert s.sensor.began == [0, 60, 120]
+
+    play(test)
+
+
 def test_a_bug_is_met_ever_less_often_and_recovery_ends_that() -> None:
     async def test(s: Scene) -> None:
         s.sensor.script = raise_bug

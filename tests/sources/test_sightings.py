@@ -103,3 +103,10 @@ def test_the_latest_evidence_is_the_strongest() -> None:
     assert strongest([old, new]) == new
     assert strongest([Evidence(How.NEIGHBOUR, 100), Evidence(How.STATION, 100)]) == Evidence(How.STATION, 100)
     assert strongest([]) is None
+
+
+def test_a_ping_answered_from_a_shared_address_makes_nobody_a_pinger() -> None:
+    word = Said(Evidence(How.ICMP, 100, 0.001))
+    heard = updated(Sighting(), word, last=None, now=100, every=60, shared=True)
+    assert (heard.heard, heard.how, heard.answers_icmp) == (100, How.ICMP, False)
+    assert updated(heard, word, last=100, now=100, every=60).answers_icmp

@@ -65,6 +65,8 @@ class Village:
         files: lease files by path.
         names: addresses by host name, or the resolver's trouble.
         associated: MAC addresses at the access point; None = there is none.
+        deaf: the access point is there, and does not answer.
+        breaths: how often the loop was given its turn.
         resolved: each name that was asked for.
         sweeps: each sweep that was asked for.
         takes: seconds that a sweep takes.
@@ -76,6 +78,8 @@ class Village:
     files: dict[str, str] = field(default_factory=dict)
     names: dict[str, tuple[str, ...] | HostError] = field(default_factory=dict)
     associated: tuple[str, ...] | None = None
+    deaf: bool = False
+    breaths: int = 0
     resolved: list[str] = field(default_factory=list)
     sweeps: list[Asked] = field(default_factory=list)
     takes: float = 0.0
@@ -97,6 +101,9 @@ class Village:
 
     async def read(self, path: str, limit: int = 1 << 20) -> str:
         return self.files[path][:limit]
+
+    async def breathe(self) -> None:
+        self.breaths += 1
 
     async def lan(self) -> Lan:
         return self.place
@@ -132,7 +139,7 @@ class Village:
         return Reply(icmp, arp, told.rtt, told.mac if arp is Heard.ANSWERED else None, told.why)
 
     async def stations(self, control: str) -> str:
-        if self.associated is None:
+        if self.associated is None or self.deaf:
             raise HostError(f"{control}: nobody answers")
         return "".join(f"{each}\nflags=[AUTH][ASSOC]\n" for each in self.associated)
 
