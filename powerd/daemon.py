@@ -6,7 +6,7 @@ The host is handed in, so that the same daemon runs on this machine and in a reh
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Final, Protocol
 
 from powerd import actuators, wake
@@ -85,8 +85,8 @@ class Daemon:
         """Look and decide until cancelled; what was learned is kept at the end."""
         try:
             async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._watch.run())
-                tasks.create_task(self._engine.live())
+                tasks.create_task(_unending(self._watch.run(), "looking"))
+                tasks.create_task(_unending(self._engine.live(), "deciding"))
         finally:
             self._remember(self._known.strangers)
 
@@ -139,6 +139,21 @@ class Daemon:
         trouble = self._store.save("learned", learned.to_json(book)) if self._store and book else None
         if trouble:
             self._complain(trouble)
+
+
+async def _unending(life: Coroutine[None, None, None], what: str) -> None:
+    """Live on, or end with an error: systemd then starts the daemon anew, and until then nothing sleeps.
+
+    A TaskGroup takes no notice of a child that returns, or is cancelled by something inside it; a daemon that
+    serves its page but no longer decides would be the worst of all.
+    """
+    try:
+        await life
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise
+    raise RuntimeError(f"powerd stopped {what}, which it must never do")
 
 
 def _counting(options: Clients) -> Callable[[Client], bool]:

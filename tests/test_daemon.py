@@ -313,3 +313,25 @@ def test_a_server_that_has_looked_hourly_does_not_distrust_itself_after_a_reload
         assert not any("too long" in reason.text for reason in h.status.decision.reasons)
 
     live(test, NIGHTLY.replace('"2min"', '"3h"\nevery = "1h"'))
+
+
+@pytest.mark.parametrize("part", ["_watch", "_engine"])
+@pytest.mark.parametrize("how", [None, asyncio.CancelledError()])
+def test_a_daemon_without_a_mind_ends_with_an_error(part: str, how: BaseException | None) -> None:
+    """systemd starts it anew; a page that is served while nobody decides would be a lie."""
+
+    async def end() -> None:
+        await asyncio.sleep(100)
+        if how is not None:
+            raise how
+
+    async def main() -> None:
+        home = Home()
+        name = "run" if part == "_watch" else "live"
+        setattr(getattr(home.daemon, part), name, end)
+        await home.daemon.live()
+
+    with pytest.raises(ExceptionGroup) as group:
+        run(main())
+    (error,) = group.value.exceptions
+    assert "must never do" in str(error)

@@ -29,6 +29,10 @@ from powerd.model import (
 from powerd.policy.times import later
 
 NOT_ASKED: Final = "not asked while somebody else is home"
+_NOT_YET: Final = "not asked yet"
+_NOT_LATELY: Final = "not asked lately"
+_NOT_AGAIN: Final = "not asked again since it answered"
+_UNASKED: Final = frozenset({_NOT_YET, _NOT_LATELY, _NOT_AGAIN})
 ALWAYS_ON_AFTER: Final = 3 * 86400.0
 _EVIDENCE: Final = {
     How.ICMP: "answers ping",
@@ -135,7 +139,7 @@ def _state(  # noqa: PLR0911 - a ladder: each rung is one way to know, and the o
     """The state and its reason; evidence from before ``resumed`` is void."""
     fresh, now, resumed = about
     if word is None:
-        return State.UNKNOWN, "not asked yet"
+        return State.UNKNOWN, _NOT_YET
     if isinstance(word, Blind):
         return State.UNKNOWN, word.why
     void = float("-inf") if resumed is None else resumed
@@ -143,9 +147,9 @@ def _state(  # noqa: PLR0911 - a ladder: each rung is one way to know, and the o
     if sighting.heard is not None and sighting.heard >= void and now.mono - sighting.heard < patience:
         return State.PRESENT, _EVIDENCE[sighting.how] if sighting.how else "was heard"
     if not void <= word.at or now.mono - word.at > fresh:
-        return State.UNKNOWN, "not asked lately"
+        return State.UNKNOWN, _NOT_LATELY
     if sighting.silent_since is None:
-        return State.UNKNOWN, "its last question could not be asked"
+        return State.UNKNOWN, _NOT_AGAIN
     if now.mono - max(sighting.silent_since, void) < patience:
         return State.UNKNOWN, "silent, but not yet for long enough to be gone"
     return State.ABSENT, "silent"
@@ -153,7 +157,7 @@ def _state(  # noqa: PLR0911 - a ladder: each rung is one way to know, and the o
 
 def _excused(verdict: Verdict, before: Mapping[ClientId, Verdict], now: Moment) -> Verdict:
     """A client that was not asked because somebody else is home: a gone one stays gone in the picture."""
-    if verdict.state is not State.UNKNOWN or verdict.why not in {"not asked lately", "not asked yet"}:
+    if verdict.state is not State.UNKNOWN or verdict.why not in _UNASKED:
         return verdict
     last = before.get(verdict.client.id)
     if last is not None and last.state is State.ABSENT:

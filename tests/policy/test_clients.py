@@ -67,8 +67,8 @@ def said(verdict: Verdict) -> tuple[str, str]:
         (silent(T0, T0 - 300), ("absent", "silent")),
         (silent(T0 - 180, T0 - 9999), ("absent", "silent")),
         (silent(T0 - 181, T0 - 9999), ("unknown", "not asked lately")),
-        (Seen(T0, Sighting(heard=T0 - 301)), ("unknown", "its last question could not be asked")),
-        (Seen(T0, Sighting()), ("unknown", "its last question could not be asked")),
+        (Seen(T0, Sighting(heard=T0 - 301)), ("unknown", "not asked again since it answered")),
+        (Seen(T0, Sighting()), ("unknown", "not asked again since it answered")),
     ],
 )
 def test_what_is_made_of_each_fact(fact: Fact | None, expected: tuple[str, str]) -> None:

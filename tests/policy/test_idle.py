@@ -145,7 +145,7 @@ def test_without_rules_it_says_that_it_never_sleeps() -> None:
 
 def test_a_sighting_that_says_nothing_is_no_silence() -> None:
     assert said(house({1: Seen(T0, Sighting())}, at=T0)) == [
-        "host1: may be home: its last question could not be asked"
+        "host1: may be home: not asked again since it answered"
     ]
 
 
