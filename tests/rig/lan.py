@@ -200,7 +200,7 @@ class Lan:
         return host
 
     def tap(self, name: str) -> Namespace:
-        """A cable for a virtual machine: a tap device of that name; the machine is to run in the namespace returned."""
+        """A cable for a virtual machine, the tap device ``name``; gives the namespace to run it in."""
         _ip("-n", self._bridge.name, "tuntap", "add", name, "mode", "tap")
         _ip("-n", self._bridge.name, "link", "set", name, "master", "br0", "up")
         return self._bridge

@@ -1,8 +1,9 @@
 """Commands inside the virtual server, by the QEMU guest agent: no network, no login.
 
-The protocol is JSON lines on a character device (qemu-ga-ref(7)). Each call begins with a byte that is no JSON
-and ``guest-sync-delimited``: they end whatever an earlier, abandoned call has left in the agent's parser and on the
-line. There is one line for the server's whole life: one that is hung up while the agent starts may leave it deaf.
+The protocol is JSON lines on a character device (qemu-ga-ref(7)). Each call begins with a byte that is no
+JSON and ``guest-sync-delimited``: they end whatever an earlier, abandoned call has left in the agent's parser
+and on the line. There is one line for the server's whole life: one that is hung up while the agent starts may
+leave it deaf.
 """
 
 from __future__ import annotations
@@ -56,7 +57,7 @@ class Agent:
             AgentError: it has not ended ``within`` so many seconds, or the agent does not answer.
         """
         deadline = time.monotonic() + within
-        asked = {
+        asked: dict[str, Any] = {
             "path": argv[0],
             "arg": argv[1:],
             "input-data": base64.b64encode(given.encode()).decode(),

@@ -65,6 +65,7 @@ def _build(recipe: Recipe, new: Path) -> None:
     for name, text in recipe.files:
         lay(root, name, text)
     run("chroot", root, "systemctl", "enable", *recipe.enabled)
+    run("chroot", root, "systemctl", "mask", *recipe.masked)
     image.mkdir()
     for name in ("vmlinuz", "initrd.img"):
         (newest,) = (root / "boot").glob(f"{name}-*")

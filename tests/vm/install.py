@@ -48,7 +48,7 @@ def with_powerd(image: Image, scratch: Path) -> Image:
 
 
 def _source(scratch: Path) -> Path:
-    """A copy of what the wheel is built from: setuptools would leave its traces in this tree, and use old ones."""
+    """A copy of what the wheel is built from: setuptools leaves traces where it builds, and uses old ones."""
     copy = scratch / "source"
     copy.mkdir()
     for name in _SOURCE:
@@ -57,7 +57,7 @@ def _source(scratch: Path) -> Path:
 
 
 def _dependencies(cache: Path, scratch: Path) -> Path:
-    """The directory of all wheels that powerd needs besides its own, kept until pyproject.toml asks for others."""
+    """All wheels that powerd needs besides its own, kept until pyproject.toml asks for others."""
     project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
     wanted = [*project["dependencies"], *project["optional-dependencies"]["systemd"]]
     kept = cache / f"wheels-{hashlib.sha256(repr(wanted).encode()).hexdigest()[:16]}"

@@ -1,4 +1,4 @@
-"""QEMU's own view of the virtual server, by its machine protocol (qemu-qmp-ref(7)): JSON lines, a greeting first."""
+"""QEMU's own view of the virtual server, by its machine protocol: JSON lines (qemu-qmp-ref(7))."""
 
 from __future__ import annotations
 

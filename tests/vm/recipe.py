@@ -30,6 +30,11 @@ UNPACKED_BEFORE: Final = {
 }
 UNREAD: Final = ("/usr/share/doc/*", "/usr/share/man/*", "/usr/share/locale/*", "/usr/share/info/*")
 ENABLED: Final = ("systemd-networkd",)
+MASKED: Final = (
+    *("apt-daily.timer", "apt-daily-upgrade.timer", "dpkg-db-backup.timer", "e2scrub_all.timer"),
+    *("e2scrub_reap.service", "fstrim.timer", "man-db.timer", "systemd-networkd-wait-online.service"),
+)
+"""What would keep an emulated processor busy at boot, or in the middle of a test."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +53,7 @@ class Recipe:
     before: tuple[tuple[str, str], ...] = tuple(UNPACKED_BEFORE.items())
     unread: tuple[str, ...] = UNREAD
     enabled: tuple[str, ...] = ENABLED
+    masked: tuple[str, ...] = MASKED
 
     @property
     def key(self) -> str:
@@ -56,7 +62,7 @@ class Recipe:
 
 
 def of_this_machine(etc: Path = Path("/etc")) -> Recipe | None:
-    """The recipe for this machine's own release, for which its Python builds wheels; None where it is no Debian."""
+    """The recipe for this machine's own release, as its Python's wheels need it; None if it is no Debian."""
     release = dict(
         line.split("=", 1) for line in (etc / "os-release").read_text().splitlines() if "=" in line
     )

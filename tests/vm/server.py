@@ -1,4 +1,4 @@
-"""A Debian server in QEMU under software emulation: real kernel, systemd and logind, S3 sleep, a card on the LAN.
+"""A Debian server in QEMU under software emulation: real kernel, systemd, logind, S3 sleep, a card on a LAN.
 
 /dev/kvm is left alone: there are machines where it opens, and then hangs the guest.
 """
@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Final, Self
 
 from rig.lan import stop
 from rig.wait import until
-
 from vm.agent import Agent, AgentError
 from vm.image import Image
 from vm.monitor import Monitor
@@ -122,5 +121,7 @@ class Server:
         qemu = (self._scratch / "qemu.log").read_text(errors="replace")
         journal = "not to be had"
         with contextlib.suppress(AgentError, OSError):
-            journal = self.run("journalctl", "--unit=powerd", "--output=short-monotonic", "--lines=60", within=20)
+            journal = self.run(
+                "journalctl", "--unit=powerd", "--output=short-monotonic", "--lines=60", within=20
+            )
         return f"console:\n{console}\nqemu: {qemu or 'silent'}\njournal of powerd:\n{journal}"
