@@ -73,6 +73,7 @@ class Server:
     def _argv(self, overlay: Path) -> list[str]:
         here, image = self._scratch, self._image
         return [
+            *("setpriv", "--pdeathsig=KILL"),  # a test run that is killed leaves no server behind
             *("qemu-system-x86_64", "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2", "-m", "768"),
             *("-nodefaults", "-display", "none", "-no-reboot", "-serial", f"file:{here}/console.log"),
             *("-kernel", str(image.kernel), "-initrd", str(image.initrd), "-append", _KERNEL),
