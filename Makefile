@@ -6,7 +6,7 @@
 BIN := .venv/bin
 RUN_PACKAGES := python3-venv python3-dev gcc pkg-config libsystemd-dev libudev1
 TEST_PACKAGES := isc-dhcp-server dnsmasq-base kea-dhcp4-server busybox fping \
-	iproute2 iputils-ping procps systemd systemd-container dbus polkitd
+	iproute2 iputils-ping procps systemd systemd-container dbus polkitd python3-dbusmock
 
 .NOTPARALLEL:
 .PHONY: run test bench clean run-packages test-packages

@@ -6,17 +6,17 @@ The host is handed in, so that the same daemon runs on this machine and in a reh
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Final
 
 from powerd import actuators
 from powerd.board import Board
 from powerd.clock import Clock
-from powerd.config import Options
+from powerd.config import Clients, Options
 from powerd.engine import HEARTBEAT, Engine, Limbs
 from powerd.host.eyes import Eyes
-from powerd.model import Decision, Order, Snapshot, Status
-from powerd.policy.clients import counts
+from powerd.model import Client, Decision, Mode, Order, Snapshot, Status
+from powerd.policy.clients import standings
 from powerd.sources import learned
 from powerd.sources.known import Known
 from powerd.sources.presence import Presence
@@ -58,7 +58,7 @@ class Daemon:
         self._complain = complain
         book = learned.from_json(store.load("learned")) if store else {}
         self._known = Known(eyes, book, self._remember)
-        self._presence = Presence(eyes, clock, options.clients, self._known, counts)
+        self._presence = Presence(eyes, clock, options.clients, self._known, _counting)
         self._watch = Watch(self._presence, self.board, clock)
         limbs = Limbs(look=lambda: self._watch.look(Extent.CLOSE), obey=self._obey, tell=self._tell)
         self._engine = Engine(self.board, clock, options, limbs)
@@ -69,8 +69,8 @@ class Daemon:
         """Look and decide until cancelled; what was learned is kept at the end."""
         try:
             async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._watch.run())
-                tasks.create_task(self._engine.live())
+                tasks.create_task(_unending(self._watch.run(), "looking"))
+                tasks.create_task(_unending(self._engine.live(), "deciding"))
         finally:
             self._remember(self._known.strangers)
 
@@ -96,8 +96,8 @@ class Daemon:
         late = self._clock.now().mono - self.status.now.mono - 2 * HEARTBEAT
         return f"no decision has been made for {late + 2 * HEARTBEAT:.0f} s" if late > 0 else None
 
-    async def _obey(self, order: Order) -> tuple[bool, str]:
-        return await actuators.obey(order, self._hands, self._options.mode)
+    async def _obey(self, order: Order, mode: Mode) -> tuple[bool, str]:
+        return await actuators.obey(order, self._hands, mode)
 
     def _tell(self, snapshot: Snapshot, decision: Decision) -> None:
         now, before = self._clock.now(), self.status
@@ -109,3 +109,24 @@ class Daemon:
         trouble = self._store.save("learned", learned.to_json(book)) if self._store and book else None
         if trouble:
             self._complain(trouble)
+
+
+async def _unending(life: Coroutine[None, None, None], what: str) -> None:
+    """Live on, or end with an error: systemd then starts the daemon anew, and until then nothing sleeps.
+
+    A TaskGroup takes no notice of a child that returns, or is cancelled by something inside it; a daemon that
+    serves its page but no longer decides would be the worst of all.
+    """
+    try:
+        await life
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise
+    raise RuntimeError(f"powerd stopped {what}, which it must never do")
+
+
+def _counting(options: Clients) -> Callable[[Client], bool]:
+    """Whose presence keeps the server awake, by the rules of policy; a source may not ask it itself."""
+    standing = standings(options)
+    return lambda client: standing(client).counts

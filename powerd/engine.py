@@ -14,7 +14,7 @@ from typing import Final
 from powerd.board import Board
 from powerd.clock import Clock
 from powerd.config import Options
-from powerd.model import Decision, Memory, Order, Outcome, Snapshot
+from powerd.model import Decision, Memory, Mode, Order, Outcome, Snapshot
 from powerd.policy import decide
 
 HEARTBEAT: Final = 75.0
@@ -29,12 +29,13 @@ class Limbs:
 
     Attributes:
         look: have every source look afresh, thoroughly, and post; bounded in time, never raises.
-        obey: carry out one order; gives back whether it was done, and one sentence of what was seen.
+        obey: carry out one order in the mode in which it was given; gives back whether it was done, and one
+            sentence of what was seen.
         tell: show a decision to the faces; called after each completed decision.
     """
 
     look: Callable[[], Awaitable[None]]
-    obey: Callable[[Order], Awaitable[tuple[bool, str]]]
+    obey: Callable[[Order, Mode], Awaitable[tuple[bool, str]]]
     tell: Callable[[Snapshot, Decision], None]
 
 
@@ -72,8 +73,9 @@ class Engine:
                     if not order.final or await self._still(order):
                         # Begun, so told as such and not ordered again; not awaited, for a command may take
                         # an hour, and decisions are what the service manager's watchdog waits for.
+                        mode = self.options.mode
                         self._board.begin(order)
-                        errands.create_task(self._obey(order))
+                        errands.create_task(self._obey(order, mode))
                 now = self._clock.now().mono
                 look_again = min(max(decision.look_again, now + _BREATH), now + HEARTBEAT)
                 if not await self._board.changed_or(look_again) and decision.closely:
@@ -91,10 +93,16 @@ class Engine:
         await self._limbs.look()
         return order in self._decide().orders
 
-    async def _obey(self, order: Order) -> None:
+    async def _obey(self, order: Order, mode: Mode) -> None:
         begun = self._clock.now().mono
         try:
-            ok, observed = await self._limbs.obey(order)
+            ok, observed = await self._limbs.obey(order, mode)
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            # By something inside it; the order must not be in flight for ever.
+            ok, observed = False, "it was broken off"
         except Exception as error:  # noqa: BLE001 - whatever an actuator raises is an outcome, never the brain's end
             ok, observed = False, f"it failed inside powerd: {type(error).__name__}: {error}"
         self._board.end(Outcome(order, self._clock.now().mono, ok, observed, begun))

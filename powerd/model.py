@@ -148,6 +148,8 @@ class Verdict:
     on_link: bool = True
 
 
+Mode: TypeAlias = Literal["observe", "enforce"]
+
 Action: TypeAlias = Literal[
     "suspend", "hibernate", "hybrid-sleep", "suspend-then-hibernate", "poweroff", "command"
 ]
@@ -318,7 +320,7 @@ class Status:
     """All that a face may see: the last decision, what it was made from, and when."""
 
     now: Moment
-    mode: Literal["observe", "enforce"]
+    mode: Mode
     snapshot: Snapshot
     decision: Decision
     since: Moment

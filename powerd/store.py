@@ -1,8 +1,8 @@
 """What outlives a restart: small JSON documents, replaced whole, so that none is ever half-written.
 
 There is no fsync: it could block the loop behind a disk that is spinning up. There is one daemon, so one
-``.new`` file will do; rename(2) over the old file is
-atomic, and a document that a power cut garbles is only learned anew.
+``.new`` file will do; rename(2) over the old file is atomic, and a document that a power cut garbles is only
+learned anew.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Store:
         """The document ``name``; None where there is none, or none that can be read."""
         try:
             return json.loads((self._directory / f"{name}.json").read_text())
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):  # the last: brackets, thousands deep
             return None
 
     def save(self, name: str, document: object) -> str | None:

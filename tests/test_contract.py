@@ -97,3 +97,22 @@ def test_links_between_pages_lead_somewhere(page: str) -> None:
     links = re.findall(r"\]\(([^)#]+?)(?:#[^)]*)?\)", file.read_text())
     missing = [link for link in links if "://" not in link and not (file.parent / link).exists()]
     assert missing == []
+
+
+POSSESSIVE: Final = re.compile(r"""\brf?(['"]).*\)[*+?]\+.*\1""")
+
+
+def test_no_group_is_repeated_possessively() -> None:
+    """Python before 3.11.5, as in Debian 12, lets ``(...)*+`` match too much, not ``(?>(...)*)``."""
+    lines = [
+        f"{path.relative_to(ROOT)}:{number}"
+        for path in (ROOT / "powerd").rglob("*.py")
+        for number, line in enumerate(path.read_text().splitlines(), 1)
+        if POSSESSIVE.search(line)
+    ]
+    assert lines == []
+
+
+def test_a_possessive_group_is_seen() -> None:
+    assert POSSESSIVE.search(r"""_BLANK: Final = re.compile(r"(?:\s++|#[^\n]*+\n)*+")""")
+    assert not POSSESSIVE.search(r"""_BLANK: Final = re.compile(r"(?>(?:\s++|#[^\n]*+\n)*)")""")

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Literal, Protocol
+from typing import Protocol
 
 from powerd.actuators import power, warn
 from powerd.host.values import HostError
-from powerd.model import Order, Warn
+from powerd.model import Mode, Order, Warn
 
 
 class Hands(power.Hands, warn.Hands, Protocol):
     """All that actuators may do to the machine."""
 
 
-async def obey(order: Order, hands: Hands, mode: Literal["observe", "enforce"]) -> tuple[bool, str]:
+async def obey(order: Order, hands: Hands, mode: Mode) -> tuple[bool, str]:
     """Carry out ``order``.
 
     Returns:

@@ -27,7 +27,17 @@ from powerd.model import (
 )
 
 Event: TypeAlias = Literal[
-    "listening", "start", "phase", "blind", "sighted", "still-blind", "client", "outcome", "reload", "refused", "trouble"
+    "listening",
+    "start",
+    "phase",
+    "blind",
+    "sighted",
+    "still-blind",
+    "client",
+    "outcome",
+    "reload",
+    "refused",
+    "trouble",
 ]
 MESSAGE_IDS: Final[Mapping[Event, str]] = {
     "listening": "d3c1b8a7c0a24d7b9a3c7d31f1b6e7c4",
@@ -43,8 +53,9 @@ MESSAGE_IDS: Final[Mapping[Event, str]] = {
     "trouble": "9e6aa6c617ea43fb85fb9ebed908ae91",
 }
 """One id per kind of event, for ``journalctl MESSAGE_ID=…``; never changed. What they tell: where the
-faces are; the first decision; a change of phase; a source that cannot look, can again, or has not been able to for long; clients
-that come and go; what an order came to; a configuration taken over, or refused; any other fault."""
+faces are; the first decision; a change of phase; a source that cannot look, can again, or has not been
+able to for long; clients that come and go; what an order came to; a configuration taken over, or refused;
+any other fault."""
 
 ERROR, WARNING, NOTICE, INFO = 3, 4, 5, 6
 """Priorities as in syslog(3)."""

@@ -34,6 +34,10 @@ class Eyes(Protocol):
         """The file's text, at most ``limit`` bytes of it."""
         ...
 
+    async def breathe(self) -> None:
+        """Let the loop have its turn in the middle of a long computation."""
+        ...
+
     async def lan(self) -> Lan:
         """Links, own addresses and gateways, from rtnetlink."""
         ...
@@ -42,24 +46,22 @@ class Eyes(Protocol):
         """The neighbour table of IPv4 and IPv6, entries with a link-layer address only."""
         ...
 
-    async def sweep(  # noqa: PLR0913 - one question with six sides, all named
+    async def sweep(
         self,
         asks: Sequence[Ask],
         *,
         timeout: float,  # noqa: ASYNC109 - the time an answer may take, not the call's
         tries: int,
         until_first: bool,
-        head_start: int = 0,
         deadline: float = 60.0,
     ) -> Sweep:
-        """Ask all at once, the first ones first; ``until_first`` ends it with the first answer that counts.
+        """Ask all at once; ``until_first`` ends it with the first answer that counts.
 
         Args:
             asks: whom; several for one address are an error.
             timeout: seconds that an answer may take.
             tries: the silent are asked so many times.
             until_first: stop at the first answer; the others may be NOT_ASKED.
-            head_start: so many of the first are asked 50 ms before all others.
             deadline: seconds after which it ends in any case; who had no full turn by then is FAILED.
         """
         ...

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -74,6 +75,12 @@ def _refusal(action: str, answer: str) -> str:
     )
 
 
+def _said(error: Exception) -> str:
+    """What D-Bus said. The library's own errors tell its source lines; only their errno is for people."""
+    number = re.search(r"returned error number: (\d+)", str(error))
+    return os.strerror(int(number[1])) if number else str(error)
+
+
 @asynccontextmanager
 async def _manager() -> AsyncIterator[Manager]:
     """Give logind's manager object on a connection of its own; anything D-Bus raises becomes a HostError."""
@@ -84,13 +91,17 @@ async def _manager() -> AsyncIterator[Manager]:
     try:
         bus = sdbus.sd_bus_open_system()
     except (sdbus.SdBusBaseError, OSError) as error:
-        raise HostError(f"cannot reach the system D-Bus: {error}; is dbus running?") from None
+        raise HostError(f"cannot reach the system D-Bus: {_said(error)}; is dbus running?") from None
     try:
         async with asyncio.timeout(_BOUND):
             yield Manager.new_proxy("org.freedesktop.login1", "/org/freedesktop/login1", bus)
     except TimeoutError:
         raise HostError(f"logind did not answer within {_BOUND:g} s") from None
+    except (sdbus.DbusServiceUnknownError, sdbus.DbusNameHasNoOwnerError):
+        raise HostError(
+            "systemd-logind is not running, and nobody else is asked to sleep; start it, or use a command"
+        ) from None
     except sdbus.SdBusBaseError as error:
-        raise HostError(f"logind refused: {error}") from None
+        raise HostError(f"logind refused: {_said(error)}") from None
     finally:
         bus.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
 from pathlib import Path
@@ -54,6 +55,10 @@ class Machine:
                     break
         return "".join(pieces)
 
+    async def breathe(self) -> None:
+        """Let the loop have its turn."""
+        await asyncio.sleep(0)
+
     async def lan(self) -> Lan:
         """Links, own addresses and gateways."""
         return netlink.lan()
@@ -62,14 +67,13 @@ class Machine:
         """The neighbour table of IPv4 and IPv6."""
         return netlink.neighbours()
 
-    async def sweep(  # noqa: PLR0913 - as Eyes.sweep
+    async def sweep(
         self,
         asks: Sequence[Ask],
         *,
         timeout: float,  # noqa: ASYNC109 - the time an answer may take, not the call's
         tries: int,
         until_first: bool,
-        head_start: int = 0,
         deadline: float = 60.0,
     ) -> Sweep:
         """Ask all at once by ICMP and ARP."""
@@ -79,7 +83,6 @@ class Machine:
             timeout=timeout,
             tries=tries,
             until_first=until_first,
-            head_start=head_start,
             deadline=deadline,
         )
 

@@ -28,22 +28,19 @@ _PAUSE: Final = 0.01
 """Seconds between slices: an access point sends broadcasts slowly and drops what does not fit its queue."""
 _ARP_PAUSE: Final = 0.128
 """The same for large LANs: 1,000 broadcasts a second."""
-_HEAD_START: Final = 0.05
-"""The likeliest are given so many seconds before all others are asked."""
 _ARP_AFTER: Final = 0.3
 """The part of the timeout after which ARP is asked too."""
 _BREATH: Final = 512
 """Hosts looked at, without asking them, before the loop gets its turn."""
 
 
-async def sweep(  # noqa: PLR0913 - one question with seven sides, all named
+async def sweep(  # noqa: PLR0913 - one question with six sides, all named
     kernel: Kernel,
     asks: Sequence[Ask],
     *,
     timeout: float,  # noqa: ASYNC109 - the time an answer may take, not the call's
     tries: int,
     until_first: bool,
-    head_start: int,
     deadline: float,
 ) -> Sweep:
     """Ask all of them; see Eyes.sweep().
@@ -59,8 +56,6 @@ async def sweep(  # noqa: PLR0913 - one question with seven sides, all named
         raise ValueError("a sweep asks for one address twice")
     search = _Search(kernel, timeout=timeout, tries=tries, until_first=until_first, ends=start + deadline)
     try:
-        if head_start and len(asks) > head_start:
-            await search.head_start(asks[:head_start])
         await search.run(asks)
         await search.tell(replies)
     finally:
@@ -84,19 +79,8 @@ class _Search:
         self._waiter: asyncio.Future[None] | None = None
         self._found = False
 
-    async def head_start(self, asks: Sequence[Ask]) -> None:
-        """Ask the likeliest before all others: most searches end here, with one wake-up."""
-        await self._prepare(asks)
-        self._begin([target for target in self._targets.values() if not target.settled])
-        for target in self._waiting:
-            self._prober.ask(target)
-        self._prober.hear()
-        await self._wait(self._loop.time() + _HEAD_START)
-
     async def run(self, asks: Sequence[Ask]) -> None:
-        """Ask everybody, as often as it takes; at once over when somebody was found already."""
-        if self._found:
-            return
+        """Ask everybody, as often as it takes."""
         await self._prepare(asks)
         targets = [target for target in self._targets.values() if target.tries]
         on_link = [target for target in targets if target.arp]

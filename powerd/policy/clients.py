@@ -6,12 +6,13 @@ for as long as the client's class allows it to doze; everything else is present 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Final
+from functools import lru_cache
+from typing import Final, NamedTuple
 
-from powerd.config import ClientClass, Options
 from powerd.config import Clients as ClientOptions
+from powerd.config import Options, Pattern
 from powerd.model import (
     Blind,
     Client,
@@ -44,7 +45,7 @@ def fresh_for(options: Options) -> float:
 
 def judge_all(snapshot: Snapshot, memory: Memory, options: Options, now: Moment) -> tuple[Verdict, ...]:
     """A verdict for each known client, in a stable order; ``memory`` must already know of a resume."""
-    about = (options, now, memory.resumed)
+    about = (standings(options.clients), fresh_for(options), now, memory.resumed)
     verdicts = [
         _judge(client, snapshot.sightings.get(name), memory.verdicts.get(name), about)
         for name, client in snapshot.known.items()
@@ -54,61 +55,78 @@ def judge_all(snapshot: Snapshot, memory: Memory, options: Options, now: Moment)
     return tuple(verdicts)
 
 
-def class_of(client: Client, options: ClientOptions) -> ClientClass | None:
-    """The first class that fits the client."""
-    return next((row for row in options.class_ if _fits(row, client)), None)
+class Standing(NamedTuple):
+    """What the configuration makes of a client.
+
+    Attributes:
+        class_name: of the first class that fits, or None.
+        patience: silence before it counts as gone, seconds.
+        counts: its presence keeps the server awake: no ignore pattern fits, and its class does not forbid it.
+    """
+
+    class_name: str | None
+    patience: float
+    counts: bool
 
 
-def counts(client: Client, options: ClientOptions) -> bool:
-    """Whether the client's presence keeps the server awake."""
-    row = class_of(client, options)
-    return not ignored(client, options) and (row is None or row.keeps_awake)
+@lru_cache(maxsize=2)
+def standings(options: ClientOptions) -> Callable[[Client], Standing]:
+    """Each client's standing, worked out once: matching patterns costs 15 us, and rounds ask for ever."""
+
+    @lru_cache(maxsize=1 << 14)
+    def standing(client: Client) -> Standing:
+        ignored = any(_fits(pattern, client) for pattern in options.ignore)
+        row = next((row for row in options.class_ if any(_fits(each, client) for each in row.match)), None)
+        if row is None:
+            return Standing(None, options.absent_after, not ignored)
+        return Standing(row.name, row.absent_after or options.absent_after, row.keeps_awake and not ignored)
+
+    return standing
 
 
-def ignored(client: Client, options: ClientOptions) -> bool:
-    """Whether an ignore pattern fits the client."""
-    return any(pattern.fits(client.addresses, client.mac, client.name) for pattern in options.ignore)
-
-
-def _fits(row: ClientClass, client: Client) -> bool:
-    return any(pattern.fits(client.addresses, client.mac, client.name) for pattern in row.match)
+def _fits(pattern: Pattern, client: Client) -> bool:
+    return pattern.fits(client.addresses, client.mac, client.name)
 
 
 def _judge(
     client: Client,
     word: Seen[Sighting] | Blind | None,
     before: Verdict | None,
-    about: tuple[Options, Moment, float | None],
+    about: tuple[Callable[[Client], Standing], float, Moment, float | None],
 ) -> Verdict:
-    options, now, resumed = about
-    row = class_of(client, options.clients)
-    counts = not ignored(client, options.clients) and (row is None or row.keeps_awake)
-    patience = (row and row.absent_after) or options.clients.absent_after
-    state, why = _state(word, patience, (fresh_for(options), now, resumed))
+    standing_of, fresh, now, resumed = about
+    standing = standing_of(client)
+    state, why = _state(word, standing.patience, (fresh, now, resumed))
     since = before.since if before is not None and before.state is state else now
-    verdict = Verdict(
+    heard, how, rtt, on_link = _evidence(word, before, now)
+    return Verdict(
         client=client,
         state=state,
         why=why,
         since=since,
-        class_name=row.name if row else None,
-        keeps_awake=counts,
+        heard=heard,
+        how=how,
+        rtt=rtt,
+        class_name=standing.class_name,
+        keeps_awake=standing.counts,
         always_on=state is State.PRESENT and now.mono - since.mono >= ALWAYS_ON_AFTER,
+        on_link=on_link,
     )
-    if isinstance(word, Seen):
-        sighting = word.value
-        heard = None if sighting.heard is None else later(now, sighting.heard - now.mono)
-        if (
-            before is not None
-            and before.heard is not None
-            and heard is not None
-            and before.heard.mono == heard.mono
-        ):
-            heard = before.heard  # the wall clock's reading of then, not one recomputed after a step
-        return replace(verdict, heard=heard, how=sighting.how, rtt=sighting.rtt, on_link=sighting.on_link)
-    if before is not None:
-        return replace(verdict, heard=before.heard, how=before.how, rtt=before.rtt, on_link=before.on_link)
-    return verdict
+
+
+def _evidence(
+    word: Seen[Sighting] | Blind | None, before: Verdict | None, now: Moment
+) -> tuple[Moment | None, How | None, float | None, bool]:
+    """When, how and how quickly it was last heard, and whether on a link; a blind round forgets nothing."""
+    if not isinstance(word, Seen):
+        return (before.heard, before.how, before.rtt, before.on_link) if before else (None, None, None, True)
+    sighting = word.value
+    heard = before.heard if before is not None else None
+    if sighting.heard is None:
+        heard = None
+    elif heard is None or heard.mono != sighting.heard:  # else the wall clock's reading of then stands
+        heard = later(now, sighting.heard - now.mono)
+    return heard, sighting.how, sighting.rtt, sighting.on_link
 
 
 def _state(  # noqa: PLR0911 - a ladder: each rung is one way to know, and the order is the rule

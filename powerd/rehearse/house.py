@@ -88,6 +88,9 @@ class House:
         """The same in one piece."""
         return "".join([piece async for piece in self.chunks(path)])[:limit]
 
+    async def breathe(self) -> None:
+        """Nothing takes long here."""
+
     async def lan(self) -> Lan:
         """One link, with or without carrier."""
         link = Link(2, "eth0", "02:00:00:00:00:01", self.link_up, (IPv4Interface("10.0.0.1/24"),))
@@ -97,18 +100,17 @@ class House:
         """Nobody talks to the server unasked."""
         return ()
 
-    async def sweep(  # noqa: PLR0913 - as Eyes.sweep
+    async def sweep(
         self,
         asks: Sequence[Ask],
         *,
         timeout: float,  # noqa: ASYNC109 - as Eyes.sweep
         tries: int,
         until_first: bool,
-        head_start: int = 0,
         deadline: float = 60.0,
     ) -> Sweep:
         """Whoever is home answers at once; waiting for the others is not played."""
-        del timeout, tries, head_start, deadline
+        del timeout, tries, deadline
         at_home = {person.address: person for person in self.people if person.home(self.true_time())}
         replies: dict[str, Reply] = {}
         for ask in asks:

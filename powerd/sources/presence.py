@@ -7,6 +7,7 @@ unless a person wants to see everybody.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
@@ -19,9 +20,9 @@ from powerd.host.values import Heard, HostError, Lan, Neighbour, Reply
 from powerd.model import Blind, Client, ClientId, How, Moment, Seen, Sighting, SourceId
 from powerd.sources.known import Known
 from powerd.sources.learned import gateway_macs
-from powerd.sources.questions import Wanted, dead_link, on_link, questions
+from powerd.sources.questions import Wanted, check_ears, dead_link, on_link, questions
 from powerd.sources.runner import Extent, longest_look
-from powerd.sources.sightings import Evidence, Said, arp_counts, said, strongest, updated
+from powerd.sources.sightings import Evidence, Said, arp_counts, said, strongest, unasked, updated
 
 _RECENT: Final = 2.5
 """A client heard within so many rounds is asked alone first."""
@@ -50,7 +51,7 @@ class Presence:
         clock: for the time of each look.
         options: ``[clients]``; may be replaced on reload.
         known: who there is to look for.
-        counts: whether a client's presence keeps the server awake; the others are asked for a person only.
+        counting: tells of options whose presence keeps the server awake; others are asked for a person only.
     """
 
     name = SourceId("clients")
@@ -61,12 +62,12 @@ class Presence:
         clock: Clock,
         options: Options,
         known: Known,
-        counts: Callable[[Client, Options], bool],
+        counting: Callable[[Options], Callable[[Client], bool]],
     ) -> None:
         self._eyes = eyes
         self._clock = clock
         self._known = known
-        self._counts = counts
+        self._counting = counting
         self._records: dict[ClientId, _Record] = {}
         self._ends = 0.0
         self.options = options
@@ -93,7 +94,7 @@ class Presence:
         started = self._clock.now()
         self._ends = started.mono + longest_look(self.every) - _SPARE
         lan = await self._eyes.lan()
-        self._check(lan)
+        check_ears(lan)
         neighbours = await self._eyes.neighbours()
         wall, closely = started.wall.timestamp(), extent is Extent.CLOSE
         clients = await self._known.look(self.options, lan, neighbours, wall, closely=closely)
@@ -111,18 +112,6 @@ class Presence:
         now = self._clock.now().mono
         blind = self._known.blind
         return Facts(Blind(now, blind) if blind else Seen(now, self._known.warnings), clients, words)
-
-    def _check(self, lan: Lan) -> None:
-        """Whether this server has an ear on any LAN at all."""
-        if not lan.links:
-            raise HostError("this server has no Ethernet or Wi-Fi interface, so nobody can be seen")
-        names = ", ".join(link.name for link in lan.links)
-        if not any(link.ready for link in lan.links):
-            raise HostError(f"{names}: no carrier, so nobody can be seen; check the cable or the Wi-Fi")
-        if not any(link.ready and link.addresses for link in lan.links):
-            raise HostError(
-                f"{names}: no IPv4 address, so nobody can be seen; check the network configuration"
-            )
 
     def _proofs(
         self, clients: Mapping[ClientId, Client], neighbours: Iterable[Neighbour], now: Moment
@@ -154,11 +143,8 @@ class Presence:
         extent: Extent,
     ) -> dict[str, Reply]:
         """Ask whoever must be asked; the replies by address."""
-        wanted = [
-            id_
-            for id_, client in clients.items()
-            if extent is Extent.ALL or self._counts(client, self.options)
-        ]
+        counts = self._counting(self.options)
+        wanted = [id_ for id_, client in clients.items() if extent is Extent.ALL or counts(client)]
         wanted.sort(key=lambda id_: self._records[id_].sighting.heard or float("-inf"), reverse=True)
         first = extent is not Extent.ALL
         if first and wanted and self._lately(wanted[0]):
@@ -168,9 +154,20 @@ class Presence:
                 return replies
         elif first and any(id_ in proofs for id_ in wanted):
             return {}
-        return await self._sweep(
-            [clients[id_] for id_ in wanted], lan, extent, tries=self._tries(extent), until_first=first
-        )
+        everybody = [clients[id_] for id_ in wanted]
+        replies = await self._sweep(everybody, lan, extent, tries=self._tries(extent), until_first=first)
+        back = [client for client in everybody if self._card_answers(client, replies)]
+        if back and not (
+            first and any(self._said(client, replies, frozenset()).evidence for client in everybody)
+        ):
+            replies |= await self._sweep(back, lan, Extent.CLOSE, tries=1, until_first=False)
+        return replies
+
+    def _card_answers(self, client: Client, replies: Mapping[str, Reply]) -> bool:
+        """Whether a client asked by ARP alone answered, which proves a card, and calls for a ping."""
+        mine = [replies[each] for each in client.addresses if each in replies]
+        counts = arp_counts(self.options.arp, self._records[client.id].sighting)
+        return not counts and any(reply.arp is Heard.ANSWERED and unasked(reply) for reply in mine)
 
     def _tries(self, extent: Extent) -> int:
         """How often the silent are asked in one look: packets get lost, and phones doze."""
@@ -203,7 +200,7 @@ class Presence:
     def _wanted(self, client: Client, extent: Extent) -> Wanted:
         """How to ask: a host that did not even answer ARP is asked by ARP alone until it does.
 
-        That saves the kernel's own three ARP requests for each echo to a dead host, and one wake-up a round.
+        That saves the kernel's own three ARP requests for each echo to a dead host, and a wake-up a round.
         """
         record = self._records[client.id]
         return Wanted(client, record.sighting, arp_alone=extent is Extent.ROUND and record.no_arp)
@@ -224,6 +221,7 @@ class Presence:
         """Keep what this look brought of each client."""
         now = self._clock.now().mono
         proxies = gateway_macs(neighbours, lan)
+        owners = Counter(address for client in clients.values() for address in client.addresses)
         for id_, client in clients.items():
             record = self._records[id_]
             word = self._said(client, replies, proxies)
@@ -234,7 +232,10 @@ class Presence:
             mine = [replies[each].arp for each in client.addresses if each in replies]
             if any(arp is not Heard.NOT_ASKED for arp in mine):
                 record.no_arp = all(arp is Heard.SILENT for arp in mine)
-            sighting = updated(record.sighting, word, last=record.asked, now=now, every=self.every)
+            shared = any(owners[each] > 1 for each in client.addresses)
+            sighting = updated(
+                record.sighting, word, last=record.asked, now=now, every=self.every, shared=shared
+            )
             record.sighting = replace(sighting, on_link=on_link(client, lan))
             if word.failed is not None:
                 record.asked, record.word = None, Blind(now, word.failed)
@@ -246,6 +247,7 @@ class Presence:
         if not client.addresses and "hosts" in client.sources:
             return Said(failed=f'"{client.name}" in [clients] hosts has no address: check the name')
         if not client.addresses:
-            return Said(silent=client.mac not in self._known.stations)
+            asked = self._known.stations_asked
+            return Said(silent=asked, failed=None if asked else "its access point could not be asked")
         dead = next((why for each in client.addresses if (why := dead_link(each, lan))), None)
         return Said(failed=dead)

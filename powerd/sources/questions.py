@@ -1,4 +1,4 @@
-"""How each client is to be asked: one question per address, by the protocols it could answer; pure."""
+"""How each client is to be asked: one question per address, by the protocols it could answer; no I/O."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from collections.abc import Iterable
 from ipaddress import IPv4Address
 from typing import NamedTuple
 
-from powerd.host.values import Ask, Lan
+from powerd.host.values import Ask, HostError, Lan
 from powerd.model import Client, Sighting
 from powerd.sources.sightings import Arp, arp_counts
 
 
 class Wanted(NamedTuple):
-    """A client to be asked; ``arp_alone`` = only by ARP, where that counts and its link is there."""
+    """A client to be asked; ``arp_alone`` = only by ARP, where it is on a link of this server."""
 
     client: Client
     sighting: Sighting
@@ -29,10 +29,25 @@ def questions(wanted: Iterable[Wanted], lan: Lan, arp: Arp) -> list[Ask]:
         counts = arp_counts(arp, one.sighting)
         for address in one.client.addresses:
             if dead_link(address, lan) is None:
-                link = lan.link_of(IPv4Address(address)) if counts else None
+                link = lan.link_of(IPv4Address(address))
                 ask = Ask(address, link, icmp=link is None or not one.arp_alone, arp_counts=counts)
                 asks[address] = _both(ask, asks.get(address))
     return list(asks.values())
+
+
+def check_ears(lan: Lan) -> None:
+    """Whether this server has an ear on any LAN at all.
+
+    Raises:
+        HostError: it has none, so the silence of all others would say nothing.
+    """
+    if not lan.links:
+        raise HostError("this server has no Ethernet or Wi-Fi interface, so nobody can be seen")
+    names = ", ".join(link.name for link in lan.links)
+    if not any(link.ready for link in lan.links):
+        raise HostError(f"{names}: no carrier, so nobody can be seen; check the cable or the Wi-Fi")
+    if not any(link.ready and link.addresses for link in lan.links):
+        raise HostError(f"{names}: no IPv4 address, so nobody can be seen; check the network configuration")
 
 
 def dead_link(address: str, lan: Lan) -> str | None:

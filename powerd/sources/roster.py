@@ -6,7 +6,7 @@ them; where only an address is known, the address does.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from ipaddress import AddressValueError, IPv4Address
 from typing import Final
@@ -71,19 +71,17 @@ class Roster:
             draft.addresses.setdefault(met.address, _FOREVER)
             self._owner.setdefault(met.address, owner)
 
-    def clients(self, lan: Lan) -> Mapping[ClientId, Client]:
-        """Everybody who may be home, by id; this server and its gateways never are.
+    def clients(self, lan: Lan) -> Iterator[Client]:
+        """Everybody who may be home; this server and its gateways never are.
 
         A host with a MAC but no address is left out, for it cannot be asked, unless the configuration wants
         it or it is a station of this server's own access point.
         """
         infrastructure = lan.own | lan.gateways
-        return {
-            ClientId(key): _client(key, draft)
-            for key, draft in self._drafts.items()
-            if infrastructure.isdisjoint(draft.addresses)
-            and (draft.addresses or not {"hosts", "hostapd"}.isdisjoint(draft.sources))
-        }
+        for key, draft in self._drafts.items():
+            reachable = draft.addresses or not {"hosts", "hostapd"}.isdisjoint(draft.sources)
+            if reachable and infrastructure.isdisjoint(draft.addresses):
+                yield _client(key, draft)
 
     def _draft(self, key: str, source: str, *, stale: bool) -> _Draft:
         draft = self._drafts.setdefault(key, _Draft())

@@ -96,6 +96,11 @@ class Watch:
             self._faults = 0  # the machine said what is wrong: worth asking again at the usual pace
         except TimeoutError:
             facts = self._blind(f"no answer within {within:g} s")
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            facts = self._blind("broken off")  # by something inside it, and the watch goes on
         except Exception as error:  # noqa: BLE001 - a sensor may fail; it then keeps the server awake and says so
             self._faults += 1
             facts = self._blind(f"failed inside powerd ({_where(error)}): {type(error).__name__}: {error}")

@@ -58,13 +58,16 @@ def said(replies: Sequence[Reply], *, counts: bool, proxies: frozenset[str], now
     for reply in replies:
         if reply.arp is Heard.ANSWERED and counts and reply.mac not in proxies:
             return Said(Evidence(How.ARP, now, reply.rtt))
-    asked = [
-        reply for reply in replies if reply.icmp is not Heard.NOT_ASKED or reply.arp is not Heard.NOT_ASKED
-    ]
+    asked = [reply for reply in replies if not unasked(reply)]
     failed = next((reply for reply in asked if not _conclusive(reply, counts=counts)), None)
     if failed is not None:
         return Said(failed=f"could not be asked: {failed.why or 'the question was not sent'}")
     return Said(silent=bool(asked) and len(asked) == len(replies))
+
+
+def unasked(reply: Reply) -> bool:
+    """Whether nothing was asked that proves anything; an ARP answer that does not count wants a ping."""
+    return reply.icmp is Heard.NOT_ASKED and reply.arp in {Heard.NOT_ASKED, Heard.ANSWERED}
 
 
 def _conclusive(reply: Reply, *, counts: bool) -> bool:
@@ -79,7 +82,9 @@ def _conclusive(reply: Reply, *, counts: bool) -> bool:
     return reply.icmp is Heard.SILENT
 
 
-def updated(before: Sighting, word: Said, *, last: float | None, now: float, every: float) -> Sighting:
+def updated(  # noqa: PLR0913 - what was, what came, and four circumstances, all named
+    before: Sighting, word: Said, *, last: float | None, now: float, every: float, shared: bool = False
+) -> Sighting:
     """The sighting after this look.
 
     Args:
@@ -88,6 +93,7 @@ def updated(before: Sighting, word: Said, *, last: float | None, now: float, eve
         last: when the client was last asked to some purpose; None = never, or the last question failed.
         now: monotonic seconds.
         every: seconds between rounds.
+        shared: another client has an address of this one, so an answer to a ping may have been the other's.
     """
     if word.evidence is not None:
         return replace(
@@ -96,7 +102,7 @@ def updated(before: Sighting, word: Said, *, last: float | None, now: float, eve
             how=word.evidence.how,
             rtt=word.evidence.rtt,
             silent_since=None,
-            answers_icmp=before.answers_icmp or word.evidence.how is How.ICMP,
+            answers_icmp=before.answers_icmp or (word.evidence.how is How.ICMP and not shared),
         )
     if not word.silent:
         return replace(before, silent_since=None) if word.failed else before

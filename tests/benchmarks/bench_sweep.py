@@ -113,7 +113,8 @@ def _powerd(known: dict[str, str], *, until_first: bool = False) -> tuple[Look, 
     tries = 3 if len(asks) > 256 else 1  # a large LAN is swept in earnest
 
     async def look() -> Sweep:
-        return await machine.sweep(asks, timeout=1, tries=tries, until_first=until_first, head_start=2)
+        some = asks[:1] if until_first else asks  # as the daemon does: whoever was heard last, alone
+        return await machine.sweep(some, timeout=1, tries=tries, until_first=until_first)
 
     def found(sweep: Sweep) -> set[str]:
         unsure = [r for r in sweep.replies.values() if Heard.FAILED in (r.icmp, r.arp)]

@@ -37,6 +37,9 @@ def test_whose_arp_answers_count(arp: Arp, *, answers: bool, counts: bool) -> No
         (FAILED, FAILED, True, "failed"),
         (NOT, NOT, True, "nothing"),
         (NOT, FAILED, True, "failed"),
+        (NOT, FAILED, False, "failed"),
+        (NOT, NO, False, "silent"),
+        (NOT, YES, False, "nothing"),  # a card, and nobody has pinged its host
     ],
 )
 def test_what_one_reply_says(icmp: Heard, arp: Heard, expected: str, *, counts: bool) -> None:
@@ -100,3 +103,10 @@ def test_the_latest_evidence_is_the_strongest() -> None:
     assert strongest([old, new]) == new
     assert strongest([Evidence(How.NEIGHBOUR, 100), Evidence(How.STATION, 100)]) == Evidence(How.STATION, 100)
     assert strongest([]) is None
+
+
+def test_a_ping_answered_from_a_shared_address_makes_nobody_a_pinger() -> None:
+    word = Said(Evidence(How.ICMP, 100, 0.001))
+    heard = updated(Sighting(), word, last=None, now=100, every=60, shared=True)
+    assert (heard.heard, heard.how, heard.answers_icmp) == (100, How.ICMP, False)
+    assert updated(heard, word, last=100, now=100, every=60).answers_icmp

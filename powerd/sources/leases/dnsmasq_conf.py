@@ -12,7 +12,7 @@ from powerd.sources.leases.words import address_of, is_host_name, mac_of, name_o
 
 _COMMENT: Final = re.compile(r"(?:^|(?<=\s))#.*")
 _HARDWARE: Final = re.compile(
-    r"(?:[0-9A-Fa-f]{1,2}-)?+((?:[0-9A-Fa-f]{1,2}|\*)(?::(?:[0-9A-Fa-f]{1,2}|\*))++)"
+    r"(?>(?:[0-9A-Fa-f]{1,2}-)?)((?:[0-9A-Fa-f]{1,2}|\*)(?>(?::(?:[0-9A-Fa-f]{1,2}|\*))+))"
 )
 _LEASE_TIME: Final = re.compile(r"\d+[wdhms]?|infinite|deprecated")
 _FIRST: Final = re.compile(

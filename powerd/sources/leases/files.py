@@ -53,11 +53,13 @@ class Report:
         batches: leads by the place that they come from; a host may be named in several.
         warnings: what a person should see to, one line each, though it hides nobody.
         blind: why clients may be missing; None = none are. Whoever trusts in absence must stay awake.
+        stations_asked: False = its stations are those of an earlier look, and may have left.
     """
 
     batches: tuple[Batch, ...] = ()
     warnings: tuple[str, ...] = ()
     blind: str | None = None
+    stations_asked: bool = True
 
     @property
     def leads(self) -> Iterator[Named]:
@@ -183,6 +185,7 @@ class LeaseFiles:
             batches=(*batches, *self._stations.batches()),
             warnings=(*warnings, *skipped, *self._stations.warnings),
             blind="; ".join((*blind, *self._troubles)) or None,
+            stations_asked=self._stations.asked,
         )
 
 

@@ -18,21 +18,21 @@ from powerd.sources.leases.isc_host import host_leads, mac_from
 from powerd.sources.leases.isc_text import STRING, Block, BlockReader, Statement, plain, unquote
 from powerd.sources.leases.words import address_of, mac_of, mac_of_duid, name_of, octets_of, shown
 
-_DATE: Final = r'[^;\n"#{}]++;(?: #[^\n]*+)?+\n'
+_DATE: Final = r'[^;\n"#{}]++;(?>(?: #[^\n]*+)?)\n'
 _WORD: Final = r'"[^"\n]*+(?<!\\)"'
-_ON: Final = rf'  on [a-z ]++\{{\n(?:    [^\n"#{{}}]*+(?:{_WORD}[^\n"#{{}}]*+)*+\n)*+  \}}\n'
+_ON: Final = rf'  on [a-z ]++\{{\n(?>(?:    [^\n"#{{}}]*+(?>(?:{_WORD}[^\n"#{{}}]*+)*)\n)*)  \}}\n'
 _LEASE: Final = re.compile(  # in the order in which dhcpd writes; two blanks before each statement
     r"\s*+lease ([\d.]++) \{\n"
-    rf"(?:  starts {_DATE})?+"
-    rf"(?:  ends ({_DATE}))?+"
-    rf"(?:  (?:tstp|tsfp|atsfp|cltt) {_DATE})*+"
-    r"(?:  binding state ([a-z]++);\n)?+"
-    r"(?:  (?:next|rewind) binding state [a-z]++;\n)*+"
-    r"(?:  (?:reserved|bootp);\n)*+"
-    r"(?:  hardware ethernet ([\da-f:]++);\n)?+"
-    rf"(?:  (?:uid|set|option) [^;\n\"#{{}}]*+(?:{_WORD})?+;\n)*+"
-    r'(?:  client-hostname "([^"\\\n]*+)";\n)?+'
-    rf"(?:{_ON})*+"
+    rf"(?>(?:  starts {_DATE})?)"
+    rf"(?>(?:  ends ({_DATE}))?)"
+    rf"(?>(?:  (?:tstp|tsfp|atsfp|cltt) {_DATE})*)"
+    r"(?>(?:  binding state ([a-z]++);\n)?)"
+    r"(?>(?:  (?:next|rewind) binding state [a-z]++;\n)*)"
+    r"(?>(?:  (?:reserved|bootp);\n)*)"
+    r"(?>(?:  hardware ethernet ([\da-f:]++);\n)?)"
+    rf"(?>(?:  (?:uid|set|option) [^;\n\"#{{}}]*+(?>(?:{_WORD})?);\n)*)"
+    r'(?>(?:  client-hostname "([^"\\\n]*+)";\n)?)'
+    rf"(?>(?:{_ON})*)"
     r"\}"
 )
 _KNOWN: Final = re.compile(

@@ -12,15 +12,15 @@ from powerd.sources.leases.found import Found
 from powerd.sources.leases.reading import Faults
 from powerd.sources.leases.words import shown
 
-STRING: Final = r'"(?:[^"\\\n]++|\\.?+)*+"'
+STRING: Final = r'"(?>(?:[^"\\\n]++|\\.?+)*)"'
 """A quoted string. It ends with its line at the latest: an unpaired quote spoils no more than that."""
 _LONGEST: Final = 1 << 16
 _DEEPEST: Final = 32
-_BLANK: Final = re.compile(r"(?:\s++|#[^\n]*+\n)*+")
+_BLANK: Final = re.compile(r"(?>(?:\s++|#[^\n]*+\n)*)")
 _STATEMENT: Final = re.compile(
-    r'((?:[^;{}"#]++|"(?:[^"\\\n]++|\\.?+)*+(?:"|(?=\n))|#[^\n]*+(?=\n))*+)([;{}])'
+    r'((?>(?:[^;{}"#]++|"(?>(?:[^"\\\n]++|\\.?+)*)(?:"|(?=\n))|#[^\n]*+(?=\n))*))([;{}])'
 )
-_COMMENT: Final = re.compile(r'("(?:[^"\\\n]++|\\.?+)*+(?:"|(?=\n)|\Z))|#[^\n]*+')
+_COMMENT: Final = re.compile(r'("(?>(?:[^"\\\n]++|\\.?+)*)(?:"|(?=\n)|\Z))|#[^\n]*+')
 _FIELD: Final = re.compile(
     r"(ends|binding\s+state|hardware|client-hostname|fixed-address6?|option\s+host-name|ddns-hostname|deleted)"
     r"(?![\w-])\s*(.*)",

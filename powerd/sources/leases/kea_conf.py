@@ -15,15 +15,15 @@ from powerd.sources.leases.found import Format, Found, Include, Lead
 from powerd.sources.leases.reading import Faults, WholeReader, nothing
 from powerd.sources.leases.words import address_of, mac_of, mac_of_duid, name_of, octets_of, shown
 
-_STRING: Final = r'"(?:[^"\\]++|\\.?+)*+(?:"|\Z)'
+_STRING: Final = r'"(?>(?:[^"\\]++|\\.?+)*)(?:"|\Z)'
 _BESIDES: Final = re.compile(
     rf"(?P<string>{_STRING})"
-    r"|//[^\n]*+|#[^\n]*+|/\*(?:[^*]++|\*(?!/))*+(?:\*/|\Z)"
+    r"|//[^\n]*+|#[^\n]*+|/\*(?>(?:[^*]++|\*(?!/))*)(?:\*/|\Z)"
     r'|<\?include\s*+"(?P<file>[^"\n]*+)"\s*+\?>',
     re.DOTALL,
 )
 _GAPS: Final = re.compile(
-    rf"(?P<string>{_STRING})|(?P<open>[\[{{])(?:\s*+,)++|(?P<comma>,)(?=\s*+[,}}\]])|(?P<colon>:)(?=\s*+[,}}\]])",
+    rf"(?P<string>{_STRING})|(?P<open>[\[{{])(?>(?:\s*+,)+)|(?P<comma>,)(?=\s*+[,}}\]])|(?P<colon>:)(?=\s*+[,}}\]])",
     re.DOTALL,
 )
 _FIRST: Final = re.compile(r'"Dhcp[46]"\s*:')

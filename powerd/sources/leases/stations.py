@@ -22,11 +22,13 @@ class Stations:
 
     Attributes:
         version: grows when anything changes that others may ask for.
+        asked: whether every access point could be asked the last time.
         warnings: access points that could not be asked. That hides no client for which there is a lease.
     """
 
     def __init__(self, patterns: tuple[str, ...]) -> None:
         self.version = 0
+        self.asked = True
         self.warnings: tuple[str, ...] = ()
         self._patterns = patterns
         self._kept = Kept()
@@ -46,6 +48,9 @@ class Stations:
                 leads.update((lead.key, lead) for lead in reader.finish().leads)
             except HostError as error:
                 warnings.append(str(error))
+        self.asked = not warnings
+        if warnings:  # whoever was there may still be: nobody is taken to have left unasked
+            leads = {lead.key: lead for lead in self._kept.leads} | leads
         there = tuple(leads.values())
         changed = self._kept.forget(now)
         if there != self._kept.leads:

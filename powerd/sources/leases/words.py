@@ -9,8 +9,8 @@ from typing import Final
 
 _MAC: Final = re.compile(r"[0-9a-f][02468ace](?::[0-9a-f]{2}){5}")
 _MAC_ANYHOW: Final = re.compile(r"[0-9A-Fa-f]{1,2}(?:[:-][0-9A-Fa-f]{1,2}){5}")
-_HEX: Final = re.compile(r"[0-9A-Fa-f]{1,2}(?:[:-]?[0-9A-Fa-f]{2}|[:-][0-9A-Fa-f])*+")
-_NAME: Final = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?:\.[A-Za-z0-9_-]{1,63})*+\.?")
+_HEX: Final = re.compile(r"[0-9A-Fa-f]{1,2}(?>(?:[:-]?[0-9A-Fa-f]{2}|[:-][0-9A-Fa-f])*)")
+_NAME: Final = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?>(?:\.[A-Za-z0-9_-]{1,63})*)\.?")
 _NOBODY: Final = "00:00:00:00:00:00"
 _LOOPBACK, _MULTICAST, _MULTICAST6 = 127, 224, 0xFF
 _LONGEST_NAME: Final = 253

@@ -1,0 +1,147 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from policy.worlds import CLIENTS, T0, client, home, house, moment, silent
+
+from powerd.config import Options, parse
+from powerd.model import Blind, Memory, Seen, Sighting, Snapshot, State, Verdict
+from powerd.policy.clients import ALWAYS_ON_AFTER, NOT_ASKED, judge_all
+from powerd.policy.idle import LOUD_AFTER, Why, dated, remarks, stirring
+
+NOW = moment()
+OPTIONS = parse(b'[[sleep]]\naction = "suspend"', "test")
+
+
+def stirs(snapshot: Snapshot, memory: Memory | None = None, options: Options = OPTIONS) -> list[Why]:
+    memory = memory or Memory.newborn(NOW)
+    return list(stirring(snapshot, judge_all(snapshot, memory, options, NOW), memory, options, NOW))
+
+
+def said(snapshot: Snapshot, memory: Memory | None = None, options: Options = OPTIONS) -> list[str]:
+    return [f"{why.subject}: {why.text}" for why in stirs(snapshot, memory, options)]
+
+
+GONE = {1: silent(T0, T0 - 9999)}
+
+
+def test_nothing_stirs_in_an_empty_house() -> None:
+    assert stirs(house(GONE, at=T0)) == []
+
+
+@pytest.mark.parametrize(
+    ("word", "text"),
+    [
+        (Blind(T0, "eth0: no carrier"), "eth0: no carrier"),
+        (Seen(T0 - 181, ()), "has not looked for too long"),
+        (None, "has not looked yet"),
+    ],
+)
+def test_a_source_that_cannot_be_relied_on_is_the_one_reason(
+    word: Seen[tuple[str, ...]] | Blind | None, text: str
+) -> None:
+    snapshot = house({1: home(T0)}, at=T0)
+    snapshot = replace(snapshot, sources={} if word is None else {CLIENTS: word})
+    assert said(snapshot) == [f"clients: {text}"]
+
+
+def test_a_word_from_before_the_wake_up_is_void() -> None:
+    woken = replace(Memory.newborn(NOW), resumed=T0 - 10)
+    assert said(house(GONE, at=T0 - 11), woken) == ["clients: has not looked since the wake-up"]
+
+
+def test_nobody_known_is_not_nobody_home() -> None:
+    assert said(house({}, at=T0)) == ["clients: no client is known, so nobody can be seen to leave"]
+
+
+def test_everybody_ignored_is_not_nobody_home() -> None:
+    options = parse(b'[clients]\nignore = ["host*"]\n[[sleep]]\naction = "suspend"', "test")
+    text = "every known client is ignored, so nobody can be seen to leave"
+    assert said(house(GONE, at=T0), options=options) == [f"clients: {text}"]
+
+
+def test_who_is_there_comes_before_who_may_be() -> None:
+    facts: dict[int, Seen[Sighting] | Blind] = {
+        1: Blind(T0, "No route to host"),
+        2: home(T0),
+        3: silent(T0 - 999, T0 - 9999),
+        4: GONE[1],
+    }
+    snapshot = house(facts, at=T0)
+    assert said(snapshot) == ["host2: home, answers ping", "host1: may be home: No route to host"]
+    (verdict,) = (
+        each for each in judge_all(snapshot, Memory.newborn(NOW), OPTIONS, NOW) if each.why == NOT_ASKED
+    )
+    assert verdict.client.label == "host3", "not asked because host2 is home, which is no reason of its own"
+
+
+def test_checks_are_reasons_in_their_own_words() -> None:
+    snapshot = replace(
+        house(GONE, at=T0),
+        checks={
+            "users": Seen(T0, "anna is logged in on tty1"),
+            "nfs": Blind(T0, "/proc/fs/nfsd/clients: cannot be read"),
+            "quiet": Seen(T0, None),
+            "old": Seen(T0 - 181, None),
+        },
+    )
+    assert said(snapshot) == [
+        "checks.nfs: /proc/fs/nfsd/clients: cannot be read",
+        "checks.old: has not looked for too long",
+        "checks.users: anna is logged in on tty1",
+    ]
+
+
+def test_a_blind_source_grows_loud_and_keeps_its_date() -> None:
+    since = moment(T0 - LOUD_AFTER)
+    memory = replace(Memory.newborn(since), since={("clients", "no carrier"): since})
+    snapshot = house(GONE, at=T0, word=Blind(T0, "no carrier"))
+    (why,) = stirs(snapshot, memory)
+    assert why.text == "still unknown, and the server will not sleep until this is mended: no carrier"
+    assert dated(memory, why, NOW) == since
+    louder = replace(memory, since={("clients", why.text): since})
+    (again,) = stirs(snapshot, louder)
+    assert (again.text, dated(louder, again, NOW)) == (why.text, since)
+
+
+def test_another_trouble_is_a_new_one() -> None:
+    memory = replace(Memory.newborn(NOW), since={("clients", "no carrier"): moment(T0 - 9999)})
+    (why,) = stirs(house(GONE, at=T0, word=Blind(T0, "no permission")), memory)
+    assert why.text == "no permission"
+    assert dated(memory, why, NOW) == NOW
+
+
+def verdict(**changes: object) -> Verdict:
+    base = Verdict(client(1), State.PRESENT, "answers ping", moment(T0 - ALWAYS_ON_AFTER), always_on=True)
+    return replace(base, **changes)  # type: ignore[arg-type] # each test names fields of its own
+
+
+def test_who_is_always_on_is_remarked_with_the_line_to_write() -> None:
+    (why,) = remarks((verdict(),), OPTIONS)
+    pattern = 'ignore = ["02:00:00:00:00:01"]'
+    assert why.text == f"is always on; if it is nobody's own, stop counting it with {pattern}"
+    assert not why.keeps_awake
+    assert parse(f"[clients]\n{pattern}".encode(), "test").clients.ignore[0].fits((), client(1).mac, None)
+
+
+def test_without_a_mac_the_line_names_it_as_people_do() -> None:
+    (why,) = remarks((verdict(client=replace(client(1), mac=None)),), OPTIONS)
+    assert why.text.endswith('ignore = ["host1"]')
+
+
+@pytest.mark.parametrize("changes", [{"always_on": False}, {"keeps_awake": False}])
+def test_nobody_else_is_remarked(changes: dict[str, object]) -> None:
+    assert list(remarks((verdict(**changes),), OPTIONS)) == []
+
+
+def test_without_rules_it_says_that_it_never_sleeps() -> None:
+    (why,) = remarks((), Options())
+    assert "never sleeps" in why.text
+    assert not why.keeps_awake
+
+
+def test_a_sighting_that_says_nothing_is_no_silence() -> None:
+    assert said(house({1: Seen(T0, Sighting())}, at=T0)) == [
+        "host1: may be home: its last question could not be asked"
+    ]

@@ -1,0 +1,307 @@
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+from scripted import Hands, LoopClock
+from sources.village import ANSWERS, Village, mac, neighbour
+
+from powerd.config import parse
+from powerd.daemon import Daemon
+from powerd.engine import HEARTBEAT
+from powerd.model import Blind, SourceId, Status
+from powerd.rehearse.loop import run
+from powerd.store import Store
+
+NIGHTLY = """
+mode = "enforce"
+[clients]
+absent_after = "2min"
+[awake]
+after_start = "0s"
+[[sleep]]
+action = "suspend"
+idle_for = "10min"
+warn = "1min"
+"""
+
+
+class Home:
+    """A daemon in a village."""
+
+    def __init__(self, config: str = NIGHTLY, directory: Path | None = None) -> None:
+        self.village = Village()
+        self.village.leases(1, 2)
+        self.hands = Hands()
+        self.heard: list[Status] = []
+        self.complaints: list[str] = []
+        self.daemon = Daemon(
+            parse(config.encode(), "test"),
+            self.village,
+            self.hands,
+            LoopClock(),
+            store=Store(directory) if directory else None,
+            hear=self.heard.append,
+            complain=self.complaints.append,
+        )
+
+    @property
+    def status(self) -> Status:
+        assert self.daemon.status is not None
+        return self.daemon.status
+
+    def phase(self) -> str:
+        return self.status.decision.phase
+
+    def done(self) -> list[object]:
+        return [call[0] for call in self.hands.calls]
+
+
+def live(
+    test: Callable[[Home], Awaitable[None]], config: str = NIGHTLY, directory: Path | None = None
+) -> None:
+    """Run ``test`` while the daemon lives, and stop the daemon after it."""
+
+    async def main() -> None:
+        home = Home(config, directory)
+        life = asyncio.create_task(home.daemon.live())
+        await test(home)
+        life.cancel()
+        await asyncio.gather(life, return_exceptions=True)
+
+    run(main())
+
+
+def test_an_empty_house_is_announced_and_put_to_sleep() -> None:
+    async def test(h: Home) -> None:
+        await asyncio.sleep(600)
+        assert h.done() == []
+        await asyncio.sleep(300)
+        assert h.done() == ["broadcast", "logind"]
+        assert h.hands.calls[-1] == ("logind", "suspend")
+
+    live(test)
+
+
+def test_in_observe_mode_it_only_says_what_it_would_have_done() -> None:
+    async def test(h: Home) -> None:
+        await asyncio.sleep(2000)
+        assert h.done() == []
+        assert any("would have suspended" in reason.text for reason in h.status.decision.reasons)
+
+    live(test, NIGHTLY.replace("enforce", "observe"))
+
+
+def test_somebody_home_keeps_it_awake_with_a_reason() -> None:
+    async def test(h: Home) -> None:
+        h.village.answers["10.0.0.2"] = ANSWERS
+        await asyncio.sleep(4000)
+        assert h.done() == []
+        assert [f"{reason.subject}: {reason.text}" for reason in h.status.decision.reasons] == [
+            "host2: home, answers ping"
+        ]
+
+    live(test)
+
+
+def test_whoever_is_shown_a_phase_is_told_since_when() -> None:
+    async def test(h: Home) -> None:
+        h.village.answers["10.0.0.2"] = ANSWERS
+        await asyncio.sleep(300)
+        assert h.phase() == "awake"
+        assert h.status.since.mono == pytest.approx(0, abs=1)
+        h.village.answers.clear()
+        await asyncio.sleep(400)
+        assert h.phase() == "idle"
+        assert h.status.since.mono == pytest.approx(420, abs=61)
+        assert h.heard[-1] is h.status
+
+    live(test)
+
+
+def test_a_person_s_look_asks_everybody_and_is_decided_on_before_it_is_shown() -> None:
+    async def test(h: Home) -> None:
+        h.village.answers["10.0.0.2"] = ANSWERS
+        await asyncio.sleep(90)
+        h.village.answers["10.0.0.1"] = ANSWERS
+        h.village.sweeps.clear()
+        await h.daemon.look_at_all()
+        assert [sweep.addresses for sweep in h.village.sweeps] == [["10.0.0.2", "10.0.0.1"]]
+        assert {verdict.state.value for verdict in h.status.decision.verdicts} == {"present"}
+        assert h.status.now.mono == pytest.approx(90, abs=0.1)
+
+    live(test)
+
+
+def test_people_who_look_often_or_together_share_a_look() -> None:
+    async def test(h: Home) -> None:
+        await asyncio.sleep(90)
+        h.village.sweeps.clear()
+        await asyncio.gather(*(h.daemon.look_at_all() for _ in range(100)))
+        await asyncio.sleep(4)
+        await h.daemon.look_at_all()
+        assert len(h.village.sweeps) == 1
+        await asyncio.sleep(2)
+        await h.daemon.look_at_all()
+        assert len(h.village.sweeps) == 2
+
+    live(test)
+
+
+def test_a_person_who_goes_away_takes_the_look_along_but_not_the_others() -> None:
+    async def test(h: Home) -> None:
+        await asyncio.sleep(90)
+        h.village.takes = 3
+        first, second = (asyncio.create_task(h.daemon.look_at_all()) for _ in range(2))
+        await asyncio.sleep(1)
+        first.cancel()
+        await second
+        assert asyncio.get_running_loop().time() == pytest.approx(94, abs=0.1)
+        assert not isinstance(h.daemon.board.snapshot().sources[SourceId("clients")], Blind)
+
+    live(test)
+
+
+def test_what_was_learned_is_there_after_a_restart(tmp_path: Path) -> None:
+    async def first(h: Home) -> None:
+        h.village.table = (neighbour(9),)
+        await asyncio.sleep(90)
+
+    async def second(h: Home) -> None:
+        await asyncio.sleep(1)
+        assert mac(9) in h.daemon.board.snapshot().known
+
+    live(first, directory=tmp_path)
+    live(second, directory=tmp_path)
+
+
+def test_when_it_stops_it_notes_when_each_was_last_there(tmp_path: Path) -> None:
+    async def test(h: Home) -> None:
+        h.village.table = (neighbour(9),)
+        await asyncio.sleep(90)
+        h.village.table = (neighbour(9, ago=0.0),)
+        await asyncio.sleep(3600)
+
+    def seen() -> float:
+        return float(json.loads((tmp_path / "learned.json").read_text())[mac(9)]["seen"])
+
+    live(test, directory=tmp_path)
+    first = seen()
+    assert first - 1_780_000_000 == pytest.approx(3600, abs=61), "not only when it was met"
+
+
+def test_it_stops_before_its_first_look_and_forgets_nothing(tmp_path: Path) -> None:
+    book = {mac(9): {"address": "10.0.0.9", "seen": 1_780_000_000}}
+    Store(tmp_path).save("learned", book)
+
+    async def test(_: Home) -> None:
+        pass
+
+    live(test, directory=tmp_path)
+    assert Store(tmp_path).load("learned") == book
+
+
+def test_what_cannot_be_kept_is_complained_of(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+
+    async def test(h: Home) -> None:
+        h.village.table = (neighbour(9),)
+        await asyncio.sleep(90)
+        assert len(h.complaints) == 1
+        assert "cannot be written" in h.complaints[0]
+
+    live(test, directory=tmp_path / "file")
+
+
+def test_a_quiet_house_writes_nothing(tmp_path: Path) -> None:
+    kept = tmp_path / "learned.json"
+
+    async def test(h: Home) -> None:
+        h.village.table = (neighbour(9),)
+        await asyncio.sleep(90)
+        kept.unlink()
+        await asyncio.sleep(4 * 3600)
+        assert not kept.exists()
+
+    live(test, directory=tmp_path)
+
+
+def test_trouble_is_having_decided_nothing_for_long() -> None:
+    async def main() -> None:
+        home = Home()
+        assert home.daemon.trouble() == "no decision has been made yet"
+        life = asyncio.create_task(home.daemon.live())
+        await asyncio.sleep(600)
+        assert home.daemon.trouble() is None
+        life.cancel()
+        await asyncio.sleep(2 * HEARTBEAT - 60)
+        assert home.daemon.trouble() is None
+        await asyncio.sleep(130)
+        trouble = home.daemon.trouble()
+        assert trouble is not None
+        assert trouble.startswith("no decision has been made for 2")
+
+    run(main())
+
+
+def test_a_source_that_fails_is_no_end_of_the_daemon() -> None:
+    async def test(h: Home) -> None:
+        h.village.place = None  # type: ignore[assignment] # that is the fault
+        await asyncio.sleep(4000)
+        assert h.done() == []
+        assert "failed inside powerd (powerd.sources." in h.status.decision.reasons[0].text
+
+    live(test)
+
+
+def test_new_options_hold_for_what_is_looked_at_and_what_is_decided() -> None:
+    async def test(h: Home) -> None:
+        await asyncio.sleep(90)
+        assert {verdict.keeps_awake for verdict in h.status.decision.verdicts} == {True}
+        h.village.sweeps.clear()
+        h.daemon.reconfigure(parse(b'mode = "observe"\n[clients]\nignore = ["host1"]\nevery = "20s"', "test"))
+        await asyncio.sleep(0.1)
+        assert [sweep.addresses for sweep in h.village.sweeps] == [["10.0.0.2"]], "at once"
+        assert h.status.mode == "observe"
+        assert [verdict.keeps_awake for verdict in h.status.decision.verdicts] == [False, True]
+        await asyncio.sleep(60)
+        assert len(h.village.sweeps) == 4
+
+    live(test)
+
+
+def test_a_server_that_has_looked_hourly_does_not_distrust_itself_after_a_reload() -> None:
+    """Its next round was an hour away; by the new rhythm its last word would be stale until then."""
+
+    async def test(h: Home) -> None:
+        await asyncio.sleep(90)
+        h.daemon.reconfigure(parse(NIGHTLY.encode(), "test"))
+        await asyncio.sleep(900)
+        assert not any("too long" in reason.text for reason in h.status.decision.reasons)
+
+    live(test, NIGHTLY.replace('"2min"', '"3h"\nevery = "1h"'))
+
+
+@pytest.mark.parametrize("part", ["_watch", "_engine"])
+@pytest.mark.parametrize("how", [None, asyncio.CancelledError()])
+def test_a_daemon_without_a_mind_ends_with_an_error(part: str, how: BaseException | None) -> None:
+    """systemd starts it anew; a page that is served while nobody decides would be a lie."""
+
+    async def end() -> None:
+        await asyncio.sleep(100)
+        if how is not None:
+            raise how
+
+    async def main() -> None:
+        home = Home()
+        name = "run" if part == "_watch" else "live"
+        setattr(getattr(home.daemon, part), name, end)
+        await home.daemon.live()
+
+    with pytest.raises(ExceptionGroup) as group:
+        run(main())
+    (error,) = group.value.exceptions
+    assert "must never do" in str(error)

@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from powerd.sources.learned import from_json
+from powerd.store import Store
+
+BOOK = {"02:00:00:00:00:09": {"address": "10.0.0.9", "seen": 1_780_000_000}}
+
+
+def test_what_is_kept_is_there_again(tmp_path: Path) -> None:
+    directory = tmp_path / "lib" / "powerd"
+    assert Store(directory).save("learned", BOOK) is None
+    assert Store(directory).load("learned") == BOOK
+    assert [path.name for path in directory.iterdir()] == ["learned.json"]
+    assert directory.stat().st_mode & 0o777 == 0o700
+
+
+def test_what_was_never_kept_is_none(tmp_path: Path) -> None:
+    assert Store(tmp_path / "none").load("learned") is None
+
+
+@pytest.mark.parametrize(
+    "garbage", [b"", b'{"02:00', b"\xff\xfe\x00", b"[" * 100_000], ids=["empty", "cut", "binary", "brackets"]
+)
+def test_a_garbled_document_is_none(tmp_path: Path, garbage: bytes) -> None:
+    (tmp_path / "learned.json").write_bytes(garbage)
+    assert Store(tmp_path).load("learned") is None
+
+
+@given(st.binary(max_size=200))
+def test_no_bytes_hurt(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
+    directory = tmp_path_factory.getbasetemp()
+    (directory / "learned.json").write_bytes(content)
+    from_json(Store(directory).load("learned"))
+
+
+@pytest.mark.parametrize("seen", ["Infinity", "-Infinity", "NaN", "1e300", "-1", "1" + "0" * 400])
+def test_times_that_are_none_are_not_learned(tmp_path: Path, seen: str) -> None:
+    (tmp_path / "learned.json").write_text(
+        f'{{"02:00:00:00:00:09": {{"address": "10.0.0.9", "seen": {seen}}}}}'
+    )
+    assert from_json(Store(tmp_path).load("learned")) == {}
+
+
+def test_whoever_reads_sees_the_old_document_or_the_new_one(tmp_path: Path) -> None:
+    """Replaced, not rewritten: a reader who has it open goes on to see all of the old one."""
+    store = Store(tmp_path)
+    store.save("learned", BOOK)
+    with (tmp_path / "learned.json").open() as reader:
+        store.save("learned", {})
+        assert "10.0.0.9" in reader.read()
+    assert store.load("learned") == {}
+
+
+def test_a_document_that_cannot_be_kept_is_one_sentence_and_loses_nothing(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    store.save("learned", BOOK)
+    (tmp_path / "learned.new").mkdir()  # for root, whom no mode bits stop
+    assert store.save("learned", {}) == (
+        f"{tmp_path}/learned.json: cannot be written: Is a directory; what was learned is lost at a restart"
+    )
+    assert store.load("learned") == BOOK
+
+
+def test_a_full_disk_is_one_sentence_and_loses_nothing() -> None:
+    """/dev/full refuses every write with ENOSPC (full(4))."""
+    store = Store(Path("/dev"))
+    link = Path("/dev/powerd-test.new")
+    link.symlink_to("/dev/full")
+    try:
+        trouble = store.save("powerd-test", BOOK)
+    finally:
+        link.unlink()
+    assert trouble is not None
+    assert "No space left on device" in trouble
+    assert not Path("/dev/powerd-test.json").exists()
+
+
+def test_a_directory_that_cannot_be_made_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    trouble = Store(tmp_path / "file" / "powerd").save("learned", BOOK)
+    assert trouble is not None
+    assert "Not a directory" in trouble
+    assert os.linesep not in trouble
