@@ -20,8 +20,6 @@ FILES: Final = {
     "etc/systemd/network/lan.network": (
         f"[Match]\nName=eth0\n[Network]\nAddress={ADDRESS}/24\nLinkLocalAddressing=no\n"
     ),
-    # The tests read what powerd wrote before the power went.
-    "etc/systemd/journald.conf.d/keep.conf": "[Journal]\nStorage=persistent\n",
 }
 UNPACKED_BEFORE: Final = {
     # All modules in an initial RAM disk that is unpacked by an emulated processor: ten seconds for nothing.
