@@ -1,15 +1,17 @@
-# make run    installs what is missing and starts powerd in observe mode, which touches nothing
-# make test   installs what is missing and runs every check and test (as root; others skip the LAN tests)
-# make bench  prints the figures of this machine
-# make clean  removes what these made; Debian packages stay
+# make run      installs what is missing and starts powerd in observe mode, which touches nothing
+# make test     installs what is missing and runs every check and test (as root; others skip the LAN tests)
+# make test-vm  installs what is missing and proves on a server in QEMU that it sleeps (root; 10 minutes)
+# make bench    prints the figures of this machine
+# make clean    removes what these made; Debian packages stay
 
 BIN := .venv/bin
 RUN_PACKAGES := python3-venv python3-dev gcc pkg-config libsystemd-dev libudev1
 TEST_PACKAGES := isc-dhcp-server dnsmasq-base kea-dhcp4-server busybox fping \
 	iproute2 iputils-ping procps systemd systemd-container dbus polkitd python3-dbusmock
+VM_PACKAGES := qemu-system-x86 qemu-utils mmdebstrap e2fsprogs
 
 .NOTPARALLEL:
-.PHONY: run test bench clean run-packages test-packages
+.PHONY: run test test-vm bench clean run-packages test-packages
 
 # Root uses the service's own place, so that `powerd status` finds it; anybody else a private one.
 run: .venv/ready-to-run
@@ -25,6 +27,11 @@ test: .venv/ready-to-test
 	$(BIN)/coverage run -m pytest
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
+
+# The image is kept in ~/.cache/powerd-vm (POWERD_VM_CACHE); the first run makes it, which takes a minute more.
+test-vm: .venv/ready-to-test
+	@.ci/packages $(VM_PACKAGES)
+	$(BIN)/pytest tests/vm
 
 bench: .venv/ready-to-test
 	@for bench in tests/benchmarks/bench_*.py; do echo; echo "== $$bench"; $(BIN)/python "$$bench" || exit; done

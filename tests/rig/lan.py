@@ -199,6 +199,12 @@ class Lan:
         self._hosts.append(host)
         return host
 
+    def tap(self, name: str) -> Namespace:
+        """A cable for a virtual machine, the tap device ``name``; gives the namespace to run it in."""
+        _ip("-n", self._bridge.name, "tuntap", "add", name, "mode", "tap")
+        _ip("-n", self._bridge.name, "link", "set", name, "master", "br0", "up")
+        return self._bridge
+
 
 def stop(process: subprocess.Popen[bytes], patience: float = 10) -> int:
     """End a process that this test started, by SIGTERM and then SIGKILL; give back its exit status."""

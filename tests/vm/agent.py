@@ -1,0 +1,120 @@
+"""Commands inside the virtual server, by the QEMU guest agent: no network, no login.
+
+The protocol is JSON lines on a character device (qemu-ga-ref(7)). Each call begins with a byte that is no
+JSON and ``guest-sync-delimited``: they end whatever an earlier, abandoned call has left in the agent's parser
+and on the line. There is one line for the server's whole life: one that is hung up while the agent starts may
+leave it deaf.
+"""
+
+from __future__ import annotations
+
+import base64
+import itertools
+import json
+import socket
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+_DELIMITER: Final = b"\xff"
+_POLL: Final = 0.1
+_SYNC: Final = 5.0
+"""Seconds for an agent that runs to show that it listens."""
+
+
+class AgentError(OSError):
+    """The agent is not there, or refuses; an OSError, so that rig.wait.until() asks again."""
+
+
+@dataclass(frozen=True)
+class Done:
+    """A command that has ended: its exit status (negative: the signal), and what it wrote."""
+
+    status: int
+    out: str
+    err: str
+
+
+class Agent:
+    """The agent behind ``path``, a Unix socket of QEMU's."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._numbers = itertools.count(1)
+        self._line: socket.socket | None = None
+        self._heard = b""
+
+    def close(self) -> None:
+        """Hang up, for good."""
+        if self._line is not None:
+            self._line.close()
+
+    def run(self, argv: list[str], given: str = "", within: float = 60) -> Done:
+        """Run a command as root to its end, with ``given`` on its standard input.
+
+        Raises:
+            AgentError: it has not ended ``within`` so many seconds, or the agent does not answer.
+        """
+        deadline = time.monotonic() + within
+        asked: dict[str, Any] = {
+            "path": argv[0],
+            "arg": argv[1:],
+            "input-data": base64.b64encode(given.encode()).decode(),
+            "capture-output": True,
+        }
+        pid = self.ask("guest-exec", **asked)["pid"]
+        while not (state := self.ask("guest-exec-status", pid=pid))["exited"]:
+            if time.monotonic() > deadline:
+                raise AgentError(f"{' '.join(argv)} has not ended within {within:g} s")
+            time.sleep(_POLL)
+        out, err = (base64.b64decode(state.get(key, "")).decode() for key in ("out-data", "err-data"))
+        return Done(state.get("exitcode", -state.get("signal", 0)), out, err)
+
+    def ask(self, command: str, *, within: float = 20, **arguments: object) -> Any:  # noqa: ANN401 - JSON
+        """What the agent returns for one command of its protocol."""
+        number = next(self._numbers)
+        line = self._connected()
+        try:
+            line.settimeout(_SYNC)
+            line.sendall(_DELIMITER)
+            _send(line, "guest-sync-delimited", {"id": number})
+            while self._answer(line).get("return") != number:
+                pass
+            line.settimeout(within)
+            _send(line, command, arguments)
+            answer = self._answer(line)
+        except TimeoutError:
+            raise AgentError(f"the guest agent does not answer {command}") from None
+        if "error" in answer:
+            raise AgentError(f"{command}: {answer['error']['desc']}")
+        return answer["return"]
+
+    def _connected(self) -> socket.socket:
+        if self._line is None:
+            line = socket.socket(socket.AF_UNIX)
+            try:
+                line.connect(str(self._path))
+            except OSError:
+                line.close()
+                raise
+            self._line = line
+        return self._line
+
+    def _answer(self, line: socket.socket) -> dict[str, Any]:
+        """The next answer; {} for the torn end of an older one."""
+        while b"\n" not in self._heard:
+            news = line.recv(65536)
+            if not news:
+                raise AgentError("QEMU has ended")
+            self._heard += news
+        first, _, self._heard = self._heard.partition(b"\n")
+        try:
+            value: dict[str, Any] = json.loads(first.rpartition(_DELIMITER)[2])
+        except ValueError:
+            return {}
+        return value
+
+
+def _send(line: socket.socket, command: str, arguments: dict[str, Any]) -> None:
+    line.sendall(json.dumps({"execute": command, "arguments": arguments}).encode() + b"\n")

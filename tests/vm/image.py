@@ -1,0 +1,74 @@
+"""The disk of the virtual server: a bare Debian that is made once and kept.
+
+It is kept outside of this tree, in ``POWERD_VM_CACHE`` or ~/.cache/powerd-vm, one directory per recipe; those
+of older recipes go when a new one is there.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from vm.recipe import Recipe
+from vm.run import lay, run
+
+_SIZE: Final = "3G"
+
+
+@dataclass(frozen=True)
+class Image:
+    """What QEMU boots.
+
+    Attributes:
+        kernel, initrd: as they come with the image's kernel package.
+        disk: a raw ext4 root file system; QEMU writes to an overlay only.
+    """
+
+    kernel: Path
+    initrd: Path
+    disk: Path
+
+
+def cached(recipe: Recipe) -> Image:
+    """The image of ``recipe``; the first call makes it, which takes a minute or two."""
+    cache = Path(os.environ.get("POWERD_VM_CACHE") or Path.home() / ".cache" / "powerd-vm")
+    kept = cache / recipe.key
+    if not kept.exists():
+        older = [path for path in cache.iterdir() if path.is_dir()] if cache.exists() else []
+        cache.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix="new-", dir=cache) as new:
+            _build(recipe, Path(new))
+            Path(new, "image").rename(kept)  # whole or not at all, should this be interrupted
+        for path in older:
+            shutil.rmtree(path)
+    return Image(kept / "vmlinuz", kept / "initrd.img", kept / "root.img")
+
+
+def _build(recipe: Recipe, new: Path) -> None:
+    """Make ``new/image`` with kernel, initial RAM disk and root file system."""
+    root, image, before = new / "root", new / "image", new / "before"
+    sources = new / "debian.sources"
+    sources.write_text(recipe.sources)
+    for name, text in recipe.before:
+        lay(before, name, text)
+    run(
+        *("mmdebstrap", "--quiet", "--mode=root", "--variant=minbase"),
+        f"--include={','.join(recipe.packages)}",
+        *(f"--dpkgopt=path-exclude={path}" for path in recipe.unread),
+        f"--essential-hook=copy-in {before}/etc /",
+        *(recipe.release, root, sources),
+    )
+    for name, text in recipe.files:
+        lay(root, name, text)
+    run("chroot", root, "systemctl", "enable", *recipe.enabled)
+    run("chroot", root, "systemctl", "mask", *recipe.masked)
+    image.mkdir()
+    for name in ("vmlinuz", "initrd.img"):
+        (newest,) = (root / "boot").glob(f"{name}-*")
+        shutil.copy(newest, image / name)
+    run("truncate", "--size", _SIZE, image / "root.img")
+    run("mke2fs", "-q", "-t", "ext4", "-d", root, image / "root.img")

@@ -1,0 +1,86 @@
+"""powerd on a copy of the image, installed as the README says, from wheels and without a network."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import shutil
+import tomllib
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+from vm.image import Image
+from vm.run import run
+
+REPOSITORY: Final = Path(__file__).parents[2]
+PYTHON: Final = "/usr/bin/python3"
+"""Debian's own, which is the image's too: what it builds fits there."""
+_CONTRIB: Final = REPOSITORY / "contrib" / "systemd"
+_PLACES: Final = {
+    _CONTRIB / "powerd.sysusers": "etc/sysusers.d/powerd.conf",
+    _CONTRIB / "powerd.rules": "etc/polkit-1/rules.d/50-powerd.rules",
+    _CONTRIB / "powerd.service": "etc/systemd/system/powerd.service",
+    REPOSITORY / "config" / "powerd.toml": "etc/powerd/powerd.toml",
+}
+_SOURCE: Final = ("pyproject.toml", "README.md", "LICENSE", "powerd")
+
+
+def with_powerd(image: Image, scratch: Path) -> Image:
+    """A copy of ``image`` with the powerd of this tree, not started at boot."""
+    wheels = scratch / "wheels"
+    shutil.copytree(_dependencies(image.disk.parent, scratch), wheels)
+    _pip_wheel(wheels, "--no-deps", str(_source(scratch)))
+    disk = scratch / "powerd.img"
+    run("cp", "--sparse=always", image.disk, disk)
+    with _mounted(disk, scratch / "mounted") as root:
+        shutil.copytree(wheels, root / "tmp" / "wheels")
+        run("chroot", root, PYTHON, "-m", "venv", "/opt/powerd")
+        pip = ("/opt/powerd/bin/pip", "--isolated", "--quiet", "install", "--no-index")
+        run("chroot", root, *pip, "--find-links=/tmp/wheels", "powerd[systemd]")
+        shutil.rmtree(root / "tmp" / "wheels")
+        for source, place in _PLACES.items():
+            run("install", "-D", "--mode=644", source, root / place)
+        run("chroot", root, "ln", "-s", "/opt/powerd/bin/powerd", "/usr/local/bin/powerd")
+        run("chroot", root, "systemd-sysusers")
+    return replace(image, disk=disk)
+
+
+def _source(scratch: Path) -> Path:
+    """A copy of what the wheel is built from: setuptools leaves traces where it builds, and uses old ones."""
+    copy = scratch / "source"
+    copy.mkdir()
+    for name in _SOURCE:
+        run("cp", "--recursive", REPOSITORY / name, copy)
+    return copy
+
+
+def _dependencies(cache: Path, scratch: Path) -> Path:
+    """All wheels that powerd needs besides its own, kept until pyproject.toml asks for others."""
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
+    wanted = [*project["dependencies"], *project["optional-dependencies"]["systemd"]]
+    kept = cache / f"wheels-{hashlib.sha256(repr(wanted).encode()).hexdigest()[:16]}"
+    if not kept.exists():
+        fresh = scratch / "dependencies"
+        _pip_wheel(fresh, *wanted)
+        shutil.move(fresh, kept)
+    return kept
+
+
+def _pip_wheel(into: Path, *what: str) -> None:
+    python = into.parent / "builder" / "bin" / "python"
+    if not python.exists():
+        run(PYTHON, "-m", "venv", python.parents[1])
+    run(python, "-m", "pip", "--quiet", "wheel", f"--wheel-dir={into}", *what)
+
+
+@contextlib.contextmanager
+def _mounted(disk: Path, at: Path) -> Iterator[Path]:
+    """The file system in the file ``disk``, by a loop device that goes with the mount."""
+    at.mkdir()
+    run("mount", "-o", "loop", disk, at)
+    try:
+        yield at
+    finally:
+        run("umount", at)

@@ -1,0 +1,46 @@
+"""QEMU's own view of the virtual server, by its machine protocol: JSON lines (qemu-qmp-ref(7))."""
+
+from __future__ import annotations
+
+import json
+import socket
+from pathlib import Path
+from typing import IO, Any
+
+
+class Monitor:
+    """The monitor behind ``path``, a Unix socket of QEMU's."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def state(self) -> str:
+        """``running``, ``suspended``, ``shutdown``…"""
+        state: str = self._ask("query-status")["status"]
+        return state
+
+    def press_power_button(self) -> None:
+        """Wake a suspended server; QEMU refuses where it is not suspended."""
+        self._ask("system_wakeup")
+
+    def _ask(self, command: str) -> Any:  # noqa: ANN401 - JSON
+        with socket.socket(socket.AF_UNIX) as line:
+            line.settimeout(10)
+            line.connect(str(self._path))
+            answers = line.makefile("rb")
+            answers.readline()
+            for each in ("qmp_capabilities", command):
+                line.sendall(json.dumps({"execute": each}).encode() + b"\n")
+                answer = _answer(answers)
+        if "error" in answer:
+            raise OSError(f"{command}: {answer['error']['desc']}")
+        return answer["return"]
+
+
+def _answer(answers: IO[bytes]) -> dict[str, Any]:
+    """The next line that is no event."""
+    while line := answers.readline():
+        value: dict[str, Any] = json.loads(line)
+        if "event" not in value:
+            return value
+    raise ConnectionResetError("QEMU has ended")

@@ -1,0 +1,70 @@
+"""What the virtual server is made of: the release of this machine, few packages, a card with one address."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Final
+
+ADDRESS: Final = "10.77.1.2"
+"""The server's own, on the LAN of tests/rig/lan.py."""
+PACKAGES: Final = (
+    *("linux-image-amd64", "initramfs-tools", "systemd-sysv", "udev", "dbus", "polkitd"),
+    *("qemu-guest-agent", "iproute2", "ethtool", "procps"),
+    *("python3", "python3-venv", "libsystemd0", "libudev1"),
+)
+FILES: Final = {
+    "etc/hostname": "homeserver\n",
+    "etc/systemd/network/lan.network": (
+        f"[Match]\nName=eth0\n[Network]\nAddress={ADDRESS}/24\nLinkLocalAddressing=no\n"
+    ),
+}
+UNPACKED_BEFORE: Final = {
+    # All modules in an initial RAM disk that is unpacked by an emulated processor: ten seconds for nothing.
+    "etc/initramfs-tools/conf.d/small": "MODULES=list\nCOMPRESS=zstd\n",
+    "etc/initramfs-tools/modules": "virtio_pci\nvirtio_blk\next4\n",
+}
+UNREAD: Final = ("/usr/share/doc/*", "/usr/share/man/*", "/usr/share/locale/*", "/usr/share/info/*")
+ENABLED: Final = ("systemd-networkd",)
+MASKED: Final = (
+    *("apt-daily.timer", "apt-daily-upgrade.timer", "dpkg-db-backup.timer", "e2scrub_all.timer"),
+    *("e2scrub_reap.service", "fstrim.timer", "man-db.timer", "systemd-networkd-wait-online.service"),
+)
+"""What would keep an emulated processor busy at boot, or in the middle of a test."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """All that an image depends on; another recipe is another image.
+
+    Attributes:
+        release: Debian's code name, e.g. ``bookworm``.
+        sources: deb822 text, sources.list(5).
+    """
+
+    release: str
+    sources: str
+    packages: tuple[str, ...] = PACKAGES
+    files: tuple[tuple[str, str], ...] = tuple(FILES.items())
+    before: tuple[tuple[str, str], ...] = tuple(UNPACKED_BEFORE.items())
+    unread: tuple[str, ...] = UNREAD
+    enabled: tuple[str, ...] = ENABLED
+    masked: tuple[str, ...] = MASKED
+
+    @property
+    def key(self) -> str:
+        """A short name for exactly this recipe."""
+        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:16]
+
+
+def of_this_machine(etc: Path = Path("/etc")) -> Recipe | None:
+    """The recipe for this machine's own release, as its Python's wheels need it; None if it is no Debian."""
+    release = dict(
+        line.split("=", 1) for line in (etc / "os-release").read_text().splitlines() if "=" in line
+    )
+    sources = etc / "apt/sources.list.d/debian.sources"
+    if release.get("ID") != "debian" or not sources.exists():
+        return None
+    return Recipe(release["VERSION_CODENAME"], sources.read_text())

@@ -1,0 +1,128 @@
+"""A Debian server in QEMU under software emulation: real kernel, systemd, logind, S3 sleep, a card on a LAN.
+
+/dev/kvm is left alone: there are machines where it opens, and then hangs the guest.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Self
+
+from rig.lan import stop
+from rig.wait import until
+from vm.agent import Agent, AgentError
+from vm.image import Image
+from vm.monitor import Monitor
+from vm.run import run
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from rig.lan import Namespace
+
+_MAC: Final = "52:54:00:77:00:01"
+_KERNEL: Final = "root=/dev/vda rw console=ttyS0 quiet systemd.show_status=0 net.ifnames=0"
+_BOOT: Final = 240
+"""Seconds; about 30 where nothing else is running."""
+
+
+class Server:
+    """A server that is up inside ``with``; what it writes goes to an overlay of its own.
+
+    Args:
+        image: what it boots.
+        network: the namespace that its tap device ``tap`` is in.
+        scratch: an empty directory for its overlay, sockets and console.
+    """
+
+    def __init__(self, image: Image, network: Namespace, tap: str, scratch: Path) -> None:
+        self._image = image
+        self._network = network
+        self._tap = tap
+        self._scratch = scratch
+        self._agent = Agent(scratch / "agent")
+        self.monitor = Monitor(scratch / "monitor")
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        overlay = self._scratch / "root.qcow2"
+        run("qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", self._image.disk, overlay)
+        with (self._scratch / "qemu.log").open("wb") as log:
+            self.process = self._network.start(*self._argv(overlay), log=log)
+        try:
+            until(self._up, "the server has booted", within=_BOOT, every=0.5)
+        except BaseException as error:
+            error.add_note(self.last_words())
+            self.end()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.end()
+
+    def end(self) -> None:
+        """Pull the plug."""
+        if self.process is not None:
+            stop(self.process)
+        self._agent.close()
+
+    def _argv(self, overlay: Path) -> list[str]:
+        here, image = self._scratch, self._image
+        return [
+            *("setpriv", "--pdeathsig=KILL"),  # a test run that is killed leaves no server behind
+            *("qemu-system-x86_64", "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2", "-m", "768"),
+            *("-nodefaults", "-display", "none", "-no-reboot", "-serial", f"file:{here}/console.log"),
+            *("-kernel", str(image.kernel), "-initrd", str(image.initrd), "-append", _KERNEL),
+            *("-drive", f"file={overlay},if=virtio,format=qcow2,cache=unsafe"),
+            *("-netdev", f"tap,id=lan,ifname={self._tap},script=no,downscript=no"),
+            *("-device", f"e1000,netdev=lan,mac={_MAC}"),
+            *("-chardev", f"socket,path={here}/agent,server=on,wait=off,id=agent"),
+            *("-device", "virtio-serial"),
+            *("-device", "virtserialport,chardev=agent,name=org.qemu.guest_agent.0"),
+            *("-qmp", f"unix:{here}/monitor,server=on,wait=off"),
+        ]
+
+    def _up(self) -> bool:
+        assert self.on, "QEMU has ended"
+        return self.run("systemctl", "is-system-running", check=False) in {"running", "degraded"}
+
+    @property
+    def on(self) -> bool:
+        """Whether it has power: asleep counts, off does not."""
+        return self.process is not None and self.process.poll() is None
+
+    @property
+    def asleep(self) -> bool:
+        """Whether it is suspended to RAM."""
+        return self.on and self.monitor.state() == "suspended"
+
+    def wake(self) -> None:
+        """Press the power button of a server that is asleep, and wait until it answers."""
+        self.monitor.press_power_button()
+        until(lambda: self.run("true") == "", "the server answers after its sleep", within=60)
+
+    def run(self, *argv: str, given: str = "", check: bool = True, within: float = 60) -> str:
+        """Run a command in there as root; what it wrote, without the last line's end."""
+        done = self._agent.run(list(argv), given, within)
+        if check and done.status:
+            raise AssertionError(f"{' '.join(argv)}: exit {done.status}\n{done.out}{done.err}")
+        return done.out.strip()
+
+    def lay(self, path: str, text: str) -> None:
+        """Write a file in there, readable for all, with the directories it takes."""
+        self.run("install", "-D", "--mode=644", "/dev/stdin", path, given=text)
+
+    def last_words(self) -> str:
+        """What a failure is told with: the console, and powerd's journal as far as it can be had."""
+        console = (self._scratch / "console.log").read_text(errors="replace")[-2000:]
+        qemu = (self._scratch / "qemu.log").read_text(errors="replace")
+        journal = "not to be had"
+        with contextlib.suppress(AgentError, OSError):
+            journal = self.run(
+                "journalctl", "--unit=powerd", "--output=short-monotonic", "--lines=60", within=20
+            )
+        return f"console:\n{console}\nqemu: {qemu or 'silent'}\njournal of powerd:\n{journal}"

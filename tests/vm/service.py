@@ -1,0 +1,125 @@
+"""powerd as the service of a server: configured, started and asked as its users do."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from rig.wait import until
+
+if TYPE_CHECKING:
+    from rig.lan import Host
+    from vm.server import Server
+
+EVERY: Final = 5
+ABSENT_AFTER: Final = 8
+IDLE_FOR: Final = 10
+
+
+def config(
+    *hosts: Host,
+    action: str = "suspend",
+    absent_after: int = ABSENT_AFTER,
+    idle_for: int = IDLE_FOR,
+    **more: str,
+) -> str:
+    """A configuration in a hurry, for these clients.
+
+    Args:
+        hosts: whose presence counts.
+        action, absent_after, idle_for: as in powerd.toml; seconds.
+        more: ``warn``, ``after_resume`` ("0s" each), and ``rule``, further lines of the sleep rule.
+    """
+    return "\n".join(
+        [
+            'mode = "enforce"',
+            f'[clients]\nleases = []\nlearn = "0s"\nhosts = {[host.address for host in hosts]}',
+            f'every = "{EVERY}s"\nabsent_after = "{absent_after}s"',
+            f'[[sleep]]\naction = "{action}"\nidle_for = "{idle_for}s"\nwarn = "{more.get("warn", "0s")}"',
+            more.get("rule", ""),
+            f'[awake]\nafter_start = "0s"\nafter_resume = "{more.get("after_resume", "0s")}"',
+        ]
+    )
+
+
+@dataclass(frozen=True)
+class Told:
+    """One entry of powerd's journal.
+
+    Attributes:
+        at: CLOCK_MONOTONIC of the server, seconds.
+        event: POWERD_EVENT.
+        text: the message.
+    """
+
+    at: float
+    event: str
+    text: str
+
+
+class Powerd:
+    """The service of ``server``."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+
+    def start(self, configuration: str) -> None:
+        """Start it afresh with a configuration; it is READY then (Type=notify)."""
+        self._server.lay("/etc/powerd/powerd.toml", configuration)
+        self._server.run("systemctl", "restart", "powerd")
+
+    def stop(self) -> None:
+        """Stop it, and forget how often it was restarted."""
+        self._server.run("systemctl", "stop", "powerd")
+        self._server.run("systemctl", "reset-failed", "powerd", check=False)
+
+    def kill(self, signal: str) -> None:
+        """Send ``signal`` to the daemon."""
+        self._server.run("kill", f"-{signal}", str(self.pid()))
+
+    def pid(self) -> int:
+        """The daemon's process."""
+        return int(self.shown("MainPID"))
+
+    def restarts(self) -> int:
+        """How often systemd has had to start it again."""
+        return int(self.shown("NRestarts"))
+
+    def shown(self, name: str) -> str:
+        """One property of the unit (systemctl(1), show)."""
+        return self._server.run("systemctl", "show", "--value", f"--property={name}", "powerd")
+
+    def status(self) -> dict[str, Any]:
+        """``powerd why --json``; {} while nobody answers."""
+        status: dict[str, Any] = json.loads(self._server.run("powerd", "why", "--json", check=False) or "{}")
+        return status
+
+    def state(self) -> str | None:
+        """``awake``, ``idle``, ``warning``…; None while nobody answers."""
+        return self.status().get("state")
+
+    def reasons(self) -> list[str]:
+        """What ``powerd why`` lists, as ``subject: text``."""
+        reasons = self.status().get("decision", {}).get("reasons", [])
+        return [f"{reason['subject']}: {reason['text']}" for reason in reasons]
+
+    def says(self, words: str, within: float = 60) -> None:
+        """Wait until a reason holds these words."""
+        until(
+            lambda: any(words in each for each in self.reasons()), f'powerd why says "{words}"', within, 0.2
+        )
+
+    def sees(self, host: Host) -> None:
+        """Wait until this client is one that keeps the server awake."""
+        self.says(f"{host.address}: home")
+
+    def journal(self) -> list[Told]:
+        """What the daemon that runs, or ran last, has told; oldest first."""
+        run = f"_SYSTEMD_INVOCATION_ID={self.shown('InvocationID')}"
+        lines = self._server.run("journalctl", "--output=json", run).splitlines()
+        return [
+            Told(int(entry["__MONOTONIC_TIMESTAMP"]) / 1e6, entry["POWERD_EVENT"], entry["MESSAGE"])
+            for entry in map(json.loads, lines)
+            if "POWERD_EVENT" in entry
+        ]

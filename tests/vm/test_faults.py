@@ -1,0 +1,80 @@
+"""A bad day on a real machine: the daemon dies, or hangs, or the clock is set; no server goes away for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+import pytest
+from rig.lan import Host
+from rig.wait import stays, until
+from vm.server import Server
+from vm.service import ABSENT_AFTER, EVERY, Powerd, config
+
+pytestmark = pytest.mark.vm
+
+SOON = 4
+DROP_IN = "/etc/systemd/system/powerd.service.d/short.conf"
+
+
+@pytest.fixture
+def impatient(server: Server) -> Iterator[None]:
+    """Have systemd's watchdog wait for seconds, not minutes."""
+    server.lay(DROP_IN, "[Service]\nWatchdogSec=15s\n")
+    server.run("systemctl", "daemon-reload")
+    yield
+    if server.on and server.asleep:
+        server.wake()
+    server.run("rm", DROP_IN)
+    server.run("systemctl", "daemon-reload")
+
+
+def test_killed_during_the_warning(server: Server, powerd: Powerd, laptop: Host) -> None:
+    """No announced sleep outlives the daemon; systemd starts another, which begins from nothing."""
+    warn = 20
+    powerd.start(config(laptop, idle_for=warn, warn=f"{warn}s"))
+    powerd.sees(laptop)
+    first = powerd.pid()
+    laptop.leave()
+    until(lambda: powerd.state() == "warning", "the warning is given", within=60, every=0.2)
+    powerd.kill("KILL")
+    stays(lambda: server.monitor.state() == "running", "the announced time passes", seconds=warn, every=0.5)
+    assert powerd.restarts() == 1
+    assert powerd.pid() != first
+    until(lambda: powerd.state() == "warning", "the second daemon warns anew", within=60, every=0.2)
+    until(lambda: server.asleep, "and keeps its word", within=90)
+
+
+@pytest.mark.usefixtures("impatient")
+def test_hung_daemon(server: Server, powerd: Powerd, laptop: Host) -> None:
+    """While it hangs nothing sleeps; the watchdog ends it, and the next one does its work."""
+    powerd.start(config(laptop, idle_for=SOON))
+    powerd.sees(laptop)
+    hung = powerd.pid()
+    powerd.kill("STOP")
+    laptop.leave()
+    until(lambda: powerd.restarts() == 1, "the watchdog has it started again", within=90, every=0.5)
+    assert "watchdog" in server.run("journalctl", "--unit=powerd", "--output=cat", "--lines=20").lower()
+    assert not server.run("ps", "--no-headers", "--pid", str(hung), check=False)
+    until(lambda: server.asleep, "the second daemon does its work", within=90)
+
+
+def test_clock_set_into_the_window(server: Server, powerd: Powerd, laptop: Host) -> None:
+    """A step of +9 h makes no night; that it would be one shows a daemon that was not there: it sleeps."""
+    now = datetime.fromisoformat(server.run("date", "--iso-8601=seconds"))
+    opens, closes = (now + timedelta(hours=hours) for hours in (8, 12))
+    night = f'during = ["{opens:%H:%M}-{closes:%H:%M}"]'
+    powerd.start(config(laptop, idle_for=SOON, rule=night))
+    powerd.sees(laptop)
+    laptop.leave()
+    powerd.says("waits for its window")
+    server.run("date", "--set=+9 hours")
+    try:
+        powerd.says("the wall clock was set")
+        past = ABSENT_AFTER + SOON + 2 * EVERY
+        stays(lambda: server.monitor.state() == "running", "it does nothing", seconds=past, every=0.5)
+        server.run("systemctl", "restart", "powerd")
+        until(lambda: server.asleep, "a new daemon knows only that it is night", within=90)
+        server.wake()
+    finally:
+        server.run("date", "--set=-9 hours")

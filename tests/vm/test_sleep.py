@@ -1,0 +1,59 @@
+"""The main job on a real machine: when the last client has left, the server sleeps, or goes off."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from rig.lan import Host
+from rig.wait import stays, until
+from vm.server import Server
+from vm.service import ABSENT_AFTER, EVERY, IDLE_FOR, Powerd, Told, config
+
+pytestmark = pytest.mark.vm
+
+SLACK = 1.0
+"""A question may have been on its way when the client left, seconds."""
+LOOK = 5.0
+"""What a close look and a suspension may take on a slow machine, seconds."""
+
+
+def at(told: list[Told], words: str) -> float:
+    """When this was said last."""
+    return max(entry.at for entry in told if words in entry.text)
+
+
+def test_suspends_again_and_again_but_not_soon_after_a_wake_up(
+    server: Server, powerd: Powerd, laptop: Host
+) -> None:
+    after_resume = 35
+    powerd.start(config(laptop, warn="4s", after_resume=f"{after_resume}s"))
+    powerd.sees(laptop)
+    left = time.monotonic()
+    laptop.leave()
+    until(lambda: server.asleep, "the server is suspended", within=90)
+    assert time.monotonic() - left >= ABSENT_AFTER + IDLE_FOR - SLACK
+    stays(lambda: server.asleep, "it sleeps on", seconds=3)
+
+    woken = time.monotonic()
+    server.wake()
+    told = powerd.journal()
+    idle = at(told, "logind accepted: suspend") - at(told, f"{laptop.address} is absent")
+    assert IDLE_FOR - SLACK <= idle <= IDLE_FOR + EVERY + LOOK
+    powerd.says(f"waits until {after_resume}s after the wake-up")
+    assert server.monitor.state() == "running"
+    until(lambda: server.asleep, "the server is suspended again", within=90)
+    assert time.monotonic() - woken >= after_resume - SLACK
+
+
+def test_powers_off(server: Server, powerd: Powerd, laptop: Host) -> None:
+    """By its own right as user powerd, over D-Bus, logind and polkit, down to the end of the machine."""
+    powerd.start(config(laptop, action="poweroff", warn="4s"))
+    powerd.sees(laptop)
+    left = time.monotonic()
+    laptop.leave()
+    until(lambda: not server.on, "the server is off", within=120)
+    assert time.monotonic() - left >= ABSENT_AFTER + IDLE_FOR - SLACK
+    assert server.process is not None
+    assert server.process.returncode == 0
+    assert "reboot: Power down" in server.last_words()
