@@ -170,7 +170,7 @@ def _clear(rtc: Attributes, at: int) -> Alarm:
         )
     rtc.write("wakealarm", "0")
     alarm = _alarm(rtc, before)
-    if alarm.at is not None:
+    if alarm.at == at:
         raise RefusalError(
             f"{rtc.name} was told to drop its alarm and shows it still; look at its driver in dmesg"
         )

@@ -1,4 +1,4 @@
-"""An RTC that answers as the kernel's does: rtc-sysfs and the RTC core, as their sources say, in a few lines."""
+"""An RTC that answers as the kernel's does: drivers/rtc/sysfs.c and the RTC core, in a few lines."""
 
 from __future__ import annotations
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 from helper.clocks import EPOCH, KernelRtc
@@ -73,22 +74,20 @@ def test_a_slow_bus_is_no_error() -> None:
 
 @pytest.mark.parametrize("before", [None, EPOCH + 7200])
 @pytest.mark.parametrize(
-    ("clock", "says"),
+    ("trait", "says"),
     [
-        (KernelRtc(deaf=True), "rtc0 took an alarm 3600 s ahead and then shows none"),
-        (KernelRtc(skew=3), "was asked for an alarm 3600 s ahead and shows one 3603 s ahead"),
-        (KernelRtc(skew=-3), "was asked for an alarm 3600 s ahead and shows one 3597 s ahead"),
-        (KernelRtc(reach=600), "rtc0 takes no alarm 3600 s ahead: many reach 24 hours or a month at most"),
+        ({"deaf": True}, "rtc0 took an alarm 3600 s ahead and then shows none"),
+        ({"skew": 3}, "was asked for an alarm 3600 s ahead and shows one 3603 s ahead"),
+        ({"skew": -3}, "was asked for an alarm 3600 s ahead and shows one 3597 s ahead"),
+        ({"reach": 600}, "rtc0 takes no alarm 3600 s ahead: many reach 24 hours or a month at most"),
     ],
 )
-def test_what_is_not_confirmed_is_refused(clock: KernelRtc, says: str, before: int | None) -> None:
-    clock.alarm = before
+def test_what_is_not_confirmed_is_refused(trait: dict[str, Any], says: str, before: int | None) -> None:
+    clock = KernelRtc(alarm=before, **trait)
     with pytest.raises(RefusalError, match=says):
         rtc.obey(SetAlarm(HOUR, None), clock)
     assert clock.log[:2] == ["0", f"+{HOUR}"]
     assert (clock.log[-1] == str(before)) is (before is not None), "what stood is asked for again"
-    clock.alarm = None
-    clock.log.clear()
 
 
 def test_a_refusal_leaves_what_stood() -> None:
@@ -125,9 +124,14 @@ def test_clear_takes_the_named_one_only() -> None:
 
 
 def test_a_clear_that_does_not_show_is_refused() -> None:
-    clock = KernelRtc(alarm=EPOCH + HOUR, rival=EPOCH + 9)
-    with pytest.raises(RefusalError, match="dropped its alarm and still shows one"):
+    clock = KernelRtc(alarm=EPOCH + HOUR, rival=EPOCH + HOUR)
+    with pytest.raises(RefusalError, match="was told to drop its alarm and shows it still"):
         rtc.obey(ClearAlarm(EPOCH + HOUR), clock)
+
+
+def test_an_alarm_that_comes_after_a_clear_is_told() -> None:
+    clock = KernelRtc(alarm=EPOCH + HOUR, rival=EPOCH + 900)
+    assert rtc.obey(ClearAlarm(EPOCH + HOUR), clock).at == EPOCH + 900
 
 
 @pytest.mark.parametrize("after", range(8))
