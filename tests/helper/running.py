@@ -18,6 +18,11 @@ from rig.lan import stop
 from rig.wait import until
 
 NOBODY: Final = 65534
+PROGRAM: Final = (
+    sys.executable,
+    *(("-m", "coverage", "run") if os.environ.get("COVERAGE_RUN") else ()),  # measured when the tests are
+    *("-m", "powerd.helper"),
+)
 _CLOCK: Final = {"wakealarm": "1763703600\n", "since_epoch": "1763700000\n", "hctosys": "1\n"}
 
 
@@ -35,7 +40,7 @@ class Running:
         self.socket = self.base / "socket"
         self.root = self.base / "root"
         self._log = self.base / "log"
-        self._argv = [sys.executable, "-m", "powerd.helper", "--root", str(self.root), *words]
+        self._argv = [*PROGRAM, "--root", str(self.root), *words]
         if activated:
             self._argv = ["systemd-socket-activate", "--listen", str(self.socket), *self._argv]
         else:

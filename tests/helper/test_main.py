@@ -7,12 +7,13 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-from helper.running import NOBODY, Running, as_user
+from helper.running import NOBODY, PROGRAM, Running, as_user
 from rig.wait import until
+
+from powerd.helper.__main__ import main
 
 needs_activation = pytest.mark.skipif(
     shutil.which("systemd-socket-activate") is None, reason="systemd-socket-activate is not installed"
@@ -69,7 +70,7 @@ def test_it_does_not_leave_while_somebody_is_here() -> None:
 def test_a_wrong_socket_is_refused(tmp_path: Path, words: list[str], says: str) -> None:
     argv = [word.format(tmp_path) for word in words]
     starter = subprocess.Popen(
-        ["systemd-socket-activate", *argv, sys.executable, "-m", "powerd.helper"],
+        ["systemd-socket-activate", *argv, *PROGRAM],
         stderr=subprocess.PIPE,
         text=True,
     )
@@ -93,16 +94,25 @@ def test_the_user_that_is_named_may_ask() -> None:
             assert line.recv(4096).startswith(b'{"answer": "alarm"')
 
 
-def test_wrong_starts_are_one_sentence(tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
-    for words, status, says in (
-        ([], 1, "<3>nobody listens for the helper: start powerd-helper.socket, or use --socket PATH"),
-        (["--socket", str(tmp_path / "file")], 1, "<3>cannot listen on"),
-        (["--sokcet"], 2, "unrecognized arguments"),
-    ):
-        done = subprocess.run(
-            [sys.executable, "-m", "powerd.helper", *words], capture_output=True, text=True, check=False
-        )
-        assert done.returncode == status
-        assert says in done.stderr
-        assert "Traceback" not in done.stderr
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        ([], "<3>nobody listens for the helper: start powerd-helper.socket, or use --socket PATH\n"),
+        (
+            ["--socket", "/nonexistent/s"],
+            "<3>cannot listen on /nonexistent/s: No such file or directory; name another path\n",
+        ),
+    ],
+)
+def test_a_start_without_a_door_is_one_sentence(
+    capsys: pytest.CaptureFixture[str], words: list[str], says: str
+) -> None:
+    assert main(words) == 1
+    assert capsys.readouterr().err == says
+
+
+def test_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["--sokcet"])
+    assert caught.value.code == 2
+    assert "unrecognized arguments: --sokcet" in capsys.readouterr().err
