@@ -1,0 +1,61 @@
+"""The helper's desk: a valid request in, its answer out, each carried out in the lane of its subsystem."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+from powerd.helper import card, rtc
+from powerd.helper.errors import RefusalError
+from powerd.helper.kinds import WORDS
+from powerd.helper.lane import DEADLINE, Lane
+from powerd.helper.protocol import (
+    Alarm,
+    AlarmRequest,
+    Answer,
+    CardRequest,
+    ProtocolError,
+    Refused,
+    Request,
+)
+
+
+class Desk:
+    """Carries requests out, one at a time per subsystem; remembers nothing.
+
+    Args:
+        root: where paths begin; a test hands in a tree of files. Netlink is always the machine's.
+        deadline: seconds that a request may take.
+    """
+
+    def __init__(self, root: Path = Path("/"), deadline: float = DEADLINE) -> None:
+        self._root = root
+        self._clock = Lane("the real-time clock", deadline)
+        self._cards = Lane("the network cards", deadline)
+
+    @property
+    def busy(self) -> bool:
+        """Something is under way, or hangs."""
+        return self._clock.busy or self._cards.busy
+
+    async def serve(self, request: Request) -> Answer:
+        """The answer; never raises."""
+        try:
+            if isinstance(request, CardRequest):
+                return await self._cards.call(partial(card.obey, request, self._root, card.Kernel()))
+            return await self._clock.call(partial(self._at_the_clock, request))
+        except RefusalError as error:
+            return refused(str(error))
+        except ProtocolError as error:
+            return refused(f"the machine answers what cannot be: {error}")
+        except OSError as error:
+            return refused(f"this machine cannot be asked: {error.strerror or error}; see dmesg")
+
+    def _at_the_clock(self, request: AlarmRequest) -> Alarm:
+        return rtc.obey(request, rtc.find(self._root))
+
+
+def refused(why: str) -> Refused:
+    """A refusal in one printable line, whatever a driver or a client put into it."""
+    line = "".join(letter if letter.isprintable() else "?" for letter in why)
+    return Refused(line if len(line) <= WORDS else f"{line[: WORDS - 3]}...")

@@ -1,0 +1,135 @@
+"""Wake-on-LAN in ethtool's netlink messages: builders and parsers of bytes, nothing here touches the kernel.
+
+Layouts are those of linux/netlink.h, genetlink.h and ethtool_netlink.h, told in the kernel's
+Documentation/networking/ethtool-netlink.rst (WOL_GET, WOL_SET, "Bit sets"). A message that is cut short or
+odd gives None, never an error.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from typing import Final, NamedTuple
+
+from powerd.helper.protocol import FLAGS
+
+_NLMSG_ERROR: Final = 2
+_NLM_F_REQUEST: Final = 0x001
+_NLM_F_ACK: Final = 0x004
+_NLA_F_NESTED: Final = 0x8000
+_NLA_TYPE: Final = 0x3FFF  # without NLA_F_NESTED and NLA_F_NET_BYTEORDER
+
+_GENL_ID_CTRL: Final = 0x10
+_CTRL_GETFAMILY: Final = 3
+_CTRL_NEWFAMILY: Final = 1
+_FAMILY_ID, _FAMILY_NAME = 1, 2
+_WOL_GET: Final = 9
+_WOL_SET: Final = 10
+_WOL_GET_REPLY: Final = 9
+_WOL_HEADER, _WOL_MODES = 1, 2
+_HEADER_NAME, _HEADER_FLAGS = 2, 3
+_COMPACT: Final = 1  # ETHTOOL_FLAG_COMPACT_BITSETS: two words instead of a list of names
+_BITS_SIZE, _BITS_VALUE, _BITS_MASK = 2, 4, 5
+
+_HEADER: Final = struct.Struct("=IHHII")  # nlmsghdr: length, type, flags, sequence, port
+_GENERIC: Final = struct.Struct("=BBH")  # genlmsghdr: command, version, reserved
+_ATTR: Final = struct.Struct("=HH")  # nlattr: length, type
+_U16: Final = struct.Struct("=H")
+_U32: Final = struct.Struct("=I")
+_CODE: Final = struct.Struct("=i")  # nlmsgerr begins with the negative errno, 0 = done
+
+
+class Message(NamedTuple):
+    """One netlink message: its type, the sequence number of the request that it answers, and its body."""
+
+    kind: int
+    sequence: int
+    body: bytes
+
+
+def ask_family(sequence: int) -> bytes:
+    """The request for the number that the running kernel has given to the family "ethtool"."""
+    return _request(_GENL_ID_CTRL, sequence, _CTRL_GETFAMILY, _attr(_FAMILY_NAME, b"ethtool\0"))
+
+
+def ask_modes(family: int, sequence: int, interface: str) -> bytes:
+    """The request for an interface's ways to wake the machine, supported and armed."""
+    return _request(family, sequence, _WOL_GET, _of(interface))
+
+
+def add_modes(family: int, sequence: int, interface: str, letters: str) -> bytes:
+    """The request to arm some ways; the mask leaves all others as they are, in one step of the kernel's."""
+    bits = _U32.pack(sum(1 << FLAGS.index(letter) for letter in letters))
+    modes = _attr(_BITS_SIZE, _U32.pack(len(FLAGS))) + _attr(_BITS_VALUE, bits) + _attr(_BITS_MASK, bits)
+    return _request(family, sequence, _WOL_SET, _of(interface) + _attr(_WOL_MODES | _NLA_F_NESTED, modes))
+
+
+def messages(data: bytes) -> Iterator[Message]:
+    """The messages of one datagram (netlink(7)); a cut one ends it."""
+    at = 0
+    while at + _HEADER.size <= len(data):
+        length, kind, _, sequence, _ = _HEADER.unpack_from(data, at)
+        if length < _HEADER.size or at + length > len(data):
+            return
+        yield Message(kind, sequence, data[at + _HEADER.size : at + length])
+        at += length + 3 & ~3
+
+
+def code_of(message: Message) -> int | None:
+    """The errno of an acknowledgement, 0 = done; None = it is none."""
+    if message.kind != _NLMSG_ERROR or len(message.body) < _CODE.size:
+        return None
+    return -int(_CODE.unpack_from(message.body)[0])
+
+
+def family_of(message: Message) -> int | None:
+    """The answer to ask_family()."""
+    if message.kind != _GENL_ID_CTRL or message.body[:1] != bytes([_CTRL_NEWFAMILY]):
+        return None
+    number = _attributes(message.body[_GENERIC.size :]).get(_FAMILY_ID, b"")
+    return int(_U16.unpack(number)[0]) if len(number) == _U16.size else None
+
+
+def modes_of(message: Message, family: int) -> tuple[str, str] | None:
+    """The answer to ask_modes(): letters of what is supported, and of what is armed."""
+    if message.kind != family or message.body[:1] != bytes([_WOL_GET_REPLY]):
+        return None
+    modes = _attributes(_attributes(message.body[_GENERIC.size :]).get(_WOL_MODES, b""))
+    supported, armed = (_letters(modes.get(key, b"")) for key in (_BITS_MASK, _BITS_VALUE))
+    return None if supported is None or armed is None else (supported, armed)
+
+
+def _request(kind: int, sequence: int, command: int, attributes: bytes) -> bytes:
+    body = _GENERIC.pack(command, 1, 0) + attributes
+    flags = _NLM_F_REQUEST | _NLM_F_ACK
+    return _HEADER.pack(_HEADER.size + len(body), kind, flags, sequence, 0) + body
+
+
+def _of(interface: str) -> bytes:
+    """The request header of ethtool's family."""
+    name = _attr(_HEADER_NAME, interface.encode() + b"\0")
+    return _attr(_WOL_HEADER | _NLA_F_NESTED, name + _attr(_HEADER_FLAGS, _U32.pack(_COMPACT)))
+
+
+def _attr(kind: int, value: bytes) -> bytes:
+    return _ATTR.pack(_ATTR.size + len(value), kind) + value + bytes(-len(value) % 4)
+
+
+def _attributes(data: bytes) -> dict[int, bytes]:
+    found: dict[int, bytes] = {}
+    at = 0
+    while at + _ATTR.size <= len(data):
+        length, kind = _ATTR.unpack_from(data, at)
+        if length < _ATTR.size or at + length > len(data):
+            break
+        found[kind & _NLA_TYPE] = data[at + _ATTR.size : at + length]
+        at += length + 3 & ~3
+    return found
+
+
+def _letters(words: bytes) -> str | None:
+    """The letters of a compact bit set; bits that a newer kernel may have are passed over."""
+    if len(words) < _U32.size:
+        return None
+    bits = int(_U32.unpack_from(words)[0])
+    return "".join(letter for place, letter in enumerate(FLAGS) if bits >> place & 1)

@@ -1,0 +1,211 @@
+"""The alarm of the real-time clock that wakes a sleeping, or powered off, machine.
+
+sysfs, /sys/class/rtc/rtcN/ (Documentation/ABI/testing/sysfs-class-rtc): ``since_epoch`` is the RTC's time;
+``wakealarm`` is there only where the RTC can wake the machine, reads empty while no alarm stands, takes
+``+N`` for N seconds from the RTC's now, a time of the RTC's, and ``0`` for none. A new alarm on top of one
+that stands is EBUSY, so ``0`` is written first. What the kernel took is believed only when it is read back.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+from pathlib import Path
+from typing import Final, Protocol
+
+from powerd.helper.errors import RefusalError
+from powerd.helper.protocol import MIN_AHEAD, Alarm, AlarmRequest, ClearAlarm, ReadAlarm, SetAlarm
+
+_TOLERANCE: Final = 2
+"""Seconds by which the alarm read back may differ: the RTC's second may turn between two system calls."""
+_ROOM: Final = 64  # an attribute's text is one number
+
+
+class Attributes(Protocol):
+    """An RTC's directory in sysfs."""
+
+    @property
+    def name(self) -> str:
+        """Such as ``rtc0``."""
+        ...
+
+    def read(self, attribute: str) -> str:
+        """Its text; raises OSError as the system call does."""
+        ...
+
+    def write(self, attribute: str, text: str) -> None:
+        """Overwrite it; raises OSError as the system call does."""
+        ...
+
+
+class Rtc:
+    """The real Attributes: files below ``directory``, which must exist; none is ever created."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+
+    @property
+    def name(self) -> str:
+        """The directory's name."""
+        return self._directory.name
+
+    def read(self, attribute: str) -> str:
+        """The file's text, as far as an attribute may have any."""
+        descriptor = os.open(self._directory / attribute, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            return os.read(descriptor, _ROOM).decode("ascii", "replace").strip()
+        finally:
+            os.close(descriptor)
+
+    def write(self, attribute: str, text: str) -> None:
+        """Overwrite the file's text."""
+        descriptor = os.open(self._directory / attribute, os.O_WRONLY | os.O_TRUNC | os.O_CLOEXEC)
+        try:
+            os.write(descriptor, text.encode())
+        finally:
+            os.close(descriptor)
+
+
+def find(root: Path) -> Rtc:
+    """The RTC that can wake the machine: the one that the system clock was set from, else the first.
+
+    Raises:
+        RefusalError: there is none.
+    """
+    directories = sorted((root / "sys/class/rtc").glob("rtc[0-9]*"), key=lambda path: (len(path.name), path))
+    if not directories:
+        raise RefusalError("this machine has no real-time clock: /sys/class/rtc is empty; load its driver")
+    able = [Rtc(path) for path in directories if (path / "wakealarm").exists()]
+    if not able:
+        names = ", ".join(path.name for path in directories)
+        raise RefusalError(f"no real-time clock can wake this machine ({names}); look for it in the firmware")
+    return min(able, key=lambda rtc: not _sets_the_clock(rtc))
+
+
+def obey(request: AlarmRequest, rtc: Attributes) -> Alarm:
+    """Carry out ``request``, and tell what stands afterwards.
+
+    Raises:
+        RefusalError: it was not done, or the RTC does not confirm it; what stood before stands again.
+    """
+    try:
+        match request:
+            case ReadAlarm():
+                return _alarm(rtc, before=_standing(rtc))
+            case SetAlarm():
+                return _set(rtc, request)
+            case ClearAlarm():
+                return _clear(rtc, request.at)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise RefusalError(f"{rtc.name} does not answer: {reason}; look at its driver in dmesg") from None
+
+
+def _set(rtc: Attributes, request: SetAlarm) -> Alarm:
+    begun, before = _now(rtc), _standing(rtc)
+    if before is not None and before != request.replaces and begun < before <= begun + request.in_seconds:
+        if before < begun + MIN_AHEAD:
+            raise RefusalError(
+                f"{rtc.name} has somebody else's alarm in {before - begun} s, which may go off before the "
+                "machine sleeps; ask again after it"
+            )
+        return _alarm(rtc, before)
+    _write(rtc, request.in_seconds, before)
+    try:
+        alarm = _alarm(rtc, before, written=True)
+        _confirm(alarm, begun, request.in_seconds)
+    except (RefusalError, OSError):
+        with contextlib.suppress(OSError):
+            rtc.write("wakealarm", "0")  # what stands now is ours, and not what was asked for
+        _give_back(rtc, before)
+        raise
+    return alarm
+
+
+def _write(rtc: Attributes, in_seconds: int, before: int | None) -> None:
+    """Put a new alarm in the place of ``before``; a refusal of the kernel's in words."""
+    rtc.write("wakealarm", "0")
+    try:
+        rtc.write("wakealarm", f"+{in_seconds}")
+    except OSError as error:
+        _give_back(rtc, before)
+        if error.errno == errno.EBUSY:
+            why = "another program set one at the same moment; ask again"
+        elif error.errno in {errno.EINVAL, errno.ERANGE, errno.EDOM}:
+            why = "many reach 24 hours or a month at most; ask for an earlier one, and again when awake"
+        else:
+            why = f"{error.strerror or error}; look at its driver in dmesg"
+        raise RefusalError(f"{rtc.name} takes no alarm {in_seconds} s ahead: {why}") from None
+
+
+def _give_back(rtc: Attributes, before: int | None) -> None:
+    """Set again what stood before, as far as the RTC still listens; EBUSY keeps it off any newer one."""
+    if before is not None:
+        with contextlib.suppress(OSError):  # the refusal that led here says what is wrong
+            rtc.write("wakealarm", str(before))
+
+
+def _confirm(alarm: Alarm, begun: int, in_seconds: int) -> None:
+    """Believe only what was read back; ``begun`` is the RTC's time before the alarm was written."""
+    if alarm.at is None:
+        raise RefusalError(
+            f"{alarm.rtc} took an alarm {in_seconds} s ahead and then shows none; look at its driver in dmesg"
+        )
+    early, late = begun + in_seconds - _TOLERANCE, alarm.now + in_seconds + _TOLERANCE
+    if not early <= alarm.at <= late:
+        raise RefusalError(
+            f"{alarm.rtc} was asked for an alarm {in_seconds} s ahead and shows one {alarm.in_seconds} s "
+            "ahead; look at its driver in dmesg"
+        )
+
+
+def _clear(rtc: Attributes, at: int) -> Alarm:
+    before = _standing(rtc)
+    if before is None:
+        return _alarm(rtc, before)
+    if before != at:
+        raise RefusalError(
+            f"{rtc.name} has an alarm at {before}, not at {at}: somebody else's, so it stays; read it again"
+        )
+    rtc.write("wakealarm", "0")
+    alarm = _alarm(rtc, before)
+    if alarm.at == at:
+        raise RefusalError(
+            f"{rtc.name} was told to drop its alarm and shows it still; look at its driver in dmesg"
+        )
+    return alarm
+
+
+def _alarm(rtc: Attributes, before: int | None, *, written: bool = False) -> Alarm:
+    """What stands now, read afresh."""
+    return Alarm(rtc=rtc.name, now=_now(rtc), at=_standing(rtc), before=before, written=written)
+
+
+def _now(rtc: Attributes) -> int:
+    now = _number(rtc, "since_epoch")
+    if now is None:
+        raise RefusalError(f"{rtc.name} tells no time; set it with hwclock --systohc, or change its battery")
+    return now
+
+
+def _standing(rtc: Attributes) -> int | None:
+    return _number(rtc, "wakealarm")
+
+
+def _number(rtc: Attributes, attribute: str) -> int | None:
+    """An attribute that is a number; None = it is empty."""
+    text = rtc.read(attribute)
+    if not text:
+        return None
+    if not (text.isascii() and text.isdigit()):
+        raise RefusalError(f"{rtc.name}/{attribute} holds no number; look at its driver in dmesg")
+    return int(text)
+
+
+def _sets_the_clock(rtc: Rtc) -> bool:
+    """Whether the kernel set its clock from this one at boot (CONFIG_RTC_HCTOSYS_DEVICE)."""
+    try:
+        return rtc.read("hctosys") == "1"
+    except OSError:
+        return False

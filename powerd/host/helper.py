@@ -1,0 +1,94 @@
+"""Asks the privileged helper: one request, one connection, one answer."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from pathlib import Path
+from typing import Final, overload
+
+from powerd.helper.protocol import (
+    LINE,
+    Alarm,
+    AlarmRequest,
+    Answer,
+    Card,
+    CardRequest,
+    ProtocolError,
+    Refused,
+    Request,
+    parse_answer,
+    to_line,
+)
+from powerd.host.values import HostError
+
+SOCKET: Final = Path("/run/powerd-helper.sock")
+"""Where the helper listens. Not below /run/powerd, which is the daemon's own and goes when it stops."""
+_BOUND: Final = 10.0
+"""Seconds for the whole exchange; the helper gives up a device after 5, and says so."""
+
+
+@overload
+async def ask(request: AlarmRequest, at: Path = SOCKET) -> Alarm: ...
+@overload
+async def ask(request: CardRequest, at: Path = SOCKET) -> Card: ...
+async def ask(request: Request, at: Path = SOCKET) -> Alarm | Card:
+    """What the helper answers.
+
+    Args:
+        request: any of its vocabulary.
+        at: the helper's socket.
+
+    Raises:
+        HostError: it refuses, or is not there, or does not answer within 10 s.
+    """
+    answer = await _exchange(request, at)
+    if isinstance(answer, Refused):
+        raise HostError(answer.why)
+    if isinstance(answer, Card) is not isinstance(request, CardRequest):
+        raise HostError(
+            f"the helper on {at} answers something else; restart it: systemctl stop powerd-helper"
+        )
+    return answer
+
+
+async def _exchange(request: Request, at: Path) -> Answer:
+    try:
+        async with asyncio.timeout(_BOUND):
+            line = await _asked(request, at)
+        return parse_answer(line)
+    except (FileNotFoundError, ConnectionRefusedError):
+        raise HostError(
+            f"no helper listens on {at}; start it: systemctl enable --now powerd-helper.socket"
+        ) from None
+    except PermissionError:
+        raise HostError(
+            f"cannot open {at}: permission denied; run powerd as its service or as root"
+        ) from None
+    except TimeoutError:
+        raise HostError(
+            f"the helper on {at} did not answer within {_BOUND:g} s; see journalctl -u powerd-helper"
+        ) from None
+    except (OSError, ProtocolError) as error:
+        reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
+        raise HostError(
+            f"the helper on {at} gave no answer ({reason}); see journalctl -u powerd-helper"
+        ) from None
+
+
+async def _asked(request: Request, at: Path) -> bytes:
+    """The line that answers; an answer that came before all was sent is one too."""
+    loop = asyncio.get_running_loop()
+    with socket.socket(socket.AF_UNIX) as door:
+        door.settimeout(0)
+        await loop.sock_connect(door, str(at))
+        with contextlib.suppress(BrokenPipeError):
+            await loop.sock_sendall(door, to_line(request))
+        line = b""
+        while not line.endswith(b"\n") and len(line) < LINE:
+            piece = await loop.sock_recv(door, LINE - len(line))
+            if not piece:
+                break
+            line += piece
+        return line

@@ -1,0 +1,177 @@
+"""The helper's units: as systemd's own tools judge them, and as they run on a booted Debian."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import pytest
+from rig.boot import Booted, CannotBootError
+from rig.lan import Lan
+from rig.wait import until
+
+from powerd.host.helper import SOCKET
+
+CONTRIB: Final = Path(__file__).parents[2] / "contrib" / "systemd"
+SERVICE: Final = CONTRIB / "powerd-helper.service"
+DOOR: Final = CONTRIB / "powerd-helper.socket"
+ASK: Final = """\
+import asyncio
+from powerd.helper.protocol import ArmCard, ReadAlarm
+from powerd.host.helper import ask
+from powerd.host.values import HostError
+for request in (ArmCard("lo"), ArmCard("nope"), ReadAlarm()):
+    try:
+        print(asyncio.run(ask(request)))
+    except HostError as error:
+        print(error)
+"""
+TRY: Final = """\
+# It leaves sooner; and what its unit says of the RTC is said of a directory, as /sys is read-only in here.
+[Service]
+ExecStart=
+ExecStart=/opt/powerd/bin/python3 -I -m powerd.helper --idle 1
+ReadOnlyPaths=/srv
+ReadWritePaths=-/srv/class/rtc7 -/srv/class/rtc8
+"""
+PLACES: Final = (
+    *("/srv/class/rtc7/wakealarm", "/srv/devices/other", "/etc/passwd", "/var/lib", "/run", "/opt/powerd"),
+    *("/sys/class/net", "/proc/sys/kernel"),
+)
+NET_ADMIN: Final = 1 << 12  # capabilities(7)
+
+needs_systemd = pytest.mark.skipif(
+    shutil.which("systemd-analyze") is None,
+    reason="systemd-analyze is not installed: apt-get install systemd",
+)
+
+
+@needs_systemd
+def test_exposure_is_at_most_2_0() -> None:
+    done = subprocess.run(
+        ["systemd-analyze", "security", "--offline=true", "--no-pager", "--threshold=20", SERVICE],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-200:] + done.stderr
+    assert "Overall exposure level" in done.stdout
+
+
+@needs_systemd
+def test_systemd_understands_every_line(tmp_path: Path) -> None:
+    """The program is swapped for one that is there; everything else is verified as it ships."""
+    service = re.sub(r"^ExecStart=\S+", "ExecStart=/bin/true", SERVICE.read_text(), flags=re.MULTILINE)
+    (tmp_path / SERVICE.name).write_text(service)
+    (tmp_path / DOOR.name).write_text(DOOR.read_text())
+    done = subprocess.run(
+        ["systemd-analyze", "verify", "--man=no", tmp_path / DOOR.name, tmp_path / SERVICE.name],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert [line for line in done.stderr.splitlines() if "powerd" in line] == []
+
+
+def test_the_daemon_asks_where_the_socket_listens() -> None:
+    assert f"\nListenStream={SOCKET}\n" in DOOR.read_text()
+
+
+class Server:
+    """A booted machine with the helper's units, as installed."""
+
+    def __init__(self, machine: Booted) -> None:
+        self.run = machine.run
+
+    def shown(self, name: str) -> str:
+        """One property of the service (systemctl(1), show)."""
+        return self.run("systemctl", "show", "--value", f"--property={name}", "powerd-helper.service")
+
+    def ask(self, user: str, group: str) -> list[str]:
+        """What somebody is answered to the requests of ASK."""
+        become = ("setpriv", f"--reuid={user}", f"--regid={group}", "--clear-groups")
+        return self.run(*become, "/opt/powerd/bin/python3", "-c", ASK).splitlines()
+
+    def leaves(self) -> None:
+        """Wait until it has left by itself."""
+        until(lambda: self.shown("ActiveState") == "inactive", "it leaves when nobody asks")
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    scratch = tmp_path_factory.mktemp("boot")
+    with Lan(scratch) as lan:
+        try:
+            with Booted(scratch, lan.server.inside) as machine:
+                machine.install_powerd()
+                for unit in (SERVICE, DOOR):
+                    machine.lay(f"etc/systemd/system/{unit.name}", unit.read_text())
+                machine.lay("etc/systemd/system/powerd-helper.service.d/try.conf", TRY)
+                machine.lay("srv/devices/rtc7/wakealarm", "")
+                machine.lay("srv/devices/other", "")
+                (machine.root / "srv/class").mkdir()
+                (machine.root / "srv/class/rtc7").symlink_to("../devices/rtc7")
+                machine.boot()
+                machine.run("systemctl", "start", "powerd-helper.socket")
+                yield Server(machine)
+        except CannotBootError as error:
+            pytest.skip(str(error))
+
+
+@pytest.mark.lan
+def test_it_starts_when_it_is_asked_and_leaves_by_itself(server: Server) -> None:
+    assert server.shown("ActiveState") == "inactive"
+    assert server.run("stat", "--format=%A %U %G", str(SOCKET)) == "srw-rw---- root powerd"
+    for _ in range(2):
+        card, nothing, alarm = server.ask("powerd", "powerd")
+        assert card == "lo is no network card but made by software; name the card below it"
+        assert nothing == "there is no network interface nope; `ip link` lists those that there are"
+        assert "real-time clock" in alarm or alarm.startswith("Alarm(rtc=")
+        assert server.shown("ActiveState") == "active"
+        server.leaves()
+        assert (server.shown("Result"), server.shown("ExecMainStatus")) == ("success", "0")
+
+
+@pytest.mark.lan
+def test_it_holds_one_capability_and_writes_where_it_must_only(server: Server) -> None:
+    server.ask("powerd", "powerd")
+    pid = server.shown("MainPID")
+    status = dict(line.split(":\t") for line in server.run("cat", f"/proc/{pid}/status").splitlines())
+    assert int(status["CapBnd"], 16) & ~NET_ADMIN == 0
+    assert int(status["CapEff"], 16) & ~NET_ADMIN == 0
+    assert (status["NoNewPrivs"], status["Threads"]) == ("1", "1")
+    probe = " ".join(f"[ -w {path} ] && echo {path};" for path in PLACES) + " true"
+    writable = server.run("nsenter", f"--target={pid}", "--mount", "sh", "-c", probe).splitlines()
+    assert writable == ["/srv/class/rtc7/wakealarm"]
+    server.leaves()
+
+
+@pytest.mark.lan
+def test_others_are_turned_away(server: Server) -> None:
+    """A member of the daemon's group may ask the daemon, not the helper; anybody else cannot even knock."""
+    said = server.ask("nobody", "nogroup")
+    assert all("permission denied; run powerd as its service" in line for line in said)
+    assert server.shown("ActiveState") == "inactive"
+    said = server.ask("nobody", "powerd")
+    assert all(line == "user 65534 may not ask the helper; ask the daemon" for line in said)
+    server.leaves()
+
+
+@pytest.mark.lan
+def test_every_request_is_in_the_journal(server: Server) -> None:
+    lines = server.run("journalctl", "--unit=powerd-helper.service", "--output=json").splitlines()
+    told = [entry for line in lines if (entry := json.loads(line))["MESSAGE"].startswith("user ")]
+    assert {entry["PRIORITY"] for entry in told} == {"4", "6"}
+    assert sum('"ask": "arm-card", "interface": "nope"' in entry["MESSAGE"] for entry in told) == 3
+
+
+@pytest.mark.lan
+def test_its_socket_goes_with_the_unit(server: Server) -> None:
+    server.run("systemctl", "stop", "powerd-helper.socket")
+    assert server.run("ls", str(SOCKET), check=False) == ""

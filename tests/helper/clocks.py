@@ -1,0 +1,72 @@
+"""An RTC that answers as the kernel's does: drivers/rtc/sysfs.c and the RTC core, in a few lines."""
+
+from __future__ import annotations
+
+import errno
+import os
+from dataclasses import dataclass, field
+
+EPOCH = 1_763_700_000
+
+
+@dataclass
+class KernelRtc:
+    """Speaks through ``since_epoch`` and ``wakealarm``; the time passes by ``lag`` seconds per access.
+
+    Attributes:
+        now: its time.
+        alarm: the one that stands.
+        reach: seconds ahead that the chip can hold; more is EINVAL.
+        lag: seconds that each access takes.
+        deaf: takes an alarm and keeps none, as some firmware does.
+        skew: seconds by which the chip misses what it was asked for.
+        rival: an alarm that another program sets as soon as none stands.
+        broken: the errno of any access from the ``after``-th on.
+        log: what was written.
+    """
+
+    now: int = EPOCH
+    alarm: int | None = None
+    reach: int = 31 * 86_400
+    lag: int = 0
+    deaf: bool = False
+    skew: int = 0
+    rival: int | None = None
+    broken: int | None = None
+    after: int = 0
+    name: str = "rtc0"
+    log: list[str] = field(default_factory=list)
+
+    def read(self, attribute: str) -> str:
+        self._access()
+        if attribute == "since_epoch":
+            return str(self.now)
+        assert attribute == "wakealarm"
+        return "" if self.alarm is None else str(self.alarm)
+
+    def write(self, attribute: str, text: str) -> None:
+        self._access()
+        assert attribute == "wakealarm"
+        self.log.append(text)
+        wanted = int(text) + (self.now if text.startswith("+") else 0)
+        if wanted <= self.now:  # the past: no alarm
+            self.alarm, self.rival = self.rival, None
+            return
+        if self.alarm is not None:
+            _fail(errno.EBUSY)
+        if wanted > self.now + self.reach:
+            _fail(errno.EINVAL)
+        self.alarm = None if self.deaf else wanted + self.skew
+
+    def _access(self) -> None:
+        if self.broken is not None:
+            self.after -= 1
+            if self.after < 0:
+                _fail(self.broken)
+        self.now += self.lag
+        if self.alarm is not None and self.alarm <= self.now:
+            self.alarm = None  # it has gone off
+
+
+def _fail(code: int) -> None:
+    raise OSError(code, os.strerror(code))

@@ -1,0 +1,119 @@
+"""Lanes: one call at a time, a hanging one given up, and nothing begun behind it."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+
+import pytest
+
+from powerd.helper.errors import RefusalError
+from powerd.helper.lane import Lane
+
+
+async def comes_back(lane: Lane) -> None:
+    async with asyncio.timeout(30):
+        while lane.busy:  # noqa: ASYNC110 - a thread ends it, and tells no event of the test's
+            await asyncio.sleep(0.001)
+
+
+def test_a_call_gives_back_or_raises() -> None:
+    async def main() -> None:
+        lane = Lane("the clock")
+        assert await lane.call(lambda: 7) == 7
+        with pytest.raises(ZeroDivisionError):
+            await lane.call(lambda: 1 // 0)
+        assert not lane.busy
+
+    asyncio.run(main())
+
+
+def test_calls_wait_for_their_turn() -> None:
+    running: list[int] = []
+    most: list[int] = []
+
+    def work(number: int) -> int:
+        running.append(number)
+        most.append(len(running))
+        time.sleep(0.005)
+        running.remove(number)
+        return number
+
+    async def main() -> None:
+        lane = Lane("the clock")
+        calls = [lane.call(lambda number=number: work(number)) for number in range(10)]  # type: ignore[misc] # a default binds the number
+        assert await asyncio.gather(*calls) == list(range(10))
+
+    asyncio.run(main())
+    assert max(most) == 1
+
+
+def test_a_hanging_call_is_given_up_and_quarantined_until_it_comes_back() -> None:
+    gate, begun = threading.Event(), []
+
+    async def main() -> None:
+        lane = Lane("the clock", deadline=0.05)
+        with pytest.raises(RefusalError, match=r"the clock did not answer within 0\.05 s"):
+            await lane.call(lambda: gate.wait(30))
+        assert lane.busy
+        with pytest.raises(RefusalError, match="the clock still hangs in an earlier request"):
+            await lane.call(lambda: begun.append("while it hangs"))
+        assert await Lane("another").call(lambda: "runs on") == "runs on"
+        gate.set()
+        await comes_back(lane)
+        assert await lane.call(lambda: "again") == "again"
+
+    asyncio.run(main())
+    assert begun == []
+
+
+def test_what_waits_behind_a_hanging_call_is_never_begun() -> None:
+    """Its caller is told that it was not done, so it must not be done later either."""
+    gate, begun = threading.Event(), []
+
+    async def main() -> None:
+        lane = Lane("the clock", deadline=0.05)
+        first = asyncio.ensure_future(lane.call(lambda: gate.wait(30)))
+        await asyncio.sleep(0)
+        rest = [lane.call(lambda: begun.append("late")) for _ in range(3)]
+        ends = await asyncio.gather(first, *rest, return_exceptions=True)
+        assert all(isinstance(end, RefusalError) for end in ends)
+        gate.set()
+        await comes_back(lane)
+
+    asyncio.run(main())
+    assert begun == []
+
+
+def test_a_late_failure_bothers_nobody() -> None:
+    gate = threading.Event()
+
+    def fail() -> None:
+        gate.wait(30)
+        raise OSError
+
+    async def main() -> None:
+        lane = Lane("the clock", deadline=0.05)
+        with pytest.raises(RefusalError):
+            await lane.call(fail)
+        gate.set()
+        await comes_back(lane)
+
+    asyncio.run(main())
+
+
+def test_the_end_does_not_wait_for_a_hanging_call() -> None:
+    gate = threading.Event()
+
+    async def main() -> None:
+        with pytest.raises(RefusalError):
+            await Lane("the clock", deadline=0.01).call(lambda: gate.wait(30))
+
+    hung = [thread for thread in threading.enumerate() if thread.name == "the clock"]
+    assert hung == []
+    asyncio.run(main())
+    hung = [thread for thread in threading.enumerate() if thread.name == "the clock"]
+    assert [thread.daemon for thread in hung] == [True]
+    gate.set()
+    hung[0].join(30)

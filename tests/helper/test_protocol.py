@@ -1,0 +1,234 @@
+"""The vocabulary: what is said is what is heard, and nothing else is heard at all."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Final
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from powerd.helper import protocol
+from powerd.helper.kinds import WORDS, kinds
+from powerd.helper.protocol import (
+    ANSWERS,
+    FLAGS,
+    LINE,
+    REQUESTS,
+    Alarm,
+    Answer,
+    ArmCard,
+    Card,
+    ClearAlarm,
+    ProtocolError,
+    ReadAlarm,
+    ReadCard,
+    Refused,
+    Request,
+    SetAlarm,
+    parse_answer,
+    parse_request,
+    to_line,
+)
+
+TIMES: Final = st.integers(0, 253_402_300_799)
+NAMES: Final = st.from_regex(r"[A-Za-z0-9_.:@-]{1,15}", fullmatch=True).filter(
+    lambda name: name not in {".", ".."}
+)
+LETTERS: Final = st.sets(st.sampled_from(FLAGS)).map(lambda found: "".join(sorted(found, key=FLAGS.index)))
+REQUEST: Final[st.SearchStrategy[Request]] = st.one_of(
+    st.builds(ReadAlarm),
+    st.builds(SetAlarm, st.integers(60, 31 * 86_400), st.none() | TIMES),
+    st.builds(ClearAlarm, TIMES),
+    st.builds(ReadCard, NAMES),
+    st.builds(ArmCard, NAMES),
+)
+PRINTABLE: Final = st.characters().filter(str.isprintable)
+ANSWER: Final[st.SearchStrategy[Answer]] = st.one_of(
+    st.builds(
+        Alarm,
+        st.integers(0, 999).map("rtc{}".format),
+        TIMES,
+        st.none() | TIMES,
+        st.none() | TIMES,
+        st.booleans(),
+    ),
+    st.builds(Card, NAMES, LETTERS, LETTERS),
+    st.builds(Refused, st.text(PRINTABLE, min_size=1, max_size=WORDS)),
+)
+JSON: Final = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=30),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=12), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+def line(**values: object) -> bytes:
+    return json.dumps(values).encode() + b"\n"
+
+
+def refusal(data: bytes) -> str:
+    """The one sentence about a line that is no request."""
+    with pytest.raises(ProtocolError) as caught:
+        parse_request(data)
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) <= WORDS
+    return str(caught.value)
+
+
+@given(REQUEST)
+def test_every_request_is_heard_as_it_was_said(request: Request) -> None:
+    said = to_line(request)
+    assert len(said) <= LINE
+    assert said.count(b"\n") == 1
+    assert said.endswith(b"\n")
+    assert parse_request(said) == request
+
+
+@given(ANSWER)
+def test_every_answer_is_heard_as_it_was_said(answer: Answer) -> None:
+    said = to_line(answer)
+    assert len(said) <= LINE
+    assert said.count(b"\n") == 1
+    assert parse_answer(said) == answer
+
+
+def test_the_wire_is_what_is_documented() -> None:
+    assert to_line(SetAlarm(3600, None)) == line(ask="set-alarm", in_seconds=3600, replaces=None)
+    assert to_line(ReadAlarm()) == b'{"ask": "read-alarm"}\n'
+    assert to_line(Card("eth0", "umbg", "")) == line(
+        answer="card", interface="eth0", supported="umbg", armed=""
+    )
+
+
+def test_the_vocabulary_is_closed() -> None:
+    assert sorted(REQUESTS) == ["arm-card", "clear-alarm", "read-alarm", "read-card", "set-alarm"]
+    assert sorted(ANSWERS) == ["alarm", "card", "refused"]
+    assert all(getattr(protocol, name, None) is not None for name in protocol.__all__)
+
+
+@given(st.binary(max_size=300))
+def test_no_bytes_upset_the_parsers(data: bytes) -> None:
+    for parse in (parse_request, parse_answer):
+        try:
+            parse(data)
+        except ProtocolError as error:
+            assert str(error).isprintable()  # noqa: PT017 - an error is one outcome of two
+
+
+@given(JSON)
+def test_no_json_but_a_request_is_one(value: object) -> None:
+    refusal(json.dumps(value).encode())
+
+
+@given(REQUEST, st.sampled_from(["drop", "add", "change", "twice"]), JSON, st.data())
+def test_a_request_with_anything_wrong_is_none(
+    request: Request, how: str, odd: object, data: st.DataObject
+) -> None:
+    values: dict[str, Any] = json.loads(to_line(request))
+    key = data.draw(st.sampled_from(sorted(values)))
+    text = json.dumps(values)
+    if how == "drop":
+        del values[key]
+    elif how == "add":
+        values["besides"] = odd
+    elif how == "change":
+        kind = kinds(type(request)).get(key)
+        if odd in list(REQUESTS) if kind is None else kind.fits(odd):
+            return
+        values[key] = odd
+    text = f'{text[:-1]}, "{key}": 1}}' if how == "twice" else json.dumps(values)
+    refusal(text.encode())
+
+
+@given(REQUEST, st.data())
+def test_no_mutation_of_a_request_upsets_the_parser(request: Request, data: st.DataObject) -> None:
+    bad = bytearray(to_line(request))
+    for _ in range(data.draw(st.integers(1, 4))):
+        bad[data.draw(st.integers(0, len(bad) - 1))] = data.draw(st.integers(0, 255))
+    try:
+        heard = parse_request(bytes(bad))
+    except ProtocolError as error:
+        assert str(error).isprintable()  # noqa: PT017 - an error is one outcome of two
+    else:
+        assert parse_request(to_line(heard)) == heard
+
+
+@pytest.mark.parametrize(
+    ("data", "says"),
+    [
+        (b"", "the line is no JSON"),
+        (b"\xff\xfe\n", "the line is no JSON"),
+        (b"[" * LINE, "the line is no JSON"),
+        (b'{"a":' * (LINE // 5), "the line is no JSON"),
+        (b"9" * LINE, "a line holds one JSON object, not 99999"),
+        (b"[]", "a line holds one JSON object, not []"),
+        (b"{}", "the key 'ask' is missing"),
+        (b" " * (LINE + 1), "a line may have 4096 bytes, and this one has 4097"),
+        (line(ask="reboot"), "ask must be one of read-alarm, set-alarm,"),
+        (line(ask=["read-alarm"]), "ask must be one of read-alarm, set-alarm,"),
+        (line(answer="refused", why="no"), "the key 'ask' is missing"),
+        (line(ask="read-alarm", path="/etc"), "read-alarm: unknown key 'path'"),
+        (line(ask="set-alarm", in_seconds=60), "set-alarm: the key 'replaces' is missing"),
+        (b'{"ask":"read-alarm","ask":"set-alarm"}', "a key stands twice"),
+        (b'{"ask":"clear-alarm","at":NaN}', "NaN is no JSON"),
+        (b'{"ask":"clear-alarm","at":-Infinity}', "-Infinity is no JSON"),
+        (line(ask="clear-alarm", at=1.0), "at must be a whole number from 0 to 253402300799, not 1.0"),
+        (line(ask="clear-alarm", at=True), "at must be a whole number from 0 to 253402300799, not True"),
+        (line(ask="clear-alarm", at="1"), "at must be a whole number from 0 to 253402300799, not '1'"),
+        (line(ask="clear-alarm", at=None), "at must be a whole number from 0 to 253402300799, not None"),
+        (
+            line(ask="set-alarm", in_seconds=59, replaces=None),
+            "in_seconds must be a whole number from 60 to 2678400",
+        ),
+        (line(ask="set-alarm", in_seconds=2678401, replaces=None), "not 2678401"),
+        (line(ask="set-alarm", in_seconds=60, replaces=-1), "replaces must be a whole number from 0 to"),
+        (line(ask="read-card", interface="x\n"), r"not 'x\n'"),
+    ],
+)
+def test_what_is_wrong_is_named(data: bytes, says: str) -> None:
+    assert says in refusal(data)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        ".",
+        "..",
+        "../eth0",
+        "eth0/..",
+        "/etc/passwd",
+        "eth0\0",
+        "eth0\n",
+        "e" * 16,
+        "ärm0",
+        "eth 0",
+        "$(x)",
+    ],
+)
+def test_no_name_leads_elsewhere(name: str) -> None:
+    for kind in (ReadCard, ArmCard):
+        with pytest.raises(ProtocolError, match=f"{kind.word}: interface must be an interface's name"):
+            kind(name)
+
+
+@pytest.mark.parametrize("name", ["eth0", "enp3s0", "br-lan.10", "eth0:1", "wlan0@x", "...", "e" * 15])
+def test_names_that_the_kernel_allows(name: str) -> None:
+    assert ReadCard(name).interface == name
+
+
+def test_a_wrong_value_cannot_even_be_made() -> None:
+    with pytest.raises(ProtocolError, match="in_seconds must be"):
+        SetAlarm(5, None)
+    with pytest.raises(ProtocolError, match="armed must be letters of 'pumbagsf'"):
+        Card("eth0", "umbg", "gu")
+    for why in ("", "two\nlines", "x" * (WORDS + 1), "\udc80"):
+        with pytest.raises(ProtocolError, match="why must be a printable line"):
+            Refused(why)
+
+
+def test_seconds_from_now() -> None:
+    assert Alarm("rtc0", 1000, 1600, None, written=True).in_seconds == 600
+    assert Alarm("rtc0", 1000, None, 900, written=False).in_seconds is None

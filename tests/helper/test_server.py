@@ -1,0 +1,216 @@
+"""A hostile client before the real helper: it gets one line with what is wrong, and nothing else happens."""
+
+from __future__ import annotations
+
+import array
+import contextlib
+import json
+import os
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from helper.running import NOBODY, Running, as_user, hear
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from rig.wait import until
+
+from powerd.helper.protocol import LINE, REQUESTS
+
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="becomes another user: run as root")
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Running]:
+    with Running() as server:
+        yield server
+
+
+@pytest.fixture(autouse=True)
+def nothing_happens(server: Running) -> Iterator[None]:
+    """After every test: the machine is as it was, the helper lives, answers, and has let go of everybody."""
+    before, open_before = server.state(), server.descriptors()
+    yield
+    until(lambda: server.ask(ask="read-alarm").get("at") == 1_763_703_600, "there is room, and an answer")
+    assert server.state() == before
+    assert server.process.poll() is None
+    until(lambda: server.descriptors() <= open_before, "every connection is closed")
+    assert not any("Traceback" in line for line in server.log())
+
+
+def refusal(answer: dict[str, object]) -> str:
+    assert sorted(answer) == ["answer", "why"]
+    assert answer["answer"] == "refused"
+    return str(answer["why"])
+
+
+def test_who_asks_well_is_answered(server: Running) -> None:
+    assert server.ask(ask="read-alarm") == {
+        "answer": "alarm",
+        "rtc": "rtc0",
+        "now": 1_763_700_000,
+        "at": 1_763_703_600,
+        "before": 1_763_703_600,
+        "written": False,
+    }
+
+
+@given(data=st.binary(max_size=200).map(lambda data: data.replace(b"\n", b"") + b"\n"))
+@settings(max_examples=60)
+def test_fuzzed_lines(server: Running, data: bytes) -> None:
+    refusal(server.say(data))
+
+
+@given(
+    word=st.sampled_from(sorted(REQUESTS)),
+    values=st.dictionaries(
+        st.sampled_from(["in_seconds", "replaces", "at", "interface", "path", "argv"]),
+        st.none() | st.booleans() | st.integers(max_value=59) | st.text(max_size=20) | st.lists(st.none()),
+        min_size=1,
+    ),
+)
+@settings(max_examples=60)
+def test_fuzzed_values(server: Running, word: str, values: dict[str, object]) -> None:
+    """Whatever stands in them, none of these may set an alarm or find a card."""
+    refusal(server.say(json.dumps({"ask": word, **values}).encode() + b"\n"))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "../fake7",
+        "..",
+        ".",
+        "fake7/../../../../precious",
+        "/precious",
+        "fake7\0",
+        "fake7\n",
+        "x" * 4000,
+        "ファ",
+        "",
+    ],
+)
+def test_path_tricks(server: Running, name: str) -> None:
+    for word in ("read-card", "arm-card"):
+        said = refusal(server.ask(ask=word, interface=name))
+        assert "an interface's name" in said or "a line may have 4096 bytes" in said
+
+
+@pytest.mark.parametrize("name", ["fake8", "br7", "lo", "..."])
+def test_unknown_devices(server: Running, name: str) -> None:
+    for word in ("read-card", "arm-card"):
+        said = refusal(server.ask(ask=word, interface=name))
+        assert f"no network interface {name}" in said or f"{name} is no network card" in said
+
+
+def test_a_card_of_a_name_that_the_kernel_does_not_know(server: Running) -> None:
+    """It is in the fake /sys only, so the real kernel is asked, and knows none of that name."""
+    assert "fake7 is no network interface any more" in refusal(server.ask(ask="arm-card", interface="fake7"))
+
+
+def test_somebody_elses_alarm(server: Running) -> None:
+    assert "somebody else's" in refusal(server.ask(ask="clear-alarm", at=1_763_703_601))
+    kept = server.ask(ask="set-alarm", in_seconds=3600, replaces=None)
+    assert (kept["at"], kept["written"]) == (1_763_703_600, False)
+
+
+@pytest.mark.parametrize("size", [LINE, LINE + 1, 1 << 20, 16 << 20])
+def test_oversized_lines(server: Running, size: int) -> None:
+    assert refusal(server.say(b"x" * size)) == "a line may have 4096 bytes, and this one has more"
+
+
+def test_the_longest_line_that_is_allowed(server: Running) -> None:
+    request = b'{"ask": "read-alarm"}'
+    assert server.say(request + b" " * (LINE - len(request) - 1) + b"\n")["answer"] == "alarm"
+    assert "has more" in refusal(server.say(request + b" " * (LINE - len(request)) + b"\n"))
+
+
+@pytest.mark.parametrize("data", [b"\n{}\n", b'{"ask": "read-alarm"}\n{"ask": "read-alarm"}\n', b"{}\nx"])
+def test_more_than_one_line(server: Running, data: bytes) -> None:
+    assert refusal(server.say(data)) == "there is more than one line; make a connection for each request"
+
+
+@pytest.mark.parametrize("data", [b"", b"{", b'{"ask": "read-alarm"}'])
+def test_half_closed_before_the_end(server: Running, data: bytes) -> None:
+    with server.dial() as line:
+        line.sendall(data)
+        line.shutdown(socket.SHUT_WR)
+        assert refusal(hear(line)) == "the request does not end with a line's end"
+
+
+def test_half_closed_after_the_end_is_answered(server: Running) -> None:
+    with server.dial() as line:
+        line.sendall(b'{"ask": "read-alarm"}\n')
+        line.shutdown(socket.SHUT_WR)
+        assert hear(line)["answer"] == "alarm"
+
+
+def test_gone_before_the_answer(server: Running) -> None:
+    for data in (b"", b"{", b'{"ask": "read-alarm"}\n', b'{"ask": "arm-card", "interface": "fake7"}\n'):
+        for _ in range(10):
+            with server.dial() as line:
+                line.sendall(data)
+
+
+def test_a_line_in_pieces_is_a_line(server: Running) -> None:
+    with server.dial() as line:
+        for byte in b'{"ask": "read-alarm"}\n':
+            line.sendall(bytes([byte]))
+        assert hear(line)["answer"] == "alarm"
+
+
+def test_descriptors_that_are_sent_along_are_dropped(server: Running) -> None:
+    with server.dial() as line, Path("/dev/null").open() as extra:
+        rights = array.array("i", [extra.fileno()] * 50)
+        line.sendmsg([b'{"ask": "read-alarm"}\n'], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)])
+        assert hear(line)["answer"] == "alarm"
+
+
+def test_a_hundred_connections_of_slow_writers(server: Running) -> None:
+    """Eight are served, ninety-two told so at once; the eight are cut when their time is over."""
+    begun = time.monotonic()
+    with contextlib.ExitStack() as closing:
+        lines = [closing.enter_context(server.dial()) for _ in range(100)]
+        for line in lines[8:]:
+            assert refusal(hear(line)) == "8 clients are being served; ask again in a moment"
+        assert server.descriptors() < 30
+        waiting = lines[:8]
+        while waiting and time.monotonic() < begun + 30:
+            for line in list(waiting):
+                try:
+                    line.sendall(b" ")
+                except (BrokenPipeError, ConnectionResetError):
+                    waiting.remove(line)
+                    assert refusal(hear(line)) == "no whole line came within 5 s"
+            time.sleep(0.25)
+    assert waiting == []
+    assert time.monotonic() - begun >= 4.9
+
+
+@needs_root
+def test_another_user_is_turned_away_unread(server: Running) -> None:
+    for data in (b'{"ask": "set-alarm", "in_seconds": 600, "replaces": 1763703600}\n', b"x" * (1 << 20), b""):
+        with as_user(NOBODY):
+            line = server.dial()
+        with line, contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            line.sendall(data)
+            assert refusal(hear(line)) == f"user {NOBODY} may not ask the helper; ask the daemon"
+    told = [line for line in server.log() if f"user {NOBODY}" in line]
+    assert len(told) == 3
+    assert all(line.startswith("<4>") for line in told)
+
+
+def test_every_request_is_one_line_in_the_journal(server: Running) -> None:
+    before = len(server.log())
+    server.ask(ask="read-card", interface="fake8")
+    server.say(b'{"ask": "read-alarm\\n<0>forged"}\n')
+    server.say("\u2028\x1b[31m\n".encode())
+    until(lambda: len(server.log()) >= before + 3, "they are told")
+    told = server.log()[before:]
+    assert len(told) == 3
+    assert all(line.startswith(f"<6>user {os.geteuid()}, pid {os.getpid()}: ") for line in told)
+    assert '{"ask": "read-card", "interface": "fake8"}; {"answer": "refused", "why": "there is no' in told[0]
+    assert "no request; " in told[1]
+    assert all(line.isascii() and line.isprintable() for line in told)

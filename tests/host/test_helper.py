@@ -1,0 +1,157 @@
+"""Asking the helper: the whole way to an RTC and back, and every way in which there may be no answer."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import socket
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+from helper.clocks import EPOCH, KernelRtc
+from helper.running import NOBODY, Running, as_user
+
+from powerd.helper import rtc
+from powerd.helper.desk import Desk
+from powerd.helper.door import opened
+from powerd.helper.protocol import Alarm, Card, ClearAlarm, ReadAlarm, ReadCard, SetAlarm, to_line
+from powerd.helper.server import Server
+from powerd.host import helper
+from powerd.host.helper import ask
+from powerd.host.values import HostError
+
+T = TypeVar("T")
+
+
+@contextlib.asynccontextmanager
+async def serving(path: Path, deadline: float = 5.0) -> AsyncIterator[None]:
+    """The real server on this loop."""
+    with opened(path, "no-such-user") as door:
+        server = Server(door, Desk(deadline=deadline), frozenset({os.geteuid()}))
+        async with asyncio.TaskGroup() as group:
+            group.create_task(server.run())
+            yield
+            server.end()
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> KernelRtc:
+    """The machine's RTC."""
+    clock = KernelRtc()
+    monkeypatch.setattr(rtc, "find", lambda _root: clock)
+    return clock
+
+
+def test_a_whole_night(tmp_path: Path, clock: KernelRtc) -> None:
+    """Set, set again with what is one's own, woken by it, and nothing to clear."""
+
+    async def main() -> None:
+        at = tmp_path / "s"
+        async with serving(at):
+            first = await ask(SetAlarm(3600, None), at)
+            assert first == Alarm("rtc0", EPOCH, EPOCH + 3600, None, written=True)
+            second = await ask(SetAlarm(7200, first.at), at)
+            assert (second.at, second.before) == (EPOCH + 7200, EPOCH + 3600)
+            assert (await ask(ReadAlarm(), at)).in_seconds == 7200
+            clock.now += 7200
+            assert (await ask(ClearAlarm(EPOCH + 7200), at)).at is None
+
+    asyncio.run(main())
+
+
+def test_a_refusal_is_the_helpers_sentence(tmp_path: Path, clock: KernelRtc) -> None:
+    clock.deaf = True
+
+    async def main() -> None:
+        async with serving(tmp_path / "s"):
+            with pytest.raises(HostError, match="rtc0 took an alarm 600 s ahead and then shows none"):
+                await ask(SetAlarm(600, None), tmp_path / "s")
+
+    asyncio.run(main())
+
+
+def test_a_hanging_rtc_holds_up_nobody_else(
+    tmp_path: Path, clock: KernelRtc, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate = threading.Event()
+    monkeypatch.setattr(clock, "read", lambda _attribute: gate.wait(30) and "")
+
+    async def main() -> None:
+        at = tmp_path / "s"
+        async with serving(at, deadline=0.2):
+            hanging = asyncio.create_task(ask(ReadAlarm(), at))
+            await asyncio.sleep(0)
+            with pytest.raises(HostError, match="no network interface nope"):
+                await ask(ReadCard("nope"), at)
+            with pytest.raises(
+                HostError, match=r"the real-time clock did not answer within 0\.2 s; see dmesg"
+            ):
+                await hanging
+            with pytest.raises(HostError, match="still hangs in an earlier request"):
+                await ask(ReadAlarm(), at)
+
+    asyncio.run(main())
+    gate.set()
+
+
+def answered(path: Path, line: bytes, request: Callable[[], Awaitable[T]]) -> T:
+    """Ask somebody who answers any request with ``line``."""
+
+    async def main() -> T:
+        async def meet(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            writer.write(line)
+            writer.close()
+
+        server = await asyncio.start_unix_server(meet, path)
+        try:
+            return await request()
+        finally:
+            server.close()
+
+    return asyncio.run(main())
+
+
+def test_an_answer_to_something_else_is_none(tmp_path: Path) -> None:
+    at = tmp_path / "s"
+    with pytest.raises(HostError, match="answers something else; restart it"):
+        answered(at, to_line(Card("eth0", "g", "g")), lambda: ask(ReadAlarm(), at))
+
+
+@pytest.mark.parametrize("line", [b"", b"\n", b"{}\n", b"\xff\n", b"x" * 5000, to_line(ReadAlarm())])
+def test_no_answer_is_one_sentence(tmp_path: Path, line: bytes) -> None:
+    at = tmp_path / "s"
+    with pytest.raises(HostError, match=r"gave no answer \(.+\); see journalctl -u powerd-helper"):
+        answered(at, line, lambda: ask(ReadAlarm(), at))
+
+
+def test_silence_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(helper, "_BOUND", 0.05)
+    with socket.socket(socket.AF_UNIX) as deaf:
+        deaf.bind(str(tmp_path / "s"))
+        deaf.listen()
+        with pytest.raises(HostError, match=r"did not answer within 0\.05 s; see journalctl"):
+            asyncio.run(ask(ReadAlarm(), tmp_path / "s"))
+
+
+def test_nobody_there_is_one_sentence(tmp_path: Path) -> None:
+    remedy = "start it: systemctl enable --now powerd-helper.socket"
+    with pytest.raises(HostError, match=remedy):
+        asyncio.run(ask(ReadAlarm(), tmp_path / "s"))
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(str(tmp_path / "s"))
+    with pytest.raises(HostError, match=remedy):
+        asyncio.run(ask(ReadAlarm(), tmp_path / "s"))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="becomes another user: run as root")
+def test_who_may_not_ask_is_told() -> None:
+    with Running() as server:
+        with as_user(NOBODY), pytest.raises(HostError, match=f"user {NOBODY} may not ask the helper"):
+            asyncio.run(ask(ReadAlarm(), server.socket))
+        server.socket.chmod(0o600)
+        with as_user(NOBODY), pytest.raises(HostError, match="permission denied; run powerd as its service"):
+            asyncio.run(ask(ReadAlarm(), server.socket))
