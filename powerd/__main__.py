@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from powerd.faces import cli
@@ -21,8 +20,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(config: Path | None, observe: bool, socket: Path) -> int:  # noqa: FBT001 - cli.main() calls it by position
-    with _no_tls():
-        from powerd.app import run  # noqa: PLC0415 - it imports the whole house; asking the daemon does without
+    _do_without_tls()
+    from powerd.app import run  # noqa: PLC0415 - it imports the whole house; asking the daemon does without
+
     return run(config, observe, socket)
 
 
@@ -32,20 +32,13 @@ def _start(argv: Sequence[str], mask: Iterable[int]) -> Child:
     return Foreground(argv, mask)
 
 
-@contextmanager
-def _no_tls() -> Iterator[None]:
-    """Let asyncio be imported without ssl, which it can do without, and of which the daemon has no use.
+def _do_without_tls() -> None:
+    """Have asyncio and aiohttp believe that there is no ssl, as both can; the daemon speaks no TLS.
 
-    OpenSSL is 4.4 MB of a process that may have 24. aiohttp, imported later, finds ssl as it wants it.
+    OpenSSL is 4.4 MB of a process that may have 24.
     """
-    if "asyncio" in sys.modules:
-        yield
-        return
-    sys.modules["ssl"] = None  # type: ignore[assignment] # the import system's own sign for "not to be had"
-    try:
-        yield
-    finally:
-        del sys.modules["ssl"]
+    if "asyncio" not in sys.modules:
+        sys.modules["ssl"] = None  # type: ignore[assignment] # the import system's own sign for "not to be had"
 
 
 if __name__ == "__main__":
