@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import subprocess
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Final
 
 from rig.lan import stop
 from rig.wait import until
@@ -18,8 +18,6 @@ from vm.monitor import Monitor
 from vm.run import run
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from rig.lan import Namespace
 
 _MAC: Final = "52:54:00:77:00:01"
@@ -29,7 +27,7 @@ _BOOT: Final = 240
 
 
 class Server:
-    """A server that is up inside ``with``; what it writes goes to an overlay of its own.
+    """One server from its boot to its end; what it writes goes to an overlay of its own.
 
     Args:
         image: what it boots.
@@ -46,7 +44,8 @@ class Server:
         self.monitor = Monitor(scratch / "monitor")
         self.process: subprocess.Popen[bytes] | None = None
 
-    def __enter__(self) -> Self:
+    def boot(self) -> None:
+        """Press the power button, and wait until systemd has started everything."""
         overlay = self._scratch / "root.qcow2"
         run("qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", self._image.disk, overlay)
         with (self._scratch / "qemu.log").open("wb") as log:
@@ -57,12 +56,6 @@ class Server:
             error.add_note(self.last_words())
             self.end()
             raise
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.end()
 
     def end(self) -> None:
         """Pull the plug."""

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from vm.server import Server
 
 EVERY: Final = 5
-ABSENT_AFTER: Final = 8
-IDLE_FOR: Final = 10
+ABSENT_AFTER: Final = 4
+IDLE_FOR: Final = 4
 
 
 def config(
@@ -35,7 +35,7 @@ def config(
         [
             'mode = "enforce"',
             f'[clients]\nleases = []\nlearn = "0s"\nhosts = {[host.address for host in hosts]}',
-            f'every = "{EVERY}s"\nabsent_after = "{absent_after}s"',
+            f'every = "{EVERY}s"\ntimeout = "0.3s"\nabsent_after = "{absent_after}s"',
             f'[[sleep]]\naction = "{action}"\nidle_for = "{idle_for}s"\nwarn = "{more.get("warn", "0s")}"',
             more.get("rule", ""),
             f'[awake]\nafter_start = "0s"\nafter_resume = "{more.get("after_resume", "0s")}"',

@@ -6,13 +6,11 @@ import pytest
 from rig.lan import Host
 from rig.wait import stays, until
 from vm.server import Server
-from vm.service import ABSENT_AFTER, EVERY, Powerd, config
+from vm.service import ABSENT_AFTER, EVERY, IDLE_FOR, Powerd, config
 
 pytestmark = pytest.mark.vm
 
-SOON = 4
-"""Idleness in these tests, seconds."""
-WELL_PAST = ABSENT_AFTER + SOON + 2 * EVERY
+WELL_PAST = ABSENT_AFTER + IDLE_FOR + 2 * EVERY
 """Seconds after which it would have slept if it could."""
 
 
@@ -22,7 +20,7 @@ def test_inhibitor_lock_of_somebody_else(server: Server, powerd: Powerd, laptop:
     server.run("systemd-run", "--unit=backup", *lock, "sleep", "infinity")
     try:
         until(lambda: "nightly copy" in server.run("systemd-inhibit", "--list"), "the lock is held")
-        powerd.start(config(laptop, idle_for=SOON))
+        powerd.start(config(laptop))
         powerd.sees(laptop)
         laptop.leave()
         powerd.says("nightly copy")
@@ -36,7 +34,7 @@ def test_inhibitor_lock_of_somebody_else(server: Server, powerd: Powerd, laptop:
 
 def test_client_that_drops_pings(server: Server, powerd: Powerd, laptop: Host, firewalled: Host) -> None:
     """A firewalled PC is there as long as its card answers ARP, and no longer."""
-    powerd.start(config(laptop, firewalled, idle_for=SOON))
+    powerd.start(config(laptop, firewalled))
     powerd.sees(laptop)
     laptop.leave()
     powerd.sees(firewalled)
@@ -47,7 +45,7 @@ def test_client_that_drops_pings(server: Server, powerd: Powerd, laptop: Host, f
 
 
 def test_client_that_returns_during_the_warning(server: Server, powerd: Powerd, laptop: Host) -> None:
-    warn = 25
+    warn = 15
     powerd.start(config(laptop, idle_for=warn, warn=f"{warn}s"))
     powerd.sees(laptop)
     laptop.leave()

@@ -9,11 +9,10 @@ import pytest
 from rig.lan import Host
 from rig.wait import stays, until
 from vm.server import Server
-from vm.service import ABSENT_AFTER, EVERY, Powerd, config
+from vm.service import EVERY, IDLE_FOR, Powerd, config
 
 pytestmark = pytest.mark.vm
 
-SOON = 4
 DROP_IN = "/etc/systemd/system/powerd.service.d/short.conf"
 
 
@@ -31,7 +30,7 @@ def impatient(server: Server) -> Iterator[None]:
 
 def test_killed_during_the_warning(server: Server, powerd: Powerd, laptop: Host) -> None:
     """No announced sleep outlives the daemon; systemd starts another, which begins from nothing."""
-    warn = 20
+    warn = 12
     powerd.start(config(laptop, idle_for=warn, warn=f"{warn}s"))
     powerd.sees(laptop)
     first = powerd.pid()
@@ -48,7 +47,7 @@ def test_killed_during_the_warning(server: Server, powerd: Powerd, laptop: Host)
 @pytest.mark.usefixtures("impatient")
 def test_hung_daemon(server: Server, powerd: Powerd, laptop: Host) -> None:
     """While it hangs nothing sleeps; the watchdog ends it, and the next one does its work."""
-    powerd.start(config(laptop, idle_for=SOON))
+    powerd.start(config(laptop))
     powerd.sees(laptop)
     hung = powerd.pid()
     powerd.kill("STOP")
@@ -64,14 +63,14 @@ def test_clock_set_into_the_window(server: Server, powerd: Powerd, laptop: Host)
     now = datetime.fromisoformat(server.run("date", "--iso-8601=seconds"))
     opens, closes = (now + timedelta(hours=hours) for hours in (8, 12))
     night = f'during = ["{opens:%H:%M}-{closes:%H:%M}"]'
-    powerd.start(config(laptop, idle_for=SOON, rule=night))
+    powerd.start(config(laptop, rule=night))
     powerd.sees(laptop)
     laptop.leave()
     powerd.says("waits for its window")
     server.run("date", "--set=+9 hours")
     try:
         powerd.says("the wall clock was set")
-        past = ABSENT_AFTER + SOON + 2 * EVERY
+        past = IDLE_FOR + 2 * EVERY
         stays(lambda: server.monitor.state() == "running", "it does nothing", seconds=past, every=0.5)
         server.run("systemctl", "restart", "powerd")
         until(lambda: server.asleep, "a new daemon knows only that it is night", within=90)

@@ -1,0 +1,89 @@
+"""The virtual server on its LAN with two clients; whether such a thing can be had on this machine at all."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from typing import Final
+
+from rig.lan import Host, Lan
+from vm.image import Image
+from vm.install import PYTHON
+from vm.recipe import of_this_machine
+from vm.server import Server
+from vm.service import Powerd
+
+_TOOLS: Final = {
+    "qemu-system-x86_64": "qemu-system-x86",
+    "qemu-img": "qemu-utils",
+    "mmdebstrap": "mmdebstrap",
+    "mke2fs": "e2fsprogs",
+}
+_TAP: Final = "tap0"
+
+
+class Lab:
+    """A server that is up, and two clients: a laptop, and a PC whose firewall drops pings.
+
+    Args:
+        lan: what they are plugged into.
+        image: what the server boots.
+        scratch: for what its disks hold.
+    """
+
+    def __init__(self, lan: Lan, image: Image, scratch: Path) -> None:
+        self.laptop = _joined(lan, "laptop", "10.77.1.20")
+        self.firewalled = _joined(lan, "firewalled", "10.77.1.21")
+        self.firewalled.drop_pings()
+        self._lan = lan
+        self._image = image
+        self._scratch = scratch
+        self._network = lan.tap(_TAP)
+        self._boots = 0
+        self._server: Server | None = None
+
+    def server(self) -> Server:
+        """The server: awake, without powerd; booted where it is off."""
+        if self._server is None or not self._server.on:
+            self._boots += 1
+            scratch = self._scratch / f"boot{self._boots}"
+            scratch.mkdir()
+            self._server = Server(self._image, self._network, _TAP, scratch)
+            self._server.boot()
+        return self._server
+
+    def tidy(self) -> None:
+        """Everything as it was before the test: all clients off, the server awake, powerd stopped."""
+        for host in (self.laptop, self.firewalled):
+            host.leave()
+        if self._server is not None and self._server.on:
+            if self._server.asleep:
+                self._server.wake()
+            Powerd(self._server).stop()
+
+    def close(self) -> None:
+        """Pull the plug."""
+        if self._server is not None:
+            self._server.end()
+
+
+def _joined(lan: Lan, label: str, address: str) -> Host:
+    host = lan.join(label)
+    host.take(f"{address}/24")
+    host.leave()
+    return host
+
+
+def obstacle() -> str | None:
+    """Why no virtual server can be had here; None if it can."""
+    if os.geteuid():
+        return "makes network namespaces and disks: run as root, e.g. sudo make test-vm"
+    for tool, package in _TOOLS.items():
+        if shutil.which(tool) is None:
+            return f"{tool} is not installed: apt-get install {package}"
+    if not Path("/dev/net/tun").exists():
+        return "/dev/net/tun is not there: modprobe tun"
+    if of_this_machine() is None or not Path(PYTHON).exists():
+        return "the server's image and wheels are made by a Debian for its own release, and this is none"
+    return None
