@@ -46,6 +46,7 @@ class Lab:
     def server(self) -> Server:
         """The server: awake, without powerd; booted where it is off."""
         if self._server is None or not self._server.on:
+            self.close()
             self._boots += 1
             scratch = self._scratch / f"boot{self._boots}"
             scratch.mkdir()
