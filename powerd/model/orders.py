@@ -1,0 +1,67 @@
+"""What policy may order, and what came of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import ClassVar, Literal, TypeAlias
+
+from powerd.model.power import Wake
+
+Mode: TypeAlias = Literal["observe", "enforce"]
+
+
+Action: TypeAlias = Literal[
+    "suspend", "hibernate", "hybrid-sleep", "suspend-then-hibernate", "poweroff", "command"
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Warn:
+    """Announce that ``action`` will be taken ``within`` seconds unless something stirs."""
+
+    rule: int
+    action: Action
+    within: float
+    final: ClassVar[bool] = False
+
+
+@dataclass(frozen=True, slots=True)
+class Sleep:
+    """Take the action of rule number ``rule`` (0 is the first).
+
+    Attributes:
+        rule, action: see there.
+        command: argv of action "command".
+        timeout: seconds that the command may take.
+        wake: when the alarm has to bring the server back; an order is the same whatever this says, for the
+            moment of a wake-up may move by a second between two decisions.
+    """
+
+    rule: int
+    action: Action
+    command: tuple[str, ...] = ()
+    timeout: float = 60.0
+    wake: Wake | None = field(default=None, compare=False)
+    final: ClassVar[bool] = True
+
+
+Order: TypeAlias = Warn | Sleep
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What really happened when ``order`` was obeyed.
+
+    Attributes:
+        order: the one obeyed.
+        at: when obeying ended.
+        ok: whether it was done.
+        observed: what was seen, one sentence.
+        begun: when obeying began.
+    """
+
+    order: Order
+    at: float
+    ok: bool
+    observed: str
+    begun: float = 0.0

@@ -1,0 +1,119 @@
+"""Sleep and wake-up of the server itself: who else has a say in it, what wakes it, and what woke it."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+from powerd.model.time import Moment
+
+
+@dataclass(frozen=True, slots=True)
+class Inhibitor:
+    """Somebody else's inhibitor lock, a row of logind's ListInhibitors (org.freedesktop.login1(5)).
+
+    Attributes:
+        what: what it holds up: ``sleep``, ``shutdown``, ``idle``, ``handle-lid-switch``, ...
+        who, why: in the words of who took it.
+        mode: ``block``, ``block-weak`` or ``delay``.
+        uid, pid: whose it is.
+    """
+
+    what: frozenset[str]
+    who: str
+    why: str
+    mode: str
+    uid: int
+    pid: int
+
+
+@dataclass(frozen=True, slots=True)
+class KeyPress:
+    """The last sign of a person in any login session.
+
+    Attributes:
+        at: CLOCK_MONOTONIC; the kernel tells it to 8 s only.
+        where: the session, as a person knows it: ``alice on pts/0``.
+    """
+
+    at: float
+    where: str
+
+
+@dataclass(frozen=True, slots=True)
+class Timer:
+    """A systemd timer for which the server is to be up (systemd.timer(5)).
+
+    Attributes:
+        unit: ``backup.timer``.
+        wall: POSIX time of its next calendar elapse; None = it has none.
+        mono: CLOCK_MONOTONIC of its next monotonic elapse (OnBootSec= and the like); None = it has none.
+    """
+
+    unit: str
+    wall: float | None = None
+    mono: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """By what a network card can wake the server, and by what it will.
+
+    Attributes:
+        interface: its name.
+        supported, armed: letters of ethtool(8): ``g`` is the magic packet; "" = by nothing.
+    """
+
+    interface: str
+    supported: str
+    armed: str
+
+
+@dataclass(frozen=True, slots=True)
+class Wake:
+    """When the server has to be up again, and for what.
+
+    Attributes:
+        at: the moment of the alarm; asleep until then, so ``mono + slept`` and ``wall`` count.
+        because: ``wake.at Mon-Fri 06:30``, ``backup.timer``.
+    """
+
+    at: Moment
+    because: str
+
+
+@dataclass(frozen=True, slots=True)
+class Leaving:
+    """The server is on its way down: logind has said so, and waits for us for a few seconds.
+
+    Attributes:
+        since: CLOCK_MONOTONIC.
+        what: ``sleep`` or ``shutdown``.
+    """
+
+    since: float
+    what: str
+
+
+class Cause(enum.StrEnum):
+    """What woke the server, as far as the kernel tells."""
+
+    ALARM = "alarm"
+    NETWORK = "network"
+    BUTTON = "button"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Waking:
+    """One wake-up.
+
+    Attributes:
+        at: CLOCK_MONOTONIC of when it was noticed.
+        cause: see Cause.
+        detail: what the kernel said, e.g. ``wake-up source 0000:00:03.0 (eth0)``; "" = nothing.
+    """
+
+    at: float
+    cause: Cause
+    detail: str = ""
