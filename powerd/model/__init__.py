@@ -7,6 +7,16 @@ unless their type says Moment.
 
 from powerd.model.clients import Client, ClientId, How, Sighting, State, Verdict
 from powerd.model.decision import Decision, Memory, Phase, Plan, Reason, Snapshot, SourceId, Status
+from powerd.model.health import (
+    Attribute,
+    Counter,
+    Fault,
+    Finding,
+    Health,
+    Protocol,
+    SelfTest,
+    Severity,
+)
 from powerd.model.orders import Action, Mode, Order, Outcome, Sleep, Warn
 from powerd.model.power import Card, Cause, Inhibitor, KeyPress, Leaving, Timer, Wake, Waking
 from powerd.model.time import Blind, Moment, Seen
@@ -14,12 +24,17 @@ from powerd.model.wishes import Keep, KeepId, RefusedError, Woken
 
 __all__ = [
     "Action",
+    "Attribute",
     "Blind",
     "Card",
     "Cause",
     "Client",
     "ClientId",
+    "Counter",
     "Decision",
+    "Fault",
+    "Finding",
+    "Health",
     "How",
     "Inhibitor",
     "Keep",
@@ -33,9 +48,12 @@ __all__ = [
     "Outcome",
     "Phase",
     "Plan",
+    "Protocol",
     "Reason",
     "RefusedError",
     "Seen",
+    "SelfTest",
+    "Severity",
     "Sighting",
     "Sleep",
     "Snapshot",

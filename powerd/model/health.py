@@ -1,0 +1,158 @@
+"""What a drive says of its own health, and what a careful owner makes of it."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Final, Literal, TypeAlias
+
+Protocol: TypeAlias = Literal["ata", "nvme", "scsi"]
+
+
+class Fault(enum.IntFlag):
+    """The bits of smartctl's exit status (smartctl(8), RETURN VALUES)."""
+
+    USAGE = 1
+    OPEN = 2
+    COMMAND = 4
+    FAILING = 8
+    PREFAIL = 16
+    PAST = 32
+    ERROR_LOG = 64
+    SELF_TEST_LOG = 128
+
+
+_NONE: Final = Fault(0)
+
+
+class Counter(enum.StrEnum):
+    """Counts that only grow, and whose growth means something."""
+
+    REALLOCATED = "reallocated"
+    """Sectors that the drive has replaced by spare ones (ATA 5; SCSI: grown defects)."""
+    PENDING = "pending"
+    """Sectors that could not be read and wait to be written again (ATA 197); may fall."""
+    UNCORRECTABLE = "uncorrectable"
+    """Sectors given up (ATA 198; SCSI: total uncorrected errors)."""
+    REPORTED = "reported"
+    """Reads that failed and were reported to the computer (ATA 187)."""
+    CRC = "crc"
+    """Transfers that arrived garbled: the cable, mostly (ATA 199)."""
+    MEDIA = "media"
+    """NVMe: media and data integrity errors."""
+    WORN = "worn"
+    """NVMe: percentage of the rated life that is used up; may pass 100."""
+    ERRORS = "errors"
+    """Entries ever made in the drive's error log."""
+    STARTS = "starts"
+    """Spin-ups (ATA 4; SCSI: start-stop cycles)."""
+    LOADS = "loads"
+    """Head loads (ATA 193; SCSI: load-unload cycles)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attribute:
+    """One row of an ATA drive's attribute table.
+
+    Attributes:
+        number, name: e.g. 5, ``Reallocated_Sector_Ct``.
+        value, worst, threshold: normalised; the attribute fails where ``value <= threshold``.
+        raw: the drive's own number, as text: vendors pack several into one.
+        prefail: its failing predicts the drive's within 24 hours; else it tells of age.
+        failed: ``now``, ``past`` or never.
+    """
+
+    number: int
+    name: str
+    value: int | None
+    worst: int | None
+    threshold: int | None
+    raw: str
+    prefail: bool
+    failed: Literal["now", "past"] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SelfTest:
+    """One entry of a drive's self-test log.
+
+    Attributes:
+        kind: as the drive calls it: ``Short offline``, ``Extended offline``.
+        status: in its words.
+        passed: None = it was broken off, or says neither.
+        hours: power-on hours of the drive when it ended; None = not told.
+    """
+
+    kind: str
+    status: str
+    passed: bool | None
+    hours: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """One complete check of a drive.
+
+    Attributes:
+        at: POSIX time of the check.
+        protocol: what it speaks.
+        passed: its own verdict; None = it gives none.
+        faults: smartctl's exit status.
+        temperature: degrees Celsius; None = not told.
+        limit: the drive's own limit for it; None = not told.
+        hours: power-on hours; None = not told.
+        counters: those that it tells.
+        attributes: ATA only.
+        critical: NVMe's critical warnings in words (NVM Express Base Specification, SMART log, byte 0).
+        spare: NVMe: available spare, and its threshold, percent.
+        tests: its self-test log, newest first.
+        testing: percent that a self-test still has to run; None = none runs.
+        minutes: how long its short and its long self-test take, as it says; 0 = it has none.
+        partial: what could not be read, one sentence; "" = nothing.
+    """
+
+    at: float
+    protocol: Protocol
+    passed: bool | None
+    faults: Fault = _NONE
+    temperature: int | None = None
+    limit: int | None = None
+    hours: int | None = None
+    counters: Mapping[Counter, int] = field(default_factory=lambda: MappingProxyType({}))
+    attributes: tuple[Attribute, ...] = ()
+    critical: tuple[str, ...] = ()
+    spare: tuple[int, int] | None = None
+    tests: tuple[SelfTest, ...] = ()
+    testing: int | None = None
+    minutes: tuple[int, int] = (0, 0)
+    partial: str = ""
+
+
+class Severity(enum.IntEnum):
+    """How much a finding matters."""
+
+    NOTE = 0
+    """Worth knowing."""
+    WARNING = 1
+    """Worth acting on within days."""
+    ALARM = 2
+    """Act now: data may be lost."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something that a check has found.
+
+    Attributes:
+        kind: what it is about, stable, so that it is told once: ``verdict``, ``pending``, ``attribute 5``.
+        severity: see there.
+        text: a sentence that a person understands, without the disk's name.
+        advice: what to do.
+    """
+
+    kind: str
+    severity: Severity
+    text: str
+    advice: str
