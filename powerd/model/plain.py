@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import astuple
 from typing import Any, Final, TypeVar, get_args
 
 from powerd.model.health import Attribute, Counter, Fault, Health, Protocol, SelfTest
@@ -13,6 +14,8 @@ from powerd.model.health import Attribute, Counter, Fault, Health, Protocol, Sel
 _T = TypeVar("_T")
 _MOST: Final = 256
 """Rows that a table may have; a drive has 30 attributes and 21 self-tests at most."""
+_FAILED: Final = ("now", "past", None)
+_PROTOCOLS: Final[tuple[Protocol, ...]] = get_args(Protocol)
 _LONG: Final = 200
 """Characters that a text may have."""
 
@@ -32,22 +35,10 @@ def to_plain(health: Health) -> dict[str, Any]:
         "limit": health.limit,
         "hours": health.hours,
         "counters": {counter.value: count for counter, count in health.counters.items()},
-        "attributes": [
-            [
-                each.number,
-                each.name,
-                each.value,
-                each.worst,
-                each.threshold,
-                each.raw,
-                each.prefail,
-                each.failed,
-            ]
-            for each in health.attributes
-        ],
+        "attributes": [list(astuple(each)) for each in health.attributes],
         "critical": list(health.critical),
         "spare": health.spare and list(health.spare),
-        "tests": [[each.kind, each.status, each.passed, each.hours] for each in health.tests],
+        "tests": [list(astuple(each)) for each in health.tests],
         "testing": health.testing,
         "minutes": list(health.minutes),
         "partial": health.partial,
@@ -55,7 +46,7 @@ def to_plain(health: Health) -> dict[str, Any]:
 
 
 def from_plain(value: object) -> Health:
-    """The Health that ``to_plain`` was given; a key that is missing is what it was before there was such a key.
+    """The Health that ``to_plain`` was given; a key that is missing is as before there was such a key.
 
     Raises:
         NotPlainError: it is none.
@@ -66,8 +57,9 @@ def from_plain(value: object) -> Health:
     at = value.get("at")
     if isinstance(at, bool) or not isinstance(at, int | float):
         raise NotPlainError("at is no time")
-    protocol = value.get("protocol")
-    if protocol not in get_args(Protocol):
+    spoken = value.get("protocol")
+    protocol = next((each for each in _PROTOCOLS if each == spoken), None)
+    if protocol is None:
         raise NotPlainError("protocol is none that is known")
     return Health(
         at=float(at),
@@ -124,26 +116,9 @@ class _Taking:
 
 def _attribute(row: object) -> Attribute:
     match row:
-        case [
-            int(number),
-            name,
-            value,
-            worst,
-            threshold,
-            raw,
-            bool(prefail),
-            ("now" | "past" | None) as failed,
-        ]:
-            return Attribute(
-                number,
-                _text(name),
-                _whole(value),
-                _whole(worst),
-                _whole(threshold),
-                _text(raw),
-                prefail,
-                failed,
-            )
+        case [int(number), name, value, worst, threshold, raw, bool(prefail), failed] if failed in _FAILED:
+            numbers = _whole(value), _whole(worst), _whole(threshold)
+            return Attribute(number, _text(name), *numbers, _text(raw), prefail, failed)
     raise NotPlainError("an attribute has eight values")
 
 
