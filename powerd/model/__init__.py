@@ -14,6 +14,8 @@ from powerd.model.health import (
     Finding,
     Health,
     Protocol,
+    Record,
+    Sample,
     SelfTest,
     Severity,
 )
@@ -50,7 +52,9 @@ __all__ = [
     "Plan",
     "Protocol",
     "Reason",
+    "Record",
     "RefusedError",
+    "Sample",
     "Seen",
     "SelfTest",
     "Severity",

@@ -156,3 +156,38 @@ class Finding:
     severity: Severity
     text: str
     advice: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """What is kept of an older check, for plots.
+
+    Attributes:
+        at: POSIX time of the check.
+        passed, temperature, counters: as in Health.
+    """
+
+    at: float
+    passed: bool | None
+    temperature: int | None
+    counters: Mapping[Counter, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What is remembered of one drive, from check to check and over restarts.
+
+    Attributes:
+        known: POSIX time since when the drive has been known; its first check is due from then on.
+        last, before: the latest check and the one before it; None = there was none.
+        samples: of all checks, oldest first, the latest among them.
+        tested: POSIX times at which a self-test of each kind, ``short`` and ``long``, was last begun.
+        told: findings that have been told, so that none is told twice.
+    """
+
+    known: float
+    last: Health | None = None
+    before: Health | None = None
+    samples: tuple[Sample, ...] = ()
+    tested: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
+    told: tuple[Finding, ...] = ()

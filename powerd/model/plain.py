@@ -1,4 +1,4 @@
-"""Health as plain JSON values and back: what travels between processes, and what is kept from day to day.
+"""Health, and records of it, as plain JSON values and back: what travels between processes, and what is kept.
 
 ``from_plain`` believes nothing: a file may be torn, and a peer may be of another version.
 """
@@ -9,11 +9,26 @@ from collections.abc import Callable, Mapping
 from dataclasses import astuple
 from typing import Any, Final, TypeVar, get_args
 
-from powerd.model.health import Attribute, Counter, Fault, Health, Protocol, SelfTest
+from powerd.model.health import (
+    Attribute,
+    Counter,
+    Fault,
+    Finding,
+    Health,
+    Protocol,
+    Record,
+    Sample,
+    SelfTest,
+    Severity,
+)
 
 _T = TypeVar("_T")
 _MOST: Final = 256
 """Rows that a table may have; a drive has 30 attributes and 21 self-tests at most."""
+_LATEST: Final = 1e11
+"""POSIX time of the year 5138; what claims to be later is garbage."""
+SAMPLES: Final = 400
+"""Samples that a record may have: a year of daily checks, and a month."""
 _FAILED: Final = ("now", "past", None)
 _PROTOCOLS: Final[tuple[Protocol, ...]] = get_args(Protocol)
 _LONG: Final = 200
@@ -54,15 +69,12 @@ def from_plain(value: object) -> Health:
     if not isinstance(value, dict):
         raise NotPlainError("a check is an object")
     take = _Taking(value)
-    at = value.get("at")
-    if isinstance(at, bool) or not isinstance(at, int | float):
-        raise NotPlainError("at is no time")
     spoken = value.get("protocol")
     protocol = next((each for each in _PROTOCOLS if each == spoken), None)
     if protocol is None:
         raise NotPlainError("protocol is none that is known")
     return Health(
-        at=float(at),
+        at=_time(value.get("at")),
         protocol=protocol,
         passed=take.truth("passed"),
         faults=Fault((take.whole("faults") or 0) & 0xFF),
@@ -77,6 +89,43 @@ def from_plain(value: object) -> Health:
         testing=take.whole("testing"),
         minutes=take.pair("minutes") or (0, 0),
         partial=_text(value.get("partial", "")),
+    )
+
+
+def record_to_plain(record: Record) -> dict[str, Any]:
+    """As values that JSON has."""
+    return {
+        "known": record.known,
+        "last": record.last and to_plain(record.last),
+        "before": record.before and to_plain(record.before),
+        "samples": [
+            [each.at, each.passed, each.temperature, {str(key): n for key, n in each.counters.items()}]
+            for each in record.samples
+        ],
+        "tested": dict(record.tested),
+        "told": [[each.kind, int(each.severity), each.text, each.advice] for each in record.told],
+    }
+
+
+def record_from_plain(value: object) -> Record:
+    """The Record that ``record_to_plain`` was given.
+
+    Raises:
+        NotPlainError: it is none.
+    """
+    if not isinstance(value, dict):
+        raise NotPlainError("a record is an object")
+    take = _Taking(value)
+    last, before, tested = value.get("last"), value.get("before"), value.get("tested", {})
+    if not isinstance(tested, dict):
+        raise NotPlainError("tested is no object")
+    return Record(
+        known=_time(value.get("known")),
+        last=None if last is None else from_plain(last),
+        before=None if before is None else from_plain(before),
+        samples=take.rows("samples", _sample, SAMPLES),
+        tested={str(kind): _time(at) for kind, at in tested.items()},
+        told=take.rows("told", _finding),
     )
 
 
@@ -101,17 +150,40 @@ class _Taking:
         raise NotPlainError(f"{key} is no pair")
 
     def counters(self) -> dict[Counter, int]:
-        table = self._value.get("counters", {})
-        if not isinstance(table, dict):
-            raise NotPlainError("counters is no object")
-        known = {counter.value: counter for counter in Counter}
-        return {known[name]: _whole(count) or 0 for name, count in table.items() if name in known}
+        return _counters(self._value.get("counters", {}))
 
-    def rows(self, key: str, row: Callable[[object], _T]) -> tuple[_T, ...]:
+    def rows(self, key: str, row: Callable[[object], _T], most: int = _MOST) -> tuple[_T, ...]:
         rows = self._value.get(key, [])
-        if not isinstance(rows, list) or len(rows) > _MOST:
-            raise NotPlainError(f"{key} is no list of at most {_MOST}")
+        if not isinstance(rows, list) or len(rows) > most:
+            raise NotPlainError(f"{key} is no list of at most {most}")
         return tuple(row(each) for each in rows)
+
+
+def _counters(table: object) -> dict[Counter, int]:
+    if not isinstance(table, dict):
+        raise NotPlainError("counters is no object")
+    known = {counter.value: counter for counter in Counter}
+    return {known[name]: _whole(count) or 0 for name, count in table.items() if name in known}
+
+
+def _sample(row: object) -> Sample:
+    match row:
+        case [at, passed, temperature, counters]:
+            return Sample(_time(at), _truth(passed), _whole(temperature), _counters(counters))
+    raise NotPlainError("a sample has four values")
+
+
+def _finding(row: object) -> Finding:
+    match row:
+        case [kind, (0 | 1 | 2) as severity, text, advice] if not isinstance(severity, bool):
+            return Finding(_text(kind), Severity(severity), _text(text), _text(advice))
+    raise NotPlainError("a finding has four values")
+
+
+def _time(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < _LATEST:
+        raise NotPlainError("a time is a number")
+    return float(value)
 
 
 def _attribute(row: object) -> Attribute:

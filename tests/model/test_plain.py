@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from powerd.model import Attribute, Counter, Fault, Health, SelfTest
-from powerd.model.plain import NotPlainError, from_plain, to_plain
+from powerd.model import Attribute, Counter, Fault, Finding, Health, Record, Sample, SelfTest, Severity
+from powerd.model.plain import NotPlainError, from_plain, record_from_plain, record_to_plain, to_plain
 
 FULL = Health(
     at=1_790_000_000.5,
@@ -30,6 +30,15 @@ FULL = Health(
     testing=40,
     minutes=(2, 255),
     partial="its error log cannot be read",
+)
+
+RECORD = Record(
+    known=1_780_000_000.0,
+    last=FULL,
+    before=replace(FULL, at=1_789_913_600.0),
+    samples=(Sample(1_789_913_600.0, None, 30, {Counter.STARTS: 98}), Sample(FULL.at, True, None, {})),  # noqa: FBT003 - a row
+    tested={"short": 1_789_000_000.0},
+    told=(Finding("pending", Severity.ALARM, "one more sector cannot be read, 2 in all", "copy it"),),
 )
 
 json_values = st.recursive(
@@ -59,6 +68,7 @@ def test_a_counter_of_a_newer_version_is_passed_over() -> None:
     [
         ("at", None),
         ("at", True),
+        ("at", 1e300),
         ("protocol", "sata"),
         ("passed", 1),
         ("temperature", "31"),
@@ -91,3 +101,37 @@ def test_any_json_is_a_check_or_refused(value: object, key: str) -> None:
         except NotPlainError:
             continue
         assert from_plain(to_plain(health)) == health
+
+
+def test_a_record_there_and_back() -> None:
+    assert record_from_plain(json.loads(json.dumps(record_to_plain(RECORD)))) == RECORD
+    assert record_from_plain({"known": 5}) == Record(known=5)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("known", "1"),
+        ("last", {}),
+        ("before", 7),
+        ("samples", [[1, None, None]]),
+        ("samples", [[1, None, None, {}]] * 401),
+        ("tested", []),
+        ("tested", {"short": None}),
+        ("told", [["pending", 3, "text", "advice"]]),
+        ("told", [["pending", True, "text", "advice"]]),
+    ],
+)
+def test_what_is_no_record_is_refused(key: str, value: object) -> None:
+    with pytest.raises(NotPlainError):
+        record_from_plain({**record_to_plain(RECORD), key: value})
+
+
+@given(json_values, st.sampled_from(sorted(record_to_plain(RECORD))))
+def test_any_json_is_a_record_or_refused(value: object, key: str) -> None:
+    for candidate in (value, {**record_to_plain(RECORD), key: value}):
+        try:
+            record = record_from_plain(candidate)
+        except NotPlainError:
+            continue
+        assert record_from_plain(record_to_plain(record)) == record
