@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Final, TypeAlias
 
-from powerd.helper.kinds import Message, ProtocolError, Sentence, kinds, shown
+from powerd.helper.kinds import Message, OneOf, ProtocolError, Sentence, kinds, shown
 from powerd.helper.messages.alarm import MIN_AHEAD, Alarm, AlarmRequest, ClearAlarm, ReadAlarm, SetAlarm
 from powerd.helper.messages.card import FLAGS, ArmCard, Card, CardRequest, ReadCard
 from powerd.helper.messages.disk import (
@@ -35,6 +35,7 @@ from powerd.helper.messages.disk import (
 
 __all__ = [
     "ANSWERS",
+    "CAUSES",
     "FLAGS",
     "LINE",
     "MIN_AHEAD",
@@ -75,13 +76,23 @@ __all__ = [
 LINE: Final = 16_384
 """Bytes that a line may have, its end included: a hundred disks by name fit into one."""
 
+CAUSES: Final = ("busy", "asleep", "hung", "gone", "failed")
+
 
 @dataclass(frozen=True, slots=True)
 class Refused(Message):
-    """It was not done; one sentence with what, where and the remedy."""
+    """It was not done.
+
+    Attributes:
+        why: one sentence with what, where and the remedy.
+        cause: the same for a program: ``busy`` = ask again in a minute; ``asleep`` = it would have woken the
+            disk; ``hung`` = the device has not answered in time, or still not; ``gone`` = there is no such
+            device; ``failed`` = anything else.
+    """
 
     word: ClassVar[str] = "refused"
     why: Annotated[str, Sentence()]
+    cause: Annotated[str, OneOf(CAUSES)] = "failed"
 
 
 Request: TypeAlias = AlarmRequest | CardRequest | DiskRequest

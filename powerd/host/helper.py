@@ -29,7 +29,7 @@ from powerd.helper.protocol import (
     parse_answer,
     to_line,
 )
-from powerd.host.values import HostError
+from powerd.host.values import HostError, RefusedByHelperError
 
 SOCKET: Final = Path("/run/powerd-helper.sock")
 """Where the helper listens. Not below /run/powerd, which is the daemon's own and goes when it stops."""
@@ -58,11 +58,12 @@ async def ask(request: Request, at: Path = SOCKET) -> Alarm | Card | Power | Dri
         at: the helper's socket.
 
     Raises:
-        HostError: it refuses, or is not there, or does not answer within 10 s, or 2 min for a disk.
+        RefusedByHelperError: it refuses.
+        HostError: it is not there, or does not answer within 10 s, or 2 min for a disk.
     """
     answer = await _exchange(request, at)
     if isinstance(answer, Refused):
-        raise HostError(answer.why)
+        raise RefusedByHelperError(answer.why, answer.cause)
     if not isinstance(answer, _fitting(request)):
         raise HostError(
             f"the helper on {at} answers something else; restart it: systemctl stop powerd-helper"
