@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal, NewType, TypeAlias
 
 DiskId = NewType("DiskId", str)
-"""A disk's name below /dev/disk/by-id, which udev makes of model and serial number: never ``sda``."""
+"""A disk's name below /dev/disk/by-id, which udev makes of model and serial number; only what is excluded and
+has no such name goes by the kernel's, ``loop0``."""
 
 
 @dataclass(frozen=True, slots=True)
