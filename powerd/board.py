@@ -7,13 +7,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from powerd.model import (
+    Activity,
     Blind,
     Client,
     ClientId,
+    Disk,
+    DiskId,
+    DiskOrder,
     Keep,
     KeepId,
     Order,
     Outcome,
+    Roused,
     Seen,
     Sighting,
     Snapshot,
@@ -27,12 +32,14 @@ class Facts:
 
     Attributes:
         word: the source on itself: Seen with its warnings, or Blind.
-        known, sightings: None = as they were.
+        known, sightings, disks, activity: None = as they were.
     """
 
     word: Seen[tuple[str, ...]] | Blind
     known: Mapping[ClientId, Client] | None = None
     sightings: Mapping[ClientId, Seen[Sighting] | Blind] | None = None
+    disks: Mapping[DiskId, Disk] | None = None
+    activity: Mapping[DiskId, Seen[Activity] | Blind] | None = None
 
 
 class Board:
@@ -66,6 +73,8 @@ class Board:
                 sources={**old.sources, source: facts.word},
                 known=old.known if facts.known is None else facts.known,
                 sightings=old.sightings if facts.sightings is None else facts.sightings,
+                disks=old.disks if facts.disks is None else facts.disks,
+                activity=old.activity if facts.activity is None else facts.activity,
             )
         )
 
@@ -79,14 +88,17 @@ class Board:
 
     def end(self, outcome: Outcome) -> None:
         """An order has been obeyed, well or badly."""
-        old = self._snapshot
-        self._put(
-            replace(
-                old,
-                in_flight=old.in_flight - {outcome.order},
-                outcomes={**old.outcomes, type(outcome.order): outcome},
-            )
-        )
+        old, order = self._snapshot, outcome.order
+        rest = replace(old, in_flight=old.in_flight - {order})
+        if isinstance(order, DiskOrder):
+            of_disks = {**old.disk_outcomes, (type(order), order.disk): outcome}
+            self._put(replace(rest, disk_outcomes=of_disks))
+        else:
+            self._put(replace(rest, outcomes={**old.outcomes, type(order): outcome}))
+
+    def rouse(self, group: str, roused: Roused) -> None:
+        """A guarded group of disks has been woken as a whole."""
+        self._put(replace(self._snapshot, roused={**self._snapshot.roused, group: roused}))
 
     def touch(self) -> None:
         """Have the next decision made now although no fact has changed: the configuration has."""

@@ -16,7 +16,7 @@ from powerd.config import Clients, Options
 from powerd.engine import HEARTBEAT, Engine, Limbs
 from powerd.host.eyes import Eyes
 from powerd.keeps import Keeps
-from powerd.model import Client, Decision, Mode, Order, Snapshot, Status, Woken
+from powerd.model import Client, Decision, Done, Mode, Order, Snapshot, Status, Woken
 from powerd.policy.clients import standings
 from powerd.sources import learned
 from powerd.sources.known import Known
@@ -120,7 +120,7 @@ class Daemon:
         late = self._clock.now().mono - self.status.now.mono - 2 * HEARTBEAT
         return f"no decision has been made for {late + 2 * HEARTBEAT:.0f} s" if late > 0 else None
 
-    async def _obey(self, order: Order, mode: Mode) -> tuple[bool, str]:
+    async def _obey(self, order: Order, mode: Mode) -> Done:
         return await actuators.obey(order, self._hands, mode)
 
     def _tell(self, snapshot: Snapshot, decision: Decision) -> None:

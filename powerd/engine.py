@@ -14,7 +14,7 @@ from typing import Final
 from powerd.board import Board
 from powerd.clock import Clock
 from powerd.config import Options
-from powerd.model import Decision, Memory, Mode, Order, Outcome, Snapshot
+from powerd.model import Decision, Done, Memory, Mode, Order, Outcome, Snapshot
 from powerd.policy import decide
 
 HEARTBEAT: Final = 75.0
@@ -29,13 +29,12 @@ class Limbs:
 
     Attributes:
         look: have every source look afresh, thoroughly, and post; bounded in time, never raises.
-        obey: carry out one order in the mode in which it was given; gives back whether it was done, and one
-            sentence of what was seen.
+        obey: carry out one order in the mode in which it was given.
         tell: show a decision to the faces; called after each completed decision.
     """
 
     look: Callable[[], Awaitable[None]]
-    obey: Callable[[Order, Mode], Awaitable[tuple[bool, str]]]
+    obey: Callable[[Order, Mode], Awaitable[Done]]
     tell: Callable[[Snapshot, Decision], None]
 
 
@@ -96,13 +95,14 @@ class Engine:
     async def _obey(self, order: Order, mode: Mode) -> None:
         begun = self._clock.now().mono
         try:
-            ok, observed = await self._limbs.obey(order, mode)
+            done = await self._limbs.obey(order, mode)
         except asyncio.CancelledError:
             task = asyncio.current_task()
             if task is None or task.cancelling():
                 raise
             # By something inside it; the order must not be in flight for ever.
-            ok, observed = False, "it was broken off"
+            done = False, "it was broken off"
         except Exception as error:  # noqa: BLE001 - whatever an actuator raises is an outcome, never the brain's end
-            ok, observed = False, f"it failed inside powerd: {type(error).__name__}: {error}"
-        self._board.end(Outcome(order, self._clock.now().mono, ok, observed, begun))
+            done = False, f"it failed inside powerd: {type(error).__name__}: {error}"
+        ok, observed, found = done if len(done) == 3 else (*done, None)  # noqa: PLR2004 - the longer of Done's two
+        self._board.end(Outcome(order, self._clock.now().mono, ok, observed, begun, found))

@@ -158,6 +158,8 @@ def _outcomes(before: Status | None, after: Status) -> Iterator[Entry]:
     for kind, outcome in after.snapshot.outcomes.items():
         if before is None or before.snapshot.outcomes.get(kind) == outcome:
             continue
+        if not isinstance(outcome.order, Warn | Sleep):
+            continue  # a disk's are told with its state
         act = verb(outcome.order.action).plain
         if isinstance(outcome.order, Warn):
             if not outcome.ok:

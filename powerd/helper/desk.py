@@ -14,6 +14,7 @@ from powerd.helper.protocol import (
     AlarmRequest,
     Answer,
     CardRequest,
+    DiskRequest,
     ProtocolError,
     Refused,
     Request,
@@ -43,6 +44,8 @@ class Desk:
         try:
             if isinstance(request, CardRequest):
                 return await self._cards.call(partial(card.obey, request, self._root, card.Kernel()))
+            if isinstance(request, DiskRequest):
+                return refused("disks cannot be asked yet")
             return await self._clock.call(partial(self._at_the_clock, request))
         except RefusalError as error:
             return refused(str(error))

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from powerd.host import logind, magic, process
+from powerd.host import drives, logind, magic, process
 from powerd.host.values import Completed, HostError
+from powerd.model import DiskId, DiskOrder, Found
 
 _WALL: Final = ("/usr/bin/wall", "--timeout", "10")
 
@@ -25,6 +26,14 @@ class RealHands:
     async def magic(self, mac: str, to: Sequence[str]) -> None:
         """Send a magic packet for ``mac`` to broadcast addresses."""
         await magic.send(mac, to)
+
+    async def disk(self, order: DiskOrder) -> Found:
+        """Have the helper carry out an order to a disk; DiskError when it refuses, or the drive does."""
+        return await drives.obey(order)
+
+    async def guard(self, disks: tuple[DiskId, ...]) -> tuple[DiskId | None, tuple[DiskId, ...], float]:
+        """Watch sleeping disks until one is accessed, and wake the others then; see drives.guard()."""
+        return await drives.guard(disks)
 
     async def broadcast(self, text: str) -> None:
         """Write ``text`` to every terminal, by wall(1)."""

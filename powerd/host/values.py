@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Interface
 
+from powerd.model import Trouble
+
 
 @dataclass(frozen=True, slots=True)
 class FileMark:
@@ -133,6 +135,30 @@ class Completed:
 
 class HostError(Exception):
     """The machine refused; the text is one sentence with what, where and the remedy."""
+
+
+class RefusedByHelperError(HostError):
+    """The helper was asked, and refuses.
+
+    Attributes:
+        cause: a word of powerd.helper.protocol.CAUSES.
+    """
+
+    def __init__(self, why: str, cause: str) -> None:
+        super().__init__(why)
+        self.cause = cause
+
+
+class DiskError(HostError):
+    """An order to a disk was not carried out.
+
+    Attributes:
+        trouble: why, for a program.
+    """
+
+    def __init__(self, why: str, trouble: Trouble) -> None:
+        super().__init__(why)
+        self.trouble = trouble
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,26 @@ unless their type says Moment.
 
 from powerd.model.clients import Client, ClientId, How, Sighting, State, Verdict
 from powerd.model.decision import Decision, Memory, Phase, Plan, Reason, Snapshot, SourceId, Status
+from powerd.model.disk_states import DiskMemory, DiskReport, DiskState
+from powerd.model.disks import (
+    Activity,
+    Answered,
+    AskPower,
+    Disk,
+    DiskId,
+    DiskOrder,
+    Drive,
+    Found,
+    Guard,
+    Mount,
+    Power,
+    ReadDrive,
+    Roused,
+    SetApm,
+    SetTimer,
+    SpinDown,
+    Trouble,
+)
 from powerd.model.health import (
     Attribute,
     Counter,
@@ -19,13 +39,16 @@ from powerd.model.health import (
     SelfTest,
     Severity,
 )
-from powerd.model.orders import Action, Mode, Order, Outcome, Sleep, Warn
+from powerd.model.orders import Action, Done, Mode, Order, Outcome, Sleep, Warn
 from powerd.model.power import Card, Cause, Inhibitor, KeyPress, Leaving, Timer, Wake, Waking
 from powerd.model.time import Blind, Moment, Seen
 from powerd.model.wishes import Keep, KeepId, RefusedError, Woken
 
 __all__ = [
     "Action",
+    "Activity",
+    "Answered",
+    "AskPower",
     "Attribute",
     "Blind",
     "Card",
@@ -34,8 +57,18 @@ __all__ = [
     "ClientId",
     "Counter",
     "Decision",
+    "Disk",
+    "DiskId",
+    "DiskMemory",
+    "DiskOrder",
+    "DiskReport",
+    "DiskState",
+    "Done",
+    "Drive",
     "Fault",
     "Finding",
+    "Found",
+    "Guard",
     "Health",
     "How",
     "Inhibitor",
@@ -46,25 +79,33 @@ __all__ = [
     "Memory",
     "Mode",
     "Moment",
+    "Mount",
     "Order",
     "Outcome",
     "Phase",
     "Plan",
+    "Power",
     "Protocol",
+    "ReadDrive",
     "Reason",
     "Record",
     "RefusedError",
+    "Roused",
     "Sample",
     "Seen",
     "SelfTest",
+    "SetApm",
+    "SetTimer",
     "Severity",
     "Sighting",
     "Sleep",
     "Snapshot",
     "SourceId",
+    "SpinDown",
     "State",
     "Status",
     "Timer",
+    "Trouble",
     "Verdict",
     "Wake",
     "Waking",

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta, tzinfo
 from ipaddress import IPv4Interface
 
 from powerd.host.values import Ask, Completed, FileMark, Heard, HostError, Lan, Link, Neighbour, Reply, Sweep
-from powerd.model import Moment
+from powerd.model import DiskId, DiskOrder, Found, Moment
 
 _LEASES = "/var/lib/misc/dnsmasq.leases"
 
@@ -158,6 +158,14 @@ class House:
     async def magic(self, mac: str, to: Sequence[str]) -> None:
         """Nobody is woken in a rehearsal."""
         del mac, to
+
+    async def disk(self, order: DiskOrder) -> Found:
+        """No disks."""
+        raise HostError(f"{order.disk}: there are no disks in this house")
+
+    async def guard(self, disks: tuple[DiskId, ...]) -> tuple[DiskId | None, tuple[DiskId, ...], float]:
+        """No disks."""
+        raise HostError(f"{disks[0]}: there are no disks in this house")
 
     async def broadcast(self, text: str) -> None:
         """Nobody is logged in, but the announcement is kept."""
