@@ -11,6 +11,7 @@ from typing import Literal
 from powerd.config.declare import option, tables
 from powerd.config.disks import Disks
 from powerd.config.kinds import argv, choice, duration, file, flag, listen, many, text, texts
+from powerd.config.smart import Smart
 from powerd.config.values import Pattern, Window, parse_pattern, parse_window
 from powerd.model import Action
 
@@ -127,4 +128,5 @@ class Options:
     )
     awake: Awake = Awake()
     disks: Disks = Disks()
+    smart: Smart = Smart()
     http: Http = Http()

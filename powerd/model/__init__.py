@@ -7,13 +7,15 @@ unless their type says Moment.
 
 from powerd.model.clients import Client, ClientId, How, Sighting, State, Verdict
 from powerd.model.decision import Decision, Memory, Phase, Plan, Reason, Snapshot, SourceId, Status
+from powerd.model.disk_id import DiskId
 from powerd.model.disk_states import DiskMemory, DiskReport, DiskState
 from powerd.model.disks import (
     Activity,
     Answered,
     AskPower,
+    Checked,
+    CheckHealth,
     Disk,
-    DiskId,
     DiskOrder,
     Drive,
     Found,
@@ -25,6 +27,7 @@ from powerd.model.disks import (
     SetApm,
     SetTimer,
     SpinDown,
+    StartTest,
     Trouble,
 )
 from powerd.model.health import (
@@ -38,6 +41,7 @@ from powerd.model.health import (
     Sample,
     SelfTest,
     Severity,
+    SmartReport,
 )
 from powerd.model.orders import Action, Done, Mode, Order, Outcome, Sleep, Warn
 from powerd.model.power import Card, Cause, Inhibitor, KeyPress, Leaving, Timer, Wake, Waking
@@ -53,6 +57,8 @@ __all__ = [
     "Blind",
     "Card",
     "Cause",
+    "CheckHealth",
+    "Checked",
     "Client",
     "ClientId",
     "Counter",
@@ -99,9 +105,11 @@ __all__ = [
     "Severity",
     "Sighting",
     "Sleep",
+    "SmartReport",
     "Snapshot",
     "SourceId",
     "SpinDown",
+    "StartTest",
     "State",
     "Status",
     "Timer",

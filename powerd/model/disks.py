@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
-from typing import ClassVar, Literal, NewType, TypeAlias
+from typing import ClassVar, Literal, TypeAlias
 
-DiskId = NewType("DiskId", str)
-"""A disk's name below /dev/disk/by-id, which udev makes of model and serial number; only what is excluded and
-has no such name goes by the kernel's, ``loop0``."""
+from powerd.model.disk_id import DiskId
+from powerd.model.health import Health
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +150,25 @@ class ReadDrive:
     final: ClassVar[bool] = False
 
 
-DiskOrder: TypeAlias = AskPower | SpinDown | SetTimer | SetApm | ReadDrive
+@dataclass(frozen=True, slots=True)
+class CheckHealth:
+    """Read all that a drive says of its health; one that sleeps is left alone unless ``wake``."""
+
+    disk: DiskId
+    wake: bool = False
+    final: ClassVar[bool] = False
+
+
+@dataclass(frozen=True, slots=True)
+class StartTest:
+    """Have a spinning drive test itself; ``kind`` is ``short`` or ``long``."""
+
+    disk: DiskId
+    kind: str
+    final: ClassVar[bool] = False
+
+
+DiskOrder: TypeAlias = AskPower | SpinDown | SetTimer | SetApm | ReadDrive | CheckHealth | StartTest
 """Each is about one disk, its ``disk``."""
 
 
@@ -215,7 +232,22 @@ class Trouble(enum.StrEnum):
     """Nobody could be asked, which is not the disk's fault: the helper is not there."""
 
 
-Found: TypeAlias = Answered | Drive | Trouble
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A drive's health, as it was read.
+
+    Attributes:
+        health: see there.
+        kind: the device type by which smartctl reached it (``-d``), to be tried first the next time.
+        commands: as in Answered.
+    """
+
+    health: Health
+    kind: str = ""
+    commands: int = 0
+
+
+Found: TypeAlias = Answered | Drive | Checked | Trouble
 
 
 @dataclass(frozen=True, slots=True)

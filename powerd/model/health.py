@@ -5,8 +5,11 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from types import MappingProxyType
 from typing import Final, Literal, TypeAlias
+
+from powerd.model.disk_id import DiskId
 
 Protocol: TypeAlias = Literal["ata", "nvme", "scsi"]
 
@@ -191,3 +194,31 @@ class Record:
     samples: tuple[Sample, ...] = ()
     tested: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
     told: tuple[Finding, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SmartReport:
+    """One drive's health, as people are shown it.
+
+    Attributes:
+        disk: which.
+        record: all that is remembered of it.
+        findings: of its latest check, weightiest first.
+        due: when the next check is wanted; None = never.
+        testing: a self-test runs.
+        why: why it could not be checked; "" = it could, or has not been tried.
+    """
+
+    disk: DiskId
+    record: Record
+    findings: tuple[Finding, ...]
+    due: datetime | None
+    testing: bool = False
+    why: str = ""
+
+    @property
+    def healthy(self) -> bool | None:
+        """Whether nothing graver than a note was found; None = it has never been checked."""
+        if self.record.last is None:
+            return None
+        return all(finding.severity is Severity.NOTE for finding in self.findings)

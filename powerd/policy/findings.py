@@ -171,9 +171,8 @@ def _tests(before: Health | None, now: Health) -> Iterator[Finding]:
 def _newer(before: Sequence[SelfTest], now: Sequence[SelfTest]) -> Sequence[SelfTest]:
     """Entries that were not in the log before. It holds 21, newest first, and forgets the oldest."""
     known = list(before)
-    for skipped in range(len(now) + 1):
-        rest = list(now[skipped:])
-        if rest == known[: len(rest)]:
+    for skipped in range(len(now)):
+        if list(now[skipped:]) == known[: len(now) - skipped]:
             return now[:skipped]
     return now
 
