@@ -16,6 +16,7 @@ from powerd.clock import Clock
 from powerd.config import Options
 from powerd.model import Decision, Done, Memory, Mode, Order, Outcome, Snapshot
 from powerd.policy import decide
+from powerd.policy.disks import tried_anew
 
 HEARTBEAT: Final = 75.0
 """A decision is made at least this often, seconds: with a look before it, within the WatchdogSec=180."""
@@ -60,7 +61,8 @@ class Engine:
         self.options = options
         # Whoever changes the configuration is there: idleness begins anew, and with it the announcement,
         # which in observe mode nobody has read.
-        self._memory = replace(self._memory, idle_since=None, done=frozenset(), failures={})
+        disks = {name: tried_anew(memory) for name, memory in self._memory.disks.items()}
+        self._memory = replace(self._memory, idle_since=None, done=frozenset(), failures={}, disks=disks)
         self._board.touch()
 
     async def live(self) -> None:

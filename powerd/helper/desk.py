@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from powerd.helper import card, rtc
+from powerd.helper.bay import Bay
 from powerd.helper.errors import RefusalError
 from powerd.helper.kinds import WORDS
 from powerd.helper.lane import DEADLINE, Lane
@@ -19,6 +20,7 @@ from powerd.helper.protocol import (
     Refused,
     Request,
 )
+from powerd.helper.tool import Tools
 
 
 class Desk:
@@ -26,18 +28,28 @@ class Desk:
 
     Args:
         root: where paths begin; a test hands in a tree of files. Netlink is always the machine's.
-        deadline: seconds that a request may take.
+        deadline: seconds that a request may take, but for disks, which may have to spin up.
+        tools: where disk tools are; None = where the system has them.
+        loops: loop devices are disks too; for tests.
     """
 
-    def __init__(self, root: Path = Path("/"), deadline: float = DEADLINE) -> None:
+    def __init__(
+        self,
+        root: Path = Path("/"),
+        deadline: float = DEADLINE,
+        tools: Tools | None = None,
+        *,
+        loops: bool = False,
+    ) -> None:
         self._root = root
+        self._bay = Bay(root, tools, loops=loops)
         self._clock = Lane("the real-time clock", deadline)
         self._cards = Lane("the network cards", deadline)
 
     @property
     def busy(self) -> bool:
         """Something is under way, or hangs."""
-        return self._clock.busy or self._cards.busy
+        return self._clock.busy or self._cards.busy or self._bay.busy
 
     async def serve(self, request: Request) -> Answer:
         """The answer; never raises."""
@@ -45,7 +57,7 @@ class Desk:
             if isinstance(request, CardRequest):
                 return await self._cards.call(partial(card.obey, request, self._root, card.Kernel()))
             if isinstance(request, DiskRequest):
-                return refused("disks cannot be asked yet")
+                return await self._bay.serve(request)
             return await self._clock.call(partial(self._at_the_clock, request))
         except RefusalError as error:
             return refused(str(error))

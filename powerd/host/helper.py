@@ -35,6 +35,8 @@ SOCKET: Final = Path("/run/powerd-helper.sock")
 """Where the helper listens. Not below /run/powerd, which is the daemon's own and goes when it stops."""
 _BOUND: Final = 10.0
 """Seconds for the whole exchange; the helper gives up a device after 5, and says so."""
+_QUEUE: Final = 0.01
+"""Seconds until the next try where the helper's queue is full."""
 _DISK_BOUND: Final = 120.0
 """Seconds for a disk, which may have to spin up first; the helper gives one up sooner, and says so."""
 
@@ -114,12 +116,21 @@ async def _exchange(request: Request, at: Path) -> Answer:
         ) from None
 
 
+async def _connect(door: socket.socket, at: Path) -> None:
+    """Stand before the helper's door; where many do, wait for a place in the queue (unix(7), EAGAIN)."""
+    while True:
+        try:
+            return door.connect(str(at))
+        except BlockingIOError:
+            await asyncio.sleep(_QUEUE)
+
+
 async def _asked(request: Request, at: Path) -> bytes:
     """The line that answers; an answer that came before all was sent is one too."""
     loop = asyncio.get_running_loop()
     with socket.socket(socket.AF_UNIX) as door:
         door.settimeout(0)
-        await loop.sock_connect(door, str(at))
+        await _connect(door, at)
         with contextlib.suppress(BrokenPipeError):
             await loop.sock_sendall(door, to_line(request))
         line = b""

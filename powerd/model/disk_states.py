@@ -36,40 +36,45 @@ class DiskState(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class DiskMemory:
-    """What is remembered of one disk. Times are CLOCK_MONOTONIC; those called ``boot`` CLOCK_BOOTTIME.
+    """What is remembered of one disk. Times are CLOCK_MONOTONIC where nothing else is said.
 
     Attributes:
         state: the belief of the last decision.
         since: when it began.
         seen: of the Disk; another one = it has been plugged in again.
+        resumed: of the Memory; another one = the machine has slept.
         heard: the latest outcome taken into account; -inf = none.
         known: when the drive last told its power; -inf = not since start, resume or hotplug.
-        ordered: when the last spin-down order was begun; -inf = none since the disk last moved.
+        ordered: when the last spin-down was begun; -inf = never.
+        way: by which that was.
         pause: no order before this time.
-        asks: questions that came to nothing, in a row; for a disk with a timer of its own, in this idleness.
-        failures: spin-downs in vain, in a row; with the last way tried out, it is unsupported.
+        asks: questions since the disk last moved, or questions in vain, in a row.
+        failures: spin-downs in vain, in a row; after the last way, it is unsupported.
         worked: the way by which it has verifiably gone down.
         why: the sentence behind the state, or behind the last refusal; "" = none.
         mute: its bridge wakes it at each question, so none is asked.
-        drive: what it can do; None = not read in this epoch. An epoch ends with resume and hotplug, when
-            drives lose their settings.
-        read: whether reading that was tried in this epoch.
-        timer: seconds that its own timer really has; None = not set in this epoch.
-        level: the APM level that was ordered in this epoch; None = none.
+        drive: what it can do; None = unknown. It is void after a resume or hotplug, when drives lose their
+            settings, and so are read, timer, timerless and level.
+        read: whether reading that was tried.
+        timer: seconds that its own timer really has; None = not set.
+        timerless: its own timer cannot be set.
+        level: the APM level that was ordered; None = none.
         slept: it stood still when the machine fell asleep, and is to be put back.
         base: (time, ios) of the first look after that wake-up.
-        downs_boot, ups_boot, bounces_boot: of the last 24 hours, oldest first.
+        downs, ups, bounces: CLOCK_BOOTTIME of those of the last 24 hours, oldest first.
         stretch: how often its time has been doubled, for bounces.
-        stretched_boot: when that last changed.
+        stretched: CLOCK_BOOTTIME at which that last changed.
         woken: the last spin-up; None = none known of.
     """
 
     state: DiskState
     since: Moment
     seen: float = 0.0
+    resumed: float | None = None
     heard: float = float("-inf")
     known: float = float("-inf")
     ordered: float = float("-inf")
+    way: How = "ata"
     pause: float = float("-inf")
     asks: int = 0
     failures: int = 0
@@ -79,14 +84,15 @@ class DiskMemory:
     drive: Drive | None = None
     read: bool = False
     timer: int | None = None
+    timerless: bool = False
     level: int | None = None
     slept: bool = False
     base: tuple[float, int] | None = None
-    downs_boot: tuple[float, ...] = ()
-    ups_boot: tuple[float, ...] = ()
-    bounces_boot: tuple[float, ...] = ()
+    downs: tuple[float, ...] = ()
+    ups: tuple[float, ...] = ()
+    bounces: tuple[float, ...] = ()
     stretch: int = 0
-    stretched_boot: float = 0.0
+    stretched: float = 0.0
     woken: Moment | None = None
 
 

@@ -8,8 +8,9 @@ from typing import Final
 from powerd.config import Options
 from powerd.model import Decision, Memory, Moment, Phase, Reason, Snapshot, Verdict
 from powerd.policy.clients import judge_all
+from powerd.policy.disks import DiskCourse, course_of_disks
 from powerd.policy.idle import CLIENTS, Why, dated, kept, remarks, stirring
-from powerd.policy.sleep import course, recall
+from powerd.policy.sleep import CLOSE_LOOK, course, recall
 
 _SLEPT: Final = 0.5
 """BOOTTIME and MONOTONIC are read microseconds apart; no real sleep is this short, seconds."""
@@ -29,26 +30,53 @@ def decide(snapshot: Snapshot, memory: Memory, options: Options, now: Moment) ->
         now: the present moment.
     """
     memory = recall(snapshot, _aware_of_time(memory, now), options, now)
+    disks = course_of_disks(snapshot, memory, options, now)
+    memory = replace(memory, disks=disks.memory, disk_looks=snapshot.activity)
+    return _with_disks(_decide(snapshot, memory, options, now, disks), disks, snapshot, now)
+
+
+def _decide(snapshot: Snapshot, memory: Memory, options: Options, now: Moment, disks: DiskCourse) -> Decision:
+    """Whether the server may sleep."""
     verdicts = judge_all(snapshot, memory, options, now)
-    stirs = tuple(stirring(snapshot, verdicts, memory, options, now))
+    stirs = (*stirring(snapshot, verdicts, memory, options, now), *disks.stirs)
+    noted = (*remarks(verdicts, options), *disks.remarks)
     if stirs:
         memory = replace(memory, idle_since=None, done=frozenset(), failures={})
         phase: Phase = "starting" if _starting(snapshot, memory) else "awake"
-        decision = _decision(memory, verdicts, (*stirs, *remarks(verdicts, options)), (now, phase))
+        decision = _decision(memory, verdicts, (*stirs, *noted), (now, phase))
         left = min((keep.left(now) for keep in kept(snapshot, now)), default=float("inf"))
         return replace(decision, look_again=now.mono + max(left, _LEAST))
     idle_since = now.mono if memory.idle_since is None else memory.idle_since
     memory = replace(memory, idle_since=idle_since)
     next_step = course(snapshot, memory, options, now, idle_since)
-    decision = _decision(
-        memory, verdicts, (*next_step.reasons, *remarks(verdicts, options)), (now, next_step.phase)
-    )
+    decision = _decision(memory, verdicts, (*next_step.reasons, *noted), (now, next_step.phase))
     return replace(
         decision,
         orders=next_step.orders,
         plan=next_step.plan,
         look_again=next_step.look_again,
         closely=next_step.closely,
+    )
+
+
+def _with_disks(decision: Decision, disks: DiskCourse, snapshot: Snapshot, now: Moment) -> Decision:
+    """The decision with what is to be done about disks.
+
+    An order to a disk puts the server's own sleep off, and one to the server puts off those to disks.
+    """
+    orders, look_again = decision.orders, min(decision.look_again, max(disks.look_again, now.mono + _LEAST))
+    if disks.holds and any(order.final for order in orders):
+        orders = tuple(order for order in orders if not order.final)
+        look_again = min(look_again, now.mono + CLOSE_LOOK)
+    elif not any(order.final for order in (*orders, *snapshot.in_flight)) and snapshot.leaving is None:
+        orders = (*orders, *disks.orders)
+    return replace(
+        decision,
+        orders=orders,
+        look_again=look_again,
+        disks=disks.reports,
+        guards=disks.guards,
+        look_at_disks=disks.look_at_disks,
     )
 
 

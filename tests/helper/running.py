@@ -17,6 +17,8 @@ from typing import Any, Final, Self
 from rig.lan import stop
 from rig.wait import until
 
+from powerd.helper.protocol import LINE
+
 NOBODY: Final = 65534
 PROGRAM: Final = (
     sys.executable,
@@ -115,7 +117,7 @@ def hear(line: socket.socket) -> dict[str, Any]:
             data += piece
     assert data.endswith(b"\n")
     assert data.count(b"\n") == 1
-    assert len(data) <= 4096
+    assert len(data) <= LINE
     answer: dict[str, Any] = json.loads(data)
     return answer
 

@@ -13,6 +13,7 @@ ADDRESS: Final = "10.77.1.2"
 PACKAGES: Final = (
     *("linux-image-amd64", "initramfs-tools", "systemd-sysv", "udev", "dbus", "polkitd"),
     *("qemu-guest-agent", "iproute2", "ethtool", "procps"),
+    *("hdparm", "smartmontools", "mdadm"),
     *("python3", "python3-venv", "libsystemd0", "libudev1"),
 )
 FILES: Final = {
@@ -31,8 +32,9 @@ ENABLED: Final = ("systemd-networkd",)
 MASKED: Final = (
     *("apt-daily.timer", "apt-daily-upgrade.timer", "dpkg-db-backup.timer", "e2scrub_all.timer"),
     *("e2scrub_reap.service", "fstrim.timer", "man-db.timer", "systemd-networkd-wait-online.service"),
+    *("smartmontools.service", "mdmonitor-oneshot.timer", "mdcheck_start.timer", "mdcheck_continue.timer"),
 )
-"""What would keep an emulated processor busy at boot, or in the middle of a test."""
+"""What would keep an emulated processor busy at boot, or in the middle of a test, or its disks awake."""
 
 
 @dataclass(frozen=True)
