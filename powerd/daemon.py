@@ -9,12 +9,12 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Final, Protocol
 
-from powerd import actuators, wake
+from powerd import actuators, disks, wake
 from powerd.board import Board
 from powerd.clock import Clock
 from powerd.config import Clients, Options
 from powerd.engine import HEARTBEAT, Engine, Limbs
-from powerd.host.eyes import Eyes
+from powerd.host import eyes as host
 from powerd.keeps import Keeps
 from powerd.model import Client, Decision, Done, Mode, Order, Snapshot, Status, Woken
 from powerd.policy.clients import standings
@@ -28,7 +28,11 @@ _FRESH_ENOUGH: Final = 5.0
 """A person who looks twice within so many seconds sees the same look."""
 
 
-class Hands(actuators.Hands, wake.Hands, Protocol):
+class Eyes(host.Eyes, host.DiskEyes, Protocol):
+    """All that the daemon may do to look."""
+
+
+class Hands(actuators.Hands, disks.Hands, wake.Hands, Protocol):
     """All that the daemon may do to the machine and its network."""
 
 
@@ -76,8 +80,10 @@ class Daemon:
         self._known = Known(eyes, book, self._remember)
         self._presence = Presence(eyes, clock, options.clients, self._known, _counting)
         self._watch = Watch(self._presence, self.board, clock)
+        self._disks = disks.Disks(eyes, hands, clock, self.board, store=store, complain=complain, boot=boot)
+        self._disks.rhythm(options.clients.every)
         limbs = Limbs(look=lambda: self._watch.look(Extent.CLOSE), obey=self._obey, tell=self._tell)
-        self._engine = Engine(self.board, clock, options, limbs)
+        self._engine = Engine(self.board, clock, options, limbs, self._disks.memory)
         self._looked_at_all = float("-inf")
         self._looking_at_all = asyncio.Lock()
 
@@ -86,14 +92,17 @@ class Daemon:
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(_unending(self._watch.run(), "looking"))
+                tasks.create_task(_unending(self._disks.run(), "looking at disks"))
                 tasks.create_task(_unending(self._engine.live(), "deciding"))
         finally:
+            self._disks.close()
             self._remember(self._known.strangers)
 
     def reconfigure(self, options: Options) -> None:
         """Take over a new configuration; what was observed is kept."""
         self._options = options
         self._presence.options = options.clients
+        self._disks.rhythm(options.clients.every)
         self._watch.hurry()
         self._engine.reconfigure(options)
 
@@ -121,12 +130,15 @@ class Daemon:
         return f"no decision has been made for {late + 2 * HEARTBEAT:.0f} s" if late > 0 else None
 
     async def _obey(self, order: Order, mode: Mode) -> Done:
-        return await actuators.obey(order, self._hands, mode)
+        done = await actuators.obey(order, self._hands, mode)
+        self._disks.obeyed(order, done)
+        return done
 
     def _tell(self, snapshot: Snapshot, decision: Decision) -> None:
         now, before = self._clock.now(), self.status
         since = before.since if before is not None and before.decision.phase == decision.phase else now
         self.status = Status(now, self._options.mode, snapshot, decision, since)
+        self._disks.told(decision)
         self._hear(self.status)
         self.keeps.tidy()
 

@@ -7,14 +7,14 @@ it again, and until then nothing is put to sleep.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
 from powerd.board import Board
 from powerd.clock import Clock
 from powerd.config import Options
-from powerd.model import Decision, Done, Memory, Mode, Order, Outcome, Snapshot
+from powerd.model import Decision, DiskId, DiskMemory, Done, Memory, Mode, Order, Outcome, Snapshot
 from powerd.policy import decide
 from powerd.policy.disks import tried_anew
 
@@ -47,14 +47,22 @@ class Engine:
         clock: whose ``mono`` is the running loop's time.
         options: the configuration in force.
         limbs: see there.
+        disks: what is remembered of disks from before this start.
     """
 
-    def __init__(self, board: Board, clock: Clock, options: Options, limbs: Limbs) -> None:
+    def __init__(
+        self,
+        board: Board,
+        clock: Clock,
+        options: Options,
+        limbs: Limbs,
+        disks: Mapping[DiskId, DiskMemory] | None = None,
+    ) -> None:
         self.options = options
         self._board = board
         self._clock = clock
         self._limbs = limbs
-        self._memory = Memory.newborn(clock.now())
+        self._memory = replace(Memory.newborn(clock.now()), disks=disks or {})
 
     def reconfigure(self, options: Options) -> None:
         """Decide by ``options`` from now on; what became of rules that may have changed is forgotten."""

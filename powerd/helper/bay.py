@@ -106,7 +106,7 @@ class Bay:
             if len(self._lanes) >= LANES:
                 self._lanes = {name: lane for name, lane in self._lanes.items() if lane.busy}
             if len(self._lanes) >= LANES:
-                raise RefusalError(f"{LANES} disks are being dealt with; ask again in a moment")
+                raise RefusalError(f"{LANES} disks are being dealt with; ask again in a moment", "busy")
             self._lanes[device] = Lane(f"{disk.name} ({device})", PATIENCE)
         return self._lanes[device]
 

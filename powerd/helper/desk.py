@@ -60,7 +60,7 @@ class Desk:
                 return await self._bay.serve(request)
             return await self._clock.call(partial(self._at_the_clock, request))
         except RefusalError as error:
-            return refused(str(error))
+            return refused(str(error), error.cause)
         except ProtocolError as error:
             return refused(f"the machine answers what cannot be: {error}")
         except OSError as error:
@@ -70,7 +70,7 @@ class Desk:
         return rtc.obey(request, rtc.find(self._root))
 
 
-def refused(why: str) -> Refused:
+def refused(why: str, cause: str = "failed") -> Refused:
     """A refusal in one printable line, whatever a driver or a client put into it."""
     line = "".join(letter if letter.isprintable() else "?" for letter in why)
-    return Refused(line if len(line) <= WORDS else f"{line[: WORDS - 3]}...")
+    return Refused(line if len(line) <= WORDS else f"{line[: WORDS - 3]}...", cause)

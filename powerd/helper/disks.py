@@ -83,7 +83,7 @@ def find(root: Path, name: str, *, loops: bool = False) -> Disk:
         target = str((root / "dev/disk/by-id" / name).readlink())
     except OSError:
         raise RefusalError(
-            f"there is no disk {name}; `ls /dev/disk/by-id` names those that there are"
+            f"there is no disk {name}; `ls /dev/disk/by-id` names those that there are", "gone"
         ) from None
     device = target.removeprefix("../../")
     sysfs = root / "sys/block" / device
@@ -93,7 +93,7 @@ def find(root: Path, name: str, *, loops: bool = False) -> Disk:
         _demand_hardware(name, sysfs)
     number = _NUMBER.fullmatch(read(sysfs / "dev"))
     if number is None:
-        raise RefusalError(f"{name} ({device}) has gone; plug it in again")
+        raise RefusalError(f"{name} ({device}) has gone; plug it in again", "gone")
     return Disk(name, root / "dev" / device, sysfs, (int(number[1]), int(number[2])))
 
 
@@ -110,7 +110,7 @@ def open_disk(disk: Disk) -> int:
     number = os.fstat(descriptor).st_rdev
     if (os.major(number), os.minor(number)) != disk.number:
         os.close(descriptor)
-        raise RefusalError(f"{disk.node} is no longer {disk.name}; ask again")
+        raise RefusalError(f"{disk.node} is no longer {disk.name}; ask again", "gone")
     return descriptor
 
 

@@ -71,7 +71,8 @@ class Lane:
         try:
             if self._hung:
                 raise RefusalError(
-                    f"{self._name} still hangs in an earlier request, so nothing new is begun; see dmesg"
+                    f"{self._name} still hangs in an earlier request, so nothing new is begun; see dmesg",
+                    "hung",
                 )
             yield
         finally:
@@ -109,7 +110,7 @@ class Lane:
             end.exception()  # nobody waits for it any more, so nobody needs to be told
 
     def _late(self, seconds: float) -> RefusalError:
-        return RefusalError(f"{self._name} did not answer within {seconds:g} s; see dmesg")
+        return RefusalError(f"{self._name} did not answer within {seconds:g} s; see dmesg", "hung")
 
 
 def _in_thread(work: Callable[[], _T], name: str) -> asyncio.Future[_T]:

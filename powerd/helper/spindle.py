@@ -123,7 +123,7 @@ class Spindle:
             raise RefusalError(f"{self._disk.name} does not say whether it spins, and {what} could wake it")
         if state != "active":
             raise RefusalError(
-                f"{self._disk.name} is asleep ({state}), and {what} would wake it; ask again later"
+                f"{self._disk.name} is asleep ({state}), and {what} would wake it; ask again later", "asleep"
             )
 
     async def _demand_no_hindrance(self, *, spins: bool) -> None:
@@ -134,7 +134,7 @@ class Spindle:
             if pending.self_test_runs(report.out):
                 why = "a SMART self-test runs; wait until it is done"
         if why is not None:
-            raise RefusalError(f"{self._disk.name} is not stopped: {why}")
+            raise RefusalError(f"{self._disk.name} is not stopped: {why}", "busy")
 
     async def _run(self, argv: list[str], seconds: float, commands: int = 1) -> Done:
         self._commands += commands

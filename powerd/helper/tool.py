@@ -101,7 +101,7 @@ class Runner:
                 finally:
                     child.leave_to(lane)
                 if not ended or child.out_of_time:
-                    raise RefusalError(_late(argv, seconds, child, ended=ended))
+                    raise RefusalError(_late(argv, seconds, child, ended=ended), "hung")
                 return Done(child.status, _text(out), _text(err))
 
 

@@ -138,6 +138,29 @@ class House:
         del name
         return ()
 
+    def entries(self, directory: str) -> tuple[str, ...]:
+        """There is no sysfs, and so no disk."""
+        del directory
+        return ()
+
+    def peek(self, path: str) -> str | None:
+        """Nothing of that kind is there."""
+        del path
+        return None
+
+    def gauges(self, paths: Sequence[str]) -> list[str | None]:
+        """Nothing of that kind is there."""
+        return [None for _ in paths]
+
+    def target(self, path: str) -> str | None:
+        """Nothing of that kind is there."""
+        del path
+        return None
+
+    def hotplug(self, heard: Callable[[], None]) -> None:
+        """Nothing is plugged in, ever."""
+        del heard
+
     # --- Hands ---
 
     async def run(self, argv: Sequence[str], *, timeout: float) -> Completed:  # noqa: ASYNC109 - as Hands.run

@@ -70,6 +70,13 @@ async def until(times: list[float], count: int) -> None:
             await asyncio.sleep(0.005)
 
 
+def test_silence_is_not_heard(air: Air) -> None:
+    async def story(_: Hotplug, __: list[float]) -> None:
+        air.say(0)
+
+    assert listening(story) == []
+
+
 def test_a_message_is_heard_at_once_and_its_followers_once_after_the_rest(air: Air) -> None:
     async def story(_: Hotplug, times: list[float]) -> None:
         air.say()

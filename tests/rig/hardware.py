@@ -87,7 +87,7 @@ class Hardware:
         rotational: str = "1",
         bus: str = "pci0000:00/0000:00:17.0/ata{n}/host{n}/target{n}:0:0/{n}:0:0:0/block",
         properties: Mapping[str, str] | None = None,
-        **files: str,
+        files: Mapping[str, str] | None = None,
     ) -> str:
         """A SATA drive, as ata_id describes it; gives its name in /dev/disk/by-id."""
         name, number = sd_name(index), sd_number(index)
@@ -101,7 +101,7 @@ class Hardware:
             "device/power/control": "on",
             "device/power/runtime_status": "active",
         }
-        self.device(name, bus.format(n=index + 1), number, usual | files)
+        self.device(name, bus.format(n=index + 1), number, usual | dict(files or {}))
         id_ = f"ata-{model.replace(' ', '_')}_{serial}"
         told = {
             "ID_ATA": "1",

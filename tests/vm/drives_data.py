@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from vm.drives import Drive
     from vm.server import Server
 
+CHUNK: Final = 512 << 10
+"""Bytes of an array's stripe that lie on one member: mdadm's default."""
 FILM: Final = "film"
 """A file that is there on each file system."""
 _TIMED: Final = """\
@@ -43,10 +45,10 @@ def mounted(server: Server, device: str, at: str) -> Iterator[str]:
 @contextlib.contextmanager
 def array(server: Server, level: int, *members: Drive) -> Iterator[str]:
     """An md array of the drives that needs no first resync; gives its device."""
-    device = "/dev/md/tank"
+    device = f"/dev/md/tank{level}"
     server.run(
         *("mdadm", "--create", device, "--run", "--assume-clean", "--homehost=any", f"--level={level}"),
-        *("--metadata=1.2", "--chunk=64K", f"--raid-devices={len(members)}"),
+        *("--metadata=1.2", f"--raid-devices={len(members)}"),
         *(drive.path for drive in members),
     )
     server.run("udevadm", "settle")

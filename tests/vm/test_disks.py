@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 import pytest
 from rig.wait import stays, until
 from vm.drives import PLAIN, Drive, Drives
-from vm.drives_data import array, mounted, read
+from vm.drives_data import CHUNK, array, mounted, read
 from vm.server import Server
 
 pytestmark = pytest.mark.vm
@@ -114,7 +114,7 @@ def test_striped_array_wakes_one_drive_after_the_other(server: Server, bays: Bay
     members = (bays.good, bays.stubborn)
     server.run("hdparm", "-y", *(drive.path for drive in members))
     assert all(drive.rests() for drive in members)
-    took = read(server, stripes, 1 << 20, (1 << 20) + (1 << 16))
+    took = read(server, stripes, 1 << 20, (1 << 20) + CHUNK)
     assert 2 * SPIN_UP <= took < 3 * SPIN_UP
     assert not any(drive.rests() for drive in members)
 

@@ -95,7 +95,7 @@ def _spans(blocks: Mapping[str, Block]) -> Iterator[Span]:
         kind, uuid = block.udev.get("ID_FS_TYPE"), block.udev.get("ID_FS_UUID")
         if kind in {"btrfs", "zfs_member"} and uuid:
             filesystems[kind, uuid].add(block.name)
-            labels[kind, uuid] = block.udev.get("ID_FS_LABEL") or uuid[:_SHORT]
+            labels[kind, uuid] = block.udev.get("ID_FS_LABEL") or labels.get((kind, uuid), uuid[:_SHORT])
         vg = _VG_UUID.match(block.attributes.get("dm/uuid", ""))
         if vg:
             volumes[vg[1]].update(block.slaves)

@@ -11,7 +11,7 @@ from powerd.board import Facts
 from powerd.clock import Clock
 from powerd.host.eyes import DiskEyes
 from powerd.host.values import HostError
-from powerd.model import Activity, Blind, DiskId, Seen, SourceId
+from powerd.model import Activity, Blind, Disk, DiskId, Seen, SourceId
 from powerd.sources.disks import blocks, counters, mounts
 from powerd.sources.disks.blocks import Block
 from powerd.sources.disks.counters import Count
@@ -63,6 +63,8 @@ class Disks:
         self._attached: dict[DiskId, _Attachment] = {}
         self._counts: dict[DiskId, Count] = {}
         self._own: Counter[DiskId] = Counter()
+        self._disks: Mapping[DiskId, Disk] = {}
+        self._made_from: tuple[object, ...] = ()
         self._release: str | None = None
 
     def note_commands(self, disk: DiskId, commands: int) -> None:
@@ -88,13 +90,19 @@ class Disks:
         now = self._clock.now().mono
         activity = {id_: self._activity(id_, stat, status, now) for id_, (stat, status) in texts.items()}
         self._own.clear()
-        actions = {name: self._eyes.peek(file) for name, (file, _) in self._inventory.arrays.items()}
-        disks = {
-            id_: replace(disk, seen=self._attached[id_].seen)
-            for id_, disk in busy(self._inventory, actions).items()
-        }
         word = Seen(now, (self._deaf,) if self._deaf else ())
-        return Facts(word, disks=disks, activity=activity)
+        return Facts(word, disks=self._shown(), activity=activity)
+
+    def _shown(self) -> Mapping[DiskId, Disk]:
+        """The inventory with what its arrays do; the same mapping as before where nothing has changed."""
+        inventory = self._inventory
+        actions = {name: self._eyes.peek(file) for name, (file, _) in inventory.arrays.items()}
+        made_from = (inventory, actions, {id_: each.seen for id_, each in self._attached.items()})
+        if made_from != self._made_from:
+            at_work = busy(inventory, actions).items()
+            self._disks = {id_: replace(disk, seen=self._attached[id_].seen) for id_, disk in at_work}
+            self._made_from = made_from
+        return self._disks
 
     def _listen(self) -> None:
         """Have hotplug heard from now on; without it, a disk is noticed in the next round."""
