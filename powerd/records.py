@@ -44,13 +44,13 @@ class Records:
             self._records[serial] = self._load(serial) or Record(known=now)
         return self._records[serial]
 
-    def add(self, serial: str, health: Health) -> Record:
-        """A drive has been checked."""
+    def add(self, serial: str, health: Health, kind: str = "") -> Record:
+        """A drive has been checked, reached as ``kind``."""
         old = self.of(serial, health.at)
         sample = Sample(health.at, health.passed, health.temperature, health.counters)
         kept = [each for each in old.samples if not 0 <= health.at - each.at < _APART]
         return self._keep(
-            serial, replace(old, last=health, before=old.last, samples=(*kept, sample)[-SAMPLES:])
+            serial, replace(old, last=health, before=old.last, samples=(*kept, sample)[-SAMPLES:], kind=kind)
         )
 
     def tested(self, serial: str, kind: str, at: float) -> Record:

@@ -22,7 +22,7 @@ MAY_USE: Final[dict[str, tuple[str, ...]]] = {
     "policy": ("model", "config"),
     "clock": ("model",),
     "helper.kinds": (),
-    "helper.messages": ("helper.kinds",),
+    "helper.messages": ("model", "helper.kinds"),
     "helper.protocol": ("helper.kinds", "helper.messages"),
     "helper": ("model", "helper.kinds", "helper.messages", "helper.protocol"),
     "host": ("model", "helper.protocol"),

@@ -7,23 +7,30 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from powerd.helper import smart
 from powerd.helper.disks import Disk, find
 from powerd.helper.errors import RefusalError
 from powerd.helper.guard import first_access
 from powerd.helper.lane import Lane
 from powerd.helper.protocol import (
+    CheckHealth,
     DiskAnswer,
     DiskRequest,
     Drive,
+    DriveHealth,
+    DriveRequest,
     Guard,
     Power,
+    PowerRequest,
     ReadDrive,
     ReadPower,
     Rouse,
     Roused,
     SetApm,
     SetTimer,
+    SmartRequest,
     StandBy,
+    StartTest,
 )
 from powerd.helper.spindle import Spindle
 from powerd.helper.tool import Runner, Tools
@@ -70,7 +77,7 @@ class Bay:
         disk = self._find(request.disk)
         lane = self._lane(disk)
         async with lane.turn():
-            return await _obey(request, Spindle(disk, lane, self._runner, self._root))
+            return await _obey(request, disk, Spindle(disk, lane, self._runner, self._root))
 
     async def _guard(self, request: Guard) -> Roused:
         disks = [self._find(name) for name in request.disks]
@@ -111,8 +118,15 @@ class Bay:
         return self._lanes[device]
 
 
-async def _obey(request: ReadPower | StandBy | SetTimer | SetApm | ReadDrive, at: Spindle) -> Power | Drive:
+async def _obey(  # noqa: PLR0911 - one row for each request
+    request: PowerRequest | DriveRequest | SmartRequest, disk: Disk, at: Spindle
+) -> Power | Drive | DriveHealth:
     match request:
+        case CheckHealth():
+            return await smart.check(request, disk, at)
+        case StartTest():
+            await smart.begin_test(request, disk, at)
+            return at.power("active")
         case ReadPower():
             return await at.read_power()
         case StandBy():

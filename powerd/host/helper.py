@@ -15,8 +15,10 @@ from powerd.helper.protocol import (
     Answer,
     Card,
     CardRequest,
+    CheckHealth,
     DiskRequest,
     Drive,
+    DriveHealth,
     DriveRequest,
     Guard,
     Power,
@@ -26,6 +28,7 @@ from powerd.helper.protocol import (
     Request,
     Roused,
     RouseRequest,
+    StartTest,
     parse_answer,
     to_line,
 )
@@ -37,6 +40,7 @@ _BOUND: Final = 10.0
 """Seconds for the whole exchange; the helper gives up a device after 5, and says so."""
 _QUEUE: Final = 0.01
 """Seconds until the next try where the helper's queue is full."""
+_HEALTH_BOUND: Final = 240.0
 _DISK_BOUND: Final = 120.0
 """Seconds for a disk, which may have to spin up first; the helper gives one up sooner, and says so."""
 
@@ -51,7 +55,11 @@ async def ask(request: PowerRequest, at: Path = SOCKET) -> Power: ...
 async def ask(request: DriveRequest, at: Path = SOCKET) -> Drive: ...
 @overload
 async def ask(request: RouseRequest, at: Path = SOCKET) -> Roused: ...
-async def ask(request: Request, at: Path = SOCKET) -> Alarm | Card | Power | Drive | Roused:
+@overload
+async def ask(request: CheckHealth, at: Path = SOCKET) -> DriveHealth: ...
+@overload
+async def ask(request: StartTest, at: Path = SOCKET) -> Power: ...
+async def ask(request: Request, at: Path = SOCKET) -> Alarm | Card | Power | Drive | Roused | DriveHealth:
     """What the helper answers.
 
     Args:
@@ -61,7 +69,7 @@ async def ask(request: Request, at: Path = SOCKET) -> Alarm | Card | Power | Dri
 
     Raises:
         RefusedByHelperError: it refuses.
-        HostError: it is not there, or does not answer within 10 s, or 2 min for a disk.
+        HostError: it is not there, or does not answer within 10 s, 2 min for a disk, 4 min for its health.
     """
     answer = await _exchange(request, at)
     if isinstance(answer, Refused):
@@ -73,14 +81,16 @@ async def ask(request: Request, at: Path = SOCKET) -> Alarm | Card | Power | Dri
     return answer
 
 
-def _fitting(request: Request) -> type[Alarm | Card | Power | Drive | Roused]:
+def _fitting(request: Request) -> type[Alarm | Card | Power | Drive | Roused | DriveHealth]:
     """What a request may be answered with besides Refused."""
     if isinstance(request, AlarmRequest):
         return Alarm
     if isinstance(request, CardRequest):
         return Card
-    if isinstance(request, PowerRequest):
+    if isinstance(request, PowerRequest | StartTest):
         return Power
+    if isinstance(request, CheckHealth):
+        return DriveHealth
     return Drive if isinstance(request, DriveRequest) else Roused
 
 
@@ -88,6 +98,8 @@ def _bound(request: Request) -> float | None:
     """Seconds that the exchange may take; None = any time."""
     if isinstance(request, Guard):
         return None
+    if isinstance(request, CheckHealth):
+        return _HEALTH_BOUND
     return _DISK_BOUND if isinstance(request, DiskRequest) else _BOUND
 
 

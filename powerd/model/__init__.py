@@ -13,8 +13,6 @@ from powerd.model.disks import (
     Activity,
     Answered,
     AskPower,
-    Checked,
-    CheckHealth,
     Disk,
     DiskOrder,
     Drive,
@@ -27,7 +25,6 @@ from powerd.model.disks import (
     SetApm,
     SetTimer,
     SpinDown,
-    StartTest,
     Trouble,
 )
 from powerd.model.health import (
@@ -43,6 +40,7 @@ from powerd.model.health import (
     Severity,
     SmartReport,
 )
+from powerd.model.health_orders import Checked, CheckHealth, StartTest
 from powerd.model.orders import Action, Done, Mode, Order, Outcome, Sleep, Warn
 from powerd.model.power import Card, Cause, Inhibitor, KeyPress, Leaving, Timer, Wake, Waking
 from powerd.model.time import Blind, Moment, Seen

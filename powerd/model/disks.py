@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal, TypeAlias
 
 from powerd.model.disk_id import DiskId
-from powerd.model.health import Health
+from powerd.model.health_orders import Checked, CheckHealth, StartTest
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,24 +150,6 @@ class ReadDrive:
     final: ClassVar[bool] = False
 
 
-@dataclass(frozen=True, slots=True)
-class CheckHealth:
-    """Read all that a drive says of its health; one that sleeps is left alone unless ``wake``."""
-
-    disk: DiskId
-    wake: bool = False
-    final: ClassVar[bool] = False
-
-
-@dataclass(frozen=True, slots=True)
-class StartTest:
-    """Have a spinning drive test itself; ``kind`` is ``short`` or ``long``."""
-
-    disk: DiskId
-    kind: str
-    final: ClassVar[bool] = False
-
-
 DiskOrder: TypeAlias = AskPower | SpinDown | SetTimer | SetApm | ReadDrive | CheckHealth | StartTest
 """Each is about one disk, its ``disk``."""
 
@@ -230,21 +212,6 @@ class Trouble(enum.StrEnum):
     """The drive or its tool refused, or said what nobody understands."""
     UNREACHED = "unreached"
     """Nobody could be asked, which is not the disk's fault: the helper is not there."""
-
-
-@dataclass(frozen=True, slots=True)
-class Checked:
-    """A drive's health, as it was read.
-
-    Attributes:
-        health: see there.
-        kind: the device type by which smartctl reached it (``-d``), to be tried first the next time.
-        commands: as in Answered.
-    """
-
-    health: Health
-    kind: str = ""
-    commands: int = 0
 
 
 Found: TypeAlias = Answered | Drive | Checked | Trouble

@@ -186,6 +186,7 @@ class Record:
         samples: of all checks, oldest first, the latest among them.
         tested: POSIX times at which a self-test of each kind, ``short`` and ``long``, was last begun.
         told: findings that have been told, so that none is told twice.
+        kind: the device type by which smartctl reached it; "" = unknown.
     """
 
     known: float
@@ -194,6 +195,7 @@ class Record:
     samples: tuple[Sample, ...] = ()
     tested: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
     told: tuple[Finding, ...] = ()
+    kind: str = ""
 
 
 @dataclass(frozen=True, slots=True)

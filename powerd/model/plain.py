@@ -104,6 +104,7 @@ def record_to_plain(record: Record) -> dict[str, Any]:
         ],
         "tested": dict(record.tested),
         "told": [[each.kind, int(each.severity), each.text, each.advice] for each in record.told],
+        "kind": record.kind,
     }
 
 
@@ -126,6 +127,7 @@ def record_from_plain(value: object) -> Record:
         samples=take.rows("samples", _sample, SAMPLES),
         tested={str(kind): _time(at) for kind, at in tested.items()},
         told=take.rows("told", _finding),
+        kind=_text(value.get("kind", "")),
     )
 
 

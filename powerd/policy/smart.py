@@ -136,17 +136,17 @@ def _look(snapshot: Snapshot, report: DiskReport) -> Look:
 def _due(look: Look, options: Options, now: Moment, *, leaving: bool, must: bool) -> DiskOrder | None:
     """What is to be ordered of one drive now."""
     if must:
-        return CheckHealth(look.disk.id, wake=True)
+        return CheckHealth(look.disk.id, wake=True, kind=look.record.kind)
     if not _awake(look.report) or _paused(look.checked, now):
         return None
     wall = now.wall.timestamp()
     check = next_check(look.record, options.smart, now.wall)
     idle = leaving or look.report.spin_down_at is None
     if check is not None and wall >= check.due + (0 if idle else _PATIENCE):
-        return CheckHealth(look.disk.id, wake=False)
+        return CheckHealth(look.disk.id, wake=False, kind=look.record.kind)
     test = next_test(look.record, options.smart)
     if test is not None and wall >= test[0] + (0 if idle else _PATIENCE) and not _paused(look.tested, now):
-        return StartTest(look.disk.id, test[1])
+        return StartTest(look.disk.id, test[1], look.record.kind)
     return None
 
 
