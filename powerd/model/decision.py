@@ -61,6 +61,7 @@ class Snapshot:
         activity: what the counters of each say.
         disk_outcomes: the last outcome of each kind of order to each disk.
         roused: the last time that each group was woken as a whole.
+        standby_wishes: CLOCK_MONOTONIC at which a person wished a disk to stand by, for each.
     """
 
     sources: Mapping[SourceId, Seen[tuple[str, ...]] | Blind] = field(
@@ -84,6 +85,7 @@ class Snapshot:
         default_factory=lambda: MappingProxyType({})
     )
     roused: Mapping[str, Roused] = field(default_factory=lambda: MappingProxyType({}))
+    standby_wishes: Mapping[DiskId, float] = field(default_factory=lambda: MappingProxyType({}))
 
 
 @dataclass(frozen=True, slots=True)
