@@ -100,6 +100,11 @@ class Board:
         """A guarded group of disks has been woken as a whole."""
         self._put(replace(self._snapshot, roused={**self._snapshot.roused, group: roused}))
 
+    def wish_standby(self, wishes: Mapping[DiskId, float]) -> None:
+        """A person has wished disks to stand by, at the CLOCK_MONOTONIC of each."""
+        old = self._snapshot
+        self._put(replace(old, standby_wishes={**old.standby_wishes, **wishes}))
+
     def touch(self) -> None:
         """Have the next decision made now although no fact has changed: the configuration has."""
         self._changed.set()

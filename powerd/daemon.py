@@ -16,7 +16,7 @@ from powerd.config import Clients, Options
 from powerd.engine import HEARTBEAT, Engine, Limbs
 from powerd.host import eyes as host
 from powerd.keeps import Keeps
-from powerd.model import Client, Decision, Done, Mode, Order, Snapshot, Status, Woken
+from powerd.model import Client, Decision, DiskId, Done, Mode, Order, Snapshot, Status, Woken
 from powerd.policy.clients import standings
 from powerd.sources import learned
 from powerd.sources.known import Known
@@ -121,6 +121,14 @@ class Daemon:
             RefusedError: nobody is known by that name, or nothing could be sent.
         """
         return await wake.wake(host, self.board.snapshot().known, self._eyes, self._hands)
+
+    async def stand_by(self, disk: str) -> tuple[DiskId, ...]:
+        """Have a disk and its group stand by; gives those that were meant.
+
+        Raises:
+            RefusedError: there is no such disk, or it cannot be made to.
+        """
+        return await self._disks.stand_by(disk)
 
     def trouble(self) -> str | None:
         """Why no decisions are being made; None = they are."""

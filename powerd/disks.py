@@ -13,14 +13,29 @@ from powerd.board import Board
 from powerd.clock import Clock
 from powerd.host.eyes import DiskEyes
 from powerd.host.values import HostError
-from powerd.model import Decision, DiskId, DiskMemory, DiskOrder, Done, Guard, Order, Roused
+from powerd.model import (
+    Decision,
+    DiskId,
+    DiskMemory,
+    DiskOrder,
+    DiskReport,
+    DiskState,
+    Done,
+    Guard,
+    Order,
+    RefusedError,
+    Roused,
+)
 from powerd.policy.disks import book
 from powerd.sources import disks as sensor
-from powerd.sources.runner import Watch
+from powerd.sources.runner import Extent, Watch
 from powerd.store import Store
 
 _APART: Final = 5.0
 """Seconds: whatever is wished for, no two looks out of turn are closer."""
+_NOT_TO_BE_TOLD: Final = frozenset(
+    {DiskState.EXCLUDED, DiskState.UNSUPPORTED, DiskState.HUNG, DiskState.SUSPENDED}
+)
 _PATIENCE: Final = 300.0
 """Seconds until a guard that failed is tried again."""
 
@@ -103,6 +118,7 @@ class Disks:
         boot: str,
     ) -> None:
         self._clock = clock
+        self._board = board
         self._store = store
         self._complain = complain
         self._boot = boot
@@ -117,6 +133,7 @@ class Disks:
         self._written = self._known
         self._timer: asyncio.TimerHandle | None = None
         self._glanced = float("-inf")
+        self._reports: tuple[DiskReport, ...] = ()
 
     async def run(self) -> None:
         """Look at the disks in their rhythm, for ever."""
@@ -128,6 +145,7 @@ class Disks:
 
     def told(self, decision: Decision) -> None:
         """Do what a decision says besides its orders."""
+        self._reports = decision.disks
         self._guards.want(decision.guards)
         self._look_at(decision.look_at_disks)
         known = book.document(decision.memory.disks)
@@ -143,6 +161,23 @@ class Disks:
         commands = getattr(found, "commands", 0)
         if isinstance(order, DiskOrder) and commands:
             self._source.note_commands(order.disk, commands)
+
+    async def stand_by(self, name: str) -> tuple[DiskId, ...]:
+        """Have a disk and all that share its group stand by, unless they are used from now on.
+
+        Raises:
+            RefusedError: there is no such disk, or it cannot be made to.
+        """
+        report = next((each for each in self._reports if each.disk.id == name), None)
+        if report is None:
+            raise RefusedError(f'there is no disk "{name}"; its id is in: powerd disks', unknown=True)
+        if report.state in _NOT_TO_BE_TOLD:
+            raise RefusedError(f"{report.disk.device} will not stand by: {report.waits}")
+        await self._watch.look(Extent.ROUND)  # what moved it before this wish is no objection
+        group, now = report.disk.group, self._clock.now().mono
+        told = [each.disk.id for each in self._reports if group is not None and each.disk.group == group]
+        self._board.wish_standby(dict.fromkeys(told or [report.disk.id], now))
+        return tuple(told) or (report.disk.id,)
 
     def remember(self) -> None:
         """Keep what is known over a restart."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
 from powerd import __version__
+from powerd.faces.disk_news import told
 from powerd.faces.words import clock, harmless, span, verb
 from powerd.model import (
     Blind,
@@ -36,6 +37,9 @@ Event: TypeAlias = Literal[
     "still-blind",
     "client",
     "outcome",
+    "spin-down",
+    "spin-up",
+    "disk",
     "reload",
     "refused",
     "trouble",
@@ -50,14 +54,17 @@ MESSAGE_IDS: Final[Mapping[Event, str]] = {
     "still-blind": "5b02ad5ea0ff4cdaa13f188904ac3957",
     "client": "c9dfcc9956bc49328a3fe19161bcc58c",
     "outcome": "8f18d862d6d24785a7752548f853ba2f",
+    "spin-down": "1c1bb1c2b0c94e1d8e9a5dc7c5b0a3f4",
+    "spin-up": "5a3f0a83d1b84c1c9b6de1e9ce3f7c02",
+    "disk": "0f7a6f6c5b3e4b0f9f0c8d54a1d2e6b9",
     "reload": "c303f1e53f9f4eb5bbe9b19c1d18f633",
     "refused": "df417db453fb46ce8469f513dfb60ce9",
     "trouble": "9e6aa6c617ea43fb85fb9ebed908ae91",
 }
 """One id per kind of event, for ``journalctl MESSAGE_ID=…``; never changed. What they tell: where the
 faces are; the first decision; a change of phase; the end of a sleep; a source that cannot look, can again, or
-has not been able to for long; clients that come and go; what an order came to; a configuration taken over, or
-refused; any other fault."""
+has not been able to for long; clients that come and go; what an order came to; disks that stand by, spin
+again, or make trouble; a configuration taken over, or refused; any other fault."""
 
 ERROR, WARNING, NOTICE, INFO = 3, 4, 5, 6
 """Priorities as in syslog(3)."""
@@ -104,6 +111,7 @@ class Chronicle:
             *_phase(before, status),
             *_sight(before, status),
             *self._clients(status.decision.verdicts, status),
+            *(entry(news.event, news.message, news.priority, **news.about) for news in told(before, status)),
         ]
 
     def _clients(self, verdicts: tuple[Verdict, ...], status: Status) -> Iterator[Entry]:

@@ -9,6 +9,7 @@ that hdparm 9.65 calls unknown: those of Extended Power Conditions (ACS-3, CHECK
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 from typing import Final, Protocol
@@ -103,7 +104,9 @@ def power_of(done: Ended) -> str:
     Raises:
         RefusalError: the command failed, or hdparm does not speak as it should.
     """
-    succeeded(done, "-C")
+    if done.status:  # an errno; its last words are those of somebody verbose
+        why = os.strerror(done.status) if done.status > 0 else done.last_words
+        raise RefusalError(f"hdparm -C failed: {why}")
     said = _STATE.findall(done.out)
     if len(said) != 1:
         raise RefusalError("hdparm -C names no drive state; look at what it prints")

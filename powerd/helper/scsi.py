@@ -6,9 +6,10 @@ sense data SPC-4's. Needs CAP_SYS_RAWIO, as the disk is opened for reading only.
 
 from __future__ import annotations
 
-import ctypes
+import array
 import fcntl
 import os
+import struct
 from typing import Final, NamedTuple
 
 from powerd.helper.disks import Disk, open_disk
@@ -17,6 +18,8 @@ from powerd.helper.errors import RefusalError
 SECONDS: Final = 40
 """After which the kernel ends a command; stopping a spindle takes some."""
 _SG_IO: Final = 0x2285
+_ASKED: Final = struct.Struct("@iiBBHIPPPIIiP")  # to usr_ptr
+_ANSWERED: Final = struct.Struct("@BBBBHHiII0P")  # the rest, and its padding
 _TO_NOBODY, _FROM_DEVICE = -1, -3  # SG_DXFER_NONE, SG_DXFER_FROM_DEV
 _REQUEST_SENSE, _START_STOP_UNIT = 0x03, 0x1B
 _STANDBY: Final = 3 << 4
@@ -29,31 +32,18 @@ _STANDBY_QUALIFIERS: Final = {0x02, 0x04, 0x09, 0x0A}
 _IDLE_QUALIFIERS: Final = {0x01, 0x03, 0x05, 0x06, 0x07, 0x08}
 
 
-class _Header(ctypes.Structure):
-    _fields_ = (
-        ("interface_id", ctypes.c_int),
-        ("dxfer_direction", ctypes.c_int),
-        ("cmd_len", ctypes.c_ubyte),
-        ("mx_sb_len", ctypes.c_ubyte),
-        ("iovec_count", ctypes.c_ushort),
-        ("dxfer_len", ctypes.c_uint),
-        ("dxferp", ctypes.c_void_p),
-        ("cmdp", ctypes.c_void_p),
-        ("sbp", ctypes.c_void_p),
-        ("timeout", ctypes.c_uint),
-        ("flags", ctypes.c_uint),
-        ("pack_id", ctypes.c_int),
-        ("usr_ptr", ctypes.c_void_p),
-        ("status", ctypes.c_ubyte),
-        ("masked_status", ctypes.c_ubyte),
-        ("msg_status", ctypes.c_ubyte),
-        ("sb_len_wr", ctypes.c_ubyte),
-        ("host_status", ctypes.c_ushort),
-        ("driver_status", ctypes.c_ushort),
-        ("resid", ctypes.c_int),
-        ("duration", ctypes.c_uint),
-        ("info", ctypes.c_uint),
-    )
+class _Answer(NamedTuple):
+    """The fields of struct sg_io_hdr, from the status on."""
+
+    status: int
+    masked_status: int
+    msg_status: int
+    sense_length: int
+    host_status: int
+    driver_status: int
+    residue: int
+    duration: int
+    info: int
 
 
 class Sense(NamedTuple):
@@ -124,28 +114,22 @@ def sense_of(data: bytes) -> Sense | None:
 
 def _send(descriptor: int, command: bytes, room: int, disk: Disk) -> bytes:
     """Send a command; what it gives back, up to ``room`` bytes."""
-    cdb = ctypes.create_string_buffer(command, len(command))
-    data = ctypes.create_string_buffer(max(room, 1))
-    sense = ctypes.create_string_buffer(_ROOM)
-    header = _Header(
-        interface_id=ord("S"),
-        dxfer_direction=_FROM_DEVICE if room else _TO_NOBODY,
-        cmd_len=len(command),
-        mx_sb_len=_ROOM,
-        dxfer_len=room,
-        dxferp=ctypes.addressof(data) if room else None,
-        cmdp=ctypes.addressof(cdb),
-        sbp=ctypes.addressof(sense),
-        timeout=SECONDS * 1000,
+    cdb, data, sense = (array.array("B", content) for content in (command, bytes(room), bytes(_ROOM)))
+    header = bytearray(
+        _ASKED.pack(
+            *(ord("S"), _FROM_DEVICE if room else _TO_NOBODY, len(command), _ROOM, 0, room),
+            *(data.buffer_info()[0], cdb.buffer_info()[0], sense.buffer_info()[0]),
+            *(SECONDS * 1000, 0, 0, 0),
+        )
+        + bytes(_ANSWERED.size)
     )
     try:
         fcntl.ioctl(descriptor, _SG_IO, header)
     except OSError as error:
         raise RefusalError(f"{disk.name} takes no SCSI command: {error.strerror or error}") from None
-    if header.status or header.host_status:
-        said = sense_of(sense.raw[: header.sb_len_wr])
-        what = "/".join(f"{part:02x}" for part in said) if said else f"host status {header.host_status:#x}"
-        raise RefusalError(
-            f"{disk.name} refuses the SCSI command {command[0]:#04x}: {what} (sense); see dmesg"
-        )
-    return data.raw[: room - header.resid]
+    answer = _Answer(*_ANSWERED.unpack_from(header, _ASKED.size))
+    if answer.status or answer.host_status:
+        said = sense_of(sense.tobytes()[: answer.sense_length])
+        what = "/".join(f"{part:02x}" for part in said) if said else f"host status {answer.host_status:#x}"
+        raise RefusalError(f"{disk.name} refuses SCSI command {command[0]:#04x}: {what} (sense); see dmesg")
+    return data.tobytes()[: room - answer.residue]

@@ -107,9 +107,19 @@ def remove_stale(instances: Path) -> None:
     """Remove what helpers left behind that were killed."""
     for path in instances.glob(f"{_PREFIX}-*-*"):
         pid = path.name.split("-")[2]
-        if pid.isdigit() and not Path(f"/proc/{pid}").exists():
+        if pid.isdigit() and not _lives(int(pid)):
             with contextlib.suppress(OSError):
                 path.rmdir()
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):
+        return True  # somebody else's, or no process at all, and then not ours to judge
+    return True
 
 
 def _instances(root: Path) -> Path:

@@ -64,6 +64,7 @@ class Snapshot:
         disk_outcomes: the last outcome of each kind of order to each disk.
         roused: the last time that each group was woken as a whole.
         records: what is remembered of the health of each disk that can tell it.
+        standby_wishes: CLOCK_MONOTONIC at which a person wished a disk to stand by, for each.
     """
 
     sources: Mapping[SourceId, Seen[tuple[str, ...]] | Blind] = field(
@@ -88,6 +89,7 @@ class Snapshot:
     )
     roused: Mapping[str, Roused] = field(default_factory=lambda: MappingProxyType({}))
     records: Mapping[DiskId, Record] = field(default_factory=lambda: MappingProxyType({}))
+    standby_wishes: Mapping[DiskId, float] = field(default_factory=lambda: MappingProxyType({}))
 
 
 @dataclass(frozen=True, slots=True)

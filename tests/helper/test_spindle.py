@@ -211,15 +211,15 @@ def test_a_sas_disk_has_none_of_ata(drives: Drives) -> None:
     ("mode", "says"),
     [
         ("garbage", "hdparm -C names no drive state; look at what it prints"),
-        ("gone", "hdparm -C failed: {}/dev/sda: No such device or address"),
-        ("deaf", "hdparm -C failed: exit status 22"),
+        ("gone", "hdparm -C failed: No such device or address"),
+        ("deaf", "hdparm -C failed: Invalid argument"),
     ],
 )
 def test_what_is_no_answer_is_refused(drives: Drives, mode: str, says: str) -> None:
     drives.let("sda", "active", mode)
     requests: list[DiskRequest] = [ReadPower(SDA), *SETTINGS, StandBy(SDA, "ata")]
     for request in requests:
-        assert refusal(drives, request) == says.format(drives.root)
+        assert refusal(drives, request) == says
 
 
 def test_without_hdparm_there_is_a_remedy(drives: Drives) -> None:

@@ -102,6 +102,7 @@ def course_of_disks(snapshot: Snapshot, memory: Memory, options: Options, now: M
             name in under_way,
             acts,
             now,
+            snapshot.standby_wishes.get(name),
         )
         rows.append(_Row(case, step(case)))
     return DiskCourse(

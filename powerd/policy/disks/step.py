@@ -22,7 +22,7 @@ from powerd.model import (
     SpinDown,
 )
 from powerd.model.standby_timer import timer_for
-from powerd.policy.disks.ways import DAY, FRESH, LOOK, NEVER, RETRY, SETTLED, TRIES, boot, ways
+from powerd.policy.disks.ways import DAY, FRESH, LOOK, NEVER, RETRY, SETTLED, TRIES, WISH, boot, ways
 
 _USB: Final = "it is on USB; with usb = true in a [[disks.rule]] it may stand by"
 _KERNEL: Final = "the kernel spins it down by itself (runtime power management)"
@@ -42,6 +42,7 @@ class Case:
         idle_since: CLOCK_MONOTONIC of the last I/O to any of its group; None = unknown.
         holds: what keeps its whole group up, one clause; None = nothing.
         under_way: an order to it is.
+        wished: CLOCK_MONOTONIC at which a person wished it to stand by; None = nobody has.
         acts: the mode is enforce.
         now: the present moment.
     """
@@ -56,6 +57,7 @@ class Case:
     under_way: bool
     acts: bool
     now: Moment
+    wished: float | None = None
 
 
 class Step(NamedTuple):
@@ -172,8 +174,8 @@ def _spent(case: Case) -> bool:
 
 def _descent(case: Case, look: Seen[Activity]) -> Step:  # noqa: PLR0911 - a ladder, as step()
     """A spinning disk on its way down: by its own timer, on command, or both."""
-    back = _put_back(case, look)
-    if case.after == 0:
+    back, wished = _put_back(case, look), _wished(case, look)
+    if case.after == 0 and wished is None:
         return Step(_ALONE)
     if case.holds is not None:
         return Step(case.holds)
@@ -181,6 +183,8 @@ def _descent(case: Case, look: Seen[Activity]) -> Step:  # noqa: PLR0911 - a lad
         first = case.memory.downs[-case.plan.most] + DAY - boot(case.now)
         why = f"has been spun down {case.plan.most} times in 24 hours, as often as it may be"
         return Step(why, again=case.now.mono + first)
+    if wished is not None:
+        return _commanded(case, look, wished, "is to stand by, as somebody wished")
     if back is not None:
         return _commanded(case, look, back, "is put back to sleep after the wake-up")
     if case.idle_since is None:
@@ -223,6 +227,14 @@ def _commanded(case: Case, look: Seen[Activity], due: float, why: str) -> Step:
         return Step("it has I/O under way", look=now.mono + RETRY)
     how = ways(case.disk, memory.worked)[memory.failures]
     return Step("is told to stand by", SpinDown(case.disk.id, how), at=now.mono)
+
+
+def _wished(case: Case, look: Seen[Activity]) -> float | None:
+    """When a person wished it to stand by; None = nobody did, or it has been used or told since."""
+    wish, memory = case.wished, case.memory
+    if wish is None or look.value.moved > wish or case.now.mono - wish > WISH:
+        return None
+    return None if memory.ordered >= wish and not memory.failures else wish
 
 
 def _put_back(case: Case, look: Seen[Activity]) -> float | None:

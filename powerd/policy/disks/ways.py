@@ -29,6 +29,8 @@ STRETCHES: Final = 3
 """... and at most so often, to eight times its length."""
 SETTLED: Final = 30.0
 """A disk that slept before the machine did is put back after so long without any access."""
+WISH: Final = 600.0
+"""A person's wish that a disk stand by holds for so long, or until the disk is used."""
 FRESH: Final = 60.0
 """Evidence that a disk spins is good for so long; an order that would wake a sleeping one needs it."""
 LOOK: Final = 5.0
