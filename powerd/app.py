@@ -27,7 +27,7 @@ from powerd.host.listen import tcp_socket, unix_socket
 from powerd.host.machine import Machine
 from powerd.host.notify import notify
 from powerd.host.values import HostError
-from powerd.model import Status
+from powerd.model import Disk, Finding, Status
 from powerd.store import Store
 
 STOPPED: Final = 0
@@ -91,6 +91,7 @@ class Service:
             store=Store(_state_directory()),
             hear=self._hear,
             complain=self._complain,
+            alert=self._alert,
             boot=boot_id(),
         )
 
@@ -104,7 +105,16 @@ class Service:
         loop.add_signal_handler(signal.SIGHUP, self._reload)
         daemon = self._daemon
         keeps = daemon.keeps
-        wishes = Wishes(keeps.add, keeps.drop, keeps.hold, daemon.wake, daemon.stand_by, self._token)
+        wishes = Wishes(
+            keeps.add,
+            keeps.drop,
+            keeps.hold,
+            daemon.wake,
+            daemon.stand_by,
+            daemon.check,
+            daemon.test,
+            self._token,
+        )
         faces = Faces(
             lambda: daemon.status, self._clock.now, daemon.look_at_all, daemon.trouble, wishes, self._feed
         )
@@ -168,6 +178,12 @@ class Service:
 
     def _complain(self, text: str) -> None:
         self._send(journal.entry("trouble", text, journal.WARNING))
+
+    def _alert(self, disk: Disk, finding: Finding) -> None:
+        """A drive's health has given something to tell: the journal hears it, and whoever listens."""
+        entry = journal.finding(disk, finding)
+        self._send(entry)
+        self._feed.publish(entry, self._clock.now())
 
     def _mishap(self, _: asyncio.AbstractEventLoop, context: dict[str, object]) -> None:
         """What no task was there to catch: one line instead of a traceback."""

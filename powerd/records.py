@@ -63,9 +63,9 @@ class Records:
         old = self.of(serial, now)
         return old if old.told == tuple(findings) else self._keep(serial, replace(old, told=tuple(findings)))
 
-    def write(self) -> None:
-        """Write what waits, if that wakes nothing; called now and then."""
-        if self._unwritten and self._may_write():
+    def write(self, *, anyway: bool = False) -> None:
+        """Write what waits, if that wakes nothing, or ``anyway``; called now and then."""
+        if self._unwritten and (anyway or self._may_write()):
             for serial in sorted(self._unwritten):
                 self._save(serial)
             self._unwritten.clear()

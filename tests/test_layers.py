@@ -15,7 +15,7 @@ import pytest
 
 POWERD: Final = Path(__file__).parents[1] / "powerd"
 _BASE: Final = ("model", "config", "clock", "host", "board")
-_BELOW: Final = (*_BASE, "policy", "sources", "actuators", "store", "records", "keeps", "wake", "engine")
+_BELOW: Final = (*_BASE, "policy", "sources", "actuators", "store", "health", "records", "keeps", "wake", "engine")
 MAY_USE: Final[dict[str, tuple[str, ...]]] = {
     "model": (),
     "config": ("model",),
@@ -35,6 +35,7 @@ MAY_USE: Final[dict[str, tuple[str, ...]]] = {
     "wake": _BASE,
     "records": (*_BASE, "store"),
     "disks": (*_BASE, "policy", "sources", "store"),
+    "health": (*_BASE, "policy", "store", "records"),
     "engine": ("model", "config", "clock", "board", "policy"),
     "daemon": (*_BELOW, "disks"),
     "rehearse": (*_BELOW, "daemon"),

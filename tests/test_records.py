@@ -89,6 +89,10 @@ def test_nothing_is_written_while_the_disk_that_holds_it_sleeps(tmp_path: Path) 
     desk.awake = True
     desk.records.write()
     assert files(tmp_path) == [f"health-{SERIAL}.json"]
+    desk.awake = False
+    desk.records.add("OTHER", WELL)
+    desk.records.write(anyway=True)
+    assert files(tmp_path) == ["health-OTHER.json", f"health-{SERIAL}.json"]
 
 
 def test_what_is_written_is_not_written_again(tmp_path: Path) -> None:

@@ -156,6 +156,34 @@ def _disks(arguments: argparse.Namespace) -> int:
     return _deciding(status)
 
 
+def _smart(arguments: argparse.Namespace) -> int:
+    from datetime import datetime  # noqa: PLC0415 - as the others
+
+    from powerd.faces.health_text import begun_text, smart_text, smarts_text  # noqa: PLC0415 - as the others
+
+    door, disk = arguments.socket, arguments.disk
+    if disk is None:
+        if arguments.check or arguments.test:
+            arguments.misused("say which DISK; `powerd smart` names them")
+        status, drives = get("/api/status", door), get("/api/smart", door)
+        now = datetime.fromisoformat(status["now"])
+        _say(drives if arguments.json else smarts_text(drives, now, _paint()))
+        return NO if any(drive["health"] in {"warning", "alarm"} for drive in drives) else ANSWERED
+    path = f"/api/smart/{_quoted(disk)}"
+    if arguments.check:
+        wish("POST", f"{path}/check", {}, door)
+    if arguments.test:
+        wish("POST", f"{path}/test", {"kind": arguments.test}, door)
+    drive, status = wish("GET", path, at=door), get("/api/status", door)
+    if arguments.json:
+        _say(drive)
+    elif arguments.test:
+        _say(begun_text(drive, arguments.test))
+    else:
+        _say(smart_text(drive, datetime.fromisoformat(status["now"]), _paint()))
+    return NO if drive["health"] in {"warning", "alarm"} else ANSWERED
+
+
 def _keep(arguments: argparse.Namespace) -> int:
     from powerd.faces.wishes import dropped_text, keeps_text, kept_text  # noqa: PLC0415 - as the others
 
@@ -223,6 +251,7 @@ _COMMANDS: Final[dict[str, Callable[[argparse.Namespace], int]]] = {
     "why": _why,
     "clients": _clients,
     "disks": _disks,
+    "smart": _smart,
     "keep": _keep,
     "hold": _hold,
     "wake": _wake,

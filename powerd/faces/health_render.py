@@ -26,6 +26,12 @@ def smarts_json(status: Status | None) -> list[SmartJson]:
     return [smart_json(disk, report, zone) for disk, report in shown if report is not None]
 
 
+def details(status: Status | None) -> list[SmartDetailJson]:
+    """All that is known of every drive, for the page."""
+    told = (smart_of(status, row["id"]) for row in smarts_json(status))
+    return [each for each in told if each is not None]
+
+
 def smart_of(status: Status | None, word: str) -> SmartDetailJson | None:
     """The value of ``/api/smart/ID``; ``word`` may be a disk's id, its device or its serial number."""
     disks = [report.disk for report in status.decision.disks] if status else []

@@ -11,6 +11,7 @@ from powerd.policy.clients import judge_all
 from powerd.policy.disks import DiskCourse, course_of_disks
 from powerd.policy.idle import CLIENTS, Why, dated, kept, remarks, stirring
 from powerd.policy.sleep import CLOSE_LOOK, course, recall
+from powerd.policy.smart import with_health
 
 _SLEPT: Final = 0.5
 """BOOTTIME and MONOTONIC are read microseconds apart; no real sleep is this short, seconds."""
@@ -30,7 +31,7 @@ def decide(snapshot: Snapshot, memory: Memory, options: Options, now: Moment) ->
         now: the present moment.
     """
     memory = recall(snapshot, _aware_of_time(memory, now), options, now)
-    disks = course_of_disks(snapshot, memory, options, now)
+    disks = with_health(course_of_disks(snapshot, memory, options, now), snapshot, options, now)
     memory = replace(memory, disks=disks.memory, disk_looks=snapshot.activity)
     return _with_disks(_decide(snapshot, memory, options, now, disks), disks, snapshot, now)
 
@@ -76,6 +77,7 @@ def _with_disks(decision: Decision, disks: DiskCourse, snapshot: Snapshot, now: 
         look_again=look_again,
         disks=disks.reports,
         guards=disks.guards,
+        smart=disks.smart,
         look_at_disks=disks.look_at_disks,
     )
 

@@ -31,6 +31,7 @@ from powerd.model import (
     Trouble,
 )
 from powerd.policy.checkups import Checkup, next_check, next_test, testing_until
+from powerd.policy.disks import DiskCourse
 from powerd.policy.findings import compare
 from powerd.policy.idle import Why
 
@@ -70,6 +71,23 @@ class SmartCourse:
     reasons: tuple[Why, ...] = ()
     reports: Mapping[DiskId, SmartReport] = field(default_factory=lambda: MappingProxyType({}))
     look_again: float = float("inf")
+
+
+def with_health(course: DiskCourse, snapshot: Snapshot, options: Options, now: Moment) -> DiskCourse:
+    """The course with checks and self-tests in it, before which no drive is told to stand by.
+
+    In observe mode drives are not touched, so nothing is ordered.
+    """
+    health = health_course(snapshot, course.reports, course.orders, options, now)
+    if options.mode == "observe":
+        return course._replace(smart=health.reports)
+    return course._replace(
+        orders=(*(order for order in course.orders if order.disk not in health.held), *health.orders),
+        stirs=(*course.stirs, *(why for why in health.reasons if why.keeps_awake)),
+        remarks=(*course.remarks, *(why for why in health.reasons if not why.keeps_awake)),
+        look_again=min(course.look_again, health.look_again),
+        smart=health.reports,
+    )
 
 
 def health_course(
