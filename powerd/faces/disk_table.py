@@ -11,7 +11,8 @@ from powerd.faces.words import LINE, Paint, Style, clock, harmless, joined, pad,
 
 _HEAD: Final = ("DISK", "STATE", "SINCE", "IDLE FOR", "STANDS BY", "STARTS", "BY", "GROUP", "MODEL")
 _GAP: Final = 2
-_STATE, _GROUP, _MODEL = 1, 7, 8
+_DISK, _STATE, _GROUP, _MODEL = 0, 1, 7, 8
+_DISK_MOST: Final = 12
 _STYLES: Final[dict[str, Style]] = {
     "standby": "good",
     "sleeping": "good",
@@ -122,9 +123,9 @@ def _line(cells: tuple[str, ...], widths: list[int]) -> str:
 
 
 def _fitted(widths: list[int]) -> list[int]:
-    """Column widths that fit into a line: models give way first, then groups, then states."""
+    """Column widths that fit into a line: models give way first, names of disks last."""
     over = sum(widths) + _GAP * (len(widths) - 1) - LINE
-    for column, least in ((_MODEL, 8), (_GROUP, 5), (_MODEL, 0), (_STATE, 7)):
+    for column, least in ((_MODEL, 8), (_GROUP, 5), (_MODEL, 1), (_STATE, 7), (_DISK, 8)):
         give = max(0, min(over, widths[column] - least))
         widths[column] -= give
         over -= give
@@ -133,7 +134,7 @@ def _fitted(widths: list[int]) -> list[int]:
 
 def _names(disks: list[DiskJson], paint: Paint) -> Iterator[str]:
     """By which each is to be named, and what is on it."""
-    left = max(width(harmless(disk["device"])) for disk in disks)
+    left = min(_DISK_MOST, max(width(harmless(disk["device"])) for disk in disks))
     for disk in disks:
         start = pad(harmless(disk["device"]), left) + " " * _GAP
         told = ", ".join(filter(None, (size(disk), places(disk))))

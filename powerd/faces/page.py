@@ -56,7 +56,7 @@ thead th:first-child { width: 42% }
 thead th:last-child { width: 9rem }
 tbody th { font-weight: 600 }
 td small, th small { display: block; font-weight: normal }
-.present, .standby, .sleeping { color: var(--good); font-weight: 600 }
+.present, .standby, .sleeping, .suspended { color: var(--good); font-weight: 600 }
 .hung { color: var(--bad); font-weight: 600 }
 .unknown, .unsupported { color: var(--doubt); font-weight: 600 }
 .absent, .void { color: var(--soft) }

@@ -71,17 +71,20 @@ def shelf() -> Status:
 
 def evil_shelf() -> Status:
     """Every text that a drive or an admin can choose is chosen badly."""
-    bad = disk(EVIL, EVIL, group=EVIL, serial=EVIL, mounts=(Mount(EVIL, EVIL),) * 9)
-    report = replace(standby(), disk=bad, waits=EVIL * 3)
-    return bay(report, replace(active(), disk=bad), replace(report, state=DiskState.EXCLUDED))
+    bad = [
+        disk(f"{EVIL}{n}", EVIL, group=EVIL, serial=EVIL, mounts=(Mount(EVIL, EVIL),) * 9) for n in range(3)
+    ]
+    report = replace(standby(), disk=bad[0], waits=EVIL * 3)
+    left = replace(report, disk=bad[1], state=DiskState.EXCLUDED)
+    return bay(report, left, replace(active(), disk=bad[2]))
 
 
 SHELVES = {
     "shelf": shelf(),
-    "evil": evil_shelf(),
-    "none": bay(),
-    "alone": bay(active("sda", 0.0)),
-    "excluded": bay(excluded("vda", "a virtual machine's disk")),
-    "crowd": bay(*(standby(f"sd{n}") for n in range(200))),
-    "nothing yet": None,
+    "evil shelf": evil_shelf(),
+    "empty shelf": bay(),
+    "one disk": bay(active("sda", 0.0)),
+    "left alone": bay(excluded("vda", "a virtual machine's disk")),
+    "full shelf": bay(*(standby(f"sd{n}") for n in range(200))),
+    "no shelf": None,
 }
