@@ -15,7 +15,18 @@ import pytest
 
 POWERD: Final = Path(__file__).parents[1] / "powerd"
 _BASE: Final = ("model", "config", "clock", "host", "board")
-_BELOW: Final = (*_BASE, "policy", "sources", "actuators", "store", "health", "records", "keeps", "wake", "engine")
+_BELOW: Final = (
+    *_BASE,
+    "policy",
+    "sources",
+    "actuators",
+    "store",
+    "health",
+    "records",
+    "keeps",
+    "wake",
+    "engine",
+)
 MAY_USE: Final[dict[str, tuple[str, ...]]] = {
     "model": (),
     "config": ("model",),
