@@ -5,7 +5,24 @@ import asyncio
 import pytest
 
 from powerd.board import Board, Facts
-from powerd.model import Blind, Client, ClientId, Outcome, Seen, Sighting, Sleep, SourceId, Warn
+from powerd.model import (
+    Blind,
+    Card,
+    Cause,
+    Client,
+    ClientId,
+    Inhibitor,
+    KeyPress,
+    Leaving,
+    Outcome,
+    Seen,
+    Sighting,
+    Sleep,
+    SourceId,
+    Timer,
+    Waking,
+    Warn,
+)
 from powerd.rehearse.loop import run
 
 CLIENTS, OTHER = SourceId("clients"), SourceId("other")
@@ -34,6 +51,29 @@ def test_nobody_known_any_more_is_not_as_it_was() -> None:
     board.post(CLIENTS, Facts(Seen(1.0, ()), {WHO.id: WHO}, HEARD))
     board.post(CLIENTS, Facts(Seen(2.0, ()), {}, {}))
     assert (board.snapshot().known, board.snapshot().sightings) == ({}, {})
+
+
+def test_each_fact_stands_until_there_is_another() -> None:
+    board = Board()
+    lock = Inhibitor(frozenset({"sleep"}), "backup", "nightly", "block", 0, 7)
+    press, timer, card = KeyPress(1.0, "anna on tty1"), Timer("backup.timer", wall=9.0), Card("eth0", "g", "")
+    board.post(OTHER, Facts(Seen(1.0, ()), inhibitors=(lock,), key_press=press))
+    board.post(OTHER, Facts(Seen(2.0, ()), timers=(timer,), cards={"eth0": Seen(2.0, card)}))
+    seen = board.snapshot()
+    assert (seen.inhibitors, seen.key_press, seen.timers) == ((lock,), press, (timer,))
+    assert seen.cards == {"eth0": Seen(2.0, card)}
+    board.post(OTHER, Facts(Seen(3.0, ()), inhibitors=(), timers=(), cards={}))
+    seen = board.snapshot()
+    assert (seen.inhibitors, seen.key_press, seen.timers, seen.cards) == ((), press, (), {})
+
+
+def test_on_the_way_down_and_up_again() -> None:
+    board, leaving, waking = Board(), Leaving(5.0, "sleep"), Waking(9.0, Cause.ALARM, "rtc_cmos")
+    board.leaving(leaving)
+    assert board.snapshot().leaving == leaving
+    board.leaving(None)
+    board.woke(waking)
+    assert (board.snapshot().leaving, board.snapshot().waking) == (None, waking)
 
 
 def test_a_snapshot_does_not_change_with_the_board() -> None:

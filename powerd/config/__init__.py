@@ -1,19 +1,22 @@
 """The configuration: declared in options, read by load, written by sample."""
 
 from powerd.config.load import ConfigError, load, parse
-from powerd.config.options import Awake, ClientClass, Clients, Http, Options, SleepRule
+from powerd.config.options import Awake, ClientClass, Clients, Hooks, Http, Options, SleepRule, Wake
 from powerd.config.sample import effective, sample
-from powerd.config.values import Pattern, Window, show_duration
+from powerd.config.values import Pattern, WakeTime, Window, show_duration
 
 __all__ = [
     "Awake",
     "ClientClass",
     "Clients",
     "ConfigError",
+    "Hooks",
     "Http",
     "Options",
     "Pattern",
     "SleepRule",
+    "Wake",
+    "WakeTime",
     "Window",
     "effective",
     "load",

@@ -9,7 +9,15 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
 from powerd.config.kinds import Kind, argv, choice, duration, file, flag, listen, many, text, texts
-from powerd.config.values import Pattern, Window, parse_pattern, parse_window
+from powerd.config.values import (
+    Pattern,
+    WakeTime,
+    Window,
+    parse_pattern,
+    parse_timer,
+    parse_wake_time,
+    parse_window,
+)
 from powerd.model import Action
 
 T = TypeVar("T")
@@ -108,6 +116,41 @@ class Awake:
 
 
 @dataclass(frozen=True, slots=True)
+class Wake:
+    """What the server wakes up for; the alarm is set, and read back, before every sleep."""
+
+    at: tuple[WakeTime, ...] = option(
+        (), 'to be up at these times, e.g. ["Mon-Fri 06:30", "09:00"]', many(parse_wake_time)
+    )
+    timers: tuple[str, ...] = option(
+        (),
+        'systemd timers to be up for, e.g. ["backup.timer"]; ["auto"] = those with WakeSystem=',
+        many(parse_timer),
+    )
+    before: float = option(120.0, "it wakes up so much earlier than that", duration(0, _HOUR))
+    arm_lan: bool = option(
+        False,
+        "true = let a magic packet wake it: the network cards are armed before every sleep, and without one "
+        "that can be the server stays up",
+        flag(),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Hooks:
+    """Commands around every sleep, whoever ordered it; a failure is reported, and never fatal."""
+
+    before_sleep: tuple[str, ...] = option((), "argv, run without a shell before a sleep", argv())
+    after_wake: tuple[str, ...] = option((), "argv, run without a shell after a wake-up", argv())
+    timeout: float = option(
+        30.0,
+        "a hook that runs longer is ended; a sleep that somebody else ordered waits for no longer than "
+        "logind's InhibitDelayMaxSec= says, which is 5 s",
+        duration(1, _HOUR),
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class Http:
     """The status page and its API, besides the Unix socket that is always there."""
 
@@ -135,4 +178,6 @@ class Options:
         SleepRule, "rules in order; the first whose conditions all hold gives the order"
     )
     awake: Awake = Awake()
+    wake: Wake = Wake()
+    hooks: Hooks = Hooks()
     http: Http = Http()
