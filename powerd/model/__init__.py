@@ -8,11 +8,16 @@ unless their type says Moment.
 from powerd.model.clients import Client, ClientId, How, Sighting, State, Verdict
 from powerd.model.decision import Decision, Memory, Phase, Plan, Reason, Snapshot, SourceId, Status
 from powerd.model.orders import Action, Mode, Order, Outcome, Sleep, Warn
-from powerd.model.power import Card, Cause, Inhibitor, KeyPress, Leaving, Timer, Wake, Waking
+from powerd.model.power import Card, Cause, Inhibitor, KeyPress, Leaving, Timer, Unrest, Wake, Waking
+from powerd.model.standing import CARDS, LOGIND, RHYTHM, TIMERS
 from powerd.model.time import Blind, Moment, Seen
 from powerd.model.wishes import Keep, KeepId, RefusedError, Woken
 
 __all__ = [
+    "CARDS",
+    "LOGIND",
+    "RHYTHM",
+    "TIMERS",
     "Action",
     "Blind",
     "Card",
@@ -43,6 +48,7 @@ __all__ = [
     "State",
     "Status",
     "Timer",
+    "Unrest",
     "Verdict",
     "Wake",
     "Waking",

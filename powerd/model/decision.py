@@ -9,7 +9,7 @@ from typing import Literal, NewType, TypeAlias
 
 from powerd.model.clients import Client, ClientId, Sighting, Verdict
 from powerd.model.orders import Action, Mode, Order, Outcome
-from powerd.model.power import Card, Inhibitor, KeyPress, Leaving, Timer, Wake, Waking
+from powerd.model.power import Card, Inhibitor, KeyPress, Leaving, Timer, Unrest, Wake, Waking
 from powerd.model.time import Blind, Moment, Seen
 from powerd.model.wishes import Keep, KeepId
 
@@ -89,6 +89,7 @@ class Memory:
         failures: consecutive failed attempts of each rule, and when the last one failed.
         done: rules carried out since idle_since.
         outcome: the latest sleep outcome already taken into account.
+        unrest: wake-ups for which nobody came.
     """
 
     started: Moment
@@ -101,6 +102,7 @@ class Memory:
     failures: Mapping[int, tuple[int, float]] = field(default_factory=lambda: MappingProxyType({}))
     done: frozenset[int] = frozenset()
     outcome: Outcome | None = None
+    unrest: Unrest = field(default_factory=Unrest)
 
     @classmethod
     def newborn(cls, now: Moment) -> Memory:
