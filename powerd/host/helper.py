@@ -5,19 +5,26 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, overload
 
+from powerd import model
 from powerd.helper.protocol import (
     LINE,
     Alarm,
     AlarmRequest,
     Answer,
+    ArmCard,
     Card,
     CardRequest,
+    ClearAlarm,
     ProtocolError,
+    ReadAlarm,
+    ReadCard,
     Refused,
     Request,
+    SetAlarm,
     parse_answer,
     to_line,
 )
@@ -27,6 +34,60 @@ SOCKET: Final = Path("/run/powerd-helper.sock")
 """Where the helper listens. Not below /run/powerd, which is the daemon's own and goes when it stops."""
 _BOUND: Final = 10.0
 """Seconds for the whole exchange; the helper gives up a device after 5, and says so."""
+
+
+class Helper:
+    """The helper's vocabulary as methods; see powerd/helper/protocol.py for what each word promises.
+
+    Every method raises HostError with one sentence when the helper refuses or is not there.
+
+    Args:
+        at: its socket.
+    """
+
+    def __init__(self, at: Path = SOCKET) -> None:
+        self._at = at
+
+    async def read_alarm(self) -> Alarm:
+        """The RTC's time and the alarm that stands."""
+        return await ask(ReadAlarm(), self._at)
+
+    async def set_alarm(self, in_seconds: int, replaces: int | None) -> Alarm:
+        """Wake the machine in so many seconds; ``replaces`` is our own alarm, if one stands."""
+        with _vocabulary():
+            request = SetAlarm(in_seconds, replaces)
+        return await ask(request, self._at)
+
+    async def clear_alarm(self, at: int) -> Alarm:
+        """Take away the alarm that is set to exactly ``at``."""
+        with _vocabulary():
+            request = ClearAlarm(at)
+        return await ask(request, self._at)
+
+    async def read_card(self, interface: str) -> model.Card:
+        """By what a network card can wake the machine, and by what it will."""
+        with _vocabulary():
+            request = ReadCard(interface)
+        return _card(await ask(request, self._at))
+
+    async def arm_card(self, interface: str) -> model.Card:
+        """Let a magic packet wake the machine; what is so afterwards."""
+        with _vocabulary():
+            request = ArmCard(interface)
+        return _card(await ask(request, self._at))
+
+
+def _card(answer: Card) -> model.Card:
+    return model.Card(answer.interface, answer.supported, answer.armed)
+
+
+@contextlib.contextmanager
+def _vocabulary() -> Iterator[None]:
+    """A request that is none of the vocabulary is never sent."""
+    try:
+        yield
+    except ProtocolError as error:
+        raise HostError(f"the helper cannot be asked that: {error}") from None
 
 
 @overload
