@@ -26,6 +26,9 @@ BOUND: Final = 20.0
 _PAUSES: Final = (1.0, 60.0)
 _ADDRESS: Final = "unix:path=/run/dbus/system_bus_socket"
 
+_NOBODY: Final = re.compile(r"org\.freedesktop\.(DBus\.Error\.Spawn\..*|systemd1\.(NoSuchUnit|UnitMasked))")
+"""What D-Bus says of a service that it knows and cannot start: no systemd runs here, or it is masked."""
+
 
 class AbsentError(HostError):
     """There is nobody to ask, and has been nobody since powerd started: nobody is asked to wait either."""
@@ -87,8 +90,12 @@ class Bus:
                 yield link.bus
         except TimeoutError:
             raise HostError(f"{whom} did not answer within {BOUND:g} s") from None
+        except sdbus.SdBusUnmappedMessageError as error:
+            if _NOBODY.fullmatch(error.args[0]):
+                raise AbsentError(f"{whom} is not running here") from None
+            raise HostError(f"{whom} refused: {said(error)}") from None
         except (sdbus.DbusServiceUnknownError, sdbus.DbusNameHasNoOwnerError):
-            raise AbsentError(f"{whom} is not running; start it, or sleep by a command") from None
+            raise AbsentError(f"{whom} is not running here") from None
         except (sdbus.SdBusLibraryError, sdbus.DbusNoReplyError) as error:
             raise HostError(f"{whom} gave no answer: {said(error)}; is dbus running?") from None
         except sdbus.SdBusBaseError as error:
@@ -102,9 +109,7 @@ class Bus:
         pause, longest = _PAUSES
         while True:
             try:
-                link = self._linked()
-                heard = link.listen()
-                await link.ready()
+                heard = await self._listen()
             except AbsentError:
                 await self._met.wait()
             except HostError:
@@ -123,15 +128,19 @@ class Bus:
         if self._link is not None:
             self._link.hang_up()
 
+    async def _listen(self) -> asyncio.Queue[Going | None]:
+        link = self._linked()
+        heard = link.listen()
+        await link.ready()
+        return heard
+
     def _linked(self) -> _Link:
         """The connection, opened if there is none."""
         if self._link is None:
             address = os.environ.get("DBUS_SYSTEM_BUS_ADDRESS") or _ADDRESS
             socket = socket_of(address)
             if not self._met.is_set() and socket is not None and not socket.exists():
-                raise AbsentError(
-                    f"there is no system D-Bus at {socket}; install dbus, or sleep by a command"
-                )
+                raise AbsentError(f"there is no system D-Bus at {socket}")
             self._link = _Link(self._matches, self._read, self._gone)
             self._met.set()
         return self._link
@@ -200,6 +209,10 @@ class _Link:
         with suppress(sdbus.SdBusBaseError):
             self.bus.process()  # hands out what came before the end, and an error to those who wait
         self.bus.close()
+        for slot in self._slots:  # each holds the one who hears, who holds the bus, which holds a timerfd
+            if slot.done() and not slot.cancelled() and slot.exception() is None:
+                slot.result().close()
+        self._slots.clear()
         for heard in self._listeners:
             heard.put_nowait(None)
         self._gone()

@@ -134,7 +134,8 @@ class Logind:
         except AbsentError as error:
             if set(units) <= {timers.AUTO}:
                 return ()
-            raise HostError(f"cannot see {units[0]}: {error}") from None
+            named = next(unit for unit in units if unit != timers.AUTO)
+            raise HostError(f"cannot see {named}: {error}; take it out of [wake] timers") from None
 
     def goings(self) -> AsyncIterator[Going]:
         """What logind says unasked, from now on; never ends, never raises."""
@@ -177,9 +178,8 @@ class Logind:
                 yield Manager.new_proxy(_SERVICE, _PATH, bus), bus
                 self._answered = True
         except AbsentError as error:
-            if self._answered:
-                raise HostError(str(error)) from None
-            raise
+            kind = HostError if self._answered else AbsentError
+            raise kind(f"{error}, and nobody else is asked to sleep; start it, or use a command") from None
 
 
 async def _others(manager: Manager) -> tuple[Inhibitor, ...]:

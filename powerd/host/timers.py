@@ -46,9 +46,8 @@ async def timers(bus: Bus, units: Sequence[str]) -> tuple[Timer, ...]:
                 path = await manager.load_unit(unit)
                 state = (await _shown(connection, path, "Unit")).get("LoadState")
                 if state != "loaded":
-                    raise HostError(
-                        f"there is no timer {unit} ({state}); `systemctl list-timers --all` lists those there are"
-                    )
+                    remedy = "`systemctl list-timers --all` lists those that exist"
+                    raise HostError(f"there is no timer {unit} ({state}); {remedy}")
                 found[unit] = timer(unit, await _shown(connection, path, "Timer"))
     return tuple(found.values())
 
