@@ -24,6 +24,7 @@ from powerd.faces.http import Door, Faces, Wishes
 from powerd.host.hands import RealHands
 from powerd.host.journal import Journal
 from powerd.host.listen import tcp_socket, unix_socket
+from powerd.host.logind import Logind
 from powerd.host.machine import Machine
 from powerd.host.notify import notify
 from powerd.host.values import HostError
@@ -81,12 +82,13 @@ class Service:
         self._chronicle = journal.Chronicle()
         self._feed = Feed()
         self._said = ""
-        self._machine = Machine()
+        self._logind = Logind()
+        self._machine = Machine(logind=self._logind)
         self._clock = KernelClock()
         self._daemon = Daemon(
             options,
             self._machine,
-            RealHands(),
+            RealHands(self._logind),
             self._clock,
             store=Store(_state_directory()),
             hear=self._hear,
@@ -109,6 +111,7 @@ class Service:
             lambda: daemon.status, self._clock.now, daemon.look_at_all, daemon.trouble, wishes, self._feed
         )
         async with AsyncExitStack() as stack:
+            stack.callback(self._logind.close)
             stack.callback(self._machine.close)
             door = Door(self._listeners, faces)
             stack.push_async_callback(door.close)

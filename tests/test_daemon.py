@@ -3,9 +3,12 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
+from operator import attrgetter
 from pathlib import Path
+from typing import Any
 
 import pytest
+from bedroom import Bedroom
 from scripted import Hands, LoopClock
 from sources.village import ANSWERS, Village, mac, neighbour
 
@@ -29,20 +32,45 @@ warn = "1min"
 """
 
 
+class Place(Village, Bedroom):
+    """A village, and a server there that can sleep."""
+
+    def __init__(self, clock: LoopClock) -> None:
+        Village.__init__(self)
+        Bedroom.__init__(self, clock)
+        self.leases(1, 2)
+
+
+class Grip(Hands):
+    """Hands that reach logind and the RTC, too."""
+
+    def __init__(self, machine: Bedroom) -> None:
+        super().__init__()
+        self.inhibit = machine.inhibit
+        self.set_alarm = machine.set_alarm
+        self.clear_alarm = machine.clear_alarm
+        self.arm_card = machine.arm_card
+        self._machine = machine
+
+    async def logind(self, action: str) -> None:
+        await super().logind(action)
+        await self._machine.logind(action)
+
+
 class Home:
     """A daemon in a village."""
 
     def __init__(self, config: str = NIGHTLY, directory: Path | None = None) -> None:
-        self.village = Village()
-        self.village.leases(1, 2)
-        self.hands = Hands()
+        self.clock = LoopClock()
+        self.village = Place(self.clock)
+        self.hands = Grip(self.village)
         self.heard: list[Status] = []
         self.complaints: list[str] = []
         self.daemon = Daemon(
             parse(config.encode(), "test"),
             self.village,
             self.hands,
-            LoopClock(),
+            self.clock,
             store=Store(directory) if directory else None,
             hear=self.heard.append,
             complain=self.complaints.append,
@@ -315,9 +343,20 @@ def test_a_server_that_has_looked_hourly_does_not_distrust_itself_after_a_reload
     live(test, NIGHTLY.replace('"2min"', '"3h"\nevery = "1h"'))
 
 
-@pytest.mark.parametrize("part", ["_watch", "_engine"])
+@pytest.mark.parametrize(
+    ("part", "name"),
+    [
+        (lambda daemon: attrgetter("_watches")(daemon)["clients"], "run"),
+        (lambda daemon: attrgetter("_watches")(daemon)["logind"], "run"),
+        (attrgetter("_engine"), "live"),
+        (attrgetter("_transit"), "live"),
+        (attrgetter("_block"), "live"),
+    ],
+)
 @pytest.mark.parametrize("how", [None, asyncio.CancelledError()])
-def test_a_daemon_without_a_mind_ends_with_an_error(part: str, how: BaseException | None) -> None:
+def test_a_daemon_without_a_mind_ends_with_an_error(
+    part: Callable[[Any], object], name: str, how: BaseException | None
+) -> None:
     """systemd starts it anew; a page that is served while nobody decides would be a lie."""
 
     async def end() -> None:
@@ -327,8 +366,7 @@ def test_a_daemon_without_a_mind_ends_with_an_error(part: str, how: BaseExceptio
 
     async def main() -> None:
         home = Home()
-        name = "run" if part == "_watch" else "live"
-        setattr(getattr(home.daemon, part), name, end)
+        setattr(part(home.daemon), name, end)
         await home.daemon.live()
 
     with pytest.raises(ExceptionGroup) as group:

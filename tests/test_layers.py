@@ -15,7 +15,7 @@ import pytest
 
 POWERD: Final = Path(__file__).parents[1] / "powerd"
 _BASE: Final = ("model", "config", "clock", "host", "board")
-_BELOW: Final = (*_BASE, "policy", "sources", "actuators", "store", "keeps", "wake", "engine")
+_BELOW: Final = (*_BASE, "policy", "sources", "actuators", "store", "keeps", "wake", "transit", "engine")
 MAY_USE: Final[dict[str, tuple[str, ...]]] = {
     "model": (),
     "config": ("model",),
@@ -32,6 +32,7 @@ MAY_USE: Final[dict[str, tuple[str, ...]]] = {
     "store": _BASE,
     "keeps": _BASE,
     "wake": _BASE,
+    "transit": _BASE,
     "engine": ("model", "config", "clock", "board", "policy"),
     "daemon": _BELOW,
     "rehearse": (*_BELOW, "daemon"),

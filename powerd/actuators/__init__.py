@@ -13,8 +13,8 @@ class Hands(power.Hands, warn.Hands, Protocol):
     """All that actuators may do to the machine."""
 
 
-async def obey(order: Order, hands: Hands, mode: Mode) -> tuple[bool, str]:
-    """Carry out ``order``.
+async def obey(order: Order, hands: Hands, mode: Mode, way: power.Way) -> tuple[bool, str]:
+    """Carry out ``order``; a sleep takes ``way``.
 
     Returns:
         Whether it was done, and one sentence of what was seen.
@@ -24,6 +24,6 @@ async def obey(order: Order, hands: Hands, mode: Mode) -> tuple[bool, str]:
     try:
         if isinstance(order, Warn):
             return await warn.obey(order, hands)
-        return await power.obey(order, hands)
+        return await power.obey(order, hands, way)
     except HostError as error:
         return False, str(error)
