@@ -128,6 +128,9 @@ class Wake:
         many(parse_timer),
     )
     before: float = option(120.0, "it wakes up so much earlier than that", duration(0, _HOUR))
+    min_sleep: float = option(
+        300.0, "it does not go to sleep for less: a job that is due sooner is waited for", duration(60, _DAY)
+    )
     arm_lan: bool = option(
         False,
         "true = let a magic packet wake it: the network cards are armed before every sleep, and without one "

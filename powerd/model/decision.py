@@ -90,6 +90,8 @@ class Memory:
         done: rules carried out since idle_since.
         outcome: the latest sleep outcome already taken into account.
         unrest: wake-ups for which nobody came.
+        duty: the monotonic time until which the server stays up for what is due too soon to sleep before, and
+            what that is.
     """
 
     started: Moment
@@ -103,6 +105,7 @@ class Memory:
     done: frozenset[int] = frozenset()
     outcome: Outcome | None = None
     unrest: Unrest = field(default_factory=Unrest)
+    duty: tuple[float, str] | None = None
 
     @classmethod
     def newborn(cls, now: Moment) -> Memory:

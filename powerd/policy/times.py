@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 
-from powerd.config import Window
+from powerd.config import WakeTime, Window
 from powerd.model import Moment
 
 
@@ -44,6 +44,21 @@ def opens(windows: tuple[Window, ...], now: Moment, after: float) -> float | Non
     begin = wall.timestamp()
     starts = [start for start in _starts(windows, wall) if start > begin]
     return after + (min(starts) - begin) if starts else None
+
+
+def next_time(time_: WakeTime, wall: datetime) -> float | None:
+    """POSIX time of the next such time of day after ``wall``; None = it has no day.
+
+    One that a DST night skips is the first minute that exists; of one that comes twice the first counts.
+    """
+    at = time(time_.minute // 60, time_.minute % 60)
+    for ahead in range(9):
+        day = wall.date() + timedelta(days=ahead)
+        if day.weekday() in time_.days:
+            begin = next(_begins(day, at, wall.tzinfo))
+            if begin > wall.timestamp():
+                return begin
+    return None
 
 
 def _starts(windows: tuple[Window, ...], wall: datetime) -> Iterator[float]:

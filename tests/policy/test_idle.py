@@ -6,11 +6,12 @@ import pytest
 from policy.worlds import CLIENTS, T0, client, home, house, moment, silent
 
 from powerd.config import Options, parse
-from powerd.model import Blind, Keep, KeepId, Memory, Seen, Sighting, Snapshot, State, Verdict
+from powerd.model import LOGIND, Blind, Keep, KeepId, Memory, Seen, Sighting, Snapshot, State, Verdict
 from powerd.policy import decide
 from powerd.policy.clients import ALWAYS_ON_AFTER, NOT_ASKED, judge_all
-from powerd.policy.idle import LOUD_AFTER, Why, dated, end_of, remarks, stirring
+from powerd.policy.idle import end_of, remarks, stirring
 from powerd.policy.times import later
+from powerd.policy.why import LOUD_AFTER, Why, dated
 
 NOW = moment()
 OPTIONS = parse(b'[[sleep]]\naction = "suspend"', "test")
@@ -44,13 +45,17 @@ def test_a_source_that_cannot_be_relied_on_is_the_one_reason(
     word: Seen[tuple[str, ...]] | Blind | None, text: str
 ) -> None:
     snapshot = house({1: home(T0)}, at=T0)
-    snapshot = replace(snapshot, sources={} if word is None else {CLIENTS: word})
+    others = {LOGIND: Seen(T0, ())}
+    snapshot = replace(snapshot, sources=others if word is None else {**others, CLIENTS: word})
     assert said(snapshot) == [f"clients: {text}"]
 
 
 def test_a_word_from_before_the_wake_up_is_void() -> None:
     woken = replace(Memory.newborn(NOW), resumed=T0 - 10)
-    assert said(house(GONE, at=T0 - 11), woken) == ["clients: has not looked since the wake-up"]
+    assert said(house(GONE, at=T0 - 11), woken) == [
+        "clients: has not looked since the wake-up",
+        "logind: has not looked since the wake-up",
+    ]
 
 
 def test_nobody_known_is_not_nobody_home() -> None:

@@ -19,11 +19,13 @@ from powerd.policy.sleep import CLOSE_LOOK, STANDS, VAIN_AFTER
 def test_idle_then_announced_then_asleep() -> None:
     night = Night()
     first = night.decide(0)
-    assert (first.phase, first.orders, first.closely) == ("idle", (), False)
-    assert first.look_again == T0 + 540, "when the announcement is due"
+    assert (first.phase, first.orders) == ("idle", ())
+    assert (first.look_again, first.closely) == (T0 + 530, True), "once closely, shortly before announcing"
     assert first.plan is not None
     assert first.plan.at == moment(T0 + 600, 0, night.now.wall + timedelta(minutes=10))
     assert reasons(first) == ["sleep rule 1: waits for 10min of idleness"]
+    last = night.decide(532)
+    assert (last.phase, last.look_again, last.closely) == ("idle", T0 + 540, False), "it has just looked"
     announced = night.decide(540)
     assert (announced.phase, announced.orders, announced.closely) == ("warning", (WARN,), True)
     night.done(WARN)

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from policy.worlds import BERLIN, CLIENTS, client
 
 from powerd.config import Options, parse
-from powerd.model import Memory, Moment, Outcome, Seen, Sighting, Sleep, Snapshot, Warn
+from powerd.model import LOGIND, Memory, Moment, Outcome, Seen, Sighting, Sleep, Snapshot, Warn
 from powerd.policy import decide
 
 CONFIG = b"""
@@ -57,7 +57,7 @@ def test_a_year() -> None:
         else:
             sighting = Sighting(heard=heard, silent_since=silent_since)
         snapshot = Snapshot(
-            {CLIENTS: Seen(mono, ())},
+            {CLIENTS: Seen(mono, ()), LOGIND: Seen(mono, ())},
             {host.id: host},
             {host.id: Seen(mono, sighting)},
             outcomes=dict(outcomes),

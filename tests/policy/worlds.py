@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from powerd.config import Awake, Clients, Options, SleepRule, Window
 from powerd.model import (
+    LOGIND,
     Blind,
     Client,
     ClientId,
@@ -56,7 +57,7 @@ def house(
 ) -> Snapshot:
     known = [client(n) for n in sightings]
     return Snapshot(
-        sources={CLIENTS: word or Seen(at, ())},
+        sources={CLIENTS: word or Seen(at, ()), LOGIND: Seen(at, ())},
         known={each.id: each for each in known},
         sightings={client(n).id: sighting for n, sighting in sightings.items()},
     )
