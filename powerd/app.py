@@ -19,6 +19,7 @@ from powerd.config import ConfigError, Options, load
 from powerd.config.token import read_token
 from powerd.daemon import Daemon
 from powerd.faces import journal
+from powerd.faces.chronicle import Chronicle
 from powerd.faces.feed import Feed
 from powerd.faces.http import Door, Faces, Wishes
 from powerd.host.hands import RealHands
@@ -79,7 +80,7 @@ class Service:
         self._socket = socket
         self._listeners = listeners
         self._journal = Journal()
-        self._chronicle = journal.Chronicle()
+        self._chronicle = Chronicle()
         self._feed = Feed()
         self._said = ""
         self._logind = Logind()

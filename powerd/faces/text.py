@@ -56,12 +56,22 @@ def status_text(status: StatusJson, paint: Paint = plain) -> str:
             lines += _labelled("", f"and {more} more: see `powerd why`", paint, "dim")
     lines += _labelled("clients", counts_sentence(status["clients"]), paint)
     lines += _labelled("next", outlook(status), paint)
+    if status["next_wake"]:
+        lines += _labelled("wakes", alarm_sentence(status), paint)
     if status["trouble"]:
         lines += _labelled("trouble", status["trouble"], paint, "bad")
-    warnings = sum(len(source["warnings"]) for source in status["sources"])
-    if warnings:
-        lines += _labelled("warnings", f"{warnings}: see `powerd clients`", paint, "doubt")
+    lines += _warnings(status, paint)
     return joined(lines)
+
+
+def _warnings(status: StatusJson, paint: Paint) -> Iterator[str]:
+    """How many there are, and who tells them: those on the machine itself are remarks, too."""
+    told = {reason["text"] for reason in status["decision"]["reasons"]}
+    warnings = [warning for source in status["sources"] for warning in source["warnings"]]
+    count = sum(warning in told for warning in warnings)
+    for number, command in ((count, "why"), (len(warnings) - count, "clients")):
+        if number:
+            yield from _labelled("warnings", f"{number}: see `powerd {command}`", paint, "doubt")
 
 
 def why_text(status: StatusJson, paint: Paint = plain) -> str:
@@ -101,6 +111,14 @@ def counts_sentence(counts: CountsJson) -> str:
         return "none is known that counts"
     unknown = f", {counts['unknown']} unknown" if counts["unknown"] else ""
     return f"{counts['present']} of {counts['known']} present{unknown}"
+
+
+def alarm_sentence(status: StatusJson) -> str:
+    """When an alarm would end a sleep: ``at Mon 06:28, for backup.timer``; "" = at no time."""
+    if status["next_wake"] is None:
+        return ""
+    now, at = datetime.fromisoformat(status["now"]), datetime.fromisoformat(status["next_wake"])
+    return f"at {clock(at, now)}, for {status['next_wake_for']}"
 
 
 def outlook(status: StatusJson) -> str:
