@@ -28,6 +28,7 @@ from powerd.host.listen import tcp_socket, unix_socket
 from powerd.host.logind import Logind
 from powerd.host.machine import Machine
 from powerd.host.notify import notify
+from powerd.host.own_helper import helper_for
 from powerd.host.values import HostError
 from powerd.model import Status
 from powerd.store import Store
@@ -84,12 +85,13 @@ class Service:
         self._feed = Feed()
         self._said = ""
         self._logind = Logind()
-        self._machine = Machine(logind=self._logind)
+        self._helper = helper_for(socket)
+        self._machine = Machine(logind=self._logind, helper=self._helper)
         self._clock = KernelClock()
         self._daemon = Daemon(
             options,
             self._machine,
-            RealHands(self._logind),
+            RealHands(self._logind, self._helper),
             self._clock,
             store=Store(_state_directory()),
             hear=self._hear,
@@ -114,6 +116,7 @@ class Service:
         async with AsyncExitStack() as stack:
             stack.callback(self._logind.close)
             stack.callback(self._machine.close)
+            stack.callback(self._helper.close)
             door = Door(self._listeners, faces)
             stack.push_async_callback(door.close)
             await door.start()

@@ -46,35 +46,42 @@ class Helper:
     """
 
     def __init__(self, at: Path = SOCKET) -> None:
-        self._at = at
+        self.at = at
+
+    async def door(self) -> Path:
+        """Where it listens."""
+        return self.at
+
+    def close(self) -> None:
+        """Nothing is kept open between requests."""
 
     async def read_alarm(self) -> Alarm:
         """The RTC's time and the alarm that stands."""
-        return await ask(ReadAlarm(), self._at)
+        return await ask(ReadAlarm(), await self.door())
 
     async def set_alarm(self, in_seconds: int, replaces: int | None) -> Alarm:
         """Wake the machine in so many seconds; ``replaces`` is our own alarm, if one stands."""
         with _vocabulary():
             request = SetAlarm(in_seconds, replaces)
-        return await ask(request, self._at)
+        return await ask(request, await self.door())
 
     async def clear_alarm(self, at: int) -> Alarm:
         """Take away the alarm that is set to exactly ``at``."""
         with _vocabulary():
             request = ClearAlarm(at)
-        return await ask(request, self._at)
+        return await ask(request, await self.door())
 
     async def read_card(self, interface: str) -> model.Card:
         """By what a network card can wake the machine, and by what it will."""
         with _vocabulary():
             request = ReadCard(interface)
-        return _card(await ask(request, self._at))
+        return _card(await ask(request, await self.door()))
 
     async def arm_card(self, interface: str) -> model.Card:
         """Let a magic packet wake the machine; what is so afterwards."""
         with _vocabulary():
             request = ArmCard(interface)
-        return _card(await ask(request, self._at))
+        return _card(await ask(request, await self.door()))
 
 
 def _card(answer: Card) -> model.Card:
