@@ -10,6 +10,7 @@ import asyncio
 import os
 import re
 import select
+import socket
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -18,11 +19,13 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 from powerd.host.values import Going, HostError
 
 if TYPE_CHECKING:
-    from sdbus import SdBus
+    from sdbus import SdBus, SdBusBaseError
     from sdbus.sd_bus_internals import SdBusMessage, SdBusSlot
 
 BOUND: Final = 20.0
 """Seconds for everything that is asked in one go."""
+_WORDS: Final = 200
+"""Characters of what somebody else says that are told on."""
 _PAUSES: Final = (1.0, 60.0)
 _ADDRESS: Final = "unix:path=/run/dbus/system_bus_socket"
 
@@ -49,10 +52,25 @@ def socket_of(address: str) -> Path | None:
     return Path(path[1]) if path else None
 
 
-def said(error: Exception) -> str:
+def said(error: BaseException) -> str:
     """What D-Bus said. The library's own errors tell its source lines; only their errno is for people."""
     number = re.search(r"returned error number: (\d+)", str(error))
-    return os.strerror(int(number[1])) if number else str(error.args[-1] if error.args else error)
+    if number:
+        return os.strerror(int(number[1]))
+    return " ".join(str(error.args[-1] if error.args else error).split())[:_WORDS]
+
+
+def _sentence(whom: str, error: SdBusBaseError) -> HostError:
+    """What went wrong with a call, for people."""
+    import sdbus  # noqa: PLC0415 - has been imported by now
+
+    if isinstance(error, sdbus.SdBusUnmappedMessageError) and _NOBODY.fullmatch(error.args[0]):
+        return AbsentError(f"{whom} is not running here")
+    if isinstance(error, sdbus.DbusServiceUnknownError | sdbus.DbusNameHasNoOwnerError):
+        return AbsentError(f"{whom} is not running here")
+    if isinstance(error, sdbus.SdBusLibraryError | sdbus.DbusNoReplyError):
+        return HostError(f"{whom} gave no answer: {said(error)}; is dbus running?")
+    return HostError(f"{whom} refused: {said(error)}")
 
 
 class Bus:
@@ -90,16 +108,10 @@ class Bus:
                 yield link.bus
         except TimeoutError:
             raise HostError(f"{whom} did not answer within {BOUND:g} s") from None
-        except sdbus.SdBusUnmappedMessageError as error:
-            if _NOBODY.fullmatch(error.args[0]):
-                raise AbsentError(f"{whom} is not running here") from None
-            raise HostError(f"{whom} refused: {said(error)}") from None
-        except (sdbus.DbusServiceUnknownError, sdbus.DbusNameHasNoOwnerError):
-            raise AbsentError(f"{whom} is not running here") from None
-        except (sdbus.SdBusLibraryError, sdbus.DbusNoReplyError) as error:
-            raise HostError(f"{whom} gave no answer: {said(error)}; is dbus running?") from None
         except sdbus.SdBusBaseError as error:
-            raise HostError(f"{whom} refused: {said(error)}") from None
+            if isinstance(error, sdbus.SdBusLibraryError):
+                link.hang_up()  # it is broken; the next question finds another
+            raise _sentence(whom, error) from None
 
     async def goings(self) -> AsyncGenerator[Going]:
         """What signals say, from now on, and how the connection comes and goes; never ends, never raises.
@@ -138,9 +150,9 @@ class Bus:
         """The connection, opened if there is none."""
         if self._link is None:
             address = os.environ.get("DBUS_SYSTEM_BUS_ADDRESS") or _ADDRESS
-            socket = socket_of(address)
-            if not self._met.is_set() and socket is not None and not socket.exists():
-                raise AbsentError(f"there is no system D-Bus at {socket}")
+            path = socket_of(address)
+            if not self._met.is_set() and path is not None and not path.exists():
+                raise AbsentError(f"there is no system D-Bus at {path}")
             self._link = _Link(self._matches, self._read, self._gone)
             self._met.set()
         return self._link
@@ -189,14 +201,12 @@ class _Link:
         Raises:
             HostError: it does not say so within 20 s, or refuses.
         """
-        import sdbus  # noqa: PLC0415 - has been imported by now
-
-        try:
-            async with asyncio.timeout(BOUND):
-                await asyncio.gather(*self._slots)
-        except (TimeoutError, sdbus.SdBusBaseError) as error:
+        slots = self._slots
+        await asyncio.wait(slots, timeout=BOUND)  # not cancelled: the library takes that badly
+        faults = [slot.exception() if slot.done() else TimeoutError("too late") for slot in slots]
+        for fault in filter(None, faults):
             self.hang_up()
-            raise HostError(f"the system D-Bus gave no answer: {said(error)}; is dbus running?") from None
+            raise HostError(f"the system D-Bus tells of no signals: {said(fault)}; see dbus-daemon(1)")
 
     def hang_up(self) -> None:
         """End it: those who wait for an answer get an error, those who listen get None."""
@@ -206,13 +216,17 @@ class _Link:
 
         self._loop.remove_reader(self._end.fileno())
         self._end.close()
-        with suppress(sdbus.SdBusBaseError):
+        with suppress(sdbus.SdBusBaseError, OSError):
+            with socket.socket(fileno=os.dup(self.bus.get_fd())) as line:
+                line.shutdown(socket.SHUT_RDWR)
             self.bus.process()  # hands out what came before the end, and an error to those who wait
         self.bus.close()
-        for slot in self._slots:  # each holds the one who hears, who holds the bus, which holds a timerfd
-            if slot.done() and not slot.cancelled() and slot.exception() is None:
+        for slot in self._slots:
+            if not slot.done():
+                slot.set_exception(ConnectionError("it hung up"))
+            if slot.exception() is None:  # it holds who hears, who holds the bus, which holds a timerfd
                 slot.result().close()
-        self._slots.clear()
+        self._slots = []
         for heard in self._listeners:
             heard.put_nowait(None)
         self._gone()
@@ -225,9 +239,14 @@ class _Link:
 
 
 async def properties(bus: SdBus, service: str, path: str, interface: str) -> Mapping[str, Any]:
-    """All properties of one interface of an object."""
+    """All properties of one interface of an object; {} if it has gone meanwhile."""
+    import sdbus  # noqa: PLC0415 - has been imported by now
+
     message = bus.new_method_call_message(service, path, "org.freedesktop.DBus.Properties", "GetAll")
     message.append_data("s", interface)
-    reply = await bus.call_async(message)
+    try:
+        reply = await bus.call_async(message)
+    except sdbus.DbusUnknownObjectError:
+        return {}
     table = cast("Mapping[str, tuple[str, Any]]", reply.get_contents())
     return {name: value for name, (_, value) in table.items()}

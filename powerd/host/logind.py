@@ -104,16 +104,12 @@ class Logind:
 
     async def key_press(self) -> KeyPress | None:
         """The last sign of a person in any login session; None = none is known of."""
-        import sdbus  # noqa: PLC0415 - where there is a bus only
-
-        sessions: list[Mapping[str, Any]] = []
         try:
             async with self._asking() as (manager, bus):
-                for *_, path in await manager.list_sessions():
-                    try:
-                        sessions.append(await properties(bus, _SERVICE, path, f"{_SERVICE}.Session"))
-                    except sdbus.DbusUnknownObjectError:
-                        continue  # somebody has just logged out
+                sessions = [
+                    await properties(bus, _SERVICE, path, f"{_SERVICE}.Session")
+                    for *_, path in await manager.list_sessions()
+                ]
         except AbsentError:
             return None
         return key_press(sessions, asyncio.get_running_loop().time())

@@ -31,10 +31,10 @@ async def timers(bus: Bus, units: Sequence[str]) -> tuple[Timer, ...]:
     Raises:
         HostError: systemd does not answer, or knows no timer of that name.
     """
-    from powerd.host.systemd1 import Manager  # noqa: PLC0415 - brings sdbus
-
     found: dict[str, Timer] = {}
     async with bus.asking("systemd") as connection:
+        from powerd.host.systemd1 import Manager  # noqa: PLC0415 - brings sdbus
+
         manager = Manager.new_proxy(_SERVICE, _PATH, connection)
         for unit in units:
             if unit == AUTO:

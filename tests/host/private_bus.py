@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Mapping
@@ -12,6 +13,8 @@ from pathlib import Path
 from typing import Final
 
 _MOCK: Final = ("/usr/bin/python3", "-m", "dbusmock")
+_MOCKED: Final = "org.freedesktop.DBus.Mock"
+_PATH: Final = "/org/freedesktop/login1"
 _MANAGER: Final = "org.freedesktop.login1.Manager"
 ACTIONS: Final = {
     "suspend": "Suspend",
@@ -21,6 +24,37 @@ ACTIONS: Final = {
     "poweroff": "PowerOff",
 }
 
+_CONFIG: Final = """\
+<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
+ "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
+<busconfig>
+  <listen>{address}</listen>
+  <servicedir>{services}</servicedir>
+  <policy context="default">
+    <allow send_destination="*" eavesdrop="true"/>
+    <allow eavesdrop="true"/>
+    <allow own="*"/>
+  </policy>
+  {limits}
+</busconfig>
+"""
+_SERVICE: Final = """\
+[D-BUS Service]
+Name=org.freedesktop.systemd1
+Exec=/bin/false
+"""
+"""As it ships: where systemd is not running already, nobody else can start it."""
+_NOISE: Final = """\
+import sys
+import dbus
+import dbus.lowlevel
+bus = dbus.SystemBus()
+session = bus.get_object("org.freedesktop.login1", "/org/freedesktop/login1/session/alice")
+for n in range(int(sys.argv[1])):
+    session.UpdateProperties("org.freedesktop.login1.Session", {"VTNr": dbus.UInt32(n)})
+    for name in ("PropertiesChanged", "PrepareForSleep"):
+        bus.send_message(dbus.lowlevel.SignalMessage("/org/freedesktop/login1", "no.login1.Manager", name))
+"""
 _SYSTEMD: Final = """\
 import dbus
 from dbusmock import mockobject
@@ -69,12 +103,29 @@ class PrivateBus:
         self.environment = {**os.environ, "DBUS_SYSTEM_BUS_ADDRESS": self.address, "LC_ALL": "C"}
         self.log = directory / "calls"
         self.mock: subprocess.Popen[bytes] | None = None
+        self._daemon: subprocess.Popen[bytes]
         self._children: list[subprocess.Popen[bytes]] = []
 
-    def start(self) -> None:
-        """Start the bus, with nobody on it."""
-        self.launch("dbus-daemon", "--session", "--nofork", "--nopidfile", f"--address={self.address}")
+    def start(self, limits: str = "") -> None:
+        """Start the bus, with nobody on it, and a systemd that cannot be started.
+
+        Args:
+            limits: elements of its configuration (dbus-daemon(1)), e.g. ``<limit name="...">1</limit>``.
+        """
+        config = self._socket.with_name("bus.conf")
+        config.write_text(_CONFIG.format(address=self.address, services=config.parent, limits=limits))
+        service = config.with_name("org.freedesktop.systemd1.service")
+        service.write_text(_SERVICE)
+        self._daemon = self.launch("dbus-daemon", "--nofork", "--nopidfile", f"--config-file={config}")
         wait_for(self._socket.exists)
+
+    def hang(self) -> None:
+        """Have the bus answer nobody until it may go on."""
+        self._daemon.send_signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        """Have the bus answer again."""
+        self._daemon.send_signal(signal.SIGCONT)
 
     def launch(self, *argv: str) -> subprocess.Popen[bytes]:
         """Start a program that lives on this bus."""
@@ -107,21 +158,23 @@ class PrivateBus:
         """Add a session of ``name``; its properties are busctl's words for a variant: ``t 5000000``."""
         self._mocked("AddSession", "ssusb", name, "seat0", "500", name, "true")
         path = f"/org/freedesktop/login1/session/{name}"
-        for key, value in {"TTY": f"s {tty}" if tty else "s /", **properties}.items():
-            self._mocked(
-                "UpdateProperties",
-                "sa{sv}",
-                "org.freedesktop.login1.Session",
-                "1",
-                key,
-                *value.split(" "),
-                at=path,
-            )
+        interface = "org.freedesktop.login1.Session"
+        for key, value in {"TTY": f"s {tty}", **properties}.items():
+            self._mocked("UpdateProperties", "sa{sv}", interface, "1", key, *value.split(" "), at=path)
+
+    def has(self, name: str, value: str) -> None:
+        """Change a property of logind's manager, to busctl's words for a variant: ``t 5000000``."""
+        self._busctl(_PATH, _MOCKED, "AddProperty", "ssv", _MANAGER, name, *value.split(" "))
+        self._mocked("UpdateProperties", "sa{sv}", _MANAGER, "1", name, *value.split(" "))
 
     def says(self, signal: str, *, begins: bool) -> None:
         """Have logind's manager send PrepareForSleep or PrepareForShutdown."""
         value = "true" if begins else "false"
         self._mocked("EmitSignal", "sssav", _MANAGER, signal, "b", "1", "b", value)
+
+    def noise(self, signals: int) -> subprocess.Popen[bytes]:
+        """Have so many properties of sessions change, and others say something, until the program ends."""
+        return self.launch("/usr/bin/python3", "-c", _NOISE, str(signals))
 
     def inhibit(self, what: str, who: str, why: str, mode: str) -> subprocess.Popen[bytes]:
         """Hold an inhibitor until the program ends that is given back."""
@@ -133,28 +186,32 @@ class PrivateBus:
 
     def call(self, method: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Call a method of logind's manager, by busctl(1)."""
-        return self._busctl("/org/freedesktop/login1", _MANAGER, method, *arguments)
+        return self._busctl(_PATH, _MANAGER, method, *arguments)
 
     def calls(self) -> list[str]:
         """The methods that were called and change anything, with their arguments."""
         called = re.findall(r"^[\d.]+ (\w+) ?(.*)$", self.log.read_text(), re.MULTILINE)
         return [f"{name} {arguments}" for name, arguments in called if name in ACTIONS.values()]
 
-    def names(self) -> str:
-        """Who is on the bus."""
-        listed = ["busctl", f"--address={self.address}", "list", "--acquired", "--no-pager"]
+    def names(self, which: str = "--acquired") -> str:
+        """Who is on the bus, in lines of busctl(1)."""
+        listed = ["busctl", f"--address={self.address}", "list", which, "--no-pager", "--no-legend"]
         return subprocess.run(listed, capture_output=True, text=True, check=True, timeout=10).stdout
+
+    def clients(self) -> int:
+        """How many connections this process has to it."""
+        return len(re.findall(rf"^:\S+ +{os.getpid()} ", self.names("--unique"), re.MULTILINE))
 
     def end(self) -> None:
         """End the bus and everything on it, at once."""
-        for child in reversed(self._children):
+        for child in self._children:  # the bus first, so nobody is seen to leave it
             child.kill()
             child.wait(10)
         self._children.clear()
         self._socket.unlink(missing_ok=True)
 
-    def _mocked(self, method: str, *arguments: str, at: str = "/org/freedesktop/login1") -> None:
-        done = self._busctl(at, "org.freedesktop.DBus.Mock", method, *arguments)
+    def _mocked(self, method: str, *arguments: str, at: str = _PATH) -> None:
+        done = self._busctl(at, _MOCKED, method, *arguments)
         assert done.returncode == 0, done.stderr
 
     def _busctl(

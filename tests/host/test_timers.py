@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from host.private_bus import PrivateBus, has_dbusmock
+from host.private_bus import PrivateBus
 
 from powerd.host.logind import Logind
 from powerd.host.timers import timer
@@ -18,17 +18,6 @@ NEVER = 2**64 - 1
 BACKUP = {"NextElapseUSecRealtime": 1_774_000_000_500_000, "NextElapseUSecMonotonic": 0, "WakeSystem": True}
 SCRUB = {"NextElapseUSecRealtime": 0, "NextElapseUSecMonotonic": 7_200_000_000, "WakeSystem": True}
 TIDY = {"NextElapseUSecRealtime": NEVER, "NextElapseUSecMonotonic": NEVER, "WakeSystem": False}
-
-
-@pytest.fixture
-def bus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[PrivateBus]:
-    if not has_dbusmock():
-        pytest.skip("python-dbusmock is not installed: apt-get install python3-dbusmock")
-    one = PrivateBus(tmp_path)
-    one.start()
-    monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", one.address)
-    yield one
-    one.end()
 
 
 def timers(*units: str) -> Sequence[Timer]:
