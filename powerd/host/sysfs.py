@@ -14,7 +14,7 @@ def wakeups(root: Path) -> Wakeups:
     What is not there, or goes while it is read, is left out: a kernel without sleep has none of it.
     """
     sys = (root / "sys").resolve()
-    return Wakeups(tuple(_sources(sys)), _interrupt(sys), tuple(_cards(sys)))
+    return Wakeups(tuple(_sources(sys)), _interrupt(sys), tuple(_cards(sys)), _sleeps(sys))
 
 
 def _sources(sys: Path) -> Iterator[WakeupSource]:
@@ -46,6 +46,14 @@ def _interrupt(sys: Path) -> str:
         return f"{number} ({_text(sys / f'kernel/irq/{number}/actions')})"
     except OSError:
         return str(number)
+
+
+def _sleeps(sys: Path) -> int | None:
+    """Of a short sleep the clocks may tell nothing: some kernels measure it in whole seconds of an RTC."""
+    try:
+        return int(_text(sys / "power/suspend_stats/success"))
+    except (OSError, ValueError):
+        return None
 
 
 def _device(sys: Path, link: Path) -> str:

@@ -20,9 +20,17 @@ _NEVER: Final = (0, 2**64 - 1)
 
 
 def timer(unit: str, shown: Mapping[str, Any]) -> Timer:
-    """A timer by its D-Bus properties: microseconds since 1970, and of CLOCK_MONOTONIC."""
+    """A timer by its D-Bus properties: microseconds since 1970, and of CLOCK_MONOTONIC.
+
+    Without WakeSystem= systemd counts a monotonic one by the clock that stands still during sleep.
+    """
     wall, mono = (shown.get(f"NextElapseUSec{clock}", 0) for clock in ("Realtime", "Monotonic"))
-    return Timer(unit, None if wall in _NEVER else wall / 1e6, None if mono in _NEVER else mono / 1e6)
+    return Timer(
+        unit,
+        wall=None if wall in _NEVER else wall / 1e6,
+        mono=None if mono in _NEVER else mono / 1e6,
+        pauses=not shown.get("WakeSystem", False),
+    )
 
 
 async def timers(bus: Bus, units: Sequence[str]) -> tuple[Timer, ...]:

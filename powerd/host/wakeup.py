@@ -52,11 +52,13 @@ class Wakeups:
         irq: the interrupt that ended the last sleep, with the names of its handlers, e.g. ``9 (acpi)``;
             "" = it does not tell.
         cards: interfaces of network cards, each with the path of its device.
+        sleeps: how many sleeps there have been since boot that really were some; None = it does not tell.
     """
 
     sources: tuple[WakeupSource, ...] = ()
     irq: str = ""
     cards: tuple[tuple[str, str], ...] = ()
+    sleeps: int | None = None
 
     def stirred(self, before: Wakeups) -> tuple[WakeupSource, ...]:
         """Sources that have had events since ``before``; () where nothing is known of before.

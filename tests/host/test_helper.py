@@ -91,12 +91,12 @@ def test_what_is_none_of_the_vocabulary_is_never_sent(tmp_path: Path) -> None:
     one = Helper(tmp_path / "nothing")
 
     async def main() -> None:
-        for request in (one.set_alarm(59, None), one.set_alarm(60, -1), one.clear_alarm(-1)):
+        for alarm in (one.set_alarm(59, None), one.set_alarm(60, -1), one.clear_alarm(-1)):
             with pytest.raises(HostError, match=r"^the helper cannot be asked that: .* whole number "):
-                await request
-        for request in (one.read_card("../x"), one.arm_card("")):
+                await alarm
+        for card in (one.read_card("../x"), one.arm_card("")):
             with pytest.raises(HostError, match=r"^the helper cannot be asked that: .*interface's name "):
-                await request
+                await card
 
     asyncio.run(main())
 

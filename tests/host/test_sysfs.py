@@ -75,6 +75,14 @@ def test_the_interrupt_is_told_with_its_handlers(tmp_path: Path, sys: Path) -> N
     assert wakeups(tmp_path).irq == ""
 
 
+def test_how_many_sleeps_there_have_been_is_told(tmp_path: Path, sys: Path) -> None:
+    stats = sys / "power/suspend_stats"
+    stats.mkdir(parents=True)
+    assert wakeups(tmp_path).sleeps is None
+    (stats / "success").write_text("3\n")
+    assert wakeups(tmp_path).sleeps == 3
+
+
 def test_a_source_that_goes_meanwhile_or_makes_no_sense_is_left_out(tmp_path: Path, sys: Path) -> None:
     (sys / "devices/pnp0/00:04/wakeup/wakeup7/event_count").write_text("many")
     (sys / "class/wakeup/wakeup9").symlink_to("../../devices/gone")

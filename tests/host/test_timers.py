@@ -38,19 +38,20 @@ def timers(*units: str) -> Sequence[Timer]:
         (SCRUB, None, 7200.0),
         (TIDY, None, None),
         ({"NextElapseUSecRealtime": 5_000_000, "NextElapseUSecMonotonic": 6_000_000}, 5.0, 6.0),
-        ({}, None, None),
+        ({"WakeSystem": True}, None, None),
     ],
 )
 def test_both_clocks_are_read_and_never_is_none(
     shown: dict[str, int], wall: float | None, mono: float | None
 ) -> None:
-    assert timer("a.timer", shown) == Timer("a.timer", wall, mono)
+    pauses = "WakeSystem" not in shown or not shown["WakeSystem"]
+    assert timer("a.timer", shown) == Timer("a.timer", wall, mono, pauses)
 
 
 def test_those_named_are_told_of_whether_they_wake_the_machine_or_not(bus: PrivateBus) -> None:
     bus.systemd(backup=BACKUP, tidy=TIDY)
     assert timers("tidy.timer", "backup.timer") == (
-        Timer("tidy.timer"),
+        Timer("tidy.timer", pauses=True),
         Timer("backup.timer", wall=1_774_000_000.5),
     )
 
