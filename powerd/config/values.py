@@ -145,7 +145,17 @@ def _parse_days(days: str, text: str) -> frozenset[int]:
 
 
 def _show_days(days: frozenset[int]) -> str:
-    return ",".join(DAYS[day] for day in sorted(days))
+    runs: list[list[int]] = []
+    for day in sorted(days):
+        if runs and runs[-1][-1] == day - 1:
+            runs[-1].append(day)
+        else:
+            runs.append([day])
+    return ",".join(_show_run([DAYS[day] for day in run]) for run in runs)
+
+
+def _show_run(names: list[str]) -> str:
+    return ",".join(names) if len(names) <= 2 else f"{names[0]}-{names[-1]}"  # noqa: PLR2004 - two are no range
 
 
 def _minutes(time: str) -> int:

@@ -63,13 +63,12 @@ def duty(snapshot: Snapshot, options: Options, at: Moment) -> Duty | None:
     As long after the event as if it had been asleep, woken for it, and kept awake by ``after_resume``.
     """
     before, stays = options.wake.before, options.awake.after_resume
-    near = [
-        event for event in _events(snapshot, options, at) if event.ahead - before < options.wake.min_sleep
-    ]
+    least, past = before + options.wake.min_sleep, max(stays - before, 0.0)
+    near = [event for event in _events(snapshot, options, at, past) if event.ahead < least]
     if not near:
         return None
     last = max(near)
-    until = at.mono + max(last.ahead, last.ahead - before + stays)
+    until = at.mono + last.ahead + past
     return until, f"stays up for {last.because} at {day_and_time(_in(at, last.ahead), at)}"
 
 
@@ -79,24 +78,23 @@ def announced(snapshot: Snapshot, options: Options, now: Moment) -> Iterator[Why
     if event is None or event.ahead - options.wake.before < options.wake.min_sleep:
         return
     ahead = event.ahead - options.wake.before
-    until = f"until {day_and_time(_in(now, ahead), now)}"
-    if ahead > FARTHEST:
-        until += ", with wake-ups between"
-    yield Why("wake", f"sleeps {until} at most, for {event.because}", keeps_awake=False)
+    between = ", with wake-ups between" if ahead > FARTHEST else ""
+    until = f"{day_and_time(_in(now, ahead), now)} at most{between}"
+    yield Why("wake", f"sleeps until {until}, for {event.because}", keeps_awake=False)
 
 
-def _events(snapshot: Snapshot, options: Options, at: Moment) -> Iterator[Event]:
-    """All that is ahead; what is due already is no reason to wake up later."""
-    posix = at.wall.timestamp()
+def _events(snapshot: Snapshot, options: Options, at: Moment, past: float = 0.0) -> Iterator[Event]:
+    """All that is ahead, or ``past`` for no longer than so many seconds."""
+    posix, begin = at.wall.timestamp(), later(at, -past).wall
     for time in options.wake.at:
-        when = next_time(time, at.wall)
+        when = next_time(time, begin)
         if when is not None:
             yield Event(when - posix, f"wake.at {time}")
     for timer in snapshot.timers if options.wake.timers else ():
         stamps = [] if timer.wall is None else [timer.wall - posix]
         if timer.mono is not None and not timer.pauses:
             stamps.append(timer.mono - at.mono)
-        yield from (Event(ahead, timer.unit) for ahead in stamps if ahead > 0)
+        yield from (Event(ahead, timer.unit) for ahead in stamps if ahead > -past)
 
 
 def _in(now: Moment, ahead: float) -> Moment:

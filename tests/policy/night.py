@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 from policy.worlds import BERLIN, T0, home, house, moment, silent
 
 from powerd.config import Options, parse
-from powerd.model import Decision, Memory, Moment, Order, Outcome, Sleep, Warn
+from powerd.model import Decision, Memory, Moment, Order, Outcome, Sleep, Snapshot, Warn
 from powerd.policy import decide
 
 SUSPEND = """
@@ -28,7 +29,11 @@ def configured(text: str = SUSPEND) -> Options:
 
 
 class Night:
-    """A house that is empty from the beginning, at T0, and what is decided in it."""
+    """A house that is empty from the beginning, at T0, and what is decided in it.
+
+    Attributes:
+        twist: changes the facts before they are decided on.
+    """
 
     def __init__(self, text: str = SUSPEND, wall: datetime | None = None) -> None:
         self.options = configured(text)
@@ -40,6 +45,7 @@ class Night:
         self.step = 0.0
         self.memory = Memory.newborn(self.now)
         self.somebody = False
+        self.twist: Callable[[Snapshot], Snapshot] = lambda snapshot: snapshot
 
     @property
     def now(self) -> Moment:
@@ -54,7 +60,7 @@ class Night:
         snapshot = replace(
             house({1: sighting}, at=self.at), outcomes=dict(self.outcomes), in_flight=self.in_flight
         )
-        decision = decide(snapshot, self.memory, self.options, self.now)
+        decision = decide(self.twist(snapshot), self.memory, self.options, self.now)
         self.memory = decision.memory
         return decision
 

@@ -10,9 +10,11 @@ from zoneinfo import ZoneInfo
 
 from hypothesis import strategies as st
 
-from powerd.config import Awake, Clients, Options, SleepRule, Window
+from powerd.config import Awake, Clients, Options, SleepRule, Wake, WakeTime, Window
 from powerd.model import (
+    CARDS,
     LOGIND,
+    TIMERS,
     Blind,
     Client,
     ClientId,
@@ -57,7 +59,12 @@ def house(
 ) -> Snapshot:
     known = [client(n) for n in sightings]
     return Snapshot(
-        sources={CLIENTS: word or Seen(at, ()), LOGIND: Seen(at, ())},
+        sources={
+            CLIENTS: word or Seen(at, ()),
+            LOGIND: Seen(at, ()),
+            TIMERS: Seen(at, ()),
+            CARDS: Seen(at, ()),
+        },
         known={each.id: each for each in known},
         sightings={client(n).id: sighting for n, sighting in sightings.items()},
     )
@@ -110,6 +117,18 @@ options = st.builds(
     sleep=st.lists(rules, max_size=3).map(tuple),
     awake=st.builds(Awake, after_start=whole(0, 1200), after_resume=whole(0, 1200)),
 )
+_days = st.frozensets(st.integers(0, 6), min_size=1)
+wakes = st.builds(
+    Wake,
+    at=st.lists(st.builds(WakeTime, days=_days, minute=st.integers(0, 1439)), max_size=2).map(tuple),
+    timers=st.sampled_from([(), ("auto",)]),
+    before=whole(0, 3600),
+    min_sleep=whole(60, 3600),
+)
+wake_options = st.builds(Options, wake=wakes)
+_distance = st.none() | st.integers(-86_400, 90 * 86_400).map(float)
+timer_facts = st.lists(st.tuples(_distance, _distance), max_size=3).map(tuple)
+"""Distances of timers' next elapses from now, on the wall clock and on CLOCK_MONOTONIC, seconds."""
 moments = st.builds(
     lambda mono, slept: moment(T0 + mono, slept), mono=whole(0, 10 * 86400), slept=whole(0, 86400)
 )
