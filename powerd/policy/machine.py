@@ -78,8 +78,8 @@ def _unarmed(snapshot: Snapshot) -> Iterator[Why]:
     if any(isinstance(card, Seen) and _MAGIC in card.value.supported for card in snapshot.cards.values()):
         return
     if not snapshot.cards:
-        text = "wake.arm_lan is asked for, but no network card leads to a LAN"
-        yield Why(CARDS, f"{text}; switch it off, or connect one", certain=False)
+        text = "wake.arm_lan asks for it, but no network card leads to a LAN; connect one, or switch it off"
+        yield Why(CARDS, text, certain=False)
     for name, card in snapshot.cards.items():
         why = _unable(card.value) if isinstance(card, Seen) else card.why
         yield Why(name, f"cannot be armed to wake the server, as wake.arm_lan asks: {why}", certain=False)

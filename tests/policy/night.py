@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import TypeAlias
 
 from policy.worlds import BERLIN, T0, home, house, moment, silent
 
@@ -21,6 +22,7 @@ action = "suspend"
 idle_for = "10min"
 warn = "1min"
 """
+Twist: TypeAlias = Callable[[Snapshot], Snapshot]
 WARN, SLEEP = Warn(0, "suspend", 60.0), Sleep(0, "suspend")
 
 
@@ -45,7 +47,7 @@ class Night:
         self.step = 0.0
         self.memory = Memory.newborn(self.now)
         self.somebody = False
-        self.twist: Callable[[Snapshot], Snapshot] = lambda snapshot: snapshot
+        self.twist: Twist = lambda snapshot: snapshot
 
     @property
     def now(self) -> Moment:
@@ -67,6 +69,11 @@ class Night:
     def done(self, order: Order, *, ok: bool = True, observed: str = "seen") -> None:
         """An order's outcome, now."""
         self.outcomes[type(order)] = Outcome(order, self.at, ok, observed, self.at - 0.1)
+
+
+def also(twist: Twist, **facts: object) -> Twist:
+    """``twist``, and these facts."""
+    return lambda snapshot: replace(twist(snapshot), **facts)  # type: ignore[arg-type] # fields of a Snapshot
 
 
 def reasons(decision: Decision) -> list[str]:
