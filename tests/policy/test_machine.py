@@ -240,6 +240,7 @@ def test_a_server_that_never_sleeps_need_not_be_woken() -> None:
     assert not any("button" in reason for reason in reasons(night.decide(0)))
 
 
+CONNECT = "connect one, or switch it off"
 ARM = "[wake]\narm_lan = true\n"
 FIRMWARE = 'by ethtool it knows "", and no magic packet; look into the firmware setup'
 
@@ -257,10 +258,7 @@ FIRMWARE = 'by ethtool it knows "", and no magic packet; look into the firmware 
         ),
         (
             (),
-            [
-                "cards: wake.arm_lan asks for it, but no network card leads to a LAN; "
-                "connect one, or switch it off"
-            ],
+            [f"cards: wake.arm_lan asks for it, but no network card leads to a LAN; {CONNECT}"],
         ),
     ],
 )

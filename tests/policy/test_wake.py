@@ -10,7 +10,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from policy.night import SLEEP, SUSPEND, WARN, Night, reasons
-from policy.worlds import BERLIN, T0, moment, timer_facts, wake_options
+from policy.worlds import BERLIN, T0, moment, timer_facts, timers_in, wake_options
 
 from powerd.config import Options, parse
 from powerd.model import LOGIND, Blind, Moment, Seen, Sleep, Snapshot, Timer
@@ -110,7 +110,7 @@ def test_a_monotonic_timer_is_not_late_by_the_uptime() -> None:
         (Timer("backup.timer", wall=IN_AN_HOUR + 90 * DAY), FARTHEST),
     ],
 )
-def test_timers(timer: Timer, ahead: float | None) -> None:
+def testtimers_in(timer: Timer, ahead: float | None) -> None:
     found = next_wake(Snapshot(timers=(timer,)), options(BACKUP), moment())
     assert (None if found is None else found.at.mono - T0) == ahead
     assert found is None or found.because == "backup.timer"
@@ -132,7 +132,7 @@ def test_the_alarm_is_ahead_and_within_reach(
     config: Options, facts: tuple[tuple[float | None, float | None], ...], uptime: float
 ) -> None:
     now = at("2026-03-27 12:00", mono=uptime)
-    found = next_wake(Snapshot(timers=_timers(facts, now)), config, now)
+    found = next_wake(Snapshot(timers=timers_in(facts, now)), config, now)
     if found is not None:
         assert SOONEST <= found.at.mono - now.mono <= FARTHEST
         assert found.at.slept == now.slept
@@ -148,7 +148,9 @@ def test_the_earliest_wins(
     more: tuple[tuple[float | None, float | None], ...],
 ) -> None:
     now = at("2026-10-24 12:00")
-    few, all_ = (next_wake(Snapshot(timers=_timers(each, now)), config, now) for each in (some, some + more))
+    few, all_ = (
+        next_wake(Snapshot(timers=timers_in(each, now)), config, now) for each in (some, some + more)
+    )
     if few is not None:
         assert all_ is not None
         assert all_.at.mono <= few.at.mono
@@ -160,7 +162,7 @@ def test_the_uptime_is_irrelevant(
     config: Options, facts: tuple[tuple[float | None, float | None], ...], uptime: float
 ) -> None:
     young, old = at("2026-03-27 12:00", mono=0.0), at("2026-03-27 12:00", mono=uptime)
-    first, second = (next_wake(Snapshot(timers=_timers(facts, now)), config, now) for now in (young, old))
+    first, second = (next_wake(Snapshot(timers=timers_in(facts, now)), config, now) for now in (young, old))
     if first is None:
         assert second is None
     else:
@@ -188,18 +190,6 @@ def test_a_time_of_day_comes_within_a_day_or_so_and_shows_on_the_clock(
     assume(ahead > SOONEST)
     skipped = time.startswith("02") and found.at.wall.strftime("%H:%M") == "03:00"
     assert found.at.wall.strftime("%H:%M") == time or skipped
-
-
-def _timers(facts: tuple[tuple[float | None, float | None], ...], now: Moment) -> tuple[Timer, ...]:
-    """Of distances from now, on the wall clock and on CLOCK_MONOTONIC."""
-    return tuple(
-        Timer(
-            f"t{n}.timer",
-            None if wall is None else now.wall.timestamp() + wall,
-            None if mono is None else now.mono + mono,
-        )
-        for n, (wall, mono) in enumerate(facts)
-    )
 
 
 SOON = SUSPEND + '[wake]\ntimers = ["backup.timer"]\n'
