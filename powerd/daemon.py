@@ -70,7 +70,7 @@ class Daemon:
         self._eyes = eyes
         self._hands = hands
         self._hear = hear
-        self._block = Lock(hands, "sleep:shutdown:idle", "block", complain)
+        self._block = Lock(hands, ("sleep", "shutdown", "idle"), "block", complain)
         self.keeps = Keeps(
             self.board,
             clock,
@@ -92,7 +92,7 @@ class Daemon:
             clock,
             eyes,
             self._night,
-            Lock(hands, "sleep:shutdown", "delay", complain),
+            Lock(hands, ("sleep", "shutdown"), "delay", complain),
             hear=self._heed,
             complain=complain,
         )

@@ -1,7 +1,8 @@
 """An inhibitor lock of powerd's own: taken as soon as logind gives it, let go at once when it is not wanted.
 
 logind gives a descriptor, and the lock lasts until that is closed (org.freedesktop.login1(5), Inhibit()), so
-it ends with the process, however that ends.
+it ends with the process, however that ends. It is asked for one thing at a time: for several at once logind
+252 wants the right to hold up the lid switch, whatever they are (method_inhibit()).
 """
 
 from __future__ import annotations
@@ -28,22 +29,24 @@ class Hands(Protocol):
 
 
 class Lock:
-    """One lock, held while somebody wants it.
+    """One lock on one or several things, held while somebody wants it.
 
     Args:
         hands: see there.
-        what: what it holds up, e.g. ``sleep:shutdown``.
+        what: what it holds up, e.g. ``sleep``, ``shutdown``.
         mode: ``block`` or ``delay``.
         complain: told once that it cannot be had, until it can.
     """
 
-    def __init__(self, hands: Hands, what: str, mode: str, complain: Callable[[str], None]) -> None:
+    def __init__(
+        self, hands: Hands, what: tuple[str, ...], mode: str, complain: Callable[[str], None]
+    ) -> None:
         self._hands = hands
         self._what = what
         self._mode = mode
         self._complain = complain
         self._wanted: str | None = None
-        self._held: tuple[str, int] | None = None
+        self._held: tuple[str, list[int]] | None = None
         self._stirred = asyncio.Event()
         self._faults = 0
 
@@ -80,23 +83,31 @@ class Lock:
         why = self._wanted
         if why is None or (self._held is not None and self._held[0] == why):
             return None
+        descriptors: list[int] = []
         try:
-            descriptor = await self._hands.inhibit(self._what, why, self._mode)
-        except AbsentError:
-            return None  # nobody there whom it could hold up; who finds them nudges
+            for what in self._what:
+                descriptors.append(await self._hands.inhibit(what, why, self._mode))  # noqa: PERF401 - closed, too
         except HostError as error:
+            _close(descriptors)
+            if isinstance(error, AbsentError):
+                return None  # nobody there whom it could hold up; who finds them nudges
             if not self._faults:
-                self._complain(f"no {self._mode} lock on {self._what} ({why}): {error}")
+                self._complain(f"no {self._mode} lock on {' and '.join(self._what)} ({why}): {error}")
             self._faults += 1
             return min(_RETRY_FIRST * 2.0 ** min(self._faults - 1, 10), _RETRY_MOST)
         self._faults = 0
         self._let_go()  # the one with the old words, only now that there is another
-        self._held = (why, descriptor)
+        self._held = (why, descriptors)
         if self._wanted is None:
             self._let_go()
         return None
 
     def _let_go(self) -> None:
         if self._held is not None:
-            os.close(self._held[1])
+            _close(self._held[1])
             self._held = None
+
+
+def _close(descriptors: list[int]) -> None:
+    for descriptor in descriptors:
+        os.close(descriptor)

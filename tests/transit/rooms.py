@@ -88,7 +88,7 @@ class Rooms:
             self.clock,
             self.machine,
             self.night,
-            Lock(self.machine, "sleep:shutdown", "delay", self.complaints.append),
+            Lock(self.machine, ("sleep", "shutdown"), "delay", self.complaints.append),
             hear=self.heard.append,
             complain=self.complaints.append,
         )

@@ -42,7 +42,7 @@ def test_leaving_is_told_before_the_lock_goes() -> None:
         leaving, held = next(each for each in seen if each[0] is not None)
         assert leaving is not None
         assert leaving.what == "sleep"
-        assert len(held) == 1
+        assert len(held) == 2
 
     live(test)
 
@@ -58,7 +58,7 @@ def test_a_mind_that_is_busy_holds_up_nobody_s_sleep_for_long() -> None:
 
 def test_the_lock_is_taken_again_only_after_logind_has_said_that_the_sleep_is_over() -> None:
     async def test(r: Rooms) -> None:
-        assert len(r.machine.locks("delay")) == 1
+        assert len(r.machine.locks("delay")) == 2
         r.machine.tell(Going("sleep"))
         await asyncio.sleep(0.5)
         r.clock.slept += 100
@@ -67,7 +67,7 @@ def test_the_lock_is_taken_again_only_after_logind_has_said_that_the_sleep_is_ov
         assert r.machine.locks("delay") == []
         r.machine.tell(Going("sleep", begins=False))
         await asyncio.sleep(0.1)
-        assert len(r.machine.locks("delay")) == 1
+        assert len(r.machine.locks("delay")) == 2
 
     live(test)
 
@@ -141,7 +141,7 @@ def test_a_sleep_that_fails_is_no_wake_up_but_the_hook_is_undone() -> None:
         assert r.board.snapshot().leaving is None
         assert r.machine.alarm() is None
         assert r.machine.ran == [("good night", "sleep"), ("good morning", "")]
-        assert len(r.machine.locks("delay")) == 1
+        assert len(r.machine.locks("delay")) == 2
 
     live(test, HOOKS)
 
@@ -160,7 +160,7 @@ def test_a_sleep_of_which_logind_says_nothing_is_seen_by_the_clocks(*, begun: bo
         assert r.board.snapshot().waking is not None
         assert r.board.snapshot().leaving is None
         assert Going("sleep", begins=False) in r.heard
-        assert len(r.machine.locks("delay")) == 1
+        assert len(r.machine.locks("delay")) == 2
         assert r.machine.alarm() is None
 
     live(test)
@@ -230,7 +230,7 @@ def test_an_observer_touches_nothing_and_tells_all() -> None:
         r.night.options = replace(r.night.options, mode="enforce")
         r.transit.stand_by()
         await asyncio.sleep(0.1)
-        assert len(r.machine.locks("delay")) == 1
+        assert len(r.machine.locks("delay")) == 2
 
     live(test, HOOKS.replace("enforce", "observe"))
 
@@ -270,7 +270,7 @@ def test_a_shutdown_that_is_called_off_is_over() -> None:
         await asyncio.sleep(0.1)
         assert r.board.snapshot().leaving is None
         assert r.machine.alarm() is None
-        assert len(r.machine.locks("delay")) == 1
+        assert len(r.machine.locks("delay")) == 2
 
     live(test)
 
@@ -296,7 +296,7 @@ def test_ten_nights_leave_nothing_behind() -> None:
             await r.order()
             await asyncio.sleep(600)
         assert len(r.machine.slept) == 10
-        assert len(r.machine.locks("delay")) == 1
+        assert len(r.machine.locks("delay")) == 2
         assert r.machine.alarm() is None
 
     live(test, HOOKS)
