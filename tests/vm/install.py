@@ -21,14 +21,17 @@ _CONTRIB: Final = REPOSITORY / "contrib" / "systemd"
 _PLACES: Final = {
     _CONTRIB / "powerd.sysusers": "etc/sysusers.d/powerd.conf",
     _CONTRIB / "powerd.rules": "etc/polkit-1/rules.d/50-powerd.rules",
-    _CONTRIB / "powerd.service": "etc/systemd/system/powerd.service",
+    **{
+        _CONTRIB / unit: f"etc/systemd/system/{unit}"
+        for unit in ("powerd.service", "powerd-helper.service", "powerd-helper.socket")
+    },
     REPOSITORY / "config" / "powerd.toml": "etc/powerd/powerd.toml",
 }
 _SOURCE: Final = ("pyproject.toml", "README.md", "LICENSE", "powerd")
 
 
 def with_powerd(image: Image, scratch: Path) -> Image:
-    """A copy of ``image`` with the powerd of this tree, not started at boot."""
+    """A copy of ``image`` with the powerd of this tree, not started at boot; its helper's socket is."""
     wheels = scratch / "wheels"
     shutil.copytree(_dependencies(image.disk.parent, scratch), wheels)
     _pip_wheel(wheels, "--no-deps", str(_source(scratch)))
@@ -44,6 +47,7 @@ def with_powerd(image: Image, scratch: Path) -> Image:
             run("install", "-D", "--mode=644", source, root / place)
         run("chroot", root, "ln", "-s", "/opt/powerd/bin/powerd", "/usr/local/bin/powerd")
         run("chroot", root, "systemd-sysusers")
+        run("chroot", root, "systemctl", "enable", "powerd-helper.socket")
     return replace(image, disk=disk)
 
 
