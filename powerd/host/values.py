@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Interface
 from typing import Literal, TypeAlias
 
-from powerd.helper import protocol
+from powerd.helper.protocol import Alarm as _Alarm
 
-Alarm: TypeAlias = protocol.Alarm
+Alarm: TypeAlias = _Alarm
 """The RTC as the helper has read it; the one word of its protocol that other rooms need."""
 
 
