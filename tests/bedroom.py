@@ -59,6 +59,7 @@ class Bedroom:
         slept: at each sleep: the alarm's distance in seconds, None = none.
         orders: what logind was ordered to do.
         silent: logind says nothing when a sleep begins or ends.
+        nap: a sleep is so short that the clocks show nothing of it.
     """
 
     def __init__(self, clock: LoopClock) -> None:
@@ -77,6 +78,8 @@ class Bedroom:
         self.slept: list[float | None] = []
         self.orders: list[str] = []
         self.silent = False
+        self.nap = False
+        self._sleeps = 0
         self._locks: list[Held] = []
         self._heard: asyncio.Queue[Going] = asyncio.Queue()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -115,7 +118,9 @@ class Bedroom:
 
     def _pass(self, alarm: float | None) -> None:
         woken = CLOCK if alarm is not None and alarm <= self.night else CARD
-        self._clock.slept += self.night if woken is CARD else (alarm or 0.0) + 1
+        if not self.nap:
+            self._clock.slept += self.night if woken is CARD else (alarm or 0.0) + 1
+        self._sleeps += 1
         self.counts[woken] += 1
 
     # --- Eyes ---
@@ -147,7 +152,7 @@ class Bedroom:
 
     def wakeup_sources(self) -> Wakeups:
         sources = tuple(replace(each, events=count) for each, count in self.counts.items())
-        return Wakeups(sources, "", (("eth0", CARD.device),))
+        return Wakeups(sources, "", (("eth0", CARD.device),), self._sleeps)
 
     # --- Hands ---
 

@@ -70,6 +70,10 @@ class Wakeups:
         had, have = before._counts(), self._counts()
         return tuple(source for source in self.sources if have[source.key] > had[source.key])
 
+    def slept_since(self, before: Wakeups) -> bool:
+        """Whether there has been a sleep since ``before``, as far as the kernel tells."""
+        return self.sleeps is not None and before.sleeps is not None and self.sleeps > before.sleeps
+
     def _counts(self) -> Counter[tuple[str, str]]:
         counts: Counter[tuple[str, str]] = Counter()
         for source in self.sources:

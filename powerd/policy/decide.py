@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Final
 
 from powerd.config import Options
-from powerd.model import Decision, Memory, Moment, Phase, Reason, Sleep, Snapshot, Verdict
+from powerd.model import Decision, Memory, Moment, Phase, Reason, Sleep, Snapshot, Verdict, Waking
 from powerd.policy import machine, unrest
 from powerd.policy.clients import judge_all
 from powerd.policy.idle import CLIENTS, kept, remarks, stirring
@@ -33,7 +33,7 @@ def decide(snapshot: Snapshot, memory: Memory, options: Options, now: Moment) ->
         options: the configuration in force.
         now: the present moment.
     """
-    memory = recall(snapshot, _aware_of_time(memory, now), options, now)
+    memory = recall(snapshot, _aware_of_time(memory, snapshot.waking, now), options, now)
     verdicts = judge_all(snapshot, memory, options, now)
     stirs = tuple(stirring(snapshot, verdicts, memory, options, now))
     memory = _aware_of_rest(snapshot, memory, options, now, stirs)
@@ -68,17 +68,19 @@ def decide(snapshot: Snapshot, memory: Memory, options: Options, now: Moment) ->
     )
 
 
-def _aware_of_time(memory: Memory, now: Moment) -> Memory:
+def _aware_of_time(memory: Memory, waking: Waking | None, now: Moment) -> Memory:
     """Memory that has noticed a sleep or a step of the wall clock since the last decision.
 
-    A resume needs no signal: time asleep is exactly what CLOCK_BOOTTIME has gained on CLOCK_MONOTONIC.
+    A resume needs no signal: time asleep is exactly what CLOCK_BOOTTIME has gained on CLOCK_MONOTONIC. Only a
+    sleep so short that the clocks show nothing of it has to be told.
     """
     last = memory.last
     slept = now.slept - last.slept
     passed = now.mono - last.mono + slept
     if abs(now.wall.timestamp() - last.wall.timestamp() - passed) > _STEP + passed / 1000:
         memory = replace(memory, stepped=now.mono)
-    if slept > _SLEPT:
+    unclocked = waking is not None and not waking.clocked and waking != memory.unrest.told
+    if slept > _SLEPT or unclocked:
         memory = replace(
             memory,
             resumed=now.mono,

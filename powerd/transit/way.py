@@ -23,7 +23,7 @@ from powerd.transit.lock import Lock
 from powerd.transit.night import Night
 
 _SLEPT: Final = 0.01
-"""Seconds that CLOCK_BOOTTIME gains in the shortest of sleeps; the two clocks are read microseconds apart."""
+"""Seconds that CLOCK_BOOTTIME gains in a sleep at least, if anything; the clocks are read microseconds apart."""
 _LATE: Final = 30.0
 """Seconds that logind may take to say that a sleep is over; suspend-then-hibernate is awake in between."""
 _TELLING: Final = 1.0
@@ -175,14 +175,22 @@ class Transit:
     def _has_slept(self) -> bool:
         return self._clock.now().slept - self._slept > _SLEPT
 
+    def _woken(self) -> Waking | None:
+        """What woke the server since this was last asked; None = it has not slept."""
+        now, before = self._clock.now(), self._before
+        clocked = self._has_slept()
+        self._slept, self._before = now.slept, self._eyes.wakeup_sources()
+        if not clocked and not self._before.slept_since(before):
+            return None
+        return Waking(
+            now.mono,
+            *wakeup.cause(before, self._before, alarm_due=self._night.alarm_due),
+            clocked=clocked,
+        )
+
     async def _return(self) -> None:
         """The server is up again, or did not go: tell what woke it, and leave nothing behind."""
-        now, waking = self._clock.now(), None
-        if self._has_slept():
-            self._slept = now.slept
-            after = self._eyes.wakeup_sources()
-            waking = Waking(now.mono, *wakeup.cause(self._before, after, alarm_due=self._night.alarm_due))
-            self._before = after
+        waking = self._woken()
         fate = await self._night.end(waking.cause if waking else "")
         if waking is not None:
             self._board.woke(replace(waking, detail="; ".join(filter(None, (waking.detail, fate)))))

@@ -133,3 +133,12 @@ def test_whatever_is_read_there_is_a_cause(before: Wakeups, now: Wakeups) -> Non
     assert due in {kind, Cause.ALARM}
     assert due is not Cause.UNKNOWN
     assert cause(now, now, alarm_due=False)[1] in {"", f"interrupt {now.irq}"}
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "slept"), [(3, 4, True), (3, 3, False), (None, 4, False), (3, None, False)]
+)
+def test_whether_there_was_a_sleep_is_told_by_the_kernels_count(
+    before: int | None, now: int | None, *, slept: bool
+) -> None:
+    assert Wakeups(sleeps=now).slept_since(Wakeups(sleeps=before)) is slept

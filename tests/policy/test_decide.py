@@ -8,7 +8,7 @@ from policy.night import Night, reasons
 from policy.worlds import T0, home, house, moment, quiet_memory, silent
 
 from powerd.config import Options
-from powerd.model import Memory, Moment, Snapshot
+from powerd.model import Cause, Memory, Moment, Snapshot, Waking
 from powerd.policy import decide
 
 OPTIONS = Options()
@@ -61,6 +61,18 @@ def test_clocks_read_one_after_the_other_differ_a_little(jitter: float, *, resum
     night.decide(0)
     night.slept = jitter
     assert (night.decide(60).memory.resumed is not None) is resumed
+
+
+def test_a_sleep_of_which_the_clocks_show_nothing_is_told() -> None:
+    night = Night()
+    night.decide(0)
+    waking = Waking(night.at, Cause.BUTTON, clocked=False)
+    night.twist = lambda snapshot: replace(snapshot, waking=waking)
+    assert night.decide(60).memory.resumed == night.at
+    first = night.at
+    assert night.decide(120).memory.resumed == first, "once"
+    night.twist = lambda snapshot: replace(snapshot, waking=replace(waking, at=night.at, clocked=True))
+    assert night.decide(180).memory.resumed == first, "the others are seen by the clocks alone"
 
 
 @pytest.mark.parametrize(

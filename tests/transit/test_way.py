@@ -130,6 +130,27 @@ def test_all_is_looked_at_anew_after_a_sleep() -> None:
     live(test)
 
 
+def test_a_sleep_of_which_the_clocks_show_nothing_is_one_too() -> None:
+    """The kernel may measure it in whole seconds; then it counts it at least."""
+
+    async def test(r: Rooms) -> None:
+        r.machine.nap = True
+        for _ in range(2):
+            await r.machine.sleep()
+            await asyncio.sleep(0.1)
+            waking = r.board.snapshot().waking
+            assert waking is not None
+            assert (waking.cause, waking.clocked) == (Cause.NETWORK, False)
+            r.board.woke(replace(waking, at=0.0))
+        await r.machine.sleep(fails=True)
+        await asyncio.sleep(0.1)
+        waking = r.board.snapshot().waking
+        assert waking is not None
+        assert waking.at == 0.0, "that one was none"
+
+    live(test)
+
+
 def test_a_sleep_that_fails_is_no_wake_up_but_the_hook_is_undone() -> None:
     async def test(r: Rooms) -> None:
         r.wanted = r.at(3600)
