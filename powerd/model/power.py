@@ -115,8 +115,8 @@ class Waking:
         at: CLOCK_MONOTONIC of when it was noticed.
         cause: see Cause.
         detail: what the kernel said, e.g. ``wake-up source 0000:00:03.0 (eth0)``; "" = nothing.
-        clocked: whether CLOCK_BOOTTIME has gained by it. Where the kernel measures a sleep in whole seconds of
-            an RTC, as its clocksource stops meanwhile, one of less than a second may leave no trace.
+        clocked: whether CLOCK_BOOTTIME has gained by it. Where the clocksource stops meanwhile, the kernel
+            measures a sleep in whole seconds of an RTC, and one of less than that may leave no trace.
     """
 
     at: float

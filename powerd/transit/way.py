@@ -23,7 +23,7 @@ from powerd.transit.lock import Lock
 from powerd.transit.night import Night
 
 _SLEPT: Final = 0.01
-"""Seconds that CLOCK_BOOTTIME gains in a sleep at least, if anything; the clocks are read microseconds apart."""
+"""Seconds that CLOCK_BOOTTIME gains in a sleep, if anything; the two clocks are read microseconds apart."""
 _LATE: Final = 30.0
 """Seconds that logind may take to say that a sleep is over; suspend-then-hibernate is awake in between."""
 _TELLING: Final = 1.0
