@@ -23,6 +23,7 @@ import asyncio
 import json
 import os
 import sys
+from powerd.host.bus import Bus, properties
 from powerd.host.logind import Logind
 from powerd.host.values import HostError
 
@@ -48,12 +49,18 @@ async def ask(logind):
     except HostError as error:
         timers = str(error)
     press = await logind.key_press()
+    bus = Bus((), lambda member, contents: None)
+    async with bus.asking("logind") as connection:
+        login1, gone = "org.freedesktop.login1", "/org/freedesktop/login1/session/_7"
+        gone = await properties(connection, login1, gone, login1 + ".Session")
+    bus.close()
     print(json.dumps({
         "locks": [[sorted(row.what), row.who, row.why, row.mode] for row in await logind.inhibitors()],
         "able": [await logind.able(action) for action in ("suspend", "poweroff")],
         "press": [press.at, press.where] if press else None,
         "patience": await logind.patience(),
         "timers": timers,
+        "gone": gone,
     }))
 
 async def main():
@@ -142,6 +149,7 @@ def test_what_logind_can_and_how_long_it_waits(server: Server) -> None:
     told = server.ask()
     assert told["able"] == ["na", "yes"]
     assert told["patience"] == 90.0
+    assert told["gone"] == {}, "a session that has ended meanwhile"
 
 
 def test_timers_are_told_by_both_clocks(server: Server) -> None:

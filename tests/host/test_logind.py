@@ -229,6 +229,7 @@ def test_signals_are_told_in_their_order(bus: PrivateBus) -> None:
         for begins in (True, False):
             await asyncio.to_thread(bus.says, "PrepareForSleep", begins=begins)
         await asyncio.to_thread(bus.says, "PrepareForShutdown", begins=True)
+        await asyncio.to_thread(bus.has, "Docked", "b true")
         await asyncio.to_thread(bus.has, "BlockInhibited", "s sleep:shutdown")
         return heard + [await anext(goings) for _ in range(4)]
 
