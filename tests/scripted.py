@@ -28,6 +28,14 @@ class LoopClock:
 
 
 @dataclass(slots=True)
+class Stopped:
+    """A clock that stands still."""
+
+    def now(self) -> Moment:
+        return Moment(0.0, 0.0, datetime.fromtimestamp(BEGIN, UTC))
+
+
+@dataclass(slots=True)
 class Hands:
     """Writes down what it is told to do.
 

@@ -11,8 +11,8 @@ from powerd.host.wakeup import Wakeups
 from powerd.model import Card, Inhibitor, KeyPress, Timer
 
 
-class Eyes(Protocol):
-    """What sources and checks are handed; its paths are resolved under a root, which may be a test's.
+class Surroundings(Protocol):
+    """Files, links and neighbours; paths are resolved under a root, which may be a test's.
 
     Every method raises HostError with one sentence (what, where, remedy) when the machine refuses.
     """
@@ -75,6 +75,13 @@ class Eyes(Protocol):
     async def resolve(self, name: str) -> tuple[str, ...]:
         """IPv4 addresses of a host name by the machine's own resolver (nsswitch.conf(5)); () = not found."""
         ...
+
+
+class Eyes(Surroundings, Protocol):
+    """What sources and checks are handed: the surroundings, and how the machine sleeps and wakes up.
+
+    Every method raises HostError with one sentence (what, where, remedy) when the machine refuses.
+    """
 
     async def inhibitors(self) -> tuple[Inhibitor, ...]:
         """Inhibitor locks of others, of any mode; () where there is no D-Bus or no logind to hold one."""

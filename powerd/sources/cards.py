@@ -3,18 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final
+from typing import Final, Protocol
 
 from powerd.board import Facts
 from powerd.clock import Clock
 from powerd.config import Options
-from powerd.host.eyes import Eyes
-from powerd.host.values import HostError
+from powerd.host.values import FileMark, HostError, Lan
 from powerd.model import CARDS, RHYTHM, Blind, Card, Seen
 from powerd.sources.runner import Extent
 
 _DEEPEST: Final = 4
 """So many devices may lie above a card: a VLAN on a bridge on a bond, and one to spare."""
+
+
+class Eyes(Protocol):
+    """What has to be seen; see host/eyes.py."""
+
+    def find(self, pattern: str) -> tuple[str, ...]:
+        """Paths of files that fit a glob."""
+        ...
+
+    def mark(self, path: str) -> FileMark | None:
+        """One stat(2); None = there is no such file."""
+        ...
+
+    async def lan(self) -> Lan:
+        """Links, own addresses and gateways."""
+        ...
+
+    async def card(self, interface: str) -> Card:
+        """By what a network card can wake this machine, and by what it will."""
+        ...
 
 
 class Cards:

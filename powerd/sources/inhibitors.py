@@ -5,17 +5,32 @@ logind's signals hasten a look, so its rhythm is slow (model/standing.py); a fai
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, Protocol
 
 from powerd.board import Facts
 from powerd.clock import Clock
 from powerd.config import Options
-from powerd.host.eyes import Eyes
-from powerd.model import LOGIND, RHYTHM, Inhibitor, Seen
+from powerd.model import LOGIND, RHYTHM, Inhibitor, KeyPress, Seen
 from powerd.sources.runner import Extent
 
 SOON: Final = 60.0
 """Seconds after a look that failed until the next."""
+
+
+class Eyes(Protocol):
+    """What has to be seen; see host/eyes.py."""
+
+    async def inhibitors(self) -> tuple[Inhibitor, ...]:
+        """Inhibitor locks of others."""
+        ...
+
+    async def able(self, action: str) -> str:
+        """What logind answers to its Can... method."""
+        ...
+
+    async def key_press(self) -> KeyPress | None:
+        """The last sign of a person in any login session."""
+        ...
 
 
 class Inhibitors:

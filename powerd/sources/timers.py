@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Sequence
+from typing import Final, Protocol
 
 from powerd.board import Facts
 from powerd.clock import Clock
 from powerd.config import Options
-from powerd.host.eyes import Eyes
 from powerd.model import RHYTHM, TIMERS, Moment, Seen, Timer
 from powerd.sources.runner import Extent
 
@@ -15,6 +15,14 @@ _LEAST: Final = 60.0
 """Seconds between two looks, however often a timer elapses, and after a look that failed."""
 _AFTER: Final = 1.0
 """Seconds after a timer's elapse systemd has its next one."""
+
+
+class Eyes(Protocol):
+    """What has to be seen; see host/eyes.py."""
+
+    async def timers(self, units: Sequence[str]) -> tuple[Timer, ...]:
+        """When these systemd timers elapse next."""
+        ...
 
 
 class Timers:
@@ -50,10 +58,8 @@ class Timers:
         now = self._clock.now()
         units = self.options.wake.timers
         timers = await self._eyes.timers(units) if units else ()
-        ahead = min(
-            (left for timer in timers for left in _left(timer, now) if left > 0), default=RHYTHM[TIMERS]
-        )
-        self._every = min(max(ahead + _AFTER, _LEAST), RHYTHM[TIMERS])
+        ahead = [left + _AFTER for timer in timers for left in _left(timer, now) if left > 0]
+        self._every = max(min([*ahead, RHYTHM[TIMERS]]), _LEAST)
         return Facts(Seen(now.mono, tuple(_warnings(timers))), timers=timers)
 
 
@@ -66,7 +72,7 @@ def _left(timer: Timer, now: Moment) -> list[float]:
 def _warnings(timers: tuple[Timer, ...]) -> list[str]:
     return [
         f"{timer.unit} does not come nearer while the server sleeps, so it is not woken for it; "
-        "give it OnCalendar= or WakeSystem=yes"
+        "give it OnCalendar="
         for timer in timers
         if timer.pauses and timer.mono is not None
     ]
