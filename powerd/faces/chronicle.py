@@ -58,6 +58,7 @@ class Chronicle:
         return [
             *_outcomes(before, status),
             *self._woke(before, status),
+            *_storm(before, status),
             *_phase(before, status),
             *_sight(before, status),
             *self._remarked(status),
@@ -173,6 +174,16 @@ def _idle(decision: Decision, outcome: Outcome) -> str:
     """For how long nobody had needed the server when the order was given."""
     since = decision.memory.idle_since
     return "" if since is None else f": nobody had needed the server for {span(outcome.begun - since)}"
+
+
+def _storm(before: Status | None, after: Status) -> Iterator[Entry]:
+    """Policy backs off from wake-ups for which nobody comes."""
+    unrest = after.decision.memory.unrest
+    if before is None or unrest.until is None or unrest.until == before.decision.memory.unrest.until:
+        return
+    times = f"{len(unrest.empty)} times within an hour, and nobody was there"
+    text = f"the server was woken {times}: it stays up for {span(unrest.pause)}"
+    yield entry("storm", text, WARNING, subject="sleep", reason=text)
 
 
 def _phase(before: Status | None, after: Status) -> Iterator[Entry]:

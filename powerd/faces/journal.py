@@ -16,6 +16,7 @@ Event: TypeAlias = Literal[
     "warning",
     "going-down",
     "woke",
+    "storm",
     "blind",
     "sighted",
     "still-blind",
@@ -33,6 +34,7 @@ MESSAGE_IDS: Final[Mapping[Event, str]] = {
     "warning": "34b090d7bdfc4cb9975dd00f4c7e373a",
     "going-down": "321bc8f65014416e8670e952b02037e7",
     "woke": "6b1d9e0c3f9a4c0f8f6f0f3c2b7de615",
+    "storm": "ee633a6eeb0b4492a54b6b3aaa637a89",
     "blind": "fba14fec6f2e41e5a223fdee78206e2f",
     "sighted": "6e0457284775492b856769fc7a358c7c",
     "still-blind": "5b02ad5ea0ff4cdaa13f188904ac3957",
@@ -45,9 +47,9 @@ MESSAGE_IDS: Final[Mapping[Event, str]] = {
 }
 """One id per kind of event, for ``journalctl MESSAGE_ID=…``; never changed. What they tell: where the
 faces are; the first decision; a change of phase; a sleep that is announced, one that begins, whoever ordered
-it, and its end; a source that cannot look, can again, or has not been able to for long; what a source of the
-machine's own warns of; clients that come and go; what an order came to; a configuration taken over, or
-refused; any other fault."""
+it, and its end; wake-ups in vain; a source that cannot look, can again, or has not been able to for long;
+what a source of the machine's own warns of; clients that come and go; what an order came to; a configuration taken
+over, or refused; any other fault."""
 
 ERROR, WARNING, NOTICE, INFO = 3, 4, 5, 6
 """Priorities as in syslog(3)."""

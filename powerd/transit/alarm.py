@@ -12,13 +12,15 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from powerd.clock import Clock
-from powerd.host.values import Alarm
+from powerd.host.values import Alarm, HostError
 from powerd.model import Wake
 
 LEAST: Final = 60
 """Seconds: the helper sets no alarm that is nearer."""
 _SAME: Final = 2.0
 """A wanted wake-up that has moved by no more, seconds, has not moved."""
+_DAY: Final = 86_400 - 300
+"""Seconds that every RTC reaches ahead: many hold no date, and an alarm a day ahead at most (rtc-cmos.c)."""
 _EARLY: Final = 2.0
 """An alarm that is due in so many seconds is due: the RTC counts whole ones."""
 
@@ -54,6 +56,9 @@ class Own:
 class OwnAlarm:
     """Powerd's alarm.
 
+    Attributes:
+        halfway: the one that was set comes before it is needed, for the RTC does not reach farther.
+
     Args:
         eyes, hands, clock: the host.
         document: what ``remember`` was last given, or None.
@@ -73,6 +78,7 @@ class OwnAlarm:
         self._clock = clock
         self._remember = remember
         self._own = revive(document)
+        self.halfway = False
         self._for: Wake | None = None
         self._rings: float | None = None
         self._asking: asyncio.Future[None] | None = None
@@ -110,13 +116,25 @@ class OwnAlarm:
         """Never broken off: an alarm that stands and is not remembered would stay."""
         own, self._for = self._own, None
         ahead = max(LEAST, round(_boottime(wake) - self._boottime()))
-        alarm = await self._hands.set_alarm(ahead, own.at if own else None)
+        alarm = await self._ask(ahead, own.at if own else None)
         if alarm.written and alarm.at is not None:
             self._keep(Own(alarm.at, _replaced(alarm, own)))
         else:
             self._keep(None)  # an earlier one of others will do; had ours stood, it would have been replaced
         self._for = wake
         self._rings = self._boottime() + (alarm.in_seconds or 0)
+
+    async def _ask(self, ahead: int, replaces: int | None) -> Alarm:
+        """Set it, or one to wake up for on the way where the RTC does not reach so far."""
+        self.halfway = False
+        try:
+            return await self._hands.set_alarm(ahead, replaces)
+        except HostError:
+            if ahead <= _DAY:
+                raise
+        alarm = await self._hands.set_alarm(_DAY, replaces)
+        self.halfway = True
+        return alarm
 
     async def clear(self) -> None:
         """Take it away if it still stands, and set again the later one that it replaced.

@@ -50,11 +50,6 @@ class Lock:
         self._stirred = asyncio.Event()
         self._faults = 0
 
-    @property
-    def wanted(self) -> bool:
-        """Whether it is held, or will be."""
-        return self._wanted is not None
-
     def want(self, why: str | None) -> None:
         """Hold it from now on because of ``why``; None = let go of it, which is done when this returns."""
         if why is None:

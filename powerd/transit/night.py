@@ -147,14 +147,15 @@ class Night:
             await self._put_away()
 
     async def _put_away(self) -> str:
-        wake, due = self._alarm.wake, self._alarm.due
+        wake, due, halfway = self._alarm.wake, self._alarm.due, self._alarm.halfway
         try:
             await self._alarm.clear()
         except HostError as error:
             self._complain(f"an alarm of powerd's may still stand: {error}")
         if wake is None:
             return ""
-        return f"the alarm was for {wake.because}" + ("" if due else ", and is taken away")
+        way = "halfway to" if halfway else "for"
+        return f"the alarm was {way} {wake.because}" + ("" if due else ", and is taken away")
 
     async def _arm_cards(self) -> None:
         """Have a magic packet wake the server by each card that can, where that is asked for."""

@@ -21,6 +21,7 @@ from powerd.model import (
     Snapshot,
     State,
     Status,
+    Unrest,
     Verdict,
     Waking,
     Warn,
@@ -277,6 +278,19 @@ def test_a_night_is_a_warning_a_way_down_and_a_wake_up_each_with_its_cause() -> 
         ("woke", "by the network"),
         ("phase", "is home"),
     ]
+
+
+def test_a_storm_of_wake_ups_is_told_once() -> None:
+    before = world("idle")
+    empty = tuple((NOW.mono - n, Cause.NETWORK) for n in (1200.0, 600.0, 0.0))
+    unrest = Unrest(empty=empty, until=NOW.mono + 3600, pause=3600.0)
+    after = replace(
+        before, decision=replace(before.decision, memory=replace(before.decision.memory, unrest=unrest))
+    )
+    assert told(before, after) == [
+        "the server was woken 3 times within an hour, and nobody was there: it stays up for 1 h"
+    ]
+    assert told(before, after, replace(after, now=at(60))) == []
 
 
 def test_a_sleep_that_somebody_else_orders_is_told_by_an_observer_too() -> None:
