@@ -421,7 +421,7 @@ def test_a_night_from_its_warning_to_the_morning(tmp_path: Path) -> None:
         assert h.village.alarm() is None
         assert h.phase() != "going-down"
         assert json.loads((tmp_path / "alarm.json").read_text()) is None
-        await asyncio.sleep(1900)
+        await asyncio.sleep(800)
         assert len(h.village.slept) == 2
 
     live(test, NIGHTLY + '[wake]\nat = ["06:30"]\n', tmp_path)
