@@ -8,7 +8,7 @@ from contextlib import aclosing
 from pathlib import Path
 from typing import Final
 
-from powerd.host import files, hostapd, netlink, process, sysfs
+from powerd.host import files, hostapd, netlink, process, wakeups
 from powerd.host.arp import ArpSocket
 from powerd.host.eyes import under
 from powerd.host.helper import Helper
@@ -147,7 +147,7 @@ class Machine:
 
     def wakeup_sources(self) -> Wakeups:
         """What the kernel tells of wake-ups at this moment."""
-        return sysfs.wakeups(self._root)
+        return wakeups.wakeups(self._root)
 
     def take_arp(self) -> ArpSocket:
         """An ARP socket that listens; one per sweep under way, used again by the next."""

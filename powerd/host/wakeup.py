@@ -1,4 +1,4 @@
-"""What woke the machine, as far as the kernel tells; pure, and sysfs.py is who reads it.
+"""What woke the machine, as far as the kernel tells; pure, and wakeups.py is who reads it.
 
 The kernel counts the events of each wakeup source (Documentation/ABI/testing/sysfs-class-wakeup) and, on some
 machines, names the interrupt that ended the sleep (Documentation/ABI/testing/sysfs-power). More than one

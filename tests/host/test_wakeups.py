@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from powerd.host.machine import Machine
-from powerd.host.sysfs import wakeups
+from powerd.host.wakeups import wakeups
 from powerd.host.wakeup import Wakeups, WakeupSource
 
 PCI = "devices/pci0000:00/0000:00:02.0"
