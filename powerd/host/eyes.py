@@ -97,6 +97,10 @@ class DiskEyes(Protocol):
         """Where it really is, all links followed; None = it is not there."""
         ...
 
+    def release(self) -> str:
+        """The kernel's release (uname(2)), ``6.1.0-18-amd64``."""
+        ...
+
     def hotplug(self, heard: Callable[[], None]) -> None:
         """From now on, call ``heard`` when block devices have come, gone or changed.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import aclosing
 from pathlib import Path
@@ -73,6 +74,10 @@ class Machine:
     def target(self, path: str) -> str | None:
         """Where it really is, all links followed."""
         return self._sysfs.target(path)
+
+    def release(self) -> str:
+        """The kernel's release; /proc/sys does not show it to a service with ProcSubset=pid."""
+        return os.uname().release
 
     def hotplug(self, heard: Callable[[], None]) -> None:
         """Call ``heard`` when block devices have come, gone or changed."""

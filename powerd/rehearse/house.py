@@ -157,6 +157,10 @@ class House:
         del path
         return None
 
+    def release(self) -> str:
+        """Of the kernel."""
+        return "6.1.0"
+
     def hotplug(self, heard: Callable[[], None]) -> None:
         """Nothing is plugged in, ever."""
         del heard
