@@ -78,6 +78,7 @@ def _void(memory: DiskMemory) -> DiskMemory:
         timer=None,
         timerless=False,
         level=None,
+        denied="",
         base=None,
     )
 
@@ -102,6 +103,7 @@ def tried_anew(memory: DiskMemory) -> DiskMemory:
         read=False,
         timerless=False,
         level=None,
+        denied="",
         stretch=0,
         bounces=(),
     )

@@ -64,4 +64,4 @@ def remarks(case: Case, step: Step) -> Iterator[Why]:
             keeps_awake=False,
         )
     if plan.apm is not None and memory.drive is not None and memory.level == plan.apm != memory.drive.apm:
-        yield Why(name, f"its APM level cannot be set to {plan.apm}: {memory.why}", keeps_awake=False)
+        yield Why(name, f"its APM level cannot be set to {plan.apm}: {memory.denied}", keeps_awake=False)

@@ -193,7 +193,7 @@ def _descent(case: Case, look: Seen[Activity]) -> Step:  # noqa: PLR0911 - a lad
     if case.plan.method != "command" and case.memory.timer and case.acts:
         return _timed(case, look, case.idle_since, why)
     if case.plan.method == "timer" and case.acts:
-        return Step(f"its own timer cannot be set: {case.memory.why}")
+        return Step(f"its own timer cannot be set: {case.memory.denied}")
     return _commanded(case, look, case.idle_since + case.after, why)
 
 
@@ -207,6 +207,8 @@ def _timed(case: Case, look: Seen[Activity], idle_since: float, why: str) -> Ste
     asks = memory.asks if memory.known >= look.value.moved else 0
     if asks and case.plan.method == "both" and memory.known >= idle_since + length:
         return _commanded(case, look, idle_since + case.after, "has ignored its own timer")
+    if asks >= TRIES and memory.state is DiskState.UNKNOWN:
+        return Step(f"may stand by on its own timer of {show_duration(length)}: {memory.why}")
     if asks >= TRIES:
         return Step(f'ignores its own timer of {show_duration(length)}; take method = "both"')
     due = max(idle_since + length, memory.known + length if asks else 0.0) + max(SETTLED, length / 20)
