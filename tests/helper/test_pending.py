@@ -125,6 +125,15 @@ def test_self_tests(value: object, *, runs: bool) -> None:
     assert self_test_runs(json.dumps(report)) is runs
 
 
+def test_a_recorded_report() -> None:
+    """smartctl 7.3 of Debian 12."""
+    report = (Path(__file__).parent / "recorded/smartctl-capabilities.json").read_text()
+    assert not self_test_runs(report)
+    assert self_test_runs(
+        report.replace('"self_test":{"status":{"value":0', '"self_test":{"status":{"value":249')
+    )
+
+
 @given(st.text() | st.recursive(st.none() | st.integers(), st.lists).map(json.dumps))
 def test_what_is_no_report_tells_of_no_self_test(report: str) -> None:
     assert not self_test_runs(report)
