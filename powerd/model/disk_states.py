@@ -31,7 +31,7 @@ class DiskState(enum.StrEnum):
     @property
     def asleep(self) -> bool:
         """Whether its spindle stands, as powerd believes it."""
-        return self in {DiskState.STANDBY, DiskState.SLEEPING, DiskState.SUSPENDED}
+        return self in (DiskState.STANDBY, DiskState.SLEEPING, DiskState.SUSPENDED)
 
 
 @dataclass(frozen=True, slots=True)
