@@ -11,6 +11,7 @@ from powerd.helper.disks import Disk, find
 from powerd.helper.errors import RefusalError
 from powerd.helper.guard import first_access
 from powerd.helper.lane import Lane
+from powerd.helper.log import WARNING, tell
 from powerd.helper.protocol import (
     DiskAnswer,
     DiskRequest,
@@ -92,7 +93,8 @@ class Bay:
             lane = self._lane(disk)
             async with lane.turn():
                 await Spindle(disk, lane, self._runner, self._root).rouse()
-        except RefusalError:
+        except RefusalError as error:
+            tell(WARNING, f"not roused: {error}")
             return False
         return True
 

@@ -85,6 +85,11 @@ def test_dirty_data_of_a_btrfs(drives: Drives) -> None:
     assert why(drives, "ata-SDB") is None
 
 
+def test_what_is_under_way(drives: Drives) -> None:
+    drives.write("sys/block/sda/inflight", "       0        2\n")
+    assert why(drives) == "it is being read or written; wait until that is done"
+
+
 @pytest.mark.parametrize("action", ["resync", "check", "repair", "recover", "reshape"])
 def test_an_array_under_repair(drives: Drives, action: str) -> None:
     hold(drives, "sda/sda1", "md127", "9:127")

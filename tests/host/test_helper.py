@@ -170,6 +170,26 @@ def test_a_hanging_rtc_holds_up_nobody_else(
     gate.set()
 
 
+def test_who_is_one_too_many_is_told(
+    tmp_path: Path, clock: KernelRtc, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate = threading.Event()
+    monkeypatch.setattr(clock, "read", lambda _attribute: gate.wait(30) and "")
+    monkeypatch.setattr("powerd.helper.server.REQUESTS_AT_ONCE", 1)
+
+    async def main() -> None:
+        async with serving(tmp_path / "s", deadline=0.2):
+            hanging = asyncio.create_task(ask(ReadAlarm(), tmp_path / "s"))
+            await asyncio.sleep(0.05)
+            with pytest.raises(HostError, match="1 requests are being carried out; ask again in a moment"):
+                await ask(ReadCard("nope"), tmp_path / "s")
+            with pytest.raises(HostError, match="did not answer"):
+                await hanging
+
+    asyncio.run(main())
+    gate.set()
+
+
 def answered(path: Path, line: bytes, request: Callable[[], Awaitable[T]]) -> T:
     """Ask somebody who answers any request with ``line``."""
 
