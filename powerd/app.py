@@ -109,7 +109,7 @@ class Service:
         loop.add_signal_handler(signal.SIGHUP, self._reload)
         daemon = self._daemon
         keeps = daemon.keeps
-        wishes = Wishes(keeps.add, keeps.drop, keeps.hold, daemon.wake, self._token)
+        wishes = Wishes(keeps.add, keeps.drop, keeps.hold, daemon.wake, daemon.stand_by, self._token)
         faces = Faces(
             lambda: daemon.status, self._clock.now, daemon.look_at_all, daemon.trouble, wishes, self._feed
         )

@@ -8,10 +8,14 @@ from dataclasses import dataclass, fields, replace
 from typing import Final
 
 from powerd.model import (
+    Activity,
     Blind,
     Card,
     Client,
     ClientId,
+    Disk,
+    DiskId,
+    DiskOrder,
     Inhibitor,
     Keep,
     KeepId,
@@ -19,6 +23,7 @@ from powerd.model import (
     Leaving,
     Order,
     Outcome,
+    Roused,
     Seen,
     Sighting,
     Snapshot,
@@ -34,7 +39,7 @@ class Facts:
 
     Attributes:
         word: the source on itself: Seen with its warnings, or Blind.
-        known, sightings, inhibitors, key_press, timers, cards: None = as they were.
+        known, sightings, inhibitors, key_press, timers, cards, disks, activity: None = as they were.
     """
 
     word: Seen[tuple[str, ...]] | Blind
@@ -44,6 +49,8 @@ class Facts:
     key_press: KeyPress | None = None
     timers: tuple[Timer, ...] | None = None
     cards: Mapping[str, Seen[Card] | Blind] | None = None
+    disks: Mapping[DiskId, Disk] | None = None
+    activity: Mapping[DiskId, Seen[Activity] | Blind] | None = None
 
 
 _FACTS: Final = tuple(field.name for field in fields(Facts) if field.name != "word")
@@ -96,14 +103,22 @@ class Board:
 
     def end(self, outcome: Outcome) -> None:
         """An order has been obeyed, well or badly."""
+        old, order = self._snapshot, outcome.order
+        rest = replace(old, in_flight=old.in_flight - {order})
+        if isinstance(order, DiskOrder):
+            of_disks = {**old.disk_outcomes, (type(order), order.disk): outcome}
+            self._put(replace(rest, disk_outcomes=of_disks))
+        else:
+            self._put(replace(rest, outcomes={**old.outcomes, type(order): outcome}))
+
+    def rouse(self, group: str, roused: Roused) -> None:
+        """A guarded group of disks has been woken as a whole."""
+        self._put(replace(self._snapshot, roused={**self._snapshot.roused, group: roused}))
+
+    def wish_standby(self, wishes: Mapping[DiskId, float]) -> None:
+        """A person has wished disks to stand by, at the CLOCK_MONOTONIC of each."""
         old = self._snapshot
-        self._put(
-            replace(
-                old,
-                in_flight=old.in_flight - {outcome.order},
-                outcomes={**old.outcomes, type(outcome.order): outcome},
-            )
-        )
+        self._put(replace(old, standby_wishes={**old.standby_wishes, **wishes}))
 
     def touch(self) -> None:
         """Have the next decision made now although no fact has changed: the configuration has."""

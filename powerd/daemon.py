@@ -9,15 +9,15 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Final, Protocol
 
-from powerd import actuators, transit, wake
+from powerd import actuators, disks, transit, wake
 from powerd.board import Board
 from powerd.clock import Clock
 from powerd.config import Clients, Options
 from powerd.engine import HEARTBEAT, Engine, Limbs
-from powerd.host.eyes import Eyes
+from powerd.host import eyes as host
 from powerd.host.values import Going
 from powerd.keeps import Keeps, Lasting
-from powerd.model import LOGIND, Client, Decision, Mode, Order, Snapshot, Status, Woken
+from powerd.model import LOGIND, Client, Decision, DiskId, Done, Mode, Order, Snapshot, Status, Woken
 from powerd.policy.clients import standings
 from powerd.sources import learned
 from powerd.sources.cards import Cards
@@ -33,7 +33,11 @@ _FRESH_ENOUGH: Final = 5.0
 """A person who looks twice within so many seconds sees the same look."""
 
 
-class Hands(actuators.Hands, transit.Hands, wake.Hands, Protocol):
+class Eyes(host.Eyes, host.DiskEyes, Protocol):
+    """All that the daemon may do to look."""
+
+
+class Hands(actuators.Hands, disks.Hands, transit.Hands, wake.Hands, Protocol):
     """All that the daemon may do to the machine and its network."""
 
 
@@ -96,8 +100,10 @@ class Daemon:
             hear=self._heed,
             complain=complain,
         )
+        self._disks = disks.Disks(eyes, hands, clock, self.board, store=store, complain=complain, boot=boot)
+        self._disks.rhythm(options.clients.every)
         limbs = Limbs(look=self._look_closely, obey=self._obey, tell=self._tell)
-        self._engine = Engine(self.board, clock, options, limbs)
+        self._engine = Engine(self.board, clock, options, limbs, self._disks.memory)
         self._looked_at_all = float("-inf")
         self._looking_at_all = asyncio.Lock()
 
@@ -122,10 +128,12 @@ class Daemon:
             async with asyncio.TaskGroup() as tasks:
                 for watch in self._watches.values():
                     tasks.create_task(_unending(watch.run(), "looking"))
+                tasks.create_task(_unending(self._disks.run(), "looking at disks"))
                 tasks.create_task(_unending(self._engine.live(), "deciding"))
                 tasks.create_task(_unending(self._transit.live(), "hearing logind"))
                 tasks.create_task(_unending(self._block.live(), "holding its lock"))
         finally:
+            self._disks.close()
             self._remember(self._known.strangers)
 
     def reconfigure(self, options: Options) -> None:
@@ -137,6 +145,7 @@ class Daemon:
         self._hurry()
         self._transit.stand_by()
         self._hold_up(self.board.snapshot().keeps)
+        self._disks.rhythm(options.clients.every)
         self._engine.reconfigure(options)
 
     async def look_at_all(self) -> None:
@@ -155,6 +164,14 @@ class Daemon:
         """
         return await wake.wake(host, self.board.snapshot().known, self._eyes, self._hands)
 
+    async def stand_by(self, disk: str) -> tuple[DiskId, ...]:
+        """Have a disk and its group stand by; gives those that were meant.
+
+        Raises:
+            RefusedError: there is no such disk, or it cannot be made to.
+        """
+        return await self._disks.stand_by(disk)
+
     def trouble(self) -> str | None:
         """Why no decisions are being made; None = they are."""
         if self.status is None:
@@ -162,8 +179,10 @@ class Daemon:
         late = self._clock.now().mono - self.status.now.mono - 2 * HEARTBEAT
         return f"no decision has been made for {late + 2 * HEARTBEAT:.0f} s" if late > 0 else None
 
-    async def _obey(self, order: Order, mode: Mode) -> tuple[bool, str]:
-        return await actuators.obey(order, self._hands, mode, self._night)
+    async def _obey(self, order: Order, mode: Mode) -> Done:
+        done = await actuators.obey(order, self._hands, mode, self._night)
+        self._disks.obeyed(order, done)
+        return done
 
     async def _look_closely(self) -> None:
         """All sources at once, so that it takes no longer than the slowest."""
@@ -200,6 +219,7 @@ class Daemon:
         now, before = self._clock.now(), self.status
         since = before.since if before is not None and before.decision.phase == decision.phase else now
         self.status = Status(now, self._options.mode, snapshot, decision, since)
+        self._disks.told(decision)
         self._hear(self.status)
         self._transit.decided(self.status)
         self.keeps.tidy()

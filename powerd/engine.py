@@ -7,15 +7,28 @@ it again, and until then nothing is put to sleep.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
 from powerd.board import Board
 from powerd.clock import Clock
 from powerd.config import Options
-from powerd.model import Decision, Memory, Mode, Order, Outcome, Plan, Snapshot
+from powerd.model import (
+    Decision,
+    DiskId,
+    DiskMemory,
+    Done,
+    Memory,
+    Mode,
+    Order,
+    Outcome,
+    Plan,
+    Sleep,
+    Snapshot,
+)
 from powerd.policy import decide
+from powerd.policy.disks import tried_anew
 
 HEARTBEAT: Final = 75.0
 """A decision is made at least this often, seconds: with a look before it, within the WatchdogSec=180."""
@@ -31,13 +44,12 @@ class Limbs:
 
     Attributes:
         look: have every source look afresh, thoroughly, and post; bounded in time, never raises.
-        obey: carry out one order in the mode in which it was given; gives back whether it was done, and one
-            sentence of what was seen.
+        obey: carry out one order in the mode in which it was given.
         tell: show a decision to the faces; called after each completed decision.
     """
 
     look: Callable[[], Awaitable[None]]
-    obey: Callable[[Order, Mode], Awaitable[tuple[bool, str]]]
+    obey: Callable[[Order, Mode], Awaitable[Done]]
     tell: Callable[[Snapshot, Decision], None]
 
 
@@ -49,21 +61,30 @@ class Engine:
         clock: whose ``mono`` is the running loop's time.
         options: the configuration in force.
         limbs: see there.
+        disks: what is remembered of disks from before this start.
     """
 
-    def __init__(self, board: Board, clock: Clock, options: Options, limbs: Limbs) -> None:
+    def __init__(
+        self,
+        board: Board,
+        clock: Clock,
+        options: Options,
+        limbs: Limbs,
+        disks: Mapping[DiskId, DiskMemory] | None = None,
+    ) -> None:
         self.options = options
         self._board = board
         self._clock = clock
         self._limbs = limbs
-        self._memory = Memory.newborn(clock.now())
+        self._memory = replace(Memory.newborn(clock.now()), disks=disks or {})
 
     def reconfigure(self, options: Options) -> None:
         """Decide by ``options`` from now on; what became of rules that may have changed is forgotten."""
         self.options = options
         # Whoever changes the configuration is there: idleness begins anew, and with it the announcement,
         # which in observe mode nobody has read.
-        self._memory = replace(self._memory, idle_since=None, done=frozenset(), failures={})
+        disks = {name: tried_anew(memory) for name, memory in self._memory.disks.items()}
+        self._memory = replace(self._memory, idle_since=None, done=frozenset(), failures={}, disks=disks)
         self._board.touch()
 
     async def live(self) -> None:
@@ -113,7 +134,7 @@ class Engine:
             order: decided on just now; one that can be undone needs no look.
             foreseen: the plan whose time had come when the look began that has ended just now, if one has.
         """
-        if not order.final:
+        if not isinstance(order, Sleep):
             return order
         if foreseen is not None and (foreseen.rule, foreseen.action) == (order.rule, order.action):
             return order
@@ -123,13 +144,14 @@ class Engine:
     async def _obey(self, order: Order, mode: Mode) -> None:
         begun = self._clock.now().mono
         try:
-            ok, observed = await self._limbs.obey(order, mode)
+            done = await self._limbs.obey(order, mode)
         except asyncio.CancelledError:
             task = asyncio.current_task()
             if task is None or task.cancelling():
                 raise
             # By something inside it; the order must not be in flight for ever.
-            ok, observed = False, "it was broken off"
+            done = False, "it was broken off"
         except Exception as error:  # noqa: BLE001 - whatever an actuator raises is an outcome, never the brain's end
-            ok, observed = False, f"it failed inside powerd: {type(error).__name__}: {error}"
-        self._board.end(Outcome(order, self._clock.now().mono, ok, observed, begun))
+            done = False, f"it failed inside powerd: {type(error).__name__}: {error}"
+        ok, observed, found = done if len(done) == 3 else (*done, None)  # noqa: PLR2004 - the longer of Done's two
+        self._board.end(Outcome(order, self._clock.now().mono, ok, observed, begun, found))

@@ -21,6 +21,11 @@ class Store:
     def __init__(self, directory: Path) -> None:
         self._directory = directory
 
+    @property
+    def directory(self) -> Path:
+        """Where they are kept."""
+        return self._directory
+
     def load(self, name: str) -> object:
         """The document ``name``; None where there is none, or none that can be read."""
         try:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from powerd.host.values import Completed, HostError
-from powerd.model import Moment
+from powerd.model import Answered, DiskId, DiskOrder, Found, Moment, Power
 
 BEGIN = 1_780_000_000.0
 """POSIX time at loop time 0."""
@@ -64,6 +64,14 @@ class Hands:
 
     async def magic(self, mac: str, to: Sequence[str]) -> None:
         self._note("magic", mac, tuple(to))
+
+    async def disk(self, order: DiskOrder) -> Found:
+        self._note("disk", order)
+        return Answered(Power.ACTIVE)
+
+    async def guard(self, disks: tuple[DiskId, ...]) -> tuple[DiskId | None, tuple[DiskId, ...], float]:
+        self._note("guard", disks)
+        return disks[0], disks[1:], 1.0
 
     async def broadcast(self, text: str) -> None:
         self._note("broadcast", text)

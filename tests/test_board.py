@@ -6,15 +6,20 @@ import pytest
 
 from powerd.board import Board, Facts
 from powerd.model import (
+    Activity,
+    AskPower,
     Blind,
     Card,
     Cause,
     Client,
     ClientId,
+    Disk,
+    DiskId,
     Inhibitor,
     KeyPress,
     Leaving,
     Outcome,
+    Roused,
     Seen,
     Sighting,
     Sleep,
@@ -121,3 +126,28 @@ def test_several_changes_wake_the_reader_once() -> None:
         return [(await board.changed_or(when), round(loop.time(), 3)) for when in (10.0, 12.0, 30.0, 31.0)]
 
     assert run(read()) == [(True, 0.0), (False, 12.0), (True, 20.0), (False, 31.0)]
+
+
+def test_an_order_to_a_disk_has_its_outcome_by_kind_and_disk() -> None:
+    board = Board()
+    first, second = AskPower(DiskId("ata-1")), AskPower(DiskId("ata-2"))
+    for order in (first, second):
+        board.begin(order)
+    board.end(Outcome(first, 5.0, ok=True, observed="it spins"))
+    snapshot = board.snapshot()
+    assert list(snapshot.disk_outcomes) == [(AskPower, first.disk)]
+    assert (snapshot.in_flight, snapshot.outcomes) == (frozenset({second}), {})
+
+
+def test_disks_and_their_activity_are_replaced_as_a_whole() -> None:
+    board, name = Board(), DiskId("ata-1")
+    known, moves = {name: Disk(name, "sda")}, {name: Seen(1.0, Activity(1.0))}
+    board.post(OTHER, Facts(Seen(1.0, ()), disks=known, activity=moves))
+    board.post(OTHER, Facts(Blind(2.0, "no sysfs")))
+    assert (board.snapshot().disks, board.snapshot().activity) == (known, moves)
+
+
+def test_a_group_that_was_roused_is_told_by_its_name() -> None:
+    board, roused = Board(), Roused(None, (), 5.0, 1.0)
+    board.rouse("md0", roused)
+    assert board.snapshot().roused == {"md0": roused}

@@ -1,5 +1,6 @@
 """The configuration: declared in options, read by load, written by sample."""
 
+from powerd.config.disks import DiskPlan, DiskRule, Disks, plan_of
 from powerd.config.load import ConfigError, load, parse
 from powerd.config.options import Awake, ClientClass, Clients, Hooks, Http, Options, SleepRule, Wake
 from powerd.config.sample import effective, sample
@@ -10,6 +11,9 @@ __all__ = [
     "ClientClass",
     "Clients",
     "ConfigError",
+    "DiskPlan",
+    "DiskRule",
+    "Disks",
     "Hooks",
     "Http",
     "Options",
@@ -21,6 +25,7 @@ __all__ = [
     "effective",
     "load",
     "parse",
+    "plan_of",
     "sample",
     "show_duration",
 ]

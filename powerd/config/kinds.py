@@ -72,6 +72,19 @@ def duration(least: float = 0, most: float = float("inf")) -> Kind[float]:
     return Kind(read, lambda seconds: toml_string(show_duration(seconds)))
 
 
+def whole(least: int, most: int) -> Kind[int]:
+    """A whole number from ``least`` to ``most``."""
+
+    def read(value: object) -> int:
+        if not isinstance(value, int) or isinstance(value, bool):
+            raise ValueError(f"a whole number is wanted, not {_name(value)}")  # noqa: TRY004 - one error kind
+        if not least <= value <= most:
+            raise ValueError(f"{value} is out of range: {least} to {most}")
+        return value
+
+    return Kind(read, str)
+
+
 def choice(*words: str) -> Kind[Any]:  # Any: each use narrows to its own Literal
     """One of a few words."""
 

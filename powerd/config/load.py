@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
+from powerd.config.disks import disk_relations
 from powerd.config.options import ClientClass, Options, SleepRule
 from powerd.config.token import read_token
 
@@ -148,6 +149,7 @@ def _relations(options: Options, faults: list[str]) -> None:
     names: set[str] = set()
     for n, row in enumerate(options.clients.class_, 1):
         _client_class(row, f"clients.class[{n}]", names, faults)
+    faults += disk_relations(options.disks)
     if options.clients.timeout > options.clients.every / 4:
         faults.append('clients.timeout: a sweep takes up to four of it and must fit into "clients.every"')
 

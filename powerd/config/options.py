@@ -5,10 +5,12 @@ The sample configuration, ``powerd check``, ``powerd config`` and the README's t
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any, Literal, TypeVar
+from dataclasses import dataclass
+from typing import Literal
 
-from powerd.config.kinds import Kind, argv, choice, duration, file, flag, listen, many, text, texts
+from powerd.config.declare import option, tables
+from powerd.config.disks import Disks
+from powerd.config.kinds import argv, choice, duration, file, flag, listen, many, text, texts
 from powerd.config.values import (
     Pattern,
     WakeTime,
@@ -20,19 +22,8 @@ from powerd.config.values import (
 )
 from powerd.model import Action
 
-T = TypeVar("T")
 _HOUR = 3600.0
 _DAY = 24 * _HOUR
-
-
-def option(default: T, doc: str, kind: Kind[Any]) -> T:
-    """A dataclass field with its documentation and kind; typed as its value, as dataclasses.field is."""
-    return field(default=default, metadata={"doc": doc, "kind": kind})
-
-
-def tables(row: type[T], doc: str) -> tuple[T, ...]:
-    """A field for an array of tables, each read as ``row``."""
-    return field(default=(), metadata={"doc": doc, "row": row})
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +115,7 @@ class Wake:
     )
     timers: tuple[str, ...] = option(
         (),
-        'systemd timers with OnCalendar= to be up for, e.g. ["backup.timer"]; ["auto"] = those with WakeSystem=',
+        'systemd timers with OnCalendar= to be up for, e.g. ["backup.timer"]; ["auto"]: all with WakeSystem=',
         many(parse_timer),
     )
     before: float = option(120.0, "it wakes up so much earlier than that", duration(0, _HOUR))
@@ -183,4 +174,5 @@ class Options:
     awake: Awake = Awake()
     wake: Wake = Wake()
     hooks: Hooks = Hooks()
+    disks: Disks = Disks()
     http: Http = Http()

@@ -7,6 +7,7 @@ import textwrap
 from collections.abc import Iterator
 from typing import Any, Final
 
+from powerd.config.disks import DiskRule, parse_disk_pattern
 from powerd.config.load import key_of
 from powerd.config.options import ClientClass, Options, SleepRule
 from powerd.config.values import parse_pattern, parse_window
@@ -15,6 +16,14 @@ _WIDTH: Final = 100
 _EXAMPLES: Final[dict[type, object]] = {
     ClientClass: ClientClass(name="phone", match=(parse_pattern("*phone*"),), absent_after=900.0),
     SleepRule: SleepRule(action="poweroff", during=(parse_window("00:00-08:00"),), idle_for=600.0),
+    DiskRule: DiskRule(
+        match=(parse_disk_pattern("ata-WDC_WD20EFRX*"),),
+        spin_down_after=3600.0,
+        method="timer",
+        max_spin_downs_per_day=12,
+        apm=127,
+        usb=False,
+    ),
 }
 _HEAD: Final = """\
 # powerd: every key is optional, and what stands here after "#" is its default or an example.

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from powerd import __version__
+from powerd.faces.disk_news import told
 from powerd.faces.journal import ERROR, INFO, NOTICE, WARNING, Entry, Event, cause, entry, status_line
 from powerd.faces.words import span, verb
 from powerd.model import (
@@ -63,6 +64,7 @@ class Chronicle:
             *_sight(before, status),
             *self._remarked(status),
             *self._clients(status.decision.verdicts, status),
+            *(entry(news.event, news.message, news.priority, **news.about) for news in told(before, status)),
         ]
 
     def _woke(self, before: Status | None, after: Status) -> Iterator[Entry]:
@@ -153,6 +155,8 @@ def _outcomes(before: Status | None, after: Status) -> Iterator[Entry]:
     for kind, outcome in after.snapshot.outcomes.items():
         if before is None or before.snapshot.outcomes.get(kind) == outcome:
             continue
+        if not isinstance(outcome.order, Warn | Sleep):
+            continue  # a disk's are told with its state
         act = verb(outcome.order.action).plain
         if isinstance(outcome.order, Warn):
             if not outcome.ok:

@@ -148,6 +148,14 @@ def _clients(arguments: argparse.Namespace) -> int:
     return _deciding(status)
 
 
+def _disks(arguments: argparse.Namespace) -> int:
+    from powerd.faces.disk_table import disks_text  # noqa: PLC0415 - each command pays for its own text
+
+    status = get("/api/status", arguments.socket)
+    _say(status["disks"] if arguments.json else disks_text(status, _paint()))
+    return _deciding(status)
+
+
 def _keep(arguments: argparse.Namespace) -> int:
     from powerd.faces.wishes import dropped_text, keeps_text, kept_text  # noqa: PLC0415 - as the others
 
@@ -214,6 +222,7 @@ _COMMANDS: Final[dict[str, Callable[[argparse.Namespace], int]]] = {
     "status": _status,
     "why": _why,
     "clients": _clients,
+    "disks": _disks,
     "keep": _keep,
     "hold": _hold,
     "wake": _wake,

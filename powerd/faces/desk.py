@@ -134,6 +134,7 @@ class Desk:
         application.router.add_delete("/api/keep/{id}", self._drop)
         application.router.add_post("/api/hold", self._hold)
         application.router.add_post("/api/wake", self._wake)
+        application.router.add_post("/api/disks/{id}/standby", self._stand_by)
         application.on_shutdown.append(self._close)
 
     async def _keep(self, request: web.Request) -> web.Response:
@@ -161,9 +162,15 @@ class Desk:
             raise WishError(400, 'say whom: "host" is wanted, a name, an address or a MAC')
         return web.json_response(woken_json(await self._wishes.wake(host)))
 
+    async def _stand_by(self, request: web.Request) -> web.Response:
+        if content := await request.read():
+            read_wish(content, {})
+        disks = await self._wishes.stand_by(harmless(request.match_info["id"])[:_LONGEST_TEXT])
+        return web.json_response({"disks": list(disks)})
+
     async def _close(self, _application: web.Application) -> None:
         self._closing.set()
 
 
 def _listed(kinds: Kinds) -> str:
-    return " and ".join(f'"{key}"' for key in kinds)
+    return " and ".join(f'"{key}"' for key in kinds) or "nothing"

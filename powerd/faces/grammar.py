@@ -38,6 +38,7 @@ def parser() -> argparse.ArgumentParser:
         ("status", [door, json], "the state, who is home, and what comes next"),
         ("why", [door, json], "every reason to be awake, and when it may sleep at the earliest"),
         ("clients", [door, json], "who is known, and who is home"),
+        ("disks", [door, json], "what each disk does, and when it stands by"),
     ):
         commands.add_parser(name, parents=parents, help=text, description=text, allow_abbrev=False)
     _wishes(commands, door, json)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from powerd.faces.feed import Feed
-from powerd.model import Keep, Moment, Status, Woken
+from powerd.model import DiskId, Keep, Moment, Status, Woken
 
 if TYPE_CHECKING:
     from aiohttp.web import AppRunner
@@ -28,6 +28,7 @@ class Wishes:
         drop: end the keep of this id.
         hold: stay awake inside ``with``, because of so and so.
         wake: send magic packets to a host, by its name, address or MAC.
+        stand_by: have a disk and its group stand by, by its id; gives those that were meant.
         token: the secret that changing anything over TCP takes; None = over TCP nothing may be changed.
             Raises ValueError when it cannot be read, one clause.
     """
@@ -36,6 +37,7 @@ class Wishes:
     drop: Callable[[str], Keep]
     hold: Callable[[str], AbstractContextManager[Keep]]
     wake: Callable[[str], Awaitable[Woken]]
+    stand_by: Callable[[str], Awaitable[tuple[DiskId, ...]]]
     token: Callable[[], str | None]
 
 

@@ -23,6 +23,9 @@ Event: TypeAlias = Literal[
     "remark",
     "client",
     "outcome",
+    "spin-down",
+    "spin-up",
+    "disk",
     "reload",
     "refused",
     "trouble",
@@ -41,6 +44,9 @@ MESSAGE_IDS: Final[Mapping[Event, str]] = {
     "remark": "ef9a6dda2cbf4f6abb09c85555492e99",
     "client": "c9dfcc9956bc49328a3fe19161bcc58c",
     "outcome": "8f18d862d6d24785a7752548f853ba2f",
+    "spin-down": "1c1bb1c2b0c94e1d8e9a5dc7c5b0a3f4",
+    "spin-up": "5a3f0a83d1b84c1c9b6de1e9ce3f7c02",
+    "disk": "0f7a6f6c5b3e4b0f9f0c8d54a1d2e6b9",
     "reload": "c303f1e53f9f4eb5bbe9b19c1d18f633",
     "refused": "df417db453fb46ce8469f513dfb60ce9",
     "trouble": "9e6aa6c617ea43fb85fb9ebed908ae91",
@@ -48,7 +54,8 @@ MESSAGE_IDS: Final[Mapping[Event, str]] = {
 """One id per kind of event, for ``journalctl MESSAGE_ID=…``; never changed. What they tell: where the
 faces are; the first decision; a change of phase; a sleep that is announced, one that begins, whoever ordered
 it, and its end; wake-ups in vain; a source that cannot look, can again, or has not been able to for long;
-what a source of the machine's own warns of; clients that come and go; what an order came to; a configuration taken
+what a source of the machine's own warns of; clients that come and go; what an order came to;
+disks that stand by, spin again, or make trouble; a configuration taken
 over, or refused; any other fault."""
 
 ERROR, WARNING, NOTICE, INFO = 3, 4, 5, 6

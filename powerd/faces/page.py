@@ -8,6 +8,7 @@ from html import escape
 from textwrap import dedent
 from typing import Final
 
+from powerd.faces.disk_page import section as disks_section
 from powerd.faces.shapes import ClientJson, ReasonJson, SourceJson, StatusJson
 from powerd.faces.table import evidence, ignore_lines, label, seen, source
 from powerd.faces.text import alarm_sentence, counts_sentence, outlook, reasons_title, state_sentence
@@ -52,8 +53,9 @@ thead th:first-child { width: 42% }
 thead th:last-child { width: 9rem }
 tbody th { font-weight: 600 }
 td small, th small { display: block; font-weight: normal }
-.present { color: var(--good); font-weight: 600 }
-.unknown { color: var(--doubt); font-weight: 600 }
+.present, .standby, .sleeping, .suspended { color: var(--good); font-weight: 600 }
+.hung { color: var(--bad); font-weight: 600 }
+.unknown, .unsupported { color: var(--doubt); font-weight: 600 }
 .absent, .void { color: var(--soft) }
 .now .bad, .bad { color: var(--bad) }
 pre { margin: 0; padding: .75rem 1rem; overflow-x: auto; font-size: .875rem }
@@ -75,6 +77,7 @@ def page(status: StatusJson, clients: list[ClientJson]) -> str:
         _reasons("Worth knowing", [each for each in reasons if not each["keeps_awake"]], now),
         _sources(status["sources"], reasons),
         _clients(clients, status, now),
+        disks_section(status["disks"], now),
     ]
     seconds = STARTING if status["state"] == "starting" else REFRESH
     return (
@@ -85,7 +88,8 @@ def page(status: StatusJson, clients: list[ClientJson]) -> str:
         f"<style>{STYLE}</style>\n</head>\n"
         f"<body>\n{''.join(parts)}</main>\n"
         f"<footer>As of {now:%H:%M:%S}, renewed every {seconds} s. For programs: "
-        '<a href="/api/status">/api/status</a>, <a href="/api/clients">/api/clients</a></footer>\n'
+        '<a href="/api/status">/api/status</a>, <a href="/api/clients">/api/clients</a>, '
+        '<a href="/api/disks">/api/disks</a></footer>\n'
         "</body>\n</html>\n"
     )
 

@@ -10,14 +10,28 @@ from powerd.faces.shapes import (
     ClientJson,
     CountsJson,
     DecisionJson,
+    DiskJson,
     KeepJson,
+    MountJson,
     ReasonJson,
     SentJson,
     SourceJson,
     StatusJson,
     WokenJson,
 )
-from powerd.model import Blind, Decision, Keep, Moment, Snapshot, State, Status, Verdict, Woken
+from powerd.model import (
+    Blind,
+    Decision,
+    DiskReport,
+    DiskState,
+    Keep,
+    Moment,
+    Snapshot,
+    State,
+    Status,
+    Verdict,
+    Woken,
+)
 
 _ORDER: Final = {State.PRESENT: 0, State.UNKNOWN: 1, State.ABSENT: 2}
 _STEP: Final = 2.0
@@ -41,7 +55,7 @@ def status_json(status: Status | None, now: Moment, trouble: str | None = None) 
         "decision": _decision(decision, now),
         "clients": _counts(decision.verdicts if decision else ()),
         "keeps": [keep_json(keep, now) for keep in status.snapshot.keeps.values()] if status else [],
-        "disks": [],
+        "disks": disks_json(status, now),
         "next_wake": _rfc3339(wake.at.wall) if wake else None,
         "next_wake_for": wake.because if wake else None,
         "version": __version__,
@@ -71,6 +85,46 @@ def clients_json(status: Status | None, now: Moment) -> list[ClientJson]:
     """The value of ``/api/clients``: the present first, then the unknown, then the absent, each by name."""
     verdicts = status.decision.verdicts if status else ()
     return [_client(verdict, now) for verdict in sorted(verdicts, key=_rank)]
+
+
+def disks_json(status: Status | None, now: Moment) -> list[DiskJson]:
+    """The value of ``/api/disks``: those that may spin down first, then the others, by the kernel's names."""
+    reports = status.decision.disks if status else ()
+    return [_disk(report, now) for report in sorted(reports, key=_place)]
+
+
+def _place(report: DiskReport) -> tuple[bool, int, str]:
+    name = report.disk.device
+    return report.state is DiskState.EXCLUDED, len(name), name  # sdz before sdaa
+
+
+def _disk(report: DiskReport, now: Moment) -> DiskJson:
+    disk, idle, at = report.disk, report.idle_since, report.spin_down_at
+    return {
+        "id": disk.id,
+        "device": disk.device,
+        "model": disk.model or None,
+        "serial": disk.serial or None,
+        "size": disk.size,
+        "transport": disk.transport,
+        "rpm": disk.rpm,
+        "mounts": [MountJson(where=mount.where, fs=mount.fs) for mount in disk.mounts],
+        "group": disk.group,
+        "state": report.state.value,
+        "since": _past(report.since, now),
+        "idle_for": None if idle is None else round(max(0.0, now.mono - idle), 1),
+        "spin_down_after": report.spin_down_after,
+        "spin_down_at": None if at is None else _rfc3339(_in(max(0.0, at - now.mono), now)),
+        "waits": report.waits or None,
+        "method": report.method,
+        "worked": report.worked,
+        "timer": report.timer,
+        "apm": report.apm,
+        "spin_ups_today": report.spin_ups,
+        "spin_downs_today": report.spin_downs,
+        "last_wake": _past(report.last_wake, now) if report.last_wake else None,
+        "smart": None,
+    }
 
 
 def _rank(verdict: Verdict) -> tuple[int, str, str]:
@@ -150,6 +204,11 @@ def _past(moment: Moment, now: Moment) -> str:
     if abs((counted - moment.wall.astimezone(UTC)).total_seconds()) <= _STEP:
         return _rfc3339(moment.wall)
     return _rfc3339(counted.astimezone(now.wall.tzinfo))
+
+
+def _in(seconds: float, now: Moment) -> datetime:
+    """The wall clock so many seconds from now."""
+    return (now.wall.astimezone(UTC) + timedelta(seconds=seconds)).astimezone(now.wall.tzinfo)
 
 
 def _rfc3339(wall: datetime) -> str:

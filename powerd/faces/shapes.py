@@ -66,6 +66,48 @@ class WokenJson(TypedDict):
     sent: list[SentJson]
 
 
+class MountJson(TypedDict):
+    """Something on a disk that is mounted; swap space is at ``[SWAP]``."""
+
+    where: str
+    fs: str
+
+
+class DiskJson(TypedDict):
+    """One row of ``GET /api/disks``.
+
+    ``device`` is the kernel's name of today, ``id`` the one to rely on. ``spin_down_after`` is idleness in
+    seconds, 0 = never; ``spin_down_at`` is when that will be if nothing stirs, None = not in sight. ``waits``
+    says for what, or why the disk is left alone. ``method`` is as configured, ``worked`` the way by which it
+    has verifiably gone down (``ata``, ``scsi``), None = none yet. ``spin_ups_today`` and ``spin_downs_today``
+    are of the last 24 hours. ``timer`` is what the drive's own timer really has, seconds.
+    """
+
+    id: str
+    device: str
+    model: str | None
+    serial: str | None
+    size: int
+    transport: str
+    rpm: int | None
+    mounts: list[MountJson]
+    group: str | None
+    state: str
+    since: str
+    idle_for: float | None
+    spin_down_after: float
+    spin_down_at: str | None
+    waits: str | None
+    method: str
+    worked: str | None
+    timer: int | None
+    apm: int | None
+    spin_ups_today: int
+    spin_downs_today: int
+    last_wake: str | None
+    smart: None
+
+
 class StatusJson(TypedDict):
     """``GET /api/status``.
 
@@ -81,7 +123,7 @@ class StatusJson(TypedDict):
     decision: DecisionJson
     clients: CountsJson
     keeps: list[KeepJson]
-    disks: list[object]
+    disks: list[DiskJson]
     next_wake: str | None
     next_wake_for: str | None
     version: str

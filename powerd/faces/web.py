@@ -16,7 +16,7 @@ from aiohttp import web
 from powerd.faces.desk import Desk, WishError, may_write
 from powerd.faces.http import Faces
 from powerd.faces.page import STYLE, page
-from powerd.faces.render import clients_json, status_json
+from powerd.faces.render import clients_json, disks_json, status_json
 from powerd.faces.stream import Stream
 from powerd.model import RefusedError
 
@@ -68,6 +68,7 @@ class Site:
         application.router.add_get("/", self._page)
         application.router.add_get("/api/status", self._status)
         application.router.add_get("/api/clients", self._clients)
+        application.router.add_get("/api/disks", self._disks)
         application.router.add_get("/healthz", self._healthz)
         Desk(self._faces.wishes, self._faces.now).serve(application)
         Stream(self._faces).serve(application)
@@ -90,6 +91,9 @@ class Site:
     async def _clients(self, _request: web.Request) -> web.Response:
         await asyncio.shield(self._look())  # a reader who leaves does not end the look for others
         return web.json_response(clients_json(self._faces.status(), self._faces.now()))
+
+    async def _disks(self, _request: web.Request) -> web.Response:
+        return web.json_response(disks_json(self._faces.status(), self._faces.now()))
 
     async def _healthz(self, _request: web.Request) -> web.Response:
         trouble = self._faces.trouble()
@@ -144,7 +148,7 @@ def _http_error(request: web.Request, error: web.HTTPException) -> web.Response:
         response.headers["Allow"] = ", ".join(allowed)
         return response
     if error.status == web.HTTPNotFound.status_code:
-        return _error(404, "there is nothing here; try /, /api/status, /api/clients or /healthz")
+        return _error(404, "there is nothing here; try /, /api/status, /api/clients, /api/disks or /healthz")
     return _error(error.status, error.text or error.reason)
 
 

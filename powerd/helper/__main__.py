@@ -16,6 +16,7 @@ from powerd.helper.desk import Desk
 from powerd.helper.door import admitted, handed_over, opened
 from powerd.helper.errors import RefusalError
 from powerd.helper.server import Server
+from powerd.helper.tool import Tools
 
 _IDLE: Final = 30.0
 """Seconds without a client after which a helper that its socket can start again leaves."""
@@ -60,11 +61,14 @@ def _words(argv: Sequence[str] | None) -> argparse.Namespace:
     add("--user", default="powerd", metavar="NAME", help="who may ask besides root (default: %(default)s)")
     add("--idle", type=float, metavar="SECONDS", help="leave when nobody has asked for so long")
     add("--root", type=Path, default=Path("/"), metavar="DIR", help="where paths begin; for tests")
+    add("--tools", type=Path, metavar="DIR", help="where hdparm and smartctl are; for tests")
+    add("--loops", action="store_true", help="loop devices are disks too; for tests")
     return parser.parse_args(argv)
 
 
 async def _serve(door: socket.socket, words: argparse.Namespace) -> None:
-    server = Server(door, Desk(words.root), admitted(words.user), words.idle)
+    desk = Desk(words.root, tools=words.tools and Tools([words.tools]), loops=words.loops)
+    server = Server(door, desk, admitted(words.user), words.idle)
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, server.end)
     await server.run()

@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from powerd.helper import card, rtc
+from powerd.helper.bay import Bay
 from powerd.helper.errors import RefusalError
 from powerd.helper.kinds import WORDS
 from powerd.helper.lane import DEADLINE, Lane
@@ -14,10 +15,12 @@ from powerd.helper.protocol import (
     AlarmRequest,
     Answer,
     CardRequest,
+    DiskRequest,
     ProtocolError,
     Refused,
     Request,
 )
+from powerd.helper.tool import Tools
 
 
 class Desk:
@@ -25,27 +28,39 @@ class Desk:
 
     Args:
         root: where paths begin; a test hands in a tree of files. Netlink is always the machine's.
-        deadline: seconds that a request may take.
+        deadline: seconds that a request may take, but for disks, which may have to spin up.
+        tools: where disk tools are; None = where the system has them.
+        loops: loop devices are disks too; for tests.
     """
 
-    def __init__(self, root: Path = Path("/"), deadline: float = DEADLINE) -> None:
+    def __init__(
+        self,
+        root: Path = Path("/"),
+        deadline: float = DEADLINE,
+        tools: Tools | None = None,
+        *,
+        loops: bool = False,
+    ) -> None:
         self._root = root
+        self._bay = Bay(root, tools, loops=loops)
         self._clock = Lane("the real-time clock", deadline)
         self._cards = Lane("the network cards", deadline)
 
     @property
     def busy(self) -> bool:
         """Something is under way, or hangs."""
-        return self._clock.busy or self._cards.busy
+        return self._clock.busy or self._cards.busy or self._bay.busy
 
     async def serve(self, request: Request) -> Answer:
         """The answer; never raises."""
         try:
             if isinstance(request, CardRequest):
                 return await self._cards.call(partial(card.obey, request, self._root, card.Kernel()))
+            if isinstance(request, DiskRequest):
+                return await self._bay.serve(request)
             return await self._clock.call(partial(self._at_the_clock, request))
         except RefusalError as error:
-            return refused(str(error))
+            return refused(str(error), error.cause)
         except ProtocolError as error:
             return refused(f"the machine answers what cannot be: {error}")
         except OSError as error:
@@ -55,7 +70,7 @@ class Desk:
         return rtc.obey(request, rtc.find(self._root))
 
 
-def refused(why: str) -> Refused:
+def refused(why: str, cause: str = "failed") -> Refused:
     """A refusal in one printable line, whatever a driver or a client put into it."""
     line = "".join(letter if letter.isprintable() else "?" for letter in why)
-    return Refused(line if len(line) <= WORDS else f"{line[: WORDS - 3]}...")
+    return Refused(line if len(line) <= WORDS else f"{line[: WORDS - 3]}...", cause)

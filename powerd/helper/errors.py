@@ -4,4 +4,12 @@ from __future__ import annotations
 
 
 class RefusalError(Exception):
-    """It cannot or must not be done; the text is one sentence with what, where and the remedy."""
+    """It cannot or must not be done; the text is one sentence with what, where and the remedy.
+
+    Attributes:
+        cause: the same in a word, of powerd.helper.protocol.CAUSES.
+    """
+
+    def __init__(self, why: str, cause: str = "failed") -> None:
+        super().__init__(why)
+        self.cause = cause

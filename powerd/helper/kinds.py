@@ -74,6 +74,58 @@ class Maybe:
         return value is None or self.kind.fits(value)
 
 
+@dataclass(frozen=True, slots=True)
+class OneOf:
+    """One of a few words."""
+
+    words: tuple[str, ...]
+
+    def must_be(self) -> str:
+        """In words."""
+        return f"one of {', '.join(self.words)}"
+
+    def fits(self, value: object) -> bool:
+        """As Kind says."""
+        return isinstance(value, str) and value in self.words
+
+
+@dataclass(frozen=True, slots=True)
+class Seconds:
+    """A length of time from 0 to ``most`` seconds, fractions of them included."""
+
+    most: int
+
+    def must_be(self) -> str:
+        """In words."""
+        return f"a number from 0 to {self.most}"
+
+    def fits(self, value: object) -> bool:
+        """As Kind says."""
+        return type(value) in {int, float} and 0 <= value <= self.most  # type: ignore[operator] # a number here
+
+
+@dataclass(frozen=True, slots=True)
+class Several:
+    """From ``least`` to ``most`` different values of ``kind``: a tuple here, an array in JSON."""
+
+    kind: Kind
+    least: int
+    most: int
+
+    def must_be(self) -> str:
+        """In words."""
+        return f"a list of {self.least} to {self.most} different values, each {self.kind.must_be()}"
+
+    def fits(self, value: object) -> bool:
+        """As Kind says."""
+        return (
+            isinstance(value, tuple)
+            and self.least <= len(value) <= self.most
+            and all(map(self.kind.fits, value))
+            and len(set(value)) == len(value)
+        )
+
+
 class Truth:
     """True or false."""
 

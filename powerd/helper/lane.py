@@ -1,7 +1,7 @@
-"""A lane: calls that a device may never return from, one at a time, each in a daemon thread.
+"""A lane: what a device may never return from, one thing at a time, by daemon threads and child processes.
 
-A call that is late is given up, not ended: nothing ends a thread that hangs in the kernel. Its lane is
-then in quarantine: it begins nothing until that call has come back, and meanwhile all other lanes run on.
+What is late is given up, not ended: nothing ends a thread, or a process, that hangs in the kernel. Its lane
+is then in quarantine: it begins nothing until that has come back, and meanwhile all other lanes run on.
 """
 
 from __future__ import annotations
@@ -9,9 +9,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from functools import partial
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from powerd.helper.errors import RefusalError
 
@@ -26,51 +26,108 @@ class Lane:
 
     Args:
         name: what sentences call it, e.g. ``the real-time clock``.
-        deadline: seconds.
+        deadline: seconds that a call may take, and that anybody waits for a turn.
     """
 
     def __init__(self, name: str, deadline: float = DEADLINE) -> None:
         self._name = name
         self._deadline = deadline
         self._turn = asyncio.Lock()
-        self.busy = False
-        """A call is under way, or was given up and has not come back."""
+        self._hung: set[asyncio.Future[Any]] = set()
+
+    @property
+    def hangs(self) -> bool:
+        """Something was given up and has not come back."""
+        return bool(self._hung)
+
+    @property
+    def busy(self) -> bool:
+        """A turn is under way, or something hangs."""
+        return self._turn.locked() or self.hangs
 
     async def call(self, work: Callable[[], _T]) -> _T:
-        """What ``work`` gives back, or raises.
+        """What ``work``, in a turn of its own, gives back or raises.
 
         Raises:
             RefusalError: it is late; or its turn did not come in time, and it will never be begun.
         """
-        try:
-            async with asyncio.timeout(self._deadline), self._turn:
-                if self.busy:
-                    raise RefusalError(
-                        f"{self._name} still hangs in an earlier request, so nothing new is begun; see dmesg"
-                    )
-                return await self._in_thread(work)
-        except TimeoutError:
-            raise RefusalError(
-                f"{self._name} did not answer within {self._deadline:g} s; see dmesg"
-            ) from None
-
-    def _in_thread(self, work: Callable[[], _T]) -> asyncio.Future[_T]:
         loop = asyncio.get_running_loop()
-        answer: asyncio.Future[_T] = loop.create_future()
+        end = loop.time() + self._deadline
+        async with self.turn():
+            return await self.in_thread(work, end - loop.time(), told=self._deadline)
 
-        def settle(give: Callable[[], None]) -> None:
-            self.busy = False
-            if not answer.done():  # nobody waits for a late one
-                give()
+    @contextlib.asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        """One turn: whoever is inside has the device to itself.
 
-        def carry_out() -> None:
-            try:
-                give = partial(answer.set_result, work())
-            except Exception as error:  # noqa: BLE001 - it is raised again where the call was made
-                give = partial(answer.set_exception, error)
-            with contextlib.suppress(RuntimeError):  # the loop has ended meanwhile
-                loop.call_soon_threadsafe(settle, give)
+        Raises:
+            RefusalError: the turn does not come in time, or something hangs.
+        """
+        try:
+            async with asyncio.timeout(self._deadline):
+                await self._turn.acquire()
+        except TimeoutError:
+            raise self._late(self._deadline) from None
+        try:
+            if self._hung:
+                raise RefusalError(
+                    f"{self._name} still hangs in an earlier request, so nothing new is begun; see dmesg",
+                    "hung",
+                )
+            yield
+        finally:
+            self._turn.release()
 
-        self.busy = True
-        threading.Thread(target=carry_out, name=self._name, daemon=True).start()
-        return answer
+    async def in_thread(self, work: Callable[[], _T], seconds: float, told: float | None = None) -> _T:
+        """Within a turn: what ``work``, in a thread of its own, gives back or raises.
+
+        Args:
+            work: it may block.
+            seconds: until it is given up.
+            told: what the refusal calls them.
+
+        Raises:
+            RefusalError: it is late.
+        """
+        answer = _in_thread(work, self._name)
+        try:
+            await asyncio.wait({answer}, timeout=seconds)
+        finally:
+            if not answer.done():  # late, or whoever waited for it is cancelled
+                self.give_up(answer)
+        if not answer.done():
+            raise self._late(seconds if told is None else told)
+        return answer.result()
+
+    def give_up(self, end: asyncio.Future[Any]) -> None:
+        """Put the lane into quarantine until ``end`` is done, however it ends."""
+        self._hung.add(end)
+        end.add_done_callback(self._come_back)
+
+    def _come_back(self, end: asyncio.Future[Any]) -> None:
+        self._hung.discard(end)
+        if not end.cancelled():
+            end.exception()  # nobody waits for it any more, so nobody needs to be told
+
+    def _late(self, seconds: float) -> RefusalError:
+        return RefusalError(f"{self._name} did not answer within {seconds:g} s; see dmesg", "hung")
+
+
+def _in_thread(work: Callable[[], _T], name: str) -> asyncio.Future[_T]:
+    loop = asyncio.get_running_loop()
+    answer: asyncio.Future[_T] = loop.create_future()
+
+    def settle(give: Callable[[], None]) -> None:
+        if not answer.done():
+            give()
+
+    def carry_out() -> None:
+        try:
+            give = partial(answer.set_result, work())
+        except Exception as error:  # noqa: BLE001 - it is raised again where the call was made
+            give = partial(answer.set_exception, error)
+        with contextlib.suppress(RuntimeError):  # the loop has ended meanwhile
+            loop.call_soon_threadsafe(settle, give)
+
+    threading.Thread(target=carry_out, name=name, daemon=True).start()
+    return answer

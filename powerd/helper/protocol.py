@@ -3,10 +3,6 @@
 A request is ``{"ask": WORD, ...}``, an answer ``{"answer": WORD, ...}``, and the other keys are exactly the
 fields of the word's class: none missing, none besides. Every value is checked where it is made, so an object
 of these classes is valid, whichever side of the socket built it.
-
-Alarms are seconds of the RTC's own clock since 1970, read as if it kept UTC: what since_epoch and wakealarm
-below /sys/class/rtc/ hold (Documentation/ABI/testing/sysfs-class-rtc). They are compared with each other
-and never with the wall clock, as an RTC may keep local time, or be wrong.
 """
 
 from __future__ import annotations
@@ -16,10 +12,30 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Final, TypeAlias
 
-from powerd.helper.kinds import Maybe, Message, ProtocolError, Sentence, Text, Truth, Whole, kinds, shown
+from powerd.helper.kinds import Message, OneOf, ProtocolError, Sentence, kinds, shown
+from powerd.helper.messages.alarm import MIN_AHEAD, Alarm, AlarmRequest, ClearAlarm, ReadAlarm, SetAlarm
+from powerd.helper.messages.card import FLAGS, ArmCard, Card, CardRequest, ReadCard
+from powerd.helper.messages.disk import (
+    DiskAnswer,
+    DiskRequest,
+    Drive,
+    DriveRequest,
+    Guard,
+    Power,
+    PowerRequest,
+    ReadDrive,
+    ReadPower,
+    Rouse,
+    Roused,
+    RouseRequest,
+    SetApm,
+    SetTimer,
+    StandBy,
+)
 
 __all__ = [
     "ANSWERS",
+    "CAUSES",
     "FLAGS",
     "LINE",
     "MIN_AHEAD",
@@ -31,145 +47,67 @@ __all__ = [
     "Card",
     "CardRequest",
     "ClearAlarm",
+    "DiskAnswer",
+    "DiskRequest",
+    "Drive",
+    "DriveRequest",
+    "Guard",
+    "Power",
+    "PowerRequest",
     "ProtocolError",
     "ReadAlarm",
     "ReadCard",
+    "ReadDrive",
+    "ReadPower",
     "Refused",
     "Request",
+    "Rouse",
+    "RouseRequest",
+    "Roused",
     "SetAlarm",
+    "SetApm",
+    "SetTimer",
+    "StandBy",
     "parse_answer",
     "parse_request",
     "to_line",
 ]
 
-LINE: Final = 4096
-"""Bytes that a line may have, its end included."""
-MIN_AHEAD: Final = 60
-"""Seconds: a nearer alarm can go off while the machine is still falling asleep."""
-FLAGS: Final = "pumbagsf"
-"""Ways to wake by the network, by the letters of ethtool(8), in the order of the kernel's bits: PHY activity,
-unicast, multicast, broadcast, ARP, magic packet, SecureOn password, filter."""
+LINE: Final = 16_384
+"""Bytes that a line may have, its end included: a hundred disks by name fit into one."""
 
-_AHEAD: Final = Whole(MIN_AHEAD, 31 * 86_400)
-_TIME: Final = Whole(0, 253_402_300_799)  # to the end of the year 9999
-_RTC: Final = Text(r"rtc[0-9]{1,3}", "an RTC's name")
-_FLAGS: Final = Text(
-    "".join(f"{letter}?" for letter in FLAGS), f"letters of {FLAGS!r}, each at most once and in this order"
-)
-_INTERFACE: Final = Text(
-    r"(?!\.{1,2}$)[A-Za-z0-9_.:@-]{1,15}", "an interface's name of 1 to 15 letters, digits or _.:@-"
-)
-
-
-@dataclass(frozen=True, slots=True)
-class ReadAlarm(Message):
-    """Which RTC can wake the machine, its time, and the alarm that stands. Answer: Alarm."""
-
-    word: ClassVar[str] = "read-alarm"
-
-
-@dataclass(frozen=True, slots=True)
-class SetAlarm(Message):
-    """Wake the machine ``in_seconds`` from now. Answer: Alarm, read back from the kernel.
-
-    An alarm that stands and is no later is left alone, as it wakes the machine in time, unless it
-    is the one that the caller names as its own; one that goes off within 60 s is Refused.
-
-    Attributes:
-        in_seconds: from 60 to 31 days.
-        replaces: the caller's own alarm as an Alarm told it; None = it knows of none.
-    """
-
-    word: ClassVar[str] = "set-alarm"
-    in_seconds: Annotated[int, _AHEAD]
-    replaces: Annotated[int | None, Maybe(_TIME)]
-
-
-@dataclass(frozen=True, slots=True)
-class ClearAlarm(Message):
-    """Take away the alarm that is set to exactly ``at``. Answer: Alarm.
-
-    Where none stands, as it has gone off, there is nothing to do; another one is left alone: Refused.
-    """
-
-    word: ClassVar[str] = "clear-alarm"
-    at: Annotated[int, _TIME]
-
-
-@dataclass(frozen=True, slots=True)
-class ReadCard(Message):
-    """By what a network card can wake the machine, and by what it will. Answer: Card."""
-
-    word: ClassVar[str] = "read-card"
-    interface: Annotated[str, _INTERFACE]
-
-
-@dataclass(frozen=True, slots=True)
-class ArmCard(Message):
-    """Let a magic packet wake the machine, besides whatever may already. Answer: Card, read back."""
-
-    word: ClassVar[str] = "arm-card"
-    interface: Annotated[str, _INTERFACE]
-
-
-@dataclass(frozen=True, slots=True)
-class Alarm(Message):
-    """The RTC after the request, as read from it.
-
-    Attributes:
-        rtc: its name, e.g. ``rtc0``.
-        now: its time.
-        at: the alarm that stands; None = none.
-        before: the alarm that stood before the request; None = none.
-        written: the one that stands was set by this request.
-    """
-
-    word: ClassVar[str] = "alarm"
-    rtc: Annotated[str, _RTC]
-    now: Annotated[int, _TIME]
-    at: Annotated[int | None, Maybe(_TIME)]
-    before: Annotated[int | None, Maybe(_TIME)]
-    written: Annotated[bool, Truth()]
-
-    @property
-    def in_seconds(self) -> int | None:
-        """Seconds from the RTC's now to the alarm; None = no alarm stands."""
-        return None if self.at is None else self.at - self.now
-
-
-@dataclass(frozen=True, slots=True)
-class Card(Message):
-    """A network card after the request, as the kernel tells it: letters of FLAGS.
-
-    Attributes:
-        interface: its name.
-        supported: by what it can wake the machine, e.g. ``umbg``.
-        armed: by what it will; "" = by nothing.
-    """
-
-    word: ClassVar[str] = "card"
-    interface: Annotated[str, _INTERFACE]
-    supported: Annotated[str, _FLAGS]
-    armed: Annotated[str, _FLAGS]
+CAUSES: Final = ("busy", "asleep", "hung", "gone", "failed")
 
 
 @dataclass(frozen=True, slots=True)
 class Refused(Message):
-    """It was not done; one sentence with what, where and the remedy."""
+    """It was not done.
+
+    Attributes:
+        why: one sentence with what, where and the remedy.
+        cause: the same for a program: ``busy`` = ask again in a minute; ``asleep`` = it would have woken the
+            disk; ``hung`` = the device has not answered in time, or still not; ``gone`` = there is no such
+            device; ``failed`` = anything else.
+    """
 
     word: ClassVar[str] = "refused"
     why: Annotated[str, Sentence()]
+    cause: Annotated[str, OneOf(CAUSES)] = "failed"
 
 
-AlarmRequest: TypeAlias = ReadAlarm | SetAlarm | ClearAlarm
-CardRequest: TypeAlias = ReadCard | ArmCard
-Request: TypeAlias = AlarmRequest | CardRequest
-Answer: TypeAlias = Alarm | Card | Refused
+Request: TypeAlias = AlarmRequest | CardRequest | DiskRequest
+Answer: TypeAlias = Alarm | Card | DiskAnswer | Refused
 
 REQUESTS: Final[Mapping[str, type[Request]]] = {
-    kind.word: kind for kind in (ReadAlarm, SetAlarm, ClearAlarm, ReadCard, ArmCard)
+    kind.word: kind
+    for kind in (
+        *(ReadAlarm, SetAlarm, ClearAlarm, ReadCard, ArmCard),
+        *(ReadPower, StandBy, SetTimer, SetApm, ReadDrive, Rouse, Guard),
+    )
 }
-ANSWERS: Final[Mapping[str, type[Answer]]] = {kind.word: kind for kind in (Alarm, Card, Refused)}
+ANSWERS: Final[Mapping[str, type[Answer]]] = {
+    kind.word: kind for kind in (Alarm, Card, Power, Drive, Roused, Refused)
+}
 
 
 def parse_request(line: bytes) -> Request:
@@ -214,7 +152,12 @@ def _parse(line: bytes, tag: str, words: Mapping[str, type[Message]]) -> tuple[s
     for key in known:
         if key not in values:
             raise ProtocolError(f"{word}: the key {key!r} is missing")
-    return word, values
+    return word, {key: _frozen(value) for key, value in values.items()}
+
+
+def _frozen(value: object) -> object:
+    """An array of JSON as a tuple, for a message never changes."""
+    return tuple(value) if isinstance(value, list) else value
 
 
 def _object(line: bytes) -> dict[str, Any]:

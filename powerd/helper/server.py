@@ -9,18 +9,19 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-import sys
-from typing import Final
+from typing import Any, Final
 
 from powerd.helper.desk import Desk, refused
 from powerd.helper.door import Peer, peer_of
-from powerd.helper.protocol import LINE, Answer, ProtocolError, Request, parse_request, to_line
+from powerd.helper.log import INFO, WARNING, tell
+from powerd.helper.protocol import LINE, Answer, Guard, ProtocolError, Request, parse_request, to_line
 
 CLIENTS: Final = 8
-"""Connections that are served at the same time."""
+"""Connections that may be open without having said yet what they want."""
+REQUESTS_AT_ONCE: Final = 512
+"""Requests that are carried out at the same time: one for each disk, and some to guard groups of them."""
 PATIENCE: Final = 5.0
 """Seconds within which a whole request has to arrive."""
-_INFO, _WARNING = 6, 4  # sd-daemon(3)
 
 
 class Server:
@@ -41,6 +42,7 @@ class Server:
         self._users = users
         self._idle = idle
         self._visits: set[asyncio.Task[None]] = set()
+        self._strangers = 0
         self._over = asyncio.Event()
         self._leaving: asyncio.TimerHandle | None = None
 
@@ -66,9 +68,13 @@ class Server:
             peer = peer_of(connection)
             if peer.uid not in self._users:
                 _turn_away(connection, peer, f"user {peer.uid} may not ask the helper; ask the daemon")
-            elif len(self._visits) >= CLIENTS:
+            elif self._strangers >= CLIENTS:
                 _turn_away(connection, peer, f"{CLIENTS} clients are being served; ask again in a moment")
+            elif len(self._visits) >= REQUESTS_AT_ONCE:
+                why = f"{REQUESTS_AT_ONCE} requests are being carried out; ask again in a moment"
+                _turn_away(connection, peer, why)
             else:
+                self._strangers += 1
                 visit = asyncio.get_running_loop().create_task(self._serve(connection, peer))
                 self._visits.add(visit)
                 visit.add_done_callback(self._visits.discard)
@@ -78,15 +84,33 @@ class Server:
         asked = "no request"
         with connection:
             try:
-                request = parse_request(await _line(connection))
+                request = parse_request(await self._line_of(connection))
                 asked = _text(request)
-                answer = await self._desk.serve(request)
+                answer = await self._answer(request, connection)
             except ProtocolError as error:
                 answer = refused(str(error))
             except OSError as error:
                 answer = refused(f"the connection broke: {error.strerror or error}")
-            _tell(_INFO, peer, asked, answer)
+            _tell(INFO, peer, asked, answer)
             _send(connection, answer)
+
+    async def _line_of(self, connection: socket.socket) -> bytes:
+        try:
+            return await _line(connection)
+        finally:
+            self._strangers -= 1
+
+    async def _answer(self, request: Request, connection: socket.socket) -> Answer:
+        """The desk's answer; a guard, which may take a week, ends with its connection."""
+        if not isinstance(request, Guard):
+            return await self._desk.serve(request)
+        serving = asyncio.ensure_future(self._desk.serve(request))
+        gone = asyncio.ensure_future(asyncio.get_running_loop().sock_recv(connection, 1))
+        try:
+            await asyncio.wait({serving, gone}, return_when=asyncio.FIRST_COMPLETED)
+            return serving.result() if serving.done() else refused("the guard ends, as its connection does")
+        finally:
+            await _cancel(serving, gone)
 
     def _rest(self) -> None:
         """Begin to count the time without a client."""
@@ -128,11 +152,18 @@ async def _line(connection: socket.socket) -> bytes:
     return line
 
 
+async def _cancel(*tasks: asyncio.Task[Any]) -> None:
+    """End ``tasks`` that have not ended; whatever comes of them is of no interest any more."""
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
 def _turn_away(connection: socket.socket, peer: Peer, why: str) -> None:
     """Answer without reading a byte."""
     with connection:
         connection.settimeout(0)
-        _tell(_WARNING, peer, "nothing yet", refused(why))
+        _tell(WARNING, peer, "nothing yet", refused(why))
         _send(connection, refused(why))
 
 
@@ -143,10 +174,7 @@ def _send(connection: socket.socket, answer: Answer) -> None:
 
 
 def _tell(level: int, peer: Peer, asked: str, answer: Answer) -> None:
-    """One line on standard error, which the service manager takes to the journal with its level."""
-    with contextlib.suppress(OSError):
-        sys.stderr.write(f"<{level}>user {peer.uid}, pid {peer.pid}: {asked}; {_text(answer)}\n")
-        sys.stderr.flush()
+    tell(level, f"user {peer.uid}, pid {peer.pid}: {asked}; {_text(answer)}")
 
 
 def _text(message: Request | Answer) -> str:

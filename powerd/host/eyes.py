@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -123,6 +123,44 @@ class Eyes(Surroundings, Protocol):
 
     def wakeup_sources(self) -> Wakeups:
         """What the kernel tells of wake-ups at this moment; empty where it tells nothing."""
+        ...
+
+
+class DiskEyes(Protocol):
+    """What the source of disks is handed; paths are resolved under the same root. No device is opened."""
+
+    def entries(self, directory: str) -> tuple[str, ...]:
+        """Names of all that is in a directory, sorted; () = there is none such.
+
+        Raises HostError when it may not be looked into.
+        """
+        ...
+
+    def peek(self, path: str) -> str | None:
+        """A small file's text without white space around it; None = it is not there, or does not answer."""
+        ...
+
+    def gauges(self, paths: Sequence[str]) -> list[str | None]:
+        """As peek, for files that are read again and again: they are kept open until no longer asked for."""
+        ...
+
+    def target(self, path: str) -> str | None:
+        """Where it really is, all links followed; None = it is not there."""
+        ...
+
+    def release(self) -> str:
+        """The kernel's release (uname(2)), ``6.1.0-18-amd64``."""
+        ...
+
+    def hotplug(self, heard: Callable[[], None]) -> None:
+        """From now on, call ``heard`` when block devices have come, gone or changed.
+
+        Raises HostError when they cannot be heard; without udev, and below a test's root, nothing ever is.
+        """
+        ...
+
+    async def breathe(self) -> None:
+        """Let the loop have its turn in the middle of a long computation."""
         ...
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from powerd.host import magic, process
+from powerd.host import drives, magic, process
 from powerd.host.helper import Helper
 from powerd.host.logind import Logind
 from powerd.host.values import Alarm, Completed, HostError
-from powerd.model import Card
+from powerd.model import Card, DiskId, DiskOrder, Found
 
 _WALL: Final = ("/usr/bin/wall", "--timeout", "10")
 
@@ -73,6 +73,14 @@ class RealHands:
     async def magic(self, mac: str, to: Sequence[str]) -> None:
         """Send a magic packet for ``mac`` to broadcast addresses."""
         await magic.send(mac, to)
+
+    async def disk(self, order: DiskOrder) -> Found:
+        """Have the helper carry out an order to a disk; DiskError when it refuses, or the drive does."""
+        return await drives.obey(order, await self._helper.door())
+
+    async def guard(self, disks: tuple[DiskId, ...]) -> tuple[DiskId | None, tuple[DiskId, ...], float]:
+        """Watch sleeping disks until one is accessed, and wake the others then; see drives.guard()."""
+        return await drives.guard(disks, await self._helper.door())
 
     async def broadcast(self, text: str) -> None:
         """Write ``text`` to every terminal, by wall(1)."""

@@ -19,21 +19,33 @@ from powerd.helper.protocol import (
     Card,
     CardRequest,
     ClearAlarm,
+    DiskRequest,
+    Drive,
+    DriveRequest,
+    Guard,
+    Power,
+    PowerRequest,
     ProtocolError,
     ReadAlarm,
     ReadCard,
     Refused,
     Request,
+    Roused,
+    RouseRequest,
     SetAlarm,
     parse_answer,
     to_line,
 )
-from powerd.host.values import HostError
+from powerd.host.values import HostError, RefusedByHelperError
 
 SOCKET: Final = Path("/run/powerd-helper.sock")
 """Where the helper listens. Not below /run/powerd, which is the daemon's own and goes when it stops."""
 _BOUND: Final = 10.0
 """Seconds for the whole exchange; the helper gives up a device after 5, and says so."""
+_QUEUE: Final = 0.01
+"""Seconds until the next try where the helper's queue is full."""
+_DISK_BOUND: Final = 150.0
+"""Seconds for a disk, which may have to spin up first; the helper gives one up sooner, and says so."""
 
 
 class Helper:
@@ -101,29 +113,56 @@ def _vocabulary() -> Iterator[None]:
 async def ask(request: AlarmRequest, at: Path = SOCKET) -> Alarm: ...
 @overload
 async def ask(request: CardRequest, at: Path = SOCKET) -> Card: ...
-async def ask(request: Request, at: Path = SOCKET) -> Alarm | Card:
+@overload
+async def ask(request: PowerRequest, at: Path = SOCKET) -> Power: ...
+@overload
+async def ask(request: DriveRequest, at: Path = SOCKET) -> Drive: ...
+@overload
+async def ask(request: RouseRequest, at: Path = SOCKET) -> Roused: ...
+async def ask(request: Request, at: Path = SOCKET) -> Alarm | Card | Power | Drive | Roused:
     """What the helper answers.
 
     Args:
-        request: any of its vocabulary.
+        request: any of its vocabulary. A Guard is answered when something has happened, be it in a week, and
+            ends when this is cancelled.
         at: the helper's socket.
 
     Raises:
-        HostError: it refuses, or is not there, or does not answer within 10 s.
+        RefusedByHelperError: it refuses.
+        HostError: it is not there, or does not answer within 10 s, or 150 s for a disk.
     """
     answer = await _exchange(request, at)
     if isinstance(answer, Refused):
-        raise HostError(answer.why)
-    if isinstance(answer, Card) is not isinstance(request, CardRequest):
+        raise RefusedByHelperError(answer.why, answer.cause)
+    if not isinstance(answer, _fitting(request)):
         raise HostError(
             f"the helper on {at} answers something else; restart it: systemctl stop powerd-helper"
         )
     return answer
 
 
+def _fitting(request: Request) -> type[Alarm | Card | Power | Drive | Roused]:
+    """What a request may be answered with besides Refused."""
+    if isinstance(request, AlarmRequest):
+        return Alarm
+    if isinstance(request, CardRequest):
+        return Card
+    if isinstance(request, PowerRequest):
+        return Power
+    return Drive if isinstance(request, DriveRequest) else Roused
+
+
+def _bound(request: Request) -> float | None:
+    """Seconds that the exchange may take; None = any time."""
+    if isinstance(request, Guard):
+        return None
+    return _DISK_BOUND if isinstance(request, DiskRequest) else _BOUND
+
+
 async def _exchange(request: Request, at: Path) -> Answer:
+    bound = _bound(request)
     try:
-        async with asyncio.timeout(_BOUND):
+        async with asyncio.timeout(bound):
             line = await _asked(request, at)
         return parse_answer(line)
     except (FileNotFoundError, ConnectionRefusedError):
@@ -136,7 +175,7 @@ async def _exchange(request: Request, at: Path) -> Answer:
         ) from None
     except TimeoutError:
         raise HostError(
-            f"the helper on {at} did not answer within {_BOUND:g} s; see journalctl -u powerd-helper"
+            f"the helper on {at} did not answer within {bound:g} s; see journalctl -u powerd-helper"
         ) from None
     except (OSError, ProtocolError) as error:
         reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
@@ -145,12 +184,21 @@ async def _exchange(request: Request, at: Path) -> Answer:
         ) from None
 
 
+async def _connect(door: socket.socket, at: Path) -> None:
+    """Stand before the helper's door; where many do, wait for a place in the queue (unix(7), EAGAIN)."""
+    while True:
+        try:
+            return door.connect(str(at))
+        except BlockingIOError:
+            await asyncio.sleep(_QUEUE)
+
+
 async def _asked(request: Request, at: Path) -> bytes:
     """The line that answers; an answer that came before all was sent is one too."""
     loop = asyncio.get_running_loop()
     with socket.socket(socket.AF_UNIX) as door:
         door.settimeout(0)
-        await loop.sock_connect(door, str(at))
+        await _connect(door, at)
         with contextlib.suppress(BrokenPipeError):
             await loop.sock_sendall(door, to_line(request))
         line = b""

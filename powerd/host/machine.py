@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+import os
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import aclosing
 from pathlib import Path
 from typing import Final
 
-from powerd.host import files, hostapd, netlink, process, wakeups
+from powerd.host import files, hostapd, hotplug, netlink, process, wakeups
 from powerd.host.arp import ArpSocket
 from powerd.host.eyes import under
 from powerd.host.helper import Helper
 from powerd.host.logind import Logind
 from powerd.host.sweep import sweep
+from powerd.host.sysfs import Sysfs
 from powerd.host.values import Alarm, Ask, FileMark, Going, HostError, Lan, Neighbour, Sweep
 from powerd.host.wakeup import Wakeups
 from powerd.model import Card, Inhibitor, KeyPress, Timer
@@ -40,6 +42,8 @@ class Machine:
         self._logind = logind or Logind()
         self._helper = helper or Helper()
         self._idle: list[ArpSocket] = []
+        self._sysfs = Sysfs(root)
+        self._hotplug: list[hotplug.Hotplug] = []
 
     def find(self, pattern: str) -> tuple[str, ...]:
         """Paths that fit a glob, sorted; directories are left out."""
@@ -64,6 +68,31 @@ class Machine:
                 if left <= 0:
                     break
         return "".join(pieces)
+
+    def entries(self, directory: str) -> tuple[str, ...]:
+        """Names of all that is in a directory, sorted."""
+        return self._sysfs.entries(directory)
+
+    def peek(self, path: str) -> str | None:
+        """A small file's text; None = it is not there, or does not answer."""
+        return self._sysfs.peek(path)
+
+    def gauges(self, paths: Sequence[str]) -> list[str | None]:
+        """Texts of files that are kept open between calls."""
+        return self._sysfs.gauges(paths)
+
+    def target(self, path: str) -> str | None:
+        """Where it really is, all links followed."""
+        return self._sysfs.target(path)
+
+    def release(self) -> str:
+        """The kernel's release; /proc/sys does not show it to a service with ProcSubset=pid."""
+        return os.uname().release
+
+    def hotplug(self, heard: Callable[[], None]) -> None:
+        """Call ``heard`` when block devices have come, gone or changed."""
+        if self._root == Path("/") and hotplug.is_there():
+            self._hotplug.append(hotplug.Hotplug(heard))
 
     async def breathe(self) -> None:
         """Let the loop have its turn."""
@@ -168,3 +197,6 @@ class Machine:
         """Give back what is kept open between sweeps."""
         while self._idle:
             self._idle.pop().close()
+        while self._hotplug:
+            self._hotplug.pop().close()
+        self._sysfs.close()

@@ -9,6 +9,7 @@ from ipaddress import IPv4Address, IPv4Interface
 from typing import Literal, TypeAlias
 
 from powerd.helper.protocol import Alarm as _Alarm
+from powerd.model import Trouble
 
 Alarm: TypeAlias = _Alarm
 """The RTC as the helper has read it; the one word of its protocol that other rooms need."""
@@ -145,6 +146,30 @@ class Completed:
 
 class HostError(Exception):
     """The machine refused; the text is one sentence with what, where and the remedy."""
+
+
+class RefusedByHelperError(HostError):
+    """The helper was asked, and refuses.
+
+    Attributes:
+        cause: a word of powerd.helper.protocol.CAUSES.
+    """
+
+    def __init__(self, why: str, cause: str) -> None:
+        super().__init__(why)
+        self.cause = cause
+
+
+class DiskError(HostError):
+    """An order to a disk was not carried out.
+
+    Attributes:
+        trouble: why, for a program.
+    """
+
+    def __init__(self, why: str, trouble: Trouble) -> None:
+        super().__init__(why)
+        self.trouble = trouble
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,8 @@ from types import MappingProxyType
 from typing import Literal, NewType, TypeAlias
 
 from powerd.model.clients import Client, ClientId, Sighting, Verdict
+from powerd.model.disk_states import DiskMemory, DiskReport
+from powerd.model.disks import Activity, Disk, DiskId, DiskOrder, Guard, Roused
 from powerd.model.orders import Action, Mode, Order, Outcome
 from powerd.model.power import Card, Inhibitor, KeyPress, Leaving, Timer, Unrest, Wake, Waking
 from powerd.model.time import Blind, Moment, Seen
@@ -55,6 +57,11 @@ class Snapshot:
         waking: the last wake-up; None = none since powerd started.
         outcomes: the last outcome of each kind of order (``warn``, ``sleep``).
         in_flight: orders being obeyed at this moment.
+        disks: every whole disk.
+        activity: what the counters of each say.
+        disk_outcomes: the last outcome of each kind of order to each disk.
+        roused: the last time that each group was woken as a whole.
+        standby_wishes: CLOCK_MONOTONIC at which a person wished a disk to stand by, for each.
     """
 
     sources: Mapping[SourceId, Seen[tuple[str, ...]] | Blind] = field(
@@ -72,6 +79,13 @@ class Snapshot:
     waking: Waking | None = None
     outcomes: Mapping[type[Order], Outcome] = field(default_factory=lambda: MappingProxyType({}))
     in_flight: frozenset[Order] = frozenset()
+    disks: Mapping[DiskId, Disk] = field(default_factory=lambda: MappingProxyType({}))
+    activity: Mapping[DiskId, Seen[Activity] | Blind] = field(default_factory=lambda: MappingProxyType({}))
+    disk_outcomes: Mapping[tuple[type[DiskOrder], DiskId], Outcome] = field(
+        default_factory=lambda: MappingProxyType({})
+    )
+    roused: Mapping[str, Roused] = field(default_factory=lambda: MappingProxyType({}))
+    standby_wishes: Mapping[DiskId, float] = field(default_factory=lambda: MappingProxyType({}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +106,8 @@ class Memory:
         unrest: wake-ups for which nobody came.
         duty: the monotonic time until which the server stays up for what is due too soon to sleep before, and
             what that is.
+        disks: what is remembered of each disk, also of one that is gone for now.
+        disk_looks: the counters of each disk as the last decision saw them.
     """
 
     started: Moment
@@ -106,6 +122,8 @@ class Memory:
     outcome: Outcome | None = None
     unrest: Unrest = field(default_factory=Unrest)
     duty: tuple[float, str] | None = None
+    disks: Mapping[DiskId, DiskMemory] = field(default_factory=lambda: MappingProxyType({}))
+    disk_looks: Mapping[DiskId, Seen[Activity] | Blind] = field(default_factory=lambda: MappingProxyType({}))
 
     @classmethod
     def newborn(cls, now: Moment) -> Memory:
@@ -136,6 +154,9 @@ class Decision:
         plan: the earliest sleep in sight; None when no rule can lead to one, or something keeps it awake.
         verdicts: one per known client.
         wake: when the server has to be up again should it sleep now; None = nothing asks for that.
+        disks: one per disk, in the order of the snapshot.
+        guards: groups that are to be watched until another decision says otherwise.
+        look_at_disks: CLOCK_MONOTONIC by which their counters are wanted afresh; inf = at leisure.
     """
 
     orders: tuple[Order, ...]
@@ -147,6 +168,9 @@ class Decision:
     plan: Plan | None
     verdicts: tuple[Verdict, ...]
     wake: Wake | None = None
+    disks: tuple[DiskReport, ...] = ()
+    guards: tuple[Guard, ...] = ()
+    look_at_disks: float = float("inf")
 
 
 @dataclass(frozen=True, slots=True)

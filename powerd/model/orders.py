@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal, TypeAlias
 
+from powerd.model.disks import DiskOrder, Found
 from powerd.model.power import Wake
 
 Mode: TypeAlias = Literal["observe", "enforce"]
@@ -45,7 +46,10 @@ class Sleep:
     final: ClassVar[bool] = True
 
 
-Order: TypeAlias = Warn | Sleep
+Order: TypeAlias = Warn | Sleep | DiskOrder
+
+Done: TypeAlias = tuple[bool, str] | tuple[bool, str, Found]
+"""What obeying comes to: whether it was done, one sentence of what was seen, and what a disk answered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +62,7 @@ class Outcome:
         ok: whether it was done.
         observed: what was seen, one sentence.
         begun: when obeying began.
+        found: what a disk answered; None = nothing, or the order was not for a disk.
     """
 
     order: Order
@@ -65,3 +70,4 @@ class Outcome:
     ok: bool
     observed: str
     begun: float = 0.0
+    found: Found | None = None

@@ -9,6 +9,7 @@ from powerd.config import Options
 from powerd.model import Decision, Memory, Moment, Phase, Reason, Sleep, Snapshot, Verdict, Waking
 from powerd.policy import machine, unrest
 from powerd.policy.clients import judge_all
+from powerd.policy.disks import DiskCourse, course_of_disks
 from powerd.policy.idle import CLIENTS, kept, remarks, stirring
 from powerd.policy.leaving import departure
 from powerd.policy.machine import pressed
@@ -34,14 +35,22 @@ def decide(snapshot: Snapshot, memory: Memory, options: Options, now: Moment) ->
         now: the present moment.
     """
     memory = recall(snapshot, _aware_of_time(memory, snapshot.waking, now), options, now)
+    disks = course_of_disks(snapshot, memory, options, now)
+    memory = replace(memory, disks=disks.memory, disk_looks=snapshot.activity)
+    return _with_disks(_decide(snapshot, memory, options, now, disks), disks, snapshot, now)
+
+
+def _decide(snapshot: Snapshot, memory: Memory, options: Options, now: Moment, disks: DiskCourse) -> Decision:
+    """Whether the server may sleep."""
     verdicts = judge_all(snapshot, memory, options, now)
-    stirs = tuple(stirring(snapshot, verdicts, memory, options, now))
+    stirs = (*stirring(snapshot, verdicts, memory, options, now), *disks.stirs)
     memory = _aware_of_rest(snapshot, memory, options, now, stirs)
     wake = next_wake(snapshot, options, now)
     notes = (
         *remarks(verdicts, options),
         *machine.remarks(snapshot, options, wake),
         *announced(snapshot, options, now),
+        *disks.remarks,
     )
     if stirs:
         memory = replace(memory, idle_since=None, done=frozenset(), failures={})
@@ -65,6 +74,27 @@ def decide(snapshot: Snapshot, memory: Memory, options: Options, now: Moment) ->
         look_again=next_step.look_again,
         closely=next_step.closely,
         wake=wake,
+    )
+
+
+def _with_disks(decision: Decision, disks: DiskCourse, snapshot: Snapshot, now: Moment) -> Decision:
+    """The decision with what is to be done about disks.
+
+    An order to a disk puts the server's own sleep off, and one to the server puts off those to disks.
+    """
+    orders, look_again = decision.orders, min(decision.look_again, max(disks.look_again, now.mono + _LEAST))
+    if disks.holds and any(order.final for order in orders):
+        orders = tuple(order for order in orders if not order.final)
+        look_again = min(look_again, now.mono + CLOSE_LOOK)
+    elif not any(order.final for order in (*orders, *snapshot.in_flight)) and snapshot.leaving is None:
+        orders = (*orders, *disks.orders)
+    return replace(
+        decision,
+        orders=orders,
+        look_again=look_again,
+        disks=disks.reports,
+        guards=disks.guards,
+        look_at_disks=disks.look_at_disks,
     )
 
 

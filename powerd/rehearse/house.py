@@ -11,7 +11,7 @@ from datetime import datetime, timedelta, tzinfo
 from ipaddress import IPv4Interface
 
 from powerd.host.values import Ask, Completed, FileMark, Heard, HostError, Lan, Link, Neighbour, Reply, Sweep
-from powerd.model import Moment
+from powerd.model import DiskId, DiskOrder, Found, Moment
 from powerd.rehearse.nights import Nights
 
 _LEASES = "/var/lib/misc/dnsmasq.leases"
@@ -130,6 +130,33 @@ class House(Nights):
         del name
         return ()
 
+    def entries(self, directory: str) -> tuple[str, ...]:
+        """There is no sysfs, and so no disk."""
+        del directory
+        return ()
+
+    def peek(self, path: str) -> str | None:
+        """Nothing of that kind is there."""
+        del path
+        return None
+
+    def gauges(self, paths: Sequence[str]) -> list[str | None]:
+        """Nothing of that kind is there."""
+        return [None for _ in paths]
+
+    def target(self, path: str) -> str | None:
+        """Nothing of that kind is there."""
+        del path
+        return None
+
+    def release(self) -> str:
+        """Of the kernel."""
+        return "6.1.0"
+
+    def hotplug(self, heard: Callable[[], None]) -> None:
+        """Nothing is plugged in, ever."""
+        del heard
+
     # --- Hands ---
 
     async def run(
@@ -147,6 +174,14 @@ class House(Nights):
     async def magic(self, mac: str, to: Sequence[str]) -> None:
         """Nobody is woken in a rehearsal."""
         del mac, to
+
+    async def disk(self, order: DiskOrder) -> Found:
+        """No disks."""
+        raise HostError(f"{order.disk}: there are no disks in this house")
+
+    async def guard(self, disks: tuple[DiskId, ...]) -> tuple[DiskId | None, tuple[DiskId, ...], float]:
+        """No disks."""
+        raise HostError(f"{disks[0]}: there are no disks in this house")
 
     async def broadcast(self, text: str) -> None:
         """Nobody is logged in, but the announcement is kept."""

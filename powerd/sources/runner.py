@@ -60,6 +60,7 @@ class Watch:
         self._clock = clock
         self._one_at_a_time = asyncio.Lock()
         self._hurried = asyncio.Event()
+        self._afresh = False
         self._faults = 0
         board.claim(source.name)
 
@@ -71,14 +72,20 @@ class Watch:
             self._hurried.clear()
             await self.look(Extent.ROUND)
             pause = self._source.every * 2 ** min(max(self._faults - 1, 0), 8)
-            due = max(due + min(pause, max(BACK_OFF_MOST, self._source.every)), loop.time())
+            began, due = due, max(due + min(pause, max(BACK_OFF_MOST, self._source.every)), loop.time())
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout_at(due):
                     await self._hurried.wait()
-                    due = loop.time()
+                    due = loop.time() if self._afresh else began
+            self._afresh = False
 
     def hurry(self) -> None:
         """Begin the next round at once: what is to be looked at, or how often, has changed."""
+        self._afresh = True
+        self._hurried.set()
+
+    def glance(self) -> None:
+        """Look once out of turn, soon; the rhythm stays as it is."""
         self._hurried.set()
 
     async def look(self, extent: Extent) -> None:

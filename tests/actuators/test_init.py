@@ -42,7 +42,7 @@ def test_in_observe_mode_no_hand_is_touched(order: Order, text: str) -> None:
 @pytest.mark.parametrize("order", [order for order, _ in ORDERS])
 def test_in_enforce_mode_one_hand_is_used_once(order: Order) -> None:
     hands = Hands()
-    ok, observed = asyncio.run(actuators.obey(order, hands, "enforce", Way()))
+    ok, observed, *_ = asyncio.run(actuators.obey(order, hands, "enforce", Way()))
     assert ok
     assert "would" not in observed
     assert len(hands.calls) == 1

@@ -22,10 +22,10 @@ SERVICE: Final = CONTRIB / "powerd-helper.service"
 DOOR: Final = CONTRIB / "powerd-helper.socket"
 ASK: Final = """\
 import asyncio
-from powerd.helper.protocol import ArmCard, ReadAlarm
+from powerd.helper.protocol import ArmCard, ReadAlarm, ReadPower
 from powerd.host.helper import ask
 from powerd.host.values import HostError
-for request in (ArmCard("lo"), ArmCard("nope"), ReadAlarm()):
+for request in (ArmCard("lo"), ArmCard("nope"), ReadAlarm(), ReadPower("ata-NONE")):
     try:
         print(asyncio.run(ask(request)))
     except HostError as error:
@@ -43,7 +43,7 @@ PLACES: Final = (
     *("/srv/class/rtc7/wakealarm", "/srv/devices/other", "/etc/passwd", "/var/lib", "/run", "/opt/powerd"),
     *("/sys/class/net", "/proc/sys/kernel"),
 )
-NET_ADMIN: Final = 1 << 12  # capabilities(7)
+CAPABILITIES: Final = 1 << 12 | 1 << 17  # CAP_NET_ADMIN and CAP_SYS_RAWIO (capabilities(7))
 
 needs_systemd = pytest.mark.skipif(
     shutil.which("systemd-analyze") is None,
@@ -127,22 +127,23 @@ def test_it_starts_when_it_is_asked_and_leaves_by_itself(server: Server) -> None
     assert server.shown("ActiveState") == "inactive"
     assert server.run("stat", "--format=%A %U %G", str(SOCKET)) == "srw-rw---- root powerd"
     for _ in range(2):
-        card, nothing, alarm = server.ask("powerd", "powerd")
+        card, nothing, alarm, disk = server.ask("powerd", "powerd")
         assert card == "lo is no network card but made by software; name the card below it"
         assert nothing == "there is no network interface nope; `ip link` lists those that there are"
         assert "real-time clock" in alarm or alarm.startswith("Alarm(rtc=")
+        assert disk == "there is no disk ata-NONE; `ls /dev/disk/by-id` names those that there are"
         assert server.shown("ActiveState") == "active"
         server.leaves()
         assert (server.shown("Result"), server.shown("ExecMainStatus")) == ("success", "0")
 
 
 @pytest.mark.lan
-def test_it_holds_one_capability_and_writes_where_it_must_only(server: Server) -> None:
+def test_it_holds_two_capabilities_and_writes_where_it_must_only(server: Server) -> None:
     server.ask("powerd", "powerd")
     pid = server.shown("MainPID")
     status = dict(line.split(":\t") for line in server.run("cat", f"/proc/{pid}/status").splitlines())
-    assert int(status["CapBnd"], 16) & ~NET_ADMIN == 0
-    assert int(status["CapEff"], 16) & ~NET_ADMIN == 0
+    assert int(status["CapBnd"], 16) & ~CAPABILITIES == 0
+    assert int(status["CapEff"], 16) & ~CAPABILITIES == 0
     assert (status["NoNewPrivs"], status["Threads"]) == ("1", "1")
     probe = " ".join(f"[ -w {path} ] && echo {path};" for path in PLACES) + " true"
     writable = server.run("nsenter", f"--target={pid}", "--mount", "sh", "-c", probe).splitlines()

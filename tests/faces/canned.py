@@ -10,11 +10,14 @@ import signal
 import sys
 from pathlib import Path
 
+from faces.bays import SHELVES
 from faces.house import EVERY, NOW
 from faces.wishing import Wishing
 
 from powerd.faces.http import Door, Faces
 from powerd.host.listen import tcp_socket, unix_socket
+
+SHOWN = EVERY | SHELVES
 
 
 async def serve(name: str, path: Path, where: str | None) -> None:
@@ -22,7 +25,7 @@ async def serve(name: str, path: Path, where: str | None) -> None:
         await asyncio.sleep(0)
 
     trouble = "the last decision is 5 min old" if name == "blind" else None
-    faces = Faces(lambda: EVERY[name], lambda: NOW, look, lambda: trouble, Wishing().wishes())
+    faces = Faces(lambda: SHOWN[name], lambda: NOW, look, lambda: trouble, Wishing().wishes())
     sockets = [unix_socket(path), *([tcp_socket(where)] if where else [])]
     door = Door(sockets, faces)
     await door.start()

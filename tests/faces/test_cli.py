@@ -11,12 +11,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from faces.bays import shelf
 from faces.canned_daemon import canned
 from faces.house import NOW, family
 
 from powerd.config import load, parse
 from powerd.faces import cli
-from powerd.faces.render import clients_json, status_json
+from powerd.faces.disk_table import disks_text
+from powerd.faces.render import clients_json, disks_json, status_json
 from powerd.faces.table import clients_text
 from powerd.faces.text import status_text, why_text
 from powerd.host.foreground import Foreground
@@ -95,6 +97,14 @@ def test_json(here: Here, door: str) -> None:
     assert json.loads(said(here("status", "--json", "--socket", door))) == STATUS
     assert json.loads(said(here("why", "--json", "--socket", door))) == STATUS
     assert json.loads(said(here("clients", "--json", "--socket", door))) == CLIENTS
+
+
+def test_disks(here: Here, tmp_path: Path) -> None:
+    status = status_json(shelf(), NOW)
+    with canned("shelf", tmp_path / "s"):
+        assert said(here("disks", "--socket", str(tmp_path / "s"))) == disks_text(status)
+        rows = json.loads(said(here("disks", "--json", "--socket", str(tmp_path / "s"))))
+    assert rows == status["disks"] == disks_json(shelf(), NOW)
 
 
 def on_a_terminal(*argv: str, **environ: str) -> str:

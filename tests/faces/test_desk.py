@@ -154,6 +154,26 @@ def test_a_body_is_json_and_small(house: House) -> None:
     assert house.wishing.said == []
 
 
+@pytest.mark.parametrize(
+    ("path", "body", "status", "said"),
+    [
+        ("ata-A_1", {}, 200, {"disks": ["ata-A_1", "its-mirror"]}),
+        ("ata-A_1", None, 200, {"disks": ["ata-A_1", "its-mirror"]}),
+        ("ata-A%2b1", {}, 200, {"disks": ["ata-A+1", "its-mirror"]}),
+        ("nothing", {}, 404, {"error": 'there is no disk "nothing"'}),
+        ("ssd", {}, 409, {"error": "sda will not stand by: solid state"}),
+        ("ata-A_1", {"now": 1}, 400, {"error": '"now" is not known here; the body may hold nothing'}),
+    ],
+)
+def test_a_disk_may_be_wished_to_stand_by(
+    house: House, path: str, body: object, status: int, said: object
+) -> None:
+    async def scene() -> None:
+        assert await house.ask("POST", f"/api/disks/{path}/standby", body) == (status, said)
+
+    house.play(scene)
+
+
 @pytest.mark.parametrize("tcp", [False, True])
 def test_a_hold_lasts_until_the_asker_is_gone(house: House, tcp: bool) -> None:  # noqa: FBT001 - a column
     house.wishing.token = TOKEN
@@ -210,8 +230,12 @@ def test_over_tcp_it_takes_the_token(
     house.wishing.token = token
 
     async def scene() -> None:
-        for method, path in (("POST", "/api/keep"), ("DELETE", "/api/keep/3")):
-            body = {"for": "2h"} if method == "POST" else None
+        rows: tuple[tuple[str, str, object], ...] = (
+            ("POST", "/api/keep", {"for": "2h"}),
+            ("DELETE", "/api/keep/3", None),
+            ("POST", "/api/disks/ata-A_1/standby", {}),
+        )
+        for method, path, body in rows:
             got, said = await house.ask(method, path, body, headers, tcp=True)
             assert got == status
             assert ("error" in said) == (status != 200)
@@ -219,7 +243,7 @@ def test_over_tcp_it_takes_the_token(
         assert (await house.ask("GET", "/api/status", tcp=True))[0] == 200
 
     house.play(scene)
-    assert len(house.wishing.said) == (4 if status == 200 else 2)
+    assert len(house.wishing.said) == (6 if status == 200 else 3)
 
 
 def test_a_strange_host_is_refused_with_the_right_token(house: House) -> None:

@@ -7,9 +7,10 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
+from faces.bays import active, bay, shelf
 from faces.house import CLIENTS, EVERY, EVIL, NOW, at, client, decision, family, idle, status, verdict
 
-from powerd.faces.render import clients_json, status_json
+from powerd.faces.render import clients_json, disks_json, status_json
 from powerd.model import Blind, How, Reason, Seen, Snapshot, State
 
 STATUS_KEYS = {"mode", "state", "since", "decision", "clients", "disks", "next_wake", "version"}
@@ -44,6 +45,31 @@ def times(value: object) -> list[str]:
         if value.get(key) is not None
     ]
     return own + [each for item in value.values() for each in times(item)]
+
+
+DISK_KEYS = {
+    "id", "device", "model", "serial", "state", "since", "idle_for", "spin_down_after", "method", "group",
+    "spin_ups_today", "last_wake", "smart",
+}  # fmt: skip
+
+
+def test_disks_have_the_promised_names_and_those_that_spin_down_come_first() -> None:
+    rows = disks_json(shelf(), NOW)
+    assert all(row.keys() >= DISK_KEYS for row in rows)
+    assert [row["device"] for row in rows][:6] == ["sda", "sdb", "sdc", "sdaa", "sdd", "loop0"]
+    assert status_json(shelf(), NOW)["disks"] == rows
+    assert disks_json(None, NOW) == []
+
+
+def test_a_disk_tells_times_and_what_is_unknown() -> None:
+    (row,) = disks_json(bay(active()), NOW)
+    assert (row["idle_for"], row["spin_down_at"]) == (720.0, "2026-01-12T21:24:00+01:00")
+    assert (row["since"], row["last_wake"]) == ("2026-01-12T20:16:00+01:00",) * 2
+    assert (row["worked"], row["timer"], row["smart"], row["group"]) == (None,) * 4
+    overdue = replace(active(), spin_down_at=NOW.mono - 9, idle_since=None, last_wake=None)
+    (row,) = disks_json(bay(replace(overdue, disk=replace(overdue.disk, model="", serial=""))), NOW)
+    assert (row["spin_down_at"], row["idle_for"]) == ("2026-01-12T21:16:00+01:00", None)
+    assert (row["model"], row["serial"], row["last_wake"]) == (None,) * 3
 
 
 @pytest.mark.parametrize("name", EVERY)

@@ -96,6 +96,7 @@ def test_the_api(house: House) -> None:
     async def scene() -> None:
         assert (await house.ask("/api/status")).json == status_json(family(), NOW)
         assert (await house.ask("/api/clients")).json == clients_json(family(), NOW)
+        assert (await house.ask("/api/disks")).json == []
         assert (await house.ask("/healthz")).json == {"healthy": True}
         assert (await house.ask("/")).body.startswith("<!DOCTYPE html>")
 
@@ -223,7 +224,7 @@ def test_not_found(house: House, path: str) -> None:
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE"])
 def test_only_get_and_head(house: House, method: str) -> None:
     async def scene() -> None:
-        for path in ("/", "/api/status", "/api/clients", "/healthz"):
+        for path in ("/", "/api/status", "/api/clients", "/api/disks", "/healthz"):
             answer = await house.ask(path, method)
             assert (answer.status, answer.headers["Allow"]) == (405, "GET, HEAD")
             assert set(answer.json) == {"error"}

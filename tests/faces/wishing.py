@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from faces.house import NOW, at
 
 from powerd.faces.http import Wishes
-from powerd.model import Keep, KeepId, RefusedError, Woken
+from powerd.model import DiskId, Keep, KeepId, RefusedError, Woken
 
 TOKEN = "correct-horse-battery-staple"  # noqa: S105 - a secret of these tests alone
 
@@ -30,7 +30,7 @@ class Wishing:
     let_go: asyncio.Event = field(default_factory=asyncio.Event)
 
     def wishes(self) -> Wishes:
-        return Wishes(self.keep, self.drop, self.hold, self.wake, self.read_token)
+        return Wishes(self.keep, self.drop, self.hold, self.wake, self.stand_by, self.read_token)
 
     def read_token(self) -> str | None:
         if isinstance(self.token, ValueError):
@@ -63,6 +63,14 @@ class Wishing:
         if host == "nobody":
             raise RefusedError('no client is known as "nobody"', unknown=True)
         return Woken(host, "02:00:00:00:00:09", (("eth0", "10.0.0.255"),))
+
+    async def stand_by(self, disk: str) -> tuple[DiskId, ...]:
+        self.said.append(("stand by", disk))
+        if disk == "nothing":
+            raise RefusedError('there is no disk "nothing"', unknown=True)
+        if disk == "ssd":
+            raise RefusedError("sda will not stand by: solid state")
+        return DiskId(disk), DiskId("its-mirror")
 
 
 WISHES = Wishing().wishes()

@@ -1,4 +1,4 @@
-"""The helper as a process of its own, on a fake /sys, for tests that stand before its door."""
+"""The helper as a process of its own, on a fake machine, for tests that stand before its door."""
 
 from __future__ import annotations
 
@@ -14,8 +14,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final, Self
 
+from helper.drives import Drives
 from rig.lan import stop
 from rig.wait import until
+
+from powerd.helper.protocol import LINE
 
 NOBODY: Final = 65534
 PROGRAM: Final = (
@@ -38,9 +41,10 @@ class Running:
         self.base = Path(tempfile.mkdtemp(prefix="powerd-helper-"))
         self.base.chmod(0o755)
         self.socket = self.base / "socket"
-        self.root = self.base / "root"
+        self.drives = Drives(self.base, "sda", "sdb")
+        self.root = self.drives.root
         self._log = self.base / "log"
-        self._argv = [*PROGRAM, "--root", str(self.root), *words]
+        self._argv = [*PROGRAM, "--root", str(self.root), "--tools", str(self.drives.tools), *words]
         if activated:
             self._argv = ["systemd-socket-activate", "--listen", str(self.socket), *self._argv]
         else:
@@ -115,7 +119,7 @@ def hear(line: socket.socket) -> dict[str, Any]:
             data += piece
     assert data.endswith(b"\n")
     assert data.count(b"\n") == 1
-    assert len(data) <= 4096
+    assert len(data) <= LINE
     answer: dict[str, Any] = json.loads(data)
     return answer
 

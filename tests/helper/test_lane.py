@@ -103,6 +103,43 @@ def test_a_late_failure_bothers_nobody() -> None:
     asyncio.run(main())
 
 
+def test_whoever_waits_may_be_cancelled_and_the_call_is_not() -> None:
+    """It goes on in its thread, so the lane stays shut."""
+    gate = threading.Event()
+
+    async def main() -> None:
+        lane = Lane("the clock")
+        waiting = asyncio.ensure_future(lane.call(lambda: gate.wait(30)))
+        await asyncio.sleep(0.01)
+        waiting.cancel()
+        await asyncio.wait({waiting})
+        with pytest.raises(RefusalError, match="the clock still hangs in an earlier request"):
+            await lane.call(lambda: None)
+        gate.set()
+        await comes_back(lane)
+
+    asyncio.run(main())
+
+
+def test_a_turn_holds_several_calls() -> None:
+    order: list[str] = []
+
+    async def one(lane: Lane, name: str) -> None:
+        async with lane.turn():
+            for _ in range(3):
+                await lane.in_thread(lambda: order.append(name), 5)
+
+    async def main() -> None:
+        lane = Lane("the disk")
+        await asyncio.gather(one(lane, "a"), one(lane, "b"))
+        async with lane.turn():
+            assert (lane.busy, lane.hangs) == (True, False)
+        assert not lane.busy
+
+    asyncio.run(main())
+    assert "".join(order) == "aaabbb"
+
+
 def test_the_end_does_not_wait_for_a_hanging_call() -> None:
     gate = threading.Event()
 

@@ -21,12 +21,22 @@ from powerd.helper.protocol import (
     ArmCard,
     Card,
     ClearAlarm,
+    Drive,
+    Guard,
+    Power,
     ProtocolError,
     ReadAlarm,
     ReadCard,
+    ReadDrive,
+    ReadPower,
     Refused,
     Request,
+    Rouse,
+    Roused,
     SetAlarm,
+    SetApm,
+    SetTimer,
+    StandBy,
     parse_answer,
     parse_request,
     to_line,
@@ -37,12 +47,26 @@ NAMES: Final = st.from_regex(r"[A-Za-z0-9_.:@-]{1,15}", fullmatch=True).filter(
     lambda name: name not in {".", ".."}
 )
 LETTERS: Final = st.sets(st.sampled_from(FLAGS)).map(lambda found: "".join(sorted(found, key=FLAGS.index)))
+DISK: Final = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9#+.:=@_-]{0,127}", fullmatch=True)
+
+
+def disks(least: int) -> st.SearchStrategy[tuple[str, ...]]:
+    return st.lists(DISK, min_size=least, max_size=100, unique=True).map(tuple)
+
+
 REQUEST: Final[st.SearchStrategy[Request]] = st.one_of(
     st.builds(ReadAlarm),
     st.builds(SetAlarm, st.integers(60, 31 * 86_400), st.none() | TIMES),
     st.builds(ClearAlarm, TIMES),
     st.builds(ReadCard, NAMES),
     st.builds(ArmCard, NAMES),
+    st.builds(ReadPower, DISK),
+    st.builds(StandBy, DISK, st.sampled_from(["ata", "scsi"])),
+    st.builds(SetTimer, DISK, st.integers(0, 252) | st.just(255)),
+    st.builds(SetApm, DISK, st.integers(1, 254), st.booleans()),
+    st.builds(ReadDrive, DISK),
+    st.builds(Rouse, disks(1)),
+    st.builds(Guard, disks(2)),
 )
 PRINTABLE: Final = st.characters().filter(str.isprintable)
 ANSWER: Final[st.SearchStrategy[Answer]] = st.one_of(
@@ -55,6 +79,22 @@ ANSWER: Final[st.SearchStrategy[Answer]] = st.one_of(
         st.booleans(),
     ),
     st.builds(Card, NAMES, LETTERS, LETTERS),
+    st.builds(
+        Power,
+        DISK,
+        st.sampled_from(["active", "standby", "sleeping", "unknown", "suspended"]),
+        st.integers(0, 99),
+    ),
+    st.builds(
+        Drive,
+        DISK,
+        st.none() | st.integers(1, 254),
+        st.booleans(),
+        st.booleans(),
+        st.booleans(),
+        st.integers(0, 99),
+    ),
+    st.builds(Roused, st.none() | DISK, disks(0), disks(0), st.floats(0, 2_678_400) | st.integers(0, 60)),
     st.builds(Refused, st.text(PRINTABLE, min_size=1, max_size=WORDS)),
 )
 JSON: Final = st.recursive(
@@ -96,6 +136,7 @@ def test_every_answer_is_heard_as_it_was_said(answer: Answer) -> None:
 
 def test_the_wire_is_what_is_documented() -> None:
     assert to_line(SetAlarm(3600, None)) == line(ask="set-alarm", in_seconds=3600, replaces=None)
+    assert to_line(Guard(("ata-A", "ata-B"))) == line(ask="guard", disks=["ata-A", "ata-B"])
     assert to_line(ReadAlarm()) == b'{"ask": "read-alarm"}\n'
     assert to_line(Card("eth0", "umbg", "")) == line(
         answer="card", interface="eth0", supported="umbg", armed=""
@@ -103,8 +144,11 @@ def test_the_wire_is_what_is_documented() -> None:
 
 
 def test_the_vocabulary_is_closed() -> None:
-    assert sorted(REQUESTS) == ["arm-card", "clear-alarm", "read-alarm", "read-card", "set-alarm"]
-    assert sorted(ANSWERS) == ["alarm", "card", "refused"]
+    assert sorted(REQUESTS) == [
+        *("arm-card", "clear-alarm", "guard", "read-alarm", "read-card", "read-drive", "read-power", "rouse"),
+        *("set-alarm", "set-apm", "set-timer", "stand-by"),
+    ]
+    assert sorted(ANSWERS) == ["alarm", "card", "drive", "power", "refused", "roused"]
     assert all(getattr(protocol, name, None) is not None for name in protocol.__all__)
 
 
@@ -135,7 +179,7 @@ def test_a_request_with_anything_wrong_is_none(
         values["besides"] = odd
     elif how == "change":
         kind = kinds(type(request)).get(key)
-        if odd in list(REQUESTS) if kind is None else kind.fits(odd):
+        if odd in list(REQUESTS) if kind is None else kind.fits(tuple(odd) if isinstance(odd, list) else odd):
             return
         values[key] = odd
     text = f'{text[:-1]}, "{key}": 1}}' if how == "twice" else json.dumps(values)
@@ -162,10 +206,10 @@ def test_no_mutation_of_a_request_upsets_the_parser(request: Request, data: st.D
         (b"\xff\xfe\n", "the line is no JSON"),
         (b"[" * LINE, "the line is no JSON"),
         (b'{"a":' * (LINE // 5), "the line is no JSON"),
-        (b"9" * LINE, "a line holds one JSON object, not 99999"),
+        (b"9" * 4000, "a line holds one JSON object, not 99999"),
         (b"[]", "a line holds one JSON object, not []"),
         (b"{}", "the key 'ask' is missing"),
-        (b" " * (LINE + 1), "a line may have 4096 bytes, and this one has 4097"),
+        (b" " * (LINE + 1), "a line may have 16384 bytes, and this one has 16385"),
         (line(ask="reboot"), "ask must be one of read-alarm, set-alarm,"),
         (line(ask=["read-alarm"]), "ask must be one of read-alarm, set-alarm,"),
         (line(answer="refused", why="no"), "the key 'ask' is missing"),
@@ -185,6 +229,19 @@ def test_no_mutation_of_a_request_upsets_the_parser(request: Request, data: st.D
         (line(ask="set-alarm", in_seconds=2678401, replaces=None), "not 2678401"),
         (line(ask="set-alarm", in_seconds=60, replaces=-1), "replaces must be a whole number from 0 to"),
         (line(ask="read-card", interface="x\n"), r"not 'x\n'"),
+        (line(ask="stand-by", disk="ata-X", how="sleep"), "how must be one of ata, scsi, not 'sleep'"),
+        (
+            line(ask="set-timer", disk="ata-X", value=253),
+            "value must be a whole number from 0 to 252, or 255",
+        ),
+        (line(ask="set-timer", disk="ata-X", value=True), "or 255, not True"),
+        (line(ask="set-apm", disk="ata-X", level=255, spin_down=True), "level must be a whole number from 1"),
+        (line(ask="guard", disks=["ata-X"]), "disks must be a list of 2 to 100 different values"),
+        (line(ask="guard", disks=["ata-X", "ata-X"]), "each a disk's name in /dev/disk/by-id of 1 to 128"),
+        (line(ask="rouse", disks=[]), "disks must be a list of 1 to 100 different values"),
+        (line(ask="rouse", disks=[["ata-X"]]), "disks must be a list of 1 to 100 different values"),
+        (line(ask="rouse", disks=[{}]), "disks must be a list of 1 to 100 different values"),
+        (line(ask="rouse", disks="ata-X"), "disks must be a list of 1 to 100 different values"),
     ],
 )
 def test_what_is_wrong_is_named(data: bytes, says: str) -> None:
@@ -212,6 +269,37 @@ def test_no_name_leads_elsewhere(name: str) -> None:
     for kind in (ReadCard, ArmCard):
         with pytest.raises(ProtocolError, match=f"{kind.word}: interface must be an interface's name"):
             kind(name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        ".",
+        "..",
+        "../sda",
+        "ata-X/../../sda",
+        "/dev/sda",
+        "-y",
+        "ata X",
+        "ata-X\n",
+        "x" * 129,
+        "ä",
+        "$(x)",
+    ],
+)
+def test_no_disk_leads_elsewhere(name: str) -> None:
+    for kind in (ReadPower, ReadDrive):
+        with pytest.raises(
+            ProtocolError, match=f"{kind.word}: disk must be a disk's name in /dev/disk/by-id"
+        ):
+            kind(name)
+
+
+def test_a_hundred_disks_fit_into_a_line() -> None:
+    names = tuple(f"{'x' * 125}{number:03}" for number in range(100))
+    assert len(to_line(Guard(names))) <= LINE
+    assert len(to_line(Roused(names[0], names[1:50], names[50:], 1 / 3))) <= LINE
 
 
 @pytest.mark.parametrize("name", ["eth0", "enp3s0", "br-lan.10", "eth0:1", "wlan0@x", "...", "e" * 15])

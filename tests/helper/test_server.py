@@ -41,7 +41,7 @@ def nothing_happens(server: Running) -> Iterator[None]:
 
 
 def refusal(answer: dict[str, object]) -> str:
-    assert sorted(answer) == ["answer", "why"]
+    assert sorted(answer) == ["answer", "cause", "why"]
     assert answer["answer"] == "refused"
     return str(answer["why"])
 
@@ -66,14 +66,23 @@ def test_fuzzed_lines(server: Running, data: bytes) -> None:
 @given(
     word=st.sampled_from(sorted(REQUESTS)),
     values=st.dictionaries(
-        st.sampled_from(["in_seconds", "replaces", "at", "interface", "path", "argv"]),
-        st.none() | st.booleans() | st.integers(max_value=59) | st.text(max_size=20) | st.lists(st.none()),
+        st.sampled_from(
+            [
+                *("in_seconds", "replaces", "at", "interface", "path", "argv"),
+                *("disk", "disks", "how", "value", "level", "spin_down"),
+            ]
+        ),
+        st.none()
+        | st.booleans()
+        | st.integers(max_value=59)
+        | st.text(max_size=20)
+        | st.lists(st.none() | st.text(max_size=9)),
         min_size=1,
     ),
 )
 @settings(max_examples=60)
 def test_fuzzed_values(server: Running, word: str, values: dict[str, object]) -> None:
-    """Whatever stands in them, none of these may set an alarm or find a card."""
+    """Whatever stands in them, none of these may set an alarm, or find a card or a disk."""
     refusal(server.say(json.dumps({"ask": word, **values}).encode() + b"\n"))
 
 
@@ -95,7 +104,65 @@ def test_fuzzed_values(server: Running, word: str, values: dict[str, object]) ->
 def test_path_tricks(server: Running, name: str) -> None:
     for word in ("read-card", "arm-card"):
         said = refusal(server.ask(ask=word, interface=name))
-        assert "an interface's name" in said or "a line may have 4096 bytes" in said
+        assert "an interface's name" in said
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["../sda", "sda", "/dev/sda", "..", "", "ata-SDA\0", "ata-SDA/../ata-SDB", "-y", "x" * 4000, "ata-SDA\n"],
+)
+def test_path_tricks_with_disks(server: Running, name: str) -> None:
+    requests: list[dict[str, object]] = [
+        {"ask": "read-power", "disk": name},
+        {"ask": "stand-by", "disk": name, "how": "ata"},
+        {"ask": "set-timer", "disk": name, "value": 0},
+        {"ask": "rouse", "disks": [name]},
+        {"ask": "guard", "disks": ["ata-SDA", name]},
+    ]
+    for request in requests:
+        answer = server.ask(**request)
+        if answer["answer"] == "roused":
+            assert (answer["others"], answer["failed"]) == ([], [name])
+        else:
+            said = refusal(answer)
+            assert "a disk's name in /dev/disk/by-id" in said or f"there is no disk {name}" in said
+    assert server.drives.asked() == []
+
+
+def test_a_disk_is_asked_by_its_tool(server: Running) -> None:
+    answer = server.ask(ask="read-power", disk="ata-SDA")
+    assert answer == {"answer": "power", "disk": "ata-SDA", "state": "active", "commands": 1}
+    assert server.drives.asked() == ["hdparm --verbose -C sda"]
+
+
+@contextlib.contextmanager
+def guarding(server: Running) -> Iterator[socket.socket]:
+    """A connection on which a guard is under way."""
+    before = len(server.log())
+    with server.dial() as line:
+        line.sendall(b'{"ask": "guard", "disks": ["ata-SDA", "ata-SDB"]}\n')
+        until(lambda: "is looked at every 1 s" in "".join(server.log()[before:]), "the guard begins")
+        yield line
+
+
+@pytest.mark.parametrize("how", ["closed", "half closed", "spoken on"])
+def test_a_guard_lasts_as_long_as_its_connection(server: Running, how: str) -> None:
+    before = len(server.log())
+    with guarding(server) as line:
+        if how == "closed":
+            line.close()
+        elif how == "half closed":
+            line.shutdown(socket.SHUT_WR)
+        else:
+            line.sendall(b"x")
+        until(lambda: "the guard ends, as its connection" in "".join(server.log()[before:]), "it ends")
+
+
+def test_guards_take_nobody_else_s_place(server: Running) -> None:
+    with contextlib.ExitStack() as closing:
+        for _ in range(50):
+            closing.enter_context(guarding(server))
+        assert server.ask(ask="read-alarm")["answer"] == "alarm"
 
 
 @pytest.mark.parametrize("name", ["fake8", "br7", "lo", "..."])
@@ -118,7 +185,7 @@ def test_somebody_elses_alarm(server: Running) -> None:
 
 @pytest.mark.parametrize("size", [LINE, LINE + 1, 1 << 20, 16 << 20])
 def test_oversized_lines(server: Running, size: int) -> None:
-    assert refusal(server.say(b"x" * size)) == "a line may have 4096 bytes, and this one has more"
+    assert refusal(server.say(b"x" * size)) == "a line may have 16384 bytes, and this one has more"
 
 
 def test_the_longest_line_that_is_allowed(server: Running) -> None:

@@ -14,12 +14,30 @@ from typing import TypeVar
 import pytest
 from helper.clocks import EPOCH, KernelRtc
 from helper.running import NOBODY, Running, as_user
+from rig.wait import until
 
 from powerd import model
 from powerd.helper import rtc
 from powerd.helper.desk import Desk
 from powerd.helper.door import opened
-from powerd.helper.protocol import Alarm, Card, ClearAlarm, ReadAlarm, ReadCard, SetAlarm, to_line
+from powerd.helper.protocol import (
+    Alarm,
+    Card,
+    ClearAlarm,
+    Guard,
+    Power,
+    ReadAlarm,
+    ReadCard,
+    ReadDrive,
+    ReadPower,
+    Rouse,
+    Roused,
+    SetAlarm,
+    SetApm,
+    SetTimer,
+    StandBy,
+    to_line,
+)
 from powerd.helper.server import Server
 from powerd.host import helper
 from powerd.host.helper import Helper, ask
@@ -101,6 +119,60 @@ def test_what_is_none_of_the_vocabulary_is_never_sent(tmp_path: Path) -> None:
     asyncio.run(main())
 
 
+def test_a_disk_is_asked_stopped_and_set() -> None:
+    with Running() as server:
+
+        async def main() -> None:
+            at = server.socket
+            assert await ask(ReadPower("ata-SDA"), at) == Power("ata-SDA", "active", 1)
+            assert (await ask(SetApm("ata-SDA", 128, spin_down=False), at)).apm == 128
+            assert (await ask(ReadDrive("ata-SDA"), at)).timer_supported
+            assert (await ask(SetTimer("ata-SDA", 242), at)).state == "active"
+            assert (await ask(StandBy("ata-SDA", "ata"), at)).state == "standby"
+            assert (await ask(Rouse(("ata-SDA",)), at)).failed == ("ata-SDA",)
+
+        asyncio.run(main())
+        assert server.drives.state("sda") == "standby"
+
+
+def test_a_guard_answers_when_a_disk_is_touched_and_ends_when_it_is_cancelled() -> None:
+    with Running() as server:
+
+        async def begun(guard: asyncio.Task[Roused]) -> None:
+            before = len(server.log())
+            await asyncio.to_thread(until, lambda: len(server.log()) > before, "it is guarded")
+            assert not guard.done()
+
+        async def main() -> Roused:
+            request = Guard(("ata-SDA", "ata-SDB"))
+            guard = asyncio.ensure_future(ask(request, server.socket))
+            await begun(guard)
+            guard.cancel()
+            await asyncio.to_thread(until, lambda: "the guard ends" in server.log()[-1], "it ends")
+            guard = asyncio.ensure_future(ask(request, server.socket))
+            await begun(guard)
+            server.drives.write("sys/block/sdb/stat", "9 0 72 1\n")
+            return await asyncio.wait_for(guard, 20)
+
+        answer = asyncio.run(main())
+        assert (answer.disk, answer.others, answer.failed) == ("ata-SDB", (), ("ata-SDA",))
+
+
+def test_two_hundred_disks_at_once() -> None:
+    """More than the queue before the door, and than tools that run at once."""
+    with Running() as server:
+        for number in range(2, 200):
+            server.drives.add(f"sd{number}", number)
+        names = ["ata-SDA", "ata-SDB", *(f"ata-SD{number}" for number in range(2, 200))]
+
+        async def main() -> list[Power]:
+            return await asyncio.gather(*(ask(ReadPower(name), server.socket) for name in names))
+
+        answers = asyncio.run(main())
+        assert [answer.disk for answer in answers] == names
+        assert {answer.state for answer in answers} == {"active"}
+
+
 def test_a_refusal_is_the_helpers_sentence(tmp_path: Path, clock: KernelRtc) -> None:
     clock.deaf = True
 
@@ -131,6 +203,26 @@ def test_a_hanging_rtc_holds_up_nobody_else(
                 await hanging
             with pytest.raises(HostError, match="still hangs in an earlier request"):
                 await ask(ReadAlarm(), at)
+
+    asyncio.run(main())
+    gate.set()
+
+
+def test_who_is_one_too_many_is_told(
+    tmp_path: Path, clock: KernelRtc, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate = threading.Event()
+    monkeypatch.setattr(clock, "read", lambda _attribute: gate.wait(30) and "")
+    monkeypatch.setattr("powerd.helper.server.REQUESTS_AT_ONCE", 1)
+
+    async def main() -> None:
+        async with serving(tmp_path / "s", deadline=0.2):
+            hanging = asyncio.create_task(ask(ReadAlarm(), tmp_path / "s"))
+            await asyncio.sleep(0.05)
+            with pytest.raises(HostError, match="1 requests are being carried out; ask again in a moment"):
+                await ask(ReadCard("nope"), tmp_path / "s")
+            with pytest.raises(HostError, match="did not answer"):
+                await hanging
 
     asyncio.run(main())
     gate.set()

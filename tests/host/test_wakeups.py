@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from powerd.host.machine import Machine
-from powerd.host.wakeups import wakeups
 from powerd.host.wakeup import Wakeups, WakeupSource
+from powerd.host.wakeups import wakeups
 
 PCI = "devices/pci0000:00/0000:00:02.0"
 ACPI = "devices/LNXSYSTM:00/LNXSYBUS:00/PNP0A03:00"

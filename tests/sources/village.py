@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from ipaddress import IPv4Interface
@@ -137,6 +137,27 @@ class Village:
         if told.icmp is Heard.ANSWERED and ask.link is not None:  # as the sweep does: ARP is for the silent
             arp = Heard.NOT_ASKED if ask.icmp else Heard.ANSWERED
         return Reply(icmp, arp, told.rtt, told.mac if arp is Heard.ANSWERED else None, told.why)
+
+    def entries(self, directory: str) -> tuple[str, ...]:
+        del directory
+        return ()
+
+    def peek(self, path: str) -> str | None:
+        del path
+        return None
+
+    def gauges(self, paths: Sequence[str]) -> list[str | None]:
+        return [None for _ in paths]
+
+    def target(self, path: str) -> str | None:
+        del path
+        return None
+
+    def release(self) -> str:
+        return "6.1.0"
+
+    def hotplug(self, heard: Callable[[], None]) -> None:
+        """No disk ever comes."""
 
     async def stations(self, control: str) -> str:
         if self.associated is None or self.deaf:

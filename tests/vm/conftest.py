@@ -8,6 +8,7 @@ from collections.abc import Generator, Iterator
 
 import pytest
 from rig.lan import Host, Lan
+from vm.drives import Drives
 from vm.image import cached
 from vm.install import with_powerd
 from vm.lab import Lab, obstacle
@@ -52,6 +53,14 @@ def laptop(lab: Lab) -> Host:
 def firewalled(lab: Lab) -> Host:
     lab.firewalled.come_back()
     return lab.firewalled
+
+
+@pytest.fixture(scope="module")
+def drives(lab: Lab) -> Iterator[Drives]:
+    """Drive bays, for all tests of a file: plugging one in takes a while."""
+    drives = Drives(lab.server())
+    yield drives
+    drives.pull_out()
 
 
 @pytest.hookimpl(wrapper=True)

@@ -49,11 +49,12 @@ class Server:
 
     def boot(self) -> None:
         """Press the power button, and wait until systemd has started everything."""
-        overlay = self._scratch / "root.qcow2"
+        overlay, plain = self._scratch / "root.qcow2", self._scratch / "plain.img"
+        run("truncate", "--size=64M", plain)
         self._ssdt.write_bytes(firmware.card_may_wake())
         run("qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", self._image.disk, overlay)
         with (self._scratch / "qemu.log").open("wb") as log:
-            self.process = self._network.start(*self._argv(overlay), log=log)
+            self.process = self._network.start(*self._argv(overlay, plain), log=log)
         try:
             until(self._up, "the server has booted", within=_BOOT, every=0.5)
         except BaseException as error:
@@ -67,7 +68,7 @@ class Server:
             stop(self.process)
         self._agent.close()
 
-    def _argv(self, overlay: Path) -> list[str]:
+    def _argv(self, overlay: Path, plain: Path) -> list[str]:
         here, image = self._scratch, self._image
         return [
             *("setpriv", "--pdeathsig=KILL"),  # a test run that is killed leaves no server behind
@@ -75,6 +76,8 @@ class Server:
             *("-nodefaults", "-display", "none", "-no-reboot", "-serial", f"file:{here}/console.log"),
             *("-kernel", str(image.kernel), "-initrd", str(image.initrd), "-append", _KERNEL),
             *("-drive", f"file={overlay},if=virtio,format=qcow2,cache=unsafe"),
+            *("-device", "ahci,id=sata", "-drive", f"file={plain},if=none,id=plain,format=raw,cache=unsafe"),
+            *("-device", "ide-hd,drive=plain,bus=sata.0,serial=PLAIN,rotation_rate=5400"),
             *("-netdev", f"tap,id=lan,ifname={self._tap},script=no,downscript=no"),
             *("-device", f"e1000,netdev=lan,mac={_MAC},addr={firmware.SLOT}"),
             *("-acpitable", f"sig=SSDT,data={self._ssdt}"),

@@ -1,0 +1,148 @@
+"""Options of disks, and the patterns that say which disks a rule is for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from fnmatch import translate
+from typing import Final, Literal, TypeAlias
+
+from powerd.config.declare import option, tables
+from powerd.config.kinds import choice, duration, flag, many, whole
+from powerd.config.values import show_duration
+from powerd.model import DiskId
+from powerd.model.standby_timer import LONGEST
+
+_DAY: Final = 86400.0
+Method: TypeAlias = Literal["command", "timer", "both"]
+_METHOD: Final = choice("command", "timer", "both")
+_AFTER: Final = duration(0, 7 * _DAY)
+_DOWNS: Final = whole(1, 1000)
+
+
+@dataclass(frozen=True, slots=True)
+class DiskPattern:
+    """Fits a disk by its name below /dev/disk/by-id, its model or its serial number; ``*`` is anything."""
+
+    text: str
+    _glob: re.Pattern[str] = field(compare=False, repr=False)
+
+    def __str__(self) -> str:
+        return self.text
+
+    def fits(self, *names: str) -> bool:
+        """Whether any of a disk's names fits; udev writes ``_`` where a model has spaces, so they are one."""
+        return any(self._glob.fullmatch(_plain(name)) is not None for name in names)
+
+
+def parse_disk_pattern(text: str) -> DiskPattern:
+    """Read ``"ata-WDC_WD20EFRX*"``, ``"WDC WD20EFRX-68EUZN0"`` or a serial number.
+
+    Raises:
+        ValueError: it is empty, or the kernel's name of a disk, which is another disk after the next start.
+    """
+    word = text.strip().removeprefix("/dev/disk/by-id/")
+    if not word:
+        raise ValueError("an empty pattern fits nothing; remove it")
+    if re.fullmatch(r"(/dev/)?(sd[a-z]+|nvme\d+n\d+)", word):
+        raise ValueError(f'"{text}" may be another disk after the next start; see: ls /dev/disk/by-id')
+    return DiskPattern(text, re.compile(translate(_plain(word))))
+
+
+def _plain(name: str) -> str:
+    return name.strip().lower().replace(" ", "_")
+
+
+@dataclass(frozen=True, slots=True)
+class DiskRule:
+    """Disks that are treated alike; what a rule does not say is as [disks] says."""
+
+    match: tuple[DiskPattern, ...] = option(
+        (), "name in /dev/disk/by-id, model or serial number, with `*`", many(parse_disk_pattern)
+    )
+    spin_down_after: float | None = option(None, '"0s" = leave it alone', _AFTER)
+    method: Method | None = option(None, "command, timer or both", _METHOD)
+    max_spin_downs_per_day: int | None = option(None, "of each of these disks", _DOWNS)
+    apm: int | None = option(
+        None,
+        "Advanced Power Management, 1 (least power) to 254; below 128 the drive spins down when it likes to; "
+        "without it powerd sets none",
+        whole(1, 254),
+    )
+    usb: bool | None = option(None, "true = these may stand by although they are on USB", flag())
+
+
+@dataclass(frozen=True, slots=True)
+class Disks:
+    """When spinning disks may sleep."""
+
+    spin_down_after: float = option(
+        1200.0, 'idleness of a disk and its whole group before it stands by; "0s" = leave all alone', _AFTER
+    )
+    method: Method = option(
+        "command",
+        '"command": told to stand by, and asked whether it did; "timer": the drive\'s own timer (hdparm -S); '
+        '"both": the timer, and the command for a drive that ignores it',
+        _METHOD,
+    )
+    max_spin_downs_per_day: int = option(
+        24, "of each disk, in any 24 hours; a drive is built for a limited number of starts", _DOWNS
+    )
+    usb: bool = option(
+        False, "whether disks on USB may stand by; some bridges lose their disk over it", flag()
+    )
+    wake_group: Literal["arrays", "all", "never"] = option(
+        "arrays",
+        "whose members are all woken by the first access to one, at once instead of one by one: "
+        '"arrays" (md, ZFS, btrfs), "all" groups (LVM too), "never"',
+        choice("arrays", "all", "never"),
+    )
+    rule: tuple[DiskRule, ...] = tables(
+        DiskRule, "disks that are treated alike; the first rule that fits a disk counts"
+    )
+
+
+def disk_relations(disks: Disks) -> Iterator[str]:
+    """Faults of [disks] that only show when options are seen together, each with its key path."""
+    rows: list[tuple[str, Disks | DiskRule]] = [("disks.", disks)]
+    rows += [(f"disks.rule[{n}].", rule) for n, rule in enumerate(disks.rule, 1)]
+    for path, row in rows:
+        after = disks.spin_down_after if row.spin_down_after is None else row.spin_down_after
+        if (row.method or disks.method) == "timer" and after > LONGEST:
+            yield (
+                f"{path}spin_down_after: a drive's own timer holds {show_duration(LONGEST)} at most; "
+                'take method = "command"'
+            )
+        if isinstance(row, DiskRule) and not row.match:
+            yield f'{path}match: the rule fits no disk; name at least one, e.g. ["ata-WDC_WD20EFRX*"]'
+
+
+@dataclass(frozen=True, slots=True)
+class DiskPlan:
+    """What the configuration makes of one disk.
+
+    Attributes:
+        spin_down_after: seconds; 0 = leave it alone.
+        method, apm, usb: see DiskRule; apm None = set none.
+        most: spin-downs in any 24 hours.
+    """
+
+    spin_down_after: float
+    method: Method
+    most: int
+    apm: int | None
+    usb: bool
+
+
+def plan_of(disks: Disks, name: DiskId, model: str, serial: str) -> DiskPlan:
+    """The plan for a disk: of the first rule that fits it, and of [disks] for what that leaves open."""
+    fitting = (rule for rule in disks.rule if any(each.fits(name, model, serial) for each in rule.match))
+    rule = next(fitting, DiskRule())
+    return DiskPlan(
+        spin_down_after=disks.spin_down_after if rule.spin_down_after is None else rule.spin_down_after,
+        method=rule.method or disks.method,
+        most=rule.max_spin_downs_per_day or disks.max_spin_downs_per_day,
+        apm=rule.apm,
+        usb=disks.usb if rule.usb is None else rule.usb,
+    )

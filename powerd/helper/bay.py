@@ -1,0 +1,127 @@
+"""All disks: each has a lane, so that a dying one hangs nobody but itself."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from powerd.helper.disks import Disk, find
+from powerd.helper.errors import RefusalError
+from powerd.helper.guard import first_access
+from powerd.helper.lane import Lane
+from powerd.helper.log import WARNING, tell
+from powerd.helper.protocol import (
+    DiskAnswer,
+    DiskRequest,
+    Drive,
+    Guard,
+    Power,
+    ReadDrive,
+    ReadPower,
+    Rouse,
+    Roused,
+    SetApm,
+    SetTimer,
+    StandBy,
+)
+from powerd.helper.spindle import Spindle
+from powerd.helper.tool import Runner, Tools
+
+LANES: Final = 256
+"""Disks that may be dealt with."""
+PATIENCE: Final = 30.0
+"""Seconds that a request waits for those before it at the same disk."""
+
+
+class Bay:
+    """Carries out requests about disks; remembers nothing but what hangs.
+
+    Args:
+        root: where paths begin.
+        tools: where hdparm and smartctl are.
+        loops: loop devices are disks too; for tests.
+        runner: what starts tools; None = one for ``tools``.
+    """
+
+    def __init__(
+        self, root: Path, tools: Tools | None = None, *, loops: bool = False, runner: Runner | None = None
+    ) -> None:
+        self._root = root
+        self._loops = loops
+        self._runner = runner or Runner(tools or Tools())
+        self._lanes: dict[str, Lane] = {}
+
+    @property
+    def busy(self) -> bool:
+        """Something is under way at a disk, or hangs."""
+        return any(lane.busy for lane in self._lanes.values())
+
+    async def serve(self, request: DiskRequest) -> DiskAnswer:
+        """The answer.
+
+        Raises:
+            RefusalError: it was not done.
+        """
+        if isinstance(request, Guard):
+            return await self._guard(request)
+        if isinstance(request, Rouse):
+            return await self._rouse(None, request.disks)
+        disk = self._find(request.disk)
+        lane = self._lane(disk)
+        async with lane.turn():
+            return await _obey(request, Spindle(disk, lane, self._runner, self._root))
+
+    async def _guard(self, request: Guard) -> Roused:
+        disks = [self._find(name) for name in request.disks]
+        first = await first_access(disks, self._root)
+        return await self._rouse(first.name, [name for name in request.disks if name != first.name])
+
+    async def _rouse(self, cause: str | None, names: Sequence[str]) -> Roused:
+        """Read all disks of ``names`` at the same time."""
+        loop = asyncio.get_running_loop()
+        begun = loop.time()
+        ends = await asyncio.gather(*map(self._rouse_one, names))
+        read = tuple(name for name, done in zip(names, ends, strict=True) if done)
+        failed = tuple(name for name, done in zip(names, ends, strict=True) if not done)
+        return Roused(disk=cause, others=read, failed=failed, seconds=round(loop.time() - begun, 3))
+
+    async def _rouse_one(self, name: str) -> bool:
+        try:
+            disk = self._find(name)
+            lane = self._lane(disk)
+            async with lane.turn():
+                await Spindle(disk, lane, self._runner, self._root).rouse()
+        except RefusalError as error:
+            tell(WARNING, f"not roused: {error}")
+            return False
+        return True
+
+    def _find(self, name: str) -> Disk:
+        return find(self._root, name, loops=self._loops)
+
+    def _lane(self, disk: Disk) -> Lane:
+        """The lane of the device, whatever name it was asked for by."""
+        device = disk.node.name
+        if device not in self._lanes:
+            if len(self._lanes) >= LANES:
+                self._lanes = {name: lane for name, lane in self._lanes.items() if lane.busy}
+            if len(self._lanes) >= LANES:
+                raise RefusalError(f"{LANES} disks are being dealt with; ask again in a moment", "busy")
+            self._lanes[device] = Lane(f"{disk.name} ({device})", PATIENCE)
+        return self._lanes[device]
+
+
+async def _obey(request: ReadPower | StandBy | SetTimer | SetApm | ReadDrive, at: Spindle) -> Power | Drive:
+    match request:
+        case ReadPower():
+            return await at.read_power()
+        case StandBy():
+            return await at.stand_by(request)
+        case SetTimer():
+            return await at.set_timer(request)
+        case SetApm():
+            return await at.set_apm(request)
+        case ReadDrive():
+            return await at.read_drive(request)

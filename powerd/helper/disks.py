@@ -1,0 +1,147 @@
+"""Which device a disk's name stands for, and what the kernel says of it without anybody touching the device.
+
+sysfs below /sys/block/NAME (Documentation/ABI/stable/sysfs-block): ``dev`` is "MAJOR:MINOR", ``size``
+counts 512 bytes whatever the sectors are, ``holders`` names what is built on top, ``inflight`` is "READS
+WRITES" that are under way. Below ``device`` is what the SCSI layer says: ``vendor``, ``type``, and
+``power/runtime_status`` (Documentation/ABI/testing/sysfs-devices-power). Opening a disk that the kernel has
+suspended wakes it, so this is read first.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from powerd.helper.errors import RefusalError
+
+_NAME: Final = re.compile(r"[a-z][a-z0-9]{1,31}")
+_LOOP: Final = re.compile(r"loop[0-9]+")
+_NUMBER: Final = re.compile(r"([0-9]{1,4}):([0-9]{1,7})")
+_DISK_TYPES: Final = {"0", "20"}  # direct access, and zoned (SPC-5, "PERIPHERAL DEVICE TYPE")
+_SECTOR: Final = 512
+_ROOM: Final = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Disk:
+    """A whole disk.
+
+    Attributes:
+        name: its link in /dev/disk/by-id.
+        node: the device's file, e.g. ``/dev/sda``.
+        sysfs: its directory in sysfs.
+        number: of the device, ``(major, minor)``.
+    """
+
+    name: str
+    node: Path
+    sysfs: Path
+    number: tuple[int, int]
+
+    @property
+    def asleep_by_kernel(self) -> bool:
+        """The kernel's runtime power management has suspended the device, so an open would wake it."""
+        return self.read("device/power/runtime_status") in {"suspended", "suspending"}
+
+    @property
+    def size(self) -> int:
+        """In bytes; 0 = unknown."""
+        return _whole(self.read("size")) * _SECTOR
+
+    @property
+    def in_flight(self) -> int:
+        """Reads and writes under way."""
+        return sum(map(_whole, self.read("inflight").split()))
+
+    @property
+    def pure_scsi(self) -> bool:
+        """It is no ATA disk, nor one behind a USB bridge: it speaks nothing but SCSI, as SAS disks do."""
+        vendor = self.read("device/vendor")
+        return vendor not in {"", "ATA"} and "/usb" not in os.path.realpath(self.sysfs / "device")
+
+    def read(self, attribute: str) -> str:
+        """An attribute's text; "" = there is none."""
+        return read(self.sysfs / attribute)
+
+
+def find(root: Path, name: str, *, loops: bool = False) -> Disk:
+    """The disk whose link in /dev/disk/by-id is ``name``.
+
+    Args:
+        root: where paths begin.
+        name: as messages.disk admits it.
+        loops: a loop device is a disk too; for tests.
+
+    Raises:
+        RefusalError: there is none, or it is no whole disk.
+    """
+    try:
+        target = str((root / "dev/disk/by-id" / name).readlink())
+    except OSError:
+        raise RefusalError(
+            f"there is no disk {name}; `ls /dev/disk/by-id` names those that there are", "gone"
+        ) from None
+    device = target.removeprefix("../../")
+    sysfs = root / "sys/block" / device
+    if not _NAME.fullmatch(device) or not sysfs.is_dir():
+        raise RefusalError(f"{name} is a partition or no disk at all; name the whole disk")
+    if not (loops and _LOOP.fullmatch(device)):
+        _demand_hardware(name, sysfs)
+    number = _NUMBER.fullmatch(read(sysfs / "dev"))
+    if number is None:
+        raise RefusalError(f"{name} ({device}) has gone; plug it in again", "gone")
+    return Disk(name, root / "dev" / device, sysfs, (int(number[1]), int(number[2])))
+
+
+def open_disk(disk: Disk) -> int:
+    """A descriptor for reading; never for writing, which would make udev probe the disk when it is closed.
+
+    Raises:
+        RefusalError: it cannot be opened, or another disk has its name by now.
+    """
+    try:
+        descriptor = os.open(disk.node, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        raise RefusalError(f"{disk.name} cannot be opened: {error.strerror or error}; see dmesg") from None
+    number = os.fstat(descriptor).st_rdev
+    if (os.major(number), os.minor(number)) != disk.number:
+        os.close(descriptor)
+        raise RefusalError(f"{disk.node} is no longer {disk.name}; ask again", "gone")
+    return descriptor
+
+
+def parts(sysfs: Path) -> Iterator[Path]:
+    """The directories of a disk and of its partitions."""
+    yield sysfs
+    yield from sorted(path.parent for path in sysfs.glob("*/partition"))
+
+
+def read(path: Path) -> str:
+    """An attribute's text, stripped; "" = it cannot be read."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return ""
+    try:
+        return os.read(descriptor, _ROOM).decode("ascii", "replace").strip()
+    except OSError:
+        return ""
+    finally:
+        os.close(descriptor)
+
+
+def _demand_hardware(name: str, sysfs: Path) -> None:
+    """Arrays, mappings and loops have no "device" in sysfs; SCSI things that are no disk say so."""
+    if not (sysfs / "device").exists():
+        raise RefusalError(f"{name} ({sysfs.name}) is made by software; name the disks below it")
+    kind = read(sysfs / "device/type")
+    if kind and kind not in _DISK_TYPES:
+        raise RefusalError(f"{name} ({sysfs.name}) is no disk, but another kind of drive; leave it out")
+
+
+def _whole(text: str) -> int:
+    return int(text) if text.isascii() and text.isdigit() else 0

@@ -1,0 +1,135 @@
+"""SCSI commands to a disk through the SG_IO ioctl, where ATA's own are not to be had; blocking.
+
+struct sg_io_hdr is <scsi/sg.h>'s. START STOP UNIT and its power conditions are SBC-3's, REQUEST SENSE and the
+sense data SPC-4's. Needs CAP_SYS_RAWIO, as the disk is opened for reading only.
+"""
+
+from __future__ import annotations
+
+import array
+import fcntl
+import os
+import struct
+from typing import Final, NamedTuple
+
+from powerd.helper.disks import Disk, open_disk
+from powerd.helper.errors import RefusalError
+
+SECONDS: Final = 40
+"""After which the kernel ends a command; stopping a spindle takes some."""
+_SG_IO: Final = 0x2285
+_ASKED: Final = struct.Struct("@iiBBHIPPPIIiP")  # to usr_ptr
+_ANSWERED: Final = struct.Struct("@BBBBHHiII0P")  # the rest, and its padding
+_TO_NOBODY, _FROM_DEVICE = -1, -3  # SG_DXFER_NONE, SG_DXFER_FROM_DEV
+_REQUEST_SENSE, _START_STOP_UNIT = 0x03, 0x1B
+_STANDBY: Final = 3 << 4
+_ROOM: Final = 252
+_FIXED, _DESCRIPTOR = {0x70, 0x71}, {0x72, 0x73}
+_NOT_READY: Final = 2
+_NEEDS_START: Final = {(0x04, 0x02), (0x04, 0x11)}
+_LOW_POWER: Final = 0x5E
+_STANDBY_QUALIFIERS: Final = {0x02, 0x04, 0x09, 0x0A}
+_IDLE_QUALIFIERS: Final = {0x01, 0x03, 0x05, 0x06, 0x07, 0x08}
+
+
+class _Answer(NamedTuple):
+    """The fields of struct sg_io_hdr, from the status on."""
+
+    status: int
+    masked_status: int
+    msg_status: int
+    sense_length: int
+    host_status: int
+    driver_status: int
+    residue: int
+    duration: int
+    info: int
+
+
+class Sense(NamedTuple):
+    """Sense data, as far as it matters here: key, additional sense code, and its qualifier."""
+
+    key: int
+    code: int
+    qualifier: int
+
+
+def stand_by(disk: Disk) -> None:
+    """Stop the disk's spindle by START STOP UNIT: one command.
+
+    ATA disks start again by themselves, and so do USB ones. A stopped SAS disk does not: it is sent into the
+    power condition STANDBY instead.
+
+    Raises:
+        RefusalError: the disk refuses.
+    """
+    descriptor = open_disk(disk)
+    try:
+        _send(descriptor, stop_command(plainly=not disk.pure_scsi), 0, disk)
+    finally:
+        os.close(descriptor)
+
+
+def read_power(disk: Disk) -> str:
+    """What a SCSI disk does, by REQUEST SENSE, which wakes none: one command; one of messages.disk.STATES.
+
+    Raises:
+        RefusalError: the disk refuses.
+    """
+    descriptor = open_disk(disk)
+    try:
+        return power_of(_send(descriptor, bytes([_REQUEST_SENSE, 0, 0, 0, _ROOM, 0]), _ROOM, disk))
+    finally:
+        os.close(descriptor)
+
+
+def stop_command(*, plainly: bool) -> bytes:
+    """START STOP UNIT: START=0, or the power condition STANDBY."""
+    return bytes([_START_STOP_UNIT, 0, 0, 0, 0 if plainly else _STANDBY, 0])
+
+
+def power_of(data: bytes) -> str:
+    """What the answer to REQUEST SENSE says; an answer without any sense is that of a disk that spins."""
+    sense = sense_of(data)
+    if sense is None:
+        return "unknown"
+    if sense.code == _LOW_POWER:
+        if sense.qualifier in _STANDBY_QUALIFIERS:
+            return "standby"
+        return "active" if sense.qualifier in _IDLE_QUALIFIERS else "unknown"
+    if sense.key == _NOT_READY:
+        return "standby" if (sense.code, sense.qualifier) in _NEEDS_START else "unknown"
+    return "active" if sense == (0, 0, 0) else "unknown"
+
+
+def sense_of(data: bytes) -> Sense | None:
+    """Sense data in fixed or descriptor format (SPC-4, 4.5); None = it is none."""
+    kind = data[0] & 0x7F if data else 0
+    if kind in _FIXED and len(data) >= 14:  # noqa: PLR2004 - through the qualifier
+        return Sense(data[2] & 0x0F, data[12], data[13])
+    if kind in _DESCRIPTOR and len(data) >= 4:  # noqa: PLR2004 - through the qualifier
+        return Sense(data[1] & 0x0F, data[2], data[3])
+    return None
+
+
+def _send(descriptor: int, command: bytes, room: int, disk: Disk) -> bytes:
+    """Send a command; what it gives back, up to ``room`` bytes."""
+    cdb, data, sense = (array.array("B", content) for content in (command, bytes(room), bytes(_ROOM)))
+    header = bytearray(
+        _ASKED.pack(
+            *(ord("S"), _FROM_DEVICE if room else _TO_NOBODY, len(command), _ROOM, 0, room),
+            *(data.buffer_info()[0], cdb.buffer_info()[0], sense.buffer_info()[0]),
+            *(SECONDS * 1000, 0, 0, 0),
+        )
+        + bytes(_ANSWERED.size)
+    )
+    try:
+        fcntl.ioctl(descriptor, _SG_IO, header)
+    except OSError as error:
+        raise RefusalError(f"{disk.name} takes no SCSI command: {error.strerror or error}") from None
+    answer = _Answer(*_ANSWERED.unpack_from(header, _ASKED.size))
+    if answer.status or answer.host_status:
+        said = sense_of(sense.tobytes()[: answer.sense_length])
+        what = "/".join(f"{part:02x}" for part in said) if said else f"host status {answer.host_status:#x}"
+        raise RefusalError(f"{disk.name} refuses SCSI command {command[0]:#04x}: {what} (sense); see dmesg")
+    return data.tobytes()[: room - answer.residue]

@@ -1,0 +1,154 @@
+"""Carries out one request at one disk, in a turn of that disk's lane.
+
+A disk that the kernel has suspended is not opened: that alone would wake it. Nothing is sent to a sleeping
+disk but CHECK POWER MODE, which leaves it asleep; so that comes first, in the same turn.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from powerd.helper import hdparm, pending, rouse, scsi
+from powerd.helper.disks import Disk
+from powerd.helper.errors import RefusalError
+from powerd.helper.lane import Lane
+from powerd.helper.protocol import Drive, Power, ReadDrive, SetApm, SetTimer, StandBy
+from powerd.helper.tool import Done, Runner
+
+QUICK: Final = 10.0
+"""Seconds for what a drive answers without moving anything."""
+STOPPING: Final = 40.0
+"""Seconds for a spindle to stop, or start."""
+_LOUD_APM: Final = 128  # from here on a drive does not spin down of its own accord (hdparm(8), -B)
+_SPARE: Final = 5.0
+
+
+class Spindle:
+    """One disk, within a turn of its lane; each method is one request.
+
+    Args:
+        disk: which.
+        lane: its lane.
+        runner: starts tools.
+        root: where paths begin.
+    """
+
+    def __init__(self, disk: Disk, lane: Lane, runner: Runner, root: Path) -> None:
+        self._disk = disk
+        self._device = str(disk.node)
+        self._lane = lane
+        self._runner = runner
+        self._root = root
+        self._commands = 0
+
+    async def read_power(self) -> Power:
+        """Whether it spins."""
+        if self._disk.asleep_by_kernel:
+            return self._power("suspended")
+        return self._power(await self._state())
+
+    async def stand_by(self, request: StandBy) -> Power:
+        """Stop it, unless it is asleep already or there is a hindrance."""
+        if self._disk.asleep_by_kernel:
+            return self._power("suspended")
+        state = await self._state_if_told(request.how)
+        if state in {"standby", "sleeping"}:
+            return self._power(state)
+        await self._demand_no_hindrance(spins=state == "active")
+        if request.how == "ata":
+            done = await self._run(hdparm.stand_by(self._device), STOPPING)
+            hdparm.succeeded(done, "-y")
+        else:
+            await self._lane.in_thread(partial(scsi.stand_by, self._disk), scsi.SECONDS + _SPARE)
+            self._commands += 1
+        return self._power("standby")
+
+    async def set_timer(self, request: SetTimer) -> Power:
+        """Set its standby timer, if it spins."""
+        await self._demand_spinning("setting its timer")
+        done = await self._run(hdparm.set_timer(self._device, request.value), QUICK)
+        hdparm.succeeded(done, "-S")
+        return self._power("active")
+
+    async def set_apm(self, request: SetApm) -> Drive:
+        """Set its APM level, if it spins, and believe what it then says."""
+        if request.level < _LOUD_APM and not request.spin_down:
+            raise RefusalError(
+                f"APM level {request.level} lets {self._disk.name} stop when it likes to; ask for it with "
+                f"spin_down, or for {_LOUD_APM} or more"
+            )
+        await self._demand_spinning("setting its APM level")
+        done = await self._run(hdparm.set_apm(self._device, request.level), QUICK, commands=2)
+        identity = hdparm.identity_of(done, "-B")
+        if identity.apm != request.level:
+            raise RefusalError(
+                f"{self._disk.name} took APM level {request.level} and shows {identity.apm or 'none'}; "
+                "leave its APM as it is"
+            )
+        return self._drive(identity)
+
+    async def read_drive(self, _: ReadDrive) -> Drive:
+        """What it can do, if it spins."""
+        await self._demand_spinning("asking what it can do")
+        done = await self._run(hdparm.identify(self._device), QUICK)
+        return self._drive(hdparm.identity_of(done, "--Istdout"))
+
+    async def rouse(self) -> None:
+        """Wake it."""
+        await self._lane.in_thread(partial(rouse.rouse, self._disk), rouse.SECONDS)
+
+    async def _state(self) -> str:
+        """What it says of itself: one of messages.disk.STATES."""
+        if self._disk.pure_scsi:
+            self._commands += 1
+            return await self._lane.in_thread(partial(scsi.read_power, self._disk), QUICK)
+        return hdparm.power_of(await self._run(hdparm.read_power(self._device), QUICK))
+
+    async def _state_if_told(self, how: str) -> str:
+        """As _state(); what only knows SCSI's way to stop need not know how to say."""
+        try:
+            return await self._state()
+        except RefusalError:
+            if how == "ata" or self._lane.hangs:
+                raise
+            return "unknown"
+
+    async def _demand_spinning(self, what: str) -> None:
+        if self._disk.pure_scsi:
+            raise RefusalError(f"{self._disk.name} is no ATA disk, and {what} takes one; leave it out")
+        state = "suspended" if self._disk.asleep_by_kernel else await self._state()
+        if state == "unknown":
+            raise RefusalError(f"{self._disk.name} does not say whether it spins, and {what} could wake it")
+        if state != "active":
+            raise RefusalError(
+                f"{self._disk.name} is asleep ({state}), and {what} would wake it; ask again later", "asleep"
+            )
+
+    async def _demand_no_hindrance(self, *, spins: bool) -> None:
+        """A disk that may be asleep is not asked for its self-test, as that could wake it."""
+        why = await self._lane.in_thread(partial(pending.hindrance, self._disk, self._root), QUICK)
+        if why is None and spins and not self._disk.pure_scsi and self._runner.tools.find("smartctl"):
+            report = await self._run(pending.self_test(self._device), 2 * QUICK, commands=2)
+            if pending.self_test_runs(report.out):
+                why = "a SMART self-test runs; wait until it is done"
+        if why is not None:
+            raise RefusalError(f"{self._disk.name} is not stopped: {why}", "busy")
+
+    async def _run(self, argv: list[str], seconds: float, commands: int = 1) -> Done:
+        self._commands += commands
+        return await self._runner.run(argv, seconds, self._lane)
+
+    def _power(self, state: str) -> Power:
+        return Power(disk=self._disk.name, state=state, commands=self._commands)
+
+    def _drive(self, identity: hdparm.Identity) -> Drive:
+        return Drive(
+            disk=self._disk.name,
+            apm=identity.apm,
+            apm_supported=identity.apm_supported,
+            timer_supported=identity.timer_supported,
+            epc=identity.epc,
+            commands=self._commands,
+        )

@@ -1,0 +1,77 @@
+"""Orders to disks in the helper's words, and its answers in the model's. No I/O but the asking."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from powerd import model
+from powerd.helper.protocol import (
+    Drive,
+    Guard,
+    Power,
+    ProtocolError,
+    ReadDrive,
+    ReadPower,
+    SetApm,
+    SetTimer,
+    StandBy,
+)
+from powerd.host.helper import SOCKET, ask
+from powerd.host.values import DiskError, RefusedByHelperError
+from powerd.model import DiskId, DiskOrder, Found, Trouble
+from powerd.model.standby_timer import timer_for
+
+_LOUD_APM: Final = 128
+"""Below it a drive may spin down when it likes to, which the helper wants to be told is meant."""
+
+
+async def obey(order: DiskOrder, at: Path = SOCKET) -> Found:
+    """Have the helper that listens on ``at`` carry out ``order``.
+
+    Raises:
+        DiskError: it refuses, or the drive does.
+        HostError: it is not there, or gives no answer.
+    """
+    try:
+        match order:
+            case model.AskPower(disk=disk):
+                return answered(await ask(ReadPower(disk), at))
+            case model.SpinDown(disk=disk, how=how):
+                return answered(await ask(StandBy(disk, how), at))
+            case model.SetTimer(disk=disk, seconds=seconds):
+                return answered(await ask(SetTimer(disk, timer_for(seconds).value), at))
+            case model.SetApm(disk=disk, level=level):
+                return drive(await ask(SetApm(disk, level, spin_down=level < _LOUD_APM), at))
+            case model.ReadDrive(disk=disk):
+                return drive(await ask(ReadDrive(disk), at))
+    except RefusedByHelperError as error:
+        raise DiskError(str(error), Trouble(error.cause)) from None
+    except ProtocolError as error:
+        raise DiskError(f"{order.disk}: cannot be asked for: {error}", Trouble.FAILED) from None
+
+
+async def guard(
+    disks: tuple[DiskId, ...], at: Path = SOCKET
+) -> tuple[DiskId | None, tuple[DiskId, ...], float]:
+    """Watch sleeping disks until one is accessed and the others have been woken; ends when cancelled.
+
+    Returns:
+        The one accessed, the others, and the seconds that waking them took.
+
+    Raises:
+        HostError: the helper refuses, or is not there.
+    """
+    roused = await ask(Guard(tuple(disks)), at)
+    first = None if roused.disk is None else DiskId(roused.disk)
+    return first, tuple(DiskId(disk) for disk in roused.others), roused.seconds
+
+
+def answered(answer: Power) -> model.Answered:
+    """A drive's word on its power."""
+    return model.Answered(model.Power(answer.state), answer.commands)
+
+
+def drive(answer: Drive) -> model.Drive:
+    """What a drive can do."""
+    return model.Drive(answer.apm, answer.apm_supported, answer.timer_supported, answer.epc, answer.commands)

@@ -1,0 +1,133 @@
+"""What policy makes of disks, and what it has to remember of each."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+from powerd.model.disks import Disk, Drive, How
+from powerd.model.time import Moment
+
+
+class DiskState(enum.StrEnum):
+    """What a disk is doing, as far as policy believes it."""
+
+    UNKNOWN = "unknown"
+    """Neither the drive nor its counters have said."""
+    ACTIVE = "active"
+    SETTLING = "spinning-down"
+    """Told to stand by; the drive has yet to confirm it."""
+    STANDBY = "standby"
+    SLEEPING = "sleeping"
+    """So says the drive, or the bridge before it; only an access wakes it."""
+    SUSPENDED = "suspended"
+    """By the kernel, which owns it."""
+    HUNG = "hung"
+    """It does not answer, and is left alone but for one question an hour."""
+    UNSUPPORTED = "unsupported"
+    """It cannot be made to stand by, or cannot be asked."""
+    EXCLUDED = "excluded"
+
+    @property
+    def asleep(self) -> bool:
+        """Whether its spindle stands, as powerd believes it."""
+        return self in (DiskState.STANDBY, DiskState.SLEEPING, DiskState.SUSPENDED)
+
+
+@dataclass(frozen=True, slots=True)
+class DiskMemory:
+    """What is remembered of one disk. Times are CLOCK_MONOTONIC where nothing else is said.
+
+    Attributes:
+        state: the belief of the last decision.
+        since: when it began.
+        seen: of the Disk; another one = it has been plugged in again.
+        resumed: of the Memory; another one = the machine has slept.
+        heard: the latest outcome taken into account; -inf = none.
+        known: when the drive last told its power; -inf = not since start, resume or hotplug.
+        ordered: when the last spin-down was begun; -inf = never.
+        way: by which that was.
+        pause: no order before this time.
+        asks: questions since the disk last moved, or questions in vain, in a row.
+        failures: spin-downs in vain, in a row; after the last way, it is unsupported.
+        worked: the way by which it has verifiably gone down.
+        why: the sentence behind the state, or behind the last refusal; "" = none.
+        mute: its bridge wakes it at each question, so none is asked.
+        drive: what it can do; None = unknown. It is void after a resume or hotplug, when drives lose their
+            settings, and so are read, timer, timerless and level.
+        read: whether reading that was tried.
+        timer: seconds that its own timer really has; None = not set.
+        timerless: its own timer cannot be set.
+        level: the APM level that was ordered; None = none.
+        denied: what was said when the last of these was refused; "" = none was.
+        slept: it stood still when the machine fell asleep, and is to be put back.
+        base: (time, ios) of the first look after that wake-up.
+        downs, ups, bounces: CLOCK_BOOTTIME of those of the last 24 hours, oldest first.
+        stretch: how often its time has been doubled, for bounces.
+        stretched: CLOCK_BOOTTIME at which that last changed.
+        woken: the last spin-up; None = none known of.
+    """
+
+    state: DiskState
+    since: Moment
+    seen: float = 0.0
+    resumed: float | None = None
+    heard: float = float("-inf")
+    known: float = float("-inf")
+    ordered: float = float("-inf")
+    way: How = "ata"
+    pause: float = float("-inf")
+    asks: int = 0
+    failures: int = 0
+    worked: How | None = None
+    why: str = ""
+    mute: bool = False
+    drive: Drive | None = None
+    read: bool = False
+    timer: int | None = None
+    timerless: bool = False
+    level: int | None = None
+    denied: str = ""
+    slept: bool = False
+    base: tuple[float, int] | None = None
+    downs: tuple[float, ...] = ()
+    ups: tuple[float, ...] = ()
+    bounces: tuple[float, ...] = ()
+    stretch: int = 0
+    stretched: float = 0.0
+    woken: Moment | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DiskReport:
+    """One disk, as people are shown it.
+
+    Attributes:
+        disk: which.
+        state, since: what it does, and since when.
+        method: as configured: command, timer or both.
+        spin_down_after: seconds of idleness after which it stands by, bounces reckoned in; 0 = never.
+        idle_since: CLOCK_MONOTONIC, of the disk and its whole group; None = unknown.
+        spin_down_at: CLOCK_MONOTONIC at which it stands by if nothing stirs; None = not in sight.
+        waits: one clause: what it waits for, or why it is left alone; "" = nothing.
+        spin_ups, spin_downs: within the last 24 hours.
+        worked: the way by which it has verifiably gone down; None = none yet.
+        timer: seconds that its own timer really has; None = not set by powerd.
+        apm: its APM level; None = unknown, off or not supported.
+        last_wake: the last spin-up; None = none known of.
+    """
+
+    disk: Disk
+    state: DiskState
+    since: Moment
+    method: str = "command"
+    spin_down_after: float = 0.0
+    idle_since: float | None = None
+    spin_down_at: float | None = None
+    waits: str = ""
+    spin_ups: int = 0
+    spin_downs: int = 0
+    worked: How | None = None
+    timer: int | None = None
+    apm: int | None = None
+    last_wake: Moment | None = None

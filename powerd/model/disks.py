@@ -1,0 +1,235 @@
+"""Disks: which there are, what they do, what may be ordered of one, and what a drive says."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from typing import ClassVar, Literal, NewType, TypeAlias
+
+DiskId = NewType("DiskId", str)
+"""A disk's name below /dev/disk/by-id, which udev makes of model and serial number; only what is excluded and
+has no such name goes by the kernel's, ``loop0``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mount:
+    """A filesystem on a disk that is mounted, a line of /proc/self/mountinfo (proc_pid_mountinfo(5)).
+
+    Attributes:
+        where: the mount point.
+        fs: its type, ``ext4``.
+        options: of the mount, ``noatime``.
+    """
+
+    where: str
+    fs: str
+    options: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Disk:
+    """A whole disk.
+
+    Attributes:
+        id: by which it is known over restarts and other cables.
+        device: the kernel's name of today, ``sda``.
+        number: ``MAJOR:MINOR`` of today.
+        model, serial: as udev knows them; "" = unknown.
+        size: bytes.
+        transport: how it is attached: ata, usb, sas, nvme, virtio, mmc, other.
+        rotational: whether it has a spindle; None = nobody says.
+        rpm: rounds a minute; None = unknown.
+        removable: its medium can be taken out.
+        mounts: the filesystems on it, also those above md, LVM or dm-crypt.
+        group: shared by the members of one array, pool or volume group, named as people know it: ``md0``,
+            ``btrfs:photos``, ``zfs:tank``, ``vg0``; None = it stands alone.
+        array: reading from its group takes several members (md, ZFS, btrfs), as a linear volume does not.
+        busy: what goes on in it that is no mere access: ``md0 resync``; None = nothing.
+        excluded: why powerd leaves it alone; None = it does not. Of USB the configuration decides, not this.
+        runtime_pm: the kernel may suspend it by itself (power/control = auto, and a delay).
+        seen: CLOCK_MONOTONIC at which this drive was first seen since it was plugged in.
+    """
+
+    id: DiskId
+    device: str
+    number: str = ""
+    model: str = ""
+    serial: str = ""
+    size: int = 0
+    transport: str = "ata"
+    rotational: bool | None = True
+    rpm: int | None = None
+    removable: bool = False
+    mounts: tuple[Mount, ...] = ()
+    group: str | None = None
+    array: bool = False
+    busy: str | None = None
+    excluded: str | None = None
+    runtime_pm: bool = False
+    seen: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Activity:
+    """What a disk's counters say (Documentation/block/stat.rst), powerd's own commands taken off.
+
+    Attributes:
+        moved: CLOCK_MONOTONIC of the look that last found I/O; the first look counts as one.
+        ios: reads, writes, discards and flushes since the disk was attached.
+        in_flight: those under way; a disk that spins up has some while ``ios`` stands still.
+        suspended: the kernel has put the device to sleep (power/runtime_status), or is about to.
+    """
+
+    moved: float
+    ios: int = 0
+    in_flight: int = 0
+    suspended: bool = False
+
+
+class Power(enum.StrEnum):
+    """What a drive says of its spindle when asked (CHECK POWER MODE); unknown is not asleep."""
+
+    ACTIVE = "active"
+    STANDBY = "standby"
+    SLEEPING = "sleeping"
+    UNKNOWN = "unknown"
+    SUSPENDED = "suspended"
+
+    @property
+    def asleep(self) -> bool:
+        """Whether the spindle stands."""
+        return self in {Power.STANDBY, Power.SLEEPING}
+
+
+How: TypeAlias = Literal["ata", "scsi"]
+"""A way to stop a spindle: STANDBY IMMEDIATE, or START STOP UNIT."""
+
+
+@dataclass(frozen=True, slots=True)
+class AskPower:
+    """Ask the drive whether it spins; wakes nothing, and is not asked while the kernel has it suspended."""
+
+    disk: DiskId
+    final: ClassVar[bool] = False
+
+
+@dataclass(frozen=True, slots=True)
+class SpinDown:
+    """Stop the spindle until the next access."""
+
+    disk: DiskId
+    how: How
+    final: ClassVar[bool] = False
+
+
+@dataclass(frozen=True, slots=True)
+class SetTimer:
+    """Set the drive's own standby timer, to a value that it can hold (see timer_for); 0 = none.
+
+    It is ATA IDLE, which would wake a sleeping disk: only ever for one that spins.
+    """
+
+    disk: DiskId
+    seconds: int
+    final: ClassVar[bool] = False
+
+
+@dataclass(frozen=True, slots=True)
+class SetApm:
+    """Set the APM level of a spinning disk, 1 to 254; below 128 it may spin down when it likes to."""
+
+    disk: DiskId
+    level: int
+    final: ClassVar[bool] = False
+
+
+@dataclass(frozen=True, slots=True)
+class ReadDrive:
+    """Ask a spinning disk what it can do about power, and how it is set."""
+
+    disk: DiskId
+    final: ClassVar[bool] = False
+
+
+DiskOrder: TypeAlias = AskPower | SpinDown | SetTimer | SetApm | ReadDrive
+"""Each is about one disk, its ``disk``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """Watch the sleeping members of a group; the first access to one wakes all at once.
+
+    No order but a standing wish: it is obeyed for as long as decisions say it.
+    """
+
+    group: str
+    disks: tuple[DiskId, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A drive's word on its power.
+
+    Attributes:
+        power: as it said.
+        commands: sent to it past the block layer for that; Linux before 5.18 counts them as reads.
+    """
+
+    power: Power
+    commands: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Drive:
+    """What a drive can do about power.
+
+    Attributes:
+        apm: its level; None = off, or not supported.
+        apm_supported: it has Advanced Power Management.
+        timer_supported: its standby timer counts as the standard says.
+        epc: Extended Power Conditions are on: timers of its own, which may overrule the others.
+        commands: as in Answered.
+    """
+
+    apm: int | None = None
+    apm_supported: bool = False
+    timer_supported: bool = False
+    epc: bool = False
+    commands: int = 0
+
+
+class Trouble(enum.StrEnum):
+    """Why an order to a disk was not carried out."""
+
+    BUSY = "busy"
+    """Data waits to be written, a self-test runs, an array is rebuilt: worth asking again in a minute."""
+    ASLEEP = "asleep"
+    """It sleeps, and the order would have woken it."""
+    HUNG = "hung"
+    """It did not answer in time, or has still not."""
+    GONE = "gone"
+    """There is no such disk any more."""
+    FAILED = "failed"
+    """The drive or its tool refused, or said what nobody understands."""
+    UNREACHED = "unreached"
+    """Nobody could be asked, which is not the disk's fault: the helper is not there."""
+
+
+Found: TypeAlias = Answered | Drive | Trouble
+
+
+@dataclass(frozen=True, slots=True)
+class Roused:
+    """A guarded group was woken.
+
+    Attributes:
+        disk: whose access was the cause; None = unknown.
+        others: those that were woken for it.
+        at: CLOCK_MONOTONIC.
+        seconds: that waking them took.
+    """
+
+    disk: DiskId | None
+    others: tuple[DiskId, ...]
+    at: float
+    seconds: float

@@ -1,0 +1,47 @@
+"""A drive's standby timer as ATA encodes it in the count of IDLE and STANDBY; hdparm(8), -S, has the table.
+
+    0          no timer
+    1-240      n x 5 s               5 s to 20 min
+    241-251    (n - 240) x 30 min    30 min to 5.5 h
+    252        21 min
+    253, 254   vendor's own, reserved: never sent
+    255        21 min 15 s
+
+Pure.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Final, NamedTuple
+
+LONGEST: Final = 19_800
+"""Seconds: 5.5 h. No drive can be told to wait for longer."""
+_STEP, _STEPS = 5, 240
+_HALF_HOUR: Final = 1800
+_BETWEEN: Final = ((252, 1260), (255, 1275))
+
+
+class StandbyTimer(NamedTuple):
+    """A count, and the seconds that a drive makes of it; both 0 = no timer."""
+
+    value: int
+    seconds: int
+
+
+def timer_for(seconds: float) -> StandbyTimer:
+    """The shortest timer that runs for no less than ``seconds``; LONGEST where there is none.
+
+    Args:
+        seconds: 0 or less = no timer.
+    """
+    if seconds <= 0:
+        return StandbyTimer(0, 0)
+    if seconds <= _STEP * _STEPS:
+        steps = math.ceil(seconds / _STEP)
+        return StandbyTimer(steps, steps * _STEP)
+    for value, length in _BETWEEN:
+        if seconds <= length:
+            return StandbyTimer(value, length)
+    halves = math.ceil(min(seconds, LONGEST) / _HALF_HOUR)
+    return StandbyTimer(_STEPS + halves, halves * _HALF_HOUR)

@@ -1,0 +1,102 @@
+"""What outlives a restart of the daemon about disks: how often each has gone up and down, and what worked.
+
+The times are CLOCK_BOOTTIME, which goes on over a restart. Over a reboot only civil time does; a clock that
+was set meanwhile may make them older than they are, but never younger than the boot before left them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from powerd.model import DiskId, DiskMemory, DiskReport, DiskState, Moment
+from powerd.policy.disks.ways import DAY, STRETCHES, boot
+
+_MOST_TIMES: Final = 1000
+_RECENT: Final = 60.0
+_LISTS: Final = ("downs", "ups", "bounces")
+
+
+def document(disks: Mapping[DiskId, DiskMemory]) -> dict[str, object]:
+    """What revived() reads, as plain values; the same for as long as no disk has gone up or down."""
+    return {
+        name: {
+            "downs": list(memory.downs),
+            "ups": list(memory.ups),
+            "bounces": list(memory.bounces),
+            "stretch": memory.stretch,
+            "stretched": memory.stretched,
+            "worked": memory.worked,
+        }
+        for name, memory in disks.items()
+        if memory.downs or memory.ups or memory.worked
+    }
+
+
+def dated(disks: Mapping[str, object], boot_id: str, now: Moment) -> dict[str, object]:
+    """The document with what it takes to read its times: which boot, and when it was written."""
+    return {"boot": boot_id, "boottime": boot(now), "wall": now.wall.timestamp(), "disks": dict(disks)}
+
+
+def revived(data: object, boot_id: str, now: Moment) -> dict[DiskId, DiskMemory]:
+    """What is remembered of each disk; what is no document of ours is passed over."""
+    if not isinstance(data, dict) or not isinstance(data.get("disks"), dict):
+        return {}
+    written, wall = _number(data.get("boottime")), _number(data.get("wall"))
+    if written is None or wall is None:
+        return {}
+    same = bool(boot_id) and data.get("boot") == boot_id
+    off = 0.0 if same else boot(now) - written - max(0.0, now.wall.timestamp() - wall)
+    return {
+        DiskId(name): _one(row, off, now)
+        for name, row in data["disks"].items()
+        if isinstance(name, str) and isinstance(row, dict)
+    }
+
+
+def _one(row: dict[str, object], off: float, now: Moment) -> DiskMemory:
+    """One disk of the document, its times moved by ``off`` seconds."""
+    downs, ups, bounces = (_times(row.get(key), off, boot(now)) for key in _LISTS)
+    stretch, stretched = row.get("stretch"), _number(row.get("stretched"))
+    worked = row.get("worked")
+    return DiskMemory(
+        DiskState.UNKNOWN,
+        now,
+        downs=downs,
+        ups=ups,
+        bounces=bounces,
+        stretch=min(max(stretch, 0), STRETCHES) if type(stretch) is int else 0,
+        stretched=boot(now) if stretched is None else min(stretched + off, boot(now)),
+        worked="ata" if worked == "ata" else "scsi" if worked == "scsi" else None,
+    )
+
+
+def _times(value: object, off: float, latest: float) -> tuple[float, ...]:
+    """Times of the last 24 hours, oldest first, none in the future."""
+    numbers = [_number(each) for each in value] if isinstance(value, list) else []
+    moved = sorted(min(each + off, latest) for each in numbers if each is not None)
+    return tuple(each for each in moved if each > latest - DAY)[-_MOST_TIMES:]
+
+
+def _number(value: object) -> float | None:
+    fits = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1 << 40
+    return float(value) if fits and isinstance(value, int | float) else None
+
+
+def may_write(directory: str, reports: tuple[DiskReport, ...], now: Moment) -> bool:
+    """Whether writing below ``directory`` wakes no disk and keeps none from falling asleep.
+
+    It does not where it lies on a disk that powerd has nothing to do with, or on one that was in use
+    within the last minute, and spins.
+    """
+    depth, found = -1, None
+    for report in reports:
+        for mount in report.disk.mounts:
+            below = f"{directory}/".startswith(f"{mount.where.rstrip('/')}/")
+            if below and len(mount.where) > depth:
+                depth, found = len(mount.where), report
+    if found is None:
+        return False
+    used = found.state is DiskState.ACTIVE and found.idle_since is not None
+    recently = used and now.mono - (found.idle_since or 0.0) <= _RECENT
+    return found.state is DiskState.EXCLUDED or recently

@@ -1,0 +1,177 @@
+"""What is remembered of one disk, brought up to date from facts alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from powerd.model import Activity, Blind, Disk, DiskMemory, DiskState, Moment, Outcome, Roused, Seen
+from powerd.policy.disks.heard import hear
+from powerd.policy.disks.ways import NEVER, aged, at, is_old, turned, woke
+
+Look = Seen[Activity] | Blind | None
+
+
+def recall(  # noqa: PLR0913 - each kind of fact that there is about a disk
+    memory: DiskMemory,
+    disk: Disk,
+    *,
+    looks: tuple[Look, Look],
+    outcomes: Sequence[Outcome],
+    roused: Roused | None,
+    resumed: float | None,
+    now: Moment,
+) -> DiskMemory:
+    """The disk's memory after everything that has come to be known since the last decision.
+
+    Args:
+        memory: of the last decision.
+        disk: which.
+        looks: at its counters: the last decision's, and the latest.
+        outcomes: of orders to it that the last decision did not know, in their order.
+        roused: the last time that its group was woken as a whole.
+        resumed: CLOCK_MONOTONIC of the machine's last wake-up.
+        now: the present moment.
+    """
+    before, look = looks
+    moved = look.value.moved if isinstance(look, Seen) else -NEVER
+    begun = max(disk.seen, -NEVER if resumed is None else resumed)  # of this epoch
+    memory = aged(memory, now)
+    for outcome in outcomes:
+        if outcome.at < begun:
+            memory = hear(memory, outcome, moved, now)
+    if resumed != memory.resumed:
+        memory = _resumed(memory, resumed, now)
+    if disk.seen != memory.seen:
+        memory = _plugged(memory, disk.seen, now)
+    for outcome in outcomes:
+        if outcome.at >= begun:
+            memory = hear(memory, outcome, moved, now)
+    if roused is not None and roused.at > memory.known and memory.state.asleep:
+        memory = _roused(memory, disk, roused, now)
+    if not isinstance(look, Seen) or look is before:
+        return memory
+    return _looked(memory, before, look, begun, now)
+
+
+def is_quiet(
+    memory: DiskMemory, disk: Disk, before: Look, look: Look, about: tuple[float | None, float]
+) -> bool:
+    """Whether recall() has nothing to do, short of an outcome: most disks, most of the time.
+
+    ``about`` is when the machine last woke up, and the CLOCK_BOOTTIME of 24 hours ago.
+    """
+    resumed, start = about
+    return (
+        isinstance(look, Seen)
+        and isinstance(before, Seen)
+        and look.value.moved <= before.value.moved
+        and not look.value.suspended
+        and memory.state is not DiskState.SUSPENDED
+        and not memory.slept
+        and memory.resumed == resumed
+        and memory.seen == disk.seen
+        and not is_old(memory, start)
+    )
+
+
+def _resumed(memory: DiskMemory, resumed: float | None, now: Moment) -> DiskMemory:
+    """The machine has slept: drives have lost their settings, and most have been woken with it."""
+    stood = memory.state in {DiskState.STANDBY, DiskState.SLEEPING, DiskState.SETTLING}
+    memory = replace(_void(memory), resumed=resumed, slept=stood or memory.slept)
+    return memory if memory.state in {DiskState.HUNG, DiskState.UNSUPPORTED} else _unknown(memory, now)
+
+
+def _plugged(memory: DiskMemory, seen: float, now: Moment) -> DiskMemory:
+    """Another connection: what was in vain or hung may work now."""
+    memory = replace(_void(memory), seen=seen, slept=False, failures=0, mute=False)
+    return _unknown(memory, now)
+
+
+def _void(memory: DiskMemory) -> DiskMemory:
+    """Without what a drive forgets with its power."""
+    return replace(
+        memory,
+        known=-NEVER,
+        pause=-NEVER,
+        drive=None,
+        read=False,
+        timer=None,
+        timerless=False,
+        level=None,
+        denied="",
+        base=None,
+    )
+
+
+def _unknown(memory: DiskMemory, now: Moment) -> DiskMemory:
+    return replace(turned(memory, DiskState.UNKNOWN, now), known=-NEVER)
+
+
+def tried_anew(memory: DiskMemory) -> DiskMemory:
+    """As after a change of the configuration: whatever was given up is tried again."""
+    state = DiskState.UNKNOWN if memory.state is DiskState.UNSUPPORTED else memory.state
+    known = -NEVER if state is not memory.state else memory.known
+    return replace(
+        memory,
+        state=state,
+        known=known,
+        pause=-NEVER,
+        asks=0,
+        failures=0,
+        why="",
+        mute=False,
+        read=False,
+        timerless=False,
+        level=None,
+        denied="",
+        stretch=0,
+        bounces=(),
+    )
+
+
+def _roused(memory: DiskMemory, disk: Disk, roused: Roused, now: Moment) -> DiskMemory:
+    """The helper has woken its group, or seen its first access."""
+    if roused.disk is not None and disk.id != roused.disk and disk.id not in roused.others:
+        return memory
+    return replace(woke(memory, at(now, roused.at)), known=roused.at)
+
+
+def _looked(  # noqa: PLR0911 - a ladder: each rung is one way to know
+    memory: DiskMemory, before: Look, look: Seen[Activity], begun: float, now: Moment
+) -> DiskMemory:
+    """What its counters say of its spindle.
+
+    I/O that was seen between two looks which both came after the drive's last word has woken it. Where the
+    word came between them, the I/O may have been before it: then that word counts no more.
+    """
+    activity = look.value
+    if activity.suspended:
+        return turned(memory, DiskState.SUSPENDED, now)
+    if memory.state is DiskState.SUSPENDED:
+        return woke(memory, now, by_use=False)
+    memory = _touched(memory, look)
+    if isinstance(before, Seen) and activity.moved <= before.value.moved:
+        return memory
+    floor = max(memory.known, begun)
+    if activity.moved <= floor or memory.state not in _TELLING:
+        return memory
+    if not isinstance(before, Seen) or before.at < floor:
+        return replace(memory, known=-NEVER)
+    when = at(now, activity.moved)
+    if memory.state.asleep:
+        return woke(memory, when)
+    return turned(memory, DiskState.ACTIVE, when)
+
+
+_TELLING = (DiskState.STANDBY, DiskState.SLEEPING, DiskState.UNKNOWN)
+"""States in which I/O says something new."""
+
+
+def _touched(memory: DiskMemory, look: Seen[Activity]) -> DiskMemory:
+    """A disk that is to be put back, and has been used since the machine woke up, stays up."""
+    if not memory.slept or memory.resumed is None or look.at < memory.resumed:
+        return memory
+    if memory.base is None:
+        return replace(memory, base=(look.at, look.value.ios))
+    return memory if look.value.ios == memory.base[1] else replace(memory, slept=False)

@@ -1,0 +1,67 @@
+"""One disk as people are shown it, and what they should know of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from powerd.config import show_duration
+from powerd.model import DiskReport, DiskState
+from powerd.policy.disks.step import Case, Step
+from powerd.policy.disks.ways import BOUNCE, BOUNCES
+from powerd.policy.why import Why
+
+_SHORT: Final = 300.0
+"""Seconds: who spins down after less will spend more on starts than it saves."""
+
+
+def report(case: Case, step: Step) -> DiskReport:
+    """What every face shows of one disk."""
+    memory = case.memory
+    state = DiskState.EXCLUDED if step.excluded else memory.state
+    return DiskReport(
+        disk=case.disk,
+        state=state,
+        since=memory.since,
+        method=case.plan.method,
+        spin_down_after=case.after,
+        idle_since=case.idle_since,
+        spin_down_at=step.at,
+        waits=step.waits,
+        spin_ups=len(memory.ups),
+        spin_downs=len(memory.downs),
+        worked=memory.worked,
+        timer=memory.timer,
+        apm=memory.drive.apm if memory.drive is not None else None,
+        last_wake=memory.woken,
+    )
+
+
+def remarks(case: Case, step: Step) -> Iterator[Why]:
+    """What holds nothing up, and a person should know all the same."""
+    if step.excluded:
+        return
+    name, memory, plan = case.disk.id, case.memory, case.plan
+    if step.waits:
+        yield Why(name, step.waits, keeps_awake=False)
+    if memory.stretch and plan.spin_down_after:
+        yield Why(
+            name,
+            f"was woken {BOUNCES} times within {show_duration(BOUNCE)} of a spin-down, so it stands by after "
+            f"{show_duration(case.after)} instead of {show_duration(plan.spin_down_after)}",
+            keeps_awake=False,
+        )
+    if 0 < plan.spin_down_after < _SHORT:
+        yield Why(
+            name,
+            f"spin_down_after is shorter than {show_duration(_SHORT)}: starting it takes more than it saves",
+            keeps_awake=False,
+        )
+    if memory.drive is not None and memory.drive.epc and plan.method == "timer":
+        yield Why(
+            name,
+            'has power conditions of its own (EPC), which may overrule its timer; take method = "both"',
+            keeps_awake=False,
+        )
+    if plan.apm is not None and memory.drive is not None and memory.level == plan.apm != memory.drive.apm:
+        yield Why(name, f"its APM level cannot be set to {plan.apm}: {memory.denied}", keeps_awake=False)

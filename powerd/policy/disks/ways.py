@@ -1,0 +1,115 @@
+"""Figures and small rules of spinning down that more than one step needs."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Final
+
+from powerd.model import Disk, DiskMemory, DiskState, Moment
+from powerd.model.disks import How
+from powerd.policy.times import later
+
+DAY: Final = 86400.0
+NEVER: Final = float("inf")
+VERIFY: Final = 20.0
+"""A drive takes some seconds to stop; so long after the order it is asked whether it has."""
+RETRY: Final = 60.0
+"""Between two attempts at whatever may pass: dirty pages, a self-test, a refusal."""
+UNREACHED: Final = 300.0
+"""Between two attempts at a helper that is not there."""
+HUNG: Final = 3600.0
+"""Between two questions to a disk that hangs."""
+TRIES: Final = 3
+"""So many vain attempts, and a disk is unsupported."""
+BOUNCE: Final = 600.0
+"""Who is woken sooner after a spin-down had better not have gone to sleep."""
+BOUNCES: Final = 3
+"""So many bounces within 24 hours double the time ..."""
+STRETCHES: Final = 3
+"""... and at most so often, to eight times its length."""
+SETTLED: Final = 30.0
+"""A disk that slept before the machine did is put back after so long without any access."""
+WISH: Final = 600.0
+"""A person's wish that a disk stand by holds for so long, or until the disk is used."""
+FRESH: Final = 60.0
+"""Evidence that a disk spins is good for so long; an order that would wake a sleeping one needs it."""
+LOOK: Final = 5.0
+"""Idleness is what a look has seen; one that is older says nothing about now."""
+
+
+def ways(disk: Disk, worked: How | None) -> tuple[How, How, How]:
+    """The ways by which to try, one for each failure in a row: the likeliest twice, then the other.
+
+    A SAS drive knows no ATA; START STOP UNIT is what the helper makes of it.
+    """
+    first: How = worked or ("ata" if disk.transport in {"ata", "usb"} else "scsi")
+    if first == "ata":
+        return "ata", "ata", "scsi"
+    return ("scsi", "scsi", "ata") if disk.transport in {"ata", "usb"} else ("scsi", "scsi", "scsi")
+
+
+def boot(now: Moment) -> float:
+    """CLOCK_BOOTTIME, which goes on while the machine sleeps."""
+    return now.mono + now.slept
+
+
+def at(now: Moment, mono: float) -> Moment:
+    """The Moment of a CLOCK_MONOTONIC that lies a little back."""
+    return later(now, mono - now.mono)
+
+
+def turned(memory: DiskMemory, state: DiskState, since: Moment, why: str = "") -> DiskMemory:
+    """In ``state`` since then; a state that it is in already keeps its date."""
+    if state is memory.state:
+        return memory if why == memory.why else replace(memory, why=why)
+    return replace(memory, state=state, since=since, why=why, asks=0)
+
+
+def woke(memory: DiskMemory, when: Moment, *, by_use: bool = True) -> DiskMemory:
+    """Spinning again.
+
+    Args:
+        memory: of a disk that stood still.
+        when: at which that was seen.
+        by_use: by an access, which makes it a bounce if it came soon after the spin-down.
+    """
+    ups = (*memory.ups, boot(when))
+    bounced = by_use and when.mono - memory.since.mono < BOUNCE
+    memory = replace(memory, ups=ups, woken=when, slept=False)
+    if bounced:
+        memory = _bounced(memory, when)
+    return turned(memory, DiskState.ACTIVE, when)
+
+
+def _bounced(memory: DiskMemory, when: Moment) -> DiskMemory:
+    bounces = (*memory.bounces, boot(when))
+    if len(bounces) < BOUNCES:
+        return replace(memory, bounces=bounces)
+    return replace(memory, bounces=(), stretch=min(memory.stretch + 1, STRETCHES), stretched=boot(when))
+
+
+def is_old(memory: DiskMemory, start: float) -> bool:
+    """Whether it holds anything from before ``start``, CLOCK_BOOTTIME."""
+    downs, ups, bounces = memory.downs, memory.ups, memory.bounces
+    return bool(
+        (downs and downs[0] <= start)
+        or (ups and ups[0] <= start)
+        or (bounces and bounces[0] <= start)
+        or (memory.stretch and memory.stretched <= start)
+    )
+
+
+def aged(memory: DiskMemory, now: Moment) -> DiskMemory:
+    """Without what is older than 24 hours; a day without three bounces takes one doubling back."""
+    start = boot(now) - DAY
+    if not is_old(memory, start):
+        return memory
+    downs, ups, bounces = memory.downs, memory.ups, memory.bounces
+    if (downs and downs[0] <= start) or (ups and ups[0] <= start) or (bounces and bounces[0] <= start):
+        downs, ups, bounces = (
+            tuple(each for each in times if each > start) for times in (downs, ups, bounces)
+        )
+        memory = replace(memory, downs=downs, ups=ups, bounces=bounces)
+    if memory.stretch and memory.stretched <= start:
+        memory = replace(memory, stretch=memory.stretch - 1, stretched=boot(now))
+    return memory

@@ -1,0 +1,152 @@
+"""Puts together what was read: every whole disk, with what is mounted on it and whom it belongs to. Pure."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import Final
+
+from powerd.model import Disk, DiskId, Mount
+from powerd.sources.disks import identity
+from powerd.sources.disks.blocks import Block, as_int
+from powerd.sources.disks.groups import Layers
+from powerd.sources.disks.mounts import Line
+
+SWAP: Final = "[SWAP]"
+"""Where swap space is "mounted", in lsblk(8)'s words; in use or not: a service may not see /proc/swaps."""
+_QUIET: Final = {"idle", "frozen"}
+
+
+@dataclass(frozen=True, slots=True)
+class Inventory:
+    """The disks at one moment.
+
+    Attributes:
+        disks: by id.
+        blocks: what each was read from.
+        arrays: by md array that may be rebuilt or checked, the file that says so, and the disks below it.
+    """
+
+    disks: Mapping[DiskId, Disk] = field(default_factory=lambda: MappingProxyType({}))
+    blocks: Mapping[DiskId, Block] = field(default_factory=lambda: MappingProxyType({}))
+    arrays: Mapping[str, tuple[str, frozenset[DiskId]]] = field(default_factory=lambda: MappingProxyType({}))
+
+
+def assemble(blocks: Mapping[str, Block], lines: Iterable[Line]) -> Inventory:
+    """The inventory of what was read of block devices and mounts."""
+    whole = {block.name: block for block in blocks.values() if block.parent is None}
+    ids = identity.identify(disk for disk in whole.values() if not disk.virtual)
+    layers = Layers(blocks)
+    why = {name: identity.excluded(disk, ids.get(name)) for name, disk in whole.items()}
+    groups = layers.groups([name for name in whole if why[name] is None])
+    mounts = _mounts(blocks, layers, lines)
+    known = {name: ids.get(name) or DiskId(name) for name in whole}
+    disks: dict[DiskId, Disk] = {}
+    for name, block in whole.items():
+        group = groups.get(name)
+        disk = _disk(block, known[name], why[name])
+        disks[disk.id] = replace(
+            disk,
+            mounts=tuple(dict.fromkeys(mounts[name])),
+            group=group.name if group else None,
+            array=group is not None and group.array,
+        )
+    arrays = {
+        name: (f"{block.path}/md/sync_action", frozenset(known[disk] for disk in layers.disks(block.slaves)))
+        for name, block in whole.items()
+        if name.startswith("md") and block.slaves
+    }
+    sources = MappingProxyType({known[name]: block for name, block in whole.items()})
+    return Inventory(MappingProxyType(disks), sources, MappingProxyType(arrays))
+
+
+def busy(inventory: Inventory, actions: Mapping[str, str | None]) -> Mapping[DiskId, Disk]:
+    """The disks, with what their md arrays do (Documentation/admin-guide/md.rst, sync_action).
+
+    Args:
+        inventory: see there.
+        actions: by array, the content of its file; None = it has none, as a level without redundancy.
+    """
+    at_work: dict[DiskId, str] = {}
+    for name, (_, disks) in inventory.arrays.items():
+        action = actions.get(name)
+        if action and action not in _QUIET:
+            at_work |= dict.fromkeys(disks, f"{name} {action}")
+    return {id_: replace(disk, busy=at_work.get(id_)) for id_, disk in inventory.disks.items()}
+
+
+def _disk(block: Block, id_: DiskId, why: str | None) -> Disk:
+    delay = as_int(block.attributes.get("device/power/autosuspend_delay_ms"))
+    return Disk(
+        id_,
+        device=block.name,
+        number=block.number,
+        model=identity.model(block),
+        serial=identity.serial(block),
+        size=block.size,
+        transport=identity.transport(block),
+        rotational=identity.rotational(block),
+        rpm=identity.rpm(block),
+        removable=block.attributes.get("removable") == "1",
+        excluded=why,
+        runtime_pm=block.attributes.get("device/power/control") == "auto"
+        and delay is not None
+        and delay >= 0,
+    )
+
+
+def _mounts(blocks: Mapping[str, Block], layers: Layers, lines: Iterable[Line]) -> Mapping[str, list[Mount]]:
+    """What is mounted from each whole disk, by its name."""
+    found: defaultdict[str, list[Mount]] = defaultdict(list)
+    by_number = {block.number: block.name for block in blocks.values() if block.number}
+    by_path = dict(_paths(blocks))
+    spans = _filesystems(blocks)
+    for line in lines:
+        members = _members(line, by_number, by_path, spans)
+        for disk in layers.disks(members):
+            found[disk].append(Mount(line.where, line.fs, line.options))
+    for disk in layers.disks(
+        name for name, block in blocks.items() if block.udev.get("ID_FS_TYPE") == "swap"
+    ):
+        found[disk].append(Mount(SWAP, "swap"))
+    return found
+
+
+def _members(
+    line: Line, by_number: Mapping[str, str], by_path: Mapping[str, str], spans: Mapping[str, frozenset[str]]
+) -> frozenset[str]:
+    """The devices that hold a mounted filesystem."""
+    if line.fs == "zfs":
+        return spans.get(f"zfs:{line.source.partition('/')[0]}", frozenset())
+    # bcachefs names all of its devices: /dev/sda:/dev/sdb
+    names = {
+        by_path[path] for path in line.source.replace(":/dev/", "\n/dev/").split("\n") if path in by_path
+    }
+    if line.number in by_number:
+        names.add(by_number[line.number])
+    return frozenset(names).union(*(spans.get(name, frozenset()) for name in names))
+
+
+def _filesystems(blocks: Mapping[str, Block]) -> Mapping[str, frozenset[str]]:
+    """Devices of each filesystem that may have several: of btrfs by each of them, of ZFS by its pool."""
+    btrfs: defaultdict[str, set[str]] = defaultdict(set)
+    pools: defaultdict[str, set[str]] = defaultdict(set)
+    for block in blocks.values():
+        kind, uuid = block.udev.get("ID_FS_TYPE"), block.udev.get("ID_FS_UUID")
+        if kind == "btrfs" and uuid:
+            btrfs[uuid].add(block.name)
+        elif kind == "zfs_member":
+            pools[f"zfs:{block.udev.get('ID_FS_LABEL')}"].add(block.name)
+    spans = {pool: frozenset(members) for pool, members in pools.items()}
+    return spans | {name: frozenset(members) for members in btrfs.values() for name in members}
+
+
+def _paths(blocks: Mapping[str, Block]) -> Iterator[tuple[str, str]]:
+    """Each path below /dev of each device, with its name."""
+    for block in blocks.values():
+        yield from ((f"/dev/{link}", block.name) for link in block.udev.links)
+        yield f"/dev/{block.name.replace('!', '/')}", block.name
+        if volume := block.attributes.get("dm/name"):
+            yield f"/dev/mapper/{volume}", block.name

@@ -1,0 +1,178 @@
+"""Which disks there are and what they do: the source "disks". It looks at files, never at a device."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Final, NamedTuple
+
+from powerd.board import Facts
+from powerd.clock import Clock
+from powerd.host.eyes import DiskEyes
+from powerd.host.values import HostError
+from powerd.model import Activity, Blind, Disk, DiskId, Seen, SourceId
+from powerd.sources.disks import blocks, counters, mounts
+from powerd.sources.disks.blocks import Block
+from powerd.sources.disks.counters import Count
+from powerd.sources.disks.inventory import Inventory, assemble, busy
+from powerd.sources.runner import Extent
+
+_SCAN_AGAIN: Final = 600.0
+"""Everything is read anew after so many seconds even if nobody said that it has changed: switches such as
+power/control and queue/iostats are thrown without a word."""
+_ASLEEP: Final = {"suspended", "suspending"}
+
+
+class _Attachment(NamedTuple):
+    """What tells a drive that was there all the time from one that was plugged in again, and since when."""
+
+    path: str
+    number: str
+    diskseq: str | None
+    seen: float
+
+
+class Disks:
+    """The source "disks".
+
+    Args:
+        eyes: the host.
+        clock: for the time of each look.
+        every: seconds between looks; may be replaced at any time.
+
+    Attributes:
+        hurry: called when disks have come, gone or changed, and a look is due at once.
+    """
+
+    name = SourceId("disks")
+
+    def __init__(self, eyes: DiskEyes, clock: Clock, every: float = 60.0) -> None:
+        self.every = every
+        self.hurry: Callable[[], None] = lambda: None
+        self._eyes = eyes
+        self._clock = clock
+        self._listening = False
+        self._deaf: str | None = None
+        self._stale = True
+        self._scanned = float("-inf")
+        self._names: tuple[str, ...] = ()
+        self._mounted: str | None = None
+        self._blocks: Mapping[str, Block] = {}
+        self._inventory = Inventory()
+        self._attached: dict[DiskId, _Attachment] = {}
+        self._counts: dict[DiskId, Count] = {}
+        self._own: Counter[DiskId] = Counter()
+        self._disks: Mapping[DiskId, Disk] = {}
+        self._made_from: tuple[object, ...] = ()
+
+    def note_commands(self, disk: DiskId, commands: int) -> None:
+        """So many commands of powerd's own have gone to the disk since the last look."""
+        self._own[disk] += commands
+
+    async def look(self, extent: Extent) -> Facts:
+        """Look at all disks once; each look is as thorough.
+
+        Raises:
+            HostError: sysfs cannot be looked into.
+        """
+        del extent
+        self._listen()
+        await self._take_stock()
+        texts = self._read_counters()
+        if any(
+            stat is None for stat, _ in texts.values()
+        ):  # gone since; what is still there is said by a new scan
+            self._stale = True
+            await self._take_stock()
+            texts = self._read_counters()
+        now = self._clock.now().mono
+        activity = {id_: self._activity(id_, stat, status, now) for id_, (stat, status) in texts.items()}
+        self._own.clear()
+        word = Seen(now, (self._deaf,) if self._deaf else ())
+        return Facts(word, disks=self._shown(), activity=activity)
+
+    def _shown(self) -> Mapping[DiskId, Disk]:
+        """The inventory with what its arrays do; the same mapping as before where nothing has changed."""
+        inventory = self._inventory
+        actions = {name: self._eyes.peek(file) for name, (file, _) in inventory.arrays.items()}
+        made_from = (inventory, actions, {id_: each.seen for id_, each in self._attached.items()})
+        if made_from != self._made_from:
+            at_work = busy(inventory, actions).items()
+            self._disks = {id_: replace(disk, seen=self._attached[id_].seen) for id_, disk in at_work}
+            self._made_from = made_from
+        return self._disks
+
+    def _listen(self) -> None:
+        """Have hotplug heard from now on; without it, a disk is noticed in the next round."""
+        if self._listening:
+            return
+        self._listening = True
+        try:
+            self._eyes.hotplug(self._changed)
+        except HostError as error:
+            self._deaf = str(error)
+
+    def _changed(self) -> None:
+        self._stale = True
+        self.hurry()
+
+    async def _take_stock(self) -> None:
+        """Have the inventory up to date; read as much anew as has changed."""
+        now = self._clock.now().mono
+        names = self._eyes.entries(blocks.BLOCK)
+        mounted = self._eyes.peek("/proc/self/mountinfo")
+        fresh = not self._stale and names == self._names and now - self._scanned < _SCAN_AGAIN
+        if fresh and mounted == self._mounted:
+            return
+        if not fresh:
+            self._stale, self._names, self._scanned = False, names, now
+            self._blocks = await blocks.read(self._eyes)
+        self._mounted = mounted
+        self._inventory = assemble(self._blocks, mounts.parse(mounted))
+        self._attach(now)
+
+    def _attach(self, now: float) -> None:
+        """Begin anew with drives that were plugged in, and forget those that are gone."""
+        before, self._attached = self._attached, {}
+        for id_, block in self._inventory.blocks.items():
+            found = _Attachment(block.path, block.number, block.attributes.get("diskseq"), now)
+            old = before.get(id_)
+            same = old is not None and old._replace(seen=now) == found
+            self._attached[id_] = old if same and old is not None else found
+        kept = {id_ for id_, attachment in self._attached.items() if before.get(id_) == attachment}
+        self._counts = {id_: count for id_, count in self._counts.items() if id_ in kept}
+
+    def _read_counters(self) -> dict[DiskId, tuple[str | None, str | None]]:
+        """Of each disk that is not excluded, ``stat`` and ``runtime_status``."""
+        watched = [disk.id for disk in self._inventory.disks.values() if disk.excluded is None]
+        paths = [self._inventory.blocks[id_].path for id_ in watched]
+        texts = self._eyes.gauges(
+            [f"{path}/{file}" for path in paths for file in ("stat", "device/power/runtime_status")]
+        )
+        return dict(zip(watched, zip(texts[::2], texts[1::2], strict=True), strict=True))
+
+    def _activity(
+        self, id_: DiskId, text: str | None, status: str | None, now: float
+    ) -> Seen[Activity] | Blind:
+        block = self._inventory.blocks[id_]
+        stat = counters.parse(text)
+        if stat is None or block.attributes.get("queue/iostats") == "0":
+            self._counts.pop(id_, None)
+            return Blind(now, _blindness(block, text))
+        before = self._counts.get(id_)
+        if before is not None and stat.ios < before.raw:  # counters begin anew with the device
+            self._attached[id_] = self._attached[id_]._replace(seen=now)
+        passthrough = block.attributes.get("queue/iostats_passthrough")
+        own = self._own[id_] if counters.counts_commands(self._eyes.release(), passthrough) else 0
+        count = self._counts[id_] = counters.advance(before, stat, own, now)
+        return Seen(now, Activity(count.moved, count.ios, count.in_flight, status in _ASLEEP))
+
+
+def _blindness(block: Block, text: str | None) -> str:
+    """Why nobody can tell whether the disk moves."""
+    if text is None:
+        return f"{block.name} is gone, or its counters cannot be read; see {block.path}/stat"
+    if block.attributes.get("queue/iostats") == "0":
+        return f"{block.name} is not counted: echo 1 > {blocks.BLOCK}/{block.name}/queue/iostats"
+    return f"{block.path}/stat has no counters that powerd understands; report its content"

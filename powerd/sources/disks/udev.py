@@ -1,0 +1,63 @@
+"""What udev knows of a block device: one file per device in /run/udev/data, ``bMAJOR:MINOR``.
+
+Each line is a letter, a colon and a value: ``S:`` a link below /dev, ``E:`` a property KEY=VALUE; others tell
+of tags, priorities and times. The format is systemd's own (src/libsystemd/sd-device/device-private.c,
+device_update_db).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Final
+
+_ESCAPE: Final = re.compile(r"(?:\\x[0-9a-fA-F]{2})+")
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A device's entry.
+
+    Attributes:
+        links: names below /dev, ``disk/by-id/ata-...``.
+        properties: by key, ``ID_SERIAL_SHORT``; empty values are left out.
+    """
+
+    links: tuple[str, ...] = ()
+    properties: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+
+    def get(self, *keys: str) -> str:
+        """The value of the first of ``keys`` that has one; "" if none has."""
+        return next((value for key in keys if (value := self.properties.get(key))), "")
+
+
+def path_of(number: str) -> str:
+    """The file of the block device ``MAJOR:MINOR``."""
+    return f"/run/udev/data/b{number}"
+
+
+def parse(text: str | None) -> Record:
+    """The record in a file's text; lines that are none of its kind are passed over; None = none is there."""
+    links: list[str] = []
+    properties: dict[str, str] = {}
+    for line in (text or "").split("\n"):
+        kind, colon, value = line.partition(":")
+        if not colon:
+            continue
+        if kind == "S":
+            links.append(value)
+        elif kind == "E":
+            key, equals, said = value.partition("=")
+            if equals and key and said:
+                properties[key] = said
+    return Record(tuple(links), MappingProxyType(properties))
+
+
+def plain(encoded: str) -> str:
+    r"""A value of an ``_ENC`` property, where blanks and the like are ``\x20`` (udev_util_encode_string)."""
+    text = _ESCAPE.sub(
+        lambda found: bytes.fromhex(found[0].replace("\\x", "")).decode(errors="replace"), encoded
+    )
+    return " ".join("".join(each if each.isprintable() else " " for each in text).split())

@@ -1,0 +1,137 @@
+"""What looking at disks costs: counters, a round, taking stock, and a storm of hotplug.
+
+Everything is a tree of files as tests/rig/hardware.py makes it, but for the counters: reading those is also
+measured on this machine's own sysfs, where one block device stands for a hundred. The storm takes root: the
+kernel is made to announce ten thousand changes of a loop device.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from itertools import count
+from pathlib import Path
+from typing import Final
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from rig.hardware import Hardware
+
+from powerd.clock import KernelClock
+from powerd.host.hotplug import Hotplug
+from powerd.host.machine import Machine
+from powerd.host.sysfs import Sysfs
+from powerd.sources.disks import Disks, counters
+from powerd.sources.runner import Extent
+
+DISKS: Final = 100
+EVENTS: Final = 10_000
+UEVENT: Final = Path("/sys/block/loop7/uevent")
+LIMITS: Final = {
+    "reading all counters, real sysfs, ms": 5.0,
+    "the same, each file opened anew, ms": float("inf"),
+    "a round, ms": 5.0,
+    "taking stock, ms": 100.0,
+    "memory for hotplug, MB": 5.0,
+    "storm: CPU of the listener, s": 0.1,
+    "storm: looks that are called for": 5.0,
+}
+
+
+def resident() -> float:
+    """Resident memory of this process, MB (proc(5))."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+def median_ms(work: Callable[[], object], rounds: int = 50) -> float:
+    times = []
+    for _ in range(rounds):
+        began = time.perf_counter()
+        work()
+        times.append((time.perf_counter() - began) * 1e3)
+    return statistics.median(times)
+
+
+def real_counters() -> Iterator[tuple[str, float]]:
+    """A hundred times the two files of a real block device, by as many names for it."""
+    device = next(path for path in Path("/sys/block").iterdir() if (path / "power/runtime_status").exists())
+    files = ("stat", "power/runtime_status")
+    paths = [f"{device}/{'./' * n}{file}" for n in range(DISKS) for file in files]
+    sysfs = Sysfs(Path("/"))
+
+    def read() -> list[counters.Stat | None]:
+        return [counters.parse(text) for text in sysfs.gauges(paths)[::2]]
+
+    assert all(read())
+    yield "reading all counters, real sysfs, ms", median_ms(read)
+    yield "the same, each file opened anew, ms", median_ms(lambda: [sysfs.peek(path) for path in paths])
+    sysfs.close()
+
+
+async def rounds(root: Path) -> tuple[tuple[str, float], ...]:
+    """Looks of the source at a tree: those of usual rounds, and those after hotplug."""
+    hardware = Hardware(root)
+    for n in range(DISKS):
+        hardware.sata(n, f"WCC{n}")
+        hardware.partition(
+            n, 1, ID_FS_TYPE="zfs_member", ID_FS_UUID=f"{n // 10}", ID_FS_LABEL=f"tank{n // 10}"
+        )
+    source = Disks(Machine(root), KernelClock())
+    facts = await source.look(Extent.ROUND)
+    assert len(facts.activity or {}) == DISKS
+    quiet, fresh = [], []
+    for _ in range(50):
+        began = time.perf_counter()
+        await source.look(Extent.ROUND)
+        quiet.append((time.perf_counter() - began) * 1e3)
+    for _ in range(10):
+        hardware.mount("8:1", "/srv", "ext4", "/dev/sda1")
+        source = Disks(Machine(root), KernelClock())
+        began = time.perf_counter()
+        await source.look(Extent.ROUND)
+        fresh.append((time.perf_counter() - began) * 1e3)
+    return (("a round, ms", statistics.median(quiet)), ("taking stock, ms", statistics.median(fresh)))
+
+
+async def storm() -> tuple[tuple[str, float], ...]:
+    """Events as fast as the kernel makes them, over some 10 s, and what hearing them takes."""
+    numbers = count()
+    before = resident()
+    heard = Hotplug(lambda: print(f"look {next(numbers) + 1}"), "kernel")
+    memory = resident() - before
+    uevent, listening = os.open(UEVENT, os.O_WRONLY), 0.0
+    for _ in range(100):
+        for _ in range(EVENTS // 100):
+            os.write(uevent, b"change")
+        began = time.process_time()
+        await asyncio.sleep(0.1)
+        listening += time.process_time() - began
+    os.close(uevent)
+    heard.close()
+    return (
+        ("memory for hotplug, MB", memory),
+        ("storm: CPU of the listener, s", listening),
+        ("storm: looks that are called for", next(numbers)),
+    )
+
+
+def main() -> None:
+    root = os.geteuid() == 0 and UEVENT.exists()
+    figures = dict(asyncio.run(storm())) if root else {}  # first, while memory is no more than the daemon's
+    figures |= real_counters()
+    with tempfile.TemporaryDirectory() as scratch:
+        figures |= asyncio.run(rounds(Path(scratch)))
+    print(f"{DISKS} disks, {EVENTS} events")
+    print(f"{'':40}{'at most':>10}{'measured':>10}")
+    for title, most in LIMITS.items():
+        measured = f"{figures[title]:10.2f}" if title in figures else f"{'not root':>10}"
+        print(f"{title:40}{most:10g}{measured}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,50 @@
+"""The disks on the page."""
+
+from __future__ import annotations
+
+import pytest
+from faces.bays import SHELVES, bay, excluded, shelf
+from faces.house import NOW
+from faces.test_page import Reader
+
+from powerd.faces.disk_page import section
+from powerd.faces.page import STYLE, page
+from powerd.faces.render import clients_json, disks_json, status_json
+from powerd.model import DiskState, Status
+
+
+def read(given: Status | None) -> Reader:
+    return Reader(section(disks_json(given, NOW), NOW.wall))
+
+
+@pytest.mark.parametrize("name", SHELVES)
+def test_every_shelf_is_well_formed_and_runs_nothing(name: str) -> None:
+    assert "script" not in read(SHELVES[name]).tags
+
+
+def test_a_shelf() -> None:
+    text = read(shelf()).text
+    assert text.startswith("Disks: 2 of 4 asleep")
+    assert "sda · 2 TB · md0 · /srv" in text
+    assert "active since 20:16" in text
+    assert "stands by in 8 min; 2 starts in 24 h" in text
+    assert "1 start in 24 h; by ATA" in text
+    assert "Left alone: sdd: solid state: there is no spindle" in text
+
+
+def test_without_a_disk_that_could_stand_by_there_is_no_table() -> None:
+    found = read(bay(excluded("vda", "a virtual machine's disk")))
+    assert "table" not in found.tags
+    assert found.text == "Disks: none that could stand by Left alone: vda: a virtual machine's disk"
+    assert section([], NOW.wall) == ""
+
+
+def test_it_is_part_of_the_page() -> None:
+    text = page(status_json(shelf(), NOW), clients_json(shelf(), NOW))
+    assert section(disks_json(shelf(), NOW), NOW.wall) in text
+
+
+def test_every_state_has_its_look() -> None:
+    plain = {DiskState.ACTIVE, DiskState.SETTLING, DiskState.EXCLUDED}
+    for state in set(DiskState) - plain:
+        assert f".{state.value}" in STYLE

@@ -1,0 +1,105 @@
+"""What ``disks`` prints."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from textwrap import dedent
+
+import pytest
+from faces.bays import SHELVES, active, bay, disk, shelf, standby
+from faces.house import NOW
+
+from powerd.faces.disk_table import disks_text, listed, size, way
+from powerd.faces.render import disks_json, status_json
+from powerd.faces.words import Style, width
+from powerd.model import Status
+
+
+def said_of(given: Status | None) -> str:
+    return disks_text(status_json(given, NOW))
+
+
+@pytest.mark.parametrize("name", SHELVES)
+def test_every_line_fits_and_steers_nothing(name: str) -> None:
+    for line in said_of(SHELVES[name]).splitlines():
+        assert width(line) <= 80
+        assert line.isprintable()
+
+
+def test_disks() -> None:
+    assert (
+        said_of(shelf())
+        == dedent("""
+        DISK  STATE    SINCE  IDLE FOR  STANDS BY  STARTS  BY   GROUP  MODEL
+        sda   standby  19:16  2 h       -          1       ATA  md0    WDC WD20EFRX-68E…
+        sdb   active   20:16  12 min    in 8 min   2       -    -      WDC WD20EFRX-68E…
+        sdc   hung     21:15  -         -          0       -    -      WDC WD20EFRX-68E…
+        sdaa  standby  19:16  2 h       -          1       ATA  md0    WDC WD20EFRX-68E…
+
+        sda   ata-WDC_WD20EFRX-68EUZN0_WCC-SDA (2 TB, /srv)
+        sdb   ata-WDC_WD20EFRX-68EUZN0_WCC-SDB (2 TB)
+        sdc   ata-WDC_WD20EFRX-68EUZN0_WCC-SDC (2 TB)
+        sdaa  ata-WDC_WD20EFRX-68EUZN0_WCC-SDAA (2 TB, /srv)
+
+        Waiting:
+          sdb: waits for 20min of idleness
+          sdc: does not answer, and is asked again every hour: hdparm did not end within
+          10 s
+
+        Left alone:
+          sdd: solid state: there is no spindle
+          loop0, loop1, loop2, loop3, loop4, loop5 and 3 more: a loop device: a file on
+          another disk
+        """).lstrip()
+    )
+
+
+def test_without_a_disk_that_could_stand_by() -> None:
+    assert said_of(None) == "No disk that could stand by is known.\n"
+    assert said_of(SHELVES["left alone"]) == (
+        "No disk that could stand by is known.\n\nLeft alone:\n  vda: a virtual machine's disk\n"
+    )
+
+
+def test_states_have_colours() -> None:
+    def marked(text: str, style: Style) -> str:
+        return f"<{style}>{text}</{style}>"
+
+    said = disks_text(status_json(shelf(), NOW), marked)
+    assert "<good>standby</good>" in said
+    assert "<bad>hung   </bad>" in said
+    assert "<doubt>" not in said
+
+
+def test_one_that_is_due_stands_by_now() -> None:
+    due = replace(active(), spin_down_at=NOW.mono - 5)
+    assert "  now  " in said_of(bay(due))
+
+
+@pytest.mark.parametrize(
+    ("about", "word"),
+    [
+        ({"worked": "ata"}, "ATA"),
+        ({"worked": "scsi", "method": "both"}, "SCSI"),
+        ({"worked": None, "method": "timer", "spin_downs": 1}, "timer"),
+        ({"worked": None, "method": "timer", "spin_downs": 0}, "-"),
+        ({"worked": None, "method": "command", "spin_downs": 1}, "-"),
+    ],
+)
+def test_the_way_that_worked(about: dict[str, object], word: str) -> None:
+    report = replace(standby(), **about)  # type: ignore[arg-type]  # the rows above name fields that it has
+    assert way(disks_json(bay(report), NOW)[0]) == word
+
+
+@pytest.mark.parametrize(
+    ("amount", "told"),
+    [(2_000_398_934_016, "2 TB"), (18 * 10**12, "18 TB"), (500_107_862_016, "500 GB"), (8 * 10**9, "8 GB")],
+)
+def test_sizes_are_those_on_the_label(amount: int, told: str) -> None:
+    report = replace(active(), disk=disk("sda", size=amount))
+    assert size(disks_json(bay(report), NOW)[0]) == told
+
+
+def test_many_names_are_counted() -> None:
+    assert listed(["sda", "sdb"]) == "sda, sdb"
+    assert listed([f"sd{n}" for n in range(8)]) == "sd0, sd1, sd2, sd3, sd4, sd5 and 2 more"

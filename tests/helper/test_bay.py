@@ -1,0 +1,148 @@
+"""All disks at once: a dying one hangs only itself, and groups wake as one."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from helper.drives import Drives
+from helper.loops import Loops, needs_tracefs
+from rig.wait import until
+
+from powerd.helper import bay, spindle
+from powerd.helper.bay import Bay
+from powerd.helper.errors import RefusalError
+from powerd.helper.protocol import Guard, Power, ReadPower, Rouse, Roused, StandBy
+from powerd.helper.tool import Runner, Tools
+
+
+@pytest.fixture
+def drives(tmp_path: Path) -> Iterator[Drives]:
+    drives = Drives(tmp_path, "sda", "sdb", "sdc")
+    yield drives
+    for pid in drives.tools.glob("*.pid"):
+        until(lambda pid=pid: not Path(f"/proc/{pid.read_text().strip()}").exists(), "no tool is left")  # type: ignore[misc] # a default binds the file
+
+
+def shelves(drives: Drives) -> Bay:
+    return Bay(drives.root, runner=Runner(Tools([drives.tools]), grace=0.1))
+
+
+def test_a_hanging_disk_hangs_only_itself(drives: Drives, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spindle, "QUICK", 0.5)
+    drives.let("sdb", "active", "hang")
+
+    async def main() -> None:
+        disks = shelves(drives)
+        hanging = asyncio.ensure_future(disks.serve(ReadPower("ata-SDB")))
+        well = [await disks.serve(ReadPower(name)) for name in ("ata-SDA", "ata-SDC", "ata-SDA")]
+        assert [answer.disk for answer in well if isinstance(answer, Power)] == [
+            "ata-SDA",
+            "ata-SDC",
+            "ata-SDA",
+        ]
+        busy = [disks.busy]
+        with pytest.raises(
+            RefusalError, match=r"hdparm --verbose -C .*sdb did not answer within 0\.5 s and was"
+        ):
+            await hanging
+        assert [*busy, disks.busy] == [True, False]
+        drives.let("sdb", "standby")
+        assert await disks.serve(ReadPower("ata-SDB")) == Power("ata-SDB", "standby", 1)
+
+    asyncio.run(main())
+
+
+def test_two_requests_at_one_disk_take_turns(drives: Drives) -> None:
+    """By whichever of its names it is asked for: STANDBY is one turn with all that belongs to it."""
+    (drives.root / "dev/disk/by-id/wwn-0x5000").symlink_to("../../sda")
+
+    async def main() -> None:
+        disks = shelves(drives)
+        answers = await asyncio.gather(
+            disks.serve(StandBy("ata-SDA", "ata")), disks.serve(ReadPower("wwn-0x5000"))
+        )
+        assert [answer.state for answer in answers if isinstance(answer, Power)] == ["standby", "standby"]
+
+    asyncio.run(main())
+    assert [line.split()[1] for line in drives.asked()] == ["--verbose", "--json=c", "-y", "--verbose"]
+
+
+def test_who_waits_too_long_for_a_turn_is_told(drives: Drives, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bay, "PATIENCE", 0.2)
+    monkeypatch.setattr(spindle, "QUICK", 1.0)
+    drives.let("sda", "active", "hang")
+
+    async def main() -> None:
+        disks = shelves(drives)
+        first = asyncio.ensure_future(disks.serve(ReadPower("ata-SDA")))
+        await asyncio.sleep(0.05)
+        with pytest.raises(RefusalError, match=r"ata-SDA \(sda\) did not answer within 0\.2 s; see dmesg"):
+            await disks.serve(ReadPower("ata-SDA"))
+        with pytest.raises(RefusalError, match="and was ended"):
+            await first
+
+    asyncio.run(main())
+
+
+def test_no_more_lanes_than_there_is_room_for(drives: Drives, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bay, "LANES", 2)
+    monkeypatch.setattr(spindle, "QUICK", 1.0)
+    for name in ("sda", "sdb"):
+        drives.let(name, "active", "hang")
+
+    async def main() -> None:
+        disks = shelves(drives)
+        hanging = [asyncio.ensure_future(disks.serve(ReadPower(name))) for name in ("ata-SDA", "ata-SDB")]
+        await asyncio.sleep(0.1)
+        with pytest.raises(RefusalError, match="2 disks are being dealt with; ask again in a moment"):
+            await disks.serve(ReadPower("ata-SDC"))
+        await asyncio.gather(*hanging, return_exceptions=True)
+        assert isinstance(await disks.serve(ReadPower("ata-SDC")), Power)
+
+    asyncio.run(main())
+
+
+def test_a_group_without_one_of_its_disks_is_not_guarded(drives: Drives) -> None:
+    with pytest.raises(RefusalError, match="there is no disk ata-NONE"):
+        asyncio.run(shelves(drives).serve(Guard(("ata-SDA", "ata-NONE"))))
+
+
+def test_disks_that_cannot_be_roused_are_named(drives: Drives, capsys: pytest.CaptureFixture[str]) -> None:
+    answer = asyncio.run(shelves(drives).serve(Rouse(("ata-NONE", "ata-SDA"))))
+    assert isinstance(answer, Roused)
+    assert (answer.disk, answer.others, answer.failed) == (None, (), ("ata-NONE", "ata-SDA"))
+    assert "<4>not roused: there is no disk ata-NONE" in capsys.readouterr().err
+
+
+@pytest.mark.lan
+def test_all_disks_are_roused_at_once(tmp_path: Path) -> None:
+    with Loops(tmp_path, 3) as loops:
+        before = [loops.reads(place) for place in range(3)]
+        answer = asyncio.run(Bay(loops.root, loops=True).serve(Rouse(tuple(loops.ids[:2]))))
+        assert isinstance(answer, Roused)
+        assert (answer.disk, answer.others, answer.failed) == (None, tuple(loops.ids[:2]), ())
+        assert answer.seconds < 5
+        assert [loops.reads(place) for place in range(3)] == [before[0] + 1, before[1] + 1, before[2]]
+
+
+@needs_tracefs
+def test_an_access_to_one_rouses_all_others(tmp_path: Path) -> None:
+    """With a disk among them that is gone by then: the others wake all the same."""
+    with Loops(tmp_path, 4) as loops:
+        before = [loops.reads(place) for place in range(4)]
+
+        async def main() -> object:
+            guarding = asyncio.ensure_future(Bay(loops.root, loops=True).serve(Guard(tuple(loops.ids))))
+            await asyncio.sleep(0.1)
+            (loops.root / "dev/disk/by-id" / loops.ids[3]).unlink()
+            await asyncio.to_thread(loops.touch, 1)
+            return await asyncio.wait_for(guarding, 20)
+
+        answer = asyncio.run(main())
+        assert isinstance(answer, Roused)
+        assert answer.disk == loops.ids[1]
+        assert (answer.others, answer.failed) == ((loops.ids[0], loops.ids[2]), (loops.ids[3],))
+        assert [loops.reads(place) - count for place, count in enumerate(before)] == [1, 1, 1, 0]

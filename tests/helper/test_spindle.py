@@ -1,0 +1,268 @@
+"""One request at one disk: what is sent, what is answered, and what is never sent to whom."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Final
+
+import pytest
+from helper.drives import Drives
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from powerd.helper import scsi
+from powerd.helper.bay import Bay
+from powerd.helper.errors import RefusalError
+from powerd.helper.protocol import (
+    DiskAnswer,
+    DiskRequest,
+    Drive,
+    Power,
+    ReadDrive,
+    ReadPower,
+    SetApm,
+    SetTimer,
+    StandBy,
+)
+from powerd.helper.tool import Tools
+
+SDA: Final = "ata-SDA"
+ASK: Final = "hdparm --verbose -C sda"
+SETTINGS: Final = (SetTimer(SDA, 120), SetApm(SDA, 128, spin_down=False), ReadDrive(SDA))
+
+
+@pytest.fixture
+def drives(tmp_path: Path) -> Drives:
+    return Drives(tmp_path, "sda", "sdb")
+
+
+def serve(drives: Drives, request: DiskRequest) -> DiskAnswer:
+    async def main() -> DiskAnswer:
+        return await Bay(drives.root, Tools([drives.tools])).serve(request)
+
+    return asyncio.run(main())
+
+
+def refusal(drives: Drives, request: DiskRequest) -> str:
+    with pytest.raises(RefusalError) as caught:
+        serve(drives, request)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("state", "says"),
+    [
+        ("active", "active"),
+        ("standby", "standby"),
+        ("standby_y", "standby"),
+        ("idle_b", "active"),
+        ("sleeping", "sleeping"),
+        ("odd", "unknown"),
+    ],
+)
+def test_read_power(drives: Drives, state: str, says: str) -> None:
+    drives.let("sda", state)
+    assert serve(drives, ReadPower(SDA)) == Power(SDA, says, 1)
+    assert drives.asked() == [ASK]
+    assert drives.state("sda") == state
+
+
+@pytest.mark.parametrize("mode", ["nosense", "badsense"])
+def test_a_bridge_that_gives_no_registers_is_not_believed(drives: Drives, mode: str) -> None:
+    """hdparm itself calls such a disk asleep."""
+    drives.let("sda", "active", mode)
+    assert serve(drives, ReadPower(SDA)) == Power(SDA, "unknown", 1)
+
+
+def test_a_suspended_disk_is_never_opened(drives: Drives) -> None:
+    drives.write("sys/block/sda/device/power/runtime_status", "suspended\n")
+    questions: list[DiskRequest] = [ReadPower(SDA), StandBy(SDA, "ata"), StandBy(SDA, "scsi")]
+    for request in questions:
+        assert serve(drives, request) == Power(SDA, "suspended", 0)
+    for request in SETTINGS:
+        assert "ata-SDA is asleep (suspended), and" in refusal(drives, request)
+    assert drives.asked() == []
+
+
+@pytest.mark.parametrize("state", ["standby", "standby_y", "sleeping"])
+def test_nothing_but_the_question_goes_to_a_sleeping_disk(drives: Drives, state: str) -> None:
+    requests: list[DiskRequest] = [*SETTINGS, StandBy(SDA, "ata"), StandBy(SDA, "scsi"), ReadPower(SDA)]
+    for request in requests:
+        drives.let("sda", state)
+        if isinstance(request, StandBy | ReadPower):
+            answer = serve(drives, request)
+            assert isinstance(answer, Power)
+            assert answer.state in {"standby", "sleeping"}
+        else:
+            assert "would wake it; ask again later" in refusal(drives, request)
+        assert drives.asked() == [ASK]
+        assert drives.state("sda") == state
+
+
+@pytest.mark.parametrize("mode", ["nosense", "badsense"])
+def test_a_disk_that_does_not_say_is_left_alone(drives: Drives, mode: str) -> None:
+    drives.let("sda", "standby", mode)
+    for request in SETTINGS:
+        assert "does not say whether it spins" in refusal(drives, request)
+    assert drives.asked() == [ASK] * 3
+
+
+def test_stand_by(drives: Drives) -> None:
+    assert serve(drives, StandBy(SDA, "ata")) == Power(SDA, "standby", 4)
+    assert drives.asked() == [ASK, "smartctl --json=c -d sat -c sda", "hdparm -y sda"]
+    assert drives.state("sda") == "standby"
+
+
+def test_stand_by_of_a_drive_that_refuses(drives: Drives) -> None:
+    drives.let("sda", "active", "refuses")
+    said = refusal(drives, StandBy(SDA, "ata"))
+    assert said == "hdparm -y failed: HDIO_DRIVE_CMD(standby) failed: Input/output error"
+
+
+def test_stand_by_by_scsi_of_what_takes_no_command(drives: Drives) -> None:
+    """The fake's device is a mere file, and the real kernel says so."""
+    for mode in ("well", "deaf"):
+        drives.let("sda", "active", mode)
+        assert "is no longer ata-SDA" in refusal(drives, StandBy(SDA, "scsi"))
+
+
+def test_stand_by_by_scsi(drives: Drives, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The kernel's part is in test_scsi.py; a drive that cannot say what it does is stopped all the same."""
+    stopped: list[str] = []
+    monkeypatch.setattr(scsi, "stand_by", lambda disk: stopped.append(disk.name))
+    assert serve(drives, StandBy(SDA, "scsi")) == Power(SDA, "standby", 4)
+    drives.let("sda", "active", "deaf")
+    assert serve(drives, StandBy(SDA, "scsi")) == Power(SDA, "standby", 2)
+    assert stopped == [SDA, SDA]
+
+
+def test_a_self_test_is_not_cut_off(drives: Drives) -> None:
+    drives.let("sda", "active", "testing")
+    assert refusal(drives, StandBy(SDA, "ata")) == (
+        "ata-SDA is not stopped: a SMART self-test runs; wait until it is done"
+    )
+    assert drives.state("sda") == "active"
+
+
+@pytest.mark.parametrize("mode", ["nosmart", "well"])
+def test_no_smart_is_no_hindrance(drives: Drives, mode: str) -> None:
+    drives.let("sda", "active", mode)
+    if mode == "well":
+        (drives.tools / "smartctl").unlink()
+    serve(drives, StandBy(SDA, "ata"))
+    assert drives.state("sda") == "standby"
+
+
+@pytest.mark.parametrize("mode", ["nosense", "badsense"])
+def test_a_disk_that_does_not_say_is_stopped_but_not_asked_for_a_self_test(drives: Drives, mode: str) -> None:
+    """It may be asleep, and SMART would wake it; STANDBY IMMEDIATE would not."""
+    drives.let("sda", "active", mode)
+    assert serve(drives, StandBy(SDA, "ata")) == Power(SDA, "standby", 2)
+    assert drives.asked() == [ASK, "hdparm -y sda"]
+
+
+def test_dirty_data_and_arrays_are_waited_for(drives: Drives) -> None:
+    stats = drives.write("sys/kernel/debug/bdi/8:0/stats", "b_dirty:                     2\n")
+    assert "ata-SDA is not stopped: data waits to be written" in refusal(drives, StandBy(SDA, "ata"))
+    stats.write_text("b_dirty:                     0\n")
+    serve(drives, StandBy(SDA, "ata"))
+    assert drives.state("sda") == "standby"
+
+
+def test_set_timer(drives: Drives) -> None:
+    assert serve(drives, SetTimer(SDA, 242)) == Power(SDA, "active", 2)
+    assert drives.asked() == [ASK, "hdparm -S 242 sda"]
+    drives.let("sda", "active", "refuses")
+    assert refusal(drives, SetTimer(SDA, 0)) == (
+        "hdparm -S failed: HDIO_DRIVE_CMD(setidle) failed: Input/output error"
+    )
+
+
+def test_read_drive(drives: Drives) -> None:
+    assert serve(drives, ReadDrive(SDA)) == Drive(
+        SDA, 254, apm_supported=True, timer_supported=True, epc=False, commands=2
+    )
+    assert drives.asked() == [ASK, "hdparm --Istdout sda"]
+
+
+def test_set_apm_is_read_back(drives: Drives) -> None:
+    answer = serve(drives, SetApm(SDA, 128, spin_down=False))
+    assert answer == Drive(SDA, 128, apm_supported=True, timer_supported=True, epc=False, commands=3)
+    assert drives.asked() == [ASK, "hdparm -B 128 --Istdout sda"]
+    drives.let("sda", "active", "refuses")
+    assert refusal(drives, SetApm(SDA, 254, spin_down=False)) == (
+        "ata-SDA took APM level 254 and shows 128; leave its APM as it is"
+    )
+    drives.let("sda", "active", "noapm")
+    assert refusal(drives, SetApm(SDA, 254, spin_down=False)) == (
+        "hdparm -B failed: HDIO_DRIVE_CMD failed: Input/output error"
+    )
+
+
+def test_a_low_apm_level_has_to_be_meant(drives: Drives) -> None:
+    assert "APM level 100 lets ata-SDA stop when it likes to" in refusal(
+        drives, SetApm(SDA, 100, spin_down=False)
+    )
+    assert drives.asked() == []
+    answer = serve(drives, SetApm(SDA, 100, spin_down=True))
+    assert isinstance(answer, Drive)
+    assert answer.apm == 100
+
+
+def test_a_sas_disk_has_none_of_ata(drives: Drives) -> None:
+    drives.write("sys/block/sda/device/vendor", "SEAGATE \n")
+    for request in SETTINGS:
+        assert "ata-SDA is no ATA disk, and" in refusal(drives, request)
+    assert "is no longer ata-SDA" in refusal(drives, ReadPower(SDA))  # asked by SG_IO, not by hdparm
+    assert drives.asked() == []
+
+
+@pytest.mark.parametrize(
+    ("mode", "says"),
+    [
+        ("garbage", "hdparm -C names no drive state; look at what it prints"),
+        ("gone", "hdparm -C failed: No such device or address"),
+        ("deaf", "hdparm -C failed: Invalid argument"),
+    ],
+)
+def test_what_is_no_answer_is_refused(drives: Drives, mode: str, says: str) -> None:
+    drives.let("sda", "active", mode)
+    requests: list[DiskRequest] = [ReadPower(SDA), *SETTINGS, StandBy(SDA, "ata")]
+    for request in requests:
+        assert refusal(drives, request) == says
+
+
+def test_without_hdparm_there_is_a_remedy(drives: Drives) -> None:
+    (drives.tools / "hdparm").unlink()
+    assert refusal(drives, ReadPower(SDA)) == "hdparm is not installed; apt-get install hdparm"
+
+
+REQUESTS: Final = st.one_of(
+    st.builds(ReadPower, st.just(SDA)),
+    st.builds(StandBy, st.just(SDA), st.just("ata")),
+    st.builds(SetTimer, st.just(SDA), st.integers(0, 252)),
+    st.builds(SetApm, st.just(SDA), st.sampled_from([100, 128, 254]), st.booleans()),
+    st.builds(ReadDrive, st.just(SDA)),
+)
+
+
+@given(
+    REQUESTS,
+    st.sampled_from(["standby", "standby_y", "sleeping"]),
+    st.sampled_from(["well", "noapm", "refuses", "testing", "nosense", "badsense"]),
+)
+@settings(
+    max_examples=40,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],  # the drives are put into a state each time
+)
+def test_no_request_wakes_a_sleeping_disk(
+    drives: Drives, request: DiskRequest, state: str, mode: str
+) -> None:
+    drives.let("sda", state, mode)
+    try:
+        serve(drives, request)
+    except RefusalError as error:
+        assert str(error).isprintable()  # noqa: PT017 - a refusal is one outcome of two
+    assert drives.state("sda") in {state, "standby"}

@@ -1,0 +1,140 @@
+"""The private tracefs instance, in the real kernel: what it tells, what it does not, and what it leaves."""
+
+from __future__ import annotations
+
+import os
+import select
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import pytest
+from helper.drives import Drives
+from helper.loops import INSTANCES, Loops, instances, needs_tracefs
+
+from powerd.helper.disks import Disk, find
+from powerd.helper.trace import NoTraceError, Trace, remove_stale
+
+ROOT: Final = Path("/")
+DEAD: Final = 1 << 22  # one more than the greatest number of a process (proc(5), pid_max)
+
+
+@pytest.fixture(scope="module")
+def loops(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loops]:
+    with Loops(tmp_path_factory.mktemp("loops"), 3) as loops:
+        yield loops
+
+
+def disks(loops: Loops) -> list[Disk]:
+    return [find(loops.root, name, loops=True) for name in loops.ids]
+
+
+def readable(trace: Trace, seconds: float) -> bool:
+    return bool(select.select([trace], [], [], seconds)[0])
+
+
+@needs_tracefs
+def test_an_access_is_told_and_nothing_else(loops: Loops) -> None:
+    first, second, other = disks(loops)
+    with Trace(ROOT, [first, second]) as trace:
+        subprocess.run(["hdparm", "-C", loops.devices[0]], capture_output=True, check=False)
+        loops.touch(2)
+        assert not readable(trace, 0.2)
+        assert trace.seen() == set()
+        loops.touch(1, at=4096)
+        assert readable(trace, 20)
+        assert trace.seen() == {second.number}
+        loops.touch(0)
+        loops.touch(1)
+        assert readable(trace, 20)
+        assert trace.seen() == {first.number, second.number}
+        assert not readable(trace, 0)
+        assert other.number not in trace.seen()
+
+
+@needs_tracefs
+def test_a_write_to_a_partition_of_a_disk_is_the_disk_s(loops: Loops) -> None:
+    """Events carry the whole disk's number, which is what the filter knows."""
+    (disk, *_) = disks(loops)
+    subprocess.run(["addpart", loops.devices[0], "1", "8192", "2048"], check=True)
+    number = (Path("/sys/block") / disk.node.name / f"{disk.node.name}p1" / "dev").read_text().strip()
+    major, _, minor = number.partition(":")
+    node = disk.node.parent / "part"
+    os.mknod(node, 0o060600, os.makedev(int(major), int(minor)))
+    try:
+        with Trace(ROOT, [disk]) as trace:
+            subprocess.run(
+                ["dd", "if=/dev/zero", f"of={node}", "bs=4k", "count=1", "oflag=direct"],
+                check=True,
+                capture_output=True,
+            )
+            assert readable(trace, 20)
+            assert trace.seen() == {disk.number}
+    finally:
+        node.unlink()
+        subprocess.run(["delpart", loops.devices[0], "1"], check=True)
+
+
+@needs_tracefs
+def test_a_hundred_disks_fit_into_a_filter() -> None:
+    with Trace(ROOT, [Disk("x", ROOT, ROOT, (8, 16 * number)) for number in range(100)]):
+        assert len(instances()) == 1
+    assert instances() == []
+
+
+@needs_tracefs
+def test_several_at_once_and_none_is_left(loops: Loops) -> None:
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    first, second, _ = disks(loops)
+    with Trace(ROOT, [first]) as one, Trace(ROOT, [second]) as two:
+        assert len(instances()) == 2
+        loops.touch(0)
+        assert readable(one, 20)
+        assert not readable(two, 0)
+    assert instances() == []
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
+@needs_tracefs
+def test_what_a_killed_helper_left_is_removed(loops: Loops) -> None:
+    stale, alive, foreign = (
+        INSTANCES / name for name in (f"powerd-guard-{DEAD}-0", "powerd-guard-1-0", "powerd-guard-x-0")
+    )
+    for path in (stale, alive, foreign):
+        path.mkdir()
+    try:
+        with Trace(ROOT, disks(loops)):
+            assert not stale.exists()
+            assert alive.exists()
+            assert foreign.exists()
+    finally:
+        alive.rmdir()
+        foreign.rmdir()
+
+
+@needs_tracefs
+def test_a_kernel_that_takes_no_filter_is_no_trace() -> None:
+    with pytest.raises(NoTraceError, match="tracefs is not to be had: "), Trace(ROOT, []):
+        pass
+    assert instances() == []
+
+
+def test_no_tracefs_is_said(tmp_path: Path) -> None:
+    drives = Drives(tmp_path, "sda")
+    trace = Trace(drives.root, [find(drives.root, "ata-SDA")])
+    with (
+        pytest.raises(NoTraceError, match="tracefs is not to be had: it is not mounted on /sys/kernel/tra"),
+        trace,
+    ):
+        pass
+
+
+def test_what_is_odd_stays(tmp_path: Path) -> None:
+    for name in (f"powerd-guard-{1 << 70}-1", "powerd-guard-1-1", "other-1-1"):
+        (tmp_path / name).mkdir()
+    remove_stale(tmp_path)
+    assert len(list(tmp_path.iterdir())) == 3
+    (tmp_path / f"powerd-guard-{DEAD}-1").mkdir()
+    remove_stale(tmp_path)
+    assert len(list(tmp_path.iterdir())) == 3

@@ -1,0 +1,295 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from rig.hardware import QUIET, Hardware
+
+from powerd.board import Facts
+from powerd.host.machine import Machine
+from powerd.host.values import HostError
+from powerd.model import Activity, Blind, Disk, DiskId, Moment, Seen
+from powerd.sources.disks import Disks
+from powerd.sources.runner import Extent
+
+OLD = "5.10.0-28-amd64"
+
+
+def stat(ios: int, in_flight: int = 0) -> str:
+    """A line of counters with so many reads."""
+    return f"{ios} 0 0 0 0 0 0 0 {in_flight} 0 0 0 0 0 0 0 0"
+
+
+class Eyes(Machine):
+    """The real Eyes below a root, whose hotplug is the test's, and which count directories they look into.
+
+    Attributes:
+        heard: what hotplug calls; None = nobody has asked for it.
+        kernel: the release of the kernel.
+        refusal: what hotplug says instead.
+        scans: how often a disk's own directory was listed.
+    """
+
+    heard: Callable[[], None] | None = None
+    kernel: str = "6.1.0-18-amd64"
+    refusal: str | None = None
+    scans = 0
+
+    def release(self) -> str:
+        return self.kernel
+
+    def hotplug(self, heard: Callable[[], None]) -> None:
+        if self.refusal:
+            raise HostError(self.refusal)
+        self.heard = heard
+
+    def entries(self, directory: str) -> tuple[str, ...]:
+        self.scans += directory.endswith("/block/sda")
+        return super().entries(directory)
+
+
+@dataclass
+class Bench:
+    """A machine and its source; each look is a minute after the one before."""
+
+    hardware: Hardware
+    eyes: Eyes
+    mono: float = 940.0
+    hurried: int = 0
+    source: Disks = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.source = Disks(self.eyes, self)
+        self.source.hurry = self._hurry
+
+    def now(self) -> Moment:
+        return Moment(self.mono, 0.0, datetime(2026, 3, 1, tzinfo=UTC))
+
+    def look(self, after: float = 60.0) -> Facts:
+        self.mono += after
+        return asyncio.run(self.source.look(Extent.ROUND))
+
+    def disk(self, serial: str = "WCC0", after: float = 60.0) -> Disk:
+        return next(disk for disk in (self.look(after).disks or {}).values() if disk.serial == serial)
+
+    def activity(self, id_: str, after: float = 60.0) -> Activity:
+        word = (self.look(after).activity or {})[DiskId(id_)]
+        assert isinstance(word, Seen)
+        assert word.at == self.mono
+        return word.value
+
+    def blind(self, id_: str) -> str:
+        word = (self.look().activity or {})[DiskId(id_)]
+        assert isinstance(word, Blind)
+        return word.why
+
+    def _hurry(self) -> None:
+        self.hurried += 1
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    return Bench(Hardware(tmp_path), Eyes(tmp_path))
+
+
+@pytest.fixture
+def sda(bench: Bench) -> str:
+    return bench.hardware.sata(0, "WCC0")
+
+
+def test_the_first_look_counts_as_movement(bench: Bench, sda: str) -> None:
+    assert bench.activity(sda) == Activity(1000.0, 153)
+    assert bench.activity(sda) == Activity(1000.0, 153)
+
+
+def test_movement_is_told_by_the_look_that_found_it(bench: Bench, sda: str) -> None:
+    bench.activity(sda)
+    bench.hardware.sysfs("sda", "stat", stat(200))
+    assert bench.activity(sda).moved == 1060.0
+    assert bench.activity(sda).moved == 1060.0
+    bench.hardware.sysfs("sda", "stat", stat(200, in_flight=1))
+    assert bench.activity(sda) == Activity(1180.0, 200, 1)
+
+
+def test_a_flush_moves(bench: Bench, sda: str) -> None:
+    bench.activity(sda)
+    bench.hardware.sysfs("sda", "stat", QUIET.replace(" 3 1", " 4 1"))
+    assert bench.activity(sda).moved == 1060.0
+
+
+def test_own_commands_move_nothing_on_kernels_that_count_them(bench: Bench) -> None:
+    bench.eyes.kernel = OLD
+    sda = bench.hardware.sata(0, "WCC0")
+    ios = bench.activity(sda).ios
+    bench.source.note_commands(DiskId(sda), 2)
+    bench.hardware.sysfs("sda", "stat", stat(ios + 2))
+    assert bench.activity(sda) == Activity(1000.0, ios)
+    bench.hardware.sysfs("sda", "stat", stat(ios + 3))
+    assert bench.activity(sda) == Activity(1120.0, ios + 1)
+
+
+def test_others_do_not_count_them_so_nothing_is_taken_off(bench: Bench, sda: str) -> None:
+    bench.activity(sda)
+    bench.source.note_commands(DiskId(sda), 2)
+    bench.hardware.sysfs("sda", "stat", stat(155))
+    assert bench.activity(sda) == Activity(1060.0, 155)
+    bench.hardware.sysfs("sda", "queue/iostats_passthrough", "1")
+    bench.source.note_commands(DiskId(sda), 2)
+    bench.hardware.sysfs("sda", "stat", stat(157))
+    assert bench.activity(sda, after=600) == Activity(1060.0, 155), "a switch that was thrown is seen in time"
+
+
+@pytest.mark.parametrize(
+    ("status", "suspended"),
+    [("suspended", True), ("suspending", True), ("active", False), ("unsupported", False)],
+)
+def test_a_suspended_disk(bench: Bench, sda: str, status: str, *, suspended: bool) -> None:
+    bench.hardware.sysfs("sda", "device/power/runtime_status", status)
+    assert bench.activity(sda).suspended is suspended
+
+
+def test_excluded_disks_are_listed_and_not_counted(bench: Bench, sda: str) -> None:
+    ssd = bench.hardware.sata(1, "SSD", rotational="0")
+    facts = bench.look()
+    assert set(facts.disks or {}) == {sda, ssd}
+    assert set(facts.activity or {}) == {sda}
+
+
+def test_uncounted_disks_are_blind_and_say_how_to_mend_it(bench: Bench, sda: str) -> None:
+    bench.hardware.sysfs("sda", "queue/iostats", "0")
+    assert bench.blind(sda) == "sda is not counted: echo 1 > /sys/block/sda/queue/iostats"
+
+
+def test_counters_that_nobody_understands_are_blind(bench: Bench, sda: str) -> None:
+    bench.hardware.sysfs("sda", "stat", "garbage")
+    assert bench.blind(sda).endswith(
+        "/block/sda/stat has no counters that powerd understands; report its content"
+    )
+    bench.hardware.sysfs("sda", "stat", QUIET)
+    assert bench.activity(sda).moved == bench.mono, "what happened meanwhile nobody knows"
+
+
+def test_counters_that_are_not_there_are_blind(bench: Bench, sda: str) -> None:
+    bench.look()
+    bench.hardware.at("/sys/block/sda/stat").unlink()
+    bench.eyes.gauges(())
+    assert "is gone, or its counters cannot be read" in bench.blind(sda)
+
+
+def test_hotplug_hurries_a_look_that_sees_the_new_disk(bench: Bench, sda: str) -> None:
+    bench.look()
+    sdb = bench.hardware.sata(1, "WCC1")
+    assert bench.eyes.heard is not None
+    bench.eyes.heard()
+    assert bench.hurried == 1
+    facts = bench.look(after=1)
+    assert set(facts.disks or {}) == {sda, sdb}
+    assert {disk.serial: disk.seen for disk in (facts.disks or {}).values()} == {
+        "WCC0": 1000.0,
+        "WCC1": 1001.0,
+    }
+
+
+def test_without_hotplug_a_round_sees_it(bench: Bench, sda: str) -> None:
+    bench.eyes.refusal = "cannot hear of disks"
+    assert bench.look().word == Seen(1000.0, ("cannot hear of disks",))
+    sdb = bench.hardware.sata(1, "WCC1")
+    facts = bench.look()
+    assert set(facts.disks or {}) == {sda, sdb}
+    assert facts.word == Seen(1060.0, ("cannot hear of disks",)), "and it is not asked for again"
+
+
+def test_a_disk_that_goes_is_forgotten_at_once(bench: Bench, sda: str) -> None:
+    bench.hardware.sata(1, "WCC1")
+    bench.look()
+    bench.hardware.unplug("sdb")
+    facts = bench.look()
+    assert set(facts.disks or {}) == set(facts.activity or {}) == {sda}
+
+
+def test_one_that_comes_back_is_a_new_one(bench: Bench, sda: str) -> None:
+    assert bench.disk().seen == 1000.0
+    bench.hardware.unplug("sda")
+    assert bench.hardware.sata(0, "WCC0") == sda
+    bench.eyes.gauges(())
+    assert bench.disk().seen == 1000.0, "nobody has said that it was away"
+    assert bench.eyes.heard is not None
+    bench.eyes.heard()
+    assert bench.disk().seen == 1120.0, "its number in the row of all disks is another"
+    assert bench.activity(sda).moved == 1120.0
+
+
+def test_counters_that_begin_anew_betray_a_new_attachment(bench: Bench, sda: str) -> None:
+    bench.look()
+    bench.hardware.sysfs("sda", "stat", stat(3))
+    assert bench.activity(sda) == Activity(1060.0, 3)
+    assert bench.disk().seen == 1060.0
+    bench.source.hurry()
+    assert bench.disk(after=600).seen == 1060.0
+
+
+def test_names_that_are_swapped_keep_their_counters_apart(bench: Bench) -> None:
+    """What was sda is sdb after a controller was reset, and the other way round."""
+    a, b = bench.hardware.sata(0, "A"), bench.hardware.sata(1, "B")
+    bench.hardware.sysfs("sdb", "stat", stat(900))
+    assert bench.activity(a).ios == 153
+    bench.hardware.unplug("sda")
+    bench.hardware.unplug("sdb")
+    bench.hardware.sata(0, "B")
+    bench.hardware.sata(1, "A")
+    assert bench.eyes.heard is not None
+    bench.eyes.heard()
+    facts = bench.look()
+    assert {disk.id: disk.device for disk in (facts.disks or {}).values()} == {a: "sdb", b: "sda"}
+    assert {disk.seen for disk in (facts.disks or {}).values()} == {1060.0}
+
+
+def test_everything_is_read_anew_only_when_it_may_have_changed(bench: Bench, sda: str) -> None:
+    del sda
+    for _ in range(9):
+        bench.look()
+    assert bench.eyes.scans == 1
+    bench.hardware.mount("8:0", "/srv", "ext4", "/dev/sda")
+    assert bench.disk().mounts, "a mount needs no scan"
+    assert bench.eyes.scans == 1
+    bench.look()
+    bench.look()
+    assert bench.eyes.scans == 2, "and every ten minutes"
+
+
+def test_an_array_at_work(bench: Bench, sda: str) -> None:
+    bench.hardware.md("md0", 0, ["sda"])
+    assert bench.disk().busy is None
+    bench.hardware.sysfs("md0", "md/sync_action", "check")
+    assert bench.disk().busy == "md0 check"
+    assert bench.eyes.scans == 1
+    assert bench.activity(sda).moved == 1000.0
+
+
+def test_a_storm_of_hotplug_is_one_scan_a_look(bench: Bench, sda: str) -> None:
+    del sda
+    bench.look()
+    assert bench.eyes.heard is not None
+    for _ in range(10_000):
+        bench.eyes.heard()
+    bench.look(after=1)
+    assert bench.eyes.scans == 2
+
+
+def test_sysfs_that_cannot_be_seen_is_one_sentence(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: str) -> tuple[str, ...]:
+        raise HostError("cannot look into /sys/block: Permission denied; mount sysfs")
+
+    monkeypatch.setattr(bench.eyes, "entries", refuse)
+    with pytest.raises(HostError, match=r"^cannot look into /sys/block: "):
+        bench.look()
+
+
+def test_the_rhythm_can_be_set(bench: Bench) -> None:
+    assert bench.source.every == 60.0
+    bench.source.every = 5.0
+    assert bench.source.name == "disks"

@@ -1,0 +1,158 @@
+"""Hard drives with a spindle for the virtual server: plugged in, asked what they have been told, pulled out.
+
+Each is a program in the server (see ``spindle``) behind the kernel's own SCSI stack: udev, hdparm and
+smartctl take it for a SATA disk. Only its own log and state are believed.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import tarfile
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from rig.wait import until
+from vm.spindle.drive import Traits
+from vm.spindle.record import DIRECTORY
+
+if TYPE_CHECKING:
+    from vm.server import Server
+
+_PROGRAM: Final = Path(__file__).parent / "spindle"
+_PLUGGED: Final = 120
+"""Seconds; about ten where nothing else is running."""
+_PLACE: Final = "/opt/spindle"
+_MODEL: Final = Traits().model
+PLAIN: Final = "/dev/disk/by-id/ata-QEMU_HARDDISK_PLAIN"
+"""QEMU's own SATA disk, which takes every command and has no spindle: it always says "active/idle"."""
+
+
+@dataclass(frozen=True)
+class Event:
+    """A line of a drive's log: what it was told, or did.
+
+    Attributes:
+        at: CLOCK_MONOTONIC of the server, seconds, as powerd's journal has it (service.Told).
+        what: e.g. ``standby-immediate``; the words are in ``spindle``.
+    """
+
+    at: float
+    what: str
+
+
+@dataclass(frozen=True)
+class State:
+    """What a drive is and has counted; the counters are those of spindle.drive.Counts."""
+
+    power: str
+    timer: int
+    apm: int
+    starts: int
+    reads: int
+    writes: int
+    commands: int
+    smart_reads: int
+
+
+@dataclass(frozen=True)
+class Drive:
+    """One drive that is plugged in.
+
+    Attributes:
+        name: of its files and its unit.
+        id: its name in /dev/disk/by-id, which is its id for powerd.
+    """
+
+    name: str
+    id: str
+    _server: Server
+
+    @property
+    def path(self) -> str:
+        """Its stable device path."""
+        return f"/dev/disk/by-id/{self.id}"
+
+    def kernel(self) -> str:
+        """Its name of the day, e.g. ``sdb``; "" while udev does not know it."""
+        return self._server.run("udevadm", "info", "--query=name", self.path, check=False)
+
+    def state(self) -> State:
+        """How it is now."""
+        return State(**json.loads(self._server.run("cat", f"{DIRECTORY}/{self.name}.json")))
+
+    def log(self, *words: str) -> list[Event]:
+        """Its log since it was plugged in, oldest first: all, or what begins with one of ``words``."""
+        lines = self._server.run("cat", f"{DIRECTORY}/{self.name}.log").splitlines()
+        split = (line.partition(" ") for line in lines)
+        events = [Event(float(at), what) for at, _, what in split]
+        return [event for event in events if not words or event.what.startswith(words)]
+
+    def rests(self) -> bool:
+        """Whether its platters stand still."""
+        return self.state().power == "standby"
+
+    def hang(self) -> None:
+        """Answer nothing any more."""
+        self._signal("USR1")
+
+    def recover(self) -> None:
+        """Answer again, what was asked meanwhile first."""
+        self._signal("USR2")
+
+    def _signal(self, signal: str) -> None:
+        self._server.run("systemctl", "kill", f"--signal={signal}", f"spindle-{self.name}")
+
+    def powers(self) -> str:
+        """What ``hdparm -C`` says of it."""
+        return self._server.run("hdparm", "-C", self.path).rpartition("is:")[2].strip()
+
+
+class Drives:
+    """The drive bays of ``server``; nothing on a drive may be mounted any more when it is pulled out."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._units: list[str] = []
+
+    def plug_in(self, **bays: dict[str, Any]) -> list[Drive]:
+        """Plug in drives, each spinning, and wait until udev has named them all.
+
+        Args:
+            bays: fields of spindle.drive.Traits, by a short name of which the serial is made.
+        """
+        self._bring_program()
+        drives = [self._power_up(name, **traits) for name, traits in bays.items()]
+        for drive in drives:
+            until(drive.kernel, f"udev knows {drive.id}", within=_PLUGGED, every=0.2)
+        self._server.run("udevadm", "settle")
+        return drives
+
+    def _power_up(self, name: str, **traits: Any) -> Drive:  # noqa: ANN401 - the fields of Traits, each of its own type
+        kind = replace(Traits(serial=f"WD-{name.upper()}"), **traits)
+        unit = f"spindle-{name}"
+        self._units.append(unit)
+        self._server.run(
+            *("systemd-run", "--quiet", "--collect", f"--unit={unit}", "--property=TimeoutStopSec=20s"),
+            *(f"--setenv=PYTHONPATH={_PLACE}", "python3", "-m", "vm.spindle", name, json.dumps(asdict(kind))),
+        )
+        return Drive(name, f"ata-{kind.model}_{kind.serial}".replace(" ", "_"), self._server)
+
+    def _bring_program(self) -> None:
+        """Once per boot, the program that plays a drive."""
+        if not self._server.run("sh", "-c", f"test -d {_PLACE} || echo missing"):
+            return
+        packed = io.BytesIO()
+        with tarfile.open(fileobj=packed, mode="w:gz") as tar:
+            for source in sorted(_PROGRAM.glob("*.py")):
+                tar.add(source, f"vm/spindle/{source.name}")
+        unpack = f"mkdir {_PLACE} && base64 --decode | tar --extract --gzip --directory={_PLACE}"
+        self._server.run("sh", "-c", unpack, given=base64.b64encode(packed.getvalue()).decode())
+
+    def pull_out(self) -> None:
+        """Take all of them out, also those that hang."""
+        if self._units and self._server.on:
+            self._server.run("systemctl", "stop", *self._units, check=False)
+        self._units.clear()

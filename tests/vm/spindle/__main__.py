@@ -1,0 +1,73 @@
+"""Be a SATA hard drive: ``python3 -m vm.spindle NAME TRAITS`` with the traits as a JSON object.
+
+SIGTERM pulls it out. SIGUSR1 makes it hang: it answers nothing any more, until SIGUSR2. Needs root,
+configfs, and the kernel's TCM-USER and loopback fabric.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+import time
+from collections.abc import Callable
+from threading import Thread
+
+from vm.spindle.drive import Drive, Traits
+from vm.spindle.record import DIRECTORY, Record
+from vm.spindle.ring import Ring
+from vm.spindle.scsi import Disk
+from vm.spindle.target import Target
+
+_TURN = 0.25
+"""Seconds between two looks at the standby timer."""
+
+
+class Program:
+    """The drive ``name`` from its connection to the kernel to the end of it."""
+
+    def __init__(self, name: str, traits: Traits) -> None:
+        self._ends = False
+        self._hangs = False
+        self._record = Record(DIRECTORY, name)
+        self._drive = Drive(traits, time.monotonic, time.sleep, self._record.note)
+        self._disk = Disk(self._drive)
+        self._target = Target(name, traits)
+        signal.signal(signal.SIGTERM, lambda *_: self._end())
+        signal.signal(signal.SIGUSR1, lambda *_: self._hang(hangs=True))
+        signal.signal(signal.SIGUSR2, lambda *_: self._hang(hangs=False))
+
+    def run(self) -> None:
+        """Plug it in, serve it until it is asked to end, and pull it out."""
+        ring = Ring(self._target.create())
+        self._serve(ring, self._target.plug_in)
+        while not self._ends:
+            self._turn(ring)
+        self._serve(ring, self._target.pull_out)
+
+    def _serve(self, ring: Ring, change: Callable[[], None]) -> None:
+        """Have the kernel make a change, and answer what it asks meanwhile."""
+        beside = Thread(target=change)
+        beside.start()
+        while beside.is_alive():
+            self._turn(ring)
+
+    def _turn(self, ring: Ring) -> None:
+        ring.wait(_TURN)
+        if self._hangs:
+            time.sleep(_TURN)
+            return
+        self._drive.tick()
+        ring.work(self._disk.answer)
+        self._record.save(self._drive)
+
+    def _end(self) -> None:
+        self._ends, self._hangs = True, False
+
+    def _hang(self, *, hangs: bool) -> None:
+        self._hangs = hangs
+        self._record.note("hangs" if hangs else "answers again")
+
+
+if __name__ == "__main__":
+    Program(sys.argv[1], Traits(**json.loads(sys.argv[2]))).run()

@@ -1,0 +1,143 @@
+"""The drives of the virtual server are what they pass for: the real tools see SATA disks with a spindle."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any, Final, NamedTuple
+
+import pytest
+from rig.wait import stays, until
+from vm.drives import PLAIN, Drive, Drives
+from vm.drives_data import CHUNK, array, mounted, read
+from vm.server import Server
+
+pytestmark = pytest.mark.vm
+
+SPIN_UP: Final = 2.5
+"""Seconds that each drive takes."""
+
+
+class Bays(NamedTuple):
+    """Three drives that differ."""
+
+    good: Drive
+    stubborn: Drive
+    ailing: Drive
+
+
+@pytest.fixture(scope="module")
+def bays(drives: Drives) -> Bays:
+    common = {"spin_up": SPIN_UP}
+    return Bays(
+        *drives.plug_in(
+            good=common,
+            stubborn=common | {"heeds_timer": False, "apm": False},
+            ailing=common | {"smart_fails": True, "reallocated": 17},
+        )
+    )
+
+
+def test_tools_see_sata_disks(server: Server, bays: Bays) -> None:
+    told = server.run("hdparm", "-I", bays.good.path)
+    assert "WDC WD20EFRX-68EUZN0" in told
+    assert "Nominal Media Rotation Rate: 5400" in told
+    assert "Checksum: correct" in told
+    udev = server.run("udevadm", "info", "--query=property", bays.good.path).splitlines()
+    assert {"ID_ATA=1", "ID_ATA_ROTATION_RATE_RPM=5400", "ID_SERIAL_SHORT=WD-GOOD"} <= set(udev)
+    for device in (bays.good.path, PLAIN):
+        name = server.run("udevadm", "info", "--query=name", device)
+        assert server.run("cat", f"/sys/block/{name}/queue/rotational") == "1"
+    server.run("hdparm", "-y", PLAIN)
+    assert "active/idle" in server.run("hdparm", "-C", PLAIN)
+
+
+def test_standby_timer_and_apm(server: Server, bays: Bays) -> None:
+    """A drive that heeds its timer stands still when it has run out, another one goes on; its log has it."""
+    for drive in (bays.good, bays.stubborn):
+        server.run("hdparm", "-S", "1", drive.path)
+    (set_at,) = (event.at for event in bays.good.log("idle timer=1"))
+    until(bays.good.rests, "the timer has run out", within=15, every=0.3)
+    down = bays.good.log("spun down: timer")[-1]
+    assert 5 <= down.at - set_at <= 6
+    assert bays.good.powers() == "standby"
+    assert bays.stubborn.log("idle timer=1")
+    assert bays.stubborn.powers() == "active/idle"
+
+    server.run("hdparm", "-B", "127", bays.good.path)
+    assert bays.good.state().apm == 127
+    assert bays.good.powers() == "standby"  # that needs no platters
+    assert "not supported" in server.run("hdparm", "-B", bays.stubborn.path)
+    server.run("hdparm", "-S", "0", bays.good.path)
+    assert bays.good.log("spun up")[-1].what == "spun up: idle"  # setting a timer does
+
+
+def smart(server: Server, drive: Drive) -> dict[str, Any]:
+    """What ``smartctl -n standby`` says of the drive."""
+    said: dict[str, Any] = json.loads(
+        server.run("smartctl", "-n", "standby", "--json", "-H", "-A", drive.path, check=False)
+    )
+    return said
+
+
+def test_smart_and_standby(server: Server, bays: Bays) -> None:
+    """SMART is asked only of a drive that spins, if one asks like this; each spin-up counts there."""
+    said = smart(server, bays.ailing)
+    assert said["smart_status"]["passed"] is False
+    table = {line["name"]: line["raw"]["value"] for line in said["ata_smart_attributes"]["table"]}
+    assert table["Reallocated_Sector_Ct"] == 17
+    before = bays.good.state()
+    assert smart(server, bays.good)["smart_status"]["passed"] is True
+    server.run("hdparm", "-y", bays.good.path)
+    refused = smart(server, bays.good)
+    assert refused["smartctl"]["exit_status"] == 2
+    assert "smart_status" not in refused
+    assert bays.good.rests()
+    took = read(server, bays.good.path, 1 << 20)
+    assert SPIN_UP <= took < 1.5 * SPIN_UP
+    after = bays.good.state()
+    assert (after.power, after.starts, after.smart_reads) == (
+        "active",
+        before.starts + 1,
+        before.smart_reads + 1,
+    )
+
+
+@pytest.fixture
+def stripes(server: Server, bays: Bays) -> Iterator[str]:
+    with array(server, 0, bays.good, bays.stubborn) as device:
+        yield device
+
+
+def test_striped_array_wakes_one_drive_after_the_other(server: Server, bays: Bays, stripes: str) -> None:
+    """What there is to be gained: without help, a reader waits for each spindle in turn."""
+    members = (bays.good, bays.stubborn)
+    server.run("hdparm", "-y", *(drive.path for drive in members))
+    assert all(drive.rests() for drive in members)
+    took = read(server, stripes, 1 << 20, (1 << 20) + CHUNK)
+    assert 2 * SPIN_UP <= took < 3 * SPIN_UP
+    assert not any(drive.rests() for drive in members)
+
+
+def test_parity_array_with_files(server: Server, bays: Bays) -> None:
+    """A file is read from as few drives as hold it; the others sleep on."""
+    with array(server, 5, *bays) as device, mounted(server, device, "/mnt/tank") as film:
+        until(lambda: server.run("sh", "-c", "cat /sys/block/md*/md/array_state") == "clean", "md is at rest")
+        server.run("hdparm", "-y", *(drive.path for drive in bays))
+        assert all(drive.rests() for drive in bays)
+        assert SPIN_UP <= read(server, film) < 1.5 * SPIN_UP
+        assert sum(not drive.rests() for drive in bays) == 1
+
+
+def test_drive_that_hangs(server: Server, bays: Bays) -> None:
+    """Its tool is stuck in the kernel, deaf to every signal, and the other drives do not notice."""
+    bays.good.hang()
+    server.run("systemd-run", "--quiet", "--collect", "--unit=asking", "hdparm", "-C", bays.good.path)
+    pid = server.run("systemctl", "show", "--value", "--property=MainPID", "asking")
+    until(lambda: server.run("ps", "-o", "state=", "--pid", pid) == "D", "hdparm waits for the drive")
+    server.run("kill", "-KILL", pid)
+    assert bays.stubborn.powers() == "active/idle"
+    stays(lambda: server.run("ps", "-o", "state=", "--pid", pid) == "D", "no signal ends it", seconds=2)
+    bays.good.recover()
+    until(lambda: not server.run("ps", "-o", "state=", "--pid", pid, check=False), "hdparm has ended")
+    assert bays.good.powers() == "active/idle"
