@@ -34,8 +34,6 @@ HEARTBEAT: Final = 75.0
 """A decision is made at least this often, seconds: with a look before it, within the WatchdogSec=180."""
 _BREATH: Final = 0.1
 """No two decisions for time's sake are closer than this, seconds, so no rule can spin the loop."""
-_TICK: Final = 1e-3
-"""A timer may fire so much early, seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,14 +109,11 @@ class Engine:
         """
         now = self._clock.now().mono
         look_again = min(max(decision.look_again, now + _BREATH), now + HEARTBEAT)
-        if await self._board.changed_or(look_again) or not decision.closely:
+        closely = decision.closely and decision.look_again <= look_again  # else it is a heartbeat
+        if await self._board.changed_or(look_again) or not closely:
             return None
-        if look_again < decision.look_again:
-            return None  # a heartbeat
-        begun = self._clock.now().mono
         await self._limbs.look()
-        plan = decision.plan
-        return plan if plan is not None and plan.at.mono <= begun + _TICK else None
+        return decision.plan if decision.plan is not None and decision.plan.at.mono <= look_again else None
 
     def _decide(self) -> Decision:
         snapshot = self._board.snapshot()

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from itertools import pairwise
 
 import pytest
-from scripted import BEGIN, LoopClock
+from scripted import LoopClock
 
 from powerd.board import Board, Facts
 from powerd.config import Options, parse
@@ -28,6 +28,7 @@ from powerd.model import (
     Timer,
     Warn,
 )
+from powerd.policy.wake import FARTHEST
 from powerd.rehearse.loop import run
 
 CLIENTS = SourceId("clients")
@@ -224,16 +225,29 @@ def test_what_is_obeyed_is_the_order_as_decided_last(warn: str) -> None:
             return True, "done"
 
         s.obeying = note
-        timer = Timer("backup.timer", mono=9000.0)
+        timer = Timer("backup.timer", mono=99 * 86_400.0)  # farther than an alarm reaches from any moment
         s.board.post(TIMERS, Facts(Seen(0.0, ()), timers=(timer,)))
         await asyncio.sleep(690)
-        (order,) = orders
+        (order,), (slept,) = orders, s.acts("Sleep")
         assert order.wake is not None
-        assert order.wake.at.mono == pytest.approx(9000 - 120, abs=0.01)
-        assert order.wake.at.wall.timestamp() == pytest.approx(BEGIN + 8880, abs=1)
-        assert order.wake == s.told[-1][1].wake
+        assert order.wake.at.mono == pytest.approx(slept + FARTHEST, abs=0.2)
 
     play(test, CONFIG.replace('"1min"', f'"{warn}"') + '[wake]\ntimers = ["backup.timer"]\n')
+
+
+def test_a_heartbeat_is_no_time_to_look_closely() -> None:
+    """With rounds of five minutes the engine decides by itself in between."""
+
+    async def main() -> None:
+        scene = Scene(CONFIG.replace('"1s"', '"1s"\nevery = "5min"'))
+        scene.post()
+        life = asyncio.create_task(scene.engine.live())
+        await asyncio.sleep(525)
+        assert len(scene.told) > 7
+        assert scene.acts("look") == []
+        life.cancel()
+
+    run(main())
 
 
 def test_who_is_found_by_the_last_look_stops_it() -> None:

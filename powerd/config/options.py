@@ -115,7 +115,7 @@ class Wake:
     )
     timers: tuple[str, ...] = option(
         (),
-        'systemd timers with OnCalendar= to be up for, e.g. ["backup.timer"]; ["auto"]: all with WakeSystem=',
+        'systemd timers (OnCalendar=) to be up for, e.g. ["backup.timer"]; ["auto"] = those with WakeSystem=',
         many(parse_timer),
     )
     before: float = option(120.0, "it wakes up so much earlier than that", duration(0, _HOUR))
