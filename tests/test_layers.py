@@ -30,6 +30,7 @@ MAY_USE: Final[dict[str, tuple[str, ...]]] = {
     "sources.leases": ("model", "config", "host"),
     "sources": (*_BASE, "sources.leases"),
     "actuators": _BASE,
+    "doctor": _BASE,
     "store": _BASE,
     "keeps": _BASE,
     "wake": _BASE,
@@ -40,7 +41,7 @@ MAY_USE: Final[dict[str, tuple[str, ...]]] = {
     "rehearse": (*_BELOW, "daemon"),
     "faces": ("model", "config"),
     "app": (*_BELOW, "daemon", "faces"),
-    "__main__": ("app", "faces", "host"),
+    "__main__": ("app", "doctor", "faces", "host"),
 }
 PURE: Final = ("model", "config.values", "policy")
 IMPURE: Final = (

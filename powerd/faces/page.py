@@ -11,7 +11,14 @@ from typing import Final
 from powerd.faces.disk_page import section as disks_section
 from powerd.faces.shapes import ClientJson, ReasonJson, SourceJson, StatusJson
 from powerd.faces.table import evidence, ignore_lines, label, seen, source
-from powerd.faces.text import alarm_sentence, counts_sentence, outlook, reasons_title, state_sentence
+from powerd.faces.text import (
+    alarm_sentence,
+    counts_sentence,
+    named_reasons,
+    outlook,
+    reasons_title,
+    state_sentence,
+)
 from powerd.faces.words import clock, harmless
 
 REFRESH: Final = 30
@@ -70,7 +77,7 @@ a { color: var(--accent) }
 def page(status: StatusJson, clients: list[ClientJson]) -> str:
     """The whole document: what it does and what comes next, why, who is home, and what is wrong."""
     now = datetime.fromisoformat(status["now"])
-    reasons = status["decision"]["reasons"]
+    reasons = named_reasons(status)
     parts = [
         _top(status),
         _reasons(reasons_title(status), [each for each in reasons if each["keeps_awake"]], now),

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Final
 
+from powerd.faces.disk_table import asleep_sentence
 from powerd.faces.shapes import CountsJson, ReasonJson, StatusJson
 from powerd.faces.words import (
     LINE,
@@ -41,7 +42,7 @@ _RULES: Final = "sleep"
 
 def status_text(status: StatusJson, paint: Paint = plain) -> str:
     """What ``powerd status`` prints: the state, the weightiest reason, who is home, and what comes next."""
-    reasons = status["decision"]["reasons"]
+    reasons = named_reasons(status)
     holding = [reason for reason in reasons if reason["keeps_awake"]]
     lines = list(
         _labelled("state", state_sentence(status), paint, _STATE_STYLE.get(status["state"], "strong"))
@@ -55,6 +56,8 @@ def status_text(status: StatusJson, paint: Paint = plain) -> str:
         if more:
             lines += _labelled("", f"and {more} more: see `powerd why`", paint, "dim")
     lines += _labelled("clients", counts_sentence(status["clients"]), paint)
+    if disks := asleep_sentence(status["disks"]):
+        lines += _labelled("disks", disks, paint)
     lines += _labelled("next", outlook(status), paint)
     if status["next_wake"]:
         lines += _labelled("wakes", alarm_sentence(status), paint)
@@ -76,7 +79,7 @@ def _warnings(status: StatusJson, paint: Paint) -> Iterator[str]:
 
 def why_text(status: StatusJson, paint: Paint = plain) -> str:
     """What ``powerd why`` prints: every reason, what keeps it awake first, and what comes next."""
-    reasons = status["decision"]["reasons"]
+    reasons = named_reasons(status)
     mode = f", {status['mode']} mode" if status["mode"] else ""
     style = _STATE_STYLE.get(status["state"], "strong")
     lines = [paint(line, style) for line in wrap(harmless(state_sentence(status)) + mode, LINE)]
@@ -89,6 +92,15 @@ def why_text(status: StatusJson, paint: Paint = plain) -> str:
         if some:
             lines += ["", paint(title, "strong"), *_reasons(some, now, paint)]
     return joined([*lines, "", *(paint(line, "strong") for line in wrap(harmless(outlook(status)), LINE))])
+
+
+def named_reasons(status: StatusJson) -> list[ReasonJson]:
+    """Every reason, those about disks by the kernel's name of today: ids are long and begin alike."""
+    names = {disk["id"]: disk["device"] for disk in status["disks"]}
+    return [
+        {**reason, "subject": names.get(reason["subject"], reason["subject"])}
+        for reason in status["decision"]["reasons"]
+    ]
 
 
 def reasons_title(status: StatusJson) -> str:

@@ -202,7 +202,7 @@ def test_an_order_to_sleep_is_told_when_to_wake_up(situation: Situation) -> None
 @laws
 @given(situations())
 def test_7_no_order_touches_a_disk(situation: Situation) -> None:
-    """While no order knows of disks none can wake one; the day one does, this test must learn its name."""
+    """Where there is no disk; the laws of those that there are stand in disks/test_laws.py."""
     assert {type(order).__name__ for order in choose(situation).orders} <= {"Warn", "Sleep"}
 
 
