@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Carry out one command; returns its exit code (cli.ANSWERED and the like)."""
-    return cli.main(argv, _run, _start)
+    return cli.main(argv, _run, _start, _survey)
 
 
 def _run(config: Path | None, observe: bool, socket: Path) -> int:  # noqa: FBT001 - cli.main() calls it by position
@@ -30,6 +30,19 @@ def _start(argv: Sequence[str], mask: Iterable[int]) -> Child:
     from powerd.host.foreground import Foreground  # noqa: PLC0415 - for hold alone
 
     return Foreground(argv, mask)
+
+
+def _survey() -> list[str]:
+    import asyncio  # noqa: PLC0415 - for check alone
+
+    from powerd.doctor.conflicts import conflicts  # noqa: PLC0415 - as above
+    from powerd.host.machine import Machine  # noqa: PLC0415 - as above
+
+    machine = Machine()
+    try:
+        return asyncio.run(conflicts(machine))
+    finally:
+        machine.close()
 
 
 def _do_without_tls() -> None:

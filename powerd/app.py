@@ -19,13 +19,16 @@ from powerd.config import ConfigError, Options, load
 from powerd.config.token import read_token
 from powerd.daemon import Daemon
 from powerd.faces import journal
+from powerd.faces.chronicle import Chronicle
 from powerd.faces.feed import Feed
 from powerd.faces.http import Door, Faces, Wishes
 from powerd.host.hands import RealHands
 from powerd.host.journal import Journal
 from powerd.host.listen import tcp_socket, unix_socket
+from powerd.host.logind import Logind
 from powerd.host.machine import Machine
 from powerd.host.notify import notify
+from powerd.host.own_helper import helper_for
 from powerd.host.values import HostError
 from powerd.model import Disk, Finding, Status
 from powerd.store import Store
@@ -78,15 +81,17 @@ class Service:
         self._socket = socket
         self._listeners = listeners
         self._journal = Journal()
-        self._chronicle = journal.Chronicle()
+        self._chronicle = Chronicle()
         self._feed = Feed()
         self._said = ""
-        self._machine = Machine()
+        self._logind = Logind()
+        self._helper = helper_for(socket)
+        self._machine = Machine(logind=self._logind, helper=self._helper)
         self._clock = KernelClock()
         self._daemon = Daemon(
             options,
             self._machine,
-            RealHands(),
+            RealHands(self._logind, self._helper),
             self._clock,
             store=Store(_state_directory()),
             hear=self._hear,
@@ -119,7 +124,9 @@ class Service:
             lambda: daemon.status, self._clock.now, daemon.look_at_all, daemon.trouble, wishes, self._feed
         )
         async with AsyncExitStack() as stack:
+            stack.callback(self._logind.close)
             stack.callback(self._machine.close)
+            stack.callback(self._helper.close)
             door = Door(self._listeners, faces)
             stack.push_async_callback(door.close)
             await door.start()

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
+from typing import Final
 
 from powerd.model import (
     Activity,
     Blind,
+    Card,
     Client,
     ClientId,
     Disk,
     DiskId,
     DiskOrder,
+    Inhibitor,
     Keep,
     KeepId,
+    KeyPress,
+    Leaving,
     Order,
     Outcome,
     Record,
@@ -24,6 +29,8 @@ from powerd.model import (
     Sighting,
     Snapshot,
     SourceId,
+    Timer,
+    Waking,
 )
 
 
@@ -33,14 +40,22 @@ class Facts:
 
     Attributes:
         word: the source on itself: Seen with its warnings, or Blind.
-        known, sightings, disks, activity: None = as they were.
+        known, sightings, inhibitors, key_press, timers, cards, disks, activity: None = as they were.
     """
 
     word: Seen[tuple[str, ...]] | Blind
     known: Mapping[ClientId, Client] | None = None
     sightings: Mapping[ClientId, Seen[Sighting] | Blind] | None = None
+    inhibitors: tuple[Inhibitor, ...] | None = None
+    key_press: KeyPress | None = None
+    timers: tuple[Timer, ...] | None = None
+    cards: Mapping[str, Seen[Card] | Blind] | None = None
     disks: Mapping[DiskId, Disk] | None = None
     activity: Mapping[DiskId, Seen[Activity] | Blind] | None = None
+
+
+_FACTS: Final = tuple(field.name for field in fields(Facts) if field.name != "word")
+"""Named alike in the Snapshot."""
 
 
 class Board:
@@ -68,20 +83,20 @@ class Board:
     def post(self, source: SourceId, facts: Facts) -> None:
         """Replace what ``source`` said before."""
         old = self._snapshot
-        self._put(
-            replace(
-                old,
-                sources={**old.sources, source: facts.word},
-                known=old.known if facts.known is None else facts.known,
-                sightings=old.sightings if facts.sightings is None else facts.sightings,
-                disks=old.disks if facts.disks is None else facts.disks,
-                activity=old.activity if facts.activity is None else facts.activity,
-            )
-        )
+        new = {field: value for field in _FACTS if (value := getattr(facts, field)) is not None}
+        self._put(replace(old, sources={**old.sources, source: facts.word}, **new))
 
     def keep(self, keeps: Mapping[KeepId, Keep]) -> None:
         """Replace who wants the server awake on purpose."""
         self._put(replace(self._snapshot, keeps=keeps))
+
+    def leaving(self, leaving: Leaving | None) -> None:
+        """The server is on its way down, by whomever's order; None = it is not, or no more."""
+        self._put(replace(self._snapshot, leaving=leaving))
+
+    def woke(self, waking: Waking) -> None:
+        """It has woken up, by this."""
+        self._put(replace(self._snapshot, waking=waking))
 
     def begin(self, order: Order) -> None:
         """``order`` is being obeyed from now on."""

@@ -9,14 +9,16 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Final, Protocol
 
-from powerd import actuators, disks, health, wake
+from powerd import actuators, disks, health, transit, wake
 from powerd.board import Board
 from powerd.clock import Clock
 from powerd.config import Clients, Options
 from powerd.engine import HEARTBEAT, Engine, Limbs
 from powerd.host import eyes as host
-from powerd.keeps import Keeps
+from powerd.host.values import Going
+from powerd.keeps import Keeps, Lasting
 from powerd.model import (
+    LOGIND,
     CheckHealth,
     Client,
     Decision,
@@ -35,10 +37,14 @@ from powerd.model import (
 )
 from powerd.policy.clients import standings
 from powerd.sources import learned
+from powerd.sources.cards import Cards
+from powerd.sources.inhibitors import Inhibitors
 from powerd.sources.known import Known
 from powerd.sources.presence import Presence
 from powerd.sources.runner import Extent, Watch
+from powerd.sources.timers import Timers
 from powerd.store import Store
+from powerd.transit import Lock, Night, OwnAlarm, Transit
 
 _A_PERSON_WAITS: Final = 10.0
 """Seconds; a check may take a minute, and is then shown when it is done."""
@@ -50,7 +56,7 @@ class Eyes(host.Eyes, host.DiskEyes, Protocol):
     """All that the daemon may do to look."""
 
 
-class Hands(actuators.Hands, disks.Hands, wake.Hands, Protocol):
+class Hands(actuators.Hands, disks.Hands, transit.Hands, wake.Hands, Protocol):
     """All that the daemon may do to the machine and its network."""
 
 
@@ -84,38 +90,71 @@ class Daemon:
         self.board = Board()
         self._store = store
         self._complain = complain
-        self.keeps = Keeps(
-            self.board,
-            clock,
-            boot,
-            document=store.load("keeps") if store else None,
-            remember=self._remember_keeps,
-        )
         self._options = options
         self._clock = clock
         self._eyes = eyes
         self._hands = hands
         self._hear = hear
+        self._block = Lock(hands, ("sleep", "shutdown", "idle"), "block", complain)
+        self.keeps = Keeps(
+            self.board,
+            clock,
+            boot,
+            document=store.load("keeps") if store else None,
+            remember=lambda document: self._save("keeps", document),
+            hear=self._hold_up,
+        )
         book = learned.from_json(store.load("learned")) if store else {}
         self._known = Known(eyes, book, self._remember)
         self._presence = Presence(eyes, clock, options.clients, self._known, _counting)
-        self._watch = Watch(self._presence, self.board, clock)
+        self._standing = tuple(kind(eyes, clock, options) for kind in (Inhibitors, Timers, Cards))
+        self._watches = {
+            source.name: Watch(source, self.board, clock) for source in (self._presence, *self._standing)
+        }
+        self._night = self._new_night()
+        self._transit = Transit(
+            self.board,
+            clock,
+            eyes,
+            self._night,
+            Lock(hands, ("sleep", "shutdown"), "delay", complain),
+            hear=self._heed,
+            complain=complain,
+        )
         self._disks = disks.Disks(eyes, hands, clock, self.board, store=store, complain=complain, boot=boot)
         self._disks.rhythm(options.clients.every)
         self._health = health.Health(self.board, clock, store, complain, alert)
         self._errands: set[asyncio.Task[Done]] = set()
-        limbs = Limbs(look=lambda: self._watch.look(Extent.CLOSE), obey=self._obey, tell=self._tell)
+        limbs = Limbs(look=self._look_closely, obey=self._obey, tell=self._tell)
         self._engine = Engine(self.board, clock, options, limbs, self._disks.memory)
         self._looked_at_all = float("-inf")
         self._looking_at_all = asyncio.Lock()
 
+    def _new_night(self) -> Night:
+        document = self._store.load("alarm") if self._store else None
+        alarm = OwnAlarm(
+            self._eyes, self._hands, self._clock, document, lambda data: self._save("alarm", data)
+        )
+        return Night(
+            self.board,
+            self._clock,
+            self._hands,
+            options=self._options,
+            alarm=alarm,
+            still=self._stirred,
+            complain=self._complain,
+        )
+
     async def live(self) -> None:
-        """Look and decide until cancelled; what was learned is kept at the end."""
+        """Look and decide until cancelled; at the end what was learned is kept, and no alarm."""
         try:
             async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(_unending(self._watch.run(), "looking"))
+                for watch in self._watches.values():
+                    tasks.create_task(_unending(watch.run(), "looking"))
                 tasks.create_task(_unending(self._disks.run(), "looking at disks"))
                 tasks.create_task(_unending(self._engine.live(), "deciding"))
+                tasks.create_task(_unending(self._transit.live(), "hearing logind"))
+                tasks.create_task(_unending(self._block.live(), "holding its lock"))
         finally:
             self._disks.close()
             self._health.close()
@@ -123,17 +162,21 @@ class Daemon:
 
     def reconfigure(self, options: Options) -> None:
         """Take over a new configuration; what was observed is kept."""
-        self._options = options
+        self._options = self._night.options = options
         self._presence.options = options.clients
+        for source in self._standing:
+            source.options = options
+        self._hurry()
+        self._transit.stand_by()
+        self._hold_up(self.board.snapshot().keeps)
         self._disks.rhythm(options.clients.every)
-        self._watch.hurry()
         self._engine.reconfigure(options)
 
     async def look_at_all(self) -> None:
         """Ask every client, for a person who wants to see; bounded in time. Who asks meanwhile shares it."""
         async with self._looking_at_all:
             if self._clock.now().mono - self._looked_at_all > _FRESH_ENOUGH:
-                await self._watch.look(Extent.ALL)
+                await self._watches[self._presence.name].look(Extent.ALL)
                 self._looked_at_all = self._clock.now().mono
                 await asyncio.sleep(0)  # noqa: TID251 - the engine decides on it before the person is shown
 
@@ -195,10 +238,41 @@ class Daemon:
         return f"no decision has been made for {late + 2 * HEARTBEAT:.0f} s" if late > 0 else None
 
     async def _obey(self, order: Order, mode: Mode) -> Done:
-        done = await actuators.obey(order, self._hands, mode)
+        done = await actuators.obey(order, self._hands, mode, self._night)
         self._disks.obeyed(order, done)
         self._health.obeyed(order, done)
         return done
+
+    async def _look_closely(self) -> None:
+        """All sources at once, so that it takes no longer than the slowest."""
+        await asyncio.gather(*(watch.look(Extent.CLOSE) for watch in self._watches.values()))
+
+    async def _stirred(self) -> str | None:
+        """Why a sleep that is being prepared must not come, after another look; None = it may."""
+        await self._look_closely()
+        await asyncio.sleep(0)  # noqa: TID251 - the engine decides on it
+        decision = self.status.decision if self.status else None
+        if decision is None or decision.phase in {"warning", "going-down"}:
+            return None
+        return next((f"{each.subject}: {each.text}" for each in decision.reasons), decision.phase)
+
+    def _heed(self, going: Going) -> None:
+        """What logind says hastens the looks at what it concerns."""
+        if going.what == "inhibitors":
+            self._watches[LOGIND].hurry()
+        else:
+            self._hurry()
+        self._block.nudge()
+
+    def _hurry(self) -> None:
+        for watch in self._watches.values():
+            watch.hurry()
+
+    def _hold_up(self, lasting: Lasting) -> None:
+        """While anybody wants the server awake, everybody else is to know; an observer holds nobody up."""
+        reasons = dict.fromkeys(keep.because or "powerd keep" for keep in lasting.values())
+        held = lasting and self._options.mode == "enforce"
+        self._block.want("; ".join(reasons) if held else None)
 
     def _tell(self, snapshot: Snapshot, decision: Decision) -> None:
         now, before = self._clock.now(), self.status
@@ -207,15 +281,15 @@ class Daemon:
         self._disks.told(decision)
         self._health.told(decision)
         self._hear(self.status)
+        self._transit.decided(self.status)
         self.keeps.tidy()
 
-    def _remember_keeps(self, document: object) -> None:
-        trouble = self._store.save("keeps", document) if self._store else None
-        if trouble:
-            self._complain(trouble)
-
     def _remember(self, book: learned.Book) -> None:
-        trouble = self._store.save("learned", learned.to_json(book)) if self._store and book else None
+        if book:
+            self._save("learned", learned.to_json(book))
+
+    def _save(self, name: str, document: object) -> None:
+        trouble = self._store.save(name, document) if self._store else None
         if trouble:
             self._complain(trouble)
 

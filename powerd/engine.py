@@ -14,7 +14,19 @@ from typing import Final
 from powerd.board import Board
 from powerd.clock import Clock
 from powerd.config import Options
-from powerd.model import Decision, DiskId, DiskMemory, Done, Memory, Mode, Order, Outcome, Snapshot
+from powerd.model import (
+    Decision,
+    DiskId,
+    DiskMemory,
+    Done,
+    Memory,
+    Mode,
+    Order,
+    Outcome,
+    Plan,
+    Sleep,
+    Snapshot,
+)
 from powerd.policy import decide
 from powerd.policy.disks import tried_anew
 
@@ -76,19 +88,32 @@ class Engine:
     async def live(self) -> None:
         """Decide, obey and wait, for ever."""
         async with asyncio.TaskGroup() as errands:
+            foreseen: Plan | None = None
             while True:
                 decision = self._decide()
                 for order in decision.orders:
-                    if not order.final or await self._still(order):
+                    sure = await self._sure(order, foreseen)
+                    if sure is not None:
                         # Begun, so told as such and not ordered again; not awaited, for a command may take
                         # an hour, and decisions are what the service manager's watchdog waits for.
                         mode = self.options.mode
-                        self._board.begin(order)
-                        errands.create_task(self._obey(order, mode))
-                now = self._clock.now().mono
-                look_again = min(max(decision.look_again, now + _BREATH), now + HEARTBEAT)
-                if not await self._board.changed_or(look_again) and decision.closely:
-                    await self._limbs.look()
+                        self._board.begin(sure)
+                        errands.create_task(self._obey(sure, mode))
+                foreseen = await self._wait(decision)
+
+    async def _wait(self, decision: Decision) -> Plan | None:
+        """Wait for a changed fact or the time to look again, and look closely then if a sleep is near.
+
+        Returns:
+            The plan whose time had come when that look began; None = there was no such look.
+        """
+        now = self._clock.now().mono
+        look_again = min(max(decision.look_again, now + _BREATH), now + HEARTBEAT)
+        closely = decision.closely and decision.look_again <= look_again  # else it is a heartbeat
+        if await self._board.changed_or(look_again) or not closely:
+            return None
+        await self._limbs.look()
+        return decision.plan if decision.plan is not None and decision.plan.at.mono <= look_again else None
 
     def _decide(self) -> Decision:
         snapshot = self._board.snapshot()
@@ -97,10 +122,19 @@ class Engine:
         self._limbs.tell(snapshot, decision)
         return decision
 
-    async def _still(self, order: Order) -> bool:
-        """Whether a fresh look at everything leads to the same order."""
+    async def _sure(self, order: Order, foreseen: Plan | None) -> Order | None:
+        """The order as a look leads to it that was begun when its time had come; None = it does not.
+
+        Args:
+            order: decided on just now; one that can be undone needs no look.
+            foreseen: the plan whose time had come when the look began that has ended just now, if one has.
+        """
+        if not isinstance(order, Sleep):
+            return order
+        if foreseen is not None and (foreseen.rule, foreseen.action) == (order.rule, order.action):
+            return order
         await self._limbs.look()
-        return order in self._decide().orders
+        return next((each for each in self._decide().orders if each == order), None)
 
     async def _obey(self, order: Order, mode: Mode) -> None:
         begun = self._clock.now().mono

@@ -64,5 +64,5 @@ class Store:
             new.write_text(json.dumps(document, indent=1) + "\n")
             new.replace(path)
         except OSError as error:
-            return f"{path}: cannot be written: {error.strerror}; what was learned is lost at a restart"
+            return f"{path}: cannot be written: {error.strerror}; it is lost at a restart"
         return None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -28,6 +28,14 @@ class LoopClock:
 
 
 @dataclass(slots=True)
+class Stopped:
+    """A clock that stands still."""
+
+    def now(self) -> Moment:
+        return Moment(0.0, 0.0, datetime.fromtimestamp(BEGIN, UTC))
+
+
+@dataclass(slots=True)
 class Hands:
     """Writes down what it is told to do.
 
@@ -41,8 +49,14 @@ class Hands:
     end: Completed = field(default=Completed(0, "", ""))
     refusal: str | None = None
 
-    async def run(self, argv: Sequence[str], *, timeout: float) -> Completed:  # noqa: ASYNC109 - as Hands.run
-        self._note("run", tuple(argv), timeout)
+    async def run(
+        self,
+        argv: Sequence[str],
+        *,
+        timeout: float,  # noqa: ASYNC109 - as Hands.run
+        env: Mapping[str, str] | None = None,
+    ) -> Completed:
+        self._note("run", tuple(argv), timeout, *(env or {}).items())
         return self.end
 
     async def logind(self, action: str) -> None:

@@ -5,7 +5,29 @@ import asyncio
 import pytest
 
 from powerd.board import Board, Facts
-from powerd.model import Blind, Client, ClientId, Outcome, Seen, Sighting, Sleep, SourceId, Warn
+from powerd.model import (
+    Activity,
+    AskPower,
+    Blind,
+    Card,
+    Cause,
+    Client,
+    ClientId,
+    Disk,
+    DiskId,
+    Inhibitor,
+    KeyPress,
+    Leaving,
+    Outcome,
+    Roused,
+    Seen,
+    Sighting,
+    Sleep,
+    SourceId,
+    Timer,
+    Waking,
+    Warn,
+)
 from powerd.rehearse.loop import run
 
 CLIENTS, OTHER = SourceId("clients"), SourceId("other")
@@ -34,6 +56,29 @@ def test_nobody_known_any_more_is_not_as_it_was() -> None:
     board.post(CLIENTS, Facts(Seen(1.0, ()), {WHO.id: WHO}, HEARD))
     board.post(CLIENTS, Facts(Seen(2.0, ()), {}, {}))
     assert (board.snapshot().known, board.snapshot().sightings) == ({}, {})
+
+
+def test_each_fact_stands_until_there_is_another() -> None:
+    board = Board()
+    lock = Inhibitor(frozenset({"sleep"}), "backup", "nightly", "block", 0, 7)
+    press, timer, card = KeyPress(1.0, "anna on tty1"), Timer("backup.timer", wall=9.0), Card("eth0", "g", "")
+    board.post(OTHER, Facts(Seen(1.0, ()), inhibitors=(lock,), key_press=press))
+    board.post(OTHER, Facts(Seen(2.0, ()), timers=(timer,), cards={"eth0": Seen(2.0, card)}))
+    seen = board.snapshot()
+    assert (seen.inhibitors, seen.key_press, seen.timers) == ((lock,), press, (timer,))
+    assert seen.cards == {"eth0": Seen(2.0, card)}
+    board.post(OTHER, Facts(Seen(3.0, ()), inhibitors=(), timers=(), cards={}))
+    seen = board.snapshot()
+    assert (seen.inhibitors, seen.key_press, seen.timers, seen.cards) == ((), press, (), {})
+
+
+def test_on_the_way_down_and_up_again() -> None:
+    board, leaving, waking = Board(), Leaving(5.0, "sleep"), Waking(9.0, Cause.ALARM, "rtc_cmos")
+    board.leaving(leaving)
+    assert board.snapshot().leaving == leaving
+    board.leaving(None)
+    board.woke(waking)
+    assert (board.snapshot().leaving, board.snapshot().waking) == (None, waking)
 
 
 def test_a_snapshot_does_not_change_with_the_board() -> None:
@@ -81,3 +126,28 @@ def test_several_changes_wake_the_reader_once() -> None:
         return [(await board.changed_or(when), round(loop.time(), 3)) for when in (10.0, 12.0, 30.0, 31.0)]
 
     assert run(read()) == [(True, 0.0), (False, 12.0), (True, 20.0), (False, 31.0)]
+
+
+def test_an_order_to_a_disk_has_its_outcome_by_kind_and_disk() -> None:
+    board = Board()
+    first, second = AskPower(DiskId("ata-1")), AskPower(DiskId("ata-2"))
+    for order in (first, second):
+        board.begin(order)
+    board.end(Outcome(first, 5.0, ok=True, observed="it spins"))
+    snapshot = board.snapshot()
+    assert list(snapshot.disk_outcomes) == [(AskPower, first.disk)]
+    assert (snapshot.in_flight, snapshot.outcomes) == (frozenset({second}), {})
+
+
+def test_disks_and_their_activity_are_replaced_as_a_whole() -> None:
+    board, name = Board(), DiskId("ata-1")
+    known, moves = {name: Disk(name, "sda")}, {name: Seen(1.0, Activity(1.0))}
+    board.post(OTHER, Facts(Seen(1.0, ()), disks=known, activity=moves))
+    board.post(OTHER, Facts(Blind(2.0, "no sysfs")))
+    assert (board.snapshot().disks, board.snapshot().activity) == (known, moves)
+
+
+def test_a_group_that_was_roused_is_told_by_its_name() -> None:
+    board, roused = Board(), Roused(None, (), 5.0, 1.0)
+    board.rouse("md0", roused)
+    assert board.snapshot().roused == {"md0": roused}

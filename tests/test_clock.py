@@ -41,3 +41,39 @@ def test_without_a_zone_the_time_is_aware_all_the_same(
 def test_a_boot_is_told_from_the_next() -> None:
     assert boot_id() == boot_id() == Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     assert len(boot_id()) == 36
+
+
+class Readings:
+    """A kernel's clocks, read on a machine that does something else for a while between two readings.
+
+    Attributes:
+        ran: seconds that pass at each reading, one after the other; then 1 us each.
+    """
+
+    CLOCK_BOOTTIME = time.CLOCK_BOOTTIME
+
+    def __init__(self, *ran: float) -> None:
+        self._ran = list(ran)
+        self._now = 1000.0
+
+    def monotonic(self) -> float:
+        self._now += self._ran.pop(0) if self._ran else 1e-6
+        return self._now
+
+    def clock_gettime(self, clock: int) -> float:
+        assert clock == self.CLOCK_BOOTTIME
+        return self.monotonic() + 3600.0
+
+
+def test_what_a_busy_machine_does_between_two_readings_is_no_sleep(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clock, "time", Readings(0.0, 0.05, 0.0, 0.0, 0.0, 0.02))
+    now = KernelClock().now()
+    assert now.slept == pytest.approx(3600, abs=1e-5)
+    assert now.mono == pytest.approx(1000.07, abs=1e-4)
+
+
+def test_of_none_but_slow_readings_the_best_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    slow = [0.03] * 27
+    slow[13] = slow[14] = 0.002
+    monkeypatch.setattr(clock, "time", Readings(*slow, *[0.03] * 3))
+    assert KernelClock().now().slept == pytest.approx(3600, abs=0.003)

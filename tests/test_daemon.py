@@ -2,17 +2,21 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from operator import attrgetter
 from pathlib import Path
+from typing import Any
 
 import pytest
+from bedroom import Bedroom
 from scripted import Hands, LoopClock
 from sources.village import ANSWERS, Village, mac, neighbour
 
 from powerd.config import parse
 from powerd.daemon import Daemon
 from powerd.engine import HEARTBEAT
-from powerd.model import Blind, SourceId, Status
+from powerd.host.values import Completed, Going
+from powerd.model import Blind, Cause, Inhibitor, Sleep, SourceId, Status
 from powerd.rehearse.loop import run
 from powerd.store import Store
 
@@ -29,20 +33,45 @@ warn = "1min"
 """
 
 
+class Place(Village, Bedroom):
+    """A village, and a server there that can sleep."""
+
+    def __init__(self, clock: LoopClock) -> None:
+        Village.__init__(self)
+        Bedroom.__init__(self, clock)
+        self.leases(1, 2)
+
+
+class Grip(Hands):
+    """Hands that reach logind and the RTC, too."""
+
+    def __init__(self, machine: Bedroom) -> None:
+        super().__init__()
+        self.inhibit = machine.inhibit
+        self.set_alarm = machine.set_alarm
+        self.clear_alarm = machine.clear_alarm
+        self.arm_card = machine.arm_card
+        self._machine = machine
+
+    async def logind(self, action: str) -> None:
+        await super().logind(action)
+        await self._machine.logind(action)
+
+
 class Home:
     """A daemon in a village."""
 
     def __init__(self, config: str = NIGHTLY, directory: Path | None = None) -> None:
-        self.village = Village()
-        self.village.leases(1, 2)
-        self.hands = Hands()
+        self.clock = LoopClock()
+        self.village = Place(self.clock)
+        self.hands = Grip(self.village)
         self.heard: list[Status] = []
         self.complaints: list[str] = []
         self.daemon = Daemon(
             parse(config.encode(), "test"),
             self.village,
             self.hands,
-            LoopClock(),
+            self.clock,
             store=Store(directory) if directory else None,
             hear=self.heard.append,
             complain=self.complaints.append,
@@ -315,9 +344,167 @@ def test_a_server_that_has_looked_hourly_does_not_distrust_itself_after_a_reload
     live(test, NIGHTLY.replace('"2min"', '"3h"\nevery = "1h"'))
 
 
-@pytest.mark.parametrize("part", ["_watch", "_engine"])
+def blocks(h: Home) -> set[str]:
+    return {lock.why for lock in h.village.locks("block")}
+
+
+def test_a_keep_is_a_lock_that_everybody_else_sees() -> None:
+    async def test(h: Home) -> None:
+        await asyncio.sleep(90)
+        assert blocks(h) == set()
+        h.daemon.keeps.add(3600, "backup")
+        with h.daemon.keeps.hold("rsync"):
+            h.daemon.keeps.add(3600, "")
+            await asyncio.sleep(1)
+            assert blocks(h) == {"backup; rsync; powerd keep"}
+            assert sorted(lock.what for lock in h.village.locks("block")) == ["idle", "shutdown", "sleep"]
+        await asyncio.sleep(3700)
+        assert blocks(h) == set()
+
+    live(test)
+
+
+def test_an_observer_holds_nobody_up() -> None:
+    async def test(h: Home) -> None:
+        h.daemon.keeps.add(3600, "backup")
+        await asyncio.sleep(90)
+        assert blocks(h) == set()
+        assert h.village.locks("delay") == []
+        h.daemon.reconfigure(parse(NIGHTLY.encode(), "test"))
+        await asyncio.sleep(1)
+        assert blocks(h) == {"backup"}
+        assert len(h.village.locks("delay")) == 2
+        h.daemon.reconfigure(parse(NIGHTLY.replace("enforce", "observe").encode(), "test"))
+        assert blocks(h) == set()
+
+    live(test, NIGHTLY.replace("enforce", "observe"))
+
+
+def test_no_lock_outlives_the_daemon() -> None:
+    homes: list[Home] = []
+
+    async def test(h: Home) -> None:
+        homes.append(h)
+        h.daemon.keeps.add(3600, "backup")
+        await asyncio.sleep(90)
+        assert h.village.locks("delay")
+
+    live(test)
+    assert blocks(homes[0]) == set()
+    assert homes[0].village.locks("delay") == []
+
+
+def test_a_lock_of_somebody_else_is_heard_of_at_once() -> None:
+    async def test(h: Home) -> None:
+        await asyncio.sleep(90)
+        h.village.others = (Inhibitor(frozenset({"sleep"}), "backup", "nightly", "block", 0, 7),)
+        h.village.tell(Going("inhibitors"))
+        await asyncio.sleep(0.1)
+        assert any(reason.text == "forbids sleep: nightly" for reason in h.status.decision.reasons)
+
+    live(test)
+
+
+def test_a_night_from_its_warning_to_the_morning(tmp_path: Path) -> None:
+    """A rule's sleep, the alarm for a time in the configuration, the wake-up and its cause; then the next."""
+
+    async def test(h: Home) -> None:
+        h.village.night = 20 * 3600.0
+        await asyncio.sleep(900)
+        (ahead,) = h.village.slept
+        assert ahead is not None
+        woken = next(status.now.wall for status in h.heard if status.snapshot.waking is not None)
+        assert f"{woken:%H:%M}" == "06:28"
+        waking = h.status.snapshot.waking
+        assert waking is not None
+        assert waking.cause is Cause.ALARM
+        assert h.village.alarm() is None
+        assert h.phase() != "going-down"
+        assert json.loads((tmp_path / "alarm.json").read_text()) is None
+        await asyncio.sleep(800)
+        assert len(h.village.slept) == 2
+
+    live(test, NIGHTLY + '[wake]\nat = ["06:30"]\n', tmp_path)
+
+
+def test_an_alarm_that_a_killed_daemon_left_is_taken_away_by_the_next(tmp_path: Path) -> None:
+    async def test(h: Home) -> None:
+        h.village.alarm()
+        h.village.rtc.alarm = h.village.rtc.now + 3600
+        Store(tmp_path).save("alarm", {"at": h.village.rtc.alarm, "before": None})
+        heir = Daemon(parse(NIGHTLY.encode(), "test"), h.village, h.hands, h.clock, store=Store(tmp_path))
+        life = asyncio.create_task(heir.live())
+        await asyncio.sleep(1)
+        assert h.village.alarm() is None
+        life.cancel()
+
+    live(test)
+
+
+def test_a_required_alarm_that_cannot_be_set_keeps_it_up_and_is_the_reason() -> None:
+    async def test(h: Home) -> None:
+        h.village.refusal = "no helper listens on /run/powerd-helper.sock"
+        await asyncio.sleep(900)
+        assert h.village.orders == []
+        assert any("no helper listens" in reason.text for reason in h.status.decision.reasons)
+
+    live(test, NIGHTLY + '[wake]\nat = ["06:30"]\n')
+
+
+def test_somebody_who_comes_home_while_the_hook_runs_is_not_slept_on() -> None:
+    async def test(h: Home) -> None:
+        run_it = h.hands.run
+
+        async def slowly(argv: Sequence[str], **rest: Any) -> Completed:  # noqa: ANN401 - as they came
+            await asyncio.sleep(10)
+            h.village.answers["10.0.0.2"] = ANSWERS
+            return await run_it(argv, **rest)
+
+        h.hands.run = slowly  # type: ignore[method-assign] # it takes time
+        await asyncio.sleep(900)
+        assert h.village.orders == []
+        outcome = h.daemon.board.snapshot().outcomes[Sleep]
+        assert "called off after the hook: host2: home" in outcome.observed
+        h.village.answers.clear()
+
+    live(test, NIGHTLY + '[hooks]\nbefore_sleep = ["/bin/true"]\n')
+
+
+def test_all_sources_look_closely_at_the_same_time() -> None:
+    """The engine waits for it, and the watchdog for the engine."""
+
+    async def test(h: Home) -> None:
+        await asyncio.sleep(90)
+        h.village.takes = 2.0
+        ask = h.village.inhibitors
+
+        async def slowly() -> tuple[Inhibitor, ...]:
+            await asyncio.sleep(2)
+            return await ask()
+
+        h.village.inhibitors = slowly  # type: ignore[method-assign] # it takes time
+        begun = asyncio.get_running_loop().time()
+        await attrgetter("_look_closely")(h.daemon)()
+        took = asyncio.get_running_loop().time() - begun
+        assert 2 <= took < 5 + 1, "two sweeps, and logind beside them"
+
+    live(test)
+
+
+@pytest.mark.parametrize(
+    ("part", "name"),
+    [
+        (lambda daemon: attrgetter("_watches")(daemon)["clients"], "run"),
+        (lambda daemon: attrgetter("_watches")(daemon)["logind"], "run"),
+        (attrgetter("_engine"), "live"),
+        (attrgetter("_transit"), "live"),
+        (attrgetter("_block"), "live"),
+    ],
+)
 @pytest.mark.parametrize("how", [None, asyncio.CancelledError()])
-def test_a_daemon_without_a_mind_ends_with_an_error(part: str, how: BaseException | None) -> None:
+def test_a_daemon_without_a_mind_ends_with_an_error(
+    part: Callable[[Any], object], name: str, how: BaseException | None
+) -> None:
     """systemd starts it anew; a page that is served while nobody decides would be a lie."""
 
     async def end() -> None:
@@ -327,8 +514,7 @@ def test_a_daemon_without_a_mind_ends_with_an_error(part: str, how: BaseExceptio
 
     async def main() -> None:
         home = Home()
-        name = "run" if part == "_watch" else "live"
-        setattr(getattr(home.daemon, part), name, end)
+        setattr(part(home.daemon), name, end)
         await home.daemon.live()
 
     with pytest.raises(ExceptionGroup) as group:

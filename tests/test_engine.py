@@ -11,6 +11,8 @@ from powerd.board import Board, Facts
 from powerd.config import Options, parse
 from powerd.engine import HEARTBEAT, Engine, Limbs
 from powerd.model import (
+    LOGIND,
+    TIMERS,
     Blind,
     Client,
     ClientId,
@@ -23,8 +25,10 @@ from powerd.model import (
     Sleep,
     Snapshot,
     SourceId,
+    Timer,
     Warn,
 )
+from powerd.policy.wake import FARTHEST
 from powerd.rehearse.loop import run
 
 CLIENTS = SourceId("clients")
@@ -48,6 +52,7 @@ class Scene:
 
     Attributes:
         home: what a look finds; None = it cannot see.
+        takes: seconds that a look takes.
         obeying: what becomes of each order.
     """
 
@@ -55,6 +60,7 @@ class Scene:
         self.board = Board()
         self.clock = LoopClock()
         self.home: bool | None = False
+        self.takes = 0.0
         self.obeying: Callable[[object], Awaitable[tuple[bool, str]]] = self._obeyed
         self.modes: list[str] = []
         self.told: list[tuple[float, Decision]] = []
@@ -81,6 +87,7 @@ class Scene:
 
     async def look(self) -> None:
         self.did.append((self.now, "look"))
+        await asyncio.sleep(self.takes)
         self.post()
 
     def post(self) -> None:
@@ -89,6 +96,7 @@ class Scene:
         if self.home is None:
             self.board.post(CLIENTS, Facts(Blind(now, "eth0: no carrier")))
             return
+        self.board.post(LOGIND, Facts(Seen(now, ())))
         if self.home:
             self._silent_since = now
             sighting = Sighting(heard=now, how=How.ICMP)
@@ -142,12 +150,104 @@ def test_announced_looked_at_afresh_and_only_then_done() -> None:
 
 def test_while_a_sleep_is_near_everything_is_looked_at_closely() -> None:
     async def test(s: Scene) -> None:
-        await asyncio.sleep(535)
-        assert s.acts("look") == [], "not before"
+        await asyncio.sleep(525)
+        assert s.acts("look") == [], "not before, and not at a heartbeat"
+        await asyncio.sleep(11)
+        assert s.acts("look") == [530], "shortly before the announcement"
         await asyncio.sleep(60)
-        assert 4 <= len(s.acts("look")) <= 7
+        assert 5 <= len(s.acts("look")) <= 8
 
     play(test)
+
+
+def test_a_look_that_was_begun_when_the_time_had_come_is_the_last() -> None:
+    """Two in a row would have the server act as late again as one look takes."""
+
+    async def test(s: Scene) -> None:
+        s.takes = 5.5
+        await asyncio.sleep(700)
+        (warned,), (slept,) = s.acts("Warn"), s.acts("Sleep")
+        assert slept == pytest.approx(warned + 60 + 5.5, abs=0.2)
+        last = [at for at in s.acts("look") if at <= slept][-1]
+        assert last == pytest.approx(warned + 60, abs=0.2), "begun when the warning was over"
+
+    play(test)
+
+
+def test_a_look_begun_while_it_was_too_early_is_not_the_last() -> None:
+    """The warning ends in the middle of a slow look: who came while it was under way would be missed."""
+
+    async def test(s: Scene) -> None:
+        s.takes = 25.0
+        await asyncio.sleep(600)
+        begun = s.acts("look")[-1]
+        (warned,) = s.acts("Warn")
+        assert begun < warned + 60 < begun + 25
+        await asyncio.sleep(100)
+        (slept,) = s.acts("Sleep")
+        looks = [at for at in s.acts("look") if at < slept]
+        assert looks[-1] == pytest.approx(begun + 25, abs=0.2), "one more, begun after the warning's end"
+        assert slept == pytest.approx(begun + 50, abs=0.2)
+
+    play(test)
+
+
+def test_a_look_that_was_meant_for_another_rule_is_not_the_last() -> None:
+    """What was planned when the look began is not what follows from it."""
+
+    async def test(s: Scene) -> None:
+        look = s.look
+
+        async def reloaded() -> None:
+            await look()
+            if s.acts("Warn") and s.now >= s.acts("Warn")[0] + 60:
+                s.engine.options = s.options(CONFIG.replace("suspend", "poweroff").replace('"1min"', '"0s"'))
+
+        s.engine._limbs = Limbs(reloaded, s._obey, s._tell)  # noqa: SLF001 - the one look that differs
+        await asyncio.sleep(700)
+        (slept,) = s.acts("Sleep")
+        assert s.acts("look").count(slept) == 2
+
+    play(test)
+
+
+@pytest.mark.parametrize("warn", ["0s", "1min"])
+def test_what_is_obeyed_is_the_order_as_decided_last(warn: str) -> None:
+    """Its alarm is reckoned from the moment of the act."""
+
+    async def test(s: Scene) -> None:
+        s.takes = 5.5
+        orders: list[Sleep] = []
+
+        async def note(order: object) -> tuple[bool, str]:
+            if isinstance(order, Sleep):
+                orders.append(order)
+            return True, "done"
+
+        s.obeying = note
+        timer = Timer("backup.timer", mono=99 * 86_400.0)  # farther than an alarm reaches from any moment
+        s.board.post(TIMERS, Facts(Seen(0.0, ()), timers=(timer,)))
+        await asyncio.sleep(690)
+        (order,), (slept,) = orders, s.acts("Sleep")
+        assert order.wake is not None
+        assert order.wake.at.mono == pytest.approx(slept + FARTHEST, abs=0.2)
+
+    play(test, CONFIG.replace('"1min"', f'"{warn}"') + '[wake]\ntimers = ["backup.timer"]\n')
+
+
+def test_a_heartbeat_is_no_time_to_look_closely() -> None:
+    """With rounds of five minutes the engine decides by itself in between."""
+
+    async def main() -> None:
+        scene = Scene(CONFIG.replace('"1s"', '"1s"\nevery = "5min"'))
+        scene.post()
+        life = asyncio.create_task(scene.engine.live())
+        await asyncio.sleep(525)
+        assert len(scene.told) > 7
+        assert scene.acts("look") == []
+        life.cancel()
+
+    run(main())
 
 
 def test_who_is_found_by_the_last_look_stops_it() -> None:

@@ -15,18 +15,8 @@ import pytest
 
 POWERD: Final = Path(__file__).parents[1] / "powerd"
 _BASE: Final = ("model", "config", "clock", "host", "board")
-_BELOW: Final = (
-    *_BASE,
-    "policy",
-    "sources",
-    "actuators",
-    "store",
-    "health",
-    "records",
-    "keeps",
-    "wake",
-    "engine",
-)
+_KEPT: Final = ("store", "records", "health", "keeps", "wake", "transit")
+_BELOW: Final = (*_BASE, "policy", "sources", "actuators", *_KEPT, "engine")
 MAY_USE: Final[dict[str, tuple[str, ...]]] = {
     "model": (),
     "config": ("model",),
@@ -41,10 +31,12 @@ MAY_USE: Final[dict[str, tuple[str, ...]]] = {
     "sources.leases": ("model", "config", "host"),
     "sources": (*_BASE, "sources.leases"),
     "actuators": _BASE,
+    "doctor": _BASE,
     "store": _BASE,
     "keeps": _BASE,
     "wake": _BASE,
     "records": (*_BASE, "store"),
+    "transit": _BASE,
     "disks": (*_BASE, "policy", "sources", "store"),
     "health": (*_BASE, "policy", "store", "records"),
     "engine": ("model", "config", "clock", "board", "policy"),
@@ -52,7 +44,7 @@ MAY_USE: Final[dict[str, tuple[str, ...]]] = {
     "rehearse": (*_BELOW, "daemon"),
     "faces": ("model", "config"),
     "app": (*_BELOW, "daemon", "faces"),
-    "__main__": ("app", "faces", "host"),
+    "__main__": ("app", "doctor", "faces", "host"),
 }
 PURE: Final = ("model", "config.values", "policy")
 IMPURE: Final = (

@@ -63,7 +63,7 @@ def test_a_document_that_cannot_be_kept_is_one_sentence_and_loses_nothing(tmp_pa
     store.save("learned", BOOK)
     (tmp_path / "learned.new").mkdir()  # for root, whom no mode bits stop
     assert store.save("learned", {}) == (
-        f"{tmp_path}/learned.json: cannot be written: Is a directory; what was learned is lost at a restart"
+        f"{tmp_path}/learned.json: cannot be written: Is a directory; it is lost at a restart"
     )
     assert store.load("learned") == BOOK
 

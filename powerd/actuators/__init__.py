@@ -13,8 +13,8 @@ class Hands(power.Hands, warn.Hands, spindown.Hands, Protocol):
     """All that actuators may do to the machine."""
 
 
-async def obey(order: Order, hands: Hands, mode: Mode) -> Done:
-    """Carry out ``order``."""
+async def obey(order: Order, hands: Hands, mode: Mode, way: power.Way) -> Done:
+    """Carry out ``order``; a sleep takes ``way``."""
     if mode == "observe":
         return True, f"would have {_done(order)}"
     try:
@@ -22,7 +22,7 @@ async def obey(order: Order, hands: Hands, mode: Mode) -> Done:
             return await warn.obey(order, hands)
         if isinstance(order, DiskOrder):
             return await spindown.obey(order, hands)
-        return await power.obey(order, hands)
+        return await power.obey(order, hands, way)
     except HostError as error:
         return False, str(error)
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final, Protocol
 
-from powerd.host.values import Completed
+from powerd.host.values import Completed, HostError
 from powerd.model import Sleep
 
 _DONE: Final = {
@@ -21,7 +21,13 @@ _DONE: Final = {
 class Hands(Protocol):
     """What sleeping needs; each raises HostError with one sentence when the machine refuses."""
 
-    async def run(self, argv: Sequence[str], *, timeout: float) -> Completed:  # noqa: ASYNC109 - the child's bound
+    async def run(
+        self,
+        argv: Sequence[str],
+        *,
+        timeout: float,  # noqa: ASYNC109 - the child's bound
+        env: Mapping[str, str] | None = None,
+    ) -> Completed:
         """Run a command without a shell; one that outlives ``timeout`` seconds is ended: HostError."""
         ...
 
@@ -30,19 +36,44 @@ class Hands(Protocol):
         ...
 
 
+class Way(Protocol):
+    """The way into a sleep, which this server and others take alike."""
+
+    async def set_out(self, order: Sleep) -> None:
+        """Have all done that comes before: alarm, network cards, hooks.
+
+        Raises HostError when the server could not be woken as it has to be; then nothing of it is left.
+        """
+        ...
+
+    async def turn_back(self) -> None:
+        """Have it undone: the server does not go."""
+        ...
+
+
 def done(order: Sleep) -> str:
     """The order in the past tense."""
     return f"run {shlex.join(order.command)}" if order.action == "command" else _DONE[order.action]
 
 
-async def obey(order: Sleep, hands: Hands) -> tuple[bool, str]:
+async def obey(order: Sleep, hands: Hands, way: Way) -> tuple[bool, str]:
     """Carry out the order and say what was seen."""
+    await way.set_out(order)
+    try:
+        ok, observed = await _go(order, hands)
+    except HostError:
+        await way.turn_back()
+        raise
+    if not ok:
+        await way.turn_back()
+    return ok, observed
+
+
+async def _go(order: Sleep, hands: Hands) -> tuple[bool, str]:
     if order.action != "command":
         await hands.logind(order.action)
         return True, f"logind accepted: {order.action}"
     end = await hands.run(order.command, timeout=order.timeout)
-    if end.status == 0:
-        return True, f"ran {shlex.join(order.command)}"
-    last = next((line for line in reversed(end.err.splitlines()) if line.strip()), "").strip()
-    how = f"was ended by signal {-end.status}" if end.status < 0 else f"ended with status {end.status}"
-    return False, f"{order.command[0]} {how}" + (f": {last[:200]}" if last else "")
+    if end.status:
+        return False, f"{order.command[0]} {end.ending()}"
+    return True, f"ran {shlex.join(order.command)}"

@@ -2,10 +2,10 @@
 
 from powerd.config.disks import DiskPlan, DiskRule, Disks, plan_of
 from powerd.config.load import ConfigError, load, parse
-from powerd.config.options import Awake, ClientClass, Clients, Http, Options, SleepRule
+from powerd.config.options import Awake, ClientClass, Clients, Hooks, Http, Options, SleepRule, Wake
 from powerd.config.sample import effective, sample
 from powerd.config.smart import SelfTests, Smart
-from powerd.config.values import Pattern, Window, show_duration
+from powerd.config.values import Pattern, WakeTime, Window, show_duration
 
 __all__ = [
     "Awake",
@@ -15,12 +15,15 @@ __all__ = [
     "DiskPlan",
     "DiskRule",
     "Disks",
+    "Hooks",
     "Http",
     "Options",
     "Pattern",
     "SelfTests",
     "SleepRule",
     "Smart",
+    "Wake",
+    "WakeTime",
     "Window",
     "effective",
     "load",

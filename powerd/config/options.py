@@ -12,7 +12,15 @@ from powerd.config.declare import option, tables
 from powerd.config.disks import Disks
 from powerd.config.kinds import argv, choice, duration, file, flag, listen, many, text, texts
 from powerd.config.smart import Smart
-from powerd.config.values import Pattern, Window, parse_pattern, parse_window
+from powerd.config.values import (
+    Pattern,
+    WakeTime,
+    Window,
+    parse_pattern,
+    parse_timer,
+    parse_wake_time,
+    parse_window,
+)
 from powerd.model import Action
 
 _HOUR = 3600.0
@@ -100,6 +108,44 @@ class Awake:
 
 
 @dataclass(frozen=True, slots=True)
+class Wake:
+    """What the server wakes up for; the alarm is set, and read back, before every sleep."""
+
+    at: tuple[WakeTime, ...] = option(
+        (), 'to be up at these times, e.g. ["Mon-Fri 06:30", "09:00"]', many(parse_wake_time)
+    )
+    timers: tuple[str, ...] = option(
+        (),
+        'systemd timers (OnCalendar=) to be up for, e.g. ["backup.timer"]; ["auto"] = those with WakeSystem=',
+        many(parse_timer),
+    )
+    before: float = option(120.0, "it wakes up so much earlier than that", duration(0, _HOUR))
+    min_sleep: float = option(
+        300.0, "it does not go to sleep for less: a job that is due sooner is waited for", duration(60, _DAY)
+    )
+    arm_lan: bool = option(
+        False,
+        "true = let a magic packet wake it: the network cards are armed before every sleep, and without one "
+        "that can be the server stays up",
+        flag(),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Hooks:
+    """Commands around every sleep, whoever ordered it; a failure is reported, and never fatal."""
+
+    before_sleep: tuple[str, ...] = option((), "argv, run without a shell before a sleep", argv())
+    after_wake: tuple[str, ...] = option((), "argv, run without a shell after a wake-up", argv())
+    timeout: float = option(
+        30.0,
+        "a hook that runs longer is ended; a sleep that somebody else ordered waits for no longer than "
+        "logind's InhibitDelayMaxSec= says, which is 5 s",
+        duration(1, _HOUR),
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class Http:
     """The status page and its API, besides the Unix socket that is always there."""
 
@@ -127,6 +173,8 @@ class Options:
         SleepRule, "rules in order; the first whose conditions all hold gives the order"
     )
     awake: Awake = Awake()
+    wake: Wake = Wake()
+    hooks: Hooks = Hooks()
     disks: Disks = Disks()
     smart: Smart = Smart()
     http: Http = Http()

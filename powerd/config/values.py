@@ -19,6 +19,8 @@ _DURATION: Final = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)min)?(?:(\d+(?:\.\
 _LONGEST: Final = 10 * 366 * 86400
 DAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _TIME: Final = re.compile(r"([01]\d|2[0-3]):([0-5]\d)|24:00")
+_TIMER: Final = re.compile(r"[A-Za-z0-9:_.\\@-]{1,249}\.timer")
+"""A unit name (systemd.unit(5)): its letters, and 255 of them at most."""
 _MAC: Final = re.compile(r"[0-9a-f]{1,2}([:-][0-9a-f]{1,2}){5}", re.IGNORECASE)
 
 
@@ -86,6 +88,48 @@ def parse_window(text: str) -> Window:
     return Window(_parse_days(days_text, text), _minutes(start), _minutes(end))
 
 
+@dataclass(frozen=True, slots=True)
+class WakeTime:
+    """A time of day, on some days, at which the server is to be up, e.g. ``Mon-Fri 06:30``; local time.
+
+    Attributes:
+        days: weekdays, 0 = Monday.
+        minute: after midnight, 0 to 1439.
+    """
+
+    days: frozenset[int]
+    minute: int
+
+    def __str__(self) -> str:
+        time = _show_time(self.minute)
+        return time if len(self.days) == len(DAYS) else f"{_show_days(self.days)} {time}"
+
+
+def parse_wake_time(text: str) -> WakeTime:
+    """Read ``"06:30"``, ``"Mon-Fri 06:30"``, ``"Sat,Sun 09:00"``.
+
+    Raises:
+        ValueError: it is none of these.
+    """
+    days_text, _, time = text.strip().rpartition(" ")
+    if not _TIME.fullmatch(time):
+        raise ValueError(f'"{text}" is no time of day: write it like "06:30" or "Mon-Fri 06:30"')
+    if time == "24:00":
+        raise ValueError(f'"{text}" is the end of a day; write 00:00 and the day after')
+    return WakeTime(_parse_days(days_text, text), _minutes(time))
+
+
+def parse_timer(text: str) -> str:
+    """Check the name of a systemd timer, ``"backup.timer"``, or ``"auto"``.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    if text != "auto" and not _TIMER.fullmatch(text):
+        raise ValueError(f'"{text}" is no timer: write its whole name, like "backup.timer", or "auto"')
+    return text
+
+
 def _parse_days(days: str, text: str) -> frozenset[int]:
     if not days.strip():
         return frozenset(range(len(DAYS)))
@@ -101,7 +145,17 @@ def _parse_days(days: str, text: str) -> frozenset[int]:
 
 
 def _show_days(days: frozenset[int]) -> str:
-    return ",".join(DAYS[day] for day in sorted(days))
+    runs: list[list[int]] = []
+    for day in sorted(days):
+        if runs and runs[-1][-1] == day - 1:
+            runs[-1].append(day)
+        else:
+            runs.append([day])
+    return ",".join(_show_run([DAYS[day] for day in run]) for run in runs)
+
+
+def _show_run(names: list[str]) -> str:
+    return ",".join(names) if len(names) <= 2 else f"{names[0]}-{names[-1]}"  # noqa: PLR2004 - two are no range
 
 
 def _minutes(time: str) -> int:

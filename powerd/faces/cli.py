@@ -26,19 +26,25 @@ _BROKEN_PIPE: Final = 128 + 13
 _COLOURS: Final[dict[Style, str]] = {"strong": "1", "good": "32", "doubt": "33", "bad": "31", "dim": "2"}
 
 
-def main(argv: Sequence[str] | None, run: Callable[[Path | None, bool, Path], int], start: Start) -> int:
+def main(
+    argv: Sequence[str] | None,
+    run: Callable[[Path | None, bool, Path], int],
+    start: Start,
+    survey: Callable[[], Sequence[str]] = tuple,
+) -> int:
     """Carry out one command.
 
     Args:
         argv: arguments without the program's name; None = those of this process.
         run: the daemon: configuration file, observe mode, socket -> exit code.
         start: starts a command in the foreground, for ``hold``.
+        survey: what else on this machine gives disks orders, a paragraph each, for ``check``.
     """
     grammar = parser()
     words = sys.argv[1:] if argv is None else list(argv)
     cut = words.index("--") if "--" in words else len(words)
     arguments = grammar.parse_args(words[:cut])
-    arguments.held, arguments.start = words[cut + 1 :], start
+    arguments.held, arguments.start, arguments.survey = words[cut + 1 :], start, survey
     if arguments.held and arguments.command != "hold":
         grammar.error(f'"--" and a command after it are for: powerd hold -- {arguments.held[0]}')
     if arguments.command is None:
@@ -101,6 +107,9 @@ def _check(arguments: argparse.Namespace) -> int:
     missing = file is None and not DEFAULT_PATH.exists()
     print(f"{DEFAULT_PATH}: not there, so the defaults hold" if missing else f"{file or DEFAULT_PATH}: ok")
     print(meaning(options))
+    if options.disks.spin_down_after or options.disks.rule:
+        for finding in arguments.survey():
+            print(f"note: {finding}")
     return ANSWERED
 
 

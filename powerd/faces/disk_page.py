@@ -5,7 +5,17 @@ from __future__ import annotations
 from datetime import datetime
 from html import escape
 
-from powerd.faces.disk_table import grouped, idle, listed, places, size, split, stands_by, way
+from powerd.faces.disk_table import (
+    asleep_sentence,
+    grouped,
+    idle,
+    listed,
+    places,
+    size,
+    split,
+    stands_by,
+    way,
+)
 from powerd.faces.shapes import DiskJson
 from powerd.faces.words import clock, harmless
 
@@ -15,8 +25,7 @@ def section(disks: list[DiskJson], now: datetime) -> str:
     ours, alone = split(disks)
     if not disks:
         return ""
-    asleep = sum(disk["state"] in {"standby", "sleeping", "suspended"} for disk in ours)
-    title = f"Disks: {asleep} of {len(ours)} asleep" if ours else "Disks: none that could stand by"
+    title = f"Disks: {asleep_sentence(disks) or 'none that could stand by'}"
     rows = "".join(_row(disk, now) for disk in ours)
     table = (
         '<div class="card"><table>\n'

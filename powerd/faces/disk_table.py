@@ -45,6 +45,13 @@ def split(disks: list[DiskJson]) -> tuple[list[DiskJson], list[DiskJson]]:
     return ours, [disk for disk in disks if disk["state"] == "excluded"]
 
 
+def asleep_sentence(disks: list[DiskJson]) -> str:
+    """``2 of 4 asleep``; "" = there is none that could be."""
+    ours, _ = split(disks)
+    asleep = sum(disk["state"] in {"standby", "sleeping", "suspended"} for disk in ours)
+    return f"{asleep} of {len(ours)} asleep" if ours else ""
+
+
 def idle(disk: DiskJson) -> str:
     """For how long nobody has used it, ``12 min``."""
     return "-" if disk["idle_for"] is None else span(disk["idle_for"], parts=1)

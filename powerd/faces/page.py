@@ -13,7 +13,14 @@ from powerd.faces.health_page import HEALTH_STYLE, health_section
 from powerd.faces.health_shapes import SmartDetailJson
 from powerd.faces.shapes import ClientJson, ReasonJson, SourceJson, StatusJson
 from powerd.faces.table import evidence, ignore_lines, label, seen, source
-from powerd.faces.text import counts_sentence, outlook, reasons_title, state_sentence
+from powerd.faces.text import (
+    alarm_sentence,
+    counts_sentence,
+    named_reasons,
+    outlook,
+    reasons_title,
+    state_sentence,
+)
 from powerd.faces.words import clock, harmless
 
 REFRESH: Final = 30
@@ -75,7 +82,7 @@ a { color: var(--accent) }
 def page(status: StatusJson, clients: list[ClientJson], drives: Sequence[SmartDetailJson] = ()) -> str:
     """The whole document: what it does and what comes next, why, who is home, and what is wrong."""
     now = datetime.fromisoformat(status["now"])
-    reasons = status["decision"]["reasons"]
+    reasons = named_reasons(status)
     parts = [
         _top(status),
         _reasons(reasons_title(status), [each for each in reasons if each["keeps_awake"]], now),
@@ -110,13 +117,14 @@ def _top(status: StatusJson) -> str:
         "enforce": "Enforce mode: it acts on what it decides.",
     }.get(status["mode"] or "", "")
     since = state_sentence(status).capitalize() + "." if status["since"] else ""
+    alarm = f"Woken {alarm_sentence(status)}." if status["next_wake"] else ""
     trouble = (
         f'<p class="bad" role="alert">Trouble: {_safe(status["trouble"])}</p>\n' if status["trouble"] else ""
     )
     return (
         f"<header><b>powerd</b><span>{_safe(status['version'])}</span></header>\n<main>\n"
         f'<div class="now {_safe(kind)}">\n<h1>{_safe(state)}: {_safe(coming[0].lower() + coming[1:])}</h1>\n'
-        f"<p>{_safe(' '.join(filter(None, (since, mode))))}</p>\n{trouble}</div>\n"
+        f"<p>{_safe(' '.join(filter(None, (since, alarm, mode))))}</p>\n{trouble}</div>\n"
     )
 
 
@@ -135,7 +143,7 @@ def _since(since: str, now: datetime) -> str:
 
 
 def _sources(sources: list[SourceJson], reasons: list[ReasonJson]) -> str:
-    """What cannot look, unless that is a reason above, and what those that can complain of."""
+    """What cannot look, and what those that can complain of, unless that is told above."""
     items = "".join(_complaints(sources, " ".join(reason["text"] for reason in reasons)))
     return f'<section>\n<h2>Warnings</h2>\n<ul class="card">\n{items}</ul>\n</section>\n' if items else ""
 
@@ -145,7 +153,8 @@ def _complaints(sources: list[SourceJson], told: str) -> Iterator[str]:
         if each["blind"] and each["blind"] not in told:
             yield _item(each["id"], f'<span class="bad">cannot look: {_safe(each["blind"])}</span>')
         for warning in each["warnings"]:
-            yield _item(each["id"], f"<span>{_safe(warning)}</span>")
+            if warning not in told:
+                yield _item(each["id"], f"<span>{_safe(warning)}</span>")
 
 
 def _item(subject: str, rest: str) -> str:

@@ -49,6 +49,7 @@ def status_json(status: Status | None, now: Moment, trouble: str | None = None) 
         trouble: why no decisions are being made; None = they are.
     """
     decision = status.decision if status else None
+    wake = decision.wake if decision else None
     return {
         "mode": status.mode if status else None,
         "state": decision.phase if decision else "starting",
@@ -57,7 +58,8 @@ def status_json(status: Status | None, now: Moment, trouble: str | None = None) 
         "clients": _counts(decision.verdicts if decision else ()),
         "keeps": [keep_json(keep, now) for keep in status.snapshot.keeps.values()] if status else [],
         "disks": disks_json(status, now),
-        "next_wake": None,
+        "next_wake": _rfc3339(wake.at.wall) if wake else None,
+        "next_wake_for": wake.because if wake else None,
         "version": __version__,
         "now": _rfc3339(now.wall),
         "sources": _sources(status.snapshot) if status else [],

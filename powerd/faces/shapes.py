@@ -114,7 +114,9 @@ class StatusJson(TypedDict):
     """``GET /api/status``.
 
     ``now`` is the server's time, against which all others can be told; ``trouble`` says why no decisions are
-    being made (None = they are). ``mode`` and ``since`` are None only while ``state`` is ``starting``.
+    being made (None = they are). ``next_wake`` is when an alarm would end a sleep that begins now, and
+    ``next_wake_for`` for what (None = nothing asks for that). ``mode`` and ``since`` are None only while
+    ``state`` is ``starting``.
     """
 
     mode: str | None
@@ -125,6 +127,7 @@ class StatusJson(TypedDict):
     keeps: list[KeepJson]
     disks: list[DiskJson]
     next_wake: str | None
+    next_wake_for: str | None
     version: str
     now: str
     sources: list[SourceJson]

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Final
 
+from powerd.faces.disk_table import asleep_sentence
 from powerd.faces.shapes import CountsJson, ReasonJson, StatusJson
 from powerd.faces.words import (
     LINE,
@@ -41,7 +42,7 @@ _RULES: Final = "sleep"
 
 def status_text(status: StatusJson, paint: Paint = plain) -> str:
     """What ``powerd status`` prints: the state, the weightiest reason, who is home, and what comes next."""
-    reasons = status["decision"]["reasons"]
+    reasons = named_reasons(status)
     holding = [reason for reason in reasons if reason["keeps_awake"]]
     lines = list(
         _labelled("state", state_sentence(status), paint, _STATE_STYLE.get(status["state"], "strong"))
@@ -55,18 +56,30 @@ def status_text(status: StatusJson, paint: Paint = plain) -> str:
         if more:
             lines += _labelled("", f"and {more} more: see `powerd why`", paint, "dim")
     lines += _labelled("clients", counts_sentence(status["clients"]), paint)
+    if disks := asleep_sentence(status["disks"]):
+        lines += _labelled("disks", disks, paint)
     lines += _labelled("next", outlook(status), paint)
+    if status["next_wake"]:
+        lines += _labelled("wakes", alarm_sentence(status), paint)
     if status["trouble"]:
         lines += _labelled("trouble", status["trouble"], paint, "bad")
-    warnings = sum(len(source["warnings"]) for source in status["sources"])
-    if warnings:
-        lines += _labelled("warnings", f"{warnings}: see `powerd clients`", paint, "doubt")
+    lines += _warnings(status, paint)
     return joined(lines)
+
+
+def _warnings(status: StatusJson, paint: Paint) -> Iterator[str]:
+    """How many there are, and who tells them: those on the machine itself are remarks, too."""
+    told = {reason["text"] for reason in status["decision"]["reasons"]}
+    warnings = [warning for source in status["sources"] for warning in source["warnings"]]
+    count = sum(warning in told for warning in warnings)
+    for number, command in ((count, "why"), (len(warnings) - count, "clients")):
+        if number:
+            yield from _labelled("warnings", f"{number}: see `powerd {command}`", paint, "doubt")
 
 
 def why_text(status: StatusJson, paint: Paint = plain) -> str:
     """What ``powerd why`` prints: every reason, what keeps it awake first, and what comes next."""
-    reasons = status["decision"]["reasons"]
+    reasons = named_reasons(status)
     mode = f", {status['mode']} mode" if status["mode"] else ""
     style = _STATE_STYLE.get(status["state"], "strong")
     lines = [paint(line, style) for line in wrap(harmless(state_sentence(status)) + mode, LINE)]
@@ -79,6 +92,15 @@ def why_text(status: StatusJson, paint: Paint = plain) -> str:
         if some:
             lines += ["", paint(title, "strong"), *_reasons(some, now, paint)]
     return joined([*lines, "", *(paint(line, "strong") for line in wrap(harmless(outlook(status)), LINE))])
+
+
+def named_reasons(status: StatusJson) -> list[ReasonJson]:
+    """Every reason, those about disks by the kernel's name of today: ids are long and begin alike."""
+    names = {disk["id"]: disk["device"] for disk in status["disks"]}
+    return [
+        {**reason, "subject": names.get(reason["subject"], reason["subject"])}
+        for reason in status["decision"]["reasons"]
+    ]
 
 
 def reasons_title(status: StatusJson) -> str:
@@ -101,6 +123,14 @@ def counts_sentence(counts: CountsJson) -> str:
         return "none is known that counts"
     unknown = f", {counts['unknown']} unknown" if counts["unknown"] else ""
     return f"{counts['present']} of {counts['known']} present{unknown}"
+
+
+def alarm_sentence(status: StatusJson) -> str:
+    """When an alarm would end a sleep: ``at Mon 06:28, for backup.timer``; "" = at no time."""
+    if status["next_wake"] is None:
+        return ""
+    now, at = datetime.fromisoformat(status["now"]), datetime.fromisoformat(status["next_wake"])
+    return f"at {clock(at, now)}, for {status['next_wake_for']}"
 
 
 def outlook(status: StatusJson) -> str:

@@ -12,6 +12,7 @@ from powerd.helper.disks import Disk, find
 from powerd.helper.errors import RefusalError
 from powerd.helper.guard import first_access
 from powerd.helper.lane import Lane
+from powerd.helper.log import WARNING, tell
 from powerd.helper.protocol import (
     CheckHealth,
     DiskAnswer,
@@ -99,7 +100,8 @@ class Bay:
             lane = self._lane(disk)
             async with lane.turn():
                 await Spindle(disk, lane, self._runner, self._root).rouse()
-        except RefusalError:
+        except RefusalError as error:
+            tell(WARNING, f"not roused: {error}")
             return False
         return True
 

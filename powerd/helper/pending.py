@@ -32,6 +32,8 @@ _DEPTH: Final = 8  # of a pile of holders: partition, md, crypt, LVM and some
 
 def hindrance(disk: Disk, root: Path) -> str | None:
     """Why the disk must not be stopped now, as far as the kernel knows; None = no reason."""
+    if disk.in_flight:
+        return "it is being read or written; wait until that is done"
     above = list(dict.fromkeys(_holders(disk)))
     for path in above:
         action = read(path / "md/sync_action")

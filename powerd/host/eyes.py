@@ -6,11 +6,13 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from powerd.host.values import Ask, FileMark, Lan, Neighbour, Sweep
+from powerd.host.values import Alarm, Ask, FileMark, Going, Lan, Neighbour, Sweep
+from powerd.host.wakeup import Wakeups
+from powerd.model import Card, Inhibitor, KeyPress, Timer
 
 
-class Eyes(Protocol):
-    """What sources and checks are handed; its paths are resolved under a root, which may be a test's.
+class Surroundings(Protocol):
+    """Files, links and neighbours; paths are resolved under a root, which may be a test's.
 
     Every method raises HostError with one sentence (what, where, remedy) when the machine refuses.
     """
@@ -75,6 +77,55 @@ class Eyes(Protocol):
         ...
 
 
+class Eyes(Surroundings, Protocol):
+    """What sources and checks are handed: the surroundings, and how the machine sleeps and wakes up.
+
+    Every method raises HostError with one sentence (what, where, remedy) when the machine refuses.
+    """
+
+    async def inhibitors(self) -> tuple[Inhibitor, ...]:
+        """Inhibitor locks of others, of any mode; () where there is no D-Bus or no logind to hold one."""
+        ...
+
+    async def able(self, action: str) -> str:
+        """What logind answers to its Can... method: ``yes``, ``no``, ``na`` or ``challenge``.
+
+        Where there is no D-Bus or no logind it is ``yes``: sleeping itself will say what is wrong.
+        """
+        ...
+
+    async def key_press(self) -> KeyPress | None:
+        """The last sign of a person in any login session; None = none is known of."""
+        ...
+
+    async def timers(self, units: Sequence[str]) -> tuple[Timer, ...]:
+        """These systemd timers; ``auto`` stands for all active ones with WakeSystem=yes (systemd.timer(5)).
+
+        Raises HostError when one that is named does not exist. Where there is no systemd, ``auto`` is none.
+        """
+        ...
+
+    async def patience(self) -> float:
+        """For how many seconds logind waits for delay locks between its word and the sleep."""
+        ...
+
+    def goings(self) -> AsyncIterator[Going]:
+        """What logind says unasked; begins with ``found`` once connected. Never ends, never raises."""
+        ...
+
+    async def card(self, interface: str) -> Card:
+        """By what a network card can wake this machine, and by what it will."""
+        ...
+
+    async def read_alarm(self) -> Alarm:
+        """The RTC's time and the alarm that stands."""
+        ...
+
+    def wakeup_sources(self) -> Wakeups:
+        """What the kernel tells of wake-ups at this moment; empty where it tells nothing."""
+        ...
+
+
 class DiskEyes(Protocol):
     """What the source of disks is handed; paths are resolved under the same root. No device is opened."""
 
@@ -95,6 +146,10 @@ class DiskEyes(Protocol):
 
     def target(self, path: str) -> str | None:
         """Where it really is, all links followed; None = it is not there."""
+        ...
+
+    def release(self) -> str:
+        """The kernel's release (uname(2)), ``6.1.0-18-amd64``."""
         ...
 
     def hotplug(self, heard: Callable[[], None]) -> None:

@@ -5,17 +5,21 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, overload
 
+from powerd import model
 from powerd.helper.protocol import (
     LINE,
     Alarm,
     AlarmRequest,
     Answer,
+    ArmCard,
     Card,
     CardRequest,
     CheckHealth,
+    ClearAlarm,
     DiskRequest,
     Drive,
     DriveHealth,
@@ -24,10 +28,13 @@ from powerd.helper.protocol import (
     Power,
     PowerRequest,
     ProtocolError,
+    ReadAlarm,
+    ReadCard,
     Refused,
     Request,
     Roused,
     RouseRequest,
+    SetAlarm,
     StartTest,
     parse_answer,
     to_line,
@@ -41,8 +48,69 @@ _BOUND: Final = 10.0
 _QUEUE: Final = 0.01
 """Seconds until the next try where the helper's queue is full."""
 _HEALTH_BOUND: Final = 240.0
-_DISK_BOUND: Final = 120.0
+_DISK_BOUND: Final = 150.0
 """Seconds for a disk, which may have to spin up first; the helper gives one up sooner, and says so."""
+
+
+class Helper:
+    """The helper's vocabulary as methods; see powerd/helper/protocol.py for what each word promises.
+
+    Every method raises HostError with one sentence when the helper refuses or is not there.
+
+    Args:
+        at: its socket.
+    """
+
+    def __init__(self, at: Path = SOCKET) -> None:
+        self.at = at
+
+    async def door(self) -> Path:
+        """Where it listens."""
+        return self.at
+
+    def close(self) -> None:
+        """Nothing is kept open between requests."""
+
+    async def read_alarm(self) -> Alarm:
+        """The RTC's time and the alarm that stands."""
+        return await ask(ReadAlarm(), await self.door())
+
+    async def set_alarm(self, in_seconds: int, replaces: int | None) -> Alarm:
+        """Wake the machine in so many seconds; ``replaces`` is our own alarm, if one stands."""
+        with _vocabulary():
+            request = SetAlarm(in_seconds, replaces)
+        return await ask(request, await self.door())
+
+    async def clear_alarm(self, at: int) -> Alarm:
+        """Take away the alarm that is set to exactly ``at``."""
+        with _vocabulary():
+            request = ClearAlarm(at)
+        return await ask(request, await self.door())
+
+    async def read_card(self, interface: str) -> model.Card:
+        """By what a network card can wake the machine, and by what it will."""
+        with _vocabulary():
+            request = ReadCard(interface)
+        return _card(await ask(request, await self.door()))
+
+    async def arm_card(self, interface: str) -> model.Card:
+        """Let a magic packet wake the machine; what is so afterwards."""
+        with _vocabulary():
+            request = ArmCard(interface)
+        return _card(await ask(request, await self.door()))
+
+
+def _card(answer: Card) -> model.Card:
+    return model.Card(answer.interface, answer.supported, answer.armed)
+
+
+@contextlib.contextmanager
+def _vocabulary() -> Iterator[None]:
+    """A request that is none of the vocabulary is never sent."""
+    try:
+        yield
+    except ProtocolError as error:
+        raise HostError(f"the helper cannot be asked that: {error}") from None
 
 
 @overload
@@ -69,7 +137,7 @@ async def ask(request: Request, at: Path = SOCKET) -> Alarm | Card | Power | Dri
 
     Raises:
         RefusedByHelperError: it refuses.
-        HostError: it is not there, or does not answer within 10 s, 2 min for a disk, 4 min for its health.
+        HostError: it is not there, or does not answer within 10 s, 150 s for a disk, 4 min for its health.
     """
     answer = await _exchange(request, at)
     if isinstance(answer, Refused):

@@ -109,7 +109,7 @@ def _open(source: Source) -> socket.socket:
         monitor = pyudev.Monitor.from_netlink(pyudev.Context(), source)
         monitor.filter_by("block", "disk")
         own = socket.socket(fileno=os.dup(monitor.fileno()))
-    except (ImportError, OSError) as error:
+    except (ImportError, OSError, MemoryError) as error:
         raise _refused(error, "install libudev, and allow the service AF_NETLINK") from error
     _make_room(own)
     try:

@@ -1,4 +1,4 @@
-"""The part of org.freedesktop.login1.Manager that powerd calls; imported with sdbus, at the first sleep."""
+"""The part of logind's manager that powerd calls (org.freedesktop.login1(5)); imported with sdbus."""
 
 from __future__ import annotations
 
@@ -8,9 +8,19 @@ from sdbus import DbusInterfaceCommonAsync, dbus_method_async
 class Manager(DbusInterfaceCommonAsync, interface_name="org.freedesktop.login1.Manager"):
     """A proxy: sdbus fills in the bodies."""
 
+    @dbus_method_async(input_signature="ssss", result_signature="h")
+    async def inhibit(self, what: str, who: str, why: str, mode: str) -> int:
+        """Take a lock: a descriptor of our own, and closing it releases the lock."""
+        raise NotImplementedError
+
     @dbus_method_async(result_signature="a(ssssuu)")
     async def list_inhibitors(self) -> list[tuple[str, str, str, str, int, int]]:
         """All inhibitors: what, who, why, mode, uid, pid."""
+        raise NotImplementedError
+
+    @dbus_method_async(result_signature="a(susso)")
+    async def list_sessions(self) -> list[tuple[str, int, str, str, str]]:
+        """All sessions: id, uid, user, seat, object path."""
         raise NotImplementedError
 
     @dbus_method_async(result_signature="s")

@@ -1,69 +1,195 @@
-"""systemd-logind over D-Bus (org.freedesktop.login1(5)); the library is imported at the first call.
-
-sdbus rather than dbus-fast: both are kept and typed, but importing this one costs 1.3 MB of memory and the
-other 4.5 MB, in a process whose whole budget is 24 MB.
-"""
+"""systemd-logind over D-Bus (org.freedesktop.login1(5)): sleep, who has a say in it, and who is there."""
 
 from __future__ import annotations
 
 import asyncio
 import os
-import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
-from powerd.host.values import HostError
+from powerd.host import timers
+from powerd.host.bus import AbsentError, Bus, Match, properties
+from powerd.host.values import Going, HostError
+from powerd.model import Inhibitor, KeyPress, Timer
 
 if TYPE_CHECKING:
+    from sdbus import SdBus
+
     from powerd.host.login1 import Manager
 
+WHO: Final = "powerd"
+_SERVICE: Final = "org.freedesktop.login1"
+_PATH: Final = "/org/freedesktop/login1"
+_MANAGER: Final = "org.freedesktop.login1.Manager"
+_MATCHES: Final = (
+    Match(_SERVICE, _PATH, _MANAGER, "PrepareForSleep"),
+    Match(_SERVICE, _PATH, _MANAGER, "PrepareForShutdown"),
+    Match(_SERVICE, _PATH, "org.freedesktop.DBus.Properties", "PropertiesChanged"),
+)
 _METHODS: Final = {
-    "suspend": ("suspend", "can_suspend", "sleep"),
-    "hibernate": ("hibernate", "can_hibernate", "sleep"),
-    "hybrid-sleep": ("hybrid_sleep", "can_hybrid_sleep", "sleep"),
-    "suspend-then-hibernate": ("suspend_then_hibernate", "can_suspend_then_hibernate", "sleep"),
-    "poweroff": ("power_off", "can_power_off", "shutdown"),
+    "suspend": ("suspend", "sleep"),
+    "hibernate": ("hibernate", "sleep"),
+    "hybrid-sleep": ("hybrid_sleep", "sleep"),
+    "suspend-then-hibernate": ("suspend_then_hibernate", "sleep"),
+    "poweroff": ("power_off", "shutdown"),
 }
-_BOUND: Final = 20.0
+_PATIENCE: Final = 5.0
+"""InhibitDelayMaxSec= where nobody has changed it (logind.conf(5)), seconds."""
 
 
-class Inhibitor(NamedTuple):
-    """One row of ListInhibitors: what it holds up (``sleep:shutdown``), whose, why, block or delay."""
-
-    what: str
-    who: str
-    why: str
-    mode: str
-    uid: int
-    pid: int
-
-
-async def sleep(action: str) -> None:
-    """Have logind suspend, hibernate or power off the machine, unless somebody holds a block inhibitor.
-
-    logind 252 does not refuse root, nor a caller who holds the inhibitor themselves, so the list is read here
-    too, as systemctl does.
-
-    Raises:
-        HostError: logind is not there, may not, cannot, or somebody blocks it.
-    """
-    method, can, what = _METHODS[action]
-    async with _manager() as manager:
-        holder = blocking([Inhibitor(*row) for row in await manager.list_inhibitors()], what)
-        if holder is not None:
-            raise HostError(f"{holder.who} (pid {holder.pid}) blocks it: {holder.why}")
-        answer = await getattr(manager, can)()
-        if answer != "yes":
-            raise HostError(_refusal(action, answer))
-        await getattr(manager, method)(False)  # noqa: FBT003 - D-Bus arguments have a place, no name
+def going(member: str, contents: tuple[Any, ...]) -> Going | None:
+    """What a signal of logind's manager says; None = nothing that concerns sleep."""
+    if member == "PrepareForSleep":
+        return Going("sleep", contents[0])
+    if member == "PrepareForShutdown":
+        return Going("shutdown", contents[0])
+    _, changed, invalidated = contents
+    return Going("inhibitors") if {"BlockInhibited", "DelayInhibited"} & {*changed, *invalidated} else None
 
 
-def blocking(inhibitors: list[Inhibitor], what: str) -> Inhibitor | None:
+def blocking(inhibitors: Iterable[Inhibitor], what: str) -> Inhibitor | None:
     """The first inhibitor that forbids ``what`` (``sleep`` or ``shutdown``)."""
-    return next(
-        (row for row in inhibitors if row.mode.startswith("block") and what in row.what.split(":")), None
+    return next((row for row in inhibitors if row.mode.startswith("block") and what in row.what), None)
+
+
+def key_press(sessions: Iterable[Mapping[str, Any]], now: float) -> KeyPress | None:
+    """The last sign of a person, by the D-Bus properties of all sessions.
+
+    IdleSinceHintMonotonic is when the terminal was last read from, for logind may look below /dev; of a
+    graphical session, when its desktop last said that somebody had come or gone. Greeters, cron and the
+    like have no person.
+
+    Args:
+        sessions: each with its properties.
+        now: CLOCK_MONOTONIC; no press is later, though terminals count in wall time, which may step back.
+    """
+    presses = [
+        KeyPress(min(shown["IdleSinceHintMonotonic"] / 1e6, now), _where(shown))
+        for shown in sessions
+        if shown.get("IdleSinceHintMonotonic") and str(shown.get("Class", "user")).startswith("user")
+    ]
+    return max(presses, key=lambda press: press.at, default=None)
+
+
+def _where(shown: Mapping[str, Any]) -> str:
+    """``alice on pts/0``, ``bob on seat0``, ``carol in session 7``."""
+    seat = shown.get("Seat") or ("",)
+    place = shown.get("TTY") or seat[0]
+    return f"{shown.get('Name')} " + (f"on {place}" if place else f"in session {shown.get('Id')}")
+
+
+class Logind:
+    """The one connection to logind, and to systemd beside it; Eyes and RealHands say what it promises."""
+
+    def __init__(self) -> None:
+        self._bus = Bus(_MATCHES, going)
+        self._answered = False
+
+    async def inhibitors(self) -> tuple[Inhibitor, ...]:
+        """Inhibitor locks of others; () where there is no D-Bus or no logind."""
+        try:
+            async with self._asking() as (manager, _):
+                return await _others(manager)
+        except AbsentError:
+            return ()
+
+    async def able(self, action: str) -> str:
+        """``yes``, ``no``, ``na`` or ``challenge``; ``yes`` where there is nobody to say so."""
+        try:
+            async with self._asking() as (manager, _):
+                return await _can(manager, action)
+        except AbsentError:
+            return "yes"
+
+    async def key_press(self) -> KeyPress | None:
+        """The last sign of a person in any login session; None = none is known of."""
+        try:
+            async with self._asking() as (manager, bus):
+                sessions = [
+                    await properties(bus, _SERVICE, path, f"{_SERVICE}.Session")
+                    for *_, path in await manager.list_sessions()
+                ]
+        except AbsentError:
+            return None
+        return key_press(sessions, asyncio.get_running_loop().time())
+
+    async def patience(self) -> float:
+        """For how many seconds logind waits for delay locks."""
+        try:
+            async with self._asking() as (_, bus):
+                shown = await properties(bus, _SERVICE, _PATH, _MANAGER)
+        except AbsentError:
+            return _PATIENCE
+        return float(shown.get("InhibitDelayMaxUSec", _PATIENCE * 1e6)) / 1e6
+
+    async def timers(self, units: Sequence[str]) -> tuple[Timer, ...]:
+        """These systemd timers; ``auto`` is all active ones with WakeSystem=yes."""
+        try:
+            return await timers.timers(self._bus, units)
+        except AbsentError as error:
+            if set(units) <= {timers.AUTO}:
+                return ()
+            named = next(unit for unit in units if unit != timers.AUTO)
+            raise HostError(f"cannot see {named}: {error}; take it out of [wake] timers") from None
+
+    def goings(self) -> AsyncIterator[Going]:
+        """What logind says unasked, from now on; never ends, never raises."""
+        return self._bus.goings()
+
+    async def inhibit(self, what: str, why: str, mode: str) -> int:
+        """Take an inhibitor lock; it holds until the descriptor is closed."""
+        async with self._asking() as (manager, _):
+            return await manager.inhibit(what, WHO, why, mode)
+
+    async def sleep(self, action: str) -> None:
+        """Have logind suspend, hibernate or power off the machine, unless somebody holds a block inhibitor.
+
+        logind 252 does not refuse root, so the list is read here too, as systemctl does.
+
+        Raises:
+            HostError: logind is not there, may not, cannot, or somebody blocks it.
+        """
+        method, what = _METHODS[action]
+        async with self._asking() as (manager, _):
+            holder = blocking(await _others(manager), what)
+            if holder is not None:
+                raise HostError(f"{holder.who} (pid {holder.pid}) blocks it: {holder.why}")
+            answer = await _can(manager, action)
+            if answer != "yes":
+                raise HostError(_refusal(action, answer))
+            await getattr(manager, method)(False)  # noqa: FBT003 - D-Bus arguments have a place, no name
+
+    def close(self) -> None:
+        """Hang up."""
+        self._bus.close()
+
+    @asynccontextmanager
+    async def _asking(self) -> AsyncIterator[tuple[Manager, SdBus]]:
+        """Logind's manager. Once it has answered, its absence is a fault: somebody may hold a lock."""
+        try:
+            async with self._bus.asking("systemd-logind") as bus:
+                from powerd.host.login1 import Manager  # noqa: PLC0415 - brings sdbus
+
+                yield Manager.new_proxy(_SERVICE, _PATH, bus), bus
+                self._answered = True
+        except AbsentError as error:
+            kind = HostError if self._answered else AbsentError
+            raise kind(f"{error}, and nobody else is asked to sleep; start it, or use a command") from None
+
+
+async def _others(manager: Manager) -> tuple[Inhibitor, ...]:
+    rows = await manager.list_inhibitors()
+    return tuple(
+        Inhibitor(frozenset(what.split(":")), who, why, mode, uid, pid)
+        for what, who, why, mode, uid, pid in rows
+        if pid != os.getpid()
     )
+
+
+async def _can(manager: Manager, action: str) -> str:
+    answer: str = await getattr(manager, f"can_{_METHODS[action][0]}")()
+    return answer
 
 
 def _refusal(action: str, answer: str) -> str:
@@ -73,35 +199,3 @@ def _refusal(action: str, answer: str) -> str:
         f"logind answers {answer!r} for {action}: user {os.getuid()} may not; "
         "install the polkit rule from contrib/ or run powerd as its service"
     )
-
-
-def _said(error: Exception) -> str:
-    """What D-Bus said. The library's own errors tell its source lines; only their errno is for people."""
-    number = re.search(r"returned error number: (\d+)", str(error))
-    return os.strerror(int(number[1])) if number else str(error)
-
-
-@asynccontextmanager
-async def _manager() -> AsyncIterator[Manager]:
-    """Give logind's manager object on a connection of its own; anything D-Bus raises becomes a HostError."""
-    import sdbus  # noqa: PLC0415 - paid for at the first sleep, not at start
-
-    from powerd.host.login1 import Manager  # noqa: PLC0415 - as sdbus
-
-    try:
-        bus = sdbus.sd_bus_open_system()
-    except (sdbus.SdBusBaseError, OSError) as error:
-        raise HostError(f"cannot reach the system D-Bus: {_said(error)}; is dbus running?") from None
-    try:
-        async with asyncio.timeout(_BOUND):
-            yield Manager.new_proxy("org.freedesktop.login1", "/org/freedesktop/login1", bus)
-    except TimeoutError:
-        raise HostError(f"logind did not answer within {_BOUND:g} s") from None
-    except (sdbus.DbusServiceUnknownError, sdbus.DbusNameHasNoOwnerError):
-        raise HostError(
-            "systemd-logind is not running, and nobody else is asked to sleep; start it, or use a command"
-        ) from None
-    except sdbus.SdBusBaseError as error:
-        raise HostError(f"logind refused: {_said(error)}") from None
-    finally:
-        bus.close()

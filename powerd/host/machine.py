@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import aclosing
 from pathlib import Path
 from typing import Final
 
-from powerd.host import files, hostapd, hotplug, netlink, process
+from powerd.host import files, hostapd, hotplug, netlink, process, wakeups
 from powerd.host.arp import ArpSocket
 from powerd.host.eyes import under
+from powerd.host.helper import Helper
+from powerd.host.logind import Logind
 from powerd.host.sweep import sweep
 from powerd.host.sysfs import Sysfs
-from powerd.host.values import Ask, FileMark, HostError, Lan, Neighbour, Sweep
+from powerd.host.values import Alarm, Ask, FileMark, Going, HostError, Lan, Neighbour, Sweep
+from powerd.host.wakeup import Wakeups
+from powerd.model import Card, Inhibitor, KeyPress, Timer
 
 _RESOLVE_WITHIN: Final = 5.0
 """Seconds for a name; a resolver that has lost its server gives up after as many (resolv.conf(5))."""
@@ -26,10 +31,16 @@ class Machine:
 
     Args:
         root: where paths begin; a test hands in a tree of files. The network is always the real one.
+        logind: the connection to it that the Hands use too; None = one of its own.
+        helper: the way to the privileged helper.
     """
 
-    def __init__(self, root: Path = Path("/")) -> None:
+    def __init__(
+        self, root: Path = Path("/"), logind: Logind | None = None, helper: Helper | None = None
+    ) -> None:
         self._root = root
+        self._logind = logind or Logind()
+        self._helper = helper or Helper()
         self._idle: list[ArpSocket] = []
         self._sysfs = Sysfs(root)
         self._hotplug: list[hotplug.Hotplug] = []
@@ -73,6 +84,10 @@ class Machine:
     def target(self, path: str) -> str | None:
         """Where it really is, all links followed."""
         return self._sysfs.target(path)
+
+    def release(self) -> str:
+        """The kernel's release; /proc/sys does not show it to a service with ProcSubset=pid."""
+        return os.uname().release
 
     def hotplug(self, heard: Callable[[], None]) -> None:
         """Call ``heard`` when block devices have come, gone or changed."""
@@ -126,6 +141,42 @@ class Machine:
                 f"cannot resolve {name}: getent ended with status {end.status}; see /etc/nsswitch.conf"
             )
         return tuple(dict.fromkeys(line.split()[0] for line in end.out.splitlines() if line.strip()))
+
+    async def inhibitors(self) -> tuple[Inhibitor, ...]:
+        """Inhibitor locks of others."""
+        return await self._logind.inhibitors()
+
+    async def able(self, action: str) -> str:
+        """What logind answers to its Can... method."""
+        return await self._logind.able(action)
+
+    async def key_press(self) -> KeyPress | None:
+        """The last sign of a person in any login session."""
+        return await self._logind.key_press()
+
+    async def timers(self, units: Sequence[str]) -> tuple[Timer, ...]:
+        """These systemd timers."""
+        return await self._logind.timers(units)
+
+    async def patience(self) -> float:
+        """For how many seconds logind waits for delay locks."""
+        return await self._logind.patience()
+
+    def goings(self) -> AsyncIterator[Going]:
+        """What logind says unasked."""
+        return self._logind.goings()
+
+    async def card(self, interface: str) -> Card:
+        """By what a network card can wake this machine, and by what it will."""
+        return await self._helper.read_card(interface)
+
+    async def read_alarm(self) -> Alarm:
+        """The RTC's time and the alarm that stands."""
+        return await self._helper.read_alarm()
+
+    def wakeup_sources(self) -> Wakeups:
+        """What the kernel tells of wake-ups at this moment."""
+        return wakeups.wakeups(self._root)
 
     def take_arp(self) -> ArpSocket:
         """An ARP socket that listens; one per sweep under way, used again by the next."""

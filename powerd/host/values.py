@@ -1,4 +1,4 @@
-"""What the host tells of the machine: files, links, neighbours and answers; plain frozen values."""
+"""What the host tells of the machine: files, links, neighbours, answers, its sleep; plain frozen values."""
 
 from __future__ import annotations
 
@@ -6,8 +6,13 @@ import enum
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Interface
+from typing import Literal, TypeAlias
 
+from powerd.helper.protocol import Alarm as _Alarm
 from powerd.model import Trouble
+
+Alarm: TypeAlias = _Alarm
+"""The RTC as the helper has read it; the one word of its protocol that other rooms need."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +137,12 @@ class Completed:
     out: str
     err: str
 
+    def ending(self) -> str:
+        """How it ended, with the last line of its complaints: ``ended with status 1: no such pool``."""
+        last = next((line for line in reversed(self.err.splitlines()) if line.strip()), "").strip()
+        how = f"was ended by signal {-self.status}" if self.status < 0 else f"ended with status {self.status}"
+        return how + (f": {last[:200]}" if last else "")
+
 
 class HostError(Exception):
     """The machine refused; the text is one sentence with what, where and the remedy."""
@@ -170,3 +181,18 @@ class Sweep:
 
 
 Asks = Sequence[Ask]
+
+
+@dataclass(frozen=True, slots=True)
+class Going:
+    """Something that logind, or the way to it, said unasked; whoever hears it looks for themselves.
+
+    Attributes:
+        what: ``sleep`` and ``shutdown`` are logind's PrepareForSleep and PrepareForShutdown
+            (org.freedesktop.login1(5)), ``inhibitors``: somebody took or released a lock, ``found`` and
+            ``lost``: the connection to D-Bus.
+        begins: False for the end of a sleep, and of a shutdown that was called off.
+    """
+
+    what: Literal["sleep", "shutdown", "inhibitors", "found", "lost"]
+    begins: bool = True

@@ -42,11 +42,16 @@ from powerd.model.health import (
 )
 from powerd.model.health_orders import Checked, CheckHealth, StartTest
 from powerd.model.orders import Action, Done, Mode, Order, Outcome, Sleep, Warn
-from powerd.model.power import Card, Cause, Inhibitor, KeyPress, Leaving, Timer, Wake, Waking
+from powerd.model.power import Card, Cause, Inhibitor, KeyPress, Leaving, Timer, Unrest, Wake, Waking
+from powerd.model.standing import CARDS, LOGIND, RHYTHM, TIMERS
 from powerd.model.time import Blind, Moment, Seen
 from powerd.model.wishes import Keep, KeepId, RefusedError, Woken
 
 __all__ = [
+    "CARDS",
+    "LOGIND",
+    "RHYTHM",
+    "TIMERS",
     "Action",
     "Activity",
     "Answered",
@@ -112,6 +117,7 @@ __all__ = [
     "Status",
     "Timer",
     "Trouble",
+    "Unrest",
     "Verdict",
     "Wake",
     "Waking",

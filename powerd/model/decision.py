@@ -13,7 +13,7 @@ from powerd.model.disk_states import DiskMemory, DiskReport
 from powerd.model.disks import Activity, Disk, DiskOrder, Guard, Roused
 from powerd.model.health import Record, SmartReport
 from powerd.model.orders import Action, Mode, Order, Outcome
-from powerd.model.power import Card, Inhibitor, KeyPress, Leaving, Timer, Wake, Waking
+from powerd.model.power import Card, Inhibitor, KeyPress, Leaving, Timer, Unrest, Wake, Waking
 from powerd.model.time import Blind, Moment, Seen
 from powerd.model.wishes import Keep, KeepId
 
@@ -107,6 +107,9 @@ class Memory:
         failures: consecutive failed attempts of each rule, and when the last one failed.
         done: rules carried out since idle_since.
         outcome: the latest sleep outcome already taken into account.
+        unrest: wake-ups for which nobody came.
+        duty: the monotonic time until which the server stays up for what is due too soon to sleep before, and
+            what that is.
         disks: what is remembered of each disk, also of one that is gone for now.
         disk_looks: the counters of each disk as the last decision saw them.
     """
@@ -121,6 +124,8 @@ class Memory:
     failures: Mapping[int, tuple[int, float]] = field(default_factory=lambda: MappingProxyType({}))
     done: frozenset[int] = frozenset()
     outcome: Outcome | None = None
+    unrest: Unrest = field(default_factory=Unrest)
+    duty: tuple[float, str] | None = None
     disks: Mapping[DiskId, DiskMemory] = field(default_factory=lambda: MappingProxyType({}))
     disk_looks: Mapping[DiskId, Seen[Activity] | Blind] = field(default_factory=lambda: MappingProxyType({}))
 

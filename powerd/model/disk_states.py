@@ -31,7 +31,7 @@ class DiskState(enum.StrEnum):
     @property
     def asleep(self) -> bool:
         """Whether its spindle stands, as powerd believes it."""
-        return self in {DiskState.STANDBY, DiskState.SLEEPING, DiskState.SUSPENDED}
+        return self in (DiskState.STANDBY, DiskState.SLEEPING, DiskState.SUSPENDED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +59,7 @@ class DiskMemory:
         timer: seconds that its own timer really has; None = not set.
         timerless: its own timer cannot be set.
         level: the APM level that was ordered; None = none.
+        denied: what was said when the last of these was refused; "" = none was.
         slept: it stood still when the machine fell asleep, and is to be put back.
         base: (time, ios) of the first look after that wake-up.
         downs, ups, bounces: CLOCK_BOOTTIME of those of the last 24 hours, oldest first.
@@ -86,6 +87,7 @@ class DiskMemory:
     timer: int | None = None
     timerless: bool = False
     level: int | None = None
+    denied: str = ""
     slept: bool = False
     base: tuple[float, int] | None = None
     downs: tuple[float, ...] = ()

@@ -48,11 +48,14 @@ class Timer:
         unit: ``backup.timer``.
         wall: POSIX time of its next calendar elapse; None = it has none.
         mono: CLOCK_MONOTONIC of its next monotonic elapse (OnBootSec= and the like); None = it has none.
+        pauses: its monotonic elapse comes no nearer while the server sleeps, for it has no WakeSystem=; to be
+            woken for it would be in vain.
     """
 
     unit: str
     wall: float | None = None
     mono: float | None = None
+    pauses: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,8 +115,36 @@ class Waking:
         at: CLOCK_MONOTONIC of when it was noticed.
         cause: see Cause.
         detail: what the kernel said, e.g. ``wake-up source 0000:00:03.0 (eth0)``; "" = nothing.
+        clocked: whether CLOCK_BOOTTIME has gained by it. Where the clocksource stops meanwhile, the kernel
+            measures a sleep in whole seconds of an RTC, and one of less than that may leave no trace.
     """
 
     at: float
     cause: Cause
     detail: str = ""
+    clocked: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Unrest:
+    """Wake-ups for which nobody came; a moment here is ``mono + slept``, CLOCK_BOOTTIME.
+
+    Attributes:
+        woke: the latest wake-up; None = none since powerd started.
+        told: the Waking that was the latest when the server fell asleep, or is that of ``woke`` by now.
+        cause: of the latest wake-up, as far as known.
+        needed: somebody or something has kept the server awake since.
+        empty: the latest wake-ups in vain, each with its cause, the oldest first.
+        storms: how often it has backed off from them since somebody was last there.
+        until: it stays up until then; None = it has not backed off.
+        pause: seconds for which it then stays up.
+    """
+
+    woke: float | None = None
+    told: Waking | None = None
+    cause: Cause = Cause.UNKNOWN
+    needed: bool = False
+    empty: tuple[tuple[float, Cause], ...] = ()
+    storms: int = 0
+    until: float | None = None
+    pause: float = 0.0

@@ -6,15 +6,20 @@ from dataclasses import replace
 from typing import Final
 
 from powerd.config import Options
-from powerd.model import Decision, Memory, Moment, Phase, Reason, Snapshot, Verdict
+from powerd.model import Decision, Memory, Moment, Phase, Reason, Sleep, Snapshot, Verdict, Waking
+from powerd.policy import machine, unrest
 from powerd.policy.clients import judge_all
 from powerd.policy.disks import DiskCourse, course_of_disks
-from powerd.policy.idle import CLIENTS, Why, dated, kept, remarks, stirring
+from powerd.policy.idle import CLIENTS, kept, remarks, stirring
+from powerd.policy.leaving import departure
+from powerd.policy.machine import pressed
 from powerd.policy.sleep import CLOSE_LOOK, course, recall
 from powerd.policy.smart import with_health
+from powerd.policy.wake import announced, next_wake, on_duty
+from powerd.policy.why import Why, dated
 
-_SLEPT: Final = 0.5
-"""BOOTTIME and MONOTONIC are read microseconds apart; no real sleep is this short, seconds."""
+_SLEPT: Final = 0.01
+"""BOOTTIME and MONOTONIC are read within a millisecond (clock.py); no real sleep is this short, seconds."""
 _LEAST: Final = 0.1
 """A keep's last moments are not waited for more closely, seconds."""
 _STEP: Final = 2.0
@@ -30,7 +35,7 @@ def decide(snapshot: Snapshot, memory: Memory, options: Options, now: Moment) ->
         options: the configuration in force.
         now: the present moment.
     """
-    memory = recall(snapshot, _aware_of_time(memory, now), options, now)
+    memory = recall(snapshot, _aware_of_time(memory, snapshot.waking, now), options, now)
     disks = with_health(course_of_disks(snapshot, memory, options, now), snapshot, options, now)
     memory = replace(memory, disks=disks.memory, disk_looks=snapshot.activity)
     return _with_disks(_decide(snapshot, memory, options, now, disks), disks, snapshot, now)
@@ -40,23 +45,36 @@ def _decide(snapshot: Snapshot, memory: Memory, options: Options, now: Moment, d
     """Whether the server may sleep."""
     verdicts = judge_all(snapshot, memory, options, now)
     stirs = (*stirring(snapshot, verdicts, memory, options, now), *disks.stirs)
-    noted = (*remarks(verdicts, options), *disks.remarks)
+    memory = _aware_of_rest(snapshot, memory, options, now, stirs)
+    wake = next_wake(snapshot, options, now)
+    notes = (
+        *remarks(verdicts, options),
+        *machine.remarks(snapshot, options, wake),
+        *announced(snapshot, options, now),
+        *disks.remarks,
+    )
     if stirs:
         memory = replace(memory, idle_since=None, done=frozenset(), failures={})
-        phase: Phase = "starting" if _starting(snapshot, memory) else "awake"
-        decision = _decision(memory, verdicts, (*stirs, *noted), (now, phase))
-        left = min((keep.left(now) for keep in kept(snapshot, now)), default=float("inf"))
-        return replace(decision, look_again=now.mono + max(left, _LEAST))
-    idle_since = now.mono if memory.idle_since is None else memory.idle_since
-    memory = replace(memory, idle_since=idle_since)
+    going = departure(snapshot, memory, now)
+    if going is not None:
+        decision = _decision(memory, verdicts, (going, *stirs, *notes), (now, "going-down"))
+        return replace(decision, wake=wake, look_again=now.mono + CLOSE_LOOK)
+    if stirs:
+        phase: Phase = "starting" if _starting(snapshot, memory, options) else "awake"
+        decision = _decision(memory, verdicts, (*stirs, *notes), (now, phase))
+        return replace(decision, wake=wake, look_again=now.mono + _lasts(snapshot, now))
+    memory, idle_since = _idling(snapshot, memory, now)
     next_step = course(snapshot, memory, options, now, idle_since)
-    decision = _decision(memory, verdicts, (*next_step.reasons, *noted), (now, next_step.phase))
+    decision = _decision(memory, verdicts, (*next_step.reasons, *notes), (now, next_step.phase))
     return replace(
         decision,
-        orders=next_step.orders,
+        orders=tuple(
+            replace(order, wake=wake) if isinstance(order, Sleep) else order for order in next_step.orders
+        ),
         plan=next_step.plan,
         look_again=next_step.look_again,
         closely=next_step.closely,
+        wake=wake,
     )
 
 
@@ -82,24 +100,67 @@ def _with_disks(decision: Decision, disks: DiskCourse, snapshot: Snapshot, now: 
     )
 
 
-def _aware_of_time(memory: Memory, now: Moment) -> Memory:
+def _aware_of_time(memory: Memory, waking: Waking | None, now: Moment) -> Memory:
     """Memory that has noticed a sleep or a step of the wall clock since the last decision.
 
-    A resume needs no signal: time asleep is exactly what CLOCK_BOOTTIME has gained on CLOCK_MONOTONIC.
+    A resume needs no signal: time asleep is exactly what CLOCK_BOOTTIME has gained on CLOCK_MONOTONIC. Only a
+    sleep so short that the clocks show nothing of it has to be told.
     """
     last = memory.last
     slept = now.slept - last.slept
     passed = now.mono - last.mono + slept
     if abs(now.wall.timestamp() - last.wall.timestamp() - passed) > _STEP + passed / 1000:
         memory = replace(memory, stepped=now.mono)
-    if slept > _SLEPT:
-        memory = replace(memory, resumed=now.mono, idle_since=None, done=frozenset(), failures={})
+    unclocked = waking is not None and not waking.clocked and waking != memory.unrest.told
+    if slept > _SLEPT or unclocked:
+        memory = replace(
+            memory,
+            resumed=now.mono,
+            idle_since=None,
+            done=frozenset(),
+            failures={},
+            duty=None,
+            unrest=unrest.woken(memory.unrest, now),
+        )
     return replace(memory, last=now)
 
 
-def _starting(snapshot: Snapshot, memory: Memory) -> bool:
+def _aware_of_rest(
+    snapshot: Snapshot, memory: Memory, options: Options, now: Moment, stirs: tuple[Why, ...]
+) -> Memory:
+    """Memory of whether the latest wake-up was in vain, and of what the server stays up for."""
+    press = snapshot.key_press
+    typed = press is not None and memory.resumed is not None and press.at >= memory.resumed
+    needed = typed or any(why.certain for why in stirs)
+    return replace(
+        memory,
+        unrest=unrest.noted(memory.unrest, snapshot, needed=needed),
+        duty=on_duty(snapshot, memory.duty, options, now),
+    )
+
+
+def _idling(snapshot: Snapshot, memory: Memory, now: Moment) -> tuple[Memory, float]:
+    """Since when nothing has kept the server awake; a key that was pressed meanwhile begins it anew."""
+    since = now.mono if memory.idle_since is None else memory.idle_since
+    press = snapshot.key_press
+    if press is not None and since < pressed(press):
+        since = pressed(press)
+        memory = replace(memory, done=frozenset(), failures={})
+    return replace(memory, idle_since=since), since
+
+
+def _lasts(snapshot: Snapshot, now: Moment) -> float:
+    """Seconds until a reason to be awake ends by itself."""
+    ends = [keep.left(now) for keep in kept(snapshot, now)]
+    if snapshot.key_press is not None and (left := pressed(snapshot.key_press) - now.mono) > 0:
+        ends.append(left)
+    return max(min(ends, default=float("inf")), _LEAST)
+
+
+def _starting(snapshot: Snapshot, memory: Memory, options: Options) -> bool:
     """Whether a source has yet to speak for the first time."""
-    return CLIENTS not in snapshot.sources and memory.resumed is None
+    sources = (CLIENTS, *machine.needed(options))
+    return memory.resumed is None and any(source not in snapshot.sources for source in sources)
 
 
 def _decision(

@@ -3,27 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final, NamedTuple
+from typing import Final
 
 from powerd.config import Options
 from powerd.config.values import DAYS
-from powerd.model import Blind, Keep, Memory, Moment, Seen, Snapshot, SourceId, State, Verdict
+from powerd.model import Keep, Memory, Moment, Seen, Snapshot, SourceId, State, Verdict
+from powerd.policy import machine
 from powerd.policy.clients import NOT_ASKED, fresh_for
+from powerd.policy.why import Why, blind, trouble
 
 CLIENTS: Final = SourceId("clients")
-LOUD_AFTER: Final = 15 * 60.0
 _TONIGHT: Final = 12 * 3600.0
 _SIX_DAYS: Final = 6
-_LOUDLY: Final = "still unknown, and the server will not sleep until this is mended: "
-
-
-class Why(NamedTuple):
-    """A reason before it has been dated; ``since`` where that is known from elsewhere."""
-
-    subject: str
-    text: str
-    keeps_awake: bool = True
-    since: Moment | None = None
 
 
 def stirring(
@@ -31,18 +22,19 @@ def stirring(
 ) -> Iterator[Why]:
     """Each reason that somebody is there, something is in progress, or nobody can say."""
     word = snapshot.sources.get(CLIENTS)
-    trouble = _trouble(word, fresh_for(options), memory, now)
-    if trouble is not None:
-        yield _blind(CLIENTS, trouble, memory, now)
+    what = trouble(word, fresh_for(options), memory, now)
+    if what is not None:
+        yield blind(CLIENTS, what, memory, now)
     else:
         yield from _clients(verdicts)
     for name, check in sorted(snapshot.checks.items()):
         # A check's own rhythm is not known here; a word three rounds old is stale for any of them.
-        trouble = _trouble(check, fresh_for(options), memory, now)
-        if trouble is not None:
-            yield _blind(f"checks.{name}", trouble, memory, now)
+        what = trouble(check, fresh_for(options), memory, now)
+        if what is not None:
+            yield blind(f"checks.{name}", what, memory, now)
         elif isinstance(check, Seen) and check.value is not None:
             yield Why(f"checks.{name}", check.value)
+    yield from machine.holding(snapshot, memory, options, now)
     for keep in kept(snapshot, now):
         yield _on_purpose(keep)
 
@@ -71,15 +63,15 @@ def remarks(verdicts: tuple[Verdict, ...], options: Options) -> Iterator[Why]:
 def _clients(verdicts: tuple[Verdict, ...]) -> Iterator[Why]:
     counted = [verdict for verdict in verdicts if verdict.keeps_awake]
     if not verdicts:
-        yield Why(CLIENTS, "no client is known, so nobody can be seen to leave")
+        yield Why(CLIENTS, "no client is known, so nobody can be seen to leave", certain=False)
     elif not counted:
-        yield Why(CLIENTS, "every known client is ignored, so nobody can be seen to leave")
+        yield Why(CLIENTS, "every known client is ignored, so nobody can be seen to leave", certain=False)
     for verdict in counted:
         if verdict.state is State.PRESENT:
             yield Why(verdict.client.label, f"home, {verdict.why}", since=verdict.since)
     for verdict in counted:
         if verdict.state is State.UNKNOWN and verdict.why != NOT_ASKED:
-            yield Why(verdict.client.label, f"may be home: {verdict.why}")
+            yield Why(verdict.client.label, f"may be home: {verdict.why}", certain=False)
 
 
 def _on_purpose(keep: Keep) -> Why:
@@ -100,34 +92,3 @@ def end_of(since: Moment, until: Moment) -> str:
     if 0 < days <= _SIX_DAYS:
         return f"{DAYS[until.wall.weekday()]} {until.wall:%H:%M}"
     return f"{until.wall:%Y-%m-%d %H:%M}"
-
-
-def _trouble(word: Seen[object] | Blind | None, fresh: float, memory: Memory, now: Moment) -> str | None:
-    """Why a source's word cannot be relied on; None if it can."""
-    if word is None:
-        return "has not looked yet"
-    if isinstance(word, Blind):
-        return word.why
-    if memory.resumed is not None and word.at < memory.resumed:
-        return "has not looked since the wake-up"
-    if now.mono - word.at > fresh:
-        return "has not looked for too long"
-    return None
-
-
-def _blind(subject: str, trouble: str, memory: Memory, now: Moment) -> Why:
-    """An unknown source, louder once it has been unknown for LOUD_AFTER."""
-    since = memory.since.get((subject, trouble)) or memory.since.get((subject, _LOUDLY + trouble))
-    loud = since is not None and now.mono - since.mono >= LOUD_AFTER
-    return Why(subject, _LOUDLY + trouble if loud else trouble)
-
-
-def dated(memory: Memory, why: Why, now: Moment) -> Moment:
-    """Since when a reason holds; a reason that has grown loud keeps its date."""
-    if why.since is not None:
-        return why.since
-    plain = why.text.removeprefix(_LOUDLY)
-    for text in (why.text, plain):
-        if (why.subject, text) in memory.since:
-            return memory.since[why.subject, text]
-    return now

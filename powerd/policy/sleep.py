@@ -1,8 +1,8 @@
 """Which rule may put the server to sleep, when at the earliest, and what has to come before.
 
-A rule's time is the latest of: idle for long enough, up for long enough, its window open, its last
-failure far enough back. ``warn`` before that time an announcement is ordered, and only its *outcome*, a
-fact, starts the warning period; the order to sleep follows when both are over.
+``warn`` before a rule's time (due.py) an announcement is ordered, and only its *outcome*, a fact, starts the
+warning period; the order to sleep follows when both are over. Shortly before the announcement everything is
+looked at afresh, lest somebody who is typing be told again and again.
 """
 
 from __future__ import annotations
@@ -11,21 +11,21 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final, NamedTuple
 
-from powerd.config import Options, SleepRule, show_duration
-from powerd.model import Memory, Moment, Order, Outcome, Phase, Plan, Sleep, Snapshot, Warn
-from powerd.policy.idle import Why
-from powerd.policy.times import later, opens
+from powerd.config import Options, SleepRule
+from powerd.model import LOGIND, Memory, Moment, Order, Outcome, Phase, Plan, Sleep, Snapshot, Warn
+from powerd.policy.due import Due, due
+from powerd.policy.machine import at_keyboard, pressed
+from powerd.policy.times import later
+from powerd.policy.why import Why
 
-SETTLE: Final = 600.0
-"""After a step of the wall clock no rule acts for so long, one with windows for its idle_for if longer."""
 VAIN_AFTER: Final = 300.0
 """A sleep that was accepted but has not happened within this time has failed."""
-RETRY_FIRST: Final = 60.0
-RETRY_MOST: Final = 3600.0
 STANDS: Final = 300.0
 """An announcement holds for so long beyond its warning period: final looks take time. Then another is due."""
 CLOSE_LOOK: Final = 10.0
-"""Within a warning period every source looks afresh this often."""
+"""Within a warning period every source looks afresh this often, and once so long before it, seconds."""
+_LEAST: Final = 0.1
+"""Seconds until the next question at the least."""
 
 VERBS: Final[Mapping[str, str]] = {
     "suspend": "suspend",
@@ -46,14 +46,6 @@ class Course(NamedTuple):
     look_again: float
     closely: bool
     reasons: tuple[Why, ...]
-
-
-class Due(NamedTuple):
-    """When a rule may act, and what it waits for longest."""
-
-    at: float
-    rule: int
-    waits: str
 
 
 def recall(snapshot: Snapshot, memory: Memory, options: Options, now: Moment) -> Memory:
@@ -104,69 +96,66 @@ def course(snapshot: Snapshot, memory: Memory, options: Options, now: Moment, id
     if going is not None:
         reasons.append(Why("sleep", f"about to {VERBS[going.action]}"))
         return Course((), None, "going-down", now.mono + CLOSE_LOOK, closely=False, reasons=tuple(reasons))
-    due = min(
-        (
-            due
-            for n, rule in enumerate(options.sleep)
-            if (due := _due(n, rule, memory, options, (now, idle_since)))
-        ),
-        default=None,
-    )
-    if due is None:
+    about = (now, idle_since)
+    dues = [due(n, snapshot, memory, options, about) for n in range(len(options.sleep))]
+    first = min((each for each in dues if each is not None), default=None)
+    if first is None:
         return Course((), None, "idle", float("inf"), closely=False, reasons=tuple(reasons))
-    rule = options.sleep[due.rule]
+    typed = _typed(snapshot, idle_since)
+    if typed is not None:
+        reasons.append(typed._replace(keeps_awake=first.at > now.mono))
+    reasons.append(Why(f"sleep rule {first.rule + 1}", first.waits, keeps_awake=first.at > now.mono))
+    step = _step(snapshot, memory, first, options.sleep[first.rule], about)
+    return step._replace(reasons=tuple(reasons))
+
+
+def _step(
+    snapshot: Snapshot, memory: Memory, due: Due, rule: SleepRule, about: tuple[Moment, float]
+) -> Course:
+    """What comes next on the way to this rule's time: waiting, announcing, or the act."""
+    now, idle_since = about
     warned = _warned(snapshot, memory, due, rule, idle_since)
-    reasons.append(Why(f"sleep rule {due.rule + 1}", due.waits, keeps_awake=due.at > now.mono))
     soon = now.mono + CLOSE_LOOK
     order: Order = _order(due.rule, rule)
     orders: tuple[Order, ...] = ()
-    phase: Phase
+    phase: Phase = "warning"
+    at, look, closely = due.at, soon, True
     if warned is None and now.mono < due.at - rule.warn:
-        at, phase, look = due.at, "idle", due.at - rule.warn
+        phase = "idle"
+        look, closely = due.at, False
+        if rule.warn > 0:
+            look, closely = _before_announcing(snapshot, now, due.at - rule.warn)
     elif warned is None and rule.warn > 0:
         order = Warn(due.rule, rule.action, rule.warn)
         orders = () if order in snapshot.in_flight else (order,)
-        at, phase, look = now.mono + rule.warn, "warning", soon
+        at = now.mono + rule.warn
     else:
         at = due.at if warned is None else max(due.at, warned.at + rule.warn)
         orders = (order,) if now.mono >= at else ()
-        phase, look = "warning", soon if orders else min(at, soon)
+        look = soon if orders else _close_look(now.mono, at)
     plan = Plan(due.rule, rule.action, later(now, at - now.mono))
-    return Course(orders, plan, phase, look, closely=phase == "warning", reasons=tuple(reasons))
+    return Course(orders, plan, phase, look, closely=closely, reasons=())
 
 
-def _due(
-    n: int, rule: SleepRule, memory: Memory, options: Options, about: tuple[Moment, float]
-) -> Due | None:
-    """When rule ``n`` may act at the earliest; None = not before something stirs, or never."""
-    now, idle_since = about
-    if n in memory.done:
-        return None
-    waits = [
-        (idle_since + rule.idle_for, f"waits for {show_duration(rule.idle_for)} of idleness"),
-        (
-            memory.started.mono + options.awake.after_start,
-            f"waits until powerd has been up for {show_duration(options.awake.after_start)}",
-        ),
-    ]
-    if memory.resumed is not None:
-        after = options.awake.after_resume
-        waits.append((memory.resumed + after, f"waits until {show_duration(after)} after the wake-up"))
-    if n in memory.failures:
-        count, failed = memory.failures[n]
-        pause = min(RETRY_MOST, RETRY_FIRST * 2 ** min(count - 1, 10))
-        waits.append((failed + pause, f"tries again {show_duration(pause)} after it failed"))
-    if memory.stepped is not None:  # for a rule without windows too, lest it slip in before one that waits
-        settle = max(SETTLE, rule.idle_for) if rule.during else SETTLE
-        waits.append((memory.stepped + settle, f"waits {show_duration(settle)}: the wall clock was set"))
-    at, why = max(waits)
-    at = max(at, now.mono)
-    window = opens(rule.during, now, at)
-    if window is None:
-        return None
-    if window > at:
-        at, why = window, f"waits for its window: {', '.join(str(each) for each in rule.during)}"
-    return Due(at, n, why if at > now.mono else "nothing keeps the server awake any more")
+def _close_look(now: float, at: float) -> float:
+    """The next close look: every CLOSE_LOOK, counted back from ``at``, so that none is under way then."""
+    ahead = max(at - now - 1.0, 0.0) // CLOSE_LOOK
+    return at - ahead * CLOSE_LOOK
+
+
+def _before_announcing(snapshot: Snapshot, now: Moment, announce: float) -> tuple[float, bool]:
+    """When to ask again, and whether to look closely first: once, shortly before the announcement."""
+    look = announce - CLOSE_LOOK
+    word = snapshot.sources.get(LOGIND)  # what tells of key presses looks seldom
+    if word is None or word.at >= look:
+        return announce, False
+    return max(look, now.mono + _LEAST), True
+
+
+def _typed(snapshot: Snapshot, idle_since: float) -> Why | None:
+    """The key press from which idleness counts."""
+    press = snapshot.key_press
+    return at_keyboard(press) if press is not None and pressed(press) == idle_since else None
 
 
 def _warned(

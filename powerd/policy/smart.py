@@ -33,7 +33,7 @@ from powerd.model import (
 from powerd.policy.checkups import Checkup, next_check, next_test, testing_until
 from powerd.policy.disks import DiskCourse
 from powerd.policy.findings import compare
-from powerd.policy.idle import Why
+from powerd.policy.why import Why
 
 RETRY: Final = 3600.0
 """Seconds until a check that failed is tried again; the drive was awake, so that wakes nothing."""

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from functools import lru_cache
 
-from powerd.config import Window
+from powerd.config import WakeTime, Window
 from powerd.model import Moment
 
 
@@ -44,6 +45,23 @@ def opens(windows: tuple[Window, ...], now: Moment, after: float) -> float | Non
     begin = wall.timestamp()
     starts = [start for start in _starts(windows, wall) if start > begin]
     return after + (min(starts) - begin) if starts else None
+
+
+def next_time(time_: WakeTime, wall: datetime) -> float | None:
+    """POSIX time of the next such time of day after ``wall``; None = it has no day.
+
+    One that a DST night skips is the first minute that exists; of one that comes twice the first counts.
+    """
+    now = wall.timestamp()
+    return next((begin for begin in _week(time_, wall.date(), wall.tzinfo) if begin > now), None)
+
+
+@lru_cache(maxsize=512)
+def _week(time_: WakeTime, first: date, zone: tzinfo | None) -> tuple[float, ...]:
+    """POSIX times of a time of day on each of its days, from ``first`` on for nine days."""
+    at = time(time_.minute // 60, time_.minute % 60)
+    days = (first + timedelta(days=ahead) for ahead in range(9))
+    return tuple(next(_begins(day, at, zone)) for day in days if day.weekday() in time_.days)
 
 
 def _starts(windows: tuple[Window, ...], wall: datetime) -> Iterator[float]:

@@ -5,15 +5,17 @@ It stands in for the host (Eyes and Hands) and for the clock, so everything abov
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, tzinfo
 from ipaddress import IPv4Interface
 
 from powerd.host.values import Ask, Completed, FileMark, Heard, HostError, Lan, Link, Neighbour, Reply, Sweep
 from powerd.model import DiskId, DiskOrder, Found, Moment
+from powerd.rehearse.nights import Nights
 
 _LEASES = "/var/lib/misc/dnsmasq.leases"
+_CARD = "/sys/class/net/eth0/device/uevent"
 
 
 @dataclass(slots=True)
@@ -28,36 +30,26 @@ class Person:
 
 
 @dataclass(slots=True)
-class House:
-    """The world of one server.
+class House(Nights):
+    """The world of one server; how it sleeps stands in Nights.
 
     Attributes:
         time: the running loop's time(), the server's CLOCK_MONOTONIC.
         people: who may be home.
         zone: of the server's wall clock.
         begin: true time at loop time 0, POSIX seconds.
-        slept: seconds asleep so far.
         step: what the wall clock is off by, seconds.
         link_up: whether the server's cable is in.
-        wakes_at: given the true time of falling asleep, when something wakes the server.
-        done: (true time, what) of every act.
-        asked: true times at which logind was asked for anything.
         announced: true times of warnings.
-        fails: what logind answers instead of obeying; None = it obeys.
     """
 
     time: Callable[[], float]
     people: Sequence[Person]
     zone: tzinfo
     begin: float
-    slept: float = 0.0
     step: float = 0.0
     link_up: bool = True
-    wakes_at: Callable[[float], float] = field(default=lambda asleep: asleep + 8 * 3600)
-    done: list[tuple[float, str]] = field(default_factory=list)
-    asked: list[float] = field(default_factory=list)
     announced: list[float] = field(default_factory=list)
-    fails: str | None = None
 
     def true_time(self) -> float:
         """POSIX seconds as a perfect clock would show them."""
@@ -75,8 +67,8 @@ class House:
         return (_LEASES,) if pattern == _LEASES else ()
 
     def mark(self, path: str) -> FileMark | None:
-        """It never changes."""
-        return FileMark(1, 1, 1) if path == _LEASES else None
+        """Neither the lease file nor the network card ever changes."""
+        return FileMark(1, 1, 1) if path in {_LEASES, _CARD} else None
 
     async def chunks(self, path: str) -> AsyncIterator[str]:
         """Everybody has an endless lease."""
@@ -157,26 +149,27 @@ class House:
         del path
         return None
 
+    def release(self) -> str:
+        """Of the kernel."""
+        return "6.1.0"
+
     def hotplug(self, heard: Callable[[], None]) -> None:
         """Nothing is plugged in, ever."""
         del heard
 
     # --- Hands ---
 
-    async def run(self, argv: Sequence[str], *, timeout: float) -> Completed:  # noqa: ASYNC109 - as Hands.run
+    async def run(
+        self,
+        argv: Sequence[str],
+        *,
+        timeout: float,  # noqa: ASYNC109 - as Hands.run
+        env: Mapping[str, str] | None = None,
+    ) -> Completed:
         """A command always succeeds."""
-        del timeout
+        del timeout, env
         self.done.append((self.true_time(), argv[0]))
         return Completed(0, "", "")
-
-    async def logind(self, action: str) -> None:
-        """Sleep until something wakes the server; what a suspended machine does not notice is the time."""
-        asleep = self.true_time()
-        self.asked.append(asleep)
-        if self.fails is not None:
-            raise HostError(self.fails)
-        self.done.append((asleep, action))
-        self.slept += self.wakes_at(asleep) - asleep
 
     async def magic(self, mac: str, to: Sequence[str]) -> None:
         """Nobody is woken in a rehearsal."""

@@ -9,7 +9,7 @@ from ipaddress import AddressValueError, IPv4Address
 from typing import Final, NamedTuple
 
 from powerd.config import Clients as Options
-from powerd.host.eyes import Eyes
+from powerd.host.eyes import Surroundings
 from powerd.host.values import HostError, Lan, Neighbour
 from powerd.model import Client, ClientId
 from powerd.sources.learned import Book, hosts_of, learn
@@ -48,7 +48,7 @@ class Known:
         remember: called with the learned hosts that nothing else names, when these are others than before.
     """
 
-    def __init__(self, eyes: Eyes, book: Book, remember: Callable[[Book], None]) -> None:
+    def __init__(self, eyes: Surroundings, book: Book, remember: Callable[[Book], None]) -> None:
         self.book = book
         self.warnings: tuple[str, ...] = ()
         self.blind: str | None = None

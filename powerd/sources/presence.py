@@ -15,7 +15,7 @@ from typing import Final
 from powerd.board import Facts
 from powerd.clock import Clock
 from powerd.config import Clients as Options
-from powerd.host.eyes import Eyes
+from powerd.host.eyes import Surroundings
 from powerd.host.values import Heard, HostError, Lan, Neighbour, Reply
 from powerd.model import Blind, Client, ClientId, How, Moment, Seen, Sighting, SourceId
 from powerd.sources.known import Known
@@ -58,7 +58,7 @@ class Presence:
 
     def __init__(
         self,
-        eyes: Eyes,
+        eyes: Surroundings,
         clock: Clock,
         options: Options,
         known: Known,

@@ -22,17 +22,27 @@ ORDERS: list[tuple[Order, str]] = [
 ]
 
 
+class Way:
+    """An easy one."""
+
+    async def set_out(self, order: Sleep) -> None:
+        del order
+
+    async def turn_back(self) -> None:
+        pass
+
+
 @pytest.mark.parametrize(("order", "text"), ORDERS)
 def test_in_observe_mode_no_hand_is_touched(order: Order, text: str) -> None:
     hands = Hands()
-    assert asyncio.run(actuators.obey(order, hands, "observe")) == (True, f"would have {text}")
+    assert asyncio.run(actuators.obey(order, hands, "observe", Way())) == (True, f"would have {text}")
     assert hands.calls == []
 
 
 @pytest.mark.parametrize("order", [order for order, _ in ORDERS])
 def test_in_enforce_mode_one_hand_is_used_once(order: Order) -> None:
     hands = Hands()
-    ok, observed, *_ = asyncio.run(actuators.obey(order, hands, "enforce"))
+    ok, observed, *_ = asyncio.run(actuators.obey(order, hands, "enforce", Way()))
     assert ok
     assert "would" not in observed
     assert len(hands.calls) == 1
@@ -41,5 +51,5 @@ def test_in_enforce_mode_one_hand_is_used_once(order: Order) -> None:
 @pytest.mark.parametrize("order", [order for order, _ in ORDERS])
 def test_what_the_machine_refuses_is_said_in_its_words(order: Order) -> None:
     hands = Hands(refusal="backup (pid 7) blocks it: nightly backup")
-    assert asyncio.run(actuators.obey(order, hands, "enforce")) == (False, hands.refusal)
+    assert asyncio.run(actuators.obey(order, hands, "enforce", Way())) == (False, hands.refusal)
     assert len(hands.calls) == 1, "whether to try again is not an actuator's to say"

@@ -26,10 +26,7 @@ def faults_of(text: str) -> tuple[str, ...]:
     ("text", "fault"),
     [
         ("moode = 1", 'moode: unknown key; did you mean "mode"?'),
-        (
-            "zzzzzzzz = 1",
-            "zzzzzzzz: unknown key; known here: mode, clients, sleep, awake, disks, smart, http",
-        ),
+        ("zzzzzzzz = 1", "zzzzzzzz: unknown key; known here: mode, clients, sleep, awake, wake, "),
         ('mode = "on"', 'mode: "on" is not one of observe, enforce'),
         ("mode = 1", "mode: a string is wanted, not a number"),
         ("clients = 1", "clients: a table is wanted: write [clients] on a line of its own"),

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from powerd.config import Awake, ClientClass, Clients, Http, Options, SleepRule
+from powerd.config import Awake, ClientClass, Clients, Hooks, Http, Options, SleepRule, Wake
 
-TABLES: list[type[Any]] = [Options, Clients, ClientClass, SleepRule, Awake, Http]
+TABLES: list[type[Any]] = [Options, Clients, ClientClass, SleepRule, Awake, Wake, Hooks, Http]
 
 
 @pytest.mark.parametrize("table", TABLES)

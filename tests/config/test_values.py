@@ -7,10 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from powerd.config.values import (
+    WakeTime,
     Window,
     canonical_mac,
     parse_duration,
     parse_pattern,
+    parse_timer,
+    parse_wake_time,
     parse_window,
     show_duration,
 )
@@ -87,6 +90,53 @@ def test_window_reads_back(days: frozenset[int], start: int, end: int) -> None:
     if start != end:
         window = Window(days, start, end)
         assert parse_window(str(window)) == window
+
+
+@pytest.mark.parametrize(
+    ("text", "time"),
+    [
+        ("06:30", WakeTime(EVERY_DAY, 390)),
+        ("Mon-Fri 06:30", WakeTime(frozenset(range(5)), 390)),
+        (" sat,Sun 00:00 ", WakeTime(frozenset({5, 6}), 0)),
+    ],
+)
+def test_wake_time_means(text: str, time: WakeTime) -> None:
+    assert parse_wake_time(text) == time
+
+
+@pytest.mark.parametrize(
+    ("text", "clause"),
+    [
+        ("", "is no time of day"),
+        ("6:30", "is no time of day"),
+        ("06:30-07:00", "is no time of day"),
+        ("06:60", "is no time of day"),
+        ("24:00", "is the end of a day; write 00:00"),
+        ("Funday 06:30", '"Funday" is no day'),
+    ],
+)
+def test_no_wake_time(text: str, clause: str) -> None:
+    with pytest.raises(ValueError, match=clause):
+        parse_wake_time(text)
+
+
+@given(st.frozensets(st.integers(0, 6), min_size=1), st.integers(0, 1439))
+def test_wake_time_reads_back(days: frozenset[int], minute: int) -> None:
+    time = WakeTime(days, minute)
+    assert parse_wake_time(str(time)) == time
+
+
+@pytest.mark.parametrize("text", ["auto", "backup.timer", "backup@nas-1.timer", "a\\x2db:c_d.timer"])
+def test_timer(text: str) -> None:
+    assert parse_timer(text) == text
+
+
+@pytest.mark.parametrize(
+    "text", ["", ".timer", "backup", "backup.service", "Auto", "a b.timer", "a/b.timer", "a" * 250 + ".timer"]
+)
+def test_no_timer(text: str) -> None:
+    with pytest.raises(ValueError, match=r'write its whole name, like "backup.timer", or "auto"'):
+        parse_timer(text)
 
 
 @pytest.mark.parametrize(

@@ -7,71 +7,24 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from typing import Any, Final
 
 import pytest
-from rig.boot import Booted, CannotBootError
-from rig.lan import Host, Lan
+from rig.boot import CannotBootError
+from rig.night import Night, nightfall
 from rig.wait import until
 
 pytestmark = pytest.mark.lan
 
-POWERD: Final = "/opt/powerd/bin/powerd"
-CONFIG: Final = """\
-mode = "{mode}"
-[clients]
-leases = []
-hosts = ["10.77.1.9"]
-learn = "0s"
-every = "5s"
-timeout = "0.3s"
-absent_after = "6s"
-[[sleep]]
-action = "poweroff"
-idle_for = "2s"
-warn = "0s"
-[awake]
-after_start = "0s"
-after_resume = "0s"
-"""
-
-
-class Night:
-    """The booted server, and the one client that keeps it up."""
-
-    def __init__(self, server: Booted, laptop: Host) -> None:
-        self.server = server
-        self.laptop = laptop
-
-    def status(self) -> dict[str, Any]:
-        """``powerd status --json`` on the server."""
-        status: dict[str, Any] = json.loads(self.server.run(POWERD, "status", "--json", check=False) or "{}")
-        return status
-
-    def shown(self, name: str) -> str:
-        """One property of the unit (systemctl(1), show)."""
-        return self.server.run("systemctl", "show", "--value", f"--property={name}", "powerd")
-
-    def configure(self, mode: str) -> None:
-        """Write a configuration; it takes a reload to be in force."""
-        self.server.lay("etc/powerd/powerd.toml", CONFIG.format(mode=mode))
-
 
 @pytest.fixture(scope="module")
 def night(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Night]:
-    scratch = tmp_path_factory.mktemp("boot")
-    with Lan(scratch) as lan:
-        laptop = lan.join("laptop")
-        laptop.take("10.77.1.9/24")
-        try:
-            with Booted(scratch, lan.server.inside) as server:
-                server.install_powerd()
-                night = Night(server, laptop)
-                night.configure("observe")
-                server.boot()
-                yield night
-        except CannotBootError as error:
-            pytest.skip(str(error))
+    try:
+        with nightfall(tmp_path_factory.mktemp("boot")) as night:
+            night.configure("observe")
+            night.server.boot()
+            yield night
+    except CannotBootError as error:
+        pytest.skip(str(error))
 
 
 def test_unit_starts_and_is_ready(night: Night) -> None:
@@ -125,22 +78,17 @@ def test_good_configuration_is_taken_on_reload(night: Night) -> None:
     until(lambda: night.status().get("mode") == "enforce", "the new mode is in force")
 
 
-def test_inhibitor_lock_is_heard(night: Night) -> None:
-    """Somebody holds a block lock while everybody is gone: logind refuses, and that is the reason shown."""
+def test_inhibitor_lock_of_somebody_else_keeps_it_awake_and_is_named(night: Night) -> None:
+    """Somebody holds a block lock while everybody is gone; it goes, and powerd hears of that at once."""
     lock = ["systemd-inhibit", "--what=shutdown", "--who=backup", "--why=night backup", "--mode=block"]
     night.server.run("systemd-run", "--unit=backup", *lock, "sleep", "infinity")
-    until(lambda: "night backup" in night.server.run("systemd-inhibit", "--list"), "the lock is held")
+    night.awake_because("backup: forbids shutdown: night backup")
     night.laptop.leave()
-    until(
-        lambda: "could not power off" in night.server.run(POWERD, "why", check=False),
-        "the refusal is a reason",
-        within=60,
-        every=0.5,
-    )
-    assert "backup" in night.server.run(POWERD, "why")
+    until(lambda: night.reasons() == ["backup: forbids shutdown: night backup"], "it is the last", within=60)
     night.laptop.come_back()
-    until(lambda: night.status().get("state") == "awake", "the client is back", within=40)
+    night.awake_because("10.77.1.9: home")
     night.server.run("systemctl", "stop", "backup")
+    until(lambda: not any("backup" in reason for reason in night.reasons()), "the lock is gone")
 
 
 def test_powers_off_after_the_last_has_left(night: Night) -> None:

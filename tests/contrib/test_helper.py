@@ -110,8 +110,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         try:
             with Booted(scratch, lan.server.inside) as machine:
                 machine.install_powerd()
-                for unit in (SERVICE, DOOR):
-                    machine.lay(f"etc/systemd/system/{unit.name}", unit.read_text())
                 machine.lay("etc/systemd/system/powerd-helper.service.d/try.conf", TRY)
                 machine.lay("srv/devices/rtc7/wakealarm", "")
                 machine.lay("srv/devices/other", "")

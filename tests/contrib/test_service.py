@@ -58,9 +58,11 @@ def test_sysusers_makes_the_user_that_the_unit_names(tmp_path: Path) -> None:
 
 
 def test_polkit_rule_leaves_inhibitors_in_force() -> None:
-    """Granted are exactly power-off, suspend and hibernate, alone and with others logged in."""
+    """Granted are exactly power-off, suspend and hibernate, alone or not, and own locks."""
     granted = set(re.findall(r'"(org\.freedesktop\.[^"]+)"', (CONTRIB / "powerd.rules").read_text()))
     acts = ("power-off", "suspend", "hibernate")
+    locks = ("block-sleep", "block-shutdown", "block-idle", "delay-sleep", "delay-shutdown")
     assert granted == {
-        f"org.freedesktop.login1.{act}{more}" for act in acts for more in ("", "-multiple-sessions")
+        *(f"org.freedesktop.login1.{act}{more}" for act in acts for more in ("", "-multiple-sessions")),
+        *(f"org.freedesktop.login1.inhibit-{lock}" for lock in locks),
     }

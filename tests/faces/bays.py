@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from faces.house import EVIL, NOW, at, decision, status
 
-from powerd.model import Disk, DiskId, DiskReport, DiskState, Mount, Status
+from powerd.model import Disk, DiskId, DiskReport, DiskState, Mount, Reason, Status
 
 TERABYTE = 10**12
 
@@ -62,6 +62,17 @@ def bay(*reports: DiskReport) -> Status:
     return status(replace(decision("awake"), disks=reports))
 
 
+def waiting() -> Status:
+    """Reasons about two disks, of which one does keep the server awake."""
+    given = bay(active("sdb"), active("sdc"))
+    first, second = (report.disk.id for report in given.decision.disks)
+    reasons = (
+        Reason(first, "md0 resync", at(-60)),
+        Reason(second, "waits for 20min of idleness", at(-60), keeps_awake=False),
+    )
+    return replace(given, decision=replace(given.decision, reasons=reasons))
+
+
 def shelf() -> Status:
     """A usual server: an array asleep, a disk that idles, one that hangs, an SSD and two loop devices."""
     ssd = excluded("sdd", "solid state: there is no spindle", "Samsung SSD 860", TERABYTE // 2)
@@ -81,6 +92,7 @@ def evil_shelf() -> Status:
 
 SHELVES = {
     "shelf": shelf(),
+    "waiting": waiting(),
     "evil shelf": evil_shelf(),
     "empty shelf": bay(),
     "one disk": bay(active("sda", 0.0)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Literal
@@ -15,15 +16,18 @@ from powerd.model import (
     How,
     Memory,
     Moment,
+    Outcome,
     Phase,
     Plan,
     Reason,
     Seen,
+    Sighting,
     Snapshot,
     SourceId,
     State,
     Status,
     Verdict,
+    Wake,
 )
 
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -116,6 +120,18 @@ def idle(mode: Literal["observe", "enforce"] = "observe") -> Status:
     return status(decision("idle", (waits,), gone, plan), mode=mode, since=at(-600))
 
 
+def alarmed() -> Status:
+    """The same, to be woken for a timer, on a machine that cannot do what a rule says."""
+    given = idle("enforce")
+    cannot = 'sleep rule 1 will not work: logind answers "na" for suspend'
+    reasons = (*given.decision.reasons, Reason("logind", cannot, at(-600), keeps_awake=False))
+    wake = Wake(at(9 * 3600 + 12 * 60), "backup.timer")
+    snapshot = Snapshot(
+        sources={CLIENTS: Seen(NOW.mono, ("odd",)), SourceId("logind"): Seen(NOW.mono, (cannot,))}
+    )
+    return replace(given, decision=replace(given.decision, reasons=reasons, wake=wake), snapshot=snapshot)
+
+
 def warning(mode: Literal["observe", "enforce"] = "enforce") -> Status:
     """The announcement has been made."""
     quiet = Reason("sleep rule 1", "nothing keeps the server awake any more", at(-15))
@@ -158,6 +174,7 @@ def newborn() -> Status:
 EVERY = {
     "family": family(),
     "idle": idle(),
+    "alarmed": alarmed(),
     "warning": warning(),
     "blind": blind(),
     "crowd": crowd(),
@@ -165,3 +182,34 @@ EVERY = {
     "newborn": newborn(),
     "none": None,
 }
+
+
+def world(  # noqa: PLR0913 - a Status has as many sides
+    phase: Phase = "awake",
+    people: Iterable[Verdict] = (),
+    *,
+    why: str | None = None,
+    mode: Literal["observe", "enforce"] = "enforce",
+    outcome: Outcome | None = None,
+    reasons: tuple[Reason, ...] = (),
+) -> Status:
+    """A Status; ``why`` = the clients' source is blind, and that is the reason to be awake."""
+    people = tuple(people)
+    source: Seen[tuple[str, ...]] | Blind = Blind(NOW.mono, why) if why else Seen(NOW.mono, ())
+    sightings: dict[ClientId, Seen[Sighting] | Blind] = {
+        who.client.id: Seen(NOW.mono, Sighting(silent_since=1.0 if who.why.startswith("silent") else None))
+        for who in people
+    }
+    if why:
+        reasons = (Reason("clients", why, NOW), *reasons)
+    elif not reasons:
+        reasons = tuple(
+            Reason(who.client.label, f"may be home: {who.why}", NOW)
+            for who in people
+            if who.state is State.UNKNOWN and "somebody else" not in who.why
+        )
+    outcomes = {type(outcome.order): outcome} if outcome else {}
+    snapshot = Snapshot(sources={CLIENTS: source}, sightings=sightings, outcomes=outcomes)
+    memory = replace(Memory.newborn(NOW), idle_since=NOW.mono - 1320)
+    said = replace(decision(phase, reasons, people), memory=memory)
+    return status(said, snapshot, mode)

@@ -343,3 +343,17 @@ def test_an_interrupt_is_quiet() -> None:
         raise KeyboardInterrupt
 
     assert cli.main(["run"], run, Foreground) == 130
+
+
+def test_check_tells_what_else_gives_disks_orders(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    file = tmp_path / "powerd.toml"
+    file.write_text("")
+    assert (
+        cli.main(["check", "--config", str(file)], never, Foreground, lambda: ["hd-idle runs; stop it"]) == 0
+    )
+    assert "note: hd-idle runs; stop it\n" in capsys.readouterr().out
+    file.write_text('[disks]\nspin_down_after = "0s"\n')
+    assert (
+        cli.main(["check", "--config", str(file)], never, Foreground, lambda: ["hd-idle runs; stop it"]) == 0
+    )
+    assert "hd-idle" not in capsys.readouterr().out

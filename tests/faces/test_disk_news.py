@@ -8,8 +8,9 @@ import pytest
 from faces.bays import SHELVES, active, bay, hung, shelf, standby
 from faces.house import EVIL, NOW, at
 
+from powerd.faces.chronicle import Chronicle
 from powerd.faces.disk_news import told
-from powerd.faces.journal import MESSAGE_IDS, Chronicle
+from powerd.faces.journal import MESSAGE_IDS
 from powerd.model import (
     AskPower,
     DiskOrder,

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import pytest
-from faces.bays import SHELVES, bay, excluded, shelf
+from faces.bays import SHELVES, bay, excluded, shelf, waiting
 from faces.house import NOW
 from faces.test_page import Reader
 
 from powerd.faces.disk_page import section
 from powerd.faces.page import STYLE, page
 from powerd.faces.render import clients_json, disks_json, status_json
+from powerd.faces.text import why_text
 from powerd.model import DiskState, Status
 
 
@@ -42,6 +43,14 @@ def test_without_a_disk_that_could_stand_by_there_is_no_table() -> None:
 def test_it_is_part_of_the_page() -> None:
     text = page(status_json(shelf(), NOW), clients_json(shelf(), NOW))
     assert section(disks_json(shelf(), NOW), NOW.wall) in text
+
+
+def test_reasons_about_a_disk_are_by_its_short_name() -> None:
+    for given in (page(status_json(waiting(), NOW), []), why_text(status_json(waiting(), NOW))):
+        shown = given.partition("Disks: ")[0]
+        assert "sdb" in shown
+        assert "sdc" in shown
+        assert "ata-" not in shown
 
 
 def test_every_state_has_its_look() -> None:

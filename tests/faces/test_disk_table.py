@@ -11,6 +11,7 @@ from faces.house import NOW
 
 from powerd.faces.disk_table import disks_text, listed, size, way
 from powerd.faces.render import disks_json, status_json
+from powerd.faces.text import status_text
 from powerd.faces.words import Style, width
 from powerd.model import Status
 
@@ -59,6 +60,11 @@ def test_without_a_disk_that_could_stand_by() -> None:
     assert said_of(SHELVES["left alone"]) == (
         "No disk that could stand by is known.\n\nLeft alone:\n  vda: a virtual machine's disk\n"
     )
+
+
+def test_the_status_counts_those_asleep() -> None:
+    assert "\ndisks     2 of 4 asleep\n" in status_text(status_json(shelf(), NOW))
+    assert "disks" not in status_text(status_json(SHELVES["left alone"], NOW))
 
 
 def test_states_have_colours() -> None:

@@ -29,7 +29,7 @@ CLIENT_KEYS = {
     "rtt_ms",
     "keeps_awake",
 }
-STATUS_EXTRA = {"keeps", "now", "sources", "trouble"}
+STATUS_EXTRA = {"keeps", "next_wake_for", "now", "sources", "trouble"}
 CLIENT_EXTRA = {"always_on", "on_link", "stale", "why", "since"}
 
 
@@ -39,7 +39,11 @@ def times(value: object) -> list[str]:
         return [each for item in value for each in times(item)]
     if not isinstance(value, dict):
         return []
-    own = [value[key] for key in ("since", "now", "at_earliest", "last_seen") if value.get(key) is not None]
+    own = [
+        value[key]
+        for key in ("since", "now", "at_earliest", "last_seen", "next_wake")
+        if value.get(key) is not None
+    ]
     return own + [each for item in value.values() for each in times(item)]
 
 
@@ -94,6 +98,13 @@ def test_times_are_rfc_3339_with_offset_to_whole_seconds(name: str) -> None:
 def test_it_goes_through_json_unchanged(name: str) -> None:
     said = [status_json(EVERY[name], NOW), clients_json(EVERY[name], NOW)]
     assert json.loads(json.dumps(said)) == said
+
+
+def test_the_next_wake_up_is_told_with_what_it_is_for() -> None:
+    said = status_json(EVERY["alarmed"], NOW)
+    assert said["next_wake"] == "2026-01-13T06:28:00+01:00"
+    assert said["next_wake_for"] == "backup.timer"
+    assert status_json(family(), NOW)["next_wake_for"] is None
 
 
 def test_before_the_first_decision() -> None:

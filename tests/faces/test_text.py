@@ -5,7 +5,7 @@ from __future__ import annotations
 from textwrap import dedent
 
 import pytest
-from faces.house import EVERY, NOW, at, blind, decision, family, idle, status, warning
+from faces.house import EVERY, NOW, alarmed, at, blind, decision, family, idle, status, warning
 
 from powerd.faces.render import status_json
 from powerd.faces.text import outlook, status_text, why_text
@@ -36,6 +36,19 @@ def test_status() -> None:
                   and 2 more: see `powerd why`
         clients   2 of 5 present, 1 unknown
         next      Will not sleep while any of these 3 lasts.
+        warnings  1: see `powerd clients`
+    """)
+
+
+def test_status_with_an_alarm_and_warnings_that_why_tells() -> None:
+    assert status_text(status_json(alarmed(), NOW)) == printed("""
+        state     idle since 21:06 (10 min)
+        mode      enforce: acts on what it decides
+        because   sleep rule 1: waits for its window: 02:00-08:00
+        clients   0 of 4 present
+        next      May power off at 02:14 at the earliest (in 4 h 58 min).
+        wakes     at 06:28, for backup.timer
+        warnings  1: see `powerd why`
         warnings  1: see `powerd clients`
     """)
 

@@ -110,10 +110,11 @@ def test_a_group_without_one_of_its_disks_is_not_guarded(drives: Drives) -> None
         asyncio.run(shelves(drives).serve(Guard(("ata-SDA", "ata-NONE"))))
 
 
-def test_disks_that_cannot_be_roused_are_named(drives: Drives) -> None:
+def test_disks_that_cannot_be_roused_are_named(drives: Drives, capsys: pytest.CaptureFixture[str]) -> None:
     answer = asyncio.run(shelves(drives).serve(Rouse(("ata-NONE", "ata-SDA"))))
     assert isinstance(answer, Roused)
     assert (answer.disk, answer.others, answer.failed) == (None, (), ("ata-NONE", "ata-SDA"))
+    assert "<4>not roused: there is no disk ata-NONE" in capsys.readouterr().err
 
 
 @pytest.mark.lan

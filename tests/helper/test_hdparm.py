@@ -153,6 +153,22 @@ def test_what_is_no_identity(out: str) -> None:
         identity_of(Done(0, out, "cannot\n"), "--Istdout")
 
 
+RECORDED: Final = Path(__file__).parent / "recorded"
+
+
+def test_recorded_power() -> None:
+    """hdparm 9.65 of Debian 12, before a SATA disk that spins."""
+    out, err = ((RECORDED / f"hdparm-check-power.{kind}").read_text() for kind in ("out", "err"))
+    assert power_of(Done(0, out, err)) == "active"
+    assert power_of(Done(0, out, err.replace("nsect=ff", "nsect=00"))) == "standby"
+    assert power_of(Done(0, out, "")) == "active"
+
+
+def test_recorded_identity() -> None:
+    done = Done(0, (RECORDED / "hdparm-set-apm.txt").read_text(), "")
+    assert identity_of(done, "-B") == replace(WELL, apm=128)
+
+
 @pytest.mark.lan
 def test_the_real_hdparm_on_what_is_no_drive(tmp_path: Path) -> None:
     """Its words, its exit status, and that it understands what it is told."""

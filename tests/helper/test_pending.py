@@ -85,6 +85,11 @@ def test_dirty_data_of_a_btrfs(drives: Drives) -> None:
     assert why(drives, "ata-SDB") is None
 
 
+def test_what_is_under_way(drives: Drives) -> None:
+    drives.write("sys/block/sda/inflight", "       0        2\n")
+    assert why(drives) == "it is being read or written; wait until that is done"
+
+
 @pytest.mark.parametrize("action", ["resync", "check", "repair", "recover", "reshape"])
 def test_an_array_under_repair(drives: Drives, action: str) -> None:
     hold(drives, "sda/sda1", "md127", "9:127")
@@ -123,6 +128,15 @@ def test_without_debugfs_only_much_dirty_data_counts(tmp_path: Path, meminfo: st
 def test_self_tests(value: object, *, runs: bool) -> None:
     report = {"ata_smart_data": {"self_test": {"status": {"value": value, "string": "in progress"}}}}
     assert self_test_runs(json.dumps(report)) is runs
+
+
+def test_a_recorded_report() -> None:
+    """smartctl 7.3 of Debian 12."""
+    report = (Path(__file__).parent / "recorded/smartctl-capabilities.json").read_text()
+    assert not self_test_runs(report)
+    assert self_test_runs(
+        report.replace('"self_test":{"status":{"value":0', '"self_test":{"status":{"value":249')
+    )
 
 
 @given(st.text() | st.recursive(st.none() | st.integers(), st.lists).map(json.dumps))

@@ -11,6 +11,7 @@ from helper.drives import Drives
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from powerd.helper import scsi
 from powerd.helper.bay import Bay
 from powerd.helper.errors import RefusalError
 from powerd.helper.protocol import (
@@ -124,6 +125,16 @@ def test_stand_by_by_scsi_of_what_takes_no_command(drives: Drives) -> None:
     for mode in ("well", "deaf"):
         drives.let("sda", "active", mode)
         assert "is no longer ata-SDA" in refusal(drives, StandBy(SDA, "scsi"))
+
+
+def test_stand_by_by_scsi(drives: Drives, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The kernel's part is in test_scsi.py; a drive that cannot say what it does is stopped all the same."""
+    stopped: list[str] = []
+    monkeypatch.setattr(scsi, "stand_by", lambda disk: stopped.append(disk.name))
+    assert serve(drives, StandBy(SDA, "scsi")) == Power(SDA, "standby", 4)
+    drives.let("sda", "active", "deaf")
+    assert serve(drives, StandBy(SDA, "scsi")) == Power(SDA, "standby", 2)
+    assert stopped == [SDA, SDA]
 
 
 def test_a_self_test_is_not_cut_off(drives: Drives) -> None:

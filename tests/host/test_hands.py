@@ -4,12 +4,18 @@ import asyncio
 import os
 import sys
 from pathlib import Path
+from typing import get_args
 
 import pytest
+from host.private_bus import PrivateBus
 
-from powerd.host import hands, logind
+from powerd.host import hands
 from powerd.host.hands import RealHands
-from powerd.host.values import HostError
+from powerd.host.helper import Helper
+from powerd.host.logind import Logind
+from powerd.host.machine import Machine
+from powerd.host.values import Going, HostError
+from powerd.model import Action
 
 
 def test_a_command_is_run_without_a_shell() -> None:
@@ -22,17 +28,64 @@ def test_a_command_out_of_time_is_ended() -> None:
         asyncio.run(RealHands().run(["/bin/sleep", "60"], timeout=0.1))
 
 
-def test_logind_is_asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_command_is_given_what_it_reads_and_its_environment() -> None:
+    shown = ["/bin/sh", "-c", 'read line; echo "$line $CAUSE $LC_ALL"']
+    end = asyncio.run(RealHands().run(shown, timeout=10, stdin=b"woke\n", env={"CAUSE": "alarm"}))
+    assert end.out == "woke alarm C\n"
+
+
+@pytest.mark.parametrize("action", get_args(Action))
+def test_logind_is_asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, action: str) -> None:
+    """Every action but the command is one of logind's."""
     monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", f"unix:path={tmp_path}/nothing")
-    with pytest.raises(HostError, match="D-Bus"):
-        asyncio.run(RealHands().logind("suspend"))
-    assert set(logind._METHODS) == {  # noqa: SLF001 - every action but the command is one of logind's
-        "suspend",
-        "hibernate",
-        "hybrid-sleep",
-        "suspend-then-hibernate",
-        "poweroff",
-    }
+    if action != "command":
+        with pytest.raises(HostError, match=r"^there is no system D-Bus at .*; start it, or use a command$"):
+            asyncio.run(RealHands().logind(action))
+        with pytest.raises(HostError, match=r"^there is no system D-Bus at "):
+            asyncio.run(RealHands().inhibit("sleep", "x", "block"))
+
+
+def test_logind_is_the_one_that_is_shared(bus: PrivateBus) -> None:
+    bus.logind()
+
+    async def main() -> None:
+        logind = Logind()
+        eyes, hands = Machine(logind=logind), RealHands(logind)
+        lock = await hands.inhibit("sleep", "a test", "delay")
+        assert [row.who for row in await eyes.inhibitors()] == ["powerd"], (
+            "the mock does not know whose it is"
+        )
+        os.close(lock)
+        assert await eyes.able("suspend") == "yes"
+        assert await eyes.key_press() is None
+        assert await eyes.timers(["auto"]) == ()
+        assert await eyes.patience() == 5.0
+        assert await anext(eyes.goings()) == Going("found")
+        assert bus.clients() == 1
+        await hands.logind("suspend")
+        logind.close()
+
+    asyncio.run(main())
+    assert bus.calls() == ["Suspend False"]
+
+
+def test_the_helper_is_asked(tmp_path: Path) -> None:
+    """What it answers is told in tests/host/test_helper.py; here nobody is there."""
+
+    async def main() -> None:
+        helper = Helper(tmp_path / "nothing")
+        eyes, hands = Machine(helper=helper), RealHands(helper=helper)
+        for request in (
+            hands.set_alarm(60, None),
+            hands.clear_alarm(5),
+            hands.arm_card("eth0"),
+            eyes.card("eth0"),
+            eyes.read_alarm(),
+        ):
+            with pytest.raises(HostError, match=r"^no helper listens on "):
+                await request
+
+    asyncio.run(main())
 
 
 def wall(tmp_path: Path, code: str) -> tuple[str, ...]:

@@ -16,6 +16,7 @@ from helper.clocks import EPOCH, KernelRtc
 from helper.running import NOBODY, Running, as_user
 from rig.wait import until
 
+from powerd import model
 from powerd.helper import rtc
 from powerd.helper.desk import Desk
 from powerd.helper.door import opened
@@ -39,7 +40,7 @@ from powerd.helper.protocol import (
 )
 from powerd.helper.server import Server
 from powerd.host import helper
-from powerd.host.helper import ask
+from powerd.host.helper import Helper, ask
 from powerd.host.values import HostError
 
 T = TypeVar("T")
@@ -77,6 +78,43 @@ def test_a_whole_night(tmp_path: Path, clock: KernelRtc) -> None:
             assert (await ask(ReadAlarm(), at)).in_seconds == 7200
             clock.now += 7200
             assert (await ask(ClearAlarm(EPOCH + 7200), at)).at is None
+
+    asyncio.run(main())
+
+
+def test_a_whole_night_by_its_methods(tmp_path: Path, clock: KernelRtc) -> None:
+    async def main() -> None:
+        one = Helper(tmp_path / "s")
+        async with serving(tmp_path / "s"):
+            assert (await one.set_alarm(3600, None)).at == EPOCH + 3600
+            assert (await one.set_alarm(7200, EPOCH + 3600)).before == EPOCH + 3600
+            assert (await one.read_alarm()).in_seconds == 7200
+            clock.now += 7200
+            assert (await one.clear_alarm(EPOCH + 7200)).at is None
+            with pytest.raises(HostError, match="no network interface nope"):
+                await one.read_card("nope")
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("word", ["read", "arm"])
+def test_a_card_is_the_models(tmp_path: Path, word: str) -> None:
+    one = Helper(tmp_path / "s")
+    ask_it = one.read_card if word == "read" else one.arm_card
+    card = answered(tmp_path / "s", to_line(Card("eth0", "pumbg", "g")), lambda: ask_it("eth0"))
+    assert card == model.Card("eth0", "pumbg", "g")
+
+
+def test_what_is_none_of_the_vocabulary_is_never_sent(tmp_path: Path) -> None:
+    one = Helper(tmp_path / "nothing")
+
+    async def main() -> None:
+        for alarm in (one.set_alarm(59, None), one.set_alarm(60, -1), one.clear_alarm(-1)):
+            with pytest.raises(HostError, match=r"^the helper cannot be asked that: .* whole number "):
+                await alarm
+        for card in (one.read_card("../x"), one.arm_card("")):
+            with pytest.raises(HostError, match=r"^the helper cannot be asked that: .*interface's name "):
+                await card
 
     asyncio.run(main())
 
@@ -165,6 +203,26 @@ def test_a_hanging_rtc_holds_up_nobody_else(
                 await hanging
             with pytest.raises(HostError, match="still hangs in an earlier request"):
                 await ask(ReadAlarm(), at)
+
+    asyncio.run(main())
+    gate.set()
+
+
+def test_who_is_one_too_many_is_told(
+    tmp_path: Path, clock: KernelRtc, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate = threading.Event()
+    monkeypatch.setattr(clock, "read", lambda _attribute: gate.wait(30) and "")
+    monkeypatch.setattr("powerd.helper.server.REQUESTS_AT_ONCE", 1)
+
+    async def main() -> None:
+        async with serving(tmp_path / "s", deadline=0.2):
+            hanging = asyncio.create_task(ask(ReadAlarm(), tmp_path / "s"))
+            await asyncio.sleep(0.05)
+            with pytest.raises(HostError, match="1 requests are being carried out; ask again in a moment"):
+                await ask(ReadCard("nope"), tmp_path / "s")
+            with pytest.raises(HostError, match="did not answer"):
+                await hanging
 
     asyncio.run(main())
     gate.set()

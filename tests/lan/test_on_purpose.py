@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from rig.daemon import Daemon, Goodnight, command, wait_for_rounds
+from rig.ear import listening
 from rig.lan import Host, Lan
 from rig.wait import until
 
@@ -20,15 +21,6 @@ if TYPE_CHECKING:
     from lan.conftest import Story
 
 pytestmark = pytest.mark.lan
-
-EAR = """
-import socket
-with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as ear:
-    ear.bind(("", 9))
-    print("listens", flush=True)
-    for _ in range(3):
-        print(ear.recv(2000).hex(), flush=True)
-"""
 
 
 def a_sleeper_gets_three_magic_packets(scratch: Path) -> None:
@@ -43,27 +35,20 @@ def a_sleeper_gets_three_magic_packets(scratch: Path) -> None:
         ) as powerd:
             powerd.sees(**{address: "present"})
             text = f"Sent three magic packets for {address} ({laptop.mac}) to 10.77.1.255 (eth0)."
-            assert heard_by(laptop, powerd, address) == (text, [packet(laptop.mac).hex()] * 3)
+            assert heard_by(laptop, powerd, address) == (text, [packet(laptop.mac)] * 3)
             stranger = "02:aa:bb:cc:dd:ee"
             text = f"Sent three magic packets for {stranger} to 10.77.1.255 (eth0)."
-            assert heard_by(laptop, powerd, stranger) == (text, [packet(stranger).hex()] * 3)
+            assert heard_by(laptop, powerd, stranger) == (text, [packet(stranger)] * 3)
             done = command("wake", "nobody", "--socket", str(powerd.socket))
             assert (done.returncode, done.stdout) == (1, "")
             assert done.stderr == 'powerd: no client is known as "nobody"; `powerd clients` names all\n'
 
 
-def heard_by(host: Host, powerd: Daemon, who: str) -> tuple[str, list[str]]:
+def heard_by(host: Host, powerd: Daemon, who: str) -> tuple[str, list[bytes]]:
     """What ``powerd wake`` prints, and the packets that arrive at ``host``."""
-    argv = [*host.inside.prefix(), sys.executable, "-c", EAR]
-    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as ear:
-        try:
-            assert ear.stdout is not None
-            assert ear.stdout.readline() == "listens\n"
-            text = powerd.ask("wake", who)
-            out, _ = ear.communicate(timeout=10)
-        finally:
-            ear.kill()
-    return " ".join(text.split()), out.split()
+    with listening(host) as packets:
+        text = powerd.ask("wake", who)
+        return " ".join(text.split()), packets()
 
 
 def a_keep_outlives_the_daemon_and_ends_when_it_is_dropped(scratch: Path) -> None:

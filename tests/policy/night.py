@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import TypeAlias
 
 from policy.worlds import BERLIN, T0, home, house, moment, silent
 
 from powerd.config import Options, parse
-from powerd.model import Decision, Memory, Moment, Order, Outcome, Sleep, Warn
+from powerd.model import Decision, Memory, Moment, Order, Outcome, Sleep, Snapshot, Warn
 from powerd.policy import decide
 
 SUSPEND = """
@@ -20,6 +22,7 @@ action = "suspend"
 idle_for = "10min"
 warn = "1min"
 """
+Twist: TypeAlias = Callable[[Snapshot], Snapshot]
 WARN, SLEEP = Warn(0, "suspend", 60.0), Sleep(0, "suspend")
 
 
@@ -28,7 +31,11 @@ def configured(text: str = SUSPEND) -> Options:
 
 
 class Night:
-    """A house that is empty from the beginning, at T0, and what is decided in it."""
+    """A house that is empty from the beginning, at T0, and what is decided in it.
+
+    Attributes:
+        twist: changes the facts before they are decided on.
+    """
 
     def __init__(self, text: str = SUSPEND, wall: datetime | None = None) -> None:
         self.options = configured(text)
@@ -40,6 +47,7 @@ class Night:
         self.step = 0.0
         self.memory = Memory.newborn(self.now)
         self.somebody = False
+        self.twist: Twist = lambda snapshot: snapshot
 
     @property
     def now(self) -> Moment:
@@ -54,13 +62,18 @@ class Night:
         snapshot = replace(
             house({1: sighting}, at=self.at), outcomes=dict(self.outcomes), in_flight=self.in_flight
         )
-        decision = decide(snapshot, self.memory, self.options, self.now)
+        decision = decide(self.twist(snapshot), self.memory, self.options, self.now)
         self.memory = decision.memory
         return decision
 
     def done(self, order: Order, *, ok: bool = True, observed: str = "seen") -> None:
         """An order's outcome, now."""
         self.outcomes[type(order)] = Outcome(order, self.at, ok, observed, self.at - 0.1)
+
+
+def also(twist: Twist, **facts: object) -> Twist:
+    """``twist``, and these facts."""
+    return lambda snapshot: replace(twist(snapshot), **facts)  # type: ignore[arg-type] # fields of a Snapshot
 
 
 def reasons(decision: Decision) -> list[str]:

@@ -8,7 +8,7 @@ from policy.night import Night, reasons
 from policy.worlds import T0, home, house, moment, quiet_memory, silent
 
 from powerd.config import Options
-from powerd.model import Memory, Moment, Snapshot
+from powerd.model import Cause, Memory, Moment, Snapshot, Waking
 from powerd.policy import decide
 
 OPTIONS = Options()
@@ -17,7 +17,7 @@ OPTIONS = Options()
 def test_a_newborn_daemon_is_starting_until_its_first_look() -> None:
     first = decide(Snapshot(), Memory.newborn(moment()), OPTIONS, moment())
     assert (first.phase, first.orders, first.plan) == ("starting", (), None)
-    assert [reason.text for reason in first.reasons if reason.keeps_awake] == ["has not looked yet"]
+    assert [reason.text for reason in first.reasons if reason.keeps_awake] == ["has not looked yet"] * 2
     now = moment(T0 + 1)
     second = decide(house({1: home(now.mono)}, at=now.mono), first.memory, OPTIONS, now)
     assert second.phase == "awake"
@@ -55,12 +55,24 @@ def test_time_asleep_is_no_idleness() -> None:
     assert reasons(woken)[0].startswith("host1: may be home"), "no silence outlasts a sleep"
 
 
-@pytest.mark.parametrize(("jitter", "resumed"), [(0.4, False), (-0.4, False), (0.6, True)])
+@pytest.mark.parametrize(("jitter", "resumed"), [(0.002, False), (-0.002, False), (0.02, True), (0.5, True)])
 def test_clocks_read_one_after_the_other_differ_a_little(jitter: float, *, resumed: bool) -> None:
     night = Night()
     night.decide(0)
     night.slept = jitter
     assert (night.decide(60).memory.resumed is not None) is resumed
+
+
+def test_a_sleep_of_which_the_clocks_show_nothing_is_told() -> None:
+    night = Night()
+    night.decide(0)
+    waking = Waking(night.at, Cause.BUTTON, clocked=False)
+    night.twist = lambda snapshot: replace(snapshot, waking=waking)
+    assert night.decide(60).memory.resumed == night.at
+    first = night.at
+    assert night.decide(120).memory.resumed == first, "once"
+    night.twist = lambda snapshot: replace(snapshot, waking=replace(waking, at=night.at, clocked=True))
+    assert night.decide(180).memory.resumed == first, "the others are seen by the clocks alone"
 
 
 @pytest.mark.parametrize(

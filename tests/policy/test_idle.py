@@ -6,11 +6,12 @@ import pytest
 from policy.worlds import CLIENTS, T0, client, home, house, moment, silent
 
 from powerd.config import Options, parse
-from powerd.model import Blind, Keep, KeepId, Memory, Seen, Sighting, Snapshot, State, Verdict
+from powerd.model import LOGIND, Blind, Keep, KeepId, Memory, Seen, Sighting, Snapshot, State, Verdict
 from powerd.policy import decide
 from powerd.policy.clients import ALWAYS_ON_AFTER, NOT_ASKED, judge_all
-from powerd.policy.idle import LOUD_AFTER, Why, dated, end_of, remarks, stirring
+from powerd.policy.idle import end_of, remarks, stirring
 from powerd.policy.times import later
+from powerd.policy.why import Why
 
 NOW = moment()
 OPTIONS = parse(b'[[sleep]]\naction = "suspend"', "test")
@@ -44,13 +45,17 @@ def test_a_source_that_cannot_be_relied_on_is_the_one_reason(
     word: Seen[tuple[str, ...]] | Blind | None, text: str
 ) -> None:
     snapshot = house({1: home(T0)}, at=T0)
-    snapshot = replace(snapshot, sources={} if word is None else {CLIENTS: word})
+    others = {LOGIND: Seen(T0, ())}
+    snapshot = replace(snapshot, sources=others if word is None else {**others, CLIENTS: word})
     assert said(snapshot) == [f"clients: {text}"]
 
 
 def test_a_word_from_before_the_wake_up_is_void() -> None:
     woken = replace(Memory.newborn(NOW), resumed=T0 - 10)
-    assert said(house(GONE, at=T0 - 11), woken) == ["clients: has not looked since the wake-up"]
+    assert said(house(GONE, at=T0 - 11), woken) == [
+        "clients: has not looked since the wake-up",
+        "logind: has not looked since the wake-up",
+    ]
 
 
 def test_nobody_known_is_not_nobody_home() -> None:
@@ -93,25 +98,6 @@ def test_checks_are_reasons_in_their_own_words() -> None:
         "checks.old: has not looked for too long",
         "checks.users: anna is logged in on tty1",
     ]
-
-
-def test_a_blind_source_grows_loud_and_keeps_its_date() -> None:
-    since = moment(T0 - LOUD_AFTER)
-    memory = replace(Memory.newborn(since), since={("clients", "no carrier"): since})
-    snapshot = house(GONE, at=T0, word=Blind(T0, "no carrier"))
-    (why,) = stirs(snapshot, memory)
-    assert why.text == "still unknown, and the server will not sleep until this is mended: no carrier"
-    assert dated(memory, why, NOW) == since
-    louder = replace(memory, since={("clients", why.text): since})
-    (again,) = stirs(snapshot, louder)
-    assert (again.text, dated(louder, again, NOW)) == (why.text, since)
-
-
-def test_another_trouble_is_a_new_one() -> None:
-    memory = replace(Memory.newborn(NOW), since={("clients", "no carrier"): moment(T0 - 9999)})
-    (why,) = stirs(house(GONE, at=T0, word=Blind(T0, "no permission")), memory)
-    assert why.text == "no permission"
-    assert dated(memory, why, NOW) == NOW
 
 
 def verdict(**changes: object) -> Verdict:

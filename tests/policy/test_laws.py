@@ -10,12 +10,32 @@ from hypothesis import strategies as st
 from policy.worlds import CLIENTS, choose, client, house, moment, quiet_memory, silent, situations, sleeps
 
 from powerd.config import Options, SleepRule, parse
-from powerd.model import Blind, Keep, KeepId, Memory, Moment, Seen, Sighting, Sleep, Snapshot, SourceId, Warn
+from powerd.model import (
+    LOGIND,
+    RHYTHM,
+    TIMERS,
+    Blind,
+    Inhibitor,
+    Keep,
+    KeepId,
+    KeyPress,
+    Leaving,
+    Memory,
+    Moment,
+    Seen,
+    Sighting,
+    Sleep,
+    Snapshot,
+    SourceId,
+    Timer,
+    Warn,
+)
 from powerd.policy import decide
 from powerd.policy.times import later
 
 Situation = tuple[Snapshot, Memory, Options, Moment]
 laws = settings(max_examples=400, deadline=None)
+BLOCKERS = ["client", "check", "unasked", "keep", "hold", "lock", "keys", "leaving"]
 
 
 def test_the_strategies_reach_sleep() -> None:
@@ -58,6 +78,24 @@ def test_1_what_is_unknown_never_sleeps(situation: Situation, how: str) -> None:
 
 
 @laws
+@given(situations(), st.sampled_from([LOGIND, TIMERS]), st.sampled_from(["blind", "stale", "missing"]))
+def test_1_nor_what_the_machine_cannot_tell(situation: Situation, source: SourceId, how: str) -> None:
+    """Who holds a lock, and, where they are asked for, when timers elapse."""
+    snapshot, memory, options, now = situation
+    if source == TIMERS:
+        options = replace(options, wake=replace(options.wake, timers=("auto",)))
+    if sleeps(choose(situation)):
+        event("would sleep")
+    others = {name: word for name, word in snapshot.sources.items() if name != source}
+    words: dict[str, Seen[tuple[str, ...]] | Blind] = {
+        "blind": Blind(now.mono, "did not answer"),
+        "stale": Seen(now.mono - 3 * RHYTHM[source] - 1, ()),
+    }
+    sources = others if how == "missing" else {**others, source: words[how]}
+    assert not sleeps(decide(replace(snapshot, sources=sources), memory, options, now))
+
+
+@laws
 @given(situations())
 def test_2_asking_twice_gives_no_new_order(situation: Situation) -> None:
     snapshot, _, options, now = situation
@@ -68,7 +106,7 @@ def test_2_asking_twice_gives_no_new_order(situation: Situation) -> None:
 
 
 @laws
-@given(situations(), st.sampled_from(["client", "check", "unasked", "keep", "hold"]))
+@given(situations(), st.sampled_from(BLOCKERS))
 def test_3_a_blocker_never_adds_a_sleep(situation: Situation, kind: str) -> None:
     snapshot, memory, options, now = situation
     new = client(98)
@@ -81,7 +119,32 @@ def test_3_a_blocker_never_adds_a_sleep(situation: Situation, kind: str) -> None
     elif kind in {"keep", "hold"}:
         keep = Keep(KeepId("1"), "backup", now, later(now, 1.0) if kind == "keep" else None)
         more = replace(snapshot, keeps={keep.id: keep})
+    elif kind == "lock":
+        lock = Inhibitor(frozenset({"shutdown"}), "apt", "installs", "block", 0, 9)
+        more = replace(snapshot, inhibitors=(*snapshot.inhibitors, lock))
+    elif kind == "keys":
+        more = replace(snapshot, key_press=KeyPress(now.mono - 7.5, "anna on tty1"))
+    elif kind == "leaving":
+        more = replace(snapshot, leaving=Leaving(now.mono, "sleep"))
     assert not sleeps(decide(more, memory, options, now))
+
+
+@laws
+@given(situations(), st.floats(-600, 86_400), st.booleans())
+def test_3_nor_does_a_timer(situation: Situation, ahead: float, civil: bool) -> None:  # noqa: FBT001 - hypothesis hands it in
+    snapshot, memory, options, now = situation
+    options = replace(options, wake=replace(options.wake, timers=("auto",)))
+    timer = (
+        Timer("new.timer", wall=now.wall.timestamp() + ahead)
+        if civil
+        else Timer("new.timer", mono=now.mono + ahead)
+    )
+    more = sleeps(decide(replace(snapshot, timers=(*snapshot.timers, timer)), memory, options, now))
+    before = sleeps(decide(snapshot, memory, options, now))
+    assert more <= before
+    if more:
+        event("sleeps")
+        assert not 0.001 < ahead < options.wake.before + options.wake.min_sleep
 
 
 @laws
@@ -126,8 +189,20 @@ def test_6b_evidence_from_before_a_sleep_never_makes_one(situation: Situation, s
 
 @laws
 @given(situations())
+def test_an_order_to_sleep_is_told_when_to_wake_up(situation: Situation) -> None:
+    """Its alarm is the decision's, and leaves room for a sleep that is worth it."""
+    decision = choose(situation)
+    for order in sleeps(decision):
+        assert isinstance(order, Sleep)
+        assert order.wake == decision.wake
+        if order.wake is not None:
+            assert order.wake.at.mono - situation[3].mono >= situation[2].wake.min_sleep
+
+
+@laws
+@given(situations())
 def test_7_no_order_touches_a_disk(situation: Situation) -> None:
-    """While no order knows of disks none can wake one; the day one does, this test must learn its name."""
+    """Where there is no disk; the laws of those that there are stand in disks/test_laws.py."""
     assert {type(order).__name__ for order in choose(situation).orders} <= {"Warn", "Sleep"}
 
 

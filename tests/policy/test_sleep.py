@@ -10,7 +10,6 @@ import pytest
 from policy.night import SLEEP, SUSPEND, WARN, Night, configured, reasons
 from policy.worlds import T0, moment
 
-from powerd.config.values import parse_window
 from powerd.model import Memory, Outcome, Sleep, Snapshot
 from powerd.policy import decide
 from powerd.policy.sleep import CLOSE_LOOK, STANDS, VAIN_AFTER
@@ -19,11 +18,13 @@ from powerd.policy.sleep import CLOSE_LOOK, STANDS, VAIN_AFTER
 def test_idle_then_announced_then_asleep() -> None:
     night = Night()
     first = night.decide(0)
-    assert (first.phase, first.orders, first.closely) == ("idle", (), False)
-    assert first.look_again == T0 + 540, "when the announcement is due"
+    assert (first.phase, first.orders) == ("idle", ())
+    assert (first.look_again, first.closely) == (T0 + 530, True), "once closely, shortly before announcing"
     assert first.plan is not None
     assert first.plan.at == moment(T0 + 600, 0, night.now.wall + timedelta(minutes=10))
     assert reasons(first) == ["sleep rule 1: waits for 10min of idleness"]
+    last = night.decide(532)
+    assert (last.phase, last.look_again, last.closely) == ("idle", T0 + 540, False), "it has just looked"
     announced = night.decide(540)
     assert (announced.phase, announced.orders, announced.closely) == ("warning", (WARN,), True)
     night.done(WARN)
@@ -280,65 +281,6 @@ def test_what_has_been_done_gives_way_to_the_next_rule() -> None:
     assert night.decide(800).orders == ()
     night.slept = 0.0
     assert [order for order in night.decide(1200).orders if isinstance(order, Sleep)] != []
-
-
-@pytest.mark.parametrize(
-    ("text", "wait"),
-    [
-        ('[awake]\nafter_start = "1h"\n[[sleep]]\nidle_for = "1min"',
-         "waits until powerd has been up for 1h"),
-        ('[[sleep]]\nidle_for = "1h"', "waits for 1h of idleness"),
-        ('[awake]\nafter_start = "0s"\n[[sleep]]\nidle_for = "1min"\nduring = ["03:00-04:00"]',
-         "waits for its window: 03:00-04:00"),
-    ],
-)  # fmt: skip
-def test_it_says_what_it_waits_for_longest(text: str, wait: str) -> None:
-    decision = Night(text).decide(0)
-    assert reasons(decision) == [f"sleep rule 1: {wait}"]
-    assert decision.reasons[0].keeps_awake
-
-
-def test_after_a_wake_up_it_waits() -> None:
-    night = Night(SUSPEND.replace('after_start = "0s"', 'after_start = "0s"\nafter_resume = "1h"'))
-    night.decide(0)
-    night.slept = 3600.0
-    night.decide(10)
-    decision = night.decide(400)
-    assert reasons(decision) == ["sleep rule 1: waits until 1h after the wake-up"]
-    assert decision.plan is not None
-    assert decision.plan.at.mono == T0 + 10 + 3600
-
-
-@pytest.mark.parametrize("during", ["", 'during = ["00:00-24:00"]\n'])
-@pytest.mark.parametrize("hours", [9, -9])
-def test_a_clock_that_was_set_is_not_believed_for_a_while(during: str, hours: int) -> None:
-    night = Night(SUSPEND + during)
-    night.decide(0)
-    night.decide(590)
-    night.step = hours * 3600.0
-    decision = night.decide(600)
-    assert decision.orders == ()
-    assert reasons(decision) == ["sleep rule 1: waits 10min: the wall clock was set"]
-    assert night.decide(1140).orders == (WARN,)
-
-
-def test_a_step_does_not_let_a_later_rule_slip_in() -> None:
-    """The first rule would only have announced; without it the second, which warns nobody, would act."""
-    text = (
-        SUSPEND + 'during = ["00:00-24:00"]\n[[sleep]]\naction = "poweroff"\nidle_for = "10min"\nwarn = "0s"'
-    )
-    night = Night(text)
-    night.decide(0)
-    night.step = 3600.0
-    assert night.decide(600).orders == ()
-
-
-def test_a_rule_without_any_day_to_open_leads_nowhere() -> None:
-    night = Night(SUSPEND)
-    rule = replace(night.options.sleep[0], during=(replace(parse_window("01:00-02:00"), days=frozenset()),))
-    night.options = replace(night.options, sleep=(rule,))
-    decision = night.decide(0)
-    assert (decision.plan, decision.look_again) == (None, float("inf"))
 
 
 def test_a_snapshot_without_anybody_never_reaches_a_rule() -> None:

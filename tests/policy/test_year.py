@@ -8,7 +8,19 @@ from datetime import datetime, timedelta
 from policy.worlds import BERLIN, CLIENTS, client
 
 from powerd.config import Options, parse
-from powerd.model import Memory, Moment, Outcome, Seen, Sighting, Sleep, Snapshot, Warn
+from powerd.model import (
+    LOGIND,
+    TIMERS,
+    Memory,
+    Moment,
+    Outcome,
+    Seen,
+    Sighting,
+    Sleep,
+    Snapshot,
+    Timer,
+    Warn,
+)
 from powerd.policy import decide
 
 CONFIG = b"""
@@ -23,6 +35,9 @@ idle_for = "30min"
 action = "poweroff"
 during = ["Mon-Fri 09:00-15:00"]
 idle_for = "2h"
+[wake]
+at = ["07:02", "Mon-Fri 16:02"]
+timers = ["backup.timer"]
 """
 ROUND, DAY = 300.0, 86400.0
 
@@ -36,6 +51,14 @@ def at_home(true: float) -> bool:
     return at.weekday() >= 5 or not 8 <= hour < 16.5
 
 
+def backup_after(true: float) -> float:
+    """The backup runs on Sundays at 04:00."""
+    at = datetime.fromtimestamp(true, BERLIN).replace(hour=4, minute=0, second=0, microsecond=0)
+    while at.weekday() != 6 or at.timestamp() <= true:
+        at = (at + timedelta(days=1)).replace(hour=4)
+    return at.timestamp()
+
+
 def test_a_year() -> None:
     options: Options = parse(CONFIG, "year")
     begin = datetime(2026, 1, 1, 20, tzinfo=BERLIN).timestamp()
@@ -44,6 +67,7 @@ def test_a_year() -> None:
     heard = silent_since = 0.0
     outcomes: dict[type, Outcome] = {}
     sleeps: list[tuple[str, datetime]] = []
+    asleep: list[tuple[float, float]] = []
 
     def now() -> Moment:
         return Moment(mono, slept, datetime.fromtimestamp(begin + mono + slept, BERLIN))
@@ -57,10 +81,11 @@ def test_a_year() -> None:
         else:
             sighting = Sighting(heard=heard, silent_since=silent_since)
         snapshot = Snapshot(
-            {CLIENTS: Seen(mono, ())},
+            dict.fromkeys((CLIENTS, LOGIND, TIMERS), Seen(mono, ())),
             {host.id: host},
             {host.id: Seen(mono, sighting)},
             outcomes=dict(outcomes),
+            timers=(Timer("backup.timer", wall=backup_after(begin + mono + slept)),),
         )
         decision = decide(snapshot, memory, options, now())
         memory = decision.memory
@@ -73,24 +98,39 @@ def test_a_year() -> None:
                 assert isinstance(outcomes[Warn].order, Warn)
                 assert mono - outcomes[Warn].at >= 60
                 sleeps.append((order.action, now().wall))
-                wakes = now().wall.replace(hour=7 if order.action == "suspend" else 16, minute=0, second=0)
-                if wakes <= now().wall:
-                    wakes = (now().wall + timedelta(days=1)).replace(hour=7, minute=0, second=0)
-                slept += wakes.timestamp() - now().wall.timestamp()
+                assert order.wake is not None
+                fell = begin + mono + slept
+                slept += order.wake.at.mono - mono  # and the alarm it is that wakes the server
+                asleep.append((fell, begin + mono + slept))
         # A round's look is never late; the decision's own wish may come first.
         mono = min(max(decision.look_again, mono + 1), (mono // ROUND + 1) * ROUND)
 
+    check(sleeps, asleep, begin)
+    assert decisions > 50_000
+
+
+def check(sleeps: list[tuple[str, datetime]], asleep: list[tuple[float, float]], begin: float) -> None:
+    """Each day its sleeps, at their hours; and up, by the alarm, for all that it had to be up for."""
     kinds = Counter(action for action, _ in sleeps)
-    assert kinds["suspend"] == 365
+    backups = sum(
+        (datetime(2026, 1, 2, tzinfo=BERLIN) + timedelta(days=n)).weekday() == 6 for n in range(365)
+    )
+    assert kinds["suspend"] == 365 + backups, "after a backup it goes to sleep again"
     assert kinds["poweroff"] == sum(
         (datetime(2026, 1, 2, tzinfo=BERLIN) + timedelta(days=n)).weekday() < 5 for n in range(365)
     )
     for action, at in sleeps:
         hour = at.hour + at.minute / 60
-        if action == "suspend":
-            assert 0 <= hour <= 0.2, (
-                at
-            )  # gone at 23:30, absent at 23:35, idle for 30 min: 00:05, winter and summer
+        if action == "suspend" and at.weekday() == 6 and hour > 1:
+            assert 4.4 <= hour <= 4.7, at  # up at 03:58, idle for 30 min
+        elif action == "suspend":
+            # gone at 23:30, absent at 23:35, idle for 30 min: 00:05, winter and summer
+            assert 0 <= hour <= 0.2, at
         else:
             assert 10 <= hour <= 10.2, at
-    assert decisions > 50_000
+    woken = Counter(f"{datetime.fromtimestamp(until, BERLIN):%H:%M:%S}" for _, until in asleep)
+    assert set(woken) == {"03:58:00", "07:00:00", "16:00:00"}, "to the second, on every DST night too"
+    assert woken["03:58:00"] == backups
+    wanted = begin
+    while (wanted := backup_after(wanted)) < begin + 365 * DAY:
+        assert not any(fell < wanted + 480 and wanted < until for fell, until in asleep)

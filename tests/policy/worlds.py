@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 from zoneinfo import ZoneInfo
 
 from hypothesis import strategies as st
 
-from powerd.config import Awake, Clients, Options, SleepRule, Window
+from powerd.config import Awake, Clients, Options, SleepRule, Wake, WakeTime, Window
 from powerd.model import (
+    CARDS,
+    LOGIND,
+    TIMERS,
     Blind,
     Client,
     ClientId,
     Decision,
     How,
+    Inhibitor,
+    KeyPress,
+    Leaving,
     Memory,
     Moment,
     Order,
@@ -26,6 +32,7 @@ from powerd.model import (
     Sleep,
     Snapshot,
     SourceId,
+    Timer,
     Warn,
 )
 from powerd.policy import decide
@@ -56,7 +63,12 @@ def house(
 ) -> Snapshot:
     known = [client(n) for n in sightings]
     return Snapshot(
-        sources={CLIENTS: word or Seen(at, ())},
+        sources={
+            CLIENTS: word or Seen(at, ()),
+            LOGIND: Seen(at, ()),
+            TIMERS: Seen(at, ()),
+            CARDS: Seen(at, ()),
+        },
         known={each.id: each for each in known},
         sightings={client(n).id: sighting for n, sighting in sightings.items()},
     )
@@ -102,13 +114,26 @@ rules = st.builds(
     warn=st.sampled_from([0.0, 60.0, 300.0]),
     command=st.just(("/bin/true",)),
 )
+_days = st.frozensets(st.integers(0, 6), min_size=1)
+wakes = st.builds(
+    Wake,
+    at=st.lists(st.builds(WakeTime, days=_days, minute=st.integers(0, 1439)), max_size=2).map(tuple),
+    timers=st.sampled_from([(), ("auto",)]),
+    before=whole(0, 3600),
+    min_sleep=whole(60, 3600),
+)
 options = st.builds(
     Options,
     mode=st.sampled_from(["observe", "enforce"]),
     clients=st.builds(Clients, every=st.just(60.0), absent_after=whole(1, 900)),
     sleep=st.lists(rules, max_size=3).map(tuple),
     awake=st.builds(Awake, after_start=whole(0, 1200), after_resume=whole(0, 1200)),
+    wake=st.one_of(st.just(Wake()), wakes),
 )
+wake_options = st.builds(Options, wake=wakes)
+_distance = st.none() | st.integers(-86_400, 90 * 86_400).map(float)
+timer_facts = st.lists(st.tuples(_distance, _distance), max_size=3).map(tuple)
+"""Distances of timers' next elapses from now, on the wall clock and on CLOCK_MONOTONIC, seconds."""
 moments = st.builds(
     lambda mono, slept: moment(T0 + mono, slept), mono=whole(0, 10 * 86400), slept=whole(0, 86400)
 )
@@ -172,6 +197,64 @@ _still: tuple[dict[int, At[Fact]], tuple[float, str | None], dict[str, tuple[str
 quiet = st.just(_still)
 
 
+locks = st.builds(
+    Inhibitor,
+    what=st.sampled_from(
+        [frozenset({"sleep"}), frozenset({"idle", "shutdown"}), frozenset({"handle-lid-switch"})]
+    ),
+    who=st.just("backup"),
+    why=st.just("nightly"),
+    mode=st.sampled_from(["block", "block-weak", "delay"]),
+    uid=st.just(0),
+    pid=st.just(7),
+)
+
+
+class Own(NamedTuple):
+    """What the machine itself says, as distances from now, seconds."""
+
+    locks: tuple[Inhibitor, ...] = ()
+    pressed: float | None = None
+    timers: tuple[tuple[float | None, float | None], ...] = ()
+    left: tuple[float, str] | None = None
+    blind: SourceId | None = None
+
+
+own = st.builds(
+    Own,
+    locks=st.lists(locks, max_size=2).map(tuple),
+    pressed=st.none() | whole(0, 3600),
+    timers=timer_facts,
+    left=st.none() | st.tuples(whole(0, 1200), st.sampled_from(["sleep", "shutdown"])),
+    blind=st.sampled_from([None, None, None, LOGIND, TIMERS, CARDS]),
+)
+
+
+def _own(snapshot: Snapshot, own: Own, now: Moment) -> Snapshot:
+    """``snapshot`` with what the machine itself says."""
+    blind = {own.blind: Blind(now.mono, "did not answer")} if own.blind else {}
+    return replace(
+        snapshot,
+        sources={**snapshot.sources, **blind},
+        inhibitors=own.locks,
+        key_press=None if own.pressed is None else KeyPress(now.mono - own.pressed, "anna on tty1"),
+        timers=timers_in(own.timers, now),
+        leaving=None if own.left is None else Leaving(now.mono - own.left[0], own.left[1]),
+    )
+
+
+def timers_in(facts: Iterable[tuple[float | None, float | None]], now: Moment) -> tuple[Timer, ...]:
+    """Timers that elapse in so many seconds, by the wall clock and by CLOCK_MONOTONIC."""
+    return tuple(
+        Timer(
+            f"t{n}.timer",
+            None if wall is None else now.wall.timestamp() + wall,
+            None if mono is None else now.mono + mono,
+        )
+        for n, (wall, mono) in enumerate(facts)
+    )
+
+
 @st.composite
 def situations(draw: st.DrawFn) -> tuple[Snapshot, Memory, Options, Moment]:
     """A snapshot, a memory that fits it, a configuration and the moment; mostly of quiet houses."""
@@ -191,6 +274,7 @@ def situations(draw: st.DrawFn) -> tuple[Snapshot, Memory, Options, Moment]:
             for name, (busy, why) in checked.items()
         },
     )
+    snapshot = _own(snapshot, draw(st.one_of(*[st.just(Own())] * 3, own)), now)
     memory = quiet_memory(now, draw(_long_ago))
     started, resumed = draw(st.one_of(st.just((None, None)), st.tuples(st.none() | _ago, st.none() | _ago)))
     if started is not None:

@@ -82,7 +82,7 @@ class Booted:
         self._undo.close()
 
     def install_powerd(self) -> None:
-        """Install as the README says: /opt/powerd, unit, user, polkit rule; nothing is started."""
+        """Install as the README says: /opt/powerd, units, user, polkit rule; nothing is started."""
         python = _system_python()
         opt = self.root / "opt" / "powerd"
         for stale in (opt, self.root / "var/lib/powerd", self.root / "etc/powerd"):
@@ -95,7 +95,8 @@ class Booted:
         shutil.copytree(REPOSITORY / "powerd", packages / "powerd", ignore=skip)
         (opt / "bin" / "powerd").write_text(_SCRIPT)
         (opt / "bin" / "powerd").chmod(0o755)
-        self.lay("etc/systemd/system/powerd.service", (_CONTRIB / "powerd.service").read_text())
+        for unit in ("powerd.service", "powerd-helper.service", "powerd-helper.socket"):
+            self.lay(f"etc/systemd/system/{unit}", (_CONTRIB / unit).read_text())
         self.lay("etc/sysusers.d/powerd.conf", (_CONTRIB / "powerd.sysusers").read_text())
         self.lay("etc/polkit-1/rules.d/50-powerd.rules", (_CONTRIB / "powerd.rules").read_text())
         subprocess.run(["systemd-sysusers", f"--root={self.root}"], check=True, capture_output=True)

@@ -35,12 +35,10 @@ def sd_number(index: int, partition: int = 0) -> str:
 class Hardware:
     """A tree below ``root`` that grows by what is plugged in."""
 
-    def __init__(self, root: Path, release: str = "6.1.0-18-amd64") -> None:
+    def __init__(self, root: Path) -> None:
         self.root = root
         self._mounts: list[str] = []
         self._seq = 0
-        self.put("/proc/sys/kernel/osrelease", f"{release}\n")
-        self.put("/proc/swaps", "Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n")
         self.put("/proc/self/mountinfo", "")
         (root / "sys/block").mkdir(parents=True)
 

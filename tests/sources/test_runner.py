@@ -244,3 +244,13 @@ def test_two_cannot_watch_one_source() -> None:
             Watch(s.sensor, s.board, LoopClock())
 
     play(test)
+
+
+def test_a_look_out_of_turn_moves_no_beat() -> None:
+    async def test(s: Scene) -> None:
+        asyncio.get_running_loop().call_at(75, s.watch.glance)
+        asyncio.get_running_loop().call_at(130, s.watch.hurry)
+        await s.live(200)
+        assert s.sensor.began == [0, 60, 75, 120, 130, 190]
+
+    play(test)

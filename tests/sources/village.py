@@ -153,6 +153,9 @@ class Village:
         del path
         return None
 
+    def release(self) -> str:
+        return "6.1.0"
+
     def hotplug(self, heard: Callable[[], None]) -> None:
         """No disk ever comes."""
 

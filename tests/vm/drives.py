@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from vm.server import Server
 
 _PROGRAM: Final = Path(__file__).parent / "spindle"
+_PLUGGED: Final = 120
+"""Seconds; about ten where nothing else is running."""
 _PLACE: Final = "/opt/spindle"
 _MODEL: Final = Traits().model
 PLAIN: Final = "/dev/disk/by-id/ata-QEMU_HARDDISK_PLAIN"
@@ -124,7 +126,7 @@ class Drives:
         self._bring_program()
         drives = [self._power_up(name, **traits) for name, traits in bays.items()]
         for drive in drives:
-            until(drive.kernel, f"udev knows {drive.id}", every=0.2)
+            until(drive.kernel, f"udev knows {drive.id}", within=_PLUGGED, every=0.2)
         self._server.run("udevadm", "settle")
         return drives
 

@@ -1,4 +1,4 @@
-"""A Debian server in QEMU under software emulation: real kernel, systemd, logind, S3 sleep, a card on a LAN.
+"""A Debian server in QEMU, without KVM: real kernel, systemd, logind, S3 sleep, an RTC, a card on a LAN.
 
 /dev/kvm is left alone: there are machines where it opens, and then hangs the guest.
 """
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from rig.lan import stop
 from rig.wait import until
+from vm import firmware
 from vm.agent import Agent, AgentError
 from vm.image import Image
 from vm.monitor import Monitor
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 _MAC: Final = "52:54:00:77:00:01"
 _KERNEL: Final = "root=/dev/vda rw console=ttyS0 quiet systemd.show_status=0 net.ifnames=0"
+RTC: Final = "/sys/class/rtc/rtc0"
 _BOOT: Final = 240
 """Seconds; about 30 where nothing else is running."""
 
@@ -40,6 +42,7 @@ class Server:
         self._network = network
         self._tap = tap
         self._scratch = scratch
+        self._ssdt = scratch / "ssdt.aml"
         self._agent = Agent(scratch / "agent")
         self.monitor = Monitor(scratch / "monitor")
         self.process: subprocess.Popen[bytes] | None = None
@@ -48,6 +51,7 @@ class Server:
         """Press the power button, and wait until systemd has started everything."""
         overlay, plain = self._scratch / "root.qcow2", self._scratch / "plain.img"
         run("truncate", "--size=64M", plain)
+        self._ssdt.write_bytes(firmware.card_may_wake())
         run("qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", self._image.disk, overlay)
         with (self._scratch / "qemu.log").open("wb") as log:
             self.process = self._network.start(*self._argv(overlay, plain), log=log)
@@ -75,7 +79,8 @@ class Server:
             *("-device", "ahci,id=sata", "-drive", f"file={plain},if=none,id=plain,format=raw,cache=unsafe"),
             *("-device", "ide-hd,drive=plain,bus=sata.0,serial=PLAIN,rotation_rate=5400"),
             *("-netdev", f"tap,id=lan,ifname={self._tap},script=no,downscript=no"),
-            *("-device", f"e1000,netdev=lan,mac={_MAC}"),
+            *("-device", f"e1000,netdev=lan,mac={_MAC},addr={firmware.SLOT}"),
+            *("-acpitable", f"sig=SSDT,data={self._ssdt}"),
             *("-chardev", f"socket,path={here}/agent,server=on,wait=off,id=agent"),
             *("-device", "virtio-serial"),
             *("-device", "virtserialport,chardev=agent,name=org.qemu.guest_agent.0"),
@@ -96,6 +101,11 @@ class Server:
         """Whether it is suspended to RAM."""
         return self.on and self.monitor.state() == "suspended"
 
+    def suspend(self) -> None:
+        """Somebody at its console puts it to sleep."""
+        self._agent.start(["systemctl", "suspend"])
+        until(lambda: self.asleep, "the server is suspended by hand")
+
     def wake(self) -> None:
         """Press the power button of a server that is asleep, and wait until it answers."""
         self.monitor.press_power_button()
@@ -107,6 +117,18 @@ class Server:
         if check and done.status:
             raise AssertionError(f"{' '.join(argv)}: exit {done.status}\n{done.out}{done.err}")
         return done.out.strip()
+
+    def now(self) -> float:
+        """POSIX time, as the server has it."""
+        return float(self.run("date", "+%s.%N"))
+
+    def uptime(self) -> float:
+        """CLOCK_BOOTTIME of the server, seconds."""
+        return float(self.run("cat", "/proc/uptime").split()[0])
+
+    def alarm(self) -> int | None:
+        """The RTC's alarm that stands, by the RTC's own clock."""
+        return int(self.run("cat", f"{RTC}/wakealarm") or 0) or None
 
     def lay(self, path: str, text: str) -> None:
         """Write a file in there, readable for all, with the directories it takes."""

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 EVERY: Final = 5
 ABSENT_AFTER: Final = 4
 IDLE_FOR: Final = 4
+TURNS: Final = ("warning", "going-down", "woke")
+"""Events of the journal and of /api/events, in their order."""
 
 
 def config(
@@ -29,16 +31,20 @@ def config(
     Args:
         hosts: whose presence counts.
         action, absent_after, idle_for: as in powerd.toml; seconds.
-        more: ``warn``, ``after_resume`` ("0s" each), and ``rule``, further lines of the sleep rule.
+        more: ``warn``, ``after_resume``, ``learn`` ("0s" each), and further lines: ``rule`` of the sleep
+            rule, ``wake`` and ``hooks`` of those tables.
     """
     return "\n".join(
         [
             'mode = "enforce"',
-            f'[clients]\nleases = []\nlearn = "0s"\nhosts = {[host.address for host in hosts]}',
+            f"[clients]\nleases = []\nhosts = {[host.address for host in hosts]}",
+            f'learn = "{more.get("learn", "0s")}"',
             f'every = "{EVERY}s"\ntimeout = "0.3s"\nabsent_after = "{absent_after}s"',
             f'[[sleep]]\naction = "{action}"\nidle_for = "{idle_for}s"\nwarn = "{more.get("warn", "0s")}"',
             more.get("rule", ""),
             f'[awake]\nafter_start = "0s"\nafter_resume = "{more.get("after_resume", "0s")}"',
+            f"[wake]\n{more.get('wake', '')}",
+            f"[hooks]\n{more.get('hooks', '')}",
         ]
     )
 
@@ -51,11 +57,13 @@ class Told:
         at: CLOCK_MONOTONIC of the server, seconds.
         event: POWERD_EVENT.
         text: the message.
+        cause: POWERD_CAUSE; "" = none.
     """
 
     at: float
     event: str
     text: str
+    cause: str = ""
 
 
 class Powerd:
@@ -68,6 +76,13 @@ class Powerd:
         """Start it afresh with a configuration; it is READY then (Type=notify)."""
         self._server.lay("/etc/powerd/powerd.toml", configuration)
         self._server.run("systemctl", "restart", "powerd")
+
+    def take(self, configuration: str) -> None:
+        """Have it take over another configuration as it runs."""
+        self._server.lay("/etc/powerd/powerd.toml", configuration)
+        told = len(self.journal())
+        self._server.run("systemctl", "reload", "powerd")
+        until(lambda: any(entry.event == "reload" for entry in self.journal()[told:]), "it is taken over")
 
     def stop(self) -> None:
         """Stop it, and forget how often it was restarted."""
@@ -114,12 +129,21 @@ class Powerd:
         """Wait until this client is one that keeps the server awake."""
         self.says(f"{host.address}: home")
 
+    def turns(self) -> list[Told]:
+        """The journal's entries on the way down and up again."""
+        return [entry for entry in self.journal() if entry.event in TURNS]
+
     def journal(self) -> list[Told]:
         """What the daemon that runs, or ran last, has told; oldest first."""
         run = f"_SYSTEMD_INVOCATION_ID={self.shown('InvocationID')}"
         lines = self._server.run("journalctl", "--output=json", run).splitlines()
         return [
-            Told(int(entry["__MONOTONIC_TIMESTAMP"]) / 1e6, entry["POWERD_EVENT"], entry["MESSAGE"])
+            Told(
+                int(entry["__MONOTONIC_TIMESTAMP"]) / 1e6,
+                entry["POWERD_EVENT"],
+                entry["MESSAGE"],
+                entry.get("POWERD_CAUSE", ""),
+            )
             for entry in map(json.loads, lines)
             if "POWERD_EVENT" in entry
         ]

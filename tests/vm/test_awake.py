@@ -14,22 +14,35 @@ WELL_PAST = ABSENT_AFTER + IDLE_FOR + 2 * EVERY
 """Seconds after which it would have slept if it could."""
 
 
-def test_inhibitor_lock_of_somebody_else(server: Server, powerd: Powerd, laptop: Host) -> None:
-    """The lock is named by its holder and reason; once it is given back the server sleeps after all."""
+def locks(server: Server, mode: str) -> list[str]:
+    """logind's inhibitor locks of this mode: who, what for and why."""
+    listed = server.run("systemd-inhibit", "--list", "--no-legend").splitlines()
+    return [line for line in listed if line.endswith(mode)]
+
+
+def test_locks_of_others_and_of_its_own(server: Server, powerd: Powerd, laptop: Host) -> None:
+    """Somebody's lock holds it, and a keep does, which logind knows of too; at their end it sleeps."""
+    laptop.leave()
     lock = ["systemd-inhibit", "--what=sleep", "--who=backup", "--why=nightly copy", "--mode=block"]
     server.run("systemd-run", "--unit=backup", *lock, "sleep", "infinity")
     try:
-        until(lambda: "nightly copy" in server.run("systemd-inhibit", "--list"), "the lock is held")
+        until(lambda: locks(server, "block"), "the lock is held")
         powerd.start(config(laptop))
-        powerd.sees(laptop)
-        laptop.leave()
+        server.run("powerd", "keep", "1h", "--because", "the tax return")
         powerd.says("nightly copy")
         (reason,) = (reason for reason in powerd.reasons() if "nightly copy" in reason)
-        assert "backup" in reason
-        stays(lambda: server.monitor.state() == "running", "the lock is heeded", seconds=EVERY)
+        assert reason.startswith("backup: ")
+        own = [line for line in locks(server, "block") if line.startswith("powerd ")]
+        assert {what for line in own for what in line.split()[5].split(":")} == {"sleep", "shutdown", "idle"}
+        assert all("the tax return" in line for line in own)
     finally:
         server.run("systemctl", "stop", "backup")
-    until(lambda: server.asleep, "the server is suspended once the lock is gone", within=120)
+    until(lambda: not any("nightly copy" in each for each in powerd.reasons()), "the lock is gone")
+    powerd.says("the tax return")
+    stays(lambda: server.monitor.state() == "running", "the keep holds it", seconds=WELL_PAST, every=0.5)
+    server.run("powerd", "keep", "--drop", "1")
+    until(lambda: not locks(server, "block"), "its own lock is given back")
+    until(lambda: server.asleep, "the server is suspended once nobody holds it", within=120)
 
 
 def test_client_that_drops_pings(server: Server, powerd: Powerd, laptop: Host, firewalled: Host) -> None:
@@ -53,7 +66,8 @@ def test_client_that_returns_during_the_warning(server: Server, powerd: Powerd, 
     laptop.come_back()
     powerd.sees(laptop)
     assert powerd.state() == "awake"
-    phases = [entry.text for entry in powerd.journal() if entry.event == "phase"]
-    assert phases[-2].startswith("will suspend at")
-    assert phases[-1].startswith(f"awake: {laptop.address}: home")
+    warned, off = [entry for entry in powerd.journal() if entry.event in {"warning", "phase"}][-2:]
+    assert (warned.event, off.event) == ("warning", "phase")
+    assert warned.text.startswith("will suspend at")
+    assert off.text.startswith(f"awake: {laptop.address}: home")
     stays(lambda: server.monitor.state() == "running", "it is called off", seconds=warn, every=0.5)

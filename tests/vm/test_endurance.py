@@ -6,15 +6,14 @@ from typing import Final, NamedTuple
 
 import pytest
 from rig.lan import Host
-from rig.wait import stays, until
+from rig.wait import until
 from vm.server import Server
 from vm.service import Powerd, config
 
 pytestmark = pytest.mark.vm
 
-NIGHTS: Final = 10
-SETTLED: Final = 3
-"""After so many nights everything has been imported and each cache is full."""
+IN_VAIN: Final = 3
+"""Wake-ups for nobody, one after the other, that make a storm (powerd/policy/unrest.py, MANY)."""
 GROWTH: Final = 256
 """KiB of memory that seven nights may cost: less than a night would if it left anything behind."""
 
@@ -24,7 +23,8 @@ class Holdings(NamedTuple):
 
     files: str
     locks: str
-    alarm: str
+    alarm: int | None
+    children: str
 
 
 def holdings(server: Server, pid: int) -> Holdings:
@@ -32,7 +32,8 @@ def holdings(server: Server, pid: int) -> Holdings:
     listing = f"readlink /proc/{pid}/fd/* | sed 's/[0-9]*//g' | sort"
     files = min((server.run("sh", "-c", listing) for _ in range(3)), key=len)
     locks = server.run("systemd-inhibit", "--list", "--no-legend")
-    return Holdings(files, locks, server.run("cat", "/sys/class/rtc/rtc0/wakealarm"))
+    children = server.run("cat", f"/proc/{pid}/task/{pid}/children")
+    return Holdings(files, locks, server.alarm(), children)
 
 
 def memory(server: Server, pid: int) -> int:
@@ -41,26 +42,63 @@ def memory(server: Server, pid: int) -> int:
     return sum(int(line.split()[1]) for line in shown if line.startswith("Private_"))
 
 
-def spend_nights(server: Server, powerd: Powerd, laptop: Host, nights: int) -> None:
-    """The client leaves, the server sleeps so many times, and the client is home again."""
-    laptop.leave()
-    for night in range(1, nights + 1):
-        until(lambda: server.asleep, f"night {night} has come", within=60)
-        stays(lambda: server.asleep, "it sleeps on", seconds=2)
-        server.wake()
-    laptop.come_back()
-    powerd.sees(laptop)
+class Household:
+    """The server and its one client, night after night; each night has an alarm and both hooks."""
+
+    def __init__(self, server: Server, powerd: Powerd, laptop: Host) -> None:
+        self._server = server
+        self._powerd = powerd
+        self._laptop = laptop
+        morning = server.run("date", "--date=+9 hours", "+%H:%M")
+        hooks = 'before_sleep = ["/bin/true"]\nafter_wake = ["/bin/true"]'
+        powerd.start(
+            config(laptop, wake=f'at = ["{morning}"]', hooks=hooks, absent_after=1, idle_for=1),
+        )
+        powerd.sees(laptop)
+        self.nights = 0
+
+    def all_leave(self, nights: int) -> None:
+        """Powerd puts the server to sleep so many times, and nobody is there when a button wakes it."""
+        self._laptop.leave()
+        for _ in range(nights):
+            until(lambda: self._server.asleep, f"night {self.nights + 1} has come", within=60)
+            self._morning()
+
+    def somebody_suspends_it(self, nights: int) -> None:
+        """By hand, so many times, with the client at home."""
+        for _ in range(nights):
+            self._server.suspend()
+            self._morning()
+            until(lambda: self.woken() == self.nights, "the night is over for powerd too")
+
+    def _morning(self) -> None:
+        self._server.wake()
+        self.nights += 1
+
+    def woken(self) -> int:
+        """How many wake-ups powerd has told of."""
+        return sum(entry.event == "woke" for entry in self._powerd.turns())
+
+    def all_come_back(self) -> None:
+        """The client is home again."""
+        self._laptop.come_back()
+        self._powerd.sees(self._laptop)
 
 
 def test_ten_nights(server: Server, powerd: Powerd, laptop: Host) -> None:
-    powerd.start(config(laptop, absent_after=1, idle_for=1))
-    powerd.sees(laptop)
+    household = Household(server, powerd, laptop)
     pid = powerd.pid()
-    spend_nights(server, powerd, laptop, SETTLED)
+    household.all_leave(nights=1)
+    household.all_come_back()
+    household.somebody_suspends_it(nights=2)  # now everything has been imported, and each cache is full
     held, used = holdings(server, pid), memory(server, pid)
-    spend_nights(server, powerd, laptop, NIGHTS - SETTLED)
+    household.all_leave(nights=IN_VAIN + 1)
+    powerd.says(f"woken {IN_VAIN} times within 1h by the power button, and nobody was there")
+    household.all_come_back()
+    household.somebody_suspends_it(nights=3)
+    assert household.woken() == household.nights == 10
     assert powerd.status()["trouble"] is None
     assert (powerd.pid(), powerd.restarts()) == (pid, 0)
     assert holdings(server, pid) == held
-    assert held.alarm == ""
+    assert (held.alarm, held.children) == (None, "")
     assert memory(server, pid) - used < GROWTH

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
@@ -13,19 +14,34 @@ from vm.service import EVERY, IDLE_FOR, Powerd, config
 
 pytestmark = pytest.mark.vm
 
-DROP_IN = "/etc/systemd/system/powerd.service.d/short.conf"
+
+@contextlib.contextmanager
+def drop_in(server: Server, unit: str, line: str) -> Iterator[None]:
+    """A line for ``[Service]`` of this unit, which is not to be running; gone in the end."""
+    path = f"/etc/systemd/system/{unit}.service.d/test.conf"
+    server.lay(path, f"[Service]\n{line}\n")
+    server.run("systemctl", "daemon-reload")
+    yield
+    if server.on and server.asleep:
+        server.wake()
+    server.run("rm", path)
+    server.run("systemctl", "daemon-reload")
+    server.run("systemctl", "stop", unit)
 
 
 @pytest.fixture
 def impatient(server: Server) -> Iterator[None]:
     """Have systemd's watchdog wait for seconds, not minutes."""
-    server.lay(DROP_IN, "[Service]\nWatchdogSec=15s\n")
-    server.run("systemctl", "daemon-reload")
-    yield
-    if server.on and server.asleep:
-        server.wake()
-    server.run("rm", DROP_IN)
-    server.run("systemctl", "daemon-reload")
+    with drop_in(server, "powerd", "WatchdogSec=15s"):
+        yield
+
+
+@pytest.fixture
+def helpless(server: Server) -> Iterator[None]:
+    """Have the helper's sandbox close on the real-time clock."""
+    server.run("systemctl", "stop", "powerd-helper.service")
+    with drop_in(server, "powerd-helper", "ReadWritePaths="):
+        yield
 
 
 def test_killed_during_the_warning(server: Server, powerd: Powerd, laptop: Host) -> None:
@@ -76,3 +92,14 @@ def test_clock_set_into_the_window(server: Server, powerd: Powerd, laptop: Host)
         server.wake()
     finally:
         server.run("date", "--set=-9 hours")
+
+
+@pytest.mark.usefixtures("helpless")
+def test_clock_that_takes_no_alarm(server: Server, powerd: Powerd, laptop: Host) -> None:
+    """It is asked to be up again, and nothing would wake it: it stays up, and says why."""
+    laptop.leave()
+    powerd.start(config(laptop, wake='at = ["00:00", "12:00"]'))
+    powerd.says("Read-only file system", within=90)
+    (reason,) = (reason for reason in powerd.reasons() if "Read-only file system" in reason)
+    assert "could not suspend: rtc0" in reason
+    stays(lambda: server.monitor.state() == "running", "it stays up", seconds=2 * EVERY, every=0.5)

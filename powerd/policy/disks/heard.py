@@ -84,15 +84,18 @@ def _answered(  # noqa: PLR0911 - a ladder: what it was decides what the answer 
 ) -> DiskMemory:
     """The drive's own word on its power."""
     before, last = memory, memory.known
+    asks = before.asks + 1 if last >= moved else 1
     memory = replace(memory, known=when.mono, pause=-NEVER)
     if power.asleep:
         return _asleep(before, memory, power, when)
     if power is Power.SUSPENDED:
         return turned(memory, DiskState.SUSPENDED, when)
     if before.state is DiskState.SETTLING and moved <= before.ordered:
-        return _vain(memory, _DUMB if power is Power.UNKNOWN else _STILL_SPINS, when)
+        if power is Power.UNKNOWN:
+            return _vain(memory, DiskState.UNKNOWN, _DUMB, when)
+        return _vain(memory, DiskState.ACTIVE, _STILL_SPINS, when)
     if power is Power.UNKNOWN:
-        return turned(memory, DiskState.UNKNOWN, when, _DUMB)
+        return replace(turned(memory, DiskState.UNKNOWN, when, _DUMB), asks=asks)
     if before.state is DiskState.SLEEPING and moved <= last:
         return replace(turned(memory, DiskState.UNSUPPORTED, when, _WAKES), mute=True)
     if before.state.asleep or before.state is DiskState.SETTLING:
@@ -101,7 +104,7 @@ def _answered(  # noqa: PLR0911 - a ladder: what it was decides what the answer 
         return replace(woke(memory, when, by_use=False), slept=True)
     if before.state is not DiskState.ACTIVE:
         return turned(memory, DiskState.ACTIVE, when)
-    return replace(memory, asks=before.asks + 1 if last >= moved else 1)  # its own timer had no effect yet
+    return replace(memory, asks=asks)  # its own timer has had no effect
 
 
 def _asleep(before: DiskMemory, memory: DiskMemory, power: Power, when: Moment) -> DiskMemory:
@@ -119,11 +122,10 @@ def _asleep(before: DiskMemory, memory: DiskMemory, power: Power, when: Moment) 
     return replace(turned(memory, state, since), pause=pause)
 
 
-def _vain(memory: DiskMemory, why: str, when: Moment) -> DiskMemory:
+def _vain(memory: DiskMemory, state: DiskState, why: str, when: Moment) -> DiskMemory:
     """One more spin-down in vain: another try, another way, or the end of trying."""
     memory = replace(memory, failures=memory.failures + 1, pause=when.mono + RETRY)
-    state = DiskState.UNSUPPORTED if memory.failures >= TRIES else DiskState.ACTIVE
-    return turned(memory, state, when, why)
+    return turned(memory, DiskState.UNSUPPORTED if memory.failures >= TRIES else state, when, why)
 
 
 def _failed(  # noqa: PLR0911 - one row for each kind of trouble
@@ -141,15 +143,15 @@ def _failed(  # noqa: PLR0911 - one row for each kind of trouble
         return turned(replace(memory, known=-NEVER), DiskState.UNKNOWN, when)
     match outcome.order:
         case SpinDown():
-            return _vain(memory, why, when)
+            return _vain(memory, memory.state, why, when)
         case AskPower():
             asks = memory.asks + 1
             state = DiskState.UNSUPPORTED if asks >= TRIES else memory.state
             memory = turned(memory, state, when, why)
             return replace(memory, asks=asks, pause=when.mono + RETRY * 2**asks)
         case SetTimer():
-            return replace(memory, timerless=True, why=why)
+            return replace(memory, timerless=True, denied=why)
         case SetApm(level=level):
-            return replace(memory, level=level, why=why)
+            return replace(memory, level=level, denied=why)
         case _:
             return replace(memory, read=True)

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from powerd.model import Activity, Blind, Disk, DiskMemory, DiskState, Moment, Outcome, Roused, Seen
 from powerd.policy.disks.heard import hear
-from powerd.policy.disks.ways import NEVER, aged, at, turned, woke
+from powerd.policy.disks.ways import NEVER, aged, at, is_old, turned, woke
 
 Look = Seen[Activity] | Blind | None
 
@@ -54,6 +54,27 @@ def recall(  # noqa: PLR0913 - each kind of fact that there is about a disk
     return _looked(memory, before, look, begun, now)
 
 
+def is_quiet(
+    memory: DiskMemory, disk: Disk, before: Look, look: Look, about: tuple[float | None, float]
+) -> bool:
+    """Whether recall() has nothing to do, short of an outcome: most disks, most of the time.
+
+    ``about`` is when the machine last woke up, and the CLOCK_BOOTTIME of 24 hours ago.
+    """
+    resumed, start = about
+    return (
+        isinstance(look, Seen)
+        and isinstance(before, Seen)
+        and look.value.moved <= before.value.moved
+        and not look.value.suspended
+        and memory.state is not DiskState.SUSPENDED
+        and not memory.slept
+        and memory.resumed == resumed
+        and memory.seen == disk.seen
+        and not is_old(memory, start)
+    )
+
+
 def _resumed(memory: DiskMemory, resumed: float | None, now: Moment) -> DiskMemory:
     """The machine has slept: drives have lost their settings, and most have been woken with it."""
     stood = memory.state in {DiskState.STANDBY, DiskState.SLEEPING, DiskState.SETTLING}
@@ -78,6 +99,7 @@ def _void(memory: DiskMemory) -> DiskMemory:
         timer=None,
         timerless=False,
         level=None,
+        denied="",
         base=None,
     )
 
@@ -102,6 +124,7 @@ def tried_anew(memory: DiskMemory) -> DiskMemory:
         read=False,
         timerless=False,
         level=None,
+        denied="",
         stretch=0,
         bounces=(),
     )
@@ -141,7 +164,7 @@ def _looked(  # noqa: PLR0911 - a ladder: each rung is one way to know
     return turned(memory, DiskState.ACTIVE, when)
 
 
-_TELLING = frozenset({DiskState.STANDBY, DiskState.SLEEPING, DiskState.UNKNOWN})
+_TELLING = (DiskState.STANDBY, DiskState.SLEEPING, DiskState.UNKNOWN)
 """States in which I/O says something new."""
 
 

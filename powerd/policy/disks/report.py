@@ -9,7 +9,7 @@ from powerd.config import show_duration
 from powerd.model import DiskReport, DiskState
 from powerd.policy.disks.step import Case, Step
 from powerd.policy.disks.ways import BOUNCE, BOUNCES
-from powerd.policy.idle import Why
+from powerd.policy.why import Why
 
 _SHORT: Final = 300.0
 """Seconds: who spins down after less will spend more on starts than it saves."""
@@ -64,4 +64,4 @@ def remarks(case: Case, step: Step) -> Iterator[Why]:
             keeps_awake=False,
         )
     if plan.apm is not None and memory.drive is not None and memory.level == plan.apm != memory.drive.apm:
-        yield Why(name, f"its APM level cannot be set to {plan.apm}: {memory.why}", keeps_awake=False)
+        yield Why(name, f"its APM level cannot be set to {plan.apm}: {memory.denied}", keeps_awake=False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from powerd.config import DiskPlan, show_duration
@@ -28,16 +28,16 @@ _USB: Final = "it is on USB; with usb = true in a [[disks.rule]] it may stand by
 _KERNEL: Final = "the kernel spins it down by itself (runtime power management)"
 _ALONE: Final = 'spin_down_after = "0s" leaves it alone'
 _UNSEEN: Final = "its counters have not been read yet"
-_LET: Final = frozenset({DiskState.ACTIVE, DiskState.UNKNOWN})
-"""States in which a disk may be told to stand by."""
+_LET: Final = (DiskState.ACTIVE, DiskState.UNKNOWN)
+"""States in which a disk may be told to stand by. A tuple: an enum's hash is Python code, and slow."""
 
 
-@dataclass(frozen=True, slots=True)
-class Case:
+class Case(NamedTuple):
     """One disk and all that its next step depends on.
 
     Attributes:
         disk, memory, plan, look: its own.
+        alone: why powerd has nothing to do with it; None = it has.
         after: seconds of idleness after which it stands by, those of its group and bounces reckoned in.
         idle_since: CLOCK_MONOTONIC of the last I/O to any of its group; None = unknown.
         holds: what keeps its whole group up, one clause; None = nothing.
@@ -50,6 +50,7 @@ class Case:
     disk: Disk
     memory: DiskMemory
     plan: DiskPlan
+    alone: str | None
     look: Seen[Activity] | Blind | None
     after: float
     idle_since: float | None
@@ -83,9 +84,8 @@ class Step(NamedTuple):
 def step(case: Case) -> Step:  # noqa: PLR0911 - a ladder: each rung forbids the ones below
     """The next step of one disk."""
     memory, now = case.memory, case.now
-    alone = left_alone(case.disk, case.plan)
-    if alone:
-        return Step(alone, excluded=True)
+    if case.alone is not None:
+        return Step(case.alone, excluded=True)
     if case.disk.runtime_pm or memory.state is DiskState.SUSPENDED:
         return Step(_KERNEL)
     if memory.state is DiskState.UNSUPPORTED:
@@ -121,15 +121,13 @@ def _pausing(memory: DiskMemory) -> str:
 
 def _asked(case: Case) -> Step | None:
     """The question whether it spins, where nothing else tells; None = there is none."""
-    memory = case.memory
-    if not case.acts:
+    memory, state = case.memory, case.memory.state
+    if state is DiskState.ACTIVE or not case.acts:
         return None
-    due = memory.state in {DiskState.SETTLING, DiskState.HUNG} or (
-        memory.state is DiskState.SLEEPING and memory.asks == 0  # whether it is the question that wakes it
-    )
+    due = state is DiskState.SETTLING or state is DiskState.HUNG
+    due = due or (state is DiskState.SLEEPING and memory.asks == 0)  # is it the question that wakes it?
     managed = case.plan.spin_down_after > 0 or case.plan.apm is not None
-    unheard = memory.known == -NEVER and memory.state is not DiskState.ACTIVE
-    if not due and not (unheard and managed):
+    if not due and not (memory.known == -NEVER and managed):
         return None
     return Step("it is asked whether it spins", AskPower(case.disk.id))
 
@@ -189,12 +187,17 @@ def _descent(case: Case, look: Seen[Activity]) -> Step:  # noqa: PLR0911 - a lad
         return _commanded(case, look, back, "is put back to sleep after the wake-up")
     if case.idle_since is None:
         return Step("the activity of its group is unknown")
-    why = f"waits for {show_duration(case.after)} of idleness"
+    why = _idleness(case.after)
     if case.plan.method != "command" and case.memory.timer and case.acts:
         return _timed(case, look, case.idle_since, why)
     if case.plan.method == "timer" and case.acts:
-        return Step(f"its own timer cannot be set: {case.memory.why}")
+        return Step(f"its own timer cannot be set: {case.memory.denied}")
     return _commanded(case, look, case.idle_since + case.after, why)
+
+
+@lru_cache(maxsize=64)
+def _idleness(after: float) -> str:
+    return f"waits for {show_duration(after)} of idleness"
 
 
 def _timed(case: Case, look: Seen[Activity], idle_since: float, why: str) -> Step:
@@ -207,6 +210,8 @@ def _timed(case: Case, look: Seen[Activity], idle_since: float, why: str) -> Ste
     asks = memory.asks if memory.known >= look.value.moved else 0
     if asks and case.plan.method == "both" and memory.known >= idle_since + length:
         return _commanded(case, look, idle_since + case.after, "has ignored its own timer")
+    if asks >= TRIES and memory.state is DiskState.UNKNOWN:
+        return Step(f"may stand by on its own timer of {show_duration(length)}: {memory.why}")
     if asks >= TRIES:
         return Step(f'ignores its own timer of {show_duration(length)}; take method = "both"')
     due = max(idle_since + length, memory.known + length if asks else 0.0) + max(SETTLED, length / 20)

@@ -88,13 +88,26 @@ def _bounced(memory: DiskMemory, when: Moment) -> DiskMemory:
     return replace(memory, bounces=(), stretch=min(memory.stretch + 1, STRETCHES), stretched=boot(when))
 
 
+def is_old(memory: DiskMemory, start: float) -> bool:
+    """Whether it holds anything from before ``start``, CLOCK_BOOTTIME."""
+    downs, ups, bounces = memory.downs, memory.ups, memory.bounces
+    return bool(
+        (downs and downs[0] <= start)
+        or (ups and ups[0] <= start)
+        or (bounces and bounces[0] <= start)
+        or (memory.stretch and memory.stretched <= start)
+    )
+
+
 def aged(memory: DiskMemory, now: Moment) -> DiskMemory:
     """Without what is older than 24 hours; a day without three bounces takes one doubling back."""
     start = boot(now) - DAY
-    if any(times and times[0] <= start for times in (memory.downs, memory.ups, memory.bounces)):
+    if not is_old(memory, start):
+        return memory
+    downs, ups, bounces = memory.downs, memory.ups, memory.bounces
+    if (downs and downs[0] <= start) or (ups and ups[0] <= start) or (bounces and bounces[0] <= start):
         downs, ups, bounces = (
-            tuple(each for each in times if each > start)
-            for times in (memory.downs, memory.ups, memory.bounces)
+            tuple(each for each in times if each > start) for times in (downs, ups, bounces)
         )
         memory = replace(memory, downs=downs, ups=ups, bounces=bounces)
     if memory.stretch and memory.stretched <= start:

@@ -71,7 +71,7 @@ def advance(before: Count | None, stat: Stat, own: int, now: float) -> Count:
     return Count(stat.ios, before.own + own, before.moved if still else now, stat.in_flight)
 
 
-def counts_commands(release: str | None, passthrough: str | None) -> bool:
+def counts_commands(release: str, passthrough: str | None) -> bool:
     """Whether the counters of a disk hold commands such as CHECK POWER MODE.
 
     Args:
@@ -80,5 +80,5 @@ def counts_commands(release: str | None, passthrough: str | None) -> bool:
     """
     if passthrough is not None:
         return passthrough == "1"
-    found = re.match(r"(\d{1,4})\.(\d{1,4})", release or "")
+    found = re.match(r"(\d{1,4})\.(\d{1,4})", release)
     return found is not None and (int(found[1]), int(found[2])) < _SILENT_SINCE

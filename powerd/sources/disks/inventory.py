@@ -15,7 +15,7 @@ from powerd.sources.disks.groups import Layers
 from powerd.sources.disks.mounts import Line
 
 SWAP: Final = "[SWAP]"
-"""Where swap space is "mounted", in lsblk(8)'s words."""
+"""Where swap space is "mounted", in lsblk(8)'s words; in use or not: a service may not see /proc/swaps."""
 _QUIET: Final = {"idle", "frozen"}
 
 
@@ -34,14 +34,14 @@ class Inventory:
     arrays: Mapping[str, tuple[str, frozenset[DiskId]]] = field(default_factory=lambda: MappingProxyType({}))
 
 
-def assemble(blocks: Mapping[str, Block], lines: Iterable[Line], swaps: Iterable[str]) -> Inventory:
-    """The inventory of what was read of block devices, mounts and swap spaces."""
+def assemble(blocks: Mapping[str, Block], lines: Iterable[Line]) -> Inventory:
+    """The inventory of what was read of block devices and mounts."""
     whole = {block.name: block for block in blocks.values() if block.parent is None}
     ids = identity.identify(disk for disk in whole.values() if not disk.virtual)
     layers = Layers(blocks)
     why = {name: identity.excluded(disk, ids.get(name)) for name, disk in whole.items()}
     groups = layers.groups([name for name in whole if why[name] is None])
-    mounts = _mounts(blocks, layers, lines, swaps)
+    mounts = _mounts(blocks, layers, lines)
     known = {name: ids.get(name) or DiskId(name) for name in whole}
     disks: dict[DiskId, Disk] = {}
     for name, block in whole.items():
@@ -97,9 +97,7 @@ def _disk(block: Block, id_: DiskId, why: str | None) -> Disk:
     )
 
 
-def _mounts(
-    blocks: Mapping[str, Block], layers: Layers, lines: Iterable[Line], swaps: Iterable[str]
-) -> Mapping[str, list[Mount]]:
+def _mounts(blocks: Mapping[str, Block], layers: Layers, lines: Iterable[Line]) -> Mapping[str, list[Mount]]:
     """What is mounted from each whole disk, by its name."""
     found: defaultdict[str, list[Mount]] = defaultdict(list)
     by_number = {block.number: block.name for block in blocks.values() if block.number}
@@ -109,9 +107,10 @@ def _mounts(
         members = _members(line, by_number, by_path, spans)
         for disk in layers.disks(members):
             found[disk].append(Mount(line.where, line.fs, line.options))
-    for path in swaps:
-        for disk in layers.disks({by_path[path]} if path in by_path else ()):
-            found[disk].append(Mount(SWAP, "swap"))
+    for disk in layers.disks(
+        name for name, block in blocks.items() if block.udev.get("ID_FS_TYPE") == "swap"
+    ):
+        found[disk].append(Mount(SWAP, "swap"))
     return found
 
 

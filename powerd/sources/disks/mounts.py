@@ -1,4 +1,4 @@
-"""What is mounted: /proc/self/mountinfo (proc_pid_mountinfo(5)) and /proc/swaps (swapon(8)). Pure."""
+"""What is mounted: /proc/self/mountinfo (proc_pid_mountinfo(5)). Pure."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 _OCTAL: Final = re.compile(r"(?:\\[0-7]{3})+")
+_FOR_A_SERVICE: Final = re.compile(r"/systemd/inaccessible/|/systemd-private-")
 _FIELDS_BEFORE: Final = 6
 _FIELDS_AFTER: Final = 2
 
@@ -35,23 +36,18 @@ class Line:
 def parse(text: str | None) -> tuple[Line, ...]:
     """The mounts that people would name, in the order of the kernel.
 
-    A mount that another one covers is left out, and so is a piece of a filesystem that is mounted onto
-    itself, as systemd does to make it read-only for a service (ProtectSystem=). Lines of another shape
-    are passed over.
+    A mount that another one covers is left out, and so is what systemd mounts for a service alone: pieces
+    of a filesystem onto themselves, to make them read-only (ProtectSystem=), empty directories over what it
+    may not see (ProtectHome=), and directories of its own (PrivateTmp=). Lines of another shape are passed
+    over.
     """
     last: dict[str, Line] = {}
     for row in (text or "").split("\n"):
         line = _line(row)
-        if line is not None:
+        if line is not None and not _FOR_A_SERVICE.search(line.root):
             last.pop(line.where, None)
             last[line.where] = line
     return tuple(line for line in last.values() if not _on_itself(line, last))
-
-
-def parse_swaps(text: str | None) -> tuple[str, ...]:
-    """Paths of the swap spaces in use; a swap file is none of a device."""
-    rows = (row.split() for row in (text or "").split("\n")[1:])
-    return tuple(_plain(row[0]) for row in rows if len(row) > 1 and row[1] == "partition")
 
 
 def _line(row: str) -> Line | None:

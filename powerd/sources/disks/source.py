@@ -57,7 +57,7 @@ class Disks:
         self._stale = True
         self._scanned = float("-inf")
         self._names: tuple[str, ...] = ()
-        self._mounted: tuple[str | None, str | None] = (None, None)
+        self._mounted: str | None = None
         self._blocks: Mapping[str, Block] = {}
         self._inventory = Inventory()
         self._attached: dict[DiskId, _Attachment] = {}
@@ -65,7 +65,6 @@ class Disks:
         self._own: Counter[DiskId] = Counter()
         self._disks: Mapping[DiskId, Disk] = {}
         self._made_from: tuple[object, ...] = ()
-        self._release: str | None = None
 
     def note_commands(self, disk: DiskId, commands: int) -> None:
         """So many commands of powerd's own have gone to the disk since the last look."""
@@ -122,16 +121,15 @@ class Disks:
         """Have the inventory up to date; read as much anew as has changed."""
         now = self._clock.now().mono
         names = self._eyes.entries(blocks.BLOCK)
-        mounted = (self._eyes.peek("/proc/self/mountinfo"), self._eyes.peek("/proc/swaps"))
+        mounted = self._eyes.peek("/proc/self/mountinfo")
         fresh = not self._stale and names == self._names and now - self._scanned < _SCAN_AGAIN
         if fresh and mounted == self._mounted:
             return
         if not fresh:
             self._stale, self._names, self._scanned = False, names, now
             self._blocks = await blocks.read(self._eyes)
-            self._release = self._eyes.peek("/proc/sys/kernel/osrelease")
         self._mounted = mounted
-        self._inventory = assemble(self._blocks, mounts.parse(mounted[0]), mounts.parse_swaps(mounted[1]))
+        self._inventory = assemble(self._blocks, mounts.parse(mounted))
         self._attach(now)
 
     def _attach(self, now: float) -> None:
@@ -166,7 +164,7 @@ class Disks:
         if before is not None and stat.ios < before.raw:  # counters begin anew with the device
             self._attached[id_] = self._attached[id_]._replace(seen=now)
         passthrough = block.attributes.get("queue/iostats_passthrough")
-        own = self._own[id_] if counters.counts_commands(self._release, passthrough) else 0
+        own = self._own[id_] if counters.counts_commands(self._eyes.release(), passthrough) else 0
         count = self._counts[id_] = counters.advance(before, stat, own, now)
         return Seen(now, Activity(count.moved, count.ios, count.in_flight, status in _ASLEEP))
 

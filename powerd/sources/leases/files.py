@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 from posixpath import basename, normpath
 from typing import Final, NamedTuple
 
-from powerd.host.eyes import Eyes
+from powerd.host.eyes import Surroundings
 from powerd.host.values import HostError
 from powerd.sources.leases import FORMATS, named
 from powerd.sources.leases.found import Format, Include, Lead
@@ -92,7 +92,7 @@ class LeaseFiles:
         self._clock = 0.0
         self._last: float | None = None
 
-    async def look(self, eyes: Eyes, now: float) -> Report:
+    async def look(self, eyes: Surroundings, now: float) -> Report:
         """One stat of each file, and a new reading of those that have changed.
 
         Args:
@@ -116,7 +116,7 @@ class LeaseFiles:
             self._report, self._stamp = self._made(), stamp
         return self._report
 
-    async def _walk(self, eyes: Eyes) -> set[str]:
+    async def _walk(self, eyes: Surroundings) -> set[str]:
         """Look at the files that are wanted, and at those that they include; give back their paths."""
         self._add_roots(eyes)
         waiting = deque(self._roots)
@@ -133,7 +133,7 @@ class LeaseFiles:
             self._troubles.append(f"{waiting[0].path}: more than {_MOST_FILES} files; name or include fewer")
         return reached
 
-    def _add_roots(self, eyes: Eyes) -> None:
+    def _add_roots(self, eyes: Surroundings) -> None:
         """Note what is wanted, named files first; what a pattern once found stays so, for it may vanish."""
         for path in sorted(self.paths, key=AUTO.__eq__):
             if path == AUTO:
@@ -143,12 +143,12 @@ class LeaseFiles:
             elif not _is_control(path):
                 self._add(normpath(path), Wanted.NAMED, None, eyes)
 
-    def _add(self, pattern: str, wanted: Wanted, form: Format | None, eyes: Eyes) -> None:
+    def _add(self, pattern: str, wanted: Wanted, form: Format | None, eyes: Surroundings) -> None:
         self._roots.update((_Ask(path, wanted, form), None) for path in self._matches(pattern, eyes))
         if wanted is Wanted.NAMED and not any(fnmatchcase(root.path, pattern) for root in self._roots):
             self._troubles.append(f"{pattern}: no file fits this pattern; correct clients.leases")
 
-    def _included(self, file: Watched, include: Include, eyes: Eyes) -> Iterator[_Ask]:
+    def _included(self, file: Watched, include: Include, eyes: Surroundings) -> Iterator[_Ask]:
         form = named(include.format) if include.format else file.form
         wanted = Wanted.USUAL if include.may_lack else Wanted.INCLUDED
         pattern = normpath(PurePosixPath(file.path).parent / include.path)
@@ -156,7 +156,7 @@ class LeaseFiles:
             if not path.endswith(include.but):
                 yield _Ask(path, wanted, form)
 
-    def _matches(self, pattern: str, eyes: Eyes) -> tuple[str, ...]:
+    def _matches(self, pattern: str, eyes: Surroundings) -> tuple[str, ...]:
         """Paths that fit a pattern; without wildcards it fits itself, whether that exists or not."""
         if not pattern.isprintable():  # a NUL would be an error of the caller's to the kernel
             self._troubles.append(f"{shown(pattern)}: no file has such a name; correct it")

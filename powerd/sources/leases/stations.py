@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from powerd.host.eyes import Eyes
+from powerd.host.eyes import Surroundings
 from powerd.host.values import HostError
 from powerd.sources.leases.found import Lead
 from powerd.sources.leases.hostapd import Reader
@@ -37,7 +37,7 @@ class Stations:
         """Stations, and after them those that left lately."""
         return self._kept.batches(LABEL, stale=False)
 
-    async def look(self, eyes: Eyes, now: float) -> None:
+    async def look(self, eyes: Surroundings, now: float) -> None:
         """Ask every access point."""
         warnings: list[str] = []
         leads: dict[str, Lead] = {}
@@ -60,7 +60,7 @@ class Stations:
             self.version += 1
         self.warnings = tuple(warnings)
 
-    def _controls(self, eyes: Eyes, warnings: list[str]) -> Iterable[str]:
+    def _controls(self, eyes: Surroundings, warnings: list[str]) -> Iterable[str]:
         """Control sockets that exist, each once: /var/run is nearly always another name of /run."""
         found: dict[str, str] = {}
         for pattern in self._patterns:

@@ -6,7 +6,7 @@ import enum
 from collections.abc import Iterable
 from typing import Final
 
-from powerd.host.eyes import Eyes
+from powerd.host.eyes import Surroundings
 from powerd.host.values import FileMark, HostError
 from powerd.sources.leases import recognise
 from powerd.sources.leases.found import Format, Found, Reader
@@ -72,7 +72,7 @@ class Watched:
         """Its leads."""
         return self._kept.batches(label, stale=bool(self.trouble) or self._vanished is not None)
 
-    async def look(self, eyes: Eyes, now: float) -> None:
+    async def look(self, eyes: Surroundings, now: float) -> None:
         """See whether it has changed, and read it if so."""
         if not self.trouble and self._vanished is None:
             self._forget(now)
@@ -102,7 +102,7 @@ class Watched:
         rows = self.form.companions if self.form else ()
         return tuple(tuple(self.path + suffix for suffix in row) for row in rows)
 
-    def _marks_now(self, eyes: Eyes) -> tuple[FileMark | None, ...]:
+    def _marks_now(self, eyes: Surroundings) -> tuple[FileMark | None, ...]:
         """Of its companions, and last of itself; without itself the others are of no use."""
         own = eyes.mark(self.path)
         if own is None:
@@ -117,7 +117,7 @@ class Watched:
                 return (*existing, self.path)
         return (self.path,)
 
-    async def _read(self, eyes: Eyes, marks: tuple[FileMark | None, ...], now: float) -> None:
+    async def _read(self, eyes: Surroundings, marks: tuple[FileMark | None, ...], now: float) -> None:
         """Read it; what is written meanwhile is read at the next look, for the marks are from before."""
         if self.form is None:
             head = await eyes.read(self.path, _HEAD)
@@ -141,7 +141,7 @@ class Watched:
         # tick of the kernel's clock after that does not show in the marks: so a loss is looked at twice.
         self._doubtful = not again and (gone or found.skipped > 0)
 
-    async def _parse(self, eyes: Eyes, reader: Reader, paths: tuple[str, ...]) -> Found:
+    async def _parse(self, eyes: Surroundings, reader: Reader, paths: tuple[str, ...]) -> Found:
         """What these files say, one after the other."""
         for path in paths:
             async for text in eyes.chunks(path):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from policy.disks.shelf import HOUR, MINUTE, Shelf, Spindle, disk, downs, shelf_of
+from policy.disks.shelf import HOUR, MINUTE, Shelf, downs, shelf_of
+from policy.disks.spindle import Spindle, disk
 from policy.worlds import T0
 
 from powerd.config import parse

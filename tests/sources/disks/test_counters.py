@@ -89,8 +89,7 @@ def test_only_what_others_did_moves(rounds: list[tuple[int, int, int]]) -> None:
         ("6.18.1", "0", False),
         ("6.18.1", "1", True),
         ("garbage", None, False),
-        (None, None, False),
     ],
 )
-def test_which_kernels_count_commands(release: str | None, passthrough: str | None, *, counted: bool) -> None:
+def test_which_kernels_count_commands(release: str, passthrough: str | None, *, counted: bool) -> None:
     assert counts_commands(release, passthrough) is counted

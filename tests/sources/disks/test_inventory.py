@@ -15,8 +15,7 @@ from powerd.sources.disks.inventory import Inventory, assemble, busy
 
 def taken(hardware: Hardware) -> Inventory:
     eyes = Machine(hardware.root)
-    lines = mounts.parse(eyes.peek("/proc/self/mountinfo"))
-    return assemble(asyncio.run(blocks.read(eyes)), lines, mounts.parse_swaps(eyes.peek("/proc/swaps")))
+    return assemble(asyncio.run(blocks.read(eyes)), mounts.parse(eyes.peek("/proc/self/mountinfo")))
 
 
 def disks_of(hardware: Hardware) -> dict[str, Disk]:
@@ -133,7 +132,6 @@ def test_bcachefs_names_all_of_its_disks(hardware: Hardware) -> None:
 def test_swap_is_shown_as_lsblk_does(hardware: Hardware) -> None:
     hardware.sata(0, "WCC1")
     hardware.partition(0, 2, ID_FS_TYPE="swap")
-    hardware.put("/proc/swaps", "Filename Type Size\n/dev/sda2 partition 8\n/dev/gone partition 8\n")
     assert disks_of(hardware)["sda"].mounts == (Mount("[SWAP]", "swap"),)
 
 

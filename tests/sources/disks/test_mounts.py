@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from powerd.sources.disks.mounts import Line, parse, parse_swaps
+from powerd.sources.disks.mounts import Line, parse
 
 
 def row(number: str, root: str, where: str, fs: str = "ext4", source: str = "/dev/sda1") -> str:
@@ -49,21 +49,16 @@ def test_other_pieces_of_a_filesystem_are_shown() -> None:
     assert places(row("8:1", "/", "/srv/x")) == ["/srv/x"], "there is nothing above it"
 
 
-def test_swap_spaces() -> None:
-    text = (
-        "Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n"
-        "/dev/sda2                               partition\t8388604\t\t0\t\t-2\n"
-        "/swap\\040file                          file\t\t1048572\t\t0\t\t-3\n"
-        "garbage\n"
-    )
-    assert parse_swaps(text) == ("/dev/sda2",)
-    assert parse_swaps(None) == parse_swaps("") == ()
+def test_what_systemd_hides_from_a_service_is_shown_all_the_same() -> None:
+    home = row("8:17", "/", "/home", source="/dev/sdb1")
+    hidden = row("0:23", "/systemd/inaccessible/dir", "/home", fs="tmpfs", source="tmpfs")
+    private = row("8:1", "/tmp/systemd-private-1f-powerd.service-x/tmp", "/tmp")  # noqa: S108 - a line, no file
+    assert places(row("8:1", "/", "/"), home, hidden, private) == ["/", "/home"]
 
 
 @given(st.text())
 def test_any_text_is_borne(text: str) -> None:
     parse(text)
-    parse_swaps(text)
 
 
 @given(st.lists(st.tuples(*[st.text(st.characters(exclude_characters=" \n"), min_size=1)] * 6)))

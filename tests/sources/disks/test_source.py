@@ -29,13 +29,18 @@ class Eyes(Machine):
 
     Attributes:
         heard: what hotplug calls; None = nobody has asked for it.
+        kernel: the release of the kernel.
         refusal: what hotplug says instead.
         scans: how often a disk's own directory was listed.
     """
 
     heard: Callable[[], None] | None = None
+    kernel: str = "6.1.0-18-amd64"
     refusal: str | None = None
     scans = 0
+
+    def release(self) -> str:
+        return self.kernel
 
     def hotplug(self, heard: Callable[[], None]) -> None:
         if self.refusal:
@@ -116,8 +121,8 @@ def test_a_flush_moves(bench: Bench, sda: str) -> None:
     assert bench.activity(sda).moved == 1060.0
 
 
-def test_own_commands_move_nothing_on_kernels_that_count_them(tmp_path: Path) -> None:
-    bench = Bench(Hardware(tmp_path, OLD), Eyes(tmp_path))
+def test_own_commands_move_nothing_on_kernels_that_count_them(bench: Bench) -> None:
+    bench.eyes.kernel = OLD
     sda = bench.hardware.sata(0, "WCC0")
     ios = bench.activity(sda).ios
     bench.source.note_commands(DiskId(sda), 2)

@@ -1,0 +1,142 @@
+"""What woke the machine, as far as the kernel tells; pure, and wakeups.py is who reads it.
+
+The kernel counts the events of each wakeup source (Documentation/ABI/testing/sysfs-class-wakeup) and, on some
+machines, names the interrupt that ended the sleep (Documentation/ABI/testing/sysfs-power). More than one
+thing may stir around a wake-up, so the more telling ones are believed first.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass
+from typing import Final
+
+from powerd.model import Cause
+
+_CLOCK: Final = re.compile(r"\brtc|alarmtimer")
+_BUTTON: Final = re.compile(r"PNP0C0[CDE]|LNX(PWR|SLP)BN|gpio-keys|/serio\d")
+"""Power button, lid and sleep button by their ACPI names, buttons on pins, keyboard and mouse on PS/2."""
+_SCI: Final = re.compile(r"\bacpi\b")
+"""ACPI's one interrupt (System Control Interrupt), behind which are buttons, clocks and much else."""
+
+
+@dataclass(frozen=True, slots=True)
+class WakeupSource:
+    """One wakeup source of the kernel.
+
+    Attributes:
+        name: as its driver calls it, e.g. ``LNXPWRBN:00``, ``00:04``, ``0000:00:1f.6``.
+        device: path below /sys of the device it stands for, e.g. ``/devices/pnp0/00:04``; "" = none.
+        driver: of that device, e.g. ``rtc_cmos``; "" = none.
+        events: how many wakeup events it has had since boot.
+    """
+
+    name: str
+    device: str = ""
+    driver: str = ""
+    events: int = 0
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """What it is found by again; the kernel's number of it changes with the device's coming and going."""
+        return self.name, self.device
+
+
+@dataclass(frozen=True, slots=True)
+class Wakeups:
+    """What the kernel tells of wake-ups at one moment.
+
+    Attributes:
+        sources: all wakeup sources.
+        irq: the interrupt that ended the last sleep, with the names of its handlers, e.g. ``9 (acpi)``;
+            "" = it does not tell.
+        cards: interfaces of network cards, each with the path of its device.
+        sleeps: how many sleeps there have been since boot that really were some; None = it does not tell.
+    """
+
+    sources: tuple[WakeupSource, ...] = ()
+    irq: str = ""
+    cards: tuple[tuple[str, str], ...] = ()
+    sleeps: int | None = None
+
+    def stirred(self, before: Wakeups) -> tuple[WakeupSource, ...]:
+        """Sources that have had events since ``before``; () where nothing is known of before.
+
+        A device that was lost and found again over the sleep has a new source, which begins at 0.
+        """
+        if not before.sources:
+            return ()
+        had, have = before._counts(), self._counts()
+        return tuple(source for source in self.sources if have[source.key] > had[source.key])
+
+    def slept_since(self, before: Wakeups) -> bool:
+        """Whether there has been a sleep since ``before``, as far as the kernel tells."""
+        return self.sleeps is not None and before.sleeps is not None and self.sleeps > before.sleeps
+
+    def _counts(self) -> Counter[tuple[str, str]]:
+        counts: Counter[tuple[str, str]] = Counter()
+        for source in self.sources:
+            counts[source.key] += source.events
+        return counts
+
+
+def cause(before: Wakeups, after: Wakeups, *, alarm_due: bool) -> tuple[Cause, str]:
+    """What woke the machine between two readings.
+
+    Args:
+        before: read on the way into sleep.
+        after: read after the wake-up.
+        alarm_due: the time of an alarm that was set has come; believed where the kernel says nothing better.
+
+    Returns:
+        The cause, and what the kernel said; "" = nothing.
+    """
+    stirred = after.stirred(before)
+    for kind, fits in (
+        (Cause.ALARM, _is_clock),
+        (Cause.NETWORK, _is_card),
+        (Cause.BUTTON, _is_button),  # some firmware lets it stir at every wake-up
+        (Cause.NETWORK, _is_above_card),
+    ):
+        for source in stirred:
+            if fits(source, after):
+                return kind, _named(source, after)
+    kind = _of_interrupt(after)
+    if alarm_due and kind is not Cause.NETWORK:
+        kind = Cause.ALARM
+    told = [f"interrupt {after.irq}"] if after.irq else []
+    return kind, ", ".join([*told, *(_named(source, after) for source in stirred)])
+
+
+def _is_clock(source: WakeupSource, _: Wakeups) -> bool:
+    return any(_CLOCK.search(word) for word in (source.name, source.device, source.driver))
+
+
+def _is_card(source: WakeupSource, now: Wakeups) -> bool:
+    """The card itself or a part of it, such as its PHY."""
+    return any(f"{source.device}/".startswith(f"{device}/") for _, device in now.cards)
+
+
+def _is_above_card(source: WakeupSource, now: Wakeups) -> bool:
+    """A bridge tells for the cards behind it (PCI Express PME); so does a USB controller, for all it has."""
+    return bool(source.device) and any(device.startswith(f"{source.device}/") for _, device in now.cards)
+
+
+def _is_button(source: WakeupSource, _: Wakeups) -> bool:
+    return any(_BUTTON.search(word) for word in (source.name, source.device, source.driver))
+
+
+def _of_interrupt(now: Wakeups) -> Cause:
+    if _CLOCK.search(now.irq):
+        return Cause.ALARM
+    if any(re.search(rf"\b{re.escape(interface)}\b", now.irq) for interface, _ in now.cards):
+        return Cause.NETWORK
+    return Cause.BUTTON if _SCI.search(now.irq) else Cause.UNKNOWN
+
+
+def _named(source: WakeupSource, now: Wakeups) -> str:
+    """``wake-up source 0000:00:03.0 (eth0)``: its name, and what people know it by."""
+    cards = [interface for interface, device in now.cards if source.device and source.device == device]
+    known = ", ".join(cards) or source.driver
+    return f"wake-up source {source.name}" + (f" ({known})" if known else "")

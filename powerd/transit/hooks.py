@@ -1,0 +1,62 @@
+"""Commands of the user's around a sleep: bounded, one at a time, and never fatal."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final, Literal, Protocol, TypeAlias
+
+from powerd.config import Hooks as Options
+from powerd.host.values import Completed, HostError
+
+Name: TypeAlias = Literal["before_sleep", "after_wake"]
+_TOLD: Final[Mapping[Name, str]] = {"before_sleep": "POWERD_WHAT", "after_wake": "POWERD_CAUSE"}
+
+
+class Hands(Protocol):
+    """What a hook needs."""
+
+    async def run(
+        self,
+        argv: Sequence[str],
+        *,
+        timeout: float,  # noqa: ASYNC109 - the child's bound
+        env: Mapping[str, str] | None = None,
+    ) -> Completed:
+        """Run a command without a shell; one that cannot be, or outlives ``timeout`` seconds: HostError."""
+        ...
+
+
+class Hooks:
+    """Runs ``[hooks]``.
+
+    Args:
+        hands: see there.
+        complain: told of each hook that failed, one sentence.
+    """
+
+    def __init__(self, hands: Hands, complain: Callable[[str], None]) -> None:
+        self._hands = hands
+        self._complain = complain
+        self._one_at_a_time = asyncio.Lock()
+
+    async def run(self, options: Options, name: Name, told: str) -> None:
+        """Run one, where there is one.
+
+        Args:
+            options: which commands, and for how long they may run.
+            name: which of them.
+            told: what it finds in its environment: before a sleep in POWERD_WHAT ``sleep``, ``shutdown`` or
+                ``command``; after it in POWERD_CAUSE what woke the server, "" = it did not sleep after all.
+        """
+        argv = getattr(options, name)
+        if not argv:
+            return
+        try:
+            async with self._one_at_a_time:
+                end = await self._hands.run(argv, timeout=options.timeout, env={_TOLD[name]: told})
+        except HostError as error:
+            self._complain(f"hooks.{name}: {error}")
+            return
+        if end.status:
+            self._complain(f"hooks.{name}: {argv[0]} {end.ending()}")

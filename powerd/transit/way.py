@@ -1,0 +1,200 @@
+"""The way into a sleep and out of it, whoever ordered it: what logind says, and what is made of it.
+
+logind announces each sleep and shutdown, and waits for a few seconds for whoever holds a delay lock
+(https://systemd.io/INHIBITOR_LOCKS). Powerd lets go of its own only when all is done and told, and takes it
+again only when logind has said that the sleep is over, for before that it would hold up the very same one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
+from typing import Final, Protocol
+
+from powerd.board import Board
+from powerd.clock import Clock
+from powerd.host import wakeup
+from powerd.host.values import Going, HostError
+from powerd.host.wakeup import Wakeups
+from powerd.model import Leaving, Status, Wake, Waking
+from powerd.transit.lock import Lock
+from powerd.transit.night import Night
+
+_SLEPT: Final = 0.01
+"""Seconds that CLOCK_BOOTTIME gains in a sleep, if anything; the two clocks are read microseconds apart."""
+_LATE: Final = 30.0
+"""Seconds that logind may take to say that a sleep is over; suspend-then-hibernate is awake in between."""
+_TELLING: Final = 1.0
+"""Seconds that a sleep of others may wait until it has been told of."""
+_DELAY_MOST: Final = 5.0
+"""InhibitDelayMaxSec= where nobody has changed it (logind.conf(5)), seconds."""
+_MARGIN: Final = 0.5
+
+
+class Eyes(Protocol):
+    """What has to be seen on the way."""
+
+    def goings(self) -> AsyncIterator[Going]:
+        """What logind says unasked; never ends, never raises."""
+        ...
+
+    def wakeup_sources(self) -> Wakeups:
+        """What the kernel tells of wake-ups at this moment."""
+        ...
+
+    async def patience(self) -> float:
+        """For how many seconds logind waits for delay locks. Raises HostError when it does not say."""
+        ...
+
+
+class Transit:
+    """Takes the server into each sleep, and out of it.
+
+    Args:
+        board: where it is told that the server is leaving, and what woke it.
+        clock, eyes: the host.
+        night: prepares each sleep.
+        lock: a delay lock on sleep and shutdown.
+        hear: told of what logind says, and of the end of each sleep once it has been dealt with.
+        complain: told of each fault, one sentence.
+    """
+
+    def __init__(  # noqa: PLR0913 - what it sees, what it works through, and whom it tells
+        self,
+        board: Board,
+        clock: Clock,
+        eyes: Eyes,
+        night: Night,
+        lock: Lock,
+        *,
+        hear: Callable[[Going], None],
+        complain: Callable[[str], None],
+    ) -> None:
+        self._board = board
+        self._clock = clock
+        self._eyes = eyes
+        self._hear = hear
+        self._complain = complain
+        self._night = night
+        self._lock = lock
+        self._leaving: Leaving | None = None
+        self._wanted: Wake | None = None
+        self._slept = clock.now().slept
+        self._before = Wakeups()
+        self._told, self._asleep, self._back = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def live(self) -> None:
+        """Hear what logind says, and see to it, until cancelled.
+
+        At the end no alarm of powerd's stays, unless the machine is going down with it.
+        """
+        try:
+            await self._night.put_away()  # what a former life may have left
+            self._before = self._eyes.wakeup_sources()
+            async with asyncio.TaskGroup() as tasks:
+                self.stand_by()
+                tasks.create_task(self._lock.live())
+                tasks.create_task(self._notice())
+                async for going in self._eyes.goings():
+                    await self._heed(going)
+                raise RuntimeError("powerd stopped hearing logind, which it must never do")
+        finally:
+            if self._leaving is None or self._leaving.what != "shutdown":
+                await self._night.put_away()
+
+    def decided(self, status: Status) -> None:
+        """Take note of a decision: when to be up again, that it has been told, and that the server slept."""
+        self._wanted = status.decision.wake
+        if self._leaving is not None and status.snapshot.leaving is self._leaving:
+            self._told.set()
+        if self._has_slept():
+            self._asleep.set()
+
+    async def _heed(self, going: Going) -> None:
+        if going.what not in {"sleep", "shutdown"}:
+            self._lock.nudge()
+            self._hear(going)
+        elif going.begins:
+            await self._depart(going.what)
+        else:
+            self._back.set()
+            await self._return()
+
+    def stand_by(self) -> None:
+        """Have logind wait for us before the next sleep; who only observes makes nobody wait."""
+        if self._night.options.mode == "observe":
+            self._lock.want(None)
+        elif self._leaving is None:
+            self._lock.want("sets the alarm, and runs hooks")
+
+    async def _depart(self, what: str) -> None:
+        """Do what there is time for, and let go."""
+        self._back.clear()
+        self._told.clear()
+        self._leaving = Leaving(self._clock.now().mono, what)
+        self._board.leaving(self._leaving)
+        try:
+            if self._night.options.mode == "enforce":
+                async with asyncio.timeout(await self._time_left()):
+                    await self._night.prepare(what, self._wanted)
+        except TimeoutError:
+            self._complain(
+                f"logind waits no longer, and not all is done for the {what}; "
+                "raise InhibitDelayMaxSec= in logind.conf(5)"
+            )
+        finally:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_TELLING):
+                    await self._told.wait()
+            self._before = self._eyes.wakeup_sources()
+            self._lock.want(None)
+
+    async def _time_left(self) -> float:
+        """Seconds until logind goes on without us, less what it takes to tell of it."""
+        try:
+            most = await self._eyes.patience()
+        except HostError:
+            most = _DELAY_MOST
+        return max(most - _TELLING - _MARGIN, most / 2)
+
+    async def _notice(self) -> None:
+        """See by the clocks that the server has slept, should logind not say so."""
+        while True:
+            await self._asleep.wait()
+            self._asleep.clear()
+            leaving = self._leaving
+            if leaving is not None:
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(_LATE):
+                        await self._back.wait()
+            if self._leaving is leaving and self._has_slept():
+                await self._return()
+
+    def _has_slept(self) -> bool:
+        return self._clock.now().slept - self._slept > _SLEPT
+
+    def _woken(self) -> Waking | None:
+        """What woke the server since this was last asked; None = it has not slept."""
+        now, before = self._clock.now(), self._before
+        clocked = self._has_slept()
+        self._slept, self._before = now.slept, self._eyes.wakeup_sources()
+        if not clocked and not self._before.slept_since(before):
+            return None
+        return Waking(
+            now.mono,
+            *wakeup.cause(before, self._before, alarm_due=self._night.alarm_due),
+            clocked=clocked,
+        )
+
+    async def _return(self) -> None:
+        """The server is up again, or did not go: tell what woke it, and leave nothing behind."""
+        waking = self._woken()
+        fate = await self._night.end(waking.cause if waking else "")
+        if waking is not None:
+            self._board.woke(replace(waking, detail="; ".join(filter(None, (waking.detail, fate)))))
+        self._leaving = None
+        self._board.leaving(None)
+        self.stand_by()
+        self._hear(Going("sleep", begins=False))

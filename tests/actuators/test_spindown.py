@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from powerd.actuators import spindown
+from powerd.host.values import DiskError, HostError
+from powerd.model import (
+    Answered,
+    AskPower,
+    DiskId,
+    DiskOrder,
+    Drive,
+    Found,
+    Power,
+    ReadDrive,
+    SetApm,
+    SetTimer,
+    SpinDown,
+    Trouble,
+)
+
+DISK = DiskId("ata-WDC_1")
+APM = Drive(apm=127, apm_supported=True)
+
+
+class Hand:
+    """Answers as it is told to."""
+
+    def __init__(self, answer: Found | Exception) -> None:
+        self.answer = answer
+        self.asked: list[DiskOrder] = []
+
+    async def disk(self, order: DiskOrder) -> Found:
+        self.asked.append(order)
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
+
+
+@pytest.mark.parametrize(
+    ("order", "found", "observed"),
+    [
+        (AskPower(DISK), Answered(Power.ACTIVE), "it spins"),
+        (AskPower(DISK), Answered(Power.STANDBY), "it stands by"),
+        (AskPower(DISK), Answered(Power.SLEEPING), "it sleeps"),
+        (AskPower(DISK), Answered(Power.UNKNOWN), "it does not say whether it spins"),
+        (AskPower(DISK), Answered(Power.SUSPENDED), "the kernel has suspended it"),
+        (SpinDown(DISK, "ata"), Answered(Power.STANDBY), "told it to stand by (ATA)"),
+        (SetTimer(DISK, 1200), Answered(Power.ACTIVE), "set its timer to 20min"),
+        (SetTimer(DISK, 0), Answered(Power.ACTIVE), "switched its timer off"),
+        (SetApm(DISK, 127), APM, "set its APM level to 127: APM is 127"),
+        (SetApm(DISK, 127), Drive(apm_supported=True), "set its APM level to 127: APM is off"),
+        (ReadDrive(DISK), Drive(), "asked what it can do: no APM"),
+    ],
+)
+def test_an_order_is_given_once_and_what_was_seen_is_said(
+    order: DiskOrder, found: Found, observed: str
+) -> None:
+    hand = Hand(found)
+    assert asyncio.run(spindown.obey(order, hand)) == (True, observed, found)
+    assert hand.asked == [order]
+
+
+@pytest.mark.parametrize(
+    ("error", "trouble"),
+    [
+        (DiskError("a self-test runs", Trouble.BUSY), Trouble.BUSY),
+        (HostError("no helper listens"), Trouble.UNREACHED),
+    ],
+)
+def test_a_refusal_is_said_in_its_words_and_in_a_word(error: HostError, trouble: Trouble) -> None:
+    hand = Hand(error)
+    assert asyncio.run(spindown.obey(SpinDown(DISK, "ata"), hand)) == (False, str(error), trouble)
+    assert len(hand.asked) == 1
+
+
+@pytest.mark.parametrize(
+    ("order", "text"),
+    [
+        (AskPower(DISK), "asked whether it spins"),
+        (SpinDown(DISK, "ata"), "spun it down"),
+        (SetApm(DISK, 200), "set its APM level to 200"),
+    ],
+)
+def test_what_would_have_been_done(order: DiskOrder, text: str) -> None:
+    assert spindown.done(order) == text

@@ -1,0 +1,104 @@
+"""powerd beside the real logind: its locks, what it says of those of others, and a shutdown by hand.
+
+The tests share one boot and run in the order they stand in: the last one powers the machine off.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator
+
+import pytest
+from rig.boot import CannotBootError
+from rig.night import POWERD, Night, nightfall
+from rig.wait import until
+
+pytestmark = pytest.mark.lan
+
+HOOKS = """
+[hooks]
+before_sleep = ["/usr/bin/touch", "/var/lib/powerd/good-night"]
+"""
+
+
+@pytest.fixture(scope="module")
+def night(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Night]:
+    try:
+        with nightfall(tmp_path_factory.mktemp("boot")) as night:
+            night.configure("enforce", HOOKS, action="suspend")
+            (night.server.root / "var/log/journal").mkdir(parents=True, exist_ok=True)
+            night.server.boot()
+            night.server.run("systemctl", "start", "powerd")
+            yield night
+    except CannotBootError as error:
+        pytest.skip(str(error))
+
+
+def events(journal: str) -> list[dict[str, str]]:
+    """Powerd's lines of ``journalctl --output=json``."""
+    return [line for text in journal.splitlines() if "POWERD_EVENT" in (line := json.loads(text))]
+
+
+def test_an_action_that_this_machine_cannot_take_is_a_warning_at_start(night: Night) -> None:
+    """No container can suspend: logind answers "na"."""
+    night.awake_because("10.77.1.9: home")
+    said = 'sleep rule 1 will not work: logind answers "na" for suspend'
+    assert any(said in reason["text"] for reason in night.status()["decision"]["reasons"])
+    assert "sleep rule 1 will not work" in night.server.run(POWERD, "why")
+    assert "1: see `powerd why`" in night.server.run(POWERD, "status")
+    journal = night.server.run("journalctl", "--unit=powerd", "--output=json")
+    told = [line for line in events(journal) if said in line["MESSAGE"]]
+    assert [(line["POWERD_EVENT"], line["PRIORITY"]) for line in told] == [("remark", "4")]
+
+
+def test_it_is_waited_for_before_a_sleep_of_others(night: Night) -> None:
+    uid = int(night.server.run("id", "--user", "powerd"))
+    found = {(lock["what"], lock["mode"], lock["uid"]) for lock in night.locks()}
+    assert found == {("sleep", "delay", uid), ("shutdown", "delay", uid)}
+
+
+def blocks(night: Night) -> set[str]:
+    """Why powerd blocks, if it does so in every way."""
+    found = [(lock["what"], lock["why"]) for lock in night.locks() if lock["mode"] == "block"]
+    reasons = {why for _, why in found}
+    return reasons if len(found) == 3 * len(reasons) else {"not yet"}
+
+
+def test_a_keep_is_a_lock_that_everybody_sees_and_goes_with_its_end(night: Night) -> None:
+    night.server.run(POWERD, "keep", "1h", "--because", "backup")
+    until(lambda: blocks(night) == {"backup"}, "the lock is held")
+    assert "backup" in night.server.run("systemd-inhibit", "--list")
+    night.server.run(POWERD, "keep", "1h", "--because", "scrub")
+    until(lambda: blocks(night) == {"backup; scrub"}, "it says both")
+    for number in ("1", "2"):
+        night.server.run(POWERD, "keep", "--drop", number)
+    until(lambda: blocks(night) == set(), "the lock is gone")
+
+
+def test_locks_go_with_a_daemon_that_is_killed_and_come_back_with_the_next(night: Night) -> None:
+    night.server.run(POWERD, "keep", "1h", "--because", "backup")
+    until(lambda: blocks(night) == {"backup"}, "the lock is held")
+    night.server.run("kill", "-KILL", night.shown("MainPID"))
+    until(lambda: night.locks() == [], "none is left", every=0.2)
+    until(lambda: blocks(night) == {"backup"}, "the next daemon holds it", within=40, every=0.5)
+    night.server.run(POWERD, "keep", "--drop", "3")
+
+
+def test_a_shutdown_by_hand_finds_it_prepared(night: Night) -> None:
+    """logind waits, the hook runs, and it is told before; the journal is read from outside, afterwards."""
+    until(
+        lambda: [lock["mode"] for lock in night.locks()] == ["delay", "delay"],
+        "logind waits for it",
+        within=40,
+    )
+    nspawn = night.server.nspawn
+    assert nspawn is not None
+    night.server.run("systemctl", "poweroff")
+    until(lambda: nspawn.poll() is not None, "the machine is off", within=60)
+    assert (night.server.root / "var/lib/powerd/good-night").exists()
+    directory = f"--directory={night.server.root}/var/log/journal"
+    read = ["journalctl", directory, "--unit=powerd", "--output=json"]
+    done = subprocess.run(read, capture_output=True, text=True, check=True)
+    told = [line for line in events(done.stdout) if line["POWERD_EVENT"] == "going-down"]
+    assert [line["POWERD_REASON"] for line in told] == ["somebody else shuts the server down"]

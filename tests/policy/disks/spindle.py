@@ -1,0 +1,142 @@
+"""A drive with a spindle, played: it obeys, ignores, refuses or hangs, and writes down what happens."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from powerd.model import (
+    Answered,
+    AskPower,
+    Disk,
+    DiskId,
+    DiskOrder,
+    Done,
+    Drive,
+    Power,
+    ReadDrive,
+    SetApm,
+    SetTimer,
+    SpinDown,
+    Trouble,
+)
+
+
+@dataclass(slots=True)
+class Spindle:
+    """A drive.
+
+    Attributes:
+        disk: as the inventory shows it.
+        spins: whether its spindle turns.
+        deaf: ways of standing by that it accepts and ignores.
+        refuses: ways that it refuses.
+        dumb: it never says whether it spins.
+        ignores_timer: its timer never runs out.
+        bridge: "sleeps" = it says so for standby; "wakes" = and wakes when it is asked.
+        drive: what it can do.
+        trouble: what every order to it comes to.
+        answer: what it says when it is asked; None = the truth.
+        log: (seconds since the beginning, what happened).
+    """
+
+    disk: Disk
+    spins: bool = True
+    deaf: frozenset[str] = frozenset()
+    refuses: frozenset[str] = frozenset()
+    dumb: bool = False
+    ignores_timer: bool = False
+    bridge: str = ""
+    drive: Drive = field(default=Drive(apm=254, apm_supported=True, timer_supported=True))
+    trouble: tuple[Trouble, str] | None = None
+    timer: int = 0
+    ios: int = 1
+    flying: int = 0
+    suspended: bool = False
+    blind: str = ""
+    mute_drive: bool = False
+    last: float = 0.0
+    answer: Power | None = None
+    log: list[tuple[float, str]] = field(default_factory=list)
+
+    def of(self, what: str) -> list[float]:
+        return [at for at, each in self.log if each == what]
+
+    def access(self, at: float) -> None:
+        self.run(at)
+        self.ios += 1
+        self.last = at
+        self._up(at)
+
+    def run(self, at: float) -> None:
+        """Its own timer."""
+        if self.timer and self.spins and not self.ignores_timer and at >= self.last + self.timer:
+            self.spins = False
+            self.log.append((self.last + self.timer, "timer"))
+
+    def _up(self, at: float) -> None:
+        if not self.spins:
+            self.spins = True
+            self.log.append((at, "up"))
+
+    def obey(self, order: DiskOrder, at: float) -> Done:
+        self.run(at)
+        assert not self.suspended, "no command to a disk that the kernel has suspended"
+        if self.trouble:
+            self.log.append((at, "troubled"))
+            return False, self.trouble[1], self.trouble[0]
+        match order:
+            case AskPower():
+                self.log.append((at, "ask"))
+                return True, "asked", Answered(self._power(at))
+            case SpinDown(how=how):
+                return self._stand_by(how, at)
+            case _ if not self.spins:
+                self.log.append((at, "WOKEN BY AN ORDER"))
+                return False, "it sleeps", Trouble.ASLEEP
+            case _:
+                return self._set(order, at)
+
+    def _stand_by(self, how: str, at: float) -> Done:
+        self.log.append((at, how))
+        if how in self.refuses:
+            return False, f"{how} refused", Trouble.FAILED
+        self.spins = self.spins and how in self.deaf
+        return True, "told", Answered(Power.STANDBY)
+
+    def _set(self, order: SetTimer | SetApm | ReadDrive, at: float) -> Done:
+        match order:
+            case SetTimer(seconds=seconds):
+                self.log.append((at, f"timer {seconds}"))
+                if not self.drive.timer_supported:
+                    return False, "no timer", Trouble.FAILED
+                self.timer, self.last = seconds, at
+                return True, "set", Answered(Power.ACTIVE)
+            case SetApm(level=level):
+                self.log.append((at, f"apm {level}"))
+                if level > 253:
+                    return False, f"refused: {level}", Trouble.FAILED
+                self.drive = replace(self.drive, apm=level)
+                return True, "set", self.drive
+            case ReadDrive():
+                self.log.append((at, "read"))
+                if self.mute_drive:
+                    return False, "no ATA disk", Trouble.FAILED
+                return True, "read", self.drive
+
+    def _power(self, at: float) -> Power:
+        if self.answer:
+            return self.answer
+        if self.dumb:
+            return Power.UNKNOWN
+        if self.spins:
+            return Power.ACTIVE
+        if self.bridge == "wakes":
+            self._up(at)
+        return Power.SLEEPING if self.bridge else Power.STANDBY
+
+
+def disk(n: int, **about: Any) -> Disk:  # noqa: ANN401 - any field of a Disk
+    return Disk(
+        DiskId(f"ata-WDC_WD40EFRX_{n}"), f"sd{chr(97 + n)}", f"8:{16 * n}", "WDC WD40EFRX", f"S{n}", **about
+    )

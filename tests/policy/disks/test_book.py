@@ -1,0 +1,119 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from policy.disks.shelf import DAY, HOUR, shelf_of
+from policy.disks.spindle import disk
+from policy.worlds import T0, moment
+
+from powerd.model import DiskId, DiskMemory, DiskReport, DiskState, Mount
+from powerd.policy.disks import book
+
+NAME = DiskId("ata-X_1")
+MEMORY = DiskMemory(
+    DiskState.STANDBY,
+    moment(),
+    downs=(T0 - HOUR, T0 - 60),
+    ups=(T0 - 1800,),
+    bounces=(T0 - 1800,),
+    stretch=1,
+    stretched=T0 - 1800,
+    worked="scsi",
+)
+
+
+def kept(memory: DiskMemory = MEMORY, boot: str = "b1") -> dict[str, Any]:
+    return book.dated(book.document({NAME: memory}), boot, moment())
+
+
+def test_over_a_restart_everything_stands_as_it_was() -> None:
+    found = book.revived(kept(), "b1", moment(T0 + 10))[NAME]
+    assert found.state is DiskState.UNKNOWN, "what it does is to be asked anew"
+    for name in ("downs", "ups", "bounces", "stretch", "stretched", "worked"):
+        assert getattr(found, name) == getattr(MEMORY, name)
+
+
+def test_over_a_reboot_civil_time_tells_how_long_ago_it_was() -> None:
+    """The machine was off for an hour, and has been up for 100 s."""
+    now = replace(moment(100.0), wall=moment(T0 + 3700).wall)
+    found = book.revived(kept(), "b2", now)[NAME]
+    assert found.downs == pytest.approx((100 - 3700 - HOUR, 100 - 3700 - 60))
+    assert found.worked == "scsi"
+
+
+def test_a_clock_that_went_back_makes_nothing_younger_than_it_was() -> None:
+    now = replace(moment(100.0), wall=moment(T0 - 90 * DAY).wall)
+    found = book.revived(kept(), "b2", now)[NAME]
+    assert found.downs == pytest.approx((100 - HOUR, 100 - 60))
+
+
+def test_what_is_older_than_a_day_is_gone() -> None:
+    assert book.revived(kept(), "b1", moment(T0 + DAY - 100))[NAME].downs == (T0 - 60,)
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.floats() | st.integers() | st.text(),
+        lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    ),
+    st.sampled_from(
+        ["boot", "boottime", "wall", "disks", NAME, "downs", "stretch", "stretched", "worked", ""]
+    ),
+)
+def test_whatever_the_document_says_nothing_breaks(value: object, where: str) -> None:
+    data = kept()
+    rows = {"": value}.get(where, data)
+    if where in data:
+        data[where] = value
+    elif where == NAME:
+        data["disks"][NAME] = value
+    elif where:
+        data["disks"][NAME][where] = value
+    for memory in book.revived(rows, "b1", moment()).values():
+        assert all(each <= T0 for each in (*memory.downs, *memory.ups, *memory.bounces))
+        assert 0 <= memory.stretch <= 3
+
+
+def test_a_disk_of_which_nothing_is_known_is_not_written() -> None:
+    assert book.document({NAME: DiskMemory(DiskState.ACTIVE, moment())}) == {}
+
+
+def test_the_document_is_the_same_until_something_has_happened() -> None:
+    shelf = shelf_of(2).live(HOUR)
+    first = book.document(shelf.memory.disks)
+    shelf.live(5 * HOUR)
+    assert book.document(shelf.memory.disks) == first
+    shelf.touch(0, 5 * HOUR + 1)
+    shelf.live(6 * HOUR)
+    assert book.document(shelf.memory.disks) != first
+
+
+def report(where: str, state: DiskState, idle: float | None = 10.0, n: int = 0) -> DiskReport:
+    since = None if idle is None else T0 - idle
+    return DiskReport(disk(n, mounts=(Mount(where, "ext4"),)), state, moment(), idle_since=since)
+
+
+@pytest.mark.parametrize(
+    ("reports", "may"),
+    [
+        ((), False),
+        ((report("/srv", DiskState.EXCLUDED),), False),
+        ((report("/", DiskState.EXCLUDED),), True),
+        ((report("/", DiskState.STANDBY),), False),
+        ((report("/", DiskState.ACTIVE),), True),
+        ((report("/", DiskState.ACTIVE, 61.0),), False),
+        ((report("/", DiskState.ACTIVE, None),), False),
+        ((report("/", DiskState.EXCLUDED), report("/var", DiskState.STANDBY, n=1)), False),
+        ((report("/var", DiskState.STANDBY), report("/", DiskState.EXCLUDED, n=1)), False),
+        ((report("/", DiskState.STANDBY), report("/var/lib", DiskState.EXCLUDED, n=1)), True),
+        ((report("/var/li", DiskState.EXCLUDED),), False),
+    ],
+)
+def test_where_a_write_wakes_no_disk_and_keeps_none_awake(
+    reports: tuple[DiskReport, ...], *, may: bool
+) -> None:
+    assert book.may_write("/var/lib/powerd", reports, moment()) is may

@@ -1,0 +1,81 @@
+"""Outcomes that a shelf of honest drives does not come by."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from policy.disks.shelf import HOUR, shelf_of
+from policy.disks.spindle import disk
+from policy.worlds import T0, moment
+
+from powerd.model import (
+    Activity,
+    Answered,
+    AskPower,
+    DiskMemory,
+    DiskState,
+    Outcome,
+    Power,
+    ReadDrive,
+    Seen,
+    SpinDown,
+    Trouble,
+)
+from powerd.policy.disks.heard import hear
+from powerd.policy.disks.recall import recall
+
+DISK = disk(0)
+SPINS = DiskMemory(DiskState.ACTIVE, moment(), known=T0)
+
+
+def told(power: Power) -> Outcome:
+    """Of an order to stand by, five seconds after T0."""
+    order = SpinDown(DISK.id, "ata")
+    return Outcome(order, T0 + 5, ok=True, observed="", begun=T0 + 4, found=Answered(power))
+
+
+def test_told_to_stand_by_it_says_that_the_kernel_has_suspended_it() -> None:
+    found = Answered(Power.SUSPENDED)
+    heard = hear(
+        SPINS,
+        Outcome(SpinDown(DISK.id, "ata"), T0 + 5, ok=True, observed="", begun=T0 + 4, found=found),
+        T0,
+        moment(T0 + 5),
+    )
+    assert (heard.state, heard.downs) == (DiskState.SUSPENDED, ())
+
+
+def test_what_was_only_pretended_says_nothing() -> None:
+    outcome = Outcome(ReadDrive(DISK.id), T0 + 5, ok=True, observed="would have")
+    assert hear(SPINS, outcome, T0, moment(T0 + 5)) == replace(SPINS, heard=T0 + 5)
+
+
+def test_an_order_that_would_have_woken_it_makes_it_a_disk_to_be_asked() -> None:
+    outcome = Outcome(ReadDrive(DISK.id), T0 + 5, ok=False, observed="it sleeps", found=Trouble.ASLEEP)
+    heard = hear(SPINS, outcome, T0, moment(T0 + 5))
+    assert (heard.state, heard.known) == (DiskState.UNKNOWN, float("-inf"))
+
+
+def test_an_outcome_from_before_the_wake_up_is_taken_in_before_it() -> None:
+    """Told to stand by at +5, the machine woke up at +9: it is to be put back."""
+    look = Seen(T0 + 1, Activity(T0))
+    recalled = recall(
+        SPINS,
+        DISK,
+        looks=(look, look),
+        outcomes=[told(Power.STANDBY)],
+        roused=None,
+        resumed=T0 + 9,
+        now=moment(T0 + 9, 100.0),
+    )
+    assert (recalled.state, recalled.slept, len(recalled.downs)) == (DiskState.UNKNOWN, True, 1)
+
+
+def test_asleep_and_asked_again_it_keeps_its_date() -> None:
+    shelf = shelf_of(1).live(HOUR)
+    since = shelf.report().since
+    name = next(iter(shelf.spindles))
+    later = Outcome(AskPower(name), shelf.now.mono, ok=True, observed="", found=Answered(Power.STANDBY))
+    shelf.snapshot = replace(shelf.snapshot, disk_outcomes={(AskPower, name): later})
+    shelf.ask()
+    assert (shelf.state(), shelf.report().since) == (DiskState.STANDBY, since)

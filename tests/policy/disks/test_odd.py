@@ -1,0 +1,170 @@
+"""Bridges that lie, disks that are not powerd's, other modes, other clocks; and how often is enough."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from policy.disks.shelf import DAY, HOUR, MINUTE, Shelf, downs, shelf_of
+from policy.disks.spindle import Spindle, disk
+
+from powerd.model import DiskState, Power, Roused, SpinDown
+
+AFTER = 20 * MINUTE
+
+
+def only(shelf: Shelf) -> Spindle:
+    (spindle,) = shelf.spindles.values()
+    return spindle
+
+
+def test_more_than_so_many_spin_downs_in_a_day_are_not_ordered() -> None:
+    spindle = Spindle(disk(0))
+    shelf = Shelf(spindle, text='[disks]\nmax_spin_downs_per_day = 3\nspin_down_after = "5min"')
+    shelf.touch(0, *(n * 20 * MINUTE for n in range(1, 200)))
+    shelf.live(5 * HOUR)
+    assert len(downs(spindle)) == 3
+    assert shelf.report().waits == "has been spun down 3 times in 24 hours, as often as it may be"
+    shelf.live(2.5 * DAY)
+    times = downs(spindle)
+    assert all(later - earlier >= DAY for earlier, later in zip(times, times[3:], strict=False))
+    assert len(times) > 5
+
+
+def test_bounces_double_the_time_and_quiet_days_take_it_back() -> None:
+    spindle = Spindle(disk(0))
+    shelf = Shelf(spindle, text='[disks]\nspin_down_after = "10min"')
+    at = 0.0
+    for _ in range(3):
+        shelf.live(at + 11 * MINUTE)
+        at = shelf.at + 5 * MINUTE
+        shelf.touch(0, at)
+    shelf.live(at + 2 * MINUTE)
+    assert shelf.report().spin_down_after == 20 * MINUTE
+    text = "was woken 3 times within 10min of a spin-down, so it stands by after 20min instead of 10min"
+    assert text in shelf.texts()
+    for _ in range(40):
+        shelf.live(shelf.at + 90 * MINUTE)
+        shelf.touch(0, shelf.at + 5 * MINUTE)
+    shelf.live(shelf.at + 10 * MINUTE)
+    assert shelf.report().spin_down_after == 10 * MINUTE
+
+
+def test_stretching_has_an_end() -> None:
+    spindle = Spindle(disk(0))
+    shelf = Shelf(spindle, text='[disks]\nspin_down_after = "5min"\nmax_spin_downs_per_day = 1000')
+    for _ in range(20):
+        shelf.live(shelf.at + 2 * MINUTE)
+        while shelf.state() is not DiskState.STANDBY:
+            shelf.live(shelf.at + MINUTE)
+        shelf.touch(0, shelf.at + 1)
+    shelf.live(shelf.at + 2 * MINUTE)
+    assert shelf.report().spin_down_after == 8 * 5 * MINUTE
+
+
+def test_a_bridge_that_says_sleep_is_believed_and_asked_only_once_more() -> None:
+    spindle = Spindle(disk(0), bridge="sleeps")
+    shelf = Shelf(spindle).live(3 * HOUR)
+    assert shelf.state() is DiskState.SLEEPING
+    assert len(spindle.of("ask")) == 3
+    assert spindle.of("up") == []
+
+
+def test_a_bridge_that_wakes_its_disk_when_it_is_asked_is_found_out_once() -> None:
+    spindle = Spindle(disk(0), bridge="wakes")
+    shelf = Shelf(spindle).live(2 * DAY)
+    assert len(spindle.of("up")) == 1
+    assert shelf.state() is DiskState.UNSUPPORTED
+    assert "its bridge wakes it at each question" in shelf.report().waits
+
+
+def test_a_disk_asleep_at_the_start_is_found_asleep() -> None:
+    spindle = Spindle(disk(0), spins=False)
+    shelf = Shelf(spindle).live(HOUR)
+    assert [what for _, what in spindle.log] == ["ask"]
+    assert (shelf.state(), shelf.report().spin_downs) == (DiskState.STANDBY, 0)
+
+
+def test_the_kernel_s_own_is_never_touched() -> None:
+    spindle = Spindle(disk(0, runtime_pm=True))
+    shelf = Shelf(spindle).live(HOUR)
+    spindle.suspended = True
+    shelf.live(2 * HOUR)
+    assert (shelf.state(), spindle.log) == (DiskState.SUSPENDED, [])
+    assert "kernel" in shelf.report().waits
+    spindle.suspended = False
+    shelf.live(3 * HOUR)
+    assert (shelf.state(), shelf.report().spin_ups) == (DiskState.ACTIVE, 1)
+
+
+def test_a_drive_that_answers_that_it_is_suspended_is_not_asked_again() -> None:
+    shelf = shelf_of(1).live(0)
+    spindle = only(shelf)
+    spindle.answer = Power.SUSPENDED
+    shelf.live(5)
+    assert shelf.state() is DiskState.SUSPENDED
+
+
+@pytest.mark.parametrize(
+    ("about", "text", "why"),
+    [
+        ({"excluded": "it has no spindle"}, "", "it has no spindle"),
+        ({"transport": "usb"}, "", "it is on USB; with usb = true in a [[disks.rule]] it may stand by"),
+    ],
+)
+def test_what_powerd_has_nothing_to_do_with(about: dict[str, str], text: str, why: str) -> None:
+    shelf = shelf_of(1, text, **about).live(2 * HOUR)
+    assert (shelf.state(), shelf.report().waits, only(shelf).log) == (DiskState.EXCLUDED, why, [])
+
+
+def test_usb_may_be_opted_in() -> None:
+    text = '[[disks.rule]]\nmatch = ["WDC WD40*"]\nusb = true'
+    assert shelf_of(1, text, transport="usb").live(HOUR).state() is DiskState.STANDBY
+
+
+def test_left_alone_by_the_configuration_it_is_not_even_asked() -> None:
+    shelf = shelf_of(1, '[disks]\nspin_down_after = "0s"').live(3 * HOUR)
+    assert only(shelf).log == []
+    assert shelf.report().waits == 'spin_down_after = "0s" leaves it alone'
+
+
+def test_in_observe_mode_it_is_said_once_per_idleness_and_nothing_is_touched() -> None:
+    shelf = shelf_of(1)
+    shelf.options = replace(shelf.options, mode="observe")
+    shelf.touch(0, 2 * HOUR)
+    shelf.live(4 * HOUR)
+    assert only(shelf).log == []
+    assert [type(order) for _, order in shelf.ordered] == [SpinDown, SpinDown]
+    assert shelf.report().waits == "would have been told to stand by, were this not observe mode"
+
+
+def test_a_wall_clock_that_is_set_changes_nothing() -> None:
+    plain, stepped = shelf_of(2), shelf_of(2)
+    for shelf in (plain, stepped):
+        shelf.touch(0, 2 * HOUR, 3 * HOUR)
+    stepped.when(HOUR, lambda: setattr(stepped, "step", 9 * HOUR))
+    stepped.when(2.5 * HOUR, lambda: setattr(stepped, "step", -30 * DAY))
+    plain.live(5 * HOUR)
+    stepped.live(5 * HOUR)
+    logs = [[each.log for each in shelf.spindles.values()] for shelf in (plain, stepped)]
+    assert logs[0] == logs[1]
+
+
+def test_the_group_s_guard_tells_at_once_who_was_woken() -> None:
+    shelf = shelf_of(2, group="md0", array=True).live(HOUR)
+    first, second = shelf.spindles
+    for each in shelf.spindles.values():
+        each.spins = True
+    shelf.rouse("md0", first, second)
+    shelf.ask()
+    assert [shelf.state(0), shelf.state(1)] == [DiskState.ACTIVE] * 2
+    assert [shelf.report(n).spin_ups for n in (0, 1)] == [1, 1]
+
+
+def test_who_was_not_roused_still_sleeps() -> None:
+    shelf = shelf_of(2, group="md0", array=True).live(HOUR)
+    first, _ = shelf.spindles
+    shelf.rouse("md0", first)
+    shelf.ask()
+    assert [shelf.state(0), shelf.state(1)] == [DiskState.ACTIVE, DiskState.STANDBY]
+    assert isinstance(shelf.snapshot.roused["md0"], Roused)

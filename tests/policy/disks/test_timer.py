@@ -1,0 +1,187 @@
+"""The drive's own timer: set on spinning disks only, checked when it should have run out."""
+
+from __future__ import annotations
+
+from policy.disks.shelf import DAY, HOUR, MINUTE, Shelf, downs, shelf_of
+from policy.disks.spindle import Spindle, disk
+
+from powerd.model import DiskState, Drive, SetApm
+
+TIMER = '[disks]\nmethod = "timer"\nspin_down_after = "10min"\n'
+BOTH = '[disks]\nmethod = "both"\nspin_down_after = "10min"\n'
+
+
+def only(shelf: Shelf) -> Spindle:
+    (spindle,) = shelf.spindles.values()
+    return spindle
+
+
+def words(spindle: Spindle) -> list[str]:
+    return [what for _, what in spindle.log]
+
+
+def test_a_timer_is_set_once_and_believed_when_the_drive_says_so() -> None:
+    shelf = shelf_of(1, TIMER)
+    shelf.touch(0, HOUR)
+    shelf.live(3 * HOUR)
+    assert words(only(shelf)) == ["ask", "read", "timer 600", "timer", "ask", "up", "timer", "ask"]
+    report = shelf.report()
+    assert (report.state, report.timer, report.spin_downs, report.spin_ups) == (DiskState.STANDBY, 600, 2, 1)
+
+
+def test_what_the_timer_really_is_set_to_is_shown() -> None:
+    shelf = shelf_of(1, '[disks]\nmethod = "timer"\nspin_down_after = "25min"').live(MINUTE)
+    assert shelf.report().timer == 1800
+
+
+def test_a_sleeping_disk_gets_no_timer_until_it_has_been_woken_by_somebody_else() -> None:
+    spindle = Spindle(disk(0), spins=False)
+    shelf = Shelf(spindle, text=TIMER)
+    shelf.touch(0, HOUR)
+    shelf.live(2 * HOUR)
+    assert words(spindle) == ["ask", "up", "read", "timer 600", "timer", "ask"]
+
+
+def test_one_that_ignores_its_timer_is_reported() -> None:
+    spindle = Spindle(disk(0), ignores_timer=True)
+    shelf = Shelf(spindle, text=TIMER).live(DAY)
+    assert len(spindle.of("ask")) == 4
+    assert shelf.state() is DiskState.ACTIVE
+    assert shelf.report().waits == 'ignores its own timer of 10min; take method = "both"'
+
+
+def test_each_idleness_is_a_new_chance() -> None:
+    spindle = Spindle(disk(0), ignores_timer=True)
+    shelf = Shelf(spindle, text=TIMER).live(2 * HOUR)
+    spindle.ignores_timer = False
+    shelf.touch(0, 2 * HOUR + 1)
+    shelf.live(3 * HOUR)
+    assert shelf.state() is DiskState.STANDBY
+
+
+def test_both_commands_the_drive_that_ignores_its_timer() -> None:
+    spindle = Spindle(disk(0), ignores_timer=True)
+    shelf = Shelf(spindle, text=BOTH).live(HOUR)
+    assert words(spindle) == ["ask", "read", "timer 600", "ask", "ata", "ask"]
+    assert shelf.state() is DiskState.STANDBY
+
+
+def test_both_leaves_it_to_a_timer_that_works() -> None:
+    shelf = shelf_of(1, BOTH).live(HOUR)
+    assert downs(only(shelf)) == []
+    assert shelf.state() is DiskState.STANDBY
+
+
+def test_without_a_timer_both_commands_and_timer_says_so() -> None:
+    drive = Drive()
+    commanded = Shelf(Spindle(disk(0), drive=drive), text=BOTH).live(HOUR)
+    assert words(only(commanded)) == ["ask", "read", "timer 600", "ata", "ask"]
+    alone = Shelf(Spindle(disk(0), drive=drive), text=TIMER).live(HOUR)
+    assert words(only(alone)) == ["ask", "read", "timer 600"]
+    assert alone.report().waits == "its own timer cannot be set: no timer"
+
+
+def test_a_spent_budget_switches_the_timer_off_until_tomorrow() -> None:
+    spindle = Spindle(disk(0))
+    shelf = Shelf(spindle, text=TIMER + "max_spin_downs_per_day = 2")
+    shelf.touch(0, *(n * HOUR for n in range(1, 40)))
+    shelf.live(2.2 * HOUR)
+    assert words(spindle)[-2:] == ["up", "timer 0"]
+    assert shelf.report().waits == "has been spun down 2 times in 24 hours, as often as it may be"
+    shelf.live(DAY)
+    assert len(spindle.of("timer")) == 2
+    shelf.live(1.5 * DAY)
+    assert len(spindle.of("timer")) == 4
+
+
+def test_extended_power_conditions_are_named() -> None:
+    spindle = Spindle(disk(0), drive=Drive(timer_supported=True, epc=True))
+    shelf = Shelf(spindle, text=TIMER).live(MINUTE)
+    assert any("EPC" in text for text in shelf.texts())
+
+
+APM = '[[disks.rule]]\nmatch = ["*"]\napm = {}\n'
+
+
+def test_apm_is_shown_always_and_set_only_where_a_rule_asks_for_it() -> None:
+    shelf = shelf_of(1).live(HOUR)
+    assert shelf.report().apm == 254
+    assert not any(isinstance(order, SetApm) for _, order in shelf.ordered)
+    shelf = shelf_of(1, APM.format(127)).live(HOUR)
+    assert (shelf.report().apm, only(shelf).of("apm 127") != []) == (127, True)
+    assert len(only(shelf).of("apm 127")) == 1
+
+
+def test_apm_that_is_as_it_should_be_is_left_alone() -> None:
+    spindle = Spindle(disk(0), drive=Drive(apm=127, apm_supported=True))
+    Shelf(spindle, text=APM.format(127)).live(HOUR)
+    assert spindle.of("apm 127") == []
+
+
+def test_apm_that_is_refused_is_said_and_not_tried_again() -> None:
+    spindle = Spindle(disk(0))
+    shelf = Shelf(spindle, text=APM.format(254))
+    spindle.drive = Drive(apm=128, apm_supported=True)
+    shelf.live(10 * HOUR)
+    assert len(spindle.of("apm 254")) == 1
+    assert "its APM level cannot be set to 254: refused: 254" in shelf.texts()
+    assert shelf.state() is DiskState.STANDBY
+
+
+def test_what_has_no_apm_gets_none() -> None:
+    spindle = Spindle(disk(0), drive=Drive(timer_supported=True))
+    shelf = Shelf(spindle, text=APM.format(127)).live(HOUR)
+    assert spindle.of("apm 127") == []
+    assert shelf.state() is DiskState.STANDBY
+
+
+def test_a_rule_may_ask_for_apm_and_nothing_else() -> None:
+    text = APM.format(127) + 'spin_down_after = "0s"'
+    shelf = shelf_of(1, text).live(2 * HOUR)
+    assert words(only(shelf)) == ["ask", "read", "apm 127"]
+
+
+def test_settings_need_fresh_evidence_that_it_spins() -> None:
+    """The method is changed on a disk that nobody has heard of for long: it is asked first."""
+    shelf = shelf_of(1, '[disks]\nspin_down_after = "2h"').live(HOUR)
+    shelf.options = shelf_of(1, '[disks]\nspin_down_after = "2h"\nmethod = "timer"').options
+    shelf.live(HOUR + 5)
+    assert words(only(shelf)) == ["ask", "read", "ask", "timer 7200"]
+
+
+def test_back_to_command_the_timer_that_powerd_set_is_taken_away() -> None:
+    shelf = shelf_of(1, TIMER).live(MINUTE)
+    shelf.options = shelf_of(1, '[disks]\nspin_down_after = "10min"').options
+    shelf.live(2 * MINUTE)
+    assert words(only(shelf))[-1] == "timer 0"
+
+
+def test_reading_what_it_can_do_may_fail() -> None:
+    spindle = Spindle(disk(0), mute_drive=True)
+    shelf = Shelf(spindle).live(HOUR)
+    assert len(spindle.of("read")) == 1
+    assert (shelf.state(), shelf.report().apm) == (DiskState.STANDBY, None)
+
+
+def test_a_very_short_time_is_remarked_on() -> None:
+    shelf = shelf_of(1, '[disks]\nspin_down_after = "2min"').live(MINUTE)
+    assert any("shorter than 5min" in text for text in shelf.texts())
+
+
+def test_one_that_never_says_whether_its_timer_has_run_out_is_not_asked_for_ever() -> None:
+    spindle = Spindle(disk(0))
+    shelf = Shelf(spindle, text=TIMER).live(MINUTE)
+    spindle.dumb = True
+    shelf.live(DAY)
+    assert len(spindle.of("ask")) == 4
+    text = "may stand by on its own timer of 10min: it does not say whether it spins"
+    assert shelf.report().waits == text
+
+
+def test_both_gives_up_on_one_that_never_says_whether_it_stands_by() -> None:
+    spindle = Spindle(disk(0))
+    shelf = Shelf(spindle, text=BOTH).live(MINUTE)
+    spindle.dumb = True
+    shelf.live(DAY)
+    assert len(downs(spindle)) == 3
+    assert shelf.state() is DiskState.UNSUPPORTED

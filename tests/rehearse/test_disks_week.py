@@ -1,0 +1,153 @@
+"""The whole daemon lives through a week with four disks: sysfs is files, drives are played, time jumps."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from policy.disks.spindle import Spindle
+from rehearse.households import BERLIN, HOUR, daily, person
+from rig.hardware import Hardware, sd_name
+
+from powerd.config import parse
+from powerd.daemon import Daemon
+from powerd.host.machine import Machine
+from powerd.host.values import DiskError, HostError
+from powerd.model import Disk, DiskId, DiskOrder, DiskState, Found, Status, Trouble
+from powerd.rehearse.house import House, Person, local
+from powerd.rehearse.loop import VirtualLoop, run
+
+CONFIG = b"""
+mode = "enforce"
+[clients]
+learn = "0s"
+[disks]
+spin_down_after = "20min"
+[[disks.rule]]
+match = ["*WD-2", "*WD-3"]
+method = "timer"
+"""
+
+
+@dataclass(slots=True)
+class Nas(House):
+    """A house whose server has disks; what the kernel would write into sysfs, accesses write here."""
+
+    hardware: Hardware | None = None
+    machine: Machine | None = None
+    drives: dict[DiskId, Spindle] = field(default_factory=dict)
+    guarded: list[tuple[float, tuple[DiskId, ...]]] = field(default_factory=list)
+    woken: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def plug(self, count: int, root: Path) -> None:
+        self.hardware, self.machine = Hardware(root), Machine(root)
+        for n in range(count):
+            name = DiskId(self.hardware.sata(n, f"WD-{n}"))
+            self.drives[name] = Spindle(Disk(name, sd_name(n)))
+        self.hardware.md("md0", 0, ("sda", "sdb"))
+
+    def access(self, n: int) -> None:
+        """Somebody reads from the ``n``th disk."""
+        assert self.hardware is not None
+        spindle = list(self.drives.values())[n]
+        spindle.access(self.time())
+        self.hardware.sysfs(
+            sd_name(n), "stat", f"{100 + spindle.ios} 0 800 10 50 0 400 10 0 20 20 0 0 0 0 3 1"
+        )
+        if n < 2:
+            self.woken.set()
+
+    def eyes(self) -> Machine:
+        assert self.machine is not None
+        return self.machine
+
+    def entries(self, directory: str) -> tuple[str, ...]:
+        return self.eyes().entries(directory)
+
+    def peek(self, path: str) -> str | None:
+        return self.eyes().peek(path)
+
+    def gauges(self, paths: object) -> list[str | None]:
+        return self.eyes().gauges(paths)  # type: ignore[arg-type] # as it was given
+
+    def target(self, path: str) -> str | None:
+        return self.eyes().target(path)
+
+    async def disk(self, order: DiskOrder) -> Found:
+        await asyncio.sleep(0.3)
+        ok, observed, *found = self.drives[order.disk].obey(order, self.time())
+        if not ok:
+            raise DiskError(observed, Trouble.FAILED)
+        assert found
+        return found[0]
+
+    async def guard(self, disks: tuple[DiskId, ...]) -> tuple[DiskId | None, tuple[DiskId, ...], float]:
+        """The first access to a member wakes the others."""
+        self.guarded.append((self.time(), disks))
+        if len(disks) != 2:
+            raise HostError("no such group here")
+        self.woken.clear()
+        await self.woken.wait()
+        for n in (0, 1):
+            self.access(n)
+        return disks[0], disks[1:], 0.0
+
+
+def lived(
+    tmp_path: Path, days: float, events: list[tuple[float, Callable[[Nas], None]]], config: bytes = CONFIG
+) -> tuple[Nas, list[Status]]:
+    """A NAS with four disks, of which two are a mirror; ``events`` are (hours after the beginning, what)."""
+    loop = VirtualLoop()
+    people: list[Person] = [person("anna", 11, daily(0, 24))]
+    nas = Nas(loop.time, people, BERLIN, local(BERLIN, "2026-06-01 12:00"))
+    nas.plug(4, tmp_path)
+    statuses: list[Status] = []
+
+    async def main() -> None:
+        daemon = Daemon(parse(config, "test"), nas, nas, nas, hear=statuses.append)
+        life = asyncio.create_task(daemon.live())
+        for hours, what in sorted(events, key=lambda event: event[0]):
+            await asyncio.sleep(hours * HOUR - loop.time())
+            what(nas)
+        await asyncio.sleep(days * 24 * HOUR - loop.time())
+        assert not life.done()
+        life.cancel()
+
+    run(main(), loop=loop)
+    nas.eyes().close()
+    return nas, statuses
+
+
+def access(n: int) -> Callable[[Nas], None]:
+    return lambda nas: nas.access(n)
+
+
+def test_a_week_in_which_disks_wake_only_when_somebody_touches_them(tmp_path: Path) -> None:
+    """The mirror at 20:00 each day and the last disk twice on Saturday; nobody needs the third."""
+    evenings = [(8 + 24.0 * day, access(0)) for day in range(7)]
+    saturday = [(5 * 24 + 2.0, access(3)), (5 * 24 + 6.0, access(3))]
+    nas, statuses = lived(tmp_path, 7, evenings + saturday)
+    first, second, third, fourth = nas.drives.values()
+    assert [round(at / HOUR, 3) for at in first.of("up")] == [hours for hours, _ in evenings]
+    late = [b - a for a, b in zip(first.of("up"), second.of("up"), strict=True)]
+    assert max(late) < 0.001, "its mirror is woken with it, at once"
+    assert third.of("up") == []
+    assert [round(at / HOUR, 3) for at in fourth.of("up")] == [hours for hours, _ in saturday]
+    assert (len(first.of("ata")), len(second.of("ata"))) == (8, 8)
+    assert (len(third.of("timer")), len(fourth.of("timer"))) == (1, 3)
+    assert [len(each.log) for each in (third, fourth)] == [5, 11], "and not a command more"
+    assert {report.state for report in statuses[-1].decision.disks if report.disk.excluded is None} == {
+        DiskState.STANDBY
+    }
+    assert len(nas.guarded) == 8
+
+
+def test_in_observe_mode_a_week_passes_without_a_command(tmp_path: Path) -> None:
+    observing = CONFIG.replace(b'"enforce"', b'"observe"')
+    nas, statuses = lived(tmp_path, 2, [(8, access(0)), (9, access(2))], observing)
+    assert [each.log for each in nas.drives.values()] == [[], [], [], []]
+    assert nas.guarded == []
+    waits = {report.waits for report in statuses[-1].decision.disks if report.disk.excluded is None}
+    assert waits == {"would have been told to stand by, were this not observe mode"}

@@ -1,0 +1,246 @@
+"""Powerd's own alarm, set on an RTC that answers as the kernel's does."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from bedroom import Bedroom
+from hypothesis import given
+from hypothesis import strategies as st
+from scripted import LoopClock
+
+from powerd.helper.protocol import MIN_AHEAD, Alarm
+from powerd.host.values import HostError
+from powerd.model import Moment, Wake
+from powerd.rehearse.loop import run
+from powerd.transit.alarm import LEAST, OwnAlarm, revive
+
+
+class Bedside:
+    """An alarm, and the clock beside it."""
+
+    def __init__(self, document: object = None) -> None:
+        self.clock = LoopClock()
+        self.machine = Bedroom(self.clock)
+        self.written: list[Any] = []
+        self.alarm = OwnAlarm(self.machine, self.machine, self.clock, document, self.written.append)
+
+    def at(self, seconds: float) -> Wake:
+        now = self.clock.now()
+        return Wake(
+            Moment(now.mono + seconds, now.slept, now.wall + timedelta(seconds=seconds)), "backup.timer"
+        )
+
+    def others(self, seconds: int) -> int:
+        """An alarm of somebody else's; its time."""
+        self.machine.alarm()
+        self.machine.rtc.alarm = self.machine.rtc.now + seconds
+        return self.machine.rtc.alarm
+
+    def again(self) -> Bedside:
+        """The same machine after a restart of the daemon."""
+        heir = Bedside(self.written[-1])
+        heir.clock, heir.machine = self.clock, self.machine
+        heir.alarm = OwnAlarm(self.machine, self.machine, self.clock, self.written[-1], heir.written.append)
+        return heir
+
+
+def beside(test: Callable[[Bedside], Awaitable[None]]) -> None:
+    async def main() -> None:
+        await test(Bedside())
+
+    run(main())
+
+
+def test_the_least_is_the_helper_s() -> None:
+    assert LEAST == MIN_AHEAD
+
+
+def test_set_and_taken_away() -> None:
+    async def test(b: Bedside) -> None:
+        wake = b.at(3600)
+        assert not b.alarm.stands_for(wake)
+        assert b.alarm.stands_for(None)
+        await b.alarm.set(wake)
+        assert b.machine.alarm() == 3600
+        assert b.alarm.stands_for(wake)
+        assert not b.alarm.stands_for(None)
+        assert not b.alarm.stands_for(b.at(1800))
+        assert b.written == [{"at": b.machine.rtc.alarm, "before": None}]
+        await b.alarm.clear()
+        assert b.machine.alarm() is None
+        assert b.written[-1] is None
+        assert b.alarm.stands_for(None)
+
+    beside(test)
+
+
+@pytest.mark.parametrize("seconds", [20, -30])
+def test_what_has_come_near_since_it_was_decided_is_not_missed(seconds: float) -> None:
+    async def test(b: Bedside) -> None:
+        await b.alarm.set(b.at(seconds))
+        assert b.machine.alarm() == LEAST
+
+    beside(test)
+
+
+def test_nothing_wanted_takes_away_what_stands() -> None:
+    async def test(b: Bedside) -> None:
+        await b.alarm.set(b.at(3600))
+        await b.alarm.set(None)
+        assert b.machine.alarm() is None
+
+    beside(test)
+
+
+def test_an_earlier_alarm_of_others_will_do_and_stays() -> None:
+    async def test(b: Bedside) -> None:
+        theirs = b.others(600)
+        await b.alarm.set(b.at(3600))
+        assert b.machine.rtc.alarm == theirs
+        assert b.written == []
+        b.clock.slept += 601
+        assert b.alarm.due
+        await b.alarm.clear()
+
+    beside(test)
+
+
+def test_a_later_alarm_of_others_is_given_back() -> None:
+    async def test(b: Bedside) -> None:
+        theirs = b.others(7200)
+        await b.alarm.set(b.at(3600))
+        await b.alarm.set(b.at(1800))
+        assert b.written[-1] == {"at": b.machine.rtc.alarm, "before": theirs}
+        assert b.machine.alarm() == 1800
+        await b.alarm.clear()
+        assert b.machine.rtc.alarm == theirs
+
+    beside(test)
+
+
+def test_it_is_given_back_after_powerd_s_own_has_gone_off_and_been_set_again() -> None:
+    async def test(b: Bedside) -> None:
+        theirs = b.others(72_000)
+        await b.alarm.set(b.at(3600))
+        b.clock.slept += 3700
+        await b.alarm.set(b.at(3600))
+        await b.alarm.clear()
+        assert b.machine.rtc.alarm == theirs
+
+    beside(test)
+
+
+def test_one_that_is_over_or_set_anew_by_its_owner_is_not_given_back() -> None:
+    async def test(b: Bedside) -> None:
+        b.others(7200)
+        await b.alarm.set(b.at(3600))
+        b.clock.slept += 7190
+        await b.alarm.clear()
+        assert b.machine.alarm() is None
+        b.others(7200)
+        await b.alarm.set(b.at(3600))
+        b.clock.slept += 3700
+        theirs = b.others(600)
+        await b.alarm.clear()
+        assert b.machine.rtc.alarm == theirs
+
+    beside(test)
+
+
+def test_what_a_former_life_has_set_is_taken_away() -> None:
+    async def test(b: Bedside) -> None:
+        theirs = b.others(7200)
+        await b.alarm.set(b.at(3600))
+        heir = b.again()
+        await heir.alarm.clear()
+        assert b.machine.rtc.alarm == theirs
+        assert heir.written == [None]
+
+    beside(test)
+
+
+def test_what_has_become_somebody_else_s_is_left_alone() -> None:
+    async def test(b: Bedside) -> None:
+        await b.alarm.set(b.at(3600))
+        theirs = b.others(5000)
+        await b.again().alarm.clear()
+        assert b.machine.rtc.alarm == theirs
+
+    beside(test)
+
+
+def test_where_it_cannot_be_asked_it_is_tried_again() -> None:
+    async def test(b: Bedside) -> None:
+        await b.alarm.set(b.at(3600))
+        b.machine.refusal = "no helper listens"
+        with pytest.raises(HostError, match="no helper"):
+            await b.alarm.clear()
+        b.machine.refusal = None
+        await b.alarm.clear()
+        assert b.machine.alarm() is None
+
+    beside(test)
+
+
+def halfway(b: Bedside) -> bool:
+    return b.alarm.halfway
+
+
+def test_an_rtc_that_reaches_a_day_ahead_wakes_the_server_on_the_way() -> None:
+    async def test(b: Bedside) -> None:
+        b.machine.rtc.reach = 86_400
+        await b.alarm.set(b.at(3 * 86_400))
+        assert b.machine.alarm() == 86_400 - 300
+        assert halfway(b)
+        assert b.alarm.wake is not None
+        await b.alarm.set(b.at(80_000))
+        assert b.machine.alarm() == 80_000
+        assert not halfway(b)
+        b.machine.refusal = "rtc0 has no battery"
+        for seconds in (80_000, 300_000):
+            with pytest.raises(HostError, match="battery"):
+                await b.alarm.set(b.at(seconds))
+            assert not halfway(b)
+
+    beside(test)
+
+
+def test_whoever_sets_it_and_is_broken_off_leaves_no_stray_alarm() -> None:
+    async def test(b: Bedside) -> None:
+        ask = b.machine.set_alarm
+
+        async def slowly(in_seconds: int, replaces: int | None) -> Alarm:
+            await asyncio.sleep(1)
+            return await ask(in_seconds, replaces)
+
+        b.machine.set_alarm = slowly  # type: ignore[method-assign] # it takes time
+        setting = asyncio.create_task(b.alarm.set(b.at(3600)))
+        await asyncio.sleep(0.5)
+        setting.cancel()
+        await b.alarm.clear()
+        assert setting.cancelled()
+        assert b.machine.alarm() is None
+        assert b.written[-1] is None
+        b.machine.refusal = "no helper"
+        setting = asyncio.create_task(b.alarm.set(b.at(3600)))
+        await asyncio.sleep(0.5)
+        setting.cancel()
+        await b.alarm.clear()
+
+    beside(test)
+
+
+anything = (
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | st.lists(st.integers())
+)
+
+
+@given(anything | st.fixed_dictionaries({"at": anything, "before": anything}))
+def test_a_garbled_document_is_no_trouble(document: object) -> None:
+    own = revive(document)
+    assert own is None or (own.at >= 0 and (own.before is None or own.before >= 0))

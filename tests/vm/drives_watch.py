@@ -1,0 +1,52 @@
+"""powerd's word on the drives, and what its configuration is in a proof about them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from vm.drives import Drive
+    from vm.server import Server
+
+EVERY: Final = 5
+"""Seconds between two rounds; a minute where nobody is in a hurry."""
+
+
+def config(after: int, method: str = "command", rules: Mapping[Drive, str] | None = None) -> str:
+    """A configuration under which disks sleep soon and the server never does.
+
+    Args:
+        after: seconds of idleness.
+        method: command, timer or both.
+        rules: further lines for single drives.
+    """
+    lines = [
+        f'mode = "enforce"\n[clients]\nleases = []\nlearn = "0s"\nevery = "{EVERY}s"\ntimeout = "0.3s"',
+        f'[disks]\nspin_down_after = "{after}s"\nmethod = "{method}"',
+    ]
+    lines += [f'[[disks.rule]]\nmatch = ["{drive.id}"]\n{text}' for drive, text in (rules or {}).items()]
+    return "\n".join(lines)
+
+
+def disks(server: Server) -> dict[str, dict[str, Any]]:
+    """``powerd disks --json`` by disk id; {} while nobody answers."""
+    told: list[dict[str, Any]] = json.loads(server.run("powerd", "disks", "--json", check=False) or "[]")
+    return {disk["id"]: disk for disk in told}
+
+
+def states(server: Server, *drives: Drive) -> list[str | None]:
+    """What powerd believes that these drives do."""
+    told = disks(server)
+    return [told.get(drive.id, {}).get("state") for drive in drives]
+
+
+def written(server: Server, *units: str) -> int:
+    """Bytes that the processes of these units have had written to any disk (proc_pid_io(5))."""
+    total = 0
+    for unit in units:
+        pid = server.run("systemctl", "show", "--value", "--property=MainPID", unit)
+        lines = server.run("sh", "-c", f"cat /proc/{pid}/io", check=False).splitlines()
+        total += sum(int(line.split()[1]) for line in lines if line.startswith("write_bytes"))
+    return total

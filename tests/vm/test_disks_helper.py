@@ -1,0 +1,218 @@
+"""The helper as its unit runs it, sandbox and all, before drives with a spindle, whose own logs count."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple
+
+import pytest
+from rig.wait import until
+from vm.drives import PLAIN, Drive, Drives
+from vm.server import Server
+
+from powerd.helper.protocol import (
+    Answer,
+    Guard,
+    Power,
+    ReadDrive,
+    ReadPower,
+    Refused,
+    Request,
+    Rouse,
+    Roused,
+    SetApm,
+    SetTimer,
+    StandBy,
+    parse_answer,
+    to_line,
+)
+from powerd.helper.protocol import (
+    Drive as Abilities,
+)
+from powerd.host.helper import SOCKET
+
+pytestmark = pytest.mark.vm
+
+SPIN_UP: Final = 2.5
+"""Seconds that each drive takes."""
+ASK: Final = f"""\
+import socket, sys
+lines = []
+for line in sys.stdin.buffer:
+    lines.append(socket.socket(socket.AF_UNIX))
+    lines[-1].connect("{SOCKET}")
+    lines[-1].sendall(line)
+for line in lines:
+    print(line.makefile("rb").readline().decode(), end="", flush=True)
+"""
+
+
+class Bays(NamedTuple):
+    """Three drives."""
+
+    one: Drive
+    two: Drive
+    three: Drive
+
+
+@dataclass
+class Helper:
+    """The helper of ``server``, asked as root asks."""
+
+    server: Server
+
+    def ask(self, *requests: Request) -> list[Answer]:
+        """Ask all of them at the same time."""
+        given = b"".join(map(to_line, requests)).decode()
+        said = self.server.run("/opt/powerd/bin/python3", "-c", ASK, given=given, within=120)
+        return [parse_answer(line.encode()) for line in said.splitlines()]
+
+    def log(self) -> list[str]:
+        """What it has told the journal."""
+        told = self.server.run("journalctl", "--unit=powerd-helper.service", "--output=cat")
+        return told.splitlines()
+
+
+@pytest.fixture(scope="module")
+def bays(drives: Drives) -> Bays:
+    return Bays(*drives.plug_in(**{name: {"spin_up": SPIN_UP} for name in ("one", "two", "three")}))
+
+
+@pytest.fixture
+def helper(server: Server, bays: Bays) -> Iterator[Helper]:
+    """All drives spin; afterwards nothing of the helper's is left in tracefs."""
+    helper = Helper(server)
+    helper.ask(Rouse(tuple(drive.id for drive in bays)))
+    yield helper
+    server.run("systemctl", "stop", "powerd-helper.service")
+    assert server.run("ls", "/sys/kernel/tracing/instances") == ""
+
+
+def commands(drive: Drive) -> int:
+    return drive.state().commands
+
+
+def test_it_stops_a_disk_and_knows_that_it_sleeps(helper: Helper, bays: Bays) -> None:
+    """The commands that it says it sent are those that the drive got."""
+    disk = bays.one
+    for request, state in (
+        (ReadPower(disk.id), "active"),
+        (StandBy(disk.id, "ata"), "standby"),
+        (ReadPower(disk.id), "standby"),
+        (StandBy(disk.id, "ata"), "standby"),
+    ):
+        before = commands(disk)
+        (answer,) = helper.ask(request)
+        assert answer == Power(disk.id, state, commands(disk) - before)
+    assert len(disk.log("standby-immediate")) == 1
+    assert disk.rests()
+
+
+def test_it_stops_a_disk_by_scsi(helper: Helper, bays: Bays) -> None:
+    disk = bays.two
+    (answer,) = helper.ask(StandBy(disk.id, "scsi"))
+    assert isinstance(answer, Power)
+    assert answer.state == "standby"
+    assert len(disk.log("start-stop")) == 1
+    assert disk.rests()
+
+
+def test_settings_never_wake(helper: Helper, bays: Bays) -> None:
+    disk = bays.one
+    (abilities,) = helper.ask(ReadDrive(disk.id))
+    assert abilities == Abilities(
+        disk.id, 254, apm_supported=True, timer_supported=True, epc=False, commands=2
+    )
+    before = commands(disk)
+    apm, timer = helper.ask(SetApm(disk.id, 128, spin_down=False), SetTimer(disk.id, 242))
+    assert isinstance(apm, Abilities)
+    assert apm.apm == 128
+    assert timer == Power(disk.id, "active", 2)
+    assert commands(disk) - before == apm.commands + 2
+    assert disk.state().timer == 242
+    helper.ask(StandBy(disk.id, "ata"))
+    starts = disk.state().starts
+    refusals = helper.ask(SetApm(disk.id, 254, spin_down=False), SetTimer(disk.id, 0), ReadDrive(disk.id))
+    assert all(isinstance(answer, Refused) and answer.cause == "asleep" for answer in refusals)
+    assert (disk.rests(), disk.state().starts) == (True, starts)
+
+
+def test_data_that_waits_and_a_self_test_are_waited_for(helper: Helper, server: Server, bays: Bays) -> None:
+    """Written and not yet on the disk: stopped now it would have to start again in half a minute."""
+    written, tested, _ = bays
+    server.run("mkfs.ext4", "-q", "-E", "lazy_itable_init=0,lazy_journal_init=0", written.path)
+    server.run("mount", written.path, "/mnt")
+    try:
+        server.run("sync", "-f", "/mnt")
+        server.run("smartctl", "--test=short", tested.path)
+        server.run("sh", "-c", "echo news > /mnt/file")
+        data, test = helper.ask(StandBy(written.id, "ata"), StandBy(tested.id, "ata"))
+        assert isinstance(data, Refused)
+        assert isinstance(test, Refused)
+        assert (data.cause, test.cause) == ("busy", "busy")
+        assert "data waits to be written to it" in data.why
+        assert "a SMART self-test runs" in test.why
+        assert not written.rests()
+        stop = StandBy(written.id, "ata")
+        until(lambda: isinstance(helper.ask(stop)[0], Power), "it is written", within=120, every=3)
+        assert written.rests()
+    finally:
+        server.run("umount", "/mnt")
+        server.run("smartctl", "--abort", tested.path)
+
+
+def test_a_group_wakes_as_one(helper: Helper, server: Server, bays: Bays) -> None:
+    """One access to one of three: all are up after one spin-up, not after three."""
+    helper.ask(*(StandBy(drive.id, "ata") for drive in bays))
+    assert all(drive.rests() for drive in bays)
+    ask = f"/opt/powerd/bin/python3 -c '{ASK}'"
+    server.run(
+        *(
+            "systemd-run",
+            "--quiet",
+            "--collect",
+            "--unit=guarding",
+            "--property=StandardOutput=file:/run/roused",
+        ),
+        *("sh", "-c", f"echo '{to_line(Guard(tuple(drive.id for drive in bays))).decode().strip()}' | {ask}"),
+    )
+    until(lambda: server.run("ls", "/sys/kernel/tracing/instances"), "it is guarded", every=0.2)
+    answers = helper.ask(*(ReadPower(drive.id) for drive in bays))  # which wakes neither disk nor guard
+    assert [answer.state for answer in answers if isinstance(answer, Power)] == ["standby"] * 3
+    assert server.run("cat", "/run/roused") == ""
+    begun = float(server.run("cut", "-d ", "-f1", "/proc/uptime"))
+    server.run("dd", f"if={bays.two.path}", "of=/dev/null", "bs=4k", "count=1", "skip=1000", "iflag=direct")
+    until(lambda: server.run("cat", "/run/roused"), "all are awake", every=0.2)
+    answer = parse_answer(server.run("cat", "/run/roused").encode())
+    assert isinstance(answer, Roused)
+    assert (answer.disk, answer.others, answer.failed) == (bays.two.id, (bays.one.id, bays.three.id), ())
+    assert answer.seconds < 1.5 * SPIN_UP
+    ups = [drive.log("spun up")[-1].at for drive in bays]
+    assert max(ups) - begun < 1.5 * SPIN_UP + 1
+    assert max(ups) - min(ups) < 1
+    assert not any("is looked at every" in line for line in helper.log())
+
+
+def test_a_hanging_disk_leaves_the_others_well(helper: Helper, bays: Bays) -> None:
+    bays.one.hang()
+    try:
+        (hung, *well) = helper.ask(*(ReadPower(drive.id) for drive in bays))
+        assert isinstance(hung, Refused)
+        assert (hung.cause, "did not answer within 10 s" in hung.why) == ("hung", True)
+        assert [answer.state for answer in well if isinstance(answer, Power)] == ["active"] * 2
+    finally:
+        bays.one.recover()
+    until(
+        lambda: isinstance(helper.ask(ReadPower(bays.one.id))[0], Power),
+        "it answers again",
+        within=120,
+        every=1,
+    )
+
+
+def test_a_drive_without_a_spindle_says_so(helper: Helper) -> None:
+    """QEMU's own takes the command and goes on."""
+    disk = PLAIN.rpartition("/")[2]
+    answers: list[Any] = [helper.ask(request)[0] for request in (StandBy(disk, "ata"), ReadPower(disk))]
+    assert [answer.state for answer in answers] == ["standby", "active"]

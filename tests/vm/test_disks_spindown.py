@@ -1,0 +1,163 @@
+"""Idle drives are put to sleep by each method, on time, and their own logs say so; powerd never wakes one."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from typing import Final, NamedTuple
+
+import pytest
+from rig.wait import until
+from vm.drives import PLAIN, Drive, Drives, Event, State
+from vm.drives_data import mounted, read
+from vm.drives_watch import EVERY, config, disks, states, written
+from vm.lab import Lab
+from vm.server import Server
+from vm.service import Powerd, Told
+
+pytestmark = pytest.mark.vm
+
+AFTER: Final = 20
+SLACK: Final = 2 * EVERY + 3
+"""Seconds within which a due spin-down happens: a round until an access is seen, and one to act in."""
+LOOK: Final = 2.0
+"""Seconds from the first look to the first decision, which is the journal's first line."""
+QUIET: Final = int(os.environ.get("POWERD_VM_QUIET", "120"))
+"""Seconds without anybody; an hour has as many rounds as 300 s have here, and 3600 makes it a real one."""
+
+
+class Bays(NamedTuple):
+    """A drive for each method; the third one does not heed its timer."""
+
+    told: Drive
+    timed: Drive
+    stubborn: Drive
+
+
+@pytest.fixture(scope="module")
+def server(lab: Lab) -> Iterator[Server]:
+    """As all proofs have it, but one powerd sees the whole file through."""
+    yield lab.server()
+    lab.tidy()
+
+
+@pytest.fixture(scope="module")
+def powerd(server: Server) -> Powerd:
+    return Powerd(server)
+
+
+@pytest.fixture(scope="module")
+def bays(drives: Drives) -> Bays:
+    return Bays(*drives.plug_in(told={}, timed={}, stubborn={"heeds_timer": False}))
+
+
+@pytest.fixture(scope="module")
+def films(server: Server, bays: Bays) -> Iterator[list[str]]:
+    with (
+        mounted(server, bays.told.path, "/mnt/told") as told,
+        mounted(server, bays.timed.path, "/mnt/timed") as timed,
+        mounted(server, bays.stubborn.path, "/mnt/stubborn") as stubborn,
+    ):
+        yield [told, timed, stubborn]
+
+
+@pytest.fixture(scope="module")
+def started(powerd: Powerd, bays: Bays, films: list[str]) -> float:
+    """powerd sees the drives; gives a moment just before that, by the server's CLOCK_MONOTONIC."""
+    del films
+    rules = {bays.timed: 'method = "timer"', bays.stubborn: 'method = "both"'}
+    powerd.start(config(AFTER, rules=rules))
+    return powerd.journal()[0].at - LOOK
+
+
+def down(drive: Drive) -> Event:
+    """When the drive stood still last, and why."""
+    until(drive.rests, f"{drive.name} stands still", within=AFTER + 60, every=0.5)
+    return drive.log("spun down")[-1]
+
+
+def asleep(server: Server, bays: Bays) -> None:
+    """Wait until powerd says that all drives sleep."""
+    until(lambda: states(server, *bays) == ["standby"] * 3, "all are asleep", within=AFTER + 60, every=0.5)
+
+
+def test_told_to_stand_by(server: Server, started: float, bays: Bays) -> None:
+    event = down(bays.told)
+    assert event.what == "spun down: standby-immediate"
+    assert AFTER <= event.at - started <= LOOK + AFTER + SLACK
+    until(lambda: states(server, bays.told) == ["standby"], "powerd says so", every=0.5)
+    asked = [asked.at for asked in bays.told.log("check-power: standby") if asked.at > event.at]
+    assert 0 < asked[0] - event.at <= 30 + EVERY  # it is believed only when the drive itself has said so
+    assert not bays.told.log("idle", "standby timer")
+
+
+def test_put_to_sleep_by_its_own_timer(server: Server, started: float, bays: Bays) -> None:
+    del started
+    event = down(bays.timed)
+    assert event.what == "spun down: timer"
+    (set_at,) = bays.timed.log("idle timer=")
+    assert set_at.what == f"idle timer={AFTER // 5}"
+    assert AFTER <= event.at - set_at.at <= AFTER + 1
+    until(lambda: states(server, bays.timed) == ["standby"], "powerd says so", within=60, every=0.5)
+    assert not bays.timed.log("standby", "start-stop")
+
+
+def test_both_ways_for_a_drive_that_ignores_its_timer(server: Server, started: float, bays: Bays) -> None:
+    event = down(bays.stubborn)
+    assert [each.what for each in bays.stubborn.log("idle timer=")] == [f"idle timer={AFTER // 5}"]
+    assert event.what == "spun down: standby-immediate"
+    assert event.at - started >= AFTER
+    until(lambda: states(server, bays.stubborn) == ["standby"], "powerd says so", within=60, every=0.5)
+
+
+class Quiet(NamedTuple):
+    """What a quiet house leaves as it is: the drives, their counters, what powerd writes, and its journal."""
+
+    states: list[State]
+    counters: str
+    written: int
+    told: list[Told]
+
+
+def look(server: Server, powerd: Powerd, bays: Bays) -> Quiet:
+    counters = [f"/sys/block/{drive.kernel()}/stat" for drive in bays]
+    return Quiet(
+        [drive.state() for drive in bays],
+        server.run("cat", *counters),
+        written(server, "powerd", "powerd-helper"),
+        powerd.journal(),
+    )
+
+
+def test_quiet_house(server: Server, powerd: Powerd, started: float, bays: Bays) -> None:
+    """No spin-up, no command to a sleeping drive, and nothing that powerd writes to any disk or log."""
+    del started
+    asleep(server, bays)
+    before = look(server, powerd, bays)
+    time.sleep(QUIET)
+    assert look(server, powerd, bays) == before
+    assert states(server, *bays) == ["standby"] * 3
+
+
+def test_reading_a_file(server: Server, powerd: Powerd, started: float, bays: Bays, films: list[str]) -> None:
+    """It wakes the one disk, powerd notices, and only after the full time the disk goes down again."""
+    del started
+    asleep(server, bays)
+    told = len(powerd.journal())
+    before = [drive.state().starts for drive in bays]
+    read(server, films[0])
+    (up,) = bays.told.log("spun up: read")[-1:]
+    until(lambda: states(server, bays.told) == ["active"], "powerd has noticed", within=2 * EVERY, every=0.3)
+    event = down(bays.told)
+    assert AFTER <= event.at - up.at <= AFTER + SLACK
+    assert [drive.state().starts for drive in bays] == [before[0] + 1, *before[1:]]
+    asleep(server, bays)
+    assert [entry.event for entry in powerd.journal()[told:]] == ["spin-up", "spin-down"]
+
+
+def test_disk_without_a_spindle(server: Server, started: float) -> None:
+    """A virtual machine's disk is left alone, and powerd says why."""
+    del started
+    (plain,) = (disk for name, disk in disks(server).items() if PLAIN.endswith(name))
+    assert plain["state"] == "excluded"

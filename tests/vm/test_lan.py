@@ -1,0 +1,44 @@
+"""Wake-on-LAN on a real machine, both ways: it can be woken, and wakes others."""
+
+from __future__ import annotations
+
+import pytest
+from rig.ear import listening
+from rig.lan import Host
+from rig.wait import until
+from vm.server import Server
+from vm.service import Powerd, config
+
+pytestmark = pytest.mark.vm
+
+ONLY_BUTTON = "only its power button wakes the server"
+
+
+def armed(server: Server) -> str:
+    """By what its card wakes it: letters of ethtool(8)."""
+    shown = server.run("ethtool", "eth0")
+    return next(line.split()[-1] for line in shown.splitlines() if line.strip().startswith("Wake-on:"))
+
+
+def test_card_that_hears_no_magic_packet(server: Server, powerd: Powerd, laptop: Host) -> None:
+    """Nothing would bring the server back: said aloud, and mended where powerd may."""
+    assert armed(server) == "g", "as it is after a boot"
+    server.run("ethtool", "--change", "eth0", "wol", "d")
+    powerd.start(config(laptop))
+    powerd.says(ONLY_BUTTON)
+    assert [entry.text for entry in powerd.journal() if entry.event == "remark" and ONLY_BUTTON in entry.text]
+    powerd.take(config(laptop, wake="arm_lan = true"))
+    server.suspend()
+    server.wake()
+    assert armed(server) == "g"
+    until(lambda: not any(ONLY_BUTTON in each for each in powerd.reasons()), "nothing is amiss any more")
+
+
+def test_wakes_a_client(server: Server, powerd: Powerd, laptop: Host) -> None:
+    """A client that sleeps hears its own address sixteen times in each of three packets."""
+    powerd.start(config(laptop, learn="1h"))
+    assert laptop.address is not None
+    until(lambda: laptop.mac in server.run("powerd", "clients", "--json"), "its card is known")
+    with listening(laptop) as packets:
+        server.run("powerd", "wake", laptop.address)
+        assert packets() == [b"\xff" * 6 + bytes.fromhex(laptop.mac.replace(":", "")) * 16] * 3

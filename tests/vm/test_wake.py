@@ -1,0 +1,174 @@
+"""Up in time on a real machine: whoever puts it to sleep, the RTC wakes it for what it was to be up for."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Iterator
+from datetime import datetime
+from functools import partial
+from typing import Final
+
+import pytest
+from rig.lan import Host
+from rig.wait import stays, until
+from vm.server import RTC, Server
+from vm.service import Powerd, config
+
+pytestmark = pytest.mark.vm
+
+SOONEST: Final = 60
+"""Seconds; no alarm is nearer (powerd/helper/protocol.py, MIN_AHEAD)."""
+PUNCTUAL: Final = 5.0
+"""Seconds by which it may be up too early or too late; the RTC counts whole ones."""
+NOTES: Final = "/var/lib/powerd/hooked"
+NIGHTLY: Final = "/run/nightly"
+WAKES: Final = "--timer-property=WakeSystem=yes"
+"""Without it a monotonic timer stands still while the machine sleeps, and nothing is to be woken for."""
+SHORT: Final = 'min_sleep = "1min"'
+
+
+def up_at(server: Server, wanted: float) -> str:
+    """Lines of [wake] that bring the server back at this POSIX time: a time of day, and how long before."""
+    minute = math.ceil(wanted / 60) * 60
+    at = server.run("date", f"--date=@{minute}", "+%H:%M")
+    return f'at = ["{at}"]\nbefore = "{minute - math.floor(wanted)}s"\n{SHORT}'
+
+
+def hooks() -> str:
+    """Lines of [hooks] that take notes of what they are told."""
+    noting = {"before_sleep": "before $POWERD_WHAT", "after_wake": "after $POWERD_CAUSE"}
+    return "\n".join(f'{name} = ["/bin/sh", "-c", "echo {note} >>{NOTES}"]' for name, note in noting.items())
+
+
+def planned(powerd: Powerd) -> float:
+    """POSIX time of the next wake-up that is planned; 0 = none."""
+    told = powerd.status().get("next_wake")
+    return datetime.fromisoformat(told).timestamp() if told else 0.0
+
+
+def sleeps_until(server: Server, wanted: float) -> None:
+    """It is asleep, and wakes by itself at this time."""
+    until(lambda: not server.asleep, "the alarm wakes the server", within=SOONEST + 60, every=0.1)
+    assert server.now() == pytest.approx(wanted, abs=PUNCTUAL)
+
+
+def test_alarm_for_a_time_of_day_when_somebody_else_suspends_it(
+    server: Server, powerd: Powerd, laptop: Host
+) -> None:
+    """`systemctl suspend` while a client is home: powerd would not have, and yet sees to everything."""
+    server.run("rm", "--force", NOTES)
+    powerd.start(config(laptop))
+    powerd.sees(laptop)
+    wanted = server.now() + SOONEST + 8
+    powerd.take(config(laptop, wake=up_at(server, wanted), hooks=hooks()))
+    until(lambda: planned(powerd), "the wake-up is planned")
+    assert planned(powerd) == pytest.approx(wanted, abs=1)
+    server.suspend()
+    sleeps_until(server, wanted)
+
+    until(partial(told_of, powerd, 2), "the wake-up is told of")
+    down, up = powerd.turns()
+    assert (down.event, up.event, up.cause) == ("going-down", "woke", "alarm")
+    assert "somebody else" in down.text
+    assert "wake.at" in up.text
+    until(lambda: "after" in server.run("cat", NOTES), "the hook has run")
+    assert server.run("cat", NOTES).splitlines() == ["before sleep", "after alarm"]
+    assert server.alarm() is None
+    until(lambda: "powerd" in delay_locks(server), "it waits for the next sleep")
+
+
+def told_of(powerd: Powerd, turns: int) -> bool:
+    """Whether so many turns have been told of."""
+    return len(powerd.turns()) == turns
+
+
+def delay_locks(server: Server) -> str:
+    """Who makes logind wait."""
+    listed = server.run("systemd-inhibit", "--list", "--no-legend").splitlines()
+    return "\n".join(line for line in listed if line.endswith("delay"))
+
+
+@contextlib.contextmanager
+def nightly(server: Server, *when: str) -> Iterator[None]:
+    """A timer of systemd's, ``nightly.timer``, that goes off once and notes when; gone in the end."""
+    server.run("rm", "--force", NIGHTLY)
+    job = ["sh", "-c", f"date +%s >{NIGHTLY}"]
+    server.run("systemd-run", "--unit=nightly", *when, "--timer-property=AccuracySec=1us", *job)
+    yield
+    server.run("systemctl", "stop", "nightly.timer", check=False)
+
+
+@pytest.mark.parametrize("clock", ["realtime", "monotonic"])
+def test_alarm_for_a_timer_of_systemd(server: Server, powerd: Powerd, laptop: Host, clock: str) -> None:
+    """By powerd's own order, so long before the timer as it was told, however long the server has been up.
+
+    The calendar's job then runs in time. systemd 252 puts a monotonic timer off by the time that the machine
+    has slept, even one with WakeSystem=, so that job is not waited for.
+    """
+    before, falls_asleep = 15, 20
+    ahead = SOONEST + before + falls_asleep
+    laptop.leave()
+    until(lambda: server.uptime() > ahead, "it has been up for longer than the timer takes", within=ahead)
+    job = server.now() + ahead
+    date = server.run("date", f"--date=@{job:.0f}", "+%F %T")
+    when = {"realtime": [f"--on-calendar={date}"], "monotonic": [f"--on-active={ahead}", WAKES]}[clock]
+    with nightly(server, *when):
+        wake = f'timers = ["nightly.timer"]\nbefore = "{before}s"\n{SHORT}'
+        powerd.start(config(laptop, wake=wake, absent_after=1, idle_for=1))
+        until(lambda: server.asleep, "the server is suspended")
+        sleeps_until(server, job - before)
+        if clock == "realtime":
+            ran = until(lambda: server.run("cat", NIGHTLY, check=False), "the job runs")
+            assert float(ran) == pytest.approx(job, abs=2)
+    (woke,) = (entry for entry in powerd.turns() if entry.event == "woke")
+    assert woke.cause == "alarm"
+    assert "nightly.timer" in woke.text
+    assert server.alarm() is None
+
+
+def test_sleep_that_is_over_at_once(server: Server, powerd: Powerd, laptop: Host) -> None:
+    """Less than a second, which none of its clocks may show: told, and rested after, as any other."""
+    rest = "31s"
+    powerd.start(config(laptop, after_resume=rest))
+    powerd.sees(laptop)
+    for nap in range(1, 4):
+        server.suspend()
+        server.wake()
+        until(partial(told_of, powerd, 2 * nap), f"nap {nap} is told of")
+    told = powerd.turns()
+    assert [entry.event for entry in told] == ["going-down", "woke"] * 3
+    assert {entry.cause for entry in told if entry.event == "woke"} == {"button"}
+    laptop.leave()
+    powerd.says(f"waits until {rest} after the wake-up")
+
+
+@pytest.fixture
+def others_alarm(server: Server) -> Iterator[int]:
+    """Somebody else's alarm, some hours ahead; many clocks take none that is farther off than a day."""
+    server.run("sh", "-c", f"echo 0 >{RTC}/wakealarm; echo +20000 >{RTC}/wakealarm")
+    at = server.alarm()
+    assert at is not None
+    yield at
+    server.run("sh", "-c", f"echo 0 >{RTC}/wakealarm")
+
+
+def test_no_alarm_of_its_own_outlives_it(
+    server: Server, powerd: Powerd, laptop: Host, others_alarm: int
+) -> None:
+    """It is stopped, and then killed, on the way into a sleep that a hook holds up: others' alarm is back."""
+    laptop.leave()
+    soon = up_at(server, server.now() + 7200)
+    slow = 'before_sleep = ["/bin/sleep", "20"]'
+    configuration = config(laptop, wake=soon, hooks=slow, absent_after=1, idle_for=1)
+    for end in ("stop", "kill"):
+        powerd.start(configuration)
+        until(lambda: server.alarm() not in {None, others_alarm}, "its own alarm stands")
+        if end == "stop":
+            powerd.stop()
+        else:
+            laptop.come_back()  # nothing is to be done then but to clear up
+            powerd.kill("KILL")
+            until(lambda: powerd.restarts() == 1, "systemd starts another")
+        until(lambda: server.alarm() == others_alarm, f"after the {end} only others' alarm stands")
+    stays(lambda: server.monitor.state() == "running", "no sleep is left behind either", seconds=1)
