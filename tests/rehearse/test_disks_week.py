@@ -39,7 +39,7 @@ class Nas(House):
     machine: Machine | None = None
     drives: dict[DiskId, Spindle] = field(default_factory=dict)
     guarded: list[tuple[float, tuple[DiskId, ...]]] = field(default_factory=list)
-    woken: asyncio.Event = field(default_factory=asyncio.Event)
+    accessed: asyncio.Event = field(default_factory=asyncio.Event)
 
     def plug(self, count: int, root: Path) -> None:
         self.hardware, self.machine = Hardware(root), Machine(root)
@@ -57,7 +57,7 @@ class Nas(House):
             sd_name(n), "stat", f"{100 + spindle.ios} 0 800 10 50 0 400 10 0 20 20 0 0 0 0 3 1"
         )
         if n < 2:
-            self.woken.set()
+            self.accessed.set()
 
     def eyes(self) -> Machine:
         assert self.machine is not None
@@ -88,8 +88,8 @@ class Nas(House):
         self.guarded.append((self.time(), disks))
         if len(disks) != 2:
             raise HostError("no such group here")
-        self.woken.clear()
-        await self.woken.wait()
+        self.accessed.clear()
+        await self.accessed.wait()
         for n in (0, 1):
             self.access(n)
         return disks[0], disks[1:], 0.0
