@@ -8,16 +8,20 @@ from typing import Any
 from powerd.model import (
     Answered,
     AskPower,
+    Checked,
+    CheckHealth,
     Disk,
     DiskId,
     DiskOrder,
     Done,
     Drive,
+    Health,
     Power,
     ReadDrive,
     SetApm,
     SetTimer,
     SpinDown,
+    StartTest,
     Trouble,
 )
 
@@ -79,7 +83,7 @@ class Spindle:
             self.spins = True
             self.log.append((at, "up"))
 
-    def obey(self, order: DiskOrder, at: float) -> Done:
+    def obey(self, order: DiskOrder, at: float) -> Done:  # noqa: PLR0911 - one row for each order
         self.run(at)
         assert not self.suspended, "no command to a disk that the kernel has suspended"
         if self.trouble:
@@ -94,6 +98,12 @@ class Spindle:
             case _ if not self.spins:
                 self.log.append((at, "WOKEN BY AN ORDER"))
                 return False, "it sleeps", Trouble.ASLEEP
+            case CheckHealth():
+                self.log.append((at, "health"))
+                return True, "read its health", Checked(Health(at=0, protocol="ata", passed=True), "sat")
+            case StartTest(test=test):
+                self.log.append((at, test))
+                return True, "begun", Answered(self._power(at))
             case _:
                 return self._set(order, at)
 
