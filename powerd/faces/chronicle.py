@@ -75,7 +75,8 @@ class Chronicle:
         if waking is None or before is None or waking == before.snapshot.waking:
             return
         slept, self._slept = self._slept, 0.0
-        text = f"woke up after {span(slept)} of sleep, {_BY[waking.cause]}"
+        length = span(slept) if slept >= 1 else "less than a second"
+        text = f"woke up after {length} of sleep, {_BY[waking.cause]}"
         yield entry(
             "woke",
             f"{text}: {waking.detail}" if waking.detail else text,

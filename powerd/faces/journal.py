@@ -56,9 +56,8 @@ MESSAGE_IDS: Final[Mapping[Event, str]] = {
 """One id per kind of event, for ``journalctl MESSAGE_ID=…``; never changed. What they tell: where the
 faces are; the first decision; a change of phase; a sleep that is announced, one that begins, whoever ordered
 it, and its end; wake-ups in vain; a source that cannot look, can again, or has not been able to for long;
-what a source of the machine's own warns of; clients that come and go; what an order came to;
-disks that stand by, spin again, or make trouble; a configuration taken
-over, or refused; any other fault."""
+what a source of the machine's own warns of; clients that come and go; what an order came to; disks that stand
+by, spin again, or make trouble; a configuration taken over, or refused; any other fault."""
 
 ERROR, WARNING, NOTICE, INFO = 3, 4, 5, 6
 """Priorities as in syslog(3)."""

@@ -117,14 +117,15 @@ def _top(status: StatusJson) -> str:
         "enforce": "Enforce mode: it acts on what it decides.",
     }.get(status["mode"] or "", "")
     since = state_sentence(status).capitalize() + "." if status["since"] else ""
-    alarm = f"Woken {alarm_sentence(status)}." if status["next_wake"] else ""
+    alarm = alarm_sentence(status)
+    woken = f"Woken {alarm}." if alarm else ""
     trouble = (
         f'<p class="bad" role="alert">Trouble: {_safe(status["trouble"])}</p>\n' if status["trouble"] else ""
     )
     return (
         f"<header><b>powerd</b><span>{_safe(status['version'])}</span></header>\n<main>\n"
         f'<div class="now {_safe(kind)}">\n<h1>{_safe(state)}: {_safe(coming[0].lower() + coming[1:])}</h1>\n'
-        f"<p>{_safe(' '.join(filter(None, (since, alarm, mode))))}</p>\n{trouble}</div>\n"
+        f"<p>{_safe(' '.join(filter(None, (since, woken, mode))))}</p>\n{trouble}</div>\n"
     )
 
 

@@ -59,8 +59,8 @@ def status_text(status: StatusJson, paint: Paint = plain) -> str:
     if disks := asleep_sentence(status["disks"]):
         lines += _labelled("disks", disks, paint)
     lines += _labelled("next", outlook(status), paint)
-    if status["next_wake"]:
-        lines += _labelled("wakes", alarm_sentence(status), paint)
+    alarm = alarm_sentence(status)
+    lines += _labelled("wakes", alarm, paint) if alarm else ()
     if status["trouble"]:
         lines += _labelled("trouble", status["trouble"], paint, "bad")
     lines += _warnings(status, paint)
@@ -127,7 +127,7 @@ def counts_sentence(counts: CountsJson) -> str:
 
 def alarm_sentence(status: StatusJson) -> str:
     """When an alarm would end a sleep: ``at Mon 06:28, for backup.timer``; "" = at no time."""
-    if status["next_wake"] is None:
+    if not status["next_wake"]:
         return ""
     now, at = datetime.fromisoformat(status["now"]), datetime.fromisoformat(status["next_wake"])
     return f"at {clock(at, now)}, for {status['next_wake_for']}"

@@ -28,6 +28,8 @@ _LATE: Final = 30.0
 """Seconds that logind may take to say that a sleep is over; suspend-then-hibernate is awake in between."""
 _TELLING: Final = 1.0
 """Seconds that a sleep of others may wait until it has been told of."""
+_FAREWELL: Final = 20.0
+"""Seconds that stopping may take for the alarm; the service's TimeoutStopSec=30s comes after."""
 _DELAY_MOST: Final = 5.0
 """InhibitDelayMaxSec= where nobody has changed it (logind.conf(5)), seconds."""
 _MARGIN: Final = 0.5
@@ -102,7 +104,14 @@ class Transit:
                 raise RuntimeError("powerd stopped hearing logind, which it must never do")
         finally:
             if self._leaving is None or self._leaving.what != "shutdown":
+                await self._clear_up()
+
+    async def _clear_up(self) -> None:
+        try:
+            async with asyncio.timeout(_FAREWELL):
                 await self._night.put_away()
+        except TimeoutError:
+            self._complain("an alarm of powerd's may still stand: the helper does not answer")
 
     def decided(self, status: Status) -> None:
         """Take note of a decision: when to be up again, that it has been told, and that the server slept."""

@@ -260,6 +260,13 @@ def test_each_cause_is_said(why: Cause, text: str) -> None:
     assert told(before, woken(before, Waking(NOW.mono, why))) == [f"woke up after 8 h of sleep, {text}"]
 
 
+def test_a_sleep_that_no_clock_shows_is_told_too() -> None:
+    before = world("idle")
+    waking = Waking(NOW.mono, Cause.ALARM, clocked=False)
+    after = replace(before, snapshot=replace(before.snapshot, waking=waking))
+    assert told(before, after) == ["woke up after less than a second of sleep, by the alarm"]
+
+
 def events(*rounds: Status) -> list[tuple[str, str | None]]:
     chronicle = Chronicle()
     lines = [line for each in rounds for line in chronicle.entries(each)]

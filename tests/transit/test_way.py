@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from dataclasses import replace
 
 import pytest
 from bedroom import Held
 from transit.rooms import HOOKS, Rooms, live
 
-from powerd.host.values import Going, HostError
+from powerd.host.values import Alarm, Going, HostError
 from powerd.model import Cause, Leaving, Sleep
 
 
@@ -321,3 +322,48 @@ def test_ten_nights_leave_nothing_behind() -> None:
         assert r.machine.alarm() is None
 
     live(test, HOOKS)
+
+
+def test_stopping_does_not_wait_for_a_helper_that_hangs() -> None:
+    async def test(r: Rooms) -> None:
+        r.wanted = r.at(3600)
+        await r.night.set_out(Sleep(0, "command", ("true",), wake=r.wanted))
+
+        async def never() -> Alarm:
+            await asyncio.sleep(3600)
+            raise AssertionError
+
+        r.machine.read_alarm = never  # type: ignore[method-assign] # it hangs
+
+    rooms = live(test)
+    assert rooms.complaints == ["an alarm of powerd's may still stand: the helper does not answer"]
+
+
+def test_an_alarm_that_cannot_be_taken_away_is_complained_of() -> None:
+    async def test(r: Rooms) -> None:
+        r.wanted = r.at(3600)
+        r.board.touch()
+        await asyncio.sleep(1)
+        r.machine.tell(Going("sleep"))
+        await asyncio.sleep(1)
+        r.machine.refusal = "no helper listens"
+        r.machine.tell(Going("sleep", begins=False))
+        await asyncio.sleep(1)
+        assert r.complaints == ["an alarm of powerd's may still stand: no helper listens"]
+        r.machine.refusal = None
+
+    assert live(test).machine.rtc.alarm is None, "but it was, at the end"
+
+
+def test_a_logind_that_falls_silent_for_good_is_a_fault() -> None:
+    async def test(r: Rooms) -> None:
+        async def nothing() -> AsyncIterator[Going]:
+            return
+            yield
+
+        r.machine.goings = nothing  # type: ignore[method-assign] # it ends
+        with pytest.raises(ExceptionGroup) as group:
+            await r.transit.live()
+        assert "must never do" in str(group.value.exceptions[0])
+
+    live(test)
