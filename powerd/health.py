@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import Final
 
 from powerd.board import Board
 from powerd.clock import Clock
 from powerd.model import (
+    Answered,
     Checked,
     CheckHealth,
     Decision,
@@ -22,12 +24,16 @@ from powerd.model import (
     Record,
     RefusedError,
     StartTest,
+    Trouble,
 )
 from powerd.policy.disks import book
 from powerd.policy.findings import news
 from powerd.policy.smart import talks
 from powerd.records import Records
 from powerd.store import Store
+
+_UNTOUCHED: Final = frozenset({Trouble.UNREACHED, Trouble.GONE, Trouble.BUSY})
+"""What kept an order from getting as far as the drive."""
 
 
 class Health:
@@ -73,18 +79,22 @@ class Health:
         self._records.write()
 
     def obeyed(self, order: Order, done: Done) -> None:
-        """A drive has been checked, or told to test itself."""
-        if not isinstance(order, CheckHealth | StartTest) or not done[0]:
-            return
-        disk = self._disk(order.disk)
+        """A drive has been checked, or told to test itself; or could not be."""
+        disk = self._disk(order.disk) if isinstance(order, CheckHealth | StartTest) else None
         if disk is None:
             return
         now, found = self._clock.now().wall.timestamp(), done[2] if len(done) == 3 else None  # noqa: PLR2004 - the longer of Done's two
-        if isinstance(found, Checked):
-            record = self._records.add(disk.serial, replace(found.health, at=now), found.kind)
-            self._remember({disk.id: record})
-        elif isinstance(order, StartTest) and found is not None:
-            self._remember({disk.id: self._records.tested(disk.serial, order.test, now)})
+        serial = disk.serial
+        match order, found:
+            case CheckHealth(), Checked():
+                record = self._records.add(serial, replace(found.health, at=now), found.kind)
+            case CheckHealth(wake=True), Trouble() if found not in _UNTOUCHED:
+                record = self._records.woken(serial, now)
+            case StartTest(test=test), Answered():
+                record = self._records.tested(serial, test, now)
+            case _:
+                return
+        self._remember({disk.id: record})
 
     def find(self, word: str) -> tuple[Disk, str]:
         """The drive of this id, device or serial number, and how smartctl reaches it.

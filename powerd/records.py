@@ -58,6 +58,10 @@ class Records:
         old = self.of(serial, at)
         return self._keep(serial, replace(old, tested={**old.tested, kind: at}))
 
+    def woken(self, serial: str, at: float) -> Record:
+        """It was woken for a check, which failed."""
+        return self._keep(serial, replace(self.of(serial, at), woken=at))
+
     def told(self, serial: str, findings: Sequence[Finding], now: float) -> Record:
         """These have been told, and what is no longer found may be told again."""
         old = self.of(serial, now)

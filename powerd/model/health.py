@@ -187,6 +187,7 @@ class Record:
         tested: POSIX times at which a self-test of each kind, ``short`` and ``long``, was last begun.
         told: findings that have been told, so that none is told twice.
         kind: the device type by which smartctl reached it; "" = unknown.
+        woken: POSIX time at which it was last woken for a check that then failed; 0 = never.
     """
 
     known: float
@@ -196,6 +197,7 @@ class Record:
     tested: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
     told: tuple[Finding, ...] = ()
     kind: str = ""
+    woken: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -105,6 +105,7 @@ def record_to_plain(record: Record) -> dict[str, Any]:
         "tested": dict(record.tested),
         "told": [[each.kind, int(each.severity), each.text, each.advice] for each in record.told],
         "kind": record.kind,
+        "woken": record.woken,
     }
 
 
@@ -128,6 +129,7 @@ def record_from_plain(value: object) -> Record:
         tested={str(kind): _time(at) for kind, at in tested.items()},
         told=take.rows("told", _finding),
         kind=_text(value.get("kind", "")),
+        woken=_time(value.get("woken", 0.0)),
     )
 
 

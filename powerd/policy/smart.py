@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
-from typing import Final, NamedTuple
+from typing import Final
 
 from powerd.config import Options
 from powerd.model import (
@@ -19,39 +19,23 @@ from powerd.model import (
     DiskId,
     DiskOrder,
     DiskReport,
-    DiskState,
     Moment,
     Order,
-    Outcome,
-    Record,
     SmartReport,
     Snapshot,
     SpinDown,
-    StartTest,
-    Trouble,
 )
-from powerd.policy.checkups import Checkup, next_check, next_test, testing_until
+from powerd.policy.checkups import Checkup, next_check, next_test, testing_kind
 from powerd.policy.disks import DiskCourse
 from powerd.policy.findings import compare
+from powerd.policy.smart_turn import PATIENCE, RETRY, Look, due, failed, look_at, paused, sleeps, testing
 from powerd.policy.why import Why
 
-RETRY: Final = 3600.0
-"""Seconds until a check that failed is tried again; the drive was awake, so that wakes nothing."""
-_PATIENCE: Final = 3600.0
-"""A due check waits so long for the drive to be told to stand by; one that is never idle is checked then."""
+AT_ONCE: Final = 8
+"""Drives that are checked or begin a test at the same time, unless one group is woken: 100 would take all of
+a small machine, and starting them all of its power supply."""
 _TALK: Final = frozenset({"ata", "sas", "nvme", "usb"})
 """Transports whose drives tell of their health."""
-
-
-class Look(NamedTuple):
-    """All that a drive's turn is decided from."""
-
-    disk: Disk
-    report: DiskReport
-    record: Record
-    checked: Outcome | None
-    tested: Outcome | None
-    begun: frozenset[DiskOrder]
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,26 +91,34 @@ def health_course(
         now: the present moment.
     """
     known = (report for report in reports if talks(report.disk) and report.disk.id in snapshot.records)
-    looks = [_look(snapshot, report) for report in known]
+    looks = [look_at(snapshot, report) for report in known]
     leaving = {order.disk for order in going_down if isinstance(order, SpinDown)}
     must = _overdue_groups(looks, options, now)
+    room = AT_ONCE - sum(bool(look.begun) for look in looks)
+    waking: set[str] = set()
     orders: list[DiskOrder] = []
     held: set[DiskId] = set()
-    whys: list[Why] = []
-    waits: list[float] = []
     for look in looks:
-        whys += _reasons(look, now)
-        if look.begun or _testing(look, now):
-            held.add(look.disk.id)
+        name, group = look.disk.id, look.disk.group
+        if look.begun or testing(look, now):
+            held.add(name)
             continue
-        order = _due(look, options, now, leaving=look.disk.id in leaving, must=look.disk.id in must)
-        if order is not None:
+        order = due(look, options, now, leaving=name in leaving, must=name in must)
+        if order is None:
+            continue
+        held.add(name)
+        if room > 0 or (name in must and group in waking):
             orders.append(order)
-            held.add(look.disk.id)
-        waits += _waits(look, options, now)
-    shown = {look.disk.id: _report(look, options, now) for look in looks}
-    ahead = min((wait for wait in waits if wait > 0), default=float("inf"))
-    return SmartCourse(tuple(orders), frozenset(held), tuple(whys), shown, now.mono + ahead)
+            room -= 1
+            waking |= {group} if group is not None and name in must else set()
+    waits = [wait for look in looks for wait in _waits(look, options, now) if wait > 0]
+    return SmartCourse(
+        tuple(orders),
+        frozenset(held),
+        tuple(why for look in looks for why in _reasons(look, now)),
+        {look.disk.id: _report(look, options, now) for look in looks},
+        now.mono + min(waits, default=float("inf")),
+    )
 
 
 def talks(disk: Disk) -> bool:
@@ -134,88 +126,25 @@ def talks(disk: Disk) -> bool:
     return disk.transport in _TALK and not disk.removable and bool(disk.serial)
 
 
-def _look(snapshot: Snapshot, report: DiskReport) -> Look:
-    name = report.disk.id
-    begun = frozenset(
-        order
-        for order in snapshot.in_flight
-        if isinstance(order, CheckHealth | StartTest) and order.disk == name
-    )
-    return Look(
-        report.disk,
-        report,
-        snapshot.records[name],
-        snapshot.disk_outcomes.get((CheckHealth, name)),
-        snapshot.disk_outcomes.get((StartTest, name)),
-        begun,
-    )
-
-
-def _due(look: Look, options: Options, now: Moment, *, leaving: bool, must: bool) -> DiskOrder | None:
-    """What is to be ordered of one drive now."""
-    if must:
-        return CheckHealth(look.disk.id, wake=True, kind=look.record.kind)
-    if not _awake(look.report) or _paused(look.checked, now):
-        return None
-    wall = now.wall.timestamp()
-    check = next_check(look.record, options.smart, now.wall)
-    idle = leaving or look.report.spin_down_at is None
-    if check is not None and wall >= check.due + (0 if idle else _PATIENCE):
-        return CheckHealth(look.disk.id, wake=False, kind=look.record.kind)
-    test = next_test(look.record, options.smart)
-    if test is not None and wall >= test[0] + (0 if idle else _PATIENCE) and not _paused(look.tested, now):
-        return StartTest(look.disk.id, test[1], look.record.kind)
-    return None
-
-
-def _awake(report: DiskReport) -> bool:
-    """Whether the drive spins, or has nothing that could."""
-    if report.disk.rotational is False:
-        return report.state is not DiskState.SUSPENDED
-    return report.state in {DiskState.ACTIVE, DiskState.UNSUPPORTED, DiskState.EXCLUDED}
-
-
 def _overdue_groups(looks: list[Look], options: Options, now: Moment) -> frozenset[DiskId]:
-    """Drives to be woken: their last check is too old; and the members of their group that are due."""
-    wall = now.wall.timestamp()
-    checks = {look.disk.id: next_check(look.record, options.smart, now.wall) for look in looks}
+    """Drives to be woken: their last check is too old; and the members of their group that are due.
 
-    def old(look: Look, time: float) -> bool:
-        return wall >= time and look.report.state.asleep and not _paused(look.checked, now, woken=True)
-
-    overdue = [
-        look
-        for look in looks
-        if (check := checks[look.disk.id]) is not None
-        and old(look, check.must)
-        and look.report.state is not DiskState.SUSPENDED
-    ]
-    groups = {look.disk.group for look in overdue} - {None}
-    along = [
-        look
-        for look in looks
-        if look.disk.group in groups and (check := checks[look.disk.id]) is not None and old(look, check.due)
-    ]
-    return frozenset(look.disk.id for look in (*overdue, *along))
-
-
-def _paused(outcome: Outcome | None, now: Moment, *, woken: bool = False) -> bool:
-    """Whether the last attempt failed so lately that another would be too soon.
-
-    One that found the drive asleep was no failure, unless it was to wake it.
+    One whose last check failed is woken on its own account alone, or it would wake the others each time.
     """
-    if outcome is None or outcome.ok or (outcome.found is Trouble.ASLEEP and not woken):
-        return False
-    return now.mono < outcome.at + RETRY
-
-
-def _testing(look: Look, now: Moment) -> bool:
-    until = testing_until(look.record)
-    if until is None or now.wall.timestamp() >= until:
-        return False
-    # A check since then may have found it over, or broken off.
-    last = look.record.last
-    return last is None or last.at <= max(look.record.tested.values()) or last.testing is not None
+    wall = now.wall.timestamp()
+    asleep = [
+        (look, check)
+        for look in looks
+        if (check := next_check(look.record, options.smart, now.wall)) is not None
+        and wall >= min(check)
+        and sleeps(look, now)
+        and not paused(look.checked, now)
+    ]
+    overdue = {look.disk.id for look, check in asleep if wall >= check.must}
+    well = [(look, check) for look, check in asleep if look.checked is None or not failed(look.checked)]
+    groups = {look.disk.group for look, _ in well if look.disk.id in overdue} - {None}
+    along = {look.disk.id for look, check in well if look.disk.group in groups and wall >= check.due}
+    return frozenset(overdue | along)
 
 
 def _reasons(look: Look, now: Moment) -> Iterator[Why]:
@@ -224,25 +153,24 @@ def _reasons(look: Look, now: Moment) -> Iterator[Why]:
         yield Why(name, "its health is being read")
     elif look.begun:
         yield Why(name, "is told to test itself")
-    elif _testing(look, now):
-        kind = max((at, kind) for kind, at in look.record.tested.items())[1]
-        yield Why(name, f"tests itself ({kind} self-test)")
-    failed = look.checked
-    if failed is not None and not failed.ok and failed.found is not Trouble.ASLEEP:
-        yield Why(name, f"its health cannot be read: {failed.observed}", keeps_awake=False)
+    elif testing(look, now):
+        yield Why(name, f"tests itself ({testing_kind(look.record)})")
+    if look.checked is not None and failed(look.checked):
+        yield Why(name, f"its health cannot be read: {look.checked.observed}", keeps_awake=False)
 
 
 def _waits(look: Look, options: Options, now: Moment) -> Iterator[float]:
     """Seconds until something may be due."""
     wall = now.wall.timestamp()
+    yield look.report.since.mono + PATIENCE - now.mono
     check = next_check(look.record, options.smart, now.wall)
     if check is not None:
-        yield from (time - wall for time in (check.due, check.due + _PATIENCE, check.must))
+        yield from (time - wall for time in (check.due, check.due + PATIENCE, check.must))
     test = next_test(look.record, options.smart)
     if test is not None:
-        yield from (test[0] - wall, test[0] + _PATIENCE - wall)
+        yield from (test[0] - wall, test[0] + PATIENCE - wall)
     for outcome in (look.checked, look.tested):
-        if outcome is not None and not outcome.ok:
+        if outcome is not None and failed(outcome):
             yield outcome.at + RETRY - now.mono
 
 
@@ -250,7 +178,6 @@ def _report(look: Look, options: Options, now: Moment) -> SmartReport:
     record = look.record
     check: Checkup | None = next_check(record, options.smart, now.wall)
     findings = compare(record.before, record.last) if record.last is not None else ()
-    due = None if check is None else datetime.fromtimestamp(check.due, now.wall.tzinfo)
-    failed = look.checked if look.checked is not None and not look.checked.ok else None
-    why = failed.observed if failed is not None and failed.found is not Trouble.ASLEEP else ""
-    return SmartReport(look.disk.id, record, findings, due, testing=_testing(look, now), why=why)
+    next_due = None if check is None else datetime.fromtimestamp(check.due, now.wall.tzinfo)
+    why = look.checked.observed if look.checked is not None and failed(look.checked) else ""
+    return SmartReport(look.disk.id, record, findings, next_due, testing=testing(look, now), why=why)

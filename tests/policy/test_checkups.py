@@ -38,11 +38,19 @@ def test_a_drive_that_was_never_checked_is_due_at_once() -> None:
 
 
 def test_the_next_check_is_at_the_preferred_time_a_day_later() -> None:
-    for last in ("2026-06-01 12:00", "2026-06-01 15:20", "2026-06-01 23:59", "2026-06-01 00:01"):
+    for last in ("2026-06-01 12:00", "2026-06-01 15:20", "2026-06-01 23:59", "2026-06-01 11:01"):
         check = next_check(checked(posix(last)), SMART, LATER)
         assert check is not None
         assert local(check.due) == "06-02 12:00", last
         assert check.must == posix(last) + 7 * DAY
+
+
+def test_a_drive_that_is_used_once_a_day_is_due_each_day_at_whatever_hour_that_is() -> None:
+    for hour in set(range(24)) - {11}:  # within the hour before noon, once is enough
+        last, next_use = f"2026-06-01 {hour:02d}:00", f"2026-06-02 {hour:02d}:00"
+        check = next_check(checked(posix(last)), SMART, LATER)
+        assert check is not None
+        assert posix(last) + HOUR <= check.due <= posix(next_use)
 
 
 def test_short_rhythms_know_no_time_of_day() -> None:
@@ -72,8 +80,16 @@ def test_a_clock_that_was_set_back_defers_no_check_for_ever() -> None:
     future = checked(NOON.timestamp() + 1000 * DAY)
     check = next_check(future, SMART, NOON)
     assert check is not None
-    assert check.due <= NOON.timestamp() + 1.5 * DAY
+    assert check.due <= NOON.timestamp() + DAY / 2
     assert check.must <= NOON.timestamp() + 7 * DAY
+
+
+def test_a_drive_that_was_woken_in_vain_is_not_woken_again_before_its_time() -> None:
+    woken = replace(checked(NOON.timestamp() - 9 * DAY), woken=NOON.timestamp() - DAY)
+    check = next_check(woken, SMART, NOON)
+    assert check is not None
+    assert check.due < NOON.timestamp()
+    assert check.must == NOON.timestamp() + 6 * DAY
 
 
 def test_self_tests_by_their_rhythm_the_rarer_one_counting_as_both() -> None:
@@ -98,6 +114,27 @@ def test_a_self_test_is_over_a_quarter_later_than_the_drive_says() -> None:
     assert checkups.testing_until(checked(0)) is None
     endless = replace(checked(0, minutes=(2, 1 << 30)), tested={"long": 0.0})
     assert checkups.testing_until(endless) == 3 * DAY
+
+
+def test_a_self_test_that_a_check_found_runs_for_what_is_left_of_it() -> None:
+    """Whoever began it, and however much longer it takes than the drive has said."""
+    last = Health(at=20000, protocol="ata", passed=True, minutes=(2, 100), testing=40)
+    begun = Record(known=0, last=last, tested={"long": 100.0})
+    for record in (begun, replace(begun, tested={}), replace(begun, tested={"short": 5.0, "long": 7.0})):
+        assert checkups.testing_until(record) == 20000 + 0.4 * 7500
+    assert checkups.testing_until(replace(begun, last=replace(last, testing=0))) == 20000 + 600
+    assert checkups.testing_until(replace(begun, last=replace(last, testing=None))) is None
+    assert checkups.testing_kind(begun) == "long self-test"
+    assert checkups.testing_kind(replace(begun, tested={})) == "a self-test that somebody else began"
+    assert "somebody else" in checkups.testing_kind(replace(begun, tested={"long": 100 - 4 * DAY}))
+
+
+def test_a_drive_that_only_says_that_it_tests_itself_holds_nobody_up() -> None:
+    last = Health(at=20000, protocol="ata", passed=True, minutes=(2, 100), testing=40)
+    stuck = Record(known=0, last=last, before=replace(last, at=20000 - 750))
+    assert checkups.testing_until(stuck) is None
+    by_hand = replace(stuck, before=replace(last, at=20000 - 749))
+    assert checkups.testing_until(by_hand) == 20000 + 0.4 * 7500
 
 
 def test_what_came_of_a_self_test_is_read_when_it_is_over() -> None:
@@ -126,6 +163,7 @@ def test_a_check_is_never_due_before_the_last_one_nor_after_it_must_be(
     if check is None:
         assert every == 0
         return
-    assert check.due > min(last, now)
-    assert check.must >= min(last, now) + every
+    if last <= now + HOUR:
+        assert check.due > min(last, now)
+    assert check.must >= min(last, now - every) + every
     assert check.due <= check.must + DAY / 2

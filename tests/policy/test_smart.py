@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from powerd.config import Options, Smart
 from powerd.model import (
+    Activity,
     Checked,
     CheckHealth,
     Disk,
@@ -21,13 +22,15 @@ from powerd.model import (
     Moment,
     Outcome,
     Record,
+    Seen,
     Severity,
     Snapshot,
     SpinDown,
     StartTest,
     Trouble,
 )
-from powerd.policy.smart import RETRY, SmartCourse, health_course, talks
+from powerd.policy.smart import AT_ONCE, SmartCourse, health_course, talks
+from powerd.policy.smart_turn import PATIENCE, RETRY
 
 DAY = 86400.0
 HOUR = 3600.0
@@ -65,6 +68,8 @@ class House:
         self.options = options
         self.state = dict.fromkeys((each.id for each in self.disks), DiskState.ACTIVE)
         self.spin_down_at: float | None = None
+        self.since = 0.0
+        self.moved: float | None = None
         self.records = {each.id: record() for each in self.disks}
         self.outcomes: dict[tuple[type[DiskOrder], DiskId], Outcome] = {}
         self.begun: frozenset[DiskOrder] = frozenset()
@@ -72,10 +77,17 @@ class House:
     def decide(self, after: float, *, leaving: bool = False) -> SmartCourse:
         now = moment(after)
         reports = tuple(
-            DiskReport(each, self.state[each.id], now, spin_down_at=self.spin_down_at) for each in self.disks
+            DiskReport(each, self.state[each.id], moment(self.since), spin_down_at=self.spin_down_at)
+            for each in self.disks
         )
         going = tuple(SpinDown(each.id, "ata") for each in self.disks if leaving)
-        snapshot = Snapshot(records=self.records, disk_outcomes=self.outcomes, in_flight=self.begun)
+        activity = {} if self.moved is None else {CHECK.disk: Seen(now.mono, Activity(T0 + self.moved))}
+        snapshot = Snapshot(
+            records=self.records,
+            disk_outcomes=self.outcomes,
+            in_flight=self.begun,
+            activity=activity,
+        )
         return health_course(snapshot, reports, going, self.options, now)
 
     def outcome(self, order: DiskOrder, after: float, found: Trouble | Checked, said: str = "said") -> None:
@@ -133,7 +145,17 @@ def test_a_sleeping_drive_is_deferred_and_then_woken_once(state: DiskState) -> N
     house.begun = frozenset()
     house.outcome(WAKE, 7 * DAY + 20, Trouble.FAILED)
     assert house.decide(7 * DAY + 30).orders == (), "it is not woken again and again"
-    assert house.decide(7 * DAY + 20 + RETRY).orders == (WAKE,)
+    house.records[CHECK.disk] = record(woken=LAST.timestamp() + 7 * DAY + 20)
+    assert house.decide(14 * DAY + 19).orders == (), "nor every hour: one that cannot be checked sleeps on"
+    assert house.decide(14 * DAY + 20).orders == (WAKE,)
+
+
+def test_a_helper_that_was_not_there_has_woken_nobody_and_is_asked_again() -> None:
+    house = House()
+    house.state[CHECK.disk] = DiskState.STANDBY
+    house.outcome(WAKE, 7 * DAY, Trouble.UNREACHED)
+    assert house.decide(7 * DAY + RETRY - 1).orders == ()
+    assert house.decide(7 * DAY + RETRY).orders == (WAKE,)
 
 
 def test_a_drive_that_the_kernel_has_suspended_is_never_woken() -> None:
@@ -146,6 +168,7 @@ def test_a_drive_that_the_kernel_has_suspended_is_never_woken() -> None:
 def test_a_drive_of_which_nothing_is_known_is_left_alone(state: DiskState) -> None:
     house = House()
     house.state[CHECK.disk] = state
+    house.since = 100 * DAY
     assert house.decide(100 * DAY).orders == ()
 
 
@@ -160,7 +183,7 @@ def test_a_drive_without_a_spindle_has_nothing_to_wake() -> None:
 def test_all_members_of_a_group_that_are_due_are_woken_with_the_overdue_one() -> None:
     house = House(disk(1, "md0"), disk(2, "md0"), disk(3, "md0"), disk(4))
     house.state = dict.fromkeys(house.state, DiskState.STANDBY)
-    fresh = LAST.timestamp() + 6.9 * DAY
+    fresh = LAST.timestamp() + 6.97 * DAY
     due = LAST.timestamp() + 4 * DAY
     house.records[DiskId("ata-DISK_2")] = record(last=health(due))
     house.records[DiskId("ata-DISK_3")] = record(last=health(fresh))
@@ -173,7 +196,70 @@ def test_a_drive_found_asleep_is_no_failure() -> None:
     house = House()
     house.outcome(CHECK, DAY, Trouble.ASLEEP)
     assert house.decide(DAY + 1).reasons == ()
-    assert house.decide(DAY + 1).orders == (CHECK,), "it spins again, or was believed to sleep too soon"
+    assert house.decide(DAY + 1).orders == ()
+    house.since = DAY + 2
+    assert house.decide(DAY + 3).orders == (CHECK,), "it spins again, or was believed to sleep too soon"
+
+
+@pytest.mark.parametrize("state", [DiskState.EXCLUDED, DiskState.UNSUPPORTED])
+def test_a_drive_that_powerd_leaves_alone_and_found_asleep_waits_until_it_is_used(state: DiskState) -> None:
+    """Its state says nothing of its spindle, so it is neither asked over and over, nor forgotten."""
+    house = House()
+    house.state[CHECK.disk] = state
+    house.outcome(CHECK, DAY, Trouble.ASLEEP)
+    assert house.decide(DAY + 1).orders == ()
+    assert house.decide(7 * DAY - 1).orders == ()
+    assert house.decide(7 * DAY).orders == (WAKE,)
+    house.moved = 2 * DAY
+    assert house.decide(2 * DAY + 1).orders == (CHECK,)
+
+
+def test_a_self_test_that_found_the_drive_asleep_waits_until_it_is_used() -> None:
+    house = House(options=OPTIONS)
+    house.state[CHECK.disk] = DiskState.EXCLUDED
+    house.records[CHECK.disk] = record(last=health(LAST.timestamp() + DAY))
+    start = StartTest(CHECK.disk, "short")
+    house.outcome(start, DAY + 60, Trouble.ASLEEP)
+    assert house.decide(DAY + 61).orders == ()
+    house.moved = DAY + 100
+    assert house.decide(DAY + 101).orders == (start,)
+
+
+def test_a_drive_that_has_not_said_for_an_hour_whether_it_spins_may_be_woken_when_it_must() -> None:
+    house = House()
+    house.state[CHECK.disk] = DiskState.UNKNOWN
+    house.since = 7 * DAY - PATIENCE + 1
+    assert house.decide(7 * DAY).orders == ()
+    assert house.decide(7 * DAY + 1).orders == (WAKE,)
+
+
+def test_an_order_that_came_to_nothing_is_as_one_that_failed() -> None:
+    """As it is where the daemon was at fault; without an hour's pause that would go round and round."""
+    house = House()
+    house.outcomes[CheckHealth, CHECK.disk] = Outcome(
+        CHECK, T0 + DAY, ok=True, observed="would have", begun=0
+    )
+    assert house.decide(DAY + 1).orders == ()
+    assert house.decide(DAY + RETRY).orders == (CHECK,)
+
+
+def test_a_hundred_drives_that_are_due_are_checked_a_few_at_a_time() -> None:
+    house = House(*(disk(n) for n in range(100)))
+    first = house.decide(DAY, leaving=True)
+    assert len(first.orders) == AT_ONCE
+    assert len(first.held) == 100, "none leaves before its turn"
+    house.begun = frozenset(first.orders[1:])
+    assert len(house.decide(DAY + 1).orders) == 1
+
+
+def test_a_large_group_is_woken_as_one_and_groups_one_after_the_other() -> None:
+    many = [disk(n, "tank") for n in range(24)] + [disk(n, "pool") for n in range(24, 36)]
+    house = House(*many)
+    house.state = dict.fromkeys(house.state, DiskState.STANDBY)
+    woken = house.decide(7 * DAY).orders
+    assert [order.disk for order in woken] == [each.id for each in many[:24]]
+    house.begun = frozenset(woken)
+    assert house.decide(7 * DAY + 1).orders == ()
 
 
 def test_a_check_that_failed_is_said_and_tried_again_in_an_hour() -> None:

@@ -28,6 +28,8 @@ spin_down_after = "20min"
 [[disks.rule]]
 match = ["*WD-2", "*WD-3"]
 method = "timer"
+[smart]
+every = "0s"
 """
 
 
