@@ -38,12 +38,14 @@ MAY_USE: Final[dict[str, tuple[str, ...]]] = {
     "records": (*_BASE, "store"),
     "transit": _BASE,
     "disks": (*_BASE, "policy", "sources", "store"),
+    "alerts": (*_BASE, "transit"),
+    "notify_child": (),
     "health": (*_BASE, "policy", "store", "records"),
     "engine": ("model", "config", "clock", "board", "policy"),
     "daemon": (*_BELOW, "disks"),
     "rehearse": (*_BELOW, "daemon"),
     "faces": ("model", "config"),
-    "app": (*_BELOW, "daemon", "faces"),
+    "app": (*_BELOW, "daemon", "alerts", "faces"),
     "__main__": ("app", "doctor", "faces", "host"),
 }
 PURE: Final = ("model", "config.values", "policy")

@@ -101,12 +101,15 @@ def _refuse(faults: Sequence[str]) -> NoReturn:
 
 def _check(arguments: argparse.Namespace) -> int:
     from powerd.config.load import DEFAULT_PATH  # noqa: PLC0415 - as in _options()
+    from powerd.config.notify import cautions  # noqa: PLC0415 - as above
 
     options = _options(arguments)
     file = _config(arguments)
     missing = file is None and not DEFAULT_PATH.exists()
     print(f"{DEFAULT_PATH}: not there, so the defaults hold" if missing else f"{file or DEFAULT_PATH}: ok")
     print(meaning(options))
+    for caution in cautions(options, file or DEFAULT_PATH):
+        print(f"warning: {caution}")
     if options.disks.spin_down_after or options.disks.rule:
         for finding in arguments.survey():
             print(f"note: {finding}")

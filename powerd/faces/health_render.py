@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
 from datetime import datetime, tzinfo
 from typing import Final, Literal
 
-from powerd.faces.health_shapes import FindingJson, SampleJson, SmartDetailJson, SmartJson
-from powerd.model import Counter, Disk, DiskId, Finding, Severity, SmartReport, Status
+from powerd.faces.health_shapes import AlertJson, FindingJson, SampleJson, SmartDetailJson, SmartJson
+from powerd.model import Counter, Disk, Finding, Moment, Severity, SmartReport, Status
 
 _WORDS: Final[Mapping[Severity, Literal["note", "warning", "alarm"]]] = {
     Severity.NOTE: "note",
@@ -106,9 +105,16 @@ def _detail(disk: Disk, report: SmartReport, zone: tzinfo | None) -> SmartDetail
     }
 
 
-def finding_json(disk: DiskId, finding: Finding) -> dict[str, object]:
+def finding_json(disk: Disk, finding: Finding, now: Moment) -> AlertJson:
     """What the hook ``alert`` gets on standard input."""
-    return {"disk": disk, **asdict(finding), "severity": _WORDS[finding.severity]}
+    return {
+        "disk": disk.id,
+        "device": disk.device,
+        "model": disk.model,
+        "serial": disk.serial,
+        "at": now.wall.isoformat(timespec="seconds"),
+        **_finding(finding),
+    }
 
 
 def _finding(finding: Finding) -> FindingJson:

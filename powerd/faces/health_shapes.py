@@ -14,6 +14,16 @@ class FindingJson(TypedDict):
     advice: str
 
 
+class AlertJson(FindingJson):
+    """A new finding, as the hook ``alert`` gets it: with its drive, and when it was found."""
+
+    disk: str
+    device: str
+    model: str
+    serial: str
+    at: str
+
+
 class SelfTestJson(TypedDict):
     """One entry of the drive's self-test log; ``passed`` None = it was broken off."""
 

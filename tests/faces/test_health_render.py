@@ -4,6 +4,7 @@ import json
 
 import pytest
 from faces.drives import OLD, PENDING, drives
+from faces.house import NOW
 
 from powerd.faces.health_render import finding_json, smart_of, smarts_json
 
@@ -51,7 +52,15 @@ def test_a_drive_that_was_never_checked() -> None:
 
 
 def test_what_a_hook_is_given() -> None:
-    given = finding_json(OLD.id, PENDING)
-    assert given["disk"] == OLD.id
-    assert given["severity"] == "alarm"
-    assert json.loads(json.dumps(given))["kind"] == "pending"
+    given = finding_json(OLD, PENDING, NOW)
+    assert json.loads(json.dumps(given)) == {
+        "disk": "ata-ST3500418AS_S2",
+        "device": "sdb",
+        "model": "ST3500418AS",
+        "serial": "S2",
+        "at": "2026-01-12T21:16:00+01:00",
+        "kind": "pending",
+        "severity": "alarm",
+        "text": PENDING.text,
+        "advice": PENDING.advice,
+    }
