@@ -1,7 +1,7 @@
 """What two checks of a drive say together: the drive's verdict, and what has become worse since the last one.
 
-Pure. Limits that hold on their own (verdict, thresholds, temperature) are findings for as long as they hold;
-counters and logs are findings by their *growth*, so that an old fault is told once, not every day.
+Pure. Limits that hold on their own (verdict, thresholds, temperature, sectors that cannot be read) are findings
+for as long as they hold; other counters and logs by their *growth*, so that an old fault is told once, not daily.
 """
 
 from __future__ import annotations
@@ -85,6 +85,8 @@ _FIRST: Final[dict[Counter, str]] = {
     Counter.MEDIA: "it has found {n} blocks damaged so far",
     Counter.ERRORS: "its error log has {n} entries",
 }
+_STANDING: Final = frozenset({Counter.PENDING, Counter.UNCORRECTABLE})
+"""Counters that tell what is so now, not what once was: a drive with one that is not 0 is not well."""
 
 
 def compare(before: Health | None, now: Health) -> tuple[Finding, ...]:
@@ -103,9 +105,15 @@ def compare(before: Health | None, now: Health) -> tuple[Finding, ...]:
 
 
 def news(before: Sequence[Finding], now: Sequence[Finding]) -> tuple[Finding, ...]:
-    """Those of ``now`` that have not been told: a new kind, or one that has become graver or other."""
+    """Those of ``now`` that have not been told: of a new kind, or other than before and no less grave."""
     told = {(finding.kind, finding.severity, finding.text) for finding in before}
-    return tuple(each for each in now if (each.kind, each.severity, each.text) not in told)
+    worst = {finding.kind: finding.severity for finding in before}
+    return tuple(
+        each
+        for each in now
+        if (each.kind, each.severity, each.text) not in told
+        and each.severity >= worst.get(each.kind, Severity.NOTE)
+    )
 
 
 def _verdict(now: Health) -> Iterator[Finding]:
@@ -158,6 +166,8 @@ def _counters(before: Health | None, now: Health) -> Iterator[Finding]:
             n = count - known
             text = grown.one if n == 1 else grown.many.format(n=n)
             yield Finding(counter, grown.severity, f"{text}, {count} in all", grown.advice)
+        elif count and counter in _STANDING:
+            yield Finding(counter, Severity.WARNING, _FIRST[counter].format(n=count), grown.advice)
 
 
 def _tests(before: Health | None, now: Health) -> Iterator[Finding]:

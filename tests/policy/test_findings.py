@@ -75,11 +75,24 @@ def test_one_more_is_said_as_one() -> None:
 
 
 def test_an_old_count_is_told_once_and_is_no_alarm() -> None:
-    old = counting(pending=8)
+    old = counting(reallocated=8)
     (finding,) = compare(None, old)
     assert finding.severity is Severity.WARNING
-    assert finding.text == "8 of its sectors cannot be read"
+    assert finding.text == "it has replaced 8 bad sectors so far"
     assert compare(old, later(old)) == ()
+
+
+@pytest.mark.parametrize("counter", ["pending", "uncorrectable"])
+def test_sectors_that_cannot_be_read_are_shown_while_there_are_any_and_told_once(counter: str) -> None:
+    """The drive is not well the day after, although nothing has grown."""
+    old = counting(**{counter: 8})
+    first, standing = compare(None, old), compare(old, later(old))
+    assert standing == first
+    assert [finding.severity for finding in standing] == [Severity.WARNING]
+    more = later(counting(**{counter: 9}), 2)
+    grown = compare(old, more)
+    assert [finding.severity for finding in news(standing, grown)] == [Severity.ALARM]
+    assert news(grown, compare(more, later(more))) == (), "less grave than what has been told"
 
 
 def test_a_count_that_falls_is_no_finding() -> None:
@@ -244,7 +257,7 @@ def test_any_two_checks_can_be_compared(before: Health | None, now: Health) -> N
 
 @given(healths)
 def test_what_is_past_is_not_told_again_by_an_unchanged_drive(health: Health) -> None:
-    standing = {"verdict", "temperature", "spare", "worn", "loads", "partial"}
+    standing = {"verdict", "temperature", "spare", "worn", "loads", "partial", "pending", "uncorrectable"}
     for finding in compare(health, later(health)):
         assert finding.kind in standing or finding.kind.startswith(("attribute ", "critical "))
 
