@@ -179,7 +179,8 @@ def _smart(arguments: argparse.Namespace) -> int:
             arguments.misused("say which DISK; `powerd smart` names them")
         status, drives = get("/api/status", door), get("/api/smart", door)
         now = datetime.fromisoformat(status["now"])
-        _say(drives if arguments.json else smarts_text(drives, now, _paint()))
+        observing = status["mode"] == "observe"
+        _say(drives if arguments.json else smarts_text(drives, now, _paint(), observing=observing))
         return NO if any(drive["health"] in {"warning", "alarm"} for drive in drives) else ANSWERED
     path = f"/api/smart/{_quoted(disk)}"
     if arguments.check:

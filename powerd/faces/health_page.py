@@ -14,6 +14,7 @@ HEALTH_STYLE: Final = """
 .ok, .note { color: var(--good); font-weight: 600 }
 .warning { color: var(--doubt); font-weight: 600 }
 .alarm { color: var(--bad); font-weight: 600 }
+.found .note { color: inherit; font-weight: normal }
 .found { margin: .25rem 0 0; overflow-wrap: anywhere }
 svg { display: block; width: 100%; height: 2.25rem; margin: .25rem 0 }
 svg polyline { fill: none; stroke: var(--accent); stroke-width: 1.5; vector-effect: non-scaling-stroke }
@@ -23,7 +24,11 @@ _WIDTH: Final = 300
 _HEIGHT: Final = 36
 _MARGIN: Final = 3
 _POINTS: Final = 2
-"""So many checks make a line."""
+"""So many checks make a line ..."""
+_MOST_POINTS: Final = 60
+"""... and of so many, the highest of each few is drawn: a year of days would be a smear."""
+_CALM: Final = 15
+"""Degrees that a plot of temperature spans at least: one that stays within three is nearly flat."""
 _MATTERS: Final = (
     ("reallocated", "bad sectors replaced"),
     ("pending", "unreadable"),
@@ -34,11 +39,11 @@ _MATTERS: Final = (
 )
 
 
-def health_section(drives: Sequence[SmartDetailJson], now: datetime) -> str:
+def health_section(drives: Sequence[SmartDetailJson], now: datetime, *, observing: bool = False) -> str:
     """The section of the page; "" where no drive tells of its health."""
     if not drives:
         return ""
-    rows = "".join(_row(drive, now) for drive in drives)
+    rows = "".join(_row(drive, now, "would be next" if observing else "next") for drive in drives)
     ill = sum(drive["health"] in {"warning", "alarm"} for drive in drives)
     title = f"Health: {ill} of {len(drives)} drives with findings" if ill else "Health of drives"
     return (
@@ -48,7 +53,7 @@ def health_section(drives: Sequence[SmartDetailJson], now: datetime) -> str:
     )
 
 
-def _row(drive: SmartDetailJson, now: datetime) -> str:
+def _row(drive: SmartDetailJson, now: datetime, coming: str) -> str:
     age = f"{span(drive['hours'] * 3600, parts=1)} on" if drive["hours"] is not None else ""
     about = " · ".join(filter(None, (drive["model"], drive["serial"], age)))
     word = f'<span class="{drive["health"]}">{drive["health"]}</span>'
@@ -56,15 +61,15 @@ def _row(drive: SmartDetailJson, now: datetime) -> str:
     warmth = [(each["at"], each["temperature"]) for each in drive["history"]]
     return (
         f'<tr><th scope="row">{_safe(drive["device"])}<small>{_safe(about)}</small></th>'
-        f"<td>{word}<small>{_safe(_times(drive, now))}</small>{''.join(_found(drive))}"
+        f"<td>{word}<small>{_safe(_times(drive, now, coming))}</small>{''.join(_found(drive))}"
         f"{''.join(_counters(drive))}</td>"
         f"<td>{celsius}{_plot(warmth, 'temperature')}</td></tr>\n"
     )
 
 
-def _times(drive: SmartDetailJson, now: datetime) -> str:
+def _times(drive: SmartDetailJson, now: datetime, coming: str) -> str:
     checked = f"checked {_when(drive['checked'], now)}" if drive["checked"] else "never checked"
-    due = f", next {_when(drive['due'], now)}" if drive["due"] else ""
+    due = f", {coming} {_when(drive['due'], now)}" if drive["due"] else ""
     return checked + due + (", tests itself now" if drive["testing"] else "")
 
 
@@ -92,13 +97,16 @@ def _plot(values: Sequence[tuple[str, int | None]], what: str, kind: str = "") -
     points = [(datetime.fromisoformat(at).timestamp(), value) for at, value in values if value is not None]
     if len(points) < _POINTS or (kind and len({value for _, value in points}) == 1):
         return ""
-    times, heights = [time for time, _ in points], [value for _, value in points]
+    heights = [value for _, value in points]
     low, high = min(heights), max(heights)
-    across = max(times[-1] - times[0], 1)
+    few = -(-len(points) // _MOST_POINTS)
+    tops = [max(points[n : n + few], key=lambda point: point[1]) for n in range(0, len(points), few)]
+    begin, across = tops[0][0], max(tops[-1][0] - tops[0][0], 1)
+    spread = max(high - low, 1 if kind else _CALM)
     drawn = " ".join(
-        f"{(time - times[0]) / across * _WIDTH:.1f},"
-        f"{_HEIGHT - _MARGIN - (value - low) / max(high - low, 1) * (_HEIGHT - 2 * _MARGIN):.1f}"
-        for time, value in points
+        f"{(time - begin) / across * _WIDTH:.1f},"
+        f"{_HEIGHT - _MARGIN - (value - low) / spread * (_HEIGHT - 2 * _MARGIN):.1f}"
+        for time, value in tops
     )
     label = f"{what}: {low} to {high} in {len(points)} checks"
     mark = f' class="{kind}"' if kind else ""

@@ -36,7 +36,15 @@ _LABEL: Final = 12
 _ROW: Final = 28
 
 
-def smarts_text(drives: list[SmartJson], now: datetime, paint: Paint = plain) -> str:
+OBSERVING: Final = (
+    "This is observe mode: no drive is checked by itself; `powerd smart DISK --check` reads one that "
+    "is awake."
+)
+
+
+def smarts_text(
+    drives: list[SmartJson], now: datetime, paint: Paint = plain, *, observing: bool = False
+) -> str:
     """What ``powerd smart`` prints: a row for each drive, then what was found on any."""
     if not drives:
         return "No drive here tells of its health.\n"
@@ -50,6 +58,8 @@ def smarts_text(drives: list[SmartJson], now: datetime, paint: Paint = plain) ->
         lines.append((" " * _GAP).join(cells))
     for drive in drives:
         lines += _found(drive, paint, with_name=True)
+    if observing:
+        lines += ["", *wrap(OBSERVING, LINE)]
     return joined(lines)
 
 

@@ -90,7 +90,7 @@ def page(status: StatusJson, clients: list[ClientJson], drives: Sequence[SmartDe
         _sources(status["sources"], reasons),
         _clients(clients, status, now),
         disks_section(status["disks"], now),
-        health_section(drives, now),
+        health_section(drives, now, observing=status["mode"] == "observe"),
     ]
     seconds = STARTING if status["state"] == "starting" else REFRESH
     return (

@@ -1,7 +1,7 @@
 """What two checks of a drive say together: the drive's verdict, and what has become worse since the last one.
 
-Pure. Limits that hold on their own (verdict, thresholds, temperature, sectors that cannot be read) are findings
-for as long as they hold; other counters and logs by their *growth*, so that an old fault is told once, not daily.
+Pure. What is so now (verdict, thresholds, temperature, unreadable sectors) is a finding as long as it is so;
+other counters and logs are by their *growth*, so that an old fault is told once, not daily.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _GROWTH: Final[dict[Counter, Grown]] = {
         Severity.ALARM,
         "one more sector cannot be read",
         "{n} more sectors cannot be read",
-        "check your backup, and run a long self-test: powerd smart --test long",
+        "check your backup, and run a long self-test: powerd smart DISK --test long",
     ),
     Counter.UNCORRECTABLE: Grown(
         Severity.ALARM,
@@ -55,7 +55,7 @@ _GROWTH: Final[dict[Counter, Grown]] = {
         Severity.ALARM,
         "it could not read what it was asked for once more",
         "it could not read what it was asked for {n} more times",
-        "check your backup, and run a long self-test: powerd smart --test long",
+        "check your backup, and run a long self-test: powerd smart DISK --test long",
     ),
     Counter.CRC: Grown(
         Severity.WARNING,

@@ -26,7 +26,9 @@ def ward(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 def test_all_drives(ward: str, here: Here) -> None:
-    assert said(here("smart", "--socket", ward), 1) == smarts_text(smarts_json(drives()), NOW.wall)
+    assert said(here("smart", "--socket", ward), 1) == smarts_text(
+        smarts_json(drives()), NOW.wall, observing=True
+    )
     assert json.loads(said(here("smart", "--socket", ward, "--json"), 1)) == smarts_json(drives())
 
 

@@ -1,14 +1,15 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from xml.etree import ElementTree as ET
 
-from faces.drives import drives, strange
+from faces.drives import DAY, drives, strange
 from faces.house import NOW
 
 from powerd.faces.health_page import health_section
 from powerd.faces.health_render import smart_of, smarts_json
 from powerd.faces.health_shapes import SmartDetailJson
-from powerd.model import Status
+from powerd.model import Sample, Status
 
 
 def details(status: Status) -> list[SmartDetailJson]:
@@ -45,6 +46,12 @@ def test_drives_that_are_well() -> None:
     assert "<h2>Health of drives</h2>" in text
 
 
+def test_in_observe_mode_no_check_is_announced() -> None:
+    text = health_section(details(drives()), NOW.wall, observing=True)
+    assert "would be next" in text
+    assert ", next " not in text
+
+
 def test_no_drive_no_section() -> None:
     assert health_section([], NOW.wall) == ""
 
@@ -54,3 +61,17 @@ def test_hostile_firmware_cannot_write_markup() -> None:
     ET.fromstring(text)  # noqa: S314 - our own text
     assert "<script>" not in text
     assert "\x1b" not in text
+
+
+def test_a_year_of_days_is_drawn_by_its_tops_and_a_calm_temperature_low() -> None:
+    status = drives()
+    (report, *_) = status.decision.smart.values()
+    days = tuple(Sample(n * DAY, True, 30 + (n % 7 == 3), {}) for n in range(365))  # noqa: FBT003 - a row
+    red = replace(report, record=replace(report.record, samples=days))
+    shown = replace(status, decision=replace(status.decision, smart={red.disk: red}))
+    tree = ET.fromstring(health_section(details(shown), NOW.wall))  # noqa: S314 - our own text
+    assert tree.findtext(".//title") == "temperature: 30 to 31 in 365 checks"
+    (line,) = tree.iter("polyline")
+    points = [tuple(map(float, point.split(","))) for point in line.get("points", "").split()]
+    assert len(points) == 53
+    assert {y for _, y in points[:-1]} == {31.0}, "each week has its top, a degree above the lowest"

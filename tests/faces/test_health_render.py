@@ -19,7 +19,7 @@ def test_a_row_for_each_drive_that_tells() -> None:
         "kind": "pending",
         "severity": "alarm",
         "text": "2 more sectors cannot be read, 8 in all",
-        "advice": "check your backup, and run a long self-test: powerd smart --test long",
+        "advice": "check your backup, and run a long self-test: powerd smart DISK --test long",
     }
     assert (nvme["health"], nvme["checked"], nvme["why"]) == ("unknown", None, "Unknown USB bridge")
     assert smarts_json(None) == []

@@ -33,7 +33,7 @@ def test_all_drives() -> None:
         nvme0n1  Samsung SSD 970      unknown          -      -       never    never
 
         sdb: 2 more sectors cannot be read, 8 in all
-          check your backup, and run a long self-test: powerd smart --test long
+          check your backup, and run a long self-test: powerd smart DISK --test long
 
         sdb: 90 % of its rated life is used up
           plan its replacement
@@ -117,3 +117,9 @@ def test_every_line_fits_and_steers_nothing(make: type) -> None:
         assert width(line) <= 80, line
         assert line.isprintable()
         assert line == line.rstrip()
+
+
+def test_in_observe_mode_it_says_that_no_drive_is_checked_by_itself() -> None:
+    text = smarts_text(smarts_json(drives()), NOW.wall, observing=True)
+    assert text.endswith("`powerd smart DISK --check`\nreads one that is awake.\n")
+    assert max(map(len, text.splitlines())) <= 80
