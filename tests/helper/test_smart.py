@@ -56,14 +56,19 @@ cat "$here/bridge-unknown"; exit 1
 @pytest.fixture
 def drives(tmp_path: Path) -> Drives:
     drives = Drives(tmp_path, "sda")
+    with_health(drives)
+    let(drives, "sda", "red", "sat")
+    return drives
+
+
+def with_health(drives: Drives) -> None:
+    """Give them a smartctl that tells of health."""
     tool = drives.tools / "smartctl"
     tool.unlink()
     tool.write_text(_SMARTCTL)
     tool.chmod(0o755)
     for name in ("asleep", "bridge-unknown"):
         (drives.tools / name).write_bytes(DRIVES[name].document())
-    let(drives, "sda", "red", "sat")
-    return drives
 
 
 def let(drives: Drives, device: str, told: str, *kinds: str) -> None:

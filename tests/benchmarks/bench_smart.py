@@ -1,0 +1,122 @@
+"""What one check of a drive's health costs the daemon: CPU of its loop, and memory that stays.
+
+The daemon, the socket, the helper and the child that reads the answer are real; smartctl is a script that
+says what an old Seagate with 13 attributes says, and the machine is a tree of files.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from helper.drives import Drives
+from helper.test_smart import let, with_health
+from rehearse.households import BERLIN
+from rehearse.test_disks_week import Nas
+from rig.wait import until
+
+from powerd.config import parse
+from powerd.daemon import Daemon
+from powerd.host import drives as helper
+from powerd.host.machine import Machine
+from powerd.model import DiskOrder, Found
+from powerd.store import Store
+
+CHECKS: Final = 20
+LIMITS: Final = {
+    "CPU of the loop for a check, ms": 5.0,
+    "the longest of them, ms": float("inf"),
+    "a check from wish to answer, ms": float("inf"),
+    "smartctl processes for a check": 1.0,
+    "memory that stays after 20 checks, MB": 1.0,
+}
+
+
+class Bench(Nas):
+    """A house whose orders to disks go to a real helper."""
+
+    door = Path()
+
+    async def disk(self, order: DiskOrder) -> Found:
+        return await helper.obey(order, self.door)
+
+
+def resident() -> float:
+    """Resident memory of this process, MB (proc(5))."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+@contextmanager
+def served(tools: Path, root: Path, door: Path) -> Iterator[None]:
+    """A helper that listens on ``door``."""
+    places = ("--socket", str(door), "--root", str(root), "--tools", str(tools), "--user", "root")
+    argv = [sys.executable, "-m", "powerd.helper", *places]
+    with subprocess.Popen(argv, stderr=subprocess.DEVNULL) as process:
+        try:
+            until(door.exists, "the helper listens")
+            yield
+        finally:
+            process.terminate()
+
+
+async def measured(bench: Bench, asked: Drives, state: Path) -> dict[str, float]:
+    daemon = Daemon(
+        parse(b'[clients]\nlearn = "0s"\nevery = "1h"\n', "bench"), bench, bench, bench, store=Store(state)
+    )
+    life = asyncio.create_task(daemon.live())
+    while daemon.status is None or not daemon.status.snapshot.records:  # noqa: ASYNC110 - nobody tells
+        await asyncio.sleep(0.1)
+    await daemon.check("sda")  # what is imported and cached once
+    gc.collect()
+    asked.asked()
+    before, costs, waits = resident(), [], []
+    for _ in range(CHECKS):
+        cpu, began = time.thread_time(), time.monotonic()
+        await daemon.check("sda")
+        await asyncio.sleep(0.05)  # the decision on it, and its document
+        costs.append((time.thread_time() - cpu) * 1e3)
+        waits.append((time.monotonic() - began - 0.05) * 1e3)
+    gc.collect()
+    runs = sum(line.startswith("smartctl") for line in asked.asked())
+    life.cancel()
+    return {
+        "CPU of the loop for a check, ms": statistics.median(costs),
+        "the longest of them, ms": max(costs),
+        "a check from wish to answer, ms": statistics.median(waits),
+        "smartctl processes for a check": runs / CHECKS,
+        "memory that stays after 20 checks, MB": resident() - before,
+    }
+
+
+async def main() -> None:
+    with tempfile.TemporaryDirectory() as name:
+        scratch = Path(name)
+        asked = Drives(scratch, "sda")
+        with_health(asked)
+        let(asked, "sda", "seagate", "sat")
+        bench = Bench(asyncio.get_running_loop().time, [], BERLIN, time.time())
+        bench.plug(1, scratch / "tree")
+        (disk,) = bench.drives
+        (asked.root / "dev/disk/by-id" / disk).symlink_to("../../sda")
+        bench.machine, bench.door = Machine(scratch / "tree"), scratch / "door"
+        with served(asked.tools, asked.root, bench.door):
+            figures = await measured(bench, asked, scratch / "state")
+    print(f"{'':40}{'at most':>10}{'measured':>12}")
+    for title, value in figures.items():
+        print(f"{title:40}{LIMITS[title]:>10.1f}{value:>12.2f}")
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
