@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Final
 
@@ -19,13 +20,15 @@ from powerd.model import (
     DiskId,
     DiskOrder,
     DiskReport,
+    Finding,
     Moment,
     Order,
+    Record,
     SmartReport,
     Snapshot,
     SpinDown,
 )
-from powerd.policy.checkups import Checkup, next_check, next_test, testing_kind
+from powerd.policy.checkups import testing_kind
 from powerd.policy.disks import DiskCourse
 from powerd.policy.findings import compare
 from powerd.policy.smart_turn import PATIENCE, RETRY, Look, due, failed, look_at, paused, sleeps, testing
@@ -91,9 +94,9 @@ def health_course(
         now: the present moment.
     """
     known = (report for report in reports if talks(report.disk) and report.disk.id in snapshot.records)
-    looks = [look_at(snapshot, report) for report in known]
+    looks = [look_at(snapshot, report, options, now) for report in known]
     leaving = {order.disk for order in going_down if isinstance(order, SpinDown)}
-    must = _overdue_groups(looks, options, now)
+    must = _overdue_groups(looks, now)
     room = AT_ONCE - sum(bool(look.begun) for look in looks)
     waking: set[str] = set()
     orders: list[DiskOrder] = []
@@ -103,7 +106,7 @@ def health_course(
         if look.begun or testing(look, now):
             held.add(name)
             continue
-        order = due(look, options, now, leaving=name in leaving, must=name in must)
+        order = due(look, now, leaving=name in leaving, must=name in must)
         if order is None:
             continue
         held.add(name)
@@ -111,12 +114,12 @@ def health_course(
             orders.append(order)
             room -= 1
             waking |= {group} if group is not None and name in must else set()
-    waits = [wait for look in looks for wait in _waits(look, options, now) if wait > 0]
+    waits = [wait for look in looks for wait in _waits(look, now) if wait > 0]
     return SmartCourse(
         tuple(orders),
         frozenset(held),
         tuple(why for look in looks for why in _reasons(look, now)),
-        {look.disk.id: _report(look, options, now) for look in looks},
+        {look.disk.id: _report(look, now) for look in looks},
         now.mono + min(waits, default=float("inf")),
     )
 
@@ -126,7 +129,7 @@ def talks(disk: Disk) -> bool:
     return disk.transport in _TALK and not disk.removable and bool(disk.serial)
 
 
-def _overdue_groups(looks: list[Look], options: Options, now: Moment) -> frozenset[DiskId]:
+def _overdue_groups(looks: list[Look], now: Moment) -> frozenset[DiskId]:
     """Drives to be woken: their last check is too old; and the members of their group that are due.
 
     One whose last check failed is woken on its own account alone, or it would wake the others each time.
@@ -135,7 +138,7 @@ def _overdue_groups(looks: list[Look], options: Options, now: Moment) -> frozens
     asleep = [
         (look, check)
         for look in looks
-        if (check := next_check(look.record, options.smart, now.wall)) is not None
+        if (check := look.check) is not None
         and wall >= min(check)
         and sleeps(look, now)
         and not paused(look.checked, now)
@@ -159,25 +162,42 @@ def _reasons(look: Look, now: Moment) -> Iterator[Why]:
         yield Why(name, f"its health cannot be read: {look.checked.observed}", keeps_awake=False)
 
 
-def _waits(look: Look, options: Options, now: Moment) -> Iterator[float]:
+def _waits(look: Look, now: Moment) -> Iterator[float]:
     """Seconds until something may be due."""
     wall = now.wall.timestamp()
     yield look.report.since.mono + PATIENCE - now.mono
-    check = next_check(look.record, options.smart, now.wall)
-    if check is not None:
-        yield from (time - wall for time in (check.due, check.due + PATIENCE, check.must))
-    test = next_test(look.record, options.smart)
-    if test is not None:
-        yield from (test[0] - wall, test[0] + PATIENCE - wall)
+    if look.check is not None:
+        yield from (time - wall for time in (look.check.due, look.check.due + PATIENCE, look.check.must))
+    if look.test is not None:
+        yield from (look.test[0] - wall, look.test[0] + PATIENCE - wall)
     for outcome in (look.checked, look.tested):
         if outcome is not None and failed(outcome):
             yield outcome.at + RETRY - now.mono
 
 
-def _report(look: Look, options: Options, now: Moment) -> SmartReport:
-    record = look.record
-    check: Checkup | None = next_check(record, options.smart, now.wall)
-    findings = compare(record.before, record.last) if record.last is not None else ()
-    next_due = None if check is None else datetime.fromtimestamp(check.due, now.wall.tzinfo)
+def _report(look: Look, now: Moment) -> SmartReport:
+    next_due = None if look.check is None else datetime.fromtimestamp(look.check.due, now.wall.tzinfo)
     why = look.checked.observed if look.checked is not None and failed(look.checked) else ""
-    return SmartReport(look.disk.id, record, findings, next_due, testing=testing(look, now), why=why)
+    found = _found(_Same(look.record))
+    return SmartReport(look.disk.id, look.record, found, next_due, testing=testing(look, now), why=why)
+
+
+class _Same:
+    """A record by its identity: it stays the same one until the next check, and comparing two costs more."""
+
+    __slots__ = ("record",)
+
+    def __init__(self, record: Record) -> None:
+        self.record = record
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and self.record is other.record
+
+    def __hash__(self) -> int:
+        return id(self.record)
+
+
+@lru_cache(maxsize=1 << 10)
+def _found(same: _Same) -> tuple[Finding, ...]:
+    record = same.record
+    return compare(record.before, record.last) if record.last is not None else ()

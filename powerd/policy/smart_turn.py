@@ -20,7 +20,7 @@ from powerd.model import (
     StartTest,
     Trouble,
 )
-from powerd.policy.checkups import next_check, next_test, testing_until
+from powerd.policy.checkups import Checkup, next_check, next_test, testing_until
 
 RETRY: Final = 3600.0
 """Seconds until a check that failed is tried again; the drive was awake, so that wakes nothing."""
@@ -38,6 +38,7 @@ class Look(NamedTuple):
         checked, tested: what the last check, and the last order to test itself, came to.
         begun: orders about its health that are under way.
         moved: CLOCK_MONOTONIC of its last I/O; -inf = unknown.
+        check, test: when the next ones are due, as in checkups.
     """
 
     disk: Disk
@@ -47,9 +48,11 @@ class Look(NamedTuple):
     tested: Outcome | None
     begun: frozenset[DiskOrder]
     moved: float
+    check: Checkup | None
+    test: tuple[float, str] | None
 
 
-def look_at(snapshot: Snapshot, report: DiskReport) -> Look:
+def look_at(snapshot: Snapshot, report: DiskReport, options: Options, now: Moment) -> Look:
     """The facts of one drive, which must have a record."""
     name: DiskId = report.disk.id
     begun = frozenset(
@@ -57,24 +60,25 @@ def look_at(snapshot: Snapshot, report: DiskReport) -> Look:
         for order in snapshot.in_flight
         if isinstance(order, CheckHealth | StartTest) and order.disk == name
     )
-    seen = snapshot.activity.get(name)
+    seen, record = snapshot.activity.get(name), snapshot.records[name]
     return Look(
         report.disk,
         report,
-        snapshot.records[name],
+        record,
         snapshot.disk_outcomes.get((CheckHealth, name)),
         snapshot.disk_outcomes.get((StartTest, name)),
         begun,
         seen.value.moved if isinstance(seen, Seen) else float("-inf"),
+        next_check(record, options.smart, now.wall),
+        next_test(record, options.smart),
     )
 
 
-def due(look: Look, options: Options, now: Moment, *, leaving: bool, must: bool) -> DiskOrder | None:
+def due(look: Look, now: Moment, *, leaving: bool, must: bool) -> DiskOrder | None:
     """What is to be ordered of one drive now.
 
     Args:
         look: the drive.
-        options: the configuration in force.
         now: the present moment.
         leaving: it is about to be told to stand by.
         must: it may be woken.
@@ -84,17 +88,15 @@ def due(look: Look, options: Options, now: Moment, *, leaving: bool, must: bool)
     if not awake(look) or paused(look.checked, now):
         return None
     wall = now.wall.timestamp()
-    check = next_check(look.record, options.smart, now.wall)
     # One that spins but is in use is waited for: until it leaves, or for so long since both are true.
     at_leisure = leaving or not waits_for_idleness(look)
     ripe = wall - (0.0 if at_leisure else PATIENCE)
     if not at_leisure and now.mono - look.report.since.mono < PATIENCE:
         return None
-    if check is not None and ripe >= check.due:
+    if look.check is not None and ripe >= look.check.due:
         return CheckHealth(look.disk.id, wake=False, kind=look.record.kind)
-    test = next_test(look.record, options.smart)
-    if test is not None and ripe >= test[0] and not paused(look.tested, now):
-        return StartTest(look.disk.id, test[1], look.record.kind)
+    if look.test is not None and ripe >= look.test[0] and not paused(look.tested, now):
+        return StartTest(look.disk.id, look.test[1], look.record.kind)
     return None
 
 
