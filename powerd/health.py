@@ -70,11 +70,11 @@ class Health:
         for disk in (report.disk for report in decision.disks if talks(report.disk)):
             report = decision.smart.get(disk.id)
             if report is None:
-                changed[disk.id] = self._records.of(disk.serial, now)
+                changed[disk.id] = self._records.of(self._name(disk), now)
             elif report.findings != report.record.told:
                 for finding in news(report.record.told, report.findings):
                     self._alert(disk, finding)
-                changed[disk.id] = self._records.told(disk.serial, report.findings, now)
+                changed[disk.id] = self._records.told(self._name(disk), report.findings, now)
         self._remember(changed)
         self._records.write()
 
@@ -84,14 +84,14 @@ class Health:
         if disk is None:
             return
         now, found = self._clock.now().wall.timestamp(), done[2] if len(done) == 3 else None  # noqa: PLR2004 - the longer of Done's two
-        serial = disk.serial
+        name = self._name(disk)
         match order, found:
             case CheckHealth(), Checked():
-                record = self._records.add(serial, replace(found.health, at=now), found.kind)
+                record = self._records.add(name, replace(found.health, at=now), found.kind)
             case CheckHealth(wake=True), Trouble() if found not in _UNTOUCHED:
-                record = self._records.woken(serial, now)
+                record = self._records.woken(name, now)
             case StartTest(test=test), Answered():
-                record = self._records.tested(serial, test, now)
+                record = self._records.tested(name, test, now)
             case _:
                 return
         self._remember({disk.id: record})
@@ -110,11 +110,17 @@ class Health:
             )
         if not talks(disk):
             raise RefusedError(f"{disk.device} does not tell of its health")
-        return disk, self._records.of(disk.serial, self._clock.now().wall.timestamp()).kind
+        return disk, self._records.of(self._name(disk), self._clock.now().wall.timestamp()).kind
 
     def close(self) -> None:
         """Keep what has not been written yet."""
         self._records.write(anyway=True)
+
+    def _name(self, disk: Disk) -> str:
+        """What its record goes by: the serial number, unless a bridge gives one and the same to several."""
+        disks = [report.disk for report in self._decision.disks] if self._decision else []
+        twins = sum(each.serial == disk.serial for each in disks)
+        return f"{disk.serial} {disk.id}" if twins > 1 else disk.serial
 
     def _disk(self, name: DiskId) -> Disk | None:
         return self._board.snapshot().disks.get(name)

@@ -186,6 +186,50 @@ def test_what_was_not_read_is_not_remembered(done: tuple[bool, str]) -> None:
     play(scene)
 
 
+@pytest.mark.parametrize(
+    ("wake", "trouble", "told"),
+    [
+        (True, Trouble.FAILED, True),
+        (True, Trouble.HUNG, True),
+        (True, Trouble.UNREACHED, False),
+        (True, Trouble.BUSY, False),
+        (False, Trouble.FAILED, False),
+    ],
+)
+def test_a_drive_that_was_woken_in_vain_is_remembered_as_such(
+    tmp_path: Path,
+    wake: bool,  # noqa: FBT001 - a table's column
+    trouble: Trouble,
+    told: bool,  # noqa: FBT001 - a table's column
+) -> None:
+    def scene() -> None:
+        house = House(tmp_path)
+        house.decide(SDA)
+        house.board._put(replace(house.board.snapshot(), disks={SDA.id: SDA}))  # noqa: SLF001 - the source's part
+        house.health.obeyed(CheckHealth(SDA.id, wake=wake), (False, "no SMART", trouble))
+        now = house.clock.now().wall.timestamp()
+        assert house.board.snapshot().records[SDA.id].woken == (now if told else 0)
+        again = House(tmp_path)
+        again.decide(SDA)
+        assert again.board.snapshot().records[SDA.id].woken == (now if told else 0)
+
+    play(scene)
+
+
+def test_two_drives_to_which_a_bridge_gives_one_serial_number_are_two() -> None:
+    def scene() -> None:
+        house = House()
+        twin = replace(SDB, serial=SDA.serial)
+        house.decide(SDA, twin)
+        house.check(SDA, ILL)
+        house.decide(SDA, twin)
+        records = house.board.snapshot().records
+        assert records[SDA.id].last is not None
+        assert records[twin.id].last is None
+
+    play(scene)
+
+
 def test_a_drive_that_was_unplugged_during_its_check_is_forgotten() -> None:
     def scene() -> None:
         house = House()

@@ -39,6 +39,7 @@ RECORD = Record(
     samples=(Sample(1_789_913_600.0, None, 30, {Counter.STARTS: 98}), Sample(FULL.at, True, None, {})),  # noqa: FBT003 - a row
     tested={"short": 1_789_000_000.0},
     told=(Finding("pending", Severity.ALARM, "one more sector cannot be read, 2 in all", "copy it"),),
+    woken=1_700_000_000.0,
 )
 
 json_values = st.recursive(
