@@ -28,6 +28,7 @@ from powerd.helper.protocol import (
 )
 from powerd.helper.spindle import Spindle
 from powerd.helper.tool import Runner, Tools
+from powerd.helper.unseen import stays_quiet, window
 
 LANES: Final = 256
 """Disks that may be dealt with."""
@@ -70,8 +71,25 @@ class Bay:
             return await self._rouse(None, request.disks)
         disk = self._find(request.disk)
         lane = self._lane(disk)
+        spindle = Spindle(disk, lane, self._runner, self._root)
+        if isinstance(request, StandBy):
+            return await self._stand_by(request, disk, spindle, lane)
         async with lane.turn():
-            return await _obey(request, Spindle(disk, lane, self._runner, self._root))
+            return await _obey(request, spindle)
+
+    async def _stand_by(self, request: StandBy, disk: Disk, spindle: Spindle, lane: Lane) -> Power:
+        """Stop a disk; where data may wait for it unseen, it is watched first, outside of its lane."""
+        seconds = window(disk, self._root)
+        if seconds:
+            async with lane.turn():
+                rests = await spindle.rests(request)
+            if rests is not None:
+                return rests
+            if not await stays_quiet(disk, self._root, seconds):
+                why = "data was written to it, or is about to be; wait until it is idle"
+                raise RefusalError(f"{disk.name} is not stopped: {why}", "busy")
+        async with lane.turn():
+            return await spindle.stand_by(request)
 
     async def _guard(self, request: Guard) -> Roused:
         disks = [self._find(name) for name in request.disks]
@@ -113,12 +131,10 @@ class Bay:
         return self._lanes[device]
 
 
-async def _obey(request: ReadPower | StandBy | SetTimer | SetApm | ReadDrive, at: Spindle) -> Power | Drive:
+async def _obey(request: ReadPower | SetTimer | SetApm | ReadDrive, at: Spindle) -> Power | Drive:
     match request:
         case ReadPower():
             return await at.read_power()
-        case StandBy():
-            return await at.stand_by(request)
         case SetTimer():
             return await at.set_timer(request)
         case SetApm():

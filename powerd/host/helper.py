@@ -44,7 +44,7 @@ _BOUND: Final = 10.0
 """Seconds for the whole exchange; the helper gives up a device after 5, and says so."""
 _QUEUE: Final = 0.01
 """Seconds until the next try where the helper's queue is full."""
-_DISK_BOUND: Final = 150.0
+_DISK_BOUND: Final = 240.0
 """Seconds for a disk, which may have to spin up first; the helper gives one up sooner, and says so."""
 
 
@@ -129,7 +129,7 @@ async def ask(request: Request, at: Path = SOCKET) -> Alarm | Card | Power | Dri
 
     Raises:
         RefusedByHelperError: it refuses.
-        HostError: it is not there, or does not answer within 10 s, or 150 s for a disk.
+        HostError: it is not there, or does not answer within 10 s, or 4 min for a disk.
     """
     answer = await _exchange(request, at)
     if isinstance(answer, Refused):
