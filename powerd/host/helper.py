@@ -32,8 +32,9 @@ from powerd.host.values import HostError
 
 SOCKET: Final = Path("/run/powerd-helper.sock")
 """Where the helper listens. Not below /run/powerd, which is the daemon's own and goes when it stops."""
-_BOUND: Final = 10.0
-"""Seconds for the whole exchange; the helper gives up a device after 5, and says so."""
+_BOUND: Final = 20.0
+"""Seconds for the whole exchange: a small computer that is busy starts the helper in ten, and that gives up a
+device after 5 more, and says so."""
 
 
 class Helper:
@@ -109,7 +110,7 @@ async def ask(request: Request, at: Path = SOCKET) -> Alarm | Card:
         at: the helper's socket.
 
     Raises:
-        HostError: it refuses, or is not there, or does not answer within 10 s.
+        HostError: it refuses, or is not there, or does not answer within 20 s.
     """
     answer = await _exchange(request, at)
     if isinstance(answer, Refused):
