@@ -40,8 +40,9 @@ from powerd.host.values import HostError, RefusedByHelperError
 
 SOCKET: Final = Path("/run/powerd-helper.sock")
 """Where the helper listens. Not below /run/powerd, which is the daemon's own and goes when it stops."""
-_BOUND: Final = 10.0
-"""Seconds for the whole exchange; the helper gives up a device after 5, and says so."""
+_BOUND: Final = 20.0
+"""Seconds for the whole exchange: a small computer that is busy starts the helper in ten, and that gives up a
+device after 5 more, and says so."""
 _QUEUE: Final = 0.01
 """Seconds until the next try where the helper's queue is full."""
 _DISK_BOUND: Final = 240.0
@@ -128,8 +129,12 @@ async def ask(request: Request, at: Path = SOCKET) -> Alarm | Card | Power | Dri
         at: the helper's socket.
 
     Raises:
+<<<<<<< HEAD
         RefusedByHelperError: it refuses.
         HostError: it is not there, or does not answer within 10 s, or 4 min for a disk.
+=======
+        HostError: it refuses, or is not there, or does not answer within 20 s.
+>>>>>>> power
     """
     answer = await _exchange(request, at)
     if isinstance(answer, Refused):

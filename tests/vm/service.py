@@ -89,6 +89,10 @@ class Powerd:
         self._server.run("systemctl", "stop", "powerd")
         self._server.run("systemctl", "reset-failed", "powerd", check=False)
 
+    def forget(self) -> None:
+        """Have the next one know nothing of this one: no keep, no client."""
+        self._server.run("sh", "-c", "rm -f /var/lib/powerd/*")
+
     def kill(self, signal: str) -> None:
         """Send ``signal`` to the daemon."""
         self._server.run("kill", f"-{signal}", str(self.pid()))
