@@ -25,6 +25,8 @@ EXPIRE: Final = 36.0
 """Seconds after which nothing waits any more, on whatever file system."""
 COMMIT: Final = 5.0
 """Seconds between two commits of an ext4 that was not told otherwise."""
+LONGEST: Final = 120.0
+"""Seconds; whoever has told ext4 to commit less often than that has its bounces."""
 _ROUNDING: Final = 2.0
 _OTHERS: Final = ("xfs", "f2fs")
 _OPTION: Final = re.compile(r"(?:^|,)commit=([0-9]{1,6})(?:,|$)")
@@ -47,7 +49,7 @@ def window(disk: Disk, root: Path) -> float:
         if ext4.is_dir():
             journal = read(ext4 / "journal_task").isdigit()
             found.append(_commit(read(path / "dev"), root) + _ROUNDING if journal else EXPIRE)
-    return max(found, default=0.0)
+    return min(max(found, default=0.0), LONGEST)
 
 
 async def stays_quiet(disk: Disk, root: Path, seconds: float) -> bool:

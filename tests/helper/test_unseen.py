@@ -82,6 +82,7 @@ def test_btrfs_does_too(drives: Drives) -> None:
         ("8:1", "errors=remount-ro", 7),
         ("8:1", "commit=30,errors=remount-ro", 32),
         ("8:1", "data=ordered,commit=60", 62),
+        ("8:1", "commit=3600", 120),
         ("8:1", "commit=0", 7),
         ("8:1", "nocommit=9", 7),
         ("8:2", "commit=30", 7),
