@@ -129,12 +129,8 @@ async def ask(request: Request, at: Path = SOCKET) -> Alarm | Card | Power | Dri
         at: the helper's socket.
 
     Raises:
-<<<<<<< HEAD
         RefusedByHelperError: it refuses.
-        HostError: it is not there, or does not answer within 10 s, or 4 min for a disk.
-=======
-        HostError: it refuses, or is not there, or does not answer within 20 s.
->>>>>>> power
+        HostError: it is not there, or does not answer within 20 s, or 4 min for a disk.
     """
     answer = await _exchange(request, at)
     if isinstance(answer, Refused):
