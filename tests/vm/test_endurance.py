@@ -18,7 +18,7 @@ IN_VAIN: Final = 3
 SETTLED: Final = 3
 """After so many nights of both kinds everything has been imported."""
 GROWTH: Final = 32
-"""KiB of memory that each of seven nights in a row may cost. Python's allocator takes 1 MiB at a time, and the
+"""KiB of memory that each of seven nights in a row may cost. Python takes 1 MiB at a time, and its
 heap fills up by some KiB a night for the first fifty or so: of a hundred nights the last ten cost 8."""
 HUGE_PAGES: Final = "/sys/kernel/mm/transparent_hugepage/enabled"
 """They come in steps of 2 MiB, whenever the kernel finds some; without them memory can be compared."""
@@ -81,7 +81,7 @@ class Household:
         for _ in range(nights):
             self._server.suspend()
             self._morning()
-            until(lambda: self.woken() == self.nights, "the night is over for powerd too")
+            until(lambda: self.woken() == self.nights, "the night is over for powerd too", every=0.5)
         self._powerd.sees(self._laptop)
 
     def _morning(self) -> None:
