@@ -18,7 +18,9 @@ IDLE_FOR: Final = 4
 TURNS: Final = ("warning", "going-down", "woke")
 """Events of the journal and of /api/events, in their order."""
 _ASK: Final = """\
-exec 3<>/dev/tcp/127.0.0.1/8787 && printf 'GET /api/status HTTP/1.0\\r\\nHost: localhost:8787\\r\\n\\r\\n' >&3 && cat <&3
+exec 3<>/dev/tcp/127.0.0.1/8787 &&
+printf 'GET /api/status HTTP/1.0\\r\\nHost: localhost:8787\\r\\n\\r\\n' >&3 &&
+cat <&3
 """
 
 
@@ -113,7 +115,7 @@ class Powerd:
         return self._server.run("systemctl", "show", "--value", f"--property={name}", "powerd")
 
     def status(self) -> dict[str, Any]:
-        """What ``powerd why --json`` prints, asked so often that its start would take all time; {} = no answer."""
+        """What ``powerd why --json`` prints, {} = nothing; asked without it, as its start takes a second."""
         answer = self._server.run("bash", "-c", _ASK, check=False).replace("\r", "")
         status: dict[str, Any] = json.loads(answer.partition("\n\n")[2] or "{}")
         return status
