@@ -14,13 +14,17 @@ from pathlib import Path
 from socket import socket as Listener  # noqa: N812 - what it is here, and ``socket`` is a parameter's name
 from typing import Final
 
+from powerd.alerts import Alerts
 from powerd.clock import KernelClock, boot_id
 from powerd.config import ConfigError, Options, load
+from powerd.config.load import DEFAULT_PATH
+from powerd.config.notify import cautions
 from powerd.config.token import read_token
 from powerd.daemon import Daemon
 from powerd.faces import journal
 from powerd.faces.chronicle import Chronicle
 from powerd.faces.feed import Feed
+from powerd.faces.health_render import finding_json
 from powerd.faces.http import Door, Faces, Wishes
 from powerd.host.hands import RealHands
 from powerd.host.journal import Journal
@@ -30,7 +34,7 @@ from powerd.host.machine import Machine
 from powerd.host.notify import notify
 from powerd.host.own_helper import helper_for
 from powerd.host.values import HostError
-from powerd.model import Status
+from powerd.model import Disk, Finding, Status
 from powerd.store import Store
 
 STOPPED: Final = 0
@@ -67,16 +71,23 @@ def run(config: Path | None, observe: bool, socket: Path) -> int:  # noqa: FBT00
             listener.close()
         print(f"powerd: {error}", file=sys.stderr)  # noqa: T201 - as above
         return REFUSED
-    return asyncio.run(Service(first, options, socket, listeners).live())
+    file = config or DEFAULT_PATH
+    return asyncio.run(Service(first, options, file, socket, listeners).live())
 
 
 class Service:
     """The daemon as a service on this machine: signals, journal, service manager and faces."""
 
     def __init__(
-        self, options: Options, reread: Callable[[], Options], socket: Path, listeners: list[Listener]
+        self,
+        options: Options,
+        reread: Callable[[], Options],
+        file: Path,
+        socket: Path,
+        listeners: list[Listener],
     ) -> None:
         self._options = options
+        self._file = file
         self._reread = reread
         self._socket = socket
         self._listeners = listeners
@@ -88,14 +99,17 @@ class Service:
         self._helper = helper_for(socket)
         self._machine = Machine(logind=self._logind, helper=self._helper)
         self._clock = KernelClock()
+        hands = RealHands(self._logind, self._helper)
+        self._alerts = Alerts(hands, self._complain)
         self._daemon = Daemon(
             options,
             self._machine,
-            RealHands(self._logind, self._helper),
+            hands,
             self._clock,
             store=Store(_state_directory()),
             hear=self._hear,
             complain=self._complain,
+            alert=self._alert,
             boot=boot_id(),
         )
 
@@ -109,7 +123,16 @@ class Service:
         loop.add_signal_handler(signal.SIGHUP, self._reload)
         daemon = self._daemon
         keeps = daemon.keeps
-        wishes = Wishes(keeps.add, keeps.drop, keeps.hold, daemon.wake, daemon.stand_by, self._token)
+        wishes = Wishes(
+            keeps.add,
+            keeps.drop,
+            keeps.hold,
+            daemon.wake,
+            daemon.stand_by,
+            daemon.check,
+            daemon.test,
+            self._token,
+        )
         faces = Faces(
             lambda: daemon.status, self._clock.now, daemon.look_at_all, daemon.trouble, wishes, self._feed
         )
@@ -121,6 +144,7 @@ class Service:
             stack.push_async_callback(door.close)
             await door.start()
             self._send(journal.entry("listening", self._greeting()))
+            self._caution()
             gc.collect()
             gc.freeze()  # what start made lives to the end; no collection need ever visit it
             async with asyncio.TaskGroup() as tasks:
@@ -128,6 +152,7 @@ class Service:
                 await stop.wait()
                 notify("STOPPING=1")
                 life.cancel()
+            await self._alerts.close()
         return STOPPED
 
     def _token(self) -> str | None:
@@ -168,13 +193,28 @@ class Service:
                 self._send(journal.entry("reload", text, journal.WARNING))
             self._options = options
             self._daemon.reconfigure(options)
+            self._caution()
             self._send(
                 journal.entry("reload", f"configuration read again: {options.mode} mode", journal.NOTICE)
             )
         notify("READY=1")
 
+    def _caution(self) -> None:
+        """What the configuration had better have otherwise, though it is valid."""
+        for caution in cautions(self._options, self._file):
+            self._complain(caution)
+
     def _complain(self, text: str) -> None:
         self._send(journal.entry("trouble", text, journal.WARNING))
+
+    def _alert(self, disk: Disk, finding: Finding) -> None:
+        """A drive's health has given something to tell: the journal hears it, and whoever listens."""
+        entry = journal.finding(disk, finding)
+        now = self._clock.now()
+        self._send(entry)
+        self._feed.publish(entry, now)
+        if self._options.mode == "enforce":
+            self._alerts.tell(self._options.hooks, dict(finding_json(disk, finding, now)))
 
     def _mishap(self, _: asyncio.AbstractEventLoop, context: dict[str, object]) -> None:
         """What no task was there to catch: one line instead of a traceback."""

@@ -23,6 +23,7 @@ from powerd.model import (
     Leaving,
     Order,
     Outcome,
+    Record,
     Roused,
     Seen,
     Sighting,
@@ -119,6 +120,11 @@ class Board:
         """A person has wished disks to stand by, at the CLOCK_MONOTONIC of each."""
         old = self._snapshot
         self._put(replace(old, standby_wishes={**old.standby_wishes, **wishes}))
+
+    def remember(self, records: Mapping[DiskId, Record]) -> None:
+        """This is what is remembered of the health of these drives."""
+        old = self._snapshot
+        self._put(replace(old, records={**old.records, **records}))
 
     def touch(self) -> None:
         """Have the next decision made now although no fact has changed: the configuration has."""

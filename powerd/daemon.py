@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Final, Protocol
 
-from powerd import actuators, disks, transit, wake
+from powerd import actuators, disks, health, transit, wake
 from powerd.board import Board
 from powerd.clock import Clock
 from powerd.config import Clients, Options
@@ -17,7 +17,24 @@ from powerd.engine import HEARTBEAT, Engine, Limbs
 from powerd.host import eyes as host
 from powerd.host.values import Going
 from powerd.keeps import Keeps, Lasting
-from powerd.model import LOGIND, Client, Decision, DiskId, Done, Mode, Order, Snapshot, Status, Woken
+from powerd.model import (
+    LOGIND,
+    CheckHealth,
+    Client,
+    Decision,
+    Disk,
+    DiskId,
+    Done,
+    Finding,
+    Mode,
+    Order,
+    Outcome,
+    RefusedError,
+    Snapshot,
+    StartTest,
+    Status,
+    Woken,
+)
 from powerd.policy.clients import standings
 from powerd.sources import learned
 from powerd.sources.cards import Cards
@@ -29,6 +46,8 @@ from powerd.sources.timers import Timers
 from powerd.store import Store
 from powerd.transit import Lock, Night, OwnAlarm, Transit
 
+_A_PERSON_WAITS: Final = 10.0
+"""Seconds; a check may take a minute, and is then shown when it is done."""
 _FRESH_ENOUGH: Final = 5.0
 """A person who looks twice within so many seconds sees the same look."""
 
@@ -50,6 +69,7 @@ class Daemon:
         store: what outlives a restart.
         hear: called with each new Status.
         complain: called with each fault that is no status, one sentence.
+        alert: called with each finding of a drive's health that has not been told.
         boot: which boot of the machine this is; "" = unknown.
     """
 
@@ -63,6 +83,7 @@ class Daemon:
         store: Store | None = None,
         hear: Callable[[Status], None] = lambda _: None,
         complain: Callable[[str], None] = lambda _: None,
+        alert: Callable[[Disk, Finding], None] = lambda *_: None,
         boot: str = "",
     ) -> None:
         self.status: Status | None = None
@@ -102,6 +123,8 @@ class Daemon:
         )
         self._disks = disks.Disks(eyes, hands, clock, self.board, store=store, complain=complain, boot=boot)
         self._disks.rhythm(options.clients.every)
+        self._health = health.Health(self.board, clock, store, complain, alert)
+        self._errands: set[asyncio.Task[Done]] = set()
         limbs = Limbs(look=self._look_closely, obey=self._obey, tell=self._tell)
         self._engine = Engine(self.board, clock, options, limbs, self._disks.memory)
         self._looked_at_all = float("-inf")
@@ -134,6 +157,7 @@ class Daemon:
                 tasks.create_task(_unending(self._block.live(), "holding its lock"))
         finally:
             self._disks.close()
+            self._health.close()
             self._remember(self._known.strangers)
 
     def reconfigure(self, options: Options) -> None:
@@ -172,6 +196,40 @@ class Daemon:
         """
         return await self._disks.stand_by(disk)
 
+    async def check(self, disk: str) -> DiskId:
+        """Have a drive's health read, unless it sleeps; what that takes long for goes on in the background.
+
+        Raises:
+            RefusedError: there is no such drive, it sleeps, or it cannot be read.
+        """
+        found, kind = self._health.find(disk)
+        await self._wished(CheckHealth(found.id, wake=False, kind=kind))
+        return found.id
+
+    async def test(self, disk: str, test: str) -> DiskId:
+        """Have a drive test itself, ``short`` or ``long``.
+
+        Raises:
+            RefusedError: there is no such drive, it sleeps, or it cannot.
+        """
+        found, kind = self._health.find(disk)
+        await self._wished(StartTest(found.id, test, kind))
+        return found.id
+
+    async def _wished(self, order: CheckHealth | StartTest) -> None:
+        """Obey a person's order, in whatever mode; wait for it as long as a person does."""
+        begun = self._clock.now().mono
+        self.board.begin(order)
+        errand = asyncio.get_running_loop().create_task(self._obey(order, "enforce"))
+        self._errands.add(errand)
+        errand.add_done_callback(self._errands.discard)
+        errand.add_done_callback(
+            lambda task: self.board.end(_outcome(order, task, begun, self._clock.now().mono))
+        )
+        await asyncio.wait({errand}, timeout=_A_PERSON_WAITS)
+        if errand.done() and not errand.result()[0]:
+            raise RefusedError(errand.result()[1])
+
     def trouble(self) -> str | None:
         """Why no decisions are being made; None = they are."""
         if self.status is None:
@@ -182,6 +240,7 @@ class Daemon:
     async def _obey(self, order: Order, mode: Mode) -> Done:
         done = await actuators.obey(order, self._hands, mode, self._night)
         self._disks.obeyed(order, done)
+        self._health.obeyed(order, done)
         return done
 
     async def _look_closely(self) -> None:
@@ -220,6 +279,7 @@ class Daemon:
         since = before.since if before is not None and before.decision.phase == decision.phase else now
         self.status = Status(now, self._options.mode, snapshot, decision, since)
         self._disks.told(decision)
+        self._health.told(decision)
         self._hear(self.status)
         self._transit.decided(self.status)
         self.keeps.tidy()
@@ -232,6 +292,13 @@ class Daemon:
         trouble = self._store.save(name, document) if self._store else None
         if trouble:
             self._complain(trouble)
+
+
+def _outcome(order: Order, errand: asyncio.Task[Done], begun: float, at: float) -> Outcome:
+    if errand.cancelled() or errand.exception() is not None:
+        return Outcome(order, at, ok=False, observed="it was broken off", begun=begun)
+    ok, observed, *found = errand.result()
+    return Outcome(order, at, ok, observed, begun, *found)
 
 
 async def _unending(life: Coroutine[None, None, None], what: str) -> None:

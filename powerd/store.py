@@ -33,6 +33,28 @@ class Store:
         except (OSError, ValueError, RecursionError):  # the last: brackets, thousands deep
             return None
 
+    def take(self, name: str) -> tuple[object, str | None]:
+        """As load(), but what cannot be read is set aside, and the second value says so, one sentence."""
+        path = self._directory / f"{name}.json"
+        try:
+            return json.loads(path.read_text()), None
+        except FileNotFoundError:
+            return None, None
+        except OSError as error:
+            return None, f"{path}: cannot be read: {error.strerror}; it counts as empty"
+        except (ValueError, RecursionError):
+            return None, self.set_aside(name, "it is torn")
+
+    def set_aside(self, name: str, why: str) -> str:
+        """Keep a document that is none for whoever wants to look at it; gives back what to say of it."""
+        path = self._directory / f"{name}.json"
+        aside = path.with_suffix(".torn")
+        try:
+            path.replace(aside)
+        except OSError as error:
+            return f"{path}: cannot be used ({why}), nor set aside: {error.strerror}; it counts as empty"
+        return f"{path}: cannot be used ({why}); it was set aside as {aside.name}, and begins anew"
+
     def save(self, name: str, document: object) -> str | None:
         """Replace the document; gives back why it could not be kept, one sentence, or None."""
         path = self._directory / f"{name}.json"

@@ -54,9 +54,10 @@ class Hands:
         argv: Sequence[str],
         *,
         timeout: float,  # noqa: ASYNC109 - as Hands.run
+        stdin: bytes | None = None,
         env: Mapping[str, str] | None = None,
     ) -> Completed:
-        self._note("run", tuple(argv), timeout, *(env or {}).items())
+        self._note("run", tuple(argv), timeout, *(env or {}).items(), *([stdin] if stdin else []))
         return self.end
 
     async def logind(self, action: str) -> None:

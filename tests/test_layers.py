@@ -15,14 +15,15 @@ import pytest
 
 POWERD: Final = Path(__file__).parents[1] / "powerd"
 _BASE: Final = ("model", "config", "clock", "host", "board")
-_BELOW: Final = (*_BASE, "policy", "sources", "actuators", "store", "keeps", "wake", "transit", "engine")
+_KEPT: Final = ("store", "records", "health", "keeps", "wake", "transit")
+_BELOW: Final = (*_BASE, "policy", "sources", "actuators", *_KEPT, "engine")
 MAY_USE: Final[dict[str, tuple[str, ...]]] = {
     "model": (),
     "config": ("model",),
     "policy": ("model", "config"),
     "clock": ("model",),
     "helper.kinds": (),
-    "helper.messages": ("helper.kinds",),
+    "helper.messages": ("model", "helper.kinds"),
     "helper.protocol": ("helper.kinds", "helper.messages"),
     "helper": ("model", "helper.kinds", "helper.messages", "helper.protocol"),
     "host": ("model", "helper.protocol"),
@@ -34,13 +35,17 @@ MAY_USE: Final[dict[str, tuple[str, ...]]] = {
     "store": _BASE,
     "keeps": _BASE,
     "wake": _BASE,
+    "records": (*_BASE, "store"),
     "transit": _BASE,
     "disks": (*_BASE, "policy", "sources", "store"),
+    "alerts": (*_BASE, "transit"),
+    "notify_child": (),
+    "health": (*_BASE, "policy", "store", "records"),
     "engine": ("model", "config", "clock", "board", "policy"),
     "daemon": (*_BELOW, "disks"),
     "rehearse": (*_BELOW, "daemon"),
     "faces": ("model", "config"),
-    "app": (*_BELOW, "daemon", "faces"),
+    "app": (*_BELOW, "daemon", "alerts", "faces"),
     "__main__": ("app", "doctor", "faces", "host"),
 }
 PURE: Final = ("model", "config.values", "policy")

@@ -88,3 +88,31 @@ def test_a_directory_that_cannot_be_made_is_one_sentence(tmp_path: Path) -> None
     assert trouble is not None
     assert "Not a directory" in trouble
     assert os.linesep not in trouble
+
+
+def test_what_is_taken_is_there_or_not(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    assert store.take("health") == (None, None)
+    store.save("health", [1])
+    assert store.take("health") == ([1], None)
+
+
+def test_a_torn_document_is_set_aside_and_said(tmp_path: Path) -> None:
+    (tmp_path / "health.json").write_text('{"kno')
+    document, trouble = Store(tmp_path).take("health")
+    assert document is None
+    why = "cannot be used (it is torn)"
+    assert trouble == f"{tmp_path}/health.json: {why}; it was set aside as health.torn, and begins anew"
+    assert (tmp_path / "health.torn").read_text() == '{"kno'
+    assert Store(tmp_path).take("health") == (None, None)
+
+
+def test_what_cannot_be_read_or_set_aside_is_said(tmp_path: Path) -> None:
+    (tmp_path / "health.json").mkdir()
+    document, trouble = Store(tmp_path).take("health")
+    assert document is None
+    assert "cannot be read: Is a directory" in str(trouble)
+    (tmp_path / "other.torn").mkdir()
+    (tmp_path / "other.json").write_text("{")
+    _, trouble = Store(tmp_path).take("other")
+    assert "nor set aside: Is a directory" in str(trouble)

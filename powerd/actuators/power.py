@@ -26,6 +26,7 @@ class Hands(Protocol):
         argv: Sequence[str],
         *,
         timeout: float,  # noqa: ASYNC109 - the child's bound
+        stdin: bytes | None = None,
         env: Mapping[str, str] | None = None,
     ) -> Completed:
         """Run a command without a shell; one that outlives ``timeout`` seconds is ended: HostError."""

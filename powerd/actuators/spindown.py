@@ -9,6 +9,7 @@ from powerd.host.values import DiskError, HostError
 from powerd.model import (
     Answered,
     AskPower,
+    CheckHealth,
     DiskOrder,
     Done,
     Drive,
@@ -18,6 +19,7 @@ from powerd.model import (
     SetApm,
     SetTimer,
     SpinDown,
+    StartTest,
     Trouble,
 )
 
@@ -43,7 +45,7 @@ class Hands(Protocol):
         ...
 
 
-def done(order: DiskOrder) -> str:
+def done(order: DiskOrder) -> str:  # noqa: PLR0911 - one row for each order
     """The order in the past tense."""
     match order:
         case AskPower():
@@ -56,6 +58,10 @@ def done(order: DiskOrder) -> str:
             return f"set its APM level to {level}"
         case ReadDrive():
             return "asked what it can do"
+        case CheckHealth():
+            return "read its health"
+        case StartTest(test=test):
+            return f"begun its {test} self-test"
 
 
 async def obey(order: DiskOrder, hands: Hands) -> Done:

@@ -11,6 +11,8 @@ from typing import Literal
 from powerd.config.declare import option, tables
 from powerd.config.disks import Disks
 from powerd.config.kinds import argv, choice, duration, file, flag, listen, many, text, texts
+from powerd.config.notify import parse_notify_url
+from powerd.config.smart import Smart
 from powerd.config.values import (
     Pattern,
     WakeTime,
@@ -132,10 +134,19 @@ class Wake:
 
 @dataclass(frozen=True, slots=True)
 class Hooks:
-    """Commands around every sleep, whoever ordered it; a failure is reported, and never fatal."""
+    """Commands around every sleep, whoever ordered it, and for findings; a failure is told, never fatal."""
 
     before_sleep: tuple[str, ...] = option((), "argv, run without a shell before a sleep", argv())
     after_wake: tuple[str, ...] = option((), "argv, run without a shell after a wake-up", argv())
+    alert: tuple[str, ...] = option(
+        (), "argv, gets each new finding of a drive's health as JSON on standard input", argv()
+    )
+    notify: tuple[str, ...] = option(
+        (),
+        "Apprise URLs that each new finding is sent to; they hold secrets, so close this file to others, and "
+        "it takes powerd[notify]",
+        many(parse_notify_url),
+    )
     timeout: float = option(
         30.0,
         "a hook that runs longer is ended; a sleep that somebody else ordered waits for no longer than "
@@ -175,4 +186,5 @@ class Options:
     wake: Wake = Wake()
     hooks: Hooks = Hooks()
     disks: Disks = Disks()
+    smart: Smart = Smart()
     http: Http = Http()

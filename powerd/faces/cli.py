@@ -101,12 +101,15 @@ def _refuse(faults: Sequence[str]) -> NoReturn:
 
 def _check(arguments: argparse.Namespace) -> int:
     from powerd.config.load import DEFAULT_PATH  # noqa: PLC0415 - as in _options()
+    from powerd.config.notify import cautions  # noqa: PLC0415 - as above
 
     options = _options(arguments)
     file = _config(arguments)
     missing = file is None and not DEFAULT_PATH.exists()
     print(f"{DEFAULT_PATH}: not there, so the defaults hold" if missing else f"{file or DEFAULT_PATH}: ok")
     print(meaning(options))
+    for caution in cautions(options, file or DEFAULT_PATH):
+        print(f"warning: {caution}")
     if options.disks.spin_down_after or options.disks.rule:
         for finding in arguments.survey():
             print(f"note: {finding}")
@@ -163,6 +166,35 @@ def _disks(arguments: argparse.Namespace) -> int:
     status = get("/api/status", arguments.socket)
     _say(status["disks"] if arguments.json else disks_text(status, _paint()))
     return _deciding(status)
+
+
+def _smart(arguments: argparse.Namespace) -> int:
+    from datetime import datetime  # noqa: PLC0415 - as the others
+
+    from powerd.faces.health_text import begun_text, smart_text, smarts_text  # noqa: PLC0415 - as the others
+
+    door, disk = arguments.socket, arguments.disk
+    if disk is None:
+        if arguments.check or arguments.test:
+            arguments.misused("say which DISK; `powerd smart` names them")
+        status, drives = get("/api/status", door), get("/api/smart", door)
+        now = datetime.fromisoformat(status["now"])
+        observing = status["mode"] == "observe"
+        _say(drives if arguments.json else smarts_text(drives, now, _paint(), observing=observing))
+        return NO if any(drive["health"] in {"warning", "alarm"} for drive in drives) else ANSWERED
+    path = f"/api/smart/{_quoted(disk)}"
+    if arguments.check:
+        wish("POST", f"{path}/check", {}, door)
+    if arguments.test:
+        wish("POST", f"{path}/test", {"kind": arguments.test}, door)
+    drive, status = wish("GET", path, at=door), get("/api/status", door)
+    if arguments.json:
+        _say(drive)
+    elif arguments.test:
+        _say(begun_text(drive, arguments.test))
+    else:
+        _say(smart_text(drive, datetime.fromisoformat(status["now"]), _paint()))
+    return NO if drive["health"] in {"warning", "alarm"} else ANSWERED
 
 
 def _keep(arguments: argparse.Namespace) -> int:
@@ -232,6 +264,7 @@ _COMMANDS: Final[dict[str, Callable[[argparse.Namespace], int]]] = {
     "why": _why,
     "clients": _clients,
     "disks": _disks,
+    "smart": _smart,
     "keep": _keep,
     "hold": _hold,
     "wake": _wake,

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 SOCKET: Final = "/run/powerd/powerd.sock"
-TIMEOUT: Final = 10.0
+TIMEOUT: Final = 15.0
 """Seconds that the daemon may keep silent."""
 _PIECE: Final = 1 << 16
 

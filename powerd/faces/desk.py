@@ -1,4 +1,4 @@
-"""Where wishes are taken over HTTP: keep, hold and wake, and who may wish. Only web imports it."""
+"""Where wishes are taken over HTTP: keep, hold, wake and others, and who may wish. Only web imports it."""
 
 from __future__ import annotations
 
@@ -135,6 +135,8 @@ class Desk:
         application.router.add_post("/api/hold", self._hold)
         application.router.add_post("/api/wake", self._wake)
         application.router.add_post("/api/disks/{id}/standby", self._stand_by)
+        application.router.add_post("/api/smart/{id}/check", self._check)
+        application.router.add_post("/api/smart/{id}/test", self._test)
         application.on_shutdown.append(self._close)
 
     async def _keep(self, request: web.Request) -> web.Response:
@@ -143,7 +145,7 @@ class Desk:
         return web.json_response(keep_json(keep, self._now()))
 
     async def _drop(self, request: web.Request) -> web.Response:
-        keep = self._wishes.drop(harmless(request.match_info["id"])[:_LONGEST_TEXT])
+        keep = self._wishes.drop(_id(request))
         return web.json_response(keep_json(keep, self._now()))
 
     async def _hold(self, request: web.Request) -> web.StreamResponse:
@@ -165,11 +167,27 @@ class Desk:
     async def _stand_by(self, request: web.Request) -> web.Response:
         if content := await request.read():
             read_wish(content, {})
-        disks = await self._wishes.stand_by(harmless(request.match_info["id"])[:_LONGEST_TEXT])
+        disks = await self._wishes.stand_by(_id(request))
         return web.json_response({"disks": list(disks)})
+
+    async def _check(self, request: web.Request) -> web.Response:
+        if content := await request.read():
+            read_wish(content, {})
+        return web.json_response({"disk": await self._wishes.check(_id(request))})
+
+    async def _test(self, request: web.Request) -> web.Response:
+        kind = text_of(read_wish(await request.read(), {"kind": str}), "kind")
+        if kind not in {"short", "long"}:
+            raise WishError(400, 'say which: "kind" is wanted, "short" or "long"')
+        return web.json_response({"disk": await self._wishes.test(_id(request), kind)})
 
     async def _close(self, _application: web.Application) -> None:
         self._closing.set()
+
+
+def _id(request: web.Request) -> str:
+    """What the path names, fit to be shown."""
+    return harmless(request.match_info["id"])[:_LONGEST_TEXT]
 
 
 def _listed(kinds: Kinds) -> str:

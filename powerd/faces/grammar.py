@@ -41,6 +41,7 @@ def parser() -> argparse.ArgumentParser:
         ("disks", [door, json], "what each disk does, and when it stands by"),
     ):
         commands.add_parser(name, parents=parents, help=text, description=text, allow_abbrev=False)
+    _smart(commands, door, json)
     _wishes(commands, door, json)
     return whole
 
@@ -69,6 +70,18 @@ def _wishes(commands: Commands, door: argparse.ArgumentParser, json: argparse.Ar
     text = "wake another machine by a magic packet"
     wake = commands.add_parser("wake", parents=[door, json], help=text, description=text, allow_abbrev=False)
     wake.add_argument("host", metavar="HOST|MAC", help="a client's name, address or MAC, or any MAC")
+
+
+def _smart(commands: Commands, door: argparse.ArgumentParser, json: argparse.ArgumentParser) -> None:
+    text = "the health of the drives, or all about one"
+    smart = commands.add_parser(
+        "smart", parents=[door, json], help=text, description=text, allow_abbrev=False
+    )
+    smart.add_argument("disk", metavar="DISK", nargs="?", help="its device, id or serial number")
+    which = smart.add_mutually_exclusive_group()
+    which.add_argument("--check", action="store_true", help="read it now, unless the drive sleeps")
+    which.add_argument("--test", choices=("short", "long"), help="have the drive test itself")
+    smart.set_defaults(misused=smart.error)
 
 
 def _shared(flag: str, **about: Any) -> argparse.ArgumentParser:  # noqa: ANN401 - as argparse takes them

@@ -29,6 +29,8 @@ class Wishes:
         hold: stay awake inside ``with``, because of so and so.
         wake: send magic packets to a host, by its name, address or MAC.
         stand_by: have a disk and its group stand by, by its id; gives those that were meant.
+        check: read a drive's health, by its id, device or serial number.
+        test: have a drive test itself, ``short`` or ``long``.
         token: the secret that changing anything over TCP takes; None = over TCP nothing may be changed.
             Raises ValueError when it cannot be read, one clause.
     """
@@ -38,6 +40,8 @@ class Wishes:
     hold: Callable[[str], AbstractContextManager[Keep]]
     wake: Callable[[str], Awaitable[Woken]]
     stand_by: Callable[[str], Awaitable[tuple[DiskId, ...]]]
+    check: Callable[[str], Awaitable[DiskId]]
+    test: Callable[[str, str], Awaitable[DiskId]]
     token: Callable[[], str | None]
 
 

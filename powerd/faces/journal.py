@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
 from powerd.faces.words import clock, harmless, verb
-from powerd.model import Reason, Status
+from powerd.model import Disk, Finding, Reason, Severity, Status
 
 Event: TypeAlias = Literal[
     "listening",
@@ -26,6 +26,7 @@ Event: TypeAlias = Literal[
     "spin-down",
     "spin-up",
     "disk",
+    "finding",
     "reload",
     "refused",
     "trouble",
@@ -47,6 +48,7 @@ MESSAGE_IDS: Final[Mapping[Event, str]] = {
     "spin-down": "1c1bb1c2b0c94e1d8e9a5dc7c5b0a3f4",
     "spin-up": "5a3f0a83d1b84c1c9b6de1e9ce3f7c02",
     "disk": "0f7a6f6c5b3e4b0f9f0c8d54a1d2e6b9",
+    "finding": "4f0d5a7b1d5e4a0c9b1c6c5f2a7e9d31",
     "reload": "c303f1e53f9f4eb5bbe9b19c1d18f633",
     "refused": "df417db453fb46ce8469f513dfb60ce9",
     "trouble": "9e6aa6c617ea43fb85fb9ebed908ae91",
@@ -82,6 +84,13 @@ def entry(event: Event, message: str, priority: int = INFO, **about: str) -> Ent
     return Entry(
         harmless(message), priority, {"MESSAGE_ID": MESSAGE_IDS[event], "POWERD_EVENT": event, **fields}
     )
+
+
+def finding(disk: Disk, found: Finding) -> Entry:
+    """What a check of a drive has found, and what to do about it."""
+    priority = {Severity.ALARM: ERROR, Severity.WARNING: WARNING, Severity.NOTE: NOTICE}[found.severity]
+    about = {"subject": disk.device, "disk": disk.id, "reason": found.text, "finding": found.kind}
+    return entry("finding", f"{disk.device}: {found.text}; {found.advice}", priority, **about)
 
 
 def cause(reasons: Iterable[Reason]) -> Reason | None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from html import escape
 from textwrap import dedent
 from typing import Final
 
 from powerd.faces.disk_page import section as disks_section
+from powerd.faces.health_page import HEALTH_STYLE, health_section
+from powerd.faces.health_shapes import SmartDetailJson
 from powerd.faces.shapes import ClientJson, ReasonJson, SourceJson, StatusJson
 from powerd.faces.table import evidence, ignore_lines, label, seen, source
 from powerd.faces.text import (
@@ -25,7 +27,8 @@ REFRESH: Final = 30
 """Seconds after which the page loads itself anew; STARTING while there is nothing to see yet."""
 STARTING: Final = 2
 
-STYLE: Final = """
+STYLE: Final = (
+    """
 :root { color-scheme: light dark; --page: #f6f7f9; --card: #fff; --ink: #1a1d21; --soft: #5c6570;
   --line: #dde1e6; --good: #146c36; --doubt: #8a5200; --bad: #b3261e; --accent: #2457a6 }
 @media (prefers-color-scheme: dark) { :root { --page: #14171a; --card: #1d2125; --ink: #e6e8ea;
@@ -72,9 +75,11 @@ a { color: var(--accent) }
 @media (max-width: 36rem) { th, td { padding: .5rem } li, tr > :first-child { padding-left: .75rem }
   li b { flex-basis: 100% } thead th:first-child { width: 38% } thead th:last-child { width: 27% } }
 """
+    + HEALTH_STYLE
+)
 
 
-def page(status: StatusJson, clients: list[ClientJson]) -> str:
+def page(status: StatusJson, clients: list[ClientJson], drives: Sequence[SmartDetailJson] = ()) -> str:
     """The whole document: what it does and what comes next, why, who is home, and what is wrong."""
     now = datetime.fromisoformat(status["now"])
     reasons = named_reasons(status)
@@ -85,6 +90,7 @@ def page(status: StatusJson, clients: list[ClientJson]) -> str:
         _sources(status["sources"], reasons),
         _clients(clients, status, now),
         disks_section(status["disks"], now),
+        health_section(drives, now, observing=status["mode"] == "observe"),
     ]
     seconds = STARTING if status["state"] == "starting" else REFRESH
     return (
@@ -96,7 +102,7 @@ def page(status: StatusJson, clients: list[ClientJson]) -> str:
         f"<body>\n{''.join(parts)}</main>\n"
         f"<footer>As of {now:%H:%M:%S}, renewed every {seconds} s. For programs: "
         '<a href="/api/status">/api/status</a>, <a href="/api/clients">/api/clients</a>, '
-        '<a href="/api/disks">/api/disks</a></footer>\n'
+        '<a href="/api/disks">/api/disks</a>, <a href="/api/smart">/api/smart</a></footer>\n'
         "</body>\n</html>\n"
     )
 

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from powerd import __version__
+from powerd.faces.health_render import smart_json
 from powerd.faces.shapes import (
     ClientJson,
     CountsJson,
@@ -26,6 +27,7 @@ from powerd.model import (
     DiskState,
     Keep,
     Moment,
+    SmartReport,
     Snapshot,
     State,
     Status,
@@ -89,8 +91,12 @@ def clients_json(status: Status | None, now: Moment) -> list[ClientJson]:
 
 def disks_json(status: Status | None, now: Moment) -> list[DiskJson]:
     """The value of ``/api/disks``: those that may spin down first, then the others, by the kernel's names."""
-    reports = status.decision.disks if status else ()
-    return [_disk(report, now) for report in sorted(reports, key=_place)]
+    if status is None:
+        return []
+    smart = status.decision.smart
+    return [
+        _disk(report, smart.get(report.disk.id), now) for report in sorted(status.decision.disks, key=_place)
+    ]
 
 
 def _place(report: DiskReport) -> tuple[bool, int, str]:
@@ -98,7 +104,7 @@ def _place(report: DiskReport) -> tuple[bool, int, str]:
     return report.state is DiskState.EXCLUDED, len(name), name  # sdz before sdaa
 
 
-def _disk(report: DiskReport, now: Moment) -> DiskJson:
+def _disk(report: DiskReport, smart: SmartReport | None, now: Moment) -> DiskJson:
     disk, idle, at = report.disk, report.idle_since, report.spin_down_at
     return {
         "id": disk.id,
@@ -123,7 +129,7 @@ def _disk(report: DiskReport, now: Moment) -> DiskJson:
         "spin_ups_today": report.spin_ups,
         "spin_downs_today": report.spin_downs,
         "last_wake": _past(report.last_wake, now) if report.last_wake else None,
-        "smart": None,
+        "smart": smart_json(disk, smart, now.wall.tzinfo) if smart else None,
     }
 
 

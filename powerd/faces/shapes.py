@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Literal, TypedDict
 
+from powerd.faces.health_shapes import SmartJson
+
 
 class ReasonJson(TypedDict):
     """Why the server is awake, or a remark (``keeps_awake`` false)."""
@@ -105,7 +107,7 @@ class DiskJson(TypedDict):
     spin_ups_today: int
     spin_downs_today: int
     last_wake: str | None
-    smart: None
+    smart: SmartJson | None
 
 
 class StatusJson(TypedDict):

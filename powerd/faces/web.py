@@ -14,6 +14,7 @@ from typing import Final
 from aiohttp import web
 
 from powerd.faces.desk import Desk, WishError, may_write
+from powerd.faces.health_render import details, smart_of, smarts_json
 from powerd.faces.http import Faces
 from powerd.faces.page import STYLE, page
 from powerd.faces.render import clients_json, disks_json, status_json
@@ -69,6 +70,8 @@ class Site:
         application.router.add_get("/api/status", self._status)
         application.router.add_get("/api/clients", self._clients)
         application.router.add_get("/api/disks", self._disks)
+        application.router.add_get("/api/smart", self._smarts)
+        application.router.add_get("/api/smart/{id}", self._smart)
         application.router.add_get("/healthz", self._healthz)
         Desk(self._faces.wishes, self._faces.now).serve(application)
         Stream(self._faces).serve(application)
@@ -81,7 +84,7 @@ class Site:
         _ = self._look()
         faces = self._faces
         status, now = faces.status(), faces.now()
-        text = page(status_json(status, now, faces.trouble()), clients_json(status, now))
+        text = page(status_json(status, now, faces.trouble()), clients_json(status, now), details(status))
         return web.Response(text=text, content_type="text/html", charset="utf-8")
 
     async def _status(self, _request: web.Request) -> web.Response:
@@ -94,6 +97,15 @@ class Site:
 
     async def _disks(self, _request: web.Request) -> web.Response:
         return web.json_response(disks_json(self._faces.status(), self._faces.now()))
+
+    async def _smarts(self, _request: web.Request) -> web.Response:
+        return web.json_response(smarts_json(self._faces.status()))
+
+    async def _smart(self, request: web.Request) -> web.Response:
+        told = smart_of(self._faces.status(), request.match_info["id"])
+        if told is None:
+            return _error(404, "no drive of this name tells of its health; /api/smart names those that do")
+        return web.json_response(told)
 
     async def _healthz(self, _request: web.Request) -> web.Response:
         trouble = self._faces.trouble()
@@ -148,7 +160,9 @@ def _http_error(request: web.Request, error: web.HTTPException) -> web.Response:
         response.headers["Allow"] = ", ".join(allowed)
         return response
     if error.status == web.HTTPNotFound.status_code:
-        return _error(404, "there is nothing here; try /, /api/status, /api/clients, /api/disks or /healthz")
+        return _error(
+            404, "there is nothing here; try /, /api/status, /api/clients, /api/disks or /api/smart"
+        )
     return _error(error.status, error.text or error.reason)
 
 

@@ -7,15 +7,19 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from powerd.helper import smart
 from powerd.helper.disks import Disk, find
 from powerd.helper.errors import RefusalError
 from powerd.helper.guard import first_access
 from powerd.helper.lane import Lane
 from powerd.helper.log import WARNING, tell
 from powerd.helper.protocol import (
+    CheckHealth,
     DiskAnswer,
     DiskRequest,
     Drive,
+    DriveHealth,
+    DriveRequest,
     Guard,
     Power,
     ReadDrive,
@@ -24,7 +28,9 @@ from powerd.helper.protocol import (
     Roused,
     SetApm,
     SetTimer,
+    SmartRequest,
     StandBy,
+    StartTest,
 )
 from powerd.helper.spindle import Spindle
 from powerd.helper.tool import Runner, Tools
@@ -75,7 +81,7 @@ class Bay:
         if isinstance(request, StandBy):
             return await self._stand_by(request, disk, spindle, lane)
         async with lane.turn():
-            return await _obey(request, spindle)
+            return await _obey(request, disk, spindle)
 
     async def _stand_by(self, request: StandBy, disk: Disk, spindle: Spindle, lane: Lane) -> Power:
         """Stop a disk; where data may wait for it unseen, it is watched first, outside of its lane."""
@@ -131,8 +137,15 @@ class Bay:
         return self._lanes[device]
 
 
-async def _obey(request: ReadPower | SetTimer | SetApm | ReadDrive, at: Spindle) -> Power | Drive:
+async def _obey(
+    request: ReadPower | SetTimer | DriveRequest | SmartRequest, disk: Disk, at: Spindle
+) -> Power | Drive | DriveHealth:
     match request:
+        case CheckHealth():
+            return await smart.check(request, disk, at)
+        case StartTest():
+            await smart.begin_test(request, disk, at)
+            return at.power("active")
         case ReadPower():
             return await at.read_power()
         case SetTimer():

@@ -61,7 +61,17 @@ class Disk:
     def pure_scsi(self) -> bool:
         """It is no ATA disk, nor one behind a USB bridge: it speaks nothing but SCSI, as SAS disks do."""
         vendor = self.read("device/vendor")
-        return vendor not in {"", "ATA"} and "/usb" not in os.path.realpath(self.sysfs / "device")
+        return vendor not in {"", "ATA"} and not self.on_usb
+
+    @property
+    def on_usb(self) -> bool:
+        """It is behind a USB bridge."""
+        return "/usb" in os.path.realpath(self.sysfs / "device")
+
+    @property
+    def spins(self) -> bool:
+        """It has a spindle, or the kernel does not say that it has none (``queue/rotational``)."""
+        return self.read("queue/rotational") != "0" and not self.node.name.startswith("nvme")
 
     def read(self, attribute: str) -> str:
         """An attribute's text; "" = there is none."""

@@ -15,9 +15,9 @@ from typing import Annotated, Any, ClassVar, Final, TypeAlias
 from powerd.helper.kinds import Message, OneOf, ProtocolError, Sentence, kinds, shown
 from powerd.helper.messages.alarm import MIN_AHEAD, Alarm, AlarmRequest, ClearAlarm, ReadAlarm, SetAlarm
 from powerd.helper.messages.card import FLAGS, ArmCard, Card, CardRequest, ReadCard
+from powerd.helper.messages.disk import DiskAnswer as _DiskAnswer
+from powerd.helper.messages.disk import DiskRequest as _DiskRequest
 from powerd.helper.messages.disk import (
-    DiskAnswer,
-    DiskRequest,
     Drive,
     DriveRequest,
     Guard,
@@ -32,6 +32,7 @@ from powerd.helper.messages.disk import (
     SetTimer,
     StandBy,
 )
+from powerd.helper.messages.smart import CheckHealth, DriveHealth, SmartRequest, StartTest
 
 __all__ = [
     "ANSWERS",
@@ -46,10 +47,12 @@ __all__ = [
     "ArmCard",
     "Card",
     "CardRequest",
+    "CheckHealth",
     "ClearAlarm",
     "DiskAnswer",
     "DiskRequest",
     "Drive",
+    "DriveHealth",
     "DriveRequest",
     "Guard",
     "Power",
@@ -67,7 +70,9 @@ __all__ = [
     "SetAlarm",
     "SetApm",
     "SetTimer",
+    "SmartRequest",
     "StandBy",
+    "StartTest",
     "parse_answer",
     "parse_request",
     "to_line",
@@ -95,6 +100,8 @@ class Refused(Message):
     cause: Annotated[str, OneOf(CAUSES)] = "failed"
 
 
+DiskRequest: TypeAlias = _DiskRequest | SmartRequest
+DiskAnswer: TypeAlias = _DiskAnswer | DriveHealth
 Request: TypeAlias = AlarmRequest | CardRequest | DiskRequest
 Answer: TypeAlias = Alarm | Card | DiskAnswer | Refused
 
@@ -102,11 +109,11 @@ REQUESTS: Final[Mapping[str, type[Request]]] = {
     kind.word: kind
     for kind in (
         *(ReadAlarm, SetAlarm, ClearAlarm, ReadCard, ArmCard),
-        *(ReadPower, StandBy, SetTimer, SetApm, ReadDrive, Rouse, Guard),
+        *(ReadPower, StandBy, SetTimer, SetApm, ReadDrive, Rouse, Guard, CheckHealth, StartTest),
     )
 }
 ANSWERS: Final[Mapping[str, type[Answer]]] = {
-    kind.word: kind for kind in (Alarm, Card, Power, Drive, Roused, Refused)
+    kind.word: kind for kind in (Alarm, Card, Power, Drive, Roused, DriveHealth, Refused)
 }
 
 

@@ -24,6 +24,10 @@ PATIENCE: Final = 5.0
 """Seconds within which a whole request has to arrive."""
 
 
+_LOGGED: Final = 1000
+"""Characters of a message that go to the journal."""
+
+
 class Server:
     """Serves a listening socket until it has been left alone for long enough, or is told to end.
 
@@ -178,4 +182,6 @@ def _tell(level: int, peer: Peer, asked: str, answer: Answer) -> None:
 
 
 def _text(message: Request | Answer) -> str:
-    return to_line(message).decode().rstrip()
+    """As on the wire; of a drive's health, which has thousands of letters, the beginning."""
+    text = to_line(message).decode().rstrip()
+    return text if len(text) <= _LOGGED else f"{text[: _LOGGED - 3]}..."

@@ -15,7 +15,7 @@ from powerd.helper.disks import Disk
 from powerd.helper.errors import RefusalError
 from powerd.helper.lane import Lane
 from powerd.helper.protocol import Drive, Power, ReadDrive, SetApm, SetTimer, StandBy
-from powerd.helper.tool import Done, Runner
+from powerd.helper.tool import Done, Extra, Runner
 
 QUICK: Final = 10.0
 """Seconds for what a drive answers without moving anything."""
@@ -33,6 +33,9 @@ class Spindle:
         lane: its lane.
         runner: starts tools.
         root: where paths begin.
+
+    Attributes:
+        commands: sent to the disk past the block layer so far.
     """
 
     def __init__(self, disk: Disk, lane: Lane, runner: Runner, root: Path) -> None:
@@ -41,21 +44,21 @@ class Spindle:
         self._lane = lane
         self._runner = runner
         self._root = root
-        self._commands = 0
+        self.commands = 0
 
     async def read_power(self) -> Power:
         """Whether it spins."""
         if self._disk.asleep_by_kernel:
-            return self._power("suspended")
-        return self._power(await self._state())
+            return self.power("suspended")
+        return self.power(await self.state())
 
     async def rests(self, request: StandBy) -> Power | None:
         """Why there is nothing to stop; None = it may be stopped, as far as can be known at once."""
         if self._disk.asleep_by_kernel:
-            return self._power("suspended")
+            return self.power("suspended")
         state = await self._state_if_told(request.how)
         if state in {"standby", "sleeping"}:
-            return self._power(state)
+            return self.power(state)
         await self._demand_no_hindrance(spins=state == "active")
         return None
 
@@ -65,19 +68,19 @@ class Spindle:
         if rests is not None:
             return rests
         if request.how == "ata":
-            done = await self._run(hdparm.stand_by(self._device), STOPPING)
+            done = await self.run(hdparm.stand_by(self._device), STOPPING)
             hdparm.succeeded(done, "-y")
         else:
             await self._lane.in_thread(partial(scsi.stand_by, self._disk), scsi.SECONDS + _SPARE)
-            self._commands += 1
-        return self._power("standby")
+            self.commands += 1
+        return self.power("standby")
 
     async def set_timer(self, request: SetTimer) -> Power:
         """Set its standby timer, if it spins."""
         await self._demand_spinning("setting its timer")
-        done = await self._run(hdparm.set_timer(self._device, request.value), QUICK)
+        done = await self.run(hdparm.set_timer(self._device, request.value), QUICK)
         hdparm.succeeded(done, "-S")
-        return self._power("active")
+        return self.power("active")
 
     async def set_apm(self, request: SetApm) -> Drive:
         """Set its APM level, if it spins, and believe what it then says."""
@@ -87,7 +90,7 @@ class Spindle:
                 f"spin_down, or for {_LOUD_APM} or more"
             )
         await self._demand_spinning("setting its APM level")
-        done = await self._run(hdparm.set_apm(self._device, request.level), QUICK, commands=2)
+        done = await self.run(hdparm.set_apm(self._device, request.level), QUICK, commands=2)
         identity = hdparm.identity_of(done, "-B")
         if identity.apm != request.level:
             raise RefusalError(
@@ -99,24 +102,24 @@ class Spindle:
     async def read_drive(self, _: ReadDrive) -> Drive:
         """What it can do, if it spins."""
         await self._demand_spinning("asking what it can do")
-        done = await self._run(hdparm.identify(self._device), QUICK)
+        done = await self.run(hdparm.identify(self._device), QUICK)
         return self._drive(hdparm.identity_of(done, "--Istdout"))
 
     async def rouse(self) -> None:
         """Wake it."""
         await self._lane.in_thread(partial(rouse.rouse, self._disk), rouse.SECONDS)
 
-    async def _state(self) -> str:
+    async def state(self) -> str:
         """What it says of itself: one of messages.disk.STATES."""
         if self._disk.pure_scsi:
-            self._commands += 1
+            self.commands += 1
             return await self._lane.in_thread(partial(scsi.read_power, self._disk), QUICK)
-        return hdparm.power_of(await self._run(hdparm.read_power(self._device), QUICK))
+        return hdparm.power_of(await self.run(hdparm.read_power(self._device), QUICK))
 
     async def _state_if_told(self, how: str) -> str:
         """As _state(); what only knows SCSI's way to stop need not know how to say."""
         try:
-            return await self._state()
+            return await self.state()
         except RefusalError:
             if how == "ata" or self._lane.hangs:
                 raise
@@ -125,7 +128,7 @@ class Spindle:
     async def _demand_spinning(self, what: str) -> None:
         if self._disk.pure_scsi:
             raise RefusalError(f"{self._disk.name} is no ATA disk, and {what} takes one; leave it out")
-        state = "suspended" if self._disk.asleep_by_kernel else await self._state()
+        state = "suspended" if self._disk.asleep_by_kernel else await self.state()
         if state == "unknown":
             raise RefusalError(f"{self._disk.name} does not say whether it spins, and {what} could wake it")
         if state != "active":
@@ -137,18 +140,22 @@ class Spindle:
         """A disk that may be asleep is not asked for its self-test, as that could wake it."""
         why = await self._lane.in_thread(partial(pending.hindrance, self._disk, self._root), QUICK)
         if why is None and spins and not self._disk.pure_scsi and self._runner.tools.find("smartctl"):
-            report = await self._run(pending.self_test(self._device), 2 * QUICK, commands=2)
+            report = await self.run(pending.self_test(self._device), 2 * QUICK, commands=2)
             if pending.self_test_runs(report.out):
                 why = "a SMART self-test runs; wait until it is done"
         if why is not None:
             raise RefusalError(f"{self._disk.name} is not stopped: {why}", "busy")
 
-    async def _run(self, argv: list[str], seconds: float, commands: int = 1) -> Done:
-        self._commands += commands
-        return await self._runner.run(argv, seconds, self._lane)
+    async def run(
+        self, argv: list[str], seconds: float, commands: int = 1, extra: Extra | None = None
+    ) -> Done:
+        """Run a tool that sends so many commands to the disk."""
+        self.commands += commands
+        return await self._runner.run(argv, seconds, self._lane, extra or Extra())
 
-    def _power(self, state: str) -> Power:
-        return Power(disk=self._disk.name, state=state, commands=self._commands)
+    def power(self, state: str) -> Power:
+        """The answer that tells its state."""
+        return Power(disk=self._disk.name, state=state, commands=self.commands)
 
     def _drive(self, identity: hdparm.Identity) -> Drive:
         return Drive(
@@ -157,5 +164,5 @@ class Spindle:
             apm_supported=identity.apm_supported,
             timer_supported=identity.timer_supported,
             epc=identity.epc,
-            commands=self._commands,
+            commands=self.commands,
         )

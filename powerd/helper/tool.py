@@ -68,6 +68,24 @@ class Tools:
         return path
 
 
+@dataclass(frozen=True, slots=True)
+class Extra:
+    """What few runs need.
+
+    Attributes:
+        path: the program itself, where it is no disk tool.
+        given: what it reads on standard input.
+        cap: bytes that each output may have.
+    """
+
+    path: Path | None = None
+    given: bytes = b""
+    cap: int = OUTPUT_CAP
+
+
+_NOTHING_SPECIAL: Final = Extra()
+
+
 class Runner:
     """Starts tools, at most AT_ONCE at a time.
 
@@ -81,28 +99,31 @@ class Runner:
         self._grace = grace
         self._places = asyncio.Semaphore(AT_ONCE)
 
-    async def run(self, argv: Sequence[str], seconds: float, lane: Lane) -> Done:
+    async def run(
+        self, argv: Sequence[str], seconds: float, lane: Lane, extra: Extra = _NOTHING_SPECIAL
+    ) -> Done:
         """Run a tool to its end, within a turn of ``lane``.
 
         Args:
             argv: its name, and what it is told.
             seconds: until it is ended.
             lane: the disk's; in quarantine while the tool cannot be ended.
+            extra: see there.
 
         Raises:
             RefusalError: it is not installed, cannot be started, or was out of time.
         """
-        path = self.tools.demand(argv[0])
+        path = extra.path or self.tools.demand(argv[0])
         async with self._places:
-            with _memory() as (out, err):
-                child = _Child(path, argv, out, err)
+            with _memory(extra) as files:
+                child = _Child(path, argv, files)
                 try:
                     ended = await child.ended_within(seconds) or await child.end(self._grace)
                 finally:
                     child.leave_to(lane)
                 if not ended or child.out_of_time:
                     raise RefusalError(_late(argv, seconds, child, ended=ended), "hung")
-                return Done(child.status, _text(out), _text(err))
+                return Done(child.status, *map(_text, files[1:]))
 
 
 def _late(argv: Sequence[str], seconds: float, child: _Child, *, ended: bool) -> str:
@@ -115,16 +136,16 @@ def _late(argv: Sequence[str], seconds: float, child: _Child, *, ended: bool) ->
 class _Child:
     """A started tool; a pidfd tells its end, so that no thread has to wait for it (pidfd_open(2))."""
 
-    def __init__(self, path: Path, argv: Sequence[str], out: int, err: int) -> None:
+    def __init__(self, path: Path, argv: Sequence[str], files: tuple[int, int, int]) -> None:
         self.out_of_time = False
         self._loop = asyncio.get_running_loop()
         try:
             self._process = subprocess.Popen(  # noqa: S603 - a tool of ours, its words checked, and no shell
                 argv,
                 executable=path,
-                stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=err,
+                stdin=files[0],
+                stdout=files[1],
+                stderr=files[2],
                 cwd="/",
                 env={"LC_ALL": "C", "PATH": ":".join(map(str, PLACES))},
                 start_new_session=True,
@@ -178,17 +199,20 @@ class _Child:
 
 
 @contextlib.contextmanager
-def _memory() -> Iterator[tuple[int, int]]:
-    """Two files in memory for a tool's outputs."""
+def _memory(extra: Extra) -> Iterator[tuple[int, int, int]]:
+    """Files in memory for what a tool is given, and for its two outputs."""
     with contextlib.ExitStack() as closing:
-        files = []
-        for name in ("out", "err"):
-            file = os.memfd_create(name, os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-            closing.callback(os.close, file)
-            os.ftruncate(file, OUTPUT_CAP)
-            fcntl.fcntl(file, fcntl.F_ADD_SEALS, fcntl.F_SEAL_GROW | fcntl.F_SEAL_SHRINK)
-            files.append(file)
-        yield files[0], files[1]
+
+        def file(name: str, size: int) -> int:
+            made = os.memfd_create(name, os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+            closing.callback(os.close, made)
+            os.ftruncate(made, size)
+            fcntl.fcntl(made, fcntl.F_ADD_SEALS, fcntl.F_SEAL_GROW | fcntl.F_SEAL_SHRINK)
+            return made
+
+        given = file("in", len(extra.given))
+        os.pwrite(given, extra.given, 0)
+        yield given, file("out", extra.cap), file("err", OUTPUT_CAP)
 
 
 def _text(file: int) -> str:

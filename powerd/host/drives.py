@@ -7,7 +7,9 @@ from typing import Final
 
 from powerd import model
 from powerd.helper.protocol import (
+    CheckHealth,
     Drive,
+    DriveHealth,
     Guard,
     Power,
     ProtocolError,
@@ -16,17 +18,21 @@ from powerd.helper.protocol import (
     SetApm,
     SetTimer,
     StandBy,
+    StartTest,
 )
 from powerd.host.helper import SOCKET, ask
 from powerd.host.values import DiskError, RefusedByHelperError
 from powerd.model import DiskId, DiskOrder, Found, Trouble
+from powerd.model.plain import from_plain
 from powerd.model.standby_timer import timer_for
 
 _LOUD_APM: Final = 128
 """Below it a drive may spin down when it likes to, which the helper wants to be told is meant."""
 
 
-async def obey(order: DiskOrder, at: Path = SOCKET) -> Found:
+async def obey(  # noqa: PLR0911 - one row for each order
+    order: DiskOrder, at: Path = SOCKET
+) -> Found:
     """Have the helper that listens on ``at`` carry out ``order``.
 
     Raises:
@@ -45,6 +51,10 @@ async def obey(order: DiskOrder, at: Path = SOCKET) -> Found:
                 return drive(await ask(SetApm(disk, level, spin_down=level < _LOUD_APM), at))
             case model.ReadDrive(disk=disk):
                 return drive(await ask(ReadDrive(disk), at))
+            case model.CheckHealth(disk=disk, wake=wake, kind=kind):
+                return checked(await ask(CheckHealth(disk, wake, kind), at))
+            case model.StartTest(disk=disk, test=test, kind=kind):
+                return answered(await ask(StartTest(disk, test, kind), at))
     except RefusedByHelperError as error:
         raise DiskError(str(error), Trouble(error.cause)) from None
     except ProtocolError as error:
@@ -70,6 +80,11 @@ async def guard(
 def answered(answer: Power) -> model.Answered:
     """A drive's word on its power."""
     return model.Answered(model.Power(answer.state), answer.commands)
+
+
+def checked(answer: DriveHealth) -> model.Checked:
+    """A drive's health; its time is for the caller to say."""
+    return model.Checked(from_plain(answer.health), answer.kind, answer.commands)
 
 
 def drive(answer: Drive) -> model.Drive:

@@ -18,9 +18,11 @@ from powerd.helper.protocol import (
     ArmCard,
     Card,
     CardRequest,
+    CheckHealth,
     ClearAlarm,
     DiskRequest,
     Drive,
+    DriveHealth,
     DriveRequest,
     Guard,
     Power,
@@ -33,6 +35,7 @@ from powerd.helper.protocol import (
     Roused,
     RouseRequest,
     SetAlarm,
+    StartTest,
     parse_answer,
     to_line,
 )
@@ -120,7 +123,11 @@ async def ask(request: PowerRequest, at: Path = SOCKET) -> Power: ...
 async def ask(request: DriveRequest, at: Path = SOCKET) -> Drive: ...
 @overload
 async def ask(request: RouseRequest, at: Path = SOCKET) -> Roused: ...
-async def ask(request: Request, at: Path = SOCKET) -> Alarm | Card | Power | Drive | Roused:
+@overload
+async def ask(request: CheckHealth, at: Path = SOCKET) -> DriveHealth: ...
+@overload
+async def ask(request: StartTest, at: Path = SOCKET) -> Power: ...
+async def ask(request: Request, at: Path = SOCKET) -> Alarm | Card | Power | Drive | Roused | DriveHealth:
     """What the helper answers.
 
     Args:
@@ -142,14 +149,16 @@ async def ask(request: Request, at: Path = SOCKET) -> Alarm | Card | Power | Dri
     return answer
 
 
-def _fitting(request: Request) -> type[Alarm | Card | Power | Drive | Roused]:
+def _fitting(request: Request) -> type[Alarm | Card | Power | Drive | Roused | DriveHealth]:
     """What a request may be answered with besides Refused."""
     if isinstance(request, AlarmRequest):
         return Alarm
     if isinstance(request, CardRequest):
         return Card
-    if isinstance(request, PowerRequest):
+    if isinstance(request, PowerRequest | StartTest):
         return Power
+    if isinstance(request, CheckHealth):
+        return DriveHealth
     return Drive if isinstance(request, DriveRequest) else Roused
 
 

@@ -7,13 +7,13 @@ unless their type says Moment.
 
 from powerd.model.clients import Client, ClientId, How, Sighting, State, Verdict
 from powerd.model.decision import Decision, Memory, Phase, Plan, Reason, Snapshot, SourceId, Status
+from powerd.model.disk_id import DiskId
 from powerd.model.disk_states import DiskMemory, DiskReport, DiskState
 from powerd.model.disks import (
     Activity,
     Answered,
     AskPower,
     Disk,
-    DiskId,
     DiskOrder,
     Drive,
     Found,
@@ -27,6 +27,20 @@ from powerd.model.disks import (
     SpinDown,
     Trouble,
 )
+from powerd.model.health import (
+    Attribute,
+    Counter,
+    Fault,
+    Finding,
+    Health,
+    Protocol,
+    Record,
+    Sample,
+    SelfTest,
+    Severity,
+    SmartReport,
+)
+from powerd.model.health_orders import Checked, CheckHealth, StartTest
 from powerd.model.orders import Action, Done, Mode, Order, Outcome, Sleep, Warn
 from powerd.model.power import Card, Cause, Inhibitor, KeyPress, Leaving, Timer, Unrest, Wake, Waking
 from powerd.model.standing import CARDS, LOGIND, RHYTHM, TIMERS
@@ -42,11 +56,15 @@ __all__ = [
     "Activity",
     "Answered",
     "AskPower",
+    "Attribute",
     "Blind",
     "Card",
     "Cause",
+    "CheckHealth",
+    "Checked",
     "Client",
     "ClientId",
+    "Counter",
     "Decision",
     "Disk",
     "DiskId",
@@ -56,8 +74,11 @@ __all__ = [
     "DiskState",
     "Done",
     "Drive",
+    "Fault",
+    "Finding",
     "Found",
     "Guard",
+    "Health",
     "How",
     "Inhibitor",
     "Keep",
@@ -73,18 +94,25 @@ __all__ = [
     "Phase",
     "Plan",
     "Power",
+    "Protocol",
     "ReadDrive",
     "Reason",
+    "Record",
     "RefusedError",
     "Roused",
+    "Sample",
     "Seen",
+    "SelfTest",
     "SetApm",
     "SetTimer",
+    "Severity",
     "Sighting",
     "Sleep",
+    "SmartReport",
     "Snapshot",
     "SourceId",
     "SpinDown",
+    "StartTest",
     "State",
     "Status",
     "Timer",

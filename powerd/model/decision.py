@@ -8,8 +8,10 @@ from types import MappingProxyType
 from typing import Literal, NewType, TypeAlias
 
 from powerd.model.clients import Client, ClientId, Sighting, Verdict
+from powerd.model.disk_id import DiskId
 from powerd.model.disk_states import DiskMemory, DiskReport
-from powerd.model.disks import Activity, Disk, DiskId, DiskOrder, Guard, Roused
+from powerd.model.disks import Activity, Disk, DiskOrder, Guard, Roused
+from powerd.model.health import Record, SmartReport
 from powerd.model.orders import Action, Mode, Order, Outcome
 from powerd.model.power import Card, Inhibitor, KeyPress, Leaving, Timer, Unrest, Wake, Waking
 from powerd.model.time import Blind, Moment, Seen
@@ -61,6 +63,7 @@ class Snapshot:
         activity: what the counters of each say.
         disk_outcomes: the last outcome of each kind of order to each disk.
         roused: the last time that each group was woken as a whole.
+        records: what is remembered of the health of each disk that can tell it.
         standby_wishes: CLOCK_MONOTONIC at which a person wished a disk to stand by, for each.
     """
 
@@ -85,6 +88,7 @@ class Snapshot:
         default_factory=lambda: MappingProxyType({})
     )
     roused: Mapping[str, Roused] = field(default_factory=lambda: MappingProxyType({}))
+    records: Mapping[DiskId, Record] = field(default_factory=lambda: MappingProxyType({}))
     standby_wishes: Mapping[DiskId, float] = field(default_factory=lambda: MappingProxyType({}))
 
 
@@ -156,6 +160,7 @@ class Decision:
         wake: when the server has to be up again should it sleep now; None = nothing asks for that.
         disks: one per disk, in the order of the snapshot.
         guards: groups that are to be watched until another decision says otherwise.
+        smart: the health of each disk that can tell it.
         look_at_disks: CLOCK_MONOTONIC by which their counters are wanted afresh; inf = at leisure.
     """
 
@@ -170,6 +175,7 @@ class Decision:
     wake: Wake | None = None
     disks: tuple[DiskReport, ...] = ()
     guards: tuple[Guard, ...] = ()
+    smart: Mapping[DiskId, SmartReport] = field(default_factory=lambda: MappingProxyType({}))
     look_at_disks: float = float("inf")
 
 

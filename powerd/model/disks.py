@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
-from typing import ClassVar, Literal, NewType, TypeAlias
+from typing import ClassVar, Literal, TypeAlias
 
-DiskId = NewType("DiskId", str)
-"""A disk's name below /dev/disk/by-id, which udev makes of model and serial number; only what is excluded and
-has no such name goes by the kernel's, ``loop0``."""
+from powerd.model.disk_id import DiskId
+from powerd.model.health_orders import Checked, CheckHealth, StartTest
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +150,7 @@ class ReadDrive:
     final: ClassVar[bool] = False
 
 
-DiskOrder: TypeAlias = AskPower | SpinDown | SetTimer | SetApm | ReadDrive
+DiskOrder: TypeAlias = AskPower | SpinDown | SetTimer | SetApm | ReadDrive | CheckHealth | StartTest
 """Each is about one disk, its ``disk``."""
 
 
@@ -215,7 +214,7 @@ class Trouble(enum.StrEnum):
     """Nobody could be asked, which is not the disk's fault: the helper is not there."""
 
 
-Found: TypeAlias = Answered | Drive | Trouble
+Found: TypeAlias = Answered | Drive | Checked | Trouble
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from powerd.policy.idle import CLIENTS, kept, remarks, stirring
 from powerd.policy.leaving import departure
 from powerd.policy.machine import pressed
 from powerd.policy.sleep import CLOSE_LOOK, course, recall
+from powerd.policy.smart import with_health
 from powerd.policy.wake import announced, next_wake, on_duty
 from powerd.policy.why import Why, dated
 
@@ -35,7 +36,7 @@ def decide(snapshot: Snapshot, memory: Memory, options: Options, now: Moment) ->
         now: the present moment.
     """
     memory = recall(snapshot, _aware_of_time(memory, snapshot.waking, now), options, now)
-    disks = course_of_disks(snapshot, memory, options, now)
+    disks = with_health(course_of_disks(snapshot, memory, options, now), snapshot, options, now)
     memory = replace(memory, disks=disks.memory, disk_looks=snapshot.activity)
     return _with_disks(_decide(snapshot, memory, options, now, disks), disks, snapshot, now)
 
@@ -94,6 +95,7 @@ def _with_disks(decision: Decision, disks: DiskCourse, snapshot: Snapshot, now: 
         look_again=look_again,
         disks=disks.reports,
         guards=disks.guards,
+        smart=disks.smart,
         look_at_disks=disks.look_at_disks,
     )
 

@@ -168,10 +168,11 @@ class House(Nights):
         argv: Sequence[str],
         *,
         timeout: float,  # noqa: ASYNC109 - as Hands.run
+        stdin: bytes | None = None,
         env: Mapping[str, str] | None = None,
     ) -> Completed:
         """A command always succeeds."""
-        del timeout, env
+        del timeout, stdin, env
         self.done.append((self.true_time(), argv[0]))
         return Completed(0, "", "")
 

@@ -1,4 +1,4 @@
-"""Commands of the user's around a sleep: bounded, one at a time, and never fatal."""
+"""Commands of the user's: bounded, one at a time, and never fatal."""
 
 from __future__ import annotations
 
@@ -21,9 +21,13 @@ class Hands(Protocol):
         argv: Sequence[str],
         *,
         timeout: float,  # noqa: ASYNC109 - the child's bound
+        stdin: bytes | None = None,
         env: Mapping[str, str] | None = None,
     ) -> Completed:
-        """Run a command without a shell; one that cannot be, or outlives ``timeout`` seconds: HostError."""
+        """Run a command without a shell; one that cannot be, or outlives ``timeout`` seconds: HostError.
+
+        ``stdin`` is what it reads, None = nothing.
+        """
         ...
 
 
@@ -49,14 +53,33 @@ class Hooks:
             told: what it finds in its environment: before a sleep in POWERD_WHAT ``sleep``, ``shutdown`` or
                 ``command``; after it in POWERD_CAUSE what woke the server, "" = it did not sleep after all.
         """
-        argv = getattr(options, name)
-        if not argv:
-            return
+        argv: tuple[str, ...] = getattr(options, name)
+        if argv:
+            await self.carry_out(argv, f"hooks.{name}", options.timeout, env={_TOLD[name]: told})
+
+    async def carry_out(
+        self,
+        argv: Sequence[str],
+        name: str,
+        seconds: float,
+        *,
+        stdin: bytes | None = None,
+        env: Mapping[str, str] | None = None,
+    ) -> None:
+        """Run a command when those before it have ended, and complain where it fails.
+
+        Args:
+            argv: the command.
+            name: what a complaint calls it.
+            seconds: after which it is ended.
+            stdin: what it reads; None = nothing.
+            env: added to the environment.
+        """
         try:
             async with self._one_at_a_time:
-                end = await self._hands.run(argv, timeout=options.timeout, env={_TOLD[name]: told})
+                end = await self._hands.run(argv, timeout=seconds, stdin=stdin, env=env)
         except HostError as error:
-            self._complain(f"hooks.{name}: {error}")
+            self._complain(f"{name}: {error}")
             return
         if end.status:
-            self._complain(f"hooks.{name}: {argv[0]} {end.ending()}")
+            self._complain(f"{name}: {argv[0]} {end.ending()}")

@@ -11,13 +11,14 @@ import sys
 from pathlib import Path
 
 from faces.bays import SHELVES
+from faces.drives import drives
 from faces.house import EVERY, NOW
 from faces.wishing import Wishing
 
 from powerd.faces.http import Door, Faces
 from powerd.host.listen import tcp_socket, unix_socket
 
-SHOWN = EVERY | SHELVES
+SHOWN = EVERY | SHELVES | {"drives": drives()}
 
 
 async def serve(name: str, path: Path, where: str | None) -> None:

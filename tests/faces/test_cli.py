@@ -267,6 +267,14 @@ def test_check(here: Here, tmp_path: Path) -> None:
     assert said(here("check", "--config", str(other), POWERD_CONFIG=str(file))).startswith(f"{other}: ok\n")
 
 
+def test_check_warns_of_secrets_that_everybody_may_read(here: Here, tmp_path: Path) -> None:
+    file = tmp_path / "powerd.toml"
+    file.write_text('[hooks]\nnotify = ["ntfy://secret"]\n')
+    file.chmod(0o644)
+    told = said(here("check", "--config", str(file)))
+    assert f"warning: {file}: hooks.notify holds secrets" in told
+
+
 def test_check_names_every_fault(here: Here, tmp_path: Path) -> None:
     file = tmp_path / "powerd.toml"
     file.write_text('mode = "observ"\n[clients]\nevry = "60s"\n')

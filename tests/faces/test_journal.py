@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from faces.drives import OLD, PENDING, STRANGE, WORN
 from faces.house import EVERY, EVIL, NOW, at, decision, status, world
 
-from powerd.faces.journal import MESSAGE_IDS, entry, status_line
-from powerd.model import Plan, Reason, Status
+from powerd.faces.journal import MESSAGE_IDS, entry, finding, status_line
+from powerd.model import Finding, Plan, Reason, Severity, Status
 
 HOME = (Reason("tv", "is home", NOW),)
 
@@ -43,5 +44,32 @@ def test_message_ids_are_128_bit_and_distinct() -> None:
 
 def test_an_entry_holds_no_control_character() -> None:
     line = entry("client", EVIL, client=EVIL)
+    assert line.message.isprintable()
+    assert all(text.isprintable() for text in line.fields.values())
+
+
+@pytest.mark.parametrize(
+    ("found", "priority", "message"),
+    [
+        (PENDING, 3, f"sdb: {PENDING.text}; {PENDING.advice}"),
+        (replace(PENDING, severity=Severity.WARNING), 4, f"sdb: {PENDING.text}; {PENDING.advice}"),
+        (WORN, 5, "sdb: 90 % of its rated life is used up; plan its replacement"),
+    ],
+)
+def test_a_finding_is_told_by_its_severity(found: Finding, priority: int, message: str) -> None:
+    line = finding(OLD, found)
+    assert (line.message, line.priority) == (message, priority)
+    assert line.fields == {
+        "MESSAGE_ID": MESSAGE_IDS["finding"],
+        "POWERD_EVENT": "finding",
+        "POWERD_SUBJECT": "sdb",
+        "POWERD_DISK": OLD.id,
+        "POWERD_REASON": found.text,
+        "POWERD_FINDING": found.kind,
+    }
+
+
+def test_what_firmware_says_steers_no_terminal() -> None:
+    line = finding(STRANGE, Finding(EVIL, Severity.ALARM, EVIL, EVIL))
     assert line.message.isprintable()
     assert all(text.isprintable() for text in line.fields.values())

@@ -30,7 +30,9 @@ class Wishing:
     let_go: asyncio.Event = field(default_factory=asyncio.Event)
 
     def wishes(self) -> Wishes:
-        return Wishes(self.keep, self.drop, self.hold, self.wake, self.stand_by, self.read_token)
+        return Wishes(
+            self.keep, self.drop, self.hold, self.wake, self.stand_by, self.check, self.test, self.read_token
+        )
 
     def read_token(self) -> str | None:
         if isinstance(self.token, ValueError):
@@ -63,6 +65,18 @@ class Wishing:
         if host == "nobody":
             raise RefusedError('no client is known as "nobody"', unknown=True)
         return Woken(host, "02:00:00:00:00:09", (("eth0", "10.0.0.255"),))
+
+    async def check(self, disk: str) -> DiskId:
+        self.said.append(("check", disk))
+        if disk == "nothing":
+            raise RefusedError('there is no disk "nothing"', unknown=True)
+        return DiskId(disk)
+
+    async def test(self, disk: str, kind: str) -> DiskId:
+        self.said.append(("test", disk, kind))
+        if disk == "asleep":
+            raise RefusedError("asleep is asleep")
+        return DiskId(disk)
 
     async def stand_by(self, disk: str) -> tuple[DiskId, ...]:
         self.said.append(("stand by", disk))

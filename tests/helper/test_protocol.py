@@ -145,10 +145,20 @@ def test_the_wire_is_what_is_documented() -> None:
 
 def test_the_vocabulary_is_closed() -> None:
     assert sorted(REQUESTS) == [
-        *("arm-card", "clear-alarm", "guard", "read-alarm", "read-card", "read-drive", "read-power", "rouse"),
-        *("set-alarm", "set-apm", "set-timer", "stand-by"),
+        *(
+            "arm-card",
+            "check-health",
+            "clear-alarm",
+            "guard",
+            "read-alarm",
+            "read-card",
+            "read-drive",
+            "read-power",
+            "rouse",
+        ),
+        *("set-alarm", "set-apm", "set-timer", "stand-by", "start-test"),
     ]
-    assert sorted(ANSWERS) == ["alarm", "card", "drive", "power", "refused", "roused"]
+    assert sorted(ANSWERS) == ["alarm", "card", "drive", "health", "power", "refused", "roused"]
     assert all(getattr(protocol, name, None) is not None for name in protocol.__all__)
 
 

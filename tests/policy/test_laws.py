@@ -48,7 +48,7 @@ def test_the_strategies_reach_sleep() -> None:
         found.append(len(sleeps(choose(situation))))
 
     count()
-    assert sum(found) > len(found) / 50
+    assert sum(found) > len(found) / 100  # which ones are drawn depends on the constants in all modules
 
 
 @laws

@@ -15,7 +15,7 @@ from powerd.config import parse
 from powerd.daemon import Daemon
 from powerd.host.machine import Machine
 from powerd.host.values import DiskError, HostError
-from powerd.model import Disk, DiskId, DiskOrder, DiskState, Found, Status, Trouble
+from powerd.model import Disk, DiskId, DiskOrder, DiskState, Finding, Found, Status, Trouble
 from powerd.rehearse.house import House, Person, local
 from powerd.rehearse.loop import VirtualLoop, run
 
@@ -28,6 +28,8 @@ spin_down_after = "20min"
 [[disks.rule]]
 match = ["*WD-2", "*WD-3"]
 method = "timer"
+[smart]
+every = "0s"
 """
 
 
@@ -40,6 +42,7 @@ class Nas(House):
     drives: dict[DiskId, Spindle] = field(default_factory=dict)
     guarded: list[tuple[float, tuple[DiskId, ...]]] = field(default_factory=list)
     accessed: asyncio.Event = field(default_factory=asyncio.Event)
+    findings: list[tuple[float, str, Finding]] = field(default_factory=list)
 
     def plug(self, count: int, root: Path) -> None:
         self.hardware, self.machine = Hardware(root), Machine(root)
@@ -47,6 +50,9 @@ class Nas(House):
             name = DiskId(self.hardware.sata(n, f"WD-{n}"))
             self.drives[name] = Spindle(Disk(name, sd_name(n)))
         self.hardware.md("md0", 0, ("sda", "sdb"))
+
+    def alert(self, disk: Disk, finding: Finding) -> None:
+        self.findings.append((self.time(), disk.device, finding))
 
     def access(self, n: int) -> None:
         """Somebody reads from the ``n``th disk."""
@@ -106,7 +112,7 @@ def lived(
     statuses: list[Status] = []
 
     async def main() -> None:
-        daemon = Daemon(parse(config, "test"), nas, nas, nas, hear=statuses.append)
+        daemon = Daemon(parse(config, "test"), nas, nas, nas, hear=statuses.append, alert=nas.alert)
         life = asyncio.create_task(daemon.live())
         for hours, what in sorted(events, key=lambda event: event[0]):
             await asyncio.sleep(hours * HOUR - loop.time())

@@ -50,8 +50,10 @@ class Machine(Bedroom):
         argv: Sequence[str],
         *,
         timeout: float,  # noqa: ASYNC109 - as Hands.run
+        stdin: bytes | None = None,
         env: Mapping[str, str] | None = None,
     ) -> Completed:
+        assert stdin is None
         ((_, told),) = (env or {}).items()
         self.ran.append((" ".join(argv).removeprefix("/bin/"), told))
         await asyncio.sleep(min(self.takes, timeout))

@@ -18,7 +18,7 @@ LOUD_APM: Final = 128
 HOWS: Final = ("ata", "scsi")
 STATES: Final = ("active", "standby", "sleeping", "unknown", "suspended")
 
-_DISK: Final = Text(
+DISK: Final = Text(
     r"[A-Za-z0-9][A-Za-z0-9#+.:=@_-]{0,127}", "a disk's name in /dev/disk/by-id of 1 to 128 characters"
 )
 _TIMER: Final = 255
@@ -44,7 +44,7 @@ class ReadPower(Message):
     """Whether a disk spins, by ATA CHECK POWER MODE. Answer: Power. Wakes nothing."""
 
     word: ClassVar[str] = "read-power"
-    disk: Annotated[str, _DISK]
+    disk: Annotated[str, DISK]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ class StandBy(Message):
     """
 
     word: ClassVar[str] = "stand-by"
-    disk: Annotated[str, _DISK]
+    disk: Annotated[str, DISK]
     how: Annotated[str, OneOf(HOWS)]
 
 
@@ -76,7 +76,7 @@ class SetTimer(Message):
     """
 
     word: ClassVar[str] = "set-timer"
-    disk: Annotated[str, _DISK]
+    disk: Annotated[str, DISK]
     value: Annotated[int, TimerValue()]
 
 
@@ -91,7 +91,7 @@ class SetApm(Message):
     """
 
     word: ClassVar[str] = "set-apm"
-    disk: Annotated[str, _DISK]
+    disk: Annotated[str, DISK]
     level: Annotated[int, Whole(1, 254)]
     spin_down: Annotated[bool, Truth()]
 
@@ -101,7 +101,7 @@ class ReadDrive(Message):
     """What a spinning disk can do about power, and how it is set. Answer: Drive."""
 
     word: ClassVar[str] = "read-drive"
-    disk: Annotated[str, _DISK]
+    disk: Annotated[str, DISK]
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +109,7 @@ class Rouse(Message):
     """Wake disks, all at once, by reading a block of each. Answer: Roused."""
 
     word: ClassVar[str] = "rouse"
-    disks: Annotated[tuple[str, ...], Several(_DISK, 1, MEMBERS)]
+    disks: Annotated[tuple[str, ...], Several(DISK, 1, MEMBERS)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +120,7 @@ class Guard(Message):
     """
 
     word: ClassVar[str] = "guard"
-    disks: Annotated[tuple[str, ...], Several(_DISK, 2, MEMBERS)]
+    disks: Annotated[tuple[str, ...], Several(DISK, 2, MEMBERS)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +135,7 @@ class Power(Message):
     """
 
     word: ClassVar[str] = "power"
-    disk: Annotated[str, _DISK]
+    disk: Annotated[str, DISK]
     state: Annotated[str, OneOf(STATES)]
     commands: Annotated[int, _COMMANDS]
 
@@ -154,7 +154,7 @@ class Drive(Message):
     """
 
     word: ClassVar[str] = "drive"
-    disk: Annotated[str, _DISK]
+    disk: Annotated[str, DISK]
     apm: Annotated[int | None, Maybe(Whole(1, 254))]
     apm_supported: Annotated[bool, Truth()]
     timer_supported: Annotated[bool, Truth()]
@@ -174,9 +174,9 @@ class Roused(Message):
     """
 
     word: ClassVar[str] = "roused"
-    disk: Annotated[str | None, Maybe(_DISK)]
-    others: Annotated[tuple[str, ...], Several(_DISK, 0, MEMBERS)]
-    failed: Annotated[tuple[str, ...], Several(_DISK, 0, MEMBERS)]
+    disk: Annotated[str | None, Maybe(DISK)]
+    others: Annotated[tuple[str, ...], Several(DISK, 0, MEMBERS)]
+    failed: Annotated[tuple[str, ...], Several(DISK, 0, MEMBERS)]
     seconds: Annotated[float, Seconds(_LONGEST)]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from powerd.config import DiskPlan, Options, plan_of
@@ -18,6 +19,7 @@ from powerd.model import (
     Memory,
     Moment,
     Outcome,
+    SmartReport,
     Snapshot,
 )
 from powerd.policy.disks.groups import Company, companies, guards
@@ -40,7 +42,7 @@ class DiskCourse(NamedTuple):
         stirs: what keeps the server awake: work in progress on a disk.
         remarks: which disk waits for what.
         holds: orders to disks are under way, and the server had better not fall asleep meanwhile.
-        guards, look_again, look_at_disks, memory: as in Decision and Memory.
+        guards, look_again, look_at_disks, memory, smart: as in Decision and Memory.
     """
 
     orders: tuple[DiskOrder, ...]
@@ -52,6 +54,7 @@ class DiskCourse(NamedTuple):
     look_again: float
     look_at_disks: float
     memory: Mapping[DiskId, DiskMemory]
+    smart: Mapping[DiskId, SmartReport] = MappingProxyType({})
 
 
 def course_of_disks(snapshot: Snapshot, memory: Memory, options: Options, now: Moment) -> DiskCourse:

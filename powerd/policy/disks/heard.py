@@ -8,6 +8,7 @@ from typing import Final
 from powerd.model import (
     Answered,
     AskPower,
+    CheckHealth,
     DiskMemory,
     DiskState,
     Drive,
@@ -63,6 +64,8 @@ def hear(  # noqa: PLR0911 - one row for each kind of outcome
             return replace(memory, drive=drive, level=apm.level, known=outcome.at)
         case ReadDrive(), Drive() as drive:
             return replace(memory, drive=drive, read=True, known=outcome.at)
+        case CheckHealth(wake=True), found if outcome.ok or found is Trouble.FAILED:
+            return _unsure(memory)
         case _ if outcome.ok:
             return memory
         case _:
@@ -153,5 +156,12 @@ def _failed(  # noqa: PLR0911 - one row for each kind of trouble
             return replace(memory, timerless=True, denied=why)
         case SetApm(level=level):
             return replace(memory, level=level, denied=why)
-        case _:
+        case ReadDrive():
             return replace(memory, read=True)
+        case _:  # a check of its health tells nothing of its spindle
+            return memory
+
+
+def _unsure(memory: DiskMemory) -> DiskMemory:
+    """Something that its counters do not show may have woken it: it is to be asked."""
+    return replace(memory, known=-NEVER) if memory.state.asleep else memory

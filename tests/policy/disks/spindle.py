@@ -8,16 +8,20 @@ from typing import Any
 from powerd.model import (
     Answered,
     AskPower,
+    Checked,
+    CheckHealth,
     Disk,
     DiskId,
     DiskOrder,
     Done,
     Drive,
+    Health,
     Power,
     ReadDrive,
     SetApm,
     SetTimer,
     SpinDown,
+    StartTest,
     Trouble,
 )
 
@@ -36,6 +40,8 @@ class Spindle:
         bridge: "sleeps" = it says so for standby; "wakes" = and wakes when it is asked.
         drive: what it can do.
         trouble: what every order to it comes to.
+        health: what it says of itself.
+        ill: what every check of its health comes to.
         answer: what it says when it is asked; None = the truth.
         log: (seconds since the beginning, what happened).
     """
@@ -49,6 +55,8 @@ class Spindle:
     bridge: str = ""
     drive: Drive = field(default=Drive(apm=254, apm_supported=True, timer_supported=True))
     trouble: tuple[Trouble, str] | None = None
+    health: Health = field(default=Health(at=0, protocol="ata", passed=True))
+    ill: tuple[Trouble, str] | None = None
     timer: int = 0
     ios: int = 1
     flying: int = 0
@@ -79,7 +87,7 @@ class Spindle:
             self.spins = True
             self.log.append((at, "up"))
 
-    def obey(self, order: DiskOrder, at: float) -> Done:
+    def obey(self, order: DiskOrder, at: float) -> Done:  # noqa: PLR0911 - one row for each order
         self.run(at)
         assert not self.suspended, "no command to a disk that the kernel has suspended"
         if self.trouble:
@@ -91,9 +99,23 @@ class Spindle:
                 return True, "asked", Answered(self._power(at))
             case SpinDown(how=how):
                 return self._stand_by(how, at)
+            case CheckHealth(wake=wake) if self.ill is not None and (wake or self.spins):
+                if wake and self.ill[0] is not Trouble.BUSY:
+                    self._up(at)
+                return False, self.ill[1], self.ill[0]
+            case CheckHealth(wake=True):
+                self._up(at)
+                self.log.append((at, "health"))
+                return True, "read its health", Checked(self.health, "sat")
             case _ if not self.spins:
                 self.log.append((at, "WOKEN BY AN ORDER"))
                 return False, "it sleeps", Trouble.ASLEEP
+            case CheckHealth():
+                self.log.append((at, "health"))
+                return True, "read its health", Checked(self.health, "sat")
+            case StartTest(test=test):
+                self.log.append((at, test))
+                return True, "begun", Answered(self._power(at))
             case _:
                 return self._set(order, at)
 

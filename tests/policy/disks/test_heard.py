@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
 from policy.disks.shelf import DAY, HOUR, shelf_of
 from policy.disks.spindle import disk
 from policy.worlds import T0, moment
@@ -12,8 +13,11 @@ from powerd.model import (
     Activity,
     Answered,
     AskPower,
+    Checked,
+    CheckHealth,
     DiskMemory,
     DiskState,
+    Health,
     Outcome,
     Power,
     ReadDrive,
@@ -86,3 +90,28 @@ def test_a_doubling_is_taken_back_by_itself_while_the_day_s_spin_downs_stand() -
     now = moment(T0 + DAY)
     stretched = replace(SPINS, stretch=2, stretched=T0, downs=(T0 + 10,))
     assert aged(stretched, now) == replace(stretched, stretch=1, stretched=T0 + DAY)
+
+
+@pytest.mark.parametrize(
+    ("wake", "ok", "found", "asked"),
+    [
+        (True, True, Checked(Health(0, "ata", passed=True)), True),
+        (True, False, Trouble.FAILED, True),
+        (True, False, Trouble.BUSY, False),
+        (False, True, Checked(Health(0, "ata", passed=True)), False),
+        (False, False, Trouble.FAILED, False),
+    ],
+)
+def test_a_disk_that_was_woken_for_its_check_is_asked_whether_it_spins(
+    wake: bool,  # noqa: FBT001 - a table's column
+    ok: bool,  # noqa: FBT001 - a table's column
+    found: Checked | Trouble,
+    asked: bool,  # noqa: FBT001 - a table's column
+) -> None:
+    """Its counters do not show it: what reads its health passes the block layer by."""
+    sleeps = replace(SPINS, state=DiskState.STANDBY)
+    outcome = Outcome(CheckHealth(DISK.id, wake=wake), T0 + 5, ok=ok, observed="said", found=found)
+    heard = hear(sleeps, outcome, T0, moment(T0 + 5))
+    assert (heard.state, heard.known == float("-inf")) == (DiskState.STANDBY, asked)
+    spins = hear(SPINS, outcome, T0, moment(T0 + 5))
+    assert (spins.known, spins.read) == (SPINS.known, False), "and of its settings a check says nothing"

@@ -41,7 +41,7 @@ def test_names_that_the_helper_would_not_take_are_none() -> None:
 
 
 def test_the_helper_takes_the_same_names() -> None:
-    assert vocabulary._DISK.pattern == identity.ID.pattern  # noqa: SLF001 - the other half of the agreement
+    assert vocabulary.DISK.pattern == identity.ID.pattern
 
 
 def test_a_name_of_two_disks_is_neithers() -> None:

@@ -39,6 +39,7 @@ class Traits:
         epc: whether it claims Extended Power Conditions, and so timers of its own.
         smart_fails: whether SMART says that it is about to fail.
         reallocated: sectors that it has given up.
+        pending: sectors that it cannot read.
         write_cache: whether it has one switched on. Without, the kernel sends no SYNCHRONIZE CACHE when the
             server is suspended, when the program that plays the drive is frozen.
         self_test: seconds that a SMART self-test takes.
@@ -54,6 +55,7 @@ class Traits:
     epc: bool = False
     smart_fails: bool = False
     reallocated: int = 0
+    pending: int = 0
     write_cache: bool = False
     self_test: float = 60.0
 

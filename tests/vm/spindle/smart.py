@@ -39,8 +39,8 @@ def attributes(drive: Drive) -> list[Attribute]:
         Attribute(12, 0x32, 100, 100, 0, 71),  # Power_Cycle_Count
         Attribute(193, 0x32, 199, 199, 0, 4000 + drive.counts.starts),  # Load_Cycle_Count
         Attribute(194, 0x22, 118, 100, 0, 34),  # Temperature_Celsius
-        Attribute(197, 0x32, 200, 200, 0, 0),  # Current_Pending_Sector
-        Attribute(198, 0x30, 100, 253, 0, 0),  # Offline_Uncorrectable
+        Attribute(197, 0x32, 200, 200, 0, traits.pending),  # Current_Pending_Sector
+        Attribute(198, 0x30, 100, 253, 0, traits.pending),  # Offline_Uncorrectable
     ]
 
 

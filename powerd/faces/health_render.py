@@ -1,0 +1,134 @@
+"""Status -> the API's JSON on the health of drives. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, tzinfo
+from typing import Final, Literal
+
+from powerd.faces.health_shapes import AlertJson, FindingJson, SampleJson, SmartDetailJson, SmartJson
+from powerd.model import Counter, Disk, Finding, Moment, Severity, SmartReport, Status
+
+_WORDS: Final[Mapping[Severity, Literal["note", "warning", "alarm"]]] = {
+    Severity.NOTE: "note",
+    Severity.WARNING: "warning",
+    Severity.ALARM: "alarm",
+}
+
+
+def smarts_json(status: Status | None) -> list[SmartJson]:
+    """The value of ``/api/smart``: every drive that tells of its health, in the order of ``/api/disks``."""
+    if status is None:
+        return []
+    smart, zone = status.decision.smart, status.now.wall.tzinfo
+    shown = ((report.disk, smart.get(report.disk.id)) for report in status.decision.disks)
+    return [smart_json(disk, report, zone) for disk, report in shown if report is not None]
+
+
+def details(status: Status | None) -> list[SmartDetailJson]:
+    """All that is known of every drive, for the page."""
+    told = (smart_of(status, row["id"]) for row in smarts_json(status))
+    return [each for each in told if each is not None]
+
+
+def smart_of(status: Status | None, word: str) -> SmartDetailJson | None:
+    """The value of ``/api/smart/ID``; ``word`` may be a disk's id, its device or its serial number."""
+    disks = [report.disk for report in status.decision.disks] if status else []
+    for disk in disks:
+        if word in {disk.id, disk.device, disk.serial} and status is not None:
+            report = status.decision.smart.get(disk.id)
+            return None if report is None else _detail(disk, report, status.now.wall.tzinfo)
+    return None
+
+
+def smart_json(disk: Disk, report: SmartReport, zone: tzinfo | None) -> SmartJson:
+    """One drive."""
+    last = report.record.last
+    return {
+        "id": disk.id,
+        "device": disk.device,
+        "model": disk.model,
+        "serial": disk.serial,
+        "health": verdict(report),
+        "checked": _rfc3339(last.at, zone) if last else None,
+        "due": report.due.isoformat(timespec="seconds") if report.due else None,
+        "testing": report.testing,
+        "temperature": last.temperature if last else None,
+        "hours": last.hours if last else None,
+        "counters": _counters(last.counters) if last else {},
+        "findings": [_finding(finding) for finding in report.findings],
+        "why": report.why or None,
+    }
+
+
+def verdict(report: SmartReport) -> Literal["ok", "note", "warning", "alarm", "unknown"]:
+    """What the latest check comes to, in a word."""
+    if report.record.last is None:
+        return "unknown"
+    gravest = max((finding.severity for finding in report.findings), default=None)
+    return "ok" if gravest is None else _WORDS[gravest]
+
+
+def _detail(disk: Disk, report: SmartReport, zone: tzinfo | None) -> SmartDetailJson:
+    record, last = report.record, report.record.last
+    return {
+        **smart_json(disk, report, zone),
+        "protocol": last.protocol if last else None,
+        "passed": last.passed if last else None,
+        "attributes": [
+            {
+                "id": each.number,
+                "name": each.name,
+                "value": each.value,
+                "worst": each.worst,
+                "threshold": each.threshold,
+                "raw": each.raw,
+                "prefail": each.prefail,
+                "failed": each.failed,
+            }
+            for each in (last.attributes if last else ())
+        ],
+        "tests": [
+            {"kind": each.kind, "status": each.status, "passed": each.passed, "hours": each.hours}
+            for each in (last.tests if last else ())
+        ],
+        "tested": {kind: _rfc3339(at, zone) for kind, at in record.tested.items()},
+        "history": [
+            SampleJson(
+                at=_rfc3339(each.at, zone),
+                passed=each.passed,
+                temperature=each.temperature,
+                counters=_counters(each.counters),
+            )
+            for each in record.samples
+        ],
+    }
+
+
+def finding_json(disk: Disk, finding: Finding, now: Moment) -> AlertJson:
+    """What the hook ``alert`` gets on standard input."""
+    return {
+        "disk": disk.id,
+        "device": disk.device,
+        "model": disk.model,
+        "serial": disk.serial,
+        "at": now.wall.isoformat(timespec="seconds"),
+        **_finding(finding),
+    }
+
+
+def _finding(finding: Finding) -> FindingJson:
+    return {
+        "kind": finding.kind,
+        "severity": _WORDS[finding.severity],
+        "text": finding.text,
+        "advice": finding.advice,
+    }
+
+
+def _counters(counters: Mapping[Counter, int]) -> dict[str, int]:
+    return {counter.value: count for counter, count in counters.items()}
+
+
+def _rfc3339(posix: float, zone: tzinfo | None) -> str:
+    return datetime.fromtimestamp(posix, zone).isoformat(timespec="seconds")

@@ -1,0 +1,172 @@
+"""What ``powerd smart`` says, made from the API's JSON; 80 columns. Pure and light."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Final
+
+from powerd.faces.health_shapes import SmartDetailJson, SmartJson
+from powerd.faces.words import LINE, Paint, Style, clock, cut, harmless, joined, pad, plain, span, width, wrap
+
+HEALTH: Final[dict[str, Style]] = {
+    "ok": "good",
+    "note": "good",
+    "warning": "doubt",
+    "alarm": "bad",
+    "unknown": "dim",
+}
+_HEAD: Final = ("DISK", "MODEL", "HEALTH", "TEMP", "AGE", "CHECKED", "NEXT")
+_MODEL, _HEALTH = 1, 2
+_GAP: Final = 2
+_COUNTERS: Final = {
+    "reallocated": "bad sectors replaced",
+    "pending": "sectors that cannot be read",
+    "uncorrectable": "sectors lost for good",
+    "reported": "reads that failed",
+    "crc": "transfers that arrived garbled",
+    "media": "blocks found damaged",
+    "worn": "% of the rated life used up",
+    "errors": "entries in the error log",
+    "starts": "spin-ups",
+    "loads": "head loads",
+}
+"""The counters that matter, in the order in which they do."""
+_LABEL: Final = 12
+_ROW: Final = 28
+
+
+OBSERVING: Final = (
+    "This is observe mode: no drive is checked by itself; `powerd smart DISK --check` reads one that "
+    "is awake."
+)
+
+
+def smarts_text(
+    drives: list[SmartJson], now: datetime, paint: Paint = plain, *, observing: bool = False
+) -> str:
+    """What ``powerd smart`` prints: a row for each drive, then what was found on any."""
+    if not drives:
+        return "No drive here tells of its health.\n"
+    rows = [_row(drive, now) for drive in drives]
+    widths = [max(map(width, column)) for column in zip(_HEAD, *rows, strict=True)]
+    widths[_MODEL] -= max(0, min(sum(widths) + _GAP * (len(widths) - 1) - LINE, widths[_MODEL] - 8))
+    lines = [paint(_line(_HEAD, widths), "strong")]
+    for drive, row in zip(drives, rows, strict=True):
+        cells = [pad(cell, size) for cell, size in zip(row, widths, strict=True)]
+        cells[_HEALTH] = paint(cells[_HEALTH], HEALTH[drive["health"]])
+        lines.append((" " * _GAP).join(cells))
+    for drive in drives:
+        lines += _found(drive, paint, with_name=True)
+    if observing:
+        lines += ["", *wrap(OBSERVING, LINE)]
+    return joined(lines)
+
+
+def smart_text(drive: SmartDetailJson, now: datetime, paint: Paint = plain) -> str:
+    """What ``powerd smart DISK`` prints: verdict, findings, counters, self-tests, attributes."""
+    title = " ".join(filter(None, (drive["device"], drive["model"], drive["serial"])))
+    lines = [paint(cut(harmless(title), LINE), "strong")]
+    lines += _labelled("health", _sentence(drive, now), paint, HEALTH[drive["health"]])
+    if drive["temperature"] is not None:
+        lines += _labelled("temperature", _temperatures(drive), paint)
+    if drive["hours"] is not None:
+        lines += _labelled("powered on", span(drive["hours"] * 3600), paint)
+    lines += _labelled("next check", _when(drive["due"], now), paint)
+    lines += _found(drive, paint, with_name=False)
+    counters = [(name, drive["counters"][name]) for name in _COUNTERS if name in drive["counters"]]
+    if counters:
+        lines += ["", paint("Counters", "strong")]
+        lines += [f"  {pad(_COUNTERS[name], _ROW + 2)}  {count:>12,}" for name, count in counters]
+    lines += _tests(drive, paint)
+    lines += _attributes(drive, paint)
+    return joined(lines)
+
+
+def begun_text(drive: SmartJson, kind: str) -> str:
+    """What ``powerd smart --test`` prints."""
+    name = cut(harmless(drive["device"]), 16)
+    return joined(wrap(f"{name} tests itself ({kind}); `powerd smart {name}` shows what came of it.", LINE))
+
+
+def _row(drive: SmartJson, now: datetime) -> tuple[str, ...]:
+    return (
+        cut(harmless(drive["device"]), 16),
+        harmless(drive["model"] or "-"),
+        drive["health"] + (" (testing)" if drive["testing"] else ""),
+        "-" if drive["temperature"] is None else f"{drive['temperature']} °C",
+        "-" if drive["hours"] is None else span(drive["hours"] * 3600, parts=1),
+        _when(drive["checked"], now),
+        _when(drive["due"], now),
+    )
+
+
+def _line(cells: tuple[str, ...], widths: list[int]) -> str:
+    return (" " * _GAP).join(pad(cell, size) for cell, size in zip(cells, widths, strict=True))
+
+
+def _found(drive: SmartJson, paint: Paint, *, with_name: bool) -> Iterator[str]:
+    """Findings with what to do, and why it could not be checked."""
+    name = f"{harmless(drive['device'])}: " if with_name else ""
+    for finding in drive["findings"]:
+        style = HEALTH[finding["severity"]]
+        yield ""
+        for line in wrap(harmless(f"{name}{finding['text']}"), LINE):
+            yield paint(line, style)
+        yield from (f"  {line}" for line in wrap(harmless(finding["advice"]), LINE - 2))
+    if drive["why"]:
+        yield ""
+        yield from wrap(harmless(f"{name}cannot be checked: {drive['why']}"), LINE)
+
+
+def _sentence(drive: SmartDetailJson, now: datetime) -> str:
+    if drive["checked"] is None:
+        return "unknown: it has never been checked"
+    said = {True: "the drive says that it is well", False: "the drive says that it is failing"}
+    own = said[drive["passed"]] if drive["passed"] is not None else "the drive gives no verdict"
+    testing = ", and tests itself now" if drive["testing"] else ""
+    return f"{drive['health']}: {own}, checked {_when(drive['checked'], now)}{testing}"
+
+
+def _temperatures(drive: SmartDetailJson) -> str:
+    known = [each["temperature"] for each in drive["history"] if each["temperature"] is not None]
+    between = f", between {min(known)} and {max(known)} °C so far" if len(known) > 1 else ""
+    return f"{drive['temperature']} °C{between}"
+
+
+def _when(time: str | None, now: datetime) -> str:
+    """A time of the API's as one says it, ``due`` where it has come."""
+    if time is None:
+        return "never"
+    return clock(datetime.fromisoformat(time), now)
+
+
+def _labelled(label: str, text: str, paint: Paint, style: Style | None = None) -> Iterator[str]:
+    for n, line in enumerate(wrap(harmless(text), LINE - _LABEL - 2)):
+        yield paint(pad("" if n else label, _LABEL + 2), "dim") + (paint(line, style) if style else line)
+
+
+def _tests(drive: SmartDetailJson, paint: Paint) -> Iterator[str]:
+    if not drive["tests"]:
+        return
+    yield from ("", paint("Self-tests, newest first", "strong"))
+    for test in drive["tests"][:5]:
+        hours = "-" if test["hours"] is None else f"at {test['hours']:,} h"
+        style: Style = "bad" if test["passed"] is False else "good" if test["passed"] else "dim"
+        kind, status = pad(harmless(test["kind"]), 18), harmless(test["status"])
+        yield f"  {kind}  {pad(hours, 12)}  {paint(cut(status, LINE - 36), style)}"
+
+
+def _attributes(drive: SmartDetailJson, paint: Paint) -> Iterator[str]:
+    if not drive["attributes"]:
+        return
+    head = f"  {pad('Attribute', _ROW)}  {'VALUE':>5}  {'WORST':>5}  {'FAILS':>5}  RAW"
+    yield from ("", paint(head, "strong"))
+    for each in drive["attributes"]:
+        name = pad(f"{each['id']:3d} {harmless(each['name']).replace('_', ' ')}", _ROW)
+        numbers = "  ".join(
+            f"{'-' if number is None else number:>5}"
+            for number in (each["value"], each["worst"], each["threshold"])
+        )
+        line = cut(f"  {name}  {numbers}  {harmless(each['raw'])}", LINE)
+        yield paint(line, "bad") if each["failed"] == "now" else line

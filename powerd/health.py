@@ -1,0 +1,130 @@
+"""The health's part of the daemon: what is remembered of each drive, and whom findings are told.
+
+It holds no rule: when a drive is checked, and what that means, policy says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Final
+
+from powerd.board import Board
+from powerd.clock import Clock
+from powerd.model import (
+    Answered,
+    Checked,
+    CheckHealth,
+    Decision,
+    Disk,
+    DiskId,
+    Done,
+    Finding,
+    Order,
+    Record,
+    RefusedError,
+    StartTest,
+    Trouble,
+)
+from powerd.policy.disks import book
+from powerd.policy.findings import news
+from powerd.policy.smart import talks
+from powerd.records import Records
+from powerd.store import Store
+
+_UNTOUCHED: Final = frozenset({Trouble.UNREACHED, Trouble.GONE, Trouble.BUSY})
+"""What kept an order from getting as far as the drive."""
+
+
+class Health:
+    """See the module.
+
+    Args:
+        board: where records go.
+        clock: says when a drive was checked.
+        store: what outlives a restart; None = nothing does.
+        complain: called with each fault that is no status, one sentence.
+        alert: called with each finding that has not been told.
+    """
+
+    def __init__(
+        self,
+        board: Board,
+        clock: Clock,
+        store: Store | None,
+        complain: Callable[[str], None],
+        alert: Callable[[Disk, Finding], None],
+    ) -> None:
+        self._board = board
+        self._clock = clock
+        self._directory = str(store.directory) if store else ""
+        self._alert = alert
+        self._records = Records(store, self._may_write, complain)
+        self._decision: Decision | None = None
+
+    def told(self, decision: Decision) -> None:
+        """Take up drives that are new, and tell what is new of the others."""
+        self._decision = decision
+        now = self._clock.now().wall.timestamp()
+        changed: dict[DiskId, Record] = {}
+        for disk in (report.disk for report in decision.disks if talks(report.disk)):
+            report = decision.smart.get(disk.id)
+            if report is None:
+                changed[disk.id] = self._records.of(disk.serial, now)
+            elif report.findings != report.record.told:
+                for finding in news(report.record.told, report.findings):
+                    self._alert(disk, finding)
+                changed[disk.id] = self._records.told(disk.serial, report.findings, now)
+        self._remember(changed)
+        self._records.write()
+
+    def obeyed(self, order: Order, done: Done) -> None:
+        """A drive has been checked, or told to test itself; or could not be."""
+        disk = self._disk(order.disk) if isinstance(order, CheckHealth | StartTest) else None
+        if disk is None:
+            return
+        now, found = self._clock.now().wall.timestamp(), done[2] if len(done) == 3 else None  # noqa: PLR2004 - the longer of Done's two
+        serial = disk.serial
+        match order, found:
+            case CheckHealth(), Checked():
+                record = self._records.add(serial, replace(found.health, at=now), found.kind)
+            case CheckHealth(wake=True), Trouble() if found not in _UNTOUCHED:
+                record = self._records.woken(serial, now)
+            case StartTest(test=test), Answered():
+                record = self._records.tested(serial, test, now)
+            case _:
+                return
+        self._remember({disk.id: record})
+
+    def find(self, word: str) -> tuple[Disk, str]:
+        """The drive of this id, device or serial number, and how smartctl reaches it.
+
+        Raises:
+            RefusedError: there is none, or it does not tell of its health.
+        """
+        disks = [report.disk for report in self._decision.disks] if self._decision else []
+        disk = next((each for each in disks if word in {each.id, each.device, each.serial}), None)
+        if disk is None:
+            raise RefusedError(
+                f'there is no disk "{word}"; `powerd smart` names those that there are', unknown=True
+            )
+        if not talks(disk):
+            raise RefusedError(f"{disk.device} does not tell of its health")
+        return disk, self._records.of(disk.serial, self._clock.now().wall.timestamp()).kind
+
+    def close(self) -> None:
+        """Keep what has not been written yet."""
+        self._records.write(anyway=True)
+
+    def _disk(self, name: DiskId) -> Disk | None:
+        return self._board.snapshot().disks.get(name)
+
+    def _remember(self, records: Mapping[DiskId, Record]) -> None:
+        if records:
+            self._board.remember(records)
+
+    def _may_write(self) -> bool:
+        """Whether the disk that holds the records is awake; not before the first decision has told of any."""
+        if self._decision is None:
+            return False
+        return book.may_write(self._directory, self._decision.disks, self._clock.now())

@@ -1,0 +1,115 @@
+"""Reads a drive's health, and has drives test themselves, by smartctl(8), within a turn of the disk's lane.
+
+``-n standby`` alone does not keep a disk asleep: smartctl ignores it where a bridge does not tell the power
+mode, and opening a disk that the kernel has suspended wakes it. So the drive is asked for its mode first, and
+one with a spindle that does not say is left alone. ``-d`` is given, as finding it out takes commands too.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Final
+
+from powerd.helper.disks import Disk
+from powerd.helper.errors import RefusalError
+from powerd.helper.messages.smart import CheckHealth, DriveHealth, StartTest
+from powerd.helper.smart_reading import asleep, said
+from powerd.helper.spindle import Spindle
+from powerd.helper.tool import Done, Extra
+from powerd.model import Fault
+
+CHECK: Final = 60.0
+"""Seconds for smartctl; some drives take their time with their logs."""
+STARTING: Final = 40.0
+"""Seconds more where the drive has to spin up for it."""
+READING: Final = 20.0
+"""Seconds for the child that reads the answer."""
+ANSWER: Final = 1 << 20
+"""Bytes that smartctl's answer may have."""
+COMMANDS: Final = 12
+"""Commands of ``smartctl --all`` to an ATA drive: identity, status, values, thresholds and six logs."""
+_ASLEEP: Final = 3
+"""The exit status asked for where the drive sleeps; the default, 2, is also that of a disk that is gone."""
+_NOT_REACHED: Final = Fault.USAGE | Fault.OPEN
+
+
+async def check(request: CheckHealth, disk: Disk, spindle: Spindle) -> DriveHealth:
+    """Read all that the drive says of its health.
+
+    Raises:
+        RefusalError: it is asleep, or gives no answer that can be read.
+    """
+    if not request.wake:
+        await _demand_awake(disk, spindle)
+    guard = () if request.wake else ("-n", f"standby,{_ASLEEP}")
+    seconds = CHECK + (STARTING if request.wake else 0)
+    for kind in kinds(disk, request.kind):
+        argv = ["smartctl", "--json=co", "--all", *guard, "-d", kind, str(disk.node)]
+        done = await spindle.run(argv, seconds, COMMANDS, Extra(cap=ANSWER))
+        if asleep(done.out.encode()):
+            raise RefusalError(f"{disk.name} is asleep, and reading its health would wake it; wait", "asleep")
+        if not Fault(done.status & 0xFF) & _NOT_REACHED:
+            break
+    health = await _read(done, spindle)
+    return DriveHealth(disk=disk.name, kind=kind, health=health, commands=spindle.commands)
+
+
+async def begin_test(request: StartTest, disk: Disk, spindle: Spindle) -> None:
+    """Have the drive test itself, in the background.
+
+    Raises:
+        RefusalError: it is asleep, tests itself already, or cannot.
+    """
+    await _demand_awake(disk, spindle)
+    kind = kinds(disk, request.kind)[0]
+    argv = ["smartctl", "--json=c", "-t", request.test, "-d", kind, str(disk.node)]
+    done = await spindle.run(argv, CHECK, 2)
+    if done.status:
+        raise RefusalError(f"{disk.name} begins no {request.test} self-test: {_why(done)}")
+
+
+def kinds(disk: Disk, known: str) -> tuple[str, ...]:
+    """Device types to try, the most likely first.
+
+    smartctl knows many USB bridges by their number ("auto", which sends nothing); most of the others are SAT.
+    """
+    if disk.node.name.startswith("nvme"):
+        return ("nvme",)
+    if disk.pure_scsi:
+        return ("scsi",)
+    if disk.on_usb:
+        return tuple(dict.fromkeys((*filter(None, (known,)), "auto", "sat", "sat,12")))
+    return ("sat",)
+
+
+async def _demand_awake(disk: Disk, spindle: Spindle) -> None:
+    """A drive without a spindle is awake whenever the kernel has not suspended it."""
+    state = "suspended" if disk.asleep_by_kernel else "active" if not disk.spins else await spindle.state()
+    if state == "unknown":
+        raise RefusalError(f"{disk.name} does not say whether it spins, and this could wake it; leave it out")
+    if state != "active":
+        raise RefusalError(f"{disk.name} is asleep ({state}), and this would wake it; wait", "asleep")
+
+
+async def _read(done: Done, spindle: Spindle) -> dict[str, object]:
+    """The Health in smartctl's answer, made plain, by a child that alone knows pySMART."""
+    argv = [sys.executable, "-I", "-m", "powerd.helper.smart_child"]  # by its path, for its venv's sake
+    extra = Extra(path=Path(sys.executable), given=done.out.encode())
+    read = await spindle.run(argv, READING, 0, extra)
+    try:
+        told = json.loads(read.out)
+        health, why = told.get("health"), told.get("why")
+    except (ValueError, AttributeError):
+        health, why = None, f"it cannot be read: {read.last_words}"
+    if not isinstance(health, dict):
+        raise RefusalError(f"{why}; see: smartctl --all")
+    return health
+
+
+def _why(done: Done) -> str:
+    try:
+        return said(json.loads(done.out))
+    except ValueError:
+        return done.last_words

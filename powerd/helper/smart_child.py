@@ -1,0 +1,39 @@
+"""``python -m powerd.helper.smart_child``: smartctl's answer on stdin becomes a Health on stdout.
+
+A process of its own and for one answer: pySMART costs 14 MB, changes its process, and may raise or spin on
+what a drive's firmware made up. It holds no device and is given no argument.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import warnings
+
+from powerd.helper.smart_reading import read
+from powerd.helper.smart_tables import ReadingError
+from powerd.model.plain import to_plain
+
+_MOST = 1 << 20
+"""Bytes of an answer: a full one has 60 kB, and one that is cut off here is torn."""
+
+
+def main() -> int:
+    """Tell one Health, or why there is none, as ``{"health": …}`` or ``{"why": "…"}``.
+
+    Returns:
+        The exit status: 0, or 1 where there is no Health.
+    """
+    warnings.simplefilter("ignore")  # pySMART's are for programmers
+    document = sys.stdin.buffer.read(_MOST)
+    try:
+        # When it was made is the asker's to say.
+        told: dict[str, object] = {"health": to_plain(read(document, 0.0))}
+    except ReadingError as error:
+        told = {"why": str(error)}
+    sys.stdout.write(json.dumps(told) + "\n")
+    return 0 if "health" in told else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

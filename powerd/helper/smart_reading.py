@@ -1,0 +1,138 @@
+"""What smartctl found, read from its one answer: ``smartctl --json=o --all`` (smartctl(8), from 7.0).
+
+Such a document holds values as JSON and, in ``smartctl.output``, the very lines that it would have printed.
+State, exit status, logs and capabilities are taken from the JSON; the lines are pySMART's (smart_tables).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, Final
+
+from powerd.helper.smart_tables import ReadingError, Tables, parse
+from powerd.helper.smart_values import LONG, at, line, truth, whole
+from powerd.model import Counter, Fault, Health, Protocol
+
+_PROTOCOLS: Final[Mapping[str, Protocol]] = {"ATA": "ata", "NVMe": "nvme", "SCSI": "scsi"}
+
+
+def read(document: bytes, when: float) -> Health:
+    """The Health in one answer of smartctl's.
+
+    Args:
+        document: what it wrote, ``--json=o``.
+        when: POSIX time of the check.
+
+    Raises:
+        ReadingError: it is torn, no such answer, or of a drive that tells nothing.
+    """
+    told = _object(document)
+    faults = Fault(whole(told, "smartctl", "exit_status") or 0)
+    protocol = _PROTOCOLS.get(str(at(told, "device", "protocol")))
+    if Fault.USAGE in faults or Fault.OPEN in faults or protocol is None:
+        raise ReadingError(f"smartctl could not ask the drive: {said(told)}")
+    if at(told, "smart_support", "available") is False:
+        raise ReadingError("the drive has no SMART")
+    tables = parse(told["smartctl"]["output"], protocol, faults)
+    passed = truth(told, "smart_status", "passed")
+    if passed is None:
+        passed = tables.passed
+    health = Health(
+        at=when,
+        protocol=protocol,
+        passed=passed,
+        faults=faults,
+        temperature=_temperature(told, tables),
+        limit=_limit(told),
+        hours=whole(told, "power_on_time", "hours"),
+        counters=tables.counters | _errors(told),
+        attributes=tables.attributes,
+        critical=tables.critical,
+        spare=tables.spare,
+        tests=tables.tests,
+        testing=_testing(told, tables),
+        minutes=_minutes(told),
+        partial=_partial(told, faults),
+    )
+    if passed is None and not health.counters and health.temperature is None:
+        raise ReadingError(f"the drive tells nothing of its health: {said(told)}")
+    return health
+
+
+def asleep(document: bytes) -> bool:
+    """Whether smartctl left the drive alone because it sleeps (``-n standby``).
+
+    The status for that is one of our choosing, but every number below 256 is some sum of faults as well.
+    """
+    try:
+        return "Device is in " in said(_object(document))
+    except ReadingError:
+        return False
+
+
+def said(told: Mapping[str, Any]) -> str:
+    """Smartctl's own last word on what went wrong."""
+    messages = at(told, "smartctl", "messages")
+    texts = (
+        [str(each.get("string")) for each in messages if isinstance(each, dict)]
+        if isinstance(messages, list)
+        else []
+    )
+    return line(texts[-1]) if texts else "it does not say why"
+
+
+def _object(document: bytes) -> Mapping[str, Any]:
+    try:
+        told = json.loads(document.decode("utf-8", "replace"))
+    except (ValueError, RecursionError):
+        raise ReadingError("smartctl's answer is torn") from None
+    if not isinstance(told, dict) or not isinstance(at(told, "smartctl", "output"), list):
+        raise ReadingError("smartctl gave another answer than asked for; powerd needs version 7.0 or later")
+    return told
+
+
+def _temperature(told: Mapping[str, Any], tables: Tables) -> int | None:
+    """SCT or the attribute, as smartctl chose it; a raw value of 190 or 194 alone may hold three numbers."""
+    current = whole(told, "temperature", "current")
+    return current if current is not None else tables.temperature
+
+
+def _limit(told: Mapping[str, Any]) -> int | None:
+    for key in ("op_limit_max", "drive_trip"):
+        limit = whole(told, "temperature", key)
+        if limit is not None and limit > 0:
+            return limit
+    return None
+
+
+def _errors(told: Mapping[str, Any]) -> dict[Counter, int]:
+    """Entries ever made in the error log; not NVMe's, where many count each command that they do not know."""
+    for kind in ("extended", "summary"):
+        if (count := whole(told, "ata_smart_error_log", kind, "count")) is not None:
+            return {Counter.ERRORS: count}
+    return {}
+
+
+def _testing(told: Mapping[str, Any], tables: Tables) -> int | None:
+    """Percent that a running self-test still has to do."""
+    remaining = whole(told, "ata_smart_data", "self_test", "status", "remaining_percent")
+    if remaining is not None:
+        return remaining
+    done = whole(told, "nvme_self_test_log", "current_self_test_completion_percent")
+    if done is not None:
+        return 100 - done
+    return tables.testing
+
+
+def _minutes(told: Mapping[str, Any]) -> tuple[int, int]:
+    polling = ("ata_smart_data", "self_test", "polling_minutes")
+    short, long = whole(told, *polling, "short"), whole(told, *polling, "extended")
+    if short is None and long is None:
+        seconds = whole(told, "scsi_extended_self_test_seconds")
+        return (2, -(-seconds // 60)) if seconds else (0, 0)
+    return short or 0, long or 0
+
+
+def _partial(told: Mapping[str, Any], faults: Fault) -> str:
+    return f"not all of it could be read: {said(told)}"[:LONG] if Fault.COMMAND in faults else ""

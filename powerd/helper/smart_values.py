@@ -1,0 +1,40 @@
+"""Values out of a document that nobody vouches for: each is what it should be, or None."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+LONG: Final = 200
+"""Characters that a text may have."""
+
+
+def at(told: Mapping[str, Any], *path: str) -> object:
+    """What stands at the end of ``path``; None where it leads nowhere."""
+    value: object = told
+    for key in path:
+        if not isinstance(value, dict):
+            return None
+        value = value.get(key)
+    return value
+
+
+def whole(told: Mapping[str, Any], *path: str) -> int | None:
+    """The whole number there."""
+    return number(at(told, *path))
+
+
+def number(value: object) -> int | None:
+    """A whole number; True is none."""
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def truth(told: Mapping[str, Any], *path: str) -> bool | None:
+    """The verdict there."""
+    value = at(told, *path)
+    return value if isinstance(value, bool) else None
+
+
+def line(text: object) -> str:
+    """Printable, and no longer than a text may be."""
+    return "".join(letter if letter.isprintable() else "?" for letter in str(text).strip())[:LONG]

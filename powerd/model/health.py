@@ -1,0 +1,228 @@
+"""What a drive says of its own health, and what a careful owner makes of it."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from types import MappingProxyType
+from typing import Final, Literal, TypeAlias
+
+from powerd.model.disk_id import DiskId
+
+Protocol: TypeAlias = Literal["ata", "nvme", "scsi"]
+
+
+class Fault(enum.IntFlag):
+    """The bits of smartctl's exit status (smartctl(8), RETURN VALUES)."""
+
+    USAGE = 1
+    OPEN = 2
+    COMMAND = 4
+    FAILING = 8
+    PREFAIL = 16
+    PAST = 32
+    ERROR_LOG = 64
+    SELF_TEST_LOG = 128
+
+
+_NONE: Final = Fault(0)
+
+
+class Counter(enum.StrEnum):
+    """Counts that only grow, and whose growth means something."""
+
+    REALLOCATED = "reallocated"
+    """Sectors that the drive has replaced by spare ones (ATA 5; SCSI: grown defects)."""
+    PENDING = "pending"
+    """Sectors that could not be read and wait to be written again (ATA 197); may fall."""
+    UNCORRECTABLE = "uncorrectable"
+    """Sectors given up (ATA 198; SCSI: total uncorrected errors)."""
+    REPORTED = "reported"
+    """Reads that failed and were reported to the computer (ATA 187)."""
+    CRC = "crc"
+    """Transfers that arrived garbled: the cable, mostly (ATA 199)."""
+    MEDIA = "media"
+    """NVMe: media and data integrity errors."""
+    WORN = "worn"
+    """NVMe: percentage of the rated life that is used up; may pass 100."""
+    ERRORS = "errors"
+    """Entries ever made in the drive's error log."""
+    STARTS = "starts"
+    """Spin-ups (ATA 4; SCSI: start-stop cycles)."""
+    LOADS = "loads"
+    """Head loads (ATA 193; SCSI: load-unload cycles)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attribute:
+    """One row of an ATA drive's attribute table.
+
+    Attributes:
+        number, name: e.g. 5, ``Reallocated_Sector_Ct``.
+        value, worst, threshold: normalised; the attribute fails where ``value <= threshold``.
+        raw: the drive's own number, as text: vendors pack several into one.
+        prefail: its failing predicts the drive's within 24 hours; else it tells of age.
+        failed: ``now``, ``past`` or never.
+    """
+
+    number: int
+    name: str
+    value: int | None
+    worst: int | None
+    threshold: int | None
+    raw: str
+    prefail: bool
+    failed: Literal["now", "past"] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SelfTest:
+    """One entry of a drive's self-test log.
+
+    Attributes:
+        kind: as the drive calls it: ``Short offline``, ``Extended offline``.
+        status: in its words.
+        passed: None = it was broken off, or says neither.
+        hours: power-on hours of the drive when it ended; None = not told.
+    """
+
+    kind: str
+    status: str
+    passed: bool | None
+    hours: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """One complete check of a drive.
+
+    Attributes:
+        at: POSIX time of the check.
+        protocol: what it speaks.
+        passed: its own verdict; None = it gives none.
+        faults: smartctl's exit status.
+        temperature: degrees Celsius; None = not told.
+        limit: the drive's own limit for it; None = not told.
+        hours: power-on hours; None = not told.
+        counters: those that it tells.
+        attributes: ATA only.
+        critical: NVMe's critical warnings in words (NVM Express Base Specification, SMART log, byte 0).
+        spare: NVMe: available spare, and its threshold, percent.
+        tests: its self-test log, newest first.
+        testing: percent that a self-test still has to run; None = none runs.
+        minutes: how long its short and its long self-test take, as it says; 0 = it has none.
+        partial: what could not be read, one sentence; "" = nothing.
+    """
+
+    at: float
+    protocol: Protocol
+    passed: bool | None
+    faults: Fault = _NONE
+    temperature: int | None = None
+    limit: int | None = None
+    hours: int | None = None
+    counters: Mapping[Counter, int] = field(default_factory=lambda: MappingProxyType({}))
+    attributes: tuple[Attribute, ...] = ()
+    critical: tuple[str, ...] = ()
+    spare: tuple[int, int] | None = None
+    tests: tuple[SelfTest, ...] = ()
+    testing: int | None = None
+    minutes: tuple[int, int] = (0, 0)
+    partial: str = ""
+
+
+class Severity(enum.IntEnum):
+    """How much a finding matters."""
+
+    NOTE = 0
+    """Worth knowing."""
+    WARNING = 1
+    """Worth acting on within days."""
+    ALARM = 2
+    """Act now: data may be lost."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something that a check has found.
+
+    Attributes:
+        kind: what it is about, stable, so that it is told once: ``verdict``, ``pending``, ``attribute 5``.
+        severity: see there.
+        text: a sentence that a person understands, without the disk's name.
+        advice: what to do.
+    """
+
+    kind: str
+    severity: Severity
+    text: str
+    advice: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """What is kept of an older check, for plots.
+
+    Attributes:
+        at: POSIX time of the check.
+        passed, temperature, counters: as in Health.
+    """
+
+    at: float
+    passed: bool | None
+    temperature: int | None
+    counters: Mapping[Counter, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What is remembered of one drive, from check to check and over restarts.
+
+    Attributes:
+        known: POSIX time since when the drive has been known; its first check is due from then on.
+        last, before: the latest check and the one before it; None = there was none.
+        samples: of all checks, oldest first, the latest among them.
+        tested: POSIX times at which a self-test of each kind, ``short`` and ``long``, was last begun.
+        told: findings that have been told, so that none is told twice.
+        kind: the device type by which smartctl reached it; "" = unknown.
+        woken: POSIX time at which it was last woken for a check that then failed; 0 = never.
+    """
+
+    known: float
+    last: Health | None = None
+    before: Health | None = None
+    samples: tuple[Sample, ...] = ()
+    tested: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
+    told: tuple[Finding, ...] = ()
+    kind: str = ""
+    woken: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class SmartReport:
+    """One drive's health, as people are shown it.
+
+    Attributes:
+        disk: which.
+        record: all that is remembered of it.
+        findings: of its latest check, weightiest first.
+        due: when the next check is wanted; None = never.
+        testing: a self-test runs.
+        why: why it could not be checked; "" = it could, or has not been tried.
+    """
+
+    disk: DiskId
+    record: Record
+    findings: tuple[Finding, ...]
+    due: datetime | None
+    testing: bool = False
+    why: str = ""
+
+    @property
+    def healthy(self) -> bool | None:
+        """Whether nothing graver than a note was found; None = it has never been checked."""
+        if self.record.last is None:
+            return None
+        return all(finding.severity is Severity.NOTE for finding in self.findings)

@@ -1,0 +1,49 @@
+"""What may be ordered about a drive's health, and what it answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from powerd.model.disk_id import DiskId
+from powerd.model.health import Health
+
+
+@dataclass(frozen=True, slots=True)
+class CheckHealth:
+    """Read all that a drive says of its health; one that sleeps is left alone unless ``wake``.
+
+    Attributes:
+        disk, wake: see there.
+        kind: the device type by which smartctl reached it the last time; "" = unknown.
+    """
+
+    disk: DiskId
+    wake: bool = False
+    kind: str = field(default="", compare=False)
+    final: ClassVar[bool] = False
+
+
+@dataclass(frozen=True, slots=True)
+class StartTest:
+    """Have a spinning drive test itself: ``short`` or ``long``; ``kind`` as in CheckHealth."""
+
+    disk: DiskId
+    test: str
+    kind: str = field(default="", compare=False)
+    final: ClassVar[bool] = False
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A drive's health, as it was read.
+
+    Attributes:
+        health: see there.
+        kind: the device type by which smartctl reached it (``-d``), to be tried first the next time.
+        commands: as in Answered.
+    """
+
+    health: Health
+    kind: str = ""
+    commands: int = 0

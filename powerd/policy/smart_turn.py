@@ -1,0 +1,148 @@
+"""One drive's turn: whether it is awake, what its last checks came to, and what it is due for."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+from powerd.config import Options
+from powerd.model import (
+    CheckHealth,
+    Disk,
+    DiskId,
+    DiskOrder,
+    DiskReport,
+    DiskState,
+    Moment,
+    Outcome,
+    Record,
+    Seen,
+    Snapshot,
+    StartTest,
+    Trouble,
+)
+from powerd.policy.checkups import next_check, next_test, testing_until
+
+RETRY: Final = 3600.0
+"""Seconds until a check that failed is tried again; the drive was awake, so that wakes nothing."""
+PATIENCE: Final = 3600.0
+"""A due check waits so long for the drive to be told to stand by; one that is never idle is checked then."""
+_SAME: Final = 0.001
+"""Times of one event differ by less where they are reckoned from one another, seconds."""
+
+
+class Look(NamedTuple):
+    """All that a drive's turn is decided from.
+
+    Attributes:
+        disk, report, record: what it is, does, and has said so far.
+        checked, tested: what the last check, and the last order to test itself, came to.
+        begun: orders about its health that are under way.
+        moved: CLOCK_MONOTONIC of its last I/O; -inf = unknown.
+    """
+
+    disk: Disk
+    report: DiskReport
+    record: Record
+    checked: Outcome | None
+    tested: Outcome | None
+    begun: frozenset[DiskOrder]
+    moved: float
+
+
+def look_at(snapshot: Snapshot, report: DiskReport) -> Look:
+    """The facts of one drive, which must have a record."""
+    name: DiskId = report.disk.id
+    begun = frozenset(
+        order
+        for order in snapshot.in_flight
+        if isinstance(order, CheckHealth | StartTest) and order.disk == name
+    )
+    seen = snapshot.activity.get(name)
+    return Look(
+        report.disk,
+        report,
+        snapshot.records[name],
+        snapshot.disk_outcomes.get((CheckHealth, name)),
+        snapshot.disk_outcomes.get((StartTest, name)),
+        begun,
+        seen.value.moved if isinstance(seen, Seen) else float("-inf"),
+    )
+
+
+def due(look: Look, options: Options, now: Moment, *, leaving: bool, must: bool) -> DiskOrder | None:
+    """What is to be ordered of one drive now.
+
+    Args:
+        look: the drive.
+        options: the configuration in force.
+        now: the present moment.
+        leaving: it is about to be told to stand by.
+        must: it may be woken.
+    """
+    if must:
+        return CheckHealth(look.disk.id, wake=True, kind=look.record.kind)
+    if not awake(look) or paused(look.checked, now):
+        return None
+    wall = now.wall.timestamp()
+    check = next_check(look.record, options.smart, now.wall)
+    # One that spins but is in use is waited for: until it leaves, or for so long since both are true.
+    at_leisure = leaving or not waits_for_idleness(look)
+    ripe = wall - (0.0 if at_leisure else PATIENCE)
+    if not at_leisure and now.mono - look.report.since.mono < PATIENCE:
+        return None
+    if check is not None and ripe >= check.due:
+        return CheckHealth(look.disk.id, wake=False, kind=look.record.kind)
+    test = next_test(look.record, options.smart)
+    if test is not None and ripe >= test[0] and not paused(look.tested, now):
+        return StartTest(look.disk.id, test[1], look.record.kind)
+    return None
+
+
+def waits_for_idleness(look: Look) -> bool:
+    """Whether powerd will tell it to stand by when nobody needs it; its own timer gives no such notice."""
+    return look.report.spin_down_at is not None and not look.report.timer
+
+
+def awake(look: Look) -> bool:
+    """Whether the drive spins, or has nothing that could."""
+    if _found_asleep(look):
+        return False
+    if look.disk.rotational is False:
+        return look.report.state is not DiskState.SUSPENDED
+    return look.report.state in {DiskState.ACTIVE, DiskState.UNSUPPORTED, DiskState.EXCLUDED}
+
+
+def sleeps(look: Look, now: Moment) -> bool:
+    """Whether only an order that wakes it will get its health; the kernel's own sleep is left to the kernel.
+
+    So it is, too, where for long nothing has told whether it spins: powerd leaves it alone, or it cannot say.
+    """
+    state = look.report.state
+    if state is DiskState.SUSPENDED or look.disk.rotational is False:
+        return False
+    untold = state is DiskState.UNKNOWN and now.mono - look.report.since.mono >= PATIENCE
+    return state.asleep or untold or _found_asleep(look)
+
+
+def paused(outcome: Outcome | None, now: Moment) -> bool:
+    """Whether the last attempt failed so lately that another would be too soon."""
+    return outcome is not None and failed(outcome) and now.mono < outcome.at + RETRY
+
+
+def failed(outcome: Outcome) -> bool:
+    """Whether an attempt came to nothing; one that found the drive asleep is no failure."""
+    return (not outcome.ok or outcome.found is None) and outcome.found is not Trouble.ASLEEP
+
+
+def testing(look: Look, now: Moment) -> bool:
+    """Whether a self-test runs, as far as is known."""
+    until = testing_until(look.record)
+    return until is not None and now.wall.timestamp() < until
+
+
+def _found_asleep(look: Look) -> bool:
+    """Whether it slept when it was last asked, and neither its counters nor its word have told more since."""
+    asked = max(filter(None, (look.checked, look.tested)), key=lambda outcome: outcome.at, default=None)
+    if asked is None or asked.found is not Trouble.ASLEEP:
+        return False
+    return max(look.moved, look.report.since.mono) <= asked.at + _SAME

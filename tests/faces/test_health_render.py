@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+from faces.drives import OLD, PENDING, drives
+from faces.house import NOW
+
+from powerd.faces.health_render import finding_json, smart_of, smarts_json
+
+
+def test_a_row_for_each_drive_that_tells() -> None:
+    red, old, nvme = smarts_json(drives())
+    assert (red["device"], red["health"], red["temperature"], red["hours"]) == ("sda", "ok", 31, 35392)
+    assert red["checked"] == "2026-01-12T12:16:00+01:00"
+    assert red["due"] == "2026-01-13T12:16:00+01:00"
+    assert (old["health"], old["testing"]) == ("alarm", True)
+    assert old["findings"][0] == {
+        "kind": "pending",
+        "severity": "alarm",
+        "text": "2 more sectors cannot be read, 8 in all",
+        "advice": "check your backup, and run a long self-test: powerd smart DISK --test long",
+    }
+    assert (nvme["health"], nvme["checked"], nvme["why"]) == ("unknown", None, "Unknown USB bridge")
+    assert smarts_json(None) == []
+
+
+@pytest.mark.parametrize("word", ["sdb", "S2", OLD.id])
+def test_one_drive_by_any_of_its_names(word: str) -> None:
+    told = smart_of(drives(), word)
+    assert told is not None
+    assert (told["protocol"], told["passed"]) == ("ata", False)
+    assert told["attributes"][0]["failed"] == "now"
+    assert told["tests"] == [
+        {"kind": "Extended offline", "status": "Completed: read failure", "passed": False, "hours": 61700}
+    ]
+    assert [each["counters"] for each in told["history"]] == [{"pending": 0}, {"pending": 6}, {"pending": 8}]
+    assert told["history"][-1]["at"] == told["checked"] == told["tested"]["long"]
+    json.dumps(told)
+
+
+@pytest.mark.parametrize("word", ["sdz", "vda", ""])
+def test_what_is_no_drive_that_tells(word: str) -> None:
+    assert smart_of(drives(), word) is None
+    assert smart_of(None, word) is None
+
+
+def test_a_drive_that_was_never_checked() -> None:
+    told = smart_of(drives(), "nvme0n1")
+    assert told is not None
+    assert (told["protocol"], told["passed"], told["attributes"], told["history"]) == (None, None, [], [])
+
+
+def test_what_a_hook_is_given() -> None:
+    given = finding_json(OLD, PENDING, NOW)
+    assert json.loads(json.dumps(given)) == {
+        "disk": "ata-ST3500418AS_S2",
+        "device": "sdb",
+        "model": "ST3500418AS",
+        "serial": "S2",
+        "at": "2026-01-12T21:16:00+01:00",
+        "kind": "pending",
+        "severity": "alarm",
+        "text": PENDING.text,
+        "advice": PENDING.advice,
+    }

@@ -1,0 +1,246 @@
+"""Reading health and starting self-tests: what is sent to whom, and what is answered."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Final
+
+import pytest
+from helper.drives import Drives
+from helper.smart_drives import DRIVES
+
+from powerd.helper.bay import Bay
+from powerd.helper.errors import RefusalError
+from powerd.helper.protocol import (
+    CheckHealth,
+    DiskAnswer,
+    DiskRequest,
+    DriveHealth,
+    Power,
+    StartTest,
+    parse_answer,
+    to_line,
+)
+from powerd.helper.tool import Tools
+from powerd.model.plain import from_plain
+
+SDA: Final = "ata-SDA"
+ASK: Final = "hdparm --verbose -C sda"
+CHECK: Final = CheckHealth(SDA, wake=False, kind="")
+_SMARTCTL: Final = r"""#!/bin/sh
+here=${0%/*}
+echo "smartctl $*" >> "$here/log"
+for device; do name=${device##*/}; done
+case "$*" in
+*-t\ *)
+    if [ -e "$here/$name.testing" ]; then
+        message="Can't start self-test without aborting current test (90% remaining)"
+        printf '{"smartctl":{"exit_status":4,"output":[],"messages":[{"string":"%s"}]}}\n' "$message"
+        exit 4
+    fi
+    touch "$here/$name.testing"; printf '{"smartctl":{"exit_status":0}}\n'; exit 0 ;;
+esac
+case "$*:$(cat "$here/$name.state")" in
+*-n\ standby,3*:standby) cat "$here/asleep"; exit 3 ;;
+esac
+echo active > "$here/$name.state"
+for kind in $(cat "$here/$name.kinds"); do
+    case "$*" in *"-d $kind "*) cat "$here/$name.answer"; exit "$(cat "$here/$name.status")" ;; esac
+done
+cat "$here/bridge-unknown"; exit 1
+"""
+
+
+@pytest.fixture
+def drives(tmp_path: Path) -> Drives:
+    drives = Drives(tmp_path, "sda")
+    tool = drives.tools / "smartctl"
+    tool.unlink()
+    tool.write_text(_SMARTCTL)
+    tool.chmod(0o755)
+    for name in ("asleep", "bridge-unknown"):
+        (drives.tools / name).write_bytes(DRIVES[name].document())
+    let(drives, "sda", "red", "sat")
+    return drives
+
+
+def let(drives: Drives, device: str, told: str, *kinds: str) -> None:
+    """Have a drive answer like another, to those who ask in the right way."""
+    drive = DRIVES[told]
+    (drives.tools / f"{device}.answer").write_bytes(drive.document())
+    (drives.tools / f"{device}.status").write_text(f"{drive.exit_status}\n")
+    (drives.tools / f"{device}.kinds").write_text(" ".join(kinds))
+
+
+def serve(drives: Drives, request: DiskRequest) -> DiskAnswer:
+    async def main() -> DiskAnswer:
+        return await Bay(drives.root, Tools([drives.tools])).serve(request)
+
+    return asyncio.run(main())
+
+
+def refusal(drives: Drives, request: DiskRequest) -> tuple[str, str]:
+    with pytest.raises(RefusalError) as caught:
+        serve(drives, request)
+    return caught.value.cause, str(caught.value)
+
+
+@pytest.mark.parametrize("told", ["red", "seagate", "smr-testing", "ssd", "old-failing", "no-log"])
+def test_the_health_of_a_spinning_drive(drives: Drives, told: str) -> None:
+    let(drives, "sda", told, "sat")
+    answer = serve(drives, CHECK)
+    assert isinstance(answer, DriveHealth)
+    assert (answer.disk, answer.kind, answer.commands) == (SDA, "sat", 13)
+    assert drives.asked() == [ASK, "smartctl --json=co --all -n standby,3 -d sat sda"]
+    health = from_plain(answer.health)
+    assert int(health.faults) == DRIVES[told].exit_status
+    assert parse_answer(to_line(answer)) == answer, "it fits into a line"
+
+
+def test_a_sleeping_drive_is_left_asleep(drives: Drives) -> None:
+    drives.let("sda", "standby")
+    cause, why = refusal(drives, CHECK)
+    assert (cause, why) == ("asleep", "ata-SDA is asleep (standby), and this would wake it; wait")
+    assert drives.asked() == [ASK]
+    assert drives.state("sda") == "standby"
+
+
+def test_a_drive_that_falls_asleep_meanwhile_is_left_asleep_by_smartctl(drives: Drives) -> None:
+    drives.let("sda", "standby")
+    (drives.tools / "hdparm").write_text("#!/bin/sh\nprintf ' drive state is:  active/idle\\n'\n")
+    cause, _ = refusal(drives, CHECK)
+    assert cause == "asleep"
+    assert drives.state("sda") == "standby"
+
+
+def test_a_sleeping_drive_is_woken_when_that_is_meant(drives: Drives) -> None:
+    drives.let("sda", "standby")
+    answer = serve(drives, CheckHealth(SDA, wake=True, kind="sat"))
+    assert isinstance(answer, DriveHealth)
+    assert drives.asked() == ["smartctl --json=co --all -d sat sda"]
+
+
+def test_a_suspended_drive_is_not_opened(drives: Drives) -> None:
+    drives.write("sys/block/sda/device/power/runtime_status", "suspended\n")
+    for request in (CHECK, StartTest(SDA, "short", "")):
+        assert refusal(drives, request)[0] == "asleep"
+    assert drives.asked() == []
+
+
+def test_a_drive_that_does_not_say_whether_it_spins_is_left_alone(drives: Drives) -> None:
+    drives.let("sda", "odd")
+    cause, why = refusal(drives, CHECK)
+    assert cause == "failed"
+    assert "does not say whether it spins" in why
+    assert drives.asked() == [ASK]
+
+
+def test_a_drive_without_a_spindle_is_not_asked_whether_it_spins(drives: Drives) -> None:
+    drives.write("sys/block/sda/queue/rotational", "0\n")
+    serve(drives, CHECK)
+    assert drives.asked() == ["smartctl --json=co --all -n standby,3 -d sat sda"]
+
+
+def test_nvme_and_sas(drives: Drives) -> None:
+    drives.add("nvme0n1")
+    let(drives, "nvme0n1", "nvme", "nvme")
+    answer = serve(drives, CheckHealth("ata-NVME0N1", wake=False, kind=""))
+    assert isinstance(answer, DriveHealth)
+    assert (answer.kind, from_plain(answer.health).protocol) == ("nvme", "nvme")
+    drives.add("sdb")
+    drives.write("sys/block/sdb/device/vendor", "HGST    \n")
+    drives.write("sys/block/sdb/queue/rotational", "0\n")
+    let(drives, "sdb", "sas", "scsi")
+    answer = serve(drives, CheckHealth("ata-SDB", wake=False, kind=""))
+    assert isinstance(answer, DriveHealth)
+    assert answer.kind == "scsi"
+
+
+def on_usb(drives: Drives) -> None:
+    """Move the disk behind a USB bridge."""
+    device = drives.root / "sys/block/sda/device"
+    real = drives.root / "sys/devices/pci0000:00/usb2/2-1/host6/target6:0:0/6:0:0:0"
+    real.parent.mkdir(parents=True)
+    device.rename(real)
+    device.symlink_to(real)
+
+
+@pytest.mark.parametrize(
+    ("works", "known", "asked"),
+    [
+        ("auto", "", ["auto"]),
+        ("sat,12", "", ["auto", "sat", "sat,12"]),
+        ("usbjmicron", "usbjmicron", ["usbjmicron"]),
+        ("sat", "usbjmicron", ["usbjmicron", "auto", "sat"]),
+    ],
+)
+def test_a_usb_bridge_is_reached_in_the_way_that_worked_before(
+    drives: Drives, works: str, known: str, asked: list[str]
+) -> None:
+    on_usb(drives)
+    let(drives, "sda", "usb", works)
+    answer = serve(drives, CheckHealth(SDA, wake=False, kind=known))
+    assert isinstance(answer, DriveHealth)
+    assert answer.kind == works
+    said = [line.removeprefix("smartctl --json=co --all -n standby,3 ") for line in drives.asked()]
+    assert said == [ASK, *(f"-d {kind} sda" for kind in asked)]
+
+
+def test_a_bridge_that_nothing_gets_through(drives: Drives) -> None:
+    on_usb(drives)
+    let(drives, "sda", "usb", "none")
+    cause, why = refusal(drives, CHECK)
+    assert cause == "failed"
+    assert "Unknown USB bridge [0x152d:0x0579 (0x201)]" in why
+
+
+@pytest.mark.parametrize("document", [b"", b"garbage", b'{"smartctl"', DRIVES["red"].document()[:3000]])
+def test_garbage_is_refused(drives: Drives, document: bytes) -> None:
+    (drives.tools / "sda.answer").write_bytes(document)
+    cause, why = refusal(drives, CHECK)
+    assert cause == "failed"
+    assert "torn" in why
+
+
+def test_a_drive_without_smart(drives: Drives) -> None:
+    let(drives, "sda", "unsupported", "sat")
+    assert "has no SMART" in refusal(drives, CHECK)[1]
+
+
+def test_a_child_that_dies_is_told_of(drives: Drives, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.executable", "/bin/false")
+    assert "cannot be read: exit status 1" in refusal(drives, CHECK)[1]
+
+
+def test_no_smartctl(drives: Drives) -> None:
+    (drives.tools / "smartctl").unlink()
+    assert "smartctl is not installed" in refusal(drives, CHECK)[1]
+
+
+def test_a_self_test_is_begun_once(drives: Drives) -> None:
+    assert serve(drives, StartTest(SDA, "long", "sat")) == Power(SDA, "active", 3)
+    assert drives.asked() == [ASK, "smartctl --json=c -t long -d sat sda"]
+    _, why = refusal(drives, StartTest(SDA, "short", ""))
+    assert "Can't start self-test without aborting current test" in why
+
+
+def test_no_self_test_on_a_sleeping_drive(drives: Drives) -> None:
+    drives.let("sda", "standby")
+    assert refusal(drives, StartTest(SDA, "short", ""))[0] == "asleep"
+    assert drives.state("sda") == "standby"
+
+
+def test_a_tool_without_json_is_quoted(drives: Drives) -> None:
+    (drives.tools / "smartctl").write_text("#!/bin/sh\necho 'no such option' >&2\nexit 1\n")
+    assert "no such option" in refusal(drives, StartTest(SDA, "short", ""))[1]
+
+
+def test_a_health_that_is_none_is_no_message() -> None:
+    with pytest.raises(ValueError, match="health must be a plain Health"):
+        DriveHealth(SDA, "sat", {"protocol": "quantum"}, 1)
+    huge = {"at": 0, "protocol": "ata", "tests": [["x" * 200, "y" * 200, None, 1]] * 40}
+    assert len(json.dumps(huge)) > 14_000
+    with pytest.raises(ValueError, match="health must be a plain Health"):
+        DriveHealth(SDA, "sat", huge, 1)

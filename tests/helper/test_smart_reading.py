@@ -1,0 +1,166 @@
+from __future__ import annotations
+
+import contextlib
+import json
+from typing import Any
+
+import pytest
+from helper.smart_drives import DRIVES
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from powerd.helper.smart_reading import asleep, read
+from powerd.helper.smart_tables import ReadingError
+from powerd.model import Counter, Fault, Health, SelfTest
+
+WHEN = 1_790_000_000.0
+
+
+def health(name: str) -> Health:
+    return read(DRIVES[name].document(), WHEN)
+
+
+def changed(name: str, **told: Any) -> bytes:  # noqa: ANN401 - JSON
+    return json.dumps({**json.loads(DRIVES[name].document()), **told}).encode()
+
+
+def test_a_drive_that_is_well() -> None:
+    red = health("red")
+    assert (red.at, red.protocol, red.passed, red.faults) == (WHEN, "ata", True, Fault(0))
+    assert (red.temperature, red.hours, red.minutes, red.testing) == (31, 35392, (2, 265), None)
+    assert red.counters[Counter.STARTS] == 1480
+    assert red.counters[Counter.LOADS] == 6513
+    assert red.counters[Counter.ERRORS] == 0
+    assert [each.number for each in red.attributes][:4] == [1, 3, 4, 5]
+    assert red.attributes[3].prefail
+    assert red.attributes[3].threshold == 140
+    assert red.tests == (
+        SelfTest("Short offline", "Completed without error", passed=True, hours=35300),
+        SelfTest("Extended offline", "Aborted by host", passed=None, hours=35200),
+    )
+    assert red.partial == ""
+
+
+def test_raw_values_that_hold_several_numbers() -> None:
+    seagate = health("seagate")
+    assert (seagate.temperature, seagate.hours) == (31, 10742)
+    assert seagate.attributes[6].raw == "31 (Min/Max 24/36)"
+    assert seagate.counters[Counter.REPORTED] == 2
+    assert seagate.counters[Counter.PENDING] == 8
+    assert seagate.faults == Fault.ERROR_LOG
+    assert seagate.counters[Counter.ERRORS] == 12
+
+
+def test_a_running_self_test() -> None:
+    assert health("smr-testing").testing == 70
+    assert health("smr-testing").tests == ()
+
+
+def test_a_drive_that_fails() -> None:
+    old = health("old-failing")
+    assert old.passed is False
+    assert Fault.FAILING in old.faults
+    assert [(each.number, each.failed) for each in old.attributes if each.failed] == [
+        (5, "now"),
+        (190, "past"),
+    ]
+    assert old.tests == (SelfTest("Extended offline", "Completed: read failure", passed=False, hours=61700),)
+
+
+def test_what_could_not_be_read_is_said() -> None:
+    assert health("no-log").partial.endswith("Read SMART Self-test Log failed: scsi error aborted command")
+
+
+def test_nvme() -> None:
+    well, worn = health("nvme"), health("nvme-worn")
+    assert (well.protocol, well.passed, well.temperature, well.hours) == ("nvme", True, 42, 9001)
+    assert well.spare == (100, 10)
+    assert well.counters == {Counter.MEDIA: 0, Counter.WORN: 3}
+    assert well.critical == ()
+    assert worn.critical == ("it has become unreliable", "the media are read-only")
+    assert (worn.spare, worn.counters[Counter.WORN]) == ((4, 10), 104)
+
+
+def test_sas() -> None:
+    well, failing = health("sas"), health("sas-failing")
+    assert (well.protocol, well.passed, well.temperature, well.limit) == ("scsi", True, 35, 85)
+    assert well.counters == {
+        Counter.REALLOCATED: 4,
+        Counter.STARTS: 41,
+        Counter.LOADS: 1710,
+        Counter.UNCORRECTABLE: 0,
+    }
+    assert [(test.passed, test.hours) for test in well.tests] == [(True, 31100), (None, 30100)]
+    assert well.minutes == (2, 760)
+    assert (failing.passed, failing.counters[Counter.UNCORRECTABLE]) == (False, 7)
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("asleep", "Device is in STANDBY mode"),
+        ("unsupported", "has no SMART"),
+        ("bridge-unknown", "Unknown USB bridge"),
+        ("gone", "No such device"),
+    ],
+)
+def test_what_is_no_health_says_why(name: str, why: str) -> None:
+    with pytest.raises(ReadingError, match=why):
+        health(name)
+
+
+def test_sleep_is_told_from_faults_by_smartctls_own_words() -> None:
+    assert asleep(DRIVES["asleep"].document())
+    assert not any(asleep(drive.document()) for name, drive in DRIVES.items() if name != "asleep")
+    assert not asleep(b"")
+
+
+@pytest.mark.parametrize("status", range(256))
+def test_every_exit_status_is_decoded_bit_by_bit(status: int) -> None:
+    document = json.loads(DRIVES["red"].document())
+    document["smartctl"]["exit_status"] = status
+    if status & 3:
+        with pytest.raises(ReadingError, match="could not ask"):
+            read(json.dumps(document).encode(), WHEN)
+        return
+    told = read(json.dumps(document).encode(), WHEN)
+    assert int(told.faults) == status
+    assert bool(told.partial) is bool(status & 4)
+
+
+@pytest.mark.parametrize(
+    "document", [b"", b"{", b"[]", b'{"smartctl": {"output": "text"}}', b"\xff\xfe", b"[" * 9999]
+)
+def test_what_is_no_answer_is_refused(document: bytes) -> None:
+    with pytest.raises(ReadingError):
+        read(document, WHEN)
+
+
+def test_a_drive_that_tells_nothing_is_not_called_well() -> None:
+    with pytest.raises(ReadingError, match="tells nothing"):
+        read(changed("asleep", smartctl={"output": [], "exit_status": 0}), WHEN)
+
+
+def test_lines_that_end_within_the_table_are_torn() -> None:
+    document = json.loads(DRIVES["red"].document())
+    lines = document["smartctl"]["output"]
+    document["smartctl"]["output"] = lines[
+        : lines.index("Vendor Specific SMART Attributes with Thresholds:") + 4
+    ]
+    with pytest.raises(ReadingError, match="torn"):
+        read(json.dumps(document).encode(), WHEN)
+
+
+@settings(deadline=None)
+@given(st.sampled_from(sorted(DRIVES)), st.integers(0, 100), st.integers(0, 100), st.text(max_size=12))
+def test_cut_and_mutated_answers_are_read_or_refused(name: str, cut: int, where: int, text: str) -> None:
+    document = json.loads(DRIVES[name].document())
+    lines = document["smartctl"]["output"]
+    kept = lines[: len(lines) * cut // 100 + 1]
+    n = (len(kept) - 1) * where // 100
+    middle = len(kept[n]) * where // 100
+    kept[n] = kept[n][:middle] + text + kept[n][middle + len(text) :]
+    document["smartctl"]["output"] = kept
+    for candidate in (json.dumps(document).encode(), json.dumps(document).encode()[: -1 - where]):
+        with contextlib.suppress(ReadingError):
+            assert read(candidate, WHEN).at == WHEN

@@ -1,0 +1,196 @@
+"""Drives are checked when they spin anyway, a failing one alarms once, and smartd(8) finds no more."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from typing import Any, Final, NamedTuple
+
+import pytest
+from rig.wait import until
+from vm.drives import Drive, Drives, Event
+from vm.drives_data import array, read
+from vm.drives_watch import EVERY, config, states
+from vm.lab import Lab
+from vm.server import Server
+from vm.service import Powerd
+
+pytestmark = pytest.mark.vm
+
+AFTER: Final = 20
+"""Seconds of idleness, after which a drive stands by."""
+OFTEN: Final = 30
+"""Seconds between two checks, where a day is between them else."""
+ROUNDS: Final = 12
+SOON: Final = 120
+"""Seconds within which an emulated processor has checked four drives, and they stand still."""
+ALERTS: Final = "/var/lib/powerd/alerts"
+HOOK: Final = f"cat >> {ALERTS}; echo >> {ALERTS}"
+CHECK: Final = "smart-status"
+"""Only a whole check asks for the verdict; before each spin-down a drive is asked whether it tests itself."""
+SMARTD: Final = {
+    "FAILED SMART self-check": "verdict",
+    "Currently unreadable (pending) sectors": "pending",
+    "Offline uncorrectable sectors": "uncorrectable",
+    "Failed SMART usage Attribute: 5 ": "attribute 5",
+    "Failed SMART prefailure Attribute: 5 ": "attribute 5",
+    "FAILED": "verdict",
+}
+"""smartd's words (its smartd.cpp), and the kinds of powerd's findings."""
+
+
+class Bays(NamedTuple):
+    """A mirror, a drive that is used now and then, and one that is failing."""
+
+    left: Drive
+    right: Drive
+    alone: Drive
+    failing: Drive
+
+
+def smart_config(defer: int) -> str:
+    return (
+        f"{config(AFTER)}\n"
+        f'[smart]\nevery = "{OFTEN}s"\nmax_defer = "{defer}s"\nself_test = {{ short = "0s", long = "0s" }}\n'
+        f"[hooks]\nalert = {json.dumps(['/bin/sh', '-c', HOOK])}\n"
+    )
+
+
+@pytest.fixture(scope="module")
+def server(lab: Lab) -> Iterator[Server]:
+    """As all proofs have it, but one powerd sees the whole file through."""
+    yield lab.server()
+    lab.tidy()
+
+
+@pytest.fixture(scope="module")
+def powerd(server: Server) -> Powerd:
+    return Powerd(server)
+
+
+@pytest.fixture(scope="module")
+def bays(server: Server, drives: Drives) -> Iterator[Bays]:
+    ill = {"smart_fails": True, "reallocated": 17, "pending": 3}
+    bays = Bays(*drives.plug_in(left={}, right={}, alone={}, failing=ill))
+    with array(server, 1, bays.left, bays.right):
+        yield bays
+
+
+@pytest.fixture(scope="module")
+def first(powerd: Powerd, bays: Bays, server: Server) -> float:
+    """powerd has seen the drives for the first time, and they stand still; gives a time before that."""
+    begun = server.uptime()
+    powerd.start(smart_config(defer=24 * 3600))
+    rested(server, bays)
+    return begun
+
+
+def rested(server: Server, bays: Bays) -> None:
+    until(lambda: states(server, *bays) == ["standby"] * 4, "powerd says that all stand by", SOON, every=1)
+
+
+def smart(server: Server) -> dict[str, dict[str, Any]]:
+    """``powerd smart --json`` by serial number."""
+    told = json.loads(server.run("powerd", "smart", "--json", check=False))
+    return {drive["serial"]: drive for drive in told}
+
+
+def checks(drive: Drive, since: float = 0.0) -> list[Event]:
+    return [event for event in drive.log(CHECK) if event.at > since]
+
+
+def test_each_is_checked_once_just_before_it_stands_by(server: Server, first: float, bays: Bays) -> None:
+    for drive in bays:
+        (check,) = checks(drive, first)
+        down = next(event for event in drive.log("spun down") if event.at > first)
+        assert 0 < down.at - check.at <= 2 * OFTEN, "or another one would have been due"
+    told = smart(server)
+    health = [told[f"WD-{name.upper()}"]["health"] for name in Bays._fields]
+    assert health == ["ok", "ok", "ok", "alarm"]
+
+
+def test_the_failing_one_alarms_once_and_is_told_to_the_hook(
+    server: Server, powerd: Powerd, first: float
+) -> None:
+    del first
+    found = [entry.text for entry in powerd.journal() if entry.event == "finding"]
+    (verdict,) = (text for text in found if "says that it is failing" in text)
+    assert verdict.endswith(
+        ": the drive itself says that it is failing; copy what you need from it now, and replace it"
+    )
+    assert len(found) == len(set(found))
+    alerts = [json.loads(line) for line in server.run("cat", ALERTS).splitlines()]
+    assert len(alerts) == len(found)
+    assert {alert["serial"] for alert in alerts} == {"WD-FAILING"}
+    assert {"verdict", "attribute 5", "pending"} <= {alert["kind"] for alert in alerts}
+    assert alerts[0]["severity"] == "alarm"
+    urgent = server.run("journalctl", "--unit=powerd", "--priority=3", "--output=cat")
+    assert "the drive itself says that it is failing" in urgent
+
+
+def test_a_sleeping_drive_is_not_asked_though_its_check_is_due(
+    server: Server, powerd: Powerd, first: float, bays: Bays
+) -> None:
+    del first
+    before = [drive.state() for drive in bays]
+    told = powerd.journal()
+    time.sleep(ROUNDS * EVERY)
+    assert [drive.state() for drive in bays] == before, "not one command, and its start count stands"
+    assert powerd.journal() == told
+    assert states(server, *bays) == ["standby"] * 4
+
+
+def test_one_that_is_used_is_checked_once_and_the_others_are_not(
+    server: Server, powerd: Powerd, first: float, bays: Bays
+) -> None:
+    del first
+    begun, before = server.uptime(), [drive.state().starts for drive in bays]
+    told = len(powerd.journal())
+    read(server, bays.alone.path)
+    until(lambda: not bays.alone.rests(), "it spins")
+    until(bays.alone.rests, "it stands still again", within=SOON, every=0.5)
+    rested(server, bays)
+    (check,) = checks(bays.alone, begun)
+    (down,) = (event for event in bays.alone.log("spun down") if event.at > begun)
+    assert check.at < down.at
+    assert [drive.state().starts for drive in bays] == [*before[:2], before[2] + 1, before[3]]
+    assert not any(checks(drive, begun) for drive in bays if drive is not bays.alone)
+    assert not any(entry.event == "finding" for entry in powerd.journal()[told:])
+
+
+def test_after_max_defer_there_is_one_wake_for_a_whole_group(
+    server: Server, powerd: Powerd, first: float, bays: Bays
+) -> None:
+    """powerd is started again: it remembers when each was checked, and what it has told."""
+    del first
+    now, before = server.uptime(), [drive.state().starts for drive in bays]
+    ages = [now - checks(drive)[-1].at for drive in bays]
+    oldest = max(ages[0], ages[1], ages[3])
+    assert oldest - ages[2] > 2 * EVERY
+    powerd.start(smart_config(defer=int(oldest) + 30))
+    mirror = (bays.left, bays.right)
+    until(lambda: all(checks(drive, now) for drive in mirror), "both have been woken", within=SOON, every=0.5)
+    ups = [next(event for event in drive.log("spun up") if event.at > now) for drive in mirror]
+    assert abs(ups[0].at - ups[1].at) < 5
+    assert all(up.what.startswith("spun up: smart") for up in ups)
+    rested(server, bays)
+    assert [drive.state().starts for drive in mirror] == [starts + 1 for starts in before[:2]]
+    assert all(len(checks(drive, now)) == 1 for drive in mirror)
+    assert not any(entry.event == "finding" for entry in powerd.journal()), "it has been told before"
+
+
+def test_it_finds_whatever_smartd_finds(server: Server, first: float, bays: Bays) -> None:
+    del first
+    known = smart(server)
+    server.lay("/run/smartd.conf", "".join(f"{drive.path} -d sat -a -n never\n" for drive in bays))
+    said = server.run("smartd", "-q", "onecheck", "-c", "/run/smartd.conf", check=False, within=120)
+    found: dict[str, set[str]] = {}
+    for line in said.splitlines():
+        for words, kind in SMARTD.items():
+            if words.lower() in line.lower():
+                (drive,) = (drive for drive in bays if drive.path in line)
+                found.setdefault(drive.name, set()).add(kind)
+    assert set(found) == {"failing"}, said
+    assert {"verdict", "pending"} <= found["failing"], said
+    assert found["failing"] <= {finding["kind"] for finding in known["WD-FAILING"]["findings"]}, said
