@@ -22,7 +22,6 @@ from powerd.helper.protocol import (
     DriveRequest,
     Guard,
     Power,
-    PowerRequest,
     ReadDrive,
     ReadPower,
     Rouse,
@@ -35,6 +34,7 @@ from powerd.helper.protocol import (
 )
 from powerd.helper.spindle import Spindle
 from powerd.helper.tool import Runner, Tools
+from powerd.helper.unseen import stays_quiet, window
 
 LANES: Final = 256
 """Disks that may be dealt with."""
@@ -77,8 +77,25 @@ class Bay:
             return await self._rouse(None, request.disks)
         disk = self._find(request.disk)
         lane = self._lane(disk)
+        spindle = Spindle(disk, lane, self._runner, self._root)
+        if isinstance(request, StandBy):
+            return await self._stand_by(request, disk, spindle, lane)
         async with lane.turn():
-            return await _obey(request, disk, Spindle(disk, lane, self._runner, self._root))
+            return await _obey(request, disk, spindle)
+
+    async def _stand_by(self, request: StandBy, disk: Disk, spindle: Spindle, lane: Lane) -> Power:
+        """Stop a disk; where data may wait for it unseen, it is watched first, outside of its lane."""
+        seconds = window(disk, self._root)
+        if seconds:
+            async with lane.turn():
+                rests = await spindle.rests(request)
+            if rests is not None:
+                return rests
+            if not await stays_quiet(disk, self._root, seconds):
+                why = "data was written to it, or is about to be; wait until it is idle"
+                raise RefusalError(f"{disk.name} is not stopped: {why}", "busy")
+        async with lane.turn():
+            return await spindle.stand_by(request)
 
     async def _guard(self, request: Guard) -> Roused:
         disks = [self._find(name) for name in request.disks]
@@ -120,8 +137,8 @@ class Bay:
         return self._lanes[device]
 
 
-async def _obey(  # noqa: PLR0911 - one row for each request
-    request: PowerRequest | DriveRequest | SmartRequest, disk: Disk, at: Spindle
+async def _obey(
+    request: ReadPower | SetTimer | DriveRequest | SmartRequest, disk: Disk, at: Spindle
 ) -> Power | Drive | DriveHealth:
     match request:
         case CheckHealth():
@@ -131,8 +148,6 @@ async def _obey(  # noqa: PLR0911 - one row for each request
             return at.power("active")
         case ReadPower():
             return await at.read_power()
-        case StandBy():
-            return await at.stand_by(request)
         case SetTimer():
             return await at.set_timer(request)
         case SetApm():

@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 
 from powerd.helper.disks import Disk
 from powerd.helper.log import WARNING, tell
-from powerd.helper.trace import NoTraceError, Trace
+from powerd.helper.trace import NoTraceError, Trace, requested, requests
 
 EVERY: Final = 1.0
 """Seconds between two looks where tracefs is not to be had."""
@@ -31,7 +31,7 @@ async def first_access(disks: Sequence[Disk], root: Path, every: float = EVERY) 
         every: seconds, as EVERY.
     """
     try:
-        with Trace(root, disks) as trace:
+        with Trace(root, requests(disk.number for disk in disks)) as trace:
             already = next((disk for disk in disks if disk.in_flight), None)
             return already or await _told(disks, trace)
     except NoTraceError as error:
@@ -45,7 +45,7 @@ async def _told(disks: Sequence[Disk], trace: Trace) -> Disk:
     found: asyncio.Future[Disk] = loop.create_future()
 
     def look() -> None:
-        numbers = trace.seen()
+        numbers = requested(trace.told())
         disk = next((disk for disk in disks if disk.number in numbers), None)
         if disk is not None and not found.done():
             found.set_result(disk)

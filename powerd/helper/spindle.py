@@ -26,7 +26,7 @@ _SPARE: Final = 5.0
 
 
 class Spindle:
-    """One disk, within a turn of its lane; each method is one request.
+    """One disk, within a turn of its lane; each method is one request, or the first half of one.
 
     Args:
         disk: which.
@@ -52,14 +52,21 @@ class Spindle:
             return self.power("suspended")
         return self.power(await self.state())
 
-    async def stand_by(self, request: StandBy) -> Power:
-        """Stop it, unless it is asleep already or there is a hindrance."""
+    async def rests(self, request: StandBy) -> Power | None:
+        """Why there is nothing to stop; None = it may be stopped, as far as can be known at once."""
         if self._disk.asleep_by_kernel:
             return self.power("suspended")
         state = await self._state_if_told(request.how)
         if state in {"standby", "sleeping"}:
             return self.power(state)
         await self._demand_no_hindrance(spins=state == "active")
+        return None
+
+    async def stand_by(self, request: StandBy) -> Power:
+        """Stop it, unless it is asleep already or there is a hindrance."""
+        rests = await self.rests(request)
+        if rests is not None:
+            return rests
         if request.how == "ata":
             done = await self.run(hdparm.stand_by(self._device), STOPPING)
             hdparm.succeeded(done, "-y")

@@ -1,9 +1,10 @@
-"""A private tracefs instance that tells, at the very moment, that a request goes to a disk.
+"""A private tracefs instance that tells, at the very moment, what the kernel does with a disk.
 
 Documentation/trace/ftrace.rst, "Instances", and events.rst, "Event filtering". The event block_rq_issue
 carries the whole disk's number, whatever partition is meant, in the kernel's own coding (major << 20 |
 minor), and comes when the request leaves for the driver, long before a sleeping disk has answered it.
-Commands past the file systems, such as hdparm's, have no sectors in it, and neither has a flush.
+Commands past the file systems, such as hdparm's, have no sectors in it, and neither has a flush. The events
+writeback_dirty_* carry the name of the backing device, and come when data begin to wait.
 
 An instance cannot be removed as long as its pipe is open. It outlives whoever made it, so its name tells the
 process, and the instances of processes that are gone are removed when a new one is made.
@@ -14,18 +15,21 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Mapping
 from itertools import count
 from pathlib import Path
 from typing import Final, Self
 
-from powerd.helper.disks import Disk
-
 PLACES: Final = ("sys/kernel/tracing", "sys/kernel/debug/tracing")
 """Where tracefs is mounted, or shows itself within debugfs."""
 _PREFIX: Final = "powerd-guard"
-_EVENT: Final = "events/block/block_rq_issue"
+_ISSUE: Final = "block/block_rq_issue"
 _ISSUED: Final = re.compile(rb"\bblock_rq_issue: ([0-9]+),([0-9]+) ")
+_DIRTY: Final = (  # the last two are one, before Linux 5.18 and since
+    "writeback/writeback_dirty_inode",
+    "writeback/writeback_dirty_page",
+    "writeback/writeback_dirty_folio",
+)
 _BUFFER_KB: Final = 8  # for each processor; the first event is all that matters
 _PIECE: Final = 1 << 16
 _numbers = count()
@@ -36,19 +40,19 @@ class NoTraceError(Exception):
 
 
 class Trace:
-    """Requests to ``disks``, from ``with`` on.
+    """What happens from ``with`` on.
 
     Args:
         root: where paths begin.
-        disks: to be watched.
+        events: a filter for each; those that this kernel does not have are left out.
 
     Raises:
         NoTraceError: at ``with``.
     """
 
-    def __init__(self, root: Path, disks: Collection[Disk]) -> None:
+    def __init__(self, root: Path, events: Mapping[str, str]) -> None:
         self._root = root
-        self._numbers = {disk.number for disk in disks}
+        self._events = events
         self._pipe = -1
         self._instance = root
 
@@ -66,7 +70,7 @@ class Trace:
             self._pipe = -1
         if self._instance != self._root:
             with contextlib.suppress(OSError):
-                self._write(f"{_EVENT}/enable", "0")
+                self._write("events/enable", "0")
             with contextlib.suppress(OSError):
                 self._instance.rmdir()
 
@@ -74,13 +78,13 @@ class Trace:
         """A descriptor that is readable when there is something to be told."""
         return self._pipe
 
-    def seen(self) -> set[tuple[int, int]]:
-        """The numbers of the disks that requests went to since the last call."""
-        found: set[tuple[int, int]] = set()
+    def told(self) -> bytes:
+        """What has been told since the last call, a line for each event."""
+        told = b""
         with contextlib.suppress(BlockingIOError):
             while piece := os.read(self._pipe, _PIECE):
-                found |= {(int(major), int(minor)) for major, minor in _ISSUED.findall(piece)}
-        return found & self._numbers
+                told += piece
+        return told
 
     def _open(self) -> None:
         instances = _instances(self._root)
@@ -91,9 +95,14 @@ class Trace:
         self._write("buffer_size_kb", str(_BUFFER_KB))
         with contextlib.suppress(OSError):  # not before Linux 5.0
             self._write("buffer_percent", "0")
-        self._write(f"{_EVENT}/filter", _filter(self._numbers))
+        known = [event for event in self._events if (instance / "events" / event).is_dir()]
+        if not known:
+            raise OSError("this kernel has none of the events")
+        for event in known:
+            self._write(f"events/{event}/filter", self._events[event])
         self._pipe = os.open(instance / "trace_pipe", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        self._write(f"{_EVENT}/enable", "1")
+        for event in known:
+            self._write(f"events/{event}/enable", "1")
 
     def _write(self, file: str, text: str) -> None:
         descriptor = os.open(self._instance / file, os.O_WRONLY | os.O_TRUNC | os.O_CLOEXEC)
@@ -101,6 +110,22 @@ class Trace:
             os.write(descriptor, text.encode())
         finally:
             os.close(descriptor)
+
+
+def requests(numbers: Iterable[tuple[int, int]]) -> dict[str, str]:
+    """The event of a request to disks, by their numbers."""
+    devices = " || ".join(f"dev == {major << 20 | minor}" for major, minor in sorted(numbers))
+    return {_ISSUE: f"({devices}) && nr_sector > 0"}
+
+
+def requested(told: bytes) -> set[tuple[int, int]]:
+    """The numbers of the disks that requests went to."""
+    return {(int(major), int(minor)) for major, minor in _ISSUED.findall(told)}
+
+
+def dirtied(names: Collection[str]) -> dict[str, str]:
+    """The events of data that begin to wait for backing devices, by their names."""
+    return dict.fromkeys(_DIRTY, " || ".join(f'name == "{name}"' for name in sorted(names)))
 
 
 def remove_stale(instances: Path) -> None:
@@ -128,8 +153,3 @@ def _instances(root: Path) -> Path:
         if path.is_dir():
             return path
     raise OSError("it is not mounted on /sys/kernel/tracing")
-
-
-def _filter(numbers: Collection[tuple[int, int]]) -> str:
-    devices = " || ".join(f"dev == {major << 20 | minor}" for major, minor in sorted(numbers))
-    return f"({devices}) && nr_sector > 0"

@@ -55,6 +55,10 @@ class House(Nights):
         """POSIX seconds as a perfect clock would show them."""
         return self.begin + self.time() + self.slept
 
+    def mono(self) -> float:
+        """The running loop's time."""
+        return self.time()
+
     def now(self) -> Moment:
         """As KernelClock.now()."""
         wall = datetime.fromtimestamp(self.true_time() + self.step, self.zone)

@@ -33,7 +33,7 @@ class Nights:
         alarm_fails: what the helper says instead of setting one; None = it does.
         elapses: by unit, given a true time, when a timer elapses next.
         locks: inhibitor locks of others.
-        pressed: the last key press.
+        typing: whether somebody is typing at a true time.
         done: (true time, what) of every act.
         woken: true time of every wake-up.
         asked: true times at which logind was asked for anything.
@@ -46,7 +46,8 @@ class Nights:
     alarm_fails: str | None = None
     elapses: dict[str, Callable[[float], float]] = field(default_factory=dict)
     locks: tuple[Inhibitor, ...] = ()
-    pressed: KeyPress | None = None
+    typing: Callable[[float], bool] = field(default=lambda _: False)
+    _pressed: KeyPress | None = None
     done: list[tuple[float, str]] = field(default_factory=list)
     woken: list[float] = field(default_factory=list)
     asked: list[float] = field(default_factory=list)
@@ -58,6 +59,10 @@ class Nights:
 
     def true_time(self) -> float:
         """POSIX seconds as a perfect clock would show them."""
+        raise NotImplementedError
+
+    def mono(self) -> float:
+        """The server's CLOCK_MONOTONIC."""
         raise NotImplementedError
 
     # --- Eyes ---
@@ -72,8 +77,10 @@ class Nights:
         return "yes"
 
     async def key_press(self) -> KeyPress | None:
-        """That of the script."""
-        return self.pressed
+        """Somebody who types does so at every moment."""
+        if self.typing(self.true_time()):
+            self._pressed = KeyPress(self.mono(), "anna on tty1")
+        return self._pressed
 
     async def timers(self, units: Sequence[str]) -> tuple[Timer, ...]:
         """When those of the script elapse next."""
@@ -148,11 +155,15 @@ class Nights:
         self.asked.append(self.true_time())
         if self.fails is not None:
             raise HostError(self.fails)
-        self._asleep = asyncio.create_task(self.sleep(action))
+        self.fall_asleep(action)
 
-    async def sleep(self, what: str) -> None:
-        """Sleep until the alarm or somebody wakes the server; what it does not notice is the time."""
+    def fall_asleep(self, what: str) -> None:
+        """Begin a sleep: logind gives its signal before it answers whoever ordered it."""
         self._heard.put_nowait(Going("sleep"))
+        self._asleep = asyncio.get_running_loop().create_task(self._sleep(what))
+
+    async def _sleep(self, what: str) -> None:
+        """Sleep until the alarm or somebody wakes the server; what it does not notice is the time."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_DELAY):
                 await _all(self._delays)

@@ -26,6 +26,7 @@ apm = 254
     spindown_time = 240
 }
 /dev/sdc { force_spindown_time = 0 }
+}
 command_line {
     hdparm -q -m16 /dev/sdd
 }

@@ -85,9 +85,9 @@ def evil_shelf() -> Status:
     bad = [
         disk(f"{EVIL}{n}", EVIL, group=EVIL, serial=EVIL, mounts=(Mount(EVIL, EVIL),) * 9) for n in range(3)
     ]
-    report = replace(standby(), disk=bad[0], waits=EVIL * 3)
-    left = replace(report, disk=bad[1], state=DiskState.EXCLUDED)
-    return bay(report, left, replace(active(), disk=bad[2]))
+    report = standby()._replace(disk=bad[0], waits=EVIL * 3)
+    left = report._replace(disk=bad[1], state=DiskState.EXCLUDED)
+    return bay(report, left, active()._replace(disk=bad[2]))
 
 
 SHELVES = {

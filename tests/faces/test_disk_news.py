@@ -23,7 +23,7 @@ from powerd.model import (
 )
 
 DOWN = standby()
-UP = replace(DOWN, state=DiskState.ACTIVE, since=NOW, last_wake=NOW)
+UP = DOWN._replace(state=DiskState.ACTIVE, since=NOW, last_wake=NOW)
 
 
 def lines(before: DiskReport, after: DiskReport) -> list[str]:
@@ -40,15 +40,15 @@ def test_a_quiet_round_tells_nothing(name: str) -> None:
 
 def test_what_is_plugged_in_or_found_asleep_is_no_spin_down() -> None:
     assert list(told(bay(), shelf())) == []
-    assert lines(replace(DOWN, state=DiskState.UNKNOWN), DOWN) == []
+    assert lines(DOWN._replace(state=DiskState.UNKNOWN), DOWN) == []
 
 
 @pytest.mark.parametrize("state", [DiskState.ACTIVE, DiskState.SETTLING])
 def test_a_spin_down_is_one_line_when_it_is_sure(state: DiskState) -> None:
-    before = replace(DOWN, state=state, since=at(-9000))
+    before = DOWN._replace(state=state, since=at(-9000))
     assert lines(before, DOWN) == ["sda (WDC WD20EFRX-68EUZN0) stands by: unused for 20 min"]
-    assert lines(replace(before, state=DiskState.ACTIVE), replace(before, state=DiskState.SETTLING)) == []
-    assert lines(before, replace(DOWN, idle_since=None)) == ["sda (WDC WD20EFRX-68EUZN0) stands by"]
+    assert lines(before._replace(state=DiskState.ACTIVE), before._replace(state=DiskState.SETTLING)) == []
+    assert lines(before, DOWN._replace(idle_since=None)) == ["sda (WDC WD20EFRX-68EUZN0) stands by"]
 
 
 def test_a_spin_up_is_one_line_and_says_how_long_it_slept() -> None:
@@ -56,13 +56,13 @@ def test_a_spin_up_is_one_line_and_says_how_long_it_slept() -> None:
 
 
 def test_a_spin_down_that_somebody_broke_off_is_a_spin_up() -> None:
-    assert lines(replace(UP, state=DiskState.SETTLING, last_wake=None), UP) == [
+    assert lines(UP._replace(state=DiskState.SETTLING, last_wake=None), UP) == [
         "sda (WDC WD20EFRX-68EUZN0) spins again"
     ]
 
 
 def test_up_and_down_between_two_decisions_are_both_told() -> None:
-    again = replace(DOWN, state=DiskState.SLEEPING, last_wake=at(-60), since=NOW, idle_since=NOW.mono - 60)
+    again = DOWN._replace(state=DiskState.SLEEPING, last_wake=at(-60), since=NOW, idle_since=NOW.mono - 60)
     assert lines(DOWN, again) == [
         "sda (WDC WD20EFRX-68EUZN0) spins again after 1 h 59 min",
         "sda (WDC WD20EFRX-68EUZN0) sleeps: unused for 1 min",
@@ -70,14 +70,14 @@ def test_up_and_down_between_two_decisions_are_both_told() -> None:
 
 
 def test_trouble_is_told_once_and_its_end() -> None:
-    well, ill = replace(active("sdc"), last_wake=None), hung("sdc")
+    well, ill = active("sdc")._replace(last_wake=None), hung("sdc")
     (news,) = told(bay(well), bay(ill))
     assert (news.event, news.priority) == ("disk", 4)
     assert news.message == f"sdc (WDC WD20EFRX-68EUZN0) {ill.waits}"
-    assert lines(ill, replace(ill, waits="does not answer")) == []
+    assert lines(ill, ill._replace(waits="does not answer")) == []
     assert lines(ill, well) == ["sdc (WDC WD20EFRX-68EUZN0) answers again"]
-    assert lines(ill, replace(well, state=DiskState.EXCLUDED)) == []
-    silent = replace(well, state=DiskState.UNSUPPORTED, waits="")
+    assert lines(ill, well._replace(state=DiskState.EXCLUDED)) == []
+    silent = well._replace(state=DiskState.UNSUPPORTED, waits="")
     assert lines(well, silent) == ["sdc (WDC WD20EFRX-68EUZN0) cannot be made to stand by"]
 
 
@@ -116,7 +116,7 @@ def test_the_journal_gets_it_with_the_disk_in_a_field() -> None:
 def test_a_hostile_name_stays_on_its_line() -> None:
     bad = replace(DOWN.disk, device=EVIL, model=EVIL)
     chronicle = Chronicle()
-    chronicle.entries(bay(replace(DOWN, disk=bad)))
-    (entry,) = chronicle.entries(bay(replace(UP, disk=bad)))
+    chronicle.entries(bay(DOWN._replace(disk=bad)))
+    (entry,) = chronicle.entries(bay(UP._replace(disk=bad)))
     assert entry.message.isprintable()
     assert all(value.isprintable() for value in entry.fields.values())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from textwrap import dedent
 
 import pytest
@@ -78,7 +77,7 @@ def test_states_have_colours() -> None:
 
 
 def test_one_that_is_due_stands_by_now() -> None:
-    due = replace(active(), spin_down_at=NOW.mono - 5)
+    due = active()._replace(spin_down_at=NOW.mono - 5)
     assert "  now  " in said_of(bay(due))
 
 
@@ -93,7 +92,7 @@ def test_one_that_is_due_stands_by_now() -> None:
     ],
 )
 def test_the_way_that_worked(about: dict[str, object], word: str) -> None:
-    report = replace(standby(), **about)  # type: ignore[arg-type]  # the rows above name fields that it has
+    report = standby()._replace(**about)  # type: ignore[arg-type]  # the rows above name fields that it has
     assert way(disks_json(bay(report), NOW)[0]) == word
 
 
@@ -102,7 +101,7 @@ def test_the_way_that_worked(about: dict[str, object], word: str) -> None:
     [(2_000_398_934_016, "2 TB"), (18 * 10**12, "18 TB"), (500_107_862_016, "500 GB"), (8 * 10**9, "8 GB")],
 )
 def test_sizes_are_those_on_the_label(amount: int, told: str) -> None:
-    report = replace(active(), disk=disk("sda", size=amount))
+    report = active()._replace(disk=disk("sda", size=amount))
     assert size(disks_json(bay(report), NOW)[0]) == told
 
 

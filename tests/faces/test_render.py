@@ -66,8 +66,8 @@ def test_a_disk_tells_times_and_what_is_unknown() -> None:
     assert (row["idle_for"], row["spin_down_at"]) == (720.0, "2026-01-12T21:24:00+01:00")
     assert (row["since"], row["last_wake"]) == ("2026-01-12T20:16:00+01:00",) * 2
     assert (row["worked"], row["timer"], row["smart"], row["group"]) == (None,) * 4
-    overdue = replace(active(), spin_down_at=NOW.mono - 9, idle_since=None, last_wake=None)
-    (row,) = disks_json(bay(replace(overdue, disk=replace(overdue.disk, model="", serial=""))), NOW)
+    overdue = active()._replace(spin_down_at=NOW.mono - 9, idle_since=None, last_wake=None)
+    (row,) = disks_json(bay(overdue._replace(disk=replace(overdue.disk, model="", serial=""))), NOW)
     assert (row["spin_down_at"], row["idle_for"]) == ("2026-01-12T21:16:00+01:00", None)
     assert (row["model"], row["serial"], row["last_wake"]) == (None,) * 3
 

@@ -14,7 +14,7 @@ from helper.drives import Drives
 from helper.loops import INSTANCES, Loops, instances, needs_tracefs
 
 from powerd.helper.disks import Disk, find
-from powerd.helper.trace import NoTraceError, Trace, remove_stale
+from powerd.helper.trace import NoTraceError, Trace, remove_stale, requested, requests
 
 ROOT: Final = Path("/")
 DEAD: Final = 1 << 22  # one more than the greatest number of a process (proc(5), pid_max)
@@ -37,20 +37,20 @@ def readable(trace: Trace, seconds: float) -> bool:
 @needs_tracefs
 def test_an_access_is_told_and_nothing_else(loops: Loops) -> None:
     first, second, other = disks(loops)
-    with Trace(ROOT, [first, second]) as trace:
+    with Trace(ROOT, requests([first.number, second.number])) as trace:
         subprocess.run(["hdparm", "-C", loops.devices[0]], capture_output=True, check=False)
         loops.touch(2)
         assert not readable(trace, 0.2)
-        assert trace.seen() == set()
+        assert requested(trace.told()) == set()
         loops.touch(1, at=4096)
         assert readable(trace, 20)
-        assert trace.seen() == {second.number}
+        assert requested(trace.told()) == {second.number}
         loops.touch(0)
         loops.touch(1)
         assert readable(trace, 20)
-        assert trace.seen() == {first.number, second.number}
+        assert requested(trace.told()) == {first.number, second.number}
         assert not readable(trace, 0)
-        assert other.number not in trace.seen()
+        assert other.number not in requested(trace.told())
 
 
 @needs_tracefs
@@ -63,14 +63,14 @@ def test_a_write_to_a_partition_of_a_disk_is_the_disk_s(loops: Loops) -> None:
     node = disk.node.parent / "part"
     os.mknod(node, 0o060600, os.makedev(int(major), int(minor)))
     try:
-        with Trace(ROOT, [disk]) as trace:
+        with Trace(ROOT, requests([disk.number])) as trace:
             subprocess.run(
                 ["dd", "if=/dev/zero", f"of={node}", "bs=4k", "count=1", "oflag=direct"],
                 check=True,
                 capture_output=True,
             )
             assert readable(trace, 20)
-            assert trace.seen() == {disk.number}
+            assert requested(trace.told()) == {disk.number}
     finally:
         node.unlink()
         subprocess.run(["delpart", loops.devices[0], "1"], check=True)
@@ -78,7 +78,7 @@ def test_a_write_to_a_partition_of_a_disk_is_the_disk_s(loops: Loops) -> None:
 
 @needs_tracefs
 def test_a_hundred_disks_fit_into_a_filter() -> None:
-    with Trace(ROOT, [Disk("x", ROOT, ROOT, (8, 16 * number)) for number in range(100)]):
+    with Trace(ROOT, requests((8, 16 * number) for number in range(100))):
         assert len(instances()) == 1
     assert instances() == []
 
@@ -87,7 +87,7 @@ def test_a_hundred_disks_fit_into_a_filter() -> None:
 def test_several_at_once_and_none_is_left(loops: Loops) -> None:
     before = len(list(Path("/proc/self/fd").iterdir()))
     first, second, _ = disks(loops)
-    with Trace(ROOT, [first]) as one, Trace(ROOT, [second]) as two:
+    with Trace(ROOT, requests([first.number])) as one, Trace(ROOT, requests([second.number])) as two:
         assert len(instances()) == 2
         loops.touch(0)
         assert readable(one, 20)
@@ -104,7 +104,7 @@ def test_what_a_killed_helper_left_is_removed(loops: Loops) -> None:
     for path in (stale, alive, foreign):
         path.mkdir()
     try:
-        with Trace(ROOT, disks(loops)):
+        with Trace(ROOT, requests(disk.number for disk in disks(loops))):
             assert not stale.exists()
             assert alive.exists()
             assert foreign.exists()
@@ -115,14 +115,14 @@ def test_what_a_killed_helper_left_is_removed(loops: Loops) -> None:
 
 @needs_tracefs
 def test_a_kernel_that_takes_no_filter_is_no_trace() -> None:
-    with pytest.raises(NoTraceError, match="tracefs is not to be had: "), Trace(ROOT, []):
+    with pytest.raises(NoTraceError, match="tracefs is not to be had: "), Trace(ROOT, requests([])):
         pass
     assert instances() == []
 
 
 def test_no_tracefs_is_said(tmp_path: Path) -> None:
     drives = Drives(tmp_path, "sda")
-    trace = Trace(drives.root, [find(drives.root, "ata-SDA")])
+    trace = Trace(drives.root, requests([(8, 0)]))
     with (
         pytest.raises(NoTraceError, match="tracefs is not to be had: it is not mounted on /sys/kernel/tra"),
         trace,

@@ -323,3 +323,11 @@ def test_timers_that_cannot_be_told_keep_the_server_awake(word: Blind | Seen[tup
         assert decision.orders == ()
         assert decision.reasons[0].subject == "timers"
     assert LOGIND in twist(Snapshot(sources={LOGIND: Seen(T0, ())})).sources
+
+
+def test_a_timer_that_has_just_elapsed_is_one_to_be_up_for() -> None:
+    """As after a restart of the daemon, which remembers nothing of what it stayed up for."""
+    timers = (Timer("backup.timer", mono=T0 - 60),)
+    found = (T0 - 60 + 480, "stays up for backup.timer at Sat 20:59")
+    assert duty(Snapshot(timers=timers), options(BACKUP), moment()) == found
+    assert duty(Snapshot(timers=timers), options(BACKUP), moment(T0 + 420)) is None

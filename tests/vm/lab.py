@@ -61,7 +61,9 @@ class Lab:
         if self._server is not None and self._server.on:
             if self._server.asleep:
                 self._server.wake()
-            Powerd(self._server).stop()
+            powerd = Powerd(self._server)
+            powerd.stop()
+            powerd.forget()
 
     def close(self) -> None:
         """Pull the plug."""

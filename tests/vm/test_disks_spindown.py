@@ -19,8 +19,9 @@ from vm.service import Powerd, Told
 pytestmark = pytest.mark.vm
 
 AFTER: Final = 20
-SLACK: Final = 2 * EVERY + 3
-"""Seconds within which a due spin-down happens: a round until an access is seen, and one to act in."""
+SLACK: Final = 2 * EVERY + 10
+"""Seconds within which a due spin-down happens: a round until an access is seen, one to act in, and the time
+for which a disk is watched before it is stopped, lest data wait for it."""
 LOOK: Final = 2.0
 """Seconds from the first look to the first decision, which is the journal's first line."""
 QUIET: Final = int(os.environ.get("POWERD_VM_QUIET", "120"))

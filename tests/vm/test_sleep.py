@@ -12,8 +12,8 @@ from vm.service import EVERY, Powerd, Told, config
 
 pytestmark = pytest.mark.vm
 
-ABSENT_AFTER = 8
-IDLE_FOR = 10
+ABSENT_AFTER = 6
+IDLE_FOR = 8
 SLACK = 1.0
 """A question may have been on its way when the client left, seconds."""
 LOOK = 6.0
@@ -28,7 +28,7 @@ def at(told: list[Told], words: str) -> float:
 def test_suspends_again_and_again_but_not_soon_after_a_wake_up(
     server: Server, powerd: Powerd, laptop: Host
 ) -> None:
-    after_resume = 35
+    after_resume = 32
     powerd.start(
         config(
             laptop, absent_after=ABSENT_AFTER, idle_for=IDLE_FOR, warn="4s", after_resume=f"{after_resume}s"

@@ -152,10 +152,10 @@ def _wanted(case: Case) -> DiskOrder | None:
     seconds = _timer(case)
     if seconds is not None and seconds != memory.timer and not memory.timerless:
         return SetTimer(disk.id, seconds)
-    drive = memory.drive
-    if plan.apm not in {None, memory.level} and drive and drive.apm_supported and drive.apm != plan.apm:
-        return SetApm(disk.id, plan.apm)
-    return None
+    if plan.apm is None or plan.apm == memory.level or memory.drive is None:
+        return None
+    differs = memory.drive.apm_supported and memory.drive.apm != plan.apm
+    return SetApm(disk.id, plan.apm) if differs else None
 
 
 def _timer(case: Case) -> int | None:
@@ -172,7 +172,8 @@ def _spent(case: Case) -> bool:
 
 def _descent(case: Case, look: Seen[Activity]) -> Step:  # noqa: PLR0911 - a ladder, as step()
     """A spinning disk on its way down: by its own timer, on command, or both."""
-    back, wished = _put_back(case, look), _wished(case, look)
+    back = _put_back(case, look) if case.memory.slept else None
+    wished = None if case.wished is None else _wished(case, look, case.wished)
     if case.after == 0 and wished is None:
         return Step(_ALONE)
     if case.holds is not None:
@@ -234,10 +235,10 @@ def _commanded(case: Case, look: Seen[Activity], due: float, why: str) -> Step:
     return Step("is told to stand by", SpinDown(case.disk.id, how), at=now.mono)
 
 
-def _wished(case: Case, look: Seen[Activity]) -> float | None:
-    """When a person wished it to stand by; None = nobody did, or it has been used or told since."""
-    wish, memory = case.wished, case.memory
-    if wish is None or look.value.moved > wish or case.now.mono - wish > WISH:
+def _wished(case: Case, look: Seen[Activity], wish: float) -> float | None:
+    """When a person wished it to stand by; None = it has been used or told since."""
+    memory = case.memory
+    if look.value.moved > wish or case.now.mono - wish > WISH:
         return None
     return None if memory.ordered >= wish and not memory.failures else wish
 
@@ -245,6 +246,6 @@ def _wished(case: Case, look: Seen[Activity]) -> float | None:
 def _put_back(case: Case, look: Seen[Activity]) -> float | None:
     """When a disk that slept before the machine did may go back to sleep; None = it has no claim to."""
     memory = case.memory
-    if not memory.slept or memory.base is None or memory.known == -NEVER:
+    if memory.base is None or memory.known == -NEVER:
         return None
     return memory.base[0] + SETTLED if look.value.ios == memory.base[1] else None

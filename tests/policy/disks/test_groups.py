@@ -97,3 +97,9 @@ def test_a_disk_alone_and_a_disk_in_observe_mode_are_not_guarded() -> None:
     shelf = shelf_of(2, group="md0", array=True).live(HOUR)
     shelf.options = replace(shelf.options, mode="observe")
     assert shelf.ask().guards == ()
+
+
+def test_whichever_member_is_unknown() -> None:
+    shelf = Shelf(Spindle(disk(0, group="md0"), blind="not counted"), Spindle(disk(1, group="md0")))
+    shelf.live(2 * HOUR)
+    assert shelf.report(1).waits == "the activity of its group is unknown"

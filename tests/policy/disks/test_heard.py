@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from policy.disks.shelf import HOUR, shelf_of
+from policy.disks.shelf import DAY, HOUR, shelf_of
 from policy.disks.spindle import disk
 from policy.worlds import T0, moment
 
@@ -27,6 +27,7 @@ from powerd.model import (
 )
 from powerd.policy.disks.heard import hear
 from powerd.policy.disks.recall import recall
+from powerd.policy.disks.ways import aged
 
 DISK = disk(0)
 SPINS = DiskMemory(DiskState.ACTIVE, moment(), known=T0)
@@ -83,6 +84,12 @@ def test_asleep_and_asked_again_it_keeps_its_date() -> None:
     shelf.snapshot = replace(shelf.snapshot, disk_outcomes={(AskPower, name): later})
     shelf.ask()
     assert (shelf.state(), shelf.report().since) == (DiskState.STANDBY, since)
+
+
+def test_a_doubling_is_taken_back_by_itself_while_the_day_s_spin_downs_stand() -> None:
+    now = moment(T0 + DAY)
+    stretched = replace(SPINS, stretch=2, stretched=T0, downs=(T0 + 10,))
+    assert aged(stretched, now) == replace(stretched, stretch=1, stretched=T0 + DAY)
 
 
 @pytest.mark.parametrize(

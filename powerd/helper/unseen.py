@@ -1,0 +1,97 @@
+"""Data that wait to be written where the kernel does not count them.
+
+Before Linux 6.10, which has ``wb_stats`` beside ``stats`` in /sys/kernel/debug/bdi/NAME, only the root
+cgroup's are counted, and on a system with cgroup v2 every service has a cgroup of its own. What waits there
+is found out by watching for as long as it may wait: it is written meanwhile, or was not there; and what
+begins to wait meanwhile is told by the kernel.
+
+How long: data are written when they are 30 s old, by a flusher that comes every 5 s (proc(5),
+dirty_expire_centisecs, dirty_writeback_centisecs). Ext4 commits its journal after 5 s (ext4(5), commit=), so
+what happens on one shows sooner, if the disk has been idle for half a minute before.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from pathlib import Path
+from typing import Final
+
+from powerd.helper import stack
+from powerd.helper.disks import Disk, read
+from powerd.helper.trace import NoTraceError, Trace, dirtied, requests
+
+EXPIRE: Final = 36.0
+"""Seconds after which nothing waits any more, on whatever file system."""
+COMMIT: Final = 5.0
+"""Seconds between two commits of an ext4 that was not told otherwise."""
+LONGEST: Final = 120.0
+"""Seconds; whoever has told ext4 to commit less often than that has its bounces."""
+_ROUNDING: Final = 2.0
+_OTHERS: Final = ("xfs", "f2fs")
+_OPTION: Final = re.compile(r"(?:^|,)commit=([0-9]{1,6})(?:,|$)")
+_NUMBER, _OPTIONS = 2, -1  # fields of /proc/self/mountinfo (proc(5))
+_SECTORS: Final = (2, 6)  # fields of /sys/block/NAME/stat
+
+
+def window(disk: Disk, root: Path) -> float:
+    """Seconds for which data may wait for the disk without being counted; 0 = what waits is counted."""
+    stats = root / "sys/kernel/debug/bdi" / ":".join(map(str, disk.number))
+    one_group = not (root / "sys/fs/cgroup/cgroup.controllers").exists()
+    if (stats / "stats").exists() and (one_group or (stats / "wb_stats").exists()):
+        return 0.0
+    above = stack.devices(disk)
+    names = [path.name for path in above]
+    found = [EXPIRE for kind in _OTHERS for name in names if (root / "sys/fs" / kind / name).is_dir()]
+    found += [EXPIRE for _ in stack.btrfs(names, root)]
+    for path in above:
+        ext4 = root / "sys/fs/ext4" / path.name
+        if ext4.is_dir():
+            journal = read(ext4 / "journal_task").isdigit()
+            found.append(_commit(read(path / "dev"), root) + _ROUNDING if journal else EXPIRE)
+    return min(max(found, default=0.0), LONGEST)
+
+
+async def stays_quiet(disk: Disk, root: Path, seconds: float) -> bool:
+    """Whether for so long nothing is read from the disk or written to it, nor begins to wait for that."""
+    before = _sectors(disk)
+    try:
+        with Trace(root, requests([disk.number]) | dirtied(stack.backings(disk, root))) as trace:
+            return not await _told(trace, seconds)
+    except NoTraceError:
+        await asyncio.sleep(seconds)
+        return _sectors(disk) == before
+
+
+async def _told(trace: Trace, seconds: float) -> bool:
+    """Whether anything is, within so many seconds."""
+    loop = asyncio.get_running_loop()
+    something: asyncio.Future[None] = loop.create_future()
+
+    def look() -> None:
+        if trace.told() and not something.done():
+            something.set_result(None)
+
+    loop.add_reader(trace.fileno(), look)
+    try:
+        await asyncio.wait({something}, timeout=seconds)
+        return something.done()
+    finally:
+        loop.remove_reader(trace.fileno())
+
+
+def _commit(number: str, root: Path) -> float:
+    """Seconds between two commits of the ext4 on the device of this number."""
+    try:
+        mounts = (root / "proc/self/mountinfo").read_text(errors="replace").splitlines()
+    except OSError:
+        return COMMIT
+    fields = (line.split() for line in mounts)
+    options = (words[_OPTIONS] for words in fields if len(words) > _NUMBER and words[_NUMBER] == number)
+    told = [float(option[1]) for text in options if (option := _OPTION.search(text))]
+    return max(told, default=COMMIT) or COMMIT
+
+
+def _sectors(disk: Disk) -> list[str]:
+    fields = disk.read("stat").split()
+    return [fields[place] for place in _SECTORS if place < len(fields)]

@@ -1,0 +1,64 @@
+"""What deciding about disks costs: a thousand, spinning and asleep, alone and in groups of four.
+
+Each round is a fresh look at all counters and one decision on it; processor time counts, not the wall clock.
+"""
+
+from __future__ import annotations
+
+import gc
+import statistics
+import sys
+import time
+from pathlib import Path
+from typing import Final
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from policy.disks.shelf import MINUTE, Shelf
+from policy.disks.spindle import Spindle
+
+from powerd.model import Disk, DiskId
+from powerd.policy import decide
+
+DISKS: Final = 1000
+ROUNDS: Final = 15
+LIMIT: Final = 10.0
+
+
+def thousand() -> Shelf:
+    """Every other disk is in a group of four."""
+    disks = [
+        Disk(DiskId(f"ata-X_{n}"), f"sd{n}", group=f"md{n // 8}" if n % 2 else None) for n in range(DISKS)
+    ]
+    return Shelf(*(Spindle(disk) for disk in disks))
+
+
+def rounds(shelf: Shelf) -> float:
+    """Milliseconds of processor time for a decision, median."""
+    times = []
+    gc.collect()
+    gc.freeze()  # as the daemon does after its start
+    for _ in range(ROUNDS):
+        shelf.at += 1
+        shelf.look()
+        began = time.thread_time()
+        decision = decide(shelf.snapshot, shelf.memory, shelf.options, shelf.now)
+        times.append((time.thread_time() - began) * 1e3)
+        shelf.memory = decision.memory
+    return statistics.median(times)
+
+
+def main() -> int:
+    """Print the table; 1 if a figure is missed."""
+    shelf = thousand()
+    shelf.live(MINUTE)
+    figures = {"1,000 spinning disks, ms": rounds(shelf)}
+    shelf.live(shelf.at + 25 * MINUTE)
+    figures["1,000 sleeping disks, ms"] = rounds(shelf)
+    for name, figure in figures.items():
+        print(f"{name:<40}{figure:>10.2f}{LIMIT:>10.2f}")
+    return int(any(figure > LIMIT for figure in figures.values()))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

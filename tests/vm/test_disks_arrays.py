@@ -1,0 +1,80 @@
+"""The members of an array sleep as one, and one access wakes them all at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final, NamedTuple
+
+import pytest
+from rig.wait import until
+from vm.drives import Drive, Drives
+from vm.drives_data import CHUNK, array, mounted, read
+from vm.drives_watch import EVERY, config, disks, states
+from vm.server import Server
+from vm.service import Powerd
+
+pytestmark = pytest.mark.vm
+
+AFTER: Final = 15
+SPIN_UP: Final = 4.0
+"""Seconds, and so long that a slow machine's own time does not count."""
+
+
+class Bays(NamedTuple):
+    """Two arrays of two."""
+
+    left: Drive
+    right: Drive
+    even: Drive
+    odd: Drive
+
+
+@pytest.fixture(scope="module")
+def bays(drives: Drives) -> Bays:
+    return Bays(*drives.plug_in(**{name: {"spin_up": SPIN_UP} for name in Bays._fields}))
+
+
+@pytest.fixture
+def mirror(server: Server, bays: Bays) -> Iterator[str]:
+    """A file on a mirror."""
+    with array(server, 1, bays.left, bays.right) as device, mounted(server, device, "/mnt/mirror") as film:
+        yield film
+
+
+@pytest.fixture
+def stripes(server: Server, bays: Bays) -> Iterator[str]:
+    """The device of a striped array; neighbouring chunks are on different members."""
+    with array(server, 0, bays.even, bays.odd) as device:
+        yield device
+
+
+def guards(server: Server) -> int:
+    """How many groups the helper watches by the kernel's trace."""
+    return len(server.run("ls", "/sys/kernel/tracing/instances").split())
+
+
+def test_sleeps_and_wakes_as_one(
+    server: Server, powerd: Powerd, bays: Bays, mirror: str, stripes: str
+) -> None:
+    """Also what is on both members of a stripe is read in little more than one spin-up."""
+    powerd.start(config(AFTER))
+    asleep = ["standby"] * len(bays)
+    until(lambda: states(server, *bays) == asleep, "both arrays sleep", within=AFTER + 90, every=0.5)
+    groups = [disks(server)[drive.id]["group"] for drive in bays]
+    assert groups[0] == groups[1] != groups[2] == groups[3]
+    for members in (bays[:2], bays[2:]):
+        first, second = (drive.log("spun down: standby-immediate")[-1].at for drive in members)
+        assert abs(first - second) <= EVERY
+    until(lambda: guards(server) == 2, "both are guarded")
+    before = [drive.state().starts for drive in bays]
+
+    assert SPIN_UP <= read(server, stripes, 1 << 20, (1 << 20) + CHUNK) < 1.5 * SPIN_UP
+    assert [drive.state().starts - was for drive, was in zip(bays, before, strict=True)] == [0, 0, 1, 1]
+    assert SPIN_UP <= read(server, mirror) < 1.5 * SPIN_UP
+    until(
+        lambda: [drive.state().starts - was for drive, was in zip(bays, before, strict=True)] == [1] * 4,
+        "the mirror's other half is awake too",
+        within=SPIN_UP,
+    )
+    until(lambda: states(server, *bays) == asleep, "both arrays sleep again", within=AFTER + 90, every=0.5)
+    assert [drive.state().starts - was for drive, was in zip(bays, before, strict=True)] == [1] * 4

@@ -1,0 +1,61 @@
+"""Drives that have a bad day, or are not to be disturbed: each keeps its trouble to itself."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+import pytest
+from rig.wait import until
+from vm.drives import Drive, Drives
+from vm.drives_data import mounted
+from vm.drives_watch import config, disks, states
+from vm.server import Server
+from vm.service import Powerd
+
+pytestmark = pytest.mark.vm
+
+AFTER: Final = 15
+TEST: Final = 40.0
+"""Seconds that a self-test takes."""
+
+
+class Bays(NamedTuple):
+    """A healthy drive, one that will hang, one that tests itself, and one with data on their way to it."""
+
+    healthy: Drive
+    dying: Drive
+    testing: Drive
+    written: Drive
+
+
+@pytest.fixture
+def bays(drives: Drives) -> Bays:
+    return Bays(*drives.plug_in(healthy={}, dying={}, testing={"self_test": TEST}, written={}))
+
+
+def waits(server: Server, drive: Drive) -> str:
+    """What powerd says that the drive waits for."""
+    return str(disks(server).get(drive.id, {}).get("waits"))
+
+
+def test_trouble_stays_where_it_is(server: Server, powerd: Powerd, bays: Bays) -> None:
+    """A drive hangs, one tests itself, one is about to be written to; the fourth sleeps on time."""
+    with mounted(server, bays.written.path, "/mnt/written") as film:
+        powerd.start(config(AFTER))
+        pid = powerd.pid()
+        server.run("smartctl", "--test=short", bays.testing.path)
+        server.run("sh", "-c", f"echo remember >> {film}")
+        tested_until = bays.testing.log("self-test")[-1].at + TEST
+        bays.dying.hang()
+        until(bays.healthy.rests, "the healthy one sleeps", within=AFTER + 30, every=0.5)
+        until(lambda: "written" in waits(server, bays.written), "data waits", within=AFTER + 30, every=0.5)
+        until(lambda: states(server, bays.dying) == ["hung"], "the other hangs", within=120, every=0.5)
+        assert "does not answer" in waits(server, bays.dying)
+
+        until(bays.testing.rests, "the tested one sleeps in the end", within=120, every=0.5)
+        assert bays.testing.log("spun down")[-1].at >= tested_until
+        assert (powerd.pid(), powerd.restarts()) == (pid, 0)
+        assert powerd.status()["trouble"] is None
+        assert bays.written.rests()
+        assert not bays.written.log("spun up")
+    bays.dying.recover()
