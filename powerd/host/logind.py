@@ -34,6 +34,8 @@ _METHODS: Final = {
     "suspend-then-hibernate": ("suspend_then_hibernate", "sleep"),
     "poweroff": ("power_off", "shutdown"),
 }
+_GRAPHICAL: Final = frozenset({"x11", "wayland", "mir"})
+"""Types of session whose idle hint is the desktop's word (logind, SESSION_TYPE_IS_GRAPHICAL)."""
 _PATIENCE: Final = 5.0
 """InhibitDelayMaxSec= where nobody has changed it (logind.conf(5)), seconds."""
 
@@ -57,19 +59,24 @@ def key_press(sessions: Iterable[Mapping[str, Any]], now: float) -> KeyPress | N
     """The last sign of a person, by the D-Bus properties of all sessions.
 
     IdleSinceHintMonotonic is when the terminal was last read from, for logind may look below /dev; of a
-    graphical session, when its desktop last said that somebody had come or gone. Greeters, cron and the
-    like have no person.
+    graphical session, when its desktop last said that somebody had come or gone, so until it says the latter
+    somebody is there. Greeters, cron and the like have no person.
 
     Args:
         sessions: each with its properties.
         now: CLOCK_MONOTONIC; no press is later, though terminals count in wall time, which may step back.
     """
     presses = [
-        KeyPress(min(shown["IdleSinceHintMonotonic"] / 1e6, now), _where(shown))
+        KeyPress(now if _at_desktop(shown) else min(stamp / 1e6, now), _where(shown))
         for shown in sessions
-        if shown.get("IdleSinceHintMonotonic") and str(shown.get("Class", "user")).startswith("user")
+        if (stamp := shown.get("IdleSinceHintMonotonic")) and str(shown.get("Class", "user")).startswith("user")
     ]
     return max(presses, key=lambda press: press.at, default=None)
+
+
+def _at_desktop(shown: Mapping[str, Any]) -> bool:
+    """Whether the desktop in the foreground has said that somebody came, and not since that they left."""
+    return shown.get("Type") in _GRAPHICAL and shown.get("Active") is True and shown.get("IdleHint") is False
 
 
 def _where(shown: Mapping[str, Any]) -> str:

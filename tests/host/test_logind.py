@@ -8,7 +8,7 @@ import re
 import signal
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import pytest
 from host.private_bus import ACTIONS, PrivateBus, wait_for
@@ -186,6 +186,15 @@ def test_the_last_key_press_of_all_sessions(bus: PrivateBus) -> None:
     assert asked(lambda logind: logind.key_press()) == KeyPress(5.0, "alice on pts/0")
 
 
+DESKTOP: Final[dict[str, Any]] = {
+    "Type": "wayland",
+    "Active": True,
+    "IdleHint": False,
+    "TTY": "",
+    "Seat": ("seat0", "/x"),
+}
+
+
 @pytest.mark.parametrize(
     ("shown", "press"),
     [
@@ -196,6 +205,11 @@ def test_the_last_key_press_of_all_sessions(bus: PrivateBus) -> None:
         ({"Class": "greeter"}, None),
         ({"Class": "background"}, None),
         ({"IdleSinceHintMonotonic": 0}, None),
+        (DESKTOP, KeyPress(100.0, "ann on seat0")),
+        ({**DESKTOP, "IdleHint": True}, KeyPress(7.5, "ann on seat0")),
+        ({**DESKTOP, "Active": False}, KeyPress(7.5, "ann on seat0")),
+        ({**DESKTOP, "Type": "tty"}, KeyPress(7.5, "ann on seat0")),
+        ({**DESKTOP, "IdleSinceHintMonotonic": 0}, None),
         ({"IdleSinceHintMonotonic": 10**12, "TTY": "pts/2"}, KeyPress(100.0, "ann on pts/2")),
     ],
 )
