@@ -28,8 +28,9 @@ def test_locks_of_others_and_of_its_own(server: Server, powerd: Powerd, laptop: 
     try:
         until(lambda: locks(server, "block"), "the lock is held")
         powerd.start(config(laptop))
-        server.run("powerd", "keep", "1h", "--because", "the tax return")
         powerd.says("nightly copy")
+        stays(lambda: server.monitor.state() == "running", "the lock holds it", seconds=WELL_PAST, every=0.5)
+        server.run("powerd", "keep", "1h", "--because", "the tax return")
         (reason,) = (reason for reason in powerd.reasons() if "nightly copy" in reason)
         assert reason.startswith("backup: ")
         own = [line for line in locks(server, "block") if line.startswith("powerd ")]
