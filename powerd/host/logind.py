@@ -66,10 +66,11 @@ def key_press(sessions: Iterable[Mapping[str, Any]], now: float) -> KeyPress | N
         sessions: each with its properties.
         now: CLOCK_MONOTONIC; no press is later, though terminals count in wall time, which may step back.
     """
+    people = (shown for shown in sessions if str(shown.get("Class", "user")).startswith("user"))
     presses = [
         KeyPress(now if _at_desktop(shown) else min(stamp / 1e6, now), _where(shown))
-        for shown in sessions
-        if (stamp := shown.get("IdleSinceHintMonotonic")) and str(shown.get("Class", "user")).startswith("user")
+        for shown in people
+        if (stamp := shown.get("IdleSinceHintMonotonic"))
     ]
     return max(presses, key=lambda press: press.at, default=None)
 
