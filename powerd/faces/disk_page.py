@@ -11,6 +11,7 @@ from powerd.faces.disk_table import (
     idle,
     listed,
     places,
+    settings,
     size,
     split,
     stands_by,
@@ -42,7 +43,8 @@ def section(disks: list[DiskJson], now: datetime) -> str:
 
 def _row(disk: DiskJson, now: datetime) -> str:
     """One disk in three cells: which, what it does and why, and what comes next."""
-    about = " · ".join(filter(None, (disk["device"], size(disk), disk["group"], places(disk))))
+    known = (disk["device"], size(disk), disk["group"], places(disk), settings(disk))
+    about = " · ".join(filter(None, known))
     since = clock(datetime.fromisoformat(disk["since"]), now)
     starts = disk["spin_ups_today"]
     coming = [f"stands by {stands_by(disk, now)}"] if disk["spin_down_at"] else []

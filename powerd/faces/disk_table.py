@@ -77,6 +77,13 @@ def places(disk: DiskJson) -> str:
     return ", ".join(mount["where"] for mount in disk["mounts"])
 
 
+def settings(disk: DiskJson) -> str:
+    """What its own electronics are set to, ``APM 127, own timer 20 min``; "" = nothing that is known."""
+    level = f"APM {disk['apm']}" if disk["apm"] is not None else ""
+    timer = f"own timer {span(disk['timer'])}" if disk["timer"] else ""
+    return ", ".join(filter(None, (level, timer)))
+
+
 def size(disk: DiskJson) -> str:
     """Its size as makers tell it, in powers of ten: ``2 TB``, ``750 GB``."""
     amount = disk["size"] / 1e12
@@ -144,7 +151,7 @@ def _names(disks: list[DiskJson], paint: Paint) -> Iterator[str]:
     left = min(_DISK_MOST, max(width(harmless(disk["device"])) for disk in disks))
     for disk in disks:
         start = pad(harmless(disk["device"]), left) + " " * _GAP
-        told = ", ".join(filter(None, (size(disk), places(disk))))
+        told = ", ".join(filter(None, (size(disk), places(disk), settings(disk))))
         for n, part in enumerate(wrap(harmless(f"{disk['id']} ({told})"), LINE - len(start))):
             yield paint(start + part, "dim") if not n else paint(" " * len(start) + part, "dim")
 

@@ -54,7 +54,7 @@ def excluded(device: str, why: str, model: str = "", size: int = TERABYTE) -> Di
 
 
 def hung(device: str = "sdc") -> DiskReport:
-    why = "does not answer, and is asked again every hour: hdparm did not end within 10 s"
+    why = "does not answer, and is asked again ever later, at last every hour: hdparm did not end within 10 s"
     return DiskReport(disk(device), DiskState.HUNG, at(-60), spin_down_after=1200.0, waits=why)
 
 

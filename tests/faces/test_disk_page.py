@@ -26,7 +26,7 @@ def test_every_shelf_is_well_formed_and_runs_nothing(name: str) -> None:
 def test_a_shelf() -> None:
     text = read(shelf()).text
     assert text.startswith("Disks: 2 of 4 asleep")
-    assert "sda · 2 TB · md0 · /srv" in text
+    assert "sda · 2 TB · md0 · /srv · APM 128" in text
     assert "active since 20:16" in text
     assert "stands by in 8 min; 2 starts in 24 h" in text
     assert "1 start in 24 h; by ATA" in text

@@ -8,7 +8,7 @@ import pytest
 from faces.bays import SHELVES, active, bay, disk, shelf, standby
 from faces.house import NOW
 
-from powerd.faces.disk_table import disks_text, listed, size, way
+from powerd.faces.disk_table import disks_text, listed, settings, size, way
 from powerd.faces.render import disks_json, status_json
 from powerd.faces.text import status_text
 from powerd.faces.words import Style, width
@@ -36,15 +36,15 @@ def test_disks() -> None:
         sdc   hung     21:15  -         -          0       -    -      WDC WD20EFRX-68E…
         sdaa  standby  19:16  2 h       -          1       ATA  md0    WDC WD20EFRX-68E…
 
-        sda   ata-WDC_WD20EFRX-68EUZN0_WCC-SDA (2 TB, /srv)
+        sda   ata-WDC_WD20EFRX-68EUZN0_WCC-SDA (2 TB, /srv, APM 128)
         sdb   ata-WDC_WD20EFRX-68EUZN0_WCC-SDB (2 TB)
         sdc   ata-WDC_WD20EFRX-68EUZN0_WCC-SDC (2 TB)
-        sdaa  ata-WDC_WD20EFRX-68EUZN0_WCC-SDAA (2 TB, /srv)
+        sdaa  ata-WDC_WD20EFRX-68EUZN0_WCC-SDAA (2 TB, /srv, APM 128)
 
         Waiting:
           sdb: waits for 20min of idleness
-          sdc: does not answer, and is asked again every hour: hdparm did not end within
-          10 s
+          sdc: does not answer, and is asked again ever later, at last every hour:
+          hdparm did not end within 10 s
 
         Left alone:
           sdd: solid state: there is no spindle
@@ -103,6 +103,22 @@ def test_the_way_that_worked(about: dict[str, object], word: str) -> None:
 def test_sizes_are_those_on_the_label(amount: int, told: str) -> None:
     report = active()._replace(disk=disk("sda", size=amount))
     assert size(disks_json(bay(report), NOW)[0]) == told
+
+
+@pytest.mark.parametrize(
+    ("about", "told"),
+    [
+        ({"apm": 127, "timer": 1275}, "APM 127, own timer 21 min"),
+        ({"apm": None, "timer": 1800}, "own timer 30 min"),
+        ({"apm": 254, "timer": 0}, "APM 254"),
+        ({"apm": None, "timer": None}, ""),
+    ],
+)
+def test_what_was_really_set_is_shown(about: dict[str, object], told: str) -> None:
+    report = active()._replace(**about)  # type: ignore[arg-type]  # the rows above name fields that it has
+    given = bay(report)
+    assert settings(disks_json(given, NOW)[0]) == told
+    assert f"(2 TB{told and ', '}{told})" in said_of(given)
 
 
 def test_many_names_are_counted() -> None:
