@@ -247,13 +247,15 @@ class Daemon:
         """All sources at once, so that it takes no longer than the slowest."""
         await asyncio.gather(*(watch.look(Extent.CLOSE) for watch in self._watches.values()))
 
-    async def _stirred(self) -> str | None:
-        """Why a sleep that is being prepared must not come, after another look; None = it may."""
+    async def _stirred(self, since: float) -> str | None:
+        """Why a sleep that has been prepared since then must not come, after another look; None = it may."""
         await self._look_closely()
         await asyncio.sleep(0)  # noqa: TID251 - the engine decides on it
         decision = self.status.decision if self.status else None
         if decision is None or decision.phase in {"warning", "going-down"}:
-            return None
+            idle = decision.memory.idle_since if decision else None
+            # By a key, or a new configuration: somebody was there, though nothing stirs any more.
+            return "idleness has begun anew" if idle is not None and idle > since else None
         return next((f"{each.subject}: {each.text}" for each in decision.reasons), decision.phase)
 
     def _heed(self, going: Going) -> None:

@@ -16,7 +16,7 @@ from powerd.config import parse
 from powerd.daemon import Daemon
 from powerd.engine import HEARTBEAT
 from powerd.host.values import Completed, Going
-from powerd.model import Blind, Cause, Inhibitor, Sleep, SourceId, Status
+from powerd.model import Blind, Cause, Inhibitor, KeyPress, Sleep, SourceId, Status
 from powerd.rehearse.loop import run
 from powerd.store import Store
 
@@ -468,6 +468,32 @@ def test_somebody_who_comes_home_while_the_hook_runs_is_not_slept_on() -> None:
         h.village.answers.clear()
 
     live(test, NIGHTLY + '[hooks]\nbefore_sleep = ["/bin/true"]\n')
+
+
+@pytest.mark.parametrize("what", ["a key press", "a reload to observe mode"])
+def test_somebody_who_was_there_while_the_hook_ran_is_not_slept_on(what: str) -> None:
+    """One key, and seconds later nothing stirs any more; or a person who has changed their mind."""
+    config = NIGHTLY + '[hooks]\nbefore_sleep = ["/bin/true"]\n'
+
+    async def test(h: Home) -> None:
+        run_it = h.hands.run
+
+        async def slowly(argv: Sequence[str], **rest: Any) -> Completed:  # noqa: ANN401 - as they came
+            await asyncio.sleep(2)
+            if what == "a key press":
+                h.village.pressed = KeyPress(asyncio.get_running_loop().time(), "ann on pts/0")
+            else:
+                h.daemon.reconfigure(parse(config.replace("enforce", "observe").encode(), "test"))
+            await asyncio.sleep(20)
+            return await run_it(argv, **rest)
+
+        h.hands.run = slowly  # type: ignore[method-assign] # it takes time
+        await asyncio.sleep(900)
+        assert h.village.orders == []
+        outcome = h.daemon.board.snapshot().outcomes[Sleep]
+        assert "called off at the last moment: idleness has begun anew" in outcome.observed
+
+    live(test, config)
 
 
 def test_all_sources_look_closely_at_the_same_time() -> None:

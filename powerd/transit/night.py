@@ -53,8 +53,8 @@ class Night:
         clock, hands: the host.
         options: the configuration in force; may be replaced on reload.
         alarm: powerd's own.
-        still: asked after a hook, or whatever else took time: why the server must not go after all; None =
-            it may.
+        still: asked after a hook, or whatever else took time, since when that was, CLOCK_MONOTONIC: why the
+            server must not go after all; None = it may.
         complain: told of what could not be done and holds nothing up.
     """
 
@@ -66,7 +66,7 @@ class Night:
         *,
         options: Options,
         alarm: OwnAlarm,
-        still: Callable[[], Awaitable[str | None]],
+        still: Callable[[float], Awaitable[str | None]],
         complain: Callable[[str], None],
     ) -> None:
         self.options = options
@@ -106,7 +106,7 @@ class Night:
             await self._hook(done, _WHAT.get(order.action, "sleep"))
             done.at = self._clock.now().mono  # a hook may take an hour, and is not to run again for that
         slow = done.at - begun > _SOON
-        why = await self._still() if slow or self.options.hooks.before_sleep else None
+        why = await self._still(begun) if slow or self.options.hooks.before_sleep else None
         if why is not None:
             await self.turn_back()
             raise HostError(f"called off at the last moment: {why}")

@@ -99,7 +99,8 @@ class Rooms:
     def options(config: str) -> Options:
         return parse(config.encode(), "test")
 
-    async def _still(self) -> str | None:
+    async def _still(self, since: float) -> str | None:
+        assert since <= self.clock.now().mono
         return self.back
 
     def at(self, seconds: float, because: str = "backup.timer") -> Wake:
