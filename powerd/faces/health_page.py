@@ -11,10 +11,10 @@ from powerd.faces.health_shapes import SmartDetailJson
 from powerd.faces.words import clock, harmless, span
 
 HEALTH_STYLE: Final = """
-.ok, .note { color: var(--good); font-weight: 600 }
-.warning { color: var(--doubt); font-weight: 600 }
-.alarm { color: var(--bad); font-weight: 600 }
-.found .note { color: inherit; font-weight: normal }
+td .ok, td .note { color: var(--good); font-weight: 600 }
+td .warning { color: var(--doubt); font-weight: 600 }
+td .alarm { color: var(--bad); font-weight: 600 }
+td .found .note { color: inherit; font-weight: normal }
 .found { margin: .25rem 0 0; overflow-wrap: anywhere }
 svg { display: block; width: 100%; height: 2.25rem; margin: .25rem 0 }
 svg polyline { fill: none; stroke: var(--accent); stroke-width: 1.5; vector-effect: non-scaling-stroke }

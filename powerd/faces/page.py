@@ -118,7 +118,7 @@ def _top(status: StatusJson) -> str:
     }.get(status["mode"] or "", "")
     since = state_sentence(status).capitalize() + "." if status["since"] else ""
     alarm = alarm_sentence(status)
-    woken = f"Woken {alarm}." if alarm else ""
+    woken = f"An alarm would wake it {alarm}." if alarm else ""
     trouble = (
         f'<p class="bad" role="alert">Trouble: {_safe(status["trouble"])}</p>\n' if status["trouble"] else ""
     )

@@ -75,7 +75,7 @@ def test_it_says_in_one_sentence_what_happens_next() -> None:
 
 def test_it_tells_when_the_server_is_woken_and_each_warning_once() -> None:
     text = read(EVERY["alarmed"]).text
-    assert "Woken at 06:28, for backup.timer." in text
+    assert "An alarm would wake it at 06:28, for backup.timer." in text
     assert text.count("sleep rule 1 will not work") == 1
 
 

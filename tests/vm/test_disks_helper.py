@@ -36,6 +36,8 @@ pytestmark = pytest.mark.vm
 
 SPIN_UP: Final = 2.5
 """Seconds that each drive takes."""
+TEST: Final = 20.0
+"""Seconds that a self-test takes."""
 ASK: Final = f"""\
 import socket, sys
 lines = []
@@ -76,7 +78,9 @@ class Helper:
 
 @pytest.fixture(scope="module")
 def bays(drives: Drives) -> Bays:
-    return Bays(*drives.plug_in(**{name: {"spin_up": SPIN_UP} for name in ("one", "two", "three")}))
+    return Bays(
+        *drives.plug_in(**{name: {"spin_up": SPIN_UP, "self_test": TEST} for name in ("one", "two", "three")})
+    )
 
 
 @pytest.fixture
@@ -163,9 +167,9 @@ def test_data_that_waits_and_a_self_test_are_waited_for(helper: Helper, server: 
         assert (hidden.cause, "written to it" in hidden.why) == ("busy", True)
         until(lambda: isinstance(helper.ask(stop)[0], Power), "it is written", within=120, every=3)
         assert written.rests()
+        until(lambda: isinstance(helper.ask(StandBy(tested.id, "ata"))[0], Power), "it is tested", within=60)
     finally:
         server.run("umount", "/mnt")
-        server.run("smartctl", "--abort", tested.path)
 
 
 def test_a_group_wakes_as_one(helper: Helper, server: Server, bays: Bays) -> None:
