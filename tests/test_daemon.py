@@ -464,7 +464,7 @@ def test_somebody_who_comes_home_while_the_hook_runs_is_not_slept_on() -> None:
         await asyncio.sleep(900)
         assert h.village.orders == []
         outcome = h.daemon.board.snapshot().outcomes[Sleep]
-        assert "called off after the hook: host2: home" in outcome.observed
+        assert "called off at the last moment: host2: home" in outcome.observed
         h.village.answers.clear()
 
     live(test, NIGHTLY + '[hooks]\nbefore_sleep = ["/bin/true"]\n')

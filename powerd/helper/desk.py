@@ -64,7 +64,7 @@ class Desk:
         except ProtocolError as error:
             return refused(f"the machine answers what cannot be: {error}")
         except OSError as error:
-            return refused(f"this machine cannot be asked: {error.strerror or error}; see dmesg")
+            return refused(f"this machine cannot be asked: {error.strerror or error}; see dmesg", "unreached")
 
     def _at_the_clock(self, request: AlarmRequest) -> Alarm:
         return rtc.obey(request, rtc.find(self._root))

@@ -81,7 +81,7 @@ __all__ = [
 LINE: Final = 16_384
 """Bytes that a line may have, its end included: a hundred disks by name fit into one."""
 
-CAUSES: Final = ("busy", "asleep", "hung", "gone", "failed")
+CAUSES: Final = ("busy", "asleep", "hung", "gone", "unreached", "failed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +92,8 @@ class Refused(Message):
         why: one sentence with what, where and the remedy.
         cause: the same for a program: ``busy`` = ask again in a minute; ``asleep`` = it would have woken the
             disk; ``hung`` = the device has not answered in time, or still not; ``gone`` = there is no such
-            device; ``failed`` = anything else.
+            device; ``unreached`` = the device was not even asked, for a reason that is not its own, such as
+            a tool that is not installed; ``failed`` = anything else.
     """
 
     word: ClassVar[str] = "refused"

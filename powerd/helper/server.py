@@ -92,9 +92,9 @@ class Server:
                 asked = _text(request)
                 answer = await self._answer(request, connection)
             except ProtocolError as error:
-                answer = refused(str(error))
+                answer = refused(str(error), "unreached")
             except OSError as error:
-                answer = refused(f"the connection broke: {error.strerror or error}")
+                answer = refused(f"the connection broke: {error.strerror or error}", "unreached")
             _tell(INFO, peer, asked, answer)
             _send(connection, answer)
 
@@ -167,8 +167,9 @@ def _turn_away(connection: socket.socket, peer: Peer, why: str) -> None:
     """Answer without reading a byte."""
     with connection:
         connection.settimeout(0)
-        _tell(WARNING, peer, "nothing yet", refused(why))
-        _send(connection, refused(why))
+        answer = refused(why, "unreached")
+        _tell(WARNING, peer, "nothing yet", answer)
+        _send(connection, answer)
 
 
 def _send(connection: socket.socket, answer: Answer) -> None:

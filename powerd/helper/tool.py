@@ -64,7 +64,7 @@ class Tools:
         """
         path = self.find(name)
         if path is None:
-            raise RefusalError(f"{name} is not installed; {_REMEDY.get(name, 'install it')}")
+            raise RefusalError(f"{name} is not installed; {_REMEDY.get(name, 'install it')}", "unreached")
         return path
 
 
@@ -152,7 +152,7 @@ class _Child:
             )
         except OSError as error:
             raise RefusalError(
-                f"{path} cannot be started: {error.strerror or error}; install it anew"
+                f"{path} cannot be started: {error.strerror or error}; install it anew", "unreached"
             ) from None
         self._exit: asyncio.Future[None] = self._loop.create_future()
         self._pidfd = os.pidfd_open(self.pid)

@@ -24,7 +24,7 @@ class DiskState(enum.StrEnum):
     SUSPENDED = "suspended"
     """By the kernel, which owns it."""
     HUNG = "hung"
-    """It does not answer, and is left alone but for one question an hour."""
+    """It does not answer, and is left alone but for a question now and then."""
     UNSUPPORTED = "unsupported"
     """It cannot be made to stand by, or cannot be asked."""
     EXCLUDED = "excluded"

@@ -211,7 +211,7 @@ class Trouble(enum.StrEnum):
     FAILED = "failed"
     """The drive or its tool refused, or said what nobody understands."""
     UNREACHED = "unreached"
-    """Nobody could be asked, which is not the disk's fault: the helper is not there."""
+    """It was not even asked, which is not its fault: the helper is not there, or its tool not installed."""
 
 
 Found: TypeAlias = Answered | Drive | Checked | Trouble

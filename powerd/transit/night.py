@@ -22,6 +22,8 @@ from powerd.transit.hooks import Hooks
 
 _LASTS: Final = 300.0
 """A sleep that was prepared and has not begun within this time, seconds, is prepared anew when it does."""
+_SOON: Final = 5.0
+"""Seconds that the alarm and the cards may take before it is asked again who is there."""
 _MAGIC: Final = "g"
 """The letter of ethtool(8) for the magic packet."""
 _WHAT: Final = {"command": "command", "poweroff": "shutdown"}
@@ -37,9 +39,9 @@ class Hands(alarm.Hands, hooks.Hands, Protocol):
 
 @dataclass(slots=True)
 class _Done:
-    """What has been done for the sleep that is coming, and when that was begun."""
+    """What has been done for the sleep that is coming, and when: begun, or since ended."""
 
-    begun: float
+    at: float
     hooked: bool = False
 
 
@@ -51,7 +53,8 @@ class Night:
         clock, hands: the host.
         options: the configuration in force; may be replaced on reload.
         alarm: powerd's own.
-        still: asked after a hook, which takes time: why the server must not go after all; None = it may.
+        still: asked after a hook, or whatever else took time: why the server must not go after all; None =
+            it may.
         complain: told of what could not be done and holds nothing up.
     """
 
@@ -87,11 +90,12 @@ class Night:
         """Prepare a sleep that powerd is about to order.
 
         Raises:
-            HostError: the server could not be woken as it has to be, or somebody came back while the hook
-                ran; nothing is left of what was done.
+            HostError: the server could not be woken as it has to be, or somebody came back meanwhile; nothing
+                is left of what was done.
         """
         async with self._one_at_a_time:
-            self._done = _Done(self._clock.now().mono)
+            begun = self._clock.now().mono
+            done = self._done = _Done(begun)
             try:
                 await self._alarm.set(order.wake)
                 await self._arm_cards()
@@ -99,17 +103,19 @@ class Night:
                 self._done = None
                 await self._put_away()
                 raise
-            await self._hook(self._done, _WHAT.get(order.action, "sleep"))
-        why = await self._still() if self.options.hooks.before_sleep else None
+            await self._hook(done, _WHAT.get(order.action, "sleep"))
+            done.at = self._clock.now().mono  # a hook may take an hour, and is not to run again for that
+        slow = done.at - begun > _SOON
+        why = await self._still() if slow or self.options.hooks.before_sleep else None
         if why is not None:
             await self.turn_back()
-            raise HostError(f"called off after the hook: {why}")
+            raise HostError(f"called off at the last moment: {why}")
 
     async def prepare(self, what: str, wake: Wake | None) -> None:
         """The same for a sleep that nothing can stop any more, as far as it has not been done."""
         async with self._one_at_a_time:
             now = self._clock.now().mono
-            if self._done is None or now - self._done.begun > _LASTS:
+            if self._done is None or now - self._done.at > _LASTS:
                 self._done = _Done(now)
             try:
                 if not self._alarm.stands_for(wake):

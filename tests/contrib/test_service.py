@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import os
+import pty
 import re
 import shutil
+import struct
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
 
 CONTRIB = Path(__file__).parents[2] / "contrib" / "systemd"
 UNIT = CONTRIB / "powerd.service"
+
+SOMEBODY = 12345
+"""A user id that nobody has."""
+USER_PROCESS = 7
 
 needs_systemd = pytest.mark.skipif(
     shutil.which("systemd-analyze") is None,
@@ -55,6 +63,40 @@ def test_sysusers_makes_the_user_that_the_unit_names(tmp_path: Path) -> None:
     user = re.search(r"^User=(\S+)$", UNIT.read_text(), re.MULTILINE)
     assert user is not None
     assert re.search(rf"^{user[1]}:.*:/usr/sbin/nologin$", users, re.MULTILINE)
+
+
+@pytest.mark.lan
+@pytest.mark.parametrize("heard", [True, False])
+def test_a_warning_reaches_terminals_by_the_groups_of_sysusers(tmp_path: Path, *, heard: bool) -> None:
+    """The real wall(1), without more rights than the unit leaves it; without those groups nobody reads it."""
+    groups = re.findall(r"^m powerd (\S+)$", (CONTRIB / "powerd.sysusers").read_text(), re.MULTILINE)
+    ours, theirs = pty.openpty()
+    terminal = os.ttyname(theirs)
+    shutil.chown(terminal, SOMEBODY, "tty")
+    Path(terminal).chmod(0o620)  # mesg(1): y
+    utmp = tmp_path / "utmp"
+    utmp.write_bytes(_session(terminal.removeprefix("/dev/")))
+    rights = f"--groups={','.join(groups)}" if heard else "--clear-groups"
+    become = f"setpriv --reuid=nobody --regid=nogroup {rights} --no-new-privs"
+    script = f"mount -t tmpfs none /run && cp {utmp} /run && exec {become} wall 'good night'"
+    done = subprocess.run(["unshare", "--mount", "sh", "-c", script], capture_output=True, check=False)
+    os.set_blocking(ours, False)
+    try:
+        said = os.read(ours, 4096)
+    except BlockingIOError:
+        said = b""
+    finally:
+        os.close(ours)
+        os.close(theirs)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert (b"good night" in said) is heard
+
+
+def _session(line: str) -> bytes:
+    """Somebody who is logged in on ``line``, as utmp(5) has it."""
+    who = (line.encode(), line[-4:].encode(), b"alice")
+    record = struct.pack("=hxxi32s4s32s", USER_PROCESS, os.getpid(), *who)
+    return record + bytes(264) + struct.pack("=i", int(time.time())) + bytes(40)
 
 
 def test_polkit_rule_leaves_inhibitors_in_force() -> None:

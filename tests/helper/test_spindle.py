@@ -235,7 +235,9 @@ def test_what_is_no_answer_is_refused(drives: Drives, mode: str, says: str) -> N
 
 def test_without_hdparm_there_is_a_remedy(drives: Drives) -> None:
     (drives.tools / "hdparm").unlink()
-    assert refusal(drives, ReadPower(SDA)) == "hdparm is not installed; apt-get install hdparm"
+    with pytest.raises(RefusalError, match=r"^hdparm is not installed; apt-get install hdparm$") as caught:
+        serve(drives, ReadPower(SDA))
+    assert caught.value.cause == "unreached", "no disk is to be blamed, and given up, for that"
 
 
 REQUESTS: Final = st.one_of(

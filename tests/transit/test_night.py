@@ -8,7 +8,7 @@ import pytest
 from transit.rooms import ENFORCE, HOOKS, Rooms, live
 
 from powerd.board import Facts
-from powerd.host.values import Completed, HostError
+from powerd.host.values import Alarm, Completed, HostError
 from powerd.model import Blind, Card, Seen, Sleep, SourceId
 
 
@@ -63,7 +63,7 @@ def test_the_hook_is_told_what_is_coming(action: str, what: str) -> None:
 def test_somebody_who_comes_while_the_hook_runs_calls_it_off() -> None:
     async def test(r: Rooms) -> None:
         r.back = "tv: is home"
-        with pytest.raises(HostError, match="called off after the hook: tv: is home"):
+        with pytest.raises(HostError, match="called off at the last moment: tv: is home"):
             await r.night.set_out(suspend(r))
         await asyncio.sleep(0.1)
         assert r.machine.alarm() is None
@@ -72,12 +72,39 @@ def test_somebody_who_comes_while_the_hook_runs_calls_it_off() -> None:
     live(test, HOOKS)
 
 
-def test_without_a_hook_nobody_is_asked_again() -> None:
+def test_where_nothing_takes_time_nobody_is_asked_again() -> None:
     async def test(r: Rooms) -> None:
         r.back = "tv: is home"
         await r.night.set_out(suspend(r))
 
     live(test)
+
+
+def test_somebody_who_comes_while_the_helper_is_slow_calls_it_off() -> None:
+    async def test(r: Rooms) -> None:
+        quick = r.machine.set_alarm
+
+        async def slow(in_seconds: int, replaces: int | None) -> Alarm:
+            await asyncio.sleep(15)
+            return await quick(in_seconds, replaces)
+
+        r.machine.set_alarm = slow  # type: ignore[method-assign] # a small computer that is busy
+        r.back = "tv: is home"
+        with pytest.raises(HostError, match="called off at the last moment: tv: is home"):
+            await r.night.set_out(suspend(r))
+        assert r.machine.alarm() is None
+
+    live(test)
+
+
+def test_a_hook_that_takes_long_runs_once() -> None:
+    async def test(r: Rooms) -> None:
+        r.machine.takes = 1200
+        await r.order()
+        await asyncio.sleep(30)
+        assert [name for name, _ in r.machine.ran] == ["good night", "good morning"]
+
+    live(test, HOOKS.replace("20s", "1h"))
 
 
 def test_a_sleep_long_after_it_was_prepared_is_another_one() -> None:

@@ -19,11 +19,13 @@ from powerd.model import (
     SetApm,
     SetTimer,
     SpinDown,
+    StartTest,
     Trouble,
 )
 from powerd.policy.disks.ways import (
     HUNG,
     NEVER,
+    PATIENCE,
     RETRY,
     TRIES,
     UNREACHED,
@@ -66,6 +68,8 @@ def hear(  # noqa: PLR0911 - one row for each kind of outcome
             return replace(memory, drive=drive, read=True, known=outcome.at)
         case CheckHealth(wake=True), found if outcome.ok or found is Trouble.FAILED:
             return _unsure(memory)
+        case CheckHealth() | StartTest(), Trouble.UNREACHED:  # smartctl may be missing, and hdparm there
+            return memory
         case _ if outcome.ok:
             return memory
         case _:
@@ -137,7 +141,7 @@ def _failed(  # noqa: PLR0911 - one row for each kind of trouble
     """An order that was not carried out."""
     trouble, why = outcome.found, outcome.observed
     if trouble is Trouble.HUNG:
-        return replace(turned(memory, DiskState.HUNG, when, why), pause=when.mono + HUNG)
+        return _hung(turned(memory, DiskState.HUNG, when, why), when)
     if trouble in _LOST:
         return replace(memory, pause=when.mono + UNREACHED, why=why)
     if trouble is Trouble.BUSY:
@@ -160,6 +164,12 @@ def _failed(  # noqa: PLR0911 - one row for each kind of trouble
             return replace(memory, read=True)
         case _:  # a check of its health tells nothing of its spindle
             return memory
+
+
+def _hung(memory: DiskMemory, when: Moment) -> DiskMemory:
+    """One more question, or the order before any, that was not answered in time."""
+    asks = min(memory.asks + 1, PATIENCE)
+    return replace(memory, asks=asks, pause=when.mono + min(HUNG, RETRY * 2 ** (asks - 1)))
 
 
 def _unsure(memory: DiskMemory) -> DiskMemory:

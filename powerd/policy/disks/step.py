@@ -115,7 +115,7 @@ def _pausing(memory: DiskMemory) -> str:
     if memory.state is DiskState.SETTLING:
         return "was told to stand by, and will be asked whether it did"
     if memory.state is DiskState.HUNG:
-        return f"does not answer, and is asked again every hour: {memory.why}"
+        return f"does not answer, and is asked again ever later, at last every hour: {memory.why}"
     return memory.why
 
 
@@ -236,9 +236,9 @@ def _commanded(case: Case, look: Seen[Activity], due: float, why: str) -> Step:
 
 
 def _wished(case: Case, look: Seen[Activity], wish: float) -> float | None:
-    """When a person wished it to stand by; None = it has been used or told since."""
+    """When a person wished it to stand by; None = it, or one of its group, has been used or told since."""
     memory = case.memory
-    if look.value.moved > wish or case.now.mono - wish > WISH:
+    if max(look.value.moved, case.idle_since or 0.0) > wish or case.now.mono - wish > WISH:
         return None
     return None if memory.ordered >= wish and not memory.failures else wish
 
@@ -246,6 +246,7 @@ def _wished(case: Case, look: Seen[Activity], wish: float) -> float | None:
 def _put_back(case: Case, look: Seen[Activity]) -> float | None:
     """When a disk that slept before the machine did may go back to sleep; None = it has no claim to."""
     memory = case.memory
-    if memory.base is None or memory.known == -NEVER:
+    if memory.base is None or memory.known == -NEVER or case.idle_since is None:
         return None
-    return memory.base[0] + SETTLED if look.value.ios == memory.base[1] else None
+    untouched = look.value.ios == memory.base[1] and case.idle_since <= memory.base[0]  # nor was its group
+    return memory.base[0] + SETTLED if untouched else None

@@ -37,6 +37,24 @@ def test_one_that_was_used_since_stays_up_for_the_full_time() -> None:
     assert downs(spindle)[1] >= HOUR + 20 + 20 * MINUTE
 
 
+def test_where_one_of_a_group_was_used_since_none_is_put_back() -> None:
+    """A mirror is read from one half; the other one is needed as soon as something is written."""
+    shelf = shelf_of(2, group="md0", array=True)
+    night(shelf, HOUR)
+    shelf.touch(1, HOUR + 20)
+    shelf.live(HOUR + 15 * MINUTE)
+    assert [len(downs(each)) for each in shelf.spindles.values()] == [1, 1]
+    shelf.live(2 * HOUR)
+    assert [len(downs(each)) for each in shelf.spindles.values()] == [2, 2]
+
+
+def test_a_group_that_nobody_used_is_put_back_as_one() -> None:
+    shelf = shelf_of(2, group="md0", array=True)
+    night(shelf, HOUR)
+    shelf.live(HOUR + 5 * MINUTE)
+    assert [len(downs(each)) for each in shelf.spindles.values()] == [2, 2]
+
+
 def test_one_that_spun_before_is_not_put_back() -> None:
     shelf = shelf_of(1)
     night(shelf, 10 * MINUTE)

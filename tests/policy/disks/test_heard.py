@@ -23,6 +23,7 @@ from powerd.model import (
     ReadDrive,
     Seen,
     SpinDown,
+    StartTest,
     Trouble,
 )
 from powerd.policy.disks.heard import hear
@@ -90,6 +91,13 @@ def test_a_doubling_is_taken_back_by_itself_while_the_day_s_spin_downs_stand() -
     now = moment(T0 + DAY)
     stretched = replace(SPINS, stretch=2, stretched=T0, downs=(T0 + 10,))
     assert aged(stretched, now) == replace(stretched, stretch=1, stretched=T0 + DAY)
+
+
+@pytest.mark.parametrize("order", [CheckHealth(DISK.id), StartTest(DISK.id, "short")])
+def test_that_nobody_can_ask_for_its_health_does_not_keep_it_up(order: CheckHealth | StartTest) -> None:
+    why = "smartctl is not installed; apt-get install smartmontools"
+    outcome = Outcome(order, T0 + 5, ok=False, observed=why, found=Trouble.UNREACHED)
+    assert hear(SPINS, outcome, T0, moment(T0 + 5)) == replace(SPINS, heard=T0 + 5)
 
 
 @pytest.mark.parametrize(

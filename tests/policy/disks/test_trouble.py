@@ -33,19 +33,38 @@ def test_a_disk_that_is_busy_is_waited_for_and_asked_again_in_a_minute() -> None
     assert shelf.report().worked == "ata", "it was no failure of the disk's"
 
 
-def test_a_disk_that_hangs_is_left_alone_but_for_a_question_an_hour_and_others_go_on() -> None:
+def test_a_disk_that_hangs_is_asked_ever_later_and_others_go_on() -> None:
     shelf = Shelf(Spindle(disk(0)), Spindle(disk(1))).live(MINUTE)
     hung, well = shelf.spindles.values()
     hung.trouble = (Trouble.HUNG, "hdparm did not answer within 40 s")
     shelf.live(5 * HOUR)
     assert shelf.state(0) is DiskState.HUNG
-    assert shelf.report(0).waits.startswith("does not answer, and is asked again every hour: hdparm")
+    assert shelf.report(0).waits.startswith("does not answer, and is asked again ever later")
     assert shelf.state(1) is DiskState.STANDBY
-    assert len(hung.of("troubled")) == 5
+    waited = [round((b - a) / MINUTE) for a, b in pairwise(hung.of("troubled"))]
+    assert waited == [1, 2, 4, 8, 16, 32, 60, 60, 60]
     hung.trouble = None
     shelf.live(6.5 * HOUR)
     assert shelf.state(0) is DiskState.STANDBY
     assert downs(well) == downs(well)[:1]
+
+
+def test_a_drive_that_starts_slowly_after_the_wake_up_is_not_left_alone_for_an_hour() -> None:
+    spindle = Spindle(disk(0))
+    shelf = Shelf(spindle).live(HOUR)
+    shelf.sleep(8 * HOUR)
+    spindle.trouble = (Trouble.HUNG, "hdparm did not answer within 10 s")
+    shelf.live(HOUR + 15)
+    assert shelf.state() is DiskState.HUNG
+    spindle.trouble = None
+    shelf.live(HOUR + 5 * MINUTE)
+    assert shelf.state() is DiskState.STANDBY, "asked again after a minute, and put back to sleep"
+
+
+def test_one_that_hangs_for_years_can_still_be_reckoned_with() -> None:
+    spindle = Spindle(disk(0), trouble=(Trouble.HUNG, "no answer"))
+    Shelf(spindle, rhythm=DAY).live(60 * DAY)
+    assert len(spindle.of("troubled")) == pytest.approx(60 * 24, abs=10)
 
 
 @pytest.mark.parametrize("trouble", [Trouble.UNREACHED, Trouble.GONE])

@@ -9,7 +9,7 @@ from policy.disks.spindle import Spindle, disk
 from policy.worlds import T0
 
 from powerd.config import parse
-from powerd.model import DiskState
+from powerd.model import DiskState, Trouble
 
 
 def wish(shelf: Shelf) -> None:
@@ -47,6 +47,21 @@ def test_an_access_after_it_voids_it() -> None:
     assert downs(spindle) == []
     shelf.live(30 * MINUTE)
     assert len(downs(spindle)) == 1, "after its usual time"
+
+
+def test_an_access_to_one_of_its_group_voids_it_for_all() -> None:
+    shelf = shelf_of(2, group="md0").live(5 * MINUTE)
+    data_waits(shelf, (Trouble.BUSY, "data waits to be written to it"))
+    wish(shelf)
+    shelf.touch(1, 5.5 * MINUTE)
+    shelf.when(5.6 * MINUTE, lambda: data_waits(shelf, None))
+    shelf.live(12 * MINUTE)
+    assert [downs(each) for each in shelf.spindles.values()] == [[], []]
+
+
+def data_waits(shelf: Shelf, trouble: tuple[Trouble, str] | None) -> None:
+    for each in shelf.spindles.values():
+        each.trouble = trouble
 
 
 def test_it_is_fulfilled_once() -> None:
