@@ -254,6 +254,17 @@ def test_nothing_is_written_while_the_disk_that_holds_it_sleeps(tmp_path: Path) 
     play(scene)
 
 
+def test_nothing_is_written_before_the_first_decision_has_told_of_disks(tmp_path: Path) -> None:
+    def scene() -> None:
+        house = House(tmp_path)
+        house.check(SDA, WELL)
+        assert list(tmp_path.iterdir()) == []
+        house.decide(SDA)
+        assert len(list(tmp_path.iterdir())) == 1
+
+    play(scene)
+
+
 def test_at_the_end_it_is_kept_anyway(tmp_path: Path) -> None:
     def scene() -> None:
         house = House(tmp_path)

@@ -69,7 +69,10 @@ def _row(drive: SmartDetailJson, now: datetime, coming: str) -> str:
 
 def _times(drive: SmartDetailJson, now: datetime, coming: str) -> str:
     checked = f"checked {_when(drive['checked'], now)}" if drive["checked"] else "never checked"
-    due = f", {coming} {_when(drive['due'], now)}" if drive["due"] else ""
+    due = ""
+    if drive["due"]:
+        late = datetime.fromisoformat(drive["due"]) <= now
+        due = f", {coming} " + ("when it spins" if late else _when(drive["due"], now))
     return checked + due + (", tests itself now" if drive["testing"] else "")
 
 

@@ -36,6 +36,7 @@ _LABEL: Final = 12
 _ROW: Final = 28
 
 
+DUE: Final = "due"
 OBSERVING: Final = (
     "This is observe mode: no drive is checked by itself; `powerd smart DISK --check` reads one that "
     "is awake."
@@ -72,7 +73,8 @@ def smart_text(drive: SmartDetailJson, now: datetime, paint: Paint = plain) -> s
         lines += _labelled("temperature", _temperatures(drive), paint)
     if drive["hours"] is not None:
         lines += _labelled("powered on", span(drive["hours"] * 3600), paint)
-    lines += _labelled("next check", _when(drive["due"], now), paint)
+    coming = _next(drive["due"], now)
+    lines += _labelled("next check", "when it spins anyway" if coming == DUE else coming, paint)
     lines += _found(drive, paint, with_name=False)
     counters = [(name, drive["counters"][name]) for name in _COUNTERS if name in drive["counters"]]
     if counters:
@@ -97,7 +99,7 @@ def _row(drive: SmartJson, now: datetime) -> tuple[str, ...]:
         "-" if drive["temperature"] is None else f"{drive['temperature']} °C",
         "-" if drive["hours"] is None else span(drive["hours"] * 3600, parts=1),
         _when(drive["checked"], now),
-        _when(drive["due"], now),
+        _next(drive["due"], now),
     )
 
 
@@ -135,10 +137,15 @@ def _temperatures(drive: SmartDetailJson) -> str:
 
 
 def _when(time: str | None, now: datetime) -> str:
-    """A time of the API's as one says it, ``due`` where it has come."""
+    """A time of the API's as one says it."""
     if time is None:
         return "never"
     return clock(datetime.fromisoformat(time), now)
+
+
+def _next(time: str | None, now: datetime) -> str:
+    """As _when(), and DUE where it has come: a drive that sleeps is waited for."""
+    return DUE if time is not None and datetime.fromisoformat(time) <= now else _when(time, now)
 
 
 def _labelled(label: str, text: str, paint: Paint, style: Style | None = None) -> Iterator[str]:

@@ -71,7 +71,12 @@ class Disk:
     @property
     def spins(self) -> bool:
         """It has a spindle, or the kernel does not say that it has none (``queue/rotational``)."""
-        return self.read("queue/rotational") != "0" and not self.node.name.startswith("nvme")
+        return self.read("queue/rotational") != "0" and not self.is_nvme
+
+    @property
+    def is_nvme(self) -> bool:
+        """It is an NVMe drive."""
+        return self.node.name.startswith("nvme")
 
     def read(self, attribute: str) -> str:
         """An attribute's text; "" = there is none."""

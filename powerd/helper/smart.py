@@ -52,6 +52,11 @@ async def check(request: CheckHealth, disk: Disk, spindle: Spindle) -> DriveHeal
             raise RefusalError(f"{disk.name} is asleep, and reading its health would wake it; wait", "asleep")
         if not Fault(done.status & 0xFF) & _NOT_REACHED:
             break
+    if disk.is_nvme and "ermi" in _why(done):
+        raise RefusalError(
+            f"{disk.name} cannot be read: NVMe drives take CAP_SYS_ADMIN, which the helper does not have; "
+            "see contrib/systemd/powerd-helper-nvme.conf"
+        )
     health = await _read(done, spindle)
     return DriveHealth(disk=disk.name, kind=kind, health=health, commands=spindle.commands)
 
@@ -75,7 +80,7 @@ def kinds(disk: Disk, known: str) -> tuple[str, ...]:
 
     smartctl knows many USB bridges by their number ("auto", which sends nothing); most of the others are SAT.
     """
-    if disk.node.name.startswith("nvme"):
+    if disk.is_nvme:
         return ("nvme",)
     if disk.pure_scsi:
         return ("scsi",)

@@ -213,4 +213,4 @@ def _loads(before: Health | None, now: Health) -> Iterator[Finding]:
 
 def _partial(now: Health) -> Iterator[Finding]:
     if now.partial:
-        yield Finding("partial", Severity.NOTE, now.partial, "try another [[disks.rule]] type, e.g. sat")
+        yield Finding("partial", Severity.NOTE, now.partial, "see what smartctl --all says of it")

@@ -26,6 +26,9 @@ RETRY: Final = 3600.0
 """Seconds until a check that failed is tried again; the drive was awake, so that wakes nothing."""
 PATIENCE: Final = 3600.0
 """A due check waits so long for the drive to be told to stand by; one that is never idle is checked then."""
+_UNTRACKED: Final = frozenset({DiskState.UNSUPPORTED, DiskState.EXCLUDED})
+_USED: Final = 300.0
+"""A drive that was used within so many seconds spins."""
 _SAME: Final = 0.001
 """Times of one event differ by less where they are reckoned from one another, seconds."""
 
@@ -85,7 +88,7 @@ def due(look: Look, now: Moment, *, leaving: bool, must: bool) -> DiskOrder | No
     """
     if must:
         return CheckHealth(look.disk.id, wake=True, kind=look.record.kind)
-    if not awake(look) or paused(look.checked, now):
+    if not awake(look, now) or paused(look.checked, now):
         return None
     wall = now.wall.timestamp()
     # One that spins but is in use is waited for: until it leaves, or for so long since both are true.
@@ -105,23 +108,31 @@ def waits_for_idleness(look: Look) -> bool:
     return look.report.spin_down_at is not None and not look.report.timer
 
 
-def awake(look: Look) -> bool:
-    """Whether the drive spins, or has nothing that could."""
+def awake(look: Look, now: Moment) -> bool:
+    """Whether the drive spins, or has nothing that could.
+
+    Of one that powerd leaves alone nobody knows whether it spins, and even the question wakes some behind a
+    bridge. So it is believed to when it has just been used.
+    """
     if _found_asleep(look):
         return False
     if look.disk.rotational is False:
         return look.report.state is not DiskState.SUSPENDED
-    return look.report.state in {DiskState.ACTIVE, DiskState.UNSUPPORTED, DiskState.EXCLUDED}
+    if look.report.state in _UNTRACKED:
+        return now.mono - look.moved <= _USED
+    return look.report.state is DiskState.ACTIVE
 
 
 def sleeps(look: Look, now: Moment) -> bool:
     """Whether only an order that wakes it will get its health; the kernel's own sleep is left to the kernel.
 
-    So it is, too, where for long nothing has told whether it spins: powerd leaves it alone, or it cannot say.
+    So it is, too, where for long nothing has told whether it spins.
     """
     state = look.report.state
     if state is DiskState.SUSPENDED or look.disk.rotational is False:
         return False
+    if state in _UNTRACKED:
+        return not awake(look, now)
     untold = state is DiskState.UNKNOWN and now.mono - look.report.since.mono >= PATIENCE
     return state.asleep or untold or _found_asleep(look)
 

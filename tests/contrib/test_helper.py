@@ -64,6 +64,25 @@ def test_exposure_is_at_most_2_0() -> None:
 
 
 @needs_systemd
+def test_what_nvme_takes_is_added_and_understood(tmp_path: Path) -> None:
+    """The drop-in's lines add to those of the unit, as systemd reads them one after the other."""
+    added = CONTRIB / "powerd-helper-nvme.conf"
+    service = re.sub(r"^ExecStart=\S+", "ExecStart=/bin/true", SERVICE.read_text(), flags=re.MULTILINE)
+    unit = tmp_path / SERVICE.name
+    unit.write_text(service + added.read_text())
+    (tmp_path / DOOR.name).write_text(DOOR.read_text())
+    done = subprocess.run(
+        ["systemd-analyze", "security", "--offline=true", "--no-pager", "--threshold=23", unit],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-200:] + done.stderr
+    assert "✗ CapabilityBoundingSet=~CAP_SYS_ADMIN" in done.stdout
+    assert "✗ CapabilityBoundingSet=~CAP_NET_ADMIN" in done.stdout
+
+
+@needs_systemd
 def test_systemd_understands_every_line(tmp_path: Path) -> None:
     """The program is swapped for one that is there; everything else is verified as it ships."""
     service = re.sub(r"^ExecStart=\S+", "ExecStart=/bin/true", SERVICE.read_text(), flags=re.MULTILINE)

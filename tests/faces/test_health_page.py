@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from xml.etree import ElementTree as ET
 
 from faces.drives import DAY, drives, strange
@@ -75,3 +76,7 @@ def test_a_year_of_days_is_drawn_by_its_tops_and_a_calm_temperature_low() -> Non
     points = [tuple(map(float, point.split(","))) for point in line.get("points", "").split()]
     assert len(points) == 53
     assert {y for _, y in points[:-1]} == {31.0}, "each week has its top, a degree above the lowest"
+
+
+def test_a_check_that_waits_for_its_drive_says_so() -> None:
+    assert "next when it spins" in health_section(details(drives()), NOW.wall + timedelta(days=2))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from textwrap import dedent
 
 import pytest
@@ -123,3 +124,13 @@ def test_in_observe_mode_it_says_that_no_drive_is_checked_by_itself() -> None:
     text = smarts_text(smarts_json(drives()), NOW.wall, observing=True)
     assert text.endswith("`powerd smart DISK --check`\nreads one that is awake.\n")
     assert max(map(len, text.splitlines())) <= 80
+
+
+def test_a_check_that_waits_for_its_drive_is_due() -> None:
+    status = drives()
+    late = NOW.wall + timedelta(days=2)
+    row = smarts_text(smarts_json(status)[:1], late).splitlines()[1]
+    assert row.endswith("  due")
+    detail = smart_of(status, "sda")
+    assert detail is not None
+    assert "next check    when it spins anyway" in smart_text(detail, late)

@@ -10,6 +10,7 @@ from typing import Final
 import pytest
 from helper.drives import Drives
 from helper.smart_drives import DRIVES
+from helper.smart_formats import nothing
 
 from powerd.helper.bay import Bay
 from powerd.helper.errors import RefusalError
@@ -249,3 +250,19 @@ def test_a_health_that_is_none_is_no_message() -> None:
     assert len(json.dumps(huge)) > 14_000
     with pytest.raises(ValueError, match="health must be a plain Health"):
         DriveHealth(SDA, "sat", huge, 1)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "Smartctl open device: /dev/nvme0n1 failed: Operation not permitted",
+        "Read NVMe Identify Controller failed: NVME_IOCTL_ADMIN_CMD: Permission denied",
+    ],
+)
+def test_nvme_without_the_right_says_what_gives_it(drives: Drives, said: str) -> None:
+    drives.add("nvme0n1", 1)
+    let(drives, "nvme0n1", "nvme", "nvme")
+    (drives.tools / "nvme0n1.answer").write_bytes(nothing(2, said).document())
+    (drives.tools / "nvme0n1.status").write_text("2\n")
+    with pytest.raises(RefusalError, match=r"CAP_SYS_ADMIN.*; see contrib/systemd/powerd-helper-nvme.conf"):
+        serve(drives, CheckHealth("ata-NVME0N1", wake=True, kind=""))

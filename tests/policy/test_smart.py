@@ -206,12 +206,28 @@ def test_a_drive_that_powerd_leaves_alone_and_found_asleep_waits_until_it_is_use
     """Its state says nothing of its spindle, so it is neither asked over and over, nor forgotten."""
     house = House()
     house.state[CHECK.disk] = state
+    house.moved = DAY - 1
+    assert house.decide(DAY).orders == (CHECK,)
     house.outcome(CHECK, DAY, Trouble.ASLEEP)
     assert house.decide(DAY + 1).orders == ()
     assert house.decide(7 * DAY - 1).orders == ()
     assert house.decide(7 * DAY).orders == (WAKE,)
     house.moved = 2 * DAY
     assert house.decide(2 * DAY + 1).orders == (CHECK,)
+
+
+@pytest.mark.parametrize("state", [DiskState.EXCLUDED, DiskState.UNSUPPORTED])
+def test_a_drive_that_powerd_leaves_alone_is_asked_when_it_has_just_been_used(state: DiskState) -> None:
+    """Even the question whether it spins wakes some drives behind a bridge."""
+    house = House()
+    house.state[CHECK.disk] = state
+    house.moved = DAY - 301
+    assert house.decide(DAY).orders == ()
+    house.moved = DAY - 299
+    assert house.decide(DAY).orders == (CHECK,)
+    house.disks = (disk(rotational=False),)
+    house.moved = None
+    assert house.decide(DAY).orders == (CHECK,), "one without a spindle is always awake"
 
 
 def test_a_self_test_that_found_the_drive_asleep_waits_until_it_is_used() -> None:

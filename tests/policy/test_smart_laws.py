@@ -10,8 +10,9 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from policy.disks.shelf import DAY, HOUR, MINUTE, Shelf
 from policy.disks.spindle import Spindle, disk
-from policy.worlds import T0
+from policy.worlds import T0, house, moment, quiet_memory, silent, sleeps
 
+from powerd.config import parse
 from powerd.model import (
     Checked,
     CheckHealth,
@@ -26,6 +27,7 @@ from powerd.model import (
     StartTest,
     Trouble,
 )
+from powerd.policy import decide
 
 laws = settings(max_examples=12, deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate])
 WELL = Health(at=0, protocol="ata", passed=True, minutes=(2, 240))
@@ -41,7 +43,7 @@ class Ward(Shelf):
         self.snapshot = replace(
             self.snapshot, records={name: Record(known=now + known, last=None) for name in self.spindles}
         )
-        self._heard: set[int] = set()
+        self._heard: dict[int, Outcome] = {}
 
     def ask(self) -> Decision:
         """As Shelf.ask(), once the outcomes of checks have been remembered."""
@@ -49,19 +51,11 @@ class Ward(Shelf):
         records = dict(self.snapshot.records)
         for outcome in self.snapshot.disk_outcomes.values():
             if id(outcome) not in self._heard:
-                self._heard.add(id(outcome))
-                self._keep.append(outcome)
+                self._heard[id(outcome)] = outcome
                 name = outcome.order.disk  # type: ignore[union-attr] # all of them are of disks
                 records[name] = remembered(records[name], outcome, outcome.at - begun)
         self.snapshot = replace(self.snapshot, records=records)
         return super().ask()
-
-    @property
-    def _keep(self) -> list[Outcome]:
-        """So that no id is given twice."""
-        if not hasattr(self, "_kept"):
-            self._kept: list[Outcome] = []
-        return self._kept
 
     def checks(self, n: int = 0) -> list[float]:
         return list(self.spindles.values())[n].of("health")
@@ -231,3 +225,33 @@ def test_the_same_facts_twice_give_no_second_check(count: int) -> None:
     orders = [order for at, order in shelf.of(CheckHealth)]
     assert len(orders) == count
     assert len({order.disk for order in orders}) == count
+
+
+def asleep_by_now(*begun: DiskOrder, tested: float | None = None, last: Health | None = None) -> bool:
+    """Whether a server that nobody has needed for long is put to sleep.
+
+    Args:
+        begun: orders under way.
+        tested: seconds since a long self-test was begun.
+        last: the latest check, which was an hour ago.
+    """
+    now = moment(T0)
+    wall = now.wall.timestamp()
+    drive = disk(0)
+    checked = replace(last or WELL, at=wall - HOUR)
+    record = Record(known=wall - HOUR, last=checked, tested={} if tested is None else {"long": wall - tested})
+    empty = house({1: silent(T0, T0 - 50_000)}, at=T0)
+    snapshot = replace(empty, disks={drive.id: drive}, records={drive.id: record}, in_flight=frozenset(begun))
+    options = parse(b'mode = "enforce"\n[[sleep]]\nidle_for = "10min"\nwarn = "0s"\n', "test")
+    return bool(sleeps(decide(snapshot, quiet_memory(now, 40_000), options, now)))
+
+
+def test_the_servers_own_sleep_waits_for_a_check_and_for_a_self_test() -> None:
+    name = disk(0).id
+    assert asleep_by_now()
+    assert not asleep_by_now(CheckHealth(name))
+    assert not asleep_by_now(StartTest(name, "short"))
+    assert not asleep_by_now(tested=HOUR / 2)
+    assert asleep_by_now(tested=2 * HOUR), "a check since then has found it over"
+    assert not asleep_by_now(last=replace(WELL, testing=60)), "somebody else has begun one"
+    assert asleep_by_now(tested=5 * DAY, last=WELL)

@@ -18,11 +18,11 @@ from vm.service import Powerd
 
 pytestmark = pytest.mark.vm
 
-AFTER: Final = 20
+AFTER: Final = 12
 """Seconds of idleness, after which a drive stands by."""
 OFTEN: Final = 30
 """Seconds between two checks, where a day is between them else."""
-ROUNDS: Final = 12
+ROUNDS: Final = 8
 SOON: Final = 120
 """Seconds within which an emulated processor has checked four drives, and they stand still."""
 ALERTS: Final = "/var/lib/powerd/alerts"
@@ -168,7 +168,7 @@ def test_after_max_defer_there_is_one_wake_for_a_whole_group(
     ages = [now - checks(drive)[-1].at for drive in bays]
     oldest = max(ages[0], ages[1], ages[3])
     assert oldest - ages[2] > 2 * EVERY
-    powerd.start(smart_config(defer=int(oldest) + 30))
+    powerd.start(smart_config(defer=int(oldest) + 15))
     mirror = (bays.left, bays.right)
     until(lambda: all(checks(drive, now) for drive in mirror), "both have been woken", within=SOON, every=0.5)
     ups = [next(event for event in drive.log("spun up") if event.at > now) for drive in mirror]
