@@ -1,8 +1,10 @@
 """What the daemon costs while nobody looks: memory, wake-ups, CPU, threads, children, bytes written.
 
-Needs root: its 30 clients live in network namespaces. Two houses are measured at once, each with a daemon
-of its own in 60 s rounds: in one a third of the clients is home, in the other nobody is. The counts of the
-measured minutes are scaled to an hour.
+Needs root: its 30 clients live in network namespaces. Three houses are measured at once, each with a daemon
+of its own in 60 s rounds: in one a third of the clients is home, in the others nobody is. In the third the
+daemon enforces, and has a system D-Bus with python-dbusmock's logind: a connection that lasts, locks that are
+held on it, and hundreds of signals of others which are none of its business. The counts of the measured
+minutes are scaled to an hour.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from typing import Final
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from host.private_bus import PrivateBus, has_dbusmock
 from rig.daemon import Daemon
 from rig.inside import populate
 from rig.lan import Lan
@@ -25,7 +28,8 @@ from rig.lan import Lan
 from powerd.faces.client import get
 
 CLIENTS: Final = 30
-
+SIGNALS: Final = 200
+"""Thrice as many are sent by others (tests/host/private_bus.py)."""
 
 LIMITS: Final = {
     "start to READY, s": "0.4",
@@ -68,14 +72,34 @@ class Reading:
         )
 
 
-def config(addresses: list[str]) -> str:
+def config(addresses: list[str], mode: str) -> str:
     names = ", ".join(f'"{address}"' for address in addresses)
-    return f'[clients]\nleases = ["auto"]\nhosts = [{names}]\n[http]\nlisten = ["127.0.0.1:8787"]\n'
+    return (
+        f'mode = "{mode}"\n[clients]\nleases = ["auto"]\nhosts = [{names}]\n'
+        '[http]\nlisten = ["127.0.0.1:8787"]\n'
+    )
 
 
-def house(stack: ExitStack, scratch: Path, subnet: int, *, home: bool) -> tuple[Daemon, float]:
-    """A LAN of 30 clients, a third up and a third dropping pings, or none there; and its daemon."""
+@dataclass(frozen=True)
+class House:
+    """A LAN of 30 clients and its daemon, which took ``ready`` seconds to be it."""
+
+    daemon: Daemon
+    ready: float
+    bus: PrivateBus | None = None
+
+    def read(self) -> Reading:
+        return Reading.of(self.daemon.process.pid)
+
+
+def house(stack: ExitStack, scratch: Path, subnet: int, *, home: bool = False, logind: bool = False) -> House:
+    """One with a third of the clients up and a third dropping pings, or with none there."""
     scratch.mkdir()
+    bus = PrivateBus(scratch)
+    if logind:
+        stack.callback(bus.end)
+        bus.start()
+        bus.logind()
     lan = stack.enter_context(Lan(scratch, subnet))
     addresses = [f"{lan.net}.{100 + n}" for n in range(CLIENTS)]
     if home:
@@ -83,10 +107,12 @@ def house(stack: ExitStack, scratch: Path, subnet: int, *, home: bool) -> tuple[
         firewalled.drop_pings()
         populate(up, [f"{address}/24" for address in addresses[0::3]])
         populate(firewalled, [f"{address}/24" for address in addresses[1::3]])
-    daemon = Daemon(lan.server.inside, scratch / "powerd", config(addresses))
+    where = ("env", f"DBUS_SYSTEM_BUS_ADDRESS={bus.address}")
+    mode = "enforce" if logind else "observe"
+    daemon = Daemon(lan.server.inside, scratch / "powerd", config(addresses, mode), prefix=where)
     began = time.monotonic()
     stack.enter_context(daemon)
-    return daemon, time.monotonic() - began
+    return House(daemon, time.monotonic() - began, bus if logind else None)
 
 
 def main() -> None:
@@ -95,20 +121,27 @@ def main() -> None:
     minutes = parser.parse_args().minutes
     with ExitStack() as stack:
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        daemons = {
+        houses = {
             "a third home": house(stack, scratch / "home", 1, home=True),
-            "nobody home": house(stack, scratch / "away", 2, home=False),
+            "nobody home": house(stack, scratch / "away", 2),
         }
+        if has_dbusmock():
+            houses["... with logind"] = house(stack, scratch / "logind", 3, logind=True)
         time.sleep(30)  # past the first sweeps
-        before = {name: Reading.of(daemon.process.pid) for name, (daemon, _) in daemons.items()}
+        before = {name: each.read() for name, each in houses.items()}
+        for each in houses.values():
+            if each.bus is not None:
+                each.bus.noise(SIGNALS)
         time.sleep(minutes * 60)
-        after = {name: Reading.of(daemon.process.pid) for name, (daemon, _) in daemons.items()}
-        for daemon, _ in daemons.values():
-            get("/api/status", str(daemon.socket))
-        viewed = {name: Reading.of(daemon.process.pid) for name, (daemon, _) in daemons.items()}
+        after = {name: each.read() for name, each in houses.items()}
+        for each in houses.values():
+            get("/api/status", str(each.daemon.socket))
+        viewed = {name: each.read() for name, each in houses.items()}
         print(f"{CLIENTS} clients, 60 s rounds, {minutes:g} min, scaled to an hour")
-        print(f"{'':24}{'at most':>10}" + "".join(f"{name:>16}" for name in daemons))
-        table = {name: figures(daemons[name][1], before[name], after[name], viewed[name]) for name in daemons}
+        print(f"{'':24}{'at most':>10}" + "".join(f"{name:>16}" for name in houses))
+        table = {
+            name: figures(houses[name].ready, before[name], after[name], viewed[name]) for name in houses
+        }
         for title, most in LIMITS.items():
             print(f"{title:24}{most:>10}" + "".join(f"{figures[title]:>16.2f}" for figures in table.values()))
 
