@@ -17,8 +17,6 @@ from powerd.model import Cause
 _CLOCK: Final = re.compile(r"\brtc|alarmtimer")
 _BUTTON: Final = re.compile(r"PNP0C0[CDE]|LNX(PWR|SLP)BN|gpio-keys|/serio\d")
 """Power button, lid and sleep button by their ACPI names, buttons on pins, keyboard and mouse on PS/2."""
-_SCI: Final = re.compile(r"\bacpi\b")
-"""ACPI's one interrupt (System Control Interrupt), behind which are buttons, clocks and much else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,11 +126,12 @@ def _is_button(source: WakeupSource, _: Wakeups) -> bool:
 
 
 def _of_interrupt(now: Wakeups) -> Cause:
+    """ACPI's one interrupt says nothing: buttons, clocks, cards and much else are behind it."""
     if _CLOCK.search(now.irq):
         return Cause.ALARM
     if any(re.search(rf"\b{re.escape(interface)}\b", now.irq) for interface, _ in now.cards):
         return Cause.NETWORK
-    return Cause.BUTTON if _SCI.search(now.irq) else Cause.UNKNOWN
+    return Cause.UNKNOWN
 
 
 def _named(source: WakeupSource, now: Wakeups) -> str:

@@ -20,7 +20,7 @@ PAUSE_FIRST: Final = 3600.0
 PAUSE_MOST: Final = 8 * 3600.0
 _BY: Final = {
     Cause.NETWORK: " by the network",
-    Cause.BUTTON: " by the power button",
+    Cause.BUTTON: " by a button",
     Cause.UNKNOWN: " by something unknown",
 }
 

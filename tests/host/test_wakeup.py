@@ -60,7 +60,7 @@ def test_the_most_telling_source_that_stirred_is_the_cause(
     ("irq", "kind"),
     [
         ("8 (rtc0)", Cause.ALARM),
-        ("9 (acpi)", Cause.BUTTON),
+        ("9 (acpi)", Cause.UNKNOWN),
         ("128 (enp1s0)", Cause.NETWORK),
         ("129 (enp1s0-TxRx-0)", Cause.NETWORK),
         ("16 (enp1s01,ehci_hcd:usb1)", Cause.UNKNOWN),

@@ -62,7 +62,7 @@ def test_the_fourth_time_it_stays_up_for_an_hour() -> None:
     ("causes", "by"),
     [
         ([Cause.NETWORK] * 3, " by the network"),
-        ([Cause.BUTTON] * 3, " by the power button"),
+        ([Cause.BUTTON] * 3, " by a button"),
         ([Cause.UNKNOWN] * 3, " by something unknown"),
         ([None] * 3, " by something unknown"),
         ([Cause.NETWORK, Cause.UNKNOWN, Cause.NETWORK], ""),

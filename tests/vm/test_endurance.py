@@ -109,7 +109,7 @@ def test_ten_nights(server: Server, powerd: Powerd, laptop: Host) -> None:
     assert household.nights == SETTLED
     held = holdings(server, pid)
     household.all_leave(nights=IN_VAIN + 1)
-    powerd.says(f"woken {IN_VAIN} times within 1h by the power button, and nobody was there")
+    powerd.says(f"woken {IN_VAIN} times within 1h by a button, and nobody was there")
     household.all_come_back()
     household.somebody_suspends_it(nights=3)
     assert household.woken() == household.nights == 10
