@@ -39,10 +39,15 @@ class Hands(alarm.Hands, hooks.Hands, Protocol):
 
 @dataclass(slots=True)
 class _Done:
-    """What has been done for the sleep that is coming, and when: begun, or since ended."""
+    """What has been done for the sleep that is coming, and when: begun, or since ended.
+
+    Attributes:
+        announced: nothing can stop it any more.
+    """
 
     at: float
     hooked: bool = False
+    announced: bool = False
 
 
 class Night:
@@ -91,10 +96,12 @@ class Night:
 
         Raises:
             HostError: the server could not be woken as it has to be, or somebody came back meanwhile; nothing
-                is left of what was done.
+                is left of what was done. Or it goes already, by somebody else's order.
         """
         async with self._one_at_a_time:
             begun = self._clock.now().mono
+            if self._announced():
+                raise HostError("the server is on its way into a sleep already, by somebody else's order")
             done = self._done = _Done(begun)
             try:
                 await self._alarm.set(order.wake)
@@ -117,6 +124,7 @@ class Night:
             now = self._clock.now().mono
             if self._done is None or now - self._done.at > _LASTS:
                 self._done = _Done(now)
+            self._done.announced = True
             try:
                 if not self._alarm.stands_for(wake):
                     await self._alarm.set(wake)
@@ -126,8 +134,16 @@ class Night:
             await self._hook(self._done, what)
 
     async def turn_back(self) -> None:
-        """The sleep that was prepared does not come."""
-        await self.end("")
+        """The sleep that was prepared does not come; one of somebody else's does, and has its own end."""
+        async with self._one_at_a_time:  # it may be being prepared
+            announced = self._announced()
+        if not announced:
+            await self.end("")
+
+    def _announced(self) -> bool:
+        """Whether a sleep comes that nothing can stop."""
+        done = self._done
+        return done is not None and done.announced and self._clock.now().mono - done.at <= _LASTS
 
     async def end(self, cause: str) -> str:
         """The night is over: take powerd's alarm away, and run the hook.

@@ -38,6 +38,26 @@ def test_a_refusal_of_logind_s_takes_all_back() -> None:
     live(test, HOOKS)
 
 
+def test_what_was_prepared_stays_where_somebody_else_s_sleep_comes_first() -> None:
+    """logind refuses ours then, and the server goes all the same."""
+
+    async def test(r: Rooms) -> None:
+        order = suspend(r)
+        await r.night.set_out(order)
+        await r.night.prepare("sleep", order.wake)
+        await r.night.turn_back()
+        assert r.machine.alarm() == pytest.approx(3600, abs=2)
+        with pytest.raises(HostError, match="is on its way into a sleep already"):
+            await r.night.set_out(order)
+        assert r.machine.alarm() == pytest.approx(3600, abs=2)
+        assert r.machine.ran == [("good night", "sleep")]
+        await r.night.end("alarm")
+        assert r.machine.alarm() is None
+        await r.night.set_out(order)
+
+    live(test, HOOKS)
+
+
 def test_each_order_is_a_night_of_its_own() -> None:
     async def test(r: Rooms) -> None:
         for _ in range(2):
