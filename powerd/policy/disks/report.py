@@ -63,5 +63,11 @@ def remarks(case: Case, step: Step) -> Iterator[Why]:
             'has power conditions of its own (EPC), which may overrule its timer; take method = "both"',
             keeps_awake=False,
         )
-    if plan.apm is not None and memory.drive is not None and memory.level == plan.apm != memory.drive.apm:
+    if plan.apm is None or memory.drive is None or memory.drive.apm == plan.apm:
+        return
+    if not memory.drive.apm_supported:
+        yield Why(
+            name, f"has no APM, so that its level cannot be set to {plan.apm}; drop apm", keeps_awake=False
+        )
+    elif memory.level == plan.apm:
         yield Why(name, f"its APM level cannot be set to {plan.apm}: {memory.denied}", keeps_awake=False)

@@ -21,7 +21,7 @@ from powerd.model import (
     SetTimer,
     SpinDown,
 )
-from powerd.model.standby_timer import timer_for
+from powerd.model.standby_timer import LONGEST, timer_for
 from powerd.policy.disks.ways import DAY, FRESH, LOOK, NEVER, RETRY, SETTLED, TRIES, WISH, boot, ways
 
 _USB: Final = "it is on USB; with usb = true in a [[disks.rule]] it may stand by"
@@ -162,7 +162,8 @@ def _timer(case: Case) -> int | None:
     """Seconds that its own timer is to have; None = powerd has none to do with it."""
     if case.plan.method == "command" or case.after == 0:
         return 0 if case.memory.timer else None
-    return 0 if _spent(case) else timer_for(case.after).seconds
+    too_long = case.plan.method == "both" and case.after > LONGEST  # then the command does, at the full time
+    return 0 if too_long or _spent(case) else timer_for(case.after).seconds
 
 
 def _spent(case: Case) -> bool:

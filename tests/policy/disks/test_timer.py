@@ -132,6 +132,7 @@ def test_what_has_no_apm_gets_none() -> None:
     spindle = Spindle(disk(0), drive=Drive(timer_supported=True))
     shelf = Shelf(spindle, text=APM.format(127)).live(HOUR)
     assert spindle.of("apm 127") == []
+    assert "has no APM, so that its level cannot be set to 127; drop apm" in shelf.texts()
     assert shelf.state() is DiskState.STANDBY
 
 
@@ -147,6 +148,15 @@ def test_settings_need_fresh_evidence_that_it_spins() -> None:
     shelf.options = shelf_of(1, '[disks]\nspin_down_after = "2h"\nmethod = "timer"').options
     shelf.live(HOUR + 5)
     assert words(only(shelf)) == ["ask", "read", "ask", "timer 7200"]
+
+
+def test_both_for_longer_than_a_timer_can_hold_is_the_command_alone() -> None:
+    """A drive's own timer holds 5.5 h: it would have stood by sooner than it was to."""
+    shelf = shelf_of(1, '[disks]\nmethod = "both"\nspin_down_after = "8h"').live(9 * HOUR)
+    assert only(shelf).of("timer 0")
+    assert not only(shelf).of("timer 19800")
+    (down,) = downs(only(shelf))
+    assert 8 * HOUR <= down <= 8 * HOUR + MINUTE
 
 
 def test_back_to_command_the_timer_that_powerd_set_is_taken_away() -> None:
