@@ -29,6 +29,7 @@ LONGEST: Final = 120.0
 """Seconds; whoever has told ext4 to commit less often than that has its bounces."""
 _ROUNDING: Final = 2.0
 _OTHERS: Final = ("xfs", "f2fs")
+_EXT4: Final = {"ext3", "ext4"}
 _OPTION: Final = re.compile(r"(?:^|,)commit=([0-9]{1,6})(?:,|$)")
 _NUMBER, _OPTIONS = 2, -1  # fields of /proc/self/mountinfo (proc(5))
 _SECTORS: Final = (2, 6)  # fields of /sys/block/NAME/stat
@@ -44,6 +45,8 @@ def window(disk: Disk, root: Path) -> float:
     names = [path.name for path in above]
     found = [EXPIRE for kind in _OTHERS for name in names if (root / "sys/fs" / kind / name).is_dir()]
     found += [EXPIRE for _ in stack.btrfs(names, root)]
+    mounted = _mounts({read(path / "dev") for path in above}, root)  # FAT, NTFS and others have no directory
+    found += [EXPIRE for words in mounted if not _EXT4 & set(words)]
     for path in above:
         ext4 = root / "sys/fs/ext4" / path.name
         if ext4.is_dir():
@@ -82,14 +85,19 @@ async def _told(trace: Trace, seconds: float) -> bool:
 
 def _commit(number: str, root: Path) -> float:
     """Seconds between two commits of the ext4 on the device of this number."""
-    try:
-        mounts = (root / "proc/self/mountinfo").read_text(errors="replace").splitlines()
-    except OSError:
-        return COMMIT
-    fields = (line.split() for line in mounts)
-    options = (words[_OPTIONS] for words in fields if len(words) > _NUMBER and words[_NUMBER] == number)
+    options = (words[_OPTIONS] for words in _mounts({number}, root))
     told = [float(option[1]) for text in options if (option := _OPTION.search(text))]
     return max(told, default=COMMIT) or COMMIT
+
+
+def _mounts(numbers: set[str], root: Path) -> list[list[str]]:
+    """The fields of each line of /proc/self/mountinfo about a device of these numbers."""
+    try:
+        lines = (root / "proc/self/mountinfo").read_text(errors="replace").splitlines()
+    except OSError:
+        return []
+    fields = (line.split() for line in lines)
+    return [words for words in fields if len(words) > _NUMBER and words[_NUMBER] in numbers]
 
 
 def _sectors(disk: Disk) -> list[str]:

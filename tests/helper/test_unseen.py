@@ -70,6 +70,15 @@ def test_most_file_systems_keep_data_for_half_a_minute(drives: Drives, kind: str
     assert seconds(drives) == EXPIRE
 
 
+@pytest.mark.parametrize("kind", ["vfat", "exfat", "ntfs3", "fuseblk"])
+def test_those_do_too_of_which_sysfs_tells_nothing(drives: Drives, kind: str) -> None:
+    line = MOUNT.format("8:1", "errors=remount-ro").replace("ext4", kind)
+    drives.write("proc/self/mountinfo", line.replace("8:1", "8:17"))
+    assert seconds(drives) == 0, "that is another disk's"
+    drives.write("proc/self/mountinfo", line)
+    assert seconds(drives) == EXPIRE
+
+
 def test_btrfs_does_too(drives: Drives) -> None:
     members = drives.root / "sys/fs/btrfs/0d5f3a0a-9f0d-4a71-9b55-1c1c1c1c1c1c/devices"
     (members / "sda1").mkdir(parents=True)
