@@ -7,6 +7,7 @@ are stored, and which boot it was.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -23,6 +24,7 @@ LONGEST: Final = 30 * 86400.0
 """Seconds; a keep forgotten for longer would be a server that never sleeps and nobody knows why."""
 MOST: Final = 100
 """So many keeps and holds at a time; whoever has more has a loop that asks."""
+_NUMBER: Final = re.compile(r"[0-9]{1,18}")
 _SET: Final = 2.0
 """A wall clock that disagrees with a keep's end by more, seconds, has been set: the end is told anew."""
 
@@ -175,7 +177,7 @@ def _revived(row: object, now: Moment, *, same_boot: bool) -> Keep | None:
         return None
     name, because = row.get("id"), row.get("because")
     since, until, boottime = (row.get(key) for key in ("since", "until", "boottime"))
-    if not (isinstance(name, str) and name.isascii() and name.isdecimal() and isinstance(because, str)):
+    if not (isinstance(name, str) and _NUMBER.fullmatch(name) and isinstance(because, str)):
         return None
     if not (_is_number(since) and _is_number(until) and _is_number(boottime)):
         return None

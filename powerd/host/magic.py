@@ -36,16 +36,22 @@ async def send(mac: str, to: Sequence[str]) -> None:
     """Send the magic packet to each of the broadcast addresses ``to``, three times, 100 ms apart.
 
     Raises:
-        HostError: one of them cannot be sent to.
+        HostError: one of them cannot be sent to; the others have been.
     """
     frame = packet(mac)
+    faults: list[HostError] = []
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as door:
         door.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
         for n in range(TIMES):
             if n:
                 await asyncio.sleep(_APART)
             for address in to:
-                _send(door, frame, address)
+                try:
+                    _send(door, frame, address)
+                except HostError as error:
+                    faults.append(error)
+    if faults:
+        raise faults[0]
 
 
 def _send(door: socket.socket, frame: bytes, address: str) -> None:

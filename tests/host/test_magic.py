@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from operator import attrgetter
 
 import pytest
 
@@ -40,3 +41,22 @@ def test_what_the_kernel_refuses_is_told(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(magic, "packet", lambda _: bytes(70_000))
     with pytest.raises(HostError, match=r"^cannot send to 127\.0\.0\.1: Message too long; see: ip route"):
         asyncio.run(magic.send(MAC, ["127.0.0.1"]))
+
+
+def test_a_network_that_cannot_be_sent_to_holds_up_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Such as one that the service's IPAddressAllow= leaves out; the kernel's part is played here."""
+    send = attrgetter("_send")(magic)
+
+    def fenced(door: socket.socket, frame: bytes, address: str) -> None:
+        if address == "203.0.113.255":
+            raise HostError("cannot send to 203.0.113.255: Operation not permitted")
+        send(door, frame, address)
+
+    monkeypatch.setattr(magic, "_send", fenced)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as ear:
+        ear.bind(("127.0.0.1", 0))
+        ear.settimeout(5)
+        monkeypatch.setattr(magic, "PORT", ear.getsockname()[1])
+        with pytest.raises(HostError, match="Operation not permitted"):
+            asyncio.run(magic.send(MAC, ["203.0.113.255", "127.0.0.1"]))
+        assert [ear.recv(2000) for _ in range(3)] == [magic.packet(MAC)] * 3
