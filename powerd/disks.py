@@ -120,6 +120,7 @@ class Disks:
         self._clock = clock
         self._board = board
         self._store = store
+        self._directory = str(store.directory) if store else ""
         self._complain = complain
         self._boot = boot
         self._source = sensor.Disks(eyes, clock)
@@ -129,7 +130,7 @@ class Disks:
         self.memory: dict[DiskId, DiskMemory] = book.revived(
             store.load("disks") if store else None, boot, clock.now()
         )
-        self._known: dict[str, object] = book.document(self.memory)
+        self._known: book.Book = book.document(self.memory)
         self._written = self._known
         self._timer: asyncio.TimerHandle | None = None
         self._glanced = float("-inf")
@@ -151,8 +152,7 @@ class Disks:
         known = book.document(decision.memory.disks)
         if known != self._written:
             self._known = known
-            directory = str(self._store.directory) if self._store else ""
-            if book.may_write(directory, decision.disks, self._clock.now()):
+            if book.may_write(self._directory, decision.disks, self._clock.now()):
                 self.remember()
 
     def obeyed(self, order: Order, done: Done) -> None:
@@ -189,11 +189,16 @@ class Disks:
             self._complain(trouble)
 
     def close(self) -> None:
-        """End what stands, and keep what is known."""
+        """End what stands, and keep what is known.
+
+        A disk is woken for it only where a spin-down would be forgotten, and with it a part of a budget.
+        """
         self._guards.want(())
         if self._timer is not None:
             self._timer.cancel()
-        self.remember()
+        dear = book.spun_down_since(self._written, self._known)
+        if dear or not book.would_wake(self._directory, self._reports):
+            self.remember()
 
     def _look_at(self, when: float) -> None:
         if self._timer is not None:

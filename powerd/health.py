@@ -61,6 +61,7 @@ class Health:
         self._alert = alert
         self._records = Records(store, self._may_write, complain)
         self._decision: Decision | None = None
+        self._woken: set[str] = set()
 
     def told(self, decision: Decision) -> None:
         """Take up drives that are new, and tell what is new of the others."""
@@ -85,6 +86,8 @@ class Health:
             return
         now, found = self._clock.now().wall.timestamp(), done[2] if len(done) == 3 else None  # noqa: PLR2004 - the longer of Done's two
         name = self._name(disk)
+        if isinstance(order, CheckHealth) and order.wake:
+            self._woken.add(name)
         match order, found:
             case CheckHealth(), Checked():
                 record = self._records.add(name, replace(found.health, at=now), found.kind)
@@ -113,8 +116,14 @@ class Health:
         return disk, self._records.of(self._name(disk), self._clock.now().wall.timestamp()).kind
 
     def close(self) -> None:
-        """Keep what has not been written yet."""
-        self._records.write(anyway=True)
+        """Keep what has not been written yet.
+
+        A disk is woken for it only where it would be forgotten that a drive was, and that be woken again; all
+        else the drives still know.
+        """
+        dear = self._woken & self._records.waiting
+        reports = self._decision.disks if self._decision else ()
+        self._records.write(anyway=bool(dear) or not book.would_wake(self._directory, reports))
 
     def _name(self, disk: Disk) -> str:
         """What its record goes by: the serial number, unless a bridge gives one and the same to several."""

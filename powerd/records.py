@@ -74,6 +74,11 @@ class Records:
                 self._save(serial)
             self._unwritten.clear()
 
+    @property
+    def waiting(self) -> frozenset[str]:
+        """The drives whose records are yet to be written."""
+        return frozenset(self._unwritten)
+
     def _keep(self, serial: str, record: Record) -> Record:
         self._records[serial] = record
         self._unwritten.add(serial)

@@ -148,11 +148,16 @@ class House:
         return self.looks
 
     def told(
-        self, when: float = float("inf"), *, downs: int = 0, state: DiskState = DiskState.ACTIVE
+        self,
+        when: float = float("inf"),
+        *,
+        downs: int = 0,
+        ups: int = 0,
+        state: DiskState = DiskState.ACTIVE,
     ) -> Decision:
         """A decision on a disk that carries the book."""
         now = self.clock.now()
-        memory = DiskMemory(state, now, downs=tuple(float(n) for n in range(downs)))
+        memory = DiskMemory(state, now, downs=_times(downs), ups=_times(ups))
         idle = now.mono if state is DiskState.ACTIVE else None
         shown = DiskReport(disk(0, mounts=(Mount("/", "ext4"),)), state, now, idle_since=idle)
         plain = decision()
@@ -164,6 +169,10 @@ class House:
         )
         self.disks.told(made)
         return made
+
+
+def _times(number: int) -> tuple[float, ...]:
+    return tuple(float(n) for n in range(number))
 
 
 def at_home(tmp_path: Path, test: Callable[[House], Awaitable[None]], store: Store | None = None) -> None:
@@ -239,6 +248,28 @@ def test_the_book_is_written_only_where_that_disturbs_no_disk(tmp_path: Path) ->
 
     at_home(tmp_path, test, store)
     assert len(next(iter(json.loads(file.read_text())["disks"].values()))["downs"]) == 2, "at the end at last"
+
+
+def test_at_the_end_a_disk_is_woken_for_a_spin_down_that_would_be_forgotten_and_for_nothing_else(
+    tmp_path: Path,
+) -> None:
+    store = Store(tmp_path / "state")
+    file = tmp_path / "state/disks.json"
+
+    async def ends(house: House, downs: int, state: DiskState) -> list[int]:
+        house.told(downs=1)
+        house.told(downs=downs, ups=5, state=state)
+        house.disks.close()
+        row = json.loads(file.read_text())["disks"][house.name]
+        await asyncio.sleep(0)
+        return [len(row["downs"]), len(row["ups"])]
+
+    async def test(house: House) -> None:
+        assert await ends(house, 1, DiskState.STANDBY) == [1, 0]
+        assert await ends(house, 1, DiskState.HUNG) == [1, 5]
+        assert await ends(house, 2, DiskState.STANDBY) == [2, 5]
+
+    at_home(tmp_path, test, store)
 
 
 def test_what_the_book_says_is_remembered_at_the_next_start(tmp_path: Path) -> None:

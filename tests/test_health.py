@@ -265,11 +265,42 @@ def test_nothing_is_written_before_the_first_decision_has_told_of_disks(tmp_path
     play(scene)
 
 
-def test_at_the_end_it_is_kept_anyway(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("state", "kept"),
+    [(DiskState.ACTIVE, 1), (DiskState.UNKNOWN, 1), (DiskState.STANDBY, 0), (DiskState.SUSPENDED, 0)],
+)
+def test_at_the_end_it_is_kept_unless_that_wakes_the_disk_that_holds_it(
+    tmp_path: Path, state: DiskState, kept: int
+) -> None:
+    def scene() -> None:
+        house = House(tmp_path)
+        house.vda = state
+        house.decide(SDA)
+        house.check(SDA, WELL)
+        assert list(tmp_path.iterdir()) == []
+        house.health.close()
+        assert len(list(tmp_path.iterdir())) == kept
+
+    play(scene)
+
+
+@pytest.mark.parametrize("found", [Checked(WELL, "sat"), Trouble.FAILED])
+def test_that_a_drive_was_woken_is_kept_even_so(tmp_path: Path, found: Checked | Trouble) -> None:
     def scene() -> None:
         house = House(tmp_path)
         house.vda = DiskState.STANDBY
         house.decide(SDA)
+        house.check(SDA, WELL)
+        house.health.obeyed(CheckHealth(SDA.id, wake=True), (True, "read its health", found))
+        house.health.close()
+        assert len(list(tmp_path.iterdir())) == 1
+
+    play(scene)
+
+
+def test_before_the_first_decision_nothing_is_known_to_sleep(tmp_path: Path) -> None:
+    def scene() -> None:
+        house = House(tmp_path)
         house.check(SDA, WELL)
         house.health.close()
         assert len(list(tmp_path.iterdir())) == 1

@@ -12,12 +12,15 @@ from typing import Final
 from powerd.model import DiskId, DiskMemory, DiskReport, DiskState, Moment
 from powerd.policy.disks.ways import DAY, STRETCHES, boot
 
+Book = dict[str, dict[str, object]]
+"""What is kept of each disk, by its id."""
+
 _MOST_TIMES: Final = 1000
 _RECENT: Final = 60.0
 _LISTS: Final = ("downs", "ups", "bounces")
 
 
-def document(disks: Mapping[DiskId, DiskMemory]) -> dict[str, object]:
+def document(disks: Mapping[DiskId, DiskMemory]) -> Book:
     """What revived() reads, as plain values; the same for as long as no disk has gone up or down."""
     return {
         name: {
@@ -89,14 +92,38 @@ def may_write(directory: str, reports: tuple[DiskReport, ...], now: Moment) -> b
     It does not where it lies on a disk that powerd has nothing to do with, or on one that was in use
     within the last minute, and spins.
     """
+    found = _holder(directory, reports)
+    if found is None:
+        return False
+    used = found.state is DiskState.ACTIVE and found.idle_since is not None
+    recently = used and now.mono - (found.idle_since or 0.0) <= _RECENT
+    return found.state is DiskState.EXCLUDED or recently
+
+
+def would_wake(directory: str, reports: tuple[DiskReport, ...]) -> bool:
+    """Whether writing below ``directory`` wakes a disk; one that powerd does not know is not taken to sleep."""
+    found = _holder(directory, reports)
+    return found is not None and found.state.asleep
+
+
+def spun_down_since(written: Book, known: Book) -> bool:
+    """Whether a disk of ``known`` has stood by since ``written``: forgotten, that is more than its budget."""
+    return any(
+        set(_list(row, "downs")) - set(_list(written.get(name, {}), "downs")) for name, row in known.items()
+    )
+
+
+def _list(row: dict[str, object], key: str) -> list[object]:
+    value = row.get(key)
+    return value if isinstance(value, list) else []
+
+
+def _holder(directory: str, reports: tuple[DiskReport, ...]) -> DiskReport | None:
+    """The disk that holds a directory, as the mount table has it."""
     depth, found = -1, None
     for report in reports:
         for mount in report.disk.mounts:
             below = f"{directory}/".startswith(f"{mount.where.rstrip('/')}/")
             if below and len(mount.where) > depth:
                 depth, found = len(mount.where), report
-    if found is None:
-        return False
-    used = found.state is DiskState.ACTIVE and found.idle_since is not None
-    recently = used and now.mono - (found.idle_since or 0.0) <= _RECENT
-    return found.state is DiskState.EXCLUDED or recently
+    return found

@@ -117,3 +117,35 @@ def test_where_a_write_wakes_no_disk_and_keeps_none_awake(
     reports: tuple[DiskReport, ...], *, may: bool
 ) -> None:
     assert book.may_write("/var/lib/powerd", reports, moment()) is may
+
+
+@pytest.mark.parametrize(
+    ("reports", "wakes"),
+    [
+        ((), False),
+        ((report("/srv", DiskState.STANDBY),), False),
+        ((report("/", DiskState.STANDBY),), True),
+        ((report("/", DiskState.SUSPENDED),), True),
+        ((report("/", DiskState.ACTIVE, 3600.0),), False),
+        ((report("/", DiskState.STANDBY), report("/var", DiskState.ACTIVE, n=1)), False),
+    ],
+)
+def test_where_a_write_wakes_a_disk(reports: tuple[DiskReport, ...], *, wakes: bool) -> None:
+    assert book.would_wake("/var/lib/powerd", reports) is wakes
+
+
+@pytest.mark.parametrize(
+    ("written", "known", "since"),
+    [
+        ({}, {}, False),
+        ({}, {"a": {"downs": [1.0]}}, True),
+        ({"a": {"downs": [1.0, 2.0]}}, {"a": {"downs": [2.0], "ups": [3.0]}}, False),
+        ({"a": {"downs": [1.0, 2.0]}}, {"a": {"downs": [2.0, 4.0]}}, True),
+        ({"a": {"downs": [1.0]}}, {"b": {"worked": "ata", "downs": []}}, False),
+        ({}, {"a": {"worked": "ata"}}, False),
+    ],
+)
+def test_a_spin_down_that_is_not_written_is_told_from_one_that_is_a_day_old(
+    written: book.Book, known: book.Book, *, since: bool
+) -> None:
+    assert book.spun_down_since(written, known) is since
