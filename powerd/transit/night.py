@@ -91,6 +91,15 @@ class Night:
         """Whether an alarm that was set, or left standing, for this night has gone off."""
         return self._alarm.due
 
+    @property
+    def alarm_fate(self) -> str:
+        """What becomes of the alarm when the night ends, one clause; "" = there is none."""
+        wake = self._alarm.wake
+        if wake is None:
+            return ""
+        way = "halfway to" if self._alarm.halfway else "for"
+        return f"the alarm was {way} {wake.because}" + ("" if self._alarm.due else ", and is taken away")
+
     async def set_out(self, order: Sleep) -> None:
         """Prepare a sleep that powerd is about to order.
 
@@ -145,39 +154,30 @@ class Night:
         done = self._done
         return done is not None and done.announced and self._clock.now().mono - done.at <= _LASTS
 
-    async def end(self, cause: str) -> str:
+    async def end(self, cause: str) -> None:
         """The night is over: take powerd's alarm away, and run the hook.
 
         Args:
             cause: what woke the server; "" = it did not sleep.
-
-        Returns:
-            What became of the alarm, one clause; "" = there was none.
         """
         async with self._one_at_a_time:
-            fate = await self._put_away()
+            await self._put_away()
             done, self._done = self._done, None
         if (cause or (done is not None and done.hooked)) and self.options.mode == "enforce":
             errand = asyncio.ensure_future(self._hooks.run(self.options.hooks, "after_wake", cause))
             self._errands.add(errand)
             errand.add_done_callback(self._errands.discard)
-        return fate
 
     async def put_away(self) -> None:
         """Take powerd's alarm away, whatever it was set for."""
         async with self._one_at_a_time:
             await self._put_away()
 
-    async def _put_away(self) -> str:
-        wake, due, halfway = self._alarm.wake, self._alarm.due, self._alarm.halfway
+    async def _put_away(self) -> None:
         try:
             await self._alarm.clear()
         except HostError as error:
             self._complain(f"an alarm of powerd's may still stand: {error}")
-        if wake is None:
-            return ""
-        way = "halfway to" if halfway else "for"
-        return f"the alarm was {way} {wake.because}" + ("" if due else ", and is taken away")
 
     async def _arm_cards(self) -> None:
         """Have a magic packet wake the server by each card that can, where that is asked for."""

@@ -59,7 +59,7 @@ class Transit:
         clock, eyes: the host.
         night: prepares each sleep.
         lock: a delay lock on sleep and shutdown.
-        hear: told of what logind says, and of the end of each sleep once it has been dealt with.
+        hear: told of what logind says, and of the end of each sleep.
         complain: told of each fault, one sentence.
     """
 
@@ -82,6 +82,7 @@ class Transit:
         self._night = night
         self._lock = lock
         self._leaving: Leaving | None = None
+        self._doubted: Leaving | None = None
         self._wanted: Wake | None = None
         self._slept = clock.now().slept
         self._before = Wakeups()
@@ -125,6 +126,9 @@ class Transit:
         if going.what not in {"sleep", "shutdown"}:
             self._lock.nudge()
             self._hear(going)
+            if going.what == "found":  # logind may have said meanwhile that it is over
+                self._doubted = self._leaving
+                self._asleep.set()
         elif going.begins:
             await self._depart(going.what)
         else:
@@ -142,6 +146,7 @@ class Transit:
         """Do what there is time for, and let go."""
         self._back.clear()
         self._told.clear()
+        self._arrive()  # from a sleep that nobody noticed, lest it be taken for the end of this one
         self._leaving = Leaving(self._clock.now().mono, what)
         self._board.leaving(self._leaving)
         try:
@@ -169,7 +174,7 @@ class Transit:
         return max(most - _TELLING - _MARGIN, most / 2)
 
     async def _notice(self) -> None:
-        """See by the clocks that the server has slept, should logind not say so."""
+        """See by the clocks that the server has slept, should logind not say so, or not be heard."""
         while True:
             await self._asleep.wait()
             self._asleep.clear()
@@ -178,7 +183,8 @@ class Transit:
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(_LATE):
                         await self._back.wait()
-            if self._leaving is leaving and self._has_slept():
+            missed = leaving is not None and leaving is self._doubted
+            if self._leaving is leaving and (missed or self._has_slept()):
                 await self._return()
 
     def _has_slept(self) -> bool:
@@ -198,12 +204,22 @@ class Transit:
         )
 
     async def _return(self) -> None:
-        """The server is up again, or did not go: tell what woke it, and leave nothing behind."""
-        waking = self._woken()
-        fate = await self._night.end(waking.cause if waking else "")
-        if waking is not None:
-            self._board.woke(replace(waking, detail="; ".join(filter(None, (waking.detail, fate)))))
+        """The server is up again, or did not go: tell what woke it, and leave nothing behind.
+
+        Clearing up comes last: a helper that hangs takes a minute, and the next sleep may begin meanwhile.
+        """
+        cause = self._arrive()
         self._leaving = None
         self._board.leaving(None)
         self.stand_by()
         self._hear(Going("sleep", begins=False))
+        await self._night.end(cause)
+
+    def _arrive(self) -> str:
+        """Tell what woke the server, and give its cause; "" = it has not slept."""
+        waking = self._woken()
+        if waking is None:
+            return ""
+        told = filter(None, (waking.detail, self._night.alarm_fate))
+        self._board.woke(replace(waking, detail="; ".join(told)))
+        return waking.cause

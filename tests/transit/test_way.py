@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from typing import Literal
 
 import pytest
 from bedroom import Held
@@ -12,6 +13,18 @@ from transit.rooms import HOOKS, Rooms, live
 
 from powerd.host.values import Alarm, Going, HostError
 from powerd.model import Cause, Leaving, Sleep
+
+
+def hang(r: Rooms) -> asyncio.Event:
+    """Have the helper not say which alarm stands until the event is set."""
+    answers, read = asyncio.Event(), r.machine.read_alarm
+
+    async def late() -> Alarm:
+        await answers.wait()
+        return await read()
+
+    r.machine.read_alarm = late  # type: ignore[method-assign] # it hangs
+    return answers
 
 
 def test_somebody_else_s_sleep_finds_alarm_set_and_hook_run() -> None:
@@ -188,6 +201,64 @@ def test_a_sleep_of_which_logind_says_nothing_is_seen_by_the_clocks(*, begun: bo
     live(test)
 
 
+@pytest.mark.parametrize("what", ["sleep", "shutdown"])
+def test_an_end_that_was_missed_while_d_bus_was_gone_is_not_waited_for_for_ever(
+    what: Literal["sleep", "shutdown"],
+) -> None:
+    async def test(r: Rooms) -> None:
+        r.wanted = r.at(3600)
+        r.board.touch()
+        await asyncio.sleep(1)
+        r.machine.tell(Going(what))
+        await asyncio.sleep(40)
+        r.machine.tell(Going("lost"))
+        r.machine.tell(Going("found"))
+        await asyncio.sleep(20)
+        assert r.machine.locks("delay") == [], "it may still come"
+        assert r.machine.alarm() is not None
+        await asyncio.sleep(11)
+        assert r.board.snapshot().leaving is None
+        assert r.machine.alarm() is None
+        assert len(r.machine.locks("delay")) == 2
+
+    live(test)
+
+
+def test_a_sleep_that_nobody_noticed_takes_no_alarm_from_the_shutdown_after_it() -> None:
+    async def test(r: Rooms) -> None:
+        r.wanted = r.at(3600)
+        r.board.touch()
+        await asyncio.sleep(1)
+        r.clock.slept += 100
+        r.machine.tell(Going("shutdown"))
+        await asyncio.sleep(40)
+        leaving, waking = r.board.snapshot().leaving, r.board.snapshot().waking
+        assert leaving is not None
+        assert waking is not None
+        assert waking.at <= leaving.since
+        assert r.machine.locks("delay") == []
+
+    assert live(test).machine.rtc.alarm is not None
+
+
+def test_a_shutdown_that_begins_before_all_is_cleared_up_keeps_its_alarm() -> None:
+    async def test(r: Rooms) -> None:
+        r.wanted = r.at(3600)
+        await r.night.set_out(Sleep(0, "command", ("true",), wake=r.wanted))
+        answers = hang(r)
+        r.clock.slept += 100
+        r.board.touch()
+        await asyncio.sleep(1)
+        r.machine.tell(Going("shutdown"))
+        await asyncio.sleep(1)
+        answers.set()
+        await asyncio.sleep(10)
+        assert r.board.snapshot().leaving is not None
+        assert r.machine.locks("delay") == []
+
+    assert live(test).machine.rtc.alarm is not None
+
+
 def test_the_alarm_stands_between_the_two_halves_of_a_sleep() -> None:
     """Suspend-then-hibernate is awake for a moment, and logind says nothing of it."""
 
@@ -337,6 +408,25 @@ def test_stopping_does_not_wait_for_a_helper_that_hangs() -> None:
 
     rooms = live(test)
     assert rooms.complaints == ["an alarm of powerd's may still stand: the helper does not answer"]
+
+
+def test_a_wake_up_is_told_and_the_lock_taken_before_a_helper_that_hangs_has_answered() -> None:
+    async def test(r: Rooms) -> None:
+        r.wanted = r.at(3600)
+        r.board.touch()
+        await asyncio.sleep(1)
+        answers = hang(r)
+        await r.machine.sleep()
+        await asyncio.sleep(0.1)
+        waking = r.board.snapshot().waking
+        assert waking is not None
+        assert waking.detail.endswith("; the alarm was for backup.timer")
+        assert r.board.snapshot().leaving is None
+        assert len(r.machine.locks("delay")) == 2
+        assert Going("sleep", begins=False) in r.heard
+        answers.set()
+
+    assert live(test).written[-1] is None
 
 
 def test_an_alarm_that_cannot_be_taken_away_is_complained_of() -> None:

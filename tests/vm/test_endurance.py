@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from statistics import median
 from typing import Final, NamedTuple
 
 import pytest
@@ -18,7 +19,7 @@ IN_VAIN: Final = 3
 SETTLED: Final = 3
 """After so many nights of both kinds everything has been imported."""
 GROWTH: Final = 32
-"""KiB of memory that each of seven nights in a row may cost. Python takes 1 MiB at a time, and its
+"""KiB of memory that most of seven nights in a row may cost. Python takes 1 MiB at a time, and its
 heap fills up by some KiB a night for the first fifty or so: of a hundred nights the last ten cost 8."""
 HUGE_PAGES: Final = "/sys/kernel/mm/transparent_hugepage/enabled"
 """They come in steps of 2 MiB, whenever the kernel finds some; without them memory can be compared."""
@@ -118,4 +119,4 @@ def test_ten_nights(server: Server, powerd: Powerd, laptop: Host) -> None:
     assert holdings(server, pid) == held
     assert (held.alarm, held.children) == (None, "")
     growth = [after - before for before, after in pairwise(household.used[SETTLED - 1 :])]
-    assert min(growth) < GROWTH, f"a leak is there every night: {growth}"
+    assert median(growth) < GROWTH, f"a leak is there on most nights: {growth}"
