@@ -101,7 +101,7 @@ def may_write(directory: str, reports: tuple[DiskReport, ...], now: Moment) -> b
 
 
 def would_wake(directory: str, reports: tuple[DiskReport, ...]) -> bool:
-    """Whether writing below ``directory`` wakes a disk; one that powerd does not know is not taken to sleep."""
+    """Whether writing below ``directory`` wakes a disk; of one that powerd does not know, it says no."""
     found = _holder(directory, reports)
     return found is not None and found.state.asleep
 
