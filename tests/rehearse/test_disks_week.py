@@ -7,12 +7,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pytest
 from policy.disks.spindle import Spindle
 from rehearse.households import BERLIN, HOUR, daily, person
 from rig.hardware import Hardware, sd_name
 
 from powerd.config import parse
 from powerd.daemon import Daemon
+from powerd.faces.render import disks_json
 from powerd.host.machine import Machine
 from powerd.host.values import DiskError, HostError
 from powerd.model import Disk, DiskId, DiskOrder, DiskState, Finding, Found, Status, Trouble
@@ -157,3 +159,23 @@ def test_in_observe_mode_a_week_passes_without_a_command(tmp_path: Path) -> None
     assert nas.guarded == []
     waits = {report.waits for report in statuses[-1].decision.disks if report.disk.excluded is None}
     assert waits == {"would have been told to stand by, were this not observe mode"}
+
+
+@pytest.mark.parametrize("late", [0.5, 17.0, 59.5])
+def test_a_first_access_is_on_the_api_after_one_round_of_counters_at_most(
+    tmp_path: Path, late: float
+) -> None:
+    """Wherever between two rounds it comes; of a group, which has a guard, at once."""
+    accesses = [(8 + late / HOUR, access(3)), (9 + late / HOUR, access(0))]
+    _, statuses = lived(tmp_path, 0.5, accesses)
+    for hours, _ in accesses:
+        device, at = ("sdd" if hours < 9 else "sda"), hours * HOUR
+        seen = [(each.now.mono, _state(each, device)) for each in statuses]
+        assert [state for when, state in seen if when < at][-1] == "standby"
+        active = min(when for when, state in seen if when >= at and state == "active")
+        assert active - at <= (60 if device == "sdd" else 1)
+
+
+def _state(status: Status, device: str) -> str:
+    """As the API has it."""
+    return next(each["state"] for each in disks_json(status, status.now) if each["device"] == device)
