@@ -1,6 +1,6 @@
 # make run      installs what is missing and starts powerd in observe mode, which touches nothing
 # make test     installs what is missing and runs every check and test (as root; others skip the LAN tests)
-# make test-vm  installs what is missing and proves on a server in QEMU that it sleeps (root; 10 minutes)
+# make test-vm  installs what is missing and proves on servers in QEMU that they sleep (root; 10 minutes)
 # make bench    prints the figures of this machine
 # make clean    removes what these made; Debian packages stay
 
@@ -30,9 +30,10 @@ test: .venv/ready-to-test
 	$(BIN)/coverage report
 
 # The image is kept in ~/.cache/powerd-vm (POWERD_VM_CACHE); the first run makes it, which takes a minute more.
+# Two servers at once, each with some of the files: one that is asleep costs nothing.
 test-vm: .venv/ready-to-test
 	@.ci/packages $(VM_PACKAGES)
-	$(BIN)/pytest tests/vm
+	$(BIN)/pytest --numprocesses=2 --dist=loadfile tests/vm
 
 bench: .venv/ready-to-test
 	@for bench in tests/benchmarks/bench_*.py; do echo; echo "== $$bench"; $(BIN)/python "$$bench" || exit; done

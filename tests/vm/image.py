@@ -1,14 +1,18 @@
 """The disk of the virtual server: a bare Debian that is made once and kept.
 
 It is kept outside of this tree, in ``POWERD_VM_CACHE`` or ~/.cache/powerd-vm, one directory per recipe; those
-of older recipes go when a new one is there.
+that nobody has used for a while go when a new one is there. Two test runs that need the same make it once.
 """
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
 import shutil
 import tempfile
+import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -17,6 +21,8 @@ from vm.recipe import Recipe
 from vm.run import lay, run
 
 _SIZE: Final = "3G"
+_UNUSED: Final = 3 * 86_400.0
+"""Seconds after which an image is of no use any more."""
 
 
 @dataclass(frozen=True)
@@ -37,15 +43,25 @@ def cached(recipe: Recipe) -> Image:
     """The image of ``recipe``; the first call makes it, which takes a minute or two."""
     cache = Path(os.environ.get("POWERD_VM_CACHE") or Path.home() / ".cache" / "powerd-vm")
     kept = cache / recipe.key
-    if not kept.exists():
-        older = [path for path in cache.iterdir() if path.is_dir()] if cache.exists() else []
-        cache.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix="new-", dir=cache) as new:
-            _build(recipe, Path(new))
-            Path(new, "image").rename(kept)  # whole or not at all, should this be interrupted
-        for path in older:
-            shutil.rmtree(path)
+    with alone(cache):
+        if not kept.exists():
+            with tempfile.TemporaryDirectory(prefix="new-", dir=cache) as new:
+                _build(recipe, Path(new))
+                Path(new, "image").rename(kept)  # whole or not at all, should this be interrupted
+        os.utime(kept)
+        for path in cache.iterdir():
+            if path.is_dir() and path.stat().st_mtime < time.time() - _UNUSED:
+                shutil.rmtree(path)
     return Image(kept / "vmlinuz", kept / "initrd.img", kept / "root.img")
+
+
+@contextlib.contextmanager
+def alone(cache: Path) -> Iterator[None]:
+    """Nobody else makes anything in this directory meanwhile."""
+    cache.mkdir(parents=True, exist_ok=True)
+    with (cache / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def _build(recipe: Recipe, new: Path) -> None:

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from vm.image import Image
+from vm.image import Image, alone
 from vm.run import run
 
 REPOSITORY: Final = Path(__file__).parents[2]
@@ -65,10 +65,11 @@ def _dependencies(cache: Path, scratch: Path) -> Path:
     project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
     wanted = [*project["dependencies"], *project["optional-dependencies"]["systemd"]]
     kept = cache / f"wheels-{hashlib.sha256(repr(wanted).encode()).hexdigest()[:16]}"
-    if not kept.exists():
-        fresh = scratch / "dependencies"
-        _pip_wheel(fresh, *wanted)
-        shutil.move(fresh, kept)
+    with alone(cache):
+        if not kept.exists():
+            fresh = scratch / "dependencies"
+            _pip_wheel(fresh, *wanted)
+            shutil.move(fresh, kept)
     return kept
 
 

@@ -140,9 +140,13 @@ def test_alarm_for_a_monotonic_timer(server: Server, powerd: Powerd, laptop: Hos
 
 
 def test_sleep_that_is_over_at_once(server: Server, powerd: Powerd, laptop: Host) -> None:
-    """Less than a second, which none of its clocks may show: told, and rested after, as any other."""
+    """Less than a second, which none of its clocks may show: told, and rested after, as any other.
+
+    What it is to be up for is farther off than this machine's RTC reaches, which is a day.
+    """
     rest = "31s"
-    powerd.start(config(laptop, after_resume=rest))
+    wake = f'at = ["{server.run("date", "--date=+3 days", "+%a")} 06:30"]'
+    powerd.start(config(laptop, after_resume=rest, wake=wake))
     powerd.sees(laptop)
     for nap in range(1, 4):
         server.suspend()
@@ -151,6 +155,8 @@ def test_sleep_that_is_over_at_once(server: Server, powerd: Powerd, laptop: Host
     told = powerd.turns()
     assert [entry.event for entry in told] == ["going-down", "woke"] * 3
     assert {entry.cause for entry in told if entry.event == "woke"} == {"button"}
+    assert "halfway to wake.at" in told[-1].text
+    assert server.alarm() is None
     laptop.leave()
     powerd.says(f"waits until {rest} after the wake-up")
 
@@ -168,14 +174,13 @@ def others_alarm(server: Server) -> Iterator[int]:
 def test_no_alarm_of_its_own_outlives_it(
     server: Server, powerd: Powerd, laptop: Host, others_alarm: int
 ) -> None:
-    """It is stopped, and then killed, on the way into a sleep that a hook holds up: others' alarm is back."""
-    laptop.leave()
+    """It is killed, and then stopped, on the way into a sleep that a hook holds up: others' alarm is back."""
     soon = up_at(server, server.now() + 7200)
     slow = 'before_sleep = ["/bin/sleep", "20"]'
-    configuration = config(laptop, wake=soon, hooks=slow, absent_after=1, idle_for=1)
     back = range(others_alarm - 1, others_alarm + 3)  # it is set anew, in whole seconds from now
-    for end in ("stop", "kill"):
-        powerd.start(configuration)
+    powerd.start(config(laptop, wake=soon, hooks=slow, absent_after=1, idle_for=1))
+    for end in ("kill", "stop"):
+        laptop.leave()
         until(lambda: (server.alarm() or others_alarm) < others_alarm - 60, "its own alarm stands")
         if end == "stop":
             powerd.stop()

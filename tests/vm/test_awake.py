@@ -59,7 +59,7 @@ def test_client_that_drops_pings(server: Server, powerd: Powerd, laptop: Host, f
 
 
 def test_client_that_returns_during_the_warning(server: Server, powerd: Powerd, laptop: Host) -> None:
-    warn = 15
+    warn = 11
     powerd.start(config(laptop, idle_for=warn, warn=f"{warn}s"))
     powerd.sees(laptop)
     laptop.leave()

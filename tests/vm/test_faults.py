@@ -46,7 +46,7 @@ def helpless(server: Server) -> Iterator[None]:
 
 def test_killed_during_the_warning(server: Server, powerd: Powerd, laptop: Host) -> None:
     """No announced sleep outlives the daemon; systemd starts another, which begins from nothing."""
-    warn = 12
+    warn = 8
     powerd.start(config(laptop, idle_for=warn, warn=f"{warn}s"))
     powerd.sees(laptop)
     first = powerd.pid()
