@@ -56,9 +56,20 @@ def self_test_runs(report: str) -> bool:
     return isinstance(value, int) and value >> 4 == _RUNS
 
 
-def self_test(device: str) -> list[str]:
-    """The question for self_test_runs(): IDENTIFY DEVICE and SMART READ DATA, two commands."""
-    return ["smartctl", "--json=c", "-d", "sat", "-c", device]
+def self_test_hindrance(report: str) -> str | None:
+    """Why a disk whose smartctl has reported this must not be stopped; what is no report proves nothing."""
+    if self_test_runs(report):
+        return "a SMART self-test runs; wait until it is done"
+    try:
+        readable = isinstance(json.loads(report), dict)
+    except (ValueError, RecursionError):
+        readable = False
+    return None if readable else "smartctl does not say whether a self-test runs; see: smartctl -c"
+
+
+def self_test(device: str, kind: str) -> list[str]:
+    """The question for self_test_hindrance(): IDENTIFY DEVICE and SMART READ DATA, two commands."""
+    return ["smartctl", "--json=c", "-d", kind, "-c", device]
 
 
 def _dirty(disk: Disk, root: Path) -> bool:

@@ -16,9 +16,9 @@ from powerd.helper.disks import Disk
 from powerd.helper.errors import RefusalError
 from powerd.helper.messages.smart import CheckHealth, DriveHealth, StartTest
 from powerd.helper.smart_reading import asleep, said
+from powerd.helper.smart_ways import kinds, reached
 from powerd.helper.spindle import Spindle
 from powerd.helper.tool import Done, Extra
-from powerd.model import Fault
 
 CHECK: Final = 60.0
 """Seconds for smartctl; some drives take their time with their logs."""
@@ -32,7 +32,6 @@ COMMANDS: Final = 12
 """Commands of ``smartctl --all`` to an ATA drive: identity, status, values, thresholds and six logs."""
 _ASLEEP: Final = 3
 """The exit status asked for where the drive sleeps; the default, 2, is also that of a disk that is gone."""
-_NOT_REACHED: Final = Fault.USAGE | Fault.OPEN
 
 
 async def check(request: CheckHealth, disk: Disk, spindle: Spindle) -> DriveHealth:
@@ -50,7 +49,7 @@ async def check(request: CheckHealth, disk: Disk, spindle: Spindle) -> DriveHeal
         done = await spindle.run(argv, seconds, COMMANDS, Extra(cap=ANSWER))
         if asleep(done.out.encode()):
             raise RefusalError(f"{disk.name} is asleep, and reading its health would wake it; wait", "asleep")
-        if not Fault(done.status & 0xFF) & _NOT_REACHED:
+        if reached(done.status):
             break
     if disk.is_nvme and "ermi" in _why(done):
         raise RefusalError(
@@ -73,20 +72,6 @@ async def begin_test(request: StartTest, disk: Disk, spindle: Spindle) -> None:
     done = await spindle.run(argv, CHECK, 2)
     if done.status:
         raise RefusalError(f"{disk.name} begins no {request.test} self-test: {_why(done)}")
-
-
-def kinds(disk: Disk, known: str) -> tuple[str, ...]:
-    """Device types to try, the most likely first.
-
-    smartctl knows many USB bridges by their number ("auto", which sends nothing); most of the others are SAT.
-    """
-    if disk.is_nvme:
-        return ("nvme",)
-    if disk.pure_scsi:
-        return ("scsi",)
-    if disk.on_usb:
-        return tuple(dict.fromkeys((*filter(None, (known,)), "auto", "sat", "sat,12")))
-    return ("sat",)
 
 
 async def _demand_awake(disk: Disk, spindle: Spindle) -> None:

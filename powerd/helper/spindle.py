@@ -15,6 +15,7 @@ from powerd.helper.disks import Disk
 from powerd.helper.errors import RefusalError
 from powerd.helper.lane import Lane
 from powerd.helper.protocol import Drive, Power, ReadDrive, SetApm, SetTimer, StandBy
+from powerd.helper.smart_ways import kinds, reached
 from powerd.helper.tool import Done, Extra, Runner
 
 QUICK: Final = 10.0
@@ -140,11 +141,17 @@ class Spindle:
         """A disk that may be asleep is not asked for its self-test, as that could wake it."""
         why = await self._lane.in_thread(partial(pending.hindrance, self._disk, self._root), QUICK)
         if why is None and spins and not self._disk.pure_scsi and self._runner.tools.find("smartctl"):
-            report = await self.run(pending.self_test(self._device), 2 * QUICK, commands=2)
-            if pending.self_test_runs(report.out):
-                why = "a SMART self-test runs; wait until it is done"
+            why = await self._self_test()
         if why is not None:
             raise RefusalError(f"{self._disk.name} is not stopped: {why}", "busy")
+
+    async def _self_test(self) -> str | None:
+        """Why its self-test is a hindrance; None = it runs none, or no way leads to what it says of that."""
+        for kind in kinds(self._disk):
+            done = await self.run(pending.self_test(self._device, kind), 2 * QUICK, commands=2)
+            if done.status < 0 or reached(done.status):  # by a signal: it may have been there
+                return pending.self_test_hindrance(done.out)
+        return None
 
     async def run(
         self, argv: list[str], seconds: float, commands: int = 1, extra: Extra | None = None

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from powerd.helper.disks import find
-from powerd.helper.pending import hindrance, self_test_runs
+from powerd.helper.pending import hindrance, self_test_hindrance, self_test_runs
 
 CLEAN = """\
 BdiWriteback:                0 kB
@@ -146,3 +146,9 @@ def test_what_is_no_report_tells_of_no_self_test(report: str) -> None:
 
 def test_a_report_that_is_nested_too_deeply() -> None:
     assert not self_test_runs("[" * 100_000)
+    assert "does not say" in (self_test_hindrance("[" * 100_000) or "")
+
+
+def test_a_report_without_a_word_of_self_tests_is_no_hindrance() -> None:
+    """So does a drive report that has no SMART."""
+    assert self_test_hindrance('{"smartctl": {"exit_status": 4}}') is None

@@ -145,6 +145,38 @@ def test_a_self_test_is_not_cut_off(drives: Drives) -> None:
     assert drives.state("sda") == "active"
 
 
+BRIDGE = r"""#!/bin/sh
+echo "smartctl $*" >> "${{0%/*}}/log"
+case "$*" in *"-d {0} "*) ;; *) echo '{{"smartctl": {{"exit_status": 1}}}}'; exit 1 ;; esac
+echo '{{"ata_smart_data": {{"self_test": {{"status": {{"value": 249}}}}}}}}'
+"""
+
+
+@pytest.mark.parametrize(("works", "asked"), [("auto", 1), ("sat", 2), ("sat,12", 3)])
+def test_a_self_test_behind_a_usb_bridge_is_not_cut_off(drives: Drives, works: str, asked: int) -> None:
+    device = drives.root / "sys/block/sda/device"
+    real = drives.root / "sys/devices/pci0000:00/usb2/2-1/host6/target6:0:0/6:0:0:0"
+    real.parent.mkdir(parents=True)
+    device.rename(real)
+    device.symlink_to(real)
+    (drives.tools / "smartctl").write_text(BRIDGE.format(works))
+    assert "a SMART self-test runs" in refusal(drives, StandBy(SDA, "ata"))
+    assert len(drives.asked()) == 1 + asked
+    assert drives.state("sda") == "active"
+
+
+@pytest.mark.parametrize("does", ["echo torn {", "echo [1]", "exit 0", "kill -SEGV $$", "exit 4"])
+def test_a_smartctl_whose_answer_cannot_be_read_proves_no_end_of_a_self_test(
+    drives: Drives, does: str
+) -> None:
+    (drives.tools / "smartctl").write_text(f"#!/bin/sh\n{does}\n")
+    said = refusal(drives, StandBy(SDA, "ata"))
+    assert said == (
+        "ata-SDA is not stopped: smartctl does not say whether a self-test runs; see: smartctl -c"
+    )
+    assert drives.state("sda") == "active"
+
+
 @pytest.mark.parametrize("mode", ["nosmart", "well"])
 def test_no_smart_is_no_hindrance(drives: Drives, mode: str) -> None:
     drives.let("sda", "active", mode)
