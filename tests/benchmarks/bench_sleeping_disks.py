@@ -1,0 +1,134 @@
+"""What the daemon costs while eight disks sleep, and whether it leaves them alone.
+
+Needs root: its 30 clients, of whom nobody is home, live in a network namespace. The daemon runs in real time,
+in a process of its own whose switches the kernel counts (proc(5)), and reads the counters of eight rotational
+disks, two of them a guarded mirror, from a tree of files as tests/rig/hardware.py makes it. The drives and
+the way to them are played: what is counted of commands is what the daemon asks of the privileged helper. The
+helper's own guard, which has its own process, and the service manager are not in the figures.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Final
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from policy.disks.spindle import Spindle
+from rig.hardware import Hardware, sd_name
+from rig.lan import Lan
+
+from powerd.clock import KernelClock
+from powerd.config import parse
+from powerd.daemon import Daemon
+from powerd.host.hands import RealHands
+from powerd.host.machine import Machine
+from powerd.host.values import DiskError
+from powerd.model import Disk, DiskId, DiskOrder, DiskState, Found, Status, Trouble
+
+DISKS: Final = 8
+CLIENTS: Final = 30
+ASLEEP_WITHIN: Final = 600.0
+"""Seconds."""
+SETTLED: Final = 90.0
+"""Seconds from the last disk's sleep to the first count: more than a round."""
+LIMITS: Final = {"wake-ups/h": 150, "commands to disks": 0, "disks asleep at the end": DISKS}
+
+
+class Shelf(RealHands):
+    """Hands for which drives are played; they sleep from the beginning."""
+
+    def __init__(self, hardware: Hardware) -> None:
+        super().__init__()
+        names = [DiskId(hardware.sata(n, f"WD-{n}")) for n in range(DISKS)]
+        hardware.md("md0", 0, ("sda", "sdb"))
+        self._drives = {
+            name: Spindle(Disk(name, sd_name(n)), spins=False, ios=0) for n, name in enumerate(names)
+        }
+        self.commands = 0
+
+    async def disk(self, order: DiskOrder) -> Found:
+        self.commands += 1
+        ok, observed, *found = self._drives[order.disk].obey(order, asyncio.get_running_loop().time())
+        if not ok:
+            raise DiskError(observed, Trouble.FAILED)
+        return found[0]
+
+    async def guard(self, disks: tuple[DiskId, ...]) -> tuple[DiskId | None, tuple[DiskId, ...], float]:
+        """Nobody accesses them."""
+        await asyncio.Event().wait()
+        return disks[0], disks[1:], 0.0
+
+
+def config(net: str) -> str:
+    names = ", ".join(f'"{net}.{100 + n}"' for n in range(CLIENTS))
+    return f'mode = "enforce"\n[clients]\nleases = ["auto"]\nhosts = [{names}]\n'
+
+
+def switches() -> int:
+    """How often this process has gone to sleep, and so was woken."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("voluntary_ctxt_switches"))
+
+
+async def live(root: Path, net: str, minutes: float) -> dict[str, float]:
+    """Be the daemon; gives back the figures."""
+    shelf, machine, asleep = Shelf(Hardware(root)), Machine(root), asyncio.Event()
+    latest = 0
+
+    def hear(status: Status) -> None:
+        nonlocal latest
+        latest = sum(report.state is DiskState.STANDBY for report in status.decision.disks)
+        if latest == DISKS:
+            asleep.set()
+
+    daemon = Daemon(parse(config(net).encode(), "benchmark"), machine, shelf, KernelClock(), hear=hear)
+    life = asyncio.create_task(daemon.live())
+    async with asyncio.timeout(ASLEEP_WITHIN):
+        await asleep.wait()
+    await asyncio.sleep(SETTLED)
+    commands, before = shelf.commands, switches()
+    await asyncio.sleep(minutes * 60)
+    figures = {
+        "wake-ups/h": (switches() - before) * 60 / minutes,
+        "commands to disks": shelf.commands - commands,
+        "disks asleep at the end": latest,
+    }
+    life.cancel()
+    await asyncio.gather(life, return_exceptions=True)
+    machine.close()
+    return figures
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--minutes", type=float, default=5)
+    parser.add_argument("--live", nargs=2, metavar=("ROOT", "NET"), help="be the daemon that is measured")
+    given = parser.parse_args()
+    if given.live:
+        print(json.dumps(asyncio.run(live(Path(given.live[0]), given.live[1], given.minutes))))
+        return
+    with tempfile.TemporaryDirectory() as scratch, Lan(Path(scratch), 4) as lan:
+        root = Path(scratch, "root")
+        root.mkdir()
+        argv = (sys.executable, __file__, "--minutes", str(given.minutes), "--live", str(root), lan.net)
+        nobody = f"DBUS_SYSTEM_BUS_ADDRESS=unix:path={scratch}/bus"  # not this machine's logind
+        done = lan.server.inside.run("env", nobody, *argv, within=ASLEEP_WITHIN + given.minutes * 60 + 200)
+    figures = json.loads(done.stdout)
+    print(f"{DISKS} sleeping disks, {CLIENTS} clients, 60 s rounds, {given.minutes:g} min")
+    print(f"{'':28}{'wanted':>10}{'measured':>10}")
+    for title, most in LIMITS.items():
+        print(f"{title:28}{most:10g}{figures[title]:10.1f}")
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except subprocess.CalledProcessError as error:
+        sys.exit(error.stderr)
