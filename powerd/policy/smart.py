@@ -68,13 +68,22 @@ def with_health(course: DiskCourse, snapshot: Snapshot, options: Options, now: M
     health = health_course(snapshot, course.reports, course.orders, options, now)
     if options.mode == "observe":
         return course._replace(smart=health.reports)
+    said = {why.subject: why.text for why in health.reasons if why.keeps_awake}
     return course._replace(
+        reports=tuple([_held(report, health, said) for report in course.reports]),
         orders=(*(order for order in course.orders if order.disk not in health.held), *health.orders),
         stirs=(*course.stirs, *(why for why in health.reasons if why.keeps_awake)),
         remarks=(*course.remarks, *(why for why in health.reasons if not why.keeps_awake)),
         look_again=min(course.look_again, health.look_again),
         smart=health.reports,
     )
+
+
+def _held(report: DiskReport, health: SmartCourse, said: Mapping[str, str]) -> DiskReport:
+    """What is shown of a disk that would stand by, but for its health."""
+    if report.disk.id not in health.held or not report.spin_down_after:
+        return report
+    return report._replace(waits=said.get(report.disk.device, "its health is to be read first"))
 
 
 def health_course(

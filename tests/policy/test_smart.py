@@ -29,7 +29,8 @@ from powerd.model import (
     StartTest,
     Trouble,
 )
-from powerd.policy.smart import AT_ONCE, SmartCourse, health_course, talks
+from powerd.policy.disks import DiskCourse
+from powerd.policy.smart import AT_ONCE, SmartCourse, health_course, talks, with_health
 from powerd.policy.smart_turn import PATIENCE, RETRY
 
 DAY = 86400.0
@@ -421,3 +422,33 @@ def test_no_order_wakes_a_drive_before_its_time(  # noqa: PLR0913, PLR0917 - wha
     assert len({order.disk for order in course.orders}) == len(course.orders)
     house.begun = frozenset(course.orders)
     assert house.decide(after, leaving=leaving).orders == (), "the same moment twice: no new order"
+
+
+@pytest.mark.parametrize(
+    ("last", "waits"),
+    [
+        (replace(health(), testing=50), "tests itself (a self-test that somebody else began)"),
+        (health(), "its health is to be read first"),
+    ],
+)
+def test_a_disk_that_would_stand_by_says_what_it_waits_for(last: Health, waits: str) -> None:
+    now = moment(60 if last.testing else DAY + 60)
+    shown = DiskReport(disk(), DiskState.ACTIVE, now, spin_down_after=600.0)
+    alone = DiskReport(disk(2), DiskState.ACTIVE, now, spin_down_after=0.0)
+    course = DiskCourse(
+        orders=(SpinDown(CHECK.disk, "ata"),),
+        reports=(shown, alone),
+        stirs=(),
+        remarks=(),
+        holds=False,
+        guards=(),
+        look_again=float("inf"),
+        look_at_disks=float("inf"),
+        memory={},
+    )
+    snapshot = Snapshot(records={CHECK.disk: record(last=last)})
+    acting = replace(UNTESTED, mode="enforce")
+    first, other = with_health(course, snapshot, acting, now).reports
+    assert (first.waits, other.waits) == (waits, "")
+    observed, _ = with_health(course, snapshot, replace(UNTESTED, mode="observe"), now).reports
+    assert observed.waits == ""
