@@ -24,8 +24,8 @@ CHECK: Final = 60.0
 """Seconds for smartctl; some drives take their time with their logs."""
 STARTING: Final = 40.0
 """Seconds more where the drive has to spin up for it."""
-READING: Final = 20.0
-"""Seconds for the child that reads the answer."""
+READING: Final = 60.0
+"""Seconds for the child that reads the answer; a small computer that is busy takes 20 to start it."""
 ANSWER: Final = 1 << 20
 """Bytes that smartctl's answer may have."""
 COMMANDS: Final = 12
@@ -87,7 +87,10 @@ async def _read(done: Done, spindle: Spindle) -> dict[str, object]:
     """The Health in smartctl's answer, made plain, by a child that alone knows pySMART."""
     argv = [sys.executable, "-I", "-m", "powerd.helper.smart_child"]  # by its path, for its venv's sake
     extra = Extra(path=Path(sys.executable), given=done.out.encode())
-    read = await spindle.run(argv, READING, 0, extra)
+    try:
+        read = await spindle.run(argv, READING, 0, extra)
+    except RefusalError as error:  # late or not, it is no fault of the disk, which has answered
+        raise RefusalError(f"its health cannot be read: {error}", "failed") from None
     try:
         told = json.loads(read.out)
         health, why = told.get("health"), told.get("why")

@@ -220,6 +220,19 @@ def test_a_child_that_dies_is_told_of(drives: Drives, monkeypatch: pytest.Monkey
     assert "cannot be read: exit status 1" in refusal(drives, CHECK)[1]
 
 
+def test_a_child_that_is_late_is_no_fault_of_the_disk(
+    drives: Drives, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow = tmp_path / "slow"
+    slow.write_text("#!/bin/sh\nexec sleep 60\n")
+    slow.chmod(0o755)
+    monkeypatch.setattr("sys.executable", str(slow))
+    monkeypatch.setattr("powerd.helper.smart.READING", 0.3)
+    cause, why = refusal(drives, CHECK)
+    assert cause == "failed"
+    assert "did not answer within 0.3 s" in why
+
+
 def test_no_smartctl(drives: Drives) -> None:
     (drives.tools / "smartctl").unlink()
     assert "smartctl is not installed" in refusal(drives, CHECK)[1]

@@ -15,7 +15,7 @@ EVERY: Final = 5
 
 
 def config(after: int, method: str = "command", rules: Mapping[Drive, str] | None = None) -> str:
-    """A configuration under which disks sleep soon and the server never does.
+    """A configuration under which disks sleep soon, nobody reads their health, and the server never sleeps.
 
     Args:
         after: seconds of idleness.
@@ -24,7 +24,7 @@ def config(after: int, method: str = "command", rules: Mapping[Drive, str] | Non
     """
     lines = [
         f'mode = "enforce"\n[clients]\nleases = []\nlearn = "0s"\nevery = "{EVERY}s"\ntimeout = "0.3s"',
-        f'[disks]\nspin_down_after = "{after}s"\nmethod = "{method}"',
+        f'[smart]\nevery = "0s"\n[disks]\nspin_down_after = "{after}s"\nmethod = "{method}"',
     ]
     lines += [f'[[disks.rule]]\nmatch = ["{drive.id}"]\n{text}' for drive, text in (rules or {}).items()]
     return "\n".join(lines)
