@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import shutil
+import sys
 import tomllib
 from collections.abc import Iterator
 from dataclasses import replace
@@ -14,7 +15,8 @@ from typing import Final
 from vm.image import Image, alone
 from vm.run import run
 
-REPOSITORY: Final = Path(__file__).parents[2]
+_TESTS: Final = Path(__file__).parents[1]
+REPOSITORY: Final = _TESTS.parent
 PYTHON: Final = "/usr/bin/python3"
 """Debian's own, which is the image's too: what it builds fits there."""
 _CONTRIB: Final = REPOSITORY / "contrib" / "systemd"
@@ -35,9 +37,18 @@ def with_powerd(image: Image, scratch: Path) -> Image:
     wheels = scratch / "wheels"
     shutil.copytree(_dependencies(image.disk.parent, scratch), wheels)
     _pip_wheel(wheels, "--no-deps", str(_source(scratch)))
-    disk = scratch / "powerd.img"
+    disk, mounted = scratch / "powerd.img", scratch / "mounted"
     run("cp", "--sparse=always", image.disk, disk)
-    with _mounted(disk, scratch / "mounted") as root:
+    # In a mount namespace of its own. Whoever else makes one on this machine gets a copy of all mounts, and
+    # this one would not have ended, nor all have been written, when it is undone here.
+    run("unshare", "--mount", "env", f"PYTHONPATH={_TESTS}", sys.executable, "-m", "vm.install",
+        disk, mounted, wheels)  # fmt: skip
+    return replace(image, disk=disk)
+
+
+def main(disk: Path, mounted: Path, wheels: Path) -> None:
+    """Install these wheels, and all that goes with them, on the file system in ``disk``."""
+    with _mounted(disk, mounted) as root:
         shutil.copytree(wheels, root / "tmp" / "wheels")
         run("chroot", root, PYTHON, "-m", "venv", "/opt/powerd")
         pip = ("/opt/powerd/bin/pip", "--isolated", "--quiet", "install", "--no-index")
@@ -48,7 +59,6 @@ def with_powerd(image: Image, scratch: Path) -> Image:
         run("chroot", root, "ln", "-s", "/opt/powerd/bin/powerd", "/usr/local/bin/powerd")
         run("chroot", root, "systemd-sysusers")
         run("chroot", root, "systemctl", "enable", "powerd-helper.socket")
-    return replace(image, disk=disk)
 
 
 def _source(scratch: Path) -> Path:
@@ -89,3 +99,7 @@ def _mounted(disk: Path, at: Path) -> Iterator[Path]:
         yield at
     finally:
         run("umount", at)
+
+
+if __name__ == "__main__":
+    main(*map(Path, sys.argv[1:]))
