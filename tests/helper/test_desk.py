@@ -51,7 +51,7 @@ def test_a_sysfs_that_cannot_be_read_is_refused(tmp_path: Path, monkeypatch: pyt
 
     monkeypatch.setattr(rtc, "find", find)
     assert serve(ReadAlarm(), tmp_path) == Refused(
-        "this machine cannot be asked: Input/output error; see dmesg"
+        "this machine cannot be asked: Input/output error; see dmesg", "unreached"
     )
 
 
