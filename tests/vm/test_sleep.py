@@ -43,6 +43,7 @@ def test_suspends_again_and_again_but_not_soon_after_a_wake_up(
 
     woken = time.monotonic()
     server.wake()
+    until(lambda: len(powerd.turns()) > 2, "the wake-up is told of", every=0.5)
     told = powerd.journal()
     assert [entry.event for entry in powerd.turns()] == ["warning", "going-down", "woke"]
     idle = at(told, "logind accepted: suspend") - at(told, f"{laptop.address} is absent")
