@@ -68,6 +68,6 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     """A failure is shown with the server's own words."""
     report = yield
     server = getattr(item, "funcargs", {}).get("server")
-    if report.when == "call" and report.failed and isinstance(server, Server):
+    if report.failed and isinstance(server, Server):
         report.sections.append(("the server", server.last_words()))
     return report
