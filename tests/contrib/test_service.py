@@ -6,6 +6,7 @@ import os
 import pty
 import re
 import shutil
+import stat
 import struct
 import subprocess
 import time
@@ -63,6 +64,27 @@ def test_sysusers_makes_the_user_that_the_unit_names(tmp_path: Path) -> None:
     user = re.search(r"^User=(\S+)$", UNIT.read_text(), re.MULTILINE)
     assert user is not None
     assert re.search(rf"^{user[1]}:.*:/usr/sbin/nologin$", users, re.MULTILINE)
+
+
+@pytest.mark.skipif(
+    shutil.which("systemd-tmpfiles") is None or os.geteuid() != 0,
+    reason="gives files away: needs root and systemd-tmpfiles",
+)
+def test_tmpfiles_keeps_to_the_daemon_what_is_its_own(tmp_path: Path) -> None:
+    """A token that was written for everybody to read is the daemon's alone after a boot."""
+    token = tmp_path / "etc" / "powerd" / "token"
+    token.parent.mkdir(parents=True)
+    token.write_text("secret")
+    for tool, file in (("systemd-sysusers", "powerd.sysusers"), ("systemd-tmpfiles", "powerd.tmpfiles")):
+        make = ["--create"] if tool == "systemd-tmpfiles" else []
+        subprocess.run([tool, *make, f"--root={tmp_path}", CONTRIB / file], check=True, capture_output=True)
+    users = (tmp_path / "etc" / "passwd").read_text()
+    powerd = re.search(r"^powerd:x:(\d+):(\d+):", users, re.MULTILINE)
+    assert powerd is not None
+    user, group = map(int, powerd.groups())
+    kept, state = token.stat(), (tmp_path / "var" / "lib" / "powerd").stat()
+    assert (kept.st_uid, kept.st_gid, stat.S_IMODE(kept.st_mode)) == (0, group, 0o640)
+    assert (state.st_uid, state.st_gid, stat.S_IMODE(state.st_mode)) == (user, group, 0o700)
 
 
 @pytest.mark.lan

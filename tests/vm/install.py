@@ -22,6 +22,7 @@ PYTHON: Final = "/usr/bin/python3"
 _CONTRIB: Final = REPOSITORY / "contrib" / "systemd"
 _PLACES: Final = {
     _CONTRIB / "powerd.sysusers": "etc/sysusers.d/powerd.conf",
+    _CONTRIB / "powerd.tmpfiles": "etc/tmpfiles.d/powerd.conf",
     _CONTRIB / "powerd.rules": "etc/polkit-1/rules.d/50-powerd.rules",
     **{
         _CONTRIB / unit: f"etc/systemd/system/{unit}"
@@ -58,6 +59,7 @@ def main(disk: Path, mounted: Path, wheels: Path) -> None:
             run("install", "-D", "--mode=644", source, root / place)
         run("chroot", root, "ln", "-s", "/opt/powerd/bin/powerd", "/usr/local/bin/powerd")
         run("chroot", root, "systemd-sysusers")
+        run("chroot", root, "systemd-tmpfiles", "--create", "powerd.conf")
         run("chroot", root, "systemctl", "enable", "powerd-helper.socket")
 
 

@@ -15,6 +15,7 @@ from vm.drives_watch import EVERY, config, disks, states, written
 from vm.lab import Lab
 from vm.server import Server
 from vm.service import Powerd, Told
+from vm.spindle.drive import Traits
 
 pytestmark = pytest.mark.vm
 
@@ -24,6 +25,8 @@ SLACK: Final = 2 * EVERY + 10
 for which a disk is watched before it is stopped, lest data wait for it."""
 LOOK: Final = 2.0
 """Seconds from the first look to the first decision, which is the journal's first line."""
+ROUND: Final = 1.0
+"""Seconds that a round may take from its look at the counters to the journal, on an emulated processor."""
 QUIET: Final = int(os.environ.get("POWERD_VM_QUIET", "120"))
 """Seconds without anybody; an hour has as many rounds as 300 s have here, and 3600 makes it a real one."""
 
@@ -150,7 +153,11 @@ def test_reading_a_file(server: Server, powerd: Powerd, started: float, bays: Ba
     before = [drive.state().starts for drive in bays]
     read(server, films[0])
     (up,) = bays.told.log("spun up: read")[-1:]
-    until(lambda: states(server, bays.told) == ["active"], "powerd has noticed", within=2 * EVERY, every=0.3)
+    until(lambda: states(server, bays.told) == ["active"], "powerd says so", within=60, every=0.3)
+    (noticed,) = powerd.journal()[told:]
+    assert noticed.event == "spin-up"
+    first = up.at - Traits().spin_up
+    assert 0 <= noticed.at - first <= EVERY + ROUND, "in the very next round; the API says so from then on"
     event = down(bays.told)
     assert AFTER <= event.at - up.at <= AFTER + SLACK
     assert [drive.state().starts for drive in bays] == [before[0] + 1, *before[1:]]
