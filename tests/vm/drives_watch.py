@@ -14,17 +14,23 @@ EVERY: Final = 5
 """Seconds between two rounds; a minute where nobody is in a hurry."""
 
 
-def config(after: int, method: str = "command", rules: Mapping[Drive, str] | None = None) -> str:
-    """A configuration under which disks sleep soon, nobody reads their health, and the server never sleeps.
+def config(
+    after: int,
+    method: str = "command",
+    rules: Mapping[Drive, str] | None = None,
+    smart: str = 'every = "0s"',
+) -> str:
+    """A configuration under which disks sleep soon, and the server never does.
 
     Args:
         after: seconds of idleness.
         method: command, timer or both.
         rules: further lines for single drives.
+        smart: lines of that table; else nobody reads their health.
     """
     lines = [
         f'mode = "enforce"\n[clients]\nleases = []\nlearn = "0s"\nevery = "{EVERY}s"\ntimeout = "0.3s"',
-        f'[smart]\nevery = "0s"\n[disks]\nspin_down_after = "{after}s"\nmethod = "{method}"',
+        f'[smart]\n{smart}\n[disks]\nspin_down_after = "{after}s"\nmethod = "{method}"',
     ]
     lines += [f'[[disks.rule]]\nmatch = ["{drive.id}"]\n{text}' for drive, text in (rules or {}).items()]
     return "\n".join(lines)

@@ -58,8 +58,7 @@ def main(disk: Path, mounted: Path, wheels: Path) -> None:
         for source, place in _PLACES.items():
             run("install", "-D", "--mode=644", source, root / place)
         run("chroot", root, "ln", "-s", "/opt/powerd/bin/powerd", "/usr/local/bin/powerd")
-        run("chroot", root, "systemd-sysusers")
-        run("chroot", root, "systemd-tmpfiles", "--create", "powerd.conf")
+        run("chroot", root, "systemd-sysusers")  # systemd-tmpfiles, which wants /proc, is for its boot
         run("chroot", root, "systemctl", "enable", "powerd-helper.socket")
 
 

@@ -50,11 +50,9 @@ class Bays(NamedTuple):
 
 
 def smart_config(defer: int) -> str:
-    return (
-        f"{config(AFTER)}\n"
-        f'[smart]\nevery = "{OFTEN}s"\nmax_defer = "{defer}s"\nself_test = {{ short = "0s", long = "0s" }}\n'
-        f"[hooks]\nalert = {json.dumps(['/bin/sh', '-c', HOOK])}\n"
-    )
+    often = f'every = "{OFTEN}s"\nmax_defer = "{defer}s"\nself_test = {{ short = "0s", long = "0s" }}'
+    alert = f"[hooks]\nalert = {json.dumps(['/bin/sh', '-c', HOOK])}"
+    return f"{config(AFTER, smart=often)}\n{alert}\n"
 
 
 @pytest.fixture(scope="module")
