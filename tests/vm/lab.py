@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from rig.lan import Host, Lan
+from rig.wait import until
 from vm.image import Image
 from vm.install import PYTHON
 from vm.recipe import of_this_machine
@@ -58,17 +59,23 @@ class Lab:
         """Everything as it was before the test: all clients off, the server awake, powerd stopped."""
         for host in (self.laptop, self.firewalled):
             host.leave()
-        if self._server is not None and self._server.on:
-            if self._server.asleep:
-                self._server.wake()
-            powerd = Powerd(self._server)
-            powerd.stop()
-            powerd.forget()
+        if (server := self._server) is not None and server.on:
+            until(lambda: _quiet(server), "powerd is stopped, and its server awake", within=120)
 
     def close(self) -> None:
         """Pull the plug."""
         if self._server is not None:
             self._server.end()
+
+
+def _quiet(server: Server) -> bool:
+    """Wake it, and stop powerd; not yet done where another sleep is on its way, or comes in between."""
+    if server.asleep:
+        server.wake()
+    powerd = Powerd(server)
+    powerd.stop()
+    powerd.forget()
+    return not server.asleep and not server.going_to_sleep()
 
 
 def _joined(lan: Lan, label: str, address: str) -> Host:

@@ -101,6 +101,11 @@ class Server:
         """Whether it is suspended to RAM."""
         return self.on and self.monitor.state() == "suspended"
 
+    def going_to_sleep(self) -> bool:
+        """Whether logind has announced a sleep, and not yet its end (org.freedesktop.login1(5))."""
+        manager = ("org.freedesktop.login1", "/org/freedesktop/login1", "org.freedesktop.login1.Manager")
+        return self.run("busctl", "get-property", *manager, "PreparingForSleep") == "b true"
+
     def suspend(self) -> None:
         """Somebody at its console puts it to sleep."""
         self._agent.start(["systemctl", "suspend"])
