@@ -1,4 +1,4 @@
-"""What a disk must not be stopped in: data that waits to be written to it, an array's repair, a self-test.
+"""What a disk must not be stopped in, as the kernel tells: data that waits for it, an array's check, a scrub.
 
 Dirty data: /sys/kernel/debug/bdi/NAME/stats counts, for each backing device, the inodes that wait
 (b_dirty), or are being written (b_io, b_more_io). Its page counts are of no use here: they are summed up with
@@ -8,68 +8,57 @@ debugfs only /proc/meminfo is left, for all disks together, where a few dirty pa
 counts what it has not allocated yet: /sys/fs/ext4/NAME/delayed_allocation_blocks. What older kernels count
 nowhere is for unseen.py to find out.
 
-Arrays: /sys/block/mdN/md/sync_action (Documentation/admin-guide/md.rst).
-Self-tests: ``smartctl --json -c``, ata_smart_data.self_test.status.value, with 15 in its upper half while one
-runs (ACS-3, "Self-test execution status").
+What arrays and btrfs do to it of themselves: see model.upkeep. Its self-test is for self_test.py to find out.
 """
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 from typing import Final
 
 from powerd.helper.disks import Disk, read
-from powerd.helper.stack import backings, devices, holders
+from powerd.helper.smart_values import line
+from powerd.helper.stack import backings, btrfs, devices, holders
+from powerd.model.upkeep import SOCKETS, scrubbed, under_way
 
 _WAITING: Final = re.compile(r"^b_(?:dirty|io|more_io):\s+([0-9]+)$", re.MULTILINE)
 _MEMINFO: Final = re.compile(r"^(?:Dirty|Writeback):\s+([0-9]+) kB$", re.MULTILINE)
 _MANY: Final = 64 * 1024
 """kB of dirty data on the machine with which somebody is plainly writing, to whatever disk."""
-_AT_REST: Final = {"", "idle", "frozen", "none"}
-_RUNS: Final = 15
+_SHORT: Final = 8  # of a UUID, by which a file system without a label is named
 _NONE: Final = {"", "0"}
 
 
 def hindrance(disk: Disk, root: Path) -> str | None:
     """Why the disk must not be stopped now, as far as the kernel knows; None = no reason."""
+    upkeep = _upkeep(disk, root)
+    if upkeep is not None:  # first, as it says why the disk is being read
+        return f"{upkeep}; wait until it is done"
     if disk.in_flight:
         return "it is being read or written; wait until that is done"
-    for path in holders(disk):
-        action = read(path / "md/sync_action")
-        if action not in _AT_REST:
-            return f"{path.name} is under {action}; wait until it is done"
     if _dirty(disk, root):
         return "data waits to be written to it; wait for half a minute"
     return None
 
 
-def self_test_runs(report: str) -> bool:
-    """Whether a report of ``smartctl --json -c`` tells of a self-test under way; what is none does not."""
+def _upkeep(disk: Disk, root: Path) -> str | None:
+    """What an array or a btrfs on it is under, ``md0 is under check``; None = nothing."""
+    for path in holders(disk):
+        if doing := under_way(read(path / "md/sync_action")):
+            return f"{path.name} is under {doing}"
+    for path in btrfs((path.name for path in devices(disk)), root):
+        doing = "scrub" if path.name in _scrubbed(root) else under_way(read(path / "exclusive_operation"))
+        if doing:
+            return f"btrfs:{line(read(path / 'label')) or path.name[:_SHORT]} is under {doing}"
+    return None
+
+
+def _scrubbed(root: Path) -> frozenset[str]:
     try:
-        value = json.loads(report)
-        for key in ("ata_smart_data", "self_test", "status", "value"):
-            value = value[key]
-    except (ValueError, LookupError, TypeError, RecursionError):
-        return False
-    return isinstance(value, int) and value >> 4 == _RUNS
-
-
-def self_test_hindrance(report: str) -> str | None:
-    """Why a disk whose smartctl has reported this must not be stopped; what is no report proves nothing."""
-    if self_test_runs(report):
-        return "a SMART self-test runs; wait until it is done"
-    try:
-        readable = isinstance(json.loads(report), dict)
-    except (ValueError, RecursionError):
-        readable = False
-    return None if readable else "smartctl does not say whether a self-test runs; see: smartctl -c"
-
-
-def self_test(device: str, kind: str) -> list[str]:
-    """The question for self_test_hindrance(): IDENTIFY DEVICE and SMART READ DATA, two commands."""
-    return ["smartctl", "--json=c", "-d", kind, "-c", device]
+        return scrubbed((root / SOCKETS.lstrip("/")).read_text(errors="replace"))
+    except OSError:
+        return frozenset()
 
 
 def _dirty(disk: Disk, root: Path) -> bool:

@@ -27,6 +27,7 @@ _ROOM: Final = 252
 _FIXED, _DESCRIPTOR = {0x70, 0x71}, {0x72, 0x73}
 _NOT_READY: Final = 2
 _NEEDS_START: Final = {(0x04, 0x02), (0x04, 0x11)}
+_TESTS: Final = (0x04, 0x09)  # "logical unit not ready, self-test in progress", though it may well be ready
 _LOW_POWER: Final = 0x5E
 _STANDBY_QUALIFIERS: Final = {0x02, 0x04, 0x09, 0x0A}
 _IDLE_QUALIFIERS: Final = {0x01, 0x03, 0x05, 0x06, 0x07, 0x08}
@@ -76,11 +77,17 @@ def read_power(disk: Disk) -> str:
     Raises:
         RefusalError: the disk refuses.
     """
-    descriptor = open_disk(disk)
-    try:
-        return power_of(_send(descriptor, bytes([_REQUEST_SENSE, 0, 0, 0, _ROOM, 0]), _ROOM, disk))
-    finally:
-        os.close(descriptor)
+    return power_of(_request_sense(disk))
+
+
+def tests_itself(disk: Disk) -> bool:
+    """Whether a SCSI disk says in answer to REQUEST SENSE that it runs a self-test; not every one does.
+
+    Raises:
+        RefusalError: the disk refuses.
+    """
+    sense = sense_of(_request_sense(disk))
+    return sense is not None and sense[1:] == _TESTS
 
 
 def stop_command(*, plainly: bool) -> bytes:
@@ -97,6 +104,8 @@ def power_of(data: bytes) -> str:
         if sense.qualifier in _STANDBY_QUALIFIERS:
             return "standby"
         return "active" if sense.qualifier in _IDLE_QUALIFIERS else "unknown"
+    if sense[1:] == _TESTS:
+        return "active"
     if sense.key == _NOT_READY:
         return "standby" if (sense.code, sense.qualifier) in _NEEDS_START else "unknown"
     return "active" if sense == (0, 0, 0) else "unknown"
@@ -110,6 +119,15 @@ def sense_of(data: bytes) -> Sense | None:
     if kind in _DESCRIPTOR and len(data) >= 4:  # noqa: PLR2004 - through the qualifier
         return Sense(data[1] & 0x0F, data[2], data[3])
     return None
+
+
+def _request_sense(disk: Disk) -> bytes:
+    """The sense data that the disk has: one command, which wakes none."""
+    descriptor = open_disk(disk)
+    try:
+        return _send(descriptor, bytes([_REQUEST_SENSE, 0, 0, 0, _ROOM, 0]), _ROOM, disk)
+    finally:
+        os.close(descriptor)
 
 
 def _send(descriptor: int, command: bytes, room: int, disk: Disk) -> bytes:

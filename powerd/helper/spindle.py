@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from powerd.helper import hdparm, pending, rouse, scsi
+from powerd.helper import hdparm, pending, rouse, scsi, self_test
 from powerd.helper.disks import Disk
 from powerd.helper.errors import RefusalError
 from powerd.helper.lane import Lane
@@ -140,17 +140,24 @@ class Spindle:
     async def _demand_no_hindrance(self, *, spins: bool) -> None:
         """A disk that may be asleep is not asked for its self-test, as that could wake it."""
         why = await self._lane.in_thread(partial(pending.hindrance, self._disk, self._root), QUICK)
-        if why is None and spins and not self._disk.pure_scsi and self._runner.tools.find("smartctl"):
+        if why is None and spins:
             why = await self._self_test()
         if why is not None:
             raise RefusalError(f"{self._disk.name} is not stopped: {why}", "busy")
 
     async def _self_test(self) -> str | None:
         """Why its self-test is a hindrance; None = it runs none, or no way leads to what it says of that."""
+        if self._disk.pure_scsi:
+            self.commands += 1
+            if await self._lane.in_thread(partial(scsi.tests_itself, self._disk), QUICK):
+                return self_test.HINDRANCE
+        if self._runner.tools.find("smartctl") is None:
+            return None
         for kind in kinds(self._disk):
-            done = await self.run(pending.self_test(self._device, kind), 2 * QUICK, commands=2)
+            argv, commands = self_test.question(self._disk, kind)
+            done = await self.run(argv, 2 * QUICK, commands)
             if done.status < 0 or reached(done.status):  # by a signal: it may have been there
-                return pending.self_test_hindrance(done.out)
+                return self_test.hindrance(done.out)
         return None
 
     async def run(

@@ -113,7 +113,8 @@ class DiskReport(NamedTuple):
         spin_ups, spin_downs: within the last 24 hours.
         worked: the way by which it has verifiably gone down; None = none yet.
         timer: seconds that its own timer really has; None = not set by powerd.
-        apm: its APM level; None = unknown, off or not supported.
+        apm: its APM level, as it has told powerd since hotplug or resume, else as it has told udev (see Disk
+            for that); None = unknown, off or not supported.
         last_wake: the last spin-up; None = none known of.
     """
 

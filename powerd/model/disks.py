@@ -43,9 +43,12 @@ class Disk:
         group: shared by the members of one array, pool or volume group, named as people know it: ``md0``,
             ``btrfs:photos``, ``zfs:tank``, ``vg0``; None = it stands alone.
         array: reading from its group takes several members (md, ZFS, btrfs), as a linear volume does not.
-        busy: what goes on in it that is no mere access: ``md0 resync``; None = nothing.
+        busy: what goes on in it that is no mere access: ``md0 resync``, ``btrfs:photos scrub``; None =
+            nothing.
         excluded: why powerd leaves it alone; None = it does not. Of USB the configuration decides, not this.
         runtime_pm: the kernel may suspend it by itself (power/control = auto, and a delay).
+        apm: its APM level as it said when udev last asked, which may have been when it was plugged in; None =
+            off, not supported, or unknown. What it has told powerd since is in its DiskMemory.
         seen: CLOCK_MONOTONIC at which this drive was first seen since it was plugged in.
     """
 
@@ -65,6 +68,7 @@ class Disk:
     busy: str | None = None
     excluded: str | None = None
     runtime_pm: bool = False
+    apm: int | None = None
     seen: float = 0.0
 
 

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
 from helper.drives import Drives
-from hypothesis import given
-from hypothesis import strategies as st
 
 from powerd.helper.disks import find
-from powerd.helper.pending import hindrance, self_test_hindrance, self_test_runs
+from powerd.helper.pending import hindrance
 
 CLEAN = """\
 BdiWriteback:                0 kB
@@ -25,6 +22,7 @@ b_dirty_time:                3
 bdi_list:                    1
 state:                       1
 """
+UUID = "0d5f3a0a-9f0d-4a71-9b55-1c1c1c1c1c1c"
 DATA = "data waits to be written to it; wait for half a minute"
 
 
@@ -71,11 +69,17 @@ def test_dirty_data_of_what_is_built_on_a_partition_of_it(drives: Drives) -> Non
     assert why(drives, "ata-SDB") is None
 
 
-def test_dirty_data_of_a_btrfs(drives: Drives) -> None:
-    """Its backing device has a name of its own, and its devices are links."""
-    btrfs = drives.root / "sys/fs/btrfs/0d5f3a0a-9f0d-4a71-9b55-1c1c1c1c1c1c"
-    (btrfs / "devices").mkdir(parents=True)
-    (btrfs / "devices/sda1").symlink_to(drives.root / "sys/block/sda/sda1")
+@pytest.fixture
+def btrfs(drives: Drives) -> Path:
+    """The directory in sysfs of one on sda1; its devices are links."""
+    path = drives.root / "sys/fs/btrfs" / UUID
+    (path / "devices").mkdir(parents=True)
+    (path / "devices/sda1").symlink_to(drives.root / "sys/block/sda/sda1")
+    return path
+
+
+def test_dirty_data_of_a_btrfs(drives: Drives, btrfs: Path) -> None:
+    """Its backing device has a name of its own."""
     (drives.root / "sys/devices/virtual/bdi/btrfs-1").mkdir(parents=True)
     (btrfs / "bdi").symlink_to(drives.root / "sys/devices/virtual/bdi/btrfs-1")
     stats = drives.write("sys/kernel/debug/bdi/btrfs-1/stats", CLEAN.format(0, 0, 0))
@@ -100,6 +104,29 @@ def test_an_array_under_repair(drives: Drives, action: str) -> None:
         assert why(drives) is None
 
 
+def test_a_btrfs_that_is_scrubbed(drives: Drives, btrfs: Path) -> None:
+    """It is read for that, and for what is said. A socket of another file system says nothing of this one."""
+    drives.write("sys/block/sda/inflight", "       4        0\n")
+    line = "00000000e4f71913: 00000002 00000000 00010000 0001 01 1923570 /var/lib/btrfs/scrub.progress.{}\n"
+    sockets = drives.write("proc/self/net/unix", line.format(UUID))
+    assert why(drives) == "btrfs:0d5f3a0a is under scrub; wait until it is done"
+    assert why(drives, "ata-SDB") is None
+    (btrfs / "label").write_text("photos\n")
+    assert why(drives) == "btrfs:photos is under scrub; wait until it is done"
+    sockets.write_text(line.format(UUID.replace("1c", "2d")))
+    drives.write("sys/block/sda/inflight", "       0        0\n")
+    assert why(drives) is None
+
+
+def test_a_btrfs_that_moves_its_data(drives: Drives, btrfs: Path) -> None:
+    operation = btrfs / "exclusive_operation"
+    operation.write_text("device remove\n")
+    assert why(drives) == "btrfs:0d5f3a0a is under device remove; wait until it is done"
+    for rest in ("none", "balance paused"):
+        operation.write_text(f"{rest}\n")
+        assert why(drives) is None
+
+
 def test_holders_that_hold_each_other_end(drives: Drives) -> None:
     hold(drives, "sda", "dm-0", "253:0")
     hold(drives, "dm-0", "dm-1", "253:1")
@@ -119,36 +146,3 @@ def test_without_debugfs_only_much_dirty_data_counts(tmp_path: Path, meminfo: st
     drives = Drives(tmp_path, "sda")
     drives.write("proc/meminfo", meminfo)
     assert why(drives) == (DATA if waits else None)
-
-
-@pytest.mark.parametrize(
-    ("value", "runs"),
-    [(0xF9, True), (0xF0, True), (0x00, False), (0x19, False), ("249", False), (None, False)],
-)
-def test_self_tests(value: object, *, runs: bool) -> None:
-    report = {"ata_smart_data": {"self_test": {"status": {"value": value, "string": "in progress"}}}}
-    assert self_test_runs(json.dumps(report)) is runs
-
-
-def test_a_recorded_report() -> None:
-    """smartctl 7.3 of Debian 12."""
-    report = (Path(__file__).parent / "recorded/smartctl-capabilities.json").read_text()
-    assert not self_test_runs(report)
-    assert self_test_runs(
-        report.replace('"self_test":{"status":{"value":0', '"self_test":{"status":{"value":249')
-    )
-
-
-@given(st.text() | st.recursive(st.none() | st.integers(), st.lists).map(json.dumps))
-def test_what_is_no_report_tells_of_no_self_test(report: str) -> None:
-    assert not self_test_runs(report)
-
-
-def test_a_report_that_is_nested_too_deeply() -> None:
-    assert not self_test_runs("[" * 100_000)
-    assert "does not say" in (self_test_hindrance("[" * 100_000) or "")
-
-
-def test_a_report_without_a_word_of_self_tests_is_no_hindrance() -> None:
-    """So does a drive report that has no SMART."""
-    assert self_test_hindrance('{"smartctl": {"exit_status": 4}}') is None

@@ -135,6 +135,8 @@ def fixed(key: int, code: int, qualifier: int) -> bytes:
         (fixed(0, 0x5E, 0x00), "unknown"),
         (fixed(2, 0x04, 0x02), "standby"),
         (fixed(2, 0x04, 0x11), "standby"),
+        (fixed(2, 0x04, 0x09), "active"),
+        (fixed(0, 0x04, 0x09), "active"),
         (fixed(2, 0x3A, 0x00), "unknown"),
         (fixed(6, 0x29, 0x00), "unknown"),
         (bytes([0x72, 0, 0x5E, 0x0A, 0, 0, 0, 0]), "standby"),
@@ -147,6 +149,26 @@ def fixed(key: int, code: int, qualifier: int) -> bytes:
 )
 def test_what_sense_data_say(data: bytes, state: str) -> None:
     assert scsi.power_of(data) == state
+
+
+@pytest.mark.parametrize(
+    ("data", "testing"),
+    [
+        (fixed(0, 0x04, 0x09), True),
+        (fixed(2, 0x04, 0x09), True),
+        (bytes([0x72, 0, 0x04, 0x09, 0, 0, 0, 0]), True),
+        (fixed(2, 0x04, 0x02), False),
+        (SPINS, False),
+        (b"", False),
+    ],
+)
+def test_whether_it_tests_itself(
+    drives: Drives, monkeypatch: pytest.MonkeyPatch, data: bytes, *, testing: bool
+) -> None:
+    kernel = Kernel(data)
+    ask(drives, monkeypatch, kernel, "SEAGATE")
+    assert scsi.tests_itself(find(drives.root, "ata-SDA")) is testing
+    assert kernel.commands == [bytes([0x03, 0, 0, 0, 252, 0])]
 
 
 @given(st.binary(max_size=40))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 
 from powerd.helper import scsi
 from powerd.helper.bay import Bay
+from powerd.helper.disks import Disk
 from powerd.helper.errors import RefusalError
 from powerd.helper.protocol import (
     DiskAnswer,
@@ -172,9 +174,71 @@ def test_a_smartctl_whose_answer_cannot_be_read_proves_no_end_of_a_self_test(
     (drives.tools / "smartctl").write_text(f"#!/bin/sh\n{does}\n")
     said = refusal(drives, StandBy(SDA, "ata"))
     assert said == (
-        "ata-SDA is not stopped: smartctl does not say whether a self-test runs; see: smartctl -c"
+        "ata-SDA is not stopped: smartctl does not say whether a self-test runs; see: smartctl -a"
     )
     assert drives.state("sda") == "active"
+
+
+@pytest.fixture
+def sas(drives: Drives, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """sda is a SAS disk; its commands up to now. The kernel's part is in test_scsi.py."""
+    drives.write("sys/block/sda/device/vendor", "SEAGATE \n")
+    sent: list[str] = []
+
+    def say(word: str, answer: object) -> Callable[[Disk], object]:
+        def said(_disk: Disk) -> object:
+            sent.append(word)
+            return answer
+
+        return said
+
+    monkeypatch.setattr(scsi, "read_power", say("power", "active"))
+    monkeypatch.setattr(scsi, "tests_itself", say("test", answer=False))
+    monkeypatch.setattr(scsi, "stand_by", say("stop", None))
+    return sent
+
+
+LOGGED: Final = "smartctl --json=co -d scsi -l selftest sda"
+
+
+def scsi_log(drives: Drives, name: str, status: int = 0) -> None:
+    """Let smartctl say what one has said."""
+    report = Path(__file__).parent / "recorded" / name
+    (drives.tools / "smartctl").write_text(
+        f'#!/bin/sh\necho "smartctl $*" >> "${{0%/*}}/log"\ncat {report}\nexit {status}\n'
+    )
+
+
+def test_a_self_test_of_a_sas_disk_is_not_cut_off(drives: Drives, sas: list[str]) -> None:
+    scsi_log(drives, "smartctl-scsi-testing.json")
+    assert "a SMART self-test runs" in refusal(drives, StandBy(SDA, "scsi"))
+    assert (sas, drives.asked()) == (["power", "test"], [LOGGED])
+
+
+def test_a_self_test_that_a_sas_disk_tells_of_itself_takes_no_smartctl(
+    drives: Drives, sas: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scsi, "tests_itself", lambda _disk: True)
+    (drives.tools / "smartctl").unlink()
+    assert "a SMART self-test runs" in refusal(drives, StandBy(SDA, "scsi"))
+    assert sas == ["power"]
+
+
+@pytest.mark.parametrize(
+    ("log", "status"), [("smartctl-scsi-tested.json", 0), ("smartctl-scsi-no-log.json", 4), ("", 2)]
+)
+def test_a_sas_disk_that_runs_none_or_cannot_say_is_stopped(
+    drives: Drives, sas: list[str], log: str, status: int
+) -> None:
+    scsi_log(drives, log or "smartctl-scsi-testing.json", status)
+    assert serve(drives, StandBy(SDA, "scsi")) == Power(SDA, "standby", 12)
+    assert (sas, drives.asked()) == (["power", "test", "stop"], [LOGGED])
+
+
+def test_without_smartctl_a_sas_disk_is_stopped(drives: Drives, sas: list[str]) -> None:
+    (drives.tools / "smartctl").unlink()
+    assert serve(drives, StandBy(SDA, "scsi")) == Power(SDA, "standby", 3)
+    assert sas == ["power", "test", "stop"]
 
 
 @pytest.mark.parametrize("mode", ["nosmart", "well"])

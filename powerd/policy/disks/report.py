@@ -11,6 +11,8 @@ from powerd.policy.disks.step import Case, Step
 from powerd.policy.disks.ways import BOUNCE, BOUNCES
 from powerd.policy.why import Why
 
+_LOUD: Final = 128
+"""From this APM level on a drive does not spin down of its own accord (hdparm(8), -B)."""
 _SHORT: Final = 300.0
 """Seconds: who spins down after less will spend more on starts than it saves."""
 
@@ -32,7 +34,7 @@ def report(case: Case, step: Step) -> DiskReport:
         spin_downs=len(memory.downs),
         worked=memory.worked,
         timer=memory.timer,
-        apm=memory.drive.apm if memory.drive is not None else None,
+        apm=_level(case),
         last_wake=memory.woken,
     )
 
@@ -63,11 +65,34 @@ def remarks(case: Case, step: Step) -> Iterator[Why]:
             'has power conditions of its own (EPC), which may overrule its timer; take method = "both"',
             keeps_awake=False,
         )
-    if plan.apm is None or memory.drive is None or memory.drive.apm == plan.apm:
+    yield from _on_apm(case)
+
+
+def _level(case: Case) -> int | None:
+    """Its APM level, by its own word if powerd has that, else by what udev has heard."""
+    drive = case.memory.drive
+    return case.disk.apm if drive is None else drive.apm
+
+
+def _on_apm(case: Case) -> Iterator[Why]:
+    """A level that cannot be set, and one at which it stops when it likes to though no rule says so."""
+    name, memory, wanted = case.disk.id, case.memory, case.plan.apm
+    level = _level(case)
+    if level == wanted:
         return
-    if not memory.drive.apm_supported:
+    if wanted is not None and memory.drive is not None:
+        if not memory.drive.apm_supported:
+            yield Why(
+                name, f"has no APM, so that its level cannot be set to {wanted}; drop apm", keeps_awake=False
+            )
+        elif memory.level == wanted:
+            yield Why(name, f"its APM level cannot be set to {wanted}: {memory.denied}", keeps_awake=False)
+    if level is not None and level < _LOUD:
+        asked = "which no rule asks for" if wanted is None else f"not at {wanted} as its rule says"
+        remedy = "set apm = 254 in a [[disks.rule]]" if wanted is None else 'mode = "enforce" sets it'
+        remedy = f"; {remedy}" if wanted is None or not case.acts else ""
         yield Why(
-            name, f"has no APM, so that its level cannot be set to {plan.apm}; drop apm", keeps_awake=False
+            name,
+            f"is at APM level {level}, {asked}: below {_LOUD} it may spin down when it likes to{remedy}",
+            keeps_awake=False,
         )
-    elif memory.level == plan.apm:
-        yield Why(name, f"its APM level cannot be set to {plan.apm}: {memory.denied}", keeps_awake=False)

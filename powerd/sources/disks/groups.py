@@ -28,12 +28,14 @@ class Span:
         members: names of the devices directly below it.
         rank: which of two names for the same disks is the better, the lower.
         array: reading takes several of them.
+        btrfs: the UUID of the btrfs that it is; None = it is none.
     """
 
     name: str
     members: frozenset[str]
     rank: int
     array: bool
+    btrfs: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +105,8 @@ def _spans(blocks: Mapping[str, Block]) -> Iterator[Span]:
         elif block.slaves:
             yield _made_of(block)
     for (kind, uuid), members in filesystems.items():
-        label = labels[kind, uuid]
-        yield Span(f"{kind.removesuffix('_member')}:{label}", frozenset(members), 0, array=True)
+        name = f"{kind.removesuffix('_member')}:{labels[kind, uuid]}"
+        yield Span(name, frozenset(members), 0, array=True, btrfs=uuid if kind == "btrfs" else None)
     for vg_uuid, members in volumes.items():
         yield Span(names[vg_uuid], frozenset(members), 2, array=False)
 

@@ -36,6 +36,7 @@ _PATHS: Final = (
     (re.compile(r"/virtio\d+/"), "virtio"),
 )
 _NAMES: Final = (("nvme", "nvme"), ("mmcblk", "mmc"), ("vd", "virtio"))
+_LEAST_APM, _MOST_APM = 1, 254  # ATA8-ACS, SET FEATURES, "Enable/disable advanced power management"
 _OPTICAL: Final = "5"  # device/type, the peripheral device type of SPC-4, table 141
 
 _MADE_BY_KERNEL: Final = (
@@ -110,6 +111,18 @@ def serial(disk: Block) -> str:
 def rpm(disk: Block) -> int | None:
     """Rounds a minute; 0 = it has no spindle, None = it does not say (ATA word 217, as ata_id writes it)."""
     return as_int(disk.udev.get("ID_ATA_ROTATION_RATE_RPM"))
+
+
+def apm(disk: Block) -> int | None:
+    """Its APM level as udev last heard it, 1 to 254; None = off, or it has none, or does not say.
+
+    udev's ata_id asks for the drive's identity when it is plugged in, and whenever somebody has had it open
+    for writing, and writes the level in decimal (systemd, src/udev/ata_id/ata_id.c).
+    """
+    if disk.udev.get("ID_ATA_FEATURE_SET_APM_ENABLED") != "1":
+        return None
+    level = as_int(disk.udev.get("ID_ATA_FEATURE_SET_APM_CURRENT_VALUE"))
+    return level if level is not None and _LEAST_APM <= level <= _MOST_APM else None
 
 
 def rotational(disk: Block) -> bool | None:

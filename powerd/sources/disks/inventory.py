@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Final
 
 from powerd.model import Disk, DiskId, Mount
+from powerd.model.upkeep import under_way
 from powerd.sources.disks import identity
 from powerd.sources.disks.blocks import Block, as_int
 from powerd.sources.disks.groups import Layers
@@ -16,7 +17,22 @@ from powerd.sources.disks.mounts import Line
 
 SWAP: Final = "[SWAP]"
 """Where swap space is "mounted", in lsblk(8)'s words; in use or not: a service may not see /proc/swaps."""
-_QUIET: Final = {"idle", "frozen"}
+_BTRFS: Final = "/sys/fs/btrfs"
+
+
+@dataclass(frozen=True, slots=True)
+class Keeper:
+    """What may do its disks some upkeep: an md array that has redundancy, or a btrfs.
+
+    Attributes:
+        name: as people know it: ``md0``, ``btrfs:photos``.
+        file: says what it does, see model.upkeep; that of a btrfs is there while it is mounted.
+        disks: those below it.
+    """
+
+    name: str
+    file: str
+    disks: frozenset[DiskId]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,12 +42,14 @@ class Inventory:
     Attributes:
         disks: by id.
         blocks: what each was read from.
-        arrays: by md array that may be rebuilt or checked, the file that says so, and the disks below it.
+        arrays: those of md, by the kernel's name.
+        btrfs: file systems, mounted or not, by UUID.
     """
 
     disks: Mapping[DiskId, Disk] = field(default_factory=lambda: MappingProxyType({}))
     blocks: Mapping[DiskId, Block] = field(default_factory=lambda: MappingProxyType({}))
-    arrays: Mapping[str, tuple[str, frozenset[DiskId]]] = field(default_factory=lambda: MappingProxyType({}))
+    arrays: Mapping[str, Keeper] = field(default_factory=lambda: MappingProxyType({}))
+    btrfs: Mapping[str, Keeper] = field(default_factory=lambda: MappingProxyType({}))
 
 
 def assemble(blocks: Mapping[str, Block], lines: Iterable[Line]) -> Inventory:
@@ -54,27 +72,44 @@ def assemble(blocks: Mapping[str, Block], lines: Iterable[Line]) -> Inventory:
             array=group is not None and group.array,
         )
     arrays = {
-        name: (f"{block.path}/md/sync_action", frozenset(known[disk] for disk in layers.disks(block.slaves)))
+        name: Keeper(name, f"{block.path}/md/sync_action", _ids(layers, block.slaves, known))
         for name, block in whole.items()
         if name.startswith("md") and block.slaves
     }
+    btrfs = {
+        span.btrfs: Keeper(
+            span.name, f"{_BTRFS}/{span.btrfs}/exclusive_operation", _ids(layers, span.members, known)
+        )
+        for span in layers.spans
+        if span.btrfs is not None
+    }
     sources = MappingProxyType({known[name]: block for name, block in whole.items()})
-    return Inventory(MappingProxyType(disks), sources, MappingProxyType(arrays))
+    return Inventory(
+        MappingProxyType(disks), sources, arrays=MappingProxyType(arrays), btrfs=MappingProxyType(btrfs)
+    )
 
 
-def busy(inventory: Inventory, actions: Mapping[str, str | None]) -> Mapping[DiskId, Disk]:
-    """The disks, with what their md arrays do (Documentation/admin-guide/md.rst, sync_action).
+def busy(
+    inventory: Inventory, words: Mapping[str, str | None], scrubs: Collection[str] = ()
+) -> Mapping[DiskId, Disk]:
+    """The disks, with what their md arrays and btrfs file systems do.
 
     Args:
         inventory: see there.
-        actions: by array, the content of its file; None = it has none, as a level without redundancy.
+        words: by array or UUID, the content of its file; None = it has none, as a level without redundancy.
+        scrubs: UUIDs of btrfs file systems that are being scrubbed.
     """
     at_work: dict[DiskId, str] = {}
-    for name, (_, disks) in inventory.arrays.items():
-        action = actions.get(name)
-        if action and action not in _QUIET:
-            at_work |= dict.fromkeys(disks, f"{name} {action}")
+    for key, keeper in {**inventory.arrays, **inventory.btrfs}.items():
+        doing = "scrub" if key in scrubs else under_way(words.get(key))
+        if doing is not None:
+            at_work |= dict.fromkeys(keeper.disks, f"{keeper.name} {doing}")
     return {id_: replace(disk, busy=at_work.get(id_)) for id_, disk in inventory.disks.items()}
+
+
+def _ids(layers: Layers, names: Iterable[str], known: Mapping[str, DiskId]) -> frozenset[DiskId]:
+    """The disks below all of these devices."""
+    return frozenset(known[disk] for disk in layers.disks(names))
 
 
 def _disk(block: Block, id_: DiskId, why: str | None) -> Disk:
@@ -94,6 +129,7 @@ def _disk(block: Block, id_: DiskId, why: str | None) -> Disk:
         runtime_pm=block.attributes.get("device/power/control") == "auto"
         and delay is not None
         and delay >= 0,
+        apm=identity.apm(block),
     )
 
 

@@ -12,6 +12,7 @@ from powerd.clock import Clock
 from powerd.host.eyes import DiskEyes
 from powerd.host.values import HostError
 from powerd.model import Activity, Blind, Disk, DiskId, Seen, SourceId
+from powerd.model.upkeep import SOCKETS, scrubbed
 from powerd.sources.disks import blocks, counters, mounts
 from powerd.sources.disks.blocks import Block
 from powerd.sources.disks.counters import Count
@@ -93,12 +94,14 @@ class Disks:
         return Facts(word, disks=self._shown(), activity=activity)
 
     def _shown(self) -> Mapping[DiskId, Disk]:
-        """The inventory with what its arrays do; the same mapping as before where nothing has changed."""
+        """The inventory with what goes on in it; the same mapping as before where nothing has changed."""
         inventory = self._inventory
-        actions = {name: self._eyes.peek(file) for name, (file, _) in inventory.arrays.items()}
-        made_from = (inventory, actions, {id_: each.seen for id_, each in self._attached.items()})
+        keepers = {**inventory.arrays, **inventory.btrfs}
+        words = {key: self._eyes.peek(keeper.file) for key, keeper in keepers.items()}
+        scrubs = scrubbed(self._eyes.peek(SOCKETS)) if inventory.btrfs else frozenset()
+        made_from = (inventory, words, scrubs, {id_: each.seen for id_, each in self._attached.items()})
         if made_from != self._made_from:
-            at_work = busy(inventory, actions).items()
+            at_work = busy(inventory, words, scrubs).items()
             self._disks = {id_: replace(disk, seen=self._attached[id_].seen) for id_, disk in at_work}
             self._made_from = made_from
         return self._disks

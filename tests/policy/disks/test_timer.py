@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import pytest
 from policy.disks.shelf import DAY, HOUR, MINUTE, Shelf, downs, shelf_of
 from policy.disks.spindle import Spindle, disk
 
+from powerd.config import parse
 from powerd.model import DiskState, Drive, SetApm
 
 TIMER = '[disks]\nmethod = "timer"\nspin_down_after = "10min"\n'
@@ -134,6 +138,71 @@ def test_what_has_no_apm_gets_none() -> None:
     assert spindle.of("apm 127") == []
     assert "has no APM, so that its level cannot be set to 127; drop apm" in shelf.texts()
     assert shelf.state() is DiskState.STANDBY
+
+
+LOW = "is at APM level {}, {}: below 128 it may spin down when it likes to{}"
+UNASKED = "which no rule asks for"
+REMEDY = "; set apm = 254 in a [[disks.rule]]"
+
+
+def test_what_udev_knows_of_apm_is_shown_where_nobody_has_asked_the_drive() -> None:
+    spindle = Spindle(disk(0, apm=96), drive=Drive(apm=128, apm_supported=True), spins=False)
+    shelf = Shelf(spindle).live(HOUR)
+    assert (words(spindle), shelf.report().apm) == (["ask"], 96)
+    assert LOW.format(96, UNASKED, REMEDY) in shelf.texts()
+    shelf.touch(0, HOUR + 1)
+    shelf.live(HOUR + 5 * MINUTE)
+    assert "read" in words(spindle)
+    assert shelf.report().apm == 128
+    assert not any("APM" in text for text in shelf.texts())
+
+
+def test_observe_mode_shows_apm_and_sends_nothing() -> None:
+    spindle = Spindle(disk(0, apm=96))
+    shelf = Shelf(spindle)
+    shelf.options = replace(shelf.options, mode="observe")
+    shelf.live(HOUR)
+    assert (words(spindle), shelf.report().apm) == ([], 96)
+    assert LOW.format(96, UNASKED, REMEDY) in shelf.texts()
+    shelf.options = replace(parse(APM.format(254).encode(), "test"), mode="observe")
+    shelf.live(HOUR + MINUTE)
+    assert LOW.format(96, "not at 254 as its rule says", '; mode = "enforce" sets it') in shelf.texts()
+
+
+def test_a_low_level_is_said_once_and_holds_nothing_up() -> None:
+    spindle = Spindle(disk(0), drive=Drive(apm=127, apm_supported=True))
+    shelf = Shelf(spindle).live(HOUR)
+    assert shelf.decision is not None
+    (reason,) = [reason for reason in shelf.decision.reasons if "APM" in reason.text]
+    assert (reason.subject, reason.text) == (spindle.disk.id, LOW.format(127, UNASKED, REMEDY))
+    assert not reason.keeps_awake
+    assert shelf.state() is DiskState.STANDBY
+
+
+@pytest.mark.parametrize(("level", "rule"), [(128, None), (254, None), (96, 96), (None, None)])
+def test_a_level_that_is_asked_for_or_harmless_is_not_remarked_on(
+    level: int | None, rule: int | None
+) -> None:
+    spindle = Spindle(disk(0, apm=level), drive=Drive(apm=level, apm_supported=True))
+    shelf = Shelf(spindle, text=APM.format(rule) if rule else "").live(HOUR)
+    assert not any("APM" in text for text in shelf.texts())
+
+
+def test_a_low_level_that_stays_though_a_rule_says_otherwise() -> None:
+    spindle = Spindle(disk(0))
+    shelf = Shelf(spindle, text=APM.format(254))
+    spindle.drive = Drive(apm=96, apm_supported=True)
+    shelf.live(HOUR)
+    assert {text for text in shelf.texts() if "APM" in text} == {
+        "its APM level cannot be set to 254: refused: 254",
+        LOW.format(96, "not at 254 as its rule says", ""),
+    }
+
+
+def test_excluded_disks_show_their_level_without_a_remark() -> None:
+    shelf = shelf_of(1, apm=96, excluded="solid state: there is no spindle").live(MINUTE)
+    assert shelf.report().apm == 96
+    assert not any("APM" in text for text in shelf.texts())
 
 
 def test_a_rule_may_ask_for_apm_and_nothing_else() -> None:

@@ -154,3 +154,21 @@ def test_any_word_of_udev_is_borne(told: dict[str, str], links: list[str]) -> No
     assert id_ is None or identity.ID.fullmatch(id_)
     assert (identity.excluded(block, id_) is None) <= (id_ is not None)
     identity.model(block)
+
+
+@pytest.mark.parametrize(
+    ("enabled", "value", "level"),
+    [
+        ("1", "254", 254),
+        ("1", "1", 1),
+        ("1", "0", None),
+        ("1", "255", None),
+        ("1", "0xfe", None),
+        ("1", "", None),
+        ("0", "128", None),
+        ("", "128", None),
+    ],
+)
+def test_the_apm_level_as_ata_id_writes_it(enabled: str, value: str, level: int | None) -> None:
+    told = {"ID_ATA_FEATURE_SET_APM_ENABLED": enabled, "ID_ATA_FEATURE_SET_APM_CURRENT_VALUE": value}
+    assert identity.apm(drive(told=told)) == level

@@ -23,6 +23,9 @@ def disks_of(hardware: Hardware) -> dict[str, Disk]:
     return {disk.device: disk for disk in taken(hardware).disks.values()}
 
 
+APM = {"ID_ATA_FEATURE_SET_APM": "1", "ID_ATA_FEATURE_SET_APM_ENABLED": "1"}
+
+
 def places(disk: Disk) -> set[str]:
     return {mount.where for mount in disk.mounts}
 
@@ -140,12 +143,39 @@ def test_what_arrays_do(hardware: Hardware) -> None:
     hardware.md("md0", 0, ["sda", "sdb"])
     hardware.md("md1", 1, ["sdc", "sdd"], level="raid0")
     inventory = taken(hardware)
-    files = {name: file for name, (file, _) in inventory.arrays.items()}
+    files = {name: keeper.file for name, keeper in inventory.arrays.items()}
     assert files["md0"] == "/sys/devices/virtual/block/md0/md/sync_action"
     for quiet in ("idle", "frozen", None):
         assert not any(disk.busy for disk in busy(inventory, {"md0": quiet}).values())
     at_work = busy(inventory, {"md0": "resync", "md1": None})
     assert [at_work[DiskId(id_)].busy for id_ in ids] == ["md0 resync", "md0 resync", None, None]
+
+
+def test_what_a_btrfs_does_holds_all_of_its_disks(hardware: Hardware) -> None:
+    ids = [hardware.sata(n, f"WCC{n}") for n in range(4)]
+    for n, (uuid, label) in enumerate([("u1", "photos"), ("u1", "photos"), ("12345678-9", "")]):
+        part = hardware.partition(n, 1)
+        hardware.dm(n, [part], f"c{n}", "CRYPT-x", ID_FS_TYPE="btrfs", ID_FS_UUID=uuid, ID_FS_LABEL=label)
+    hardware.partition(3, 1, ID_FS_TYPE="zfs_member", ID_FS_UUID="u3", ID_FS_LABEL="tank")
+    inventory = taken(hardware)
+    assert {uuid: keeper.file for uuid, keeper in inventory.btrfs.items()} == {
+        uuid: f"/sys/fs/btrfs/{uuid}/exclusive_operation" for uuid in ("u1", "12345678-9")
+    }
+    for rest in ("none", "balance paused", None):
+        assert not any(disk.busy for disk in busy(inventory, {"u1": rest}).values())
+    at_work = busy(inventory, {"u1": "none", "12345678-9": "device remove"}, {"u1", "u3"})
+    assert [at_work[DiskId(id_)].busy for id_ in ids] == [
+        "btrfs:photos scrub",
+        "btrfs:photos scrub",
+        "btrfs:12345678 device remove",
+        None,
+    ]
+
+
+def test_the_apm_level_that_udev_knows(hardware: Hardware) -> None:
+    hardware.sata(0, "WCC1", properties=APM | {"ID_ATA_FEATURE_SET_APM_CURRENT_VALUE": "96"})
+    hardware.sata(1, "WCC2")
+    assert {name: disk.apm for name, disk in disks_of(hardware).items()} == {"sda": 96, "sdb": None}
 
 
 def test_an_excluded_disk_without_a_name_goes_by_the_kernels(hardware: Hardware) -> None:

@@ -270,6 +270,24 @@ def test_an_array_at_work(bench: Bench, sda: str) -> None:
     assert bench.activity(sda).moved == 1000.0
 
 
+UUID = "0870fdc3-dcc9-4c5c-85f4-e4df192866b6"
+SCRUB = f"00000000e4f71913: 00000002 00000000 00010000 0001 01 1923570 /var/lib/btrfs/scrub.progress.{UUID}"
+
+
+def test_a_btrfs_at_work(bench: Bench, sda: str) -> None:
+    bench.hardware.partition(0, 1, ID_FS_TYPE="btrfs", ID_FS_UUID=UUID, ID_FS_LABEL="photos")
+    assert bench.disk().busy is None
+    bench.hardware.put("/proc/self/net/unix", f"Num       RefCount Protocol\n{SCRUB}\n")
+    assert bench.disk().busy == "btrfs:photos scrub"
+    bench.hardware.put("/proc/self/net/unix", "Num       RefCount Protocol\n")
+    bench.hardware.put(f"/sys/fs/btrfs/{UUID}/exclusive_operation", "balance\n")
+    assert bench.disk().busy == "btrfs:photos balance"
+    bench.hardware.put(f"/sys/fs/btrfs/{UUID}/exclusive_operation", "none\n")
+    assert bench.disk().busy is None
+    assert bench.eyes.scans == 1
+    assert bench.activity(sda).moved == 1000.0
+
+
 def test_a_storm_of_hotplug_is_one_scan_a_look(bench: Bench, sda: str) -> None:
     del sda
     bench.look()

@@ -1,0 +1,77 @@
+"""A self-test that a drive runs, whoever has begun it, by the drive's word through smartctl(8); pure.
+
+ATA: ``smartctl -c``, ata_smart_data.self_test.status.value, with 15 in its upper half while one runs (ACS-3,
+"Self-test execution status").
+SCSI: ``smartctl -l selftest`` (smartmontools, scsiprint.cpp). A test that runs is an entry of the log with
+the result 15, in JSON from 7.3 on. Some drives tell of it in the answer to REQUEST SENSE, too or instead:
+"scsi_self_test_status", from 7.6 on. Before, both are in the lines alone that smartctl prints.
+
+Of a test of which the drive tells nothing nobody can know. Where smartctl has reached a drive and its answer
+cannot be read, the disk is kept up, and the reason says what to look at: a tool is broken, and a test may
+well run. A drive that smartctl does not reach is stopped, or it would spin for ever; nor can anybody on this
+machine have begun a test by that way. So is one that keeps no log of tests, and, where smartctl is not
+installed, any but a SCSI disk that answers REQUEST SENSE so (scsi.tests_itself).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from powerd.helper.disks import Disk
+from powerd.helper.smart_values import at, whole
+
+HINDRANCE: Final = "a SMART self-test runs; wait until it is done"
+_ATA_COMMANDS: Final = 2
+"""IDENTIFY DEVICE, SMART READ DATA."""
+_SCSI_COMMANDS: Final = 9
+"""INQUIRY, LOG SENSE, REQUEST SENSE and MODE SENSE, as smartctl 7.3 was seen to send them."""
+_RUNS: Final = 15
+_ENTRY: Final = re.compile(r"scsi_self_test_[0-9]+")
+_LINE: Final = re.compile(
+    r"Self-test execution status:\s+[0-9]+% of test remaining|#.*\bSelf test in progress"
+)
+
+
+def question(disk: Disk, kind: str) -> tuple[list[str], int]:
+    """What smartctl is asked, by device type ``kind``, and how many commands it sends for that."""
+    if disk.pure_scsi:
+        return ["smartctl", "--json=co", "-d", kind, "-l", "selftest", str(disk.node)], _SCSI_COMMANDS
+    return ["smartctl", "--json=c", "-d", kind, "-c", str(disk.node)], _ATA_COMMANDS
+
+
+def hindrance(report: str) -> str | None:
+    """Why a disk must not be stopped whose smartctl has reported this; what is no report proves nothing."""
+    told = _object(report)
+    if told is None:
+        return "smartctl does not say whether a self-test runs; see: smartctl -a"
+    return HINDRANCE if runs(told) else None
+
+
+def runs(told: Mapping[str, Any]) -> bool:
+    """Whether a report tells of a self-test under way."""
+    ata = whole(told, "ata_smart_data", "self_test", "status", "value")
+    if ata is not None and ata >> 4 == _RUNS:
+        return True
+    if at(told, "scsi_self_test_status", "in_progress") is True:
+        return True
+    entries = (key for key in told if _ENTRY.fullmatch(key))
+    return any(whole(told, key, "result", "value") == _RUNS for key in entries) or any(
+        _LINE.match(line) for line in _lines(told)
+    )
+
+
+def _lines(told: Mapping[str, Any]) -> Iterator[str]:
+    lines = at(told, "smartctl", "output")
+    if isinstance(lines, list):
+        yield from (line for line in lines if isinstance(line, str))
+
+
+def _object(report: str) -> Mapping[str, Any] | None:
+    try:
+        told = json.loads(report)
+    except (ValueError, RecursionError):
+        return None
+    return told if isinstance(told, dict) else None
