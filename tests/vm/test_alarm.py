@@ -120,7 +120,8 @@ def test_alarm_for_a_calendar_timer(server: Server, powerd: Powerd, laptop: Host
     date = server.run("date", f"--date=@{job:.0f}", "+%F %T")
     with nightly(server, f"--on-calendar={date}"):
         wake = f'timers = ["nightly.timer"]\nbefore = "{before}s"\n{SHORT}'
-        powerd.start(config(laptop, wake=wake, absent_after=1, idle_for=1))
+        rest = f"{before + FALLS_ASLEEP}s"  # for the job, and for what is asked here after it
+        powerd.start(config(laptop, wake=wake, absent_after=1, idle_for=1, after_resume=rest))
         until(lambda: server.asleep, "the server is suspended")
         sleeps_until(server, job - before, fast)
         ran = until(lambda: server.run("cat", NIGHTLY, check=False), "the job runs")

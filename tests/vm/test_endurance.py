@@ -18,6 +18,8 @@ IN_VAIN: Final = 3
 """Wake-ups for nobody, one after the other, that make a storm (powerd/policy/unrest.py, MANY)."""
 SETTLED: Final = 3
 """After so many nights everything has been imported."""
+ASKED: Final = "6s"
+"""It stays up for so long after each night, and is asked how it is."""
 GROWTH: Final = 32
 """KiB of memory that most of seven nights in a row may cost. Python takes 1 MiB at a time, and its
 heap fills up by some KiB a night for the first fifty or so: of a hundred nights the last ten cost 8."""
@@ -64,7 +66,14 @@ class Household:
         morning = server.run("date", "--date=+9 hours", "+%H:%M")
         hooks = 'before_sleep = ["/bin/true"]\nafter_wake = ["/bin/true"]'
         powerd.start(
-            config(laptop, wake=f'at = ["{morning}"]', hooks=hooks, absent_after=1, idle_for=1),
+            config(
+                laptop,
+                wake=f'at = ["{morning}"]',
+                hooks=hooks,
+                absent_after=1,
+                idle_for=1,
+                after_resume=ASKED,
+            )
         )
         powerd.sees(laptop)
         self.nights = 0

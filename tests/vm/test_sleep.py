@@ -16,8 +16,8 @@ ABSENT_AFTER = 6
 IDLE_FOR = 8
 SLACK = 1.0
 """A question may have been on its way when the client left, seconds."""
-LOOK = 6.0
-"""What the close look at the end of the warning may take on a slow machine, seconds."""
+LOOK = 10.0
+"""What the close look at the end of the warning may take on a slow machine, seconds; seen: 5.5."""
 
 
 def at(told: list[Told], words: str) -> float:
