@@ -59,11 +59,8 @@ def dated(memory: Memory, why: Why, now: Moment) -> Moment:
     """Since when a reason holds; a reason that has grown loud keeps its date."""
     if why.since is not None:
         return why.since
-    plain = why.text.removeprefix(_LOUDLY)
-    for text in (why.text, plain):
-        if (why.subject, text) in memory.since:
-            return memory.since[why.subject, text]
-    return now
+    since = memory.since.get((why.subject, why.text))
+    return since or memory.since.get((why.subject, why.text.removeprefix(_LOUDLY)), now)
 
 
 def day_and_time(moment: Moment, now: Moment) -> str:

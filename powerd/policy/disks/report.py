@@ -65,7 +65,8 @@ def remarks(case: Case, step: Step) -> Iterator[Why]:
             'has power conditions of its own (EPC), which may overrule its timer; take method = "both"',
             keeps_awake=False,
         )
-    yield from _on_apm(case)
+    if _level(case) != plan.apm:
+        yield from _on_apm(case)
 
 
 def _level(case: Case) -> int | None:
@@ -78,8 +79,6 @@ def _on_apm(case: Case) -> Iterator[Why]:
     """A level that cannot be set, and one at which it stops when it likes to though no rule says so."""
     name, memory, wanted = case.disk.id, case.memory, case.plan.apm
     level = _level(case)
-    if level == wanted:
-        return
     if wanted is not None and memory.drive is not None:
         if not memory.drive.apm_supported:
             yield Why(
