@@ -209,7 +209,8 @@ def _idleness(after: float) -> str:
 def _timed(case: Case, look: Seen[Activity], idle_since: float, why: str) -> Step:
     """Its own timer runs; once that must have run out, it is asked.
 
-    One that ignores it is asked twice more, a whole timer later each, or with method "both" commanded.
+    One that ignores it is asked twice more, a whole timer later each, or with method "both" commanded. An
+    access between the timer's end and the question leaves a stop and a start uncounted: nobody tells of them.
     """
     memory = case.memory
     length = memory.timer or 0
