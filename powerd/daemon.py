@@ -34,6 +34,7 @@ from powerd.model import (
     StartTest,
     Status,
     Woken,
+    found_in,
 )
 from powerd.policy.clients import standings
 from powerd.sources import learned
@@ -299,8 +300,8 @@ class Daemon:
 def _outcome(order: Order, errand: asyncio.Task[Done], begun: float, at: float) -> Outcome:
     if errand.cancelled() or errand.exception() is not None:
         return Outcome(order, at, ok=False, observed="it was broken off", begun=begun)
-    ok, observed, *found = errand.result()
-    return Outcome(order, at, ok, observed, begun, *found)
+    done = errand.result()
+    return Outcome(order, at, done[0], done[1], begun, found_in(done))
 
 
 async def _unending(life: Coroutine[None, None, None], what: str) -> None:

@@ -25,6 +25,7 @@ from powerd.model import (
     Order,
     RefusedError,
     Roused,
+    commands_in,
 )
 from powerd.policy.disks import book
 from powerd.sources import disks as sensor
@@ -37,7 +38,7 @@ _NOT_TO_BE_TOLD: Final = frozenset(
     {DiskState.EXCLUDED, DiskState.UNSUPPORTED, DiskState.HUNG, DiskState.SUSPENDED}
 )
 _PATIENCE: Final = 300.0
-"""Seconds until a guard that failed is tried again."""
+"""Seconds until a guard that failed is tried again; by then the helper is done with what that one began."""
 
 
 class Hands(Protocol):
@@ -156,9 +157,8 @@ class Disks:
                 self.remember()
 
     def obeyed(self, order: Order, done: Done) -> None:
-        """An order to a disk has been obeyed: what went to the drive is none of its use."""
-        found = done[2] if len(done) == 3 else None  # noqa: PLR2004 - the longer of Done's two
-        commands = getattr(found, "commands", 0)
+        """An order to a disk has been obeyed, or refused: what went to the drive is none of its use."""
+        commands = commands_in(done)
         if isinstance(order, DiskOrder) and commands:
             self._source.note_commands(order.disk, commands)
 

@@ -26,6 +26,7 @@ from powerd.model import (
     Plan,
     Sleep,
     Snapshot,
+    found_in,
 )
 from powerd.policy import decide
 from powerd.policy.disks import tried_anew
@@ -148,5 +149,4 @@ class Engine:
             done = False, "it was broken off"
         except Exception as error:  # noqa: BLE001 - whatever an actuator raises is an outcome, never the brain's end
             done = False, f"it failed inside powerd: {type(error).__name__}: {error}"
-        ok, observed, found = done if len(done) == 3 else (*done, None)  # noqa: PLR2004 - the longer of Done's two
-        self._board.end(Outcome(order, self._clock.now().mono, ok, observed, begun, found))
+        self._board.end(Outcome(order, self._clock.now().mono, done[0], done[1], begun, found_in(done)))

@@ -25,6 +25,7 @@ from powerd.model import (
     RefusedError,
     StartTest,
     Trouble,
+    found_in,
 )
 from powerd.policy.disks import book
 from powerd.policy.findings import news
@@ -84,7 +85,7 @@ class Health:
         disk = self._disk(order.disk) if isinstance(order, CheckHealth | StartTest) else None
         if disk is None:
             return
-        now, found = self._clock.now().wall.timestamp(), done[2] if len(done) == 3 else None  # noqa: PLR2004 - the longer of Done's two
+        now, found = self._clock.now().wall.timestamp(), found_in(done)
         name = self._name(disk)
         if isinstance(order, CheckHealth) and order.wake:
             self._woken.add(name)

@@ -13,8 +13,10 @@ from policy.disks.spindle import disk
 from rig.hardware import Hardware
 from scripted import LoopClock
 
+from powerd import disks
 from powerd.board import Board
 from powerd.disks import Disks, Guards
+from powerd.helper.protocol import Rouse, within
 from powerd.host.machine import Machine
 from powerd.host.values import HostError
 from powerd.model import (
@@ -29,6 +31,7 @@ from powerd.model import (
     Mount,
     Power,
     Sleep,
+    SpinDown,
     Trouble,
 )
 from powerd.rehearse.loop import run
@@ -122,6 +125,12 @@ def test_a_guard_that_cannot_stand_is_complained_of_and_tried_again_after_a_whil
         assert post.said == ["md0: its disks will wake one by one: no helper listens"] * 2
 
     played(test)
+
+
+def test_a_guard_is_tried_again_only_when_the_helper_is_done_with_the_last_one() -> None:
+    roused = within(Rouse((A, B)))
+    assert roused is not None
+    assert roused < disks._PATIENCE  # noqa: SLF001 - the two are counted by two processes
 
 
 class House:
@@ -221,10 +230,12 @@ def test_powerd_s_own_commands_are_told_to_the_source(tmp_path: Path) -> None:
         noted: list[tuple[DiskId, int]] = []
         house.disks._source.note_commands = lambda *about: noted.append(about)  # type: ignore[method-assign] # noqa: SLF001 - a counter that nothing shows
         house.disks.obeyed(AskPower(A), (True, "", Answered(Power.ACTIVE, 2)))
-        house.disks.obeyed(AskPower(A), (False, "", Trouble.BUSY))
+        house.disks.obeyed(AskPower(A), (False, "", Trouble.UNREACHED))
+        house.disks.obeyed(AskPower(A), (False, "", Trouble.BUSY, 0))
+        house.disks.obeyed(SpinDown(B, "ata"), (False, "a self-test runs", Trouble.BUSY, 3))
         house.disks.obeyed(AskPower(A), (True, "would have"))
         house.disks.obeyed(Sleep(0, "suspend"), (True, "slept"))
-        assert noted == [(A, 2)]
+        assert noted == [(A, 2), (B, 3)]
         await asyncio.sleep(0)
 
     at_home(tmp_path, test)

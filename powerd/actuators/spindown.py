@@ -69,7 +69,7 @@ async def obey(order: DiskOrder, hands: Hands) -> Done:
     try:
         found = await hands.disk(order)
     except DiskError as error:
-        return False, str(error), error.trouble
+        return False, str(error), error.trouble, error.commands
     except HostError as error:
         return False, str(error), Trouble.UNREACHED
     return True, _observed(order, found), found

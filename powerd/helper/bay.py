@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import contextlib
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -13,6 +14,7 @@ from powerd.helper.errors import RefusalError
 from powerd.helper.guard import first_access
 from powerd.helper.lane import Lane
 from powerd.helper.log import WARNING, tell
+from powerd.helper.messages.bounds import TURN
 from powerd.helper.protocol import (
     CheckHealth,
     DiskAnswer,
@@ -38,8 +40,6 @@ from powerd.helper.unseen import stays_quiet, window
 
 LANES: Final = 256
 """Disks that may be dealt with."""
-PATIENCE: Final = 30.0
-"""Seconds that a request waits for those before it at the same disk."""
 
 
 class Bay:
@@ -78,24 +78,34 @@ class Bay:
         disk = self._find(request.disk)
         lane = self._lane(disk)
         spindle = Spindle(disk, lane, self._runner, self._root)
-        if isinstance(request, StandBy):
-            return await self._stand_by(request, disk, spindle, lane)
-        async with lane.turn():
-            return await _obey(request, disk, spindle)
+        try:
+            if isinstance(request, StandBy):
+                return await self._stand_by(request, disk, spindle, lane)
+            async with self._turn(lane, request.word):
+                return await _obey(request, disk, spindle)
+        except RefusalError as error:
+            error.commands = spindle.commands
+            raise
 
     async def _stand_by(self, request: StandBy, disk: Disk, spindle: Spindle, lane: Lane) -> Power:
         """Stop a disk; where data may wait for it unseen, it is watched first, outside of its lane."""
         seconds = window(disk, self._root)
         if seconds:
-            async with lane.turn():
+            async with self._turn(lane, request.word):
                 rests = await spindle.rests(request)
             if rests is not None:
                 return rests
             if not await stays_quiet(disk, self._root, seconds):
                 why = "data was written to it, or is about to be; wait until it is idle"
                 raise RefusalError(f"{disk.name} is not stopped: {why}", "busy")
-        async with lane.turn():
+        async with self._turn(lane, request.word):
             return await spindle.stand_by(request)
+
+    @contextlib.asynccontextmanager
+    async def _turn(self, lane: Lane, what: str) -> AsyncIterator[None]:
+        """A turn in which tools run."""
+        async with lane.turn(what), self._runner.place():
+            yield
 
     async def _guard(self, request: Guard) -> Roused:
         disks = [self._find(name) for name in request.disks]
@@ -115,7 +125,7 @@ class Bay:
         try:
             disk = self._find(name)
             lane = self._lane(disk)
-            async with lane.turn():
+            async with lane.turn(Rouse.word):
                 await Spindle(disk, lane, self._runner, self._root).rouse()
         except RefusalError as error:
             tell(WARNING, f"not roused: {error}")
@@ -133,7 +143,7 @@ class Bay:
                 self._lanes = {name: lane for name, lane in self._lanes.items() if lane.busy}
             if len(self._lanes) >= LANES:
                 raise RefusalError(f"{LANES} disks are being dealt with; ask again in a moment", "busy")
-            self._lanes[device] = Lane(f"{disk.name} ({device})", PATIENCE)
+            self._lanes[device] = Lane(f"{disk.name} ({device})", TURN)
         return self._lanes[device]
 
 

@@ -9,7 +9,8 @@ from powerd.helper import card, rtc
 from powerd.helper.bay import Bay
 from powerd.helper.errors import RefusalError
 from powerd.helper.kinds import WORDS
-from powerd.helper.lane import DEADLINE, Lane
+from powerd.helper.lane import Lane
+from powerd.helper.messages.bounds import DEADLINE
 from powerd.helper.protocol import (
     Alarm,
     AlarmRequest,
@@ -28,7 +29,7 @@ class Desk:
 
     Args:
         root: where paths begin; a test hands in a tree of files. Netlink is always the machine's.
-        deadline: seconds that a request may take, but for disks, which may have to spin up.
+        deadline: seconds, as DEADLINE; disks have bounds of their own.
         tools: where disk tools are; None = where the system has them.
         loops: loop devices are disks too; for tests.
     """
@@ -55,12 +56,13 @@ class Desk:
         """The answer; never raises."""
         try:
             if isinstance(request, CardRequest):
-                return await self._cards.call(partial(card.obey, request, self._root, card.Kernel()))
+                work = partial(card.obey, request, self._root, card.Kernel())
+                return await self._cards.call(work, request.word)
             if isinstance(request, DiskRequest):
                 return await self._bay.serve(request)
-            return await self._clock.call(partial(self._at_the_clock, request))
+            return await self._clock.call(partial(self._at_the_clock, request), request.word)
         except RefusalError as error:
-            return refused(str(error), error.cause)
+            return refused(str(error), error.cause, error.commands)
         except ProtocolError as error:
             return refused(f"the machine answers what cannot be: {error}")
         except OSError as error:
@@ -70,7 +72,7 @@ class Desk:
         return rtc.obey(request, rtc.find(self._root))
 
 
-def refused(why: str, cause: str = "failed") -> Refused:
+def refused(why: str, cause: str = "failed", commands: int = 0) -> Refused:
     """A refusal in one printable line, whatever a driver or a client put into it."""
     line = "".join(letter if letter.isprintable() else "?" for letter in why)
-    return Refused(line if len(line) <= WORDS else f"{line[: WORDS - 3]}...", cause)
+    return Refused(line if len(line) <= WORDS else f"{line[: WORDS - 3]}...", cause, commands)

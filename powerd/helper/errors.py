@@ -8,8 +8,10 @@ class RefusalError(Exception):
 
     Attributes:
         cause: the same in a word, of powerd.helper.protocol.CAUSES.
+        commands: that had gone to the disk by then; whoever knows them adds them.
     """
 
     def __init__(self, why: str, cause: str = "failed") -> None:
         super().__init__(why)
         self.cause = cause
+        self.commands = 0

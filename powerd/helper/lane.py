@@ -1,7 +1,8 @@
 """A lane: what a device may never return from, one thing at a time, by daemon threads and child processes.
 
 What is late is given up, not ended: nothing ends a thread, or a process, that hangs in the kernel. Its lane
-is then in quarantine: it begins nothing until that has come back, and meanwhile all other lanes run on.
+is then in quarantine: it begins nothing until that has come back, and meanwhile all other lanes run on. Only
+what has been begun can be late: who waits in vain for a turn is told who has it, and may ask again.
 """
 
 from __future__ import annotations
@@ -11,12 +12,10 @@ import contextlib
 import threading
 from collections.abc import AsyncIterator, Callable
 from functools import partial
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 from powerd.helper.errors import RefusalError
-
-DEADLINE: Final = 5.0
-"""Seconds from asking to the answer, waiting for one's turn included."""
+from powerd.helper.messages.bounds import DEADLINE
 
 _T = TypeVar("_T")
 
@@ -26,7 +25,7 @@ class Lane:
 
     Args:
         name: what sentences call it, e.g. ``the real-time clock``.
-        deadline: seconds that a call may take, and that anybody waits for a turn.
+        deadline: seconds that a call may take, and that anybody waits for its turn.
     """
 
     def __init__(self, name: str, deadline: float = DEADLINE) -> None:
@@ -34,6 +33,7 @@ class Lane:
         self._deadline = deadline
         self._turn = asyncio.Lock()
         self._hung: set[asyncio.Future[Any]] = set()
+        self._doing = ""
 
     @property
     def hangs(self) -> bool:
@@ -45,20 +45,21 @@ class Lane:
         """A turn is under way, or something hangs."""
         return self._turn.locked() or self.hangs
 
-    async def call(self, work: Callable[[], _T]) -> _T:
-        """What ``work``, in a turn of its own, gives back or raises.
+    async def call(self, work: Callable[[], _T], what: str) -> _T:
+        """What ``work``, in a turn of its own, gives back or raises; ``what`` as in turn().
 
         Raises:
             RefusalError: it is late; or its turn did not come in time, and it will never be begun.
         """
-        loop = asyncio.get_running_loop()
-        end = loop.time() + self._deadline
-        async with self.turn():
-            return await self.in_thread(work, end - loop.time(), told=self._deadline)
+        async with self.turn(what):
+            return await self.in_thread(work, self._deadline)
 
     @contextlib.asynccontextmanager
-    async def turn(self) -> AsyncIterator[None]:
+    async def turn(self, what: str) -> AsyncIterator[None]:
         """One turn: whoever is inside has the device to itself.
+
+        Args:
+            what: is done in it, in a word; those who wait for its end are told.
 
         Raises:
             RefusalError: the turn does not come in time, or something hangs.
@@ -67,24 +68,26 @@ class Lane:
             async with asyncio.timeout(self._deadline):
                 await self._turn.acquire()
         except TimeoutError:
-            raise self._late(self._deadline) from None
+            raise self._stopped() or RefusalError(
+                f"{self._name} has been busy for {self._deadline:g} s, now with another request "
+                f"({self._doing}); ask again later",
+                "busy",
+            ) from None
         try:
-            if self._hung:
-                raise RefusalError(
-                    f"{self._name} still hangs in an earlier request, so nothing new is begun; see dmesg",
-                    "hung",
-                )
+            hung = self._stopped()
+            if hung is not None:
+                raise hung
+            self._doing = what
             yield
         finally:
             self._turn.release()
 
-    async def in_thread(self, work: Callable[[], _T], seconds: float, told: float | None = None) -> _T:
+    async def in_thread(self, work: Callable[[], _T], seconds: float) -> _T:
         """Within a turn: what ``work``, in a thread of its own, gives back or raises.
 
         Args:
             work: it may block.
             seconds: until it is given up.
-            told: what the refusal calls them.
 
         Raises:
             RefusalError: it is late.
@@ -96,7 +99,7 @@ class Lane:
             if not answer.done():  # late, or whoever waited for it is cancelled
                 self.give_up(answer)
         if not answer.done():
-            raise self._late(seconds if told is None else told)
+            raise RefusalError(f"{self._name} did not answer within {seconds:g} s; see dmesg", "hung")
         return answer.result()
 
     def give_up(self, end: asyncio.Future[Any]) -> None:
@@ -109,8 +112,12 @@ class Lane:
         if not end.cancelled():
             end.exception()  # nobody waits for it any more, so nobody needs to be told
 
-    def _late(self, seconds: float) -> RefusalError:
-        return RefusalError(f"{self._name} did not answer within {seconds:g} s; see dmesg", "hung")
+    def _stopped(self) -> RefusalError | None:
+        if not self._hung:
+            return None
+        return RefusalError(
+            f"{self._name} still hangs in an earlier request, so nothing new is begun; see dmesg", "hung"
+        )
 
 
 def _in_thread(work: Callable[[], _T], name: str) -> asyncio.Future[_T]:

@@ -14,10 +14,10 @@ from typing import Annotated, Any, ClassVar, Final, TypeAlias
 
 from powerd.helper.kinds import Message, OneOf, ProtocolError, Sentence, kinds, shown
 from powerd.helper.messages.alarm import MIN_AHEAD, Alarm, AlarmRequest, ClearAlarm, ReadAlarm, SetAlarm
+from powerd.helper.messages.bounds import within
 from powerd.helper.messages.card import FLAGS, ArmCard, Card, CardRequest, ReadCard
-from powerd.helper.messages.disk import DiskAnswer as _DiskAnswer
-from powerd.helper.messages.disk import DiskRequest as _DiskRequest
 from powerd.helper.messages.disk import (
+    COMMANDS,
     Drive,
     DriveRequest,
     Guard,
@@ -32,6 +32,8 @@ from powerd.helper.messages.disk import (
     SetTimer,
     StandBy,
 )
+from powerd.helper.messages.disk import DiskAnswer as _DiskAnswer
+from powerd.helper.messages.disk import DiskRequest as _DiskRequest
 from powerd.helper.messages.smart import CheckHealth, DriveHealth, SmartRequest, StartTest
 
 __all__ = [
@@ -76,6 +78,7 @@ __all__ = [
     "parse_answer",
     "parse_request",
     "to_line",
+    "within",
 ]
 
 LINE: Final = 16_384
@@ -91,14 +94,16 @@ class Refused(Message):
     Attributes:
         why: one sentence with what, where and the remedy.
         cause: the same for a program: ``busy`` = ask again in a minute; ``asleep`` = it would have woken the
-            disk; ``hung`` = the device has not answered in time, or still not; ``gone`` = there is no such
-            device; ``unreached`` = the device was not even asked, for a reason that is not its own, such as
-            a tool that is not installed; ``failed`` = anything else.
+            disk; ``hung`` = what was begun at the device, now or before, is over its bound; ``gone`` = there
+            is no such device; ``unreached`` = the device was not even asked, for a reason that is not its
+            own, such as a tool that is not installed; ``failed`` = anything else.
+        commands: that went to a disk all the same, as in Power.
     """
 
     word: ClassVar[str] = "refused"
     why: Annotated[str, Sentence()]
     cause: Annotated[str, OneOf(CAUSES)] = "failed"
+    commands: Annotated[int, COMMANDS] = 0
 
 
 DiskRequest: TypeAlias = _DiskRequest | SmartRequest

@@ -11,8 +11,6 @@ from typing import Final
 from powerd.helper.disks import Disk, open_disk
 from powerd.helper.errors import RefusalError
 
-SECONDS: Final = 40.0
-"""A spindle may take 30 to start (hdparm(8), -S)."""
 _BLOCK: Final = 4096  # a multiple of every logical block size
 
 

@@ -14,9 +14,8 @@ from typing import Final, NamedTuple
 
 from powerd.helper.disks import Disk, open_disk
 from powerd.helper.errors import RefusalError
+from powerd.helper.messages.bounds import MOVING
 
-SECONDS: Final = 40
-"""After which the kernel ends a command; stopping a spindle takes some."""
 _SG_IO: Final = 0x2285
 _ASKED: Final = struct.Struct("@iiBBHIPPPIIiP")  # to usr_ptr
 _ANSWERED: Final = struct.Struct("@BBBBHHiII0P")  # the rest, and its padding
@@ -137,7 +136,7 @@ def _send(descriptor: int, command: bytes, room: int, disk: Disk) -> bytes:
         _ASKED.pack(
             *(ord("S"), _FROM_DEVICE if room else _TO_NOBODY, len(command), _ROOM, 0, room),
             *(data.buffer_info()[0], cdb.buffer_info()[0], sense.buffer_info()[0]),
-            *(SECONDS * 1000, 0, 0, 0),
+            *(round(MOVING * 1000), 0, 0, 0),  # the kernel ends it then
         )
         + bytes(_ANSWERED.size)
     )

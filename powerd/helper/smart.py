@@ -14,18 +14,13 @@ from typing import Final
 
 from powerd.helper.disks import Disk
 from powerd.helper.errors import RefusalError
+from powerd.helper.messages.bounds import CHECK, MOVING, READING
 from powerd.helper.messages.smart import CheckHealth, DriveHealth, StartTest
 from powerd.helper.smart_reading import asleep, said
 from powerd.helper.smart_ways import kinds, reached
 from powerd.helper.spindle import Spindle
 from powerd.helper.tool import Done, Extra
 
-CHECK: Final = 60.0
-"""Seconds for smartctl; some drives take their time with their logs."""
-STARTING: Final = 40.0
-"""Seconds more where the drive has to spin up for it."""
-READING: Final = 60.0
-"""Seconds for the child that reads the answer; a small computer that is busy takes 20 to start it."""
 ANSWER: Final = 1 << 20
 """Bytes that smartctl's answer may have."""
 COMMANDS: Final = 12
@@ -43,13 +38,14 @@ async def check(request: CheckHealth, disk: Disk, spindle: Spindle) -> DriveHeal
     if not request.wake:
         await _demand_awake(disk, spindle)
     guard = () if request.wake else ("-n", f"standby,{_ASLEEP}")
-    seconds = CHECK + (STARTING if request.wake else 0)
+    seconds = CHECK + (MOVING if request.wake else 0)
     for kind in kinds(disk, request.kind):
         argv = ["smartctl", "--json=co", "--all", *guard, "-d", kind, str(disk.node)]
-        done = await spindle.run(argv, seconds, COMMANDS, Extra(cap=ANSWER))
+        done = await spindle.run(argv, seconds, 1, Extra(cap=ANSWER))
         if asleep(done.out.encode()):
             raise RefusalError(f"{disk.name} is asleep, and reading its health would wake it; wait", "asleep")
         if reached(done.status):
+            spindle.commands += COMMANDS - 1
             break
     if disk.is_nvme and "ermi" in _why(done):
         raise RefusalError(

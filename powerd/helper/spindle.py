@@ -6,6 +6,7 @@ disk but CHECK POWER MODE, which leaves it asleep; so that comes first, in the s
 
 from __future__ import annotations
 
+import asyncio
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -14,16 +15,12 @@ from powerd.helper import hdparm, pending, rouse, scsi, self_test
 from powerd.helper.disks import Disk
 from powerd.helper.errors import RefusalError
 from powerd.helper.lane import Lane
+from powerd.helper.messages.bounds import MOVING, QUICK, SELF_TEST, SPARE
 from powerd.helper.protocol import Drive, Power, ReadDrive, SetApm, SetTimer, StandBy
 from powerd.helper.smart_ways import kinds, reached
 from powerd.helper.tool import Done, Extra, Runner
 
-QUICK: Final = 10.0
-"""Seconds for what a drive answers without moving anything."""
-STOPPING: Final = 40.0
-"""Seconds for a spindle to stop, or start."""
 _LOUD_APM: Final = 128  # from here on a drive does not spin down of its own accord (hdparm(8), -B)
-_SPARE: Final = 5.0
 
 
 class Spindle:
@@ -69,11 +66,11 @@ class Spindle:
         if rests is not None:
             return rests
         if request.how == "ata":
-            done = await self.run(hdparm.stand_by(self._device), STOPPING)
+            done = await self.run(hdparm.stand_by(self._device), MOVING)
             hdparm.succeeded(done, "-y")
         else:
-            await self._lane.in_thread(partial(scsi.stand_by, self._disk), scsi.SECONDS + _SPARE)
             self.commands += 1
+            await self._lane.in_thread(partial(scsi.stand_by, self._disk), MOVING + SPARE)
         return self.power("standby")
 
     async def set_timer(self, request: SetTimer) -> Power:
@@ -108,14 +105,23 @@ class Spindle:
 
     async def rouse(self) -> None:
         """Wake it."""
-        await self._lane.in_thread(partial(rouse.rouse, self._disk), rouse.SECONDS)
+        await self._lane.in_thread(partial(rouse.rouse, self._disk), MOVING)
 
     async def state(self) -> str:
-        """What it says of itself: one of messages.disk.STATES."""
+        """What it says of itself: one of messages.disk.STATES; one that starts says so when it has."""
         if self._disk.pure_scsi:
             self.commands += 1
-            return await self._lane.in_thread(partial(scsi.read_power, self._disk), QUICK)
-        return hdparm.power_of(await self.run(hdparm.read_power(self._device), QUICK))
+            return await self._lane.in_thread(partial(scsi.read_power, self._disk), MOVING + SPARE)
+        loop = asyncio.get_running_loop()
+        begun = loop.time()
+        done = await self.run(hdparm.read_power(self._device), MOVING)
+        if done.status and loop.time() - begun > QUICK:  # a drive refuses at once
+            raise RefusalError(
+                f"{self._disk.name} did not answer within {QUICK:g} s, and the kernel gave it up "
+                f"({done.last_words}); see dmesg",
+                "hung",
+            )
+        return hdparm.power_of(done)
 
     async def _state_if_told(self, how: str) -> str:
         """As _state(); what only knows SCSI's way to stop need not know how to say."""
@@ -155,7 +161,7 @@ class Spindle:
             return None
         for kind in kinds(self._disk):
             argv, commands = self_test.question(self._disk, kind)
-            done = await self.run(argv, 2 * QUICK, commands)
+            done = await self.run(argv, SELF_TEST, commands)
             if done.status < 0 or reached(done.status):  # by a signal: it may have been there
                 return self_test.hindrance(done.out)
         return None
@@ -164,8 +170,14 @@ class Spindle:
         self, argv: list[str], seconds: float, commands: int = 1, extra: Extra | None = None
     ) -> Done:
         """Run a tool that sends so many commands to the disk."""
+        try:
+            done = await self._runner.run(argv, seconds, self._lane, extra or Extra())
+        except RefusalError as error:
+            if error.cause != "unreached":  # it was begun
+                self.commands += commands
+            raise
         self.commands += commands
-        return await self._runner.run(argv, seconds, self._lane, extra or Extra())
+        return done
 
     def power(self, state: str) -> Power:
         """The answer that tells its state."""

@@ -9,26 +9,27 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import fcntl
 import os
-import signal
-import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from powerd.helper.child import Child
 from powerd.helper.errors import RefusalError
 from powerd.helper.lane import Lane
+from powerd.helper.messages.bounds import GRACE, PLACE
 
 PLACES: Final = tuple(map(Path, ("/usr/sbin", "/sbin", "/usr/bin", "/bin")))
 """Where tools are looked for; not in PATH, which is the caller's."""
 OUTPUT_CAP: Final = 64 * 1024
 """Bytes of each output; a tool that writes more gets an error for it (EPERM)."""
-GRACE: Final = 2.0
-"""Seconds between SIGTERM and SIGKILL, and from there until a process is given up."""
 AT_ONCE: Final = 32
-"""Tools that run at the same time; others wait for their turn."""
+"""Disks at which tools run at the same time; others wait for a place."""
+_ENVIRONMENT: Final = {"LC_ALL": "C", "PATH": ":".join(map(str, PLACES))}
+_SHORT: Final = frozenset({errno.EAGAIN, errno.EMFILE, errno.ENFILE, errno.ENOMEM})
 _REMEDY: Final = {"hdparm": "apt-get install hdparm", "smartctl": "apt-get install smartmontools"}
 
 
@@ -87,7 +88,7 @@ _NOTHING_SPECIAL: Final = Extra()
 
 
 class Runner:
-    """Starts tools, at most AT_ONCE at a time.
+    """Starts tools.
 
     Args:
         tools: where they are.
@@ -99,10 +100,29 @@ class Runner:
         self._grace = grace
         self._places = asyncio.Semaphore(AT_ONCE)
 
+    @contextlib.asynccontextmanager
+    async def place(self) -> AsyncIterator[None]:
+        """Room to run tools, one after the other.
+
+        Raises:
+            RefusalError: none of the AT_ONCE places has become free.
+        """
+        try:
+            async with asyncio.timeout(PLACE):
+                await self._places.acquire()
+        except TimeoutError:
+            raise RefusalError(
+                f"{AT_ONCE} other disks have been dealt with for {PLACE:g} s; ask again later", "busy"
+            ) from None
+        try:
+            yield
+        finally:
+            self._places.release()
+
     async def run(
         self, argv: Sequence[str], seconds: float, lane: Lane, extra: Extra = _NOTHING_SPECIAL
     ) -> Done:
-        """Run a tool to its end, within a turn of ``lane``.
+        """Run a tool to its end, within a turn of ``lane`` and a place.
 
         Args:
             argv: its name, and what it is told.
@@ -114,88 +134,31 @@ class Runner:
             RefusalError: it is not installed, cannot be started, or was out of time.
         """
         path = extra.path or self.tools.demand(argv[0])
-        async with self._places:
-            with _memory(extra) as files:
-                child = _Child(path, argv, files)
-                try:
-                    ended = await child.ended_within(seconds) or await child.end(self._grace)
-                finally:
-                    child.leave_to(lane)
-                if not ended or child.out_of_time:
-                    raise RefusalError(_late(argv, seconds, child, ended=ended), "hung")
-                return Done(child.status, *map(_text, files[1:]))
+        with contextlib.ExitStack() as closing:
+            try:
+                files = closing.enter_context(_memory(extra))
+                child = Child(path, argv, files, _ENVIRONMENT)
+            except OSError as error:
+                raise RefusalError(_not_started(path, error), "unreached") from None
+            try:
+                ended = await child.ended_within(seconds) or await child.end(self._grace)
+            finally:
+                child.leave_to(lane)
+            if not ended or child.out_of_time:
+                raise RefusalError(_late(argv, seconds, child, ended=ended), "hung")
+            return Done(child.status, *map(_text, files[1:]))
 
 
-def _late(argv: Sequence[str], seconds: float, child: _Child, *, ended: bool) -> str:
+def _not_started(path: Path, error: OSError) -> str:
+    remedy = "ask again later" if error.errno in _SHORT else "install it anew"
+    return f"{path} cannot be started: {error.strerror or error}; {remedy}"
+
+
+def _late(argv: Sequence[str], seconds: float, child: Child, *, ended: bool) -> str:
     what = f"{' '.join(argv)} did not answer within {seconds:g} s"
     if ended:
         return f"{what} and was ended; see dmesg"
     return f"{what} and cannot be ended (process {child.pid}), so its disk is left alone; see dmesg"
-
-
-class _Child:
-    """A started tool; a pidfd tells its end, so that no thread has to wait for it (pidfd_open(2))."""
-
-    def __init__(self, path: Path, argv: Sequence[str], files: tuple[int, int, int]) -> None:
-        self.out_of_time = False
-        self._loop = asyncio.get_running_loop()
-        try:
-            self._process = subprocess.Popen(  # noqa: S603 - a tool of ours, its words checked, and no shell
-                argv,
-                executable=path,
-                stdin=files[0],
-                stdout=files[1],
-                stderr=files[2],
-                cwd="/",
-                env={"LC_ALL": "C", "PATH": ":".join(map(str, PLACES))},
-                start_new_session=True,
-            )
-        except OSError as error:
-            raise RefusalError(
-                f"{path} cannot be started: {error.strerror or error}; install it anew", "unreached"
-            ) from None
-        self._exit: asyncio.Future[None] = self._loop.create_future()
-        self._pidfd = os.pidfd_open(self.pid)
-        self._loop.add_reader(self._pidfd, self._reap)
-
-    @property
-    def pid(self) -> int:
-        return self._process.pid
-
-    @property
-    def status(self) -> int:
-        return self._process.wait()  # reaped already
-
-    async def ended_within(self, seconds: float) -> bool:
-        await asyncio.wait({self._exit}, timeout=seconds)
-        return self._exit.done()
-
-    async def end(self, grace: float) -> bool:
-        """End it and all that it started; whether that worked."""
-        self.out_of_time = True
-        for number in (signal.SIGTERM, signal.SIGKILL):
-            self._signal(number)
-            if await self.ended_within(grace):
-                return True
-        return False
-
-    def leave_to(self, lane: Lane) -> None:
-        """If it still runs, nobody waits for it but the lane."""
-        if not self._exit.done():
-            self._signal(signal.SIGKILL)
-            lane.give_up(self._exit)
-
-    def _reap(self) -> None:
-        if self._process.poll() is None:
-            return
-        self._loop.remove_reader(self._pidfd)
-        os.close(self._pidfd)
-        self._exit.set_result(None)
-
-    def _signal(self, number: signal.Signals) -> None:
-        """To its whole process group, which keeps its number as long as it is not reaped."""
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self.pid, number)
 
 
 @contextlib.contextmanager

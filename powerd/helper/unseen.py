@@ -19,14 +19,13 @@ from typing import Final
 
 from powerd.helper import stack
 from powerd.helper.disks import Disk, read
+from powerd.helper.messages.bounds import WINDOW
 from powerd.helper.trace import NoTraceError, Trace, dirtied, requests
 
 EXPIRE: Final = 36.0
 """Seconds after which nothing waits any more, on whatever file system."""
 COMMIT: Final = 5.0
 """Seconds between two commits of an ext4 that was not told otherwise."""
-LONGEST: Final = 120.0
-"""Seconds; whoever has told ext4 to commit less often than that has its bounces."""
 _ROUNDING: Final = 2.0
 _OTHERS: Final = ("xfs", "f2fs")
 _EXT4: Final = {"ext3", "ext4"}
@@ -52,7 +51,7 @@ def window(disk: Disk, root: Path) -> float:
         if ext4.is_dir():
             journal = read(ext4 / "journal_task").isdigit()
             found.append(_commit(read(path / "dev"), root) + _ROUNDING if journal else EXPIRE)
-    return min(max(found, default=0.0), LONGEST)
+    return min(max(found, default=0.0), WINDOW)
 
 
 async def stays_quiet(disk: Disk, root: Path, seconds: float) -> bool:

@@ -56,7 +56,7 @@ async def obey(  # noqa: PLR0911 - one row for each order
             case model.StartTest(disk=disk, test=test, kind=kind):
                 return answered(await ask(StartTest(disk, test, kind), at))
     except RefusedByHelperError as error:
-        raise DiskError(str(error), Trouble(error.cause)) from None
+        raise DiskError(str(error), Trouble(error.cause), error.commands) from None
     except ProtocolError as error:
         raise DiskError(f"{order.disk}: cannot be asked for: {error}", Trouble.FAILED) from None
 

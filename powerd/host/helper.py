@@ -20,11 +20,9 @@ from powerd.helper.protocol import (
     CardRequest,
     CheckHealth,
     ClearAlarm,
-    DiskRequest,
     Drive,
     DriveHealth,
     DriveRequest,
-    Guard,
     Power,
     PowerRequest,
     ProtocolError,
@@ -38,18 +36,16 @@ from powerd.helper.protocol import (
     StartTest,
     parse_answer,
     to_line,
+    within,
 )
 from powerd.host.values import HostError, RefusedByHelperError
 
 SOCKET: Final = Path("/run/powerd-helper.sock")
 """Where the helper listens. Not below /run/powerd, which is the daemon's own and goes when it stops."""
-_BOUND: Final = 20.0
-"""Seconds for the whole exchange: a small computer that is busy starts the helper in ten, and that gives up a
-device after 5 more, and says so."""
+_START: Final = 15.0
+"""Seconds besides those that the helper promises: a small computer that is busy starts it in ten."""
 _QUEUE: Final = 0.01
 """Seconds until the next try where the helper's queue is full."""
-_DISK_BOUND: Final = 240.0
-"""Seconds for a disk, which may have to spin up first; the helper gives one up sooner, and says so."""
 
 
 class Helper:
@@ -137,11 +133,11 @@ async def ask(request: Request, at: Path = SOCKET) -> Alarm | Card | Power | Dri
 
     Raises:
         RefusedByHelperError: it refuses.
-        HostError: it is not there, or does not answer within 20 s, or 4 min for a disk.
+        HostError: it is not there, or does not answer within the time that it promises (messages/bounds.py).
     """
     answer = await _exchange(request, at)
     if isinstance(answer, Refused):
-        raise RefusedByHelperError(answer.why, answer.cause)
+        raise RefusedByHelperError(answer.why, answer.cause, answer.commands)
     if not isinstance(answer, _fitting(request)):
         raise HostError(
             f"the helper on {at} answers something else; restart it: systemctl stop powerd-helper"
@@ -164,9 +160,8 @@ def _fitting(request: Request) -> type[Alarm | Card | Power | Drive | Roused | D
 
 def _bound(request: Request) -> float | None:
     """Seconds that the exchange may take; None = any time."""
-    if isinstance(request, Guard):
-        return None
-    return _DISK_BOUND if isinstance(request, DiskRequest) else _BOUND
+    promised = within(request)
+    return None if promised is None else _START + promised
 
 
 async def _exchange(request: Request, at: Path) -> Answer:

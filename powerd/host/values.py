@@ -153,11 +153,13 @@ class RefusedByHelperError(HostError):
 
     Attributes:
         cause: a word of powerd.helper.protocol.CAUSES.
+        commands: that went to a disk all the same.
     """
 
-    def __init__(self, why: str, cause: str) -> None:
+    def __init__(self, why: str, cause: str, commands: int = 0) -> None:
         super().__init__(why)
         self.cause = cause
+        self.commands = commands
 
 
 class DiskError(HostError):
@@ -165,11 +167,13 @@ class DiskError(HostError):
 
     Attributes:
         trouble: why, for a program.
+        commands: sent to the drive all the same, as in Answered.
     """
 
-    def __init__(self, why: str, trouble: Trouble) -> None:
+    def __init__(self, why: str, trouble: Trouble, commands: int = 0) -> None:
         super().__init__(why)
         self.trouble = trouble
+        self.commands = commands
 
 
 @dataclass(frozen=True, slots=True)

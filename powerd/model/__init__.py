@@ -41,7 +41,7 @@ from powerd.model.health import (
     SmartReport,
 )
 from powerd.model.health_orders import Checked, CheckHealth, StartTest
-from powerd.model.orders import Action, Done, Mode, Order, Outcome, Sleep, Warn
+from powerd.model.orders import Action, Done, Mode, Order, Outcome, Sleep, Warn, commands_in, found_in
 from powerd.model.power import Card, Cause, Inhibitor, KeyPress, Leaving, Timer, Unrest, Wake, Waking
 from powerd.model.standing import CARDS, LOGIND, RHYTHM, TIMERS
 from powerd.model.time import Blind, Moment, Seen
@@ -123,4 +123,6 @@ __all__ = [
     "Waking",
     "Warn",
     "Woken",
+    "commands_in",
+    "found_in",
 ]

@@ -42,7 +42,7 @@ class DiskMemory:
     Attributes:
         state: the belief of the last decision.
         since: when it began.
-        seen: of the Disk; another one = it has been plugged in again.
+        seen: of the Disk; another one = it has been plugged in again; -inf = known from an earlier run only.
         resumed: of the Memory; another one = the machine has slept.
         heard: the latest outcome taken into account; -inf = none.
         known: when the drive last told its power; -inf = not since start, resume or hotplug.
@@ -55,9 +55,10 @@ class DiskMemory:
         why: the sentence behind the state, or behind the last refusal; "" = none.
         mute: its bridge wakes it at each question, so none is asked.
         drive: what it can do; None = unknown. It is void after a resume or hotplug, when drives lose their
-            settings, and so are read, timer, timerless and level.
+            settings, and so are read, timer, ours, timerless and level.
         read: whether reading that was tried.
         timer: seconds that its own timer really has; None = not set.
+        ours: a timer runs in it that powerd has set, this run of it or an earlier one.
         timerless: its own timer cannot be set.
         level: the APM level that was ordered; None = none.
         denied: what was said when the last of these was refused; "" = none was.
@@ -86,6 +87,7 @@ class DiskMemory:
     drive: Drive | None = None
     read: bool = False
     timer: int | None = None
+    ours: bool = False
     timerless: bool = False
     level: int | None = None
     denied: str = ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal, TypeAlias
 
-from powerd.model.disks import DiskOrder, Found
+from powerd.model.disks import DiskOrder, Found, Trouble
 from powerd.model.power import Wake
 
 Mode: TypeAlias = Literal["observe", "enforce"]
@@ -48,8 +48,19 @@ class Sleep:
 
 Order: TypeAlias = Warn | Sleep | DiskOrder
 
-Done: TypeAlias = tuple[bool, str] | tuple[bool, str, Found]
-"""What obeying comes to: whether it was done, one sentence of what was seen, and what a disk answered."""
+Done: TypeAlias = tuple[bool, str] | tuple[bool, str, Found] | tuple[bool, str, Trouble, int]
+"""What obeying comes to: whether it was done, one sentence of what was seen, what a disk answered, and the
+commands that went to one which has not done it; see found_in() and commands_in()."""
+
+
+def found_in(done: Done) -> Found | None:
+    """What a disk answered; None = nothing, or the order was not for a disk."""
+    return None if len(done) < 3 else done[2]  # noqa: PLR2004 - the shortest of Done's three
+
+
+def commands_in(done: Done) -> int:
+    """The commands that were sent to a disk for it past the block layer, as in Answered."""
+    return done[3] if len(done) > 3 else getattr(found_in(done), "commands", 0)  # noqa: PLR2004 - the longest of them
 
 
 @dataclass(frozen=True, slots=True)

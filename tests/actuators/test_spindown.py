@@ -66,13 +66,14 @@ def test_an_order_is_given_once_and_what_was_seen_is_said(
 @pytest.mark.parametrize(
     ("error", "trouble"),
     [
-        (DiskError("a self-test runs", Trouble.BUSY), Trouble.BUSY),
-        (HostError("no helper listens"), Trouble.UNREACHED),
+        (DiskError("a self-test runs", Trouble.BUSY, 3), (Trouble.BUSY, 3)),
+        (HostError("no helper listens"), (Trouble.UNREACHED,)),
     ],
 )
-def test_a_refusal_is_said_in_its_words_and_in_a_word(error: HostError, trouble: Trouble) -> None:
+def test_a_refusal_is_said_in_its_words_and_in_a_word(error: HostError, trouble: tuple[object, ...]) -> None:
+    """And with the commands that were sent to the drive all the same."""
     hand = Hand(error)
-    assert asyncio.run(spindown.obey(SpinDown(DISK, "ata"), hand)) == (False, str(error), trouble)
+    assert asyncio.run(spindown.obey(SpinDown(DISK, "ata"), hand)) == (False, str(error), *trouble)
     assert len(hand.asked) == 1
 
 

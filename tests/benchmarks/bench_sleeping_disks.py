@@ -30,7 +30,7 @@ from powerd.daemon import Daemon
 from powerd.host.hands import RealHands
 from powerd.host.machine import Machine
 from powerd.host.values import DiskError
-from powerd.model import Disk, DiskId, DiskOrder, DiskState, Found, Status, Trouble
+from powerd.model import Disk, DiskId, DiskOrder, DiskState, Found, Status, Trouble, found_in
 
 DISKS: Final = 8
 CLIENTS: Final = 30
@@ -55,10 +55,11 @@ class Shelf(RealHands):
 
     async def disk(self, order: DiskOrder) -> Found:
         self.commands += 1
-        ok, observed, *found = self._drives[order.disk].obey(order, asyncio.get_running_loop().time())
-        if not ok:
-            raise DiskError(observed, Trouble.FAILED)
-        return found[0]
+        done = self._drives[order.disk].obey(order, asyncio.get_running_loop().time())
+        found = found_in(done)
+        if not done[0] or found is None:
+            raise DiskError(done[1], Trouble.FAILED)
+        return found
 
     async def guard(self, disks: tuple[DiskId, ...]) -> tuple[DiskId | None, tuple[DiskId, ...], float]:
         """Nobody accesses them."""

@@ -14,7 +14,7 @@ from rig.wait import until
 from powerd.helper import bay, spindle
 from powerd.helper.bay import Bay
 from powerd.helper.errors import RefusalError
-from powerd.helper.protocol import Guard, Power, ReadPower, Rouse, Roused, StandBy
+from powerd.helper.protocol import Guard, Power, ReadPower, Rouse, Roused, SetTimer, StandBy
 from powerd.helper.tool import Runner, Tools
 
 
@@ -31,7 +31,7 @@ def shelves(drives: Drives) -> Bay:
 
 
 def test_a_hanging_disk_hangs_only_itself(drives: Drives, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(spindle, "QUICK", 0.5)
+    monkeypatch.setattr(spindle, "MOVING", 0.5)
     drives.let("sdb", "active", "hang")
 
     async def main() -> None:
@@ -71,16 +71,20 @@ def test_two_requests_at_one_disk_take_turns(drives: Drives) -> None:
 
 
 def test_who_waits_too_long_for_a_turn_is_told(drives: Drives, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bay, "PATIENCE", 0.2)
-    monkeypatch.setattr(spindle, "QUICK", 1.0)
+    monkeypatch.setattr(bay, "TURN", 0.2)
+    monkeypatch.setattr(spindle, "MOVING", 1.0)
     drives.let("sda", "active", "hang")
 
     async def main() -> None:
         disks = shelves(drives)
         first = asyncio.ensure_future(disks.serve(ReadPower("ata-SDA")))
         await asyncio.sleep(0.05)
-        with pytest.raises(RefusalError, match=r"ata-SDA \(sda\) did not answer within 0\.2 s; see dmesg"):
-            await disks.serve(ReadPower("ata-SDA"))
+        with pytest.raises(RefusalError) as caught:
+            await disks.serve(SetTimer("ata-SDA", 120))
+        assert (caught.value.cause, caught.value.commands) == ("busy", 0)
+        assert str(caught.value) == (
+            "ata-SDA (sda) has been busy for 0.2 s, now with another request (read-power); ask again later"
+        )
         with pytest.raises(RefusalError, match="and was ended"):
             await first
 
@@ -89,7 +93,7 @@ def test_who_waits_too_long_for_a_turn_is_told(drives: Drives, monkeypatch: pyte
 
 def test_no_more_lanes_than_there_is_room_for(drives: Drives, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bay, "LANES", 2)
-    monkeypatch.setattr(spindle, "QUICK", 1.0)
+    monkeypatch.setattr(spindle, "MOVING", 1.0)
     for name in ("sda", "sdb"):
         drives.let(name, "active", "hang")
 

@@ -8,13 +8,25 @@ from pathlib import Path
 
 import pytest
 from helper.clocks import EPOCH, KernelRtc
+from helper.drives import Drives
 from hypothesis import given
 from hypothesis import strategies as st
 
 from powerd.helper import rtc
 from powerd.helper.desk import Desk, refused
 from powerd.helper.kinds import WORDS
-from powerd.helper.protocol import Alarm, Answer, ArmCard, ReadAlarm, Refused, Request, parse_answer, to_line
+from powerd.helper.protocol import (
+    Alarm,
+    Answer,
+    ArmCard,
+    ReadAlarm,
+    Refused,
+    Request,
+    StandBy,
+    parse_answer,
+    to_line,
+)
+from powerd.helper.tool import Tools
 
 
 def serve(request: Request, root: Path) -> Answer:
@@ -52,6 +64,18 @@ def test_a_sysfs_that_cannot_be_read_is_refused(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr(rtc, "find", find)
     assert serve(ReadAlarm(), tmp_path) == Refused(
         "this machine cannot be asked: Input/output error; see dmesg", "unreached"
+    )
+
+
+def test_a_refusal_tells_what_was_sent_to_the_disk(tmp_path: Path) -> None:
+    drives = Drives(tmp_path, "sda")
+    drives.let("sda", "active", "testing")
+
+    async def main() -> Answer:
+        return await Desk(drives.root, tools=Tools([drives.tools])).serve(StandBy("ata-SDA", "ata"))
+
+    assert asyncio.run(main()) == Refused(
+        "ata-SDA is not stopped: a SMART self-test runs; wait until it is done", "busy", 3
     )
 
 

@@ -21,9 +21,9 @@ async def comes_back(lane: Lane) -> None:
 def test_a_call_gives_back_or_raises() -> None:
     async def main() -> None:
         lane = Lane("the clock")
-        assert await lane.call(lambda: 7) == 7
+        assert await lane.call(lambda: 7, "a test") == 7
         with pytest.raises(ZeroDivisionError):
-            await lane.call(lambda: 1 // 0)
+            await lane.call(lambda: 1 // 0, "a test")
         assert not lane.busy
 
     asyncio.run(main())
@@ -42,7 +42,7 @@ def test_calls_wait_for_their_turn() -> None:
 
     async def main() -> None:
         lane = Lane("the clock")
-        calls = [lane.call(lambda number=number: work(number)) for number in range(10)]  # type: ignore[misc] # a default binds the number
+        calls = [lane.call(lambda number=number: work(number), "a test") for number in range(10)]  # type: ignore[misc] # a default binds the number
         assert await asyncio.gather(*calls) == list(range(10))
 
     asyncio.run(main())
@@ -55,14 +55,14 @@ def test_a_hanging_call_is_given_up_and_quarantined_until_it_comes_back() -> Non
     async def main() -> None:
         lane = Lane("the clock", deadline=0.05)
         with pytest.raises(RefusalError, match=r"the clock did not answer within 0\.05 s"):
-            await lane.call(lambda: gate.wait(30))
+            await lane.call(lambda: gate.wait(30), "a test")
         assert lane.busy
         with pytest.raises(RefusalError, match="the clock still hangs in an earlier request"):
-            await lane.call(lambda: begun.append("while it hangs"))
-        assert await Lane("another").call(lambda: "runs on") == "runs on"
+            await lane.call(lambda: begun.append("while it hangs"), "a test")
+        assert await Lane("another").call(lambda: "runs on", "a test") == "runs on"
         gate.set()
         await comes_back(lane)
-        assert await lane.call(lambda: "again") == "again"
+        assert await lane.call(lambda: "again", "a test") == "again"
 
     asyncio.run(main())
     assert begun == []
@@ -74,9 +74,9 @@ def test_what_waits_behind_a_hanging_call_is_never_begun() -> None:
 
     async def main() -> None:
         lane = Lane("the clock", deadline=0.05)
-        first = asyncio.ensure_future(lane.call(lambda: gate.wait(30)))
+        first = asyncio.ensure_future(lane.call(lambda: gate.wait(30), "a test"))
         await asyncio.sleep(0)
-        rest = [lane.call(lambda: begun.append("late")) for _ in range(3)]
+        rest = [lane.call(lambda: begun.append("late"), "a test") for _ in range(3)]
         ends = await asyncio.gather(first, *rest, return_exceptions=True)
         assert all(isinstance(end, RefusalError) for end in ends)
         gate.set()
@@ -84,6 +84,82 @@ def test_what_waits_behind_a_hanging_call_is_never_begun() -> None:
 
     asyncio.run(main())
     assert begun == []
+
+
+def test_who_waits_behind_one_that_is_within_its_bound_is_told_that_the_lane_is_busy() -> None:
+    """It may be a drive that is long in telling its health: nothing hangs, and nobody is to blame."""
+    begun: list[str] = []
+
+    async def main() -> None:
+        lane = Lane("the disk", deadline=0.05)
+        over = asyncio.Event()
+
+        async def long() -> None:
+            async with lane.turn("check-health"):
+                await over.wait()
+
+        holder = asyncio.ensure_future(long())
+        await asyncio.sleep(0)
+        with pytest.raises(RefusalError) as caught:
+            await lane.call(lambda: begun.append("meanwhile"), "read-power")
+        assert caught.value.cause == "busy"
+        assert str(caught.value) == (
+            "the disk has been busy for 0.05 s, now with another request (check-health); ask again later"
+        )
+        assert (lane.busy, lane.hangs) == (True, False)
+        over.set()
+        await holder
+        assert await lane.call(lambda: 7, "read-power") == 7
+
+    asyncio.run(main())
+    assert begun == []
+
+
+def test_who_waits_behind_what_turns_out_to_hang_is_told_so() -> None:
+    """The turn goes on, for what hangs in it is only a part of it."""
+    gate = threading.Event()
+
+    async def main() -> None:
+        lane = Lane("the disk", deadline=0.2)
+        told = asyncio.Event()
+
+        async def first() -> None:
+            async with lane.turn("stand-by"):
+                with pytest.raises(RefusalError, match=r"the disk did not answer within 0\.01 s; see dmesg"):
+                    await lane.in_thread(lambda: gate.wait(30), 0.01)
+                await told.wait()
+
+        holder = asyncio.ensure_future(first())
+        await asyncio.sleep(0)
+        with pytest.raises(RefusalError, match="the disk still hangs in an earlier request") as caught:
+            await lane.call(lambda: None, "read-power")
+        assert caught.value.cause == "hung"
+        told.set()
+        gate.set()
+        await holder
+        await comes_back(lane)
+
+    asyncio.run(main())
+
+
+def test_whoever_gets_a_turn_late_has_the_full_time_in_it() -> None:
+    gate = threading.Event()
+
+    async def main() -> None:
+        lane = Lane("the clock", deadline=1.0)
+
+        async def first() -> None:
+            async with lane.turn("a test"):
+                await asyncio.sleep(0.8)
+
+        loop = asyncio.get_running_loop()
+        holder = asyncio.ensure_future(first())
+        await asyncio.sleep(0)
+        loop.call_later(1.2, gate.set)
+        assert await lane.call(lambda: gate.wait(30), "a test"), "1.2 s after it was asked for"
+        await holder
+
+    asyncio.run(main())
 
 
 def test_a_late_failure_bothers_nobody() -> None:
@@ -96,7 +172,7 @@ def test_a_late_failure_bothers_nobody() -> None:
     async def main() -> None:
         lane = Lane("the clock", deadline=0.05)
         with pytest.raises(RefusalError):
-            await lane.call(fail)
+            await lane.call(fail, "a test")
         gate.set()
         await comes_back(lane)
 
@@ -109,12 +185,12 @@ def test_whoever_waits_may_be_cancelled_and_the_call_is_not() -> None:
 
     async def main() -> None:
         lane = Lane("the clock")
-        waiting = asyncio.ensure_future(lane.call(lambda: gate.wait(30)))
+        waiting = asyncio.ensure_future(lane.call(lambda: gate.wait(30), "a test"))
         await asyncio.sleep(0.01)
         waiting.cancel()
         await asyncio.wait({waiting})
         with pytest.raises(RefusalError, match="the clock still hangs in an earlier request"):
-            await lane.call(lambda: None)
+            await lane.call(lambda: None, "a test")
         gate.set()
         await comes_back(lane)
 
@@ -125,14 +201,14 @@ def test_a_turn_holds_several_calls() -> None:
     order: list[str] = []
 
     async def one(lane: Lane, name: str) -> None:
-        async with lane.turn():
+        async with lane.turn("a test"):
             for _ in range(3):
                 await lane.in_thread(lambda: order.append(name), 5)
 
     async def main() -> None:
         lane = Lane("the disk")
         await asyncio.gather(one(lane, "a"), one(lane, "b"))
-        async with lane.turn():
+        async with lane.turn("a test"):
             assert (lane.busy, lane.hangs) == (True, False)
         assert not lane.busy
 
@@ -145,7 +221,7 @@ def test_the_end_does_not_wait_for_a_hanging_call() -> None:
 
     async def main() -> None:
         with pytest.raises(RefusalError):
-            await Lane("the clock", deadline=0.01).call(lambda: gate.wait(30))
+            await Lane("the clock", deadline=0.01).call(lambda: gate.wait(30), "a test")
 
     hung = [thread for thread in threading.enumerate() if thread.name == "the clock"]
     assert hung == []

@@ -13,6 +13,7 @@ from powerd.helper import protocol
 from powerd.helper.kinds import WORDS, kinds
 from powerd.helper.protocol import (
     ANSWERS,
+    CAUSES,
     FLAGS,
     LINE,
     REQUESTS,
@@ -95,7 +96,12 @@ ANSWER: Final[st.SearchStrategy[Answer]] = st.one_of(
         st.integers(0, 99),
     ),
     st.builds(Roused, st.none() | DISK, disks(0), disks(0), st.floats(0, 2_678_400) | st.integers(0, 60)),
-    st.builds(Refused, st.text(PRINTABLE, min_size=1, max_size=WORDS)),
+    st.builds(
+        Refused,
+        st.text(PRINTABLE, min_size=1, max_size=WORDS),
+        st.sampled_from(CAUSES),
+        st.integers(0, 99),
+    ),
 )
 JSON: Final = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=30),

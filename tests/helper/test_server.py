@@ -41,7 +41,7 @@ def nothing_happens(server: Running) -> Iterator[None]:
 
 
 def refusal(answer: dict[str, object]) -> str:
-    assert sorted(answer) == ["answer", "cause", "why"]
+    assert sorted(answer) == ["answer", "cause", "commands", "why"]
     assert answer["answer"] == "refused"
     return str(answer["why"])
 

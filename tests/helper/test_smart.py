@@ -116,8 +116,9 @@ def test_a_sleeping_drive_is_left_asleep(drives: Drives) -> None:
 def test_a_drive_that_falls_asleep_meanwhile_is_left_asleep_by_smartctl(drives: Drives) -> None:
     drives.let("sda", "standby")
     (drives.tools / "hdparm").write_text("#!/bin/sh\nprintf ' drive state is:  active/idle\\n'\n")
-    cause, _ = refusal(drives, CHECK)
-    assert cause == "asleep"
+    with pytest.raises(RefusalError) as caught:
+        serve(drives, CHECK)
+    assert (caught.value.cause, caught.value.commands) == ("asleep", 2), "and smartctl's own question"
     assert drives.state("sda") == "standby"
 
 

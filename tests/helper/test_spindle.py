@@ -12,7 +12,7 @@ from helper.drives import Drives
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from powerd.helper import scsi
+from powerd.helper import scsi, spindle
 from powerd.helper.bay import Bay
 from powerd.helper.disks import Disk
 from powerd.helper.errors import RefusalError
@@ -327,6 +327,60 @@ def test_what_is_no_answer_is_refused(drives: Drives, mode: str, says: str) -> N
     requests: list[DiskRequest] = [ReadPower(SDA), *SETTINGS, StandBy(SDA, "ata")]
     for request in requests:
         assert refusal(drives, request) == says
+
+
+@pytest.mark.parametrize(
+    ("request_", "mode", "commands"),
+    [
+        (ReadPower(SDA), "deaf", 1),
+        (SetTimer(SDA, 120), "refuses", 2),
+        (SetApm(SDA, 254, spin_down=False), "noapm", 3),
+        (SetApm(SDA, 100, spin_down=False), "well", 0),
+        (StandBy(SDA, "ata"), "testing", 3),
+        (StandBy(SDA, "ata"), "refuses", 4),
+        (StandBy(SDA, "scsi"), "well", 4),
+    ],
+)
+def test_a_refusal_tells_how_many_commands_were_sent(
+    drives: Drives, request_: DiskRequest, mode: str, commands: int
+) -> None:
+    """Else, on kernels that count them, they look like somebody else's access."""
+    drives.let("sda", "active", mode)
+    with pytest.raises(RefusalError) as caught:
+        serve(drives, request_)
+    assert caught.value.commands == commands
+
+
+def test_what_was_never_begun_has_sent_nothing(drives: Drives) -> None:
+    (drives.tools / "hdparm").write_bytes(b"\x7fELF")
+    for request in (ReadPower(SDA), StandBy(SDA, "ata")):
+        with pytest.raises(RefusalError, match="cannot be started") as caught:
+            serve(drives, request)
+        assert (caught.value.cause, caught.value.commands) == ("unreached", 0)
+
+
+def test_a_drive_whose_answer_the_kernel_waited_for_in_vain_has_not_refused_it(
+    drives: Drives, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """hdparm then fails as it does with a drive that refuses, only later."""
+    monkeypatch.setattr(spindle, "QUICK", 0.2)
+    words = "HDIO_DRIVE_CMD(powermode) failed: Input/output error"
+    (drives.tools / "hdparm").write_text(f"#!/bin/sh\nsleep 0.3; echo '{words}' >&2; exit 5\n")
+    with pytest.raises(RefusalError) as caught:
+        serve(drives, ReadPower(SDA))
+    assert (caught.value.cause, caught.value.commands) == ("hung", 1)
+    assert str(caught.value) == (
+        f"ata-SDA did not answer within 0.2 s, and the kernel gave it up ({words}); see dmesg"
+    )
+
+
+def test_a_drive_that_answers_only_when_it_has_started_is_waited_for(
+    drives: Drives, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spindle, "QUICK", 0.2)
+    tool = drives.tools / "hdparm"
+    tool.write_text(tool.read_text().replace("\n", "\nsleep 0.3\n", 1))
+    assert serve(drives, ReadPower(SDA)) == Power(SDA, "active", 1)
 
 
 def test_without_hdparm_there_is_a_remedy(drives: Drives) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 from collections.abc import Awaitable, Callable, Iterator
@@ -10,8 +11,10 @@ from pathlib import Path
 from typing import Final
 
 import pytest
+from rig.limits import no_more_files
 from rig.wait import until
 
+from powerd.helper import tool
 from powerd.helper.errors import RefusalError
 from powerd.helper.lane import Lane
 from powerd.helper.tool import AT_ONCE, OUTPUT_CAP, Done, Runner, Tools
@@ -28,7 +31,7 @@ def install(place: Path, script: str, name: str = "hdparm") -> Tools:
 
 async def run(tools: Tools, *words: str, seconds: float = 20, lane: Lane | None = None) -> Done:
     lane = lane or Lane("sda")
-    async with lane.turn():
+    async with lane.turn("a test"):
         return await Runner(tools, grace=0.2).run(["hdparm", *words], seconds, lane)
 
 
@@ -112,7 +115,7 @@ def late(lane: Lane, begin: Callable[[], Awaitable[Done]], let_go: Callable[[], 
             await begin()
         let_go()
         await asyncio.wait_for(hangs_no_more(), 30)
-        async with lane.turn():
+        async with lane.turn("a test"):
             return str(caught.value)
 
     return asyncio.run(main())
@@ -174,8 +177,12 @@ def test_only_so_many_at_once(tmp_path: Path) -> None:
 
     async def main() -> None:
         runner = Runner(tools)
-        lanes = [Lane(str(number)) for number in range(AT_ONCE + 3)]
-        runs = [asyncio.ensure_future(runner.run(["hdparm"], 60, lane)) for lane in lanes]
+
+        async def one(number: int) -> Done:
+            async with runner.place():
+                return await runner.run(["hdparm"], 60, Lane(str(number)))
+
+        runs = [asyncio.ensure_future(one(number)) for number in range(AT_ONCE + 3)]
         begun = tmp_path / "begun"
         await asyncio.to_thread(
             until,
@@ -188,6 +195,37 @@ def test_only_so_many_at_once(tmp_path: Path) -> None:
         assert len(await asyncio.gather(*runs)) == AT_ONCE + 3
 
     asyncio.run(main())
+
+
+def test_who_gets_no_place_in_time_is_told_to_ask_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tool, "PLACE", 0.05)
+
+    async def main() -> None:
+        runner = Runner(Tools([]))
+        async with contextlib.AsyncExitStack() as taken:
+            for _ in range(AT_ONCE):
+                await taken.enter_async_context(runner.place())
+            with pytest.raises(RefusalError) as caught:
+                await taken.enter_async_context(runner.place())
+            assert caught.value.cause == "busy"
+            assert str(caught.value) == "32 other disks have been dealt with for 0.05 s; ask again later"
+        async with runner.place():
+            pass
+
+    asyncio.run(main())
+
+
+def test_without_descriptors_nothing_is_begun_and_no_tool_is_to_be_installed_anew(tmp_path: Path) -> None:
+    tools = install(tmp_path, "touch {0}/begun")
+
+    async def main() -> str:
+        with no_more_files(), pytest.raises(RefusalError) as caught:
+            await run(tools)
+        assert caught.value.cause == "unreached"
+        return str(caught.value)
+
+    assert asyncio.run(main()).endswith("hdparm cannot be started: Too many open files; ask again later")
+    assert not (tmp_path / "begun").exists()
 
 
 def test_what_is_not_there_or_no_program(tmp_path: Path) -> None:

@@ -93,6 +93,13 @@ def test_each_cause_of_a_refusal_has_its_trouble(tmp_path: Path, cause: str) -> 
     assert caught.value.trouble is Trouble(cause)
 
 
+def test_a_refusal_tells_the_commands_that_were_sent_all_the_same(tmp_path: Path) -> None:
+    refused = Refused("a SMART self-test runs", "busy", 3)
+    with pytest.raises(DiskError) as caught:
+        asked(tmp_path / "s", refused, lambda at: drives.obey(model.SpinDown(DISK, "ata"), at))
+    assert (caught.value.trouble, caught.value.commands) == (Trouble.BUSY, 3)
+
+
 def test_without_a_helper_the_disk_is_not_to_blame(tmp_path: Path) -> None:
     with pytest.raises(HostError, match="no helper listens") as caught:
         asyncio.run(drives.obey(model.AskPower(DISK), tmp_path / "s"))

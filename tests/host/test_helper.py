@@ -23,6 +23,7 @@ from powerd.helper.door import opened
 from powerd.helper.protocol import (
     Alarm,
     Card,
+    CheckHealth,
     ClearAlarm,
     Guard,
     Power,
@@ -30,6 +31,7 @@ from powerd.helper.protocol import (
     ReadCard,
     ReadDrive,
     ReadPower,
+    Request,
     Rouse,
     Roused,
     SetAlarm,
@@ -37,6 +39,7 @@ from powerd.helper.protocol import (
     SetTimer,
     StandBy,
     to_line,
+    within,
 )
 from powerd.helper.server import Server
 from powerd.host import helper
@@ -259,12 +262,28 @@ def test_no_answer_is_one_sentence(tmp_path: Path, line: bytes) -> None:
 
 
 def test_silence_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(helper, "_BOUND", 0.05)
+    monkeypatch.setattr(helper, "_START", 0.03)
+    monkeypatch.setattr(helper, "within", lambda _: 0.02)
     with socket.socket(socket.AF_UNIX) as deaf:
         deaf.bind(str(tmp_path / "s"))
         deaf.listen()
         with pytest.raises(HostError, match=r"did not answer within 0\.05 s; see journalctl"):
             asyncio.run(ask(ReadAlarm(), tmp_path / "s"))
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [ReadAlarm(), ReadPower("ata-A"), StandBy("ata-A", "ata"), CheckHealth("ata-A", wake=True, kind="")],
+)
+def test_the_helper_is_waited_for_longer_than_it_promises_to_take(request_: Request) -> None:
+    promised, waited = within(request_), helper._bound(request_)  # noqa: SLF001 - minutes, to be seen in no test
+    assert promised is not None
+    assert waited is not None
+    assert waited >= promised + 10, "a small computer that is busy starts it in ten"
+
+
+def test_a_guard_is_waited_for_without_end() -> None:
+    assert helper._bound(Guard(("ata-A", "ata-B"))) is None  # noqa: SLF001 - as above
 
 
 def test_nobody_there_is_one_sentence(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from powerd.daemon import Daemon
 from powerd.faces.render import disks_json
 from powerd.host.machine import Machine
 from powerd.host.values import DiskError, HostError
-from powerd.model import Disk, DiskId, DiskOrder, DiskState, Finding, Found, Status, Trouble
+from powerd.model import Disk, DiskId, DiskOrder, DiskState, Finding, Found, Status, Trouble, found_in
 from powerd.rehearse.house import House, Person, local
 from powerd.rehearse.loop import VirtualLoop, run
 
@@ -85,11 +85,11 @@ class Nas(House):
 
     async def disk(self, order: DiskOrder) -> Found:
         await asyncio.sleep(0.3)
-        ok, observed, *found = self.drives[order.disk].obey(order, self.time())
-        if not ok:
-            raise DiskError(observed, Trouble.FAILED)
-        assert found
-        return found[0]
+        done = self.drives[order.disk].obey(order, self.time())
+        found = found_in(done)
+        if not done[0] or found is None:
+            raise DiskError(done[1], Trouble.FAILED)
+        return found
 
     async def guard(self, disks: tuple[DiskId, ...]) -> tuple[DiskId | None, tuple[DiskId, ...], float]:
         """The first access to a member wakes the others."""

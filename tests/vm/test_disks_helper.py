@@ -209,7 +209,7 @@ def test_a_hanging_disk_leaves_the_others_well(helper: Helper, bays: Bays) -> No
     try:
         (hung, *well) = helper.ask(*(ReadPower(drive.id) for drive in bays))
         assert isinstance(hung, Refused)
-        assert (hung.cause, "did not answer within 10 s" in hung.why) == ("hung", True)
+        assert (hung.cause, "did not answer within 40 s" in hung.why) == ("hung", True)
         assert [answer.state for answer in well if isinstance(answer, Power)] == ["active"] * 2
     finally:
         bays.one.recover()

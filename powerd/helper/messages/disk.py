@@ -22,7 +22,7 @@ DISK: Final = Text(
     r"[A-Za-z0-9][A-Za-z0-9#+.:=@_-]{0,127}", "a disk's name in /dev/disk/by-id of 1 to 128 characters"
 )
 _TIMER: Final = 255
-_COMMANDS: Final = Whole(0, 99)
+COMMANDS: Final = Whole(0, 99)
 _LONGEST: Final = 31 * 86_400
 
 
@@ -137,7 +137,7 @@ class Power(Message):
     word: ClassVar[str] = "power"
     disk: Annotated[str, DISK]
     state: Annotated[str, OneOf(STATES)]
-    commands: Annotated[int, _COMMANDS]
+    commands: Annotated[int, COMMANDS]
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +159,7 @@ class Drive(Message):
     apm_supported: Annotated[bool, Truth()]
     timer_supported: Annotated[bool, Truth()]
     epc: Annotated[bool, Truth()]
-    commands: Annotated[int, _COMMANDS]
+    commands: Annotated[int, COMMANDS]
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,8 @@ import json
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Final, TypeAlias
 
-from powerd.helper.kinds import Message, OneOf, Truth, Whole
-from powerd.helper.messages.disk import DISK
+from powerd.helper.kinds import Message, OneOf, Truth
+from powerd.helper.messages.disk import COMMANDS, DISK
 from powerd.model.plain import NotPlainError, from_plain
 
 KINDS: Final = ("", "auto", "sat", "sat,12", "scsi", "nvme", "usbjmicron", "usbprolific", "usbsunplus")
@@ -74,7 +74,7 @@ class DriveHealth(Message):
     disk: Annotated[str, DISK]
     kind: Annotated[str, OneOf(KINDS)]
     health: Annotated[dict[str, Any], PlainHealth()]
-    commands: Annotated[int, Whole(0, 99)]
+    commands: Annotated[int, COMMANDS]
 
 
 SmartRequest: TypeAlias = CheckHealth | StartTest

@@ -2,26 +2,33 @@
 
 The times are CLOCK_BOOTTIME, which goes on over a restart. Over a reboot only civil time does; a clock that
 was set meanwhile may make them older than they are, but never younger than the boot before left them.
+
+A timer that powerd has set in a drive runs on without it, until the drive loses its power: so it is kept
+until the machine sleeps or is started anew. Nobody tells of a drive that was plugged in again meanwhile;
+taking away a timer that has gone does no harm.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final
 
 from powerd.model import DiskId, DiskMemory, DiskReport, DiskState, Moment
-from powerd.policy.disks.ways import DAY, STRETCHES, boot
+from powerd.policy.disks.ways import DAY, NEVER, STRETCHES, boot
 
 Book = dict[str, dict[str, object]]
 """What is kept of each disk, by its id."""
 
 _MOST_TIMES: Final = 1000
 _RECENT: Final = 60.0
+_SLEPT: Final = 0.01
+"""Seconds asleep; two readings of none differ by less."""
 _LISTS: Final = ("downs", "ups", "bounces")
 
 
 def document(disks: Mapping[DiskId, DiskMemory]) -> Book:
-    """What revived() reads, as plain values; the same for as long as no disk has gone up or down."""
+    """What revived() reads, as plain values; the same until a disk goes up or down, or its timer does."""
     return {
         name: {
             "downs": list(memory.downs),
@@ -30,15 +37,17 @@ def document(disks: Mapping[DiskId, DiskMemory]) -> Book:
             "stretch": memory.stretch,
             "stretched": memory.stretched,
             "worked": memory.worked,
+            "timer": memory.ours,
         }
         for name, memory in disks.items()
-        if memory.downs or memory.ups or memory.worked
+        if memory.downs or memory.ups or memory.worked or memory.ours
     }
 
 
 def dated(disks: Mapping[str, object], boot_id: str, now: Moment) -> dict[str, object]:
     """The document with what it takes to read its times: which boot, and when it was written."""
-    return {"boot": boot_id, "boottime": boot(now), "wall": now.wall.timestamp(), "disks": dict(disks)}
+    clocks = {"boottime": boot(now), "slept": now.slept, "wall": now.wall.timestamp()}
+    return {"boot": boot_id, **clocks, "disks": dict(disks)}
 
 
 def revived(data: object, boot_id: str, now: Moment) -> dict[DiskId, DiskMemory]:
@@ -50,8 +59,10 @@ def revived(data: object, boot_id: str, now: Moment) -> dict[DiskId, DiskMemory]
         return {}
     same = bool(boot_id) and data.get("boot") == boot_id
     off = 0.0 if same else boot(now) - written - max(0.0, now.wall.timestamp() - wall)
+    slept = _number(data.get("slept"))
+    powered = same and slept is not None and abs(now.slept - slept) < _SLEPT
     return {
-        DiskId(name): _one(row, off, now)
+        DiskId(name): replace(_one(row, off, now), ours=powered and row.get("timer") is True)
         for name, row in data["disks"].items()
         if isinstance(name, str) and isinstance(row, dict)
     }
@@ -65,6 +76,7 @@ def _one(row: dict[str, object], off: float, now: Moment) -> DiskMemory:
     return DiskMemory(
         DiskState.UNKNOWN,
         now,
+        seen=-NEVER,
         downs=downs,
         ups=ups,
         bounces=bounces,

@@ -61,7 +61,8 @@ def hear(  # noqa: PLR0911 - one row for each kind of outcome
         case AskPower(), Answered(power=power):
             return _answered(memory, power, moved, when)
         case SetTimer() as timer, Answered(power=power) if outcome.ok:
-            return replace(memory, timer=timer.seconds, known=outcome.at, pause=-NEVER)
+            ours = timer.seconds > 0
+            return replace(memory, timer=timer.seconds, ours=ours, known=outcome.at, pause=-NEVER)
         case SetApm() as apm, Drive() as drive:
             return replace(memory, drive=drive, level=apm.level, known=outcome.at)
         case ReadDrive(), Drive() as drive:

@@ -83,8 +83,9 @@ def _resumed(memory: DiskMemory, resumed: float | None, now: Moment) -> DiskMemo
 
 
 def _plugged(memory: DiskMemory, seen: float, now: Moment) -> DiskMemory:
-    """Another connection: what was in vain or hung may work now."""
-    memory = replace(_void(memory), seen=seen, slept=False, failures=0, mute=False)
+    """Another connection, or the first of this run: what was in vain or hung may work now."""
+    ours = memory.ours and memory.seen == -NEVER
+    memory = replace(_void(memory), ours=ours, seen=seen, slept=False, failures=0, mute=False)
     return _unknown(memory, now)
 
 
@@ -97,6 +98,7 @@ def _void(memory: DiskMemory) -> DiskMemory:
         drive=None,
         read=False,
         timer=None,
+        ours=False,
         timerless=False,
         level=None,
         denied="",

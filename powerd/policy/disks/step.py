@@ -126,10 +126,14 @@ def _asked(case: Case) -> Step | None:
         return None
     due = state is DiskState.SETTLING or state is DiskState.HUNG
     due = due or (state is DiskState.SLEEPING and memory.asks == 0)  # is it the question that wakes it?
-    managed = case.plan.spin_down_after > 0 or case.plan.apm is not None
-    if not due and not (memory.known == -NEVER and managed):
+    if not due and not (memory.known == -NEVER and _managed(case)):
         return None
     return Step("it is asked whether it spins", AskPower(case.disk.id))
+
+
+def _managed(case: Case) -> bool:
+    """Whether there is anything to be ordered, if it is but to take away a timer that is wanted no longer."""
+    return case.plan.spin_down_after > 0 or case.plan.apm is not None or case.memory.ours
 
 
 def _settings(case: Case) -> Step | None:
@@ -145,7 +149,7 @@ def _settings(case: Case) -> Step | None:
 
 def _wanted(case: Case) -> DiskOrder | None:
     disk, memory, plan = case.disk, case.memory, case.plan
-    if not case.acts or memory.state is not DiskState.ACTIVE or not (plan.spin_down_after or plan.apm):
+    if not case.acts or memory.state is not DiskState.ACTIVE or not _managed(case):
         return None
     if not memory.read:
         return ReadDrive(disk.id)
@@ -161,7 +165,7 @@ def _wanted(case: Case) -> DiskOrder | None:
 def _timer(case: Case) -> int | None:
     """Seconds that its own timer is to have; None = powerd has none to do with it."""
     if case.plan.method == "command" or case.after == 0:
-        return 0 if case.memory.timer else None
+        return 0 if case.memory.ours else None
     too_long = case.plan.method == "both" and case.after > LONGEST  # then the command does, at the full time
     return 0 if too_long or _spent(case) else timer_for(case.after).seconds
 
@@ -205,7 +209,8 @@ def _idleness(after: float) -> str:
 def _timed(case: Case, look: Seen[Activity], idle_since: float, why: str) -> Step:
     """Its own timer runs; once that must have run out, it is asked.
 
-    One that ignores it is asked twice more, a whole timer later each, or with method "both" commanded.
+    One that ignores it is asked twice more, a whole timer later each, or with method "both" commanded. An
+    access between the timer's end and the question leaves a stop and a start uncounted: nobody tells of them.
     """
     memory = case.memory
     length = memory.timer or 0

@@ -18,8 +18,8 @@ RETRY: Final = 60.0
 UNREACHED: Final = 300.0
 """Between two attempts at a helper that is not there."""
 HUNG: Final = 3600.0
-"""Between two questions to a disk that hangs for long. At first it is less: a drive that starts, as all do
-when the machine wakes up, may keep its answer back for longer than the helper waits."""
+"""Between two questions to a disk that hangs for long. At first it is less: drives that start one after the
+other, as some do when the machine wakes up, may keep their answers back for longer than the helper waits."""
 PATIENCE: Final = 7
 """So many questions to it in vain, each after twice the time, before they are HUNG apart."""
 TRIES: Final = 3

@@ -25,6 +25,7 @@ from powerd.model import (
     Roused,
     Seen,
     SpinDown,
+    found_in,
 )
 from powerd.policy import decide
 
@@ -136,10 +137,11 @@ class Shelf:
     def _end_orders(self) -> None:
         while self._ends and self._ends[0][0] <= self.at:
             _, order, begun = self._ends.pop(0)
-            ok, observed, *found = self.spindles[order.disk].obey(order, self.at)
+            done = self.spindles[order.disk].obey(order, self.at)
+            ok, observed = done[:2]
             if ok and isinstance(order, SpinDown):
                 self.accepted.append((order.disk, self.at + self.slept))
-            outcome = Outcome(order, T0 + self.at, ok, observed, begun, found[0] if found else None)
+            outcome = Outcome(order, T0 + self.at, ok, observed, begun, found_in(done))
             outcomes = {**self.snapshot.disk_outcomes, (type(order), order.disk): outcome}
             self.snapshot = replace(
                 self.snapshot, disk_outcomes=outcomes, in_flight=self.snapshot.in_flight - {order}

@@ -23,6 +23,7 @@ MEMORY = DiskMemory(
     stretch=1,
     stretched=T0 - 1800,
     worked="scsi",
+    ours=True,
 )
 
 
@@ -33,7 +34,7 @@ def kept(memory: DiskMemory = MEMORY, boot: str = "b1") -> dict[str, Any]:
 def test_over_a_restart_everything_stands_as_it_was() -> None:
     found = book.revived(kept(), "b1", moment(T0 + 10))[NAME]
     assert found.state is DiskState.UNKNOWN, "what it does is to be asked anew"
-    for name in ("downs", "ups", "bounces", "stretch", "stretched", "worked"):
+    for name in ("downs", "ups", "bounces", "stretch", "stretched", "worked", "ours"):
         assert getattr(found, name) == getattr(MEMORY, name)
 
 
@@ -43,6 +44,25 @@ def test_over_a_reboot_civil_time_tells_how_long_ago_it_was() -> None:
     found = book.revived(kept(), "b2", now)[NAME]
     assert found.downs == pytest.approx((100 - 3700 - HOUR, 100 - 3700 - 60))
     assert found.worked == "scsi"
+    assert not found.ours, "the drive has lost its power"
+
+
+def test_a_timer_is_forgotten_by_a_drive_that_slept_with_the_machine_meanwhile() -> None:
+    assert not book.revived(kept(), "b1", moment(T0 + 10, 600.0))[NAME].ours
+
+
+def test_a_timer_alone_is_worth_remembering() -> None:
+    memory = DiskMemory(DiskState.ACTIVE, moment(), timer=600, ours=True)
+    assert book.revived(kept(memory), "b1", moment())[NAME].ours
+
+
+@pytest.mark.parametrize("lacking", ["slept", "timer"])
+def test_a_document_of_a_powerd_that_kept_no_timer_tells_of_none(lacking: str) -> None:
+    data = kept()
+    data.pop(lacking, None)
+    data["disks"][NAME].pop(lacking, None)
+    found = book.revived(data, "b1", moment())[NAME]
+    assert (found.ours, found.worked) == (False, "scsi")
 
 
 def test_a_clock_that_went_back_makes_nothing_younger_than_it_was() -> None:
@@ -61,7 +81,7 @@ def test_what_is_older_than_a_day_is_gone() -> None:
         lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
     ),
     st.sampled_from(
-        ["boot", "boottime", "wall", "disks", NAME, "downs", "stretch", "stretched", "worked", ""]
+        ["boot", "boottime", "slept", "wall", "disks", NAME, "downs", "stretch", "stretched", "timer", ""]
     ),
 )
 def test_whatever_the_document_says_nothing_breaks(value: object, where: str) -> None:

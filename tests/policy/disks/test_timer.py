@@ -10,6 +10,7 @@ from policy.disks.spindle import Spindle, disk
 
 from powerd.config import parse
 from powerd.model import DiskState, Drive, SetApm
+from powerd.policy.disks import book
 
 TIMER = '[disks]\nmethod = "timer"\nspin_down_after = "10min"\n'
 BOTH = '[disks]\nmethod = "both"\nspin_down_after = "10min"\n'
@@ -233,6 +234,82 @@ def test_back_to_command_the_timer_that_powerd_set_is_taken_away() -> None:
     shelf.options = shelf_of(1, '[disks]\nspin_down_after = "10min"').options
     shelf.live(2 * MINUTE)
     assert words(only(shelf))[-1] == "timer 0"
+
+
+def restarted(shelf: Shelf, text: str, boot: str = "b1") -> Shelf:
+    """The same drives under a daemon that has been started anew, with another configuration."""
+    written = book.dated(book.document(shelf.memory.disks), "b1", shelf.now)
+    again = Shelf(*shelf.spindles.values(), text=text)
+    again.at, again.slept = shelf.at, shelf.slept
+    again.memory = replace(again.memory, disks=book.revived(written, boot, again.now))
+    for spindle in again.spindles.values():
+        spindle.log.clear()
+    return again
+
+
+@pytest.mark.parametrize(("after", "then"), [("10min", ["ask", "read"]), ("0s", [])])
+def test_a_timer_of_an_earlier_run_is_taken_away_when_it_is_wanted_no_longer(
+    after: str, then: list[str]
+) -> None:
+    """And the run after that knows that it has been."""
+    shelf = shelf_of(1, TIMER).live(MINUTE)
+    assert only(shelf).timer == 600
+    again = restarted(shelf, f'[disks]\nspin_down_after = "{after}"').live(2 * MINUTE)
+    assert words(only(again)) == ["ask", "read", "timer 0"]
+    assert not again.memory.disks[only(again).disk.id].ours
+    third = restarted(again, f'[disks]\nspin_down_after = "{after}"').live(3 * MINUTE)
+    assert words(only(third)) == then
+
+
+def test_a_timer_of_an_earlier_run_is_taken_away_only_when_the_disk_has_been_woken_by_somebody_else() -> None:
+    shelf = shelf_of(1, TIMER).live(HOUR)
+    assert shelf.state() is DiskState.STANDBY
+    again = restarted(shelf, '[disks]\nspin_down_after = "0s"')
+    again.touch(0, 2 * HOUR)
+    again.live(2 * HOUR - 1)
+    assert words(only(again)) == ["ask"]
+    again.live(2 * HOUR + 5 * MINUTE)
+    assert words(only(again)) == ["ask", "up", "read", "timer 0"]
+
+
+def test_a_timer_that_is_still_wanted_is_set_by_each_run_anew() -> None:
+    """For what it was set to is not known any more, should the drive have been plugged in again meanwhile."""
+    shelf = shelf_of(1, TIMER).live(MINUTE)
+    again = restarted(shelf, TIMER).live(2 * MINUTE)
+    assert words(only(again)) == ["ask", "read", "timer 600"]
+
+
+def test_after_a_start_of_the_machine_no_timer_is_taken_away() -> None:
+    shelf = shelf_of(1, TIMER).live(MINUTE)
+    again = restarted(shelf, '[disks]\nspin_down_after = "0s"', boot="b2").live(2 * MINUTE)
+    assert words(only(again)) == []
+
+
+def test_a_drive_that_was_plugged_in_again_has_no_timer_of_ours() -> None:
+    shelf = shelf_of(1, TIMER).live(MINUTE)
+    spindle = only(shelf)
+    spindle.disk = replace(spindle.disk, seen=shelf.now.mono)
+    spindle.timer = 0
+    shelf.look()
+    shelf.options = shelf_of(1, '[disks]\nspin_down_after = "0s"').options
+    spindle.log.clear()
+    shelf.live(HOUR)
+    assert words(spindle) == []
+
+
+def test_a_timer_that_cannot_be_taken_away_is_tried_once() -> None:
+    shelf = shelf_of(1, TIMER).live(MINUTE)
+    only(shelf).drive = Drive()
+    again = restarted(shelf, '[disks]\nspin_down_after = "0s"').live(DAY)
+    assert words(only(again)).count("timer 0") == 1
+
+
+def test_left_alone_the_timer_that_powerd_set_is_taken_away() -> None:
+    shelf = shelf_of(1, TIMER).live(MINUTE)
+    shelf.options = shelf_of(1, '[disks]\nspin_down_after = "0s"').options
+    shelf.live(2 * MINUTE)
+    assert words(only(shelf))[-1] == "timer 0"
+    assert shelf.report().waits == 'spin_down_after = "0s" leaves it alone'
 
 
 def test_reading_what_it_can_do_may_fail() -> None:

@@ -1,0 +1,116 @@
+"""A child process, from its start until it is reaped, which may be long after anybody waits for it.
+
+A pidfd tells its end, so that no thread has to wait (pidfd_open(2)); where there is none to be had, it is
+looked at from time to time. Either way a child that was started is reaped.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+from powerd.helper.lane import Lane
+
+_LOOK: Final = 0.05
+"""Seconds between two looks at a child without a pidfd."""
+
+
+class Child:
+    """A started tool, in a session of its own.
+
+    Args:
+        path: the program.
+        argv: its name, and what it is told.
+        files: its standard input, output and error.
+        environment: all that it gets of one.
+
+    Attributes:
+        out_of_time: it was told to end.
+
+    Raises:
+        OSError: it cannot be started.
+    """
+
+    def __init__(
+        self, path: Path, argv: Sequence[str], files: tuple[int, int, int], environment: Mapping[str, str]
+    ) -> None:
+        self.out_of_time = False
+        self._loop = asyncio.get_running_loop()
+        self._process = subprocess.Popen(  # noqa: S603 - a tool of ours, its words checked, and no shell
+            argv,
+            executable=path,
+            stdin=files[0],
+            stdout=files[1],
+            stderr=files[2],
+            cwd="/",
+            env=environment,
+            start_new_session=True,
+        )
+        self._exit: asyncio.Future[None] = self._loop.create_future()
+        self._pidfd: int | None = None
+        try:
+            self._pidfd = os.pidfd_open(self.pid)
+            self._loop.add_reader(self._pidfd, self._reap)
+        except OSError:  # too many open files, or no memory: but the tool has begun, and has to be reaped
+            self._forget_pidfd()
+            self._look()
+
+    @property
+    def pid(self) -> int:
+        """Its number."""
+        return self._process.pid
+
+    @property
+    def status(self) -> int:
+        """How it ended, when it has: its exit status, -N = by signal N."""
+        return self._process.wait()  # reaped already
+
+    async def ended_within(self, seconds: float) -> bool:
+        """Whether it ends by then."""
+        await asyncio.wait({self._exit}, timeout=seconds)
+        return self._exit.done()
+
+    async def end(self, grace: float) -> bool:
+        """End it and all that it started; whether that worked."""
+        self.out_of_time = True
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            self._signal(number)
+            if await self.ended_within(grace):
+                return True
+        return False
+
+    def leave_to(self, lane: Lane) -> None:
+        """If it still runs, nobody waits for it but the lane."""
+        if not self._exit.done():
+            self._signal(signal.SIGKILL)
+            lane.give_up(self._exit)
+
+    def _reap(self) -> None:
+        if self._process.poll() is None:
+            return
+        if self._pidfd is not None:
+            self._loop.remove_reader(self._pidfd)
+            self._forget_pidfd()
+        self._exit.set_result(None)
+
+    def _look(self) -> None:
+        """Without a pidfd: whether it has ended, now and from time to time."""
+        self._reap()
+        if not self._exit.done():
+            self._loop.call_later(_LOOK, self._look)
+
+    def _forget_pidfd(self) -> None:
+        if self._pidfd is not None:
+            os.close(self._pidfd)
+            self._pidfd = None
+
+    def _signal(self, number: signal.Signals) -> None:
+        """To its whole process group, which keeps its number as long as it is not reaped."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.pid, number)
