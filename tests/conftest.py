@@ -8,7 +8,7 @@ import hypothesis
 import pytest
 
 # A busy machine is no fault of the code: how long an example takes is for tests/benchmarks/ to say.
-# What continuous integration (which sets CI) tries is the same each time: chance finds its counterexamples at a desk.
+# What continuous integration tries, which sets CI, is the same each time: chance is for desks.
 hypothesis.settings.register_profile("powerd", deadline=None, derandomize="CI" in os.environ)
 hypothesis.settings.load_profile("powerd")
 
