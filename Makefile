@@ -37,7 +37,9 @@ test-vm: .venv/ready-to-test
 	$(BIN)/pytest --numprocesses=$(VMS) --dist=loadfile tests/vm
 
 bench: .venv/ready-to-test
-	@for bench in tests/benchmarks/bench_*.py; do echo; echo "== $$bench"; $(BIN)/python "$$bench" || exit; done
+	@missed=0; for bench in tests/benchmarks/bench_*.py; do \
+		echo; echo "== $$bench"; $(BIN)/python "$$bench" || missed=1; \
+	done; exit $$missed
 
 clean:
 	rm -rf .venv build dist *.egg-info .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache

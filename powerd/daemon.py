@@ -239,6 +239,7 @@ class Daemon:
         return f"no decision has been made for {late + 2 * HEARTBEAT:.0f} s" if late > 0 else None
 
     async def _obey(self, order: Order, mode: Mode) -> Done:
+        self._disks.begun(order)
         done = await actuators.obey(order, self._hands, mode, self._night)
         self._disks.obeyed(order, done)
         self._health.obeyed(order, done)

@@ -156,11 +156,15 @@ class Disks:
             if book.may_write(self._directory, decision.disks, self._clock.now()):
                 self.remember()
 
+    def begun(self, order: Order) -> None:
+        """An order is being obeyed from now on."""
+        if isinstance(order, DiskOrder):
+            self._source.begin(order.disk)
+
     def obeyed(self, order: Order, done: Done) -> None:
         """An order to a disk has been obeyed, or refused: what went to the drive is none of its use."""
-        commands = commands_in(done)
-        if isinstance(order, DiskOrder) and commands:
-            self._source.note_commands(order.disk, commands)
+        if isinstance(order, DiskOrder):
+            self._source.end(order.disk, commands_in(done))
 
     async def stand_by(self, name: str) -> tuple[DiskId, ...]:
         """Have a disk and all that share its group stand by, unless they are used from now on.

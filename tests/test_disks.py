@@ -228,14 +228,18 @@ def test_the_rhythm_follows_that_of_the_other_sources(tmp_path: Path) -> None:
 def test_powerd_s_own_commands_are_told_to_the_source(tmp_path: Path) -> None:
     async def test(house: House) -> None:
         noted: list[tuple[DiskId, int]] = []
-        house.disks._source.note_commands = lambda *about: noted.append(about)  # type: ignore[method-assign] # noqa: SLF001 - a counter that nothing shows
-        house.disks.obeyed(AskPower(A), (True, "", Answered(Power.ACTIVE, 2)))
-        house.disks.obeyed(AskPower(A), (False, "", Trouble.UNREACHED))
-        house.disks.obeyed(AskPower(A), (False, "", Trouble.BUSY, 0))
-        house.disks.obeyed(SpinDown(B, "ata"), (False, "a self-test runs", Trouble.BUSY, 3))
-        house.disks.obeyed(AskPower(A), (True, "would have"))
-        house.disks.obeyed(Sleep(0, "suspend"), (True, "slept"))
-        assert noted == [(A, 2), (B, 3)]
+        source = house.disks._source  # noqa: SLF001 - counters that nothing shows
+        source.begin = lambda disk: noted.append((disk, -1))  # type: ignore[method-assign] # as it is counted there
+        source.end = lambda *about: noted.append(about)  # type: ignore[method-assign] # as above
+        for order, done in (
+            (AskPower(A), (True, "", Answered(Power.ACTIVE, 2))),
+            (AskPower(A), (False, "", Trouble.BUSY, 0)),
+            (SpinDown(B, "ata"), (False, "a self-test runs", Trouble.BUSY, 3)),
+            (Sleep(0, "suspend"), (True, "slept")),
+        ):
+            house.disks.begun(order)
+            house.disks.obeyed(order, done)
+        assert noted == [(A, -1), (A, 2), (A, -1), (A, 0), (B, -1), (B, 3)]
         await asyncio.sleep(0)
 
     at_home(tmp_path, test)

@@ -10,7 +10,7 @@ import re
 from collections.abc import Awaitable, Callable
 from typing import Final, Protocol
 
-from powerd.doctor import hdparm_conf
+from powerd.doctor import hdparm_conf, smartd_conf
 from powerd.host.values import HostError
 
 _UNITS: Final = "/sys/fs/cgroup/system.slice"
@@ -18,6 +18,9 @@ _OLD_UNITS: Final = "/sys/fs/cgroup/systemd/system.slice"
 _TLP: Final = re.compile(r"^\s*(DISK_(?:SPINDOWN_TIMEOUT|APM_LEVEL)_ON_\w+)\s*=\s*\S", re.MULTILINE)
 _UDISKS: Final = re.compile(r"^\s*(StandbyTimeout|APMLevel)\s*=", re.MULTILINE)
 _HD_IDLE: Final = re.compile(r"^\s*START_HD_IDLE\s*=\s*[\"']?true", re.MULTILINE)
+
+_TELEGRAF: Final = re.compile(r"^\s*\[\[\s*inputs\.smart(?:ctl)?\s*\]\]", re.MULTILINE)
+_SCRUTINY: Final = "scrutiny-collector.timer"
 
 
 class Eyes(Protocol):
@@ -106,36 +109,42 @@ async def _udisks(eyes: Eyes) -> list[str]:
 
 
 async def _smartd(eyes: Eyes) -> list[str]:
-    """Lines that do not look whether the disk sleeps first: the directive is ``-n`` (smartd.conf(5))."""
-    if not any(runs(eyes, unit) for unit in ("smartmontools.service", "smartd.service")):
+    unit = next((unit for unit in ("smartmontools.service", "smartd.service") if runs(eyes, unit)), None)
+    if unit is None:
         return []
-    careless = [
-        line.split()[0]
-        for path in ("/etc/smartd.conf", "/etc/smartmontools/smartd.conf")
-        for line in smartd_lines(await _text(eyes, path))
-        if not re.search(r"\s-n\s*(standby|sleep|idle)", line)
+    found: dict[str, list[str]] = {}
+    for path in ("/etc/smartd.conf", "/etc/smartmontools/smartd.conf"):
+        for line in smartd_conf.lines(await _text(eyes, path)):
+            if what := smartd_conf.disturbance(line):
+                found.setdefault(what, []).append(line.split()[0])
+    return [
+        f"smartd.conf: {', '.join(devices)}: smartd {what}; powerd checks their health too, so let one do "
+        f"it: systemctl disable --now {unit}, or give it -n standby,q"
+        for what, devices in found.items()
     ]
-    if careless:
-        return [f"smartd.conf: {', '.join(careless)} without -n wakes sleeping disks; add: -n standby,q"]
-    return []
 
 
-def smartd_lines(text: str) -> list[str]:
-    """Its lines with a device, each with the DEFAULT that stands above it; continued ones are joined."""
-    lines: list[str] = []
-    usual = ""
-    for line in text.replace("\\\n", " ").splitlines():
-        words = line.partition("#")[0].split(maxsplit=1)
-        if not words:
-            continue
-        rest = words[1] if len(words) > 1 else ""
-        if words[0] == "DEFAULT":
-            usual = rest
-        else:
-            lines.append(f"{words[0]} {usual} {rest} ")
-        if words[0] == "DEVICESCAN":  # what stands after it is not read
-            break
-    return lines
+async def _agents(eyes: Eyes) -> list[str]:
+    """Programs that measure, and ask or write while they do."""
+    found: list[str] = []
+    if eyes.find(f"/etc/systemd/system/*.wants/{_SCRUTINY}") or runs(eyes, "scrutiny-collector.service"):
+        found.append(
+            "scrutiny asks disks without looking whether they sleep, and so wakes them; powerd checks their "
+            f"health too, so let one do it: systemctl disable --now {_SCRUTINY}"
+        )
+    if runs(eyes, "telegraf.service"):
+        found += [
+            f"{path}: telegraf asks disks for their SMART values, which some drives count as use, so that "
+            "their own timer never runs out; comment out [[inputs.smart]] and [[inputs.smartctl]]"
+            for path in ("/etc/telegraf/telegraf.conf", *eyes.find("/etc/telegraf/telegraf.d/*.conf"))
+            if _TELEGRAF.search(await _text(eyes, path))
+        ]
+    if runs(eyes, "atop.service"):
+        found.append(
+            "atop writes to its log every few minutes, so the disk with /var/log/atop hardly sleeps; a "
+            "server can do without: systemctl disable --now atop"
+        )
+    return found
 
 
 async def _runtime_pm(eyes: Eyes) -> list[str]:
@@ -161,6 +170,7 @@ _LOOKS: Final[tuple[Callable[[Eyes], Awaitable[list[str]]], ...]] = (
     _tlp,
     _udisks,
     _smartd,
+    _agents,
     _runtime_pm,
 )
 

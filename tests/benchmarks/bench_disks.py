@@ -120,7 +120,8 @@ async def storm() -> tuple[tuple[str, float], ...]:
     )
 
 
-def main() -> None:
+def main() -> int:
+    """Print the table; 1 if a figure is missed."""
     root = os.geteuid() == 0 and UEVENT.exists()
     figures = dict(asyncio.run(storm())) if root else {}  # first, while memory is no more than the daemon's
     figures |= real_counters()
@@ -131,7 +132,8 @@ def main() -> None:
     for title, most in LIMITS.items():
         measured = f"{figures[title]:10.2f}" if title in figures else f"{'not root':>10}"
         print(f"{title:40}{most:10g}{measured}")
+    return int(any(figure > LIMITS[title] for title, figure in figures.items()))
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -100,7 +100,8 @@ async def measured(bench: Bench, asked: Drives, state: Path) -> dict[str, float]
     }
 
 
-async def main() -> None:
+async def main() -> int:
+    """Print the table; 1 if a figure is missed."""
     with tempfile.TemporaryDirectory() as name:
         scratch = Path(name)
         asked = Drives(scratch, "sda")
@@ -116,7 +117,8 @@ async def main() -> None:
     print(f"{'':40}{'at most':>10}{'measured':>12}")
     for title, value in figures.items():
         print(f"{title:40}{LIMITS[title]:>10.1f}{value:>12.2f}")
+    return int(any(value > LIMITS[title] for title, value in figures.items()))
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    sys.exit(asyncio.run(main()))

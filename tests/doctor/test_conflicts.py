@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from rig.hardware import Hardware
 
-from powerd.doctor.conflicts import conflicts, smartd_lines
+from powerd.doctor.conflicts import conflicts
 from powerd.host.machine import Machine
 
 UNITS = "/sys/fs/cgroup/system.slice"
@@ -80,6 +80,7 @@ def test_an_hdparm_conf_without_a_block_does_nothing(hardware: Hardware) -> None
             "/etc/udisks2/WDC-1.conf: udisks sets StandbyTimeout",
         ),
         (f"{UNITS}/udisks2.service/cgroup.procs", "", "udisks2 asks disks for their SMART values"),
+        (f"{UNITS}/atop.service/cgroup.procs", "", "atop writes to its log every few minutes"),
     ],
 )
 def test_each_is_named_with_its_remedy(hardware: Hardware, path: str, text: str, said: str) -> None:
@@ -95,32 +96,55 @@ def test_hd_idle_that_is_switched_off_is_none(hardware: Hardware) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "careless"),
+    ("text", "said"),
     [
-        ("DEVICESCAN -d removable -n standby -m root\n", None),
-        ("DEVICESCAN -m root\n", "DEVICESCAN"),
-        ("/dev/sda -a -n never\n/dev/sdb -n standby,q\n", "/dev/sda"),
-        ("DEFAULT -n standby\n/dev/sda -a\n", None),
-        ("# DEVICESCAN\n", None),
+        ("/dev/sda -a -n standby,q\nDEVICESCAN -n standby,q\n", []),
+        ("# DEVICESCAN\n", []),
+        ("DEFAULT -n standby\n/dev/sda -a\n", ["/dev/sda: smartd logs that a disk sleeps"]),
+        # Debian's own line.
+        (
+            "DEVICESCAN -d removable -n standby -m root -M exec /usr/share/smartmontools/smartd-runner\n",
+            ["DEVICESCAN: smartd logs that a disk sleeps"],
+        ),
+        (
+            "/dev/sda -a\n/dev/sdb -n never\n/dev/sdc -n standby\n/dev/sdd -n standby,q\n",
+            ["/dev/sda, /dev/sdb: smartd wakes sleeping disks", "/dev/sdc: smartd logs that a disk sleeps"],
+        ),
     ],
 )
-def test_a_smartd_that_does_not_look_first(hardware: Hardware, text: str, careless: str | None) -> None:
+@pytest.mark.parametrize("unit", ["smartmontools.service", "smartd.service"])
+def test_a_smartd_that_disturbs_sleeping_disks(
+    hardware: Hardware, unit: str, text: str, said: list[str]
+) -> None:
     hardware.put("/etc/smartd.conf", text)
     assert found(hardware) == [], "it does not run"
-    hardware.put(f"{UNITS}/smartmontools.service/cgroup.procs", "")
+    hardware.put(f"{UNITS}/{unit}/cgroup.procs", "")
     told = found(hardware)
-    assert (told[0].startswith(f"smartd.conf: {careless} without -n") if told else None) is (
-        True if careless else None
-    )
+    assert len(told) == len(said)
+    for one, beginning in zip(told, said, strict=True):
+        assert one.startswith(f"smartd.conf: {beginning}")
+        assert one.endswith(f"systemctl disable --now {unit}, or give it -n standby,q")
 
 
-def test_smartd_s_lines() -> None:
-    text = "/dev/sda -a \\\n  -n standby # no comment\nDEFAULT -H\n\n/dev/sdb\nDEVICESCAN\n/dev/sdc\n"
-    assert [" ".join(line.split()) for line in smartd_lines(text)] == [
-        "/dev/sda -a -n standby",
-        "/dev/sdb -H",
-        "DEVICESCAN -H",
-    ]
+def test_scrutiny_is_found_between_its_runs_and_in_one(hardware: Hardware) -> None:
+    timers = hardware.root / "etc/systemd/system/timers.target.wants"
+    timers.mkdir(parents=True)
+    assert found(hardware) == []
+    (timers / "scrutiny-collector.timer").symlink_to("/etc/systemd/system/scrutiny-collector.timer")
+    (only,) = found(hardware)
+    assert only.startswith("scrutiny asks disks without looking whether they sleep")
+    (timers / "scrutiny-collector.timer").unlink()
+    hardware.put(f"{UNITS}/scrutiny-collector.service/cgroup.procs", "")
+    assert found(hardware) == [only]
+
+
+def test_a_telegraf_is_named_only_where_it_asks_disks(hardware: Hardware) -> None:
+    hardware.put("/etc/telegraf/telegraf.conf", "[[inputs.cpu]]\n# [[inputs.smart]]\n[[inputs.smart_x]]\n")
+    hardware.put("/etc/telegraf/telegraf.d/disks.conf", "  [[ inputs.smartctl ]]\n")
+    assert found(hardware) == [], "it does not run"
+    hardware.put(f"{UNITS}/telegraf.service/cgroup.procs", "")
+    (only,) = found(hardware)
+    assert only.startswith("/etc/telegraf/telegraf.d/disks.conf: telegraf asks disks for their SMART values")
 
 
 def test_the_kernel_s_own_disks(hardware: Hardware) -> None:

@@ -102,6 +102,12 @@ class Drive:
         """Answer again, what was asked meanwhile first."""
         self._signal("USR2")
 
+    def become(self, **traits: int) -> None:
+        """Have other traits from now on: what a drive that ages counts."""
+        self._server.lay(f"{DIRECTORY}/{self.name}.traits", json.dumps(traits))
+        self._signal("HUP")
+        until(lambda: self.log("changed"), f"{self.name} has changed")
+
     def _signal(self, signal: str) -> None:
         self._server.run("systemctl", "kill", f"--signal={signal}", f"spindle-{self.name}")
 

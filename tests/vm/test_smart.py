@@ -15,6 +15,7 @@ from vm.drives_watch import EVERY, config, states
 from vm.lab import Lab
 from vm.server import Server
 from vm.service import Powerd
+from vm.smartd import complaints
 
 pytestmark = pytest.mark.vm
 
@@ -29,15 +30,8 @@ ALERTS: Final = "/var/lib/powerd/alerts"
 HOOK: Final = f"cat >> {ALERTS}; echo >> {ALERTS}"
 CHECK: Final = "smart-status"
 """Only a whole check asks for the verdict; before each spin-down a drive is asked whether it tests itself."""
-SMARTD: Final = {
-    "FAILED SMART self-check": "verdict",
-    "Currently unreadable (pending) sectors": "pending",
-    "Offline uncorrectable sectors": "uncorrectable",
-    "Failed SMART usage Attribute: 5 ": "attribute 5",
-    "Failed SMART prefailure Attribute: 5 ": "attribute 5",
-    "FAILED": "verdict",
-}
-"""smartd's words (its smartd.cpp), and the kinds of powerd's findings."""
+AGED: Final = {"crc": 4, "errors": 3, "failed_tests": 1, "temperature": 61}
+"""Traits of a drive that was well yesterday."""
 
 
 class Bays(NamedTuple):
@@ -92,6 +86,11 @@ def smart(server: Server) -> dict[str, dict[str, Any]]:
     """``powerd smart --json`` by serial number."""
     told = json.loads(server.run("powerd", "smart", "--json", check=False))
     return {drive["serial"]: drive for drive in told}
+
+
+def found(server: Server, serial: str) -> set[str]:
+    """Kinds of powerd's findings on a drive."""
+    return {finding["kind"] for finding in smart(server)[serial]["findings"]}
 
 
 def checks(drive: Drive, since: float = 0.0) -> list[Event]:
@@ -178,17 +177,19 @@ def test_after_max_defer_there_is_one_wake_for_a_whole_group(
     assert not any(entry.event == "finding" for entry in powerd.journal()), "it has been told before"
 
 
-def test_it_finds_whatever_smartd_finds(server: Server, first: float, bays: Bays) -> None:
+def test_it_finds_whatever_smartd_finds(server: Server, drives: Drives, first: float, bays: Bays) -> None:
+    """Of drives that are ill already, and of one that both have seen while it was well."""
     del first
-    known = smart(server)
-    server.lay("/run/smartd.conf", "".join(f"{drive.path} -d sat -a -n never\n" for drive in bays))
-    said = server.run("smartd", "-q", "onecheck", "-c", "/run/smartd.conf", check=False, within=120)
-    found: dict[str, set[str]] = {}
-    for line in said.splitlines():
-        for words, kind in SMARTD.items():
-            if words.lower() in line.lower():
-                (drive,) = (drive for drive in bays if drive.path in line)
-                found.setdefault(drive.name, set()).add(kind)
-    assert set(found) == {"failing"}, said
-    assert {"verdict", "pending"} <= found["failing"], said
-    assert found["failing"] <= {finding["kind"] for finding in known["WD-FAILING"]["findings"]}, said
+    (ageing,) = drives.plug_in(ageing={})
+    until(lambda: smart(server).get("WD-AGEING", {}).get("health") == "ok", "it is checked", SOON, every=1)
+    before = complaints(server, *bays, ageing)
+    assert {name for name, kinds in before.items() if kinds} == {"failing"}
+    assert {"verdict", "attribute 5", "pending", "uncorrectable"} <= before["failing"]
+    assert before["failing"] <= found(server, "WD-FAILING")
+
+    ageing.become(**AGED)
+    after = complaints(server, ageing)
+    assert after["ageing"] == {"self-test", "errors", "temperature", "crc"}
+    read(server, ageing.path)
+    server.run("powerd", "smart", ageing.id, "--check", check=False, within=SOON)
+    until(lambda: after["ageing"] <= found(server, "WD-AGEING"), "powerd has found it too", every=1)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 _IOS: Final = (0, 4, 11, 15)
 """Fields of completed reads, writes, discards (Linux 4.18) and flushes (5.5)."""
 _IN_FLIGHT: Final = 8
+_FLUSHES: Final = 15
 _FEWEST_FIELDS: Final = 11
 _SILENT_SINCE: Final = (5, 18)
 """Commands that go past the block layer (SG_IO) count as reads before this version of Linux."""
@@ -16,10 +19,14 @@ _DIGITS: Final = re.compile(r"[0-9]{1,20}")
 
 
 class Stat(NamedTuple):
-    """A line of ``/sys/block/X/stat``: completed reads, writes, discards and flushes, and those under way."""
+    """A line of ``/sys/block/X/stat``: completed reads, writes, discards and flushes, and those under way.
+
+    ``flushes`` are those among ``ios``.
+    """
 
     ios: int
     in_flight: int
+    flushes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +57,16 @@ def parse(text: str | None) -> Stat | None:
     if len(fields) < _FEWEST_FIELDS or not all(map(_DIGITS.fullmatch, fields)):
         return None
     ios = sum(int(fields[n]) for n in _IOS if n < len(fields))
-    return Stat(ios, int(fields[_IN_FLIGHT]))
+    flushes = int(fields[_FLUSHES]) if len(fields) > _FLUSHES else 0
+    return Stat(ios, int(fields[_IN_FLIGHT]), flushes)
+
+
+def by_partitions(disk: Stat, parts: Iterable[Stat]) -> Stat:
+    """What went through the partitions of a disk, which no command does that goes past the block layer.
+
+    A flush counts for the whole disk alone; what is under way is seen there, too, should somebody copy it.
+    """
+    return Stat(disk.flushes + sum(part.ios for part in parts), disk.in_flight, disk.flushes)
 
 
 def advance(before: Count | None, stat: Stat, own: int, now: float) -> Count:
@@ -71,6 +87,7 @@ def advance(before: Count | None, stat: Stat, own: int, now: float) -> Count:
     return Count(stat.ios, before.own + own, before.moved if still else now, stat.in_flight)
 
 
+@lru_cache(maxsize=8)
 def counts_commands(release: str, passthrough: str | None) -> bool:
     """Whether the counters of a disk hold commands such as CHECK POWER MODE.
 

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import Final
+from typing import Final, TypeAlias
 
 from powerd.model import Disk, DiskId, Mount
 from powerd.model.upkeep import under_way
@@ -18,6 +18,7 @@ from powerd.sources.disks.mounts import Line
 SWAP: Final = "[SWAP]"
 """Where swap space is "mounted", in lsblk(8)'s words; in use or not: a service may not see /proc/swaps."""
 _BTRFS: Final = "/sys/fs/btrfs"
+_Held: TypeAlias = tuple[Line, frozenset[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +45,14 @@ class Inventory:
         blocks: what each was read from.
         arrays: those of md, by the kernel's name.
         btrfs: file systems, mounted or not, by UUID.
+        parts: directories of the partitions of each disk that is used by them alone.
     """
 
     disks: Mapping[DiskId, Disk] = field(default_factory=lambda: MappingProxyType({}))
     blocks: Mapping[DiskId, Block] = field(default_factory=lambda: MappingProxyType({}))
     arrays: Mapping[str, Keeper] = field(default_factory=lambda: MappingProxyType({}))
     btrfs: Mapping[str, Keeper] = field(default_factory=lambda: MappingProxyType({}))
+    parts: Mapping[DiskId, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}))
 
 
 def assemble(blocks: Mapping[str, Block], lines: Iterable[Line]) -> Inventory:
@@ -59,7 +62,8 @@ def assemble(blocks: Mapping[str, Block], lines: Iterable[Line]) -> Inventory:
     layers = Layers(blocks)
     why = {name: identity.excluded(disk, ids.get(name)) for name, disk in whole.items()}
     groups = layers.groups([name for name in whole if why[name] is None])
-    mounts = _mounts(blocks, layers, lines)
+    held = _held(blocks, lines)
+    mounts = _mounts(blocks, layers, held)
     known = {name: ids.get(name) or DiskId(name) for name in whole}
     disks: dict[DiskId, Disk] = {}
     for name, block in whole.items():
@@ -71,21 +75,12 @@ def assemble(blocks: Mapping[str, Block], lines: Iterable[Line]) -> Inventory:
             group=group.name if group else None,
             array=group is not None and group.array,
         )
-    arrays = {
-        name: Keeper(name, f"{block.path}/md/sync_action", _ids(layers, block.slaves, known))
-        for name, block in whole.items()
-        if name.startswith("md") and block.slaves
-    }
-    btrfs = {
-        span.btrfs: Keeper(
-            span.name, f"{_BTRFS}/{span.btrfs}/exclusive_operation", _ids(layers, span.members, known)
-        )
-        for span in layers.spans
-        if span.btrfs is not None
-    }
-    sources = MappingProxyType({known[name]: block for name, block in whole.items()})
     return Inventory(
-        MappingProxyType(disks), sources, arrays=MappingProxyType(arrays), btrfs=MappingProxyType(btrfs)
+        MappingProxyType(disks),
+        MappingProxyType({known[name]: block for name, block in whole.items()}),
+        arrays=MappingProxyType(_arrays(whole, layers, known)),
+        btrfs=MappingProxyType(_btrfs(layers, known)),
+        parts=MappingProxyType({known[name]: parts for name, parts in _parts(blocks, held) if name in known}),
     )
 
 
@@ -133,14 +128,44 @@ def _disk(block: Block, id_: DiskId, why: str | None) -> Disk:
     )
 
 
-def _mounts(blocks: Mapping[str, Block], layers: Layers, lines: Iterable[Line]) -> Mapping[str, list[Mount]]:
+def _arrays(whole: Mapping[str, Block], layers: Layers, known: Mapping[str, DiskId]) -> dict[str, Keeper]:
+    return {
+        name: Keeper(name, f"{block.path}/md/sync_action", _ids(layers, block.slaves, known))
+        for name, block in whole.items()
+        if name.startswith("md") and block.slaves
+    }
+
+
+def _btrfs(layers: Layers, known: Mapping[str, DiskId]) -> dict[str, Keeper]:
+    return {
+        span.btrfs: Keeper(
+            span.name, f"{_BTRFS}/{span.btrfs}/exclusive_operation", _ids(layers, span.members, known)
+        )
+        for span in layers.spans
+        if span.btrfs is not None
+    }
+
+
+def _parts(blocks: Mapping[str, Block], held: Iterable[_Held]) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Each disk's partitions where at least one is in use here, and the disk as a whole is not.
+
+    Where none is, the whole disk may be a virtual machine's, which reads it past its partitions.
+    """
+    used = {slave for block in blocks.values() for slave in block.slaves}
+    used.update(name for _, members in held for name in members)
+    parts: defaultdict[str, dict[str, str]] = defaultdict(dict)
+    for block in blocks.values():
+        if block.parent is not None:
+            parts[block.parent][block.name] = block.path
+    for disk, paths in parts.items():
+        if disk not in used and used & paths.keys():
+            yield disk, tuple(paths.values())
+
+
+def _mounts(blocks: Mapping[str, Block], layers: Layers, held: Iterable[_Held]) -> Mapping[str, list[Mount]]:
     """What is mounted from each whole disk, by its name."""
     found: defaultdict[str, list[Mount]] = defaultdict(list)
-    by_number = {block.number: block.name for block in blocks.values() if block.number}
-    by_path = dict(_paths(blocks))
-    spans = _filesystems(blocks)
-    for line in lines:
-        members = _members(line, by_number, by_path, spans)
+    for line, members in held:
         for disk in layers.disks(members):
             found[disk].append(Mount(line.where, line.fs, line.options))
     for disk in layers.disks(
@@ -148,6 +173,14 @@ def _mounts(blocks: Mapping[str, Block], layers: Layers, lines: Iterable[Line]) 
     ):
         found[disk].append(Mount(SWAP, "swap"))
     return found
+
+
+def _held(blocks: Mapping[str, Block], lines: Iterable[Line]) -> list[_Held]:
+    """What is mounted, each with the devices that hold it."""
+    by_number = {block.number: block.name for block in blocks.values() if block.number}
+    by_path = dict(_paths(blocks))
+    spans = _filesystems(blocks)
+    return [(line, _members(line, by_number, by_path, spans)) for line in lines]
 
 
 def _members(

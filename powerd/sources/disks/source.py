@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from itertools import islice
 from typing import Final, NamedTuple
 
 from powerd.board import Facts
@@ -32,6 +33,22 @@ class _Attachment(NamedTuple):
     number: str
     diskseq: str | None
     seen: float
+
+
+class _Sight(NamedTuple):
+    """What a disk's files say: its counters, its runtime power management, and its partitions' counters."""
+
+    stat: str | None
+    status: str | None
+    parts: list[str | None]
+
+    def total(self) -> counters.Stat | None:
+        """The counters that tell whether it moves; None = they cannot be read."""
+        disk, parts = counters.parse(self.stat), [counters.parse(part) for part in self.parts]
+        known = [part for part in parts if part is not None]
+        if disk is None or len(known) < len(parts):
+            return None
+        return counters.by_partitions(disk, known) if known else disk
 
 
 class Disks:
@@ -63,12 +80,20 @@ class Disks:
         self._inventory = Inventory()
         self._attached: dict[DiskId, _Attachment] = {}
         self._counts: dict[DiskId, Count] = {}
+        self._counted: dict[DiskId, tuple[str, ...]] = {}
+        self._words: dict[DiskId, Seen[Activity] | Blind] = {}
         self._own: Counter[DiskId] = Counter()
+        self._orders: Counter[DiskId] = Counter()
         self._disks: Mapping[DiskId, Disk] = {}
         self._made_from: tuple[object, ...] = ()
 
-    def note_commands(self, disk: DiskId, commands: int) -> None:
-        """So many commands of powerd's own have gone to the disk since the last look."""
+    def begin(self, disk: DiskId) -> None:
+        """An order of powerd's own to the disk is being obeyed from now on."""
+        self._orders[disk] += 1
+
+    def end(self, disk: DiskId, commands: int) -> None:
+        """It has been; so many commands have gone to the disk for it."""
+        self._orders[disk] -= 1
         self._own[disk] += commands
 
     async def look(self, extent: Extent) -> Facts:
@@ -80,18 +105,16 @@ class Disks:
         del extent
         self._listen()
         await self._take_stock()
-        texts = self._read_counters()
-        if any(
-            stat is None for stat, _ in texts.values()
-        ):  # gone since; what is still there is said by a new scan
-            self._stale = True
+        sights = self._read_counters()
+        if any(None in (sight.stat, *sight.parts) for sight in sights.values()):
+            self._stale = True  # gone since; what is still there is said by a new scan
             await self._take_stock()
-            texts = self._read_counters()
+            sights = self._read_counters()
         now = self._clock.now().mono
-        activity = {id_: self._activity(id_, stat, status, now) for id_, (stat, status) in texts.items()}
-        self._own.clear()
+        self._words = {id_: self._word(id_, sight, now) for id_, sight in sights.items()}
+        self._own = Counter({id_: own for id_, own in self._own.items() if self._orders[id_]})
         word = Seen(now, (self._deaf,) if self._deaf else ())
-        return Facts(word, disks=self._shown(), activity=activity)
+        return Facts(word, disks=self._shown(), activity=self._words)
 
     def _shown(self) -> Mapping[DiskId, Disk]:
         """The inventory with what goes on in it; the same mapping as before where nothing has changed."""
@@ -145,31 +168,49 @@ class Disks:
             self._attached[id_] = old if same and old is not None else found
         kept = {id_ for id_, attachment in self._attached.items() if before.get(id_) == attachment}
         self._counts = {id_: count for id_, count in self._counts.items() if id_ in kept}
+        self._counted = {id_: parts for id_, parts in self._counted.items() if id_ in kept}
 
-    def _read_counters(self) -> dict[DiskId, tuple[str | None, str | None]]:
-        """Of each disk that is not excluded, ``stat`` and ``runtime_status``."""
+    def _read_counters(self) -> dict[DiskId, _Sight]:
+        """Of each disk that is not excluded, what its files say; of partitions only where they count."""
         watched = [disk.id for disk in self._inventory.disks.values() if disk.excluded is None]
-        paths = [self._inventory.blocks[id_].path for id_ in watched]
-        texts = self._eyes.gauges(
-            [f"{path}/{file}" for path in paths for file in ("stat", "device/power/runtime_status")]
-        )
-        return dict(zip(watched, zip(texts[::2], texts[1::2], strict=True), strict=True))
+        files = {id_: self._files(id_) for id_ in watched}
+        texts = iter(self._eyes.gauges([path for paths in files.values() for path in paths]))
+        read = {id_: list(islice(texts, len(paths))) for id_, paths in files.items()}
+        return {id_: _Sight(stat, status, parts) for id_, (stat, status, *parts) in read.items()}
 
-    def _activity(
-        self, id_: DiskId, text: str | None, status: str | None, now: float
-    ) -> Seen[Activity] | Blind:
-        block = self._inventory.blocks[id_]
-        stat = counters.parse(text)
+    def _files(self, id_: DiskId) -> list[str]:
+        path = self._inventory.blocks[id_].path
+        parts = (f"{part}/stat" for part in self._parts(id_))
+        return [f"{path}/stat", f"{path}/device/power/runtime_status", *parts]
+
+    def _counts_commands(self, id_: DiskId) -> bool:
+        """Whether the disk's own counters hold commands that go past the block layer."""
+        passthrough = self._inventory.blocks[id_].attributes.get("queue/iostats_passthrough")
+        return counters.counts_commands(self._eyes.release(), passthrough)
+
+    def _parts(self, id_: DiskId) -> tuple[str, ...]:
+        """Partitions whose counters tell its use, where its own hold anybody's commands; () = its own do."""
+        return self._inventory.parts.get(id_, ()) if self._counts_commands(id_) else ()
+
+    def _word(self, id_: DiskId, sight: _Sight, now: float) -> Seen[Activity] | Blind:
+        block, before = self._inventory.blocks[id_], self._counts.get(id_)
+        stat = sight.total()
         if stat is None or block.attributes.get("queue/iostats") == "0":
             self._counts.pop(id_, None)
-            return Blind(now, _blindness(block, text))
-        before = self._counts.get(id_)
-        if before is not None and stat.ios < before.raw:  # counters begin anew with the device
+            return Blind(now, _blindness(block, sight.stat))
+        commands = self._counts_commands(id_)
+        if commands and before is not None and self._orders[id_] and id_ in self._words:
+            return self._words[id_]  # its own commands are counted, and nobody has said yet how many they are
+        parts = self._parts(id_)
+        if parts != self._counted.get(id_, parts):
+            before = None  # the sum is over others, and nothing can be told from how it differs
+        elif before is not None and stat.ios < before.raw:  # counters begin anew with the device
             self._attached[id_] = self._attached[id_]._replace(seen=now)
-        passthrough = block.attributes.get("queue/iostats_passthrough")
-        own = self._own[id_] if counters.counts_commands(self._eyes.release(), passthrough) else 0
+        self._counted[id_] = parts
+        own = self._own[id_] if commands and not parts else 0
         count = self._counts[id_] = counters.advance(before, stat, own, now)
-        return Seen(now, Activity(count.moved, count.ios, count.in_flight, status in _ASLEEP))
+        suspended = sight.status in _ASLEEP
+        return Seen(now, Activity(count.moved, count.ios, count.in_flight, suspended))
 
 
 def _blindness(block: Block, text: str | None) -> str:

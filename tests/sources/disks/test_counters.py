@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from powerd.sources.disks.counters import Count, Stat, advance, counts_commands, parse
+from powerd.sources.disks.counters import Count, Stat, advance, by_partitions, counts_commands, parse
 
 
 @pytest.mark.parametrize(
@@ -12,8 +12,8 @@ from powerd.sources.disks.counters import Count, Stat, advance, counts_commands,
     [
         ("100 1 800 10 50 2 400 10 0 20 20", Stat(150, 0)),
         ("  100 1 800 10 50 2 400 10 2 20 20 7 0 9 9\n", Stat(157, 2)),
-        ("100 1 800 10 50 2 400 10 0 20 20 7 0 9 9 3 1", Stat(160, 0)),
-        ("100 1 800 10 50 2 400 10 0 20 20 7 0 9 9 3 1 4 4", Stat(160, 0)),
+        ("100 1 800 10 50 2 400 10 0 20 20 7 0 9 9 3 1", Stat(160, 0, 3)),
+        ("100 1 800 10 50 2 400 10 0 20 20 7 0 9 9 3 1 4 4", Stat(160, 0, 3)),
         ("100 1 800 10 50 2 400 10 0 20", None),
         ("100 1 800 10 50 2 400 10 -1 20 20", None),
         ("100 1 800 10 x 2 400 10 0 20 20", None),
@@ -29,6 +29,10 @@ def test_a_line_of_each_kernel_is_read(text: str | None, stat: Stat | None) -> N
 def test_any_text_is_borne(text: str) -> None:
     stat = parse(text)
     assert stat is None or (stat.ios >= 0 and stat.in_flight >= 0)
+
+
+def test_by_partitions_a_disk_s_own_commands_are_not_seen_but_its_flushes_are() -> None:
+    assert by_partitions(Stat(500, 1, 3), [Stat(100, 1), Stat(50, 0)]) == Stat(153, 1, 3)
 
 
 def test_the_first_look_counts_as_movement() -> None:

@@ -186,6 +186,19 @@ def test_an_excluded_disk_without_a_name_goes_by_the_kernels(hardware: Hardware)
     assert all(disk.group is None for disk in found.values())
 
 
+def test_a_disk_that_is_used_by_its_partitions_alone(hardware: Hardware) -> None:
+    ids = [hardware.sata(n, f"WCC{n}") for n in range(6)]
+    for n in (0, 1, 2, 3, 4):
+        hardware.partition(n, 1, ID_FS_TYPE="ext4")
+    hardware.partition(0, 2)
+    hardware.mount("8:1", "/srv", "ext4", "/dev/sda1")
+    hardware.md("md0", 0, ["sdb1", "sdc"])
+    hardware.mount("8:48", "/whole", "ext4", "/dev/sdd")
+    hardware.mount("8:49", "/part", "ext4", "/dev/sdd1")
+    parts = {id_: [path.rpartition("/")[2] for path in paths] for id_, paths in taken(hardware).parts.items()}
+    assert parts == {ids[0]: ["sda1", "sda2"], ids[1]: ["sdb1"]}, "of the fifth nobody here uses any"
+
+
 def four(hardware: Hardware) -> None:
     """A usual home server: the system on an SSD, an array of two, and a disk for backups."""
     hardware.sata(0, "SSD", model="Samsung SSD 860", rotational="0", rpm=0)

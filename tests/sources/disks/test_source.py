@@ -76,16 +76,24 @@ class Bench:
     def disk(self, serial: str = "WCC0", after: float = 60.0) -> Disk:
         return next(disk for disk in (self.look(after).disks or {}).values() if disk.serial == serial)
 
+    def word(self, id_: str, after: float = 60.0) -> Seen[Activity] | Blind:
+        return (self.look(after).activity or {})[DiskId(id_)]
+
     def activity(self, id_: str, after: float = 60.0) -> Activity:
-        word = (self.look(after).activity or {})[DiskId(id_)]
+        word = self.word(id_, after)
         assert isinstance(word, Seen)
         assert word.at == self.mono
         return word.value
 
     def blind(self, id_: str) -> str:
-        word = (self.look().activity or {})[DiskId(id_)]
+        word = self.word(id_)
         assert isinstance(word, Blind)
         return word.why
+
+    def order(self, id_: str, commands: int) -> None:
+        """Obey one of powerd's own between two looks."""
+        self.source.begin(DiskId(id_))
+        self.source.end(DiskId(id_), commands)
 
     def _hurry(self) -> None:
         self.hurried += 1
@@ -125,7 +133,7 @@ def test_own_commands_move_nothing_on_kernels_that_count_them(bench: Bench) -> N
     bench.eyes.kernel = OLD
     sda = bench.hardware.sata(0, "WCC0")
     ios = bench.activity(sda).ios
-    bench.source.note_commands(DiskId(sda), 2)
+    bench.order(sda, 2)
     bench.hardware.sysfs("sda", "stat", stat(ios + 2))
     assert bench.activity(sda) == Activity(1000.0, ios)
     bench.hardware.sysfs("sda", "stat", stat(ios + 3))
@@ -134,13 +142,76 @@ def test_own_commands_move_nothing_on_kernels_that_count_them(bench: Bench) -> N
 
 def test_others_do_not_count_them_so_nothing_is_taken_off(bench: Bench, sda: str) -> None:
     bench.activity(sda)
-    bench.source.note_commands(DiskId(sda), 2)
+    bench.order(sda, 2)
     bench.hardware.sysfs("sda", "stat", stat(155))
     assert bench.activity(sda) == Activity(1060.0, 155)
     bench.hardware.sysfs("sda", "queue/iostats_passthrough", "1")
-    bench.source.note_commands(DiskId(sda), 2)
+    bench.order(sda, 2)
     bench.hardware.sysfs("sda", "stat", stat(157))
     assert bench.activity(sda, after=600) == Activity(1060.0, 155), "a switch that was thrown is seen in time"
+
+
+def test_while_an_order_is_under_way_nobody_can_tell_so_the_last_word_stands(bench: Bench) -> None:
+    """Whatever others do meanwhile is seen when it is known how many of the requests were powerd's own."""
+    bench.eyes.kernel = OLD
+    sda = bench.hardware.sata(0, "WCC0")
+    first = bench.word(sda)
+    bench.source.begin(DiskId(sda))
+    bench.hardware.sysfs("sda", "stat", stat(160, in_flight=1))
+    assert bench.word(sda) == first
+    bench.source.begin(DiskId(sda))
+    bench.source.end(DiskId(sda), 7)
+    assert bench.word(sda) == first
+    bench.hardware.sysfs("sda", "stat", stat(163))
+    bench.source.end(DiskId(sda), 3)
+    assert bench.activity(sda) == Activity(1000.0, 153), "ten were its own"
+    bench.source.begin(DiskId(sda))
+    bench.hardware.sysfs("sda", "stat", stat(168))
+    bench.look()
+    bench.source.end(DiskId(sda), 4)
+    assert bench.activity(sda) == Activity(1300.0, 154), "one was not"
+
+
+def test_where_they_are_not_counted_an_order_hides_nothing(bench: Bench, sda: str) -> None:
+    bench.activity(sda)
+    bench.source.begin(DiskId(sda))
+    bench.hardware.sysfs("sda", "stat", stat(160))
+    assert bench.activity(sda) == Activity(1060.0, 160)
+
+
+def test_others_commands_move_nothing_where_partitions_tell(bench: Bench) -> None:
+    """On Linux 5.10, what smartd asks counts as reads of the disk, and of none of its partitions."""
+    bench.eyes.kernel = OLD
+    sda = bench.hardware.sata(0, "WCC0")
+    for part in (1, 2):
+        bench.hardware.partition(0, part)
+        bench.hardware.sysfs("sda", f"sda{part}/stat", stat(50 * part))
+    bench.hardware.mount("8:1", "/srv", "ext4", "/dev/sda1")
+    assert bench.activity(sda) == Activity(1000.0, 153), "three flushes, which are counted for the disk alone"
+    bench.hardware.sysfs("sda", "stat", stat(900))
+    bench.hardware.sysfs("sda", "sda2/stat", stat(101))
+    bench.order(sda, 40)
+    assert bench.activity(sda).moved == 1060.0
+    before = bench.activity(sda)
+    bench.hardware.sysfs("sda", "stat", stat(990))
+    assert bench.activity(sda) == before
+    bench.hardware.sysfs("sda", "stat", stat(990, in_flight=1))
+    assert bench.activity(sda).moved == bench.mono, "somebody copies the whole disk"
+
+
+def test_a_partition_more_is_no_movement_of_another_disk(bench: Bench) -> None:
+    bench.eyes.kernel = OLD
+    sda = bench.hardware.sata(0, "WCC0")
+    bench.hardware.partition(0, 1)
+    bench.hardware.sysfs("sda", "sda1/stat", stat(50))
+    bench.hardware.mount("8:1", "/srv", "ext4", "/dev/sda1")
+    seen = bench.disk().seen
+    bench.hardware.partition(0, 2)
+    bench.hardware.sysfs("sda", "sda2/stat", stat(7))
+    bench.source._changed()  # noqa: SLF001 - as hotplug does
+    assert bench.activity(sda).moved == bench.mono, "whoever partitions it uses it"
+    bench.hardware.at("/sys/block/sda/sda2/stat").unlink()
+    assert bench.disk().seen == seen, "it is the same drive all the time"
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,8 @@
 """Be a SATA hard drive: ``python3 -m vm.spindle NAME TRAITS`` with the traits as a JSON object.
 
-SIGTERM pulls it out. SIGUSR1 makes it hang: it answers nothing any more, until SIGUSR2. Needs root,
-configfs, and the kernel's TCM-USER and loopback fabric.
+SIGTERM pulls it out. SIGUSR1 makes it hang: it answers nothing any more, until SIGUSR2. SIGHUP changes the
+traits that stand in NAME.traits beside its log. Needs root, configfs, and the kernel's TCM-USER and loopback
+fabric.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from threading import Thread
 
 from vm.spindle.drive import Drive, Traits
@@ -29,11 +31,13 @@ class Program:
     def __init__(self, name: str, traits: Traits) -> None:
         self._ends = False
         self._hangs = False
+        self._changes = DIRECTORY / f"{name}.traits"
         self._record = Record(DIRECTORY, name)
         self._drive = Drive(traits, time.monotonic, time.sleep, self._record.note)
         self._disk = Disk(self._drive)
         self._target = Target(name, traits)
         signal.signal(signal.SIGTERM, lambda *_: self._end())
+        signal.signal(signal.SIGHUP, lambda *_: self._change())
         signal.signal(signal.SIGUSR1, lambda *_: self._hang(hangs=True))
         signal.signal(signal.SIGUSR2, lambda *_: self._hang(hangs=False))
 
@@ -63,6 +67,10 @@ class Program:
 
     def _end(self) -> None:
         self._ends, self._hangs = True, False
+
+    def _change(self) -> None:
+        self._drive.traits = replace(self._drive.traits, **json.loads(self._changes.read_text()))
+        self._record.note("changed")
 
     def _hang(self, *, hangs: bool) -> None:
         self._hangs = hangs

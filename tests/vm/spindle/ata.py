@@ -120,7 +120,9 @@ def _smart(drive: Drive, task: Taskfile) -> Result:
             drive.test_itself()
         case 0xD5:
             drive.use("smart-log")
-            return _result(task, data=bytes(512 * max(task.count, 1)))
+            return _result(
+                task, data=smart.log(drive, task.lba & 0xFF).ljust(512 * max(task.count, 1), b"\0")
+            )
         case 0xDA:
             drive.use("smart-status")
             drive.note("smart-status")

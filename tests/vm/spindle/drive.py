@@ -40,6 +40,10 @@ class Traits:
         smart_fails: whether SMART says that it is about to fail.
         reallocated: sectors that it has given up.
         pending: sectors that it cannot read.
+        crc: transfers that arrived garbled.
+        errors: entries that its error log has ever had.
+        failed_tests: self-tests that found it ill, at most 21.
+        temperature: degrees Celsius.
         write_cache: whether it has one switched on. Without, the kernel sends no SYNCHRONIZE CACHE when the
             server is suspended, when the program that plays the drive is frozen.
         self_test: seconds that a SMART self-test takes.
@@ -56,6 +60,10 @@ class Traits:
     smart_fails: bool = False
     reallocated: int = 0
     pending: int = 0
+    crc: int = 0
+    errors: int = 0
+    failed_tests: int = 0
+    temperature: int = 34
     write_cache: bool = False
     self_test: float = 60.0
 
