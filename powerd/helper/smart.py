@@ -33,9 +33,10 @@ async def check(request: CheckHealth, disk: Disk, spindle: Spindle) -> DriveHeal
     """Read all that the drive says of its health.
 
     Raises:
-        RefusalError: it is asleep, or gives no answer that can be read.
+        RefusalError: it is asleep, or gives no answer that can be read; of one that the kernel has suspended
+            also where it may be woken, for it is the kernel's to wake.
     """
-    if not request.wake:
+    if not request.wake or disk.asleep_by_kernel:
         await _demand_awake(disk, spindle)
     guard = () if request.wake else ("-n", f"standby,{_ASLEEP}")
     seconds = CHECK + (MOVING if request.wake else 0)

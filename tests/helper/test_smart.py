@@ -131,7 +131,7 @@ def test_a_sleeping_drive_is_woken_when_that_is_meant(drives: Drives) -> None:
 
 def test_a_suspended_drive_is_not_opened(drives: Drives) -> None:
     drives.write("sys/block/sda/device/power/runtime_status", "suspended\n")
-    for request in (CHECK, StartTest(SDA, "short", "")):
+    for request in (CHECK, CheckHealth(SDA, wake=True, kind="sat"), StartTest(SDA, "short", "")):
         assert refusal(drives, request)[0] == "asleep"
     assert drives.asked() == []
 
