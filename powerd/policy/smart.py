@@ -210,4 +210,4 @@ class _Same:
 @lru_cache(maxsize=1 << 10)
 def _found(same: _Same) -> tuple[Finding, ...]:
     record = same.record
-    return compare(record.before, record.last) if record.last is not None else ()
+    return compare(record.before, record.last, record.samples) if record.last is not None else ()
