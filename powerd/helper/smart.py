@@ -16,6 +16,7 @@ from powerd.helper.disks import Disk
 from powerd.helper.errors import RefusalError
 from powerd.helper.messages.bounds import CHECK, MOVING, READING
 from powerd.helper.messages.smart import CheckHealth, DriveHealth, StartTest
+from powerd.helper.self_test import begun
 from powerd.helper.smart_reading import asleep, said
 from powerd.helper.smart_ways import kinds, reached
 from powerd.helper.spindle import Spindle
@@ -61,14 +62,19 @@ async def begin_test(request: StartTest, disk: Disk, spindle: Spindle) -> None:
     """Have the drive test itself, in the background.
 
     Raises:
-        RefusalError: it is asleep, tests itself already, or cannot.
+        RefusalError: it is asleep, tests itself already, or cannot; or smartctl cannot.
     """
     await _demand_awake(disk, spindle)
     kind = kinds(disk, request.kind)[0]
-    argv = ["smartctl", "--json=c", "-t", request.test, "-d", kind, str(disk.node)]
+    argv = ["smartctl", "--json=co", "-t", request.test, "-d", kind, str(disk.node)]
     done = await spindle.run(argv, CHECK, 2)
     if done.status:
         raise RefusalError(f"{disk.name} begins no {request.test} self-test: {_why(done)}")
+    if not begun(done.out):
+        raise RefusalError(
+            f"{disk.name} begins no {request.test} self-test: it has none, or smartctl is older than 7.4 and "
+            "knows none of NVMe; see: smartctl --version"
+        )
 
 
 async def _demand_awake(disk: Disk, spindle: Spindle) -> None:
