@@ -54,8 +54,8 @@ def hindrance(report: str) -> str | None:
 def begun(report: str) -> bool:
     """Whether ``smartctl -t``, whose exit status is 0, has begun a test.
 
-    Of NVMe it has to say so (nvmeprint.cpp): before 7.4 it does nothing and does not fail, nor does it ever fail
-    where a drive has no self-tests.
+    Of NVMe it has to say so (nvmeprint.cpp): before 7.4 it does nothing and does not fail, nor does it ever
+    fail where a drive has no self-tests.
     """
     told = _object(report) or {}
     return at(told, "device", "protocol") != "NVMe" or any(text.startswith(_BEGUN) for text in _lines(told))

@@ -113,9 +113,9 @@ def _limit(told: Mapping[str, Any]) -> int | None:
 def _errors(told: Mapping[str, Any]) -> dict[Counter, int]:
     """Entries ever made in an ATA drive's error log.
 
-    Not in NVMe's: many drives enter each command that they do not know there, be it the kernel's or one of those
-    that smartctl reads them with, so that it grows with each check. Data that was lost is counted apart (MEDIA).
-    A SAS drive has no such log, but counts what it has lost (UNCORRECTABLE).
+    Not in NVMe's: many drives enter each command that they do not know, be it the kernel's or one of those
+    that smartctl reads them with, so that it grows with each check. Lost data is counted apart: MEDIA. A SAS
+    drive has no such log, but counts what it has lost: UNCORRECTABLE.
     """
     for kind in ("extended", "summary"):
         if (count := whole(told, "ata_smart_error_log", kind, "count")) is not None:
