@@ -1,5 +1,5 @@
-"""Every answer of smartctl that is recorded takes the whole path: the tool, the helper and its child, the socket,
-the order's outcome, the record over a restart, what policy makes of it, and what a face shows."""
+"""Every answer of smartctl that is recorded takes the whole path: the tool, the helper and its child, the
+socket, the order's outcome, the record over a restart, what policy makes of it, and what a face shows."""
 
 from __future__ import annotations
 
