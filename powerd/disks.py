@@ -153,7 +153,8 @@ class Disks:
         known = book.document(decision.memory.disks)
         if known != self._written:
             self._known = known
-            if book.may_write(self._directory, decision.disks, self._clock.now()):
+            activity = self._board.snapshot().activity
+            if book.may_write(self._directory, decision.disks, activity, self._clock.now()):
                 self.remember()
 
     def begun(self, order: Order) -> None:

@@ -143,4 +143,5 @@ class Health:
         """Whether the disk that holds the records is awake; not before the first decision has told of any."""
         if self._decision is None:
             return False
-        return book.may_write(self._directory, self._decision.disks, self._clock.now())
+        activity = self._board.snapshot().activity
+        return book.may_write(self._directory, self._decision.disks, activity, self._clock.now())

@@ -1,7 +1,8 @@
 """What drives have said of their health, kept from check to check: one document per serial number.
 
 A document is written when something is new *and* the disk that holds it is awake, so that remembering never
-spins a disk up. What waits for that is lost with the process alone; the drive itself still knows it.
+spins a disk up. What waits for that is lost with the process alone; the drive itself still knows it. A power
+cut may tear a document; then the one before it counts, which is a check or two older.
 """
 
 from __future__ import annotations
@@ -86,24 +87,26 @@ class Records:
         return record
 
     def _save(self, serial: str) -> None:
-        trouble = (
-            self._store.save(_name(serial), record_to_plain(self._records[serial])) if self._store else None
-        )
+        if self._store is None:
+            return
+        trouble = self._store.save(_name(serial), record_to_plain(self._records[serial]), dear=True)
         if trouble:
             self._complain(trouble)
 
     def _load(self, serial: str) -> Record | None:
+        """What was kept, or else what was kept before it."""
         if self._store is None:
             return None
-        document, trouble = self._store.take(_name(serial))
-        if trouble is None and document is not None:
+        record, name = None, _name(serial)
+        document, trouble = self._store.take(name)
+        while record is None and document is not None:
             try:
-                return record_from_plain(document)
+                record = record_from_plain(document)
             except NotPlainError as error:
-                trouble = self._store.set_aside(_name(serial), str(error))
+                document, trouble = self._store.set_aside(name, str(error))
         if trouble:
             self._complain(trouble)
-        return None
+        return record
 
 
 def _name(serial: str) -> str:

@@ -1,14 +1,22 @@
 """What outlives a restart: small JSON documents, replaced whole, so that none is ever half-written.
 
 There is no fsync: it could block the loop behind a disk that is spinning up. There is one daemon, so one
-``.new`` file will do; rename(2) over the old file is atomic, and a document that a power cut garbles is only
-learned anew.
+``.new`` file will do; rename(2) over the old file is atomic. But a power cut soon after may leave the new one
+empty or cut, for some filesystems (XFS, f2fs) write the new name before the data. What can be learned anew is
+learned anew. Of what cannot, the document before it stays as ``.old``: one that is long on the disk.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 from pathlib import Path
+from typing import Final
+
+_SETTLED: Final = 3600.0
+"""Seconds after which the kernel has written a file: 30 of its own accord, more where disks are to sleep long
+(vm.dirty_expire_centisecs, vm.dirty_writeback_centisecs)."""
 
 
 class Store:
@@ -34,7 +42,10 @@ class Store:
             return None
 
     def take(self, name: str) -> tuple[object, str | None]:
-        """As load(), but what cannot be read is set aside, and the second value says so, one sentence."""
+        """As load(), but what cannot be read is set aside, and the second value says so, one sentence.
+
+        What was kept before it takes its place, if that was dear; so there may be both.
+        """
         path = self._directory / f"{name}.json"
         try:
             return json.loads(path.read_text()), None
@@ -43,26 +54,62 @@ class Store:
         except OSError as error:
             return None, f"{path}: cannot be read: {error.strerror}; it counts as empty"
         except (ValueError, RecursionError):
-            return None, self.set_aside(name, "it is torn")
+            return self.set_aside(name, "it is torn")
 
-    def set_aside(self, name: str, why: str) -> str:
-        """Keep a document that is none for whoever wants to look at it; gives back what to say of it."""
+    def set_aside(self, name: str, why: str) -> tuple[object, str]:
+        """Keep a document that is none for whoever wants to look at it.
+
+        Returns:
+            What was kept before it, or None; and what to say of it all, one sentence.
+        """
         path = self._directory / f"{name}.json"
         aside = path.with_suffix(".torn")
         try:
             path.replace(aside)
         except OSError as error:
-            return f"{path}: cannot be used ({why}), nor set aside: {error.strerror}; it counts as empty"
-        return f"{path}: cannot be used ({why}); it was set aside as {aside.name}, and begins anew"
+            return (
+                None,
+                f"{path}: cannot be used ({why}), nor set aside: {error.strerror}; it counts as empty",
+            )
+        said = f"{path}: cannot be used ({why}); it was set aside as {aside.name}"
+        try:
+            path.with_suffix(".old").replace(path)
+        except OSError:
+            return None, f"{said}, and begins anew"
+        older, trouble = self.take(name)
+        return older, trouble or f"{said}, and what was kept before it is used"
 
-    def save(self, name: str, document: object) -> str | None:
-        """Replace the document; gives back why it could not be kept, one sentence, or None."""
+    def save(self, name: str, document: object, *, dear: bool = False) -> str | None:
+        """Replace the document.
+
+        Args:
+            name: of it.
+            document: what JSON has.
+            dear: it cannot be learned anew, so what was kept before stays as well.
+
+        Returns:
+            Why it could not be kept, one sentence, or None.
+        """
         path = self._directory / f"{name}.json"
         try:
             self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
             new = path.with_suffix(".new")
             new.write_text(json.dumps(document, indent=1) + "\n")
+            if dear:
+                _keep_old(path, new)
             new.replace(path)
         except OSError as error:
             return f"{path}: cannot be written: {error.strerror}; it is lost at a restart"
         return None
+
+
+def _keep_old(path: Path, new: Path) -> None:
+    """Let a document stay that is about to be replaced, if it is old enough to be on the disk.
+
+    The new one matters more: it is kept also where there are no links (vfat).
+    """
+    old = path.with_suffix(".old")
+    with contextlib.suppress(OSError):
+        if new.stat().st_mtime - path.stat().st_mtime >= _SETTLED:
+            old.unlink(missing_ok=True)
+            os.link(path, old)

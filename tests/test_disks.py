@@ -20,6 +20,7 @@ from powerd.helper.protocol import Rouse, within
 from powerd.host.machine import Machine
 from powerd.host.values import HostError
 from powerd.model import (
+    Activity,
     Answered,
     AskPower,
     Decision,
@@ -30,6 +31,7 @@ from powerd.model import (
     Guard,
     Mount,
     Power,
+    Seen,
     Sleep,
     SpinDown,
     Trouble,
@@ -167,8 +169,10 @@ class House:
         """A decision on a disk that carries the book."""
         now = self.clock.now()
         memory = DiskMemory(state, now, downs=_times(downs), ups=_times(ups))
-        idle = now.mono if state is DiskState.ACTIVE else None
-        shown = DiskReport(disk(0, mounts=(Mount("/", "ext4"),)), state, now, idle_since=idle)
+        shown = DiskReport(disk(0, mounts=(Mount("/", "ext4"),)), state, now)
+        if downs:  # it has just been used
+            used = {shown.disk.id: Seen(now.mono, Activity(now.mono))}
+            self.board._put(replace(self.board.snapshot(), activity=used))  # noqa: SLF001 - the source's part
         plain = decision()
         made = replace(
             plain,

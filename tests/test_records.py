@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -120,6 +122,27 @@ def test_a_record_of_something_else_is_set_aside_and_said(tmp_path: Path) -> Non
     assert desk.records.of(SERIAL, 7.0).last is None
     assert "a time is a number" in desk.complaints[0]
     assert files(tmp_path) == [f"health-{SERIAL}.torn"]
+
+
+@pytest.mark.parametrize("torn", ["", '{"known": 1, "la', '{"known": "yesterday"}'])
+def test_a_power_cut_costs_a_check_and_not_a_year(tmp_path: Path, torn: str) -> None:
+    """The file's time is what the store knows its age by."""
+    path = tmp_path / f"health-{SERIAL}.json"
+    records = Desk(tmp_path).records
+    for day in range(100):
+        records.add(SERIAL, replace(WELL, at=day * DAY))
+        records.told(SERIAL, (FINDING,), day * DAY)
+        os.utime(path, (day * DAY, day * DAY))
+    records.add(SERIAL, replace(WELL, at=100 * DAY))
+    path.write_text(torn)
+    desk = Desk(tmp_path)
+    record = desk.records.of(SERIAL, 200 * DAY)
+    assert (len(record.samples), record.told) == (100, (FINDING,))
+    (complaint,) = desk.complaints
+    assert "what was kept before it is used" in complaint
+    again = Desk(tmp_path)
+    assert again.records.of(SERIAL, 200 * DAY) == record
+    assert again.complaints == []
 
 
 def test_a_full_disk_is_complained_of(tmp_path: Path) -> None:

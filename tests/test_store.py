@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -105,6 +106,65 @@ def test_a_torn_document_is_set_aside_and_said(tmp_path: Path) -> None:
     assert trouble == f"{tmp_path}/health.json: {why}; it was set aside as health.torn, and begins anew"
     assert (tmp_path / "health.torn").read_text() == '{"kno'
     assert Store(tmp_path).take("health") == (None, None)
+
+
+def aged(path: Path, hours: float) -> None:
+    """As if it had been written so long ago."""
+    then = path.stat().st_mtime - hours * 3600
+    os.utime(path, (then, then))
+
+
+def test_of_what_is_dear_the_document_before_stays_once_it_is_on_the_disk(tmp_path: Path) -> None:
+    store, path = Store(tmp_path), tmp_path / "health.json"
+    store.save("health", 1, dear=True)
+    store.save("health", 2, dear=True)
+    assert [each.name for each in tmp_path.iterdir()] == ["health.json"], "it may be in memory alone"
+    for n in (3, 5):
+        aged(path, 2)
+        store.save("health", n, dear=True)
+        store.save("health", n + 1, dear=True)
+        assert json.loads((tmp_path / "health.old").read_text()) == n - 1
+    assert store.take("health") == (6, None)
+    aged(path, 2)
+    store.save("health", 7)
+    assert json.loads((tmp_path / "health.old").read_text()) == 4
+
+
+def test_what_is_dear_is_kept_also_where_there_are_no_links(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on vfat, which is not to be had here."""
+
+    def link(*_: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr("os.link", link)
+    store = Store(tmp_path)
+    store.save("health", 1, dear=True)
+    aged(tmp_path / "health.json", 2)
+    assert store.save("health", 2, dear=True) is None
+    assert store.take("health") == (2, None)
+
+
+@pytest.mark.parametrize("torn", ["", "[1, 2"], ids=["empty", "cut"])
+def test_after_a_power_cut_the_document_before_counts(tmp_path: Path, torn: str) -> None:
+    store, path = Store(tmp_path), tmp_path / "health.json"
+    store.save("health", [1], dear=True)
+    aged(path, 2)
+    store.save("health", [1, 2], dear=True)
+    path.write_text(torn)
+    said = "it was set aside as health.torn, and what was kept before it is used"
+    assert store.take("health") == ([1], f"{path}: cannot be used (it is torn); {said}")
+    assert Store(tmp_path).take("health") == ([1], None), "also the next time"
+
+
+def test_if_both_are_torn_it_begins_anew(tmp_path: Path) -> None:
+    (tmp_path / "health.json").write_text("{")
+    (tmp_path / "health.old").write_text("[")
+    document, trouble = Store(tmp_path).take("health")
+    assert document is None
+    assert str(trouble).endswith("begins anew")
+    assert [each.name for each in tmp_path.iterdir()] == ["health.torn"]
 
 
 def test_what_cannot_be_read_or_set_aside_is_said(tmp_path: Path) -> None:

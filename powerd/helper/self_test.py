@@ -29,6 +29,7 @@ _ATA_COMMANDS: Final = 2
 _SCSI_COMMANDS: Final = 9
 """INQUIRY, LOG SENSE, REQUEST SENSE and MODE SENSE, as smartctl 7.3 was seen to send them."""
 _RUNS: Final = 15
+_BEGUN: Final = "Self-test has begun"
 _ENTRY: Final = re.compile(r"scsi_self_test_[0-9]+")
 _LINE: Final = re.compile(
     r"Self-test execution status:\s+[0-9]+% of test remaining|#.*\bSelf test in progress"
@@ -48,6 +49,16 @@ def hindrance(report: str) -> str | None:
     if told is None:
         return "smartctl does not say whether a self-test runs; see: smartctl -a"
     return HINDRANCE if runs(told) else None
+
+
+def begun(report: str) -> bool:
+    """Whether ``smartctl -t``, whose exit status is 0, has begun a test.
+
+    Of NVMe it has to say so (nvmeprint.cpp): before 7.4 it does nothing and does not fail, nor does it ever
+    fail where a drive has no self-tests.
+    """
+    told = _object(report) or {}
+    return at(told, "device", "protocol") != "NVMe" or any(text.startswith(_BEGUN) for text in _lines(told))
 
 
 def runs(told: Mapping[str, Any]) -> bool:

@@ -16,6 +16,7 @@ from powerd.helper.disks import Disk
 from powerd.helper.errors import RefusalError
 from powerd.helper.messages.bounds import CHECK, MOVING, READING
 from powerd.helper.messages.smart import CheckHealth, DriveHealth, StartTest
+from powerd.helper.self_test import begun
 from powerd.helper.smart_reading import asleep, said
 from powerd.helper.smart_ways import kinds, reached
 from powerd.helper.spindle import Spindle
@@ -33,9 +34,10 @@ async def check(request: CheckHealth, disk: Disk, spindle: Spindle) -> DriveHeal
     """Read all that the drive says of its health.
 
     Raises:
-        RefusalError: it is asleep, or gives no answer that can be read.
+        RefusalError: it is asleep, or gives no answer that can be read; of one that the kernel has suspended
+            also where it may be woken, for it is the kernel's to wake.
     """
-    if not request.wake:
+    if not request.wake or disk.asleep_by_kernel:
         await _demand_awake(disk, spindle)
     guard = () if request.wake else ("-n", f"standby,{_ASLEEP}")
     seconds = CHECK + (MOVING if request.wake else 0)
@@ -60,14 +62,19 @@ async def begin_test(request: StartTest, disk: Disk, spindle: Spindle) -> None:
     """Have the drive test itself, in the background.
 
     Raises:
-        RefusalError: it is asleep, tests itself already, or cannot.
+        RefusalError: it is asleep, tests itself already, or cannot; or smartctl cannot.
     """
     await _demand_awake(disk, spindle)
     kind = kinds(disk, request.kind)[0]
-    argv = ["smartctl", "--json=c", "-t", request.test, "-d", kind, str(disk.node)]
+    argv = ["smartctl", "--json=co", "-t", request.test, "-d", kind, str(disk.node)]
     done = await spindle.run(argv, CHECK, 2)
     if done.status:
         raise RefusalError(f"{disk.name} begins no {request.test} self-test: {_why(done)}")
+    if not begun(done.out):
+        raise RefusalError(
+            f"{disk.name} begins no {request.test} self-test: it has none, or smartctl is older than 7.4 and "
+            "knows none of NVMe; see: smartctl --version"
+        )
 
 
 async def _demand_awake(disk: Disk, spindle: Spindle) -> None:

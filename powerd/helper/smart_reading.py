@@ -12,9 +12,13 @@ from typing import Any, Final
 
 from powerd.helper.smart_tables import ReadingError, Tables, parse
 from powerd.helper.smart_values import LONG, at, line, truth, whole
-from powerd.model import Counter, Fault, Health, Protocol
+from powerd.model import Counter, Fault, Health, Protocol, SelfTest
 
 _PROTOCOLS: Final[Mapping[str, Protocol]] = {"ATA": "ata", "NVMe": "nvme", "SCSI": "scsi"}
+
+_SHORT: Final = 2
+"""Minutes that a short self-test of NVMe takes at most, and one of SCSI about."""
+_FAILED: Final = frozenset({5, 6, 7})
 
 
 def read(document: bytes, when: float) -> Health:
@@ -50,7 +54,7 @@ def read(document: bytes, when: float) -> Health:
         attributes=tables.attributes,
         critical=tables.critical,
         spare=tables.spare,
-        tests=tables.tests,
+        tests=_tests(told, tables),
         testing=_testing(told, tables),
         minutes=_minutes(told),
         partial=_partial(told, faults),
@@ -107,7 +111,12 @@ def _limit(told: Mapping[str, Any]) -> int | None:
 
 
 def _errors(told: Mapping[str, Any]) -> dict[Counter, int]:
-    """Entries ever made in the error log; not NVMe's, where many count each command that they do not know."""
+    """Entries ever made in an ATA drive's error log.
+
+    Not in NVMe's: many drives enter each command that they do not know, be it the kernel's or one of those
+    that smartctl reads them with, so that it grows with each check. Lost data is counted apart: MEDIA. A SAS
+    drive has no such log, but counts what it has lost: UNCORRECTABLE.
+    """
     for kind in ("extended", "summary"):
         if (count := whole(told, "ata_smart_error_log", kind, "count")) is not None:
             return {Counter.ERRORS: count}
@@ -125,12 +134,37 @@ def _testing(told: Mapping[str, Any], tables: Tables) -> int | None:
     return tables.testing
 
 
+def _tests(told: Mapping[str, Any], tables: Tables) -> tuple[SelfTest, ...]:
+    """NVMe's are taken from the JSON, for the heading of their lines is another one from smartctl 7.5 on."""
+    rows = at(told, "nvme_self_test_log", "table")
+    if not isinstance(rows, list):
+        return tables.tests
+    return tuple(_nvme_test(row) for row in rows if isinstance(row, dict))
+
+
+def _nvme_test(row: Mapping[str, Any]) -> SelfTest:
+    """An entry; the result is 0 = well, 5 to 7 = failed, else broken off (NVMe 1.4, figure 203)."""
+    result = whole(row, "self_test_result", "value")
+    return SelfTest(
+        line(at(row, "self_test_code", "string") or "unknown"),
+        line(at(row, "self_test_result", "string") or "unknown"),
+        True if result == 0 else False if result in _FAILED else None,
+        whole(row, "power_on_hours"),
+    )
+
+
 def _minutes(told: Mapping[str, Any]) -> tuple[int, int]:
+    """How long self-tests take; of NVMe's long one smartctl does not tell.
+
+    It knows NVMe's from 7.4 on, and then tells of their log where the drive has any.
+    """
+    if isinstance(at(told, "nvme_self_test_log"), dict):
+        return _SHORT, 0
     polling = ("ata_smart_data", "self_test", "polling_minutes")
     short, long = whole(told, *polling, "short"), whole(told, *polling, "extended")
     if short is None and long is None:
         seconds = whole(told, "scsi_extended_self_test_seconds")
-        return (2, -(-seconds // 60)) if seconds else (0, 0)
+        return (_SHORT, -(-seconds // 60)) if seconds else (0, 0)
     return short or 0, long or 0
 
 

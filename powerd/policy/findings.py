@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
-from powerd.model import Attribute, Counter, Fault, Finding, Health, Protocol, SelfTest, Severity
+from powerd.model import Attribute, Counter, Fault, Finding, Health, Protocol, Sample, SelfTest, Severity
 
 RATED_LOADS: Final = 300_000
 """Head loads that desktop and NAS drives are rated for; some are rated for twice as many."""
@@ -20,6 +20,9 @@ _WARM: Final[dict[Protocol, int]] = {"ata": 55, "scsi": 60, "nvme": 75}
 """Degrees Celsius at which to warn where the drive tells no limit; hard drives are rated to 60 or 65."""
 _WORN_OUT: Final = 100
 _WEARING: Final = 90
+_MONTH: Final = 30 * _DAY
+_MONTHLY: Final = 5
+"""Percent of its rated life that a drive may use up in a month: at that rate it lasts for 20 months."""
 _BACKUP: Final = "copy what you need from it now, and replace it"
 
 
@@ -89,12 +92,19 @@ _STANDING: Final = frozenset({Counter.PENDING, Counter.UNCORRECTABLE})
 """Counters that tell what is so now, not what once was: a drive with one that is not 0 is not well."""
 
 
-def compare(before: Health | None, now: Health) -> tuple[Finding, ...]:
-    """What is to be told of the check ``now``, weightiest first; ``before`` is the last one, None = none."""
+def compare(before: Health | None, now: Health, samples: Sequence[Sample] = ()) -> tuple[Finding, ...]:
+    """What is to be told of a check, weightiest first.
+
+    Args:
+        before: the check before it; None = there was none.
+        now: the check.
+        samples: of all that are remembered, oldest first.
+    """
     found = [
         *_verdict(now),
         *_attributes(before, now),
         *_nvme(now),
+        *_wear(now, samples),
         *_counters(before, now),
         *_tests(before, now),
         *_temperature(now),
@@ -128,9 +138,8 @@ def _attributes(before: Health | None, now: Health) -> Iterator[Finding]:
         if each.failed == "now":
             severity = Severity.ALARM if each.prefail else Severity.WARNING
             advice = _BACKUP if each.prefail else "it is old; plan its replacement"
-            yield Finding(
-                kind, severity, f"{_called(each)} is at {each.value}, and fails at {each.threshold}", advice
-            )
+            text = f"{_called(each)} is at or below {each.threshold}, where it fails"  # as of the temperature
+            yield Finding(kind, severity, text, advice)
         elif each.failed == "past" and known.get(each.number) is None:
             text = f"{_called(each)} was at {each.worst} once, and fails at {each.threshold}"
             yield Finding(kind, Severity.NOTE, text, "nothing, if what caused it is over, such as heat")
@@ -152,6 +161,20 @@ def _nvme(now: Health) -> Iterator[Finding]:
         # By tens, so that it is told again when it matters and not with every percent.
         text = f"{worn // 10 * 10} % of the life that it is rated for is used up"
         yield Finding("worn", severity, text, "plan its replacement")
+
+
+def _wear(now: Health, samples: Sequence[Sample]) -> Iterator[Finding]:
+    """Wear that goes on fast; it stands for another month, or a rate about the limit would be told weekly."""
+    if Counter.WORN not in now.counters:
+        return
+    known = [
+        (each.at, each.counters[Counter.WORN])
+        for each in samples
+        if Counter.WORN in each.counters and 0 <= now.at - each.at <= 2 * _MONTH
+    ]
+    if any(b - a > _MONTHLY and begin < end <= begin + _MONTH for begin, a in known for end, b in known):
+        text = f"it has used up more than {_MONTHLY} % of the life that it is rated for within a month"
+        yield Finding("wear", Severity.NOTE, text, "find out what writes so much: smartctl -A tells how much")
 
 
 def _counters(before: Health | None, now: Health) -> Iterator[Finding]:

@@ -27,6 +27,7 @@ from powerd.model import (
     SmartReport,
     Snapshot,
     SpinDown,
+    Trouble,
 )
 from powerd.policy.checkups import testing_kind
 from powerd.policy.disks import DiskCourse
@@ -180,7 +181,7 @@ def _waits(look: Look, now: Moment) -> Iterator[float]:
     if look.test is not None:
         yield from (look.test[0] - wall, look.test[0] + PATIENCE - wall)
     for outcome in (look.checked, look.tested):
-        if outcome is not None and failed(outcome):
+        if outcome is not None and (failed(outcome) or outcome.found is Trouble.ASLEEP):
             yield outcome.at + RETRY - now.mono
 
 
@@ -209,4 +210,4 @@ class _Same:
 @lru_cache(maxsize=1 << 10)
 def _found(same: _Same) -> tuple[Finding, ...]:
     record = same.record
-    return compare(record.before, record.last) if record.last is not None else ()
+    return compare(record.before, record.last, record.samples) if record.last is not None else ()

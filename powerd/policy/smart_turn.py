@@ -41,6 +41,7 @@ class Look(NamedTuple):
         checked, tested: what the last check, and the last order to test itself, came to.
         begun: orders about its health that are under way.
         moved: CLOCK_MONOTONIC of its last I/O; -inf = unknown.
+        suspended: by the kernel, as far as anybody looks: not at what has no spindle.
         check, test: when the next ones are due, as in checkups.
     """
 
@@ -51,6 +52,7 @@ class Look(NamedTuple):
     tested: Outcome | None
     begun: frozenset[DiskOrder]
     moved: float
+    suspended: bool
     check: Checkup | None
     test: tuple[float, str] | None
 
@@ -64,6 +66,7 @@ def look_at(snapshot: Snapshot, report: DiskReport, options: Options, now: Momen
         if isinstance(order, CheckHealth | StartTest) and order.disk == name
     )
     seen, record = snapshot.activity.get(name), snapshot.records[name]
+    active = seen.value if isinstance(seen, Seen) else None
     return Look(
         report.disk,
         report,
@@ -71,7 +74,8 @@ def look_at(snapshot: Snapshot, report: DiskReport, options: Options, now: Momen
         snapshot.disk_outcomes.get((CheckHealth, name)),
         snapshot.disk_outcomes.get((StartTest, name)),
         begun,
-        seen.value.moved if isinstance(seen, Seen) else float("-inf"),
+        float("-inf") if active is None else active.moved,
+        report.state is DiskState.SUSPENDED or (active is not None and active.suspended),
         next_check(record, options.smart, now.wall),
         next_test(record, options.smart),
     )
@@ -114,10 +118,10 @@ def awake(look: Look, now: Moment) -> bool:
     Of one that powerd leaves alone nobody knows whether it spins, and even the question wakes some behind a
     bridge. So it is believed to when it has just been used.
     """
-    if _found_asleep(look):
+    if look.suspended or _found_asleep(look, now):
         return False
     if look.disk.rotational is False:
-        return look.report.state is not DiskState.SUSPENDED
+        return True
     if look.report.state in _UNTRACKED:
         return now.mono - look.moved <= _USED
     return look.report.state is DiskState.ACTIVE
@@ -129,12 +133,12 @@ def sleeps(look: Look, now: Moment) -> bool:
     So it is, too, where for long nothing has told whether it spins.
     """
     state = look.report.state
-    if state is DiskState.SUSPENDED or look.disk.rotational is False:
+    if look.suspended or look.disk.rotational is False:
         return False
     if state in _UNTRACKED:
         return not awake(look, now)
     untold = state is DiskState.UNKNOWN and now.mono - look.report.since.mono >= PATIENCE
-    return state.asleep or untold or _found_asleep(look)
+    return state.asleep or untold or _found_asleep(look, now)
 
 
 def paused(outcome: Outcome | None, now: Moment) -> bool:
@@ -153,9 +157,15 @@ def testing(look: Look, now: Moment) -> bool:
     return until is not None and now.wall.timestamp() < until
 
 
-def _found_asleep(look: Look) -> bool:
-    """Whether it slept when it was last asked, and neither its counters nor its word have told more since."""
+def _found_asleep(look: Look, now: Moment) -> bool:
+    """Whether it slept when it was last asked, and neither its counters nor its word have told more since.
+
+    Of one without a spindle nothing tells more: the kernel had suspended it, and may have woken it by now. To
+    ask again costs a look into sysfs.
+    """
     asked = max(filter(None, (look.checked, look.tested)), key=lambda outcome: outcome.at, default=None)
     if asked is None or asked.found is not Trouble.ASLEEP:
         return False
+    if look.disk.rotational is False:
+        return now.mono < asked.at + RETRY
     return max(look.moved, look.report.since.mono) <= asked.at + _SAME

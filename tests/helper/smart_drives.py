@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from helper.smart_formats import Drive, Row, Test, ata, nothing, nvme, sas
+from helper.smart_formats import Drive, NvmeTest, Row, Test, ata, nothing, nvme, nvme_tests, sas
 
 RED: Final[tuple[Row, ...]] = (
     (1, "Raw_Read_Error_Rate", 200, 200, 51, "Pre-fail", "-", "0"),
@@ -54,7 +54,11 @@ OLD: Final[tuple[Row, ...]] = (
 GOOD: Final[Test] = ("Short offline", "Completed without error", "00%", 35300, "-")
 READ_FAILURE: Final[Test] = ("Extended offline", "Completed: read failure", "90%", 61700, "1953514584")
 ABORTED: Final[Test] = ("Extended offline", "Aborted by host", "80%", 35200, "-")
-
+NVME_LOG: Final[tuple[NvmeTest, ...]] = (
+    (1, "Short", 0, "Completed without error", 8990),
+    (2, "Extended", 7, "Completed: failed segments", 8400),
+    (1, "Short", 2, "Aborted: Controller Reset", 8200),
+)
 
 _SAT: Final = {"device": {"name": "/dev/sda", "type": "sat", "protocol": "ATA"}}
 _NO_LOG: Final = "Read SMART Self-test Log failed: scsi error aborted command"
@@ -78,6 +82,8 @@ DRIVES: Final[dict[str, Drive]] = {
     "usb": ata("WDC WD20EFRX-68EUZN0", RED, device="usbjmicron"),
     "nvme": nvme(),
     "nvme-worn": nvme(warning=0x04 | 0x08, passed=False, used=104, spare=4, exit_status=8),
+    "nvme-tested": nvme(log=nvme_tests(NVME_LOG, None)),
+    "nvme-testing": nvme(log=nvme_tests((), 30)),
     "sas": sas(),
     "sas-failing": sas(ok=False, lost=7, exit_status=8),
     "asleep": nothing(3, "Device is in STANDBY mode, exit(3)", told=_SAT),

@@ -1,7 +1,8 @@
 """What smartctl 7.3 tells of ATA, NVMe and SAS drives with ``--json=o --all``, in its own format.
 
 The lines are those that it prints (ataprint.cpp, nvmeprint.cpp and scsiprint.cpp of smartmontools), cut to
-what a reader can stumble over; the JSON is what it gives besides.
+what a reader can stumble over; the JSON is what it gives besides. NVMe's log of self-tests is as later
+versions have it, for 7.3 tells of none.
 """
 
 from __future__ import annotations
@@ -189,10 +190,52 @@ def ata(  # noqa: PLR0913 - what differs between drives
     return Drive(lines, told, exit_status, messages)
 
 
-def nvme(
-    *, warning: int = 0, passed: bool = True, used: int = 3, spare: int = 100, exit_status: int = 0
+NvmeTest = tuple[int, str, int, str, int]
+"""code, its name, result, its name, hours."""
+
+
+def nvme_tests(rows: tuple[NvmeTest, ...], running: int | None) -> tuple[list[str], dict[str, Any]]:
+    """The self-test log as nvmeprint.cpp prints it, and as JSON; ``running``: percent done of a short one."""
+    doing = "No self-test in progress" if running is None else "Short self-test in progress"
+    done = "" if running is None else f" ({running}% completed)"
+    lines = ["Self-test Log (NVMe Log 0x06, NSID 0xffffffff)", f"Self-test status: {doing}{done}"]
+    head = (
+        "Num  Test_Description  Status                       Power_on_Hours  Failing_LBA  NSID Seg SCT Code"
+    )
+    lines.append(head if rows else "No Self-tests Logged")
+    for n, (_, kind, result, status, hours) in enumerate(rows):
+        segment = "2" if result == 7 else "-"
+        lines.append(
+            f"{n:2d}   {kind:<17} {status:<33} {hours:9d} {'-':>12} {'-':>5} {segment:>3} {'-':>3} {'-':>4}"
+        )
+    log: dict[str, Any] = {
+        "nsid": -1,
+        "current_self_test_operation": {"value": int(running is not None), "string": doing},
+    }
+    if running is not None:
+        log["current_self_test_completion_percent"] = running
+    if rows:
+        log["table"] = [
+            {
+                "self_test_code": {"value": code, "string": kind},
+                "self_test_result": {"value": result, "string": status},
+                "power_on_hours": hours,
+            }
+            for code, kind, result, status, hours in rows
+        ]
+    return [*lines, ""], {"nvme_self_test_log": log}
+
+
+def nvme(  # noqa: PLR0913 - what differs between drives
+    *,
+    warning: int = 0,
+    passed: bool = True,
+    used: int = 3,
+    spare: int = 100,
+    exit_status: int = 0,
+    log: tuple[list[str], dict[str, Any]] = ([], {}),
 ) -> Drive:
-    """An NVMe drive."""
+    """An NVMe drive; ``log``: its nvme_tests(), which it need not have."""
     lines = [
         "=== START OF INFORMATION SECTION ===",
         "Model Number:                       Samsung SSD 970 EVO Plus 1TB",
@@ -234,6 +277,7 @@ def nvme(
         "Error Information (NVMe Log 0x01, 16 of 64 entries)",
         "No Errors Logged",
         "",
+        *log[0],
     ]
     told: dict[str, Any] = {
         "device": {"name": "/dev/nvme0n1", "info_name": "/dev/nvme0n1", "type": "nvme", "protocol": "NVMe"},
@@ -242,6 +286,7 @@ def nvme(
         "smart_status": {"passed": passed, "nvme": {"value": warning}},
         "temperature": {"current": 42},
         "power_on_time": {"hours": 9001},
+        **log[1],
     }
     return Drive(lines, told, exit_status)
 

@@ -41,7 +41,7 @@ case "$*" in
         printf '{"smartctl":{"exit_status":4,"output":[],"messages":[{"string":"%s"}]}}\n' "$message"
         exit 4
     fi
-    touch "$here/$name.testing"; printf '{"smartctl":{"exit_status":0}}\n'; exit 0 ;;
+    touch "$here/$name.testing"; cat "$here/begun"; exit 0 ;;
 esac
 case "$*:$(cat "$here/$name.state")" in
 *-n\ standby,3*:standby) cat "$here/asleep"; exit 3 ;;
@@ -68,6 +68,7 @@ def with_health(drives: Drives) -> None:
     tool.unlink()
     tool.write_text(_SMARTCTL)
     tool.chmod(0o755)
+    (drives.tools / "begun").write_text('{"smartctl":{"exit_status":0}}\n')
     for name in ("asleep", "bridge-unknown"):
         (drives.tools / name).write_bytes(DRIVES[name].document())
 
@@ -131,7 +132,7 @@ def test_a_sleeping_drive_is_woken_when_that_is_meant(drives: Drives) -> None:
 
 def test_a_suspended_drive_is_not_opened(drives: Drives) -> None:
     drives.write("sys/block/sda/device/power/runtime_status", "suspended\n")
-    for request in (CHECK, StartTest(SDA, "short", "")):
+    for request in (CHECK, CheckHealth(SDA, wake=True, kind="sat"), StartTest(SDA, "short", "")):
         assert refusal(drives, request)[0] == "asleep"
     assert drives.asked() == []
 
@@ -241,9 +242,32 @@ def test_no_smartctl(drives: Drives) -> None:
 
 def test_a_self_test_is_begun_once(drives: Drives) -> None:
     assert serve(drives, StartTest(SDA, "long", "sat")) == Power(SDA, "active", 3)
-    assert drives.asked() == [ASK, "smartctl --json=c -t long -d sat sda"]
+    assert drives.asked() == [ASK, "smartctl --json=co -t long -d sat sda"]
     _, why = refusal(drives, StartTest(SDA, "short", ""))
     assert "Can't start self-test without aborting current test" in why
+
+
+@pytest.mark.parametrize(
+    ("said", "begins"),
+    [
+        ("Self-test has begun (NSID 0x1)", True),
+        ("Self-test has begun", True),
+        ("Self-tests not supported", False),
+        ("", False),
+    ],
+)
+def test_a_self_test_of_nvme_has_begun_if_smartctl_says_so(
+    drives: Drives, said: str, *, begins: bool
+) -> None:
+    """Its exit status is 0 in any case, and before 7.4 it does nothing at all."""
+    drives.add("nvme0n1")
+    answer = {"smartctl": {"exit_status": 0, "output": [said, ""]}, "device": {"protocol": "NVMe"}}
+    (drives.tools / "begun").write_text(json.dumps(answer))
+    request = StartTest("ata-NVME0N1", "short", "nvme")
+    if begins:
+        assert isinstance(serve(drives, request), Power)
+    else:
+        assert "it has none, or smartctl is older than 7.4" in refusal(drives, request)[1]
 
 
 def test_no_self_test_on_a_sleeping_drive(drives: Drives) -> None:

@@ -81,6 +81,28 @@ def test_nvme() -> None:
     assert (worn.spare, worn.counters[Counter.WORN]) == ((4, 10), 104)
 
 
+def test_self_tests_of_nvme() -> None:
+    tested, testing, bare = health("nvme-tested"), health("nvme-testing"), health("nvme")
+    assert tested.tests == (
+        SelfTest("Short", "Completed without error", passed=True, hours=8990),
+        SelfTest("Extended", "Completed: failed segments", passed=False, hours=8400),
+        SelfTest("Short", "Aborted: Controller Reset", passed=None, hours=8200),
+    )
+    assert (tested.testing, tested.minutes) == (None, (2, 0))
+    assert (testing.tests, testing.testing, testing.minutes) == ((), 70, (2, 0))
+    assert bare.minutes == (0, 0), "it has none, or smartctl is older"
+
+
+def test_a_log_of_nvme_with_gaps_and_garbage_in_it() -> None:
+    """smartctl puts entries where the drive has them, so that those that were never used are null."""
+    good = {"self_test_code": {"string": "Short"}, "self_test_result": {"value": 0, "string": "Completed"}}
+    told = read(changed("nvme", nvme_self_test_log={"table": [None, good, 7, {}]}), WHEN)
+    assert told.tests == (
+        SelfTest("Short", "Completed", passed=True, hours=None),
+        SelfTest("unknown", "unknown", passed=None, hours=None),
+    )
+
+
 def test_sas() -> None:
     well, failing = health("sas"), health("sas-failing")
     assert (well.protocol, well.passed, well.temperature, well.limit) == ("scsi", True, 35, 85)

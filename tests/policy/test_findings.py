@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from powerd.model import Attribute, Counter, Fault, Finding, Health, SelfTest, Severity
+from powerd.model import Attribute, Counter, Fault, Finding, Health, Sample, SelfTest, Severity
 from powerd.policy.findings import RATED_LOADS, compare, news
 
 DAY = 86400.0
@@ -103,9 +103,24 @@ def test_an_attribute_at_its_threshold_fails_now() -> None:
     failing = replace(WELL, attributes=(attribute("now"),))
     (finding,) = compare(failing, later(failing))
     assert finding.severity is Severity.ALARM
-    assert finding.text == "Reallocated Sector Ct (5) is at 1, and fails at 36"
+    assert finding.text == "Reallocated Sector Ct (5) is at or below 36, where it fails"
     (aged,) = compare(None, replace(WELL, attributes=(attribute("now", prefail=False),)))
     assert aged.severity is Severity.WARNING
+
+
+def test_a_failing_attribute_whose_value_drifts_is_told_once() -> None:
+    """Such as the temperature of the air around it, which is another one each day."""
+    days = [
+        replace(WELL, at=n * DAY, attributes=(replace(attribute("now"), value=value, raw=str(value)),))
+        for n, value in enumerate((36, 35, 36, 20, 1))
+    ]
+    told: tuple[Finding, ...] = ()
+    news_of_each_day = []
+    for before, now in zip([None, *days], days, strict=False):
+        found = compare(before, now)
+        news_of_each_day.append(len(news(told, found)))
+        told = found
+    assert news_of_each_day == [1, 0, 0, 0, 0]
 
 
 def test_an_attribute_that_failed_in_the_past_is_told_once() -> None:
@@ -193,6 +208,45 @@ def test_nvme_warnings_spare_blocks_and_wear() -> None:
     assert (worn.severity, worn.text) == (Severity.NOTE, "90 % of the life that it is rated for is used up")
     (over,) = compare(None, counting(WELL_NVME, worn=104))
     assert over.severity is Severity.WARNING
+
+
+def wearing(*worn: int, every: float = 1) -> tuple[Sample, ...]:
+    """Samples of so many percent used up, one every so many days."""
+    return tuple(
+        Sample(n * every * DAY, True, None, {Counter.WORN: percent})  # noqa: FBT003 - a row
+        for n, percent in enumerate(worn)
+    )
+
+
+def worn_by(samples: tuple[Sample, ...]) -> bool:
+    now = replace(WELL_NVME, at=samples[-1].at, counters=samples[-1].counters)
+    return "wear" in {finding.kind for finding in compare(None, now, samples)}
+
+
+@pytest.mark.parametrize(
+    ("samples", "fast"),
+    [
+        (wearing(10), False),
+        (wearing(10, 15), False),
+        (wearing(10, 16), True),
+        (wearing(10, 16, every=30), True),
+        (wearing(10, 16, every=31), False),
+        (wearing(16, 10), False),
+        (wearing(10, 10, 16, 16, 16, every=15), True),
+        (wearing(10, 16, 16, 16, 16, every=20), False),
+    ],
+)
+def test_wear_that_goes_on_fast_is_told(samples: tuple[Sample, ...], *, fast: bool) -> None:
+    assert worn_by(samples) is fast
+
+
+def test_wear_about_the_limit_is_told_once() -> None:
+    """A percent every 5.4 days: five or six within any month, by turns."""
+    year = wearing(*(int(day / 5.4) for day in range(365)))
+    told = [worn_by(year[: n + 1]) for n in range(len(year))]
+    assert told == sorted(told)
+    assert told[-1]
+    assert not worn_by((*(replace(each, counters={}) for each in year), year[-1]))
 
 
 def test_what_could_not_be_read_is_a_note() -> None:

@@ -71,6 +71,7 @@ class House:
         self.spin_down_at: float | None = None
         self.since = 0.0
         self.moved: float | None = None
+        self.suspended = False
         self.records = {each.id: record() for each in self.disks}
         self.outcomes: dict[tuple[type[DiskOrder], DiskId], Outcome] = {}
         self.begun: frozenset[DiskOrder] = frozenset()
@@ -82,7 +83,9 @@ class House:
             for each in self.disks
         )
         going = tuple(SpinDown(each.id, "ata") for each in self.disks if leaving)
-        activity = {} if self.moved is None else {CHECK.disk: Seen(now.mono, Activity(T0 + self.moved))}
+        activity = {}
+        if self.moved is not None:
+            activity[CHECK.disk] = Seen(now.mono, Activity(T0 + self.moved, suspended=self.suspended))
         snapshot = Snapshot(
             records=self.records,
             disk_outcomes=self.outcomes,
@@ -165,6 +168,19 @@ def test_a_drive_that_the_kernel_has_suspended_is_never_woken() -> None:
     assert house.decide(100 * DAY).orders == ()
 
 
+@pytest.mark.parametrize("state", [DiskState.EXCLUDED, DiskState.UNSUPPORTED])
+def test_one_that_powerd_leaves_alone_may_be_suspended_too(state: DiskState) -> None:
+    """A USB disk that is not opted in: its state says nothing of the kernel's sleep, its counters do."""
+    house = House(disk(transport="usb"))
+    house.state[CHECK.disk] = state
+    house.moved, house.suspended = 100 * DAY - 60, True
+    assert house.decide(100 * DAY).orders == ()
+    house.suspended = False
+    assert house.decide(100 * DAY).orders == (CHECK,)
+    house.moved = DAY
+    assert house.decide(100 * DAY).orders == (WAKE,)
+
+
 @pytest.mark.parametrize("state", [DiskState.UNKNOWN, DiskState.HUNG, DiskState.SETTLING])
 def test_a_drive_of_which_nothing_is_known_is_left_alone(state: DiskState) -> None:
     house = House()
@@ -179,6 +195,18 @@ def test_a_drive_without_a_spindle_has_nothing_to_wake() -> None:
     assert house.decide(DAY).orders == (CHECK,)
     house.state[CHECK.disk] = DiskState.SUSPENDED
     assert house.decide(DAY).orders == ()
+
+
+def test_a_drive_without_a_spindle_that_was_found_suspended_is_asked_again_in_an_hour() -> None:
+    """Nobody counts its accesses, so nothing else would tell that it is awake again."""
+    house = House(disk(transport="nvme", rotational=False))
+    house.state[CHECK.disk] = DiskState.EXCLUDED
+    house.outcome(CHECK, DAY, Trouble.ASLEEP)
+    waiting = house.decide(DAY + 1)
+    assert waiting.orders == ()
+    assert waiting.look_again <= T0 + DAY + RETRY
+    assert house.decide(DAY + RETRY).orders == (CHECK,)
+    assert house.decide(30 * DAY).orders == (CHECK,)
 
 
 def test_all_members_of_a_group_that_are_due_are_woken_with_the_overdue_one() -> None:

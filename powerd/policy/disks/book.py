@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
 
-from powerd.model import DiskId, DiskMemory, DiskReport, DiskState, Moment
+from powerd.model import Activity, Blind, DiskId, DiskMemory, DiskReport, DiskState, Moment, Seen
 from powerd.policy.disks.ways import DAY, NEVER, STRETCHES, boot
 
 Book = dict[str, dict[str, object]]
@@ -22,6 +22,8 @@ Book = dict[str, dict[str, object]]
 
 _MOST_TIMES: Final = 1000
 _RECENT: Final = 60.0
+_AWAKE: Final = frozenset({DiskState.ACTIVE, DiskState.UNSUPPORTED, DiskState.EXCLUDED})
+"""States of which none says that a disk sleeps, or may do so at any moment."""
 _SLEPT: Final = 0.01
 """Seconds asleep; two readings of none differ by less."""
 _LISTS: Final = ("downs", "ups", "bounces")
@@ -98,18 +100,34 @@ def _number(value: object) -> float | None:
     return float(value) if fits and isinstance(value, int | float) else None
 
 
-def may_write(directory: str, reports: tuple[DiskReport, ...], now: Moment) -> bool:
+def may_write(
+    directory: str,
+    reports: tuple[DiskReport, ...],
+    activity: Mapping[DiskId, Seen[Activity] | Blind],
+    now: Moment,
+) -> bool:
     """Whether writing below ``directory`` wakes no disk and keeps none from falling asleep.
 
-    It does not where it lies on a disk that powerd has nothing to do with, or on one that was in use
-    within the last minute, and spins.
+    It does not where that lies on a disk that has no spindle, or is none, or on one that was in use within
+    the last minute: that spins, also if it cannot be made to stand by, or is a USB disk that powerd leaves
+    alone. What no disk is known to hold may be on a network, or on any of them below an overlay: so none may
+    sleep.
+
+    Args:
+        directory: an absolute path.
+        reports: what policy makes of each disk; none = they have yet to be looked at.
+        activity: what their counters say.
+        now: the present moment.
     """
     found = _holder(directory, reports)
     if found is None:
+        return bool(reports) and all(each.state in _AWAKE for each in reports)
+    if found.state is DiskState.EXCLUDED and found.disk.excluded is not None:
+        return True
+    look = activity.get(found.disk.id)
+    if not isinstance(look, Seen) or look.value.suspended:
         return False
-    used = found.state is DiskState.ACTIVE and found.idle_since is not None
-    recently = used and now.mono - (found.idle_since or 0.0) <= _RECENT
-    return found.state is DiskState.EXCLUDED or recently
+    return found.state in _AWAKE and now.mono - look.value.moved <= _RECENT
 
 
 def would_wake(directory: str, reports: tuple[DiskReport, ...]) -> bool:

@@ -10,7 +10,7 @@ from policy.disks.shelf import DAY, HOUR, shelf_of
 from policy.disks.spindle import disk
 from policy.worlds import T0, moment
 
-from powerd.model import DiskId, DiskMemory, DiskReport, DiskState, Mount
+from powerd.model import Activity, Blind, DiskId, DiskMemory, DiskReport, DiskState, Mount, Seen
 from powerd.policy.disks import book
 
 NAME = DiskId("ata-X_1")
@@ -112,31 +112,61 @@ def test_the_document_is_the_same_until_something_has_happened() -> None:
     assert book.document(shelf.memory.disks) != first
 
 
-def report(where: str, state: DiskState, idle: float | None = 10.0, n: int = 0) -> DiskReport:
-    since = None if idle is None else T0 - idle
-    return DiskReport(disk(n, mounts=(Mount(where, "ext4"),)), state, moment(), idle_since=since)
+def report(where: str, state: DiskState, n: int = 0, how: str = "ata", why: str | None = None) -> DiskReport:
+    return DiskReport(disk(n, mounts=(Mount(where, "ext4"),), transport=how, excluded=why), state, moment())
+
+
+def ssd(where: str, n: int = 0, how: str = "ata") -> DiskReport:
+    return report(where, DiskState.EXCLUDED, n, how, "solid state: there is no spindle")
+
+
+def usb(where: str, n: int = 0) -> DiskReport:
+    """A USB disk that the configuration does not name."""
+    return report(where, DiskState.EXCLUDED, n, "usb")
+
+
+BEFORE = 61.0
 
 
 @pytest.mark.parametrize(
-    ("reports", "may"),
+    ("reports", "idle", "may"),
     [
-        ((), False),
-        ((report("/srv", DiskState.EXCLUDED),), False),
-        ((report("/", DiskState.EXCLUDED),), True),
-        ((report("/", DiskState.STANDBY),), False),
-        ((report("/", DiskState.ACTIVE),), True),
-        ((report("/", DiskState.ACTIVE, 61.0),), False),
-        ((report("/", DiskState.ACTIVE, None),), False),
-        ((report("/", DiskState.EXCLUDED), report("/var", DiskState.STANDBY, n=1)), False),
-        ((report("/var", DiskState.STANDBY), report("/", DiskState.EXCLUDED, n=1)), False),
-        ((report("/", DiskState.STANDBY), report("/var/lib", DiskState.EXCLUDED, n=1)), True),
-        ((report("/var/li", DiskState.EXCLUDED),), False),
+        ((), 0, False),
+        ((ssd("/"),), None, True),
+        ((ssd("/", how="usb"),), None, True),
+        ((usb("/"),), 10, True),
+        ((usb("/"),), BEFORE, False),
+        ((report("/", DiskState.STANDBY),), 10, False),
+        ((report("/", DiskState.UNKNOWN),), 10, False),
+        ((report("/", DiskState.SETTLING),), 10, False),
+        ((report("/", DiskState.ACTIVE),), 10, True),
+        ((report("/", DiskState.ACTIVE),), BEFORE, False),
+        ((report("/", DiskState.ACTIVE),), None, False),
+        ((report("/", DiskState.UNSUPPORTED),), 10, True),
+        ((report("/", DiskState.UNSUPPORTED),), BEFORE, False),
+        ((ssd("/"), report("/var", DiskState.STANDBY, 1)), None, False),
+        ((report("/var", DiskState.STANDBY), ssd("/", 1)), None, False),
+        ((report("/", DiskState.STANDBY), ssd("/var/lib", 1)), None, True),
+        ((report("/srv", DiskState.ACTIVE), usb("/var/li", 1)), BEFORE, True),
+        ((report("/srv", DiskState.ACTIVE), report("/mnt", DiskState.STANDBY, 1)), 10, False),
     ],
 )
 def test_where_a_write_wakes_no_disk_and_keeps_none_awake(
-    reports: tuple[DiskReport, ...], *, may: bool
+    reports: tuple[DiskReport, ...], idle: float | None, *, may: bool
 ) -> None:
-    assert book.may_write("/var/lib/powerd", reports, moment()) is may
+    """In the last two rows none of the disks holds the directory, as far as is known."""
+    looks = {} if idle is None else dict.fromkeys((each.disk.id for each in reports), used(idle))
+    assert book.may_write("/var/lib/powerd", reports, looks, moment()) is may
+
+
+def used(ago: float, *, suspended: bool = False) -> Seen[Activity] | Blind:
+    return Seen(T0, Activity(T0 - ago, suspended=suspended))
+
+
+@pytest.mark.parametrize("look", [Blind(T0, "its counters cannot be read"), used(1, suspended=True)])
+def test_a_disk_that_is_not_seen_to_be_awake_is_not_written_to(look: Seen[Activity] | Blind) -> None:
+    reports = (usb("/"),)
+    assert not book.may_write("/var/lib/powerd", reports, {reports[0].disk.id: look}, moment())
 
 
 @pytest.mark.parametrize(
@@ -146,7 +176,7 @@ def test_where_a_write_wakes_no_disk_and_keeps_none_awake(
         ((report("/srv", DiskState.STANDBY),), False),
         ((report("/", DiskState.STANDBY),), True),
         ((report("/", DiskState.SUSPENDED),), True),
-        ((report("/", DiskState.ACTIVE, 3600.0),), False),
+        ((report("/", DiskState.ACTIVE),), False),
         ((report("/", DiskState.STANDBY), report("/var", DiskState.ACTIVE, n=1)), False),
     ],
 )

@@ -1,0 +1,162 @@
+"""Every answer of smartctl that is recorded takes the whole path: the tool, the helper and its child, the
+socket, the order's outcome, the record over a restart, what policy makes of it, and what a face shows."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from faces.drives import with_drives
+from faces.house import NOW
+from helper.drives import Drives
+from helper.running import Running
+from helper.smart_drives import DRIVES
+from helper.test_smart import let, with_health
+
+from powerd.actuators import spindown
+from powerd.config import Options
+from powerd.faces.health_render import smart_of
+from powerd.faces.health_text import smart_text
+from powerd.host import drives as helper
+from powerd.model import (
+    Checked,
+    CheckHealth,
+    Disk,
+    DiskId,
+    DiskOrder,
+    DiskReport,
+    DiskState,
+    Found,
+    Outcome,
+    SmartReport,
+    Snapshot,
+    found_in,
+)
+from powerd.policy.findings import news
+from powerd.policy.smart import health_course
+from powerd.records import Records
+from powerd.store import Store
+
+DAY = 86400.0
+PLACES = {"nvme": ("nvme0n1", "nvme"), "sas": ("sdb", "scsi"), "usb": ("sdc", "auto")}
+"""The device that each kind of drive is, and how smartctl reaches it; all others are SATA disks."""
+
+MEANS = {
+    "red": ("ok",),
+    "seagate": ("warning", "reallocated", "pending", "uncorrectable", "reported", "crc", "loads", "errors"),
+    "smr-testing": ("ok",),
+    "ssd": ("ok",),
+    "old-failing": (
+        *("alarm", "verdict", "attribute 5", "reallocated", "pending", "uncorrectable", "self-test"),
+        *("attribute 190", "errors"),
+    ),
+    "no-log": ("note", "partial"),
+    "usb": ("ok",),
+    "nvme": ("ok",),
+    "nvme-worn": (
+        *("alarm", "verdict", "critical it has become unreliable", "critical the media are read-only"),
+        *("spare", "worn"),
+    ),
+    "nvme-tested": ("warning", "self-test"),
+    "nvme-testing": ("ok",),
+    "sas": ("warning", "reallocated"),
+    "sas-failing": ("alarm", "verdict", "reallocated", "uncorrectable"),
+    "asleep": ("unknown", ""),
+    "unsupported": ("unknown", "the drive has no SMART"),
+    "bridge-unknown": (
+        "unknown",
+        "smartctl could not ask the drive: /dev/sdb: Unknown USB bridge [0x152d:0x0579 (0x201)]",
+    ),
+    "gone": (
+        "unknown",
+        "smartctl could not ask the drive: Smartctl open device: /dev/sdz failed: No such device",
+    ),
+}
+"""A verdict, and the findings, weightiest first; or why there is none, where sleeping is no fault."""
+
+
+@pytest.fixture(scope="module")
+def machine() -> Iterator[Running]:
+    """A helper in a process of its own, on a machine with four drives."""
+    with Running() as running:
+        drives = running.drives
+        drives.add("nvme0n1")
+        drives.add("sdc")
+        drives.write("sys/block/sdb/device/vendor", "HGST    \n")
+        drives.write("sys/block/sdb/queue/rotational", "0\n")  # spares it a question that hdparm cannot ask
+        on_usb(drives)
+        with_health(drives)
+        yield running
+
+
+def on_usb(drives: Drives) -> None:
+    device = drives.root / "sys/block/sdc/device"
+    real = drives.root / "sys/devices/pci0000:00/usb2/2-1/host6/target6:0:0/6:0:0:0"
+    real.parent.mkdir(parents=True)
+    device.rename(real)
+    device.symlink_to(real)
+
+
+class Hands:
+    """Asks the helper that listens there."""
+
+    def __init__(self, at: Path) -> None:
+        self.at = at
+
+    async def disk(self, order: DiskOrder) -> Found:
+        return await helper.obey(order, self.at)
+
+
+def checked(name: str, document: bytes, machine: Running) -> tuple[Disk, Outcome]:
+    """The drive that answers so, and what an order to check it comes to."""
+    device, kind = PLACES.get(name.partition("-")[0], ("sda", "sat"))
+    let(machine.drives, device, name, kind)
+    (machine.drives.tools / f"{device}.answer").write_bytes(document)
+    disk = Disk(DiskId(f"ata-{device.upper()}"), device, serial="S1")
+    order = CheckHealth(disk.id)
+    done = asyncio.run(spindown.obey(order, Hands(machine.socket)))
+    return disk, Outcome(order, NOW.mono, done[0], done[1], NOW.mono - 1, found_in(done))
+
+
+def reported(disk: Disk, outcome: Outcome, days: int, state: Path) -> SmartReport:
+    """What policy makes of that answer, given on so many days, and remembered by a store."""
+    posix = NOW.wall.timestamp()
+    for day in range(days if isinstance(outcome.found, Checked) else 0):
+        assert isinstance(outcome.found, Checked)
+        records = Records(Store(state), lambda: True, pytest.fail)
+        records.add(disk.serial, replace(outcome.found.health, at=posix + day * DAY), outcome.found.kind)
+    record = Records(Store(state), lambda: True, pytest.fail).of(disk.serial, posix)
+    snapshot = Snapshot(records={disk.id: record}, disk_outcomes={(CheckHealth, disk.id): outcome})
+    shown = (DiskReport(disk, DiskState.ACTIVE, NOW),)
+    return health_course(snapshot, shown, (), Options(), NOW).reports[disk.id]
+
+
+@pytest.mark.parametrize("name", DRIVES)
+def test_every_answer_is_shown_as_what_it_means(name: str, machine: Running, tmp_path: Path) -> None:
+    health, *about = MEANS[name]
+    disk, outcome = checked(name, DRIVES[name].document(), machine)
+    report = reported(disk, outcome, 1, tmp_path)
+    detail = smart_of(with_drives({disk: report}), disk.device)
+    assert detail is not None
+    assert detail["health"] == health
+    text = " ".join(smart_text(detail, NOW.wall).split())
+    if isinstance(outcome.found, Checked):
+        assert [finding["kind"] for finding in detail["findings"]] == about
+        assert all(finding["text"] in text for finding in detail["findings"])
+        assert detail["temperature"] is not None
+        assert detail["why"] is None
+        again = reported(disk, outcome, 2, tmp_path)
+        assert news(report.findings, again.findings) == (), "nor is it told again the day after"
+    else:
+        why = detail["why"] or ""
+        assert [why.removesuffix("; see: smartctl --all")] == about
+        assert why in text
+
+
+def test_an_answer_that_is_cut_is_no_health(machine: Running, tmp_path: Path) -> None:
+    disk, outcome = checked("red", DRIVES["red"].document()[:3000], machine)
+    report = reported(disk, outcome, 1, tmp_path)
+    assert (report.healthy, report.why) == (None, "smartctl's answer is torn; see: smartctl --all")
