@@ -32,13 +32,16 @@ from powerd.model import (
     Order,
     Outcome,
     RefusedError,
+    Sleep,
     Snapshot,
     StartTest,
     Status,
+    Unrest,
     Wake,
     Woken,
     found_in,
 )
+from powerd.policy import powered_off
 from powerd.policy.clients import standings
 from powerd.policy.wake import next_wake
 from powerd.sources import learned
@@ -96,6 +99,7 @@ class Daemon:
         self.status: Status | None = None
         self.board = Board()
         self._store = store
+        self._boot = boot
         self._complain = complain
         self._options = options
         self._clock = clock
@@ -134,7 +138,7 @@ class Daemon:
         self._health = health.Health(self.board, clock, store, complain, alert)
         self._errands: set[asyncio.Task[Done]] = set()
         limbs = Limbs(look=self._look_closely, obey=self._obey, tell=self._tell)
-        self._engine = Engine(self.board, clock, options, limbs, self._disks.memory)
+        self._engine = Engine(self.board, clock, options, limbs, self._disks.memory, unrest=self._unrest())
         self._looked_at_all = float("-inf")
         self._looking_at_all = asyncio.Lock()
 
@@ -152,6 +156,13 @@ class Daemon:
             still=self._stirred,
             complain=self._complain,
         )
+
+    def _unrest(self) -> Unrest:
+        """What the storm guard knows, if this boot ends a power-off of powerd's; that counts once."""
+        document = self._store.load("unrest") if self._store else None
+        if document is not None:
+            self._save("unrest", None)
+        return powered_off.revive(document, self._boot, self._clock.now())
 
     async def live(self) -> None:
         """Look and decide until cancelled; at the end what was learned is kept, and no alarm."""
@@ -249,7 +260,14 @@ class Daemon:
         done = await actuators.obey(order, self._hands, mode, self._night)
         self._disks.obeyed(order, done)
         self._health.obeyed(order, done)
+        if isinstance(order, Sleep) and order.action == "poweroff" and done[0] and mode == "enforce":
+            self._part(order)
         return done
+
+    def _part(self, order: Sleep) -> None:
+        """The server powers off: keep what the storm guard knows for the next boot."""
+        unrest = self.status.decision.memory.unrest if self.status else Unrest()
+        self._save("unrest", powered_off.document(unrest, order.wake, self._boot, self._clock.now()))
 
     async def _look_closely(self) -> None:
         """All sources at once, so that it takes no longer than the slowest."""

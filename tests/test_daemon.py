@@ -61,8 +61,8 @@ class Grip(Hands):
 class Home:
     """A daemon in a village."""
 
-    def __init__(self, config: str = NIGHTLY, directory: Path | None = None) -> None:
-        self.clock = LoopClock()
+    def __init__(self, config: str = NIGHTLY, directory: Path | None = None, boot: int = 0) -> None:
+        self.clock = LoopClock(step=900.0 * boot)
         self.village = Place(self.clock)
         self.hands = Grip(self.village)
         self.heard: list[Status] = []
@@ -75,6 +75,7 @@ class Home:
             store=Store(directory) if directory else None,
             hear=self.heard.append,
             complain=self.complaints.append,
+            boot=f"boot {boot}" if boot else "",
         )
 
     @property
@@ -90,12 +91,18 @@ class Home:
 
 
 def live(
-    test: Callable[[Home], Awaitable[None]], config: str = NIGHTLY, directory: Path | None = None
+    test: Callable[[Home], Awaitable[None]],
+    config: str = NIGHTLY,
+    directory: Path | None = None,
+    boot: int = 0,
 ) -> None:
-    """Run ``test`` while the daemon lives, and stop the daemon after it."""
+    """Run ``test`` while the daemon lives, and stop the daemon after it.
+
+    Each boot begins a quarter of an hour after the one before; 0 = which one it is, is unknown.
+    """
 
     async def main() -> None:
-        home = Home(config, directory)
+        home = Home(config, directory, boot)
         life = asyncio.create_task(home.daemon.live())
         await test(home)
         life.cancel()
@@ -425,6 +432,35 @@ def test_a_night_from_its_warning_to_the_morning(tmp_path: Path) -> None:
         assert len(h.village.slept) == 2
 
     live(test, NIGHTLY + '[wake]\nat = ["06:30"]\n', tmp_path)
+
+
+def test_a_server_that_is_switched_on_again_and_again_for_nobody_stays_up(tmp_path: Path) -> None:
+    booted: list[object] = []
+
+    async def test(h: Home) -> None:
+        await asyncio.sleep(1)
+        kept = tmp_path / "unrest.json"
+        assert not booted or json.loads(kept.read_text()) is None, "a power-off counts once"
+        await asyncio.sleep(895)
+        booted.append(h.village.orders)
+        if not h.village.orders:
+            assert any(
+                "stays up for 1h: woken 3 times within 1h by something unknown" in reason.text
+                for reason in h.status.decision.reasons
+            )
+
+    for n in range(1, 6):
+        live(test, NIGHTLY.replace("suspend", "poweroff"), tmp_path, n)
+    assert booted == [*[["poweroff"]] * 4, []]
+
+
+def test_an_observer_keeps_nothing_of_a_power_off_that_did_not_come(tmp_path: Path) -> None:
+    async def test(h: Home) -> None:
+        await asyncio.sleep(899)
+        assert any("would have powered off" in reason.text for reason in h.status.decision.reasons)
+
+    live(test, NIGHTLY.replace("suspend", "poweroff").replace("enforce", "observe"), tmp_path, 1)
+    assert not (tmp_path / "unrest.json").exists()
 
 
 def test_an_alarm_that_a_killed_daemon_left_is_taken_away_by_the_next(tmp_path: Path) -> None:

@@ -186,7 +186,8 @@ def _idle(decision: Decision, outcome: Outcome) -> str:
 def _storm(before: Status | None, after: Status) -> Iterator[Entry]:
     """Policy backs off from wake-ups for which nobody comes."""
     unrest = after.decision.memory.unrest
-    if before is None or unrest.until is None or unrest.until == before.decision.memory.unrest.until:
+    told = before.decision.memory.unrest.until if before is not None else None
+    if unrest.until in {None, told}:
         return
     times = f"{len(unrest.empty)} times within an hour, and nobody was there"
     text = f"the server was woken {times}: it stays up for {span(unrest.pause)}"

@@ -305,6 +305,7 @@ def test_a_storm_of_wake_ups_is_told_once() -> None:
         "the server was woken 3 times within an hour, and nobody was there: it stays up for 1 h"
     ]
     assert told(before, after, replace(after, now=at(60))) == []
+    assert any("stays up for 1 h" in line for line in told(after)), "by what the boots before have left"
 
 
 def test_a_sleep_that_somebody_else_orders_is_told_by_an_observer_too() -> None:
