@@ -122,6 +122,20 @@ def test_an_empty_house_is_announced_and_put_to_sleep() -> None:
     live(test)
 
 
+def test_whoever_comes_home_in_the_warning_calls_it_off_where_it_was_read() -> None:
+    async def test(h: Home) -> None:
+        await asyncio.sleep(690)
+        assert h.phase() == "warning"
+        h.village.answers["10.0.0.2"] = ANSWERS
+        await asyncio.sleep(900)
+        assert h.hands.calls == [
+            ("broadcast", "this server goes to sleep in 1min unless somebody needs it (`powerd why`)"),
+            ("broadcast", "called off, this server does not go to sleep now: host2: home, answers ping"),
+        ]
+
+    live(test)
+
+
 def test_in_observe_mode_it_only_says_what_it_would_have_done() -> None:
     async def test(h: Home) -> None:
         await asyncio.sleep(2000)
