@@ -6,6 +6,7 @@ The host is handed in, so that the same daemon runs on this machine and in a reh
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Coroutine
 from typing import Final, Protocol
 
@@ -19,6 +20,7 @@ from powerd.host.values import Going
 from powerd.keeps import Keeps, Lasting
 from powerd.model import (
     LOGIND,
+    TIMERS,
     CheckHealth,
     Client,
     Decision,
@@ -30,13 +32,18 @@ from powerd.model import (
     Order,
     Outcome,
     RefusedError,
+    Sleep,
     Snapshot,
     StartTest,
     Status,
+    Unrest,
+    Wake,
     Woken,
     found_in,
 )
+from powerd.policy import powered_off
 from powerd.policy.clients import standings
+from powerd.policy.wake import next_wake
 from powerd.sources import learned
 from powerd.sources.cards import Cards
 from powerd.sources.inhibitors import Inhibitors
@@ -49,6 +56,8 @@ from powerd.transit import Lock, Night, OwnAlarm, Transit
 
 _A_PERSON_WAITS: Final = 10.0
 """Seconds; a check may take a minute, and is then shown when it is done."""
+_NO_LONGER: Final = 1.0
+"""Seconds that a look may take while logind waits for us; it waits for five in all."""
 _FRESH_ENOUGH: Final = 5.0
 """A person who looks twice within so many seconds sees the same look."""
 
@@ -90,6 +99,7 @@ class Daemon:
         self.status: Status | None = None
         self.board = Board()
         self._store = store
+        self._boot = boot
         self._complain = complain
         self._options = options
         self._clock = clock
@@ -119,6 +129,7 @@ class Daemon:
             eyes,
             self._night,
             Lock(hands, ("sleep", "shutdown"), "delay", complain),
+            wanted=self._wanted,
             hear=self._heed,
             complain=complain,
         )
@@ -127,7 +138,7 @@ class Daemon:
         self._health = health.Health(self.board, clock, store, complain, alert)
         self._errands: set[asyncio.Task[Done]] = set()
         limbs = Limbs(look=self._look_closely, obey=self._obey, tell=self._tell)
-        self._engine = Engine(self.board, clock, options, limbs, self._disks.memory)
+        self._engine = Engine(self.board, clock, options, limbs, self._disks.memory, unrest=self._unrest())
         self._looked_at_all = float("-inf")
         self._looking_at_all = asyncio.Lock()
 
@@ -145,6 +156,13 @@ class Daemon:
             still=self._stirred,
             complain=self._complain,
         )
+
+    def _unrest(self) -> Unrest:
+        """What the storm guard knows, if this boot ends a power-off of powerd's; that counts once."""
+        document = self._store.load("unrest") if self._store else None
+        if document is not None:
+            self._save("unrest", None)
+        return powered_off.revive(document, self._boot, self._clock.now())
 
     async def live(self) -> None:
         """Look and decide until cancelled; at the end what was learned is kept, and no alarm."""
@@ -243,7 +261,14 @@ class Daemon:
         done = await actuators.obey(order, self._hands, mode, self._night)
         self._disks.obeyed(order, done)
         self._health.obeyed(order, done)
+        if isinstance(order, Sleep) and order.action == "poweroff" and done[0] and mode == "enforce":
+            self._part(order)
         return done
+
+    def _part(self, order: Sleep) -> None:
+        """The server powers off: keep what the storm guard knows for the next boot."""
+        unrest = self.status.decision.memory.unrest if self.status else Unrest()
+        self._save("unrest", powered_off.document(unrest, order.wake, self._boot, self._clock.now()))
 
     async def _look_closely(self) -> None:
         """All sources at once, so that it takes no longer than the slowest."""
@@ -259,6 +284,17 @@ class Daemon:
             # By a key, or a new configuration: somebody was there, though nothing stirs any more.
             return "idleness has begun anew" if idle is not None and idle > since else None
         return next((f"{each.subject}: {each.text}" for each in decision.reasons), decision.phase)
+
+    async def _wanted(self) -> Wake | None:
+        """When the server has to be up again should it sleep now, by a fresh look at the timers.
+
+        By policy itself and no decision, for the engine may be waiting for a look at something slower; and by
+        what was seen last where systemd does not answer in time.
+        """
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_NO_LONGER):
+                await self._watches[TIMERS].look(Extent.CLOSE)
+        return next_wake(self.board.snapshot(), self._options, self._clock.now())
 
     def _heed(self, going: Going) -> None:
         """What logind says hastens the looks at what it concerns."""

@@ -26,6 +26,7 @@ from powerd.model import (
     Plan,
     Sleep,
     Snapshot,
+    Unrest,
     found_in,
 )
 from powerd.policy import decide
@@ -60,22 +61,25 @@ class Engine:
         clock: whose ``mono`` is the running loop's time.
         options: the configuration in force.
         limbs: see there.
-        disks: what is remembered of disks from before this start.
+        disks, unrest: what is remembered of disks, and of wake-ups in vain, from before this start.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what it lives by, and what is remembered
         self,
         board: Board,
         clock: Clock,
         options: Options,
         limbs: Limbs,
         disks: Mapping[DiskId, DiskMemory] | None = None,
+        *,
+        unrest: Unrest | None = None,
     ) -> None:
         self.options = options
         self._board = board
         self._clock = clock
         self._limbs = limbs
-        self._memory = replace(Memory.newborn(clock.now()), disks=disks or {})
+        newborn = Memory.newborn(clock.now())
+        self._memory = replace(newborn, disks=disks or {}, unrest=unrest or newborn.unrest)
 
     def reconfigure(self, options: Options) -> None:
         """Decide by ``options`` from now on; what became of rules that may have changed is forgotten."""

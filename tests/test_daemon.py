@@ -16,7 +16,7 @@ from powerd.config import parse
 from powerd.daemon import Daemon
 from powerd.engine import HEARTBEAT
 from powerd.host.values import Completed, Going
-from powerd.model import Blind, Cause, Inhibitor, KeyPress, Sleep, SourceId, Status
+from powerd.model import Blind, Cause, Inhibitor, KeyPress, Sleep, SourceId, Status, Timer
 from powerd.rehearse.loop import run
 from powerd.store import Store
 
@@ -61,8 +61,8 @@ class Grip(Hands):
 class Home:
     """A daemon in a village."""
 
-    def __init__(self, config: str = NIGHTLY, directory: Path | None = None) -> None:
-        self.clock = LoopClock()
+    def __init__(self, config: str = NIGHTLY, directory: Path | None = None, boot: int = 0) -> None:
+        self.clock = LoopClock(step=900.0 * boot)
         self.village = Place(self.clock)
         self.hands = Grip(self.village)
         self.heard: list[Status] = []
@@ -75,6 +75,7 @@ class Home:
             store=Store(directory) if directory else None,
             hear=self.heard.append,
             complain=self.complaints.append,
+            boot=f"boot {boot}" if boot else "",
         )
 
     @property
@@ -90,12 +91,18 @@ class Home:
 
 
 def live(
-    test: Callable[[Home], Awaitable[None]], config: str = NIGHTLY, directory: Path | None = None
+    test: Callable[[Home], Awaitable[None]],
+    config: str = NIGHTLY,
+    directory: Path | None = None,
+    boot: int = 0,
 ) -> None:
-    """Run ``test`` while the daemon lives, and stop the daemon after it."""
+    """Run ``test`` while the daemon lives, and stop the daemon after it.
+
+    Each boot begins a quarter of an hour after the one before; 0 = which one it is, is unknown.
+    """
 
     async def main() -> None:
-        home = Home(config, directory)
+        home = Home(config, directory, boot)
         life = asyncio.create_task(home.daemon.live())
         await test(home)
         life.cancel()
@@ -111,6 +118,20 @@ def test_an_empty_house_is_announced_and_put_to_sleep() -> None:
         await asyncio.sleep(300)
         assert h.done() == ["broadcast", "logind"]
         assert h.hands.calls[-1] == ("logind", "suspend")
+
+    live(test)
+
+
+def test_whoever_comes_home_in_the_warning_calls_it_off_where_it_was_read() -> None:
+    async def test(h: Home) -> None:
+        await asyncio.sleep(690)
+        assert h.phase() == "warning"
+        h.village.answers["10.0.0.2"] = ANSWERS
+        await asyncio.sleep(900)
+        assert h.hands.calls == [
+            ("broadcast", "this server goes to sleep in 1min unless somebody needs it (`powerd why`)"),
+            ("broadcast", "called off, this server does not go to sleep now: host2: home, answers ping"),
+        ]
 
     live(test)
 
@@ -427,6 +448,35 @@ def test_a_night_from_its_warning_to_the_morning(tmp_path: Path) -> None:
     live(test, NIGHTLY + '[wake]\nat = ["06:30"]\n', tmp_path)
 
 
+def test_a_server_that_is_switched_on_again_and_again_for_nobody_stays_up(tmp_path: Path) -> None:
+    booted: list[object] = []
+
+    async def test(h: Home) -> None:
+        await asyncio.sleep(1)
+        kept = tmp_path / "unrest.json"
+        assert not booted or json.loads(kept.read_text()) is None, "a power-off counts once"
+        await asyncio.sleep(895)
+        booted.append(h.village.orders)
+        if not h.village.orders:
+            assert any(
+                "stays up for 1h: woken 3 times within 1h by something unknown" in reason.text
+                for reason in h.status.decision.reasons
+            )
+
+    for n in range(1, 6):
+        live(test, NIGHTLY.replace("suspend", "poweroff"), tmp_path, n)
+    assert booted == [*[["poweroff"]] * 4, []]
+
+
+def test_an_observer_keeps_nothing_of_a_power_off_that_did_not_come(tmp_path: Path) -> None:
+    async def test(h: Home) -> None:
+        await asyncio.sleep(899)
+        assert any("would have powered off" in reason.text for reason in h.status.decision.reasons)
+
+    live(test, NIGHTLY.replace("suspend", "poweroff").replace("enforce", "observe"), tmp_path, 1)
+    assert not (tmp_path / "unrest.json").exists()
+
+
 def test_an_alarm_that_a_killed_daemon_left_is_taken_away_by_the_next(tmp_path: Path) -> None:
     async def test(h: Home) -> None:
         h.village.alarm()
@@ -439,6 +489,48 @@ def test_an_alarm_that_a_killed_daemon_left_is_taken_away_by_the_next(tmp_path: 
         life.cancel()
 
     live(test)
+
+
+TIMED = NIGHTLY + '[wake]\ntimers = ["backup.timer"]\nbefore = "2min"\n'
+
+
+def backup(h: Home, hours: float) -> Timer:
+    """The timer, moved to so many hours from now."""
+    return Timer("backup.timer", wall=h.clock.now().wall.timestamp() + hours * 3600)
+
+
+@pytest.mark.parametrize(("takes", "pause", "phase"), [(0.0, 100, "awake"), (9.0, 715, "warning")])
+def test_a_timer_that_was_moved_a_moment_ago_counts_for_a_sleep_of_somebody_else(
+    takes: float, pause: float, phase: str
+) -> None:
+    """Also while the engine waits for clients that are being looked at closely."""
+
+    async def test(h: Home) -> None:
+        h.village.elapses["backup.timer"] = backup(h, 5)
+        h.village.takes = takes
+        await asyncio.sleep(pause)
+        assert h.phase() == phase
+        h.village.elapses["backup.timer"] = backup(h, 3)
+        await h.village.sleep()
+        assert h.village.slept == [pytest.approx(3 * 3600 - 120, abs=3)]
+
+    live(test, TIMED)
+
+
+def test_timers_that_do_not_answer_hold_up_no_alarm() -> None:
+    async def test(h: Home) -> None:
+        h.village.elapses["backup.timer"] = backup(h, 5)
+        await asyncio.sleep(100)
+
+        async def hang(units: Sequence[str]) -> tuple[Timer, ...]:
+            await asyncio.sleep(3600)
+            raise AssertionError(units)
+
+        h.village.timers = hang  # type: ignore[method-assign] # systemd is busy
+        await h.village.sleep()
+        assert h.village.slept == [pytest.approx(5 * 3600 - 100 - 120, abs=3)]
+
+    live(test, TIMED)
 
 
 def test_a_required_alarm_that_cannot_be_set_keeps_it_up_and_is_the_reason() -> None:

@@ -17,6 +17,7 @@ from powerd.model import (
     LOGIND,
     TIMERS,
     Blind,
+    CallOff,
     Cause,
     ClientId,
     Decision,
@@ -156,12 +157,13 @@ def _outcomes(before: Status | None, after: Status) -> Iterator[Entry]:
     for kind, outcome in after.snapshot.outcomes.items():
         if before is None or before.snapshot.outcomes.get(kind) == outcome:
             continue
-        if not isinstance(outcome.order, Warn | Sleep):
+        if not isinstance(outcome.order, Warn | CallOff | Sleep):
             continue  # a disk's are told with its state
         act = verb(outcome.order.action).plain
-        if isinstance(outcome.order, Warn):
+        if isinstance(outcome.order, Warn | CallOff):
             if not outcome.ok:
-                message = f"cannot announce that the server is to {act}: {outcome.observed}"
+                whether = "is" if isinstance(outcome.order, Warn) else "is not"
+                message = f"cannot announce that the server {whether} to {act}: {outcome.observed}"
                 yield entry("outcome", message, WARNING, subject="warning", reason=outcome.observed)
         elif not outcome.ok:
             message = f"could not {act}: {outcome.observed}"
@@ -184,7 +186,8 @@ def _idle(decision: Decision, outcome: Outcome) -> str:
 def _storm(before: Status | None, after: Status) -> Iterator[Entry]:
     """Policy backs off from wake-ups for which nobody comes."""
     unrest = after.decision.memory.unrest
-    if before is None or unrest.until is None or unrest.until == before.decision.memory.unrest.until:
+    told = before.decision.memory.unrest.until if before is not None else None
+    if unrest.until in {None, told}:
         return
     times = f"{len(unrest.empty)} times within an hour, and nobody was there"
     text = f"the server was woken {times}: it stays up for {span(unrest.pause)}"

@@ -35,6 +35,8 @@ def next_wake(snapshot: Snapshot, options: Options, now: Moment) -> Wake | None:
     """When an alarm has to bring the server back should it fall asleep now; None = nothing asks for that.
 
     The earliest of ``[wake] at`` and the timers asked for, less ``before``, and from 60 s to 27 days ahead.
+    No duty of powerd's own is among them: a check of a drive's health, ``smart.max_defer`` or not, waits
+    until the server is up for something else, for a drive that is off does not wear.
     """
     event = min(_events(snapshot, options, now), default=None)
     if event is None:

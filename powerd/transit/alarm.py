@@ -7,7 +7,7 @@ known of an alarm is its time by the RTC's own clock (powerd/helper/protocol.py)
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -23,6 +23,8 @@ _DAY: Final = 86_400 - 300
 """Seconds that every RTC reaches ahead: many hold no date, and an alarm a day ahead at most (rtc-cmos.c)."""
 _EARLY: Final = 2.0
 """An alarm that is due in so many seconds is due: the RTC counts whole ones."""
+_LATE: Final = 30
+"""Seconds after an alarm was asked for the helper may have set it: it promises an answer within 25."""
 
 
 class Eyes(Protocol):
@@ -47,10 +49,23 @@ class Hands(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Own:
-    """An alarm that powerd has set: its time, and that of the later one that it replaced; None = none."""
+    """An alarm that powerd has set, or has asked for without hearing what became of it; times of the RTC's.
 
-    at: int
+    Attributes:
+        at: its time; None = none was set for certain.
+        before: the time of the later one that it replaced; None = it replaced none.
+        asked: times that were asked for; one of them may stand.
+    """
+
+    at: int | None
     before: int | None = None
+    asked: tuple[int, ...] = ()
+
+    def owns(self, alarm: int | None) -> bool:
+        """Whether the alarm that stands is powerd's."""
+        if alarm is None:
+            return False
+        return alarm == self.at or any(-_EARLY <= alarm - asked <= _LATE for asked in self.asked)
 
 
 class OwnAlarm:
@@ -114,9 +129,15 @@ class OwnAlarm:
 
     async def _set(self, wake: Wake) -> None:
         """Never broken off: an alarm that stands and is not remembered would stay."""
-        own, self._for = self._own, None
+        self._for = None
+        stood = await self._eyes.read_alarm()
+        own = _settled(self._own, stood)
         ahead = max(LEAST, round(_boottime(wake) - self._boottime()))
-        alarm = await self._ask(ahead, own.at if own else None)
+        try:
+            alarm = await self._ask(ahead, own.at if own else None)
+        except HostError:
+            self._keep(_doubted(own, stood, {ahead, min(ahead, _DAY)}))
+            raise
         if alarm.written and alarm.at is not None:
             self._keep(Own(alarm.at, _replaced(alarm, own)))
         else:
@@ -149,8 +170,8 @@ class OwnAlarm:
         if own is None:
             return
         alarm = await self._eyes.read_alarm()
-        if alarm.at == own.at:
-            alarm = await self._hands.clear_alarm(own.at)
+        if alarm.at is not None and own.owns(alarm.at):
+            alarm = await self._hands.clear_alarm(alarm.at)
         self._keep(None)
         if own.before is not None and alarm.at is None and own.before >= alarm.now + LEAST:
             await self._hands.set_alarm(own.before - alarm.now, None)
@@ -158,7 +179,7 @@ class OwnAlarm:
     def _keep(self, own: Own | None) -> None:
         if own != self._own:
             self._own = own
-            self._remember({"at": own.at, "before": own.before} if own else None)
+            self._remember(None if own is None else _document(own))
 
     def _boottime(self) -> float:
         now = self._clock.now()
@@ -169,7 +190,34 @@ def revive(document: object) -> Own | None:
     """The alarm that a former life of the daemon has set; what is no document of ours is passed over."""
     data = document if isinstance(document, dict) else {}
     at, before = (_whole(data.get(name)) for name in ("at", "before"))
-    return None if at is None else Own(at, before)
+    rows = data.get("asked")
+    asked = tuple(time for time in map(_whole, rows if isinstance(rows, list) else []) if time is not None)
+    return None if at is None and not asked else Own(at, before, asked)
+
+
+def _document(own: Own) -> object:
+    """What revive() reads."""
+    document: dict[str, object] = {"at": own.at, "before": own.before}
+    return document | {"asked": list(own.asked)} if own.asked else document
+
+
+def _settled(own: Own | None, stood: Alarm) -> Own | None:
+    """What is powerd's by what stands, so that nothing is in doubt."""
+    if own is None or not own.owns(stood.at):
+        return None if own is None or own.at is None else Own(own.at, own.before)
+    return Own(stood.at, own.before)
+
+
+def _doubted(own: Own | None, stood: Alarm, ahead: Iterable[int]) -> Own | None:
+    """What may be powerd's after an alarm was asked for so many seconds ahead, and the answer was none.
+
+    The helper may have been slow, and set it all the same. What stood before is somebody else's, though, and
+    where it stands so near that it could be mistaken for the new one, it is left alone.
+    """
+    asked = tuple(sorted(stood.now + each for each in ahead))
+    if (own is None or stood.at != own.at) and Own(None, None, asked).owns(stood.at):
+        return own
+    return Own(own.at if own else None, _replaced(stood, own), asked)
 
 
 def _whole(value: object) -> int | None:

@@ -11,6 +11,7 @@ from powerd.faces.chronicle import Chronicle
 from powerd.faces.journal import MESSAGE_IDS, entry
 from powerd.model import (
     Blind,
+    CallOff,
     Card,
     Cause,
     Leaving,
@@ -195,6 +196,11 @@ OFF = Sleep(0, "poweroff")
             Outcome(Warn(0, "poweroff", 60), NOW.mono, ok=False, observed="no terminal"),
             ["cannot announce that the server is to power off: no terminal"],
         ),
+        (Outcome(CallOff(0, "poweroff", ""), NOW.mono, ok=True, observed="announced"), []),
+        (
+            Outcome(CallOff(0, "poweroff", ""), NOW.mono, ok=False, observed="no terminal"),
+            ["cannot announce that the server is not to power off: no terminal"],
+        ),
     ],
 )
 def test_outcomes(outcome: Outcome, lines: list[str]) -> None:
@@ -275,7 +281,8 @@ def events(*rounds: Status) -> list[tuple[str, str | None]]:
 
 def test_a_night_is_a_warning_a_way_down_and_a_wake_up_each_with_its_cause() -> None:
     quiet = Reason("sleep rule 1", "nothing keeps the server awake any more", NOW, keeps_awake=False)
-    going = Reason("sleep", "about to suspend", NOW)
+    why = "about to suspend by sleep rule 1: nobody has needed the server since Mon 22:14"
+    going = Reason("sleep", why, NOW)
     before = world("idle")
     night = [before, world("warning", reasons=(quiet,)), world("going-down", reasons=(going,))]
     after = woken(world("awake", reasons=HOME), Waking(NOW.mono + 2, Cause.NETWORK))
@@ -298,6 +305,7 @@ def test_a_storm_of_wake_ups_is_told_once() -> None:
         "the server was woken 3 times within an hour, and nobody was there: it stays up for 1 h"
     ]
     assert told(before, after, replace(after, now=at(60))) == []
+    assert any("stays up for 1 h" in line for line in told(after)), "by what the boots before have left"
 
 
 def test_a_sleep_that_somebody_else_orders_is_told_by_an_observer_too() -> None:

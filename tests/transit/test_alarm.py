@@ -235,12 +235,88 @@ def test_whoever_sets_it_and_is_broken_off_leaves_no_stray_alarm() -> None:
     beside(test)
 
 
+def lost(b: Bedside, *, late: float = 0.0) -> None:
+    """The next time the helper sets an alarm as it is asked, and no answer comes."""
+    ask = b.machine.set_alarm
+
+    async def no_answer(in_seconds: int, replaces: int | None) -> Alarm:
+        b.machine.set_alarm = ask  # type: ignore[method-assign] # it answers again
+        await asyncio.sleep(late)
+        await ask(in_seconds, replaces)
+        raise HostError("the helper did not answer")
+
+    b.machine.set_alarm = no_answer  # type: ignore[method-assign] # its answer is lost
+
+
+@pytest.mark.parametrize("late", [0.0, 20.0])
+@pytest.mark.parametrize("restarted", [False, True])
+def test_an_alarm_whose_answer_was_lost_is_taken_away(*, late: float, restarted: bool) -> None:
+    async def test(b: Bedside) -> None:
+        theirs = b.others(7200)
+        lost(b, late=late)
+        with pytest.raises(HostError, match="did not answer"):
+            await b.alarm.set(b.at(3600))
+        assert b.machine.alarm() == 3600
+        await (b.again() if restarted else b).alarm.clear()
+        assert b.machine.rtc.alarm == theirs
+
+    beside(test)
+
+
+def test_one_whose_answer_was_lost_is_replaced_by_the_next() -> None:
+    async def test(b: Bedside) -> None:
+        theirs = b.others(7200)
+        await b.alarm.set(b.at(5000))
+        lost(b)
+        with pytest.raises(HostError, match="did not answer"):
+            await b.alarm.set(b.at(1800))
+        await b.alarm.set(b.at(3600))
+        assert b.machine.alarm() == 3600
+        assert b.written[-1] == {"at": b.machine.rtc.alarm, "before": theirs}
+        await b.alarm.clear()
+        assert b.machine.rtc.alarm == theirs
+
+    beside(test)
+
+
+def test_the_one_before_stays_powerd_s_where_nothing_came_of_the_next() -> None:
+    async def test(b: Bedside) -> None:
+        await b.alarm.set(b.at(5000))
+
+        async def nothing(in_seconds: int, replaces: int | None) -> Alarm:
+            raise HostError(f"no helper listens: {in_seconds}, {replaces}")
+
+        b.machine.set_alarm = nothing  # type: ignore[method-assign] # it is gone
+        with pytest.raises(HostError, match="no helper"):
+            await b.alarm.set(b.at(1800))
+        await b.again().alarm.clear()
+        assert b.machine.alarm() is None
+
+    beside(test)
+
+
+@pytest.mark.parametrize("seconds", [1000, 3600, 3615, 5000])
+def test_an_alarm_of_others_is_not_taken_for_one_whose_answer_was_lost(seconds: int) -> None:
+    async def test(b: Bedside) -> None:
+        theirs = b.others(seconds)
+        lost(b)
+        with pytest.raises(HostError, match="did not answer"):
+            await b.alarm.set(b.at(3600))
+        b.machine.rtc.alarm = theirs  # set anew, or never replaced
+        await b.again().alarm.clear() if b.written else await b.alarm.clear()
+        assert b.machine.rtc.alarm == theirs
+
+    beside(test)
+
+
 anything = (
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | st.lists(st.integers())
 )
 
 
-@given(anything | st.fixed_dictionaries({"at": anything, "before": anything}))
+@given(anything | st.fixed_dictionaries({"at": anything, "before": anything, "asked": anything}))
 def test_a_garbled_document_is_no_trouble(document: object) -> None:
     own = revive(document)
-    assert own is None or (own.at >= 0 and (own.before is None or own.before >= 0))
+    times = () if own is None else (own.at, own.before, *own.asked)
+    assert all(time is None or (type(time) is int and time >= 0) for time in times)
+    assert own is None or own.at is not None or own.asked

@@ -16,11 +16,12 @@ from powerd.model import Cause, Leaving, Sleep
 
 
 def hang(r: Rooms) -> asyncio.Event:
-    """Have the helper not say which alarm stands until the event is set."""
+    """Have the helper not say which alarm stands, once one does, until the event is set."""
     answers, read = asyncio.Event(), r.machine.read_alarm
 
     async def late() -> Alarm:
-        await answers.wait()
+        if r.machine.alarm() is not None:
+            await answers.wait()
         return await read()
 
     r.machine.read_alarm = late  # type: ignore[method-assign] # it hangs
