@@ -7,12 +7,10 @@ from typing import Final
 
 from powerd.config import show_duration
 from powerd.model import DiskReport, DiskState
-from powerd.policy.disks.step import Case, Step
-from powerd.policy.disks.ways import BOUNCE, BOUNCES
+from powerd.policy.disks.case import Case, Step
+from powerd.policy.disks.ways import BOUNCE, BOUNCES, LOUD, at
 from powerd.policy.why import Why
 
-_LOUD: Final = 128
-"""From this APM level on a drive does not spin down of its own accord (hdparm(8), -B)."""
 _SHORT: Final = 300.0
 """Seconds: who spins down after less will spend more on starts than it saves."""
 
@@ -20,11 +18,13 @@ _SHORT: Final = 300.0
 def report(case: Case, step: Step) -> DiskReport:
     """What every face shows of one disk."""
     memory = case.memory
-    state = DiskState.EXCLUDED if step.excluded else memory.state
+    state, since = DiskState.EXCLUDED if step.excluded else memory.state, memory.since
+    if step.untold is not None:
+        state, since = DiskState.UNKNOWN, at(case.now, step.untold)
     return DiskReport(
         disk=case.disk,
         state=state,
-        since=memory.since,
+        since=since,
         method=case.plan.method,
         spin_down_after=case.after,
         idle_since=case.idle_since,
@@ -86,12 +86,12 @@ def _on_apm(case: Case) -> Iterator[Why]:
             )
         elif memory.level == wanted:
             yield Why(name, f"its APM level cannot be set to {wanted}: {memory.denied}", keeps_awake=False)
-    if level is not None and level < _LOUD:
+    if level is not None and level < LOUD:
         asked = "which no rule asks for" if wanted is None else f"not at {wanted} as its rule says"
         remedy = "set apm = 254 in a [[disks.rule]]" if wanted is None else 'mode = "enforce" sets it'
         remedy = f"; {remedy}" if wanted is None or not case.acts else ""
         yield Why(
             name,
-            f"is at APM level {level}, {asked}: below {_LOUD} it may spin down when it likes to{remedy}",
+            f"is at APM level {level}, {asked}: below {LOUD} it may spin down when it likes to{remedy}",
             keeps_awake=False,
         )
