@@ -25,13 +25,11 @@ from powerd.policy.disks.ways import DOUBT, DOUBTS, FRESH, LOUD, NEVER
 _USB: Final = "it is on USB; with usb = true in a [[disks.rule]] it may stand by"
 _KERNEL: Final = "the kernel spins it down by itself (runtime power management)"
 _UNSEEN: Final = "its counters have not been read yet"
-_LET: Final = (DiskState.ACTIVE, DiskState.UNKNOWN)
-"""States in which a disk may be told to stand by. A tuple: an enum's hash is Python code, and slow."""
 
 
 def step(case: Case) -> Step:  # noqa: PLR0911 - a ladder: each rung forbids the ones below
     """The next step of one disk."""
-    memory, now = case.memory, case.now
+    memory, now, spins = case.memory, case.now, case.memory.state is DiskState.ACTIVE
     if case.alone is not None:
         return Step(case.alone, excluded=True)
     if case.disk.runtime_pm or memory.state is DiskState.SUSPENDED:
@@ -42,14 +40,14 @@ def step(case: Case) -> Step:  # noqa: PLR0911 - a ladder: each rung forbids the
         return Step("an order to it is under way")
     if now.mono < memory.pause:
         return Step(_pausing(memory), again=memory.pause)
-    asked = _asked(case)
+    asked = None if spins else _asked(case)
     if asked is not None:
         return asked
     if not isinstance(case.look, Seen):
         return Step(_UNSEEN if case.look is None else case.look.why)
-    if memory.state not in _LET:
-        return Step()
-    going = _settings(case) or descent(case, case.look)
+    if not spins:
+        return descent(case, case.look) if memory.state is DiskState.UNKNOWN else Step()
+    going = _settings(case, case.look) or descent(case, case.look)
     return _doubted(case, case.look, going) if going.order is None and _naps(case) else going
 
 
@@ -69,9 +67,9 @@ def _pausing(memory: DiskMemory) -> str:
 
 
 def _asked(case: Case) -> Step | None:
-    """The question whether it spins, where nothing else tells; None = there is none."""
+    """The question whether it spins, of one that is not believed to; None = there is none."""
     memory, state = case.memory, case.memory.state
-    if state is DiskState.ACTIVE or not case.acts:
+    if not case.acts:
         return None
     due = state is DiskState.SETTLING or state is DiskState.HUNG
     due = due or (state is DiskState.SLEEPING and memory.asks == 0)  # is it the question that wakes it?
@@ -86,12 +84,10 @@ def _managed(case: Case) -> bool:
 
 
 def _naps(case: Case) -> bool:
-    """Whether it is believed to spin, and may stop without an order of powerd's or a timer of its setting.
+    """Whether it may stop without an order of powerd's or a timer that powerd has set.
 
     One that powerd does not stop may be stopped by anybody.
     """
-    if case.memory.state is not DiskState.ACTIVE:
-        return False
     if not case.acts or case.after == 0:
         return True
     drive = case.memory.drive
@@ -112,20 +108,19 @@ def _doubted(case: Case, look: Seen[Activity], going: Step) -> Step:
     return going._replace(order=AskPower(case.disk.id))
 
 
-def _settings(case: Case) -> Step | None:
+def _settings(case: Case, look: Seen[Activity]) -> Step | None:
     """The next of a drive's own settings, for one that surely spins; None = all are as they should be."""
     order = _wanted(case)
     if order is None:
         return None
-    moved = case.look.value.moved if isinstance(case.look, Seen) else -NEVER
-    if case.now.mono - max(moved, case.memory.known) > FRESH:
+    if case.now.mono - max(look.value.moved, case.memory.known) > FRESH:
         order = AskPower(case.disk.id)
     return Step("its settings are being made", order)
 
 
 def _wanted(case: Case) -> DiskOrder | None:
     disk, memory, plan = case.disk, case.memory, case.plan
-    if not case.acts or memory.state is not DiskState.ACTIVE or not _managed(case):
+    if not case.acts or not _managed(case):
         return None
     if not memory.read:
         return ReadDrive(disk.id)

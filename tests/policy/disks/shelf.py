@@ -111,6 +111,7 @@ class Shelf:
             each.ios += 1
             each.timer = 0
             each.spins = True
+            each.last = self.at
             each.log.append((self.at, "resume"))
 
     def rouse(self, group: str, disk: DiskId | None, *others: DiskId) -> None:

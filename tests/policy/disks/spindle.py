@@ -89,6 +89,7 @@ class Spindle:
     def _up(self, at: float) -> None:
         if not self.spins:
             self.spins = True
+            self.last = at
             self.log.append((at, "up"))
 
     def obey(self, order: DiskOrder, at: float) -> Done:  # noqa: PLR0911 - one row for each order
@@ -162,6 +163,7 @@ class Spindle:
         if self.spins:
             return Power.ACTIVE
         if self.bridge == "wakes":
+            self.log.append((at, "woken by a question"))
             self._up(at)
         return Power.SLEEPING if self.bridge else Power.STANDBY
 

@@ -10,7 +10,7 @@ from policy.disks.shelf import DAY, HOUR, MINUTE, Shelf, downs, shelf_of
 from policy.disks.spindle import Spindle, disk
 from policy.worlds import T0
 
-from powerd.model import DiskState, Power, Roused, SpinDown
+from powerd.model import DiskState, Mount, Power, Roused, SpinDown
 
 AFTER = 20 * MINUTE
 
@@ -128,6 +128,15 @@ def test_left_alone_by_the_configuration_it_is_not_even_asked() -> None:
     shelf = shelf_of(1, '[disks]\nspin_down_after = "0s"').live(3 * HOUR)
     assert only(shelf).log == []
     assert shelf.report().waits == 'spin_down_after = "0s" leaves it alone'
+
+
+@pytest.mark.parametrize(
+    ("after", "fs", "said"), [("20min", "swap", True), ("0s", "swap", False), ("20min", "ext4", False)]
+)
+def test_swap_space_on_a_disk_that_is_to_stand_by_is_remarked_on(after: str, fs: str, *, said: bool) -> None:
+    mounts = (Mount("/srv", "ext4"), Mount("[SWAP]", fs))
+    shelf = shelf_of(1, f'[disks]\nspin_down_after = "{after}"', mounts=mounts).live(MINUTE)
+    assert any(text.startswith("has swap space on it") for text in shelf.texts()) is said
 
 
 @pytest.mark.parametrize(

@@ -102,7 +102,11 @@ def test_a_spent_budget_switches_the_timer_off_until_tomorrow() -> None:
 def test_extended_power_conditions_are_named() -> None:
     spindle = Spindle(disk(0), drive=Drive(timer_supported=True, epc=True))
     shelf = Shelf(spindle, text=TIMER).live(MINUTE)
-    assert any("EPC" in text for text in shelf.texts())
+    (said,) = [text for text in shelf.texts() if "EPC" in text]
+    assert 'which may overrule its timer; take method = "both"' in said
+    shelf = Shelf(spindle).live(MINUTE)
+    (said,) = [text for text in shelf.texts() if "EPC" in text]
+    assert "it may stop sooner than it is told to; openSeaChest_PowerControl --showEPCSettings" in said
 
 
 APM = '[[disks.rule]]\nmatch = ["*"]\napm = {}\n'
