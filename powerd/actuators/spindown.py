@@ -79,6 +79,8 @@ def _observed(order: DiskOrder, found: Found) -> str:
     match order, found:
         case AskPower(), Answered(power=power):
             return _SAYS[power]
+        case SpinDown(), Answered(power=power, stopped=False):
+            return f"{_SAYS[power]} already" if power.asleep else _SAYS[power]
         case SpinDown(how=how), _:
             return f"told it to stand by ({how.upper()})"
         case _, Drive(apm_supported=False):

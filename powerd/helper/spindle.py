@@ -71,7 +71,7 @@ class Spindle:
         else:
             self.commands += 1
             await self._lane.in_thread(partial(scsi.stand_by, self._disk), MOVING + SPARE)
-        return self.power("standby")
+        return self.power("standby", stopped=True)
 
     async def set_timer(self, request: SetTimer) -> Power:
         """Set its standby timer, if it spins."""
@@ -179,9 +179,9 @@ class Spindle:
         self.commands += commands
         return done
 
-    def power(self, state: str) -> Power:
+    def power(self, state: str, *, stopped: bool = False) -> Power:
         """The answer that tells its state."""
-        return Power(disk=self._disk.name, state=state, commands=self.commands)
+        return Power(disk=self._disk.name, state=state, commands=self.commands, stopped=stopped)
 
     def _drive(self, identity: hdparm.Identity) -> Drive:
         return Drive(

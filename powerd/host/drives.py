@@ -79,7 +79,7 @@ async def guard(
 
 def answered(answer: Power) -> model.Answered:
     """A drive's word on its power."""
-    return model.Answered(model.Power(answer.state), answer.commands)
+    return model.Answered(model.Power(answer.state), answer.commands, answer.stopped)
 
 
 def checked(answer: DriveHealth) -> model.Checked:

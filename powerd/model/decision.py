@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Literal, NewType, TypeAlias
+from typing import Literal, NamedTuple, NewType, TypeAlias
 
 from powerd.model.clients import Client, ClientId, Sighting, Verdict
 from powerd.model.disk_id import DiskId
@@ -21,9 +21,8 @@ SourceId = NewType("SourceId", str)
 """A source's name, as users see it in reasons: ``clients``, ``checks.users``."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reason:
-    """Why the server is awake, or what else a person should know.
+class Reason(NamedTuple):
+    """Why the server is awake, or what else a person should know. A tuple, for there is one for each disk.
 
     Attributes:
         subject: the client, source or rule that it is about.

@@ -46,14 +46,14 @@ class DiskMemory:
         resumed: of the Memory; another one = the machine has slept.
         heard: the latest outcome taken into account; -inf = none.
         known: when the drive last told its power; -inf = not since start, resume or hotplug.
-        ordered: when the last spin-down was begun; -inf = never.
+        ordered: when the last spin-down was begun that may have reached it; -inf = never.
         way: by which that was.
         pause: no order before this time.
         asks: questions since the disk last moved, or questions in vain, in a row.
         failures: spin-downs in vain, in a row; after the last way, it is unsupported.
         worked: the way by which it has verifiably gone down.
         why: the sentence behind the state, or behind the last refusal; "" = none.
-        mute: its bridge wakes it at each question, so none is asked.
+        barred: why it is never asked nor told again, over hotplug and restarts too; "" = it is.
         drive: what it can do; None = unknown. It is void after a resume or hotplug, when drives lose their
             settings, and so are read, timer, ours, timerless and level.
         read: whether reading that was tried.
@@ -83,7 +83,7 @@ class DiskMemory:
     failures: int = 0
     worked: How | None = None
     why: str = ""
-    mute: bool = False
+    barred: str = ""
     drive: Drive | None = None
     read: bool = False
     timer: int | None = None

@@ -176,10 +176,12 @@ class Answered:
     Attributes:
         power: as it said.
         commands: sent to it past the block layer for that; Linux before 5.18 counts them as reads.
+        stopped: it was told to stand by for this; False = it did so already, or that was not asked for.
     """
 
     power: Power
     commands: int = 0
+    stopped: bool = False
 
 
 @dataclass(frozen=True, slots=True)

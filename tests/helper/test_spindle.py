@@ -96,6 +96,7 @@ def test_nothing_but_the_question_goes_to_a_sleeping_disk(drives: Drives, state:
             answer = serve(drives, request)
             assert isinstance(answer, Power)
             assert answer.state in {"standby", "sleeping"}
+            assert not answer.stopped
         else:
             assert "would wake it; ask again later" in refusal(drives, request)
         assert drives.asked() == [ASK]
@@ -111,7 +112,7 @@ def test_a_disk_that_does_not_say_is_left_alone(drives: Drives, mode: str) -> No
 
 
 def test_stand_by(drives: Drives) -> None:
-    assert serve(drives, StandBy(SDA, "ata")) == Power(SDA, "standby", 4)
+    assert serve(drives, StandBy(SDA, "ata")) == Power(SDA, "standby", 4, stopped=True)
     assert drives.asked() == [ASK, "smartctl --json=c -d sat -c sda", "hdparm -y sda"]
     assert drives.state("sda") == "standby"
 
@@ -133,9 +134,9 @@ def test_stand_by_by_scsi(drives: Drives, monkeypatch: pytest.MonkeyPatch) -> No
     """The kernel's part is in test_scsi.py; a drive that cannot say what it does is stopped all the same."""
     stopped: list[str] = []
     monkeypatch.setattr(scsi, "stand_by", lambda disk: stopped.append(disk.name))
-    assert serve(drives, StandBy(SDA, "scsi")) == Power(SDA, "standby", 4)
+    assert serve(drives, StandBy(SDA, "scsi")) == Power(SDA, "standby", 4, stopped=True)
     drives.let("sda", "active", "deaf")
-    assert serve(drives, StandBy(SDA, "scsi")) == Power(SDA, "standby", 2)
+    assert serve(drives, StandBy(SDA, "scsi")) == Power(SDA, "standby", 2, stopped=True)
     assert stopped == [SDA, SDA]
 
 
@@ -231,13 +232,13 @@ def test_a_sas_disk_that_runs_none_or_cannot_say_is_stopped(
     drives: Drives, sas: list[str], log: str, status: int
 ) -> None:
     scsi_log(drives, log or "smartctl-scsi-testing.json", status)
-    assert serve(drives, StandBy(SDA, "scsi")) == Power(SDA, "standby", 12)
+    assert serve(drives, StandBy(SDA, "scsi")) == Power(SDA, "standby", 12, stopped=True)
     assert (sas, drives.asked()) == (["power", "test", "stop"], [LOGGED])
 
 
 def test_without_smartctl_a_sas_disk_is_stopped(drives: Drives, sas: list[str]) -> None:
     (drives.tools / "smartctl").unlink()
-    assert serve(drives, StandBy(SDA, "scsi")) == Power(SDA, "standby", 3)
+    assert serve(drives, StandBy(SDA, "scsi")) == Power(SDA, "standby", 3, stopped=True)
     assert sas == ["power", "test", "stop"]
 
 
@@ -254,7 +255,7 @@ def test_no_smart_is_no_hindrance(drives: Drives, mode: str) -> None:
 def test_a_disk_that_does_not_say_is_stopped_but_not_asked_for_a_self_test(drives: Drives, mode: str) -> None:
     """It may be asleep, and SMART would wake it; STANDBY IMMEDIATE would not."""
     drives.let("sda", "active", mode)
-    assert serve(drives, StandBy(SDA, "ata")) == Power(SDA, "standby", 2)
+    assert serve(drives, StandBy(SDA, "ata")) == Power(SDA, "standby", 2, stopped=True)
     assert drives.asked() == [ASK, "hdparm -y sda"]
 
 

@@ -185,7 +185,7 @@ def test_a_disk_is_watched_before_it_is_stopped(drives: Drives, monkeypatch: pyt
     assert caught.value.cause == "busy"
     assert drives.state("sda") == "active"
     assert [line.split()[1] for line in drives.asked()] == ["--verbose", "--json=c"]
-    assert stop() == Power("ata-SDA", "standby", 7)
+    assert stop() == Power("ata-SDA", "standby", 7, stopped=True)
     assert stop() == Power("ata-SDA", "standby", 1)
     assert quiet == []
 

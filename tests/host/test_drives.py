@@ -54,6 +54,12 @@ def asked(at: Path, answer: Answer, ask: Callable[[Path], Any]) -> tuple[list[Re
             model.Answered(model.Power.STANDBY, 1),
         ),
         (
+            model.SpinDown(DISK, "ata"),
+            protocol.StandBy(DISK, "ata"),
+            protocol.Power(DISK, "standby", 2, stopped=True),
+            model.Answered(model.Power.STANDBY, 2, stopped=True),
+        ),
+        (
             model.SetTimer(DISK, 1260),
             protocol.SetTimer(DISK, 252),
             protocol.Power(DISK, "active", 1),

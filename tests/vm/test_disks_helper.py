@@ -98,7 +98,7 @@ def commands(drive: Drive) -> int:
 
 
 def test_it_stops_a_disk_and_knows_that_it_sleeps(helper: Helper, bays: Bays) -> None:
-    """The commands that it says it sent are those that the drive got."""
+    """The commands that it says it sent are those that the drive got, and so is whether it stopped it."""
     disk = bays.one
     for request, state in (
         (ReadPower(disk.id), "active"),
@@ -106,9 +106,10 @@ def test_it_stops_a_disk_and_knows_that_it_sleeps(helper: Helper, bays: Bays) ->
         (ReadPower(disk.id), "standby"),
         (StandBy(disk.id, "ata"), "standby"),
     ):
-        before = commands(disk)
+        before, stops = commands(disk), len(disk.log("standby-immediate"))
         (answer,) = helper.ask(request)
-        assert answer == Power(disk.id, state, commands(disk) - before)
+        stopped = len(disk.log("standby-immediate")) > stops
+        assert answer == Power(disk.id, state, commands(disk) - before, stopped)
     assert len(disk.log("standby-immediate")) == 1
     assert disk.rests()
 

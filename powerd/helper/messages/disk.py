@@ -132,12 +132,14 @@ class Power(Message):
         state: as the drive says; ``unknown`` = it does not say, which is not asleep; ``suspended`` = the
             kernel has put the device to sleep, so it was not even opened.
         commands: sent to the drive past the block layer. Linux before 5.18 counts them as reads.
+        stopped: it was told to stand by for this; False = it did so already, or that was not asked for.
     """
 
     word: ClassVar[str] = "power"
     disk: Annotated[str, DISK]
     state: Annotated[str, OneOf(STATES)]
     commands: Annotated[int, COMMANDS]
+    stopped: Annotated[bool, Truth()] = False
 
 
 @dataclass(frozen=True, slots=True)

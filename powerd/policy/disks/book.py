@@ -40,9 +40,10 @@ def document(disks: Mapping[DiskId, DiskMemory]) -> Book:
             "stretched": memory.stretched,
             "worked": memory.worked,
             "timer": memory.ours,
+            "barred": memory.barred,
         }
         for name, memory in disks.items()
-        if memory.downs or memory.ups or memory.worked or memory.ours
+        if memory.downs or memory.ups or memory.worked or memory.ours or memory.barred
     }
 
 
@@ -74,7 +75,7 @@ def _one(row: dict[str, object], off: float, now: Moment) -> DiskMemory:
     """One disk of the document, its times moved by ``off`` seconds."""
     downs, ups, bounces = (_times(row.get(key), off, boot(now)) for key in _LISTS)
     stretch, stretched = row.get("stretch"), _number(row.get("stretched"))
-    worked = row.get("worked")
+    worked, barred = row.get("worked"), row.get("barred")
     return DiskMemory(
         DiskState.UNKNOWN,
         now,
@@ -85,6 +86,7 @@ def _one(row: dict[str, object], off: float, now: Moment) -> DiskMemory:
         stretch=min(max(stretch, 0), STRETCHES) if type(stretch) is int else 0,
         stretched=boot(now) if stretched is None else min(stretched + off, boot(now)),
         worked="ata" if worked == "ata" else "scsi" if worked == "scsi" else None,
+        barred=barred if isinstance(barred, str) else "",
     )
 
 

@@ -22,10 +22,11 @@ from powerd.model import (
     SmartReport,
     Snapshot,
 )
+from powerd.policy.disks.case import Case, Step
 from powerd.policy.disks.groups import Company, companies, guards
 from powerd.policy.disks.recall import is_quiet, recall
 from powerd.policy.disks.report import remarks, report
-from powerd.policy.disks.step import Case, Step, left_alone, step
+from powerd.policy.disks.step import left_alone, step
 from powerd.policy.disks.ways import DAY, NEVER, boot
 from powerd.policy.why import Why
 

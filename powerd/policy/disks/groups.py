@@ -58,13 +58,14 @@ def companies(
         if company is None:
             company = found[key] = Company(idle_since=begin)
         company.members.append(disk)
-        company.after = max(company.after, plan.spin_down_after * 2 ** remembered[name].stretch)
+        after = plan.spin_down_after * (1 << remembered[name].stretch)
+        company.after = max(company.after, after)
         company.holds = company.holds or disk.busy
-        look = snapshot.activity.get(name)
+        look, since = snapshot.activity.get(name), company.idle_since
         if not isinstance(look, Seen):
             company.idle_since = None
-        elif company.idle_since is not None:
-            company.idle_since = max(company.idle_since, look.value.moved)
+        elif since is not None and look.value.moved > since:
+            company.idle_since = look.value.moved
     return found
 
 

@@ -40,6 +40,8 @@ _STILL_SPINS: Final = "it still spun after it was told to stand by"
 _DUMB: Final = "it does not say whether it spins"
 _WAKES: Final = "its bridge wakes it at each question"
 _LOST: Final = frozenset({Trouble.UNREACHED, Trouble.GONE})
+_BEGUN: Final = frozenset({Trouble.GONE, Trouble.HUNG, Trouble.FAILED})
+"""An order that came to one of these may have reached the drive."""
 
 
 def hear(  # noqa: PLR0911 - one row for each kind of outcome
@@ -57,7 +59,7 @@ def hear(  # noqa: PLR0911 - one row for each kind of outcome
     memory = replace(memory, heard=outcome.at)
     match outcome.order, outcome.found:
         case SpinDown() as order, found if outcome.ok:
-            return _told(replace(memory, ordered=outcome.begun, way=order.how), found, when)
+            return _told(replace(memory, ordered=outcome.begun, way=order.how), found, moved, when)
         case AskPower(), Answered(power=power):
             return _answered(memory, power, moved, when)
         case SetTimer() as timer, Answered(power=power) if outcome.ok:
@@ -71,18 +73,20 @@ def hear(  # noqa: PLR0911 - one row for each kind of outcome
             return _unsure(memory)
         case CheckHealth() | StartTest(), Trouble.UNREACHED:  # smartctl may be missing, and hdparm there
             return memory
-        case _ if outcome.ok:
+        case SpinDown(), found if found in _BEGUN:
+            return _failed(replace(memory, ordered=outcome.begun), outcome, when)
+        case _ if outcome.ok or memory.barred:
             return memory
         case _:
             return _failed(memory, outcome, when)
 
 
-def _told(memory: DiskMemory, found: object, when: Moment) -> DiskMemory:
-    """It accepted to stand by; or, in observe mode, it would have been told to."""
+def _told(memory: DiskMemory, found: object, moved: float, when: Moment) -> DiskMemory:
+    """It accepted to stand by, or did so already; or, in observe mode, it would have been told to."""
     if not isinstance(found, Answered):
         return memory
-    if found.power is Power.SUSPENDED:
-        return turned(memory, DiskState.SUSPENDED, when)
+    if not found.stopped:  # by a timer of its own, or by somebody else: no way of powerd's has worked
+        return _answered(memory, found.power, moved, when)
     memory = replace(memory, downs=(*memory.downs, boot(when)), pause=when.mono + VERIFY)
     return turned(memory, DiskState.SETTLING, when)
 
@@ -105,14 +109,14 @@ def _answered(  # noqa: PLR0911 - a ladder: what it was decides what the answer 
     if power is Power.UNKNOWN:
         return replace(turned(memory, DiskState.UNKNOWN, when, _DUMB), asks=asks)
     if before.state is DiskState.SLEEPING and moved <= last:
-        return replace(turned(memory, DiskState.UNSUPPORTED, when, _WAKES), mute=True)
+        return replace(turned(memory, DiskState.UNSUPPORTED, when, _WAKES), barred=_WAKES)
     if before.state.asleep or before.state is DiskState.SETTLING:
         return woke(memory, when)
     if before.slept and before.state is DiskState.UNKNOWN:  # woken by the machine's own wake-up
         return replace(woke(memory, when, by_use=False), slept=True)
     if before.state is not DiskState.ACTIVE:
         return turned(memory, DiskState.ACTIVE, when)
-    return replace(memory, asks=asks)  # its own timer has had no effect
+    return replace(memory, asks=asks if memory.timer else 1)  # its own timer has had no effect
 
 
 def _asleep(before: DiskMemory, memory: DiskMemory, power: Power, when: Moment) -> DiskMemory:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Final
 
 from powerd.model import Activity, Blind, Disk, DiskMemory, DiskState, Moment, Outcome, Roused, Seen
 from powerd.policy.disks.heard import hear
-from powerd.policy.disks.ways import NEVER, aged, at, is_old, turned, woke
+from powerd.policy.disks.ways import NEVER, VANISHED, aged, at, is_old, turned, woke
 
 Look = Seen[Activity] | Blind | None
+
+_VANISHES: Final = "it vanished when it was told to stand by"
 
 
 def recall(  # noqa: PLR0913 - each kind of fact that there is about a disk
@@ -47,6 +50,8 @@ def recall(  # noqa: PLR0913 - each kind of fact that there is about a disk
     for outcome in outcomes:
         if outcome.at >= begun:
             memory = hear(memory, outcome, moved, now)
+    if disk.transport == "usb" and not memory.barred and _vanished(memory, resumed):
+        memory = _unknown(replace(memory, barred=_VANISHES), now)
     if roused is not None and roused.at > memory.known and memory.state.asleep:
         memory = _roused(memory, disk, roused, now)
     if not isinstance(look, Seen) or look is before:
@@ -85,8 +90,17 @@ def _resumed(memory: DiskMemory, resumed: float | None, now: Moment) -> DiskMemo
 def _plugged(memory: DiskMemory, seen: float, now: Moment) -> DiskMemory:
     """Another connection, or the first of this run: what was in vain or hung may work now."""
     ours = memory.ours and memory.seen == -NEVER
-    memory = replace(_void(memory), ours=ours, seen=seen, slept=False, failures=0, mute=False)
+    memory = replace(_void(memory), ours=ours, seen=seen, slept=False, failures=0)
     return _unknown(memory, now)
+
+
+def _vanished(memory: DiskMemory, resumed: float | None) -> bool:
+    """Whether it has come back soon after it was told to stand by, and not because the machine slept.
+
+    Some bridges let go of a disk that stops, and its filesystems with it.
+    """
+    told = memory.ordered
+    return told < memory.seen <= told + VANISHED and (resumed is None or resumed < told)
 
 
 def _void(memory: DiskMemory) -> DiskMemory:
@@ -107,7 +121,9 @@ def _void(memory: DiskMemory) -> DiskMemory:
 
 
 def _unknown(memory: DiskMemory, now: Moment) -> DiskMemory:
-    return replace(turned(memory, DiskState.UNKNOWN, now), known=-NEVER)
+    """To be asked, unless that is barred."""
+    state = DiskState.UNSUPPORTED if memory.barred else DiskState.UNKNOWN
+    return replace(turned(memory, state, now, memory.barred), known=-NEVER)
 
 
 def tried_anew(memory: DiskMemory) -> DiskMemory:
@@ -122,7 +138,8 @@ def tried_anew(memory: DiskMemory) -> DiskMemory:
         asks=0,
         failures=0,
         why="",
-        mute=False,
+        barred="",
+        ordered=-NEVER if memory.barred else memory.ordered,
         read=False,
         timerless=False,
         level=None,
@@ -151,7 +168,8 @@ def _looked(  # noqa: PLR0911 - a ladder: each rung is one way to know
     if activity.suspended:
         return turned(memory, DiskState.SUSPENDED, now)
     if memory.state is DiskState.SUSPENDED:
-        return woke(memory, now, by_use=False)
+        memory = woke(memory, now, by_use=False)
+        return _unknown(memory, now) if memory.barred else memory
     memory = _touched(memory, look)
     if isinstance(before, Seen) and activity.moved <= before.value.moved:
         return memory

@@ -7,24 +7,36 @@ from typing import Final
 
 from powerd.config import show_duration
 from powerd.model import DiskReport, DiskState
-from powerd.policy.disks.step import Case, Step
-from powerd.policy.disks.ways import BOUNCE, BOUNCES
+from powerd.policy.disks.case import Case, Step
+from powerd.policy.disks.ways import BOUNCE, BOUNCES, LOUD, at
 from powerd.policy.why import Why
 
-_LOUD: Final = 128
-"""From this APM level on a drive does not spin down of its own accord (hdparm(8), -B)."""
 _SHORT: Final = 300.0
 """Seconds: who spins down after less will spend more on starts than it saves."""
+
+_EPC: Final = (
+    "has power conditions of its own (EPC), so it may stop sooner than it is told to; "
+    "openSeaChest_PowerControl --showEPCSettings shows their timers"
+)
+_TIMER_AND_EPC: Final = (
+    'has power conditions of its own (EPC), which may overrule its timer; take method = "both", and see '
+    "openSeaChest_PowerControl --showEPCSettings"
+)
+_SWAP: Final = (
+    "has swap space on it; if that is in use (swapon --show), swapping wakes the disk: take an SSD or zram"
+)
 
 
 def report(case: Case, step: Step) -> DiskReport:
     """What every face shows of one disk."""
     memory = case.memory
-    state = DiskState.EXCLUDED if step.excluded else memory.state
+    state, since = DiskState.EXCLUDED if step.excluded else memory.state, memory.since
+    if step.untold is not None:
+        state, since = DiskState.UNKNOWN, at(case.now, step.untold)
     return DiskReport(
         disk=case.disk,
         state=state,
-        since=memory.since,
+        since=since,
         method=case.plan.method,
         spin_down_after=case.after,
         idle_since=case.idle_since,
@@ -46,26 +58,26 @@ def remarks(case: Case, step: Step) -> Iterator[Why]:
     name, memory, plan = case.disk.id, case.memory, case.plan
     if step.waits:
         yield Why(name, step.waits, keeps_awake=False)
-    if memory.stretch and plan.spin_down_after:
+    after, drive = plan.spin_down_after, memory.drive
+    if memory.stretch and after:
         yield Why(
             name,
             f"was woken {BOUNCES} times within {show_duration(BOUNCE)} of a spin-down, so it stands by after "
-            f"{show_duration(case.after)} instead of {show_duration(plan.spin_down_after)}",
+            f"{show_duration(case.after)} instead of {show_duration(after)}",
             keeps_awake=False,
         )
-    if 0 < plan.spin_down_after < _SHORT:
+    if 0 < after < _SHORT:
         yield Why(
             name,
             f"spin_down_after is shorter than {show_duration(_SHORT)}: starting it takes more than it saves",
             keeps_awake=False,
         )
-    if memory.drive is not None and memory.drive.epc and plan.method == "timer":
-        yield Why(
-            name,
-            'has power conditions of its own (EPC), which may overrule its timer; take method = "both"',
-            keeps_awake=False,
-        )
-    if _level(case) != plan.apm:
+    if drive is not None and drive.epc:
+        yield Why(name, _TIMER_AND_EPC if plan.method == "timer" else _EPC, keeps_awake=False)
+    if after and case.disk.mounts and any(mount.fs == "swap" for mount in case.disk.mounts):
+        yield Why(name, _SWAP, keeps_awake=False)
+    level = case.disk.apm if drive is None else drive.apm
+    if level != plan.apm and (plan.apm is not None or (level or LOUD) < LOUD):
         yield from _on_apm(case)
 
 
@@ -86,12 +98,12 @@ def _on_apm(case: Case) -> Iterator[Why]:
             )
         elif memory.level == wanted:
             yield Why(name, f"its APM level cannot be set to {wanted}: {memory.denied}", keeps_awake=False)
-    if level is not None and level < _LOUD:
+    if level is not None and level < LOUD:
         asked = "which no rule asks for" if wanted is None else f"not at {wanted} as its rule says"
         remedy = "set apm = 254 in a [[disks.rule]]" if wanted is None else 'mode = "enforce" sets it'
         remedy = f"; {remedy}" if wanted is None or not case.acts else ""
         yield Why(
             name,
-            f"is at APM level {level}, {asked}: below {_LOUD} it may spin down when it likes to{remedy}",
+            f"is at APM level {level}, {asked}: below {LOUD} it may spin down when it likes to{remedy}",
             keeps_awake=False,
         )

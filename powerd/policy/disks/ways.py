@@ -36,6 +36,15 @@ WISH: Final = 600.0
 """A person's wish that a disk stand by holds for so long, or until the disk is used."""
 FRESH: Final = 60.0
 """Evidence that a disk spins is good for so long; an order that would wake a sleeping one needs it."""
+VANISHED: Final = 120.0
+"""A disk on USB that is plugged in so soon after it was told to stand by had been dropped by its bridge."""
+DOUBT: Final = 300.0
+"""Unused for so long, a drive that may stop by itself is no longer taken to spin. It is asked then, and after
+each answer again when its idleness has doubled, ..."""
+DOUBTS: Final = 3600.0
+"""... but at least so often."""
+LOUD: Final = 128
+"""From this APM level on a drive does not spin down of its own accord (hdparm(8), -B)."""
 LOOK: Final = 5.0
 """Idleness is what a look has seen; one that is older says nothing about now."""
 

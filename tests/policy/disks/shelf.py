@@ -13,6 +13,7 @@ from policy.worlds import T0, house, moment
 from powerd.config import Options, parse
 from powerd.model import (
     Activity,
+    Answered,
     Blind,
     Decision,
     DiskId,
@@ -110,6 +111,7 @@ class Shelf:
             each.ios += 1
             each.timer = 0
             each.spins = True
+            each.last = self.at
             each.log.append((self.at, "resume"))
 
     def rouse(self, group: str, disk: DiskId | None, *others: DiskId) -> None:
@@ -139,9 +141,10 @@ class Shelf:
             _, order, begun = self._ends.pop(0)
             done = self.spindles[order.disk].obey(order, self.at)
             ok, observed = done[:2]
-            if ok and isinstance(order, SpinDown):
+            found = found_in(done)
+            if ok and isinstance(order, SpinDown) and isinstance(found, Answered) and found.stopped:
                 self.accepted.append((order.disk, self.at + self.slept))
-            outcome = Outcome(order, T0 + self.at, ok, observed, begun, found_in(done))
+            outcome = Outcome(order, T0 + self.at, ok, observed, begun, found)
             outcomes = {**self.snapshot.disk_outcomes, (type(order), order.disk): outcome}
             self.snapshot = replace(
                 self.snapshot, disk_outcomes=outcomes, in_flight=self.snapshot.in_flight - {order}

@@ -37,6 +37,7 @@ class Spindle:
         refuses: ways that it refuses.
         dumb: it never says whether it spins.
         ignores_timer: its timer never runs out.
+        naps: seconds of idleness after which it stops whatever its timer; 0 = it does not.
         bridge: "sleeps" = it says so for standby; "wakes" = and wakes when it is asked.
         drive: what it can do.
         trouble: what every order to it comes to.
@@ -57,6 +58,7 @@ class Spindle:
     trouble: tuple[Trouble, str] | None = None
     health: Health = field(default=Health(at=0, protocol="ata", passed=True))
     ill: tuple[Trouble, str] | None = None
+    naps: int = 0
     timer: int = 0
     ios: int = 1
     flying: int = 0
@@ -77,14 +79,17 @@ class Spindle:
         self._up(at)
 
     def run(self, at: float) -> None:
-        """Its own timer."""
-        if self.timer and self.spins and not self.ignores_timer and at >= self.last + self.timer:
-            self.spins = False
-            self.log.append((self.last + self.timer, "timer"))
+        """Its own timers."""
+        timer = 0 if self.ignores_timer else self.timer
+        for after, what in ((timer, "timer"), (self.naps, "nap")):
+            if after and self.spins and at >= self.last + after:
+                self.spins = False
+                self.log.append((self.last + after, what))
 
     def _up(self, at: float) -> None:
         if not self.spins:
             self.spins = True
+            self.last = at
             self.log.append((at, "up"))
 
     def obey(self, order: DiskOrder, at: float) -> Done:  # noqa: PLR0911 - one row for each order
@@ -120,11 +125,15 @@ class Spindle:
                 return self._set(order, at)
 
     def _stand_by(self, how: str, at: float) -> Done:
+        power = self._power(at)
+        if power.asleep or power is Power.SUSPENDED:
+            self.log.append((at, "rests"))
+            return True, "it rests", Answered(power)
         self.log.append((at, how))
         if how in self.refuses:
             return False, f"{how} refused", Trouble.FAILED
         self.spins = self.spins and how in self.deaf
-        return True, "told", Answered(Power.STANDBY)
+        return True, "told", Answered(Power.STANDBY, stopped=True)
 
     def _set(self, order: SetTimer | SetApm | ReadDrive, at: float) -> Done:
         match order:
@@ -154,6 +163,7 @@ class Spindle:
         if self.spins:
             return Power.ACTIVE
         if self.bridge == "wakes":
+            self.log.append((at, "woken by a question"))
             self._up(at)
         return Power.SLEEPING if self.bridge else Power.STANDBY
 

@@ -24,6 +24,7 @@ MEMORY = DiskMemory(
     stretched=T0 - 1800,
     worked="scsi",
     ours=True,
+    barred="it vanished when it was told to stand by",
 )
 
 
@@ -34,7 +35,7 @@ def kept(memory: DiskMemory = MEMORY, boot: str = "b1") -> dict[str, Any]:
 def test_over_a_restart_everything_stands_as_it_was() -> None:
     found = book.revived(kept(), "b1", moment(T0 + 10))[NAME]
     assert found.state is DiskState.UNKNOWN, "what it does is to be asked anew"
-    for name in ("downs", "ups", "bounces", "stretch", "stretched", "worked", "ours"):
+    for name in ("downs", "ups", "bounces", "stretch", "stretched", "worked", "ours", "barred"):
         assert getattr(found, name) == getattr(MEMORY, name)
 
 
@@ -54,6 +55,17 @@ def test_a_timer_is_forgotten_by_a_drive_that_slept_with_the_machine_meanwhile()
 def test_a_timer_alone_is_worth_remembering() -> None:
     memory = DiskMemory(DiskState.ACTIVE, moment(), timer=600, ours=True)
     assert book.revived(kept(memory), "b1", moment())[NAME].ours
+
+
+def test_what_is_barred_stays_so_over_a_reboot_and_is_worth_remembering_alone() -> None:
+    memory = DiskMemory(DiskState.UNSUPPORTED, moment(), barred="its bridge wakes it at each question")
+    assert book.revived(kept(memory), "b2", moment(T0 + 10))[NAME].barred == memory.barred
+
+
+def test_a_document_of_a_powerd_that_barred_nothing_bars_nothing() -> None:
+    data = kept()
+    del data["disks"][NAME]["barred"]
+    assert book.revived(data, "b1", moment())[NAME].barred == ""
 
 
 @pytest.mark.parametrize("lacking", ["slept", "timer"])
@@ -81,7 +93,7 @@ def test_what_is_older_than_a_day_is_gone() -> None:
         lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
     ),
     st.sampled_from(
-        ["boot", "boottime", "slept", "wall", "disks", NAME, "downs", "stretch", "stretched", "timer", ""]
+        ["boot", "boottime", "slept", "wall", "disks", NAME, "downs", "stretch", "stretched", "barred", ""]
     ),
 )
 def test_whatever_the_document_says_nothing_breaks(value: object, where: str) -> None:

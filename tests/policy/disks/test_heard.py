@@ -37,7 +37,7 @@ SPINS = DiskMemory(DiskState.ACTIVE, moment(), known=T0)
 def told(power: Power) -> Outcome:
     """Of an order to stand by, five seconds after T0."""
     order = SpinDown(DISK.id, "ata")
-    return Outcome(order, T0 + 5, ok=True, observed="", begun=T0 + 4, found=Answered(power))
+    return Outcome(order, T0 + 5, ok=True, observed="", begun=T0 + 4, found=Answered(power, stopped=True))
 
 
 def test_told_to_stand_by_it_says_that_the_kernel_has_suspended_it() -> None:

@@ -25,8 +25,10 @@ drives = st.fixed_dictionaries(
         "refuses": st.sampled_from([frozenset(), frozenset({"ata"}), frozenset({"scsi"})]),
         "dumb": st.sampled_from([False, False, False, True]),
         "ignores_timer": st.booleans(),
-        "bridge": st.sampled_from(["", "", "", "sleeps"]),
+        "bridge": st.sampled_from(["", "", "", "sleeps", "wakes"]),
+        "naps": st.sampled_from([0, 0, 0, 301, 600, 2700]),
         "trouble": TROUBLE,
+        "transport": st.sampled_from(["ata", "ata", "usb"]),
         "drive": st.builds(
             Drive,
             st.sampled_from([None, 127, 254]),
@@ -38,11 +40,12 @@ drives = st.fixed_dictionaries(
 )
 configs = st.builds(
     lambda method, after, most, apm: (
-        f'[disks]\nmethod = "{method}"\nspin_down_after = "{after}"\nmax_spin_downs_per_day = {most}\n'
+        f'[disks]\nusb = true\nmethod = "{method}"\n'
+        f'spin_down_after = "{after}"\nmax_spin_downs_per_day = {most}\n'
         + (f'[[disks.rule]]\nmatch = ["*"]\napm = {apm}\n' if apm else "")
     ),
     st.sampled_from(["command", "timer", "both"]),
-    st.sampled_from(["5min", "20min", "1h"]),
+    st.sampled_from(["0s", "5min", "20min", "1h"]),
     st.sampled_from([1, 2, 24]),
     st.sampled_from([0, 127]),
 )
@@ -60,7 +63,10 @@ def shelves(draw: st.DrawFn) -> tuple[Shelf, list[tuple[int, str, int]]]:
     group = draw(st.sampled_from([None, "md0"]))
     kinds: list[dict[str, Any]] = draw(st.lists(drives, min_size=1, max_size=3))
     shelf = Shelf(
-        *(Spindle(disk(n, group=group, array=True), **kind) for n, kind in enumerate(kinds)),
+        *(
+            Spindle(disk(n, group=group, array=True, transport=kind.pop("transport")), **kind)
+            for n, kind in enumerate(kinds)
+        ),
         text=draw(configs),
     )
     happens = [(at, what, n % len(kinds)) for n, (at, what) in enumerate(draw(events))]
@@ -97,6 +103,27 @@ def test_no_order_wakes_a_disk_and_no_disk_has_two(drawn: tuple[Shelf, object]) 
     shelf.live(HOURS)
     for spindle in shelf.spindles.values():
         assert spindle.of("WOKEN BY AN ORDER") == [], spindle.log
+
+
+@laws
+@given(shelves())
+def test_a_bridge_that_wakes_its_disk_is_found_out_unless_others_wake_it_too(
+    drawn: tuple[Shelf, list[tuple[int, str, int]]],
+) -> None:
+    shelf, happens = drawn
+    shelf.live(HOURS)
+    for spindle in shelf.spindles.values():
+        assert len(spindle.of("woken by a question")) <= 1 + len(happens), spindle.log
+
+
+@laws
+@given(shelves())
+def test_no_way_is_said_to_have_worked_that_was_not_taken(drawn: tuple[Shelf, object]) -> None:
+    shelf, _ = drawn
+    shelf.live(HOURS)
+    for name, spindle in shelf.spindles.items():
+        worked = shelf.memory.disks[name].worked
+        assert worked is None or (spindle.of(worked) and worked not in spindle.deaf), spindle.log
 
 
 @laws

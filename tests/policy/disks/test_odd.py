@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from policy.disks.shelf import DAY, HOUR, MINUTE, Shelf, downs, shelf_of
 from policy.disks.spindle import Spindle, disk
+from policy.worlds import T0
 
-from powerd.model import DiskState, Power, Roused, SpinDown
+from powerd.model import DiskState, Mount, Power, Roused, SpinDown
 
 AFTER = 20 * MINUTE
 
@@ -128,6 +130,36 @@ def test_left_alone_by_the_configuration_it_is_not_even_asked() -> None:
     assert shelf.report().waits == 'spin_down_after = "0s" leaves it alone'
 
 
+@pytest.mark.parametrize(
+    ("after", "fs", "said"), [("20min", "swap", True), ("0s", "swap", False), ("20min", "ext4", False)]
+)
+def test_swap_space_on_a_disk_that_is_to_stand_by_is_remarked_on(after: str, fs: str, *, said: bool) -> None:
+    mounts = (Mount("/srv", "ext4"), Mount("[SWAP]", fs))
+    shelf = shelf_of(1, f'[disks]\nspin_down_after = "{after}"', mounts=mounts).live(MINUTE)
+    assert any(text.startswith("has swap space on it") for text in shelf.texts()) is said
+
+
+@pytest.mark.parametrize(
+    ("name", "about"), [("wakes", {}), ("sleeps", {}), ("", {"naps": 600}), ("", {"dumb": True})]
+)
+def test_left_alone_it_is_unknown_once_it_has_not_been_used_for_long(
+    name: str, about: dict[str, Any]
+) -> None:
+    """Whatever it is: nobody knows who else gives it orders."""
+    shelf = Shelf(Spindle(disk(0), bridge=name, **about), text='[disks]\nspin_down_after = "0s"')
+    shelf.touch(0, HOUR)
+    shelf.live(HOUR + 4 * MINUTE)
+    assert shelf.state() is DiskState.ACTIVE
+    shelf.live(HOUR + 6 * MINUTE)
+    assert shelf.state() is DiskState.UNKNOWN
+    assert shelf.report().since.mono == pytest.approx(T0 + HOUR, abs=MINUTE)
+    assert shelf.report().waits == 'spin_down_after = "0s" leaves it alone'
+    shelf.touch(0, 2 * HOUR)
+    shelf.live(2 * HOUR + 1 * MINUTE)
+    assert shelf.state() is DiskState.ACTIVE
+    assert only(shelf).of("ask") == []
+
+
 def test_in_observe_mode_it_is_said_once_per_idleness_and_nothing_is_touched() -> None:
     shelf = shelf_of(1)
     shelf.options = replace(shelf.options, mode="observe")
@@ -136,6 +168,7 @@ def test_in_observe_mode_it_is_said_once_per_idleness_and_nothing_is_touched() -
     assert only(shelf).log == []
     assert [type(order) for _, order in shelf.ordered] == [SpinDown, SpinDown]
     assert shelf.report().waits == "would have been told to stand by, were this not observe mode"
+    assert shelf.state() is DiskState.UNKNOWN, "which nobody has asked"
 
 
 def test_a_wall_clock_that_is_set_changes_nothing() -> None:

@@ -102,7 +102,11 @@ def test_a_spent_budget_switches_the_timer_off_until_tomorrow() -> None:
 def test_extended_power_conditions_are_named() -> None:
     spindle = Spindle(disk(0), drive=Drive(timer_supported=True, epc=True))
     shelf = Shelf(spindle, text=TIMER).live(MINUTE)
-    assert any("EPC" in text for text in shelf.texts())
+    (said,) = [text for text in shelf.texts() if "EPC" in text]
+    assert 'which may overrule its timer; take method = "both"' in said
+    shelf = Shelf(spindle).live(MINUTE)
+    (said,) = [text for text in shelf.texts() if "EPC" in text]
+    assert "it may stop sooner than it is told to; openSeaChest_PowerControl --showEPCSettings" in said
 
 
 APM = '[[disks.rule]]\nmatch = ["*"]\napm = {}\n'
@@ -209,7 +213,8 @@ def test_excluded_disks_show_their_level_without_a_remark() -> None:
 def test_a_rule_may_ask_for_apm_and_nothing_else() -> None:
     text = APM.format(127) + 'spin_down_after = "0s"'
     shelf = shelf_of(1, text).live(2 * HOUR)
-    assert words(only(shelf)) == ["ask", "read", "apm 127"]
+    assert words(only(shelf))[:3] == ["ask", "read", "apm 127"]
+    assert set(words(only(shelf))[3:]) == {"ask"}, "whether it has stopped when it liked to"
 
 
 def test_settings_need_fresh_evidence_that_it_spins() -> None:
