@@ -6,6 +6,7 @@ The host is handed in, so that the same daemon runs on this machine and in a reh
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Coroutine
 from typing import Final, Protocol
 
@@ -19,6 +20,7 @@ from powerd.host.values import Going
 from powerd.keeps import Keeps, Lasting
 from powerd.model import (
     LOGIND,
+    TIMERS,
     CheckHealth,
     Client,
     Decision,
@@ -33,10 +35,12 @@ from powerd.model import (
     Snapshot,
     StartTest,
     Status,
+    Wake,
     Woken,
     found_in,
 )
 from powerd.policy.clients import standings
+from powerd.policy.wake import next_wake
 from powerd.sources import learned
 from powerd.sources.cards import Cards
 from powerd.sources.inhibitors import Inhibitors
@@ -49,6 +53,8 @@ from powerd.transit import Lock, Night, OwnAlarm, Transit
 
 _A_PERSON_WAITS: Final = 10.0
 """Seconds; a check may take a minute, and is then shown when it is done."""
+_NO_LONGER: Final = 1.0
+"""Seconds that a look may take while logind waits for us; it waits for five in all."""
 _FRESH_ENOUGH: Final = 5.0
 """A person who looks twice within so many seconds sees the same look."""
 
@@ -119,6 +125,7 @@ class Daemon:
             eyes,
             self._night,
             Lock(hands, ("sleep", "shutdown"), "delay", complain),
+            wanted=self._wanted,
             hear=self._heed,
             complain=complain,
         )
@@ -258,6 +265,17 @@ class Daemon:
             # By a key, or a new configuration: somebody was there, though nothing stirs any more.
             return "idleness has begun anew" if idle is not None and idle > since else None
         return next((f"{each.subject}: {each.text}" for each in decision.reasons), decision.phase)
+
+    async def _wanted(self) -> Wake | None:
+        """When the server has to be up again should it sleep now, by a fresh look at the timers.
+
+        By policy itself and no decision, for the engine may be waiting for a look at something slower; and by
+        what was seen last where systemd does not answer in time.
+        """
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_NO_LONGER):
+                await self._watches[TIMERS].look(Extent.CLOSE)
+        return next_wake(self.board.snapshot(), self._options, self._clock.now())
 
     def _heed(self, going: Going) -> None:
         """What logind says hastens the looks at what it concerns."""

@@ -16,7 +16,7 @@ from powerd.config import parse
 from powerd.daemon import Daemon
 from powerd.engine import HEARTBEAT
 from powerd.host.values import Completed, Going
-from powerd.model import Blind, Cause, Inhibitor, KeyPress, Sleep, SourceId, Status
+from powerd.model import Blind, Cause, Inhibitor, KeyPress, Sleep, SourceId, Status, Timer
 from powerd.rehearse.loop import run
 from powerd.store import Store
 
@@ -439,6 +439,48 @@ def test_an_alarm_that_a_killed_daemon_left_is_taken_away_by_the_next(tmp_path: 
         life.cancel()
 
     live(test)
+
+
+TIMED = NIGHTLY + '[wake]\ntimers = ["backup.timer"]\nbefore = "2min"\n'
+
+
+def backup(h: Home, hours: float) -> Timer:
+    """The timer, moved to so many hours from now."""
+    return Timer("backup.timer", wall=h.clock.now().wall.timestamp() + hours * 3600)
+
+
+@pytest.mark.parametrize(("takes", "pause", "phase"), [(0.0, 100, "awake"), (9.0, 715, "warning")])
+def test_a_timer_that_was_moved_a_moment_ago_counts_for_a_sleep_of_somebody_else(
+    takes: float, pause: float, phase: str
+) -> None:
+    """Also while the engine waits for clients that are being looked at closely."""
+
+    async def test(h: Home) -> None:
+        h.village.elapses["backup.timer"] = backup(h, 5)
+        h.village.takes = takes
+        await asyncio.sleep(pause)
+        assert h.phase() == phase
+        h.village.elapses["backup.timer"] = backup(h, 3)
+        await h.village.sleep()
+        assert h.village.slept == [pytest.approx(3 * 3600 - 120, abs=3)]
+
+    live(test, TIMED)
+
+
+def test_timers_that_do_not_answer_hold_up_no_alarm() -> None:
+    async def test(h: Home) -> None:
+        h.village.elapses["backup.timer"] = backup(h, 5)
+        await asyncio.sleep(100)
+
+        async def hang(units: Sequence[str]) -> tuple[Timer, ...]:
+            await asyncio.sleep(3600)
+            raise AssertionError(units)
+
+        h.village.timers = hang  # type: ignore[method-assign] # systemd is busy
+        await h.village.sleep()
+        assert h.village.slept == [pytest.approx(5 * 3600 - 100 - 120, abs=3)]
+
+    live(test, TIMED)
 
 
 def test_a_required_alarm_that_cannot_be_set_keeps_it_up_and_is_the_reason() -> None:

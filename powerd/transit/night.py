@@ -114,7 +114,8 @@ class Night:
             done = self._done = _Done(begun)
             try:
                 await self._alarm.set(order.wake)
-                await self._arm_cards()
+                for name in self._cards():
+                    await self._hands.arm_card(name)
             except HostError:
                 self._done = None
                 await self._put_away()
@@ -134,13 +135,20 @@ class Night:
             if self._done is None or now - self._done.at > _LASTS:
                 self._done = _Done(now)
             self._done.announced = True
-            try:
-                if not self._alarm.stands_for(wake):
-                    await self._alarm.set(wake)
-                await self._arm_cards()
-            except HostError as error:
-                self._complain(f"the {what} begins unprepared, and nobody asked powerd: {error}")
+            cards = (self._hands.arm_card(name) for name in self._cards())
+            await asyncio.gather(*(self._attempt(what, way) for way in (self._see_to_alarm(wake), *cards)))
             await self._hook(self._done, what)
+
+    async def _attempt(self, what: str, way: Awaitable[object]) -> None:
+        """Prepare one way to wake up; where it fails, another may yet bring the server back."""
+        try:
+            await way
+        except HostError as error:
+            self._complain(f"the {what} begins unprepared, and nobody asked powerd: {error}")
+
+    async def _see_to_alarm(self, wake: Wake | None) -> None:
+        if not self._alarm.stands_for(wake):
+            await self._alarm.set(wake)
 
     async def turn_back(self) -> None:
         """The sleep that was prepared does not come; one of somebody else's does, and has its own end."""
@@ -179,13 +187,16 @@ class Night:
         except HostError as error:
             self._complain(f"an alarm of powerd's may still stand: {error}")
 
-    async def _arm_cards(self) -> None:
-        """Have a magic packet wake the server by each card that can, where that is asked for."""
+    def _cards(self) -> list[str]:
+        """Cards by which a magic packet is to wake the server, where that is asked for.
+
+        Armed ones too: their flags were read up to a day ago, and drivers and network managers clear them.
+        The helper reads first, and arms what is not.
+        """
         if not self.options.wake.arm_lan:
-            return
-        for name, word in self._board.snapshot().cards.items():
-            if isinstance(word, Seen) and _MAGIC in word.value.supported and _MAGIC not in word.value.armed:
-                await self._hands.arm_card(name)
+            return []
+        cards = self._board.snapshot().cards.items()
+        return [name for name, word in cards if isinstance(word, Seen) and _MAGIC in word.value.supported]
 
     async def _hook(self, done: _Done, what: str) -> None:
         if not done.hooked:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from typing import Final, Protocol
 
@@ -59,6 +59,7 @@ class Transit:
         clock, eyes: the host.
         night: prepares each sleep.
         lock: a delay lock on sleep and shutdown.
+        wanted: looks afresh when the server has to be up again; within a second.
         hear: told of what logind says, and of the end of each sleep.
         complain: told of each fault, one sentence.
     """
@@ -71,19 +72,20 @@ class Transit:
         night: Night,
         lock: Lock,
         *,
+        wanted: Callable[[], Awaitable[Wake | None]],
         hear: Callable[[Going], None],
         complain: Callable[[str], None],
     ) -> None:
         self._board = board
         self._clock = clock
         self._eyes = eyes
+        self._wanted = wanted
         self._hear = hear
         self._complain = complain
         self._night = night
         self._lock = lock
         self._leaving: Leaving | None = None
         self._doubted: Leaving | None = None
-        self._wanted: Wake | None = None
         self._slept = clock.now().slept
         self._before = Wakeups()
         self._told, self._asleep, self._back = asyncio.Event(), asyncio.Event(), asyncio.Event()
@@ -115,8 +117,7 @@ class Transit:
             self._complain("an alarm of powerd's may still stand: the helper does not answer")
 
     def decided(self, status: Status) -> None:
-        """Take note of a decision: when to be up again, that it has been told, and that the server slept."""
-        self._wanted = status.decision.wake
+        """Take note of a decision: that it has been told, and that the server slept."""
         if self._leaving is not None and status.snapshot.leaving is self._leaving:
             self._told.set()
         if self._has_slept():
@@ -152,7 +153,7 @@ class Transit:
         try:
             if self._night.options.mode == "enforce":
                 async with asyncio.timeout(await self._time_left()):
-                    await self._night.prepare(what, self._wanted)
+                    await self._night.prepare(what, await self._wanted())
         except TimeoutError:
             self._complain(
                 f"logind waits no longer, and not all is done for the {what}; "

@@ -91,6 +91,7 @@ class Rooms:
             self.machine,
             self.night,
             Lock(self.machine, ("sleep", "shutdown"), "delay", self.complaints.append),
+            wanted=self._wanted,
             hear=self.heard.append,
             complain=self.complaints.append,
         )
@@ -102,6 +103,9 @@ class Rooms:
     async def _still(self, since: float) -> str | None:
         assert since <= self.clock.now().mono
         return self.back
+
+    async def _wanted(self) -> Wake | None:
+        return self.wanted
 
     def at(self, seconds: float, because: str = "backup.timer") -> Wake:
         """A wake-up so many seconds ahead."""

@@ -185,6 +185,47 @@ def test_cards_that_can_be_are_armed_where_that_is_asked_for() -> None:
     live(test, ARM)
 
 
+@pytest.mark.parametrize("ours", [True, False])
+def test_a_card_that_was_armed_when_it_was_looked_at_is_armed_again(*, ours: bool) -> None:
+    """A driver, a network manager or ethtool has cleared it since."""
+
+    async def test(r: Rooms) -> None:
+        cards(r)
+        r.machine.cards["eth1"] = Card("eth1", "pumbg", "")
+        if ours:
+            await r.night.set_out(Sleep(0, "suspend"))
+        else:
+            await r.machine.sleep()
+        assert r.machine.cards["eth1"].armed == "g"
+
+    live(test, ARM)
+
+
+def test_of_several_ways_to_wake_up_one_that_fails_does_not_skip_the_others() -> None:
+    async def test(r: Rooms) -> None:
+        cards(r)
+        r.wanted = r.at(3600)
+        r.machine.rtc.deaf = True
+        arm = r.machine.arm_card
+
+        async def refuse(interface: str) -> Card:
+            if interface == "eth0":
+                raise HostError("eth0 does not answer")
+            return await arm(interface)
+
+        r.machine.arm_card = refuse  # type: ignore[method-assign] # one cannot
+        r.machine.cards["eth1"] = Card("eth1", "pumbg", "")
+        await r.machine.sleep()
+        assert r.machine.cards["eth1"].armed == "g"
+        unprepared = [text for text in r.complaints if "the sleep begins unprepared" in text]
+        assert len(unprepared) == 2
+        assert any("eth0 does not answer" in text for text in unprepared)
+        assert any("then shows none" in text for text in unprepared)
+        r.machine.rtc.deaf = False
+
+    live(test, ARM)
+
+
 def test_a_card_that_cannot_be_armed_keeps_the_server_up_and_takes_the_alarm_back() -> None:
     async def test(r: Rooms) -> None:
         cards(r)
