@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from powerd.model import Leaving, Memory, Moment, Sleep, Snapshot
-from powerd.policy.sleep import VERBS
+from powerd.policy.sleep import about_to
 from powerd.policy.why import Why
 
 BELIEVED: Final = 600.0
@@ -33,8 +33,9 @@ def departure(snapshot: Snapshot, memory: Memory, now: Moment) -> Why | None:
     if memory.resumed is not None and leaving.since < memory.resumed:
         return None
     order = _ordered(snapshot, memory, leaving)
-    text = f"about to {VERBS[order.action]}" if order else _OTHERS.get(leaving.what, _OTHERS["shutdown"])
-    return Why("sleep", text)
+    if order is not None:
+        return Why("sleep", about_to(order, memory.idle_since, now))
+    return Why("sleep", _OTHERS.get(leaving.what, _OTHERS["shutdown"]))
 
 
 def _ordered(snapshot: Snapshot, memory: Memory, leaving: Leaving) -> Sleep | None:

@@ -16,7 +16,7 @@ from powerd.model import LOGIND, Memory, Moment, Order, Outcome, Phase, Plan, Sl
 from powerd.policy.due import Due, due
 from powerd.policy.machine import at_keyboard, pressed
 from powerd.policy.times import later
-from powerd.policy.why import Why
+from powerd.policy.why import Why, day_and_time
 
 VAIN_AFTER: Final = 300.0
 """A sleep that was accepted but has not happened within this time has failed."""
@@ -94,7 +94,7 @@ def course(snapshot: Snapshot, memory: Memory, options: Options, now: Moment, id
     reasons = list(_aftermath(memory, options))
     going = next((order for order in snapshot.in_flight if isinstance(order, Sleep)), None)
     if going is not None:
-        reasons.append(Why("sleep", f"about to {VERBS[going.action]}"))
+        reasons.append(Why("sleep", about_to(going, idle_since, now)))
         return Course((), None, "going-down", now.mono + CLOSE_LOOK, closely=False, reasons=tuple(reasons))
     about = (now, idle_since)
     dues = [due(n, snapshot, memory, options, about) for n in range(len(options.sleep))]
@@ -107,6 +107,21 @@ def course(snapshot: Snapshot, memory: Memory, options: Options, now: Moment, id
     reasons.append(Why(f"sleep rule {first.rule + 1}", first.waits, keeps_awake=first.at > now.mono))
     step = _step(snapshot, memory, first, options.sleep[first.rule], about)
     return step._replace(reasons=tuple(reasons))
+
+
+def about_to(order: Sleep, idle_since: float | None, now: Moment) -> str:
+    """Why the server goes down by an order of powerd's; it says the same until it is down.
+
+    Args:
+        order: under way, or accepted.
+        idle_since: CLOCK_MONOTONIC; None = somebody has come since the order was given.
+        now: the present moment.
+    """
+    text = f"about to {VERBS[order.action]} by sleep rule {order.rule + 1}"
+    if idle_since is None:
+        return text
+    since = later(now, idle_since - now.mono)
+    return f"{text}: nobody has needed the server since {day_and_time(since, now)}"
 
 
 def _step(

@@ -64,8 +64,8 @@ def dated(memory: Memory, why: Why, now: Moment) -> Moment:
 
 
 def day_and_time(moment: Moment, now: Moment) -> str:
-    """``Mon 06:28``, or ``2026-06-08 06:28`` from six days on; it names no "today", so it does not change."""
+    """``Mon 06:28``, or ``2026-06-08 06:28`` six days off; it names no "today", so it does not change."""
     ahead = moment.mono + moment.slept - now.mono - now.slept
-    if ahead < _SIX_DAYS:
+    if abs(ahead) < _SIX_DAYS:
         return f"{DAYS[moment.wall.weekday()]} {moment.wall:%H:%M}"
     return f"{moment.wall:%Y-%m-%d %H:%M}"

@@ -275,7 +275,8 @@ def events(*rounds: Status) -> list[tuple[str, str | None]]:
 
 def test_a_night_is_a_warning_a_way_down_and_a_wake_up_each_with_its_cause() -> None:
     quiet = Reason("sleep rule 1", "nothing keeps the server awake any more", NOW, keeps_awake=False)
-    going = Reason("sleep", "about to suspend", NOW)
+    why = "about to suspend by sleep rule 1: nobody has needed the server since Mon 22:14"
+    going = Reason("sleep", why, NOW)
     before = world("idle")
     night = [before, world("warning", reasons=(quiet,)), world("going-down", reasons=(going,))]
     after = woken(world("awake", reasons=HOME), Waking(NOW.mono + 2, Cause.NETWORK))

@@ -25,6 +25,8 @@ warn = "1min"
 Twist: TypeAlias = Callable[[Snapshot], Snapshot]
 WARN, SLEEP = Warn(0, "suspend", 60.0), Sleep(0, "suspend")
 
+GOING = "about to suspend by sleep rule 1: nobody has needed the server since Mon 22:00"
+
 
 def configured(text: str = SUSPEND) -> Options:
     return parse(text.encode(), "test")

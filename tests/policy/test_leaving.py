@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from policy.night import SLEEP, Night, reasons
+from policy.night import GOING, SLEEP, Night, reasons
 from policy.worlds import T0
 
 from powerd.model import Leaving, Outcome, Sleep
@@ -53,7 +53,14 @@ def test_it_is_on_its_way_whoever_is_home() -> None:
 def test_by_our_own_order_that_is_under_way() -> None:
     night = Departing()
     night.in_flight = frozenset({SLEEP})
-    assert reasons(night.decide(700)) == ["sleep: about to suspend"]
+    assert reasons(night.decide(700)) == [f"sleep: {GOING}"]
+
+
+def test_somebody_who_comes_while_our_own_order_is_under_way_is_not_said_to_be_away() -> None:
+    night = Departing()
+    night.in_flight = frozenset({SLEEP})
+    night.somebody = True
+    assert reasons(night.decide(700))[0] == "sleep: about to suspend by sleep rule 1"
 
 
 @pytest.mark.parametrize(
@@ -72,7 +79,7 @@ def test_by_our_own_order_that_was_accepted_just_now(
 ) -> None:
     night = Departing()
     night.outcomes[Sleep] = Outcome(SLEEP, T0 + at, ok, "accepted", T0 + begun)
-    said = "about to suspend" if ours else "somebody else puts the server to sleep"
+    said = GOING if ours else "somebody else puts the server to sleep"
     assert reasons(night.decide(703))[0] == f"sleep: {said}"
 
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 from itertools import pairwise
 
 import pytest
-from policy.night import SLEEP, SUSPEND, WARN, Night, configured, reasons
+from policy.night import GOING, SLEEP, SUSPEND, WARN, Night, configured, reasons
 from policy.worlds import T0, moment
 
 from powerd.model import Memory, Outcome, Sleep, Snapshot
@@ -82,7 +82,7 @@ def test_while_it_goes_down_nothing_is_ordered() -> None:
     decision = night.decide(700)
     assert (decision.phase, decision.orders, decision.plan) == ("going-down", (), None)
     assert decision.look_again == T0 + 700 + CLOSE_LOOK
-    assert reasons(decision) == ["sleep: about to suspend"]
+    assert reasons(decision) == [f"sleep: {GOING}"]
 
 
 def test_an_announcement_that_led_to_nothing_in_time_is_made_again() -> None:
