@@ -6,7 +6,7 @@ from typing import Protocol
 
 from powerd.actuators import power, spindown, warn
 from powerd.host.values import HostError
-from powerd.model import DiskOrder, Done, Mode, Order, Sleep, Warn
+from powerd.model import CallOff, DiskOrder, Done, Mode, Order, Sleep, Warn
 
 
 class Hands(power.Hands, warn.Hands, spindown.Hands, Protocol):
@@ -18,7 +18,7 @@ async def obey(order: Order, hands: Hands, mode: Mode, way: power.Way) -> Done:
     if mode == "observe":
         return True, f"would have {_done(order)}"
     try:
-        if isinstance(order, Warn):
+        if isinstance(order, Warn | CallOff):
             return await warn.obey(order, hands)
         if isinstance(order, DiskOrder):
             return await spindown.obey(order, hands)
@@ -29,6 +29,6 @@ async def obey(order: Order, hands: Hands, mode: Mode, way: power.Way) -> Done:
 
 def _done(order: Order) -> str:
     """The order in the past tense."""
-    if isinstance(order, Warn):
+    if isinstance(order, Warn | CallOff):
         return warn.done(order)
     return power.done(order) if isinstance(order, Sleep) else spindown.done(order)

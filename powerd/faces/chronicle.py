@@ -17,6 +17,7 @@ from powerd.model import (
     LOGIND,
     TIMERS,
     Blind,
+    CallOff,
     Cause,
     ClientId,
     Decision,
@@ -156,12 +157,13 @@ def _outcomes(before: Status | None, after: Status) -> Iterator[Entry]:
     for kind, outcome in after.snapshot.outcomes.items():
         if before is None or before.snapshot.outcomes.get(kind) == outcome:
             continue
-        if not isinstance(outcome.order, Warn | Sleep):
+        if not isinstance(outcome.order, Warn | CallOff | Sleep):
             continue  # a disk's are told with its state
         act = verb(outcome.order.action).plain
-        if isinstance(outcome.order, Warn):
+        if isinstance(outcome.order, Warn | CallOff):
             if not outcome.ok:
-                message = f"cannot announce that the server is to {act}: {outcome.observed}"
+                whether = "is" if isinstance(outcome.order, Warn) else "is not"
+                message = f"cannot announce that the server {whether} to {act}: {outcome.observed}"
                 yield entry("outcome", message, WARNING, subject="warning", reason=outcome.observed)
         elif not outcome.ok:
             message = f"could not {act}: {outcome.observed}"

@@ -41,7 +41,18 @@ from powerd.model.health import (
     SmartReport,
 )
 from powerd.model.health_orders import Checked, CheckHealth, StartTest
-from powerd.model.orders import Action, Done, Mode, Order, Outcome, Sleep, Warn, commands_in, found_in
+from powerd.model.orders import (
+    Action,
+    CallOff,
+    Done,
+    Mode,
+    Order,
+    Outcome,
+    Sleep,
+    Warn,
+    commands_in,
+    found_in,
+)
 from powerd.model.power import Card, Cause, Inhibitor, KeyPress, Leaving, Timer, Unrest, Wake, Waking
 from powerd.model.standing import CARDS, LOGIND, RHYTHM, TIMERS
 from powerd.model.time import Blind, Moment, Seen
@@ -58,6 +69,7 @@ __all__ = [
     "AskPower",
     "Attribute",
     "Blind",
+    "CallOff",
     "Card",
     "Cause",
     "CheckHealth",

@@ -27,6 +27,16 @@ class Warn:
 
 
 @dataclass(frozen=True, slots=True)
+class CallOff:
+    """Announce that ``action`` is not taken after all, and ``because`` of what; "" = that is left unsaid."""
+
+    rule: int
+    action: Action
+    because: str
+    final: ClassVar[bool] = False
+
+
+@dataclass(frozen=True, slots=True)
 class Sleep:
     """Take the action of rule number ``rule`` (0 is the first).
 
@@ -46,7 +56,7 @@ class Sleep:
     final: ClassVar[bool] = True
 
 
-Order: TypeAlias = Warn | Sleep | DiskOrder
+Order: TypeAlias = Warn | CallOff | Sleep | DiskOrder
 
 Done: TypeAlias = tuple[bool, str] | tuple[bool, str, Found] | tuple[bool, str, Trouble, int]
 """What obeying comes to: whether it was done, one sentence of what was seen, what a disk answered, and the

@@ -8,6 +8,7 @@ from typing import Final
 from powerd.config import Options
 from powerd.model import Decision, Memory, Moment, Phase, Reason, Sleep, Snapshot, Verdict, Waking
 from powerd.policy import machine, unrest
+from powerd.policy.called_off import called_off
 from powerd.policy.clients import judge_all
 from powerd.policy.disks import DiskCourse, course_of_disks
 from powerd.policy.idle import CLIENTS, kept, remarks, stirring
@@ -62,15 +63,17 @@ def _decide(snapshot: Snapshot, memory: Memory, options: Options, now: Moment, d
     if stirs:
         phase: Phase = "starting" if _starting(snapshot, memory, options) else "awake"
         decision = _decision(memory, verdicts, (*stirs, *notes), (now, phase))
-        return replace(decision, wake=wake, look_again=now.mono + _lasts(snapshot, now))
+        orders = called_off(snapshot, memory, stirs, now)
+        return replace(decision, orders=orders, wake=wake, look_again=now.mono + _lasts(snapshot, now))
     memory, idle_since = _idling(snapshot, memory, now)
     next_step = course(snapshot, memory, options, now, idle_since)
     decision = _decision(memory, verdicts, (*next_step.reasons, *notes), (now, next_step.phase))
+    orders = next_step.orders
+    if next_step.phase == "idle":
+        orders = called_off(snapshot, memory, next_step.reasons, now)
     return replace(
         decision,
-        orders=tuple(
-            replace(order, wake=wake) if isinstance(order, Sleep) else order for order in next_step.orders
-        ),
+        orders=tuple(replace(order, wake=wake) if isinstance(order, Sleep) else order for order in orders),
         plan=next_step.plan,
         look_again=next_step.look_again,
         closely=next_step.closely,

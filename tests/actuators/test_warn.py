@@ -6,7 +6,7 @@ import pytest
 from scripted import Hands
 
 from powerd.actuators import warn
-from powerd.model import Action, Warn
+from powerd.model import Action, CallOff, Warn
 
 
 @pytest.mark.parametrize(
@@ -23,3 +23,24 @@ def test_people_read_what_is_coming_when_and_what_to_do(action: Action, what: st
     text = f"this server {what} in 1min unless somebody needs it (`powerd why`)"
     assert asyncio.run(warn.obey(Warn(0, action, 60.0), hands)) == (True, f"announced: {text}")
     assert hands.calls == [("broadcast", text)]
+
+
+@pytest.mark.parametrize(
+    ("action", "what"),
+    [
+        ("hibernate", "does not go to sleep"),
+        ("poweroff", "does not power off"),
+        ("command", "does not run its sleep command"),
+    ],
+)
+def test_people_read_what_does_not_come_after_all_and_why(action: Action, what: str) -> None:
+    hands = Hands()
+    text = f"called off, this server {what} now: tv: home, answers ping"
+    order = CallOff(0, action, "tv: home, answers ping")
+    assert asyncio.run(warn.obey(order, hands)) == (True, f"announced: {text}")
+    assert hands.calls == [("broadcast", text)]
+
+
+def test_no_name_of_a_host_s_writes_to_a_terminal_what_it_likes() -> None:
+    assert "\x1b" not in warn.text(CallOff(0, "suspend", "tv\x1b[2J\0: home"))
+    assert warn.text(CallOff(0, "suspend", "")) == "called off, this server does not go to sleep now"

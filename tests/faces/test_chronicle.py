@@ -11,6 +11,7 @@ from powerd.faces.chronicle import Chronicle
 from powerd.faces.journal import MESSAGE_IDS, entry
 from powerd.model import (
     Blind,
+    CallOff,
     Card,
     Cause,
     Leaving,
@@ -194,6 +195,11 @@ OFF = Sleep(0, "poweroff")
         (
             Outcome(Warn(0, "poweroff", 60), NOW.mono, ok=False, observed="no terminal"),
             ["cannot announce that the server is to power off: no terminal"],
+        ),
+        (Outcome(CallOff(0, "poweroff", ""), NOW.mono, ok=True, observed="announced"), []),
+        (
+            Outcome(CallOff(0, "poweroff", ""), NOW.mono, ok=False, observed="no terminal"),
+            ["cannot announce that the server is not to power off: no terminal"],
         ),
     ],
 )

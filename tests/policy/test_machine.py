@@ -8,7 +8,7 @@ import pytest
 from policy.night import SLEEP, SUSPEND, WARN, Night, reasons
 from policy.worlds import T0
 
-from powerd.model import CARDS, LOGIND, Blind, Card, Inhibitor, KeyPress, Seen, Snapshot, SourceId
+from powerd.model import CARDS, LOGIND, Blind, CallOff, Card, Inhibitor, KeyPress, Seen, Snapshot, SourceId
 
 
 def lock(what: str = "sleep", mode: str = "block", who: str = "backup", why: str = "nightly") -> Inhibitor:
@@ -123,7 +123,9 @@ def test_a_key_press_cancels_the_warning_visibly() -> None:
     night.done(WARN)
     typing(night, 569)
     stirred = night.decide(570)
-    assert (stirred.phase, stirred.orders, reasons(stirred)) == ("awake", (), [TYPED])
+    assert (stirred.phase, reasons(stirred)) == ("awake", [TYPED])
+    assert stirred.orders == (CallOff(0, "suspend", TYPED),)
+    night.done(stirred.orders[0])
     assert stirred.look_again == T0 + 577, "until when it may have been pressed"
     idle = night.decide(577)
     assert idle.phase == "idle"
@@ -138,7 +140,7 @@ def test_one_that_is_heard_of_late_counts_from_when_it_was() -> None:
     night.done(WARN)
     typing(night, 300)
     stirred = night.decide(570)
-    assert (stirred.phase, stirred.orders) == ("idle", ())
+    assert (stirred.phase, stirred.orders) == ("idle", (CallOff(0, "suspend", TYPED),))
     assert reasons(stirred) == [TYPED, "sleep rule 1: waits for 10min of idleness"]
     assert stirred.reasons[0].keeps_awake
     assert stirred.plan is not None

@@ -10,7 +10,7 @@ import pytest
 from policy.night import GOING, SLEEP, SUSPEND, WARN, Night, configured, reasons
 from policy.worlds import T0, moment
 
-from powerd.model import Memory, Outcome, Sleep, Snapshot
+from powerd.model import CallOff, Memory, Outcome, Sleep, Snapshot
 from powerd.policy import decide
 from powerd.policy.sleep import CLOSE_LOOK, STANDS, VAIN_AFTER
 
@@ -60,7 +60,9 @@ def test_somebody_who_returns_in_the_warning_cancels_it_and_is_warned_anew() -> 
     night.done(WARN)
     night.somebody = True
     stirred = night.decide(590)
-    assert (stirred.phase, stirred.orders, stirred.plan) == ("awake", (), None)
+    spared = CallOff(0, "suspend", "host1: home, answers ping")
+    assert (stirred.phase, stirred.orders, stirred.plan) == ("awake", (spared,), None)
+    night.done(spared)
     night.somebody = False
     assert night.decide(600).phase == "idle", "idleness begins anew"
     assert night.decide(1140).orders == (WARN,)
@@ -94,7 +96,8 @@ def test_an_announcement_that_led_to_nothing_in_time_is_made_again() -> None:
     night.at = T0 + 599
     night.step = 1800.0
     waiting = night.decide()
-    assert (waiting.phase, waiting.orders) == ("idle", ())
+    off = CallOff(0, "suspend", "sleep rule 1: waits for its window: 22:00-22:12")
+    assert (waiting.phase, waiting.orders) == ("idle", (off,))
     assert waiting.plan is not None
     assert waiting.plan.at.wall.strftime("%a %H:%M") == "Tue 22:00"
     tomorrow = waiting.plan.at.mono - T0
