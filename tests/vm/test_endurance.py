@@ -18,9 +18,10 @@ IN_VAIN: Final = 3
 """Wake-ups for nobody, one after the other, that make a storm (powerd/policy/unrest.py, MANY)."""
 ASKED: Final = "6s"
 """It stays up for so long after each night, and is asked how it is."""
-GROWTH: Final = 32
-"""KiB of memory that half of the nights of one kind may cost. Python takes 1 MiB at a time, and its
-heap fills up by some KiB a night for the first fifty or so: of a hundred nights the last ten cost 8."""
+GROWTH: Final = 64
+"""KiB of memory that half of the nights of one kind may cost; seen: 24 to 40 for each of powerd's own. Python
+takes 1 MiB at a time, and its heap fills up by some KiB a night for the first fifty or so: of a hundred
+nights by hand the last ten cost 8."""
 HUGE_PAGES: Final = "/sys/kernel/mm/transparent_hugepage/enabled"
 """They come in steps of 2 MiB, whenever the kernel finds some; without them memory can be compared."""
 
