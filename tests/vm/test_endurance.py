@@ -21,7 +21,7 @@ ASKED: Final = "6s"
 GROWTH: Final = 64
 """KiB of memory that half of the nights of one kind may cost; seen: 24 to 40 for each of powerd's own. Python
 takes 1 MiB at a time, and its heap fills up by some KiB a night for the first fifty or so: of a hundred
-nights by hand the last ten cost 8."""
+nights the last ten cost 8."""
 HUGE_PAGES: Final = "/sys/kernel/mm/transparent_hugepage/enabled"
 """They come in steps of 2 MiB, whenever the kernel finds some; without them memory can be compared."""
 
