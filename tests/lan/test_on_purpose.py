@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from rig.daemon import Daemon, Goodnight, command, wait_for_rounds
-from rig.ear import listening
+from rig.ear import Heard, listening
 from rig.lan import Host, Lan
 from rig.wait import until
 
@@ -28,23 +28,23 @@ def a_sleeper_gets_three_magic_packets(scratch: Path) -> None:
         server = lan.server.address
         assert server is not None
         laptop = lan.join("laptop")
-        address = laptop.take("10.77.1.9/24")
+        address, everybody = laptop.take("10.77.1.9/24"), "10.77.1.255"
         laptop.say_hello(server)
         with Daemon(
             lan.server.inside, scratch / "powerd", Goodnight(scratch).config(mode="observe")
         ) as powerd:
             powerd.sees(**{address: "present"})
-            text = f"Sent three magic packets for {address} ({laptop.mac}) to 10.77.1.255 (eth0)."
-            assert heard_by(laptop, powerd, address) == (text, [packet(laptop.mac)] * 3)
+            text = f"Sent three magic packets for {address} ({laptop.mac}) to {everybody} (eth0)."
+            assert heard_by(laptop, powerd, address) == (text, [Heard(everybody, packet(laptop.mac))] * 3)
             stranger = "02:aa:bb:cc:dd:ee"
-            text = f"Sent three magic packets for {stranger} to 10.77.1.255 (eth0)."
-            assert heard_by(laptop, powerd, stranger) == (text, [packet(stranger)] * 3)
+            text = f"Sent three magic packets for {stranger} to {everybody} (eth0)."
+            assert heard_by(laptop, powerd, stranger) == (text, [Heard(everybody, packet(stranger))] * 3)
             done = command("wake", "nobody", "--socket", str(powerd.socket))
             assert (done.returncode, done.stdout) == (1, "")
             assert done.stderr == 'powerd: no client is known as "nobody"; `powerd clients` names all\n'
 
 
-def heard_by(host: Host, powerd: Daemon, who: str) -> tuple[str, list[bytes]]:
+def heard_by(host: Host, powerd: Daemon, who: str) -> tuple[str, list[Heard]]:
     """What ``powerd wake`` prints, and the packets that arrive at ``host``."""
     with listening(host) as packets:
         text = powerd.ask("wake", who)

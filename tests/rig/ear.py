@@ -1,4 +1,4 @@
-"""Hears what arrives at a host of the LAN on UDP port 9, where magic packets go."""
+"""Hears what arrives at a host of the LAN on UDP port 9, where magic packets go, and to whom it was sent."""
 
 from __future__ import annotations
 
@@ -6,28 +6,44 @@ import contextlib
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from typing import Final
+from typing import Final, NamedTuple
 
 from rig.lan import Host
 
+# The destination comes as IP_PKTINFO (ip(7)), which Python 3.11 has no name for, in the last four bytes.
 _EAR: Final = """
 import socket, sys
+IP_PKTINFO = 8
 with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as ear:
+    ear.setsockopt(socket.IPPROTO_IP, IP_PKTINFO, 1)
     ear.bind(("", 9))
     print("listens", flush=True)
     for _ in range(int(sys.argv[1])):
-        print(ear.recv(2000).hex(), flush=True)
+        data, [(_, _, info)], _, _ = ear.recvmsg(2000, 100)
+        print(socket.inet_ntoa(info[-4:]), data.hex(), flush=True)
 """
 
 
+class Heard(NamedTuple):
+    """A datagram: the address that it was sent to, one of the host's own or a broadcast; and what it says."""
+
+    to: str
+    data: bytes
+
+
 @contextlib.contextmanager
-def listening(host: Host, packets: int = 3) -> Iterator[Callable[[], list[bytes]]]:
+def listening(host: Host, packets: int = 3) -> Iterator[Callable[[], list[Heard]]]:
     """From now on ``host`` hears; what is given back waits for these packets, 10 s at most."""
     argv = [*host.inside.prefix(), sys.executable, "-c", _EAR, str(packets)]
     with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as ear:
         try:
             assert ear.stdout is not None
             assert ear.stdout.readline() == "listens\n"
-            yield lambda: [bytes.fromhex(line) for line in ear.communicate(timeout=10)[0].split()]
+            yield lambda: [_heard(line) for line in ear.communicate(timeout=10)[0].splitlines()]
         finally:
             ear.kill()
+
+
+def _heard(line: str) -> Heard:
+    to, data = line.split()
+    return Heard(to, bytes.fromhex(data))

@@ -21,6 +21,8 @@ _TOOLS: Final = {
     "mmdebstrap": "mmdebstrap",
     "mke2fs": "e2fsprogs",
 }
+_PROCESSOR: Final = "x86_64"
+"""Emulated; what is installed on the image is built here, for the same."""
 _TAP: Final = "tap0"
 
 
@@ -89,6 +91,8 @@ def obstacle() -> str | None:
     """Why no virtual server can be had here; None if it can."""
     if os.geteuid():
         return "makes network namespaces and disks: run as root, e.g. sudo make test-vm"
+    if (here := os.uname().machine) != _PROCESSOR:
+        return f"the server is {_PROCESSOR}, and so has to be whoever builds for it: this machine is {here}"
     for tool, package in _TOOLS.items():
         if shutil.which(tool) is None:
             return f"{tool} is not installed: apt-get install {package}"

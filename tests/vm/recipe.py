@@ -10,6 +10,8 @@ from typing import Final
 
 ADDRESS: Final = "10.77.1.2"
 """The server's own, on the LAN of tests/rig/lan.py."""
+EVERYBODY: Final = "10.77.1.255"
+"""The broadcast address there."""
 PACKAGES: Final = (
     *("linux-image-amd64", "initramfs-tools", "systemd-sysv", "udev", "dbus", "polkitd"),
     *("qemu-guest-agent", "iproute2", "ethtool", "procps"),

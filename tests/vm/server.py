@@ -135,17 +135,30 @@ class Server:
         """The RTC's alarm that stands, by the RTC's own clock."""
         return int(self.run("cat", f"{RTC}/wakealarm") or 0) or None
 
+    def locks(self, mode: str) -> list[str]:
+        """logind's inhibitor locks of this mode, a line each: who, what for and why."""
+        listed = self.run("systemd-inhibit", "--list", "--no-legend").splitlines()
+        return [line for line in listed if line.endswith(mode)]
+
+    def tell_journal_on_console(self) -> None:
+        """From now on, until it is off: the console is what can be read then (journald.conf(5))."""
+        self.lay("/run/systemd/journald.conf.d/console.conf", "[Journal]\nForwardToConsole=yes\n")
+        self.run("systemctl", "restart", "systemd-journald")
+
+    def console(self) -> str:
+        """All that has been written on its serial console, also when it is off."""
+        return (self._scratch / "console.log").read_text(errors="replace")
+
     def lay(self, path: str, text: str) -> None:
         """Write a file in there, readable for all, with the directories it takes."""
         self.run("install", "-D", "--mode=644", "/dev/stdin", path, given=text)
 
     def last_words(self) -> str:
         """What a failure is told with: the console, and powerd's journal as far as it can be had."""
-        console = (self._scratch / "console.log").read_text(errors="replace")[-2000:]
         qemu = (self._scratch / "qemu.log").read_text(errors="replace")
         journal = "not to be had"
         with contextlib.suppress(AgentError, OSError):
             journal = self.run(
                 "journalctl", "--unit=powerd", "--output=short-monotonic", "--lines=60", within=20
             )
-        return f"console:\n{console}\nqemu: {qemu or 'silent'}\njournal of powerd:\n{journal}"
+        return f"console:\n{self.console()[-2000:]}\nqemu: {qemu or 'silent'}\njournal of powerd:\n{journal}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -17,6 +18,7 @@ ABSENT_AFTER: Final = 4
 IDLE_FOR: Final = 4
 TURNS: Final = ("warning", "going-down", "woke")
 """Events of the journal and of /api/events, in their order."""
+_ON_CONSOLE: Final = re.compile(r"^\[ *([0-9.]+)\] powerd\[\d+\]: (.*?)\r?$", re.MULTILINE)
 _ASK: Final = """\
 exec 3<>/dev/tcp/127.0.0.1/8787 &&
 printf 'GET /api/status HTTP/1.0\\r\\nHost: localhost:8787\\r\\n\\r\\n' >&3 &&
@@ -60,7 +62,7 @@ class Told:
 
     Attributes:
         at: CLOCK_MONOTONIC of the server, seconds.
-        event: POWERD_EVENT.
+        event: POWERD_EVENT; "" = unknown.
         text: the message.
         cause: POWERD_CAUSE; "" = none.
     """
@@ -157,3 +159,7 @@ class Powerd:
             for entry in map(json.loads, lines)
             if "POWERD_EVENT" in entry
         ]
+
+    def told_on_console(self) -> list[Told]:
+        """The same as far as the console has it, also of a server that is off; without events and causes."""
+        return [Told(float(at), "", text) for at, text in _ON_CONSOLE.findall(self._server.console())]

@@ -87,18 +87,12 @@ def test_alarm_for_a_time_of_day_when_somebody_else_suspends_it(
     until(lambda: "after" in server.run("cat", NOTES), "the hook has run")
     assert server.run("cat", NOTES).splitlines() == ["before sleep", "after alarm"]
     assert server.alarm() is None
-    until(lambda: "powerd" in delay_locks(server), "it waits for the next sleep")
+    until(lambda: any("powerd" in lock for lock in server.locks("delay")), "it waits for the next sleep")
 
 
 def told_of(powerd: Powerd, turns: int) -> bool:
     """Whether so many turns have been told of."""
     return len(powerd.turns()) == turns
-
-
-def delay_locks(server: Server) -> str:
-    """Who makes logind wait."""
-    listed = server.run("systemd-inhibit", "--list", "--no-legend").splitlines()
-    return "\n".join(line for line in listed if line.endswith("delay"))
 
 
 @contextlib.contextmanager
@@ -111,6 +105,21 @@ def nightly(server: Server, *when: str) -> Iterator[None]:
     server.run("systemctl", "stop", "nightly.timer", check=False)
 
 
+@pytest.fixture
+def in_local_time(server: Server) -> Iterator[None]:
+    """Its RTC tells the time of a zone, five hours and a half from UTC (/etc/adjtime, adjtime_config(5))."""
+    server.run("timedatectl", "set-timezone", "Asia/Kolkata")
+    server.run("timedatectl", "set-local-rtc", "1")
+    offset = int(server.run("cat", f"{RTC}/since_epoch")) - server.now()
+    assert offset == pytest.approx(5.5 * 3600, abs=PUNCTUAL)
+    yield
+    if server.asleep:
+        server.wake()
+    server.run("timedatectl", "set-local-rtc", "0")
+    server.run("timedatectl", "set-timezone", "Etc/UTC")
+
+
+@pytest.mark.usefixtures("in_local_time")
 def test_alarm_for_a_calendar_timer(server: Server, powerd: Powerd, laptop: Host) -> None:
     """By powerd's own order: it is up in time before the timer, and stays up for the job."""
     before = 10
@@ -132,18 +141,25 @@ def test_alarm_for_a_calendar_timer(server: Server, powerd: Powerd, laptop: Host
     assert server.alarm() is None
 
 
-def test_alarm_for_a_monotonic_timer(server: Server, powerd: Powerd, laptop: Host) -> None:
-    """It is set as far ahead as the timer is, however long the server has been up by now.
+def test_alarm_for_a_monotonic_timer_that_somebody_has_moved(
+    server: Server, powerd: Powerd, laptop: Host
+) -> None:
+    """It is set as far ahead as the timer is at the sleep, however long the server has been up by now.
+
+    Nothing tells powerd that a timer is another; so it asks once more when somebody suspends the server.
 
     Not slept through: systemd 252 puts the timer off by the time that the machine has slept, even one with
     WakeSystem=, so its job would not run in the end.
     """
-    later = 1800
-    with nightly(server, f"--on-active={later}", "--timer-property=WakeSystem=yes"):
-        elapses = server.uptime() + later
-        assert server.uptime() > 10 * PUNCTUAL, "an error of as much would be seen"
+    at_first, later = 14_400, 1800
+    waking = "--timer-property=WakeSystem=yes"
+    with nightly(server, f"--on-active={at_first}", waking):
         powerd.start(config(laptop, wake='timers = ["nightly.timer"]\nbefore = "0s"'))
         until(lambda: planned(powerd), "the wake-up is planned")
+    with nightly(server, f"--on-active={later}", waking):
+        elapses = server.uptime() + later
+        assert server.uptime() > 10 * PUNCTUAL, "an error of as much would be seen"
+        assert planned(powerd) > server.now() + 2 * later, "it knows of the first only"
         server.suspend()
         server.wake()
     asked = server.run("journalctl", "--unit=powerd-helper", "--output=cat", "--grep=set-alarm")

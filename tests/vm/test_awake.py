@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+
 import pytest
 from rig.lan import Host
 from rig.wait import stays, until
@@ -14,26 +16,20 @@ WELL_PAST = ABSENT_AFTER + IDLE_FOR + 2 * EVERY
 """Seconds after which it would have slept if it could."""
 
 
-def locks(server: Server, mode: str) -> list[str]:
-    """logind's inhibitor locks of this mode: who, what for and why."""
-    listed = server.run("systemd-inhibit", "--list", "--no-legend").splitlines()
-    return [line for line in listed if line.endswith(mode)]
-
-
 def test_locks_of_others_and_of_its_own(server: Server, powerd: Powerd, laptop: Host) -> None:
     """Somebody's lock holds it, and a keep does, which logind knows of too; at their end it sleeps."""
     laptop.leave()
     lock = ["systemd-inhibit", "--what=sleep", "--who=backup", "--why=nightly copy", "--mode=block"]
     server.run("systemd-run", "--unit=backup", *lock, "sleep", "infinity")
     try:
-        until(lambda: locks(server, "block"), "the lock is held")
+        until(lambda: server.locks("block"), "the lock is held")
         powerd.start(config(laptop))
         powerd.says("nightly copy")
         stays(lambda: server.monitor.state() == "running", "the lock holds it", seconds=WELL_PAST, every=0.5)
         server.run("powerd", "keep", "1h", "--because", "the tax return")
         (reason,) = (reason for reason in powerd.reasons() if "nightly copy" in reason)
         assert reason.startswith("backup: ")
-        own = [line for line in locks(server, "block") if line.startswith("powerd ")]
+        own = [line for line in server.locks("block") if line.startswith("powerd ")]
         assert {what for line in own for what in line.split()[5].split(":")} == {"sleep", "shutdown", "idle"}
         assert all("the tax return" in line for line in own)
     finally:
@@ -42,7 +38,7 @@ def test_locks_of_others_and_of_its_own(server: Server, powerd: Powerd, laptop: 
     powerd.says("the tax return")
     stays(lambda: server.monitor.state() == "running", "the keep holds it", seconds=WELL_PAST, every=0.5)
     server.run("powerd", "keep", "--drop", "1")
-    until(lambda: server.asleep or not locks(server, "block"), "its own lock is given back")
+    until(lambda: server.asleep or not server.locks("block"), "its own lock is given back")
     until(lambda: server.asleep, "the server is suspended once nobody holds it", within=120)
 
 
@@ -58,7 +54,23 @@ def test_client_that_drops_pings(server: Server, powerd: Powerd, laptop: Host, f
     until(lambda: server.asleep, "the server is suspended when that one has left too", within=90)
 
 
-def test_client_that_returns_during_the_warning(server: Server, powerd: Powerd, laptop: Host) -> None:
+@pytest.fixture
+def alice(server: Server) -> Iterator[Callable[[], str]]:
+    """Somebody who has logged in, and takes messages as after ssh (mesg(1)); what her terminal has shown."""
+    shown = "/run/alice"
+    server.run("useradd", "--create-home", "alice")
+    server.lay("/home/alice/.profile", "mesg y\n")
+    login = f"sleep infinity | script --quiet --flush --command 'login -f alice' {shown}"
+    server.run("systemd-run", "--unit=alice", "sh", "-c", login)
+    until(lambda: "alice    + pts/" in server.run("who", "--mesg"), "she has logged in", within=60)
+    yield lambda: server.run("cat", shown)
+    server.run("systemctl", "stop", "alice")
+
+
+def test_client_that_returns_during_the_warning(
+    server: Server, powerd: Powerd, laptop: Host, alice: Callable[[], str]
+) -> None:
+    """Called off, also where it was announced: by the real wall(1), out of the unit as it is shipped."""
     warn = 11
     powerd.start(config(laptop, idle_for=warn, warn=f"{warn}s"))
     powerd.sees(laptop)
@@ -71,4 +83,6 @@ def test_client_that_returns_during_the_warning(server: Server, powerd: Powerd, 
     assert (warned.event, off.event) == ("warning", "phase")
     assert warned.text.startswith("will suspend at")
     assert off.text.startswith(f"awake: {laptop.address}: home")
+    until(lambda: "called off, this server does not go to sleep" in alice(), "she reads of it")
+    assert f"this server goes to sleep in {warn}s" in alice().partition("called off")[0]
     stays(lambda: server.monitor.state() == "running", "it is called off", seconds=warn, every=0.5)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from rig.ear import listening
+from rig.ear import Heard, listening
 from rig.lan import Host
 from rig.wait import until
+from vm.recipe import EVERYBODY
 from vm.server import Server
 from vm.service import Powerd, config
 
@@ -20,10 +21,15 @@ def armed(server: Server) -> str:
     return next(line.split()[-1] for line in shown.splitlines() if line.strip().startswith("Wake-on:"))
 
 
+def disarm(server: Server) -> None:
+    """What a driver or a network manager does now and then."""
+    server.run("ethtool", "--change", "eth0", "wol", "d")
+
+
 def test_card_that_hears_no_magic_packet(server: Server, powerd: Powerd, laptop: Host) -> None:
     """Nothing would bring the server back: said aloud, and mended where powerd may."""
     assert armed(server) == "g", "as it is after a boot"
-    server.run("ethtool", "--change", "eth0", "wol", "d")
+    disarm(server)
     powerd.start(config(laptop))
     powerd.says(ONLY_BUTTON)
     assert [entry.text for entry in powerd.journal() if entry.event == "remark" and ONLY_BUTTON in entry.text]
@@ -33,6 +39,12 @@ def test_card_that_hears_no_magic_packet(server: Server, powerd: Powerd, laptop:
     assert armed(server) == "g"
     until(lambda: not any(ONLY_BUTTON in each for each in powerd.reasons()), "nothing is amiss any more")
 
+    until(lambda: any("powerd" in lock for lock in server.locks("delay")), "it waits for the next sleep")
+    disarm(server)
+    server.suspend()
+    server.wake()
+    assert armed(server) == "g", "powerd had seen it armed, and does not go by that"
+
 
 def test_wakes_a_client(server: Server, powerd: Powerd, laptop: Host) -> None:
     """A client that sleeps hears its own address sixteen times in each of three packets."""
@@ -41,4 +53,5 @@ def test_wakes_a_client(server: Server, powerd: Powerd, laptop: Host) -> None:
     until(lambda: laptop.mac in server.run("powerd", "clients", "--json"), "its card is known")
     with listening(laptop) as packets:
         server.run("powerd", "wake", laptop.address)
-        assert packets() == [b"\xff" * 6 + bytes.fromhex(laptop.mac.replace(":", "")) * 16] * 3
+        magic = b"\xff" * 6 + bytes.fromhex(laptop.mac.replace(":", "")) * 16
+        assert packets() == [Heard(EVERYBODY, magic)] * 3, "to all: nobody knows where a sleeper is"

@@ -14,10 +14,22 @@ pytestmark = pytest.mark.vm
 
 ABSENT_AFTER = 6
 IDLE_FOR = 8
+WARN = 4
 SLACK = 1.0
 """A question may have been on its way when the client left, seconds."""
 LOOK = 10.0
 """What the close look at the end of the warning may take on a slow machine, seconds; seen: 5.5."""
+
+
+def on_time(told: list[Told], host: Host, verb: str) -> None:
+    """Not before it is due, and no later than a round after that, by the server's own clock."""
+    gone, announced, accepted = (
+        at(told, words) for words in (f"{host.address} is absent", f"will {verb} at", "logind accepted: ")
+    )
+    assert IDLE_FOR - WARN - SLACK <= announced - gone <= IDLE_FOR - WARN + EVERY + SLACK
+    assert accepted - gone >= IDLE_FOR - SLACK
+    assert accepted - announced <= WARN + LOOK
+    assert any("about to " in entry.text and "by sleep rule 1" in entry.text for entry in told)
 
 
 def at(told: list[Told], words: str) -> float:
@@ -31,7 +43,11 @@ def test_suspends_again_and_again_but_not_soon_after_a_wake_up(
     after_resume = 32
     powerd.start(
         config(
-            laptop, absent_after=ABSENT_AFTER, idle_for=IDLE_FOR, warn="4s", after_resume=f"{after_resume}s"
+            laptop,
+            absent_after=ABSENT_AFTER,
+            idle_for=IDLE_FOR,
+            warn=f"{WARN}s",
+            after_resume=f"{after_resume}s",
         )
     )
     powerd.sees(laptop)
@@ -46,8 +62,7 @@ def test_suspends_again_and_again_but_not_soon_after_a_wake_up(
     until(lambda: len(powerd.turns()) > 2, "the wake-up is told of", every=0.5)
     told = powerd.journal()
     assert [entry.event for entry in powerd.turns()] == ["warning", "going-down", "woke"]
-    idle = at(told, "logind accepted: suspend") - at(told, f"{laptop.address} is absent")
-    assert IDLE_FOR - SLACK <= idle <= IDLE_FOR + EVERY + LOOK
+    on_time(told, laptop, "suspend")
     powerd.says(f"waits until {after_resume}s after the wake-up")
     assert server.monitor.state() == "running"
     until(lambda: server.asleep, "the server is suspended again", within=90)
@@ -56,7 +71,10 @@ def test_suspends_again_and_again_but_not_soon_after_a_wake_up(
 
 def test_powers_off(server: Server, powerd: Powerd, laptop: Host) -> None:
     """By its own right as user powerd, over D-Bus, logind and polkit, down to the end of the machine."""
-    powerd.start(config(laptop, action="poweroff", absent_after=ABSENT_AFTER, idle_for=IDLE_FOR, warn="4s"))
+    server.tell_journal_on_console()
+    powerd.start(
+        config(laptop, action="poweroff", absent_after=ABSENT_AFTER, idle_for=IDLE_FOR, warn=f"{WARN}s")
+    )
     powerd.sees(laptop)
     left = time.monotonic()
     laptop.leave()
@@ -64,4 +82,5 @@ def test_powers_off(server: Server, powerd: Powerd, laptop: Host) -> None:
     assert time.monotonic() - left >= ABSENT_AFTER + IDLE_FOR - SLACK
     assert server.process is not None
     assert server.process.returncode == 0
-    assert "reboot: Power down" in server.last_words()
+    assert "reboot: Power down" in server.console()
+    on_time(powerd.told_on_console(), laptop, "power off")
