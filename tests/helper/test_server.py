@@ -131,7 +131,13 @@ def test_path_tricks_with_disks(server: Running, name: str) -> None:
 
 def test_a_disk_is_asked_by_its_tool(server: Running) -> None:
     answer = server.ask(ask="read-power", disk="ata-SDA")
-    assert answer == {"answer": "power", "disk": "ata-SDA", "state": "active", "commands": 1}
+    assert answer == {
+        "answer": "power",
+        "disk": "ata-SDA",
+        "state": "active",
+        "commands": 1,
+        "stopped": False,
+    }
     assert server.drives.asked() == ["hdparm --verbose -C sda"]
 
 
