@@ -14,6 +14,7 @@ from policy.worlds import T0, house, moment, quiet_memory, silent, sleeps
 
 from powerd.config import parse
 from powerd.model import (
+    AskPower,
     Checked,
     CheckHealth,
     Decision,
@@ -255,3 +256,9 @@ def test_the_servers_own_sleep_waits_for_a_check_and_for_a_self_test() -> None:
     assert asleep_by_now(tested=2 * HOUR), "a check since then has found it over"
     assert not asleep_by_now(last=replace(WELL, testing=60)), "somebody else has begun one"
     assert asleep_by_now(tested=5 * DAY, last=WELL)
+
+
+def test_the_servers_own_sleep_waits_until_an_order_to_a_disk_has_been_obeyed() -> None:
+    name = disk(0).id
+    assert not asleep_by_now(SpinDown(name, "ata"))
+    assert not asleep_by_now(AskPower(name))
