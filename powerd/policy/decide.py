@@ -171,7 +171,7 @@ def _decision(
 ) -> Decision:
     """The Decision that orders nothing, with its reasons dated."""
     now, phase = about
-    reasons = tuple(Reason(why.subject, why.text, dated(memory, why, now), why.keeps_awake) for why in whys)
+    reasons = tuple([Reason(why.subject, why.text, dated(memory, why, now), why.keeps_awake) for why in whys])
     memory = replace(
         memory,
         verdicts={verdict.client.id: verdict for verdict in verdicts},

@@ -61,8 +61,10 @@ class DiskCourse(NamedTuple):
 def course_of_disks(snapshot: Snapshot, memory: Memory, options: Options, now: Moment) -> DiskCourse:
     """Say what to do about each disk; ``memory`` must already know of a resume."""
     plan = planned(options.disks)
-    plans = {name: plan(name, disk.model, disk.serial) for name, disk in snapshot.disks.items()}
-    own = {name: (plans[name], left_alone(disk, plans[name])) for name, disk in snapshot.disks.items()}
+    own: dict[DiskId, tuple[DiskPlan, str | None]] = {}
+    for name, disk in snapshot.disks.items():
+        its = plan(name, disk.model, disk.serial)
+        own[name] = its, left_alone(disk, its)
     remembered = remember(snapshot, memory, now)
     groups = companies(snapshot, remembered, own, memory.resumed)
     under_way = {order.disk for order in snapshot.in_flight if isinstance(order, DiskOrder)}
@@ -70,12 +72,14 @@ def course_of_disks(snapshot: Snapshot, memory: Memory, options: Options, now: M
     rows: list[tuple[Case, Step]] = []
     for name, disk in snapshot.disks.items():
         company = groups.get(disk.group or name, _NOBODY)
+        its, alone = own[name]
         case = Case(
             disk,
             remembered[name],
-            *own[name],
+            its,
+            alone,
             snapshot.activity.get(name),
-            company.after if plans[name].spin_down_after else 0.0,
+            company.after if its.spin_down_after else 0.0,
             company.idle_since,
             company.holds,
             name in under_way,

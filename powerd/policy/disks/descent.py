@@ -72,7 +72,7 @@ def _commanded(case: Case, look: Seen[Activity], due: float, why: str) -> Step:
         return Step("would have been told to stand by, were this not observe mode")
     if look.at < due or now.mono - look.at > LOOK:
         wanted = due if due > look.at else now.mono
-        return Step(why, at=max(due, now.mono), look=wanted)
+        return Step(why, None, max(due, now.mono), NEVER, wanted)
     if look.value.in_flight:
         return Step("it has I/O under way", look=now.mono + RETRY)
     how = ways(case.disk, memory.worked)[memory.failures]
