@@ -185,7 +185,8 @@ class Daemon:
         self._presence.options = options.clients
         for source in self._standing:
             source.options = options
-        self._hurry()
+        for watch in self._watches.values():
+            watch.hurry()
         self._transit.stand_by()
         self._hold_up(self.board.snapshot().keeps)
         self._disks.rhythm(options.clients.every)
@@ -297,16 +298,10 @@ class Daemon:
         return next_wake(self.board.snapshot(), self._options, self._clock.now())
 
     def _heed(self, going: Going) -> None:
-        """What logind says hastens the looks at what it concerns."""
-        if going.what == "inhibitors":
-            self._watches[LOGIND].hurry()
-        else:
-            self._hurry()
+        """What logind says hastens the looks at what it concerns, in which all keep their one rhythm."""
+        for watch in [self._watches[LOGIND]] if going.what == "inhibitors" else self._watches.values():
+            watch.glance()
         self._block.nudge()
-
-    def _hurry(self) -> None:
-        for watch in self._watches.values():
-            watch.hurry()
 
     def _hold_up(self, lasting: Lasting) -> None:
         """While anybody wants the server awake, everybody else is to know; an observer holds nobody up."""

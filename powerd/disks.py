@@ -144,6 +144,7 @@ class Disks:
     def rhythm(self, every: float) -> None:
         """Look every so many seconds: in step with the other sources, so that the machine wakes up once."""
         self._source.every = every
+        self._watch.hurry()
 
     def told(self, decision: Decision) -> None:
         """Do what a decision says besides its orders."""

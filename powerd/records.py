@@ -8,9 +8,9 @@ cut may tear a document; then the one before it counts, which is a check or two 
 from __future__ import annotations
 
 import re
+from binascii import crc32
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from hashlib import sha256
 from typing import Final
 
 from powerd.model import Finding, Health, Record, Sample
@@ -110,7 +110,10 @@ class Records:
 
 
 def _name(serial: str) -> str:
-    """A file name for any serial number; what had to be changed is told apart by a hash."""
+    """A file name for any serial number; what had to be changed is told apart by a checksum.
+
+    Not by one of hashlib's: OpenSSL, which comes with it, is 3.5 MB of the daemon's memory.
+    """
     safe = re.sub(r"[^A-Za-z0-9_-]", "_", serial)[:64]
-    mark = "" if safe == serial else f"-{sha256(serial.encode(errors='replace')).hexdigest()[:8]}"
+    mark = "" if safe == serial else f"-{crc32(serial.encode(errors='replace')):08x}"
     return f"health-{safe}{mark}"
