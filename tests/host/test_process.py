@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import os
 import signal
 import threading
@@ -125,6 +126,7 @@ def test_cancelled_it_ends_the_child_and_keeps_nothing_open(tmp_path: Path) -> N
     pid = tmp_path / "pid"
 
     async def cancel() -> None:
+        gc.collect()  # or what earlier tests have left is closed meanwhile
         before = descriptors()
         task = asyncio.create_task(process.run(["sh", "-c", f"echo $$ >{pid}; exec sleep 60"], timeout=60))
         await until(lambda: pid.exists() and bool(pid.read_text()))

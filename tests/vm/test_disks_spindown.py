@@ -30,6 +30,8 @@ LOOK: Final = 2.0
 """Seconds from the first look to the first decision, which is the journal's first line."""
 ROUND: Final = 1.0
 """Seconds that a round may take from its look at the counters to the journal, on an emulated processor."""
+NOBODY: Final = "no client is known"
+"""What the journal says of this house, and says again, louder, after a quarter of an hour."""
 QUIET: Final = int(os.environ.get("POWERD_VM_QUIET", "120"))
 """Seconds without anybody; an hour has as many rounds as 300 s have here, and 3600 makes it a real one."""
 
@@ -133,9 +135,7 @@ def look(server: Server, powerd: Powerd, bays: Bays) -> Quiet:
         [drive.state() for drive in bays],
         server.run("cat", *counters),
         written(server, "powerd", "powerd-helper"),
-        [
-            entry for entry in powerd.journal() if entry.event != "blind"
-        ],  # louder after a while: no client here
+        [entry for entry in powerd.journal() if NOBODY not in entry.text],
     )
 
 
