@@ -123,7 +123,9 @@ def test_no_way_is_said_to_have_worked_that_was_not_taken(drawn: tuple[Shelf, ob
     shelf.live(HOURS)
     for name, spindle in shelf.spindles.items():
         worked = shelf.memory.disks[name].worked
-        assert worked is None or (spindle.of(worked) and worked not in spindle.deaf), spindle.log
+        deceived = spindle.of("nap")  # one that is deaf, and stops by itself just then, deceives anybody
+        taken = worked is not None and spindle.of(worked) and (worked not in spindle.deaf or deceived)
+        assert worked is None or taken, spindle.log
 
 
 @laws
