@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 from faces.drives import with_drives
 from faces.house import NOW
-from helper.drives import Drives
 from helper.running import Running
 from helper.smart_drives import DRIVES
 from helper.test_smart import let, with_health
@@ -87,17 +86,9 @@ def machine() -> Iterator[Running]:
         drives.add("sdc")
         drives.write("sys/block/sdb/device/vendor", "HGST    \n")
         drives.write("sys/block/sdb/queue/rotational", "0\n")  # spares it a question that hdparm cannot ask
-        on_usb(drives)
+        drives.behind_usb("sdc")
         with_health(drives)
         yield running
-
-
-def on_usb(drives: Drives) -> None:
-    device = drives.root / "sys/block/sdc/device"
-    real = drives.root / "sys/devices/pci0000:00/usb2/2-1/host6/target6:0:0/6:0:0:0"
-    real.parent.mkdir(parents=True)
-    device.rename(real)
-    device.symlink_to(real)
 
 
 class Hands:

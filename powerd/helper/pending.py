@@ -47,9 +47,10 @@ def _upkeep(disk: Disk, root: Path) -> str | None:
     for path in holders(disk):
         if doing := under_way(read(path / "md/sync_action")):
             return f"{path.name} is under {doing}"
-    for path in btrfs((path.name for path in devices(disk)), root):
-        doing = "scrub" if path.name in _scrubbed(root) else under_way(read(path / "exclusive_operation"))
-        if doing:
+    filesystems = tuple(btrfs((path.name for path in devices(disk)), root))
+    scrubs = _scrubbed(root) if filesystems else frozenset()
+    for path in filesystems:
+        if doing := under_way(read(path / "exclusive_operation"), scrub=path.name in scrubs):
             return f"btrfs:{line(read(path / 'label')) or path.name[:_SHORT]} is under {doing}"
     return None
 

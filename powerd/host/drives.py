@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final
 
 from powerd import model
 from powerd.helper.protocol import (
@@ -22,12 +21,9 @@ from powerd.helper.protocol import (
 )
 from powerd.host.helper import SOCKET, ask
 from powerd.host.values import DiskError, RefusedByHelperError
-from powerd.model import DiskId, DiskOrder, Found, Trouble
+from powerd.model import LOUD_APM, DiskId, DiskOrder, Found, Trouble
 from powerd.model.plain import from_plain
 from powerd.model.standby_timer import timer_for
-
-_LOUD_APM: Final = 128
-"""Below it a drive may spin down when it likes to, which the helper wants to be told is meant."""
 
 
 async def obey(  # noqa: PLR0911 - one row for each order
@@ -48,7 +44,7 @@ async def obey(  # noqa: PLR0911 - one row for each order
             case model.SetTimer(disk=disk, seconds=seconds):
                 return answered(await ask(SetTimer(disk, timer_for(seconds).value), at))
             case model.SetApm(disk=disk, level=level):
-                return drive(await ask(SetApm(disk, level, spin_down=level < _LOUD_APM), at))
+                return drive(await ask(SetApm(disk, level, spin_down=level < LOUD_APM), at))
             case model.ReadDrive(disk=disk):
                 return drive(await ask(ReadDrive(disk), at))
             case model.CheckHealth(disk=disk, wake=wake, kind=kind):

@@ -10,6 +10,7 @@ from powerd.model.decision import Decision, Memory, Phase, Plan, Reason, Snapsho
 from powerd.model.disk_id import DiskId
 from powerd.model.disk_states import DiskMemory, DiskReport, DiskState
 from powerd.model.disks import (
+    LOUD_APM,
     Activity,
     Answered,
     AskPower,
@@ -61,6 +62,7 @@ from powerd.model.wishes import Keep, KeepId, RefusedError, Woken
 __all__ = [
     "CARDS",
     "LOGIND",
+    "LOUD_APM",
     "RHYTHM",
     "TIMERS",
     "Action",

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
-from typing import ClassVar, Literal, TypeAlias
+from typing import ClassVar, Final, Literal, TypeAlias
 
 from powerd.model.disk_id import DiskId
 from powerd.model.health_orders import Checked, CheckHealth, StartTest
+
+LOUD_APM: Final = 128
+"""From this APM level on a drive does not spin down of its own accord (hdparm(8), -B)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +142,7 @@ class SetTimer:
 
 @dataclass(frozen=True, slots=True)
 class SetApm:
-    """Set the APM level of a spinning disk, 1 to 254; below 128 it may spin down when it likes to."""
+    """Set the APM level of a spinning disk, 1 to 254; below LOUD_APM it may spin down when it likes to."""
 
     disk: DiskId
     level: int

@@ -24,12 +24,15 @@ _SCRUB: Final = re.compile(
 _AT_REST: Final = {"", "idle", "frozen", "none", "balance paused"}
 
 
-def under_way(word: str | None) -> str | None:
+def under_way(word: str | None, *, scrub: bool = False) -> str | None:
     """What goes on, by the word of ``sync_action`` or ``exclusive_operation``; None = nothing.
 
     Args:
         word: what the file holds, stripped; None = there is no such file.
+        scrub: of a btrfs: it is one of those that are scrubbed().
     """
+    if scrub:
+        return "scrub"
     return None if word is None or word in _AT_REST else word
 
 

@@ -144,6 +144,14 @@ class Drives:
         """What a drive does."""
         return (self.tools / f"{name}.state").read_text().strip()
 
+    def behind_usb(self, name: str) -> None:
+        """Move a drive behind a USB bridge."""
+        device = self.root / "sys/block" / name / "device"
+        real = self.root / "sys/devices/pci0000:00/usb2/2-1/host6/target6:0:0/6:0:0:0"
+        real.parent.mkdir(parents=True)
+        device.rename(real)
+        device.symlink_to(real)
+
     def write(self, path: str, text: str) -> Path:
         """A file of the machine."""
         file = self.root / path

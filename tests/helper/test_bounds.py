@@ -100,14 +100,10 @@ def slow(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def attached(drives: Drives, how: str) -> None:
     """Let sda be a disk of that kind."""
-    device = drives.root / "sys/block/sda/device"
     if how == "sas":
-        (device / "vendor").write_text("SEAGATE\n")
+        drives.write("sys/block/sda/device/vendor", "SEAGATE\n")
     elif how == "usb":
-        real = drives.root / "sys/devices/pci0000:00/usb2/2-1/host6/target6:0:0/6:0:0:0"
-        real.parent.mkdir(parents=True)
-        device.rename(real)
-        device.symlink_to(real)
+        drives.behind_usb("sda")
 
 
 def took(drives: Drives, request: DiskRequest, late: int) -> tuple[float, bool]:

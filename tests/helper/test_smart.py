@@ -166,15 +166,6 @@ def test_nvme_and_sas(drives: Drives) -> None:
     assert answer.kind == "scsi"
 
 
-def on_usb(drives: Drives) -> None:
-    """Move the disk behind a USB bridge."""
-    device = drives.root / "sys/block/sda/device"
-    real = drives.root / "sys/devices/pci0000:00/usb2/2-1/host6/target6:0:0/6:0:0:0"
-    real.parent.mkdir(parents=True)
-    device.rename(real)
-    device.symlink_to(real)
-
-
 @pytest.mark.parametrize(
     ("works", "known", "asked"),
     [
@@ -187,7 +178,7 @@ def on_usb(drives: Drives) -> None:
 def test_a_usb_bridge_is_reached_in_the_way_that_worked_before(
     drives: Drives, works: str, known: str, asked: list[str]
 ) -> None:
-    on_usb(drives)
+    drives.behind_usb("sda")
     let(drives, "sda", "usb", works)
     answer = serve(drives, CheckHealth(SDA, wake=False, kind=known))
     assert isinstance(answer, DriveHealth)
@@ -197,7 +188,7 @@ def test_a_usb_bridge_is_reached_in_the_way_that_worked_before(
 
 
 def test_a_bridge_that_nothing_gets_through(drives: Drives) -> None:
-    on_usb(drives)
+    drives.behind_usb("sda")
     let(drives, "sda", "usb", "none")
     cause, why = refusal(drives, CHECK)
     assert cause == "failed"

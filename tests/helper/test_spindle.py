@@ -157,11 +157,7 @@ echo '{{"ata_smart_data": {{"self_test": {{"status": {{"value": 249}}}}}}}}'
 
 @pytest.mark.parametrize(("works", "asked"), [("auto", 1), ("sat", 2), ("sat,12", 3)])
 def test_a_self_test_behind_a_usb_bridge_is_not_cut_off(drives: Drives, works: str, asked: int) -> None:
-    device = drives.root / "sys/block/sda/device"
-    real = drives.root / "sys/devices/pci0000:00/usb2/2-1/host6/target6:0:0/6:0:0:0"
-    real.parent.mkdir(parents=True)
-    device.rename(real)
-    device.symlink_to(real)
+    drives.behind_usb("sda")
     (drives.tools / "smartctl").write_text(BRIDGE.format(works))
     assert "a SMART self-test runs" in refusal(drives, StandBy(SDA, "ata"))
     assert len(drives.asked()) == 1 + asked

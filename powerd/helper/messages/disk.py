@@ -13,8 +13,6 @@ from powerd.helper.kinds import Maybe, Message, OneOf, Seconds, Several, Text, T
 
 MEMBERS: Final = 100
 """Disks that one request may name."""
-LOUD_APM: Final = 128
-"""From this APM level on a drive does not spin down of its own accord (hdparm(8), -B)."""
 HOWS: Final = ("ata", "scsi")
 STATES: Final = ("active", "standby", "sleeping", "unknown", "suspended")
 

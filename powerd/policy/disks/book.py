@@ -11,7 +11,6 @@ taking away a timer that has gone does no harm.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Final
 
 from powerd.model import Activity, Blind, DiskId, DiskMemory, DiskReport, DiskState, Moment, Seen
@@ -65,14 +64,14 @@ def revived(data: object, boot_id: str, now: Moment) -> dict[DiskId, DiskMemory]
     slept = _number(data.get("slept"))
     powered = same and slept is not None and abs(now.slept - slept) < _SLEPT
     return {
-        DiskId(name): replace(_one(row, off, now), ours=powered and row.get("timer") is True)
+        DiskId(name): _one(row, off, now, powered=powered)
         for name, row in data["disks"].items()
         if isinstance(name, str) and isinstance(row, dict)
     }
 
 
-def _one(row: dict[str, object], off: float, now: Moment) -> DiskMemory:
-    """One disk of the document, its times moved by ``off`` seconds."""
+def _one(row: dict[str, object], off: float, now: Moment, *, powered: bool) -> DiskMemory:
+    """One disk of the document, its times moved by ``off`` seconds; its timer runs if it has had power."""
     downs, ups, bounces = (_times(row.get(key), off, boot(now)) for key in _LISTS)
     stretch, stretched = row.get("stretch"), _number(row.get("stretched"))
     worked, barred = row.get("worked"), row.get("barred")
@@ -86,6 +85,7 @@ def _one(row: dict[str, object], off: float, now: Moment) -> DiskMemory:
         stretch=min(max(stretch, 0), STRETCHES) if type(stretch) is int else 0,
         stretched=boot(now) if stretched is None else min(stretched + off, boot(now)),
         worked="ata" if worked == "ata" else "scsi" if worked == "scsi" else None,
+        ours=powered and row.get("timer") is True,
         barred=barred if isinstance(barred, str) else "",
     )
 

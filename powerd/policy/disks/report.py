@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from typing import Final
 
 from powerd.config import show_duration
-from powerd.model import DiskReport, DiskState
+from powerd.model import LOUD_APM, DiskReport, DiskState
 from powerd.policy.disks.case import Case, Step
-from powerd.policy.disks.ways import BOUNCE, BOUNCES, LOUD, at
+from powerd.policy.disks.ways import BOUNCE, BOUNCES, at
 from powerd.policy.why import Why
 
 _SHORT: Final = 300.0
@@ -76,9 +76,9 @@ def remarks(case: Case, step: Step) -> Iterator[Why]:
         yield Why(name, _TIMER_AND_EPC if plan.method == "timer" else _EPC, keeps_awake=False)
     if after and case.disk.mounts and any(mount.fs == "swap" for mount in case.disk.mounts):
         yield Why(name, _SWAP, keeps_awake=False)
-    level = case.disk.apm if drive is None else drive.apm
-    if level != plan.apm and (plan.apm is not None or (level or LOUD) < LOUD):
-        yield from _on_apm(case)
+    level = _level(case)
+    if level != plan.apm and (plan.apm is not None or (level or LOUD_APM) < LOUD_APM):
+        yield from _on_apm(case, level)
 
 
 def _level(case: Case) -> int | None:
@@ -87,10 +87,9 @@ def _level(case: Case) -> int | None:
     return case.disk.apm if drive is None else drive.apm
 
 
-def _on_apm(case: Case) -> Iterator[Why]:
+def _on_apm(case: Case, level: int | None) -> Iterator[Why]:
     """A level that cannot be set, and one at which it stops when it likes to though no rule says so."""
     name, memory, wanted = case.disk.id, case.memory, case.plan.apm
-    level = _level(case)
     if wanted is not None and memory.drive is not None:
         if not memory.drive.apm_supported:
             yield Why(
@@ -98,12 +97,12 @@ def _on_apm(case: Case) -> Iterator[Why]:
             )
         elif memory.level == wanted:
             yield Why(name, f"its APM level cannot be set to {wanted}: {memory.denied}", keeps_awake=False)
-    if level is not None and level < LOUD:
+    if level is not None and level < LOUD_APM:
         asked = "which no rule asks for" if wanted is None else f"not at {wanted} as its rule says"
         remedy = "set apm = 254 in a [[disks.rule]]" if wanted is None else 'mode = "enforce" sets it'
         remedy = f"; {remedy}" if wanted is None or not case.acts else ""
         yield Why(
             name,
-            f"is at APM level {level}, {asked}: below {LOUD} it may spin down when it likes to{remedy}",
+            f"is at APM level {level}, {asked}: below {LOUD_APM} it may spin down when it likes to{remedy}",
             keeps_awake=False,
         )

@@ -6,6 +6,7 @@ from typing import Final
 
 from powerd.config import DiskPlan
 from powerd.model import (
+    LOUD_APM,
     Activity,
     AskPower,
     Disk,
@@ -20,7 +21,7 @@ from powerd.model import (
 from powerd.model.standby_timer import LONGEST, timer_for
 from powerd.policy.disks.case import Case, Step
 from powerd.policy.disks.descent import descent, spent
-from powerd.policy.disks.ways import DOUBT, DOUBTS, FRESH, LOUD, NEVER
+from powerd.policy.disks.ways import DOUBT, DOUBTS, FRESH, NEVER
 
 _USB: Final = "it is on USB; with usb = true in a [[disks.rule]] it may stand by"
 _KERNEL: Final = "the kernel spins it down by itself (runtime power management)"
@@ -91,7 +92,7 @@ def _naps(case: Case) -> bool:
     if not case.acts or case.after == 0:
         return True
     drive = case.memory.drive
-    if drive is None or not (drive.epc or (drive.apm is not None and drive.apm < LOUD)):
+    if drive is None or not (drive.epc or (drive.apm is not None and drive.apm < LOUD_APM)):
         return False
     return case.plan.method == "command" or not case.memory.timer
 

@@ -43,8 +43,6 @@ DOUBT: Final = 300.0
 each answer again when its idleness has doubled, ..."""
 DOUBTS: Final = 3600.0
 """... but at least so often."""
-LOUD: Final = 128
-"""From this APM level on a drive does not spin down of its own accord (hdparm(8), -B)."""
 LOOK: Final = 5.0
 """Idleness is what a look has seen; one that is older says nothing about now."""
 

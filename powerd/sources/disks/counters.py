@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Final, NamedTuple
 
 _IOS: Final = (0, 4, 11, 15)
@@ -87,7 +86,6 @@ def advance(before: Count | None, stat: Stat, own: int, now: float) -> Count:
     return Count(stat.ios, before.own + own, before.moved if still else now, stat.in_flight)
 
 
-@lru_cache(maxsize=8)
 def counts_commands(release: str, passthrough: str | None) -> bool:
     """Whether the counters of a disk hold commands such as CHECK POWER MODE.
 

@@ -96,7 +96,7 @@ def busy(
     """
     at_work: dict[DiskId, str] = {}
     for key, keeper in {**inventory.arrays, **inventory.btrfs}.items():
-        doing = "scrub" if key in scrubs else under_way(words.get(key))
+        doing = under_way(words.get(key), scrub=key in scrubs)
         if doing is not None:
             at_work |= dict.fromkeys(keeper.disks, f"{keeper.name} {doing}")
     return {id_: replace(disk, busy=at_work.get(id_)) for id_, disk in inventory.disks.items()}

@@ -78,6 +78,8 @@ class Disks:
         self._mounted: str | None = None
         self._blocks: Mapping[str, Block] = {}
         self._inventory = Inventory()
+        self._loud: frozenset[DiskId] = frozenset()
+        self._parts: Mapping[DiskId, tuple[str, ...]] = {}
         self._attached: dict[DiskId, _Attachment] = {}
         self._counts: dict[DiskId, Count] = {}
         self._counted: dict[DiskId, tuple[str, ...]] = {}
@@ -156,7 +158,18 @@ class Disks:
             self._blocks = await blocks.read(self._eyes)
         self._mounted = mounted
         self._inventory = assemble(self._blocks, mounts.parse(mounted))
+        self._judge_counters()
         self._attach(now)
+
+    def _judge_counters(self) -> None:
+        """Whose counters hold commands, and which partitions' counters to go by instead."""
+        release = self._eyes.release()
+        self._loud = frozenset(
+            id_
+            for id_, block in self._inventory.blocks.items()
+            if counters.counts_commands(release, block.attributes.get("queue/iostats_passthrough"))
+        )
+        self._parts = {id_: parts for id_, parts in self._inventory.parts.items() if id_ in self._loud}
 
     def _attach(self, now: float) -> None:
         """Begin anew with drives that were plugged in, and forget those that are gone."""
@@ -180,17 +193,8 @@ class Disks:
 
     def _files(self, id_: DiskId) -> list[str]:
         path = self._inventory.blocks[id_].path
-        parts = (f"{part}/stat" for part in self._parts(id_))
+        parts = (f"{part}/stat" for part in self._parts.get(id_, ()))
         return [f"{path}/stat", f"{path}/device/power/runtime_status", *parts]
-
-    def _counts_commands(self, id_: DiskId) -> bool:
-        """Whether the disk's own counters hold commands that go past the block layer."""
-        passthrough = self._inventory.blocks[id_].attributes.get("queue/iostats_passthrough")
-        return counters.counts_commands(self._eyes.release(), passthrough)
-
-    def _parts(self, id_: DiskId) -> tuple[str, ...]:
-        """Partitions whose counters tell its use, where its own hold anybody's commands; () = its own do."""
-        return self._inventory.parts.get(id_, ()) if self._counts_commands(id_) else ()
 
     def _word(self, id_: DiskId, sight: _Sight, now: float) -> Seen[Activity] | Blind:
         block, before = self._inventory.blocks[id_], self._counts.get(id_)
@@ -198,16 +202,16 @@ class Disks:
         if stat is None or block.attributes.get("queue/iostats") == "0":
             self._counts.pop(id_, None)
             return Blind(now, _blindness(block, sight.stat))
-        commands = self._counts_commands(id_)
-        if commands and before is not None and self._orders[id_] and id_ in self._words:
+        loud = id_ in self._loud
+        if loud and before is not None and self._orders[id_] and id_ in self._words:
             return self._words[id_]  # its own commands are counted, and nobody has said yet how many they are
-        parts = self._parts(id_)
+        parts = self._parts.get(id_, ())
         if parts != self._counted.get(id_, parts):
             before = None  # the sum is over others, and nothing can be told from how it differs
         elif before is not None and stat.ios < before.raw:  # counters begin anew with the device
             self._attached[id_] = self._attached[id_]._replace(seen=now)
         self._counted[id_] = parts
-        own = self._own[id_] if commands and not parts else 0
+        own = self._own[id_] if loud and not parts else 0
         count = self._counts[id_] = counters.advance(before, stat, own, now)
         suspended = sight.status in _ASLEEP
         return Seen(now, Activity(count.moved, count.ios, count.in_flight, suspended))
