@@ -78,8 +78,7 @@ class Engine:
         self._board = board
         self._clock = clock
         self._limbs = limbs
-        newborn = Memory.newborn(clock.now())
-        self._memory = replace(newborn, disks=disks or {}, unrest=unrest or newborn.unrest)
+        self._memory = replace(Memory.newborn(clock.now()), disks=disks or {}, unrest=unrest or Unrest())
 
     def reconfigure(self, options: Options) -> None:
         """Decide by ``options`` from now on; what became of rules that may have changed is forgotten."""
