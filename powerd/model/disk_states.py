@@ -46,6 +46,8 @@ class DiskMemory:
         resumed: of the Memory; another one = the machine has slept.
         heard: the latest outcome taken into account; -inf = none.
         known: when the drive last told its power; -inf = not since start, resume or hotplug.
+        spun: when it said that it spins though it should stand still; -inf = it has not. Only a look at its
+            counters that comes later can tell whether an access had woken it.
         ordered: when the last spin-down was begun that may have reached it; -inf = never.
         way: by which that was.
         pause: no order before this time.
@@ -76,6 +78,7 @@ class DiskMemory:
     resumed: float | None = None
     heard: float = float("-inf")
     known: float = float("-inf")
+    spun: float = float("-inf")
     ordered: float = float("-inf")
     way: How = "ata"
     pause: float = float("-inf")

@@ -94,7 +94,7 @@ def course_of_disks(snapshot: Snapshot, memory: Memory, options: Options, now: M
         stirs=tuple(dict.fromkeys(_stirs(snapshot))),
         remarks=tuple([why for row in rows for why in remarks(*row)]),
         holds=bool(under_way),
-        guards=tuple(guards(groups, remembered, options.disks, under_way)) if acts else (),
+        guards=tuple(guards(groups, remembered, options.disks)) if acts else (),
         look_again=min([each.again for _, each in rows], default=NEVER),
         look_at_disks=min([each.look for _, each in rows], default=NEVER),
         memory=remembered,

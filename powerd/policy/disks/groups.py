@@ -9,11 +9,12 @@ from typing import Final
 from powerd.config import DiskPlan
 from powerd.config import Disks as DiskOptions
 from powerd.model import Disk, DiskId, DiskMemory, DiskState, Guard, Seen, Snapshot
+from powerd.model.standby_timer import LONGEST
 from powerd.policy.disks.ways import NEVER
 
 _MOST_GUARDED: Final = 100
 """The helper takes so many disks in a request."""
-_STILL: Final = (DiskState.STANDBY, DiskState.SLEEPING)
+_STILL: Final = (DiskState.SETTLING, DiskState.STANDBY, DiskState.SLEEPING)
 
 
 @dataclass(slots=True)
@@ -58,8 +59,7 @@ def companies(
         if company is None:
             company = found[key] = Company(idle_since=begin)
         company.members.append(disk)
-        after = plan.spin_down_after * (1 << remembered[name].stretch)
-        company.after = max(company.after, after)
+        company.after = max(company.after, _stretched(plan, remembered[name].stretch))
         company.holds = company.holds or disk.busy
         look, since = snapshot.activity.get(name), company.idle_since
         if not isinstance(look, Seen):
@@ -69,20 +69,25 @@ def companies(
     return found
 
 
+def _stretched(plan: DiskPlan, doublings: int) -> float:
+    """Seconds of idleness, doubled for bounces; a drive's own timer takes no more than LONGEST."""
+    after = plan.spin_down_after * (1 << doublings)
+    return after if plan.method != "timer" else min(after, max(plan.spin_down_after, LONGEST))
+
+
 def guards(
-    groups: Mapping[str, Company],
-    remembered: Mapping[DiskId, DiskMemory],
-    options: DiskOptions,
-    under_way: set[DiskId],
+    groups: Mapping[str, Company], remembered: Mapping[DiskId, DiskMemory], options: DiskOptions
 ) -> Iterator[Guard]:
-    """Groups of which all members stand still, and whose first access is to wake all of them."""
+    """Members of a group that stand still, or are about to, and that the first access to one is to wake.
+
+    One that goes on spinning, or hangs, is no reason to have the others wake one after the other.
+    """
     if options.wake_group == "never":
         return
     for group, company in groups.items():
         if not 1 < len(company.members) <= _MOST_GUARDED:
             continue
         fits = options.wake_group == "all" or all(disk.array for disk in company.members)
-        names = tuple([disk.id for disk in company.members])
-        still = fits and all(remembered[name].state in _STILL for name in names)
-        if still and under_way.isdisjoint(names):
-            yield Guard(group, names)
+        still = tuple([disk.id for disk in company.members if remembered[disk.id].state in _STILL])
+        if fits and len(still) > 1:
+            yield Guard(group, still)

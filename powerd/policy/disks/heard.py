@@ -102,15 +102,13 @@ def _answered(  # noqa: PLR0911 - a ladder: what it was decides what the answer 
         return _asleep(before, memory, power, when)
     if power is Power.SUSPENDED:
         return turned(memory, DiskState.SUSPENDED, when)
-    if before.state is DiskState.SETTLING and moved <= before.ordered:
-        if power is Power.UNKNOWN:
-            return _vain(memory, DiskState.UNKNOWN, _DUMB, when)
-        return _vain(memory, DiskState.ACTIVE, _STILL_SPINS, when)
+    if power is Power.UNKNOWN and before.state is DiskState.SETTLING and moved <= before.ordered:
+        return _vain(memory, DiskState.UNKNOWN, _DUMB, when)
     if power is Power.UNKNOWN:
         return replace(turned(memory, DiskState.UNKNOWN, when, _DUMB), asks=asks)
-    if before.state is DiskState.SLEEPING and moved <= last:
-        return replace(turned(memory, DiskState.UNSUPPORTED, when, _WAKES), barred=_WAKES)
-    if before.state.asleep or before.state is DiskState.SETTLING:
+    if before.state is DiskState.SETTLING or before.state is DiskState.SLEEPING:
+        return replace(memory, spun=when.mono)
+    if before.state.asleep:
         return woke(memory, when)
     if before.slept and before.state is DiskState.UNKNOWN:  # woken by the machine's own wake-up
         return replace(woke(memory, when, by_use=False), slept=True)
@@ -132,6 +130,24 @@ def _asleep(before: DiskMemory, memory: DiskMemory, power: Power, when: Moment) 
     since = before.since if before.state is DiskState.SETTLING else when
     pause = when.mono + VERIFY if state is DiskState.SLEEPING else -NEVER
     return replace(turned(memory, state, since), pause=pause)
+
+
+def judged(memory: DiskMemory, moved: float, now: Moment) -> DiskMemory:
+    """One that spun though it should have stood still, by a look that came after it had said so.
+
+    The look before that may be a whole round old: an access since then is no fault of the drive's.
+
+    Args:
+        memory: with ``spun``.
+        moved: CLOCK_MONOTONIC of its last I/O, by that look.
+        now: the present moment.
+    """
+    settling = memory.state is DiskState.SETTLING
+    if moved > (memory.ordered if settling else memory.since.mono):
+        return woke(memory, at(now, moved))
+    if settling:
+        return _vain(memory, DiskState.ACTIVE, _STILL_SPINS, now)
+    return replace(turned(memory, DiskState.UNSUPPORTED, now, _WAKES), barred=_WAKES)
 
 
 def _vain(memory: DiskMemory, state: DiskState, why: str, when: Moment) -> DiskMemory:

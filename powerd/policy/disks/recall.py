@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Final
 
 from powerd.model import Activity, Blind, Disk, DiskMemory, DiskState, Moment, Outcome, Roused, Seen
-from powerd.policy.disks.heard import hear
+from powerd.policy.disks.heard import hear, judged
 from powerd.policy.disks.ways import NEVER, VANISHED, aged, at, is_old, turned, woke
 
 Look = Seen[Activity] | Blind | None
@@ -54,9 +54,9 @@ def recall(  # noqa: PLR0913 - each kind of fact that there is about a disk
         memory = _unknown(replace(memory, barred=_VANISHES), now)
     if roused is not None and roused.at > memory.known and memory.state.asleep:
         memory = _roused(memory, disk, roused, now)
-    if not isinstance(look, Seen) or look is before:
+    if look is None or look is before:
         return memory
-    return _looked(memory, before, look, begun, now)
+    return _looked(memory, before, look, begun, now) if isinstance(look, Seen) else _blind(memory, now)
 
 
 def is_quiet(
@@ -73,6 +73,7 @@ def is_quiet(
         and look.value.moved <= before.value.moved
         and not look.value.suspended
         and memory.state is not DiskState.SUSPENDED
+        and memory.spun == -NEVER
         and not memory.slept
         and memory.resumed == resumed
         and memory.seen == disk.seen
@@ -156,6 +157,11 @@ def _roused(memory: DiskMemory, disk: Disk, roused: Roused, now: Moment) -> Disk
     return replace(woke(memory, at(now, roused.at)), known=roused.at)
 
 
+def _blind(memory: DiskMemory, now: Moment) -> DiskMemory:
+    """Its counters say nothing; of one that spun though it was told to stand by, nobody can tell why."""
+    return memory if memory.spun == -NEVER else turned(memory, DiskState.ACTIVE, now)
+
+
 def _looked(  # noqa: PLR0911 - a ladder: each rung is one way to know
     memory: DiskMemory, before: Look, look: Seen[Activity], begun: float, now: Moment
 ) -> DiskMemory:
@@ -170,6 +176,8 @@ def _looked(  # noqa: PLR0911 - a ladder: each rung is one way to know
     if memory.state is DiskState.SUSPENDED:
         memory = woke(memory, now, by_use=False)
         return _unknown(memory, now) if memory.barred else memory
+    if memory.spun > -NEVER:
+        return judged(memory, activity.moved, now) if look.at > memory.spun else memory
     memory = _touched(memory, look)
     if isinstance(before, Seen) and activity.moved <= before.value.moved:
         return memory

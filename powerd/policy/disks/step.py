@@ -25,6 +25,7 @@ from powerd.policy.disks.ways import DOUBT, DOUBTS, FRESH, NEVER
 
 _USB: Final = "it is on USB; with usb = true in a [[disks.rule]] it may stand by"
 _KERNEL: Final = "the kernel spins it down by itself (runtime power management)"
+_SPUN: Final = "was told to stand by, and spins; its counters are to say whether it was used"
 _UNSEEN: Final = "its counters have not been read yet"
 
 
@@ -72,6 +73,8 @@ def _asked(case: Case) -> Step | None:
     memory, state = case.memory, case.memory.state
     if not case.acts:
         return None
+    if memory.spun > -NEVER:
+        return Step(_SPUN, look=case.now.mono)
     due = state is DiskState.SETTLING or state is DiskState.HUNG
     due = due or (state is DiskState.SLEEPING and memory.asks == 0)  # is it the question that wakes it?
     if not due and not (memory.known == -NEVER and (state.asleep or _managed(case))):

@@ -72,7 +72,7 @@ def turned(memory: DiskMemory, state: DiskState, since: Moment, why: str = "") -
     """In ``state`` since then; a state that it is in already keeps its date."""
     if state is memory.state:
         return memory if why == memory.why else replace(memory, why=why)
-    return replace(memory, state=state, since=since, why=why, asks=0)
+    return replace(memory, state=state, since=since, why=why, asks=0, spun=-NEVER)
 
 
 def woke(memory: DiskMemory, when: Moment, *, by_use: bool = True) -> DiskMemory:

@@ -81,6 +81,18 @@ def test_which_groups_are_guarded(wake: str, array: bool, guarded: bool) -> None
     assert shelf.ask().guards == ((Guard("md0", names),) if guarded else ())
 
 
+def test_members_are_guarded_as_soon_as_they_are_told_and_though_one_goes_on_spinning() -> None:
+    deaf = Spindle(disk(2, group="md0", array=True), deaf=frozenset({"ata", "scsi"}))
+    shelf = Shelf(*(Spindle(disk(n, group="md0", array=True)) for n in range(2)), deaf)
+    shelf.live(20 * MINUTE + 5)
+    names = tuple(shelf.spindles)
+    assert [shelf.state(n) for n in range(3)] == [DiskState.SETTLING] * 3
+    assert shelf.ask().guards == (Guard("md0", names),)
+    shelf.live(HOUR)
+    assert [shelf.state(n) for n in range(3)] == [DiskState.STANDBY] * 2 + [DiskState.UNSUPPORTED]
+    assert shelf.ask().guards == (Guard("md0", names[:2]),)
+
+
 def test_a_guard_stands_while_all_sleep_and_goes_with_the_first_access() -> None:
     shelf = shelf_of(2, group="md0", array=True)
     shelf.touch(0, HOUR)

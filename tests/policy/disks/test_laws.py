@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from policy.disks.shelf import DAY, HOUR, MINUTE, Shelf
 from policy.disks.spindle import Spindle, disk
 
-from powerd.model import AskPower, DiskOrder, Drive, SpinDown, Trouble
+from powerd.model import AskPower, DiskOrder, DiskState, Drive, SpinDown, Trouble
 from powerd.policy import decide
 
 laws = settings(max_examples=25, deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate])
@@ -114,6 +114,19 @@ def test_a_bridge_that_wakes_its_disk_is_found_out_unless_others_wake_it_too(
     shelf.live(HOURS)
     for spindle in shelf.spindles.values():
         assert len(spindle.of("woken by a question")) <= 1 + len(happens), spindle.log
+
+
+@laws
+@given(shelves())
+def test_a_drive_that_obeys_is_never_given_up(drawn: tuple[Shelf, object]) -> None:
+    """Whenever it is accessed, and however long ago its counters were read then."""
+    shelf, _ = drawn
+    shelf.live(HOURS)
+    for name, spindle in shelf.spindles.items():
+        contrary = spindle.deaf or spindle.refuses or spindle.dumb or spindle.bridge == "wakes"
+        if not contrary and not spindle.of("troubled"):
+            memory = shelf.memory.disks[name]
+            assert (memory.failures, memory.state is DiskState.UNSUPPORTED) == (0, False), spindle.log
 
 
 @laws

@@ -39,6 +39,18 @@ def test_what_the_timer_really_is_set_to_is_shown() -> None:
     assert shelf.report().timer == 1800
 
 
+def test_a_doubled_time_is_no_longer_than_a_timer_can_be() -> None:
+    """Woken just after each spin-down: 5 h doubled are 10 h, and the drive's timer has 5.5 h at most."""
+    spindle = Spindle(disk(0))
+    shelf = Shelf(spindle, text='[disks]\nmethod = "timer"\nspin_down_after = "5h"')
+    for n in range(1, 4):
+        shelf.touch(0, n * (5 * HOUR + 20 * MINUTE))
+    shelf.live(20 * HOUR)
+    assert shelf.memory.disks[spindle.disk.id].stretch == 1
+    report = shelf.report()
+    assert (report.spin_down_after, report.timer) == (5.5 * HOUR, 5.5 * HOUR)
+
+
 def test_a_sleeping_disk_gets_no_timer_until_it_has_been_woken_by_somebody_else() -> None:
     spindle = Spindle(disk(0), spins=False)
     shelf = Shelf(spindle, text=TIMER)

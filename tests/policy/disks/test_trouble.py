@@ -85,13 +85,31 @@ def test_a_question_that_fails_is_asked_again_ever_later_and_then_no_more() -> N
     assert shelf.report().waits == "cannot be made to stand by: hdparm -C names no drive state"
 
 
-def test_one_woken_before_it_could_be_verified_has_not_failed() -> None:
-    spindle = Spindle(disk(0))
-    shelf = Shelf(spindle, rhythm=5.0)
-    shelf.touch(0, AFTER + 10)
-    shelf.live(AFTER + 70)
-    memory = shelf.memory.disks[spindle.disk.id]
-    assert (memory.state, memory.failures, len(memory.bounces)) == (DiskState.ACTIVE, 0, 1)
+@pytest.mark.parametrize("rhythm", [5.0, 60.0])
+@pytest.mark.parametrize("after", [3, 10, 19, 21, 35])
+@pytest.mark.parametrize("bridge", ["", "sleeps"])
+def test_one_woken_before_it_could_be_verified_has_not_failed(rhythm: float, after: int, bridge: str) -> None:
+    """Nor is its bridge one that wakes it: the look before may be a whole round old."""
+    spindle = Spindle(disk(0), bridge=bridge)
+    shelf = Shelf(spindle, rhythm=rhythm)
+    for n in range(3):
+        shelf.touch(0, (n + 1) * (AFTER + 120) - 120 + after)
+        shelf.live((n + 1) * (AFTER + 120) - 20)
+        memory = shelf.memory.disks[spindle.disk.id]
+        assert (memory.state, memory.failures, memory.why) == (DiskState.ACTIVE, 0, "")
+    assert (memory.barred, len(memory.ups), memory.stretch) == ("", 3, 1)
+
+
+def test_one_that_spins_on_while_nobody_can_tell_why_is_not_to_blame() -> None:
+    spindle = Spindle(disk(0), deaf=frozenset({"ata"}))
+    shelf = Shelf(spindle).live(AFTER + 10)
+    spindle.blind = "sda is not counted"
+    shelf.live(2 * HOUR)
+    assert (shelf.state(), shelf.report().waits) == (DiskState.ACTIVE, "sda is not counted")
+    assert (len(spindle.of("ask")), shelf.memory.disks[spindle.disk.id].failures) == (2, 0)
+    spindle.blind = ""
+    shelf.live(4 * HOUR)
+    assert shelf.state() is DiskState.STANDBY, "by the other way"
 
 
 def test_a_hasty_wake_up_is_seen_although_the_look_before_it_was_before_the_verification() -> None:
