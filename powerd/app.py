@@ -130,14 +130,14 @@ class Service:
             keeps.add,
             keeps.drop,
             keeps.hold,
-            daemon.wake,
-            daemon.stand_by,
-            daemon.check,
-            daemon.test,
+            daemon.wishes.wake,
+            daemon.wishes.stand_by,
+            daemon.wishes.check,
+            daemon.wishes.test,
             self._token,
         )
         faces = Faces(
-            lambda: daemon.status, self._clock.now, daemon.look_at_all, daemon.trouble, wishes, self._feed
+            lambda: daemon.status, self._clock.now, daemon.looks.at_all, daemon.trouble, wishes, self._feed
         )
         async with AsyncExitStack() as stack:
             stack.callback(self._logind.close)

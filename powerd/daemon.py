@@ -6,9 +6,8 @@ The host is handed in, so that the same daemon runs on this machine and in a reh
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Callable, Coroutine
-from typing import Final, Protocol
+from typing import Protocol
 
 from powerd import actuators, disks, health, transit, wake
 from powerd.board import Board
@@ -18,48 +17,31 @@ from powerd.engine import HEARTBEAT, Engine, Limbs
 from powerd.host import eyes as host
 from powerd.host.values import Going
 from powerd.keeps import Keeps, Lasting
+from powerd.kept import Kept
+from powerd.looks import Looks
 from powerd.model import (
-    LOGIND,
-    TIMERS,
-    CheckHealth,
     Client,
     Decision,
     Disk,
-    DiskId,
     Done,
     Finding,
     Mode,
     Order,
-    Outcome,
-    RefusedError,
     Sleep,
     Snapshot,
-    StartTest,
     Status,
     Unrest,
-    Wake,
-    Woken,
-    found_in,
 )
-from powerd.policy import powered_off
 from powerd.policy.clients import standings
-from powerd.policy.wake import next_wake
-from powerd.sources import learned
 from powerd.sources.cards import Cards
 from powerd.sources.inhibitors import Inhibitors
 from powerd.sources.known import Known
 from powerd.sources.presence import Presence
-from powerd.sources.runner import Extent, Watch
+from powerd.sources.runner import Watch
 from powerd.sources.timers import Timers
 from powerd.store import Store
 from powerd.transit import Lock, Night, OwnAlarm, Transit
-
-_A_PERSON_WAITS: Final = 10.0
-"""Seconds; a check may take a minute, and is then shown when it is done."""
-_NO_LONGER: Final = 1.0
-"""Seconds that a look may take while logind waits for us; it waits for five in all."""
-_FRESH_ENOUGH: Final = 5.0
-"""A person who looks twice within so many seconds sees the same look."""
+from powerd.wishes import Wishes
 
 
 class Eyes(host.Eyes, host.DiskEyes, Protocol):
@@ -98,71 +80,65 @@ class Daemon:
     ) -> None:
         self.status: Status | None = None
         self.board = Board()
-        self._store = store
-        self._boot = boot
-        self._complain = complain
         self._options = options
         self._clock = clock
-        self._eyes = eyes
         self._hands = hands
         self._hear = hear
+        self._kept = Kept(store, boot, clock, complain)
         self._block = Lock(hands, ("sleep", "shutdown", "idle"), "block", complain)
         self.keeps = Keeps(
             self.board,
             clock,
             boot,
-            document=store.load("keeps") if store else None,
-            remember=lambda document: self._save("keeps", document),
+            document=self._kept.load("keeps"),
+            remember=lambda document: self._kept.save("keeps", document),
             hear=self._hold_up,
         )
-        book = learned.from_json(store.load("learned")) if store else {}
-        self._known = Known(eyes, book, self._remember)
+        self._known = Known(eyes, self._kept.strangers(), self._kept.remember)
         self._presence = Presence(eyes, clock, options.clients, self._known, _counting)
         self._standing = tuple(kind(eyes, clock, options) for kind in (Inhibitors, Timers, Cards))
         self._watches = {
             source.name: Watch(source, self.board, clock) for source in (self._presence, *self._standing)
         }
-        self._night = self._new_night()
+        self.looks = Looks(options, self.board, clock, self._watches, lambda: self.status)
+        alarm = OwnAlarm(
+            eyes, hands, clock, self._kept.load("alarm"), lambda document: self._kept.save("alarm", document)
+        )
+        self._night = Night(
+            self.board,
+            clock,
+            hands,
+            options=options,
+            alarm=alarm,
+            still=self.looks.still,
+            complain=complain,
+        )
         self._transit = Transit(
             self.board,
             clock,
             eyes,
             self._night,
             Lock(hands, ("sleep", "shutdown"), "delay", complain),
-            wanted=self._wanted,
+            wanted=self.looks.wanted,
             hear=self._heed,
             complain=complain,
         )
         self._disks = disks.Disks(eyes, hands, clock, self.board, store=store, complain=complain, boot=boot)
         self._disks.rhythm(options.clients.every)
         self._health = health.Health(self.board, clock, store, complain, alert)
-        self._errands: set[asyncio.Task[Done]] = set()
-        limbs = Limbs(look=self._look_closely, obey=self._obey, tell=self._tell)
-        self._engine = Engine(self.board, clock, options, limbs, self._disks.memory, unrest=self._unrest())
-        self._looked_at_all = float("-inf")
-        self._looking_at_all = asyncio.Lock()
-
-    def _new_night(self) -> Night:
-        document = self._store.load("alarm") if self._store else None
-        alarm = OwnAlarm(
-            self._eyes, self._hands, self._clock, document, lambda data: self._save("alarm", data)
+        limbs = Limbs(look=self.looks.closely, obey=self._obey, tell=self._tell)
+        self._engine = Engine(
+            self.board, clock, options, limbs, self._disks.memory, unrest=self._kept.unrest()
         )
-        return Night(
+        self.wishes = Wishes(
+            options,
             self.board,
-            self._clock,
-            self._hands,
-            options=self._options,
-            alarm=alarm,
-            still=self._stirred,
-            complain=self._complain,
+            eyes,
+            hands,
+            disks=self._disks,
+            health=self._health,
+            send=self._engine.errands.send,
         )
-
-    def _unrest(self) -> Unrest:
-        """What the storm guard knows, if this boot ends a power-off of powerd's; that counts once."""
-        document = self._store.load("unrest") if self._store else None
-        if document is not None:
-            self._save("unrest", None)
-        return powered_off.revive(document, self._boot, self._clock.now())
 
     async def live(self) -> None:
         """Look and decide until cancelled; at the end what was learned is kept, and no alarm."""
@@ -177,11 +153,11 @@ class Daemon:
         finally:
             self._disks.close()
             self._health.close()
-            self._remember(self._known.strangers)
+            self._kept.remember(self._known.strangers)
 
     def reconfigure(self, options: Options) -> None:
         """Take over a new configuration; what was observed is kept."""
-        self._options = self._night.options = options
+        self._options = self._night.options = self.looks.options = self.wishes.options = options
         self._presence.options = options.clients
         for source in self._standing:
             source.options = options
@@ -192,64 +168,6 @@ class Daemon:
         self._disks.rhythm(options.clients.every)
         self._engine.reconfigure(options)
 
-    async def look_at_all(self) -> None:
-        """Ask every client, for a person who wants to see; bounded in time. Who asks meanwhile shares it."""
-        async with self._looking_at_all:
-            if self._clock.now().mono - self._looked_at_all > _FRESH_ENOUGH:
-                await self._watches[self._presence.name].look(Extent.ALL)
-                self._looked_at_all = self._clock.now().mono
-                await asyncio.sleep(0)  # noqa: TID251 - the engine decides on it before the person is shown
-
-    async def wake(self, host: str) -> Woken:
-        """Send magic packets to a client, by its name, address or MAC.
-
-        Raises:
-            RefusedError: nobody is known by that name, or nothing could be sent.
-        """
-        return await wake.wake(host, self.board.snapshot().known, self._eyes, self._hands)
-
-    async def stand_by(self, disk: str) -> tuple[DiskId, ...]:
-        """Have a disk and its group stand by; gives those that were meant.
-
-        Raises:
-            RefusedError: there is no such disk, or it cannot be made to.
-        """
-        return await self._disks.stand_by(disk)
-
-    async def check(self, disk: str) -> DiskId:
-        """Have a drive's health read, unless it sleeps; what that takes long for goes on in the background.
-
-        Raises:
-            RefusedError: there is no such drive, it sleeps, or it cannot be read.
-        """
-        found, kind = self._health.find(disk)
-        await self._wished(CheckHealth(found.id, wake=False, kind=kind))
-        return found.id
-
-    async def test(self, disk: str, test: str) -> DiskId:
-        """Have a drive test itself, ``short`` or ``long``.
-
-        Raises:
-            RefusedError: there is no such drive, it sleeps, or it cannot.
-        """
-        found, kind = self._health.find(disk)
-        await self._wished(StartTest(found.id, test, kind))
-        return found.id
-
-    async def _wished(self, order: CheckHealth | StartTest) -> None:
-        """Obey a person's order, in whatever mode; wait for it as long as a person does."""
-        begun = self._clock.now().mono
-        self.board.begin(order)
-        errand = asyncio.get_running_loop().create_task(self._obey(order, "enforce"))
-        self._errands.add(errand)
-        errand.add_done_callback(self._errands.discard)
-        errand.add_done_callback(
-            lambda task: self.board.end(_outcome(order, task, begun, self._clock.now().mono))
-        )
-        await asyncio.wait({errand}, timeout=_A_PERSON_WAITS)
-        if errand.done() and not errand.result()[0]:
-            raise RefusedError(errand.result()[1])
-
     def trouble(self) -> str | None:
         """Why no decisions are being made; None = they are."""
         if self.status is None:
@@ -259,48 +177,19 @@ class Daemon:
 
     async def _obey(self, order: Order, mode: Mode) -> Done:
         self._disks.begun(order)
-        done = await actuators.obey(order, self._hands, mode, self._night)
-        self._disks.obeyed(order, done)
+        done: Done = False, "it was broken off"
+        try:
+            done = await actuators.obey(order, self._hands, mode, self._night)
+        finally:
+            self._disks.obeyed(order, done)
         self._health.obeyed(order, done)
         if isinstance(order, Sleep) and order.action == "poweroff" and done[0] and mode == "enforce":
-            self._part(order)
+            self._kept.part(self.status.decision.memory.unrest if self.status else Unrest(), order.wake)
         return done
 
-    def _part(self, order: Sleep) -> None:
-        """The server powers off: keep what the storm guard knows for the next boot."""
-        unrest = self.status.decision.memory.unrest if self.status else Unrest()
-        self._save("unrest", powered_off.document(unrest, order.wake, self._boot, self._clock.now()))
-
-    async def _look_closely(self) -> None:
-        """All sources at once, so that it takes no longer than the slowest."""
-        await asyncio.gather(*(watch.look(Extent.CLOSE) for watch in self._watches.values()))
-
-    async def _stirred(self, since: float) -> str | None:
-        """Why a sleep that has been prepared since then must not come, after another look; None = it may."""
-        await self._look_closely()
-        await asyncio.sleep(0)  # noqa: TID251 - the engine decides on it
-        decision = self.status.decision if self.status else None
-        if decision is None or decision.phase in {"warning", "going-down"}:
-            idle = decision.memory.idle_since if decision else None
-            # By a key, or a new configuration: somebody was there, though nothing stirs any more.
-            return "idleness has begun anew" if idle is not None and idle > since else None
-        return next((f"{each.subject}: {each.text}" for each in decision.reasons), decision.phase)
-
-    async def _wanted(self) -> Wake | None:
-        """When the server has to be up again should it sleep now, by a fresh look at the timers.
-
-        By policy itself and no decision, for the engine may be waiting for a look at something slower; and by
-        what was seen last where systemd does not answer in time.
-        """
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_NO_LONGER):
-                await self._watches[TIMERS].look(Extent.CLOSE)
-        return next_wake(self.board.snapshot(), self._options, self._clock.now())
-
     def _heed(self, going: Going) -> None:
-        """What logind says hastens the looks at what it concerns, in which all keep their one rhythm."""
-        for watch in [self._watches[LOGIND]] if going.what == "inhibitors" else self._watches.values():
-            watch.glance()
+        """What logind says; its answers may be others now."""
+        self.looks.hasten(going.what)
         self._block.nudge()
 
     def _hold_up(self, lasting: Lasting) -> None:
@@ -318,22 +207,6 @@ class Daemon:
         self._hear(self.status)
         self._transit.decided(self.status)
         self.keeps.tidy()
-
-    def _remember(self, book: learned.Book) -> None:
-        if book:
-            self._save("learned", learned.to_json(book))
-
-    def _save(self, name: str, document: object) -> None:
-        trouble = self._store.save(name, document) if self._store else None
-        if trouble:
-            self._complain(trouble)
-
-
-def _outcome(order: Order, errand: asyncio.Task[Done], begun: float, at: float) -> Outcome:
-    if errand.cancelled() or errand.exception() is not None:
-        return Outcome(order, at, ok=False, observed="it was broken off", begun=begun)
-    done = errand.result()
-    return Outcome(order, at, done[0], done[1], begun, found_in(done))
 
 
 async def _unending(life: Coroutine[None, None, None], what: str) -> None:

@@ -6,7 +6,6 @@ it again, and until then nothing is put to sleep.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
@@ -14,6 +13,7 @@ from typing import Final
 from powerd.board import Board
 from powerd.clock import Clock
 from powerd.config import Options
+from powerd.errands import Errands
 from powerd.model import (
     Decision,
     DiskId,
@@ -22,12 +22,10 @@ from powerd.model import (
     Memory,
     Mode,
     Order,
-    Outcome,
     Plan,
     Sleep,
     Snapshot,
     Unrest,
-    found_in,
 )
 from powerd.policy import decide
 from powerd.policy.disks import tried_anew
@@ -78,6 +76,7 @@ class Engine:
         self._board = board
         self._clock = clock
         self._limbs = limbs
+        self.errands = Errands(board, clock, limbs.obey)
         self._memory = replace(Memory.newborn(clock.now()), disks=disks or {}, unrest=unrest or Unrest())
 
     def reconfigure(self, options: Options) -> None:
@@ -91,19 +90,18 @@ class Engine:
 
     async def live(self) -> None:
         """Decide, obey and wait, for ever."""
-        async with asyncio.TaskGroup() as errands:
-            foreseen: Plan | None = None
+        foreseen: Plan | None = None
+        try:
             while True:
                 decision = self._decide()
                 for order in decision.orders:
                     sure = await self._sure(order, foreseen)
                     if sure is not None:
-                        # Begun, so told as such and not ordered again; not awaited, for a command may take
-                        # an hour, and decisions are what the service manager's watchdog waits for.
-                        mode = self.options.mode
-                        self._board.begin(sure)
-                        errands.create_task(self._obey(sure, mode))
+                        # Not awaited: decisions are what the service manager's watchdog waits for.
+                        self.errands.begin(sure, self.options.mode)
                 foreseen = await self._wait(decision)
+        finally:
+            await self.errands.close()
 
     async def _wait(self, decision: Decision) -> Plan | None:
         """Wait for a changed fact or the time to look again, and look closely then if a sleep is near.
@@ -139,17 +137,3 @@ class Engine:
             return order
         await self._limbs.look()
         return next((each for each in self._decide().orders if each == order), None)
-
-    async def _obey(self, order: Order, mode: Mode) -> None:
-        begun = self._clock.now().mono
-        try:
-            done = await self._limbs.obey(order, mode)
-        except asyncio.CancelledError:
-            task = asyncio.current_task()
-            if task is None or task.cancelling():
-                raise
-            # By something inside it; the order must not be in flight for ever.
-            done = False, "it was broken off"
-        except Exception as error:  # noqa: BLE001 - whatever an actuator raises is an outcome, never the brain's end
-            done = False, f"it failed inside powerd: {type(error).__name__}: {error}"
-        self._board.end(Outcome(order, self._clock.now().mono, done[0], done[1], begun, found_in(done)))

@@ -178,7 +178,7 @@ def test_a_person_s_look_asks_everybody_and_is_decided_on_before_it_is_shown() -
         await asyncio.sleep(90)
         h.village.answers["10.0.0.1"] = ANSWERS
         h.village.sweeps.clear()
-        await h.daemon.look_at_all()
+        await h.daemon.looks.at_all()
         assert [sweep.addresses for sweep in h.village.sweeps] == [["10.0.0.2", "10.0.0.1"]]
         assert {verdict.state.value for verdict in h.status.decision.verdicts} == {"present"}
         assert h.status.now.mono == pytest.approx(90, abs=0.1)
@@ -190,12 +190,12 @@ def test_people_who_look_often_or_together_share_a_look() -> None:
     async def test(h: Home) -> None:
         await asyncio.sleep(90)
         h.village.sweeps.clear()
-        await asyncio.gather(*(h.daemon.look_at_all() for _ in range(100)))
+        await asyncio.gather(*(h.daemon.looks.at_all() for _ in range(100)))
         await asyncio.sleep(4)
-        await h.daemon.look_at_all()
+        await h.daemon.looks.at_all()
         assert len(h.village.sweeps) == 1
         await asyncio.sleep(2)
-        await h.daemon.look_at_all()
+        await h.daemon.looks.at_all()
         assert len(h.village.sweeps) == 2
 
     live(test)
@@ -205,7 +205,7 @@ def test_a_person_who_goes_away_takes_the_look_along_but_not_the_others() -> Non
     async def test(h: Home) -> None:
         await asyncio.sleep(90)
         h.village.takes = 3
-        first, second = (asyncio.create_task(h.daemon.look_at_all()) for _ in range(2))
+        first, second = (asyncio.create_task(h.daemon.looks.at_all()) for _ in range(2))
         await asyncio.sleep(1)
         first.cancel()
         await second
@@ -251,7 +251,7 @@ def test_a_keep_holds_it_up_and_is_there_after_a_restart(tmp_path: Path) -> None
 def test_it_wakes_whom_it_knows() -> None:
     async def test(h: Home) -> None:
         await asyncio.sleep(90)
-        woken = await h.daemon.wake("host1")
+        woken = await h.daemon.wishes.wake("host1")
         assert (woken.label, woken.mac, woken.sent) == ("host1", mac(1), (("eth0", "10.0.0.255"),))
         assert h.hands.calls == [("magic", mac(1), ("10.0.0.255",))]
 
@@ -602,7 +602,7 @@ def test_all_sources_look_closely_at_the_same_time() -> None:
 
         h.village.inhibitors = slowly  # type: ignore[method-assign] # it takes time
         begun = asyncio.get_running_loop().time()
-        await attrgetter("_look_closely")(h.daemon)()
+        await h.daemon.looks.closely()
         took = asyncio.get_running_loop().time() - begun
         assert 2 <= took < 5 + 1, "two sweeps, and logind beside them"
 

@@ -16,7 +16,7 @@ import pytest
 POWERD: Final = Path(__file__).parents[1] / "powerd"
 _BASE: Final = ("model", "config", "clock", "host", "board")
 _KEPT: Final = ("store", "records", "health", "keeps", "wake", "transit")
-_BELOW: Final = (*_BASE, "policy", "sources", "actuators", *_KEPT, "engine")
+_BELOW: Final = (*_BASE, "policy", "sources", "actuators", *_KEPT, "errands", "engine")
 MAY_USE: Final[dict[str, tuple[str, ...]]] = {
     "model": (),
     "config": ("model",),
@@ -41,8 +41,12 @@ MAY_USE: Final[dict[str, tuple[str, ...]]] = {
     "alerts": (*_BASE, "transit"),
     "notify_child": (),
     "health": (*_BASE, "policy", "store", "records"),
-    "engine": ("model", "config", "clock", "board", "policy"),
-    "daemon": (*_BELOW, "disks"),
+    "errands": ("model", "clock", "board"),
+    "engine": ("model", "config", "clock", "board", "policy", "errands"),
+    "kept": ("model", "clock", "policy", "sources", "store"),
+    "looks": (*_BASE, "policy", "sources"),
+    "wishes": (*_BASE, "disks", "health", "wake"),
+    "daemon": (*_BELOW, "disks", "kept", "looks", "wishes"),
     "rehearse": (*_BELOW, "daemon"),
     "faces": ("model", "config"),
     "app": (*_BELOW, "daemon", "alerts", "faces"),

@@ -78,13 +78,13 @@ async def measured(bench: Bench, asked: Drives, state: Path) -> dict[str, float]
     life = asyncio.create_task(daemon.live())
     while daemon.status is None or not daemon.status.snapshot.records:  # noqa: ASYNC110 - nobody tells
         await asyncio.sleep(0.1)
-    await daemon.check("sda")  # what is imported and cached once
+    await daemon.wishes.check("sda")  # what is imported and cached once
     gc.collect()
     asked.asked()
     before, costs, waits = resident(), [], []
     for _ in range(CHECKS):
         cpu, began = time.thread_time(), time.monotonic()
-        await daemon.check("sda")
+        await daemon.wishes.check("sda")
         await asyncio.sleep(0.05)  # the decision on it, and its document
         costs.append((time.thread_time() - cpu) * 1e3)
         waits.append((time.monotonic() - began - 0.05) * 1e3)
