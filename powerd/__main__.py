@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Carry out one command; returns its exit code (cli.ANSWERED and the like)."""
+    """Carry out one command; returns its exit code (client.ANSWERED and the like)."""
     return cli.main(argv, _run, _start, _survey)
 
 

@@ -27,6 +27,7 @@ from powerd.model import (
     Roused,
     commands_in,
 )
+from powerd.model.disk_names import named
 from powerd.policy.disks import book
 from powerd.sources import disks as sensor
 from powerd.sources.runner import Extent, Watch
@@ -168,15 +169,21 @@ class Disks:
         if isinstance(order, DiskOrder):
             self._source.end(order.disk, commands_in(done))
 
-    async def stand_by(self, name: str) -> tuple[DiskId, ...]:
+    async def stand_by(self, word: str) -> tuple[DiskId, ...]:
         """Have a disk and all that share its group stand by, unless they are used from now on.
 
+        Args:
+            word: the disk's id, device or serial number.
+
         Raises:
-            RefusedError: there is no such disk, or it cannot be made to.
+            RefusedError: there is no such disk, there are several, or it cannot be made to.
         """
-        report = next((each for each in self._reports if each.disk.id == name), None)
+        disk = named((each.disk for each in self._reports), word)
+        report = next((each for each in self._reports if each.disk is disk), None)
         if report is None:
-            raise RefusedError(f'there is no disk "{name}"; its id is in: powerd disks', unknown=True)
+            raise RefusedError(
+                f'there is no disk "{word}"; `powerd disks` names those that there are', unknown=True
+            )
         if report.state in _NOT_TO_BE_TOLD:
             raise RefusedError(f"{report.disk.device} will not stand by: {report.waits}")
         await self._watch.look(Extent.ROUND)  # what moved it before this wish is no objection

@@ -27,6 +27,7 @@ from powerd.model import (
     Trouble,
     found_in,
 )
+from powerd.model.disk_names import named
 from powerd.policy.disks import book
 from powerd.policy.findings import news
 from powerd.policy.smart import talks
@@ -104,10 +105,9 @@ class Health:
         """The drive of this id, device or serial number, and how smartctl reaches it.
 
         Raises:
-            RefusedError: there is none, or it does not tell of its health.
+            RefusedError: there is none, there are several, or it does not tell of its health.
         """
-        disks = [report.disk for report in self._decision.disks] if self._decision else []
-        disk = next((each for each in disks if word in {each.id, each.device, each.serial}), None)
+        disk = named((report.disk for report in self._decision.disks) if self._decision else (), word)
         if disk is None:
             raise RefusedError(
                 f'there is no disk "{word}"; `powerd smart` names those that there are', unknown=True

@@ -76,6 +76,17 @@ def test_a_disk_alone_is_wished_for_alone_and_looked_at_first(hardware: Hardware
     assert look.value.moved <= look.at <= snapshot.standby_wishes[id_of(2)]
 
 
+@pytest.mark.parametrize("word", ["sdc", "WCC2"])
+def test_a_disk_goes_by_any_of_its_names(hardware: Hardware, word: str) -> None:
+    assert list(wished(hardware, lambda disks: disks.stand_by(word)).standby_wishes) == [id_of(2)]
+
+
+def test_a_word_for_two_disks_makes_neither_stand_by(hardware: Hardware) -> None:
+    hardware.sata(4, "WCC2", model="Another")
+    with pytest.raises(RefusedError, match='"WCC2" may be sdc or sde'):
+        wished(hardware, lambda disks: disks.stand_by("WCC2"))
+
+
 def test_a_member_takes_its_whole_group_along(hardware: Hardware) -> None:
     told: list[object] = []
 
@@ -96,7 +107,7 @@ def test_a_wish_does_not_undo_another(hardware: Hardware) -> None:
 @pytest.mark.parametrize(
     ("name", "state", "text", "unknown"),
     [
-        ("sda", DiskState.ACTIVE, 'there is no disk "sda"; its id is in: powerd disks', True),
+        ("sdz", DiskState.ACTIVE, 'there is no disk "sdz"; `powerd disks` names those that there are', True),
         (id_of(0), DiskState.HUNG, "sda will not stand by: why", False),
         (id_of(0), DiskState.UNSUPPORTED, "sda will not stand by: why", False),
         (id_of(0), DiskState.SUSPENDED, "sda will not stand by: why", False),

@@ -318,6 +318,16 @@ def test_a_drive_goes_by_any_of_its_names(word: str) -> None:
     play(scene)
 
 
+def test_a_word_for_two_drives_is_refused() -> None:
+    def scene() -> None:
+        house = House()
+        house.decide(SDA, replace(SDB, serial=SDA.serial))
+        with pytest.raises(RefusedError, match='"S1" may be sda or sdb'):
+            house.health.find("S1")
+
+    play(scene)
+
+
 def test_who_is_no_drive_or_tells_nothing_is_refused() -> None:
     def scene() -> None:
         house = House()

@@ -11,7 +11,7 @@ from typing import Final
 from powerd import __version__
 from powerd.faces.disk_news import told
 from powerd.faces.journal import ERROR, INFO, NOTICE, WARNING, Entry, Event, cause, entry, status_line
-from powerd.faces.words import span, verb
+from powerd.faces.words import listed, span, verb
 from powerd.model import (
     CARDS,
     LOGIND,
@@ -97,8 +97,7 @@ class Chronicle:
             told = (reason.subject, reason.text)
             if not reason.keeps_awake and told not in self._remarks and _of_the_machine(reason, status):
                 self._remarks.add(told)
-                text = f"{reason.subject}: {reason.text}"
-                yield entry("remark", text, WARNING, subject=reason.subject, reason=reason.text)
+                yield _word("remark", reason.subject, reason.text, WARNING)
 
     def _clients(self, verdicts: tuple[Verdict, ...], status: Status) -> Iterator[Entry]:
         """Who has come, gone, or can no longer be told; those that never count are left out."""
@@ -148,33 +147,26 @@ def _grouped(state: State, group: list[Verdict]) -> Iterator[Entry]:
                 reason=why,
             )
         return
-    names = ", ".join(verdict.client.label for verdict in group[:_FEW])
-    message = f"{len(group)} clients are {state}: {names} and {len(group) - _FEW} more"
+    names = listed([verdict.client.label for verdict in group], _FEW)
+    message = f"{len(group)} clients are {state}: {names}"
     yield entry("client", message, priority, client=" ".join(verdict.client.id for verdict in group))
 
 
 def _outcomes(before: Status | None, after: Status) -> Iterator[Entry]:
+    """What orders came to; a disk's are told with its state."""
     for kind, outcome in after.snapshot.outcomes.items():
         if before is None or before.snapshot.outcomes.get(kind) == outcome:
             continue
-        if not isinstance(outcome.order, Warn | CallOff | Sleep):
-            continue  # a disk's are told with its state
-        act = verb(outcome.order.action).plain
-        if isinstance(outcome.order, Warn | CallOff):
-            if not outcome.ok:
-                whether = "is" if isinstance(outcome.order, Warn) else "is not"
-                message = f"cannot announce that the server {whether} to {act}: {outcome.observed}"
-                yield entry("outcome", message, WARNING, subject="warning", reason=outcome.observed)
-        elif not outcome.ok:
-            message = f"could not {act}: {outcome.observed}"
-            yield entry("outcome", message, ERROR, subject=_rule(outcome.order), reason=outcome.observed)
-        else:
-            message = f"{outcome.observed}{_idle(before.decision, outcome)}"
-            yield entry("outcome", message, NOTICE, subject=_rule(outcome.order), reason=outcome.observed)
-
-
-def _rule(order: Sleep) -> str:
-    return f"sleep rule {order.rule + 1}"
+        order, observed = outcome.order, outcome.observed
+        if isinstance(order, Sleep):
+            message, priority = f"could not {verb(order.action).plain}: {observed}", ERROR
+            if outcome.ok:
+                message, priority = f"{observed}{_idle(before.decision, outcome)}", NOTICE
+            yield entry("outcome", message, priority, subject=f"sleep rule {order.rule + 1}", reason=observed)
+        elif isinstance(order, Warn | CallOff) and not outcome.ok:
+            whether = "is" if isinstance(order, Warn) else "is not"
+            message = f"cannot announce that the server {whether} to {verb(order.action).plain}: {observed}"
+            yield entry("outcome", message, WARNING, subject="warning", reason=observed)
 
 
 def _idle(decision: Decision, outcome: Outcome) -> str:
@@ -218,11 +210,16 @@ def _sight(before: Status | None, after: Status) -> Iterator[Entry]:
     was, now = _blind(before.snapshot) if before else {}, _blind(after.snapshot)
     for name, why in now.items():
         if name not in was:
-            yield entry("blind", f"{name}: {why}", WARNING, subject=name, reason=why)
+            yield _word("blind", name, why, WARNING)
         elif before is not None and (text := _louder(name, before, after)):
-            yield entry("still-blind", f"{name}: {text}", ERROR, subject=name, reason=text)
+            yield _word("still-blind", name, text, ERROR)
     for name in was.keys() - now.keys():
         yield entry("sighted", f"{name}: can look again", NOTICE, subject=name)
+
+
+def _word(event: Event, subject: str, text: str, priority: int) -> Entry:
+    """``subject: text``, as a source or policy has worded it."""
+    return entry(event, f"{subject}: {text}", priority, subject=subject, reason=text)
 
 
 def _blind(snapshot: Snapshot) -> dict[str, str]:

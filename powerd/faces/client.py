@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
+ANSWERED, NO, USAGE, UNREACHABLE = 0, 1, 2, 3
+"""Exit codes. NO: the daemon answers, but makes no decisions, or will not do what it is asked for."""
 SOCKET: Final = "/run/powerd/powerd.sock"
 TIMEOUT: Final = 15.0
 """Seconds that the daemon may keep silent."""

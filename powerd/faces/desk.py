@@ -145,7 +145,7 @@ class Desk:
         return web.json_response(keep_json(keep, self._now()))
 
     async def _drop(self, request: web.Request) -> web.Response:
-        keep = self._wishes.drop(_id(request))
+        keep = self._wishes.drop(id_of(request))
         return web.json_response(keep_json(keep, self._now()))
 
     async def _hold(self, request: web.Request) -> web.StreamResponse:
@@ -167,26 +167,26 @@ class Desk:
     async def _stand_by(self, request: web.Request) -> web.Response:
         if content := await request.read():
             read_wish(content, {})
-        disks = await self._wishes.stand_by(_id(request))
+        disks = await self._wishes.stand_by(id_of(request))
         return web.json_response({"disks": list(disks)})
 
     async def _check(self, request: web.Request) -> web.Response:
         if content := await request.read():
             read_wish(content, {})
-        return web.json_response({"disk": await self._wishes.check(_id(request))})
+        return web.json_response({"disk": await self._wishes.check(id_of(request))})
 
     async def _test(self, request: web.Request) -> web.Response:
         kind = text_of(read_wish(await request.read(), {"kind": str}), "kind")
         if kind not in {"short", "long"}:
             raise WishError(400, 'say which: "kind" is wanted, "short" or "long"')
-        return web.json_response({"disk": await self._wishes.test(_id(request), kind)})
+        return web.json_response({"disk": await self._wishes.test(id_of(request), kind)})
 
     async def _close(self, _application: web.Application) -> None:
         self._closing.set()
 
 
-def _id(request: web.Request) -> str:
-    """What the path names, fit to be shown."""
+def id_of(request: web.Request) -> str:
+    """What the path names as ``{id}``, fit to be shown."""
     return harmless(request.match_info["id"])[:_LONGEST_TEXT]
 
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime
-from html import escape
 
 from powerd.faces.disk_table import (
+    NAMED,
     asleep_sentence,
     grouped,
     idle,
-    listed,
     places,
     settings,
     size,
@@ -17,28 +16,24 @@ from powerd.faces.disk_table import (
     stands_by,
     way,
 )
+from powerd.faces.html import cell, row, safe, section, table
 from powerd.faces.shapes import DiskJson
-from powerd.faces.words import clock, harmless
+from powerd.faces.words import clock, listed
 
 
-def section(disks: list[DiskJson], now: datetime) -> str:
+def disks_section(disks: list[DiskJson], now: datetime) -> str:
     """A table of those that may stand by, and a line for those left alone; "" = there is no disk at all."""
     ours, alone = split(disks)
     if not disks:
         return ""
     title = f"Disks: {asleep_sentence(disks) or 'none that could stand by'}"
-    rows = "".join(_row(disk, now) for disk in ours)
-    table = (
-        '<div class="card"><table>\n'
-        '<thead><tr><th scope="col">Disk</th><th scope="col">State</th><th scope="col">Idle for</th></tr>'
-        f"</thead>\n<tbody>\n{rows}</tbody>\n</table></div>\n"
-    )
+    known = [table(("Disk", "State", "Idle for"), [_row(disk, now) for disk in ours])] if ours else []
     groups = grouped(alone, lambda disk: disk["waits"] or "excluded")
-    notes = "".join(
-        f'<p class="note">Left alone: {_safe(listed(names))}: {_safe(why)}</p>\n'
+    notes = (
+        f'<p class="note">{safe(f"Left alone: {listed(names, NAMED)}: {why}")}</p>\n'
         for why, names in groups.items()
     )
-    return f"<section>\n<h2>{title}</h2>\n{table if ours else ''}{notes}</section>\n"
+    return section(title, *known, *notes)
 
 
 def _row(disk: DiskJson, now: datetime) -> str:
@@ -50,14 +45,10 @@ def _row(disk: DiskJson, now: datetime) -> str:
     coming = [f"stands by {stands_by(disk, now)}"] if disk["spin_down_at"] else []
     coming += [f"{starts} start{'' if starts == 1 else 's'} in 24 h"]
     coming += [f"by {way(disk)}"] if way(disk) != "-" else []
-    return (
-        f'<tr><th scope="row">{_safe(disk["model"] or disk["id"])}<small>{_safe(about)}</small></th>'
-        f'<td><span class="{_safe(disk["state"])}">{_safe(disk["state"])}</span> since {since}'
-        f"<small>{_safe(disk['waits'] or '')}</small></td>"
-        f"<td>{idle(disk)}<small>{_safe('; '.join(coming))}</small></td></tr>\n"
+    state = safe(disk["state"])
+    return row(
+        disk["model"] or disk["id"],
+        about,
+        cell(f'<span class="{state}">{state}</span> since {since}', disk["waits"] or ""),
+        cell(idle(disk), "; ".join(coming)),
     )
-
-
-def _safe(text: str) -> str:
-    """Text from anywhere as HTML text or attribute: no markup, no control characters."""
-    return escape(harmless(text))

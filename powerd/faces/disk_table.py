@@ -6,12 +6,29 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Final
 
+from powerd.faces.columns import GAP, Table
 from powerd.faces.shapes import DiskJson, StatusJson
-from powerd.faces.words import LINE, Paint, Style, clock, harmless, joined, pad, plain, span, width, wrap
+from powerd.faces.words import (
+    Paint,
+    Style,
+    clock,
+    hanging,
+    harmless,
+    joined,
+    listed,
+    pad,
+    paragraph,
+    plain,
+    span,
+    width,
+)
 
-_HEAD: Final = ("DISK", "STATE", "SINCE", "IDLE FOR", "STANDS BY", "STARTS", "BY", "GROUP", "MODEL")
-_GAP: Final = 2
 _DISK, _STATE, _GROUP, _MODEL = 0, 1, 7, 8
+_TABLE: Final = Table(
+    ("DISK", "STATE", "SINCE", "IDLE FOR", "STANDS BY", "STARTS", "BY", "GROUP", "MODEL"),
+    coloured=_STATE,
+    gives=((_MODEL, 8), (_GROUP, 5), (_MODEL, 1), (_STATE, 7), (_DISK, 8)),
+)
 _DISK_MOST: Final = 12
 _STYLES: Final[dict[str, Style]] = {
     "standby": "good",
@@ -22,7 +39,7 @@ _STYLES: Final[dict[str, Style]] = {
     "hung": "bad",
 }
 _WORKED: Final = {"ata": "ATA", "scsi": "SCSI"}
-_NAMED: Final = 6
+NAMED: Final = 6
 """Disks spelled out in a note before it only counts the rest."""
 
 
@@ -33,7 +50,9 @@ def disks_text(status: StatusJson, paint: Paint = plain) -> str:
     if not ours:
         lines = ["No disk that could stand by is known."]
     else:
-        lines = [*_table(ours, now, paint), "", *_names(ours, paint)]
+        styles = [_STYLES.get(disk["state"]) for disk in ours]
+        table = _TABLE.lines([_row(disk, now) for disk in ours], styles, paint)
+        lines = [*table, "", *_names(ours, paint)]
     lines += _waiting(ours, paint)
     lines += _left_alone(alone, paint)
     return joined(lines)
@@ -100,24 +119,6 @@ def grouped(disks: list[DiskJson], key: Callable[[DiskJson], str | None]) -> dic
     return found
 
 
-def listed(names: list[str]) -> str:
-    """``sda, sdb and 7 more``."""
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return harmless(", ".join(names[:_NAMED]) + more)
-
-
-def _table(disks: list[DiskJson], now: datetime, paint: Paint) -> list[str]:
-    rows = [_row(disk, now) for disk in disks]
-    widths = _fitted([max(map(width, column)) for column in zip(_HEAD, *rows, strict=True)])
-    lines = [paint(_line(_HEAD, widths), "strong")]
-    for disk, row in zip(disks, rows, strict=True):
-        cells = [pad(cell, cells) for cell, cells in zip(row, widths, strict=True)]
-        if style := _STYLES.get(disk["state"]):
-            cells[_STATE] = paint(cells[_STATE], style)
-        lines.append((" " * _GAP).join(cells))
-    return lines
-
-
 def _row(disk: DiskJson, now: datetime) -> tuple[str, ...]:
     return (
         harmless(disk["device"]),
@@ -132,28 +133,13 @@ def _row(disk: DiskJson, now: datetime) -> tuple[str, ...]:
     )
 
 
-def _line(cells: tuple[str, ...], widths: list[int]) -> str:
-    return (" " * _GAP).join(pad(cell, cells) for cell, cells in zip(cells, widths, strict=True))
-
-
-def _fitted(widths: list[int]) -> list[int]:
-    """Column widths that fit into a line: models give way first, names of disks last."""
-    over = sum(widths) + _GAP * (len(widths) - 1) - LINE
-    for column, least in ((_MODEL, 8), (_GROUP, 5), (_MODEL, 1), (_STATE, 7), (_DISK, 8)):
-        give = max(0, min(over, widths[column] - least))
-        widths[column] -= give
-        over -= give
-    return widths
-
-
 def _names(disks: list[DiskJson], paint: Paint) -> Iterator[str]:
     """By which each is to be named, and what is on it."""
     left = min(_DISK_MOST, max(width(harmless(disk["device"])) for disk in disks))
     for disk in disks:
-        start = pad(harmless(disk["device"]), left) + " " * _GAP
+        start = pad(harmless(disk["device"]), left) + " " * GAP
         told = ", ".join(filter(None, (size(disk), places(disk), settings(disk))))
-        for n, part in enumerate(wrap(harmless(f"{disk['id']} ({told})"), LINE - len(start))):
-            yield paint(start + part, "dim") if not n else paint(" " * len(start) + part, "dim")
+        yield from (paint(line, "dim") for line in hanging(start, f"{disk['id']} ({told})"))
 
 
 def _waiting(disks: list[DiskJson], paint: Paint) -> Iterator[str]:
@@ -162,7 +148,7 @@ def _waiting(disks: list[DiskJson], paint: Paint) -> Iterator[str]:
     if groups:
         yield from ("", paint("Waiting:", "strong"))
     for why, names in groups.items():
-        yield from (f"  {line}" for line in wrap(f"{listed(names)}: {harmless(why)}", LINE - 2))
+        yield from paragraph(f"{listed(names, NAMED)}: {why}", 2)
 
 
 def _left_alone(disks: list[DiskJson], paint: Paint) -> Iterator[str]:
@@ -170,5 +156,4 @@ def _left_alone(disks: list[DiskJson], paint: Paint) -> Iterator[str]:
     if groups:
         yield from ("", paint("Left alone:", "strong"))
     for why, names in groups.items():
-        text = f"{listed(names)}: {harmless(why)}"
-        yield from (paint(f"  {line}", "dim") for line in wrap(text, LINE - 2))
+        yield from (paint(line, "dim") for line in paragraph(f"{listed(names, NAMED)}: {why}", 2))

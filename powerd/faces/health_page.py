@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from html import escape
 from typing import Final
 
 from powerd.faces.health_shapes import SmartDetailJson
-from powerd.faces.words import clock, harmless, span
+from powerd.faces.html import cell, row, safe, section, table
+from powerd.faces.words import clock, span
 
 HEALTH_STYLE: Final = """
 td .ok, td .note { color: var(--good); font-weight: 600 }
@@ -43,14 +43,10 @@ def health_section(drives: Sequence[SmartDetailJson], now: datetime, *, observin
     """The section of the page; "" where no drive tells of its health."""
     if not drives:
         return ""
-    rows = "".join(_row(drive, now, "would be next" if observing else "next") for drive in drives)
+    rows = (_row(drive, now, "would be next" if observing else "next") for drive in drives)
     ill = sum(drive["health"] in {"warning", "alarm"} for drive in drives)
     title = f"Health: {ill} of {len(drives)} drives with findings" if ill else "Health of drives"
-    return (
-        f'<section>\n<h2>{title}</h2>\n<div class="card"><table>\n'
-        '<thead><tr><th scope="col">Drive</th><th scope="col">Health</th><th scope="col">Temperature</th>'
-        f"</tr></thead>\n<tbody>\n{rows}</tbody>\n</table></div>\n</section>\n"
-    )
+    return section(title, table(("Drive", "Health", "Temperature"), rows))
 
 
 def _row(drive: SmartDetailJson, now: datetime, coming: str) -> str:
@@ -59,31 +55,28 @@ def _row(drive: SmartDetailJson, now: datetime, coming: str) -> str:
     word = f'<span class="{drive["health"]}">{drive["health"]}</span>'
     celsius = "-" if drive["temperature"] is None else f"{drive['temperature']} °C"
     warmth = [(each["at"], each["temperature"]) for each in drive["history"]]
-    return (
-        f'<tr><th scope="row">{_safe(drive["device"])}<small>{_safe(about)}</small></th>'
-        f"<td>{word}<small>{_safe(_times(drive, now, coming))}</small>{''.join(_found(drive))}"
-        f"{''.join(_counters(drive))}</td>"
-        f"<td>{celsius}{_plot(warmth, 'temperature')}</td></tr>\n"
-    )
+    health = (cell(word, _times(drive, now, coming)), *_found(drive), *_counters(drive))
+    return row(drive["device"], about, "".join(health), celsius + _plot(warmth, "temperature"))
 
 
 def _times(drive: SmartDetailJson, now: datetime, coming: str) -> str:
-    checked = f"checked {_when(drive['checked'], now)}" if drive["checked"] else "never checked"
-    due = ""
+    said = "never checked"
+    if drive["checked"]:
+        said = f"checked {clock(datetime.fromisoformat(drive['checked']), now)}"
     if drive["due"]:
-        late = datetime.fromisoformat(drive["due"]) <= now
-        due = f", {coming} " + ("when it spins" if late else _when(drive["due"], now))
-    return checked + due + (", tests itself now" if drive["testing"] else "")
+        due = datetime.fromisoformat(drive["due"])
+        said += f", {coming} {'when it spins' if due <= now else clock(due, now)}"
+    return said + (", tests itself now" if drive["testing"] else "")
 
 
 def _found(drive: SmartDetailJson) -> Iterator[str]:
     for finding in drive["findings"]:
         yield (
-            f'<p class="found"><span class="{finding["severity"]}">{_safe(finding["text"])}</span>'
-            f"<small>{_safe(finding['advice'])}</small></p>"
+            f'<p class="found"><span class="{finding["severity"]}">{safe(finding["text"])}</span>'
+            f"<small>{safe(finding['advice'])}</small></p>"
         )
     if drive["why"]:
-        yield f'<p class="found"><small>cannot be checked: {_safe(drive["why"])}</small></p>'
+        yield f'<p class="found"><small>cannot be checked: {safe(drive["why"])}</small></p>'
 
 
 def _counters(drive: SmartDetailJson) -> Iterator[str]:
@@ -115,13 +108,5 @@ def _plot(values: Sequence[tuple[str, int | None]], what: str, kind: str = "") -
     mark = f' class="{kind}"' if kind else ""
     return (
         f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" preserveAspectRatio="none" role="img">'
-        f'<title>{_safe(label)}</title><polyline{mark} points="{drawn}"/></svg>'
+        f'<title>{safe(label)}</title><polyline{mark} points="{drawn}"/></svg>'
     )
-
-
-def _when(time: str | None, now: datetime) -> str:
-    return clock(datetime.fromisoformat(time), now) if time else ""
-
-
-def _safe(text: str) -> str:
-    return escape(harmless(text))

@@ -8,6 +8,7 @@ from typing import Final, Literal
 
 from powerd.faces.health_shapes import AlertJson, FindingJson, SampleJson, SmartDetailJson, SmartJson
 from powerd.model import Counter, Disk, Finding, Moment, Severity, SmartReport, Status
+from powerd.model.disk_names import named
 
 _WORDS: Final[Mapping[Severity, Literal["note", "warning", "alarm"]]] = {
     Severity.NOTE: "note",
@@ -32,13 +33,16 @@ def details(status: Status | None) -> list[SmartDetailJson]:
 
 
 def smart_of(status: Status | None, word: str) -> SmartDetailJson | None:
-    """The value of ``/api/smart/ID``; ``word`` may be a disk's id, its device or its serial number."""
-    disks = [report.disk for report in status.decision.disks] if status else []
-    for disk in disks:
-        if word in {disk.id, disk.device, disk.serial} and status is not None:
-            report = status.decision.smart.get(disk.id)
-            return None if report is None else _detail(disk, report, status.now.wall.tzinfo)
-    return None
+    """The value of ``/api/smart/ID``; ``word`` may be a disk's id, its device or its serial number.
+
+    Raises:
+        RefusedError: several disks go by it.
+    """
+    if status is None:
+        return None
+    disk = named((report.disk for report in status.decision.disks), word)
+    report = status.decision.smart.get(disk.id) if disk else None
+    return _detail(disk, report, status.now.wall.tzinfo) if disk and report else None
 
 
 def smart_json(disk: Disk, report: SmartReport, zone: tzinfo | None) -> SmartJson:

@@ -4,10 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
+from functools import partial
 from typing import Final
 
+from powerd.faces.columns import Table
 from powerd.faces.health_shapes import SmartDetailJson, SmartJson
-from powerd.faces.words import LINE, Paint, Style, clock, cut, harmless, joined, pad, plain, span, width, wrap
+from powerd.faces.words import (
+    LINE,
+    Paint,
+    Style,
+    clock,
+    cut,
+    harmless,
+    joined,
+    labelled,
+    pad,
+    paragraph,
+    plain,
+    span,
+)
 
 HEALTH: Final[dict[str, Style]] = {
     "ok": "good",
@@ -16,9 +31,10 @@ HEALTH: Final[dict[str, Style]] = {
     "alarm": "bad",
     "unknown": "dim",
 }
-_HEAD: Final = ("DISK", "MODEL", "HEALTH", "TEMP", "AGE", "CHECKED", "NEXT")
 _MODEL, _HEALTH = 1, 2
-_GAP: Final = 2
+_TABLE: Final = Table(
+    ("DISK", "MODEL", "HEALTH", "TEMP", "AGE", "CHECKED", "NEXT"), coloured=_HEALTH, gives=((_MODEL, 8),)
+)
 _COUNTERS: Final = {
     "reallocated": "bad sectors replaced",
     "pending": "sectors that cannot be read",
@@ -32,9 +48,8 @@ _COUNTERS: Final = {
     "loads": "head loads",
 }
 """The counters that matter, in the order in which they do."""
-_LABEL: Final = 12
 _ROW: Final = 28
-
+_labelled = partial(labelled, 14)
 
 DUE: Final = "due"
 OBSERVING: Final = (
@@ -50,17 +65,12 @@ def smarts_text(
     if not drives:
         return "No drive here tells of its health.\n"
     rows = [_row(drive, now) for drive in drives]
-    widths = [max(map(width, column)) for column in zip(_HEAD, *rows, strict=True)]
-    widths[_MODEL] -= max(0, min(sum(widths) + _GAP * (len(widths) - 1) - LINE, widths[_MODEL] - 8))
-    lines = [paint(_line(_HEAD, widths), "strong")]
-    for drive, row in zip(drives, rows, strict=True):
-        cells = [pad(cell, size) for cell, size in zip(row, widths, strict=True)]
-        cells[_HEALTH] = paint(cells[_HEALTH], HEALTH[drive["health"]])
-        lines.append((" " * _GAP).join(cells))
+    styles = [HEALTH[drive["health"]] for drive in drives]
+    lines = _TABLE.lines(rows, styles, paint)
     for drive in drives:
         lines += _found(drive, paint, with_name=True)
     if observing:
-        lines += ["", *wrap(OBSERVING, LINE)]
+        lines += ["", *paragraph(OBSERVING)]
     return joined(lines)
 
 
@@ -88,7 +98,7 @@ def smart_text(drive: SmartDetailJson, now: datetime, paint: Paint = plain) -> s
 def begun_text(drive: SmartJson, kind: str) -> str:
     """What ``powerd smart --test`` prints."""
     name = cut(harmless(drive["device"]), 16)
-    return joined(wrap(f"{name} tests itself ({kind}); `powerd smart {name}` shows what came of it.", LINE))
+    return joined(paragraph(f"{name} tests itself ({kind}); `powerd smart {name}` shows what came of it."))
 
 
 def _row(drive: SmartJson, now: datetime) -> tuple[str, ...]:
@@ -103,22 +113,16 @@ def _row(drive: SmartJson, now: datetime) -> tuple[str, ...]:
     )
 
 
-def _line(cells: tuple[str, ...], widths: list[int]) -> str:
-    return (" " * _GAP).join(pad(cell, size) for cell, size in zip(cells, widths, strict=True))
-
-
 def _found(drive: SmartJson, paint: Paint, *, with_name: bool) -> Iterator[str]:
     """Findings with what to do, and why it could not be checked."""
-    name = f"{harmless(drive['device'])}: " if with_name else ""
+    name = f"{drive['device']}: " if with_name else ""
     for finding in drive["findings"]:
         style = HEALTH[finding["severity"]]
         yield ""
-        for line in wrap(harmless(f"{name}{finding['text']}"), LINE):
-            yield paint(line, style)
-        yield from (f"  {line}" for line in wrap(harmless(finding["advice"]), LINE - 2))
+        yield from (paint(line, style) for line in paragraph(f"{name}{finding['text']}"))
+        yield from paragraph(finding["advice"], 2)
     if drive["why"]:
-        yield ""
-        yield from wrap(harmless(f"{name}cannot be checked: {drive['why']}"), LINE)
+        yield from ("", *paragraph(f"{name}cannot be checked: {drive['why']}"))
 
 
 def _sentence(drive: SmartDetailJson, now: datetime) -> str:
@@ -146,11 +150,6 @@ def _when(time: str | None, now: datetime) -> str:
 def _next(time: str | None, now: datetime) -> str:
     """As _when(), and DUE where it has come: a drive that sleeps is waited for."""
     return DUE if time is not None and datetime.fromisoformat(time) <= now else _when(time, now)
-
-
-def _labelled(label: str, text: str, paint: Paint, style: Style | None = None) -> Iterator[str]:
-    for n, line in enumerate(wrap(harmless(text), LINE - _LABEL - 2)):
-        yield paint(pad("" if n else label, _LABEL + 2), "dim") + (paint(line, style) if style else line)
 
 
 def _tests(drive: SmartDetailJson, paint: Paint) -> Iterator[str]:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from html import escape
 from textwrap import dedent
 from typing import Final
 
-from powerd.faces.disk_page import section as disks_section
+from powerd.faces.disk_page import disks_section
 from powerd.faces.health_page import HEALTH_STYLE, health_section
 from powerd.faces.health_shapes import SmartDetailJson
+from powerd.faces.html import cell, items, row, safe, section, table
 from powerd.faces.shapes import ClientJson, ReasonJson, SourceJson, StatusJson
-from powerd.faces.table import evidence, ignore_lines, label, seen, source
+from powerd.faces.table import ALWAYS_ON, always_on, evidence, ignore_lines, label, seen, source
 from powerd.faces.text import (
     alarm_sentence,
     counts_sentence,
@@ -21,7 +21,7 @@ from powerd.faces.text import (
     reasons_title,
     state_sentence,
 )
-from powerd.faces.words import clock, harmless
+from powerd.faces.words import clock
 
 REFRESH: Final = 30
 """Seconds after which the page loads itself anew; STARTING while there is nothing to see yet."""
@@ -97,7 +97,7 @@ def page(status: StatusJson, clients: list[ClientJson], drives: Sequence[SmartDe
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f'<meta http-equiv="refresh" content="{seconds}">\n'
-        f"<title>{_safe(status['state'].replace('-', ' '))} - powerd</title>\n"
+        f"<title>{safe(status['state'].replace('-', ' '))} - powerd</title>\n"
         f"<style>{STYLE}</style>\n</head>\n"
         f"<body>\n{''.join(parts)}</main>\n"
         f"<footer>As of {now:%H:%M:%S}, renewed every {seconds} s. For programs: "
@@ -120,59 +120,54 @@ def _top(status: StatusJson) -> str:
     alarm = alarm_sentence(status)
     woken = f"An alarm would wake it {alarm}." if alarm else ""
     trouble = (
-        f'<p class="bad" role="alert">Trouble: {_safe(status["trouble"])}</p>\n' if status["trouble"] else ""
+        f'<p class="bad" role="alert">Trouble: {safe(status["trouble"])}</p>\n' if status["trouble"] else ""
     )
     return (
-        f"<header><b>powerd</b><span>{_safe(status['version'])}</span></header>\n<main>\n"
-        f'<div class="now {_safe(kind)}">\n<h1>{_safe(state)}: {_safe(coming[0].lower() + coming[1:])}</h1>\n'
-        f"<p>{_safe(' '.join(filter(None, (since, woken, mode))))}</p>\n{trouble}</div>\n"
+        f"<header><b>powerd</b><span>{safe(status['version'])}</span></header>\n<main>\n"
+        f'<div class="now {safe(kind)}">\n<h1>{safe(state)}: {safe(coming[0].lower() + coming[1:])}</h1>\n'
+        f"<p>{safe(' '.join(filter(None, (since, woken, mode))))}</p>\n{trouble}</div>\n"
     )
 
 
 def _reasons(title: str, reasons: list[ReasonJson], now: datetime) -> str:
     if not reasons:
         return ""
-    items = "".join(
-        _item(each["subject"], f"<span>{_safe(each['text'])}</span>{_since(each['since'], now)}")
+    lines = (
+        _item(each["subject"], f"<span>{safe(each['text'])}</span>{_since(each['since'], now)}")
         for each in reasons
     )
-    return f'<section>\n<h2>{title}</h2>\n<ul class="card">\n{items}</ul>\n</section>\n'
+    return section(title, items(lines))
 
 
 def _since(since: str, now: datetime) -> str:
-    return f'<time datetime="{_safe(since)}">since {clock(datetime.fromisoformat(since), now)}</time>'
+    return f'<time datetime="{safe(since)}">since {clock(datetime.fromisoformat(since), now)}</time>'
 
 
 def _sources(sources: list[SourceJson], reasons: list[ReasonJson]) -> str:
     """What cannot look, and what those that can complain of, unless that is told above."""
-    items = "".join(_complaints(sources, " ".join(reason["text"] for reason in reasons)))
-    return f'<section>\n<h2>Warnings</h2>\n<ul class="card">\n{items}</ul>\n</section>\n' if items else ""
+    lines = [*_complaints(sources, " ".join(reason["text"] for reason in reasons))]
+    return section("Warnings", items(lines)) if lines else ""
 
 
 def _complaints(sources: list[SourceJson], told: str) -> Iterator[str]:
     for each in sources:
         if each["blind"] and each["blind"] not in told:
-            yield _item(each["id"], f'<span class="bad">cannot look: {_safe(each["blind"])}</span>')
+            yield _item(each["id"], f'<span class="bad">cannot look: {safe(each["blind"])}</span>')
         for warning in each["warnings"]:
             if warning not in told:
-                yield _item(each["id"], f"<span>{_safe(warning)}</span>")
+                yield _item(each["id"], f"<span>{safe(warning)}</span>")
 
 
 def _item(subject: str, rest: str) -> str:
-    return f"<li><b>{_safe(subject)}</b>{rest}</li>\n"
+    return f"<li><b>{safe(subject)}</b>{rest}</li>\n"
 
 
 def _clients(clients: list[ClientJson], status: StatusJson, now: datetime) -> str:
     if not clients:
-        return '<section>\n<h2>Clients</h2>\n<p class="void">No client is known yet.</p>\n</section>\n'
+        return section("Clients", '<p class="void">No client is known yet.</p>\n')
     told = {source["blind"] for source in status["sources"]}
-    rows = "".join(_row(client, now, told) for client in clients)
-    return (
-        f"<section>\n<h2>Clients: {_safe(counts_sentence(status['clients']))}</h2>\n"
-        '<div class="card"><table>\n'
-        '<thead><tr><th scope="col">Client</th><th scope="col">State</th><th scope="col">Last seen</th></tr>'
-        f"</thead>\n<tbody>\n{rows}</tbody>\n</table></div>\n{_ignorable(clients)}</section>\n"
-    )
+    known = table(("Client", "State", "Last seen"), (_row(client, now, told) for client in clients))
+    return section(f"Clients: {counts_sentence(status['clients'])}", known, _ignorable(clients))
 
 
 def _row(client: ClientJson, now: datetime, told: set[str | None]) -> str:
@@ -183,26 +178,18 @@ def _row(client: ClientJson, now: datetime, told: set[str | None]) -> str:
         None if client["why"] in told else client["why"],
     )
     rtt = f" {client['rtt_ms']:g} ms" if client["rtt_ms"] is not None and client["on_link"] else ""
-    return (
-        f'<tr><th scope="row">{_safe(label(client))}<small>{_safe(where)}</small></th>'
-        f'<td><span class="{client["state"]}">{client["state"]}</span>'
-        f"<small>{_safe('; '.join(filter(None, whys)))}</small></td>"
-        f"<td>{seen(client, now)}<small>{_safe(evidence(client) + rtt)}</small></td></tr>\n"
+    return row(
+        label(client),
+        where,
+        cell(f'<span class="{client["state"]}">{client["state"]}</span>', "; ".join(filter(None, whys))),
+        cell(seen(client, now), evidence(client) + rtt),
     )
 
 
 def _ignorable(clients: list[ClientJson]) -> str:
     """The line of configuration that stops counting what is always on."""
-    always = [client for client in clients if client["always_on"] and client["keeps_awake"]]
+    always = always_on(clients)
     if not always:
         return ""
-    lines = dedent("\n".join(ignore_lines(always)))
-    return (
-        '<p class="note">Always on, so likely nobody\'s own. To stop counting, under [clients]:</p>\n'
-        f'<pre class="card">{_safe(lines)}</pre>\n'
-    )
-
-
-def _safe(text: str) -> str:
-    """Text from anywhere as HTML text or attribute: no markup, no control characters."""
-    return escape("\n".join(map(harmless, text.split("\n"))))
+    lines = dedent("\n".join(map(safe, ignore_lines(always))))
+    return f'<p class="note">{ALWAYS_ON}</p>\n<pre class="card">{lines}</pre>\n'

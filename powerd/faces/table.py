@@ -7,23 +7,27 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Final
 
+from powerd.faces.columns import Table
 from powerd.faces.shapes import ClientJson, SourceJson, StatusJson
-from powerd.faces.words import LINE, Paint, Style, cut, harmless, joined, pad, plain, span, width, wrap
+from powerd.faces.words import LINE, Paint, Style, cut, harmless, joined, listed, paragraph, plain, span
 
-_HEAD: Final = ("NAME", "ADDRESS", "STATE", "LAST SEEN", "EVIDENCE", "SOURCE")
-_GAP: Final = 2
 _NAME, _ADDRESS, _STATE, _SOURCE = 0, 1, 2, 5
-_NAME_LEAST: Final = 14
+_TABLE: Final = Table(
+    ("NAME", "ADDRESS", "STATE", "LAST SEEN", "EVIDENCE", "SOURCE"),
+    coloured=_STATE,
+    gives=((_SOURCE, len("dhcpd.leases")), (_NAME, 14), (_SOURCE, 6), (_ADDRESS, 15)),
+)
 _SAID: Final = {"icmp": "ICMP", "arp": "ARP", "wifi": "Wi-Fi"}
 _STYLES: Final[dict[str, Style]] = {"present": "good", "unknown": "doubt", "absent": "dim"}
 _NAMED: Final = 3
 """Names spelled out in a note before it only counts the rest."""
+ALWAYS_ON: Final = "Always on, so likely nobody's own. To stop counting, under [clients]:"
 
 
 def clients_text(clients: list[ClientJson], status: StatusJson, paint: Paint = plain) -> str:
     """What ``powerd clients`` prints: a table, then what is to be known about some of its rows."""
-    lines = table(clients, datetime.fromisoformat(status["now"]), paint)
-    lines += notes(clients, {source["blind"] for source in status["sources"]}, paint)
+    lines = _table(clients, datetime.fromisoformat(status["now"]), paint)
+    lines += _notes(clients, {source["blind"] for source in status["sources"]}, paint)
     lines += _words_of_sources(status["sources"], paint)
     return joined(lines)
 
@@ -53,18 +57,12 @@ def label(client: ClientJson) -> str:
     return harmless(client["name"] or client["address"] or client["id"])
 
 
-def table(clients: list[ClientJson], now: datetime, paint: Paint) -> list[str]:
-    """One row for each client; names and sources are cut to make it fit."""
+def _table(clients: list[ClientJson], now: datetime, paint: Paint) -> list[str]:
     if not clients:
         return ["No client is known yet."]
     rows = [_row(client, now) for client in clients]
-    widths = _fitted([max(map(width, column)) for column in zip(_HEAD, *rows, strict=True)])
-    lines = [paint(_line(_HEAD, widths), "strong")]
-    for client, row in zip(clients, rows, strict=True):
-        cells = [pad(cell, size) for cell, size in zip(row, widths, strict=True)]
-        cells[_STATE] = paint(cells[_STATE], _STYLES[client["state"]])
-        lines.append((" " * _GAP).join(cells))
-    return lines
+    styles = [_STYLES[client["state"]] for client in clients]
+    return _TABLE.lines(rows, styles, paint)
 
 
 def _row(client: ClientJson, now: datetime) -> tuple[str, ...]:
@@ -79,21 +77,7 @@ def _row(client: ClientJson, now: datetime) -> tuple[str, ...]:
     )
 
 
-def _line(cells: tuple[str, ...], widths: list[int]) -> str:
-    return (" " * _GAP).join(pad(cell, size) for cell, size in zip(cells, widths, strict=True))
-
-
-def _fitted(widths: list[int]) -> list[int]:
-    """Column widths that fit into a line: sources give way first, then names, then addresses."""
-    over = sum(widths) + _GAP * (len(widths) - 1) - LINE
-    for column, least in ((_SOURCE, len("dhcpd.leases")), (_NAME, _NAME_LEAST), (_SOURCE, 6), (_ADDRESS, 15)):
-        give = max(0, min(over, widths[column] - least))
-        widths[column] -= give
-        over -= give
-    return widths
-
-
-def notes(clients: list[ClientJson], told: set[str | None], paint: Paint) -> Iterator[str]:
+def _notes(clients: list[ClientJson], told: set[str | None], paint: Paint) -> Iterator[str]:
     """Why some are unknown, what the table's marks mean, and the line that ignores what is always on.
 
     ``told`` are the reasons of blindness that are told elsewhere.
@@ -101,17 +85,14 @@ def notes(clients: list[ClientJson], told: set[str | None], paint: Paint) -> Ite
     for why, names in _unknown(clients).items():
         if why in told:
             continue
-        more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-        text = f"Unknown: {', '.join(names[:_NAMED])}{more}: {harmless(why)}"
-        yield from ("", *(paint(line, "doubt") for line in wrap(text, LINE)))
+        text = f"Unknown: {listed(names, _NAMED)}: {why}"
+        yield from ("", *(paint(line, "doubt") for line in paragraph(text)))
     if any(not client["keeps_awake"] for client in clients):
         yield from ("", "(in brackets): never keeps the server awake")
     if any(not client["on_link"] for client in clients):
         yield from ("", "ICMP only: behind a router, so that one that drops ICMP cannot be seen")
-    ids = [client for client in clients if client["always_on"] and client["keeps_awake"]]
-    if ids:
-        yield from ("", *wrap("Always on, so likely nobody's own. To stop counting, under [clients]:", LINE))
-        yield from ignore_lines(ids)
+    if ids := always_on(clients):
+        yield from ("", ALWAYS_ON, *ignore_lines(ids))
 
 
 def _unknown(clients: list[ClientJson]) -> dict[str, list[str]]:
@@ -121,6 +102,11 @@ def _unknown(clients: list[ClientJson]) -> dict[str, list[str]]:
         if client["state"] == "unknown" and client["keeps_awake"]:
             whys.setdefault(client["why"], []).append(cut(label(client), 30))
     return whys
+
+
+def always_on(clients: list[ClientJson]) -> list[ClientJson]:
+    """Those that keep the server awake though they are likely nobody's own: bulbs and the like."""
+    return [client for client in clients if client["always_on"] and client["keeps_awake"]]
 
 
 def ignore_lines(clients: list[ClientJson]) -> Iterator[str]:
@@ -146,4 +132,4 @@ def _words_of_sources(sources: list[SourceJson], paint: Paint) -> Iterator[str]:
         if words:
             yield from ("", title)
         for name, word in words:
-            yield from (f"  {line}" for line in wrap(harmless(f"{name}: {word}"), LINE - 2))
+            yield from paragraph(f"{name}: {word}", 2)

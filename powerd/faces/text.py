@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
+from functools import partial
 from typing import Final
 
 from powerd.faces.disk_table import asleep_sentence
@@ -16,7 +17,9 @@ from powerd.faces.words import (
     cut,
     harmless,
     joined,
+    labelled,
     pad,
+    paragraph,
     plain,
     span,
     verb,
@@ -24,7 +27,6 @@ from powerd.faces.words import (
     wrap,
 )
 
-_LABEL: Final = 10
 _SUBJECT_MOST: Final = 22
 _MODES: Final = {
     "observe": "observe: decides and explains, touches nothing",
@@ -38,6 +40,7 @@ _STATE_STYLE: Final[dict[str, Style]] = {
 }
 _RULES: Final = "sleep"
 """The subject of policy's remark on why no rule can ever lead to a sleep."""
+_labelled = partial(labelled, 10)
 
 
 def status_text(status: StatusJson, paint: Paint = plain) -> str:
@@ -82,16 +85,16 @@ def why_text(status: StatusJson, paint: Paint = plain) -> str:
     reasons = named_reasons(status)
     mode = f", {status['mode']} mode" if status["mode"] else ""
     style = _STATE_STYLE.get(status["state"], "strong")
-    lines = [paint(line, style) for line in wrap(harmless(state_sentence(status)) + mode, LINE)]
+    lines = [paint(line, style) for line in paragraph(state_sentence(status) + mode)]
     if status["trouble"]:
-        lines += [paint(line, "bad") for line in wrap(harmless(f"Trouble: {status['trouble']}"), LINE)]
+        lines += [paint(line, "bad") for line in paragraph(f"Trouble: {status['trouble']}")]
     now = datetime.fromisoformat(status["now"])
     holding = [reason for reason in reasons if reason["keeps_awake"]]
     remarks = [reason for reason in reasons if not reason["keeps_awake"]]
     for title, some in ((f"{reasons_title(status)}:", holding), ("Worth knowing:", remarks)):
         if some:
             lines += ["", paint(title, "strong"), *_reasons(some, now, paint)]
-    return joined([*lines, "", *(paint(line, "strong") for line in wrap(harmless(outlook(status)), LINE))])
+    return joined([*lines, "", *(paint(line, "strong") for line in paragraph(outlook(status)))])
 
 
 def named_reasons(status: StatusJson) -> list[ReasonJson]:
@@ -162,11 +165,6 @@ def _planned(action: str, at_earliest: str, status: StatusJson) -> str:
     if status["state"] == "warning":
         return f"{(would or 'will').capitalize()} {act} {when}{rest}, unless something stirs."
     return f"{(would or 'may').capitalize()} {act} {when} at the earliest{rest}."
-
-
-def _labelled(label: str, text: str, paint: Paint, style: Style | None = None) -> Iterator[str]:
-    for n, line in enumerate(wrap(harmless(text), LINE - _LABEL)):
-        yield paint(pad("" if n else label, _LABEL), "dim") + (paint(line, style) if style else line)
 
 
 def _reasons(reasons: list[ReasonJson], now: datetime, paint: Paint) -> Iterator[str]:

@@ -13,7 +13,7 @@ from typing import Final
 
 from aiohttp import web
 
-from powerd.faces.desk import Desk, WishError, may_write
+from powerd.faces.desk import Desk, WishError, id_of, may_write
 from powerd.faces.health_render import details, smart_of, smarts_json
 from powerd.faces.http import Faces
 from powerd.faces.page import STYLE, page
@@ -102,7 +102,7 @@ class Site:
         return web.json_response(smarts_json(self._faces.status()))
 
     async def _smart(self, request: web.Request) -> web.Response:
-        told = smart_of(self._faces.status(), request.match_info["id"])
+        told = smart_of(self._faces.status(), id_of(request))
         if told is None:
             return _error(404, "no drive of this name tells of its health; /api/smart names those that do")
         return web.json_response(told)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from datetime import datetime
+from itertools import chain
 from typing import Final
 
+from powerd.faces.columns import GAP, fitted, line
 from powerd.faces.shapes import KeepJson, WokenJson
-from powerd.faces.words import LINE, Paint, clock, harmless, joined, pad, plain, span, width, wrap
+from powerd.faces.words import Paint, clock, hanging, harmless, joined, paragraph, plain, span
 
-_HEAD: Final = ("ID", "UNTIL", "LEFT", "BECAUSE")
-_GAP: Final = 2
+_HEAD: Final = ("ID", "UNTIL", "LEFT")
+"""Above the columns of which each keep has one line; a reason that follows may have several."""
 
 
 def kept_text(keep: KeepJson) -> str:
@@ -30,12 +32,10 @@ def keeps_text(keeps: list[KeepJson], now: str, paint: Paint = plain) -> str:
     if not keeps:
         return _said("Nothing keeps it awake on purpose.")
     rows = [(harmless(keep["id"]), _end(keep, now), _left(keep, now)) for keep in keeps]
-    widths = [max(map(width, column)) for column in zip(_HEAD[:-1], *rows, strict=True)]
-    lines = [paint(_line(_HEAD[:-1], widths) + _HEAD[-1], "strong")]
+    widths, gap = fitted((_HEAD, *rows)), " " * GAP
+    lines = [paint(line(_HEAD, widths) + gap + "BECAUSE", "strong")]
     for keep, row in zip(keeps, rows, strict=True):
-        start = _line(row, widths)
-        for n, part in enumerate(wrap(harmless(keep["because"]) or "-", LINE - len(start))):
-            lines.append((" " * len(start) if n else start) + part)
+        lines += hanging(line(row, widths) + gap, keep["because"] or "-")
     return joined(lines)
 
 
@@ -47,7 +47,7 @@ def woken_text(woken: WokenJson) -> str:
 
 
 def _said(*texts: str) -> str:
-    return joined(line for text in texts for line in wrap(harmless(text), LINE))
+    return joined(chain.from_iterable(map(paragraph, texts)))
 
 
 def _because(keep: KeepJson) -> str:
@@ -65,7 +65,3 @@ def _left(keep: KeepJson, now: str) -> str:
     if keep["until"] is None:
         return "-"
     return span((datetime.fromisoformat(keep["until"]) - datetime.fromisoformat(now)).total_seconds())
-
-
-def _line(cells: tuple[str, ...], widths: list[int]) -> str:
-    return "".join(pad(cell, size) + " " * _GAP for cell, size in zip(cells, widths, strict=True))

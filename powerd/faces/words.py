@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import accumulate
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias
 
@@ -113,6 +113,32 @@ def wrap(text: str, cells: int) -> Iterator[str]:
             yield line[:head]
             line = line[head:]
     yield line
+
+
+def paragraph(text: str, indent: int = 0) -> Iterator[str]:
+    """``text`` from anywhere, made harmless, in lines that fit; each begins with ``indent`` spaces."""
+    return (" " * indent + line for line in wrap(harmless(text), LINE - indent))
+
+
+def hanging(start: str, text: str) -> Iterator[str]:
+    """As paragraph(); the first line begins with ``start``, the others with as many cells of nothing."""
+    cells = width(start)
+    for n, line in enumerate(wrap(harmless(text), LINE - cells)):
+        yield (" " * cells if n else start) + line
+
+
+def labelled(
+    cells: int, label: str, text: str, paint: Paint = plain, style: Style | None = None
+) -> Iterator[str]:
+    """As hanging(), from a dim label of so many cells; ``style`` is the text's."""
+    for n, line in enumerate(wrap(harmless(text), LINE - cells)):
+        yield paint(pad("" if n else label, cells), "dim") + (paint(line, style) if style else line)
+
+
+def listed(names: Sequence[str], most: int) -> str:
+    """The first of so many names, and how many there are besides: ``sda, sdb and 7 more``."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
 
 
 def _fitting(text: str, cells: int) -> int:

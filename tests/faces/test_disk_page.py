@@ -7,7 +7,7 @@ from faces.bays import SHELVES, bay, excluded, shelf, waiting
 from faces.house import NOW
 from faces.test_page import Reader
 
-from powerd.faces.disk_page import section
+from powerd.faces.disk_page import disks_section
 from powerd.faces.page import STYLE, page
 from powerd.faces.render import clients_json, disks_json, status_json
 from powerd.faces.text import why_text
@@ -15,7 +15,7 @@ from powerd.model import DiskState, Status
 
 
 def read(given: Status | None) -> Reader:
-    return Reader(section(disks_json(given, NOW), NOW.wall))
+    return Reader(disks_section(disks_json(given, NOW), NOW.wall))
 
 
 @pytest.mark.parametrize("name", SHELVES)
@@ -37,12 +37,12 @@ def test_without_a_disk_that_could_stand_by_there_is_no_table() -> None:
     found = read(bay(excluded("vda", "a virtual machine's disk")))
     assert "table" not in found.tags
     assert found.text == "Disks: none that could stand by Left alone: vda: a virtual machine's disk"
-    assert section([], NOW.wall) == ""
+    assert disks_section([], NOW.wall) == ""
 
 
 def test_it_is_part_of_the_page() -> None:
     text = page(status_json(shelf(), NOW), clients_json(shelf(), NOW))
-    assert section(disks_json(shelf(), NOW), NOW.wall) in text
+    assert disks_section(disks_json(shelf(), NOW), NOW.wall) in text
 
 
 def test_reasons_about_a_disk_are_by_its_short_name() -> None:

@@ -8,7 +8,7 @@ import pytest
 from faces.bays import SHELVES, active, bay, disk, shelf, standby
 from faces.house import NOW
 
-from powerd.faces.disk_table import disks_text, listed, settings, size, way
+from powerd.faces.disk_table import disks_text, settings, size, way
 from powerd.faces.render import disks_json, status_json
 from powerd.faces.text import status_text
 from powerd.faces.words import Style, width
@@ -119,8 +119,3 @@ def test_what_was_really_set_is_shown(about: dict[str, object], told: str) -> No
     given = bay(report)
     assert settings(disks_json(given, NOW)[0]) == told
     assert f"(2 TB{told and ', '}{told})" in said_of(given)
-
-
-def test_many_names_are_counted() -> None:
-    assert listed(["sda", "sdb"]) == "sda, sdb"
-    assert listed([f"sd{n}" for n in range(8)]) == "sd0, sd1, sd2, sd3, sd4, sd5 and 2 more"

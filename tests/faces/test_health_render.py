@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
-from faces.drives import OLD, PENDING, drives
+from faces.drives import OLD, PENDING, RED, drives, report, with_drives
 from faces.house import NOW
 
 from powerd.faces.health_render import finding_json, smart_of, smarts_json
+from powerd.model import RefusedError
 
 
 def test_a_row_for_each_drive_that_tells() -> None:
@@ -43,6 +45,16 @@ def test_one_drive_by_any_of_its_names(word: str) -> None:
 def test_what_is_no_drive_that_tells(word: str) -> None:
     assert smart_of(drives(), word) is None
     assert smart_of(None, word) is None
+
+
+def test_a_word_for_two_drives_is_refused() -> None:
+    twin = replace(OLD, serial=RED.serial)
+    status = with_drives({RED: report(RED, None), twin: report(twin, None)})
+    with pytest.raises(RefusedError, match='"S1" may be sda or sdb'):
+        smart_of(status, "S1")
+    told = smart_of(status, "sdb")
+    assert told is not None
+    assert told["id"] == OLD.id
 
 
 def test_a_drive_that_was_never_checked() -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from faces.drives import OLD, RED, drives
+from faces.drives import OLD, RED, drives, report, with_drives
 from faces.test_desk import House as Desk
 from faces.test_web import House
 
@@ -51,6 +52,20 @@ def test_who_tells_nothing_is_not_found(house: House, word: str) -> None:
         answer = await house.ask(f"/api/smart/{word}")
         assert answer.status == 404
         assert "error" in answer.json
+
+    house.play(scene)
+
+
+def test_a_word_for_two_drives_is_refused(tmp_path: Path) -> None:
+    twin = replace(OLD, serial=RED.serial)
+    house = House(
+        tmp_path / "powerd.sock", status=with_drives({RED: report(RED, None), twin: report(twin, None)})
+    )
+
+    async def scene() -> None:
+        answer = await house.ask("/api/smart/S1")
+        assert answer.status == 409
+        assert "sda or sdb" in answer.json["error"]
 
     house.play(scene)
 

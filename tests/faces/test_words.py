@@ -9,7 +9,24 @@ from faces.house import EVIL, NOW
 from hypothesis import given
 from hypothesis import strategies as st
 
-from powerd.faces.words import VERBS, clock, cut, harmless, pad, span, verb, width, wrap
+from powerd.faces.words import (
+    VERBS,
+    Style,
+    clock,
+    cut,
+    hanging,
+    harmless,
+    labelled,
+    listed,
+    pad,
+    paragraph,
+    span,
+    verb,
+    width,
+    wrap,
+)
+
+LONG = f"{EVIL} word{' word' * 30} 电视"
 
 
 @pytest.mark.parametrize(
@@ -88,6 +105,42 @@ def test_what_is_wrapped_fits_and_is_all_there(text: str, cells: int) -> None:
 def test_lines_break_at_spaces() -> None:
     assert list(wrap("one two three", 8)) == ["one two", "three"]
     assert list(wrap("incomprehensible", 8)) == ["incompre", "hensible"]
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        list(paragraph(LONG)),
+        list(paragraph(LONG, 2)),
+        list(hanging("sda  ", LONG)),
+        list(hanging("电视  ", LONG)),
+        list(labelled(10, "because", LONG)),
+    ],
+)
+def test_paragraphs_fit_steer_nothing_and_say_it_all(lines: list[str]) -> None:
+    assert len(lines) > 1
+    assert all(width(line) <= 80 and line.isprintable() for line in lines)
+    assert "".join(lines).replace(" ", "").endswith(harmless(LONG).replace(" ", ""))
+
+
+def test_a_paragraph_hangs_from_its_start() -> None:
+    assert [line[:6] for line in hanging("电视  ", "x" * 100)] == ["电视  xx", "      "]
+    assert [line[:4] for line in paragraph("x" * 100, 2)] == ["  xx", "  xx"]
+
+
+def test_a_label_is_dim_and_its_text_as_told() -> None:
+    def marked(text: str, style: Style) -> str:
+        return f"<{style}>{text}</{style}>"
+
+    assert list(labelled(7, "state", "idle", marked)) == ["<dim>state  </dim>idle"]
+    first, second = labelled(7, "state", "x" * 80, marked, "good")
+    assert first == f"<dim>state  </dim><good>{'x' * 73}</good>"
+    assert second == f"<dim>       </dim><good>{'x' * 7}</good>"
+
+
+def test_many_names_are_counted() -> None:
+    assert listed(["sda", "sdb"], 6) == "sda, sdb"
+    assert listed([f"sd{n}" for n in range(8)], 6) == "sd0, sd1, sd2, sd3, sd4, sd5 and 2 more"
 
 
 def test_verbs() -> None:

@@ -10,7 +10,7 @@ import pytest
 from faces.canned_daemon import canned
 from faces.drives import drives
 from faces.house import NOW
-from faces.test_cli import Here, here, refused, said
+from faces.shell import Here, here, refused, said
 
 from powerd.faces.health_render import smart_of, smarts_json
 from powerd.faces.health_text import smart_text, smarts_text

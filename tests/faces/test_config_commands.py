@@ -1,0 +1,119 @@
+"""The commands that need the configuration."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+from faces.shell import Here, here, never, refused, said
+
+from powerd.config import load, parse
+from powerd.faces import cli, config_commands
+from powerd.host.foreground import Foreground
+
+__all__ = ("here",)  # a fixture
+
+AUTO = "clients from leases auto and what is learned on the LAN"
+
+
+def test_check(here: Here, tmp_path: Path) -> None:
+    file = tmp_path / "powerd.toml"
+    file.write_text('mode = "enforce"\n[[sleep]]\n[[sleep]]\naction = "poweroff"\n[clients]\nlearn = "0s"\n')
+    meaning = "enforce mode, 2 sleep rules, clients from leases auto\n"
+    assert said(here("check", "--config", str(file))) == f"{file}: ok\n{meaning}"
+    assert said(here("check", POWERD_CONFIG=str(file))) == f"{file}: ok\n{meaning}"
+    other = tmp_path / "other.toml"
+    other.write_text("")
+    assert said(here("check", "--config", str(other), POWERD_CONFIG=str(file))).startswith(f"{other}: ok\n")
+
+
+def test_check_warns_of_secrets_that_everybody_may_read(here: Here, tmp_path: Path) -> None:
+    file = tmp_path / "powerd.toml"
+    file.write_text('[hooks]\nnotify = ["ntfy://secret"]\n')
+    file.chmod(0o644)
+    told = said(here("check", "--config", str(file)))
+    assert f"warning: {file}: hooks.notify holds secrets" in told
+
+
+def test_check_names_every_fault(here: Here, tmp_path: Path) -> None:
+    file = tmp_path / "powerd.toml"
+    file.write_text('mode = "observ"\n[clients]\nevry = "60s"\n')
+    lines = refused(here("check", "--config", str(file)), code=2).splitlines()
+    assert len(lines) == 2
+    assert all(line.startswith(f"{file}: ") for line in lines)
+    assert refused(here("config", "--config", str(file)), code=2).splitlines() == lines
+    assert "no such file" in refused(here("check", "--config", str(tmp_path / "none")), code=2)
+
+
+def test_check_without_a_file_says_so(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("POWERD_CONFIG", raising=False)
+    nowhere = Path("/nonexistent/powerd.toml")
+    monkeypatch.setattr(config_commands, "DEFAULT_PATH", nowhere)
+    monkeypatch.setattr(sys.modules["powerd.config.load"], "DEFAULT_PATH", nowhere)
+    assert cli.main(["check"], never, Foreground) == 0
+    assert capsys.readouterr().out.startswith("/nonexistent/powerd.toml: not there, so the defaults hold\n")
+
+
+def test_check_tells_what_else_gives_disks_orders(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    file = tmp_path / "powerd.toml"
+    file.write_text("")
+    assert (
+        cli.main(["check", "--config", str(file)], never, Foreground, lambda: ["hd-idle runs; stop it"]) == 0
+    )
+    assert "note: hd-idle runs; stop it\n" in capsys.readouterr().out
+    file.write_text('[disks]\nspin_down_after = "0s"\n')
+    assert (
+        cli.main(["check", "--config", str(file)], never, Foreground, lambda: ["hd-idle runs; stop it"]) == 0
+    )
+    assert "hd-idle" not in capsys.readouterr().out
+
+
+def test_config_prints_what_is_in_force(here: Here, tmp_path: Path) -> None:
+    file = tmp_path / "powerd.toml"
+    file.write_text('[[sleep]]\naction = "poweroff"\nidle_for = "10min"\n')
+    text = said(here("config", "--config", str(file)))
+    assert parse(text.encode(), "printed") == load(file)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            "",
+            f"observe mode, no sleep rule, so it never sleeps, {AUTO}",
+        ),
+        (
+            "[[sleep]]\n",
+            f"observe mode, 1 sleep rule, {AUTO}",
+        ),
+        (
+            '[clients]\nleases = []\nlearn = "0s"\nhosts = ["tv"]\n[[sleep]]',
+            "observe mode, 1 sleep rule, clients from 1 named host",
+        ),
+        (
+            '[clients]\nleases = []\nlearn = "0s"\n[[sleep]]',
+            "observe mode, 1 sleep rule, clients from nowhere",
+        ),
+    ],
+)
+def test_meaning(text: str, said: str) -> None:
+    assert config_commands.meaning(parse(text.encode(), "x")) == said
+
+
+def test_run_is_handed_what_was_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[Path | None, bool, Path]] = []
+
+    def run(config: Path | None, observe: bool, socket: Path) -> int:  # noqa: FBT001 - as main() calls it
+        asked.append((config, observe, socket))
+        return 7
+
+    monkeypatch.delenv("POWERD_CONFIG", raising=False)
+    assert cli.main(["run"], run, Foreground) == 7
+    assert cli.main(["run", "--observe", "--config", "/a", "--socket", "/b"], run, Foreground) == 7
+    monkeypatch.setenv("POWERD_CONFIG", "/c")
+    assert cli.main(["run"], run, Foreground) == 7
+    default = Path("/run/powerd/powerd.sock")
+    assert asked == [(None, False, default), (Path("/a"), True, Path("/b")), (Path("/c"), False, default)]

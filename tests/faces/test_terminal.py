@@ -1,0 +1,62 @@
+"""What reaches a terminal, or a pipe: real processes ask a real daemon."""
+
+from __future__ import annotations
+
+import os
+import pty
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from faces.canned_daemon import canned
+from faces.shell import ENVIRON, powerd, said
+
+
+@pytest.fixture(scope="module")
+def door(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    path = tmp_path_factory.mktemp("door") / "powerd.sock"
+    with canned("family", path):
+        yield str(path)
+
+
+def on_a_terminal(*argv: str, **environ: str) -> str:
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(
+        [sys.executable, "-m", "powerd", *argv], env=ENVIRON | {"TERM": "xterm"} | environ, stdout=theirs
+    ) as child:
+        os.close(theirs)
+        text = b""
+        try:
+            while piece := os.read(ours, 65536):
+                text += piece
+        except OSError:  # a terminal that its last user has left
+            pass
+    os.close(ours)
+    assert child.returncode == 0
+    return text.decode()
+
+
+def test_colour_is_for_terminals_that_want_it(door: str) -> None:
+    assert "\033[1m" in on_a_terminal("status", "--socket", door)
+    assert "\033[1m" in on_a_terminal("status", "--socket", door, NO_COLOR="")
+    assert "\033" not in on_a_terminal("status", "--socket", door, NO_COLOR="1")
+    assert "\033" not in on_a_terminal("status", "--socket", door, TERM="dumb")
+
+
+def test_strangers_names_steer_no_terminal(tmp_path: Path) -> None:
+    with canned("evil", tmp_path / "s"):
+        for command in ("status", "why", "clients"):
+            text = said(powerd(command, "--socket", str(tmp_path / "s")))
+            assert all(line.isprintable() for line in text.split("\n"))
+            assert said(powerd(command, "--json", "--socket", str(tmp_path / "s"))).isascii()
+            assert said(powerd(command, "--socket", str(tmp_path / "s"), PYTHONIOENCODING="ascii")).isascii()
+
+
+def test_who_has_closed_the_standard_output_hears_no_complaint(door: str) -> None:
+    command = f"exec {sys.executable} -W error -m powerd status --socket {door} >&-"
+    done = subprocess.run(
+        ["sh", "-c", command], env=ENVIRON, stderr=subprocess.PIPE, text=True, timeout=20, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")

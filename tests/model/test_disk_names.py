@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+import pytest
+
+from powerd.model import Disk, DiskId, RefusedError
+from powerd.model.disk_names import named
+
+RED = Disk(DiskId("ata-RED_S1"), "sda", serial="S1")
+OLD = Disk(DiskId("ata-OLD_S2"), "sdb", serial="S2")
+LOOP = Disk(DiskId("loop0"), "loop0")
+
+
+@pytest.mark.parametrize(
+    ("word", "disk"),
+    [
+        ("ata-RED_S1", RED),
+        ("sdb", OLD),
+        ("S2", OLD),
+        ("loop0", LOOP),
+        ("sdz", None),
+        ("s1", None),
+        ("", None),
+    ],
+)
+def test_a_disk_goes_by_any_of_its_names(word: str, disk: Disk | None) -> None:
+    assert named([RED, OLD, LOOP], word) is disk
+    assert named([], word) is None
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (Disk(DiskId("usb-A"), "sdc", serial="0123"), Disk(DiskId("usb-B"), "sdd", serial="0123")),
+        (Disk(DiskId("usb-A"), "sdc", serial="sdd"), Disk(DiskId("usb-B"), "sdd")),
+    ],
+)
+def test_a_word_that_fits_two_is_refused_and_each_still_has_its_id(first: Disk, second: Disk) -> None:
+    word = first.serial
+    for disks in ([first, second, RED], [RED, second, first]):
+        with pytest.raises(RefusedError) as caught:
+            named(disks, word)
+        assert str(caught.value).startswith(f'"{word}" may be sd')
+        assert "sdc" in str(caught.value)
+        assert "sdd" in str(caught.value)
+        assert not caught.value.unknown
+        assert named(disks, first.id) is first
+        assert named(disks, second.id) is second
+
+
+def test_no_disk_can_take_anothers_id_away() -> None:
+    thief = Disk(DiskId("usb-THIEF"), "sdc", serial=RED.id)
+    assert named([thief, RED], RED.id) is RED
+    assert named([thief], RED.id) is thief
