@@ -12,8 +12,9 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final
 
+from powerd.helper.done import Done
 from powerd.helper.errors import RefusalError
 
 _STATE: Final = re.compile(r"^ drive state is:  (.+)$", re.MULTILINE)
@@ -37,30 +38,6 @@ _MODES: Final = {
 _WORDS: Final = 256
 _ROW: Final = re.compile(r"^[0-9a-f]{4}(?: [0-9a-f]{4}){7}$", re.MULTILINE)
 _SIGNATURE: Final = 0xA5
-
-
-class Ended(Protocol):
-    """How hdparm ended."""
-
-    @property
-    def status(self) -> int:
-        """Its exit status."""
-        ...
-
-    @property
-    def out(self) -> str:
-        """Its standard output."""
-        ...
-
-    @property
-    def err(self) -> str:
-        """Its standard error."""
-        ...
-
-    @property
-    def last_words(self) -> str:
-        """What it said last about an error."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +75,7 @@ def identify(device: str) -> list[str]:
     return ["hdparm", "--Istdout", device]
 
 
-def power_of(done: Ended) -> str:
+def power_of(done: Done) -> str:
     """What read_power() found out: one of messages.disk.STATES; ``unknown`` = nothing to be relied on.
 
     Raises:
@@ -119,7 +96,7 @@ def power_of(done: Ended) -> str:
     return _MODES.get(count, "unknown") if status & _DRDY else "unknown"
 
 
-def identity_of(done: Ended, told: str) -> Identity:
+def identity_of(done: Done, told: str) -> Identity:
     """What identify() or set_apm() found out (ACS-3, table "IDENTIFY DEVICE data").
 
     Args:
@@ -137,14 +114,14 @@ def identity_of(done: Ended, told: str) -> Identity:
     enabled = apm_supported and bool(words[86] & 1 << 3)
     level = words[91] & 0xFF
     return Identity(
-        apm=level if enabled and 0 < level < _WORDS - 1 else None,
+        apm=level if enabled and level in range(1, 255) else None,
         apm_supported=apm_supported,
         timer_supported=bool(words[49] & 1 << 13),
         epc=_valid(words[119]) and bool(words[119] & words[120] & 1 << 7),
     )
 
 
-def succeeded(done: Ended, told: str) -> None:
+def succeeded(done: Done, told: str) -> None:
     """Nothing, if hdparm was ``told`` what the drive obeyed.
 
     Raises:

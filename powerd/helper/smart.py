@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from powerd.helper.disks import Disk
+from powerd.helper.done import Done
 from powerd.helper.errors import RefusalError
 from powerd.helper.messages.bounds import CHECK, MOVING, READING
 from powerd.helper.messages.smart import CheckHealth, DriveHealth, StartTest
@@ -20,7 +21,7 @@ from powerd.helper.self_test import begun
 from powerd.helper.smart_reading import asleep, said
 from powerd.helper.smart_ways import kinds, reached
 from powerd.helper.spindle import Spindle
-from powerd.helper.tool import Done, Extra
+from powerd.helper.tool import Extra
 
 ANSWER: Final = 1 << 20
 """Bytes that smartctl's answer may have."""

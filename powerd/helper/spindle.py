@@ -12,12 +12,13 @@ from pathlib import Path
 
 from powerd.helper import hdparm, pending, rouse, scsi, self_test
 from powerd.helper.disks import Disk
+from powerd.helper.done import Done
 from powerd.helper.errors import RefusalError
 from powerd.helper.lane import Lane
 from powerd.helper.messages.bounds import MOVING, QUICK, SELF_TEST, SPARE
 from powerd.helper.protocol import Drive, Power, ReadDrive, SetApm, SetTimer, StandBy
 from powerd.helper.smart_ways import kinds, reached
-from powerd.helper.tool import Done, Extra, Runner
+from powerd.helper.tool import Extra, Runner
 from powerd.model import LOUD_APM
 
 

@@ -15,9 +15,10 @@ import os
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 from powerd.helper.child import Child
+from powerd.helper.done import Done
 from powerd.helper.errors import RefusalError
 from powerd.helper.lane import Lane
 from powerd.helper.messages.bounds import GRACE, PLACE
@@ -31,20 +32,6 @@ AT_ONCE: Final = 32
 _ENVIRONMENT: Final = {"LC_ALL": "C", "PATH": ":".join(map(str, PLACES))}
 _SHORT: Final = frozenset({errno.EAGAIN, errno.EMFILE, errno.ENFILE, errno.ENOMEM})
 _REMEDY: Final = {"hdparm": "apt-get install hdparm", "smartctl": "apt-get install smartmontools"}
-
-
-class Done(NamedTuple):
-    """How a tool ended: exit status (-N = by signal N), standard output and standard error."""
-
-    status: int
-    out: str
-    err: str
-
-    @property
-    def last_words(self) -> str:
-        """The last line of its errors, or its exit status in words where it wrote none."""
-        lines = [line.strip() for line in self.err.splitlines() if line.strip()]
-        return lines[-1] if lines else f"exit status {self.status}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from helper.drives import Drives
 
 from powerd.helper import bay, rouse, scsi
 from powerd.helper.bay import Bay
+from powerd.helper.done import Done
 from powerd.helper.errors import RefusalError
 from powerd.helper.lane import Lane
 from powerd.helper.messages import bounds
@@ -31,7 +32,7 @@ from powerd.helper.protocol import (
     StartTest,
     within,
 )
-from powerd.helper.tool import Done, Extra, Runner, Tools
+from powerd.helper.tool import Extra, Runner, Tools
 from powerd.rehearse.loop import run
 
 SDA: Final = "ata-SDA"

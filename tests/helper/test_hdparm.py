@@ -14,9 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from powerd.helper import hdparm
+from powerd.helper.done import Done
 from powerd.helper.errors import RefusalError
 from powerd.helper.hdparm import Identity, identity_of, power_of
-from powerd.helper.tool import Done
 
 WELL: Final = Identity(apm=254, apm_supported=True, timer_supported=True, epc=False)
 
