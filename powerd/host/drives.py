@@ -68,7 +68,7 @@ async def guard(
     Raises:
         HostError: the helper refuses, or is not there.
     """
-    roused = await ask(Guard(tuple(disks)), at)
+    roused = await ask(Guard(disks), at)
     first = None if roused.disk is None else DiskId(roused.disk)
     return first, tuple(DiskId(disk) for disk in roused.others), roused.seconds
 

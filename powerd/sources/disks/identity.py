@@ -127,8 +127,10 @@ def apm(disk: Block) -> int | None:
 
 def rotational(disk: Block) -> bool | None:
     """Whether it has a spindle; None = nobody says. The kernel says yes of whatever does not say no."""
-    if disk.virtual or rpm(disk) == 0:
-        return None if disk.virtual else False
+    if disk.virtual:
+        return None
+    if rpm(disk) == 0:
+        return False
     return {"0": False, "1": True}.get(disk.attributes.get("queue/rotational", ""))
 
 
