@@ -2,9 +2,10 @@
 
 sysfs below /sys/block/NAME (Documentation/ABI/stable/sysfs-block): ``dev`` is "MAJOR:MINOR", ``size``
 counts 512 bytes whatever the sectors are, ``holders`` names what is built on top, ``inflight`` is "READS
-WRITES" that are under way. Below ``device`` is what the SCSI layer says: ``vendor``, ``type``, and
-``power/runtime_status`` (Documentation/ABI/testing/sysfs-devices-power). Opening a disk that the kernel has
-suspended wakes it, so this is read first.
+WRITES" that are under way, ``stat`` counts sectors, and more (Documentation/block/stat.rst). Below ``device``
+is what the SCSI layer says: ``vendor``, ``type``, and ``power/runtime_status``
+(Documentation/ABI/testing/sysfs-devices-power). Opening a disk that the kernel has suspended wakes it, so
+this is read first.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ _LOOP: Final = re.compile(r"loop[0-9]+")
 _NUMBER: Final = re.compile(r"([0-9]{1,4}):([0-9]{1,7})")
 _DISK_TYPES: Final = {"0", "20"}  # direct access, and zoned (SPC-5, "PERIPHERAL DEVICE TYPE")
 _SECTOR: Final = 512
+_READ, _WRITTEN = 2, 6  # fields of stat that count sectors
 _ROOM: Final = 4096
 
 
@@ -56,6 +58,12 @@ class Disk:
     def in_flight(self) -> int:
         """Reads and writes under way."""
         return sum(map(_whole, self.read("inflight").split()))
+
+    @property
+    def sectors(self) -> tuple[str, ...]:
+        """Counts of those read and of those written; commands past the file systems do not move them."""
+        fields = self.read("stat").split()
+        return tuple(fields[place] for place in (_READ, _WRITTEN) if place < len(fields))
 
     @property
     def pure_scsi(self) -> bool:
