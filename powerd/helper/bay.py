@@ -26,7 +26,6 @@ from powerd.helper.protocol import (
     Power,
     ReadDrive,
     ReadPower,
-    Rouse,
     Roused,
     SetApm,
     SetTimer,
@@ -73,8 +72,6 @@ class Bay:
         """
         if isinstance(request, Guard):
             return await self._guard(request)
-        if isinstance(request, Rouse):
-            return await self._rouse(None, request.disks)
         disk = self._find(request.disk)
         lane = self._lane(disk)
         spindle = Spindle(disk, lane, self._runner, self._root)
@@ -112,7 +109,7 @@ class Bay:
         first = await first_access(disks, self._root)
         return await self._rouse(first.name, [name for name in request.disks if name != first.name])
 
-    async def _rouse(self, cause: str | None, names: Sequence[str]) -> Roused:
+    async def _rouse(self, cause: str, names: Sequence[str]) -> Roused:
         """Read all disks of ``names`` at the same time."""
         loop = asyncio.get_running_loop()
         begun = loop.time()
@@ -125,7 +122,7 @@ class Bay:
         try:
             disk = self._find(name)
             lane = self._lane(disk)
-            async with lane.turn(Rouse.word):
+            async with lane.turn("rouse"):
                 await Spindle(disk, lane, self._runner, self._root).rouse()
         except RefusalError as error:
             tell(WARNING, f"not roused: {error}")

@@ -46,7 +46,6 @@ class Identity:
 
     apm: int | None
     apm_supported: bool
-    timer_supported: bool
     epc: bool
 
 
@@ -116,7 +115,6 @@ def identity_of(done: Done, told: str) -> Identity:
     return Identity(
         apm=level if enabled and level in range(1, 255) else None,
         apm_supported=apm_supported,
-        timer_supported=bool(words[49] & 1 << 13),
         epc=_valid(words[119]) and bool(words[119] & words[120] & 1 << 7),
     )
 

@@ -25,9 +25,7 @@ from powerd.helper.messages.disk import (
     PowerRequest,
     ReadDrive,
     ReadPower,
-    Rouse,
     Roused,
-    RouseRequest,
     SetApm,
     SetTimer,
     StandBy,
@@ -66,8 +64,6 @@ __all__ = [
     "ReadPower",
     "Refused",
     "Request",
-    "Rouse",
-    "RouseRequest",
     "Roused",
     "SetAlarm",
     "SetApm",
@@ -115,7 +111,7 @@ REQUESTS: Final[Mapping[str, type[Request]]] = {
     kind.word: kind
     for kind in (
         *(ReadAlarm, SetAlarm, ClearAlarm, ReadCard, ArmCard),
-        *(ReadPower, StandBy, SetTimer, SetApm, ReadDrive, Rouse, Guard, CheckHealth, StartTest),
+        *(ReadPower, StandBy, SetTimer, SetApm, ReadDrive, Guard, CheckHealth, StartTest),
     )
 }
 ANSWERS: Final[Mapping[str, type[Answer]]] = {

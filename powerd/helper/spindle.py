@@ -187,7 +187,6 @@ class Spindle:
             disk=self._disk.name,
             apm=identity.apm,
             apm_supported=identity.apm_supported,
-            timer_supported=identity.timer_supported,
             epc=identity.epc,
             commands=self.commands,
         )

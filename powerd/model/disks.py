@@ -194,14 +194,12 @@ class Drive:
     Attributes:
         apm: its level; None = off, or not supported.
         apm_supported: it has Advanced Power Management.
-        timer_supported: its standby timer counts as the standard says.
         epc: Extended Power Conditions are on: timers of its own, which may overrule the others.
         commands: as in Answered.
     """
 
     apm: int | None = None
     apm_supported: bool = False
-    timer_supported: bool = False
     epc: bool = False
     commands: int = 0
 

@@ -273,15 +273,13 @@ def test_set_timer(drives: Drives) -> None:
 
 
 def test_read_drive(drives: Drives) -> None:
-    assert serve(drives, ReadDrive(SDA)) == Drive(
-        SDA, 254, apm_supported=True, timer_supported=True, epc=False, commands=2
-    )
+    assert serve(drives, ReadDrive(SDA)) == Drive(SDA, 254, apm_supported=True, epc=False, commands=2)
     assert drives.asked() == [ASK, "hdparm --Istdout sda"]
 
 
 def test_set_apm_is_read_back(drives: Drives) -> None:
     answer = serve(drives, SetApm(SDA, 128, spin_down=False))
-    assert answer == Drive(SDA, 128, apm_supported=True, timer_supported=True, epc=False, commands=3)
+    assert answer == Drive(SDA, 128, apm_supported=True, epc=False, commands=3)
     assert drives.asked() == [ASK, "hdparm -B 128 --Istdout sda"]
     drives.let("sda", "active", "refuses")
     assert refusal(drives, SetApm(SDA, 254, spin_down=False)) == (

@@ -103,16 +103,10 @@ class ReadDrive(Message):
 
 
 @dataclass(frozen=True, slots=True)
-class Rouse(Message):
-    """Wake disks, all at once, by reading a block of each. Answer: Roused."""
-
-    word: ClassVar[str] = "rouse"
-    disks: Annotated[tuple[str, ...], Several(DISK, 1, MEMBERS)]
-
-
-@dataclass(frozen=True, slots=True)
 class Guard(Message):
     """Watch sleeping disks; the first access to any rouses all others. Answer: Roused, when it has.
+
+    They are woken all at once, by reading a block of each.
 
     The connection stays open as long as that takes; closing it ends the watch.
     """
@@ -148,7 +142,6 @@ class Drive(Message):
         disk: which.
         apm: its level; None = switched off, or not supported.
         apm_supported: it has Advanced Power Management.
-        timer_supported: its standby timer counts as the standard says.
         epc: Extended Power Conditions are enabled: it has further timers, which may overrule the others.
         commands: as in Power.
     """
@@ -157,7 +150,6 @@ class Drive(Message):
     disk: Annotated[str, DISK]
     apm: Annotated[int | None, Maybe(Whole(1, 254))]
     apm_supported: Annotated[bool, Truth()]
-    timer_supported: Annotated[bool, Truth()]
     epc: Annotated[bool, Truth()]
     commands: Annotated[int, COMMANDS]
 
@@ -167,14 +159,14 @@ class Roused(Message):
     """Disks were woken.
 
     Attributes:
-        disk: whose access gave the cause; None = the request did.
+        disk: whose access gave the cause.
         others: those that were read, in the order of the request.
         failed: those that could not be, or have not answered in time.
         seconds: from the first read's begin to the last one's end.
     """
 
     word: ClassVar[str] = "roused"
-    disk: Annotated[str | None, Maybe(DISK)]
+    disk: Annotated[str, DISK]
     others: Annotated[tuple[str, ...], Several(DISK, 0, MEMBERS)]
     failed: Annotated[tuple[str, ...], Several(DISK, 0, MEMBERS)]
     seconds: Annotated[float, Seconds(_LONGEST)]
@@ -182,6 +174,5 @@ class Roused(Message):
 
 PowerRequest: TypeAlias = ReadPower | StandBy | SetTimer
 DriveRequest: TypeAlias = SetApm | ReadDrive
-RouseRequest: TypeAlias = Rouse | Guard
-DiskRequest: TypeAlias = PowerRequest | DriveRequest | RouseRequest
+DiskRequest: TypeAlias = PowerRequest | DriveRequest | Guard
 DiskAnswer: TypeAlias = Power | Drive | Roused
