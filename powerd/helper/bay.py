@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Final
 
+from powerd import model
 from powerd.helper import smart
 from powerd.helper.disks import Disk, find
 from powerd.helper.errors import RefusalError
@@ -94,7 +95,7 @@ class Bay:
                 return rests
             if not await stays_quiet(disk, self._root, seconds):
                 why = "data was written to it, or is about to be; wait until it is idle"
-                raise RefusalError(f"{disk.name} is not stopped: {why}", "busy")
+                raise RefusalError(f"{disk.name} is not stopped: {why}", model.Trouble.BUSY)
         async with self._turn(lane, request.word):
             return await spindle.stand_by(request)
 
@@ -139,7 +140,9 @@ class Bay:
             if len(self._lanes) >= LANES:
                 self._lanes = {name: lane for name, lane in self._lanes.items() if lane.busy}
             if len(self._lanes) >= LANES:
-                raise RefusalError(f"{LANES} disks are being dealt with; ask again in a moment", "busy")
+                raise RefusalError(
+                    f"{LANES} disks are being dealt with; ask again in a moment", model.Trouble.BUSY
+                )
             self._lanes[device] = Lane(f"{disk.name} ({device})", TURN)
         return self._lanes[device]
 
@@ -152,7 +155,7 @@ async def _obey(
             return await smart.check(request, disk, at)
         case StartTest():
             await smart.begin_test(request, disk, at)
-            return at.power("active")
+            return at.power(model.Power.ACTIVE)
         case ReadPower():
             return await at.read_power()
         case SetTimer():

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Final
 
 from powerd.helper.errors import RefusalError
+from powerd.model import Trouble
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9]{1,31}")
 _LOOP: Final = re.compile(r"loop[0-9]+")
@@ -106,7 +107,7 @@ def find(root: Path, name: str, *, loops: bool = False) -> Disk:
         target = str((root / "dev/disk/by-id" / name).readlink())
     except OSError:
         raise RefusalError(
-            f"there is no disk {name}; `ls /dev/disk/by-id` names those that there are", "gone"
+            f"there is no disk {name}; `ls /dev/disk/by-id` names those that there are", Trouble.GONE
         ) from None
     device = target.removeprefix("../../")
     sysfs = root / "sys/block" / device
@@ -116,7 +117,7 @@ def find(root: Path, name: str, *, loops: bool = False) -> Disk:
         _demand_hardware(name, sysfs)
     number = _NUMBER.fullmatch(read(sysfs / "dev"))
     if number is None:
-        raise RefusalError(f"{name} ({device}) has gone; plug it in again", "gone")
+        raise RefusalError(f"{name} ({device}) has gone; plug it in again", Trouble.GONE)
     return Disk(name, root / "dev" / device, sysfs, (int(number[1]), int(number[2])))
 
 
@@ -133,7 +134,7 @@ def open_disk(disk: Disk) -> int:
     number = os.fstat(descriptor).st_rdev
     if (os.major(number), os.minor(number)) != disk.number:
         os.close(descriptor)
-        raise RefusalError(f"{disk.node} is no longer {disk.name}; ask again", "gone")
+        raise RefusalError(f"{disk.node} is no longer {disk.name}; ask again", Trouble.GONE)
     return descriptor
 
 

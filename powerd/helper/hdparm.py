@@ -16,22 +16,23 @@ from typing import Final
 
 from powerd.helper.done import Done
 from powerd.helper.errors import RefusalError
+from powerd.model import Power
 
 _STATE: Final = re.compile(r"^ drive state is:  (.+)$", re.MULTILINE)
 _REGISTERS: Final = re.compile(r"\bATA_1[26] stat=([0-9a-f]{2}) err=[0-9a-f]{2} nsect=([0-9a-f]{2}) ")
 _DOUBTFUL: Final = re.compile(r"^SG_IO: (bad/missing|missing|questionable) sense data", re.MULTILINE)
 _DRDY: Final = 0x40
 _STATES: Final = {
-    "active/idle": "active",
-    "idle": "active",
-    "standby": "standby",
-    "NVcache_spindown": "standby",
-    "NVcache_spinup": "active",
-    "sleeping": "sleeping",
+    "active/idle": Power.ACTIVE,
+    "idle": Power.ACTIVE,
+    "standby": Power.STANDBY,
+    "NVcache_spindown": Power.STANDBY,
+    "NVcache_spinup": Power.ACTIVE,
+    "sleeping": Power.SLEEPING,
 }
 _MODES: Final = {
-    **dict.fromkeys((0x00, 0x01, 0x40), "standby"),
-    **dict.fromkeys((0x41, 0x80, 0x81, 0x82, 0x83, 0xFF), "active"),
+    **dict.fromkeys((0x00, 0x01, 0x40), Power.STANDBY),
+    **dict.fromkeys((0x41, 0x80, 0x81, 0x82, 0x83, 0xFF), Power.ACTIVE),
 }
 """By the count register: standby (_z, _y), NV cache with and without a spindle at rest, idle (_a, _b, _c)."""
 
@@ -74,8 +75,8 @@ def identify(device: str) -> list[str]:
     return ["hdparm", "--Istdout", device]
 
 
-def power_of(done: Done) -> str:
-    """What read_power() found out: one of messages.disk.STATES; ``unknown`` = nothing to be relied on.
+def power_of(done: Done) -> Power:
+    """What read_power() found out; UNKNOWN = nothing to be relied on.
 
     Raises:
         RefusalError: the command failed, or hdparm does not speak as it should.
@@ -87,12 +88,12 @@ def power_of(done: Done) -> str:
     if len(said) != 1:
         raise RefusalError("hdparm -C names no drive state; look at what it prints")
     if _DOUBTFUL.search(done.err):
-        return "unknown"
+        return Power.UNKNOWN
     registers = _REGISTERS.findall(done.err)
     if not registers:  # asked by HDIO_DRIVE_CMD, which has no sense data; or an hdparm with other words
-        return _STATES.get(said[0], "unknown")
+        return _STATES.get(said[0], Power.UNKNOWN)
     status, count = (int(register, 16) for register in registers[-1])
-    return _MODES.get(count, "unknown") if status & _DRDY else "unknown"
+    return _MODES.get(count, Power.UNKNOWN) if status & _DRDY else Power.UNKNOWN
 
 
 def identity_of(done: Done, told: str) -> Identity:

@@ -22,6 +22,7 @@ from powerd.helper.done import Done
 from powerd.helper.errors import RefusalError
 from powerd.helper.lane import Lane
 from powerd.helper.messages.bounds import GRACE, PLACE
+from powerd.model import Trouble
 
 PLACES: Final = tuple(map(Path, ("/usr/sbin", "/sbin", "/usr/bin", "/bin")))
 """Where tools are looked for; not in PATH, which is the caller's."""
@@ -52,7 +53,9 @@ class Tools:
         """
         path = self.find(name)
         if path is None:
-            raise RefusalError(f"{name} is not installed; {_REMEDY.get(name, 'install it')}", "unreached")
+            raise RefusalError(
+                f"{name} is not installed; {_REMEDY.get(name, 'install it')}", Trouble.UNREACHED
+            )
         return path
 
 
@@ -99,7 +102,7 @@ class Runner:
                 await self._places.acquire()
         except TimeoutError:
             raise RefusalError(
-                f"{AT_ONCE} other disks have been dealt with for {PLACE:g} s; ask again later", "busy"
+                f"{AT_ONCE} other disks have been dealt with for {PLACE:g} s; ask again later", Trouble.BUSY
             ) from None
         try:
             yield
@@ -126,13 +129,13 @@ class Runner:
                 files = closing.enter_context(_memory(extra))
                 child = Child(path, argv, files, _ENVIRONMENT)
             except OSError as error:
-                raise RefusalError(_not_started(path, error), "unreached") from None
+                raise RefusalError(_not_started(path, error), Trouble.UNREACHED) from None
             try:
                 ended = await child.ended_within(seconds) or await child.end(self._grace)
             finally:
                 child.leave_to(lane)
             if not ended or child.out_of_time:
-                raise RefusalError(_late(argv, seconds, child, ended=ended), "hung")
+                raise RefusalError(_late(argv, seconds, child, ended=ended), Trouble.HUNG)
             return Done(child.status, *map(_text, files[1:]))
 
 

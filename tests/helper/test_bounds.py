@@ -34,6 +34,7 @@ from powerd.helper.protocol import (
     within,
 )
 from powerd.helper.tool import Extra, Runner, Tools
+from powerd.model import Power, Trouble
 from powerd.rehearse.loop import run
 
 SDA: Final = "ata-SDA"
@@ -65,7 +66,7 @@ class Slow(Runner):
         await asyncio.sleep(seconds)
         if self.runs == self._late:
             await asyncio.sleep(2 * bounds.GRACE)
-            raise RefusalError("late", "hung")
+            raise RefusalError("late", Trouble.HUNG)
         if argv[0] == "smartctl":
             return UNREACHED
         return SPINS if "-C" in argv else WELL
@@ -94,7 +95,7 @@ def slow(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Lane, "in_thread", in_thread)
     monkeypatch.setattr(bay, "window", lambda *_: bounds.WINDOW)
     monkeypatch.setattr(bay, "stays_quiet", quiet)
-    monkeypatch.setattr(scsi, "read_power", lambda _: "active")
+    monkeypatch.setattr(scsi, "read_power", lambda _: Power.ACTIVE)
     monkeypatch.setattr(scsi, "tests_itself", lambda _: False)
     monkeypatch.setattr(scsi, "stand_by", lambda _: None)
     monkeypatch.setattr(rouse, "rouse", lambda _: None)

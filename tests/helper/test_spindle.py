@@ -12,6 +12,7 @@ from helper.drives import Drives
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from powerd import model
 from powerd.helper import scsi, spindle
 from powerd.helper.bay import Bay
 from powerd.helper.disks import Disk
@@ -189,7 +190,7 @@ def sas(drives: Drives, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
         return said
 
-    monkeypatch.setattr(scsi, "read_power", say("power", "active"))
+    monkeypatch.setattr(scsi, "read_power", say("power", model.Power.ACTIVE))
     monkeypatch.setattr(scsi, "tests_itself", say("test", answer=False))
     monkeypatch.setattr(scsi, "stand_by", say("stop", None))
     return sent

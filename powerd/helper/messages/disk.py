@@ -7,14 +7,16 @@ by ``sda``, which is another disk after the next start. The helper follows the l
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, ClassVar, Final, TypeAlias
+from typing import Annotated, ClassVar, Final, TypeAlias, get_args
 
+from powerd import model
 from powerd.helper.kinds import Maybe, Message, OneOf, Seconds, Several, Text, Truth, Whole
+from powerd.model.disks import How
 
 MEMBERS: Final = 100
 """Disks that one request may name."""
-HOWS: Final = ("ata", "scsi")
-STATES: Final = ("active", "standby", "sleeping", "unknown", "suspended")
+HOWS: Final = get_args(How)
+STATES: Final = tuple(model.Power)
 
 DISK: Final = Text(
     r"[A-Za-z0-9][A-Za-z0-9#+.:=@_-]{0,127}", "a disk's name in /dev/disk/by-id of 1 to 128 characters"
