@@ -161,6 +161,10 @@ DiskOrder: TypeAlias = AskPower | SpinDown | SetTimer | SetApm | ReadDrive | Che
 """Each is about one disk, its ``disk``."""
 
 
+MOST_GUARDED: Final = 100
+"""Disks of a group that is guarded: so many names fit into a request to the helper."""
+
+
 @dataclass(frozen=True, slots=True)
 class Guard:
     """Watch the sleeping members of a group; the first access to one wakes all at once.

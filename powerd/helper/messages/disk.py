@@ -11,16 +11,13 @@ from typing import Annotated, ClassVar, Final, TypeAlias, get_args
 
 from powerd import model
 from powerd.helper.kinds import Maybe, Message, OneOf, Seconds, Several, Text, Truth, Whole
-from powerd.model.disks import How
+from powerd.model.disk_id import BY_ID
+from powerd.model.disks import MOST_GUARDED, How
 
-MEMBERS: Final = 100
-"""Disks that one request may name."""
 HOWS: Final = get_args(How)
 STATES: Final = tuple(model.Power)
 
-DISK: Final = Text(
-    r"[A-Za-z0-9][A-Za-z0-9#+.:=@_-]{0,127}", "a disk's name in /dev/disk/by-id of 1 to 128 characters"
-)
+DISK: Final = Text(BY_ID, "a disk's name in /dev/disk/by-id of 1 to 128 characters")
 _TIMER: Final = 255
 COMMANDS: Final = Whole(0, 99)
 _LONGEST: Final = 31 * 86_400
@@ -114,7 +111,7 @@ class Guard(Message):
     """
 
     word: ClassVar[str] = "guard"
-    disks: Annotated[tuple[str, ...], Several(DISK, 2, MEMBERS)]
+    disks: Annotated[tuple[str, ...], Several(DISK, 2, MOST_GUARDED)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,8 +166,8 @@ class Roused(Message):
 
     word: ClassVar[str] = "roused"
     disk: Annotated[str, DISK]
-    others: Annotated[tuple[str, ...], Several(DISK, 0, MEMBERS)]
-    failed: Annotated[tuple[str, ...], Several(DISK, 0, MEMBERS)]
+    others: Annotated[tuple[str, ...], Several(DISK, 0, MOST_GUARDED)]
+    failed: Annotated[tuple[str, ...], Several(DISK, 0, MOST_GUARDED)]
     seconds: Annotated[float, Seconds(_LONGEST)]
 
 

@@ -8,11 +8,9 @@ from typing import Final
 
 from powerd.config import DiskPlan
 from powerd.config import Disks as DiskOptions
-from powerd.model import Disk, DiskId, DiskMemory, DiskState, Guard, Seen, Snapshot
+from powerd.model import MOST_GUARDED, Disk, DiskId, DiskMemory, DiskState, Guard, Seen, Snapshot
 from powerd.policy.disks.ways import NEVER
 
-_MOST_GUARDED: Final = 100
-"""The helper takes so many disks in a request."""
 _STILL: Final = (DiskState.STANDBY, DiskState.SLEEPING)
 
 
@@ -79,7 +77,7 @@ def guards(
     if options.wake_group == "never":
         return
     for group, company in groups.items():
-        if not 1 < len(company.members) <= _MOST_GUARDED:
+        if not 1 < len(company.members) <= MOST_GUARDED:
             continue
         fits = options.wake_group == "all" or all(disk.array for disk in company.members)
         names = tuple([disk.id for disk in company.members])
