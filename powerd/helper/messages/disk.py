@@ -12,7 +12,7 @@ from typing import Annotated, ClassVar, Final, TypeAlias, get_args
 from powerd import model
 from powerd.helper.kinds import Maybe, Message, OneOf, Seconds, Several, Text, Truth, Whole
 from powerd.model.disk_id import BY_ID
-from powerd.model.disks import MOST_GUARDED, How
+from powerd.model.disks import How
 
 HOWS: Final = get_args(How)
 STATES: Final = tuple(model.Power)
@@ -111,7 +111,7 @@ class Guard(Message):
     """
 
     word: ClassVar[str] = "guard"
-    disks: Annotated[tuple[str, ...], Several(DISK, 2, MOST_GUARDED)]
+    disks: Annotated[tuple[str, ...], Several(DISK, 2, model.MOST_GUARDED)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,8 +166,8 @@ class Roused(Message):
 
     word: ClassVar[str] = "roused"
     disk: Annotated[str, DISK]
-    others: Annotated[tuple[str, ...], Several(DISK, 0, MOST_GUARDED)]
-    failed: Annotated[tuple[str, ...], Several(DISK, 0, MOST_GUARDED)]
+    others: Annotated[tuple[str, ...], Several(DISK, 0, model.MOST_GUARDED)]
+    failed: Annotated[tuple[str, ...], Several(DISK, 0, model.MOST_GUARDED)]
     seconds: Annotated[float, Seconds(_LONGEST)]
 
 
