@@ -30,11 +30,7 @@ def read(answer: bytes, when: float) -> Health:
     Raises:
         ReadingError: it is torn, no such answer, or of a drive that tells nothing.
     """
-    told = document(answer.decode("utf-8", "replace"))
-    if told is None:
-        raise ReadingError("smartctl's answer is torn")
-    if not isinstance(at(told, "smartctl", "output"), list):
-        raise ReadingError("smartctl gave another answer than asked for; powerd needs version 7.0 or later")
+    told = _whole_answer(answer)
     faults = Fault(whole(told, "smartctl", "exit_status") or 0)
     protocol = _PROTOCOLS.get(text(told, "device", "protocol") or "")
     if Fault.USAGE in faults or Fault.OPEN in faults or protocol is None:
@@ -78,6 +74,16 @@ def said(told: Mapping[str, Any]) -> str:
     rows = messages if isinstance(messages, list) else []
     texts = [string for each in rows if (string := text(each, "string"))]
     return line(texts[-1]) if texts else "it does not say why"
+
+
+def _whole_answer(answer: bytes) -> Mapping[str, Any]:
+    """What smartctl told, as JSON and with its lines."""
+    told = document(answer.decode("utf-8", "replace"))
+    if told is None:
+        raise ReadingError("smartctl's answer is torn")
+    if not isinstance(at(told, "smartctl", "output"), list):
+        raise ReadingError("smartctl gave another answer than asked for; powerd needs version 7.0 or later")
+    return told
 
 
 def _passed(told: Mapping[str, Any], tables: Tables) -> bool | None:
