@@ -16,7 +16,7 @@ from scripted import LoopClock
 from powerd import disks
 from powerd.board import Board
 from powerd.disks import Disks, Guards
-from powerd.helper.protocol import Rouse, within
+from powerd.helper.messages.bounds import MOVING, TURN
 from powerd.host.machine import Machine
 from powerd.host.values import HostError
 from powerd.model import (
@@ -130,9 +130,7 @@ def test_a_guard_that_cannot_stand_is_complained_of_and_tried_again_after_a_whil
 
 
 def test_a_guard_is_tried_again_only_when_the_helper_is_done_with_the_last_one() -> None:
-    roused = within(Rouse((A, B)))
-    assert roused is not None
-    assert roused < disks._PATIENCE  # noqa: SLF001 - the two are counted by two processes
+    assert TURN + MOVING < disks._PATIENCE  # noqa: SLF001 - the two are counted by two processes
 
 
 class House:

@@ -24,7 +24,7 @@ MAY_USE: Final[dict[str, tuple[str, ...]]] = {
     "clock": ("model",),
     "helper.kinds": (),
     "helper.messages": ("model", "helper.kinds"),
-    "helper.protocol": ("helper.kinds", "helper.messages"),
+    "helper.protocol": ("model", "helper.kinds", "helper.messages"),
     "helper": ("model", "helper.kinds", "helper.messages", "helper.protocol"),
     "host": ("model", "helper.protocol"),
     "board": ("model",),

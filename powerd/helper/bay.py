@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Final
 
+from powerd import model
 from powerd.helper import smart
 from powerd.helper.disks import Disk, find
 from powerd.helper.errors import RefusalError
@@ -26,7 +27,6 @@ from powerd.helper.protocol import (
     Power,
     ReadDrive,
     ReadPower,
-    Rouse,
     Roused,
     SetApm,
     SetTimer,
@@ -73,8 +73,6 @@ class Bay:
         """
         if isinstance(request, Guard):
             return await self._guard(request)
-        if isinstance(request, Rouse):
-            return await self._rouse(None, request.disks)
         disk = self._find(request.disk)
         lane = self._lane(disk)
         spindle = Spindle(disk, lane, self._runner, self._root)
@@ -97,7 +95,7 @@ class Bay:
                 return rests
             if not await stays_quiet(disk, self._root, seconds):
                 why = "data was written to it, or is about to be; wait until it is idle"
-                raise RefusalError(f"{disk.name} is not stopped: {why}", "busy")
+                raise RefusalError(f"{disk.name} is not stopped: {why}", model.Trouble.BUSY)
         async with self._turn(lane, request.word):
             return await spindle.stand_by(request)
 
@@ -112,7 +110,7 @@ class Bay:
         first = await first_access(disks, self._root)
         return await self._rouse(first.name, [name for name in request.disks if name != first.name])
 
-    async def _rouse(self, cause: str | None, names: Sequence[str]) -> Roused:
+    async def _rouse(self, cause: str, names: Sequence[str]) -> Roused:
         """Read all disks of ``names`` at the same time."""
         loop = asyncio.get_running_loop()
         begun = loop.time()
@@ -125,7 +123,7 @@ class Bay:
         try:
             disk = self._find(name)
             lane = self._lane(disk)
-            async with lane.turn(Rouse.word):
+            async with lane.turn("rouse"):
                 await Spindle(disk, lane, self._runner, self._root).rouse()
         except RefusalError as error:
             tell(WARNING, f"not roused: {error}")
@@ -142,7 +140,9 @@ class Bay:
             if len(self._lanes) >= LANES:
                 self._lanes = {name: lane for name, lane in self._lanes.items() if lane.busy}
             if len(self._lanes) >= LANES:
-                raise RefusalError(f"{LANES} disks are being dealt with; ask again in a moment", "busy")
+                raise RefusalError(
+                    f"{LANES} disks are being dealt with; ask again in a moment", model.Trouble.BUSY
+                )
             self._lanes[device] = Lane(f"{disk.name} ({device})", TURN)
         return self._lanes[device]
 
@@ -155,7 +155,7 @@ async def _obey(
             return await smart.check(request, disk, at)
         case StartTest():
             await smart.begin_test(request, disk, at)
-            return at.power("active")
+            return at.power(model.Power.ACTIVE)
         case ReadPower():
             return await at.read_power()
         case SetTimer():

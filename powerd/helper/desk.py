@@ -22,6 +22,7 @@ from powerd.helper.protocol import (
     Request,
 )
 from powerd.helper.tool import Tools
+from powerd.model import Trouble
 
 
 class Desk:
@@ -66,13 +67,15 @@ class Desk:
         except ProtocolError as error:
             return refused(f"the machine answers what cannot be: {error}")
         except OSError as error:
-            return refused(f"this machine cannot be asked: {error.strerror or error}; see dmesg", "unreached")
+            return refused(
+                f"this machine cannot be asked: {error.strerror or error}; see dmesg", Trouble.UNREACHED
+            )
 
     def _at_the_clock(self, request: AlarmRequest) -> Alarm:
         return rtc.obey(request, rtc.find(self._root))
 
 
-def refused(why: str, cause: str = "failed", commands: int = 0) -> Refused:
+def refused(why: str, cause: Trouble = Trouble.FAILED, commands: int = 0) -> Refused:
     """A refusal in one printable line, whatever a driver or a client put into it."""
     line = "".join(letter if letter.isprintable() else "?" for letter in why)
     return Refused(line if len(line) <= WORDS else f"{line[: WORDS - 3]}...", cause, commands)

@@ -2,9 +2,10 @@
 
 sysfs below /sys/block/NAME (Documentation/ABI/stable/sysfs-block): ``dev`` is "MAJOR:MINOR", ``size``
 counts 512 bytes whatever the sectors are, ``holders`` names what is built on top, ``inflight`` is "READS
-WRITES" that are under way. Below ``device`` is what the SCSI layer says: ``vendor``, ``type``, and
-``power/runtime_status`` (Documentation/ABI/testing/sysfs-devices-power). Opening a disk that the kernel has
-suspended wakes it, so this is read first.
+WRITES" that are under way, ``stat`` counts sectors, and more (Documentation/block/stat.rst). Below ``device``
+is what the SCSI layer says: ``vendor``, ``type``, and ``power/runtime_status``
+(Documentation/ABI/testing/sysfs-devices-power). Opening a disk that the kernel has suspended wakes it, so
+this is read first.
 """
 
 from __future__ import annotations
@@ -17,12 +18,14 @@ from pathlib import Path
 from typing import Final
 
 from powerd.helper.errors import RefusalError
+from powerd.model import Trouble
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9]{1,31}")
 _LOOP: Final = re.compile(r"loop[0-9]+")
 _NUMBER: Final = re.compile(r"([0-9]{1,4}):([0-9]{1,7})")
 _DISK_TYPES: Final = {"0", "20"}  # direct access, and zoned (SPC-5, "PERIPHERAL DEVICE TYPE")
 _SECTOR: Final = 512
+_READ, _WRITTEN = 2, 6  # fields of stat that count sectors
 _ROOM: Final = 4096
 
 
@@ -56,6 +59,12 @@ class Disk:
     def in_flight(self) -> int:
         """Reads and writes under way."""
         return sum(map(_whole, self.read("inflight").split()))
+
+    @property
+    def sectors(self) -> tuple[str, ...]:
+        """Counts of those read and of those written; commands past the file systems do not move them."""
+        fields = self.read("stat").split()
+        return tuple(fields[place] for place in (_READ, _WRITTEN) if place < len(fields))
 
     @property
     def pure_scsi(self) -> bool:
@@ -98,7 +107,7 @@ def find(root: Path, name: str, *, loops: bool = False) -> Disk:
         target = str((root / "dev/disk/by-id" / name).readlink())
     except OSError:
         raise RefusalError(
-            f"there is no disk {name}; `ls /dev/disk/by-id` names those that there are", "gone"
+            f"there is no disk {name}; `ls /dev/disk/by-id` names those that there are", Trouble.GONE
         ) from None
     device = target.removeprefix("../../")
     sysfs = root / "sys/block" / device
@@ -108,7 +117,7 @@ def find(root: Path, name: str, *, loops: bool = False) -> Disk:
         _demand_hardware(name, sysfs)
     number = _NUMBER.fullmatch(read(sysfs / "dev"))
     if number is None:
-        raise RefusalError(f"{name} ({device}) has gone; plug it in again", "gone")
+        raise RefusalError(f"{name} ({device}) has gone; plug it in again", Trouble.GONE)
     return Disk(name, root / "dev" / device, sysfs, (int(number[1]), int(number[2])))
 
 
@@ -125,7 +134,7 @@ def open_disk(disk: Disk) -> int:
     number = os.fstat(descriptor).st_rdev
     if (os.major(number), os.minor(number)) != disk.number:
         os.close(descriptor)
-        raise RefusalError(f"{disk.node} is no longer {disk.name}; ask again", "gone")
+        raise RefusalError(f"{disk.node} is no longer {disk.name}; ask again", Trouble.GONE)
     return descriptor
 
 

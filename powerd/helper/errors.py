@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from powerd.model import Trouble
+
 
 class RefusalError(Exception):
     """It cannot or must not be done; the text is one sentence with what, where and the remedy.
 
     Attributes:
-        cause: the same in a word, of powerd.helper.protocol.CAUSES.
+        cause: the same for a program.
         commands: that had gone to the disk by then; whoever knows them adds them.
     """
 
-    def __init__(self, why: str, cause: str = "failed") -> None:
+    def __init__(self, why: str, cause: Trouble = Trouble.FAILED) -> None:
         super().__init__(why)
         self.cause = cause
         self.commands = 0

@@ -12,25 +12,27 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final
 
+from powerd.helper.done import Done
 from powerd.helper.errors import RefusalError
+from powerd.model import Power
 
 _STATE: Final = re.compile(r"^ drive state is:  (.+)$", re.MULTILINE)
 _REGISTERS: Final = re.compile(r"\bATA_1[26] stat=([0-9a-f]{2}) err=[0-9a-f]{2} nsect=([0-9a-f]{2}) ")
 _DOUBTFUL: Final = re.compile(r"^SG_IO: (bad/missing|missing|questionable) sense data", re.MULTILINE)
 _DRDY: Final = 0x40
 _STATES: Final = {
-    "active/idle": "active",
-    "idle": "active",
-    "standby": "standby",
-    "NVcache_spindown": "standby",
-    "NVcache_spinup": "active",
-    "sleeping": "sleeping",
+    "active/idle": Power.ACTIVE,
+    "idle": Power.ACTIVE,
+    "standby": Power.STANDBY,
+    "NVcache_spindown": Power.STANDBY,
+    "NVcache_spinup": Power.ACTIVE,
+    "sleeping": Power.SLEEPING,
 }
 _MODES: Final = {
-    **dict.fromkeys((0x00, 0x01, 0x40), "standby"),
-    **dict.fromkeys((0x41, 0x80, 0x81, 0x82, 0x83, 0xFF), "active"),
+    **dict.fromkeys((0x00, 0x01, 0x40), Power.STANDBY),
+    **dict.fromkeys((0x41, 0x80, 0x81, 0x82, 0x83, 0xFF), Power.ACTIVE),
 }
 """By the count register: standby (_z, _y), NV cache with and without a spindle at rest, idle (_a, _b, _c)."""
 
@@ -39,37 +41,12 @@ _ROW: Final = re.compile(r"^[0-9a-f]{4}(?: [0-9a-f]{4}){7}$", re.MULTILINE)
 _SIGNATURE: Final = 0xA5
 
 
-class Ended(Protocol):
-    """How hdparm ended."""
-
-    @property
-    def status(self) -> int:
-        """Its exit status."""
-        ...
-
-    @property
-    def out(self) -> str:
-        """Its standard output."""
-        ...
-
-    @property
-    def err(self) -> str:
-        """Its standard error."""
-        ...
-
-    @property
-    def last_words(self) -> str:
-        """What it said last about an error."""
-        ...
-
-
 @dataclass(frozen=True, slots=True)
 class Identity:
     """What IDENTIFY DEVICE tells about power: the fields of messages.disk.Drive."""
 
     apm: int | None
     apm_supported: bool
-    timer_supported: bool
     epc: bool
 
 
@@ -98,8 +75,8 @@ def identify(device: str) -> list[str]:
     return ["hdparm", "--Istdout", device]
 
 
-def power_of(done: Ended) -> str:
-    """What read_power() found out: one of messages.disk.STATES; ``unknown`` = nothing to be relied on.
+def power_of(done: Done) -> Power:
+    """What read_power() found out; UNKNOWN = nothing to be relied on.
 
     Raises:
         RefusalError: the command failed, or hdparm does not speak as it should.
@@ -111,15 +88,15 @@ def power_of(done: Ended) -> str:
     if len(said) != 1:
         raise RefusalError("hdparm -C names no drive state; look at what it prints")
     if _DOUBTFUL.search(done.err):
-        return "unknown"
+        return Power.UNKNOWN
     registers = _REGISTERS.findall(done.err)
     if not registers:  # asked by HDIO_DRIVE_CMD, which has no sense data; or an hdparm with other words
-        return _STATES.get(said[0], "unknown")
+        return _STATES.get(said[0], Power.UNKNOWN)
     status, count = (int(register, 16) for register in registers[-1])
-    return _MODES.get(count, "unknown") if status & _DRDY else "unknown"
+    return _MODES.get(count, Power.UNKNOWN) if status & _DRDY else Power.UNKNOWN
 
 
-def identity_of(done: Ended, told: str) -> Identity:
+def identity_of(done: Done, told: str) -> Identity:
     """What identify() or set_apm() found out (ACS-3, table "IDENTIFY DEVICE data").
 
     Args:
@@ -137,14 +114,13 @@ def identity_of(done: Ended, told: str) -> Identity:
     enabled = apm_supported and bool(words[86] & 1 << 3)
     level = words[91] & 0xFF
     return Identity(
-        apm=level if enabled and 0 < level < _WORDS - 1 else None,
+        apm=level if enabled and level in range(1, 255) else None,
         apm_supported=apm_supported,
-        timer_supported=bool(words[49] & 1 << 13),
         epc=_valid(words[119]) and bool(words[119] & words[120] & 1 << 7),
     )
 
 
-def succeeded(done: Ended, told: str) -> None:
+def succeeded(done: Done, told: str) -> None:
     """Nothing, if hdparm was ``told`` what the drive obeyed.
 
     Raises:

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 
 from powerd.helper.errors import RefusalError
 from powerd.helper.messages.bounds import DEADLINE
+from powerd.model import Trouble
 
 _T = TypeVar("_T")
 
@@ -71,7 +72,7 @@ class Lane:
             raise self._stopped() or RefusalError(
                 f"{self._name} has been busy for {self._deadline:g} s, now with another request "
                 f"({self._doing}); ask again later",
-                "busy",
+                Trouble.BUSY,
             ) from None
         try:
             hung = self._stopped()
@@ -99,7 +100,7 @@ class Lane:
             if not answer.done():  # late, or whoever waited for it is cancelled
                 self.give_up(answer)
         if not answer.done():
-            raise RefusalError(f"{self._name} did not answer within {seconds:g} s; see dmesg", "hung")
+            raise RefusalError(f"{self._name} did not answer within {seconds:g} s; see dmesg", Trouble.HUNG)
         return answer.result()
 
     def give_up(self, end: asyncio.Future[Any]) -> None:
@@ -116,7 +117,8 @@ class Lane:
         if not self._hung:
             return None
         return RefusalError(
-            f"{self._name} still hangs in an earlier request, so nothing new is begun; see dmesg", "hung"
+            f"{self._name} still hangs in an earlier request, so nothing new is begun; see dmesg",
+            Trouble.HUNG,
         )
 
 

@@ -25,9 +25,7 @@ from powerd.helper.messages.disk import (
     PowerRequest,
     ReadDrive,
     ReadPower,
-    Rouse,
     Roused,
-    RouseRequest,
     SetApm,
     SetTimer,
     StandBy,
@@ -35,6 +33,7 @@ from powerd.helper.messages.disk import (
 from powerd.helper.messages.disk import DiskAnswer as _DiskAnswer
 from powerd.helper.messages.disk import DiskRequest as _DiskRequest
 from powerd.helper.messages.smart import CheckHealth, DriveHealth, SmartRequest, StartTest
+from powerd.model import Trouble
 
 __all__ = [
     "ANSWERS",
@@ -66,8 +65,6 @@ __all__ = [
     "ReadPower",
     "Refused",
     "Request",
-    "Rouse",
-    "RouseRequest",
     "Roused",
     "SetAlarm",
     "SetApm",
@@ -84,7 +81,7 @@ __all__ = [
 LINE: Final = 16_384
 """Bytes that a line may have, its end included: a hundred disks by name fit into one."""
 
-CAUSES: Final = ("busy", "asleep", "hung", "gone", "unreached", "failed")
+CAUSES: Final = tuple(Trouble)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +99,7 @@ class Refused(Message):
 
     word: ClassVar[str] = "refused"
     why: Annotated[str, Sentence()]
-    cause: Annotated[str, OneOf(CAUSES)] = "failed"
+    cause: Annotated[str, OneOf(CAUSES)] = Trouble.FAILED
     commands: Annotated[int, COMMANDS] = 0
 
 
@@ -115,7 +112,7 @@ REQUESTS: Final[Mapping[str, type[Request]]] = {
     kind.word: kind
     for kind in (
         *(ReadAlarm, SetAlarm, ClearAlarm, ReadCard, ArmCard),
-        *(ReadPower, StandBy, SetTimer, SetApm, ReadDrive, Rouse, Guard, CheckHealth, StartTest),
+        *(ReadPower, StandBy, SetTimer, SetApm, ReadDrive, Guard, CheckHealth, StartTest),
     )
 }
 ANSWERS: Final[Mapping[str, type[Answer]]] = {

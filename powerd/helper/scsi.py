@@ -15,6 +15,7 @@ from typing import Final, NamedTuple
 from powerd.helper.disks import Disk, open_disk
 from powerd.helper.errors import RefusalError
 from powerd.helper.messages.bounds import MOVING
+from powerd.model import Power
 
 _SG_IO: Final = 0x2285
 _ASKED: Final = struct.Struct("@iiBBHIPPPIIiP")  # to usr_ptr
@@ -70,8 +71,8 @@ def stand_by(disk: Disk) -> None:
         os.close(descriptor)
 
 
-def read_power(disk: Disk) -> str:
-    """What a SCSI disk does, by REQUEST SENSE, which wakes none: one command; one of messages.disk.STATES.
+def read_power(disk: Disk) -> Power:
+    """What a SCSI disk does, by REQUEST SENSE, which wakes none: one command.
 
     Raises:
         RefusalError: the disk refuses.
@@ -94,20 +95,20 @@ def stop_command(*, plainly: bool) -> bytes:
     return bytes([_START_STOP_UNIT, 0, 0, 0, 0 if plainly else _STANDBY, 0])
 
 
-def power_of(data: bytes) -> str:
+def power_of(data: bytes) -> Power:
     """What the answer to REQUEST SENSE says; an answer without any sense is that of a disk that spins."""
     sense = sense_of(data)
     if sense is None:
-        return "unknown"
+        return Power.UNKNOWN
     if sense.code == _LOW_POWER:
         if sense.qualifier in _STANDBY_QUALIFIERS:
-            return "standby"
-        return "active" if sense.qualifier in _IDLE_QUALIFIERS else "unknown"
+            return Power.STANDBY
+        return Power.ACTIVE if sense.qualifier in _IDLE_QUALIFIERS else Power.UNKNOWN
     if sense[1:] == _TESTS:
-        return "active"
+        return Power.ACTIVE
     if sense.key == _NOT_READY:
-        return "standby" if (sense.code, sense.qualifier) in _NEEDS_START else "unknown"
-    return "active" if sense == (0, 0, 0) else "unknown"
+        return Power.STANDBY if (sense.code, sense.qualifier) in _NEEDS_START else Power.UNKNOWN
+    return Power.ACTIVE if sense == (0, 0, 0) else Power.UNKNOWN
 
 
 def sense_of(data: bytes) -> Sense | None:

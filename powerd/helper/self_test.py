@@ -15,7 +15,6 @@ installed, any but a SCSI disk that answers REQUEST SENSE so (scsi.tests_itself)
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
@@ -43,21 +42,19 @@ def question(disk: Disk, kind: str) -> tuple[list[str], int]:
     return ["smartctl", "--json=c", "-d", kind, "-c", str(disk.node)], _ATA_COMMANDS
 
 
-def hindrance(report: str) -> str | None:
-    """Why a disk must not be stopped whose smartctl has reported this; what is no report proves nothing."""
-    told = _object(report)
+def hindrance(told: Mapping[str, Any] | None) -> str | None:
+    """Why a disk must not be stopped, by what smartctl has told, None = no report, which proves nothing."""
     if told is None:
         return "smartctl does not say whether a self-test runs; see: smartctl -a"
     return HINDRANCE if runs(told) else None
 
 
-def begun(report: str) -> bool:
+def begun(told: Mapping[str, Any]) -> bool:
     """Whether ``smartctl -t``, whose exit status is 0, has begun a test.
 
     Of NVMe it has to say so (nvmeprint.cpp): before 7.4 it does nothing and does not fail, nor does it ever
     fail where a drive has no self-tests.
     """
-    told = _object(report) or {}
     return at(told, "device", "protocol") != "NVMe" or any(text.startswith(_BEGUN) for text in _lines(told))
 
 
@@ -78,11 +75,3 @@ def _lines(told: Mapping[str, Any]) -> Iterator[str]:
     lines = at(told, "smartctl", "output")
     if isinstance(lines, list):
         yield from (line for line in lines if isinstance(line, str))
-
-
-def _object(report: str) -> Mapping[str, Any] | None:
-    try:
-        told = json.loads(report)
-    except (ValueError, RecursionError):
-        return None
-    return told if isinstance(told, dict) else None

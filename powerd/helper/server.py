@@ -15,6 +15,7 @@ from powerd.helper.desk import Desk, refused
 from powerd.helper.door import Peer, peer_of
 from powerd.helper.log import INFO, WARNING, tell
 from powerd.helper.protocol import LINE, Answer, Guard, ProtocolError, Request, parse_request, to_line
+from powerd.model import Trouble
 
 CLIENTS: Final = 8
 """Connections that may be open without having said yet what they want."""
@@ -92,9 +93,9 @@ class Server:
                 asked = _text(request)
                 answer = await self._answer(request, connection)
             except ProtocolError as error:
-                answer = refused(str(error), "unreached")
+                answer = refused(str(error), Trouble.UNREACHED)
             except OSError as error:
-                answer = refused(f"the connection broke: {error.strerror or error}", "unreached")
+                answer = refused(f"the connection broke: {error.strerror or error}", Trouble.UNREACHED)
             _tell(INFO, peer, asked, answer)
             _send(connection, answer)
 
@@ -167,7 +168,7 @@ def _turn_away(connection: socket.socket, peer: Peer, why: str) -> None:
     """Answer without reading a byte."""
     with connection:
         connection.settimeout(0)
-        answer = refused(why, "unreached")
+        answer = refused(why, Trouble.UNREACHED)
         _tell(WARNING, peer, "nothing yet", answer)
         _send(connection, answer)
 

@@ -7,20 +7,23 @@ one with a spindle that does not say is left alone. ``-d`` is given, as finding 
 
 from __future__ import annotations
 
-import json
 import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from powerd.helper.disks import Disk
+from powerd.helper.done import Done
 from powerd.helper.errors import RefusalError
 from powerd.helper.messages.bounds import CHECK, MOVING, READING
 from powerd.helper.messages.smart import CheckHealth, DriveHealth, StartTest
 from powerd.helper.self_test import begun
 from powerd.helper.smart_reading import asleep, said
+from powerd.helper.smart_values import document
 from powerd.helper.smart_ways import kinds, reached
 from powerd.helper.spindle import Spindle
-from powerd.helper.tool import Done, Extra
+from powerd.helper.tool import Extra
+from powerd.model import Trouble
 
 ANSWER: Final = 1 << 20
 """Bytes that smartctl's answer may have."""
@@ -38,22 +41,22 @@ async def check(request: CheckHealth, disk: Disk, spindle: Spindle) -> DriveHeal
             also where it may be woken, for it is the kernel's to wake.
     """
     if not request.wake or disk.asleep_by_kernel:
-        await _demand_awake(disk, spindle)
+        await _demand_awake(disk, spindle, "reading its health")
     guard = () if request.wake else ("-n", f"standby,{_ASLEEP}")
     seconds = CHECK + (MOVING if request.wake else 0)
     for kind in kinds(disk, request.kind):
         argv = ["smartctl", "--json=co", "--all", *guard, "-d", kind, str(disk.node)]
         done = await spindle.run(argv, seconds, 1, Extra(cap=ANSWER))
-        if asleep(done.out.encode()):
-            raise RefusalError(f"{disk.name} is asleep, and reading its health would wake it; wait", "asleep")
+        told = document(done.out)
+        if told is not None and asleep(told):
+            raise RefusalError(
+                f"{disk.name} is asleep, and reading its health would wake it; wait", Trouble.ASLEEP
+            )
         if reached(done.status):
-            spindle.commands += COMMANDS - 1
             break
-    if disk.is_nvme and "ermi" in _why(done):
-        raise RefusalError(
-            f"{disk.name} cannot be read: NVMe drives take CAP_SYS_ADMIN, which the helper does not have; "
-            "see contrib/systemd/powerd-helper-nvme.conf"
-        )
+    else:
+        raise RefusalError(_not_reached(disk, _why(told, done)))
+    spindle.commands += COMMANDS - 1
     health = await _read(done, spindle)
     return DriveHealth(disk=disk.name, kind=kind, health=health, commands=spindle.commands)
 
@@ -64,26 +67,24 @@ async def begin_test(request: StartTest, disk: Disk, spindle: Spindle) -> None:
     Raises:
         RefusalError: it is asleep, tests itself already, or cannot; or smartctl cannot.
     """
-    await _demand_awake(disk, spindle)
+    await _demand_awake(disk, spindle, "a self-test")
     kind = kinds(disk, request.kind)[0]
     argv = ["smartctl", "--json=co", "-t", request.test, "-d", kind, str(disk.node)]
     done = await spindle.run(argv, CHECK, 2)
+    told = document(done.out)
     if done.status:
-        raise RefusalError(f"{disk.name} begins no {request.test} self-test: {_why(done)}")
-    if not begun(done.out):
+        raise RefusalError(f"{disk.name} begins no {request.test} self-test: {_why(told, done)}")
+    if not begun(told or {}):
         raise RefusalError(
             f"{disk.name} begins no {request.test} self-test: it has none, or smartctl is older than 7.4 and "
             "knows none of NVMe; see: smartctl --version"
         )
 
 
-async def _demand_awake(disk: Disk, spindle: Spindle) -> None:
+async def _demand_awake(disk: Disk, spindle: Spindle, what: str) -> None:
     """A drive without a spindle is awake whenever the kernel has not suspended it."""
-    state = "suspended" if disk.asleep_by_kernel else "active" if not disk.spins else await spindle.state()
-    if state == "unknown":
-        raise RefusalError(f"{disk.name} does not say whether it spins, and this could wake it; leave it out")
-    if state != "active":
-        raise RefusalError(f"{disk.name} is asleep ({state}), and this would wake it; wait", "asleep")
+    if disk.spins or disk.asleep_by_kernel:
+        await spindle.demand_spinning(what)
 
 
 async def _read(done: Done, spindle: Spindle) -> dict[str, object]:
@@ -93,19 +94,24 @@ async def _read(done: Done, spindle: Spindle) -> dict[str, object]:
     try:
         read = await spindle.run(argv, READING, 0, extra)
     except RefusalError as error:  # late or not, it is no fault of the disk, which has answered
-        raise RefusalError(f"its health cannot be read: {error}", "failed") from None
-    try:
-        told = json.loads(read.out)
-        health, why = told.get("health"), told.get("why")
-    except (ValueError, AttributeError):
-        health, why = None, f"it cannot be read: {read.last_words}"
+        raise RefusalError(f"its health cannot be read: {error}") from None
+    told = document(read.out) or {"why": f"it cannot be read: {read.last_words}"}
+    health = told.get("health")
     if not isinstance(health, dict):
-        raise RefusalError(f"{why}; see: smartctl --all")
+        raise RefusalError(f"{told.get('why')}; see: smartctl --all")
     return health
 
 
-def _why(done: Done) -> str:
-    try:
-        return said(json.loads(done.out))
-    except ValueError:
-        return done.last_words
+def _not_reached(disk: Disk, why: str) -> str:
+    """What to tell of a drive that smartctl did not get through to, in whatever way."""
+    if disk.is_nvme and any(words in why for words in ("Permission denied", "not permitted")):
+        return (
+            f"{disk.name} cannot be read: NVMe drives take CAP_SYS_ADMIN, which the helper does not have; "
+            "see contrib/systemd/powerd-helper-nvme.conf"
+        )
+    return f"smartctl could not ask the drive: {why}; see: smartctl --all"
+
+
+def _why(told: Mapping[str, Any] | None, done: Done) -> str:
+    """What smartctl says went wrong, in JSON where it got as far as that."""
+    return done.last_words if told is None else said(told)

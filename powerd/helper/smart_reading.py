@@ -6,12 +6,11 @@ State, exit status, logs and capabilities are taken from the JSON; the lines are
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any, Final
 
 from powerd.helper.smart_tables import ReadingError, Tables, parse
-from powerd.helper.smart_values import LONG, at, line, truth, whole
+from powerd.helper.smart_values import LONG, at, document, line, text, truth, whole
 from powerd.model import Counter, Fault, Health, Protocol, SelfTest
 
 _PROTOCOLS: Final[Mapping[str, Protocol]] = {"ATA": "ata", "NVMe": "nvme", "SCSI": "scsi"}
@@ -21,31 +20,28 @@ _SHORT: Final = 2
 _FAILED: Final = frozenset({5, 6, 7})
 
 
-def read(document: bytes, when: float) -> Health:
+def read(answer: bytes, when: float) -> Health:
     """The Health in one answer of smartctl's.
 
     Args:
-        document: what it wrote, ``--json=o``.
+        answer: what it wrote, ``--json=o``.
         when: POSIX time of the check.
 
     Raises:
         ReadingError: it is torn, no such answer, or of a drive that tells nothing.
     """
-    told = _object(document)
+    told = _whole_answer(answer)
     faults = Fault(whole(told, "smartctl", "exit_status") or 0)
-    protocol = _PROTOCOLS.get(str(at(told, "device", "protocol")))
+    protocol = _PROTOCOLS.get(text(told, "device", "protocol") or "")
     if Fault.USAGE in faults or Fault.OPEN in faults or protocol is None:
         raise ReadingError(f"smartctl could not ask the drive: {said(told)}")
     if at(told, "smart_support", "available") is False:
         raise ReadingError("the drive has no SMART")
     tables = parse(told["smartctl"]["output"], protocol, faults)
-    passed = truth(told, "smart_status", "passed")
-    if passed is None:
-        passed = tables.passed
     health = Health(
         at=when,
         protocol=protocol,
-        passed=passed,
+        passed=_passed(told, tables),
         faults=faults,
         temperature=_temperature(told, tables),
         limit=_limit(told),
@@ -59,41 +55,41 @@ def read(document: bytes, when: float) -> Health:
         minutes=_minutes(told),
         partial=_partial(told, faults),
     )
-    if passed is None and not health.counters and health.temperature is None:
+    if health.passed is None and not health.counters and health.temperature is None:
         raise ReadingError(f"the drive tells nothing of its health: {said(told)}")
     return health
 
 
-def asleep(document: bytes) -> bool:
+def asleep(told: Mapping[str, Any]) -> bool:
     """Whether smartctl left the drive alone because it sleeps (``-n standby``).
 
     The status for that is one of our choosing, but every number below 256 is some sum of faults as well.
     """
-    try:
-        return "Device is in " in said(_object(document))
-    except ReadingError:
-        return False
+    return "Device is in " in said(told)
 
 
 def said(told: Mapping[str, Any]) -> str:
     """Smartctl's own last word on what went wrong."""
     messages = at(told, "smartctl", "messages")
-    texts = (
-        [str(each.get("string")) for each in messages if isinstance(each, dict)]
-        if isinstance(messages, list)
-        else []
-    )
+    rows = messages if isinstance(messages, list) else []
+    texts = [string for each in rows if (string := text(each, "string"))]
     return line(texts[-1]) if texts else "it does not say why"
 
 
-def _object(document: bytes) -> Mapping[str, Any]:
-    try:
-        told = json.loads(document.decode("utf-8", "replace"))
-    except (ValueError, RecursionError):
-        raise ReadingError("smartctl's answer is torn") from None
-    if not isinstance(told, dict) or not isinstance(at(told, "smartctl", "output"), list):
+def _whole_answer(answer: bytes) -> Mapping[str, Any]:
+    """What smartctl told, as JSON and with its lines."""
+    told = document(answer.decode("utf-8", "replace"))
+    if told is None:
+        raise ReadingError("smartctl's answer is torn")
+    if not isinstance(at(told, "smartctl", "output"), list):
         raise ReadingError("smartctl gave another answer than asked for; powerd needs version 7.0 or later")
     return told
+
+
+def _passed(told: Mapping[str, Any], tables: Tables) -> bool | None:
+    """The drive's own verdict, in JSON or else in the lines."""
+    passed = truth(told, "smart_status", "passed")
+    return tables.passed if passed is None else passed
 
 
 def _temperature(told: Mapping[str, Any], tables: Tables) -> int | None:
@@ -146,8 +142,8 @@ def _nvme_test(row: Mapping[str, Any]) -> SelfTest:
     """An entry; the result is 0 = well, 5 to 7 = failed, else broken off (NVMe 1.4, figure 203)."""
     result = whole(row, "self_test_result", "value")
     return SelfTest(
-        line(at(row, "self_test_code", "string") or "unknown"),
-        line(at(row, "self_test_result", "string") or "unknown"),
+        line(text(row, "self_test_code", "string") or "unknown"),
+        line(text(row, "self_test_result", "string") or "unknown"),
         True if result == 0 else False if result in _FAILED else None,
         whole(row, "power_on_hours"),
     )

@@ -1,12 +1,22 @@
-"""Values out of a document that nobody vouches for: each is what it should be, or None."""
+"""What smartctl says, a document that nobody vouches for: each value in it is what it should be, or None."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any, Final
 
 LONG: Final = 200
 """Characters that a text may have."""
+
+
+def document(text: str) -> Mapping[str, Any] | None:
+    """The object of JSON that ``text`` is; None = it is torn, nested too deeply, or anything else."""
+    try:
+        told = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return told if isinstance(told, dict) else None
 
 
 def at(told: Mapping[str, Any], *path: str) -> object:
@@ -33,6 +43,12 @@ def truth(told: Mapping[str, Any], *path: str) -> bool | None:
     """The verdict there."""
     value = at(told, *path)
     return value if isinstance(value, bool) else None
+
+
+def text(told: Mapping[str, Any], *path: str) -> str | None:
+    """The text there."""
+    value = at(told, *path)
+    return value if isinstance(value, str) else None
 
 
 def line(text: object) -> str:

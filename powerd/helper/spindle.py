@@ -10,15 +10,18 @@ import asyncio
 from functools import partial
 from pathlib import Path
 
+from powerd import model
 from powerd.helper import hdparm, pending, rouse, scsi, self_test
 from powerd.helper.disks import Disk
+from powerd.helper.done import Done
 from powerd.helper.errors import RefusalError
 from powerd.helper.lane import Lane
 from powerd.helper.messages.bounds import MOVING, QUICK, SELF_TEST, SPARE
 from powerd.helper.protocol import Drive, Power, ReadDrive, SetApm, SetTimer, StandBy
+from powerd.helper.smart_values import document
 from powerd.helper.smart_ways import kinds, reached
-from powerd.helper.tool import Done, Extra, Runner
-from powerd.model import LOUD_APM
+from powerd.helper.tool import Extra, Runner
+from powerd.model import LOUD_APM, Trouble
 
 
 class Spindle:
@@ -44,18 +47,14 @@ class Spindle:
 
     async def read_power(self) -> Power:
         """Whether it spins."""
-        if self._disk.asleep_by_kernel:
-            return self.power("suspended")
         return self.power(await self.state())
 
     async def rests(self, request: StandBy) -> Power | None:
         """Why there is nothing to stop; None = it may be stopped, as far as can be known at once."""
-        if self._disk.asleep_by_kernel:
-            return self.power("suspended")
         state = await self._state_if_told(request.how)
-        if state in {"standby", "sleeping"}:
+        if state.asleep or state is model.Power.SUSPENDED:
             return self.power(state)
-        await self._demand_no_hindrance(spins=state == "active")
+        await self._demand_no_hindrance(spins=state is model.Power.ACTIVE)
         return None
 
     async def stand_by(self, request: StandBy) -> Power:
@@ -69,14 +68,14 @@ class Spindle:
         else:
             self.commands += 1
             await self._lane.in_thread(partial(scsi.stand_by, self._disk), MOVING + SPARE)
-        return self.power("standby", stopped=True)
+        return self.power(model.Power.STANDBY, stopped=True)
 
     async def set_timer(self, request: SetTimer) -> Power:
         """Set its standby timer, if it spins."""
-        await self._demand_spinning("setting its timer")
+        await self._demand_ata("setting its timer")
         done = await self.run(hdparm.set_timer(self._device, request.value), QUICK)
         hdparm.succeeded(done, "-S")
-        return self.power("active")
+        return self.power(model.Power.ACTIVE)
 
     async def set_apm(self, request: SetApm) -> Drive:
         """Set its APM level, if it spins, and believe what it then says."""
@@ -85,7 +84,7 @@ class Spindle:
                 f"APM level {request.level} lets {self._disk.name} stop when it likes to; ask for it with "
                 f"spin_down, or for {LOUD_APM} or more"
             )
-        await self._demand_spinning("setting its APM level")
+        await self._demand_ata("setting its APM level")
         done = await self.run(hdparm.set_apm(self._device, request.level), QUICK, commands=2)
         identity = hdparm.identity_of(done, "-B")
         if identity.apm != request.level:
@@ -97,7 +96,7 @@ class Spindle:
 
     async def read_drive(self, _: ReadDrive) -> Drive:
         """What it can do, if it spins."""
-        await self._demand_spinning("asking what it can do")
+        await self._demand_ata("asking what it can do")
         done = await self.run(hdparm.identify(self._device), QUICK)
         return self._drive(hdparm.identity_of(done, "--Istdout"))
 
@@ -105,8 +104,10 @@ class Spindle:
         """Wake it."""
         await self._lane.in_thread(partial(rouse.rouse, self._disk), MOVING)
 
-    async def state(self) -> str:
-        """What it says of itself: one of messages.disk.STATES; one that starts says so when it has."""
+    async def state(self) -> model.Power:
+        """What it says of itself, unless the kernel has suspended it; one that starts says so when it has."""
+        if self._disk.asleep_by_kernel:
+            return model.Power.SUSPENDED
         if self._disk.pure_scsi:
             self.commands += 1
             return await self._lane.in_thread(partial(scsi.read_power, self._disk), MOVING + SPARE)
@@ -117,29 +118,54 @@ class Spindle:
             raise RefusalError(
                 f"{self._disk.name} did not answer within {QUICK:g} s, and the kernel gave it up "
                 f"({done.last_words}); see dmesg",
-                "hung",
+                Trouble.HUNG,
             )
         return hdparm.power_of(done)
 
-    async def _state_if_told(self, how: str) -> str:
-        """As _state(); what only knows SCSI's way to stop need not know how to say."""
+    async def demand_spinning(self, what: str) -> None:
+        """Refuse ``what``, such as "reading its health", unless it is known that it spins."""
+        state = await self.state()
+        if state is model.Power.UNKNOWN:
+            raise RefusalError(
+                f"{self._disk.name} does not say whether it spins, and {what} could wake it; leave it out"
+            )
+        if state is not model.Power.ACTIVE:
+            raise RefusalError(
+                f"{self._disk.name} is asleep ({state}), and {what} would wake it; ask again later",
+                Trouble.ASLEEP,
+            )
+
+    async def run(
+        self, argv: list[str], seconds: float, commands: int = 1, extra: Extra | None = None
+    ) -> Done:
+        """Run a tool that sends so many commands to the disk."""
+        try:
+            done = await self._runner.run(argv, seconds, self._lane, extra or Extra())
+        except RefusalError as error:
+            if error.cause is not Trouble.UNREACHED:  # it was begun
+                self.commands += commands
+            raise
+        self.commands += commands
+        return done
+
+    def power(self, state: model.Power, *, stopped: bool = False) -> Power:
+        """The answer that tells its state."""
+        return Power(disk=self._disk.name, state=state, commands=self.commands, stopped=stopped)
+
+    async def _state_if_told(self, how: str) -> model.Power:
+        """As state(); what only knows SCSI's way to stop need not know how to say."""
         try:
             return await self.state()
         except RefusalError:
             if how == "ata" or self._lane.hangs:
                 raise
-            return "unknown"
+            return model.Power.UNKNOWN
 
-    async def _demand_spinning(self, what: str) -> None:
+    async def _demand_ata(self, what: str) -> None:
+        """Refuse ``what``, which takes an ATA disk, unless it is one that is known to spin."""
         if self._disk.pure_scsi:
             raise RefusalError(f"{self._disk.name} is no ATA disk, and {what} takes one; leave it out")
-        state = "suspended" if self._disk.asleep_by_kernel else await self.state()
-        if state == "unknown":
-            raise RefusalError(f"{self._disk.name} does not say whether it spins, and {what} could wake it")
-        if state != "active":
-            raise RefusalError(
-                f"{self._disk.name} is asleep ({state}), and {what} would wake it; ask again later", "asleep"
-            )
+        await self.demand_spinning(what)
 
     async def _demand_no_hindrance(self, *, spins: bool) -> None:
         """A disk that may be asleep is not asked for its self-test, as that could wake it."""
@@ -147,7 +173,7 @@ class Spindle:
         if why is None and spins:
             why = await self._self_test()
         if why is not None:
-            raise RefusalError(f"{self._disk.name} is not stopped: {why}", "busy")
+            raise RefusalError(f"{self._disk.name} is not stopped: {why}", Trouble.BUSY)
 
     async def _self_test(self) -> str | None:
         """Why its self-test is a hindrance; None = it runs none, or no way leads to what it says of that."""
@@ -161,32 +187,14 @@ class Spindle:
             argv, commands = self_test.question(self._disk, kind)
             done = await self.run(argv, SELF_TEST, commands)
             if done.status < 0 or reached(done.status):  # by a signal: it may have been there
-                return self_test.hindrance(done.out)
+                return self_test.hindrance(document(done.out))
         return None
-
-    async def run(
-        self, argv: list[str], seconds: float, commands: int = 1, extra: Extra | None = None
-    ) -> Done:
-        """Run a tool that sends so many commands to the disk."""
-        try:
-            done = await self._runner.run(argv, seconds, self._lane, extra or Extra())
-        except RefusalError as error:
-            if error.cause != "unreached":  # it was begun
-                self.commands += commands
-            raise
-        self.commands += commands
-        return done
-
-    def power(self, state: str, *, stopped: bool = False) -> Power:
-        """The answer that tells its state."""
-        return Power(disk=self._disk.name, state=state, commands=self.commands, stopped=stopped)
 
     def _drive(self, identity: hdparm.Identity) -> Drive:
         return Drive(
             disk=self._disk.name,
             apm=identity.apm,
             apm_supported=identity.apm_supported,
-            timer_supported=identity.timer_supported,
             epc=identity.epc,
             commands=self.commands,
         )

@@ -15,12 +15,14 @@ import os
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 from powerd.helper.child import Child
+from powerd.helper.done import Done
 from powerd.helper.errors import RefusalError
 from powerd.helper.lane import Lane
 from powerd.helper.messages.bounds import GRACE, PLACE
+from powerd.model import Trouble
 
 PLACES: Final = tuple(map(Path, ("/usr/sbin", "/sbin", "/usr/bin", "/bin")))
 """Where tools are looked for; not in PATH, which is the caller's."""
@@ -31,20 +33,6 @@ AT_ONCE: Final = 32
 _ENVIRONMENT: Final = {"LC_ALL": "C", "PATH": ":".join(map(str, PLACES))}
 _SHORT: Final = frozenset({errno.EAGAIN, errno.EMFILE, errno.ENFILE, errno.ENOMEM})
 _REMEDY: Final = {"hdparm": "apt-get install hdparm", "smartctl": "apt-get install smartmontools"}
-
-
-class Done(NamedTuple):
-    """How a tool ended: exit status (-N = by signal N), standard output and standard error."""
-
-    status: int
-    out: str
-    err: str
-
-    @property
-    def last_words(self) -> str:
-        """The last line of its errors, or its exit status in words where it wrote none."""
-        lines = [line.strip() for line in self.err.splitlines() if line.strip()]
-        return lines[-1] if lines else f"exit status {self.status}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +53,9 @@ class Tools:
         """
         path = self.find(name)
         if path is None:
-            raise RefusalError(f"{name} is not installed; {_REMEDY.get(name, 'install it')}", "unreached")
+            raise RefusalError(
+                f"{name} is not installed; {_REMEDY.get(name, 'install it')}", Trouble.UNREACHED
+            )
         return path
 
 
@@ -112,7 +102,7 @@ class Runner:
                 await self._places.acquire()
         except TimeoutError:
             raise RefusalError(
-                f"{AT_ONCE} other disks have been dealt with for {PLACE:g} s; ask again later", "busy"
+                f"{AT_ONCE} other disks have been dealt with for {PLACE:g} s; ask again later", Trouble.BUSY
             ) from None
         try:
             yield
@@ -139,13 +129,13 @@ class Runner:
                 files = closing.enter_context(_memory(extra))
                 child = Child(path, argv, files, _ENVIRONMENT)
             except OSError as error:
-                raise RefusalError(_not_started(path, error), "unreached") from None
+                raise RefusalError(_not_started(path, error), Trouble.UNREACHED) from None
             try:
                 ended = await child.ended_within(seconds) or await child.end(self._grace)
             finally:
                 child.leave_to(lane)
             if not ended or child.out_of_time:
-                raise RefusalError(_late(argv, seconds, child, ended=ended), "hung")
+                raise RefusalError(_late(argv, seconds, child, ended=ended), Trouble.HUNG)
             return Done(child.status, *map(_text, files[1:]))
 
 

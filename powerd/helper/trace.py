@@ -12,10 +12,11 @@ process, and the instances of processes that are gone are removed when a new one
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from itertools import count
 from pathlib import Path
 from typing import Final, Self
@@ -74,12 +75,33 @@ class Trace:
             with contextlib.suppress(OSError):
                 self._instance.rmdir()
 
-    def fileno(self) -> int:
-        """A descriptor that is readable when there is something to be told."""
-        return self._pipe
+    async def wait(self, seconds: float | None, fits: Callable[[bytes], bool]) -> bytes:
+        """Wait, without a wake-up, until the kernel tells what is waited for.
 
-    def told(self) -> bytes:
-        """What has been told since the last call, a line for each event."""
+        Args:
+            seconds: for how long; None = for ever.
+            fits: whether it is among the events just told, a line for each; what does not fit is forgotten.
+
+        Returns:
+            The events that fit; b"" = none did in time.
+        """
+        loop = asyncio.get_running_loop()
+        found: asyncio.Future[bytes] = loop.create_future()
+
+        def look() -> None:
+            told = self._told()
+            if fits(told) and not found.done():
+                found.set_result(told)
+
+        loop.add_reader(self._pipe, look)
+        try:
+            await asyncio.wait({found}, timeout=seconds)
+            return found.result() if found.done() else b""
+        finally:
+            loop.remove_reader(self._pipe)
+
+    def _told(self) -> bytes:
+        """What has been told since the last call."""
         told = b""
         with contextlib.suppress(BlockingIOError):
             while piece := os.read(self._pipe, _PIECE):

@@ -31,7 +31,6 @@ _OTHERS: Final = ("xfs", "f2fs")
 _EXT4: Final = {"ext3", "ext4"}
 _OPTION: Final = re.compile(r"(?:^|,)commit=([0-9]{1,6})(?:,|$)")
 _NUMBER, _OPTIONS = 2, -1  # fields of /proc/self/mountinfo (proc(5))
-_SECTORS: Final = (2, 6)  # fields of /sys/block/NAME/stat
 
 
 def window(disk: Disk, root: Path) -> float:
@@ -56,30 +55,13 @@ def window(disk: Disk, root: Path) -> float:
 
 async def stays_quiet(disk: Disk, root: Path, seconds: float) -> bool:
     """Whether for so long nothing is read from the disk or written to it, nor begins to wait for that."""
-    before = _sectors(disk)
+    before = disk.sectors
     try:
         with Trace(root, requests([disk.number]) | dirtied(stack.backings(disk, root))) as trace:
-            return not await _told(trace, seconds)
+            return not await trace.wait(seconds, bool)
     except NoTraceError:
         await asyncio.sleep(seconds)
-        return _sectors(disk) == before
-
-
-async def _told(trace: Trace, seconds: float) -> bool:
-    """Whether anything is, within so many seconds."""
-    loop = asyncio.get_running_loop()
-    something: asyncio.Future[None] = loop.create_future()
-
-    def look() -> None:
-        if trace.told() and not something.done():
-            something.set_result(None)
-
-    loop.add_reader(trace.fileno(), look)
-    try:
-        await asyncio.wait({something}, timeout=seconds)
-        return something.done()
-    finally:
-        loop.remove_reader(trace.fileno())
+        return disk.sectors == before
 
 
 def _commit(number: str, root: Path) -> float:
@@ -97,8 +79,3 @@ def _mounts(numbers: set[str], root: Path) -> list[list[str]]:
         return []
     fields = (line.split() for line in lines)
     return [words for words in fields if len(words) > _NUMBER and words[_NUMBER] in numbers]
-
-
-def _sectors(disk: Disk) -> list[str]:
-    fields = disk.read("stat").split()
-    return [fields[place] for place in _SECTORS if place < len(fields)]

@@ -57,9 +57,7 @@ async def obey(  # noqa: PLR0911 - one row for each order
         raise DiskError(f"{order.disk}: cannot be asked for: {error}", Trouble.FAILED) from None
 
 
-async def guard(
-    disks: tuple[DiskId, ...], at: Path = SOCKET
-) -> tuple[DiskId | None, tuple[DiskId, ...], float]:
+async def guard(disks: tuple[DiskId, ...], at: Path = SOCKET) -> tuple[DiskId, tuple[DiskId, ...], float]:
     """Watch sleeping disks until one is accessed and the others have been woken; ends when cancelled.
 
     Returns:
@@ -68,9 +66,8 @@ async def guard(
     Raises:
         HostError: the helper refuses, or is not there.
     """
-    roused = await ask(Guard(tuple(disks)), at)
-    first = None if roused.disk is None else DiskId(roused.disk)
-    return first, tuple(DiskId(disk) for disk in roused.others), roused.seconds
+    roused = await ask(Guard(disks), at)
+    return DiskId(roused.disk), tuple(DiskId(disk) for disk in roused.others), roused.seconds
 
 
 def answered(answer: Power) -> model.Answered:
@@ -85,4 +82,4 @@ def checked(answer: DriveHealth) -> model.Checked:
 
 def drive(answer: Drive) -> model.Drive:
     """What a drive can do."""
-    return model.Drive(answer.apm, answer.apm_supported, answer.timer_supported, answer.epc, answer.commands)
+    return model.Drive(answer.apm, answer.apm_supported, answer.epc, answer.commands)

@@ -7,8 +7,6 @@ import signal
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-NOT_FOUND: Final = 127
-NOT_EXECUTABLE: Final = 126
 _BY_SIGNAL: Final = 128
 
 

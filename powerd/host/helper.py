@@ -23,6 +23,7 @@ from powerd.helper.protocol import (
     Drive,
     DriveHealth,
     DriveRequest,
+    Guard,
     Power,
     PowerRequest,
     ProtocolError,
@@ -31,7 +32,6 @@ from powerd.helper.protocol import (
     Refused,
     Request,
     Roused,
-    RouseRequest,
     SetAlarm,
     StartTest,
     parse_answer,
@@ -118,7 +118,7 @@ async def ask(request: PowerRequest, at: Path = SOCKET) -> Power: ...
 @overload
 async def ask(request: DriveRequest, at: Path = SOCKET) -> Drive: ...
 @overload
-async def ask(request: RouseRequest, at: Path = SOCKET) -> Roused: ...
+async def ask(request: Guard, at: Path = SOCKET) -> Roused: ...
 @overload
 async def ask(request: CheckHealth, at: Path = SOCKET) -> DriveHealth: ...
 @overload

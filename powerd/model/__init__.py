@@ -11,6 +11,7 @@ from powerd.model.disk_id import DiskId
 from powerd.model.disk_states import DiskMemory, DiskReport, DiskState
 from powerd.model.disks import (
     LOUD_APM,
+    MOST_GUARDED,
     Activity,
     Answered,
     AskPower,
@@ -41,7 +42,7 @@ from powerd.model.health import (
     Severity,
     SmartReport,
 )
-from powerd.model.health_orders import Checked, CheckHealth, StartTest
+from powerd.model.health_orders import TESTS, Checked, CheckHealth, StartTest, TestKind
 from powerd.model.orders import (
     Action,
     CallOff,
@@ -63,7 +64,9 @@ __all__ = [
     "CARDS",
     "LOGIND",
     "LOUD_APM",
+    "MOST_GUARDED",
     "RHYTHM",
+    "TESTS",
     "TIMERS",
     "Action",
     "Activity",
@@ -129,6 +132,7 @@ __all__ = [
     "StartTest",
     "State",
     "Status",
+    "TestKind",
     "Timer",
     "Trouble",
     "Unrest",

@@ -161,6 +161,10 @@ DiskOrder: TypeAlias = AskPower | SpinDown | SetTimer | SetApm | ReadDrive | Che
 """Each is about one disk, its ``disk``."""
 
 
+MOST_GUARDED: Final = 100
+"""Disks of a group that is guarded: so many names fit into a request to the helper."""
+
+
 @dataclass(frozen=True, slots=True)
 class Guard:
     """Watch the sleeping members of a group; the first access to one wakes all at once.
@@ -194,14 +198,12 @@ class Drive:
     Attributes:
         apm: its level; None = off, or not supported.
         apm_supported: it has Advanced Power Management.
-        timer_supported: its standby timer counts as the standard says.
         epc: Extended Power Conditions are on: timers of its own, which may overrule the others.
         commands: as in Answered.
     """
 
     apm: int | None = None
     apm_supported: bool = False
-    timer_supported: bool = False
     epc: bool = False
     commands: int = 0
 

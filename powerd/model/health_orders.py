@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import ClassVar, Final, Literal, TypeAlias, get_args
 
 from powerd.model.disk_id import DiskId
 from powerd.model.health import Health
+
+TestKind: TypeAlias = Literal["short", "long"]
+"""A self-test of a drive: of some minutes, or of its whole surface."""
+TESTS: Final[tuple[TestKind, ...]] = get_args(TestKind)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +30,7 @@ class CheckHealth:
 
 @dataclass(frozen=True, slots=True)
 class StartTest:
-    """Have a spinning drive test itself: ``short`` or ``long``; ``kind`` as in CheckHealth."""
+    """Have a spinning drive test itself; ``test`` is one of TESTS, ``kind`` as in CheckHealth."""
 
     disk: DiskId
     test: str

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -13,8 +13,9 @@ from rig.wait import until
 
 from powerd.helper import bay, spindle
 from powerd.helper.bay import Bay
+from powerd.helper.disks import Disk
 from powerd.helper.errors import RefusalError
-from powerd.helper.protocol import Guard, Power, ReadPower, Rouse, Roused, SetTimer, StandBy
+from powerd.helper.protocol import Guard, Power, ReadPower, Roused, SetTimer, StandBy
 from powerd.helper.tool import Runner, Tools
 
 
@@ -114,22 +115,23 @@ def test_a_group_without_one_of_its_disks_is_not_guarded(drives: Drives) -> None
         asyncio.run(shelves(drives).serve(Guard(("ata-SDA", "ata-NONE"))))
 
 
-def test_disks_that_cannot_be_roused_are_named(drives: Drives, capsys: pytest.CaptureFixture[str]) -> None:
-    answer = asyncio.run(shelves(drives).serve(Rouse(("ata-NONE", "ata-SDA"))))
+def test_disks_that_cannot_be_roused_are_named(
+    drives: Drives, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One that is gone by then, and one whose device is none."""
+
+    async def first_access(disks: Sequence[Disk], _: Path) -> Disk:
+        (drives.root / "dev/disk/by-id/ata-SDC").unlink()
+        return disks[0]
+
+    monkeypatch.setattr(bay, "first_access", first_access)
+    names = ("ata-SDA", "ata-SDB", "ata-SDC")
+    answer = asyncio.run(shelves(drives).serve(Guard(names)))
     assert isinstance(answer, Roused)
-    assert (answer.disk, answer.others, answer.failed) == (None, (), ("ata-NONE", "ata-SDA"))
-    assert "<4>not roused: there is no disk ata-NONE" in capsys.readouterr().err
-
-
-@pytest.mark.lan
-def test_all_disks_are_roused_at_once(tmp_path: Path) -> None:
-    with Loops(tmp_path, 3) as loops:
-        before = [loops.reads(place) for place in range(3)]
-        answer = asyncio.run(Bay(loops.root, loops=True).serve(Rouse(tuple(loops.ids[:2]))))
-        assert isinstance(answer, Roused)
-        assert (answer.disk, answer.others, answer.failed) == (None, tuple(loops.ids[:2]), ())
-        assert answer.seconds < 5
-        assert [loops.reads(place) for place in range(3)] == [before[0] + 1, before[1] + 1, before[2]]
+    assert (answer.disk, answer.others, answer.failed) == (names[0], (), names[1:])
+    said = capsys.readouterr().err
+    assert "is no longer ata-SDB; ask again\n" in said
+    assert "<4>not roused: there is no disk ata-SDC" in said
 
 
 @needs_tracefs

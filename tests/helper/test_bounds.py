@@ -14,6 +14,8 @@ from helper.drives import Drives
 
 from powerd.helper import bay, rouse, scsi
 from powerd.helper.bay import Bay
+from powerd.helper.disks import Disk
+from powerd.helper.done import Done
 from powerd.helper.errors import RefusalError
 from powerd.helper.lane import Lane
 from powerd.helper.messages import bounds
@@ -21,17 +23,18 @@ from powerd.helper.protocol import (
     REQUESTS,
     CheckHealth,
     DiskRequest,
+    Guard,
     ReadAlarm,
     ReadDrive,
     ReadPower,
-    Rouse,
     SetApm,
     SetTimer,
     StandBy,
     StartTest,
     within,
 )
-from powerd.helper.tool import Done, Extra, Runner, Tools
+from powerd.helper.tool import Extra, Runner, Tools
+from powerd.model import Power, Trouble
 from powerd.rehearse.loop import run
 
 SDA: Final = "ata-SDA"
@@ -63,7 +66,7 @@ class Slow(Runner):
         await asyncio.sleep(seconds)
         if self.runs == self._late:
             await asyncio.sleep(2 * bounds.GRACE)
-            raise RefusalError("late", "hung")
+            raise RefusalError("late", Trouble.HUNG)
         if argv[0] == "smartctl":
             return UNREACHED
         return SPINS if "-C" in argv else WELL
@@ -92,7 +95,7 @@ def slow(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Lane, "in_thread", in_thread)
     monkeypatch.setattr(bay, "window", lambda *_: bounds.WINDOW)
     monkeypatch.setattr(bay, "stays_quiet", quiet)
-    monkeypatch.setattr(scsi, "read_power", lambda _: "active")
+    monkeypatch.setattr(scsi, "read_power", lambda _: Power.ACTIVE)
     monkeypatch.setattr(scsi, "tests_itself", lambda _: False)
     monkeypatch.setattr(scsi, "stand_by", lambda _: None)
     monkeypatch.setattr(rouse, "rouse", lambda _: None)
@@ -129,7 +132,6 @@ def took(drives: Drives, request: DiskRequest, late: int) -> tuple[float, bool]:
         SetTimer(SDA, 120),
         SetApm(SDA, 128, spin_down=False),
         ReadDrive(SDA),
-        Rouse((SDA, "ata-SDB")),
         CheckHealth(SDA, wake=False, kind="usbjmicron"),
         CheckHealth(SDA, wake=True, kind="usbjmicron"),
         StartTest(SDA, "short", ""),
@@ -146,6 +148,19 @@ def test_no_request_takes_longer_than_is_promised(tmp_path: Path, request_: Disk
     assert max(times) <= promised + 0.01
     if how == "usb" and not isinstance(request_, CheckHealth):
         assert max(times) > 0.8 * promised, "it promises no more than it needs"
+
+
+@pytest.mark.usefixtures("slow")
+def test_a_group_wakes_within_a_turn_and_a_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All at once, however many they are."""
+
+    async def first_access(disks: Sequence[Disk], _: Path) -> Disk:
+        return disks[0]
+
+    monkeypatch.setattr(bay, "first_access", first_access)
+    drives = Drives(tmp_path, "sda", "sdb", "sdc")
+    seconds, _ = took(drives, Guard((SDA, "ata-SDB", "ata-SDC")), 0)
+    assert seconds == pytest.approx(bounds.TURN + bounds.MOVING)
 
 
 def test_every_request_is_promised_something() -> None:

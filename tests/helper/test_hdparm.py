@@ -14,11 +14,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from powerd.helper import hdparm
+from powerd.helper.done import Done
 from powerd.helper.errors import RefusalError
 from powerd.helper.hdparm import Identity, identity_of, power_of
-from powerd.helper.tool import Done
 
-WELL: Final = Identity(apm=254, apm_supported=True, timer_supported=True, epc=False)
+WELL: Final = Identity(apm=254, apm_supported=True, epc=False)
 
 
 def said(word: str, registers: str = "", warning: str = "", status: int = 0) -> Done:
@@ -126,7 +126,6 @@ def test_identities() -> None:
     assert identity(w83=0x7D01) == replace(WELL, apm=None, apm_supported=False)
     assert identity(w83=0xFD09) == replace(WELL, apm=None, apm_supported=False)
     assert identity(w91=0xFF) == identity(w91=0) == replace(WELL, apm=None)
-    assert identity(w49=0x0F00) == replace(WELL, timer_supported=False)
     assert identity(w119=0x4080, w120=0x4080) == replace(WELL, epc=True)
     assert identity(w119=0x4080) == identity(w119=0x0080, w120=0x4080) == WELL
     assert identity(w255=0) == WELL

@@ -32,7 +32,6 @@ from powerd.helper.protocol import (
     ReadPower,
     Refused,
     Request,
-    Rouse,
     Roused,
     SetAlarm,
     SetApm,
@@ -66,7 +65,6 @@ REQUEST: Final[st.SearchStrategy[Request]] = st.one_of(
     st.builds(SetTimer, DISK, st.integers(0, 252) | st.just(255)),
     st.builds(SetApm, DISK, st.integers(1, 254), st.booleans()),
     st.builds(ReadDrive, DISK),
-    st.builds(Rouse, disks(1)),
     st.builds(Guard, disks(2)),
 )
 PRINTABLE: Final = st.characters().filter(str.isprintable)
@@ -92,10 +90,9 @@ ANSWER: Final[st.SearchStrategy[Answer]] = st.one_of(
         st.none() | st.integers(1, 254),
         st.booleans(),
         st.booleans(),
-        st.booleans(),
         st.integers(0, 99),
     ),
-    st.builds(Roused, st.none() | DISK, disks(0), disks(0), st.floats(0, 2_678_400) | st.integers(0, 60)),
+    st.builds(Roused, DISK, disks(0), disks(0), st.floats(0, 2_678_400) | st.integers(0, 60)),
     st.builds(
         Refused,
         st.text(PRINTABLE, min_size=1, max_size=WORDS),
@@ -160,7 +157,6 @@ def test_the_vocabulary_is_closed() -> None:
             "read-card",
             "read-drive",
             "read-power",
-            "rouse",
         ),
         *("set-alarm", "set-apm", "set-timer", "stand-by", "start-test"),
     ]
@@ -254,10 +250,10 @@ def test_no_mutation_of_a_request_upsets_the_parser(request: Request, data: st.D
         (line(ask="set-apm", disk="ata-X", level=255, spin_down=True), "level must be a whole number from 1"),
         (line(ask="guard", disks=["ata-X"]), "disks must be a list of 2 to 100 different values"),
         (line(ask="guard", disks=["ata-X", "ata-X"]), "each a disk's name in /dev/disk/by-id of 1 to 128"),
-        (line(ask="rouse", disks=[]), "disks must be a list of 1 to 100 different values"),
-        (line(ask="rouse", disks=[["ata-X"]]), "disks must be a list of 1 to 100 different values"),
-        (line(ask="rouse", disks=[{}]), "disks must be a list of 1 to 100 different values"),
-        (line(ask="rouse", disks="ata-X"), "disks must be a list of 1 to 100 different values"),
+        (line(ask="guard", disks=[]), "disks must be a list of 2 to 100 different values"),
+        (line(ask="guard", disks=[["ata-X"]]), "disks must be a list of 2 to 100 different values"),
+        (line(ask="guard", disks=[{}]), "disks must be a list of 2 to 100 different values"),
+        (line(ask="guard", disks="ata-X"), "disks must be a list of 2 to 100 different values"),
     ],
 )
 def test_what_is_wrong_is_named(data: bytes, says: str) -> None:

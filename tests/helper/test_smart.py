@@ -109,7 +109,10 @@ def test_the_health_of_a_spinning_drive(drives: Drives, told: str) -> None:
 def test_a_sleeping_drive_is_left_asleep(drives: Drives) -> None:
     drives.let("sda", "standby")
     cause, why = refusal(drives, CHECK)
-    assert (cause, why) == ("asleep", "ata-SDA is asleep (standby), and this would wake it; wait")
+    assert (cause, why) == (
+        "asleep",
+        "ata-SDA is asleep (standby), and reading its health would wake it; ask again later",
+    )
     assert drives.asked() == [ASK]
     assert drives.state("sda") == "standby"
 
@@ -192,10 +195,15 @@ def test_a_bridge_that_nothing_gets_through(drives: Drives) -> None:
     let(drives, "sda", "usb", "none")
     cause, why = refusal(drives, CHECK)
     assert cause == "failed"
-    assert "Unknown USB bridge [0x152d:0x0579 (0x201)]" in why
+    assert why == (
+        "smartctl could not ask the drive: /dev/sdb: Unknown USB bridge [0x152d:0x0579 (0x201)]; "
+        "see: smartctl --all"
+    )
 
 
-@pytest.mark.parametrize("document", [b"", b"garbage", b'{"smartctl"', DRIVES["red"].document()[:3000]])
+@pytest.mark.parametrize(
+    "document", [b"", b"garbage", b'{"smartctl"', b"[" * 9999, DRIVES["red"].document()[:3000]]
+)
 def test_garbage_is_refused(drives: Drives, document: bytes) -> None:
     (drives.tools / "sda.answer").write_bytes(document)
     cause, why = refusal(drives, CHECK)
@@ -261,6 +269,15 @@ def test_a_self_test_of_nvme_has_begun_if_smartctl_says_so(
         assert "it has none, or smartctl is older than 7.4" in refusal(drives, request)[1]
 
 
+@pytest.mark.parametrize("answer", ["[" * 9999, '{"smartctl":{"messages":' + "[" * 9999])
+def test_an_answer_that_is_nested_too_deeply_is_none(drives: Drives, answer: str) -> None:
+    (drives.tools / "begun").write_text(answer)
+    assert isinstance(serve(drives, StartTest(SDA, "short", "")), Power)
+    (drives.tools / "smartctl").write_text(f"#!/bin/sh\nprintf '%s' '{answer}'\nexit 2\n")
+    assert "begins no short self-test: exit status 2" in refusal(drives, StartTest(SDA, "short", ""))[1]
+    assert "could not ask the drive: exit status 2" in refusal(drives, CHECK)[1]
+
+
 def test_no_self_test_on_a_sleeping_drive(drives: Drives) -> None:
     drives.let("sda", "standby")
     assert refusal(drives, StartTest(SDA, "short", ""))[0] == "asleep"
@@ -295,3 +312,12 @@ def test_nvme_without_the_right_says_what_gives_it(drives: Drives, said: str) ->
     (drives.tools / "nvme0n1.status").write_text("2\n")
     with pytest.raises(RefusalError, match=r"CAP_SYS_ADMIN.*; see contrib/systemd/powerd-helper-nvme.conf"):
         serve(drives, CheckHealth("ata-NVME0N1", wake=True, kind=""))
+
+
+def test_a_drive_that_answers_may_say_what_is_not_permitted(drives: Drives) -> None:
+    drives.add("nvme0n1", 1)
+    let(drives, "nvme0n1", "nvme", "nvme")
+    told = json.loads(DRIVES["nvme"].document())
+    told["smartctl"]["messages"] = [{"string": "Read Self-test Log failed: Operation not permitted"}]
+    (drives.tools / "nvme0n1.answer").write_text(json.dumps(told))
+    assert isinstance(serve(drives, CheckHealth("ata-NVME0N1", wake=True, kind="")), DriveHealth)

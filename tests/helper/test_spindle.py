@@ -12,6 +12,7 @@ from helper.drives import Drives
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from powerd import model
 from powerd.helper import scsi, spindle
 from powerd.helper.bay import Bay
 from powerd.helper.disks import Disk
@@ -189,7 +190,7 @@ def sas(drives: Drives, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
         return said
 
-    monkeypatch.setattr(scsi, "read_power", say("power", "active"))
+    monkeypatch.setattr(scsi, "read_power", say("power", model.Power.ACTIVE))
     monkeypatch.setattr(scsi, "tests_itself", say("test", answer=False))
     monkeypatch.setattr(scsi, "stand_by", say("stop", None))
     return sent
@@ -273,15 +274,13 @@ def test_set_timer(drives: Drives) -> None:
 
 
 def test_read_drive(drives: Drives) -> None:
-    assert serve(drives, ReadDrive(SDA)) == Drive(
-        SDA, 254, apm_supported=True, timer_supported=True, epc=False, commands=2
-    )
+    assert serve(drives, ReadDrive(SDA)) == Drive(SDA, 254, apm_supported=True, epc=False, commands=2)
     assert drives.asked() == [ASK, "hdparm --Istdout sda"]
 
 
 def test_set_apm_is_read_back(drives: Drives) -> None:
     answer = serve(drives, SetApm(SDA, 128, spin_down=False))
-    assert answer == Drive(SDA, 128, apm_supported=True, timer_supported=True, epc=False, commands=3)
+    assert answer == Drive(SDA, 128, apm_supported=True, epc=False, commands=3)
     assert drives.asked() == [ASK, "hdparm -B 128 --Istdout sda"]
     drives.let("sda", "active", "refuses")
     assert refusal(drives, SetApm(SDA, 254, spin_down=False)) == (

@@ -15,9 +15,10 @@ from rig.limits import no_more_files
 from rig.wait import until
 
 from powerd.helper import tool
+from powerd.helper.done import Done
 from powerd.helper.errors import RefusalError
 from powerd.helper.lane import Lane
-from powerd.helper.tool import AT_ONCE, OUTPUT_CAP, Done, Runner, Tools
+from powerd.helper.tool import AT_ONCE, OUTPUT_CAP, Runner, Tools
 
 FREEZER: Final = Path("/sys/fs/cgroup/freezer")
 HANG: Final = "trap '' TERM; echo $$ > {0}/pid; exec sleep 600"
@@ -65,11 +66,6 @@ def test_a_tool_sees_nothing_of_ours(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert (cwd, stdin) == ("/", "0"), "and there is nothing to read"
     assert int(descriptors) <= 4  # three, and that of ls itself
     assert len(set(session.split())) == 1
-
-
-def test_last_words() -> None:
-    assert Done(1, "out\n", "one\n two \n\n").last_words == "two"
-    assert Done(4, "out\n", " \n").last_words == "exit status 4"
 
 
 def test_more_output_than_there_is_room_for_is_cut(tmp_path: Path) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
-import select
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,27 +30,40 @@ def disks(loops: Loops) -> list[Disk]:
     return [find(loops.root, name, loops=True) for name in loops.ids]
 
 
-def readable(trace: Trace, seconds: float) -> bool:
-    return bool(select.select([trace], [], [], seconds)[0])
+def told(trace: Trace, seconds: float) -> set[tuple[int, int]]:
+    """The numbers of the disks that requests went to, as soon as there are any."""
+    return requested(asyncio.run(trace.wait(seconds, bool)))
 
 
 @needs_tracefs
 def test_an_access_is_told_and_nothing_else(loops: Loops) -> None:
-    first, second, other = disks(loops)
+    first, second, _ = disks(loops)
     with Trace(ROOT, requests([first.number, second.number])) as trace:
         subprocess.run(["hdparm", "-C", loops.devices[0]], capture_output=True, check=False)
         loops.touch(2)
-        assert not readable(trace, 0.2)
-        assert requested(trace.told()) == set()
+        assert told(trace, 0.2) == set()
         loops.touch(1, at=4096)
-        assert readable(trace, 20)
-        assert requested(trace.told()) == {second.number}
+        assert told(trace, 20) == {second.number}
         loops.touch(0)
         loops.touch(1)
-        assert readable(trace, 20)
-        assert requested(trace.told()) == {first.number, second.number}
-        assert not readable(trace, 0)
-        assert other.number not in requested(trace.told())
+        assert told(trace, 20) == {first.number, second.number}
+        assert told(trace, 0.2) == set()
+
+
+@needs_tracefs
+def test_what_does_not_fit_is_waited_past(loops: Loops) -> None:
+    first, second, _ = disks(loops)
+
+    async def main(trace: Trace) -> bytes:
+        waiting = asyncio.ensure_future(trace.wait(None, lambda told: second.number in requested(told)))
+        await asyncio.to_thread(loops.touch, 0)
+        done, _ = await asyncio.wait({waiting}, timeout=0.2)
+        assert not done
+        await asyncio.to_thread(loops.touch, 1)
+        return await asyncio.wait_for(waiting, 20)
+
+    with Trace(ROOT, requests([first.number, second.number])) as trace:
+        assert requested(asyncio.run(main(trace))) == {second.number}
 
 
 @needs_tracefs
@@ -69,8 +82,7 @@ def test_a_write_to_a_partition_of_a_disk_is_the_disk_s(loops: Loops) -> None:
                 check=True,
                 capture_output=True,
             )
-            assert readable(trace, 20)
-            assert requested(trace.told()) == {disk.number}
+            assert told(trace, 20) == {disk.number}
     finally:
         node.unlink()
         subprocess.run(["delpart", loops.devices[0], "1"], check=True)
@@ -90,8 +102,8 @@ def test_several_at_once_and_none_is_left(loops: Loops) -> None:
     with Trace(ROOT, requests([first.number])) as one, Trace(ROOT, requests([second.number])) as two:
         assert len(instances()) == 2
         loops.touch(0)
-        assert readable(one, 20)
-        assert not readable(two, 0)
+        assert told(one, 20) == {first.number}
+        assert told(two, 0.2) == set()
     assert instances() == []
     assert len(list(Path("/proc/self/fd").iterdir())) == before
 

@@ -18,7 +18,7 @@ from powerd.model import DiskId, DiskOrder, Found, Trouble
 
 DISK = DiskId("ata-WDC_WD20EFRX_1")
 POWER = protocol.Power(DISK, "standby", 1)
-DRIVE = protocol.Drive(DISK, 127, apm_supported=True, timer_supported=True, epc=False, commands=2)
+DRIVE = protocol.Drive(DISK, 127, apm_supported=True, epc=False, commands=2)
 
 
 def asked(at: Path, answer: Answer, ask: Callable[[Path], Any]) -> tuple[list[Request], Any]:
@@ -69,19 +69,19 @@ def asked(at: Path, answer: Answer, ask: Callable[[Path], Any]) -> tuple[list[Re
             model.SetApm(DISK, 127),
             protocol.SetApm(DISK, 127, spin_down=True),
             DRIVE,
-            model.Drive(127, True, True, False, 2),  # noqa: FBT003 - its fields, in their order
+            model.Drive(127, apm_supported=True, epc=False, commands=2),
         ),
         (
             model.SetApm(DISK, 128),
             protocol.SetApm(DISK, 128, spin_down=False),
             DRIVE,
-            model.Drive(127, True, True, False, 2),  # noqa: FBT003 - as above
+            model.Drive(127, apm_supported=True, epc=False, commands=2),
         ),
         (
             model.ReadDrive(DISK),
             protocol.ReadDrive(DISK),
             DRIVE,
-            model.Drive(127, True, True, False, 2),  # noqa: FBT003 - as above
+            model.Drive(127, apm_supported=True, epc=False, commands=2),
         ),
     ],
 )
@@ -118,10 +118,9 @@ def test_what_cannot_even_be_asked_for_fails(tmp_path: Path) -> None:
     assert caught.value.trouble is Trouble.FAILED
 
 
-@pytest.mark.parametrize("first", [DISK, None])
-def test_a_guard_tells_who_was_woken(tmp_path: Path, first: DiskId | None) -> None:
+def test_a_guard_tells_who_was_woken(tmp_path: Path) -> None:
     other = DiskId("ata-WDC_WD20EFRX_2")
-    roused = protocol.Roused(disk=first, others=(other,), failed=(), seconds=7.5)
+    roused = protocol.Roused(disk=DISK, others=(other,), failed=(), seconds=7.5)
     requests, end = asked(tmp_path / "s", roused, lambda at: drives.guard((DISK, other), at))
     assert requests == [protocol.Guard((DISK, other))]
-    assert end == (first, (other,), 7.5)
+    assert end == (DISK, (other,), 7.5)

@@ -32,7 +32,6 @@ from powerd.helper.protocol import (
     ReadDrive,
     ReadPower,
     Request,
-    Rouse,
     Roused,
     SetAlarm,
     SetApm,
@@ -129,10 +128,9 @@ def test_a_disk_is_asked_stopped_and_set() -> None:
             at = server.socket
             assert await ask(ReadPower("ata-SDA"), at) == Power("ata-SDA", "active", 1)
             assert (await ask(SetApm("ata-SDA", 128, spin_down=False), at)).apm == 128
-            assert (await ask(ReadDrive("ata-SDA"), at)).timer_supported
+            assert (await ask(ReadDrive("ata-SDA"), at)).apm_supported
             assert (await ask(SetTimer("ata-SDA", 242), at)).state == "active"
             assert (await ask(StandBy("ata-SDA", "ata"), at)).state == "standby"
-            assert (await ask(Rouse(("ata-SDA",)), at)).failed == ("ata-SDA",)
 
         asyncio.run(main())
         assert server.drives.state("sda") == "standby"

@@ -13,7 +13,7 @@ from typing import Final
 from powerd.helper.kinds import Message
 from powerd.helper.messages.alarm import ClearAlarm, ReadAlarm, SetAlarm
 from powerd.helper.messages.card import ArmCard, ReadCard
-from powerd.helper.messages.disk import Guard, ReadDrive, ReadPower, Rouse, SetApm, SetTimer, StandBy
+from powerd.helper.messages.disk import Guard, ReadDrive, ReadPower, SetApm, SetTimer, StandBy
 from powerd.helper.messages.smart import CheckHealth, StartTest
 
 DEADLINE: Final = 5.0
@@ -55,7 +55,6 @@ _WITHIN: Final[Mapping[type[Message], float | None]] = {
     ReadPower: _TURN + _ASKED + _END,
     **dict.fromkeys((SetTimer, SetApm, ReadDrive), _TURN + _ASKED + QUICK + _END),
     StandBy: _FREE + WINDOW + _FREE + _ASKED + _END,
-    Rouse: TURN + MOVING,
     Guard: None,
     CheckHealth: _TURN + WAYS * (CHECK + MOVING) + READING + _END,
     StartTest: _TURN + _ASKED + CHECK + _END,

@@ -7,18 +7,17 @@ by ``sda``, which is another disk after the next start. The helper follows the l
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, ClassVar, Final, TypeAlias
+from typing import Annotated, ClassVar, Final, TypeAlias, get_args
 
+from powerd import model
 from powerd.helper.kinds import Maybe, Message, OneOf, Seconds, Several, Text, Truth, Whole
+from powerd.model.disk_id import BY_ID
+from powerd.model.disks import How
 
-MEMBERS: Final = 100
-"""Disks that one request may name."""
-HOWS: Final = ("ata", "scsi")
-STATES: Final = ("active", "standby", "sleeping", "unknown", "suspended")
+HOWS: Final = get_args(How)
+STATES: Final = tuple(model.Power)
 
-DISK: Final = Text(
-    r"[A-Za-z0-9][A-Za-z0-9#+.:=@_-]{0,127}", "a disk's name in /dev/disk/by-id of 1 to 128 characters"
-)
+DISK: Final = Text(BY_ID, "a disk's name in /dev/disk/by-id of 1 to 128 characters")
 _TIMER: Final = 255
 COMMANDS: Final = Whole(0, 99)
 _LONGEST: Final = 31 * 86_400
@@ -103,22 +102,16 @@ class ReadDrive(Message):
 
 
 @dataclass(frozen=True, slots=True)
-class Rouse(Message):
-    """Wake disks, all at once, by reading a block of each. Answer: Roused."""
-
-    word: ClassVar[str] = "rouse"
-    disks: Annotated[tuple[str, ...], Several(DISK, 1, MEMBERS)]
-
-
-@dataclass(frozen=True, slots=True)
 class Guard(Message):
     """Watch sleeping disks; the first access to any rouses all others. Answer: Roused, when it has.
+
+    They are woken all at once, by reading a block of each.
 
     The connection stays open as long as that takes; closing it ends the watch.
     """
 
     word: ClassVar[str] = "guard"
-    disks: Annotated[tuple[str, ...], Several(DISK, 2, MEMBERS)]
+    disks: Annotated[tuple[str, ...], Several(DISK, 2, model.MOST_GUARDED)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +141,6 @@ class Drive(Message):
         disk: which.
         apm: its level; None = switched off, or not supported.
         apm_supported: it has Advanced Power Management.
-        timer_supported: its standby timer counts as the standard says.
         epc: Extended Power Conditions are enabled: it has further timers, which may overrule the others.
         commands: as in Power.
     """
@@ -157,7 +149,6 @@ class Drive(Message):
     disk: Annotated[str, DISK]
     apm: Annotated[int | None, Maybe(Whole(1, 254))]
     apm_supported: Annotated[bool, Truth()]
-    timer_supported: Annotated[bool, Truth()]
     epc: Annotated[bool, Truth()]
     commands: Annotated[int, COMMANDS]
 
@@ -167,21 +158,20 @@ class Roused(Message):
     """Disks were woken.
 
     Attributes:
-        disk: whose access gave the cause; None = the request did.
+        disk: whose access gave the cause.
         others: those that were read, in the order of the request.
         failed: those that could not be, or have not answered in time.
         seconds: from the first read's begin to the last one's end.
     """
 
     word: ClassVar[str] = "roused"
-    disk: Annotated[str | None, Maybe(DISK)]
-    others: Annotated[tuple[str, ...], Several(DISK, 0, MEMBERS)]
-    failed: Annotated[tuple[str, ...], Several(DISK, 0, MEMBERS)]
+    disk: Annotated[str, DISK]
+    others: Annotated[tuple[str, ...], Several(DISK, 0, model.MOST_GUARDED)]
+    failed: Annotated[tuple[str, ...], Several(DISK, 0, model.MOST_GUARDED)]
     seconds: Annotated[float, Seconds(_LONGEST)]
 
 
 PowerRequest: TypeAlias = ReadPower | StandBy | SetTimer
 DriveRequest: TypeAlias = SetApm | ReadDrive
-RouseRequest: TypeAlias = Rouse | Guard
-DiskRequest: TypeAlias = PowerRequest | DriveRequest | RouseRequest
+DiskRequest: TypeAlias = PowerRequest | DriveRequest | Guard
 DiskAnswer: TypeAlias = Power | Drive | Roused

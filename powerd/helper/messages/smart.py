@@ -8,11 +8,11 @@ from typing import Annotated, Any, ClassVar, Final, TypeAlias
 
 from powerd.helper.kinds import Message, OneOf, Truth
 from powerd.helper.messages.disk import COMMANDS, DISK
+from powerd.model import TESTS
 from powerd.model.plain import NotPlainError, from_plain
 
 KINDS: Final = ("", "auto", "sat", "sat,12", "scsi", "nvme", "usbjmicron", "usbprolific", "usbsunplus")
 """Device types of smartctl's (-d); "" = whatever fits the disk."""
-TESTS: Final = ("short", "long")
 _MOST: Final = 14_000
 
 

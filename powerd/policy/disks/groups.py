@@ -8,12 +8,10 @@ from typing import Final
 
 from powerd.config import DiskPlan
 from powerd.config import Disks as DiskOptions
-from powerd.model import Disk, DiskId, DiskMemory, DiskState, Guard, Seen, Snapshot
+from powerd.model import MOST_GUARDED, Disk, DiskId, DiskMemory, DiskState, Guard, Seen, Snapshot
 from powerd.model.standby_timer import LONGEST
 from powerd.policy.disks.ways import NEVER
 
-_MOST_GUARDED: Final = 100
-"""The helper takes so many disks in a request."""
 _STILL: Final = (DiskState.SETTLING, DiskState.STANDBY, DiskState.SLEEPING)
 
 
@@ -85,9 +83,7 @@ def guards(
     if options.wake_group == "never":
         return
     for group, company in groups.items():
-        if not 1 < len(company.members) <= _MOST_GUARDED:
-            continue
         fits = options.wake_group == "all" or all(disk.array for disk in company.members)
         still = tuple([disk.id for disk in company.members if remembered[disk.id].state in _STILL])
-        if fits and len(still) > 1:
+        if fits and 1 < len(still) <= MOST_GUARDED:
             yield Guard(group, still)

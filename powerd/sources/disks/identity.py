@@ -8,12 +8,12 @@ from collections.abc import Iterable
 from typing import Final
 
 from powerd.model import DiskId
+from powerd.model.disk_id import BY_ID
 from powerd.sources.disks.blocks import Block, as_int
 from powerd.sources.disks.udev import plain
 
-ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9#+.:=@_-]{0,127}")
-"""Names below /dev/disk/by-id that the helper takes, which are all that udev makes of hardware."""
-_BY_ID: Final = "disk/by-id/"
+_ID: Final = re.compile(BY_ID)
+_DIRECTORY: Final = "disk/by-id/"
 _RANKS: Final = (
     "ata-",
     "nvme-",
@@ -61,8 +61,8 @@ _HYPERVISORS: Final = re.compile(r"QEMU HARDDISK|VBOX HARDDISK|VMware|Virtual[ _
 
 def names_of(disk: Block) -> tuple[str, ...]:
     """Its names below /dev/disk/by-id that tell it from others, best first."""
-    names = {link.removeprefix(_BY_ID) for link in disk.udev.links if link.startswith(_BY_ID)}
-    fit = [name for name in names if ID.fullmatch(name) and _rank(name) < len(_RANKS)]
+    names = {link.removeprefix(_DIRECTORY) for link in disk.udev.links if link.startswith(_DIRECTORY)}
+    fit = [name for name in names if _ID.fullmatch(name) and _rank(name) < len(_RANKS)]
     return tuple(sorted(fit, key=lambda name: (_rank(name), bool(_BARE.match(name)), len(name), name)))
 
 
@@ -127,8 +127,10 @@ def apm(disk: Block) -> int | None:
 
 def rotational(disk: Block) -> bool | None:
     """Whether it has a spindle; None = nobody says. The kernel says yes of whatever does not say no."""
-    if disk.virtual or rpm(disk) == 0:
-        return None if disk.virtual else False
+    if disk.virtual:
+        return None
+    if rpm(disk) == 0:
+        return False
     return {"0": False, "1": True}.get(disk.attributes.get("queue/rotational", ""))
 
 

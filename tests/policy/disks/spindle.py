@@ -54,7 +54,7 @@ class Spindle:
     dumb: bool = False
     ignores_timer: bool = False
     bridge: str = ""
-    drive: Drive = field(default=Drive(apm=254, apm_supported=True, timer_supported=True))
+    drive: Drive = field(default=Drive(apm=254, apm_supported=True))
     trouble: tuple[Trouble, str] | None = None
     health: Health = field(default=Health(at=0, protocol="ata", passed=True))
     ill: tuple[Trouble, str] | None = None
@@ -139,7 +139,7 @@ class Spindle:
         match order:
             case SetTimer(seconds=seconds):
                 self.log.append((at, f"timer {seconds}"))
-                if not self.drive.timer_supported:
+                if "timer" in self.refuses:
                     return False, "no timer", Trouble.FAILED
                 self.timer, self.last = seconds, at
                 return True, "set", Answered(Power.ACTIVE)

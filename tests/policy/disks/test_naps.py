@@ -14,8 +14,8 @@ from powerd.policy.disks import tried_anew
 
 USB = "[disks]\nusb = true\n"
 LONG = '[disks]\nspin_down_after = "5h"\n'
-EPC = Drive(apm=254, apm_supported=True, timer_supported=True, epc=True)
-LOW = Drive(apm=127, apm_supported=True, timer_supported=True)
+EPC = Drive(apm=254, apm_supported=True, epc=True)
+LOW = Drive(apm=127, apm_supported=True)
 VANISHED = "cannot be made to stand by: it vanished when it was told to stand by"
 
 

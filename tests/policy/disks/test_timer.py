@@ -90,10 +90,10 @@ def test_both_leaves_it_to_a_timer_that_works() -> None:
 
 
 def test_without_a_timer_both_commands_and_timer_says_so() -> None:
-    drive = Drive()
-    commanded = Shelf(Spindle(disk(0), drive=drive), text=BOTH).live(HOUR)
+    refuses = frozenset({"timer"})
+    commanded = Shelf(Spindle(disk(0), refuses=refuses), text=BOTH).live(HOUR)
     assert words(only(commanded)) == ["ask", "read", "timer 600", "ata", "ask"]
-    alone = Shelf(Spindle(disk(0), drive=drive), text=TIMER).live(HOUR)
+    alone = Shelf(Spindle(disk(0), refuses=refuses), text=TIMER).live(HOUR)
     assert words(only(alone)) == ["ask", "read", "timer 600"]
     assert alone.report().waits == "its own timer cannot be set: no timer"
 
@@ -112,7 +112,7 @@ def test_a_spent_budget_switches_the_timer_off_until_tomorrow() -> None:
 
 
 def test_extended_power_conditions_are_named() -> None:
-    spindle = Spindle(disk(0), drive=Drive(timer_supported=True, epc=True))
+    spindle = Spindle(disk(0), drive=Drive(epc=True))
     shelf = Shelf(spindle, text=TIMER).live(MINUTE)
     (said,) = [text for text in shelf.texts() if "EPC" in text]
     assert 'which may overrule its timer; take method = "both"' in said
@@ -150,7 +150,7 @@ def test_apm_that_is_refused_is_said_and_not_tried_again() -> None:
 
 
 def test_what_has_no_apm_gets_none() -> None:
-    spindle = Spindle(disk(0), drive=Drive(timer_supported=True))
+    spindle = Spindle(disk(0), drive=Drive())
     shelf = Shelf(spindle, text=APM.format(127)).live(HOUR)
     assert spindle.of("apm 127") == []
     assert "has no APM, so that its level cannot be set to 127; drop apm" in shelf.texts()
@@ -316,7 +316,7 @@ def test_a_drive_that_was_plugged_in_again_has_no_timer_of_ours() -> None:
 
 def test_a_timer_that_cannot_be_taken_away_is_tried_once() -> None:
     shelf = shelf_of(1, TIMER).live(MINUTE)
-    only(shelf).drive = Drive()
+    only(shelf).refuses = frozenset({"timer"})
     again = restarted(shelf, '[disks]\nspin_down_after = "0s"').live(DAY)
     assert words(only(again)).count("timer 0") == 1
 

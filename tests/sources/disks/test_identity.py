@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sources.disks.making import ATA_PATH, drive, made
 
-from powerd.helper.messages import disk as vocabulary
+from powerd.model.disk_id import BY_ID
 from powerd.sources.disks import identity
 from powerd.sources.disks.blocks import Block
 
@@ -38,10 +40,6 @@ def test_nvme_names_with_a_model_come_first() -> None:
 def test_names_that_the_helper_would_not_take_are_none() -> None:
     names = ("ata-" + "x" * 130, "ata-a/b", "ata-ü", "-x", "ata-..")
     assert identity.names_of(drive("sda", *names)) == ("ata-..",)
-
-
-def test_the_helper_takes_the_same_names() -> None:
-    assert vocabulary.DISK.pattern == identity.ID.pattern
 
 
 def test_a_name_of_two_disks_is_neithers() -> None:
@@ -151,7 +149,7 @@ def test_what_is_left_alone_and_why(block: Block, why: str | None) -> None:
 def test_any_word_of_udev_is_borne(told: dict[str, str], links: list[str]) -> None:
     block = drive("sda", *links, told=told)
     id_ = identity.identify([block])["sda"]
-    assert id_ is None or identity.ID.fullmatch(id_)
+    assert id_ is None or re.fullmatch(BY_ID, id_)
     assert (identity.excluded(block, id_) is None) <= (id_ is not None)
     identity.model(block)
 
