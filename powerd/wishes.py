@@ -11,7 +11,7 @@ from powerd.board import Board
 from powerd.config import Options
 from powerd.disks import Disks
 from powerd.health import Health
-from powerd.model import CheckHealth, DiskId, Done, Mode, Order, RefusedError, StartTest, Woken
+from powerd.model import CheckHealth, DiskId, Done, Mode, Order, RefusedError, StartTest, TestKind, Woken
 
 _A_PERSON_WAITS: Final = 10.0
 """Seconds; a check may take a minute, and is then shown when it is done."""
@@ -75,8 +75,8 @@ class Wishes:
         await self._done(CheckHealth(found.id, wake=False, kind=kind))
         return found.id
 
-    async def test(self, disk: str, test: str) -> DiskId:
-        """Have a drive test itself, ``short`` or ``long``.
+    async def test(self, disk: str, test: TestKind) -> DiskId:
+        """Have a drive test itself.
 
         Raises:
             RefusedError: there is no such drive, or several, it sleeps, or it cannot.

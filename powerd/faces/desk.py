@@ -16,7 +16,7 @@ from powerd.config.values import parse_duration
 from powerd.faces.http import Wishes
 from powerd.faces.render import keep_json, woken_json
 from powerd.faces.words import harmless
-from powerd.model import Moment
+from powerd.model import TESTS, Moment
 
 _LONGEST_TEXT: Final = 200
 _WRITES: Final = frozenset({"POST", "DELETE"})
@@ -177,9 +177,10 @@ class Desk:
 
     async def _test(self, request: web.Request) -> web.Response:
         kind = text_of(read_wish(await request.read(), {"kind": str}), "kind")
-        if kind not in {"short", "long"}:
+        test = next((test for test in TESTS if test == kind), None)
+        if test is None:
             raise WishError(400, 'say which: "kind" is wanted, "short" or "long"')
-        return web.json_response({"disk": await self._wishes.test(id_of(request), kind)})
+        return web.json_response({"disk": await self._wishes.test(id_of(request), test)})
 
     async def _close(self, _application: web.Application) -> None:
         self._closing.set()

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from powerd.faces.feed import Feed
-from powerd.model import DiskId, Keep, Moment, Status, Woken
+from powerd.model import DiskId, Keep, Moment, Status, TestKind, Woken
 
 if TYPE_CHECKING:
     from aiohttp.web import AppRunner
@@ -41,7 +41,7 @@ class Wishes:
     wake: Callable[[str], Awaitable[Woken]]
     stand_by: Callable[[str], Awaitable[tuple[DiskId, ...]]]
     check: Callable[[str], Awaitable[DiskId]]
-    test: Callable[[str, str], Awaitable[DiskId]]
+    test: Callable[[str, TestKind], Awaitable[DiskId]]
     token: Callable[[], str | None]
 
 

@@ -30,10 +30,10 @@ class CheckHealth:
 
 @dataclass(frozen=True, slots=True)
 class StartTest:
-    """Have a spinning drive test itself; ``test`` is one of TESTS, ``kind`` as in CheckHealth."""
+    """Have a spinning drive test itself; ``kind`` as in CheckHealth."""
 
     disk: DiskId
-    test: str
+    test: TestKind
     kind: str = field(default="", compare=False)
     final: ClassVar[bool] = False
 

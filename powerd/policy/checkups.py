@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
 from powerd.config import Smart
-from powerd.model import Health, Record
+from powerd.model import Health, Record, TestKind
 
 _DAY: Final = 86400.0
 _SLACK: Final = 1.25
@@ -52,14 +52,15 @@ def next_check(record: Record, options: Smart, wall: datetime) -> Checkup | None
     return Checkup(_latest(due + _EARLY, options.at, wall) if options.every >= _DAY else due, must)
 
 
-def next_test(record: Record, options: Smart) -> tuple[float, str] | None:
+def next_test(record: Record, options: Smart) -> tuple[float, TestKind] | None:
     """The POSIX time of the next self-test of a drive, and its kind; None = never, or it has none."""
     minutes = record.last.minutes if record.last is not None else (0, 0)
-    found = []
-    for kind, every, takes in (
+    found: list[tuple[float, TestKind]] = []
+    kinds: tuple[tuple[TestKind, float, int], ...] = (
         ("long", options.self_test.long, minutes[1]),
         ("short", options.self_test.short, minutes[0]),
-    ):
+    )
+    for kind, every, takes in kinds:
         # A long test includes what a short one does.
         begun = [at for name, at in record.tested.items() if name in {kind, "long"}]
         if every and takes:

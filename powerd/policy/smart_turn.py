@@ -18,6 +18,7 @@ from powerd.model import (
     Seen,
     Snapshot,
     StartTest,
+    TestKind,
     Trouble,
 )
 from powerd.policy.checkups import Checkup, next_check, next_test, testing_until
@@ -54,7 +55,7 @@ class Look(NamedTuple):
     moved: float
     suspended: bool
     check: Checkup | None
-    test: tuple[float, str] | None
+    test: tuple[float, TestKind] | None
 
 
 def look_at(snapshot: Snapshot, report: DiskReport, options: Options, now: Moment) -> Look:
