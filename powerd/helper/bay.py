@@ -59,6 +59,7 @@ class Bay:
         self._loops = loops
         self._runner = runner or Runner(tools or Tools())
         self._lanes: dict[str, Lane] = {}
+        self._rousing: set[asyncio.Task[Roused]] = set()
 
     @property
     def busy(self) -> bool:
@@ -108,7 +109,13 @@ class Bay:
     async def _guard(self, request: Guard) -> Roused:
         disks = [self._find(name) for name in request.disks]
         first = await first_access(disks, self._root)
-        return await self._rouse(first.name, [name for name in request.disks if name != first.name])
+        others = [name for name in request.disks if name != first.name]
+        # Who asked goes as soon as a disk is seen awake. Its spindles still start then: reads that were given
+        # up would leave their lanes in quarantine, and well drives hanging.
+        rousing = asyncio.get_running_loop().create_task(self._rouse(first.name, others))
+        self._rousing.add(rousing)
+        rousing.add_done_callback(self._rousing.discard)
+        return await asyncio.shield(rousing)
 
     async def _rouse(self, cause: str, names: Sequence[str]) -> Roused:
         """Read all disks of ``names`` at the same time."""

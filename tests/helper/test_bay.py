@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from helper.drives import Drives
 from helper.loops import Loops, needs_tracefs
 from rig.wait import until
 
-from powerd.helper import bay, spindle
+from powerd.helper import bay, rouse, spindle
 from powerd.helper.bay import Bay
 from powerd.helper.disks import Disk
 from powerd.helper.errors import RefusalError
@@ -132,6 +133,37 @@ def test_disks_that_cannot_be_roused_are_named(
     said = capsys.readouterr().err
     assert "is no longer ata-SDB; ask again\n" in said
     assert "<4>not roused: there is no disk ata-SDC" in said
+
+
+def test_spindles_that_start_are_waited_for_though_nobody_asks_any_more(
+    drives: Drives, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A look falls into their spin-up: the group is guarded no longer, and its members are asked things."""
+    started, reading = threading.Event(), threading.Event()
+
+    async def first_access(disks: Sequence[Disk], _: Path) -> Disk:
+        return disks[0]
+
+    def slowly(_: Disk) -> None:
+        reading.set()
+        assert started.wait(20)
+
+    monkeypatch.setattr(bay, "first_access", first_access)
+    monkeypatch.setattr(rouse, "rouse", slowly)
+
+    async def main() -> object:
+        disks = shelves(drives)
+        guarding = asyncio.ensure_future(disks.serve(Guard(("ata-SDA", "ata-SDB"))))
+        await asyncio.to_thread(reading.wait, 20)
+        guarding.cancel()
+        await asyncio.wait({guarding})
+        asking = asyncio.ensure_future(disks.serve(ReadPower("ata-SDB")))
+        await asyncio.wait({asking}, timeout=0.2)
+        assert not asking.done(), "its turn comes after the read"
+        started.set()
+        return await asking
+
+    assert asyncio.run(main()) == Power("ata-SDB", "active", 1)
 
 
 @needs_tracefs
