@@ -8,7 +8,7 @@ from typing import Final
 from powerd.config import show_duration
 from powerd.model import Activity, AskPower, DiskState, Seen, SpinDown
 from powerd.policy.disks.case import Case, Step
-from powerd.policy.disks.ways import DAY, LOOK, NEVER, RETRY, SETTLED, TRIES, WISH, boot, ways
+from powerd.policy.disks.ways import DAY, LOOK, NEVER, RETRY, SETTLED, TRIES, WISH, boot, way
 
 _ALONE: Final = 'spin_down_after = "0s" leaves it alone'
 
@@ -75,7 +75,7 @@ def _commanded(case: Case, look: Seen[Activity], due: float, why: str) -> Step:
         return Step(why, None, max(due, now.mono), NEVER, wanted)
     if look.value.in_flight:
         return Step("it has I/O under way", look=now.mono + RETRY)
-    how = ways(case.disk, memory.worked)[memory.failures]
+    how = way(case.disk, memory.worked, memory.failures)
     return Step("is told to stand by", SpinDown(case.disk.id, how), at=now.mono)
 
 

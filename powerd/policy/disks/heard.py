@@ -73,10 +73,10 @@ def hear(  # noqa: PLR0911 - one row for each kind of outcome
             return _unsure(memory)
         case CheckHealth() | StartTest(), Trouble.UNREACHED:  # smartctl may be missing, and hdparm there
             return memory
+        case _ if outcome.ok or memory.barred or memory.state is DiskState.UNSUPPORTED:
+            return memory
         case SpinDown(), found if found in _BEGUN:
             return _failed(replace(memory, ordered=outcome.begun), outcome, when)
-        case _ if outcome.ok or memory.barred:
-            return memory
         case _:
             return _failed(memory, outcome, when)
 
@@ -160,7 +160,7 @@ def _failed(  # noqa: PLR0911 - one row for each kind of trouble
             asks = memory.asks + 1
             state = DiskState.UNSUPPORTED if asks >= TRIES else memory.state
             memory = turned(memory, state, when, why)
-            return replace(memory, asks=asks, pause=when.mono + RETRY * 2**asks)
+            return replace(memory, asks=asks, pause=when.mono + RETRY * 2 ** min(asks, TRIES))
         case SetTimer():
             return replace(memory, timerless=True, denied=why)
         case SetApm(level=level):

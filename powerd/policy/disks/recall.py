@@ -121,9 +121,8 @@ def _void(memory: DiskMemory) -> DiskMemory:
 
 
 def _unknown(memory: DiskMemory, now: Moment) -> DiskMemory:
-    """To be asked, unless that is barred."""
-    state = DiskState.UNSUPPORTED if memory.barred else DiskState.UNKNOWN
-    return replace(turned(memory, state, now, memory.barred), known=-NEVER)
+    """To be asked, unless it has been given up."""
+    return replace(turned(memory, DiskState.UNKNOWN, now), known=-NEVER)
 
 
 def tried_anew(memory: DiskMemory) -> DiskMemory:
@@ -168,8 +167,7 @@ def _looked(  # noqa: PLR0911 - a ladder: each rung is one way to know
     if activity.suspended:
         return turned(memory, DiskState.SUSPENDED, now)
     if memory.state is DiskState.SUSPENDED:
-        memory = woke(memory, now, by_use=False)
-        return _unknown(memory, now) if memory.barred else memory
+        return woke(memory, now, by_use=False)
     memory = _touched(memory, look)
     if isinstance(before, Seen) and activity.moved <= before.value.moved:
         return memory

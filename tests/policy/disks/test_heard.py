@@ -93,6 +93,12 @@ def test_a_doubling_is_taken_back_by_itself_while_the_day_s_spin_downs_stand() -
     assert aged(stretched, now) == replace(stretched, stretch=1, stretched=T0 + DAY)
 
 
+def test_one_that_has_been_asked_for_years_can_still_be_reckoned_with() -> None:
+    asked = replace(SPINS, asks=24 * 365)
+    outcome = Outcome(AskPower(DISK.id), T0 + 5, ok=False, observed="no state", found=Trouble.FAILED)
+    assert hear(asked, outcome, T0, moment(T0 + 5)).pause < T0 + DAY
+
+
 @pytest.mark.parametrize("order", [CheckHealth(DISK.id), StartTest(DISK.id, "short")])
 def test_that_nobody_can_ask_for_its_health_does_not_keep_it_up(order: CheckHealth | StartTest) -> None:
     why = "smartctl is not installed; apt-get install smartmontools"
