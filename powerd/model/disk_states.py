@@ -46,7 +46,8 @@ class DiskMemory:
         resumed: of the Memory; another one = the machine has slept.
         heard: the latest outcome taken into account; -inf = none.
         known: when the drive last told its power; -inf = not since start, resume or hotplug.
-        ordered: when the last spin-down was begun that may have reached it; -inf = never.
+        ordered: when the last spin-down was begun that may have stopped it; -inf = never.
+        pretended: when the last one was begun that observe mode only speaks of; -inf = never.
         way: by which that was.
         pause: no order before this time.
         asks: questions since the disk last moved, or questions in vain, in a row.
@@ -77,6 +78,7 @@ class DiskMemory:
     heard: float = float("-inf")
     known: float = float("-inf")
     ordered: float = float("-inf")
+    pretended: float = float("-inf")
     way: How = "ata"
     pause: float = float("-inf")
     asks: int = 0

@@ -68,7 +68,7 @@ def _timed(case: Case, look: Seen[Activity], idle_since: float, why: str) -> Ste
 def _commanded(case: Case, look: Seen[Activity], due: float, why: str) -> Step:
     """Told to stand by once a fresh look has found it idle until ``due``."""
     memory, now = case.memory, case.now
-    if not case.acts and memory.ordered >= look.value.moved:
+    if not case.acts and memory.pretended >= look.value.moved:
         return Step("would have been told to stand by, were this not observe mode")
     if look.at < due or now.mono - look.at > LOOK:
         wanted = due if due > look.at else now.mono
