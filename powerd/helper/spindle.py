@@ -18,7 +18,7 @@ from powerd.helper.messages.bounds import MOVING, QUICK, SELF_TEST, SPARE
 from powerd.helper.protocol import Drive, Power, ReadDrive, SetApm, SetTimer, StandBy
 from powerd.helper.smart_ways import kinds, reached
 from powerd.helper.tool import Done, Extra, Runner
-from powerd.model import LOUD_APM
+from powerd.model import APM_WITHOUT_STANDBY
 
 
 class Spindle:
@@ -80,10 +80,10 @@ class Spindle:
 
     async def set_apm(self, request: SetApm) -> Drive:
         """Set its APM level, if it spins, and believe what it then says."""
-        if request.level < LOUD_APM and not request.spin_down:
+        if request.level < APM_WITHOUT_STANDBY and not request.spin_down:
             raise RefusalError(
                 f"APM level {request.level} lets {self._disk.name} stop when it likes to; ask for it with "
-                f"spin_down, or for {LOUD_APM} or more"
+                f"spin_down, or for {APM_WITHOUT_STANDBY} or more"
             )
         await self._demand_spinning("setting its APM level")
         done = await self.run(hdparm.set_apm(self._device, request.level), QUICK, commands=2)

@@ -8,8 +8,10 @@ from typing import Final
 from powerd.config import show_duration
 from powerd.model import Activity, AskPower, DiskState, Seen, SpinDown
 from powerd.policy.disks.case import Case, Step
-from powerd.policy.disks.ways import DAY, LOOK, NEVER, RETRY, SETTLED, TRIES, WISH, boot, way
+from powerd.policy.disks.ways import DAY, LOOK, NEVER, PUT_BACK, RETRY, TRIES, WISH, boot, way
 
+_LATE: Final = 30.0
+"""So long after its time a drive's own timer has surely run out, or a twentieth of it if that is longer."""
 _ALONE: Final = 'spin_down_after = "0s" leaves it alone'
 
 
@@ -59,7 +61,7 @@ def _timed(case: Case, look: Seen[Activity], idle_since: float, why: str) -> Ste
         return Step(f"may stand by on its own timer of {show_duration(length)}: {memory.why}")
     if asks >= TRIES:
         return Step(f'ignores its own timer of {show_duration(length)}; take method = "both"')
-    due = max(idle_since + length, memory.known + length if asks else 0.0) + max(SETTLED, length / 20)
+    due = max(idle_since + length, memory.known + length if asks else 0.0) + max(_LATE, length / 20)
     if case.now.mono >= due:
         return Step("it is asked whether its timer has run out", AskPower(case.disk.id), at=due)
     return Step(why, at=due, again=due)
@@ -93,7 +95,7 @@ def _put_back(case: Case, look: Seen[Activity]) -> float | None:
     if memory.base is None or memory.known == -NEVER or case.idle_since is None:
         return None
     untouched = look.value.ios == memory.base[1] and case.idle_since <= memory.base[0]  # nor was its group
-    return memory.base[0] + SETTLED if untouched else None
+    return memory.base[0] + PUT_BACK if untouched else None
 
 
 def spent(case: Case) -> bool:

@@ -17,7 +17,7 @@ _STILL: Final = (DiskState.STANDBY, DiskState.SLEEPING)
 
 
 @dataclass(slots=True)
-class Company:
+class GroupIdleness:
     """What the members of a group share, or a disk that stands alone has to itself.
 
     Attributes:
@@ -33,12 +33,12 @@ class Company:
     holds: str | None = None
 
 
-def companies(
+def idleness_by_group(
     snapshot: Snapshot,
     remembered: Mapping[DiskId, DiskMemory],
     plans: Mapping[DiskId, tuple[DiskPlan, str | None]],
     resumed: float | None,
-) -> dict[str, Company]:
+) -> dict[str, GroupIdleness]:
     """Who shares idleness, by the group's name, or the disk's own where it has none.
 
     Args:
@@ -47,30 +47,30 @@ def companies(
         plans: of each disk, and why powerd has nothing to do with it.
         resumed: CLOCK_MONOTONIC of the machine's last wake-up, which counts as use of every disk.
     """
-    found: dict[str, Company] = {}
+    found: dict[str, GroupIdleness] = {}
     begin = -NEVER if resumed is None else resumed
     for name, disk in snapshot.disks.items():
         plan, alone = plans[name]
         if alone is not None:
             continue
         key = disk.group or name
-        company = found.get(key)
-        if company is None:
-            company = found[key] = Company(idle_since=begin)
-        company.members.append(disk)
+        shared = found.get(key)
+        if shared is None:
+            shared = found[key] = GroupIdleness(idle_since=begin)
+        shared.members.append(disk)
         after = plan.spin_down_after * (1 << remembered[name].stretch)
-        company.after = max(company.after, after)
-        company.holds = company.holds or disk.busy
-        look, since = snapshot.activity.get(name), company.idle_since
+        shared.after = max(shared.after, after)
+        shared.holds = shared.holds or disk.busy
+        look, since = snapshot.activity.get(name), shared.idle_since
         if not isinstance(look, Seen):
-            company.idle_since = None
+            shared.idle_since = None
         elif since is not None and look.value.moved > since:
-            company.idle_since = look.value.moved
+            shared.idle_since = look.value.moved
     return found
 
 
 def guards(
-    groups: Mapping[str, Company],
+    groups: Mapping[str, GroupIdleness],
     remembered: Mapping[DiskId, DiskMemory],
     options: DiskOptions,
     under_way: set[DiskId],
@@ -78,11 +78,11 @@ def guards(
     """Groups of which all members stand still, and whose first access is to wake all of them."""
     if options.wake_group == "never":
         return
-    for group, company in groups.items():
-        if not 1 < len(company.members) <= _MOST_GUARDED:
+    for group, shared in groups.items():
+        if not 1 < len(shared.members) <= _MOST_GUARDED:
             continue
-        fits = options.wake_group == "all" or all(disk.array for disk in company.members)
-        names = tuple([disk.id for disk in company.members])
+        fits = options.wake_group == "all" or all(disk.array for disk in shared.members)
+        names = tuple([disk.id for disk in shared.members])
         still = fits and all(remembered[name].state in _STILL for name in names)
         if still and under_way.isdisjoint(names):
             yield Guard(group, names)

@@ -30,7 +30,7 @@ BOUNCES: Final = 3
 """So many bounces within 24 hours double the time ..."""
 STRETCHES: Final = 3
 """... and at most so often, to eight times its length."""
-SETTLED: Final = 30.0
+PUT_BACK: Final = 30.0
 """A disk that slept before the machine did is put back after so long without any access."""
 WISH: Final = 600.0
 """A person's wish that a disk stand by holds for so long, or until the disk is used."""
@@ -38,10 +38,10 @@ FRESH: Final = 60.0
 """Evidence that a disk spins is good for so long; an order that would wake a sleeping one needs it."""
 VANISHED: Final = 120.0
 """A disk on USB that is plugged in so soon after it was told to stand by had been dropped by its bridge."""
-DOUBT: Final = 300.0
+REASK_FIRST: Final = 300.0
 """Unused for so long, a drive that may stop by itself is no longer taken to spin. It is asked then, and after
 each answer again when its idleness has doubled, ..."""
-DOUBTS: Final = 3600.0
+REASK_MOST: Final = 3600.0
 """... but at least so often."""
 LOOK: Final = 5.0
 """Idleness is what a look has seen; one that is older says nothing about now."""
