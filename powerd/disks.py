@@ -152,9 +152,8 @@ class Disks:
         self._reports = decision.disks
         self._guards.want(decision.guards)
         self._look_at(decision.look_at_disks)
-        known = book.document(decision.memory.disks)
-        if known != self._written:
-            self._known = known
+        self._known = book.document(decision.memory.disks)
+        if self._known != self._written:
             activity = self._board.snapshot().activity
             if book.may_write(self._directory, decision.disks, activity, self._clock.now()):
                 self.remember()
@@ -165,7 +164,10 @@ class Disks:
             self._source.begin(order.disk)
 
     def obeyed(self, order: Order, done: Done) -> None:
-        """An order to a disk has been obeyed, or refused: what went to the drive is none of its use."""
+        """An order to a disk has come to an end, whatever that is: what went to the drive is none of its use.
+
+        It belongs to each begun(), or on Linux before 5.18 the disk's activity stands still for ever.
+        """
         if isinstance(order, DiskOrder):
             self._source.end(order.disk, commands_in(done))
 

@@ -237,11 +237,12 @@ def test_powerd_s_own_commands_are_told_to_the_source(tmp_path: Path) -> None:
             (AskPower(A), (True, "", Answered(Power.ACTIVE, 2))),
             (AskPower(A), (False, "", Trouble.BUSY, 0)),
             (SpinDown(B, "ata"), (False, "a self-test runs", Trouble.BUSY, 3)),
+            (AskPower(A), (False, "broken off")),
             (Sleep(0, "suspend"), (True, "slept")),
         ):
             house.disks.begun(order)
             house.disks.obeyed(order, done)
-        assert noted == [(A, -1), (A, 2), (A, -1), (A, 0), (B, -1), (B, 3)]
+        assert noted == [(A, -1), (A, 2), (A, -1), (A, 0), (B, -1), (B, 3), (A, -1), (A, 0)]
         await asyncio.sleep(0)
 
     at_home(tmp_path, test)
@@ -285,6 +286,22 @@ def test_at_the_end_a_disk_is_woken_for_a_spin_down_that_would_be_forgotten_and_
         assert await ends(house, 1, DiskState.STANDBY) == [1, 0]
         assert await ends(house, 1, DiskState.HUNG) == [1, 5]
         assert await ends(house, 2, DiskState.STANDBY) == [2, 5]
+
+    at_home(tmp_path, test, store)
+
+
+def test_what_is_no_longer_so_is_not_written_at_the_end(tmp_path: Path) -> None:
+    """A disk that is known no more before what happened to it could be written."""
+    store = Store(tmp_path / "state")
+    file = tmp_path / "state/disks.json"
+
+    async def test(house: House) -> None:
+        house.told(downs=1)
+        house.told(downs=1, ups=5, state=DiskState.HUNG)
+        house.told(downs=1)
+        house.disks.close()
+        assert json.loads(file.read_text())["disks"][house.name]["ups"] == []
+        await asyncio.sleep(0)
 
     at_home(tmp_path, test, store)
 

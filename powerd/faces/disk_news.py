@@ -15,6 +15,7 @@ _ASLEEP: Final = {
     DiskState.SUSPENDED: "is suspended",
 }
 _SPINNING: Final = frozenset({DiskState.ACTIVE, DiskState.SETTLING})
+_ANSWERS: Final = frozenset({DiskState.ACTIVE, DiskState.STANDBY, DiskState.SLEEPING})
 _TROUBLE: Final = {DiskState.HUNG: "does not answer", DiskState.UNSUPPORTED: "cannot be made to stand by"}
 
 
@@ -60,7 +61,7 @@ def _turns(was: DiskReport, now: DiskReport) -> Iterator[News]:
         yield _news(now, "spin-down", f"{name} {_ASLEEP[now.state]}{_idle(now)}")
     if now.state in _TROUBLE:
         yield _news(now, "disk", f"{name} {now.waits or _TROUBLE[now.state]}", _WARNING)
-    elif was.state in _TROUBLE and now.state is not DiskState.EXCLUDED:
+    elif was.state is DiskState.HUNG and now.state in _ANSWERS:
         yield _news(now, "disk", f"{name} answers again", _NOTICE)
 
 

@@ -21,7 +21,7 @@ from powerd.helper.protocol import Drive, Power, ReadDrive, SetApm, SetTimer, St
 from powerd.helper.smart_values import document
 from powerd.helper.smart_ways import kinds, reached
 from powerd.helper.tool import Extra, Runner
-from powerd.model import LOUD_APM, Trouble
+from powerd.model import APM_WITHOUT_STANDBY, Trouble
 
 
 class Spindle:
@@ -79,10 +79,10 @@ class Spindle:
 
     async def set_apm(self, request: SetApm) -> Drive:
         """Set its APM level, if it spins, and believe what it then says."""
-        if request.level < LOUD_APM and not request.spin_down:
+        if request.level < APM_WITHOUT_STANDBY and not request.spin_down:
             raise RefusalError(
                 f"APM level {request.level} lets {self._disk.name} stop when it likes to; ask for it with "
-                f"spin_down, or for {LOUD_APM} or more"
+                f"spin_down, or for {APM_WITHOUT_STANDBY} or more"
             )
         await self._demand_ata("setting its APM level")
         done = await self.run(hdparm.set_apm(self._device, request.level), QUICK, commands=2)

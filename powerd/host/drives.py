@@ -21,7 +21,7 @@ from powerd.helper.protocol import (
 )
 from powerd.host.helper import SOCKET, ask
 from powerd.host.values import DiskError, RefusedByHelperError
-from powerd.model import LOUD_APM, DiskId, DiskOrder, Found, Trouble
+from powerd.model import APM_WITHOUT_STANDBY, DiskId, DiskOrder, Found, Trouble
 from powerd.model.plain import from_plain
 from powerd.model.standby_timer import timer_for
 
@@ -44,7 +44,7 @@ async def obey(  # noqa: PLR0911 - one row for each order
             case model.SetTimer(disk=disk, seconds=seconds):
                 return answered(await ask(SetTimer(disk, timer_for(seconds).value), at))
             case model.SetApm(disk=disk, level=level):
-                return drive(await ask(SetApm(disk, level, spin_down=level < LOUD_APM), at))
+                return drive(await ask(SetApm(disk, level, spin_down=level < APM_WITHOUT_STANDBY), at))
             case model.ReadDrive(disk=disk):
                 return drive(await ask(ReadDrive(disk), at))
             case model.CheckHealth(disk=disk, wake=wake, kind=kind):

@@ -10,7 +10,7 @@ from powerd.model.decision import Decision, Memory, Phase, Plan, Reason, Snapsho
 from powerd.model.disk_id import DiskId
 from powerd.model.disk_states import DiskMemory, DiskReport, DiskState
 from powerd.model.disks import (
-    LOUD_APM,
+    APM_WITHOUT_STANDBY,
     MOST_GUARDED,
     Activity,
     Answered,
@@ -61,9 +61,9 @@ from powerd.model.time import Blind, Moment, Seen
 from powerd.model.wishes import Keep, KeepId, RefusedError, Woken
 
 __all__ = [
+    "APM_WITHOUT_STANDBY",
     "CARDS",
     "LOGIND",
-    "LOUD_APM",
     "MOST_GUARDED",
     "RHYTHM",
     "TESTS",

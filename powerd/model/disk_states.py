@@ -48,7 +48,8 @@ class DiskMemory:
         known: when the drive last told its power; -inf = not since start, resume or hotplug.
         spun: when it said that it spins though it should stand still; -inf = it has not. Only a look at its
             counters that comes later can tell whether an access had woken it.
-        ordered: when the last spin-down was begun that may have reached it; -inf = never.
+        ordered: when the last spin-down was begun that may have stopped it; -inf = never.
+        pretended: when the last one was begun that observe mode only speaks of; -inf = never.
         way: by which that was.
         pause: no order before this time.
         asks: questions since the disk last moved, or questions in vain, in a row.
@@ -80,6 +81,7 @@ class DiskMemory:
     known: float = float("-inf")
     spun: float = float("-inf")
     ordered: float = float("-inf")
+    pretended: float = float("-inf")
     way: How = "ata"
     pause: float = float("-inf")
     asks: int = 0

@@ -9,7 +9,7 @@ from typing import ClassVar, Final, Literal, TypeAlias
 from powerd.model.disk_id import DiskId
 from powerd.model.health_orders import Checked, CheckHealth, StartTest
 
-LOUD_APM: Final = 128
+APM_WITHOUT_STANDBY: Final = 128
 """From this APM level on a drive does not spin down of its own accord (hdparm(8), -B)."""
 
 
@@ -142,7 +142,7 @@ class SetTimer:
 
 @dataclass(frozen=True, slots=True)
 class SetApm:
-    """Set the APM level of a spinning disk, 1 to 254; below LOUD_APM it may spin down when it likes to."""
+    """Set the APM level, 1 to 254, of a disk that spins; see APM_WITHOUT_STANDBY for what that means."""
 
     disk: DiskId
     level: int

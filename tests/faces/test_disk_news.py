@@ -81,6 +81,19 @@ def test_trouble_is_told_once_and_its_end() -> None:
     assert lines(well, silent) == ["sdc (WDC WD20EFRX-68EUZN0) cannot be made to stand by"]
 
 
+@pytest.mark.parametrize("state", [DiskState.UNKNOWN, DiskState.SUSPENDED, DiskState.EXCLUDED])
+def test_one_that_hung_has_not_answered_while_nobody_knows_what_it_does(state: DiskState) -> None:
+    """It was plugged in again, the kernel has suspended it, or a reload has excluded it."""
+    assert lines(hung("sdc"), hung("sdc")._replace(state=state)) == []
+
+
+@pytest.mark.parametrize("state", [DiskState.UNKNOWN, DiskState.ACTIVE])
+def test_one_that_cannot_be_made_to_stand_by_never_stopped_answering(state: DiskState) -> None:
+    """After a reload it is tried anew."""
+    silent = active("sdc")._replace(last_wake=None, state=DiskState.UNSUPPORTED)
+    assert lines(silent, silent._replace(state=state)) == []
+
+
 def obeyed(order: DiskOrder, when: float, *, observe: bool = True) -> Status:
     outcome = Outcome(order, when, ok=True, observed="would have spun it down")
     given = bay(active())

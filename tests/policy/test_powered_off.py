@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from policy.worlds import BERLIN
 
@@ -92,6 +92,7 @@ anything = st.recursive(
         st.sampled_from(["boot", "off", "alarm", "woke", "needed", "cause", "empty", "storms"]), anything
     )
 )
+@example({"empty": ["at ten"]})
 def test_a_garbled_document_is_no_trouble(twist: dict[str, object]) -> None:
     kept = off(replace(cycle(Unrest(), 3), cause=Cause.NETWORK), 10) | twist
     unrest = revive(kept, "b", up(20))

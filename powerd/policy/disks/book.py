@@ -25,6 +25,8 @@ _AWAKE: Final = frozenset({DiskState.ACTIVE, DiskState.UNSUPPORTED, DiskState.EX
 """States of which none says that a disk sleeps, or may do so at any moment."""
 _SLEPT: Final = 0.01
 """Seconds asleep; two readings of none differ by less."""
+_LATEST: Final = 1 << 40
+"""Seconds; no clock of ours shows more."""
 _LISTS: Final = ("downs", "ups", "bounces")
 
 
@@ -98,8 +100,9 @@ def _times(value: object, off: float, latest: float) -> tuple[float, ...]:
 
 
 def _number(value: object) -> float | None:
-    fits = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1 << 40
-    return float(value) if fits and isinstance(value, int | float) else None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value) if abs(value) < _LATEST else None  # nor is NaN
 
 
 def may_write(
@@ -112,8 +115,8 @@ def may_write(
 
     It does not where that lies on a disk that has no spindle, or is none, or on one that was in use within
     the last minute: that spins, also if it cannot be made to stand by, or is a USB disk that powerd leaves
-    alone. What no disk is known to hold may be on a network, or on any of them below an overlay: so none may
-    sleep.
+    alone. Of a mirror or a pool this has to be true of each member. What no disk is known to hold may be on a
+    network, or on any of them below an overlay: so none may sleep.
 
     Args:
         directory: an absolute path.
@@ -121,21 +124,24 @@ def may_write(
         activity: what their counters say.
         now: the present moment.
     """
-    found = _holder(directory, reports)
-    if found is None:
+    holders = _holders(directory, reports)
+    if not holders:
         return bool(reports) and all(each.state in _AWAKE for each in reports)
-    if found.state is DiskState.EXCLUDED and found.disk.excluded is not None:
+    return all(_minds_no_write(each, activity.get(each.disk.id), now) for each in holders)
+
+
+def _minds_no_write(report: DiskReport, look: Seen[Activity] | Blind | None, now: Moment) -> bool:
+    """Whether a write to a disk neither wakes it nor keeps it from falling asleep."""
+    if report.state is DiskState.EXCLUDED and report.disk.excluded is not None:
         return True
-    look = activity.get(found.disk.id)
     if not isinstance(look, Seen) or look.value.suspended:
         return False
-    return found.state in _AWAKE and now.mono - look.value.moved <= _RECENT
+    return report.state in _AWAKE and now.mono - look.value.moved <= _RECENT
 
 
 def would_wake(directory: str, reports: tuple[DiskReport, ...]) -> bool:
     """Whether writing below ``directory`` wakes a disk; of one that powerd does not know, it says no."""
-    found = _holder(directory, reports)
-    return found is not None and found.state.asleep
+    return any(each.state.asleep for each in _holders(directory, reports))
 
 
 def spun_down_since(written: Book, known: Book) -> bool:
@@ -150,12 +156,9 @@ def _list(row: dict[str, object], key: str) -> list[object]:
     return value if isinstance(value, list) else []
 
 
-def _holder(directory: str, reports: tuple[DiskReport, ...]) -> DiskReport | None:
-    """The disk that holds a directory, as the mount table has it."""
-    depth, found = -1, None
-    for report in reports:
-        for mount in report.disk.mounts:
-            below = f"{directory}/".startswith(f"{mount.where.rstrip('/')}/")
-            if below and len(mount.where) > depth:
-                depth, found = len(mount.where), report
-    return found
+def _holders(directory: str, reports: tuple[DiskReport, ...]) -> list[DiskReport]:
+    """The disks that hold a directory, as the mount table has it: all on which that filesystem lies."""
+    mounted = [(mount.where, report) for report in reports for mount in report.disk.mounts]
+    above = [row for row in mounted if f"{directory}/".startswith(f"{row[0].rstrip('/')}/")]
+    deepest = max((where for where, _ in above), key=len, default="")
+    return [report for where, report in above if where == deepest]

@@ -23,14 +23,14 @@ from powerd.model import (
     Snapshot,
 )
 from powerd.policy.disks.case import Case, Step
-from powerd.policy.disks.groups import Company, companies, guards
+from powerd.policy.disks.groups import GroupIdleness, guards, idleness_by_group
 from powerd.policy.disks.recall import is_quiet, recall
 from powerd.policy.disks.report import remarks, report
 from powerd.policy.disks.step import left_alone, step
 from powerd.policy.disks.ways import DAY, NEVER, boot
 from powerd.policy.why import Why
 
-_FORGOTTEN: Final = 200
+_MOST_GONE: Final = 200
 """So many disks that are gone are remembered: whoever unplugs a disk plugs it in again."""
 
 
@@ -60,28 +60,24 @@ class DiskCourse(NamedTuple):
 
 def course_of_disks(snapshot: Snapshot, memory: Memory, options: Options, now: Moment) -> DiskCourse:
     """Say what to do about each disk; ``memory`` must already know of a resume."""
-    plan = planned(options.disks)
-    own: dict[DiskId, tuple[DiskPlan, str | None]] = {}
-    for name, disk in snapshot.disks.items():
-        its = plan(name, disk.model, disk.serial)
-        own[name] = its, left_alone(disk, its)
+    plans = _plans(snapshot, options.disks)
     remembered = remember(snapshot, memory, now)
-    groups = companies(snapshot, remembered, own, memory.resumed)
+    groups = idleness_by_group(snapshot, remembered, plans, memory.resumed)
     under_way = {order.disk for order in snapshot.in_flight if isinstance(order, DiskOrder)}
     acts = options.mode == "enforce"
     rows: list[tuple[Case, Step]] = []
     for name, disk in snapshot.disks.items():
-        company = groups.get(disk.group or name, _NOBODY)
-        its, alone = own[name]
+        shared = groups.get(disk.group or name, _NOBODY)
+        plan, alone = plans[name]
         case = Case(
             disk,
             remembered[name],
-            its,
+            plan,
             alone,
             snapshot.activity.get(name),
-            company.after if its.spin_down_after else 0.0,
-            company.idle_since,
-            company.holds,
+            shared.after if plan.spin_down_after else 0.0,
+            shared.idle_since,
+            shared.holds,
             name in under_way,
             acts,
             now,
@@ -101,7 +97,17 @@ def course_of_disks(snapshot: Snapshot, memory: Memory, options: Options, now: M
     )
 
 
-_NOBODY: Final = Company()
+_NOBODY: Final = GroupIdleness()
+
+
+def _plans(snapshot: Snapshot, options: DiskOptions) -> dict[DiskId, tuple[DiskPlan, str | None]]:
+    """Of each disk its plan, and why powerd has nothing to do with it; None = it has."""
+    plan = planned(options)
+    plans: dict[DiskId, tuple[DiskPlan, str | None]] = {}
+    for name, disk in snapshot.disks.items():
+        its = plan(name, disk.model, disk.serial)
+        plans[name] = its, left_alone(disk, its)
+    return plans
 
 
 @lru_cache(maxsize=2)
@@ -141,7 +147,7 @@ def remember(snapshot: Snapshot, memory: Memory, now: Moment) -> Mapping[DiskId,
             now=now,
         )
     gone = [name for name in remembered if name not in snapshot.disks]
-    for name in gone[:-_FORGOTTEN]:
+    for name in gone[:-_MOST_GONE]:
         del remembered[name]
     return remembered
 

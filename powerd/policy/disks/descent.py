@@ -8,8 +8,10 @@ from typing import Final
 from powerd.config import show_duration
 from powerd.model import Activity, AskPower, DiskState, Seen, SpinDown
 from powerd.policy.disks.case import Case, Step
-from powerd.policy.disks.ways import DAY, LOOK, NEVER, RETRY, SETTLED, TRIES, WISH, boot, ways
+from powerd.policy.disks.ways import DAY, LOOK, NEVER, PUT_BACK, RETRY, TRIES, WISH, boot, way
 
+_LATE: Final = 30.0
+"""So long after its time a drive's own timer has surely run out, or a twentieth of it if that is longer."""
 _ALONE: Final = 'spin_down_after = "0s" leaves it alone'
 
 
@@ -59,7 +61,7 @@ def _timed(case: Case, look: Seen[Activity], idle_since: float, why: str) -> Ste
         return Step(f"may stand by on its own timer of {show_duration(length)}: {memory.why}")
     if asks >= TRIES:
         return Step(f'ignores its own timer of {show_duration(length)}; take method = "both"')
-    due = max(idle_since + length, memory.known + length if asks else 0.0) + max(SETTLED, length / 20)
+    due = max(idle_since + length, memory.known + length if asks else 0.0) + max(_LATE, length / 20)
     if case.now.mono >= due:
         return Step("it is asked whether its timer has run out", AskPower(case.disk.id), at=due)
     return Step(why, at=due, again=due)
@@ -68,14 +70,14 @@ def _timed(case: Case, look: Seen[Activity], idle_since: float, why: str) -> Ste
 def _commanded(case: Case, look: Seen[Activity], due: float, why: str) -> Step:
     """Told to stand by once a fresh look has found it idle until ``due``."""
     memory, now = case.memory, case.now
-    if not case.acts and memory.ordered >= look.value.moved:
+    if not case.acts and memory.pretended >= look.value.moved:
         return Step("would have been told to stand by, were this not observe mode")
     if look.at < due or now.mono - look.at > LOOK:
         wanted = due if due > look.at else now.mono
         return Step(why, None, max(due, now.mono), NEVER, wanted)
     if look.value.in_flight:
         return Step("it has I/O under way", look=now.mono + RETRY)
-    how = ways(case.disk, memory.worked)[memory.failures]
+    how = way(case.disk, memory.worked, memory.failures)
     return Step("is told to stand by", SpinDown(case.disk.id, how), at=now.mono)
 
 
@@ -93,7 +95,7 @@ def _put_back(case: Case, look: Seen[Activity]) -> float | None:
     if memory.base is None or memory.known == -NEVER or case.idle_since is None:
         return None
     untouched = look.value.ios == memory.base[1] and case.idle_since <= memory.base[0]  # nor was its group
-    return memory.base[0] + SETTLED if untouched else None
+    return memory.base[0] + PUT_BACK if untouched else None
 
 
 def spent(case: Case) -> bool:

@@ -16,7 +16,7 @@ _STILL: Final = (DiskState.SETTLING, DiskState.STANDBY, DiskState.SLEEPING)
 
 
 @dataclass(slots=True)
-class Company:
+class GroupIdleness:
     """What the members of a group share, or a disk that stands alone has to itself.
 
     Attributes:
@@ -32,12 +32,12 @@ class Company:
     holds: str | None = None
 
 
-def companies(
+def idleness_by_group(
     snapshot: Snapshot,
     remembered: Mapping[DiskId, DiskMemory],
     plans: Mapping[DiskId, tuple[DiskPlan, str | None]],
     resumed: float | None,
-) -> dict[str, Company]:
+) -> dict[str, GroupIdleness]:
     """Who shares idleness, by the group's name, or the disk's own where it has none.
 
     Args:
@@ -46,24 +46,24 @@ def companies(
         plans: of each disk, and why powerd has nothing to do with it.
         resumed: CLOCK_MONOTONIC of the machine's last wake-up, which counts as use of every disk.
     """
-    found: dict[str, Company] = {}
+    found: dict[str, GroupIdleness] = {}
     begin = -NEVER if resumed is None else resumed
     for name, disk in snapshot.disks.items():
         plan, alone = plans[name]
         if alone is not None:
             continue
         key = disk.group or name
-        company = found.get(key)
-        if company is None:
-            company = found[key] = Company(idle_since=begin)
-        company.members.append(disk)
-        company.after = max(company.after, _stretched(plan, remembered[name].stretch))
-        company.holds = company.holds or disk.busy
-        look, since = snapshot.activity.get(name), company.idle_since
+        shared = found.get(key)
+        if shared is None:
+            shared = found[key] = GroupIdleness(idle_since=begin)
+        shared.members.append(disk)
+        shared.after = max(shared.after, _stretched(plan, remembered[name].stretch))
+        shared.holds = shared.holds or disk.busy
+        look, since = snapshot.activity.get(name), shared.idle_since
         if not isinstance(look, Seen):
-            company.idle_since = None
+            shared.idle_since = None
         elif since is not None and look.value.moved > since:
-            company.idle_since = look.value.moved
+            shared.idle_since = look.value.moved
     return found
 
 
@@ -74,7 +74,7 @@ def _stretched(plan: DiskPlan, doublings: int) -> float:
 
 
 def guards(
-    groups: Mapping[str, Company], remembered: Mapping[DiskId, DiskMemory], options: DiskOptions
+    groups: Mapping[str, GroupIdleness], remembered: Mapping[DiskId, DiskMemory], options: DiskOptions
 ) -> Iterator[Guard]:
     """Members of a group that stand still, or are about to, and that the first access to one is to wake.
 
@@ -82,8 +82,8 @@ def guards(
     """
     if options.wake_group == "never":
         return
-    for group, company in groups.items():
-        fits = options.wake_group == "all" or all(disk.array for disk in company.members)
-        still = tuple([disk.id for disk in company.members if remembered[disk.id].state in _STILL])
+    for group, shared in groups.items():
+        fits = options.wake_group == "all" or all(disk.array for disk in shared.members)
+        still = tuple([disk.id for disk in shared.members if remembered[disk.id].state in _STILL])
         if fits and 1 < len(still) <= MOST_GUARDED:
             yield Guard(group, still)

@@ -39,7 +39,6 @@ from powerd.policy.disks.ways import (
 _STILL_SPINS: Final = "it still spun after it was told to stand by"
 _DUMB: Final = "it does not say whether it spins"
 _WAKES: Final = "its bridge wakes it at each question"
-_LOST: Final = frozenset({Trouble.UNREACHED, Trouble.GONE})
 _BEGUN: Final = frozenset({Trouble.GONE, Trouble.HUNG, Trouble.FAILED})
 """An order that came to one of these may have reached the drive."""
 
@@ -57,36 +56,30 @@ def hear(  # noqa: PLR0911 - one row for each kind of outcome
     """
     when = at(now, outcome.at)
     memory = replace(memory, heard=outcome.at)
+    if not outcome.ok:
+        return _failed(memory, outcome, when)
     match outcome.order, outcome.found:
-        case SpinDown() as order, found if outcome.ok:
-            return _told(replace(memory, ordered=outcome.begun, way=order.how), found, moved, when)
-        case AskPower(), Answered(power=power):
+        case SpinDown(), None:
+            return replace(memory, pretended=outcome.begun)
+        case SpinDown(how=how), Answered(stopped=True):
+            return _told(replace(memory, ordered=outcome.begun, way=how), when)
+        case SpinDown() | AskPower(), Answered(power=power):  # one that slept already was told nothing
             return _answered(memory, power, moved, when)
-        case SetTimer() as timer, Answered(power=power) if outcome.ok:
+        case SetTimer() as timer, Answered():
             ours = timer.seconds > 0
             return replace(memory, timer=timer.seconds, ours=ours, known=outcome.at, pause=-NEVER)
         case SetApm() as apm, Drive() as drive:
             return replace(memory, drive=drive, level=apm.level, known=outcome.at)
         case ReadDrive(), Drive() as drive:
             return replace(memory, drive=drive, read=True, known=outcome.at)
-        case CheckHealth(wake=True), found if outcome.ok or found is Trouble.FAILED:
+        case CheckHealth(wake=True), _:
             return _unsure(memory)
-        case CheckHealth() | StartTest(), Trouble.UNREACHED:  # smartctl may be missing, and hdparm there
-            return memory
-        case SpinDown(), found if found in _BEGUN:
-            return _failed(replace(memory, ordered=outcome.begun), outcome, when)
-        case _ if outcome.ok or memory.barred:
-            return memory
         case _:
-            return _failed(memory, outcome, when)
+            return memory
 
 
-def _told(memory: DiskMemory, found: object, moved: float, when: Moment) -> DiskMemory:
-    """It accepted to stand by, or did so already; or, in observe mode, it would have been told to."""
-    if not isinstance(found, Answered):
-        return memory
-    if not found.stopped:  # by a timer of its own, or by somebody else: no way of powerd's has worked
-        return _answered(memory, found.power, moved, when)
+def _told(memory: DiskMemory, when: Moment) -> DiskMemory:
+    """It accepted to stand by, and is to be asked whether it does."""
     memory = replace(memory, downs=(*memory.downs, boot(when)), pause=when.mono + VERIFY)
     return turned(memory, DiskState.SETTLING, when)
 
@@ -159,16 +152,39 @@ def _vain(memory: DiskMemory, state: DiskState, why: str, when: Moment) -> DiskM
 def _failed(  # noqa: PLR0911 - one row for each kind of trouble
     memory: DiskMemory, outcome: Outcome, when: Moment
 ) -> DiskMemory:
-    """An order that was not carried out."""
-    trouble, why = outcome.found, outcome.observed
-    if trouble is Trouble.HUNG:
-        return _hung(turned(memory, DiskState.HUNG, when, why), when)
-    if trouble in _LOST:
-        return replace(memory, pause=when.mono + UNREACHED, why=why)
-    if trouble is Trouble.BUSY:
-        return replace(memory, pause=when.mono + RETRY, why=why)
-    if trouble is Trouble.ASLEEP:
-        return turned(replace(memory, known=-NEVER), DiskState.UNKNOWN, when)
+    """An order that was not carried out, which tells nothing of a disk that has been given up."""
+    order, trouble, why = outcome.order, outcome.found, outcome.observed
+    if memory.barred or memory.state is DiskState.UNSUPPORTED:
+        return memory
+    if isinstance(order, SpinDown) and trouble in _BEGUN:
+        memory = replace(memory, ordered=outcome.begun)
+    match trouble:
+        case Trouble.HUNG:
+            return _hung(turned(memory, DiskState.HUNG, when, why), when)
+        case Trouble.UNREACHED if isinstance(order, CheckHealth | StartTest):
+            return memory  # smartctl may be missing, and hdparm there
+        case Trouble.UNREACHED | Trouble.GONE:
+            return replace(memory, pause=when.mono + UNREACHED, why=why)
+        case Trouble.BUSY:
+            return replace(memory, pause=when.mono + RETRY, why=why)
+        case Trouble.ASLEEP:
+            return _found_asleep(memory, when)
+        case _:
+            return _refused(memory, outcome, when)
+
+
+def _found_asleep(memory: DiskMemory, when: Moment) -> DiskMemory:
+    """The order would have woken it: it is to be asked, unless it was known to sleep, or about to."""
+    if memory.state.asleep or memory.state is DiskState.SETTLING:
+        return memory
+    return turned(replace(memory, known=-NEVER), DiskState.UNKNOWN, when)
+
+
+def _refused(  # noqa: PLR0911 - one row for each kind of order
+    memory: DiskMemory, outcome: Outcome, when: Moment
+) -> DiskMemory:
+    """An order that the drive or its tool refused."""
+    why = outcome.observed
     match outcome.order:
         case SpinDown():
             return _vain(memory, memory.state, why, when)
@@ -176,13 +192,15 @@ def _failed(  # noqa: PLR0911 - one row for each kind of trouble
             asks = memory.asks + 1
             state = DiskState.UNSUPPORTED if asks >= TRIES else memory.state
             memory = turned(memory, state, when, why)
-            return replace(memory, asks=asks, pause=when.mono + RETRY * 2**asks)
+            return replace(memory, asks=asks, pause=when.mono + RETRY * 2 ** min(asks, TRIES))
         case SetTimer():
             return replace(memory, timerless=True, denied=why)
         case SetApm(level=level):
             return replace(memory, level=level, denied=why)
         case ReadDrive():
             return replace(memory, read=True)
+        case CheckHealth(wake=True):
+            return _unsure(memory)
         case _:  # a check of its health tells nothing of its spindle
             return memory
 

@@ -122,9 +122,8 @@ def _void(memory: DiskMemory) -> DiskMemory:
 
 
 def _unknown(memory: DiskMemory, now: Moment) -> DiskMemory:
-    """To be asked, unless that is barred."""
-    state = DiskState.UNSUPPORTED if memory.barred else DiskState.UNKNOWN
-    return replace(turned(memory, state, now, memory.barred), known=-NEVER)
+    """To be asked, unless it has been given up."""
+    return replace(turned(memory, DiskState.UNKNOWN, now), known=-NEVER)
 
 
 def tried_anew(memory: DiskMemory) -> DiskMemory:
@@ -174,8 +173,7 @@ def _looked(  # noqa: PLR0911 - a ladder: each rung is one way to know
     if activity.suspended:
         return turned(memory, DiskState.SUSPENDED, now)
     if memory.state is DiskState.SUSPENDED:
-        memory = woke(memory, now, by_use=False)
-        return _unknown(memory, now) if memory.barred else memory
+        return woke(memory, now, by_use=False)
     if memory.spun > -NEVER:
         return judged(memory, activity.moved, now) if look.at > memory.spun else memory
     memory = _touched(memory, look)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from powerd.config import show_duration
-from powerd.model import LOUD_APM, DiskReport, DiskState
+from powerd.model import APM_WITHOUT_STANDBY, DiskReport, DiskState
 from powerd.policy.disks.case import Case, Step
 from powerd.policy.disks.ways import BOUNCE, BOUNCES, at
 from powerd.policy.why import Why
@@ -77,7 +77,7 @@ def remarks(case: Case, step: Step) -> Iterator[Why]:
     if after and case.disk.mounts and any(mount.fs == "swap" for mount in case.disk.mounts):
         yield Why(name, _SWAP, keeps_awake=False)
     level = _level(case)
-    if level != plan.apm and (plan.apm is not None or (level or LOUD_APM) < LOUD_APM):
+    if level != plan.apm and (plan.apm is not None or (level or APM_WITHOUT_STANDBY) < APM_WITHOUT_STANDBY):
         yield from _on_apm(case, level)
 
 
@@ -97,12 +97,13 @@ def _on_apm(case: Case, level: int | None) -> Iterator[Why]:
             )
         elif memory.level == wanted:
             yield Why(name, f"its APM level cannot be set to {wanted}: {memory.denied}", keeps_awake=False)
-    if level is not None and level < LOUD_APM:
+    if level is not None and level < APM_WITHOUT_STANDBY:
         asked = "which no rule asks for" if wanted is None else f"not at {wanted} as its rule says"
         remedy = "set apm = 254 in a [[disks.rule]]" if wanted is None else 'mode = "enforce" sets it'
         remedy = f"; {remedy}" if wanted is None or not case.acts else ""
         yield Why(
             name,
-            f"is at APM level {level}, {asked}: below {LOUD_APM} it may spin down when it likes to{remedy}",
+            f"is at APM level {level}, {asked}: below {APM_WITHOUT_STANDBY} it may spin down when it likes "
+            f"to{remedy}",
             keeps_awake=False,
         )

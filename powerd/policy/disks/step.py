@@ -6,7 +6,7 @@ from typing import Final
 
 from powerd.config import DiskPlan
 from powerd.model import (
-    LOUD_APM,
+    APM_WITHOUT_STANDBY,
     Activity,
     AskPower,
     Disk,
@@ -21,7 +21,7 @@ from powerd.model import (
 from powerd.model.standby_timer import LONGEST, timer_for
 from powerd.policy.disks.case import Case, Step
 from powerd.policy.disks.descent import descent, spent
-from powerd.policy.disks.ways import DOUBT, DOUBTS, FRESH, NEVER
+from powerd.policy.disks.ways import FRESH, NEVER, REASK_FIRST, REASK_MOST
 
 _USB: Final = "it is on USB; with usb = true in a [[disks.rule]] it may stand by"
 _KERNEL: Final = "the kernel spins it down by itself (runtime power management)"
@@ -95,7 +95,7 @@ def _naps(case: Case) -> bool:
     if not case.acts or case.after == 0:
         return True
     drive = case.memory.drive
-    if drive is None or not (drive.epc or (drive.apm is not None and drive.apm < LOUD_APM)):
+    if drive is None or not (drive.epc or (drive.apm is not None and drive.apm < APM_WITHOUT_STANDBY)):
         return False
     return case.plan.method == "command" or not case.memory.timer
 
@@ -104,7 +104,7 @@ def _doubted(case: Case, look: Seen[Activity], going: Step) -> Step:
     """Asked ever more seldom; where powerd is to send it nothing, nobody knows whether it spins."""
     moved, known = look.value.moved, case.memory.known
     last = max(moved, known)
-    due = last + min(max(known - moved, DOUBT), DOUBTS)
+    due = last + min(max(known - moved, REASK_FIRST), REASK_MOST)
     if case.now.mono < due:
         return going._replace(again=min(going.again, due))
     if not case.acts or not _managed(case):

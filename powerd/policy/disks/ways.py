@@ -30,7 +30,7 @@ BOUNCES: Final = 3
 """So many bounces within 24 hours double the time ..."""
 STRETCHES: Final = 3
 """... and at most so often, to eight times its length."""
-SETTLED: Final = 30.0
+PUT_BACK: Final = 30.0
 """A disk that slept before the machine did is put back after so long without any access."""
 WISH: Final = 600.0
 """A person's wish that a disk stand by holds for so long, or until the disk is used."""
@@ -38,24 +38,25 @@ FRESH: Final = 60.0
 """Evidence that a disk spins is good for so long; an order that would wake a sleeping one needs it."""
 VANISHED: Final = 120.0
 """A disk on USB that is plugged in so soon after it was told to stand by had been dropped by its bridge."""
-DOUBT: Final = 300.0
+REASK_FIRST: Final = 300.0
 """Unused for so long, a drive that may stop by itself is no longer taken to spin. It is asked then, and after
 each answer again when its idleness has doubled, ..."""
-DOUBTS: Final = 3600.0
+REASK_MOST: Final = 3600.0
 """... but at least so often."""
 LOOK: Final = 5.0
 """Idleness is what a look has seen; one that is older says nothing about now."""
 
 
-def ways(disk: Disk, worked: How | None) -> tuple[How, How, How]:
-    """The ways by which to try, one for each failure in a row: the likeliest twice, then the other.
+def way(disk: Disk, worked: How | None, failures: int) -> How:
+    """The way by which to try after so many failures in a row: the likeliest twice, then the other.
 
     A SAS drive knows no ATA; START STOP UNIT is what the helper makes of it.
     """
-    first: How = worked or ("ata" if disk.transport in {"ata", "usb"} else "scsi")
-    if first == "ata":
-        return "ata", "ata", "scsi"
-    return ("scsi", "scsi", "ata") if disk.transport in {"ata", "usb"} else ("scsi", "scsi", "scsi")
+    knows_ata = disk.transport in {"ata", "usb"}
+    first: How = worked or ("ata" if knows_ata else "scsi")
+    if failures < TRIES - 1:
+        return first
+    return "ata" if first == "scsi" and knows_ata else "scsi"
 
 
 def boot(now: Moment) -> float:
@@ -69,7 +70,13 @@ def at(now: Moment, mono: float) -> Moment:
 
 
 def turned(memory: DiskMemory, state: DiskState, since: Moment, why: str = "") -> DiskMemory:
-    """In ``state`` since then; a state that it is in already keeps its date."""
+    """In ``state`` since then; a state that it is in already keeps its date.
+
+    One that has been given up stays so until its failures are forgotten; only the kernel may suspend it.
+    """
+    if memory.barred or memory.failures >= TRIES:
+        why = why if state is DiskState.UNSUPPORTED else memory.barred or memory.why
+        state = DiskState.SUSPENDED if state is DiskState.SUSPENDED else DiskState.UNSUPPORTED
     if state is memory.state:
         return memory if why == memory.why else replace(memory, why=why)
     return replace(memory, state=state, since=since, why=why, asks=0, spun=-NEVER)

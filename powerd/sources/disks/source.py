@@ -78,7 +78,7 @@ class Disks:
         self._mounted: str | None = None
         self._blocks: Mapping[str, Block] = {}
         self._inventory = Inventory()
-        self._loud: frozenset[DiskId] = frozenset()
+        self._counts_commands: frozenset[DiskId] = frozenset()
         self._parts: Mapping[DiskId, tuple[str, ...]] = {}
         self._attached: dict[DiskId, _Attachment] = {}
         self._counts: dict[DiskId, Count] = {}
@@ -154,8 +154,10 @@ class Disks:
         if fresh and mounted == self._mounted:
             return
         if not fresh:
-            self._stale, self._names, self._scanned = False, names, now
+            self._stale = False  # and again as soon as somebody says that anything has changed meanwhile
+            self._scanned = float("-inf")  # of a look that is broken off nothing counts
             self._blocks = await blocks.read(self._eyes)
+            self._names, self._scanned = names, now
         self._mounted = mounted
         self._inventory = assemble(self._blocks, mounts.parse(mounted))
         self._judge_counters()
@@ -164,12 +166,13 @@ class Disks:
     def _judge_counters(self) -> None:
         """Whose counters hold commands, and which partitions' counters to go by instead."""
         release = self._eyes.release()
-        self._loud = frozenset(
+        self._counts_commands = frozenset(
             id_
             for id_, block in self._inventory.blocks.items()
             if counters.counts_commands(release, block.attributes.get("queue/iostats_passthrough"))
         )
-        self._parts = {id_: parts for id_, parts in self._inventory.parts.items() if id_ in self._loud}
+        parts = self._inventory.parts.items()
+        self._parts = {id_: names for id_, names in parts if id_ in self._counts_commands}
 
     def _attach(self, now: float) -> None:
         """Begin anew with drives that were plugged in, and forget those that are gone."""
@@ -177,8 +180,9 @@ class Disks:
         for id_, block in self._inventory.blocks.items():
             found = _Attachment(block.path, block.number, block.attributes.get("diskseq"), now)
             old = before.get(id_)
-            same = old is not None and old._replace(seen=now) == found
-            self._attached[id_] = old if same and old is not None else found
+            if old is not None and old._replace(seen=now) == found:
+                found = old
+            self._attached[id_] = found
         kept = {id_ for id_, attachment in self._attached.items() if before.get(id_) == attachment}
         self._counts = {id_: count for id_, count in self._counts.items() if id_ in kept}
         self._counted = {id_: parts for id_, parts in self._counted.items() if id_ in kept}
@@ -202,8 +206,8 @@ class Disks:
         if stat is None or block.attributes.get("queue/iostats") == "0":
             self._counts.pop(id_, None)
             return Blind(now, _blindness(block, sight.stat))
-        loud = id_ in self._loud
-        if loud and before is not None and self._orders[id_] and id_ in self._words:
+        with_commands = id_ in self._counts_commands
+        if with_commands and before is not None and self._orders[id_] and id_ in self._words:
             return self._words[id_]  # its own commands are counted, and nobody has said yet how many they are
         parts = self._parts.get(id_, ())
         if parts != self._counted.get(id_, parts):
@@ -211,7 +215,7 @@ class Disks:
         elif before is not None and stat.ios < before.raw:  # counters begin anew with the device
             self._attached[id_] = self._attached[id_]._replace(seen=now)
         self._counted[id_] = parts
-        own = self._own[id_] if loud and not parts else 0
+        own = self._own[id_] if with_commands and not parts else 0
         count = self._counts[id_] = counters.advance(before, stat, own, now)
         suspended = sight.status in _ASLEEP
         return Seen(now, Activity(count.moved, count.ios, count.in_flight, suspended))

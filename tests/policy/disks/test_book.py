@@ -137,6 +137,11 @@ def usb(where: str, n: int = 0) -> DiskReport:
     return report(where, DiskState.EXCLUDED, n, "usb")
 
 
+def mirror(first: DiskState, second: DiskState) -> tuple[DiskReport, ...]:
+    """Two disks that hold one filesystem."""
+    return report("/", first), report("/", second, 1)
+
+
 BEFORE = 61.0
 
 
@@ -159,6 +164,11 @@ BEFORE = 61.0
         ((ssd("/"), report("/var", DiskState.STANDBY, 1)), None, False),
         ((report("/var", DiskState.STANDBY), ssd("/", 1)), None, False),
         ((report("/", DiskState.STANDBY), ssd("/var/lib", 1)), None, True),
+        (mirror(DiskState.ACTIVE, DiskState.ACTIVE), 10, True),
+        (mirror(DiskState.ACTIVE, DiskState.STANDBY), 10, False),
+        (mirror(DiskState.STANDBY, DiskState.UNSUPPORTED), 10, False),
+        ((ssd("/"), report("/", DiskState.ACTIVE, 1)), 10, True),
+        ((ssd("/"), report("/", DiskState.ACTIVE, 1)), BEFORE, False),
         ((report("/srv", DiskState.ACTIVE), usb("/var/li", 1)), BEFORE, True),
         ((report("/srv", DiskState.ACTIVE), report("/mnt", DiskState.STANDBY, 1)), 10, False),
     ],
@@ -190,6 +200,9 @@ def test_a_disk_that_is_not_seen_to_be_awake_is_not_written_to(look: Seen[Activi
         ((report("/", DiskState.SUSPENDED),), True),
         ((report("/", DiskState.ACTIVE),), False),
         ((report("/", DiskState.STANDBY), report("/var", DiskState.ACTIVE, n=1)), False),
+        (mirror(DiskState.ACTIVE, DiskState.STANDBY), True),
+        (mirror(DiskState.STANDBY, DiskState.UNSUPPORTED), True),
+        (mirror(DiskState.ACTIVE, DiskState.ACTIVE), False),
     ],
 )
 def test_where_a_write_wakes_a_disk(reports: tuple[DiskReport, ...], *, wakes: bool) -> None:

@@ -56,10 +56,28 @@ def test_what_was_only_pretended_says_nothing() -> None:
     assert hear(SPINS, outcome, T0, moment(T0 + 5)) == replace(SPINS, heard=T0 + 5)
 
 
+def test_of_a_spin_down_that_was_only_pretended_it_is_known_when() -> None:
+    outcome = Outcome(SpinDown(DISK.id, "scsi"), T0 + 5, ok=True, observed="would have", begun=T0 + 4)
+    assert hear(SPINS, outcome, T0, moment(T0 + 5)) == replace(SPINS, heard=T0 + 5, pretended=T0 + 4)
+
+
 def test_an_order_that_would_have_woken_it_makes_it_a_disk_to_be_asked() -> None:
     outcome = Outcome(ReadDrive(DISK.id), T0 + 5, ok=False, observed="it sleeps", found=Trouble.ASLEEP)
     heard = hear(SPINS, outcome, T0, moment(T0 + 5))
     assert (heard.state, heard.known) == (DiskState.UNKNOWN, float("-inf"))
+
+
+@pytest.mark.parametrize(
+    "state", [DiskState.STANDBY, DiskState.SLEEPING, DiskState.SETTLING, DiskState.SUSPENDED]
+)
+@pytest.mark.parametrize("order", [CheckHealth(DISK.id), StartTest(DISK.id, "short")])
+def test_a_check_that_finds_it_asleep_says_nothing_new_of_one_that_is_known_to_be(
+    order: CheckHealth | StartTest, state: DiskState
+) -> None:
+    """A person asks for its health."""
+    sleeps = replace(SPINS, state=state, way="scsi")
+    outcome = Outcome(order, T0 + 500, ok=False, observed="it stands by", found=Trouble.ASLEEP)
+    assert hear(sleeps, outcome, T0, moment(T0 + 500)) == replace(sleeps, heard=T0 + 500)
 
 
 def test_an_outcome_from_before_the_wake_up_is_taken_in_before_it() -> None:
@@ -91,6 +109,12 @@ def test_a_doubling_is_taken_back_by_itself_while_the_day_s_spin_downs_stand() -
     now = moment(T0 + DAY)
     stretched = replace(SPINS, stretch=2, stretched=T0, downs=(T0 + 10,))
     assert aged(stretched, now) == replace(stretched, stretch=1, stretched=T0 + DAY)
+
+
+def test_one_that_has_been_asked_for_years_can_still_be_reckoned_with() -> None:
+    asked = replace(SPINS, asks=24 * 365)
+    outcome = Outcome(AskPower(DISK.id), T0 + 5, ok=False, observed="no state", found=Trouble.FAILED)
+    assert hear(asked, outcome, T0, moment(T0 + 5)).pause < T0 + DAY
 
 
 @pytest.mark.parametrize("order", [CheckHealth(DISK.id), StartTest(DISK.id, "short")])

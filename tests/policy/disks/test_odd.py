@@ -171,6 +171,29 @@ def test_in_observe_mode_it_is_said_once_per_idleness_and_nothing_is_touched() -
     assert shelf.state() is DiskState.UNKNOWN, "which nobody has asked"
 
 
+def test_a_usb_disk_that_was_told_nothing_has_not_vanished_for_it() -> None:
+    """In observe mode it is plugged in again a minute after it would have been told."""
+    shelf = shelf_of(1, "[disks]\nusb = true", transport="usb")
+    shelf.options = replace(shelf.options, mode="observe")
+    shelf.live(AFTER + MINUTE)
+    spindle = only(shelf)
+    assert shelf.report().waits == "would have been told to stand by, were this not observe mode"
+    spindle.disk = replace(spindle.disk, seen=shelf.now.mono)
+    shelf.live(HOUR)
+    memory = shelf.memory.disks[spindle.disk.id]
+    assert (memory.state, memory.barred) == (DiskState.UNKNOWN, "")
+
+
+def test_a_usb_disk_that_stood_by_already_has_not_vanished_for_it() -> None:
+    """Its own timer was first, and then somebody took it along."""
+    spindle = Spindle(disk(0, transport="usb"), naps=int(AFTER))
+    shelf = Shelf(spindle, text="[disks]\nusb = true").live(AFTER + MINUTE)
+    assert (shelf.state(), spindle.of("rests") != []) == (DiskState.STANDBY, True)
+    spindle.disk = replace(spindle.disk, seen=shelf.now.mono)
+    shelf.live(AFTER + 2 * MINUTE)
+    assert (shelf.state(), shelf.memory.disks[spindle.disk.id].barred) == (DiskState.STANDBY, "")
+
+
 def test_a_wall_clock_that_is_set_changes_nothing() -> None:
     plain, stepped = shelf_of(2), shelf_of(2)
     for shelf in (plain, stepped):

@@ -172,6 +172,17 @@ def test_while_an_order_is_under_way_nobody_can_tell_so_the_last_word_stands(ben
     assert bench.activity(sda) == Activity(1300.0, 154), "one was not"
 
 
+def test_an_order_that_came_to_nothing_hides_nothing_any_longer(bench: Bench) -> None:
+    bench.eyes.kernel = OLD
+    sda = bench.hardware.sata(0, "WCC0")
+    bench.look()
+    bench.source.begin(DiskId(sda))
+    bench.hardware.sysfs("sda", "stat", stat(160))
+    bench.look()
+    bench.source.end(DiskId(sda), 0)
+    assert bench.activity(sda) == Activity(1120.0, 160)
+
+
 def test_where_they_are_not_counted_an_order_hides_nothing(bench: Bench, sda: str) -> None:
     bench.activity(sda)
     bench.source.begin(DiskId(sda))
@@ -367,6 +378,18 @@ def test_a_storm_of_hotplug_is_one_scan_a_look(bench: Bench, sda: str) -> None:
         bench.eyes.heard()
     bench.look(after=1)
     assert bench.eyes.scans == 2
+
+
+def test_a_look_that_was_broken_off_is_made_up_for_by_the_next(
+    bench: Bench, sda: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.look()
+    sdb = bench.hardware.sata(1, "WCC1")
+    with monkeypatch.context() as late:
+        late.setattr(bench.eyes, "breathe", lambda: asyncio.Event().wait())
+        with pytest.raises(TimeoutError):
+            asyncio.run(asyncio.wait_for(bench.source.look(Extent.ROUND), 0.01))
+    assert set(bench.look().disks or {}) == {sda, sdb}
 
 
 def test_sysfs_that_cannot_be_seen_is_one_sentence(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
