@@ -65,7 +65,7 @@ class Chronicle:
             *_sight(before, status),
             *self._remarked(status),
             *self._clients(status.decision.verdicts, status),
-            *(entry(news.event, news.message, news.priority, **news.about) for news in told(before, status)),
+            *told(before, status),
         ]
 
     def _woke(self, before: Status | None, after: Status) -> Iterator[Entry]:

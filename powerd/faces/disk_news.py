@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Final, Literal, NamedTuple
+from collections.abc import Iterator
+from typing import Final
 
+from powerd.faces.journal import INFO, NOTICE, WARNING, Entry, Event, entry
 from powerd.faces.words import span
 from powerd.model import DiskId, DiskReport, DiskState, Outcome, SpinDown, Status
 
-_WARNING, _NOTICE, _INFO = 4, 5, 6  # syslog(3), as in journal, which imports this
 _ASLEEP: Final = {
     DiskState.STANDBY: "stands by",
     DiskState.SLEEPING: "sleeps",
@@ -19,16 +19,7 @@ _ANSWERS: Final = frozenset({DiskState.ACTIVE, DiskState.STANDBY, DiskState.SLEE
 _TROUBLE: Final = {DiskState.HUNG: "does not answer", DiskState.UNSUPPORTED: "cannot be made to stand by"}
 
 
-class News(NamedTuple):
-    """One line: its kind, text, priority as in syslog(3), and further fields."""
-
-    event: Literal["spin-down", "spin-up", "disk"]
-    message: str
-    priority: int
-    about: Mapping[str, str]
-
-
-def told(before: Status | None, after: Status) -> Iterator[News]:
+def told(before: Status | None, after: Status) -> Iterator[Entry]:
     """What is new of disks since the decision ``before``; what they did when powerd started is none."""
     if before is None:
         return
@@ -46,7 +37,7 @@ def label(report: DiskReport) -> str:
     return f"{disk.device} ({disk.model})" if disk.model else disk.device
 
 
-def _turns(was: DiskReport, now: DiskReport) -> Iterator[News]:
+def _turns(was: DiskReport, now: DiskReport) -> Iterator[Entry]:
     """What became of one disk between two decisions; asleep again after a short wake-up is two lines."""
     name = label(now)
     if now.last_wake is not None and now.last_wake != was.last_wake:
@@ -60,9 +51,9 @@ def _turns(was: DiskReport, now: DiskReport) -> Iterator[News]:
     if now.state in _ASLEEP and (was.state in _SPINNING or now.last_wake != was.last_wake):
         yield _news(now, "spin-down", f"{name} {_ASLEEP[now.state]}{_idle(now)}")
     if now.state in _TROUBLE:
-        yield _news(now, "disk", f"{name} {now.waits or _TROUBLE[now.state]}", _WARNING)
+        yield _news(now, "disk", f"{name} {now.waits or _TROUBLE[now.state]}", WARNING)
     elif was.state is DiskState.HUNG and now.state in _ANSWERS:
-        yield _news(now, "disk", f"{name} answers again", _NOTICE)
+        yield _news(now, "disk", f"{name} answers again", NOTICE)
 
 
 def _idle(now: DiskReport) -> str:
@@ -71,7 +62,7 @@ def _idle(now: DiskReport) -> str:
     return f": unused for {span(idle)}" if idle > 0 else ""
 
 
-def _would(before: Status, after: Status) -> Iterator[News]:
+def _would(before: Status, after: Status) -> Iterator[Entry]:
     """Spin-downs that observe mode only speaks of."""
     if after.mode != "observe":
         return
@@ -87,7 +78,5 @@ def _orders(status: Status) -> dict[DiskId, Outcome]:
     return {disk: outcome for (kind, disk), outcome in outcomes if kind is SpinDown and outcome.ok}
 
 
-def _news(
-    report: DiskReport, event: Literal["spin-down", "spin-up", "disk"], message: str, priority: int = _INFO
-) -> News:
-    return News(event, message, priority, {"disk": report.disk.id, "subject": report.disk.device})
+def _news(report: DiskReport, event: Event, message: str, priority: int = INFO) -> Entry:
+    return entry(event, message, priority, disk=report.disk.id, subject=report.disk.device)

@@ -72,7 +72,7 @@ def test_up_and_down_between_two_decisions_are_both_told() -> None:
 def test_trouble_is_told_once_and_its_end() -> None:
     well, ill = active("sdc")._replace(last_wake=None), hung("sdc")
     (news,) = told(bay(well), bay(ill))
-    assert (news.event, news.priority) == ("disk", 4)
+    assert (news.fields["POWERD_EVENT"], news.priority) == ("disk", 4)
     assert news.message == f"sdc (WDC WD20EFRX-68EUZN0) {ill.waits}"
     assert lines(ill, ill._replace(waits="does not answer")) == []
     assert lines(ill, well) == ["sdc (WDC WD20EFRX-68EUZN0) answers again"]
