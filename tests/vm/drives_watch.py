@@ -19,6 +19,7 @@ def config(
     method: str = "command",
     rules: Mapping[Drive, str] | None = None,
     smart: str = 'every = "0s"',
+    clients: str = "",
 ) -> str:
     """A configuration under which disks sleep soon, and the server never does.
 
@@ -27,9 +28,11 @@ def config(
         method: command, timer or both.
         rules: further lines for single drives.
         smart: lines of that table; else nobody reads their health.
+        clients: further lines of that table; else powerd knows none.
     """
     lines = [
         f'mode = "enforce"\n[clients]\nleases = []\nlearn = "0s"\nevery = "{EVERY}s"\ntimeout = "0.3s"',
+        clients,
         f'[smart]\n{smart}\n[disks]\nspin_down_after = "{after}s"\nmethod = "{method}"',
     ]
     lines += [f'[[disks.rule]]\nmatch = ["{drive.id}"]\n{text}' for drive, text in (rules or {}).items()]
@@ -46,6 +49,18 @@ def states(server: Server, *drives: Drive) -> list[str | None]:
     """What powerd believes that these drives do."""
     told = disks(server)
     return [told.get(drive.id, {}).get("state") for drive in drives]
+
+
+def journalled(server: Server, *units: str) -> list[str]:
+    """Every line that the processes of these units have written to the journal, oldest first."""
+    fields = [f"_SYSTEMD_UNIT={unit}.service" for unit in units]  # either: journalctl(1)
+    return server.run("journalctl", "--quiet", "--output=short-monotonic", *fields).splitlines()
+
+
+def bounces(server: Server) -> dict[str, list[float]]:
+    """When drives were woken too soon after their spin-down, by disk id, as powerd keeps it."""
+    kept = json.loads(server.run("cat", "/var/lib/powerd/disks.json"))["disks"]
+    return {name: row["bounces"] for name, row in kept.items()}
 
 
 def written(server: Server, *units: str) -> int:

@@ -1,8 +1,8 @@
 """Be a SATA hard drive: ``python3 -m vm.spindle NAME TRAITS`` with the traits as a JSON object.
 
-SIGTERM pulls it out. SIGUSR1 makes it hang: it answers nothing any more, until SIGUSR2. SIGHUP changes the
-traits that stand in NAME.traits beside its log. Needs root, configfs, and the kernel's TCM-USER and loopback
-fabric.
+It has no power while the server is suspended. SIGTERM pulls it out. SIGUSR1 makes it hang: it answers nothing
+any more, until SIGUSR2. SIGHUP changes the traits that stand in NAME.traits beside its log. Needs root,
+configfs, and the kernel's TCM-USER and loopback fabric.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from vm.spindle.drive import Drive, Traits
 from vm.spindle.record import DIRECTORY, Record
 from vm.spindle.ring import Ring
 from vm.spindle.scsi import Disk
+from vm.spindle.supply import Supply
 from vm.spindle.target import Target
 
 _TURN = 0.25
@@ -36,6 +37,7 @@ class Program:
         self._drive = Drive(traits, time.monotonic, time.sleep, self._record.note)
         self._disk = Disk(self._drive)
         self._target = Target(name, traits)
+        self._supply = Supply()
         signal.signal(signal.SIGTERM, lambda *_: self._end())
         signal.signal(signal.SIGHUP, lambda *_: self._change())
         signal.signal(signal.SIGUSR1, lambda *_: self._hang(hangs=True))
@@ -61,6 +63,8 @@ class Program:
         if self._hangs:
             time.sleep(_TURN)
             return
+        if self._supply.was_off():
+            self._drive.power_up()
         self._drive.tick()
         ring.work(self._disk.answer)
         self._record.save(self._drive)

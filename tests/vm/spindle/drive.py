@@ -106,13 +106,23 @@ class Drive:
         self.traits = traits
         self.counts = Counts()
         self.power = Power.ACTIVE
-        self.timer = 0
-        self.apm = APM_OFF - 1 if traits.apm else APM_OFF
         self.note = note
         self._clock = clock
         self._wait = wait
         self._used = clock()
+        self._forget()
+
+    def _forget(self) -> None:
+        """Be set as it left the factory, and do no test."""
+        self.timer = 0
+        self.apm = APM_OFF - 1 if self.traits.apm else APM_OFF
         self._tested_until = 0.0
+
+    def power_up(self) -> None:
+        """Have power again: it spins up unasked, and knows nothing of what was set."""
+        self._forget()
+        self.power = Power.STANDBY
+        self.use("power-on")
 
     def use(self, why: str) -> None:
         """Reach for the platters: a drive that stands still spins up first, and says ``why``."""
