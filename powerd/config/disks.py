@@ -63,7 +63,7 @@ class DiskRule:
     )
     spin_down_after: float | None = option(
         None,
-        '"0s" = leave it alone; one with the journal or swap space in use stands by only where a rule says when',
+        '"0s" = leave it alone; without this, one with the journal or swap space in use is left alone',
         _AFTER,
     )
     method: Method | None = option(None, "command, timer or both", _METHOD)

@@ -170,6 +170,7 @@ def test_the_journal_s_disks_and_one_that_is_swapped_to_are_left_alone_for_as_lo
     """journald writes to the mirror until it keeps to memory; the last is swapped to for a while."""
 
     def runtime(nas: Nas) -> None:
+        hardware_of(nas).put("/etc/systemd/journald.conf", "[Journal]\nStorage=volatile\n")
         hardware_of(nas).put("/run/log/journal/5f1d7a84db2e4f0f9a2a1b7c3d4e5f60/system.journal", "")
 
     def used(number: int) -> Callable[[Nas], None]:
