@@ -61,7 +61,11 @@ class DiskRule:
     match: tuple[DiskPattern, ...] = option(
         (), "name in /dev/disk/by-id, model or serial number, with `*`", many(parse_disk_pattern)
     )
-    spin_down_after: float | None = option(None, '"0s" = leave it alone', _AFTER)
+    spin_down_after: float | None = option(
+        None,
+        '"0s" = leave it alone; without this, one with the journal or swap space in use is left alone',
+        _AFTER,
+    )
     method: Method | None = option(None, "command, timer or both", _METHOD)
     max_spin_downs_per_day: int | None = option(None, "of each of these disks", _DOWNS)
     apm: int | None = option(
@@ -124,11 +128,13 @@ class DiskPlan:
 
     Attributes:
         spin_down_after: seconds; 0 = leave it alone.
+        chosen: a rule gives that for this disk, which is what a disk with the journal or swap in use takes.
         method, apm, usb: see DiskRule; apm None = set none.
         most: spin-downs in any 24 hours.
     """
 
     spin_down_after: float
+    chosen: bool
     method: Method
     most: int
     apm: int | None
@@ -141,6 +147,7 @@ def plan_of(disks: Disks, name: DiskId, model: str, serial: str) -> DiskPlan:
     rule = next(fitting, DiskRule())
     return DiskPlan(
         spin_down_after=disks.spin_down_after if rule.spin_down_after is None else rule.spin_down_after,
+        chosen=rule.spin_down_after is not None,
         method=rule.method or disks.method,
         most=rule.max_spin_downs_per_day or disks.max_spin_downs_per_day,
         apm=rule.apm,

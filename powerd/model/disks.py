@@ -48,7 +48,10 @@ class Disk:
         array: reading from its group takes several members (md, ZFS, btrfs), as a linear volume does not.
         busy: what goes on in it that is no mere access: ``md0 resync``, ``btrfs:photos scrub``; None =
             nothing.
-        excluded: why powerd leaves it alone; None = it does not. Of USB the configuration decides, not this.
+        journal: journald writes to it, or to its group.
+        swapping: swap space on it, or on its group, is in use; False also where nobody can tell.
+        excluded: why powerd leaves it alone; None = it does not. Of USB, journal and swap the
+            configuration decides, not this.
         runtime_pm: the kernel may suspend it by itself (power/control = auto, and a delay).
         apm: its APM level as it said when udev last asked, which may have been when it was plugged in; None =
             off, not supported, or unknown. What it has told powerd since is in its DiskMemory.
@@ -69,6 +72,8 @@ class Disk:
     group: str | None = None
     array: bool = False
     busy: str | None = None
+    journal: bool = False
+    swapping: bool = False
     excluded: str | None = None
     runtime_pm: bool = False
     apm: int | None = None

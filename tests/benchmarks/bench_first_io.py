@@ -79,13 +79,13 @@ async def live(root: Path, at: Path, every: float) -> None:
         keeps.add,
         keeps.drop,
         keeps.hold,
-        daemon.wake,
-        daemon.stand_by,
-        daemon.check,
-        daemon.test,
+        daemon.wishes.wake,
+        daemon.wishes.stand_by,
+        daemon.wishes.check,
+        daemon.wishes.test,
         lambda: None,
     )
-    faces = Faces(lambda: daemon.status, clock.now, daemon.look_at_all, daemon.trouble, wishes)
+    faces = Faces(lambda: daemon.status, clock.now, daemon.looks.at_all, daemon.trouble, wishes)
     await Door([unix_socket(at)], faces).start()
     await daemon.live()
 

@@ -41,7 +41,9 @@ def plan(text: str) -> DiskPlan:
 
 
 def test_without_a_word_everything_is_as_documented() -> None:
-    assert plan("") == DiskPlan(spin_down_after=1200, method="command", most=24, apm=None, usb=False)
+    assert plan("") == DiskPlan(
+        spin_down_after=1200, chosen=False, method="command", most=24, apm=None, usb=False
+    )
 
 
 def test_the_first_rule_that_fits_counts_and_leaves_open_what_it_does_not_say() -> None:
@@ -61,7 +63,14 @@ usb = false
 match = ["*"]
 method = "timer"
 """
-    assert plan(text) == DiskPlan(spin_down_after=0, method="both", most=3, apm=None, usb=False)
+    assert plan(text) == DiskPlan(spin_down_after=0, chosen=True, method="both", most=3, apm=None, usb=False)
+
+
+def test_a_time_is_chosen_for_a_disk_by_the_rule_that_counts_for_it() -> None:
+    rules = [f'[[disks.rule]]\nmatch = ["{match}"]\n' for match in ("WD-1", "*")]
+    assert not plan(f'[disks]\nspin_down_after = "1h"\n{rules[0]}apm = 127').chosen
+    assert not plan(f'{rules[0]}apm = 127\n{rules[1]}spin_down_after = "1h"').chosen
+    assert plan(f'{rules[1]}spin_down_after = "20min"').chosen, "as long as for all others, but said of it"
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from rig.boot import CannotBootError
@@ -44,6 +45,38 @@ def test_journal_holds_the_fields(night: Night) -> None:
     entries = [entry for line in lines if "POWERD_EVENT" in (entry := json.loads(line))]
     assert entries
     assert all(len(entry["MESSAGE_ID"]) == 32 for entry in entries)
+
+
+SEEN = """\
+from pathlib import Path
+from powerd.host.machine import Machine
+from powerd.sources.disks.wakers import Lookout
+eyes = Machine()
+print(Lookout(eyes).look("").journal, eyes.peek("/proc/swaps"), eyes.peek("/run/powerd/swaps"), sep="\\n")
+"""
+
+
+def seen(night: Night) -> list[str]:
+    """Where the journal lies, and what is known of swap space, as its user sees it in its sandbox."""
+    into = ["nsenter", f"--target={night.shown('MainPID')}", "--mount"]
+    become = ["setpriv", "--reuid=powerd", "--regid=powerd", "--clear-groups"]
+    return night.server.run(*into, *become, "/opt/powerd/bin/python3", "-c", SEEN).splitlines()
+
+
+def test_the_service_sees_which_swap_space_is_in_use(night: Night) -> None:
+    """Its own /proc hides that, and is not to show more for it."""
+    _, hidden, *table = seen(night)
+    assert hidden == "None"
+    assert table == Path("/proc/swaps").read_text().splitlines()
+
+
+def test_the_service_sees_whether_journald_writes_to_disk(night: Night) -> None:
+    for storage, place in (("volatile", "None"), ("persistent", "/var/log/journal"), ("volatile", "None")):
+        night.server.lay("etc/systemd/journald.conf.d/rig.conf", f"[Journal]\nStorage={storage}\n")
+        night.server.run("systemctl", "restart", "systemd-journald")
+        night.server.run("journalctl", "--flush")
+        assert seen(night)[0] == place
+        assert night.server.run("journalctl", "--unit=powerd", "--lines=1"), "it is journald's, whose"
 
 
 def test_only_root_and_its_group_may_ask(night: Night) -> None:

@@ -161,6 +161,50 @@ def test_in_observe_mode_a_week_passes_without_a_command(tmp_path: Path) -> None
     assert waits == {"would have been told to stand by, were this not observe mode"}
 
 
+SWAPS = "Filename\tType\tSize\tUsed\tPriority\n/dev/sdd\tpartition\t1048572\t{}\t-2\n"
+
+
+def test_the_journal_s_disks_and_one_that_is_swapped_to_are_left_alone_for_as_long_as_they_are_such(
+    tmp_path: Path,
+) -> None:
+    """journald writes to the mirror until it keeps to memory; the last is swapped to for a while."""
+
+    def runtime(nas: Nas) -> None:
+        hardware_of(nas).put("/etc/systemd/journald.conf", "[Journal]\nStorage=volatile\n")
+        hardware_of(nas).put("/run/log/journal/5f1d7a84db2e4f0f9a2a1b7c3d4e5f60/system.journal", "")
+
+    def used(number: int) -> Callable[[Nas], None]:
+        return lambda nas: hardware_of(nas).put("/proc/swaps", SWAPS.format(number))
+
+    def persistent(nas: Nas) -> None:
+        hardware = hardware_of(nas)
+        hardware.mount("9:0", "/", "ext4", "/dev/md0")
+        hardware.at("/var/log/journal").mkdir(parents=True)
+        hardware.put("/run/systemd/journal/flushed", "")
+
+    lines = [(hour / 60, access(0)) for hour in range(1, 240)]
+    swapping = [(2.0, access(3)), (2.0, used(8)), (4.0, used(0))]
+    config = CONFIG.replace(b'method = "timer"', b'method = "command"')
+    nas, statuses = lived(tmp_path, 0.5, [(0.0, persistent), *lines, *swapping, (6.0, runtime)], config)
+    first, second, third, fourth = nas.drives.values()
+    assert [round(at / HOUR, 1) for at in first.of("ata")] == [6.0]
+    assert [round(at / HOUR, 1) for at in second.of("ata")] == [6.0]
+    assert len(third.of("ata")) == 1
+    assert [round(at / HOUR, 1) for at in fourth.of("ata")] == [0.3, 4.0]
+    told = {each.now.mono: [_state(each, "sda"), _state(each, "sdd")] for each in statuses}
+    assert [told[max(at for at in told if at < hours * HOUR)] for hours in (1, 3, 5, 7)] == [
+        ["excluded", "standby"],
+        ["excluded", "excluded"],
+        ["excluded", "standby"],
+        ["standby", "standby"],
+    ]
+
+
+def hardware_of(nas: Nas) -> Hardware:
+    assert nas.hardware is not None
+    return nas.hardware
+
+
 @pytest.mark.parametrize("late", [0.5, 17.0, 59.5])
 def test_a_first_access_is_on_the_api_after_one_round_of_counters_at_most(
     tmp_path: Path, late: float

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from powerd.config import show_duration
-from powerd.model import APM_WITHOUT_STANDBY, DiskReport, DiskState
+from powerd.model import APM_WITHOUT_STANDBY, Disk, DiskReport, DiskState
 from powerd.policy.disks.case import Case, Step
 from powerd.policy.disks.ways import BOUNCE, BOUNCES, at
 from powerd.policy.why import Why
@@ -22,6 +22,10 @@ _TIMER_AND_EPC: Final = (
     'has power conditions of its own (EPC), which may overrule its timer; take method = "both", and see '
     "openSeaChest_PowerControl --showEPCSettings"
 )
+_JOURNAL: Final = (
+    "holds the journal, whose lines wake it: Storage=volatile (journald.conf(5)) keeps it in memory"
+)
+_SWAPPING: Final = "holds swap space in use, so swapping wakes the disk: take an SSD or zram"
 _SWAP: Final = (
     "has swap space on it; if that is in use (swapon --show), swapping wakes the disk: take an SSD or zram"
 )
@@ -74,11 +78,21 @@ def remarks(case: Case, step: Step) -> Iterator[Why]:
         )
     if drive is not None and drive.epc:
         yield Why(name, _TIMER_AND_EPC if plan.method == "timer" else _EPC, keeps_awake=False)
-    if after and case.disk.mounts and any(mount.fs == "swap" for mount in case.disk.mounts):
-        yield Why(name, _SWAP, keeps_awake=False)
+    if after:
+        yield from _on_wakers(case.disk)
     level = _level(case)
     if level != plan.apm and (plan.apm is not None or (level or APM_WITHOUT_STANDBY) < APM_WITHOUT_STANDBY):
         yield from _on_apm(case, level)
+
+
+def _on_wakers(disk: Disk) -> Iterator[Why]:
+    """What wakes a disk that is to stand by all the same."""
+    if disk.journal:
+        yield Why(disk.id, _JOURNAL, keeps_awake=False)
+    if disk.swapping:
+        yield Why(disk.id, _SWAPPING, keeps_awake=False)
+    elif disk.mounts and any(mount.fs == "swap" for mount in disk.mounts):
+        yield Why(disk.id, _SWAP, keeps_awake=False)
 
 
 def _level(case: Case) -> int | None:

@@ -24,6 +24,14 @@ from powerd.policy.disks.descent import descent, spent
 from powerd.policy.disks.ways import FRESH, NEVER, REASK_FIRST, REASK_MOST
 
 _USB: Final = "it is on USB; with usb = true in a [[disks.rule]] it may stand by"
+_JOURNAL: Final = (
+    "{} holds the journal, whose lines would wake it; with Storage=volatile (journald.conf(5)), or "
+    "spin_down_after in a [[disks.rule]] for it, it may stand by"
+)
+_SWAPPING: Final = (
+    "{} holds swap space in use, which would wake it; with that on an SSD or zram, or "
+    "spin_down_after in a [[disks.rule]] for it, it may stand by"
+)
 _KERNEL: Final = "the kernel spins it down by itself (runtime power management)"
 _SPUN: Final = "was told to stand by, and spins; its counters are to say whether it was used"
 _UNSEEN: Final = "its counters have not been read yet"
@@ -33,7 +41,7 @@ def step(case: Case) -> Step:  # noqa: PLR0911 - a ladder: each rung forbids the
     """The next step of one disk."""
     memory, now, spins = case.memory, case.now, case.memory.state is DiskState.ACTIVE
     if case.alone is not None:
-        return Step(case.alone, excluded=True)
+        return Step(case.alone, _withdrawn(case), excluded=True)
     if case.disk.runtime_pm or memory.state is DiskState.SUSPENDED:
         return Step(_KERNEL)
     if memory.state is DiskState.UNSUPPORTED:
@@ -55,9 +63,26 @@ def step(case: Case) -> Step:  # noqa: PLR0911 - a ladder: each rung forbids the
 
 def left_alone(disk: Disk, plan: DiskPlan) -> str | None:
     """Why powerd has nothing to do with a disk; None = it has."""
-    if disk.excluded is None and disk.transport == "usb" and not plan.usb:
+    if disk.excluded is not None:
+        return disk.excluded
+    if disk.transport == "usb" and not plan.usb:
         return _USB
-    return disk.excluded
+    if not (disk.journal or disk.swapping) or plan.chosen or plan.spin_down_after == 0:
+        return None
+    why = _JOURNAL if disk.journal else _SWAPPING
+    return why.format("it" if disk.group is None else "its group")
+
+
+def _withdrawn(case: Case) -> SetTimer | None:
+    """The end of the timer that powerd once set in a disk it now leaves alone, while that surely spins."""
+    memory, look = case.memory, case.look
+    if not memory.ours or memory.timerless or not case.acts or case.disk.excluded is not None:
+        return None
+    if case.under_way or case.now.mono < memory.pause or memory.state is not DiskState.ACTIVE:
+        return None
+    if not isinstance(look, Seen) or case.now.mono - max(look.value.moved, memory.known) > FRESH:
+        return None
+    return SetTimer(case.disk.id, 0)
 
 
 def _pausing(memory: DiskMemory) -> str:

@@ -6,19 +6,21 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import Final, TypeAlias
+from typing import Final
 
 from powerd.model import Disk, DiskId, Mount
 from powerd.model.upkeep import under_way
 from powerd.sources.disks import identity
 from powerd.sources.disks.blocks import Block, as_int
-from powerd.sources.disks.groups import Layers
+from powerd.sources.disks.groups import Group, Layers
+from powerd.sources.disks.holders import Held, held_by, holding, swapped_to
 from powerd.sources.disks.mounts import Line
+from powerd.sources.disks.wakers import Wakers
 
 SWAP: Final = "[SWAP]"
-"""Where swap space is "mounted", in lsblk(8)'s words; in use or not: a service may not see /proc/swaps."""
+"""Where swap space is "mounted", in lsblk(8)'s words; in use or not, which Disk.swapping says."""
 _BTRFS: Final = "/sys/fs/btrfs"
-_Held: TypeAlias = tuple[Line, frozenset[str]]
+_NO_WAKERS: Final = Wakers()
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,15 +57,17 @@ class Inventory:
     parts: Mapping[DiskId, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}))
 
 
-def assemble(blocks: Mapping[str, Block], lines: Iterable[Line]) -> Inventory:
-    """The inventory of what was read of block devices and mounts."""
+def assemble(blocks: Mapping[str, Block], lines: Iterable[Line], wakers: Wakers = _NO_WAKERS) -> Inventory:
+    """The inventory of what was read of block devices, mounts, the journal and swap space."""
     whole = {block.name: block for block in blocks.values() if block.parent is None}
     ids = identity.identify(disk for disk in whole.values() if not disk.virtual)
     layers = Layers(blocks)
     why = {name: identity.excluded(disk, ids.get(name)) for name, disk in whole.items()}
     groups = layers.groups([name for name in whole if why[name] is None])
-    held = _held(blocks, lines)
+    held = held_by(blocks, lines)
     mounts = _mounts(blocks, layers, held)
+    journal = _whole(layers.disks(holding(wakers.journal, held)), groups)
+    swapping = _whole(layers.disks(swapped_to(blocks, wakers.swaps, held)), groups)
     known = {name: ids.get(name) or DiskId(name) for name in whole}
     disks: dict[DiskId, Disk] = {}
     for name, block in whole.items():
@@ -74,6 +78,8 @@ def assemble(blocks: Mapping[str, Block], lines: Iterable[Line]) -> Inventory:
             mounts=tuple(dict.fromkeys(mounts[name])),
             group=group.name if group else None,
             array=group is not None and group.array,
+            journal=name in journal,
+            swapping=name in swapping,
         )
     return Inventory(
         MappingProxyType(disks),
@@ -146,7 +152,7 @@ def _btrfs(layers: Layers, known: Mapping[str, DiskId]) -> dict[str, Keeper]:
     }
 
 
-def _parts(blocks: Mapping[str, Block], held: Iterable[_Held]) -> Iterator[tuple[str, tuple[str, ...]]]:
+def _parts(blocks: Mapping[str, Block], held: Iterable[Held]) -> Iterator[tuple[str, tuple[str, ...]]]:
     """Each disk's partitions where at least one is in use here, and the disk as a whole is not.
 
     Where none is, the whole disk may be a virtual machine's, which reads it past its partitions.
@@ -162,7 +168,7 @@ def _parts(blocks: Mapping[str, Block], held: Iterable[_Held]) -> Iterator[tuple
             yield disk, tuple(paths.values())
 
 
-def _mounts(blocks: Mapping[str, Block], layers: Layers, held: Iterable[_Held]) -> Mapping[str, list[Mount]]:
+def _mounts(blocks: Mapping[str, Block], layers: Layers, held: Iterable[Held]) -> Mapping[str, list[Mount]]:
     """What is mounted from each whole disk, by its name."""
     found: defaultdict[str, list[Mount]] = defaultdict(list)
     for line, members in held:
@@ -175,47 +181,7 @@ def _mounts(blocks: Mapping[str, Block], layers: Layers, held: Iterable[_Held]) 
     return found
 
 
-def _held(blocks: Mapping[str, Block], lines: Iterable[Line]) -> list[_Held]:
-    """What is mounted, each with the devices that hold it."""
-    by_number = {block.number: block.name for block in blocks.values() if block.number}
-    by_path = dict(_paths(blocks))
-    spans = _filesystems(blocks)
-    return [(line, _members(line, by_number, by_path, spans)) for line in lines]
-
-
-def _members(
-    line: Line, by_number: Mapping[str, str], by_path: Mapping[str, str], spans: Mapping[str, frozenset[str]]
-) -> frozenset[str]:
-    """The devices that hold a mounted filesystem."""
-    if line.fs == "zfs":
-        return spans.get(f"zfs:{line.source.partition('/')[0]}", frozenset())
-    # bcachefs names all of its devices: /dev/sda:/dev/sdb
-    names = {
-        by_path[path] for path in line.source.replace(":/dev/", "\n/dev/").split("\n") if path in by_path
-    }
-    if line.number in by_number:
-        names.add(by_number[line.number])
-    return frozenset(names).union(*(spans.get(name, frozenset()) for name in names))
-
-
-def _filesystems(blocks: Mapping[str, Block]) -> Mapping[str, frozenset[str]]:
-    """Devices of each filesystem that may have several: of btrfs by each of them, of ZFS by its pool."""
-    btrfs: defaultdict[str, set[str]] = defaultdict(set)
-    pools: defaultdict[str, set[str]] = defaultdict(set)
-    for block in blocks.values():
-        kind, uuid = block.udev.get("ID_FS_TYPE"), block.udev.get("ID_FS_UUID")
-        if kind == "btrfs" and uuid:
-            btrfs[uuid].add(block.name)
-        elif kind == "zfs_member":
-            pools[f"zfs:{block.udev.get('ID_FS_LABEL')}"].add(block.name)
-    spans = {pool: frozenset(members) for pool, members in pools.items()}
-    return spans | {name: frozenset(members) for members in btrfs.values() for name in members}
-
-
-def _paths(blocks: Mapping[str, Block]) -> Iterator[tuple[str, str]]:
-    """Each path below /dev of each device, with its name."""
-    for block in blocks.values():
-        yield from ((f"/dev/{link}", block.name) for link in block.udev.links)
-        yield f"/dev/{block.name.replace('!', '/')}", block.name
-        if volume := block.attributes.get("dm/name"):
-            yield f"/dev/mapper/{volume}", block.name
+def _whole(names: frozenset[str], groups: Mapping[str, Group]) -> frozenset[str]:
+    """These disks, and all members of their groups."""
+    touched = {groups[name].name for name in names if name in groups}
+    return names.union(name for name, group in groups.items() if group.name in touched)

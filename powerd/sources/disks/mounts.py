@@ -55,9 +55,7 @@ def _line(row: str) -> Line | None:
     left, right = before.split(" "), after.split(" ")
     if not dash or len(left) < _FIELDS_BEFORE or len(right) < _FIELDS_AFTER:
         return None
-    return Line(
-        left[2], _plain(left[3]), _plain(left[4]), tuple(left[5].split(",")), right[0], _plain(right[1])
-    )
+    return Line(left[2], plain(left[3]), plain(left[4]), tuple(left[5].split(",")), right[0], plain(right[1]))
 
 
 def _on_itself(line: Line, mounts: dict[str, Line]) -> bool:
@@ -72,7 +70,7 @@ def _on_itself(line: Line, mounts: dict[str, Line]) -> bool:
     return False
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     r"""Blanks, tabs, line ends and backslashes are written as ``\040`` and the like, byte by byte."""
     if "\\" not in text:
         return text

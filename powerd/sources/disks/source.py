@@ -18,6 +18,7 @@ from powerd.sources.disks import blocks, counters, mounts
 from powerd.sources.disks.blocks import Block
 from powerd.sources.disks.counters import Count
 from powerd.sources.disks.inventory import Inventory, assemble, busy
+from powerd.sources.disks.wakers import Lookout, Wakers
 from powerd.sources.runner import Extent
 
 _SCAN_AGAIN: Final = 600.0
@@ -76,6 +77,8 @@ class Disks:
         self._scanned = float("-inf")
         self._names: tuple[str, ...] = ()
         self._mounted: str | None = None
+        self._lookout = Lookout(eyes)
+        self._wakers = Wakers()
         self._blocks: Mapping[str, Block] = {}
         self._inventory = Inventory()
         self._counts_commands: frozenset[DiskId] = frozenset()
@@ -151,15 +154,16 @@ class Disks:
         names = self._eyes.entries(blocks.BLOCK)
         mounted = self._eyes.peek("/proc/self/mountinfo")
         fresh = not self._stale and names == self._names and now - self._scanned < _SCAN_AGAIN
-        if fresh and mounted == self._mounted:
+        wakers = self._lookout.look(mounted)
+        if fresh and mounted == self._mounted and wakers == self._wakers:
             return
         if not fresh:
             self._stale = False  # and again as soon as somebody says that anything has changed meanwhile
             self._scanned = float("-inf")  # of a look that is broken off nothing counts
             self._blocks = await blocks.read(self._eyes)
             self._names, self._scanned = names, now
-        self._mounted = mounted
-        self._inventory = assemble(self._blocks, mounts.parse(mounted))
+        self._mounted, self._wakers = mounted, wakers
+        self._inventory = assemble(self._blocks, mounts.parse(mounted), wakers)
         self._judge_counters()
         self._attach(now)
 

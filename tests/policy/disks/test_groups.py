@@ -41,6 +41,17 @@ def test_an_excluded_member_does_not_count() -> None:
     assert shelf.live(HOUR).state(0) is DiskState.STANDBY
 
 
+def test_members_that_hold_the_journal_are_neither_stopped_nor_guarded_and_the_others_are() -> None:
+    holders = [Spindle(disk(n, group="md0", array=True, journal=True)) for n in (0, 1)]
+    shelf = Shelf(*holders, Spindle(disk(2)))
+    shelf.touch(0, *(n * MINUTE for n in range(1, 180)))
+    shelf.live(3 * HOUR)
+    assert [shelf.state(n) for n in range(3)] == [DiskState.EXCLUDED] * 2 + [DiskState.STANDBY]
+    assert [each.log for each in holders] == [[], []]
+    assert shelf.decision is not None
+    assert shelf.decision.guards == ()
+
+
 def test_a_resync_keeps_all_of_it_up_and_the_server_awake() -> None:
     shelf = shelf_of(2, group="md0").live(MINUTE)
     for each in shelf.spindles.values():

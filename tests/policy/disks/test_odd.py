@@ -119,6 +119,85 @@ def test_what_powerd_has_nothing_to_do_with(about: dict[str, str], text: str, wh
     assert (shelf.state(), shelf.report().waits, only(shelf).log) == (DiskState.EXCLUDED, why, [])
 
 
+def remarks(shelf: Shelf) -> list[str]:
+    """What is said of the only disk."""
+    assert shelf.decision is not None
+    return [each.text for each in shelf.decision.reasons if each.subject == only(shelf).disk.id]
+
+
+JOURNAL = (
+    "it holds the journal, whose lines would wake it; with Storage=volatile (journald.conf(5)), or "
+    "spin_down_after in a [[disks.rule]] for it, it may stand by"
+)
+SWAPPING = (
+    "it holds swap space in use, which would wake it; with that on an SSD or zram, or "
+    "spin_down_after in a [[disks.rule]] for it, it may stand by"
+)
+NAMED = '[[disks.rule]]\nmatch = ["*_0"]\n'
+"""The first drive's rule, without a time."""
+
+
+@pytest.mark.parametrize(
+    ("about", "why"),
+    [
+        ({"journal": True}, JOURNAL),
+        ({"swapping": True}, SWAPPING),
+        ({"journal": True, "swapping": True, "group": "md0"}, JOURNAL.replace("it holds", "its group holds")),
+        ({"swapping": True, "group": "md0"}, SWAPPING.replace("it holds", "its group holds")),
+    ],
+)
+@pytest.mark.parametrize("text", ["", f"{NAMED}apm = 127"])
+def test_what_would_wake_it_soon_keeps_it_from_standing_by(
+    about: dict[str, Any], why: str, text: str
+) -> None:
+    """Neither a time for all disks nor a rule that says something else is a word about this one."""
+    shelf = shelf_of(1, text, **about)
+    shelf.touch(0, HOUR)
+    shelf.live(2 * HOUR)
+    assert (shelf.state(), shelf.report().waits, only(shelf).log) == (DiskState.EXCLUDED, why, [])
+    assert remarks(shelf) == []
+
+
+@pytest.mark.parametrize(
+    ("about", "begins"),
+    [
+        ({"journal": True}, {"holds the journal, whose lines wake it"}),
+        ({"swapping": True}, {"holds swap space in use"}),
+        ({"swapping": True, "mounts": (Mount("[SWAP]", "swap"),)}, {"holds swap space in use"}),
+        (
+            {"journal": True, "swapping": True},
+            {"holds the journal, whose lines wake it", "holds swap space in use"},
+        ),
+    ],
+)
+def test_a_rule_that_gives_it_a_time_lets_it_stand_by_with_a_remark(
+    about: dict[str, Any], begins: set[str]
+) -> None:
+    shelf = shelf_of(1, f'{NAMED}spin_down_after = "20min"', **about).live(HOUR)
+    assert shelf.state() is DiskState.STANDBY
+    assert {begin for begin in begins for text in remarks(shelf) if text.startswith(begin)} == begins
+    assert len(remarks(shelf)) == len(begins)
+
+
+@pytest.mark.parametrize("text", ['[disks]\nspin_down_after = "0s"', f'{NAMED}spin_down_after = "0s"'])
+def test_one_that_is_to_be_left_alone_anyway_needs_no_reason_more(text: str) -> None:
+    shelf = shelf_of(1, text, journal=True, swapping=True).live(MINUTE)
+    assert shelf.report().waits == 'spin_down_after = "0s" leaves it alone'
+    assert remarks(shelf) == [shelf.report().waits]
+
+
+def test_a_disk_that_is_swapped_to_for_a_while_stands_by_before_and_after() -> None:
+    shelf = shelf_of(1, "").live(HOUR)
+    spindle = only(shelf)
+    assert shelf.state() is DiskState.STANDBY
+    shelf.touch(0, HOUR + MINUTE)
+    shelf.when(HOUR + MINUTE, lambda: setattr(spindle, "disk", replace(spindle.disk, swapping=True)))
+    assert shelf.live(3 * HOUR).state() is DiskState.EXCLUDED
+    assert len(downs(spindle)) == 1
+    shelf.when(3 * HOUR, lambda: setattr(spindle, "disk", replace(spindle.disk, swapping=False)))
+    assert shelf.live(4 * HOUR).state() is DiskState.STANDBY
+
+
 def test_usb_may_be_opted_in() -> None:
     text = '[[disks.rule]]\nmatch = ["WDC WD40*"]\nusb = true'
     assert shelf_of(1, text, transport="usb").live(HOUR).state() is DiskState.STANDBY

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from policy.disks.shelf import DAY, HOUR, MINUTE, Shelf, downs, shelf_of
 from policy.disks.spindle import Spindle, disk
 
 from powerd.config import parse
-from powerd.model import DiskState, Drive, SetApm
+from powerd.model import DiskState, Drive, SetApm, SetTimer, Trouble
 from powerd.policy.disks import book
 
 TIMER = '[disks]\nmethod = "timer"\nspin_down_after = "10min"\n'
@@ -327,6 +328,54 @@ def test_left_alone_the_timer_that_powerd_set_is_taken_away() -> None:
     shelf.live(2 * MINUTE)
     assert words(only(shelf))[-1] == "timer 0"
     assert shelf.report().waits == 'spin_down_after = "0s" leaves it alone'
+
+
+def swapped_to(shelf: Shelf) -> None:
+    spindle = only(shelf)
+    spindle.disk = replace(spindle.disk, swapping=True)
+
+
+def test_excluded_it_has_the_timer_that_powerd_set_taken_away_once_it_surely_spins() -> None:
+    shelf = shelf_of(1, TIMER).live(5 * MINUTE)
+    swapped_to(shelf)
+    shelf.live(9 * MINUTE)
+    assert words(only(shelf)) == ["ask", "read", "timer 600"], "it may have stopped since"
+    shelf.touch(0, 9.5 * MINUTE)
+    shelf.live(HOUR)
+    assert words(only(shelf)) == ["ask", "read", "timer 600", "timer 0"]
+    assert (shelf.state(), shelf.report().timer) == (DiskState.EXCLUDED, 0)
+
+
+@pytest.mark.parametrize(
+    "unwell",
+    [
+        {"trouble": (Trouble.FAILED, "it refuses")},
+        {"trouble": (Trouble.UNREACHED, "no helper listens")},
+        {"blind": "not counted"},
+    ],
+)
+def test_excluded_it_is_not_pressed_to_have_its_timer_taken_away(unwell: dict[str, Any]) -> None:
+    shelf = shelf_of(1, TIMER).live(MINUTE)
+    swapped_to(shelf)
+    for name, value in unwell.items():
+        setattr(only(shelf), name, value)
+    shelf.touch(0, *(n * MINUTE for n in range(2, 7)))
+    shelf.live(6 * MINUTE)
+    tries = [order for _, order in shelf.ordered if order == SetTimer(only(shelf).disk.id, 0)]
+    assert len(tries) == ("trouble" in unwell)
+
+
+def test_excluded_in_observe_mode_or_for_good_it_is_sent_nothing() -> None:
+    for about in ({"mode": "observe"}, {"excluded": "it has no spindle"}):
+        shelf = shelf_of(1, TIMER).live(MINUTE)
+        swapped_to(shelf)
+        if "mode" in about:
+            shelf.options = replace(shelf.options, mode="observe")
+        else:
+            only(shelf).disk = replace(only(shelf).disk, excluded=about["excluded"])
+        shelf.touch(0, 2 * MINUTE)
+        shelf.live(5 * MINUTE)
+        assert words(only(shelf)) == ["ask", "read", "timer 600"]
 
 
 def test_reading_what_it_can_do_may_fail() -> None:

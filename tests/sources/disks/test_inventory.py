@@ -11,16 +11,29 @@ from powerd.host.machine import Machine
 from powerd.model import Disk, DiskId, Mount
 from powerd.sources.disks import blocks, mounts
 from powerd.sources.disks.inventory import Inventory, assemble, busy
+from powerd.sources.disks.wakers import Wakers
+
+NOBODY = Wakers()
 
 
-def taken(hardware: Hardware) -> Inventory:
+def taken(hardware: Hardware, wakers: Wakers = NOBODY) -> Inventory:
     eyes = Machine(hardware.root)
-    return assemble(asyncio.run(blocks.read(eyes)), mounts.parse(eyes.peek("/proc/self/mountinfo")))
+    lines = mounts.parse(eyes.peek("/proc/self/mountinfo"))
+    return assemble(asyncio.run(blocks.read(eyes)), lines, wakers)
 
 
-def disks_of(hardware: Hardware) -> dict[str, Disk]:
+def disks_of(hardware: Hardware, wakers: Wakers = NOBODY) -> dict[str, Disk]:
     """By the kernel's names."""
-    return {disk.device: disk for disk in taken(hardware).disks.values()}
+    return {disk.device: disk for disk in taken(hardware, wakers).disks.values()}
+
+
+def journal_on(hardware: Hardware, path: str = "/var/log/journal") -> set[str]:
+    return {name for name, disk in disks_of(hardware, Wakers(journal=path)).items() if disk.journal}
+
+
+def swapped_to(hardware: Hardware, *paths: str) -> set[str]:
+    found = disks_of(hardware, Wakers(swaps=frozenset(paths)))
+    return {name for name, disk in found.items() if disk.swapping}
 
 
 APM = {"ID_ATA_FEATURE_SET_APM": "1", "ID_ATA_FEATURE_SET_APM_ENABLED": "1"}
@@ -136,6 +149,59 @@ def test_swap_is_shown_as_lsblk_does(hardware: Hardware) -> None:
     hardware.sata(0, "WCC1")
     hardware.partition(0, 2, ID_FS_TYPE="swap")
     assert disks_of(hardware)["sda"].mounts == (Mount("[SWAP]", "swap"),)
+
+
+def three(hardware: Hardware) -> None:
+    """The system on a partition of the first disk, and data on a mirror of the others."""
+    for n in range(3):
+        hardware.sata(n, f"WCC{n}")
+    hardware.partition(0, 1, ID_FS_TYPE="ext4")
+    hardware.partition(0, 2, ID_FS_TYPE="swap")
+    hardware.md("md0", 0, ["sdb", "sdc"], ID_FS_TYPE="ext4")
+    hardware.mount("8:1", "/", "ext4", "/dev/sda1")
+    hardware.mount("9:0", "/srv", "ext4", "/dev/md0")
+
+
+def test_a_disk_holds_the_journal(hardware: Hardware) -> None:
+    three(hardware)
+    assert journal_on(hardware) == {"sda"}
+    assert not any(disk.journal or disk.swapping for disk in disks_of(hardware).values())
+
+
+def test_all_members_of_an_array_hold_it(hardware: Hardware) -> None:
+    three(hardware)
+    assert journal_on(hardware, "/srv/log/journal") == {"sdb", "sdc"}
+
+
+def test_all_members_of_a_group_share_it_even_where_it_lies_on_one(hardware: Hardware) -> None:
+    three(hardware)
+    hardware.partition(0, 3)
+    hardware.sata(3, "WCC3")
+    hardware.dm(0, ["sda3", "sdd"], "vg0-data", f"LVM-{'a' * 64}")
+    assert journal_on(hardware) == {"sda", "sdd"}
+
+
+@pytest.mark.parametrize("fs", ["tmpfs", "overlay"])
+def test_a_journal_on_no_disk_wakes_none(hardware: Hardware, fs: str) -> None:
+    three(hardware)
+    hardware.mount("0:50", "/var/log", fs, fs)
+    assert journal_on(hardware) == set()
+
+
+@pytest.mark.parametrize(
+    ("paths", "disks"),
+    [
+        ((), set()),
+        (("/dev/sda2",), {"sda"}),
+        (("/srv/swap", "/dev/zram0"), {"sdb", "sdc"}),
+        (("/swap", "/dev/md0"), {"sda", "sdb", "sdc"}),
+        (("/dev/sdq1",), set()),
+    ],
+)
+def test_swap_space_in_use(hardware: Hardware, paths: tuple[str, ...], disks: set[str]) -> None:
+    three(hardware)
+    hardware.virtual("zram0", "252:0")
+    assert swapped_to(hardware, *paths) == disks
 
 
 def test_what_arrays_do(hardware: Hardware) -> None:

@@ -343,6 +343,28 @@ def test_everything_is_read_anew_only_when_it_may_have_changed(bench: Bench, sda
     assert bench.eyes.scans == 2, "and every ten minutes"
 
 
+def test_the_journal_and_swap_space_in_use_are_seen_in_the_next_round(bench: Bench, sda: str) -> None:
+    bench.hardware.partition(0, 1, ID_FS_TYPE="ext4")
+    bench.hardware.partition(0, 2, ID_FS_TYPE="swap")
+    bench.hardware.mount("8:1", "/", "ext4", "/dev/sda1")
+    bench.hardware.at("/var/log/journal").mkdir(parents=True)
+    swaps = "Filename Type Size Used Priority\n/dev/sda2 partition 1048572 {} -2\n"
+    bench.hardware.put("/proc/swaps", swaps.format(0))
+    assert (bench.disk().journal, bench.disk().swapping) == (False, False)
+    bench.hardware.put("/proc/swaps", swaps.format(256))
+    assert (bench.disk().journal, bench.disk().swapping) == (False, True)
+    bench.hardware.put("/run/systemd/journal/flushed", "")
+    disks = bench.look().disks
+    assert disks is not None
+    assert (disks[DiskId(sda)].journal, disks[DiskId(sda)].swapping) == (True, True)
+    bench.hardware.put("/proc/swaps", swaps.format(4711))
+    assert bench.look().disks is disks, "more of it in use is no news"
+    bench.hardware.put("/proc/swaps", swaps.format(0))
+    assert (bench.disk().journal, bench.disk().swapping) == (True, False)
+    assert bench.eyes.scans == 1
+    assert bench.activity(sda).moved == 1000.0
+
+
 def test_an_array_at_work(bench: Bench, sda: str) -> None:
     bench.hardware.md("md0", 0, ["sda"])
     assert bench.disk().busy is None
