@@ -45,9 +45,12 @@ class DiskMemory:
         seen: of the Disk; another one = it has been plugged in again; -inf = known from an earlier run only.
         resumed: of the Memory; another one = the machine has slept.
         heard: the latest outcome taken into account; -inf = none.
-        known: when the drive last told its power; -inf = not since start, resume or hotplug.
+        known: when the drive last told its power; -inf = not since start, resume or hotplug, or since a
+            command that may have woken it.
         ordered: when the last spin-down was begun that may have reached it; -inf = never.
         way: by which that was.
+        prodded: when a command of others that is no I/O woke it, or may have, and it has yet to say; -inf =
+            none since it last stood still.
         pause: no order before this time.
         asks: questions since the disk last moved, or questions in vain, in a row.
         failures: spin-downs in vain, in a row; after the last way, it is unsupported.
@@ -78,6 +81,7 @@ class DiskMemory:
     known: float = float("-inf")
     ordered: float = float("-inf")
     way: How = "ata"
+    prodded: float = float("-inf")
     pause: float = float("-inf")
     asks: int = 0
     failures: int = 0

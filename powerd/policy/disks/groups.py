@@ -23,7 +23,8 @@ class Company:
     Attributes:
         members: those that powerd has to do with.
         after: seconds of idleness that all want, bounces reckoned in.
-        idle_since: CLOCK_MONOTONIC of the last I/O to any; None = of one of them nobody knows.
+        idle_since: CLOCK_MONOTONIC of the last I/O to any, or of the command that woke it without any;
+            None = of one of them nobody knows.
         holds: what goes on in any; None = nothing.
     """
 
@@ -58,14 +59,15 @@ def companies(
         if company is None:
             company = found[key] = Company(idle_since=begin)
         company.members.append(disk)
-        after = plan.spin_down_after * (1 << remembered[name].stretch)
+        memory = remembered[name]
+        after = plan.spin_down_after * (1 << memory.stretch)
         company.after = max(company.after, after)
         company.holds = company.holds or disk.busy
         look, since = snapshot.activity.get(name), company.idle_since
         if not isinstance(look, Seen):
             company.idle_since = None
-        elif since is not None and look.value.moved > since:
-            company.idle_since = look.value.moved
+        elif since is not None:
+            company.idle_since = max(since, look.value.moved, memory.prodded)
     return found
 
 

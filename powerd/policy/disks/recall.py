@@ -8,7 +8,7 @@ from typing import Final
 
 from powerd.model import Activity, Blind, Disk, DiskMemory, DiskState, Moment, Outcome, Roused, Seen
 from powerd.policy.disks.heard import hear
-from powerd.policy.disks.ways import NEVER, VANISHED, aged, at, is_old, turned, woke
+from powerd.policy.disks.ways import DOUBT, NEVER, VANISHED, aged, at, is_old, turned, woke
 
 Look = Seen[Activity] | Blind | None
 
@@ -74,6 +74,7 @@ def is_quiet(
         and not look.value.suspended
         and memory.state is not DiskState.SUSPENDED
         and not memory.slept
+        and not (look.value.prodded > memory.known and memory.state.asleep)
         and memory.resumed == resumed
         and memory.seen == disk.seen
         and not is_old(memory, start)
@@ -117,6 +118,7 @@ def _void(memory: DiskMemory) -> DiskMemory:
         level=None,
         denied="",
         base=None,
+        prodded=-NEVER,
     )
 
 
@@ -170,7 +172,7 @@ def _looked(  # noqa: PLR0911 - a ladder: each rung is one way to know
     if memory.state is DiskState.SUSPENDED:
         memory = woke(memory, now, by_use=False)
         return _unknown(memory, now) if memory.barred else memory
-    memory = _touched(memory, look)
+    memory = _prodded(_touched(memory, look), activity, now)
     if isinstance(before, Seen) and activity.moved <= before.value.moved:
         return memory
     floor = max(memory.known, begun)
@@ -182,6 +184,12 @@ def _looked(  # noqa: PLR0911 - a ladder: each rung is one way to know
     if memory.state.asleep:
         return woke(memory, when)
     return turned(memory, DiskState.ACTIVE, when)
+
+
+def _prodded(memory: DiskMemory, activity: Activity, now: Moment) -> DiskMemory:
+    """A command of others may have woken it, so it is to be asked; but not whenever a sensor polls it."""
+    due = activity.prodded > memory.known and now.mono - memory.known >= DOUBT
+    return replace(memory, known=-NEVER, prodded=activity.prodded) if due and memory.state.asleep else memory
 
 
 _TELLING = (DiskState.STANDBY, DiskState.SLEEPING, DiskState.UNKNOWN)

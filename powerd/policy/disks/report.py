@@ -6,11 +6,15 @@ from collections.abc import Iterator
 from typing import Final
 
 from powerd.config import show_duration
-from powerd.model import LOUD_APM, DiskReport, DiskState
+from powerd.model import LOUD_APM, DiskReport, DiskState, Seen
 from powerd.policy.disks.case import Case, Step
 from powerd.policy.disks.ways import BOUNCE, BOUNCES, at
 from powerd.policy.why import Why
 
+_PRODDED: Final = (
+    "was woken by a command that is no I/O, such as smartctl's without --nocheck=standby; powerd check names "
+    "programs that send such"
+)
 _SHORT: Final = 300.0
 """Seconds: who spins down after less will spend more on starts than it saves."""
 
@@ -76,6 +80,9 @@ def remarks(case: Case, step: Step) -> Iterator[Why]:
         yield Why(name, _TIMER_AND_EPC if plan.method == "timer" else _EPC, keeps_awake=False)
     if after and case.disk.mounts and any(mount.fs == "swap" for mount in case.disk.mounts):
         yield Why(name, _SWAP, keeps_awake=False)
+    look = case.look
+    if memory.state is DiskState.ACTIVE and isinstance(look, Seen) and memory.prodded > look.value.moved:
+        yield Why(name, _PRODDED, keeps_awake=False)
     level = _level(case)
     if level != plan.apm and (plan.apm is not None or (level or LOUD_APM) < LOUD_APM):
         yield from _on_apm(case, level)

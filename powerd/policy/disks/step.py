@@ -47,7 +47,7 @@ def step(case: Case) -> Step:  # noqa: PLR0911 - a ladder: each rung forbids the
     if not isinstance(case.look, Seen):
         return Step(_UNSEEN if case.look is None else case.look.why)
     if not spins:
-        return descent(case, case.look) if memory.state is DiskState.UNKNOWN else Step()
+        return descent(case, case.look) if memory.state is DiskState.UNKNOWN else _resting(case, case.look)
     going = _settings(case, case.look) or descent(case, case.look)
     return _doubted(case, case.look, going) if going.order is None and _naps(case) else going
 
@@ -107,6 +107,13 @@ def _doubted(case: Case, look: Seen[Activity], going: Step) -> Step:
     if not case.acts or not _managed(case):
         return going._replace(untold=last)
     return going._replace(order=AskPower(case.disk.id))
+
+
+def _resting(case: Case, look: Seen[Activity]) -> Step:
+    """Nothing to do; but whom something may have woken, and powerd is not to ask, of that nobody knows."""
+    memory = case.memory
+    unsure = memory.state.asleep and memory.known == -NEVER
+    return Step(untold=max(look.value.moved, memory.prodded)) if unsure else Step()
 
 
 def _settings(case: Case, look: Seen[Activity]) -> Step | None:
