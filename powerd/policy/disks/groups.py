@@ -66,8 +66,8 @@ def companies(
         look, since = snapshot.activity.get(name), company.idle_since
         if not isinstance(look, Seen):
             company.idle_since = None
-        elif since is not None:
-            company.idle_since = max(since, look.value.moved, memory.prodded)
+        elif since is not None and (look.value.moved > since or memory.prodded > since):
+            company.idle_since = max(look.value.moved, memory.prodded)
     return found
 
 

@@ -8,7 +8,7 @@ from typing import Final
 from powerd.config import show_duration
 from powerd.model import LOUD_APM, DiskReport, DiskState, Seen
 from powerd.policy.disks.case import Case, Step
-from powerd.policy.disks.ways import BOUNCE, BOUNCES, at
+from powerd.policy.disks.ways import BOUNCE, BOUNCES, NEVER, at
 from powerd.policy.why import Why
 
 _PRODDED: Final = (
@@ -80,12 +80,15 @@ def remarks(case: Case, step: Step) -> Iterator[Why]:
         yield Why(name, _TIMER_AND_EPC if plan.method == "timer" else _EPC, keeps_awake=False)
     if after and case.disk.mounts and any(mount.fs == "swap" for mount in case.disk.mounts):
         yield Why(name, _SWAP, keeps_awake=False)
-    look = case.look
-    if memory.state is DiskState.ACTIVE and isinstance(look, Seen) and memory.prodded > look.value.moved:
+    if memory.prodded > -NEVER and memory.state is DiskState.ACTIVE and not _used(case, memory.prodded):
         yield Why(name, _PRODDED, keeps_awake=False)
     level = _level(case)
     if level != plan.apm and (plan.apm is not None or (level or LOUD_APM) < LOUD_APM):
         yield from _on_apm(case, level)
+
+
+def _used(case: Case, since: float) -> bool:
+    return isinstance(case.look, Seen) and case.look.value.moved >= since
 
 
 def _level(case: Case) -> int | None:
