@@ -25,6 +25,7 @@ from powerd.policy.disks.ways import DOUBT, DOUBTS, FRESH, NEVER
 
 _USB: Final = "it is on USB; with usb = true in a [[disks.rule]] it may stand by"
 _KERNEL: Final = "the kernel spins it down by itself (runtime power management)"
+_REST: Final = Step()
 _UNSEEN: Final = "its counters have not been read yet"
 
 
@@ -47,7 +48,7 @@ def step(case: Case) -> Step:  # noqa: PLR0911 - a ladder: each rung forbids the
     if not isinstance(case.look, Seen):
         return Step(_UNSEEN if case.look is None else case.look.why)
     if not spins:
-        return descent(case, case.look) if memory.state is DiskState.UNKNOWN else _resting(case, case.look)
+        return _still(case, case.look)
     going = _settings(case, case.look) or descent(case, case.look)
     return _doubted(case, case.look, going) if going.order is None and _naps(case) else going
 
@@ -109,11 +110,14 @@ def _doubted(case: Case, look: Seen[Activity], going: Step) -> Step:
     return going._replace(order=AskPower(case.disk.id))
 
 
-def _resting(case: Case, look: Seen[Activity]) -> Step:
-    """Nothing to do; but whom something may have woken, and powerd is not to ask, of that nobody knows."""
+def _still(case: Case, look: Seen[Activity]) -> Step:
+    """One that is not known to spin; where powerd is not to ask what may have been woken, nobody knows."""
     memory = case.memory
-    unsure = memory.state.asleep and memory.known == -NEVER
-    return Step(untold=max(look.value.moved, memory.prodded)) if unsure else Step()
+    if memory.state is DiskState.UNKNOWN:
+        return descent(case, look)
+    if memory.known > -NEVER or not memory.state.asleep:
+        return _REST
+    return Step(untold=max(look.value.moved, memory.prodded))
 
 
 def _settings(case: Case, look: Seen[Activity]) -> Step | None:

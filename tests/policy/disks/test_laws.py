@@ -116,7 +116,7 @@ def test_no_order_wakes_a_disk_and_no_disk_has_two(drawn: tuple[Shelf, object]) 
 @laws
 @given(shelves())
 def test_no_disk_that_spins_is_long_taken_to_sleep(drawn: tuple[Shelf, object]) -> None:
-    """Whoever woke it, by whatever; only what is sent during an order of powerd's own nobody can tell apart."""
+    """Whoever woke it, by whatever. During an order of powerd's own, nobody can tell whose a command is."""
     shelf, _ = drawn
     shelf.takes = 0.001
     for at in range(0, HOURS, 60):
