@@ -70,11 +70,11 @@ def is_quiet(
     return (
         isinstance(look, Seen)
         and isinstance(before, Seen)
-        and look.value.moved <= before.value.moved
-        and not look.value.suspended
+        and (activity := look.value).moved <= before.value.moved
+        and not activity.suspended
         and memory.state is not DiskState.SUSPENDED
         and not memory.slept
-        and not (look.value.prodded > memory.known and memory.state.asleep)
+        and not (activity.prodded > memory.known and memory.state.asleep)
         and memory.resumed == resumed
         and memory.seen == disk.seen
         and not is_old(memory, start)
