@@ -18,7 +18,7 @@ from powerd.host.values import HostError
 
 _PIECE: Final = 1 << 16
 _GAUGE: Final = 1 << 12  # an attribute of sysfs is at most a page
-_KEPT: Final = 512
+_KEPT: Final = 768
 """So many files are kept open at most; a service may have 1024 (systemd.exec(5), LimitNOFILE=)."""
 _ABSENT: Final = {errno.ENOENT, errno.ENOTDIR, errno.ENODEV}
 

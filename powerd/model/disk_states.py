@@ -45,12 +45,15 @@ class DiskMemory:
         seen: of the Disk; another one = it has been plugged in again; -inf = known from an earlier run only.
         resumed: of the Memory; another one = the machine has slept.
         heard: the latest outcome taken into account; -inf = none.
-        known: when the drive last told its power; -inf = not since start, resume or hotplug.
+        known: when the drive last told its power; -inf = not since start, resume or hotplug, or since a
+            command that may have woken it.
         spun: when it said that it spins though it should stand still; -inf = it has not. Only a look at its
             counters that comes later can tell whether an access had woken it.
         ordered: when the last spin-down was begun that may have stopped it; -inf = never.
         pretended: when the last one was begun that observe mode only speaks of; -inf = never.
         way: by which that was.
+        prodded: when a command of others that is no I/O woke it, or may have, and it has yet to say; -inf =
+            none since it last stood still.
         pause: no order before this time.
         asks: questions since the disk last moved, or questions in vain, in a row.
         failures: spin-downs in vain, in a row; after the last way, it is unsupported.
@@ -83,6 +86,7 @@ class DiskMemory:
     ordered: float = float("-inf")
     pretended: float = float("-inf")
     way: How = "ata"
+    prodded: float = float("-inf")
     pause: float = float("-inf")
     asks: int = 0
     failures: int = 0

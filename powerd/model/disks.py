@@ -89,12 +89,15 @@ class Activity:
         ios: reads, writes, discards and flushes since the disk was attached.
         in_flight: those under way; a disk that spins up has some while ``ios`` stands still.
         suspended: the kernel has put the device to sleep (power/runtime_status), or is about to.
+        prodded: CLOCK_MONOTONIC of the look that last found commands of others that are no I/O, such as
+            smartctl's or hdparm's, which may wake it; -inf = none has, or they are not counted.
     """
 
     moved: float
     ios: int = 0
     in_flight: int = 0
     suspended: bool = False
+    prodded: float = float("-inf")
 
 
 class Power(enum.StrEnum):

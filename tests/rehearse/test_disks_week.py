@@ -51,6 +51,7 @@ class Nas(House):
         for n in range(count):
             name = DiskId(self.hardware.sata(n, f"WD-{n}"))
             self.drives[name] = Spindle(Disk(name, sd_name(n)))
+            self.count(self.drives[name])
         self.hardware.md("md0", 0, ("sda", "sdb"))
 
     def alert(self, disk: Disk, finding: Finding) -> None:
@@ -59,13 +60,33 @@ class Nas(House):
     def access(self, n: int) -> None:
         """Somebody reads from the ``n``th disk."""
         assert self.hardware is not None
-        spindle = list(self.drives.values())[n]
+        spindle = self.spindle(n)
         spindle.access(self.time())
         self.hardware.sysfs(
             sd_name(n), "stat", f"{100 + spindle.ios} 0 800 10 50 0 400 10 0 20 20 0 0 0 0 3 1"
         )
+        self.count(spindle)
         if n < 2:
             self.accessed.set()
+
+    def prod(self, n: int) -> None:
+        """Somebody's command that is no I/O takes the platters of the ``n``th disk."""
+        self.spindle(n).prod(self.time())
+        self.count(self.spindle(n))
+
+    def poll(self, n: int) -> None:
+        """Somebody asks the ``n``th disk whether it spins."""
+        self.spindle(n).poll(self.time())
+        self.count(self.spindle(n))
+
+    def spindle(self, n: int) -> Spindle:
+        return list(self.drives.values())[n]
+
+    def count(self, spindle: Spindle) -> None:
+        """As the kernel does with every command that it hands to a disk."""
+        assert self.hardware is not None
+        count = hex(1000 + spindle.ios + spindle.commands)
+        self.hardware.sysfs(spindle.disk.device, "device/iorequest_cnt", count)
 
     def eyes(self) -> Machine:
         assert self.machine is not None
@@ -86,6 +107,7 @@ class Nas(House):
     async def disk(self, order: DiskOrder) -> Found:
         await asyncio.sleep(0.3)
         done = self.drives[order.disk].obey(order, self.time())
+        self.count(self.drives[order.disk])
         found = found_in(done)
         if not done[0] or found is None:
             raise DiskError(done[1], Trouble.FAILED)
@@ -218,6 +240,32 @@ def test_a_first_access_is_on_the_api_after_one_round_of_counters_at_most(
         assert [state for when, state in seen if when < at][-1] == "standby"
         active = min(when for when, state in seen if when >= at and state == "active")
         assert active - at <= (60 if device == "sdd" else 1)
+
+
+@pytest.mark.parametrize("n", [0, 2])
+def test_a_disk_that_somebody_s_command_wakes_is_on_the_api_after_a_round_and_stands_by_again(
+    tmp_path: Path, n: int
+) -> None:
+    """One that is told to, and one that has a timer; no counter of I/O tells of it."""
+    nas, statuses = lived(tmp_path, 0.5, [(8.005, lambda nas: nas.prod(n))])
+    device, at = sd_name(n), 8.005 * HOUR
+    seen = [(each.now.mono, _state(each, device)) for each in statuses]
+    assert [state for when, state in seen if when < at][-1] == "standby"
+    active = min(when for when, state in seen if when >= at and state == "active")
+    assert active - at <= 61
+    assert min(when for when, state in seen if when > active and state == "standby") - at <= 24 * 60
+    assert nas.spindle(n).of("up") == pytest.approx([at])
+    assert not nas.spindle(n).spins
+    assert all(each.of("up") == [] for each in nas.drives.values() if each is not nas.spindle(n))
+
+
+def test_a_sensor_that_polls_disks_wakes_none_and_has_each_asked_now_and_then(tmp_path: Path) -> None:
+    polls = [(8 + minute / 60, lambda nas: nas.poll(0)) for minute in range(60)]
+    nas, statuses = lived(tmp_path, 0.5, polls)
+    assert 10 <= len([at for at in nas.spindle(0).of("ask") if at >= 8 * HOUR]) <= 12
+    late = {_state(each, "sda") for each in statuses if each.now.mono >= 8 * HOUR}
+    assert late == {"standby"}
+    assert [at for at in nas.spindle(1).of("ask") if at >= 8 * HOUR] == [], "and nobody else"
 
 
 def _state(status: Status, device: str) -> str:

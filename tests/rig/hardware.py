@@ -96,6 +96,7 @@ class Hardware:
             "device/vendor": "ATA     ",
             "device/model": model[:16].ljust(16),
             "device/type": "0",
+            "device/iorequest_cnt": "0x9c",
             "device/power/control": "on",
             "device/power/runtime_status": "active",
         }

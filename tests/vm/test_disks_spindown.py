@@ -26,6 +26,8 @@ for which a disk is watched before it is stopped, lest data wait for it."""
 ASKED: Final = 30
 """Seconds after its timer should have run out at which a drive is asked whether it has; a round more passes
 until its answer is acted on."""
+DOUBT: Final = 300
+"""Seconds for which a drive that slept when it was asked is not asked again, whatever others send it."""
 LOOK: Final = 2.0
 """Seconds from the first look to the first decision, which is the journal's first line."""
 ROUND: Final = 1.0
@@ -177,6 +179,26 @@ def test_quiet_house(server: Server, powerd: Powerd, started: float, bays: Bays)
     time.sleep(QUIET)
     assert look(server, bays) == before
     assert states(server, *bays) == ["standby"] * 3
+
+
+def test_woken_by_somebody_s_command(server: Server, started: float, bays: Bays) -> None:
+    """Its attributes are read past the block layer, so no I/O tells of it; it is noticed and goes down again.
+
+    Who was asked less than five minutes ago is asked again only after these, which the quiet has taken.
+    """
+    del started
+    asleep(server, bays)
+    before = bays.told.state()
+    server.run("smartctl", "--attributes", bays.told.path)
+    after = bays.told.state()
+    assert (after.starts, after.reads, after.writes) == (before.starts + 1, before.reads, before.writes)
+    (up,) = bays.told.log("spun up")[-1:]
+    until(lambda: states(server, bays.told) == ["active"], "powerd says so", within=DOUBT + 30, every=0.5)
+    event = down(bays.told)
+    assert event.what == "spun down: standby-immediate"
+    assert AFTER <= event.at - up.at <= DOUBT + EVERY + AFTER + SLACK
+    asleep(server, bays)
+    assert bays.told.state().starts == after.starts
 
 
 def test_reading_a_file(server: Server, powerd: Powerd, started: float, bays: Bays, films: list[str]) -> None:

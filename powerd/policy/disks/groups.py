@@ -22,7 +22,8 @@ class GroupIdleness:
     Attributes:
         members: those that powerd has to do with.
         after: seconds of idleness that all want, bounces reckoned in.
-        idle_since: CLOCK_MONOTONIC of the last I/O to any; None = of one of them nobody knows.
+        idle_since: CLOCK_MONOTONIC of the last I/O to any, or of the command that woke it without any;
+            None = of one of them nobody knows.
         holds: what goes on in any; None = nothing.
     """
 
@@ -57,13 +58,14 @@ def idleness_by_group(
         if shared is None:
             shared = found[key] = GroupIdleness(idle_since=begin)
         shared.members.append(disk)
-        shared.after = max(shared.after, _stretched(plan, remembered[name].stretch))
+        memory = remembered[name]
+        shared.after = max(shared.after, _stretched(plan, memory.stretch))
         shared.holds = shared.holds or disk.busy
         look, since = snapshot.activity.get(name), shared.idle_since
         if not isinstance(look, Seen):
             shared.idle_since = None
-        elif since is not None and look.value.moved > since:
-            shared.idle_since = look.value.moved
+        elif since is not None and (look.value.moved > since or memory.prodded > since):
+            shared.idle_since = max(look.value.moved, memory.prodded)
     return found
 
 

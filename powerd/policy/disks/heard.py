@@ -102,7 +102,7 @@ def _answered(  # noqa: PLR0911 - a ladder: what it was decides what the answer 
     if before.state is DiskState.SETTLING or before.state is DiskState.SLEEPING:
         return replace(memory, spun=when.mono)
     if before.state.asleep:
-        return woke(memory, when)
+        return woke(memory, at(when, before.prodded) if before.prodded > -NEVER else when)
     if before.slept and before.state is DiskState.UNKNOWN:  # woken by the machine's own wake-up
         return replace(woke(memory, when, by_use=False), slept=True)
     if before.state is not DiskState.ACTIVE:
@@ -112,14 +112,14 @@ def _answered(  # noqa: PLR0911 - a ladder: what it was decides what the answer 
 
 def _asleep(before: DiskMemory, memory: DiskMemory, power: Power, when: Moment) -> DiskMemory:
     """It stands by: told to, by its own timer, or since nobody knows when."""
-    memory = replace(memory, slept=False, failures=0)
+    memory = replace(memory, slept=False, failures=0, prodded=-NEVER)
     if before.state is DiskState.SETTLING:
         memory = replace(memory, worked=before.way)
     elif before.state is DiskState.ACTIVE:
         memory = replace(memory, downs=(*memory.downs, boot(when)))
     state = DiskState.SLEEPING if power is Power.SLEEPING else DiskState.STANDBY
     if state is before.state:
-        return replace(memory, asks=before.asks + 1)
+        return replace(memory, asks=1)
     since = before.since if before.state is DiskState.SETTLING else when
     pause = when.mono + VERIFY if state is DiskState.SLEEPING else -NEVER
     return replace(turned(memory, state, since), pause=pause)

@@ -8,7 +8,7 @@ from typing import Final
 
 from powerd.model import Activity, Blind, Disk, DiskMemory, DiskState, Moment, Outcome, Roused, Seen
 from powerd.policy.disks.heard import hear, judged
-from powerd.policy.disks.ways import NEVER, VANISHED, aged, at, is_old, turned, woke
+from powerd.policy.disks.ways import NEVER, REASK_FIRST, VANISHED, aged, at, is_old, turned, woke
 
 Look = Seen[Activity] | Blind | None
 
@@ -70,11 +70,12 @@ def is_quiet(
     return (
         isinstance(look, Seen)
         and isinstance(before, Seen)
-        and look.value.moved <= before.value.moved
-        and not look.value.suspended
+        and (activity := look.value).moved <= before.value.moved
+        and not activity.suspended
         and memory.state is not DiskState.SUSPENDED
         and memory.spun == -NEVER
         and not memory.slept
+        and not (activity.prodded > memory.known and memory.state.asleep)
         and memory.resumed == resumed
         and memory.seen == disk.seen
         and not is_old(memory, start)
@@ -118,6 +119,7 @@ def _void(memory: DiskMemory) -> DiskMemory:
         level=None,
         denied="",
         base=None,
+        prodded=-NEVER,
     )
 
 
@@ -175,8 +177,9 @@ def _looked(  # noqa: PLR0911 - a ladder: each rung is one way to know
     if memory.state is DiskState.SUSPENDED:
         return woke(memory, now, by_use=False)
     if memory.spun > -NEVER:
-        return judged(memory, activity.moved, now) if look.at > memory.spun else memory
-    memory = _touched(memory, look)
+        used = max(activity.moved, activity.prodded)
+        return judged(memory, used, now) if look.at > memory.spun else memory
+    memory = _prodded(_touched(memory, look), activity, now)
     if isinstance(before, Seen) and activity.moved <= before.value.moved:
         return memory
     floor = max(memory.known, begun)
@@ -188,6 +191,12 @@ def _looked(  # noqa: PLR0911 - a ladder: each rung is one way to know
     if memory.state.asleep:
         return woke(memory, when)
     return turned(memory, DiskState.ACTIVE, when)
+
+
+def _prodded(memory: DiskMemory, activity: Activity, now: Moment) -> DiskMemory:
+    """A command of others may have woken it, so it is to be asked; but not whenever a sensor polls it."""
+    due = activity.prodded > memory.known and now.mono - memory.known >= REASK_FIRST
+    return replace(memory, known=-NEVER, prodded=activity.prodded) if due and memory.state.asleep else memory
 
 
 _TELLING = (DiskState.STANDBY, DiskState.SLEEPING, DiskState.UNKNOWN)

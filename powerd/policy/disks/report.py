@@ -6,11 +6,15 @@ from collections.abc import Iterator
 from typing import Final
 
 from powerd.config import show_duration
-from powerd.model import APM_WITHOUT_STANDBY, Disk, DiskReport, DiskState
+from powerd.model import APM_WITHOUT_STANDBY, Disk, DiskReport, DiskState, Seen
 from powerd.policy.disks.case import Case, Step
-from powerd.policy.disks.ways import BOUNCE, BOUNCES, at
+from powerd.policy.disks.ways import BOUNCE, BOUNCES, NEVER, at
 from powerd.policy.why import Why
 
+_PRODDED: Final = (
+    "was woken by a command that is no I/O, such as smartctl's without --nocheck=standby; powerd check names "
+    "programs that send such"
+)
 _SHORT: Final = 300.0
 """Seconds: who spins down after less will spend more on starts than it saves."""
 
@@ -80,6 +84,8 @@ def remarks(case: Case, step: Step) -> Iterator[Why]:
         yield Why(name, _TIMER_AND_EPC if plan.method == "timer" else _EPC, keeps_awake=False)
     if after:
         yield from _on_wakers(case.disk)
+    if memory.prodded > -NEVER and memory.state is DiskState.ACTIVE and not _used(case, memory.prodded):
+        yield Why(name, _PRODDED, keeps_awake=False)
     level = _level(case)
     if level != plan.apm and (plan.apm is not None or (level or APM_WITHOUT_STANDBY) < APM_WITHOUT_STANDBY):
         yield from _on_apm(case, level)
@@ -93,6 +99,10 @@ def _on_wakers(disk: Disk) -> Iterator[Why]:
         yield Why(disk.id, _SWAPPING, keeps_awake=False)
     elif disk.mounts and any(mount.fs == "swap" for mount in disk.mounts):
         yield Why(disk.id, _SWAP, keeps_awake=False)
+
+
+def _used(case: Case, since: float) -> bool:
+    return isinstance(case.look, Seen) and case.look.value.moved >= since
 
 
 def _level(case: Case) -> int | None:

@@ -34,6 +34,7 @@ _SWAPPING: Final = (
 )
 _KERNEL: Final = "the kernel spins it down by itself (runtime power management)"
 _SPUN: Final = "was told to stand by, and spins; its counters are to say whether it was used"
+_REST: Final = Step()
 _UNSEEN: Final = "its counters have not been read yet"
 
 
@@ -56,7 +57,7 @@ def step(case: Case) -> Step:  # noqa: PLR0911 - a ladder: each rung forbids the
     if not isinstance(case.look, Seen):
         return Step(_UNSEEN if case.look is None else case.look.why)
     if not spins:
-        return descent(case, case.look) if memory.state is DiskState.UNKNOWN else Step()
+        return _still(case, case.look)
     going = _settings(case, case.look) or descent(case, case.look)
     return _doubted(case, case.look, going) if going.order is None and _naps(case) else going
 
@@ -135,6 +136,16 @@ def _doubted(case: Case, look: Seen[Activity], going: Step) -> Step:
     if not case.acts or not _managed(case):
         return going._replace(untold=last)
     return going._replace(order=AskPower(case.disk.id))
+
+
+def _still(case: Case, look: Seen[Activity]) -> Step:
+    """One that is not known to spin; where powerd is not to ask what may have been woken, nobody knows."""
+    memory = case.memory
+    if memory.state is DiskState.UNKNOWN:
+        return descent(case, look)
+    if memory.known > -NEVER or not memory.state.asleep:
+        return _REST
+    return Step(untold=max(look.value.moved, memory.prodded))
 
 
 def _settings(case: Case, look: Seen[Activity]) -> Step | None:

@@ -40,7 +40,8 @@ VANISHED: Final = 120.0
 """A disk on USB that is plugged in so soon after it was told to stand by had been dropped by its bridge."""
 REASK_FIRST: Final = 300.0
 """Unused for so long, a drive that may stop by itself is no longer taken to spin. It is asked then, and after
-each answer again when its idleness has doubled, ..."""
+each answer again when its idleness has doubled, ... One that sleeps is asked no oftener than this either,
+however often others send it commands."""
 REASK_MOST: Final = 3600.0
 """... but at least so often."""
 LOOK: Final = 5.0

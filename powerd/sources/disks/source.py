@@ -14,8 +14,9 @@ from powerd.host.eyes import DiskEyes
 from powerd.host.values import HostError
 from powerd.model import Activity, Blind, Disk, DiskId, Seen, SourceId
 from powerd.model.upkeep import SOCKETS, scrubbed
-from powerd.sources.disks import blocks, counters, mounts
+from powerd.sources.disks import blocks, commands, counters, mounts
 from powerd.sources.disks.blocks import Block
+from powerd.sources.disks.commands import Commands
 from powerd.sources.disks.counters import Count
 from powerd.sources.disks.inventory import Inventory, assemble, busy
 from powerd.sources.disks.wakers import Lookout, Wakers
@@ -25,6 +26,7 @@ _SCAN_AGAIN: Final = 600.0
 """Everything is read anew after so many seconds even if nobody said that it has changed: switches such as
 power/control and queue/iostats are thrown without a word."""
 _ASLEEP: Final = {"suspended", "suspending"}
+_COMMANDS: Final = "device/iorequest_cnt"
 
 
 class _Attachment(NamedTuple):
@@ -37,8 +39,9 @@ class _Attachment(NamedTuple):
 
 
 class _Sight(NamedTuple):
-    """What a disk's files say: its counters, its runtime power management, and its partitions' counters."""
+    """What a disk's files say: its commands, its I/O, its runtime power management, its partitions' I/O."""
 
+    commands: str | None
     stat: str | None
     status: str | None
     parts: list[str | None]
@@ -86,6 +89,7 @@ class Disks:
         self._attached: dict[DiskId, _Attachment] = {}
         self._counts: dict[DiskId, Count] = {}
         self._counted: dict[DiskId, tuple[str, ...]] = {}
+        self._commands: dict[DiskId, Commands] = {}
         self._words: dict[DiskId, Seen[Activity] | Blind] = {}
         self._own: Counter[DiskId] = Counter()
         self._orders: Counter[DiskId] = Counter()
@@ -94,12 +98,20 @@ class Disks:
 
     def begin(self, disk: DiskId) -> None:
         """An order of powerd's own to the disk is being obeyed from now on."""
+        if not self._orders[disk] and disk in self._commands:
+            self._commands[disk].begin(self._count_commands(disk))
         self._orders[disk] += 1
 
-    def end(self, disk: DiskId, commands: int) -> None:
+    def end(self, disk: DiskId, sent: int) -> None:
         """It has been; so many commands have gone to the disk for it."""
         self._orders[disk] -= 1
-        self._own[disk] += commands
+        self._own[disk] += sent
+        if not self._orders[disk] and disk in self._commands:
+            self._commands[disk].end(self._count_commands(disk))
+
+    def _count_commands(self, disk: DiskId) -> int | None:
+        block = self._inventory.blocks.get(disk)
+        return None if block is None else commands.parse(self._eyes.peek(f"{block.path}/{_COMMANDS}"))
 
     async def look(self, extent: Extent) -> Facts:
         """Look at all disks once; each look is as thorough.
@@ -190,19 +202,31 @@ class Disks:
         kept = {id_ for id_, attachment in self._attached.items() if before.get(id_) == attachment}
         self._counts = {id_: count for id_, count in self._counts.items() if id_ in kept}
         self._counted = {id_: parts for id_, parts in self._counted.items() if id_ in kept}
+        told = {id_: each for id_, each in self._commands.items() if id_ in kept}
+        self._commands = {  # of those alone that have the file: looking for it costs more than reading it
+            id_: told.get(id_) or Commands()
+            for id_ in self._inventory.blocks
+            if self._count_commands(id_) is not None
+        }
 
     def _read_counters(self) -> dict[DiskId, _Sight]:
         """Of each disk that is not excluded, what its files say; of partitions only where they count."""
         watched = [disk.id for disk in self._inventory.disks.values() if disk.excluded is None]
         files = {id_: self._files(id_) for id_ in watched}
         texts = iter(self._eyes.gauges([path for paths in files.values() for path in paths]))
-        read = {id_: list(islice(texts, len(paths))) for id_, paths in files.items()}
-        return {id_: _Sight(stat, status, parts) for id_, (stat, status, *parts) in read.items()}
+        return {id_: self._sight(id_, list(islice(texts, len(paths)))) for id_, paths in files.items()}
 
     def _files(self, id_: DiskId) -> list[str]:
+        """Those that _sight() is made from, in the order in which they are to be read (see Commands.look)."""
         path = self._inventory.blocks[id_].path
+        told = (f"{path}/{_COMMANDS}",) if id_ in self._commands else ()
         parts = (f"{part}/stat" for part in self._parts.get(id_, ()))
-        return [f"{path}/stat", f"{path}/device/power/runtime_status", *parts]
+        return [*told, f"{path}/stat", f"{path}/device/power/runtime_status", *parts]
+
+    def _sight(self, id_: DiskId, texts: list[str | None]) -> _Sight:
+        told = texts.pop(0) if id_ in self._commands else None
+        stat, status, *parts = texts
+        return _Sight(told, stat, status, parts)
 
     def _word(self, id_: DiskId, sight: _Sight, now: float) -> Seen[Activity] | Blind:
         block, before = self._inventory.blocks[id_], self._counts.get(id_)
@@ -221,8 +245,17 @@ class Disks:
         self._counted[id_] = parts
         own = self._own[id_] if with_commands and not parts else 0
         count = self._counts[id_] = counters.advance(before, stat, own, now)
-        suspended = sight.status in _ASLEEP
-        return Seen(now, Activity(count.moved, count.ios, count.in_flight, suspended))
+        suspended, prodded = sight.status in _ASLEEP, self._prodded(id_, sight, count.moved, now)
+        return Seen(now, Activity(count.moved, count.ios, count.in_flight, suspended, prodded))
+
+    def _prodded(self, id_: DiskId, sight: _Sight, moved: float, now: float) -> float:
+        """When others last sent it commands that are no I/O; see Activity."""
+        told = self._commands.get(id_)
+        if told is None:
+            return float("-inf")
+        obeying = self._orders[id_] > 0
+        told.look(commands.parse(sight.commands), now, still=moved < now, obeying=obeying)
+        return told.prodded
 
 
 def _blindness(block: Block, text: str | None) -> str:

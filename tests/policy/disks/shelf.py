@@ -29,6 +29,7 @@ from powerd.model import (
     found_in,
 )
 from powerd.policy import decide
+from powerd.sources.disks.commands import Commands
 
 ENFORCE = 'mode = "enforce"\n'
 MINUTE, HOUR, DAY = 60.0, 3600.0, 86400.0
@@ -59,6 +60,7 @@ class Shelf:
         self.ordered: list[tuple[float, DiskOrder]] = []
         self.accepted: list[tuple[DiskId, float]] = []
         self._looked: dict[DiskId, Activity] = {}
+        self._commands: dict[DiskId, Commands] = {}
         self._next_look = 0.0
         self._ends: list[tuple[float, DiskOrder, float]] = []
         self._script: list[tuple[float, Callable[[], None]]] = []
@@ -97,7 +99,10 @@ class Shelf:
             each.run(self.at)
             old = self._looked.get(name)
             moved = T0 + self.at if old is None or old.ios != each.ios or each.flying else old.moved
-            self._looked[name] = Activity(moved, each.ios, each.flying, each.suspended)
+            commands = self._commands.setdefault(name, Commands())
+            orders = {order.disk for order in self.snapshot.in_flight if isinstance(order, DiskOrder)}
+            commands.look(each.commands, T0 + self.at, still=moved < T0 + self.at, obeying=name in orders)
+            self._looked[name] = Activity(moved, each.ios, each.flying, each.suspended, commands.prodded)
             seen = Seen(T0 + self.at, self._looked[name])
             activity[name] = Blind(T0 + self.at, each.blind) if each.blind else seen
         disks = {name: each.disk for name, each in self.spindles.items()}
@@ -139,7 +144,9 @@ class Shelf:
     def _end_orders(self) -> None:
         while self._ends and self._ends[0][0] <= self.at:
             _, order, begun = self._ends.pop(0)
-            done = self.spindles[order.disk].obey(order, self.at)
+            spindle = self.spindles[order.disk]
+            done = spindle.obey(order, self.at)
+            self._commands[order.disk].end(spindle.commands)
             ok, observed = done[:2]
             found = found_in(done)
             if ok and isinstance(order, SpinDown) and isinstance(found, Answered) and found.stopped:
@@ -165,6 +172,7 @@ class Shelf:
             if self.options.mode == "observe":
                 self._pretend(order)
             else:
+                self._commands[order.disk].begin(self.spindles[order.disk].commands)
                 self._ends.append((self.at + self.takes, order, T0 + self.at))
         self._ends.sort(key=lambda row: row[0])
         return decision

@@ -44,6 +44,7 @@ class Spindle:
         health: what it says of itself.
         ill: what every check of its health comes to.
         answer: what it says when it is asked; None = the truth.
+        commands: of all that it was sent, I/O apart.
         log: (seconds since the beginning, what happened).
     """
 
@@ -67,6 +68,7 @@ class Spindle:
     mute_drive: bool = False
     last: float = 0.0
     answer: Power | None = None
+    commands: int = 0
     log: list[tuple[float, str]] = field(default_factory=list)
 
     def of(self, what: str) -> list[float]:
@@ -77,6 +79,18 @@ class Spindle:
         self.ios += 1
         self.last = at
         self._up(at)
+
+    def prod(self, at: float) -> None:
+        """Somebody's command that is no I/O, and takes the platters: ``hdparm --read-sector``."""
+        self.run(at)
+        self.commands += 1
+        self.last = at
+        self._up(at)
+
+    def poll(self, at: float) -> None:
+        """Somebody asks whether it spins: ``hdparm -C``."""
+        self.run(at)
+        self.commands += 1
 
     def run(self, at: float) -> None:
         """Its own timers."""
@@ -94,6 +108,7 @@ class Spindle:
 
     def obey(self, order: DiskOrder, at: float) -> Done:  # noqa: PLR0911 - one row for each order
         self.run(at)
+        self.commands += 1
         assert not self.suspended, "no command to a disk that the kernel has suspended"
         if self.trouble:
             self.log.append((at, "troubled"))

@@ -12,6 +12,7 @@ from policy.disks.spindle import Spindle, disk
 
 from powerd.model import AskPower, DiskOrder, DiskState, Drive, SpinDown, Trouble
 from powerd.policy import decide
+from powerd.policy.disks.ways import REASK_FIRST
 
 laws = settings(max_examples=25, deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate])
 # Not shrunk: each example is hours of life, and its log tells more than a shorter one would.
@@ -52,7 +53,10 @@ configs = st.builds(
 HOURS = 3 * 3600
 events = st.lists(
     st.tuples(
-        st.integers(0, HOURS), st.sampled_from(["access"] * 6 + ["sleep", "step", "plug", "mend", "resync"])
+        st.integers(0, HOURS),
+        st.sampled_from(
+            ["access"] * 6 + ["prod", "prod", "poll"] + ["sleep", "step", "plug", "mend", "resync"]
+        ),
     )
 )
 
@@ -80,6 +84,10 @@ def happen(shelf: Shelf, what: str, n: int) -> None:
     match what:
         case "access":
             spindle.access(shelf.at)
+        case "prod":
+            spindle.prod(shelf.at)
+        case "poll":
+            spindle.poll(shelf.at)
         case "sleep":
             shelf.sleep(HOUR)
         case "step":
@@ -103,6 +111,20 @@ def test_no_order_wakes_a_disk_and_no_disk_has_two(drawn: tuple[Shelf, object]) 
     shelf.live(HOURS)
     for spindle in shelf.spindles.values():
         assert spindle.of("WOKEN BY AN ORDER") == [], spindle.log
+
+
+@laws
+@given(shelves())
+def test_no_disk_that_spins_is_long_taken_to_sleep(drawn: tuple[Shelf, object]) -> None:
+    """Whoever woke it, by whatever. During an order of powerd's own, nobody can tell whose a command is."""
+    shelf, _ = drawn
+    shelf.takes = 0.001
+    for at in range(0, HOURS, 60):
+        shelf.live(at + 0.7)
+        for name, spindle in shelf.spindles.items():
+            up = max([0.0, *spindle.of("up"), *spindle.of("resume")])
+            believed = shelf.memory.disks[name].state.asleep and spindle.spins
+            assert not believed or shelf.at - up <= REASK_FIRST + shelf.rhythm + 1, spindle.log
 
 
 @laws

@@ -16,6 +16,7 @@ from powerd.model import Activity, Blind, Disk, DiskId, Moment, Seen
 from powerd.sources.disks import Disks
 from powerd.sources.runner import Extent
 
+NEVER = float("-inf")
 OLD = "5.10.0-28-amd64"
 
 
@@ -223,6 +224,116 @@ def test_a_partition_more_is_no_movement_of_another_disk(bench: Bench) -> None:
     assert bench.activity(sda).moved == bench.mono, "whoever partitions it uses it"
     bench.hardware.at("/sys/block/sda/sda2/stat").unlink()
     assert bench.disk().seen == seen, "it is the same drive all the time"
+
+
+def prod(bench: Bench, count: int) -> None:
+    """So many commands have been handed to sda since it was plugged in."""
+    bench.hardware.sysfs("sda", "device/iorequest_cnt", hex(count))
+
+
+def test_commands_without_any_io_are_told_by_the_look_that_found_them(bench: Bench, sda: str) -> None:
+    assert bench.activity(sda).prodded == NEVER, "what was before the first look nobody knows"
+    prod(bench, 200)
+    assert bench.activity(sda) == Activity(1000.0, 153, prodded=1060.0)
+    assert bench.activity(sda).prodded == 1060.0
+
+
+def test_commands_that_come_with_io_are_its_own(bench: Bench, sda: str) -> None:
+    bench.activity(sda)
+    prod(bench, 200)
+    bench.hardware.sysfs("sda", "stat", stat(160))
+    assert bench.activity(sda) == Activity(1060.0, 160)
+    prod(bench, 201)
+    bench.hardware.sysfs("sda", "stat", stat(160, in_flight=1))
+    assert bench.activity(sda).prodded == NEVER
+    assert bench.activity(sda).prodded == NEVER, (
+        "and it is compared with the last look, not with an earlier one"
+    )
+
+
+def test_powerd_s_own_commands_prod_nobody_and_hide_none_but_those_meanwhile(bench: Bench, sda: str) -> None:
+    bench.activity(sda)
+    bench.source.begin(DiskId(sda))
+    prod(bench, 160)
+    bench.source.end(DiskId(sda), 0)
+    assert bench.activity(sda).prodded == NEVER, "whatever it says that it has sent"
+    bench.source.begin(DiskId(sda))
+    prod(bench, 170)
+    assert bench.activity(sda).prodded == NEVER, "it is still under way"
+    prod(bench, 180)
+    bench.source.end(DiskId(sda), 3)
+    assert bench.activity(sda).prodded == NEVER
+    bench.source.begin(DiskId(sda))
+    prod(bench, 181)
+    bench.source.end(DiskId(sda), 1)
+    prod(bench, 182)
+    assert bench.activity(sda).prodded == 1240.0, "one more, in the same minute"
+    prod(bench, 183)
+    bench.source.begin(DiskId(sda))
+    prod(bench, 190)
+    bench.source.end(DiskId(sda), 7)
+    assert bench.activity(sda).prodded == 1300.0, "and before it"
+
+
+def test_orders_that_overlap_are_one_time_of_powerd_s_own(bench: Bench, sda: str) -> None:
+    bench.activity(sda)
+    bench.source.begin(DiskId(sda))
+    prod(bench, 160)
+    bench.source.begin(DiskId(sda))
+    bench.source.end(DiskId(sda), 1)
+    prod(bench, 170)
+    bench.source.end(DiskId(sda), 1)
+    assert bench.activity(sda).prodded == NEVER
+
+
+def test_where_partitions_tell_the_io_commands_past_them_are_seen(bench: Bench) -> None:
+    bench.eyes.kernel = OLD
+    sda = bench.hardware.sata(0, "WCC0")
+    bench.hardware.partition(0, 1)
+    bench.hardware.sysfs("sda", "sda1/stat", stat(50))
+    bench.hardware.mount("8:1", "/srv", "ext4", "/dev/sda1")
+    bench.hardware.sysfs("sda", "stat", stat(153))
+    bench.activity(sda)
+    bench.hardware.sysfs("sda", "stat", stat(154))
+    prod(bench, 200)
+    assert bench.activity(sda) == Activity(1000.0, 50, prodded=1060.0)
+
+
+def test_a_count_that_is_smaller_or_gone_is_begun_with_anew(bench: Bench, sda: str) -> None:
+    bench.activity(sda)
+    for text in ("0x3", "garbage", "0x5", "0xffffffff80000000", "0x0"):
+        bench.hardware.sysfs("sda", "device/iorequest_cnt", text)
+        seen = bench.activity(sda).prodded
+        assert seen == (bench.mono if text.startswith("0xf") else seen)
+    assert bench.activity(sda).prodded == 1240.0, "the one time that it grew"
+    bench.source.begin(DiskId(sda))
+    bench.hardware.sysfs("sda", "device/iorequest_cnt", "")
+    bench.source.end(DiskId(sda), 1)
+    prod(bench, 5)
+    assert bench.activity(sda).prodded == 1240.0
+
+
+def test_a_disk_that_is_plugged_in_again_has_not_been_prodded(bench: Bench, sda: str) -> None:
+    bench.activity(sda)
+    prod(bench, 200)
+    assert bench.activity(sda).prodded == 1060.0
+    bench.hardware.unplug("sda")
+    bench.hardware.sata(0, "WCC0")
+    bench.source._changed()  # noqa: SLF001 - as hotplug does
+    assert bench.activity(sda).prodded == NEVER
+
+
+def test_disks_that_do_not_count_commands_are_not_asked_for_them(bench: Bench, sda: str) -> None:
+    """NVMe and virtio: the file is looked for when they are plugged in, not in each round."""
+    bench.hardware.at("/sys/block/sda/device/iorequest_cnt").unlink()
+    assert bench.activity(sda) == Activity(1000.0, 153)
+    bench.order(sda, 2)
+    bench.source.end(DiskId("gone"), 0)
+    prod(bench, 200)
+    assert bench.activity(sda) == Activity(1000.0, 153)
+    assert bench.activity(sda, after=600) == Activity(1000.0, 153)
+    prod(bench, 201)
+    assert bench.activity(sda).prodded == bench.mono
 
 
 @pytest.mark.parametrize(
