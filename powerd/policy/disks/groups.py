@@ -59,7 +59,8 @@ def idleness_by_group(
             shared = found[key] = GroupIdleness(idle_since=begin)
         shared.members.append(disk)
         memory = remembered[name]
-        shared.after = max(shared.after, _stretched(plan, memory.stretch))
+        after = _stretched(plan, memory.stretch) if memory.stretch else plan.spin_down_after
+        shared.after = max(shared.after, after)
         shared.holds = shared.holds or disk.busy
         look, since = snapshot.activity.get(name), shared.idle_since
         if not isinstance(look, Seen):
@@ -85,7 +86,9 @@ def guards(
     if options.wake_group == "never":
         return
     for group, shared in groups.items():
-        fits = options.wake_group == "all" or all(disk.array for disk in shared.members)
-        still = tuple([disk.id for disk in shared.members if remembered[disk.id].state in _STILL])
-        if fits and 1 < len(still) <= MOST_GUARDED:
+        members = shared.members
+        if len(members) == 1 or (options.wake_group != "all" and not all(disk.array for disk in members)):
+            continue
+        still = tuple([disk.id for disk in members if remembered[disk.id].state in _STILL])
+        if 1 < len(still) <= MOST_GUARDED:
             yield Guard(group, still)

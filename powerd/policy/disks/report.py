@@ -82,7 +82,7 @@ def remarks(case: Case, step: Step) -> Iterator[Why]:
         )
     if drive is not None and drive.epc:
         yield Why(name, _TIMER_AND_EPC if plan.method == "timer" else _EPC, keeps_awake=False)
-    if after:
+    if after and (case.disk.mounts or case.disk.journal or case.disk.swapping):
         yield from _on_wakers(case.disk)
     if memory.prodded > -NEVER and memory.state is DiskState.ACTIVE and not _used(case, memory.prodded):
         yield Why(name, _PRODDED, keeps_awake=False)
@@ -97,7 +97,7 @@ def _on_wakers(disk: Disk) -> Iterator[Why]:
         yield Why(disk.id, _JOURNAL, keeps_awake=False)
     if disk.swapping:
         yield Why(disk.id, _SWAPPING, keeps_awake=False)
-    elif disk.mounts and any(mount.fs == "swap" for mount in disk.mounts):
+    elif any(mount.fs == "swap" for mount in disk.mounts):
         yield Why(disk.id, _SWAP, keeps_awake=False)
 
 
