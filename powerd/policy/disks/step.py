@@ -21,7 +21,7 @@ from powerd.model import (
 from powerd.model.standby_timer import LONGEST, timer_for
 from powerd.policy.disks.case import Case, Step
 from powerd.policy.disks.descent import descent, spent
-from powerd.policy.disks.ways import FRESH, NEVER, REASK_FIRST, REASK_MOST
+from powerd.policy.disks.ways import FRESH, HOOKS, NEVER, REASK_FIRST, REASK_MOST
 
 _USB: Final = "it is on USB; with usb = true in a [[disks.rule]] it may stand by"
 _JOURNAL: Final = (
@@ -153,6 +153,11 @@ def _settings(case: Case, look: Seen[Activity]) -> Step | None:
     order = _wanted(case)
     if order is None:
         return None
+    resumed = case.memory.resumed
+    if resumed is not None and case.now.mono < resumed + HOOKS:
+        return Step(
+            "its settings are made once those who make some at each wake-up have", again=resumed + HOOKS
+        )
     if case.now.mono - max(look.value.moved, case.memory.known) > FRESH:
         order = AskPower(case.disk.id)
     return Step("its settings are being made", order)

@@ -32,6 +32,9 @@ STRETCHES: Final = 3
 """... and at most so often, to eight times its length."""
 PUT_BACK: Final = 30.0
 """A disk that slept before the machine did is put back after so long without any access."""
+HOOKS: Final = 30.0
+"""So long after a wake-up of the machine no setting is made. Debian's hdparm has a hook in systemd-sleep(8)
+that then sets the APM level of sda to sdz, to 254 where its file says nothing: it must not come last."""
 WISH: Final = 600.0
 """A person's wish that a disk stand by holds for so long, or until the disk is used."""
 FRESH: Final = 60.0

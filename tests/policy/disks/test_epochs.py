@@ -81,6 +81,19 @@ def test_settings_are_made_anew_on_those_that_spin() -> None:
     assert [len(each.of("timer 600")) for each in shelf.spindles.values()] == [2, 2]
 
 
+def test_hooks_that_make_settings_at_each_wake_up_do_not_have_the_last_word() -> None:
+    """Debian's sets APM level 254 as soon as the drive answers."""
+    shelf = shelf_of(1, TIMER + '[[disks.rule]]\nmatch = ["*"]\napm = 127\n')
+    (spindle,) = shelf.spindles.values()
+    night(shelf, 5 * MINUTE)
+    shelf.when(5 * MINUTE + 20, lambda: setattr(spindle, "drive", replace(spindle.drive, apm=254)))
+    shelf.live(5 * MINUTE + 25)
+    assert shelf.report().waits == "its settings are made once those who make some at each wake-up have"
+    shelf.live(6 * MINUTE)
+    assert (spindle.drive.apm, shelf.report().timer) == (127, 600)
+    assert all(at >= 5 * MINUTE + 30 for at in spindle.of("apm 127")[1:])
+
+
 def test_told_to_stand_by_when_the_machine_fell_asleep_it_is_put_back_too() -> None:
     shelf = shelf_of(1)
     night(shelf, 20 * MINUTE + 10)
