@@ -135,7 +135,7 @@ def test_what_fails_inside_powerd_is_said_and_is_under_way_no_more(tmp_path: Pat
         with pytest.raises(RefusedError, match="it failed inside powerd: ZeroDivisionError"):
             await daemon.wishes.check("sda")
         assert not daemon.board.snapshot().in_flight
-        assert not any(attrgetter("_disks._source._orders")(daemon).values())
+        assert not any(attrgetter("_disks._source._meters._orders")(daemon).values())
 
     live(tmp_path, test)
 
