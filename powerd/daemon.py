@@ -177,13 +177,13 @@ class Daemon:
 
     async def _obey(self, order: Order, mode: Mode) -> Done:
         self._disks.begun(order)
-        done: Done = False, "it was broken off"
+        done = Done(False, "it was broken off")
         try:
             done = await actuators.obey(order, self._hands, mode, self._night)
         finally:
             self._disks.obeyed(order, done)
         self._health.obeyed(order, done)
-        if isinstance(order, Sleep) and order.action == "poweroff" and done[0] and mode == "enforce":
+        if isinstance(order, Sleep) and order.action == "poweroff" and done.ok and mode == "enforce":
             self._kept.part(self.status.decision.memory.unrest if self.status else Unrest(), order.wake)
         return done
 

@@ -25,7 +25,6 @@ from powerd.model import (
     Order,
     RefusedError,
     Roused,
-    commands_in,
 )
 from powerd.model.disk_names import named
 from powerd.policy.disks import book
@@ -169,7 +168,7 @@ class Disks:
         It belongs to each begun(), or on Linux before 5.18 the disk's activity stands still for ever.
         """
         if isinstance(order, DiskOrder):
-            self._source.end(order.disk, commands_in(done))
+            self._source.end(order.disk, done.commands)
 
     async def stand_by(self, word: str) -> tuple[DiskId, ...]:
         """Have a disk and all that share its group stand by, unless they are used from now on.

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 
 from powerd.board import Board
 from powerd.clock import Clock
-from powerd.model import Done, Mode, Order, Outcome, found_in
+from powerd.model import Done, Mode, Order, Outcome
 
 
 class Errands:
@@ -46,7 +46,6 @@ class Errands:
 
     async def _carry_out(self, order: Order, mode: Mode) -> Done:
         begun = self._clock.now().mono
-        done: Done
         try:
             done = await self._obey(order, mode)
         except asyncio.CancelledError:
@@ -54,10 +53,10 @@ class Errands:
             if task is None or task.cancelling():
                 raise
             # By something inside it; the order must not be in flight for ever.
-            done = False, "it was broken off"
+            done = Done(False, "it was broken off")
         except Exception as error:  # noqa: BLE001 - whatever an actuator raises is an outcome, never the brain's end
-            done = False, f"it failed inside powerd: {type(error).__name__}: {error}"
+            done = Done(False, f"it failed inside powerd: {type(error).__name__}: {error}")
         finally:
             del self._under_way[order]
-        self._board.end(Outcome(order, self._clock.now().mono, done[0], done[1], begun, found_in(done)))
+        self._board.end(Outcome(order, self._clock.now().mono, done.ok, done.observed, begun, done.found))
         return done

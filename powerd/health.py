@@ -25,7 +25,6 @@ from powerd.model import (
     RefusedError,
     StartTest,
     Trouble,
-    found_in,
 )
 from powerd.model.disk_names import named
 from powerd.policy.disks import book
@@ -86,7 +85,7 @@ class Health:
         disk = self._disk(order.disk) if isinstance(order, CheckHealth | StartTest) else None
         if disk is None:
             return
-        now, found = self._clock.now().wall.timestamp(), found_in(done)
+        now, found = self._clock.now().wall.timestamp(), done.found
         name = self._name(disk)
         if isinstance(order, CheckHealth) and order.wake:
             self._woken.add(name)

@@ -89,5 +89,5 @@ class Wishes:
         """Have it obeyed in whatever mode, as a person has asked; wait for it as long as a person does."""
         errand = self._send(order, "enforce")
         await asyncio.wait({errand}, timeout=_A_PERSON_WAITS)
-        if errand.done() and not errand.result()[0]:
-            raise RefusedError(errand.result()[1])
+        if errand.done() and not errand.result().ok:
+            raise RefusedError(errand.result().observed)

@@ -28,6 +28,7 @@ from powerd.model import (
     DiskMemory,
     DiskReport,
     DiskState,
+    Done,
     Guard,
     Mount,
     Power,
@@ -234,11 +235,11 @@ def test_powerd_s_own_commands_are_told_to_the_source(tmp_path: Path) -> None:
         source.begin = lambda disk: noted.append((disk, -1))  # type: ignore[method-assign] # as it is counted there
         source.end = lambda *about: noted.append(about)  # type: ignore[method-assign] # as above
         for order, done in (
-            (AskPower(A), (True, "", Answered(Power.ACTIVE, 2))),
-            (AskPower(A), (False, "", Trouble.BUSY, 0)),
-            (SpinDown(B, "ata"), (False, "a self-test runs", Trouble.BUSY, 3)),
-            (AskPower(A), (False, "broken off")),
-            (Sleep(0, "suspend"), (True, "slept")),
+            (AskPower(A), Done(True, "", Answered(Power.ACTIVE, 2), 2)),
+            (AskPower(A), Done(False, "", Trouble.BUSY, 0)),
+            (SpinDown(B, "ata"), Done(False, "a self-test runs", Trouble.BUSY, 3)),
+            (AskPower(A), Done(False, "broken off")),
+            (Sleep(0, "suspend"), Done(True, "slept")),
         ):
             house.disks.begun(order)
             house.disks.obeyed(order, done)

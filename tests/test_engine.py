@@ -17,6 +17,7 @@ from powerd.model import (
     Client,
     ClientId,
     Decision,
+    Done,
     How,
     Order,
     Outcome,
@@ -61,7 +62,7 @@ class Scene:
         self.clock = LoopClock()
         self.home: bool | None = False
         self.takes = 0.0
-        self.obeying: Callable[[object], Awaitable[tuple[bool, str]]] = self._obeyed
+        self.obeying: Callable[[object], Awaitable[Done]] = self._obeyed
         self.modes: list[str] = []
         self.told: list[tuple[float, Decision]] = []
         self.did: list[tuple[float, str]] = []
@@ -110,13 +111,13 @@ class Scene:
             self.post()
             await asyncio.sleep(60)
 
-    async def _obey(self, order: object, mode: str) -> tuple[bool, str]:
+    async def _obey(self, order: object, mode: str) -> Done:
         self.modes.append(mode)
         self.did.append((self.now, type(order).__name__))
         return await self.obeying(order)
 
-    async def _obeyed(self, order: object) -> tuple[bool, str]:
-        return True, f"did {type(order).__name__}"
+    async def _obeyed(self, order: object) -> Done:
+        return Done(True, f"did {type(order).__name__}")
 
     def _tell(self, _: Snapshot, decision: Decision) -> None:
         self.told.append((self.now, decision))
@@ -219,10 +220,10 @@ def test_what_is_obeyed_is_the_order_as_decided_last(warn: str) -> None:
         s.takes = 5.5
         orders: list[Sleep] = []
 
-        async def note(order: object) -> tuple[bool, str]:
+        async def note(order: object) -> Done:
             if isinstance(order, Sleep):
                 orders.append(order)
-            return True, "done"
+            return Done(True, "done")
 
         s.obeying = note
         timer = Timer("backup.timer", mono=99 * 86_400.0)  # farther than an alarm reaches from any moment
@@ -333,9 +334,9 @@ def test_an_order_is_obeyed_in_the_mode_in_which_it_was_given() -> None:
 
 def test_the_announcement_s_outcome_starts_the_warning_period() -> None:
     async def test(s: Scene) -> None:
-        async def slow(order: object) -> tuple[bool, str]:
+        async def slow(order: object) -> Done:
             await asyncio.sleep(30 if isinstance(order, Warn) else 0)
-            return True, "done"
+            return Done(True, "done")
 
         s.obeying = slow
         await asyncio.sleep(800)
@@ -347,10 +348,10 @@ def test_the_announcement_s_outcome_starts_the_warning_period() -> None:
 
 def test_what_an_order_raises_becomes_its_outcome() -> None:
     async def test(s: Scene) -> None:
-        async def broken(order: object) -> tuple[bool, str]:
+        async def broken(order: object) -> Done:
             if isinstance(order, Sleep):
                 raise ZeroDivisionError("division by zero")
-            return True, "announced"
+            return Done(True, "announced")
 
         s.obeying = broken
         await asyncio.sleep(606)
@@ -369,10 +370,10 @@ def test_what_an_order_raises_becomes_its_outcome() -> None:
 
 def test_an_order_that_is_broken_off_from_within_is_not_in_flight_for_ever() -> None:
     async def test(s: Scene) -> None:
-        async def broken(order: object) -> tuple[bool, str]:
+        async def broken(order: object) -> Done:
             if isinstance(order, Sleep):
                 raise asyncio.CancelledError
-            return True, "announced"
+            return Done(True, "announced")
 
         s.obeying = broken
         await asyncio.sleep(606)
@@ -386,10 +387,10 @@ def test_it_says_that_it_is_going_down_before_it_does() -> None:
     async def test(s: Scene) -> None:
         phases: list[str] = []
 
-        async def note(order: object) -> tuple[bool, str]:
+        async def note(order: object) -> Done:
             phases.append(s.phase)
             assert order in s.board.snapshot().in_flight
-            return True, "done"
+            return Done(True, "done")
 
         s.obeying = note
         await asyncio.sleep(700)
@@ -402,9 +403,9 @@ def test_a_command_that_takes_long_does_not_stop_the_decisions() -> None:
     """The service manager's watchdog ends a daemon that has decided nothing for 180 s."""
 
     async def test(s: Scene) -> None:
-        async def hour(order: object) -> tuple[bool, str]:
+        async def hour(order: object) -> Done:
             await asyncio.sleep(3600 if isinstance(order, Sleep) else 0)
-            return True, "done"
+            return Done(True, "done")
 
         s.obeying = hour
         await asyncio.sleep(3000)
@@ -470,12 +471,12 @@ def test_when_it_ends_what_it_had_begun_ends() -> None:
         scene = Scene()
         ended = asyncio.Event()
 
-        async def for_ever(_: object) -> tuple[bool, str]:
+        async def for_ever(_: object) -> Done:
             try:
                 await asyncio.sleep(10_000)
             finally:
                 ended.set()
-            return True, ""
+            return Done(True, "")
 
         scene.obeying = for_ever
         tasks = [asyncio.create_task(scene.engine.live()), asyncio.create_task(scene.rounds())]
@@ -519,8 +520,8 @@ def test_from_observe_to_enforce_nobody_is_put_to_sleep_unannounced() -> None:
 
 def test_a_new_configuration_forgets_failures() -> None:
     async def test(s: Scene) -> None:
-        async def refuse(order: object) -> tuple[bool, str]:
-            return isinstance(order, Warn), "refused"
+        async def refuse(order: object) -> Done:
+            return Done(isinstance(order, Warn), "refused")
 
         s.obeying = refuse
         await asyncio.sleep(620)

@@ -18,6 +18,7 @@ from powerd.model import (
     DiskId,
     DiskReport,
     DiskState,
+    Done,
     Finding,
     Memory,
     Moment,
@@ -75,7 +76,7 @@ class House:
 
     def check(self, disk: Disk, health: DriveHealth) -> None:
         self.board._put(replace(self.board.snapshot(), disks={SDA.id: SDA, SDB.id: SDB}))  # noqa: SLF001 - the source's part
-        self.health.obeyed(CheckHealth(disk.id), (True, "read its health", Checked(health, "sat")))
+        self.health.obeyed(CheckHealth(disk.id), Done(True, "read its health", Checked(health, "sat")))
 
 
 def _decision(reports: tuple[DiskReport, ...], smart: dict[DiskId, SmartReport], now: Moment) -> Decision:
@@ -165,18 +166,23 @@ def test_a_self_test_that_was_begun_is_remembered() -> None:
         house.decide(SDA)
         house.check(SDA, WELL)
         test = StartTest(SDA.id, "long")
-        house.health.obeyed(test, (False, "it is asleep", Trouble.ASLEEP))
+        house.health.obeyed(test, Done(False, "it is asleep", Trouble.ASLEEP))
         assert house.board.snapshot().records[SDA.id].tested == {}
-        house.health.obeyed(test, (True, "begun", Answered(Power.ACTIVE)))
+        house.health.obeyed(test, Done(True, "begun", Answered(Power.ACTIVE)))
         assert house.board.snapshot().records[SDA.id].tested == {"long": house.clock.now().wall.timestamp()}
 
     play(scene)
 
 
 @pytest.mark.parametrize(
-    "done", [(True, "would have read its health"), (False, "it hangs", Trouble.HUNG), (False, "no helper")]
+    "done",
+    [
+        Done(True, "would have read its health"),
+        Done(False, "it hangs", Trouble.HUNG),
+        Done(False, "no helper"),
+    ],
 )
-def test_what_was_not_read_is_not_remembered(done: tuple[bool, str]) -> None:
+def test_what_was_not_read_is_not_remembered(done: Done) -> None:
     def scene() -> None:
         house = House()
         house.decide(SDA)
@@ -206,7 +212,7 @@ def test_a_drive_that_was_woken_in_vain_is_remembered_as_such(
         house = House(tmp_path)
         house.decide(SDA)
         house.board._put(replace(house.board.snapshot(), disks={SDA.id: SDA}))  # noqa: SLF001 - the source's part
-        house.health.obeyed(CheckHealth(SDA.id, wake=wake), (False, "no SMART", trouble))
+        house.health.obeyed(CheckHealth(SDA.id, wake=wake), Done(False, "no SMART", trouble))
         now = house.clock.now().wall.timestamp()
         assert house.board.snapshot().records[SDA.id].woken == (now if told else 0)
         again = House(tmp_path)
@@ -233,7 +239,7 @@ def test_two_drives_to_which_a_bridge_gives_one_serial_number_are_two() -> None:
 def test_a_drive_that_was_unplugged_during_its_check_is_forgotten() -> None:
     def scene() -> None:
         house = House()
-        house.health.obeyed(CHECK, (True, "read its health", Checked(WELL)))
+        house.health.obeyed(CHECK, Done(True, "read its health", Checked(WELL)))
         assert house.board.snapshot().records == {}
 
     play(scene)
@@ -291,7 +297,7 @@ def test_that_a_drive_was_woken_is_kept_even_so(tmp_path: Path, found: Checked |
         house.vda = DiskState.STANDBY
         house.decide(SDA)
         house.check(SDA, WELL)
-        house.health.obeyed(CheckHealth(SDA.id, wake=True), (True, "read its health", found))
+        house.health.obeyed(CheckHealth(SDA.id, wake=True), Done(True, "read its health", found))
         house.health.close()
         assert len(list(tmp_path.iterdir())) == 1
 

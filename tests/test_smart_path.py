@@ -32,7 +32,6 @@ from powerd.model import (
     Outcome,
     SmartReport,
     Snapshot,
-    found_in,
 )
 from powerd.policy.findings import news
 from powerd.policy.smart import health_course
@@ -109,7 +108,7 @@ def checked(name: str, document: bytes, machine: Running) -> tuple[Disk, Outcome
     disk = Disk(DiskId(f"ata-{device.upper()}"), device, serial="S1")
     order = CheckHealth(disk.id)
     done = asyncio.run(spindown.obey(order, Hands(machine.socket)))
-    return disk, Outcome(order, NOW.mono, done[0], done[1], NOW.mono - 1, found_in(done))
+    return disk, Outcome(order, NOW.mono, done.ok, done.observed, NOW.mono - 1, done.found)
 
 
 def reported(disk: Disk, outcome: Outcome, days: int, state: Path) -> SmartReport:

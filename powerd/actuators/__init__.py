@@ -16,7 +16,7 @@ class Hands(power.Hands, warn.Hands, spindown.Hands, Protocol):
 async def obey(order: Order, hands: Hands, mode: Mode, way: power.Way) -> Done:
     """Carry out ``order``; a sleep takes ``way``."""
     if mode == "observe":
-        return True, f"would have {_done(order)}"
+        return Done(True, f"would have {_done(order)}")
     try:
         if isinstance(order, Warn | CallOff):
             return await warn.obey(order, hands)
@@ -24,7 +24,7 @@ async def obey(order: Order, hands: Hands, mode: Mode, way: power.Way) -> Done:
             return await spindown.obey(order, hands)
         return await power.obey(order, hands, way)
     except HostError as error:
-        return False, str(error)
+        return Done(False, str(error))
 
 
 def _done(order: Order) -> str:

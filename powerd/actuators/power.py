@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final, Protocol
 
 from powerd.host.values import Completed, HostError
-from powerd.model import Sleep
+from powerd.model import Done, Sleep
 
 _DONE: Final = {
     "suspend": "suspended",
@@ -57,24 +57,24 @@ def done(order: Sleep) -> str:
     return f"run {shlex.join(order.command)}" if order.action == "command" else _DONE[order.action]
 
 
-async def obey(order: Sleep, hands: Hands, way: Way) -> tuple[bool, str]:
+async def obey(order: Sleep, hands: Hands, way: Way) -> Done:
     """Carry out the order and say what was seen."""
     await way.set_out(order)
     try:
-        ok, observed = await _go(order, hands)
+        gone = await _go(order, hands)
     except HostError:
         await way.turn_back()
         raise
-    if not ok:
+    if not gone.ok:
         await way.turn_back()
-    return ok, observed
+    return gone
 
 
-async def _go(order: Sleep, hands: Hands) -> tuple[bool, str]:
+async def _go(order: Sleep, hands: Hands) -> Done:
     if order.action != "command":
         await hands.logind(order.action)
-        return True, f"logind accepted: {order.action}"
+        return Done(True, f"logind accepted: {order.action}")
     end = await hands.run(order.command, timeout=order.timeout)
     if end.status:
-        return False, f"{order.command[0]} {end.ending()}"
-    return True, f"ran {shlex.join(order.command)}"
+        return Done(False, f"{order.command[0]} {end.ending()}")
+    return Done(True, f"ran {shlex.join(order.command)}")

@@ -69,10 +69,11 @@ async def obey(order: DiskOrder, hands: Hands) -> Done:
     try:
         found = await hands.disk(order)
     except DiskError as error:
-        return False, str(error), error.trouble, error.commands
+        return Done(False, str(error), error.trouble, error.commands)
     except HostError as error:
-        return False, str(error), Trouble.UNREACHED
-    return True, _observed(order, found), found
+        return Done(False, str(error), Trouble.UNREACHED)
+    commands = 0 if isinstance(found, Trouble) else found.commands
+    return Done(True, _observed(order, found), found, commands)
 
 
 def _observed(order: DiskOrder, found: Found) -> str:

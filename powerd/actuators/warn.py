@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final, Protocol
 
 from powerd.config import show_duration
-from powerd.model import CallOff, Warn
+from powerd.model import CallOff, Done, Warn
 
 _WHAT: Final = {"poweroff": "powers off", "command": "runs its sleep command"}
 _NOT: Final = {"poweroff": "does not power off", "command": "does not run its sleep command"}
@@ -39,7 +39,7 @@ def _harmless(text: str) -> str:
     return "".join(char if char.isprintable() else "\ufffd" for char in text)
 
 
-async def obey(order: Warn | CallOff, hands: Hands) -> tuple[bool, str]:
+async def obey(order: Warn | CallOff, hands: Hands) -> Done:
     """Announce; a terminal that cannot be written to does not stop the warning period."""
     await hands.broadcast(text(order))
-    return True, done(order)
+    return Done(True, done(order))

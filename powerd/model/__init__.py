@@ -52,8 +52,6 @@ from powerd.model.orders import (
     Outcome,
     Sleep,
     Warn,
-    commands_in,
-    found_in,
 )
 from powerd.model.power import Card, Cause, Inhibitor, KeyPress, Leaving, Timer, Unrest, Wake, Waking
 from powerd.model.standing import CARDS, LOGIND, RHYTHM, TIMERS
@@ -141,6 +139,4 @@ __all__ = [
     "Waking",
     "Warn",
     "Woken",
-    "commands_in",
-    "found_in",
 ]

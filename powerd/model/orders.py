@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal, TypeAlias
+from typing import ClassVar, Literal, NamedTuple, TypeAlias
 
-from powerd.model.disks import DiskOrder, Found, Trouble
+from powerd.model.disks import DiskOrder, Found
 from powerd.model.power import Wake
 
 Mode: TypeAlias = Literal["observe", "enforce"]
@@ -58,19 +58,21 @@ class Sleep:
 
 Order: TypeAlias = Warn | CallOff | Sleep | DiskOrder
 
-Done: TypeAlias = tuple[bool, str] | tuple[bool, str, Found] | tuple[bool, str, Trouble, int]
-"""What obeying comes to: whether it was done, one sentence of what was seen, what a disk answered, and the
-commands that went to one which has not done it; see found_in() and commands_in()."""
 
+class Done(NamedTuple):
+    """What obeying comes to.
 
-def found_in(done: Done) -> Found | None:
-    """What a disk answered; None = nothing, or the order was not for a disk."""
-    return None if len(done) < 3 else done[2]  # noqa: PLR2004 - the shortest of Done's three
+    Attributes:
+        ok: whether it was done.
+        observed: what was seen, one sentence.
+        found: what a disk answered; None = nothing, or the order was not for a disk.
+        commands: sent to a disk for it past the block layer, as in Answered.
+    """
 
-
-def commands_in(done: Done) -> int:
-    """The commands that were sent to a disk for it past the block layer, as in Answered."""
-    return done[3] if len(done) > 3 else getattr(found_in(done), "commands", 0)  # noqa: PLR2004 - the longest of them
+    ok: bool
+    observed: str
+    found: Found | None = None
+    commands: int = 0
 
 
 @dataclass(frozen=True, slots=True)

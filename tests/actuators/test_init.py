@@ -6,7 +6,7 @@ import pytest
 from scripted import Hands
 
 from powerd import actuators
-from powerd.model import Order, Sleep, Warn
+from powerd.model import Done, Order, Sleep, Warn
 
 ORDERS: list[tuple[Order, str]] = [
     (Sleep(0, "suspend"), "suspended"),
@@ -35,7 +35,7 @@ class Way:
 @pytest.mark.parametrize(("order", "text"), ORDERS)
 def test_in_observe_mode_no_hand_is_touched(order: Order, text: str) -> None:
     hands = Hands()
-    assert asyncio.run(actuators.obey(order, hands, "observe", Way())) == (True, f"would have {text}")
+    assert asyncio.run(actuators.obey(order, hands, "observe", Way())) == Done(True, f"would have {text}")
     assert hands.calls == []
 
 
@@ -51,5 +51,7 @@ def test_in_enforce_mode_one_hand_is_used_once(order: Order) -> None:
 @pytest.mark.parametrize("order", [order for order, _ in ORDERS])
 def test_what_the_machine_refuses_is_said_in_its_words(order: Order) -> None:
     hands = Hands(refusal="backup (pid 7) blocks it: nightly backup")
-    assert asyncio.run(actuators.obey(order, hands, "enforce", Way())) == (False, hands.refusal)
+    assert asyncio.run(actuators.obey(order, hands, "enforce", Way())) == Done(
+        False, "backup (pid 7) blocks it: nightly backup"
+    )
     assert len(hands.calls) == 1, "whether to try again is not an actuator's to say"

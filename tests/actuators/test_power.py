@@ -8,7 +8,7 @@ from scripted import Hands
 
 from powerd.actuators import power
 from powerd.host.values import Completed, HostError
-from powerd.model import Action, Sleep
+from powerd.model import Action, Done, Sleep
 
 COMMAND = Sleep(1, "command", ("/usr/local/sbin/goodnight", "--quietly"), timeout=90.0)
 
@@ -29,14 +29,14 @@ class Way:
         self._hands.calls.append(("turn back",))
 
 
-def obey(order: Sleep, hands: Hands) -> tuple[bool, str]:
+def obey(order: Sleep, hands: Hands) -> Done:
     return asyncio.run(power.obey(order, hands, Way(hands)))
 
 
 @pytest.mark.parametrize("action", [action for action in get_args(Action) if action != "command"])
 def test_all_other_actions_are_logind_s(action: Action) -> None:
     hands = Hands()
-    assert obey(Sleep(0, action), hands) == (True, f"logind accepted: {action}")
+    assert obey(Sleep(0, action), hands) == Done(True, f"logind accepted: {action}")
     assert hands.calls == [("set out", action), ("logind", action)]
 
 
@@ -56,7 +56,7 @@ def test_a_sleep_that_is_refused_is_turned_back_from() -> None:
 
 def test_a_command_is_run_as_it_stands_with_its_bound() -> None:
     hands = Hands()
-    assert obey(COMMAND, hands) == (True, "ran /usr/local/sbin/goodnight --quietly")
+    assert obey(COMMAND, hands) == Done(True, "ran /usr/local/sbin/goodnight --quietly")
     assert hands.calls == [("set out", "command"), ("run", COMMAND.command, 90.0)]
 
 
@@ -74,10 +74,9 @@ def test_a_command_is_run_as_it_stands_with_its_bound() -> None:
 )
 def test_a_command_that_fails_is_told_with_its_last_word(end: Completed, text: str) -> None:
     hands = Hands(end=end)
-    assert obey(COMMAND, hands) == (False, text)
+    assert obey(COMMAND, hands) == Done(False, text)
     assert hands.calls[-1] == ("turn back",)
 
 
 def test_a_last_word_is_not_a_novel() -> None:
-    _, observed = obey(COMMAND, Hands(end=Completed(1, "", "x" * 10_000)))
-    assert len(observed) < 300
+    assert len(obey(COMMAND, Hands(end=Completed(1, "", "x" * 10_000))).observed) < 300

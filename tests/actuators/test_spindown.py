@@ -11,6 +11,7 @@ from powerd.model import (
     AskPower,
     DiskId,
     DiskOrder,
+    Done,
     Drive,
     Found,
     Power,
@@ -61,22 +62,30 @@ def test_an_order_is_given_once_and_what_was_seen_is_said(
     order: DiskOrder, found: Found, observed: str
 ) -> None:
     hand = Hand(found)
-    assert asyncio.run(spindown.obey(order, hand)) == (True, observed, found)
+    assert asyncio.run(spindown.obey(order, hand)) == Done(True, observed, found)
     assert hand.asked == [order]
 
 
 @pytest.mark.parametrize(
-    ("error", "trouble"),
+    ("error", "done"),
     [
-        (DiskError("a self-test runs", Trouble.BUSY, 3), (Trouble.BUSY, 3)),
-        (HostError("no helper listens"), (Trouble.UNREACHED,)),
+        (
+            DiskError("a self-test runs", Trouble.BUSY, 3),
+            Done(False, "a self-test runs", Trouble.BUSY, commands=3),
+        ),
+        (HostError("no helper listens"), Done(False, "no helper listens", Trouble.UNREACHED)),
     ],
 )
-def test_a_refusal_is_said_in_its_words_and_in_a_word(error: HostError, trouble: tuple[object, ...]) -> None:
+def test_a_refusal_is_said_in_its_words_and_in_a_word(error: HostError, done: Done) -> None:
     """And with the commands that were sent to the drive all the same."""
     hand = Hand(error)
-    assert asyncio.run(spindown.obey(SpinDown(DISK, "ata"), hand)) == (False, str(error), *trouble)
+    assert asyncio.run(spindown.obey(SpinDown(DISK, "ata"), hand)) == done
     assert len(hand.asked) == 1
+
+
+def test_the_commands_that_an_answer_took_are_counted() -> None:
+    hand = Hand(Answered(Power.ACTIVE, 2))
+    assert asyncio.run(spindown.obey(AskPower(DISK), hand)).commands == 2
 
 
 @pytest.mark.parametrize(

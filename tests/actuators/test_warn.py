@@ -6,7 +6,7 @@ import pytest
 from scripted import Hands
 
 from powerd.actuators import warn
-from powerd.model import Action, CallOff, Warn
+from powerd.model import Action, CallOff, Done, Warn
 
 
 @pytest.mark.parametrize(
@@ -21,7 +21,7 @@ from powerd.model import Action, CallOff, Warn
 def test_people_read_what_is_coming_when_and_what_to_do(action: Action, what: str) -> None:
     hands = Hands()
     text = f"this server {what} in 1min unless somebody needs it (`powerd why`)"
-    assert asyncio.run(warn.obey(Warn(0, action, 60.0), hands)) == (True, f"announced: {text}")
+    assert asyncio.run(warn.obey(Warn(0, action, 60.0), hands)) == Done(True, f"announced: {text}")
     assert hands.calls == [("broadcast", text)]
 
 
@@ -37,7 +37,7 @@ def test_people_read_what_does_not_come_after_all_and_why(action: Action, what: 
     hands = Hands()
     text = f"called off, this server {what} now: tv: home, answers ping"
     order = CallOff(0, action, "tv: home, answers ping")
-    assert asyncio.run(warn.obey(order, hands)) == (True, f"announced: {text}")
+    assert asyncio.run(warn.obey(order, hands)) == Done(True, f"announced: {text}")
     assert hands.calls == [("broadcast", text)]
 
 

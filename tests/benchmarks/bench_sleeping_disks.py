@@ -30,7 +30,7 @@ from powerd.daemon import Daemon
 from powerd.host.hands import RealHands
 from powerd.host.machine import Machine
 from powerd.host.values import DiskError
-from powerd.model import Disk, DiskId, DiskOrder, DiskState, Found, Status, Trouble, found_in
+from powerd.model import Disk, DiskId, DiskOrder, DiskState, Found, Status, Trouble
 
 DISKS: Final = 8
 CLIENTS: Final = 30
@@ -58,9 +58,9 @@ class Shelf(RealHands):
     async def disk(self, order: DiskOrder) -> Found:
         self.commands += 1
         done = self._drives[order.disk].obey(order, asyncio.get_running_loop().time())
-        found = found_in(done)
-        if not done[0] or found is None:
-            raise DiskError(done[1], Trouble.FAILED)
+        found = done.found
+        if not done.ok or found is None:
+            raise DiskError(done.observed, Trouble.FAILED)
         return found
 
     async def guard(self, disks: tuple[DiskId, ...]) -> tuple[DiskId | None, tuple[DiskId, ...], float]:

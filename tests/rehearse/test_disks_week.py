@@ -17,7 +17,7 @@ from powerd.daemon import Daemon
 from powerd.faces.render import disks_json
 from powerd.host.machine import Machine
 from powerd.host.values import DiskError, HostError
-from powerd.model import Disk, DiskId, DiskOrder, DiskState, Finding, Found, Status, Trouble, found_in
+from powerd.model import Disk, DiskId, DiskOrder, DiskState, Finding, Found, Status, Trouble
 from powerd.rehearse.house import House, Person, local
 from powerd.rehearse.loop import VirtualLoop, run
 
@@ -108,9 +108,9 @@ class Nas(House):
         await asyncio.sleep(0.3)
         done = self.drives[order.disk].obey(order, self.time())
         self.count(self.drives[order.disk])
-        found = found_in(done)
-        if not done[0] or found is None:
-            raise DiskError(done[1], Trouble.FAILED)
+        found = done.found
+        if not done.ok or found is None:
+            raise DiskError(done.observed, Trouble.FAILED)
         return found
 
     async def guard(self, disks: tuple[DiskId, ...]) -> tuple[DiskId | None, tuple[DiskId, ...], float]:

@@ -26,7 +26,6 @@ from powerd.model import (
     Roused,
     Seen,
     SpinDown,
-    found_in,
 )
 from powerd.policy import decide
 from powerd.sources.disks.commands import Commands
@@ -147,11 +146,10 @@ class Shelf:
             spindle = self.spindles[order.disk]
             done = spindle.obey(order, self.at)
             self._commands[order.disk].end(spindle.commands)
-            ok, observed = done[:2]
-            found = found_in(done)
-            if ok and isinstance(order, SpinDown) and isinstance(found, Answered) and found.stopped:
+            found = done.found
+            if done.ok and isinstance(order, SpinDown) and isinstance(found, Answered) and found.stopped:
                 self.accepted.append((order.disk, self.at + self.slept))
-            outcome = Outcome(order, T0 + self.at, ok, observed, begun, found)
+            outcome = Outcome(order, T0 + self.at, done.ok, done.observed, begun, found)
             outcomes = {**self.snapshot.disk_outcomes, (type(order), order.disk): outcome}
             self.snapshot = replace(
                 self.snapshot, disk_outcomes=outcomes, in_flight=self.snapshot.in_flight - {order}

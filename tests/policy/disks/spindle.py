@@ -112,30 +112,30 @@ class Spindle:
         assert not self.suspended, "no command to a disk that the kernel has suspended"
         if self.trouble:
             self.log.append((at, "troubled"))
-            return False, self.trouble[1], self.trouble[0]
+            return Done(False, self.trouble[1], self.trouble[0])
         match order:
             case AskPower():
                 self.log.append((at, "ask"))
-                return True, "asked", Answered(self._power(at))
+                return Done(True, "asked", Answered(self._power(at)))
             case SpinDown(how=how):
                 return self._stand_by(how, at)
             case CheckHealth(wake=wake) if self.ill is not None and (wake or self.spins):
                 if wake and self.ill[0] is not Trouble.BUSY:
                     self._up(at)
-                return False, self.ill[1], self.ill[0]
+                return Done(False, self.ill[1], self.ill[0])
             case CheckHealth(wake=True):
                 self._up(at)
                 self.log.append((at, "health"))
-                return True, "read its health", Checked(self.health, "sat")
+                return Done(True, "read its health", Checked(self.health, "sat"))
             case _ if not self.spins:
                 self.log.append((at, "WOKEN BY AN ORDER"))
-                return False, "it sleeps", Trouble.ASLEEP
+                return Done(False, "it sleeps", Trouble.ASLEEP)
             case CheckHealth():
                 self.log.append((at, "health"))
-                return True, "read its health", Checked(self.health, "sat")
+                return Done(True, "read its health", Checked(self.health, "sat"))
             case StartTest(test=test):
                 self.log.append((at, test))
-                return True, "begun", Answered(self._power(at))
+                return Done(True, "begun", Answered(self._power(at)))
             case _:
                 return self._set(order, at)
 
@@ -143,32 +143,32 @@ class Spindle:
         power = self._power(at)
         if power.asleep or power is Power.SUSPENDED:
             self.log.append((at, "rests"))
-            return True, "it rests", Answered(power)
+            return Done(True, "it rests", Answered(power))
         self.log.append((at, how))
         if how in self.refuses:
-            return False, f"{how} refused", Trouble.FAILED
+            return Done(False, f"{how} refused", Trouble.FAILED)
         self.spins = self.spins and how in self.deaf
-        return True, "told", Answered(Power.STANDBY, stopped=True)
+        return Done(True, "told", Answered(Power.STANDBY, stopped=True))
 
     def _set(self, order: SetTimer | SetApm | ReadDrive, at: float) -> Done:
         match order:
             case SetTimer(seconds=seconds):
                 self.log.append((at, f"timer {seconds}"))
                 if "timer" in self.refuses:
-                    return False, "no timer", Trouble.FAILED
+                    return Done(False, "no timer", Trouble.FAILED)
                 self.timer, self.last = seconds, at
-                return True, "set", Answered(Power.ACTIVE)
+                return Done(True, "set", Answered(Power.ACTIVE))
             case SetApm(level=level):
                 self.log.append((at, f"apm {level}"))
                 if level > 253:
-                    return False, f"refused: {level}", Trouble.FAILED
+                    return Done(False, f"refused: {level}", Trouble.FAILED)
                 self.drive = replace(self.drive, apm=level)
-                return True, "set", self.drive
+                return Done(True, "set", self.drive)
             case ReadDrive():
                 self.log.append((at, "read"))
                 if self.mute_drive:
-                    return False, "no ATA disk", Trouble.FAILED
-                return True, "read", self.drive
+                    return Done(False, "no ATA disk", Trouble.FAILED)
+                return Done(True, "read", self.drive)
 
     def _power(self, at: float) -> Power:
         if self.answer:
