@@ -26,13 +26,13 @@ for which a disk is watched before it is stopped, lest data wait for it."""
 ASKED: Final = 30
 """Seconds after its timer should have run out at which a drive is asked whether it has; a round more passes
 until its answer is acted on."""
-DOUBT: Final = 300
+REASK: Final = 300
 """Seconds for which a drive that slept when it was asked is not asked again, whatever others send it."""
 LOOK: Final = 2.0
 """Seconds from the first look to the first decision, which is the journal's first line."""
 ROUND: Final = 1.0
 """Seconds that a round may take from its look at the counters to the journal, on an emulated processor."""
-SETTLED: Final = 30
+PUT_BACK: Final = 30
 """Seconds without an access after which a drive that a wake-up of the server has woken is put back."""
 LONG: Final = 600
 HOOK: Final = "apm 254"
@@ -186,10 +186,10 @@ def test_woken_by_somebody_s_command(server: Server, started: float, bays: Bays)
     after = bays.told.state()
     assert (after.starts, after.reads, after.writes) == (before.starts + 1, before.reads, before.writes)
     (up,) = bays.told.log("spun up")[-1:]
-    until(lambda: states(server, bays.told) == ["active"], "powerd says so", within=DOUBT + 30, every=0.5)
+    until(lambda: states(server, bays.told) == ["active"], "powerd says so", within=REASK + 30, every=0.5)
     event = down(bays.told)
     assert event.what == "spun down: standby-immediate"
-    assert AFTER <= event.at - up.at <= DOUBT + EVERY + AFTER + SLACK
+    assert AFTER <= event.at - up.at <= REASK + EVERY + AFTER + SLACK
     asleep(server, bays)
     assert bays.told.state().starts == after.starts
 
@@ -231,7 +231,7 @@ def test_sleep_of_the_server(server: Server, powerd: Powerd, lab: Lab, bays: Bay
     for drive, up in zip(bays[:2], ups, strict=False):
         event = down(drive)
         assert event.what == "spun down: standby-immediate"
-        assert SETTLED - ROUND <= event.at - up.at <= SETTLED + SLACK
+        assert PUT_BACK - ROUND <= event.at - up.at <= PUT_BACK + SLACK
     made = [event.what for event in bays.timed.log("idle timer", "apm") if event.at > ups[1].at]
     assert [what for what in made if what != HOOK] == [f"idle timer={LONG // 5}", "apm 200"]
     assert made[-1] == "apm 200", "whatever Debian's own hook has set meanwhile"

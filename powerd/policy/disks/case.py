@@ -16,7 +16,7 @@ class Case(NamedTuple):
         disk, memory, plan, look: its own.
         alone: why powerd has nothing to do with it; None = it has.
         after: seconds of idleness after which it stands by, those of its group and bounces reckoned in.
-        idle_since: CLOCK_MONOTONIC of the last use of any of its group, as in Company; None = unknown.
+        idle_since: CLOCK_MONOTONIC of the last use of any of its group, as in GroupIdleness; None = unknown.
         holds: what keeps its whole group up, one clause; None = nothing.
         under_way: an order to it is.
         wished: CLOCK_MONOTONIC at which a person wished it to stand by; None = nobody has.

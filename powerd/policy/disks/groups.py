@@ -41,6 +41,9 @@ def idleness_by_group(
 ) -> dict[str, GroupIdleness]:
     """Who shares idleness, by the group's name, or the disk's own where it has none.
 
+    A member that is left alone, on USB or with the journal on it, is used like the others; one without a
+    spindle is not waited for.
+
     Args:
         snapshot: all that is known.
         remembered: of each disk.
@@ -50,17 +53,17 @@ def idleness_by_group(
     found: dict[str, GroupIdleness] = {}
     begin = -NEVER if resumed is None else resumed
     for name, disk in snapshot.disks.items():
-        plan, alone = plans[name]
-        if alone is not None:
+        if disk.excluded is not None:
             continue
         key = disk.group or name
         shared = found.get(key)
         if shared is None:
             shared = found[key] = GroupIdleness(idle_since=begin)
-        shared.members.append(disk)
-        memory = remembered[name]
-        after = _stretched(plan, memory.stretch) if memory.stretch else plan.spin_down_after
-        shared.after = max(shared.after, after)
+        memory, (plan, alone) = remembered[name], plans[name]
+        if alone is None:
+            shared.members.append(disk)
+            after = _stretched(plan, memory.stretch) if memory.stretch else plan.spin_down_after
+            shared.after = max(shared.after, after)
         shared.holds = shared.holds or disk.busy
         look, since = snapshot.activity.get(name), shared.idle_since
         if not isinstance(look, Seen):
@@ -87,7 +90,7 @@ def guards(
         return
     for group, shared in groups.items():
         members = shared.members
-        if len(members) == 1 or (options.wake_group != "all" and not all(disk.array for disk in members)):
+        if not members[1:] or (options.wake_group != "all" and not all(disk.array for disk in members)):
             continue
         still = tuple([disk.id for disk in members if remembered[disk.id].state in _STILL])
         if 1 < len(still) <= MOST_GUARDED:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Final
 
 from powerd.model import (
+    Activity,
     Answered,
     AskPower,
     CheckHealth,
@@ -99,7 +100,7 @@ def _answered(  # noqa: PLR0911 - a ladder: what it was decides what the answer 
         return _vain(memory, DiskState.UNKNOWN, _DUMB, when)
     if power is Power.UNKNOWN:
         return replace(turned(memory, DiskState.UNKNOWN, when, _DUMB), asks=asks)
-    if before.state is DiskState.SETTLING or before.state is DiskState.SLEEPING:
+    if before.state is DiskState.SETTLING or (before.state is DiskState.SLEEPING and last > -NEVER):
         return replace(memory, spun=when.mono)
     if before.state.asleep:
         return woke(memory, at(when, before.prodded) if before.prodded > -NEVER else when)
@@ -125,19 +126,22 @@ def _asleep(before: DiskMemory, memory: DiskMemory, power: Power, when: Moment) 
     return replace(turned(memory, state, since), pause=pause)
 
 
-def judged(memory: DiskMemory, moved: float, now: Moment) -> DiskMemory:
+def judged(memory: DiskMemory, activity: Activity, now: Moment) -> DiskMemory:
     """One that spun though it should have stood still, by a look that came after it had said so.
 
-    The look before that may be a whole round old: an access since then is no fault of the drive's.
+    The look before that may be a whole round old: an access since then is no fault of the drive's. Nor is a
+    command of others, but where no way is known to work: some poll oftener than a drive is asked.
 
     Args:
         memory: with ``spun``.
-        moved: CLOCK_MONOTONIC of its last I/O, by that look.
+        activity: by that look.
         now: the present moment.
     """
     settling = memory.state is DiskState.SETTLING
-    if moved > (memory.ordered if settling else memory.since.mono):
-        return woke(memory, at(now, moved))
+    excused = not settling or memory.worked is not None
+    used = max(activity.moved, activity.prodded) if excused else activity.moved
+    if used > (memory.ordered if settling else memory.since.mono):
+        return woke(memory, at(now, used))
     if settling:
         return _vain(memory, DiskState.ACTIVE, _STILL_SPINS, now)
     return replace(turned(memory, DiskState.UNSUPPORTED, now, _WAKES), barred=_WAKES)

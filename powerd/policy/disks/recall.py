@@ -177,8 +177,7 @@ def _looked(  # noqa: PLR0911 - a ladder: each rung is one way to know
     if memory.state is DiskState.SUSPENDED:
         return woke(memory, now, by_use=False)
     if memory.spun > -NEVER:
-        used = max(activity.moved, activity.prodded)
-        return judged(memory, used, now) if look.at > memory.spun else memory
+        return judged(memory, activity, now) if look.at > memory.spun else memory
     memory = _prodded(_touched(memory, look), activity, now)
     if isinstance(before, Seen) and activity.moved <= before.value.moved:
         return memory

@@ -34,6 +34,8 @@ _SWAPPING: Final = (
 )
 _KERNEL: Final = "the kernel spins it down by itself (runtime power management)"
 _SPUN: Final = "was told to stand by, and spins; its counters are to say whether it was used"
+_HELD_UP: Final = frozenset({DiskState.SETTLING, DiskState.HUNG})
+"""States that only an answer ends, and of one that is left alone none is asked for."""
 _REST: Final = Step()
 _UNSEEN: Final = "its counters have not been read yet"
 
@@ -79,11 +81,12 @@ def _withdrawn(case: Case) -> SetTimer | None:
     memory, look = case.memory, case.look
     if not memory.ours or memory.timerless or not case.acts or case.disk.excluded is not None:
         return None
-    if case.under_way or case.now.mono < memory.pause or memory.state is not DiskState.ACTIVE:
+    if case.under_way or case.now.mono < memory.pause or not isinstance(look, Seen):
         return None
-    if not isinstance(look, Seen) or case.now.mono - max(look.value.moved, memory.known) > FRESH:
-        return None
-    return SetTimer(case.disk.id, 0)
+    used = look.value.moved > max(memory.ordered, memory.since.mono)  # while nobody asked it any more
+    spins = memory.state is DiskState.ACTIVE or (memory.state in _HELD_UP and used)
+    fresh = case.now.mono - max(look.value.moved, memory.known) <= FRESH
+    return SetTimer(case.disk.id, 0) if spins and fresh else None
 
 
 def _pausing(memory: DiskMemory) -> str:

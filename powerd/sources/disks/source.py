@@ -22,8 +22,6 @@ from powerd.sources.runner import Extent
 _SCAN_AGAIN: Final = 600.0
 """Everything is read anew after so many seconds even if nobody said that it has changed: switches such as
 power/control and queue/iostats are thrown without a word."""
-_ASLEEP: Final = {"suspended", "suspending"}
-_COMMANDS: Final = "device/iorequest_cnt"
 
 
 class Disks:

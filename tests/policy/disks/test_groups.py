@@ -52,6 +52,17 @@ def test_members_that_hold_the_journal_are_neither_stopped_nor_guarded_and_the_o
     assert shelf.decision.guards == ()
 
 
+def test_a_member_that_is_left_alone_is_used_like_the_others() -> None:
+    """A rule lets one disk stand by of a volume group that holds the journal; its lines go to the other."""
+    rule = '[[disks.rule]]\nmatch = ["*_0"]\nspin_down_after = "20min"'
+    shelf = shelf_of(2, rule, group="vg0", journal=True)
+    shelf.touch(1, *(n * 5 * MINUTE for n in range(1, 24)))
+    shelf.live(2 * HOUR)
+    assert [shelf.state(n) for n in range(2)] == [DiskState.ACTIVE, DiskState.EXCLUDED]
+    shelf.live(3 * HOUR)
+    assert [shelf.state(n) for n in range(2)] == [DiskState.STANDBY, DiskState.EXCLUDED]
+
+
 def test_a_resync_keeps_all_of_it_up_and_the_server_awake() -> None:
     shelf = shelf_of(2, group="md0").live(MINUTE)
     for each in shelf.spindles.values():

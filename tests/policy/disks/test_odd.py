@@ -10,7 +10,7 @@ from policy.disks.shelf import DAY, HOUR, MINUTE, Shelf, downs, shelf_of
 from policy.disks.spindle import Spindle, disk
 from policy.worlds import T0
 
-from powerd.model import DiskState, Mount, Power, Roused, SpinDown
+from powerd.model import CheckHealth, DiskState, Mount, Outcome, Power, Roused, SpinDown, Trouble
 
 AFTER = 20 * MINUTE
 
@@ -70,6 +70,19 @@ def test_a_bridge_that_says_sleep_is_believed_and_asked_only_once_more() -> None
     assert shelf.state() is DiskState.SLEEPING
     assert len(spindle.of("ask")) == 3
     assert spindle.of("up") == []
+
+
+@pytest.mark.parametrize("bridge", ["", "sleeps"])
+def test_a_check_of_its_health_that_wakes_a_disk_is_no_fault_of_its_bridge(bridge: str) -> None:
+    spindle = Spindle(disk(0), bridge=bridge)
+    shelf = Shelf(spindle).live(HOUR)
+    order = CheckHealth(spindle.disk.id, wake=True)
+    done = spindle.obey(order, HOUR)
+    came_to = Outcome(order, shelf.now.mono, done.ok, done.observed, shelf.now.mono, done.found)
+    shelf.snapshot = replace(shelf.snapshot, disk_outcomes={(CheckHealth, spindle.disk.id): came_to})
+    assert shelf.live(HOUR + 2 * MINUTE).state() is DiskState.ACTIVE
+    shelf.live(2 * HOUR)
+    assert (shelf.state().asleep, shelf.report().spin_downs, len(downs(spindle))) == (True, 2, 2)
 
 
 def test_a_bridge_that_wakes_its_disk_when_it_is_asked_is_found_out_once() -> None:
@@ -196,6 +209,27 @@ def test_a_disk_that_is_swapped_to_for_a_while_stands_by_before_and_after() -> N
     assert len(downs(spindle)) == 1
     shelf.when(3 * HOUR, lambda: setattr(spindle, "disk", replace(spindle.disk, swapping=False)))
     assert shelf.live(4 * HOUR).state() is DiskState.STANDBY
+
+
+@pytest.mark.parametrize("hangs", [False, True])
+def test_its_timer_is_taken_from_one_that_is_left_alone_in_the_middle_of_a_spin_down(*, hangs: bool) -> None:
+    """It is asked no more; but its use tells that it spins, and its timer would stop it all the same."""
+    text = '[disks]\nmethod = "both"\nspin_down_after = "10min"\n'
+    spindle = Spindle(disk(0), ignores_timer=True)
+    shelf = Shelf(spindle, text=text)
+    while shelf.state() is not DiskState.SETTLING if shelf.decision else True:
+        shelf.live(shelf.at + 1)
+    if hangs:
+        spindle.trouble = (Trouble.HUNG, "no answer")
+        shelf.live(shelf.at + 30)
+        assert shelf.state() is DiskState.HUNG
+        spindle.trouble = None
+    spindle.ignores_timer = False
+    spindle.disk = replace(spindle.disk, swapping=True)
+    shelf.touch(0, *(shelf.at + n * 5 * MINUTE for n in range(1, 12)))
+    shelf.live(shelf.at + HOUR)
+    assert shelf.state() is DiskState.EXCLUDED
+    assert (spindle.spins, spindle.timer) == (True, 0)
 
 
 def test_usb_may_be_opted_in() -> None:

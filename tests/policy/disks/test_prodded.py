@@ -139,3 +139,24 @@ def test_one_that_the_kernel_has_suspended_or_that_must_not_be_asked_is_not() ->
         shelf.when(2 * HOUR, lambda each=each: each.poll(2 * HOUR))  # type: ignore[misc] # bound now
     shelf.live(3 * HOUR)
     assert len([order for _, order in shelf.ordered if isinstance(order, AskPower)]) == asked
+
+
+@pytest.mark.parametrize(
+    ("deaf", "state", "told"),
+    [
+        (frozenset[str](), DiskState.STANDBY, ["ata"]),
+        (frozenset({"ata"}), DiskState.STANDBY, ["ata", "ata", "scsi"]),
+        (frozenset({"ata", "scsi"}), DiskState.UNSUPPORTED, ["ata", "ata", "scsi"]),
+    ],
+)
+def test_a_sensor_that_polls_often_is_no_excuse_for_a_drive_that_does_not_obey(
+    deaf: frozenset[str], state: DiskState, told: list[str]
+) -> None:
+    """Some ask for the temperature oftener than a drive is asked after its spin-down."""
+    spindle = Spindle(disk(0), deaf=deaf)
+    shelf = Shelf(spindle)
+    poll(shelf, 10, 3 * HOUR)
+    shelf.live(2 * HOUR)
+    assert shelf.state() is state
+    assert [what for _, what in spindle.log if what in {"ata", "scsi"}] == told
+    assert shelf.report().spin_ups == 0
