@@ -58,7 +58,7 @@ print(Lookout(eyes).look("").journal, eyes.peek("/proc/swaps"), eyes.peek("/run/
 
 def seen(night: Night) -> list[str]:
     """Where the journal lies, and what is known of swap space, as its user sees it in its sandbox."""
-    into = ["nsenter", f"--target={night.shown('MainPID')}", "--mount"]
+    into = ["nsenter", f"--target={night.shown('MainPID')}", "--mount", "--root"]
     become = ["setpriv", "--reuid=powerd", "--regid=powerd", "--clear-groups"]
     return night.server.run(*into, *become, "/opt/powerd/bin/python3", "-c", SEEN).splitlines()
 

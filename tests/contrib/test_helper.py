@@ -165,7 +165,7 @@ def test_it_holds_two_capabilities_and_writes_where_it_must_only(server: Server)
     assert int(status["CapEff"], 16) & ~CAPABILITIES == 0
     assert (status["NoNewPrivs"], status["Threads"]) == ("1", "1")
     probe = " ".join(f"[ -w {path} ] && echo {path};" for path in PLACES) + " true"
-    writable = server.run("nsenter", f"--target={pid}", "--mount", "sh", "-c", probe).splitlines()
+    writable = server.run("nsenter", f"--target={pid}", "--mount", "--root", "sh", "-c", probe).splitlines()
     assert writable == ["/srv/class/rtc7/wakealarm"]
     server.leaves()
 
