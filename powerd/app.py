@@ -15,7 +15,7 @@ from socket import socket as Listener  # noqa: N812 - what it is here, and ``soc
 from typing import Final
 
 from powerd.alerts import Alerts
-from powerd.clock import KernelClock, boot_id
+from powerd.clock import Clock, KernelClock, boot_id
 from powerd.config import ConfigError, Options, load
 from powerd.config.load import DEFAULT_PATH
 from powerd.config.notify import cautions
@@ -78,6 +78,29 @@ def run(config: Path | None, observe: bool, socket: Path) -> int:  # noqa: FBT00
     return asyncio.run(Service(first, options, file, socket, listeners).live())
 
 
+def faces_of(daemon: Daemon, clock: Clock, token: Callable[[], str | None], feed: Feed) -> Faces:
+    """What the HTTP face is handed of a daemon.
+
+    Args:
+        daemon: that is seen, and asked for things.
+        clock: says how old what it shows is.
+        token: what changing anything over TCP takes; None = nobody may.
+        feed: of events.
+    """
+    keeps, by_hand = daemon.keeps, daemon.wishes
+    wishes = Wishes(
+        keeps.add,
+        keeps.drop,
+        keeps.hold,
+        by_hand.wake,
+        by_hand.stand_by,
+        by_hand.check,
+        by_hand.test,
+        token,
+    )
+    return Faces(lambda: daemon.status, clock.now, daemon.looks.at_all, daemon.trouble, wishes, feed)
+
+
 class Service:
     """The daemon as a service on this machine: signals, journal, service manager and faces."""
 
@@ -125,20 +148,7 @@ class Service:
             loop.add_signal_handler(number, stop.set)
         loop.add_signal_handler(signal.SIGHUP, self._reload)
         daemon = self._daemon
-        keeps = daemon.keeps
-        wishes = Wishes(
-            keeps.add,
-            keeps.drop,
-            keeps.hold,
-            daemon.wishes.wake,
-            daemon.wishes.stand_by,
-            daemon.wishes.check,
-            daemon.wishes.test,
-            self._token,
-        )
-        faces = Faces(
-            lambda: daemon.status, self._clock.now, daemon.looks.at_all, daemon.trouble, wishes, self._feed
-        )
+        faces = faces_of(daemon, self._clock, self._token, self._feed)
         async with AsyncExitStack() as stack:
             stack.callback(self._logind.close)
             stack.callback(self._machine.close)

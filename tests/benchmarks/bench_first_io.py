@@ -25,11 +25,13 @@ from rig.hardware import QUIET, Hardware, sd_name
 from rig.lan import Lan, stop
 from rig.wait import until
 
+from powerd.app import faces_of
 from powerd.clock import KernelClock
 from powerd.config import parse
 from powerd.daemon import Daemon
 from powerd.faces.client import UnreachableError, get
-from powerd.faces.http import Door, Faces, Wishes
+from powerd.faces.feed import Feed
+from powerd.faces.http import Door
 from powerd.host.listen import unix_socket
 from powerd.host.machine import Machine
 from powerd.model import DiskOrder, Found
@@ -74,19 +76,7 @@ async def live(root: Path, at: Path, every: float) -> None:
     machine, clock = Machine(root), KernelClock()
     config = f'mode = "enforce"\n[clients]\nleases = []\nlearn = "0s"\nevery = "{every:g}s"\n'
     daemon = Daemon(parse(config.encode(), "benchmark"), machine, Accessed(root), clock)
-    keeps = daemon.keeps
-    wishes = Wishes(
-        keeps.add,
-        keeps.drop,
-        keeps.hold,
-        daemon.wishes.wake,
-        daemon.wishes.stand_by,
-        daemon.wishes.check,
-        daemon.wishes.test,
-        lambda: None,
-    )
-    faces = Faces(lambda: daemon.status, clock.now, daemon.looks.at_all, daemon.trouble, wishes)
-    await Door([unix_socket(at)], faces).start()
+    await Door([unix_socket(at)], faces_of(daemon, clock, lambda: None, Feed())).start()
     await daemon.live()
 
 
