@@ -44,7 +44,7 @@ _PATIENCE: Final = 300.0
 class Hands(Protocol):
     """What guarding needs."""
 
-    async def guard(self, disks: tuple[DiskId, ...]) -> tuple[DiskId | None, tuple[DiskId, ...], float]:
+    async def guard(self, disks: tuple[DiskId, ...]) -> tuple[DiskId, tuple[DiskId, ...], float]:
         """Watch sleeping disks until one is accessed, and wake the others then.
 
         Returns:

@@ -70,7 +70,7 @@ class Hands:
         self._note("disk", order)
         return Answered(Power.ACTIVE)
 
-    async def guard(self, disks: tuple[DiskId, ...]) -> tuple[DiskId | None, tuple[DiskId, ...], float]:
+    async def guard(self, disks: tuple[DiskId, ...]) -> tuple[DiskId, tuple[DiskId, ...], float]:
         self._note("guard", disks)
         return disks[0], disks[1:], 1.0
 

@@ -148,6 +148,6 @@ def test_disks_and_their_activity_are_replaced_as_a_whole() -> None:
 
 
 def test_a_group_that_was_roused_is_told_by_its_name() -> None:
-    board, roused = Board(), Roused(None, (), 5.0, 1.0)
+    board, roused = Board(), Roused(DiskId("ata-a"), (), 5.0, 1.0)
     board.rouse("md0", roused)
     assert board.snapshot().roused == {"md0": roused}

@@ -53,7 +53,7 @@ class Bell:
         self.error: HostError | None = None
         self.rings = asyncio.Event()
 
-    async def guard(self, disks: tuple[DiskId, ...]) -> tuple[DiskId | None, tuple[DiskId, ...], float]:
+    async def guard(self, disks: tuple[DiskId, ...]) -> tuple[DiskId, tuple[DiskId, ...], float]:
         self.begun += 1
         if self.error is not None:
             raise self.error

@@ -21,7 +21,7 @@ from powerd.model import DiskId, DiskReport, DiskState, RefusedError, Seen, Snap
 class Unguarded:
     """No group is guarded here."""
 
-    async def guard(self, disks: tuple[DiskId, ...]) -> tuple[DiskId | None, tuple[DiskId, ...], float]:
+    async def guard(self, disks: tuple[DiskId, ...]) -> tuple[DiskId, tuple[DiskId, ...], float]:
         raise NotImplementedError(disks)
 
 

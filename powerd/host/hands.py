@@ -78,7 +78,7 @@ class RealHands:
         """Have the helper carry out an order to a disk; DiskError when it refuses, or the drive does."""
         return await drives.obey(order, await self._helper.door())
 
-    async def guard(self, disks: tuple[DiskId, ...]) -> tuple[DiskId | None, tuple[DiskId, ...], float]:
+    async def guard(self, disks: tuple[DiskId, ...]) -> tuple[DiskId, tuple[DiskId, ...], float]:
         """Watch sleeping disks until one is accessed, and wake the others then; see drives.guard()."""
         return await drives.guard(disks, await self._helper.door())
 

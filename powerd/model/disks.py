@@ -241,13 +241,13 @@ class Roused:
     """A guarded group was woken.
 
     Attributes:
-        disk: whose access was the cause; None = unknown.
+        disk: whose access was the cause.
         others: those that were woken for it.
         at: CLOCK_MONOTONIC.
         seconds: that waking them took.
     """
 
-    disk: DiskId | None
+    disk: DiskId
     others: tuple[DiskId, ...]
     at: float
     seconds: float

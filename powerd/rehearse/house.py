@@ -184,7 +184,7 @@ class House(Nights):
         """No disks."""
         raise HostError(f"{order.disk}: there are no disks in this house")
 
-    async def guard(self, disks: tuple[DiskId, ...]) -> tuple[DiskId | None, tuple[DiskId, ...], float]:
+    async def guard(self, disks: tuple[DiskId, ...]) -> tuple[DiskId, tuple[DiskId, ...], float]:
         """No disks."""
         raise HostError(f"{disks[0]}: there are no disks in this house")
 

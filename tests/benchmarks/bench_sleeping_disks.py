@@ -63,7 +63,7 @@ class Shelf(RealHands):
             raise DiskError(done.observed, Trouble.FAILED)
         return found
 
-    async def guard(self, disks: tuple[DiskId, ...]) -> tuple[DiskId | None, tuple[DiskId, ...], float]:
+    async def guard(self, disks: tuple[DiskId, ...]) -> tuple[DiskId, tuple[DiskId, ...], float]:
         """Nobody accesses them."""
         await asyncio.Event().wait()
         return disks[0], disks[1:], 0.0

@@ -113,7 +113,7 @@ class Nas(House):
             raise DiskError(done.observed, Trouble.FAILED)
         return found
 
-    async def guard(self, disks: tuple[DiskId, ...]) -> tuple[DiskId | None, tuple[DiskId, ...], float]:
+    async def guard(self, disks: tuple[DiskId, ...]) -> tuple[DiskId, tuple[DiskId, ...], float]:
         """The first access to a member wakes the others."""
         self.guarded.append((self.time(), disks))
         if len(disks) != 2:

@@ -153,7 +153,7 @@ def tried_anew(memory: DiskMemory) -> DiskMemory:
 
 def _roused(memory: DiskMemory, disk: Disk, roused: Roused, now: Moment) -> DiskMemory:
     """The helper has woken its group, or seen its first access."""
-    if roused.disk is not None and disk.id != roused.disk and disk.id not in roused.others:
+    if disk.id not in {roused.disk, *roused.others}:
         return memory
     return replace(woke(memory, at(now, roused.at)), known=roused.at)
 

@@ -118,7 +118,7 @@ class Shelf:
             each.last = self.at
             each.log.append((self.at, "resume"))
 
-    def rouse(self, group: str, disk: DiskId | None, *others: DiskId) -> None:
+    def rouse(self, group: str, disk: DiskId, *others: DiskId) -> None:
         roused = Roused(disk, others, T0 + self.at, 1.0)
         self.snapshot = replace(self.snapshot, roused={**self.snapshot.roused, group: roused})
 

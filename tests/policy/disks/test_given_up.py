@@ -184,7 +184,7 @@ class Play:
                 disks = {name: tried_anew(each) for name, each in self.memory.disks.items()}
                 self.memory = replace(self.memory, disks=disks)
             case "rouse":
-                roused = {"md0": Roused(None, (DISK.id,), self.at, 1.0)}
+                roused = {"md0": Roused(DISK.id, (), self.at, 1.0)}
                 self.snapshot = replace(self.snapshot, roused=roused)
             case (order, found):
                 ok = not isinstance(found, Trouble)
