@@ -9,13 +9,13 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def until(ask: Callable[[], T], what: str, within: float = 30, every: float = 0.05) -> T:
+def until(ask: Callable[[], T], what: str, within: float = 60, every: float = 0.05) -> T:
     """The first true answer of ``ask``.
 
     Args:
         ask: asked every ``every`` seconds; an OSError is an answer of "not yet".
         what: what is waited for, as the failure says it.
-        within: seconds after which it is a failure.
+        within: seconds after which it is a failure; many, where it proves nothing but that it comes.
         every: seconds between two questions.
     """
     deadline = time.monotonic() + within

@@ -20,7 +20,9 @@ from typing import Any, Final
 _DELIMITER: Final = b"\xff"
 _POLL: Final = 0.1
 _SYNC: Final = 5.0
-"""Seconds for an agent that runs to show that it listens."""
+"""Seconds for an agent that runs to show that it listens; then it is asked again."""
+_LISTENS: Final = 60.0
+"""Seconds until it must have shown it: a slow machine that has just woken was silent for more than 5."""
 
 
 class AgentError(OSError):
@@ -77,15 +79,13 @@ class Agent:
 
     def ask(self, command: str, *, within: float = 20, **arguments: object) -> Any:  # noqa: ANN401 - JSON
         """What the agent returns for one command of its protocol."""
-        number = next(self._numbers)
         line = self._connected()
+        deadline = time.monotonic() + _LISTENS
+        while not self._listens(line):
+            if time.monotonic() > deadline:
+                raise AgentError(f"the guest agent does not listen, so it was not asked {command}")
+        line.settimeout(within)
         try:
-            line.settimeout(_SYNC)
-            line.sendall(_DELIMITER)
-            _send(line, "guest-sync-delimited", {"id": number})
-            while self._answer(line).get("return") != number:
-                pass
-            line.settimeout(within)
             _send(line, command, arguments)
             answer = self._answer(line)
         except TimeoutError:
@@ -93,6 +93,19 @@ class Agent:
         if "error" in answer:
             raise AgentError(f"{command}: {answer['error']['desc']}")
         return answer["return"]
+
+    def _listens(self, line: socket.socket) -> bool:
+        """Whether the agent is at the other end, with nothing else on its mind; harmless to ask twice."""
+        number = next(self._numbers)
+        line.settimeout(_SYNC)
+        try:
+            line.sendall(_DELIMITER)
+            _send(line, "guest-sync-delimited", {"id": number})
+            while self._answer(line).get("return") != number:
+                pass
+        except TimeoutError:
+            return False
+        return True
 
     def _connected(self) -> socket.socket:
         if self._line is None:
