@@ -92,6 +92,14 @@ class Spindle:
         self.run(at)
         self.commands += 1
 
+    def plug(self, at: float, mono: float) -> None:
+        """It is pulled and plugged in again: it has lost its power, and with it what it was set to."""
+        self.run(at)
+        self.disk = replace(self.disk, seen=mono)
+        self.timer = 0
+        self.last = at
+        self._up(at)
+
     def run(self, at: float) -> None:
         """Its own timers."""
         timer = 0 if self.ignores_timer else self.timer

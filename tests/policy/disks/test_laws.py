@@ -93,7 +93,7 @@ def happen(shelf: Shelf, what: str, n: int) -> None:
         case "step":
             shelf.step += 9 * HOUR
         case "plug":
-            spindle.disk = replace(spindle.disk, seen=shelf.now.mono)
+            spindle.plug(shelf.at, shelf.now.mono)
         case "mend":
             spindle.trouble = None
         case _:
