@@ -28,6 +28,7 @@ from powerd.model import (
 )
 from powerd.model.disk_names import named
 from powerd.policy.disks import book
+from powerd.policy.disks.writes import may_write, would_wake
 from powerd.sources import disks as sensor
 from powerd.sources.runner import Extent, Watch
 from powerd.store import Store
@@ -154,7 +155,7 @@ class Disks:
         self._known = book.document(decision.memory.disks)
         if self._known != self._written:
             activity = self._board.snapshot().activity
-            if book.may_write(self._directory, decision.disks, activity, self._clock.now()):
+            if may_write(self._directory, decision.disks, activity, self._clock.now()):
                 self.remember()
 
     def begun(self, order: Order) -> None:
@@ -211,7 +212,7 @@ class Disks:
         if self._timer is not None:
             self._timer.cancel()
         dear = book.spun_down_since(self._written, self._known)
-        if dear or not book.would_wake(self._directory, self._reports):
+        if dear or not would_wake(self._directory, self._reports):
             self.remember()
 
     def _look_at(self, when: float) -> None:

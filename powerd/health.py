@@ -27,7 +27,7 @@ from powerd.model import (
     Trouble,
 )
 from powerd.model.disk_names import named
-from powerd.policy.disks import book
+from powerd.policy.disks.writes import may_write, would_wake
 from powerd.policy.findings import news
 from powerd.policy.smart import talks
 from powerd.records import Records
@@ -123,7 +123,7 @@ class Health:
         """
         dear = self._woken & self._records.waiting
         reports = self._decision.disks if self._decision else ()
-        self._records.write(anyway=bool(dear) or not book.would_wake(self._directory, reports))
+        self._records.write(anyway=bool(dear) or not would_wake(self._directory, reports))
 
     def _name(self, disk: Disk) -> str:
         """What its record goes by: the serial number, unless a bridge gives one and the same to several."""
@@ -143,4 +143,4 @@ class Health:
         if self._decision is None:
             return False
         activity = self._board.snapshot().activity
-        return book.may_write(self._directory, self._decision.disks, activity, self._clock.now())
+        return may_write(self._directory, self._decision.disks, activity, self._clock.now())

@@ -13,16 +13,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from powerd.model import Activity, Blind, DiskId, DiskMemory, DiskReport, DiskState, Moment, Seen
+from powerd.model import DiskId, DiskMemory, DiskState, Moment
 from powerd.policy.disks.ways import DAY, NEVER, STRETCHES, boot
 
 Book = dict[str, dict[str, object]]
 """What is kept of each disk, by its id."""
 
 _MOST_TIMES: Final = 1000
-_RECENT: Final = 60.0
-_AWAKE: Final = frozenset({DiskState.ACTIVE, DiskState.UNSUPPORTED, DiskState.EXCLUDED})
-"""States of which none says that a disk sleeps, or may do so at any moment."""
 _SLEPT: Final = 0.01
 """Seconds asleep; two readings of none differ by less."""
 _LATEST: Final = 1 << 40
@@ -105,45 +102,6 @@ def _number(value: object) -> float | None:
     return float(value) if abs(value) < _LATEST else None  # nor is NaN
 
 
-def may_write(
-    directory: str,
-    reports: tuple[DiskReport, ...],
-    activity: Mapping[DiskId, Seen[Activity] | Blind],
-    now: Moment,
-) -> bool:
-    """Whether writing below ``directory`` wakes no disk and keeps none from falling asleep.
-
-    It does not where that lies on a disk that has no spindle, or is none, or on one that was in use within
-    the last minute: that spins, also if it cannot be made to stand by, or is a USB disk that powerd leaves
-    alone. Of a mirror or a pool this has to be true of each member. What no disk is known to hold may be on a
-    network, or on any of them below an overlay: so none may sleep.
-
-    Args:
-        directory: an absolute path.
-        reports: what policy makes of each disk; none = they have yet to be looked at.
-        activity: what their counters say.
-        now: the present moment.
-    """
-    holders = _holders(directory, reports)
-    if not holders:
-        return bool(reports) and all(each.state in _AWAKE for each in reports)
-    return all(_minds_no_write(each, activity.get(each.disk.id), now) for each in holders)
-
-
-def _minds_no_write(report: DiskReport, look: Seen[Activity] | Blind | None, now: Moment) -> bool:
-    """Whether a write to a disk neither wakes it nor keeps it from falling asleep."""
-    if report.state is DiskState.EXCLUDED and report.disk.excluded is not None:
-        return True
-    if not isinstance(look, Seen) or look.value.suspended:
-        return False
-    return report.state in _AWAKE and now.mono - look.value.moved <= _RECENT
-
-
-def would_wake(directory: str, reports: tuple[DiskReport, ...]) -> bool:
-    """Whether writing below ``directory`` wakes a disk; of one that powerd does not know, it says no."""
-    return any(each.state.asleep for each in _holders(directory, reports))
-
-
 def spun_down_since(written: Book, known: Book) -> bool:
     """Whether a disk of ``known`` has stood by since ``written``: forgotten, that is more than its budget."""
     return any(
@@ -154,11 +112,3 @@ def spun_down_since(written: Book, known: Book) -> bool:
 def _list(row: dict[str, object], key: str) -> list[object]:
     value = row.get(key)
     return value if isinstance(value, list) else []
-
-
-def _holders(directory: str, reports: tuple[DiskReport, ...]) -> list[DiskReport]:
-    """The disks that hold a directory, as the mount table has it: all on which that filesystem lies."""
-    mounted = [(mount.where, report) for report in reports for mount in report.disk.mounts]
-    above = [row for row in mounted if f"{directory}/".startswith(f"{row[0].rstrip('/')}/")]
-    deepest = max((where for where, _ in above), key=len, default="")
-    return [report for where, report in above if where == deepest]

@@ -1,0 +1,60 @@
+"""Whether writing something down wakes a disk, or keeps one from falling asleep."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from powerd.model import Activity, Blind, DiskId, DiskReport, DiskState, Moment, Seen
+
+_RECENT: Final = 60.0
+"""Seconds; a disk used since then spins for some time yet."""
+_AWAKE: Final = frozenset({DiskState.ACTIVE, DiskState.UNSUPPORTED, DiskState.EXCLUDED})
+"""States of which none says that a disk sleeps, or may do so at any moment."""
+
+
+def may_write(
+    directory: str,
+    reports: tuple[DiskReport, ...],
+    activity: Mapping[DiskId, Seen[Activity] | Blind],
+    now: Moment,
+) -> bool:
+    """Whether writing below ``directory`` wakes no disk and keeps none from falling asleep.
+
+    It does not where that lies on a disk that has no spindle, or is none, or on one that was in use within
+    the last minute: that spins, also if it cannot be made to stand by, or is a USB disk that powerd leaves
+    alone. Of a mirror or a pool this has to be true of each member. What no disk is known to hold may be on a
+    network, or on any of them below an overlay: so none may sleep.
+
+    Args:
+        directory: an absolute path.
+        reports: what policy makes of each disk; none = they have yet to be looked at.
+        activity: what their counters say.
+        now: the present moment.
+    """
+    holders = _holders(directory, reports)
+    if not holders:
+        return bool(reports) and all(each.state in _AWAKE for each in reports)
+    return all(_minds_no_write(each, activity.get(each.disk.id), now) for each in holders)
+
+
+def _minds_no_write(report: DiskReport, look: Seen[Activity] | Blind | None, now: Moment) -> bool:
+    """Whether a write to a disk neither wakes it nor keeps it from falling asleep."""
+    if report.state is DiskState.EXCLUDED and report.disk.excluded is not None:
+        return True
+    if not isinstance(look, Seen) or look.value.suspended:
+        return False
+    return report.state in _AWAKE and now.mono - look.value.moved <= _RECENT
+
+
+def would_wake(directory: str, reports: tuple[DiskReport, ...]) -> bool:
+    """Whether writing below ``directory`` wakes a disk; of one that powerd does not know, it says no."""
+    return any(each.state.asleep for each in _holders(directory, reports))
+
+
+def _holders(directory: str, reports: tuple[DiskReport, ...]) -> list[DiskReport]:
+    """The disks that hold a directory, as the mount table has it: all on which that filesystem lies."""
+    mounted = [(mount.where, report) for report in reports for mount in report.disk.mounts]
+    above = [row for row in mounted if f"{directory}/".startswith(f"{row[0].rstrip('/')}/")]
+    deepest = max((where for where, _ in above), key=len, default="")
+    return [report for where, report in above if where == deepest]
