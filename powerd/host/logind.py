@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from powerd.host import timers
-from powerd.host.bus import AbsentError, Bus, Match, properties
+from powerd.host.bus import AbsentError, Bus, Match, properties, said
 from powerd.host.values import Going, HostError
 from powerd.model import Inhibitor, KeyPress, Timer
 
@@ -34,6 +34,8 @@ _METHODS: Final = {
     "suspend-then-hibernate": ("suspend_then_hibernate", "sleep"),
     "poweroff": ("power_off", "shutdown"),
 }
+_ERRNO: Final = "System.Error."
+"""With it begins the name of an error that is an errno and nothing else (sd-bus-errors(3))."""
 _GRAPHICAL: Final = frozenset({"x11", "wayland", "mir"})
 """Types of session whose idle hint is the desktop's word (logind, SESSION_TYPE_IS_GRAPHICAL)."""
 _PATIENCE: Final = 5.0
@@ -103,7 +105,7 @@ class Logind:
             return ()
 
     async def able(self, action: str) -> str:
-        """``yes``, ``no``, ``na`` or ``challenge``; ``yes`` where there is nobody to say so."""
+        """``yes``, ``no``, ``na``, ``challenge``, or why not; ``yes`` where there is nobody to say so."""
         try:
             async with self._asking() as (manager, _):
                 return await _can(manager, action)
@@ -196,12 +198,20 @@ async def _others(manager: Manager) -> tuple[Inhibitor, ...]:
 
 
 async def _can(manager: Manager, action: str) -> str:
-    answer: str = await getattr(manager, f"can_{_METHODS[action][0]}")()
+    """Its answer. systemd 257 passes on what the kernel says of /sys/power, where 252 says ``na``."""
+    import sdbus  # noqa: PLC0415 - has been imported by now
+
+    try:
+        answer: str = await getattr(manager, f"can_{_METHODS[action][0]}")()
+    except sdbus.SdBusUnmappedMessageError as error:
+        if not error.args[0].startswith(_ERRNO):
+            raise
+        return said(error)
     return answer
 
 
 def _refusal(action: str, answer: str) -> str:
-    if answer in {"na", "no"}:
+    if answer != "challenge":
         return f"this machine cannot do it: logind answers {answer!r} for {action}; choose another action"
     return (
         f"logind answers {answer!r} for {action}: user {os.getuid()} may not; "

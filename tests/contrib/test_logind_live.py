@@ -145,9 +145,9 @@ def test_locks_of_others_are_told_and_hasten_a_look(server: Server) -> None:
 
 
 def test_what_logind_can_and_how_long_it_waits(server: Server) -> None:
-    """No container can be suspended."""
+    """No container can be suspended; systemd 257 says why."""
     told = server.ask()
-    assert told["able"] == ["na", "yes"]
+    assert told["able"] in (["na", "yes"], ["Read-only file system", "yes"])
     assert told["patience"] == 90.0
     assert told["gone"] == {}, "a session that has ended meanwhile"
 

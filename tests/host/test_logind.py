@@ -70,6 +70,29 @@ def test_what_cannot_be_done_is_a_sentence_and_not_tried(bus: PrivateBus, answer
     assert bus.calls() == ["PowerOff False"]
 
 
+def cannot(bus: PrivateBus, name: str) -> None:
+    """CanSuspend ends in an error, as of a logind that may not write to /sys/power/state."""
+    code = f'raise dbus.exceptions.DBusException("Read-only file system", name="{name}")'
+    bus.method("CanSuspend", "", code, "s")
+
+
+def test_what_the_kernel_forbids_is_an_answer(bus: PrivateBus) -> None:
+    """As systemd 257 gives it in a container, where /sys is read-only; 252 says "na"."""
+    bus.logind()
+    cannot(bus, "System.Error.EROFS")
+    assert asked(lambda logind: logind.able("suspend")) == "Read-only file system"
+    said = "logind answers 'Read-only file system' for suspend; choose another action"
+    assert refusal("suspend") == f"this machine cannot do it: {said}"
+    assert bus.calls() == []
+
+
+def test_what_is_no_word_of_the_kernel_s_is_a_fault(bus: PrivateBus) -> None:
+    bus.logind()
+    cannot(bus, "org.freedesktop.login1.Unheard")
+    with pytest.raises(HostError, match=r"^systemd-logind refused: "):
+        asked(lambda logind: logind.able("suspend"))
+
+
 def test_whoever_blocks_it_is_named_with_the_reason(bus: PrivateBus) -> None:
     bus.logind()
     bus.inhibit("sleep", "backup", "nightly backup", "block")

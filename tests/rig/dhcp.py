@@ -63,7 +63,8 @@ def start_kea(lan: Lan) -> DhcpServer:
         "loggers": [{"name": "kea-dhcp4", "severity": "WARN", "output_options": [{"output": "stdout"}]}],
     }
     conf.write_text(json.dumps({"Dhcp4": settings}))
-    here = {"KEA_PIDFILE_DIR": str(lan.scratch), "KEA_LOCKFILE_DIR": str(lan.scratch)}
+    # From 2.6.3 on it takes leases from its own directory only.
+    here = dict.fromkeys(("KEA_PIDFILE_DIR", "KEA_LOCKFILE_DIR", "KEA_DHCP_DATA_DIR"), str(lan.scratch))
     return _start(lan, "kea", leases, ["kea-dhcp4", "-c", str(conf)], **here)
 
 
