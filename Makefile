@@ -9,7 +9,7 @@ VMS ?= 1
 RUN_PACKAGES := python3-venv python3-dev gcc pkg-config libsystemd-dev libudev1
 TEST_PACKAGES := isc-dhcp-server dnsmasq-base kea-dhcp4-server busybox fping \
 	iproute2 iputils-ping procps systemd systemd-container dbus polkitd python3-dbusmock \
-	hdparm e2fsprogs util-linux-extra
+	hdparm e2fsprogs
 VM_PACKAGES := qemu-system-x86 qemu-utils mmdebstrap e2fsprogs
 
 .NOTPARALLEL:

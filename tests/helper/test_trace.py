@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import struct
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -66,11 +67,19 @@ def test_what_does_not_fit_is_waited_past(loops: Loops) -> None:
         assert requested(asyncio.run(main(trace))) == {second.number}
 
 
+def partition(device: Path) -> None:
+    """Write a table in the manner of DOS: one partition of Linux's, 4 MiB from the beginning, 1 MiB long."""
+    entry = struct.pack("<4xB3xII", 0x83, 8192, 2048)
+    with device.open("r+b") as disk:
+        disk.write(bytes(446) + entry + bytes(48) + b"\x55\xaa")
+
+
 @needs_tracefs
 def test_a_write_to_a_partition_of_a_disk_is_the_disk_s(loops: Loops) -> None:
     """Events carry the whole disk's number, which is what the filter knows."""
     (disk, *_) = disks(loops)
-    subprocess.run(["addpart", loops.devices[0], "1", "8192", "2048"], check=True)
+    partition(Path(loops.devices[0]))
+    subprocess.run(["partx", "--add", loops.devices[0]], check=True)
     number = (Path("/sys/block") / disk.node.name / f"{disk.node.name}p1" / "dev").read_text().strip()
     major, _, minor = number.partition(":")
     node = disk.node.parent / "part"
@@ -85,7 +94,7 @@ def test_a_write_to_a_partition_of_a_disk_is_the_disk_s(loops: Loops) -> None:
             assert told(trace, 20) == {disk.number}
     finally:
         node.unlink()
-        subprocess.run(["delpart", loops.devices[0], "1"], check=True)
+        subprocess.run(["partx", "--delete", loops.devices[0]], check=True)
 
 
 @needs_tracefs
