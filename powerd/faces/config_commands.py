@@ -13,6 +13,7 @@ from powerd.config import ConfigError, Options, effective, load
 from powerd.config.load import DEFAULT_PATH
 from powerd.config.notify import cautions
 from powerd.faces.client import ANSWERED, USAGE
+from powerd.faces.terminal import say
 
 
 def check(arguments: argparse.Namespace) -> int:
@@ -20,19 +21,19 @@ def check(arguments: argparse.Namespace) -> int:
     options = _options(arguments)
     file = _file(arguments)
     missing = file is None and not DEFAULT_PATH.exists()
-    print(f"{DEFAULT_PATH}: not there, so the defaults hold" if missing else f"{file or DEFAULT_PATH}: ok")
-    print(meaning(options))
+    where = f"{DEFAULT_PATH}: not there, so the defaults hold" if missing else f"{file or DEFAULT_PATH}: ok"
+    say(f"{where}\n{meaning(options)}\n")
     for caution in cautions(options, file or DEFAULT_PATH):
-        print(f"warning: {caution}")
+        say(f"warning: {caution}\n")
     if options.disks.spin_down_after or options.disks.rule:
         for finding in arguments.survey():
-            print(f"note: {finding}")
+            say(f"note: {finding}\n")
     return ANSWERED
 
 
 def config(arguments: argparse.Namespace) -> int:
     """``powerd config``: the configuration in force, as TOML."""
-    print(effective(_options(arguments)), end="")
+    say(effective(_options(arguments)))
     return ANSWERED
 
 

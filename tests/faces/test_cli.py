@@ -54,6 +54,19 @@ def test_a_wrong_use_is_2(here: Here, argv: list[str]) -> None:
     assert "usage: powerd" in refused(here(*argv), code=2)
 
 
+def test_a_wrong_use_is_told_by_the_command_itself(here: Here) -> None:
+    told = refused(here("status", "anna"), code=2)
+    assert told.startswith("usage: powerd status ")
+    assert told.endswith("powerd status: error: unrecognized arguments: anna\n")
+    assert "unrecognized arguments: --fast" in refused(here("hold", "--fast", "--", "true"), code=2)
+    assert refused(here("--fast"), code=2).endswith("powerd: error: unrecognized arguments: --fast\n")
+
+
+def test_hold_tells_where_its_command_begins(here: Here) -> None:
+    told = refused(here("hold", "rsync", "-a", "src", "dst"), code=2)
+    assert told.endswith("powerd hold: error: write -- before the command: powerd hold -- rsync\n")
+
+
 def test_asking_the_daemon_imports_little(door: str) -> None:
     code = (
         "import sys\nfrom powerd.__main__ import main\n"
