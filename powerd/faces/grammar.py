@@ -12,8 +12,9 @@ if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001 - its only name
 
 _EPILOG: Final = """\
-exit codes: 0 answered, 1 the daemon makes no decisions or says no, 2 usage or configuration
-error, 3 the daemon cannot be reached; of hold: its command's"""
+exit codes: 0 answered; 1 the daemon makes no decisions or says no (smart: a
+drive has a warning or an alarm); 2 usage or configuration error; 3 the daemon
+cannot be reached; of hold: its command's"""
 
 
 def parser() -> argparse.ArgumentParser:

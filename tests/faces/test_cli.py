@@ -16,6 +16,8 @@ from powerd.host.foreground import Foreground
 
 __all__ = ("here",)  # a fixture
 
+COMMANDS = ("run", "check", "config", "status", "why", "clients", "disks", "smart", "keep", "hold", "wake")
+
 
 @pytest.fixture(scope="module")
 def door(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
@@ -26,9 +28,12 @@ def door(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 def test_help_and_version(here: Here) -> None:
     assert said(here()) == said(here("--help"))
-    for command in ("run", "check", "config", "status", "why", "clients", "keep", "hold", "wake"):
-        assert command in said(here())
-        assert said(here(command, "--help")).startswith(f"usage: powerd {command}")
+    for command in COMMANDS:
+        assert f"\n    {command} " in said(here())
+        told = said(here(command, "--help", COLUMNS="80"))
+        assert told.startswith(f"usage: powerd {command}")
+        assert max(map(len, told.splitlines())) <= 80
+    assert max(map(len, said(here(COLUMNS="80")).splitlines())) <= 80
     assert said(here("--version")) == "powerd 0.1.0\n"
 
 
