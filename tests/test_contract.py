@@ -12,6 +12,8 @@ from typing import Any, Final
 import pytest
 
 from powerd.config import Options, effective, parse, sample
+from powerd.faces.grammar import parser
+from powerd.model import DiskState
 
 ROOT: Final = Path(__file__).parents[1]
 PAGES: Final = ("README.md", "powerd/README.md", "CHANGELOG.md")
@@ -116,3 +118,12 @@ def test_no_group_is_repeated_possessively() -> None:
 def test_a_possessive_group_is_seen() -> None:
     assert POSSESSIVE.search(r"""_BLANK: Final = re.compile(r"(?:\s++|#[^\n]*+\n)*+")""")
     assert not POSSESSIVE.search(r"""_BLANK: Final = re.compile(r"(?>(?:\s++|#[^\n]*+\n)*)")""")
+
+
+def test_readme_names_each_state_of_a_disk_and_each_command() -> None:
+    page = (ROOT / "README.md").read_text()
+    shown = set(DiskState) - {DiskState.EXCLUDED}  # those are not in the table
+    assert {state for state in shown if f"*{state}*" not in page} == set()
+    commands = next(action for action in parser()._actions if action.dest == "command").choices  # noqa: SLF001 - argparse has no other way to ask
+    assert commands is not None
+    assert {command for command in commands if f"| `powerd {command}" not in page} == set()

@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import field
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from powerd.config.kinds import Kind
 
 T = TypeVar("T")
+
+
+class Relation(NamedTuple):
+    """A fault between options that are none by themselves.
+
+    Attributes:
+        keys: paths of those that make it; it is told at the first, and not where one is at fault by itself.
+        text: one clause that says what is wrong.
+    """
+
+    keys: tuple[str, ...]
+    text: str
 
 
 def option(default: T, doc: str, kind: Kind[Any]) -> T:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from fnmatch import translate
 from typing import Final, Literal, TypeAlias
 
-from powerd.config.declare import option, tables
+from powerd.config.declare import Relation, option, tables
 from powerd.config.kinds import choice, duration, flag, many, whole
 from powerd.config.values import show_duration
 from powerd.model import DiskId
@@ -107,19 +107,21 @@ class Disks:
     )
 
 
-def disk_relations(disks: Disks) -> Iterator[str]:
-    """Faults of [disks] that only show when options are seen together, each with its key path."""
+def disk_relations(disks: Disks) -> Iterator[Relation]:
+    """Faults of [disks] that only show when options are seen together."""
     rows: list[tuple[str, Disks | DiskRule]] = [("disks.", disks)]
     rows += [(f"disks.rule[{n}].", rule) for n, rule in enumerate(disks.rule, 1)]
     for path, row in rows:
         after = disks.spin_down_after if row.spin_down_after is None else row.spin_down_after
-        if (row.method or disks.method) == "timer" and after > LONGEST:
-            yield (
-                f"{path}spin_down_after: a drive's own timer holds {show_duration(LONGEST)} at most; "
-                'take method = "command"'
-            )
+        says = row.method is not None or row.spin_down_after is not None  # else it only inherits the fault
+        if says and (row.method or disks.method) == "timer" and after > LONGEST:
+            names = dict.fromkeys((path, "disks."))
+            keys = tuple(f"{name}{key}" for name in names for key in ("spin_down_after", "method"))
+            text = f'a drive\'s own timer holds {show_duration(LONGEST)} at most; take method = "command"'
+            yield Relation(keys, text)
         if isinstance(row, DiskRule) and not row.match:
-            yield f'{path}match: the rule fits no disk; name at least one, e.g. ["ata-WDC_WD20EFRX*"]'
+            text = 'the rule fits no disk; name at least one, e.g. ["ata-WDC_WD20EFRX*"]'
+            yield Relation((f"{path}match",), text)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""What a configuration value may be: each kind reads a TOML value, or says in one clause why it cannot."""
+"""What a configuration value may be: each kind reads a TOML value, or says why it cannot."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Kind(Generic[T]):
     """A way to read a TOML value into T, and to write T back as TOML.
 
     Attributes:
-        read: raises ValueError with one clause that says what is wrong.
+        read: raises ValueError; each of its ``args`` is one clause that says what is wrong.
         show: TOML text of a value; ``read(toml(show(x))) == x``.
     """
 
@@ -124,7 +124,16 @@ def many(each: Callable[[str], T]) -> Kind[tuple[T, ...]]:
     """A list of strings, each read by ``each``; ``str()`` of an item is its text."""
 
     def read(value: object) -> tuple[T, ...]:
-        return tuple(each(_string(item)) for item in _list(value))
+        items: list[T] = []
+        faults: dict[object, None] = {}
+        for item in _list(value):
+            try:
+                items.append(each(_string(item)))
+            except ValueError as error:
+                faults |= dict.fromkeys(error.args)
+        if faults:
+            raise ValueError(*faults)
+        return tuple(items)
 
     return Kind(read, lambda items: "[" + ", ".join(toml_string(str(item)) for item in items) + "]")
 

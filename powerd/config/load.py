@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import codecs
 import dataclasses
 import os
 import stat
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from powerd.config.disks import disk_relations
-from powerd.config.options import ClientClass, Options, SleepRule
+from powerd.config.options import Options
+from powerd.config.relations import relations
 from powerd.config.token import read_token
 
 DEFAULT_PATH: Final = Path("/etc/powerd/powerd.toml")
@@ -49,24 +50,26 @@ def load(path: Path | None = None) -> Options:
         if path is None:
             return Options()
         raise ConfigError([f"{file}: there is no such file; check --config and POWERD_CONFIG"]) from None
+    except PermissionError:
+        remedy = f"run as root, or let the service read it: chgrp powerd {file}; chmod 640 {file}"
+        raise ConfigError([f"{file}: cannot be read: permission denied; {remedy}"]) from None
     except OSError as error:
         raise ConfigError([f"{file}: cannot be read: {error.strerror}"]) from None
+    options, faults = _parsed(content)
     if stat.S_ISREG(mode) and mode & stat.S_IWOTH:
-        raise ConfigError(
-            [f"{file}: everybody may write to it, and it can name commands; run: chmod o-w {file}"]
-        )
-    options = parse(content, str(file))
-    _token(options, str(file))
-    return options
+        faults.insert(0, f"everybody may write to it, and it can name commands; run: chmod o-w {file}")
+    faults += _token(options)
+    return _faultless(options, faults, str(file))
 
 
-def _token(options: Options, file: str) -> None:
-    """See that the token can be used when it is needed."""
+def _token(options: Options) -> list[str]:
+    """Why the token could not be used when it is needed."""
     try:
         if options.http.token_file:
             read_token(options.http.token_file)
     except ValueError as error:
-        raise ConfigError([f"{file}: http.token_file: {_one_line(str(error))}"]) from None
+        return [f"http.token_file: {error}"]
+    return []
 
 
 def parse(content: bytes, file: str) -> Options:
@@ -75,19 +78,29 @@ def parse(content: bytes, file: str) -> Options:
     Raises:
         ConfigError: with every fault that was found.
     """
+    return _faultless(*_parsed(content), file)
+
+
+def _parsed(content: bytes) -> tuple[Options, list[str]]:
+    """Options of a TOML text, with the defaults where it is at fault; and its faults."""
+    bare = content.removeprefix(codecs.BOM_UTF8)  # some editors write one, and tomllib takes none
     try:
-        data = tomllib.loads(content.decode())
+        data = tomllib.loads(bare.decode())
     except UnicodeDecodeError as error:
-        raise ConfigError(
-            [f"{file}: is not UTF-8 text: byte {error.start} is 0x{content[error.start]:02x}"]
-        ) from None
+        where = error.start + len(content) - len(bare)
+        return Options(), [f"is not UTF-8 text: byte {where} is 0x{content[where]:02x}"]
     except RecursionError:
-        raise ConfigError([f"{file}: is no TOML: nested too deeply"]) from None
+        return Options(), ["is no TOML: nested too deeply"]
     except ValueError as error:  # TOMLDecodeError, and int()'s own where a number has thousands of digits
-        raise ConfigError([f"{file}: is no TOML: {_one_line(str(error))}"]) from None
+        return Options(), [f"is no TOML: {error}"]
     faults: list[str] = []
     options = _table(Options, data, "", faults)
-    _relations(options, faults)
+    known = {fault.partition(": ")[0] for fault in faults}
+    faults += [f"{keys[0]}: {text}" for keys, text in relations(options) if known.isdisjoint(keys)]
+    return options, faults
+
+
+def _faultless(options: Options, faults: Sequence[str], file: str) -> Options:
     if faults:
         raise ConfigError([f"{file}: {_one_line(fault)}" for fault in faults])
     return options
@@ -119,7 +132,7 @@ def _table(row: type[T], data: Mapping[str, object], path: str, faults: list[str
             try:
                 values[field.name] = field.metadata["kind"].read(value)
             except ValueError as error:
-                faults.append(f"{here}: {error}")
+                faults += (f"{here}: {clause}" for clause in error.args)
         elif isinstance(value, dict):
             values[field.name] = _table(type(field.default), value, f"{here}.", faults)
         else:
@@ -140,32 +153,3 @@ def _rows(row: type[T], value: object, path: str, faults: list[str]) -> tuple[T,
         faults.append(f"{path}: an array of tables is wanted: write [[{path}]] above each")
         return ()
     return tuple(_table(row, item, f"{path}[{n}].", faults) for n, item in enumerate(value, 1))
-
-
-def _relations(options: Options, faults: list[str]) -> None:
-    """Faults that only show when options are seen together."""
-    for n, rule in enumerate(options.sleep, 1):
-        _sleep_rule(rule, f"sleep[{n}]", faults)
-    names: set[str] = set()
-    for n, row in enumerate(options.clients.class_, 1):
-        _client_class(row, f"clients.class[{n}]", names, faults)
-    faults += disk_relations(options.disks)
-    if options.clients.timeout > options.clients.every / 4:
-        faults.append('clients.timeout: a sweep takes up to four of it and must fit into "clients.every"')
-
-
-def _sleep_rule(rule: SleepRule, path: str, faults: list[str]) -> None:
-    if rule.action == "command" and not rule.command:
-        faults.append(f'{path}.command: action "command" needs one, e.g. ["/usr/local/sbin/goodnight"]')
-    if rule.action != "command" and rule.command:
-        faults.append(f'{path}.command: is only run with action = "command"; this rule\'s is "{rule.action}"')
-
-
-def _client_class(row: ClientClass, path: str, names: set[str], faults: list[str]) -> None:
-    if not row.name:
-        faults.append(f"{path}.name: every class needs one")
-    elif row.name in names:
-        faults.append(f'{path}.name: "{row.name}" is the name of two classes')
-    names.add(row.name)
-    if not row.match:
-        faults.append(f'{path}.match: the class fits nobody; name at least one pattern, e.g. ["*phone*"]')

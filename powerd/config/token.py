@@ -30,6 +30,9 @@ def read_token(path: str) -> str:
             content = stream.read(_MOST) if stat.S_ISREG(mode) else b""
     except FileNotFoundError:
         raise ValueError(f"there is no file {file}; {_MAKE.format(file=file)}") from None
+    except PermissionError:
+        remedy = f"let the service read it: chgrp powerd {file}; chmod 640 {file}"
+        raise ValueError(f"{file} cannot be read: permission denied; {remedy}") from None
     except OSError as error:
         raise ValueError(f"{file} cannot be read: {error.strerror}") from None
     if not stat.S_ISREG(mode):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 from powerd.faces import asking
 from powerd.faces.client import ANSWERED, NO, UNREACHABLE, USAGE, DeniedError, UnreachableError
 from powerd.faces.grammar import parser
+from powerd.faces.terminal import PrintError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -51,7 +52,11 @@ def main(
     grammar = parser()
     words = sys.argv[1:] if argv is None else list(argv)
     cut = words.index("--") if "--" in words else len(words)
-    arguments = grammar.parse_args(words[:cut])
+    arguments, unknown = grammar.parse_known_args(words[:cut])
+    if unknown:
+        bare = arguments.command == "hold" and cut == len(words) and not unknown[0].startswith("-")
+        known = f"write -- before the command: powerd hold -- {unknown[0]}"
+        arguments.misused(known if bare else f"unrecognized arguments: {' '.join(unknown)}")
     arguments.held, arguments.run, arguments.start, arguments.survey = words[cut + 1 :], run, start, survey
     if arguments.held and arguments.command != "hold":
         grammar.error(f'"--" and a command after it are for: powerd hold -- {arguments.held[0]}')
@@ -59,17 +64,24 @@ def main(
         grammar.print_help()
         return ANSWERED
     try:
-        code = _command(arguments.command)(arguments)
-        print(end="", flush=True)
+        return _command(arguments.command)(arguments)
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the flush at exit complains again
+        _print_no_more()
         return _BROKEN_PIPE
+    except PrintError as error:
+        _print_no_more()
+        print(f"powerd: {error}", file=sys.stderr)
+        return NO
     except KeyboardInterrupt:
         return _INTERRUPTED
     except (UnreachableError, DeniedError) as error:
         print(f"powerd: {error}", file=sys.stderr)
         return _failed(error)
-    return code
+
+
+def _print_no_more() -> None:
+    """Have the flush at exit not complain again of what standard output did not take."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _command(name: str) -> Command:

@@ -13,6 +13,8 @@ from powerd.config import ConfigError, Options, effective, load
 from powerd.config.load import DEFAULT_PATH
 from powerd.config.notify import cautions
 from powerd.faces.client import ANSWERED, USAGE
+from powerd.faces.terminal import say
+from powerd.faces.words import hanging, joined
 
 
 def check(arguments: argparse.Namespace) -> int:
@@ -20,19 +22,25 @@ def check(arguments: argparse.Namespace) -> int:
     options = _options(arguments)
     file = _file(arguments)
     missing = file is None and not DEFAULT_PATH.exists()
-    print(f"{DEFAULT_PATH}: not there, so the defaults hold" if missing else f"{file or DEFAULT_PATH}: ok")
-    print(meaning(options))
+    where = f"{DEFAULT_PATH}: not there, so the defaults hold" if missing else f"{file or DEFAULT_PATH}: ok"
+    say(f"{where}\n{meaning(options)}\n")
     for caution in cautions(options, file or DEFAULT_PATH):
-        print(f"warning: {caution}")
+        say(_told("warning", caution))
     if options.disks.spin_down_after or options.disks.rule:
         for finding in arguments.survey():
-            print(f"note: {finding}")
+            say(_told("note", finding))
     return ANSWERED
+
+
+def _told(kind: str, text: str) -> str:
+    """A paragraph that fits; what follows an empty line is to be copied, so it stays as it is."""
+    head, gap, rest = text.partition("\n\n")
+    return joined(hanging(f"{kind}: ", head)) + (f"\n{rest}\n" if gap else "")
 
 
 def config(arguments: argparse.Namespace) -> int:
     """``powerd config``: the configuration in force, as TOML."""
-    print(effective(_options(arguments)), end="")
+    say(effective(_options(arguments)))
     return ANSWERED
 
 

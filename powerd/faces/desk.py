@@ -57,7 +57,8 @@ def read_wish(content: bytes, kinds: Kinds) -> dict[str, Any]:
             name = harmless(key)[:40]
             raise WishError(400, f'"{name}" is not known here; the body may hold {_listed(kinds)}')
         if not isinstance(value, kinds[key]) or isinstance(value, bool):
-            raise WishError(400, f'"{key}" is of the wrong type')
+            wanted = "a string" if kinds[key] is str else "a number or a string"
+            raise WishError(400, f'"{key}" is of the wrong type: {wanted} is wanted')
     return wish
 
 

@@ -12,12 +12,16 @@ if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001 - its only name
 
 _EPILOG: Final = """\
-exit codes: 0 answered, 1 the daemon makes no decisions or says no, 2 usage or configuration
-error, 3 the daemon cannot be reached; of hold: its command's"""
+exit codes: 0 answered; 1 the daemon makes no decisions or says no (smart: a
+drive has a warning or an alarm); 2 usage or configuration error; 3 the daemon
+cannot be reached; of hold: its command's"""
 
 
 def parser() -> argparse.ArgumentParser:
-    """The grammar of every command; ``command`` is the name of the one that was given."""
+    """The grammar of every command.
+
+    What it reads has the command's name as ``command``, and as ``misused`` what to call on a wrong use of it.
+    """
     whole = argparse.ArgumentParser(
         prog="powerd",
         description="Knows who is home, lets the server sleep when nobody needs it, and says why.",
@@ -30,7 +34,10 @@ def parser() -> argparse.ArgumentParser:
     config = _shared("--config", metavar="FILE", help="instead of $POWERD_CONFIG or /etc/powerd/powerd.toml")
     door = _shared("--socket", metavar="PATH", default=SOCKET, help="the daemon's Unix socket (%(default)s)")
     json = _shared("--json", action="store_true", help="print the API's JSON")
-    start = commands.add_parser("run", parents=[config, door], help="be the daemon", allow_abbrev=False)
+    text = "be the daemon"
+    start = commands.add_parser(
+        "run", parents=[config, door], help=text, description=text, allow_abbrev=False
+    )
     start.add_argument("--observe", action="store_true", help="decide and explain, touch nothing")
     for name, parents, text in (
         ("check", [config], "check the configuration, and say what it means"),
@@ -43,6 +50,9 @@ def parser() -> argparse.ArgumentParser:
         commands.add_parser(name, parents=parents, help=text, description=text, allow_abbrev=False)
     _smart(commands, door, json)
     _wishes(commands, door, json)
+    whole.set_defaults(misused=whole.error)
+    for command in commands.choices.values():
+        command.set_defaults(misused=command.error)
     return whole
 
 
@@ -58,7 +68,7 @@ def _wishes(commands: Commands, door: argparse.ArgumentParser, json: argparse.Ar
     which.add_argument("--list", action="store_true", help="name every keep and hold")
     which.add_argument("--drop", metavar="ID", help="end a keep before its time")
     text = "stay awake while a command runs"
-    hold = commands.add_parser(
+    commands.add_parser(
         "hold",
         parents=[because, door],
         help=text,
@@ -66,7 +76,6 @@ def _wishes(commands: Commands, door: argparse.ArgumentParser, json: argparse.Ar
         usage="powerd hold [--because TEXT] [--socket PATH] -- COMMAND ...",
         allow_abbrev=False,
     )
-    hold.set_defaults(misused=hold.error)
     text = "wake another machine by a magic packet"
     wake = commands.add_parser("wake", parents=[door, json], help=text, description=text, allow_abbrev=False)
     wake.add_argument("host", metavar="HOST|MAC", help="a client's name, address or MAC, or any MAC")
@@ -82,7 +91,6 @@ def _smart(commands: Commands, door: argparse.ArgumentParser, json: argparse.Arg
     which.add_argument("--check", action="store_true", help="read it now, unless the drive sleeps")
     tests = ("short", "long")  # the model has them as TESTS, but takes 50 ms to import
     which.add_argument("--test", choices=tests, help="have the drive test itself")
-    smart.set_defaults(misused=smart.error)
 
 
 def _shared(flag: str, **about: Any) -> argparse.ArgumentParser:  # noqa: ANN401 - as argparse takes them

@@ -13,11 +13,26 @@ _COLOURS: Final[dict[Style, str]] = {"strong": "1", "good": "32", "doubt": "33",
 """Parameters of SGR, the control function that sets colours (ECMA-48, 8.3.117)."""
 
 
+class PrintError(Exception):
+    """Standard output takes no more, on a full disk for example; the text is one sentence."""
+
+
 def say(answer: object) -> None:
-    """Print text as it is, anything else as JSON; what the terminal's encoding lacks becomes "?"."""
+    """Print text as it is, anything else as JSON; what the terminal's encoding lacks becomes "?".
+
+    Raises:
+        BrokenPipeError: the reader has left.
+        PrintError: it cannot be written for another reason.
+    """
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="replace")
-    print(answer if isinstance(answer, str) else json.dumps(answer, indent=2) + "\n", end="")
+    text = answer if isinstance(answer, str) else json.dumps(answer, indent=2) + "\n"
+    try:
+        print(text, end="", flush=True)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise PrintError(f"cannot write to standard output: {error.strerror}") from None
 
 
 def paint() -> Paint:

@@ -150,7 +150,7 @@ def outlook(status: StatusJson) -> str:
         (r["text"] for r in decision["reasons"] if r["subject"] == _RULES and not r["keeps_awake"]), None
     )
     if never:
-        return f"Never: {never}."
+        return f"{never[:1].upper()}{never[1:]}."
     if holding:
         return f"Will not sleep while {'this lasts' if holding == 1 else f'any of these {holding} lasts'}."
     return "No sleep is in sight."

@@ -104,7 +104,9 @@ class Site:
     async def _smart(self, request: web.Request) -> web.Response:
         told = smart_of(self._faces.status(), id_of(request))
         if told is None:
-            return _error(404, "no drive of this name tells of its health; /api/smart names those that do")
+            return _error(
+                404, "no drive of this name tells of its health; `powerd smart` names those that do"
+            )
         return web.json_response(told)
 
     async def _healthz(self, _request: web.Request) -> web.Response:
@@ -143,7 +145,10 @@ async def _answer_in_json(request: web.Request, handler: Handler) -> web.StreamR
     except web.HTTPException as error:
         return _http_error(request, error)
     except WishError as error:
-        return _error(error.status, str(error))
+        response = _error(error.status, str(error))
+        if error.status == web.HTTPUnauthorized.status_code:
+            response.headers["WWW-Authenticate"] = "Bearer"  # RFC 9110, 15.5.2, wants to be told how
+        return response
     except RefusedError as error:
         return _error(404 if error.unknown else 409, str(error))
     except Exception as error:  # noqa: BLE001 - a fault in a face is told to who asked, and to the loop's handler
@@ -163,6 +168,8 @@ def _http_error(request: web.Request, error: web.HTTPException) -> web.Response:
         return _error(
             404, "there is nothing here; try /, /api/status, /api/clients, /api/disks or /api/smart"
         )
+    if error.status == web.HTTPRequestEntityTooLarge.status_code:
+        return _error(413, f"the body is longer than {_LARGEST_BODY} bytes")
     return _error(error.status, error.text or error.reason)
 
 
@@ -180,8 +187,12 @@ async def _check_host(request: web.Request, handler: Handler) -> web.StreamRespo
     """
     door = request.get_extra_info("socket")
     tcp = door is None or door.family != socket.AF_UNIX
-    if tcp and (door is None or not is_ours(request.host, door.getsockname()[1])):
-        return _error(403, "the Host header is not a loopback address and port of this server")
+    if not tcp:
+        return await handler(request)
+    port = None if door is None else door.getsockname()[1]
+    if port is None or not is_ours(request.host, port):
+        text = "the Host header is not a loopback address and port of this server"
+        return _error(403, f"{text}; a web server before it has to send Host: localhost:{port}")
     return await handler(request)
 
 

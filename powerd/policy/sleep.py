@@ -94,8 +94,11 @@ def course(snapshot: Snapshot, memory: Memory, options: Options, now: Moment, id
     reasons = list(_aftermath(memory, options))
     going = next((order for order in snapshot.in_flight if isinstance(order, Sleep)), None)
     if going is not None:
-        reasons.append(Why("sleep", about_to(going, idle_since, now)))
-        return Course((), None, "going-down", now.mono + CLOSE_LOOK, closely=False, reasons=tuple(reasons))
+        why = Why(
+            "sleep", about_to(going, idle_since, now)
+        )  # comes first, for the first is taken for the cause
+        look = now.mono + CLOSE_LOOK
+        return Course((), None, "going-down", look, closely=False, reasons=(why, *reasons))
     about = (now, idle_since)
     dues = [due(n, snapshot, memory, options, about) for n in range(len(options.sleep))]
     first = min((each for each in dues if each is not None), default=None)

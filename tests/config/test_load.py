@@ -93,6 +93,22 @@ def test_all_faults_in_one_run() -> None:
     ]
 
 
+def test_every_fault_of_a_list_is_told_and_none_twice() -> None:
+    faults = faults_of('[wake]\nat = ["9", "06:30", "24:00", 1, 2]\n[hooks]\nalert = [1, "x"]')
+    assert [fault.partition(": ")[2] for fault in faults] == [
+        'wake.at: "9" is no time of day: write it like "06:30" or "Mon-Fri 06:30"',
+        'wake.at: "24:00" is the end of a day; write 00:00 and the day after',
+        "wake.at: a string is wanted, not a number",
+        "hooks.alert: a string is wanted, not a number",
+    ]
+
+
+def test_a_byte_order_mark_is_no_fault() -> None:
+    assert parse(b'\xef\xbb\xbfmode = "enforce"', "f").mode == "enforce"
+    with pytest.raises(ConfigError, match="is not UTF-8 text: byte 5 is 0xff"):
+        parse(b"\xef\xbb\xbf# \xff", "f")
+
+
 def test_not_utf8() -> None:
     with pytest.raises(ConfigError, match="is not UTF-8 text: byte 2 is 0xff"):
         parse(b"# \xff", "f")
@@ -152,6 +168,29 @@ def test_world_writable_file(tmp_path: Path) -> None:
     file.touch()
     file.chmod(0o666)
     with pytest.raises(ConfigError, match=f"everybody may write to it.*chmod o-w {file}"):
+        load(file)
+
+
+def test_what_is_wrong_with_the_file_does_not_hide_what_is_wrong_in_it(tmp_path: Path) -> None:
+    file = tmp_path / "powerd.toml"
+    file.write_text('mode = "on"\n[http]\ntoken_file = "/nonexistent"\n')
+    file.chmod(0o666)
+    with pytest.raises(ConfigError) as caught:
+        load(file)
+    told = [fault.removeprefix(f"{file}: ") for fault in caught.value.faults]
+    assert [fault.split()[0] for fault in told] == ["everybody", "mode:", "http.token_file:"]
+
+
+def test_a_file_that_others_own_is_told_with_the_remedy(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def closed(*_: object) -> None:  # root, who runs this, may read everything
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", closed)
+    file = tmp_path / "powerd.toml"
+    remedy = f"run as root, or let the service read it: chgrp powerd {file}; chmod 640 {file}"
+    with pytest.raises(ConfigError, match=f"cannot be read: permission denied; {remedy}"):
         load(file)
 
 

@@ -60,3 +60,12 @@ def test_a_configuration_with_a_bad_token_is_at_fault(file: Path, tmp_path: Path
     config.write_text('[http]\ntoken_file = "token"\n')
     with pytest.raises(ConfigError, match="is not an absolute path"):
         load(config)
+
+
+def test_a_token_of_root_s_alone_is_told_with_the_remedy(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def closed(*_: object) -> int:  # root, who runs this, may read everything
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(os, "open", closed)
+    with pytest.raises(ValueError, match=f"permission denied; .*: chgrp powerd {file}; chmod 640 {file}$"):
+        read_token(str(file))

@@ -37,7 +37,8 @@ def test_one_drive(ward: str, here: Here, word: str, code: int) -> None:
     """A drive with findings is a "no"; one that was never checked is not known to be ill."""
     detail = smart_of(drives(), word)
     if detail is None:
-        assert "no drive of this name" in refused(here("smart", word, "--socket", ward), 1)
+        told = refused(here("smart", word, "--socket", ward), 1)
+        assert "no drive of this name tells of its health; `powerd smart` names those that do" in told
         return
     assert said(here("smart", word, "--socket", ward), code) == smart_text(detail, NOW.wall)
     assert json.loads(said(here("smart", word, "--socket", ward, "--json"), code)) == detail

@@ -16,6 +16,8 @@ from powerd.host.foreground import Foreground
 
 __all__ = ("here",)  # a fixture
 
+COMMANDS = ("run", "check", "config", "status", "why", "clients", "disks", "smart", "keep", "hold", "wake")
+
 
 @pytest.fixture(scope="module")
 def door(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
@@ -26,9 +28,12 @@ def door(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 def test_help_and_version(here: Here) -> None:
     assert said(here()) == said(here("--help"))
-    for command in ("run", "check", "config", "status", "why", "clients", "keep", "hold", "wake"):
-        assert command in said(here())
-        assert said(here(command, "--help")).startswith(f"usage: powerd {command}")
+    for command in COMMANDS:
+        assert f"\n    {command} " in said(here())
+        told = said(here(command, "--help", COLUMNS="80"))
+        assert told.startswith(f"usage: powerd {command}")
+        assert max(map(len, told.splitlines())) <= 80
+    assert max(map(len, said(here(COLUMNS="80")).splitlines())) <= 80
     assert said(here("--version")) == "powerd 0.1.0\n"
 
 
@@ -52,6 +57,19 @@ def test_help_and_version(here: Here) -> None:
 )
 def test_a_wrong_use_is_2(here: Here, argv: list[str]) -> None:
     assert "usage: powerd" in refused(here(*argv), code=2)
+
+
+def test_a_wrong_use_is_told_by_the_command_itself(here: Here) -> None:
+    told = refused(here("status", "anna"), code=2)
+    assert told.startswith("usage: powerd status ")
+    assert told.endswith("powerd status: error: unrecognized arguments: anna\n")
+    assert "unrecognized arguments: --fast" in refused(here("hold", "--fast", "--", "true"), code=2)
+    assert refused(here("--fast"), code=2).endswith("powerd: error: unrecognized arguments: --fast\n")
+
+
+def test_hold_tells_where_its_command_begins(here: Here) -> None:
+    told = refused(here("hold", "rsync", "-a", "src", "dst"), code=2)
+    assert told.endswith("powerd hold: error: write -- before the command: powerd hold -- rsync\n")
 
 
 def test_asking_the_daemon_imports_little(door: str) -> None:

@@ -33,7 +33,8 @@ def test_check_warns_of_secrets_that_everybody_may_read(here: Here, tmp_path: Pa
     file.write_text('[hooks]\nnotify = ["ntfy://secret"]\n')
     file.chmod(0o644)
     told = said(here("check", "--config", str(file)))
-    assert f"warning: {file}: hooks.notify holds secrets" in told
+    assert "warning: " in told
+    assert "hooks.notify holds secrets" in told
 
 
 def test_check_names_every_fault(here: Here, tmp_path: Path) -> None:
@@ -69,6 +70,21 @@ def test_check_tells_what_else_gives_disks_orders(capsys: pytest.CaptureFixture[
         cli.main(["check", "--config", str(file)], never, Foreground, lambda: ["hd-idle runs; stop it"]) == 0
     )
     assert "hd-idle" not in capsys.readouterr().out
+
+
+def test_a_note_fits_and_what_is_to_be_copied_stays(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    file = tmp_path / "powerd.toml"
+    file.write_text("")
+    rule = '[[disks.rule]]\nmatch = ["ata-WDC_WD20EFRX-68EUZN0_WD-WCC4M0123456"]  # was in /etc/hdparm.conf'
+    note = f"/etc/hdparm.conf sets timers or APM of disks, also of sleeping ones; take it over:\n\n{rule}\n"
+    assert cli.main(["check", "--config", str(file)], never, Foreground, lambda: [note]) == 0
+    told = capsys.readouterr().out.partition("\nnote: ")[2]
+    assert told == (
+        "/etc/hdparm.conf sets timers or APM of disks, also of sleeping ones; take\n"
+        f"      it over:\n\n{rule}\n\n"
+    )
 
 
 def test_config_prints_what_is_in_force(here: Here, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from faces.house import EVERY, NOW, blind, crowd, decision, family, idle, status
 
 from powerd.faces.page import REFRESH, STARTING, STYLE, page
 from powerd.faces.render import clients_json, status_json
-from powerd.model import Blind, Snapshot, Status
+from powerd.model import Blind, Reason, Snapshot, Status
 
 VOID = {"meta"}
 
@@ -119,3 +119,11 @@ def test_it_renews_itself() -> None:
 
 def test_the_style_is_in_the_page_as_it_is_hashed() -> None:
     assert f"<style>{STYLE}</style>" in page(status_json(None, NOW), [])
+
+
+def test_a_server_that_never_sleeps_is_said_to_be_awake_once() -> None:
+    rule = Reason(
+        "sleep", "no [[sleep]] rule is configured, so the server never sleeps", NOW, keeps_awake=False
+    )
+    text = page(status_json(status(decision("awake", (rule,))), NOW, None), [])
+    assert "<h1>Awake: no [[sleep]] rule is configured, so the server never sleeps.</h1>" in text

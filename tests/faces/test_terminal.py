@@ -60,3 +60,27 @@ def test_who_has_closed_the_standard_output_hears_no_complaint(door: str) -> Non
         ["sh", "-c", command], env=ENVIRON, stderr=subprocess.PIPE, text=True, timeout=20, check=False
     )
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("command", ["status", "check", "config"])
+def test_a_full_disk_is_one_sentence(door: str, command: str) -> None:
+    argv = ["--socket", door] if command == "status" else ["--config", os.devnull]
+    with open("/dev/full", "w") as full:  # noqa: PTH123 - a device
+        done = subprocess.run(
+            [sys.executable, "-W", "error", "-m", "powerd", command, *argv],
+            env=ENVIRON,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=20,
+            check=False,
+        )
+    told = "powerd: cannot write to standard output: No space left on device\n"
+    assert (done.returncode, done.stderr) == (1, told)
+
+
+def test_the_configuration_is_shown_on_a_terminal_of_few_letters(tmp_path: Path) -> None:
+    file = tmp_path / "powerd.toml"
+    file.write_text('[clients]\nhosts = ["küche"]\n', encoding="utf-8")
+    told = said(powerd("config", "--config", str(file), PYTHONIOENCODING="ascii"))
+    assert 'hosts = ["k?che"]' in told

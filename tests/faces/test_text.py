@@ -109,7 +109,7 @@ HOME = Reason("tv", "is home", NOW)
         (status(decision("awake", (HOME, HOME))), "Will not sleep while any of these 2 lasts."),
         (
             status(decision("awake", (HOME, NO_RULE))),
-            "Never: no [[sleep]] rule is configured, so the server never sleeps.",
+            "No [[sleep]] rule is configured, so the server never sleeps.",
         ),
         (status(decision("idle")), "No sleep is in sight."),
         (None, "Every source looks for the first time; nothing is decided yet."),

@@ -116,6 +116,18 @@ def test_an_announcement_outlasts_slow_final_looks() -> None:
     assert night.decide(600 + STANDS + 1).orders == (WARN,)
 
 
+def test_what_another_rule_failed_at_is_not_why_this_one_acts() -> None:
+    night = Night(SUSPEND + '[[sleep]]\naction = "command"\ncommand = ["/bin/true"]\nidle_for = "15min"\n')
+    night.decide(0)
+    night.decide(890)
+    night.done(SLEEP, ok=False, observed="backup (pid 7) blocks it")
+    night.in_flight = frozenset({Sleep(1, "command", ("/bin/true",))})
+    decision = night.decide(900)
+    assert decision.phase == "going-down"
+    assert [reason.split(":")[0] for reason in reasons(decision)] == ["sleep", "sleep rule 1"]
+    assert reasons(decision)[0].startswith("sleep: about to run the sleep command by sleep rule 2")
+
+
 def test_a_refused_sleep_is_a_reason_and_backs_off() -> None:
     night = Night(SUSPEND.replace('"1min"', '"0s"'))
     night.decide(0)
