@@ -94,9 +94,7 @@ def course(snapshot: Snapshot, memory: Memory, options: Options, now: Moment, id
     reasons = list(_aftermath(memory, options))
     going = next((order for order in snapshot.in_flight if isinstance(order, Sleep)), None)
     if going is not None:
-        why = Why(
-            "sleep", about_to(going, idle_since, now)
-        )  # comes first, for the first is taken for the cause
+        why = Why("sleep", about_to(going, idle_since, now))  # first, as what is taken for the cause
         look = now.mono + CLOSE_LOOK
         return Course((), None, "going-down", look, closely=False, reasons=(why, *reasons))
     about = (now, idle_since)
