@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from helper.drives import Drives
-from helper.loops import Loops, needs_tracefs
+from helper.loops import Loops, instances, needs_tracefs
 from rig.wait import until
 
 from powerd.helper import bay, rouse, spindle
@@ -174,7 +174,7 @@ def test_an_access_to_one_rouses_all_others(tmp_path: Path) -> None:
 
         async def main() -> object:
             guarding = asyncio.ensure_future(Bay(loops.root, loops=True).serve(Guard(tuple(loops.ids))))
-            await asyncio.sleep(0.1)
+            await asyncio.to_thread(until, instances, "it is guarded")
             (loops.root / "dev/disk/by-id" / loops.ids[3]).unlink()
             await asyncio.to_thread(loops.touch, 1)
             return await asyncio.wait_for(guarding, 20)

@@ -124,7 +124,7 @@ def test_what_cannot_be_killed_shuts_its_lane(tmp_path: Path, monkeypatch: pytes
     said = late(
         lane,
         lambda: run(tools, "-C", seconds=0.3, lane=lane),
-        lambda: real(int((tmp_path / "pid").read_text()), signal.SIGKILL),
+        lambda: real(until(lambda: int((tmp_path / "pid").read_text() or 0), "it has begun"), signal.SIGKILL),
     )
     assert "hdparm -C did not answer within 0.3 s and cannot be ended (process " in said
     assert said.endswith("so its disk is left alone; see dmesg")
@@ -142,7 +142,7 @@ def test_what_hangs_in_the_kernel_shuts_its_lane(tmp_path: Path) -> None:
         tools, lane = install(tmp_path, f"echo $$ > {{0}}/pid; {freeze}; sleep 600"), Lane("sda")
         said = late(
             lane,
-            lambda: run(tools, seconds=0.5, lane=lane),
+            lambda: run(tools, seconds=3, lane=lane),  # time enough to freeze itself
             lambda: (cage / "freezer.state").write_text("THAWED"),
         )
         assert "cannot be ended" in said

@@ -164,7 +164,7 @@ def test_a_logind_that_was_there_is_missed(bus: PrivateBus) -> None:
         assert await logind.inhibitors() == ()
         assert bus.mock is not None
         bus.mock.kill()
-        bus.mock.wait(10)
+        bus.mock.wait(60)
         with pytest.raises(HostError, match=r"^systemd-logind is not running here, .*; start it"):
             await logind.inhibitors()
 
