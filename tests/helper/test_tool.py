@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import os
 import signal
 from collections.abc import Awaitable, Callable, Iterator
@@ -43,6 +44,7 @@ def gone(pid: int) -> bool:
 @pytest.fixture(autouse=True)
 def nothing_is_left(tmp_path: Path) -> Iterator[None]:
     """No descriptor stays open, and no process of a test's outlives it."""
+    gc.collect()  # or what earlier tests have left is closed meanwhile
     before = sorted(os.listdir("/proc/self/fd"))  # noqa: PTH208 - names, not paths
     yield
     assert sorted(os.listdir("/proc/self/fd")) == before  # noqa: PTH208 - names, not paths
