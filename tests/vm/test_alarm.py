@@ -142,14 +142,17 @@ def in_local_time(server: Server) -> Iterator[None]:
 def test_alarm_for_a_calendar_timer(server: Server, powerd: Powerd, laptop: Host) -> None:
     """By powerd's own order: it is up in time before the timer, and stays up for the job."""
     before = 30  # more than what it may be late by
-    laptop.leave()
+    powerd.start(config(laptop))  # before the time is chosen: a slow machine takes half a minute for it
+    powerd.sees(laptop)
     fast = ahead_of_here(server)
     job = server.now() + SOONEST + before + FALLS_ASLEEP
     date = server.run("date", f"--date=@{job:.0f}", "+%F %T")
     with nightly(server, f"--on-calendar={date}"):
         wake = f'timers = ["nightly.timer"]\nbefore = "{before}s"\n{SHORT}'
         # It rests for the job, and for what is asked here after it.
-        powerd.start(config(laptop, wake=wake, absent_after=1, idle_for=1, after_resume="10min"))
+        powerd.take(config(laptop, wake=wake, absent_after=1, idle_for=1, after_resume="10min"))
+        until(lambda: planned(powerd), "the wake-up is planned")
+        laptop.leave()
         until(lambda: server.asleep, "the server is suspended")
         sleeps_until(server, job - before, fast)
         ran = until(lambda: server.run("cat", NIGHTLY, check=False), "the job runs")
