@@ -9,7 +9,12 @@ import pytest
 
 # A busy machine is no fault of the code: how long an example takes is for tests/benchmarks/ to say.
 # What continuous integration tries, which sets CI, is the same each time: chance is for desks.
-hypothesis.settings.register_profile("powerd", deadline=None, derandomize="CI" in os.environ)
+hypothesis.settings.register_profile(
+    "powerd",
+    deadline=None,
+    derandomize="CI" in os.environ,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
 hypothesis.settings.load_profile("powerd")
 
 

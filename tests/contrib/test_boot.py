@@ -33,7 +33,7 @@ def test_unit_starts_and_is_ready(night: Night) -> None:
     night.server.run("systemctl", "start", "powerd")
     assert night.shown("ActiveState") == "active"
     until(lambda: night.status().get("state") == "awake", "the client is seen")
-    assert "10.77.1.9" in night.shown("StatusText")
+    until(lambda: "10.77.1.9" in night.shown("StatusText"), "systemd is told")
     pid = night.shown("MainPID")
     assert night.server.run("stat", "--format=%U", f"/proc/{pid}") == "powerd"
     held = night.server.run("grep", "CapEff", f"/proc/{pid}/status").split()[1]
@@ -84,12 +84,17 @@ def test_only_root_and_its_group_may_ask(night: Night) -> None:
     assert asked == "srw-rw---- powerd powerd"
 
 
+def told(night: Night) -> str:
+    """All that powerd has written to the journal."""
+    return night.server.run("journalctl", "--unit=powerd", "--output=cat")
+
+
 def test_bad_configuration_is_refused_on_reload(night: Night) -> None:
     night.server.lay("etc/powerd/powerd.toml", 'mode = "enforce"\n[clients]\nevry = "5s"\n')
     night.server.run("systemctl", "reload", "powerd")
+    until(lambda: "clients.evry: unknown key" in told(night), "it is refused")
     assert night.shown("ActiveState") == "active"
     assert night.status()["mode"] == "observe"
-    assert "clients.evry: unknown key" in night.server.run("journalctl", "--unit=powerd", "--output=cat")
 
 
 def test_hung_daemon_is_killed_and_started_again(night: Night) -> None:
@@ -101,8 +106,8 @@ def test_hung_daemon_is_killed_and_started_again(night: Night) -> None:
     night.server.run("systemctl", "restart", "powerd")
     assert night.shown("NRestarts") == "0"
     night.server.run("kill", "-STOP", night.shown("MainPID"))
-    until(lambda: night.shown("NRestarts") == "1", "the watchdog has started it again", within=60, every=0.5)
-    until(lambda: night.status().get("state") == "awake", "it sees the client again", within=40)
+    until(lambda: night.shown("NRestarts") == "1", "the watchdog has started it again", within=180, every=0.5)
+    until(lambda: night.status().get("state") == "awake", "it sees the client again", within=180)
 
 
 def test_good_configuration_is_taken_on_reload(night: Night) -> None:
@@ -117,7 +122,7 @@ def test_inhibitor_lock_of_somebody_else_keeps_it_awake_and_is_named(night: Nigh
     night.server.run("systemd-run", "--unit=backup", *lock, "sleep", "infinity")
     night.awake_because("backup: forbids shutdown: night backup")
     night.laptop.leave()
-    until(lambda: night.reasons() == ["backup: forbids shutdown: night backup"], "it is the last", within=60)
+    until(lambda: night.reasons() == ["backup: forbids shutdown: night backup"], "it is the last", within=180)
     night.laptop.come_back()
     night.awake_because("10.77.1.9: home")
     night.server.run("systemctl", "stop", "backup")
@@ -130,5 +135,5 @@ def test_powers_off_after_the_last_has_left(night: Night) -> None:
     assert nspawn is not None
     assert nspawn.poll() is None
     night.laptop.leave()
-    until(lambda: nspawn.poll() is not None, "the machine is off", within=90)
+    until(lambda: nspawn.poll() is not None, "the machine is off", within=240)
     assert nspawn.returncode == 0

@@ -35,7 +35,7 @@ TRY: Final = """\
 # It leaves sooner; and what its unit says of the RTC is said of a directory, as /sys is read-only in here.
 [Service]
 ExecStart=
-ExecStart=/opt/powerd/bin/python3 -I -m powerd.helper --idle 1
+ExecStart=/opt/powerd/bin/python3 -I -m powerd.helper --idle 4
 ReadOnlyPaths=/srv
 ReadWritePaths=-/srv/class/rtc7 -/srv/class/rtc8
 """

@@ -206,6 +206,6 @@ def test_a_shutdown_waits_for_the_delay_lock_and_no_longer(server: Server) -> No
     stays(lambda: nspawn.poll() is None and "released" not in server.said(), "it waits for the lock", 2)
     server.run("touch", "/run/probe/release")
     try:
-        nspawn.wait(45)
+        nspawn.wait(80)
     except subprocess.TimeoutExpired:
         pytest.fail("it went on waiting: logind would for 90 s")

@@ -41,25 +41,37 @@ def events(journal: str) -> list[dict[str, str]]:
     return [line for text in journal.splitlines() if "POWERD_EVENT" in (line := json.loads(text))]
 
 
+def warned(night: Night) -> str:
+    """All that it gives as reasons, whether they keep it awake or not."""
+    return "\n".join(reason["text"] for reason in night.status()["decision"]["reasons"])
+
+
+def noted(night: Night) -> list[dict[str, str]]:
+    """Powerd's lines up to now."""
+    return events(night.server.run("journalctl", "--unit=powerd", "--output=json"))
+
+
 def test_an_action_that_this_machine_cannot_take_is_a_warning_at_start(night: Night) -> None:
     """No container can suspend: logind answers "na", or from systemd 257 on why."""
     night.awake_because("10.77.1.9: home")
-    texts = [reason["text"] for reason in night.status()["decision"]["reasons"]]
-    (said,) = (text for text in texts if "will not work" in text)
+    until(lambda: "will not work" in warned(night), "logind has been asked")
+    (said,) = (text for text in warned(night).splitlines() if "will not work" in text)
     assert re.match(
         r'sleep rule 1 will not work: logind answers "(na|Read-only file system)" for suspend, ', said
     )
     assert "sleep rule 1 will not work" in night.server.run(POWERD, "why")
     assert "1: see `powerd why`" in night.server.run(POWERD, "status")
-    journal = night.server.run("journalctl", "--unit=powerd", "--output=json")
-    told = [line for line in events(journal) if said in line["MESSAGE"]]
+    told = until(lambda: [line for line in noted(night) if said in line["MESSAGE"]], "it is noted")
     assert [(line["POWERD_EVENT"], line["PRIORITY"]) for line in told] == [("remark", "4")]
 
 
 def test_it_is_waited_for_before_a_sleep_of_others(night: Night) -> None:
     uid = int(night.server.run("id", "--user", "powerd"))
-    found = {(lock["what"], lock["mode"], lock["uid"]) for lock in night.locks()}
-    assert found == {("sleep", "delay", uid), ("shutdown", "delay", uid)}
+    wanted = {("sleep", "delay", uid), ("shutdown", "delay", uid)}
+    until(
+        lambda: {(lock["what"], lock["mode"], lock["uid"]) for lock in night.locks()} == wanted,
+        "both are held",
+    )
 
 
 def blocks(night: Night) -> set[str]:
@@ -83,9 +95,10 @@ def test_a_keep_is_a_lock_that_everybody_sees_and_goes_with_its_end(night: Night
 def test_locks_go_with_a_daemon_that_is_killed_and_come_back_with_the_next(night: Night) -> None:
     night.server.run(POWERD, "keep", "1h", "--because", "backup")
     until(lambda: blocks(night) == {"backup"}, "the lock is held")
-    night.server.run("kill", "-KILL", night.shown("MainPID"))
-    until(lambda: night.locks() == [], "none is left", every=0.2)
-    until(lambda: blocks(night) == {"backup"}, "the next daemon holds it", within=40, every=0.5)
+    killed = int(night.shown("MainPID"))
+    night.server.run("kill", "-KILL", str(killed))
+    until(lambda: not any(lock["pid"] == killed for lock in night.locks()), "none is left", every=0.2)
+    until(lambda: blocks(night) == {"backup"}, "the next daemon holds it", within=180, every=0.5)
     night.server.run(POWERD, "keep", "--drop", "3")
 
 
@@ -94,12 +107,12 @@ def test_a_shutdown_by_hand_finds_it_prepared(night: Night) -> None:
     until(
         lambda: [lock["mode"] for lock in night.locks()] == ["delay", "delay"],
         "logind waits for it",
-        within=40,
+        within=180,
     )
     nspawn = night.server.nspawn
     assert nspawn is not None
     night.server.run("systemctl", "poweroff")
-    until(lambda: nspawn.poll() is not None, "the machine is off", within=60)
+    until(lambda: nspawn.poll() is not None, "the machine is off", within=240)
     assert (night.server.root / "var/lib/powerd/good-night").exists()
     directory = f"--directory={night.server.root}/var/log/journal"
     read = ["journalctl", directory, "--unit=powerd", "--output=json"]

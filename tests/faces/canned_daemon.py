@@ -28,7 +28,7 @@ def canned(name: str, path: Path, where: str | None = None) -> Iterator[subproce
         finally:
             daemon.send_signal(signal.SIGTERM)
             try:
-                _, errors = daemon.communicate(timeout=5)
+                _, errors = daemon.communicate(timeout=60)
             except subprocess.TimeoutExpired:
                 daemon.kill()
                 raise

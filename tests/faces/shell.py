@@ -23,7 +23,7 @@ def powerd(*argv: str, **environ: str) -> subprocess.CompletedProcess[str]:
         env=ENVIRON | environ,
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=120,
         check=False,
     )
 

@@ -28,7 +28,7 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
         with connection:
             asked.append(connection.recv(1000))
             if text is None:
-                over.wait(10)
+                over.wait(120)
             else:
                 connection.sendall(text)
 

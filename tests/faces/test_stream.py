@@ -30,10 +30,10 @@ def play(path: Path, scene: Callable[[Feed], Awaitable[None]]) -> None:
         door = Door([unix_socket(path)], Faces(family, lambda: NOW, look, lambda: None, WISHES, feed))
         await door.start()
         try:
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 await scene(feed)
         finally:
-            async with asyncio.timeout(1):
+            async with asyncio.timeout(20):
                 await door.close()
         assert asyncio.all_tasks() == {asyncio.current_task()}
 

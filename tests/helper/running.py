@@ -72,10 +72,10 @@ class Running:
         shutil.rmtree(self.base)
 
     def dial(self) -> socket.socket:
-        """A connection; no answer within 20 s is a TimeoutError."""
+        """A connection; no answer within a minute is a TimeoutError."""
         line = socket.socket(socket.AF_UNIX)
         line.connect(str(self.socket))  # waits for a place in the queue, as it has no time limit yet
-        line.settimeout(20)
+        line.settimeout(60)
         return line
 
     def say(self, data: bytes) -> dict[str, Any]:

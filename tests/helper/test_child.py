@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import gc
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +22,7 @@ SH: Final = Path("/bin/sh")
 
 @pytest.fixture(autouse=True)
 def no_descriptor_stays_open() -> Iterator[None]:
+    gc.collect()  # or what earlier tests have left is closed meanwhile
     before = sorted(os.listdir("/proc/self/fd"))  # noqa: PTH208 - names, not paths
     yield
     assert sorted(os.listdir("/proc/self/fd")) == before  # noqa: PTH208 - names, not paths

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from helper.drives import Drives
 from helper.loops import Loops, instances, needs_tracefs
+from rig.wait import until
 
 from powerd.helper.disks import Disk, find
 from powerd.helper.guard import first_access
@@ -22,8 +23,7 @@ def test_the_kernel_tells_who_is_touched_first(tmp_path: Path) -> None:
 
         async def main() -> Disk:
             waiting = asyncio.ensure_future(first_access(disks[:2], Path("/")))
-            done, _ = await asyncio.wait({waiting}, timeout=0.2)
-            assert not done
+            await asyncio.to_thread(until, instances, "it is guarded")
             await asyncio.to_thread(loops.touch, 2)
             done, _ = await asyncio.wait({waiting}, timeout=0.2)
             assert not done
@@ -41,7 +41,7 @@ def test_a_guard_that_is_called_off_leaves_nothing(tmp_path: Path) -> None:
 
         async def main() -> None:
             waiting = asyncio.ensure_future(first_access(disks, Path("/")))
-            await asyncio.sleep(0.05)
+            await asyncio.to_thread(until, instances, "it is guarded")
             assert len(instances()) == 1
             waiting.cancel()
             await asyncio.wait({waiting})

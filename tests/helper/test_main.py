@@ -41,7 +41,7 @@ def test_it_ends_though_a_client_says_nothing() -> None:
 
 @needs_activation
 def test_started_by_its_socket_it_leaves_when_nobody_asks() -> None:
-    with Running("--idle", "0.4", activated=True) as server:
+    with Running("--idle", "4", activated=True) as server:
         assert server.ask(ask="read-alarm")["answer"] == "alarm"
         assert server.ask(ask="read-card", interface="br7")["answer"] == "refused"
         assert server.process.wait(20) == 0

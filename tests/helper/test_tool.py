@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import os
 import signal
 from collections.abc import Awaitable, Callable, Iterator
@@ -43,6 +44,7 @@ def gone(pid: int) -> bool:
 @pytest.fixture(autouse=True)
 def nothing_is_left(tmp_path: Path) -> Iterator[None]:
     """No descriptor stays open, and no process of a test's outlives it."""
+    gc.collect()  # or what earlier tests have left is closed meanwhile
     before = sorted(os.listdir("/proc/self/fd"))  # noqa: PTH208 - names, not paths
     yield
     assert sorted(os.listdir("/proc/self/fd")) == before  # noqa: PTH208 - names, not paths
@@ -124,7 +126,7 @@ def test_what_cannot_be_killed_shuts_its_lane(tmp_path: Path, monkeypatch: pytes
     said = late(
         lane,
         lambda: run(tools, "-C", seconds=0.3, lane=lane),
-        lambda: real(int((tmp_path / "pid").read_text()), signal.SIGKILL),
+        lambda: real(until(lambda: int((tmp_path / "pid").read_text() or 0), "it has begun"), signal.SIGKILL),
     )
     assert "hdparm -C did not answer within 0.3 s and cannot be ended (process " in said
     assert said.endswith("so its disk is left alone; see dmesg")
@@ -142,7 +144,7 @@ def test_what_hangs_in_the_kernel_shuts_its_lane(tmp_path: Path) -> None:
         tools, lane = install(tmp_path, f"echo $$ > {{0}}/pid; {freeze}; sleep 600"), Lane("sda")
         said = late(
             lane,
-            lambda: run(tools, seconds=0.5, lane=lane),
+            lambda: run(tools, seconds=3, lane=lane),  # time enough to freeze itself
             lambda: (cage / "freezer.state").write_text("THAWED"),
         )
         assert "cannot be ended" in said

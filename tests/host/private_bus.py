@@ -88,7 +88,7 @@ def has_dbusmock() -> bool:
 
 
 def wait_for(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + 20
+    end = time.monotonic() + 120
     while not condition():
         assert time.monotonic() < end, "it never came"
         time.sleep(0.02)
@@ -196,7 +196,7 @@ class PrivateBus:
     def names(self, which: str = "--acquired") -> str:
         """Who is on the bus, in lines of busctl(1)."""
         listed = ["busctl", f"--address={self.address}", "list", which, "--no-pager", "--no-legend"]
-        return subprocess.run(listed, capture_output=True, text=True, check=True, timeout=10).stdout
+        return subprocess.run(listed, capture_output=True, text=True, check=True, timeout=60).stdout
 
     def clients(self) -> int:
         """How many connections this process has to it."""
@@ -206,7 +206,7 @@ class PrivateBus:
         """End the bus and everything on it, at once."""
         for child in self._children:  # the bus first, so nobody is seen to leave it
             child.kill()
-            child.wait(10)
+            child.wait(60)
         self._children.clear()
         self._socket.unlink(missing_ok=True)
 
@@ -220,5 +220,5 @@ class PrivateBus:
         return subprocess.run(
             ["busctl", f"--address={self.address}", "call", "org.freedesktop.login1",
              path, interface, method, *arguments],
-            capture_output=True, text=True, check=False, timeout=10,
+            capture_output=True, text=True, check=False, timeout=60,
         )  # fmt: skip

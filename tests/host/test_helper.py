@@ -212,14 +212,20 @@ def test_a_hanging_rtc_holds_up_nobody_else(
 def test_who_is_one_too_many_is_told(
     tmp_path: Path, clock: KernelRtc, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    gate = threading.Event()
-    monkeypatch.setattr(clock, "read", lambda _attribute: gate.wait(30) and "")
+    asked, gate = threading.Event(), threading.Event()
+
+    def hangs(_attribute: str) -> str:
+        asked.set()
+        gate.wait(30)
+        return ""
+
+    monkeypatch.setattr(clock, "read", hangs)
     monkeypatch.setattr("powerd.helper.server.REQUESTS_AT_ONCE", 1)
 
     async def main() -> None:
-        async with serving(tmp_path / "s", deadline=0.2):
+        async with serving(tmp_path / "s", deadline=3.0):
             hanging = asyncio.create_task(ask(ReadAlarm(), tmp_path / "s"))
-            await asyncio.sleep(0.05)
+            await asyncio.to_thread(asked.wait, 20)
             with pytest.raises(HostError, match="1 requests are being carried out; ask again in a moment"):
                 await ask(ReadCard("nope"), tmp_path / "s")
             with pytest.raises(HostError, match="did not answer"):

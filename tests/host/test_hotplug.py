@@ -65,7 +65,7 @@ def listening(story: Callable[[Hotplug, list[float]], Awaitable[None]]) -> list[
 
 
 async def until(times: list[float], count: int) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while len(times) < count:  # noqa: ASYNC110 - what is waited for comes from a callback
             await asyncio.sleep(0.005)
 

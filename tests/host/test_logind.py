@@ -187,7 +187,7 @@ def test_a_logind_that_was_there_is_missed(bus: PrivateBus) -> None:
         assert await logind.inhibitors() == ()
         assert bus.mock is not None
         bus.mock.kill()
-        bus.mock.wait(10)
+        bus.mock.wait(60)
         with pytest.raises(HostError, match=r"^systemd-logind is not running here, .*; start it"):
             await logind.inhibitors()
 
@@ -305,7 +305,7 @@ def test_a_logind_that_hangs_is_waited_for_no_longer_than_the_bound(
     bus: PrivateBus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bus.logind()
-    monkeypatch.setattr(host_bus, "BOUND", 0.3)
+    monkeypatch.setattr(host_bus, "BOUND", 3.0)
     assert bus.mock is not None
     bus.mock.send_signal(signal.SIGSTOP)
-    assert refusal("suspend") == "systemd-logind did not answer within 0.3 s"
+    assert refusal("suspend") == "systemd-logind did not answer within 3 s"

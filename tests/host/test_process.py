@@ -92,11 +92,11 @@ def test_a_nul_in_an_argument_is_one_sentence() -> None:
 
 def test_at_its_timeout_the_whole_group_is_ended(tmp_path: Path) -> None:
     pids = tmp_path / "pids"
-    with pytest.raises(HostError, match=r"^sh was still running after 0\.5 s and was ended$"):
-        run("sh", "-c", f"sleep 60 & echo $! $$ >{pids}; wait", timeout=0.5)
+    with pytest.raises(HostError, match=r"^sh was still running after 3 s and was ended$"):
+        run("sh", "-c", f"sleep 60 & echo $! $$ >{pids}; wait", timeout=3)
     grandchild, child = map(int, pids.read_text().split())
     assert not alive(child)
-    assert gone_within(grandchild, 5)
+    assert gone_within(grandchild, 30)
 
 
 def test_whoever_ignores_sigterm_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -135,7 +135,7 @@ def test_cancelled_it_ends_the_child_and_keeps_nothing_open(tmp_path: Path) -> N
             await task
         await until(lambda: descriptors() == before)  # it is reaped by its pidfd a moment later
 
-    asyncio.run(asyncio.wait_for(cancel(), 20))
+    asyncio.run(asyncio.wait_for(cancel(), 60))
     assert not Path(f"/proc/{pid.read_text().strip()}").exists()
 
 

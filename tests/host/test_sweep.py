@@ -52,7 +52,7 @@ async def link_of(machine: Machine, address: str) -> Link | None:
     return (await machine.lan()).link_of(IPv4Address(address))
 
 
-async def swept(*addresses: str, timeout: float = 0.3, tries: int = 1, until_first: bool = False) -> Sweep:  # noqa: ASYNC109 - as Machine.sweep
+async def swept(*addresses: str, timeout: float = 1.0, tries: int = 1, until_first: bool = False) -> Sweep:  # noqa: ASYNC109 - as Machine.sweep
     with closing(Machine()) as machine:
         asks = [Ask(each, await link_of(machine, each)) for each in addresses]
         return await machine.sweep(asks, timeout=timeout, tries=tries, until_first=until_first)
@@ -65,12 +65,13 @@ def state(reply: Reply) -> tuple[Heard, Heard]:
 def test_up_dropping_and_dead_are_told_apart(lan: Lan) -> None:
     up, drops = joined(lan, "up", 10), joined(lan, "drops", 11)
     drops.drop_pings()
-    replies = on_server(lan, swept("10.77.1.10", "10.77.1.11", DEAD)).replies
+    sweep = on_server(lan, swept("10.77.1.10", "10.77.1.11", DEAD))
+    replies = sweep.replies
     assert state(replies["10.77.1.10"]) == (Heard.ANSWERED, Heard.NOT_ASKED)
     assert state(replies["10.77.1.11"]) == (Heard.SILENT, Heard.ANSWERED)
     assert state(replies[DEAD]) == (Heard.SILENT, Heard.SILENT)
     assert replies["10.77.1.11"].mac == drops.mac != up.mac
-    assert all(0 < (replies[each].rtt or 0) < 0.3 for each in ("10.77.1.10", "10.77.1.11"))
+    assert all(0 < (replies[each].rtt or 0) <= sweep.took for each in ("10.77.1.10", "10.77.1.11"))
 
 
 def test_all_answers_end_a_sweep_early(lan: Lan) -> None:
@@ -85,7 +86,7 @@ def test_a_host_that_is_asked_by_arp_alone(lan: Lan) -> None:
         with closing(Machine()) as machine:
             link = await link_of(machine, "10.77.1.10")
             asks = [Ask("10.77.1.10", link, icmp=False), Ask(DEAD, link, icmp=False)]
-            return await machine.sweep(asks, timeout=0.3, tries=2, until_first=False)
+            return await machine.sweep(asks, timeout=1.0, tries=2, until_first=False)
 
     replies = on_server(lan, ask()).replies
     assert state(replies["10.77.1.10"]) == (Heard.NOT_ASKED, Heard.ANSWERED)
@@ -116,7 +117,7 @@ def test_until_first_goes_on_when_only_arp_answers_and_that_does_not_count(lan: 
     async def ask(*, counts: bool) -> Sweep:
         with closing(Machine()) as machine:
             asks = [Ask("10.77.1.10", await link_of(machine, "10.77.1.10"), arp_counts=counts)]
-            return await machine.sweep(asks, timeout=0.3, tries=2, until_first=True)
+            return await machine.sweep(asks, timeout=1.0, tries=2, until_first=True)
 
     replies = on_server(lan, ask(counts=False)).replies
     assert state(replies["10.77.1.10"]) == (Heard.SILENT, Heard.ANSWERED)
@@ -157,7 +158,7 @@ def test_another_host_answering_with_our_identifier_does_not_count(
         stdin, stdout = child.stdin, child.stdout
 
         async def forged() -> Sweep:
-            task = asyncio.create_task(swept(DEAD, timeout=1))
+            task = asyncio.create_task(swept(DEAD, timeout=4))
             await asyncio.sleep(0.1)
             stdin.write(b"777\n")
             stdin.flush()
@@ -203,7 +204,7 @@ def test_a_link_lost_during_the_sweep_takes_silence_with_it(lan: Lan, how: str) 
     joined(lan, "up", 10)
 
     async def cut() -> Sweep:
-        task = asyncio.create_task(swept("10.77.1.10", DEAD, timeout=1))
+        task = asyncio.create_task(swept("10.77.1.10", DEAD, timeout=4))
         await asyncio.sleep(0.1)
         lan.server.unplug() if how == "cable" else lan.server.leave()
         return await task
@@ -245,7 +246,7 @@ def test_off_link_is_asked_by_icmp_through_the_router(lan: Lan) -> None:
 
 def test_a_router_that_knows_no_way_makes_unknown_but_one_that_finds_nobody_silence(lan: Lan) -> None:
     routed(lan, "ip", "route", "add", "unreachable", "10.98.0.0/24")
-    reply = on_server(lan, swept("10.97.0.7", "10.98.0.7", timeout=0.5)).replies
+    reply = on_server(lan, swept("10.97.0.7", "10.98.0.7", timeout=2)).replies
     assert reply["10.97.0.7"].icmp is Heard.FAILED
     assert reply["10.97.0.7"].why == f"a router says: {os.strerror(101)}"
     assert reply["10.98.0.7"].icmp is Heard.SILENT, "host unreachable: its router has asked it in vain"
@@ -272,7 +273,7 @@ def test_a_refused_question_is_sent_again_until_it_gets_through(lan: Lan) -> Non
     slow_down(lan)
 
     async def opened() -> Sweep:
-        task = asyncio.create_task(swept("10.77.1.10", timeout=0.3))
+        task = asyncio.create_task(swept("10.77.1.10", timeout=4))
         await asyncio.sleep(0.5)
         lan.server.inside.run("tc", "qdisc", "delete", "dev", "eth0", "root")
         return await task
@@ -302,7 +303,7 @@ def test_a_full_neighbour_table_makes_living_hosts_unknown_never_silent(lan: Lan
     async def icmp_only() -> Sweep:
         with closing(Machine()) as machine:
             asks = [Ask(address) for address in living]
-            return await machine.sweep(asks, timeout=0.1, tries=1, until_first=False)
+            return await machine.sweep(asks, timeout=0.5, tries=1, until_first=False)
 
     full = on_server(lan, icmp_only()).replies.values()
     lan.server.inside.run("ip", "neighbour", "flush", "all")
@@ -320,7 +321,7 @@ def test_more_hosts_than_a_round_holds(lan: Lan) -> None:
     kinds = {str(IPv4Address("10.80.1.0") + n): ("up", "drops", "dead")[n % 3] for n in range(600)}
     for host, kind in ((up, "up"), (drops, "drops")):
         populate(host, [f"{address}/16" for address, each in kinds.items() if each == kind])
-    sweep = on_server(lan, swept(*kinds, timeout=0.5))
+    sweep = on_server(lan, swept(*kinds, timeout=1.5))
     assert Counter((kinds[address], *state(reply)) for address, reply in sweep.replies.items()) == {
         ("up", Heard.ANSWERED, Heard.ANSWERED): 200,
         ("drops", Heard.SILENT, Heard.ANSWERED): 200,
@@ -352,7 +353,9 @@ def test_a_cancelled_sweep_leaves_nothing_open(lan: Lan) -> None:
             asks = [Ask(DEAD, link, icmp=False), Ask("10.77.1.98")]
             work = machine.sweep(asks, timeout=9, tries=1, until_first=False)
             task = asyncio.create_task(work)
-            await asyncio.sleep(0.05)
+            async with asyncio.timeout(5):
+                while descriptors() - before < 2:  # noqa: ASYNC110 - it opens them of itself
+                    await asyncio.sleep(0.01)
             assert descriptors() - before == 2
             task.cancel()
             with pytest.raises(asyncio.CancelledError):

@@ -113,7 +113,7 @@ def observe_mode_touches_nothing_and_says_what_it_would_do(tmp_path: Path) -> No
             lan.server.inside, tmp_path / "powerd", goodnight.config(mode="observe", clients=clients)
         ) as powerd,
     ):
-        until(lambda: "would have" in str(powerd.status()), "the command would have been run", within=60)
+        until(lambda: "would have" in str(powerd.status()), "the command would have been run", within=180)
         assert "would have" in powerd.ask("why")
         wait_for_rounds(powerd, 1)
         assert goodnight.times() == 0

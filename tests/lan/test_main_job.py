@@ -86,7 +86,7 @@ def last_one_leaves(powerd: Daemon, goodnight: Goodnight, last: Host) -> None:
     """Now it is night, and once is enough."""
     assert goodnight.times() == 0
     last.leave()
-    until(goodnight.times, "the command has been run", within=60)
+    until(goodnight.times, "the command has been run", within=180)
     wait_for_rounds(powerd, 1)
     assert goodnight.times() == 1
     assert f"ran {goodnight.script} --quietly" in str(powerd.status()["decision"]["reasons"])
@@ -97,7 +97,7 @@ def one_returns(powerd: Daemon, goodnight: Goodnight, host: Host) -> None:
     host.come_back()
     until(lambda: powerd.states()[host.label] == "present", f"{host.label} is seen again", every=0.5)
     host.leave()
-    until(lambda: goodnight.times() == 2, "the command has been run again", within=60)
+    until(lambda: goodnight.times() == 2, "the command has been run again", within=180)
 
 
 def whoever_returns_in_the_warning_period_calls_it_off(tmp_path: Path) -> None:
@@ -110,7 +110,7 @@ def whoever_returns_in_the_warning_period_calls_it_off(tmp_path: Path) -> None:
         with Daemon(lan.server.inside, tmp_path / "powerd", config) as powerd:
             powerd.sees(**{"10.77.1.9": "present"})
             laptop.leave()
-            until(lambda: powerd.status()["state"] == "warning", "the warning is given", within=40)
+            until(lambda: powerd.status()["state"] == "warning", "the warning is given", within=180)
             laptop.come_back()
             until(lambda: powerd.status()["state"] == "awake", "it is called off")
             wait_for_rounds(powerd, 5)
@@ -138,7 +138,7 @@ def hosts_are_learned_where_the_router_leases(tmp_path: Path) -> None:
         with Daemon(
             lan.server.inside, tmp_path / "again", config, state=tmp_path / "powerd" / "state"
         ) as powerd:
-            until(goodnight.times, "the command has been run", within=60)
+            until(goodnight.times, "the command has been run", within=180)
             assert powerd.states() == {"10.77.1.8": "absent"}
 
 

@@ -133,7 +133,9 @@ class Booted:
         children = Path(f"/proc/{nspawn.pid}/task/{nspawn.pid}/children")
         self._leader = until(lambda: children.read_text().strip(), "systemd-nspawn starts its init")
         until(
-            lambda: self.run("systemctl", "is-active", "rig.target", check=False) == "active", "the boot ends"
+            lambda: self.run("systemctl", "is-active", "rig.target", check=False) == "active",
+            "the boot ends",
+            within=300,
         )
 
     def run(self, *argv: str, check: bool = True) -> str:

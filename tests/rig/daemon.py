@@ -72,7 +72,7 @@ class Daemon:
         with self.log.open("wb") as log:
             self.process = self._inside.start(*argv, env=env, log=log)
         try:
-            until(self._ready, "powerd is READY", within=20)
+            until(self._ready, "powerd is READY", within=120)
         except BaseException as error:
             self._end()
             error.add_note(f"powerd's own log:\n{self.log.read_text()}")
@@ -151,9 +151,9 @@ class Daemon:
 
     def sees(self, **states: str) -> None:
         """Wait until these are all the clients it knows, and in these states."""
-        until(lambda: self.states() == states, f"the clients are {states}", within=60, every=0.5)
+        until(lambda: self.states() == states, f"the clients are {states}", within=180, every=0.5)
 
-    def awake_because(self, words: str, within: float = 30) -> None:
+    def awake_because(self, words: str, within: float = 180) -> None:
         """Wait until a reason holds these words."""
         until(lambda: any(words in reason for reason in self.reasons()), f'a reason says "{words}"', within)
 
@@ -165,7 +165,7 @@ def command(*words: str, **env: str) -> subprocess.CompletedProcess[str]:
         capture_output=True,
         text=True,
         check=False,
-        timeout=30,
+        timeout=180,
         env={**os.environ, "NO_COLOR": "1", **env},
     )
 
@@ -190,7 +190,7 @@ class Goodnight:
     def config(self, *, mode: str = "enforce", clients: str = "", sleep: str = "") -> str:
         """A configuration in a hurry: sweeps every 5 s, gone after 6 s, asleep after 2 s of idleness."""
         return (
-            f'mode = "{mode}"\n[clients]\nevery = "5s"\ntimeout = "0.3s"\nabsent_after = "6s"\n{clients}\n'
+            f'mode = "{mode}"\n[clients]\nevery = "5s"\ntimeout = "1s"\nabsent_after = "6s"\n{clients}\n'
             f'[[sleep]]\naction = "command"\ncommand = ["{self.script}", "--quietly"]\nidle_for = "2s"\n'
             f'warn = "0s"\n{sleep}\n[awake]\nafter_start = "0s"\nafter_resume = "0s"\n[http]\nlisten = []\n'
         )

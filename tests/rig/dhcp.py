@@ -69,7 +69,7 @@ def start_kea(lan: Lan) -> DhcpServer:
 
 
 def _start(lan: Lan, name: str, leases: Path, argv: list[str], **env: str) -> DhcpServer:
-    """A client asks ten times, once a second, so nobody need wait here until the server listens."""
+    """A client asks once a second for a minute, so nobody need wait here until the server listens."""
     with (lan.scratch / f"{name}.log").open("wb") as log:
         return DhcpServer(leases, lan.server.inside.start(*argv, env=env, log=log))
 

@@ -33,13 +33,13 @@ class Heard(NamedTuple):
 
 @contextlib.contextmanager
 def listening(host: Host, packets: int = 3) -> Iterator[Callable[[], list[Heard]]]:
-    """From now on ``host`` hears; what is given back waits for these packets, 10 s at most."""
+    """From now on ``host`` hears; what is given back waits for these packets, a minute at most."""
     argv = [*host.inside.prefix(), sys.executable, "-c", _EAR, str(packets)]
     with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as ear:
         try:
             assert ear.stdout is not None
             assert ear.stdout.readline() == "listens\n"
-            yield lambda: [_heard(line) for line in ear.communicate(timeout=10)[0].splitlines()]
+            yield lambda: [_heard(line) for line in ear.communicate(timeout=60)[0].splitlines()]
         finally:
             ear.kill()
 

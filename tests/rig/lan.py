@@ -40,7 +40,7 @@ class Namespace:
         """What goes before an argv to run it in here."""
         return ["ip", "netns", "exec", self.name]
 
-    def run(self, *argv: str, check: bool = True, within: float = 30) -> subprocess.CompletedProcess[str]:
+    def run(self, *argv: str, check: bool = True, within: float = 180) -> subprocess.CompletedProcess[str]:
         """Run a command in here to its end, and give back what it wrote."""
         return subprocess.run(
             [*self.prefix(), *argv], check=check, capture_output=True, text=True, timeout=within
@@ -98,7 +98,7 @@ class Host:
     def lease(self) -> str:
         """Ask for an address by DHCP, as a real client does, and use it."""
         self.inside.run(
-            *("busybox", "udhcpc", "-i", "eth0", "-f", "-q", "-n", "-t", "10", "-T", "1"),
+            *("busybox", "udhcpc", "-i", "eth0", "-f", "-q", "-n", "-t", "90", "-T", "1"),
             *("-x", f"hostname:{self.label}", "-s", str(self._script)),
         )
         return self._note_address()
@@ -119,7 +119,7 @@ class Host:
 
     def say_hello(self, address: str) -> None:
         """Exchange a packet with ``address``, so that it learns this host's MAC."""
-        self.inside.run("ping", "-c1", "-W2", address)
+        self.inside.run("ping", "-c1", "-W20", address)
 
     def leave(self) -> None:
         """Be switched off: the card goes down."""

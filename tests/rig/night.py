@@ -20,7 +20,7 @@ leases = []
 hosts = ["10.77.1.9"]
 learn = "0s"
 every = "5s"
-timeout = "0.3s"
+timeout = "1s"
 absent_after = "6s"
 [[sleep]]
 action = "{action}"
@@ -56,7 +56,7 @@ class Night:
     def awake_because(self, words: str) -> None:
         """Wait until a reason holds these words."""
         what = f'a reason says "{words}"'
-        until(lambda: any(words in reason for reason in self.reasons()), what, within=60, every=0.5)
+        until(lambda: any(words in reason for reason in self.reasons()), what, within=180, every=0.5)
 
     def locks(self) -> list[dict[str, Any]]:
         """Powerd's own inhibitor locks, as logind lists them (busctl(1))."""

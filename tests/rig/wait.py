@@ -9,18 +9,21 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def until(ask: Callable[[], T], what: str, within: float = 60, every: float = 0.05) -> T:
+def until(ask: Callable[[], T], what: str, within: float = 120, every: float = 0.05) -> T:
     """The first true answer of ``ask``.
 
     Args:
         ask: asked every ``every`` seconds; an OSError is an answer of "not yet".
         what: what is waited for, as the failure says it.
-        within: seconds after which it is a failure; many, where it proves nothing but that it comes.
+        within: seconds after which it is a failure; many, where it proves nothing but that it comes. The last
+            question is asked after them: a machine that stood still meanwhile has not said no.
         every: seconds between two questions.
     """
     deadline = time.monotonic() + within
+    late = False
     answer: object = None
-    while time.monotonic() < deadline:
+    while not late:
+        late = time.monotonic() >= deadline
         try:
             answer = ask()
         except OSError as error:

@@ -13,6 +13,7 @@ import itertools
 import json
 import socket
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -20,9 +21,11 @@ from typing import Any, Final
 _DELIMITER: Final = b"\xff"
 _POLL: Final = 0.1
 _SYNC: Final = 5.0
-"""Seconds for an agent that runs to show that it listens; then it is asked again."""
+"""Seconds for an agent that runs to show that it listens; then it is asked again, if the server is awake."""
 _LISTENS: Final = 60.0
 """Seconds until it must have shown it: a slow machine that has just woken was silent for more than 5."""
+_ANSWERS: Final = 60.0
+"""Seconds until it must have answered then."""
 
 
 class AgentError(OSError):
@@ -39,10 +42,11 @@ class Done:
 
 
 class Agent:
-    """The agent behind ``path``, a Unix socket of QEMU's."""
+    """The agent behind ``path``, a Unix socket of QEMU's; while ``deaf`` it is not waited for."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, deaf: Callable[[], bool]) -> None:
         self._path = path
+        self._deaf = deaf
         self._numbers = itertools.count(1)
         self._line: socket.socket | None = None
         self._heard = b""
@@ -52,7 +56,7 @@ class Agent:
         if self._line is not None:
             self._line.close()
 
-    def run(self, argv: list[str], given: str = "", within: float = 60) -> Done:
+    def run(self, argv: list[str], given: str, within: float) -> Done:
         """Run a command as root to its end, with ``given`` on its standard input.
 
         Raises:
@@ -77,19 +81,18 @@ class Agent:
         """Start a command as root, and let it run."""
         self.ask("guest-exec", path=argv[0], arg=argv[1:])
 
-    def ask(self, command: str, *, within: float = 20, **arguments: object) -> Any:  # noqa: ANN401 - JSON
+    def ask(self, command: str, **arguments: object) -> Any:  # noqa: ANN401 - JSON
         """What the agent returns for one command of its protocol."""
         line = self._connected()
         deadline = time.monotonic() + _LISTENS
         while not self._listens(line):
-            if time.monotonic() > deadline:
+            if self._deaf() or time.monotonic() > deadline:
                 raise AgentError(f"the guest agent does not listen, so it was not asked {command}")
-        line.settimeout(within)
-        try:
-            _send(line, command, arguments)
-            answer = self._answer(line)
-        except TimeoutError:
-            raise AgentError(f"the guest agent does not answer {command}") from None
+        _send(line, command, arguments)
+        deadline = time.monotonic() + _ANSWERS
+        while (answer := self._heard_soon(line)) is None:
+            if self._deaf() or time.monotonic() > deadline:
+                raise AgentError(f"the guest agent does not answer {command}")
         if "error" in answer:
             raise AgentError(f"{command}: {answer['error']['desc']}")
         return answer["return"]
@@ -97,21 +100,29 @@ class Agent:
     def _listens(self, line: socket.socket) -> bool:
         """Whether the agent is at the other end, with nothing else on its mind; harmless to ask twice."""
         number = next(self._numbers)
+        line.sendall(_DELIMITER)
+        _send(line, "guest-sync-delimited", {"id": number})
+        while (answer := self._heard_soon(line)) is not None:
+            if answer.get("return") == number:
+                return True
+        return False
+
+    def _heard_soon(self, line: socket.socket) -> dict[str, Any] | None:
+        """The next answer; None = for a while there was none."""
         line.settimeout(_SYNC)
         try:
-            line.sendall(_DELIMITER)
-            _send(line, "guest-sync-delimited", {"id": number})
-            while self._answer(line).get("return") != number:
-                pass
+            return self._answer(line)
         except TimeoutError:
-            return False
-        return True
+            return None
+        finally:
+            line.settimeout(_ANSWERS)  # for what is sent
 
     def _connected(self) -> socket.socket:
         if self._line is None:
             line = socket.socket(socket.AF_UNIX)
             try:
                 line.connect(str(self._path))
+                line.settimeout(_ANSWERS)
             except OSError:
                 line.close()
                 raise

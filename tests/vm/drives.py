@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from vm.server import Server
 
 _PROGRAM: Final = Path(__file__).parent / "spindle"
-_PLUGGED: Final = 120
+_PLUGGED: Final = 300
 """Seconds; about ten where nothing else is running."""
 _PLACE: Final = "/opt/spindle"
 _MODEL: Final = Traits().model
@@ -102,11 +102,12 @@ class Drive:
         """Answer again, what was asked meanwhile first."""
         self._signal("USR2")
 
-    def become(self, **traits: int) -> None:
-        """Have other traits from now on: what a drive that ages counts."""
+    def become(self, **traits: float) -> None:
+        """Have other traits from now on, such as what a drive that ages counts."""
+        before = len(self.log("changed"))
         self._server.lay(f"{DIRECTORY}/{self.name}.traits", json.dumps(traits))
         self._signal("HUP")
-        until(lambda: self.log("changed"), f"{self.name} has changed")
+        until(lambda: len(self.log("changed")) > before, f"{self.name} has changed")
 
     def _signal(self, signal: str) -> None:
         self._server.run("systemctl", "kill", f"--signal={signal}", f"spindle-{self.name}")
@@ -114,6 +115,12 @@ class Drive:
     def powers(self) -> str:
         """What ``hdparm -C`` says of it."""
         return self._server.run("hdparm", "-C", self.path).rpartition("is:")[2].strip()
+
+
+def together(*drives: Drive) -> bool:
+    """Whether all of them have spun up at the same time: the last one began before the first had ended."""
+    begun = max(drive.log("spins up")[-1].at for drive in drives)
+    return begun < min(drive.log("spun up")[-1].at for drive in drives)
 
 
 class Drives:
@@ -141,7 +148,7 @@ class Drives:
         unit = f"spindle-{name}"
         self._units.append(unit)
         self._server.run(
-            *("systemd-run", "--quiet", "--collect", f"--unit={unit}", "--property=TimeoutStopSec=20s"),
+            *("systemd-run", "--quiet", "--collect", f"--unit={unit}", "--property=TimeoutStopSec=60s"),
             *(f"--setenv=PYTHONPATH={_PLACE}", "python3", "-m", "vm.spindle", name, json.dumps(asdict(kind))),
         )
         return Drive(name, f"ata-{kind.model}_{kind.serial}".replace(" ", "_"), self._server)

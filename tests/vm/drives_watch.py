@@ -6,6 +6,8 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
+from vm.service import Powerd
+
 if TYPE_CHECKING:
     from vm.drives import Drive
     from vm.server import Server
@@ -40,9 +42,8 @@ def config(
 
 
 def disks(server: Server) -> dict[str, dict[str, Any]]:
-    """``powerd disks --json`` by disk id; {} while nobody answers."""
-    told: list[dict[str, Any]] = json.loads(server.run("powerd", "disks", "--json", check=False) or "[]")
-    return {disk["id"]: disk for disk in told}
+    """What ``powerd disks --json`` prints, by disk id; {} while nobody answers; asked without its start."""
+    return {disk["id"]: disk for disk in Powerd(server).status().get("disks", [])}
 
 
 def states(server: Server, *drives: Drive) -> list[str | None]:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from vm.image import Image, alone
-from vm.run import run
+from vm.run import lay, run
 
 _TESTS: Final = Path(__file__).parents[1]
 REPOSITORY: Final = _TESTS.parent
@@ -30,6 +30,9 @@ _PLACES: Final = {
     },
     REPOSITORY / "config" / "powerd.toml": "etc/powerd/powerd.toml",
 }
+_PATIENCE: Final = "etc/systemd/logind.conf.d/patience.conf", "[Login]\nInhibitDelayMaxSec=60\n"
+"""An emulated processor may take longer than logind's 5 s to start the helper and set an alarm; a lock that
+powerd lets go of only then is told by the sleep, which does not come in time."""
 _SOURCE: Final = ("pyproject.toml", "README.md", "LICENSE", "powerd")
 
 
@@ -57,6 +60,7 @@ def main(disk: Path, mounted: Path, wheels: Path) -> None:
         shutil.rmtree(root / "tmp" / "wheels")
         for source, place in _PLACES.items():
             run("install", "-D", "--mode=644", source, root / place)
+        lay(root, *_PATIENCE)
         run("chroot", root, "ln", "-s", "/opt/powerd/bin/powerd", "/usr/local/bin/powerd")
         run("chroot", root, "systemd-sysusers")  # systemd-tmpfiles, which wants /proc, is for its boot
         run("chroot", root, "systemctl", "enable", "powerd-helper.socket")

@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 import socket
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Final
+
+_PATIENCE: Final = 60.0
+"""Seconds; QEMU answers at once, where its machine lets it."""
 
 
 class Monitor:
@@ -25,7 +28,7 @@ class Monitor:
 
     def _ask(self, command: str) -> Any:  # noqa: ANN401 - JSON
         with socket.socket(socket.AF_UNIX) as line:
-            line.settimeout(10)
+            line.settimeout(_PATIENCE)
             line.connect(str(self._path))
             answers = line.makefile("rb")
             answers.readline()

@@ -24,7 +24,10 @@ if TYPE_CHECKING:
 _MAC: Final = "52:54:00:77:00:01"
 _KERNEL: Final = "root=/dev/vda rw console=ttyS0 quiet systemd.show_status=0 net.ifnames=0"
 RTC: Final = "/sys/class/rtc/rtc0"
-_BOOT: Final = 240
+STALL: Final = 20.0
+"""Seconds for which a machine that emulates another one beside other work may do nothing at all: what has to
+happen by some time may be seen so much later."""
+_BOOT: Final = 600
 """Seconds; about 30 where nothing else is running."""
 
 
@@ -43,7 +46,7 @@ class Server:
         self._tap = tap
         self._scratch = scratch
         self._ssdt = scratch / "ssdt.aml"
-        self._agent = Agent(scratch / "agent")
+        self._agent = Agent(scratch / "agent", deaf=lambda: self.asleep)
         self.monitor = Monitor(scratch / "monitor")
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -114,9 +117,9 @@ class Server:
     def wake(self) -> None:
         """Press the power button of a server that is asleep, and wait until it answers."""
         self.monitor.press_power_button()
-        until(lambda: self.run("true") == "", "the server answers after its sleep", within=60)
+        until(lambda: self.run("true") == "", "the server answers after its sleep")
 
-    def run(self, *argv: str, given: str = "", check: bool = True, within: float = 60) -> str:
+    def run(self, *argv: str, given: str = "", check: bool = True, within: float = 180) -> str:
         """Run a command in there as root; what it wrote, without the last line's end."""
         done = self._agent.run(list(argv), given, within)
         if check and done.status:
@@ -130,6 +133,11 @@ class Server:
     def uptime(self) -> float:
         """CLOCK_BOOTTIME of the server, seconds."""
         return float(self.run("cat", "/proc/uptime").split()[0])
+
+    def monotonic(self) -> float:
+        """CLOCK_MONOTONIC of the server, seconds: the one of journals and of drives' logs."""
+        listed = self.run("grep", "--max-count=1", "^now at ", "/proc/timer_list")
+        return int(listed.split()[2]) / 1e9
 
     def alarm(self) -> int | None:
         """The RTC's alarm that stands, by the RTC's own clock."""
@@ -159,6 +167,6 @@ class Server:
         journal = "not to be had"
         with contextlib.suppress(AgentError, OSError):
             journal = self.run(
-                "journalctl", "--unit=powerd", "--output=short-monotonic", "--lines=60", within=20
+                "journalctl", "--unit=powerd", "--output=short-monotonic", "--lines=60", within=60
             )
         return f"console:\n{self.console()[-2000:]}\nqemu: {qemu or 'silent'}\njournal of powerd:\n{journal}"

@@ -24,6 +24,11 @@ exec 3<>/dev/tcp/127.0.0.1/8787 &&
 printf 'GET /api/status HTTP/1.0\\r\\nHost: localhost:8787\\r\\n\\r\\n' >&3 &&
 cat <&3
 """
+_JOURNAL: Final = """\
+journalctl --sync  # what has been said is there then
+run=$(systemctl show --value --property=InvocationID powerd)
+exec journalctl --output=json "_SYSTEMD_INVOCATION_ID=$run"
+"""
 
 
 def config(
@@ -131,11 +136,18 @@ class Powerd:
         reasons = self.status().get("decision", {}).get("reasons", [])
         return [f"{reason['subject']}: {reason['text']}" for reason in reasons]
 
-    def says(self, words: str, within: float = 60) -> None:
-        """Wait until a reason holds these words."""
-        until(
-            lambda: any(words in each for each in self.reasons()), f'powerd why says "{words}"', within, 0.2
+    def says(self, words: str, within: float = 180) -> str:
+        """Wait until a reason holds these words; gives that reason."""
+        return until(
+            lambda: next((each for each in self.reasons() if words in each), ""),
+            f'powerd why says "{words}"',
+            within,
+            every=0.2,
         )
+
+    def ready(self) -> None:
+        """Wait until it has logind wait for it before the next sleep."""
+        until(lambda: any("powerd" in lock for lock in self._server.locks("delay")), "logind waits for it")
 
     def sees(self, host: Host) -> None:
         """Wait until this client is one that keeps the server awake."""
@@ -147,8 +159,7 @@ class Powerd:
 
     def journal(self) -> list[Told]:
         """What the daemon that runs, or ran last, has told; oldest first."""
-        run = f"_SYSTEMD_INVOCATION_ID={self.shown('InvocationID')}"
-        lines = self._server.run("journalctl", "--output=json", run).splitlines()
+        lines = self._server.run("sh", "-c", _JOURNAL).splitlines()
         return [
             Told(
                 int(entry["__MONOTONIC_TIMESTAMP"]) / 1e6,

@@ -18,7 +18,7 @@ _CONFIG: Final = "/run/smartd-once.conf"
 _MEMORY: Final = "/run/smartd-once."
 _DIRECTIVES: Final = "-d sat -n never -a -W 0,0,55 -R 199!"
 """All that it watches by default, the temperature that powerd warns at, and transfers that arrive garbled."""
-_WITHIN: Final = 180
+_WITHIN: Final = 400
 """Seconds for five drives, on an emulated processor."""
 _KINDS: Final = {
     r"FAILED SMART self-check": "verdict",

@@ -9,12 +9,13 @@ import time
 from collections.abc import Iterator
 from datetime import datetime
 from functools import partial
-from typing import Final
+from typing import Final, NamedTuple
 
 import pytest
 from rig.lan import Host
 from rig.wait import stays, until
-from vm.server import RTC, Server
+from vm.lab import come_to_rest
+from vm.server import RTC, STALL, Server
 from vm.service import Powerd, config
 
 pytestmark = pytest.mark.vm
@@ -22,10 +23,10 @@ pytestmark = pytest.mark.vm
 SOONEST: Final = 60
 """Seconds; no alarm is nearer (powerd/helper/protocol.py, MIN_AHEAD)."""
 PUNCTUAL: Final = 5.0
-"""Seconds by which it may be up too early or too late; the RTC counts whole ones."""
+"""Seconds by which it may be up too early, or too late if nothing holds it up; the RTC counts whole ones."""
 NOTES: Final = "/var/lib/powerd/hooked"
 NIGHTLY: Final = "/run/nightly"
-FALLS_ASLEEP: Final = 30
+FALLS_ASLEEP: Final = 60
 """Seconds that a slow machine may take from the choice of a time until it sleeps and the alarm is set."""
 SHORT: Final = 'min_sleep = "1min"'
 
@@ -49,21 +50,31 @@ def planned(powerd: Powerd) -> float:
     return datetime.fromisoformat(told).timestamp() if told else 0.0
 
 
-def sleeps_until(server: Server, wanted: float, ahead: float) -> None:
-    """It is asleep, and wakes by itself at this time, by a clock that was ``ahead`` of this machine's.
+class Ahead(NamedTuple):
+    """By how many seconds, at least and at most, the server's clock is ahead of this machine's."""
+
+    least: float
+    most: float
+
+
+def sleeps_until(server: Server, wanted: float, ahead: Ahead) -> None:
+    """It is asleep, and wakes by itself at this time of its clock, as that was before.
 
     It is awake once it runs; how long an emulated processor then takes to answer is its own affair.
     """
-    until(lambda: not server.asleep, "the alarm wakes the server", within=SOONEST + 60, every=0.1)
-    assert time.time() + ahead == pytest.approx(wanted, abs=PUNCTUAL)
-    asked = time.time() + ahead
+    until(lambda: not server.asleep, "the alarm wakes the server", within=3 * SOONEST + STALL, every=0.1)
+    seen = time.time()
+    assert wanted - PUNCTUAL <= seen + ahead.most
+    assert seen + ahead.least <= wanted + PUNCTUAL + STALL
+    now = ahead_of_here(server)
+    assert now.least - PUNCTUAL < ahead.most, "it knows what time it is"
+    assert now.most + PUNCTUAL > ahead.least, "it knows what time it is"
+
+
+def ahead_of_here(server: Server) -> Ahead:
+    before = time.time()
     told = server.now()
-    assert asked - PUNCTUAL < told < time.time() + ahead + PUNCTUAL, "it knows what time it is"
-
-
-def ahead(server: Server) -> float:
-    """By how many seconds the server's clock is ahead of this machine's."""
-    return server.now() - time.time()
+    return Ahead(told - time.time(), told - before)
 
 
 def test_alarm_for_a_time_of_day_when_somebody_else_suspends_it(
@@ -73,7 +84,7 @@ def test_alarm_for_a_time_of_day_when_somebody_else_suspends_it(
     server.run("rm", "--force", NOTES)
     powerd.start(config(laptop))
     powerd.sees(laptop)
-    fast = ahead(server)
+    fast = ahead_of_here(server)
     wanted = server.now() + SOONEST + FALLS_ASLEEP
     powerd.take(config(laptop, wake=up_at(server, wanted), hooks=hooks()))
     until(lambda: planned(powerd), "the wake-up is planned")
@@ -88,8 +99,8 @@ def test_alarm_for_a_time_of_day_when_somebody_else_suspends_it(
     assert "wake.at" in up.text
     until(lambda: "after" in server.run("cat", NOTES), "the hook has run")
     assert server.run("cat", NOTES).splitlines() == ["before sleep", "after alarm"]
-    assert server.alarm() is None
-    until(lambda: any("powerd" in lock for lock in server.locks("delay")), "it waits for the next sleep")
+    until(lambda: server.alarm() is None, "its alarm is cleared away")
+    powerd.ready()
 
 
 def told_of(powerd: Powerd, turns: int) -> bool:
@@ -103,8 +114,12 @@ def nightly(server: Server, *when: str) -> Iterator[None]:
     server.run("rm", "--force", NIGHTLY)
     job = ["sh", "-c", f"date +%s >{NIGHTLY}"]
     server.run("systemd-run", "--unit=nightly", *when, "--timer-property=AccuracySec=1us", *job)
-    yield
-    server.run("systemctl", "stop", "nightly.timer", check=False)
+    try:
+        yield
+    finally:
+        if server.asleep:
+            come_to_rest(server)
+        server.run("systemctl", "stop", "nightly.timer", check=False)
 
 
 @pytest.fixture
@@ -112,35 +127,40 @@ def in_local_time(server: Server) -> Iterator[None]:
     """Its RTC tells the time of a zone, five hours and a half from UTC (/etc/adjtime, adjtime_config(5))."""
     server.run("timedatectl", "set-timezone", "Asia/Kolkata")
     server.run("timedatectl", "set-local-rtc", "1")
-    offset = int(server.run("cat", f"{RTC}/since_epoch")) - server.now()
-    assert offset == pytest.approx(5.5 * 3600, abs=PUNCTUAL)
-    yield
-    if server.asleep:
-        server.wake()
-    server.run("timedatectl", "set-local-rtc", "0")
-    server.run("timedatectl", "set-timezone", "Etc/UTC")
+    try:
+        before, rtc = server.now(), int(server.run("cat", f"{RTC}/since_epoch"))
+        assert before + 5.5 * 3600 - PUNCTUAL < rtc < server.now() + 5.5 * 3600 + PUNCTUAL
+        yield
+    finally:
+        if server.asleep:
+            come_to_rest(server)
+        server.run("timedatectl", "set-local-rtc", "0")
+        server.run("timedatectl", "set-timezone", "Etc/UTC")
 
 
 @pytest.mark.usefixtures("in_local_time")
 def test_alarm_for_a_calendar_timer(server: Server, powerd: Powerd, laptop: Host) -> None:
     """By powerd's own order: it is up in time before the timer, and stays up for the job."""
-    before = 10
-    laptop.leave()
-    fast = ahead(server)
+    before = 30  # more than what it may be late by
+    powerd.start(config(laptop))  # before the time is chosen: a slow machine takes half a minute for it
+    powerd.sees(laptop)
+    fast = ahead_of_here(server)
     job = server.now() + SOONEST + before + FALLS_ASLEEP
     date = server.run("date", f"--date=@{job:.0f}", "+%F %T")
     with nightly(server, f"--on-calendar={date}"):
         wake = f'timers = ["nightly.timer"]\nbefore = "{before}s"\n{SHORT}'
-        rest = f"{before + FALLS_ASLEEP}s"  # for the job, and for what is asked here after it
-        powerd.start(config(laptop, wake=wake, absent_after=1, idle_for=1, after_resume=rest))
+        # It rests for the job, and for what is asked here after it.
+        powerd.take(config(laptop, wake=wake, absent_after=1, idle_for=1, after_resume="10min"))
+        until(lambda: planned(powerd), "the wake-up is planned")
+        laptop.leave()
         until(lambda: server.asleep, "the server is suspended")
         sleeps_until(server, job - before, fast)
         ran = until(lambda: server.run("cat", NIGHTLY, check=False), "the job runs")
-        assert float(ran) == pytest.approx(job, abs=2)
+        assert job - 2 <= float(ran) <= job + 2 + STALL
     (woke,) = (entry for entry in powerd.turns() if entry.event == "woke")
     assert woke.cause == "alarm"
     assert "nightly.timer" in woke.text
-    assert server.alarm() is None
+    until(lambda: server.alarm() is None, "its alarm is cleared away")
 
 
 def test_alarm_for_a_monotonic_timer_that_somebody_has_moved(
@@ -158,16 +178,18 @@ def test_alarm_for_a_monotonic_timer_that_somebody_has_moved(
     with nightly(server, f"--on-active={at_first}", waking):
         powerd.start(config(laptop, wake='timers = ["nightly.timer"]\nbefore = "0s"'))
         until(lambda: planned(powerd), "the wake-up is planned")
+    begun = server.uptime()
     with nightly(server, f"--on-active={later}", waking):
-        elapses = server.uptime() + later
+        ended = server.uptime()
         assert server.uptime() > 10 * PUNCTUAL, "an error of as much would be seen"
         assert planned(powerd) > server.now() + 2 * later, "it knows of the first only"
         server.suspend()
         server.wake()
     asked = server.run("journalctl", "--unit=powerd-helper", "--output=cat", "--grep=set-alarm")
     alarm = json.loads(asked.splitlines()[-1].partition("; ")[2])
-    distance = elapses - server.uptime()
-    assert alarm["at"] - int(server.run("cat", f"{RTC}/since_epoch")) == pytest.approx(distance, abs=PUNCTUAL)
+    before, rtc, after = server.uptime(), int(server.run("cat", f"{RTC}/since_epoch")), server.uptime()
+    rings = alarm["at"] - rtc
+    assert begun + later - after - PUNCTUAL <= rings <= ended + later - before + PUNCTUAL + STALL
 
 
 def test_sleep_that_is_over_at_once(server: Server, powerd: Powerd, laptop: Host) -> None:
@@ -175,7 +197,7 @@ def test_sleep_that_is_over_at_once(server: Server, powerd: Powerd, laptop: Host
 
     What it is to be up for is farther off than this machine's RTC reaches, which is a day.
     """
-    rest = "31s"
+    rest = "10min"  # it is not over when it is asked what it waits for
     wake = f'at = ["{server.run("date", "--date=+3 days", "+%a")} 06:30"]'
     powerd.start(config(laptop, after_resume=rest, wake=wake))
     powerd.sees(laptop)
@@ -183,11 +205,12 @@ def test_sleep_that_is_over_at_once(server: Server, powerd: Powerd, laptop: Host
         server.suspend()
         server.wake()
         until(partial(told_of, powerd, 2 * nap), f"nap {nap} is told of", every=0.5)
+        powerd.ready()
     told = powerd.turns()
     assert [entry.event for entry in told] == ["going-down", "woke"] * 3
     assert {entry.cause for entry in told if entry.event == "woke"} == {"button"}
     assert "halfway to wake.at" in told[-1].text
-    assert server.alarm() is None
+    until(lambda: server.alarm() is None, "its alarm is cleared away")
     laptop.leave()
     powerd.says(f"waits until {rest} after the wake-up")
 
@@ -207,8 +230,8 @@ def test_no_alarm_of_its_own_outlives_it(
 ) -> None:
     """It is killed, and then stopped, on the way into a sleep that a hook holds up: others' alarm is back."""
     soon = up_at(server, server.now() + 7200)
-    slow = 'before_sleep = ["/bin/sleep", "20"]'
-    back = range(others_alarm - 1, others_alarm + 3)  # it is set anew, in whole seconds from now
+    slow = 'before_sleep = ["/bin/sleep", "90"]\ntimeout = "2min"'
+    back = range(others_alarm - 1, others_alarm + 60)  # it is set anew, in whole seconds from then
     powerd.start(config(laptop, wake=soon, hooks=slow, absent_after=1, idle_for=1))
     for end in ("kill", "stop"):
         laptop.leave()

@@ -29,7 +29,10 @@ def test_locks_of_others_and_of_its_own(server: Server, powerd: Powerd, laptop: 
         server.run("powerd", "keep", "1h", "--because", "the tax return")
         (reason,) = (reason for reason in powerd.reasons() if "nightly copy" in reason)
         assert reason.startswith("backup: ")
-        own = [line for line in server.locks("block") if line.startswith("powerd ")]
+        own = until(
+            lambda: [line for line in server.locks("block") if line.startswith("powerd ")],
+            "it has its own lock",
+        )
         assert {what for line in own for what in line.split()[5].split(":")} == {"sleep", "shutdown", "idle"}
         assert all("the tax return" in line for line in own)
     finally:
@@ -39,7 +42,7 @@ def test_locks_of_others_and_of_its_own(server: Server, powerd: Powerd, laptop: 
     stays(lambda: server.monitor.state() == "running", "the keep holds it", seconds=WELL_PAST, every=0.5)
     server.run("powerd", "keep", "--drop", "1")
     until(lambda: server.asleep or not server.locks("block"), "its own lock is given back")
-    until(lambda: server.asleep, "the server is suspended once nobody holds it", within=120)
+    until(lambda: server.asleep, "the server is suspended once nobody holds it", within=240)
 
 
 def test_client_that_drops_pings(server: Server, powerd: Powerd, laptop: Host, firewalled: Host) -> None:
@@ -48,10 +51,11 @@ def test_client_that_drops_pings(server: Server, powerd: Powerd, laptop: Host, f
     powerd.sees(laptop)
     laptop.leave()
     powerd.sees(firewalled)
+    until(lambda: powerd.status()["clients"]["present"] == 1, "the laptop is known to have left")
     stays(lambda: server.monitor.state() == "running", "somebody is there", seconds=WELL_PAST, every=0.5)
     assert powerd.status()["clients"]["present"] == 1
     firewalled.leave()
-    until(lambda: server.asleep, "the server is suspended when that one has left too", within=90)
+    until(lambda: server.asleep, "the server is suspended when that one has left too", within=240)
 
 
 @pytest.fixture
@@ -71,11 +75,11 @@ def test_client_that_returns_during_the_warning(
     server: Server, powerd: Powerd, laptop: Host, alice: Callable[[], str]
 ) -> None:
     """Called off, also where it was announced: by the real wall(1), out of the unit as it is shipped."""
-    warn = 11
+    warn = 40  # long enough to come back in
     powerd.start(config(laptop, idle_for=warn, warn=f"{warn}s"))
     powerd.sees(laptop)
     laptop.leave()
-    until(lambda: powerd.state() == "warning", "the warning is given", within=60, every=0.2)
+    until(lambda: powerd.state() == "warning", "the warning is given", within=180, every=0.2)
     laptop.come_back()
     powerd.sees(laptop)
     assert powerd.state() == "awake"

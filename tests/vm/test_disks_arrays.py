@@ -7,17 +7,17 @@ from typing import Final, NamedTuple
 
 import pytest
 from rig.wait import until
-from vm.drives import Drive, Drives
+from vm.drives import Drive, Drives, together
 from vm.drives_data import CHUNK, array, mounted, read
 from vm.drives_watch import EVERY, config, disks, states
-from vm.server import Server
+from vm.server import STALL, Server
 from vm.service import Powerd
 
 pytestmark = pytest.mark.vm
 
 AFTER: Final = 15
-SPIN_UP: Final = 4.0
-"""Seconds, and so long that a slow machine's own time does not count."""
+SPIN_UP: Final = 10.0
+"""Seconds, and so many that a slow machine has the others begin before the first has ended."""
 
 
 class Bays(NamedTuple):
@@ -56,23 +56,24 @@ def guards(server: Server) -> int:
 def test_sleeps_and_wakes_as_one(
     server: Server, powerd: Powerd, bays: Bays, mirror: str, stripes: str
 ) -> None:
-    """Also what is on both members of a stripe is read in little more than one spin-up."""
+    """Also what is on both members of a stripe is read after one spin-up: that of both at a time."""
     powerd.start(config(AFTER))
     asleep = ["standby"] * len(bays)
-    until(lambda: states(server, *bays) == asleep, "both arrays sleep", within=AFTER + 90, every=0.5)
+    until(lambda: states(server, *bays) == asleep, "both arrays sleep", within=AFTER + 240, every=0.5)
     groups = [disks(server)[drive.id]["group"] for drive in bays]
     assert groups[0] == groups[1] != groups[2] == groups[3]
     for members in (bays[:2], bays[2:]):
         first, second = (drive.log("spun down: standby-immediate")[-1].at for drive in members)
-        assert abs(first - second) <= EVERY
+        assert abs(first - second) <= EVERY + STALL
     until(lambda: guards(server) == 2, "both are guarded")
     before = [drive.state().starts for drive in bays]
 
-    assert SPIN_UP <= read(server, stripes, 1 << 20, (1 << 20) + CHUNK) < 1.5 * SPIN_UP
+    assert read(server, stripes, 1 << 20, (1 << 20) + CHUNK) >= SPIN_UP
     assert [drive.state().starts - was for drive, was in zip(bays, before, strict=True)] == [0, 0, 1, 1]
-    assert SPIN_UP <= read(server, mirror) < 1.5 * SPIN_UP
+    assert together(bays.even, bays.odd)
+    assert read(server, mirror) >= SPIN_UP
     until(
         lambda: [drive.state().starts - was for drive, was in zip(bays, before, strict=True)] == [1] * 4,
         "the mirror's other half is awake too",
-        within=SPIN_UP,
     )
+    assert together(bays.left, bays.right)

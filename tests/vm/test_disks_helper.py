@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 
 import pytest
 from rig.wait import until
-from vm.drives import PLAIN, Drive, Drives
+from vm.drives import PLAIN, Drive, Drives, together
 from vm.drives_data import read
 from vm.server import Server
 
@@ -36,7 +36,9 @@ pytestmark = pytest.mark.vm
 
 SPIN_UP: Final = 2.5
 """Seconds that each drive takes."""
-TEST: Final = 20.0
+SLOW: Final = 10.0
+"""Seconds, where a slow machine is to have the others begin before the first has ended."""
+TEST: Final = 45.0
 """Seconds that a self-test takes."""
 ASK: Final = f"""\
 import socket, sys
@@ -67,7 +69,7 @@ class Helper:
     def ask(self, *requests: Request) -> list[Answer]:
         """Ask all of them at the same time."""
         given = b"".join(map(to_line, requests)).decode()
-        said = self.server.run("/opt/powerd/bin/python3", "-c", ASK, given=given, within=120)
+        said = self.server.run("/opt/powerd/bin/python3", "-c", ASK, given=given, within=300)
         return [parse_answer(line.encode()) for line in said.splitlines()]
 
     def log(self) -> list[str]:
@@ -165,9 +167,9 @@ def test_data_that_waits_and_a_self_test_are_waited_for(helper: Helper, server: 
         (hidden,) = helper.ask(stop)  # in place and by a service: no counter of Linux 6.1 shows it
         assert isinstance(hidden, Refused)
         assert (hidden.cause, "written to it" in hidden.why) == ("busy", True)
-        until(lambda: isinstance(helper.ask(stop)[0], Power), "it is written", within=120, every=3)
+        until(lambda: isinstance(helper.ask(stop)[0], Power), "it is written", within=240, every=3)
         assert written.rests()
-        until(lambda: isinstance(helper.ask(StandBy(tested.id, "ata"))[0], Power), "it is tested", within=60)
+        until(lambda: isinstance(helper.ask(StandBy(tested.id, "ata"))[0], Power), "it is tested", within=240)
     finally:
         server.run("umount", "/mnt")
 
@@ -176,6 +178,9 @@ def test_a_group_wakes_as_one(helper: Helper, server: Server, bays: Bays) -> Non
     """One access to one of three: all are up after one spin-up, not after three."""
     helper.ask(*(StandBy(drive.id, "ata") for drive in bays))
     assert all(drive.rests() for drive in bays)
+    before = [drive.state().starts for drive in bays]
+    for drive in bays:
+        drive.become(spin_up=SLOW)
     ask = f"/opt/powerd/bin/python3 -c '{ASK}'"
     server.run(
         *(
@@ -191,17 +196,16 @@ def test_a_group_wakes_as_one(helper: Helper, server: Server, bays: Bays) -> Non
     answers = helper.ask(*(ReadPower(drive.id) for drive in bays))  # which wakes neither disk nor guard
     assert [answer.state for answer in answers if isinstance(answer, Power)] == ["standby"] * 3
     assert server.run("cat", "/run/roused") == ""
-    begun = float(server.run("cut", "-d ", "-f1", "/proc/uptime"))
     server.run("dd", f"if={bays.two.path}", "of=/dev/null", "bs=4k", "count=1", "skip=1000", "iflag=direct")
     until(lambda: server.run("cat", "/run/roused"), "all are awake", every=0.2)
     answer = parse_answer(server.run("cat", "/run/roused").encode())
     assert isinstance(answer, Roused)
     assert (answer.disk, answer.others, answer.failed) == (bays.two.id, (bays.one.id, bays.three.id), ())
-    assert answer.seconds < 1.5 * SPIN_UP
-    ups = [drive.log("spun up")[-1].at for drive in bays]
-    assert max(ups) - begun < 1.5 * SPIN_UP + 1
-    assert max(ups) - min(ups) < 1
+    assert together(*bays)
+    assert [drive.state().starts for drive in bays] == [starts + 1 for starts in before]
     assert not any("is looked at every" in line for line in helper.log())
+    for drive in bays:
+        drive.become(spin_up=SPIN_UP)
 
 
 def test_a_hanging_disk_leaves_the_others_well(helper: Helper, bays: Bays) -> None:
@@ -216,7 +220,7 @@ def test_a_hanging_disk_leaves_the_others_well(helper: Helper, bays: Bays) -> No
     until(
         lambda: isinstance(helper.ask(ReadPower(bays.one.id))[0], Power),
         "it answers again",
-        within=120,
+        within=240,
         every=1,
     )
 

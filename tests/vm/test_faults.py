@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 import pytest
 from rig.lan import Host
 from rig.wait import stays, until
+from vm.lab import come_to_rest
 from vm.server import Server
 from vm.service import EVERY, IDLE_FOR, Powerd, config
 
@@ -22,8 +23,7 @@ def drop_in(server: Server, unit: str, line: str) -> Iterator[None]:
     server.lay(path, f"[Service]\n{line}\n")
     server.run("systemctl", "daemon-reload")
     yield
-    if server.on and server.asleep:
-        server.wake()
+    come_to_rest(server)  # powerd would have it asleep again soon
     server.run("rm", path)
     server.run("systemctl", "daemon-reload")
     server.run("systemctl", "stop", unit)
@@ -32,7 +32,7 @@ def drop_in(server: Server, unit: str, line: str) -> Iterator[None]:
 @pytest.fixture
 def impatient(server: Server) -> Iterator[None]:
     """Have systemd's watchdog wait for seconds, not minutes."""
-    with drop_in(server, "powerd", "WatchdogSec=15s"):
+    with drop_in(server, "powerd", "WatchdogSec=40s"):
         yield
 
 
@@ -46,17 +46,18 @@ def helpless(server: Server) -> Iterator[None]:
 
 def test_killed_during_the_warning(server: Server, powerd: Powerd, laptop: Host) -> None:
     """No announced sleep outlives the daemon; systemd starts another, which begins from nothing."""
-    warn = 8
+    warn = 30  # long enough to be killed in
     powerd.start(config(laptop, idle_for=warn, warn=f"{warn}s"))
     powerd.sees(laptop)
     first = powerd.pid()
     laptop.leave()
-    until(lambda: powerd.state() == "warning", "the warning is given", within=60, every=0.2)
+    until(lambda: powerd.state() == "warning", "the warning is given", within=180, every=0.2)
+    server.lay("/etc/powerd/powerd.toml", config(laptop, idle_for=600, warn="10min"))  # for the second one
     powerd.kill("KILL")
     stays(lambda: server.monitor.state() == "running", "the announced time passes", seconds=warn, every=0.5)
     assert powerd.restarts() == 1
     assert powerd.pid() != first
-    until(lambda: powerd.state() == "warning", "the second daemon warns anew", within=60, every=0.2)
+    until(lambda: powerd.state() == "warning", "the second daemon warns anew", within=180, every=0.2)
 
 
 @pytest.mark.usefixtures("impatient")
@@ -67,10 +68,10 @@ def test_hung_daemon(server: Server, powerd: Powerd, laptop: Host) -> None:
     hung = powerd.pid()
     powerd.kill("STOP")
     laptop.leave()
-    until(lambda: powerd.restarts() == 1, "the watchdog has it started again", within=90, every=0.5)
-    assert "watchdog" in server.run("journalctl", "--unit=powerd", "--output=cat", "--lines=20").lower()
+    until(lambda: powerd.restarts() == 1, "the watchdog has it started again", within=240, every=0.5)
+    assert "watchdog" in server.run("journalctl", "--unit=powerd", "--output=cat", "--lines=50").lower()
     assert not server.run("ps", "--no-headers", "--pid", str(hung), check=False)
-    until(lambda: server.asleep, "the second daemon does its work", within=90)
+    until(lambda: server.asleep, "the second daemon does its work", within=240)
 
 
 def test_clock_set_into_the_window(server: Server, powerd: Powerd, laptop: Host) -> None:
@@ -88,9 +89,9 @@ def test_clock_set_into_the_window(server: Server, powerd: Powerd, laptop: Host)
         past = IDLE_FOR + 2 * EVERY
         stays(lambda: server.monitor.state() == "running", "it does nothing", seconds=past, every=0.5)
         server.run("systemctl", "restart", "powerd")
-        until(lambda: server.asleep, "a new daemon knows only that it is night", within=90)
-        server.wake()
+        until(lambda: server.asleep, "a new daemon knows only that it is night", within=240)
     finally:
+        come_to_rest(server)
         server.run("date", "--set=-9 hours")
 
 
@@ -100,7 +101,5 @@ def test_clock_that_takes_no_alarm(server: Server, powerd: Powerd, laptop: Host)
     laptop.leave()
     later = server.run("date", "--date=6 hours", "+%H:%M")  # for an alarm that is due it would wait
     powerd.start(config(laptop, wake=f'at = ["{later}"]'))
-    powerd.says("Read-only file system", within=90)
-    (reason,) = (reason for reason in powerd.reasons() if "Read-only file system" in reason)
-    assert "could not suspend: rtc0" in reason
+    assert "could not suspend: rtc0" in powerd.says("Read-only file system")
     stays(lambda: server.monitor.state() == "running", "it stays up", seconds=2 * EVERY, every=0.5)

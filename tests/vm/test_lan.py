@@ -26,20 +26,25 @@ def disarm(server: Server) -> None:
     server.run("ethtool", "--change", "eth0", "wol", "d")
 
 
+def remarks(powerd: Powerd) -> str:
+    """What it has warned of."""
+    return "\n".join(entry.text for entry in powerd.journal() if entry.event == "remark")
+
+
 def test_card_that_hears_no_magic_packet(server: Server, powerd: Powerd, laptop: Host) -> None:
     """Nothing would bring the server back: said aloud, and mended where powerd may."""
     assert armed(server) == "g", "as it is after a boot"
     disarm(server)
     powerd.start(config(laptop))
     powerd.says(ONLY_BUTTON)
-    assert [entry.text for entry in powerd.journal() if entry.event == "remark" and ONLY_BUTTON in entry.text]
+    until(lambda: ONLY_BUTTON in remarks(powerd), "the journal has it")
     powerd.take(config(laptop, wake="arm_lan = true"))
     server.suspend()
     server.wake()
     assert armed(server) == "g"
     until(lambda: not any(ONLY_BUTTON in each for each in powerd.reasons()), "nothing is amiss any more")
 
-    until(lambda: any("powerd" in lock for lock in server.locks("delay")), "it waits for the next sleep")
+    powerd.ready()
     disarm(server)
     server.suspend()
     server.wake()

@@ -7,7 +7,7 @@ import time
 import pytest
 from rig.lan import Host
 from rig.wait import stays, until
-from vm.server import Server
+from vm.server import STALL, Server
 from vm.service import EVERY, Powerd, Told, config
 
 pytestmark = pytest.mark.vm
@@ -26,9 +26,9 @@ def on_time(told: list[Told], host: Host, verb: str) -> None:
     gone, announced, accepted = (
         at(told, words) for words in (f"{host.address} is absent", f"will {verb} at", "logind accepted: ")
     )
-    assert IDLE_FOR - WARN - SLACK <= announced - gone <= IDLE_FOR - WARN + EVERY + SLACK
+    assert IDLE_FOR - WARN - SLACK <= announced - gone <= IDLE_FOR - WARN + EVERY + SLACK + STALL
     assert accepted - gone >= IDLE_FOR - SLACK
-    assert accepted - announced <= WARN + LOOK
+    assert accepted - announced <= WARN + LOOK + STALL
     assert any("about to " in entry.text and "by sleep rule 1" in entry.text for entry in told)
 
 
@@ -40,7 +40,7 @@ def at(told: list[Told], words: str) -> float:
 def test_suspends_again_and_again_but_not_soon_after_a_wake_up(
     server: Server, powerd: Powerd, laptop: Host
 ) -> None:
-    after_resume = 32
+    after_resume = 59
     powerd.start(
         config(
             laptop,
@@ -53,19 +53,18 @@ def test_suspends_again_and_again_but_not_soon_after_a_wake_up(
     powerd.sees(laptop)
     left = time.monotonic()
     laptop.leave()
-    until(lambda: server.asleep, "the server is suspended", within=90)
+    until(lambda: server.asleep, "the server is suspended", within=240)
     assert time.monotonic() - left >= ABSENT_AFTER + IDLE_FOR - SLACK
     stays(lambda: server.asleep, "it sleeps on", seconds=3)
 
     woken = time.monotonic()
     server.wake()
+    powerd.says(f"waits until {after_resume}s after the wake-up")
     until(lambda: len(powerd.turns()) > 2, "the wake-up is told of", every=0.5)
     told = powerd.journal()
     assert [entry.event for entry in powerd.turns()] == ["warning", "going-down", "woke"]
     on_time(told, laptop, "suspend")
-    powerd.says(f"waits until {after_resume}s after the wake-up")
-    assert server.monitor.state() == "running"
-    until(lambda: server.asleep, "the server is suspended again", within=90)
+    until(lambda: server.asleep, "the server is suspended again", within=240)
     assert time.monotonic() - woken >= after_resume - SLACK
 
 
@@ -78,7 +77,7 @@ def test_powers_off(server: Server, powerd: Powerd, laptop: Host) -> None:
     powerd.sees(laptop)
     left = time.monotonic()
     laptop.leave()
-    until(lambda: not server.on, "the server is off", within=120)
+    until(lambda: not server.on, "the server is off", within=300)
     assert time.monotonic() - left >= ABSENT_AFTER + IDLE_FOR - SLACK
     assert server.process is not None
     assert server.process.returncode == 0

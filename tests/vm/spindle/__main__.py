@@ -24,6 +24,13 @@ from vm.spindle.target import Target
 
 _TURN = 0.25
 """Seconds between two looks at the standby timer."""
+_STEP = 0.1
+
+
+def _pass(seconds: float) -> None:
+    """Let time pass in which others get on: where all stand still, no more than a step is gone."""
+    for _ in range(round(seconds / _STEP)):
+        time.sleep(_STEP)
 
 
 class Program:
@@ -34,7 +41,7 @@ class Program:
         self._hangs = False
         self._changes = DIRECTORY / f"{name}.traits"
         self._record = Record(DIRECTORY, name)
-        self._drive = Drive(traits, time.monotonic, time.sleep, self._record.note)
+        self._drive = Drive(traits, time.monotonic, _pass, self._record.note)
         self._disk = Disk(self._drive)
         self._target = Target(name, traits)
         self._supply = Supply()
@@ -66,7 +73,8 @@ class Program:
         if self._supply.was_off():
             self._drive.power_up()
         self._drive.tick()
-        ring.work(self._disk.answer)
+        # Whoever asked finds in the record what its command has done.
+        ring.work(self._disk.answer, lambda: self._record.save(self._drive))
         self._record.save(self._drive)
 
     def _end(self) -> None:

@@ -127,6 +127,7 @@ class Drive:
     def use(self, why: str) -> None:
         """Reach for the platters: a drive that stands still spins up first, and says ``why``."""
         if self.power is not Power.ACTIVE:
+            self.note(f"spins up: {why}")
             self._wait(self.traits.spin_up)
             self.counts.starts += 1
             self.power = Power.ACTIVE

@@ -46,8 +46,8 @@ class Ring:
         if select.select([self._file], [], [], seconds)[0]:
             os.read(self._file, 4)
 
-    def work(self, answer: Callable[[bytes, bytes], Answer]) -> bool:
-        """Have every command in the ring answered, in its order; whether there was one."""
+    def work(self, answer: Callable[[bytes, bytes], Answer], settle: Callable[[], None]) -> None:
+        """Have every command in the ring answered, in its order; the kernel hears of it after ``settle``."""
         worked = False
         while self._tail != struct.unpack_from("<I", self._memory, _HEAD_AT)[0]:
             entry = self._start + self._tail
@@ -61,8 +61,8 @@ class Ring:
             struct.pack_into("<I", self._memory, _TAIL_AT, self._tail)
             worked = True
         if worked:
+            settle()
             os.write(self._file, b"\1\0\0\0")
-        return worked
 
     def _answer(self, entry: int, answer: Callable[[bytes, bytes], Answer]) -> None:
         memory = self._memory

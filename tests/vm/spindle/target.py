@@ -16,7 +16,7 @@ from vm.spindle.drive import Traits
 from vm.spindle.identify import SECTOR, number_of
 
 _CONFIG: Final = Path("/sys/kernel/config/target")
-_PATIENCE: Final = 10.0
+_PATIENCE: Final = 60.0
 _GIVEN_UP_AFTER: Final = 300
 """Seconds until the kernel itself fails a command that a drive which hangs does not answer."""
 
