@@ -15,7 +15,7 @@ EVERYBODY: Final = "10.77.1.255"
 PACKAGES: Final = (
     *("linux-image-amd64", "initramfs-tools", "systemd-sysv", "udev", "dbus", "polkitd"),
     *("qemu-guest-agent", "iproute2", "ethtool", "procps"),
-    *("hdparm", "smartmontools", "mdadm"),
+    *("hdparm", "smartmontools", "mdadm", "e2fsprogs"),
     *("python3", "python3-venv", "libsystemd0", "libudev1"),
 )
 FILES: Final = {
