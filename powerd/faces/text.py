@@ -98,12 +98,31 @@ def why_text(status: StatusJson, paint: Paint = plain) -> str:
 
 
 def named_reasons(status: StatusJson) -> list[ReasonJson]:
-    """Every reason, those about disks by the kernel's name of today: ids are long and begin alike."""
+    """Every reason, those about disks by the kernel's name of today: ids are long and begin alike.
+
+    What is the same of several disks is said once; it is so since it came to be of the last of them.
+    """
     names = {disk["id"]: disk["device"] for disk in status["disks"]}
+    same: dict[tuple[str | None, str, bool], list[ReasonJson]] = {}
+    for reason in status["decision"]["reasons"]:
+        subject = reason["subject"]
+        whose = None if subject in names else subject
+        row: ReasonJson = {**reason, "subject": names.get(subject, subject)}
+        same.setdefault((whose, reason["text"], reason["keeps_awake"]), []).append(row)
     return [
-        {**reason, "subject": names.get(reason["subject"], reason["subject"])}
-        for reason in status["decision"]["reasons"]
+        {**max(rows, key=_begun), "subject": _listed([row["subject"] for row in rows])}
+        for rows in same.values()
     ]
+
+
+def _begun(reason: ReasonJson) -> datetime:
+    return datetime.fromisoformat(reason["since"])
+
+
+def _listed(subjects: list[str]) -> str:
+    """``sda, sdb``; of more than there is room for, how many."""
+    listed = ", ".join(subjects)
+    return listed if width(listed) <= _SUBJECT_MOST else f"{subjects[0]} and {len(subjects) - 1} more"
 
 
 def reasons_title(status: StatusJson) -> str:

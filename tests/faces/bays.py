@@ -73,6 +73,18 @@ def waiting() -> Status:
     return replace(given, decision=replace(given.decision, reasons=reasons))
 
 
+def alike(count: int) -> Status:
+    """So many disks that wait for the same, each a minute later than the one before, and one that is used."""
+    given = bay(*(active(f"sd{chr(98 + n)}") for n in range(count + 1)))
+    *idle, used = (report.disk.id for report in given.decision.disks)
+    reasons = [
+        Reason(name, "waits for 20min of idleness", at(60 * n - 600), keeps_awake=False)
+        for n, name in enumerate(idle)
+    ]
+    reasons.append(Reason(used, "is told to stand by", at(-60), keeps_awake=False))
+    return replace(given, decision=replace(given.decision, reasons=tuple(reasons)))
+
+
 def shelf() -> Status:
     """A usual server: an array asleep, a disk that idles, one that hangs, an SSD and two loop devices."""
     ssd = excluded("sdd", "solid state: there is no spindle", "Samsung SSD 860", TERABYTE // 2)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from textwrap import dedent
 
 import pytest
+from faces.bays import alike
 from faces.house import EVERY, NOW, alarmed, at, blind, decision, family, idle, status, warning
 
 from powerd.faces.render import status_json
@@ -117,6 +119,16 @@ HOME = Reason("tv", "is home", NOW)
 )
 def test_outlook(given: Status | None, said: str) -> None:
     assert outlook(status_json(given, NOW)) == said
+
+
+@pytest.mark.parametrize(
+    ("count", "whose", "since"), [(4, "sdb, sdc, sdd, sde", "21:09"), (5, "sdb and 4 more", "21:10")]
+)
+def test_what_is_the_same_of_several_disks_is_said_once(count: int, whose: str, since: str) -> None:
+    said = why_text(status_json(alike(count), NOW)).splitlines()
+    rows = [re.split(" {2,}", line.strip()) for line in said if "since 21" in line]
+    assert rows[0] == [whose, "waits for 20min of idleness", f"since {since}"]
+    assert [row[1] for row in rows[1:]] == ["is told to stand by"]
 
 
 def test_an_action_of_a_newer_daemon_is_said_as_it_is() -> None:
