@@ -16,6 +16,7 @@ from powerd.config.relations import relations
 from powerd.config.token import read_token
 
 DEFAULT_PATH: Final = Path("/etc/powerd/powerd.toml")
+_MOST: Final = 1 << 20
 _LONGEST_FAULT: Final = 400
 T = TypeVar("T")
 
@@ -45,7 +46,7 @@ def load(path: Path | None = None) -> Options:
     try:
         with file.open("rb") as stream:
             mode = os.fstat(stream.fileno()).st_mode
-            content = stream.read()
+            content = stream.read(_MOST + 1)
     except FileNotFoundError:
         if path is None:
             return Options()
@@ -55,6 +56,8 @@ def load(path: Path | None = None) -> Options:
         raise ConfigError([f"{file}: cannot be read: permission denied; {remedy}"]) from None
     except OSError as error:
         raise ConfigError([f"{file}: cannot be read: {error.strerror}"]) from None
+    if len(content) > _MOST:
+        raise ConfigError([f"{file}: has more than {_MOST} bytes, so it is no configuration; check the path"])
     options, faults = _parsed(content)
     if stat.S_ISREG(mode) and mode & stat.S_IWOTH:
         faults.insert(0, f"everybody may write to it, and it can name commands; run: chmod o-w {file}")

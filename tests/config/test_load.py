@@ -163,6 +163,11 @@ def test_unreadable_file(tmp_path: Path) -> None:
         load(tmp_path)
 
 
+def test_a_file_without_an_end() -> None:
+    with pytest.raises(ConfigError, match="/dev/zero: has more than 1048576 bytes, so it is no"):
+        load(Path("/dev/zero"))
+
+
 def test_world_writable_file(tmp_path: Path) -> None:
     file = tmp_path / "powerd.toml"
     file.touch()
