@@ -112,9 +112,8 @@ def test_told_to_stand_by(server: Server, started: float, bays: Bays) -> None:
     assert AFTER <= event.at - started <= LOOK + AFTER + SLACK
     until(lambda: states(server, bays.told) == ["standby"], "powerd says so", every=0.5)
     asked = [asked.at for asked in bays.told.log("check-power: standby") if asked.at > event.at]
-    assert (
-        0 < asked[0] - event.at <= 30 + EVERY + STALL
-    )  # it is believed only when the drive itself has said so
+    # It is believed only when the drive itself has said so.
+    assert 0 < asked[0] - event.at <= 30 + EVERY + STALL
     assert not bays.told.log("idle", "standby timer")
 
 
