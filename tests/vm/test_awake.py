@@ -29,12 +29,8 @@ def test_locks_of_others_and_of_its_own(server: Server, powerd: Powerd, laptop: 
         server.run("powerd", "keep", "1h", "--because", "the tax return")
         (reason,) = (reason for reason in powerd.reasons() if "nightly copy" in reason)
         assert reason.startswith("backup: ")
-        own = until(
-            lambda: [line for line in server.locks("block") if line.startswith("powerd ")],
-            "it has its own lock",
-        )
-        assert {what for line in own for what in line.split()[5].split(":")} == {"sleep", "shutdown", "idle"}
-        assert all("the tax return" in line for line in own)
+        until(lambda: forbidden(server) == {"sleep", "shutdown", "idle"}, "it has locks of its own")
+        assert all("the tax return" in line for line in own_locks(server))
     finally:
         server.run("systemctl", "stop", "backup")
     until(lambda: not any("nightly copy" in each for each in powerd.reasons()), "the lock is gone")
@@ -43,6 +39,16 @@ def test_locks_of_others_and_of_its_own(server: Server, powerd: Powerd, laptop: 
     server.run("powerd", "keep", "--drop", "1")
     until(lambda: server.asleep or not server.locks("block"), "its own lock is given back")
     until(lambda: server.asleep, "the server is suspended once nobody holds it", within=240)
+
+
+def own_locks(server: Server) -> list[str]:
+    """powerd's locks that forbid something; it takes one after the other."""
+    return [line for line in server.locks("block") if line.startswith("powerd ")]
+
+
+def forbidden(server: Server) -> set[str]:
+    """What they forbid."""
+    return {what for line in own_locks(server) for what in line.split()[5].split(":")}
 
 
 def test_client_that_drops_pings(server: Server, powerd: Powerd, laptop: Host, firewalled: Host) -> None:
