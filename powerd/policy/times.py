@@ -56,7 +56,7 @@ def next_time(time_: WakeTime, wall: datetime) -> float | None:
     return next((begin for begin in _week(time_, wall.date(), wall.tzinfo) if begin > now), None)
 
 
-@lru_cache(maxsize=512)
+@lru_cache(maxsize=64)  # each day has its own
 def _week(time_: WakeTime, first: date, zone: tzinfo | None) -> tuple[float, ...]:
     """POSIX times of a time of day on each of its days, from ``first`` on for nine days."""
     at = time(time_.minute // 60, time_.minute % 60)
