@@ -13,7 +13,7 @@ from typing import Any, Final, TypeVar
 
 from powerd.config.options import Options
 from powerd.config.relations import relations
-from powerd.config.token import read_token
+from powerd.config.token import LET_READ, read_token
 
 DEFAULT_PATH: Final = Path("/etc/powerd/powerd.toml")
 _MOST: Final = 1 << 20
@@ -52,7 +52,7 @@ def load(path: Path | None = None) -> Options:
             return Options()
         raise ConfigError([f"{file}: there is no such file; check --config and POWERD_CONFIG"]) from None
     except PermissionError:
-        remedy = f"run as root, or let the service read it: chgrp powerd {file}; chmod 640 {file}"
+        remedy = f"run as root, or {LET_READ.format(file=file)}"
         raise ConfigError([f"{file}: cannot be read: permission denied; {remedy}"]) from None
     except OSError as error:
         raise ConfigError([f"{file}: cannot be read: {error.strerror}"]) from None

@@ -14,6 +14,7 @@ _FLAGS: Final = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
 """Not to wait for ever where the path is a FIFO that nobody writes to."""
 _LEAST: Final = 16
 _MOST: Final = 4096
+LET_READ: Final = "let the service read it: chgrp powerd {file}; chmod 640 {file}"
 _MAKE: Final = "make one with: (umask 027; openssl rand -hex 32 > {file})"
 
 
@@ -31,8 +32,7 @@ def read_token(path: str) -> str:
     except FileNotFoundError:
         raise ValueError(f"there is no file {file}; {_MAKE.format(file=file)}") from None
     except PermissionError:
-        remedy = f"let the service read it: chgrp powerd {file}; chmod 640 {file}"
-        raise ValueError(f"{file} cannot be read: permission denied; {remedy}") from None
+        raise ValueError(f"{file} cannot be read: permission denied; {LET_READ.format(file=file)}") from None
     except OSError as error:
         raise ValueError(f"{file} cannot be read: {error.strerror}") from None
     if not stat.S_ISREG(mode):

@@ -267,11 +267,12 @@ def test_another_user_is_turned_away_unread(server: Running) -> None:
         with line, contextlib.suppress(BrokenPipeError, ConnectionResetError):
             line.sendall(data)
             assert refusal(hear(line)) == f"user {NOBODY} may not ask the helper; ask the daemon"
-    told = until(
-        lambda: [line for line in server.log() if f"user {NOBODY}" in line][2:] and server.log(),
-        "they are told",
-    )
-    told = [line for line in told if f"user {NOBODY}" in line]
+
+    def turned_away() -> list[str]:
+        return [line for line in server.log() if f"user {NOBODY}" in line]
+
+    until(lambda: turned_away()[2:], "they are told")
+    told = turned_away()
     assert len(told) == 3
     assert all(line.startswith("<4>") for line in told)
 
