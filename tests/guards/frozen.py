@@ -1,0 +1,725 @@
+"""Writes the decisions of this tree over generated snapshots and simulated weeks, one JSON line each.
+
+Two trees that write the same file decide the same. Names of classes and of enumeration members do not get
+into the file, nor does the text of any message: the tables below are the only places that say how a thing is
+called in it.
+
+    python tests/guards/frozen.py OUTPUT.jsonl.gz [STREAM ...]
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import datetime, timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+
+import hypothesis  # noqa: E402
+from hypothesis import HealthCheck, given, seed, settings  # noqa: E402
+from hypothesis import Phase as HypothesisPhase  # noqa: E402
+from hypothesis import strategies as st  # noqa: E402
+from hypothesis.internal.conjecture import engine as hypothesis_engine  # noqa: E402
+from hypothesis.internal.conjecture import providers  # noqa: E402
+from policy import test_smart_laws, test_year  # noqa: E402
+from policy.disks import test_laws as test_disk_laws  # noqa: E402
+from policy.disks.shelf import DAY, HOUR, Shelf  # noqa: E402
+from policy.disks.spindle import Spindle, disk  # noqa: E402
+from policy.test_smart_laws import Ward  # noqa: E402
+from policy.worlds import (  # noqa: E402
+    BERLIN,
+    CLIENTS,
+    T0,
+    client,
+    house,
+    silent,
+    situations,
+)
+from rehearse import test_disks_week, test_nights, test_smart_week, test_week  # noqa: E402
+from rehearse.households import NIGHTLY, daily, live, person, until_hour  # noqa: E402
+
+from powerd.config import Options, parse  # noqa: E402
+from powerd.model import (  # noqa: E402
+    LOGIND,
+    RHYTHM,
+    TIMERS,
+    AskPower,
+    Blind,
+    CallOff,
+    CheckHealth,
+    Decision,
+    DiskOrder,
+    DiskState,
+    Inhibitor,
+    Keep,
+    KeepId,
+    KeyPress,
+    Leaving,
+    Memory,
+    Moment,
+    Order,
+    Outcome,
+    ReadDrive,
+    Record,
+    Seen,
+    SetApm,
+    SetTimer,
+    Sighting,
+    Sleep,
+    Snapshot,
+    SpinDown,
+    StartTest,
+    Status,
+    Timer,
+    Trouble,
+    Warn,
+)
+from powerd.policy import decide  # noqa: E402
+from powerd.policy.times import later  # noqa: E402
+from powerd.rehearse.house import House  # noqa: E402
+
+# --- How things are called in the file: the only tables to keep when something gets another name ---
+
+ACTIONS: dict[type[Order], str] = {
+    Warn: "warn",
+    CallOff: "call-off",
+    Sleep: "sleep",
+    AskPower: "ask-power",
+    SpinDown: "spin-down",
+    SetTimer: "set-timer",
+    SetApm: "set-apm",
+    ReadDrive: "read-drive",
+    CheckHealth: "check-health",
+    StartTest: "start-test",
+}
+STATES: dict[DiskState, str] = {
+    DiskState.UNKNOWN: "unknown",
+    DiskState.ACTIVE: "active",
+    DiskState.SETTLING: "spinning-down",
+    DiskState.STANDBY: "standby",
+    DiskState.SLEEPING: "sleeping",
+    DiskState.SUSPENDED: "suspended",
+    DiskState.HUNG: "hung",
+    DiskState.UNSUPPORTED: "unsupported",
+    DiskState.EXCLUDED: "excluded",
+}
+SUBJECTS: dict[str, str] = {}
+"""New subject of a reason: the subject that it had at first."""
+PHASES: dict[str, str] = {}
+"""New phase: the phase that it was at first."""
+KINDS: dict[str, str] = {}
+"""New kind of a finding: the kind that it was at first."""
+
+
+def described_action(order: Order) -> list[object]:  # noqa: C901 - one row for each kind
+    match order:
+        case Warn():
+            about: tuple[object, ...] = (order.rule, order.action, order.within)
+        case CallOff():
+            about = (order.rule, order.action)
+        case Sleep():
+            about = (order.rule, order.action)
+        case AskPower():
+            about = (order.disk,)
+        case SpinDown():
+            about = (order.disk, order.how)
+        case SetTimer():
+            about = (order.disk, order.seconds)
+        case SetApm():
+            about = (order.disk, order.level)
+        case ReadDrive():
+            about = (order.disk,)
+        case CheckHealth():
+            about = (order.disk, order.wake)
+        case StartTest():
+            about = (order.disk, order.test)
+    return [ACTIONS[type(order)], *about]
+
+
+def described(decision: Decision, now: Moment) -> dict[str, object]:
+    """What a decision is, by names that last."""
+
+    def ahead(mono: float | None) -> float | str | None:
+        if mono is None:
+            return None
+        return f"{mono}" if mono in (float("inf"), float("-inf")) else _rounded(mono - now.mono)
+
+    row: dict[str, object] = {
+        "phase": PHASES.get(decision.phase, decision.phase),
+        "actions": [described_action(order) for order in decision.orders],
+        "blockers": [
+            [SUBJECTS.get(reason.subject, reason.subject), int(reason.keeps_awake)]
+            for reason in decision.reasons
+        ],
+        "next": ahead(decision.look_again),
+    }
+    if decision.closely:
+        row["closely"] = 1
+    plan = decision.plan
+    if plan is not None:
+        row["sleep"] = [plan.rule, plan.action, ahead(plan.at.mono)]
+    if decision.wake is not None:
+        row["alarm"] = _rounded(decision.wake.at.mono + decision.wake.at.slept - now.mono - now.slept)
+    if decision.disks:
+        row["disks"] = [
+            [report.disk.id, STATES[report.state], ahead(report.spin_down_at), ahead(report.idle_since)]
+            for report in decision.disks
+        ]
+        row["next_disks"] = ahead(decision.look_at_disks)
+    if decision.guards:
+        row["guards"] = [[guard.group, list(guard.disks)] for guard in decision.guards]
+    if decision.smart:
+        row["smart"] = [
+            [
+                name,
+                None if report.due is None else _rounded((report.due - now.wall).total_seconds()),
+                int(report.testing),
+                [
+                    [KINDS.get(finding.kind, finding.kind), int(finding.severity)]
+                    for finding in report.findings
+                ],
+            ]
+            for name, report in decision.smart.items()
+        ]
+    return row
+
+
+def _rounded(seconds: float) -> float:
+    return round(seconds, 3) + 0.0  # no -0.0
+
+
+# --- Draws that depend on the strategies only ---
+
+Line = tuple[str, float | None, dict[str, object]]
+Add = Callable[[str, float | None, Decision, Moment], None]
+
+# Hypothesis would else draw numbers that occur in the source text, and copy parts of an example to others
+# of the same label.
+providers._get_local_constants = lambda: providers.Constants()  # type: ignore[attr-defined] # noqa: PLW0108, SLF001
+hypothesis_engine.ConjectureRunner.generate_mutations_from = lambda _self, _data: None  # type: ignore[assignment, method-assign]
+
+
+def drawn(strategy: st.SearchStrategy[Any], examples: int, number: int) -> list[Any]:
+    """The same examples each time; they are fresh objects, and may be lived in."""
+    found: list[Any] = []
+
+    @seed(number)
+    @settings(
+        max_examples=examples,
+        deadline=None,
+        database=None,
+        derandomize=False,
+        phases=[HypothesisPhase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(strategy)
+    def draw(example: Any) -> None:  # noqa: ANN401
+        found.append(example)
+
+    draw()
+    return found
+
+
+# --- Single decisions ---
+
+
+def snapshots(add: Add) -> None:
+    """The situations of the laws of decide(), with all that the laws do to them."""
+    for n, (snapshot, memory, options, now) in enumerate(drawn(situations(), 1200, 1)):
+        first = decide(snapshot, memory, options, now)
+        add(f"{n}", None, first, now)
+        add(f"{n} again", None, decide(snapshot, first.memory, options, now), now)
+        begun = replace(snapshot, in_flight=frozenset(first.orders))
+        add(f"{n} begun", None, decide(begun, first.memory, options, now), now)
+        for name, other in _twists(snapshot, options, now):
+            add(f"{n} {name}", None, decide(other, memory, options, now), now)
+        for name, other_options in _other_options(options):
+            add(f"{n} {name}", None, decide(snapshot, memory, other_options, now), now)
+        for step in (9 * 3600, -9 * 3600):
+            stepped = replace(now, wall=now.wall + timedelta(seconds=step))
+            add(f"{n} step {step}", None, decide(snapshot, memory, options, stepped), stepped)
+        woken = replace(now, slept=now.slept + 600.0, wall=now.wall + timedelta(seconds=600))
+        add(f"{n} slept", None, decide(snapshot, memory, options, woken), woken)
+
+
+def _other_options(options: Options) -> Iterator[tuple[str, Options]]:
+    yield "observe", replace(options, mode="observe")
+    yield "enforce", replace(options, mode="enforce")
+    yield "timers", replace(options, wake=replace(options.wake, timers=("auto",)))
+
+
+def _twists(snapshot: Snapshot, options: Options, now: Moment) -> Iterator[tuple[str, Snapshot]]:
+    sources = snapshot.sources
+    yield "clients blind", replace(snapshot, sources={**sources, CLIENTS: Blind(now.mono, "no carrier")})
+    stale = now.mono - 4 * options.clients.every
+    yield "clients stale", replace(snapshot, sources={**sources, CLIENTS: Seen(stale, ())})
+    yield "missing", replace(snapshot, sources={})
+    yield "empty", replace(snapshot, known={}, sightings={})
+    new = client(99)
+    known = {**snapshot.known, new.id: new}
+    yield "client unasked", replace(snapshot, known=known)
+    facts: dict[str, Seen[Sighting] | Blind] = {
+        "client blind": Blind(now.mono, "could not be asked"),
+        "client heard": Seen(now.mono, Sighting(heard=now.mono)),
+    }
+    for name, fact in facts.items():
+        yield name, replace(snapshot, known=known, sightings={**snapshot.sightings, new.id: fact})
+    yield "check blind", replace(snapshot, checks={**snapshot.checks, "nfs": Blind(now.mono, "no file")})
+    yield "check", replace(snapshot, checks={**snapshot.checks, "zz": Seen(now.mono, "logged in")})
+    for source in (LOGIND, TIMERS):
+        yield (
+            f"{source} blind",
+            replace(snapshot, sources={**sources, source: Blind(now.mono, "did not answer")}),
+        )
+        stale = now.mono - 3 * RHYTHM[source] - 1
+        yield f"{source} stale", replace(snapshot, sources={**sources, source: Seen(stale, ())})
+        others = {name: word for name, word in sources.items() if name != source}
+        yield f"{source} missing", replace(snapshot, sources=others)
+    for name, until in {"keep": later(now, 1.0), "hold": None}.items():
+        keep = Keep(KeepId("1"), "backup", now, until)
+        yield name, replace(snapshot, keeps={keep.id: keep})
+    for mode in ("block", "block-weak", "delay"):
+        lock = Inhibitor(frozenset({"shutdown"}), "apt", "installs", mode, 0, 9)
+        yield f"lock {mode}", replace(snapshot, inhibitors=(*snapshot.inhibitors, lock))
+    yield "keys", replace(snapshot, key_press=KeyPress(now.mono - 7.5, "anna on tty1"))
+    yield "leaving", replace(snapshot, leaving=Leaving(now.mono, "sleep"))
+    for distance in (100.0, 3000.0, 20_000.0):
+        wall = Timer("new.timer", wall=now.wall.timestamp() + distance)
+        yield f"wall timer {distance}", replace(snapshot, timers=(*snapshot.timers, wall))
+        mono = Timer("new.timer", mono=now.mono + distance)
+        yield f"mono timer {distance}", replace(snapshot, timers=(*snapshot.timers, mono))
+
+
+# --- Drives ---
+
+
+def recorded(shelf: Shelf, add: Add, key: str) -> None:
+    """Have each decision of a shelf added."""
+    plain = shelf.ask
+
+    def ask() -> Decision:
+        now = shelf.now
+        decision = plain()
+        add(key, shelf.at, decision, now)
+        return decision
+
+    shelf.ask = ask  # type: ignore[method-assign]
+
+
+def shelves(add: Add) -> None:
+    """Drives of any kind in three hours, as the laws of the disks draw them."""
+    for n, (shelf, _) in enumerate(drawn(test_disk_laws.shelves(), 130, 2)):
+        if n % 10 == 9:
+            shelf.options = replace(shelf.options, mode="observe")
+        if n % 10 == 8:
+            shelf.takes = 0.001
+        recorded(shelf, add, f"{n}")
+        shelf.live(3 * HOUR)
+
+
+troubles = st.sampled_from([None, None, (Trouble.FAILED, "no SMART"), (Trouble.BUSY, "busy")])
+
+
+def wards(add: Add) -> None:
+    """Checks and self-tests of drives over weeks, as the laws of the health draw them."""
+    strategy = st.tuples(
+        st.lists(troubles, min_size=1, max_size=3),
+        st.sampled_from([None, "md0"]),
+        st.booleans(),
+        test_smart_laws.events,
+    )
+    for n, (kinds, group, tests, happens) in enumerate(drawn(strategy, 14, 3)):
+        spindles = [
+            Spindle(disk(m, group=group, array=True), health=test_smart_laws.WELL, ill=ill)
+            for m, ill in enumerate(kinds)
+        ]
+        ward = Ward(*spindles, text="" if tests else test_smart_laws.RHYTHM)
+        for m, (hour, what) in enumerate(happens):
+            ward.when(hour * HOUR, partial(test_smart_laws.happen, ward, what, m))
+        recorded(ward, add, f"{n}")
+        ward.live(16 * DAY)
+
+
+class SleepyShelf(Shelf):
+    """A server with drives that nobody needs: it sleeps too, and wakes up after an hour or by its alarm."""
+
+    outcomes: dict[type[Order], Outcome]
+    checked: dict[int, Outcome]
+    add: Add
+    key: str
+
+    def ask(self) -> Decision:
+        now = self.now
+        facts = house({1: silent(now.mono, min(T0 - 50_000, now.mono))}, at=now.mono)
+        wall = now.wall.timestamp()
+        records = {
+            name: self.snapshot.records.get(name) or Record(known=wall - 3600.0) for name in self.spindles
+        }
+        for outcome in self.snapshot.disk_outcomes.values():
+            if id(outcome) not in self.checked:
+                self.checked[id(outcome)] = outcome
+                name = outcome.order.disk  # type: ignore[union-attr] # all of them are of disks
+                records[name] = test_smart_laws.remembered(
+                    records[name], outcome, wall - now.mono + outcome.at
+                )
+        snapshot = replace(
+            self.snapshot,
+            sources=facts.sources,
+            known=facts.known,
+            sightings=facts.sightings,
+            outcomes=dict(self.outcomes),
+            records=records,
+        )
+        decision = decide(snapshot, self.memory, self.options, now)
+        self.add(self.key, self.at, decision, now)
+        self.snapshot, self.decision, self.memory = snapshot, decision, decision.memory
+        for order in decision.orders:
+            if isinstance(order, DiskOrder):
+                self.snapshot = replace(self.snapshot, in_flight=self.snapshot.in_flight | {order})
+                self._commands[order.disk].begin(self.spindles[order.disk].commands)
+                self._ends.append((self.at + self.takes, order, T0 + self.at))
+            else:
+                self.outcomes[type(order)] = Outcome(
+                    order, now.mono, ok=True, observed="done", begun=now.mono
+                )
+                if isinstance(order, Sleep):
+                    asleep = 3600.0
+                    if order.wake is not None:
+                        at = order.wake.at
+                        asleep = min(asleep, at.mono + at.slept - now.mono - now.slept)
+                    self.sleep(asleep)
+        self._ends.sort(key=lambda row: row[0])
+        return decision
+
+
+SLEEPY = """
+[[sleep]]
+idle_for = "25min"
+warn = "1min"
+[wake]
+at = ["06:30"]
+[awake]
+after_start = "5min"
+after_resume = "10min"
+[disks]
+spin_down_after = "{after}"
+method = "{method}"
+"""
+
+
+def sleepy(add: Add) -> None:
+    """Drives and sleep rules together."""
+    strategy = st.tuples(
+        st.lists(test_disk_laws.drives, min_size=1, max_size=2),
+        st.sampled_from([None, "md0"]),
+        st.sampled_from(["5min", "20min", "1h"]),
+        st.sampled_from(["command", "timer", "both"]),
+        st.lists(st.tuples(st.integers(0, 10 * 3600), st.integers(0, 1)), max_size=6),
+    )
+    for n, (kinds, group, after, method, accesses) in enumerate(drawn(strategy, 24, 4)):
+        spindles = [
+            Spindle(disk(m, group=group, array=True, transport=kind.pop("transport")), **kind)
+            for m, kind in enumerate(kinds)
+        ]
+        shelf = SleepyShelf(*spindles, text=SLEEPY.format(after=after, method=method))
+        shelf.outcomes, shelf.checked, shelf.add, shelf.key = {}, {}, add, f"{n}"
+        for at, which in accesses:
+            spindle = spindles[which % len(spindles)]
+            shelf.when(at, partial(_access, shelf, spindle))
+        shelf.live(10 * HOUR)
+
+
+def _access(shelf: Shelf, spindle: Spindle) -> None:
+    spindle.access(shelf.at)
+
+
+# --- A year ---
+
+
+def year(add: Add) -> None:
+    """As tests/policy/test_year.py has it."""
+    options: Options = parse(test_year.CONFIG, "year")
+    begin = datetime(2026, 1, 1, 20, tzinfo=BERLIN).timestamp()
+    mono = slept = 0.0
+    host = client(1)
+    heard = silent_since = 0.0
+    outcomes: dict[type[Order], Outcome] = {}
+
+    def now() -> Moment:
+        return Moment(mono, slept, datetime.fromtimestamp(begin + mono + slept, BERLIN))
+
+    memory = Memory.newborn(now())
+    while mono + slept < 365 * DAY:
+        if test_year.at_home(begin + mono + slept):
+            heard = silent_since = mono
+            sighting = Sighting(heard=heard)
+        else:
+            sighting = Sighting(heard=heard, silent_since=silent_since)
+        snapshot = Snapshot(
+            dict.fromkeys((CLIENTS, LOGIND, TIMERS), Seen(mono, ())),
+            {host.id: host},
+            {host.id: Seen(mono, sighting)},
+            outcomes=dict(outcomes),
+            timers=(Timer("backup.timer", wall=test_year.backup_after(begin + mono + slept)),),
+        )
+        decision = decide(snapshot, memory, options, now())
+        memory = decision.memory
+        add("", mono + slept, decision, now())
+        for order in decision.orders:
+            outcomes[type(order)] = Outcome(order, mono, ok=True, observed="done", begun=mono)
+            if isinstance(order, Sleep):
+                assert order.wake is not None
+                slept += order.wake.at.mono - mono
+        mono = min(max(decision.look_again, mono + 1), (mono // test_year.ROUND + 1) * test_year.ROUND)
+
+
+# --- The whole daemon on virtual time ---
+
+People = list[Any]
+Events = list[tuple[float, Callable[[House], None]]]
+
+
+def setting(**values: Any) -> Callable[[House], None]:  # noqa: ANN401
+    def set_all(house: House) -> None:
+        for name, value in values.items():
+            setattr(house, name, value)
+
+    return set_all
+
+
+def _timed_with(**values: Any) -> Callable[[House], None]:  # noqa: ANN401
+    def prepare(house: House) -> None:
+        test_nights.timed(house)
+        setting(**values)(house)
+
+    return prepare
+
+
+def _weeks() -> Iterator[tuple[str, People, dict[str, Any]]]:
+    """The scripts of tests/rehearse/test_week.py and test_nights.py."""
+    phone = [person("anna", 11, daily(8, 20))]
+    until_seven = setting(wakes_at=until_hour(7))
+    nights = [
+        person("anna-phone", 11, daily(7.5, 22)),
+        person("ben-laptop", 12, daily(18, 23.75)),
+        person("tv", 13, daily(20, 22.5), icmp=False),
+        person("guest", 14, test_week.night_owl),
+    ]
+    yield "nights", nights, {"begin": "2026-06-01 12:00", "days": 7, "prepare": until_seven}
+    yield "family", test_week.FAMILY, {"begin": "2026-06-01 12:00", "days": 2}
+    for hours in (9, -9):
+        step, back = (setting(step=hours * HOUR), setting(step=0.0))
+        yield (
+            f"step {hours} home",
+            [person("anna", 11, daily(7, 23.5))],
+            {
+                "begin": "2026-06-01 12:00",
+                "days": 3,
+                "prepare": until_seven,
+                "events": [(26, step), (32, back)],
+            },
+        )
+        yield (
+            f"step {hours} away",
+            [person("anna", 11, daily(0, 9))],
+            {
+                "begin": "2026-06-01 08:00",
+                "days": 0.6,
+                "events": [(7, step), (7.4, back)],
+            },
+        )
+    for begin in ("2026-03-28 12:00", "2026-10-24 12:00"):
+        yield (
+            f"DST {begin}",
+            phone,
+            {
+                "begin": begin,
+                "days": 0.9,
+                "prepare": setting(wakes_at=until_hour(6.9)),
+            },
+        )
+    opens = NIGHTLY.replace(b'"23:00-07:00"', b'"02:30-07:00"')
+    yield "window", phone, {"begin": "2026-03-28 21:00", "days": 0.5, "config": opens}
+    cut, mended = setting(link_up=False), setting(link_up=True)
+    yield (
+        "cable",
+        [person("anna", 11, daily(0, 24))],
+        {
+            "begin": "2026-06-01 22:00",
+            "days": 1,
+            "events": [(1, cut), (12, mended)],
+        },
+    )
+    refused = setting(fails="backup (pid 7) blocks it: nightly backup")
+    yield "refused", phone, {"begin": "2026-06-01 21:00", "days": 0.4, "prepare": refused}
+    observe = NIGHTLY.replace(b"enforce", b"observe")
+    yield "observe", phone, {"begin": "2026-06-01 21:00", "days": 0.4, "config": observe}
+    early = test_nights.EARLY
+    yield (
+        "mornings",
+        phone,
+        {
+            "begin": "2026-03-25 12:00",
+            "days": 7,
+            "config": early,
+            "prepare": test_nights.timed,
+        },
+    )
+    yield (
+        "by hand",
+        [person("anna", 11, daily(0, 24))],
+        {
+            "begin": "2026-06-01 21:00",
+            "days": 0.6,
+            "config": early,
+            "prepare": test_nights.timed,
+            "events": [(1, lambda house: house.fall_asleep("by hand"))],
+        },
+    )
+    no_alarm = _timed_with(alarm_fails="rtc0 does not keep the alarm that was set")
+    yield "no alarm", phone, {"begin": "2026-06-01 21:00", "days": 0.3, "config": early, "prepare": no_alarm}
+    yield (
+        "no alarm needed",
+        phone,
+        {"begin": "2026-06-01 21:00", "days": 0.3, "prepare": setting(alarm_fails="no")},
+    )
+    for others in ("05:00", "07:30"):
+        at = int(datetime.fromisoformat(f"2026-06-02 {others}").replace(tzinfo=BERLIN).timestamp())
+        yield (
+            f"alarm {others}",
+            phone,
+            {
+                "begin": "2026-06-01 21:00",
+                "days": 0.41,
+                "config": early,
+                "prepare": _timed_with(alarm=at),
+            },
+        )
+    yield (
+        "storm",
+        phone,
+        {
+            "begin": "2026-06-01 21:00",
+            "days": 0.45,
+            "config": test_nights.RESTLESS,
+            "prepare": setting(wakes_at=lambda asleep: asleep + 60),
+        },
+    )
+    lock = Inhibitor(frozenset({"sleep"}), "backup", "nightly backup", "block", 0, 7)
+    yield (
+        "lock",
+        phone,
+        {
+            "begin": "2026-06-01 21:00",
+            "days": 0.3,
+            "prepare": setting(locks=(lock,)),
+            "events": [(4, setting(locks=()))],
+        },
+    )
+    three = datetime(2026, 6, 2, 3, tzinfo=BERLIN).timestamp()
+    yield (
+        "typing",
+        phone,
+        {
+            "begin": "2026-06-01 21:00",
+            "days": 0.4,
+            "prepare": setting(typing=lambda true: true < three),
+        },
+    )
+
+
+def _add_all(add: Add, key: str, statuses: list[Status]) -> None:
+    for status in statuses:
+        add(key, status.now.mono + status.now.slept, status.decision, status.now)
+
+
+def weeks(add: Add) -> None:
+    """Weeks of the whole daemon in a scripted household."""
+    for name, people, script in _weeks():
+        _add_all(add, name, live(people, **script).statuses)
+
+
+def disk_weeks(add: Add) -> None:
+    """Weeks of the whole daemon with four drives."""
+    access = test_disks_week.access
+    evenings = [(8 + 24.0 * day, access(0)) for day in range(4)]
+    saturday = [(50.0, access(3)), (54.0, access(3))]
+    scripts: dict[str, tuple[float, list[Any], bytes]] = {
+        "week": (4, evenings + saturday, test_disks_week.CONFIG),
+        "observe": (
+            1,
+            [(8, access(0)), (9, access(2))],
+            test_disks_week.CONFIG.replace(b'"enforce"', b'"observe"'),
+        ),
+        "prods": (
+            0.5,
+            [(8.005, lambda nas: nas.prod(0)), (9.005, lambda nas: nas.prod(2))],
+            test_disks_week.CONFIG,
+        ),
+        "polls": (
+            0.5,
+            [(8 + minute / 60, lambda nas: nas.poll(0)) for minute in range(60)],
+            test_disks_week.CONFIG,
+        ),
+    }
+    for name, (days, events, config) in scripts.items():
+        with tempfile.TemporaryDirectory() as directory:
+            _, statuses = test_disks_week.lived(Path(directory), days, events, config)
+        _add_all(add, name, statuses)
+
+
+def smart_weeks(add: Add) -> None:
+    """Nine days of the whole daemon with checks of four drives, one of them failing."""
+    evenings = [(8 + 24.0 * day, test_disks_week.access(2)) for day in range(9)]
+    events: list[Any] = [(0.0, test_smart_week.instruct), *evenings]
+    observing = test_smart_week.CONFIG.replace(b'"enforce"', b'"observe"')
+    for name, days, config in (("enforce", 9, test_smart_week.CONFIG), ("observe", 2, observing)):
+        with tempfile.TemporaryDirectory() as directory:
+            _, statuses = test_disks_week.lived(Path(directory), days, events, config)
+        _add_all(add, name, statuses)
+
+
+STREAMS: dict[str, Callable[[Add], None]] = {
+    "snapshots": snapshots,
+    "shelves": shelves,
+    "wards": wards,
+    "sleepy": sleepy,
+    "year": year,
+    "weeks": weeks,
+    "disk weeks": disk_weeks,
+    "smart weeks": smart_weeks,
+}
+
+
+def main(output: str, *names: str) -> None:
+    counts: dict[str, int] = {}
+    with gzip.open(output, "wt", compresslevel=4) as file:
+        file.write(json.dumps({"hypothesis": hypothesis.__version__}) + "\n")
+        for stream, run in STREAMS.items():
+            if names and stream not in names:
+                continue
+
+            def add(
+                key: str, at: float | None, decision: Decision, now: Moment, stream: str = stream
+            ) -> None:
+                counts[stream] = counts.get(stream, 0) + 1
+                row: dict[str, object] = {"in": f"{stream} {key}".rstrip()}
+                if at is not None:
+                    row["t"] = _rounded(at)
+                file.write(json.dumps(row | described(decision, now), separators=(",", ":")) + "\n")
+
+            run(add)
+            print(f"{stream}: {counts.get(stream, 0)} decisions", file=sys.stderr)  # noqa: T201
+    print(f"in all: {sum(counts.values())} decisions", file=sys.stderr)  # noqa: T201
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

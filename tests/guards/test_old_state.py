@@ -1,0 +1,408 @@
+"""State files that version 0.1.0 has written are read with all that they hold."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from rehearse.households import BERLIN, HOUR, daily, person
+
+from powerd.board import Board
+from powerd.config import parse
+from powerd.daemon import Daemon
+from powerd.host.values import Alarm, HostError
+from powerd.keeps import Keeps
+from powerd.kept import Kept
+from powerd.model import (
+    Attribute,
+    Cause,
+    Counter,
+    DiskId,
+    DiskState,
+    Fault,
+    Finding,
+    Health,
+    Moment,
+    Record,
+    RefusedError,
+    Sample,
+    SelfTest,
+    Severity,
+    Status,
+    Unrest,
+)
+from powerd.policy.disks import book
+from powerd.records import Records
+from powerd.rehearse.house import House
+from powerd.rehearse.loop import VirtualLoop, run
+from powerd.sources.learned import Learned
+from powerd.store import Store
+from powerd.transit.alarm import OwnAlarm
+
+STATE = next(
+    found for parent in Path(__file__).resolve().parents if (found := parent / "fixtures" / "state").is_dir()
+)
+BOOT, OTHER_BOOT = "5f1d7a84-db2e-4f0f-9a2a-1b7c3d4e5f60", "00000000-0000-0000-0000-000000000000"
+WRITTEN = 1_780_000_300.5
+"""POSIX time at which the keeps and disks were written, at 500300.5 s of CLOCK_BOOTTIME."""
+WD0, WD1, WD2 = (f"ata-WDC_WD40EFRX-68N32N0_WD-WCC7K{n}" for n in range(3))
+
+
+@dataclass(slots=True)
+class Clock:
+    """So many seconds after WRITTEN, in the same boot unless ``boottime`` says otherwise."""
+
+    after: float = 0.0
+    boottime: float = 500_300.5
+
+    def now(self) -> Moment:
+        mono = self.boottime - 100_000.0 + self.after
+        return Moment(mono, 100_000.0, datetime.fromtimestamp(WRITTEN + self.after, UTC))
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> Path:
+    """A copy of the files, for loading may write."""
+    return Path(shutil.copytree(STATE, tmp_path / "state"))
+
+
+def kept(directory: Path, clock: Clock, boot: str = BOOT) -> Kept:
+    return Kept(Store(directory), boot, clock, pytest.fail)
+
+
+def revived(state: Path, clock: Clock, boot: str) -> tuple[Board, Keeps]:
+    board = Board()
+    return board, Keeps(board, clock, boot, document=kept(state, clock, boot).load("keeps"))
+
+
+# --- Keeps ---
+
+
+@pytest.mark.parametrize(("boot", "boottime"), [(BOOT, 500_300.5), (OTHER_BOOT, 30.0)])
+def test_keeps(state: Path, boot: str, boottime: float) -> None:
+    """In the same boot by CLOCK_BOOTTIME, in another one by civil time."""
+    clock = Clock(after=100.0, boottime=boottime)
+    board, keeps = revived(state, clock, boot)
+    found = board.snapshot().keeps
+    assert [(keep.id, keep.because) for keep in found.values()] == [
+        ("1", "backup to the other house"),
+        ("3", ""),
+        ("4", "Jürgens “film” — bis nachher"),
+    ]
+    left = [keep.left(clock.now()) for keep in found.values()]
+    assert left == pytest.approx([3600.0 - 300.5 - 100.0, 30 * 86_400.0 - 100.0, 7200.0 - 100.0])
+    assert [keep.until.wall.timestamp() for keep in found.values() if keep.until] == pytest.approx(
+        [1_780_003_600.0, 1_782_592_300.5, 1_780_007_500.5]
+    )
+    assert [keep.since.wall.timestamp() for keep in found.values()] == pytest.approx(
+        [1_780_000_000.0, WRITTEN, WRITTEN]
+    )
+    assert keeps.add(60.0, "new").id == "5", "no number is given twice"
+
+
+def test_a_keep_that_has_ended_since(state: Path) -> None:
+    board, keeps = revived(state, Clock(after=3400.0), BOOT)
+    assert list(board.snapshot().keeps) == ["3", "4"]
+    with pytest.raises(RefusedError):
+        keeps.drop("1")
+    assert keeps.drop("4").id == "4"
+
+
+# --- The alarm ---
+
+
+class Rtc:
+    """A real-time clock, and what is done to it."""
+
+    def __init__(self, at: int | None) -> None:
+        self.time, self.at, self.cleared = 1_780_001_000, at, list[int]()
+
+    def _answer(self, before: int | None, *, written: bool) -> Alarm:
+        return Alarm("rtc0", self.time, self.at, before, written)
+
+    async def read_alarm(self) -> Alarm:
+        return self._answer(self.at, written=False)
+
+    async def set_alarm(self, in_seconds: int, replaces: int | None) -> Alarm:
+        if self.at is not None and self.at != replaces:
+            raise HostError("somebody else's alarm")
+        before, self.at = self.at, self.time + in_seconds
+        return self._answer(before, written=True)
+
+    async def clear_alarm(self, at: int) -> Alarm:
+        assert at == self.at
+        self.cleared.append(at)
+        self.at = None
+        return self._answer(at, written=False)
+
+
+def alarm_cleared(directory: Path, stands: int | None) -> tuple[list[int], int | None, object]:
+    """What is taken away at the RTC, what stands then, and what is kept."""
+    rtc, clock = Rtc(stands), Clock()
+    store = kept(directory, clock)
+
+    async def clear() -> None:
+        document = store.load("alarm")
+        alarm = OwnAlarm(rtc, rtc, clock, document, lambda new: store.save("alarm", new))
+        assert alarm.stands_for(None) is (document is None)
+        await alarm.clear()
+
+    run(clear())
+    return rtc.cleared, rtc.at, store.load("alarm")
+
+
+@pytest.mark.parametrize("at", [1_780_020_000, 1_780_086_100, 1_780_090_000, 1_780_090_025])
+def test_an_alarm_that_was_set_or_asked_for_is_owned_and_the_one_that_it_replaced_is_given_back(
+    state: Path, at: int
+) -> None:
+    assert alarm_cleared(state, at) == ([at], 1_780_050_000, None)
+
+
+def test_an_alarm_of_others_is_not_owned(state: Path) -> None:
+    assert alarm_cleared(state, 1_780_030_000) == ([], 1_780_030_000, None)
+
+
+def test_an_alarm_that_was_confirmed_is_owned(state: Path) -> None:
+    confirmed = state / "confirmed"
+    assert alarm_cleared(confirmed, 1_780_020_000) == ([1_780_020_000], 1_780_050_000, None)
+
+
+def test_of_two_alarms_only_the_one_that_was_set_is_owned(state: Path) -> None:
+    assert alarm_cleared(state / "confirmed", 1_780_090_000) == ([], 1_780_090_000, None)
+
+
+def test_no_alarm(state: Path) -> None:
+    assert alarm_cleared(state / "cleared", 1_780_020_000) == ([], 1_780_020_000, None)
+
+
+# --- Hosts that were learned ---
+
+
+def test_learned_hosts(state: Path) -> None:
+    assert kept(state, Clock()).strangers() == {
+        "02:00:00:00:00:0b": Learned("192.168.1.11", 1_779_999_988.0),
+        "02:00:00:00:00:0c": Learned("192.168.1.12", 1_779_913_600.0),
+        "7c:2e:bd:00:11:22": Learned("10.0.0.7", 1_777_000_000.0),
+    }
+
+
+# --- Disks ---
+
+
+def test_disks_in_the_same_boot(state: Path) -> None:
+    now = Clock(after=200.0).now()
+    disks = book.revived(Store(state).load("disks"), BOOT, now)
+    assert list(disks) == [WD0, WD1, WD2]
+    first, second, third = disks.values()
+    assert first.state is DiskState.UNKNOWN
+    assert first.seen == float("-inf")
+    assert first.downs == (420_300.25, 493_100.5, 500_240.0)
+    assert first.ups == (493_200.5, 500_270.5)
+    assert first.bounces == (493_200.5, 500_270.5)
+    assert (first.stretch, first.stretched) == (2, 493_200.5)
+    assert (first.worked, first.ours, first.barred) == ("scsi", True, "")
+    assert (second.downs, second.ups, second.bounces, second.stretch) == ((), (), (), 0)
+    assert (second.worked, second.ours) == (None, False)
+    assert second.barred == "its bridge wakes it at each question"
+    assert (third.downs, third.ups, third.worked) == ((), (500_200.5,), "ata")
+    assert book.document(disks) == Store(state).load("disks")["disks"]  # type: ignore[index] # it is a document
+
+
+def test_disks_in_another_boot(state: Path) -> None:
+    """Times move by what CLOCK_BOOTTIME differs, and a timer has gone with the power."""
+    clock = Clock(after=900.0, boottime=100_000.0)
+    first = book.revived(Store(state).load("disks"), OTHER_BOOT, clock.now())[DiskId(WD0)]
+    off = 100_000.0 - 500_300.5
+    assert first.downs == pytest.approx((420_300.25 + off, 493_100.5 + off, 500_240.0 + off))
+    assert first.ups == first.bounces == pytest.approx((493_200.5 + off, 500_270.5 + off))
+    assert (first.stretch, first.worked, first.ours) == (2, "scsi", False)
+    assert first.stretched == pytest.approx(493_200.5 + off)
+
+
+def test_a_timer_of_powerd_has_gone_after_a_sleep_of_the_machine(state: Path) -> None:
+    now = replace(Clock(after=900.0).now(), slept=100_500.0)
+    assert not book.revived(Store(state).load("disks"), BOOT, now)[DiskId(WD0)].ours
+
+
+# --- Health ---
+
+_COUNTERS = {
+    Counter.REALLOCATED: 8,
+    Counter.PENDING: 0,
+    Counter.UNCORRECTABLE: 1,
+    Counter.REPORTED: 2,
+    Counter.CRC: 3,
+    Counter.ERRORS: 4,
+    Counter.STARTS: 5678,
+    Counter.LOADS: 91_011,
+}
+_MORE = {**_COUNTERS, Counter.PENDING: 16}
+_BEFORE = Health(
+    at=WRITTEN,
+    protocol="ata",
+    passed=True,
+    faults=Fault.ERROR_LOG | Fault.PAST,
+    temperature=31,
+    limit=60,
+    hours=12_345,
+    counters=_COUNTERS,
+    attributes=(
+        Attribute(5, "Reallocated_Sector_Ct", 200, 199, 140, "8", prefail=True, failed="past"),
+        Attribute(194, "Temperature_Celsius", 119, 100, 0, "31 (Min/Max 20/45)", prefail=False),
+        Attribute(9, "Power_On_Hours", None, None, None, "12345", prefail=False, failed="now"),
+    ),
+    tests=(
+        SelfTest("Extended offline", "Completed: read failure", passed=False, hours=12_000),
+        SelfTest("Short offline", "Aborted by host", passed=None, hours=None),
+        SelfTest("Short offline", "Completed without error", passed=True, hours=11_000),
+    ),
+    minutes=(2, 480),
+)
+_LAST = replace(
+    _BEFORE,
+    at=WRITTEN + 86_400.0,
+    passed=False,
+    temperature=None,
+    counters=_MORE,
+    testing=90,
+    partial="the error log could not be read",
+)
+ATA = Record(
+    known=WRITTEN,
+    last=_LAST,
+    before=_BEFORE,
+    samples=(
+        Sample(WRITTEN, passed=True, temperature=31, counters=_COUNTERS),
+        Sample(WRITTEN + 86_400.0, passed=False, temperature=None, counters=_MORE),
+    ),
+    tested={"short": WRITTEN + 86_400.0, "long": WRITTEN + 86_410.0},
+    told=(
+        Finding("verdict", Severity.ALARM, "says itself that it fails", "copy its data and replace it"),
+        Finding("pending", Severity.WARNING, "16 sectors cannot be read", "read all of it"),
+        Finding("attribute 5", Severity.NOTE, "was below its threshold", "watch it"),
+    ),
+    kind="sat,12",
+    woken=WRITTEN + 86_410.0,
+)
+_WEAR = {Counter.MEDIA: 1, Counter.WORN: 101}
+NVME = Record(
+    known=WRITTEN,
+    last=Health(
+        at=WRITTEN + 86_410.0,
+        protocol="nvme",
+        passed=None,
+        temperature=44,
+        limit=85,
+        hours=3,
+        counters=_WEAR,
+        critical=("available spare is low", "temperature is out of range"),
+        spare=(4, 10),
+    ),
+    samples=(Sample(WRITTEN + 86_410.0, passed=None, temperature=44, counters=_WEAR),),
+    kind="nvme",
+)
+_STARTS = {Counter.STARTS: 3}
+SCSI = Record(
+    known=WRITTEN + 86_410.0,
+    last=Health(at=WRITTEN + 86_410.0, protocol="scsi", passed=True, counters=_STARTS),
+    samples=(Sample(WRITTEN + 86_410.0, passed=True, temperature=None, counters=_STARTS),),
+    kind="scsi",
+)
+
+
+@pytest.mark.parametrize(
+    ("serial", "record"), [("WD-WCC7K0", ATA), ("WD-WCC7K1", NVME), ("S/N 0012:é", SCSI)]
+)
+def test_health(state: Path, serial: str, record: Record) -> None:
+    records = Records(Store(state), lambda: True, pytest.fail)
+    found = records.of(serial, 9e9)
+    assert found == record
+    assert records.told(serial, record.told, 9e9) == record, "no finding is told twice"
+
+
+# --- The storm guard ---
+
+
+def test_wake_ups_in_vain_before_a_power_off(state: Path) -> None:
+    """A boot at which no alarm was due; the wake-up before it counts as one more in vain."""
+    written = 1_780_086_710.5
+    clock = Clock(after=written - WRITTEN + 60.0, boottime=20.0 - (written - WRITTEN + 60.0))
+    now = clock.now()
+    epoch = now.wall.timestamp() - now.mono - now.slept
+    unrest = kept(state, clock, OTHER_BOOT).unrest()
+    assert unrest.woke == pytest.approx(20.0)
+    assert (unrest.cause, unrest.needed) == (Cause.UNKNOWN, False)
+    assert [cause for _, cause in unrest.empty] == [Cause.NETWORK, Cause.UNKNOWN, Cause.NETWORK]
+    assert [at + epoch for at, _ in unrest.empty] == pytest.approx(
+        [1_779_998_300.5, 1_779_999_300.5, 1_780_000_200.5]
+    )
+    assert unrest.storms == 2
+    assert kept(state, clock, OTHER_BOOT).unrest() == Unrest(), "it counts once"
+
+
+def test_a_boot_by_the_alarm_after_a_power_off(state: Path) -> None:
+    at = 1_780_116_710.5
+    clock = Clock(after=at - WRITTEN + 60.0, boottime=60.0 - (at - WRITTEN + 60.0))
+    assert kept(state, clock, OTHER_BOOT).unrest().cause is Cause.ALARM
+
+
+def test_the_boot_that_powered_off_itself(state: Path) -> None:
+    assert kept(state, Clock(), BOOT).unrest() == Unrest()
+
+
+@pytest.mark.parametrize("boot", [BOOT, OTHER_BOOT])
+def test_no_wake_ups_in_vain(state: Path, boot: str) -> None:
+    assert kept(state / "cleared", Clock(after=100_000.0), boot).unrest() == Unrest()
+
+
+# --- All at once ---
+
+CONFIG = b"""
+mode = "enforce"
+[[sleep]]
+idle_for = "30min"
+[awake]
+after_start = "0s"
+"""
+
+
+def test_a_daemon_that_starts_on_old_files(state: Path) -> None:
+    """It stays awake for the keeps, takes its alarm away and gives the other back, and knows all else."""
+    loop = VirtualLoop()
+    house = House(loop.time, [person("anna", 11, daily(0, 0))], BERLIN, WRITTEN + 600.0 - 500_900.5)
+    house.slept = 500_900.5
+    house.alarm = 1_780_086_100
+    statuses: list[Status] = []
+
+    async def main() -> None:
+        daemon = Daemon(
+            parse(CONFIG, "test"),
+            house,
+            house,
+            house,
+            store=Store(state),
+            hear=statuses.append,
+            complain=pytest.fail,
+            boot=BOOT,
+        )
+        life = asyncio.create_task(daemon.live())
+        await asyncio.sleep(2.5 * HOUR)
+        assert not life.done()
+        life.cancel()
+
+    run(main(), loop=loop)
+    assert house.done == [], "a keep is for 30 days"
+    first, last = statuses[0], statuses[-1]
+    assert list(first.snapshot.keeps) == ["1", "3", "4"]
+    assert list(last.snapshot.keeps) == ["3"]
+    assert first.decision.phase != "idle"
+    assert last.decision.phase == "awake"
+    assert house.alarm == 1_780_050_000
+    assert list(first.decision.memory.disks) == [WD0, WD1, WD2]
+    assert first.decision.memory.disks[DiskId(WD1)].barred == "its bridge wakes it at each question"
+    learned = {client.mac for client in last.snapshot.known.values() if "learned" in client.sources}
+    assert learned == {"02:00:00:00:00:0b", "02:00:00:00:00:0c"}, "the third was met too long ago"
