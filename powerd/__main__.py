@@ -11,41 +11,41 @@ from powerd.faces import cli
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from powerd.faces.hold import Child
+    from powerd.faces.hold import RunningCommand
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Carry out one command; returns its exit code (client.ANSWERED and the like)."""
-    return cli.main(argv, _run, _start, _survey)
+    return cli.main(argv, _run_daemon, _start_command, _find_conflicts)
 
 
-def _run(config: Path | None, observe: bool, socket: Path) -> int:  # noqa: FBT001 - cli.main() calls it by position
-    _do_without_tls()
+def _run_daemon(config: Path | None, observe: bool, socket: Path) -> int:  # noqa: FBT001 - cli.main() calls it by position
+    _disable_ssl_import()
     from powerd.app import run  # noqa: PLC0415 - it imports the whole house; asking the daemon does without
 
     return run(config, observe, socket)
 
 
-def _start(argv: Sequence[str], mask: Iterable[int]) -> Child:
-    from powerd.host.foreground import Foreground  # noqa: PLC0415 - for hold alone
+def _start_command(argv: Sequence[str], mask: Iterable[int]) -> RunningCommand:
+    from powerd.host.foreground import ForegroundProcess  # noqa: PLC0415 - for hold alone
 
-    return Foreground(argv, mask)
+    return ForegroundProcess(argv, mask)
 
 
-def _survey() -> list[str]:
+def _find_conflicts() -> list[str]:
     import asyncio  # noqa: PLC0415 - for check alone
 
-    from powerd.doctor.conflicts import conflicts  # noqa: PLC0415 - as above
+    from powerd.doctor.conflicts import find_conflicts  # noqa: PLC0415 - as above
     from powerd.host.machine import Machine  # noqa: PLC0415 - as above
 
     machine = Machine()
     try:
-        return asyncio.run(conflicts(machine))
+        return asyncio.run(find_conflicts(machine))
     finally:
         machine.close()
 
 
-def _do_without_tls() -> None:
+def _disable_ssl_import() -> None:
     """Have asyncio and aiohttp believe that there is no ssl, as both can; the daemon speaks no TLS.
 
     OpenSSL is 4.4 MB of a process that may have 24.

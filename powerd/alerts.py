@@ -8,19 +8,19 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from powerd.config import Hooks as Options
-from powerd.transit.hooks import Hands, Hooks
+from powerd.config import HookOptions as Options
+from powerd.transit.hooks import HookHands, HookRunner
 
-SENDING: Final = 60.0
+SEND_TIMEOUT: Final = 60.0
 """Seconds that sending to all URLs may take."""
-_MOST: Final = 100
+_MAX_PENDING: Final = 100
 """Findings that wait; a house in which all drives fail at once needs no more to be noticed."""
-_PATIENCE: Final = 5.0
+_CLOSE_TIMEOUT: Final = 5.0
 """Seconds that the end of the daemon waits for what is under way."""
 _SENDER: Final = (sys.executable, "-I", "-m", "powerd.notify_child")
 
 
-class Alerts:
+class Notifications:
     """Tells of findings in the background, one after the other.
 
     Args:
@@ -28,12 +28,12 @@ class Alerts:
         complain: told of what failed, one sentence.
     """
 
-    def __init__(self, hands: Hands, complain: Callable[[str], None]) -> None:
-        self._hooks = Hooks(hands, complain)
-        self._complain = complain
-        self._under_way: set[asyncio.Task[None]] = set()
+    def __init__(self, processes: HookHands, on_error: Callable[[str], None]) -> None:
+        self._hooks = HookRunner(processes, on_error)
+        self._on_error = on_error
+        self._running: set[asyncio.Task[None]] = set()
 
-    def tell(self, options: Options, finding: Mapping[str, object]) -> None:
+    def send(self, options: Options, finding: Mapping[str, object]) -> None:
         """Tell of one finding, whoever is to hear of it.
 
         Args:
@@ -43,27 +43,29 @@ class Alerts:
         """
         if not options.alert and not options.notify:
             return
-        if len(self._under_way) >= _MOST:
-            self._complain(f"hooks.alert: {finding.get('text')}: not told, as {_MOST} others wait")
+        if len(self._running) >= _MAX_PENDING:
+            self._on_error(f"hooks.alert: {finding.get('text')}: not told, as {_MAX_PENDING} others wait")
             return
-        task = asyncio.get_running_loop().create_task(self._tell(options, finding))
-        self._under_way.add(task)
-        task.add_done_callback(self._under_way.discard)
+        task = asyncio.get_running_loop().create_task(self._send(options, finding))
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
 
     async def close(self) -> None:
         """Give what is under way a little time."""
-        if self._under_way:
-            await asyncio.wait(self._under_way, timeout=_PATIENCE)
+        if self._running:
+            await asyncio.wait(self._running, timeout=_CLOSE_TIMEOUT)
 
-    async def _tell(self, options: Options, finding: Mapping[str, object]) -> None:
+    async def _send(self, options: Options, finding: Mapping[str, object]) -> None:
         if options.alert:
             document = json.dumps(finding, ensure_ascii=False).encode()
-            await self._hooks.carry_out(options.alert, "hooks.alert", options.timeout, stdin=document)
+            await self._hooks.run_command(options.alert, "hooks.alert", options.timeout, stdin=document)
         if options.notify:
-            notice = {
+            notification = {
                 "urls": list(options.notify),
                 "title": f"{finding.get('device')}: {finding.get('severity')}",
                 "body": f"{finding.get('text')}; {finding.get('advice')}",
                 "severity": finding.get("severity"),
             }
-            await self._hooks.carry_out(_SENDER, "hooks.notify", SENDING, stdin=json.dumps(notice).encode())
+            await self._hooks.run_command(
+                _SENDER, "hooks.notify", SEND_TIMEOUT, stdin=json.dumps(notification).encode()
+            )

@@ -14,35 +14,35 @@ from pathlib import Path
 from socket import socket as Listener  # noqa: N812 - what it is here, and ``socket`` is a parameter's name
 from typing import Final
 
-from powerd.alerts import Alerts
+from powerd.alerts import Notifications
 from powerd.clock import Clock, KernelClock, boot_id
 from powerd.config import ConfigError, Options, load
 from powerd.config.load import DEFAULT_PATH
-from powerd.config.notify import cautions
+from powerd.config.notify import option_warnings
 from powerd.config.token import read_token
 from powerd.daemon import Daemon
 from powerd.faces import journal
-from powerd.faces.chronicle import Chronicle
-from powerd.faces.feed import Feed
+from powerd.faces.chronicle import TransitionDetector
+from powerd.faces.feed import EventFeed
 from powerd.faces.health_render import finding_json
-from powerd.faces.http import Door, Faces, Wishes
+from powerd.faces.http import LazyHttpServer, RequestHandlers, UiContext
 from powerd.host.hands import RealHands
-from powerd.host.journal import Journal
-from powerd.host.listen import tcp_socket, unix_socket
+from powerd.host.journal import JournalWriter
+from powerd.host.listen import listen_tcp, listen_unix
 from powerd.host.logind import Logind
 from powerd.host.machine import Machine
 from powerd.host.notify import notify
 from powerd.host.own_helper import helper_for
 from powerd.host.values import HostError
 from powerd.model import Disk, Finding, Status
-from powerd.store import Store
+from powerd.store import Storage
 
-NURSERY: Final = 20_000
+GC_THRESHOLD: Final = 20_000
 """Objects made before Python looks for garbage among them, instead of 700: a decision about a thousand disks
 makes 10,000 that live to its end, and 15 looks in vain took 1 ms of its 11."""
-STOPPED: Final = 0
-REFUSED: Final = 1
-BAD_CONFIGURATION: Final = 2
+EXIT_STOPPED: Final = 0
+EXIT_NOT_STARTED: Final = 1
+EXIT_BAD_CONFIGURATION: Final = 2
 
 
 def run(config: Path | None, observe: bool, socket: Path) -> int:  # noqa: FBT001 - the command line's contract
@@ -64,21 +64,21 @@ def run(config: Path | None, observe: bool, socket: Path) -> int:  # noqa: FBT00
     listeners: list[Listener] = []
     try:
         first = options()
-        listeners.append(unix_socket(socket))
-        listeners.extend(tcp_socket(where) for where in first.http.listen)
+        listeners.append(listen_unix(socket))
+        listeners.extend(listen_tcp(where) for where in first.http.listen)
     except ConfigError as error:
         print(error, file=sys.stderr)  # noqa: T201 - before the journal is open; a person may be looking
-        return BAD_CONFIGURATION
+        return EXIT_BAD_CONFIGURATION
     except HostError as error:
         for listener in listeners:
             listener.close()
         print(f"powerd: {error}", file=sys.stderr)  # noqa: T201 - as above
-        return REFUSED
+        return EXIT_NOT_STARTED
     file = config or DEFAULT_PATH
-    return asyncio.run(Service(first, options, file, socket, listeners).live())
+    return asyncio.run(Service(first, options, file, socket, listeners).run())
 
 
-def faces_of(daemon: Daemon, clock: Clock, token: Callable[[], str | None], feed: Feed) -> Faces:
+def ui_context(daemon: Daemon, clock: Clock, token: Callable[[], str | None], feed: EventFeed) -> UiContext:
     """What the HTTP face is handed of a daemon.
 
     Args:
@@ -87,18 +87,25 @@ def faces_of(daemon: Daemon, clock: Clock, token: Callable[[], str | None], feed
         token: what changing anything over TCP takes; None = nobody may.
         feed: of events.
     """
-    keeps, by_hand = daemon.keeps, daemon.wishes
-    wishes = Wishes(
-        keeps.add,
-        keeps.drop,
-        keeps.hold,
-        by_hand.wake,
-        by_hand.stand_by,
-        by_hand.check,
-        by_hand.test,
+    keep_awake, requests = daemon.keep_awake, daemon.requests
+    request_handlers = RequestHandlers(
+        keep_awake.add,
+        keep_awake.drop,
+        keep_awake.hold,
+        requests.wake_host,
+        requests.spin_down,
+        requests.check_health,
+        requests.start_self_test,
         token,
     )
-    return Faces(lambda: daemon.status, clock.now, daemon.looks.at_all, daemon.trouble, wishes, feed)
+    return UiContext(
+        lambda: daemon.status,
+        clock.now,
+        daemon.refresher.poll_all_clients,
+        daemon.stall_message,
+        request_handlers,
+        feed,
+    )
 
 
 class Service:
@@ -107,136 +114,138 @@ class Service:
     def __init__(
         self,
         options: Options,
-        reread: Callable[[], Options],
+        reload_options: Callable[[], Options],
         file: Path,
         socket: Path,
         listeners: list[Listener],
     ) -> None:
         self._options = options
         self._file = file
-        self._reread = reread
+        self._reload_options = reload_options
         self._socket = socket
         self._listeners = listeners
-        self._journal = Journal()
-        self._chronicle = Chronicle()
-        self._feed = Feed()
-        self._said = ""
+        self._journal = JournalWriter()
+        self._event_detector = TransitionDetector()
+        self._feed = EventFeed()
+        self._last_status_line = ""
         self._logind = Logind()
         self._helper = helper_for(socket)
         self._machine = Machine(logind=self._logind, helper=self._helper)
         self._clock = KernelClock()
         hands = RealHands(self._logind, self._helper)
-        self._alerts = Alerts(hands, self._complain)
+        self._notifications = Notifications(hands, self._log_problem)
         self._daemon = Daemon(
             options,
             self._machine,
             hands,
             self._clock,
-            store=Store(_state_directory()),
-            hear=self._hear,
-            complain=self._complain,
-            alert=self._alert,
-            boot=boot_id(),
+            storage=Storage(_state_directory()),
+            on_status=self._on_status,
+            on_error=self._log_problem,
+            on_finding=self._on_finding,
+            boot_id=boot_id(),
         )
 
-    async def live(self) -> int:
+    async def run(self) -> int:
         """Serve until asked to stop; gives back the exit code."""
         loop = asyncio.get_running_loop()
-        loop.set_exception_handler(self._mishap)
+        loop.set_exception_handler(self._on_loop_exception)
         stop = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
         loop.add_signal_handler(signal.SIGHUP, self._reload)
         daemon = self._daemon
-        faces = faces_of(daemon, self._clock, self._token, self._feed)
+        context = ui_context(daemon, self._clock, self._token, self._feed)
         async with AsyncExitStack() as stack:
             stack.callback(self._logind.close)
             stack.callback(self._machine.close)
             stack.callback(self._helper.close)
-            door = Door(self._listeners, faces)
-            stack.push_async_callback(door.close)
-            await door.start()
-            self._send(journal.entry("listening", self._greeting()))
-            self._caution()
+            server = LazyHttpServer(self._listeners, context)
+            stack.push_async_callback(server.close)
+            await server.start()
+            self._log(journal.make_entry("listening", self._startup_message()))
+            self._log_option_warnings()
             gc.collect()
             gc.freeze()  # what start made lives to the end; no collection need ever visit it
-            gc.set_threshold(NURSERY)
+            gc.set_threshold(GC_THRESHOLD)
             async with asyncio.TaskGroup() as tasks:
-                life = tasks.create_task(daemon.live())
+                daemon_task = tasks.create_task(daemon.run())
                 await stop.wait()
                 notify("STOPPING=1")
-                life.cancel()
-            await self._alerts.close()
-        return STOPPED
+                daemon_task.cancel()
+            await self._notifications.close()
+        return EXIT_STOPPED
 
     def _token(self) -> str | None:
         """What changing anything over TCP takes, as its file says now."""
         file = self._options.http.token_file
         return read_token(file) if file else None
 
-    def _greeting(self) -> str:
+    def _startup_message(self) -> str:
         pages = [f"http://{where}/" for where in self._options.http.listen]
         return f"status page: {', '.join(pages) or 'none'}; `powerd why` asks {self._socket}"
 
-    def _hear(self, status: Status) -> None:
+    def _on_status(self, status: Status) -> None:
         """Each completed decision: the journal gets what changed, and the watchdog its due."""
-        for entry in self._chronicle.entries(status):
-            self._send(entry)
+        for entry in self._event_detector.entries(status):
+            self._log(entry)
             self._feed.publish(entry, status.now)
         line = journal.status_line(status)
-        news = [] if self._said else ["READY=1"]
-        if line != self._said:
-            news.append(f"STATUS={line}")
-        notify("\n".join((*news, "WATCHDOG=1")))
-        self._said = line
+        notifications = [] if self._last_status_line else ["READY=1"]
+        if line != self._last_status_line:
+            notifications.append(f"STATUS={line}")
+        notify("\n".join((*notifications, "WATCHDOG=1")))
+        self._last_status_line = line
 
     def _reload(self) -> None:
         """SIGHUP: the new configuration, or the old one with a clear message."""
         mono = int(self._clock.now().mono * 1e6)
         notify(f"RELOADING=1\nMONOTONIC_USEC={mono}")
         try:
-            options = self._reread()
+            options = self._reload_options()
         except ConfigError as error:
             for fault in error.faults:
-                self._send(
-                    journal.entry("refused", f"{fault}; the old configuration stays in force", journal.ERROR)
+                self._log(
+                    journal.make_entry(
+                        "refused", f"{fault}; the old configuration stays in force", journal.ERROR
+                    )
                 )
         else:
             if options.http.listen != self._options.http.listen:
                 text = "[http] listen takes effect at the next start"
-                self._send(journal.entry("reload", text, journal.WARNING))
+                self._log(journal.make_entry("reload", text, journal.WARNING))
             self._options = options
             self._daemon.reconfigure(options)
-            self._caution()
-            self._send(
-                journal.entry("reload", f"configuration read again: {options.mode} mode", journal.NOTICE)
+            self._log_option_warnings()
+            self._log(
+                journal.make_entry("reload", f"configuration read again: {options.mode} mode", journal.NOTICE)
             )
         notify("READY=1")
 
-    def _caution(self) -> None:
+    def _log_option_warnings(self) -> None:
         """What the configuration had better have otherwise, though it is valid."""
-        for caution in cautions(self._options, self._file):
-            self._complain(caution)
+        for warning in option_warnings(self._options, self._file):
+            self._log_problem(warning)
 
-    def _complain(self, text: str) -> None:
-        self._send(journal.entry("trouble", text, journal.WARNING))
+    def _log_problem(self, text: str) -> None:
+        self._log(journal.make_entry("trouble", text, journal.WARNING))
 
-    def _alert(self, disk: Disk, finding: Finding) -> None:
+    def _on_finding(self, disk: Disk, finding: Finding) -> None:
         """A drive's health has given something to tell: the journal hears it, and whoever listens."""
-        entry = journal.finding(disk, finding)
+        entry = journal.finding_entry(disk, finding)
         now = self._clock.now()
-        self._send(entry)
+        self._log(entry)
         self._feed.publish(entry, now)
         if self._options.mode == "enforce":
-            self._alerts.tell(self._options.hooks, dict(finding_json(disk, finding, now)))
+            self._notifications.send(self._options.hooks, dict(finding_json(disk, finding, now)))
 
-    def _mishap(self, _: asyncio.AbstractEventLoop, context: dict[str, object]) -> None:
+    def _on_loop_exception(self, _: asyncio.AbstractEventLoop, context: dict[str, object]) -> None:
         """What no task was there to catch: one line instead of a traceback."""
         error = context.get("exception")
         text = f"{context.get('message')}" + (f": {type(error).__name__}: {error}" if error else "")
-        self._complain(text)
+        self._log_problem(text)
 
-    def _send(self, entry: journal.Entry) -> None:
+    def _log(self, entry: journal.JournalEntry) -> None:
         self._journal.send(entry.message, entry.priority, entry.fields)
 
 

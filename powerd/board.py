@@ -8,34 +8,34 @@ from dataclasses import dataclass, fields, replace
 from typing import Final
 
 from powerd.model import (
-    Activity,
-    Blind,
-    Card,
+    Action,
     Client,
     ClientId,
+    CompletedAction,
     Disk,
+    DiskAction,
+    DiskActivity,
     DiskId,
-    DiskOrder,
+    GroupSpinUp,
     Inhibitor,
-    Keep,
-    KeepId,
+    KeepAwake,
+    KeepAwakeId,
     KeyPress,
-    Leaving,
-    Order,
-    Outcome,
-    Record,
-    Roused,
-    Seen,
-    Sighting,
+    NetworkCard,
+    Observation,
+    Reading,
+    ShutdownInProgress,
+    SmartRecord,
     Snapshot,
     SourceId,
-    Timer,
-    Waking,
+    SystemdTimer,
+    Unavailable,
+    WakeEvent,
 )
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class PollResult:
     """What one look of a source gives back.
 
     Attributes:
@@ -43,103 +43,105 @@ class Facts:
         known, sightings, inhibitors, key_press, timers, cards, disks, activity: None = as they were.
     """
 
-    word: Seen[tuple[str, ...]] | Blind
-    known: Mapping[ClientId, Client] | None = None
-    sightings: Mapping[ClientId, Seen[Sighting] | Blind] | None = None
+    status: Reading[tuple[str, ...]] | Unavailable
+    clients: Mapping[ClientId, Client] | None = None
+    observations: Mapping[ClientId, Reading[Observation] | Unavailable] | None = None
     inhibitors: tuple[Inhibitor, ...] | None = None
     key_press: KeyPress | None = None
-    timers: tuple[Timer, ...] | None = None
-    cards: Mapping[str, Seen[Card] | Blind] | None = None
+    timers: tuple[SystemdTimer, ...] | None = None
+    network_cards: Mapping[str, Reading[NetworkCard] | Unavailable] | None = None
     disks: Mapping[DiskId, Disk] | None = None
-    activity: Mapping[DiskId, Seen[Activity] | Blind] | None = None
+    activity: Mapping[DiskId, Reading[DiskActivity] | Unavailable] | None = None
 
 
-_FACTS: Final = tuple(field.name for field in fields(Facts) if field.name != "word")
+_DATA_FIELDS: Final = tuple(field.name for field in fields(PollResult) if field.name != "word")
 """Named alike in the Snapshot."""
 
 
-class Board:
+class StateStore:
     """Holds facts; each source name has one writer."""
 
     def __init__(self) -> None:
         self._snapshot = Snapshot()
         self._changed = asyncio.Event()
-        self._claimed: set[SourceId] = set()
+        self._writers: set[SourceId] = set()
 
     def snapshot(self) -> Snapshot:
         """Everything known now, frozen."""
         return self._snapshot
 
-    def claim(self, source: SourceId) -> None:
+    def register_writer(self, source: SourceId) -> None:
         """Become the one writer for ``source``.
 
         Raises:
             RuntimeError: it has a writer already.
         """
-        if source in self._claimed:
+        if source in self._writers:
             raise RuntimeError(f"two writers for the facts of {source}")
-        self._claimed.add(source)
+        self._writers.add(source)
 
-    def post(self, source: SourceId, facts: Facts) -> None:
+    def publish(self, source: SourceId, result: PollResult) -> None:
         """Replace what ``source`` said before."""
         old = self._snapshot
-        new = {field: value for field in _FACTS if (value := getattr(facts, field)) is not None}
-        self._put(replace(old, sources={**old.sources, source: facts.word}, **new))
+        new = {field: value for field in _DATA_FIELDS if (value := getattr(result, field)) is not None}
+        self._set(replace(old, sources={**old.sources, source: result.status}, **new))
 
-    def keep(self, keeps: Mapping[KeepId, Keep]) -> None:
+    def set_keep_awake(self, requests: Mapping[KeepAwakeId, KeepAwake]) -> None:
         """Replace who wants the server awake on purpose."""
-        self._put(replace(self._snapshot, keeps=keeps))
+        self._set(replace(self._snapshot, keep_awake=requests))
 
-    def leaving(self, leaving: Leaving | None) -> None:
+    def set_shutdown(self, shutdown: ShutdownInProgress | None) -> None:
         """The server is on its way down, by whomever's order; None = it is not, or no more."""
-        self._put(replace(self._snapshot, leaving=leaving))
+        self._set(replace(self._snapshot, shutdown=shutdown))
 
-    def woke(self, waking: Waking) -> None:
+    def set_wake_event(self, wake_event: WakeEvent) -> None:
         """It has woken up, by this."""
-        self._put(replace(self._snapshot, waking=waking))
+        self._set(replace(self._snapshot, wake_event=wake_event))
 
-    def begin(self, order: Order) -> None:
+    def action_started(self, action: Action) -> None:
         """``order`` is being obeyed from now on."""
-        self._put(replace(self._snapshot, in_flight=self._snapshot.in_flight | {order}))
+        self._set(replace(self._snapshot, running_actions=self._snapshot.running_actions | {action}))
 
-    def end(self, outcome: Outcome) -> None:
+    def action_completed(self, completed: CompletedAction) -> None:
         """An order has been obeyed, well or badly."""
-        old, order = self._snapshot, outcome.order
-        rest = replace(old, in_flight=old.in_flight - {order})
-        if isinstance(order, DiskOrder):
-            of_disks = {**old.disk_outcomes, (type(order), order.disk): outcome}
-            self._put(replace(rest, disk_outcomes=of_disks))
+        old, action = self._snapshot, completed.action
+        without_running = replace(old, running_actions=old.running_actions - {action})
+        if isinstance(action, DiskAction):
+            of_disks = {**old.completed_disk_actions, (type(action), action.disk): completed}
+            self._set(replace(without_running, completed_disk_actions=of_disks))
         else:
-            self._put(replace(rest, outcomes={**old.outcomes, type(order): outcome}))
+            self._set(
+                replace(without_running, completed_actions={**old.completed_actions, type(action): completed})
+            )
 
-    def rouse(self, group: str, roused: Roused) -> None:
+    def add_group_spin_up(self, group: str, spin_up: GroupSpinUp) -> None:
         """A guarded group of disks has been woken as a whole."""
-        self._put(replace(self._snapshot, roused={**self._snapshot.roused, group: roused}))
+        self._set(replace(self._snapshot, group_spin_ups={**self._snapshot.group_spin_ups, group: spin_up}))
 
-    def wish_standby(self, wishes: Mapping[DiskId, float]) -> None:
+    def request_spin_down(self, requests: Mapping[DiskId, float]) -> None:
         """A person has wished disks to stand by, at the CLOCK_MONOTONIC of each."""
         old = self._snapshot
-        self._put(replace(old, standby_wishes={**old.standby_wishes, **wishes}))
+        self._set(replace(old, spin_down_requests={**old.spin_down_requests, **requests}))
 
-    def remember(self, records: Mapping[DiskId, Record]) -> None:
+    def update_smart_history(self, histories: Mapping[DiskId, SmartRecord]) -> None:
         """This is what is remembered of the health of these drives."""
         old = self._snapshot
-        self._put(replace(old, records={**old.records, **records}))
+        self._set(replace(old, smart_history={**old.smart_history, **histories}))
 
-    def touch(self) -> None:
+    def request_decision(self) -> None:
         """Have the next decision made now although no fact has changed: the configuration has."""
         self._changed.set()
 
-    async def changed_or(self, when: float) -> bool:
+    async def wait_for_change(self, deadline: float) -> bool:
         """Wait for a fact to change (True), or for loop time ``when`` (False); several changes are one."""
         try:
-            async with asyncio.timeout_at(when):
+            async with asyncio.timeout_at(deadline):
                 await self._changed.wait()
         except TimeoutError:
             return False
         self._changed.clear()
         return True
 
-    def _put(self, snapshot: Snapshot) -> None:
+    def _set(self, snapshot: Snapshot) -> None:
         self._snapshot = snapshot
         self._changed.set()

@@ -14,8 +14,8 @@ from powerd.model import Moment
 _LOCALTIME: Final = Path("/etc/localtime")
 _BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
 
-_TOGETHER: Final = 1e-3
-_READINGS: Final = 10
+_MAX_READ_DURATION: Final = 1e-3
+_MAX_ATTEMPTS: Final = 10
 
 
 class Clock(Protocol):
@@ -33,27 +33,27 @@ class KernelClock:
     """
 
     def __init__(self) -> None:
-        self._zone = _zone()
+        self._zone = _local_zone()
 
     def now(self) -> Moment:
         """The three clocks, read together."""
-        mono, slept = _mono_and_slept()
+        mono, slept = _read_clocks()
         return Moment(mono, slept, datetime.now(UTC).astimezone(self._zone))
 
 
-def _mono_and_slept() -> tuple[float, float]:
+def _read_clocks() -> tuple[float, float]:
     """CLOCK_MONOTONIC, and what CLOCK_BOOTTIME is ahead of it: exactly the time asleep.
 
     They are read one after the other, and a busy machine may do something else in between; of a few readings
     the quickest counts, and one within a millisecond is good enough.
     """
     best = (float("inf"), 0.0, 0.0)
-    for _ in range(_READINGS):
+    for _ in range(_MAX_ATTEMPTS):
         before = time.monotonic()
         boot = time.clock_gettime(time.CLOCK_BOOTTIME)
         mono = time.monotonic()
         best = min(best, (mono - before, mono, boot - before))
-        if best[0] < _TOGETHER:
+        if best[0] < _MAX_READ_DURATION:
             break
     return best[1], best[2]
 
@@ -66,7 +66,7 @@ def boot_id() -> str:
         return ""
 
 
-def _zone() -> tzinfo | None:
+def _local_zone() -> tzinfo | None:
     """The zone named by TZ, else of /etc/localtime; None = whatever offset the C library has now."""
     try:
         name = os.environ.get("TZ", "").lstrip(":")

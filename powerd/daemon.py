@@ -10,45 +10,45 @@ from collections.abc import Callable, Coroutine
 from typing import Protocol
 
 from powerd import actuators, disks, health, transit, wake
-from powerd.board import Board
+from powerd.board import StateStore
 from powerd.clock import Clock
-from powerd.config import Clients, Options
-from powerd.engine import HEARTBEAT, Engine, Limbs
+from powerd.config import ClientOptions, Options
+from powerd.engine import HEARTBEAT, Engine, EngineHooks
 from powerd.host import eyes as host
-from powerd.host.values import Going
-from powerd.keeps import Keeps, Lasting
-from powerd.kept import Kept
-from powerd.looks import Looks
+from powerd.host.values import LogindEvent
+from powerd.keeps import ActiveRequests, KeepAwakeRequests
+from powerd.kept import Persistence
+from powerd.looks import Refresher
 from powerd.model import (
+    Action,
+    ActionResult,
     Client,
     Decision,
     Disk,
-    Done,
     Finding,
     Mode,
-    Order,
     Sleep,
     Snapshot,
     Status,
-    Unrest,
+    WakeStormState,
 )
-from powerd.policy.clients import standings
-from powerd.sources.cards import Cards
-from powerd.sources.inhibitors import Inhibitors
-from powerd.sources.known import Known
-from powerd.sources.presence import Presence
-from powerd.sources.runner import Watch
-from powerd.sources.timers import Timers
-from powerd.store import Store
-from powerd.transit import Lock, Night, OwnAlarm, Transit
-from powerd.wishes import Wishes
+from powerd.policy.clients import client_policies
+from powerd.sources.cards import NetworkCardSource
+from powerd.sources.inhibitors import LogindSource
+from powerd.sources.known import ClientRegistry
+from powerd.sources.presence import PresenceSource
+from powerd.sources.runner import Poller
+from powerd.sources.timers import SystemdTimerSource
+from powerd.store import Storage
+from powerd.transit import InhibitorLock, PowerTransition, RtcAlarm, SleepPreparation
+from powerd.wishes import RequestService
 
 
 class Eyes(host.Eyes, host.DiskEyes, Protocol):
     """All that the daemon may do to look."""
 
 
-class Hands(actuators.Hands, disks.Hands, transit.Hands, wake.Hands, Protocol):
+class Hands(actuators.Hands, disks.Hands, transit.PowerHands, wake.Hands, Protocol):
     """All that the daemon may do to the machine and its network."""
 
 
@@ -72,159 +72,190 @@ class Daemon:
         hands: Hands,
         clock: Clock,
         *,
-        store: Store | None = None,
-        hear: Callable[[Status], None] = lambda _: None,
-        complain: Callable[[str], None] = lambda _: None,
-        alert: Callable[[Disk, Finding], None] = lambda *_: None,
-        boot: str = "",
+        storage: Storage | None = None,
+        on_status: Callable[[Status], None] = lambda _: None,
+        on_error: Callable[[str], None] = lambda _: None,
+        on_finding: Callable[[Disk, Finding], None] = lambda *_: None,
+        boot_id: str = "",
     ) -> None:
         self.status: Status | None = None
-        self.board = Board()
+        self.state = StateStore()
         self._options = options
         self._clock = clock
         self._hands = hands
-        self._hear = hear
-        self._kept = Kept(store, boot, clock, complain)
-        self._block = Lock(hands, ("sleep", "shutdown", "idle"), "block", complain)
-        self.keeps = Keeps(
-            self.board,
+        self._on_status = on_status
+        self._persistence = Persistence(storage, boot_id, clock, on_error)
+        self._block_inhibitor = InhibitorLock(hands, ("sleep", "shutdown", "idle"), "block", on_error)
+        self.keep_awake = KeepAwakeRequests(
+            self.state,
             clock,
-            boot,
-            document=self._kept.load("keeps"),
-            remember=lambda document: self._kept.save("keeps", document),
-            hear=self._hold_up,
+            boot_id,
+            document=self._persistence.load("keeps"),
+            save=lambda document: self._persistence.save("keeps", document),
+            on_change=self._update_inhibitor,
         )
-        self._known = Known(eyes, self._kept.strangers(), self._kept.remember)
-        self._presence = Presence(eyes, clock, options.clients, self._known, _counting)
-        self._standing = tuple(kind(eyes, clock, options) for kind in (Inhibitors, Timers, Cards))
-        self._watches = {
-            source.name: Watch(source, self.board, clock) for source in (self._presence, *self._standing)
+        self._client_registry = ClientRegistry(
+            eyes, self._persistence.load_neighbours(), self._persistence.save_neighbours
+        )
+        self._presence = PresenceSource(eyes, clock, options.clients, self._client_registry, _blocks_sleep)
+        self._power_sources = tuple(
+            kind(eyes, clock, options) for kind in (LogindSource, SystemdTimerSource, NetworkCardSource)
+        )
+        self._pollers = {
+            source.name: Poller(source, self.state, clock)
+            for source in (self._presence, *self._power_sources)
         }
-        self.looks = Looks(options, self.board, clock, self._watches, lambda: self.status)
-        alarm = OwnAlarm(
-            eyes, hands, clock, self._kept.load("alarm"), lambda document: self._kept.save("alarm", document)
+        self.refresher = Refresher(options, self.state, clock, self._pollers, lambda: self.status)
+        alarm = RtcAlarm(
+            eyes,
+            hands,
+            clock,
+            self._persistence.load("alarm"),
+            lambda document: self._persistence.save("alarm", document),
         )
-        self._night = Night(
-            self.board,
+        self._sleep_preparation = SleepPreparation(
+            self.state,
             clock,
             hands,
             options=options,
             alarm=alarm,
-            still=self.looks.still,
-            complain=complain,
+            recheck=self.refresher.reason_to_stay_awake,
+            on_error=on_error,
         )
-        self._transit = Transit(
-            self.board,
+        self._transition = PowerTransition(
+            self.state,
             clock,
             eyes,
-            self._night,
-            Lock(hands, ("sleep", "shutdown"), "delay", complain),
-            wanted=self.looks.wanted,
-            hear=self._heed,
-            complain=complain,
+            self._sleep_preparation,
+            InhibitorLock(hands, ("sleep", "shutdown"), "delay", on_error),
+            next_wake_time=self.refresher.next_wake_time,
+            on_logind_event=self._on_logind_event,
+            on_error=on_error,
         )
-        self._disks = disks.Disks(eyes, hands, clock, self.board, store=store, complain=complain, boot=boot)
-        self._disks.rhythm(options.clients.every)
-        self._health = health.Health(self.board, clock, store, complain, alert)
-        limbs = Limbs(look=self.looks.closely, obey=self._obey, tell=self._tell)
+        self._disks = disks.DiskService(
+            eyes, hands, clock, self.state, store=storage, on_error=on_error, boot_id=boot_id
+        )
+        self._disks.set_poll_interval(options.clients.every)
+        self._smart = health.SmartService(self.state, clock, storage, on_error, on_finding)
+        engine_hooks = EngineHooks(
+            poll=self.refresher.poll_all_sources, execute=self._execute, publish=self._publish
+        )
         self._engine = Engine(
-            self.board, clock, options, limbs, self._disks.memory, unrest=self._kept.unrest()
-        )
-        self.wishes = Wishes(
+            self.state,
+            clock,
             options,
-            self.board,
+            engine_hooks,
+            self._disks.memory,
+            wake_storm=self._persistence.load_wake_storm(),
+        )
+        self.requests = RequestService(
+            options,
+            self.state,
             eyes,
             hands,
             disks=self._disks,
-            health=self._health,
-            send=self._engine.errands.send,
+            health=self._smart,
+            submit=self._engine.running_actions.submit,
         )
 
-    async def live(self) -> None:
+    async def run(self) -> None:
         """Look and decide until cancelled; at the end what was learned is kept, and no alarm."""
         try:
             async with asyncio.TaskGroup() as tasks:
-                for watch in self._watches.values():
-                    tasks.create_task(_unending(watch.run(), "looking"))
-                tasks.create_task(_unending(self._disks.run(), "looking at disks"))
-                tasks.create_task(_unending(self._engine.live(), "deciding"))
-                tasks.create_task(_unending(self._transit.live(), "hearing logind"))
-                tasks.create_task(_unending(self._block.live(), "holding its lock"))
+                for poller in self._pollers.values():
+                    tasks.create_task(_run_forever(poller.run(), "looking"))
+                tasks.create_task(_run_forever(self._disks.run(), "looking at disks"))
+                tasks.create_task(_run_forever(self._engine.run(), "deciding"))
+                tasks.create_task(_run_forever(self._transition.run(), "hearing logind"))
+                tasks.create_task(_run_forever(self._block_inhibitor.run(), "holding its lock"))
         finally:
             self._disks.close()
-            self._health.close()
-            self._kept.remember(self._known.strangers)
+            self._smart.close()
+            self._persistence.save_neighbours(self._client_registry.unlisted_neighbours)
 
     def reconfigure(self, options: Options) -> None:
         """Take over a new configuration; what was observed is kept."""
-        self._options = self._night.options = self.looks.options = self.wishes.options = options
+        self._options = self._sleep_preparation.options = self.refresher.options = self.requests.options = (
+            options
+        )
         self._presence.options = options.clients
-        for source in self._standing:
+        for source in self._power_sources:
             source.options = options
-        for watch in self._watches.values():
-            watch.hurry()
-        self._transit.stand_by()
-        self._hold_up(self.board.snapshot().keeps)
-        self._disks.rhythm(options.clients.every)
+        for poller in self._pollers.values():
+            poller.reschedule()
+        self._transition.update_inhibitor()
+        self._update_inhibitor(self.state.snapshot().keep_awake)
+        self._disks.set_poll_interval(options.clients.every)
         self._engine.reconfigure(options)
 
-    def trouble(self) -> str | None:
+    def stall_message(self) -> str | None:
         """Why no decisions are being made; None = they are."""
         if self.status is None:
             return "no decision has been made yet"
-        late = self._clock.now().mono - self.status.now.mono - 2 * HEARTBEAT
-        return f"no decision has been made for {late + 2 * HEARTBEAT:.0f} s" if late > 0 else None
+        overdue = self._clock.now().mono - self.status.now.mono - 2 * HEARTBEAT
+        return f"no decision has been made for {overdue + 2 * HEARTBEAT:.0f} s" if overdue > 0 else None
 
-    async def _obey(self, order: Order, mode: Mode) -> Done:
-        self._disks.begun(order)
-        done = Done(False, "it was broken off")
+    async def _execute(self, action: Action, mode: Mode) -> ActionResult:
+        self._disks.on_action_started(action)
+        result = ActionResult(False, "it was broken off")
         try:
-            done = await actuators.obey(order, self._hands, mode, self._night)
+            result = await actuators.execute(action, self._hands, mode, self._sleep_preparation)
         finally:
-            self._disks.obeyed(order, done)
-        self._health.obeyed(order, done)
-        if isinstance(order, Sleep) and order.action == "poweroff" and done.ok and mode == "enforce":
-            self._kept.part(self.status.decision.memory.unrest if self.status else Unrest(), order.wake)
-        return done
+            self._disks.on_action_finished(action, result)
+        self._smart.on_completed(action, result)
+        if (
+            isinstance(action, Sleep)
+            and action.sleep_action == "poweroff"
+            and result.ok
+            and mode == "enforce"
+        ):
+            self._persistence.save_wake_storm(
+                self.status.decision.memory.wake_storm if self.status else WakeStormState(), action.wake_time
+            )
+        return result
 
-    def _heed(self, going: Going) -> None:
+    def _on_logind_event(self, going: LogindEvent) -> None:
         """What logind says; its answers may be others now."""
-        self.looks.hasten(going.what)
-        self._block.nudge()
+        self.refresher.poll_soon(going.kind)
+        self._block_inhibitor.retry()
 
-    def _hold_up(self, lasting: Lasting) -> None:
+    def _update_inhibitor(self, lasting: ActiveRequests) -> None:
         """While anybody wants the server awake, everybody else is to know; an observer holds nobody up."""
-        reasons = dict.fromkeys(keep.because or "powerd keep" for keep in lasting.values())
+        reasons = dict.fromkeys(keep.reason or "powerd keep" for keep in lasting.values())
         held = lasting and self._options.mode == "enforce"
-        self._block.want("; ".join(reasons) if held else None)
+        self._block_inhibitor.request("; ".join(reasons) if held else None)
 
-    def _tell(self, snapshot: Snapshot, decision: Decision) -> None:
-        now, before = self._clock.now(), self.status
-        since = before.since if before is not None and before.decision.phase == decision.phase else now
+    def _publish(self, snapshot: Snapshot, decision: Decision) -> None:
+        now, previous = self._clock.now(), self.status
+        since = (
+            previous.phase_since
+            if previous is not None and previous.decision.phase == decision.phase
+            else now
+        )
         self.status = Status(now, self._options.mode, snapshot, decision, since)
-        self._disks.told(decision)
-        self._health.told(decision)
-        self._hear(self.status)
-        self._transit.decided(self.status)
-        self.keeps.tidy()
+        self._disks.on_decision(decision)
+        self._smart.on_decision(decision)
+        self._on_status(self.status)
+        self._transition.on_decision(self.status)
+        self.keep_awake.remove_expired()
 
 
-async def _unending(life: Coroutine[None, None, None], what: str) -> None:
+async def _run_forever(coroutine: Coroutine[None, None, None], activity: str) -> None:
     """Live on, or end with an error: systemd then starts the daemon anew, and until then nothing sleeps.
 
     A TaskGroup takes no notice of a child that returns, or is cancelled by something inside it; a daemon that
     serves its page but no longer decides would be the worst of all.
     """
     try:
-        await life
+        await coroutine
     except asyncio.CancelledError:
         task = asyncio.current_task()
         if task is None or task.cancelling():
             raise
-    raise RuntimeError(f"powerd stopped {what}, which it must never do")
+    raise RuntimeError(f"powerd stopped {activity}, which it must never do")
 
 
-def _counting(options: Clients) -> Callable[[Client], bool]:
+def _blocks_sleep(options: ClientOptions) -> Callable[[Client], bool]:
     """Whose presence keeps the server awake, by the rules of policy; a source may not ask it itself."""
-    standing = standings(options)
-    return lambda client: standing(client).counts
+    client_policy = client_policies(options)
+    return lambda client: client_policy(client).blocks_sleep

@@ -9,43 +9,43 @@ import asyncio
 from collections.abc import Callable
 from typing import Final, Protocol
 
-from powerd.board import Board
+from powerd.board import StateStore
 from powerd.clock import Clock
 from powerd.host.eyes import DiskEyes
 from powerd.host.values import HostError
 from powerd.model import (
+    Action,
+    ActionResult,
     Decision,
+    DiskAction,
     DiskId,
     DiskMemory,
-    DiskOrder,
     DiskReport,
     DiskState,
-    Done,
-    Guard,
-    Order,
-    RefusedError,
-    Roused,
+    GroupSpinUp,
+    GroupWatch,
+    RequestRefusedError,
 )
-from powerd.model.disk_names import named
+from powerd.model.disk_names import find_disk
 from powerd.policy.disks import book
-from powerd.policy.disks.writes import may_write, would_wake
+from powerd.policy.disks.writes import may_write, would_wake_disk
 from powerd.sources import disks as sensor
-from powerd.sources.runner import Extent, Watch
-from powerd.store import Store
+from powerd.sources.runner import PollDepth, Poller
+from powerd.store import Storage
 
-_APART: Final = 5.0
+_MIN_POLL_DISTANCE: Final = 5.0
 """Seconds: whatever is wished for, no two looks out of turn are closer."""
-_NOT_TO_BE_TOLD: Final = frozenset(
-    {DiskState.EXCLUDED, DiskState.UNSUPPORTED, DiskState.HUNG, DiskState.SUSPENDED}
+_CANNOT_SPIN_DOWN: Final = frozenset(
+    {DiskState.EXCLUDED, DiskState.UNSUPPORTED, DiskState.UNRESPONSIVE, DiskState.SUSPENDED}
 )
-_PATIENCE: Final = 300.0
+_WATCH_RETRY_AFTER: Final = 300.0
 """Seconds until a guard that failed is tried again; by then the helper is done with what that one began."""
 
 
 class Hands(Protocol):
     """What guarding needs."""
 
-    async def guard(self, disks: tuple[DiskId, ...]) -> tuple[DiskId, tuple[DiskId, ...], float]:
+    async def wait_first_access(self, disks: tuple[DiskId, ...]) -> tuple[DiskId, tuple[DiskId, ...], float]:
         """Watch sleeping disks until one is accessed, and wake the others then.
 
         Returns:
@@ -57,7 +57,7 @@ class Hands(Protocol):
         ...
 
 
-class Guards:
+class GroupWatches:
     """Keeps as many groups guarded as the latest decision says.
 
     Args:
@@ -67,37 +67,44 @@ class Guards:
         complain: called with each fault, one sentence.
     """
 
-    def __init__(self, hands: Hands, board: Board, clock: Clock, complain: Callable[[str], None]) -> None:
+    def __init__(
+        self, hands: Hands, state: StateStore, clock: Clock, on_error: Callable[[str], None]
+    ) -> None:
         self._hands = hands
-        self._board = board
+        self._state = state
         self._clock = clock
-        self._complain = complain
-        self._standing: dict[Guard, asyncio.Task[None]] = {}
-        self._failed: dict[Guard, float] = {}
+        self._on_error = on_error
+        self._running: dict[GroupWatch, asyncio.Task[None]] = {}
+        self._failed_at: dict[GroupWatch, float] = {}
 
-    def want(self, guards: tuple[Guard, ...]) -> None:
+    def update(self, watches: tuple[GroupWatch, ...]) -> None:
         """Guard these, and no others."""
-        for guard in self._standing.keys() - set(guards):
-            self._standing.pop(guard).cancel()
+        for watch in self._running.keys() - set(watches):
+            self._running.pop(watch).cancel()
         now = self._clock.now().mono
-        for guard in guards:
-            if guard not in self._standing and now - self._failed.get(guard, -_PATIENCE) >= _PATIENCE:
-                self._standing[guard] = asyncio.get_running_loop().create_task(self._stand(guard))
+        for watch in watches:
+            if (
+                watch not in self._running
+                and now - self._failed_at.get(watch, -_WATCH_RETRY_AFTER) >= _WATCH_RETRY_AFTER
+            ):
+                self._running[watch] = asyncio.get_running_loop().create_task(self._watch(watch))
 
-    async def _stand(self, guard: Guard) -> None:
+    async def _watch(self, watch: GroupWatch) -> None:
         try:
-            first, others, seconds = await self._hands.guard(guard.disks)
+            first, other_disks, duration = await self._hands.wait_first_access(watch.disks)
         except HostError as error:
-            self._complain(f"{guard.group}: its disks will wake one by one: {error}")
-            self._failed[guard] = self._clock.now().mono
-            self._standing.pop(guard, None)
+            self._on_error(f"{watch.group}: its disks will wake one by one: {error}")
+            self._failed_at[watch] = self._clock.now().mono
+            self._running.pop(watch, None)
             return
         # It stays among the standing until the decision on its outcome no longer wants it.
-        self._failed.pop(guard, None)
-        self._board.rouse(guard.group, Roused(first, others, self._clock.now().mono, seconds))
+        self._failed_at.pop(watch, None)
+        self._state.add_group_spin_up(
+            watch.group, GroupSpinUp(first, other_disks, self._clock.now().mono, duration)
+        )
 
 
-class Disks:
+class DiskService:
     """See the module.
 
     Args:
@@ -113,65 +120,65 @@ class Disks:
         eyes: DiskEyes,
         hands: Hands,
         clock: Clock,
-        board: Board,
+        state: StateStore,
         *,
-        store: Store | None,
-        complain: Callable[[str], None],
-        boot: str,
+        store: Storage | None,
+        on_error: Callable[[str], None],
+        boot_id: str,
     ) -> None:
         self._clock = clock
-        self._board = board
+        self._state = state
         self._store = store
         self._directory = str(store.directory) if store else ""
-        self._complain = complain
-        self._boot = boot
-        self._source = sensor.Disks(eyes, clock)
-        self._watch = Watch(self._source, board, clock)
-        self._source.hurry = self._watch.glance
-        self._guards = Guards(hands, board, clock, complain)
-        self.memory: dict[DiskId, DiskMemory] = book.revived(
-            store.load("disks") if store else None, boot, clock.now()
+        self._on_error = on_error
+        self._boot_id = boot_id
+        self._source = sensor.DiskSource(eyes, clock)
+        self._poller = Poller(self._source, state, clock)
+        self._source.poll_soon = self._poller.poll_soon
+        self._group_watches = GroupWatches(hands, state, clock, on_error)
+        self.memory: dict[DiskId, DiskMemory] = book.restore(
+            store.load("disks") if store else None, boot_id, clock.now()
         )
-        self._known: book.Book = book.document(self.memory)
-        self._written = self._known
-        self._timer: asyncio.TimerHandle | None = None
-        self._glanced = float("-inf")
+        self._current_document: book.StoredDisks = book.serialise(self.memory)
+        self._stored_document = self._current_document
+        self._poll_timer: asyncio.TimerHandle | None = None
+        self._polled_at = float("-inf")
         self._reports: tuple[DiskReport, ...] = ()
 
     async def run(self) -> None:
         """Look at the disks in their rhythm, for ever."""
-        await self._watch.run()
+        await self._poller.run()
 
-    def rhythm(self, every: float) -> None:
+    def set_poll_interval(self, poll_interval: float) -> None:
         """Look every so many seconds: in step with the other sources, so that the machine wakes up once."""
-        self._source.every = every
-        self._watch.hurry()
+        self._source.poll_interval = poll_interval
+        self._poller.reschedule()
 
-    def told(self, decision: Decision) -> None:
+    def on_decision(self, decision: Decision) -> None:
         """Do what a decision says besides its orders."""
         self._reports = decision.disks
-        self._guards.want(decision.guards)
-        self._look_at(decision.look_at_disks)
-        self._known = book.document(decision.memory.disks)
-        if self._known != self._written:
-            activity = self._board.snapshot().activity
+        self._group_watches.update(decision.watched_groups)
+        self._schedule_poll(decision.next_disk_poll_at)
+        self._current_document = book.serialise(decision.memory.disks)
+        if self._current_document != self._stored_document:
+            activity = self._state.snapshot().activity
             if may_write(self._directory, decision.disks, activity, self._clock.now()):
-                self.remember()
+                self.save()
 
-    def begun(self, order: Order) -> None:
+    def on_action_started(self, action: Action) -> None:
         """An order is being obeyed from now on."""
-        if isinstance(order, DiskOrder):
-            self._source.begin(order.disk)
+        if isinstance(action, DiskAction):
+            self._source.begin_action(action.disk)
 
-    def obeyed(self, order: Order, done: Done) -> None:
+    def on_action_finished(self, action: Action, result: ActionResult) -> None:
         """An order to a disk has come to an end, whatever that is: what went to the drive is none of its use.
 
         It belongs to each begun(), or on Linux before 5.18 the disk's activity stands still for ever.
         """
-        if isinstance(order, DiskOrder):
-            self._source.end(order.disk, done.commands)
+        if isinstance(action, DiskAction):
+            self._source.end_action(action.disk, result.commands)
 
-    async def stand_by(self, word: str) -> tuple[DiskId, ...]:
+    async def request_standby(self, name: str) -> tuple[DiskId, ...]:
         """Have a disk and all that share its group stand by, unless they are used from now on.
 
         Args:
@@ -180,50 +187,52 @@ class Disks:
         Raises:
             RefusedError: there is no such disk, there are several, or it cannot be made to.
         """
-        disk = named((each.disk for each in self._reports), word)
+        disk = find_disk((each.disk for each in self._reports), name)
         report = next((each for each in self._reports if each.disk is disk), None)
         if report is None:
-            raise RefusedError(
-                f'there is no disk "{word}"; `powerd disks` names those that there are', unknown=True
+            raise RequestRefusedError(
+                f'there is no disk "{name}"; `powerd disks` names those that there are', not_found=True
             )
-        if report.state in _NOT_TO_BE_TOLD:
-            raise RefusedError(f"{report.disk.device} will not stand by: {report.waits}")
-        await self._watch.look(Extent.ROUND)  # what moved it before this wish is no objection
+        if report.state in _CANNOT_SPIN_DOWN:
+            raise RequestRefusedError(f"{report.disk.device} will not stand by: {report.reason}")
+        await self._poller.poll(PollDepth.ROUTINE)  # what moved it before this wish is no objection
         group, now = report.disk.group, self._clock.now().mono
-        told = [each.disk.id for each in self._reports if group is not None and each.disk.group == group]
-        self._board.wish_standby(dict.fromkeys(told or [report.disk.id], now))
-        return tuple(told) or (report.disk.id,)
+        members = [each.disk.id for each in self._reports if group is not None and each.disk.group == group]
+        self._state.request_spin_down(dict.fromkeys(members or [report.disk.id], now))
+        return tuple(members) or (report.disk.id,)
 
-    def remember(self) -> None:
+    def save(self) -> None:
         """Keep what is known over a restart."""
-        if self._store is None or self._known == self._written:
+        if self._store is None or self._current_document == self._stored_document:
             return
-        trouble = self._store.save("disks", book.dated(self._known, self._boot, self._clock.now()))
-        self._written = self._known
-        if trouble:
-            self._complain(trouble)
+        error = self._store.save(
+            "disks", book.with_clocks(self._current_document, self._boot_id, self._clock.now())
+        )
+        self._stored_document = self._current_document
+        if error:
+            self._on_error(error)
 
     def close(self) -> None:
         """End what stands, and keep what is known.
 
         A disk is woken for it only where a spin-down would be forgotten, and with it a part of a budget.
         """
-        self._guards.want(())
-        if self._timer is not None:
-            self._timer.cancel()
-        dear = book.spun_down_since(self._written, self._known)
-        if dear or not would_wake(self._directory, self._reports):
-            self.remember()
+        self._group_watches.update(())
+        if self._poll_timer is not None:
+            self._poll_timer.cancel()
+        budget_at_risk = book.has_new_spin_downs(self._stored_document, self._current_document)
+        if budget_at_risk or not would_wake_disk(self._directory, self._reports):
+            self.save()
 
-    def _look_at(self, when: float) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+    def _schedule_poll(self, when: float) -> None:
+        if self._poll_timer is not None:
+            self._poll_timer.cancel()
+            self._poll_timer = None
         if when < float("inf"):
-            at = max(when, self._glanced + _APART)
-            self._timer = asyncio.get_running_loop().call_at(at, self._glance)
+            poll_at = max(when, self._polled_at + _MIN_POLL_DISTANCE)
+            self._poll_timer = asyncio.get_running_loop().call_at(poll_at, self._poll_now)
 
-    def _glance(self) -> None:
-        self._timer = None
-        self._glanced = self._clock.now().mono
-        self._watch.glance()
+    def _poll_now(self) -> None:
+        self._poll_timer = None
+        self._polled_at = self._clock.now().mono
+        self._poller.poll_soon()

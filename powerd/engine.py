@@ -10,34 +10,34 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
-from powerd.board import Board
+from powerd.board import StateStore
 from powerd.clock import Clock
 from powerd.config import Options
-from powerd.errands import Errands
+from powerd.errands import RunningActions
 from powerd.model import (
+    Action,
+    ActionResult,
     Decision,
     DiskId,
     DiskMemory,
-    Done,
     Memory,
     Mode,
-    Order,
-    Plan,
+    PlannedSleep,
     Sleep,
     Snapshot,
-    Unrest,
+    WakeStormState,
 )
 from powerd.policy import decide
-from powerd.policy.disks import tried_anew
+from powerd.policy.disks import reset_failures
 
 HEARTBEAT: Final = 75.0
 """A decision is made at least this often, seconds: with a look before it, within the WatchdogSec=180."""
-_BREATH: Final = 0.1
+_MIN_DECISION_INTERVAL: Final = 0.1
 """No two decisions for time's sake are closer than this, seconds, so no rule can spin the loop."""
 
 
 @dataclass(frozen=True, slots=True)
-class Limbs:
+class EngineHooks:
     """What the engine works through; it knows none of them by name.
 
     Attributes:
@@ -46,9 +46,9 @@ class Limbs:
         tell: show a decision to the faces; called after each completed decision.
     """
 
-    look: Callable[[], Awaitable[None]]
-    obey: Callable[[Order, Mode], Awaitable[Done]]
-    tell: Callable[[Snapshot, Decision], None]
+    poll: Callable[[], Awaitable[None]]
+    execute: Callable[[Action, Mode], Awaitable[ActionResult]]
+    publish: Callable[[Snapshot, Decision], None]
 
 
 class Engine:
@@ -64,76 +64,89 @@ class Engine:
 
     def __init__(  # noqa: PLR0913 - what it lives by, and what is remembered
         self,
-        board: Board,
+        state: StateStore,
         clock: Clock,
         options: Options,
-        limbs: Limbs,
+        hooks: EngineHooks,
         disks: Mapping[DiskId, DiskMemory] | None = None,
         *,
-        unrest: Unrest | None = None,
+        wake_storm: WakeStormState | None = None,
     ) -> None:
         self.options = options
-        self._board = board
+        self._state = state
         self._clock = clock
-        self._limbs = limbs
-        self.errands = Errands(board, clock, limbs.obey)
-        self._memory = replace(Memory.newborn(clock.now()), disks=disks or {}, unrest=unrest or Unrest())
+        self._hooks = hooks
+        self.running_actions = RunningActions(state, clock, hooks.execute)
+        self._memory = replace(
+            Memory.initial(clock.now()), disks=disks or {}, wake_storm=wake_storm or WakeStormState()
+        )
 
     def reconfigure(self, options: Options) -> None:
         """Decide by ``options`` from now on; what became of rules that may have changed is forgotten."""
         self.options = options
         # Whoever changes the configuration is there: idleness begins anew, and with it the announcement,
         # which in observe mode nobody has read.
-        disks = {name: tried_anew(memory) for name, memory in self._memory.disks.items()}
-        self._memory = replace(self._memory, idle_since=None, done=frozenset(), failures={}, disks=disks)
-        self._board.touch()
+        disks = {name: reset_failures(memory) for name, memory in self._memory.disks.items()}
+        self._memory = replace(
+            self._memory, idle_since=None, completed_rules=frozenset(), failures={}, disks=disks
+        )
+        self._state.request_decision()
 
-    async def live(self) -> None:
+    async def run(self) -> None:
         """Decide, obey and wait, for ever."""
-        foreseen: Plan | None = None
+        plan_before_poll: PlannedSleep | None = None
         try:
             while True:
                 decision = self._decide()
-                for order in decision.orders:
-                    sure = await self._sure(order, foreseen)
-                    if sure is not None:
+                for action in decision.actions:
+                    confirmed = await self._confirm(action, plan_before_poll)
+                    if confirmed is not None:
                         # Not awaited: decisions are what the service manager's watchdog waits for.
-                        self.errands.begin(sure, self.options.mode)
-                foreseen = await self._wait(decision)
+                        self.running_actions.start(confirmed, self.options.mode)
+                plan_before_poll = await self._wait(decision)
         finally:
-            await self.errands.close()
+            await self.running_actions.close()
 
-    async def _wait(self, decision: Decision) -> Plan | None:
+    async def _wait(self, decision: Decision) -> PlannedSleep | None:
         """Wait for a changed fact or the time to look again, and look closely then if a sleep is near.
 
         Returns:
             The plan whose time had come when that look began; None = there was no such look.
         """
         now = self._clock.now().mono
-        look_again = min(max(decision.look_again, now + _BREATH), now + HEARTBEAT)
-        closely = decision.closely and decision.look_again <= look_again  # else it is a heartbeat
-        if await self._board.changed_or(look_again) or not closely:
+        deadline = min(max(decision.next_decision_at, now + _MIN_DECISION_INTERVAL), now + HEARTBEAT)
+        poll_first = (
+            decision.needs_fresh_readings and decision.next_decision_at <= deadline
+        )  # else it is a heartbeat
+        if await self._state.wait_for_change(deadline) or not poll_first:
             return None
-        await self._limbs.look()
-        return decision.plan if decision.plan is not None and decision.plan.at.mono <= look_again else None
+        await self._hooks.poll()
+        return (
+            decision.planned_sleep
+            if decision.planned_sleep is not None and decision.planned_sleep.at.mono <= deadline
+            else None
+        )
 
     def _decide(self) -> Decision:
-        snapshot = self._board.snapshot()
+        snapshot = self._state.snapshot()
         decision = decide(snapshot, self._memory, self.options, self._clock.now())
         self._memory = decision.memory
-        self._limbs.tell(snapshot, decision)
+        self._hooks.publish(snapshot, decision)
         return decision
 
-    async def _sure(self, order: Order, foreseen: Plan | None) -> Order | None:
+    async def _confirm(self, action: Action, plan_before_poll: PlannedSleep | None) -> Action | None:
         """The order as a look leads to it that was begun when its time had come; None = it does not.
 
         Args:
             order: decided on just now; one that can be undone needs no look.
             foreseen: the plan whose time had come when the look began that has ended just now, if one has.
         """
-        if not isinstance(order, Sleep):
-            return order
-        if foreseen is not None and (foreseen.rule, foreseen.action) == (order.rule, order.action):
-            return order
-        await self._limbs.look()
-        return next((each for each in self._decide().orders if each == order), None)
+        if not isinstance(action, Sleep):
+            return action
+        if plan_before_poll is not None and (plan_before_poll.rule, plan_before_poll.sleep_action) == (
+            action.rule,
+            action.sleep_action,
+        ):
+            return action
+        await self._hooks.poll()
+        return next((each for each in self._decide().actions if each == action), None)

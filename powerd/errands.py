@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from powerd.board import Board
+from powerd.board import StateStore
 from powerd.clock import Clock
-from powerd.model import Done, Mode, Order, Outcome
+from powerd.model import Action, ActionResult, CompletedAction, Mode
 
 
-class Errands:
+class RunningActions:
     """See the module.
 
     Args:
@@ -19,44 +19,50 @@ class Errands:
         obey: carries out an order, and says what came of it.
     """
 
-    def __init__(self, board: Board, clock: Clock, obey: Callable[[Order, Mode], Awaitable[Done]]) -> None:
-        self._board = board
+    def __init__(
+        self, state: StateStore, clock: Clock, execute: Callable[[Action, Mode], Awaitable[ActionResult]]
+    ) -> None:
+        self._state = state
         self._clock = clock
-        self._obey = obey
-        self._under_way: dict[Order, asyncio.Task[Done]] = {}
+        self._execute = execute
+        self._tasks: dict[Action, asyncio.Task[ActionResult]] = {}
 
-    def begin(self, order: Order, mode: Mode) -> None:
+    def start(self, action: Action, mode: Mode) -> None:
         """Have an order carried out, and go on: a command may take an hour. None is given twice at once."""
-        if order not in self._under_way:
-            self._board.begin(order)  # so it is told as such at once, and not decided on again
-            errand = asyncio.get_running_loop().create_task(self._carry_out(order, mode))
-            self._under_way[order] = errand
+        if action not in self._tasks:
+            self._state.action_started(action)  # so it is told as such at once, and not decided on again
+            task = asyncio.get_running_loop().create_task(self._run(action, mode))
+            self._tasks[action] = task
 
-    def send(self, order: Order, mode: Mode) -> asyncio.Task[Done]:
+    def submit(self, action: Action, mode: Mode) -> asyncio.Task[ActionResult]:
         """As begin(), for whoever wants to know what comes of it; the board then has it too."""
-        self.begin(order, mode)
-        return self._under_way[order]
+        self.start(action, mode)
+        return self._tasks[action]
 
     async def close(self) -> None:
         """Break off what is under way."""
-        errands = list(self._under_way.values())
-        for errand in errands:
-            errand.cancel()
-        await asyncio.gather(*errands, return_exceptions=True)
+        tasks = list(self._tasks.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _carry_out(self, order: Order, mode: Mode) -> Done:
-        begun = self._clock.now().mono
+    async def _run(self, action: Action, mode: Mode) -> ActionResult:
+        started_at = self._clock.now().mono
         try:
-            done = await self._obey(order, mode)
+            result = await self._execute(action, mode)
         except asyncio.CancelledError:
             task = asyncio.current_task()
             if task is None or task.cancelling():
                 raise
             # By something inside it; the order must not be in flight for ever.
-            done = Done(False, "it was broken off")
+            result = ActionResult(False, "it was broken off")
         except Exception as error:  # noqa: BLE001 - whatever an actuator raises is an outcome, never the brain's end
-            done = Done(False, f"it failed inside powerd: {type(error).__name__}: {error}")
+            result = ActionResult(False, f"it failed inside powerd: {type(error).__name__}: {error}")
         finally:
-            del self._under_way[order]
-        self._board.end(Outcome(order, self._clock.now().mono, done.ok, done.observed, begun, done.found))
-        return done
+            del self._tasks[action]
+        self._state.action_completed(
+            CompletedAction(
+                action, self._clock.now().mono, result.ok, result.message, started_at, result.answer
+            )
+        )
+        return result

@@ -9,35 +9,35 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Final
 
-from powerd.board import Board
+from powerd.board import StateStore
 from powerd.clock import Clock
 from powerd.model import (
-    Answered,
-    Checked,
+    Action,
+    ActionResult,
     CheckHealth,
     Decision,
     Disk,
     DiskId,
-    Done,
+    FailureCause,
     Finding,
-    Order,
-    Record,
-    RefusedError,
+    HealthReading,
+    PowerStatus,
+    RequestRefusedError,
+    SmartRecord,
     StartTest,
-    Trouble,
 )
-from powerd.model.disk_names import named
-from powerd.policy.disks.writes import may_write, would_wake
-from powerd.policy.findings import news
-from powerd.policy.smart import talks
-from powerd.records import Records
-from powerd.store import Store
+from powerd.model.disk_names import find_disk
+from powerd.policy.disks.writes import may_write, would_wake_disk
+from powerd.policy.findings import new_findings
+from powerd.policy.smart import has_smart
+from powerd.records import SmartHistory
+from powerd.store import Storage
 
-_UNTOUCHED: Final = frozenset({Trouble.UNREACHED, Trouble.GONE, Trouble.BUSY})
+_DRIVE_NOT_REACHED: Final = frozenset({FailureCause.HELPER_UNAVAILABLE, FailureCause.GONE, FailureCause.BUSY})
 """What kept an order from getting as far as the drive."""
 
 
-class Health:
+class SmartService:
     """See the module.
 
     Args:
@@ -50,70 +50,74 @@ class Health:
 
     def __init__(
         self,
-        board: Board,
+        state: StateStore,
         clock: Clock,
-        store: Store | None,
-        complain: Callable[[str], None],
-        alert: Callable[[Disk, Finding], None],
+        store: Storage | None,
+        on_error: Callable[[str], None],
+        notify: Callable[[Disk, Finding], None],
     ) -> None:
-        self._board = board
+        self._state = state
         self._clock = clock
         self._directory = str(store.directory) if store else ""
-        self._alert = alert
-        self._records = Records(store, self._may_write, complain)
+        self._notify = notify
+        self._history = SmartHistory(store, self._may_write, on_error)
         self._decision: Decision | None = None
-        self._woken: set[str] = set()
+        self._woken_drives: set[str] = set()
 
-    def told(self, decision: Decision) -> None:
+    def on_decision(self, decision: Decision) -> None:
         """Take up drives that are new, and tell what is new of the others."""
         self._decision = decision
         now = self._clock.now().wall.timestamp()
-        changed: dict[DiskId, Record] = {}
-        for disk in (report.disk for report in decision.disks if talks(report.disk)):
+        changed: dict[DiskId, SmartRecord] = {}
+        for disk in (report.disk for report in decision.disks if has_smart(report.disk)):
             report = decision.smart.get(disk.id)
             if report is None:
-                changed[disk.id] = self._records.of(self._name(disk), now)
-            elif report.findings != report.record.told:
-                for finding in news(report.record.told, report.findings):
-                    self._alert(disk, finding)
-                changed[disk.id] = self._records.told(self._name(disk), report.findings, now)
-        self._remember(changed)
-        self._records.write()
+                changed[disk.id] = self._history.record_of(self._history_key(disk), now)
+            elif report.findings != report.record.notified_findings:
+                for finding in new_findings(report.record.notified_findings, report.findings):
+                    self._notify(disk, finding)
+                changed[disk.id] = self._history.mark_notified(self._history_key(disk), report.findings, now)
+        self._publish(changed)
+        self._history.write()
 
-    def obeyed(self, order: Order, done: Done) -> None:
+    def on_completed(self, action: Action, result: ActionResult) -> None:
         """A drive has been checked, or told to test itself; or could not be."""
-        disk = self._disk(order.disk) if isinstance(order, CheckHealth | StartTest) else None
+        disk = self._disk_of(action.disk) if isinstance(action, CheckHealth | StartTest) else None
         if disk is None:
             return
-        now, found = self._clock.now().wall.timestamp(), done.found
-        name = self._name(disk)
-        if isinstance(order, CheckHealth) and order.wake:
-            self._woken.add(name)
-        match order, found:
-            case CheckHealth(), Checked():
-                record = self._records.add(name, replace(found.health, at=now), found.kind)
-            case CheckHealth(wake=True), Trouble() if found not in _UNTOUCHED:
-                record = self._records.woken(name, now)
-            case StartTest(test=test), Answered():
-                record = self._records.tested(name, test, now)
+        now, found = self._clock.now().wall.timestamp(), result.answer
+        name = self._history_key(disk)
+        if isinstance(action, CheckHealth) and action.may_wake:
+            self._woken_drives.add(name)
+        match action, found:
+            case CheckHealth(), HealthReading():
+                record = self._history.add_check(
+                    name, replace(found.health, checked_at=now), found.device_type
+                )
+            case CheckHealth(may_wake=True), FailureCause() if found not in _DRIVE_NOT_REACHED:
+                record = self._history.mark_woken(name, now)
+            case StartTest(test=test), PowerStatus():
+                record = self._history.add_test_start(name, test, now)
             case _:
                 return
-        self._remember({disk.id: record})
+        self._publish({disk.id: record})
 
-    def find(self, word: str) -> tuple[Disk, str]:
+    def find(self, query: str) -> tuple[Disk, str]:
         """The drive of this id, device or serial number, and how smartctl reaches it.
 
         Raises:
             RefusedError: there is none, there are several, or it does not tell of its health.
         """
-        disk = named((report.disk for report in self._decision.disks) if self._decision else (), word)
+        disk = find_disk((report.disk for report in self._decision.disks) if self._decision else (), query)
         if disk is None:
-            raise RefusedError(
-                f'there is no disk "{word}"; `powerd smart` names those that there are', unknown=True
+            raise RequestRefusedError(
+                f'there is no disk "{query}"; `powerd smart` names those that there are', not_found=True
             )
-        if not talks(disk):
-            raise RefusedError(f"{disk.device} does not tell of its health")
-        return disk, self._records.of(self._name(disk), self._clock.now().wall.timestamp()).kind
+        if not has_smart(disk):
+            raise RequestRefusedError(f"{disk.device} does not tell of its health")
+        return disk, self._history.record_of(
+            self._history_key(disk), self._clock.now().wall.timestamp()
+        ).device_type
 
     def close(self) -> None:
         """Keep what has not been written yet.
@@ -121,26 +125,26 @@ class Health:
         A disk is woken for it only where it would be forgotten that a drive was, and that be woken again; all
         else the drives still know.
         """
-        dear = self._woken & self._records.waiting
+        irreplaceable = self._woken_drives & self._history.unwritten
         reports = self._decision.disks if self._decision else ()
-        self._records.write(anyway=bool(dear) or not would_wake(self._directory, reports))
+        self._history.write(force=bool(irreplaceable) or not would_wake_disk(self._directory, reports))
 
-    def _name(self, disk: Disk) -> str:
+    def _history_key(self, disk: Disk) -> str:
         """What its record goes by: the serial number, unless a bridge gives one and the same to several."""
         disks = [report.disk for report in self._decision.disks] if self._decision else []
-        twins = sum(each.serial == disk.serial for each in disks)
-        return f"{disk.serial} {disk.id}" if twins > 1 else disk.serial
+        same_serial = sum(each.serial == disk.serial for each in disks)
+        return f"{disk.serial} {disk.id}" if same_serial > 1 else disk.serial
 
-    def _disk(self, name: DiskId) -> Disk | None:
-        return self._board.snapshot().disks.get(name)
+    def _disk_of(self, name: DiskId) -> Disk | None:
+        return self._state.snapshot().disks.get(name)
 
-    def _remember(self, records: Mapping[DiskId, Record]) -> None:
+    def _publish(self, records: Mapping[DiskId, SmartRecord]) -> None:
         if records:
-            self._board.remember(records)
+            self._state.update_smart_history(records)
 
     def _may_write(self) -> bool:
         """Whether the disk that holds the records is awake; not before the first decision has told of any."""
         if self._decision is None:
             return False
-        activity = self._board.snapshot().activity
+        activity = self._state.snapshot().activity
         return may_write(self._directory, self._decision.disks, activity, self._clock.now())

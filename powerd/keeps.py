@@ -15,23 +15,23 @@ from datetime import UTC, timedelta
 from types import MappingProxyType
 from typing import Final, TypeAlias, TypeGuard
 
-from powerd.board import Board
+from powerd.board import StateStore
 from powerd.clock import Clock
-from powerd.model import Keep, KeepId, Moment, RefusedError, SourceId
+from powerd.model import KeepAwake, KeepAwakeId, Moment, RequestRefusedError, SourceId
 
-KEEPS: Final = SourceId("keeps")
-LONGEST: Final = 30 * 86400.0
+KEEP_AWAKE: Final = SourceId("keeps")
+MAX_SECONDS: Final = 30 * 86400.0
 """Seconds; a keep forgotten for longer would be a server that never sleeps and nobody knows why."""
-MOST: Final = 100
+MAX_REQUESTS: Final = 100
 """So many keeps and holds at a time; whoever has more has a loop that asks."""
 _NUMBER: Final = re.compile(r"[0-9]{1,18}")
-_SET: Final = 2.0
+_CLOCK_STEP_TOLERANCE: Final = 2.0
 """A wall clock that disagrees with a keep's end by more, seconds, has been set: the end is told anew."""
 
-Lasting: TypeAlias = Mapping[KeepId, Keep]
+ActiveRequests: TypeAlias = Mapping[KeepAwakeId, KeepAwake]
 
 
-class Keeps:
+class KeepAwakeRequests:
     """Who wants the server awake.
 
     Args:
@@ -46,128 +46,138 @@ class Keeps:
 
     def __init__(  # noqa: PLR0913 - where they go, what tells time, and what outlives a restart
         self,
-        board: Board,
+        state: StateStore,
         clock: Clock,
-        boot: str = "",
+        boot_id: str = "",
         *,
         document: object = None,
-        remember: Callable[[object], None] = lambda _: None,
-        hear: Callable[[Lasting], None] = lambda _: None,
+        save: Callable[[object], None] = lambda _: None,
+        on_change: Callable[[ActiveRequests], None] = lambda _: None,
     ) -> None:
-        board.claim(KEEPS)
-        self._board = board
+        state.register_writer(KEEP_AWAKE)
+        self._state = state
         self._clock = clock
-        self._boot = boot
-        self._remember = remember
-        self._hear = hear
-        self._holds = 0
-        self._lasting: Lasting
-        self._last, self._lasting = revive(document, boot, clock.now())
-        self._written = self._document()
-        if self._lasting:
-            self._post()
+        self._boot_id = boot_id
+        self._save = save
+        self._on_change = on_change
+        self._hold_count = 0
+        self._active: ActiveRequests
+        self._last_number, self._active = restore(document, boot_id, clock.now())
+        self._saved_document = self._document()
+        if self._active:
+            self._publish()
 
-    def add(self, seconds: float, because: str) -> Keep:
+    def add(self, seconds: float, reason: str) -> KeepAwake:
         """Keep the server awake for so many seconds from now.
 
         Raises:
             RefusedError: it is for longer than 30 days, or there are very many already.
         """
-        if not 0 < seconds <= LONGEST:
-            raise RefusedError("a keep lasts more than 0 s, and 30 days at the most")
-        self._room_for_one()
+        if not 0 < seconds <= MAX_SECONDS:
+            raise RequestRefusedError("a keep lasts more than 0 s, and 30 days at the most")
+        self._check_limit()
         now = self._clock.now()
-        self._last += 1
-        keep = Keep(KeepId(str(self._last)), because, now, _after(now, seconds))
-        self._change({**self._lasting, keep.id: keep})
-        return keep
+        self._last_number += 1
+        request = KeepAwake(KeepAwakeId(str(self._last_number)), reason, now, _moment_in(now, seconds))
+        self._replace_active({**self._active, request.id: request})
+        return request
 
-    def drop(self, name: str) -> Keep:
+    def drop(self, name: str) -> KeepAwake:
         """End a keep before its time.
 
         Raises:
             RefusedError: there is none of this name, or it is a hold.
         """
-        keep = self._lasting.get(KeepId(name))
-        if keep is None:
-            raise RefusedError(f'there is no keep "{name}"; `powerd keep --list` names all', unknown=True)
-        if keep.until is None:
-            raise RefusedError(f'"{name}" is a hold, and ends with its command: {keep.because}')
-        self._change(_without(self._lasting, keep.id))
-        return keep
+        request = self._active.get(KeepAwakeId(name))
+        if request is None:
+            raise RequestRefusedError(
+                f'there is no keep "{name}"; `powerd keep --list` names all', not_found=True
+            )
+        if request.until is None:
+            raise RequestRefusedError(f'"{name}" is a hold, and ends with its command: {request.reason}')
+        self._replace_active(_without(self._active, request.id))
+        return request
 
     @contextmanager
-    def hold(self, because: str) -> Iterator[Keep]:
+    def hold(self, reason: str) -> Iterator[KeepAwake]:
         """The server is awake inside ``with``.
 
         Raises:
             RefusedError: there are very many already.
         """
-        self._room_for_one()
-        self._holds += 1
-        keep = Keep(KeepId(f"h{self._holds}"), because, self._clock.now(), None)
-        self._change({**self._lasting, keep.id: keep})
+        self._check_limit()
+        self._hold_count += 1
+        request = KeepAwake(KeepAwakeId(f"h{self._hold_count}"), reason, self._clock.now(), None)
+        self._replace_active({**self._active, request.id: request})
         try:
-            yield keep
+            yield request
         finally:
-            self._change(_without(self._lasting, keep.id))
+            self._replace_active(_without(self._active, request.id))
 
-    def tidy(self) -> None:
+    def remove_expired(self) -> None:
         """Take away what has ended, and tell ends anew by a wall clock that was set; called often."""
         now = self._clock.now()
-        tidied = {name: _retold(keep, now) for name, keep in self._lasting.items() if keep.left(now) > 0}
-        if tidied != self._lasting:
-            self._change(tidied)
+        remaining = {
+            name: _with_current_wall_clock(request, now)
+            for name, request in self._active.items()
+            if request.seconds_left(now) > 0
+        }
+        if remaining != self._active:
+            self._replace_active(remaining)
 
-    def _room_for_one(self) -> None:
-        if len(self._lasting) >= MOST:
-            raise RefusedError(f"there are {MOST} keeps and holds already; `powerd keep --list` names them")
+    def _check_limit(self) -> None:
+        if len(self._active) >= MAX_REQUESTS:
+            raise RequestRefusedError(
+                f"there are {MAX_REQUESTS} keeps and holds already; `powerd keep --list` names them"
+            )
 
-    def _change(self, lasting: Lasting) -> None:
-        self._lasting = lasting
+    def _replace_active(self, active: ActiveRequests) -> None:
+        self._active = active
         document = self._document()
-        if document != self._written:  # holds are not written: they end with the daemon
-            self._written = document
-            self._remember(document)
-        self._post()
+        if document != self._saved_document:  # holds are not written: they end with the daemon
+            self._saved_document = document
+            self._save(document)
+        self._publish()
 
-    def _post(self) -> None:
-        lasting = MappingProxyType(dict(self._lasting))
-        self._board.keep(lasting)
-        self._hear(lasting)
+    def _publish(self) -> None:
+        active = MappingProxyType(dict(self._active))
+        self._state.set_keep_awake(active)
+        self._on_change(active)
 
     def _document(self) -> dict[str, object]:
         """What revive() reads, as plain values."""
         rows = [
             {
-                "id": keep.id,
-                "because": keep.because,
-                "since": keep.since.wall.timestamp(),
-                "until": keep.until.wall.timestamp(),
-                "boottime": keep.until.mono + keep.until.slept,
+                "id": request.id,
+                "because": request.reason,
+                "since": request.since.wall.timestamp(),
+                "until": request.until.wall.timestamp(),
+                "boottime": request.until.mono + request.until.slept,
             }
-            for keep in self._lasting.values()
-            if keep.until is not None
+            for request in self._active.values()
+            if request.until is not None
         ]
-        return {"boot": self._boot, "last": self._last, "keeps": rows}
+        return {"boot": self._boot_id, "last": self._last_number, "keeps": rows}
 
 
-def revive(document: object, boot: str, now: Moment) -> tuple[int, dict[KeepId, Keep]]:
+def restore(document: object, boot_id: str, now: Moment) -> tuple[int, dict[KeepAwakeId, KeepAwake]]:
     """The number last given and the keeps that still last; what is no document of ours is passed over."""
     data = document if isinstance(document, dict) else {}
-    same_boot = bool(boot) and data.get("boot") == boot
+    same_boot = bool(boot_id) and data.get("boot") == boot_id
     rows = data.get("keeps")
-    keeps = [
+    requests = [
         keep
         for row in (rows if isinstance(rows, list) else ())
-        if (keep := _revived(row, now, same_boot=same_boot)) is not None
+        if (keep := _restore_request(row, now, same_boot=same_boot)) is not None
     ]
-    last = data.get("last")
-    given = [last] if isinstance(last, int) and last > 0 else []
-    return max([0, *given, *(int(keep.id) for keep in keeps)]), {keep.id: keep for keep in keeps[:MOST]}
+    last_number = data.get("last")
+    numbers = [last_number] if isinstance(last_number, int) and last_number > 0 else []
+    return max([0, *numbers, *(int(keep.id) for keep in requests)]), {
+        request.id: request for request in requests[:MAX_REQUESTS]
+    }
 
 
-def _revived(row: object, now: Moment, *, same_boot: bool) -> Keep | None:
+def _restore_request(row: object, now: Moment, *, same_boot: bool) -> KeepAwake | None:
     """One keep of the document; None = it has ended, or is none.
 
     After a reboot civil time decides, but never for longer than was asked for: a board without a battery
@@ -175,42 +185,42 @@ def _revived(row: object, now: Moment, *, same_boot: bool) -> Keep | None:
     """
     if not isinstance(row, dict):
         return None
-    name, because = row.get("id"), row.get("because")
+    name, reason = row.get("id"), row.get("because")
     since, until, boottime = (row.get(key) for key in ("since", "until", "boottime"))
-    if not (isinstance(name, str) and _NUMBER.fullmatch(name) and isinstance(because, str)):
+    if not (isinstance(name, str) and _NUMBER.fullmatch(name) and isinstance(reason, str)):
         return None
     if not (_is_number(since) and _is_number(until) and _is_number(boottime)):
         return None
-    asked_for = min(until - since, LONGEST)
+    requested = min(until - since, MAX_SECONDS)
     left = boottime - (now.mono + now.slept) if same_boot else until - now.wall.timestamp()
-    if not min(left, asked_for) > 0:
+    if not min(left, requested) > 0:
         return None
-    end = _after(now, min(left, asked_for))
-    return Keep(KeepId(name), because, _after(now, min(left, asked_for) - asked_for), end)
+    end = _moment_in(now, min(left, requested))
+    return KeepAwake(KeepAwakeId(name), reason, _moment_in(now, min(left, requested) - requested), end)
 
 
 def _is_number(value: object) -> TypeGuard[float]:
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1 << 40
 
 
-def _after(now: Moment, seconds: float) -> Moment:
+def _moment_in(now: Moment, seconds: float) -> Moment:
     """The Moment in so many seconds, asleep or awake."""
     wall = (now.wall.astimezone(UTC) + timedelta(seconds=seconds)).astimezone(now.wall.tzinfo)
     return Moment(now.mono + seconds, now.slept, wall)
 
 
-def _retold(keep: Keep, now: Moment) -> Keep:
+def _with_current_wall_clock(request: KeepAwake, now: Moment) -> KeepAwake:
     """The same keep, its civil times told by the wall clock of today."""
-    if keep.until is None:
-        return keep
-    until, since = (_after(now, _ahead(moment, now)) for moment in (keep.until, keep.since))
-    off = abs((until.wall.astimezone(UTC) - keep.until.wall.astimezone(UTC)).total_seconds())
-    return keep if off <= _SET else replace(keep, since=since, until=until)
+    if request.until is None:
+        return request
+    until, since = (_moment_in(now, _seconds_until(moment, now)) for moment in (request.until, request.since))
+    difference = abs((until.wall.astimezone(UTC) - request.until.wall.astimezone(UTC)).total_seconds())
+    return request if difference <= _CLOCK_STEP_TOLERANCE else replace(request, since=since, until=until)
 
 
-def _ahead(moment: Moment, now: Moment) -> float:
+def _seconds_until(moment: Moment, now: Moment) -> float:
     return moment.mono + moment.slept - now.mono - now.slept
 
 
-def _without(lasting: Lasting, name: KeepId) -> Lasting:
-    return {each: keep for each, keep in lasting.items() if each != name}
+def _without(active: ActiveRequests, name: KeepAwakeId) -> ActiveRequests:
+    return {each: request for each, request in active.items() if each != name}

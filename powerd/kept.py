@@ -6,16 +6,16 @@ from collections.abc import Callable
 from typing import Final
 
 from powerd.clock import Clock
-from powerd.model import Unrest, Wake
+from powerd.model import WakeStormState, WakeTime
 from powerd.policy import powered_off
 from powerd.sources import learned
-from powerd.store import Store
+from powerd.store import Storage
 
-_LEARNED: Final = "learned"
-_UNREST: Final = "unrest"
+_NEIGHBOURS_DOCUMENT: Final = "learned"
+_WAKE_STORM_DOCUMENT: Final = "unrest"
 
 
-class Kept:
+class Persistence:
     """See the module.
 
     Args:
@@ -25,43 +25,48 @@ class Kept:
         complain: called with what could not be written, one sentence.
     """
 
-    def __init__(self, store: Store | None, boot: str, clock: Clock, complain: Callable[[str], None]) -> None:
-        self._store = store
-        self._boot = boot
+    def __init__(
+        self, storage: Storage | None, boot_id: str, clock: Clock, on_error: Callable[[str], None]
+    ) -> None:
+        self._storage = storage
+        self._boot_id = boot_id
         self._clock = clock
-        self._complain = complain
+        self._on_error = on_error
 
     def load(self, name: str) -> object:
         """The document ``name``; None = there is none that can be read."""
-        return self._store.load(name) if self._store else None
+        return self._storage.load(name) if self._storage else None
 
     def save(self, name: str, document: object) -> None:
         """Keep a document."""
-        trouble = self._store.save(name, document) if self._store else None
-        if trouble:
-            self._complain(trouble)
+        error_message = self._storage.save(name, document) if self._storage else None
+        if error_message:
+            self._on_error(error_message)
 
-    def strangers(self) -> learned.Book:
+    def load_neighbours(self) -> learned.LearnedHosts:
         """Hosts that were learned on the LAN."""
-        return learned.from_json(self.load(_LEARNED))
+        return learned.from_json(self.load(_NEIGHBOURS_DOCUMENT))
 
-    def remember(self, book: learned.Book) -> None:
+    def save_neighbours(self, neighbours: learned.LearnedHosts) -> None:
         """Keep the hosts that were learned."""
-        if book:
-            self.save(_LEARNED, learned.to_json(book))
+        if neighbours:
+            self.save(_NEIGHBOURS_DOCUMENT, learned.to_json(neighbours))
 
-    def unrest(self) -> Unrest:
+    def load_wake_storm(self) -> WakeStormState:
         """What the storm guard knows, if this boot ends a power-off of powerd's; that counts once."""
-        document = self.load(_UNREST)
+        document = self.load(_WAKE_STORM_DOCUMENT)
         if document is not None:
-            self.save(_UNREST, None)
-        return powered_off.revive(document, self._boot, self._clock.now())
+            self.save(_WAKE_STORM_DOCUMENT, None)
+        return powered_off.storm_from_document(document, self._boot_id, self._clock.now())
 
-    def part(self, unrest: Unrest, wake: Wake | None) -> None:
+    def save_wake_storm(self, wake_storm: WakeStormState, wake_time: WakeTime | None) -> None:
         """The server powers off: keep what the storm guard knows for the next boot.
 
         Args:
             unrest: what that is.
             wake: what the alarm is set for; None = for nothing.
         """
-        self.save(_UNREST, powered_off.document(unrest, wake, self._boot, self._clock.now()))
+        self.save(
+            _WAKE_STORM_DOCUMENT,
+            powered_off.storm_to_document(wake_storm, wake_time, self._boot_id, self._clock.now()),
+        )

@@ -12,7 +12,7 @@ import logging
 import sys
 from typing import Final
 
-_LEVELS: Final = {"note": "info", "warning": "warning", "alarm": "failure"}
+_NOTIFY_TYPES: Final = {"note": "info", "warning": "warning", "alarm": "failure"}
 """Apprise's words for severities."""
 
 
@@ -23,17 +23,19 @@ def main() -> int:
         The exit status: 0 = all URLs took it; else a sentence on standard error says which did not.
     """
     logging.disable()  # its log repeats what URLs hold
-    told = json.load(sys.stdin)
+    notification = json.load(sys.stdin)
     try:
         import apprise  # noqa: PLC0415 - an extra, and what it lacks is to be said
     except ImportError:
         print("Apprise is not installed: pip install 'powerd[notify]'", file=sys.stderr)  # noqa: T201 - the asker reads it
         return 1
     failed = []
-    for url in told["urls"]:
+    for url in notification["urls"]:
         sender = apprise.Apprise()
-        level = _LEVELS.get(told.get("severity"), "info")
-        if not sender.add(url) or not sender.notify(told["body"], title=told["title"], notify_type=level):
+        level = _NOTIFY_TYPES.get(notification.get("severity"), "info")
+        if not sender.add(url) or not sender.notify(
+            notification["body"], title=notification["title"], notify_type=level
+        ):
             failed.append(f"{url.partition('://')[0]}://")
     if failed:
         print(f"not sent to {', '.join(failed)}", file=sys.stderr)  # noqa: T201 - as above

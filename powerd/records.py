@@ -13,15 +13,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Final
 
-from powerd.model import Finding, Health, Record, Sample
-from powerd.model.plain import SAMPLES, NotPlainError, record_from_plain, record_to_plain
-from powerd.store import Store
+from powerd.model import Finding, Health, Sample, SmartRecord
+from powerd.model.plain import MAX_SAMPLES, MalformedHealthError, record_from_json, record_to_json
+from powerd.store import Storage
 
-_APART: Final = 12 * 3600.0
+_MIN_SAMPLE_DISTANCE: Final = 12 * 3600.0
 """Samples closer than this, seconds, replace each other: a check asked for by hand is no other day."""
 
 
-class Records:
+class SmartHistory:
     """The records of all drives.
 
     Args:
@@ -31,56 +31,71 @@ class Records:
     """
 
     def __init__(
-        self, store: Store | None, may_write: Callable[[], bool], complain: Callable[[str], None]
+        self, store: Storage | None, may_write: Callable[[], bool], on_error: Callable[[str], None]
     ) -> None:
         self._store = store
         self._may_write = may_write
-        self._complain = complain
-        self._records: dict[str, Record] = {}
+        self._on_error = on_error
+        self._records: dict[str, SmartRecord] = {}
         self._unwritten: set[str] = set()
 
-    def of(self, serial: str, now: float) -> Record:
+    def record_of(self, serial: str, now: float) -> SmartRecord:
         """The record of a drive; one that is met for the first time is known from ``now`` on, POSIX time."""
         if serial not in self._records:
-            self._records[serial] = self._load(serial) or Record(known=now)
+            self._records[serial] = self._load(serial) or SmartRecord(known_since=now)
         return self._records[serial]
 
-    def add(self, serial: str, health: Health, kind: str = "") -> Record:
+    def add_check(self, serial: str, health: Health, device_type: str = "") -> SmartRecord:
         """A drive has been checked, reached as ``kind``."""
-        old = self.of(serial, health.at)
-        sample = Sample(health.at, health.passed, health.temperature, health.counters)
-        kept = [each for each in old.samples if not 0 <= health.at - each.at < _APART]
-        return self._keep(
-            serial, replace(old, last=health, before=old.last, samples=(*kept, sample)[-SAMPLES:], kind=kind)
+        old = self.record_of(serial, health.checked_at)
+        sample = Sample(health.checked_at, health.passed, health.temperature, health.counters)
+        earlier = [
+            each
+            for each in old.samples
+            if not 0 <= health.checked_at - each.checked_at < _MIN_SAMPLE_DISTANCE
+        ]
+        return self._update(
+            serial,
+            replace(
+                old,
+                last=health,
+                previous=old.last,
+                samples=(*earlier, sample)[-MAX_SAMPLES:],
+                device_type=device_type,
+            ),
         )
 
-    def tested(self, serial: str, kind: str, at: float) -> Record:
+    def add_test_start(self, serial: str, kind: str, at: float) -> SmartRecord:
         """A self-test has been begun."""
-        old = self.of(serial, at)
-        return self._keep(serial, replace(old, tested={**old.tested, kind: at}))
+        old = self.record_of(serial, at)
+        return self._update(serial, replace(old, test_started_at={**old.test_started_at, kind: at}))
 
-    def woken(self, serial: str, at: float) -> Record:
+    def mark_woken(self, serial: str, at: float) -> SmartRecord:
         """It was woken for a check, which failed."""
-        return self._keep(serial, replace(self.of(serial, at), woken=at))
+        return self._update(serial, replace(self.record_of(serial, at), woken_at=at))
 
-    def told(self, serial: str, findings: Sequence[Finding], now: float) -> Record:
+    def mark_notified(self, serial: str, findings: Sequence[Finding], now: float) -> SmartRecord:
         """These have been told, and what is no longer found may be told again."""
-        old = self.of(serial, now)
-        return old if old.told == tuple(findings) else self._keep(serial, replace(old, told=tuple(findings)))
+        old = self.record_of(serial, now)
+        return (
+            old
+            if old.notified_findings == tuple(findings)
+            else self._update(serial, replace(old, notified_findings=tuple(findings)))
+        )
 
-    def write(self, *, anyway: bool = False) -> None:
+    def write(self, *, force: bool = False) -> None:
         """Write what waits, if that wakes nothing, or ``anyway``; called now and then."""
-        if self._unwritten and (anyway or self._may_write()):
+        if self._unwritten and (force or self._may_write()):
             for serial in sorted(self._unwritten):
                 self._save(serial)
             self._unwritten.clear()
 
     @property
-    def waiting(self) -> frozenset[str]:
+    def unwritten(self) -> frozenset[str]:
         """The drives whose records are yet to be written."""
         return frozenset(self._unwritten)
 
-    def _keep(self, serial: str, record: Record) -> Record:
+    def _update(self, serial: str, record: SmartRecord) -> SmartRecord:
         self._records[serial] = record
         self._unwritten.add(serial)
         self.write()
@@ -89,27 +104,29 @@ class Records:
     def _save(self, serial: str) -> None:
         if self._store is None:
             return
-        trouble = self._store.save(_name(serial), record_to_plain(self._records[serial]), dear=True)
-        if trouble:
-            self._complain(trouble)
+        problem = self._store.save(
+            _document_name(serial), record_to_json(self._records[serial]), irreplaceable=True
+        )
+        if problem:
+            self._on_error(problem)
 
-    def _load(self, serial: str) -> Record | None:
+    def _load(self, serial: str) -> SmartRecord | None:
         """What was kept, or else what was kept before it."""
         if self._store is None:
             return None
-        record, name = None, _name(serial)
-        document, trouble = self._store.take(name)
+        record, name = None, _document_name(serial)
+        document, problem = self._store.load_or_set_aside(name)
         while record is None and document is not None:
             try:
-                record = record_from_plain(document)
-            except NotPlainError as error:
-                document, trouble = self._store.set_aside(name, str(error))
-        if trouble:
-            self._complain(trouble)
+                record = record_from_json(document)
+            except MalformedHealthError as error:
+                document, problem = self._store.set_aside(name, str(error))
+        if problem:
+            self._on_error(problem)
         return record
 
 
-def _name(serial: str) -> str:
+def _document_name(serial: str) -> str:
     """A file name for any serial number; what had to be changed is told apart by a checksum.
 
     Not by one of hashlib's: OpenSSL, which comes with it, is 3.5 MB of the daemon's memory.

@@ -14,12 +14,12 @@ import os
 from pathlib import Path
 from typing import Final
 
-_SETTLED: Final = 3600.0
+_WRITEBACK_TIME: Final = 3600.0
 """Seconds after which the kernel has written a file: 30 of its own accord, more where disks are to sleep long
 (vm.dirty_expire_centisecs, vm.dirty_writeback_centisecs)."""
 
 
-class Store:
+class Storage:
     """Documents in one directory.
 
     Args:
@@ -41,7 +41,7 @@ class Store:
         except (OSError, ValueError, RecursionError):  # the last: brackets, thousands deep
             return None
 
-    def take(self, name: str) -> tuple[object, str | None]:
+    def load_or_set_aside(self, name: str) -> tuple[object, str | None]:
         """As load(), but what cannot be read is set aside, and the second value says so, one sentence.
 
         What was kept before it takes its place, if that was dear; so there may be both.
@@ -56,7 +56,7 @@ class Store:
         except (ValueError, RecursionError):
             return self.set_aside(name, "it is torn")
 
-    def set_aside(self, name: str, why: str) -> tuple[object, str]:
+    def set_aside(self, name: str, reason: str) -> tuple[object, str]:
         """Keep a document that is none for whoever wants to look at it.
 
         Returns:
@@ -69,17 +69,17 @@ class Store:
         except OSError as error:
             return (
                 None,
-                f"{path}: cannot be used ({why}), nor set aside: {error.strerror}; it counts as empty",
+                f"{path}: cannot be used ({reason}), nor set aside: {error.strerror}; it counts as empty",
             )
-        said = f"{path}: cannot be used ({why}); it was set aside as {aside.name}"
+        message = f"{path}: cannot be used ({reason}); it was set aside as {aside.name}"
         try:
             path.with_suffix(".old").replace(path)
         except OSError:
-            return None, f"{said}, and begins anew"
-        older, trouble = self.take(name)
-        return older, trouble or f"{said}, and what was kept before it is used"
+            return None, f"{message}, and begins anew"
+        previous, error_message = self.load_or_set_aside(name)
+        return previous, error_message or f"{message}, and what was kept before it is used"
 
-    def save(self, name: str, document: object, *, dear: bool = False) -> str | None:
+    def save(self, name: str, document: object, *, irreplaceable: bool = False) -> str | None:
         """Replace the document.
 
         Args:
@@ -95,21 +95,21 @@ class Store:
             self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
             new = path.with_suffix(".new")
             new.write_text(json.dumps(document, indent=1) + "\n")
-            if dear:
-                _keep_old(path, new)
+            if irreplaceable:
+                _keep_previous_version(path, new)
             new.replace(path)
         except OSError as error:
             return f"{path}: cannot be written: {error.strerror}; it is lost at a restart"
         return None
 
 
-def _keep_old(path: Path, new: Path) -> None:
+def _keep_previous_version(path: Path, new: Path) -> None:
     """Let a document stay that is about to be replaced, if it is old enough to be on the disk.
 
     The new one matters more: it is kept also where there are no links (vfat).
     """
     old = path.with_suffix(".old")
     with contextlib.suppress(OSError):
-        if new.stat().st_mtime - path.stat().st_mtime >= _SETTLED:
+        if new.stat().st_mtime - path.stat().st_mtime >= _WRITEBACK_TIME:
             old.unlink(missing_ok=True)
             os.link(path, old)

@@ -7,17 +7,27 @@ from collections.abc import Callable
 from typing import Final
 
 from powerd import wake
-from powerd.board import Board
+from powerd.board import StateStore
 from powerd.config import Options
-from powerd.disks import Disks
-from powerd.health import Health
-from powerd.model import CheckHealth, DiskId, Done, Mode, Order, RefusedError, StartTest, TestKind, Woken
+from powerd.disks import DiskService
+from powerd.health import SmartService
+from powerd.model import (
+    Action,
+    ActionResult,
+    CheckHealth,
+    DiskId,
+    Mode,
+    RequestRefusedError,
+    StartTest,
+    TestKind,
+    WakeOnLanResult,
+)
 
-_A_PERSON_WAITS: Final = 10.0
+_MAX_WAIT: Final = 10.0
 """Seconds; a check may take a minute, and is then shown when it is done."""
 
 
-class Wishes:
+class RequestService:
     """See the module. A disk may be named by its id, its device or its serial number.
 
     Args:
@@ -31,63 +41,63 @@ class Wishes:
     def __init__(  # noqa: PLR0913 - each part of the daemon that a person may turn to
         self,
         options: Options,
-        board: Board,
+        state: StateStore,
         eyes: wake.Eyes,
         hands: wake.Hands,
         *,
-        disks: Disks,
-        health: Health,
-        send: Callable[[Order, Mode], asyncio.Task[Done]],
+        disks: DiskService,
+        health: SmartService,
+        submit: Callable[[Action, Mode], asyncio.Task[ActionResult]],
     ) -> None:
         self.options = options
-        self._board = board
+        self._state = state
         self._eyes = eyes
         self._hands = hands
         self._disks = disks
         self._health = health
-        self._send = send
+        self._submit = submit
 
-    async def wake(self, host: str) -> Woken:
+    async def wake_host(self, host: str) -> WakeOnLanResult:
         """Send magic packets to a client, by its name, address or MAC.
 
         Raises:
             RefusedError: nobody is known by that name, or nothing could be sent.
         """
-        return await wake.wake(host, self._board.snapshot().known, self._eyes, self._hands)
+        return await wake.wake_host(host, self._state.snapshot().clients, self._eyes, self._hands)
 
-    async def stand_by(self, disk: str) -> tuple[DiskId, ...]:
+    async def spin_down(self, disk: str) -> tuple[DiskId, ...]:
         """Have a disk and its group stand by; gives those that were meant.
 
         Raises:
             RefusedError: there is no such disk, or several, it cannot be made to, or powerd only observes.
         """
         if self.options.mode == "observe":
-            raise RefusedError('powerd observes only, and stops no disk; mode = "enforce" lets it')
-        return await self._disks.stand_by(disk)
+            raise RequestRefusedError('powerd observes only, and stops no disk; mode = "enforce" lets it')
+        return await self._disks.request_standby(disk)
 
-    async def check(self, disk: str) -> DiskId:
+    async def check_health(self, disk: str) -> DiskId:
         """Have a drive's health read, unless it sleeps; what that takes long for goes on in the background.
 
         Raises:
             RefusedError: there is no such drive, or several, it sleeps, or it cannot be read.
         """
         found, kind = self._health.find(disk)
-        await self._done(CheckHealth(found.id, wake=False, kind=kind))
+        await self._execute(CheckHealth(found.id, may_wake=False, device_type=kind))
         return found.id
 
-    async def test(self, disk: str, test: TestKind) -> DiskId:
+    async def start_self_test(self, disk: str, test: TestKind) -> DiskId:
         """Have a drive test itself.
 
         Raises:
             RefusedError: there is no such drive, or several, it sleeps, or it cannot.
         """
         found, kind = self._health.find(disk)
-        await self._done(StartTest(found.id, test, kind))
+        await self._execute(StartTest(found.id, test, kind))
         return found.id
 
-    async def _done(self, order: CheckHealth | StartTest) -> None:
+    async def _execute(self, action: CheckHealth | StartTest) -> None:
         """Have it obeyed in whatever mode, as a person has asked; wait for it as long as a person does."""
-        errand = self._send(order, "enforce")
-        await asyncio.wait({errand}, timeout=_A_PERSON_WAITS)
-        if errand.done() and not errand.result().ok:
-            raise RefusedError(errand.result().observed)
+        task = self._submit(action, "enforce")
+        await asyncio.wait({task}, timeout=_MAX_WAIT)
+        if task.done() and not task.result().ok:
+            raise RequestRefusedError(task.result().message)

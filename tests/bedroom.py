@@ -11,37 +11,37 @@ import select
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 
-from helper.clocks import KernelRtc
+from helper.clocks import FakeRtc
 from scripted import BEGIN, LoopClock
 
 from powerd.helper import rtc
 from powerd.helper.errors import RefusalError
 from powerd.helper.protocol import AlarmRequest, ClearAlarm, ReadAlarm, SetAlarm
-from powerd.host.values import Alarm, Going, HostError
-from powerd.host.wakeup import Wakeups, WakeupSource
-from powerd.model import Card, Inhibitor, KeyPress, Timer
+from powerd.host.values import Alarm, HostError, LogindEvent
+from powerd.host.wakeup import WakeupSource, WakeupState
+from powerd.model import Inhibitor, KeyPress, NetworkCard, SystemdTimer
 
-CLOCK = WakeupSource("00:04", "/devices/pnp0/00:04", driver="rtc_cmos", events=0)
-CARD = WakeupSource("0000:00:03.0", "/devices/pci0000:00/0000:00:03.0", driver="e1000", events=0)
+RTC_WAKEUP = WakeupSource("00:04", "/devices/pnp0/00:04", driver="rtc_cmos", events=0)
+CARD_WAKEUP = WakeupSource("0000:00:03.0", "/devices/pci0000:00/0000:00:03.0", driver="e1000", events=0)
 
 
-class Held:
+class HeldLock:
     """One lock: whoever was given the descriptor holds it until that is closed."""
 
     def __init__(self, what: str, why: str, mode: str) -> None:
         self.what, self.why, self.mode = what, why, mode
-        self._own, self.given = os.pipe()
+        self._read_end, self.descriptor = os.pipe()
 
     def __repr__(self) -> str:
         return f"{self.mode} {self.what}: {self.why}"
 
-    def held(self) -> bool:
+    def is_held(self) -> bool:
         poll = select.poll()
-        poll.register(self._own, 0)
+        poll.register(self._read_end, 0)
         return not poll.poll(0)  # POLLHUP, once nobody can write any more
 
 
-class Bedroom:
+class FakeMachine:
     """The machine.
 
     Attributes:
@@ -64,131 +64,131 @@ class Bedroom:
 
     def __init__(self, clock: LoopClock) -> None:
         self._clock = clock
-        self.rtc = KernelRtc()
-        self.able_to: dict[str, str] = {}
-        self.others: tuple[Inhibitor, ...] = ()
-        self.pressed: KeyPress | None = None
-        self.elapses: dict[str, Timer] = {}
-        self.cards: dict[str, Card] = {}
-        self.counts = {CLOCK: 0, CARD: 0}
-        self.delay = 5.0
-        self.night = 8 * 3600.0
+        self.rtc = FakeRtc()
+        self.sleep_support: dict[str, str] = {}
+        self.other_locks: tuple[Inhibitor, ...] = ()
+        self.latest_key_press: KeyPress | None = None
+        self.timers_by_unit: dict[str, SystemdTimer] = {}
+        self.cards: dict[str, NetworkCard] = {}
+        self.wakeup_counts = {RTC_WAKEUP: 0, CARD_WAKEUP: 0}
+        self.max_inhibit_delay = 5.0
+        self.sleep_duration = 8 * 3600.0
         self.refusal: str | None = None
-        self.no_locks: HostError | None = None
-        self.slept: list[float | None] = []
-        self.orders: list[str] = []
-        self.silent = False
-        self.nap = False
-        self._sleeps = 0
-        self._locks: list[Held] = []
-        self._heard: asyncio.Queue[Going] = asyncio.Queue()
+        self.inhibit_error: HostError | None = None
+        self.alarm_distances: list[float | None] = []
+        self.logind_calls: list[str] = []
+        self.suppress_events = False
+        self.zero_length_sleep = False
+        self._sleep_count = 0
+        self._locks: list[HeldLock] = []
+        self._events: asyncio.Queue[LogindEvent] = asyncio.Queue()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._heard.put_nowait(Going("found"))
+        self._events.put_nowait(LogindEvent("found"))
 
-    def locks(self, mode: str) -> list[Held]:
+    def own_locks(self, mode: str) -> list[HeldLock]:
         """Powerd's that are held."""
-        return [lock for lock in self._locks if lock.mode == mode and lock.held()]
+        return [lock for lock in self._locks if lock.mode == mode and lock.is_held()]
 
-    def tell(self, going: Going) -> None:
+    def emit(self, event: LogindEvent) -> None:
         """Have logind say something."""
-        if not self.silent or going.what not in {"sleep", "shutdown"}:
-            self._heard.put_nowait(going)
+        if not self.suppress_events or event.kind not in {"sleep", "shutdown"}:
+            self._events.put_nowait(event)
 
-    def alarm(self) -> float | None:
+    def seconds_to_alarm(self) -> float | None:
         """Seconds to the alarm that stands; None = none does."""
-        self._tick()
+        self._update_rtc()
         self.rtc.read("wakealarm")
         return None if self.rtc.alarm is None else self.rtc.alarm - self.rtc.now
 
     async def sleep(self, what: str = "sleep", *, fails: bool = False) -> None:
         """What logind does when it is told to; a shutdown has no end."""
-        self.tell(Going("shutdown" if what == "shutdown" else "sleep"))
-        deadline = asyncio.get_running_loop().time() + self.delay
+        self.emit(LogindEvent("shutdown" if what == "shutdown" else "sleep"))
+        deadline = asyncio.get_running_loop().time() + self.max_inhibit_delay
         while asyncio.get_running_loop().time() < deadline:
             await asyncio.sleep(0.01)
-            if not self.locks("delay"):
+            if not self.own_locks("delay"):
                 break
-        self.slept.append(self.alarm())
+        self.alarm_distances.append(self.seconds_to_alarm())
         if what == "shutdown":
             return
         if not fails:
-            self._pass(self.slept[-1])
+            self._advance(self.alarm_distances[-1])
         await asyncio.sleep(0.1)
-        self.tell(Going("sleep", begins=False))
+        self.emit(LogindEvent("sleep", start=False))
 
-    def _pass(self, alarm: float | None) -> None:
-        woken = CLOCK if alarm is not None and alarm <= self.night else CARD
-        if not self.nap:
-            self._clock.slept += self.night if woken is CARD else (alarm or 0.0) + 1
-        self._sleeps += 1
-        self.counts[woken] += 1
+    def _advance(self, alarm: float | None) -> None:
+        wakeup = RTC_WAKEUP if alarm is not None and alarm <= self.sleep_duration else CARD_WAKEUP
+        if not self.zero_length_sleep:
+            self._clock.slept += self.sleep_duration if wakeup is CARD_WAKEUP else (alarm or 0.0) + 1
+        self._sleep_count += 1
+        self.wakeup_counts[wakeup] += 1
 
     # --- Eyes ---
 
-    async def inhibitors(self) -> tuple[Inhibitor, ...]:
-        return self.others
+    async def list_inhibitors(self) -> tuple[Inhibitor, ...]:
+        return self.other_locks
 
-    async def able(self, action: str) -> str:
-        return self.able_to.get(action, "yes")
+    async def can_sleep(self, action: str) -> str:
+        return self.sleep_support.get(action, "yes")
 
-    async def key_press(self) -> KeyPress | None:
-        return self.pressed
+    async def last_key_press(self) -> KeyPress | None:
+        return self.latest_key_press
 
-    async def timers(self, units: Sequence[str]) -> tuple[Timer, ...]:
-        return tuple(self.elapses[unit] for unit in units)
+    async def list_timers(self, units: Sequence[str]) -> tuple[SystemdTimer, ...]:
+        return tuple(self.timers_by_unit[unit] for unit in units)
 
-    async def patience(self) -> float:
-        return self.delay
+    async def inhibit_delay(self) -> float:
+        return self.max_inhibit_delay
 
-    async def goings(self) -> AsyncIterator[Going]:
+    async def events(self) -> AsyncIterator[LogindEvent]:
         while True:
-            yield await self._heard.get()
+            yield await self._events.get()
 
-    async def card(self, interface: str) -> Card:
+    async def read_card(self, interface: str) -> NetworkCard:
         return self.cards[interface]
 
     async def read_alarm(self) -> Alarm:
-        return self._ask(ReadAlarm())
+        return self._rtc_request(ReadAlarm())
 
-    def wakeup_sources(self) -> Wakeups:
-        sources = tuple(replace(each, events=count) for each, count in self.counts.items())
-        return Wakeups(sources, "", (("eth0", CARD.device),), self._sleeps)
+    def read_wakeup_state(self) -> WakeupState:
+        sources = tuple(replace(each, events=count) for each, count in self.wakeup_counts.items())
+        return WakeupState(sources, "", (("eth0", CARD_WAKEUP.device),), self._sleep_count)
 
     # --- Hands ---
 
     async def inhibit(self, what: str, why: str, mode: str) -> int:
-        if self.no_locks is not None:
-            raise self.no_locks
-        self._locks.append(Held(what, why, mode))
-        return self._locks[-1].given
+        if self.inhibit_error is not None:
+            raise self.inhibit_error
+        self._locks.append(HeldLock(what, why, mode))
+        return self._locks[-1].descriptor
 
-    async def logind(self, action: str) -> None:
-        self.orders.append(action)
+    async def request_sleep(self, action: str) -> None:
+        self.logind_calls.append(action)
         task = asyncio.create_task(self.sleep("shutdown" if action == "poweroff" else "sleep"))
         self._tasks.add(task)
 
     async def set_alarm(self, in_seconds: int, replaces: int | None) -> Alarm:
-        return self._ask(SetAlarm(in_seconds, replaces))
+        return self._rtc_request(SetAlarm(in_seconds, replaces))
 
     async def clear_alarm(self, at: int) -> Alarm:
-        return self._ask(ClearAlarm(at))
+        return self._rtc_request(ClearAlarm(at))
 
-    async def arm_card(self, interface: str) -> Card:
+    async def arm_card(self, interface: str) -> NetworkCard:
         if self.refusal is not None:
             raise HostError(self.refusal)
-        self.cards[interface] = Card(interface, self.cards[interface].supported, "g")
+        self.cards[interface] = NetworkCard(interface, self.cards[interface].supported, "g")
         return self.cards[interface]
 
-    def _ask(self, request: AlarmRequest) -> Alarm:
+    def _rtc_request(self, request: AlarmRequest) -> Alarm:
         """As the helper itself obeys, on an RTC that answers as the kernel's does."""
         if self.refusal is not None:
             raise HostError(self.refusal)
-        self._tick()
+        self._update_rtc()
         try:
-            return rtc.obey(request, self.rtc)
+            return rtc.execute(request, self.rtc)
         except RefusalError as error:
             raise HostError(str(error)) from None
 
-    def _tick(self) -> None:
+    def _update_rtc(self) -> None:
         now = self._clock.now()
         self.rtc.now = int(BEGIN + now.mono + now.slept)

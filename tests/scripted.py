@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from powerd.host.values import Completed, HostError
-from powerd.model import Answered, DiskId, DiskOrder, Found, Moment, Power
+from powerd.host.values import HostError, ProcessResult
+from powerd.model import DiskAction, DiskId, DiskResult, Moment, PowerMode, PowerStatus
 
 BEGIN = 1_780_000_000.0
 """POSIX time at loop time 0."""
@@ -28,7 +28,7 @@ class LoopClock:
 
 
 @dataclass(slots=True)
-class Stopped:
+class StoppedClock:
     """A clock that stands still."""
 
     def now(self) -> Moment:
@@ -36,7 +36,7 @@ class Stopped:
 
 
 @dataclass(slots=True)
-class Hands:
+class RecordingPorts:
     """Writes down what it is told to do.
 
     Attributes:
@@ -46,8 +46,8 @@ class Hands:
     """
 
     calls: list[tuple[object, ...]] = field(default_factory=list)
-    end: Completed = field(default=Completed(0, "", ""))
-    refusal: str | None = None
+    command_result: ProcessResult = field(default=ProcessResult(0, "", ""))
+    error: str | None = None
 
     async def run(
         self,
@@ -56,28 +56,28 @@ class Hands:
         timeout: float,  # noqa: ASYNC109 - as Hands.run
         stdin: bytes | None = None,
         env: Mapping[str, str] | None = None,
-    ) -> Completed:
-        self._note("run", tuple(argv), timeout, *(env or {}).items(), *([stdin] if stdin else []))
-        return self.end
+    ) -> ProcessResult:
+        self._record("run", tuple(argv), timeout, *(env or {}).items(), *([stdin] if stdin else []))
+        return self.command_result
 
-    async def logind(self, action: str) -> None:
-        self._note("logind", action)
+    async def request_sleep(self, action: str) -> None:
+        self._record("logind", action)
 
-    async def magic(self, mac: str, to: Sequence[str]) -> None:
-        self._note("magic", mac, tuple(to))
+    async def send_magic_packet(self, mac: str, to: Sequence[str]) -> None:
+        self._record("magic", mac, tuple(to))
 
-    async def disk(self, order: DiskOrder) -> Found:
-        self._note("disk", order)
-        return Answered(Power.ACTIVE)
+    async def execute_disk_action(self, order: DiskAction) -> DiskResult:
+        self._record("disk", order)
+        return PowerStatus(PowerMode.ACTIVE)
 
-    async def guard(self, disks: tuple[DiskId, ...]) -> tuple[DiskId, tuple[DiskId, ...], float]:
-        self._note("guard", disks)
+    async def wait_first_access(self, disks: tuple[DiskId, ...]) -> tuple[DiskId, tuple[DiskId, ...], float]:
+        self._record("guard", disks)
         return disks[0], disks[1:], 1.0
 
     async def broadcast(self, text: str) -> None:
-        self._note("broadcast", text)
+        self._record("broadcast", text)
 
-    def _note(self, *call: object) -> None:
+    def _record(self, *call: object) -> None:
         self.calls.append(call)
-        if self.refusal is not None:
-            raise HostError(self.refusal)
+        if self.error is not None:
+            raise HostError(self.error)

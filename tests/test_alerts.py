@@ -8,12 +8,12 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
-from scripted import Hands
+from scripted import RecordingPorts
 
-from powerd.alerts import Alerts
-from powerd.config import Hooks
+from powerd.alerts import Notifications
+from powerd.config import HookOptions
 from powerd.host.hands import RealHands
-from powerd.host.values import Completed
+from powerd.host.values import ProcessResult
 from powerd.rehearse.loop import run
 
 FINDING = {
@@ -24,11 +24,11 @@ FINDING = {
     "text": "8 of its sectors cannot be read",
     "advice": "check your backup",
 }
-HOOK = Hooks(alert=("/usr/local/bin/notify", "--loud"), timeout=20.0)
-URLS = Hooks(notify=("ntfy://secret", "mailto://user:word@example.org"))
+HOOK = HookOptions(alert=("/usr/local/bin/notify", "--loud"), timeout=20.0)
+URLS = HookOptions(notify=("ntfy://secret", "mailto://user:word@example.org"))
 
 
-class Slow(Hands):
+class SlowCommands(RecordingPorts):
     """Each command takes two seconds; ``most`` is how many ever ran at the same time."""
 
     running = most = 0
@@ -41,17 +41,17 @@ class Slow(Hands):
         return await super().run(argv, **about)
 
 
-def play(scene: Callable[[Slow, Alerts, list[str]], Awaitable[None]]) -> None:
+def run_scenario(scene: Callable[[SlowCommands, Notifications, list[str]], Awaitable[None]]) -> None:
     async def main() -> None:
-        hands, complaints = Slow(), list[str]()
-        await scene(hands, Alerts(hands, complaints.append), complaints)
+        hands, complaints = SlowCommands(), list[str]()
+        await scene(hands, Notifications(hands, complaints.append), complaints)
 
     run(main())
 
 
 def test_the_hook_gets_the_finding_on_standard_input() -> None:
-    async def scene(hands: Slow, alerts: Alerts, complaints: list[str]) -> None:
-        alerts.tell(HOOK, FINDING)
+    async def scene(hands: SlowCommands, alerts: Notifications, complaints: list[str]) -> None:
+        alerts.send(HOOK, FINDING)
         await asyncio.sleep(3)
         ((_, argv, seconds, document),) = hands.calls
         assert (argv, seconds) == (HOOK.alert, 20.0)
@@ -59,12 +59,12 @@ def test_the_hook_gets_the_finding_on_standard_input() -> None:
         assert json.loads(document) == FINDING
         assert complaints == []
 
-    play(scene)
+    run_scenario(scene)
 
 
 def test_urls_go_to_the_sender_on_standard_input_alone() -> None:
-    async def scene(hands: Slow, alerts: Alerts, complaints: list[str]) -> None:
-        alerts.tell(URLS, FINDING)
+    async def scene(hands: SlowCommands, alerts: Notifications, complaints: list[str]) -> None:
+        alerts.send(URLS, FINDING)
         await asyncio.sleep(3)
         ((_, argv, _, document),) = hands.calls
         assert "secret" not in str(argv), "an argument is there for all to see"
@@ -77,72 +77,72 @@ def test_urls_go_to_the_sender_on_standard_input_alone() -> None:
         }
         assert complaints == []
 
-    play(scene)
+    run_scenario(scene)
 
 
-def test_nobody_to_tell() -> None:
-    async def scene(hands: Slow, alerts: Alerts, complaints: list[str]) -> None:
-        alerts.tell(Hooks(), FINDING)
+def test_no_recipient() -> None:
+    async def scene(hands: SlowCommands, alerts: Notifications, complaints: list[str]) -> None:
+        alerts.send(HookOptions(), FINDING)
         await asyncio.sleep(3)
         assert (hands.calls, complaints) == ([], [])
 
-    play(scene)
+    run_scenario(scene)
 
 
 def test_one_at_a_time_and_no_more_than_a_hundred() -> None:
-    async def scene(hands: Slow, alerts: Alerts, complaints: list[str]) -> None:
+    async def scene(hands: SlowCommands, alerts: Notifications, complaints: list[str]) -> None:
         for _ in range(103):
-            alerts.tell(HOOK, FINDING)
+            alerts.send(HOOK, FINDING)
         await asyncio.sleep(300)
         assert (len(hands.calls), hands.most) == (100, 1)
         assert complaints == [f"hooks.alert: {FINDING['text']}: not told, as 100 others wait"] * 3
-        alerts.tell(HOOK, FINDING)
+        alerts.send(HOOK, FINDING)
         await asyncio.sleep(3)
         assert len(hands.calls) == 101
 
-    play(scene)
+    run_scenario(scene)
 
 
 @pytest.mark.parametrize(
     ("options", "name"), [(HOOK, "hooks.alert: /usr/local/bin/notify"), (URLS, "hooks.notify: ")]
 )
-def test_a_failure_is_a_complaint(options: Hooks, name: str) -> None:
-    async def scene(hands: Slow, alerts: Alerts, complaints: list[str]) -> None:
-        hands.end = Completed(3, "", "no network\n")
-        alerts.tell(options, FINDING)
+def test_a_failure_is_reported(options: HookOptions, name: str) -> None:
+    async def scene(hands: SlowCommands, alerts: Notifications, complaints: list[str]) -> None:
+        hands.command_result = ProcessResult(3, "", "no network\n")
+        alerts.send(options, FINDING)
         await asyncio.sleep(3)
-        hands.refusal = "cannot run it: there is no such program"
-        alerts.tell(options, FINDING)
+        hands.error = "cannot run it: there is no such program"
+        alerts.send(options, FINDING)
         await asyncio.sleep(3)
         assert complaints[0].startswith(name)
         assert complaints[0].endswith("ended with status 3: no network")
         assert complaints[1].endswith("there is no such program")
 
-    play(scene)
+    run_scenario(scene)
 
 
-def test_the_end_waits_a_little_for_what_is_under_way() -> None:
-    async def scene(hands: Slow, alerts: Alerts, _complaints: list[str]) -> None:
+def test_the_shutdown_waits_a_little_for_running_messages() -> None:
+    async def scene(hands: SlowCommands, alerts: Notifications, _complaints: list[str]) -> None:
         loop = asyncio.get_running_loop()
         await alerts.close()
         for _ in range(9):
-            alerts.tell(HOOK, FINDING)
+            alerts.send(HOOK, FINDING)
         begun = loop.time()
         await alerts.close()
         assert loop.time() - begun == pytest.approx(5, abs=0.01)
         assert len(hands.calls) == 2
 
-    play(scene)
+    run_scenario(scene)
 
 
 def test_a_real_hook_reads_it(tmp_path: Path) -> None:
     heard = tmp_path / "heard"
-    options = Hooks(alert=("/bin/sh", "-c", f"cat > {heard}"))
+    options = HookOptions(alert=("/bin/sh", "-c", f"cat > {heard}"))
 
     async def main() -> list[str]:
         complaints: list[str] = []
-        alerts = Alerts(RealHands(), complaints.append)
-        alerts.tell(options, FINDING)
+        alerts = Notifications(RealHands(), complaints.append)
+        alerts.send(options, FINDING)
         await alerts.close()
         return complaints
 

@@ -11,7 +11,7 @@ import pytest
 
 from powerd.app import Service
 from powerd.config import Options, parse
-from powerd.host.journal import Journal
+from powerd.host.journal import JournalWriter
 from powerd.model import Disk, DiskId, Finding, Severity
 
 DISK = Disk(DiskId("ata-A_1"), "sda", model="Old", serial="S1")
@@ -22,7 +22,7 @@ def service(options: Options, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     """A service that does not run yet, and what it tells."""
     monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path / "state"))
     told = StringIO()
-    monkeypatch.setattr("powerd.app.Journal", lambda: Journal({}, told))
+    monkeypatch.setattr("powerd.app.Journal", lambda: JournalWriter({}, told))
     return Service(options, lambda: options, tmp_path / "powerd.toml", tmp_path / "powerd.sock", []), told
 
 
@@ -35,8 +35,8 @@ def test_a_finding_reaches_journal_listeners_and_hook(
 
     async def main() -> str:
         house, told = service(parse(config.encode(), "test"), tmp_path, monkeypatch)
-        house._alert(DISK, FINDING)  # noqa: SLF001 - what the daemon is handed
-        await house._alerts.close()  # noqa: SLF001 - as the end of the service does
+        house._on_finding(DISK, FINDING)  # noqa: SLF001 - what the daemon is handed
+        await house._notifications.close()  # noqa: SLF001 - as the end of the service does
         return told.getvalue()
 
     assert asyncio.run(main()) == "<3>sda: the drive itself says that it is failing; copy it\n"
@@ -51,10 +51,10 @@ def test_a_finding_reaches_journal_listeners_and_hook(
         )
 
 
-def test_what_had_better_be_otherwise_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_questionable_setting_is_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "powerd.toml"
     file.write_text('[hooks]\nnotify = ["ntfy://secret"]\n')
     file.chmod(0o644)
     house, told = service(parse(file.read_bytes(), "test"), tmp_path, monkeypatch)
-    house._caution()  # noqa: SLF001 - as at start
+    house._log_option_warnings()  # noqa: SLF001 - as at start
     assert told.getvalue().startswith(f"<4>{file}: hooks.notify holds secrets")

@@ -4,150 +4,162 @@ import asyncio
 
 import pytest
 
-from powerd.board import Board, Facts
+from powerd.board import PollResult, StateStore
 from powerd.model import (
-    Activity,
-    AskPower,
-    Blind,
-    Card,
-    Cause,
+    CheckPowerMode,
     Client,
     ClientId,
+    CompletedAction,
     Disk,
+    DiskActivity,
     DiskId,
+    GroupSpinUp,
     Inhibitor,
     KeyPress,
-    Leaving,
-    Outcome,
-    Roused,
-    Seen,
-    Sighting,
+    NetworkCard,
+    Observation,
+    Reading,
+    ShutdownInProgress,
     Sleep,
     SourceId,
-    Timer,
-    Waking,
-    Warn,
+    SystemdTimer,
+    Unavailable,
+    WakeEvent,
+    WakeupCause,
+    WarnUsers,
 )
 from powerd.rehearse.loop import run
 
 CLIENTS, OTHER = SourceId("clients"), SourceId("other")
 WHO = Client(ClientId("10.0.0.9"), ("10.0.0.9",))
-HEARD = {WHO.id: Seen(1.0, Sighting(heard=1.0))}
+HEARD = {WHO.id: Reading(1.0, Observation(last_seen=1.0))}
 SLEEP = Sleep(0, "suspend")
 
 
-def test_a_source_replaces_its_own_word_only() -> None:
-    board = Board()
-    board.post(CLIENTS, Facts(Seen(1.0, ())))
-    board.post(OTHER, Facts(Seen(2.0, ())))
-    board.post(CLIENTS, Facts(Blind(3.0, "no carrier")))
-    assert board.snapshot().sources == {CLIENTS: Blind(3.0, "no carrier"), OTHER: Seen(2.0, ())}
+def test_a_source_replaces_its_own_reading_only() -> None:
+    board = StateStore()
+    board.publish(CLIENTS, PollResult(Reading(1.0, ())))
+    board.publish(OTHER, PollResult(Reading(2.0, ())))
+    board.publish(CLIENTS, PollResult(Unavailable(3.0, "no carrier")))
+    assert board.snapshot().sources == {CLIENTS: Unavailable(3.0, "no carrier"), OTHER: Reading(2.0, ())}
 
 
-def test_a_blind_source_leaves_what_was_known_in_the_picture() -> None:
-    board = Board()
-    board.post(CLIENTS, Facts(Seen(1.0, ()), {WHO.id: WHO}, HEARD))
-    board.post(CLIENTS, Facts(Blind(2.0, "no carrier")))
-    assert (board.snapshot().known, board.snapshot().sightings) == ({WHO.id: WHO}, HEARD)
+def test_a_failed_source_leaves_its_last_facts_in_the_snapshot() -> None:
+    board = StateStore()
+    board.publish(CLIENTS, PollResult(Reading(1.0, ()), {WHO.id: WHO}, HEARD))
+    board.publish(CLIENTS, PollResult(Unavailable(2.0, "no carrier")))
+    assert (board.snapshot().clients, board.snapshot().observations) == ({WHO.id: WHO}, HEARD)
 
 
-def test_nobody_known_any_more_is_not_as_it_was() -> None:
-    board = Board()
-    board.post(CLIENTS, Facts(Seen(1.0, ()), {WHO.id: WHO}, HEARD))
-    board.post(CLIENTS, Facts(Seen(2.0, ()), {}, {}))
-    assert (board.snapshot().known, board.snapshot().sightings) == ({}, {})
+def test_an_emptied_set_of_clients_is_a_change() -> None:
+    board = StateStore()
+    board.publish(CLIENTS, PollResult(Reading(1.0, ()), {WHO.id: WHO}, HEARD))
+    board.publish(CLIENTS, PollResult(Reading(2.0, ()), {}, {}))
+    assert (board.snapshot().clients, board.snapshot().observations) == ({}, {})
 
 
-def test_each_fact_stands_until_there_is_another() -> None:
-    board = Board()
+def test_each_fact_holds_until_it_is_replaced() -> None:
+    board = StateStore()
     lock = Inhibitor(frozenset({"sleep"}), "backup", "nightly", "block", 0, 7)
-    press, timer, card = KeyPress(1.0, "anna on tty1"), Timer("backup.timer", wall=9.0), Card("eth0", "g", "")
-    board.post(OTHER, Facts(Seen(1.0, ()), inhibitors=(lock,), key_press=press))
-    board.post(OTHER, Facts(Seen(2.0, ()), timers=(timer,), cards={"eth0": Seen(2.0, card)}))
+    press, timer, card = (
+        KeyPress(1.0, "anna on tty1"),
+        SystemdTimer("backup.timer", wall=9.0),
+        NetworkCard("eth0", "g", ""),
+    )
+    board.publish(OTHER, PollResult(Reading(1.0, ()), inhibitors=(lock,), key_press=press))
+    board.publish(
+        OTHER, PollResult(Reading(2.0, ()), timers=(timer,), network_cards={"eth0": Reading(2.0, card)})
+    )
     seen = board.snapshot()
     assert (seen.inhibitors, seen.key_press, seen.timers) == ((lock,), press, (timer,))
-    assert seen.cards == {"eth0": Seen(2.0, card)}
-    board.post(OTHER, Facts(Seen(3.0, ()), inhibitors=(), timers=(), cards={}))
+    assert seen.network_cards == {"eth0": Reading(2.0, card)}
+    board.publish(OTHER, PollResult(Reading(3.0, ()), inhibitors=(), timers=(), network_cards={}))
     seen = board.snapshot()
-    assert (seen.inhibitors, seen.key_press, seen.timers, seen.cards) == ((), press, (), {})
+    assert (seen.inhibitors, seen.key_press, seen.timers, seen.network_cards) == ((), press, (), {})
 
 
-def test_on_the_way_down_and_up_again() -> None:
-    board, leaving, waking = Board(), Leaving(5.0, "sleep"), Waking(9.0, Cause.ALARM, "rtc_cmos")
-    board.leaving(leaving)
-    assert board.snapshot().leaving == leaving
-    board.leaving(None)
-    board.woke(waking)
-    assert (board.snapshot().leaving, board.snapshot().waking) == (None, waking)
+def test_leaving_and_returning() -> None:
+    board, leaving, waking = (
+        StateStore(),
+        ShutdownInProgress(5.0, "sleep"),
+        WakeEvent(9.0, WakeupCause.ALARM, "rtc_cmos"),
+    )
+    board.set_shutdown(leaving)
+    assert board.snapshot().shutdown == leaving
+    board.set_shutdown(None)
+    board.set_wake_event(waking)
+    assert (board.snapshot().shutdown, board.snapshot().wake_event) == (None, waking)
 
 
-def test_a_snapshot_does_not_change_with_the_board() -> None:
-    board = Board()
+def test_a_snapshot_does_not_change_with_the_state_store() -> None:
+    board = StateStore()
     before = board.snapshot()
-    board.post(CLIENTS, Facts(Seen(1.0, ()), {WHO.id: WHO}, HEARD))
-    board.begin(SLEEP)
-    assert (before.sources, before.known, before.in_flight) == ({}, {}, frozenset())
+    board.publish(CLIENTS, PollResult(Reading(1.0, ()), {WHO.id: WHO}, HEARD))
+    board.action_started(SLEEP)
+    assert (before.sources, before.clients, before.running_actions) == ({}, {}, frozenset())
 
 
-def test_an_order_is_in_flight_from_its_beginning_to_its_outcome() -> None:
-    board, warn = Board(), Warn(0, "suspend", 60)
-    board.begin(warn)
-    board.begin(SLEEP)
-    assert board.snapshot().in_flight == {warn, SLEEP}
-    outcome = Outcome(SLEEP, 5.0, ok=False, observed="refused", begun=4.0)
-    board.end(outcome)
-    assert board.snapshot().in_flight == {warn}
-    assert board.snapshot().outcomes == {Sleep: outcome}
+def test_an_action_is_in_flight_from_its_start_to_its_result() -> None:
+    board, warn = StateStore(), WarnUsers(0, "suspend", 60)
+    board.action_started(warn)
+    board.action_started(SLEEP)
+    assert board.snapshot().running_actions == {warn, SLEEP}
+    outcome = CompletedAction(SLEEP, 5.0, ok=False, message="refused", started_at=4.0)
+    board.action_completed(outcome)
+    assert board.snapshot().running_actions == {warn}
+    assert board.snapshot().completed_actions == {Sleep: outcome}
 
 
-def test_the_latest_outcome_of_each_kind_is_kept() -> None:
-    board = Board()
-    first, second = (Outcome(SLEEP, at, ok=True, observed="done") for at in (1.0, 2.0))
-    announced = Outcome(Warn(0, "suspend", 60), 1.5, ok=True, observed="announced")
+def test_the_latest_result_of_each_kind_is_retained() -> None:
+    board = StateStore()
+    first, second = (CompletedAction(SLEEP, at, ok=True, message="done") for at in (1.0, 2.0))
+    announced = CompletedAction(WarnUsers(0, "suspend", 60), 1.5, ok=True, message="announced")
     for outcome in (first, announced, second):
-        board.end(outcome)
-    assert board.snapshot().outcomes == {Sleep: second, Warn: announced}
+        board.action_completed(outcome)
+    assert board.snapshot().completed_actions == {Sleep: second, WarnUsers: announced}
 
 
 def test_a_source_has_one_writer() -> None:
-    board = Board()
-    board.claim(CLIENTS)
-    board.claim(OTHER)
+    board = StateStore()
+    board.register_writer(CLIENTS)
+    board.register_writer(OTHER)
     with pytest.raises(RuntimeError, match="two writers for the facts of clients"):
-        board.claim(CLIENTS)
+        board.register_writer(CLIENTS)
 
 
 def test_several_changes_wake_the_reader_once() -> None:
     async def read() -> list[tuple[bool, float]]:
-        board, loop = Board(), asyncio.get_running_loop()
-        board.post(CLIENTS, Facts(Seen(1.0, ())))
-        board.post(CLIENTS, Facts(Seen(2.0, ())))
-        loop.call_at(20.0, board.touch)
-        return [(await board.changed_or(when), round(loop.time(), 3)) for when in (10.0, 12.0, 30.0, 31.0)]
+        board, loop = StateStore(), asyncio.get_running_loop()
+        board.publish(CLIENTS, PollResult(Reading(1.0, ())))
+        board.publish(CLIENTS, PollResult(Reading(2.0, ())))
+        loop.call_at(20.0, board.request_decision)
+        return [
+            (await board.wait_for_change(when), round(loop.time(), 3)) for when in (10.0, 12.0, 30.0, 31.0)
+        ]
 
     assert run(read()) == [(True, 0.0), (False, 12.0), (True, 20.0), (False, 31.0)]
 
 
-def test_an_order_to_a_disk_has_its_outcome_by_kind_and_disk() -> None:
-    board = Board()
-    first, second = AskPower(DiskId("ata-1")), AskPower(DiskId("ata-2"))
+def test_a_disk_action_has_its_result_by_kind_and_disk() -> None:
+    board = StateStore()
+    first, second = CheckPowerMode(DiskId("ata-1")), CheckPowerMode(DiskId("ata-2"))
     for order in (first, second):
-        board.begin(order)
-    board.end(Outcome(first, 5.0, ok=True, observed="it spins"))
+        board.action_started(order)
+    board.action_completed(CompletedAction(first, 5.0, ok=True, message="it spins"))
     snapshot = board.snapshot()
-    assert list(snapshot.disk_outcomes) == [(AskPower, first.disk)]
-    assert (snapshot.in_flight, snapshot.outcomes) == (frozenset({second}), {})
+    assert list(snapshot.completed_disk_actions) == [(CheckPowerMode, first.disk)]
+    assert (snapshot.running_actions, snapshot.completed_actions) == (frozenset({second}), {})
 
 
 def test_disks_and_their_activity_are_replaced_as_a_whole() -> None:
-    board, name = Board(), DiskId("ata-1")
-    known, moves = {name: Disk(name, "sda")}, {name: Seen(1.0, Activity(1.0))}
-    board.post(OTHER, Facts(Seen(1.0, ()), disks=known, activity=moves))
-    board.post(OTHER, Facts(Blind(2.0, "no sysfs")))
+    board, name = StateStore(), DiskId("ata-1")
+    known, moves = {name: Disk(name, "sda")}, {name: Reading(1.0, DiskActivity(1.0))}
+    board.publish(OTHER, PollResult(Reading(1.0, ()), disks=known, activity=moves))
+    board.publish(OTHER, PollResult(Unavailable(2.0, "no sysfs")))
     assert (board.snapshot().disks, board.snapshot().activity) == (known, moves)
 
 
-def test_a_group_that_was_roused_is_told_by_its_name() -> None:
-    board, roused = Board(), Roused(DiskId("ata-a"), (), 5.0, 1.0)
-    board.rouse("md0", roused)
-    assert board.snapshot().roused == {"md0": roused}
+def test_a_group_spin_up_is_stored_by_the_name_of_the_group() -> None:
+    board, roused = StateStore(), GroupSpinUp(DiskId("ata-a"), (), 5.0, 1.0)
+    board.add_group_spin_up("md0", roused)
+    assert board.snapshot().group_spin_ups == {"md0": roused}

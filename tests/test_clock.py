@@ -38,7 +38,7 @@ def test_without_a_zone_the_time_is_aware_all_the_same(
     assert KernelClock().now().wall.utcoffset() is not None
 
 
-def test_a_boot_is_told_from_the_next() -> None:
+def test_a_boot_differs_from_the_next() -> None:
     assert boot_id() == boot_id() == Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     assert len(boot_id()) == 36
 

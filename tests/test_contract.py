@@ -11,8 +11,8 @@ from typing import Any, Final
 
 import pytest
 
-from powerd.config import Options, effective, parse, sample
-from powerd.faces.grammar import parser
+from powerd.config import Options, effective_toml, parse, sample_toml
+from powerd.faces.grammar import build_parser
 from powerd.model import DiskState
 
 ROOT: Final = Path(__file__).parents[1]
@@ -36,23 +36,23 @@ KEYS: Final = {key for key, field in DECLARED.items() if "kind" in field.metadat
 
 def test_shipped_sample_is_the_code_s() -> None:
     remade = "python -c 'from powerd.config import sample; print(sample(), end=\"\")' > config/powerd.toml"
-    assert (ROOT / "config/powerd.toml").read_text() == sample(), f"make it anew: {remade}"
+    assert (ROOT / "config/powerd.toml").read_text() == sample_toml(), f"make it anew: {remade}"
 
 
 def test_sample_as_it_ships_changes_nothing() -> None:
-    assert effective(parse(sample().encode(), "sample")) == effective(Options())
+    assert effective_toml(parse(sample_toml().encode(), "sample")) == effective_toml(Options())
 
 
 def test_sample_with_everything_switched_on_is_valid() -> None:
     """Whoever takes away a "#" gets what stands there; an empty command beside another action is no fault."""
-    switched_on = re.sub(r"^#(?=\S)", "", sample(), flags=re.MULTILINE)
+    switched_on = re.sub(r"^#(?=\S)", "", sample_toml(), flags=re.MULTILINE)
     options = parse(switched_on.encode(), "sample")
     assert [rule.action for rule in options.sleep] == ["poweroff"]
     assert [row.name for row in options.clients.class_] == ["phone"]
 
 
 def test_sample_names_every_option() -> None:
-    switched_on = tomllib.loads(re.sub(r"^#(?=\S)", "", sample(), flags=re.MULTILINE))
+    switched_on = tomllib.loads(re.sub(r"^#(?=\S)", "", sample_toml(), flags=re.MULTILINE))
 
     def keys(table: dict[str, Any], path: str = "") -> Iterator[str]:
         for key, value in table.items():
@@ -94,7 +94,7 @@ def test_options_named_in_the_readme_exist() -> None:
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_links_between_pages_lead_somewhere(page: str) -> None:
+def test_links_between_pages_resolve(page: str) -> None:
     file = ROOT / page
     links = re.findall(r"\]\(([^)#]+?)(?:#[^)]*)?\)", file.read_text())
     missing = [link for link in links if "://" not in link and not (file.parent / link).exists()]
@@ -115,7 +115,7 @@ def test_no_group_is_repeated_possessively() -> None:
     assert lines == []
 
 
-def test_a_possessive_group_is_seen() -> None:
+def test_a_possessive_group_is_detected() -> None:
     assert POSSESSIVE.search(r"""_BLANK: Final = re.compile(r"(?:\s++|#[^\n]*+\n)*+")""")
     assert not POSSESSIVE.search(r"""_BLANK: Final = re.compile(r"(?>(?:\s++|#[^\n]*+\n)*)")""")
 
@@ -124,6 +124,6 @@ def test_readme_names_each_state_of_a_disk_and_each_command() -> None:
     page = (ROOT / "README.md").read_text()
     shown = set(DiskState) - {DiskState.EXCLUDED}  # those are not in the table
     assert {state for state in shown if f"*{state}*" not in page} == set()
-    commands = next(action for action in parser()._actions if action.dest == "command").choices  # noqa: SLF001 - argparse has no other way to ask
+    commands = next(action for action in build_parser()._actions if action.dest == "command").choices  # noqa: SLF001 - argparse has no other way to ask
     assert commands is not None
     assert {command for command in commands if f"| `powerd {command}" not in page} == set()

@@ -8,17 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from bedroom import Bedroom
-from scripted import Hands, LoopClock
-from sources.village import ANSWERS, Village, mac, neighbour
+from bedroom import FakeMachine
+from scripted import LoopClock, RecordingPorts
+from sources.village import ANSWERS, FakeLan, mac, neighbour
 
 from powerd.config import parse
 from powerd.daemon import Daemon
 from powerd.engine import HEARTBEAT
-from powerd.host.values import Completed, Going
-from powerd.model import Blind, Cause, Inhibitor, KeyPress, Sleep, SourceId, Status, Timer
+from powerd.host.values import LogindEvent, ProcessResult
+from powerd.model import Inhibitor, KeyPress, Sleep, SourceId, Status, SystemdTimer, Unavailable, WakeupCause
 from powerd.rehearse.loop import run
-from powerd.store import Store
+from powerd.store import Storage
 
 NIGHTLY = """
 mode = "enforce"
@@ -33,19 +33,19 @@ warn = "1min"
 """
 
 
-class Place(Village, Bedroom):
+class FakeHost(FakeLan, FakeMachine):
     """A village, and a server there that can sleep."""
 
     def __init__(self, clock: LoopClock) -> None:
-        Village.__init__(self)
-        Bedroom.__init__(self, clock)
-        self.leases(1, 2)
+        FakeLan.__init__(self)
+        FakeMachine.__init__(self, clock)
+        self.set_leases(1, 2)
 
 
-class Grip(Hands):
+class ForwardingPorts(RecordingPorts):
     """Hands that reach logind and the RTC, too."""
 
-    def __init__(self, machine: Bedroom) -> None:
+    def __init__(self, machine: FakeMachine) -> None:
         super().__init__()
         self.inhibit = machine.inhibit
         self.set_alarm = machine.set_alarm
@@ -53,18 +53,18 @@ class Grip(Hands):
         self.arm_card = machine.arm_card
         self._machine = machine
 
-    async def logind(self, action: str) -> None:
-        await super().logind(action)
-        await self._machine.logind(action)
+    async def request_sleep(self, action: str) -> None:
+        await super().request_sleep(action)
+        await self._machine.request_sleep(action)
 
 
-class Home:
+class DaemonScenario:
     """A daemon in a village."""
 
     def __init__(self, config: str = NIGHTLY, directory: Path | None = None, boot: int = 0) -> None:
         self.clock = LoopClock(step=900.0 * boot)
-        self.village = Place(self.clock)
-        self.hands = Grip(self.village)
+        self.village = FakeHost(self.clock)
+        self.hands = ForwardingPorts(self.village)
         self.heard: list[Status] = []
         self.complaints: list[str] = []
         self.daemon = Daemon(
@@ -72,10 +72,10 @@ class Home:
             self.village,
             self.hands,
             self.clock,
-            store=Store(directory) if directory else None,
-            hear=self.heard.append,
-            complain=self.complaints.append,
-            boot=f"boot {boot}" if boot else "",
+            storage=Storage(directory) if directory else None,
+            on_status=self.heard.append,
+            on_error=self.complaints.append,
+            boot_id=f"boot {boot}" if boot else "",
         )
 
     @property
@@ -90,8 +90,8 @@ class Home:
         return [call[0] for call in self.hands.calls]
 
 
-def live(
-    test: Callable[[Home], Awaitable[None]],
+def run_daemon(
+    test: Callable[[DaemonScenario], Awaitable[None]],
     config: str = NIGHTLY,
     directory: Path | None = None,
     boot: int = 0,
@@ -102,8 +102,8 @@ def live(
     """
 
     async def main() -> None:
-        home = Home(config, directory, boot)
-        life = asyncio.create_task(home.daemon.live())
+        home = DaemonScenario(config, directory, boot)
+        life = asyncio.create_task(home.daemon.run())
         await test(home)
         life.cancel()
         await asyncio.gather(life, return_exceptions=True)
@@ -111,216 +111,216 @@ def live(
     run(main())
 
 
-def test_an_empty_house_is_announced_and_put_to_sleep() -> None:
-    async def test(h: Home) -> None:
+def test_with_nobody_home_the_sleep_is_announced_and_executed() -> None:
+    async def test(h: DaemonScenario) -> None:
         await asyncio.sleep(600)
         assert h.done() == []
         await asyncio.sleep(300)
         assert h.done() == ["broadcast", "logind"]
         assert h.hands.calls[-1] == ("logind", "suspend")
 
-    live(test)
+    run_daemon(test)
 
 
-def test_whoever_comes_home_in_the_warning_calls_it_off_where_it_was_read() -> None:
-    async def test(h: Home) -> None:
+def test_a_client_that_returns_during_the_warning_cancels_it_on_the_terminals() -> None:
+    async def test(h: DaemonScenario) -> None:
         await asyncio.sleep(690)
         assert h.phase() == "warning"
-        h.village.answers["10.0.0.2"] = ANSWERS
+        h.village.replies["10.0.0.2"] = ANSWERS
         await asyncio.sleep(900)
         assert h.hands.calls == [
             ("broadcast", "this server goes to sleep in 1min unless somebody needs it (`powerd why`)"),
             ("broadcast", "called off, this server does not go to sleep now: host2: home, answers ping"),
         ]
 
-    live(test)
+    run_daemon(test)
 
 
-def test_in_observe_mode_it_only_says_what_it_would_have_done() -> None:
-    async def test(h: Home) -> None:
+def test_in_observe_mode_it_only_reports_what_it_would_have_done() -> None:
+    async def test(h: DaemonScenario) -> None:
         await asyncio.sleep(2000)
         assert h.done() == []
         assert any("would have suspended" in reason.text for reason in h.status.decision.reasons)
 
-    live(test, NIGHTLY.replace("enforce", "observe"))
+    run_daemon(test, NIGHTLY.replace("enforce", "observe"))
 
 
 def test_somebody_home_keeps_it_awake_with_a_reason() -> None:
-    async def test(h: Home) -> None:
-        h.village.answers["10.0.0.2"] = ANSWERS
+    async def test(h: DaemonScenario) -> None:
+        h.village.replies["10.0.0.2"] = ANSWERS
         await asyncio.sleep(4000)
         assert h.done() == []
         assert [f"{reason.subject}: {reason.text}" for reason in h.status.decision.reasons] == [
             "host2: home, answers ping"
         ]
 
-    live(test)
+    run_daemon(test)
 
 
-def test_whoever_is_shown_a_phase_is_told_since_when() -> None:
-    async def test(h: Home) -> None:
-        h.village.answers["10.0.0.2"] = ANSWERS
+def test_a_phase_is_shown_with_its_start() -> None:
+    async def test(h: DaemonScenario) -> None:
+        h.village.replies["10.0.0.2"] = ANSWERS
         await asyncio.sleep(300)
         assert h.phase() == "awake"
-        assert h.status.since.mono == pytest.approx(0, abs=1)
-        h.village.answers.clear()
+        assert h.status.phase_since.mono == pytest.approx(0, abs=1)
+        h.village.replies.clear()
         await asyncio.sleep(400)
         assert h.phase() == "idle"
-        assert h.status.since.mono == pytest.approx(420, abs=61)
+        assert h.status.phase_since.mono == pytest.approx(420, abs=61)
         assert h.heard[-1] is h.status
 
-    live(test)
+    run_daemon(test)
 
 
-def test_a_person_s_look_asks_everybody_and_is_decided_on_before_it_is_shown() -> None:
-    async def test(h: Home) -> None:
-        h.village.answers["10.0.0.2"] = ANSWERS
+def test_a_refresh_probes_all_and_is_decided_on_before_it_is_shown() -> None:
+    async def test(h: DaemonScenario) -> None:
+        h.village.replies["10.0.0.2"] = ANSWERS
         await asyncio.sleep(90)
-        h.village.answers["10.0.0.1"] = ANSWERS
+        h.village.replies["10.0.0.1"] = ANSWERS
         h.village.sweeps.clear()
-        await h.daemon.looks.at_all()
+        await h.daemon.refresher.poll_all_clients()
         assert [sweep.addresses for sweep in h.village.sweeps] == [["10.0.0.2", "10.0.0.1"]]
-        assert {verdict.state.value for verdict in h.status.decision.verdicts} == {"present"}
+        assert {verdict.state.value for verdict in h.status.decision.client_statuses} == {"present"}
         assert h.status.now.mono == pytest.approx(90, abs=0.1)
 
-    live(test)
+    run_daemon(test)
 
 
-def test_people_who_look_often_or_together_share_a_look() -> None:
-    async def test(h: Home) -> None:
+def test_frequent_or_concurrent_requests_share_a_refresh() -> None:
+    async def test(h: DaemonScenario) -> None:
         await asyncio.sleep(90)
         h.village.sweeps.clear()
-        await asyncio.gather(*(h.daemon.looks.at_all() for _ in range(100)))
+        await asyncio.gather(*(h.daemon.refresher.poll_all_clients() for _ in range(100)))
         await asyncio.sleep(4)
-        await h.daemon.looks.at_all()
+        await h.daemon.refresher.poll_all_clients()
         assert len(h.village.sweeps) == 1
         await asyncio.sleep(2)
-        await h.daemon.looks.at_all()
+        await h.daemon.refresher.poll_all_clients()
         assert len(h.village.sweeps) == 2
 
-    live(test)
+    run_daemon(test)
 
 
-def test_a_person_who_goes_away_takes_the_look_along_but_not_the_others() -> None:
-    async def test(h: Home) -> None:
+def test_a_cancelled_request_cancels_only_its_own_refresh() -> None:
+    async def test(h: DaemonScenario) -> None:
         await asyncio.sleep(90)
-        h.village.takes = 3
-        first, second = (asyncio.create_task(h.daemon.looks.at_all()) for _ in range(2))
+        h.village.sweep_duration = 3
+        first, second = (asyncio.create_task(h.daemon.refresher.poll_all_clients()) for _ in range(2))
         await asyncio.sleep(1)
         first.cancel()
         await second
         assert asyncio.get_running_loop().time() == pytest.approx(94, abs=0.1)
-        assert not isinstance(h.daemon.board.snapshot().sources[SourceId("clients")], Blind)
+        assert not isinstance(h.daemon.state.snapshot().sources[SourceId("clients")], Unavailable)
 
-    live(test)
+    run_daemon(test)
 
 
 def test_what_was_learned_is_there_after_a_restart(tmp_path: Path) -> None:
-    async def first(h: Home) -> None:
-        h.village.table = (neighbour(9),)
+    async def first(h: DaemonScenario) -> None:
+        h.village.neighbour_table = (neighbour(9),)
         await asyncio.sleep(90)
 
-    async def second(h: Home) -> None:
+    async def second(h: DaemonScenario) -> None:
         await asyncio.sleep(1)
-        assert mac(9) in h.daemon.board.snapshot().known
+        assert mac(9) in h.daemon.state.snapshot().clients
 
-    live(first, directory=tmp_path)
-    live(second, directory=tmp_path)
+    run_daemon(first, directory=tmp_path)
+    run_daemon(second, directory=tmp_path)
 
 
 def test_a_keep_holds_it_up_and_is_there_after_a_restart(tmp_path: Path) -> None:
-    async def first(h: Home) -> None:
-        h.daemon.keeps.add(3600, "backup")
+    async def first(h: DaemonScenario) -> None:
+        h.daemon.keep_awake.add(3600, "backup")
         await asyncio.sleep(1800)
         assert h.done() == []
         assert h.status.decision.reasons[0].text.endswith(": backup")
 
-    async def second(h: Home) -> None:
+    async def second(h: DaemonScenario) -> None:
         """On the loop's clock, which begins anew as after a reboot."""
         await asyncio.sleep(3590)
         assert h.done() == []
         await asyncio.sleep(20)
-        assert h.daemon.board.snapshot().keeps == {}
+        assert h.daemon.state.snapshot().keep_awake == {}
         await asyncio.sleep(700)
         assert h.done() == ["broadcast", "logind"]
 
-    live(first, directory=tmp_path)
-    live(second, directory=tmp_path)
+    run_daemon(first, directory=tmp_path)
+    run_daemon(second, directory=tmp_path)
 
 
 def test_it_wakes_whom_it_knows() -> None:
-    async def test(h: Home) -> None:
+    async def test(h: DaemonScenario) -> None:
         await asyncio.sleep(90)
-        woken = await h.daemon.wishes.wake("host1")
-        assert (woken.label, woken.mac, woken.sent) == ("host1", mac(1), (("eth0", "10.0.0.255"),))
+        woken = await h.daemon.requests.wake_host("host1")
+        assert (woken.label, woken.mac, woken.destinations) == ("host1", mac(1), (("eth0", "10.0.0.255"),))
         assert h.hands.calls == [("magic", mac(1), ("10.0.0.255",))]
 
-    live(test)
+    run_daemon(test)
 
 
 def test_when_it_stops_it_notes_when_each_was_last_there(tmp_path: Path) -> None:
-    async def test(h: Home) -> None:
-        h.village.table = (neighbour(9),)
+    async def test(h: DaemonScenario) -> None:
+        h.village.neighbour_table = (neighbour(9),)
         await asyncio.sleep(90)
-        h.village.table = (neighbour(9, ago=0.0),)
+        h.village.neighbour_table = (neighbour(9, ago=0.0),)
         await asyncio.sleep(3600)
 
     def seen() -> float:
         return float(json.loads((tmp_path / "learned.json").read_text())[mac(9)]["seen"])
 
-    live(test, directory=tmp_path)
+    run_daemon(test, directory=tmp_path)
     first = seen()
     assert first - 1_780_000_000 == pytest.approx(3600, abs=61), "not only when it was met"
 
 
-def test_it_stops_before_its_first_look_and_forgets_nothing(tmp_path: Path) -> None:
+def test_it_stops_before_its_first_poll_and_forgets_nothing(tmp_path: Path) -> None:
     book = {mac(9): {"address": "10.0.0.9", "seen": 1_780_000_000}}
-    Store(tmp_path).save("learned", book)
+    Storage(tmp_path).save("learned", book)
 
-    async def test(_: Home) -> None:
+    async def test(_: DaemonScenario) -> None:
         pass
 
-    live(test, directory=tmp_path)
-    assert Store(tmp_path).load("learned") == book
+    run_daemon(test, directory=tmp_path)
+    assert Storage(tmp_path).load("learned") == book
 
 
-def test_what_cannot_be_kept_is_complained_of(tmp_path: Path) -> None:
+def test_a_failed_write_of_state_is_reported(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
 
-    async def test(h: Home) -> None:
-        h.village.table = (neighbour(9),)
+    async def test(h: DaemonScenario) -> None:
+        h.village.neighbour_table = (neighbour(9),)
         await asyncio.sleep(90)
         assert len(h.complaints) == 1
         assert "cannot be written" in h.complaints[0]
 
-    live(test, directory=tmp_path / "file")
+    run_daemon(test, directory=tmp_path / "file")
 
 
-def test_a_quiet_house_writes_nothing(tmp_path: Path) -> None:
+def test_nothing_is_written_while_nothing_changes(tmp_path: Path) -> None:
     kept = tmp_path / "learned.json"
 
-    async def test(h: Home) -> None:
-        h.village.table = (neighbour(9),)
+    async def test(h: DaemonScenario) -> None:
+        h.village.neighbour_table = (neighbour(9),)
         await asyncio.sleep(90)
         kept.unlink()
         await asyncio.sleep(4 * 3600)
         assert not kept.exists()
 
-    live(test, directory=tmp_path)
+    run_daemon(test, directory=tmp_path)
 
 
-def test_trouble_is_having_decided_nothing_for_long() -> None:
+def test_a_late_decision_is_a_failure() -> None:
     async def main() -> None:
-        home = Home()
-        assert home.daemon.trouble() == "no decision has been made yet"
-        life = asyncio.create_task(home.daemon.live())
+        home = DaemonScenario()
+        assert home.daemon.stall_message() == "no decision has been made yet"
+        life = asyncio.create_task(home.daemon.run())
         await asyncio.sleep(600)
-        assert home.daemon.trouble() is None
+        assert home.daemon.stall_message() is None
         life.cancel()
         await asyncio.sleep(2 * HEARTBEAT - 60)
-        assert home.daemon.trouble() is None
+        assert home.daemon.stall_message() is None
         await asyncio.sleep(130)
-        trouble = home.daemon.trouble()
+        trouble = home.daemon.stall_message()
         assert trouble is not None
         assert trouble.startswith("no decision has been made for 2")
 
@@ -328,175 +328,175 @@ def test_trouble_is_having_decided_nothing_for_long() -> None:
 
 
 def test_a_source_that_fails_is_no_end_of_the_daemon() -> None:
-    async def test(h: Home) -> None:
-        h.village.place = None  # type: ignore[assignment] # that is the fault
+    async def test(h: DaemonScenario) -> None:
+        h.village.links = None  # type: ignore[assignment] # that is the fault
         await asyncio.sleep(4000)
         assert h.done() == []
         assert "failed inside powerd (powerd.sources." in h.status.decision.reasons[0].text
 
-    live(test)
+    run_daemon(test)
 
 
-def test_new_options_hold_for_what_is_looked_at_and_what_is_decided() -> None:
-    async def test(h: Home) -> None:
+def test_new_options_hold_for_polls_and_decisions() -> None:
+    async def test(h: DaemonScenario) -> None:
         await asyncio.sleep(90)
-        assert {verdict.keeps_awake for verdict in h.status.decision.verdicts} == {True}
+        assert {verdict.blocks_sleep for verdict in h.status.decision.client_statuses} == {True}
         h.village.sweeps.clear()
         h.daemon.reconfigure(parse(b'mode = "observe"\n[clients]\nignore = ["host1"]\nevery = "20s"', "test"))
         await asyncio.sleep(0.1)
         assert [sweep.addresses for sweep in h.village.sweeps] == [["10.0.0.2"]], "at once"
         assert h.status.mode == "observe"
-        assert [verdict.keeps_awake for verdict in h.status.decision.verdicts] == [False, True]
+        assert [verdict.blocks_sleep for verdict in h.status.decision.client_statuses] == [False, True]
         await asyncio.sleep(60)
         assert len(h.village.sweeps) == 4
 
-    live(test)
+    run_daemon(test)
 
 
-def test_a_server_that_has_looked_hourly_does_not_distrust_itself_after_a_reload() -> None:
+def test_hourly_readings_stay_valid_after_a_reload() -> None:
     """Its next round was an hour away; by the new rhythm its last word would be stale until then."""
 
-    async def test(h: Home) -> None:
+    async def test(h: DaemonScenario) -> None:
         await asyncio.sleep(90)
         h.daemon.reconfigure(parse(NIGHTLY.encode(), "test"))
         await asyncio.sleep(900)
         assert not any("too long" in reason.text for reason in h.status.decision.reasons)
 
-    live(test, NIGHTLY.replace('"2min"', '"3h"\nevery = "1h"'))
+    run_daemon(test, NIGHTLY.replace('"2min"', '"3h"\nevery = "1h"'))
 
 
-def blocks(h: Home) -> set[str]:
-    return {lock.why for lock in h.village.locks("block")}
+def blocks(h: DaemonScenario) -> set[str]:
+    return {lock.why for lock in h.village.own_locks("block")}
 
 
 def test_a_keep_is_a_lock_that_everybody_else_sees() -> None:
-    async def test(h: Home) -> None:
+    async def test(h: DaemonScenario) -> None:
         await asyncio.sleep(90)
         assert blocks(h) == set()
-        h.daemon.keeps.add(3600, "backup")
-        with h.daemon.keeps.hold("rsync"):
-            h.daemon.keeps.add(3600, "")
+        h.daemon.keep_awake.add(3600, "backup")
+        with h.daemon.keep_awake.hold("rsync"):
+            h.daemon.keep_awake.add(3600, "")
             await asyncio.sleep(1)
             assert blocks(h) == {"backup; rsync; powerd keep"}
-            assert sorted(lock.what for lock in h.village.locks("block")) == ["idle", "shutdown", "sleep"]
+            assert sorted(lock.what for lock in h.village.own_locks("block")) == ["idle", "shutdown", "sleep"]
         await asyncio.sleep(3700)
         assert blocks(h) == set()
 
-    live(test)
+    run_daemon(test)
 
 
 def test_an_observer_holds_nobody_up() -> None:
-    async def test(h: Home) -> None:
-        h.daemon.keeps.add(3600, "backup")
+    async def test(h: DaemonScenario) -> None:
+        h.daemon.keep_awake.add(3600, "backup")
         await asyncio.sleep(90)
         assert blocks(h) == set()
-        assert h.village.locks("delay") == []
+        assert h.village.own_locks("delay") == []
         h.daemon.reconfigure(parse(NIGHTLY.encode(), "test"))
         await asyncio.sleep(1)
         assert blocks(h) == {"backup"}
-        assert len(h.village.locks("delay")) == 2
+        assert len(h.village.own_locks("delay")) == 2
         h.daemon.reconfigure(parse(NIGHTLY.replace("enforce", "observe").encode(), "test"))
         assert blocks(h) == set()
 
-    live(test, NIGHTLY.replace("enforce", "observe"))
+    run_daemon(test, NIGHTLY.replace("enforce", "observe"))
 
 
 def test_no_lock_outlives_the_daemon() -> None:
-    homes: list[Home] = []
+    homes: list[DaemonScenario] = []
 
-    async def test(h: Home) -> None:
+    async def test(h: DaemonScenario) -> None:
         homes.append(h)
-        h.daemon.keeps.add(3600, "backup")
+        h.daemon.keep_awake.add(3600, "backup")
         await asyncio.sleep(90)
-        assert h.village.locks("delay")
+        assert h.village.own_locks("delay")
 
-    live(test)
+    run_daemon(test)
     assert blocks(homes[0]) == set()
-    assert homes[0].village.locks("delay") == []
+    assert homes[0].village.own_locks("delay") == []
 
 
-def test_a_lock_of_somebody_else_is_heard_of_at_once() -> None:
-    async def test(h: Home) -> None:
+def test_a_foreign_lock_is_noticed_at_once() -> None:
+    async def test(h: DaemonScenario) -> None:
         await asyncio.sleep(90)
-        h.village.others = (Inhibitor(frozenset({"sleep"}), "backup", "nightly", "block", 0, 7),)
-        h.village.tell(Going("inhibitors"))
+        h.village.other_locks = (Inhibitor(frozenset({"sleep"}), "backup", "nightly", "block", 0, 7),)
+        h.village.emit(LogindEvent("inhibitors"))
         await asyncio.sleep(0.1)
         assert any(reason.text == "forbids sleep: nightly" for reason in h.status.decision.reasons)
 
-    live(test)
+    run_daemon(test)
 
 
-def test_a_night_from_its_warning_to_the_morning(tmp_path: Path) -> None:
+def test_a_sleep_from_its_warning_to_the_wake_up(tmp_path: Path) -> None:
     """A rule's sleep, the alarm for a time in the configuration, the wake-up and its cause; then the next."""
 
-    async def test(h: Home) -> None:
-        h.village.night = 20 * 3600.0
+    async def test(h: DaemonScenario) -> None:
+        h.village.sleep_duration = 20 * 3600.0
         await asyncio.sleep(900)
-        (ahead,) = h.village.slept
+        (ahead,) = h.village.alarm_distances
         assert ahead is not None
-        woken = next(status.now.wall for status in h.heard if status.snapshot.waking is not None)
+        woken = next(status.now.wall for status in h.heard if status.snapshot.wake_event is not None)
         assert f"{woken:%H:%M}" == "06:28"
-        waking = h.status.snapshot.waking
+        waking = h.status.snapshot.wake_event
         assert waking is not None
-        assert waking.cause is Cause.ALARM
-        assert h.village.alarm() is None
+        assert waking.cause is WakeupCause.ALARM
+        assert h.village.seconds_to_alarm() is None
         assert h.phase() != "going-down"
         assert json.loads((tmp_path / "alarm.json").read_text()) is None
         await asyncio.sleep(800)
-        assert len(h.village.slept) == 2
+        assert len(h.village.alarm_distances) == 2
 
-    live(test, NIGHTLY + '[wake]\nat = ["06:30"]\n', tmp_path)
+    run_daemon(test, NIGHTLY + '[wake]\nat = ["06:30"]\n', tmp_path)
 
 
 def test_a_server_that_is_switched_on_again_and_again_for_nobody_stays_up(tmp_path: Path) -> None:
     booted: list[object] = []
 
-    async def test(h: Home) -> None:
+    async def test(h: DaemonScenario) -> None:
         await asyncio.sleep(1)
         kept = tmp_path / "unrest.json"
         assert not booted or json.loads(kept.read_text()) is None, "a power-off counts once"
         await asyncio.sleep(895)
-        booted.append(h.village.orders)
-        if not h.village.orders:
+        booted.append(h.village.logind_calls)
+        if not h.village.logind_calls:
             assert any(
                 "stays up for 1h: woken 3 times within 1h by something unknown" in reason.text
                 for reason in h.status.decision.reasons
             )
 
     for n in range(1, 6):
-        live(test, NIGHTLY.replace("suspend", "poweroff"), tmp_path, n)
+        run_daemon(test, NIGHTLY.replace("suspend", "poweroff"), tmp_path, n)
     assert booted == [*[["poweroff"]] * 4, []]
 
 
 def test_an_observer_keeps_nothing_of_a_power_off_that_did_not_come(tmp_path: Path) -> None:
-    async def test(h: Home) -> None:
+    async def test(h: DaemonScenario) -> None:
         await asyncio.sleep(899)
         assert any("would have powered off" in reason.text for reason in h.status.decision.reasons)
 
-    live(test, NIGHTLY.replace("suspend", "poweroff").replace("enforce", "observe"), tmp_path, 1)
+    run_daemon(test, NIGHTLY.replace("suspend", "poweroff").replace("enforce", "observe"), tmp_path, 1)
     assert not (tmp_path / "unrest.json").exists()
 
 
 def test_an_alarm_that_a_killed_daemon_left_is_taken_away_by_the_next(tmp_path: Path) -> None:
-    async def test(h: Home) -> None:
-        h.village.alarm()
+    async def test(h: DaemonScenario) -> None:
+        h.village.seconds_to_alarm()
         h.village.rtc.alarm = h.village.rtc.now + 3600
-        Store(tmp_path).save("alarm", {"at": h.village.rtc.alarm, "before": None})
-        heir = Daemon(parse(NIGHTLY.encode(), "test"), h.village, h.hands, h.clock, store=Store(tmp_path))
-        life = asyncio.create_task(heir.live())
+        Storage(tmp_path).save("alarm", {"at": h.village.rtc.alarm, "before": None})
+        heir = Daemon(parse(NIGHTLY.encode(), "test"), h.village, h.hands, h.clock, storage=Storage(tmp_path))
+        life = asyncio.create_task(heir.run())
         await asyncio.sleep(1)
-        assert h.village.alarm() is None
+        assert h.village.seconds_to_alarm() is None
         life.cancel()
 
-    live(test)
+    run_daemon(test)
 
 
 TIMED = NIGHTLY + '[wake]\ntimers = ["backup.timer"]\nbefore = "2min"\n'
 
 
-def backup(h: Home, hours: float) -> Timer:
+def backup(h: DaemonScenario, hours: float) -> SystemdTimer:
     """The timer, moved to so many hours from now."""
-    return Timer("backup.timer", wall=h.clock.now().wall.timestamp() + hours * 3600)
+    return SystemdTimer("backup.timer", wall=h.clock.now().wall.timestamp() + hours * 3600)
 
 
 @pytest.mark.parametrize(("takes", "pause", "phase"), [(0.0, 100, "awake"), (9.0, 715, "warning")])
@@ -505,61 +505,61 @@ def test_a_timer_that_was_moved_a_moment_ago_counts_for_a_sleep_of_somebody_else
 ) -> None:
     """Also while the engine waits for clients that are being looked at closely."""
 
-    async def test(h: Home) -> None:
-        h.village.elapses["backup.timer"] = backup(h, 5)
-        h.village.takes = takes
+    async def test(h: DaemonScenario) -> None:
+        h.village.timers_by_unit["backup.timer"] = backup(h, 5)
+        h.village.sweep_duration = takes
         await asyncio.sleep(pause)
         assert h.phase() == phase
-        h.village.elapses["backup.timer"] = backup(h, 3)
+        h.village.timers_by_unit["backup.timer"] = backup(h, 3)
         await h.village.sleep()
-        assert h.village.slept == [pytest.approx(3 * 3600 - 120, abs=3)]
+        assert h.village.alarm_distances == [pytest.approx(3 * 3600 - 120, abs=3)]
 
-    live(test, TIMED)
+    run_daemon(test, TIMED)
 
 
 def test_timers_that_do_not_answer_hold_up_no_alarm() -> None:
-    async def test(h: Home) -> None:
-        h.village.elapses["backup.timer"] = backup(h, 5)
+    async def test(h: DaemonScenario) -> None:
+        h.village.timers_by_unit["backup.timer"] = backup(h, 5)
         await asyncio.sleep(100)
 
-        async def hang(units: Sequence[str]) -> tuple[Timer, ...]:
+        async def hang(units: Sequence[str]) -> tuple[SystemdTimer, ...]:
             await asyncio.sleep(3600)
             raise AssertionError(units)
 
-        h.village.timers = hang  # type: ignore[method-assign] # systemd is busy
+        h.village.list_timers = hang  # type: ignore[method-assign] # systemd is busy
         await h.village.sleep()
-        assert h.village.slept == [pytest.approx(5 * 3600 - 100 - 120, abs=3)]
+        assert h.village.alarm_distances == [pytest.approx(5 * 3600 - 100 - 120, abs=3)]
 
-    live(test, TIMED)
+    run_daemon(test, TIMED)
 
 
 def test_a_required_alarm_that_cannot_be_set_keeps_it_up_and_is_the_reason() -> None:
-    async def test(h: Home) -> None:
+    async def test(h: DaemonScenario) -> None:
         h.village.refusal = "no helper listens on /run/powerd-helper.sock"
         await asyncio.sleep(900)
-        assert h.village.orders == []
+        assert h.village.logind_calls == []
         assert any("no helper listens" in reason.text for reason in h.status.decision.reasons)
 
-    live(test, NIGHTLY + '[wake]\nat = ["06:30"]\n')
+    run_daemon(test, NIGHTLY + '[wake]\nat = ["06:30"]\n')
 
 
 def test_somebody_who_comes_home_while_the_hook_runs_is_not_slept_on() -> None:
-    async def test(h: Home) -> None:
+    async def test(h: DaemonScenario) -> None:
         run_it = h.hands.run
 
-        async def slowly(argv: Sequence[str], **rest: Any) -> Completed:  # noqa: ANN401 - as they came
+        async def slowly(argv: Sequence[str], **rest: Any) -> ProcessResult:  # noqa: ANN401 - as they came
             await asyncio.sleep(10)
-            h.village.answers["10.0.0.2"] = ANSWERS
+            h.village.replies["10.0.0.2"] = ANSWERS
             return await run_it(argv, **rest)
 
         h.hands.run = slowly  # type: ignore[method-assign] # it takes time
         await asyncio.sleep(900)
-        assert h.village.orders == []
-        outcome = h.daemon.board.snapshot().outcomes[Sleep]
-        assert "called off at the last moment: host2: home" in outcome.observed
-        h.village.answers.clear()
+        assert h.village.logind_calls == []
+        outcome = h.daemon.state.snapshot().completed_actions[Sleep]
+        assert "called off at the last moment: host2: home" in outcome.message
+        h.village.replies.clear()
 
-    live(test, NIGHTLY + '[hooks]\nbefore_sleep = ["/bin/true"]\n')
+    run_daemon(test, NIGHTLY + '[hooks]\nbefore_sleep = ["/bin/true"]\n')
 
 
 @pytest.mark.parametrize("what", ["a key press", "a reload to observe mode"])
@@ -567,13 +567,13 @@ def test_somebody_who_was_there_while_the_hook_ran_is_not_slept_on(what: str) ->
     """One key, and seconds later nothing stirs any more; or a person who has changed their mind."""
     config = NIGHTLY + '[hooks]\nbefore_sleep = ["/bin/true"]\n'
 
-    async def test(h: Home) -> None:
+    async def test(h: DaemonScenario) -> None:
         run_it = h.hands.run
 
-        async def slowly(argv: Sequence[str], **rest: Any) -> Completed:  # noqa: ANN401 - as they came
+        async def slowly(argv: Sequence[str], **rest: Any) -> ProcessResult:  # noqa: ANN401 - as they came
             await asyncio.sleep(2)
             if what == "a key press":
-                h.village.pressed = KeyPress(asyncio.get_running_loop().time(), "ann on pts/0")
+                h.village.latest_key_press = KeyPress(asyncio.get_running_loop().time(), "ann on pts/0")
             else:
                 h.daemon.reconfigure(parse(config.replace("enforce", "observe").encode(), "test"))
             await asyncio.sleep(20)
@@ -581,32 +581,32 @@ def test_somebody_who_was_there_while_the_hook_ran_is_not_slept_on(what: str) ->
 
         h.hands.run = slowly  # type: ignore[method-assign] # it takes time
         await asyncio.sleep(900)
-        assert h.village.orders == []
-        outcome = h.daemon.board.snapshot().outcomes[Sleep]
-        assert "called off at the last moment: idleness has begun anew" in outcome.observed
+        assert h.village.logind_calls == []
+        outcome = h.daemon.state.snapshot().completed_actions[Sleep]
+        assert "called off at the last moment: idleness has begun anew" in outcome.message
 
-    live(test, config)
+    run_daemon(test, config)
 
 
-def test_all_sources_look_closely_at_the_same_time() -> None:
+def test_all_sources_poll_closely_at_the_same_time() -> None:
     """The engine waits for it, and the watchdog for the engine."""
 
-    async def test(h: Home) -> None:
+    async def test(h: DaemonScenario) -> None:
         await asyncio.sleep(90)
-        h.village.takes = 2.0
-        ask = h.village.inhibitors
+        h.village.sweep_duration = 2.0
+        ask = h.village.list_inhibitors
 
         async def slowly() -> tuple[Inhibitor, ...]:
             await asyncio.sleep(2)
             return await ask()
 
-        h.village.inhibitors = slowly  # type: ignore[method-assign] # it takes time
+        h.village.list_inhibitors = slowly  # type: ignore[method-assign] # it takes time
         begun = asyncio.get_running_loop().time()
-        await h.daemon.looks.closely()
+        await h.daemon.refresher.poll_all_sources()
         took = asyncio.get_running_loop().time() - begun
         assert 2 <= took < 5 + 1, "two sweeps, and logind beside them"
 
-    live(test)
+    run_daemon(test)
 
 
 @pytest.mark.parametrize(
@@ -631,9 +631,9 @@ def test_a_daemon_without_a_mind_ends_with_an_error(
             raise how
 
     async def main() -> None:
-        home = Home()
+        home = DaemonScenario()
         setattr(part(home.daemon), name, end)
-        await home.daemon.live()
+        await home.daemon.run()
 
     with pytest.raises(ExceptionGroup) as group:
         run(main())

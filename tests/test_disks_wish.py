@@ -12,36 +12,41 @@ from faces.house import decision
 from rig.hardware import Hardware
 from scripted import LoopClock
 
-from powerd.board import Board
-from powerd.disks import Disks
+from powerd.board import StateStore
+from powerd.disks import DiskService
 from powerd.host.machine import Machine
-from powerd.model import DiskId, DiskReport, DiskState, RefusedError, Seen, Snapshot
+from powerd.model import DiskId, DiskReport, DiskState, Reading, RequestRefusedError, Snapshot
 
 
-class Unguarded:
+class NoGuards:
     """No group is guarded here."""
 
-    async def guard(self, disks: tuple[DiskId, ...]) -> tuple[DiskId, tuple[DiskId, ...], float]:
+    async def wait_first_access(self, disks: tuple[DiskId, ...]) -> tuple[DiskId, tuple[DiskId, ...], float]:
         raise NotImplementedError(disks)
 
 
-def wished(
-    hardware: Hardware, wish: Callable[[Disks], Awaitable[object]], state: DiskState = DiskState.ACTIVE
+def request_spin_down(
+    hardware: Hardware, wish: Callable[[DiskService], Awaitable[object]], state: DiskState = DiskState.ACTIVE
 ) -> Snapshot:
     """What stands on the board after a wish, where all disks are in ``state``."""
 
     async def story() -> Snapshot:
-        board, clock, machine = Board(), LoopClock(), Machine(hardware.root)
-        disks = Disks(machine, Unguarded(), clock, board, store=None, complain=print, boot="")
+        board, clock, machine = StateStore(), LoopClock(), Machine(hardware.root)
+        disks = DiskService(machine, NoGuards(), clock, board, store=None, on_error=print, boot_id="")
         looking = asyncio.create_task(disks.run())
         async with asyncio.timeout(5):
             while not board.snapshot().disks:
-                await board.changed_or(float("inf"))
+                await board.wait_for_change(float("inf"))
         reports = tuple(
-            DiskReport(disk, state if disk.excluded is None else DiskState.EXCLUDED, clock.now(), waits="why")
+            DiskReport(
+                disk,
+                state if disk.ineligible_reason is None else DiskState.EXCLUDED,
+                clock.now(),
+                reason="why",
+            )
             for disk in board.snapshot().disks.values()
         )
-        disks.told(replace(decision(), disks=reports))
+        disks.on_decision(replace(decision(), disks=reports))
         try:
             await wish(disks)
         finally:
@@ -68,47 +73,49 @@ def id_of(n: int) -> DiskId:
     return DiskId(f"ata-WDC_WD20EFRX-68EUZN0_WCC{n}")
 
 
-def test_a_disk_alone_is_wished_for_alone_and_looked_at_first(hardware: Hardware) -> None:
-    snapshot = wished(hardware, lambda disks: disks.stand_by(id_of(2)))
-    assert list(snapshot.standby_wishes) == [id_of(2)]
+def test_a_single_disk_is_requested_alone_and_polled_first(hardware: Hardware) -> None:
+    snapshot = request_spin_down(hardware, lambda disks: disks.request_standby(id_of(2)))
+    assert list(snapshot.spin_down_requests) == [id_of(2)]
     look = snapshot.activity[id_of(2)]
-    assert isinstance(look, Seen)
-    assert look.value.moved <= look.at <= snapshot.standby_wishes[id_of(2)]
+    assert isinstance(look, Reading)
+    assert look.value.last_io_at <= look.at <= snapshot.spin_down_requests[id_of(2)]
 
 
 @pytest.mark.parametrize("word", ["sdc", "WCC2"])
 def test_a_disk_goes_by_any_of_its_names(hardware: Hardware, word: str) -> None:
-    assert list(wished(hardware, lambda disks: disks.stand_by(word)).standby_wishes) == [id_of(2)]
+    assert list(
+        request_spin_down(hardware, lambda disks: disks.request_standby(word)).spin_down_requests
+    ) == [id_of(2)]
 
 
-def test_a_word_for_two_disks_makes_neither_stand_by(hardware: Hardware) -> None:
+def test_an_ambiguous_disk_name_spins_down_neither(hardware: Hardware) -> None:
     hardware.sata(4, "WCC2", model="Another")
-    with pytest.raises(RefusedError, match='"WCC2" may be sdc or sde'):
-        wished(hardware, lambda disks: disks.stand_by("WCC2"))
+    with pytest.raises(RequestRefusedError, match='"WCC2" may be sdc or sde'):
+        request_spin_down(hardware, lambda disks: disks.request_standby("WCC2"))
 
 
 def test_a_member_takes_its_whole_group_along(hardware: Hardware) -> None:
     told: list[object] = []
 
-    async def wish(disks: Disks) -> None:
-        told.extend(await disks.stand_by(id_of(0)))
+    async def wish(disks: DiskService) -> None:
+        told.extend(await disks.request_standby(id_of(0)))
 
-    assert set(wished(hardware, wish).standby_wishes) == {id_of(0), id_of(1)} == set(told)
+    assert set(request_spin_down(hardware, wish).spin_down_requests) == {id_of(0), id_of(1)} == set(told)
 
 
-def test_a_wish_does_not_undo_another(hardware: Hardware) -> None:
-    async def wish(disks: Disks) -> None:
-        await disks.stand_by(id_of(2))
-        await disks.stand_by(id_of(1))
+def test_a_request_does_not_undo_another(hardware: Hardware) -> None:
+    async def wish(disks: DiskService) -> None:
+        await disks.request_standby(id_of(2))
+        await disks.request_standby(id_of(1))
 
-    assert set(wished(hardware, wish).standby_wishes) == {id_of(0), id_of(1), id_of(2)}
+    assert set(request_spin_down(hardware, wish).spin_down_requests) == {id_of(0), id_of(1), id_of(2)}
 
 
 @pytest.mark.parametrize(
     ("name", "state", "text", "unknown"),
     [
         ("sdz", DiskState.ACTIVE, 'there is no disk "sdz"; `powerd disks` names those that there are', True),
-        (id_of(0), DiskState.HUNG, "sda will not stand by: why", False),
+        (id_of(0), DiskState.UNRESPONSIVE, "sda will not stand by: why", False),
         (id_of(0), DiskState.UNSUPPORTED, "sda will not stand by: why", False),
         (id_of(0), DiskState.SUSPENDED, "sda will not stand by: why", False),
         ("ata-Samsung_SSD_SSD", DiskState.ACTIVE, "sdd will not stand by: why", False),
@@ -117,6 +124,6 @@ def test_a_wish_does_not_undo_another(hardware: Hardware) -> None:
 def test_what_cannot_be_is_refused(
     hardware: Hardware, name: str, state: DiskState, text: str, *, unknown: bool
 ) -> None:
-    with pytest.raises(RefusedError) as caught:
-        wished(hardware, lambda disks: disks.stand_by(name), state)
-    assert (str(caught.value), caught.value.unknown) == (text, unknown)
+    with pytest.raises(RequestRefusedError) as caught:
+        request_spin_down(hardware, lambda disks: disks.request_standby(name), state)
+    assert (str(caught.value), caught.value.not_found) == (text, unknown)

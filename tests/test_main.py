@@ -12,7 +12,7 @@ import pytest
 from powerd.__main__ import main
 
 
-def test_run_hands_over_to_the_app(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_run_calls_the_service(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[tuple[Path | None, bool, Path]] = []
 
     def run(config: Path | None, observe: bool, socket: Path) -> int:  # noqa: FBT001 - as the app has it
@@ -26,7 +26,7 @@ def test_run_hands_over_to_the_app(monkeypatch: pytest.MonkeyPatch) -> None:
     assert asked == [(Path("/c"), True, Path("/s"))]
 
 
-def test_both_ways_to_start_it() -> None:
+def test_both_entry_points_start_it() -> None:
     installed = Path(sys.executable).with_name("powerd")
     for argv in ([str(installed)], [sys.executable, "-m", "powerd"]):
         assert subprocess.check_output([*argv, "--version"], text=True) == "powerd 0.1.0\n"

@@ -88,6 +88,6 @@ def test_who_cannot_be_reached_is_named_without_the_secret_and_the_others_are(in
     assert len(inbox.got) == 1
 
 
-def test_without_apprise_it_says_what_to_do() -> None:
+def test_without_apprise_the_remedy_is_printed() -> None:
     done = send("json://127.0.0.1:9/", hide=True)
     assert (done.returncode, done.stderr) == (1, "Apprise is not installed: pip install 'powerd[notify]'\n")

@@ -9,11 +9,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from faces.drives import with_drives
+from faces.drives import status_of_drives
 from faces.house import NOW
-from helper.running import Running
+from helper.running import HelperProcess
 from helper.smart_drives import DRIVES
-from helper.test_smart import let, with_health
+from helper.test_smart import set_document, with_health
 
 from powerd.actuators import spindown
 from powerd.config import Options
@@ -21,22 +21,22 @@ from powerd.faces.health_render import smart_of
 from powerd.faces.health_text import smart_text
 from powerd.host import drives as helper
 from powerd.model import (
-    Checked,
     CheckHealth,
+    CompletedAction,
     Disk,
+    DiskAction,
     DiskId,
-    DiskOrder,
     DiskReport,
+    DiskResult,
     DiskState,
-    Found,
-    Outcome,
+    HealthReading,
     SmartReport,
     Snapshot,
 )
-from powerd.policy.findings import news
-from powerd.policy.smart import health_course
-from powerd.records import Records
-from powerd.store import Store
+from powerd.policy.findings import new_findings
+from powerd.policy.smart import plan_health
+from powerd.records import SmartHistory
+from powerd.store import Storage
 
 DAY = 86400.0
 PLACES = {"nvme": ("nvme0n1", "nvme"), "sas": ("sdb", "scsi"), "usb": ("sdc", "auto")}
@@ -77,9 +77,9 @@ MEANS = {
 
 
 @pytest.fixture(scope="module")
-def machine() -> Iterator[Running]:
+def machine() -> Iterator[HelperProcess]:
     """A helper in a process of its own, on a machine with four drives."""
-    with Running() as running:
+    with HelperProcess() as running:
         drives = running.drives
         drives.add("nvme0n1")
         drives.add("sdc")
@@ -90,63 +90,69 @@ def machine() -> Iterator[Running]:
         yield running
 
 
-class Hands:
+class RealSmartHelper:
     """Asks the helper that listens there."""
 
     def __init__(self, at: Path) -> None:
         self.at = at
 
-    async def disk(self, order: DiskOrder) -> Found:
-        return await helper.obey(order, self.at)
+    async def execute_disk_action(self, order: DiskAction) -> DiskResult:
+        return await helper.request_disk_action(order, self.at)
 
 
-def checked(name: str, document: bytes, machine: Running) -> tuple[Disk, Outcome]:
+def checked(name: str, document: bytes, machine: HelperProcess) -> tuple[Disk, CompletedAction]:
     """The drive that answers so, and what an order to check it comes to."""
     device, kind = PLACES.get(name.partition("-")[0], ("sda", "sat"))
-    let(machine.drives, device, name, kind)
+    set_document(machine.drives, device, name, kind)
     (machine.drives.tools / f"{device}.answer").write_bytes(document)
     disk = Disk(DiskId(f"ata-{device.upper()}"), device, serial="S1")
     order = CheckHealth(disk.id)
-    done = asyncio.run(spindown.obey(order, Hands(machine.socket)))
-    return disk, Outcome(order, NOW.mono, done.ok, done.observed, NOW.mono - 1, done.found)
+    done = asyncio.run(spindown.execute(order, RealSmartHelper(machine.socket)))
+    return disk, CompletedAction(order, NOW.mono, done.ok, done.message, NOW.mono - 1, done.answer)
 
 
-def reported(disk: Disk, outcome: Outcome, days: int, state: Path) -> SmartReport:
+def reported(disk: Disk, outcome: CompletedAction, days: int, state: Path) -> SmartReport:
     """What policy makes of that answer, given on so many days, and remembered by a store."""
     posix = NOW.wall.timestamp()
-    for day in range(days if isinstance(outcome.found, Checked) else 0):
-        assert isinstance(outcome.found, Checked)
-        records = Records(Store(state), lambda: True, pytest.fail)
-        records.add(disk.serial, replace(outcome.found.health, at=posix + day * DAY), outcome.found.kind)
-    record = Records(Store(state), lambda: True, pytest.fail).of(disk.serial, posix)
-    snapshot = Snapshot(records={disk.id: record}, disk_outcomes={(CheckHealth, disk.id): outcome})
+    for day in range(days if isinstance(outcome.answer, HealthReading) else 0):
+        assert isinstance(outcome.answer, HealthReading)
+        records = SmartHistory(Storage(state), lambda: True, pytest.fail)
+        records.add_check(
+            disk.serial,
+            replace(outcome.answer.health, checked_at=posix + day * DAY),
+            outcome.answer.device_type,
+        )
+    record = SmartHistory(Storage(state), lambda: True, pytest.fail).record_of(disk.serial, posix)
+    snapshot = Snapshot(
+        smart_history={disk.id: record}, completed_disk_actions={(CheckHealth, disk.id): outcome}
+    )
     shown = (DiskReport(disk, DiskState.ACTIVE, NOW),)
-    return health_course(snapshot, shown, (), Options(), NOW).reports[disk.id]
+    return plan_health(snapshot, shown, (), Options(), NOW).reports[disk.id]
 
 
 @pytest.mark.parametrize("name", DRIVES)
-def test_every_answer_is_shown_as_what_it_means(name: str, machine: Running, tmp_path: Path) -> None:
+def test_every_answer_is_shown_as_what_it_means(name: str, machine: HelperProcess, tmp_path: Path) -> None:
     health, *about = MEANS[name]
     disk, outcome = checked(name, DRIVES[name].document(), machine)
     report = reported(disk, outcome, 1, tmp_path)
-    detail = smart_of(with_drives({disk: report}), disk.device)
+    detail = smart_of(status_of_drives({disk: report}), disk.device)
     assert detail is not None
     assert detail["health"] == health
     text = " ".join(smart_text(detail, NOW.wall).split())
-    if isinstance(outcome.found, Checked):
+    if isinstance(outcome.answer, HealthReading):
         assert [finding["kind"] for finding in detail["findings"]] == about
         assert all(finding["text"] in text for finding in detail["findings"])
         assert detail["temperature"] is not None
         assert detail["why"] is None
         again = reported(disk, outcome, 2, tmp_path)
-        assert news(report.findings, again.findings) == (), "nor is it told again the day after"
+        assert new_findings(report.findings, again.findings) == (), "nor is it told again the day after"
     else:
         why = detail["why"] or ""
         assert [why.removesuffix("; see: smartctl --all")] == about
         assert why in text
 
 
-def test_an_answer_that_is_cut_is_no_health(machine: Running, tmp_path: Path) -> None:
+def test_an_answer_that_is_cut_is_no_health(machine: HelperProcess, tmp_path: Path) -> None:
     disk, outcome = checked("red", DRIVES["red"].document()[:3000], machine)
     report = reported(disk, outcome, 1, tmp_path)
-    assert (report.healthy, report.why) == (None, "smartctl's answer is torn; see: smartctl --all")
+    assert (report.healthy, report.check_error) == (None, "smartctl's answer is torn; see: smartctl --all")

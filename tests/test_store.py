@@ -9,21 +9,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from powerd.sources.learned import from_json
-from powerd.store import Store
+from powerd.store import Storage
 
 BOOK = {"02:00:00:00:00:09": {"address": "10.0.0.9", "seen": 1_780_000_000}}
 
 
-def test_what_is_kept_is_there_again(tmp_path: Path) -> None:
+def test_a_stored_document_is_loaded_again(tmp_path: Path) -> None:
     directory = tmp_path / "lib" / "powerd"
-    assert Store(directory).save("learned", BOOK) is None
-    assert Store(directory).load("learned") == BOOK
+    assert Storage(directory).save("learned", BOOK) is None
+    assert Storage(directory).load("learned") == BOOK
     assert [path.name for path in directory.iterdir()] == ["learned.json"]
     assert directory.stat().st_mode & 0o777 == 0o700
 
 
-def test_what_was_never_kept_is_none(tmp_path: Path) -> None:
-    assert Store(tmp_path / "none").load("learned") is None
+def test_a_document_never_stored_is_none(tmp_path: Path) -> None:
+    assert Storage(tmp_path / "none").load("learned") is None
 
 
 @pytest.mark.parametrize(
@@ -31,14 +31,14 @@ def test_what_was_never_kept_is_none(tmp_path: Path) -> None:
 )
 def test_a_garbled_document_is_none(tmp_path: Path, garbage: bytes) -> None:
     (tmp_path / "learned.json").write_bytes(garbage)
-    assert Store(tmp_path).load("learned") is None
+    assert Storage(tmp_path).load("learned") is None
 
 
 @given(st.binary(max_size=200))
 def test_no_bytes_hurt(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
     directory = tmp_path_factory.getbasetemp()
     (directory / "learned.json").write_bytes(content)
-    from_json(Store(directory).load("learned"))
+    from_json(Storage(directory).load("learned"))
 
 
 @pytest.mark.parametrize("seen", ["Infinity", "-Infinity", "NaN", "1e300", "-1", "1" + "0" * 400])
@@ -46,12 +46,12 @@ def test_times_that_are_none_are_not_learned(tmp_path: Path, seen: str) -> None:
     (tmp_path / "learned.json").write_text(
         f'{{"02:00:00:00:00:09": {{"address": "10.0.0.9", "seen": {seen}}}}}'
     )
-    assert from_json(Store(tmp_path).load("learned")) == {}
+    assert from_json(Storage(tmp_path).load("learned")) == {}
 
 
-def test_whoever_reads_sees_the_old_document_or_the_new_one(tmp_path: Path) -> None:
+def test_a_reader_gets_the_old_document_or_the_new_one(tmp_path: Path) -> None:
     """Replaced, not rewritten: a reader who has it open goes on to see all of the old one."""
-    store = Store(tmp_path)
+    store = Storage(tmp_path)
     store.save("learned", BOOK)
     with (tmp_path / "learned.json").open() as reader:
         store.save("learned", {})
@@ -59,8 +59,8 @@ def test_whoever_reads_sees_the_old_document_or_the_new_one(tmp_path: Path) -> N
     assert store.load("learned") == {}
 
 
-def test_a_document_that_cannot_be_kept_is_one_sentence_and_loses_nothing(tmp_path: Path) -> None:
-    store = Store(tmp_path)
+def test_a_failed_write_is_one_error_and_loses_nothing(tmp_path: Path) -> None:
+    store = Storage(tmp_path)
     store.save("learned", BOOK)
     (tmp_path / "learned.new").mkdir()  # for root, whom no mode bits stop
     assert store.save("learned", {}) == (
@@ -71,7 +71,7 @@ def test_a_document_that_cannot_be_kept_is_one_sentence_and_loses_nothing(tmp_pa
 
 def test_a_full_disk_is_one_sentence_and_loses_nothing() -> None:
     """/dev/full refuses every write with ENOSPC (full(4))."""
-    store = Store(Path("/dev"))
+    store = Storage(Path("/dev"))
     link = Path("/dev/powerd-test.new")
     link.symlink_to("/dev/full")
     try:
@@ -85,27 +85,27 @@ def test_a_full_disk_is_one_sentence_and_loses_nothing() -> None:
 
 def test_a_directory_that_cannot_be_made_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    trouble = Store(tmp_path / "file" / "powerd").save("learned", BOOK)
+    trouble = Storage(tmp_path / "file" / "powerd").save("learned", BOOK)
     assert trouble is not None
     assert "Not a directory" in trouble
     assert os.linesep not in trouble
 
 
 def test_what_is_taken_is_there_or_not(tmp_path: Path) -> None:
-    store = Store(tmp_path)
-    assert store.take("health") == (None, None)
+    store = Storage(tmp_path)
+    assert store.load_or_set_aside("health") == (None, None)
     store.save("health", [1])
-    assert store.take("health") == ([1], None)
+    assert store.load_or_set_aside("health") == ([1], None)
 
 
-def test_a_torn_document_is_set_aside_and_said(tmp_path: Path) -> None:
+def test_a_torn_document_is_set_aside_and_reported(tmp_path: Path) -> None:
     (tmp_path / "health.json").write_text('{"kno')
-    document, trouble = Store(tmp_path).take("health")
+    document, trouble = Storage(tmp_path).load_or_set_aside("health")
     assert document is None
     why = "cannot be used (it is torn)"
     assert trouble == f"{tmp_path}/health.json: {why}; it was set aside as health.torn, and begins anew"
     assert (tmp_path / "health.torn").read_text() == '{"kno'
-    assert Store(tmp_path).take("health") == (None, None)
+    assert Storage(tmp_path).load_or_set_aside("health") == (None, None)
 
 
 def aged(path: Path, hours: float) -> None:
@@ -114,23 +114,23 @@ def aged(path: Path, hours: float) -> None:
     os.utime(path, (then, then))
 
 
-def test_of_what_is_dear_the_document_before_stays_once_it_is_on_the_disk(tmp_path: Path) -> None:
-    store, path = Store(tmp_path), tmp_path / "health.json"
-    store.save("health", 1, dear=True)
-    store.save("health", 2, dear=True)
+def test_an_irreplaceable_document_keeps_its_previous_version(tmp_path: Path) -> None:
+    store, path = Storage(tmp_path), tmp_path / "health.json"
+    store.save("health", 1, irreplaceable=True)
+    store.save("health", 2, irreplaceable=True)
     assert [each.name for each in tmp_path.iterdir()] == ["health.json"], "it may be in memory alone"
     for n in (3, 5):
         aged(path, 2)
-        store.save("health", n, dear=True)
-        store.save("health", n + 1, dear=True)
+        store.save("health", n, irreplaceable=True)
+        store.save("health", n + 1, irreplaceable=True)
         assert json.loads((tmp_path / "health.old").read_text()) == n - 1
-    assert store.take("health") == (6, None)
+    assert store.load_or_set_aside("health") == (6, None)
     aged(path, 2)
     store.save("health", 7)
     assert json.loads((tmp_path / "health.old").read_text()) == 4
 
 
-def test_what_is_dear_is_kept_also_where_there_are_no_links(
+def test_an_irreplaceable_document_is_stored_without_hard_links_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As on vfat, which is not to be had here."""
@@ -139,40 +139,40 @@ def test_what_is_dear_is_kept_also_where_there_are_no_links(
         raise PermissionError(1, "Operation not permitted")
 
     monkeypatch.setattr("os.link", link)
-    store = Store(tmp_path)
-    store.save("health", 1, dear=True)
+    store = Storage(tmp_path)
+    store.save("health", 1, irreplaceable=True)
     aged(tmp_path / "health.json", 2)
-    assert store.save("health", 2, dear=True) is None
-    assert store.take("health") == (2, None)
+    assert store.save("health", 2, irreplaceable=True) is None
+    assert store.load_or_set_aside("health") == (2, None)
 
 
 @pytest.mark.parametrize("torn", ["", "[1, 2"], ids=["empty", "cut"])
 def test_after_a_power_cut_the_document_before_counts(tmp_path: Path, torn: str) -> None:
-    store, path = Store(tmp_path), tmp_path / "health.json"
-    store.save("health", [1], dear=True)
+    store, path = Storage(tmp_path), tmp_path / "health.json"
+    store.save("health", [1], irreplaceable=True)
     aged(path, 2)
-    store.save("health", [1, 2], dear=True)
+    store.save("health", [1, 2], irreplaceable=True)
     path.write_text(torn)
     said = "it was set aside as health.torn, and what was kept before it is used"
-    assert store.take("health") == ([1], f"{path}: cannot be used (it is torn); {said}")
-    assert Store(tmp_path).take("health") == ([1], None), "also the next time"
+    assert store.load_or_set_aside("health") == ([1], f"{path}: cannot be used (it is torn); {said}")
+    assert Storage(tmp_path).load_or_set_aside("health") == ([1], None), "also the next time"
 
 
 def test_if_both_are_torn_it_begins_anew(tmp_path: Path) -> None:
     (tmp_path / "health.json").write_text("{")
     (tmp_path / "health.old").write_text("[")
-    document, trouble = Store(tmp_path).take("health")
+    document, trouble = Storage(tmp_path).load_or_set_aside("health")
     assert document is None
     assert str(trouble).endswith("begins anew")
     assert [each.name for each in tmp_path.iterdir()] == ["health.torn"]
 
 
-def test_what_cannot_be_read_or_set_aside_is_said(tmp_path: Path) -> None:
+def test_a_document_that_cannot_be_read_or_set_aside_is_reported(tmp_path: Path) -> None:
     (tmp_path / "health.json").mkdir()
-    document, trouble = Store(tmp_path).take("health")
+    document, trouble = Storage(tmp_path).load_or_set_aside("health")
     assert document is None
     assert "cannot be read: Is a directory" in str(trouble)
     (tmp_path / "other.torn").mkdir()
     (tmp_path / "other.json").write_text("{")
-    _, trouble = Store(tmp_path).take("other")
+    _, trouble = Storage(tmp_path).load_or_set_aside("other")
     assert "nor set aside: Is a directory" in str(trouble)

@@ -6,11 +6,11 @@ import asyncio
 from ipaddress import IPv4Interface
 
 import pytest
-from scripted import Hands
+from scripted import RecordingPorts
 
 from powerd.host.values import Lan, Link
-from powerd.model import Client, ClientId, RefusedError, Woken
-from powerd.wake import Sleeper, broadcasts, canonical, find, wake
+from powerd.model import Client, ClientId, RequestRefusedError, WakeOnLanResult
+from powerd.wake import WakeTarget, broadcast_addresses, find_target, normalize_mac, wake_host
 
 
 def client(n: int, name: str | None, *, mac: bool = True, address: str | None = None) -> Client:
@@ -29,11 +29,11 @@ EVERY = (TV, NAS, PHONE, OTHER, REMOTE, BARE)
     "word", ["tv.lan", "TV", "tv.lan.", " tv ", "10.0.0.1", "02:00:00:00:00:01", "020000000001"]
 )
 def test_a_client_is_found_by_all_its_names(word: str) -> None:
-    assert find(word, EVERY) == Sleeper("TV.lan", "02:00:00:00:00:01", ("10.0.0.1",))
+    assert find_target(word, EVERY) == WakeTarget("TV.lan", "02:00:00:00:00:01", ("10.0.0.1",))
 
 
 def test_a_mac_that_nobody_knows_is_woken_too() -> None:
-    assert find("AA-BB-CC-DD-EE-FF", EVERY) == Sleeper("aa:bb:cc:dd:ee:ff", "aa:bb:cc:dd:ee:ff")
+    assert find_target("AA-BB-CC-DD-EE-FF", EVERY) == WakeTarget("aa:bb:cc:dd:ee:ff", "aa:bb:cc:dd:ee:ff")
 
 
 @pytest.mark.parametrize(
@@ -46,11 +46,11 @@ def test_a_mac_that_nobody_knows_is_woken_too() -> None:
         ("shop", "the MAC address of shop is not known", False),
     ],
 )
-def test_whoever_cannot_be_told_is_told(word: str, text: str, unknown: bool) -> None:  # noqa: FBT001 - a column
-    with pytest.raises(RefusedError) as caught:
-        find(word, EVERY)
+def test_an_unsendable_packet_is_reported(word: str, text: str, unknown: bool) -> None:  # noqa: FBT001 - a column
+    with pytest.raises(RequestRefusedError) as caught:
+        find_target(word, EVERY)
     assert text in str(caught.value)
-    assert caught.value.unknown is unknown
+    assert caught.value.not_found is unknown
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def test_whoever_cannot_be_told_is_told(word: str, text: str, unknown: bool) -> 
     ],
 )
 def test_canonical(word: str, mac: str | None) -> None:
-    assert canonical(word) == mac
+    assert normalize_mac(word) == mac
 
 
 def link(name: str, *addresses: str, ready: bool = True) -> Link:
@@ -90,19 +90,23 @@ LAN = Lan(
     ],
 )
 def test_packets_go_to_the_networks_of_a_client(addresses: list[str], sent: list[tuple[str, str]]) -> None:
-    assert [to for _, to in broadcasts(addresses, LAN)] == [to for _, to in sent]
+    assert [to for _, to in broadcast_addresses(addresses, LAN)] == [to for _, to in sent]
 
 
 @pytest.mark.parametrize("addresses", [[], ["10.9.0.5"], ["172.16.0.9"]])
 def test_else_to_every_network_that_is_up(addresses: list[str]) -> None:
-    assert [to for _, to in broadcasts(addresses, LAN)] == ["10.0.0.255", "10.1.255.255", "192.168.7.15"]
+    assert [to for _, to in broadcast_addresses(addresses, LAN)] == [
+        "10.0.0.255",
+        "10.1.255.255",
+        "192.168.7.15",
+    ]
 
 
 def test_of_two_links_on_one_network_the_first_is_named() -> None:
-    assert broadcasts(["10.0.0.1"], LAN) == (("eth0", "10.0.0.255"),)
+    assert broadcast_addresses(["10.0.0.1"], LAN) == (("eth0", "10.0.0.255"),)
 
 
-class Place:
+class FakeLinks:
     """Eyes that see one LAN."""
 
     def __init__(self, lan: Lan) -> None:
@@ -112,18 +116,18 @@ class Place:
         return self._lan
 
 
-def call(word: str, hands: Hands, lan: Lan = LAN) -> Woken:
-    return asyncio.run(wake(word, {each.id: each for each in EVERY}, Place(lan), hands))
+def call(word: str, hands: RecordingPorts, lan: Lan = LAN) -> WakeOnLanResult:
+    return asyncio.run(wake_host(word, {each.id: each for each in EVERY}, FakeLinks(lan), hands))
 
 
-def test_what_was_sent_is_told() -> None:
-    hands = Hands()
-    assert call("tv", hands) == Woken("TV.lan", "02:00:00:00:00:01", (("eth0", "10.0.0.255"),))
+def test_the_sent_packets_are_reported() -> None:
+    hands = RecordingPorts()
+    assert call("tv", hands) == WakeOnLanResult("TV.lan", "02:00:00:00:00:01", (("eth0", "10.0.0.255"),))
     assert hands.calls == [("magic", "02:00:00:00:00:01", ("10.0.0.255",))]
 
 
 def test_a_machine_that_refuses_is_a_no() -> None:
-    with pytest.raises(RefusedError, match="Network is unreachable"):
-        call("tv", Hands(refusal="cannot send: Network is unreachable"))
-    with pytest.raises(RefusedError, match="no network card"):
-        call("tv", Hands(), Lan((link("eth0", "10.0.0.254/24", ready=False),)))
+    with pytest.raises(RequestRefusedError, match="Network is unreachable"):
+        call("tv", RecordingPorts(error="cannot send: Network is unreachable"))
+    with pytest.raises(RequestRefusedError, match="no network card"):
+        call("tv", RecordingPorts(), Lan((link("eth0", "10.0.0.254/24", ready=False),)))

@@ -6,29 +6,29 @@ from typing import Protocol
 
 from powerd.actuators import power, spindown, warn
 from powerd.host.values import HostError
-from powerd.model import CallOff, DiskOrder, Done, Mode, Order, Sleep, Warn
+from powerd.model import Action, ActionResult, CancelWarning, DiskAction, Mode, Sleep, WarnUsers
 
 
-class Hands(power.Hands, warn.Hands, spindown.Hands, Protocol):
+class Hands(power.SleepHands, warn.BroadcastHands, spindown.Hands, Protocol):
     """All that actuators may do to the machine."""
 
 
-async def obey(order: Order, hands: Hands, mode: Mode, way: power.Way) -> Done:
+async def execute(action: Action, hands: Hands, mode: Mode, preparation: power.SleepPreparer) -> ActionResult:
     """Carry out ``order``; a sleep takes ``way``."""
     if mode == "observe":
-        return Done(True, f"would have {_done(order)}")
+        return ActionResult(True, f"would have {_past_tense(action)}")
     try:
-        if isinstance(order, Warn | CallOff):
-            return await warn.obey(order, hands)
-        if isinstance(order, DiskOrder):
-            return await spindown.obey(order, hands)
-        return await power.obey(order, hands, way)
+        if isinstance(action, WarnUsers | CancelWarning):
+            return await warn.execute_announcement(action, hands)
+        if isinstance(action, DiskAction):
+            return await spindown.execute(action, hands)
+        return await power.execute_sleep(action, hands, preparation)
     except HostError as error:
-        return Done(False, str(error))
+        return ActionResult(False, str(error))
 
 
-def _done(order: Order) -> str:
+def _past_tense(action: Action) -> str:
     """The order in the past tense."""
-    if isinstance(order, Warn | CallOff):
-        return warn.done(order)
-    return power.done(order) if isinstance(order, Sleep) else spindown.done(order)
+    if isinstance(action, WarnUsers | CancelWarning):
+        return warn.describe_announcement(action)
+    return power.describe_sleep(action) if isinstance(action, Sleep) else spindown.describe_action(action)

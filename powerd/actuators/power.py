@@ -6,10 +6,10 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import Final, Protocol
 
-from powerd.host.values import Completed, HostError
-from powerd.model import Done, Sleep
+from powerd.host.values import HostError, ProcessResult
+from powerd.model import ActionResult, Sleep
 
-_DONE: Final = {
+_PAST_TENSE: Final = {
     "suspend": "suspended",
     "hibernate": "hibernated",
     "hybrid-sleep": "gone to hybrid sleep",
@@ -18,7 +18,7 @@ _DONE: Final = {
 }
 
 
-class Hands(Protocol):
+class SleepHands(Protocol):
     """What sleeping needs; each raises HostError with one sentence when the machine refuses."""
 
     async def run(
@@ -28,53 +28,57 @@ class Hands(Protocol):
         timeout: float,  # noqa: ASYNC109 - the child's bound
         stdin: bytes | None = None,
         env: Mapping[str, str] | None = None,
-    ) -> Completed:
+    ) -> ProcessResult:
         """Run a command without a shell; one that outlives ``timeout`` seconds is ended: HostError."""
         ...
 
-    async def logind(self, action: str) -> None:
+    async def request_sleep(self, action: str) -> None:
         """Call logind's method for ``action``; refused while anybody holds a block inhibitor."""
         ...
 
 
-class Way(Protocol):
+class SleepPreparer(Protocol):
     """The way into a sleep, which this server and others take alike."""
 
-    async def set_out(self, order: Sleep) -> None:
+    async def prepare_action(self, action: Sleep) -> None:
         """Have all done that comes before: alarm, network cards, hooks.
 
         Raises HostError when the server could not be woken as it has to be; then nothing of it is left.
         """
         ...
 
-    async def turn_back(self) -> None:
+    async def cancel(self) -> None:
         """Have it undone: the server does not go."""
         ...
 
 
-def done(order: Sleep) -> str:
+def describe_sleep(action: Sleep) -> str:
     """The order in the past tense."""
-    return f"run {shlex.join(order.command)}" if order.action == "command" else _DONE[order.action]
+    return (
+        f"run {shlex.join(action.command)}"
+        if action.sleep_action == "command"
+        else _PAST_TENSE[action.sleep_action]
+    )
 
 
-async def obey(order: Sleep, hands: Hands, way: Way) -> Done:
+async def execute_sleep(action: Sleep, hands: SleepHands, preparation: SleepPreparer) -> ActionResult:
     """Carry out the order and say what was seen."""
-    await way.set_out(order)
+    await preparation.prepare_action(action)
     try:
-        gone = await _go(order, hands)
+        result = await _sleep(action, hands)
     except HostError:
-        await way.turn_back()
+        await preparation.cancel()
         raise
-    if not gone.ok:
-        await way.turn_back()
-    return gone
+    if not result.ok:
+        await preparation.cancel()
+    return result
 
 
-async def _go(order: Sleep, hands: Hands) -> Done:
-    if order.action != "command":
-        await hands.logind(order.action)
-        return Done(True, f"logind accepted: {order.action}")
-    end = await hands.run(order.command, timeout=order.timeout)
-    if end.status:
-        return Done(False, f"{order.command[0]} {end.ending()}")
-    return Done(True, f"ran {shlex.join(order.command)}")
+async def _sleep(action: Sleep, hands: SleepHands) -> ActionResult:
+    if action.sleep_action != "command":
+        await hands.request_sleep(action.sleep_action)
+        return ActionResult(True, f"logind accepted: {action.sleep_action}")
+    result = await hands.run(action.command, timeout=action.timeout)
+    if result.status:
+        return ActionResult(False, f"{action.command[0]} {result.describe()}")
+    return ActionResult(True, f"ran {shlex.join(action.command)}")

@@ -4,38 +4,38 @@ from __future__ import annotations
 
 from typing import Final, Protocol
 
-from powerd.config import show_duration
+from powerd.config import format_duration
 from powerd.host.values import DiskError, HostError
 from powerd.model import (
-    Answered,
-    AskPower,
+    ActionResult,
     CheckHealth,
-    DiskOrder,
-    Done,
-    Drive,
-    Found,
-    Power,
-    ReadDrive,
-    SetApm,
-    SetTimer,
+    CheckPowerMode,
+    DiskAction,
+    DiskResult,
+    FailureCause,
+    PowerFeatures,
+    PowerMode,
+    PowerStatus,
+    ReadPowerFeatures,
+    SetApmLevel,
+    SetStandbyTimer,
     SpinDown,
     StartTest,
-    Trouble,
 )
 
-_SAYS: Final = {
-    Power.ACTIVE: "it spins",
-    Power.STANDBY: "it stands by",
-    Power.SLEEPING: "it sleeps",
-    Power.UNKNOWN: "it does not say whether it spins",
-    Power.SUSPENDED: "the kernel has suspended it",
+_MODE_MESSAGES: Final = {
+    PowerMode.ACTIVE: "it spins",
+    PowerMode.STANDBY: "it stands by",
+    PowerMode.SLEEPING: "it sleeps",
+    PowerMode.UNKNOWN: "it does not say whether it spins",
+    PowerMode.SUSPENDED: "the kernel has suspended it",
 }
 
 
 class Hands(Protocol):
     """What orders to disks need."""
 
-    async def disk(self, order: DiskOrder) -> Found:
+    async def execute_disk_action(self, action: DiskAction) -> DiskResult:
         """Have the helper carry out ``order``.
 
         Raises:
@@ -45,18 +45,18 @@ class Hands(Protocol):
         ...
 
 
-def done(order: DiskOrder) -> str:  # noqa: PLR0911 - one row for each order
+def describe_action(action: DiskAction) -> str:  # noqa: PLR0911 - one row for each order
     """The order in the past tense."""
-    match order:
-        case AskPower():
+    match action:
+        case CheckPowerMode():
             return "asked whether it spins"
         case SpinDown():
             return "spun it down"
-        case SetTimer(seconds=seconds):
-            return f"set its timer to {show_duration(seconds)}" if seconds else "switched its timer off"
-        case SetApm(level=level):
+        case SetStandbyTimer(seconds=seconds):
+            return f"set its timer to {format_duration(seconds)}" if seconds else "switched its timer off"
+        case SetApmLevel(level=level):
             return f"set its APM level to {level}"
-        case ReadDrive():
+        case ReadPowerFeatures():
             return "asked what it can do"
         case CheckHealth():
             return "read its health"
@@ -64,29 +64,29 @@ def done(order: DiskOrder) -> str:  # noqa: PLR0911 - one row for each order
             return f"begun its {test} self-test"
 
 
-async def obey(order: DiskOrder, hands: Hands) -> Done:
+async def execute(action: DiskAction, hands: Hands) -> ActionResult:
     """Carry out the order, once, and say what was seen."""
     try:
-        found = await hands.disk(order)
+        result = await hands.execute_disk_action(action)
     except DiskError as error:
-        return Done(False, str(error), error.trouble, error.commands)
+        return ActionResult(False, str(error), error.trouble, error.commands)
     except HostError as error:
-        return Done(False, str(error), Trouble.UNREACHED)
-    commands = 0 if isinstance(found, Trouble) else found.commands
-    return Done(True, _observed(order, found), found, commands)
+        return ActionResult(False, str(error), FailureCause.HELPER_UNAVAILABLE)
+    commands = 0 if isinstance(result, FailureCause) else result.commands
+    return ActionResult(True, _message(action, result), result, commands)
 
 
-def _observed(order: DiskOrder, found: Found) -> str:
-    match order, found:
-        case AskPower(), Answered(power=power):
-            return _SAYS[power]
-        case SpinDown(), Answered(power=power, stopped=False):
-            return f"{_SAYS[power]} already" if power.asleep else _SAYS[power]
-        case SpinDown(how=how), _:
-            return f"told it to stand by ({how.upper()})"
-        case _, Drive(apm_supported=False):
-            return f"{done(order)}: no APM"
-        case _, Drive(apm=apm):
-            return f"{done(order)}: APM is {apm or 'off'}"
+def _message(action: DiskAction, result: DiskResult) -> str:
+    match action, result:
+        case CheckPowerMode(), PowerStatus(mode=mode):
+            return _MODE_MESSAGES[mode]
+        case SpinDown(), PowerStatus(mode=mode, spin_down_sent=False):
+            return f"{_MODE_MESSAGES[mode]} already" if mode.is_stopped else _MODE_MESSAGES[mode]
+        case SpinDown(method=method), _:
+            return f"told it to stand by ({method.upper()})"
+        case _, PowerFeatures(apm_supported=False):
+            return f"{describe_action(action)}: no APM"
+        case _, PowerFeatures(apm=apm):
+            return f"{describe_action(action)}: APM is {apm or 'off'}"
         case _:
-            return done(order)
+            return describe_action(action)

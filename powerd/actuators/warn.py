@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Final, Protocol
 
-from powerd.config import show_duration
-from powerd.model import CallOff, Done, Warn
+from powerd.config import format_duration
+from powerd.model import ActionResult, CancelWarning, WarnUsers
 
-_WHAT: Final = {"poweroff": "powers off", "command": "runs its sleep command"}
-_NOT: Final = {"poweroff": "does not power off", "command": "does not run its sleep command"}
+_ANNOUNCED: Final = {"poweroff": "powers off", "command": "runs its sleep command"}
+_CANCELLED: Final = {"poweroff": "does not power off", "command": "does not run its sleep command"}
 
 
-class Hands(Protocol):
+class BroadcastHands(Protocol):
     """What announcing needs."""
 
     async def broadcast(self, text: str) -> None:
@@ -19,27 +19,27 @@ class Hands(Protocol):
         ...
 
 
-def done(order: Warn | CallOff) -> str:
+def describe_announcement(action: WarnUsers | CancelWarning) -> str:
     """The order in the past tense."""
-    return f"announced: {text(order)}"
+    return f"announced: {announcement_text(action)}"
 
 
-def text(order: Warn | CallOff) -> str:
+def announcement_text(action: WarnUsers | CancelWarning) -> str:
     """What people read on their terminals."""
-    if isinstance(order, CallOff):
-        what = _NOT.get(order.action, "does not go to sleep")
-        because = f": {_harmless(order.because)}" if order.because else ""
-        return f"called off, this server {what} now{because}"
-    what = _WHAT.get(order.action, "goes to sleep")
-    return f"this server {what} in {show_duration(order.within)} unless somebody needs it (`powerd why`)"
+    if isinstance(action, CancelWarning):
+        verb = _CANCELLED.get(action.sleep_action, "does not go to sleep")
+        because = f": {_sanitize(action.reason)}" if action.reason else ""
+        return f"called off, this server {verb} now{because}"
+    verb = _ANNOUNCED.get(action.sleep_action, "goes to sleep")
+    return f"this server {verb} in {format_duration(action.seconds)} unless somebody needs it (`powerd why`)"
 
 
-def _harmless(text: str) -> str:
+def _sanitize(text: str) -> str:
     """Names of hosts are chosen by the hosts, and no escape sequence of theirs goes to a terminal."""
     return "".join(char if char.isprintable() else "\ufffd" for char in text)
 
 
-async def obey(order: Warn | CallOff, hands: Hands) -> Done:
+async def execute_announcement(action: WarnUsers | CancelWarning, hands: BroadcastHands) -> ActionResult:
     """Announce; a terminal that cannot be written to does not stop the warning period."""
-    await hands.broadcast(text(order))
-    return Done(True, done(order))
+    await hands.broadcast(announcement_text(action))
+    return ActionResult(True, describe_announcement(action))

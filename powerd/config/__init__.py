@@ -1,34 +1,43 @@
 """The configuration: declared in options, read by load, written by sample."""
 
-from powerd.config.disks import DiskPlan, DiskRule, Disks, plan_of
+from powerd.config.disks import DiskOptions, DiskRule, DiskSettings, settings_for_disk
 from powerd.config.load import ConfigError, load, parse
-from powerd.config.options import Awake, ClientClass, Clients, Hooks, Http, Options, SleepRule, Wake
-from powerd.config.sample import effective, sample
-from powerd.config.smart import SelfTests, Smart
-from powerd.config.values import Pattern, WakeTime, Window, show_duration
+from powerd.config.options import (
+    AwakeOptions,
+    ClientClass,
+    ClientOptions,
+    HookOptions,
+    HttpOptions,
+    Options,
+    SleepRule,
+    WakeOptions,
+)
+from powerd.config.sample import effective_toml, sample_toml
+from powerd.config.smart import SelfTestOptions, SmartOptions
+from powerd.config.values import ClientPattern, TimeWindow, WeeklyTime, format_duration
 
 __all__ = [
-    "Awake",
+    "AwakeOptions",
     "ClientClass",
-    "Clients",
+    "ClientOptions",
     "ConfigError",
-    "DiskPlan",
+    "DiskSettings",
     "DiskRule",
-    "Disks",
-    "Hooks",
-    "Http",
+    "DiskOptions",
+    "HookOptions",
+    "HttpOptions",
     "Options",
-    "Pattern",
-    "SelfTests",
+    "ClientPattern",
+    "SelfTestOptions",
     "SleepRule",
-    "Smart",
-    "Wake",
-    "WakeTime",
-    "Window",
-    "effective",
+    "SmartOptions",
+    "WakeOptions",
+    "WeeklyTime",
+    "TimeWindow",
+    "effective_toml",
     "load",
     "parse",
-    "plan_of",
-    "sample",
-    "show_duration",
+    "settings_for_disk",
+    "sample_toml",
+    "format_duration",
 ]

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import field
 from typing import Any, NamedTuple, TypeVar
 
-from powerd.config.kinds import Kind
+from powerd.config.kinds import OptionType
 
 T = TypeVar("T")
 
 
-class Relation(NamedTuple):
+class InvalidCombination(NamedTuple):
     """A fault between options that are none by themselves.
 
     Attributes:
@@ -22,11 +22,11 @@ class Relation(NamedTuple):
     text: str
 
 
-def option(default: T, doc: str, kind: Kind[Any]) -> T:
+def option(default: T, doc: str, kind: OptionType[Any]) -> T:
     """A dataclass field with its documentation and kind; typed as its value, as dataclasses.field is."""
     return field(default=default, metadata={"doc": doc, "kind": kind})
 
 
-def tables(row: type[T], doc: str) -> tuple[T, ...]:
+def table_array(row: type[T], doc: str) -> tuple[T, ...]:
     """A field for an array of tables, each read as ``row``."""
     return field(default=(), metadata={"doc": doc, "row": row})

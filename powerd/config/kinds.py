@@ -8,13 +8,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeVar
 
-from powerd.config.values import parse_duration, show_duration
+from powerd.config.values import format_duration, parse_duration
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Kind(Generic[T]):
+class OptionType(Generic[T]):
     """A way to read a TOML value into T, and to write T back as TOML.
 
     Attributes:
@@ -26,19 +26,19 @@ class Kind(Generic[T]):
     show: Callable[[T], str]
 
 
-def _string(value: object) -> str:
+def _require_string(value: object) -> str:
     if not isinstance(value, str):
-        raise ValueError(f"a string is wanted, not {_name(value)}")  # noqa: TRY004 - one error kind for one reader
+        raise ValueError(f"a string is wanted, not {_toml_type_name(value)}")  # noqa: TRY004 - one error kind for one reader
     return value
 
 
-def _list(value: object) -> list[object]:
+def _require_list(value: object) -> list[object]:
     if not isinstance(value, list):
-        raise ValueError(f"a list is wanted, not {_name(value)}")  # noqa: TRY004 - one error kind for one reader
+        raise ValueError(f"a list is wanted, not {_toml_type_name(value)}")  # noqa: TRY004 - one error kind for one reader
     return value
 
 
-def _name(value: object) -> str:
+def _toml_type_name(value: object) -> str:
     names = {
         bool: "true/false",
         int: "a number",
@@ -55,134 +55,138 @@ def toml_string(text: str) -> str:
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
-def duration(least: float = 0, most: float = float("inf")) -> Kind[float]:
+def duration(minimum: float = 0, maximum: float = float("inf")) -> OptionType[float]:
     """Seconds, written ``"90s"`` or ``"1h30min"``, from ``least`` to ``most``."""
 
     def read(value: object) -> float:
         if isinstance(value, int | float) and not isinstance(value, bool):
             raise ValueError(f'write a duration with its unit, like "{value}s" or "{value}min"')  # noqa: TRY004 - one error kind
-        seconds = parse_duration(_string(value))
-        if not least <= seconds <= most:
+        seconds = parse_duration(_require_string(value))
+        if not minimum <= seconds <= maximum:
             bounds = (
-                f"at least {show_duration(least)}" if seconds < least else f"at most {show_duration(most)}"
+                f"at least {format_duration(minimum)}"
+                if seconds < minimum
+                else f"at most {format_duration(maximum)}"
             )
             raise ValueError(f'"{value}" is out of range: {bounds}')
         return seconds
 
-    return Kind(read, lambda seconds: toml_string(show_duration(seconds)))
+    return OptionType(read, lambda seconds: toml_string(format_duration(seconds)))
 
 
-def whole(least: int, most: int) -> Kind[int]:
+def integer(minimum: int, maximum: int) -> OptionType[int]:
     """A whole number from ``least`` to ``most``."""
 
     def read(value: object) -> int:
         if not isinstance(value, int) or isinstance(value, bool):
-            raise ValueError(f"a whole number is wanted, not {_name(value)}")  # noqa: TRY004 - one error kind
-        if not least <= value <= most:
-            raise ValueError(f"{value} is out of range: {least} to {most}")
+            raise ValueError(f"a whole number is wanted, not {_toml_type_name(value)}")  # noqa: TRY004 - one error kind
+        if not minimum <= value <= maximum:
+            raise ValueError(f"{value} is out of range: {minimum} to {maximum}")
         return value
 
-    return Kind(read, str)
+    return OptionType(read, str)
 
 
-def choice(*words: str) -> Kind[Any]:  # Any: each use narrows to its own Literal
+def choice(*words: str) -> OptionType[Any]:  # Any: each use narrows to its own Literal
     """One of a few words."""
 
     def read(value: object) -> str:
-        word = _string(value)
+        word = _require_string(value)
         if word not in words:
             raise ValueError(f'"{word}" is not one of {", ".join(words)}')
         return word
 
-    return Kind(read, toml_string)
+    return OptionType(read, toml_string)
 
 
-def flag() -> Kind[bool]:
+def boolean() -> OptionType[bool]:
     """A plain true or false."""
 
     def read(value: object) -> bool:
         if not isinstance(value, bool):
-            raise ValueError(f"true or false is wanted, not {_name(value)}")  # noqa: TRY004 - one error kind
+            raise ValueError(f"true or false is wanted, not {_toml_type_name(value)}")  # noqa: TRY004 - one error kind
         return value
 
-    return Kind(read, lambda value: "true" if value else "false")
+    return OptionType(read, lambda value: "true" if value else "false")
 
 
-def text() -> Kind[str]:
+def nonempty_string() -> OptionType[str]:
     """A string that is not empty."""
 
     def read(value: object) -> str:
-        word = _string(value)
+        word = _require_string(value)
         if not word.strip():
             raise ValueError("it is empty")
         return word
 
-    return Kind(read, toml_string)
+    return OptionType(read, toml_string)
 
 
-def many(each: Callable[[str], T]) -> Kind[tuple[T, ...]]:
+def list_of(parse_item: Callable[[str], T]) -> OptionType[tuple[T, ...]]:
     """A list of strings, each read by ``each``; ``str()`` of an item is its text."""
 
     def read(value: object) -> tuple[T, ...]:
         items: list[T] = []
         faults: dict[object, None] = {}
-        for item in _list(value):
+        for item in _require_list(value):
             try:
-                items.append(each(_string(item)))
+                items.append(parse_item(_require_string(item)))
             except ValueError as error:
                 faults |= dict.fromkeys(error.args)
         if faults:
             raise ValueError(*faults)
         return tuple(items)
 
-    return Kind(read, lambda items: "[" + ", ".join(toml_string(str(item)) for item in items) + "]")
+    return OptionType(read, lambda items: "[" + ", ".join(toml_string(str(item)) for item in items) + "]")
 
 
-def texts() -> Kind[tuple[str, ...]]:
+def string_list() -> OptionType[tuple[str, ...]]:
     """A list of strings, none empty."""
-    return many(text().read)
+    return list_of(nonempty_string().read)
 
 
-def argv() -> Kind[tuple[str, ...]]:
+def argv() -> OptionType[tuple[str, ...]]:
     """A command as a list, its program an absolute path, for it is run without a shell."""
 
     def read(value: object) -> tuple[str, ...]:
-        words = tuple(_string(item) for item in _list(value))
+        words = tuple(_require_string(item) for item in _require_list(value))
         if words and not words[0].startswith("/"):
             raise ValueError(f'"{words[0]}" is not an absolute path, and commands run without a shell')
         return words
 
-    return Kind(read, texts().show)
+    return OptionType(read, string_list().show)
 
 
-def file() -> Kind[str]:
+def absolute_path() -> OptionType[str]:
     """An absolute path, or "" for none."""
 
     def read(value: object) -> str:
-        path = _string(value)
+        path = _require_string(value)
         if path and not path.startswith("/"):
             raise ValueError(f'"{path}" is not an absolute path')
         return path
 
-    return Kind(read, toml_string)
+    return OptionType(read, toml_string)
 
 
-_LISTEN: Final = re.compile(r"(\[[0-9a-fA-F:]+\]|[0-9.]+):(\d{1,5})")
+_LISTEN_ADDRESS: Final = re.compile(r"(\[[0-9a-fA-F:]+\]|[0-9.]+):(\d{1,5})")
 
 
-def listen(word: str) -> str:
+def listen_address(address_and_port: str) -> str:
     """Check ``ADDRESS:PORT`` of a loopback address, e.g. ``127.0.0.1:8787`` or ``[::1]:8787``."""
     from ipaddress import ip_address  # noqa: PLC0415 - only a configuration that names it pays for it
 
-    match = _LISTEN.fullmatch(word)
+    match = _LISTEN_ADDRESS.fullmatch(address_and_port)
     try:
         address = ip_address(match[1].strip("[]")) if match else None
     except ValueError:
         address = None
     if match is None or address is None or not 0 < int(match[2]) < 1 << 16:
-        raise ValueError(f'"{word}" is no address and port: write it like "127.0.0.1:8787" or "[::1]:8787"')
+        raise ValueError(
+            f'"{address_and_port}" is no address and port: write it like "127.0.0.1:8787" or "[::1]:8787"'
+        )
     if not address.is_loopback:
         raise ValueError(
-            f'"{word}" is not on loopback; to show the page elsewhere put a web server before it'
+            f'"{address_and_port}" is not on loopback; to show the page elsewhere put a web server before it'
         )
-    return word
+    return address_and_port

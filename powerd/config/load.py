@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from powerd.config.options import Options
-from powerd.config.relations import relations
-from powerd.config.token import LET_READ, read_token
+from powerd.config.relations import invalid_combinations
+from powerd.config.token import GRANT_READ_HINT, read_token
 
 DEFAULT_PATH: Final = Path("/etc/powerd/powerd.toml")
-_MOST: Final = 1 << 20
-_LONGEST_FAULT: Final = 400
+_MAX_FILE_SIZE: Final = 1 << 20
+_MAX_FAULT_LENGTH: Final = 400
 T = TypeVar("T")
 
 
@@ -46,26 +46,28 @@ def load(path: Path | None = None) -> Options:
     try:
         with file.open("rb") as stream:
             mode = os.fstat(stream.fileno()).st_mode
-            content = stream.read(_MOST + 1)
+            content = stream.read(_MAX_FILE_SIZE + 1)
     except FileNotFoundError:
         if path is None:
             return Options()
         raise ConfigError([f"{file}: there is no such file; check --config and POWERD_CONFIG"]) from None
     except PermissionError:
-        remedy = f"run as root, or {LET_READ.format(file=file)}"
+        remedy = f"run as root, or {GRANT_READ_HINT.format(file=file)}"
         raise ConfigError([f"{file}: cannot be read: permission denied; {remedy}"]) from None
     except OSError as error:
         raise ConfigError([f"{file}: cannot be read: {error.strerror}"]) from None
-    if len(content) > _MOST:
-        raise ConfigError([f"{file}: has more than {_MOST} bytes, so it is no configuration; check the path"])
-    options, faults = _parsed(content)
+    if len(content) > _MAX_FILE_SIZE:
+        raise ConfigError(
+            [f"{file}: has more than {_MAX_FILE_SIZE} bytes, so it is no configuration; check the path"]
+        )
+    options, faults = _parse_content(content)
     if stat.S_ISREG(mode) and mode & stat.S_IWOTH:
         faults.insert(0, f"everybody may write to it, and it can name commands; run: chmod o-w {file}")
-    faults += _token(options)
-    return _faultless(options, faults, str(file))
+    faults += _token_faults(options)
+    return _raise_on_faults(options, faults, str(file))
 
 
-def _token(options: Options) -> list[str]:
+def _token_faults(options: Options) -> list[str]:
     """Why the token could not be used when it is needed."""
     try:
         if options.http.token_file:
@@ -81,29 +83,29 @@ def parse(content: bytes, file: str) -> Options:
     Raises:
         ConfigError: with every fault that was found.
     """
-    return _faultless(*_parsed(content), file)
+    return _raise_on_faults(*_parse_content(content), file)
 
 
-def _parsed(content: bytes) -> tuple[Options, list[str]]:
+def _parse_content(content: bytes) -> tuple[Options, list[str]]:
     """Options of a TOML text, with the defaults where it is at fault; and its faults."""
-    bare = content.removeprefix(codecs.BOM_UTF8)  # some editors write one, and tomllib takes none
+    without_bom = content.removeprefix(codecs.BOM_UTF8)  # some editors write one, and tomllib takes none
     try:
-        data = tomllib.loads(bare.decode())
+        data = tomllib.loads(without_bom.decode())
     except UnicodeDecodeError as error:
-        where = error.start + len(content) - len(bare)
+        where = error.start + len(content) - len(without_bom)
         return Options(), [f"is not UTF-8 text: byte {where} is 0x{content[where]:02x}"]
     except RecursionError:
         return Options(), ["is no TOML: nested too deeply"]
     except ValueError as error:  # TOMLDecodeError, and int()'s own where a number has thousands of digits
         return Options(), [f"is no TOML: {error}"]
     faults: list[str] = []
-    options = _table(Options, data, "", faults)
+    options = _read_table(Options, data, "", faults)
     known = {fault.partition(": ")[0] for fault in faults}
-    faults += [f"{keys[0]}: {text}" for keys, text in relations(options) if known.isdisjoint(keys)]
+    faults += [f"{keys[0]}: {text}" for keys, text in invalid_combinations(options) if known.isdisjoint(keys)]
     return options, faults
 
 
-def _faultless(options: Options, faults: Sequence[str], file: str) -> Options:
+def _raise_on_faults(options: Options, faults: Sequence[str], file: str) -> Options:
     if faults:
         raise ConfigError([f"{file}: {_one_line(fault)}" for fault in faults])
     return options
@@ -112,7 +114,7 @@ def _faultless(options: Options, faults: Sequence[str], file: str) -> Options:
 def _one_line(fault: str) -> str:
     """``fault`` fit to be printed, whatever the file says: no control character, and not endless."""
     text = "".join(char if char.isprintable() else repr(char)[1:-1] for char in fault)
-    return text if len(text) <= _LONGEST_FAULT else f"{text[:_LONGEST_FAULT]}…"
+    return text if len(text) <= _MAX_FAULT_LENGTH else f"{text[:_MAX_FAULT_LENGTH]}…"
 
 
 def key_of(field: dataclasses.Field[Any]) -> str:
@@ -120,30 +122,30 @@ def key_of(field: dataclasses.Field[Any]) -> str:
     return field.name.rstrip("_")
 
 
-def _table(row: type[T], data: Mapping[str, object], path: str, faults: list[str]) -> T:
+def _read_table(row: type[T], data: Mapping[str, object], path: str, faults: list[str]) -> T:
     """One dataclass of a TOML table; what is at fault keeps its default and adds a line to ``faults``."""
     fields = {key_of(field): field for field in dataclasses.fields(row)}  # type: ignore[arg-type] # row is always a dataclass
     values: dict[str, Any] = {}
     for key, value in data.items():
-        here = f"{path}{key}"
+        key_path = f"{path}{key}"
         field = fields.get(key)
         if field is None:
-            faults.append(f"{here}: unknown key{_hint(key, path, tuple(fields))}")
+            faults.append(f"{key_path}: unknown key{_key_suggestion(key, path, tuple(fields))}")
         elif "row" in field.metadata:
-            values[field.name] = _rows(field.metadata["row"], value, here, faults)
+            values[field.name] = _read_table_array(field.metadata["row"], value, key_path, faults)
         elif "kind" in field.metadata:
             try:
                 values[field.name] = field.metadata["kind"].read(value)
             except ValueError as error:
-                faults += (f"{here}: {clause}" for clause in error.args)
+                faults += (f"{key_path}: {clause}" for clause in error.args)
         elif isinstance(value, dict):
-            values[field.name] = _table(type(field.default), value, f"{here}.", faults)
+            values[field.name] = _read_table(type(field.default), value, f"{key_path}.", faults)
         else:
-            faults.append(f"{here}: a table is wanted: write [{here}] on a line of its own")
+            faults.append(f"{key_path}: a table is wanted: write [{key_path}] on a line of its own")
     return row(**values)
 
 
-def _hint(key: str, path: str, known: tuple[str, ...]) -> str:
+def _key_suggestion(key: str, path: str, known: tuple[str, ...]) -> str:
     """The nearest key that is known here, or all of them."""
     from difflib import get_close_matches  # noqa: PLC0415 - only a configuration at fault pays for it
 
@@ -151,8 +153,8 @@ def _hint(key: str, path: str, known: tuple[str, ...]) -> str:
     return f'; did you mean "{path}{close[0]}"?' if close else f"; known here: {', '.join(known)}"
 
 
-def _rows(row: type[T], value: object, path: str, faults: list[str]) -> tuple[T, ...]:
+def _read_table_array(row: type[T], value: object, path: str, faults: list[str]) -> tuple[T, ...]:
     if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
         faults.append(f"{path}: an array of tables is wanted: write [[{path}]] above each")
         return ()
-    return tuple(_table(row, item, f"{path}[{n}].", faults) for n, item in enumerate(value, 1))
+    return tuple(_read_table(row, item, f"{path}[{n}].", faults) for n, item in enumerate(value, 1))

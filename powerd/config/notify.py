@@ -20,7 +20,7 @@ def parse_notify_url(text: str) -> str:
     return text
 
 
-def cautions(options: Options, file: Path) -> Iterator[str]:
+def option_warnings(options: Options, file: Path) -> Iterator[str]:
     """What a person should mend though the configuration is valid, one sentence each.
 
     Args:

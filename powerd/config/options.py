@@ -8,21 +8,31 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from powerd.config.declare import option, tables
-from powerd.config.disks import Disks
-from powerd.config.kinds import argv, choice, duration, file, flag, listen, many, text, texts
+from powerd.config.declare import option, table_array
+from powerd.config.disks import DiskOptions
+from powerd.config.kinds import (
+    absolute_path,
+    argv,
+    boolean,
+    choice,
+    duration,
+    list_of,
+    listen_address,
+    nonempty_string,
+    string_list,
+)
 from powerd.config.notify import parse_notify_url
-from powerd.config.smart import Smart
+from powerd.config.smart import SmartOptions
 from powerd.config.values import (
-    Pattern,
-    WakeTime,
-    Window,
-    parse_pattern,
+    ClientPattern,
+    TimeWindow,
+    WeeklyTime,
+    parse_client_pattern,
     parse_timer,
-    parse_wake_time,
+    parse_weekly_time,
     parse_window,
 )
-from powerd.model import Action
+from powerd.model import SleepAction
 
 _HOUR = 3600.0
 _DAY = 24 * _HOUR
@@ -32,33 +42,35 @@ _DAY = 24 * _HOUR
 class ClientClass:
     """Clients that are treated alike; the first class that fits a client counts."""
 
-    name: str = option("", "shown in `powerd clients`", text())
-    match: tuple[Pattern, ...] = option((), "IP, CIDR, MAC or host name, with `*`", many(parse_pattern))
+    name: str = option("", "shown in `powerd clients`", nonempty_string())
+    match: tuple[ClientPattern, ...] = option(
+        (), "IP, CIDR, MAC or host name, with `*`", list_of(parse_client_pattern)
+    )
     absent_after: float | None = option(
         None, "silence before one of these counts as gone; phones doze for 15 minutes", duration(1, _DAY)
     )
-    keeps_awake: bool = option(True, "false = shown, but never keeps the server up", flag())
+    keeps_awake: bool = option(True, "false = shown, but never keeps the server up", boolean())
 
 
 @dataclass(frozen=True, slots=True)
-class Clients:
+class ClientOptions:
     """Whose presence keeps the server up."""
 
     leases: tuple[str, ...] = option(
         ("auto",),
         'known files of ISC dhcpd, dnsmasq, Kea, systemd-networkd, Pi-hole and hostapd ("auto"), or paths',
-        texts(),
+        string_list(),
     )
-    hosts: tuple[str, ...] = option((), "addresses or names known besides the leases", texts())
+    hosts: tuple[str, ...] = option((), "addresses or names known besides the leases", string_list())
     learn: float = option(
         30 * _DAY,
         'hosts on the LAN that the server has talked to are known for so long; "0s" = leases and hosts only',
         duration(0, 365 * _DAY),
     )
-    ignore: tuple[Pattern, ...] = option(
+    ignore: tuple[ClientPattern, ...] = option(
         (),
         "never count; the server's own addresses and the default gateway never do",
-        many(parse_pattern),
+        list_of(parse_client_pattern),
     )
     every: float = option(60.0, "between sweeps while nothing is near a decision", duration(5, _HOUR))
     timeout: float = option(1.0, "how long an answer may take", duration(0.1, 10))
@@ -69,7 +81,7 @@ class Clients:
         'a sleeping PC\'s card still answers ARP), "always", "never"',
         choice("auto", "always", "never"),
     )
-    class_: tuple[ClientClass, ...] = tables(
+    class_: tuple[ClientClass, ...] = table_array(
         ClientClass, "clients that are treated alike; the first that fits counts"
     )
 
@@ -78,15 +90,15 @@ class Clients:
 class SleepRule:
     """One way to sleep. Rules are tried in order; the first whose conditions all hold gives the order."""
 
-    action: Action = option(
+    action: SleepAction = option(
         "suspend",
         "suspend, hibernate, hybrid-sleep, suspend-then-hibernate, poweroff or command",
         choice("suspend", "hibernate", "hybrid-sleep", "suspend-then-hibernate", "poweroff", "command"),
     )
-    during: tuple[Window, ...] = option(
+    during: tuple[TimeWindow, ...] = option(
         (),
         'only in these windows, e.g. ["00:00-08:00", "Fri,Sat 01:30-10:00"]; none = always',
-        many(parse_window),
+        list_of(parse_window),
     )
     idle_for: float = option(
         1800.0, "nobody home and nothing in progress for so long", duration(0, 30 * _DAY)
@@ -101,7 +113,7 @@ class SleepRule:
 
 
 @dataclass(frozen=True, slots=True)
-class Awake:
+class AwakeOptions:
     """When the server stays up whoever is home."""
 
     after_start: float = option(600.0, "never act sooner after powerd has started", duration(0, _DAY))
@@ -109,16 +121,16 @@ class Awake:
 
 
 @dataclass(frozen=True, slots=True)
-class Wake:
+class WakeOptions:
     """What the server wakes up for; the alarm is set, and read back, before every sleep."""
 
-    at: tuple[WakeTime, ...] = option(
-        (), 'to be up at these times, e.g. ["Mon-Fri 06:30", "09:00"]', many(parse_wake_time)
+    at: tuple[WeeklyTime, ...] = option(
+        (), 'to be up at these times, e.g. ["Mon-Fri 06:30", "09:00"]', list_of(parse_weekly_time)
     )
     timers: tuple[str, ...] = option(
         (),
         'systemd timers (OnCalendar=) to be up for, e.g. ["backup.timer"]; ["auto"] = those with WakeSystem=',
-        many(parse_timer),
+        list_of(parse_timer),
     )
     before: float = option(120.0, "it wakes up so much earlier than that", duration(0, _HOUR))
     min_sleep: float = option(
@@ -128,12 +140,12 @@ class Wake:
         False,
         "true = let a magic packet wake it: the network cards are armed before every sleep, and without one "
         "that can be the server stays up",
-        flag(),
+        boolean(),
     )
 
 
 @dataclass(frozen=True, slots=True)
-class Hooks:
+class HookOptions:
     """Commands around every sleep, whoever ordered it, and for findings; a failure is told, never fatal."""
 
     before_sleep: tuple[str, ...] = option((), "argv, run without a shell before a sleep", argv())
@@ -145,7 +157,7 @@ class Hooks:
         (),
         "Apprise URLs that each new finding is sent to; they hold secrets, so close this file to others, and "
         "it takes powerd[notify]",
-        many(parse_notify_url),
+        list_of(parse_notify_url),
     )
     timeout: float = option(
         30.0,
@@ -156,16 +168,16 @@ class Hooks:
 
 
 @dataclass(frozen=True, slots=True)
-class Http:
+class HttpOptions:
     """The status page and its API, besides the Unix socket that is always there."""
 
     listen: tuple[str, ...] = option(
-        ("127.0.0.1:8787",), "loopback addresses and ports; [] = Unix socket only", many(listen)
+        ("127.0.0.1:8787",), "loopback addresses and ports; [] = Unix socket only", list_of(listen_address)
     )
     token_file: str = option(
         "",
         "a file, closed to others, with the secret that changing anything over TCP takes; none = nobody can",
-        file(),
+        absolute_path(),
     )
 
 
@@ -178,13 +190,13 @@ class Options:
         '"observe": decide and explain, touch nothing; "enforce": act',
         choice("observe", "enforce"),
     )
-    clients: Clients = Clients()
-    sleep: tuple[SleepRule, ...] = tables(
+    clients: ClientOptions = ClientOptions()
+    sleep: tuple[SleepRule, ...] = table_array(
         SleepRule, "rules in order; the first whose conditions all hold gives the order"
     )
-    awake: Awake = Awake()
-    wake: Wake = Wake()
-    hooks: Hooks = Hooks()
-    disks: Disks = Disks()
-    smart: Smart = Smart()
-    http: Http = Http()
+    awake: AwakeOptions = AwakeOptions()
+    wake: WakeOptions = WakeOptions()
+    hooks: HookOptions = HookOptions()
+    disks: DiskOptions = DiskOptions()
+    smart: SmartOptions = SmartOptions()
+    http: HttpOptions = HttpOptions()

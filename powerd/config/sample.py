@@ -10,11 +10,11 @@ from typing import Any, Final
 from powerd.config.disks import DiskRule, parse_disk_pattern
 from powerd.config.load import key_of
 from powerd.config.options import ClientClass, Options, SleepRule
-from powerd.config.values import parse_pattern, parse_window
+from powerd.config.values import parse_client_pattern, parse_window
 
 _WIDTH: Final = 100
 _EXAMPLES: Final[dict[type, object]] = {
-    ClientClass: ClientClass(name="phone", match=(parse_pattern("*phone*"),), absent_after=900.0),
+    ClientClass: ClientClass(name="phone", match=(parse_client_pattern("*phone*"),), absent_after=900.0),
     SleepRule: SleepRule(action="poweroff", during=(parse_window("00:00-08:00"),), idle_for=600.0),
     DiskRule: DiskRule(
         match=(parse_disk_pattern("ata-WDC_WD20EFRX*"),),
@@ -25,7 +25,7 @@ _EXAMPLES: Final[dict[type, object]] = {
         usb=False,
     ),
 }
-_HEAD: Final = """\
+_HEADER: Final = """\
 # powerd: every key is optional, and what stands here after "#" is its default or an example.
 # Durations: "90s", "20min", "1h30min", "7d". Windows: "00:00-08:00", "Fri,Sat 01:30-10:00" (local time,
 # may run past midnight). Patterns: an IP, a CIDR, a MAC or a host name, with "*".
@@ -33,32 +33,32 @@ _HEAD: Final = """\
 """
 
 
-def effective(options: Options) -> str:
+def effective_toml(options: Options) -> str:
     """``options`` as TOML that reads back as the same Options."""
-    lines = list(_keys(options))
-    for field in _nested(options):
+    lines = list(_assignments(options))
+    for field in _nested_tables(options):
         value = getattr(options, field.name)
-        lines += _block(key_of(field), value, [])
+        lines += _table_toml(key_of(field), value, [])
     return "\n".join(lines).strip() + "\n"
 
 
-def _block(path: str, value: Any, lines: list[str]) -> list[str]:  # noqa: ANN401 - a table or rows of tables
+def _table_toml(path: str, value: Any, lines: list[str]) -> list[str]:  # noqa: ANN401 - a table or rows of tables
     rows = value if isinstance(value, tuple) else (value,)
     for row in rows:
-        lines += ["", f"[[{path}]]" if isinstance(value, tuple) else f"[{path}]", *_keys(row)]
-        for field in _nested(row):
-            _block(f"{path}.{key_of(field)}", getattr(row, field.name), lines)
+        lines += ["", f"[[{path}]]" if isinstance(value, tuple) else f"[{path}]", *_assignments(row)]
+        for field in _nested_tables(row):
+            _table_toml(f"{path}.{key_of(field)}", getattr(row, field.name), lines)
     return lines
 
 
-def sample() -> str:
+def sample_toml() -> str:
     """The commented sample configuration, made from the declarations alone."""
-    lines = [_HEAD]
-    lines += _sampled(Options(), "")
+    lines = [_HEADER]
+    lines += _sample_table(Options(), "")
     return "\n".join(lines).rstrip() + "\n"
 
 
-def _sampled(table: Any, path: str) -> Iterator[str]:  # noqa: ANN401 - any table of options
+def _sample_table(table: Any, path: str) -> Iterator[str]:  # noqa: ANN401 - any table of options
     for field in dataclasses.fields(table):
         key, value = key_of(field), getattr(table, field.name)
         if "row" in field.metadata:
@@ -66,7 +66,7 @@ def _sampled(table: Any, path: str) -> Iterator[str]:  # noqa: ANN401 - any tabl
             yield ""
             yield from _comment(field.metadata["doc"])
             yield f"#[[{path}{key}]]"
-            yield from _sampled(_EXAMPLES[row], f"{path}{key}.")
+            yield from _sample_table(_EXAMPLES[row], f"{path}{key}.")
         elif "kind" in field.metadata:
             yield from _comment(field.metadata["doc"])
             yield "#" + _assignment(field, value)
@@ -74,7 +74,7 @@ def _sampled(table: Any, path: str) -> Iterator[str]:  # noqa: ANN401 - any tabl
             yield ""
             yield from _comment(_summary(value))
             yield f"[{path}{key}]"
-            yield from _sampled(value, f"{path}{key}.")
+            yield from _sample_table(value, f"{path}{key}.")
 
 
 def _comment(doc: str) -> list[str]:
@@ -85,7 +85,7 @@ def _summary(table: Any) -> str:  # noqa: ANN401 - any table of options
     return (type(table).__doc__ or "").strip().splitlines()[0]
 
 
-def _keys(table: Any) -> Iterator[str]:  # noqa: ANN401 - any table of options
+def _assignments(table: Any) -> Iterator[str]:  # noqa: ANN401 - any table of options
     for field in dataclasses.fields(table):
         value = getattr(table, field.name)
         if "kind" in field.metadata and value is not None:
@@ -96,5 +96,5 @@ def _assignment(field: dataclasses.Field[Any], value: object) -> str:
     return f"{key_of(field)} = {field.metadata['kind'].show(value)}"
 
 
-def _nested(table: Any) -> list[dataclasses.Field[Any]]:  # noqa: ANN401 - any table of options
+def _nested_tables(table: Any) -> list[dataclasses.Field[Any]]:  # noqa: ANN401 - any table of options
     return [field for field in dataclasses.fields(table) if "kind" not in field.metadata]

@@ -16,7 +16,7 @@ MINUTE: Final = 60
 DAY: Final = 24 * 60 * MINUTE
 _UNITS: Final = {"d": 86400, "h": 3600, "min": 60, "s": 1}
 _DURATION: Final = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)min)?(?:(\d+(?:\.\d+)?)s)?")
-_LONGEST: Final = 10 * 366 * 86400
+_MAX_DURATION: Final = 10 * 366 * 86400
 DAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _TIME: Final = re.compile(r"([01]\d|2[0-3]):([0-5]\d)|24:00")
 _TIMER: Final = re.compile(r"[A-Za-z0-9:_.\\@-]{1,249}\.timer")
@@ -34,12 +34,12 @@ def parse_duration(text: str) -> float:
     if not text.strip() or match is None:
         raise ValueError(f'"{text}" is no duration: write it like "90s", "20min", "1h30min" or "7d"')
     seconds = sum(float(n) * unit for n, unit in zip(match.groups(default="0"), _UNITS.values(), strict=True))
-    if seconds > _LONGEST:
+    if seconds > _MAX_DURATION:
         raise ValueError(f'"{text}" is longer than ten years')
     return round(seconds, 3)
 
 
-def show_duration(seconds: float) -> str:
+def format_duration(seconds: float) -> str:
     """The shortest text that parse_duration() reads back, e.g. ``1h30min``; milliseconds are kept."""
     rest = round(seconds, 3)
     if rest <= 0:
@@ -54,7 +54,7 @@ def show_duration(seconds: float) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
+class TimeWindow:
     """A stretch of local time on some days, e.g. ``Fri,Sat 01:30-10:00``.
 
     Attributes:
@@ -67,11 +67,11 @@ class Window:
     end: int
 
     def __str__(self) -> str:
-        times = f"{_show_time(self.start)}-{_show_time(self.end)}"
-        return times if len(self.days) == len(DAYS) else f"{_show_days(self.days)} {times}"
+        times = f"{_format_time(self.start)}-{_format_time(self.end)}"
+        return times if len(self.days) == len(DAYS) else f"{_format_days(self.days)} {times}"
 
 
-def parse_window(text: str) -> Window:
+def parse_window(text: str) -> TimeWindow:
     """Read ``"00:00-08:00"``, ``"Mon-Fri 22:30-06:00"``, ``"Sat,Sun 09:00-24:00"``.
 
     Raises:
@@ -85,11 +85,11 @@ def parse_window(text: str) -> Window:
         raise ValueError(f'"{text}" begins and ends at the same time; for the whole day write "00:00-24:00"')
     if start == "24:00":
         raise ValueError(f'"{text}" begins at 24:00; write 00:00 and the day after')
-    return Window(_parse_days(days_text, text), _minutes(start), _minutes(end))
+    return TimeWindow(_parse_days(days_text, text), _minutes(start), _minutes(end))
 
 
 @dataclass(frozen=True, slots=True)
-class WakeTime:
+class WeeklyTime:
     """A time of day, on some days, at which the server is to be up, e.g. ``Mon-Fri 06:30``; local time.
 
     Attributes:
@@ -101,11 +101,11 @@ class WakeTime:
     minute: int
 
     def __str__(self) -> str:
-        time = _show_time(self.minute)
-        return time if len(self.days) == len(DAYS) else f"{_show_days(self.days)} {time}"
+        time = _format_time(self.minute)
+        return time if len(self.days) == len(DAYS) else f"{_format_days(self.days)} {time}"
 
 
-def parse_wake_time(text: str) -> WakeTime:
+def parse_weekly_time(text: str) -> WeeklyTime:
     """Read ``"06:30"``, ``"Mon-Fri 06:30"``, ``"Sat,Sun 09:00"``.
 
     Raises:
@@ -116,7 +116,7 @@ def parse_wake_time(text: str) -> WakeTime:
         raise ValueError(f'"{text}" is no time of day: write it like "06:30" or "Mon-Fri 06:30"')
     if time == "24:00":
         raise ValueError(f'"{text}" is the end of a day; write 00:00 and the day after')
-    return WakeTime(_parse_days(days_text, text), _minutes(time))
+    return WeeklyTime(_parse_days(days_text, text), _minutes(time))
 
 
 def parse_timer(text: str) -> str:
@@ -144,17 +144,17 @@ def _parse_days(days: str, text: str) -> frozenset[int]:
     return frozenset(found)
 
 
-def _show_days(days: frozenset[int]) -> str:
+def _format_days(days: frozenset[int]) -> str:
     runs: list[list[int]] = []
     for day in sorted(days):
         if runs and runs[-1][-1] == day - 1:
             runs[-1].append(day)
         else:
             runs.append([day])
-    return ",".join(_show_run([DAYS[day] for day in run]) for run in runs)
+    return ",".join(_format_day_range([DAYS[day] for day in run]) for run in runs)
 
 
-def _show_run(names: list[str]) -> str:
+def _format_day_range(names: list[str]) -> str:
     return ",".join(names) if len(names) <= 2 else f"{names[0]}-{names[-1]}"  # noqa: PLR2004 - two are no range
 
 
@@ -163,7 +163,7 @@ def _minutes(time: str) -> int:
     return int(hours) * 60 + int(minutes)
 
 
-def _show_time(minutes: int) -> str:
+def _format_time(minutes: int) -> str:
     return f"{minutes // 60:02d}:{minutes % 60:02d}"
 
 
@@ -175,7 +175,7 @@ def canonical_mac(text: str) -> str | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Pattern:
+class ClientPattern:
     """Fits a client by IP, CIDR, MAC or host name; ``*`` stands for anything in the last two."""
 
     text: str
@@ -185,7 +185,7 @@ class Pattern:
     def __str__(self) -> str:
         return self.text
 
-    def fits(self, addresses: tuple[str, ...], mac: str | None, name: str | None) -> bool:
+    def matches(self, addresses: tuple[str, ...], mac: str | None, name: str | None) -> bool:
         """Whether any of a client's addresses, its MAC or its name (whole, or its first label) fits."""
         if self._network is not None:
             return any(ip_address(address) in self._network for address in addresses)
@@ -197,20 +197,20 @@ class Pattern:
         )
 
 
-def parse_pattern(text: str) -> Pattern:
+def parse_client_pattern(text: str) -> ClientPattern:
     """Read ``"10.0.0.192/27"``, ``"10.0.0.7"``, ``"aa:bb:cc:*"`` or ``"printer*"``.
 
     Raises:
         ValueError: it is empty, or a network with host bits set.
     """
-    word = text.strip()
-    if not word:
+    pattern = text.strip()
+    if not pattern:
         raise ValueError("an empty pattern fits nothing; remove it")
     try:
-        return Pattern(text, _network=ip_network(word))
+        return ClientPattern(text, _network=ip_network(pattern))
     except ValueError:
-        if re.fullmatch(r"[\d.]+/\d+|[0-9a-fA-F:]+/\d+", word):
+        if re.fullmatch(r"[\d.]+/\d+|[0-9a-fA-F:]+/\d+", pattern):
             raise ValueError(
                 f'"{text}" is no network: check its length and that its host bits are zero'
             ) from None
-    return Pattern(text, _glob=re.compile(translate(canonical_mac(word) or word.lower())))
+    return ClientPattern(text, _glob=re.compile(translate(canonical_mac(pattern) or pattern.lower())))

@@ -13,8 +13,8 @@ from typing import Final, Protocol
 from powerd.doctor import hdparm_conf, smartd_conf
 from powerd.host.values import HostError
 
-_UNITS: Final = "/sys/fs/cgroup/system.slice"
-_OLD_UNITS: Final = "/sys/fs/cgroup/systemd/system.slice"
+_CGROUP_UNITS: Final = "/sys/fs/cgroup/system.slice"
+_CGROUP_V1_UNITS: Final = "/sys/fs/cgroup/systemd/system.slice"
 _TLP: Final = re.compile(r"^\s*(DISK_(?:SPINDOWN_TIMEOUT|APM_LEVEL)_ON_\w+)\s*=\s*\S", re.MULTILINE)
 _UDISKS: Final = re.compile(r"^\s*(StandbyTimeout|APMLevel)\s*=", re.MULTILINE)
 _HD_IDLE: Final = re.compile(r"^\s*START_HD_IDLE\s*=\s*[\"']?true", re.MULTILINE)
@@ -30,15 +30,15 @@ class Eyes(Protocol):
         """Paths of files that fit a glob."""
         ...
 
-    def entries(self, directory: str) -> tuple[str, ...]:
+    def listdir(self, directory: str) -> tuple[str, ...]:
         """Names of all that is in a directory; () = there is none such."""
         ...
 
-    def peek(self, path: str) -> str | None:
+    def read_text(self, path: str) -> str | None:
         """A small file's text; None = it is not there."""
         ...
 
-    def target(self, path: str) -> str | None:
+    def realpath(self, path: str) -> str | None:
         """Where it really is, all links followed."""
         ...
 
@@ -47,27 +47,29 @@ class Eyes(Protocol):
         ...
 
 
-async def conflicts(eyes: Eyes) -> list[str]:
+async def find_conflicts(files: Eyes) -> list[str]:
     """One paragraph for each thing that a person should know, with its remedy; a look that fails says so.
 
     A machine without a spinning disk has none.
     """
     found: list[str] = []
-    if not any(eyes.peek(f"/sys/block/{name}/queue/rotational") == "1" for name in _hard_disks(eyes)):
+    if not any(files.read_text(f"/sys/block/{name}/queue/rotational") == "1" for name in _hard_disks(files)):
         return found
-    for look in _LOOKS:
+    for check in _CHECKS:
         try:
-            found += await look(eyes)
+            found += await check(files)
         except HostError as error:
             found.append(f"cannot look for what else gives disks orders: {error}")
     return found
 
 
-async def _hdparm(eyes: Eyes) -> list[str]:
+async def _check_hdparm(files: Eyes) -> list[str]:
     """Debian's hooks set what the file says at each start, hotplug and wake-up, of sda to sdz alone."""
-    drives = hdparm_conf.parse(await _text(eyes, "/etc/hdparm.conf"))
+    drives = hdparm_conf.parse_hdparm_conf(await _read_text(files, "/etc/hdparm.conf"))
     rules = [
-        rule for each in drives if (rule := hdparm_conf.rule(each, lambda device: name_of(eyes, device)))
+        rule
+        for each in drives
+        if (rule := hdparm_conf.disk_rule(each, lambda device: by_id_name(files, device)))
     ]
     if not rules:
         return []
@@ -78,29 +80,29 @@ async def _hdparm(eyes: Eyes) -> list[str]:
     return [head + "\n\n" + "\n\n".join(rules) + "\n"]
 
 
-async def _hd_idle(eyes: Eyes) -> list[str]:
-    on = _HD_IDLE.search(await _text(eyes, "/etc/default/hd-idle")) is not None
-    if on or runs(eyes, "hd-idle.service"):
+async def _check_hd_idle(files: Eyes) -> list[str]:
+    on = _HD_IDLE.search(await _read_text(files, "/etc/default/hd-idle")) is not None
+    if on or is_running(files, "hd-idle.service"):
         return ["hd-idle spins disks down too; let one do it: systemctl disable --now hd-idle"]
     return []
 
 
-async def _tlp(eyes: Eyes) -> list[str]:
+async def _check_tlp(files: Eyes) -> list[str]:
     found: list[str] = []
-    for path in ("/etc/tlp.conf", *eyes.find("/etc/tlp.d/*.conf"), "/etc/default/tlp"):
-        keys = sorted(set(_TLP.findall(await _text(eyes, path))))
+    for path in ("/etc/tlp.conf", *files.find("/etc/tlp.d/*.conf"), "/etc/default/tlp"):
+        keys = sorted(set(_TLP.findall(await _read_text(files, path))))
         if keys:
             found.append(f"{path}: TLP sets {', '.join(keys)} at each start and wake-up; comment them out")
     return found
 
 
-async def _udisks(eyes: Eyes) -> list[str]:
+async def _check_udisks(files: Eyes) -> list[str]:
     found = [
         f"{path}: udisks sets {', '.join(sorted(set(keys)))} at each start and wake-up; remove the file"
-        for path in eyes.find("/etc/udisks2/*.conf")
-        if (keys := _UDISKS.findall(await _text(eyes, path)))
+        for path in files.find("/etc/udisks2/*.conf")
+        if (keys := _UDISKS.findall(await _read_text(files, path)))
     ]
-    if runs(eyes, "udisks2.service"):
+    if is_running(files, "udisks2.service"):
         found.append(
             "udisks2 asks disks for their SMART values every 10 minutes, which some drives count as use, so "
             "that their own timer never runs out; a server can do without: systemctl mask --now udisks2"
@@ -108,13 +110,15 @@ async def _udisks(eyes: Eyes) -> list[str]:
     return found
 
 
-async def _smartd(eyes: Eyes) -> list[str]:
-    unit = next((unit for unit in ("smartmontools.service", "smartd.service") if runs(eyes, unit)), None)
+async def _check_smartd(files: Eyes) -> list[str]:
+    unit = next(
+        (unit for unit in ("smartmontools.service", "smartd.service") if is_running(files, unit)), None
+    )
     if unit is None:
         return []
     found: dict[str, list[str]] = {}
     for path in ("/etc/smartd.conf", "/etc/smartmontools/smartd.conf"):
-        for line in smartd_conf.lines(await _text(eyes, path)):
+        for line in smartd_conf.device_lines(await _read_text(files, path)):
             if what := smartd_conf.disturbance(line):
                 found.setdefault(what, []).append(line.split()[0])
     return [
@@ -124,22 +128,24 @@ async def _smartd(eyes: Eyes) -> list[str]:
     ]
 
 
-async def _agents(eyes: Eyes) -> list[str]:
+async def _check_agents(files: Eyes) -> list[str]:
     """Programs that measure, and ask or write while they do."""
     found: list[str] = []
-    if eyes.find(f"/etc/systemd/system/*.wants/{_SCRUTINY}") or runs(eyes, "scrutiny-collector.service"):
+    if files.find(f"/etc/systemd/system/*.wants/{_SCRUTINY}") or is_running(
+        files, "scrutiny-collector.service"
+    ):
         found.append(
             "scrutiny asks disks without looking whether they sleep, and so wakes them; powerd checks their "
             f"health too, so let one do it: systemctl disable --now {_SCRUTINY}"
         )
-    if runs(eyes, "telegraf.service"):
+    if is_running(files, "telegraf.service"):
         found += [
             f"{path}: telegraf asks disks for their SMART values, which some drives count as use, so that "
             "their own timer never runs out; comment out [[inputs.smart]] and [[inputs.smartctl]]"
-            for path in ("/etc/telegraf/telegraf.conf", *eyes.find("/etc/telegraf/telegraf.d/*.conf"))
-            if _TELEGRAF.search(await _text(eyes, path))
+            for path in ("/etc/telegraf/telegraf.conf", *files.find("/etc/telegraf/telegraf.d/*.conf"))
+            if _TELEGRAF.search(await _read_text(files, path))
         ]
-    if runs(eyes, "atop.service"):
+    if is_running(files, "atop.service"):
         found.append(
             "atop writes to its log every few minutes, so the disk with /var/log/atop hardly sleeps; a "
             "server can do without: systemctl disable --now atop"
@@ -147,54 +153,59 @@ async def _agents(eyes: Eyes) -> list[str]:
     return found
 
 
-async def _runtime_pm(eyes: Eyes) -> list[str]:
+async def _check_runtime_pm(files: Eyes) -> list[str]:
     """Disks that the kernel suspends by itself."""
-    owned = [
+    suspended_by_kernel = [
         name
-        for name in _hard_disks(eyes)
-        if eyes.peek(f"/sys/block/{name}/device/power/control") == "auto"
-        and (eyes.peek(f"/sys/block/{name}/device/power/autosuspend_delay_ms") or "-1") not in {"-1", ""}
+        for name in _hard_disks(files)
+        if files.read_text(f"/sys/block/{name}/device/power/control") == "auto"
+        and (files.read_text(f"/sys/block/{name}/device/power/autosuspend_delay_ms") or "-1")
+        not in {"-1", ""}
     ]
-    if not owned:
+    if not suspended_by_kernel:
         return []
     text = (
-        f"{', '.join(owned)}: the kernel spins it down by itself (power/control is auto), and powerd leaves "
+        f"{', '.join(suspended_by_kernel)}: the kernel spins it down by itself (power/control is auto), and powerd leaves "
         "it alone; to change that: echo on > /sys/block/NAME/device/power/control"
     )
     return [text]
 
 
-_LOOKS: Final[tuple[Callable[[Eyes], Awaitable[list[str]]], ...]] = (
-    _hdparm,
-    _hd_idle,
-    _tlp,
-    _udisks,
-    _smartd,
-    _agents,
-    _runtime_pm,
+_CHECKS: Final[tuple[Callable[[Eyes], Awaitable[list[str]]], ...]] = (
+    _check_hdparm,
+    _check_hd_idle,
+    _check_tlp,
+    _check_udisks,
+    _check_smartd,
+    _check_agents,
+    _check_runtime_pm,
 )
 
 
-def _hard_disks(eyes: Eyes) -> list[str]:
+def _hard_disks(files: Eyes) -> list[str]:
     """Names of what the kernel's sd drives: SATA, SAS and USB."""
-    return [name for name in eyes.entries("/sys/block") if name.startswith("sd")]
+    return [name for name in files.listdir("/sys/block") if name.startswith("sd")]
 
 
-def runs(eyes: Eyes, unit: str) -> bool:
+def is_running(files: Eyes, unit: str) -> bool:
     """Whether a service runs at this moment."""
-    return unit in eyes.entries(_UNITS) or unit in eyes.entries(_OLD_UNITS)
+    return unit in files.listdir(_CGROUP_UNITS) or unit in files.listdir(_CGROUP_V1_UNITS)
 
 
-def name_of(eyes: Eyes, device: str) -> str | None:
+def by_id_name(files: Eyes, device: str) -> str | None:
     """The best name of a device in /dev/disk/by-id: one with model and serial number, no mere number."""
-    at = eyes.target(device)
-    here = "/dev/disk/by-id"
-    names = [name for name in eyes.entries(here) if at is not None and eyes.target(f"{here}/{name}") == at]
-    if device.startswith(f"{here}/"):
-        return device.removeprefix(f"{here}/")
+    device_path = files.realpath(device)
+    directory = "/dev/disk/by-id"
+    names = [
+        name
+        for name in files.listdir(directory)
+        if device_path is not None and files.realpath(f"{directory}/{name}") == device_path
+    ]
+    if device.startswith(f"{directory}/"):
+        return device.removeprefix(f"{directory}/")
     return min(names, key=lambda name: (name.startswith(("wwn-", "nvme-eui.")), name), default=None)
 
 
-async def _text(eyes: Eyes, path: str) -> str:
+async def _read_text(files: Eyes, path: str) -> str:
     """A file's text; "" where there is none."""
-    return await eyes.read(path) if eyes.find(path) else ""
+    return await files.read(path) if files.find(path) else ""

@@ -10,15 +10,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final
 
-from powerd.config import show_duration
+from powerd.config import format_duration
 
 _SPINDOWN: Final = ("spindown_time", "force_spindown_time")
 _APM: Final = "apm"
-_LEAST_APM, _MOST_APM = 1, 254
+_MIN_APM, _MAX_APM = 1, 254
 
 
 @dataclass(frozen=True, slots=True)
-class DriveSettings:
+class HdparmSettings:
     """What is set of one drive.
 
     Attributes:
@@ -32,31 +32,31 @@ class DriveSettings:
     apm: int | None = None
 
 
-def parse(text: str) -> tuple[DriveSettings, ...]:
+def parse_hdparm_conf(text: str) -> tuple[HdparmSettings, ...]:
     """The drives that have a block, in their order; what nobody understands is passed over."""
-    found: list[DriveSettings] = []
-    usual = DriveSettings("")
-    inside: DriveSettings | None = None
+    found: list[HdparmSettings] = []
+    defaults = HdparmSettings("")
+    block: HdparmSettings | None = None
     for line in text.splitlines():
         words = line.replace("{", " { ").replace("}", " } ").replace("=", " = ").split()
         if not words or words[0].startswith("#"):
             continue
         if "{" in words:
-            inside = replace(usual, device=words[0])
+            block = replace(defaults, device=words[0])
             words = words[words.index("{") + 1 :]
-        closes = "}" in words
-        words = words[: words.index("}")] if closes else words
-        if inside is None:
-            usual = _with(usual, words)
+        block_ends = "}" in words
+        words = words[: words.index("}")] if block_ends else words
+        if block is None:
+            defaults = _with_option(defaults, words)
         else:
-            inside = _with(inside, words)
-        if closes and inside is not None:
-            found.append(inside)
-            inside = None
+            block = _with_option(block, words)
+        if block_ends and block is not None:
+            found.append(block)
+            block = None
     return tuple(each for each in found if each.device.startswith("/dev/"))
 
 
-def _with(settings: DriveSettings, words: list[str]) -> DriveSettings:
+def _with_option(settings: HdparmSettings, words: list[str]) -> HdparmSettings:
     """The settings with one line's option."""
     match words:
         case [option, "=", value] if value.isascii() and value.isdecimal():
@@ -67,7 +67,7 @@ def _with(settings: DriveSettings, words: list[str]) -> DriveSettings:
     return settings
 
 
-def seconds(count: int) -> float | None:
+def standby_seconds(count: int) -> float | None:
     """The time that ``hdparm -S`` means by a count (hdparm(8)); 0 = never, None = only the vendor knows."""
     if count <= 240:  # noqa: PLR2004 - the table of hdparm(8)
         return count * 5.0
@@ -76,25 +76,25 @@ def seconds(count: int) -> float | None:
     return {252: 1260.0, 255: 1275.0}.get(count)
 
 
-def rule(settings: DriveSettings, name_of: Callable[[str], str | None]) -> str:
+def disk_rule(settings: HdparmSettings, by_id_name: Callable[[str], str | None]) -> str:
     """The [[disks.rule]] that does the same, as TOML; "" where there is nothing to take over.
 
     Args:
         settings: of one drive.
         name_of: the name in /dev/disk/by-id of a device such as ``/dev/sda``; None = it has none.
     """
-    after = None if settings.spindown is None else seconds(settings.spindown)
-    apm = settings.apm if settings.apm and _LEAST_APM <= settings.apm <= _MOST_APM else None
-    if after is None and apm is None:
+    spin_down_after = None if settings.spindown is None else standby_seconds(settings.spindown)
+    apm = settings.apm if settings.apm and _MIN_APM <= settings.apm <= _MAX_APM else None
+    if spin_down_after is None and apm is None:
         return ""
-    name = name_of(settings.device)
+    name = by_id_name(settings.device)
     lines = ["[[disks.rule]]"]
     if name is None:
         lines.append(f"# {settings.device} is not there now; put its name in /dev/disk/by-id here")
     lines.append(f'match = ["{name or "ata-..."}"]')
-    if after is not None:
-        lines.append(f'spin_down_after = "{show_duration(after)}"')
-    if after:
+    if spin_down_after is not None:
+        lines.append(f'spin_down_after = "{format_duration(spin_down_after)}"')
+    if spin_down_after:
         lines.append('method = "timer"')
     if apm is not None:
         lines.append(f"apm = {apm}")

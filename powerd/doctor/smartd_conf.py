@@ -10,23 +10,23 @@ import re
 from typing import Final
 
 _POWER_MODE: Final = re.compile(r"\s-n\s*(\S+)")
-_SPARES_STANDBY: Final = frozenset({"standby", "idle"})
+_STANDBY_SAFE_MODES: Final = frozenset({"standby", "idle"})
 """With ``sleep`` a disk in standby is asked, and wakes."""
 
 
-def lines(text: str) -> list[str]:
+def device_lines(text: str) -> list[str]:
     """Its lines with a device, each with the DEFAULT that stands above it; continued ones are joined."""
     found: list[str] = []
-    usual = ""
+    defaults = ""
     for line in text.replace("\\\n", " ").splitlines():
         words = line.partition("#")[0].split(maxsplit=1)
         if not words:
             continue
         rest = words[1] if len(words) > 1 else ""
         if words[0] == "DEFAULT":
-            usual = rest
+            defaults = rest
         else:
-            found.append(f"{words[0]} {usual} {rest} ")
+            found.append(f"{words[0]} {defaults} {rest} ")
         if words[0] == "DEVICESCAN":  # what stands after it is not read
             break
     return found
@@ -34,9 +34,9 @@ def lines(text: str) -> list[str]:
 
 def disturbance(line: str) -> str | None:
     """What smartd does to a sleeping disk of such a line, as it goes on after "smartd"; None = nothing."""
-    given = _POWER_MODE.findall(line)  # the last one counts
-    mode, *rest = given[-1].split(",") if given else ("never",)
-    if mode not in _SPARES_STANDBY or any(each != "q" for each in rest):
+    power_modes = _POWER_MODE.findall(line)  # the last one counts
+    mode, *rest = power_modes[-1].split(",") if power_modes else ("never",)
+    if mode not in _STANDBY_SAFE_MODES or any(each != "q" for each in rest):
         return "wakes sleeping disks"
     if not rest:
         return "logs that a disk sleeps, which wakes the disk with the log"

@@ -5,26 +5,26 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from powerd.faces.client import ANSWERED, NO, get, wish
-from powerd.faces.terminal import paint, say
+from powerd.faces.client import EXIT_NEGATIVE, EXIT_OK, get, request
+from powerd.faces.terminal import emit, paint
 
 
 def status(arguments: argparse.Namespace) -> int:
     """``powerd status``."""
     from powerd.faces.text import status_text
 
-    told = get("/api/status", arguments.socket)
-    say(told if arguments.json else status_text(told, paint()))
-    return _deciding(told)
+    document = get("/api/status", arguments.socket)
+    emit(document if arguments.json else status_text(document, paint()))
+    return _exit_code_for_status(document)
 
 
 def why(arguments: argparse.Namespace) -> int:
     """``powerd why``."""
     from powerd.faces.text import why_text
 
-    told = get("/api/status", arguments.socket)
-    say(told if arguments.json else why_text(told, paint()))
-    return _deciding(told)
+    document = get("/api/status", arguments.socket)
+    emit(document if arguments.json else why_text(document, paint()))
+    return _exit_code_for_status(document)
 
 
 def clients(arguments: argparse.Namespace) -> int:
@@ -32,80 +32,86 @@ def clients(arguments: argparse.Namespace) -> int:
     from powerd.faces.table import clients_text
 
     rows = get("/api/clients", arguments.socket)  # looks at all of them first, so the status comes after
-    told = get("/api/status", arguments.socket)
-    say(rows if arguments.json else clients_text(rows, told, paint()))
-    return _deciding(told)
+    document = get("/api/status", arguments.socket)
+    emit(rows if arguments.json else clients_text(rows, document, paint()))
+    return _exit_code_for_status(document)
 
 
 def disks(arguments: argparse.Namespace) -> int:
     """``powerd disks``."""
     from powerd.faces.disk_table import disks_text
 
-    told = get("/api/status", arguments.socket)
-    say(told["disks"] if arguments.json else disks_text(told, paint()))
-    return _deciding(told)
+    document = get("/api/status", arguments.socket)
+    emit(document["disks"] if arguments.json else disks_text(document, paint()))
+    return _exit_code_for_status(document)
 
 
 def smart(arguments: argparse.Namespace) -> int:
     """``powerd smart [DISK]``."""
     if arguments.disk is not None:
-        return _one_drive(arguments)
+        return _show_drive(arguments)
     if arguments.check or arguments.test:
         arguments.misused("say which DISK; `powerd smart` names them")
-    return _every_drive(arguments)
+    return _show_all_drives(arguments)
 
 
-def _every_drive(arguments: argparse.Namespace) -> int:
+def _show_all_drives(arguments: argparse.Namespace) -> int:
     from datetime import datetime
 
-    from powerd.faces.health_text import smarts_text
+    from powerd.faces.health_text import smart_table_text
 
-    told, drives = get("/api/status", arguments.socket), get("/api/smart", arguments.socket)
-    now, observing = datetime.fromisoformat(told["now"]), told["mode"] == "observe"
-    say(drives if arguments.json else smarts_text(drives, now, paint(), observing=observing))
-    return _well(*drives)
+    document, drives = get("/api/status", arguments.socket), get("/api/smart", arguments.socket)
+    now, observing = datetime.fromisoformat(document["now"]), document["mode"] == "observe"
+    emit(drives if arguments.json else smart_table_text(drives, now, paint(), observing=observing))
+    return _exit_code_for_drives(*drives)
 
 
-def _one_drive(arguments: argparse.Namespace) -> int:
+def _show_drive(arguments: argparse.Namespace) -> int:
     from datetime import datetime
 
-    from powerd.faces.health_text import begun_text, smart_text
+    from powerd.faces.health_text import smart_text, test_started_text
 
-    door, path = arguments.socket, f"/api/smart/{_quoted(arguments.disk)}"
+    socket_path, path = arguments.socket, f"/api/smart/{_quote_segment(arguments.disk)}"
     if arguments.check:
-        wish("POST", f"{path}/check", {}, door)
+        request("POST", f"{path}/check", {}, socket_path)
     if arguments.test:
-        wish("POST", f"{path}/test", {"kind": arguments.test}, door)
-    drive, told = wish("GET", path, at=door), get("/api/status", door)
+        request("POST", f"{path}/test", {"kind": arguments.test}, socket_path)
+    drive, document = request("GET", path, socket_path=socket_path), get("/api/status", socket_path)
     if arguments.json:
-        say(drive)
+        emit(drive)
     elif arguments.test:
-        say(begun_text(drive, arguments.test))
+        emit(test_started_text(drive, arguments.test))
     else:
-        say(smart_text(drive, datetime.fromisoformat(told["now"]), paint()))
-    return _well(drive)
+        emit(smart_text(drive, datetime.fromisoformat(document["now"]), paint()))
+    return _exit_code_for_drives(drive)
 
 
 def keep(arguments: argparse.Namespace) -> int:
     """``powerd keep``."""
-    from powerd.faces.wishes import dropped_text, keeps_text, kept_text
+    from powerd.faces.wishes import keep_created_text, keep_dropped_text, keep_list_text
 
-    door = arguments.socket
+    socket_path = arguments.socket
     if arguments.list:
-        told = get("/api/status", door)
-        say(told["keeps"] if arguments.json else keeps_text(told["keeps"], told["now"], paint()))
+        document = get("/api/status", socket_path)
+        emit(
+            document["keeps"]
+            if arguments.json
+            else keep_list_text(document["keeps"], document["now"], paint())
+        )
     elif arguments.drop is not None:
-        dropped = wish("DELETE", f"/api/keep/{_quoted(arguments.drop)}", at=door)
-        say(dropped if arguments.json else dropped_text(dropped))
+        ended_keep = request("DELETE", f"/api/keep/{_quote_segment(arguments.drop)}", socket_path=socket_path)
+        emit(ended_keep if arguments.json else keep_dropped_text(ended_keep))
     else:
-        kept = wish("POST", "/api/keep", {"for": arguments.duration, "because": arguments.because}, door)
-        say(kept if arguments.json else kept_text(kept))
-    return ANSWERED
+        new_keep = request(
+            "POST", "/api/keep", {"for": arguments.duration, "because": arguments.because}, socket_path
+        )
+        emit(new_keep if arguments.json else keep_created_text(new_keep))
+    return EXIT_OK
 
 
 def hold(arguments: argparse.Namespace) -> int:
     """``powerd hold -- COMMAND``; the exit code is the command's."""
-    from powerd.faces.hold import hold as run_held
+    from powerd.faces.hold import run_with_hold as run_held
 
     if not arguments.held:
         arguments.misused("say which command to run, after --")
@@ -114,23 +120,23 @@ def hold(arguments: argparse.Namespace) -> int:
 
 def wake(arguments: argparse.Namespace) -> int:
     """``powerd wake HOST|MAC``."""
-    from powerd.faces.wishes import woken_text
+    from powerd.faces.wishes import wake_on_lan_text
 
-    woken = wish("POST", "/api/wake", {"host": arguments.host}, arguments.socket)
-    say(woken if arguments.json else woken_text(woken))
-    return ANSWERED
+    response = request("POST", "/api/wake", {"host": arguments.host}, arguments.socket)
+    emit(response if arguments.json else wake_on_lan_text(response))
+    return EXIT_OK
 
 
-def _quoted(name: str) -> str:
+def _quote_segment(name: str) -> str:
     """``name`` as one segment of a URL's path (RFC 3986)."""
     return "".join(f"%{byte:02x}" for byte in name.encode(errors="surrogateescape"))
 
 
-def _deciding(told: dict[str, Any]) -> int:
+def _exit_code_for_status(document: dict[str, Any]) -> int:
     """Whether decisions are being made."""
-    return NO if told["trouble"] or told["state"] == "starting" else ANSWERED
+    return EXIT_NEGATIVE if document["trouble"] or document["state"] == "starting" else EXIT_OK
 
 
-def _well(*drives: dict[str, Any]) -> int:
+def _exit_code_for_drives(*drives: dict[str, Any]) -> int:
     """Whether no drive has a finding that somebody has to act on."""
-    return NO if any(drive["health"] in {"warning", "alarm"} for drive in drives) else ANSWERED
+    return EXIT_NEGATIVE if any(drive["health"] in {"warning", "alarm"} for drive in drives) else EXIT_OK

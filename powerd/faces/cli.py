@@ -9,18 +9,25 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from powerd.faces import asking
-from powerd.faces.client import ANSWERED, NO, UNREACHABLE, USAGE, DeniedError, UnreachableError
-from powerd.faces.grammar import parser
-from powerd.faces.terminal import PrintError
+from powerd.faces.client import (
+    EXIT_NEGATIVE,
+    EXIT_OK,
+    EXIT_UNREACHABLE,
+    EXIT_USAGE,
+    DeniedError,
+    UnreachableError,
+)
+from powerd.faces.grammar import build_parser
+from powerd.faces.terminal import OutputError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from powerd.faces.hold import Start
+    from powerd.faces.hold import StartCommand
 
 Command: TypeAlias = Callable[[argparse.Namespace], int]
 """Carries itself out, and gives its exit code."""
-_ASKING: Final[dict[str, Command]] = {
+_CLIENT_COMMANDS: Final[dict[str, Command]] = {
     "status": asking.status,
     "why": asking.why,
     "clients": asking.clients,
@@ -38,8 +45,8 @@ _BROKEN_PIPE: Final = 128 + 13
 def main(
     argv: Sequence[str] | None,
     run: Callable[[Path | None, bool, Path], int],
-    start: Start,
-    survey: Callable[[], Sequence[str]] = tuple,
+    start: StartCommand,
+    find_conflicts: Callable[[], Sequence[str]] = tuple,
 ) -> int:
     """Carry out one command; returns its exit code (client.ANSWERED and the like).
 
@@ -49,45 +56,52 @@ def main(
         start: starts a command in the foreground, for ``hold``.
         survey: what else on this machine gives disks orders, a paragraph each, for ``check``.
     """
-    grammar = parser()
-    words = sys.argv[1:] if argv is None else list(argv)
-    cut = words.index("--") if "--" in words else len(words)
-    arguments, unknown = grammar.parse_known_args(words[:cut])
+    argument_parser = build_parser()
+    tokens = sys.argv[1:] if argv is None else list(argv)
+    separator = tokens.index("--") if "--" in tokens else len(tokens)
+    arguments, unknown = argument_parser.parse_known_args(tokens[:separator])
     if unknown:
-        bare = arguments.command == "hold" and cut == len(words) and not unknown[0].startswith("-")
-        known = f"write -- before the command: powerd hold -- {unknown[0]}"
-        arguments.misused(known if bare else f"unrecognized arguments: {' '.join(unknown)}")
-    arguments.held, arguments.run, arguments.start, arguments.survey = words[cut + 1 :], run, start, survey
+        separator_missing = (
+            arguments.command == "hold" and separator == len(tokens) and not unknown[0].startswith("-")
+        )
+        hint = f"write -- before the command: powerd hold -- {unknown[0]}"
+        arguments.misused(hint if separator_missing else f"unrecognized arguments: {' '.join(unknown)}")
+    arguments.held, arguments.run, arguments.start, arguments.survey = (
+        tokens[separator + 1 :],
+        run,
+        start,
+        find_conflicts,
+    )
     if arguments.held and arguments.command != "hold":
-        grammar.error(f'"--" and a command after it are for: powerd hold -- {arguments.held[0]}')
+        argument_parser.error(f'"--" and a command after it are for: powerd hold -- {arguments.held[0]}')
     if arguments.command is None:
-        grammar.print_help()
-        return ANSWERED
+        argument_parser.print_help()
+        return EXIT_OK
     try:
-        return _command(arguments.command)(arguments)
+        return _command_function(arguments.command)(arguments)
     except BrokenPipeError:
-        _print_no_more()
+        _discard_output()
         return _BROKEN_PIPE
-    except PrintError as error:
-        _print_no_more()
+    except OutputError as error:
+        _discard_output()
         print(f"powerd: {error}", file=sys.stderr)
-        return NO
+        return EXIT_NEGATIVE
     except KeyboardInterrupt:
         return _INTERRUPTED
     except (UnreachableError, DeniedError) as error:
         print(f"powerd: {error}", file=sys.stderr)
-        return _failed(error)
+        return _exit_code_of(error)
 
 
-def _print_no_more() -> None:
+def _discard_output() -> None:
     """Have the flush at exit not complain again of what standard output did not take."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _command(name: str) -> Command:
+def _command_function(name: str) -> Command:
     """The command of this name, which the grammar knows."""
-    if name in _ASKING:
-        return _ASKING[name]
+    if name in _CLIENT_COMMANDS:
+        return _CLIENT_COMMANDS[name]
     from powerd.faces import config_commands  # noqa: PLC0415 - it loads config/; asking the daemon does without
 
     return {"check": config_commands.check, "config": config_commands.config, "run": config_commands.run}[
@@ -95,7 +109,7 @@ def _command(name: str) -> Command:
     ]
 
 
-def _failed(error: UnreachableError | DeniedError) -> int:
+def _exit_code_of(error: UnreachableError | DeniedError) -> int:
     if isinstance(error, UnreachableError):
-        return UNREACHABLE
-    return USAGE if error.status == _BAD_REQUEST else NO
+        return EXIT_UNREACHABLE
+    return EXIT_USAGE if error.status == _BAD_REQUEST else EXIT_NEGATIVE

@@ -12,12 +12,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
-ANSWERED, NO, USAGE, UNREACHABLE = 0, 1, 2, 3
+EXIT_OK, EXIT_NEGATIVE, EXIT_USAGE, EXIT_UNREACHABLE = 0, 1, 2, 3
 """Exit codes. NO: the daemon answers, but makes no decisions, or will not do what it is asked for."""
-SOCKET: Final = "/run/powerd/powerd.sock"
-TIMEOUT: Final = 15.0
+DEFAULT_SOCKET: Final = "/run/powerd/powerd.sock"
+RESPONSE_TIMEOUT: Final = 15.0
 """Seconds that the daemon may keep silent."""
-_PIECE: Final = 1 << 16
+_CHUNK_SIZE: Final = 1 << 16
 
 
 class UnreachableError(Exception):
@@ -36,7 +36,7 @@ class DeniedError(Exception):
         self.status = status
 
 
-def get(path: str, at: str = SOCKET) -> Any:  # noqa: ANN401 - whatever JSON the path gives; callers know its shape
+def get(path: str, socket_path: str = DEFAULT_SOCKET) -> Any:  # noqa: ANN401 - whatever JSON the path gives; callers know its shape
     """The JSON value that the daemon gives for ``path``.
 
     Args:
@@ -47,12 +47,12 @@ def get(path: str, at: str = SOCKET) -> Any:  # noqa: ANN401 - whatever JSON the
         UnreachableError: nobody listens there, or the answer is late, no JSON, or an error.
     """
     try:
-        return wish("GET", path, at=at)
+        return request("GET", path, socket_path=socket_path)
     except DeniedError as error:
-        raise UnreachableError(f"the daemon on {at} refuses: {error}") from None
+        raise UnreachableError(f"the daemon on {socket_path} refuses: {error}") from None
 
 
-def wish(method: str, path: str, body: object = None, at: str = SOCKET) -> Any:  # noqa: ANN401 - as get()
+def request(method: str, path: str, body: object = None, socket_path: str = DEFAULT_SOCKET) -> Any:  # noqa: ANN401 - as get()
     """Have the daemon do something, and get the JSON value of its answer.
 
     Args:
@@ -65,72 +65,76 @@ def wish(method: str, path: str, body: object = None, at: str = SOCKET) -> Any: 
         DeniedError: it says no.
         UnreachableError: nobody listens there, or the answer is late, or no JSON.
     """
-    with opened(method, path, body, at) as door, sentences(at):
-        answer = b"".join(iter(lambda: door.recv(_PIECE), b""))
-    return value(answer, at)
+    with open_request(method, path, body, socket_path) as connection, translate_errors(socket_path):
+        response = b"".join(iter(lambda: connection.recv(_CHUNK_SIZE), b""))
+    return parse_response(response, socket_path)
 
 
-def opened(method: str, path: str, body: object, at: str) -> socket.socket:
+def open_request(method: str, path: str, body: object, socket_path: str) -> socket.socket:
     """A connection on which the request has been sent.
 
     Raises:
         UnreachableError: nobody listens there.
     """
     content = b"" if body is None else json.dumps(body).encode()
-    about = f"Content-Type: application/json\r\nContent-Length: {len(content)}\r\n" if content else ""
-    with sentences(at):
-        door = socket.socket(socket.AF_UNIX)
+    content_headers = (
+        f"Content-Type: application/json\r\nContent-Length: {len(content)}\r\n" if content else ""
+    )
+    with translate_errors(socket_path):
+        connection = socket.socket(socket.AF_UNIX)
         try:
-            door.settimeout(TIMEOUT)
-            door.connect(at)
-            door.sendall(f"{method} {path} HTTP/1.0\r\nHost: localhost\r\n{about}\r\n".encode() + content)
+            connection.settimeout(RESPONSE_TIMEOUT)
+            connection.connect(socket_path)
+            connection.sendall(
+                f"{method} {path} HTTP/1.0\r\nHost: localhost\r\n{content_headers}\r\n".encode() + content
+            )
         except BaseException:
-            door.close()
+            connection.close()
             raise
-        return door
+        return connection
 
 
 @contextmanager
-def sentences(at: str) -> Iterator[None]:
+def translate_errors(socket_path: str) -> Iterator[None]:
     """Whatever a socket raises inside ``with``, as an UnreachableError in one sentence."""
     try:
         yield
     except TimeoutError:
         raise UnreachableError(
-            f"the daemon on {at} did not answer within {TIMEOUT:g} s; look at: journalctl -u powerd"
+            f"the daemon on {socket_path} did not answer within {RESPONSE_TIMEOUT:g} s; look at: journalctl -u powerd"
         ) from None
     except PermissionError:
         raise UnreachableError(
-            f"cannot open {at}: permission denied; run as root or join the socket's group"
+            f"cannot open {socket_path}: permission denied; run as root or join the socket's group"
         ) from None
     except (OSError, ValueError) as error:
         raise UnreachableError(
-            f"no daemon answers on {at} ({_reason(error)}); start it with: systemctl start powerd,"
+            f"no daemon answers on {socket_path} ({_error_text(error)}); start it with: systemctl start powerd,"
             " or name its socket with --socket"
         ) from None
 
 
-def value(answer: bytes, at: str) -> Any:  # noqa: ANN401 - as get()
+def parse_response(response: bytes, socket_path: str) -> Any:  # noqa: ANN401 - as get()
     """The JSON value of a whole answer.
 
     Raises:
         DeniedError: its status is not 200.
         UnreachableError: it is no answer of a powerd.
     """
-    head, _, body = answer.partition(b"\r\n\r\n")
+    head, _, body = response.partition(b"\r\n\r\n")
     protocol, _, status = head.partition(b"\r\n")[0].partition(b" ")
     try:
-        said = json.loads(body)
+        document = json.loads(body)
     except ValueError:
-        said = None
-    if not protocol.startswith(b"HTTP/1.") or said is None:
-        raise UnreachableError(f"what answers on {at} is no powerd; name its socket with --socket")
+        document = None
+    if not protocol.startswith(b"HTTP/1.") or document is None:
+        raise UnreachableError(f"what answers on {socket_path} is no powerd; name its socket with --socket")
     if not status.startswith(b"200"):
-        fault = said.get("error") if isinstance(said, dict) else None
+        error_text = document.get("error") if isinstance(document, dict) else None
         code = int(status[:3]) if status[:3].isdigit() else 0
-        raise DeniedError(code, fault or status.decode(errors="replace"))
-    return said
+        raise DeniedError(code, error_text or status.decode(errors="replace"))
+    return document
 
 
-def _reason(error: Exception) -> str:
+def _error_text(error: Exception) -> str:
     return (error.strerror if isinstance(error, OSError) else None) or str(error)

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final, NamedTuple, TypeAlias
 
-from powerd.faces.words import LINE, Paint, Style, pad, width
+from powerd.faces.words import LINE_WIDTH, Paint, Style, pad, width
 
-GAP: Final = 2
+COLUMN_GAP: Final = 2
 """Cells between two columns."""
 Row: TypeAlias = tuple[str, ...]
 
 
-class Table(NamedTuple):
+class TextTable(NamedTuple):
     """How a table looks; its columns go by their numbers, from 0.
 
     Attributes:
@@ -21,11 +21,11 @@ class Table(NamedTuple):
         gives: see fitted().
     """
 
-    head: Row
-    coloured: int
-    gives: Sequence[tuple[int, int]] = ()
+    header: Row
+    styled_column: int
+    shrinkable: Sequence[tuple[int, int]] = ()
 
-    def lines(self, rows: Sequence[Row], styles: Sequence[Style | None], paint: Paint) -> list[str]:
+    def format_lines(self, rows: Sequence[Row], styles: Sequence[Style | None], paint: Paint) -> list[str]:
         """The table, its head first.
 
         Args:
@@ -33,17 +33,17 @@ class Table(NamedTuple):
             styles: each row's; None = it has none.
             paint: gives colours.
         """
-        widths = fitted((self.head, *rows), self.gives)
-        lines = [paint(line(self.head, widths), "strong")]
+        widths = column_widths((self.header, *rows), self.shrinkable)
+        lines = [paint(format_row(self.header, widths), "strong")]
         for row, style in zip(rows, styles, strict=True):
-            cells = _padded(row, widths)
+            cells = _padded_cells(row, widths)
             if style is not None:
-                cells[self.coloured] = paint(cells[self.coloured], style)
-            lines.append((" " * GAP).join(cells))
+                cells[self.styled_column] = paint(cells[self.styled_column], style)
+            lines.append((" " * COLUMN_GAP).join(cells))
         return lines
 
 
-def fitted(rows: Sequence[Row], gives: Sequence[tuple[int, int]] = ()) -> list[int]:
+def column_widths(rows: Sequence[Row], shrinkable: Sequence[tuple[int, int]] = ()) -> list[int]:
     """The width of each column: its widest cell's, unless it has to give way for a line to fit.
 
     Args:
@@ -51,18 +51,18 @@ def fitted(rows: Sequence[Row], gives: Sequence[tuple[int, int]] = ()) -> list[i
         gives: which columns give way, in turn, each with the cells that it keeps at least.
     """
     widths = [max(map(width, column)) for column in zip(*rows, strict=True)]
-    over = sum(widths) + GAP * (len(widths) - 1) - LINE
-    for column, least in gives:
-        given = max(0, min(over, widths[column] - least))
-        widths[column] -= given
-        over -= given
+    excess = sum(widths) + COLUMN_GAP * (len(widths) - 1) - LINE_WIDTH
+    for column, minimum in shrinkable:
+        cells_removed = max(0, min(excess, widths[column] - minimum))
+        widths[column] -= cells_removed
+        excess -= cells_removed
     return widths
 
 
-def line(row: Row, widths: Sequence[int]) -> str:
+def format_row(row: Row, widths: Sequence[int]) -> str:
     """One row, each cell cut or filled up to its column's width."""
-    return (" " * GAP).join(_padded(row, widths))
+    return (" " * COLUMN_GAP).join(_padded_cells(row, widths))
 
 
-def _padded(row: Row, widths: Sequence[int]) -> list[str]:
+def _padded_cells(row: Row, widths: Sequence[int]) -> list[str]:
     return [pad(cell, size) for cell, size in zip(row, widths, strict=True)]

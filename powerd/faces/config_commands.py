@@ -9,73 +9,77 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from powerd.config import ConfigError, Options, effective, load
+from powerd.config import ConfigError, Options, effective_toml, load
 from powerd.config.load import DEFAULT_PATH
-from powerd.config.notify import cautions
-from powerd.faces.client import ANSWERED, USAGE
-from powerd.faces.terminal import say
-from powerd.faces.words import hanging, joined
+from powerd.config.notify import option_warnings
+from powerd.faces.client import EXIT_OK, EXIT_USAGE
+from powerd.faces.terminal import emit
+from powerd.faces.words import hanging_lines, join_lines
 
 
 def check(arguments: argparse.Namespace) -> int:
     """``powerd check``: what the configuration comes to, and what is to be known about it; or every fault."""
-    options = _options(arguments)
-    file = _file(arguments)
-    missing = file is None and not DEFAULT_PATH.exists()
-    where = f"{DEFAULT_PATH}: not there, so the defaults hold" if missing else f"{file or DEFAULT_PATH}: ok"
-    say(f"{where}\n{meaning(options)}\n")
-    for caution in cautions(options, file or DEFAULT_PATH):
-        say(_told("warning", caution))
+    options = _load_options(arguments)
+    config_file = _config_file_argument(arguments)
+    missing = config_file is None and not DEFAULT_PATH.exists()
+    summary_line = (
+        f"{DEFAULT_PATH}: not there, so the defaults hold"
+        if missing
+        else f"{config_file or DEFAULT_PATH}: ok"
+    )
+    emit(f"{summary_line}\n{summarize_options(options)}\n")
+    for warning in option_warnings(options, config_file or DEFAULT_PATH):
+        emit(_format_notice("warning", warning))
     if options.disks.spin_down_after or options.disks.rule:
         for finding in arguments.survey():
-            say(_told("note", finding))
-    return ANSWERED
+            emit(_format_notice("note", finding))
+    return EXIT_OK
 
 
-def _told(kind: str, text: str) -> str:
+def _format_notice(kind: str, text: str) -> str:
     """A paragraph that fits; what follows an empty line is to be copied, so it stays as it is."""
-    head, gap, rest = text.partition("\n\n")
-    return joined(hanging(f"{kind}: ", head)) + (f"\n{rest}\n" if gap else "")
+    first_paragraph, separator, rest = text.partition("\n\n")
+    return join_lines(hanging_lines(f"{kind}: ", first_paragraph)) + (f"\n{rest}\n" if separator else "")
 
 
 def config(arguments: argparse.Namespace) -> int:
     """``powerd config``: the configuration in force, as TOML."""
-    say(effective(_options(arguments)))
-    return ANSWERED
+    emit(effective_toml(_load_options(arguments)))
+    return EXIT_OK
 
 
 def run(arguments: argparse.Namespace) -> int:
     """``powerd run``: the daemon, which reads the configuration by itself."""
-    code: int = arguments.run(_file(arguments), arguments.observe, Path(arguments.socket))
+    code: int = arguments.run(_config_file_argument(arguments), arguments.observe, Path(arguments.socket))
     return code
 
 
-def meaning(options: Options) -> str:
+def summarize_options(options: Options) -> str:
     """What it comes to, in one line: ``observe mode, 2 sleep rules, clients from leases auto``."""
     count = len(options.sleep)
     rules = f"{count} sleep rule{'' if count == 1 else 's'}" if count else "no sleep rule, so it never sleeps"
     clients = options.clients
-    known = [f"leases {', '.join(clients.leases)}"] if clients.leases else []
+    client_sources = [f"leases {', '.join(clients.leases)}"] if clients.leases else []
     hosts = len(clients.hosts)
-    known += [f"{hosts} named host{'' if hosts == 1 else 's'}"] if hosts else []
-    known += ["what is learned on the LAN"] if clients.learn else []
-    return f"{options.mode} mode, {rules}, clients from {' and '.join(known) or 'nowhere'}"
+    client_sources += [f"{hosts} named host{'' if hosts == 1 else 's'}"] if hosts else []
+    client_sources += ["what is learned on the LAN"] if clients.learn else []
+    return f"{options.mode} mode, {rules}, clients from {' and '.join(client_sources) or 'nowhere'}"
 
 
-def _file(arguments: argparse.Namespace) -> Path | None:
+def _config_file_argument(arguments: argparse.Namespace) -> Path | None:
     """The configuration file asked for; None = the usual one, if it is there."""
     text = arguments.config or os.environ.get("POWERD_CONFIG")
     return Path(text) if text else None
 
 
-def _options(arguments: argparse.Namespace) -> Options:
+def _load_options(arguments: argparse.Namespace) -> Options:
     try:
-        return load(_file(arguments))
+        return load(_config_file_argument(arguments))
     except ConfigError as error:
-        _refuse(error.faults)
+        _exit_with_faults(error.faults)
 
 
-def _refuse(faults: Sequence[str]) -> NoReturn:
+def _exit_with_faults(faults: Sequence[str]) -> NoReturn:
     for fault in faults:
         print(fault, file=sys.stderr)
-    raise SystemExit(USAGE)
+    raise SystemExit(EXIT_USAGE)

@@ -5,21 +5,24 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from powerd.faces.journal import INFO, NOTICE, WARNING, Entry, Event, entry
-from powerd.faces.words import span
-from powerd.model import DiskId, DiskReport, DiskState, Outcome, SpinDown, Status
+from powerd.faces.journal import INFO, NOTICE, WARNING, EventName, JournalEntry, make_entry
+from powerd.faces.words import format_duration
+from powerd.model import CompletedAction, DiskId, DiskReport, DiskState, SpinDown, Status
 
-_ASLEEP: Final = {
+_STOPPED_TEXT: Final = {
     DiskState.STANDBY: "stands by",
     DiskState.SLEEPING: "sleeps",
     DiskState.SUSPENDED: "is suspended",
 }
-_SPINNING: Final = frozenset({DiskState.ACTIVE, DiskState.SETTLING})
-_ANSWERS: Final = frozenset({DiskState.ACTIVE, DiskState.STANDBY, DiskState.SLEEPING})
-_TROUBLE: Final = {DiskState.HUNG: "does not answer", DiskState.UNSUPPORTED: "cannot be made to stand by"}
+_SPINNING_STATES: Final = frozenset({DiskState.ACTIVE, DiskState.SPINNING_DOWN})
+_RESPONSIVE_STATES: Final = frozenset({DiskState.ACTIVE, DiskState.STANDBY, DiskState.SLEEPING})
+_PROBLEM_TEXT: Final = {
+    DiskState.UNRESPONSIVE: "does not answer",
+    DiskState.UNSUPPORTED: "cannot be made to stand by",
+}
 
 
-def told(before: Status | None, after: Status) -> Iterator[Entry]:
+def disk_events(before: Status | None, after: Status) -> Iterator[JournalEntry]:
     """What is new of disks since the decision ``before``; what they did when powerd started is none."""
     if before is None:
         return
@@ -27,8 +30,8 @@ def told(before: Status | None, after: Status) -> Iterator[Entry]:
     for report in after.decision.disks:
         was = old.get(report.disk.id)
         if was is not None:
-            yield from _turns(was, report)
-    yield from _would(before, after)
+            yield from _state_events(was, report)
+    yield from _dry_run_events(before, after)
 
 
 def label(report: DiskReport) -> str:
@@ -37,46 +40,50 @@ def label(report: DiskReport) -> str:
     return f"{disk.device} ({disk.model})" if disk.model else disk.device
 
 
-def _turns(was: DiskReport, now: DiskReport) -> Iterator[Entry]:
+def _state_events(previous: DiskReport, report: DiskReport) -> Iterator[JournalEntry]:
     """What became of one disk between two decisions; asleep again after a short wake-up is two lines."""
-    name = label(now)
-    if now.last_wake is not None and now.last_wake != was.last_wake:
-        after = ""
-        if was.state in _ASLEEP:
-            slept = (now.last_wake.mono + now.last_wake.slept) - (was.since.mono + was.since.slept)
-            after = f" after {span(slept)}"
-        yield _news(now, "spin-up", f"{name} spins again{after}")
-    if now.state is was.state:
+    name = label(report)
+    if report.last_spin_up is not None and report.last_spin_up != previous.last_spin_up:
+        duration_text = ""
+        if previous.state in _STOPPED_TEXT:
+            slept = (report.last_spin_up.mono + report.last_spin_up.slept) - (
+                previous.since.mono + previous.since.slept
+            )
+            duration_text = f" after {format_duration(slept)}"
+        yield _disk_event(report, "spin-up", f"{name} spins again{duration_text}")
+    if report.state is previous.state:
         return
-    if now.state in _ASLEEP and (was.state in _SPINNING or now.last_wake != was.last_wake):
-        yield _news(now, "spin-down", f"{name} {_ASLEEP[now.state]}{_idle(now)}")
-    if now.state in _TROUBLE:
-        yield _news(now, "disk", f"{name} {now.waits or _TROUBLE[now.state]}", WARNING)
-    elif was.state is DiskState.HUNG and now.state in _ANSWERS:
-        yield _news(now, "disk", f"{name} answers again", NOTICE)
+    if report.state in _STOPPED_TEXT and (
+        previous.state in _SPINNING_STATES or report.last_spin_up != previous.last_spin_up
+    ):
+        yield _disk_event(report, "spin-down", f"{name} {_STOPPED_TEXT[report.state]}{_idle_text(report)}")
+    if report.state in _PROBLEM_TEXT:
+        yield _disk_event(report, "disk", f"{name} {report.reason or _PROBLEM_TEXT[report.state]}", WARNING)
+    elif previous.state is DiskState.UNRESPONSIVE and report.state in _RESPONSIVE_STATES:
+        yield _disk_event(report, "disk", f"{name} answers again", NOTICE)
 
 
-def _idle(now: DiskReport) -> str:
+def _idle_text(report: DiskReport) -> str:
     """For how long nobody had used it by then."""
-    idle = 0.0 if now.idle_since is None else now.since.mono - now.idle_since
-    return f": unused for {span(idle)}" if idle > 0 else ""
+    idle = 0.0 if report.idle_since is None else report.since.mono - report.idle_since
+    return f": unused for {format_duration(idle)}" if idle > 0 else ""
 
 
-def _would(before: Status, after: Status) -> Iterator[Entry]:
+def _dry_run_events(before: Status, after: Status) -> Iterator[JournalEntry]:
     """Spin-downs that observe mode only speaks of."""
     if after.mode != "observe":
         return
-    old, new = _orders(before), _orders(after)
+    old, new = _spin_downs(before), _spin_downs(after)
     for report in after.decision.disks:
-        outcome = new.get(report.disk.id)
-        if outcome is not None and outcome != old.get(report.disk.id):
-            yield _news(report, "spin-down", f"{label(report)} would have been told to stand by")
+        completed_action = new.get(report.disk.id)
+        if completed_action is not None and completed_action != old.get(report.disk.id):
+            yield _disk_event(report, "spin-down", f"{label(report)} would have been told to stand by")
 
 
-def _orders(status: Status) -> dict[DiskId, Outcome]:
-    outcomes = status.snapshot.disk_outcomes.items()
-    return {disk: outcome for (kind, disk), outcome in outcomes if kind is SpinDown and outcome.ok}
+def _spin_downs(status: Status) -> dict[DiskId, CompletedAction]:
+    completed_actions = status.snapshot.completed_disk_actions.items()
+    return {disk: outcome for (kind, disk), outcome in completed_actions if kind is SpinDown and outcome.ok}
 
 
-def _news(report: DiskReport, event: Event, message: str, priority: int = INFO) -> Entry:
-    return entry(event, message, priority, disk=report.disk.id, subject=report.disk.device)
+def _disk_event(report: DiskReport, event: EventName, message: str, priority: int = INFO) -> JournalEntry:
+    return make_entry(event, message, priority, disk=report.disk.id, subject=report.disk.device)

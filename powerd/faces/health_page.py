@@ -7,8 +7,8 @@ from datetime import datetime
 from typing import Final
 
 from powerd.faces.health_shapes import SmartDetailJson
-from powerd.faces.html import cell, row, safe, section, table
-from powerd.faces.words import clock, span
+from powerd.faces.html import cell, escape_line, row, section, table
+from powerd.faces.words import format_duration, format_time
 
 HEALTH_STYLE: Final = """
 td .ok, td .note { color: var(--good); font-weight: 600 }
@@ -23,13 +23,13 @@ svg .grown { stroke: var(--bad) }
 _WIDTH: Final = 300
 _HEIGHT: Final = 36
 _MARGIN: Final = 3
-_POINTS: Final = 2
+_MIN_POINTS: Final = 2
 """So many checks make a line ..."""
-_MOST_POINTS: Final = 60
+_MAX_POINTS: Final = 60
 """... and of so many, the highest of each few is drawn: a year of days would be a smear."""
-_CALM: Final = 15
+_MIN_TEMPERATURE_SPAN: Final = 15
 """Degrees that a plot of temperature spans at least: one that stays within three is nearly flat."""
-_MATTERS: Final = (
+_SHOWN_COUNTERS: Final = (
     ("reallocated", "bad sectors replaced"),
     ("pending", "unreadable"),
     ("uncorrectable", "lost"),
@@ -44,69 +44,73 @@ def health_section(drives: Sequence[SmartDetailJson], now: datetime, *, observin
     if not drives:
         return ""
     rows = (_row(drive, now, "would be next" if observing else "next") for drive in drives)
-    ill = sum(drive["health"] in {"warning", "alarm"} for drive in drives)
-    title = f"Health: {ill} of {len(drives)} drives with findings" if ill else "Health of drives"
+    with_findings = sum(drive["health"] in {"warning", "alarm"} for drive in drives)
+    title = (
+        f"Health: {with_findings} of {len(drives)} drives with findings"
+        if with_findings
+        else "Health of drives"
+    )
     return section(title, table(("Drive", "Health", "Temperature"), rows))
 
 
-def _row(drive: SmartDetailJson, now: datetime, coming: str) -> str:
-    age = f"{span(drive['hours'] * 3600, parts=1)} on" if drive["hours"] is not None else ""
-    about = " · ".join(filter(None, (drive["model"], drive["serial"], age)))
-    word = f'<span class="{drive["health"]}">{drive["health"]}</span>'
+def _row(drive: SmartDetailJson, now: datetime, next_label: str) -> str:
+    age = f"{format_duration(drive['hours'] * 3600, max_units=1)} on" if drive["hours"] is not None else ""
+    subtitle = " · ".join(filter(None, (drive["model"], drive["serial"], age)))
+    status = f'<span class="{drive["health"]}">{drive["health"]}</span>'
     celsius = "-" if drive["temperature"] is None else f"{drive['temperature']} °C"
-    warmth = [(each["at"], each["temperature"]) for each in drive["history"]]
-    health = (cell(word, _times(drive, now, coming)), *_found(drive), *_counters(drive))
-    return row(drive["device"], about, "".join(health), celsius + _plot(warmth, "temperature"))
+    temperatures = [(each["at"], each["temperature"]) for each in drive["history"]]
+    health = (cell(status, _times(drive, now, next_label)), *_finding_paragraphs(drive), *_counters(drive))
+    return row(drive["device"], subtitle, "".join(health), celsius + _plot(temperatures, "temperature"))
 
 
-def _times(drive: SmartDetailJson, now: datetime, coming: str) -> str:
-    said = "never checked"
+def _times(drive: SmartDetailJson, now: datetime, next_label: str) -> str:
+    text = "never checked"
     if drive["checked"]:
-        said = f"checked {clock(datetime.fromisoformat(drive['checked']), now)}"
+        text = f"checked {format_time(datetime.fromisoformat(drive['checked']), now)}"
     if drive["due"]:
         due = datetime.fromisoformat(drive["due"])
-        said += f", {coming} {'when it spins' if due <= now else clock(due, now)}"
-    return said + (", tests itself now" if drive["testing"] else "")
+        text += f", {next_label} {'when it spins' if due <= now else format_time(due, now)}"
+    return text + (", tests itself now" if drive["testing"] else "")
 
 
-def _found(drive: SmartDetailJson) -> Iterator[str]:
+def _finding_paragraphs(drive: SmartDetailJson) -> Iterator[str]:
     for finding in drive["findings"]:
         yield (
-            f'<p class="found"><span class="{finding["severity"]}">{safe(finding["text"])}</span>'
-            f"<small>{safe(finding['advice'])}</small></p>"
+            f'<p class="found"><span class="{finding["severity"]}">{escape_line(finding["text"])}</span>'
+            f"<small>{escape_line(finding['advice'])}</small></p>"
         )
     if drive["why"]:
-        yield f'<p class="found"><small>cannot be checked: {safe(drive["why"])}</small></p>'
+        yield f'<p class="found"><small>cannot be checked: {escape_line(drive["why"])}</small></p>'
 
 
 def _counters(drive: SmartDetailJson) -> Iterator[str]:
     """Counters that ought to be 0 and are not, each with how it has grown."""
-    for name, said in _MATTERS:
+    for name, label in _SHOWN_COUNTERS:
         count = drive["counters"].get(name, 0)
         if count:
-            grown = [(each["at"], each["counters"].get(name)) for each in drive["history"]]
-            yield f'<p class="found"><small>{count:,} {said}</small>{_plot(grown, said, "grown")}</p>'
+            history = [(each["at"], each["counters"].get(name)) for each in drive["history"]]
+            yield f'<p class="found"><small>{count:,} {label}</small>{_plot(history, label, "grown")}</p>'
 
 
 def _plot(values: Sequence[tuple[str, int | None]], what: str, kind: str = "") -> str:
     """A line over time; "" where there are too few points, or all are the same and say nothing of growth."""
     points = [(datetime.fromisoformat(at).timestamp(), value) for at, value in values if value is not None]
-    if len(points) < _POINTS or (kind and len({value for _, value in points}) == 1):
+    if len(points) < _MIN_POINTS or (kind and len({value for _, value in points}) == 1):
         return ""
     heights = [value for _, value in points]
     low, high = min(heights), max(heights)
-    few = -(-len(points) // _MOST_POINTS)
-    tops = [max(points[n : n + few], key=lambda point: point[1]) for n in range(0, len(points), few)]
-    begin, across = tops[0][0], max(tops[-1][0] - tops[0][0], 1)
-    spread = max(high - low, 1 if kind else _CALM)
+    step = -(-len(points) // _MAX_POINTS)
+    peaks = [max(points[n : n + step], key=lambda point: point[1]) for n in range(0, len(points), step)]
+    begin, duration = peaks[0][0], max(peaks[-1][0] - peaks[0][0], 1)
+    value_range = max(high - low, 1 if kind else _MIN_TEMPERATURE_SPAN)
     drawn = " ".join(
-        f"{(time - begin) / across * _WIDTH:.1f},"
-        f"{_HEIGHT - _MARGIN - (value - low) / spread * (_HEIGHT - 2 * _MARGIN):.1f}"
-        for time, value in tops
+        f"{(time - begin) / duration * _WIDTH:.1f},"
+        f"{_HEIGHT - _MARGIN - (value - low) / value_range * (_HEIGHT - 2 * _MARGIN):.1f}"
+        for time, value in peaks
     )
     label = f"{what}: {low} to {high} in {len(points)} checks"
     mark = f' class="{kind}"' if kind else ""
     return (
         f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" preserveAspectRatio="none" role="img">'
-        f'<title>{safe(label)}</title><polyline{mark} points="{drawn}"/></svg>'
+        f'<title>{escape_line(label)}</title><polyline{mark} points="{drawn}"/></svg>'
     )

@@ -8,9 +8,9 @@ from typing import Final, Literal
 
 from powerd.faces.health_shapes import AlertJson, FindingJson, SampleJson, SmartDetailJson, SmartJson
 from powerd.model import Counter, Disk, Finding, Moment, Severity, SmartReport, Status
-from powerd.model.disk_names import named
+from powerd.model.disk_names import find_disk
 
-_WORDS: Final[Mapping[Severity, Literal["note", "warning", "alarm"]]] = {
+_SEVERITY_NAMES: Final[Mapping[Severity, Literal["note", "warning", "alarm"]]] = {
     Severity.NOTE: "note",
     Severity.WARNING: "warning",
     Severity.ALARM: "alarm",
@@ -26,13 +26,13 @@ def smarts_json(status: Status | None) -> list[SmartJson]:
     return [smart_json(disk, report, zone) for disk, report in shown if report is not None]
 
 
-def details(status: Status | None) -> list[SmartDetailJson]:
+def smart_details(status: Status | None) -> list[SmartDetailJson]:
     """All that is known of every drive, for the page."""
-    told = (smart_of(status, row["id"]) for row in smarts_json(status))
-    return [each for each in told if each is not None]
+    drives = (smart_of(status, row["id"]) for row in smarts_json(status))
+    return [each for each in drives if each is not None]
 
 
-def smart_of(status: Status | None, word: str) -> SmartDetailJson | None:
+def smart_of(status: Status | None, query: str) -> SmartDetailJson | None:
     """The value of ``/api/smart/ID``; ``word`` may be a disk's id, its device or its serial number.
 
     Raises:
@@ -40,7 +40,7 @@ def smart_of(status: Status | None, word: str) -> SmartDetailJson | None:
     """
     if status is None:
         return None
-    disk = named((report.disk for report in status.decision.disks), word)
+    disk = find_disk((report.disk for report in status.decision.disks), query)
     report = status.decision.smart.get(disk.id) if disk else None
     return _detail(disk, report, status.now.wall.tzinfo) if disk and report else None
 
@@ -53,24 +53,24 @@ def smart_json(disk: Disk, report: SmartReport, zone: tzinfo | None) -> SmartJso
         "device": disk.device,
         "model": disk.model,
         "serial": disk.serial,
-        "health": verdict(report),
-        "checked": _rfc3339(last.at, zone) if last else None,
-        "due": report.due.isoformat(timespec="seconds") if report.due else None,
+        "health": health_status(report),
+        "checked": _rfc3339(last.checked_at, zone) if last else None,
+        "due": report.next_check_at.isoformat(timespec="seconds") if report.next_check_at else None,
         "testing": report.testing,
         "temperature": last.temperature if last else None,
-        "hours": last.hours if last else None,
+        "hours": last.power_on_hours if last else None,
         "counters": _counters(last.counters) if last else {},
         "findings": [_finding(finding) for finding in report.findings],
-        "why": report.why or None,
+        "why": report.check_error or None,
     }
 
 
-def verdict(report: SmartReport) -> Literal["ok", "note", "warning", "alarm", "unknown"]:
+def health_status(report: SmartReport) -> Literal["ok", "note", "warning", "alarm", "unknown"]:
     """What the latest check comes to, in a word."""
     if report.record.last is None:
         return "unknown"
     gravest = max((finding.severity for finding in report.findings), default=None)
-    return "ok" if gravest is None else _WORDS[gravest]
+    return "ok" if gravest is None else _SEVERITY_NAMES[gravest]
 
 
 def _detail(disk: Disk, report: SmartReport, zone: tzinfo | None) -> SmartDetailJson:
@@ -94,12 +94,12 @@ def _detail(disk: Disk, report: SmartReport, zone: tzinfo | None) -> SmartDetail
         ],
         "tests": [
             {"kind": each.kind, "status": each.status, "passed": each.passed, "hours": each.hours}
-            for each in (last.tests if last else ())
+            for each in (last.self_tests if last else ())
         ],
-        "tested": {kind: _rfc3339(at, zone) for kind, at in record.tested.items()},
+        "tested": {kind: _rfc3339(at, zone) for kind, at in record.test_started_at.items()},
         "history": [
             SampleJson(
-                at=_rfc3339(each.at, zone),
+                at=_rfc3339(each.checked_at, zone),
                 passed=each.passed,
                 temperature=each.temperature,
                 counters=_counters(each.counters),
@@ -124,7 +124,7 @@ def finding_json(disk: Disk, finding: Finding, now: Moment) -> AlertJson:
 def _finding(finding: Finding) -> FindingJson:
     return {
         "kind": finding.kind,
-        "severity": _WORDS[finding.severity],
+        "severity": _SEVERITY_NAMES[finding.severity],
         "text": finding.text,
         "advice": finding.advice,
     }

@@ -12,15 +12,15 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from powerd.faces.feed import Feed
-from powerd.model import DiskId, Keep, Moment, Status, TestKind, Woken
+from powerd.faces.feed import EventFeed
+from powerd.model import DiskId, KeepAwake, Moment, Status, TestKind, WakeOnLanResult
 
 if TYPE_CHECKING:
     from aiohttp.web import AppRunner
 
 
 @dataclass(frozen=True, slots=True)
-class Wishes:
+class RequestHandlers:
     """All that a person may ask the house to do; each raises RefusedError when it cannot be.
 
     Attributes:
@@ -35,18 +35,18 @@ class Wishes:
             Raises ValueError when it cannot be read, one clause.
     """
 
-    keep: Callable[[float, str], Keep]
-    drop: Callable[[str], Keep]
-    hold: Callable[[str], AbstractContextManager[Keep]]
-    wake: Callable[[str], Awaitable[Woken]]
-    stand_by: Callable[[str], Awaitable[tuple[DiskId, ...]]]
+    keep: Callable[[float, str], KeepAwake]
+    drop: Callable[[str], KeepAwake]
+    hold: Callable[[str], AbstractContextManager[KeepAwake]]
+    wake: Callable[[str], Awaitable[WakeOnLanResult]]
+    spin_down: Callable[[str], Awaitable[tuple[DiskId, ...]]]
     check: Callable[[str], Awaitable[DiskId]]
     test: Callable[[str, TestKind], Awaitable[DiskId]]
     token: Callable[[], str | None]
 
 
 @dataclass(frozen=True, slots=True)
-class Faces:
+class UiContext:
     """All that the HTTP face is given of the house.
 
     Attributes:
@@ -60,13 +60,13 @@ class Faces:
 
     status: Callable[[], Status | None]
     now: Callable[[], Moment]
-    look: Callable[[], Awaitable[None]]
+    refresh: Callable[[], Awaitable[None]]
     trouble: Callable[[], str | None]
-    wishes: Wishes
-    feed: Feed = field(default_factory=Feed)
+    requests: RequestHandlers
+    feed: EventFeed = field(default_factory=EventFeed)
 
 
-class Door:
+class LazyHttpServer:
     """Serves the faces on sockets that are bound and listening already; closes them at the end.
 
     Args:
@@ -74,23 +74,23 @@ class Door:
         faces: what is served.
     """
 
-    def __init__(self, sockets: Sequence[socket.socket], faces: Faces) -> None:
+    def __init__(self, sockets: Sequence[socket.socket], context: UiContext) -> None:
         self._sockets = tuple(sockets)
-        self._faces = faces
-        self._opening: asyncio.Task[AppRunner] | None = None
+        self._context = context
+        self._startup: asyncio.Task[AppRunner] | None = None
 
     async def start(self) -> None:
         """Wait for the first connection, in the background; costs nothing until it comes."""
         loop = asyncio.get_running_loop()
         for listener in self._sockets:
-            loop.add_reader(listener, self._knock)
+            loop.add_reader(listener, self._on_connection)
 
     async def close(self) -> None:
         """Stop serving, within a second, and close the sockets."""
         self._stop_waiting()
-        if self._opening is not None:
-            self._opening.cancel()
-            results = await asyncio.gather(self._opening, return_exceptions=True)
+        if self._startup is not None:
+            self._startup.cancel()
+            results = await asyncio.gather(self._startup, return_exceptions=True)
             if not isinstance(results[0], BaseException):
                 await results[0].cleanup()
         for listener in self._sockets:
@@ -102,21 +102,21 @@ class Door:
             if listener.fileno() >= 0:
                 loop.remove_reader(listener)
 
-    def _knock(self) -> None:
+    def _on_connection(self) -> None:
         self._stop_waiting()
-        self._opening = asyncio.get_running_loop().create_task(self._open())
-        self._opening.add_done_callback(self._opened)
+        self._startup = asyncio.get_running_loop().create_task(self._start_server())
+        self._startup.add_done_callback(self._on_started)
 
-    async def _open(self) -> AppRunner:
+    async def _start_server(self) -> AppRunner:
         from powerd.faces import web  # noqa: PLC0415 - the point of this file
 
-        return await web.serve(self._sockets, self._faces)
+        return await web.start_server(self._sockets, self._context)
 
-    def _opened(self, opening: asyncio.Task[AppRunner]) -> None:
+    def _on_started(self, startup: asyncio.Task[AppRunner]) -> None:
         """A face that cannot be shown is no reason to stop deciding, but it is to be heard of."""
-        if opening.cancelled() or (error := opening.exception()) is None:
+        if startup.cancelled() or (error := startup.exception()) is None:
             return
         for listener in self._sockets:
             listener.close()
         message = f"the status page cannot be served: {error}; is aiohttp installed?"
-        opening.get_loop().call_exception_handler({"message": message, "exception": error})
+        startup.get_loop().call_exception_handler({"message": message, "exception": error})

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
-from powerd.faces.words import clock, harmless, verb
+from powerd.faces.words import format_time, sanitize, verb_forms
 from powerd.model import Disk, Finding, Reason, Severity, Status
 
-Event: TypeAlias = Literal[
+EventName: TypeAlias = Literal[
     "listening",
     "start",
     "phase",
@@ -31,7 +31,7 @@ Event: TypeAlias = Literal[
     "refused",
     "trouble",
 ]
-MESSAGE_IDS: Final[Mapping[Event, str]] = {
+MESSAGE_IDS: Final[Mapping[EventName, str]] = {
     "listening": "d3c1b8a7c0a24d7b9a3c7d31f1b6e7c4",
     "start": "b20a0a0b5cb7439a9dfc29d93ca181bd",
     "phase": "33a1590eff2141759920cae82a572435",
@@ -64,7 +64,7 @@ ERROR, WARNING, NOTICE, INFO = 3, 4, 5, 6
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class JournalEntry:
     """One line for the journal.
 
     Attributes:
@@ -78,40 +78,52 @@ class Entry:
     fields: Mapping[str, str]
 
 
-def entry(event: Event, message: str, priority: int = INFO, **about: str) -> Entry:
+def make_entry(event: EventName, message: str, priority: int = INFO, **details: str) -> JournalEntry:
     """An Entry; ``about`` are its further fields: ``subject``, ``reason``, ``client``."""
-    fields = {f"POWERD_{name.upper()}": harmless(text) for name, text in about.items()}
-    return Entry(
-        harmless(message), priority, {"MESSAGE_ID": MESSAGE_IDS[event], "POWERD_EVENT": event, **fields}
+    fields = {f"POWERD_{name.upper()}": sanitize(text) for name, text in details.items()}
+    return JournalEntry(
+        sanitize(message), priority, {"MESSAGE_ID": MESSAGE_IDS[event], "POWERD_EVENT": event, **fields}
     )
 
 
-def finding(disk: Disk, found: Finding) -> Entry:
+def finding_entry(disk: Disk, smart_finding: Finding) -> JournalEntry:
     """What a check of a drive has found, and what to do about it."""
-    priority = {Severity.ALARM: ERROR, Severity.WARNING: WARNING, Severity.NOTE: NOTICE}[found.severity]
-    about = {"subject": disk.device, "disk": disk.id, "reason": found.text, "finding": found.kind}
-    return entry("finding", f"{disk.device}: {found.text}; {found.advice}", priority, **about)
+    priority = {Severity.ALARM: ERROR, Severity.WARNING: WARNING, Severity.NOTE: NOTICE}[
+        smart_finding.severity
+    ]
+    details = {
+        "subject": disk.device,
+        "disk": disk.id,
+        "reason": smart_finding.text,
+        "finding": smart_finding.kind,
+    }
+    return make_entry(
+        "finding", f"{disk.device}: {smart_finding.text}; {smart_finding.advice}", priority, **details
+    )
 
 
-def cause(reasons: Iterable[Reason]) -> Reason | None:
+def main_blocker(reasons: Iterable[Reason]) -> Reason | None:
     """The weightiest reason to be awake."""
-    return next((reason for reason in reasons if reason.keeps_awake), None)
+    return next((reason for reason in reasons if reason.blocks_sleep), None)
 
 
 def status_line(status: Status) -> str:
     """The state and what it is due to, in a line that changes with them only: sd_notify(3)'s STATUS=."""
     decision, phase = status.decision, status.decision.phase
-    holding = sum(reason.keeps_awake for reason in decision.reasons)
-    why = cause(decision.reasons)
-    plan, observing = decision.plan, status.mode == "observe"
+    blocker_count = sum(reason.blocks_sleep for reason in decision.reasons)
+    blocker = main_blocker(decision.reasons)
+    plan, observing = decision.planned_sleep, status.mode == "observe"
     if phase == "going-down":
-        return harmless(f"going down: {why.text}" if why else "going down")
+        return sanitize(f"going down: {blocker.text}" if blocker else "going down")
     if plan is not None:
-        when, act = clock(plan.at.wall, status.now.wall), verb(plan.action).plain
+        when, action_text = (
+            format_time(plan.at.wall, status.now.wall),
+            verb_forms(plan.sleep_action).infinitive,
+        )
         if phase == "warning":
-            return f"{'would' if observing else 'will'} {act} at {when} unless something stirs"
-        return f"{phase}: {'would' if observing else 'may'} {act} at {when} at the earliest"
-    if why is None:
+            return f"{'would' if observing else 'will'} {action_text} at {when} unless something stirs"
+        return f"{phase}: {'would' if observing else 'may'} {action_text} at {when} at the earliest"
+    if blocker is None:
         return f"{phase}: nobody needs the server, and no sleep is in sight"
-    more = f", and {holding - 1} more" if holding > 1 else ""
-    return harmless(f"{phase}: {why.subject}: {why.text}{more}")
+    more = f", and {blocker_count - 1} more" if blocker_count > 1 else ""
+    return sanitize(f"{phase}: {blocker.subject}: {blocker.text}{more}")

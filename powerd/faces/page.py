@@ -10,22 +10,22 @@ from typing import Final
 from powerd.faces.disk_page import disks_section
 from powerd.faces.health_page import HEALTH_STYLE, health_section
 from powerd.faces.health_shapes import SmartDetailJson
-from powerd.faces.html import cell, items, row, safe, section, table
+from powerd.faces.html import cell, escape_line, item_list, row, section, table
 from powerd.faces.shapes import ClientJson, ReasonJson, SourceJson, StatusJson
-from powerd.faces.table import ALWAYS_ON, always_on, evidence, ignore_lines, label, seen, source
+from powerd.faces.table import ALWAYS_ON, always_on, evidence, ignore_lines, label, last_seen, source
 from powerd.faces.text import (
     alarm_sentence,
     counts_sentence,
-    named_reasons,
-    outlook,
+    displayed_reasons,
+    next_sentence,
     reasons_title,
     state_sentence,
 )
-from powerd.faces.words import clock
+from powerd.faces.words import format_time
 
-REFRESH: Final = 30
+REFRESH_SECONDS: Final = 30
 """Seconds after which the page loads itself anew; STARTING while there is nothing to see yet."""
-STARTING: Final = 2
+STARTING_REFRESH_SECONDS: Final = 2
 
 STYLE: Final = (
     """
@@ -79,25 +79,25 @@ a { color: var(--accent) }
 )
 
 
-def page(status: StatusJson, clients: list[ClientJson], drives: Sequence[SmartDetailJson] = ()) -> str:
+def render_page(status: StatusJson, clients: list[ClientJson], drives: Sequence[SmartDetailJson] = ()) -> str:
     """The whole document: what it does and what comes next, why, who is home, and what is wrong."""
     now = datetime.fromisoformat(status["now"])
-    reasons = named_reasons(status)
+    reasons = displayed_reasons(status)
     parts = [
-        _top(status),
-        _reasons(reasons_title(status), [each for each in reasons if each["keeps_awake"]], now),
-        _reasons("Worth knowing", [each for each in reasons if not each["keeps_awake"]], now),
-        _sources(status["sources"], reasons),
-        _clients(clients, status, now),
+        _summary(status),
+        _reasons_section(reasons_title(status), [reason for reason in reasons if reason["keeps_awake"]], now),
+        _reasons_section("Worth knowing", [each for each in reasons if not each["keeps_awake"]], now),
+        _warnings_section(status["sources"], reasons),
+        _clients_section(clients, status, now),
         disks_section(status["disks"], now),
         health_section(drives, now, observing=status["mode"] == "observe"),
     ]
-    seconds = STARTING if status["state"] == "starting" else REFRESH
+    seconds = STARTING_REFRESH_SECONDS if status["state"] == "starting" else REFRESH_SECONDS
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f'<meta http-equiv="refresh" content="{seconds}">\n'
-        f"<title>{safe(status['state'].replace('-', ' '))} - powerd</title>\n"
+        f"<title>{escape_line(status['state'].replace('-', ' '))} - powerd</title>\n"
         f"<style>{STYLE}</style>\n</head>\n"
         f"<body>\n{''.join(parts)}</main>\n"
         f"<footer>As of {now:%H:%M:%S}, renewed every {seconds} s. For programs: "
@@ -107,10 +107,10 @@ def page(status: StatusJson, clients: list[ClientJson], drives: Sequence[SmartDe
     )
 
 
-def _top(status: StatusJson) -> str:
+def _summary(status: StatusJson) -> str:
     """One sentence: what it does, and what comes next."""
     state = status["state"].replace("-", " ").capitalize()
-    coming = outlook(status)
+    next_text = next_sentence(status)
     kind = "trouble" if status["trouble"] else status["state"]
     mode = {
         "observe": "Observe mode: it decides and explains, but touches nothing.",
@@ -118,78 +118,94 @@ def _top(status: StatusJson) -> str:
     }.get(status["mode"] or "", "")
     since = state_sentence(status).capitalize() + "." if status["since"] else ""
     alarm = alarm_sentence(status)
-    woken = f"An alarm would wake it {alarm}." if alarm else ""
+    alarm_text = f"An alarm would wake it {alarm}." if alarm else ""
     trouble = (
-        f'<p class="bad" role="alert">Trouble: {safe(status["trouble"])}</p>\n' if status["trouble"] else ""
+        f'<p class="bad" role="alert">Trouble: {escape_line(status["trouble"])}</p>\n'
+        if status["trouble"]
+        else ""
     )
     return (
-        f"<header><b>powerd</b><span>{safe(status['version'])}</span></header>\n<main>\n"
-        f'<div class="now {safe(kind)}">\n<h1>{safe(state)}: {safe(coming[0].lower() + coming[1:])}</h1>\n'
-        f"<p>{safe(' '.join(filter(None, (since, woken, mode))))}</p>\n{trouble}</div>\n"
+        f"<header><b>powerd</b><span>{escape_line(status['version'])}</span></header>\n<main>\n"
+        f'<div class="now {escape_line(kind)}">\n<h1>{escape_line(state)}: {escape_line(next_text[0].lower() + next_text[1:])}</h1>\n'
+        f"<p>{escape_line(' '.join(filter(None, (since, alarm_text, mode))))}</p>\n{trouble}</div>\n"
     )
 
 
-def _reasons(title: str, reasons: list[ReasonJson], now: datetime) -> str:
+def _reasons_section(title: str, reasons: list[ReasonJson], now: datetime) -> str:
     if not reasons:
         return ""
     lines = (
-        _item(each["subject"], f"<span>{safe(each['text'])}</span>{_since(each['since'], now)}")
-        for each in reasons
+        _list_item(
+            reason["subject"],
+            f"<span>{escape_line(reason['text'])}</span>{_since_element(reason['since'], now)}",
+        )
+        for reason in reasons
     )
-    return section(title, items(lines))
+    return section(title, item_list(lines))
 
 
-def _since(since: str, now: datetime) -> str:
-    return f'<time datetime="{safe(since)}">since {clock(datetime.fromisoformat(since), now)}</time>'
+def _since_element(since: str, now: datetime) -> str:
+    return f'<time datetime="{escape_line(since)}">since {format_time(datetime.fromisoformat(since), now)}</time>'
 
 
-def _sources(sources: list[SourceJson], reasons: list[ReasonJson]) -> str:
+def _warnings_section(sources: list[SourceJson], reasons: list[ReasonJson]) -> str:
     """What cannot look, and what those that can complain of, unless that is told above."""
-    lines = [*_complaints(sources, " ".join(reason["text"] for reason in reasons))]
-    return section("Warnings", items(lines)) if lines else ""
+    lines = [*_source_warnings(sources, " ".join(reason["text"] for reason in reasons))]
+    return section("Warnings", item_list(lines)) if lines else ""
 
 
-def _complaints(sources: list[SourceJson], told: str) -> Iterator[str]:
-    for each in sources:
-        if each["blind"] and each["blind"] not in told:
-            yield _item(each["id"], f'<span class="bad">cannot look: {safe(each["blind"])}</span>')
-        for warning in each["warnings"]:
-            if warning not in told:
-                yield _item(each["id"], f"<span>{safe(warning)}</span>")
+def _source_warnings(sources: list[SourceJson], shown_text: str) -> Iterator[str]:
+    for source_json in sources:
+        if source_json["blind"] and source_json["blind"] not in shown_text:
+            yield _list_item(
+                source_json["id"],
+                f'<span class="bad">cannot look: {escape_line(source_json["blind"])}</span>',
+            )
+        for warning in source_json["warnings"]:
+            if warning not in shown_text:
+                yield _list_item(source_json["id"], f"<span>{escape_line(warning)}</span>")
 
 
-def _item(subject: str, rest: str) -> str:
-    return f"<li><b>{safe(subject)}</b>{rest}</li>\n"
+def _list_item(subject: str, content: str) -> str:
+    return f"<li><b>{escape_line(subject)}</b>{content}</li>\n"
 
 
-def _clients(clients: list[ClientJson], status: StatusJson, now: datetime) -> str:
+def _clients_section(clients: list[ClientJson], status: StatusJson, now: datetime) -> str:
     if not clients:
         return section("Clients", '<p class="void">No client is known yet.</p>\n')
-    told = {source["blind"] for source in status["sources"]}
-    known = table(("Client", "State", "Last seen"), (_row(client, now, told) for client in clients))
-    return section(f"Clients: {counts_sentence(status['clients'])}", known, _ignorable(clients))
+    shown_errors = {source["blind"] for source in status["sources"]}
+    client_table = table(
+        ("Client", "State", "Last seen"), (_client_row(client, now, shown_errors) for client in clients)
+    )
+    return section(
+        f"Clients: {counts_sentence(status['clients'])}", client_table, _ignore_suggestion(clients)
+    )
 
 
-def _row(client: ClientJson, now: datetime, told: set[str | None]) -> str:
+def _client_row(client: ClientJson, now: datetime, shown_errors: set[str | None]) -> str:
     """One client in three cells: who, whether it is there, when it was last heard."""
-    where = " · ".join(filter(None, (client["address"] if client["name"] else client["mac"], source(client))))
-    whys = (
+    details = " · ".join(
+        filter(None, (client["address"] if client["name"] else client["mac"], source(client)))
+    )
+    explanations = (
         None if client["keeps_awake"] else "never counts",
-        None if client["why"] in told else client["why"],
+        None if client["why"] in shown_errors else client["why"],
     )
     rtt = f" {client['rtt_ms']:g} ms" if client["rtt_ms"] is not None and client["on_link"] else ""
     return row(
         label(client),
-        where,
-        cell(f'<span class="{client["state"]}">{client["state"]}</span>', "; ".join(filter(None, whys))),
-        cell(seen(client, now), evidence(client) + rtt),
+        details,
+        cell(
+            f'<span class="{client["state"]}">{client["state"]}</span>', "; ".join(filter(None, explanations))
+        ),
+        cell(last_seen(client, now), evidence(client) + rtt),
     )
 
 
-def _ignorable(clients: list[ClientJson]) -> str:
+def _ignore_suggestion(clients: list[ClientJson]) -> str:
     """The line of configuration that stops counting what is always on."""
-    always = always_on(clients)
-    if not always:
+    suggested = always_on(clients)
+    if not suggested:
         return ""
-    lines = dedent("\n".join(map(safe, ignore_lines(always))))
+    lines = dedent("\n".join(map(escape_line, ignore_lines(suggested))))
     return f'<p class="note">{ALWAYS_ON}</p>\n<pre class="card">{lines}</pre>\n'

@@ -28,7 +28,7 @@ class DecisionJson(TypedDict):
     reasons: list[ReasonJson]
 
 
-class CountsJson(TypedDict):
+class ClientCountsJson(TypedDict):
     """How many clients are present, cannot be told, and are known; those that never count are left out."""
 
     present: int
@@ -53,19 +53,19 @@ class KeepJson(TypedDict):
     until: str | None
 
 
-class SentJson(TypedDict):
+class MagicPacketJson(TypedDict):
     """Where a magic packet went: the network card, and the broadcast address."""
 
     link: str
     to: str
 
 
-class WokenJson(TypedDict):
+class WakeOnLanJson(TypedDict):
     """The answer of ``POST /api/wake``."""
 
     host: str
     mac: str
-    sent: list[SentJson]
+    sent: list[MagicPacketJson]
 
 
 class MountJson(TypedDict):
@@ -123,7 +123,7 @@ class StatusJson(TypedDict):
     state: str
     since: str | None
     decision: DecisionJson
-    clients: CountsJson
+    clients: ClientCountsJson
     keeps: list[KeepJson]
     disks: list[DiskJson]
     next_wake: str | None

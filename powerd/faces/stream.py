@@ -7,62 +7,64 @@ from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
 
-from powerd.faces.feed import event_text
+from powerd.faces.feed import format_event
 from powerd.faces.render import status_json
 
 if TYPE_CHECKING:
-    from powerd.faces.http import Faces
+    from powerd.faces.http import UiContext
 
-HEARTBEAT: Final = 55.0
+HEARTBEAT_SECONDS: Final = 55.0
 """After so many seconds of silence a comment goes out, for proxies close a connection silent for 60."""
-_LONGEST_ID: Final = 20
+_MAX_ID_LENGTH: Final = 20
 
 
-class Stream:
+class EventStream:
     """Sends each transition to who listens, until they leave."""
 
-    def __init__(self, faces: Faces) -> None:
-        self._faces = faces
-        self._streams: set[asyncio.Task[None]] = set()
+    def __init__(self, context: UiContext) -> None:
+        self._context = context
+        self._send_tasks: set[asyncio.Task[None]] = set()
 
-    def serve(self, application: web.Application) -> None:
+    def add_route(self, application: web.Application) -> None:
         """Add the route."""
-        application.router.add_get("/api/events", self._events, allow_head=False)
-        application.on_shutdown.append(self._close)
+        application.router.add_get("/api/events", self._stream_events, allow_head=False)
+        application.on_shutdown.append(self._on_shutdown)
 
-    async def _events(self, request: web.Request) -> web.StreamResponse:
+    async def _stream_events(self, request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream; charset=utf-8"})
         await response.prepare(request)
-        sending = asyncio.ensure_future(self._send(request, response))
-        self._streams.add(sending)
+        send_task = asyncio.ensure_future(self._send_events(request, response))
+        self._send_tasks.add(send_task)
         try:
-            await asyncio.wait([sending])
+            await asyncio.wait([send_task])
         finally:
-            self._streams.discard(sending)
-            sending.cancel()
+            self._send_tasks.discard(send_task)
+            send_task.cancel()
         return response
 
-    async def _send(self, request: web.Request, response: web.StreamResponse) -> None:
+    async def _send_events(self, request: web.Request, response: web.StreamResponse) -> None:
         """The state as it is, what was missed, and then what happens."""
-        faces, transport = self._faces, request.transport
+        context, transport = self._context, request.transport
         if transport is None:
             return
-        with faces.feed.listen(last_id(request.headers.get("Last-Event-ID", "")), transport.abort) as events:
-            state = status_json(faces.status(), faces.now(), faces.trouble())
-            await response.write(event_text("hello", state).encode())
+        with context.feed.subscribe(
+            last_id(request.headers.get("Last-Event-ID", "")), transport.abort
+        ) as queue:
+            state = status_json(context.status(), context.now(), context.trouble())
+            await response.write(format_event("hello", state).encode())
             while True:
                 try:
-                    async with asyncio.timeout(HEARTBEAT):
-                        text = await events.get()
+                    async with asyncio.timeout(HEARTBEAT_SECONDS):
+                        text = await queue.get()
                 except TimeoutError:
                     text = ": powerd is there\n\n"
                 await response.write(text.encode())
 
-    async def _close(self, _application: web.Application) -> None:
-        for sending in self._streams:
-            sending.cancel()
+    async def _on_shutdown(self, _application: web.Application) -> None:
+        for send_task in self._send_tasks:
+            send_task.cancel()
 
 
 def last_id(header: str) -> int | None:
     """The number in ``Last-Event-ID``; None = there is none, or none of ours."""
-    return int(header) if header.isascii() and header.isdecimal() and len(header) <= _LONGEST_ID else None
+    return int(header) if header.isascii() and header.isdecimal() and len(header) <= _MAX_ID_LENGTH else None

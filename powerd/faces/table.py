@@ -7,29 +7,40 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Final
 
-from powerd.faces.columns import Table
+from powerd.faces.columns import TextTable
 from powerd.faces.shapes import ClientJson, SourceJson, StatusJson
-from powerd.faces.words import LINE, Paint, Style, cut, harmless, joined, listed, paragraph, plain, span
+from powerd.faces.words import (
+    LINE_WIDTH,
+    Paint,
+    Style,
+    cut,
+    format_duration,
+    join_lines,
+    join_names,
+    no_color,
+    paragraph_lines,
+    sanitize,
+)
 
 _NAME, _ADDRESS, _STATE, _SOURCE = 0, 1, 2, 5
-_TABLE: Final = Table(
+_TABLE: Final = TextTable(
     ("NAME", "ADDRESS", "STATE", "LAST SEEN", "EVIDENCE", "SOURCE"),
-    coloured=_STATE,
-    gives=((_SOURCE, len("dhcpd.leases")), (_NAME, 14), (_SOURCE, 6), (_ADDRESS, 15)),
+    styled_column=_STATE,
+    shrinkable=((_SOURCE, len("dhcpd.leases")), (_NAME, 14), (_SOURCE, 6), (_ADDRESS, 15)),
 )
-_SAID: Final = {"icmp": "ICMP", "arp": "ARP", "wifi": "Wi-Fi"}
+_EVIDENCE_TEXT: Final = {"icmp": "ICMP", "arp": "ARP", "wifi": "Wi-Fi"}
 _STYLES: Final[dict[str, Style]] = {"present": "good", "unknown": "doubt", "absent": "dim"}
-_NAMED: Final = 3
+_MAX_NAMES: Final = 3
 """Names spelled out in a note before it only counts the rest."""
 ALWAYS_ON: Final = "Always on, so likely nobody's own. To stop counting, under [clients]:"
 
 
-def clients_text(clients: list[ClientJson], status: StatusJson, paint: Paint = plain) -> str:
+def clients_text(clients: list[ClientJson], status: StatusJson, paint: Paint = no_color) -> str:
     """What ``powerd clients`` prints: a table, then what is to be known about some of its rows."""
     lines = _table(clients, datetime.fromisoformat(status["now"]), paint)
     lines += _notes(clients, {source["blind"] for source in status["sources"]}, paint)
-    lines += _words_of_sources(status["sources"], paint)
-    return joined(lines)
+    lines += _source_messages(status["sources"], paint)
+    return join_lines(lines)
 
 
 def evidence(client: ClientJson) -> str:
@@ -37,14 +48,14 @@ def evidence(client: ClientJson) -> str:
     if not client["on_link"]:
         return "ICMP only"
     how = client["evidence"]
-    return _SAID.get(how, how) if how else "-"
+    return _EVIDENCE_TEXT.get(how, how) if how else "-"
 
 
-def seen(client: ClientJson, now: datetime) -> str:
+def last_seen(client: ClientJson, now: datetime) -> str:
     """When it was last heard, ``12 s ago``."""
     if client["last_seen"] is None:
         return "never"
-    return f"{span((now - datetime.fromisoformat(client['last_seen'])).total_seconds(), parts=1)} ago"
+    return f"{format_duration((now - datetime.fromisoformat(client['last_seen'])).total_seconds(), max_units=1)} ago"
 
 
 def source(client: ClientJson) -> str:
@@ -54,7 +65,7 @@ def source(client: ClientJson) -> str:
 
 def label(client: ClientJson) -> str:
     """What a person calls it: its name, else its address, else its MAC."""
-    return harmless(client["name"] or client["address"] or client["id"])
+    return sanitize(client["name"] or client["address"] or client["id"])
 
 
 def _table(clients: list[ClientJson], now: datetime, paint: Paint) -> list[str]:
@@ -62,31 +73,31 @@ def _table(clients: list[ClientJson], now: datetime, paint: Paint) -> list[str]:
         return ["No client is known yet."]
     rows = [_row(client, now) for client in clients]
     styles = [_STYLES[client["state"]] for client in clients]
-    return _TABLE.lines(rows, styles, paint)
+    return _TABLE.format_lines(rows, styles, paint)
 
 
 def _row(client: ClientJson, now: datetime) -> tuple[str, ...]:
     state: str = client["state"]
     return (
-        harmless(client["name"] or "-"),
-        harmless(client["address"] or client["mac"] or "-"),
+        sanitize(client["name"] or "-"),
+        sanitize(client["address"] or client["mac"] or "-"),
         state if client["keeps_awake"] else f"({state})",
-        seen(client, now),
-        harmless(evidence(client)),
-        harmless(source(client)),
+        last_seen(client, now),
+        sanitize(evidence(client)),
+        sanitize(source(client)),
     )
 
 
-def _notes(clients: list[ClientJson], told: set[str | None], paint: Paint) -> Iterator[str]:
+def _notes(clients: list[ClientJson], reported: set[str | None], paint: Paint) -> Iterator[str]:
     """Why some are unknown, what the table's marks mean, and the line that ignores what is always on.
 
     ``told`` are the reasons of blindness that are told elsewhere.
     """
-    for why, names in _unknown(clients).items():
-        if why in told:
+    for reason, names in _unknown_by_reason(clients).items():
+        if reason in reported:
             continue
-        text = f"Unknown: {listed(names, _NAMED)}: {why}"
-        yield from ("", *(paint(line, "doubt") for line in paragraph(text)))
+        text = f"Unknown: {join_names(names, _MAX_NAMES)}: {reason}"
+        yield from ("", *(paint(line, "doubt") for line in paragraph_lines(text)))
     if any(not client["keeps_awake"] for client in clients):
         yield from ("", "(in brackets): never keeps the server awake")
     if any(not client["on_link"] for client in clients):
@@ -95,13 +106,13 @@ def _notes(clients: list[ClientJson], told: set[str | None], paint: Paint) -> It
         yield from ("", ALWAYS_ON, *ignore_lines(ids))
 
 
-def _unknown(clients: list[ClientJson]) -> dict[str, list[str]]:
+def _unknown_by_reason(clients: list[ClientJson]) -> dict[str, list[str]]:
     """Labels of the unknown ones that count, by why."""
-    whys: dict[str, list[str]] = {}
+    labels_by_reason: dict[str, list[str]] = {}
     for client in clients:
         if client["state"] == "unknown" and client["keeps_awake"]:
-            whys.setdefault(client["why"], []).append(cut(label(client), 30))
-    return whys
+            labels_by_reason.setdefault(client["why"], []).append(cut(label(client), 30))
+    return labels_by_reason
 
 
 def always_on(clients: list[ClientJson]) -> list[ClientJson]:
@@ -116,20 +127,20 @@ def ignore_lines(clients: list[ClientJson]) -> Iterator[str]:
     ]
     if len(quoted) == 1:
         [(pattern, name)] = quoted
-        yield cut(f"    ignore = [{pattern}]  # {name}", LINE)
+        yield cut(f"    ignore = [{pattern}]  # {name}", LINE_WIDTH)
         return
     yield "    ignore = ["
     for pattern, name in quoted:
-        yield cut(f"        {pattern},  # {name}", LINE)
+        yield cut(f"        {pattern},  # {name}", LINE_WIDTH)
     yield "    ]"
 
 
-def _words_of_sources(sources: list[SourceJson], paint: Paint) -> Iterator[str]:
+def _source_messages(sources: list[SourceJson], paint: Paint) -> Iterator[str]:
     """The sources that cannot look, and the warnings of those that can."""
-    blind = [(source["id"], why) for source in sources if (why := source["blind"])]
-    warned = [(source["id"], warning) for source in sources for warning in source["warnings"]]
-    for title, words in ((paint("Cannot look:", "bad"), blind), (paint("Warnings:", "doubt"), warned)):
-        if words:
+    errors = [(source["id"], error) for source in sources if (error := source["blind"])]
+    warnings = [(source["id"], warning) for source in sources for warning in source["warnings"]]
+    for title, messages in ((paint("Cannot look:", "bad"), errors), (paint("Warnings:", "doubt"), warnings)):
+        if messages:
             yield from ("", title)
-        for name, word in words:
-            yield from paragraph(f"{name}: {word}", 2)
+        for name, message in messages:
+            yield from paragraph_lines(f"{name}: {message}", 2)

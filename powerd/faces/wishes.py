@@ -6,62 +6,73 @@ from datetime import datetime
 from itertools import chain
 from typing import Final
 
-from powerd.faces.columns import GAP, fitted, line
-from powerd.faces.shapes import KeepJson, WokenJson
-from powerd.faces.words import Paint, clock, hanging, harmless, joined, paragraph, plain, span
+from powerd.faces.columns import COLUMN_GAP, column_widths, format_row
+from powerd.faces.shapes import KeepJson, WakeOnLanJson
+from powerd.faces.words import (
+    Paint,
+    format_duration,
+    format_time,
+    hanging_lines,
+    join_lines,
+    no_color,
+    paragraph_lines,
+    sanitize,
+)
 
-_HEAD: Final = ("ID", "UNTIL", "LEFT")
+_HEADER: Final = ("ID", "UNTIL", "LEFT")
 """Above the columns of which each keep has one line; a reason that follows may have several."""
 
 
-def kept_text(keep: KeepJson) -> str:
+def keep_created_text(keep: KeepJson) -> str:
     """What ``powerd keep 2h`` prints: until when, and how to take it back."""
-    return _said(
-        f"Kept awake until {_end(keep, keep['since'])}{_because(keep)}.",
+    return _paragraphs(
+        f"Kept awake until {_end_text(keep, keep['since'])}{_reason_suffix(keep)}.",
         f"To end it earlier: powerd keep --drop {keep['id']}",
     )
 
 
-def dropped_text(keep: KeepJson) -> str:
+def keep_dropped_text(keep: KeepJson) -> str:
     """What ``powerd keep --drop`` prints."""
-    return _said(f"Dropped keep {keep['id']}{_because(keep)}.")
+    return _paragraphs(f"Dropped keep {keep['id']}{_reason_suffix(keep)}.")
 
 
-def keeps_text(keeps: list[KeepJson], now: str, paint: Paint = plain) -> str:
+def keep_list_text(keeps: list[KeepJson], now: str, paint: Paint = no_color) -> str:
     """What ``powerd keep --list`` prints: a row for each keep and hold."""
     if not keeps:
-        return _said("Nothing keeps it awake on purpose.")
-    rows = [(harmless(keep["id"]), _end(keep, now), _left(keep, now)) for keep in keeps]
-    widths, gap = fitted((_HEAD, *rows)), " " * GAP
-    lines = [paint(line(_HEAD, widths) + gap + "BECAUSE", "strong")]
+        return _paragraphs("Nothing keeps it awake on purpose.")
+    rows = [(sanitize(keep["id"]), _end_text(keep, now), _remaining_text(keep, now)) for keep in keeps]
+    widths, gap = column_widths((_HEADER, *rows)), " " * COLUMN_GAP
+    lines = [paint(format_row(_HEADER, widths) + gap + "BECAUSE", "strong")]
     for keep, row in zip(keeps, rows, strict=True):
-        lines += hanging(line(row, widths) + gap, keep["because"] or "-")
-    return joined(lines)
+        lines += hanging_lines(format_row(row, widths) + gap, keep["because"] or "-")
+    return join_lines(lines)
 
 
-def woken_text(woken: WokenJson) -> str:
+def wake_on_lan_text(result: WakeOnLanJson) -> str:
     """What ``powerd wake`` prints: what was sent where."""
-    who = woken["host"] if woken["host"] == woken["mac"] else f"{woken['host']} ({woken['mac']})"
-    where = ", ".join(f"{sent['to']} ({sent['link']})" for sent in woken["sent"])
-    return _said(f"Sent three magic packets for {who} to {where}.")
+    host_text = result["host"] if result["host"] == result["mac"] else f"{result['host']} ({result['mac']})"
+    destinations = ", ".join(f"{packet['to']} ({packet['link']})" for packet in result["sent"])
+    return _paragraphs(f"Sent three magic packets for {host_text} to {destinations}.")
 
 
-def _said(*texts: str) -> str:
-    return joined(chain.from_iterable(map(paragraph, texts)))
+def _paragraphs(*texts: str) -> str:
+    return join_lines(chain.from_iterable(map(paragraph_lines, texts)))
 
 
-def _because(keep: KeepJson) -> str:
+def _reason_suffix(keep: KeepJson) -> str:
     return f": {keep['because']}" if keep["because"] else ""
 
 
-def _end(keep: KeepJson, now: str) -> str:
+def _end_text(keep: KeepJson, now: str) -> str:
     """When it ends, as one says it at ``now``."""
     if keep["until"] is None:
         return "it ends"
-    return clock(datetime.fromisoformat(keep["until"]), datetime.fromisoformat(now))
+    return format_time(datetime.fromisoformat(keep["until"]), datetime.fromisoformat(now))
 
 
-def _left(keep: KeepJson, now: str) -> str:
+def _remaining_text(keep: KeepJson, now: str) -> str:
     if keep["until"] is None:
         return "-"
-    return span((datetime.fromisoformat(keep["until"]) - datetime.fromisoformat(now)).total_seconds())
+    return format_duration(
+        (datetime.fromisoformat(keep["until"]) - datetime.fromisoformat(now)).total_seconds()
+    )

@@ -9,56 +9,56 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias
 if TYPE_CHECKING:
     from datetime import datetime  # what is told from times has them already; a list of names need not pay
 
-LINE: Final = 80
+LINE_WIDTH: Final = 80
 """Cells in a line of a terminal that every text fits into."""
 _MINUTE: Final = 60
 _HOUR: Final = 60 * _MINUTE
 _DAY: Final = 24 * _HOUR
 _UNITS: Final = ((_DAY, "d"), (_HOUR, "h"), (_MINUTE, "min"), (1, "s"))
 _WEEK: Final = 7
-_TONIGHT: Final = 12 * _HOUR
+_OMIT_DAY_WITHIN: Final = 12 * _HOUR
 
 Style: TypeAlias = Literal["strong", "good", "doubt", "bad", "dim"]
 Paint: TypeAlias = Callable[[str, Style], str]
 """Gives a piece of text a colour, which takes no cells."""
 
 
-def plain(text: str, _style: Style) -> str:
+def no_color(text: str, _style: Style) -> str:
     """No colour: for files, pipes and NO_COLOR."""
     return text
 
 
-def joined(lines: Iterable[str]) -> str:
+def join_lines(lines: Iterable[str]) -> str:
     """Lines as one text, each ended by a line break."""
     return "".join(line.rstrip() + "\n" for line in lines)
 
 
-class Verb(NamedTuple):
+class VerbForms(NamedTuple):
     """An action in the forms that sentences need."""
 
-    plain: str
-    doing: str
-    done: str
+    infinitive: str
+    present_participle: str
+    past_participle: str
 
 
-VERBS: Final = {
-    "suspend": Verb("suspend", "suspending", "suspended"),
-    "hibernate": Verb("hibernate", "hibernating", "hibernated"),
-    "hybrid-sleep": Verb("go to hybrid sleep", "going to hybrid sleep", "gone to hybrid sleep"),
-    "suspend-then-hibernate": Verb(
+VERB_FORMS: Final = {
+    "suspend": VerbForms("suspend", "suspending", "suspended"),
+    "hibernate": VerbForms("hibernate", "hibernating", "hibernated"),
+    "hybrid-sleep": VerbForms("go to hybrid sleep", "going to hybrid sleep", "gone to hybrid sleep"),
+    "suspend-then-hibernate": VerbForms(
         "suspend, then hibernate", "suspending, to hibernate later", "suspended, to hibernate later"
     ),
-    "poweroff": Verb("power off", "powering off", "powered off"),
-    "command": Verb("run the sleep command", "running the sleep command", "run the sleep command"),
+    "poweroff": VerbForms("power off", "powering off", "powered off"),
+    "command": VerbForms("run the sleep command", "running the sleep command", "run the sleep command"),
 }
 
 
-def verb(action: str) -> Verb:
+def verb_forms(action: str) -> VerbForms:
     """How to say ``action``; a newer daemon's unknown one is said as it is."""
-    return VERBS.get(action) or Verb(action, action, action)
+    return VERB_FORMS.get(action) or VerbForms(action, action, action)
 
 
-def harmless(text: str) -> str:
+def sanitize(text: str) -> str:
     """``text`` with every control, format and surrogate character replaced by U+FFFD.
 
     Host names are chosen by the clients: an escape sequence must not reach a terminal, nor a line
@@ -73,10 +73,10 @@ def width(text: str) -> int:
     """The cells that ``text`` takes in a terminal (Unicode Standard Annex 11): wide 2, combining 0."""
     if text.isascii():
         return len(text)
-    return sum(map(_cells, text))
+    return sum(map(_char_cells, text))
 
 
-def _cells(char: str) -> int:
+def _char_cells(char: str) -> int:
     import unicodedata  # noqa: PLC0415 - nearly all host names are ASCII; only the others pay for it
 
     if unicodedata.category(char) in {"Mn", "Me"}:
@@ -88,7 +88,7 @@ def cut(text: str, cells: int) -> str:
     """``text`` shortened to ``cells``, its end shown as "…" where it was."""
     if width(text) <= cells:
         return text
-    return text[: _fitting(text, cells - 1)] + "…"
+    return text[: _fitting_length(text, cells - 1)] + "…"
 
 
 def pad(text: str, cells: int) -> str:
@@ -109,63 +109,63 @@ def wrap(text: str, cells: int) -> Iterator[str]:
             yield line
         line = word
         while width(line) > cells:
-            head = max(1, _fitting(line, cells))
+            head = max(1, _fitting_length(line, cells))
             yield line[:head]
             line = line[head:]
     yield line
 
 
-def paragraph(text: str, indent: int = 0) -> Iterator[str]:
+def paragraph_lines(text: str, indent: int = 0) -> Iterator[str]:
     """``text`` from anywhere, made harmless, in lines that fit; each begins with ``indent`` spaces."""
-    return (" " * indent + line for line in wrap(harmless(text), LINE - indent))
+    return (" " * indent + line for line in wrap(sanitize(text), LINE_WIDTH - indent))
 
 
-def hanging(start: str, text: str) -> Iterator[str]:
+def hanging_lines(first_prefix: str, text: str) -> Iterator[str]:
     """As paragraph(); the first line begins with ``start``, the others with as many cells of nothing."""
-    cells = width(start)
-    for n, line in enumerate(wrap(harmless(text), LINE - cells)):
-        yield (" " * cells if n else start) + line
+    cells = width(first_prefix)
+    for n, line in enumerate(wrap(sanitize(text), LINE_WIDTH - cells)):
+        yield (" " * cells if n else first_prefix) + line
 
 
-def labelled(
-    cells: int, label: str, text: str, paint: Paint = plain, style: Style | None = None
+def labelled_lines(
+    cells: int, label: str, text: str, paint: Paint = no_color, style: Style | None = None
 ) -> Iterator[str]:
     """As hanging(), from a dim label of so many cells; ``style`` is the text's."""
-    for n, line in enumerate(wrap(harmless(text), LINE - cells)):
+    for n, line in enumerate(wrap(sanitize(text), LINE_WIDTH - cells)):
         yield paint(pad("" if n else label, cells), "dim") + (paint(line, style) if style else line)
 
 
-def listed(names: Sequence[str], most: int) -> str:
+def join_names(names: Sequence[str], limit: int) -> str:
     """The first of so many names, and how many there are besides: ``sda, sdb and 7 more``."""
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more
+    more = f" and {len(names) - limit} more" if len(names) > limit else ""
+    return ", ".join(names[:limit]) + more
 
 
-def _fitting(text: str, cells: int) -> int:
+def _fitting_length(text: str, cells: int) -> int:
     """How many of the first characters of ``text`` fit into ``cells``."""
-    return sum(used <= cells for used in accumulate(map(_cells, text)))
+    return sum(total <= cells for total in accumulate(map(_char_cells, text)))
 
 
-def span(seconds: float, parts: int = 2) -> str:
+def format_duration(seconds: float, max_units: int = 2) -> str:
     """A length of time in its ``parts`` largest units: ``12 s``, ``3 min``, ``2 h 14 min``, ``3 d 4 h``."""
-    rest = max(0, round(seconds))
-    said: list[str] = []
+    remaining = max(0, round(seconds))
+    pieces: list[str] = []
     for size, unit in _UNITS:
-        count, rest = divmod(rest, size)
+        count, remaining = divmod(remaining, size)
         if count:
-            said.append(f"{count} {unit}")
-        elif said:
+            pieces.append(f"{count} {unit}")
+        elif pieces:
             break  # "1 h 5 s" would claim a precision that nobody reads
-        if len(said) == parts:
+        if len(pieces) == max_units:
             break
-    if said and said[0].endswith("min"):
-        del said[1:]
-    return " ".join(said) or "0 s"
+    if pieces and pieces[0].endswith("min"):
+        del pieces[1:]
+    return " ".join(pieces) or "0 s"
 
 
-def clock(at: datetime, now: datetime) -> str:
+def format_time(at: datetime, now: datetime) -> str:
     """A time as one says it today or tonight: ``20:58``, within a week ``Mon 20:58``, else with its date."""
     days = abs((at.date() - now.date()).days)
-    if days == 0 or abs((at - now).total_seconds()) < _TONIGHT:
+    if days == 0 or abs((at - now).total_seconds()) < _OMIT_DAY_WITHIN:
         return f"{at:%H:%M}"
     return f"{at:%a %H:%M}" if days < _WEEK else f"{at:%Y-%m-%d %H:%M}"

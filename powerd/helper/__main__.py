@@ -12,13 +12,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-from powerd.helper.desk import Desk
-from powerd.helper.door import admitted, handed_over, opened
+from powerd.helper.desk import Dispatcher
+from powerd.helper.door import allowed_uids, inherited_listener, open_listener
 from powerd.helper.errors import RefusalError
-from powerd.helper.server import Server
+from powerd.helper.server import HelperServer
 from powerd.helper.tool import Tools
 
-_IDLE: Final = 30.0
+_DEFAULT_IDLE_SECONDS: Final = 30.0
 """Seconds without a client after which a helper that its socket can start again leaves."""
 
 
@@ -28,10 +28,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit status: 0 at the end, 1 without a door to serve at; wrong usage exits with 2.
     """
-    words = _words(argv)
+    arguments = _parse_arguments(argv)
     try:
-        with _door(words) as door:
-            asyncio.run(_serve(door, words))
+        with _open_or_inherit_listener(arguments) as listener:
+            asyncio.run(_serve(listener, arguments))
     except RefusalError as error:
         sys.stderr.write(f"<3>{error}\n")
         return 1
@@ -39,22 +39,22 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 @contextlib.contextmanager
-def _door(words: argparse.Namespace) -> Iterator[socket.socket]:
+def _open_or_inherit_listener(arguments: argparse.Namespace) -> Iterator[socket.socket]:
     """The socket that we were given, or one of our own, whose file goes with us."""
-    given = handed_over()
-    if given is not None:
-        words.idle = words.idle or _IDLE
-        with given:
-            yield given
-    elif words.socket is None:
+    inherited = inherited_listener()
+    if inherited is not None:
+        arguments.idle = arguments.idle or _DEFAULT_IDLE_SECONDS
+        with inherited:
+            yield inherited
+    elif arguments.socket is None:
         raise RefusalError("nobody listens for the helper: start powerd-helper.socket, or use --socket PATH")
     else:
-        with opened(words.socket, words.user) as own:
-            yield own
-            words.socket.unlink(missing_ok=True)
+        with open_listener(arguments.socket, arguments.user) as opened_here:
+            yield opened_here
+            arguments.socket.unlink(missing_ok=True)
 
 
-def _words(argv: Sequence[str] | None) -> argparse.Namespace:
+def _parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser("python -m powerd.helper", description=__doc__)
     add = parser.add_argument
     add("--socket", type=Path, metavar="PATH", help="listen here, where no service manager does it for us")
@@ -66,11 +66,13 @@ def _words(argv: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-async def _serve(door: socket.socket, words: argparse.Namespace) -> None:
-    desk = Desk(words.root, tools=words.tools and Tools([words.tools]), loops=words.loops)
-    server = Server(door, desk, admitted(words.user), words.idle)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, server.end)
+async def _serve(listener: socket.socket, arguments: argparse.Namespace) -> None:
+    dispatcher = Dispatcher(
+        arguments.root, tools=arguments.tools and Tools([arguments.tools]), allow_loops=arguments.loops
+    )
+    server = HelperServer(listener, dispatcher, allowed_uids(arguments.user), arguments.idle)
+    for signum in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(signum, server.stop)
     await server.run()
 
 

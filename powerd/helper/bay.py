@@ -10,39 +10,39 @@ from typing import Final
 
 from powerd import model
 from powerd.helper import smart
-from powerd.helper.disks import Disk, find
+from powerd.helper.disks import DiskDevice, find_disk
 from powerd.helper.errors import RefusalError
-from powerd.helper.guard import first_access
-from powerd.helper.lane import Lane
-from powerd.helper.log import WARNING, tell
-from powerd.helper.messages.bounds import TURN
+from powerd.helper.guard import wait_for_first_access
+from powerd.helper.lane import SerialExecutor
+from powerd.helper.log import WARNING, log_line
+from powerd.helper.messages.bounds import QUEUE_TIMEOUT
 from powerd.helper.protocol import (
-    CheckHealth,
-    DiskAnswer,
+    AwaitFirstAccess,
+    CheckHealthRequest,
     DiskRequest,
-    Drive,
-    DriveHealth,
+    DiskResponse,
     DriveRequest,
-    Guard,
-    Power,
-    ReadDrive,
-    ReadPower,
-    Roused,
-    SetApm,
-    SetTimer,
+    DriveResponse,
+    GroupSpinUpResponse,
+    HealthResponse,
+    PowerResponse,
+    ReadDriveRequest,
+    ReadPowerRequest,
+    SetApmRequest,
+    SetTimerRequest,
     SmartRequest,
-    StandBy,
-    StartTest,
+    SpinDownRequest,
+    StartTestRequest,
 )
-from powerd.helper.spindle import Spindle
-from powerd.helper.tool import Runner, Tools
-from powerd.helper.unseen import stays_quiet, window
+from powerd.helper.spindle import DriveSession
+from powerd.helper.tool import ToolRunner, Tools
+from powerd.helper.unseen import quiet_window, stays_idle
 
-LANES: Final = 256
+MAX_EXECUTORS: Final = 256
 """Disks that may be dealt with."""
 
 
-class Bay:
+class DiskRequests:
     """Carries out requests about disks; remembers nothing but what hangs.
 
     Args:
@@ -53,121 +53,135 @@ class Bay:
     """
 
     def __init__(
-        self, root: Path, tools: Tools | None = None, *, loops: bool = False, runner: Runner | None = None
+        self,
+        root: Path,
+        tools: Tools | None = None,
+        *,
+        allow_loops: bool = False,
+        runner: ToolRunner | None = None,
     ) -> None:
         self._root = root
-        self._loops = loops
-        self._runner = runner or Runner(tools or Tools())
-        self._lanes: dict[str, Lane] = {}
-        self._rousing: set[asyncio.Task[Roused]] = set()
+        self._allow_loops = allow_loops
+        self._runner = runner or ToolRunner(tools or Tools())
+        self._executors: dict[str, SerialExecutor] = {}
+        self._spin_ups: set[asyncio.Task[GroupSpinUpResponse]] = set()
 
     @property
     def busy(self) -> bool:
         """Something is under way at a disk, or hangs."""
-        return any(lane.busy for lane in self._lanes.values())
+        return any(executor.busy for executor in self._executors.values())
 
-    async def serve(self, request: DiskRequest) -> DiskAnswer:
+    async def execute(self, request: DiskRequest) -> DiskResponse:
         """The answer.
 
         Raises:
             RefusalError: it was not done.
         """
-        if isinstance(request, Guard):
-            return await self._guard(request)
-        disk = self._find(request.disk)
-        lane = self._lane(disk)
-        spindle = Spindle(disk, lane, self._runner, self._root)
+        if isinstance(request, AwaitFirstAccess):
+            return await self._await_first_access(request)
+        disk = self._find_disk(request.disk)
+        executor = self._executor_of(disk)
+        drive = DriveSession(disk, executor, self._runner, self._root)
         try:
-            if isinstance(request, StandBy):
-                return await self._stand_by(request, disk, spindle, lane)
-            async with self._turn(lane, request.word):
-                return await _obey(request, disk, spindle)
+            if isinstance(request, SpinDownRequest):
+                return await self._spin_down(request, disk, drive, executor)
+            async with self._reserve(executor, request.wire_name):
+                return await _execute(request, disk, drive)
         except RefusalError as error:
-            error.commands = spindle.commands
+            error.commands = drive.commands
             raise
 
-    async def _stand_by(self, request: StandBy, disk: Disk, spindle: Spindle, lane: Lane) -> Power:
+    async def _spin_down(
+        self, request: SpinDownRequest, disk: DiskDevice, drive: DriveSession, executor: SerialExecutor
+    ) -> PowerResponse:
         """Stop a disk; where data may wait for it unseen, it is watched first, outside of its lane."""
-        seconds = window(disk, self._root)
+        seconds = quiet_window(disk, self._root)
         if seconds:
-            async with self._turn(lane, request.word):
-                rests = await spindle.rests(request)
-            if rests is not None:
-                return rests
-            if not await stays_quiet(disk, self._root, seconds):
-                why = "data was written to it, or is about to be; wait until it is idle"
-                raise RefusalError(f"{disk.name} is not stopped: {why}", model.Trouble.BUSY)
-        async with self._turn(lane, request.word):
-            return await spindle.stand_by(request)
+            async with self._reserve(executor, request.wire_name):
+                already_stopped = await drive.already_stopped(request)
+            if already_stopped is not None:
+                return already_stopped
+            if not await stays_idle(disk, self._root, seconds):
+                reason = "data was written to it, or is about to be; wait until it is idle"
+                raise RefusalError(f"{disk.name} is not stopped: {reason}", model.FailureCause.BUSY)
+        async with self._reserve(executor, request.wire_name):
+            return await drive.spin_down(request)
 
     @contextlib.asynccontextmanager
-    async def _turn(self, lane: Lane, what: str) -> AsyncIterator[None]:
+    async def _reserve(self, executor: SerialExecutor, purpose: str) -> AsyncIterator[None]:
         """A turn in which tools run."""
-        async with lane.turn(what), self._runner.place():
+        async with executor.reserve(purpose), self._runner.slot():
             yield
 
-    async def _guard(self, request: Guard) -> Roused:
-        disks = [self._find(name) for name in request.disks]
-        first = await first_access(disks, self._root)
-        others = [name for name in request.disks if name != first.name]
+    async def _await_first_access(self, request: AwaitFirstAccess) -> GroupSpinUpResponse:
+        disks = [self._find_disk(name) for name in request.disks]
+        accessed = await wait_for_first_access(disks, self._root)
+        others = [name for name in request.disks if name != accessed.name]
         # Who asked goes as soon as a disk is seen awake. Its spindles still start then: reads that were given
         # up would leave their lanes in quarantine, and well drives hanging.
-        rousing = asyncio.get_running_loop().create_task(self._rouse(first.name, others))
-        self._rousing.add(rousing)
-        rousing.add_done_callback(self._rousing.discard)
-        return await asyncio.shield(rousing)
+        spin_up = asyncio.get_running_loop().create_task(self._spin_up_group(accessed.name, others))
+        self._spin_ups.add(spin_up)
+        spin_up.add_done_callback(self._spin_ups.discard)
+        return await asyncio.shield(spin_up)
 
-    async def _rouse(self, cause: str, names: Sequence[str]) -> Roused:
+    async def _spin_up_group(self, accessed: str, names: Sequence[str]) -> GroupSpinUpResponse:
         """Read all disks of ``names`` at the same time."""
         loop = asyncio.get_running_loop()
-        begun = loop.time()
-        ends = await asyncio.gather(*map(self._rouse_one, names))
-        read = tuple(name for name, done in zip(names, ends, strict=True) if done)
-        failed = tuple(name for name, done in zip(names, ends, strict=True) if not done)
-        return Roused(disk=cause, others=read, failed=failed, seconds=round(loop.time() - begun, 3))
+        started_at = loop.time()
+        results = await asyncio.gather(*map(self._spin_up_one, names))
+        spun_up = tuple(name for name, ok in zip(names, results, strict=True) if ok)
+        failed = tuple(name for name, done in zip(names, results, strict=True) if not done)
+        return GroupSpinUpResponse(
+            disk=accessed, others=spun_up, failed=failed, seconds=round(loop.time() - started_at, 3)
+        )
 
-    async def _rouse_one(self, name: str) -> bool:
+    async def _spin_up_one(self, name: str) -> bool:
         try:
-            disk = self._find(name)
-            lane = self._lane(disk)
-            async with lane.turn("rouse"):
-                await Spindle(disk, lane, self._runner, self._root).rouse()
+            disk = self._find_disk(name)
+            executor = self._executor_of(disk)
+            async with executor.reserve("rouse"):
+                await DriveSession(disk, executor, self._runner, self._root).spin_up()
         except RefusalError as error:
-            tell(WARNING, f"not roused: {error}")
+            log_line(WARNING, f"not roused: {error}")
             return False
         return True
 
-    def _find(self, name: str) -> Disk:
-        return find(self._root, name, loops=self._loops)
+    def _find_disk(self, name: str) -> DiskDevice:
+        return find_disk(self._root, name, allow_loops=self._allow_loops)
 
-    def _lane(self, disk: Disk) -> Lane:
+    def _executor_of(self, disk: DiskDevice) -> SerialExecutor:
         """The lane of the device, whatever name it was asked for by."""
         device = disk.node.name
-        if device not in self._lanes:
-            if len(self._lanes) >= LANES:
-                self._lanes = {name: lane for name, lane in self._lanes.items() if lane.busy}
-            if len(self._lanes) >= LANES:
+        if device not in self._executors:
+            if len(self._executors) >= MAX_EXECUTORS:
+                self._executors = {
+                    name: executor for name, executor in self._executors.items() if executor.busy
+                }
+            if len(self._executors) >= MAX_EXECUTORS:
                 raise RefusalError(
-                    f"{LANES} disks are being dealt with; ask again in a moment", model.Trouble.BUSY
+                    f"{MAX_EXECUTORS} disks are being dealt with; ask again in a moment",
+                    model.FailureCause.BUSY,
                 )
-            self._lanes[device] = Lane(f"{disk.name} ({device})", TURN)
-        return self._lanes[device]
+            self._executors[device] = SerialExecutor(f"{disk.name} ({device})", QUEUE_TIMEOUT)
+        return self._executors[device]
 
 
-async def _obey(
-    request: ReadPower | SetTimer | DriveRequest | SmartRequest, disk: Disk, at: Spindle
-) -> Power | Drive | DriveHealth:
+async def _execute(
+    request: ReadPowerRequest | SetTimerRequest | DriveRequest | SmartRequest,
+    disk: DiskDevice,
+    drive: DriveSession,
+) -> PowerResponse | DriveResponse | HealthResponse:
     match request:
-        case CheckHealth():
-            return await smart.check(request, disk, at)
-        case StartTest():
-            await smart.begin_test(request, disk, at)
-            return at.power(model.Power.ACTIVE)
-        case ReadPower():
-            return await at.read_power()
-        case SetTimer():
-            return await at.set_timer(request)
-        case SetApm():
-            return await at.set_apm(request)
-        case ReadDrive():
-            return await at.read_drive(request)
+        case CheckHealthRequest():
+            return await smart.check_health(request, disk, drive)
+        case StartTestRequest():
+            await smart.start_test(request, disk, drive)
+            return drive.power_response(model.PowerMode.ACTIVE)
+        case ReadPowerRequest():
+            return await drive.read_power()
+        case SetTimerRequest():
+            return await drive.set_timer(request)
+        case SetApmRequest():
+            return await drive.set_apm(request)
+        case ReadDriveRequest():
+            return await drive.read_drive(request)

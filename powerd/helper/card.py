@@ -15,17 +15,17 @@ from typing import Final, Protocol, TypeVar
 
 from powerd.helper import ethtool
 from powerd.helper.errors import RefusalError
-from powerd.helper.protocol import ArmCard, Card, CardRequest
+from powerd.helper.protocol import ArmCard, CardRequest, CardResponse
 
 _MAGIC: Final = "g"
 _NETLINK_GENERIC: Final = 16
-_ROOM: Final = 1 << 16
-_PATIENCE: Final = 2.0  # seconds; the answer is there when the system call that asks has returned
+_RECEIVE_SIZE: Final = 1 << 16
+_RECEIVE_TIMEOUT: Final = 2.0  # seconds; the answer is there when the system call that asks has returned
 
 _T = TypeVar("_T")
 
 
-class Modes(Protocol):
+class WakeModes(Protocol):
     """Ways to wake, by interface, in letters of protocol.FLAGS; OSError as the kernel refuses."""
 
     def modes(self, interface: str) -> tuple[str, str]:
@@ -37,30 +37,30 @@ class Modes(Protocol):
         ...
 
 
-class Kernel:
+class EthtoolNetlink:
     """The real Modes: ethtool's family in the running kernel; one short-lived socket per question."""
 
     def modes(self, interface: str) -> tuple[str, str]:
         """Supported, armed."""
-        with _open() as sock:
-            family = self._family(sock)
-            return _ask(
+        with _open_socket() as sock:
+            family = self._family_id(sock)
+            return _exchange(
                 sock,
-                ethtool.ask_modes(family, 2, interface),
-                lambda message: ethtool.modes_of(message, family),
+                ethtool.wol_get_request(family, 2, interface),
+                lambda message: ethtool.parse_modes(message, family),
             )
 
     def add(self, interface: str, letters: str) -> None:
         """Arm ``letters`` besides what is armed."""
-        with _open() as sock:
-            request = ethtool.add_modes(self._family(sock), 2, interface, letters)
-            _ask(sock, request, lambda message: True if ethtool.code_of(message) == 0 else None)
+        with _open_socket() as sock:
+            request = ethtool.wol_set_request(self._family_id(sock), 2, interface, letters)
+            _exchange(sock, request, lambda message: True if ethtool.errno_of(message) == 0 else None)
 
-    def _family(self, sock: socket.socket) -> int:
-        return _ask(sock, ethtool.ask_family(1), ethtool.family_of)
+    def _family_id(self, sock: socket.socket) -> int:
+        return _exchange(sock, ethtool.family_request(1), ethtool.parse_family)
 
 
-def obey(request: CardRequest, root: Path, kernel: Modes) -> Card:
+def execute(request: CardRequest, root: Path, wake_modes: WakeModes) -> CardResponse:
     """Carry out ``request``, and tell the card's flags as they are afterwards.
 
     Args:
@@ -72,25 +72,25 @@ def obey(request: CardRequest, root: Path, kernel: Modes) -> Card:
         RefusalError: it was not done, or the card does not confirm it.
     """
     name = request.interface
-    _demand_hardware(name, root)
+    _require_hardware(name, root)
     try:
-        supported, armed = kernel.modes(name)
+        supported, armed = wake_modes.modes(name)
         if isinstance(request, ArmCard):
             if _MAGIC not in supported:
-                raise RefusalError(_unable(name))
+                raise RefusalError(_unsupported_text(name))
             if _MAGIC not in armed:
-                kernel.add(name, _MAGIC)
-                supported, armed = kernel.modes(name)
+                wake_modes.add(name, _MAGIC)
+                supported, armed = wake_modes.modes(name)
             if _MAGIC not in armed:
                 raise RefusalError(
                     f"{name} was armed for magic packets and does not show it; see its driver in dmesg"
                 )
     except OSError as error:
-        raise RefusalError(_refusal(name, error)) from None
-    return Card(interface=name, supported=supported, armed=armed)
+        raise RefusalError(_error_text(name, error)) from None
+    return CardResponse(interface=name, supported=supported, armed=armed)
 
 
-def _demand_hardware(name: str, root: Path) -> None:
+def _require_hardware(name: str, root: Path) -> None:
     """Bridges, VLANs and the like have no "device" in sysfs, and nothing that could wake a machine."""
     interface = root / "sys/class/net" / name
     if not interface.is_dir():
@@ -99,9 +99,9 @@ def _demand_hardware(name: str, root: Path) -> None:
         raise RefusalError(f"{name} is no network card but made by software; name the card below it")
 
 
-def _refusal(name: str, error: OSError) -> str:
+def _error_text(name: str, error: OSError) -> str:
     if error.errno == errno.EOPNOTSUPP:
-        return _unable(name)
+        return _unsupported_text(name)
     if error.errno == errno.ENODEV:
         return f"{name} is no network interface any more; `ip link` lists those that there are"
     if error.errno == errno.ENOENT:
@@ -111,31 +111,31 @@ def _refusal(name: str, error: OSError) -> str:
     return f"{name} does not answer: {error.strerror or error}; look at its driver in dmesg"
 
 
-def _unable(name: str) -> str:
+def _unsupported_text(name: str) -> str:
     return f"{name} cannot wake this machine by magic packet: its driver has no support; use an alarm"
 
 
-def _open() -> socket.socket:
+def _open_socket() -> socket.socket:
     sock = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, _NETLINK_GENERIC)
-    sock.settimeout(_PATIENCE)
+    sock.settimeout(_RECEIVE_TIMEOUT)
     return sock
 
 
-def _ask(sock: socket.socket, request: bytes, read: Callable[[ethtool.Message], _T | None]) -> _T:
+def _exchange(sock: socket.socket, request: bytes, parse: Callable[[ethtool.NetlinkReply], _T | None]) -> _T:
     """Send one request; the first message of the kernel's that ``read`` makes something of."""
-    sequence = next(ethtool.messages(request)).sequence
+    sequence = next(ethtool.parse_messages(request)).sequence
     sock.sendto(request, (0, 0))
     while True:
-        data, (port, _) = sock.recvfrom(_ROOM)
+        data, (port, _) = sock.recvfrom(_RECEIVE_SIZE)
         if port:  # only the kernel is port 0; anybody else may send us datagrams too
             continue
-        for message in ethtool.messages(data):
+        for message in ethtool.parse_messages(data):
             if message.sequence != sequence:
                 continue
-            code = ethtool.code_of(message)
+            code = ethtool.errno_of(message)
             if code:
                 raise OSError(code, os.strerror(code))
-            value = read(message)
+            value = parse(message)
             if value is not None:
                 return value
             if code == 0:

@@ -15,13 +15,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from powerd.helper.lane import Lane
+from powerd.helper.lane import SerialExecutor
 
-_LOOK: Final = 0.05
+_POLL_INTERVAL: Final = 0.05
 """Seconds between two looks at a child without a pidfd."""
 
 
-class Child:
+class ToolProcess:
     """A started tool, in a session of its own.
 
     Args:
@@ -40,7 +40,7 @@ class Child:
     def __init__(
         self, path: Path, argv: Sequence[str], files: tuple[int, int, int], environment: Mapping[str, str]
     ) -> None:
-        self.out_of_time = False
+        self.timed_out = False
         self._loop = asyncio.get_running_loop()
         self._process = subprocess.Popen(  # noqa: S603 - a tool of ours, its words checked, and no shell
             argv,
@@ -52,14 +52,14 @@ class Child:
             env=environment,
             start_new_session=True,
         )
-        self._exit: asyncio.Future[None] = self._loop.create_future()
+        self._exited: asyncio.Future[None] = self._loop.create_future()
         self._pidfd: int | None = None
         try:
             self._pidfd = os.pidfd_open(self.pid)
             self._loop.add_reader(self._pidfd, self._reap)
         except OSError:  # too many open files, or no memory: but the tool has begun, and has to be reaped
-            self._forget_pidfd()
-            self._look()
+            self._close_pidfd()
+            self._poll()
 
     @property
     def pid(self) -> int:
@@ -67,50 +67,50 @@ class Child:
         return self._process.pid
 
     @property
-    def status(self) -> int:
+    def exit_status(self) -> int:
         """How it ended, when it has: its exit status, -N = by signal N."""
         return self._process.wait()  # reaped already
 
-    async def ended_within(self, seconds: float) -> bool:
+    async def exited_within(self, seconds: float) -> bool:
         """Whether it ends by then."""
-        await asyncio.wait({self._exit}, timeout=seconds)
-        return self._exit.done()
+        await asyncio.wait({self._exited}, timeout=seconds)
+        return self._exited.done()
 
-    async def end(self, grace: float) -> bool:
+    async def terminate(self, grace: float) -> bool:
         """End it and all that it started; whether that worked."""
-        self.out_of_time = True
-        for number in (signal.SIGTERM, signal.SIGKILL):
-            self._signal(number)
-            if await self.ended_within(grace):
+        self.timed_out = True
+        for signum in (signal.SIGTERM, signal.SIGKILL):
+            self._send_signal(signum)
+            if await self.exited_within(grace):
                 return True
         return False
 
-    def leave_to(self, lane: Lane) -> None:
+    def abandon_to(self, executor: SerialExecutor) -> None:
         """If it still runs, nobody waits for it but the lane."""
-        if not self._exit.done():
-            self._signal(signal.SIGKILL)
-            lane.give_up(self._exit)
+        if not self._exited.done():
+            self._send_signal(signal.SIGKILL)
+            executor.quarantine_until(self._exited)
 
     def _reap(self) -> None:
         if self._process.poll() is None:
             return
         if self._pidfd is not None:
             self._loop.remove_reader(self._pidfd)
-            self._forget_pidfd()
-        self._exit.set_result(None)
+            self._close_pidfd()
+        self._exited.set_result(None)
 
-    def _look(self) -> None:
+    def _poll(self) -> None:
         """Without a pidfd: whether it has ended, now and from time to time."""
         self._reap()
-        if not self._exit.done():
-            self._loop.call_later(_LOOK, self._look)
+        if not self._exited.done():
+            self._loop.call_later(_POLL_INTERVAL, self._poll)
 
-    def _forget_pidfd(self) -> None:
+    def _close_pidfd(self) -> None:
         if self._pidfd is not None:
             os.close(self._pidfd)
             self._pidfd = None
 
-    def _signal(self, number: signal.Signals) -> None:
+    def _send_signal(self, signum: signal.Signals) -> None:
         """To its whole process group, which keeps its number as long as it is not reaped."""
         with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self.pid, number)
+            os.killpg(self.pid, signum)

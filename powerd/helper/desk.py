@@ -6,26 +6,26 @@ from functools import partial
 from pathlib import Path
 
 from powerd.helper import card, rtc
-from powerd.helper.bay import Bay
+from powerd.helper.bay import DiskRequests
 from powerd.helper.errors import RefusalError
-from powerd.helper.kinds import WORDS
-from powerd.helper.lane import Lane
-from powerd.helper.messages.bounds import DEADLINE
+from powerd.helper.kinds import MAX_SENTENCE
+from powerd.helper.lane import SerialExecutor
+from powerd.helper.messages.bounds import DEVICE_DEADLINE
 from powerd.helper.protocol import (
-    Alarm,
     AlarmRequest,
-    Answer,
+    AlarmResponse,
     CardRequest,
     DiskRequest,
     ProtocolError,
     Refused,
     Request,
+    Response,
 )
 from powerd.helper.tool import Tools
-from powerd.model import Trouble
+from powerd.model import FailureCause
 
 
-class Desk:
+class Dispatcher:
     """Carries requests out, one at a time per subsystem; remembers nothing.
 
     Args:
@@ -38,44 +38,47 @@ class Desk:
     def __init__(
         self,
         root: Path = Path("/"),
-        deadline: float = DEADLINE,
+        deadline: float = DEVICE_DEADLINE,
         tools: Tools | None = None,
         *,
-        loops: bool = False,
+        allow_loops: bool = False,
     ) -> None:
         self._root = root
-        self._bay = Bay(root, tools, loops=loops)
-        self._clock = Lane("the real-time clock", deadline)
-        self._cards = Lane("the network cards", deadline)
+        self._disk_requests = DiskRequests(root, tools, allow_loops=allow_loops)
+        self._rtc_executor = SerialExecutor("the real-time clock", deadline)
+        self._card_executor = SerialExecutor("the network cards", deadline)
 
     @property
     def busy(self) -> bool:
         """Something is under way, or hangs."""
-        return self._clock.busy or self._cards.busy or self._bay.busy
+        return self._rtc_executor.busy or self._card_executor.busy or self._disk_requests.busy
 
-    async def serve(self, request: Request) -> Answer:
+    async def dispatch(self, request: Request) -> Response:
         """The answer; never raises."""
         try:
             if isinstance(request, CardRequest):
-                work = partial(card.obey, request, self._root, card.Kernel())
-                return await self._cards.call(work, request.word)
+                work = partial(card.execute, request, self._root, card.EthtoolNetlink())
+                return await self._card_executor.call(work, request.wire_name)
             if isinstance(request, DiskRequest):
-                return await self._bay.serve(request)
-            return await self._clock.call(partial(self._at_the_clock, request), request.word)
+                return await self._disk_requests.execute(request)
+            return await self._rtc_executor.call(
+                partial(self._execute_alarm_request, request), request.wire_name
+            )
         except RefusalError as error:
-            return refused(str(error), error.cause, error.commands)
+            return refusal(str(error), error.cause, error.commands)
         except ProtocolError as error:
-            return refused(f"the machine answers what cannot be: {error}")
+            return refusal(f"the machine answers what cannot be: {error}")
         except OSError as error:
-            return refused(
-                f"this machine cannot be asked: {error.strerror or error}; see dmesg", Trouble.UNREACHED
+            return refusal(
+                f"this machine cannot be asked: {error.strerror or error}; see dmesg",
+                FailureCause.HELPER_UNAVAILABLE,
             )
 
-    def _at_the_clock(self, request: AlarmRequest) -> Alarm:
-        return rtc.obey(request, rtc.find(self._root))
+    def _execute_alarm_request(self, request: AlarmRequest) -> AlarmResponse:
+        return rtc.execute(request, rtc.find_rtc(self._root))
 
 
-def refused(why: str, cause: Trouble = Trouble.FAILED, commands: int = 0) -> Refused:
+def refusal(reason: str, cause: FailureCause = FailureCause.FAILED, commands: int = 0) -> Refused:
     """A refusal in one printable line, whatever a driver or a client put into it."""
-    line = "".join(letter if letter.isprintable() else "?" for letter in why)
-    return Refused(line if len(line) <= WORDS else f"{line[: WORDS - 3]}...", cause, commands)
+    line = "".join(letter if letter.isprintable() else "?" for letter in reason)
+    return Refused(line if len(line) <= MAX_SENTENCE else f"{line[: MAX_SENTENCE - 3]}...", cause, commands)

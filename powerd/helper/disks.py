@@ -18,19 +18,19 @@ from pathlib import Path
 from typing import Final
 
 from powerd.helper.errors import RefusalError
-from powerd.model import Trouble
+from powerd.model import FailureCause
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9]{1,31}")
 _LOOP: Final = re.compile(r"loop[0-9]+")
-_NUMBER: Final = re.compile(r"([0-9]{1,4}):([0-9]{1,7})")
+_DEVICE_NUMBER: Final = re.compile(r"([0-9]{1,4}):([0-9]{1,7})")
 _DISK_TYPES: Final = {"0", "20"}  # direct access, and zoned (SPC-5, "PERIPHERAL DEVICE TYPE")
 _SECTOR: Final = 512
-_READ, _WRITTEN = 2, 6  # fields of stat that count sectors
-_ROOM: Final = 4096
+_SECTORS_READ, _SECTORS_WRITTEN = 2, 6  # fields of stat that count sectors
+_READ_SIZE: Final = 4096
 
 
 @dataclass(frozen=True, slots=True)
-class Disk:
+class DiskDevice:
     """A whole disk.
 
     Attributes:
@@ -43,31 +43,31 @@ class Disk:
     name: str
     node: Path
     sysfs: Path
-    number: tuple[int, int]
+    device_number: tuple[int, int]
 
     @property
-    def asleep_by_kernel(self) -> bool:
+    def runtime_suspended(self) -> bool:
         """The kernel's runtime power management has suspended the device, so an open would wake it."""
         return self.read("device/power/runtime_status") in {"suspended", "suspending"}
 
     @property
     def size(self) -> int:
         """In bytes; 0 = unknown."""
-        return _whole(self.read("size")) * _SECTOR
+        return _int_or_zero(self.read("size")) * _SECTOR
 
     @property
     def in_flight(self) -> int:
         """Reads and writes under way."""
-        return sum(map(_whole, self.read("inflight").split()))
+        return sum(map(_int_or_zero, self.read("inflight").split()))
 
     @property
     def sectors(self) -> tuple[str, ...]:
         """Counts of those read and of those written; commands past the file systems do not move them."""
         fields = self.read("stat").split()
-        return tuple(fields[place] for place in (_READ, _WRITTEN) if place < len(fields))
+        return tuple(fields[index] for index in (_SECTORS_READ, _SECTORS_WRITTEN) if index < len(fields))
 
     @property
-    def pure_scsi(self) -> bool:
+    def scsi_only(self) -> bool:
         """It is no ATA disk, nor one behind a USB bridge: it speaks nothing but SCSI, as SAS disks do."""
         vendor = self.read("device/vendor")
         return vendor not in {"", "ATA"} and not self.on_usb
@@ -78,7 +78,7 @@ class Disk:
         return "/usb" in os.path.realpath(self.sysfs / "device")
 
     @property
-    def spins(self) -> bool:
+    def rotational(self) -> bool:
         """It has a spindle, or the kernel does not say that it has none (``queue/rotational``)."""
         return self.read("queue/rotational") != "0" and not self.is_nvme
 
@@ -89,10 +89,10 @@ class Disk:
 
     def read(self, attribute: str) -> str:
         """An attribute's text; "" = there is none."""
-        return read(self.sysfs / attribute)
+        return read_attribute(self.sysfs / attribute)
 
 
-def find(root: Path, name: str, *, loops: bool = False) -> Disk:
+def find_disk(root: Path, name: str, *, allow_loops: bool = False) -> DiskDevice:
     """The disk whose link in /dev/disk/by-id is ``name``.
 
     Args:
@@ -107,21 +107,21 @@ def find(root: Path, name: str, *, loops: bool = False) -> Disk:
         target = str((root / "dev/disk/by-id" / name).readlink())
     except OSError:
         raise RefusalError(
-            f"there is no disk {name}; `ls /dev/disk/by-id` names those that there are", Trouble.GONE
+            f"there is no disk {name}; `ls /dev/disk/by-id` names those that there are", FailureCause.GONE
         ) from None
     device = target.removeprefix("../../")
     sysfs = root / "sys/block" / device
     if not _NAME.fullmatch(device) or not sysfs.is_dir():
         raise RefusalError(f"{name} is a partition or no disk at all; name the whole disk")
-    if not (loops and _LOOP.fullmatch(device)):
-        _demand_hardware(name, sysfs)
-    number = _NUMBER.fullmatch(read(sysfs / "dev"))
+    if not (allow_loops and _LOOP.fullmatch(device)):
+        _require_hardware(name, sysfs)
+    number = _DEVICE_NUMBER.fullmatch(read_attribute(sysfs / "dev"))
     if number is None:
-        raise RefusalError(f"{name} ({device}) has gone; plug it in again", Trouble.GONE)
-    return Disk(name, root / "dev" / device, sysfs, (int(number[1]), int(number[2])))
+        raise RefusalError(f"{name} ({device}) has gone; plug it in again", FailureCause.GONE)
+    return DiskDevice(name, root / "dev" / device, sysfs, (int(number[1]), int(number[2])))
 
 
-def open_disk(disk: Disk) -> int:
+def open_disk(disk: DiskDevice) -> int:
     """A descriptor for reading; never for writing, which would make udev probe the disk when it is closed.
 
     Raises:
@@ -132,40 +132,40 @@ def open_disk(disk: Disk) -> int:
     except OSError as error:
         raise RefusalError(f"{disk.name} cannot be opened: {error.strerror or error}; see dmesg") from None
     number = os.fstat(descriptor).st_rdev
-    if (os.major(number), os.minor(number)) != disk.number:
+    if (os.major(number), os.minor(number)) != disk.device_number:
         os.close(descriptor)
-        raise RefusalError(f"{disk.node} is no longer {disk.name}; ask again", Trouble.GONE)
+        raise RefusalError(f"{disk.node} is no longer {disk.name}; ask again", FailureCause.GONE)
     return descriptor
 
 
-def parts(sysfs: Path) -> Iterator[Path]:
+def partition_dirs(sysfs: Path) -> Iterator[Path]:
     """The directories of a disk and of its partitions."""
     yield sysfs
     yield from sorted(path.parent for path in sysfs.glob("*/partition"))
 
 
-def read(path: Path) -> str:
+def read_attribute(path: Path) -> str:
     """An attribute's text, stripped; "" = it cannot be read."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         return ""
     try:
-        return os.read(descriptor, _ROOM).decode("ascii", "replace").strip()
+        return os.read(descriptor, _READ_SIZE).decode("ascii", "replace").strip()
     except OSError:
         return ""
     finally:
         os.close(descriptor)
 
 
-def _demand_hardware(name: str, sysfs: Path) -> None:
+def _require_hardware(name: str, sysfs: Path) -> None:
     """Arrays, mappings and loops have no "device" in sysfs; SCSI things that are no disk say so."""
     if not (sysfs / "device").exists():
         raise RefusalError(f"{name} ({sysfs.name}) is made by software; name the disks below it")
-    kind = read(sysfs / "device/type")
-    if kind and kind not in _DISK_TYPES:
+    scsi_type = read_attribute(sysfs / "device/type")
+    if scsi_type and scsi_type not in _DISK_TYPES:
         raise RefusalError(f"{name} ({sysfs.name}) is no disk, but another kind of drive; leave it out")
 
 
-def _whole(text: str) -> int:
+def _int_or_zero(text: str) -> int:
     return int(text) if text.isascii() and text.isdigit() else 0

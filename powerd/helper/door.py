@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 
 from powerd.helper.errors import RefusalError
 
-_FIRST: Final = 3
+_FIRST_INHERITED_FD: Final = 3
 """The first descriptor that is handed over (sd_listen_fds(3), SD_LISTEN_FDS_START)."""
 _BACKLOG: Final = 16
 _UCRED: Final = struct.Struct("=iII")  # struct ucred: pid, uid, gid
@@ -34,7 +34,7 @@ def peer_of(connection: socket.socket) -> Peer:
     return Peer(pid, uid)
 
 
-def admitted(user: str) -> frozenset[int]:
+def allowed_uids(user: str) -> frozenset[int]:
     """The user ids that may ask: root, whoever this process is, and ``user`` where there is one.
 
     Not its group: its members may ask the daemon, which decides; the helper obeys, and decides nothing.
@@ -45,7 +45,7 @@ def admitted(user: str) -> frozenset[int]:
         return frozenset({0, os.geteuid()})
 
 
-def handed_over(environ: Mapping[str, str] = os.environ) -> socket.socket | None:
+def inherited_listener(environ: Mapping[str, str] = os.environ) -> socket.socket | None:
     """The socket that the service manager handed over (sd_listen_fds(3)); None = we were started otherwise.
 
     Raises:
@@ -56,43 +56,43 @@ def handed_over(environ: Mapping[str, str] = os.environ) -> socket.socket | None
     if environ.get("LISTEN_FDS") != "1":
         raise RefusalError("the helper wants exactly one socket; give its unit one ListenStream=")
     try:
-        door = socket.socket(fileno=_FIRST)
-        listens = door.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
+        listener = socket.socket(fileno=_FIRST_INHERITED_FD)
+        listens = listener.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
     except OSError as error:
         raise RefusalError(
-            f"descriptor {_FIRST} is no socket: {error.strerror}; see the .socket unit"
+            f"descriptor {_FIRST_INHERITED_FD} is no socket: {error.strerror}; see the .socket unit"
         ) from None
-    if (door.family, door.type) != (socket.AF_UNIX, socket.SOCK_STREAM) or not listens:
+    if (listener.family, listener.type) != (socket.AF_UNIX, socket.SOCK_STREAM) or not listens:
         raise RefusalError(
-            f"descriptor {_FIRST} is no listening Unix socket; see ListenStream= in the .socket unit"
+            f"descriptor {_FIRST_INHERITED_FD} is no listening Unix socket; see ListenStream= in the .socket unit"
         )
-    os.set_inheritable(_FIRST, False)  # noqa: FBT003 - the standard library's own signature
-    return door
+    os.set_inheritable(_FIRST_INHERITED_FD, False)  # noqa: FBT003 - the standard library's own signature
+    return listener
 
 
-def opened(path: Path, user: str) -> socket.socket:
+def open_listener(path: Path, user: str) -> socket.socket:
     """Listen on ``path``, mode 0660, with ``user``'s group if there is one; a dead helper's file is replaced.
 
     Raises:
         RefusalError: another helper listens there, or the path cannot be used.
     """
-    door = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        _clear(path)
-        os.fchmod(door.fileno(), 0o660)  # unix_bind() takes the file's mode from here, less the umask
-        door.bind(str(path))
+        _remove_stale_socket(path)
+        os.fchmod(listener.fileno(), 0o660)  # unix_bind() takes the file's mode from here, less the umask
+        listener.bind(str(path))
         _give_to_group(path, user)
-        door.listen(_BACKLOG)
+        listener.listen(_BACKLOG)
     except OSError as error:
-        door.close()
+        listener.close()
         raise RefusalError(f"cannot listen on {path}: {error.strerror or error}; name another path") from None
     except RefusalError:
-        door.close()
+        listener.close()
         raise
-    return door
+    return listener
 
 
-def _clear(path: Path) -> None:
+def _remove_stale_socket(path: Path) -> None:
     """Remove a socket file that nobody listens on."""
     try:
         mode = path.lstat().st_mode

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from powerd.model import Trouble
+from powerd.model import FailureCause
 
 
 class RefusalError(Exception):
@@ -13,7 +13,7 @@ class RefusalError(Exception):
         commands: that had gone to the disk by then; whoever knows them adds them.
     """
 
-    def __init__(self, why: str, cause: Trouble = Trouble.FAILED) -> None:
-        super().__init__(why)
+    def __init__(self, reason: str, cause: FailureCause = FailureCause.FAILED) -> None:
+        super().__init__(reason)
         self.cause = cause
         self.commands = 0

@@ -11,7 +11,7 @@ import struct
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
-from powerd.helper.protocol import FLAGS
+from powerd.helper.protocol import WOL_FLAGS
 
 _NLMSG_ERROR: Final = 2
 _NLM_F_REQUEST: Final = 0x001
@@ -36,10 +36,10 @@ _GENERIC: Final = struct.Struct("=BBH")  # genlmsghdr: command, version, reserve
 _ATTR: Final = struct.Struct("=HH")  # nlattr: length, type
 _U16: Final = struct.Struct("=H")
 _U32: Final = struct.Struct("=I")
-_CODE: Final = struct.Struct("=i")  # nlmsgerr begins with the negative errno, 0 = done
+_ERRNO: Final = struct.Struct("=i")  # nlmsgerr begins with the negative errno, 0 = done
 
 
-class Message(NamedTuple):
+class NetlinkReply(NamedTuple):
     """One netlink message: its type, the sequence number of the request that it answers, and its body."""
 
     kind: int
@@ -47,55 +47,64 @@ class Message(NamedTuple):
     body: bytes
 
 
-def ask_family(sequence: int) -> bytes:
+def family_request(sequence: int) -> bytes:
     """The request for the number that the running kernel has given to the family "ethtool"."""
-    return _request(_GENL_ID_CTRL, sequence, _CTRL_GETFAMILY, _attr(_FAMILY_NAME, b"ethtool\0"))
+    return _request(_GENL_ID_CTRL, sequence, _CTRL_GETFAMILY, _pack_attribute(_FAMILY_NAME, b"ethtool\0"))
 
 
-def ask_modes(family: int, sequence: int, interface: str) -> bytes:
+def wol_get_request(family: int, sequence: int, interface: str) -> bytes:
     """The request for an interface's ways to wake the machine, supported and armed."""
-    return _request(family, sequence, _WOL_GET, _of(interface))
+    return _request(family, sequence, _WOL_GET, _interface_header(interface))
 
 
-def add_modes(family: int, sequence: int, interface: str, letters: str) -> bytes:
+def wol_set_request(family: int, sequence: int, interface: str, letters: str) -> bytes:
     """The request to arm some ways; the mask leaves all others as they are, in one step of the kernel's."""
-    bits = _U32.pack(sum(1 << FLAGS.index(letter) for letter in letters))
-    modes = _attr(_BITS_SIZE, _U32.pack(len(FLAGS))) + _attr(_BITS_VALUE, bits) + _attr(_BITS_MASK, bits)
-    return _request(family, sequence, _WOL_SET, _of(interface) + _attr(_WOL_MODES | _NLA_F_NESTED, modes))
+    bits = _U32.pack(sum(1 << WOL_FLAGS.index(letter) for letter in letters))
+    modes = (
+        _pack_attribute(_BITS_SIZE, _U32.pack(len(WOL_FLAGS)))
+        + _pack_attribute(_BITS_VALUE, bits)
+        + _pack_attribute(_BITS_MASK, bits)
+    )
+    return _request(
+        family,
+        sequence,
+        _WOL_SET,
+        _interface_header(interface) + _pack_attribute(_WOL_MODES | _NLA_F_NESTED, modes),
+    )
 
 
-def messages(data: bytes) -> Iterator[Message]:
+def parse_messages(data: bytes) -> Iterator[NetlinkReply]:
     """The messages of one datagram (netlink(7)); a cut one ends it."""
-    at = 0
-    while at + _HEADER.size <= len(data):
-        length, kind, _, sequence, _ = _HEADER.unpack_from(data, at)
-        if length < _HEADER.size or at + length > len(data):
+    offset = 0
+    while offset + _HEADER.size <= len(data):
+        length, kind, _, sequence, _ = _HEADER.unpack_from(data, offset)
+        if length < _HEADER.size or offset + length > len(data):
             return
-        yield Message(kind, sequence, data[at + _HEADER.size : at + length])
-        at += length + 3 & ~3
+        yield NetlinkReply(kind, sequence, data[offset + _HEADER.size : offset + length])
+        offset += length + 3 & ~3
 
 
-def code_of(message: Message) -> int | None:
+def errno_of(message: NetlinkReply) -> int | None:
     """The errno of an acknowledgement, 0 = done; None = it is none."""
-    if message.kind != _NLMSG_ERROR or len(message.body) < _CODE.size:
+    if message.kind != _NLMSG_ERROR or len(message.body) < _ERRNO.size:
         return None
-    return -int(_CODE.unpack_from(message.body)[0])
+    return -int(_ERRNO.unpack_from(message.body)[0])
 
 
-def family_of(message: Message) -> int | None:
+def parse_family(message: NetlinkReply) -> int | None:
     """The answer to ask_family()."""
     if message.kind != _GENL_ID_CTRL or message.body[:1] != bytes([_CTRL_NEWFAMILY]):
         return None
-    number = _attributes(message.body[_GENERIC.size :]).get(_FAMILY_ID, b"")
+    number = _parse_attributes(message.body[_GENERIC.size :]).get(_FAMILY_ID, b"")
     return int(_U16.unpack(number)[0]) if len(number) == _U16.size else None
 
 
-def modes_of(message: Message, family: int) -> tuple[str, str] | None:
+def parse_modes(message: NetlinkReply, family: int) -> tuple[str, str] | None:
     """The answer to ask_modes(): letters of what is supported, and of what is armed."""
     if message.kind != family or message.body[:1] != bytes([_WOL_GET_REPLY]):
         return None
-    modes = _attributes(_attributes(message.body[_GENERIC.size :]).get(_WOL_MODES, b""))
-    supported, armed = (_letters(modes.get(key, b"")) for key in (_BITS_MASK, _BITS_VALUE))
+    modes = _parse_attributes(_parse_attributes(message.body[_GENERIC.size :]).get(_WOL_MODES, b""))
+    supported, armed = (_bitset_letters(modes.get(key, b"")) for key in (_BITS_MASK, _BITS_VALUE))
     return None if supported is None or armed is None else (supported, armed)
 
 
@@ -105,31 +114,33 @@ def _request(kind: int, sequence: int, command: int, attributes: bytes) -> bytes
     return _HEADER.pack(_HEADER.size + len(body), kind, flags, sequence, 0) + body
 
 
-def _of(interface: str) -> bytes:
+def _interface_header(interface: str) -> bytes:
     """The request header of ethtool's family."""
-    name = _attr(_HEADER_NAME, interface.encode() + b"\0")
-    return _attr(_WOL_HEADER | _NLA_F_NESTED, name + _attr(_HEADER_FLAGS, _U32.pack(_COMPACT)))
+    name = _pack_attribute(_HEADER_NAME, interface.encode() + b"\0")
+    return _pack_attribute(
+        _WOL_HEADER | _NLA_F_NESTED, name + _pack_attribute(_HEADER_FLAGS, _U32.pack(_COMPACT))
+    )
 
 
-def _attr(kind: int, value: bytes) -> bytes:
+def _pack_attribute(kind: int, value: bytes) -> bytes:
     return _ATTR.pack(_ATTR.size + len(value), kind) + value + bytes(-len(value) % 4)
 
 
-def _attributes(data: bytes) -> dict[int, bytes]:
-    found: dict[int, bytes] = {}
-    at = 0
-    while at + _ATTR.size <= len(data):
-        length, kind = _ATTR.unpack_from(data, at)
-        if length < _ATTR.size or at + length > len(data):
+def _parse_attributes(data: bytes) -> dict[int, bytes]:
+    attributes: dict[int, bytes] = {}
+    offset = 0
+    while offset + _ATTR.size <= len(data):
+        length, kind = _ATTR.unpack_from(data, offset)
+        if length < _ATTR.size or offset + length > len(data):
             break
-        found[kind & _NLA_TYPE] = data[at + _ATTR.size : at + length]
-        at += length + 3 & ~3
-    return found
+        attributes[kind & _NLA_TYPE] = data[offset + _ATTR.size : offset + length]
+        offset += length + 3 & ~3
+    return attributes
 
 
-def _letters(words: bytes) -> str | None:
+def _bitset_letters(bitset: bytes) -> str | None:
     """The letters of a compact bit set; bits that a newer kernel may have are passed over."""
-    if len(words) < _U32.size:
+    if len(bitset) < _U32.size:
         return None
-    bits = int(_U32.unpack_from(words)[0])
-    return "".join(letter for place, letter in enumerate(FLAGS) if bits >> place & 1)
+    bits = int(_U32.unpack_from(bitset)[0])
+    return "".join(letter for bit, letter in enumerate(WOL_FLAGS) if bits >> bit & 1)

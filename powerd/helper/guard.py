@@ -12,15 +12,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from powerd.helper.disks import Disk
-from powerd.helper.log import WARNING, tell
-from powerd.helper.trace import NoTraceError, Trace, requested, requests
+from powerd.helper.disks import DiskDevice
+from powerd.helper.log import WARNING, log_line
+from powerd.helper.trace import Trace, TracefsUnavailableError, request_filter, requested_disks
 
-EVERY: Final = 1.0
+POLL_INTERVAL: Final = 1.0
 """Seconds between two looks where tracefs is not to be had."""
 
 
-async def first_access(disks: Sequence[Disk], root: Path, every: float = EVERY) -> Disk:
+async def wait_for_first_access(
+    disks: Sequence[DiskDevice], root: Path, interval: float = POLL_INTERVAL
+) -> DiskDevice:
     """The first of ``disks`` that is read or written from now on, or is already.
 
     Args:
@@ -29,28 +31,28 @@ async def first_access(disks: Sequence[Disk], root: Path, every: float = EVERY) 
         every: seconds, as EVERY.
     """
     try:
-        with Trace(root, requests(disk.number for disk in disks)) as trace:
-            already = next((disk for disk in disks if disk.in_flight), None)
-            return already or await _told(disks, trace)
-    except NoTraceError as error:
-        tell(WARNING, f"a group of {len(disks)} disks is looked at every {every:g} s, as {error}")
-        return await _noticed(disks, every)
+        with Trace(root, request_filter(disk.device_number for disk in disks)) as trace:
+            in_progress = next((disk for disk in disks if disk.in_flight), None)
+            return in_progress or await _access_from_trace(disks, trace)
+    except TracefsUnavailableError as error:
+        log_line(WARNING, f"a group of {len(disks)} disks is looked at every {interval:g} s, as {error}")
+        return await _access_from_counters(disks, interval)
 
 
-async def _told(disks: Sequence[Disk], trace: Trace) -> Disk:
+async def _access_from_trace(disks: Sequence[DiskDevice], trace: Trace) -> DiskDevice:
     """What the kernel tells."""
-    by_number = {disk.number: disk for disk in disks}
-    told = await trace.wait(None, lambda events: not requested(events).isdisjoint(by_number))
-    return next(disk for number, disk in by_number.items() if number in requested(told))
+    by_number = {disk.device_number: disk for disk in disks}
+    traced = await trace.wait(None, lambda events: not requested_disks(events).isdisjoint(by_number))
+    return next(disk for number, disk in by_number.items() if number in requested_disks(traced))
 
 
-async def _noticed(disks: Sequence[Disk], every: float) -> Disk:
+async def _access_from_counters(disks: Sequence[DiskDevice], interval: float) -> DiskDevice:
     """What a look now and then shows; in flight at two looks in a row is no mere command."""
-    before = [(disk.sectors, disk.in_flight) for disk in disks]
+    previous = [(disk.sectors, disk.in_flight) for disk in disks]
     while True:
-        await asyncio.sleep(every)
-        now = [(disk.sectors, disk.in_flight) for disk in disks]
-        for disk, (old, was_in_flight), (new, in_flight) in zip(disks, before, now, strict=True):
+        await asyncio.sleep(interval)
+        current = [(disk.sectors, disk.in_flight) for disk in disks]
+        for disk, (old, was_in_flight), (new, in_flight) in zip(disks, previous, current, strict=True):
             if new != old or (was_in_flight and in_flight):
                 return disk
-        before = now
+        previous = current

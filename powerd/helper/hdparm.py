@@ -14,29 +14,29 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from powerd.helper.done import Done
+from powerd.helper.done import CompletedTool
 from powerd.helper.errors import RefusalError
-from powerd.model import Power
+from powerd.model import PowerMode
 
 _STATE: Final = re.compile(r"^ drive state is:  (.+)$", re.MULTILINE)
 _REGISTERS: Final = re.compile(r"\bATA_1[26] stat=([0-9a-f]{2}) err=[0-9a-f]{2} nsect=([0-9a-f]{2}) ")
 _DOUBTFUL: Final = re.compile(r"^SG_IO: (bad/missing|missing|questionable) sense data", re.MULTILINE)
 _DRDY: Final = 0x40
 _STATES: Final = {
-    "active/idle": Power.ACTIVE,
-    "idle": Power.ACTIVE,
-    "standby": Power.STANDBY,
-    "NVcache_spindown": Power.STANDBY,
-    "NVcache_spinup": Power.ACTIVE,
-    "sleeping": Power.SLEEPING,
+    "active/idle": PowerMode.ACTIVE,
+    "idle": PowerMode.ACTIVE,
+    "standby": PowerMode.STANDBY,
+    "NVcache_spindown": PowerMode.STANDBY,
+    "NVcache_spinup": PowerMode.ACTIVE,
+    "sleeping": PowerMode.SLEEPING,
 }
 _MODES: Final = {
-    **dict.fromkeys((0x00, 0x01, 0x40), Power.STANDBY),
-    **dict.fromkeys((0x41, 0x80, 0x81, 0x82, 0x83, 0xFF), Power.ACTIVE),
+    **dict.fromkeys((0x00, 0x01, 0x40), PowerMode.STANDBY),
+    **dict.fromkeys((0x41, 0x80, 0x81, 0x82, 0x83, 0xFF), PowerMode.ACTIVE),
 }
 """By the count register: standby (_z, _y), NV cache with and without a spindle at rest, idle (_a, _b, _c)."""
 
-_WORDS: Final = 256
+_WORD_COUNT: Final = 256
 _ROW: Final = re.compile(r"^[0-9a-f]{4}(?: [0-9a-f]{4}){7}$", re.MULTILINE)
 _SIGNATURE: Final = 0xA5
 
@@ -55,7 +55,7 @@ def read_power(device: str) -> list[str]:
     return ["hdparm", "--verbose", "-C", device]
 
 
-def stand_by(device: str) -> list[str]:
+def spin_down(device: str) -> list[str]:
     """STANDBY IMMEDIATE; one command, or two of which the first failed."""
     return ["hdparm", "-y", device]
 
@@ -75,28 +75,28 @@ def identify(device: str) -> list[str]:
     return ["hdparm", "--Istdout", device]
 
 
-def power_of(done: Done) -> Power:
+def power_of(result: CompletedTool) -> PowerMode:
     """What read_power() found out; UNKNOWN = nothing to be relied on.
 
     Raises:
         RefusalError: the command failed, or hdparm does not speak as it should.
     """
-    if done.status:  # an errno; its last words are those of somebody verbose
-        why = os.strerror(done.status) if done.status > 0 else done.last_words
-        raise RefusalError(f"hdparm -C failed: {why}")
-    said = _STATE.findall(done.out)
-    if len(said) != 1:
+    if result.status:  # an errno; its last words are those of somebody verbose
+        reason = os.strerror(result.status) if result.status > 0 else result.last_error_line
+        raise RefusalError(f"hdparm -C failed: {reason}")
+    states = _STATE.findall(result.out)
+    if len(states) != 1:
         raise RefusalError("hdparm -C names no drive state; look at what it prints")
-    if _DOUBTFUL.search(done.err):
-        return Power.UNKNOWN
-    registers = _REGISTERS.findall(done.err)
+    if _DOUBTFUL.search(result.err):
+        return PowerMode.UNKNOWN
+    registers = _REGISTERS.findall(result.err)
     if not registers:  # asked by HDIO_DRIVE_CMD, which has no sense data; or an hdparm with other words
-        return _STATES.get(said[0], Power.UNKNOWN)
+        return _STATES.get(states[0], PowerMode.UNKNOWN)
     status, count = (int(register, 16) for register in registers[-1])
-    return _MODES.get(count, Power.UNKNOWN) if status & _DRDY else Power.UNKNOWN
+    return _MODES.get(count, PowerMode.UNKNOWN) if status & _DRDY else PowerMode.UNKNOWN
 
 
-def identity_of(done: Done, told: str) -> Identity:
+def identity_of(result: CompletedTool, option: str) -> Identity:
     """What identify() or set_apm() found out (ACS-3, table "IDENTIFY DEVICE data").
 
     Args:
@@ -106,37 +106,37 @@ def identity_of(done: Done, told: str) -> Identity:
     Raises:
         RefusalError: the command failed, or what it printed is no identification.
     """
-    succeeded(done, told)
-    words = [int(word, 16) for row in _ROW.findall(done.out) for word in row.split()]
-    if len(words) != _WORDS or not _intact(words):
-        raise RefusalError(f"the drive did not identify itself: {done.last_words}; is it an ATA disk?")
-    apm_supported = _valid(words[83]) and bool(words[83] & 1 << 3)
+    require_success(result, option)
+    words = [int(word, 16) for row in _ROW.findall(result.out) for word in row.split()]
+    if len(words) != _WORD_COUNT or not _checksum_ok(words):
+        raise RefusalError(f"the drive did not identify itself: {result.last_error_line}; is it an ATA disk?")
+    apm_supported = _feature_word_valid(words[83]) and bool(words[83] & 1 << 3)
     enabled = apm_supported and bool(words[86] & 1 << 3)
     level = words[91] & 0xFF
     return Identity(
         apm=level if enabled and level in range(1, 255) else None,
         apm_supported=apm_supported,
-        epc=_valid(words[119]) and bool(words[119] & words[120] & 1 << 7),
+        epc=_feature_word_valid(words[119]) and bool(words[119] & words[120] & 1 << 7),
     )
 
 
-def succeeded(done: Done, told: str) -> None:
+def require_success(result: CompletedTool, option: str) -> None:
     """Nothing, if hdparm was ``told`` what the drive obeyed.
 
     Raises:
         RefusalError: it failed; with hdparm's own last words.
     """
-    if done.status:
-        raise RefusalError(f"hdparm {told} failed: {done.last_words}")
+    if result.status:
+        raise RefusalError(f"hdparm {option} failed: {result.last_error_line}")
 
 
-def _intact(words: list[int]) -> bool:
+def _checksum_ok(words: list[int]) -> bool:
     """Its checksum, where the signature says that there is one (ACS-3, word 255)."""
     if words[255] & 0xFF != _SIGNATURE:
         return any(words)
     return sum((word & 0xFF) + (word >> 8) for word in words) % 256 == 0
 
 
-def _valid(word: int) -> bool:
+def _feature_word_valid(word: int) -> bool:
     """Whether a word of feature bits means anything: bit 14 set, bit 15 clear."""
     return word >> 14 == 1

@@ -7,148 +7,148 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar, Final, Protocol, get_type_hints
 
-WORDS: Final = 300
+MAX_SENTENCE: Final = 300
 """Characters that a sentence may have; escaped in JSON (at most 12 bytes each) it still fits into a line."""
-_SHOWN: Final = 40
+_MAX_SHOWN: Final = 40
 
 
 class ProtocolError(ValueError):
     """A line or a value that is none of the vocabulary; one printable sentence that names what is wrong."""
 
 
-class Kind(Protocol):
+class FieldType(Protocol):
     """A kind of value."""
 
-    def must_be(self) -> str:
+    def describe(self) -> str:
         """What a value of this kind is, in words."""
         ...
 
-    def fits(self, value: object) -> bool:
+    def accepts(self, value: object) -> bool:
         """Whether ``value`` is of this kind; types are strict, so ``True`` is no number."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
-class Whole:
+class IntegerField:
     """A whole number from ``low`` to ``high``, both included."""
 
     low: int
     high: int
 
-    def must_be(self) -> str:
+    def describe(self) -> str:
         """In words."""
         return f"a whole number from {self.low} to {self.high}"
 
-    def fits(self, value: object) -> bool:
+    def accepts(self, value: object) -> bool:
         """As Kind says."""
         return type(value) is int and self.low <= value <= self.high
 
 
 @dataclass(frozen=True, slots=True)
-class Text:
+class PatternField:
     """A string that the whole of ``pattern`` fits; ``what`` says so in words."""
 
     pattern: str
-    what: str
+    description: str
 
-    def must_be(self) -> str:
+    def describe(self) -> str:
         """In words."""
-        return self.what
+        return self.description
 
-    def fits(self, value: object) -> bool:
+    def accepts(self, value: object) -> bool:
         """As Kind says."""
         return isinstance(value, str) and re.fullmatch(self.pattern, value) is not None
 
 
 @dataclass(frozen=True, slots=True)
-class Maybe:
+class OptionalField:
     """A value of ``kind``, or none."""
 
-    kind: Kind
+    kind: FieldType
 
-    def must_be(self) -> str:
+    def describe(self) -> str:
         """In words."""
-        return f"{self.kind.must_be()} or null"
+        return f"{self.kind.describe()} or null"
 
-    def fits(self, value: object) -> bool:
+    def accepts(self, value: object) -> bool:
         """As Kind says."""
-        return value is None or self.kind.fits(value)
+        return value is None or self.kind.accepts(value)
 
 
 @dataclass(frozen=True, slots=True)
-class OneOf:
+class ChoiceField:
     """One of a few words."""
 
-    words: tuple[str, ...]
+    choices: tuple[str, ...]
 
-    def must_be(self) -> str:
+    def describe(self) -> str:
         """In words."""
-        return f"one of {', '.join(self.words)}"
+        return f"one of {', '.join(self.choices)}"
 
-    def fits(self, value: object) -> bool:
+    def accepts(self, value: object) -> bool:
         """As Kind says."""
-        return isinstance(value, str) and value in self.words
+        return isinstance(value, str) and value in self.choices
 
 
 @dataclass(frozen=True, slots=True)
-class Seconds:
+class DurationField:
     """A length of time from 0 to ``most`` seconds, fractions of them included."""
 
-    most: int
+    maximum: int
 
-    def must_be(self) -> str:
+    def describe(self) -> str:
         """In words."""
-        return f"a number from 0 to {self.most}"
+        return f"a number from 0 to {self.maximum}"
 
-    def fits(self, value: object) -> bool:
+    def accepts(self, value: object) -> bool:
         """As Kind says."""
-        return type(value) in {int, float} and 0 <= value <= self.most  # type: ignore[operator] # a number here
+        return type(value) in {int, float} and 0 <= value <= self.maximum  # type: ignore[operator] # a number here
 
 
 @dataclass(frozen=True, slots=True)
-class Several:
+class ListField:
     """From ``least`` to ``most`` different values of ``kind``: a tuple here, an array in JSON."""
 
-    kind: Kind
-    least: int
-    most: int
+    kind: FieldType
+    minimum: int
+    maximum: int
 
-    def must_be(self) -> str:
+    def describe(self) -> str:
         """In words."""
-        return f"a list of {self.least} to {self.most} different values, each {self.kind.must_be()}"
+        return f"a list of {self.minimum} to {self.maximum} different values, each {self.kind.describe()}"
 
-    def fits(self, value: object) -> bool:
+    def accepts(self, value: object) -> bool:
         """As Kind says."""
         return (
             isinstance(value, tuple)
-            and self.least <= len(value) <= self.most
-            and all(map(self.kind.fits, value))
+            and self.minimum <= len(value) <= self.maximum
+            and all(map(self.kind.accepts, value))
             and len(set(value)) == len(value)
         )
 
 
-class Truth:
+class BooleanField:
     """True or false."""
 
-    def must_be(self) -> str:
+    def describe(self) -> str:
         """In words."""
         return "true or false"
 
-    def fits(self, value: object) -> bool:
+    def accepts(self, value: object) -> bool:
         """As Kind says."""
         return type(value) is bool
 
 
-class Sentence:
+class SentenceField:
     """A line for people."""
 
-    def must_be(self) -> str:
+    def describe(self) -> str:
         """In words."""
-        return f"a printable line of 1 to {WORDS} characters"
+        return f"a printable line of 1 to {MAX_SENTENCE} characters"
 
-    def fits(self, value: object) -> bool:
+    def accepts(self, value: object) -> bool:
         """As Kind says."""
-        return isinstance(value, str) and 0 < len(value) <= WORDS and value.isprintable()
+        return isinstance(value, str) and 0 < len(value) <= MAX_SENTENCE and value.isprintable()
 
 
 class Message:
@@ -159,30 +159,34 @@ class Message:
     """
 
     __slots__ = ()
-    word: ClassVar[str]
+    wire_name: ClassVar[str]
     __dataclass_fields__: ClassVar[dict[str, Any]]
 
     def __post_init__(self) -> None:
-        for name, kind in kinds(type(self)).items():
+        for name, kind in field_types(type(self)).items():
             value = getattr(self, name)
-            if not kind.fits(value):
-                raise ProtocolError(f"{self.word}: {name} must be {kind.must_be()}, not {shown(value)}")
+            if not kind.accepts(value):
+                raise ProtocolError(
+                    f"{self.wire_name}: {name} must be {kind.describe()}, not {printable(value)}"
+                )
 
 
-def kinds(message: type[Message]) -> Mapping[str, Kind]:
+def field_types(message: type[Message]) -> Mapping[str, FieldType]:
     """The Kind of each field, by its name."""
-    known = _known.get(message)
-    if known is None:
+    types = _field_types.get(message)
+    if types is None:
         hints = get_type_hints(message, include_extras=True)
-        known = _known[message] = {field.name: hints[field.name].__metadata__[0] for field in fields(message)}
-    return known
+        types = _field_types[message] = {
+            field.name: hints[field.name].__metadata__[0] for field in fields(message)
+        }
+    return types
 
 
-_known: Final[dict[type[Message], Mapping[str, Kind]]] = {}
+_field_types: Final[dict[type[Message], Mapping[str, FieldType]]] = {}
 """What has been looked up: typing takes 0.1 ms for it, and keeps what it makes of a hundred times."""
 
 
-def shown(value: object) -> str:
+def printable(value: object) -> str:
     """A foreign value, fit for a sentence: printable ASCII, and short."""
     text = ascii(value)
-    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 3]}..."
+    return text if len(text) <= _MAX_SHOWN else f"{text[: _MAX_SHOWN - 3]}..."

@@ -15,13 +15,13 @@ from functools import partial
 from typing import Any, TypeVar
 
 from powerd.helper.errors import RefusalError
-from powerd.helper.messages.bounds import DEADLINE
-from powerd.model import Trouble
+from powerd.helper.messages.bounds import DEVICE_DEADLINE
+from powerd.model import FailureCause
 
 _T = TypeVar("_T")
 
 
-class Lane:
+class SerialExecutor:
     """The calls of one device or subsystem.
 
     Args:
@@ -29,34 +29,34 @@ class Lane:
         deadline: seconds that a call may take, and that anybody waits for its turn.
     """
 
-    def __init__(self, name: str, deadline: float = DEADLINE) -> None:
+    def __init__(self, name: str, deadline: float = DEVICE_DEADLINE) -> None:
         self._name = name
         self._deadline = deadline
-        self._turn = asyncio.Lock()
-        self._hung: set[asyncio.Future[Any]] = set()
-        self._doing = ""
+        self._lock = asyncio.Lock()
+        self._abandoned: set[asyncio.Future[Any]] = set()
+        self._current_purpose = ""
 
     @property
-    def hangs(self) -> bool:
+    def quarantined(self) -> bool:
         """Something was given up and has not come back."""
-        return bool(self._hung)
+        return bool(self._abandoned)
 
     @property
     def busy(self) -> bool:
         """A turn is under way, or something hangs."""
-        return self._turn.locked() or self.hangs
+        return self._lock.locked() or self.quarantined
 
-    async def call(self, work: Callable[[], _T], what: str) -> _T:
+    async def call(self, work: Callable[[], _T], purpose: str) -> _T:
         """What ``work``, in a turn of its own, gives back or raises; ``what`` as in turn().
 
         Raises:
             RefusalError: it is late; or its turn did not come in time, and it will never be begun.
         """
-        async with self.turn(what):
-            return await self.in_thread(work, self._deadline)
+        async with self.reserve(purpose):
+            return await self.run_in_thread(work, self._deadline)
 
     @contextlib.asynccontextmanager
-    async def turn(self, what: str) -> AsyncIterator[None]:
+    async def reserve(self, purpose: str) -> AsyncIterator[None]:
         """One turn: whoever is inside has the device to itself.
 
         Args:
@@ -67,23 +67,23 @@ class Lane:
         """
         try:
             async with asyncio.timeout(self._deadline):
-                await self._turn.acquire()
+                await self._lock.acquire()
         except TimeoutError:
-            raise self._stopped() or RefusalError(
+            raise self._quarantine_error() or RefusalError(
                 f"{self._name} has been busy for {self._deadline:g} s, now with another request "
-                f"({self._doing}); ask again later",
-                Trouble.BUSY,
+                f"({self._current_purpose}); ask again later",
+                FailureCause.BUSY,
             ) from None
         try:
-            hung = self._stopped()
-            if hung is not None:
-                raise hung
-            self._doing = what
+            quarantine_error = self._quarantine_error()
+            if quarantine_error is not None:
+                raise quarantine_error
+            self._current_purpose = purpose
             yield
         finally:
-            self._turn.release()
+            self._lock.release()
 
-    async def in_thread(self, work: Callable[[], _T], seconds: float) -> _T:
+    async def run_in_thread(self, work: Callable[[], _T], seconds: float) -> _T:
         """Within a turn: what ``work``, in a thread of its own, gives back or raises.
 
         Args:
@@ -93,50 +93,52 @@ class Lane:
         Raises:
             RefusalError: it is late.
         """
-        answer = _in_thread(work, self._name)
+        future = _start_thread(work, self._name)
         try:
-            await asyncio.wait({answer}, timeout=seconds)
+            await asyncio.wait({future}, timeout=seconds)
         finally:
-            if not answer.done():  # late, or whoever waited for it is cancelled
-                self.give_up(answer)
-        if not answer.done():
-            raise RefusalError(f"{self._name} did not answer within {seconds:g} s; see dmesg", Trouble.HUNG)
-        return answer.result()
+            if not future.done():  # late, or whoever waited for it is cancelled
+                self.quarantine_until(future)
+        if not future.done():
+            raise RefusalError(
+                f"{self._name} did not answer within {seconds:g} s; see dmesg", FailureCause.UNRESPONSIVE
+            )
+        return future.result()
 
-    def give_up(self, end: asyncio.Future[Any]) -> None:
+    def quarantine_until(self, future: asyncio.Future[Any]) -> None:
         """Put the lane into quarantine until ``end`` is done, however it ends."""
-        self._hung.add(end)
-        end.add_done_callback(self._come_back)
+        self._abandoned.add(future)
+        future.add_done_callback(self._end_quarantine)
 
-    def _come_back(self, end: asyncio.Future[Any]) -> None:
-        self._hung.discard(end)
-        if not end.cancelled():
-            end.exception()  # nobody waits for it any more, so nobody needs to be told
+    def _end_quarantine(self, future: asyncio.Future[Any]) -> None:
+        self._abandoned.discard(future)
+        if not future.cancelled():
+            future.exception()  # nobody waits for it any more, so nobody needs to be told
 
-    def _stopped(self) -> RefusalError | None:
-        if not self._hung:
+    def _quarantine_error(self) -> RefusalError | None:
+        if not self._abandoned:
             return None
         return RefusalError(
             f"{self._name} still hangs in an earlier request, so nothing new is begun; see dmesg",
-            Trouble.HUNG,
+            FailureCause.UNRESPONSIVE,
         )
 
 
-def _in_thread(work: Callable[[], _T], name: str) -> asyncio.Future[_T]:
+def _start_thread(work: Callable[[], _T], name: str) -> asyncio.Future[_T]:
     loop = asyncio.get_running_loop()
-    answer: asyncio.Future[_T] = loop.create_future()
+    future: asyncio.Future[_T] = loop.create_future()
 
     def settle(give: Callable[[], None]) -> None:
-        if not answer.done():
+        if not future.done():
             give()
 
     def carry_out() -> None:
         try:
-            give = partial(answer.set_result, work())
+            give = partial(future.set_result, work())
         except Exception as error:  # noqa: BLE001 - it is raised again where the call was made
-            give = partial(answer.set_exception, error)
+            give = partial(future.set_exception, error)
         with contextlib.suppress(RuntimeError):  # the loop has ended meanwhile
             loop.call_soon_threadsafe(settle, give)
 
     threading.Thread(target=carry_out, name=name, daemon=True).start()
-    return answer
+    return future

@@ -10,7 +10,7 @@ WARNING: Final = 4
 INFO: Final = 6
 
 
-def tell(level: int, text: str) -> None:
+def log_line(level: int, text: str) -> None:
     """Say ``text``, one printable line; nobody listening is no reason to fail."""
     with contextlib.suppress(OSError):
         sys.stderr.write(f"<{level}>{text}\n")

@@ -12,76 +12,83 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Final, TypeAlias
 
-from powerd.helper.kinds import Message, OneOf, ProtocolError, Sentence, kinds, shown
-from powerd.helper.messages.alarm import MIN_AHEAD, Alarm, AlarmRequest, ClearAlarm, ReadAlarm, SetAlarm
-from powerd.helper.messages.bounds import within
-from powerd.helper.messages.card import FLAGS, ArmCard, Card, CardRequest, ReadCard
-from powerd.helper.messages.disk import (
-    COMMANDS,
-    Drive,
-    DriveRequest,
-    Guard,
-    Power,
-    PowerRequest,
-    ReadDrive,
-    ReadPower,
-    Roused,
-    SetApm,
-    SetTimer,
-    StandBy,
+from powerd.helper.kinds import ChoiceField, Message, ProtocolError, SentenceField, field_types, printable
+from powerd.helper.messages.alarm import (
+    MIN_AHEAD,
+    AlarmRequest,
+    AlarmResponse,
+    ClearAlarm,
+    ReadAlarm,
+    SetAlarm,
 )
-from powerd.helper.messages.disk import DiskAnswer as _DiskAnswer
-from powerd.helper.messages.disk import DiskRequest as _DiskRequest
-from powerd.helper.messages.smart import CheckHealth, DriveHealth, SmartRequest, StartTest
-from powerd.model import Trouble
+from powerd.helper.messages.bounds import deadline_of
+from powerd.helper.messages.card import WOL_FLAGS, ArmCard, CardRequest, CardResponse, ReadCard
+from powerd.helper.messages.disk import (
+    COMMANDS_FIELD,
+    AwaitFirstAccess,
+    DriveRequest,
+    DriveResponse,
+    GroupSpinUpResponse,
+    PowerRequest,
+    PowerResponse,
+    ReadDriveRequest,
+    ReadPowerRequest,
+    SetApmRequest,
+    SetTimerRequest,
+    SpinDownRequest,
+)
+from powerd.helper.messages.disk import HdparmRequest as _DiskRequest
+from powerd.helper.messages.disk import HdparmResponse as _DiskAnswer
+from powerd.helper.messages.smart import CheckHealthRequest, HealthResponse, SmartRequest, StartTestRequest
+from powerd.model import FailureCause
 
 __all__ = [
-    "ANSWERS",
+    "RESPONSES",
     "CAUSES",
-    "FLAGS",
-    "LINE",
+    "WOL_FLAGS",
+    "MAX_LINE",
     "MIN_AHEAD",
     "REQUESTS",
-    "Alarm",
+    "AlarmResponse",
     "AlarmRequest",
-    "Answer",
+    "Response",
     "ArmCard",
-    "Card",
+    "CardResponse",
     "CardRequest",
-    "CheckHealth",
+    "CheckHealthRequest",
     "ClearAlarm",
-    "DiskAnswer",
+    "DiskResponse",
     "DiskRequest",
-    "Drive",
-    "DriveHealth",
+    "DriveResponse",
+    "HealthResponse",
     "DriveRequest",
-    "Guard",
-    "Power",
+    "AwaitFirstAccess",
+    "PowerResponse",
     "PowerRequest",
     "ProtocolError",
     "ReadAlarm",
     "ReadCard",
-    "ReadDrive",
-    "ReadPower",
+    "ReadDriveRequest",
+    "ReadPowerRequest",
     "Refused",
     "Request",
-    "Roused",
+    "GroupSpinUpResponse",
     "SetAlarm",
-    "SetApm",
-    "SetTimer",
+    "SetApmRequest",
+    "SetTimerRequest",
     "SmartRequest",
-    "StandBy",
-    "StartTest",
-    "parse_answer",
+    "SpinDownRequest",
+    "StartTestRequest",
+    "parse_response",
     "parse_request",
-    "to_line",
-    "within",
+    "encode",
+    "deadline_of",
 ]
 
-LINE: Final = 16_384
+MAX_LINE: Final = 16_384
 """Bytes that a line may have, its end included: a hundred disks by name fit into one."""
 
-CAUSES: Final = tuple(Trouble)
+CAUSES: Final = tuple(FailureCause)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,26 +104,44 @@ class Refused(Message):
         commands: that went to a disk all the same, as in Power.
     """
 
-    word: ClassVar[str] = "refused"
-    why: Annotated[str, Sentence()]
-    cause: Annotated[str, OneOf(CAUSES)] = Trouble.FAILED
-    commands: Annotated[int, COMMANDS] = 0
+    wire_name: ClassVar[str] = "refused"
+    why: Annotated[str, SentenceField()]
+    cause: Annotated[str, ChoiceField(CAUSES)] = FailureCause.FAILED
+    commands: Annotated[int, COMMANDS_FIELD] = 0
 
 
 DiskRequest: TypeAlias = _DiskRequest | SmartRequest
-DiskAnswer: TypeAlias = _DiskAnswer | DriveHealth
+DiskResponse: TypeAlias = _DiskAnswer | HealthResponse
 Request: TypeAlias = AlarmRequest | CardRequest | DiskRequest
-Answer: TypeAlias = Alarm | Card | DiskAnswer | Refused
+Response: TypeAlias = AlarmResponse | CardResponse | DiskResponse | Refused
 
 REQUESTS: Final[Mapping[str, type[Request]]] = {
-    kind.word: kind
+    kind.wire_name: kind
     for kind in (
         *(ReadAlarm, SetAlarm, ClearAlarm, ReadCard, ArmCard),
-        *(ReadPower, StandBy, SetTimer, SetApm, ReadDrive, Guard, CheckHealth, StartTest),
+        *(
+            ReadPowerRequest,
+            SpinDownRequest,
+            SetTimerRequest,
+            SetApmRequest,
+            ReadDriveRequest,
+            AwaitFirstAccess,
+            CheckHealthRequest,
+            StartTestRequest,
+        ),
     )
 }
-ANSWERS: Final[Mapping[str, type[Answer]]] = {
-    kind.word: kind for kind in (Alarm, Card, Power, Drive, Roused, DriveHealth, Refused)
+RESPONSES: Final[Mapping[str, type[Response]]] = {
+    kind.wire_name: kind
+    for kind in (
+        AlarmResponse,
+        CardResponse,
+        PowerResponse,
+        DriveResponse,
+        GroupSpinUpResponse,
+        HealthResponse,
+        Refused,
+    )
 }
 
 
@@ -126,71 +151,73 @@ def parse_request(line: bytes) -> Request:
     Raises:
         ProtocolError: it is none.
     """
-    word, values = _parse(line, "ask", REQUESTS)
-    return REQUESTS[word](**values)
+    wire_name, values = _parse(line, "ask", REQUESTS)
+    return REQUESTS[wire_name](**values)
 
 
-def parse_answer(line: bytes) -> Answer:
+def parse_response(line: bytes) -> Response:
     """The answer in one line, with or without its end.
 
     Raises:
         ProtocolError: it is none.
     """
-    word, values = _parse(line, "answer", ANSWERS)
-    return ANSWERS[word](**values)
+    wire_name, values = _parse(line, "answer", RESPONSES)
+    return RESPONSES[wire_name](**values)
 
 
-def to_line(message: Request | Answer) -> bytes:
+def encode(message: Request | Response) -> bytes:
     """A request or an answer as a line of ASCII, its end included."""
     tag = "ask" if isinstance(message, Request) else "answer"
-    values = {name: getattr(message, name) for name in kinds(type(message))}
-    return json.dumps({tag: message.word, **values}).encode() + b"\n"
+    values = {name: getattr(message, name) for name in field_types(type(message))}
+    return json.dumps({tag: message.wire_name, **values}).encode() + b"\n"
 
 
-def _parse(line: bytes, tag: str, words: Mapping[str, type[Message]]) -> tuple[str, dict[str, Any]]:
+def _parse(line: bytes, tag: str, message_types: Mapping[str, type[Message]]) -> tuple[str, dict[str, Any]]:
     """The word that ``line`` gives under ``tag``, and the values of exactly its fields."""
-    values = _object(line)
+    values = _parse_object(line)
     if tag not in values:
         raise ProtocolError(f"the key {tag!r} is missing")
-    word = values.pop(tag)
-    if not isinstance(word, str) or word not in words:
-        raise ProtocolError(f"{tag} must be one of {', '.join(words)}, not {shown(word)}")
-    known = kinds(words[word])
+    wire_name = values.pop(tag)
+    if not isinstance(wire_name, str) or wire_name not in message_types:
+        raise ProtocolError(f"{tag} must be one of {', '.join(message_types)}, not {printable(wire_name)}")
+    types = field_types(message_types[wire_name])
     for key in values:
-        if key not in known:
-            raise ProtocolError(f"{word}: unknown key {shown(key)}")
-    for key in known:
+        if key not in types:
+            raise ProtocolError(f"{wire_name}: unknown key {printable(key)}")
+    for key in types:
         if key not in values:
-            raise ProtocolError(f"{word}: the key {key!r} is missing")
-    return word, {key: _frozen(value) for key, value in values.items()}
+            raise ProtocolError(f"{wire_name}: the key {key!r} is missing")
+    return wire_name, {key: _freeze(value) for key, value in values.items()}
 
 
-def _frozen(value: object) -> object:
+def _freeze(value: object) -> object:
     """An array of JSON as a tuple, for a message never changes."""
     return tuple(value) if isinstance(value, list) else value
 
 
-def _object(line: bytes) -> dict[str, Any]:
+def _parse_object(line: bytes) -> dict[str, Any]:
     """The one JSON object of a line (RFC 8259): no name twice in it, no NaN."""
-    if len(line) > LINE:
-        raise ProtocolError(f"a line may have {LINE} bytes, and this one has {len(line)}")
+    if len(line) > MAX_LINE:
+        raise ProtocolError(f"a line may have {MAX_LINE} bytes, and this one has {len(line)}")
     try:
-        value = json.loads(line.decode(), object_pairs_hook=_unique, parse_constant=_no_number)
+        value = json.loads(
+            line.decode(), object_pairs_hook=_reject_duplicate_keys, parse_constant=_reject_constant
+        )
     except ProtocolError:
         raise
     except (ValueError, RecursionError):  # also what is no UTF-8, and nested too deeply for the parser
         raise ProtocolError("the line is no JSON") from None
     if not isinstance(value, dict):
-        raise ProtocolError(f"a line holds one JSON object, not {shown(value)}")
+        raise ProtocolError(f"a line holds one JSON object, not {printable(value)}")
     return value
 
 
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _reject_duplicate_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     table = dict(pairs)
     if len(table) < len(pairs):
         raise ProtocolError("a key stands twice in an object")
     return table
 
 
-def _no_number(constant: str) -> Any:  # noqa: ANN401 - as json.loads wants it; never returns
+def _reject_constant(constant: str) -> Any:  # noqa: ANN401 - as json.loads wants it; never returns
     raise ProtocolError(f"{constant} is no JSON")

@@ -15,14 +15,14 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from powerd.helper.errors import RefusalError
-from powerd.helper.protocol import MIN_AHEAD, Alarm, AlarmRequest, ClearAlarm, ReadAlarm, SetAlarm
+from powerd.helper.protocol import MIN_AHEAD, AlarmRequest, AlarmResponse, ClearAlarm, ReadAlarm, SetAlarm
 
 _TOLERANCE: Final = 2
 """Seconds by which the alarm read back may differ: the RTC's second may turn between two system calls."""
-_ROOM: Final = 64  # an attribute's text is one number
+_READ_SIZE: Final = 64  # an attribute's text is one number
 
 
-class Attributes(Protocol):
+class RtcAttributes(Protocol):
     """An RTC's directory in sysfs."""
 
     @property
@@ -54,7 +54,7 @@ class Rtc:
         """The file's text, as far as an attribute may have any."""
         descriptor = os.open(self._directory / attribute, os.O_RDONLY | os.O_CLOEXEC)
         try:
-            return os.read(descriptor, _ROOM).decode("ascii", "replace").strip()
+            return os.read(descriptor, _READ_SIZE).decode("ascii", "replace").strip()
         finally:
             os.close(descriptor)
 
@@ -67,7 +67,7 @@ class Rtc:
             os.close(descriptor)
 
 
-def find(root: Path) -> Rtc:
+def find_rtc(root: Path) -> Rtc:
     """The RTC that can wake the machine: the one that the system clock was set from, else the first.
 
     Raises:
@@ -76,14 +76,14 @@ def find(root: Path) -> Rtc:
     directories = sorted((root / "sys/class/rtc").glob("rtc[0-9]*"), key=lambda path: (len(path.name), path))
     if not directories:
         raise RefusalError("this machine has no real-time clock: /sys/class/rtc is empty; load its driver")
-    able = [Rtc(path) for path in directories if (path / "wakealarm").exists()]
-    if not able:
+    capable = [Rtc(path) for path in directories if (path / "wakealarm").exists()]
+    if not capable:
         names = ", ".join(path.name for path in directories)
         raise RefusalError(f"no real-time clock can wake this machine ({names}); look for it in the firmware")
-    return min(able, key=lambda rtc: not _sets_the_clock(rtc))
+    return min(capable, key=lambda rtc: not _sets_system_clock(rtc))
 
 
-def obey(request: AlarmRequest, rtc: Attributes) -> Alarm:
+def execute(request: AlarmRequest, rtc: RtcAttributes) -> AlarmResponse:
     """Carry out ``request``, and tell what stands afterwards.
 
     Raises:
@@ -92,84 +92,88 @@ def obey(request: AlarmRequest, rtc: Attributes) -> Alarm:
     try:
         match request:
             case ReadAlarm():
-                return _alarm(rtc, before=_standing(rtc))
+                return _read_back(rtc, previous=_read_alarm(rtc))
             case SetAlarm():
-                return _set(rtc, request)
+                return _set_alarm(rtc, request)
             case ClearAlarm():
-                return _clear(rtc, request.at)
+                return _clear_alarm(rtc, request.at)
     except OSError as error:
         reason = error.strerror or str(error)
         raise RefusalError(f"{rtc.name} does not answer: {reason}; look at its driver in dmesg") from None
 
 
-def _set(rtc: Attributes, request: SetAlarm) -> Alarm:
-    begun, before = _now(rtc), _standing(rtc)
-    if before is not None and before != request.replaces and begun < before <= begun + request.in_seconds:
-        if before < begun + MIN_AHEAD:
+def _set_alarm(rtc: RtcAttributes, request: SetAlarm) -> AlarmResponse:
+    started_at, previous = _read_time(rtc), _read_alarm(rtc)
+    if (
+        previous is not None
+        and previous != request.replaces
+        and started_at < previous <= started_at + request.in_seconds
+    ):
+        if previous < started_at + MIN_AHEAD:
             raise RefusalError(
-                f"{rtc.name} has somebody else's alarm in {before - begun} s, which may go off before the "
+                f"{rtc.name} has somebody else's alarm in {previous - started_at} s, which may go off before the "
                 "machine sleeps; ask again after it"
             )
-        return _alarm(rtc, before)
-    _write(rtc, request.in_seconds, before)
+        return _read_back(rtc, previous)
+    _write_alarm(rtc, request.in_seconds, previous)
     try:
-        alarm = _alarm(rtc, before, written=True)
-        _confirm(alarm, begun, request.in_seconds)
+        alarm = _read_back(rtc, previous, written=True)
+        _require_confirmed(alarm, started_at, request.in_seconds)
     except (RefusalError, OSError):
         with contextlib.suppress(OSError):
             rtc.write("wakealarm", "0")  # what stands now is ours, and not what was asked for
-        _give_back(rtc, before)
+        _restore(rtc, previous)
         raise
     return alarm
 
 
-def _write(rtc: Attributes, in_seconds: int, before: int | None) -> None:
+def _write_alarm(rtc: RtcAttributes, in_seconds: int, previous: int | None) -> None:
     """Put a new alarm in the place of ``before``; a refusal of the kernel's in words."""
     rtc.write("wakealarm", "0")
     try:
         rtc.write("wakealarm", f"+{in_seconds}")
     except OSError as error:
-        _give_back(rtc, before)
+        _restore(rtc, previous)
         if error.errno == errno.EBUSY:
-            why = "another program set one at the same moment; ask again"
+            detail = "another program set one at the same moment; ask again"
         elif error.errno in {errno.EINVAL, errno.ERANGE, errno.EDOM}:
-            why = "many reach 24 hours or a month at most; ask for an earlier one, and again when awake"
+            detail = "many reach 24 hours or a month at most; ask for an earlier one, and again when awake"
         else:
-            why = f"{error.strerror or error}; look at its driver in dmesg"
-        raise RefusalError(f"{rtc.name} takes no alarm {in_seconds} s ahead: {why}") from None
+            detail = f"{error.strerror or error}; look at its driver in dmesg"
+        raise RefusalError(f"{rtc.name} takes no alarm {in_seconds} s ahead: {detail}") from None
 
 
-def _give_back(rtc: Attributes, before: int | None) -> None:
+def _restore(rtc: RtcAttributes, previous: int | None) -> None:
     """Set again what stood before, as far as the RTC still listens; EBUSY keeps it off any newer one."""
-    if before is not None:
+    if previous is not None:
         with contextlib.suppress(OSError):  # the refusal that led here says what is wrong
-            rtc.write("wakealarm", str(before))
+            rtc.write("wakealarm", str(previous))
 
 
-def _confirm(alarm: Alarm, begun: int, in_seconds: int) -> None:
+def _require_confirmed(alarm: AlarmResponse, started_at: int, in_seconds: int) -> None:
     """Believe only what was read back; ``begun`` is the RTC's time before the alarm was written."""
     if alarm.at is None:
         raise RefusalError(
             f"{alarm.rtc} took an alarm {in_seconds} s ahead and then shows none; look at its driver in dmesg"
         )
-    early, late = begun + in_seconds - _TOLERANCE, alarm.now + in_seconds + _TOLERANCE
-    if not early <= alarm.at <= late:
+    earliest, latest = started_at + in_seconds - _TOLERANCE, alarm.now + in_seconds + _TOLERANCE
+    if not earliest <= alarm.at <= latest:
         raise RefusalError(
             f"{alarm.rtc} was asked for an alarm {in_seconds} s ahead and shows one {alarm.in_seconds} s "
             "ahead; look at its driver in dmesg"
         )
 
 
-def _clear(rtc: Attributes, at: int) -> Alarm:
-    before = _standing(rtc)
-    if before is None:
-        return _alarm(rtc, before)
-    if before != at:
+def _clear_alarm(rtc: RtcAttributes, at: int) -> AlarmResponse:
+    previous = _read_alarm(rtc)
+    if previous is None:
+        return _read_back(rtc, previous)
+    if previous != at:
         raise RefusalError(
-            f"{rtc.name} has an alarm at {before}, not at {at}: somebody else's, so it stays; read it again"
+            f"{rtc.name} has an alarm at {previous}, not at {at}: somebody else's, so it stays; read it again"
         )
     rtc.write("wakealarm", "0")
-    alarm = _alarm(rtc, before)
+    alarm = _read_back(rtc, previous)
     if alarm.at == at:
         raise RefusalError(
             f"{rtc.name} was told to drop its alarm and shows it still; look at its driver in dmesg"
@@ -177,23 +181,25 @@ def _clear(rtc: Attributes, at: int) -> Alarm:
     return alarm
 
 
-def _alarm(rtc: Attributes, before: int | None, *, written: bool = False) -> Alarm:
+def _read_back(rtc: RtcAttributes, previous: int | None, *, written: bool = False) -> AlarmResponse:
     """What stands now, read afresh."""
-    return Alarm(rtc=rtc.name, now=_now(rtc), at=_standing(rtc), before=before, written=written)
+    return AlarmResponse(
+        rtc=rtc.name, now=_read_time(rtc), at=_read_alarm(rtc), before=previous, written=written
+    )
 
 
-def _now(rtc: Attributes) -> int:
-    now = _number(rtc, "since_epoch")
+def _read_time(rtc: RtcAttributes) -> int:
+    now = _read_number(rtc, "since_epoch")
     if now is None:
         raise RefusalError(f"{rtc.name} tells no time; set it with hwclock --systohc, or change its battery")
     return now
 
 
-def _standing(rtc: Attributes) -> int | None:
-    return _number(rtc, "wakealarm")
+def _read_alarm(rtc: RtcAttributes) -> int | None:
+    return _read_number(rtc, "wakealarm")
 
 
-def _number(rtc: Attributes, attribute: str) -> int | None:
+def _read_number(rtc: RtcAttributes, attribute: str) -> int | None:
     """An attribute that is a number; None = it is empty."""
     text = rtc.read(attribute)
     if not text:
@@ -203,7 +209,7 @@ def _number(rtc: Attributes, attribute: str) -> int | None:
     return int(text)
 
 
-def _sets_the_clock(rtc: Rtc) -> bool:
+def _sets_system_clock(rtc: Rtc) -> bool:
     """Whether the kernel set its clock from this one at boot (CONFIG_RTC_HCTOSYS_DEVICE)."""
     try:
         return rtc.read("hctosys") == "1"

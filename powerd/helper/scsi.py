@@ -12,28 +12,31 @@ import os
 import struct
 from typing import Final, NamedTuple
 
-from powerd.helper.disks import Disk, open_disk
+from powerd.helper.disks import DiskDevice, open_disk
 from powerd.helper.errors import RefusalError
-from powerd.helper.messages.bounds import MOVING
-from powerd.model import Power
+from powerd.helper.messages.bounds import MOTOR_COMMAND
+from powerd.model import PowerMode
 
 _SG_IO: Final = 0x2285
-_ASKED: Final = struct.Struct("@iiBBHIPPPIIiP")  # to usr_ptr
-_ANSWERED: Final = struct.Struct("@BBBBHHiII0P")  # the rest, and its padding
-_TO_NOBODY, _FROM_DEVICE = -1, -3  # SG_DXFER_NONE, SG_DXFER_FROM_DEV
+_HEADER_IN: Final = struct.Struct("@iiBBHIPPPIIiP")  # to usr_ptr
+_HEADER_OUT: Final = struct.Struct("@BBBBHHiII0P")  # the rest, and its padding
+_NO_DATA, _FROM_DEVICE = -1, -3  # SG_DXFER_NONE, SG_DXFER_FROM_DEV
 _REQUEST_SENSE, _START_STOP_UNIT = 0x03, 0x1B
 _STANDBY: Final = 3 << 4
-_ROOM: Final = 252
+_SENSE_SIZE: Final = 252
 _FIXED, _DESCRIPTOR = {0x70, 0x71}, {0x72, 0x73}
 _NOT_READY: Final = 2
 _NEEDS_START: Final = {(0x04, 0x02), (0x04, 0x11)}
-_TESTS: Final = (0x04, 0x09)  # "logical unit not ready, self-test in progress", though it may well be ready
+_SELF_TEST_IN_PROGRESS: Final = (
+    0x04,
+    0x09,
+)  # "logical unit not ready, self-test in progress", though it may well be ready
 _LOW_POWER: Final = 0x5E
 _STANDBY_QUALIFIERS: Final = {0x02, 0x04, 0x09, 0x0A}
 _IDLE_QUALIFIERS: Final = {0x01, 0x03, 0x05, 0x06, 0x07, 0x08}
 
 
-class _Answer(NamedTuple):
+class _SgIoResult(NamedTuple):
     """The fields of struct sg_io_hdr, from the status on."""
 
     status: int
@@ -55,7 +58,7 @@ class Sense(NamedTuple):
     qualifier: int
 
 
-def stand_by(disk: Disk) -> None:
+def spin_down(disk: DiskDevice) -> None:
     """Stop the disk's spindle by START STOP UNIT: one command.
 
     ATA disks start again by themselves, and so do USB ones. A stopped SAS disk does not: it is sent into the
@@ -66,12 +69,12 @@ def stand_by(disk: Disk) -> None:
     """
     descriptor = open_disk(disk)
     try:
-        _send(descriptor, stop_command(plainly=not disk.pure_scsi), 0, disk)
+        _send(descriptor, stop_command(without_power_condition=not disk.scsi_only), 0, disk)
     finally:
         os.close(descriptor)
 
 
-def read_power(disk: Disk) -> Power:
+def read_power(disk: DiskDevice) -> PowerMode:
     """What a SCSI disk does, by REQUEST SENSE, which wakes none: one command.
 
     Raises:
@@ -80,35 +83,35 @@ def read_power(disk: Disk) -> Power:
     return power_of(_request_sense(disk))
 
 
-def tests_itself(disk: Disk) -> bool:
+def self_test_in_progress(disk: DiskDevice) -> bool:
     """Whether a SCSI disk says in answer to REQUEST SENSE that it runs a self-test; not every one does.
 
     Raises:
         RefusalError: the disk refuses.
     """
     sense = sense_of(_request_sense(disk))
-    return sense is not None and sense[1:] == _TESTS
+    return sense is not None and sense[1:] == _SELF_TEST_IN_PROGRESS
 
 
-def stop_command(*, plainly: bool) -> bytes:
+def stop_command(*, without_power_condition: bool) -> bytes:
     """START STOP UNIT: START=0, or the power condition STANDBY."""
-    return bytes([_START_STOP_UNIT, 0, 0, 0, 0 if plainly else _STANDBY, 0])
+    return bytes([_START_STOP_UNIT, 0, 0, 0, 0 if without_power_condition else _STANDBY, 0])
 
 
-def power_of(data: bytes) -> Power:
+def power_of(data: bytes) -> PowerMode:
     """What the answer to REQUEST SENSE says; an answer without any sense is that of a disk that spins."""
     sense = sense_of(data)
     if sense is None:
-        return Power.UNKNOWN
+        return PowerMode.UNKNOWN
     if sense.code == _LOW_POWER:
         if sense.qualifier in _STANDBY_QUALIFIERS:
-            return Power.STANDBY
-        return Power.ACTIVE if sense.qualifier in _IDLE_QUALIFIERS else Power.UNKNOWN
-    if sense[1:] == _TESTS:
-        return Power.ACTIVE
+            return PowerMode.STANDBY
+        return PowerMode.ACTIVE if sense.qualifier in _IDLE_QUALIFIERS else PowerMode.UNKNOWN
+    if sense[1:] == _SELF_TEST_IN_PROGRESS:
+        return PowerMode.ACTIVE
     if sense.key == _NOT_READY:
-        return Power.STANDBY if (sense.code, sense.qualifier) in _NEEDS_START else Power.UNKNOWN
-    return Power.ACTIVE if sense == (0, 0, 0) else Power.UNKNOWN
+        return PowerMode.STANDBY if (sense.code, sense.qualifier) in _NEEDS_START else PowerMode.UNKNOWN
+    return PowerMode.ACTIVE if sense == (0, 0, 0) else PowerMode.UNKNOWN
 
 
 def sense_of(data: bytes) -> Sense | None:
@@ -121,33 +124,35 @@ def sense_of(data: bytes) -> Sense | None:
     return None
 
 
-def _request_sense(disk: Disk) -> bytes:
+def _request_sense(disk: DiskDevice) -> bytes:
     """The sense data that the disk has: one command, which wakes none."""
     descriptor = open_disk(disk)
     try:
-        return _send(descriptor, bytes([_REQUEST_SENSE, 0, 0, 0, _ROOM, 0]), _ROOM, disk)
+        return _send(descriptor, bytes([_REQUEST_SENSE, 0, 0, 0, _SENSE_SIZE, 0]), _SENSE_SIZE, disk)
     finally:
         os.close(descriptor)
 
 
-def _send(descriptor: int, command: bytes, room: int, disk: Disk) -> bytes:
+def _send(descriptor: int, command: bytes, size: int, disk: DiskDevice) -> bytes:
     """Send a command; what it gives back, up to ``room`` bytes."""
-    cdb, data, sense = (array.array("B", content) for content in (command, bytes(room), bytes(_ROOM)))
+    cdb, data, sense = (array.array("B", content) for content in (command, bytes(size), bytes(_SENSE_SIZE)))
     header = bytearray(
-        _ASKED.pack(
-            *(ord("S"), _FROM_DEVICE if room else _TO_NOBODY, len(command), _ROOM, 0, room),
+        _HEADER_IN.pack(
+            *(ord("S"), _FROM_DEVICE if size else _NO_DATA, len(command), _SENSE_SIZE, 0, size),
             *(data.buffer_info()[0], cdb.buffer_info()[0], sense.buffer_info()[0]),
-            *(round(MOVING * 1000), 0, 0, 0),  # the kernel ends it then
+            *(round(MOTOR_COMMAND * 1000), 0, 0, 0),  # the kernel ends it then
         )
-        + bytes(_ANSWERED.size)
+        + bytes(_HEADER_OUT.size)
     )
     try:
         fcntl.ioctl(descriptor, _SG_IO, header)
     except OSError as error:
         raise RefusalError(f"{disk.name} takes no SCSI command: {error.strerror or error}") from None
-    answer = _Answer(*_ANSWERED.unpack_from(header, _ASKED.size))
-    if answer.status or answer.host_status:
-        said = sense_of(sense.tobytes()[: answer.sense_length])
-        what = "/".join(f"{part:02x}" for part in said) if said else f"host status {answer.host_status:#x}"
-        raise RefusalError(f"{disk.name} refuses SCSI command {command[0]:#04x}: {what} (sense); see dmesg")
-    return data.tobytes()[: room - answer.residue]
+    result = _SgIoResult(*_HEADER_OUT.unpack_from(header, _HEADER_IN.size))
+    if result.status or result.host_status:
+        codes = sense_of(sense.tobytes()[: result.sense_length])
+        detail = (
+            "/".join(f"{part:02x}" for part in codes) if codes else f"host status {result.host_status:#x}"
+        )
+        raise RefusalError(f"{disk.name} refuses SCSI command {command[0]:#04x}: {detail} (sense); see dmesg")
+    return data.tobytes()[: size - result.residue]

@@ -19,59 +19,61 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from powerd.helper.disks import Disk
-from powerd.helper.smart_values import at, whole
+from powerd.helper.disks import DiskDevice
+from powerd.helper.smart_values import lookup, lookup_int
 
-HINDRANCE: Final = "a SMART self-test runs; wait until it is done"
+BUSY_REASON: Final = "a SMART self-test runs; wait until it is done"
 _ATA_COMMANDS: Final = 2
 """IDENTIFY DEVICE, SMART READ DATA."""
 _SCSI_COMMANDS: Final = 9
 """INQUIRY, LOG SENSE, REQUEST SENSE and MODE SENSE, as smartctl 7.3 was seen to send them."""
-_RUNS: Final = 15
-_BEGUN: Final = "Self-test has begun"
+_IN_PROGRESS: Final = 15
+_STARTED: Final = "Self-test has begun"
 _ENTRY: Final = re.compile(r"scsi_self_test_[0-9]+")
 _LINE: Final = re.compile(
     r"Self-test execution status:\s+[0-9]+% of test remaining|#.*\bSelf test in progress"
 )
 
 
-def question(disk: Disk, kind: str) -> tuple[list[str], int]:
+def query(disk: DiskDevice, kind: str) -> tuple[list[str], int]:
     """What smartctl is asked, by device type ``kind``, and how many commands it sends for that."""
-    if disk.pure_scsi:
+    if disk.scsi_only:
         return ["smartctl", "--json=co", "-d", kind, "-l", "selftest", str(disk.node)], _SCSI_COMMANDS
     return ["smartctl", "--json=c", "-d", kind, "-c", str(disk.node)], _ATA_COMMANDS
 
 
-def hindrance(told: Mapping[str, Any] | None) -> str | None:
+def busy_reason(report: Mapping[str, Any] | None) -> str | None:
     """Why a disk must not be stopped, by what smartctl has told, None = no report, which proves nothing."""
-    if told is None:
+    if report is None:
         return "smartctl does not say whether a self-test runs; see: smartctl -a"
-    return HINDRANCE if runs(told) else None
+    return BUSY_REASON if test_in_progress(report) else None
 
 
-def begun(told: Mapping[str, Any]) -> bool:
+def test_started(report: Mapping[str, Any]) -> bool:
     """Whether ``smartctl -t``, whose exit status is 0, has begun a test.
 
     Of NVMe it has to say so (nvmeprint.cpp): before 7.4 it does nothing and does not fail, nor does it ever
     fail where a drive has no self-tests.
     """
-    return at(told, "device", "protocol") != "NVMe" or any(text.startswith(_BEGUN) for text in _lines(told))
-
-
-def runs(told: Mapping[str, Any]) -> bool:
-    """Whether a report tells of a self-test under way."""
-    ata = whole(told, "ata_smart_data", "self_test", "status", "value")
-    if ata is not None and ata >> 4 == _RUNS:
-        return True
-    if at(told, "scsi_self_test_status", "in_progress") is True:
-        return True
-    entries = (key for key in told if _ENTRY.fullmatch(key))
-    return any(whole(told, key, "result", "value") == _RUNS for key in entries) or any(
-        _LINE.match(line) for line in _lines(told)
+    return lookup(report, "device", "protocol") != "NVMe" or any(
+        text.startswith(_STARTED) for text in _lines(report)
     )
 
 
-def _lines(told: Mapping[str, Any]) -> Iterator[str]:
-    lines = at(told, "smartctl", "output")
+def test_in_progress(report: Mapping[str, Any]) -> bool:
+    """Whether a report tells of a self-test under way."""
+    ata = lookup_int(report, "ata_smart_data", "self_test", "status", "value")
+    if ata is not None and ata >> 4 == _IN_PROGRESS:
+        return True
+    if lookup(report, "scsi_self_test_status", "in_progress") is True:
+        return True
+    entries = (key for key in report if _ENTRY.fullmatch(key))
+    return any(lookup_int(report, key, "result", "value") == _IN_PROGRESS for key in entries) or any(
+        _LINE.match(line) for line in _lines(report)
+    )
+
+
+def _lines(report: Mapping[str, Any]) -> Iterator[str]:
+    lines = lookup(report, "smartctl", "output")
     if isinstance(lines, list):
         yield from (line for line in lines if isinstance(line, str))

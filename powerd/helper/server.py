@@ -11,25 +11,33 @@ import contextlib
 import socket
 from typing import Any, Final
 
-from powerd.helper.desk import Desk, refused
+from powerd.helper.desk import Dispatcher, refusal
 from powerd.helper.door import Peer, peer_of
-from powerd.helper.log import INFO, WARNING, tell
-from powerd.helper.protocol import LINE, Answer, Guard, ProtocolError, Request, parse_request, to_line
-from powerd.model import Trouble
+from powerd.helper.log import INFO, WARNING, log_line
+from powerd.helper.protocol import (
+    MAX_LINE,
+    AwaitFirstAccess,
+    ProtocolError,
+    Request,
+    Response,
+    encode,
+    parse_request,
+)
+from powerd.model import FailureCause
 
-CLIENTS: Final = 8
+MAX_UNREAD_CONNECTIONS: Final = 8
 """Connections that may be open without having said yet what they want."""
-REQUESTS_AT_ONCE: Final = 512
+MAX_REQUESTS: Final = 512
 """Requests that are carried out at the same time: one for each disk, and some to guard groups of them."""
-PATIENCE: Final = 5.0
+REQUEST_TIMEOUT: Final = 5.0
 """Seconds within which a whole request has to arrive."""
 
 
-_LOGGED: Final = 1000
+_MAX_LOGGED: Final = 1000
 """Characters of a message that go to the journal."""
 
 
-class Server:
+class HelperServer:
     """Serves a listening socket until it has been left alone for long enough, or is told to end.
 
     Args:
@@ -40,99 +48,109 @@ class Server:
     """
 
     def __init__(
-        self, door: socket.socket, desk: Desk, users: frozenset[int], idle: float | None = None
+        self,
+        listener: socket.socket,
+        dispatcher: Dispatcher,
+        users: frozenset[int],
+        idle: float | None = None,
     ) -> None:
-        self._door = door
-        self._desk = desk
+        self._listener = listener
+        self._dispatcher = dispatcher
         self._users = users
         self._idle = idle
-        self._visits: set[asyncio.Task[None]] = set()
-        self._strangers = 0
-        self._over = asyncio.Event()
-        self._leaving: asyncio.TimerHandle | None = None
+        self._connections: set[asyncio.Task[None]] = set()
+        self._unread_connections = 0
+        self._stopped = asyncio.Event()
+        self._idle_timer: asyncio.TimerHandle | None = None
 
     async def run(self) -> None:
         """Serve until the end; whoever is being served then gets no answer."""
         loop = asyncio.get_running_loop()
-        self._door.settimeout(0)
-        loop.add_reader(self._door, self._accept)
-        self._rest()
+        self._listener.settimeout(0)
+        loop.add_reader(self._listener, self._accept)
+        self._restart_idle_timer()
         try:
-            await self._over.wait()
+            await self._stopped.wait()
         finally:
-            loop.remove_reader(self._door)
+            loop.remove_reader(self._listener)
 
-    def end(self) -> None:
+    def stop(self) -> None:
         """Leave."""
-        self._over.set()
+        self._stopped.set()
 
     def _accept(self) -> None:
         """Let one client in, or turn it away at once; who comes after the end waits for the next helper."""
         with contextlib.suppress(OSError):  # it has gone already
-            connection, _ = self._door.accept()
+            connection, _ = self._listener.accept()
             peer = peer_of(connection)
             if peer.uid not in self._users:
-                _turn_away(connection, peer, f"user {peer.uid} may not ask the helper; ask the daemon")
-            elif self._strangers >= CLIENTS:
-                _turn_away(connection, peer, f"{CLIENTS} clients are being served; ask again in a moment")
-            elif len(self._visits) >= REQUESTS_AT_ONCE:
-                why = f"{REQUESTS_AT_ONCE} requests are being carried out; ask again in a moment"
-                _turn_away(connection, peer, why)
+                _reject(connection, peer, f"user {peer.uid} may not ask the helper; ask the daemon")
+            elif self._unread_connections >= MAX_UNREAD_CONNECTIONS:
+                _reject(
+                    connection,
+                    peer,
+                    f"{MAX_UNREAD_CONNECTIONS} clients are being served; ask again in a moment",
+                )
+            elif len(self._connections) >= MAX_REQUESTS:
+                reason = f"{MAX_REQUESTS} requests are being carried out; ask again in a moment"
+                _reject(connection, peer, reason)
             else:
-                self._strangers += 1
-                visit = asyncio.get_running_loop().create_task(self._serve(connection, peer))
-                self._visits.add(visit)
-                visit.add_done_callback(self._visits.discard)
-                visit.add_done_callback(lambda _: self._rest())
+                self._unread_connections += 1
+                task = asyncio.get_running_loop().create_task(self._serve(connection, peer))
+                self._connections.add(task)
+                task.add_done_callback(self._connections.discard)
+                task.add_done_callback(lambda _: self._restart_idle_timer())
 
     async def _serve(self, connection: socket.socket, peer: Peer) -> None:
-        asked = "no request"
+        request_text = "no request"
         with connection:
             try:
-                request = parse_request(await self._line_of(connection))
-                asked = _text(request)
+                request = parse_request(await self._read_request(connection))
+                request_text = _summary(request)
                 answer = await self._answer(request, connection)
             except ProtocolError as error:
-                answer = refused(str(error), Trouble.UNREACHED)
+                answer = refusal(str(error), FailureCause.HELPER_UNAVAILABLE)
             except OSError as error:
-                answer = refused(f"the connection broke: {error.strerror or error}", Trouble.UNREACHED)
-            _tell(INFO, peer, asked, answer)
+                answer = refusal(
+                    f"the connection broke: {error.strerror or error}", FailureCause.HELPER_UNAVAILABLE
+                )
+            _log(INFO, peer, request_text, answer)
             _send(connection, answer)
 
-    async def _line_of(self, connection: socket.socket) -> bytes:
+    async def _read_request(self, connection: socket.socket) -> bytes:
         try:
-            return await _line(connection)
+            return await _read_line(connection)
         finally:
-            self._strangers -= 1
+            self._unread_connections -= 1
 
-    async def _answer(self, request: Request, connection: socket.socket) -> Answer:
+    async def _answer(self, request: Request, connection: socket.socket) -> Response:
         """The desk's answer; a guard, which may take a week, ends with its connection."""
-        if not isinstance(request, Guard):
-            return await self._desk.serve(request)
-        serving = asyncio.ensure_future(self._desk.serve(request))
-        gone = asyncio.ensure_future(asyncio.get_running_loop().sock_recv(connection, 1))
+        if not isinstance(request, AwaitFirstAccess):
+            return await self._dispatcher.dispatch(request)
+        serving = asyncio.ensure_future(self._dispatcher.dispatch(request))
+        disconnected = asyncio.ensure_future(asyncio.get_running_loop().sock_recv(connection, 1))
         try:
-            await asyncio.wait({serving, gone}, return_when=asyncio.FIRST_COMPLETED)
-            return serving.result() if serving.done() else refused("the guard ends, as its connection does")
+            await asyncio.wait({serving, disconnected}, return_when=asyncio.FIRST_COMPLETED)
+            return serving.result() if serving.done() else refusal("the guard ends, as its connection does")
         finally:
-            await _cancel(serving, gone)
+            await _cancel(serving, disconnected)
 
-    def _rest(self) -> None:
+    def _restart_idle_timer(self) -> None:
         """Begin to count the time without a client."""
-        if self._leaving is not None:
-            self._leaving.cancel()
+        if self._idle_timer is not None:
+            self._idle_timer.cancel()
         if self._idle is not None:
-            self._leaving = asyncio.get_running_loop().call_later(self._idle, self._leave)
+            self._idle_timer = asyncio.get_running_loop().call_later(self._idle, self._stop_if_idle)
 
-    def _leave(self) -> None:
+    def _stop_if_idle(self) -> None:
         """Leave, unless somebody is here or a device hangs: its quarantine would be forgotten."""
-        if self._visits or self._desk.busy:
-            self._rest()
+        if self._connections or self._dispatcher.busy:
+            self._restart_idle_timer()
         else:
-            self._over.set()
+            self._stopped.set()
 
 
-async def _line(connection: socket.socket) -> bytes:
+async def _read_line(connection: socket.socket) -> bytes:
     """The one line of a connection, its end included.
 
     Raises:
@@ -142,16 +160,16 @@ async def _line(connection: socket.socket) -> bytes:
     connection.settimeout(0)
     line = b""
     try:
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(REQUEST_TIMEOUT):
             while b"\n" not in line:
-                if len(line) >= LINE:
-                    raise ProtocolError(f"a line may have {LINE} bytes, and this one has more")
-                piece = await asyncio.get_running_loop().sock_recv(connection, LINE - len(line))
-                if not piece:
+                if len(line) >= MAX_LINE:
+                    raise ProtocolError(f"a line may have {MAX_LINE} bytes, and this one has more")
+                chunk = await asyncio.get_running_loop().sock_recv(connection, MAX_LINE - len(line))
+                if not chunk:
                     raise ProtocolError("the request does not end with a line's end")
-                line += piece
+                line += chunk
     except TimeoutError:
-        raise ProtocolError(f"no whole line came within {PATIENCE:g} s") from None
+        raise ProtocolError(f"no whole line came within {REQUEST_TIMEOUT:g} s") from None
     if not line.endswith(b"\n") or line.count(b"\n") > 1:
         raise ProtocolError("there is more than one line; make a connection for each request")
     return line
@@ -164,26 +182,26 @@ async def _cancel(*tasks: asyncio.Task[Any]) -> None:
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def _turn_away(connection: socket.socket, peer: Peer, why: str) -> None:
+def _reject(connection: socket.socket, peer: Peer, reason: str) -> None:
     """Answer without reading a byte."""
     with connection:
         connection.settimeout(0)
-        answer = refused(why, Trouble.UNREACHED)
-        _tell(WARNING, peer, "nothing yet", answer)
+        answer = refusal(reason, FailureCause.HELPER_UNAVAILABLE)
+        _log(WARNING, peer, "nothing yet", answer)
         _send(connection, answer)
 
 
-def _send(connection: socket.socket, answer: Answer) -> None:
+def _send(connection: socket.socket, answer: Response) -> None:
     """One line fits into an empty socket's buffer, so this neither waits nor cuts; who has gone gets none."""
     with contextlib.suppress(OSError):
-        connection.send(to_line(answer))
+        connection.send(encode(answer))
 
 
-def _tell(level: int, peer: Peer, asked: str, answer: Answer) -> None:
-    tell(level, f"user {peer.uid}, pid {peer.pid}: {asked}; {_text(answer)}")
+def _log(level: int, peer: Peer, request_text: str, answer: Response) -> None:
+    log_line(level, f"user {peer.uid}, pid {peer.pid}: {request_text}; {_summary(answer)}")
 
 
-def _text(message: Request | Answer) -> str:
+def _summary(message: Request | Response) -> str:
     """As on the wire; of a drive's health, which has thousands of letters, the beginning."""
-    text = to_line(message).decode().rstrip()
-    return text if len(text) <= _LOGGED else f"{text[: _LOGGED - 3]}..."
+    text = encode(message).decode().rstrip()
+    return text if len(text) <= _MAX_LOGGED else f"{text[: _MAX_LOGGED - 3]}..."

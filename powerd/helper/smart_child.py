@@ -10,11 +10,11 @@ import json
 import sys
 import warnings
 
-from powerd.helper.smart_reading import read
-from powerd.helper.smart_tables import ReadingError
-from powerd.model.plain import to_plain
+from powerd.helper.smart_reading import read_health
+from powerd.helper.smart_tables import UnreadableReportError
+from powerd.model.plain import health_to_json
 
-_MOST = 1 << 20
+_MAX_INPUT = 1 << 20
 """Bytes of an answer: a full one has 60 kB, and one that is cut off here is torn."""
 
 
@@ -25,14 +25,14 @@ def main() -> int:
         The exit status: 0, or 1 where there is no Health.
     """
     warnings.simplefilter("ignore")  # pySMART's are for programmers
-    document = sys.stdin.buffer.read(_MOST)
+    output = sys.stdin.buffer.read(_MAX_INPUT)
     try:
         # When it was made is the asker's to say.
-        told: dict[str, object] = {"health": to_plain(read(document, 0.0))}
-    except ReadingError as error:
-        told = {"why": str(error)}
-    sys.stdout.write(json.dumps(told) + "\n")
-    return 0 if "health" in told else 1
+        reply: dict[str, object] = {"health": health_to_json(read_health(output, 0.0))}
+    except UnreadableReportError as error:
+        reply = {"why": str(error)}
+    sys.stdout.write(json.dumps(reply) + "\n")
+    return 0 if "health" in reply else 1
 
 
 if __name__ == "__main__":

@@ -11,13 +11,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from powerd.helper.smart_values import line, number
-from powerd.model import Attribute, Counter, Fault, Protocol, SelfTest
+from powerd.helper.smart_values import as_int, printable_text
+from powerd.model import Attribute, Counter, DriveProtocol, Fault, SelfTest
 
 if TYPE_CHECKING:
     from pySMART import Device
 
-_INTERFACES: Final[Mapping[Protocol, str]] = {"ata": "sat", "nvme": "nvme", "scsi": "sas"}
+_INTERFACES: Final[Mapping[DriveProtocol, str]] = {"ata": "sat", "nvme": "nvme", "scsi": "sas"}
 """What pySMART is told, so that it never asks smartctl to find out."""
 _ATA: Final = {
     4: Counter.STARTS,
@@ -39,7 +39,7 @@ _WARNINGS: Final = (
 """Bits of NVMe's critical warning (NVM Express Base Specification 2.0, figure 207)."""
 
 
-class ReadingError(ValueError):
+class UnreadableReportError(ValueError):
     """The answer is none that a Health can be made of; one sentence."""
 
 
@@ -57,7 +57,7 @@ class Tables:
     tests: tuple[SelfTest, ...]
 
 
-def parse(lines: Sequence[object], protocol: Protocol, faults: Fault) -> Tables:
+def parse(lines: Sequence[object], protocol: DriveProtocol, faults: Fault) -> Tables:
     """Read the lines that smartctl prints for ``--all``.
 
     Raises:
@@ -65,10 +65,10 @@ def parse(lines: Sequence[object], protocol: Protocol, faults: Fault) -> Tables:
     """
     try:
         device = _device([str(each) for each in lines], protocol, faults)
-        progress = number(device._test_progress)  # noqa: SLF001 - the public one is a sentence
+        progress = as_int(device._test_progress)  # noqa: SLF001 - the public one is a sentence
         return Tables(
             passed={"PASS": True, "FAIL": False}.get(device.assessment),
-            temperature=number(device.temperature),
+            temperature=as_int(device.temperature),
             testing=None if progress is None else 100 - progress,
             counters=dict(_counters(device)),
             attributes=tuple(_attributes(device)),
@@ -78,10 +78,10 @@ def parse(lines: Sequence[object], protocol: Protocol, faults: Fault) -> Tables:
         )
     except Exception as error:  # noqa: BLE001 - StopIteration, ValueError, TypeError: whatever torn text brings about
         kind = type(error).__name__
-        raise ReadingError(f"smartctl's answer is torn, or of an unknown kind ({kind})") from None
+        raise UnreadableReportError(f"smartctl's answer is torn, or of an unknown kind ({kind})") from None
 
 
-def _device(lines: list[str], protocol: Protocol, faults: Fault) -> Device:
+def _device(lines: list[str], protocol: DriveProtocol, faults: Fault) -> Device:
     """What pySMART makes of the lines."""
     from pySMART import Device  # noqa: PLC0415 - 14 MB, and only the child may pay for it
     from pySMART.smartctl import Smartctl  # noqa: PLC0415 - as Device
@@ -97,73 +97,73 @@ def _device(lines: list[str], protocol: Protocol, faults: Fault) -> Device:
 
 def _counters(device: Device) -> Iterator[tuple[Counter, int]]:
     for each in device.attributes:
-        if each is not None and each.num in _ATA and (count := number(each.raw_int)) is not None:
+        if each is not None and each.num in _ATA and (count := as_int(each.raw_int)) is not None:
             yield _ATA[each.num], count
-    about = device.if_attributes
-    found = {
-        Counter.MEDIA: number(getattr(about, "integrityErrors", None)),
-        Counter.WORN: number(getattr(about, "percentageUsed", None)),
+    interface_attributes = device.if_attributes
+    counts = {
+        Counter.MEDIA: as_int(getattr(interface_attributes, "integrityErrors", None)),
+        Counter.WORN: as_int(getattr(interface_attributes, "percentageUsed", None)),
     }
     diagnostics = device.diagnostics
     if diagnostics is not None:
         lost = [
             getattr(diagnostics, f"_Uncorrected_{what}", None) for what in ("Reads", "Writes", "Verifies")
         ]
-        known = [count for each in lost if (count := number(each)) is not None]
-        found |= {
-            Counter.REALLOCATED: number(diagnostics.Reallocated_Sector_Ct),
-            Counter.STARTS: number(diagnostics.Start_Stop_Cycles),
-            Counter.LOADS: number(diagnostics.Load_Cycle_Count),
-            Counter.UNCORRECTABLE: sum(known) if known else None,
+        errors = [count for each in lost if (count := as_int(each)) is not None]
+        counts |= {
+            Counter.REALLOCATED: as_int(diagnostics.Reallocated_Sector_Ct),
+            Counter.STARTS: as_int(diagnostics.Start_Stop_Cycles),
+            Counter.LOADS: as_int(diagnostics.Load_Cycle_Count),
+            Counter.UNCORRECTABLE: sum(errors) if errors else None,
         }
-    yield from ((counter, count) for counter, count in found.items() if count is not None)
+    yield from ((counter, count) for counter, count in counts.items() if count is not None)
 
 
 def _attributes(device: Device) -> Iterator[Attribute]:
     for each in device.attributes:
         if each is not None:
-            now = each.when_failed == "FAILING_NOW"
-            past = not now and each.when_failed not in {"-", ""}
+            failing_now = each.when_failed == "FAILING_NOW"
+            past = not failing_now and each.when_failed not in {"-", ""}
             yield Attribute(
                 each.num,
-                line(each.name),
-                number(each.value_int),
-                number(each.worst),
-                number(each.thresh),
-                line(each.raw),
+                printable_text(each.name),
+                as_int(each.value_int),
+                as_int(each.worst),
+                as_int(each.thresh),
+                printable_text(each.raw),
                 prefail=each.type == "Pre-fail",
-                failed="now" if now else "past" if past else None,
+                failed="now" if failing_now else "past" if past else None,
             )
 
 
 def _critical(device: Device) -> tuple[str, ...]:
-    bits = number(getattr(device.if_attributes, "criticalWarning", None)) or 0
+    bits = as_int(getattr(device.if_attributes, "criticalWarning", None)) or 0
     return tuple(text for n, text in enumerate(_WARNINGS) if bits >> n & 1)
 
 
 def _spare(device: Device) -> tuple[int, int] | None:
-    spare = number(getattr(device.if_attributes, "availableSpare", None))
-    asked = number(getattr(device.if_attributes, "availableSpareThreshold", None))
-    return None if spare is None or asked is None else (spare, asked)
+    spare = as_int(getattr(device.if_attributes, "availableSpare", None))
+    threshold = as_int(getattr(device.if_attributes, "availableSpareThreshold", None))
+    return None if spare is None or threshold is None else (spare, threshold)
 
 
 def _tests(device: Device) -> Iterator[SelfTest]:
     """The self-test log, newest first; one that runs is no entry yet."""
     for each in device.tests:
-        status = line(each.status)
+        status = printable_text(each.status)
         lower = status.lower()
         if "progress" in lower or "running" in lower:
             continue
         hours = str(each.hours)
         yield SelfTest(
-            line(str(each.type)),
+            printable_text(str(each.type)),
             status,
-            _verdict(lower),
+            _passed(lower),
             int(hours) if hours.isascii() and hours.isdigit() else None,
         )
 
 
-def _verdict(status: str) -> bool | None:
+def _passed(status: str) -> bool | None:
     """Whether a test found the drive well; None for one that was broken off, by whomever."""
     if "abort" in status or "interrupt" in status or "reset" in status:
         return None

@@ -6,22 +6,22 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
-LONG: Final = 200
+MAX_TEXT: Final = 200
 """Characters that a text may have."""
 
 
-def document(text: str) -> Mapping[str, Any] | None:
+def parse_object(text: str) -> Mapping[str, Any] | None:
     """The object of JSON that ``text`` is; None = it is torn, nested too deeply, or anything else."""
     try:
-        told = json.loads(text)
+        report = json.loads(text)
     except (ValueError, RecursionError):
         return None
-    return told if isinstance(told, dict) else None
+    return report if isinstance(report, dict) else None
 
 
-def at(told: Mapping[str, Any], *path: str) -> object:
+def lookup(report: Mapping[str, Any], *path: str) -> object:
     """What stands at the end of ``path``; None where it leads nowhere."""
-    value: object = told
+    value: object = report
     for key in path:
         if not isinstance(value, dict):
             return None
@@ -29,28 +29,28 @@ def at(told: Mapping[str, Any], *path: str) -> object:
     return value
 
 
-def whole(told: Mapping[str, Any], *path: str) -> int | None:
+def lookup_int(report: Mapping[str, Any], *path: str) -> int | None:
     """The whole number there."""
-    return number(at(told, *path))
+    return as_int(lookup(report, *path))
 
 
-def number(value: object) -> int | None:
+def as_int(value: object) -> int | None:
     """A whole number; True is none."""
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
-def truth(told: Mapping[str, Any], *path: str) -> bool | None:
+def lookup_bool(report: Mapping[str, Any], *path: str) -> bool | None:
     """The verdict there."""
-    value = at(told, *path)
+    value = lookup(report, *path)
     return value if isinstance(value, bool) else None
 
 
-def text(told: Mapping[str, Any], *path: str) -> str | None:
+def lookup_text(report: Mapping[str, Any], *path: str) -> str | None:
     """The text there."""
-    value = at(told, *path)
+    value = lookup(report, *path)
     return value if isinstance(value, str) else None
 
 
-def line(text: object) -> str:
+def printable_text(text: object) -> str:
     """Printable, and no longer than a text may be."""
-    return "".join(letter if letter.isprintable() else "?" for letter in str(text).strip())[:LONG]
+    return "".join(letter if letter.isprintable() else "?" for letter in str(text).strip())[:MAX_TEXT]

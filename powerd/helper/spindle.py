@@ -12,19 +12,26 @@ from pathlib import Path
 
 from powerd import model
 from powerd.helper import hdparm, pending, rouse, scsi, self_test
-from powerd.helper.disks import Disk
-from powerd.helper.done import Done
+from powerd.helper.disks import DiskDevice
+from powerd.helper.done import CompletedTool
 from powerd.helper.errors import RefusalError
-from powerd.helper.lane import Lane
-from powerd.helper.messages.bounds import MOVING, QUICK, SELF_TEST, SPARE
-from powerd.helper.protocol import Drive, Power, ReadDrive, SetApm, SetTimer, StandBy
-from powerd.helper.smart_values import document
-from powerd.helper.smart_ways import kinds, reached
-from powerd.helper.tool import Extra, Runner
-from powerd.model import APM_WITHOUT_STANDBY, Trouble
+from powerd.helper.lane import SerialExecutor
+from powerd.helper.messages.bounds import MOTOR_COMMAND, QUICK_COMMAND, SELF_TEST_QUERY, THREAD_MARGIN
+from powerd.helper.protocol import (
+    DriveResponse,
+    PowerResponse,
+    ReadDriveRequest,
+    SetApmRequest,
+    SetTimerRequest,
+    SpinDownRequest,
+)
+from powerd.helper.smart_values import parse_object
+from powerd.helper.smart_ways import device_types, drive_reached
+from powerd.helper.tool import ToolOptions, ToolRunner
+from powerd.model import APM_WITHOUT_STANDBY, FailureCause
 
 
-class Spindle:
+class DriveSession:
     """One disk, within a turn of its lane; each method is one request, or the first half of one.
 
     Args:
@@ -37,161 +44,169 @@ class Spindle:
         commands: sent to the disk past the block layer so far.
     """
 
-    def __init__(self, disk: Disk, lane: Lane, runner: Runner, root: Path) -> None:
+    def __init__(self, disk: DiskDevice, executor: SerialExecutor, runner: ToolRunner, root: Path) -> None:
         self._disk = disk
         self._device = str(disk.node)
-        self._lane = lane
+        self._executor = executor
         self._runner = runner
         self._root = root
         self.commands = 0
 
-    async def read_power(self) -> Power:
+    async def read_power(self) -> PowerResponse:
         """Whether it spins."""
-        return self.power(await self.state())
+        return self.power_response(await self.power_state())
 
-    async def rests(self, request: StandBy) -> Power | None:
+    async def already_stopped(self, request: SpinDownRequest) -> PowerResponse | None:
         """Why there is nothing to stop; None = it may be stopped, as far as can be known at once."""
-        state = await self._state_if_told(request.how)
-        if state.asleep or state is model.Power.SUSPENDED:
-            return self.power(state)
-        await self._demand_no_hindrance(spins=state is model.Power.ACTIVE)
+        state = await self._state_if_reported(request.how)
+        if state.is_stopped or state is model.PowerMode.SUSPENDED:
+            return self.power_response(state)
+        await self._require_not_busy(spins=state is model.PowerMode.ACTIVE)
         return None
 
-    async def stand_by(self, request: StandBy) -> Power:
+    async def spin_down(self, request: SpinDownRequest) -> PowerResponse:
         """Stop it, unless it is asleep already or there is a hindrance."""
-        rests = await self.rests(request)
-        if rests is not None:
-            return rests
+        already_stopped = await self.already_stopped(request)
+        if already_stopped is not None:
+            return already_stopped
         if request.how == "ata":
-            done = await self.run(hdparm.stand_by(self._device), MOVING)
-            hdparm.succeeded(done, "-y")
+            result = await self.run(hdparm.spin_down(self._device), MOTOR_COMMAND)
+            hdparm.require_success(result, "-y")
         else:
             self.commands += 1
-            await self._lane.in_thread(partial(scsi.stand_by, self._disk), MOVING + SPARE)
-        return self.power(model.Power.STANDBY, stopped=True)
+            await self._executor.run_in_thread(
+                partial(scsi.spin_down, self._disk), MOTOR_COMMAND + THREAD_MARGIN
+            )
+        return self.power_response(model.PowerMode.STANDBY, stopped=True)
 
-    async def set_timer(self, request: SetTimer) -> Power:
+    async def set_timer(self, request: SetTimerRequest) -> PowerResponse:
         """Set its standby timer, if it spins."""
-        await self._demand_ata("setting its timer")
-        done = await self.run(hdparm.set_timer(self._device, request.value), QUICK)
-        hdparm.succeeded(done, "-S")
-        return self.power(model.Power.ACTIVE)
+        await self._require_ata("setting its timer")
+        result = await self.run(hdparm.set_timer(self._device, request.value), QUICK_COMMAND)
+        hdparm.require_success(result, "-S")
+        return self.power_response(model.PowerMode.ACTIVE)
 
-    async def set_apm(self, request: SetApm) -> Drive:
+    async def set_apm(self, request: SetApmRequest) -> DriveResponse:
         """Set its APM level, if it spins, and believe what it then says."""
         if request.level < APM_WITHOUT_STANDBY and not request.spin_down:
             raise RefusalError(
                 f"APM level {request.level} lets {self._disk.name} stop when it likes to; ask for it with "
                 f"spin_down, or for {APM_WITHOUT_STANDBY} or more"
             )
-        await self._demand_ata("setting its APM level")
-        done = await self.run(hdparm.set_apm(self._device, request.level), QUICK, commands=2)
-        identity = hdparm.identity_of(done, "-B")
+        await self._require_ata("setting its APM level")
+        result = await self.run(hdparm.set_apm(self._device, request.level), QUICK_COMMAND, commands=2)
+        identity = hdparm.identity_of(result, "-B")
         if identity.apm != request.level:
             raise RefusalError(
                 f"{self._disk.name} took APM level {request.level} and shows {identity.apm or 'none'}; "
                 "leave its APM as it is"
             )
-        return self._drive(identity)
+        return self._drive_response(identity)
 
-    async def read_drive(self, _: ReadDrive) -> Drive:
+    async def read_drive(self, _: ReadDriveRequest) -> DriveResponse:
         """What it can do, if it spins."""
-        await self._demand_ata("asking what it can do")
-        done = await self.run(hdparm.identify(self._device), QUICK)
-        return self._drive(hdparm.identity_of(done, "--Istdout"))
+        await self._require_ata("asking what it can do")
+        result = await self.run(hdparm.identify(self._device), QUICK_COMMAND)
+        return self._drive_response(hdparm.identity_of(result, "--Istdout"))
 
-    async def rouse(self) -> None:
+    async def spin_up(self) -> None:
         """Wake it."""
-        await self._lane.in_thread(partial(rouse.rouse, self._disk), MOVING)
+        await self._executor.run_in_thread(partial(rouse.spin_up, self._disk), MOTOR_COMMAND)
 
-    async def state(self) -> model.Power:
+    async def power_state(self) -> model.PowerMode:
         """What it says of itself, unless the kernel has suspended it; one that starts says so when it has."""
-        if self._disk.asleep_by_kernel:
-            return model.Power.SUSPENDED
-        if self._disk.pure_scsi:
+        if self._disk.runtime_suspended:
+            return model.PowerMode.SUSPENDED
+        if self._disk.scsi_only:
             self.commands += 1
-            return await self._lane.in_thread(partial(scsi.read_power, self._disk), MOVING + SPARE)
+            return await self._executor.run_in_thread(
+                partial(scsi.read_power, self._disk), MOTOR_COMMAND + THREAD_MARGIN
+            )
         loop = asyncio.get_running_loop()
-        begun = loop.time()
-        done = await self.run(hdparm.read_power(self._device), MOVING)
-        if done.status and loop.time() - begun > QUICK:  # a drive refuses at once
+        started_at = loop.time()
+        result = await self.run(hdparm.read_power(self._device), MOTOR_COMMAND)
+        if result.status and loop.time() - started_at > QUICK_COMMAND:  # a drive refuses at once
             raise RefusalError(
-                f"{self._disk.name} did not answer within {QUICK:g} s, and the kernel gave it up "
-                f"({done.last_words}); see dmesg",
-                Trouble.HUNG,
+                f"{self._disk.name} did not answer within {QUICK_COMMAND:g} s, and the kernel gave it up "
+                f"({result.last_error_line}); see dmesg",
+                FailureCause.UNRESPONSIVE,
             )
-        return hdparm.power_of(done)
+        return hdparm.power_of(result)
 
-    async def demand_spinning(self, what: str) -> None:
+    async def require_spinning(self, purpose: str) -> None:
         """Refuse ``what``, such as "reading its health", unless it is known that it spins."""
-        state = await self.state()
-        if state is model.Power.UNKNOWN:
+        state = await self.power_state()
+        if state is model.PowerMode.UNKNOWN:
             raise RefusalError(
-                f"{self._disk.name} does not say whether it spins, and {what} could wake it; leave it out"
+                f"{self._disk.name} does not say whether it spins, and {purpose} could wake it; leave it out"
             )
-        if state is not model.Power.ACTIVE:
+        if state is not model.PowerMode.ACTIVE:
             raise RefusalError(
-                f"{self._disk.name} is asleep ({state}), and {what} would wake it; ask again later",
-                Trouble.ASLEEP,
+                f"{self._disk.name} is asleep ({state}), and {purpose} would wake it; ask again later",
+                FailureCause.IN_STANDBY,
             )
 
     async def run(
-        self, argv: list[str], seconds: float, commands: int = 1, extra: Extra | None = None
-    ) -> Done:
+        self, argv: list[str], seconds: float, commands: int = 1, options: ToolOptions | None = None
+    ) -> CompletedTool:
         """Run a tool that sends so many commands to the disk."""
         try:
-            done = await self._runner.run(argv, seconds, self._lane, extra or Extra())
+            result = await self._runner.run(argv, seconds, self._executor, options or ToolOptions())
         except RefusalError as error:
-            if error.cause is not Trouble.UNREACHED:  # it was begun
+            if error.cause is not FailureCause.HELPER_UNAVAILABLE:  # it was begun
                 self.commands += commands
             raise
         self.commands += commands
-        return done
+        return result
 
-    def power(self, state: model.Power, *, stopped: bool = False) -> Power:
+    def power_response(self, state: model.PowerMode, *, stopped: bool = False) -> PowerResponse:
         """The answer that tells its state."""
-        return Power(disk=self._disk.name, state=state, commands=self.commands, stopped=stopped)
+        return PowerResponse(disk=self._disk.name, state=state, commands=self.commands, stopped=stopped)
 
-    async def _state_if_told(self, how: str) -> model.Power:
+    async def _state_if_reported(self, how: str) -> model.PowerMode:
         """As state(); what only knows SCSI's way to stop need not know how to say."""
         try:
-            return await self.state()
+            return await self.power_state()
         except RefusalError:
-            if how == "ata" or self._lane.hangs:
+            if how == "ata" or self._executor.quarantined:
                 raise
-            return model.Power.UNKNOWN
+            return model.PowerMode.UNKNOWN
 
-    async def _demand_ata(self, what: str) -> None:
+    async def _require_ata(self, purpose: str) -> None:
         """Refuse ``what``, which takes an ATA disk, unless it is one that is known to spin."""
-        if self._disk.pure_scsi:
-            raise RefusalError(f"{self._disk.name} is no ATA disk, and {what} takes one; leave it out")
-        await self.demand_spinning(what)
+        if self._disk.scsi_only:
+            raise RefusalError(f"{self._disk.name} is no ATA disk, and {purpose} takes one; leave it out")
+        await self.require_spinning(purpose)
 
-    async def _demand_no_hindrance(self, *, spins: bool) -> None:
+    async def _require_not_busy(self, *, spins: bool) -> None:
         """A disk that may be asleep is not asked for its self-test, as that could wake it."""
-        why = await self._lane.in_thread(partial(pending.hindrance, self._disk, self._root), QUICK)
-        if why is None and spins:
-            why = await self._self_test()
-        if why is not None:
-            raise RefusalError(f"{self._disk.name} is not stopped: {why}", Trouble.BUSY)
+        busy_reason = await self._executor.run_in_thread(
+            partial(pending.busy_reason, self._disk, self._root), QUICK_COMMAND
+        )
+        if busy_reason is None and spins:
+            busy_reason = await self._self_test_busy_reason()
+        if busy_reason is not None:
+            raise RefusalError(f"{self._disk.name} is not stopped: {busy_reason}", FailureCause.BUSY)
 
-    async def _self_test(self) -> str | None:
+    async def _self_test_busy_reason(self) -> str | None:
         """Why its self-test is a hindrance; None = it runs none, or no way leads to what it says of that."""
-        if self._disk.pure_scsi:
+        if self._disk.scsi_only:
             self.commands += 1
-            if await self._lane.in_thread(partial(scsi.tests_itself, self._disk), QUICK):
-                return self_test.HINDRANCE
+            if await self._executor.run_in_thread(
+                partial(scsi.self_test_in_progress, self._disk), QUICK_COMMAND
+            ):
+                return self_test.BUSY_REASON
         if self._runner.tools.find("smartctl") is None:
             return None
-        for kind in kinds(self._disk):
-            argv, commands = self_test.question(self._disk, kind)
-            done = await self.run(argv, SELF_TEST, commands)
-            if done.status < 0 or reached(done.status):  # by a signal: it may have been there
-                return self_test.hindrance(document(done.out))
+        for device_type in device_types(self._disk):
+            argv, commands = self_test.query(self._disk, device_type)
+            result = await self.run(argv, SELF_TEST_QUERY, commands)
+            if result.status < 0 or drive_reached(result.status):  # by a signal: it may have been there
+                return self_test.busy_reason(parse_object(result.out))
         return None
 
-    def _drive(self, identity: hdparm.Identity) -> Drive:
-        return Drive(
+    def _drive_response(self, identity: hdparm.Identity) -> DriveResponse:
+        return DriveResponse(
             disk=self._disk.name,
             apm=identity.apm,
             apm_supported=identity.apm_supported,

@@ -11,28 +11,28 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
-from powerd.helper.disks import Disk, parts, read
+from powerd.helper.disks import DiskDevice, partition_dirs, read_attribute
 
 _DEPTH: Final = 8  # partition, md, crypt, LVM and some
 
 
-def holders(disk: Disk) -> list[Path]:
+def holder_dirs(disk: DiskDevice) -> list[Path]:
     """What is built on the disk or its partitions, and on that, and so on: directories in sysfs."""
-    found: dict[Path, None] = {}
+    directories: dict[Path, None] = {}
     layer = [disk.sysfs]
     for _ in range(_DEPTH):
-        below = (part for path in layer for part in parts(path))
+        below = (part for path in layer for part in partition_dirs(path))
         layer = [holder.resolve() for part in below for holder in sorted(part.glob("holders/*"))]
-        found |= dict.fromkeys(layer)
-    return list(found)
+        directories |= dict.fromkeys(layer)
+    return list(directories)
 
 
-def devices(disk: Disk) -> list[Path]:
+def block_device_dirs(disk: DiskDevice) -> list[Path]:
     """The directories of all block devices that are the disk's, or lie on it."""
-    return [part for path in (disk.sysfs, *holders(disk)) for part in parts(path)]
+    return [part for path in (disk.sysfs, *holder_dirs(disk)) for part in partition_dirs(path)]
 
 
-def btrfs(names: Iterable[str], root: Path) -> Iterator[Path]:
+def btrfs_dirs(names: Iterable[str], root: Path) -> Iterator[Path]:
     """The directories of mounted btrfs file systems on devices of these names."""
     wanted = set(names)
     for filesystem in sorted((root / "sys/fs/btrfs").glob("*-*")):
@@ -40,8 +40,10 @@ def btrfs(names: Iterable[str], root: Path) -> Iterator[Path]:
             yield filesystem
 
 
-def backings(disk: Disk, root: Path) -> set[str]:
+def backing_device_names(disk: DiskDevice, root: Path) -> set[str]:
     """The names of the backing devices that data for the disk waits at."""
-    above = devices(disk)
-    names = {read(path / "dev") for path in above if not (path / "partition").exists()} - {""}
-    return names | {(path / "bdi").resolve().name for path in btrfs((path.name for path in above), root)}
+    directories = block_device_dirs(disk)
+    names = {read_attribute(path / "dev") for path in directories if not (path / "partition").exists()} - {""}
+    return names | {
+        (path / "bdi").resolve().name for path in btrfs_dirs((path.name for path in directories), root)
+    }

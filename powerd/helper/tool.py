@@ -17,21 +17,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from powerd.helper.child import Child
-from powerd.helper.done import Done
+from powerd.helper.child import ToolProcess
+from powerd.helper.done import CompletedTool
 from powerd.helper.errors import RefusalError
-from powerd.helper.lane import Lane
-from powerd.helper.messages.bounds import GRACE, PLACE
-from powerd.model import Trouble
+from powerd.helper.lane import SerialExecutor
+from powerd.helper.messages.bounds import KILL_GRACE, SLOT_TIMEOUT
+from powerd.model import FailureCause
 
-PLACES: Final = tuple(map(Path, ("/usr/sbin", "/sbin", "/usr/bin", "/bin")))
+TOOL_DIRECTORIES: Final = tuple(map(Path, ("/usr/sbin", "/sbin", "/usr/bin", "/bin")))
 """Where tools are looked for; not in PATH, which is the caller's."""
 OUTPUT_CAP: Final = 64 * 1024
 """Bytes of each output; a tool that writes more gets an error for it (EPERM)."""
-AT_ONCE: Final = 32
+MAX_PARALLEL_DISKS: Final = 32
 """Disks at which tools run at the same time; others wait for a place."""
-_ENVIRONMENT: Final = {"LC_ALL": "C", "PATH": ":".join(map(str, PLACES))}
-_SHORT: Final = frozenset({errno.EAGAIN, errno.EMFILE, errno.ENFILE, errno.ENOMEM})
+_ENVIRONMENT: Final = {"LC_ALL": "C", "PATH": ":".join(map(str, TOOL_DIRECTORIES))}
+_TRANSIENT_ERRORS: Final = frozenset({errno.EAGAIN, errno.EMFILE, errno.ENFILE, errno.ENOMEM})
 _REMEDY: Final = {"hdparm": "apt-get install hdparm", "smartctl": "apt-get install smartmontools"}
 
 
@@ -39,13 +39,15 @@ _REMEDY: Final = {"hdparm": "apt-get install hdparm", "smartctl": "apt-get insta
 class Tools:
     """The directories that tools are taken from; tests hand in one of their own."""
 
-    places: Sequence[Path] = PLACES
+    directories: Sequence[Path] = TOOL_DIRECTORIES
 
     def find(self, name: str) -> Path | None:
         """The program ``name``; None = it is not installed."""
-        return next((path for place in self.places if os.access(path := place / name, os.X_OK)), None)
+        return next(
+            (path for directory in self.directories if os.access(path := directory / name, os.X_OK)), None
+        )
 
-    def demand(self, name: str) -> Path:
+    def require(self, name: str) -> Path:
         """The program ``name``.
 
         Raises:
@@ -54,13 +56,13 @@ class Tools:
         path = self.find(name)
         if path is None:
             raise RefusalError(
-                f"{name} is not installed; {_REMEDY.get(name, 'install it')}", Trouble.UNREACHED
+                f"{name} is not installed; {_REMEDY.get(name, 'install it')}", FailureCause.HELPER_UNAVAILABLE
             )
         return path
 
 
 @dataclass(frozen=True, slots=True)
-class Extra:
+class ToolOptions:
     """What few runs need.
 
     Attributes:
@@ -70,14 +72,14 @@ class Extra:
     """
 
     path: Path | None = None
-    given: bytes = b""
-    cap: int = OUTPUT_CAP
+    stdin: bytes = b""
+    output_cap: int = OUTPUT_CAP
 
 
-_NOTHING_SPECIAL: Final = Extra()
+_DEFAULT_OPTIONS: Final = ToolOptions()
 
 
-class Runner:
+class ToolRunner:
     """Starts tools.
 
     Args:
@@ -85,33 +87,38 @@ class Runner:
         grace: seconds, as GRACE.
     """
 
-    def __init__(self, tools: Tools, grace: float = GRACE) -> None:
+    def __init__(self, tools: Tools, grace: float = KILL_GRACE) -> None:
         self.tools = tools
         self._grace = grace
-        self._places = asyncio.Semaphore(AT_ONCE)
+        self._slots = asyncio.Semaphore(MAX_PARALLEL_DISKS)
 
     @contextlib.asynccontextmanager
-    async def place(self) -> AsyncIterator[None]:
+    async def slot(self) -> AsyncIterator[None]:
         """Room to run tools, one after the other.
 
         Raises:
             RefusalError: none of the AT_ONCE places has become free.
         """
         try:
-            async with asyncio.timeout(PLACE):
-                await self._places.acquire()
+            async with asyncio.timeout(SLOT_TIMEOUT):
+                await self._slots.acquire()
         except TimeoutError:
             raise RefusalError(
-                f"{AT_ONCE} other disks have been dealt with for {PLACE:g} s; ask again later", Trouble.BUSY
+                f"{MAX_PARALLEL_DISKS} other disks have been dealt with for {SLOT_TIMEOUT:g} s; ask again later",
+                FailureCause.BUSY,
             ) from None
         try:
             yield
         finally:
-            self._places.release()
+            self._slots.release()
 
     async def run(
-        self, argv: Sequence[str], seconds: float, lane: Lane, extra: Extra = _NOTHING_SPECIAL
-    ) -> Done:
+        self,
+        argv: Sequence[str],
+        seconds: float,
+        executor: SerialExecutor,
+        options: ToolOptions = _DEFAULT_OPTIONS,
+    ) -> CompletedTool:
         """Run a tool to its end, within a turn of ``lane`` and a place.
 
         Args:
@@ -123,51 +130,53 @@ class Runner:
         Raises:
             RefusalError: it is not installed, cannot be started, or was out of time.
         """
-        path = extra.path or self.tools.demand(argv[0])
-        with contextlib.ExitStack() as closing:
+        path = options.path or self.tools.require(argv[0])
+        with contextlib.ExitStack() as stack:
             try:
-                files = closing.enter_context(_memory(extra))
-                child = Child(path, argv, files, _ENVIRONMENT)
+                files = stack.enter_context(_memory_files(options))
+                child = ToolProcess(path, argv, files, _ENVIRONMENT)
             except OSError as error:
-                raise RefusalError(_not_started(path, error), Trouble.UNREACHED) from None
+                raise RefusalError(_start_error_text(path, error), FailureCause.HELPER_UNAVAILABLE) from None
             try:
-                ended = await child.ended_within(seconds) or await child.end(self._grace)
+                exited = await child.exited_within(seconds) or await child.terminate(self._grace)
             finally:
-                child.leave_to(lane)
-            if not ended or child.out_of_time:
-                raise RefusalError(_late(argv, seconds, child, ended=ended), Trouble.HUNG)
-            return Done(child.status, *map(_text, files[1:]))
+                child.abandon_to(executor)
+            if not exited or child.timed_out:
+                raise RefusalError(
+                    _timeout_text(argv, seconds, child, exited=exited), FailureCause.UNRESPONSIVE
+                )
+            return CompletedTool(child.exit_status, *map(_read_output, files[1:]))
 
 
-def _not_started(path: Path, error: OSError) -> str:
-    remedy = "ask again later" if error.errno in _SHORT else "install it anew"
+def _start_error_text(path: Path, error: OSError) -> str:
+    remedy = "ask again later" if error.errno in _TRANSIENT_ERRORS else "install it anew"
     return f"{path} cannot be started: {error.strerror or error}; {remedy}"
 
 
-def _late(argv: Sequence[str], seconds: float, child: Child, *, ended: bool) -> str:
-    what = f"{' '.join(argv)} did not answer within {seconds:g} s"
-    if ended:
-        return f"{what} and was ended; see dmesg"
-    return f"{what} and cannot be ended (process {child.pid}), so its disk is left alone; see dmesg"
+def _timeout_text(argv: Sequence[str], seconds: float, child: ToolProcess, *, exited: bool) -> str:
+    text = f"{' '.join(argv)} did not answer within {seconds:g} s"
+    if exited:
+        return f"{text} and was ended; see dmesg"
+    return f"{text} and cannot be ended (process {child.pid}), so its disk is left alone; see dmesg"
 
 
 @contextlib.contextmanager
-def _memory(extra: Extra) -> Iterator[tuple[int, int, int]]:
+def _memory_files(options: ToolOptions) -> Iterator[tuple[int, int, int]]:
     """Files in memory for what a tool is given, and for its two outputs."""
-    with contextlib.ExitStack() as closing:
+    with contextlib.ExitStack() as stack:
 
-        def file(name: str, size: int) -> int:
+        def create(name: str, size: int) -> int:
             made = os.memfd_create(name, os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-            closing.callback(os.close, made)
+            stack.callback(os.close, made)
             os.ftruncate(made, size)
             fcntl.fcntl(made, fcntl.F_ADD_SEALS, fcntl.F_SEAL_GROW | fcntl.F_SEAL_SHRINK)
             return made
 
-        given = file("in", len(extra.given))
-        os.pwrite(given, extra.given, 0)
-        yield given, file("out", extra.cap), file("err", OUTPUT_CAP)
+        given = create("in", len(options.stdin))
+        os.pwrite(given, options.stdin, 0)
+        yield given, create("out", options.output_cap), create("err", OUTPUT_CAP)
 
 
-def _text(file: int) -> str:
+def _read_output(fd: int) -> str:
     """What was written, as far as its offset, which the tool's descriptor shares, has moved."""
-    return os.pread(file, os.lseek(file, 0, os.SEEK_CUR), 0).decode(errors="replace")
+    return os.pread(fd, os.lseek(fd, 0, os.SEEK_CUR), 0).decode(errors="replace")

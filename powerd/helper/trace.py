@@ -21,22 +21,22 @@ from itertools import count
 from pathlib import Path
 from typing import Final, Self
 
-PLACES: Final = ("sys/kernel/tracing", "sys/kernel/debug/tracing")
+TRACEFS_DIRECTORIES: Final = ("sys/kernel/tracing", "sys/kernel/debug/tracing")
 """Where tracefs is mounted, or shows itself within debugfs."""
 _PREFIX: Final = "powerd-guard"
-_ISSUE: Final = "block/block_rq_issue"
-_ISSUED: Final = re.compile(rb"\bblock_rq_issue: ([0-9]+),([0-9]+) ")
-_DIRTY: Final = (  # the last two are one, before Linux 5.18 and since
+_ISSUE_EVENT: Final = "block/block_rq_issue"
+_ISSUE_LINE: Final = re.compile(rb"\bblock_rq_issue: ([0-9]+),([0-9]+) ")
+_DIRTY_EVENTS: Final = (  # the last two are one, before Linux 5.18 and since
     "writeback/writeback_dirty_inode",
     "writeback/writeback_dirty_page",
     "writeback/writeback_dirty_folio",
 )
 _BUFFER_KB: Final = 8  # for each processor; the first event is all that matters
-_PIECE: Final = 1 << 16
-_numbers = count()
+_READ_SIZE: Final = 1 << 16
+_instance_numbers = count()
 
 
-class NoTraceError(Exception):
+class TracefsUnavailableError(Exception):
     """tracefs is not to be had here; the text says why."""
 
 
@@ -62,7 +62,7 @@ class Trace:
             self._open()
         except OSError as error:
             self.__exit__()
-            raise NoTraceError(f"tracefs is not to be had: {error.strerror or error}") from None
+            raise TracefsUnavailableError(f"tracefs is not to be had: {error.strerror or error}") from None
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -75,7 +75,7 @@ class Trace:
             with contextlib.suppress(OSError):
                 self._instance.rmdir()
 
-    async def wait(self, seconds: float | None, fits: Callable[[bytes], bool]) -> bytes:
+    async def wait(self, seconds: float | None, matches: Callable[[bytes], bool]) -> bytes:
         """Wait, without a wake-up, until the kernel tells what is waited for.
 
         Args:
@@ -88,42 +88,42 @@ class Trace:
         loop = asyncio.get_running_loop()
         found: asyncio.Future[bytes] = loop.create_future()
 
-        def look() -> None:
-            told = self._told()
-            if fits(told) and not found.done():
+        def on_readable() -> None:
+            told = self._read_events()
+            if matches(told) and not found.done():
                 found.set_result(told)
 
-        loop.add_reader(self._pipe, look)
+        loop.add_reader(self._pipe, on_readable)
         try:
             await asyncio.wait({found}, timeout=seconds)
             return found.result() if found.done() else b""
         finally:
             loop.remove_reader(self._pipe)
 
-    def _told(self) -> bytes:
+    def _read_events(self) -> bytes:
         """What has been told since the last call."""
-        told = b""
+        events = b""
         with contextlib.suppress(BlockingIOError):
-            while piece := os.read(self._pipe, _PIECE):
-                told += piece
-        return told
+            while chunk := os.read(self._pipe, _READ_SIZE):
+                events += chunk
+        return events
 
     def _open(self) -> None:
         instances = _instances(self._root)
         remove_stale(instances)
-        instance = instances / f"{_PREFIX}-{os.getpid()}-{next(_numbers)}"
+        instance = instances / f"{_PREFIX}-{os.getpid()}-{next(_instance_numbers)}"
         instance.mkdir()
         self._instance = instance
         self._write("buffer_size_kb", str(_BUFFER_KB))
         with contextlib.suppress(OSError):  # not before Linux 5.0
             self._write("buffer_percent", "0")
-        known = [event for event in self._events if (instance / "events" / event).is_dir()]
-        if not known:
+        supported = [event for event in self._events if (instance / "events" / event).is_dir()]
+        if not supported:
             raise OSError("this kernel has none of the events")
-        for event in known:
+        for event in supported:
             self._write(f"events/{event}/filter", self._events[event])
         self._pipe = os.open(instance / "trace_pipe", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        for event in known:
+        for event in supported:
             self._write(f"events/{event}/enable", "1")
 
     def _write(self, file: str, text: str) -> None:
@@ -134,32 +134,32 @@ class Trace:
             os.close(descriptor)
 
 
-def requests(numbers: Iterable[tuple[int, int]]) -> dict[str, str]:
+def request_filter(numbers: Iterable[tuple[int, int]]) -> dict[str, str]:
     """The event of a request to disks, by their numbers."""
     devices = " || ".join(f"dev == {major << 20 | minor}" for major, minor in sorted(numbers))
-    return {_ISSUE: f"({devices}) && nr_sector > 0"}
+    return {_ISSUE_EVENT: f"({devices}) && nr_sector > 0"}
 
 
-def requested(told: bytes) -> set[tuple[int, int]]:
+def requested_disks(events: bytes) -> set[tuple[int, int]]:
     """The numbers of the disks that requests went to."""
-    return {(int(major), int(minor)) for major, minor in _ISSUED.findall(told)}
+    return {(int(major), int(minor)) for major, minor in _ISSUE_LINE.findall(events)}
 
 
-def dirtied(names: Collection[str]) -> dict[str, str]:
+def dirty_filter(names: Collection[str]) -> dict[str, str]:
     """The events of data that begin to wait for backing devices, by their names."""
-    return dict.fromkeys(_DIRTY, " || ".join(f'name == "{name}"' for name in sorted(names)))
+    return dict.fromkeys(_DIRTY_EVENTS, " || ".join(f'name == "{name}"' for name in sorted(names)))
 
 
 def remove_stale(instances: Path) -> None:
     """Remove what helpers left behind that were killed."""
     for path in instances.glob(f"{_PREFIX}-*-*"):
         pid = path.name.split("-")[2]
-        if pid.isdigit() and not _lives(int(pid)):
+        if pid.isdigit() and not _is_alive(int(pid)):
             with contextlib.suppress(OSError):
                 path.rmdir()
 
 
-def _lives(pid: int) -> bool:
+def _is_alive(pid: int) -> bool:
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -170,8 +170,8 @@ def _lives(pid: int) -> bool:
 
 
 def _instances(root: Path) -> Path:
-    for place in PLACES:
-        path = root / place / "instances"
+    for directory in TRACEFS_DIRECTORIES:
+        path = root / directory / "instances"
         if path.is_dir():
             return path
     raise OSError("it is not mounted on /sys/kernel/tracing")

@@ -18,57 +18,68 @@ from pathlib import Path
 from typing import Final
 
 from powerd.helper import stack
-from powerd.helper.disks import Disk, read
-from powerd.helper.messages.bounds import WINDOW
-from powerd.helper.trace import NoTraceError, Trace, dirtied, requests
+from powerd.helper.disks import DiskDevice, read_attribute
+from powerd.helper.messages.bounds import MAX_QUIET_WINDOW
+from powerd.helper.trace import Trace, TracefsUnavailableError, dirty_filter, request_filter
 
-EXPIRE: Final = 36.0
+EXPIRY_SECONDS: Final = 36.0
 """Seconds after which nothing waits any more, on whatever file system."""
-COMMIT: Final = 5.0
+EXT4_COMMIT_SECONDS: Final = 5.0
 """Seconds between two commits of an ext4 that was not told otherwise."""
 _ROUNDING: Final = 2.0
-_OTHERS: Final = ("xfs", "f2fs")
-_EXT4: Final = {"ext3", "ext4"}
-_OPTION: Final = re.compile(r"(?:^|,)commit=([0-9]{1,6})(?:,|$)")
-_NUMBER, _OPTIONS = 2, -1  # fields of /proc/self/mountinfo (proc(5))
+_OTHER_FILESYSTEMS: Final = ("xfs", "f2fs")
+_EXT_FILESYSTEMS: Final = {"ext3", "ext4"}
+_COMMIT_OPTION: Final = re.compile(r"(?:^|,)commit=([0-9]{1,6})(?:,|$)")
+_DEVICE_FIELD, _OPTIONS_FIELD = 2, -1  # fields of /proc/self/mountinfo (proc(5))
 
 
-def window(disk: Disk, root: Path) -> float:
+def quiet_window(disk: DiskDevice, root: Path) -> float:
     """Seconds for which data may wait for the disk without being counted; 0 = what waits is counted."""
-    stats = root / "sys/kernel/debug/bdi" / ":".join(map(str, disk.number))
-    one_group = not (root / "sys/fs/cgroup/cgroup.controllers").exists()
-    if (stats / "stats").exists() and (one_group or (stats / "wb_stats").exists()):
+    stats = root / "sys/kernel/debug/bdi" / ":".join(map(str, disk.device_number))
+    single_cgroup = not (root / "sys/fs/cgroup/cgroup.controllers").exists()
+    if (stats / "stats").exists() and (single_cgroup or (stats / "wb_stats").exists()):
         return 0.0
-    above = stack.devices(disk)
-    names = [path.name for path in above]
-    found = [EXPIRE for kind in _OTHERS for name in names if (root / "sys/fs" / kind / name).is_dir()]
-    found += [EXPIRE for _ in stack.btrfs(names, root)]
-    mounted = _mounts({read(path / "dev") for path in above}, root)  # FAT, NTFS and others have no directory
-    found += [EXPIRE for words in mounted if not _EXT4 & set(words)]
-    for path in above:
+    directories = stack.block_device_dirs(disk)
+    names = [path.name for path in directories]
+    candidates = [
+        EXPIRY_SECONDS
+        for filesystem in _OTHER_FILESYSTEMS
+        for name in names
+        if (root / "sys/fs" / filesystem / name).is_dir()
+    ]
+    candidates += [EXPIRY_SECONDS for _ in stack.btrfs_dirs(names, root)]
+    mounts = _mounts(
+        {read_attribute(path / "dev") for path in directories}, root
+    )  # FAT, NTFS and others have no directory
+    candidates += [EXPIRY_SECONDS for mount in mounts if not _EXT_FILESYSTEMS & set(mount)]
+    for path in directories:
         ext4 = root / "sys/fs/ext4" / path.name
         if ext4.is_dir():
-            journal = read(ext4 / "journal_task").isdigit()
-            found.append(_commit(read(path / "dev"), root) + _ROUNDING if journal else EXPIRE)
-    return min(max(found, default=0.0), WINDOW)
+            journal = read_attribute(ext4 / "journal_task").isdigit()
+            candidates.append(
+                _commit_seconds(read_attribute(path / "dev"), root) + _ROUNDING if journal else EXPIRY_SECONDS
+            )
+    return min(max(candidates, default=0.0), MAX_QUIET_WINDOW)
 
 
-async def stays_quiet(disk: Disk, root: Path, seconds: float) -> bool:
+async def stays_idle(disk: DiskDevice, root: Path, seconds: float) -> bool:
     """Whether for so long nothing is read from the disk or written to it, nor begins to wait for that."""
-    before = disk.sectors
+    sectors_before = disk.sectors
     try:
-        with Trace(root, requests([disk.number]) | dirtied(stack.backings(disk, root))) as trace:
+        with Trace(
+            root, request_filter([disk.device_number]) | dirty_filter(stack.backing_device_names(disk, root))
+        ) as trace:
             return not await trace.wait(seconds, bool)
-    except NoTraceError:
+    except TracefsUnavailableError:
         await asyncio.sleep(seconds)
-        return disk.sectors == before
+        return disk.sectors == sectors_before
 
 
-def _commit(number: str, root: Path) -> float:
+def _commit_seconds(number: str, root: Path) -> float:
     """Seconds between two commits of the ext4 on the device of this number."""
-    options = (words[_OPTIONS] for words in _mounts({number}, root))
-    told = [float(option[1]) for text in options if (option := _OPTION.search(text))]
-    return max(told, default=COMMIT) or COMMIT
+    options = (mount[_OPTIONS_FIELD] for mount in _mounts({number}, root))
+    intervals = [float(option[1]) for text in options if (option := _COMMIT_OPTION.search(text))]
+    return max(intervals, default=EXT4_COMMIT_SECONDS) or EXT4_COMMIT_SECONDS
 
 
 def _mounts(numbers: set[str], root: Path) -> list[list[str]]:
@@ -78,4 +89,4 @@ def _mounts(numbers: set[str], root: Path) -> list[list[str]]:
     except OSError:
         return []
     fields = (line.split() for line in lines)
-    return [words for words in fields if len(words) > _NUMBER and words[_NUMBER] in numbers]
+    return [mount for mount in fields if len(mount) > _DEVICE_FIELD and mount[_DEVICE_FIELD] in numbers]

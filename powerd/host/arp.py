@@ -22,23 +22,23 @@ _ARPHRD_ETHER: Final = 1
 _REQUEST: Final = 1
 _REPLY: Final = 2
 _PACKET: Final = struct.Struct("!HHBBH6s4s6s4s")  # hardware, protocol, their lengths, opcode, sender, target
-_EVERYBODY: Final = b"\xff" * 6
-_NOBODY: Final = bytes(6)
+_BROADCAST_MAC: Final = b"\xff" * 6
+_ZERO_MAC: Final = bytes(6)
 _MAX_BATCH: Final = 256
 _BUFFER: Final = 1 << 20  # cut by the kernel to net.core.rmem_max
 
 _SO_ATTACH_FILTER: Final = 26  # asm-generic/socket.h
 _INSTRUCTION: Final = struct.Struct("=HBBI")  # linux/filter.h: code, jump if true, jump if false, operand
-_DEAF: Final = (_INSTRUCTION.pack(0x06, 0, 0, 0),)  # ret 0: drop
-_REPLIES: Final = (
+_DROP_ALL: Final = (_INSTRUCTION.pack(0x06, 0, 0, 0),)  # ret 0: drop
+_PASS_REPLIES: Final = (
     _INSTRUCTION.pack(0x28, 0, 0, 6),  # ldh [6]: the opcode
     _INSTRUCTION.pack(0x15, 0, 1, _REPLY),  # jeq: a reply?
     _INSTRUCTION.pack(0x06, 0, 0, _PACKET.size),  # ret: keep it
-    *_DEAF,
+    *_DROP_ALL,
 )
 
 
-class Answer(NamedTuple):
+class ArpReply(NamedTuple):
     """An ARP reply: the address it speaks for, and the MAC that does."""
 
     address: str
@@ -47,17 +47,17 @@ class Answer(NamedTuple):
 
 def build_request(mac: bytes, own: bytes, target: bytes) -> bytes:
     """Who has ``target``? Tell ``own`` (four bytes each) at ``mac`` (six)."""
-    return _PACKET.pack(_ARPHRD_ETHER, _ETH_P_IP, 6, 4, _REQUEST, mac, own, _NOBODY, target)
+    return _PACKET.pack(_ARPHRD_ETHER, _ETH_P_IP, 6, 4, _REQUEST, mac, own, _ZERO_MAC, target)
 
 
-def parse_reply(packet: bytes) -> Answer | None:
+def parse_reply(packet: bytes) -> ArpReply | None:
     """An ARP reply for IPv4 on Ethernet; None if it is anything else."""
     if len(packet) < _PACKET.size:
         return None
     hardware, protocol, hlen, plen, opcode, mac, sender, _, _ = _PACKET.unpack_from(packet)
     if (hardware, protocol, hlen, plen, opcode) != (_ARPHRD_ETHER, _ETH_P_IP, 6, 4, _REPLY):
         return None
-    return Answer(socket.inet_ntoa(sender), mac.hex(":"))
+    return ArpReply(socket.inet_ntoa(sender), mac.hex(":"))
 
 
 class ArpSocket:
@@ -82,15 +82,15 @@ class ArpSocket:
                 "run as root or give the service CAP_NET_RAW and AF_PACKET"
             ) from error
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER)
-        self.deafen()
+        self.stop_listening()
 
     def listen(self) -> None:
         """Hear ARP replies from now on."""
-        self._filter(_REPLIES)
+        self._attach_filter(_PASS_REPLIES)
 
-    def deafen(self) -> None:
+    def stop_listening(self) -> None:
         """Hear nothing any more, and forget what was heard and not read."""
-        self._filter(_DEAF)
+        self._attach_filter(_DROP_ALL)
         while self._receive() is not None:  # ends, since nothing is added any more
             pass
 
@@ -98,31 +98,31 @@ class ArpSocket:
         """Give the socket back; takes some milliseconds."""
         self.sock.close()
 
-    def ask(self, link: Link, packet: bytes) -> int:
+    def send_request(self, link: Link, packet: bytes) -> int:
         """Send one question to everybody on ``link``; 0, or the errno with which the kernel refused it."""
-        return self._send(packet, (link.name, _ETH_P_ARP, 0, _ARPHRD_ETHER, _EVERYBODY))
+        return self._send(packet, (link.name, _ETH_P_ARP, 0, _ARPHRD_ETHER, _BROADCAST_MAC))
 
-    def deliver(self, link: Link, mac: bytes, datagram: bytes) -> int:
+    def send_datagram(self, link: Link, mac: bytes, datagram: bytes) -> int:
         """Send an IPv4 packet straight to a MAC, past routes and neighbour table; 0 or an errno."""
         return self._send(datagram, (link.name, _ETH_P_IP, 0, _ARPHRD_ETHER, mac))
 
-    def _send(self, packet: bytes, where: tuple[str, int, int, int, bytes]) -> int:
+    def _send(self, packet: bytes, destination: tuple[str, int, int, int, bytes]) -> int:
         try:
-            self.sock.sendto(packet, where)
+            self.sock.sendto(packet, destination)
         except OSError as error:
             return error.errno or errno.EIO
         return 0
 
-    def hear(self) -> Iterator[tuple[str, Answer]]:
+    def read_replies(self) -> Iterator[tuple[str, ArpReply]]:
         """The replies that have arrived, each with the name of the interface it arrived on."""
         for _ in range(_MAX_BATCH):
             received = self._receive()
             if received is None:
                 return
             interface, packet = received
-            answer = parse_reply(packet)
-            if answer is not None:
-                yield interface, answer
+            reply = parse_reply(packet)
+            if reply is not None:
+                yield interface, reply
 
     def _receive(self) -> tuple[str, bytes] | None:
         """The next packet and its interface; None = nothing is there."""
@@ -134,7 +134,7 @@ class ArpSocket:
             return "", b""
         return source[0], packet
 
-    def _filter(self, program: tuple[bytes, ...]) -> None:
+    def _attach_filter(self, program: tuple[bytes, ...]) -> None:
         code = array.array("B", b"".join(program))
         self.sock.setsockopt(
             socket.SOL_SOCKET, _SO_ATTACH_FILTER, struct.pack("HP", len(program), code.buffer_info()[0])

@@ -6,29 +6,29 @@ from pathlib import Path
 
 from powerd import model
 from powerd.helper.protocol import (
-    CheckHealth,
-    Drive,
-    DriveHealth,
-    Guard,
-    Power,
+    AwaitFirstAccess,
+    CheckHealthRequest,
+    DriveResponse,
+    HealthResponse,
+    PowerResponse,
     ProtocolError,
-    ReadDrive,
-    ReadPower,
-    SetApm,
-    SetTimer,
-    StandBy,
-    StartTest,
+    ReadDriveRequest,
+    ReadPowerRequest,
+    SetApmRequest,
+    SetTimerRequest,
+    SpinDownRequest,
+    StartTestRequest,
 )
-from powerd.host.helper import SOCKET, ask
+from powerd.host.helper import HELPER_SOCKET, send_request
 from powerd.host.values import DiskError, RefusedByHelperError
-from powerd.model import APM_WITHOUT_STANDBY, DiskId, DiskOrder, Found, Trouble
-from powerd.model.plain import from_plain
-from powerd.model.standby_timer import timer_for
+from powerd.model import APM_WITHOUT_STANDBY, DiskAction, DiskId, DiskResult, FailureCause
+from powerd.model.plain import health_from_json
+from powerd.model.standby_timer import encode_timer
 
 
-async def obey(  # noqa: PLR0911 - one row for each order
-    order: DiskOrder, at: Path = SOCKET
-) -> Found:
+async def request_disk_action(  # noqa: PLR0911 - one row for each order
+    action: DiskAction, socket_path: Path = HELPER_SOCKET
+) -> DiskResult:
     """Have the helper that listens on ``at`` carry out ``order``.
 
     Raises:
@@ -36,28 +36,36 @@ async def obey(  # noqa: PLR0911 - one row for each order
         HostError: it is not there, or gives no answer.
     """
     try:
-        match order:
-            case model.AskPower(disk=disk):
-                return answered(await ask(ReadPower(disk), at))
-            case model.SpinDown(disk=disk, how=how):
-                return answered(await ask(StandBy(disk, how), at))
-            case model.SetTimer(disk=disk, seconds=seconds):
-                return answered(await ask(SetTimer(disk, timer_for(seconds).value), at))
-            case model.SetApm(disk=disk, level=level):
-                return drive(await ask(SetApm(disk, level, spin_down=level < APM_WITHOUT_STANDBY), at))
-            case model.ReadDrive(disk=disk):
-                return drive(await ask(ReadDrive(disk), at))
-            case model.CheckHealth(disk=disk, wake=wake, kind=kind):
-                return checked(await ask(CheckHealth(disk, wake, kind), at))
-            case model.StartTest(disk=disk, test=test, kind=kind):
-                return answered(await ask(StartTest(disk, test, kind), at))
+        match action:
+            case model.CheckPowerMode(disk=disk):
+                return to_power_status(await send_request(ReadPowerRequest(disk), socket_path))
+            case model.SpinDown(disk=disk, method=method):
+                return to_power_status(await send_request(SpinDownRequest(disk, method), socket_path))
+            case model.SetStandbyTimer(disk=disk, seconds=seconds):
+                return to_power_status(
+                    await send_request(SetTimerRequest(disk, encode_timer(seconds).value), socket_path)
+                )
+            case model.SetApmLevel(disk=disk, level=level):
+                return to_power_features(
+                    await send_request(
+                        SetApmRequest(disk, level, spin_down=level < APM_WITHOUT_STANDBY), socket_path
+                    )
+                )
+            case model.ReadPowerFeatures(disk=disk):
+                return to_power_features(await send_request(ReadDriveRequest(disk), socket_path))
+            case model.CheckHealth(disk=disk, may_wake=wake, device_type=kind):
+                return to_health(await send_request(CheckHealthRequest(disk, wake, kind), socket_path))
+            case model.StartTest(disk=disk, test=test, device_type=kind):
+                return to_power_status(await send_request(StartTestRequest(disk, test, kind), socket_path))
     except RefusedByHelperError as error:
-        raise DiskError(str(error), Trouble(error.cause), error.commands) from None
+        raise DiskError(str(error), FailureCause(error.cause), error.commands) from None
     except ProtocolError as error:
-        raise DiskError(f"{order.disk}: cannot be asked for: {error}", Trouble.FAILED) from None
+        raise DiskError(f"{action.disk}: cannot be asked for: {error}", FailureCause.FAILED) from None
 
 
-async def guard(disks: tuple[DiskId, ...], at: Path = SOCKET) -> tuple[DiskId, tuple[DiskId, ...], float]:
+async def wait_first_access(
+    disks: tuple[DiskId, ...], socket_path: Path = HELPER_SOCKET
+) -> tuple[DiskId, tuple[DiskId, ...], float]:
     """Watch sleeping disks until one is accessed and the others have been woken; ends when cancelled.
 
     Returns:
@@ -66,20 +74,20 @@ async def guard(disks: tuple[DiskId, ...], at: Path = SOCKET) -> tuple[DiskId, t
     Raises:
         HostError: the helper refuses, or is not there.
     """
-    roused = await ask(Guard(disks), at)
-    return DiskId(roused.disk), tuple(DiskId(disk) for disk in roused.others), roused.seconds
+    answer = await send_request(AwaitFirstAccess(disks), socket_path)
+    return DiskId(answer.disk), tuple(DiskId(disk) for disk in answer.others), answer.seconds
 
 
-def answered(answer: Power) -> model.Answered:
+def to_power_status(answer: PowerResponse) -> model.PowerStatus:
     """A drive's word on its power."""
-    return model.Answered(model.Power(answer.state), answer.commands, answer.stopped)
+    return model.PowerStatus(model.PowerMode(answer.state), answer.commands, answer.stopped)
 
 
-def checked(answer: DriveHealth) -> model.Checked:
+def to_health(answer: HealthResponse) -> model.HealthReading:
     """A drive's health; its time is for the caller to say."""
-    return model.Checked(from_plain(answer.health), answer.kind, answer.commands)
+    return model.HealthReading(health_from_json(answer.health), answer.kind, answer.commands)
 
 
-def drive(answer: Drive) -> model.Drive:
+def to_power_features(answer: DriveResponse) -> model.PowerFeatures:
     """What a drive can do."""
-    return model.Drive(answer.apm, answer.apm_supported, answer.epc, answer.commands)
+    return model.PowerFeatures(answer.apm, answer.apm_supported, answer.epc, answer.commands)

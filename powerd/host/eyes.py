@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from powerd.host.values import Alarm, Ask, FileMark, Going, Lan, Neighbour, Sweep
-from powerd.host.wakeup import Wakeups
-from powerd.model import Card, Inhibitor, KeyPress, Timer
+from powerd.host.values import Alarm, Lan, LogindEvent, Neighbour, ProbeRequest, StatSignature, SweepResult
+from powerd.host.wakeup import WakeupState
+from powerd.model import Inhibitor, KeyPress, NetworkCard, SystemdTimer
 
 
 class Surroundings(Protocol):
@@ -21,11 +21,11 @@ class Surroundings(Protocol):
         """Paths of files that fit a glob such as ``/var/lib/misc/dnsmasq.leases``, sorted; () if none."""
         ...
 
-    def mark(self, path: str) -> FileMark | None:
+    def stat_signature(self, path: str) -> StatSignature | None:
         """One stat(2), links followed; None = there is no such file."""
         ...
 
-    def chunks(self, path: str) -> AsyncIterator[str]:
+    def read_chunks(self, path: str) -> AsyncIterator[str]:
         """The file's text in pieces of 64 KiB, the loop getting its turn between them.
 
         Bytes that are no UTF-8 become U+FFFD. Raises HostError when it cannot be opened or read.
@@ -36,7 +36,7 @@ class Surroundings(Protocol):
         """The file's text, at most ``limit`` bytes of it."""
         ...
 
-    async def breathe(self) -> None:
+    async def yield_now(self) -> None:
         """Let the loop have its turn in the middle of a long computation."""
         ...
 
@@ -50,13 +50,13 @@ class Surroundings(Protocol):
 
     async def sweep(
         self,
-        asks: Sequence[Ask],
+        asks: Sequence[ProbeRequest],
         *,
         timeout: float,  # noqa: ASYNC109 - the time an answer may take, not the call's
         tries: int,
         until_first: bool,
         deadline: float = 60.0,
-    ) -> Sweep:
+    ) -> SweepResult:
         """Ask all at once; ``until_first`` ends it with the first answer that counts.
 
         Args:
@@ -83,37 +83,37 @@ class Eyes(Surroundings, Protocol):
     Every method raises HostError with one sentence (what, where, remedy) when the machine refuses.
     """
 
-    async def inhibitors(self) -> tuple[Inhibitor, ...]:
+    async def list_inhibitors(self) -> tuple[Inhibitor, ...]:
         """Inhibitor locks of others, of any mode; () where there is no D-Bus or no logind to hold one."""
         ...
 
-    async def able(self, action: str) -> str:
+    async def can_sleep(self, action: str) -> str:
         """What logind answers to its Can... method: ``yes``, ``no``, ``na`` or ``challenge``.
 
         Where there is no D-Bus or no logind it is ``yes``: sleeping itself will say what is wrong.
         """
         ...
 
-    async def key_press(self) -> KeyPress | None:
+    async def last_key_press(self) -> KeyPress | None:
         """The last sign of a person in any login session; None = none is known of."""
         ...
 
-    async def timers(self, units: Sequence[str]) -> tuple[Timer, ...]:
+    async def list_timers(self, units: Sequence[str]) -> tuple[SystemdTimer, ...]:
         """These systemd timers; ``auto`` stands for all active ones with WakeSystem=yes (systemd.timer(5)).
 
         Raises HostError when one that is named does not exist. Where there is no systemd, ``auto`` is none.
         """
         ...
 
-    async def patience(self) -> float:
+    async def inhibit_delay(self) -> float:
         """For how many seconds logind waits for delay locks between its word and the sleep."""
         ...
 
-    def goings(self) -> AsyncIterator[Going]:
+    def events(self) -> AsyncIterator[LogindEvent]:
         """What logind says unasked; begins with ``found`` once connected. Never ends, never raises."""
         ...
 
-    async def card(self, interface: str) -> Card:
+    async def read_card(self, interface: str) -> NetworkCard:
         """By what a network card can wake this machine, and by what it will."""
         ...
 
@@ -121,7 +121,7 @@ class Eyes(Surroundings, Protocol):
         """The RTC's time and the alarm that stands."""
         ...
 
-    def wakeup_sources(self) -> Wakeups:
+    def read_wakeup_state(self) -> WakeupState:
         """What the kernel tells of wake-ups at this moment; empty where it tells nothing."""
         ...
 
@@ -129,37 +129,37 @@ class Eyes(Surroundings, Protocol):
 class DiskEyes(Protocol):
     """What the source of disks is handed; paths are resolved under the same root. No device is opened."""
 
-    def entries(self, directory: str) -> tuple[str, ...]:
+    def listdir(self, directory: str) -> tuple[str, ...]:
         """Names of all that is in a directory, sorted; () = there is none such.
 
         Raises HostError when it may not be looked into.
         """
         ...
 
-    def peek(self, path: str) -> str | None:
+    def read_text(self, path: str) -> str | None:
         """A small file's text without white space around it; None = it is not there, or does not answer."""
         ...
 
-    def gauges(self, paths: Sequence[str]) -> list[str | None]:
+    def read_cached(self, paths: Sequence[str]) -> list[str | None]:
         """As peek, for files that are read again and again: they are kept open until no longer asked for."""
         ...
 
-    def target(self, path: str) -> str | None:
+    def realpath(self, path: str) -> str | None:
         """Where it really is, all links followed; None = it is not there."""
         ...
 
-    def release(self) -> str:
+    def kernel_release(self) -> str:
         """The kernel's release (uname(2)), ``6.1.0-18-amd64``."""
         ...
 
-    def hotplug(self, heard: Callable[[], None]) -> None:
+    def watch_block_devices(self, on_change: Callable[[], None]) -> None:
         """From now on, call ``heard`` when block devices have come, gone or changed.
 
         Raises HostError when they cannot be heard; without udev, and below a test's root, nothing ever is.
         """
         ...
 
-    async def breathe(self) -> None:
+    async def yield_now(self) -> None:
         """Let the loop have its turn in the middle of a long computation."""
         ...
 

@@ -14,7 +14,7 @@ from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Final
 
-from powerd.host.values import FileMark, HostError
+from powerd.host.values import HostError, StatSignature
 
 _PIECE: Final = 1 << 16
 _ABSENT: Final = (FileNotFoundError, NotADirectoryError)
@@ -34,27 +34,27 @@ def find(root: Path, pattern: str) -> tuple[str, ...]:
     except _ABSENT:
         return ()
     except OSError as error:
-        raise HostError(refusal("look into", pattern, root / relative, error)) from error
+        raise HostError(error_text("look into", pattern, root / relative, error)) from error
     names = glob.glob(relative, root_dir=root)  # noqa: PTH207 - Path.glob has no root_dir and fails on what vanishes
     return tuple(sorted("/" + name for name in names if not (root / name).is_dir()))
 
 
-def mark(path: Path, shown: str) -> FileMark | None:
+def stat_signature(path: Path, shown_path: str) -> StatSignature | None:
     """One stat(2), links followed; None = there is no such file.
 
     Raises:
         HostError: it may not be looked at.
     """
     try:
-        seen = path.stat()
+        found = path.stat()
     except _ABSENT:
         return None
     except OSError as error:
-        raise HostError(refusal("look at", shown, path, error)) from error
-    return FileMark(seen.st_ino, seen.st_size, seen.st_mtime_ns)
+        raise HostError(error_text("look at", shown_path, path, error)) from error
+    return StatSignature(found.st_ino, found.st_size, found.st_mtime_ns)
 
 
-async def chunks(path: Path, shown: str) -> AsyncGenerator[str]:
+async def read_chunks(path: Path, shown_path: str) -> AsyncGenerator[str]:
     """Its text in pieces of 64 KiB, never cut within a character; what is no UTF-8 becomes U+FFFD.
 
     Raises:
@@ -66,43 +66,43 @@ async def chunks(path: Path, shown: str) -> AsyncGenerator[str]:
         fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         with open(fd, "rb", buffering=0) as file:  # noqa: ASYNC230, PTH123 - a page-cache read of 64 KiB; of a descriptor
             if not stat.S_ISREG(os.fstat(fd).st_mode):
-                raise HostError(f"cannot read {shown}: it is no regular file; name another one")
-            while piece := file.read(_PIECE):
-                text = decoder.decode(piece)
+                raise HostError(f"cannot read {shown_path}: it is no regular file; name another one")
+            while chunk := file.read(_PIECE):
+                text = decoder.decode(chunk)
                 if text:
                     yield text
                 await asyncio.sleep(0)
     except OSError as error:
-        raise HostError(refusal("read", shown, path, error)) from error
-    if rest := decoder.decode(b"", final=True):
-        yield rest
+        raise HostError(error_text("read", shown_path, path, error)) from error
+    if last_chunk := decoder.decode(b"", final=True):
+        yield last_chunk
 
 
-def refusal(verb: str, shown: str, path: Path, error: OSError) -> str:
+def error_text(verb: str, shown_path: str, path: Path, error: OSError) -> str:
     """One sentence: what cannot be done, why, and the remedy."""
     reason = os.strerror(error.errno) if error.errno else str(error)
     if error.errno not in {errno.EACCES, errno.EPERM}:
-        return f"cannot {verb} {shown}: {reason}; see whether it is what you meant and the disk is well"
-    return f"cannot {verb} {shown}: {reason}; {_remedy(path)}"
+        return f"cannot {verb} {shown_path}: {reason}; see whether it is what you meant and the disk is well"
+    return f"cannot {verb} {shown_path}: {reason}; {_remedy(path)}"
 
 
 def _remedy(path: Path) -> str:
     """How this user may get to read ``path``: by its group if that has the right, else by an ACL."""
     user = _user()
-    barred = _barred(path)
+    denied = _first_denied(path)
     try:
-        seen = barred.stat()
+        found = denied.stat()
     except OSError:
         return f"run as a user that may read it ({user} may not)"
-    wanted = stat.S_IXGRP if stat.S_ISDIR(seen.st_mode) else stat.S_IRGRP
-    if seen.st_gid and seen.st_mode & wanted:
-        group = _group(seen.st_gid)
+    needed_bit = stat.S_IXGRP if stat.S_ISDIR(found.st_mode) else stat.S_IRGRP
+    if found.st_gid and found.st_mode & needed_bit:
+        group = _group(found.st_gid)
         return f"add user {user} to group {group}: usermod -aG {group} {user}"
-    rights = "rx" if stat.S_ISDIR(seen.st_mode) else "r"
-    return f"let user {user} read it: setfacl -m u:{user}:{rights} {barred}"
+    rights = "rx" if stat.S_ISDIR(found.st_mode) else "r"
+    return f"let user {user} read it: setfacl -m u:{user}:{rights} {denied}"
 
 
-def _barred(path: Path) -> Path:
+def _first_denied(path: Path) -> Path:
     """The topmost of ``path`` and its parents that this user may not pass, or read."""
     for parent in reversed(path.parents):
         if not os.access(parent, os.X_OK, effective_ids=True):

@@ -7,10 +7,10 @@ import signal
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-_BY_SIGNAL: Final = 128
+_SIGNAL_EXIT_BASE: Final = 128
 
 
-class Foreground:
+class ForegroundProcess:
     """A child process; its end is told by SIGCHLD.
 
     Args:
@@ -30,18 +30,18 @@ class Foreground:
             setsigmask=tuple(mask),
             setsigdef=(signal.SIGPIPE, signal.SIGXFSZ),
         )
-        self._code: int | None = None
+        self._exit_code: int | None = None
 
-    def code(self) -> int | None:
+    def exit_code(self) -> int | None:
         """Its exit code as a shell says it, 128 + the signal's number if by one; None = it still runs."""
-        if self._code is None:
+        if self._exit_code is None:
             pid, status = os.waitpid(self._pid, os.WNOHANG)
             if pid:
                 code = os.waitstatus_to_exitcode(status)
-                self._code = _BY_SIGNAL - code if code < 0 else code
-        return self._code
+                self._exit_code = _SIGNAL_EXIT_BASE - code if code < 0 else code
+        return self._exit_code
 
-    def send(self, number: int) -> None:
+    def send_signal(self, number: int) -> None:
         """Pass a signal on to it."""
-        if self._code is None:
+        if self._exit_code is None:
             os.kill(self._pid, number)

@@ -11,44 +11,44 @@ from typing import Final, overload
 
 from powerd import model
 from powerd.helper.protocol import (
-    LINE,
-    Alarm,
+    MAX_LINE,
     AlarmRequest,
-    Answer,
+    AlarmResponse,
     ArmCard,
-    Card,
+    AwaitFirstAccess,
     CardRequest,
-    CheckHealth,
+    CardResponse,
+    CheckHealthRequest,
     ClearAlarm,
-    Drive,
-    DriveHealth,
     DriveRequest,
-    Guard,
-    Power,
+    DriveResponse,
+    GroupSpinUpResponse,
+    HealthResponse,
     PowerRequest,
+    PowerResponse,
     ProtocolError,
     ReadAlarm,
     ReadCard,
     Refused,
     Request,
-    Roused,
+    Response,
     SetAlarm,
-    StartTest,
-    parse_answer,
-    to_line,
-    within,
+    StartTestRequest,
+    deadline_of,
+    encode,
+    parse_response,
 )
 from powerd.host.values import HostError, RefusedByHelperError
 
-SOCKET: Final = Path("/run/powerd-helper.sock")
+HELPER_SOCKET: Final = Path("/run/powerd-helper.sock")
 """Where the helper listens. Not below /run/powerd, which is the daemon's own and goes when it stops."""
-_START: Final = 15.0
+_START_MARGIN: Final = 15.0
 """Seconds besides those that the helper promises: a small computer that is busy starts it in ten."""
-_QUEUE: Final = 0.01
+_CONNECT_RETRY: Final = 0.01
 """Seconds until the next try where the helper's queue is full."""
 
 
-class Helper:
+class HelperClient:
     """The helper's vocabulary as methods; see powerd/helper/protocol.py for what each word promises.
 
     Every method raises HostError with one sentence when the helper refuses or is not there.
@@ -57,51 +57,51 @@ class Helper:
         at: its socket.
     """
 
-    def __init__(self, at: Path = SOCKET) -> None:
-        self.at = at
+    def __init__(self, socket_path: Path = HELPER_SOCKET) -> None:
+        self.socket_path = socket_path
 
-    async def door(self) -> Path:
+    async def ensure_running(self) -> Path:
         """Where it listens."""
-        return self.at
+        return self.socket_path
 
     def close(self) -> None:
         """Nothing is kept open between requests."""
 
-    async def read_alarm(self) -> Alarm:
+    async def read_alarm(self) -> AlarmResponse:
         """The RTC's time and the alarm that stands."""
-        return await ask(ReadAlarm(), await self.door())
+        return await send_request(ReadAlarm(), await self.ensure_running())
 
-    async def set_alarm(self, in_seconds: int, replaces: int | None) -> Alarm:
+    async def set_alarm(self, in_seconds: int, replaces: int | None) -> AlarmResponse:
         """Wake the machine in so many seconds; ``replaces`` is our own alarm, if one stands."""
-        with _vocabulary():
+        with _translate_protocol_error():
             request = SetAlarm(in_seconds, replaces)
-        return await ask(request, await self.door())
+        return await send_request(request, await self.ensure_running())
 
-    async def clear_alarm(self, at: int) -> Alarm:
+    async def clear_alarm(self, at: int) -> AlarmResponse:
         """Take away the alarm that is set to exactly ``at``."""
-        with _vocabulary():
+        with _translate_protocol_error():
             request = ClearAlarm(at)
-        return await ask(request, await self.door())
+        return await send_request(request, await self.ensure_running())
 
-    async def read_card(self, interface: str) -> model.Card:
+    async def read_card(self, interface: str) -> model.NetworkCard:
         """By what a network card can wake the machine, and by what it will."""
-        with _vocabulary():
+        with _translate_protocol_error():
             request = ReadCard(interface)
-        return _card(await ask(request, await self.door()))
+        return _card_of(await send_request(request, await self.ensure_running()))
 
-    async def arm_card(self, interface: str) -> model.Card:
+    async def arm_card(self, interface: str) -> model.NetworkCard:
         """Let a magic packet wake the machine; what is so afterwards."""
-        with _vocabulary():
+        with _translate_protocol_error():
             request = ArmCard(interface)
-        return _card(await ask(request, await self.door()))
+        return _card_of(await send_request(request, await self.ensure_running()))
 
 
-def _card(answer: Card) -> model.Card:
-    return model.Card(answer.interface, answer.supported, answer.armed)
+def _card_of(answer: CardResponse) -> model.NetworkCard:
+    return model.NetworkCard(answer.interface, answer.supported, answer.armed)
 
 
 @contextlib.contextmanager
-def _vocabulary() -> Iterator[None]:
+def _translate_protocol_error() -> Iterator[None]:
     """A request that is none of the vocabulary is never sent."""
     try:
         yield
@@ -110,20 +110,24 @@ def _vocabulary() -> Iterator[None]:
 
 
 @overload
-async def ask(request: AlarmRequest, at: Path = SOCKET) -> Alarm: ...
+async def send_request(request: AlarmRequest, socket_path: Path = HELPER_SOCKET) -> AlarmResponse: ...
 @overload
-async def ask(request: CardRequest, at: Path = SOCKET) -> Card: ...
+async def send_request(request: CardRequest, socket_path: Path = HELPER_SOCKET) -> CardResponse: ...
 @overload
-async def ask(request: PowerRequest, at: Path = SOCKET) -> Power: ...
+async def send_request(request: PowerRequest, socket_path: Path = HELPER_SOCKET) -> PowerResponse: ...
 @overload
-async def ask(request: DriveRequest, at: Path = SOCKET) -> Drive: ...
+async def send_request(request: DriveRequest, socket_path: Path = HELPER_SOCKET) -> DriveResponse: ...
 @overload
-async def ask(request: Guard, at: Path = SOCKET) -> Roused: ...
+async def send_request(
+    request: AwaitFirstAccess, socket_path: Path = HELPER_SOCKET
+) -> GroupSpinUpResponse: ...
 @overload
-async def ask(request: CheckHealth, at: Path = SOCKET) -> DriveHealth: ...
+async def send_request(request: CheckHealthRequest, socket_path: Path = HELPER_SOCKET) -> HealthResponse: ...
 @overload
-async def ask(request: StartTest, at: Path = SOCKET) -> Power: ...
-async def ask(request: Request, at: Path = SOCKET) -> Alarm | Card | Power | Drive | Roused | DriveHealth:
+async def send_request(request: StartTestRequest, socket_path: Path = HELPER_SOCKET) -> PowerResponse: ...
+async def send_request(
+    request: Request, socket_path: Path = HELPER_SOCKET
+) -> AlarmResponse | CardResponse | PowerResponse | DriveResponse | GroupSpinUpResponse | HealthResponse:
     """What the helper answers.
 
     Args:
@@ -135,81 +139,85 @@ async def ask(request: Request, at: Path = SOCKET) -> Alarm | Card | Power | Dri
         RefusedByHelperError: it refuses.
         HostError: it is not there, or does not answer within the time that it promises (messages/bounds.py).
     """
-    answer = await _exchange(request, at)
+    answer = await _exchange(request, socket_path)
     if isinstance(answer, Refused):
         raise RefusedByHelperError(answer.why, answer.cause, answer.commands)
-    if not isinstance(answer, _fitting(request)):
+    if not isinstance(answer, _response_type(request)):
         raise HostError(
-            f"the helper on {at} answers something else; restart it: systemctl stop powerd-helper"
+            f"the helper on {socket_path} answers something else; restart it: systemctl stop powerd-helper"
         )
     return answer
 
 
-def _fitting(request: Request) -> type[Alarm | Card | Power | Drive | Roused | DriveHealth]:
+def _response_type(
+    request: Request,
+) -> type[
+    AlarmResponse | CardResponse | PowerResponse | DriveResponse | GroupSpinUpResponse | HealthResponse
+]:
     """What a request may be answered with besides Refused."""
     if isinstance(request, AlarmRequest):
-        return Alarm
+        return AlarmResponse
     if isinstance(request, CardRequest):
-        return Card
-    if isinstance(request, PowerRequest | StartTest):
-        return Power
-    if isinstance(request, CheckHealth):
-        return DriveHealth
-    return Drive if isinstance(request, DriveRequest) else Roused
+        return CardResponse
+    if isinstance(request, PowerRequest | StartTestRequest):
+        return PowerResponse
+    if isinstance(request, CheckHealthRequest):
+        return HealthResponse
+    return DriveResponse if isinstance(request, DriveRequest) else GroupSpinUpResponse
 
 
-def _bound(request: Request) -> float | None:
+def _timeout_of(request: Request) -> float | None:
     """Seconds that the exchange may take; None = any time."""
-    promised = within(request)
-    return None if promised is None else _START + promised
+    deadline = deadline_of(request)
+    return None if deadline is None else _START_MARGIN + deadline
 
 
-async def _exchange(request: Request, at: Path) -> Answer:
-    bound = _bound(request)
+async def _exchange(request: Request, socket_path: Path) -> Response:
+    timeout = _timeout_of(request)
     try:
-        async with asyncio.timeout(bound):
-            line = await _asked(request, at)
-        return parse_answer(line)
+        async with asyncio.timeout(timeout):
+            line = await _round_trip(request, socket_path)
+        return parse_response(line)
     except (FileNotFoundError, ConnectionRefusedError):
         raise HostError(
-            f"no helper listens on {at}; start it: systemctl enable --now powerd-helper.socket"
+            f"no helper listens on {socket_path}; start it: systemctl enable --now powerd-helper.socket"
         ) from None
     except PermissionError:
         raise HostError(
-            f"cannot open {at}: permission denied; run powerd as its service or as root"
+            f"cannot open {socket_path}: permission denied; run powerd as its service or as root"
         ) from None
     except TimeoutError:
         raise HostError(
-            f"the helper on {at} did not answer within {bound:g} s; see journalctl -u powerd-helper"
+            f"the helper on {socket_path} did not answer within {timeout:g} s; see journalctl -u powerd-helper"
         ) from None
     except (OSError, ProtocolError) as error:
         reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
         raise HostError(
-            f"the helper on {at} gave no answer ({reason}); see journalctl -u powerd-helper"
+            f"the helper on {socket_path} gave no answer ({reason}); see journalctl -u powerd-helper"
         ) from None
 
 
-async def _connect(door: socket.socket, at: Path) -> None:
+async def _connect(connection: socket.socket, socket_path: Path) -> None:
     """Stand before the helper's door; where many do, wait for a place in the queue (unix(7), EAGAIN)."""
     while True:
         try:
-            return door.connect(str(at))
+            return connection.connect(str(socket_path))
         except BlockingIOError:
-            await asyncio.sleep(_QUEUE)
+            await asyncio.sleep(_CONNECT_RETRY)
 
 
-async def _asked(request: Request, at: Path) -> bytes:
+async def _round_trip(request: Request, socket_path: Path) -> bytes:
     """The line that answers; an answer that came before all was sent is one too."""
     loop = asyncio.get_running_loop()
-    with socket.socket(socket.AF_UNIX) as door:
-        door.settimeout(0)
-        await _connect(door, at)
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(0)
+        await _connect(connection, socket_path)
         with contextlib.suppress(BrokenPipeError):
-            await loop.sock_sendall(door, to_line(request))
+            await loop.sock_sendall(connection, encode(request))
         line = b""
-        while not line.endswith(b"\n") and len(line) < LINE:
-            piece = await loop.sock_recv(door, LINE - len(line))
-            if not piece:
+        while not line.endswith(b"\n") and len(line) < MAX_LINE:
+            chunk = await loop.sock_recv(connection, MAX_LINE - len(line))
+            if not chunk:
                 break
-            line += piece
+            line += chunk
         return line

@@ -28,10 +28,10 @@ _AT_ONCE: Final = 1 << 14
 """Messages taken at one go, some 30 ms; if there are more, they are heard after the rest."""
 _SO_RCVBUFFORCE: Final = 33  # asm-generic/socket.h; the socket module has no name for it
 
-Source = Literal["udev", "kernel"]
+EventSource = Literal["udev", "kernel"]
 
 
-class Hotplug:
+class BlockDeviceMonitor:
     """Calls ``heard`` soon after any block device has come, gone or changed; within a rest, once.
 
     The rest is 2 s, and doubles up to a minute while messages keep coming: whenever a program that had a disk
@@ -42,11 +42,11 @@ class Hotplug:
         source: ``udev``, whose messages come when its database is up to date; or the kernel's own.
     """
 
-    def __init__(self, heard: Callable[[], None], source: Source = "udev") -> None:
-        self._heard = heard
+    def __init__(self, on_change: Callable[[], None], source: EventSource = "udev") -> None:
+        self._on_change = on_change
         self._loop = asyncio.get_running_loop()
         self._socket = _open(source)
-        self._rest = _REST
+        self._quiet_period = _REST
         self._timer: asyncio.TimerHandle | None = None
         self._loop.add_reader(self._socket.fileno(), self._readable)
 
@@ -60,22 +60,22 @@ class Hotplug:
 
     def _readable(self) -> None:
         self._loop.remove_reader(self._socket.fileno())
-        self._rest = _REST
-        self._tell()
+        self._quiet_period = _REST
+        self._notify()
 
-    def _rested(self) -> None:
-        if self._waiting():
-            self._rest = min(2 * self._rest, _LONGEST_REST)
-            self._tell()
+    def _on_quiet_period_end(self) -> None:
+        if self._has_pending():
+            self._quiet_period = min(2 * self._quiet_period, _LONGEST_REST)
+            self._notify()
         else:
             self._loop.add_reader(self._socket.fileno(), self._readable)
 
-    def _tell(self) -> None:
+    def _notify(self) -> None:
         self._drain()
-        self._timer = self._loop.call_later(self._rest, self._rested)
-        self._heard()
+        self._timer = self._loop.call_later(self._quiet_period, self._on_quiet_period_end)
+        self._on_change()
 
-    def _waiting(self) -> bool:
+    def _has_pending(self) -> bool:
         try:
             self._socket.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
         except OSError as error:
@@ -92,12 +92,12 @@ class Hotplug:
                 continue  # ENOBUFS: some were lost, and the rest is still to be taken
 
 
-def is_there() -> bool:
+def is_udev_running() -> bool:
     """Whether udev runs here; without it no disk has a stable name, and pyudev is not even loaded."""
     return _UDEV.exists()
 
 
-def _open(source: Source) -> socket.socket:
+def _open(source: EventSource) -> socket.socket:
     """A socket that hears of whole disks only; the kernel sorts out the rest by pyudev's filter.
 
     Raises:
@@ -108,25 +108,25 @@ def _open(source: Source) -> socket.socket:
 
         monitor = pyudev.Monitor.from_netlink(pyudev.Context(), source)
         monitor.filter_by("block", "disk")
-        own = socket.socket(fileno=os.dup(monitor.fileno()))
+        monitor_socket = socket.socket(fileno=os.dup(monitor.fileno()))
     except (ImportError, OSError, MemoryError) as error:
-        raise _refused(error, "install libudev, and allow the service AF_NETLINK") from error
-    _make_room(own)
+        raise _to_host_error(error, "install libudev, and allow the service AF_NETLINK") from error
+    _enlarge_buffer(monitor_socket)
     try:
         monitor.start()  # binds the socket, which ours is too: the monitor itself may go
     except OSError as error:
-        own.close()
-        raise _refused(error, "allow the service AF_NETLINK") from error
-    return own
+        monitor_socket.close()
+        raise _to_host_error(error, "allow the service AF_NETLINK") from error
+    return monitor_socket
 
 
-def _refused(error: Exception, remedy: str) -> HostError:
+def _to_host_error(error: Exception, remedy: str) -> HostError:
     return HostError(f"cannot hear of disks that come and go: {error}; {remedy}")
 
 
-def _make_room(own: socket.socket) -> None:
-    own.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _ROOM)
+def _enlarge_buffer(monitor_socket: socket.socket) -> None:
+    monitor_socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _ROOM)
     try:
-        own.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _ROOM)
+        monitor_socket.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _ROOM)
     except PermissionError:
         return

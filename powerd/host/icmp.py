@@ -24,7 +24,7 @@ _ONLY_ECHO_REPLIES: Final = struct.pack("=I", 0xFFFFFFFF & ~(1 << 0))
 _IP_RECVERR: Final = 11  # linux/in.h; Python 3.11 does not name it
 _BUFFER: Final = 1 << 20  # cut by the kernel to net.core.wmem_max, rmem_max
 _PAYLOAD: Final = b"powerd asks: is anybody at home?"
-_ENOUGH: Final = 128  # bytes: the longest IP header and an ICMP header; the payload is ours anyway
+_RECEIVE_SIZE: Final = 128  # bytes: the longest IP header and an ICMP header; the payload is ours anyway
 
 _MAX_BATCH: Final = 256
 _IP: Final = struct.Struct(
@@ -40,7 +40,7 @@ _ORIGIN_ICMP: Final = 2
 _HOST_UNREACHABLE: Final = (3, 1)
 
 
-class Echo(NamedTuple):
+class EchoReply(NamedTuple):
     """An echo reply: the address that sent it, and the identifier and sequence it carries."""
 
     address: str
@@ -48,15 +48,15 @@ class Echo(NamedTuple):
     sequence: int
 
 
-class Obstacle(NamedTuple):
+class IcmpError(NamedTuple):
     """A router's word that the question to ``address`` did not get through, and the kernel's text for it."""
 
     address: str
     identifier: int
-    why: str
+    reason: str
 
 
-def parse_echo(packet: bytes, source: str) -> Echo | None:
+def parse_echo(packet: bytes, source: str) -> EchoReply | None:
     """An echo reply out of an IPv4 packet with header options or without; None if it is none."""
     if not packet:
         return None
@@ -64,7 +64,7 @@ def parse_echo(packet: bytes, source: str) -> Echo | None:
     if start < 20 or len(packet) < start + _ECHO.size:  # noqa: PLR2004 - the shortest IPv4 header, RFC 791
         return None
     kind, code, _, identifier, sequence = _ECHO.unpack_from(packet, start)
-    return Echo(source, identifier, sequence) if (kind, code) == (0, 0) else None
+    return EchoReply(source, identifier, sequence) if (kind, code) == (0, 0) else None
 
 
 def build_datagram(source: bytes, target: bytes, message: bytes) -> bytes:
@@ -77,18 +77,18 @@ def build_datagram(source: bytes, target: bytes, message: bytes) -> bytes:
     return b"".join((header[:10], checksum.to_bytes(2, "big"), header[12:], message))
 
 
-def parse_obstacle(question: bytes, extended: bytes, target: str) -> Obstacle | None:
+def parse_icmp_error(request: bytes, extended: bytes, target: str) -> IcmpError | None:
     """What one message of the error queue says (ip(7), IP_RECVERR); None = nothing that matters.
 
     "Host unreachable" comes from the last router, or from this machine, when nobody answers its ARP: that
     is silence. Every other word (no route, forbidden, time exceeded) tells of the way, not of the host.
     """
-    if len(extended) < _EXTENDED_ERROR.size or len(question) < _ECHO.size:
+    if len(extended) < _EXTENDED_ERROR.size or len(request) < _ECHO.size:
         return None
-    code, origin, kind, detail, _, _, _ = _EXTENDED_ERROR.unpack_from(extended)
-    if origin != _ORIGIN_ICMP or (kind, detail) == _HOST_UNREACHABLE:
+    code, origin, icmp_type, icmp_code, _, _, _ = _EXTENDED_ERROR.unpack_from(extended)
+    if origin != _ORIGIN_ICMP or (icmp_type, icmp_code) == _HOST_UNREACHABLE:
         return None
-    return Obstacle(target, _ECHO.unpack_from(question)[3], f"a router says: {os.strerror(code)}")
+    return IcmpError(target, _ECHO.unpack_from(request)[3], f"a router says: {os.strerror(code)}")
 
 
 class EchoSocket(ICMPv4Socket):  # type: ignore[misc]  # icmplib ships no types
@@ -104,7 +104,7 @@ class EchoSocket(ICMPv4Socket):  # type: ignore[misc]  # icmplib ships no types
 
     def __init__(self, identifier: int) -> None:
         self.identifier = identifier
-        self._obstacles: list[Obstacle] = []
+        self._icmp_errors: list[IcmpError] = []
         self.packet = b""
         try:
             super().__init__()
@@ -122,11 +122,11 @@ class EchoSocket(ICMPv4Socket):  # type: ignore[misc]  # icmplib ships no types
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _BUFFER)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER)
 
-    def begin(self, sequence: int) -> None:
+    def set_sequence(self, sequence: int) -> None:
         """Make the ICMP message that is sent from now on, ``packet``."""
         self.packet = self._create_packet(self.identifier, sequence, _PAYLOAD)
 
-    def ask(self, address: str) -> int:
+    def send_request(self, address: str) -> int:
         """Send one question; 0, or the errno with which the kernel refused it.
 
         An error waiting in the queue for another host is reported by whichever call comes next
@@ -145,11 +145,11 @@ class EchoSocket(ICMPv4Socket):  # type: ignore[misc]  # icmplib ships no types
             return error.errno or errno.EIO
         return 0
 
-    def hear(self) -> Iterator[Echo]:
+    def read_replies(self) -> Iterator[EchoReply]:
         """The echo replies with our identifier that have arrived."""
         for _ in range(_MAX_BATCH):
             try:
-                packet, (source, _) = self._receive(_ENOUGH)
+                packet, (source, _) = self._receive(_RECEIVE_SIZE)
             except BlockingIOError:
                 break
             except OSError:  # an error of the queue, told once
@@ -161,9 +161,9 @@ class EchoSocket(ICMPv4Socket):  # type: ignore[misc]  # icmplib ships no types
                 yield echo
         self._drain_errors()
 
-    def take_obstacles(self) -> list[Obstacle]:
+    def take_icmp_errors(self) -> list[IcmpError]:
         """What routers have said of our questions since the last call."""
-        taken, self._obstacles = self._obstacles, []
+        taken, self._icmp_errors = self._icmp_errors, []
         return taken
 
     def _drain_errors(self) -> bool:
@@ -171,12 +171,12 @@ class EchoSocket(ICMPv4Socket):  # type: ignore[misc]  # icmplib ships no types
         sock: socket.socket = self.sock
         for count in range(_MAX_BATCH):
             try:
-                question, ancillary, _, source = sock.recvmsg(_ENOUGH, _MAX_BATCH, socket.MSG_ERRQUEUE)
+                request, ancillary, _, source = sock.recvmsg(_RECEIVE_SIZE, _MAX_BATCH, socket.MSG_ERRQUEUE)
             except OSError:
                 return count > 0
             for level, kind, extended in ancillary:
                 if (level, kind) == (socket.IPPROTO_IP, _IP_RECVERR):
-                    obstacle = parse_obstacle(question, extended, source[0])
-                    if obstacle is not None and obstacle.identifier == self.identifier:
-                        self._obstacles.append(obstacle)
+                    icmp_error = parse_icmp_error(request, extended, source[0])
+                    if icmp_error is not None and icmp_error.identifier == self.identifier:
+                        self._icmp_errors.append(icmp_error)
         return True

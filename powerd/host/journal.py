@@ -13,7 +13,7 @@ from typing import Any, Final, TextIO
 SOCKET: Final = "/run/systemd/journal/socket"
 
 
-class Journal:
+class JournalWriter:
     """Writes one line with its fields; never raises, never waits.
 
     Under systemd (systemd.exec(5): JOURNAL_STREAM is standard error's device and inode, or SYSTEMD_EXEC_PID
@@ -28,8 +28,8 @@ class Journal:
     def __init__(self, environ: Mapping[str, str] = os.environ, stream: TextIO | None = sys.stderr) -> None:
         self._stream = stream
         self._terminal = stream is not None and stream.isatty()
-        ours = not self._terminal and _under_systemd(environ, stream)
-        self._native = _native() if ours else None
+        is_service = not self._terminal and _under_systemd(environ, stream)
+        self._send_native = _find_native_send() if is_service else None
 
     def send(self, message: str, priority: int, fields: Mapping[str, str]) -> None:
         """Write one line.
@@ -40,14 +40,14 @@ class Journal:
             fields: upper-case names; left out where there is only text.
         """
         with contextlib.suppress(OSError, ValueError):  # a full disk or a closed stream is no reason to end
-            if self._native is None:
+            if self._send_native is None:
                 self._print(message if self._terminal else f"<{priority}>{message}")
-            elif _has_room():
+            elif _can_send():
                 where = {
                     "SYSLOG_IDENTIFIER": "powerd",
                     "CODE_FUNC": "send",
                 }  # else it reads our source for it
-                self._native(message, PRIORITY=str(priority), **where, **fields)
+                self._send_native(message, PRIORITY=str(priority), **where, **fields)
 
     def _print(self, line: str) -> None:
         if self._stream is not None:
@@ -65,7 +65,7 @@ def _under_systemd(environ: Mapping[str, str], stream: TextIO | None) -> bool:
     return found is not None and environ.get("JOURNAL_STREAM") == f"{found.st_dev}:{found.st_ino}"
 
 
-def _native() -> Callable[..., Any] | None:
+def _find_native_send() -> Callable[..., Any] | None:
     """systemd-python's journal.send, if it is installed and a journal is there."""
     if not os.path.exists(SOCKET):  # noqa: PTH110 - one stat; the main process has no other use for Path here
         return None
@@ -77,7 +77,7 @@ def _native() -> Callable[..., Any] | None:
     return send
 
 
-def _has_room() -> bool:
+def _can_send() -> bool:
     """Whether the journal's queue takes a line now; sd_journal_send(3) would wait for it.
 
     A line that is lost while journald hangs matters less than a decision that is late.

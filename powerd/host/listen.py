@@ -25,16 +25,16 @@ class UnixListener(socket.socket):
     """A listening Unix socket that takes its file along when it is closed."""
 
     path: Path
-    mark: tuple[int, int] | None
+    identity: tuple[int, int] | None
 
     def close(self) -> None:
         """Remove the file, unless it is no longer ours, then stop listening; nobody finds a dead door."""
-        if self.fileno() >= 0 and self.mark is not None and _mark(self.path) == self.mark:
+        if self.fileno() >= 0 and self.identity is not None and _file_identity(self.path) == self.identity:
             self.path.unlink(missing_ok=True)
         super().close()
 
 
-def unix_socket(path: Path) -> UnixListener:
+def listen_unix(path: Path) -> UnixListener:
     """Listen on a Unix socket of mode 0660; a file left by a daemon that died is replaced.
 
     Two daemons that start at once are kept apart by a lock on the directory (flock(2)), held from the
@@ -46,13 +46,13 @@ def unix_socket(path: Path) -> UnixListener:
     listener = UnixListener(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         path.parent.mkdir(mode=0o755, exist_ok=True)
-        with _alone_in(path.parent):
-            _clear(path)
+        with _directory_lock(path.parent):
+            _remove_stale_socket(path)
             os.fchmod(
                 listener.fileno(), _MODE
             )  # unix_bind() takes the file's mode from here, less the umask:
             listener.bind(str(path))  # so the file is never wider than this
-            listener.path, listener.mark = path, _mark(path)
+            listener.path, listener.identity = path, _file_identity(path)
             path.chmod(_MODE)
             listener.listen(_BACKLOG)
     except OSError as error:
@@ -66,13 +66,13 @@ def unix_socket(path: Path) -> UnixListener:
     return listener
 
 
-def tcp_socket(where: str) -> socket.socket:
+def listen_tcp(address_text: str) -> socket.socket:
     """Listen on ``127.0.0.1:8787`` or ``[::1]:8787``, as the configuration writes it.
 
     Raises:
         HostError: the port is taken, or the address cannot be used.
     """
-    host, _, port = where.rpartition(":")
+    host, _, port = address_text.rpartition(":")
     address = ip_address(host.strip("[]"))
     family = socket.AF_INET if address.version == 4 else socket.AF_INET6  # noqa: PLR2004 - IP versions
     listener = socket.socket(family, socket.SOCK_STREAM)
@@ -84,14 +84,14 @@ def tcp_socket(where: str) -> socket.socket:
         listener.close()
         taken = "another program has the port" if error.errno == errno.EADDRINUSE else error.strerror
         raise HostError(
-            f'cannot listen on {where}: {taken}; name another under [http] listen = ["127.0.0.1:PORT"]'
+            f'cannot listen on {address_text}: {taken}; name another under [http] listen = ["127.0.0.1:PORT"]'
         ) from None
     listener.settimeout(0)
     return listener
 
 
 @contextmanager
-def _alone_in(directory: Path) -> Iterator[None]:
+def _directory_lock(directory: Path) -> Iterator[None]:
     """Keep other daemons out of ``directory`` for a moment; who holds the lock never waits for anything."""
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     try:
@@ -101,7 +101,7 @@ def _alone_in(directory: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _clear(path: Path) -> None:
+def _remove_stale_socket(path: Path) -> None:
     """Remove a socket file that nobody listens on."""
     try:
         mode = path.lstat().st_mode
@@ -121,7 +121,7 @@ def _clear(path: Path) -> None:
     path.unlink()
 
 
-def _mark(path: Path) -> tuple[int, int] | None:
+def _file_identity(path: Path) -> tuple[int, int] | None:
     """What tells this file from its successor of the same name."""
     try:
         found = path.lstat()

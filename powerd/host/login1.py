@@ -5,7 +5,7 @@ from __future__ import annotations
 from sdbus import DbusInterfaceCommonAsync, dbus_method_async
 
 
-class Manager(DbusInterfaceCommonAsync, interface_name="org.freedesktop.login1.Manager"):
+class LogindManager(DbusInterfaceCommonAsync, interface_name="org.freedesktop.login1.Manager"):
     """A proxy: sdbus fills in the bodies."""
 
     @dbus_method_async(input_signature="ssss", result_signature="h")

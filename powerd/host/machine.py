@@ -12,15 +12,24 @@ from typing import Final
 from powerd.host import files, hostapd, hotplug, netlink, process, wakeups
 from powerd.host.arp import ArpSocket
 from powerd.host.eyes import under
-from powerd.host.helper import Helper
+from powerd.host.helper import HelperClient
 from powerd.host.logind import Logind
 from powerd.host.sweep import sweep
 from powerd.host.sysfs import Sysfs
-from powerd.host.values import Alarm, Ask, FileMark, Going, HostError, Lan, Neighbour, Sweep
-from powerd.host.wakeup import Wakeups
-from powerd.model import Card, Inhibitor, KeyPress, Timer
+from powerd.host.values import (
+    Alarm,
+    HostError,
+    Lan,
+    LogindEvent,
+    Neighbour,
+    ProbeRequest,
+    StatSignature,
+    SweepResult,
+)
+from powerd.host.wakeup import WakeupState
+from powerd.model import Inhibitor, KeyPress, NetworkCard, SystemdTimer
 
-_RESOLVE_WITHIN: Final = 5.0
+_RESOLVE_TIMEOUT: Final = 5.0
 """Seconds for a name; a resolver that has lost its server gives up after as many (resolv.conf(5))."""
 _NOT_FOUND: Final = 2
 """getent(1): a key was not found."""
@@ -36,85 +45,85 @@ class Machine:
     """
 
     def __init__(
-        self, root: Path = Path("/"), logind: Logind | None = None, helper: Helper | None = None
+        self, root: Path = Path("/"), logind: Logind | None = None, helper: HelperClient | None = None
     ) -> None:
         self._root = root
         self._logind = logind or Logind()
-        self._helper = helper or Helper()
-        self._idle: list[ArpSocket] = []
+        self._helper = helper or HelperClient()
+        self._idle_arp_sockets: list[ArpSocket] = []
         self._sysfs = Sysfs(root)
-        self._hotplug: list[hotplug.Hotplug] = []
+        self._monitors: list[hotplug.BlockDeviceMonitor] = []
 
     def find(self, pattern: str) -> tuple[str, ...]:
         """Paths that fit a glob, sorted; directories are left out."""
         return files.find(self._root, pattern)
 
-    def mark(self, path: str) -> FileMark | None:
+    def stat_signature(self, path: str) -> StatSignature | None:
         """One stat(2); None = there is no such file."""
-        return files.mark(under(self._root, path), path)
+        return files.stat_signature(under(self._root, path), path)
 
-    def chunks(self, path: str) -> AsyncIterator[str]:
+    def read_chunks(self, path: str) -> AsyncIterator[str]:
         """The file's text in pieces of 64 KiB."""
-        return files.chunks(under(self._root, path), path)
+        return files.read_chunks(under(self._root, path), path)
 
     async def read(self, path: str, limit: int = 1 << 20) -> str:
         """The file's text, at most ``limit`` bytes of it."""
-        pieces: list[str] = []
-        left = limit
-        async with aclosing(files.chunks(under(self._root, path), path)) as chunks:
-            async for piece in chunks:
-                pieces.append(piece.encode()[:left].decode(errors="ignore"))
-                left -= len(piece.encode())
-                if left <= 0:
+        parts: list[str] = []
+        remaining = limit
+        async with aclosing(files.read_chunks(under(self._root, path), path)) as chunks:
+            async for chunk in chunks:
+                parts.append(chunk.encode()[:remaining].decode(errors="ignore"))
+                remaining -= len(chunk.encode())
+                if remaining <= 0:
                     break
-        return "".join(pieces)
+        return "".join(parts)
 
-    def entries(self, directory: str) -> tuple[str, ...]:
+    def listdir(self, directory: str) -> tuple[str, ...]:
         """Names of all that is in a directory, sorted."""
-        return self._sysfs.entries(directory)
+        return self._sysfs.listdir(directory)
 
-    def peek(self, path: str) -> str | None:
+    def read_text(self, path: str) -> str | None:
         """A small file's text; None = it is not there, or does not answer."""
-        return self._sysfs.peek(path)
+        return self._sysfs.read_text(path)
 
-    def gauges(self, paths: Sequence[str]) -> list[str | None]:
+    def read_cached(self, paths: Sequence[str]) -> list[str | None]:
         """Texts of files that are kept open between calls."""
-        return self._sysfs.gauges(paths)
+        return self._sysfs.read_cached(paths)
 
-    def target(self, path: str) -> str | None:
+    def realpath(self, path: str) -> str | None:
         """Where it really is, all links followed."""
-        return self._sysfs.target(path)
+        return self._sysfs.realpath(path)
 
-    def release(self) -> str:
+    def kernel_release(self) -> str:
         """The kernel's release; /proc/sys does not show it to a service with ProcSubset=pid."""
         return os.uname().release
 
-    def hotplug(self, heard: Callable[[], None]) -> None:
+    def watch_block_devices(self, on_change: Callable[[], None]) -> None:
         """Call ``heard`` when block devices have come, gone or changed."""
-        if self._root == Path("/") and hotplug.is_there():
-            self._hotplug.append(hotplug.Hotplug(heard))
+        if self._root == Path("/") and hotplug.is_udev_running():
+            self._monitors.append(hotplug.BlockDeviceMonitor(on_change))
 
-    async def breathe(self) -> None:
+    async def yield_now(self) -> None:
         """Let the loop have its turn."""
         await asyncio.sleep(0)
 
     async def lan(self) -> Lan:
         """Links, own addresses and gateways."""
-        return netlink.lan()
+        return netlink.read_lan()
 
     async def neighbours(self) -> tuple[Neighbour, ...]:
         """The neighbour table of IPv4 and IPv6."""
-        return netlink.neighbours()
+        return netlink.read_neighbours()
 
     async def sweep(
         self,
-        asks: Sequence[Ask],
+        asks: Sequence[ProbeRequest],
         *,
         timeout: float,  # noqa: ASYNC109 - the time an answer may take, not the call's
         tries: int,
         until_first: bool,
         deadline: float = 60.0,
-    ) -> Sweep:
+    ) -> SweepResult:
         """Ask all at once by ICMP and ARP."""
         return await sweep(
             self,
@@ -129,44 +138,44 @@ class Machine:
         """Associated stations of a hostapd."""
         path = under(self._root, control)
         try:
-            return await hostapd.stations(str(path))
+            return await hostapd.query_stations(str(path))
         except OSError as error:
-            raise HostError(files.refusal("ask", control, path, error)) from error
+            raise HostError(files.error_text("ask", control, path, error)) from error
 
     async def resolve(self, name: str) -> tuple[str, ...]:
         """IPv4 addresses of a host name, by a getent(1) that cannot hold up the loop; () = not found."""
-        end = await process.run(["getent", "--", "ahostsv4", name], timeout=_RESOLVE_WITHIN)
-        if end.status not in {0, _NOT_FOUND}:
+        result = await process.run(["getent", "--", "ahostsv4", name], timeout=_RESOLVE_TIMEOUT)
+        if result.status not in {0, _NOT_FOUND}:
             raise HostError(
-                f"cannot resolve {name}: getent ended with status {end.status}; see /etc/nsswitch.conf"
+                f"cannot resolve {name}: getent ended with status {result.status}; see /etc/nsswitch.conf"
             )
-        return tuple(dict.fromkeys(line.split()[0] for line in end.out.splitlines() if line.strip()))
+        return tuple(dict.fromkeys(line.split()[0] for line in result.stdout.splitlines() if line.strip()))
 
-    async def inhibitors(self) -> tuple[Inhibitor, ...]:
+    async def list_inhibitors(self) -> tuple[Inhibitor, ...]:
         """Inhibitor locks of others."""
-        return await self._logind.inhibitors()
+        return await self._logind.list_inhibitors()
 
-    async def able(self, action: str) -> str:
+    async def can_sleep(self, action: str) -> str:
         """What logind answers to its Can... method."""
-        return await self._logind.able(action)
+        return await self._logind.can_sleep(action)
 
-    async def key_press(self) -> KeyPress | None:
+    async def last_key_press(self) -> KeyPress | None:
         """The last sign of a person in any login session."""
-        return await self._logind.key_press()
+        return await self._logind.last_key_press()
 
-    async def timers(self, units: Sequence[str]) -> tuple[Timer, ...]:
+    async def list_timers(self, units: Sequence[str]) -> tuple[SystemdTimer, ...]:
         """These systemd timers."""
-        return await self._logind.timers(units)
+        return await self._logind.list_timers(units)
 
-    async def patience(self) -> float:
+    async def inhibit_delay(self) -> float:
         """For how many seconds logind waits for delay locks."""
-        return await self._logind.patience()
+        return await self._logind.inhibit_delay()
 
-    def goings(self) -> AsyncIterator[Going]:
+    def events(self) -> AsyncIterator[LogindEvent]:
         """What logind says unasked."""
-        return self._logind.goings()
+        return self._logind.events()
 
-    async def card(self, interface: str) -> Card:
+    async def read_card(self, interface: str) -> NetworkCard:
         """By what a network card can wake this machine, and by what it will."""
         return await self._helper.read_card(interface)
 
@@ -174,29 +183,29 @@ class Machine:
         """The RTC's time and the alarm that stands."""
         return await self._helper.read_alarm()
 
-    def wakeup_sources(self) -> Wakeups:
+    def read_wakeup_state(self) -> WakeupState:
         """What the kernel tells of wake-ups at this moment."""
-        return wakeups.wakeups(self._root)
+        return wakeups.read_wakeup_state(self._root)
 
-    def take_arp(self) -> ArpSocket:
+    def acquire_arp_socket(self) -> ArpSocket:
         """An ARP socket that listens; one per sweep under way, used again by the next."""
-        sock = self._idle.pop() if self._idle else ArpSocket()
-        sock.listen()
-        return sock
+        arp_socket = self._idle_arp_sockets.pop() if self._idle_arp_sockets else ArpSocket()
+        arp_socket.listen()
+        return arp_socket
 
-    def return_arp(self, sock: ArpSocket) -> None:
+    def release_arp_socket(self, arp_socket: ArpSocket) -> None:
         """Keep it, deaf, for the next sweep."""
-        sock.deafen()
-        self._idle.append(sock)
+        arp_socket.stop_listening()
+        self._idle_arp_sockets.append(arp_socket)
 
     def is_ready(self, index: int) -> bool:
         """Whether this link is up and has carrier at this moment."""
-        return netlink.is_ready(index)
+        return netlink.is_link_ready(index)
 
     def close(self) -> None:
         """Give back what is kept open between sweeps."""
-        while self._idle:
-            self._idle.pop().close()
-        while self._hotplug:
-            self._hotplug.pop().close()
+        while self._idle_arp_sockets:
+            self._idle_arp_sockets.pop().close()
+        while self._monitors:
+            self._monitors.pop().close()
         self._sysfs.close()

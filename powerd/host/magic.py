@@ -15,12 +15,12 @@ from typing import Final
 from powerd.host.values import HostError
 
 PORT: Final = 9
-TIMES: Final = 3
+REPEATS: Final = 3
 """A broadcast is not acknowledged, and one of three arrives."""
-_APART: Final = 0.1
+_INTERVAL: Final = 0.1
 
 
-def packet(mac: str) -> bytes:
+def magic_packet(mac: str) -> bytes:
     """The 102 bytes that wake the card with address ``mac``, written with colons.
 
     Raises:
@@ -32,35 +32,35 @@ def packet(mac: str) -> bytes:
     return b"\xff" * 6 + address * 16
 
 
-async def send(mac: str, to: Sequence[str]) -> None:
+async def send_magic_packets(mac: str, to: Sequence[str]) -> None:
     """Send the magic packet to each of the broadcast addresses ``to``, three times, 100 ms apart.
 
     Raises:
         HostError: one of them cannot be sent to; the others have been.
     """
-    frame = packet(mac)
-    faults: list[HostError] = []
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as door:
-        door.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
-        for n in range(TIMES):
+    frame = magic_packet(mac)
+    errors: list[HostError] = []
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as udp_socket:
+        udp_socket.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+        for n in range(REPEATS):
             if n:
-                await asyncio.sleep(_APART)
+                await asyncio.sleep(_INTERVAL)
             for address in to:
                 try:
-                    _send(door, frame, address)
+                    _send_datagram(udp_socket, frame, address)
                 except HostError as error:
-                    faults.append(error)
-    if faults:
-        raise faults[0]
+                    errors.append(error)
+    if errors:
+        raise errors[0]
 
 
-def _send(door: socket.socket, frame: bytes, address: str) -> None:
+def _send_datagram(udp_socket: socket.socket, frame: bytes, address: str) -> None:
     try:
-        door.sendto(frame, (address, PORT))
+        udp_socket.sendto(frame, (address, PORT))
     except BlockingIOError:  # a full send buffer: this one is lost as a packet on the wire may be
         return
     except OSError as error:
-        why = os.strerror(error.errno or 0)
+        reason = os.strerror(error.errno or 0)
         raise HostError(
-            f"cannot send to {address}: {why}; see: ip route get {address}, and the service's IPAddressAllow="
+            f"cannot send to {address}: {reason}; see: ip route get {address}, and the service's IPAddressAllow="
         ) from None

@@ -20,7 +20,7 @@ _GETLINK: Final = 18
 _GETADDR: Final = 22
 _GETROUTE: Final = 26
 _GETNEIGH: Final = 30
-_ANSWER: Final = {_GETLINK: 16, _GETADDR: 20, _GETROUTE: 24, _GETNEIGH: 28}
+_REPLY_TYPE: Final = {_GETLINK: 16, _GETADDR: 20, _GETROUTE: 24, _GETNEIGH: 28}
 """The RTM_NEW* type that answers each RTM_GET*."""
 
 _NLMSG_ERROR: Final = 2
@@ -37,36 +37,36 @@ _BODY: Final = {
     _GETROUTE: bytes(12),
     _GETNEIGH: bytes(12),
 }
-_ROOM: Final = 1 << 16  # the kernel fills at most 32 KiB per datagram of a dump
-_PATIENCE: Final = 1.0  # seconds; the kernel answers from the system call itself
+_BUFFER_SIZE: Final = 1 << 16  # the kernel fills at most 32 KiB per datagram of a dump
+_TIMEOUT: Final = 1.0  # seconds; the kernel answers from the system call itself
 _ERRNO: Final = struct.Struct("=i")  # nlmsgerr begins with the negative errno
-_REPEATS: Final = 2
+_ATTEMPTS: Final = 2
 
 _T = TypeVar("_T")
 
 
-def lan() -> Lan:
+def read_lan() -> Lan:
     """Links that lead to a LAN, all own addresses, and the next hops of default routes.
 
     Raises:
         HostError: the kernel refuses.
     """
-    links = _ask(_GETLINK, rtnetlink.parse_link)
-    addresses = _ask(_GETADDR, rtnetlink.parse_address)
-    routes = _ask(_GETROUTE, rtnetlink.parse_gateways)
-    return rtnetlink.assemble(links, addresses, frozenset(hop for hops in routes for hop in hops))
+    links = _query(_GETLINK, rtnetlink.parse_link)
+    addresses = _query(_GETADDR, rtnetlink.parse_address)
+    routes = _query(_GETROUTE, rtnetlink.parse_gateways)
+    return rtnetlink.build_lan(links, addresses, frozenset(hop for hops in routes for hop in hops))
 
 
-def neighbours() -> tuple[Neighbour, ...]:
+def read_neighbours() -> tuple[Neighbour, ...]:
     """The neighbour tables of IPv4 and IPv6.
 
     Raises:
         HostError: the kernel refuses.
     """
-    return tuple(_ask(_GETNEIGH, rtnetlink.parse_neighbour))
+    return tuple(_query(_GETNEIGH, rtnetlink.parse_neighbour))
 
 
-def is_ready(index: int) -> bool:
+def is_link_ready(index: int) -> bool:
     """Whether the interface of this number is there, is up and has carrier at this moment.
 
     Raises:
@@ -76,21 +76,23 @@ def is_ready(index: int) -> bool:
     try:
         with _open() as sock:
             _send(sock, _GETLINK, request, _NLM_F_REQUEST)
-            data = sock.recv(_ROOM)
+            data = sock.recv(_BUFFER_SIZE)
     except OSError as error:
-        raise _refused(error) from error
+        raise _to_host_error(error) from error
     links = (
-        rtnetlink.parse_link(body) for kind, _, body in rtnetlink.messages(data) if kind == _ANSWER[_GETLINK]
+        rtnetlink.parse_link(body)
+        for kind, _, body in rtnetlink.messages(data)
+        if kind == _REPLY_TYPE[_GETLINK]
     )
     return any(link is not None and link.ready for link in links)
 
 
-def _ask(kind: int, parse: Callable[[bytes], _T | None]) -> list[_T]:
+def _query(kind: int, parse: Callable[[bytes], _T | None]) -> list[_T]:
     """All messages that answer a dump request, parsed."""
     try:
         bodies = _dump(kind)
     except OSError as error:
-        raise _refused(error) from error
+        raise _to_host_error(error) from error
     return [value for value in map(parse, bodies) if value is not None]
 
 
@@ -101,18 +103,18 @@ def _dump(kind: int) -> list[bytes]:
     the same as one that came a moment later.
     """
     bodies: list[bytes] = []
-    for _ in range(_REPEATS):
+    for _ in range(_ATTEMPTS):
         with _open() as sock:
             _send(sock, kind, _BODY[kind], _NLM_F_REQUEST | _NLM_F_DUMP)
-            bodies, whole = _collect(sock, _ANSWER[kind])
-        if whole:
+            bodies, consistent = _collect(sock, _REPLY_TYPE[kind])
+        if consistent:
             break
     return bodies
 
 
 def _open() -> socket.socket:
     sock = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.NETLINK_ROUTE)
-    sock.settimeout(_PATIENCE)
+    sock.settimeout(_TIMEOUT)
     return sock
 
 
@@ -121,7 +123,7 @@ def _send(sock: socket.socket, kind: int, body: bytes, flags: int) -> None:
     sock.sendto(header + body, (0, 0))
 
 
-def _refused(error: OSError) -> HostError:
+def _to_host_error(error: OSError) -> HostError:
     reason = os.strerror(error.errno) if error.errno else str(error)
     return HostError(f"cannot ask the kernel for the network's state: {reason}; allow the service AF_NETLINK")
 
@@ -129,17 +131,17 @@ def _refused(error: OSError) -> HostError:
 def _collect(sock: socket.socket, wanted: int) -> tuple[list[bytes], bool]:
     """Bodies of type ``wanted`` until the end of the dump, and whether nothing changed meanwhile."""
     bodies: list[bytes] = []
-    whole = True
+    consistent = True
     while True:
-        data, (port, _) = sock.recvfrom(_ROOM)
+        data, (port, _) = sock.recvfrom(_BUFFER_SIZE)
         if port:  # only the kernel is port 0; anybody else may send us datagrams too
             continue
         for kind, flags, body in rtnetlink.messages(data):
-            whole = whole and not flags & _NLM_F_DUMP_INTR
+            consistent = consistent and not flags & _NLM_F_DUMP_INTR
             if kind == wanted:
                 bodies.append(body)
             elif kind == _NLMSG_DONE:
-                return bodies, whole
+                return bodies, consistent
             elif kind == _NLMSG_ERROR:
                 code = -_ERRNO.unpack_from(body)[0] if len(body) >= _ERRNO.size else errno.EPROTO
                 raise OSError(code, os.strerror(code))

@@ -18,14 +18,14 @@ def notify(state: str) -> bool:
     try:
         from systemd import daemon  # noqa: PLC0415 - an extra, wanted under a service manager only
     except ImportError:
-        return _by_hand(address, state)
+        return _send_datagram(address, state)
     try:
         return bool(daemon.notify(state))
     except OSError:
         return False
 
 
-def _by_hand(address: str, state: str) -> bool:
+def _send_datagram(address: str, state: str) -> bool:
     """One datagram; an address that begins with "@" is in the abstract namespace (unix(7))."""
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:

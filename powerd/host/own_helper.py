@@ -14,73 +14,81 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from powerd.host.helper import SOCKET, Helper
+from powerd.host.helper import HELPER_SOCKET, HelperClient
 from powerd.host.values import HostError
 
-_IDLE: Final = "30"
-_START: Final = 10.0
+_IDLE_SECONDS: Final = "30"
+_START_TIMEOUT: Final = 10.0
 """Seconds that it may take to listen: a Python, on a machine that has just been started."""
-_GLANCE: Final = 0.05
-_END: Final = 2.0
+_POLL_INTERVAL: Final = 0.05
+_EXIT_TIMEOUT: Final = 2.0
 """Seconds that it may take to leave; it then leaves when its device answers."""
 
 
-def helper_for(daemon: Path) -> Helper:
+def helper_for(daemon_socket: Path) -> HelperClient:
     """The helper that its own socket stands for, else one of our own, as far as we may start one.
 
     Args:
         daemon: the daemon's socket, beside which there is room for another.
     """
-    if SOCKET.exists() or os.geteuid() != 0:
-        return Helper()
-    return OwnHelper(daemon.with_name("helper.sock"))
+    if HELPER_SOCKET.exists() or os.geteuid() != 0:
+        return HelperClient()
+    return SpawnedHelper(daemon_socket.with_name("helper.sock"))
 
 
-class OwnHelper(Helper):
+class SpawnedHelper(HelperClient):
     """A helper that is there when it is asked.
 
     Args:
         at: where it is to listen.
     """
 
-    def __init__(self, at: Path) -> None:
-        super().__init__(at)
+    def __init__(self, socket_path: Path) -> None:
+        super().__init__(socket_path)
         self._child: subprocess.Popen[bytes] | None = None
-        self._starting = asyncio.Lock()
+        self._start_lock = asyncio.Lock()
 
-    async def door(self) -> Path:
+    async def ensure_running(self) -> Path:
         """Where it listens, once it does.
 
         Raises:
             HostError: it does not start.
         """
-        async with self._starting:
+        async with self._start_lock:
             if self._child is None or self._child.poll() is not None:
                 await self._start()
-        return self.at
+        return self.socket_path
 
     async def _start(self) -> None:
-        child = self._child = self._spawned()
+        child = self._child = self._spawn()
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_START):
-                while not self.at.exists() and child.poll() is None:  # noqa: ASYNC110 - nobody tells
-                    await asyncio.sleep(_GLANCE)
-                await asyncio.sleep(_GLANCE)  # bound is not yet listening
-        if not self.at.exists():
+            async with asyncio.timeout(_START_TIMEOUT):
+                while not self.socket_path.exists() and child.poll() is None:  # noqa: ASYNC110 - nobody tells
+                    await asyncio.sleep(_POLL_INTERVAL)
+                await asyncio.sleep(_POLL_INTERVAL)  # bound is not yet listening
+        if not self.socket_path.exists():
             self.close()
             raise HostError(f"the helper does not start: {' '.join(self._argv())}; run that to see why")
 
-    def _spawned(self) -> subprocess.Popen[bytes]:
-        self.at.unlink(missing_ok=True)  # of one that was killed
+    def _spawn(self) -> subprocess.Popen[bytes]:
+        self.socket_path.unlink(missing_ok=True)  # of one that was killed
         # A session of its own, lest Ctrl-C end it before the daemon has taken its alarm back.
         return subprocess.Popen(self._argv(), stdin=subprocess.DEVNULL, start_new_session=True)  # noqa: S603 - ours
 
     def _argv(self) -> tuple[str, ...]:
-        return (sys.executable, "-m", "powerd.helper", "--socket", str(self.at), "--idle", _IDLE)
+        return (
+            sys.executable,
+            "-m",
+            "powerd.helper",
+            "--socket",
+            str(self.socket_path),
+            "--idle",
+            _IDLE_SECONDS,
+        )
 
     def close(self) -> None:
         """End it."""
         if self._child is not None and self._child.poll() is None:
             self._child.terminate()
             with contextlib.suppress(subprocess.TimeoutExpired):
-                self._child.wait(_END)
+                self._child.wait(_EXIT_TIMEOUT)

@@ -15,14 +15,14 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from powerd.host.values import Completed, HostError
+from powerd.host.values import HostError, ProcessResult
 
 OUTPUT_CAP: Final = 64 * 1024
 """Bytes kept of each output; the rest is read and thrown away, so that the child never blocks on it."""
 _GRACE: Final = 5.0
 """Seconds between SIGTERM and SIGKILL, and from there until a child is given up that hangs in the kernel."""
-_PIECE: Final = 1 << 16
-_PIPE_PIECES: Final = 17  # of a pipe enlarged to 1 MiB (pipe(7)), and its end
+_CHUNK: Final = 1 << 16
+_PIPE_CHUNKS: Final = 17  # of a pipe enlarged to 1 MiB (pipe(7)), and its end
 
 
 async def run(
@@ -31,7 +31,7 @@ async def run(
     timeout: float,  # noqa: ASYNC109 - the child's time, which ends in signals and a sentence
     stdin: bytes | None = None,
     env: Mapping[str, str] | None = None,
-) -> Completed:
+) -> ProcessResult:
     """Run a program to its end, in a session and process group of its own.
 
     What it leaves running in the background is not waited for. Cancelled, it is ended like one
@@ -49,14 +49,14 @@ async def run(
     Raises:
         HostError: it cannot be started, or was out of time.
     """
-    child = _Child(_start(argv, stdin, env), stdin)
+    process = _RunningProcess(_start(argv, stdin, env), stdin)
     try:
-        if not await child.ended_within(timeout):
-            await child.end()
+        if not await process.wait_for_exit(timeout):
+            await process.terminate()
             raise HostError(f"{argv[0]} was still running after {timeout:g} s and was ended")
-        return child.completed()
+        return process.result()
     finally:
-        child.let_go()
+        process.close()
 
 
 def _start(
@@ -86,7 +86,7 @@ def _start(
         raise HostError(f"cannot run {argv[0]}: {error}") from error
 
 
-class _Child:
+class _RunningProcess:
     """A started child, its pipes and its pidfd on the running loop."""
 
     def __init__(self, popen: subprocess.Popen[bytes], stdin: bytes | None) -> None:
@@ -94,7 +94,7 @@ class _Child:
         self._loop = asyncio.get_running_loop()
         self._exit: asyncio.Future[None] = self._loop.create_future()
         self._outputs: dict[int, bytearray] = {}
-        self._left = memoryview(stdin or b"")
+        self._pending_input = memoryview(stdin or b"")
         self._pidfd = os.pidfd_open(popen.pid)
         self._loop.add_reader(self._pidfd, self._reap)
         for pipe in (popen.stdout, popen.stderr):
@@ -106,27 +106,27 @@ class _Child:
             os.set_blocking(popen.stdin.fileno(), False)
             self._loop.add_writer(popen.stdin.fileno(), self._write)
 
-    async def ended_within(self, seconds: float) -> bool:
+    async def wait_for_exit(self, seconds: float) -> bool:
         await asyncio.wait({self._exit}, timeout=seconds)
         return self._exit.done()
 
-    async def end(self) -> None:
+    async def terminate(self) -> None:
         """End the whole group; come back after 10 s at the latest, ended or not."""
         for number in (signal.SIGTERM, signal.SIGKILL):
             self._signal(number)
-            if await self.ended_within(_GRACE):
+            if await self.wait_for_exit(_GRACE):
                 return
 
-    def completed(self) -> Completed:
+    def result(self) -> ProcessResult:
         """How it ended; all that it wrote itself is in the pipes by then."""
         for fd in self._outputs:
-            for _ in range(_PIPE_PIECES):  # bounded: a grandchild may write for ever
+            for _ in range(_PIPE_CHUNKS):  # bounded: a grandchild may write for ever
                 if not self._read(fd):
                     break
         out, err = (bytes(output).decode(errors="replace") for output in self._outputs.values())
-        return Completed(self._popen.returncode, out, err)
+        return ProcessResult(self._popen.returncode, out, err)
 
-    def let_go(self) -> None:
+    def close(self) -> None:
         """Close the pipes; a child that still runs is ended and reaped later, with nobody waiting."""
         for fd in self._outputs:
             self._loop.remove_reader(fd)
@@ -154,27 +154,27 @@ class _Child:
     def _read(self, fd: int) -> bool:
         """Take what is there; whether there may be more."""
         try:
-            piece = os.read(fd, _PIECE)
+            chunk = os.read(fd, _CHUNK)
         except BlockingIOError:
             return False
         except OSError:
-            piece = b""
-        if not piece:
+            chunk = b""
+        if not chunk:
             self._loop.remove_reader(fd)
             return False
         output = self._outputs[fd]
-        output += piece[: OUTPUT_CAP - len(output)]
+        output += chunk[: OUTPUT_CAP - len(output)]
         return True
 
     def _write(self) -> None:
         stdin = self._popen.stdin
         try:
-            written = stdin.write(self._left[:_PIECE]) if stdin else 0
+            written = stdin.write(self._pending_input[:_CHUNK]) if stdin else 0
         except OSError:  # it does not want to read: its right
-            self._left = self._left[:0]
+            self._pending_input = self._pending_input[:0]
         else:
-            self._left = self._left[written or 0 :]
-        if not self._left:
+            self._pending_input = self._pending_input[written or 0 :]
+        if not self._pending_input:
             self._stop_writing()
 
     def _stop_writing(self) -> None:

@@ -39,18 +39,18 @@ _NEIGH: Final = struct.Struct("=BxxxiHBB")  # ndmsg: family, index, state, flags
 _ATTR: Final = struct.Struct("=HH")  # rtattr: length, type
 _TICKS: Final = os.sysconf("SC_CLK_TCK")  # nda_cacheinfo counts in these, proc(5)
 
-_VIRTUAL: Final = frozenset({"veth", "tun", "dummy"})
+_VIRTUAL_PORT_KINDS: Final = frozenset({"veth", "tun", "dummy"})
 """Kinds of bridge ports that lead to containers and virtual machines, never to a wire."""
-_NO_LAN: Final = frozenset(
+_NON_LAN_KINDS: Final = frozenset(
     {"tun", "dummy", "ifb", "nlmon", "vxlan", "geneve", "gretap", "ip6gretap", "erspan"}
 )
 """Kinds of Ethernet-like interfaces behind which there is no LAN: tunnels, and what ends in the kernel."""
-_CARRIES: Final = frozenset({"bridge", "bond", "team", "openvswitch"})
+_MASTER_KINDS: Final = frozenset({"bridge", "bond", "team", "openvswitch"})
 """Kinds of masters that speak for their ports; a VRF, in contrast, leaves its ports their own LAN."""
 
 
 @dataclass(frozen=True, slots=True)
-class RawLink:
+class LinkMessage:
     """What RTM_NEWLINK says of one interface; ``kind`` is IFLA_INFO_KIND, "" for hardware."""
 
     index: int
@@ -75,17 +75,17 @@ def messages(data: bytes) -> Iterator[tuple[int, int, bytes]]:
 
 def attributes(body: bytes, at: int = 0) -> dict[int, bytes]:
     """The rtattr list that begins at offset ``at`` (rtnetlink(3)), without the flags in its types."""
-    found = {}
+    values = {}
     while at + _ATTR.size <= len(body):
         length, kind = _ATTR.unpack_from(body, at)
         if length < _ATTR.size or at + length > len(body):
             break
-        found[kind & 0x3FFF] = body[at + _ATTR.size : at + length]
+        values[kind & 0x3FFF] = body[at + _ATTR.size : at + length]
         at += length + 3 & ~3
-    return found
+    return values
 
 
-def parse_link(body: bytes) -> RawLink | None:
+def parse_link(body: bytes) -> LinkMessage | None:
     """One RTM_NEWLINK; None if it is cut short or nameless."""
     if len(body) < _LINK.size:
         return None
@@ -98,7 +98,7 @@ def parse_link(body: bytes) -> RawLink | None:
     carrier = attrs.get(33, b"\1")[:1] != b"\0"  # IFLA_CARRIER
     operstate = attrs.get(16, b"\0")[:1]  # IFLA_OPERSTATE: DORMANT is a Wi-Fi link not yet authenticated
     running = carrier and operstate in {bytes([_OPERSTATE_UNKNOWN]), bytes([_OPERSTATE_UP])}
-    return RawLink(
+    return LinkMessage(
         index=index,
         name=name,
         mac=mac_text(attrs.get(1, b"")),  # IFLA_ADDRESS
@@ -147,12 +147,14 @@ def parse_neighbour(body: bytes) -> Neighbour | None:
     return Neighbour(index, address, mac_text(mac), bool(state & _NUD_REACHABLE), confirmed / _TICKS)
 
 
-def assemble(links: list[RawLink], addresses: list[tuple[int, str, int]], gateways: frozenset[str]) -> Lan:
+def build_lan(
+    links: list[LinkMessage], addresses: list[tuple[int, str, int]], gateways: frozenset[str]
+) -> Lan:
     """The Lan that these messages describe."""
     kinds = {link.index: link.kind for link in links}
     return Lan(
         links=tuple(_with_addresses(link, addresses) for link in links if _leads_to_lan(link, links, kinds)),
-        own=frozenset(address for _, address, _ in addresses),
+        own_addresses=frozenset(address for _, address, _ in addresses),
         gateways=gateways,
     )
 
@@ -171,18 +173,18 @@ def address_text(family: int, packed: bytes) -> str | None:
     return None
 
 
-def _leads_to_lan(link: RawLink, links: list[RawLink], kinds: dict[int, str]) -> bool:
-    if not link.ethernet or link.kind in _NO_LAN:
+def _leads_to_lan(link: LinkMessage, links: list[LinkMessage], kinds: dict[int, str]) -> bool:
+    if not link.ethernet or link.kind in _NON_LAN_KINDS:
         return False
-    if link.master is not None and kinds.get(link.master, "bridge") in _CARRIES:
+    if link.master is not None and kinds.get(link.master, "bridge") in _MASTER_KINDS:
         return False
     if link.kind != "bridge":
         return True
     # docker0, virbr0 and their like: every port ends in this very machine.
-    return any(port.kind not in _VIRTUAL for port in links if port.master == link.index)
+    return any(port.kind not in _VIRTUAL_PORT_KINDS for port in links if port.master == link.index)
 
 
-def _with_addresses(link: RawLink, addresses: list[tuple[int, str, int]]) -> Link:
+def _with_addresses(link: LinkMessage, addresses: list[tuple[int, str, int]]) -> Link:
     own = (
         f"{address}/{prefix}"
         for index, address, prefix in addresses

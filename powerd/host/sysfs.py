@@ -16,8 +16,8 @@ from typing import Final
 from powerd.host import files
 from powerd.host.values import HostError
 
-_PIECE: Final = 1 << 16
-_GAUGE: Final = 1 << 12  # an attribute of sysfs is at most a page
+_CHUNK: Final = 1 << 16
+_ATTRIBUTE_SIZE: Final = 1 << 12  # an attribute of sysfs is at most a page
 _KEPT: Final = 768
 """So many files are kept open at most; a service may have 1024 (systemd.exec(5), LimitNOFILE=)."""
 _ABSENT: Final = {errno.ENOENT, errno.ENOTDIR, errno.ENODEV}
@@ -29,9 +29,9 @@ class Sysfs:
     def __init__(self, root: Path) -> None:
         self._root = root
         self._prefix = str(root).rstrip("/")
-        self._kept: dict[str, int] = {}
+        self._descriptors: dict[str, int] = {}
 
-    def entries(self, directory: str) -> tuple[str, ...]:
+    def listdir(self, directory: str) -> tuple[str, ...]:
         """Names of all that is in it, sorted; () = there is no such directory.
 
         Raises:
@@ -43,9 +43,9 @@ class Sysfs:
         except OSError as error:
             if error.errno in _ABSENT:
                 return ()
-            raise HostError(files.refusal("look into", directory, Path(path), error)) from error
+            raise HostError(files.error_text("look into", directory, Path(path), error)) from error
 
-    def peek(self, path: str, limit: int = 1 << 20) -> str | None:
+    def read_text(self, path: str, limit: int = 1 << 20) -> str | None:
         """The file's text without white space around it; None = it is not there, or does not answer."""
         try:
             fd = os.open(self._prefix + path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -53,15 +53,15 @@ class Sysfs:
             return None
         try:
             data = bytearray()
-            while len(data) < limit and (piece := os.read(fd, _PIECE)):
-                data += piece
+            while len(data) < limit and (chunk := os.read(fd, _CHUNK)):
+                data += chunk
         except OSError:
             return None
         finally:
             os.close(fd)
         return data[:limit].decode(errors="replace").strip()
 
-    def target(self, path: str) -> str | None:
+    def realpath(self, path: str) -> str | None:
         """Where it really is, all links followed, as seen from the root; None = it is not there."""
         try:
             real = os.path.realpath(self._prefix + path, strict=True)
@@ -69,32 +69,32 @@ class Sysfs:
             return None
         return real.removeprefix(os.path.realpath(self._root).rstrip("/"))
 
-    def gauges(self, paths: Sequence[str]) -> list[str | None]:
+    def read_cached(self, paths: Sequence[str]) -> list[str | None]:
         """The texts of files that are read again and again, in the order of ``paths``; None as for peek().
 
         They are kept open until a call that no longer asks for them.
         """
-        for path in self._kept.keys() - set(paths):
-            os.close(self._kept.pop(path))
-        return [self._gauge(path) for path in paths]
+        for path in self._descriptors.keys() - set(paths):
+            os.close(self._descriptors.pop(path))
+        return [self._read_open_file(path) for path in paths]
 
     def close(self) -> None:
         """Close what is kept open."""
-        self.gauges(())
+        self.read_cached(())
 
-    def _gauge(self, path: str) -> str | None:
-        fd = self._kept.get(path)
+    def _read_open_file(self, path: str) -> str | None:
+        fd = self._descriptors.get(path)
         if fd is None:
-            if len(self._kept) >= _KEPT:
-                return self.peek(path, _GAUGE)
+            if len(self._descriptors) >= _KEPT:
+                return self.read_text(path, _ATTRIBUTE_SIZE)
             try:
                 fd = os.open(self._prefix + path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
             except OSError:
                 return None
-            self._kept[path] = fd
+            self._descriptors[path] = fd
         try:
-            return os.pread(fd, _GAUGE, 0).decode(errors="replace").strip()
+            return os.pread(fd, _ATTRIBUTE_SIZE, 0).decode(errors="replace").strip()
         except OSError:
             with suppress(OSError):
-                os.close(self._kept.pop(path))
+                os.close(self._descriptors.pop(path))
             return None

@@ -6,15 +6,15 @@ from typing import TypeAlias
 
 from sdbus import DbusInterfaceCommonAsync, dbus_method_async
 
-Row: TypeAlias = tuple[str, str, str, str, str, str, str, int, str, str]
+UnitRow: TypeAlias = tuple[str, str, str, str, str, str, str, int, str, str]
 """A unit: name, description, load, active and sub state, followed, object path, job, its type and path."""
 
 
-class Manager(DbusInterfaceCommonAsync, interface_name="org.freedesktop.systemd1.Manager"):
+class SystemdManager(DbusInterfaceCommonAsync, interface_name="org.freedesktop.systemd1.Manager"):
     """A proxy: sdbus fills in the bodies."""
 
     @dbus_method_async(input_signature="asas", result_signature="a(ssssssouso)")
-    async def list_units_by_patterns(self, states: list[str], patterns: list[str]) -> list[Row]:
+    async def list_units_by_patterns(self, states: list[str], patterns: list[str]) -> list[UnitRow]:
         """Loaded units in one of ``states`` whose name fits one of ``patterns``."""
         raise NotImplementedError
 

@@ -7,22 +7,22 @@ import os
 import socket
 from typing import Final
 
-from powerd.host.values import Ask, Heard, Reply
+from powerd.host.values import ProbeOutcome, ProbeReply, ProbeRequest
 
-TRANSIENT: Final = frozenset({errno.ENOBUFS, errno.EAGAIN, errno.ENOMEM})
+TRANSIENT_ERRNOS: Final = frozenset({errno.ENOBUFS, errno.EAGAIN, errno.ENOMEM})
 """Refusals that pass by themselves: a neighbour table frees entries after 5 s, a send buffer after 3 s."""
-_PATIENCE: Final = 4
+_MAX_TRANSIENT_RETRIES: Final = 4
 """How many times ``tries`` a question may be refused for a transient reason before it counts as failed."""
 
 
 # Looking a member up in its Enum costs more than all else that is done per host here.
-_ANSWERED: Final = Heard.ANSWERED
-_SILENT: Final = Heard.SILENT
-_FAILED: Final = Heard.FAILED
-_NOT_ASKED: Final = Heard.NOT_ASKED
+_ANSWERED: Final = ProbeOutcome.ANSWERED
+_SILENT: Final = ProbeOutcome.SILENT
+_FAILED: Final = ProbeOutcome.FAILED
+_NOT_PROBED: Final = ProbeOutcome.NOT_PROBED
 
 
-class Question:
+class ProtocolProbe:
     """One host asked by one protocol.
 
     Attributes:
@@ -46,7 +46,7 @@ class Question:
         self.refused = 0
         self.why: str | None = None
 
-    def ask(self, sequence: int, now: float, code: int) -> None:
+    def record_sent(self, sequence: int, now: float, code: int) -> None:
         """A question was handed to the kernel, which said ``code`` (0 = taken)."""
         self.refused = code
         if code:
@@ -55,7 +55,7 @@ class Question:
             self.sent[sequence] = now
             self.pending = True
 
-    def answer(self, sequence: int, now: float) -> bool:
+    def record_answer(self, sequence: int, now: float) -> bool:
         """An answer came; whether it is the first to a question that was asked."""
         if self.rtt is not None or sequence not in self.sent:
             return False
@@ -63,9 +63,9 @@ class Question:
         self.pending = False
         return True
 
-    def obstruct(self, why: str) -> None:
+    def record_obstruction(self, reason: str) -> None:
         """A router told that questions do not get through, so silence says nothing in this sweep."""
-        self.obstructed, self.silent, self.pending, self.why = True, False, False, why
+        self.obstructed, self.silent, self.pending, self.why = True, False, False, reason
 
     def end_round(self, *, waited: bool) -> None:
         """The round in which it may have been asked is over; ``waited`` = its full time has passed."""
@@ -73,16 +73,16 @@ class Question:
         self.pending = False
 
     @property
-    def heard(self) -> Heard:
+    def outcome(self) -> ProbeOutcome:
         """How it stands."""
         if self.rtt is not None:
             return _ANSWERED
         if self.silent:
             return _SILENT
-        return _NOT_ASKED if self.why is None else _FAILED
+        return _NOT_PROBED if self.why is None else _FAILED
 
 
-class Target:
+class HostProbe:
     """One host of a sweep, and the two questions that it may be asked.
 
     Attributes:
@@ -99,21 +99,21 @@ class Target:
 
     __slots__ = ("_patience", "arp", "ask", "icmp", "mac", "main", "packed", "tries")
 
-    def __init__(self, ask: Ask, tries: int) -> None:
+    def __init__(self, request: ProbeRequest, tries: int) -> None:
         try:
-            self.packed = socket.inet_pton(socket.AF_INET, ask.address)
+            self.packed = socket.inet_pton(socket.AF_INET, request.address)
         except OSError:
-            raise ValueError(f'"{ask.address}" is no IPv4 address') from None
-        self.ask = ask
+            raise ValueError(f'"{request.address}" is no IPv4 address') from None
+        self.ask = request
         self.tries = tries
         self.mac: str | None = None
-        self.icmp = Question() if ask.icmp else None
-        self.arp = Question() if ask.link else None
+        self.icmp = ProtocolProbe() if request.icmp else None
+        self.arp = ProtocolProbe() if request.link else None
         self.main = self.icmp or self.arp
-        self._patience = tries * _PATIENCE
-        if ask.link is not None and not ask.link.ready:
+        self._patience = tries * _MAX_TRANSIENT_RETRIES
+        if request.link is not None and not request.link.ready:
             # The kernel takes packets for a dead link and drops them without a word.
-            self.give_up(f"{ask.link.name} is down or has no carrier")
+            self.abort(f"{request.link.name} is down or has no carrier")
 
     @property
     def settled(self) -> bool:
@@ -122,10 +122,10 @@ class Target:
         if self.tries <= 0 or main is None or main.rtt is not None:
             return True
         # An ARP answer does not spare it one ping: only that tells a host from the card of a sleeping one.
-        return main.silent and arp is not None and arp.rtt is not None and self.ask.arp_counts
+        return main.silent and arp is not None and arp.rtt is not None and self.ask.arp_sufficient
 
     @property
-    def wants_more(self) -> bool:
+    def needs_resend(self) -> bool:
         """Something remains to be asked within this round: by ARP too, or what the kernel refused."""
         icmp, arp = self.icmp, self.arp
         if icmp is None or icmp.rtt is not None:
@@ -133,18 +133,18 @@ class Target:
         return bool(icmp.refused) or (arp is not None and not arp.pending)
 
     @property
-    def found(self) -> bool:
+    def answered(self) -> bool:
         """It has given an answer that counts."""
         if self.icmp is not None and self.icmp.rtt is not None:
             return True
-        return self.arp is not None and self.arp.rtt is not None and self.ask.arp_counts
+        return self.arp is not None and self.arp.rtt is not None and self.ask.arp_sufficient
 
     def end_round(self, *, waited: bool) -> None:
         """A round is over; ``waited`` = its questions had their full time."""
         main, arp = self.main, self.arp
         if main is None:
             return
-        if main.refused in TRANSIENT and self._patience > 0:
+        if main.refused in TRANSIENT_ERRNOS and self._patience > 0:
             self._patience -= 1
         else:
             self.tries -= 1
@@ -153,37 +153,37 @@ class Target:
         if arp is not None and arp.pending:
             arp.end_round(waited=waited)
 
-    def imply_silence(self) -> None:
+    def mark_silent(self) -> None:
         """Silent to ARP on its own link: an echo request could not even be sent to it, so none is."""
         self.tries = 0
         if self.icmp is not None:
             self.icmp.silent = True
 
-    def give_up(self, why: str) -> None:
+    def abort(self, reason: str) -> None:
         """Nobody can ask it any more; whatever has not been answered is unknown."""
         self.tries = 0
-        for question in (self.icmp, self.arp):
-            if question is not None and question.rtt is None:
-                question.silent, question.why = False, why
+        for probe in (self.icmp, self.arp):
+            if probe is not None and probe.rtt is None:
+                probe.silent, probe.why = False, reason
 
-    def out_of_time(self, why: str) -> None:
+    def expire(self, reason: str) -> None:
         """The sweep had to end; who had one question of full time out was silent, all others are unknown."""
-        for question in (self.icmp, self.arp):
-            if question is not None and question.heard is _NOT_ASKED and not self.settled:
-                question.why = why
+        for probe in (self.icmp, self.arp):
+            if probe is not None and probe.outcome is _NOT_PROBED and not self.settled:
+                probe.why = reason
 
-    def reply(self, *, cut_short: bool) -> Reply:
+    def reply(self, *, cut_short: bool) -> ProbeReply:
         """The result; ``cut_short`` = another's answer ended the sweep, so silence is not yet silence."""
         icmp, arp = self.icmp, self.arp
-        icmp_heard = _NOT_ASKED if icmp is None else icmp.heard
-        arp_heard = _NOT_ASKED if arp is None else arp.heard
+        icmp_outcome = _NOT_PROBED if icmp is None else icmp.outcome
+        arp_outcome = _NOT_PROBED if arp is None else arp.outcome
         if cut_short and not self.settled:
-            icmp_heard = _NOT_ASKED if icmp_heard is _SILENT else icmp_heard
-            arp_heard = _NOT_ASKED if arp_heard is _SILENT else arp_heard
+            icmp_outcome = _NOT_PROBED if icmp_outcome is _SILENT else icmp_outcome
+            arp_outcome = _NOT_PROBED if arp_outcome is _SILENT else arp_outcome
         rtt = icmp.rtt if icmp is not None else None
         if rtt is None and arp is not None:
             rtt = arp.rtt
-        why = icmp.why if icmp is not None and icmp_heard is _FAILED else None
-        if why is None and arp is not None and arp_heard is _FAILED:
-            why = arp.why
-        return Reply(icmp_heard, arp_heard, rtt, self.mac, why)
+        reason = icmp.why if icmp is not None and icmp_outcome is _FAILED else None
+        if reason is None and arp is not None and arp_outcome is _FAILED:
+            reason = arp.why
+        return ProbeReply(icmp_outcome, arp_outcome, rtt, self.mac, reason)

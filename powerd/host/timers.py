@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from powerd.host.bus import Bus, properties
 from powerd.host.values import HostError
-from powerd.model import Timer
+from powerd.model import SystemdTimer
 
 if TYPE_CHECKING:
     from sdbus import SdBus
@@ -15,50 +15,50 @@ if TYPE_CHECKING:
 AUTO: Final = "auto"
 _SERVICE: Final = "org.freedesktop.systemd1"
 _PATH: Final = "/org/freedesktop/systemd1"
-_NEVER: Final = (0, 2**64 - 1)
+_NO_ELAPSE: Final = (0, 2**64 - 1)
 """systemd's words for "no next elapse": a timer that is not active, and USEC_INFINITY."""
 
 
-def timer(unit: str, shown: Mapping[str, Any]) -> Timer:
+def parse_timer(unit: str, values: Mapping[str, Any]) -> SystemdTimer:
     """A timer by its D-Bus properties: microseconds since 1970, and of CLOCK_MONOTONIC.
 
     Without WakeSystem= systemd counts a monotonic one by the clock that stands still during sleep.
     """
-    wall, mono = (shown.get(f"NextElapseUSec{clock}", 0) for clock in ("Realtime", "Monotonic"))
-    return Timer(
+    wall, mono = (values.get(f"NextElapseUSec{clock}", 0) for clock in ("Realtime", "Monotonic"))
+    return SystemdTimer(
         unit,
-        wall=None if wall in _NEVER else wall / 1e6,
-        mono=None if mono in _NEVER else mono / 1e6,
-        pauses=not shown.get("WakeSystem", False),
+        wall=None if wall in _NO_ELAPSE else wall / 1e6,
+        mono=None if mono in _NO_ELAPSE else mono / 1e6,
+        pauses_in_sleep=not values.get("WakeSystem", False),
     )
 
 
-async def timers(bus: Bus, units: Sequence[str]) -> tuple[Timer, ...]:
+async def list_timers(bus: Bus, units: Sequence[str]) -> tuple[SystemdTimer, ...]:
     """The timers named, and those with WakeSystem=yes that are active where ``auto`` is among the names.
 
     Raises:
         HostError: systemd does not answer, or knows no timer of that name.
     """
-    found: dict[str, Timer] = {}
-    async with bus.asking("systemd") as connection:
-        from powerd.host.systemd1 import Manager  # noqa: PLC0415 - brings sdbus
+    found: dict[str, SystemdTimer] = {}
+    async with bus.connection("systemd") as connection:
+        from powerd.host.systemd1 import SystemdManager  # noqa: PLC0415 - brings sdbus
 
-        manager = Manager.new_proxy(_SERVICE, _PATH, connection)
+        manager = SystemdManager.new_proxy(_SERVICE, _PATH, connection)
         for unit in units:
             if unit == AUTO:
                 for row in await manager.list_units_by_patterns(["active"], ["*.timer"]):
-                    shown = await _shown(connection, row[6], "Timer")
-                    if shown.get("WakeSystem"):
-                        found[row[0]] = timer(row[0], shown)
+                    values = await _read_properties(connection, row[6], "Timer")
+                    if values.get("WakeSystem"):
+                        found[row[0]] = parse_timer(row[0], values)
             else:
                 path = await manager.load_unit(unit)
-                state = (await _shown(connection, path, "Unit")).get("LoadState")
+                state = (await _read_properties(connection, path, "Unit")).get("LoadState")
                 if state != "loaded":
                     remedy = "`systemctl list-timers --all` lists those that exist"
                     raise HostError(f"there is no timer {unit} ({state}); {remedy}")
-                found[unit] = timer(unit, await _shown(connection, path, "Timer"))
+                found[unit] = parse_timer(unit, await _read_properties(connection, path, "Timer"))
     return tuple(found.values())
 
 
-async def _shown(connection: SdBus, path: str, interface: str) -> Mapping[str, Any]:
+async def _read_properties(connection: SdBus, path: str, interface: str) -> Mapping[str, Any]:
     return await properties(connection, _SERVICE, path, f"{_SERVICE}.{interface}")

@@ -8,15 +8,15 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Interface
 from typing import Literal, TypeAlias
 
-from powerd.helper.protocol import Alarm as _Alarm
-from powerd.model import Trouble
+from powerd.helper.protocol import AlarmResponse as _Alarm
+from powerd.model import FailureCause
 
 Alarm: TypeAlias = _Alarm
 """The RTC as the helper has read it; the one word of its protocol that other rooms need."""
 
 
 @dataclass(frozen=True, slots=True)
-class FileMark:
+class StatSignature:
     """What tells one version of a file from the next: one stat(2) of it."""
 
     inode: int
@@ -73,7 +73,7 @@ class Lan:
     """
 
     links: tuple[Link, ...]
-    own: frozenset[str] = frozenset()
+    own_addresses: frozenset[str] = frozenset()
     gateways: frozenset[str] = frozenset()
 
     def link_of(self, address: IPv4Address) -> Link | None:
@@ -82,17 +82,17 @@ class Lan:
         return next((link for link in fitting if link.ready), fitting[0] if fitting else None)
 
 
-class Heard(enum.Enum):
+class ProbeOutcome(enum.Enum):
     """How one question by one protocol ended."""
 
     ANSWERED = "answered"
     SILENT = "silent"
     FAILED = "failed"
-    NOT_ASKED = "not asked"
+    NOT_PROBED = "not asked"
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
+class ProbeRequest:
     """One host to be asked in a sweep.
 
     Attributes:
@@ -105,11 +105,11 @@ class Ask:
     address: str
     link: Link | None = None
     icmp: bool = True
-    arp_counts: bool = True
+    arp_sufficient: bool = True
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class ProbeReply:
     """How the questions to one host ended.
 
     Attributes:
@@ -122,26 +122,28 @@ class Reply:
         why: for FAILED, the kernel's reason, e.g. ``No route to host``.
     """
 
-    icmp: Heard = Heard.NOT_ASKED
-    arp: Heard = Heard.NOT_ASKED
+    icmp: ProbeOutcome = ProbeOutcome.NOT_PROBED
+    arp: ProbeOutcome = ProbeOutcome.NOT_PROBED
     rtt: float | None = None
     mac: str | None = None
-    why: str | None = None
+    error: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Completed:
+class ProcessResult:
     """How a child process ended; ``status`` is its exit status, negative = killed by that signal."""
 
     status: int
-    out: str
-    err: str
+    stdout: str
+    stderr: str
 
-    def ending(self) -> str:
+    def describe(self) -> str:
         """How it ended, with the last line of its complaints: ``ended with status 1: no such pool``."""
-        last = next((line for line in reversed(self.err.splitlines()) if line.strip()), "").strip()
-        how = f"was ended by signal {-self.status}" if self.status < 0 else f"ended with status {self.status}"
-        return how + (f": {last[:200]}" if last else "")
+        last = next((line for line in reversed(self.stderr.splitlines()) if line.strip()), "").strip()
+        outcome = (
+            f"was ended by signal {-self.status}" if self.status < 0 else f"ended with status {self.status}"
+        )
+        return outcome + (f": {last[:200]}" if last else "")
 
 
 class HostError(Exception):
@@ -156,8 +158,8 @@ class RefusedByHelperError(HostError):
         commands: that went to a disk all the same.
     """
 
-    def __init__(self, why: str, cause: str, commands: int = 0) -> None:
-        super().__init__(why)
+    def __init__(self, message: str, cause: str, commands: int = 0) -> None:
+        super().__init__(message)
         self.cause = cause
         self.commands = commands
 
@@ -170,25 +172,25 @@ class DiskError(HostError):
         commands: sent to the drive all the same, as in Answered.
     """
 
-    def __init__(self, why: str, trouble: Trouble, commands: int = 0) -> None:
-        super().__init__(why)
+    def __init__(self, message: str, trouble: FailureCause, commands: int = 0) -> None:
+        super().__init__(message)
         self.trouble = trouble
         self.commands = commands
 
 
 @dataclass(frozen=True, slots=True)
-class Sweep:
+class SweepResult:
     """The whole result of a sweep: a Reply per address asked, and how long it took, seconds."""
 
-    replies: Mapping[str, Reply] = field(default_factory=dict)
-    took: float = 0.0
+    replies: Mapping[str, ProbeReply] = field(default_factory=dict)
+    duration: float = 0.0
 
 
-Asks = Sequence[Ask]
+ProbeRequests = Sequence[ProbeRequest]
 
 
 @dataclass(frozen=True, slots=True)
-class Going:
+class LogindEvent:
     """Something that logind, or the way to it, said unasked; whoever hears it looks for themselves.
 
     Attributes:
@@ -198,5 +200,5 @@ class Going:
         begins: False for the end of a sleep, and of a shutdown that was called off.
     """
 
-    what: Literal["sleep", "shutdown", "inhibitors", "found", "lost"]
-    begins: bool = True
+    kind: Literal["sleep", "shutdown", "inhibitors", "found", "lost"]
+    start: bool = True

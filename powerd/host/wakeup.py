@@ -12,7 +12,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Final
 
-from powerd.model import Cause
+from powerd.model import WakeupCause
 
 _CLOCK: Final = re.compile(r"\brtc|alarmtimer")
 _BUTTON: Final = re.compile(r"PNP0C0[CDE]|LNX(PWR|SLP)BN|gpio-keys|/serio\d")
@@ -42,7 +42,7 @@ class WakeupSource:
 
 
 @dataclass(frozen=True, slots=True)
-class Wakeups:
+class WakeupState:
     """What the kernel tells of wake-ups at one moment.
 
     Attributes:
@@ -56,21 +56,25 @@ class Wakeups:
     sources: tuple[WakeupSource, ...] = ()
     irq: str = ""
     cards: tuple[tuple[str, str], ...] = ()
-    sleeps: int | None = None
+    suspend_count: int | None = None
 
-    def stirred(self, before: Wakeups) -> tuple[WakeupSource, ...]:
+    def sources_fired_since(self, before: WakeupState) -> tuple[WakeupSource, ...]:
         """Sources that have had events since ``before``; () where nothing is known of before.
 
         A device that was lost and found again over the sleep has a new source, which begins at 0.
         """
         if not before.sources:
             return ()
-        had, have = before._counts(), self._counts()
-        return tuple(source for source in self.sources if have[source.key] > had[source.key])
+        counts_before, counts_now = before._counts(), self._counts()
+        return tuple(source for source in self.sources if counts_now[source.key] > counts_before[source.key])
 
-    def slept_since(self, before: Wakeups) -> bool:
+    def slept_since(self, before: WakeupState) -> bool:
         """Whether there has been a sleep since ``before``, as far as the kernel tells."""
-        return self.sleeps is not None and before.sleeps is not None and self.sleeps > before.sleeps
+        return (
+            self.suspend_count is not None
+            and before.suspend_count is not None
+            and self.suspend_count > before.suspend_count
+        )
 
     def _counts(self) -> Counter[tuple[str, str]]:
         counts: Counter[tuple[str, str]] = Counter()
@@ -79,7 +83,7 @@ class Wakeups:
         return counts
 
 
-def cause(before: Wakeups, after: Wakeups, *, alarm_due: bool) -> tuple[Cause, str]:
+def find_cause(before: WakeupState, after: WakeupState, *, alarm_due: bool) -> tuple[WakeupCause, str]:
     """What woke the machine between two readings.
 
     Args:
@@ -90,52 +94,52 @@ def cause(before: Wakeups, after: Wakeups, *, alarm_due: bool) -> tuple[Cause, s
     Returns:
         The cause, and what the kernel said; "" = nothing.
     """
-    stirred = after.stirred(before)
-    for kind, fits in (
-        (Cause.ALARM, _is_clock),
-        (Cause.NETWORK, _is_card),
-        (Cause.BUTTON, _is_button),  # some firmware lets it stir at every wake-up
-        (Cause.NETWORK, _is_above_card),
+    fired = after.sources_fired_since(before)
+    for found, fits in (
+        (WakeupCause.ALARM, _is_clock),
+        (WakeupCause.NETWORK, _is_card),
+        (WakeupCause.BUTTON, _is_button),  # some firmware lets it stir at every wake-up
+        (WakeupCause.NETWORK, _is_above_card),
     ):
-        for source in stirred:
+        for source in fired:
             if fits(source, after):
-                return kind, _named(source, after)
-    kind = _of_interrupt(after)
-    if alarm_due and kind is not Cause.NETWORK:
-        kind = Cause.ALARM
-    told = [f"interrupt {after.irq}"] if after.irq else []
-    return kind, ", ".join([*told, *(_named(source, after) for source in stirred)])
+                return found, _describe_source(source, after)
+    found = _interrupt_cause(after)
+    if alarm_due and found is not WakeupCause.NETWORK:
+        found = WakeupCause.ALARM
+    details = [f"interrupt {after.irq}"] if after.irq else []
+    return found, ", ".join([*details, *(_describe_source(source, after) for source in fired)])
 
 
-def _is_clock(source: WakeupSource, _: Wakeups) -> bool:
+def _is_clock(source: WakeupSource, _: WakeupState) -> bool:
     return any(_CLOCK.search(word) for word in (source.name, source.device, source.driver))
 
 
-def _is_card(source: WakeupSource, now: Wakeups) -> bool:
+def _is_card(source: WakeupSource, now: WakeupState) -> bool:
     """The card itself or a part of it, such as its PHY."""
     return any(f"{source.device}/".startswith(f"{device}/") for _, device in now.cards)
 
 
-def _is_above_card(source: WakeupSource, now: Wakeups) -> bool:
+def _is_above_card(source: WakeupSource, now: WakeupState) -> bool:
     """A bridge tells for the cards behind it (PCI Express PME); so does a USB controller, for all it has."""
     return bool(source.device) and any(device.startswith(f"{source.device}/") for _, device in now.cards)
 
 
-def _is_button(source: WakeupSource, _: Wakeups) -> bool:
+def _is_button(source: WakeupSource, _: WakeupState) -> bool:
     return any(_BUTTON.search(word) for word in (source.name, source.device, source.driver))
 
 
-def _of_interrupt(now: Wakeups) -> Cause:
+def _interrupt_cause(now: WakeupState) -> WakeupCause:
     """ACPI's one interrupt says nothing: buttons, clocks, cards and much else are behind it."""
     if _CLOCK.search(now.irq):
-        return Cause.ALARM
+        return WakeupCause.ALARM
     if any(re.search(rf"\b{re.escape(interface)}\b", now.irq) for interface, _ in now.cards):
-        return Cause.NETWORK
-    return Cause.UNKNOWN
+        return WakeupCause.NETWORK
+    return WakeupCause.UNKNOWN
 
 
-def _named(source: WakeupSource, now: Wakeups) -> str:
+def _describe_source(source: WakeupSource, now: WakeupState) -> str:
     """``wake-up source 0000:00:03.0 (eth0)``: its name, and what people know it by."""
     cards = [interface for interface, device in now.cards if source.device and source.device == device]
-    known = ", ".join(cards) or source.driver
-    return f"wake-up source {source.name}" + (f" ({known})" if known else "")
+    label = ", ".join(cards) or source.driver
+    return f"wake-up source {source.name}" + (f" ({label})" if label else "")

@@ -12,7 +12,7 @@ ClientId = NewType("ClientId", str)
 """A client's stable name: its MAC address, or its IP address where no MAC is known."""
 
 
-class How(enum.StrEnum):
+class EvidenceKind(enum.StrEnum):
     """The kind of evidence that a client is there, strongest first."""
 
     ICMP = "icmp"
@@ -48,7 +48,7 @@ class Client:
 
 
 @dataclass(frozen=True, slots=True)
-class Sighting:
+class Observation:
     """What has been observed of one client.
 
     Attributes:
@@ -61,15 +61,15 @@ class Sighting:
         on_link: at least one of its addresses is on a LAN of this server; others are asked by ICMP only.
     """
 
-    heard: float | None = None
-    how: How | None = None
+    last_seen: float | None = None
+    evidence: EvidenceKind | None = None
     rtt: float | None = None
     silent_since: float | None = None
     answers_icmp: bool = False
     on_link: bool = True
 
 
-class State(enum.StrEnum):
+class ClientState(enum.StrEnum):
     """Whether a client is there. Unknown keeps the server awake."""
 
     PRESENT = "present"
@@ -78,7 +78,7 @@ class State(enum.StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class ClientStatus:
     """What policy makes of a client's sightings.
 
     Attributes:
@@ -95,13 +95,13 @@ class Verdict:
     """
 
     client: Client
-    state: State
-    why: str
+    state: ClientState
+    reason: str
     since: Moment
-    heard: Moment | None = None
-    how: How | None = None
+    last_seen: Moment | None = None
+    evidence: EvidenceKind | None = None
     rtt: float | None = None
     class_name: str | None = None
-    keeps_awake: bool = True
+    blocks_sleep: bool = True
     always_on: bool = False
     on_link: bool = True

@@ -7,15 +7,24 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Literal, NamedTuple, NewType, TypeAlias
 
-from powerd.model.clients import Client, ClientId, Sighting, Verdict
+from powerd.model.clients import Client, ClientId, ClientStatus, Observation
 from powerd.model.disk_id import DiskId
 from powerd.model.disk_states import DiskMemory, DiskReport
-from powerd.model.disks import Activity, Disk, DiskOrder, Guard, Roused
-from powerd.model.health import Record, SmartReport
-from powerd.model.orders import Action, Mode, Order, Outcome
-from powerd.model.power import Card, Inhibitor, KeyPress, Leaving, Timer, Unrest, Wake, Waking
-from powerd.model.time import Blind, Moment, Seen
-from powerd.model.wishes import Keep, KeepId
+from powerd.model.disks import Disk, DiskAction, DiskActivity, GroupSpinUp, GroupWatch
+from powerd.model.health import SmartRecord, SmartReport
+from powerd.model.orders import Action, CompletedAction, Mode, SleepAction
+from powerd.model.power import (
+    Inhibitor,
+    KeyPress,
+    NetworkCard,
+    ShutdownInProgress,
+    SystemdTimer,
+    WakeEvent,
+    WakeStormState,
+    WakeTime,
+)
+from powerd.model.time import Moment, Reading, Unavailable
+from powerd.model.wishes import KeepAwake, KeepAwakeId
 
 SourceId = NewType("SourceId", str)
 """A source's name, as users see it in reasons: ``clients``, ``checks.users``."""
@@ -34,7 +43,7 @@ class Reason(NamedTuple):
     subject: str
     text: str
     since: Moment
-    keeps_awake: bool = True
+    blocks_sleep: bool = True
 
 
 Phase: TypeAlias = Literal["starting", "awake", "idle", "warning", "going-down", "asleep"]
@@ -66,29 +75,39 @@ class Snapshot:
         standby_wishes: CLOCK_MONOTONIC at which a person wished a disk to stand by, for each.
     """
 
-    sources: Mapping[SourceId, Seen[tuple[str, ...]] | Blind] = field(
+    sources: Mapping[SourceId, Reading[tuple[str, ...]] | Unavailable] = field(
         default_factory=lambda: MappingProxyType({})
     )
-    known: Mapping[ClientId, Client] = field(default_factory=lambda: MappingProxyType({}))
-    sightings: Mapping[ClientId, Seen[Sighting] | Blind] = field(default_factory=lambda: MappingProxyType({}))
-    checks: Mapping[str, Seen[str | None] | Blind] = field(default_factory=lambda: MappingProxyType({}))
-    keeps: Mapping[KeepId, Keep] = field(default_factory=lambda: MappingProxyType({}))
+    clients: Mapping[ClientId, Client] = field(default_factory=lambda: MappingProxyType({}))
+    observations: Mapping[ClientId, Reading[Observation] | Unavailable] = field(
+        default_factory=lambda: MappingProxyType({})
+    )
+    checks: Mapping[str, Reading[str | None] | Unavailable] = field(
+        default_factory=lambda: MappingProxyType({})
+    )
+    keep_awake: Mapping[KeepAwakeId, KeepAwake] = field(default_factory=lambda: MappingProxyType({}))
     inhibitors: tuple[Inhibitor, ...] = ()
     key_press: KeyPress | None = None
-    timers: tuple[Timer, ...] = ()
-    cards: Mapping[str, Seen[Card] | Blind] = field(default_factory=lambda: MappingProxyType({}))
-    leaving: Leaving | None = None
-    waking: Waking | None = None
-    outcomes: Mapping[type[Order], Outcome] = field(default_factory=lambda: MappingProxyType({}))
-    in_flight: frozenset[Order] = frozenset()
-    disks: Mapping[DiskId, Disk] = field(default_factory=lambda: MappingProxyType({}))
-    activity: Mapping[DiskId, Seen[Activity] | Blind] = field(default_factory=lambda: MappingProxyType({}))
-    disk_outcomes: Mapping[tuple[type[DiskOrder], DiskId], Outcome] = field(
+    timers: tuple[SystemdTimer, ...] = ()
+    network_cards: Mapping[str, Reading[NetworkCard] | Unavailable] = field(
         default_factory=lambda: MappingProxyType({})
     )
-    roused: Mapping[str, Roused] = field(default_factory=lambda: MappingProxyType({}))
-    records: Mapping[DiskId, Record] = field(default_factory=lambda: MappingProxyType({}))
-    standby_wishes: Mapping[DiskId, float] = field(default_factory=lambda: MappingProxyType({}))
+    shutdown: ShutdownInProgress | None = None
+    wake_event: WakeEvent | None = None
+    completed_actions: Mapping[type[Action], CompletedAction] = field(
+        default_factory=lambda: MappingProxyType({})
+    )
+    running_actions: frozenset[Action] = frozenset()
+    disks: Mapping[DiskId, Disk] = field(default_factory=lambda: MappingProxyType({}))
+    activity: Mapping[DiskId, Reading[DiskActivity] | Unavailable] = field(
+        default_factory=lambda: MappingProxyType({})
+    )
+    completed_disk_actions: Mapping[tuple[type[DiskAction], DiskId], CompletedAction] = field(
+        default_factory=lambda: MappingProxyType({})
+    )
+    group_spin_ups: Mapping[str, GroupSpinUp] = field(default_factory=lambda: MappingProxyType({}))
+    smart_history: Mapping[DiskId, SmartRecord] = field(default_factory=lambda: MappingProxyType({}))
+    spin_down_requests: Mapping[DiskId, float] = field(default_factory=lambda: MappingProxyType({}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,33 +132,35 @@ class Memory:
         disk_looks: the counters of each disk as the last decision saw them.
     """
 
-    started: Moment
-    last: Moment
-    resumed: float | None = None
-    stepped: float | None = None
+    started_at: Moment
+    last_decision_at: Moment
+    resumed_at: float | None = None
+    clock_stepped_at: float | None = None
     idle_since: float | None = None
-    verdicts: Mapping[ClientId, Verdict] = field(default_factory=lambda: MappingProxyType({}))
-    since: Mapping[tuple[str, str], Moment] = field(default_factory=lambda: MappingProxyType({}))
+    client_statuses: Mapping[ClientId, ClientStatus] = field(default_factory=lambda: MappingProxyType({}))
+    reasons_since: Mapping[tuple[str, str], Moment] = field(default_factory=lambda: MappingProxyType({}))
     failures: Mapping[int, tuple[int, float]] = field(default_factory=lambda: MappingProxyType({}))
-    done: frozenset[int] = frozenset()
-    outcome: Outcome | None = None
-    unrest: Unrest = field(default_factory=Unrest)
-    duty: tuple[float, str] | None = None
+    completed_rules: frozenset[int] = frozenset()
+    last_sleep_result: CompletedAction | None = None
+    wake_storm: WakeStormState = field(default_factory=WakeStormState)
+    busy_until: tuple[float, str] | None = None
     disks: Mapping[DiskId, DiskMemory] = field(default_factory=lambda: MappingProxyType({}))
-    disk_looks: Mapping[DiskId, Seen[Activity] | Blind] = field(default_factory=lambda: MappingProxyType({}))
+    last_activity: Mapping[DiskId, Reading[DiskActivity] | Unavailable] = field(
+        default_factory=lambda: MappingProxyType({})
+    )
 
     @classmethod
-    def newborn(cls, now: Moment) -> Memory:
+    def initial(cls, now: Moment) -> Memory:
         """The memory of a daemon that has just started."""
-        return cls(started=now, last=now)
+        return cls(started_at=now, last_decision_at=now)
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class PlannedSleep:
     """The sleep that is coming if nothing stirs: which rule, what, and when at the earliest."""
 
     rule: int
-    action: Action
+    sleep_action: SleepAction
     at: Moment
 
 
@@ -163,19 +184,19 @@ class Decision:
         look_at_disks: CLOCK_MONOTONIC by which their counters are wanted afresh; inf = at leisure.
     """
 
-    orders: tuple[Order, ...]
+    actions: tuple[Action, ...]
     reasons: tuple[Reason, ...]
     memory: Memory
-    look_again: float
-    closely: bool
+    next_decision_at: float
+    needs_fresh_readings: bool
     phase: Phase
-    plan: Plan | None
-    verdicts: tuple[Verdict, ...]
-    wake: Wake | None = None
+    planned_sleep: PlannedSleep | None
+    client_statuses: tuple[ClientStatus, ...]
+    wake_time: WakeTime | None = None
     disks: tuple[DiskReport, ...] = ()
-    guards: tuple[Guard, ...] = ()
+    watched_groups: tuple[GroupWatch, ...] = ()
     smart: Mapping[DiskId, SmartReport] = field(default_factory=lambda: MappingProxyType({}))
-    look_at_disks: float = float("inf")
+    next_disk_poll_at: float = float("inf")
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,5 +207,5 @@ class Status:
     mode: Mode
     snapshot: Snapshot
     decision: Decision
-    since: Moment
+    phase_since: Moment
     """When the present phase began."""

@@ -6,7 +6,7 @@ import enum
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from powerd.model.disks import Disk, Drive, How
+from powerd.model.disks import Disk, PowerFeatures, SpinDownMethod
 from powerd.model.time import Moment
 
 
@@ -16,21 +16,21 @@ class DiskState(enum.StrEnum):
     UNKNOWN = "unknown"
     """Neither the drive nor its counters have said."""
     ACTIVE = "active"
-    SETTLING = "spinning-down"
+    SPINNING_DOWN = "spinning-down"
     """Told to stand by; the drive has yet to confirm it."""
     STANDBY = "standby"
     SLEEPING = "sleeping"
     """So says the drive, or the bridge before it; only an access wakes it."""
     SUSPENDED = "suspended"
     """By the kernel, which owns it."""
-    HUNG = "hung"
+    UNRESPONSIVE = "hung"
     """It does not answer, and is left alone but for a question now and then."""
     UNSUPPORTED = "unsupported"
     """It cannot be made to stand by, or cannot be asked."""
     EXCLUDED = "excluded"
 
     @property
-    def asleep(self) -> bool:
+    def is_stopped(self) -> bool:
         """Whether its spindle stands, as powerd believes it."""
         return self in (DiskState.STANDBY, DiskState.SLEEPING, DiskState.SUSPENDED)
 
@@ -78,36 +78,36 @@ class DiskMemory:
 
     state: DiskState
     since: Moment
-    seen: float = 0.0
-    resumed: float | None = None
-    heard: float = float("-inf")
-    known: float = float("-inf")
-    spun: float = float("-inf")
-    ordered: float = float("-inf")
-    pretended: float = float("-inf")
-    way: How = "ata"
-    prodded: float = float("-inf")
-    pause: float = float("-inf")
-    asks: int = 0
-    failures: int = 0
-    worked: How | None = None
-    why: str = ""
-    barred: str = ""
-    drive: Drive | None = None
-    read: bool = False
-    timer: int | None = None
-    ours: bool = False
-    timerless: bool = False
-    level: int | None = None
-    denied: str = ""
-    slept: bool = False
-    base: tuple[float, int] | None = None
-    downs: tuple[float, ...] = ()
-    ups: tuple[float, ...] = ()
-    bounces: tuple[float, ...] = ()
-    stretch: int = 0
-    stretched: float = 0.0
-    woken: Moment | None = None
+    attached_at: float = 0.0
+    resumed_at: float | None = None
+    last_result_at: float = float("-inf")
+    mode_confirmed_at: float = float("-inf")
+    unexpectedly_active_at: float = float("-inf")
+    spin_down_sent_at: float = float("-inf")
+    dry_run_at: float = float("-inf")
+    attempted_method: SpinDownMethod = "ata"
+    last_passthrough_at: float = float("-inf")
+    paused_until: float = float("-inf")
+    power_checks: int = 0
+    failed_spin_downs: int = 0
+    verified_method: SpinDownMethod | None = None
+    reason: str = ""
+    excluded_reason: str = ""
+    power_features: PowerFeatures | None = None
+    features_requested: bool = False
+    standby_timer: int | None = None
+    timer_set_by_us: bool = False
+    timer_unsupported: bool = False
+    requested_apm: int | None = None
+    setting_error: str = ""
+    restore_standby: bool = False
+    resume_baseline: tuple[float, int] | None = None
+    spin_downs: tuple[float, ...] = ()
+    spin_ups: tuple[float, ...] = ()
+    early_wakes: tuple[float, ...] = ()
+    backoff_level: int = 0
+    backoff_changed_at: float = 0.0
+    last_spin_up: Moment | None = None
 
 
 class DiskReport(NamedTuple):
@@ -136,10 +136,10 @@ class DiskReport(NamedTuple):
     spin_down_after: float = 0.0
     idle_since: float | None = None
     spin_down_at: float | None = None
-    waits: str = ""
+    reason: str = ""
     spin_ups: int = 0
     spin_downs: int = 0
-    worked: How | None = None
-    timer: int | None = None
+    verified_method: SpinDownMethod | None = None
+    standby_timer: int | None = None
     apm: int | None = None
-    last_wake: Moment | None = None
+    last_spin_up: Moment | None = None

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Final, Literal, TypeAlias
 
 from powerd.model.disk_id import DiskId
-from powerd.model.health_orders import Checked, CheckHealth, StartTest
+from powerd.model.health_orders import CheckHealth, HealthReading, StartTest
 
 APM_WITHOUT_STANDBY: Final = 128
 """From this APM level on a drive does not spin down of its own accord (hdparm(8), -B)."""
@@ -23,8 +23,8 @@ class Mount:
         options: of the mount, ``noatime``.
     """
 
-    where: str
-    fs: str
+    mount_point: str
+    fs_type: str
     options: tuple[str, ...] = ()
 
 
@@ -60,7 +60,7 @@ class Disk:
 
     id: DiskId
     device: str
-    number: str = ""
+    device_number: str = ""
     model: str = ""
     serial: str = ""
     size: int = 0
@@ -71,17 +71,17 @@ class Disk:
     mounts: tuple[Mount, ...] = ()
     group: str | None = None
     array: bool = False
-    busy: str | None = None
-    journal: bool = False
-    swapping: bool = False
-    excluded: str | None = None
+    busy_reason: str | None = None
+    holds_journal: bool = False
+    swap_in_use: bool = False
+    ineligible_reason: str | None = None
     runtime_pm: bool = False
     apm: int | None = None
-    seen: float = 0.0
+    attached_at: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
-class Activity:
+class DiskActivity:
     """What a disk's counters say (Documentation/block/stat.rst), powerd's own commands taken off.
 
     Attributes:
@@ -93,14 +93,14 @@ class Activity:
             smartctl's or hdparm's, which may wake it; -inf = none has, or they are not counted.
     """
 
-    moved: float
-    ios: int = 0
+    last_io_at: float
+    io_count: int = 0
     in_flight: int = 0
-    suspended: bool = False
-    prodded: float = float("-inf")
+    runtime_suspended: bool = False
+    last_passthrough_at: float = float("-inf")
 
 
-class Power(enum.StrEnum):
+class PowerMode(enum.StrEnum):
     """What a drive says of its spindle when asked (CHECK POWER MODE); unknown is not asleep."""
 
     ACTIVE = "active"
@@ -110,21 +110,21 @@ class Power(enum.StrEnum):
     SUSPENDED = "suspended"
 
     @property
-    def asleep(self) -> bool:
+    def is_stopped(self) -> bool:
         """Whether the spindle stands."""
-        return self in {Power.STANDBY, Power.SLEEPING}
+        return self in {PowerMode.STANDBY, PowerMode.SLEEPING}
 
 
-How: TypeAlias = Literal["ata", "scsi"]
+SpinDownMethod: TypeAlias = Literal["ata", "scsi"]
 """A way to stop a spindle: STANDBY IMMEDIATE, or START STOP UNIT."""
 
 
 @dataclass(frozen=True, slots=True)
-class AskPower:
+class CheckPowerMode:
     """Ask the drive whether it spins; wakes nothing, and is not asked while the kernel has it suspended."""
 
     disk: DiskId
-    final: ClassVar[bool] = False
+    irreversible: ClassVar[bool] = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,12 +132,12 @@ class SpinDown:
     """Stop the spindle until the next access."""
 
     disk: DiskId
-    how: How
-    final: ClassVar[bool] = False
+    method: SpinDownMethod
+    irreversible: ClassVar[bool] = False
 
 
 @dataclass(frozen=True, slots=True)
-class SetTimer:
+class SetStandbyTimer:
     """Set the drive's own standby timer, to a value that it can hold (see timer_for); 0 = none.
 
     It is ATA IDLE, which would wake a sleeping disk: only ever for one that spins.
@@ -145,36 +145,38 @@ class SetTimer:
 
     disk: DiskId
     seconds: int
-    final: ClassVar[bool] = False
+    irreversible: ClassVar[bool] = False
 
 
 @dataclass(frozen=True, slots=True)
-class SetApm:
+class SetApmLevel:
     """Set the APM level, 1 to 254, of a disk that spins; see APM_WITHOUT_STANDBY for what that means."""
 
     disk: DiskId
     level: int
-    final: ClassVar[bool] = False
+    irreversible: ClassVar[bool] = False
 
 
 @dataclass(frozen=True, slots=True)
-class ReadDrive:
+class ReadPowerFeatures:
     """Ask a spinning disk what it can do about power, and how it is set."""
 
     disk: DiskId
-    final: ClassVar[bool] = False
+    irreversible: ClassVar[bool] = False
 
 
-DiskOrder: TypeAlias = AskPower | SpinDown | SetTimer | SetApm | ReadDrive | CheckHealth | StartTest
+DiskAction: TypeAlias = (
+    CheckPowerMode | SpinDown | SetStandbyTimer | SetApmLevel | ReadPowerFeatures | CheckHealth | StartTest
+)
 """Each is about one disk, its ``disk``."""
 
 
-MOST_GUARDED: Final = 100
+MAX_WATCHED_DISKS: Final = 100
 """Disks of a group that is guarded: so many names fit into a request to the helper."""
 
 
 @dataclass(frozen=True, slots=True)
-class Guard:
+class GroupWatch:
     """Watch the sleeping members of a group; the first access to one wakes all at once.
 
     No order but a standing wish: it is obeyed for as long as decisions say it.
@@ -185,7 +187,7 @@ class Guard:
 
 
 @dataclass(frozen=True, slots=True)
-class Answered:
+class PowerStatus:
     """A drive's word on its power.
 
     Attributes:
@@ -194,13 +196,13 @@ class Answered:
         stopped: it was told to stand by for this; False = it did so already, or that was not asked for.
     """
 
-    power: Power
+    mode: PowerMode
     commands: int = 0
-    stopped: bool = False
+    spin_down_sent: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Drive:
+class PowerFeatures:
     """What a drive can do about power.
 
     Attributes:
@@ -212,32 +214,32 @@ class Drive:
 
     apm: int | None = None
     apm_supported: bool = False
-    epc: bool = False
+    epc_enabled: bool = False
     commands: int = 0
 
 
-class Trouble(enum.StrEnum):
+class FailureCause(enum.StrEnum):
     """Why an order to a disk was not carried out."""
 
     BUSY = "busy"
     """Data waits to be written, a self-test runs, an array is rebuilt: worth asking again in a minute."""
-    ASLEEP = "asleep"
+    IN_STANDBY = "asleep"
     """It sleeps, and the order would have woken it."""
-    HUNG = "hung"
+    UNRESPONSIVE = "hung"
     """It did not answer in time, or has still not."""
     GONE = "gone"
     """There is no such disk any more."""
     FAILED = "failed"
     """The drive or its tool refused, or said what nobody understands."""
-    UNREACHED = "unreached"
+    HELPER_UNAVAILABLE = "unreached"
     """It was not even asked, which is not its fault: the helper is not there, or its tool not installed."""
 
 
-Found: TypeAlias = Answered | Drive | Checked | Trouble
+DiskResult: TypeAlias = PowerStatus | PowerFeatures | HealthReading | FailureCause
 
 
 @dataclass(frozen=True, slots=True)
-class Roused:
+class GroupSpinUp:
     """A guarded group was woken.
 
     Attributes:
@@ -247,7 +249,7 @@ class Roused:
         seconds: that waking them took.
     """
 
-    disk: DiskId
-    others: tuple[DiskId, ...]
+    first_disk: DiskId
+    other_disks: tuple[DiskId, ...]
     at: float
-    seconds: float
+    duration: float

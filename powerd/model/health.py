@@ -11,7 +11,7 @@ from typing import Final, Literal, TypeAlias
 
 from powerd.model.disk_id import DiskId
 
-Protocol: TypeAlias = Literal["ata", "nvme", "scsi"]
+DriveProtocol: TypeAlias = Literal["ata", "nvme", "scsi"]
 
 
 class Fault(enum.IntFlag):
@@ -116,21 +116,21 @@ class Health:
         partial: what could not be read, one sentence; "" = nothing.
     """
 
-    at: float
-    protocol: Protocol
+    checked_at: float
+    protocol: DriveProtocol
     passed: bool | None
     faults: Fault = _NONE
     temperature: int | None = None
-    limit: int | None = None
-    hours: int | None = None
+    temperature_limit: int | None = None
+    power_on_hours: int | None = None
     counters: Mapping[Counter, int] = field(default_factory=lambda: MappingProxyType({}))
     attributes: tuple[Attribute, ...] = ()
-    critical: tuple[str, ...] = ()
+    critical_warnings: tuple[str, ...] = ()
     spare: tuple[int, int] | None = None
-    tests: tuple[SelfTest, ...] = ()
-    testing: int | None = None
-    minutes: tuple[int, int] = (0, 0)
-    partial: str = ""
+    self_tests: tuple[SelfTest, ...] = ()
+    test_remaining_percent: int | None = None
+    test_minutes: tuple[int, int] = (0, 0)
+    incomplete_reason: str = ""
 
 
 class Severity(enum.IntEnum):
@@ -170,14 +170,14 @@ class Sample:
         passed, temperature, counters: as in Health.
     """
 
-    at: float
+    checked_at: float
     passed: bool | None
     temperature: int | None
     counters: Mapping[Counter, int]
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class SmartRecord:
     """What is remembered of one drive, from check to check and over restarts.
 
     Attributes:
@@ -190,14 +190,14 @@ class Record:
         woken: POSIX time at which it was last woken for a check that then failed; 0 = never.
     """
 
-    known: float
+    known_since: float
     last: Health | None = None
-    before: Health | None = None
+    previous: Health | None = None
     samples: tuple[Sample, ...] = ()
-    tested: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
-    told: tuple[Finding, ...] = ()
-    kind: str = ""
-    woken: float = 0.0
+    test_started_at: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
+    notified_findings: tuple[Finding, ...] = ()
+    device_type: str = ""
+    woken_at: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,11 +214,11 @@ class SmartReport:
     """
 
     disk: DiskId
-    record: Record
+    record: SmartRecord
     findings: tuple[Finding, ...]
-    due: datetime | None
+    next_check_at: datetime | None
     testing: bool = False
-    why: str = ""
+    check_error: str = ""
 
     @property
     def healthy(self) -> bool | None:

@@ -10,7 +10,7 @@ from powerd.model.health import Health
 
 TestKind: TypeAlias = Literal["short", "long"]
 """A self-test of a drive: of some minutes, or of its whole surface."""
-TESTS: Final[tuple[TestKind, ...]] = get_args(TestKind)
+TEST_KINDS: Final[tuple[TestKind, ...]] = get_args(TestKind)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,9 +23,9 @@ class CheckHealth:
     """
 
     disk: DiskId
-    wake: bool = False
-    kind: str = field(default="", compare=False)
-    final: ClassVar[bool] = False
+    may_wake: bool = False
+    device_type: str = field(default="", compare=False)
+    irreversible: ClassVar[bool] = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +34,12 @@ class StartTest:
 
     disk: DiskId
     test: TestKind
-    kind: str = field(default="", compare=False)
-    final: ClassVar[bool] = False
+    device_type: str = field(default="", compare=False)
+    irreversible: ClassVar[bool] = False
 
 
 @dataclass(frozen=True, slots=True)
-class Checked:
+class HealthReading:
     """A drive's health, as it was read.
 
     Attributes:
@@ -49,5 +49,5 @@ class Checked:
     """
 
     health: Health
-    kind: str = ""
+    device_type: str = ""
     commands: int = 0

@@ -5,35 +5,35 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal, NamedTuple, TypeAlias
 
-from powerd.model.disks import DiskOrder, Found
-from powerd.model.power import Wake
+from powerd.model.disks import DiskAction, DiskResult
+from powerd.model.power import WakeTime
 
 Mode: TypeAlias = Literal["observe", "enforce"]
 
 
-Action: TypeAlias = Literal[
+SleepAction: TypeAlias = Literal[
     "suspend", "hibernate", "hybrid-sleep", "suspend-then-hibernate", "poweroff", "command"
 ]
 
 
 @dataclass(frozen=True, slots=True)
-class Warn:
+class WarnUsers:
     """Announce that ``action`` will be taken ``within`` seconds unless something stirs."""
 
     rule: int
-    action: Action
-    within: float
-    final: ClassVar[bool] = False
+    sleep_action: SleepAction
+    seconds: float
+    irreversible: ClassVar[bool] = False
 
 
 @dataclass(frozen=True, slots=True)
-class CallOff:
+class CancelWarning:
     """Announce that ``action`` is not taken after all, and ``because`` of what; "" = that is left unsaid."""
 
     rule: int
-    action: Action
-    because: str
-    final: ClassVar[bool] = False
+    sleep_action: SleepAction
+    reason: str
+    irreversible: ClassVar[bool] = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,17 +49,17 @@ class Sleep:
     """
 
     rule: int
-    action: Action
+    sleep_action: SleepAction
     command: tuple[str, ...] = ()
     timeout: float = 60.0
-    wake: Wake | None = field(default=None, compare=False)
-    final: ClassVar[bool] = True
+    wake_time: WakeTime | None = field(default=None, compare=False)
+    irreversible: ClassVar[bool] = True
 
 
-Order: TypeAlias = Warn | CallOff | Sleep | DiskOrder
+Action: TypeAlias = WarnUsers | CancelWarning | Sleep | DiskAction
 
 
-class Done(NamedTuple):
+class ActionResult(NamedTuple):
     """What obeying comes to.
 
     Attributes:
@@ -70,13 +70,13 @@ class Done(NamedTuple):
     """
 
     ok: bool
-    observed: str
-    found: Found | None = None
+    message: str
+    answer: DiskResult | None = None
     commands: int = 0
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class CompletedAction:
     """What really happened when ``order`` was obeyed.
 
     Attributes:
@@ -88,9 +88,9 @@ class Outcome:
         found: what a disk answered; None = nothing, or the order was not for a disk.
     """
 
-    order: Order
-    at: float
+    action: Action
+    ended_at: float
     ok: bool
-    observed: str
-    begun: float = 0.0
-    found: Found | None = None
+    message: str
+    started_at: float = 0.0
+    answer: DiskResult | None = None

@@ -37,11 +37,11 @@ class KeyPress:
     """
 
     at: float
-    where: str
+    session: str
 
 
 @dataclass(frozen=True, slots=True)
-class Timer:
+class SystemdTimer:
     """A systemd timer for which the server is to be up (systemd.timer(5)).
 
     Attributes:
@@ -55,11 +55,11 @@ class Timer:
     unit: str
     wall: float | None = None
     mono: float | None = None
-    pauses: bool = False
+    pauses_in_sleep: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Card:
+class NetworkCard:
     """By what a network card can wake the server, and by what it will.
 
     Attributes:
@@ -73,7 +73,7 @@ class Card:
 
 
 @dataclass(frozen=True, slots=True)
-class Wake:
+class WakeTime:
     """When the server has to be up again, and for what.
 
     Attributes:
@@ -82,11 +82,11 @@ class Wake:
     """
 
     at: Moment
-    because: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
-class Leaving:
+class ShutdownInProgress:
     """The server is on its way down: logind has said so, and waits for us for a few seconds.
 
     Attributes:
@@ -95,10 +95,10 @@ class Leaving:
     """
 
     since: float
-    what: str
+    kind: str
 
 
-class Cause(enum.StrEnum):
+class WakeupCause(enum.StrEnum):
     """What woke the server, as far as the kernel tells."""
 
     ALARM = "alarm"
@@ -108,7 +108,7 @@ class Cause(enum.StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Waking:
+class WakeEvent:
     """One wake-up.
 
     Attributes:
@@ -120,13 +120,13 @@ class Waking:
     """
 
     at: float
-    cause: Cause
+    cause: WakeupCause
     detail: str = ""
-    clocked: bool = True
+    clock_advanced: bool = True
 
 
 @dataclass(frozen=True, slots=True)
-class Unrest:
+class WakeStormState:
     """Wake-ups for which nobody came; a moment here is ``mono + slept``, CLOCK_BOOTTIME.
 
     Attributes:
@@ -140,11 +140,11 @@ class Unrest:
         pause: seconds for which it then stays up.
     """
 
-    woke: float | None = None
-    told: Waking | None = None
-    cause: Cause = Cause.UNKNOWN
+    last_wakeup_at: float | None = None
+    last_event: WakeEvent | None = None
+    cause: WakeupCause = WakeupCause.UNKNOWN
     needed: bool = False
-    empty: tuple[tuple[float, Cause], ...] = ()
-    storms: int = 0
-    until: float | None = None
-    pause: float = 0.0
+    unneeded_wakeups: tuple[tuple[float, WakeupCause], ...] = ()
+    storm_count: int = 0
+    stay_up_until: float | None = None
+    stay_up_for: float = 0.0

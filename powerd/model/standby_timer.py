@@ -15,11 +15,11 @@ from __future__ import annotations
 import math
 from typing import Final, NamedTuple
 
-LONGEST: Final = 19_800
+MAX_TIMER_SECONDS: Final = 19_800
 """Seconds: 5.5 h. No drive can be told to wait for longer."""
-_STEP, _STEPS = 5, 240
-_HALF_HOUR: Final = 1800
-_BETWEEN: Final = ((252, 1260), (255, 1275))
+_UNIT_SECONDS, _MAX_UNITS = 5, 240
+_HALF_HOUR_SECONDS: Final = 1800
+_SPECIAL_VALUES: Final = ((252, 1260), (255, 1275))
 
 
 class StandbyTimer(NamedTuple):
@@ -29,7 +29,7 @@ class StandbyTimer(NamedTuple):
     seconds: int
 
 
-def timer_for(seconds: float) -> StandbyTimer:
+def encode_timer(seconds: float) -> StandbyTimer:
     """The shortest timer that runs for no less than ``seconds``; LONGEST where there is none.
 
     Args:
@@ -37,11 +37,11 @@ def timer_for(seconds: float) -> StandbyTimer:
     """
     if seconds <= 0:
         return StandbyTimer(0, 0)
-    if seconds <= _STEP * _STEPS:
-        steps = math.ceil(seconds / _STEP)
-        return StandbyTimer(steps, steps * _STEP)
-    for value, length in _BETWEEN:
-        if seconds <= length:
-            return StandbyTimer(value, length)
-    halves = math.ceil(min(seconds, LONGEST) / _HALF_HOUR)
-    return StandbyTimer(_STEPS + halves, halves * _HALF_HOUR)
+    if seconds <= _UNIT_SECONDS * _MAX_UNITS:
+        units = math.ceil(seconds / _UNIT_SECONDS)
+        return StandbyTimer(units, units * _UNIT_SECONDS)
+    for value, special_seconds in _SPECIAL_VALUES:
+        if seconds <= special_seconds:
+            return StandbyTimer(value, special_seconds)
+    half_hours = math.ceil(min(seconds, MAX_TIMER_SECONDS) / _HALF_HOUR_SECONDS)
+    return StandbyTimer(_MAX_UNITS + half_hours, half_hours * _HALF_HOUR_SECONDS)

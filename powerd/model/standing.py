@@ -14,7 +14,9 @@ from powerd.model.decision import SourceId
 
 LOGIND: Final = SourceId("logind")
 TIMERS: Final = SourceId("timers")
-CARDS: Final = SourceId("cards")
+NETWORK_CARDS: Final = SourceId("cards")
 
-RHYTHM: Final[Mapping[SourceId, float]] = MappingProxyType({LOGIND: 900.0, TIMERS: 900.0, CARDS: 86_400.0})
+POLL_INTERVALS: Final[Mapping[SourceId, float]] = MappingProxyType(
+    {LOGIND: 900.0, TIMERS: 900.0, NETWORK_CARDS: 86_400.0}
+)
 """Seconds between two looks."""

@@ -25,7 +25,7 @@ class Moment:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen(Generic[T_co]):
+class Reading(Generic[T_co]):
     """A sensor's word: ``value`` was true at ``at``."""
 
     at: float
@@ -33,8 +33,8 @@ class Seen(Generic[T_co]):
 
 
 @dataclass(frozen=True, slots=True)
-class Blind:
+class Unavailable:
     """A sensor that cannot say, and why: one sentence with what, where and the remedy."""
 
     at: float
-    why: str
+    reason: str

@@ -16,30 +16,30 @@ from __future__ import annotations
 import re
 from typing import Final
 
-SOCKETS: Final = "/proc/self/net/unix"
+UNIX_SOCKETS_FILE: Final = "/proc/self/net/unix"
 """Not /proc/net, which a /proc with nothing but processes (systemd.exec(5), ProcSubset=pid) does not have."""
-_SCRUB: Final = re.compile(
+_SCRUB_SOCKET: Final = re.compile(
     r" /var/lib/btrfs/scrub\.progress\.([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$", re.MULTILINE
 )
-_AT_REST: Final = {"", "idle", "frozen", "none", "balance paused"}
+_IDLE_OPERATIONS: Final = {"", "idle", "frozen", "none", "balance paused"}
 
 
-def under_way(word: str | None, *, scrub: bool = False) -> str | None:
+def running_maintenance(operation: str | None, *, scrub_running: bool = False) -> str | None:
     """What goes on, by the word of ``sync_action`` or ``exclusive_operation``; None = nothing.
 
     Args:
         word: what the file holds, stripped; None = there is no such file.
         scrub: of a btrfs: it is one of those that are scrubbed().
     """
-    if scrub:
+    if scrub_running:
         return "scrub"
-    return None if word is None or word in _AT_REST else word
+    return None if operation is None or operation in _IDLE_OPERATIONS else operation
 
 
-def scrubbed(sockets: str | None) -> frozenset[str]:
+def scrubbed_filesystems(sockets: str | None) -> frozenset[str]:
     """UUIDs of the btrfs file systems that are being scrubbed.
 
     Args:
         sockets: the text of SOCKETS; None = it is not there.
     """
-    return frozenset(_SCRUB.findall(sockets or ""))
+    return frozenset(_SCRUB_SOCKET.findall(sockets or ""))

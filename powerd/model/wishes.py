@@ -7,24 +7,24 @@ from typing import NewType
 
 from powerd.model.time import Moment
 
-KeepId = NewType("KeepId", str)
+KeepAwakeId = NewType("KeepAwakeId", str)
 """A keep's name, short enough to be typed: ``3``; a hold's begins with h: ``h1``."""
 
 
-class RefusedError(Exception):
+class RequestRefusedError(Exception):
     """A person asked for what cannot be; the text is one sentence with what, where and the remedy.
 
     Attributes:
         unknown: it names something that does not exist.
     """
 
-    def __init__(self, text: str, *, unknown: bool = False) -> None:
+    def __init__(self, text: str, *, not_found: bool = False) -> None:
         super().__init__(text)
-        self.unknown = unknown
+        self.not_found = not_found
 
 
 @dataclass(frozen=True, slots=True)
-class Keep:
+class KeepAwake:
     """Somebody wants the server awake: a keep until a time, a hold for as long as a command runs.
 
     Attributes:
@@ -35,12 +35,12 @@ class Keep:
             for a wall clock that is set must not end a keep early; ``wall`` is what people are told.
     """
 
-    id: KeepId
-    because: str
+    id: KeepAwakeId
+    reason: str
     since: Moment
     until: Moment | None
 
-    def left(self, now: Moment) -> float:
+    def seconds_left(self, now: Moment) -> float:
         """Seconds until it ends, 0 at the least; a hold's are endless."""
         if self.until is None:
             return float("inf")
@@ -48,7 +48,7 @@ class Keep:
 
 
 @dataclass(frozen=True, slots=True)
-class Woken:
+class WakeOnLanResult:
     """Where magic packets have been sent.
 
     Attributes:
@@ -59,4 +59,4 @@ class Woken:
 
     label: str
     mac: str
-    sent: tuple[tuple[str, str], ...]
+    destinations: tuple[tuple[str, str], ...]

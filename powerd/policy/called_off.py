@@ -6,12 +6,14 @@ and to leave. Said once, of an announcement that was made and still stands.
 
 from __future__ import annotations
 
-from powerd.model import CallOff, Memory, Moment, Order, Outcome, Sleep, Snapshot, Warn
-from powerd.policy.sleep import STANDS
-from powerd.policy.why import Why
+from powerd.model import Action, CancelWarning, CompletedAction, Memory, Moment, Sleep, Snapshot, WarnUsers
+from powerd.policy.sleep import ANNOUNCEMENT_VALID_FOR
+from powerd.policy.why import UndatedReason
 
 
-def called_off(snapshot: Snapshot, memory: Memory, whys: tuple[Why, ...], now: Moment) -> tuple[Order, ...]:
+def cancellation_actions(
+    snapshot: Snapshot, memory: Memory, reasons: tuple[UndatedReason, ...], now: Moment
+) -> tuple[Action, ...]:
     """The order to say so, in a phase that is no warning; () = nothing is to be said, or it has been.
 
     Args:
@@ -20,24 +22,30 @@ def called_off(snapshot: Snapshot, memory: Memory, whys: tuple[Why, ...], now: M
         whys: what keeps the server awake, or what it waits for, weightiest first.
         now: the present moment.
     """
-    told = snapshot.outcomes.get(Warn)
+    announcement = snapshot.completed_actions.get(WarnUsers)
     if (
-        told is None
-        or not isinstance(told.order, Warn)
-        or not _stands(told, told.order, snapshot, memory, now)
+        announcement is None
+        or not isinstance(announcement.action, WarnUsers)
+        or not _is_expected(announcement, announcement.action, snapshot, memory, now)
     ):
         return ()
-    because = next((f"{why.subject}: {why.text}" for why in whys if why.keeps_awake), "")
-    return (CallOff(told.order.rule, told.order.action, because),)
+    cause = next((f"{why.subject}: {why.text}" for why in reasons if why.blocks_sleep), "")
+    return (CancelWarning(announcement.action.rule, announcement.action.sleep_action, cause),)
 
 
-def _stands(told: Outcome, order: Warn, snapshot: Snapshot, memory: Memory, now: Moment) -> bool:
+def _is_expected(
+    announcement: CompletedAction, warning: WarnUsers, snapshot: Snapshot, memory: Memory, now: Moment
+) -> bool:
     """Whether people still expect what was announced: not long ago, not done since, and not called off."""
-    if not told.ok or now.mono - told.at > order.within + STANDS:
+    if not announcement.ok or now.mono - announcement.ended_at > warning.seconds + ANNOUNCEMENT_VALID_FOR:
         return False
-    if any(isinstance(each, Sleep | CallOff) for each in snapshot.in_flight):
+    if any(isinstance(each, Sleep | CancelWarning) for each in snapshot.running_actions):
         return False
-    slept, spared = snapshot.outcomes.get(Sleep), snapshot.outcomes.get(CallOff)
-    done = slept is not None and slept.ok and slept.begun >= told.at
-    said = spared is not None and spared.at >= told.at
-    return not (done or said or (memory.resumed is not None and memory.resumed >= told.at))
+    sleep, cancellation = snapshot.completed_actions.get(Sleep), snapshot.completed_actions.get(CancelWarning)
+    is_done = sleep is not None and sleep.ok and sleep.started_at >= announcement.ended_at
+    is_cancelled = cancellation is not None and cancellation.ended_at >= announcement.ended_at
+    return not (
+        is_done
+        or is_cancelled
+        or (memory.resumed_at is not None and memory.resumed_at >= announcement.ended_at)
+    )

@@ -11,55 +11,59 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import Final, NamedTuple
 
-from powerd.config import Clients as ClientOptions
-from powerd.config import Options, Pattern
+from powerd.config import ClientOptions as ClientOptions
+from powerd.config import ClientPattern, Options
 from powerd.model import (
-    Blind,
     Client,
     ClientId,
-    How,
+    ClientState,
+    ClientStatus,
+    EvidenceKind,
     Memory,
     Moment,
-    Seen,
-    Sighting,
+    Observation,
+    Reading,
     Snapshot,
-    State,
-    Verdict,
+    Unavailable,
 )
-from powerd.policy.times import later
+from powerd.policy.times import add_seconds
 
-NOT_ASKED: Final = "not asked while somebody else is home"
-_NOT_YET: Final = "not asked yet"
-_NOT_LATELY: Final = "not asked lately"
-_NOT_AGAIN: Final = "not asked again since it answered"
-_UNASKED: Final = frozenset({_NOT_YET, _NOT_LATELY, _NOT_AGAIN})
+NOT_PROBED: Final = "not asked while somebody else is home"
+_NOT_PROBED_YET: Final = "not asked yet"
+_NOT_PROBED_RECENTLY: Final = "not asked lately"
+_NOT_PROBED_SINCE_ANSWER: Final = "not asked again since it answered"
+_NOT_PROBED_REASONS: Final = frozenset({_NOT_PROBED_YET, _NOT_PROBED_RECENTLY, _NOT_PROBED_SINCE_ANSWER})
 ALWAYS_ON_AFTER: Final = 3 * 86400.0
-_EVIDENCE: Final = {
-    How.ICMP: "answers ping",
-    How.STATION: "is on the Wi-Fi",
-    How.ARP: "answers ARP",
-    How.NEIGHBOUR: "talks to this server",
+_EVIDENCE_TEXT: Final = {
+    EvidenceKind.ICMP: "answers ping",
+    EvidenceKind.STATION: "is on the Wi-Fi",
+    EvidenceKind.ARP: "answers ARP",
+    EvidenceKind.NEIGHBOUR: "talks to this server",
 }
 
 
-def fresh_for(options: Options) -> float:
+def max_observation_age(options: Options) -> float:
     """How old a client's sighting may be, seconds: three rounds; older says nothing about now."""
     return 3 * options.clients.every
 
 
-def judge_all(snapshot: Snapshot, memory: Memory, options: Options, now: Moment) -> tuple[Verdict, ...]:
+def evaluate_clients(
+    snapshot: Snapshot, memory: Memory, options: Options, now: Moment
+) -> tuple[ClientStatus, ...]:
     """A verdict for each known client, in a stable order; ``memory`` must already know of a resume."""
-    about = (standings(options.clients), fresh_for(options), now, memory.resumed)
-    verdicts = [
-        _judge(client, snapshot.sightings.get(name), memory.verdicts.get(name), about)
-        for name, client in snapshot.known.items()
+    context = (client_policies(options.clients), max_observation_age(options), now, memory.resumed_at)
+    statuses = [
+        _evaluate_client(
+            client, snapshot.observations.get(client_id), memory.client_statuses.get(client_id), context
+        )
+        for client_id, client in snapshot.clients.items()
     ]
-    if any(verdict.keeps_awake and verdict.state is State.PRESENT for verdict in verdicts):
-        verdicts = [_excused(verdict, memory.verdicts, now) for verdict in verdicts]
-    return tuple(verdicts)
+    if any(verdict.blocks_sleep and verdict.state is ClientState.PRESENT for verdict in statuses):
+        statuses = [_keep_absent_if_not_probed(verdict, memory.client_statuses, now) for verdict in statuses]
+    return tuple(statuses)
 
 
-class Standing(NamedTuple):
+class ClientPolicy(NamedTuple):
     """What the configuration makes of a client.
 
     Attributes:
@@ -69,98 +73,124 @@ class Standing(NamedTuple):
     """
 
     class_name: str | None
-    patience: float
-    counts: bool
+    absent_after: float
+    blocks_sleep: bool
 
 
 @lru_cache(maxsize=2)
-def standings(options: ClientOptions) -> Callable[[Client], Standing]:
+def client_policies(options: ClientOptions) -> Callable[[Client], ClientPolicy]:
     """Each client's standing, worked out once: matching patterns costs 15 us, and rounds ask for ever."""
 
     @lru_cache(maxsize=1 << 14)
-    def standing(client: Client) -> Standing:
-        ignored = any(_fits(pattern, client) for pattern in options.ignore)
-        row = next((row for row in options.class_ if any(_fits(each, client) for each in row.match)), None)
-        if row is None:
-            return Standing(None, options.absent_after, not ignored)
-        return Standing(row.name, row.absent_after or options.absent_after, row.keeps_awake and not ignored)
+    def policy_of(client: Client) -> ClientPolicy:
+        ignored = any(_matches_client(pattern, client) for pattern in options.ignore)
+        client_class = next(
+            (row for row in options.class_ if any(_matches_client(each, client) for each in row.match)), None
+        )
+        if client_class is None:
+            return ClientPolicy(None, options.absent_after, not ignored)
+        return ClientPolicy(
+            client_class.name,
+            client_class.absent_after or options.absent_after,
+            client_class.keeps_awake and not ignored,
+        )
 
-    return standing
+    return policy_of
 
 
-def _fits(pattern: Pattern, client: Client) -> bool:
-    return pattern.fits(client.addresses, client.mac, client.name)
+def _matches_client(pattern: ClientPattern, client: Client) -> bool:
+    return pattern.matches(client.addresses, client.mac, client.name)
 
 
-def _judge(
+def _evaluate_client(
     client: Client,
-    word: Seen[Sighting] | Blind | None,
-    before: Verdict | None,
-    about: tuple[Callable[[Client], Standing], float, Moment, float | None],
-) -> Verdict:
-    standing_of, fresh, now, resumed = about
-    standing = standing_of(client)
-    state, why = _state(word, standing.patience, (fresh, now, resumed))
-    since = before.since if before is not None and before.state is state else now
-    heard, how, rtt, on_link = _evidence(word, before, now)
-    return Verdict(
+    reading: Reading[Observation] | Unavailable | None,
+    previous: ClientStatus | None,
+    context: tuple[Callable[[Client], ClientPolicy], float, Moment, float | None],
+) -> ClientStatus:
+    policy_of, max_age, now, resumed_at = context
+    policy = policy_of(client)
+    state, reason = _client_state(reading, policy.absent_after, (max_age, now, resumed_at))
+    since = previous.since if previous is not None and previous.state is state else now
+    last_seen, evidence, rtt, on_link = _last_evidence(reading, previous, now)
+    return ClientStatus(
         client=client,
         state=state,
-        why=why,
+        reason=reason,
         since=since,
-        heard=heard,
-        how=how,
+        last_seen=last_seen,
+        evidence=evidence,
         rtt=rtt,
-        class_name=standing.class_name,
-        keeps_awake=standing.counts,
-        always_on=state is State.PRESENT and now.mono - since.mono >= ALWAYS_ON_AFTER,
+        class_name=policy.class_name,
+        blocks_sleep=policy.blocks_sleep,
+        always_on=state is ClientState.PRESENT and now.mono - since.mono >= ALWAYS_ON_AFTER,
         on_link=on_link,
     )
 
 
-def _evidence(
-    word: Seen[Sighting] | Blind | None, before: Verdict | None, now: Moment
-) -> tuple[Moment | None, How | None, float | None, bool]:
+def _last_evidence(
+    reading: Reading[Observation] | Unavailable | None, previous: ClientStatus | None, now: Moment
+) -> tuple[Moment | None, EvidenceKind | None, float | None, bool]:
     """When, how and how quickly it was last heard, and whether on a link; a blind round forgets nothing."""
-    if not isinstance(word, Seen):
-        return (before.heard, before.how, before.rtt, before.on_link) if before else (None, None, None, True)
-    sighting = word.value
-    heard = before.heard if before is not None else None
-    if sighting.heard is None:
-        heard = None
-    elif heard is None or heard.mono != sighting.heard:  # else the wall clock's reading of then stands
-        heard = later(now, sighting.heard - now.mono)
-    return heard, sighting.how, sighting.rtt, sighting.on_link
+    if not isinstance(reading, Reading):
+        return (
+            (previous.last_seen, previous.evidence, previous.rtt, previous.on_link)
+            if previous
+            else (None, None, None, True)
+        )
+    observation = reading.value
+    last_seen = previous.last_seen if previous is not None else None
+    if observation.last_seen is None:
+        last_seen = None
+    elif (
+        last_seen is None or last_seen.mono != observation.last_seen
+    ):  # else the wall clock's reading of then stands
+        last_seen = add_seconds(now, observation.last_seen - now.mono)
+    return last_seen, observation.evidence, observation.rtt, observation.on_link
 
 
-def _state(  # noqa: PLR0911 - a ladder: each rung is one way to know, and the order is the rule
-    word: Seen[Sighting] | Blind | None, patience: float, about: tuple[float, Moment, float | None]
-) -> tuple[State, str]:
+def _client_state(  # noqa: PLR0911 - a ladder: each rung is one way to know, and the order is the rule
+    reading: Reading[Observation] | Unavailable | None,
+    absent_after: float,
+    context: tuple[float, Moment, float | None],
+) -> tuple[ClientState, str]:
     """The state and its reason; evidence from before ``resumed`` is void."""
-    fresh, now, resumed = about
-    if word is None:
-        return State.UNKNOWN, _NOT_YET
-    if isinstance(word, Blind):
-        return State.UNKNOWN, word.why
-    void = float("-inf") if resumed is None else resumed
-    sighting = word.value
-    if sighting.heard is not None and sighting.heard >= void and now.mono - sighting.heard < patience:
-        return State.PRESENT, _EVIDENCE[sighting.how] if sighting.how else "was heard"
-    if not void <= word.at or now.mono - word.at > fresh:
-        return State.UNKNOWN, _NOT_LATELY
-    if sighting.silent_since is None:
-        return State.UNKNOWN, _NOT_AGAIN
-    if now.mono - max(sighting.silent_since, void) < patience:
-        return State.UNKNOWN, "silent, but not yet for long enough to be gone"
-    return State.ABSENT, "silent"
+    max_age, now, resumed_at = context
+    if reading is None:
+        return ClientState.UNKNOWN, _NOT_PROBED_YET
+    if isinstance(reading, Unavailable):
+        return ClientState.UNKNOWN, reading.reason
+    valid_from = float("-inf") if resumed_at is None else resumed_at
+    observation = reading.value
+    if (
+        observation.last_seen is not None
+        and observation.last_seen >= valid_from
+        and now.mono - observation.last_seen < absent_after
+    ):
+        return ClientState.PRESENT, _EVIDENCE_TEXT[
+            observation.evidence
+        ] if observation.evidence else "was heard"
+    if not valid_from <= reading.at or now.mono - reading.at > max_age:
+        return ClientState.UNKNOWN, _NOT_PROBED_RECENTLY
+    if observation.silent_since is None:
+        return ClientState.UNKNOWN, _NOT_PROBED_SINCE_ANSWER
+    if now.mono - max(observation.silent_since, valid_from) < absent_after:
+        return ClientState.UNKNOWN, "silent, but not yet for long enough to be gone"
+    return ClientState.ABSENT, "silent"
 
 
-def _excused(verdict: Verdict, before: Mapping[ClientId, Verdict], now: Moment) -> Verdict:
+def _keep_absent_if_not_probed(
+    status: ClientStatus, previous: Mapping[ClientId, ClientStatus], now: Moment
+) -> ClientStatus:
     """A client that was not asked because somebody else is home: a gone one stays gone in the picture."""
-    if verdict.state is not State.UNKNOWN or verdict.why not in _UNASKED:
-        return verdict
-    last = before.get(verdict.client.id)
-    if last is not None and last.state is State.ABSENT:
-        return replace(verdict, state=State.ABSENT, why=NOT_ASKED, since=last.since)
-    since = last.since if last is not None and last.state is State.UNKNOWN else now
-    return replace(verdict, why=NOT_ASKED, since=since)
+    if status.state is not ClientState.UNKNOWN or status.reason not in _NOT_PROBED_REASONS:
+        return status
+    previous_status = previous.get(status.client.id)
+    if previous_status is not None and previous_status.state is ClientState.ABSENT:
+        return replace(status, state=ClientState.ABSENT, reason=NOT_PROBED, since=previous_status.since)
+    since = (
+        previous_status.since
+        if previous_status is not None and previous_status.state is ClientState.UNKNOWN
+        else now
+    )
+    return replace(status, reason=NOT_PROBED, since=since)

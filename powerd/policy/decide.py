@@ -6,24 +6,24 @@ from dataclasses import replace
 from typing import Final
 
 from powerd.config import Options
-from powerd.model import Decision, Memory, Moment, Phase, Reason, Sleep, Snapshot, Verdict, Waking
+from powerd.model import ClientStatus, Decision, Memory, Moment, Phase, Reason, Sleep, Snapshot, WakeEvent
 from powerd.policy import machine, unrest
-from powerd.policy.called_off import called_off
-from powerd.policy.clients import judge_all
-from powerd.policy.disks import DiskCourse, course_of_disks
-from powerd.policy.idle import CLIENTS, kept, remarks, stirring
-from powerd.policy.leaving import departure
-from powerd.policy.machine import pressed
-from powerd.policy.sleep import CLOSE_LOOK, course, recall
-from powerd.policy.smart import with_health
-from powerd.policy.wake import announced, next_wake, on_duty
-from powerd.policy.why import Why, dated
+from powerd.policy.called_off import cancellation_actions
+from powerd.policy.clients import evaluate_clients
+from powerd.policy.disks import DiskAssessment, assess_disks
+from powerd.policy.idle import CLIENTS, active_keeps, find_blockers, remarks
+from powerd.policy.leaving import shutdown_reason
+from powerd.policy.machine import idle_from
+from powerd.policy.sleep import CLOSE_POLL_INTERVAL, assess_sleep, record_result
+from powerd.policy.smart import plan_with_health
+from powerd.policy.wake import current_busy_until, next_wake_time, wake_remarks
+from powerd.policy.why import UndatedReason, reason_since
 
-_SLEPT: Final = 0.01
+_MIN_SLEEP: Final = 0.01
 """BOOTTIME and MONOTONIC are read within a millisecond (clock.py); no real sleep is this short, seconds."""
-_LEAST: Final = 0.1
+_MIN_WAIT: Final = 0.1
 """A keep's last moments are not waited for more closely, seconds."""
-_STEP: Final = 2.0
+_CLOCK_STEP_TOLERANCE: Final = 2.0
 """A wall clock off by more than this, plus a thousandth of the time between, was set: NTP slews less."""
 
 
@@ -36,147 +36,187 @@ def decide(snapshot: Snapshot, memory: Memory, options: Options, now: Moment) ->
         options: the configuration in force.
         now: the present moment.
     """
-    memory = recall(snapshot, _aware_of_time(memory, snapshot.waking, now), options, now)
-    disks = with_health(course_of_disks(snapshot, memory, options, now), snapshot, options, now)
-    memory = replace(memory, disks=disks.memory, disk_looks=snapshot.activity)
-    return _with_disks(_decide(snapshot, memory, options, now, disks), disks, snapshot, now)
+    memory = record_result(
+        snapshot, _detect_resume_and_clock_step(memory, snapshot.wake_event, now), options, now
+    )
+    disks = plan_with_health(assess_disks(snapshot, memory, options, now), snapshot, options, now)
+    memory = replace(memory, disks=disks.memory, last_activity=snapshot.activity)
+    return _add_disk_actions(_decide(snapshot, memory, options, now, disks), disks, snapshot, now)
 
 
-def _decide(snapshot: Snapshot, memory: Memory, options: Options, now: Moment, disks: DiskCourse) -> Decision:
+def _decide(
+    snapshot: Snapshot, memory: Memory, options: Options, now: Moment, disks: DiskAssessment
+) -> Decision:
     """Whether the server may sleep."""
-    verdicts = judge_all(snapshot, memory, options, now)
-    stirs = (*stirring(snapshot, verdicts, memory, options, now), *disks.stirs)
-    memory = _aware_of_rest(snapshot, memory, options, now, stirs)
-    wake = next_wake(snapshot, options, now)
-    notes = (
-        *remarks(verdicts, options),
-        *machine.remarks(snapshot, options, wake),
-        *announced(snapshot, options, now),
+    client_statuses = evaluate_clients(snapshot, memory, options, now)
+    all_blockers = (*find_blockers(snapshot, client_statuses, memory, options, now), *disks.blockers)
+    memory = _update_wake_storm_and_duty(snapshot, memory, options, now, all_blockers)
+    wake_time = next_wake_time(snapshot, options, now)
+    all_remarks = (
+        *remarks(client_statuses, options),
+        *machine.machine_remarks(snapshot, options, wake_time),
+        *wake_remarks(snapshot, options, now),
         *disks.remarks,
     )
-    if stirs:
-        memory = replace(memory, idle_since=None, done=frozenset(), failures={})
-    going = departure(snapshot, memory, now)
-    if going is not None:
-        decision = _decision(memory, verdicts, (going, *stirs, *notes), (now, "going-down"))
-        return replace(decision, wake=wake, look_again=now.mono + CLOSE_LOOK)
-    if stirs:
-        phase: Phase = "starting" if _starting(snapshot, memory, options) else "awake"
-        decision = _decision(memory, verdicts, (*stirs, *notes), (now, phase))
-        orders = called_off(snapshot, memory, stirs, now)
-        return replace(decision, orders=orders, wake=wake, look_again=now.mono + _lasts(snapshot, now))
-    memory, idle_since = _idling(snapshot, memory, now)
-    next_step = course(snapshot, memory, options, now, idle_since)
-    decision = _decision(memory, verdicts, (*next_step.reasons, *notes), (now, next_step.phase))
-    orders = next_step.orders
+    if all_blockers:
+        memory = replace(memory, idle_since=None, completed_rules=frozenset(), failures={})
+    in_transition = shutdown_reason(snapshot, memory, now)
+    if in_transition is not None:
+        decision = _without_actions(
+            memory, client_statuses, (in_transition, *all_blockers, *all_remarks), (now, "going-down")
+        )
+        return replace(decision, wake_time=wake_time, next_decision_at=now.mono + CLOSE_POLL_INTERVAL)
+    if all_blockers:
+        phase: Phase = "starting" if _is_starting(snapshot, memory, options) else "awake"
+        decision = _without_actions(memory, client_statuses, (*all_blockers, *all_remarks), (now, phase))
+        actions = cancellation_actions(snapshot, memory, all_blockers, now)
+        return replace(
+            decision,
+            actions=actions,
+            wake_time=wake_time,
+            next_decision_at=now.mono + _seconds_until_blocker_ends(snapshot, now),
+        )
+    memory, idle_since = _update_idle_since(snapshot, memory, now)
+    next_step = assess_sleep(snapshot, memory, options, now, idle_since)
+    decision = _without_actions(
+        memory, client_statuses, (*next_step.reasons, *all_remarks), (now, next_step.phase)
+    )
+    actions = next_step.actions
     if next_step.phase == "idle":
-        orders = called_off(snapshot, memory, next_step.reasons, now)
+        actions = cancellation_actions(snapshot, memory, next_step.reasons, now)
     return replace(
         decision,
-        orders=tuple(replace(order, wake=wake) if isinstance(order, Sleep) else order for order in orders),
-        plan=next_step.plan,
-        look_again=next_step.look_again,
-        closely=next_step.closely,
-        wake=wake,
+        actions=tuple(
+            replace(action, wake_time=wake_time) if isinstance(action, Sleep) else action
+            for action in actions
+        ),
+        planned_sleep=next_step.plan,
+        next_decision_at=next_step.next_decision_at,
+        needs_fresh_readings=next_step.poll_before,
+        wake_time=wake_time,
     )
 
 
-def _with_disks(decision: Decision, disks: DiskCourse, snapshot: Snapshot, now: Moment) -> Decision:
+def _add_disk_actions(decision: Decision, disks: DiskAssessment, snapshot: Snapshot, now: Moment) -> Decision:
     """The decision with what is to be done about disks.
 
     An order to a disk puts the server's own sleep off, and one to the server puts off those to disks.
     """
-    orders, look_again = decision.orders, min(decision.look_again, max(disks.look_again, now.mono + _LEAST))
-    if disks.holds and any(order.final for order in orders):
-        orders = tuple(order for order in orders if not order.final)
-        look_again = min(look_again, now.mono + CLOSE_LOOK)
-    elif not any(order.final for order in (*orders, *snapshot.in_flight)) and snapshot.leaving is None:
-        orders = (*orders, *disks.orders)
+    actions, next_decision_at = (
+        decision.actions,
+        min(decision.next_decision_at, max(disks.decide_again_at, now.mono + _MIN_WAIT)),
+    )
+    if disks.actions_running and any(action.irreversible for action in actions):
+        actions = tuple(order for order in actions if not order.irreversible)
+        next_decision_at = min(next_decision_at, now.mono + CLOSE_POLL_INTERVAL)
+    elif (
+        not any(order.irreversible for order in (*actions, *snapshot.running_actions))
+        and snapshot.shutdown is None
+    ):
+        actions = (*actions, *disks.actions)
     return replace(
         decision,
-        orders=orders,
-        look_again=look_again,
+        actions=actions,
+        next_decision_at=next_decision_at,
         disks=disks.reports,
-        guards=disks.guards,
-        smart=disks.smart,
-        look_at_disks=disks.look_at_disks,
+        watched_groups=disks.group_watches,
+        smart=disks.smart_reports,
+        next_disk_poll_at=disks.poll_disks_at,
     )
 
 
-def _aware_of_time(memory: Memory, waking: Waking | None, now: Moment) -> Memory:
+def _detect_resume_and_clock_step(memory: Memory, wake_event: WakeEvent | None, now: Moment) -> Memory:
     """Memory that has noticed a sleep or a step of the wall clock since the last decision.
 
     A resume needs no signal: time asleep is exactly what CLOCK_BOOTTIME has gained on CLOCK_MONOTONIC. Only a
     sleep so short that the clocks show nothing of it has to be told.
     """
-    last = memory.last
+    last = memory.last_decision_at
     slept = now.slept - last.slept
     passed = now.mono - last.mono + slept
-    if abs(now.wall.timestamp() - last.wall.timestamp() - passed) > _STEP + passed / 1000:
-        memory = replace(memory, stepped=now.mono)
-    unclocked = waking is not None and not waking.clocked and waking != memory.unrest.told
-    if slept > _SLEPT or unclocked:
+    if abs(now.wall.timestamp() - last.wall.timestamp() - passed) > _CLOCK_STEP_TOLERANCE + passed / 1000:
+        memory = replace(memory, clock_stepped_at=now.mono)
+    unmeasured = (
+        wake_event is not None
+        and not wake_event.clock_advanced
+        and wake_event != memory.wake_storm.last_event
+    )
+    if slept > _MIN_SLEEP or unmeasured:
         memory = replace(
             memory,
-            resumed=now.mono,
+            resumed_at=now.mono,
             idle_since=None,
-            done=frozenset(),
+            completed_rules=frozenset(),
             failures={},
-            duty=None,
-            unrest=unrest.woken(memory.unrest, now),
+            busy_until=None,
+            wake_storm=unrest.record_wakeup(memory.wake_storm, now),
         )
-    return replace(memory, last=now)
+    return replace(memory, last_decision_at=now)
 
 
-def _aware_of_rest(
-    snapshot: Snapshot, memory: Memory, options: Options, now: Moment, stirs: tuple[Why, ...]
+def _update_wake_storm_and_duty(
+    snapshot: Snapshot, memory: Memory, options: Options, now: Moment, all_blockers: tuple[UndatedReason, ...]
 ) -> Memory:
     """Memory of whether the latest wake-up was in vain, and of what the server stays up for."""
-    press = snapshot.key_press
-    typed = press is not None and memory.resumed is not None and press.at >= memory.resumed
-    needed = typed or any(why.certain for why in stirs)
+    key_press = snapshot.key_press
+    key_pressed = (
+        key_press is not None and memory.resumed_at is not None and key_press.at >= memory.resumed_at
+    )
+    needed = key_pressed or any(reason.confirmed for reason in all_blockers)
     return replace(
         memory,
-        unrest=unrest.noted(memory.unrest, snapshot, needed=needed),
-        duty=on_duty(snapshot, memory.duty, options, now),
+        wake_storm=unrest.record_activity(memory.wake_storm, snapshot, needed=needed),
+        busy_until=current_busy_until(snapshot, memory.busy_until, options, now),
     )
 
 
-def _idling(snapshot: Snapshot, memory: Memory, now: Moment) -> tuple[Memory, float]:
+def _update_idle_since(snapshot: Snapshot, memory: Memory, now: Moment) -> tuple[Memory, float]:
     """Since when nothing has kept the server awake; a key that was pressed meanwhile begins it anew."""
     since = now.mono if memory.idle_since is None else memory.idle_since
-    press = snapshot.key_press
-    if press is not None and since < pressed(press):
-        since = pressed(press)
-        memory = replace(memory, done=frozenset(), failures={})
+    key_press = snapshot.key_press
+    if key_press is not None and since < idle_from(key_press):
+        since = idle_from(key_press)
+        memory = replace(memory, completed_rules=frozenset(), failures={})
     return replace(memory, idle_since=since), since
 
 
-def _lasts(snapshot: Snapshot, now: Moment) -> float:
+def _seconds_until_blocker_ends(snapshot: Snapshot, now: Moment) -> float:
     """Seconds until a reason to be awake ends by itself."""
-    ends = [keep.left(now) for keep in kept(snapshot, now)]
-    if snapshot.key_press is not None and (left := pressed(snapshot.key_press) - now.mono) > 0:
+    ends = [request.seconds_left(now) for request in active_keeps(snapshot, now)]
+    if snapshot.key_press is not None and (left := idle_from(snapshot.key_press) - now.mono) > 0:
         ends.append(left)
-    return max(min(ends, default=float("inf")), _LEAST)
+    return max(min(ends, default=float("inf")), _MIN_WAIT)
 
 
-def _starting(snapshot: Snapshot, memory: Memory, options: Options) -> bool:
+def _is_starting(snapshot: Snapshot, memory: Memory, options: Options) -> bool:
     """Whether a source has yet to speak for the first time."""
-    sources = (CLIENTS, *machine.needed(options))
-    return memory.resumed is None and any(source not in snapshot.sources for source in sources)
+    sources = (CLIENTS, *machine.required_sources(options))
+    return memory.resumed_at is None and any(source not in snapshot.sources for source in sources)
 
 
-def _decision(
-    memory: Memory, verdicts: tuple[Verdict, ...], whys: tuple[Why, ...], about: tuple[Moment, Phase]
+def _without_actions(
+    memory: Memory,
+    client_statuses: tuple[ClientStatus, ...],
+    undated: tuple[UndatedReason, ...],
+    about: tuple[Moment, Phase],
 ) -> Decision:
     """The Decision that orders nothing, with its reasons dated."""
     now, phase = about
-    reasons = tuple([Reason(why.subject, why.text, dated(memory, why, now), why.keeps_awake) for why in whys])
+    reasons = tuple(
+        [Reason(why.subject, why.text, reason_since(memory, why, now), why.blocks_sleep) for why in undated]
+    )
     memory = replace(
         memory,
-        verdicts={verdict.client.id: verdict for verdict in verdicts},
-        since={(reason.subject, reason.text): reason.since for reason in reasons},
+        client_statuses={client_status.client.id: client_status for client_status in client_statuses},
+        reasons_since={(reason.subject, reason.text): reason.since for reason in reasons},
     )
     return Decision(
-        (), reasons, memory, float("inf"), closely=False, phase=phase, plan=None, verdicts=verdicts
+        (),
+        reasons,
+        memory,
+        float("inf"),
+        needs_fresh_readings=False,
+        phase=phase,
+        planned_sleep=None,
+        client_statuses=client_statuses,
     )

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from typing import Final
 
-from powerd.model import Leaving, Memory, Moment, Sleep, Snapshot
-from powerd.policy.sleep import about_to
-from powerd.policy.why import Why
+from powerd.model import Memory, Moment, ShutdownInProgress, Sleep, Snapshot
+from powerd.policy.sleep import describe_pending_sleep
+from powerd.policy.why import UndatedReason
 
-BELIEVED: Final = 600.0
+SHUTDOWN_VALID_FOR: Final = 600.0
 """A way down that has led nowhere after so many seconds is believed in no longer; logind waits for 5 s, or
 InhibitDelayMaxSec= (logind.conf(5))."""
-_AT_ONCE: Final = 60.0
+_STARTS_WITHIN: Final = 60.0
 """An order that was accepted no longer ago, seconds, is what brings the server down."""
-_OTHERS: Final = {
+_EXTERNAL_TEXT: Final = {
     "sleep": "somebody else puts the server to sleep",
     "shutdown": "somebody else shuts the server down",
 }
 
 
-def departure(snapshot: Snapshot, memory: Memory, now: Moment) -> Why | None:
+def shutdown_reason(snapshot: Snapshot, memory: Memory, now: Moment) -> UndatedReason | None:
     """Who has put the server on its way down; None = it is not on it.
 
     Args:
@@ -27,23 +27,23 @@ def departure(snapshot: Snapshot, memory: Memory, now: Moment) -> Why | None:
         memory: knows of a resume, which ends whatever way down began before.
         now: the present moment.
     """
-    leaving = snapshot.leaving
-    if leaving is None or now.mono - leaving.since > BELIEVED:
+    shutdown = snapshot.shutdown
+    if shutdown is None or now.mono - shutdown.since > SHUTDOWN_VALID_FOR:
         return None
-    if memory.resumed is not None and leaving.since < memory.resumed:
+    if memory.resumed_at is not None and shutdown.since < memory.resumed_at:
         return None
-    order = _ordered(snapshot, memory, leaving)
-    if order is not None:
-        return Why("sleep", about_to(order, memory.idle_since, now))
-    return Why("sleep", _OTHERS.get(leaving.what, _OTHERS["shutdown"]))
+    action = _own_action(snapshot, memory, shutdown)
+    if action is not None:
+        return UndatedReason("sleep", describe_pending_sleep(action, memory.idle_since, now))
+    return UndatedReason("sleep", _EXTERNAL_TEXT.get(shutdown.kind, _EXTERNAL_TEXT["shutdown"]))
 
 
-def _ordered(snapshot: Snapshot, memory: Memory, leaving: Leaving) -> Sleep | None:
+def _own_action(snapshot: Snapshot, memory: Memory, shutdown: ShutdownInProgress) -> Sleep | None:
     """The order of powerd's that has led to this: one under way, or accepted just now."""
-    going = next((order for order in snapshot.in_flight if isinstance(order, Sleep)), None)
-    last = snapshot.outcomes.get(Sleep)
-    if going is not None or last is None or not isinstance(last.order, Sleep) or not last.ok:
-        return going
-    old = memory.resumed is not None and last.begun < memory.resumed
-    soon = last.begun <= leaving.since <= last.at + _AT_ONCE
-    return last.order if soon and not old else None
+    in_progress = next((order for order in snapshot.running_actions if isinstance(order, Sleep)), None)
+    latest = snapshot.completed_actions.get(Sleep)
+    if in_progress is not None or latest is None or not isinstance(latest.action, Sleep) or not latest.ok:
+        return in_progress
+    before_resume = memory.resumed_at is not None and latest.started_at < memory.resumed_at
+    is_cause = latest.started_at <= shutdown.since <= latest.ended_at + _STARTS_WITHIN
+    return latest.action if is_cause and not before_resume else None

@@ -9,15 +9,15 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
-from powerd.model import Cause, Moment, Unrest, Wake
-from powerd.policy.unrest import MANY, boottime, woken
+from powerd.model import Moment, WakeStormState, WakeTime, WakeupCause
+from powerd.policy.unrest import STORM_WAKEUPS, boottime, record_wakeup
 
-_EARLY: Final = 60.0
-_STARTS: Final = 600.0
+_BOOT_BEFORE_ALARM: Final = 60.0
+_BOOT_AFTER_ALARM: Final = 600.0
 """Seconds before and after an alarm within which a boot is due to it: firmware takes its time."""
 
 
-def document(unrest: Unrest, wake: Wake | None, boot: str, now: Moment) -> object:
+def storm_to_document(state: WakeStormState, wake_time: WakeTime | None, boot: str, now: Moment) -> object:
     """What revive() reads.
 
     Args:
@@ -30,16 +30,16 @@ def document(unrest: Unrest, wake: Wake | None, boot: str, now: Moment) -> objec
     return {
         "boot": boot,
         "off": now.wall.timestamp(),
-        "alarm": None if wake is None else wake.at.wall.timestamp(),
-        "woke": None if unrest.woke is None else unrest.woke + epoch,
-        "needed": unrest.needed,
-        "cause": unrest.cause,
-        "empty": [[at + epoch, cause] for at, cause in unrest.empty],
-        "storms": unrest.storms,
+        "alarm": None if wake_time is None else wake_time.at.wall.timestamp(),
+        "woke": None if state.last_wakeup_at is None else state.last_wakeup_at + epoch,
+        "needed": state.needed,
+        "cause": state.cause,
+        "empty": [[at + epoch, cause] for at, cause in state.unneeded_wakeups],
+        "storms": state.storm_count,
     }
 
 
-def revive(document: object, boot: str, now: Moment) -> Unrest:
+def storm_from_document(document: object, boot: str, now: Moment) -> WakeStormState:
     """What the storm guard knows in a new boot, which ends the latest power-off of powerd's.
 
     Nothing, where the document is none of ours or of this very boot, or where the clock has gone back since,
@@ -51,39 +51,47 @@ def revive(document: object, boot: str, now: Moment) -> Unrest:
         now: the present moment.
     """
     match document:
-        case {"boot": str(ended), "off": float(off), "alarm": None | float() as alarm, **rest}:
+        case {
+            "boot": str(previous_boot),
+            "off": float(powered_off_at),
+            "alarm": None | float() as alarm_at,
+            **rest,
+        }:
             epoch = _epoch(now)
-            if boot not in {"", ended} and off <= now.wall.timestamp():
-                unrest = woken(_before(rest, epoch), now)
-                due = alarm is not None and alarm - _EARLY <= epoch <= alarm + _STARTS
-                return replace(unrest, cause=Cause.ALARM if due else Cause.UNKNOWN)
-    return Unrest()
+            if boot not in {"", previous_boot} and powered_off_at <= now.wall.timestamp():
+                state = record_wakeup(_previous_state(rest, epoch), now)
+                alarm_due = (
+                    alarm_at is not None
+                    and alarm_at - _BOOT_BEFORE_ALARM <= epoch <= alarm_at + _BOOT_AFTER_ALARM
+                )
+                return replace(state, cause=WakeupCause.ALARM if alarm_due else WakeupCause.UNKNOWN)
+    return WakeStormState()
 
 
-def _before(data: dict[object, object], epoch: float) -> Unrest:
+def _previous_state(data: dict[object, object], epoch: float) -> WakeStormState:
     """The Unrest of the boot before, by the CLOCK_BOOTTIME of this one, where its moments are negative."""
     match data:
         case {
-            "woke": None | float() as woke,
+            "woke": None | float() as last_wakeup_at,
             "needed": bool(needed),
             "cause": str(cause),
             "empty": [*rows],
-            "storms": int(storms),
-        } if cause in set(Cause):
-            return Unrest(
-                woke=None if woke is None else woke - epoch,
-                cause=Cause(cause),
+            "storms": int(storm_count),
+        } if cause in set(WakeupCause):
+            return WakeStormState(
+                last_wakeup_at=None if last_wakeup_at is None else last_wakeup_at - epoch,
+                cause=WakeupCause(cause),
                 needed=needed,
-                empty=tuple(each for row in rows for each in _empty(row, epoch)),
-                storms=min(max(storms, 0), MANY),
+                unneeded_wakeups=tuple(each for row in rows for each in _parse_wakeup(row, epoch)),
+                storm_count=min(max(storm_count, 0), STORM_WAKEUPS),
             )
-    return Unrest()
+    return WakeStormState()
 
 
-def _empty(row: object, epoch: float) -> list[tuple[float, Cause]]:
+def _parse_wakeup(row: object, epoch: float) -> list[tuple[float, WakeupCause]]:
     match row:
-        case [float(at), str(cause)] if cause in set(Cause):
-            return [(at - epoch, Cause(cause))]
+        case [float(at), str(cause)] if cause in set(WakeupCause):
+            return [(at - epoch, WakeupCause(cause))]
     return []
 
 

@@ -12,19 +12,30 @@ from dataclasses import replace
 from typing import Final, NamedTuple
 
 from powerd.config import Options, SleepRule
-from powerd.model import LOGIND, Memory, Moment, Order, Outcome, Phase, Plan, Sleep, Snapshot, Warn
-from powerd.policy.due import Due, due
-from powerd.policy.machine import at_keyboard, pressed
-from powerd.policy.times import later
-from powerd.policy.why import Why, day_and_time
+from powerd.model import (
+    LOGIND,
+    Action,
+    CompletedAction,
+    Memory,
+    Moment,
+    Phase,
+    PlannedSleep,
+    Sleep,
+    Snapshot,
+    WarnUsers,
+)
+from powerd.policy.due import EarliestTime, earliest_time
+from powerd.policy.machine import idle_from, key_press_reason
+from powerd.policy.times import add_seconds
+from powerd.policy.why import UndatedReason, day_and_time
 
-VAIN_AFTER: Final = 300.0
+SLEEP_FAILED_AFTER: Final = 300.0
 """A sleep that was accepted but has not happened within this time has failed."""
-STANDS: Final = 300.0
+ANNOUNCEMENT_VALID_FOR: Final = 300.0
 """An announcement holds for so long beyond its warning period: final looks take time. Then another is due."""
-CLOSE_LOOK: Final = 10.0
+CLOSE_POLL_INTERVAL: Final = 10.0
 """Within a warning period every source looks afresh this often, and once so long before it, seconds."""
-_LEAST: Final = 0.1
+_MIN_DELAY: Final = 0.1
 """Seconds until the next question at the least."""
 
 VERBS: Final[Mapping[str, str]] = {
@@ -37,80 +48,100 @@ VERBS: Final[Mapping[str, str]] = {
 }
 
 
-class Course(NamedTuple):
+class SleepAssessment(NamedTuple):
     """What follows from nobody being there."""
 
-    orders: tuple[Order, ...]
-    plan: Plan | None
+    actions: tuple[Action, ...]
+    plan: PlannedSleep | None
     phase: Phase
-    look_again: float
-    closely: bool
-    reasons: tuple[Why, ...]
+    next_decision_at: float
+    poll_before: bool
+    reasons: tuple[UndatedReason, ...]
 
 
-def recall(snapshot: Snapshot, memory: Memory, options: Options, now: Moment) -> Memory:
+def record_result(snapshot: Snapshot, memory: Memory, options: Options, now: Moment) -> Memory:
     """Memory with the latest outcome of a sleep taken into account, once."""
-    outcome = snapshot.outcomes.get(Sleep)
-    if outcome is not None and outcome != memory.outcome and isinstance(outcome.order, Sleep):
-        rule = outcome.order.rule
-        slept = memory.resumed is not None and memory.resumed >= outcome.begun
-        memory = replace(memory, outcome=outcome)
-        if not _still_a_rule(outcome.order, options):
+    outcome = snapshot.completed_actions.get(Sleep)
+    if outcome is not None and outcome != memory.last_sleep_result and isinstance(outcome.action, Sleep):
+        rule = outcome.action.rule
+        has_slept = memory.resumed_at is not None and memory.resumed_at >= outcome.started_at
+        memory = replace(memory, last_sleep_result=outcome)
+        if not _is_current_rule(outcome.action, options):
             pass
         elif not outcome.ok:
-            memory = replace(memory, failures=_failed(memory, rule, outcome.at))
-        elif not slept:  # else the answer to the order came after the wake-up, and a new day has begun
-            memory = replace(memory, done=memory.done | {rule})
-    return _vain(memory, options, now)
+            memory = replace(memory, failures=_with_failure(memory, rule, outcome.ended_at))
+        elif not has_slept:  # else the answer to the order came after the wake-up, and a new day has begun
+            memory = replace(memory, completed_rules=memory.completed_rules | {rule})
+    return _record_failure_to_sleep(memory, options, now)
 
 
-def _order(n: int, rule: SleepRule) -> Sleep:
+def _sleep_action(n: int, rule: SleepRule) -> Sleep:
     return Sleep(n, rule.action, rule.command, rule.timeout)
 
 
-def _still_a_rule(order: Sleep, options: Options) -> bool:
+def _is_current_rule(action: Sleep, options: Options) -> bool:
     """Whether the configuration in force would give this very order; it may have been changed since."""
-    return order.rule < len(options.sleep) and order == _order(order.rule, options.sleep[order.rule])
+    return action.rule < len(options.sleep) and action == _sleep_action(
+        action.rule, options.sleep[action.rule]
+    )
 
 
-def _vain(memory: Memory, options: Options, now: Moment) -> Memory:
+def _record_failure_to_sleep(memory: Memory, options: Options, now: Moment) -> Memory:
     """An accepted sleep that has not happened is a failure; a command's exit is its own proof."""
-    last = memory.outcome
-    if last is None or not isinstance(last.order, Sleep) or not last.ok or options.mode == "observe":
+    last = memory.last_sleep_result
+    if last is None or not isinstance(last.action, Sleep) or not last.ok or options.mode == "observe":
         return memory
-    rule = last.order.rule
-    if last.order.action == "command" or rule not in memory.done or now.mono - last.at < VAIN_AFTER:
+    rule = last.action.rule
+    if (
+        last.action.sleep_action == "command"
+        or rule not in memory.completed_rules
+        or now.mono - last.ended_at < SLEEP_FAILED_AFTER
+    ):
         return memory
-    return replace(memory, done=memory.done - {rule}, failures=_failed(memory, rule, last.at + VAIN_AFTER))
+    return replace(
+        memory,
+        completed_rules=memory.completed_rules - {rule},
+        failures=_with_failure(memory, rule, last.ended_at + SLEEP_FAILED_AFTER),
+    )
 
 
-def _failed(memory: Memory, rule: int, at: float) -> Mapping[int, tuple[int, float]]:
+def _with_failure(memory: Memory, rule: int, at: float) -> Mapping[int, tuple[int, float]]:
     count, _ = memory.failures.get(rule, (0, 0.0))
     return {**memory.failures, rule: (count + 1, at)}
 
 
-def course(snapshot: Snapshot, memory: Memory, options: Options, now: Moment, idle_since: float) -> Course:
+def assess_sleep(
+    snapshot: Snapshot, memory: Memory, options: Options, now: Moment, idle_since: float
+) -> SleepAssessment:
     """What to do while nothing has kept the server awake since ``idle_since``."""
-    reasons = list(_aftermath(memory, options))
-    going = next((order for order in snapshot.in_flight if isinstance(order, Sleep)), None)
-    if going is not None:
-        why = Why("sleep", about_to(going, idle_since, now))  # first, as what is taken for the cause
-        look = now.mono + CLOSE_LOOK
-        return Course((), None, "going-down", look, closely=False, reasons=(why, *reasons))
-    about = (now, idle_since)
-    dues = [due(n, snapshot, memory, options, about) for n in range(len(options.sleep))]
-    first = min((each for each in dues if each is not None), default=None)
-    if first is None:
-        return Course((), None, "idle", float("inf"), closely=False, reasons=tuple(reasons))
-    typed = _typed(snapshot, idle_since)
-    if typed is not None:
-        reasons.append(typed._replace(keeps_awake=first.at > now.mono))
-    reasons.append(Why(f"sleep rule {first.rule + 1}", first.waits, keeps_awake=first.at > now.mono))
-    step = _step(snapshot, memory, first, options.sleep[first.rule], about)
-    return step._replace(reasons=tuple(reasons))
+    reasons = list(_last_attempt_reasons(memory, options))
+    in_progress = next((order for order in snapshot.running_actions if isinstance(order, Sleep)), None)
+    if in_progress is not None:
+        reason = UndatedReason(
+            "sleep", describe_pending_sleep(in_progress, idle_since, now)
+        )  # first, as what is taken for the cause
+        next_decision_at = now.mono + CLOSE_POLL_INTERVAL
+        return SleepAssessment(
+            (), None, "going-down", next_decision_at, poll_before=False, reasons=(reason, *reasons)
+        )
+    timing = (now, idle_since)
+    candidates = [earliest_time(n, snapshot, memory, options, timing) for n in range(len(options.sleep))]
+    earliest = min((each for each in candidates if each is not None), default=None)
+    if earliest is None:
+        return SleepAssessment((), None, "idle", float("inf"), poll_before=False, reasons=tuple(reasons))
+    key_press = _key_press_reason(snapshot, idle_since)
+    if key_press is not None:
+        reasons.append(key_press._replace(blocks_sleep=earliest.at > now.mono))
+    reasons.append(
+        UndatedReason(
+            f"sleep rule {earliest.rule + 1}", earliest.waits_for, blocks_sleep=earliest.at > now.mono
+        )
+    )
+    next_step = _next_step(snapshot, memory, earliest, options.sleep[earliest.rule], timing)
+    return next_step._replace(reasons=tuple(reasons))
 
 
-def about_to(order: Sleep, idle_since: float | None, now: Moment) -> str:
+def describe_pending_sleep(action: Sleep, idle_since: float | None, now: Moment) -> str:
     """Why the server goes down by an order of powerd's; it says the same until it is down.
 
     Args:
@@ -118,85 +149,87 @@ def about_to(order: Sleep, idle_since: float | None, now: Moment) -> str:
         idle_since: CLOCK_MONOTONIC; None = somebody has come since the order was given.
         now: the present moment.
     """
-    text = f"about to {VERBS[order.action]} by sleep rule {order.rule + 1}"
+    text = f"about to {VERBS[action.sleep_action]} by sleep rule {action.rule + 1}"
     if idle_since is None:
         return text
-    since = later(now, idle_since - now.mono)
+    since = add_seconds(now, idle_since - now.mono)
     return f"{text}: nobody has needed the server since {day_and_time(since, now)}"
 
 
-def _step(
-    snapshot: Snapshot, memory: Memory, due: Due, rule: SleepRule, about: tuple[Moment, float]
-) -> Course:
+def _next_step(
+    snapshot: Snapshot, memory: Memory, earliest: EarliestTime, rule: SleepRule, timing: tuple[Moment, float]
+) -> SleepAssessment:
     """What comes next on the way to this rule's time: waiting, announcing, or the act."""
-    now, idle_since = about
-    warned = _warned(snapshot, memory, due, rule, idle_since)
-    soon = now.mono + CLOSE_LOOK
-    order: Order = _order(due.rule, rule)
-    orders: tuple[Order, ...] = ()
+    now, idle_since = timing
+    announcement = _valid_announcement(snapshot, memory, earliest, rule, idle_since)
+    next_poll_at = now.mono + CLOSE_POLL_INTERVAL
+    action: Action = _sleep_action(earliest.rule, rule)
+    actions: tuple[Action, ...] = ()
     phase: Phase = "warning"
-    at, look, closely = due.at, soon, True
-    if warned is None and now.mono < due.at - rule.warn:
+    at, next_decision_at, poll_before = earliest.at, next_poll_at, True
+    if announcement is None and now.mono < earliest.at - rule.warn:
         phase = "idle"
-        look, closely = due.at, False
+        next_decision_at, poll_before = earliest.at, False
         if rule.warn > 0:
-            look, closely = _before_announcing(snapshot, now, due.at - rule.warn)
-    elif warned is None and rule.warn > 0:
-        order = Warn(due.rule, rule.action, rule.warn)
-        orders = () if order in snapshot.in_flight else (order,)
+            next_decision_at, poll_before = _poll_before_announcement(snapshot, now, earliest.at - rule.warn)
+    elif announcement is None and rule.warn > 0:
+        action = WarnUsers(earliest.rule, rule.action, rule.warn)
+        actions = () if action in snapshot.running_actions else (action,)
         at = now.mono + rule.warn
     else:
-        at = due.at if warned is None else max(due.at, warned.at + rule.warn)
-        orders = (order,) if now.mono >= at else ()
-        look = soon if orders else _close_look(now.mono, at)
-    plan = Plan(due.rule, rule.action, later(now, at - now.mono))
-    return Course(orders, plan, phase, look, closely=closely, reasons=())
+        at = earliest.at if announcement is None else max(earliest.at, announcement.ended_at + rule.warn)
+        actions = (action,) if now.mono >= at else ()
+        next_decision_at = next_poll_at if actions else _next_close_poll(now.mono, at)
+    plan = PlannedSleep(earliest.rule, rule.action, add_seconds(now, at - now.mono))
+    return SleepAssessment(actions, plan, phase, next_decision_at, poll_before=poll_before, reasons=())
 
 
-def _close_look(now: float, at: float) -> float:
+def _next_close_poll(now: float, at: float) -> float:
     """The next close look: every CLOSE_LOOK, counted back from ``at``, so that none is under way then."""
-    ahead = max(at - now - 1.0, 0.0) // CLOSE_LOOK
-    return at - ahead * CLOSE_LOOK
+    polls_left = max(at - now - 1.0, 0.0) // CLOSE_POLL_INTERVAL
+    return at - polls_left * CLOSE_POLL_INTERVAL
 
 
-def _before_announcing(snapshot: Snapshot, now: Moment, announce: float) -> tuple[float, bool]:
+def _poll_before_announcement(snapshot: Snapshot, now: Moment, announce_at: float) -> tuple[float, bool]:
     """When to ask again, and whether to look closely first: once, shortly before the announcement."""
-    look = announce - CLOSE_LOOK
-    word = snapshot.sources.get(LOGIND)  # what tells of key presses looks seldom
-    if word is None or word.at >= look:
-        return announce, False
-    return max(look, now.mono + _LEAST), True
+    poll_at = announce_at - CLOSE_POLL_INTERVAL
+    status = snapshot.sources.get(LOGIND)  # what tells of key presses looks seldom
+    if status is None or status.at >= poll_at:
+        return announce_at, False
+    return max(poll_at, now.mono + _MIN_DELAY), True
 
 
-def _typed(snapshot: Snapshot, idle_since: float) -> Why | None:
+def _key_press_reason(snapshot: Snapshot, idle_since: float) -> UndatedReason | None:
     """The key press from which idleness counts."""
     press = snapshot.key_press
-    return at_keyboard(press) if press is not None and pressed(press) == idle_since else None
+    return key_press_reason(press) if press is not None and idle_from(press) == idle_since else None
 
 
-def _warned(
-    snapshot: Snapshot, memory: Memory, due: Due, rule: SleepRule, idle_since: float
-) -> Outcome | None:
+def _valid_announcement(
+    snapshot: Snapshot, memory: Memory, earliest: EarliestTime, rule: SleepRule, idle_since: float
+) -> CompletedAction | None:
     """The announcement that still stands: timely, and made since idle_since and the rule's last failure."""
-    outcome = snapshot.outcomes.get(Warn)
-    if outcome is None or outcome.order != Warn(due.rule, rule.action, rule.warn):
+    outcome = snapshot.completed_actions.get(WarnUsers)
+    if outcome is None or outcome.action != WarnUsers(earliest.rule, rule.action, rule.warn):
         return None
-    _, failed = memory.failures.get(due.rule, (0, float("-inf")))
-    timely = due.at <= outcome.at + rule.warn + STANDS
-    return outcome if timely and outcome.at >= max(idle_since, failed) else None
+    _, failed_at = memory.failures.get(earliest.rule, (0, float("-inf")))
+    is_current = earliest.at <= outcome.ended_at + rule.warn + ANNOUNCEMENT_VALID_FOR
+    return outcome if is_current and outcome.ended_at >= max(idle_since, failed_at) else None
 
 
-def _aftermath(memory: Memory, options: Options) -> list[Why]:
+def _last_attempt_reasons(memory: Memory, options: Options) -> list[UndatedReason]:
     """What the last attempt came to."""
-    last = memory.outcome
-    if last is None or not isinstance(last.order, Sleep) or not _still_a_rule(last.order, options):
+    last = memory.last_sleep_result
+    if last is None or not isinstance(last.action, Sleep) or not _is_current_rule(last.action, options):
         return []
-    subject, verb = f"sleep rule {last.order.rule + 1}", VERBS[last.order.action]
-    if last.order.rule in memory.failures and last.order.rule not in memory.done:
-        vain = "was accepted, but the server did not go to sleep" if last.ok else last.observed
-        return [Why(subject, f"could not {verb}: {vain}")]
-    if last.order.rule in memory.done:
+    subject, verb = f"sleep rule {last.action.rule + 1}", VERBS[last.action.sleep_action]
+    if last.action.rule in memory.failures and last.action.rule not in memory.completed_rules:
+        failure = "was accepted, but the server did not go to sleep" if last.ok else last.message
+        return [UndatedReason(subject, f"could not {verb}: {failure}")]
+    if last.action.rule in memory.completed_rules:
         return [
-            Why(subject, f"{last.observed}; it will act again after something has stirred", keeps_awake=False)
+            UndatedReason(
+                subject, f"{last.message}; it will act again after something has stirred", blocks_sleep=False
+            )
         ]
     return []

@@ -15,35 +15,45 @@ from typing import Final
 
 from powerd.config import Options
 from powerd.model import (
+    Action,
     CheckHealth,
     Disk,
+    DiskAction,
     DiskId,
-    DiskOrder,
     DiskReport,
+    FailureCause,
     Finding,
     Moment,
-    Order,
-    Record,
+    SmartRecord,
     SmartReport,
     Snapshot,
     SpinDown,
-    Trouble,
 )
-from powerd.policy.checkups import testing_kind
-from powerd.policy.disks import DiskCourse
-from powerd.policy.findings import compare
-from powerd.policy.smart_turn import PATIENCE, RETRY, Look, due, failed, look_at, paused, sleeps, testing
-from powerd.policy.why import Why
+from powerd.policy.checkups import self_test_name
+from powerd.policy.disks import DiskAssessment
+from powerd.policy.findings import findings_of
+from powerd.policy.smart_turn import (
+    IDLE_WAIT,
+    RETRY_AFTER,
+    SmartContext,
+    attempt_failed,
+    awaits_retry,
+    due_action,
+    is_asleep,
+    self_test_running,
+    smart_context,
+)
+from powerd.policy.why import UndatedReason
 
-AT_ONCE: Final = 8
+MAX_PARALLEL_CHECKS: Final = 8
 """Drives that are checked or begin a test at the same time, unless one group is woken: 100 would take all of
 a small machine, and starting them all of its power supply."""
-_TALK: Final = frozenset({"ata", "sas", "nvme", "usb"})
+_SMART_TRANSPORTS: Final = frozenset({"ata", "sas", "nvme", "usb"})
 """Transports whose drives tell of their health."""
 
 
 @dataclass(frozen=True, slots=True)
-class SmartCourse:
+class SmartPlan:
     """What is to be done about health.
 
     Attributes:
@@ -54,46 +64,53 @@ class SmartCourse:
         look_again: CLOCK_MONOTONIC at which something is due.
     """
 
-    orders: tuple[DiskOrder, ...] = ()
-    held: frozenset[DiskId] = frozenset()
-    reasons: tuple[Why, ...] = ()
+    actions: tuple[DiskAction, ...] = ()
+    spindown_blocked: frozenset[DiskId] = frozenset()
+    reasons: tuple[UndatedReason, ...] = ()
     reports: Mapping[DiskId, SmartReport] = field(default_factory=lambda: MappingProxyType({}))
-    look_again: float = float("inf")
+    reevaluate_at: float = float("inf")
 
 
-def with_health(course: DiskCourse, snapshot: Snapshot, options: Options, now: Moment) -> DiskCourse:
+def plan_with_health(
+    plan: DiskAssessment, snapshot: Snapshot, options: Options, now: Moment
+) -> DiskAssessment:
     """The course with checks and self-tests in it, before which no drive is told to stand by.
 
     In observe mode drives are not touched, so nothing is ordered.
     """
-    health = health_course(snapshot, course.reports, course.orders, options, now)
+    health = plan_health(snapshot, plan.reports, plan.actions, options, now)
     if options.mode == "observe":
-        return course._replace(smart=health.reports)
-    said = {why.subject: why.text for why in health.reasons if why.keeps_awake}
-    return course._replace(
-        reports=tuple([_held(report, health, said) for report in course.reports]),
-        orders=(*(order for order in course.orders if order.disk not in health.held), *health.orders),
-        stirs=(*course.stirs, *(why for why in health.reasons if why.keeps_awake)),
-        remarks=(*course.remarks, *(why for why in health.reasons if not why.keeps_awake)),
-        look_again=min(course.look_again, health.look_again),
-        smart=health.reports,
+        return plan._replace(smart_reports=health.reports)
+    reason_by_device = {reason.subject: reason.text for reason in health.reasons if reason.blocks_sleep}
+    return plan._replace(
+        reports=tuple([_with_wait_reason(report, health, reason_by_device) for report in plan.reports]),
+        actions=(
+            *(action for action in plan.actions if action.disk not in health.spindown_blocked),
+            *health.actions,
+        ),
+        blockers=(*plan.blockers, *(why for why in health.reasons if why.blocks_sleep)),
+        remarks=(*plan.remarks, *(why for why in health.reasons if not why.blocks_sleep)),
+        decide_again_at=min(plan.decide_again_at, health.reevaluate_at),
+        smart_reports=health.reports,
     )
 
 
-def _held(report: DiskReport, health: SmartCourse, said: Mapping[str, str]) -> DiskReport:
+def _with_wait_reason(
+    report: DiskReport, health: SmartPlan, reason_by_device: Mapping[str, str]
+) -> DiskReport:
     """What is shown of a disk that would stand by, but for its health."""
-    if report.disk.id not in health.held or not report.spin_down_after:
+    if report.disk.id not in health.spindown_blocked or not report.spin_down_after:
         return report
-    return report._replace(waits=said.get(report.disk.device, "its health is to be read first"))
+    return report._replace(reason=reason_by_device.get(report.disk.device, "its health is to be read first"))
 
 
-def health_course(
+def plan_health(
     snapshot: Snapshot,
     reports: tuple[DiskReport, ...],
-    going_down: tuple[Order, ...],
+    spindown_actions: tuple[Action, ...],
     options: Options,
     now: Moment,
-) -> SmartCourse:
+) -> SmartPlan:
     """Say which checks and self-tests to begin.
 
     Args:
@@ -103,111 +120,145 @@ def health_course(
         options: the configuration in force.
         now: the present moment.
     """
-    known = (report for report in reports if talks(report.disk) and report.disk.id in snapshot.records)
-    looks = [look_at(snapshot, report, options, now) for report in known]
-    leaving = {order.disk for order in going_down if isinstance(order, SpinDown)}
-    must = _overdue_groups(looks, now)
-    room = AT_ONCE - sum(bool(look.begun) for look in looks)
-    waking: set[str] = set()
-    orders: list[DiskOrder] = []
-    held: set[DiskId] = set()
-    for look in looks:
-        name, group = look.disk.id, look.disk.group
-        if look.begun or testing(look, now):
-            held.add(name)
+    drives = (
+        report for report in reports if has_smart(report.disk) and report.disk.id in snapshot.smart_history
+    )
+    contexts = [smart_context(snapshot, report, options, now) for report in drives]
+    spinning_down = {order.disk for order in spindown_actions if isinstance(order, SpinDown)}
+    to_wake = _drives_to_wake(contexts, now)
+    free_slots = MAX_PARALLEL_CHECKS - sum(bool(look.running_actions) for look in contexts)
+    woken_groups: set[str] = set()
+    actions: list[DiskAction] = []
+    spindown_blocked: set[DiskId] = set()
+    for context in contexts:
+        disk_id, group = context.disk.id, context.disk.group
+        if context.running_actions or self_test_running(context, now):
+            spindown_blocked.add(disk_id)
             continue
-        order = due(look, now, leaving=name in leaving, must=name in must)
-        if order is None:
+        action = due_action(context, now, spinning_down=disk_id in spinning_down, may_wake=disk_id in to_wake)
+        if action is None:
             continue
-        held.add(name)
-        if room > 0 or (name in must and group in waking):
-            orders.append(order)
-            room -= 1
-            waking |= {group} if group is not None and name in must else set()
-    waits = [wait for look in looks for wait in _waits(look, now) if wait > 0]
-    return SmartCourse(
-        tuple(orders),
-        frozenset(held),
-        tuple(why for look in looks for why in _reasons(look, now)),
-        {look.disk.id: _report(look, now) for look in looks},
-        now.mono + min(waits, default=float("inf")),
+        spindown_blocked.add(disk_id)
+        if free_slots > 0 or (disk_id in to_wake and group in woken_groups):
+            actions.append(action)
+            free_slots -= 1
+            woken_groups |= {group} if group is not None and disk_id in to_wake else set()
+    delays = [delay for look in contexts for delay in _delays(look, now) if delay > 0]
+    return SmartPlan(
+        tuple(actions),
+        frozenset(spindown_blocked),
+        tuple(reason for look in contexts for reason in _reasons(look, now)),
+        {look.disk.id: _smart_report(look, now) for look in contexts},
+        now.mono + min(delays, default=float("inf")),
     )
 
 
-def talks(disk: Disk) -> bool:
+def has_smart(disk: Disk) -> bool:
     """Whether a disk's health can be asked for at all."""
-    return disk.transport in _TALK and not disk.removable and bool(disk.serial)
+    return disk.transport in _SMART_TRANSPORTS and not disk.removable and bool(disk.serial)
 
 
-def _overdue_groups(looks: list[Look], now: Moment) -> frozenset[DiskId]:
+def _drives_to_wake(contexts: list[SmartContext], now: Moment) -> frozenset[DiskId]:
     """Drives to be woken: their last check is too old; and the members of their group that are due.
 
     One whose last check failed is woken on its own account alone, or it would wake the others each time.
     """
     wall = now.wall.timestamp()
-    asleep = [
-        (look, check)
-        for look in looks
-        if (check := look.check) is not None
+    sleeping = [
+        (context, check)
+        for context in contexts
+        if (check := context.next_check_times) is not None
         and wall >= min(check)
-        and sleeps(look, now)
-        and not paused(look.checked, now)
+        and is_asleep(context, now)
+        and not awaits_retry(context.last_check, now)
     ]
-    overdue = {look.disk.id for look, check in asleep if wall >= check.must}
-    well = [(look, check) for look, check in asleep if look.checked is None or not failed(look.checked)]
-    groups = {look.disk.group for look, _ in well if look.disk.id in overdue} - {None}
-    along = {look.disk.id for look, check in well if look.disk.group in groups and wall >= check.due}
-    return frozenset(overdue | along)
+    overdue = {look.disk.id for look, check in sleeping if wall >= check.overdue}
+    last_check_ok = [
+        (look, check)
+        for look, check in sleeping
+        if look.last_check is None or not attempt_failed(look.last_check)
+    ]
+    groups = {look.disk.group for look, _ in last_check_ok if look.disk.id in overdue} - {None}
+    in_same_group = {
+        look.disk.id for look, check in last_check_ok if look.disk.group in groups and wall >= check.due
+    }
+    return frozenset(overdue | in_same_group)
 
 
-def _reasons(look: Look, now: Moment) -> Iterator[Why]:
-    name = look.disk.device
-    if any(isinstance(order, CheckHealth) for order in look.begun):
-        yield Why(name, "its health is being read")
-    elif look.begun:
-        yield Why(name, "is told to test itself")
-    elif testing(look, now):
-        yield Why(name, f"tests itself ({testing_kind(look.record)})")
-    if look.checked is not None and failed(look.checked):
-        yield Why(name, f"its health cannot be read: {look.checked.observed}", keeps_awake=False)
+def _reasons(context: SmartContext, now: Moment) -> Iterator[UndatedReason]:
+    name = context.disk.device
+    if any(isinstance(action, CheckHealth) for action in context.running_actions):
+        yield UndatedReason(name, "its health is being read")
+    elif context.running_actions:
+        yield UndatedReason(name, "is told to test itself")
+    elif self_test_running(context, now):
+        yield UndatedReason(name, f"tests itself ({self_test_name(context.record)})")
+    if context.last_check is not None and attempt_failed(context.last_check):
+        yield UndatedReason(
+            name, f"its health cannot be read: {context.last_check.message}", blocks_sleep=False
+        )
 
 
-def _waits(look: Look, now: Moment) -> Iterator[float]:
+def _delays(context: SmartContext, now: Moment) -> Iterator[float]:
     """Seconds until something may be due."""
     wall = now.wall.timestamp()
-    yield look.report.since.mono + PATIENCE - now.mono
-    if look.check is not None:
-        yield from (time - wall for time in (look.check.due, look.check.due + PATIENCE, look.check.must))
-    if look.test is not None:
-        yield from (look.test[0] - wall, look.test[0] + PATIENCE - wall)
-    for outcome in (look.checked, look.tested):
-        if outcome is not None and (failed(outcome) or outcome.found is Trouble.ASLEEP):
-            yield outcome.at + RETRY - now.mono
+    yield context.report.since.mono + IDLE_WAIT - now.mono
+    if context.next_check_times is not None:
+        yield from (
+            time - wall
+            for time in (
+                context.next_check_times.due,
+                context.next_check_times.due + IDLE_WAIT,
+                context.next_check_times.overdue,
+            )
+        )
+    if context.next_test_time is not None:
+        yield from (context.next_test_time[0] - wall, context.next_test_time[0] + IDLE_WAIT - wall)
+    for completed in (context.last_check, context.last_test_start):
+        if completed is not None and (
+            attempt_failed(completed) or completed.answer is FailureCause.IN_STANDBY
+        ):
+            yield completed.ended_at + RETRY_AFTER - now.mono
 
 
-def _report(look: Look, now: Moment) -> SmartReport:
-    next_due = None if look.check is None else datetime.fromtimestamp(look.check.due, now.wall.tzinfo)
-    why = look.checked.observed if look.checked is not None and failed(look.checked) else ""
-    found = _found(_Same(look.record))
-    return SmartReport(look.disk.id, look.record, found, next_due, testing=testing(look, now), why=why)
+def _smart_report(context: SmartContext, now: Moment) -> SmartReport:
+    next_due = (
+        None
+        if context.next_check_times is None
+        else datetime.fromtimestamp(context.next_check_times.due, now.wall.tzinfo)
+    )
+    check_error = (
+        context.last_check.message
+        if context.last_check is not None and attempt_failed(context.last_check)
+        else ""
+    )
+    findings = _findings_of(_RecordIdentity(context.record))
+    return SmartReport(
+        context.disk.id,
+        context.record,
+        findings,
+        next_due,
+        testing=self_test_running(context, now),
+        check_error=check_error,
+    )
 
 
-class _Same:
+class _RecordIdentity:
     """A record by its identity: it stays the same one until the next check, and comparing two costs more."""
 
     __slots__ = ("record",)
 
-    def __init__(self, record: Record) -> None:
+    def __init__(self, record: SmartRecord) -> None:
         self.record = record
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Same) and self.record is other.record
+        return isinstance(other, _RecordIdentity) and self.record is other.record
 
     def __hash__(self) -> int:
         return id(self.record)
 
 
 @lru_cache(maxsize=1 << 10)
-def _found(same: _Same) -> tuple[Finding, ...]:
-    record = same.record
-    return compare(record.before, record.last, record.samples) if record.last is not None else ()
+def _findings_of(identity: _RecordIdentity) -> tuple[Finding, ...]:
+    record = identity.record
+    return findings_of(record.previous, record.last, record.samples) if record.last is not None else ()

@@ -7,34 +7,34 @@ from typing import Final, NamedTuple
 from powerd.config import Options
 from powerd.model import (
     CheckHealth,
+    CompletedAction,
     Disk,
+    DiskAction,
     DiskId,
-    DiskOrder,
     DiskReport,
     DiskState,
+    FailureCause,
     Moment,
-    Outcome,
-    Record,
-    Seen,
+    Reading,
+    SmartRecord,
     Snapshot,
     StartTest,
     TestKind,
-    Trouble,
 )
-from powerd.policy.checkups import Checkup, next_check, next_test, testing_until
+from powerd.policy.checkups import CheckTimes, next_check, next_test, self_test_ends_at
 
-RETRY: Final = 3600.0
+RETRY_AFTER: Final = 3600.0
 """Seconds until a check that failed is tried again; the drive was awake, so that wakes nothing."""
-PATIENCE: Final = 3600.0
+IDLE_WAIT: Final = 3600.0
 """A due check waits so long for the drive to be told to stand by; one that is never idle is checked then."""
 _UNTRACKED: Final = frozenset({DiskState.UNSUPPORTED, DiskState.EXCLUDED})
-_USED: Final = 300.0
+_RECENT_USE: Final = 300.0
 """A drive that was used within so many seconds spins."""
-_SAME: Final = 0.001
+_TIME_TOLERANCE: Final = 0.001
 """Times of one event differ by less where they are reckoned from one another, seconds."""
 
 
-class Look(NamedTuple):
+class SmartContext(NamedTuple):
     """All that a drive's turn is decided from.
 
     Attributes:
@@ -48,41 +48,43 @@ class Look(NamedTuple):
 
     disk: Disk
     report: DiskReport
-    record: Record
-    checked: Outcome | None
-    tested: Outcome | None
-    begun: frozenset[DiskOrder]
-    moved: float
+    record: SmartRecord
+    last_check: CompletedAction | None
+    last_test_start: CompletedAction | None
+    running_actions: frozenset[DiskAction]
+    last_io_at: float
     suspended: bool
-    check: Checkup | None
-    test: tuple[float, TestKind] | None
+    next_check_times: CheckTimes | None
+    next_test_time: tuple[float, TestKind] | None
 
 
-def look_at(snapshot: Snapshot, report: DiskReport, options: Options, now: Moment) -> Look:
+def smart_context(snapshot: Snapshot, report: DiskReport, options: Options, now: Moment) -> SmartContext:
     """The facts of one drive, which must have a record."""
-    name: DiskId = report.disk.id
-    begun = frozenset(
-        order
-        for order in snapshot.in_flight
-        if isinstance(order, CheckHealth | StartTest) and order.disk == name
+    disk_id: DiskId = report.disk.id
+    running_actions = frozenset(
+        action
+        for action in snapshot.running_actions
+        if isinstance(action, CheckHealth | StartTest) and action.disk == disk_id
     )
-    seen, record = snapshot.activity.get(name), snapshot.records[name]
-    active = seen.value if isinstance(seen, Seen) else None
-    return Look(
+    reading, record = snapshot.activity.get(disk_id), snapshot.smart_history[disk_id]
+    activity = reading.value if isinstance(reading, Reading) else None
+    return SmartContext(
         report.disk,
         report,
         record,
-        snapshot.disk_outcomes.get((CheckHealth, name)),
-        snapshot.disk_outcomes.get((StartTest, name)),
-        begun,
-        float("-inf") if active is None else active.moved,
-        report.state is DiskState.SUSPENDED or (active is not None and active.suspended),
+        snapshot.completed_disk_actions.get((CheckHealth, disk_id)),
+        snapshot.completed_disk_actions.get((StartTest, disk_id)),
+        running_actions,
+        float("-inf") if activity is None else activity.last_io_at,
+        report.state is DiskState.SUSPENDED or (activity is not None and activity.runtime_suspended),
         next_check(record, options.smart, now.wall),
         next_test(record, options.smart),
     )
 
 
-def due(look: Look, now: Moment, *, leaving: bool, must: bool) -> DiskOrder | None:
+def due_action(
+    context: SmartContext, now: Moment, *, spinning_down: bool, may_wake: bool
+) -> DiskAction | None:
     """What is to be ordered of one drive now.
 
     Args:
@@ -91,82 +93,90 @@ def due(look: Look, now: Moment, *, leaving: bool, must: bool) -> DiskOrder | No
         leaving: it is about to be told to stand by.
         must: it may be woken.
     """
-    if must:
-        return CheckHealth(look.disk.id, wake=True, kind=look.record.kind)
-    if not awake(look, now) or paused(look.checked, now):
+    if may_wake:
+        return CheckHealth(context.disk.id, may_wake=True, device_type=context.record.device_type)
+    if not is_awake(context, now) or awaits_retry(context.last_check, now):
         return None
     wall = now.wall.timestamp()
     # One that spins but is in use is waited for: until it leaves, or for so long since both are true.
-    at_leisure = leaving or not waits_for_idleness(look)
-    ripe = wall - (0.0 if at_leisure else PATIENCE)
-    if not at_leisure and now.mono - look.report.since.mono < PATIENCE:
+    need_not_wait = spinning_down or not awaits_spindown(context)
+    due_until = wall - (0.0 if need_not_wait else IDLE_WAIT)
+    if not need_not_wait and now.mono - context.report.since.mono < IDLE_WAIT:
         return None
-    if look.check is not None and ripe >= look.check.due:
-        return CheckHealth(look.disk.id, wake=False, kind=look.record.kind)
-    if look.test is not None and ripe >= look.test[0] and not paused(look.tested, now):
-        return StartTest(look.disk.id, look.test[1], look.record.kind)
+    if context.next_check_times is not None and due_until >= context.next_check_times.due:
+        return CheckHealth(context.disk.id, may_wake=False, device_type=context.record.device_type)
+    if (
+        context.next_test_time is not None
+        and due_until >= context.next_test_time[0]
+        and not awaits_retry(context.last_test_start, now)
+    ):
+        return StartTest(context.disk.id, context.next_test_time[1], context.record.device_type)
     return None
 
 
-def waits_for_idleness(look: Look) -> bool:
+def awaits_spindown(context: SmartContext) -> bool:
     """Whether powerd will tell it to stand by when nobody needs it; its own timer gives no such notice."""
-    return look.report.spin_down_at is not None and not look.report.timer
+    return context.report.spin_down_at is not None and not context.report.standby_timer
 
 
-def awake(look: Look, now: Moment) -> bool:
+def is_awake(context: SmartContext, now: Moment) -> bool:
     """Whether the drive spins, or has nothing that could.
 
     Of one that powerd leaves alone nobody knows whether it spins, and even the question wakes some behind a
     bridge. So it is believed to when it has just been used.
     """
-    if look.suspended or _found_asleep(look, now):
+    if context.suspended or _last_found_asleep(context, now):
         return False
-    if look.disk.rotational is False:
+    if context.disk.rotational is False:
         return True
-    if look.report.state in _UNTRACKED:
-        return now.mono - look.moved <= _USED
-    return look.report.state is DiskState.ACTIVE
+    if context.report.state in _UNTRACKED:
+        return now.mono - context.last_io_at <= _RECENT_USE
+    return context.report.state is DiskState.ACTIVE
 
 
-def sleeps(look: Look, now: Moment) -> bool:
+def is_asleep(context: SmartContext, now: Moment) -> bool:
     """Whether only an order that wakes it will get its health; the kernel's own sleep is left to the kernel.
 
     So it is, too, where for long nothing has told whether it spins.
     """
-    state = look.report.state
-    if look.suspended or look.disk.rotational is False:
+    state = context.report.state
+    if context.suspended or context.disk.rotational is False:
         return False
     if state in _UNTRACKED:
-        return not awake(look, now)
-    untold = state is DiskState.UNKNOWN and now.mono - look.report.since.mono >= PATIENCE
-    return state.asleep or untold or _found_asleep(look, now)
+        return not is_awake(context, now)
+    unreported = state is DiskState.UNKNOWN and now.mono - context.report.since.mono >= IDLE_WAIT
+    return state.is_stopped or unreported or _last_found_asleep(context, now)
 
 
-def paused(outcome: Outcome | None, now: Moment) -> bool:
+def awaits_retry(completed: CompletedAction | None, now: Moment) -> bool:
     """Whether the last attempt failed so lately that another would be too soon."""
-    return outcome is not None and failed(outcome) and now.mono < outcome.at + RETRY
+    return completed is not None and attempt_failed(completed) and now.mono < completed.ended_at + RETRY_AFTER
 
 
-def failed(outcome: Outcome) -> bool:
+def attempt_failed(completed: CompletedAction) -> bool:
     """Whether an attempt came to nothing; one that found the drive asleep is no failure."""
-    return (not outcome.ok or outcome.found is None) and outcome.found is not Trouble.ASLEEP
+    return (not completed.ok or completed.answer is None) and completed.answer is not FailureCause.IN_STANDBY
 
 
-def testing(look: Look, now: Moment) -> bool:
+def self_test_running(context: SmartContext, now: Moment) -> bool:
     """Whether a self-test runs, as far as is known."""
-    until = testing_until(look.record)
+    until = self_test_ends_at(context.record)
     return until is not None and now.wall.timestamp() < until
 
 
-def _found_asleep(look: Look, now: Moment) -> bool:
+def _last_found_asleep(context: SmartContext, now: Moment) -> bool:
     """Whether it slept when it was last asked, and neither its counters nor its word have told more since.
 
     Of one without a spindle nothing tells more: the kernel had suspended it, and may have woken it by now. To
     ask again costs a look into sysfs.
     """
-    asked = max(filter(None, (look.checked, look.tested)), key=lambda outcome: outcome.at, default=None)
-    if asked is None or asked.found is not Trouble.ASLEEP:
+    latest = max(
+        filter(None, (context.last_check, context.last_test_start)),
+        key=lambda outcome: outcome.ended_at,
+        default=None,
+    )
+    if latest is None or latest.answer is not FailureCause.IN_STANDBY:
         return False
-    if look.disk.rotational is False:
-        return now.mono < asked.at + RETRY
-    return max(look.moved, look.report.since.mono) <= asked.at + _SAME
+    if context.disk.rotational is False:
+        return now.mono < latest.ended_at + RETRY_AFTER
+    return max(context.last_io_at, context.report.since.mono) <= latest.ended_at + _TIME_TOLERANCE

@@ -10,20 +10,20 @@ from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from functools import lru_cache
 
-from powerd.config import WakeTime, Window
+from powerd.config import TimeWindow, WeeklyTime
 from powerd.model import Moment
 
 
-def later(now: Moment, seconds: float) -> Moment:
+def add_seconds(now: Moment, seconds: float) -> Moment:
     """The Moment ``seconds`` of waking time after ``now``."""
     wall = (now.wall.astimezone(UTC) + timedelta(seconds=seconds)).astimezone(now.wall.tzinfo)
     return Moment(now.mono + seconds, now.slept, wall)
 
 
-def inside(windows: tuple[Window, ...], wall: datetime) -> bool:
+def is_in_windows(windows: tuple[TimeWindow, ...], local_time: datetime) -> bool:
     """Whether local time ``wall`` is in any of ``windows``; no windows = always."""
-    minute = wall.hour * 60 + wall.minute
-    today, yesterday = wall.weekday(), (wall.weekday() - 1) % 7
+    minute = local_time.hour * 60 + local_time.minute
+    today, yesterday = local_time.weekday(), (local_time.weekday() - 1) % 7
     return not windows or any(
         (today in window.days and window.start <= minute < window.end)
         if window.start < window.end
@@ -33,47 +33,54 @@ def inside(windows: tuple[Window, ...], wall: datetime) -> bool:
     )
 
 
-def opens(windows: tuple[Window, ...], now: Moment, after: float) -> float | None:
+def next_opening(windows: tuple[TimeWindow, ...], now: Moment, after: float) -> float | None:
     """Monotonic time, ``after`` or later, at which the first of ``windows`` is open.
 
     A start that a DST night skips counts from the first minute that exists. None = not within the
     next eight days, which no window that has a day can be.
     """
-    wall = later(now, after - now.mono).wall
-    if inside(windows, wall):
+    wall = add_seconds(now, after - now.mono).wall
+    if is_in_windows(windows, wall):
         return after
-    begin = wall.timestamp()
-    starts = [start for start in _starts(windows, wall) if start > begin]
-    return after + (min(starts) - begin) if starts else None
+    earliest = wall.timestamp()
+    starts = [start for start in _window_starts(windows, wall) if start > earliest]
+    return after + (min(starts) - earliest) if starts else None
 
 
-def next_time(time_: WakeTime, wall: datetime) -> float | None:
+def next_occurrence(time_: WeeklyTime, wall: datetime) -> float | None:
     """POSIX time of the next such time of day after ``wall``; None = it has no day.
 
     One that a DST night skips is the first minute that exists; of one that comes twice the first counts.
     """
     now = wall.timestamp()
-    return next((begin for begin in _week(time_, wall.date(), wall.tzinfo) if begin > now), None)
+    return next(
+        (
+            occurrence
+            for occurrence in _weekly_occurrences(time_, wall.date(), wall.tzinfo)
+            if occurrence > now
+        ),
+        None,
+    )
 
 
 @lru_cache(maxsize=64)  # each day has its own
-def _week(time_: WakeTime, first: date, zone: tzinfo | None) -> tuple[float, ...]:
+def _weekly_occurrences(time_: WeeklyTime, first: date, zone: tzinfo | None) -> tuple[float, ...]:
     """POSIX times of a time of day on each of its days, from ``first`` on for nine days."""
     at = time(time_.minute // 60, time_.minute % 60)
     days = (first + timedelta(days=ahead) for ahead in range(9))
-    return tuple(next(_begins(day, at, zone)) for day in days if day.weekday() in time_.days)
+    return tuple(next(_posix_times(day, at, zone)) for day in days if day.weekday() in time_.days)
 
 
-def _starts(windows: tuple[Window, ...], wall: datetime) -> Iterator[float]:
+def _window_starts(windows: tuple[TimeWindow, ...], wall: datetime) -> Iterator[float]:
     """POSIX times at which windows begin, from yesterday on for nine days; DST may repeat or skip an hour."""
     for ahead in range(-1, 9):
         day = wall.date() + timedelta(days=ahead)
         for window in windows:
             if day.weekday() in window.days:
-                yield from _begins(day, time(window.start // 60, window.start % 60), wall.tzinfo)
+                yield from _posix_times(day, time(window.start // 60, window.start % 60), wall.tzinfo)
 
 
-def _begins(day: date, at: time, zone: tzinfo | None) -> Iterator[float]:
+def _posix_times(day: date, at: time, zone: tzinfo | None) -> Iterator[float]:
     """POSIX times of a local time: two where clocks go back, the moment of the change where it is skipped."""
     first, second = (datetime.combine(day, at.replace(fold=fold), tzinfo=zone).timestamp() for fold in (0, 1))
     if first <= second:
@@ -85,12 +92,12 @@ def _begins(day: date, at: time, zone: tzinfo | None) -> Iterator[float]:
     )  # PEP 495: of a skipped time, fold 0 lies after the gap, and fold 1 before it
     while after - before > 1:
         middle = (before + after) // 2
-        if _offset(middle, zone) == _offset(before, zone):
+        if _utc_offset(middle, zone) == _utc_offset(before, zone):
             before = middle
         else:
             after = middle
     yield after
 
 
-def _offset(posix: float, zone: tzinfo | None) -> timedelta | None:
+def _utc_offset(posix: float, zone: tzinfo | None) -> timedelta | None:
     return datetime.fromtimestamp(posix, zone).utcoffset()

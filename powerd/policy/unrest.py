@@ -9,59 +9,73 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
-from powerd.config import show_duration
-from powerd.model import Cause, Moment, Snapshot, Unrest
+from powerd.config import format_duration
+from powerd.model import Moment, Snapshot, WakeStormState, WakeupCause
 
-MANY: Final = 3
+STORM_WAKEUPS: Final = 3
 """So many wake-ups in vain ..."""
-WITHIN: Final = 3600.0
+STORM_INTERVAL: Final = 3600.0
 """... that lie no farther apart, seconds of CLOCK_BOOTTIME, are a storm."""
-PAUSE_FIRST: Final = 3600.0
-PAUSE_MOST: Final = 8 * 3600.0
-_BY: Final = {
-    Cause.NETWORK: " by the network",
-    Cause.BUTTON: " by a button",
-    Cause.UNKNOWN: " by something unknown",
+STAY_UP_FIRST: Final = 3600.0
+STAY_UP_MAX: Final = 8 * 3600.0
+_CAUSE_TEXT: Final = {
+    WakeupCause.NETWORK: " by the network",
+    WakeupCause.BUTTON: " by a button",
+    WakeupCause.UNKNOWN: " by something unknown",
 }
 
 
-def woken(unrest: Unrest, now: Moment) -> Unrest:
+def record_wakeup(state: WakeStormState, now: Moment) -> WakeStormState:
     """The server has slept, and is up again: what became of the wake-up before is known.
 
     It was in vain if nobody and nothing was there until the server slept again. One by an alarm never is:
     whoever set it wanted the server up.
     """
-    up = boottime(now)
-    fresh = Unrest(woke=up, told=unrest.told, empty=unrest.empty, storms=unrest.storms)
-    if unrest.woke is None or unrest.needed or unrest.cause is Cause.ALARM:
-        return fresh
-    empty = (*(each for each in unrest.empty if unrest.woke - each[0] <= WITHIN), (unrest.woke, unrest.cause))
-    if len(empty) < MANY or up - unrest.woke > WITHIN:
-        return replace(fresh, empty=empty)
-    pause = min(PAUSE_FIRST * 2.0**unrest.storms, PAUSE_MOST)
+    woken_at = boottime(now)
+    initial = WakeStormState(
+        last_wakeup_at=woken_at,
+        last_event=state.last_event,
+        unneeded_wakeups=state.unneeded_wakeups,
+        storm_count=state.storm_count,
+    )
+    if state.last_wakeup_at is None or state.needed or state.cause is WakeupCause.ALARM:
+        return initial
+    unneeded_wakeups = (
+        *(each for each in state.unneeded_wakeups if state.last_wakeup_at - each[0] <= STORM_INTERVAL),
+        (state.last_wakeup_at, state.cause),
+    )
+    if len(unneeded_wakeups) < STORM_WAKEUPS or woken_at - state.last_wakeup_at > STORM_INTERVAL:
+        return replace(initial, unneeded_wakeups=unneeded_wakeups)
+    stay_up_for = min(STAY_UP_FIRST * 2.0**state.storm_count, STAY_UP_MAX)
     return replace(
-        fresh, empty=empty[-MANY:], storms=min(unrest.storms + 1, MANY), until=up + pause, pause=pause
+        initial,
+        unneeded_wakeups=unneeded_wakeups[-STORM_WAKEUPS:],
+        storm_count=min(state.storm_count + 1, STORM_WAKEUPS),
+        stay_up_until=woken_at + stay_up_for,
+        stay_up_for=stay_up_for,
     )
 
 
-def noted(unrest: Unrest, snapshot: Snapshot, *, needed: bool) -> Unrest:
+def record_activity(state: WakeStormState, snapshot: Snapshot, *, needed: bool) -> WakeStormState:
     """What is known by now of the latest wake-up; with somebody there the storm is over."""
-    if snapshot.waking is not None and snapshot.waking != unrest.told:
-        unrest = replace(unrest, told=snapshot.waking, cause=snapshot.waking.cause)
+    if snapshot.wake_event is not None and snapshot.wake_event != state.last_event:
+        state = replace(state, last_event=snapshot.wake_event, cause=snapshot.wake_event.cause)
     if needed:
-        unrest = replace(unrest, needed=True, empty=(), storms=0, until=None, pause=0.0)
-    return unrest
+        state = replace(
+            state, needed=True, unneeded_wakeups=(), storm_count=0, stay_up_until=None, stay_up_for=0.0
+        )
+    return state
 
 
-def pause(unrest: Unrest, now: Moment) -> tuple[float, str] | None:
+def storm_delay(state: WakeStormState, now: Moment) -> tuple[float, str] | None:
     """The CLOCK_MONOTONIC until which the server stays up, and why."""
-    if unrest.until is None:
+    if state.stay_up_until is None:
         return None
-    causes = {cause for _, cause in unrest.empty}
-    by = _BY[causes.pop()] if len(causes) == 1 else ""
-    woken_up = f"woken {MANY} times within {show_duration(WITHIN)}{by}, and nobody was there"
-    text = f"stays up for {show_duration(unrest.pause)}: {woken_up}"
-    return now.mono + unrest.until - boottime(now), text
+    causes = {cause for _, cause in state.unneeded_wakeups}
+    cause_text = _CAUSE_TEXT[causes.pop()] if len(causes) == 1 else ""
+    explanation = f"woken {STORM_WAKEUPS} times within {format_duration(STORM_INTERVAL)}{cause_text}, and nobody was there"
+    text = f"stays up for {format_duration(state.stay_up_for)}: {explanation}"
+    return now.mono + state.stay_up_until - boottime(now), text
 
 
 def boottime(now: Moment) -> float:

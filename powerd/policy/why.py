@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 from powerd.config.values import DAYS
-from powerd.model import Blind, Memory, Moment, Seen
+from powerd.model import Memory, Moment, Reading, Unavailable
 
-LOUD_AFTER: Final = 15 * 60.0
-_LOUDLY: Final = "still unknown, and the server will not sleep until this is mended: "
-_SIX_DAYS: Final = 6 * 86400.0
+ESCALATE_AFTER: Final = 15 * 60.0
+_ESCALATED_PREFIX: Final = "still unknown, and the server will not sleep until this is mended: "
+_WEEKDAY_ONLY_WITHIN: Final = 6 * 86400.0
 
 
-class Why(NamedTuple):
+class UndatedReason(NamedTuple):
     """A reason before it has been dated.
 
     Attributes:
@@ -23,12 +23,14 @@ class Why(NamedTuple):
 
     subject: str
     text: str
-    keeps_awake: bool = True
+    blocks_sleep: bool = True
     since: Moment | None = None
-    certain: bool = True
+    confirmed: bool = True
 
 
-def trouble(word: Seen[object] | Blind | None, fresh: float, memory: Memory, now: Moment) -> str | None:
+def reason_unreliable(
+    status: Reading[object] | Unavailable | None, max_age: float, memory: Memory, now: Moment
+) -> str | None:
     """Why a source's word cannot be relied on; None if it can.
 
     Args:
@@ -37,35 +39,39 @@ def trouble(word: Seen[object] | Blind | None, fresh: float, memory: Memory, now
         memory: knows of a resume, from before which no word counts.
         now: the present moment.
     """
-    if word is None:
+    if status is None:
         return "has not looked yet"
-    if isinstance(word, Blind):
-        return word.why
-    if memory.resumed is not None and word.at < memory.resumed:
+    if isinstance(status, Unavailable):
+        return status.reason
+    if memory.resumed_at is not None and status.at < memory.resumed_at:
         return "has not looked since the wake-up"
-    if now.mono - word.at > fresh:
+    if now.mono - status.at > max_age:
         return "has not looked for too long"
     return None
 
 
-def blind(subject: str, what: str, memory: Memory, now: Moment) -> Why:
+def unavailable_reason(subject: str, text: str, memory: Memory, now: Moment) -> UndatedReason:
     """An unknown source, louder once it has been unknown for LOUD_AFTER."""
-    since = memory.since.get((subject, what)) or memory.since.get((subject, _LOUDLY + what))
-    loud = since is not None and now.mono - since.mono >= LOUD_AFTER
-    return Why(subject, _LOUDLY + what if loud else what, certain=False)
+    since = memory.reasons_since.get((subject, text)) or memory.reasons_since.get(
+        (subject, _ESCALATED_PREFIX + text)
+    )
+    escalated = since is not None and now.mono - since.mono >= ESCALATE_AFTER
+    return UndatedReason(subject, _ESCALATED_PREFIX + text if escalated else text, confirmed=False)
 
 
-def dated(memory: Memory, why: Why, now: Moment) -> Moment:
+def reason_since(memory: Memory, reason: UndatedReason, now: Moment) -> Moment:
     """Since when a reason holds; a reason that has grown loud keeps its date."""
-    if why.since is not None:
-        return why.since
-    since = memory.since.get((why.subject, why.text))
-    return since or memory.since.get((why.subject, why.text.removeprefix(_LOUDLY)), now)
+    if reason.since is not None:
+        return reason.since
+    since = memory.reasons_since.get((reason.subject, reason.text))
+    return since or memory.reasons_since.get(
+        (reason.subject, reason.text.removeprefix(_ESCALATED_PREFIX)), now
+    )
 
 
 def day_and_time(moment: Moment, now: Moment) -> str:
     """``Mon 06:28``, or ``2026-06-08 06:28`` six days off; it names no "today", so it does not change."""
     ahead = moment.mono + moment.slept - now.mono - now.slept
-    if abs(ahead) < _SIX_DAYS:
+    if abs(ahead) < _WEEKDAY_ONLY_WITHIN:
         return f"{DAYS[moment.wall.weekday()]} {moment.wall:%H:%M}"
     return f"{moment.wall:%Y-%m-%d %H:%M}"

@@ -10,12 +10,23 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta, tzinfo
 from ipaddress import IPv4Interface
 
-from powerd.host.values import Ask, Completed, FileMark, Heard, HostError, Lan, Link, Neighbour, Reply, Sweep
-from powerd.model import DiskId, DiskOrder, Found, Moment
-from powerd.rehearse.nights import Nights
+from powerd.host.values import (
+    HostError,
+    Lan,
+    Link,
+    Neighbour,
+    ProbeOutcome,
+    ProbeReply,
+    ProbeRequest,
+    ProcessResult,
+    StatSignature,
+    SweepResult,
+)
+from powerd.model import DiskAction, DiskId, DiskResult, Moment
+from powerd.rehearse.nights import SimulatedMachine
 
 _LEASES = "/var/lib/misc/dnsmasq.leases"
-_CARD = "/sys/class/net/eth0/device/uevent"
+_CARD_UEVENT = "/sys/class/net/eth0/device/uevent"
 
 
 @dataclass(slots=True)
@@ -25,12 +36,12 @@ class Person:
     name: str
     address: str
     mac: str
-    home: Callable[[float], bool]
+    is_home: Callable[[float], bool]
     answers_icmp: bool = True
 
 
 @dataclass(slots=True)
-class House(Nights):
+class Household(SimulatedMachine):
     """The world of one server; how it sleeps stands in Nights.
 
     Attributes:
@@ -46,14 +57,14 @@ class House(Nights):
     time: Callable[[], float]
     people: Sequence[Person]
     zone: tzinfo
-    begin: float
-    step: float = 0.0
+    started_at: float
+    clock_offset: float = 0.0
     link_up: bool = True
-    announced: list[float] = field(default_factory=list)
+    broadcasts: list[float] = field(default_factory=list)
 
     def true_time(self) -> float:
         """POSIX seconds as a perfect clock would show them."""
-        return self.begin + self.time() + self.slept
+        return self.started_at + self.time() + self.slept
 
     def mono(self) -> float:
         """The running loop's time."""
@@ -61,7 +72,7 @@ class House(Nights):
 
     def now(self) -> Moment:
         """As KernelClock.now()."""
-        wall = datetime.fromtimestamp(self.true_time() + self.step, self.zone)
+        wall = datetime.fromtimestamp(self.true_time() + self.clock_offset, self.zone)
         return Moment(self.time(), self.slept, wall)
 
     # --- Eyes ---
@@ -70,11 +81,11 @@ class House(Nights):
         """There is one lease file."""
         return (_LEASES,) if pattern == _LEASES else ()
 
-    def mark(self, path: str) -> FileMark | None:
+    def stat_signature(self, path: str) -> StatSignature | None:
         """Neither the lease file nor the network card ever changes."""
-        return FileMark(1, 1, 1) if path in {_LEASES, _CARD} else None
+        return StatSignature(1, 1, 1) if path in {_LEASES, _CARD_UEVENT} else None
 
-    async def chunks(self, path: str) -> AsyncIterator[str]:
+    async def read_chunks(self, path: str) -> AsyncIterator[str]:
         """Everybody has an endless lease."""
         del path
         for person in self.people:
@@ -82,9 +93,9 @@ class House(Nights):
 
     async def read(self, path: str, limit: int = 1 << 20) -> str:
         """The same in one piece."""
-        return "".join([piece async for piece in self.chunks(path)])[:limit]
+        return "".join([piece async for piece in self.read_chunks(path)])[:limit]
 
-    async def breathe(self) -> None:
+    async def yield_now(self) -> None:
         """Nothing takes long here."""
 
     async def lan(self) -> Lan:
@@ -98,32 +109,39 @@ class House(Nights):
 
     async def sweep(
         self,
-        asks: Sequence[Ask],
+        asks: Sequence[ProbeRequest],
         *,
         timeout: float,  # noqa: ASYNC109 - as Eyes.sweep
         tries: int,
         until_first: bool,
         deadline: float = 60.0,
-    ) -> Sweep:
+    ) -> SweepResult:
         """Whoever is home answers at once; waiting for the others is not played."""
         del timeout, tries, deadline
-        at_home = {person.address: person for person in self.people if person.home(self.true_time())}
-        replies: dict[str, Reply] = {}
+        people_at_home = {
+            person.address: person for person in self.people if person.is_home(self.true_time())
+        }
+        replies: dict[str, ProbeReply] = {}
         for ask in asks:
-            replies[ask.address] = self._reply(at_home.get(ask.address), ask)
-            if until_first and Heard.ANSWERED in (replies[ask.address].icmp, replies[ask.address].arp):
+            replies[ask.address] = self._reply(people_at_home.get(ask.address), ask)
+            if until_first and ProbeOutcome.ANSWERED in (replies[ask.address].icmp, replies[ask.address].arp):
                 break
-        return Sweep(replies)
+        return SweepResult(replies)
 
-    def _reply(self, person: Person | None, ask: Ask) -> Reply:
+    def _reply(self, person: Person | None, ask: ProbeRequest) -> ProbeReply:
         if not self.link_up:
-            return Reply(icmp=Heard.FAILED, why="Network is unreachable")
-        arp = Heard.NOT_ASKED if ask.link is None else Heard.SILENT
+            return ProbeReply(icmp=ProbeOutcome.FAILED, error="Network is unreachable")
+        arp = ProbeOutcome.NOT_PROBED if ask.link is None else ProbeOutcome.SILENT
         if person is None:
-            return Reply(icmp=Heard.SILENT, arp=arp)
+            return ProbeReply(icmp=ProbeOutcome.SILENT, arp=arp)
         if person.answers_icmp:
-            return Reply(icmp=Heard.ANSWERED, rtt=0.001)
-        return Reply(icmp=Heard.SILENT, arp=Heard.ANSWERED if ask.link else arp, rtt=0.001, mac=person.mac)
+            return ProbeReply(icmp=ProbeOutcome.ANSWERED, rtt=0.001)
+        return ProbeReply(
+            icmp=ProbeOutcome.SILENT,
+            arp=ProbeOutcome.ANSWERED if ask.link else arp,
+            rtt=0.001,
+            mac=person.mac,
+        )
 
     async def stations(self, control: str) -> str:
         """No access point."""
@@ -134,30 +152,30 @@ class House(Nights):
         del name
         return ()
 
-    def entries(self, directory: str) -> tuple[str, ...]:
+    def listdir(self, directory: str) -> tuple[str, ...]:
         """There is no sysfs, and so no disk."""
         del directory
         return ()
 
-    def peek(self, path: str) -> str | None:
+    def read_text(self, path: str) -> str | None:
         """Nothing of that kind is there."""
         del path
         return None
 
-    def gauges(self, paths: Sequence[str]) -> list[str | None]:
+    def read_cached(self, paths: Sequence[str]) -> list[str | None]:
         """Nothing of that kind is there."""
         return [None for _ in paths]
 
-    def target(self, path: str) -> str | None:
+    def realpath(self, path: str) -> str | None:
         """Nothing of that kind is there."""
         del path
         return None
 
-    def release(self) -> str:
+    def kernel_release(self) -> str:
         """Of the kernel."""
         return "6.1.0"
 
-    def hotplug(self, heard: Callable[[], None]) -> None:
+    def watch_block_devices(self, heard: Callable[[], None]) -> None:
         """Nothing is plugged in, ever."""
         del heard
 
@@ -170,30 +188,30 @@ class House(Nights):
         timeout: float,  # noqa: ASYNC109 - as Hands.run
         stdin: bytes | None = None,
         env: Mapping[str, str] | None = None,
-    ) -> Completed:
+    ) -> ProcessResult:
         """A command always succeeds."""
         del timeout, stdin, env
-        self.done.append((self.true_time(), argv[0]))
-        return Completed(0, "", "")
+        self.performed.append((self.true_time(), argv[0]))
+        return ProcessResult(0, "", "")
 
-    async def magic(self, mac: str, to: Sequence[str]) -> None:
+    async def send_magic_packet(self, mac: str, to: Sequence[str]) -> None:
         """Nobody is woken in a rehearsal."""
         del mac, to
 
-    async def disk(self, order: DiskOrder) -> Found:
+    async def execute_disk_action(self, order: DiskAction) -> DiskResult:
         """No disks."""
         raise HostError(f"{order.disk}: there are no disks in this house")
 
-    async def guard(self, disks: tuple[DiskId, ...]) -> tuple[DiskId, tuple[DiskId, ...], float]:
+    async def wait_first_access(self, disks: tuple[DiskId, ...]) -> tuple[DiskId, tuple[DiskId, ...], float]:
         """No disks."""
         raise HostError(f"{disks[0]}: there are no disks in this house")
 
     async def broadcast(self, text: str) -> None:
         """Nobody is logged in, but the announcement is kept."""
         del text
-        self.announced.append(self.true_time())
+        self.broadcasts.append(self.true_time())
 
 
-def local(zone: tzinfo, text: str, days: float = 0) -> float:
+def posix_time(zone: tzinfo, text: str, days: float = 0) -> float:
     """POSIX seconds of ``2026-03-28 23:00`` in ``zone``, plus ``days``."""
     return (datetime.fromisoformat(text).replace(tzinfo=zone) + timedelta(days=days)).timestamp()

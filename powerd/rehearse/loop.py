@@ -19,7 +19,7 @@ _ITERATION: Final = 1e-6
 compares with 1 ns of tolerance, which is lost in a float of 3e7 s."""
 
 
-class _Jumping(selectors.SelectSelector):
+class _VirtualSelector(selectors.SelectSelector):
     """Never waits: where the loop would sleep for ``timeout`` seconds, time moves on by them."""
 
     now = 0.0
@@ -37,12 +37,12 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     """Its ``time()`` starts at 0 and costs nothing to wait for."""
 
     def __init__(self) -> None:
-        self._jumping = _Jumping()
-        super().__init__(self._jumping)
+        self._virtual_selector = _VirtualSelector()
+        super().__init__(self._virtual_selector)
 
     def time(self) -> float:
         """Virtual seconds since the loop was made."""
-        return self._jumping.now
+        return self._virtual_selector.now
 
 
 def run(main: Coroutine[Any, Any, T], *, loop: VirtualLoop | None = None) -> T:

@@ -5,25 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final, Protocol
 
-from powerd.board import Facts
+from powerd.board import PollResult
 from powerd.clock import Clock
 from powerd.config import Options
-from powerd.host.values import FileMark, HostError, Lan
-from powerd.model import CARDS, RHYTHM, Blind, Card, Seen
-from powerd.sources.runner import Extent
+from powerd.host.values import HostError, Lan, StatSignature
+from powerd.model import NETWORK_CARDS, POLL_INTERVALS, NetworkCard, Reading, Unavailable
+from powerd.sources.runner import PollDepth
 
-_DEEPEST: Final = 4
+_MAX_DEPTH: Final = 4
 """So many devices may lie above a card: a VLAN on a bridge on a bond, and one to spare."""
 
 
-class Eyes(Protocol):
+class CardEyes(Protocol):
     """What has to be seen; see host/eyes.py."""
 
     def find(self, pattern: str) -> tuple[str, ...]:
         """Paths of files that fit a glob."""
         ...
 
-    def mark(self, path: str) -> FileMark | None:
+    def stat_signature(self, path: str) -> StatSignature | None:
         """One stat(2); None = there is no such file."""
         ...
 
@@ -31,12 +31,12 @@ class Eyes(Protocol):
         """Links, own addresses and gateways."""
         ...
 
-    async def card(self, interface: str) -> Card:
+    async def read_card(self, interface: str) -> NetworkCard:
         """By what a network card can wake this machine, and by what it will."""
         ...
 
 
-class Cards:
+class NetworkCardSource:
     """The source "cards".
 
     Args:
@@ -45,44 +45,46 @@ class Cards:
         options: whether anybody needs to know; may be replaced on reload.
     """
 
-    name = CARDS
-    every = RHYTHM[CARDS]
+    name = NETWORK_CARDS
+    poll_interval = POLL_INTERVALS[NETWORK_CARDS]
 
-    def __init__(self, eyes: Eyes, clock: Clock, options: Options) -> None:
+    def __init__(self, eyes: CardEyes, clock: Clock, options: Options) -> None:
         self._eyes = eyes
         self._clock = clock
         self.options = options
 
-    async def look(self, extent: Extent) -> Facts:
+    async def poll(self, depth: PollDepth) -> PollResult:
         """Ask for each card of hardware below a link that leads to a LAN.
 
         Raises:
             HostError: the links cannot be listed.
         """
-        del extent
+        del depth
         at = self._clock.now().mono
         options = self.options
         if not options.wake.arm_lan and all(rule.action == "command" for rule in options.sleep):
-            return Facts(Seen(at, ()), cards={})
+            return PollResult(Reading(at, ()), network_cards={})
         links = (await self._eyes.lan()).links
-        names = sorted({card for link in links for card in self._below(link.name, _DEEPEST)})
-        return Facts(Seen(at, ()), cards={name: await self._card(name) for name in names})
+        names = sorted({card for link in links for card in self._hardware_below(link.name, _MAX_DEPTH)})
+        return PollResult(
+            Reading(at, ()), network_cards={name: await self._read_card(name) for name in names}
+        )
 
-    async def _card(self, name: str) -> Seen[Card] | Blind:
+    async def _read_card(self, name: str) -> Reading[NetworkCard] | Unavailable:
         at = self._clock.now().mono
         try:
-            return Seen(at, await self._eyes.card(name))
+            return Reading(at, await self._eyes.read_card(name))
         except HostError as error:
-            return Blind(at, str(error))
+            return Unavailable(at, str(error))
 
-    def _below(self, name: str, deepest: int) -> Iterator[str]:
+    def _hardware_below(self, name: str, depth: int) -> Iterator[str]:
         """The hardware that carries link ``name``: itself, or what a bridge, a bond or a VLAN lies upon.
 
         Documentation/ABI/testing/sysfs-class-net: ``lower_NAME``, and ``device`` of hardware alone.
         """
-        where = f"/sys/class/net/{name}"
-        if self._eyes.mark(f"{where}/device/uevent") is not None:
+        directory = f"/sys/class/net/{name}"
+        if self._eyes.stat_signature(f"{directory}/device/uevent") is not None:
             yield name
-        elif deepest:
-            for path in self._eyes.find(f"{where}/lower_*/ifindex"):
-                yield from self._below(path.split("/")[-2].removeprefix("lower_"), deepest - 1)
+        elif depth:
+            for path in self._eyes.find(f"{directory}/lower_*/ifindex"):
+                yield from self._hardware_below(path.split("/")[-2].removeprefix("lower_"), depth - 1)

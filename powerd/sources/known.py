@@ -8,38 +8,38 @@ from dataclasses import replace
 from ipaddress import AddressValueError, IPv4Address
 from typing import Final, NamedTuple
 
-from powerd.config import Clients as Options
+from powerd.config import ClientOptions as Options
 from powerd.host.eyes import Surroundings
 from powerd.host.values import HostError, Lan, Neighbour
 from powerd.model import Client, ClientId
-from powerd.sources.learned import Book, hosts_of, learn
-from powerd.sources.leases.files import LeaseFiles, Report
-from powerd.sources.roster import Roster
+from powerd.sources.learned import LearnedHosts, mac_address_pairs, update_learned_hosts
+from powerd.sources.leases.files import LeaseFiles, LeaseReport
+from powerd.sources.roster import ClientMerger
 
-_RESOLVE_AGAIN: Final = 3600.0
-_RESOLVE_RETRY: Final = 300.0
-_RESOLVE_CLOSE: Final = 60.0
+_RESOLVE_INTERVAL: Final = 3600.0
+_RESOLVE_RETRY_INTERVAL: Final = 300.0
+_RESOLVE_INTERVAL_NEAR_SLEEP: Final = 60.0
 """Names are resolved this often, seconds; the last while a sleep is near, for addresses move."""
-_REMEMBER_AGAIN: Final = 0.1
+_SAVE_FRACTION: Final = 0.1
 """When a stranger was seen last is written down anew after this part of ``learn``."""
-_MOST_NAMES: Final = 50
+_MAX_RESOLVED_NAMES: Final = 50
 """Names in reservations that are resolved; each is a child process an hour."""
-_BREATH: Final = 256
+_YIELD_EVERY: Final = 256
 """Leads and clients joined, at some 12 us each, before the loop gets its turn."""
-_REBUILD: Final = 3600.0
+_REBUILD_INTERVAL: Final = 3600.0
 """Even if nothing changes, leases lapse: the roster is made anew this often, seconds."""
 
 
-class _Resolved(NamedTuple):
+class _Resolution(NamedTuple):
     """What a name stood for, when it was asked (POSIX seconds), and why there was no answer."""
 
     addresses: tuple[str, ...] = ()
-    at: float = float("-inf")
+    resolved_at: float = float("-inf")
     ok: bool = False
-    trouble: str | None = None
+    error: str | None = None
 
 
-class Known:
+class ClientRegistry:
     """Who there is to look for.
 
     Args:
@@ -48,25 +48,27 @@ class Known:
         remember: called with the learned hosts that nothing else names, when these are others than before.
     """
 
-    def __init__(self, eyes: Surroundings, book: Book, remember: Callable[[Book], None]) -> None:
-        self.book = book
+    def __init__(
+        self, machine: Surroundings, learned_hosts: LearnedHosts, save_learned: Callable[[LearnedHosts], None]
+    ) -> None:
+        self.learned_hosts = learned_hosts
         self.warnings: tuple[str, ...] = ()
-        self.blind: str | None = None
-        self.stations: frozenset[str] = frozenset()
-        self.stations_asked = True
-        self._eyes = eyes
-        self._remember = remember
-        self._remembered = hosts_of(book)
-        self._remembered_at: float | None = None
-        self._report: Report | None = None
-        self._reserved: tuple[str, ...] = ()
-        self._files: LeaseFiles | None = None
-        self._resolved: dict[str, _Resolved] = {}
-        self._made_from: tuple[object, ...] = ()
+        self.unavailable_reason: str | None = None
+        self.associated_stations: frozenset[str] = frozenset()
+        self.stations_current = True
+        self._machine = machine
+        self._save_learned = save_learned
+        self._saved_hosts = mac_address_pairs(learned_hosts)
+        self._saved_at: float | None = None
+        self._lease_report: LeaseReport | None = None
+        self._names_to_resolve: tuple[str, ...] = ()
+        self._lease_files: LeaseFiles | None = None
+        self._resolutions: dict[str, _Resolution] = {}
+        self._inputs: tuple[object, ...] = ()
         self._clients: Mapping[ClientId, Client] = {}
 
-    async def look(
-        self, options: Options, lan: Lan, neighbours: tuple[Neighbour, ...], now: float, *, closely: bool
+    async def poll(
+        self, options: Options, lan: Lan, neighbours: tuple[Neighbour, ...], now: float, *, near_sleep: bool
     ) -> Mapping[ClientId, Client]:
         """Everybody who may be home; the same mapping as before where nothing has changed.
 
@@ -79,116 +81,131 @@ class Known:
             now: POSIX seconds.
             closely: a sleep is near, so that a name is not to be trusted for as long as usual.
         """
-        if self._files is None or self._files.paths != options.leases:
-            self._files = LeaseFiles(options.leases)
-        report = await self._files.look(self._eyes, now)
-        self.blind, self.stations_asked = report.blind, report.stations_asked
-        self._learn(options, lan, neighbours, now)
-        if report is not self._report:
-            self._report, self._reserved = report, _reserved_names(report)
-        names = tuple(dict.fromkeys((*options.hosts, *self._reserved)))
-        await self._resolve(names, now, _RESOLVE_CLOSE if closely else _RESOLVE_AGAIN)
-        addresses = {name: self._resolved[name].addresses for name in names}
-        troubles = {self._resolved[host].trouble: None for host in options.hosts}
-        self.warnings = (*report.warnings, *filter(None, troubles))
-        made_from = (report, options.hosts, addresses, lan, hosts_of(self.book), now // _REBUILD)
-        if made_from != self._made_from:
-            self._clients = await self._roster(report, options.hosts, addresses, (lan, now))
-            self._made_from = made_from
-        self._keep(options.learn, now)
+        if self._lease_files is None or self._lease_files.paths != options.leases:
+            self._lease_files = LeaseFiles(options.leases)
+        report = await self._lease_files.poll(self._machine, now)
+        self.unavailable_reason, self.stations_current = report.unavailable_reason, report.stations_current
+        self._update_learned(options, lan, neighbours, now)
+        if report is not self._lease_report:
+            self._lease_report, self._names_to_resolve = report, _reservation_names_to_resolve(report)
+        names = tuple(dict.fromkeys((*options.hosts, *self._names_to_resolve)))
+        await self._resolve(names, now, _RESOLVE_INTERVAL_NEAR_SLEEP if near_sleep else _RESOLVE_INTERVAL)
+        addresses = {name: self._resolutions[name].addresses for name in names}
+        resolve_errors = {self._resolutions[host].error: None for host in options.hosts}
+        self.warnings = (*report.warnings, *filter(None, resolve_errors))
+        inputs = (
+            report,
+            options.hosts,
+            addresses,
+            lan,
+            mac_address_pairs(self.learned_hosts),
+            now // _REBUILD_INTERVAL,
+        )
+        if inputs != self._inputs:
+            self._clients = await self._build_clients(report, options.hosts, addresses, (lan, now))
+            self._inputs = inputs
+        self._save_if_changed(options.learn, now)
         return self._clients
 
-    def _keep(self, learn_for: float, now: float) -> None:
+    def _save_if_changed(self, learn_period: float, now: float) -> None:
         """Have strangers remembered when they are others than before, or their dates have grown old."""
-        strangers = self.strangers
-        if self._remembered_at is None:
-            self._remembered_at = now
-        grown_old = not 0 <= now - self._remembered_at < learn_for * _REMEMBER_AGAIN
-        if hosts_of(strangers) != self._remembered or (strangers and grown_old):
-            self._remembered, self._remembered_at = hosts_of(strangers), now
-            self._remember(strangers)
+        unlisted = self.unlisted_neighbours
+        if self._saved_at is None:
+            self._saved_at = now
+        save_due = not 0 <= now - self._saved_at < learn_period * _SAVE_FRACTION
+        if mac_address_pairs(unlisted) != self._saved_hosts or (unlisted and save_due):
+            self._saved_hosts, self._saved_at = mac_address_pairs(unlisted), now
+            self._save_learned(unlisted)
 
-    def _learn(self, options: Options, lan: Lan, neighbours: tuple[Neighbour, ...], now: float) -> None:
+    def _update_learned(
+        self, options: Options, lan: Lan, neighbours: tuple[Neighbour, ...], now: float
+    ) -> None:
         if not options.learn:
-            self.book = {}
+            self.learned_hosts = {}
             return
-        self.book = learn(self.book, neighbours, lan, now - options.learn, now)
+        self.learned_hosts = update_learned_hosts(
+            self.learned_hosts, neighbours, lan, now - options.learn, now
+        )
 
-    async def _roster(
+    async def _build_clients(
         self,
-        report: Report,
+        report: LeaseReport,
         hosts: tuple[str, ...],
         addresses: Mapping[str, tuple[str, ...]],
-        place: tuple[Lan, float],
+        context: tuple[Lan, float],
     ) -> Mapping[ClientId, Client]:
-        lan, now = place
-        roster = Roster()
+        lan, now = context
+        merger = ClientMerger()
         stations = set()
-        for count, named in enumerate(report.leads):
-            if count % _BREATH == 0:
-                await self._eyes.breathe()
-            if named.lead.kind == "station" and named.lead.mac and report.stations_asked:
-                stations.add(named.lead.mac)
-            roster.add_lead(named.lead, named.label, stale=named.stale, now=now)
-            if named.lead.address is None and named.lead.kind == "reservation":
-                for address in addresses.get(named.lead.name or "", ()):
-                    lead = replace(named.lead, address=address)
-                    roster.add_lead(lead, named.label, stale=named.stale, now=now)
+        for count, labelled in enumerate(report.entries):
+            if count % _YIELD_EVERY == 0:
+                await self._machine.yield_now()
+            if labelled.entry.kind == "station" and labelled.entry.mac and report.stations_current:
+                stations.add(labelled.entry.mac)
+            merger.add_entry(labelled.entry, labelled.label, stale=labelled.stale, now=now)
+            if labelled.entry.address is None and labelled.entry.kind == "reservation":
+                for address in addresses.get(labelled.entry.name or "", ()):
+                    entry = replace(labelled.entry, address=address)
+                    merger.add_entry(entry, labelled.label, stale=labelled.stale, now=now)
         for host in hosts:
-            roster.add_host(host, addresses[host])
-        roster.add_learned(self.book)
+            merger.add_configured_host(host, addresses[host])
+        merger.add_learned(self.learned_hosts)
         clients: dict[ClientId, Client] = {}
-        for client in roster.clients(lan):
-            if len(clients) % _BREATH == 0:
-                await self._eyes.breathe()
+        for client in merger.clients(lan):
+            if len(clients) % _YIELD_EVERY == 0:
+                await self._machine.yield_now()
             clients[client.id] = client
-        self.stations = frozenset(stations)
+        self.associated_stations = frozenset(stations)
         return clients
 
     @property
-    def strangers(self) -> Book:
+    def unlisted_neighbours(self) -> LearnedHosts:
         """Learned hosts that nothing else names; only these need be remembered."""
-        only = {client.mac for client in self._clients.values() if client.sources == ("learned",)}
-        return {mac: host for mac, host in self.book.items() if mac in only}
+        unlisted_macs = {client.mac for client in self._clients.values() if client.sources == ("learned",)}
+        return {mac: host for mac, host in self.learned_hosts.items() if mac in unlisted_macs}
 
-    async def _resolve(self, hosts: tuple[str, ...], now: float, again: float) -> None:
+    async def _resolve(self, names: tuple[str, ...], now: float, max_age: float) -> None:
         """Have an answer for each host, none older than ``again``; all are asked at once."""
-        self._resolved = {host: self._resolved.get(host, _Resolved()) for host in hosts}
-        old = [
+        self._resolutions = {name: self._resolutions.get(name, _Resolution()) for name in names}
+        expired = [
             host
-            for host, last in self._resolved.items()
-            if not 0 <= now - last.at < (again if last.ok else _RESOLVE_RETRY)
+            for host, resolution in self._resolutions.items()
+            if not 0 <= now - resolution.resolved_at < (max_age if resolution.ok else _RESOLVE_RETRY_INTERVAL)
         ]
-        answers = await asyncio.gather(*(self._address(host, now) for host in old))
-        self._resolved.update(zip(old, answers, strict=True))
+        answers = await asyncio.gather(*(self._resolve_name(host, now) for host in expired))
+        self._resolutions.update(zip(expired, answers, strict=True))
 
-    async def _address(self, host: str, now: float) -> _Resolved:
+    async def _resolve_name(self, name: str, now: float) -> _Resolution:
         """What a configured host stands for; the last known addresses where it does not resolve just now."""
-        if _is_address(host):
-            return _Resolved((host,), now, ok=True)
-        before = self._resolved[host]
+        if _is_ipv4(name):
+            return _Resolution((name,), now, ok=True)
+        previous = self._resolutions[name]
         try:
-            addresses = await self._eyes.resolve(host)
+            addresses = await self._machine.resolve(name)
         except HostError as error:
-            return before._replace(at=now, ok=False, trouble=str(error))
-        return _Resolved(addresses or before.addresses, now, ok=bool(addresses))
+            return previous._replace(resolved_at=now, ok=False, error=str(error))
+        return _Resolution(addresses or previous.addresses, now, ok=bool(addresses))
 
 
-def _reserved_names(report: Report) -> tuple[str, ...]:
+def _reservation_names_to_resolve(report: LeaseReport) -> tuple[str, ...]:
     """Names of reservations by MAC alone: the ``fixed-address`` of dhcpd.conf(5) may be a host name.
 
     One whose MAC has a lease need not be resolved.
     """
-    placed = {named.lead.mac for named in report.leads if named.lead.address is not None}
+    macs_with_address = {
+        labelled.entry.mac for labelled in report.entries if labelled.entry.address is not None
+    }
     names = (
-        named.lead.name
-        for named in report.leads
-        if named.lead.kind == "reservation" and named.lead.address is None and named.lead.mac not in placed
+        named.entry.name
+        for named in report.entries
+        if named.entry.kind == "reservation"
+        and named.entry.address is None
+        and named.entry.mac not in macs_with_address
     )
-    return tuple(dict.fromkeys(name for name in names if name))[:_MOST_NAMES]
+    return tuple(dict.fromkeys(name for name in names if name))[:_MAX_RESOLVED_NAMES]
 
 
-def _is_address(host: str) -> bool:
+def _is_ipv4(host: str) -> bool:
     try:
         IPv4Address(host)
     except AddressValueError:

@@ -10,26 +10,28 @@ from typing import Final
 from powerd.config.values import canonical_mac
 from powerd.host.values import Lan, Neighbour
 
-_MOST: Final = 4096
+_MAX_HOSTS: Final = 4096
 """More hosts than a home has; bounds what a spoofing neighbour can make us remember."""
 
 
 @dataclass(frozen=True, slots=True)
-class Learned:
+class LearnedHost:
     """A host met on the LAN; ``seen`` is when it last proved to be there, POSIX seconds."""
 
     address: str
-    seen: float
+    last_seen: float
 
 
-_LATEST: Final = 1e11
+_MAX_TIMESTAMP: Final = 1e11
 """POSIX time of the year 5138; what claims to be later, infinity above all, is garbage."""
 
-Book = Mapping[str, Learned]
+LearnedHosts = Mapping[str, LearnedHost]
 """Learned hosts by MAC address."""
 
 
-def learn(book: Book, neighbours: Iterable[Neighbour], lan: Lan, since: float, now: float) -> Book:
+def update_learned_hosts(
+    learned_hosts: LearnedHosts, neighbours: Iterable[Neighbour], lan: Lan, since: float, now: float
+) -> LearnedHosts:
     """The book after a look at the neighbour table; newest first.
 
     Args:
@@ -41,18 +43,22 @@ def learn(book: Book, neighbours: Iterable[Neighbour], lan: Lan, since: float, n
     """
     links = {link.index for link in lan.links}
     gateways = gateway_macs(neighbours := tuple(neighbours), lan)
-    met = {
-        entry.mac: Learned(entry.address, now - entry.confirmed_ago)
+    current = {
+        entry.mac: LearnedHost(entry.address, now - entry.confirmed_ago)
         for entry in sorted(neighbours, key=lambda entry: -entry.confirmed_ago)
         if entry.link in links and entry.mac not in gateways and _is_host(entry.address, lan)
     }
-    addresses = {host.address for host in met.values()}
+    addresses = {host.address for host in current.values()}
     merged = {
-        mac: host for mac, host in book.items() if mac not in gateways and host.address not in addresses
+        mac: host
+        for mac, host in learned_hosts.items()
+        if mac not in gateways and host.address not in addresses
     }
-    merged.update({mac: _latest(host, book.get(mac)) for mac, host in met.items()})
-    kept = sorted((item for item in merged.items() if item[1].seen >= since), key=lambda item: -item[1].seen)
-    return dict(kept[:_MOST])
+    merged.update({mac: _with_latest_time(host, learned_hosts.get(mac)) for mac, host in current.items()})
+    recent = sorted(
+        (item for item in merged.items() if item[1].last_seen >= since), key=lambda item: -item[1].last_seen
+    )
+    return dict(recent[:_MAX_HOSTS])
 
 
 def gateway_macs(neighbours: Iterable[Neighbour], lan: Lan) -> frozenset[str]:
@@ -60,48 +66,54 @@ def gateway_macs(neighbours: Iterable[Neighbour], lan: Lan) -> frozenset[str]:
     return frozenset(entry.mac for entry in neighbours if entry.address in lan.gateways)
 
 
-def hosts_of(book: Book) -> frozenset[tuple[str, str]]:
+def mac_address_pairs(learned_hosts: LearnedHosts) -> frozenset[tuple[str, str]]:
     """The MAC and address of each host; what must be remembered, for ``seen`` changes all the time."""
-    return frozenset((mac, host.address) for mac, host in book.items())
+    return frozenset((mac, host.address) for mac, host in learned_hosts.items())
 
 
-def to_json(book: Book) -> dict[str, dict[str, object]]:
+def to_json(learned_hosts: LearnedHosts) -> dict[str, dict[str, object]]:
     """The book as plain values, for the store."""
-    return {mac: {"address": host.address, "seen": round(host.seen)} for mac, host in book.items()}
+    return {
+        mac: {"address": host.address, "seen": round(host.last_seen)} for mac, host in learned_hosts.items()
+    }
 
 
-def from_json(data: object) -> Book:
+def from_json(data: object) -> LearnedHosts:
     """The book of plain values; whatever is not one of its entries is passed over."""
-    book: dict[str, Learned] = {}
+    learned_hosts: dict[str, LearnedHost] = {}
     for mac, row in data.items() if isinstance(data, dict) else ():
-        address, seen = (row.get("address"), row.get("seen")) if isinstance(row, dict) else (None, None)
+        address, last_seen = (row.get("address"), row.get("seen")) if isinstance(row, dict) else (None, None)
         if (
             isinstance(mac, str)
             and canonical_mac(mac) == mac
             and isinstance(address, str)
-            and _ipv4(address)
-            and isinstance(seen, int | float)
-            and 0 <= seen <= _LATEST
+            and _parse_ipv4(address)
+            and isinstance(last_seen, int | float)
+            and 0 <= last_seen <= _MAX_TIMESTAMP
         ):
-            book[mac] = Learned(address, float(seen))
-    return book
+            learned_hosts[mac] = LearnedHost(address, float(last_seen))
+    return learned_hosts
 
 
-def _latest(host: Learned, before: Learned | None) -> Learned:
-    return host if before is None or host.seen >= before.seen else Learned(host.address, before.seen)
+def _with_latest_time(host: LearnedHost, previous: LearnedHost | None) -> LearnedHost:
+    return (
+        host
+        if previous is None or host.last_seen >= previous.last_seen
+        else LearnedHost(host.address, previous.last_seen)
+    )
 
 
 def _is_host(address: str, lan: Lan) -> bool:
-    parsed = _ipv4(address)
+    parsed = _parse_ipv4(address)
     return (
         parsed is not None
-        and address not in lan.own
+        and address not in lan.own_addresses
         and address not in lan.gateways
         and lan.link_of(parsed) is not None
     )
 
 
-def _ipv4(address: str) -> IPv4Address | None:
+def _parse_ipv4(address: str) -> IPv4Address | None:
     try:
         return IPv4Address(address)
     except AddressValueError:

@@ -12,38 +12,46 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from powerd.board import Facts
+from powerd.board import PollResult
 from powerd.clock import Clock
-from powerd.config import Clients as Options
+from powerd.config import ClientOptions as Options
 from powerd.host.eyes import Surroundings
-from powerd.host.values import Heard, HostError, Lan, Neighbour, Reply
-from powerd.model import Blind, Client, ClientId, How, Moment, Seen, Sighting, SourceId
-from powerd.sources.known import Known
+from powerd.host.values import HostError, Lan, Neighbour, ProbeOutcome, ProbeReply
+from powerd.model import Client, ClientId, EvidenceKind, Moment, Observation, Reading, SourceId, Unavailable
+from powerd.sources.known import ClientRegistry
 from powerd.sources.learned import gateway_macs
-from powerd.sources.questions import Wanted, check_ears, dead_link, on_link, questions
-from powerd.sources.runner import Extent, longest_look
-from powerd.sources.sightings import Evidence, Said, arp_counts, said, strongest, unasked, updated
+from powerd.sources.questions import ProbeTarget, check_links, link_error, on_link, plan_probes
+from powerd.sources.runner import PollDepth, poll_timeout
+from powerd.sources.sightings import (
+    Evidence,
+    ProbeResult,
+    arp_proves_presence,
+    best_evidence,
+    evaluate_replies,
+    not_probed,
+    update_observation,
+)
 
-_RECENT: Final = 2.5
+_RECENT_ROUNDS: Final = 2.5
 """A client heard within so many rounds is asked alone first."""
-_SPARE: Final = 0.5
+_DEADLINE_MARGIN: Final = 0.5
 """A look's last sweep ends so many seconds before the look must."""
-_ROUNDS_ENOUGH: Final = 3
+_ROUNDS_WITHOUT_RETRY: Final = 3
 """A silence that spans so many rounds is asked often enough without a second try in each."""
 
 
 @dataclass(slots=True)
-class _Record:
+class _ClientRecord:
     """What this source keeps of a client between looks."""
 
-    sighting: Sighting
-    asked: float | None = None
-    word: Seen[Sighting] | Blind | None = None
-    no_arp: bool = False
+    observation: Observation
+    last_probed: float | None = None
+    reading: Reading[Observation] | Unavailable | None = None
+    arp_silent: bool = False
     """It did not answer ARP the last time: until it does there is nobody there for ICMP to reach."""
 
 
-class Presence:
+class PresenceSource:
     """The source "clients".
 
     Args:
@@ -58,62 +66,70 @@ class Presence:
 
     def __init__(
         self,
-        eyes: Surroundings,
+        machine: Surroundings,
         clock: Clock,
         options: Options,
-        known: Known,
-        counting: Callable[[Options], Callable[[Client], bool]],
+        registry: ClientRegistry,
+        blocks_sleep_for: Callable[[Options], Callable[[Client], bool]],
     ) -> None:
-        self._eyes = eyes
+        self._machine = machine
         self._clock = clock
-        self._known = known
-        self._counting = counting
-        self._records: dict[ClientId, _Record] = {}
-        self._ends = 0.0
+        self._registry = registry
+        self._blocks_sleep_for = blocks_sleep_for
+        self._records: dict[ClientId, _ClientRecord] = {}
+        self._deadline = 0.0
         self.options = options
 
     @property
-    def every(self) -> float:
+    def poll_interval(self) -> float:
         """Seconds between the starts of two looks."""
         return self.options.every
 
-    async def look(self, extent: Extent) -> Facts:
+    async def poll(self, depth: PollDepth) -> PollResult:
         """Find out who is there.
 
         Raises:
             HostError: this server cannot see anybody: no link, no carrier, no permission.
         """
         try:
-            return await self._look(extent)
+            return await self._poll_clients(depth)
         except HostError:
             for record in self._records.values():
-                record.asked = None  # nobody could be asked, so whatever silence follows is a new one
+                record.last_probed = None  # nobody could be asked, so whatever silence follows is a new one
             raise
 
-    async def _look(self, extent: Extent) -> Facts:
+    async def _poll_clients(self, depth: PollDepth) -> PollResult:
         started = self._clock.now()
-        self._ends = started.mono + longest_look(self.every) - _SPARE
-        lan = await self._eyes.lan()
-        check_ears(lan)
-        neighbours = await self._eyes.neighbours()
-        wall, closely = started.wall.timestamp(), extent is Extent.CLOSE
-        clients = await self._known.look(self.options, lan, neighbours, wall, closely=closely)
+        self._deadline = started.mono + poll_timeout(self.poll_interval) - _DEADLINE_MARGIN
+        lan = await self._machine.lan()
+        check_links(lan)
+        neighbours = await self._machine.neighbours()
+        wall, near_sleep = started.wall.timestamp(), depth is PollDepth.BEFORE_SLEEP
+        clients = await self._registry.poll(self.options, lan, neighbours, wall, near_sleep=near_sleep)
         if not clients:
             raise HostError(
-                self._known.blind
+                self._registry.unavailable_reason
                 or "no client is known: no lease file was found and nobody has talked to this server yet; "
                 "name lease files or hosts in [clients]"
             )
-        self._records = {id_: self._records.get(id_) or _Record(Sighting()) for id_ in clients}
-        proofs = self._proofs(clients, neighbours, started)
-        replies = await self._ask(clients, lan, proofs, extent)
-        self._note(clients, lan, neighbours, proofs, replies)
-        words = {id_: record.word for id_, record in self._records.items() if record.word is not None}
+        self._records = {id_: self._records.get(id_) or _ClientRecord(Observation()) for id_ in clients}
+        passive_evidence = self._passive_evidence(clients, neighbours, started)
+        replies = await self._probe(clients, lan, passive_evidence, depth)
+        self._record_results(clients, lan, neighbours, passive_evidence, replies)
+        readings = {
+            id_: record.reading for id_, record in self._records.items() if record.reading is not None
+        }
         now = self._clock.now().mono
-        blind = self._known.blind
-        return Facts(Blind(now, blind) if blind else Seen(now, self._known.warnings), clients, words)
+        unavailable_reason = self._registry.unavailable_reason
+        return PollResult(
+            Unavailable(now, unavailable_reason)
+            if unavailable_reason
+            else Reading(now, self._registry.warnings),
+            clients,
+            readings,
+        )
 
-    def _proofs(
+    def _passive_evidence(
         self, clients: Mapping[ClientId, Client], neighbours: Iterable[Neighbour], now: Moment
     ) -> dict[ClientId, Evidence]:
         """Evidence that costs no packet: reachable neighbours, joined by MAC, and associated stations."""
@@ -122,132 +138,167 @@ class Presence:
             for entry in sorted(neighbours, key=lambda entry: -entry.confirmed_ago)
             if entry.reachable
         }
-        found: dict[ClientId, Evidence] = {}
+        evidence_by_client: dict[ClientId, Evidence] = {}
         for id_, client in clients.items():
-            proofs = []
+            candidates = []
             entry = by_mac.get(client.mac) if client.mac else None
-            if entry is not None and arp_counts(self.options.arp, self._records[id_].sighting):
-                proofs.append(Evidence(How.NEIGHBOUR, now.mono - entry.confirmed_ago))
-            if client.mac in self._known.stations:
-                proofs.append(Evidence(How.STATION, now.mono))
-            best = strongest(proofs)
+            if entry is not None and arp_proves_presence(self.options.arp, self._records[id_].observation):
+                candidates.append(Evidence(EvidenceKind.NEIGHBOUR, now.mono - entry.confirmed_ago))
+            if client.mac in self._registry.associated_stations:
+                candidates.append(Evidence(EvidenceKind.STATION, now.mono))
+            best = best_evidence(candidates)
             if best is not None:
-                found[id_] = best
-        return found
+                evidence_by_client[id_] = best
+        return evidence_by_client
 
-    async def _ask(
+    async def _probe(
         self,
         clients: Mapping[ClientId, Client],
         lan: Lan,
-        proofs: Mapping[ClientId, Evidence],
-        extent: Extent,
-    ) -> dict[str, Reply]:
+        passive_evidence: Mapping[ClientId, Evidence],
+        depth: PollDepth,
+    ) -> dict[str, ProbeReply]:
         """Ask whoever must be asked; the replies by address."""
-        counts = self._counting(self.options)
-        wanted = [id_ for id_, client in clients.items() if extent is Extent.ALL or counts(client)]
-        wanted.sort(key=lambda id_: self._records[id_].sighting.heard or float("-inf"), reverse=True)
-        first = extent is not Extent.ALL
-        if first and wanted and self._lately(wanted[0]):
-            replies = await self._sweep([clients[wanted[0]]], lan, extent, tries=1, until_first=True)
-            word = self._said(clients[wanted[0]], replies, frozenset())
-            if word.evidence is not None or any(id_ in proofs for id_ in wanted):
+        blocks_sleep = self._blocks_sleep_for(self.options)
+        client_ids = [
+            id_ for id_, client in clients.items() if depth is PollDepth.FULL or blocks_sleep(client)
+        ]
+        client_ids.sort(
+            key=lambda id_: self._records[id_].observation.last_seen or float("-inf"), reverse=True
+        )
+        until_first = depth is not PollDepth.FULL
+        if until_first and client_ids and self._seen_recently(client_ids[0]):
+            replies = await self._sweep([clients[client_ids[0]]], lan, depth, tries=1, until_first=True)
+            result = self._probe_result(clients[client_ids[0]], replies, frozenset())
+            if result.evidence is not None or any(id_ in passive_evidence for id_ in client_ids):
                 return replies
-        elif first and any(id_ in proofs for id_ in wanted):
+        elif until_first and any(id_ in passive_evidence for id_ in client_ids):
             return {}
-        everybody = [clients[id_] for id_ in wanted]
-        replies = await self._sweep(everybody, lan, extent, tries=self._tries(extent), until_first=first)
-        back = [client for client in everybody if self._card_answers(client, replies)]
-        if back and not (
-            first and any(self._said(client, replies, frozenset()).evidence for client in everybody)
+        targets = [clients[id_] for id_ in client_ids]
+        replies = await self._sweep(targets, lan, depth, tries=self._tries(depth), until_first=until_first)
+        arp_only_answers = [client for client in targets if self._needs_icmp(client, replies)]
+        if arp_only_answers and not (
+            until_first
+            and any(self._probe_result(client, replies, frozenset()).evidence for client in targets)
         ):
-            replies |= await self._sweep(back, lan, Extent.CLOSE, tries=1, until_first=False)
+            replies |= await self._sweep(
+                arp_only_answers, lan, PollDepth.BEFORE_SLEEP, tries=1, until_first=False
+            )
         return replies
 
-    def _card_answers(self, client: Client, replies: Mapping[str, Reply]) -> bool:
+    def _needs_icmp(self, client: Client, replies: Mapping[str, ProbeReply]) -> bool:
         """Whether a client asked by ARP alone answered, which proves a card, and calls for a ping."""
-        mine = [replies[each] for each in client.addresses if each in replies]
-        counts = arp_counts(self.options.arp, self._records[client.id].sighting)
-        return not counts and any(reply.arp is Heard.ANSWERED and unasked(reply) for reply in mine)
+        own_replies = [replies[each] for each in client.addresses if each in replies]
+        arp_sufficient = arp_proves_presence(self.options.arp, self._records[client.id].observation)
+        return not arp_sufficient and any(
+            reply.arp is ProbeOutcome.ANSWERED and not_probed(reply) for reply in own_replies
+        )
 
-    def _tries(self, extent: Extent) -> int:
+    def _tries(self, depth: PollDepth) -> int:
         """How often the silent are asked in one look: packets get lost, and phones doze."""
-        if extent is Extent.CLOSE:
+        if depth is PollDepth.BEFORE_SLEEP:
             return 3
-        usual = self.options.absent_after
-        patience = min([usual, *(row.absent_after or usual for row in self.options.class_)])
-        return 1 if extent is Extent.ROUND and patience >= _ROUNDS_ENOUGH * self.every else 2
+        default_absent_after = self.options.absent_after
+        shortest_absent_after = min(
+            [default_absent_after, *(row.absent_after or default_absent_after for row in self.options.class_)]
+        )
+        return (
+            1
+            if depth is PollDepth.ROUTINE
+            and shortest_absent_after >= _ROUNDS_WITHOUT_RETRY * self.poll_interval
+            else 2
+        )
 
-    def _lately(self, id_: ClientId) -> bool:
-        heard = self._records[id_].sighting.heard
-        return heard is not None and self._clock.now().mono - heard <= _RECENT * self.every
+    def _seen_recently(self, id_: ClientId) -> bool:
+        last_seen = self._records[id_].observation.last_seen
+        return (
+            last_seen is not None
+            and self._clock.now().mono - last_seen <= _RECENT_ROUNDS * self.poll_interval
+        )
 
     async def _sweep(
-        self, clients: Sequence[Client], lan: Lan, extent: Extent, *, tries: int, until_first: bool
-    ) -> dict[str, Reply]:
-        asks = questions((self._wanted(client, extent) for client in clients), lan, self.options.arp)
-        if not asks:
+        self, clients: Sequence[Client], lan: Lan, depth: PollDepth, *, tries: int, until_first: bool
+    ) -> dict[str, ProbeReply]:
+        requests = plan_probes(
+            (self._probe_target(client, depth) for client in clients), lan, self.options.arp
+        )
+        if not requests:
             return {}
-        timeout = self.options.timeout * (1 if extent is not Extent.CLOSE else 1.5)
-        sweep = await self._eyes.sweep(
-            asks,
+        timeout = self.options.timeout * (1 if depth is not PollDepth.BEFORE_SLEEP else 1.5)
+        result = await self._machine.sweep(
+            requests,
             timeout=timeout,
             tries=tries,
             until_first=until_first,
-            deadline=max(self._ends - self._clock.now().mono, _SPARE),
+            deadline=max(self._deadline - self._clock.now().mono, _DEADLINE_MARGIN),
         )
-        return dict(sweep.replies)
+        return dict(result.replies)
 
-    def _wanted(self, client: Client, extent: Extent) -> Wanted:
+    def _probe_target(self, client: Client, depth: PollDepth) -> ProbeTarget:
         """How to ask: a host that did not even answer ARP is asked by ARP alone until it does.
 
         That saves the kernel's own three ARP requests for each echo to a dead host, and a wake-up a round.
         """
         record = self._records[client.id]
-        return Wanted(client, record.sighting, arp_alone=extent is Extent.ROUND and record.no_arp)
+        return ProbeTarget(
+            client, record.observation, arp_only=depth is PollDepth.ROUTINE and record.arp_silent
+        )
 
-    def _said(self, client: Client, replies: Mapping[str, Reply], proxies: frozenset[str]) -> Said:
-        counts = arp_counts(self.options.arp, self._records[client.id].sighting)
-        mine = [replies.get(address, Reply()) for address in client.addresses]
-        return said(mine, counts=counts, proxies=proxies, now=self._clock.now().mono)
+    def _probe_result(
+        self, client: Client, replies: Mapping[str, ProbeReply], proxy_macs: frozenset[str]
+    ) -> ProbeResult:
+        arp_sufficient = arp_proves_presence(self.options.arp, self._records[client.id].observation)
+        own_replies = [replies.get(address, ProbeReply()) for address in client.addresses]
+        return evaluate_replies(
+            own_replies, arp_sufficient=arp_sufficient, proxy_macs=proxy_macs, now=self._clock.now().mono
+        )
 
-    def _note(
+    def _record_results(
         self,
         clients: Mapping[ClientId, Client],
         lan: Lan,
         neighbours: Iterable[Neighbour],
-        proofs: Mapping[ClientId, Evidence],
-        replies: Mapping[str, Reply],
+        passive_evidence: Mapping[ClientId, Evidence],
+        replies: Mapping[str, ProbeReply],
     ) -> None:
         """Keep what this look brought of each client."""
         now = self._clock.now().mono
-        proxies = gateway_macs(neighbours, lan)
-        owners = Counter(address for client in clients.values() for address in client.addresses)
+        proxy_macs = gateway_macs(neighbours, lan)
+        clients_per_address = Counter(address for client in clients.values() for address in client.addresses)
         for id_, client in clients.items():
             record = self._records[id_]
-            word = self._said(client, replies, proxies)
-            if word.evidence is None and id_ in proofs:
-                word = Said(evidence=proofs[id_])
-            elif word.evidence is None and not word.silent and word.failed is None:
-                word = self._unaskable(client, lan)
-            mine = [replies[each].arp for each in client.addresses if each in replies]
-            if any(arp is not Heard.NOT_ASKED for arp in mine):
-                record.no_arp = all(arp is Heard.SILENT for arp in mine)
-            shared = any(owners[each] > 1 for each in client.addresses)
-            sighting = updated(
-                record.sighting, word, last=record.asked, now=now, every=self.every, shared=shared
+            result = self._probe_result(client, replies, proxy_macs)
+            if result.evidence is None and id_ in passive_evidence:
+                result = ProbeResult(evidence=passive_evidence[id_])
+            elif result.evidence is None and not result.silent and result.failure is None:
+                result = self._result_without_probe(client, lan)
+            arp_outcomes = [replies[each].arp for each in client.addresses if each in replies]
+            if any(arp is not ProbeOutcome.NOT_PROBED for arp in arp_outcomes):
+                record.arp_silent = all(arp is ProbeOutcome.SILENT for arp in arp_outcomes)
+            shared = any(clients_per_address[each] > 1 for each in client.addresses)
+            observation = update_observation(
+                record.observation,
+                result,
+                last_probed=record.last_probed,
+                now=now,
+                every=self.poll_interval,
+                shared_address=shared,
             )
-            record.sighting = replace(sighting, on_link=on_link(client, lan))
-            if word.failed is not None:
-                record.asked, record.word = None, Blind(now, word.failed)
-            elif word.evidence is not None or word.silent:
-                record.asked, record.word = now, Seen(now, record.sighting)
+            record.observation = replace(observation, on_link=on_link(client, lan))
+            if result.failure is not None:
+                record.last_probed, record.reading = None, Unavailable(now, result.failure)
+            elif result.evidence is not None or result.silent:
+                record.last_probed, record.reading = now, Reading(now, record.observation)
 
-    def _unaskable(self, client: Client, lan: Lan) -> Said:
+    def _result_without_probe(self, client: Client, lan: Lan) -> ProbeResult:
         """Why a client of which nothing was heard could not even be asked; empty if it merely was not."""
         if not client.addresses and "hosts" in client.sources:
-            return Said(failed=f'"{client.name}" in [clients] hosts has no address: check the name')
+            return ProbeResult(failure=f'"{client.name}" in [clients] hosts has no address: check the name')
         if not client.addresses:
-            asked = self._known.stations_asked
-            return Said(silent=asked, failed=None if asked else "its access point could not be asked")
-        dead = next((why for each in client.addresses if (why := dead_link(each, lan))), None)
-        return Said(failed=dead)
+            stations_current = self._registry.stations_current
+            return ProbeResult(
+                silent=stations_current,
+                failure=None if stations_current else "its access point could not be asked",
+            )
+        link_error = next((why for each in client.addresses if (why := link_error(each, lan))), None)
+        return ProbeResult(failure=link_error)

@@ -6,36 +6,38 @@ from collections.abc import Iterable
 from ipaddress import IPv4Address
 from typing import NamedTuple
 
-from powerd.host.values import Ask, HostError, Lan
-from powerd.model import Client, Sighting
-from powerd.sources.sightings import Arp, arp_counts
+from powerd.host.values import HostError, Lan, ProbeRequest
+from powerd.model import Client, Observation
+from powerd.sources.sightings import ArpMode, arp_proves_presence
 
 
-class Wanted(NamedTuple):
+class ProbeTarget(NamedTuple):
     """A client to be asked; ``arp_alone`` = only by ARP, where it is on a link of this server."""
 
     client: Client
-    sighting: Sighting
-    arp_alone: bool = False
+    observation: Observation
+    arp_only: bool = False
 
 
-def questions(wanted: Iterable[Wanted], lan: Lan, arp: Arp) -> list[Ask]:
+def plan_probes(targets: Iterable[ProbeTarget], lan: Lan, arp_mode: ArpMode) -> list[ProbeRequest]:
     """One question per address, in the order of the clients; none to an address whose link is dead.
 
     Two clients may share an address, a reservation's and a lease's: it is asked whatever either could answer.
     """
-    asks: dict[str, Ask] = {}
-    for one in wanted:
-        counts = arp_counts(arp, one.sighting)
-        for address in one.client.addresses:
-            if dead_link(address, lan) is None:
+    requests: dict[str, ProbeRequest] = {}
+    for target in targets:
+        arp_sufficient = arp_proves_presence(arp_mode, target.observation)
+        for address in target.client.addresses:
+            if link_error(address, lan) is None:
                 link = lan.link_of(IPv4Address(address))
-                ask = Ask(address, link, icmp=link is None or not one.arp_alone, arp_counts=counts)
-                asks[address] = _both(ask, asks.get(address))
-    return list(asks.values())
+                request = ProbeRequest(
+                    address, link, icmp=link is None or not target.arp_only, arp_sufficient=arp_sufficient
+                )
+                requests[address] = _merge_requests(request, requests.get(address))
+    return list(requests.values())
 
 
-def check_ears(lan: Lan) -> None:
+def check_links(lan: Lan) -> None:
     """Whether this server has an ear on any LAN at all.
 
     Raises:
@@ -50,7 +52,7 @@ def check_ears(lan: Lan) -> None:
         raise HostError(f"{names}: no IPv4 address, so nobody can be seen; check the network configuration")
 
 
-def dead_link(address: str, lan: Lan) -> str | None:
+def link_error(address: str, lan: Lan) -> str | None:
     """Why nobody on this address's own network can be asked; None = they can."""
     link = lan.link_of(IPv4Address(address))
     return None if link is None or link.ready else f"{link.name} has no carrier"
@@ -61,12 +63,12 @@ def on_link(client: Client, lan: Lan) -> bool:
     return not client.addresses or any(lan.link_of(IPv4Address(each)) for each in client.addresses)
 
 
-def _both(ask: Ask, other: Ask | None) -> Ask:
+def _merge_requests(request: ProbeRequest, other: ProbeRequest | None) -> ProbeRequest:
     if other is None:
-        return ask
-    return Ask(
-        ask.address,
-        ask.link or other.link,
-        icmp=ask.icmp or other.icmp,
-        arp_counts=ask.arp_counts or other.arp_counts,
+        return request
+    return ProbeRequest(
+        request.address,
+        request.link or other.link,
+        icmp=request.icmp or other.icmp,
+        arp_sufficient=request.arp_sufficient or other.arp_sufficient,
     )

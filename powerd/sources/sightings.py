@@ -10,40 +10,42 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Final, Literal, NamedTuple
 
-from powerd.host.values import Heard, Reply
-from powerd.model import How, Sighting
+from powerd.host.values import ProbeOutcome, ProbeReply
+from powerd.model import EvidenceKind, Observation
 
-Arp = Literal["auto", "always", "never"]
-UNBROKEN: Final = 2.5
+ArpMode = Literal["auto", "always", "never"]
+MAX_SILENCE_GAP: Final = 2.5
 """Silence is one silence while its questions are at most so many rounds apart."""
 
 
 class Evidence(NamedTuple):
     """One proof that a client is there: the kind, when (monotonic seconds), the round trip time."""
 
-    how: How
+    kind: EvidenceKind
     at: float
     rtt: float | None = None
 
 
-class Said(NamedTuple):
+class ProbeResult(NamedTuple):
     """What one client's replies come to: evidence, or silence, or why neither; all None = not asked."""
 
     evidence: Evidence | None = None
     silent: bool = False
-    failed: str | None = None
+    failure: str | None = None
 
 
-def arp_counts(arp: Arp, sighting: Sighting) -> bool:
+def arp_proves_presence(arp_mode: ArpMode, observation: Observation) -> bool:
     """Whether link-layer evidence alone shows this client to be awake.
 
     A sleeping PC's network card still answers ARP for it (Wake-on-LAN offload); one that has ever answered
     ICMP would do so again if it were awake.
     """
-    return arp == "always" or (arp == "auto" and not sighting.answers_icmp)
+    return arp_mode == "always" or (arp_mode == "auto" and not observation.answers_icmp)
 
 
-def said(replies: Sequence[Reply], *, counts: bool, proxies: frozenset[str], now: float) -> Said:
+def evaluate_replies(
+    replies: Sequence[ProbeReply], *, arp_sufficient: bool, proxy_macs: frozenset[str], now: float
+) -> ProbeResult:
     """Join the replies from all addresses of one client.
 
     Args:
@@ -53,38 +55,49 @@ def said(replies: Sequence[Reply], *, counts: bool, proxies: frozenset[str], now
         now: monotonic seconds at the end of the sweep.
     """
     for reply in replies:
-        if reply.icmp is Heard.ANSWERED:
-            return Said(Evidence(How.ICMP, now, reply.rtt))
+        if reply.icmp is ProbeOutcome.ANSWERED:
+            return ProbeResult(Evidence(EvidenceKind.ICMP, now, reply.rtt))
     for reply in replies:
-        if reply.arp is Heard.ANSWERED and counts and reply.mac not in proxies:
-            return Said(Evidence(How.ARP, now, reply.rtt))
-    asked = [reply for reply in replies if not unasked(reply)]
-    failed = next((reply for reply in asked if not _conclusive(reply, counts=counts)), None)
-    if failed is not None:
-        return Said(failed=f"could not be asked: {failed.why or 'the question was not sent'}")
-    return Said(silent=bool(asked) and len(asked) == len(replies))
+        if reply.arp is ProbeOutcome.ANSWERED and arp_sufficient and reply.mac not in proxy_macs:
+            return ProbeResult(Evidence(EvidenceKind.ARP, now, reply.rtt))
+    probed = [reply for reply in replies if not not_probed(reply)]
+    inconclusive = next(
+        (reply for reply in probed if not _is_conclusive(reply, arp_sufficient=arp_sufficient)), None
+    )
+    if inconclusive is not None:
+        return ProbeResult(failure=f"could not be asked: {inconclusive.error or 'the question was not sent'}")
+    return ProbeResult(silent=bool(probed) and len(probed) == len(replies))
 
 
-def unasked(reply: Reply) -> bool:
+def not_probed(reply: ProbeReply) -> bool:
     """Whether nothing was asked that proves anything; an ARP answer that does not count wants a ping."""
-    return reply.icmp is Heard.NOT_ASKED and reply.arp in {Heard.NOT_ASKED, Heard.ANSWERED}
+    return reply.icmp is ProbeOutcome.NOT_PROBED and reply.arp in {
+        ProbeOutcome.NOT_PROBED,
+        ProbeOutcome.ANSWERED,
+    }
 
 
-def _conclusive(reply: Reply, *, counts: bool) -> bool:
+def _is_conclusive(reply: ProbeReply, *, arp_sufficient: bool) -> bool:
     """Whether an unanswered host was asked in a way that it could have answered.
 
     A host on this link that does not answer ARP cannot be spoken to at all, so its silence says all.
     """
-    if reply.arp is Heard.SILENT:
+    if reply.arp is ProbeOutcome.SILENT:
         return True
-    if counts and reply.arp is Heard.FAILED:
+    if arp_sufficient and reply.arp is ProbeOutcome.FAILED:
         return False
-    return reply.icmp is Heard.SILENT
+    return reply.icmp is ProbeOutcome.SILENT
 
 
-def updated(  # noqa: PLR0913 - what was, what came, and four circumstances, all named
-    before: Sighting, word: Said, *, last: float | None, now: float, every: float, shared: bool = False
-) -> Sighting:
+def update_observation(  # noqa: PLR0913 - what was, what came, and four circumstances, all named
+    previous: Observation,
+    result: ProbeResult,
+    *,
+    last_probed: float | None,
+    now: float,
+    every: float,
+    shared_address: bool = False,
+) -> Observation:
     """The sighting after this look.
 
     Args:
@@ -95,25 +108,28 @@ def updated(  # noqa: PLR0913 - what was, what came, and four circumstances, all
         every: seconds between rounds.
         shared: another client has an address of this one, so an answer to a ping may have been the other's.
     """
-    if word.evidence is not None:
+    if result.evidence is not None:
         return replace(
-            before,
-            heard=word.evidence.at,
-            how=word.evidence.how,
-            rtt=word.evidence.rtt,
+            previous,
+            last_seen=result.evidence.at,
+            evidence=result.evidence.kind,
+            rtt=result.evidence.rtt,
             silent_since=None,
-            answers_icmp=before.answers_icmp or (word.evidence.how is How.ICMP and not shared),
+            answers_icmp=previous.answers_icmp
+            or (result.evidence.kind is EvidenceKind.ICMP and not shared_address),
         )
-    if not word.silent:
-        return replace(before, silent_since=None) if word.failed else before
-    unbroken = last is not None and now - last <= UNBROKEN * every
-    if unbroken and before.silent_since is not None:
-        return before
-    answered = unbroken and before.heard is not None and now - before.heard <= UNBROKEN * every
-    return replace(before, silent_since=before.heard if answered else now)
+    if not result.silent:
+        return replace(previous, silent_since=None) if result.failure else previous
+    unbroken = last_probed is not None and now - last_probed <= MAX_SILENCE_GAP * every
+    if unbroken and previous.silent_since is not None:
+        return previous
+    answered = (
+        unbroken and previous.last_seen is not None and now - previous.last_seen <= MAX_SILENCE_GAP * every
+    )
+    return replace(previous, silent_since=previous.last_seen if answered else now)
 
 
-def strongest(proofs: Iterable[Evidence]) -> Evidence | None:
+def best_evidence(candidates: Iterable[Evidence]) -> Evidence | None:
     """The latest evidence; of two at one time, the stronger kind."""
-    order = list(How)
-    return max(proofs, key=lambda proof: (proof.at, -order.index(proof.how)), default=None)
+    order = list(EvidenceKind)
+    return max(candidates, key=lambda proof: (proof.at, -order.index(proof.kind)), default=None)

@@ -3,17 +3,17 @@
 from typing import Protocol
 
 from powerd.transit import alarm, lock, night, way
-from powerd.transit.alarm import OwnAlarm
-from powerd.transit.lock import Lock
-from powerd.transit.night import Night
-from powerd.transit.way import Transit
+from powerd.transit.alarm import RtcAlarm
+from powerd.transit.lock import InhibitorLock
+from powerd.transit.night import SleepPreparation
+from powerd.transit.way import PowerTransition
 
-__all__ = ["Eyes", "Hands", "Lock", "Night", "OwnAlarm", "Transit"]
+__all__ = ["PowerEyes", "PowerHands", "InhibitorLock", "SleepPreparation", "RtcAlarm", "PowerTransition"]
 
 
-class Eyes(alarm.Eyes, way.Eyes, Protocol):
+class PowerEyes(alarm.AlarmReader, way.TransitionEyes, Protocol):
     """All that has to be seen for it."""
 
 
-class Hands(lock.Hands, night.Hands, Protocol):
+class PowerHands(lock.InhibitHands, night.PreparationHands, Protocol):
     """All that has to be done for it."""

@@ -13,21 +13,21 @@ from typing import Final, Protocol
 
 from powerd.clock import Clock
 from powerd.host.values import Alarm, HostError
-from powerd.model import Wake
+from powerd.model import WakeTime
 
-LEAST: Final = 60
+MIN_ALARM_DELAY: Final = 60
 """Seconds: the helper sets no alarm that is nearer."""
-_SAME: Final = 2.0
+_TOLERANCE: Final = 2.0
 """A wanted wake-up that has moved by no more, seconds, has not moved."""
-_DAY: Final = 86_400 - 300
+_RTC_RANGE: Final = 86_400 - 300
 """Seconds that every RTC reaches ahead: many hold no date, and an alarm a day ahead at most (rtc-cmos.c)."""
-_EARLY: Final = 2.0
+_DUE_EARLY: Final = 2.0
 """An alarm that is due in so many seconds is due: the RTC counts whole ones."""
-_LATE: Final = 30
+_HELPER_DELAY_MAX: Final = 30
 """Seconds after an alarm was asked for the helper may have set it: it promises an answer within 25."""
 
 
-class Eyes(Protocol):
+class AlarmReader(Protocol):
     """What has to be seen for it."""
 
     async def read_alarm(self) -> Alarm:
@@ -35,7 +35,7 @@ class Eyes(Protocol):
         ...
 
 
-class Hands(Protocol):
+class AlarmWriter(Protocol):
     """What has to be done for it; each raises HostError when it is not done, or not confirmed."""
 
     async def set_alarm(self, in_seconds: int, replaces: int | None) -> Alarm:
@@ -48,7 +48,7 @@ class Hands(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Own:
+class AlarmOwnership:
     """An alarm that powerd has set, or has asked for without hearing what became of it; times of the RTC's.
 
     Attributes:
@@ -58,17 +58,19 @@ class Own:
     """
 
     at: int | None
-    before: int | None = None
-    asked: tuple[int, ...] = ()
+    replaced: int | None = None
+    requested: tuple[int, ...] = ()
 
     def owns(self, alarm: int | None) -> bool:
         """Whether the alarm that stands is powerd's."""
         if alarm is None:
             return False
-        return alarm == self.at or any(-_EARLY <= alarm - asked <= _LATE for asked in self.asked)
+        return alarm == self.at or any(
+            -_DUE_EARLY <= alarm - asked <= _HELPER_DELAY_MAX for asked in self.requested
+        )
 
 
-class OwnAlarm:
+class RtcAlarm:
     """Powerd's alarm.
 
     Attributes:
@@ -82,79 +84,86 @@ class OwnAlarm:
 
     def __init__(
         self,
-        eyes: Eyes,
-        hands: Hands,
+        eyes: AlarmReader,
+        hands: AlarmWriter,
         clock: Clock,
         document: object = None,
-        remember: Callable[[object], None] = lambda _: None,
+        save: Callable[[object], None] = lambda _: None,
     ) -> None:
         self._eyes = eyes
         self._hands = hands
         self._clock = clock
-        self._remember = remember
-        self._own = revive(document)
-        self.halfway = False
-        self._for: Wake | None = None
-        self._rings: float | None = None
-        self._asking: asyncio.Future[None] | None = None
+        self._save = save
+        self._ownership = ownership_from_document(document)
+        self.is_intermediate = False
+        self._set_for: WakeTime | None = None
+        self._due_at: float | None = None
+        self._set_task: asyncio.Future[None] | None = None
 
     @property
-    def wake(self) -> Wake | None:
+    def wake_time(self) -> WakeTime | None:
         """What it was set for; None = for nothing."""
-        return self._for
+        return self._set_for
 
     @property
-    def due(self) -> bool:
+    def is_due(self) -> bool:
         """Whether the alarm that stood has gone off by now, be it powerd's or an earlier one of others."""
-        return self._rings is not None and self._boottime() >= self._rings - _EARLY
+        return self._due_at is not None and self._boottime() >= self._due_at - _DUE_EARLY
 
-    def stands_for(self, wake: Wake | None) -> bool:
+    def is_set_for(self, wake_time: WakeTime | None) -> bool:
         """Whether all has been done for that wake-up."""
-        if wake is None:
-            return self._for is None and self._own is None
-        return self._for is not None and abs(_boottime(wake) - _boottime(self._for)) <= _SAME
+        if wake_time is None:
+            return self._set_for is None and self._ownership is None
+        return (
+            self._set_for is not None
+            and abs(_boottime_of(wake_time) - _boottime_of(self._set_for)) <= _TOLERANCE
+        )
 
-    async def set(self, wake: Wake | None) -> None:
+    async def set(self, wake_time: WakeTime | None) -> None:
         """Set it for ``wake``, or leave an earlier one of others in its place; None = take it away.
 
         Raises:
             HostError: it is not set, or not confirmed.
         """
-        if wake is None:
+        if wake_time is None:
             await self.clear()
             return
-        self._asking = asyncio.ensure_future(self._set(wake))
-        self._asking.add_done_callback(lambda asked: asked.cancelled() or asked.exception())
-        await asyncio.shield(self._asking)
+        self._set_task = asyncio.ensure_future(self._set(wake_time))
+        self._set_task.add_done_callback(lambda asked: asked.cancelled() or asked.exception())
+        await asyncio.shield(self._set_task)
 
-    async def _set(self, wake: Wake) -> None:
+    async def _set(self, wake_time: WakeTime) -> None:
         """Never broken off: an alarm that stands and is not remembered would stay."""
-        self._for = None
-        stood = await self._eyes.read_alarm()
-        own = _settled(self._own, stood)
-        ahead = max(LEAST, round(_boottime(wake) - self._boottime()))
+        self._set_for = None
+        current = await self._eyes.read_alarm()
+        ownership = _confirmed_ownership(self._ownership, current)
+        ahead = max(MIN_ALARM_DELAY, round(_boottime_of(wake_time) - self._boottime()))
         try:
-            alarm = await self._ask(ahead, own.at if own else None)
+            alarm = await self._set_on_rtc(ahead, ownership.at if ownership else None)
         except HostError:
-            self._keep(_doubted(own, stood, {ahead, min(ahead, _DAY)}))
+            self._update_ownership(
+                _unconfirmed_ownership(ownership, current, {ahead, min(ahead, _RTC_RANGE)})
+            )
             raise
         if alarm.written and alarm.at is not None:
-            self._keep(Own(alarm.at, _replaced(alarm, own)))
+            self._update_ownership(AlarmOwnership(alarm.at, _replaced_alarm(alarm, ownership)))
         else:
-            self._keep(None)  # an earlier one of others will do; had ours stood, it would have been replaced
-        self._for = wake
-        self._rings = self._boottime() + (alarm.in_seconds or 0)
+            self._update_ownership(
+                None
+            )  # an earlier one of others will do; had ours stood, it would have been replaced
+        self._set_for = wake_time
+        self._due_at = self._boottime() + (alarm.in_seconds or 0)
 
-    async def _ask(self, ahead: int, replaces: int | None) -> Alarm:
+    async def _set_on_rtc(self, ahead: int, replaces: int | None) -> Alarm:
         """Set it, or one to wake up for on the way where the RTC does not reach so far."""
-        self.halfway = False
+        self.is_intermediate = False
         try:
             return await self._hands.set_alarm(ahead, replaces)
         except HostError:
-            if ahead <= _DAY:
+            if ahead <= _RTC_RANGE:
                 raise
-        alarm = await self._hands.set_alarm(_DAY, replaces)
-        self.halfway = True
+        alarm = await self._hands.set_alarm(_RTC_RANGE, replaces)
+        self.is_intermediate = True
         return alarm
 
     async def clear(self) -> None:
@@ -163,73 +172,87 @@ class OwnAlarm:
         Raises:
             HostError: that could not be done; it is tried again the next time.
         """
-        if self._asking is not None:
-            await asyncio.wait({self._asking})
-        self._for = self._rings = None
-        own = self._own
-        if own is None:
+        if self._set_task is not None:
+            await asyncio.wait({self._set_task})
+        self._set_for = self._due_at = None
+        ownership = self._ownership
+        if ownership is None:
             return
         alarm = await self._eyes.read_alarm()
-        if alarm.at is not None and own.owns(alarm.at):
+        if alarm.at is not None and ownership.owns(alarm.at):
             alarm = await self._hands.clear_alarm(alarm.at)
-        self._keep(None)
-        if own.before is not None and alarm.at is None and own.before >= alarm.now + LEAST:
-            await self._hands.set_alarm(own.before - alarm.now, None)
+        self._update_ownership(None)
+        if (
+            ownership.replaced is not None
+            and alarm.at is None
+            and ownership.replaced >= alarm.now + MIN_ALARM_DELAY
+        ):
+            await self._hands.set_alarm(ownership.replaced - alarm.now, None)
 
-    def _keep(self, own: Own | None) -> None:
-        if own != self._own:
-            self._own = own
-            self._remember(None if own is None else _document(own))
+    def _update_ownership(self, ownership: AlarmOwnership | None) -> None:
+        if ownership != self._ownership:
+            self._ownership = ownership
+            self._save(None if ownership is None else _ownership_to_document(ownership))
 
     def _boottime(self) -> float:
         now = self._clock.now()
         return now.mono + now.slept
 
 
-def revive(document: object) -> Own | None:
+def ownership_from_document(document: object) -> AlarmOwnership | None:
     """The alarm that a former life of the daemon has set; what is no document of ours is passed over."""
     data = document if isinstance(document, dict) else {}
-    at, before = (_whole(data.get(name)) for name in ("at", "before"))
+    at, replaced = (_non_negative_int(data.get(name)) for name in ("at", "before"))
     rows = data.get("asked")
-    asked = tuple(time for time in map(_whole, rows if isinstance(rows, list) else []) if time is not None)
-    return None if at is None and not asked else Own(at, before, asked)
+    requested = tuple(
+        time for time in map(_non_negative_int, rows if isinstance(rows, list) else []) if time is not None
+    )
+    return None if at is None and not requested else AlarmOwnership(at, replaced, requested)
 
 
-def _document(own: Own) -> object:
+def _ownership_to_document(ownership: AlarmOwnership) -> object:
     """What revive() reads."""
-    document: dict[str, object] = {"at": own.at, "before": own.before}
-    return document | {"asked": list(own.asked)} if own.asked else document
+    document: dict[str, object] = {"at": ownership.at, "before": ownership.replaced}
+    return document | {"asked": list(ownership.requested)} if ownership.requested else document
 
 
-def _settled(own: Own | None, stood: Alarm) -> Own | None:
+def _confirmed_ownership(ownership: AlarmOwnership | None, current: Alarm) -> AlarmOwnership | None:
     """What is powerd's by what stands, so that nothing is in doubt."""
-    if own is None or not own.owns(stood.at):
-        return None if own is None or own.at is None else Own(own.at, own.before)
-    return Own(stood.at, own.before)
+    if ownership is None or not ownership.owns(current.at):
+        return (
+            None
+            if ownership is None or ownership.at is None
+            else AlarmOwnership(ownership.at, ownership.replaced)
+        )
+    return AlarmOwnership(current.at, ownership.replaced)
 
 
-def _doubted(own: Own | None, stood: Alarm, ahead: Iterable[int]) -> Own | None:
+def _unconfirmed_ownership(
+    ownership: AlarmOwnership | None, current: Alarm, ahead: Iterable[int]
+) -> AlarmOwnership | None:
     """What may be powerd's after an alarm was asked for so many seconds ahead, and the answer was none.
 
     The helper may have been slow, and set it all the same. What stood before is somebody else's, though, and
     where it stands so near that it could be mistaken for the new one, it is left alone.
     """
-    asked = tuple(sorted(stood.now + each for each in ahead))
-    if (own is None or stood.at != own.at) and Own(None, None, asked).owns(stood.at):
-        return own
-    return Own(own.at if own else None, _replaced(stood, own), asked)
+    requested = tuple(sorted(current.now + each for each in ahead))
+    if (ownership is None or current.at != ownership.at) and AlarmOwnership(None, None, requested).owns(
+        current.at
+    ):
+        return ownership
+    return AlarmOwnership(ownership.at if ownership else None, _replaced_alarm(current, ownership), requested)
 
 
-def _whole(value: object) -> int | None:
+def _non_negative_int(value: object) -> int | None:
     return value if type(value) is int and value >= 0 else None
 
 
-def _replaced(alarm: Alarm, own: Own | None) -> int | None:
+def _replaced_alarm(alarm: Alarm, ownership: AlarmOwnership | None) -> int | None:
     """The alarm of others that the new one has taken the place of, now or before."""
     if alarm.before is None or alarm.before <= alarm.now:
-        return own.before if own else None
-    return own.before if own and own.at == alarm.before else alarm.before
+        return ownership.replaced if ownership else None
+    return ownership.replaced if ownership and ownership.at == alarm.before else alarm.before
 
 
-def _boottime(wake: Wake) -> float:
-    return wake.at.mono + wake.at.slept
+def _boottime_of(wake_time: WakeTime) -> float:
+    return wake_time.at.mono + wake_time.at.slept

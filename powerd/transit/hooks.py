@@ -6,14 +6,14 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, Literal, Protocol, TypeAlias
 
-from powerd.config import Hooks as Options
-from powerd.host.values import Completed, HostError
+from powerd.config import HookOptions as Options
+from powerd.host.values import HostError, ProcessResult
 
-Name: TypeAlias = Literal["before_sleep", "after_wake"]
-_TOLD: Final[Mapping[Name, str]] = {"before_sleep": "POWERD_WHAT", "after_wake": "POWERD_CAUSE"}
+HookName: TypeAlias = Literal["before_sleep", "after_wake"]
+_VARIABLES: Final[Mapping[HookName, str]] = {"before_sleep": "POWERD_WHAT", "after_wake": "POWERD_CAUSE"}
 
 
-class Hands(Protocol):
+class HookHands(Protocol):
     """What a hook needs."""
 
     async def run(
@@ -23,7 +23,7 @@ class Hands(Protocol):
         timeout: float,  # noqa: ASYNC109 - the child's bound
         stdin: bytes | None = None,
         env: Mapping[str, str] | None = None,
-    ) -> Completed:
+    ) -> ProcessResult:
         """Run a command without a shell; one that cannot be, or outlives ``timeout`` seconds: HostError.
 
         ``stdin`` is what it reads, None = nothing.
@@ -31,7 +31,7 @@ class Hands(Protocol):
         ...
 
 
-class Hooks:
+class HookRunner:
     """Runs ``[hooks]``.
 
     Args:
@@ -39,12 +39,12 @@ class Hooks:
         complain: told of each hook that failed, one sentence.
     """
 
-    def __init__(self, hands: Hands, complain: Callable[[str], None]) -> None:
+    def __init__(self, hands: HookHands, on_error: Callable[[str], None]) -> None:
         self._hands = hands
-        self._complain = complain
-        self._one_at_a_time = asyncio.Lock()
+        self._on_error = on_error
+        self._lock = asyncio.Lock()
 
-    async def run(self, options: Options, name: Name, told: str) -> None:
+    async def run(self, options: Options, name: HookName, value: str) -> None:
         """Run one, where there is one.
 
         Args:
@@ -55,9 +55,9 @@ class Hooks:
         """
         argv: tuple[str, ...] = getattr(options, name)
         if argv:
-            await self.carry_out(argv, f"hooks.{name}", options.timeout, env={_TOLD[name]: told})
+            await self.run_command(argv, f"hooks.{name}", options.timeout, env={_VARIABLES[name]: value})
 
-    async def carry_out(
+    async def run_command(
         self,
         argv: Sequence[str],
         name: str,
@@ -76,10 +76,10 @@ class Hooks:
             env: added to the environment.
         """
         try:
-            async with self._one_at_a_time:
-                end = await self._hands.run(argv, timeout=seconds, stdin=stdin, env=env)
+            async with self._lock:
+                result = await self._hands.run(argv, timeout=seconds, stdin=stdin, env=env)
         except HostError as error:
-            self._complain(f"{name}: {error}")
+            self._on_error(f"{name}: {error}")
             return
-        if end.status:
-            self._complain(f"{name}: {argv[0]} {end.ending()}")
+        if result.status:
+            self._on_error(f"{name}: {argv[0]} {result.describe()}")

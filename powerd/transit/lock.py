@@ -13,14 +13,14 @@ import os
 from collections.abc import Callable
 from typing import Final, Protocol
 
-from powerd.host.bus import AbsentError
+from powerd.host.bus import NotRunningError
 from powerd.host.values import HostError
 
-_RETRY_FIRST: Final = 30.0
-_RETRY_MOST: Final = 900.0
+_RETRY_DELAY: Final = 30.0
+_RETRY_DELAY_MAX: Final = 900.0
 
 
-class Hands(Protocol):
+class InhibitHands(Protocol):
     """What a lock needs."""
 
     async def inhibit(self, what: str, why: str, mode: str) -> int:
@@ -28,7 +28,7 @@ class Hands(Protocol):
         ...
 
 
-class Lock:
+class InhibitorLock:
     """One lock on one or several things, held while somebody wants it.
 
     Args:
@@ -39,68 +39,68 @@ class Lock:
     """
 
     def __init__(
-        self, hands: Hands, what: tuple[str, ...], mode: str, complain: Callable[[str], None]
+        self, hands: InhibitHands, what: tuple[str, ...], mode: str, on_error: Callable[[str], None]
     ) -> None:
         self._hands = hands
         self._what = what
         self._mode = mode
-        self._complain = complain
-        self._wanted: str | None = None
-        self._held: tuple[str, list[int]] | None = None
-        self._stirred = asyncio.Event()
-        self._faults = 0
+        self._on_error = on_error
+        self._reason: str | None = None
+        self._current: tuple[str, list[int]] | None = None
+        self._changed = asyncio.Event()
+        self._failures = 0
 
-    def want(self, why: str | None) -> None:
+    def request(self, reason: str | None) -> None:
         """Hold it from now on because of ``why``; None = let go of it, which is done when this returns."""
-        if why is None:
-            self._let_go()
-        self._wanted = why
-        self._stirred.set()
+        if reason is None:
+            self._release()
+        self._reason = reason
+        self._changed.set()
 
-    def nudge(self) -> None:
+    def retry(self) -> None:
         """Try again now: logind may be there at last."""
-        self._stirred.set()
+        self._changed.set()
 
-    async def live(self) -> None:
+    async def run(self) -> None:
         """See to it that what is wanted is so, for ever."""
         try:
             while True:
-                self._stirred.clear()
-                pause = await self._settle()
+                self._changed.clear()
+                pause = await self._apply()
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(pause):
-                        await self._stirred.wait()
+                        await self._changed.wait()
         finally:
-            self._let_go()
+            self._release()
 
-    async def _settle(self) -> float | None:
+    async def _apply(self) -> float | None:
         """Take what is wanted and not held yet; gives back after how long to try again, None = no need."""
-        why = self._wanted
-        if why is None or (self._held is not None and self._held[0] == why):
+        reason = self._reason
+        if reason is None or (self._current is not None and self._current[0] == reason):
             return None
         descriptors: list[int] = []
         try:
             for what in self._what:
-                descriptors.append(await self._hands.inhibit(what, why, self._mode))  # noqa: PERF401 - closed, too
+                descriptors.append(await self._hands.inhibit(what, reason, self._mode))  # noqa: PERF401 - closed, too
         except HostError as error:
             _close(descriptors)
-            if isinstance(error, AbsentError):
+            if isinstance(error, NotRunningError):
                 return None  # nobody there whom it could hold up; who finds them nudges
-            if not self._faults:
-                self._complain(f"no {self._mode} lock on {' and '.join(self._what)} ({why}): {error}")
-            self._faults += 1
-            return min(_RETRY_FIRST * 2.0 ** min(self._faults - 1, 10), _RETRY_MOST)
-        self._faults = 0
-        self._let_go()  # the one with the old words, only now that there is another
-        self._held = (why, descriptors)
-        if self._wanted is None:
-            self._let_go()
+            if not self._failures:
+                self._on_error(f"no {self._mode} lock on {' and '.join(self._what)} ({reason}): {error}")
+            self._failures += 1
+            return min(_RETRY_DELAY * 2.0 ** min(self._failures - 1, 10), _RETRY_DELAY_MAX)
+        self._failures = 0
+        self._release()  # the one with the old words, only now that there is another
+        self._current = (reason, descriptors)
+        if self._reason is None:
+            self._release()
         return None
 
-    def _let_go(self) -> None:
-        if self._held is not None:
-            _close(self._held[1])
-            self._held = None
+    def _release(self) -> None:
+        if self._current is not None:
+            _close(self._current[1])
+            self._current = None
 
 
 def _close(descriptors: list[int]) -> None:

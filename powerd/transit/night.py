@@ -11,34 +11,34 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from powerd.board import Board
+from powerd.board import StateStore
 from powerd.clock import Clock
 from powerd.config import Options
 from powerd.host.values import HostError
-from powerd.model import Card, Seen, Sleep, Wake
+from powerd.model import NetworkCard, Reading, Sleep, WakeTime
 from powerd.transit import alarm, hooks
-from powerd.transit.alarm import OwnAlarm
-from powerd.transit.hooks import Hooks
+from powerd.transit.alarm import RtcAlarm
+from powerd.transit.hooks import HookRunner
 
-_LASTS: Final = 300.0
+_VALID_FOR: Final = 300.0
 """A sleep that was prepared and has not begun within this time, seconds, is prepared anew when it does."""
-_SOON: Final = 5.0
+_QUICK: Final = 5.0
 """Seconds that the alarm and the cards may take before it is asked again who is there."""
-_MAGIC: Final = "g"
+_MAGIC_PACKET: Final = "g"
 """The letter of ethtool(8) for the magic packet."""
-_WHAT: Final = {"command": "command", "poweroff": "shutdown"}
+_KINDS: Final = {"command": "command", "poweroff": "shutdown"}
 
 
-class Hands(alarm.Hands, hooks.Hands, Protocol):
+class PreparationHands(alarm.AlarmWriter, hooks.HookHands, Protocol):
     """What a night needs; each raises HostError when it is not done."""
 
-    async def arm_card(self, interface: str) -> Card:
+    async def arm_card(self, interface: str) -> NetworkCard:
         """Let a magic packet to this network card wake the machine."""
         ...
 
 
 @dataclass(slots=True)
-class _Done:
+class _Progress:
     """What has been done for the sleep that is coming, and when: begun, or since ended.
 
     Attributes:
@@ -46,11 +46,11 @@ class _Done:
     """
 
     at: float
-    hooked: bool = False
-    announced: bool = False
+    hook_run: bool = False
+    is_final: bool = False
 
 
-class Night:
+class SleepPreparation:
     """Prepares a sleep, once, and clears up after it.
 
     Args:
@@ -65,129 +65,135 @@ class Night:
 
     def __init__(  # noqa: PLR0913 - the host, and all that belongs to a night
         self,
-        board: Board,
+        board: StateStore,
         clock: Clock,
-        hands: Hands,
+        hands: PreparationHands,
         *,
         options: Options,
-        alarm: OwnAlarm,
-        still: Callable[[float], Awaitable[str | None]],
-        complain: Callable[[str], None],
+        alarm: RtcAlarm,
+        recheck: Callable[[float], Awaitable[str | None]],
+        on_error: Callable[[str], None],
     ) -> None:
         self.options = options
         self._board = board
         self._clock = clock
         self._hands = hands
         self._alarm = alarm
-        self._still = still
-        self._complain = complain
-        self._hooks = Hooks(hands, complain)
-        self._one_at_a_time = asyncio.Lock()
-        self._done: _Done | None = None
-        self._errands: set[asyncio.Task[None]] = set()
+        self._recheck = recheck
+        self._on_error = on_error
+        self._hook_runner = HookRunner(hands, on_error)
+        self._lock = asyncio.Lock()
+        self._progress: _Progress | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
 
     @property
     def alarm_due(self) -> bool:
         """Whether an alarm that was set, or left standing, for this night has gone off."""
-        return self._alarm.due
+        return self._alarm.is_due
 
     @property
-    def alarm_fate(self) -> str:
+    def alarm_description(self) -> str:
         """What becomes of the alarm when the night ends, one clause; "" = there is none."""
-        wake = self._alarm.wake
-        if wake is None:
+        wake_time = self._alarm.wake_time
+        if wake_time is None:
             return ""
-        way = "halfway to" if self._alarm.halfway else "for"
-        return f"the alarm was {way} {wake.because}" + ("" if self._alarm.due else ", and is taken away")
+        relation = "halfway to" if self._alarm.is_intermediate else "for"
+        return f"the alarm was {relation} {wake_time.reason}" + (
+            "" if self._alarm.is_due else ", and is taken away"
+        )
 
-    async def set_out(self, order: Sleep) -> None:
+    async def prepare_action(self, action: Sleep) -> None:
         """Prepare a sleep that powerd is about to order.
 
         Raises:
             HostError: the server could not be woken as it has to be, or somebody came back meanwhile; nothing
                 is left of what was done. Or it goes already, by somebody else's order.
         """
-        async with self._one_at_a_time:
-            begun = self._clock.now().mono
-            if self._announced():
+        async with self._lock:
+            started_at = self._clock.now().mono
+            if self._is_final():
                 raise HostError("the server is on its way into a sleep already, by somebody else's order")
-            done = self._done = _Done(begun)
+            progress = self._progress = _Progress(started_at)
             try:
-                await self._alarm.set(order.wake)
-                for name in self._cards():
+                await self._alarm.set(action.wake_time)
+                for name in self._cards_to_arm():
                     await self._hands.arm_card(name)
             except HostError:
-                self._done = None
-                await self._put_away()
+                self._progress = None
+                await self._clear_alarm()
                 raise
-            await self._hook(done, _WHAT.get(order.action, "sleep"))
-            done.at = self._clock.now().mono  # a hook may take an hour, and is not to run again for that
-        slow = done.at - begun > _SOON
-        why = await self._still(begun) if slow or self.options.hooks.before_sleep else None
-        if why is not None:
-            await self.turn_back()
-            raise HostError(f"called off at the last moment: {why}")
+            await self._run_hook(progress, _KINDS.get(action.sleep_action, "sleep"))
+            progress.at = self._clock.now().mono  # a hook may take an hour, and is not to run again for that
+        took_long = progress.at - started_at > _QUICK
+        reason = await self._recheck(started_at) if took_long or self.options.hooks.before_sleep else None
+        if reason is not None:
+            await self.cancel()
+            raise HostError(f"called off at the last moment: {reason}")
 
-    async def prepare(self, what: str, wake: Wake | None) -> None:
+    async def prepare_announced(self, kind: str, wake_time: WakeTime | None) -> None:
         """The same for a sleep that nothing can stop any more, as far as it has not been done."""
-        async with self._one_at_a_time:
+        async with self._lock:
             now = self._clock.now().mono
-            if self._done is None or now - self._done.at > _LASTS:
-                self._done = _Done(now)
-            self._done.announced = True
-            cards = (self._hands.arm_card(name) for name in self._cards())
-            await asyncio.gather(*(self._attempt(what, way) for way in (self._see_to_alarm(wake), *cards)))
-            await self._hook(self._done, what)
+            if self._progress is None or now - self._progress.at > _VALID_FOR:
+                self._progress = _Progress(now)
+            self._progress.is_final = True
+            cards = (self._hands.arm_card(name) for name in self._cards_to_arm())
+            await asyncio.gather(
+                *(self._attempt(kind, step) for step in (self._ensure_alarm(wake_time), *cards))
+            )
+            await self._run_hook(self._progress, kind)
 
-    async def _attempt(self, what: str, way: Awaitable[object]) -> None:
+    async def _attempt(self, kind: str, step: Awaitable[object]) -> None:
         """Prepare one way to wake up; where it fails, another may yet bring the server back."""
         try:
-            await way
+            await step
         except HostError as error:
-            self._complain(f"the {what} begins unprepared, and nobody asked powerd: {error}")
+            self._on_error(f"the {kind} begins unprepared, and nobody asked powerd: {error}")
 
-    async def _see_to_alarm(self, wake: Wake | None) -> None:
-        if not self._alarm.stands_for(wake):
-            await self._alarm.set(wake)
+    async def _ensure_alarm(self, wake_time: WakeTime | None) -> None:
+        if not self._alarm.is_set_for(wake_time):
+            await self._alarm.set(wake_time)
 
-    async def turn_back(self) -> None:
+    async def cancel(self) -> None:
         """The sleep that was prepared does not come; one of somebody else's does, and has its own end."""
-        async with self._one_at_a_time:  # it may be being prepared
-            announced = self._announced()
-        if not announced:
-            await self.end("")
+        async with self._lock:  # it may be being prepared
+            is_final = self._is_final()
+        if not is_final:
+            await self.finish("")
 
-    def _announced(self) -> bool:
+    def _is_final(self) -> bool:
         """Whether a sleep comes that nothing can stop."""
-        done = self._done
-        return done is not None and done.announced and self._clock.now().mono - done.at <= _LASTS
+        progress = self._progress
+        return (
+            progress is not None and progress.is_final and self._clock.now().mono - progress.at <= _VALID_FOR
+        )
 
-    async def end(self, cause: str) -> None:
+    async def finish(self, cause: str) -> None:
         """The night is over: take powerd's alarm away, and run the hook.
 
         Args:
             cause: what woke the server; "" = it did not sleep.
         """
-        async with self._one_at_a_time:
-            await self._put_away()
-            done, self._done = self._done, None
-        if (cause or (done is not None and done.hooked)) and self.options.mode == "enforce":
-            errand = asyncio.ensure_future(self._hooks.run(self.options.hooks, "after_wake", cause))
-            self._errands.add(errand)
-            errand.add_done_callback(self._errands.discard)
+        async with self._lock:
+            await self._clear_alarm()
+            progress, self._progress = self._progress, None
+        if (cause or (progress is not None and progress.hook_run)) and self.options.mode == "enforce":
+            task = asyncio.ensure_future(self._hook_runner.run(self.options.hooks, "after_wake", cause))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
 
-    async def put_away(self) -> None:
+    async def clear_alarm(self) -> None:
         """Take powerd's alarm away, whatever it was set for."""
-        async with self._one_at_a_time:
-            await self._put_away()
+        async with self._lock:
+            await self._clear_alarm()
 
-    async def _put_away(self) -> None:
+    async def _clear_alarm(self) -> None:
         try:
             await self._alarm.clear()
         except HostError as error:
-            self._complain(f"an alarm of powerd's may still stand: {error}")
+            self._on_error(f"an alarm of powerd's may still stand: {error}")
 
-    def _cards(self) -> list[str]:
+    def _cards_to_arm(self) -> list[str]:
         """Cards by which a magic packet is to wake the server, where that is asked for.
 
         Armed ones too: their flags were read up to a day ago, and drivers and network managers clear them.
@@ -195,10 +201,14 @@ class Night:
         """
         if not self.options.wake.arm_lan:
             return []
-        cards = self._board.snapshot().cards.items()
-        return [name for name, word in cards if isinstance(word, Seen) and _MAGIC in word.value.supported]
+        cards = self._board.snapshot().network_cards.items()
+        return [
+            name
+            for name, reading in cards
+            if isinstance(reading, Reading) and _MAGIC_PACKET in reading.value.supported
+        ]
 
-    async def _hook(self, done: _Done, what: str) -> None:
-        if not done.hooked:
-            done.hooked = True
-            await self._hooks.run(self.options.hooks, "before_sleep", what)
+    async def _run_hook(self, progress: _Progress, kind: str) -> None:
+        if not progress.hook_run:
+            progress.hook_run = True
+            await self._hook_runner.run(self.options.hooks, "before_sleep", kind)

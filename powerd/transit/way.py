@@ -13,45 +13,45 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from typing import Final, Protocol
 
-from powerd.board import Board
+from powerd.board import StateStore
 from powerd.clock import Clock
 from powerd.host import wakeup
-from powerd.host.values import Going, HostError
-from powerd.host.wakeup import Wakeups
-from powerd.model import Leaving, Status, Wake, Waking
-from powerd.transit.lock import Lock
-from powerd.transit.night import Night
+from powerd.host.values import HostError, LogindEvent
+from powerd.host.wakeup import WakeupState
+from powerd.model import ShutdownInProgress, Status, WakeEvent, WakeTime
+from powerd.transit.lock import InhibitorLock
+from powerd.transit.night import SleepPreparation
 
-_SLEPT: Final = 0.01
+_MIN_SLEPT: Final = 0.01
 """Seconds that CLOCK_BOOTTIME gains in a sleep, if anything; the two clocks are read microseconds apart."""
-_LATE: Final = 30.0
+_END_TIMEOUT: Final = 30.0
 """Seconds that logind may take to say that a sleep is over; suspend-then-hibernate is awake in between."""
-_TELLING: Final = 1.0
+_PUBLISH_TIMEOUT: Final = 1.0
 """Seconds that a sleep of others may wait until it has been told of."""
-_FAREWELL: Final = 20.0
+_STOP_TIMEOUT: Final = 20.0
 """Seconds that stopping may take for the alarm; the service's TimeoutStopSec=30s comes after."""
-_DELAY_MOST: Final = 5.0
+_DEFAULT_INHIBIT_DELAY: Final = 5.0
 """InhibitDelayMaxSec= where nobody has changed it (logind.conf(5)), seconds."""
 _MARGIN: Final = 0.5
 
 
-class Eyes(Protocol):
+class TransitionEyes(Protocol):
     """What has to be seen on the way."""
 
-    def goings(self) -> AsyncIterator[Going]:
+    def events(self) -> AsyncIterator[LogindEvent]:
         """What logind says unasked; never ends, never raises."""
         ...
 
-    def wakeup_sources(self) -> Wakeups:
+    def read_wakeup_state(self) -> WakeupState:
         """What the kernel tells of wake-ups at this moment."""
         ...
 
-    async def patience(self) -> float:
+    async def inhibit_delay(self) -> float:
         """For how many seconds logind waits for delay locks. Raises HostError when it does not say."""
         ...
 
 
-class Transit:
+class PowerTransition:
     """Takes the server into each sleep, and out of it.
 
     Args:
@@ -66,164 +66,164 @@ class Transit:
 
     def __init__(  # noqa: PLR0913 - what it sees, what it works through, and whom it tells
         self,
-        board: Board,
+        board: StateStore,
         clock: Clock,
-        eyes: Eyes,
-        night: Night,
-        lock: Lock,
+        eyes: TransitionEyes,
+        preparation: SleepPreparation,
+        lock: InhibitorLock,
         *,
-        wanted: Callable[[], Awaitable[Wake | None]],
-        hear: Callable[[Going], None],
-        complain: Callable[[str], None],
+        next_wake_time: Callable[[], Awaitable[WakeTime | None]],
+        on_logind_event: Callable[[LogindEvent], None],
+        on_error: Callable[[str], None],
     ) -> None:
         self._board = board
         self._clock = clock
         self._eyes = eyes
-        self._wanted = wanted
-        self._hear = hear
-        self._complain = complain
-        self._night = night
+        self._next_wake_time = next_wake_time
+        self._on_logind_event = on_logind_event
+        self._on_error = on_error
+        self._preparation = preparation
         self._lock = lock
-        self._leaving: Leaving | None = None
-        self._doubted: Leaving | None = None
-        self._slept = clock.now().slept
-        self._before = Wakeups()
-        self._told, self._asleep, self._back = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        self._shutdown: ShutdownInProgress | None = None
+        self._unconfirmed: ShutdownInProgress | None = None
+        self._last_slept = clock.now().slept
+        self._last_wakeups = WakeupState()
+        self._published, self._may_have_slept, self._ended = asyncio.Event(), asyncio.Event(), asyncio.Event()
 
-    async def live(self) -> None:
+    async def run(self) -> None:
         """Hear what logind says, and see to it, until cancelled.
 
         At the end no alarm of powerd's stays, unless the machine is going down with it.
         """
         try:
-            await self._night.put_away()  # what a former life may have left
-            self._before = self._eyes.wakeup_sources()
+            await self._preparation.clear_alarm()  # what a former life may have left
+            self._last_wakeups = self._eyes.read_wakeup_state()
             async with asyncio.TaskGroup() as tasks:
-                self.stand_by()
-                tasks.create_task(self._lock.live())
-                tasks.create_task(self._notice())
-                async for going in self._eyes.goings():
-                    await self._heed(going)
+                self.update_inhibitor()
+                tasks.create_task(self._lock.run())
+                tasks.create_task(self._watch_clock())
+                async for event in self._eyes.events():
+                    await self._handle(event)
                 raise RuntimeError("powerd stopped hearing logind, which it must never do")
         finally:
-            if self._leaving is None or self._leaving.what != "shutdown":
-                await self._clear_up()
+            if self._shutdown is None or self._shutdown.kind != "shutdown":
+                await self._clear_alarm_on_exit()
 
-    async def _clear_up(self) -> None:
+    async def _clear_alarm_on_exit(self) -> None:
         """In a task of its own: in one that is being cancelled, Python 3.11.2 makes no TimeoutError."""
-        putting = asyncio.get_running_loop().create_task(self._night.put_away())
-        await asyncio.wait({putting}, timeout=_FAREWELL)
-        if not putting.done():
-            self._complain("an alarm of powerd's may still stand: the helper does not answer")
-            putting.cancel()
+        clearing = asyncio.get_running_loop().create_task(self._preparation.clear_alarm())
+        await asyncio.wait({clearing}, timeout=_STOP_TIMEOUT)
+        if not clearing.done():
+            self._on_error("an alarm of powerd's may still stand: the helper does not answer")
+            clearing.cancel()
         with contextlib.suppress(asyncio.CancelledError):
-            await putting
+            await clearing
 
-    def decided(self, status: Status) -> None:
+    def on_decision(self, status: Status) -> None:
         """Take note of a decision: that it has been told, and that the server slept."""
-        if self._leaving is not None and status.snapshot.leaving is self._leaving:
-            self._told.set()
+        if self._shutdown is not None and status.snapshot.shutdown is self._shutdown:
+            self._published.set()
         if self._has_slept():
-            self._asleep.set()
+            self._may_have_slept.set()
 
-    async def _heed(self, going: Going) -> None:
-        if going.what not in {"sleep", "shutdown"}:
-            self._lock.nudge()
-            self._hear(going)
-            if going.what == "found":  # logind may have said meanwhile that it is over
-                self._doubted = self._leaving
-                self._asleep.set()
-        elif going.begins:
-            await self._depart(going.what)
+    async def _handle(self, event: LogindEvent) -> None:
+        if event.kind not in {"sleep", "shutdown"}:
+            self._lock.retry()
+            self._on_logind_event(event)
+            if event.kind == "found":  # logind may have said meanwhile that it is over
+                self._unconfirmed = self._shutdown
+                self._may_have_slept.set()
+        elif event.start:
+            await self._begin_shutdown(event.kind)
         else:
-            self._back.set()
-            await self._return()
+            self._ended.set()
+            await self._end_shutdown()
 
-    def stand_by(self) -> None:
+    def update_inhibitor(self) -> None:
         """Have logind wait for us before the next sleep; who only observes makes nobody wait."""
-        if self._night.options.mode == "observe":
-            self._lock.want(None)
-        elif self._leaving is None:
-            self._lock.want("sets the alarm, and runs hooks")
+        if self._preparation.options.mode == "observe":
+            self._lock.request(None)
+        elif self._shutdown is None:
+            self._lock.request("sets the alarm, and runs hooks")
 
-    async def _depart(self, what: str) -> None:
+    async def _begin_shutdown(self, kind: str) -> None:
         """Do what there is time for, and let go."""
-        self._back.clear()
-        self._told.clear()
-        self._arrive()  # from a sleep that nobody noticed, lest it be taken for the end of this one
-        self._leaving = Leaving(self._clock.now().mono, what)
-        self._board.leaving(self._leaving)
+        self._ended.clear()
+        self._published.clear()
+        self._publish_wake_event()  # from a sleep that nobody noticed, lest it be taken for the end of this one
+        self._shutdown = ShutdownInProgress(self._clock.now().mono, kind)
+        self._board.set_shutdown(self._shutdown)
         try:
-            if self._night.options.mode == "enforce":
+            if self._preparation.options.mode == "enforce":
                 async with asyncio.timeout(await self._time_left()):
-                    await self._night.prepare(what, await self._wanted())
+                    await self._preparation.prepare_announced(kind, await self._next_wake_time())
         except TimeoutError:
-            self._complain(
-                f"logind waits no longer, and not all is done for the {what}; "
+            self._on_error(
+                f"logind waits no longer, and not all is done for the {kind}; "
                 "raise InhibitDelayMaxSec= in logind.conf(5)"
             )
         finally:
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_TELLING):
-                    await self._told.wait()
-            self._before = self._eyes.wakeup_sources()
-            self._lock.want(None)
+                async with asyncio.timeout(_PUBLISH_TIMEOUT):
+                    await self._published.wait()
+            self._last_wakeups = self._eyes.read_wakeup_state()
+            self._lock.request(None)
 
     async def _time_left(self) -> float:
         """Seconds until logind goes on without us, less what it takes to tell of it."""
         try:
-            most = await self._eyes.patience()
+            inhibit_delay = await self._eyes.inhibit_delay()
         except HostError:
-            most = _DELAY_MOST
-        return max(most - _TELLING - _MARGIN, most / 2)
+            inhibit_delay = _DEFAULT_INHIBIT_DELAY
+        return max(inhibit_delay - _PUBLISH_TIMEOUT - _MARGIN, inhibit_delay / 2)
 
-    async def _notice(self) -> None:
+    async def _watch_clock(self) -> None:
         """See by the clocks that the server has slept, should logind not say so, or not be heard."""
         while True:
-            await self._asleep.wait()
-            self._asleep.clear()
-            leaving = self._leaving
-            if leaving is not None:
+            await self._may_have_slept.wait()
+            self._may_have_slept.clear()
+            shutdown = self._shutdown
+            if shutdown is not None:
                 with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(_LATE):
-                        await self._back.wait()
-            missed = leaving is not None and leaving is self._doubted
-            if self._leaving is leaving and (missed or self._has_slept()):
-                await self._return()
+                    async with asyncio.timeout(_END_TIMEOUT):
+                        await self._ended.wait()
+            missed = shutdown is not None and shutdown is self._unconfirmed
+            if self._shutdown is shutdown and (missed or self._has_slept()):
+                await self._end_shutdown()
 
     def _has_slept(self) -> bool:
-        return self._clock.now().slept - self._slept > _SLEPT
+        return self._clock.now().slept - self._last_slept > _MIN_SLEPT
 
-    def _woken(self) -> Waking | None:
+    def _take_wake_event(self) -> WakeEvent | None:
         """What woke the server since this was last asked; None = it has not slept."""
-        now, before = self._clock.now(), self._before
-        clocked = self._has_slept()
-        self._slept, self._before = now.slept, self._eyes.wakeup_sources()
-        if not clocked and not self._before.slept_since(before):
+        now, last_wakeups = self._clock.now(), self._last_wakeups
+        clock_advanced = self._has_slept()
+        self._last_slept, self._last_wakeups = now.slept, self._eyes.read_wakeup_state()
+        if not clock_advanced and not self._last_wakeups.slept_since(last_wakeups):
             return None
-        return Waking(
+        return WakeEvent(
             now.mono,
-            *wakeup.cause(before, self._before, alarm_due=self._night.alarm_due),
-            clocked=clocked,
+            *wakeup.find_cause(last_wakeups, self._last_wakeups, alarm_due=self._preparation.alarm_due),
+            clock_advanced=clock_advanced,
         )
 
-    async def _return(self) -> None:
+    async def _end_shutdown(self) -> None:
         """The server is up again, or did not go: tell what woke it, and leave nothing behind.
 
         Clearing up comes last: a helper that hangs takes a minute, and the next sleep may begin meanwhile.
         """
-        cause = self._arrive()
-        self._leaving = None
-        self._board.leaving(None)
-        self.stand_by()
-        self._hear(Going("sleep", begins=False))
-        await self._night.end(cause)
+        cause = self._publish_wake_event()
+        self._shutdown = None
+        self._board.set_shutdown(None)
+        self.update_inhibitor()
+        self._on_logind_event(LogindEvent("sleep", start=False))
+        await self._preparation.finish(cause)
 
-    def _arrive(self) -> str:
+    def _publish_wake_event(self) -> str:
         """Tell what woke the server, and give its cause; "" = it has not slept."""
-        waking = self._woken()
-        if waking is None:
+        event = self._take_wake_event()
+        if event is None:
             return ""
-        told = filter(None, (waking.detail, self._night.alarm_fate))
-        self._board.woke(replace(waking, detail="; ".join(told)))
-        return waking.cause
+        details = filter(None, (event.detail, self._preparation.alarm_description))
+        self._board.set_wake_event(replace(event, detail="; ".join(details)))
+        return event.cause

@@ -3,10 +3,10 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from scripted import Hands
+from scripted import RecordingPorts
 
 from powerd.actuators import warn
-from powerd.model import Action, CallOff, Done, Warn
+from powerd.model import ActionResult, CancelWarning, SleepAction, WarnUsers
 
 
 @pytest.mark.parametrize(
@@ -18,10 +18,12 @@ from powerd.model import Action, CallOff, Done, Warn
         ("command", "runs its sleep command"),
     ],
 )
-def test_people_read_what_is_coming_when_and_what_to_do(action: Action, what: str) -> None:
-    hands = Hands()
+def test_people_read_what_is_coming_when_and_what_to_do(action: SleepAction, what: str) -> None:
+    hands = RecordingPorts()
     text = f"this server {what} in 1min unless somebody needs it (`powerd why`)"
-    assert asyncio.run(warn.obey(Warn(0, action, 60.0), hands)) == Done(True, f"announced: {text}")
+    assert asyncio.run(warn.execute_announcement(WarnUsers(0, action, 60.0), hands)) == ActionResult(
+        True, f"announced: {text}"
+    )
     assert hands.calls == [("broadcast", text)]
 
 
@@ -33,14 +35,17 @@ def test_people_read_what_is_coming_when_and_what_to_do(action: Action, what: st
         ("command", "does not run its sleep command"),
     ],
 )
-def test_people_read_what_does_not_come_after_all_and_why(action: Action, what: str) -> None:
-    hands = Hands()
+def test_people_read_what_does_not_come_after_all_and_why(action: SleepAction, what: str) -> None:
+    hands = RecordingPorts()
     text = f"called off, this server {what} now: tv: home, answers ping"
-    order = CallOff(0, action, "tv: home, answers ping")
-    assert asyncio.run(warn.obey(order, hands)) == Done(True, f"announced: {text}")
+    order = CancelWarning(0, action, "tv: home, answers ping")
+    assert asyncio.run(warn.execute_announcement(order, hands)) == ActionResult(True, f"announced: {text}")
     assert hands.calls == [("broadcast", text)]
 
 
 def test_no_name_of_a_host_s_writes_to_a_terminal_what_it_likes() -> None:
-    assert "\x1b" not in warn.text(CallOff(0, "suspend", "tv\x1b[2J\0: home"))
-    assert warn.text(CallOff(0, "suspend", "")) == "called off, this server does not go to sleep now"
+    assert "\x1b" not in warn.announcement_text(CancelWarning(0, "suspend", "tv\x1b[2J\0: home"))
+    assert (
+        warn.announcement_text(CancelWarning(0, "suspend", ""))
+        == "called off, this server does not go to sleep now"
+    )

@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from faces.canned_daemon import canned
+from faces.canned_daemon import status_server
 
 ROUNDS = 10
 MOST = 0.25
@@ -43,7 +43,7 @@ def memory(argv: list[str]) -> float:
 def main() -> int:
     """Print the table; 1 if the figure is missed."""
     powerd = str(Path(sys.executable).with_name("powerd"))
-    with tempfile.TemporaryDirectory() as directory, canned("crowd", Path(directory) / "s"):
+    with tempfile.TemporaryDirectory() as directory, status_server("crowd", Path(directory) / "s"):
         door = ["--socket", f"{directory}/s"]
         rows = [
             ("python -c pass", [sys.executable, "-c", "pass"]),

@@ -23,11 +23,11 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from rig.hardware import Hardware
 
 from powerd.clock import KernelClock
-from powerd.host.hotplug import Hotplug
+from powerd.host.hotplug import BlockDeviceMonitor
 from powerd.host.machine import Machine
 from powerd.host.sysfs import Sysfs
-from powerd.sources.disks import Disks, counters
-from powerd.sources.runner import Extent
+from powerd.sources.disks import DiskSource, counters
+from powerd.sources.runner import PollDepth
 
 DISKS: Final = 100
 EVENTS: Final = 10_000
@@ -67,12 +67,12 @@ def real_counters() -> Iterator[tuple[str, float]]:
     paths = [f"{device}/{'./' * n}{file}" for n in range(DISKS) for file in files]
     sysfs = Sysfs(Path("/"))
 
-    def read() -> list[counters.Stat | None]:
-        return [counters.parse(text) for text in sysfs.gauges(paths)[1::3]]
+    def read() -> list[counters.IoStat | None]:
+        return [counters.parse_stat(text) for text in sysfs.read_cached(paths)[1::3]]
 
     assert all(read())
     yield "reading all counters, real sysfs, ms", median_ms(read)
-    yield "the same, each file opened anew, ms", median_ms(lambda: [sysfs.peek(path) for path in paths])
+    yield "the same, each file opened anew, ms", median_ms(lambda: [sysfs.read_text(path) for path in paths])
     sysfs.close()
 
 
@@ -84,19 +84,19 @@ async def rounds(root: Path) -> tuple[tuple[str, float], ...]:
         hardware.partition(
             n, 1, ID_FS_TYPE="zfs_member", ID_FS_UUID=f"{n // 10}", ID_FS_LABEL=f"tank{n // 10}"
         )
-    source = Disks(Machine(root), KernelClock())
-    facts = await source.look(Extent.ROUND)
+    source = DiskSource(Machine(root), KernelClock())
+    facts = await source.poll(PollDepth.ROUTINE)
     assert len(facts.activity or {}) == DISKS
     quiet, fresh = [], []
     for _ in range(50):
         began = time.perf_counter()
-        await source.look(Extent.ROUND)
+        await source.poll(PollDepth.ROUTINE)
         quiet.append((time.perf_counter() - began) * 1e3)
     for _ in range(10):
         hardware.mount("8:1", "/srv", "ext4", "/dev/sda1")
-        source = Disks(Machine(root), KernelClock())
+        source = DiskSource(Machine(root), KernelClock())
         began = time.perf_counter()
-        await source.look(Extent.ROUND)
+        await source.poll(PollDepth.ROUTINE)
         fresh.append((time.perf_counter() - began) * 1e3)
     return (("a round, ms", statistics.median(quiet)), ("taking stock, ms", statistics.median(fresh)))
 
@@ -105,7 +105,7 @@ async def storm() -> tuple[tuple[str, float], ...]:
     """Events as fast as the kernel makes them, over some 10 s, and what hearing them takes."""
     numbers = count()
     before = resident()
-    heard = Hotplug(lambda: print(f"look {next(numbers) + 1}"), "kernel")
+    heard = BlockDeviceMonitor(lambda: print(f"look {next(numbers) + 1}"), "kernel")
     memory = resident() - before
     uevent, listening = os.open(UEVENT, os.O_WRONLY), 0.0
     for _ in range(100):

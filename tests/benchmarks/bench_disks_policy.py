@@ -14,10 +14,10 @@ from typing import Final
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from policy.disks.shelf import MINUTE, Shelf
-from policy.disks.spindle import Spindle
+from policy.disks.shelf import MINUTE, DiskSimulation
+from policy.disks.spindle import DriveSimulator
 
-from powerd.app import NURSERY
+from powerd.app import GC_THRESHOLD
 from powerd.model import Disk, DiskId
 from powerd.policy import decide
 
@@ -26,23 +26,23 @@ ROUNDS: Final = 15
 LIMIT: Final = 10.0
 
 
-def thousand() -> Shelf:
+def thousand() -> DiskSimulation:
     """Every other disk is in a group of four."""
     disks = [
         Disk(DiskId(f"ata-X_{n}"), f"sd{n}", group=f"md{n // 8}" if n % 2 else None) for n in range(DISKS)
     ]
-    return Shelf(*(Spindle(disk) for disk in disks))
+    return DiskSimulation(*(DriveSimulator(disk) for disk in disks))
 
 
-def rounds(shelf: Shelf) -> float:
+def rounds(shelf: DiskSimulation) -> float:
     """Milliseconds of processor time for a decision, median."""
     times = []
     gc.collect()
     gc.freeze()  # as the daemon does after its start, and the next line too
-    gc.set_threshold(NURSERY)
+    gc.set_threshold(GC_THRESHOLD)
     for _ in range(ROUNDS):
         shelf.at += 1
-        shelf.look()
+        shelf.poll()
         began = time.thread_time()
         decision = decide(shelf.snapshot, shelf.memory, shelf.options, shelf.now)
         times.append((time.thread_time() - began) * 1e3)
@@ -53,9 +53,9 @@ def rounds(shelf: Shelf) -> float:
 def main() -> int:
     """Print the table; 1 if a figure is missed."""
     shelf = thousand()
-    shelf.live(MINUTE)
+    shelf.run_until(MINUTE)
     figures = {"1,000 spinning disks, ms": rounds(shelf)}
-    shelf.live(shelf.at + 25 * MINUTE)
+    shelf.run_until(shelf.at + 25 * MINUTE)
     figures["1,000 sleeping disks, ms"] = rounds(shelf)
     for name, figure in figures.items():
         print(f"{name:<40}{figure:>10.2f}{LIMIT:>10.2f}")

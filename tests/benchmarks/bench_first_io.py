@@ -20,21 +20,21 @@ from typing import Final
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from benchmarks.bench_sleeping_disks import DISKS, MEMORY, Shelf
+from benchmarks.bench_sleeping_disks import DISKS, MEMORY, SimulatedHelper
 from rig.hardware import QUIET, Hardware, sd_name
 from rig.lan import Lan, stop
 from rig.wait import until
 
-from powerd.app import faces_of
+from powerd.app import ui_context
 from powerd.clock import KernelClock
 from powerd.config import parse
 from powerd.daemon import Daemon
 from powerd.faces.client import UnreachableError, get
-from powerd.faces.feed import Feed
-from powerd.faces.http import Door
-from powerd.host.listen import unix_socket
+from powerd.faces.feed import EventFeed
+from powerd.faces.http import LazyHttpServer
+from powerd.host.listen import listen_unix
 from powerd.host.machine import Machine
-from powerd.model import DiskOrder, Found
+from powerd.model import DiskAction, DiskResult
 
 POLL: Final = 0.05
 """Seconds between two questions."""
@@ -46,18 +46,18 @@ ONE_MORE: Final = QUIET.replace("100 0 800", "101 0 808", 1)
 """The counters after one more read; as long, so that they change at one stroke."""
 
 
-class Accessed(Shelf):
+class AccessedDisks(SimulatedHelper):
     """The shelf, with drives that spin as soon as their counters have moved."""
 
     def __init__(self, root: Path) -> None:
         super().__init__(Hardware(root))
         self._root = root
 
-    async def disk(self, order: DiskOrder) -> Found:
+    async def execute_disk_action(self, order: DiskAction) -> DiskResult:
         drive = self._drives[order.disk]
         if counters(self._root, drive.disk.device).read_text() != f"{QUIET}\n":
             drive.access(asyncio.get_running_loop().time())
-        return await super().disk(order)
+        return await super().execute_disk_action(order)
 
 
 def counters(root: Path, device: str) -> Path:
@@ -75,9 +75,9 @@ async def live(root: Path, at: Path, every: float) -> None:
     """Be the daemon and its HTTP face, until the process is ended."""
     machine, clock = Machine(root), KernelClock()
     config = f'mode = "enforce"\n[clients]\nleases = []\nlearn = "0s"\nevery = "{every:g}s"\n'
-    daemon = Daemon(parse(config.encode(), "benchmark"), machine, Accessed(root), clock)
-    await Door([unix_socket(at)], faces_of(daemon, clock, lambda: None, Feed())).start()
-    await daemon.live()
+    daemon = Daemon(parse(config.encode(), "benchmark"), machine, AccessedDisks(root), clock)
+    await LazyHttpServer([listen_unix(at)], ui_context(daemon, clock, lambda: None, EventFeed())).start()
+    await daemon.run()
 
 
 def states(at: Path) -> dict[str, str]:

@@ -81,7 +81,7 @@ def config(addresses: list[str], mode: str) -> str:
 
 
 @dataclass(frozen=True)
-class House:
+class IdleMeasurement:
     """A LAN of 30 clients and its daemon, which took ``ready`` seconds to be it."""
 
     daemon: Daemon
@@ -92,7 +92,9 @@ class House:
         return Reading.of(self.daemon.process.pid)
 
 
-def house(stack: ExitStack, scratch: Path, subnet: int, *, home: bool = False, logind: bool = False) -> House:
+def house(
+    stack: ExitStack, scratch: Path, subnet: int, *, home: bool = False, logind: bool = False
+) -> IdleMeasurement:
     """One with a third of the clients up and a third dropping pings, or with none there."""
     scratch.mkdir()
     bus = PrivateBus(scratch)
@@ -112,7 +114,7 @@ def house(stack: ExitStack, scratch: Path, subnet: int, *, home: bool = False, l
     daemon = Daemon(lan.server.inside, scratch / "powerd", config(addresses, mode), prefix=where)
     began = time.monotonic()
     stack.enter_context(daemon)
-    return House(daemon, time.monotonic() - began, bus if logind else None)
+    return IdleMeasurement(daemon, time.monotonic() - began, bus if logind else None)
 
 
 def main() -> None:

@@ -22,7 +22,7 @@ from typing import Final
 
 from powerd.host.machine import Machine
 from powerd.sources.leases.files import LeaseFiles
-from powerd.sources.leases.isc_leases import Reader
+from powerd.sources.leases.isc_leases import DhcpdLeasesReader
 
 LEASES: Final = "/var/lib/dhcp/dhcpd.leases"
 CASES: Final = ((100_000, 100_000), (1_000_000, 254), (1_000_000, 65_536))
@@ -78,20 +78,20 @@ async def look(root: Path) -> dict[str, float]:
 
     other = asyncio.create_task(turn())
     begun = time.perf_counter()
-    report = await files.look(eyes, 0)
+    report = await files.poll(eyes, 0)
     took = time.perf_counter() - begun
     other.cancel()
-    hosts = sum(len(batch.leads) for batch in report.batches)
+    hosts = sum(len(batch.entries) for batch in report.batches)
     begun = time.perf_counter()
-    assert await files.look(eyes, 60) is report
+    assert await files.poll(eyes, 60) is report
     again = time.perf_counter() - begun
     return {"seconds": took, "stall": stall * 1e3, "mb": memory(), "hosts": hosts, "again": again * 1e6}
 
 
 async def feed(root: Path) -> dict[str, float]:
     """The parser alone: the longest of its turns, with 64 KiB each."""
-    reader, longest, begun = Reader(), 0.0, time.perf_counter()
-    async for text in Machine(root).chunks(LEASES):
+    reader, longest, begun = DhcpdLeasesReader(), 0.0, time.perf_counter()
+    async for text in Machine(root).read_chunks(LEASES):
         start = time.thread_time()
         reader.feed(text)
         longest = max(longest, time.thread_time() - start)
@@ -100,7 +100,7 @@ async def feed(root: Path) -> dict[str, float]:
         "seconds": time.perf_counter() - begun,
         "stall": longest * 1e3,
         "mb": memory(),
-        "hosts": len(found.leads),
+        "hosts": len(found.entries),
     }
 
 

@@ -20,7 +20,7 @@ from typing import Final
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from policy.disks.spindle import Spindle
+from policy.disks.spindle import DriveSimulator
 from rig.hardware import Hardware, sd_name
 from rig.lan import Lan
 
@@ -30,7 +30,7 @@ from powerd.daemon import Daemon
 from powerd.host.hands import RealHands
 from powerd.host.machine import Machine
 from powerd.host.values import DiskError
-from powerd.model import Disk, DiskId, DiskOrder, DiskState, Found, Status, Trouble
+from powerd.model import Disk, DiskAction, DiskId, DiskResult, DiskState, FailureCause, Status
 
 DISKS: Final = 8
 CLIENTS: Final = 30
@@ -43,7 +43,7 @@ MEMORY: Final = Path("/dev/shm")  # noqa: S108 - the directory made in there is 
 LIMITS: Final = {"wake-ups/h": 150, "commands to disks": 0, "disks that wake up": 0}
 
 
-class Shelf(RealHands):
+class SimulatedHelper(RealHands):
     """Hands for which drives are played; they sleep from the beginning."""
 
     def __init__(self, hardware: Hardware) -> None:
@@ -51,19 +51,19 @@ class Shelf(RealHands):
         names = [DiskId(hardware.sata(n, f"WD-{n}")) for n in range(DISKS)]
         hardware.md("md0", 0, ("sda", "sdb"))
         self._drives = {
-            name: Spindle(Disk(name, sd_name(n)), spins=False, ios=0) for n, name in enumerate(names)
+            name: DriveSimulator(Disk(name, sd_name(n)), spins=False, ios=0) for n, name in enumerate(names)
         }
         self.commands = 0
 
-    async def disk(self, order: DiskOrder) -> Found:
+    async def execute_disk_action(self, order: DiskAction) -> DiskResult:
         self.commands += 1
-        done = self._drives[order.disk].obey(order, asyncio.get_running_loop().time())
-        found = done.found
+        done = self._drives[order.disk].execute(order, asyncio.get_running_loop().time())
+        found = done.answer
         if not done.ok or found is None:
-            raise DiskError(done.observed, Trouble.FAILED)
+            raise DiskError(done.message, FailureCause.FAILED)
         return found
 
-    async def guard(self, disks: tuple[DiskId, ...]) -> tuple[DiskId, tuple[DiskId, ...], float]:
+    async def wait_first_access(self, disks: tuple[DiskId, ...]) -> tuple[DiskId, tuple[DiskId, ...], float]:
         """Nobody accesses them."""
         await asyncio.Event().wait()
         return disks[0], disks[1:], 0.0
@@ -82,7 +82,7 @@ def switches() -> int:
 
 async def live(root: Path, net: str, minutes: float) -> dict[str, float]:
     """Be the daemon; gives back the figures."""
-    shelf, machine, asleep = Shelf(Hardware(root)), Machine(root), asyncio.Event()
+    shelf, machine, asleep = SimulatedHelper(Hardware(root)), Machine(root), asyncio.Event()
     latest = 0
 
     def hear(status: Status) -> None:
@@ -91,8 +91,8 @@ async def live(root: Path, net: str, minutes: float) -> dict[str, float]:
         if latest == DISKS:
             asleep.set()
 
-    daemon = Daemon(parse(config(net).encode(), "benchmark"), machine, shelf, KernelClock(), hear=hear)
-    life = asyncio.create_task(daemon.live())
+    daemon = Daemon(parse(config(net).encode(), "benchmark"), machine, shelf, KernelClock(), on_status=hear)
+    life = asyncio.create_task(daemon.run())
     async with asyncio.timeout(ASLEEP_WITHIN):
         await asleep.wait()
     await asyncio.sleep(SETTLED)

@@ -21,18 +21,18 @@ from typing import Final
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from helper.drives import Drives
-from helper.test_smart import let, with_health
+from helper.drives import FakeDrives
+from helper.test_smart import set_document, with_health
 from rehearse.households import BERLIN
-from rehearse.test_disks_week import Nas
+from rehearse.test_disks_week import SimulatedDiskServer
 from rig.wait import until
 
 from powerd.config import parse
 from powerd.daemon import Daemon
 from powerd.host import drives as helper
 from powerd.host.machine import Machine
-from powerd.model import DiskOrder, Found
-from powerd.store import Store
+from powerd.model import DiskAction, DiskResult
+from powerd.store import Storage
 
 CHECKS: Final = 20
 LIMITS: Final = {
@@ -44,13 +44,13 @@ LIMITS: Final = {
 }
 
 
-class Bench(Nas):
+class SmartBenchmark(SimulatedDiskServer):
     """A house whose orders to disks go to a real helper."""
 
     door = Path()
 
-    async def disk(self, order: DiskOrder) -> Found:
-        return await helper.obey(order, self.door)
+    async def execute_disk_action(self, order: DiskAction) -> DiskResult:
+        return await helper.request_disk_action(order, self.door)
 
 
 def resident() -> float:
@@ -71,25 +71,29 @@ def served(tools: Path, root: Path, door: Path) -> Iterator[None]:
             process.terminate()
 
 
-async def measured(bench: Bench, asked: Drives, state: Path) -> dict[str, float]:
+async def measured(bench: SmartBenchmark, asked: FakeDrives, state: Path) -> dict[str, float]:
     daemon = Daemon(
-        parse(b'[clients]\nlearn = "0s"\nevery = "1h"\n', "bench"), bench, bench, bench, store=Store(state)
+        parse(b'[clients]\nlearn = "0s"\nevery = "1h"\n', "bench"),
+        bench,
+        bench,
+        bench,
+        storage=Storage(state),
     )
-    life = asyncio.create_task(daemon.live())
-    while daemon.status is None or not daemon.status.snapshot.records:  # noqa: ASYNC110 - nobody tells
+    life = asyncio.create_task(daemon.run())
+    while daemon.status is None or not daemon.status.snapshot.smart_history:  # noqa: ASYNC110 - nobody tells
         await asyncio.sleep(0.1)
-    await daemon.wishes.check("sda")  # what is imported and cached once
+    await daemon.requests.check_health("sda")  # what is imported and cached once
     gc.collect()
-    asked.asked()
+    asked.tool_calls()
     before, costs, waits = resident(), [], []
     for _ in range(CHECKS):
         cpu, began = time.thread_time(), time.monotonic()
-        await daemon.wishes.check("sda")
+        await daemon.requests.check_health("sda")
         await asyncio.sleep(0.05)  # the decision on it, and its document
         costs.append((time.thread_time() - cpu) * 1e3)
         waits.append((time.monotonic() - began - 0.05) * 1e3)
     gc.collect()
-    runs = sum(line.startswith("smartctl") for line in asked.asked())
+    runs = sum(line.startswith("smartctl") for line in asked.tool_calls())
     life.cancel()
     return {
         "CPU of the loop for a check, ms": statistics.median(costs),
@@ -104,11 +108,11 @@ async def main() -> int:
     """Print the table; 1 if a figure is missed."""
     with tempfile.TemporaryDirectory() as name:
         scratch = Path(name)
-        asked = Drives(scratch, "sda")
+        asked = FakeDrives(scratch, "sda")
         with_health(asked)
-        let(asked, "sda", "seagate", "sat")
-        bench = Bench(asyncio.get_running_loop().time, [], BERLIN, time.time())
-        bench.plug(1, scratch / "tree")
+        set_document(asked, "sda", "seagate", "sat")
+        bench = SmartBenchmark(asyncio.get_running_loop().time, [], BERLIN, time.time())
+        bench.add_disks(1, scratch / "tree")
         (disk,) = bench.drives
         (asked.root / "dev/disk/by-id" / disk).symlink_to("../../sda")
         bench.machine, bench.door = Machine(scratch / "tree"), scratch / "door"

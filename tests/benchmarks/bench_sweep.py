@@ -104,23 +104,23 @@ def _cpu() -> float:
 
 def _powerd(known: dict[str, str], *, until_first: bool = False) -> tuple[Look, Found]:
     from powerd.host.machine import Machine  # noqa: PLC0415 - each child imports its own prober only
-    from powerd.host.values import Ask, Heard, Sweep  # noqa: PLC0415 - as above
+    from powerd.host.values import ProbeOutcome, ProbeRequest, SweepResult  # noqa: PLC0415 - as above
 
     machine = Machine()
     lan = asyncio.run(machine.lan())
-    asks = [Ask(address, lan.link_of(IPv4Address(address))) for address in known]
+    asks = [ProbeRequest(address, lan.link_of(IPv4Address(address))) for address in known]
 
     tries = 3 if len(asks) > 256 else 1  # a large LAN is swept in earnest
 
-    async def look() -> Sweep:
+    async def look() -> SweepResult:
         some = asks[:1] if until_first else asks  # as the daemon does: whoever was heard last, alone
         return await machine.sweep(some, timeout=1, tries=tries, until_first=until_first)
 
-    def found(sweep: Sweep) -> set[str]:
-        unsure = [r for r in sweep.replies.values() if Heard.FAILED in (r.icmp, r.arp)]
+    def found(sweep: SweepResult) -> set[str]:
+        unsure = [r for r in sweep.replies.values() if ProbeOutcome.FAILED in (r.icmp, r.arp)]
         if unsure:
             print(f"{len(unsure)} unknown, e.g. {unsure[0]}", file=sys.stderr)
-        return {a for a, r in sweep.replies.items() if Heard.ANSWERED in (r.icmp, r.arp)}
+        return {a for a, r in sweep.replies.items() if ProbeOutcome.ANSWERED in (r.icmp, r.arp)}
 
     return look, found
 

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from powerd.config import ConfigError, parse, plan_of
-from powerd.config.disks import DiskPlan, parse_disk_pattern
+from powerd.config import ConfigError, parse, settings_for_disk
+from powerd.config.disks import DiskSettings, parse_disk_pattern
 from powerd.model import DiskId
 
 NAME, MODEL, SERIAL = DiskId("ata-WDC_WD20EFRX-68EUZN0_WD-1"), "WDC WD20EFRX-68EUZN0", "WD-1"
@@ -23,7 +23,7 @@ NAME, MODEL, SERIAL = DiskId("ata-WDC_WD20EFRX-68EUZN0_WD-1"), "WDC WD20EFRX-68E
     ],
 )
 def test_what_a_pattern_fits(text: str, *, fits: bool) -> None:
-    assert parse_disk_pattern(text).fits(NAME, MODEL, SERIAL) is fits
+    assert parse_disk_pattern(text).matches(NAME, MODEL, SERIAL) is fits
     assert str(parse_disk_pattern(text)) == text
 
 
@@ -36,17 +36,22 @@ def test_what_is_no_pattern(text: str, why: str) -> None:
         parse_disk_pattern(text)
 
 
-def plan(text: str) -> DiskPlan:
-    return plan_of(parse(text.encode(), "f").disks, NAME, MODEL, SERIAL)
+def plan(text: str) -> DiskSettings:
+    return settings_for_disk(parse(text.encode(), "f").disks, NAME, MODEL, SERIAL)
 
 
-def test_without_a_word_everything_is_as_documented() -> None:
-    assert plan("") == DiskPlan(
-        spin_down_after=1200, chosen=False, method="command", most=24, apm=None, usb=False
+def test_an_empty_configuration_gives_the_documented_defaults() -> None:
+    assert plan("") == DiskSettings(
+        spin_down_after=1200,
+        set_by_rule=False,
+        method="command",
+        max_spin_downs_per_day=24,
+        apm=None,
+        usb=False,
     )
 
 
-def test_the_first_rule_that_fits_counts_and_leaves_open_what_it_does_not_say() -> None:
+def test_the_first_matching_rule_counts_and_leaves_unset_keys_open() -> None:
     text = """
 [disks]
 method = "both"
@@ -63,14 +68,18 @@ usb = false
 match = ["*"]
 method = "timer"
 """
-    assert plan(text) == DiskPlan(spin_down_after=0, chosen=True, method="both", most=3, apm=None, usb=False)
+    assert plan(text) == DiskSettings(
+        spin_down_after=0, set_by_rule=True, method="both", max_spin_downs_per_day=3, apm=None, usb=False
+    )
 
 
 def test_a_time_is_chosen_for_a_disk_by_the_rule_that_counts_for_it() -> None:
     rules = [f'[[disks.rule]]\nmatch = ["{match}"]\n' for match in ("WD-1", "*")]
-    assert not plan(f'[disks]\nspin_down_after = "1h"\n{rules[0]}apm = 127').chosen
-    assert not plan(f'{rules[0]}apm = 127\n{rules[1]}spin_down_after = "1h"').chosen
-    assert plan(f'{rules[1]}spin_down_after = "20min"').chosen, "as long as for all others, but said of it"
+    assert not plan(f'[disks]\nspin_down_after = "1h"\n{rules[0]}apm = 127').set_by_rule
+    assert not plan(f'{rules[0]}apm = 127\n{rules[1]}spin_down_after = "1h"').set_by_rule
+    assert plan(f'{rules[1]}spin_down_after = "20min"').set_by_rule, (
+        "as long as for all others, but said of it"
+    )
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,18 @@ from typing import Any
 
 import pytest
 
-from powerd.config.kinds import Kind, argv, choice, duration, flag, listen, many, text, texts, toml_string
+from powerd.config.kinds import (
+    OptionType,
+    argv,
+    boolean,
+    choice,
+    duration,
+    list_of,
+    listen_address,
+    nonempty_string,
+    string_list,
+    toml_string,
+)
 from powerd.config.values import parse_window
 
 
@@ -16,17 +27,17 @@ from powerd.config.values import parse_window
     [
         (duration(), "1h30min"),
         (choice("a", "b"), "b"),
-        (flag(), True),
-        (flag(), False),
-        (text(), 'say "hello"\n\x7f\\'),
-        (texts(), ["a", "ü", "\x00"]),
-        (many(parse_window), ["Fri,Sat 01:30-10:00"]),
-        (many(listen), ["[::1]:80", "127.0.0.1:8787"]),
+        (boolean(), True),
+        (boolean(), False),
+        (nonempty_string(), 'say "hello"\n\x7f\\'),
+        (string_list(), ["a", "ü", "\x00"]),
+        (list_of(parse_window), ["Fri,Sat 01:30-10:00"]),
+        (list_of(listen_address), ["[::1]:80", "127.0.0.1:8787"]),
         (argv(), ["/bin/echo", ""]),
         (argv(), []),
     ],
 )
-def test_shown_value_reads_back(kind: Kind[Any], value: object) -> None:
+def test_shown_value_reads_back(kind: OptionType[Any], value: object) -> None:
     shown = kind.show(kind.read(value))
     assert tomllib.loads(f"x = {shown}") == {"x": value}
 

@@ -93,7 +93,7 @@ def test_all_faults_in_one_run() -> None:
     ]
 
 
-def test_every_fault_of_a_list_is_told_and_none_twice() -> None:
+def test_every_fault_of_a_list_is_reported_and_none_twice() -> None:
     faults = faults_of('[wake]\nat = ["9", "06:30", "24:00", 1, 2]\n[hooks]\nalert = [1, "x"]')
     assert [fault.partition(": ")[2] for fault in faults] == [
         'wake.at: "9" is no time of day: write it like "06:30" or "Mon-Fri 06:30"',
@@ -120,7 +120,7 @@ def test_a_fault_cannot_write_to_the_terminal() -> None:
     assert "\\x1b[2J\\nx" in fault
 
 
-def test_what_is_said_is_what_is_meant() -> None:
+def test_every_key_sets_its_option() -> None:
     options = parse(
         b'mode = "enforce"\n[clients]\nhosts = ["tv.lan"]\nlearn = "0s"\n[[clients.class]]\nname = "phone"\n'
         b'match = ["*phone*"]\nabsent_after = "15min"\n[[sleep]]\naction = "command"\n'
@@ -137,7 +137,7 @@ def test_what_is_said_is_what_is_meant() -> None:
     assert options.http.listen == ("[::1]:8787",)
 
 
-def test_nothing_said_is_the_default() -> None:
+def test_a_missing_key_is_the_default() -> None:
     assert parse(b"", "f") == Options()
 
 
@@ -186,7 +186,7 @@ def test_what_is_wrong_with_the_file_does_not_hide_what_is_wrong_in_it(tmp_path:
     assert [fault.split()[0] for fault in told] == ["everybody", "mode:", "http.token_file:"]
 
 
-def test_a_file_that_others_own_is_told_with_the_remedy(
+def test_a_file_that_others_own_is_reported_with_the_remedy(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     def closed(*_: object) -> None:  # root, who runs this, may read everything

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from powerd.config import ConfigError, parse
-from powerd.config.notify import cautions
+from powerd.config.notify import option_warnings
 
 URL = b'[hooks]\nnotify = ["ntfy://secret-topic"]\n'
 
@@ -31,21 +31,21 @@ def file(tmp_path: Path) -> Path:
 
 def test_a_closed_file_and_apprise_are_all_that_it_takes(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("powerd.config.notify.find_spec", lambda _: object())
-    assert list(cautions(parse(URL, str(file)), file)) == []
-    assert list(cautions(parse(URL, str(file)), file / "not there")) == []
+    assert list(option_warnings(parse(URL, str(file)), file)) == []
+    assert list(option_warnings(parse(URL, str(file)), file / "not there")) == []
 
 
 def test_a_file_that_everybody_may_read(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("powerd.config.notify.find_spec", lambda _: object())
     file.chmod(0o644)
-    (said,) = cautions(parse(URL, str(file)), file)
+    (said,) = option_warnings(parse(URL, str(file)), file)
     assert said.startswith(f"{file}: hooks.notify holds secrets")
     assert said.endswith(f"chgrp powerd {file} && chmod 640 {file}")
-    assert list(cautions(parse(b"", str(file)), file)) == [], "without a secret everybody may"
+    assert list(option_warnings(parse(b"", str(file)), file)) == [], "without a secret everybody may"
 
 
 def test_apprise_is_not_installed(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "apprise", None)
     monkeypatch.setattr("powerd.config.notify.find_spec", lambda _: None)
-    (said,) = cautions(parse(URL, str(file)), file)
+    (said,) = option_warnings(parse(URL, str(file)), file)
     assert said.endswith("pip install 'powerd[notify]'")

@@ -8,9 +8,27 @@ from typing import Any
 
 import pytest
 
-from powerd.config import Awake, ClientClass, Clients, Hooks, Http, Options, SleepRule, Wake
+from powerd.config import (
+    AwakeOptions,
+    ClientClass,
+    ClientOptions,
+    HookOptions,
+    HttpOptions,
+    Options,
+    SleepRule,
+    WakeOptions,
+)
 
-TABLES: list[type[Any]] = [Options, Clients, ClientClass, SleepRule, Awake, Wake, Hooks, Http]
+TABLES: list[type[Any]] = [
+    Options,
+    ClientOptions,
+    ClientClass,
+    SleepRule,
+    AwakeOptions,
+    WakeOptions,
+    HookOptions,
+    HttpOptions,
+]
 
 
 @pytest.mark.parametrize("table", TABLES)

@@ -6,19 +6,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from powerd.config import (
-    Awake,
+    AwakeOptions,
     ClientClass,
-    Clients,
-    Http,
+    ClientOptions,
+    ClientPattern,
+    HttpOptions,
     Options,
-    Pattern,
     SleepRule,
-    Window,
-    effective,
+    TimeWindow,
+    effective_toml,
     parse,
-    sample,
+    sample_toml,
 )
-from powerd.config.values import parse_pattern
+from powerd.config.values import parse_client_pattern
 
 
 def _seconds(least: int, most: int) -> st.SearchStrategy[float]:
@@ -28,18 +28,18 @@ def _seconds(least: int, most: int) -> st.SearchStrategy[float]:
 
 def _is_pattern(text: str) -> bool:
     try:
-        parse_pattern(text)
+        parse_client_pattern(text)
     except ValueError:
         return False
     return True
 
 
 _NAMES = st.text(alphabet=st.characters(codec="utf-8"), min_size=1).filter(lambda text: bool(text.strip()))
-_PATTERNS: st.SearchStrategy[Pattern] = (
-    (_NAMES | st.ip_addresses().map(str)).filter(_is_pattern).map(parse_pattern)
+_PATTERNS: st.SearchStrategy[ClientPattern] = (
+    (_NAMES | st.ip_addresses().map(str)).filter(_is_pattern).map(parse_client_pattern)
 )
 _WINDOWS = st.builds(
-    Window, st.frozensets(st.integers(0, 6), min_size=1), st.integers(0, 1439), st.integers(0, 1440)
+    TimeWindow, st.frozensets(st.integers(0, 6), min_size=1), st.integers(0, 1439), st.integers(0, 1440)
 ).filter(lambda window: window.start != window.end)
 
 
@@ -60,7 +60,7 @@ _CLASSES = st.lists(
     unique_by=lambda row: row.name,
 ).map(tuple)
 _CLIENTS = st.builds(
-    Clients,
+    ClientOptions,
     leases=_tuples(_NAMES),
     hosts=_tuples(_NAMES),
     learn=_seconds(0, 365 * _DAY),
@@ -90,9 +90,9 @@ _OPTIONS = st.builds(
     mode=st.sampled_from(["observe", "enforce"]),
     clients=_CLIENTS,
     sleep=st.lists(_SLEEPS | _COMMANDS, max_size=3).map(tuple),
-    awake=st.builds(Awake, after_start=_seconds(0, _DAY), after_resume=_seconds(0, _DAY)),
+    awake=st.builds(AwakeOptions, after_start=_seconds(0, _DAY), after_resume=_seconds(0, _DAY)),
     http=st.builds(
-        Http,
+        HttpOptions,
         listen=st.sampled_from([(), ("127.0.0.1:80",), ("[::1]:1", "127.0.0.1:65535")]),
         token_file=st.sampled_from(["", "/etc/powerd/token"]),
     ),
@@ -101,12 +101,12 @@ _OPTIONS = st.builds(
 
 @given(_OPTIONS)
 def test_effective_reads_back(options: Options) -> None:
-    assert parse(effective(options).encode(), "f") == options
+    assert parse(effective_toml(options).encode(), "f") == options
 
 
 def test_effective_of_nothing_is_every_default() -> None:
-    assert parse(effective(Options()).encode(), "f") == Options()
+    assert parse(effective_toml(Options()).encode(), "f") == Options()
 
 
 def test_sample_changes_nothing() -> None:
-    assert parse(sample().encode(), "f") == Options()
+    assert parse(sample_toml().encode(), "f") == Options()

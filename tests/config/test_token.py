@@ -19,7 +19,7 @@ def file(tmp_path: Path) -> Path:
     return path
 
 
-def test_a_token_is_the_one_word_in_its_file(file: Path) -> None:
+def test_a_token_is_the_only_text_in_its_file(file: Path) -> None:
     assert read_token(str(file)) == SECRET
 
 
@@ -33,14 +33,14 @@ def test_what_everybody_can_read_is_no_secret(file: Path, mode: int) -> None:
 @pytest.mark.parametrize(
     "text", ["", "short", "two words of some length", "ü" * 20, "a" * 15, "tab\tin the middle"]
 )
-def test_what_is_no_token_is_told_and_not_shown(file: Path, text: str) -> None:
+def test_what_is_no_token_is_reported_and_not_shown(file: Path, text: str) -> None:
     file.write_text(text)
     with pytest.raises(ValueError, match="no single word of 16 ASCII characters") as caught:
         read_token(str(file))
     assert not text or text not in str(caught.value)
 
 
-def test_what_is_no_file_is_told_at_once(tmp_path: Path) -> None:
+def test_what_is_no_file_is_reported_at_once(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo")
     with pytest.raises(ValueError, match="is no plain file"):
         read_token(str(tmp_path / "fifo"))
@@ -62,7 +62,9 @@ def test_a_configuration_with_a_bad_token_is_at_fault(file: Path, tmp_path: Path
         load(config)
 
 
-def test_a_token_of_root_s_alone_is_told_with_the_remedy(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_token_of_root_s_alone_is_reported_with_the_remedy(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def closed(*_: object) -> int:  # root, who runs this, may read everything
         raise PermissionError(13, "Permission denied")
 

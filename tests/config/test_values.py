@@ -7,15 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from powerd.config.values import (
-    WakeTime,
-    Window,
+    TimeWindow,
+    WeeklyTime,
     canonical_mac,
+    format_duration,
+    parse_client_pattern,
     parse_duration,
-    parse_pattern,
     parse_timer,
-    parse_wake_time,
+    parse_weekly_time,
     parse_window,
-    show_duration,
 )
 
 EVERY_DAY = frozenset(range(7))
@@ -48,21 +48,21 @@ def test_no_duration(text: str) -> None:
 
 @given(st.integers(0, 3660 * 86400 * 1000).map(lambda ms: ms / 1000))
 def test_duration_reads_back(seconds: float) -> None:
-    assert parse_duration(show_duration(seconds)) == pytest.approx(seconds, abs=1e-6)
+    assert parse_duration(format_duration(seconds)) == pytest.approx(seconds, abs=1e-6)
 
 
 @pytest.mark.parametrize(
     ("text", "window"),
     [
-        ("00:00-08:00", Window(EVERY_DAY, 0, 480)),
-        ("22:30-06:00", Window(EVERY_DAY, 1350, 360)),
-        ("09:00-24:00", Window(EVERY_DAY, 540, 1440)),
-        ("Fri,Sat 01:30-10:00", Window(frozenset({4, 5}), 90, 600)),
-        ("mon-fri 22:30-06:00", Window(frozenset(range(5)), 1350, 360)),
-        ("Sat-Mon 00:00-24:00", Window(frozenset({5, 6, 0}), 0, 1440)),
+        ("00:00-08:00", TimeWindow(EVERY_DAY, 0, 480)),
+        ("22:30-06:00", TimeWindow(EVERY_DAY, 1350, 360)),
+        ("09:00-24:00", TimeWindow(EVERY_DAY, 540, 1440)),
+        ("Fri,Sat 01:30-10:00", TimeWindow(frozenset({4, 5}), 90, 600)),
+        ("mon-fri 22:30-06:00", TimeWindow(frozenset(range(5)), 1350, 360)),
+        ("Sat-Mon 00:00-24:00", TimeWindow(frozenset({5, 6, 0}), 0, 1440)),
     ],
 )
-def test_window_means(text: str, window: Window) -> None:
+def test_window_means(text: str, window: TimeWindow) -> None:
     assert parse_window(text) == window
 
 
@@ -88,20 +88,20 @@ def test_no_window(text: str, clause: str) -> None:
 @given(st.frozensets(st.integers(0, 6), min_size=1), st.integers(0, 1439), st.integers(0, 1440))
 def test_window_reads_back(days: frozenset[int], start: int, end: int) -> None:
     if start != end:
-        window = Window(days, start, end)
+        window = TimeWindow(days, start, end)
         assert parse_window(str(window)) == window
 
 
 @pytest.mark.parametrize(
     ("text", "time"),
     [
-        ("06:30", WakeTime(EVERY_DAY, 390)),
-        ("Mon-Fri 06:30", WakeTime(frozenset(range(5)), 390)),
-        (" sat,Sun 00:00 ", WakeTime(frozenset({5, 6}), 0)),
+        ("06:30", WeeklyTime(EVERY_DAY, 390)),
+        ("Mon-Fri 06:30", WeeklyTime(frozenset(range(5)), 390)),
+        (" sat,Sun 00:00 ", WeeklyTime(frozenset({5, 6}), 0)),
     ],
 )
-def test_wake_time_means(text: str, time: WakeTime) -> None:
-    assert parse_wake_time(text) == time
+def test_wake_time_means(text: str, time: WeeklyTime) -> None:
+    assert parse_weekly_time(text) == time
 
 
 @pytest.mark.parametrize(
@@ -117,13 +117,13 @@ def test_wake_time_means(text: str, time: WakeTime) -> None:
 )
 def test_no_wake_time(text: str, clause: str) -> None:
     with pytest.raises(ValueError, match=clause):
-        parse_wake_time(text)
+        parse_weekly_time(text)
 
 
 @given(st.frozensets(st.integers(0, 6), min_size=1), st.integers(0, 1439))
 def test_wake_time_reads_back(days: frozenset[int], minute: int) -> None:
-    time = WakeTime(days, minute)
-    assert parse_wake_time(str(time)) == time
+    time = WeeklyTime(days, minute)
+    assert parse_weekly_time(str(time)) == time
 
 
 @pytest.mark.parametrize("text", ["auto", "backup.timer", "backup@nas-1.timer", "a\\x2db:c_d.timer"])
@@ -161,24 +161,24 @@ def test_no_timer(text: str) -> None:
 def test_pattern_fits(
     *, pattern: str, addresses: tuple[str, ...], mac: str | None, name: str | None, fits: bool
 ) -> None:
-    assert parse_pattern(pattern).fits(addresses, mac, name) is fits
+    assert parse_client_pattern(pattern).matches(addresses, mac, name) is fits
 
 
 @pytest.mark.parametrize("text", ["", "  ", "10.0.0.200/27", "10.0.0.0/33", "fd00::1/64"])
 def test_no_pattern(text: str) -> None:
     with pytest.raises(ValueError, match=r"empty pattern|is no network"):
-        parse_pattern(text)
+        parse_client_pattern(text)
 
 
 @given(st.text(), st.ip_addresses().map(str), st.text() | st.none())
 def test_pattern_reads_back_and_never_raises_later(text: str, address: str, name: str | None) -> None:
     try:
-        pattern = parse_pattern(text)
+        pattern = parse_client_pattern(text)
     except ValueError:
         return
     assert str(pattern) == text
-    assert parse_pattern(str(pattern)) == pattern
-    assert pattern.fits((address,), "aa:bb:cc:00:11:22", name) in {True, False}
+    assert parse_client_pattern(str(pattern)) == pattern
+    assert pattern.matches((address,), "aa:bb:cc:00:11:22", name) in {True, False}
 
 
 @given(st.binary(min_size=6, max_size=6), st.sampled_from(":-"), st.booleans())

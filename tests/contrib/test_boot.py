@@ -11,16 +11,16 @@ from pathlib import Path
 
 import pytest
 from rig.boot import CannotBootError
-from rig.night import Night, nightfall
+from rig.night import SleepingServer, installed_server
 from rig.wait import until
 
 pytestmark = pytest.mark.lan
 
 
 @pytest.fixture(scope="module")
-def night(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Night]:
+def sleeping_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SleepingServer]:
     try:
-        with nightfall(tmp_path_factory.mktemp("boot")) as night:
+        with installed_server(tmp_path_factory.mktemp("boot")) as night:
             night.configure("observe")
             night.server.boot()
             yield night
@@ -28,20 +28,20 @@ def night(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Night]:
         pytest.skip(str(error))
 
 
-def test_unit_starts_and_is_ready(night: Night) -> None:
+def test_unit_starts_and_is_ready(sleeping_server: SleepingServer) -> None:
     """With Type=notify ``systemctl start`` ends only after READY=1; and it sees the client in its sandbox."""
-    night.server.run("systemctl", "start", "powerd")
-    assert night.shown("ActiveState") == "active"
-    until(lambda: night.status().get("state") == "awake", "the client is seen")
-    until(lambda: "10.77.1.9" in night.shown("StatusText"), "systemd is told")
-    pid = night.shown("MainPID")
-    assert night.server.run("stat", "--format=%U", f"/proc/{pid}") == "powerd"
-    held = night.server.run("grep", "CapEff", f"/proc/{pid}/status").split()[1]
+    sleeping_server.server.run("systemctl", "start", "powerd")
+    assert sleeping_server.shown("ActiveState") == "active"
+    until(lambda: sleeping_server.status().get("state") == "awake", "the client is seen")
+    until(lambda: "10.77.1.9" in sleeping_server.shown("StatusText"), "systemd is told")
+    pid = sleeping_server.shown("MainPID")
+    assert sleeping_server.server.run("stat", "--format=%U", f"/proc/{pid}") == "powerd"
+    held = sleeping_server.server.run("grep", "CapEff", f"/proc/{pid}/status").split()[1]
     assert int(held, 16) == 1 << 13, "CAP_NET_RAW (capabilities(7)) and nothing else"
 
 
-def test_journal_holds_the_fields(night: Night) -> None:
-    lines = night.server.run("journalctl", "--unit=powerd", "--output=json").splitlines()
+def test_journal_holds_the_fields(sleeping_server: SleepingServer) -> None:
+    lines = sleeping_server.server.run("journalctl", "--unit=powerd", "--output=json").splitlines()
     entries = [entry for line in lines if "POWERD_EVENT" in (entry := json.loads(line))]
     assert entries
     assert all(len(entry["MESSAGE_ID"]) == 32 for entry in entries)
@@ -56,84 +56,95 @@ print(Lookout(eyes).look("").journal, eyes.peek("/proc/swaps"), eyes.peek("/run/
 """
 
 
-def seen(night: Night) -> list[str]:
+def seen(sleeping_server: SleepingServer) -> list[str]:
     """Where the journal lies, and what is known of swap space, as its user sees it in its sandbox."""
-    into = ["nsenter", f"--target={night.shown('MainPID')}", "--mount", "--root"]
+    into = ["nsenter", f"--target={sleeping_server.shown('MainPID')}", "--mount", "--root"]
     become = ["setpriv", "--reuid=powerd", "--regid=powerd", "--clear-groups"]
-    return night.server.run(*into, *become, "/opt/powerd/bin/python3", "-c", SEEN).splitlines()
+    return sleeping_server.server.run(*into, *become, "/opt/powerd/bin/python3", "-c", SEEN).splitlines()
 
 
-def test_the_service_sees_which_swap_space_is_in_use(night: Night) -> None:
+def test_the_service_sees_which_swap_space_is_in_use(sleeping_server: SleepingServer) -> None:
     """Its own /proc hides that, and is not to show more for it."""
-    _, hidden, *table = seen(night)
+    _, hidden, *table = seen(sleeping_server)
     assert hidden == "None"
     assert table == Path("/proc/swaps").read_text().splitlines()
 
 
-def test_the_service_sees_whether_journald_writes_to_disk(night: Night) -> None:
+def test_the_service_sees_whether_journald_writes_to_disk(sleeping_server: SleepingServer) -> None:
     for storage, place in (("volatile", "None"), ("persistent", "/var/log/journal"), ("volatile", "None")):
-        night.server.lay("etc/systemd/journald.conf.d/rig.conf", f"[Journal]\nStorage={storage}\n")
-        night.server.run("systemctl", "restart", "systemd-journald")
-        night.server.run("journalctl", "--flush")
-        assert seen(night)[0] == place
-        assert night.server.run("journalctl", "--unit=powerd", "--lines=1"), "it is journald's, whose"
+        sleeping_server.server.lay("etc/systemd/journald.conf.d/rig.conf", f"[Journal]\nStorage={storage}\n")
+        sleeping_server.server.run("systemctl", "restart", "systemd-journald")
+        sleeping_server.server.run("journalctl", "--flush")
+        assert seen(sleeping_server)[0] == place
+        assert sleeping_server.server.run("journalctl", "--unit=powerd", "--lines=1"), (
+            "it is journald's, whose"
+        )
 
 
-def test_only_root_and_its_group_may_ask(night: Night) -> None:
-    asked = night.server.run("stat", "--format=%A %U %G", "/run/powerd/powerd.sock")
+def test_only_root_and_its_group_may_ask(sleeping_server: SleepingServer) -> None:
+    asked = sleeping_server.server.run("stat", "--format=%A %U %G", "/run/powerd/powerd.sock")
     assert asked == "srw-rw---- powerd powerd"
 
 
-def told(night: Night) -> str:
+def told(sleeping_server: SleepingServer) -> str:
     """All that powerd has written to the journal."""
-    return night.server.run("journalctl", "--unit=powerd", "--output=cat")
+    return sleeping_server.server.run("journalctl", "--unit=powerd", "--output=cat")
 
 
-def test_bad_configuration_is_refused_on_reload(night: Night) -> None:
-    night.server.lay("etc/powerd/powerd.toml", 'mode = "enforce"\n[clients]\nevry = "5s"\n')
-    night.server.run("systemctl", "reload", "powerd")
-    until(lambda: "clients.evry: unknown key" in told(night), "it is refused")
-    assert night.shown("ActiveState") == "active"
-    assert night.status()["mode"] == "observe"
+def test_bad_configuration_is_refused_on_reload(sleeping_server: SleepingServer) -> None:
+    sleeping_server.server.lay("etc/powerd/powerd.toml", 'mode = "enforce"\n[clients]\nevry = "5s"\n')
+    sleeping_server.server.run("systemctl", "reload", "powerd")
+    until(lambda: "clients.evry: unknown key" in told(sleeping_server), "it is refused")
+    assert sleeping_server.shown("ActiveState") == "active"
+    assert sleeping_server.status()["mode"] == "observe"
 
 
-def test_hung_daemon_is_killed_and_started_again(night: Night) -> None:
-    night.configure("observe")
-    night.server.lay(
+def test_hanging_daemon_is_killed_and_started_again(sleeping_server: SleepingServer) -> None:
+    sleeping_server.configure("observe")
+    sleeping_server.server.lay(
         "etc/systemd/system/powerd.service.d/short.conf", "[Service]\nWatchdogSec=12s\nRestartSec=0\n"
     )
-    night.server.run("systemctl", "daemon-reload")
-    night.server.run("systemctl", "restart", "powerd")
-    assert night.shown("NRestarts") == "0"
-    night.server.run("kill", "-STOP", night.shown("MainPID"))
-    until(lambda: night.shown("NRestarts") == "1", "the watchdog has started it again", within=180, every=0.5)
-    until(lambda: night.status().get("state") == "awake", "it sees the client again", within=180)
+    sleeping_server.server.run("systemctl", "daemon-reload")
+    sleeping_server.server.run("systemctl", "restart", "powerd")
+    assert sleeping_server.shown("NRestarts") == "0"
+    sleeping_server.server.run("kill", "-STOP", sleeping_server.shown("MainPID"))
+    until(
+        lambda: sleeping_server.shown("NRestarts") == "1",
+        "the watchdog has started it again",
+        within=180,
+        every=0.5,
+    )
+    until(lambda: sleeping_server.status().get("state") == "awake", "it sees the client again", within=180)
 
 
-def test_good_configuration_is_taken_on_reload(night: Night) -> None:
-    night.configure("enforce")
-    night.server.run("systemctl", "reload", "powerd")
-    until(lambda: night.status().get("mode") == "enforce", "the new mode is in force")
+def test_good_configuration_is_taken_on_reload(sleeping_server: SleepingServer) -> None:
+    sleeping_server.configure("enforce")
+    sleeping_server.server.run("systemctl", "reload", "powerd")
+    until(lambda: sleeping_server.status().get("mode") == "enforce", "the new mode is in force")
 
 
-def test_inhibitor_lock_of_somebody_else_keeps_it_awake_and_is_named(night: Night) -> None:
+def test_inhibitor_lock_of_somebody_else_keeps_it_awake_and_is_named(sleeping_server: SleepingServer) -> None:
     """Somebody holds a block lock while everybody is gone; it goes, and powerd hears of that at once."""
     lock = ["systemd-inhibit", "--what=shutdown", "--who=backup", "--why=night backup", "--mode=block"]
-    night.server.run("systemd-run", "--unit=backup", *lock, "sleep", "infinity")
-    night.awake_because("backup: forbids shutdown: night backup")
-    night.laptop.leave()
-    until(lambda: night.reasons() == ["backup: forbids shutdown: night backup"], "it is the last", within=180)
-    night.laptop.come_back()
-    night.awake_because("10.77.1.9: home")
-    night.server.run("systemctl", "stop", "backup")
-    until(lambda: not any("backup" in reason for reason in night.reasons()), "the lock is gone")
+    sleeping_server.server.run("systemd-run", "--unit=backup", *lock, "sleep", "infinity")
+    sleeping_server.awake_because("backup: forbids shutdown: night backup")
+    sleeping_server.laptop.leave()
+    until(
+        lambda: sleeping_server.reasons() == ["backup: forbids shutdown: night backup"],
+        "it is the last",
+        within=180,
+    )
+    sleeping_server.laptop.come_back()
+    sleeping_server.awake_because("10.77.1.9: home")
+    sleeping_server.server.run("systemctl", "stop", "backup")
+    until(lambda: not any("backup" in reason for reason in sleeping_server.reasons()), "the lock is gone")
 
 
-def test_powers_off_after_the_last_has_left(night: Night) -> None:
+def test_powers_off_after_the_last_has_left(sleeping_server: SleepingServer) -> None:
     """By its own right as user powerd, over D-Bus, logind and polkit, down to the end of the machine."""
-    nspawn = night.server.nspawn
+    nspawn = sleeping_server.server.nspawn
     assert nspawn is not None
     assert nspawn.poll() is None
-    night.laptop.leave()
+    sleeping_server.laptop.leave()
     until(lambda: nspawn.poll() is not None, "the machine is off", within=240)
     assert nspawn.returncode == 0

@@ -15,7 +15,7 @@ from rig.boot import Booted, CannotBootError
 from rig.lan import Lan
 from rig.wait import until
 
-from powerd.host.helper import SOCKET
+from powerd.host.helper import HELPER_SOCKET
 
 CONTRIB: Final = Path(__file__).parents[2] / "contrib" / "systemd"
 SERVICE: Final = CONTRIB / "powerd-helper.service"
@@ -99,7 +99,7 @@ def test_systemd_understands_every_line(tmp_path: Path) -> None:
 
 
 def test_the_daemon_asks_where_the_socket_listens() -> None:
-    assert f"\nListenStream={SOCKET}\n" in DOOR.read_text()
+    assert f"\nListenStream={HELPER_SOCKET}\n" in DOOR.read_text()
 
 
 class Server:
@@ -144,7 +144,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 @pytest.mark.lan
 def test_it_starts_when_it_is_asked_and_leaves_by_itself(server: Server) -> None:
     assert server.shown("ActiveState") == "inactive"
-    assert server.run("stat", "--format=%A %U %G", str(SOCKET)) == "srw-rw---- root powerd"
+    assert server.run("stat", "--format=%A %U %G", str(HELPER_SOCKET)) == "srw-rw---- root powerd"
     for _ in range(2):
         card, nothing, alarm, disk = server.ask("powerd", "powerd")
         assert card == "lo is no network card but made by software; name the card below it"
@@ -192,4 +192,4 @@ def test_every_request_is_in_the_journal(server: Server) -> None:
 @pytest.mark.lan
 def test_its_socket_goes_with_the_unit(server: Server) -> None:
     server.run("systemctl", "stop", "powerd-helper.socket")
-    assert server.run("ls", str(SOCKET), check=False) == ""
+    assert server.run("ls", str(HELPER_SOCKET), check=False) == ""

@@ -133,7 +133,7 @@ def test_locks_are_had_by_the_user_of_the_service(server: Server) -> None:
     assert len(re.findall(r"powerd .* (?:sleep|shutdown) +a proof +delay", listed)) == 2
 
 
-def test_locks_of_others_are_told_and_hasten_a_look(server: Server) -> None:
+def test_locks_of_others_are_reported_and_cause_a_poll(server: Server) -> None:
     lock = ["systemd-inhibit", "--what=sleep:idle", "--who=backup", "--why=night backup", "--mode=block"]
     heard = server.said().count("inhibitors True")
     server.run("systemd-run", "--unit=backup", *lock, "sleep", "infinity")
@@ -154,7 +154,7 @@ def test_what_logind_can_and_how_long_it_waits(server: Server) -> None:
     assert told["gone"] == {}, "a session that has ended meanwhile"
 
 
-def test_timers_are_told_by_both_clocks(server: Server) -> None:
+def test_timers_are_reported_on_both_clocks(server: Server) -> None:
     calendar, monotonic = ("--on-calendar=2099-01-01 00:00:00 UTC",), ("--on-active=2h",)
     server.run("systemd-run", "--unit=century", *calendar, "true")
     server.run("systemd-run", "--unit=soon", *monotonic, "true")
@@ -168,7 +168,7 @@ def test_timers_are_told_by_both_clocks(server: Server) -> None:
     )
 
 
-def test_a_key_press_is_told_with_its_terminal(server: Server) -> None:
+def test_a_key_press_is_reported_with_its_terminal(server: Server) -> None:
     """Somebody becomes another user on a terminal of their own, and PAM tells logind."""
     if not server.run("sh", "-c", "ls /usr/lib/*/security/pam_systemd.so", check=False):
         pytest.skip("pam_systemd is not installed: apt-get install libpam-systemd")

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from rig.hardware import Hardware
 
-from powerd.doctor.conflicts import conflicts
+from powerd.doctor.conflicts import find_conflicts
 from powerd.host.machine import Machine
 
 UNITS = "/sys/fs/cgroup/system.slice"
@@ -27,7 +27,7 @@ def hardware(tmp_path: Path) -> Hardware:
 def found(hardware: Hardware) -> list[str]:
     machine = Machine(hardware.root)
     try:
-        return asyncio.run(conflicts(machine))
+        return asyncio.run(find_conflicts(machine))
     finally:
         machine.close()
 
@@ -154,7 +154,7 @@ def test_the_kernel_s_own_disks(hardware: Hardware) -> None:
     assert found(hardware)[0].startswith("sda: the kernel spins it down by itself")
 
 
-def test_what_may_not_be_read_is_said(hardware: Hardware) -> None:
+def test_an_unreadable_file_is_reported(hardware: Hardware) -> None:
     hardware.put("/etc/tlp.conf", "")
     hardware.at("/etc/tlp.conf").unlink()
     hardware.at("/etc/tlp.conf").symlink_to("/proc/self/mem")

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from powerd.config import parse as options_of
-from powerd.doctor.hdparm_conf import DriveSettings, parse, rule, seconds
+from powerd.doctor.hdparm_conf import HdparmSettings, disk_rule, parse_hdparm_conf, standby_seconds
 
 FILE = """
 ## Any line that begins with a comment is ignored
@@ -33,18 +33,18 @@ command_line {
 """
 
 
-def test_each_block_with_what_stands_outside_of_all() -> None:
-    assert parse(FILE) == (
-        DriveSettings("/dev/sda", 242, 254),
-        DriveSettings("/dev/disk/by-id/ata-WDC_1", 240, 127),
-        DriveSettings("/dev/sdc", 0, 254),
+def test_each_block_inherits_the_settings_outside_all_blocks() -> None:
+    assert parse_hdparm_conf(FILE) == (
+        HdparmSettings("/dev/sda", 242, 254),
+        HdparmSettings("/dev/disk/by-id/ata-WDC_1", 240, 127),
+        HdparmSettings("/dev/sdc", 0, 254),
     )
 
 
 @given(st.text(alphabet="{}=# \n\tabc/dev019spindown_timeapm"))
 def test_nothing_in_a_file_breaks_it(text: str) -> None:
-    for each in parse(text):
-        made = rule(each, lambda _: None)
+    for each in parse_hdparm_conf(text):
+        made = disk_rule(each, lambda _: None)
         assert not made or options_of(made.encode(), "f").disks.rule
 
 
@@ -63,11 +63,11 @@ def test_nothing_in_a_file_breaks_it(text: str) -> None:
     ],
 )
 def test_what_a_count_means(count: int, time: float | None) -> None:
-    assert seconds(count) == time
+    assert standby_seconds(count) == time
 
 
 def test_a_rule_does_the_same_and_is_valid() -> None:
-    made = rule(DriveSettings("/dev/sda", 242, 254), {"/dev/sda": "ata-WDC_2"}.get)
+    made = disk_rule(HdparmSettings("/dev/sda", 242, 254), {"/dev/sda": "ata-WDC_2"}.get)
     assert tomllib.loads(made)["disks"]["rule"] == [
         {"match": ["ata-WDC_2"], "spin_down_after": "1h", "method": "timer", "apm": 254}
     ]
@@ -75,12 +75,12 @@ def test_a_rule_does_the_same_and_is_valid() -> None:
 
 
 def test_a_disk_that_is_not_there_is_left_to_be_named() -> None:
-    made = rule(DriveSettings("/dev/sdx", 0), lambda _: None)
+    made = disk_rule(HdparmSettings("/dev/sdx", 0), lambda _: None)
     assert "# /dev/sdx is not there now" in made
     assert 'spin_down_after = "0s"' in made
     assert "method" not in made
 
 
-@pytest.mark.parametrize("settings", [DriveSettings("/dev/sda"), DriveSettings("/dev/sda", 253, 255)])
-def test_nothing_to_take_over_is_no_rule(settings: DriveSettings) -> None:
-    assert rule(settings, lambda _: "ata-1") == ""
+@pytest.mark.parametrize("settings", [HdparmSettings("/dev/sda"), HdparmSettings("/dev/sda", 253, 255)])
+def test_nothing_to_take_over_is_no_rule(settings: HdparmSettings) -> None:
+    assert disk_rule(settings, lambda _: "ata-1") == ""

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from powerd.doctor.smartd_conf import disturbance, lines
+from powerd.doctor.smartd_conf import device_lines, disturbance
 
 WAKES = "wakes sleeping disks"
 LOGS = "logs that a disk sleeps, which wakes the disk with the log"
@@ -12,7 +12,7 @@ LOGS = "logs that a disk sleeps, which wakes the disk with the log"
 
 def test_lines_with_a_device() -> None:
     text = "/dev/sda -a \\\n  -n standby # no comment\nDEFAULT -H\n\n/dev/sdb\nDEVICESCAN\n/dev/sdc\n"
-    assert [" ".join(line.split()) for line in lines(text)] == [
+    assert [" ".join(line.split()) for line in device_lines(text)] == [
         "/dev/sda -a -n standby",
         "/dev/sdb -H",
         "DEVICESCAN -H",
@@ -39,10 +39,10 @@ def test_lines_with_a_device() -> None:
     ],
 )
 def test_what_it_does_to_a_sleeping_disk(directives: str, said: str | None) -> None:
-    (line,) = lines(f"/dev/sda {directives}\n")
+    (line,) = device_lines(f"/dev/sda {directives}\n")
     assert disturbance(line) == said
 
 
 @given(st.text(st.sampled_from("/dev DEFAULTSCAN-nq,standby#\\\n"), max_size=80))
 def test_any_text_is_borne(text: str) -> None:
-    assert {disturbance(line) for line in lines(text)} <= {WAKES, LOGS, None}
+    assert {disturbance(line) for line in device_lines(text)} <= {WAKES, LOGS, None}

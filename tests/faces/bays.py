@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from faces.house import EVIL, NOW, at, decision, status
+from faces.house import HOSTILE_NAME, NOW, at, decision, status
 
 from powerd.model import Disk, DiskId, DiskReport, DiskState, Mount, Reason, Status
 
@@ -26,10 +26,10 @@ def active(device: str = "sdb", idle: float = 720.0) -> DiskReport:
         spin_down_after=1200.0,
         idle_since=NOW.mono - idle,
         spin_down_at=NOW.mono + 1200.0 - idle,
-        waits="waits for 20min of idleness",
+        reason="waits for 20min of idleness",
         spin_ups=2,
         spin_downs=3,
-        last_wake=at(-3600),
+        last_spin_up=at(-3600),
     )
 
 
@@ -42,73 +42,80 @@ def standby(device: str = "sda") -> DiskReport:
         idle_since=NOW.mono - 8400.0,
         spin_ups=1,
         spin_downs=1,
-        worked="ata",
+        verified_method="ata",
         apm=128,
-        last_wake=at(-20_000),
+        last_spin_up=at(-20_000),
     )
 
 
 def excluded(device: str, why: str, model: str = "", size: int = TERABYTE) -> DiskReport:
     left = disk(device, model, excluded=why, size=size)
-    return DiskReport(left, DiskState.EXCLUDED, at(-8040), waits=why)
+    return DiskReport(left, DiskState.EXCLUDED, at(-8040), reason=why)
 
 
-def hung(device: str = "sdc") -> DiskReport:
+def unresponsive(device: str = "sdc") -> DiskReport:
     why = "does not answer, and is asked again ever later, at last every hour: hdparm did not end within 10 s"
-    return DiskReport(disk(device), DiskState.HUNG, at(-60), spin_down_after=1200.0, waits=why)
+    return DiskReport(disk(device), DiskState.UNRESPONSIVE, at(-60), spin_down_after=1200.0, reason=why)
 
 
-def bay(*reports: DiskReport) -> Status:
+def disk_status(*reports: DiskReport) -> Status:
     return status(replace(decision("awake"), disks=reports))
 
 
 def waiting() -> Status:
     """Reasons about two disks, of which one does keep the server awake."""
-    given = bay(active("sdb"), active("sdc"))
+    given = disk_status(active("sdb"), active("sdc"))
     first, second = (report.disk.id for report in given.decision.disks)
     reasons = (
         Reason(first, "md0 resync", at(-60)),
-        Reason(second, "waits for 20min of idleness", at(-60), keeps_awake=False),
+        Reason(second, "waits for 20min of idleness", at(-60), blocks_sleep=False),
     )
     return replace(given, decision=replace(given.decision, reasons=reasons))
 
 
-def alike(count: int) -> Status:
+def similar_disks(count: int) -> Status:
     """So many disks that wait for the same, each a minute later than the one before, and one that is used."""
-    given = bay(*(active(f"sd{chr(98 + n)}") for n in range(count + 1)))
+    given = disk_status(*(active(f"sd{chr(98 + n)}") for n in range(count + 1)))
     *idle, used = (report.disk.id for report in given.decision.disks)
     reasons = [
-        Reason(name, "waits for 20min of idleness", at(60 * n - 600), keeps_awake=False)
+        Reason(name, "waits for 20min of idleness", at(60 * n - 600), blocks_sleep=False)
         for n, name in enumerate(idle)
     ]
-    reasons.append(Reason(used, "is told to stand by", at(-60), keeps_awake=False))
+    reasons.append(Reason(used, "is told to stand by", at(-60), blocks_sleep=False))
     return replace(given, decision=replace(given.decision, reasons=tuple(reasons)))
 
 
-def shelf() -> Status:
+def usual_server() -> Status:
     """A usual server: an array asleep, a disk that idles, one that hangs, an SSD and two loop devices."""
     ssd = excluded("sdd", "solid state: there is no spindle", "Samsung SSD 860", TERABYTE // 2)
     loops = (excluded(f"loop{n}", "a loop device: a file on another disk") for n in range(9))
-    return bay(active(), standby(), standby("sdaa"), hung(), ssd, *loops)
+    return disk_status(active(), standby(), standby("sdaa"), unresponsive(), ssd, *loops)
 
 
-def evil_shelf() -> Status:
+def hostile_disks() -> Status:
     """Every text that a drive or an admin can choose is chosen badly."""
     bad = [
-        disk(f"{EVIL}{n}", EVIL, group=EVIL, serial=EVIL, mounts=(Mount(EVIL, EVIL),) * 9) for n in range(3)
+        disk(
+            f"{HOSTILE_NAME}{n}",
+            HOSTILE_NAME,
+            group=HOSTILE_NAME,
+            serial=HOSTILE_NAME,
+            mounts=(Mount(HOSTILE_NAME, HOSTILE_NAME),) * 9,
+        )
+        for n in range(3)
     ]
-    report = standby()._replace(disk=bad[0], waits=EVIL * 3)
+    report = standby()._replace(disk=bad[0], reason=HOSTILE_NAME * 3)
     left = report._replace(disk=bad[1], state=DiskState.EXCLUDED)
-    return bay(report, left, active()._replace(disk=bad[2]))
+    return disk_status(report, left, active()._replace(disk=bad[2]))
 
 
-SHELVES = {
-    "shelf": shelf(),
+DISK_STATUSES = {
+    "shelf": usual_server(),
     "waiting": waiting(),
-    "evil shelf": evil_shelf(),
-    "empty shelf": bay(),
-    "one disk": bay(active("sda", 0.0)),
-    "left alone": bay(excluded("vda", "a virtual machine's disk")),
-    "full shelf": bay(*(standby(f"sd{n}") for n in range(200))),
+    "evil shelf": hostile_disks(),
+    "empty shelf": disk_status(),
+    "one disk": disk_status(active("sda", 0.0)),
+    "left alone": disk_status(excluded("vda", "a virtual machine's disk")),
+    "full shelf": disk_status(*(standby(f"sd{n}") for n in range(200))),
     "no shelf": None,
 }

@@ -10,25 +10,25 @@ import signal
 import sys
 from pathlib import Path
 
-from faces.bays import SHELVES
-from faces.drives import drives
-from faces.house import EVERY, NOW
-from faces.wishing import Wishing
+from faces.bays import DISK_STATUSES
+from faces.drives import smart_status
+from faces.house import NOW, STATUSES
+from faces.wishing import FakeRequests
 
-from powerd.faces.http import Door, Faces
-from powerd.host.listen import tcp_socket, unix_socket
+from powerd.faces.http import LazyHttpServer, UiContext
+from powerd.host.listen import listen_tcp, listen_unix
 
-SHOWN = EVERY | SHELVES | {"drives": drives()}
+SHOWN = STATUSES | DISK_STATUSES | {"drives": smart_status()}
 
 
 async def serve(name: str, path: Path, where: str | None) -> None:
-    async def look() -> None:
+    async def refresh() -> None:
         await asyncio.sleep(0)
 
     trouble = "the last decision is 5 min old" if name == "blind" else None
-    faces = Faces(lambda: SHOWN[name], lambda: NOW, look, lambda: trouble, Wishing().wishes())
-    sockets = [unix_socket(path), *([tcp_socket(where)] if where else [])]
-    door = Door(sockets, faces)
+    faces = UiContext(lambda: SHOWN[name], lambda: NOW, refresh, lambda: trouble, FakeRequests().requests())
+    sockets = [listen_unix(path), *([listen_tcp(where)] if where else [])]
+    door = LazyHttpServer(sockets, faces)
     await door.start()
     end = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, end.set)

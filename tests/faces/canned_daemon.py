@@ -14,7 +14,7 @@ TESTS = Path(__file__).parents[1]
 
 
 @contextlib.contextmanager
-def canned(name: str, path: Path, where: str | None = None) -> Iterator[subprocess.Popen[str]]:
+def status_server(name: str, path: Path, where: str | None = None) -> Iterator[subprocess.Popen[str]]:
     """The daemon that shows the Status ``name``, listening; ended afterwards."""
     argv = [sys.executable, "-W", "error", "-m", "faces.canned", name, str(path), *([where] if where else [])]
     environ = {**os.environ, "PYTHONPATH": str(TESTS)}

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 
-from faces.house import EVIL, NOW, at, family
+from faces.house import HOSTILE_NAME, NOW, at, family
 
 from powerd.model import (
     Attribute,
@@ -17,10 +17,10 @@ from powerd.model import (
     DiskState,
     Finding,
     Health,
-    Record,
     Sample,
     SelfTest,
     Severity,
+    SmartRecord,
     SmartReport,
     Status,
 )
@@ -30,19 +30,19 @@ CHECKED = NOW.wall.timestamp() - 9 * 3600
 RED = Disk(DiskId("ata-WDC_WD20EFRX_S1"), "sda", model="WDC WD20EFRX-68EUZN0", serial="S1")
 OLD = Disk(DiskId("ata-ST3500418AS_S2"), "sdb", model="ST3500418AS", serial="S2")
 NVME = Disk(DiskId("nvme-Samsung_S3"), "nvme0n1", model="Samsung SSD 970", serial="S3", transport="nvme")
-STRANGE = Disk(DiskId(f"usb-{EVIL}"), EVIL, model=EVIL * 3, serial=EVIL)
+HOSTILE = Disk(DiskId(f"usb-{HOSTILE_NAME}"), HOSTILE_NAME, model=HOSTILE_NAME * 3, serial=HOSTILE_NAME)
 HEALTH = Health(
-    at=CHECKED,
+    checked_at=CHECKED,
     protocol="ata",
     passed=True,
     temperature=31,
-    hours=35392,
+    power_on_hours=35392,
     counters={Counter.REALLOCATED: 0, Counter.PENDING: 0, Counter.STARTS: 1480},
     attributes=(
         Attribute(5, "Reallocated_Sector_Ct", 200, 200, 140, "0", prefail=True),
         Attribute(194, "Temperature_Celsius", 119, 103, None, "31 (Min/Max 12/45)", prefail=False),
     ),
-    tests=(
+    self_tests=(
         SelfTest("Short offline", "Completed without error", passed=True, hours=35300),
         SelfTest("Extended offline", "Aborted by host", passed=None, hours=None),
     ),
@@ -66,20 +66,20 @@ def samples(*pendings: int) -> tuple[Sample, ...]:
 def report(
     disk: Disk, health: Health | None, *findings: Finding, why: str = "", testing: bool = False
 ) -> SmartReport:
-    kept = samples(0, 6, 8) if health else ()
-    record = Record(known=0, last=health, samples=kept, tested={"long": CHECKED})
+    history = samples(0, 6, 8) if health else ()
+    record = SmartRecord(known_since=0, last=health, samples=history, test_started_at={"long": CHECKED})
     due = NOW.wall + timedelta(hours=15)
-    return SmartReport(disk.id, record, findings, due if health else None, testing=testing, why=why)
+    return SmartReport(disk.id, record, findings, due if health else None, testing=testing, check_error=why)
 
 
-def with_drives(reports: Mapping[Disk, SmartReport | None]) -> Status:
+def status_of_drives(reports: Mapping[Disk, SmartReport | None]) -> Status:
     shown = tuple(DiskReport(disk, DiskState.ACTIVE, at(-60)) for disk in reports)
     smart = {disk.id: each for disk, each in reports.items() if each is not None}
     bare = family()
     return replace(bare, decision=replace(bare.decision, disks=shown, smart=smart))
 
 
-def drives() -> Status:
+def smart_status() -> Status:
     """A red one that is well, an old one that is not, an NVMe drive never checked, and a virtual disk."""
     ill = replace(
         HEALTH,
@@ -90,9 +90,9 @@ def drives() -> Status:
             Attribute(5, "Reallocated_Sector_Ct", 1, 1, 36, "4095", prefail=True, failed="now"),
             *HEALTH.attributes[1:],
         ),
-        tests=(SelfTest("Extended offline", "Completed: read failure", passed=False, hours=61700),),
+        self_tests=(SelfTest("Extended offline", "Completed: read failure", passed=False, hours=61700),),
     )
-    return with_drives(
+    return status_of_drives(
         {
             RED: report(RED, HEALTH),
             OLD: report(OLD, ill, PENDING, WORN, testing=True),
@@ -102,15 +102,15 @@ def drives() -> Status:
     )
 
 
-def strange() -> Status:
+def hostile_drive() -> Status:
     """A drive whose firmware is hostile."""
     health = replace(
         HEALTH,
         passed=None,
         temperature=None,
-        hours=None,
-        attributes=(Attribute(1, EVIL, None, None, None, EVIL, prefail=False),),
-        tests=(SelfTest(EVIL, EVIL, passed=None, hours=None),),
+        power_on_hours=None,
+        attributes=(Attribute(1, HOSTILE_NAME, None, None, None, HOSTILE_NAME, prefail=False),),
+        self_tests=(SelfTest(HOSTILE_NAME, HOSTILE_NAME, passed=None, hours=None),),
     )
-    finding = Finding(EVIL, Severity.WARNING, EVIL, EVIL)
-    return with_drives({STRANGE: report(STRANGE, health, finding, why=EVIL)})
+    finding = Finding(HOSTILE_NAME, Severity.WARNING, HOSTILE_NAME, HOSTILE_NAME)
+    return status_of_drives({HOSTILE: report(HOSTILE, health, finding, why=HOSTILE_NAME)})

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from powerd.faces import cli
-from powerd.host.foreground import Foreground
+from powerd.host.foreground import ForegroundProcess
 
 ENVIRON = {key: value for key, value in os.environ.items() if key not in {"POWERD_CONFIG", "NO_COLOR"}}
 
@@ -28,11 +28,11 @@ def powerd(*argv: str, **environ: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-Here = Callable[..., "subprocess.CompletedProcess[str]"]
+RunCommand = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 @pytest.fixture
-def here(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Here:
+def run_command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> RunCommand:
     """As powerd(), in this process: for what does not need one of its own."""
 
     def run(*argv: str, **environ: str) -> subprocess.CompletedProcess[str]:
@@ -40,7 +40,7 @@ def here(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) ->
         for name, value in environ.items():
             monkeypatch.setenv(name, value)
         try:
-            code = cli.main(argv, never, Foreground)
+            code = cli.main(argv, must_not_run, ForegroundProcess)
         except SystemExit as end:
             code = int(end.code or 0)
         out, err = capsys.readouterr()
@@ -49,16 +49,16 @@ def here(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) ->
     return run
 
 
-def never(_config: Path | None, _observe: bool, _socket: Path) -> int:  # noqa: FBT001 - as main() calls it
+def must_not_run(_config: Path | None, _observe: bool, _socket: Path) -> int:  # noqa: FBT001 - as main() calls it
     raise AssertionError
 
 
-def said(done: subprocess.CompletedProcess[str], code: int = 0) -> str:
+def output_of(done: subprocess.CompletedProcess[str], code: int = 0) -> str:
     assert (done.returncode, done.stderr) == (code, "")
     return done.stdout
 
 
-def refused(done: subprocess.CompletedProcess[str], code: int) -> str:
+def error_of(done: subprocess.CompletedProcess[str], code: int) -> str:
     assert (done.returncode, done.stdout) == (code, "")
     assert "Traceback" not in done.stderr
     return done.stderr

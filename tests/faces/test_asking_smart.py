@@ -7,46 +7,54 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from faces.canned_daemon import canned
-from faces.drives import drives
+from faces.canned_daemon import status_server
+from faces.drives import smart_status
 from faces.house import NOW
-from faces.shell import Here, here, refused, said
+from faces.shell import RunCommand, error_of, output_of, run_command
 
 from powerd.faces.health_render import smart_of, smarts_json
-from powerd.faces.health_text import smart_text, smarts_text
+from powerd.faces.health_text import smart_table_text, smart_text
 
-__all__ = ("here",)  # a fixture
+__all__ = ("run_command",)  # a fixture
 
 
 @pytest.fixture(scope="module")
-def ward(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def smart_socket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     path = tmp_path_factory.mktemp("ward") / "powerd.sock"
-    with canned("drives", path):
+    with status_server("drives", path):
         yield str(path)
 
 
-def test_all_drives(ward: str, here: Here) -> None:
-    assert said(here("smart", "--socket", ward), 1) == smarts_text(
-        smarts_json(drives()), NOW.wall, observing=True
+def test_all_drives(smart_socket: str, run_command: RunCommand) -> None:
+    assert output_of(run_command("smart", "--socket", smart_socket), 1) == smart_table_text(
+        smarts_json(smart_status()), NOW.wall, observing=True
     )
-    assert json.loads(said(here("smart", "--socket", ward, "--json"), 1)) == smarts_json(drives())
+    assert json.loads(output_of(run_command("smart", "--socket", smart_socket, "--json"), 1)) == smarts_json(
+        smart_status()
+    )
 
 
 @pytest.mark.parametrize(("word", "code"), [("sda", 0), ("ST3500418AS_S2", 3), ("sdb", 1), ("nvme0n1", 0)])
-def test_one_drive(ward: str, here: Here, word: str, code: int) -> None:
+def test_one_drive(smart_socket: str, run_command: RunCommand, word: str, code: int) -> None:
     """A drive with findings is a "no"; one that was never checked is not known to be ill."""
-    detail = smart_of(drives(), word)
+    detail = smart_of(smart_status(), word)
     if detail is None:
-        told = refused(here("smart", word, "--socket", ward), 1)
+        told = error_of(run_command("smart", word, "--socket", smart_socket), 1)
         assert "no drive of this name tells of its health; `powerd smart` names those that do" in told
         return
-    assert said(here("smart", word, "--socket", ward), code) == smart_text(detail, NOW.wall)
-    assert json.loads(said(here("smart", word, "--socket", ward, "--json"), code)) == detail
+    assert output_of(run_command("smart", word, "--socket", smart_socket), code) == smart_text(
+        detail, NOW.wall
+    )
+    assert (
+        json.loads(output_of(run_command("smart", word, "--socket", smart_socket, "--json"), code)) == detail
+    )
 
 
-def test_a_check_and_a_self_test_by_hand(ward: str, here: Here) -> None:
-    assert said(here("smart", "sda", "--check", "--socket", ward)).startswith("sda WDC WD20EFRX")
-    begun = said(here("smart", "sda", "--test", "long", "--socket", ward))
+def test_a_check_and_a_self_test_by_hand(smart_socket: str, run_command: RunCommand) -> None:
+    assert output_of(run_command("smart", "sda", "--check", "--socket", smart_socket)).startswith(
+        "sda WDC WD20EFRX"
+    )
+    begun = output_of(run_command("smart", "sda", "--test", "long", "--socket", smart_socket))
     assert begun == "sda tests itself (long); `powerd smart sda` shows what came of it.\n"
 
 
@@ -57,19 +65,21 @@ def test_a_check_and_a_self_test_by_hand(ward: str, here: Here) -> None:
         ("smart nothing --check", 'powerd: there is no disk "nothing"\n'),
     ],
 )
-def test_what_is_refused_is_one_sentence(ward: str, here: Here, command: str, words: str) -> None:
-    assert refused(here(*command.split(), "--socket", ward), 1) == words
+def test_what_is_refused_is_one_sentence(
+    smart_socket: str, run_command: RunCommand, command: str, words: str
+) -> None:
+    assert error_of(run_command(*command.split(), "--socket", smart_socket), 1) == words
 
 
 @pytest.mark.parametrize("command", ["smart --check", "smart --test short", "smart sda --test odd"])
-def test_a_wrong_use_is_2(ward: str, here: Here, command: str) -> None:
-    assert refused(here(*command.split(), "--socket", ward), 2)
+def test_a_wrong_use_is_2(smart_socket: str, run_command: RunCommand, command: str) -> None:
+    assert error_of(run_command(*command.split(), "--socket", smart_socket), 2)
 
 
-def test_no_drive_and_no_daemon(here: Here, tmp_path: Path) -> None:
-    with canned("family", tmp_path / "family"):
+def test_no_drive_and_no_daemon(run_command: RunCommand, tmp_path: Path) -> None:
+    with status_server("family", tmp_path / "family"):
         assert (
-            said(here("smart", "--socket", str(tmp_path / "family")))
+            output_of(run_command("smart", "--socket", str(tmp_path / "family")))
             == "No drive here tells of its health.\n"
         )
-    assert "daemon" in refused(here("smart", "--socket", str(tmp_path / "nobody")), 3)
+    assert "daemon" in error_of(run_command("smart", "--socket", str(tmp_path / "nobody")), 3)

@@ -8,33 +8,33 @@ import sys
 from collections.abc import Iterator
 
 import pytest
-from faces.canned_daemon import canned
-from faces.shell import ENVIRON, Here, here, refused, said
+from faces.canned_daemon import status_server
+from faces.shell import ENVIRON, RunCommand, error_of, output_of, run_command
 
 from powerd.faces import cli
-from powerd.host.foreground import Foreground
+from powerd.host.foreground import ForegroundProcess
 
-__all__ = ("here",)  # a fixture
+__all__ = ("run_command",)  # a fixture
 
 COMMANDS = ("run", "check", "config", "status", "why", "clients", "disks", "smart", "keep", "hold", "wake")
 
 
 @pytest.fixture(scope="module")
-def door(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def socket_path(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     path = tmp_path_factory.mktemp("door") / "powerd.sock"
-    with canned("family", path):
+    with status_server("family", path):
         yield str(path)
 
 
-def test_help_and_version(here: Here) -> None:
-    assert said(here()) == said(here("--help"))
+def test_help_and_version(run_command: RunCommand) -> None:
+    assert output_of(run_command()) == output_of(run_command("--help"))
     for command in COMMANDS:
-        assert f"\n    {command} " in said(here())
-        told = said(here(command, "--help", COLUMNS="80"))
+        assert f"\n    {command} " in output_of(run_command())
+        told = output_of(run_command(command, "--help", COLUMNS="80"))
         assert told.startswith(f"usage: powerd {command}")
         assert max(map(len, told.splitlines())) <= 80
-    assert max(map(len, said(here(COLUMNS="80")).splitlines())) <= 80
-    assert said(here("--version")) == "powerd 0.1.0\n"
+    assert max(map(len, output_of(run_command(COLUMNS="80")).splitlines())) <= 80
+    assert output_of(run_command("--version")) == "powerd 0.1.0\n"
 
 
 @pytest.mark.parametrize(
@@ -55,27 +55,27 @@ def test_help_and_version(here: Here) -> None:
         ["wake"],
     ],
 )
-def test_a_wrong_use_is_2(here: Here, argv: list[str]) -> None:
-    assert "usage: powerd" in refused(here(*argv), code=2)
+def test_a_wrong_use_is_2(run_command: RunCommand, argv: list[str]) -> None:
+    assert "usage: powerd" in error_of(run_command(*argv), code=2)
 
 
-def test_a_wrong_use_is_told_by_the_command_itself(here: Here) -> None:
-    told = refused(here("status", "anna"), code=2)
+def test_a_usage_error_is_reported_by_the_command_itself(run_command: RunCommand) -> None:
+    told = error_of(run_command("status", "anna"), code=2)
     assert told.startswith("usage: powerd status ")
     assert told.endswith("powerd status: error: unrecognized arguments: anna\n")
-    assert "unrecognized arguments: --fast" in refused(here("hold", "--fast", "--", "true"), code=2)
-    assert refused(here("--fast"), code=2).endswith("powerd: error: unrecognized arguments: --fast\n")
+    assert "unrecognized arguments: --fast" in error_of(run_command("hold", "--fast", "--", "true"), code=2)
+    assert error_of(run_command("--fast"), code=2).endswith("powerd: error: unrecognized arguments: --fast\n")
 
 
-def test_hold_tells_where_its_command_begins(here: Here) -> None:
-    told = refused(here("hold", "rsync", "-a", "src", "dst"), code=2)
+def test_hold_separates_its_own_arguments_from_the_command(run_command: RunCommand) -> None:
+    told = error_of(run_command("hold", "rsync", "-a", "src", "dst"), code=2)
     assert told.endswith("powerd hold: error: write -- before the command: powerd hold -- rsync\n")
 
 
-def test_asking_the_daemon_imports_little(door: str) -> None:
+def test_asking_the_daemon_imports_little(socket_path: str) -> None:
     code = (
         "import sys\nfrom powerd.__main__ import main\n"
-        f"for command in ('status', 'why', 'clients'): main([command, '--socket', {door!r}])\n"
+        f"for command in ('status', 'why', 'clients'): main([command, '--socket', {socket_path!r}])\n"
         "print(*sys.modules, file=sys.stderr)"
     )
     unmeasured = {key: value for key, value in ENVIRON.items() if not key.startswith("COVERAGE_")}
@@ -99,14 +99,14 @@ def test_an_interrupt_is_quiet() -> None:
     def run(*_: object) -> int:
         raise KeyboardInterrupt
 
-    assert cli.main(["run"], run, Foreground) == 130
+    assert cli.main(["run"], run, ForegroundProcess) == 130
 
 
-def test_a_reader_that_leaves_early_hears_no_complaint(door: str) -> None:
+def test_a_reader_that_closes_the_pipe_early_causes_no_error(socket_path: str) -> None:
     ours, theirs = os.pipe()
     os.close(ours)
     with subprocess.Popen(
-        [sys.executable, "-m", "powerd", "clients", "--socket", door],
+        [sys.executable, "-m", "powerd", "clients", "--socket", socket_path],
         env=ENVIRON,
         stdout=theirs,
         stderr=subprocess.PIPE,

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from powerd.faces import client
-from powerd.faces.client import DeniedError, UnreachableError, get, sentences, wish
+from powerd.faces.client import DeniedError, UnreachableError, get, request, translate_errors
 
 Serve = Callable[[bytes | None], str]
 
@@ -79,7 +79,7 @@ def test_nobody_there(tmp_path: Path) -> None:
         get("/", str(tmp_path / "none"))
 
 
-def test_a_door_that_nobody_keeps(tmp_path: Path) -> None:
+def test_a_socket_without_a_server(tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX) as left:
         left.bind(str(tmp_path / "s"))
     with pytest.raises(UnreachableError, match="Connection refused"):
@@ -92,27 +92,27 @@ def test_a_path_that_is_too_long() -> None:
 
 
 def test_no_permission() -> None:
-    with pytest.raises(UnreachableError, match="join the socket's group"), sentences("/run/s"):
+    with pytest.raises(UnreachableError, match="join the socket's group"), translate_errors("/run/s"):
         raise PermissionError(13, "Permission denied")
 
 
-def test_a_wish_carries_json(serve: Serve) -> None:
+def test_a_request_carries_json(serve: Serve) -> None:
     path = serve(b'HTTP/1.0 200 OK\r\n\r\n{"id": "3"}')
-    assert wish("POST", "/api/keep", {"for": "2h"}, path) == {"id": "3"}
+    assert request("POST", "/api/keep", {"for": "2h"}, path) == {"id": "3"}
     head, _, body = asked[0].partition(b"\r\n\r\n")
     assert head.startswith(b"POST /api/keep HTTP/1.0\r\n")
     assert b"Content-Type: application/json\r\nContent-Length: 13" in head
     assert body == b'{"for": "2h"}'
 
 
-def test_a_wish_denied_is_told_with_its_status(serve: Serve) -> None:
+def test_a_denied_request_is_answered_with_its_status(serve: Serve) -> None:
     path = serve(b'HTTP/1.0 404 Not Found\r\n\r\n{"error": "there is no keep 9"}')
     with pytest.raises(DeniedError, match=r"^there is no keep 9$") as caught:
-        wish("DELETE", "/api/keep/9", at=path)
+        request("DELETE", "/api/keep/9", socket_path=path)
     assert caught.value.status == 404
 
 
 def test_a_daemon_that_hangs(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client, "TIMEOUT", 0.05)
+    monkeypatch.setattr(client, "RESPONSE_TIMEOUT", 0.05)
     with pytest.raises(UnreachableError, match="did not answer within"):
         get("/", serve(None))

@@ -10,37 +10,37 @@ from typing import Any
 
 import pytest
 from faces.house import NOW, family
-from faces.wishing import TOKEN, Wishing
+from faces.wishing import TOKEN, FakeRequests
 from hypothesis import given
 from hypothesis import strategies as st
 
-from powerd.faces.desk import WishError, read_wish, seconds_of, text_of
-from powerd.faces.http import Door, Faces
-from powerd.host.listen import tcp_socket, unix_socket
+from powerd.faces.desk import ApiError, duration_field, read_body, text_field
+from powerd.faces.http import LazyHttpServer, UiContext
+from powerd.host.listen import listen_tcp, listen_unix
 
 JSON = "Content-Type: application/json\r\n"
 
 
-async def look() -> None:
+async def refresh() -> None:
     await asyncio.sleep(0)
 
 
-class House:
+class WriteApiServer:
     """A door with one Unix and one TCP socket, before a house that grants wishes."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.wishing = Wishing()
+        self.wishing = FakeRequests()
         self.port = 0
         self.faults: list[Mapping[str, Any]] = []
 
-    def play(self, scene: Callable[[], Awaitable[None]]) -> None:
+    def run(self, scene: Callable[[], Awaitable[None]]) -> None:
         async def whole() -> None:
             asyncio.get_running_loop().set_exception_handler(lambda _, context: self.faults.append(context))
-            listener = tcp_socket("127.0.0.1:0")
+            listener = listen_tcp("127.0.0.1:0")
             self.port = listener.getsockname()[1]
-            faces = Faces(family, lambda: NOW, look, lambda: None, self.wishing.wishes())
-            door = Door([unix_socket(self.path), listener], faces)
+            faces = UiContext(family, lambda: NOW, refresh, lambda: None, self.wishing.requests())
+            door = LazyHttpServer([listen_unix(self.path), listener], faces)
             await door.start()
             try:
                 await scene()
@@ -55,7 +55,7 @@ class House:
             return await asyncio.open_connection("127.0.0.1", self.port)
         return await asyncio.open_unix_connection(str(self.path))
 
-    async def ask(
+    async def request(
         self, method: str, path: str, body: object = None, headers: str = JSON, *, tcp: bool = False
     ) -> tuple[int, Any]:
         """Status and JSON of one answer; ``body`` may be bytes, sent as they are."""
@@ -72,11 +72,11 @@ class House:
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> House:
-    return House(tmp_path / "s")
+def api_server(tmp_path: Path) -> WriteApiServer:
+    return WriteApiServer(tmp_path / "s")
 
 
-KEPT = {
+KEEP_JSON = {
     "id": "3",
     "because": "backup",
     "since": "2026-01-12T21:16:00+01:00",
@@ -84,29 +84,35 @@ KEPT = {
 }
 
 
-def test_a_keep_is_taken_and_dropped(house: House) -> None:
+def test_a_keep_is_taken_and_dropped(api_server: WriteApiServer) -> None:
     async def scene() -> None:
-        assert await house.ask("POST", "/api/keep", {"for": "2h", "because": "backup"}) == (200, KEPT)
-        assert (await house.ask("POST", "/api/keep", {"for": 7200.0}))[0] == 200
-        assert (await house.ask("DELETE", "/api/keep/3", headers=""))[0] == 200
-        assert await house.ask("DELETE", "/api/keep/9") == (404, {"error": 'there is no keep "9"'})
-        assert await house.ask("POST", "/api/keep", {"for": "365d"}) == (409, {"error": "that is too long"})
+        assert await api_server.request("POST", "/api/keep", {"for": "2h", "because": "backup"}) == (
+            200,
+            KEEP_JSON,
+        )
+        assert (await api_server.request("POST", "/api/keep", {"for": 7200.0}))[0] == 200
+        assert (await api_server.request("DELETE", "/api/keep/3", headers=""))[0] == 200
+        assert await api_server.request("DELETE", "/api/keep/9") == (404, {"error": 'there is no keep "9"'})
+        assert await api_server.request("POST", "/api/keep", {"for": "365d"}) == (
+            409,
+            {"error": "that is too long"},
+        )
 
-    house.play(scene)
-    assert house.wishing.said[:3] == [("keep", 7200.0, "backup"), ("keep", 7200.0, ""), ("drop", "3")]
+    api_server.run(scene)
+    assert api_server.wishing.calls[:3] == [("keep", 7200.0, "backup"), ("keep", 7200.0, ""), ("drop", "3")]
 
 
-def test_a_machine_is_woken(house: House) -> None:
+def test_a_machine_is_woken(api_server: WriteApiServer) -> None:
     async def scene() -> None:
         sent = [{"link": "eth0", "to": "10.0.0.255"}]
-        assert await house.ask("POST", "/api/wake", {"host": "tv"}) == (
+        assert await api_server.request("POST", "/api/wake", {"host": "tv"}) == (
             200,
             {"host": "tv", "mac": "02:00:00:00:00:09", "sent": sent},
         )
-        status, said = await house.ask("POST", "/api/wake", {"host": "nobody"})
+        status, said = await api_server.request("POST", "/api/wake", {"host": "nobody"})
         assert (status, said) == (404, {"error": 'no client is known as "nobody"'})
 
-    house.play(scene)
+    api_server.run(scene)
 
 
 @pytest.mark.parametrize(
@@ -130,28 +136,30 @@ def test_a_machine_is_woken(house: House) -> None:
         ("/api/wake", {}, "say whom"),
     ],
 )
-def test_what_is_not_understood_is_400(house: House, path: str, body: object, words: str) -> None:
+def test_what_is_not_understood_is_400(
+    api_server: WriteApiServer, path: str, body: object, words: str
+) -> None:
     async def scene() -> None:
-        status, said = await house.ask("POST", path, body)
+        status, said = await api_server.request("POST", path, body)
         assert status == 400
         assert words in said["error"]
 
-    house.play(scene)
-    assert house.wishing.said == []
+    api_server.run(scene)
+    assert api_server.wishing.calls == []
 
 
-def test_a_body_is_json_and_small(house: House) -> None:
+def test_a_body_is_json_and_small(api_server: WriteApiServer) -> None:
     async def scene() -> None:
         form = "Content-Type: application/x-www-form-urlencoded\r\n"
         for headers in ("", form, "Content-Type: text/plain\r\n"):
-            assert (await house.ask("POST", "/api/keep", {"for": "2h"}, headers))[0] == 415
-        status, said = await house.ask("POST", "/api/keep", b" " * (16 * 1024 + 1))
+            assert (await api_server.request("POST", "/api/keep", {"for": "2h"}, headers))[0] == 415
+        status, said = await api_server.request("POST", "/api/keep", b" " * (16 * 1024 + 1))
         assert (status, said) == (413, {"error": "the body is longer than 16384 bytes"})
-        status, said = await house.ask("PUT", "/api/keep", {"for": "2h"})
+        status, said = await api_server.request("PUT", "/api/keep", {"for": "2h"})
         assert (status, said) == (405, {"error": "PUT is not possible here; only POST"})
 
-    house.play(scene)
-    assert house.wishing.said == []
+    api_server.run(scene)
+    assert api_server.wishing.calls == []
 
 
 @pytest.mark.parametrize(
@@ -165,44 +173,44 @@ def test_a_body_is_json_and_small(house: House) -> None:
         ("ata-A_1", {"now": 1}, 400, {"error": '"now" is not known here; the body may hold nothing'}),
     ],
 )
-def test_a_disk_may_be_wished_to_stand_by(
-    house: House, path: str, body: object, status: int, said: object
+def test_a_spin_down_may_be_requested(
+    api_server: WriteApiServer, path: str, body: object, status: int, said: object
 ) -> None:
     async def scene() -> None:
-        assert await house.ask("POST", f"/api/disks/{path}/standby", body) == (status, said)
+        assert await api_server.request("POST", f"/api/disks/{path}/standby", body) == (status, said)
 
-    house.play(scene)
+    api_server.run(scene)
 
 
 @pytest.mark.parametrize("tcp", [False, True])
-def test_a_hold_lasts_until_the_asker_is_gone(house: House, tcp: bool) -> None:  # noqa: FBT001 - a column
-    house.wishing.token = TOKEN
+def test_a_hold_lasts_until_the_asker_is_gone(api_server: WriteApiServer, tcp: bool) -> None:  # noqa: FBT001 - a column
+    api_server.wishing.token = TOKEN
 
     async def scene() -> None:
         for number in ("HTTP/1.0", "HTTP/1.1"):
-            reader, writer = await house.connect(tcp=tcp)
-            head = f"POST /api/hold {number}\r\nHost: localhost:{house.port}\r\nContent-Length: 20\r\n{JSON}"
+            reader, writer = await api_server.connect(tcp=tcp)
+            head = f"POST /api/hold {number}\r\nHost: localhost:{api_server.port}\r\nContent-Length: 20\r\n{JSON}"
             writer.write(f"{head}Authorization: Bearer {TOKEN}\r\n\r\n".encode() + b'{"because": "rsync"}')
             await reader.readuntil(b'"until": null}\n')
-            await house.ask("GET", "/healthz")
-            assert house.wishing.said[-1] == ("hold", "rsync")
+            await api_server.request("GET", "/healthz")
+            assert api_server.wishing.calls[-1] == ("hold", "rsync")
             writer.transport.abort()
             async with asyncio.timeout(60):
-                await house.wishing.let_go.wait()
-            house.wishing.let_go.clear()
+                await api_server.wishing.hold_ended.wait()
+            api_server.wishing.hold_ended.clear()
 
-    house.play(scene)
+    api_server.run(scene)
 
 
-def test_a_hold_ends_with_the_daemon(house: House) -> None:
+def test_a_hold_ends_with_the_daemon(api_server: WriteApiServer) -> None:
     async def scene() -> None:
-        reader, writer = await house.connect()
+        reader, writer = await api_server.connect()
         writer.write(f"POST /api/hold HTTP/1.0\r\nContent-Length: 2\r\n{JSON}\r\n{{}}".encode())
         await reader.readuntil(b"}\n")
         asyncio.get_running_loop().call_soon(writer.close)
 
-    house.play(scene)
-    assert house.wishing.said == [("hold", "a command"), ("let go", "a command")]
+    api_server.run(scene)
+    assert api_server.wishing.calls == [("hold", "a command"), ("let go", "a command")]
 
 
 AUTHORISED = f"{JSON}Authorization: Bearer {TOKEN}\r\n"
@@ -225,9 +233,9 @@ AUTHORISED = f"{JSON}Authorization: Bearer {TOKEN}\r\n"
     ],
 )
 def test_over_tcp_it_takes_the_token(
-    house: House, token: str | ValueError | None, headers: str, status: int
+    api_server: WriteApiServer, token: str | ValueError | None, headers: str, status: int
 ) -> None:
-    house.wishing.token = token
+    api_server.wishing.token = token
 
     async def scene() -> None:
         rows: tuple[tuple[str, str, object], ...] = (
@@ -236,49 +244,51 @@ def test_over_tcp_it_takes_the_token(
             ("POST", "/api/disks/ata-A_1/standby", {}),
         )
         for method, path, body in rows:
-            got, said = await house.ask(method, path, body, headers, tcp=True)
+            got, said = await api_server.request(method, path, body, headers, tcp=True)
             assert got == status
             assert ("error" in said) == (status != 200)
-            assert (await house.ask(method, path, body))[0] == 200, "the Unix socket has its permissions"
-        assert (await house.ask("GET", "/api/status", tcp=True))[0] == 200
+            assert (await api_server.request(method, path, body))[0] == 200, (
+                "the Unix socket has its permissions"
+            )
+        assert (await api_server.request("GET", "/api/status", tcp=True))[0] == 200
 
-    house.play(scene)
-    assert len(house.wishing.said) == (6 if status == 200 else 3)
+    api_server.run(scene)
+    assert len(api_server.wishing.calls) == (6 if status == 200 else 3)
 
 
-def test_who_lacks_the_token_is_told_the_scheme(house: House) -> None:
-    house.wishing.token = TOKEN
+def test_a_missing_token_is_answered_with_the_scheme(api_server: WriteApiServer) -> None:
+    api_server.wishing.token = TOKEN
 
     async def scene() -> None:
-        reader, writer = await house.connect(tcp=True)
-        head = f"DELETE /api/keep/3 HTTP/1.0\r\nHost: localhost:{house.port}\r\n\r\n"
+        reader, writer = await api_server.connect(tcp=True)
+        head = f"DELETE /api/keep/3 HTTP/1.0\r\nHost: localhost:{api_server.port}\r\n\r\n"
         writer.write(head.encode())
         assert b"\r\nWWW-Authenticate: Bearer\r\n" in await reader.read()
         writer.close()
 
-    house.play(scene)
+    api_server.run(scene)
 
 
-def test_a_strange_host_is_refused_with_the_right_token(house: House) -> None:
-    house.wishing.token = TOKEN
+def test_a_strange_host_is_refused_with_the_right_token(api_server: WriteApiServer) -> None:
+    api_server.wishing.token = TOKEN
 
     async def scene() -> None:
-        reader, writer = await house.connect(tcp=True)
-        head = f"POST /api/keep HTTP/1.0\r\nHost: evil.example:{house.port}\r\nContent-Length: 13\r\n"
+        reader, writer = await api_server.connect(tcp=True)
+        head = f"POST /api/keep HTTP/1.0\r\nHost: evil.example:{api_server.port}\r\nContent-Length: 13\r\n"
         writer.write(f"{head}{AUTHORISED}\r\n".encode() + b'{"for": "2h"}')
         assert b" 403 " in (await reader.read()).partition(b"\r\n")[0]
         writer.close()
 
-    house.play(scene)
-    assert house.wishing.said == []
+    api_server.run(scene)
+    assert api_server.wishing.calls == []
 
 
 @given(st.binary(max_size=300))
 def test_no_body_is_a_fault(content: bytes) -> None:
     try:
-        wish = read_wish(content, {"for": (int, float, str), "because": str})
-        seconds_of(wish)
-    except WishError as error:
+        wish = read_body(content, {"for": (int, float, str), "because": str})
+        duration_field(wish)
+    except ApiError as error:
         said = (error.status, str(error).isprintable())
         assert said == (400, True)
 
@@ -286,8 +296,8 @@ def test_no_body_is_a_fault(content: bytes) -> None:
 @given(st.text(max_size=300))
 def test_texts_are_fit_to_be_shown(text: str) -> None:
     try:
-        shown = text_of({"because": text}, "because")
-    except WishError:
+        shown = text_field({"because": text}, "because")
+    except ApiError:
         assert len(text) > 200
     else:
         assert shown.isprintable()

@@ -3,28 +3,28 @@
 from __future__ import annotations
 
 import pytest
-from faces.bays import SHELVES, bay, excluded, shelf, waiting
+from faces.bays import DISK_STATUSES, disk_status, excluded, usual_server, waiting
 from faces.house import NOW
-from faces.test_page import Reader
+from faces.test_page import PageText
 
 from powerd.faces.disk_page import disks_section
-from powerd.faces.page import STYLE, page
+from powerd.faces.page import STYLE, render_page
 from powerd.faces.render import clients_json, disks_json, status_json
 from powerd.faces.text import why_text
 from powerd.model import DiskState, Status
 
 
-def read(given: Status | None) -> Reader:
-    return Reader(disks_section(disks_json(given, NOW), NOW.wall))
+def read(given: Status | None) -> PageText:
+    return PageText(disks_section(disks_json(given, NOW), NOW.wall))
 
 
-@pytest.mark.parametrize("name", SHELVES)
-def test_every_shelf_is_well_formed_and_runs_nothing(name: str) -> None:
-    assert "script" not in read(SHELVES[name]).tags
+@pytest.mark.parametrize("name", DISK_STATUSES)
+def test_every_disk_page_is_well_formed_and_runs_no_script(name: str) -> None:
+    assert "script" not in read(DISK_STATUSES[name]).tags
 
 
-def test_a_shelf() -> None:
-    text = read(shelf()).text
+def test_a_usual_server_with_disks() -> None:
+    text = read(usual_server()).text
     assert text.startswith("Disks: 2 of 4 asleep")
     assert "sda · 2 TB · md0 · /srv · APM 128" in text
     assert "active since 20:16" in text
@@ -33,27 +33,27 @@ def test_a_shelf() -> None:
     assert "Left alone: sdd: solid state: there is no spindle" in text
 
 
-def test_without_a_disk_that_could_stand_by_there_is_no_table() -> None:
-    found = read(bay(excluded("vda", "a virtual machine's disk")))
+def test_without_a_disk_that_could_spin_down_there_is_no_table() -> None:
+    found = read(disk_status(excluded("vda", "a virtual machine's disk")))
     assert "table" not in found.tags
     assert found.text == "Disks: none that could stand by Left alone: vda: a virtual machine's disk"
     assert disks_section([], NOW.wall) == ""
 
 
 def test_it_is_part_of_the_page() -> None:
-    text = page(status_json(shelf(), NOW), clients_json(shelf(), NOW))
-    assert disks_section(disks_json(shelf(), NOW), NOW.wall) in text
+    text = render_page(status_json(usual_server(), NOW), clients_json(usual_server(), NOW))
+    assert disks_section(disks_json(usual_server(), NOW), NOW.wall) in text
 
 
 def test_reasons_about_a_disk_are_by_its_short_name() -> None:
-    for given in (page(status_json(waiting(), NOW), []), why_text(status_json(waiting(), NOW))):
+    for given in (render_page(status_json(waiting(), NOW), []), why_text(status_json(waiting(), NOW))):
         shown = given.partition("Disks: ")[0]
         assert "sdb" in shown
         assert "sdc" in shown
         assert "ata-" not in shown
 
 
-def test_every_state_has_its_look() -> None:
-    plain = {DiskState.ACTIVE, DiskState.SETTLING, DiskState.EXCLUDED}
+def test_every_state_has_its_style() -> None:
+    plain = {DiskState.ACTIVE, DiskState.SPINNING_DOWN, DiskState.EXCLUDED}
     for state in set(DiskState) - plain:
         assert f".{state.value}" in STYLE

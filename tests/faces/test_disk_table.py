@@ -5,30 +5,30 @@ from __future__ import annotations
 from textwrap import dedent
 
 import pytest
-from faces.bays import SHELVES, active, bay, disk, shelf, standby
+from faces.bays import DISK_STATUSES, active, disk, disk_status, standby, usual_server
 from faces.house import NOW
 
-from powerd.faces.disk_table import disks_text, settings, size, way
+from powerd.faces.disk_table import disks_text, method_text, settings_text, size_text
 from powerd.faces.render import disks_json, status_json
 from powerd.faces.text import status_text
 from powerd.faces.words import Style, width
 from powerd.model import Status
 
 
-def said_of(given: Status | None) -> str:
+def lines_of(given: Status | None) -> str:
     return disks_text(status_json(given, NOW))
 
 
-@pytest.mark.parametrize("name", SHELVES)
+@pytest.mark.parametrize("name", DISK_STATUSES)
 def test_every_line_fits_and_steers_nothing(name: str) -> None:
-    for line in said_of(SHELVES[name]).splitlines():
+    for line in lines_of(DISK_STATUSES[name]).splitlines():
         assert width(line) <= 80
         assert line.isprintable()
 
 
 def test_disks() -> None:
     assert (
-        said_of(shelf())
+        lines_of(usual_server())
         == dedent("""
         DISK  STATE    SINCE  IDLE FOR  STANDS BY  STARTS  BY   GROUP  MODEL
         sda   standby  19:16  2 h       -          1       ATA  md0    WDC WD20EFRX-68E…
@@ -54,31 +54,31 @@ def test_disks() -> None:
     )
 
 
-def test_without_a_disk_that_could_stand_by() -> None:
-    assert said_of(None) == "No disk that could stand by is known.\n"
-    assert said_of(SHELVES["left alone"]) == (
+def test_without_a_disk_that_could_spin_down() -> None:
+    assert lines_of(None) == "No disk that could stand by is known.\n"
+    assert lines_of(DISK_STATUSES["left alone"]) == (
         "No disk that could stand by is known.\n\nLeft alone:\n  vda: a virtual machine's disk\n"
     )
 
 
 def test_the_status_counts_those_asleep() -> None:
-    assert "\ndisks     2 of 4 asleep\n" in status_text(status_json(shelf(), NOW))
-    assert "disks" not in status_text(status_json(SHELVES["left alone"], NOW))
+    assert "\ndisks     2 of 4 asleep\n" in status_text(status_json(usual_server(), NOW))
+    assert "disks" not in status_text(status_json(DISK_STATUSES["left alone"], NOW))
 
 
 def test_states_have_colours() -> None:
     def marked(text: str, style: Style) -> str:
         return f"<{style}>{text}</{style}>"
 
-    said = disks_text(status_json(shelf(), NOW), marked)
+    said = disks_text(status_json(usual_server(), NOW), marked)
     assert "<good>standby</good>" in said
     assert "<bad>hung   </bad>" in said
     assert "<doubt>" not in said
 
 
-def test_one_that_is_due_stands_by_now() -> None:
+def test_a_disk_that_is_due_spins_down_now() -> None:
     due = active()._replace(spin_down_at=NOW.mono - 5)
-    assert "  now  " in said_of(bay(due))
+    assert "  now  " in lines_of(disk_status(due))
 
 
 @pytest.mark.parametrize(
@@ -91,9 +91,9 @@ def test_one_that_is_due_stands_by_now() -> None:
         ({"worked": None, "method": "command", "spin_downs": 1}, "-"),
     ],
 )
-def test_the_way_that_worked(about: dict[str, object], word: str) -> None:
+def test_the_verified_method(about: dict[str, object], word: str) -> None:
     report = standby()._replace(**about)  # type: ignore[arg-type]  # the rows above name fields that it has
-    assert way(disks_json(bay(report), NOW)[0]) == word
+    assert method_text(disks_json(disk_status(report), NOW)[0]) == word
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ def test_the_way_that_worked(about: dict[str, object], word: str) -> None:
 )
 def test_sizes_are_those_on_the_label(amount: int, told: str) -> None:
     report = active()._replace(disk=disk("sda", size=amount))
-    assert size(disks_json(bay(report), NOW)[0]) == told
+    assert size_text(disks_json(disk_status(report), NOW)[0]) == told
 
 
 @pytest.mark.parametrize(
@@ -116,6 +116,6 @@ def test_sizes_are_those_on_the_label(amount: int, told: str) -> None:
 )
 def test_what_was_really_set_is_shown(about: dict[str, object], told: str) -> None:
     report = active()._replace(**about)  # type: ignore[arg-type]  # the rows above name fields that it has
-    given = bay(report)
-    assert settings(disks_json(given, NOW)[0]) == told
-    assert f"(2 TB{told and ', '}{told})" in said_of(given)
+    given = disk_status(report)
+    assert settings_text(disks_json(given, NOW)[0]) == told
+    assert f"(2 TB{told and ', '}{told})" in lines_of(given)

@@ -2,14 +2,14 @@ from __future__ import annotations
 
 import json
 
-from faces.house import EVIL, NOW, at
+from faces.house import HOSTILE_NAME, NOW, at
 
-from powerd.faces.feed import KEPT, Feed, event_text
-from powerd.faces.journal import entry
+from powerd.faces.feed import BACKLOG_SIZE, EventFeed, format_event
+from powerd.faces.journal import make_entry
 
 
-def drained(feed: Feed, after: int | None) -> list[str]:
-    with feed.listen(after, lambda: None) as events:
+def drained(feed: EventFeed, after: int | None) -> list[str]:
+    with feed.subscribe(after, lambda: None) as events:
         return [events.get_nowait() for _ in range(events.qsize())]
 
 
@@ -18,13 +18,13 @@ def parsed(text: str) -> dict[str, str]:
     return dict(line.split(": ", 1) for line in text.rstrip("\n").split("\n"))
 
 
-def publish(feed: Feed, message: str = "awake: tv: home") -> None:
-    feed.publish(entry("phase", message, subject="tv", reason="home"), NOW)
+def publish(feed: EventFeed, message: str = "awake: tv: home") -> None:
+    feed.publish(make_entry("phase", message, subject="tv", reason="home"), NOW)
 
 
 def test_an_event_is_a_journal_entry() -> None:
-    feed = Feed()
-    with feed.listen(None, lambda: None) as events:
+    feed = EventFeed()
+    with feed.subscribe(None, lambda: None) as events:
         publish(feed)
         event = parsed(events.get_nowait())
     assert event["event"] == "phase"
@@ -37,8 +37,8 @@ def test_an_event_is_a_journal_entry() -> None:
     }
 
 
-def test_who_listens_anew_hears_what_comes_and_who_comes_back_what_was_missed() -> None:
-    feed = Feed()
+def test_a_new_listener_gets_new_events_and_a_returning_one_the_missed_events() -> None:
+    feed = EventFeed()
     publish(feed, "one")
     first = int(parsed(drained(feed, 0)[0])["id"])
     publish(feed, "two")
@@ -48,25 +48,25 @@ def test_who_listens_anew_hears_what_comes_and_who_comes_back_what_was_missed() 
 
 
 def test_ids_grow_over_a_restart() -> None:
-    before, after = Feed(), Feed()
+    before, after = EventFeed(), EventFeed()
     for _ in range(20):
         publish(before)
-    after.publish(entry("phase", "awake"), at(1))
+    after.publish(make_entry("phase", "awake"), at(1))
     assert int(parsed(drained(after, 0)[0])["id"]) > int(parsed(drained(before, 0)[-1])["id"])
 
 
-def test_only_the_last_are_kept() -> None:
-    feed = Feed()
-    for _ in range(KEPT + 5):
+def test_only_the_last_are_retained() -> None:
+    feed = EventFeed()
+    for _ in range(BACKLOG_SIZE + 5):
         publish(feed)
-    assert len(drained(feed, 0)) == KEPT
+    assert len(drained(feed, 0)) == BACKLOG_SIZE
 
 
 def test_one_who_does_not_read_is_cut_off_and_the_others_go_on() -> None:
-    feed, cut = Feed(), list[str]()
+    feed, cut = EventFeed(), list[str]()
     with (
-        feed.listen(None, lambda: cut.append("slow")),
-        feed.listen(None, lambda: cut.append("quick")) as quick,
+        feed.subscribe(None, lambda: cut.append("slow")),
+        feed.subscribe(None, lambda: cut.append("quick")) as quick,
     ):
         for _ in range(1000):
             publish(feed)
@@ -74,7 +74,7 @@ def test_one_who_does_not_read_is_cut_off_and_the_others_go_on() -> None:
     assert cut == ["slow"]
 
 
-def test_strangers_text_ends_no_event_early() -> None:
-    text = event_text("client", {"message": EVIL + "\n\nevent: owned\n\n"})
+def test_hostile_text_ends_no_event_early() -> None:
+    text = format_event("client", {"message": HOSTILE_NAME + "\n\nevent: owned\n\n"})
     assert text.count("\n") == 3
     assert parsed(text)["event"] == "client"

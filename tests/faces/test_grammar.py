@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from powerd.faces.grammar import parser
-from powerd.model import TESTS
+from powerd.faces.grammar import build_parser
+from powerd.model import TEST_KINDS
 
 
 def test_the_self_tests_are_those_of_the_model(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
-        parser().parse_args(["smart", "--help"])
-    assert f"--test {{{','.join(TESTS)}}}" in capsys.readouterr().out
+        build_parser().parse_args(["smart", "--help"])
+    assert f"--test {{{','.join(TEST_KINDS)}}}" in capsys.readouterr().out

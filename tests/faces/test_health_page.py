@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 from xml.etree import ElementTree as ET
 
-from faces.drives import DAY, drives, strange
+from faces.drives import DAY, hostile_drive, smart_status
 from faces.house import NOW
 
 from powerd.faces.health_page import health_section
@@ -21,8 +21,8 @@ def section(status: Status) -> str:
     return health_section(details(status), NOW.wall)
 
 
-def test_the_section_is_well_formed_and_says_what_was_found() -> None:
-    text = section(drives())
+def test_the_section_is_well_formed_and_reports_what_was_found() -> None:
+    text = section(smart_status())
     tree = ET.fromstring(text)  # noqa: S314 - our own text
     assert tree.findtext("h2") == "Health: 1 of 3 drives with findings"
     assert '<span class="alarm">2 more sectors cannot be read, 8 in all</span>' in text
@@ -31,7 +31,7 @@ def test_the_section_is_well_formed_and_says_what_was_found() -> None:
 
 
 def test_plots_of_what_changes_and_of_nothing_else() -> None:
-    tree = ET.fromstring(section(drives()))  # noqa: S314 - our own text
+    tree = ET.fromstring(section(smart_status()))  # noqa: S314 - our own text
     titles = [each.text for each in tree.iter("title")]
     assert titles == [
         "temperature: 30 to 32 in 3 checks",
@@ -43,12 +43,12 @@ def test_plots_of_what_changes_and_of_nothing_else() -> None:
 
 
 def test_drives_that_are_well() -> None:
-    text = health_section(details(drives())[:1], NOW.wall)
+    text = health_section(details(smart_status())[:1], NOW.wall)
     assert "<h2>Health of drives</h2>" in text
 
 
 def test_in_observe_mode_no_check_is_announced() -> None:
-    text = health_section(details(drives()), NOW.wall, observing=True)
+    text = health_section(details(smart_status()), NOW.wall, observing=True)
     assert "would be next" in text
     assert ", next " not in text
 
@@ -58,14 +58,14 @@ def test_no_drive_no_section() -> None:
 
 
 def test_hostile_firmware_cannot_write_markup() -> None:
-    text = section(strange())
+    text = section(hostile_drive())
     ET.fromstring(text)  # noqa: S314 - our own text
     assert "<script>" not in text
     assert "\x1b" not in text
 
 
 def test_a_year_of_days_is_drawn_by_its_tops_and_a_calm_temperature_low() -> None:
-    status = drives()
+    status = smart_status()
     (report, *_) = status.decision.smart.values()
     days = tuple(Sample(n * DAY, True, 30 + (n % 7 == 3), {}) for n in range(365))  # noqa: FBT003 - a row
     red = replace(report, record=replace(report.record, samples=days))
@@ -78,5 +78,5 @@ def test_a_year_of_days_is_drawn_by_its_tops_and_a_calm_temperature_low() -> Non
     assert {y for _, y in points[:-1]} == {31.0}, "each week has its top, a degree above the lowest"
 
 
-def test_a_check_that_waits_for_its_drive_says_so() -> None:
-    assert "next when it spins" in health_section(details(drives()), NOW.wall + timedelta(days=2))
+def test_a_check_that_waits_for_its_drive_reports_that() -> None:
+    assert "next when it spins" in health_section(details(smart_status()), NOW.wall + timedelta(days=2))

@@ -4,15 +4,15 @@ import json
 from dataclasses import replace
 
 import pytest
-from faces.drives import OLD, PENDING, RED, drives, report, with_drives
+from faces.drives import OLD, PENDING, RED, report, smart_status, status_of_drives
 from faces.house import NOW
 
 from powerd.faces.health_render import finding_json, smart_of, smarts_json
-from powerd.model import RefusedError
+from powerd.model import RequestRefusedError
 
 
-def test_a_row_for_each_drive_that_tells() -> None:
-    red, old, nvme = smarts_json(drives())
+def test_a_row_for_each_drive_with_health_data() -> None:
+    red, old, nvme = smarts_json(smart_status())
     assert (red["device"], red["health"], red["temperature"], red["hours"]) == ("sda", "ok", 31, 35392)
     assert red["checked"] == "2026-01-12T12:16:00+01:00"
     assert red["due"] == "2026-01-13T12:16:00+01:00"
@@ -29,7 +29,7 @@ def test_a_row_for_each_drive_that_tells() -> None:
 
 @pytest.mark.parametrize("word", ["sdb", "S2", OLD.id])
 def test_one_drive_by_any_of_its_names(word: str) -> None:
-    told = smart_of(drives(), word)
+    told = smart_of(smart_status(), word)
     assert told is not None
     assert (told["protocol"], told["passed"]) == ("ata", False)
     assert told["attributes"][0]["failed"] == "now"
@@ -42,15 +42,15 @@ def test_one_drive_by_any_of_its_names(word: str) -> None:
 
 
 @pytest.mark.parametrize("word", ["sdz", "vda", ""])
-def test_what_is_no_drive_that_tells(word: str) -> None:
-    assert smart_of(drives(), word) is None
+def test_a_disk_without_health_data(word: str) -> None:
+    assert smart_of(smart_status(), word) is None
     assert smart_of(None, word) is None
 
 
-def test_a_word_for_two_drives_is_refused() -> None:
+def test_an_ambiguous_drive_name_is_refused() -> None:
     twin = replace(OLD, serial=RED.serial)
-    status = with_drives({RED: report(RED, None), twin: report(twin, None)})
-    with pytest.raises(RefusedError, match='"S1" may be sda or sdb'):
+    status = status_of_drives({RED: report(RED, None), twin: report(twin, None)})
+    with pytest.raises(RequestRefusedError, match='"S1" may be sda or sdb'):
         smart_of(status, "S1")
     told = smart_of(status, "sdb")
     assert told is not None
@@ -58,7 +58,7 @@ def test_a_word_for_two_drives_is_refused() -> None:
 
 
 def test_a_drive_that_was_never_checked() -> None:
-    told = smart_of(drives(), "nvme0n1")
+    told = smart_of(smart_status(), "nvme0n1")
     assert told is not None
     assert (told["protocol"], told["passed"], told["attributes"], told["history"]) == (None, None, [], [])
 

@@ -6,18 +6,18 @@ from datetime import timedelta
 from textwrap import dedent
 
 import pytest
-from faces.drives import drives, strange
+from faces.drives import hostile_drive, smart_status
 from faces.house import NOW
 
 from powerd.faces.health_render import smart_of, smarts_json
-from powerd.faces.health_text import begun_text, smart_text, smarts_text
+from powerd.faces.health_text import smart_table_text, smart_text, test_started_text
 from powerd.faces.words import Style, width
 
 WALL = NOW.wall
 
 
 def detail(word: str) -> str:
-    told = smart_of(drives(), word)
+    told = smart_of(smart_status(), word)
     assert told is not None
     return smart_text(told, WALL)
 
@@ -27,7 +27,7 @@ def printed(text: str) -> str:
 
 
 def test_all_drives() -> None:
-    assert smarts_text(smarts_json(drives()), WALL) == printed("""
+    assert smart_table_text(smarts_json(smart_status()), WALL) == printed("""
         DISK     MODEL                HEALTH           TEMP   AGE     CHECKED  NEXT
         sda      WDC WD20EFRX-68EUZ…  ok               31 °C  1474 d  12:16    Tue 12:16
         sdb      ST3500418AS          alarm (testing)  38 °C  1474 d  12:16    Tue 12:16
@@ -81,12 +81,15 @@ def test_a_drive_that_was_never_checked() -> None:
 
 
 def test_no_drive_at_all() -> None:
-    assert smarts_text([], WALL) == "No drive here tells of its health.\n"
+    assert smart_table_text([], WALL) == "No drive here tells of its health.\n"
 
 
-def test_a_self_test_that_was_begun() -> None:
-    red = smarts_json(drives())[0]
-    assert begun_text(red, "long") == "sda tests itself (long); `powerd smart sda` shows what came of it.\n"
+def test_a_self_test_that_was_started() -> None:
+    red = smarts_json(smart_status())[0]
+    assert (
+        test_started_text(red, "long")
+        == "sda tests itself (long); `powerd smart sda` shows what came of it.\n"
+    )
 
 
 def test_colours_mark_what_is_ill() -> None:
@@ -96,40 +99,40 @@ def test_colours_mark_what_is_ill() -> None:
         marked.add((text.strip(), style))
         return text
 
-    told = smart_of(drives(), "sdb")
+    told = smart_of(smart_status(), "sdb")
     assert told is not None
     smart_text(told, WALL, paint)
-    smarts_text(smarts_json(drives()), WALL, paint)
+    smart_table_text(smarts_json(smart_status()), WALL, paint)
     assert ("alarm (testing)", "bad") in marked
     assert ("Completed: read failure", "bad") in marked
     assert ("ok", "good") in marked
 
 
-@pytest.mark.parametrize("make", [drives, strange])
+@pytest.mark.parametrize("make", [smart_status, hostile_drive])
 def test_every_line_fits_and_steers_nothing(make: type) -> None:
     rows = smarts_json(make())
-    texts = [smarts_text(rows, WALL)]
+    texts = [smart_table_text(rows, WALL)]
     for row in rows:
         told = smart_of(make(), row["id"])
         assert told is not None
         texts.append(smart_text(told, WALL))
-        texts.append(begun_text(row, "short"))
+        texts.append(test_started_text(row, "short"))
     for line in "".join(texts).splitlines():
         assert width(line) <= 80, line
         assert line.isprintable()
         assert line == line.rstrip()
 
 
-def test_in_observe_mode_it_says_that_no_drive_is_checked_by_itself() -> None:
-    text = smarts_text(smarts_json(drives()), NOW.wall, observing=True)
+def test_in_observe_mode_it_reports_that_no_drive_is_checked_by_itself() -> None:
+    text = smart_table_text(smarts_json(smart_status()), NOW.wall, observing=True)
     assert text.endswith("`powerd smart DISK --check`\nreads one that is awake.\n")
     assert max(map(len, text.splitlines())) <= 80
 
 
 def test_a_check_that_waits_for_its_drive_is_due() -> None:
-    status = drives()
+    status = smart_status()
     late = NOW.wall + timedelta(days=2)
-    row = smarts_text(smarts_json(status)[:1], late).splitlines()[1]
+    row = smart_table_text(smarts_json(status)[:1], late).splitlines()[1]
     assert row.endswith("  due")
     detail = smart_of(status, "sda")
     assert detail is not None

@@ -129,7 +129,7 @@ def test_a_daemon_that_restarts_is_asked_again_at_once(daemon: Daemon) -> None:
     second.close()
 
 
-def test_a_daemon_that_is_gone_is_told_once_and_asked_until_it_is_back(tmp_path: Path) -> None:
+def test_a_missing_daemon_is_reported_once_and_retried_until_it_is_back(tmp_path: Path) -> None:
     process = hold(tmp_path / "s", "sh", "-c", "echo on; exec sleep 60")
     assert process.stdout is not None
     assert process.stdout.readline() == "on\n"
@@ -146,14 +146,14 @@ def test_a_daemon_that_is_gone_is_told_once_and_asked_until_it_is_back(tmp_path:
     daemon.close()
 
 
-def test_a_daemon_that_says_no_is_quoted_and_the_command_run(daemon: Daemon) -> None:
+def test_a_refusal_of_the_daemon_is_quoted_and_the_command_is_run(daemon: Daemon) -> None:
     process = hold(daemon.path, "true")
     connection, _ = daemon.accept(b'HTTP/1.0 409 Conflict\r\n\r\n{"error": "there are 100 already"}\n')
     connection.close()
     assert ended(process) == (0, "", "powerd hold: the server is not held awake: there are 100 already\n")
 
 
-def test_a_command_that_cannot_be_run_is_told_as_a_shell_does(daemon: Daemon, tmp_path: Path) -> None:
+def test_a_command_that_cannot_be_run_is_reported_as_a_shell_does(daemon: Daemon, tmp_path: Path) -> None:
     (tmp_path / "data").touch()
     for command, code in ((tmp_path / "none", 127), (tmp_path / "data", 126)):
         process = hold(daemon.path, str(command))

@@ -10,23 +10,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from faces.canned_daemon import canned
+from faces.canned_daemon import status_server
 from faces.house import NOW, family
-from faces.wishing import WISHES
+from faces.wishing import REQUESTS
 
 from powerd.faces.client import get
-from powerd.faces.http import Door, Faces
-from powerd.host.listen import tcp_socket, unix_socket
+from powerd.faces.http import LazyHttpServer, UiContext
+from powerd.host.listen import listen_tcp, listen_unix
 
 
-async def look() -> None:
+async def refresh() -> None:
     await asyncio.sleep(0)
 
 
-FACES = Faces(family, lambda: NOW, look, lambda: None, WISHES)
+CONTEXT = UiContext(family, lambda: NOW, refresh, lambda: None, REQUESTS)
 
 
-async def knock(path: Path) -> str:
+async def connect(path: Path) -> str:
     """The status line of one answer."""
     reader, writer = await asyncio.open_unix_connection(str(path))
     writer.write(b"GET /healthz HTTP/1.0\r\n\r\n")
@@ -38,20 +38,20 @@ async def knock(path: Path) -> str:
 
 def test_nothing_is_loaded_before_the_first_connection(tmp_path: Path) -> None:
     """canned() itself asserts that aiohttp is not loaded once the daemon listens."""
-    with canned("family", tmp_path / "s"):
+    with status_server("family", tmp_path / "s"):
         assert get("/healthz", str(tmp_path / "s")) == {"healthy": True}
 
 
-def test_the_door_itself_imports_no_server() -> None:
+def test_the_lazy_server_imports_no_http_server() -> None:
     code = "import sys, powerd.faces.http; print([m for m in sys.modules if m.startswith('aiohttp')])"
     assert subprocess.check_output([sys.executable, "-c", code], text=True) == "[]\n"
 
 
-def test_who_knocks_first_and_all_who_come_meanwhile_are_served(tmp_path: Path) -> None:
+def test_the_first_connection_and_all_that_follow_meanwhile_are_served(tmp_path: Path) -> None:
     async def scene() -> list[str]:
-        door = Door([unix_socket(tmp_path / "a"), unix_socket(tmp_path / "b")], FACES)
+        door = LazyHttpServer([listen_unix(tmp_path / "a"), listen_unix(tmp_path / "b")], CONTEXT)
         await door.start()
-        answers = await asyncio.gather(*(knock(tmp_path / name) for name in "abababab"))
+        answers = await asyncio.gather(*(connect(tmp_path / name) for name in "abababab"))
         await door.close()
         return answers
 
@@ -60,7 +60,7 @@ def test_who_knocks_first_and_all_who_come_meanwhile_are_served(tmp_path: Path) 
 
 def test_it_closes_without_anybody_having_come(tmp_path: Path) -> None:
     async def scene() -> None:
-        door = Door([unix_socket(tmp_path / "s")], FACES)
+        door = LazyHttpServer([listen_unix(tmp_path / "s")], CONTEXT)
         await door.start()
         assert (tmp_path / "s").is_socket()
         await door.close()
@@ -71,7 +71,7 @@ def test_it_closes_without_anybody_having_come(tmp_path: Path) -> None:
 
 def test_it_closes_while_the_first_are_still_being_let_in(tmp_path: Path) -> None:
     async def scene() -> None:
-        door = Door([unix_socket(tmp_path / "s")], FACES)
+        door = LazyHttpServer([listen_unix(tmp_path / "s")], CONTEXT)
         await door.start()
         _, writer = await asyncio.open_unix_connection(str(tmp_path / "s"))
         await asyncio.sleep(0)
@@ -82,7 +82,7 @@ def test_it_closes_while_the_first_are_still_being_let_in(tmp_path: Path) -> Non
     assert not (tmp_path / "s").exists()
 
 
-def test_it_closes_though_someone_waits_for_a_look(tmp_path: Path) -> None:
+def test_it_closes_though_a_request_waits_for_a_refresh(tmp_path: Path) -> None:
     looking = asyncio.Event()
 
     async def endless() -> None:
@@ -90,7 +90,9 @@ def test_it_closes_though_someone_waits_for_a_look(tmp_path: Path) -> None:
         await asyncio.Event().wait()
 
     async def scene() -> None:
-        door = Door([unix_socket(tmp_path / "s")], Faces(family, lambda: NOW, endless, lambda: None, WISHES))
+        door = LazyHttpServer(
+            [listen_unix(tmp_path / "s")], UiContext(family, lambda: NOW, endless, lambda: None, REQUESTS)
+        )
         await door.start()
         _, writer = await asyncio.open_unix_connection(str(tmp_path / "s"))
         writer.write(b"GET /api/clients HTTP/1.1\r\nHost: localhost\r\n\r\n")
@@ -103,21 +105,21 @@ def test_it_closes_though_someone_waits_for_a_look(tmp_path: Path) -> None:
     asyncio.run(scene())
 
 
-def test_a_face_that_cannot_be_shown_is_told_and_nothing_hangs(
+def test_a_failed_import_of_the_server_is_reported_and_nothing_hangs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: object) -> None:
         raise ImportError("No module named 'aiohttp'")
 
-    monkeypatch.setattr("powerd.faces.web.serve", refuse)
+    monkeypatch.setattr("powerd.faces.web.start_server", refuse)
     heard: list[Mapping[str, Any]] = []
 
     async def scene() -> None:
         asyncio.get_running_loop().set_exception_handler(lambda _loop, context: heard.append(context))
-        door = Door([unix_socket(tmp_path / "s")], FACES)
+        door = LazyHttpServer([listen_unix(tmp_path / "s")], CONTEXT)
         await door.start()
         with pytest.raises(ConnectionResetError):
-            await knock(tmp_path / "s")
+            await connect(tmp_path / "s")
         await door.close()
 
     asyncio.run(scene())
@@ -126,14 +128,14 @@ def test_a_face_that_cannot_be_shown_is_told_and_nothing_hangs(
 
 def test_both_doors_show_the_same(tmp_path: Path) -> None:
     async def scene() -> None:
-        listener = tcp_socket("127.0.0.1:0")
+        listener = listen_tcp("127.0.0.1:0")
         port: int = listener.getsockname()[1]
-        door = Door([unix_socket(tmp_path / "s"), listener], FACES)
+        door = LazyHttpServer([listen_unix(tmp_path / "s"), listener], CONTEXT)
         await door.start()
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(f"GET /healthz HTTP/1.0\r\nHost: localhost:{port}\r\n\r\n".encode())
         assert (await reader.read()).startswith(b"HTTP/1.0 200 OK")
-        assert await knock(tmp_path / "s") == "HTTP/1.0 200 OK"
+        assert await connect(tmp_path / "s") == "HTTP/1.0 200 OK"
         writer.close()
         await door.close()
         with pytest.raises(ConnectionRefusedError):

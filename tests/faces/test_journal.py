@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from faces.drives import OLD, PENDING, STRANGE, WORN
-from faces.house import EVERY, EVIL, NOW, at, decision, status, world
+from faces.drives import HOSTILE, OLD, PENDING, WORN
+from faces.house import HOSTILE_NAME, NOW, STATUSES, at, decision, make_status, status
 
-from powerd.faces.journal import MESSAGE_IDS, entry, finding, status_line
-from powerd.model import Finding, Plan, Reason, Severity, Status
+from powerd.faces.journal import MESSAGE_IDS, finding_entry, make_entry, status_line
+from powerd.model import Finding, PlannedSleep, Reason, Severity, Status
 
 HOME = (Reason("tv", "is home", NOW),)
 
@@ -17,11 +17,11 @@ HOME = (Reason("tv", "is home", NOW),)
 @pytest.mark.parametrize(
     ("given", "line"),
     [
-        (world("awake", reasons=HOME), "awake: tv: is home"),
-        (EVERY["idle"], "idle: would power off at 02:14 at the earliest"),
-        (EVERY["warning"], "will suspend at 21:16 unless something stirs"),
+        (make_status("awake", reasons=HOME), "awake: tv: is home"),
+        (STATUSES["idle"], "idle: would power off at 02:14 at the earliest"),
+        (STATUSES["warning"], "will suspend at 21:16 unless something stirs"),
         (
-            world("going-down", reasons=(Reason("sleep", "about to suspend", NOW),)),
+            make_status("going-down", reasons=(Reason("sleep", "about to suspend", NOW),)),
             "going down: about to suspend",
         ),
     ],
@@ -32,7 +32,7 @@ def test_status_line(given: Status, line: str) -> None:
 
 
 def test_a_plan_is_worded_by_mode() -> None:
-    said = replace(decision("idle"), plan=Plan(0, "suspend", at(600)))
+    said = replace(decision("idle"), planned_sleep=PlannedSleep(0, "suspend", at(600)))
     assert status_line(status(said, mode="enforce")) == "idle: may suspend at 21:26 at the earliest"
 
 
@@ -43,7 +43,7 @@ def test_message_ids_are_128_bit_and_distinct() -> None:
 
 
 def test_an_entry_holds_no_control_character() -> None:
-    line = entry("client", EVIL, client=EVIL)
+    line = make_entry("client", HOSTILE_NAME, client=HOSTILE_NAME)
     assert line.message.isprintable()
     assert all(text.isprintable() for text in line.fields.values())
 
@@ -56,8 +56,8 @@ def test_an_entry_holds_no_control_character() -> None:
         (WORN, 5, "sdb: 90 % of its rated life is used up; plan its replacement"),
     ],
 )
-def test_a_finding_is_told_by_its_severity(found: Finding, priority: int, message: str) -> None:
-    line = finding(OLD, found)
+def test_a_finding_is_reported_by_its_severity(found: Finding, priority: int, message: str) -> None:
+    line = finding_entry(OLD, found)
     assert (line.message, line.priority) == (message, priority)
     assert line.fields == {
         "MESSAGE_ID": MESSAGE_IDS["finding"],
@@ -69,7 +69,7 @@ def test_a_finding_is_told_by_its_severity(found: Finding, priority: int, messag
     }
 
 
-def test_what_firmware_says_steers_no_terminal() -> None:
-    line = finding(STRANGE, Finding(EVIL, Severity.ALARM, EVIL, EVIL))
+def test_firmware_strings_steer_no_terminal() -> None:
+    line = finding_entry(HOSTILE, Finding(HOSTILE_NAME, Severity.ALARM, HOSTILE_NAME, HOSTILE_NAME))
     assert line.message.isprintable()
     assert all(text.isprintable() for text in line.fields.values())

@@ -5,16 +5,16 @@ from __future__ import annotations
 from html.parser import HTMLParser
 
 import pytest
-from faces.house import EVERY, NOW, blind, crowd, decision, family, idle, status
+from faces.house import NOW, STATUSES, clients_unavailable, decision, family, idle, many_clients, status
 
-from powerd.faces.page import REFRESH, STARTING, STYLE, page
+from powerd.faces.page import REFRESH_SECONDS, STARTING_REFRESH_SECONDS, STYLE, render_page
 from powerd.faces.render import clients_json, status_json
-from powerd.model import Blind, Reason, Snapshot, Status
+from powerd.model import Reason, Snapshot, Status, Unavailable
 
 VOID = {"meta"}
 
 
-class Reader(HTMLParser):
+class PageText(HTMLParser):
     """Takes a page apart; an unbalanced tag is an error."""
 
     def __init__(self, text: str) -> None:
@@ -45,13 +45,13 @@ class Reader(HTMLParser):
         return " ".join("".join(self.words).split())
 
 
-def read(given: Status | None, trouble: str | None = None) -> Reader:
-    return Reader(page(status_json(given, NOW, trouble), clients_json(given, NOW)))
+def read(given: Status | None, trouble: str | None = None) -> PageText:
+    return PageText(render_page(status_json(given, NOW, trouble), clients_json(given, NOW)))
 
 
-@pytest.mark.parametrize("name", EVERY)
+@pytest.mark.parametrize("name", STATUSES)
 def test_every_page_is_well_formed_and_fetches_and_runs_nothing(name: str) -> None:
-    found = read(EVERY[name])
+    found = read(STATUSES[name])
     assert not {"script", "img", "link", "iframe", "form", "object"} & set(found.tags)
     links = [
         value for key, value in found.attributes if key in {"src", "href", "style"} or key.startswith("on")
@@ -60,26 +60,26 @@ def test_every_page_is_well_formed_and_fetches_and_runs_nothing(name: str) -> No
     assert found.tags.count("h1") == 1
 
 
-def test_strangers_text_is_escaped_and_steers_nothing() -> None:
-    text = page(status_json(EVERY["evil"], NOW), clients_json(EVERY["evil"], NOW))
+def test_hostile_text_is_escaped_and_steers_nothing() -> None:
+    text = render_page(status_json(STATUSES["evil"], NOW), clients_json(STATUSES["evil"], NOW))
     assert "<script" not in text
     assert "&lt;script&gt;" in text
     assert all(line.isprintable() for line in text.split("\n"))
 
 
-def test_it_says_in_one_sentence_what_happens_next() -> None:
+def test_one_sentence_describes_what_happens_next() -> None:
     assert "Idle: would power off at 02:14 at the earliest (in 4 h 58 min)." in read(idle()).text
     assert "Awake: will not sleep while any of these 3 lasts." in read(family()).text
     assert "Observe mode" in read(family()).text
 
 
-def test_it_tells_when_the_server_is_woken_and_each_warning_once() -> None:
-    text = read(EVERY["alarmed"]).text
+def test_it_reports_when_the_server_is_woken_and_each_warning_once() -> None:
+    text = read(STATUSES["alarmed"]).text
     assert "An alarm would wake it at 06:28, for backup.timer." in text
     assert text.count("sleep rule 1 will not work") == 1
 
 
-def test_it_tells_reasons_clients_and_warnings() -> None:
+def test_it_reports_reasons_clients_and_warnings() -> None:
     text = read(family()).text
     for word in (
         "is home: answers ping",
@@ -96,34 +96,34 @@ def test_it_tells_reasons_clients_and_warnings() -> None:
     assert "never counts; answers ping" in text
 
 
-def test_trouble_is_an_alert() -> None:
-    found = read(blind(), "the last decision is 5 min old")
+def test_a_failure_is_an_alert() -> None:
+    found = read(clients_unavailable(), "the last decision is 5 min old")
     assert ("role", "alert") in found.attributes
     assert "Trouble: the last decision is 5 min old" in found.text
     assert found.text.count("cannot open a raw socket") == 1, "told once, not for each client"
 
 
-def test_a_blind_source_that_is_no_reason_is_a_warning() -> None:
-    snapshot = Snapshot(checks={"users": Blind(NOW.mono, "no bus")})
+def test_a_failed_source_that_is_no_reason_is_a_warning() -> None:
+    snapshot = Snapshot(checks={"users": Unavailable(NOW.mono, "no bus")})
     assert "cannot look: no bus" in read(status(decision(), snapshot)).text
 
 
-def test_a_large_house() -> None:
-    assert read(crowd(200)).tags.count("tr") == 201
+def test_a_network_with_many_clients() -> None:
+    assert read(many_clients(200)).tags.count("tr") == 201
 
 
 def test_it_renews_itself() -> None:
-    assert ("content", str(REFRESH)) in read(family()).attributes
-    assert ("content", str(STARTING)) in read(None).attributes
+    assert ("content", str(REFRESH_SECONDS)) in read(family()).attributes
+    assert ("content", str(STARTING_REFRESH_SECONDS)) in read(None).attributes
 
 
 def test_the_style_is_in_the_page_as_it_is_hashed() -> None:
-    assert f"<style>{STYLE}</style>" in page(status_json(None, NOW), [])
+    assert f"<style>{STYLE}</style>" in render_page(status_json(None, NOW), [])
 
 
-def test_a_server_that_never_sleeps_is_said_to_be_awake_once() -> None:
+def test_a_server_that_never_sleeps_is_shown_as_awake_once() -> None:
     rule = Reason(
-        "sleep", "no [[sleep]] rule is configured, so the server never sleeps", NOW, keeps_awake=False
+        "sleep", "no [[sleep]] rule is configured, so the server never sleeps", NOW, blocks_sleep=False
     )
-    text = page(status_json(status(decision("awake", (rule,))), NOW, None), [])
+    text = render_page(status_json(status(decision("awake", (rule,))), NOW, None), [])
     assert "<h1>Awake: no [[sleep]] rule is configured, so the server never sleeps.</h1>" in text

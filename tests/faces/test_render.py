@@ -7,11 +7,23 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
-from faces.bays import active, bay, shelf
-from faces.house import CLIENTS, EVERY, EVIL, NOW, at, client, decision, family, idle, status, verdict
+from faces.bays import active, disk_status, usual_server
+from faces.house import (
+    CLIENTS,
+    HOSTILE_NAME,
+    NOW,
+    STATUSES,
+    at,
+    client,
+    client_status,
+    decision,
+    family,
+    idle,
+    status,
+)
 
 from powerd.faces.render import clients_json, disks_json, status_json
-from powerd.model import Blind, How, Reason, Seen, Snapshot, State
+from powerd.model import ClientState, EvidenceKind, Reading, Reason, Snapshot, Unavailable
 
 STATUS_KEYS = {"mode", "state", "since", "decision", "clients", "disks", "next_wake", "version"}
 DECISION_KEYS = {"action", "at_earliest", "reasons"}
@@ -54,39 +66,39 @@ DISK_KEYS = {
 
 
 def test_disks_have_the_promised_names_and_those_that_spin_down_come_first() -> None:
-    rows = disks_json(shelf(), NOW)
+    rows = disks_json(usual_server(), NOW)
     assert all(row.keys() >= DISK_KEYS for row in rows)
     assert [row["device"] for row in rows][:6] == ["sda", "sdb", "sdc", "sdaa", "sdd", "loop0"]
-    assert status_json(shelf(), NOW)["disks"] == rows
+    assert status_json(usual_server(), NOW)["disks"] == rows
     assert disks_json(None, NOW) == []
 
 
-def test_a_disk_tells_times_and_what_is_unknown() -> None:
-    (row,) = disks_json(bay(active()), NOW)
+def test_a_disk_shows_times_and_unknown_values() -> None:
+    (row,) = disks_json(disk_status(active()), NOW)
     assert (row["idle_for"], row["spin_down_at"]) == (720.0, "2026-01-12T21:24:00+01:00")
     assert (row["since"], row["last_wake"]) == ("2026-01-12T20:16:00+01:00",) * 2
     assert (row["worked"], row["timer"], row["smart"], row["group"]) == (None,) * 4
-    overdue = active()._replace(spin_down_at=NOW.mono - 9, idle_since=None, last_wake=None)
-    (row,) = disks_json(bay(overdue._replace(disk=replace(overdue.disk, model="", serial=""))), NOW)
+    overdue = active()._replace(spin_down_at=NOW.mono - 9, idle_since=None, last_spin_up=None)
+    (row,) = disks_json(disk_status(overdue._replace(disk=replace(overdue.disk, model="", serial=""))), NOW)
     assert (row["spin_down_at"], row["idle_for"]) == ("2026-01-12T21:16:00+01:00", None)
     assert (row["model"], row["serial"], row["last_wake"]) == (None,) * 3
 
 
-@pytest.mark.parametrize("name", EVERY)
+@pytest.mark.parametrize("name", STATUSES)
 def test_the_keys_are_the_contracts(name: str) -> None:
-    said = status_json(EVERY[name], NOW)
+    said = status_json(STATUSES[name], NOW)
     assert set(said) == STATUS_KEYS | STATUS_EXTRA
     assert set(said["decision"]) == DECISION_KEYS
     assert all(set(reason) == REASON_KEYS for reason in said["decision"]["reasons"])
     assert said["state"] in {"starting", "awake", "idle", "warning", "going-down", "asleep"}
     assert {"present", "known"} <= set(said["clients"])
-    for row in clients_json(EVERY[name], NOW):
+    for row in clients_json(STATUSES[name], NOW):
         assert set(row) == CLIENT_KEYS | CLIENT_EXTRA
 
 
-@pytest.mark.parametrize("name", EVERY)
+@pytest.mark.parametrize("name", STATUSES)
 def test_times_are_rfc_3339_with_offset_to_whole_seconds(name: str) -> None:
-    found = times([status_json(EVERY[name], NOW), clients_json(EVERY[name], NOW)])
+    found = times([status_json(STATUSES[name], NOW), clients_json(STATUSES[name], NOW)])
     assert found
     for text in found:
         parsed = datetime.fromisoformat(text)
@@ -94,14 +106,14 @@ def test_times_are_rfc_3339_with_offset_to_whole_seconds(name: str) -> None:
         assert parsed.isoformat(timespec="seconds") == text
 
 
-@pytest.mark.parametrize("name", EVERY)
+@pytest.mark.parametrize("name", STATUSES)
 def test_it_goes_through_json_unchanged(name: str) -> None:
-    said = [status_json(EVERY[name], NOW), clients_json(EVERY[name], NOW)]
+    said = [status_json(STATUSES[name], NOW), clients_json(STATUSES[name], NOW)]
     assert json.loads(json.dumps(said)) == said
 
 
-def test_the_next_wake_up_is_told_with_what_it_is_for() -> None:
-    said = status_json(EVERY["alarmed"], NOW)
+def test_the_next_wake_up_is_shown_with_its_purpose() -> None:
+    said = status_json(STATUSES["alarmed"], NOW)
     assert said["next_wake"] == "2026-01-13T06:28:00+01:00"
     assert said["next_wake_for"] == "backup.timer"
     assert status_json(family(), NOW)["next_wake_for"] is None
@@ -133,8 +145,10 @@ def test_a_plan() -> None:
 
 
 def test_a_client() -> None:
-    row = verdict(replace(client(10, "anna-phone", ("dhcpd.leases", "learned")), stale=True))
-    said = clients_json(status(decision(verdicts=(replace(row, class_name="phone", how=How.ARP),))), NOW)
+    row = client_status(replace(client(10, "anna-phone", ("dhcpd.leases", "learned")), stale=True))
+    said = clients_json(
+        status(decision(verdicts=(replace(row, class_name="phone", evidence=EvidenceKind.ARP),))), NOW
+    )
     assert said == [
         {
             "id": "02:00:00:00:00:0a",
@@ -159,7 +173,7 @@ def test_a_client() -> None:
 
 def test_what_is_unknown_is_null() -> None:
     bare = replace(client(1), addresses=(), mac=None, sources=())
-    row = replace(verdict(bare, State.UNKNOWN), heard=None, how=None, rtt=None)
+    row = replace(client_status(bare, ClientState.UNKNOWN), last_seen=None, evidence=None, rtt=None)
     [said] = clients_json(status(decision(verdicts=(row,))), NOW)
     for key in ("address", "mac", "name", "source", "class", "last_seen", "evidence", "rtt_ms"):
         assert said[key] is None, key
@@ -176,13 +190,13 @@ def test_who_is_present_comes_first_then_by_name() -> None:
     ]
 
 
-def test_sources_tell_of_warnings_and_blindness() -> None:
-    checks: dict[str, Seen[str | None] | Blind] = {
-        "users": Blind(NOW.mono, "no bus"),
-        "load": Seen(NOW.mono, "busy"),
+def test_sources_show_warnings_and_failures() -> None:
+    checks: dict[str, Reading[str | None] | Unavailable] = {
+        "users": Unavailable(NOW.mono, "no bus"),
+        "load": Reading(NOW.mono, "busy"),
     }
     said = status_json(
-        status(decision(), Snapshot(sources={CLIENTS: Seen(NOW.mono, ("odd",))}, checks=checks)), NOW
+        status(decision(), Snapshot(sources={CLIENTS: Reading(NOW.mono, ("odd",))}, checks=checks)), NOW
     )
     assert said["sources"] == [
         {"id": "clients", "blind": None, "warnings": ["odd"]},
@@ -205,7 +219,7 @@ def test_time_asleep_counts_as_time() -> None:
     assert said["since"] == said["decision"]["reasons"][0]["since"] == "2026-01-12T21:15:00+01:00"
 
 
-def test_json_keeps_a_strangers_name_as_it_is_for_programs_to_judge() -> None:
-    names = [row["name"] for row in clients_json(EVERY["evil"], NOW)]
-    assert names == [EVIL, EVIL]
+def test_json_keeps_a_hostile_name_unchanged() -> None:
+    names = [row["name"] for row in clients_json(STATUSES["evil"], NOW)]
+    assert names == [HOSTILE_NAME, HOSTILE_NAME]
     assert json.dumps(names).isascii()

@@ -9,25 +9,27 @@ from pathlib import Path
 
 import pytest
 from faces.house import NOW, family
-from faces.wishing import WISHES
+from faces.wishing import REQUESTS
 
 from powerd.faces import stream
-from powerd.faces.feed import Feed
-from powerd.faces.http import Door, Faces
-from powerd.faces.journal import entry
+from powerd.faces.feed import EventFeed
+from powerd.faces.http import LazyHttpServer, UiContext
+from powerd.faces.journal import make_entry
 from powerd.faces.render import status_json
 from powerd.faces.stream import last_id
-from powerd.host.listen import unix_socket
+from powerd.host.listen import listen_unix
 
 
-async def look() -> None:
+async def refresh() -> None:
     await asyncio.sleep(0)
 
 
-def play(path: Path, scene: Callable[[Feed], Awaitable[None]]) -> None:
+def run_server(path: Path, scene: Callable[[EventFeed], Awaitable[None]]) -> None:
     async def whole() -> None:
-        feed = Feed()
-        door = Door([unix_socket(path)], Faces(family, lambda: NOW, look, lambda: None, WISHES, feed))
+        feed = EventFeed()
+        door = LazyHttpServer(
+            [listen_unix(path)], UiContext(family, lambda: NOW, refresh, lambda: None, REQUESTS, feed)
+        )
         await door.start()
         try:
             async with asyncio.timeout(60):
@@ -54,50 +56,50 @@ async def listen(path: Path, headers: str = "") -> tuple[asyncio.StreamReader, a
     return reader, writer
 
 
-def test_each_transition_is_told_to_all(tmp_path: Path) -> None:
-    async def scene(feed: Feed) -> None:
+def test_each_transition_is_sent_to_all(tmp_path: Path) -> None:
+    async def scene(feed: EventFeed) -> None:
         listeners = [await listen(tmp_path / "s") for _ in range(3)]
-        feed.publish(entry("phase", "going down"), NOW)
-        feed.publish(entry("woke", "woke up after 8 h of sleep"), NOW)
+        feed.publish(make_entry("phase", "going down"), NOW)
+        feed.publish(make_entry("woke", "woke up after 8 h of sleep"), NOW)
         for reader, writer in listeners:
             assert b"\nevent: phase\n" in await reader.readuntil(b"\n\n")
             assert b"\nevent: woke\n" in await reader.readuntil(b"\n\n")
             writer.close()
 
-    play(tmp_path / "s", scene)
+    run_server(tmp_path / "s", scene)
 
 
-def test_who_comes_back_hears_what_was_missed(tmp_path: Path) -> None:
-    async def scene(feed: Feed) -> None:
-        feed.publish(entry("phase", "one"), NOW)
-        feed.publish(entry("phase", "two"), NOW)
+def test_a_reconnected_client_gets_the_missed_events(tmp_path: Path) -> None:
+    async def scene(feed: EventFeed) -> None:
+        feed.publish(make_entry("phase", "one"), NOW)
+        feed.publish(make_entry("phase", "two"), NOW)
         reader, writer = await listen(
             tmp_path / "s", f"Last-Event-ID: {int(NOW.wall.timestamp()) * 1000}\r\n"
         )
         assert b'"message": "two"' in await reader.readuntil(b"\n\n")
         writer.close()
 
-    play(tmp_path / "s", scene)
+    run_server(tmp_path / "s", scene)
 
 
-def test_a_silent_house_sends_a_comment_now_and_then(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stream, "HEARTBEAT", 0.01)
+def test_an_idle_stream_sends_a_comment_now_and_then(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stream, "HEARTBEAT_SECONDS", 0.01)
 
-    async def scene(_: Feed) -> None:
+    async def scene(_: EventFeed) -> None:
         reader, writer = await listen(tmp_path / "s")
         assert (await reader.readuntil(b"\n\n")).startswith(b": ")
         writer.close()
 
-    play(tmp_path / "s", scene)
+    run_server(tmp_path / "s", scene)
 
 
 def test_one_who_does_not_read_is_cut_off(tmp_path: Path) -> None:
-    async def scene(feed: Feed) -> None:
+    async def scene(feed: EventFeed) -> None:
         reader, writer = await asyncio.open_unix_connection(str(tmp_path / "s"), limit=1)
         writer.write(b"GET /api/events HTTP/1.0\r\n\r\n")
         await reader.readuntil(b"H")
         for _ in range(5000):  # more than the socket's buffers and the queue hold
-            feed.publish(entry("trouble", "x" * 5000), NOW)
+            feed.publish(make_entry("trouble", "x" * 5000), NOW)
             await asyncio.sleep(0)
         left = 0
         while piece := await reader.read(65536):
@@ -105,7 +107,7 @@ def test_one_who_does_not_read_is_cut_off(tmp_path: Path) -> None:
         assert left < 5000 * 5000, "the end comes before all has been sent"
         writer.close()
 
-    play(tmp_path / "s", scene)
+    run_server(tmp_path / "s", scene)
 
 
 @pytest.mark.parametrize(

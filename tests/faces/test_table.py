@@ -7,29 +7,39 @@ from dataclasses import replace
 from textwrap import dedent
 
 import pytest
-from faces.house import EVERY, NOW, blind, client, crowd, decision, family, status, verdict
+from faces.house import (
+    NOW,
+    STATUSES,
+    client,
+    client_status,
+    clients_unavailable,
+    decision,
+    family,
+    many_clients,
+    status,
+)
 
-from powerd.config.values import parse_pattern
+from powerd.config.values import parse_client_pattern
 from powerd.faces.render import clients_json, status_json
 from powerd.faces.table import clients_text
 from powerd.faces.words import width
-from powerd.model import State, Status
+from powerd.model import ClientState, Status
 
 
-def said_of(given: Status | None) -> str:
+def lines_of(given: Status | None) -> str:
     return clients_text(clients_json(given, NOW), status_json(given, NOW))
 
 
-@pytest.mark.parametrize("name", EVERY)
+@pytest.mark.parametrize("name", STATUSES)
 def test_every_line_fits_and_steers_nothing(name: str) -> None:
-    for line in said_of(EVERY[name]).splitlines():
+    for line in lines_of(STATUSES[name]).splitlines():
         assert width(line) <= 80
         assert line.isprintable()
 
 
 def test_clients() -> None:
     assert (
-        said_of(family())
+        lines_of(family())
         == dedent("""
         NAME          ADDRESS    STATE      LAST SEEN  EVIDENCE   SOURCE
         anna-phone    10.0.0.10  present    12 s ago   ICMP       dhcpd.leases
@@ -56,23 +66,25 @@ def test_clients() -> None:
 
 
 def test_nobody() -> None:
-    assert said_of(None) == "No client is known yet.\n"
+    assert lines_of(None) == "No client is known yet.\n"
 
 
-def test_a_blind_source_is_told_once_not_for_each_client() -> None:
-    said = said_of(blind())
+def test_a_failed_source_is_shown_once_not_for_each_client() -> None:
+    said = lines_of(clients_unavailable())
     assert said.count("cannot open a raw socket") == 1
     assert "Cannot look:\n  clients: cannot open" in said
 
 
 def test_many_unknown_share_a_line() -> None:
-    rows = tuple(verdict(client(n, f"host-{n}"), State.UNKNOWN, "no route") for n in range(10, 20))
+    rows = tuple(
+        client_status(client(n, f"host-{n}"), ClientState.UNKNOWN, "no route") for n in range(10, 20)
+    )
     given = status(decision(verdicts=rows))
-    assert "Unknown: host-10, host-11, host-12 and 7 more: no route\n" in said_of(given)
+    assert "Unknown: host-10, host-11, host-12 and 7 more: no route\n" in lines_of(given)
 
 
 def test_long_names_are_cut_and_all_clients_are_there() -> None:
-    lines = said_of(crowd(200)).splitlines()
+    lines = lines_of(many_clients(200)).splitlines()
     rows = [line for line in lines if line.startswith("a-host-with") and "10.0." in line]
     assert len(rows) == 200
     assert all("…" in row for row in rows)
@@ -80,16 +92,18 @@ def test_long_names_are_cut_and_all_clients_are_there() -> None:
 
 @pytest.mark.parametrize("count", [1, 2, 5])
 def test_the_ignore_line_can_be_pasted_and_fits_those_clients(count: int) -> None:
-    bulbs = [replace(verdict(client(n, f"bulb-{n}\n\x1b[31m\u2028")), always_on=True) for n in range(count)]
-    said = said_of(status(decision(verdicts=tuple(bulbs))))
+    bulbs = [
+        replace(client_status(client(n, f"bulb-{n}\n\x1b[31m\u2028")), always_on=True) for n in range(count)
+    ]
+    said = lines_of(status(decision(verdicts=tuple(bulbs))))
     config = tomllib.loads(said[said.index("    ignore = ") :])
     assert [
-        parse_pattern(text).fits((), each.client.mac, None)
+        parse_client_pattern(text).matches((), each.client.mac, None)
         for text, each in zip(config["ignore"], bulbs, strict=True)
     ]
     assert config["ignore"] == [each.client.mac for each in bulbs]
 
 
-def test_a_stale_client_says_so() -> None:
-    row = verdict(replace(client(9, "tv"), stale=True))
-    assert "dhcpd.leases (stale)" in said_of(status(decision(verdicts=(row,))))
+def test_a_stale_client_is_marked() -> None:
+    row = client_status(replace(client(9, "tv"), stale=True))
+    assert "dhcpd.leases (stale)" in lines_of(status(decision(verdicts=(row,))))

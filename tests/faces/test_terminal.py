@@ -10,14 +10,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from faces.canned_daemon import canned
-from faces.shell import ENVIRON, powerd, said
+from faces.canned_daemon import status_server
+from faces.shell import ENVIRON, output_of, powerd
 
 
 @pytest.fixture(scope="module")
-def door(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def socket_path(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     path = tmp_path_factory.mktemp("door") / "powerd.sock"
-    with canned("family", path):
+    with status_server("family", path):
         yield str(path)
 
 
@@ -38,24 +38,26 @@ def on_a_terminal(*argv: str, **environ: str) -> str:
     return text.decode()
 
 
-def test_colour_is_for_terminals_that_want_it(door: str) -> None:
-    assert "\033[1m" in on_a_terminal("status", "--socket", door)
-    assert "\033[1m" in on_a_terminal("status", "--socket", door, NO_COLOR="")
-    assert "\033" not in on_a_terminal("status", "--socket", door, NO_COLOR="1")
-    assert "\033" not in on_a_terminal("status", "--socket", door, TERM="dumb")
+def test_colour_is_for_terminals_that_want_it(socket_path: str) -> None:
+    assert "\033[1m" in on_a_terminal("status", "--socket", socket_path)
+    assert "\033[1m" in on_a_terminal("status", "--socket", socket_path, NO_COLOR="")
+    assert "\033" not in on_a_terminal("status", "--socket", socket_path, NO_COLOR="1")
+    assert "\033" not in on_a_terminal("status", "--socket", socket_path, TERM="dumb")
 
 
-def test_strangers_names_steer_no_terminal(tmp_path: Path) -> None:
-    with canned("evil", tmp_path / "s"):
+def test_hostile_names_steer_no_terminal(tmp_path: Path) -> None:
+    with status_server("evil", tmp_path / "s"):
         for command in ("status", "why", "clients"):
-            text = said(powerd(command, "--socket", str(tmp_path / "s")))
+            text = output_of(powerd(command, "--socket", str(tmp_path / "s")))
             assert all(line.isprintable() for line in text.split("\n"))
-            assert said(powerd(command, "--json", "--socket", str(tmp_path / "s"))).isascii()
-            assert said(powerd(command, "--socket", str(tmp_path / "s"), PYTHONIOENCODING="ascii")).isascii()
+            assert output_of(powerd(command, "--json", "--socket", str(tmp_path / "s"))).isascii()
+            assert output_of(
+                powerd(command, "--socket", str(tmp_path / "s"), PYTHONIOENCODING="ascii")
+            ).isascii()
 
 
-def test_who_has_closed_the_standard_output_hears_no_complaint(door: str) -> None:
-    command = f"exec {sys.executable} -W error -m powerd status --socket {door} >&-"
+def test_a_closed_standard_output_causes_no_error(socket_path: str) -> None:
+    command = f"exec {sys.executable} -W error -m powerd status --socket {socket_path} >&-"
     done = subprocess.run(
         ["sh", "-c", command], env=ENVIRON, stderr=subprocess.PIPE, text=True, timeout=120, check=False
     )
@@ -63,8 +65,8 @@ def test_who_has_closed_the_standard_output_hears_no_complaint(door: str) -> Non
 
 
 @pytest.mark.parametrize("command", ["status", "check", "config"])
-def test_a_full_disk_is_one_sentence(door: str, command: str) -> None:
-    argv = ["--socket", door] if command == "status" else ["--config", os.devnull]
+def test_a_full_disk_is_one_sentence(socket_path: str, command: str) -> None:
+    argv = ["--socket", socket_path] if command == "status" else ["--config", os.devnull]
     with open("/dev/full", "w") as full:  # noqa: PTH123 - a device
         done = subprocess.run(
             [sys.executable, "-W", "error", "-m", "powerd", command, *argv],
@@ -82,5 +84,5 @@ def test_a_full_disk_is_one_sentence(door: str, command: str) -> None:
 def test_the_configuration_is_shown_on_a_terminal_of_few_letters(tmp_path: Path) -> None:
     file = tmp_path / "powerd.toml"
     file.write_text('[clients]\nhosts = ["küche"]\n', encoding="utf-8")
-    told = said(powerd("config", "--config", str(file), PYTHONIOENCODING="ascii"))
+    told = output_of(powerd("config", "--config", str(file), PYTHONIOENCODING="ascii"))
     assert 'hosts = ["k?che"]' in told

@@ -6,23 +6,34 @@ import re
 from textwrap import dedent
 
 import pytest
-from faces.bays import alike
-from faces.house import EVERY, NOW, alarmed, at, blind, decision, family, idle, status, warning
+from faces.bays import similar_disks
+from faces.house import (
+    NOW,
+    STATUSES,
+    at,
+    clients_unavailable,
+    decision,
+    family,
+    idle,
+    status,
+    warning,
+    with_wake_alarm,
+)
 
 from powerd.faces.render import status_json
-from powerd.faces.text import outlook, status_text, why_text
+from powerd.faces.text import next_sentence, status_text, why_text
 from powerd.faces.words import Style, width
-from powerd.model import Plan, Reason, Status
+from powerd.model import PlannedSleep, Reason, Status
 
 
 def printed(text: str) -> str:
     return dedent(text).lstrip("\n")
 
 
-@pytest.mark.parametrize("name", EVERY)
+@pytest.mark.parametrize("name", STATUSES)
 @pytest.mark.parametrize("text", [status_text, why_text])
 def test_every_line_fits_and_steers_nothing(name: str, text: type) -> None:
-    said: str = text(status_json(EVERY[name], NOW, "a trouble " * 20))
+    said: str = text(status_json(STATUSES[name], NOW, "a trouble " * 20))
     assert said.endswith("\n")
     for line in said.splitlines():
         assert width(line) <= 80
@@ -43,7 +54,7 @@ def test_status() -> None:
 
 
 def test_status_with_an_alarm_and_warnings_that_why_tells() -> None:
-    assert status_text(status_json(alarmed(), NOW)) == printed("""
+    assert status_text(status_json(with_wake_alarm(), NOW)) == printed("""
         state     idle since 21:06 (10 min)
         mode      enforce: acts on what it decides
         because   sleep rule 1: waits for its window: 02:00-08:00
@@ -55,8 +66,8 @@ def test_status_with_an_alarm_and_warnings_that_why_tells() -> None:
     """)
 
 
-def test_status_of_trouble() -> None:
-    said = status_text(status_json(blind(), NOW, "the last decision is 5 min old"))
+def test_status_of_a_failure() -> None:
+    said = status_text(status_json(clients_unavailable(), NOW, "the last decision is 5 min old"))
     assert "trouble   the last decision is 5 min old\n" in said
 
 
@@ -90,7 +101,7 @@ def test_why_while_idle() -> None:
 
 
 NO_RULE = Reason(
-    "sleep", "no [[sleep]] rule is configured, so the server never sleeps", NOW, keeps_awake=False
+    "sleep", "no [[sleep]] rule is configured, so the server never sleeps", NOW, blocks_sleep=False
 )
 HOME = Reason("tv", "is home", NOW)
 
@@ -103,7 +114,7 @@ HOME = Reason("tv", "is home", NOW)
         (warning("enforce"), "Will suspend at 21:16 (in 45 s), unless something stirs."),
         (warning("observe"), "Would suspend at 21:16 (in 45 s), unless something stirs."),
         (
-            status(decision("warning", (), (), Plan(0, "suspend", at(-1)))),
+            status(decision("warning", (), (), PlannedSleep(0, "suspend", at(-1)))),
             "Would suspend now, unless something stirs.",
         ),
         (status(decision("going-down")), "Going down now."),
@@ -118,34 +129,34 @@ HOME = Reason("tv", "is home", NOW)
     ],
 )
 def test_outlook(given: Status | None, said: str) -> None:
-    assert outlook(status_json(given, NOW)) == said
+    assert next_sentence(status_json(given, NOW)) == said
 
 
 @pytest.mark.parametrize(
     ("count", "whose", "since"), [(4, "sdb, sdc, sdd, sde", "21:09"), (5, "sdb and 4 more", "21:10")]
 )
-def test_what_is_the_same_of_several_disks_is_said_once(count: int, whose: str, since: str) -> None:
-    said = why_text(status_json(alike(count), NOW)).splitlines()
+def test_the_same_reason_of_several_disks_is_printed_once(count: int, whose: str, since: str) -> None:
+    said = why_text(status_json(similar_disks(count), NOW)).splitlines()
     rows = [re.split(" {2,}", line.strip()) for line in said if "since 21" in line]
     assert rows[0] == [whose, "waits for 20min of idleness", f"since {since}"]
     assert [row[1] for row in rows[1:]] == ["is told to stand by"]
 
 
-def test_an_action_of_a_newer_daemon_is_said_as_it_is() -> None:
+def test_an_action_of_a_newer_daemon_is_printed_unchanged() -> None:
     said = status_json(idle(), NOW)
     said["decision"]["action"] = "levitate"
-    assert outlook(said).startswith("Would levitate at 02:14")
+    assert next_sentence(said).startswith("Would levitate at 02:14")
 
 
-def test_paint_colours_but_changes_no_word() -> None:
+def test_paint_colours_but_changes_no_text() -> None:
     painted: list[Style] = []
 
     def paint(text: str, style: Style) -> str:
         painted.append(style)
         return f"<{text}>"
 
-    for name in EVERY:
-        said = status_json(EVERY[name], NOW)
+    for name in STATUSES:
+        said = status_json(STATUSES[name], NOW)
         for text in (status_text, why_text):
             marked = text(said, paint).replace("<", "").replace(">", "")
             assert marked.split() == text(said).replace("<", "").replace(">", "").split()

@@ -11,42 +11,42 @@ from typing import Any
 
 import pytest
 from faces.house import NOW, family
-from faces.wishing import WISHES
+from faces.wishing import REQUESTS
 
-from powerd.faces.http import Door, Faces
+from powerd.faces.http import LazyHttpServer, UiContext
 from powerd.faces.page import STYLE
 from powerd.faces.render import clients_json, status_json
-from powerd.faces.web import is_ours
-from powerd.host.listen import tcp_socket, unix_socket
+from powerd.faces.web import is_own_address
+from powerd.host.listen import listen_tcp, listen_unix
 from powerd.model import Status
 
 
 @dataclass
-class House:
+class WebServer:
     """A door with one Unix and one TCP socket, and what was asked of the house behind it."""
 
     path: Path
     status: Status | None = field(default_factory=family)
     trouble: str | None = None
-    looks: int = 0
-    looking: Callable[[], Awaitable[None]] | None = None
+    refreshes: int = 0
+    refresh_started: Callable[[], Awaitable[None]] | None = None
     port: int = 0
     faults: list[Mapping[str, Any]] = field(default_factory=list)
 
-    async def look(self) -> None:
-        self.looks += 1
-        if self.looking is not None:
-            await self.looking()
+    async def refresh(self) -> None:
+        self.refreshes += 1
+        if self.refresh_started is not None:
+            await self.refresh_started()
 
-    def play(self, scene: Callable[[], Awaitable[None]]) -> None:
+    def run(self, scene: Callable[[], Awaitable[None]]) -> None:
         """Run ``scene`` while the door is open."""
 
         async def whole() -> None:
             asyncio.get_running_loop().set_exception_handler(lambda _, context: self.faults.append(context))
-            listener = tcp_socket("127.0.0.1:0")
+            listener = listen_tcp("127.0.0.1:0")
             self.port = listener.getsockname()[1]
-            faces = Faces(lambda: self.status, lambda: NOW, self.look, lambda: self.trouble, WISHES)
-            door = Door([unix_socket(self.path), listener], faces)
+            faces = UiContext(lambda: self.status, lambda: NOW, self.refresh, lambda: self.trouble, REQUESTS)
+            door = LazyHttpServer([listen_unix(self.path), listener], faces)
             await door.start()
             try:
                 await scene()
@@ -70,7 +70,7 @@ class House:
         first, *lines = head.split("\r\n")
         return Answer(int(first.split()[1]), dict(line.split(": ", 1) for line in lines), body)
 
-    async def ask(self, path: str, method: str = "GET") -> Answer:
+    async def request(self, path: str, method: str = "GET") -> Answer:
         return await self.raw(f"{method} {path} HTTP/1.0\r\n\r\n")
 
 
@@ -88,160 +88,162 @@ class Answer:
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> House:
-    return House(tmp_path / "s")
+def web_server(tmp_path: Path) -> WebServer:
+    return WebServer(tmp_path / "s")
 
 
-def test_the_api(house: House) -> None:
+def test_the_api(web_server: WebServer) -> None:
     async def scene() -> None:
-        assert (await house.ask("/api/status")).json == status_json(family(), NOW)
-        assert (await house.ask("/api/clients")).json == clients_json(family(), NOW)
-        assert (await house.ask("/api/disks")).json == []
-        assert (await house.ask("/healthz")).json == {"healthy": True}
-        assert (await house.ask("/")).body.startswith("<!DOCTYPE html>")
+        assert (await web_server.request("/api/status")).json == status_json(family(), NOW)
+        assert (await web_server.request("/api/clients")).json == clients_json(family(), NOW)
+        assert (await web_server.request("/api/disks")).json == []
+        assert (await web_server.request("/healthz")).json == {"healthy": True}
+        assert (await web_server.request("/")).body.startswith("<!DOCTYPE html>")
 
-    house.play(scene)
+    web_server.run(scene)
 
 
-def test_before_the_first_decision(house: House) -> None:
-    house.status, house.trouble = None, "nothing is decided yet"
+def test_before_the_first_decision(web_server: WebServer) -> None:
+    web_server.status, web_server.trouble = None, "nothing is decided yet"
 
     async def scene() -> None:
-        assert (await house.ask("/api/status")).json["state"] == "starting"
-        assert (await house.ask("/api/clients")).json == []
-        assert (await house.ask("/")).status == 200
-        answer = await house.ask("/healthz")
+        assert (await web_server.request("/api/status")).json["state"] == "starting"
+        assert (await web_server.request("/api/clients")).json == []
+        assert (await web_server.request("/")).status == 200
+        answer = await web_server.request("/healthz")
         assert (answer.status, answer.json) == (503, {"error": "nothing is decided yet"})
 
-    house.play(scene)
+    web_server.run(scene)
 
 
-def test_clients_are_looked_at_afresh_before_they_are_shown(house: House) -> None:
+def test_clients_are_polled_before_they_are_shown(web_server: WebServer) -> None:
     async def leave() -> None:
-        assert house.status is not None
-        house.status = replace(house.status, decision=replace(house.status.decision, verdicts=()))
+        assert web_server.status is not None
+        web_server.status = replace(
+            web_server.status, decision=replace(web_server.status.decision, client_statuses=())
+        )
 
-    house.looking = leave
+    web_server.refresh_started = leave
 
     async def scene() -> None:
-        assert (await house.ask("/api/clients")).json == []
-        assert house.looks == 1
+        assert (await web_server.request("/api/clients")).json == []
+        assert web_server.refreshes == 1
 
-    house.play(scene)
+    web_server.run(scene)
 
 
-def test_the_page_does_not_wait_for_a_look(house: House) -> None:
+def test_the_page_does_not_wait_for_a_poll(web_server: WebServer) -> None:
     done = asyncio.Event()
 
     async def slow() -> None:
         await done.wait()
 
-    house.looking = slow
+    web_server.refresh_started = slow
 
     async def scene() -> None:
-        assert "anna-phone" in (await house.ask("/")).body
-        assert "anna-phone" in (await house.ask("/")).body
-        assert house.looks == 1, "a look under way is not begun again"
+        assert "anna-phone" in (await web_server.request("/")).body
+        assert "anna-phone" in (await web_server.request("/")).body
+        assert web_server.refreshes == 1, "a look under way is not begun again"
         done.set()
 
-    house.play(scene)
+    web_server.run(scene)
 
 
-def test_many_readers_share_a_look(house: House) -> None:
+def test_many_readers_share_a_refresh(web_server: WebServer) -> None:
     begun, gate = asyncio.Event(), asyncio.Event()
 
     async def slow() -> None:
         begun.set()
         await gate.wait()
 
-    house.looking = slow
+    web_server.refresh_started = slow
 
     async def scene() -> None:
-        readers = [asyncio.ensure_future(house.ask("/api/clients")) for _ in range(8)]
+        readers = [asyncio.ensure_future(web_server.request("/api/clients")) for _ in range(8)]
         await begun.wait()
-        assert (await house.ask("/healthz")).status == 200, "nobody else has to wait"
+        assert (await web_server.request("/healthz")).status == 200, "nobody else has to wait"
         gate.set()
         assert {(await reader).status for reader in readers} == {200}
-        assert house.looks == 1
+        assert web_server.refreshes == 1
 
-    house.play(scene)
+    web_server.run(scene)
 
 
-def test_a_reader_who_leaves_ends_the_look_for_nobody_else(house: House) -> None:
+def test_a_reader_who_leaves_cancels_the_refresh_for_nobody_else(web_server: WebServer) -> None:
     begun, gate = asyncio.Event(), asyncio.Event()
 
     async def slow() -> None:
         begun.set()
         await gate.wait()
 
-    house.looking = slow
+    web_server.refresh_started = slow
 
     async def scene() -> None:
-        stays = asyncio.ensure_future(house.ask("/api/clients"))
+        stays = asyncio.ensure_future(web_server.request("/api/clients"))
         await begun.wait()
-        _, writer = await asyncio.open_unix_connection(str(house.path))
+        _, writer = await asyncio.open_unix_connection(str(web_server.path))
         writer.write(b"GET /api/clients HTTP/1.0\r\n\r\n")
-        await house.ask("/healthz")
+        await web_server.request("/healthz")
         writer.close()
         await writer.wait_closed()
-        await house.ask("/healthz")
+        await web_server.request("/healthz")
         gate.set()
         assert (await stays).status == 200
-        assert house.looks == 1
+        assert web_server.refreshes == 1
 
-    house.play(scene)
+    web_server.run(scene)
 
 
-def test_a_fault_is_500_and_told_to_the_loop_not_to_the_reader(house: House) -> None:
+def test_an_exception_is_500_and_reported_to_the_loop_not_to_the_reader(web_server: WebServer) -> None:
     async def fail() -> None:
         raise RuntimeError("secret")
 
-    house.looking = fail
+    web_server.refresh_started = fail
 
     async def scene() -> None:
-        answer = await house.ask("/api/clients")
+        answer = await web_server.request("/api/clients")
         assert answer.status == 500
         assert answer.json == {"error": "this is a fault in powerd: RuntimeError"}
-        assert (await house.ask("/")).status == 200, "a background look's fault hides no page"
+        assert (await web_server.request("/")).status == 200, "a background look's fault hides no page"
 
-    house.play(scene)
-    assert [str(fault["exception"]) for fault in house.faults] == ["secret"]
+    web_server.run(scene)
+    assert [str(fault["exception"]) for fault in web_server.faults] == ["secret"]
 
 
 @pytest.mark.parametrize(
     "path", ["/nope", "/api", "/api/status/", "/favicon.ico", "/../etc/passwd", "/%00%0d%0aX:%20y"]
 )
-def test_not_found(house: House, path: str) -> None:
+def test_not_found(web_server: WebServer, path: str) -> None:
     async def scene() -> None:
-        answer = await house.ask(path)
+        answer = await web_server.request(path)
         assert answer.status == 404
         assert set(answer.json) == {"error"}
         assert "X" not in answer.headers
 
-    house.play(scene)
+    web_server.run(scene)
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE"])
-def test_only_get_and_head(house: House, method: str) -> None:
+def test_only_get_and_head(web_server: WebServer, method: str) -> None:
     async def scene() -> None:
         for path in ("/", "/api/status", "/api/clients", "/api/disks", "/healthz"):
-            answer = await house.ask(path, method)
+            answer = await web_server.request(path, method)
             assert (answer.status, answer.headers["Allow"]) == (405, "GET, HEAD")
             assert set(answer.json) == {"error"}
-            head = await house.ask(path, "HEAD")
+            head = await web_server.request(path, "HEAD")
             assert (head.status, head.body) == (200, "")
 
-    house.play(scene)
+    web_server.run(scene)
 
 
-def test_every_answer_has_the_protecting_headers(house: House) -> None:
+def test_every_answer_has_the_protecting_headers(web_server: WebServer) -> None:
     async def scene() -> None:
         for path, kind in (
             ("/", "text/html"),
             ("/api/status", "application/json"),
             ("/nope", "application/json"),
         ):
-            answer = await house.ask(path)
+            answer = await web_server.request(path)
             assert answer.headers["Content-Type"] == f"{kind}; charset=utf-8"
             assert answer.headers["Cache-Control"] == "no-store"
             assert answer.headers["X-Content-Type-Options"] == "nosniff"
@@ -251,12 +253,12 @@ def test_every_answer_has_the_protecting_headers(house: House) -> None:
             assert policy.startswith("default-src 'none'; style-src 'sha256-")
             assert "unsafe" not in policy
 
-    house.play(scene)
+    web_server.run(scene)
 
 
-def test_over_tcp_only_a_loopback_name_and_our_port_are_answered(house: House) -> None:
+def test_over_tcp_only_a_loopback_name_and_our_port_are_answered(web_server: WebServer) -> None:
     async def scene() -> None:
-        port = house.port
+        port = web_server.port
         for host, status in (
             (f"127.0.0.1:{port}", 200),
             (f"localhost:{port}", 200),
@@ -271,15 +273,15 @@ def test_over_tcp_only_a_loopback_name_and_our_port_are_answered(house: House) -
             ("", 403),
         ):
             for path in ("/", "/api/status", "/nope"):
-                answer = await house.raw(f"GET {path} HTTP/1.0\r\nHost: {host}\r\n\r\n", tcp=True)
+                answer = await web_server.raw(f"GET {path} HTTP/1.0\r\nHost: {host}\r\n\r\n", tcp=True)
                 assert answer.status == (404 if path == "/nope" and status == 200 else status), (host, path)
-        answer = await house.raw("GET / HTTP/1.0\r\n\r\n", tcp=True)
+        answer = await web_server.raw("GET / HTTP/1.0\r\n\r\n", tcp=True)
         assert answer.status == 403
         assert answer.json["error"].endswith(
-            f"a web server before it has to send Host: localhost:{house.port}"
+            f"a web server before it has to send Host: localhost:{web_server.port}"
         )
 
-    house.play(scene)
+    web_server.run(scene)
 
 
 @pytest.mark.parametrize(
@@ -297,33 +299,33 @@ def test_over_tcp_only_a_loopback_name_and_our_port_are_answered(house: House) -
         ("a@localhost:8787", 8787, False),
     ],
 )
-def test_is_ours(host: str, port: int, ours: bool) -> None:  # noqa: FBT001 - a column of the table
-    assert is_ours(host, port) is ours
+def test_is_from_the_same_origin(host: str, port: int, ours: bool) -> None:  # noqa: FBT001 - a column of the table
+    assert is_own_address(host, port) is ours
 
 
 @pytest.mark.parametrize(
     "request_", ["GARBAGE\r\n\r\n", "GET / HTTP/1.1\r\n\r\n", "GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n"]
 )
-def test_a_garbled_request_is_refused_without_a_word_in_the_log(
-    house: House, request_: str, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+def test_a_malformed_request_is_refused_without_a_log_line(
+    web_server: WebServer, request_: str, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:
     async def scene() -> None:
-        assert (await house.raw(request_, tcp=True)).status == 400
-        assert (await house.ask("/healthz")).status == 200
+        assert (await web_server.raw(request_, tcp=True)).status == 400
+        assert (await web_server.request("/healthz")).status == 200
 
-    house.play(scene)
-    assert (caplog.text, capfd.readouterr().err, house.faults) == ("", "", [])
+    web_server.run(scene)
+    assert (caplog.text, capfd.readouterr().err, web_server.faults) == ("", "", [])
 
 
-def test_the_policy_lets_the_pages_own_style_through(house: House) -> None:
+def test_the_policy_lets_the_pages_own_style_through(web_server: WebServer) -> None:
     import base64  # noqa: PLC0415 - for this test alone
     import hashlib  # noqa: PLC0415 - for this test alone
 
     async def scene() -> None:
-        answer = await house.ask("/")
+        answer = await web_server.request("/")
         style = answer.body.partition("<style>")[2].partition("</style>")[0]
         digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
         assert style == STYLE
         assert f"'sha256-{digest}'" in answer.headers["Content-Security-Policy"]
 
-    house.play(scene)
+    web_server.run(scene)

@@ -7,76 +7,76 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from faces.drives import OLD, RED, drives, report, with_drives
-from faces.test_desk import House as Desk
-from faces.test_web import House
+from faces.drives import OLD, RED, report, smart_status, status_of_drives
+from faces.test_desk import WriteApiServer as Desk
+from faces.test_web import WebServer
 
 from powerd.faces.health_render import smart_of, smarts_json
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> House:
-    return House(tmp_path / "powerd.sock", status=drives())
+def web_server(tmp_path: Path) -> WebServer:
+    return WebServer(tmp_path / "powerd.sock", status=smart_status())
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Desk:
+def write_server(tmp_path: Path) -> Desk:
     return Desk(tmp_path / "powerd.sock")
 
 
-def test_all_drives_and_one(house: House) -> None:
+def test_all_drives_and_one(web_server: WebServer) -> None:
     async def scene() -> None:
-        everything = await house.ask("/api/smart")
-        assert (everything.status, everything.json) == (200, smarts_json(drives()))
+        everything = await web_server.request("/api/smart")
+        assert (everything.status, everything.json) == (200, smarts_json(smart_status()))
         for word in (OLD.id, "sdb", "S2"):
-            one = await house.ask(f"/api/smart/{word}")
-            assert (one.status, one.json) == (200, smart_of(drives(), word))
+            one = await web_server.request(f"/api/smart/{word}")
+            assert (one.status, one.json) == (200, smart_of(smart_status(), word))
         assert one.json["findings"][0]["severity"] == "alarm"
         assert [len(each["counters"]) for each in one.json["history"]] == [1, 1, 1]
 
-    house.play(scene)
+    web_server.run(scene)
 
 
-def test_disks_tell_of_their_health_in_short(house: House) -> None:
+def test_disks_show_a_health_summary(web_server: WebServer) -> None:
     async def scene() -> None:
-        rows: list[dict[str, Any]] = (await house.ask("/api/disks")).json
+        rows: list[dict[str, Any]] = (await web_server.request("/api/disks")).json
         health = {row["id"]: row["smart"] and row["smart"]["health"] for row in rows}
         assert (health[RED.id], health[OLD.id], health["vda"]) == ("ok", "alarm", None)
 
-    house.play(scene)
+    web_server.run(scene)
 
 
 @pytest.mark.parametrize("word", ["vda", "sdz", "%2e%2e", "S1%00"])
-def test_who_tells_nothing_is_not_found(house: House, word: str) -> None:
+def test_a_drive_without_health_data_is_not_found(web_server: WebServer, word: str) -> None:
     async def scene() -> None:
-        answer = await house.ask(f"/api/smart/{word}")
+        answer = await web_server.request(f"/api/smart/{word}")
         assert answer.status == 404
         assert "error" in answer.json
 
-    house.play(scene)
+    web_server.run(scene)
 
 
-def test_a_word_for_two_drives_is_refused(tmp_path: Path) -> None:
+def test_an_ambiguous_drive_name_is_refused(tmp_path: Path) -> None:
     twin = replace(OLD, serial=RED.serial)
-    house = House(
-        tmp_path / "powerd.sock", status=with_drives({RED: report(RED, None), twin: report(twin, None)})
+    house = WebServer(
+        tmp_path / "powerd.sock", status=status_of_drives({RED: report(RED, None), twin: report(twin, None)})
     )
 
     async def scene() -> None:
-        answer = await house.ask("/api/smart/S1")
+        answer = await house.request("/api/smart/S1")
         assert answer.status == 409
         assert "sda or sdb" in answer.json["error"]
 
-    house.play(scene)
+    house.run(scene)
 
 
-def test_the_page_tells_of_ill_drives(house: House) -> None:
+def test_the_page_shows_failing_drives(web_server: WebServer) -> None:
     async def scene() -> None:
-        page = await house.ask("/")
+        page = await web_server.request("/")
         assert "Health: 1 of 3 drives with findings" in page.body
         assert "2 more sectors cannot be read, 8 in all" in page.body
 
-    house.play(scene)
+    web_server.run(scene)
 
 
 @pytest.mark.parametrize(
@@ -93,12 +93,14 @@ def test_the_page_tells_of_ill_drives(house: House) -> None:
         ("sda/test", {}, 400, {"error": 'say which: "kind" is wanted, "short" or "long"'}),
     ],
 )
-def test_checks_and_self_tests_may_be_wished(
-    desk: Desk, path: str, body: object, status: int, said: object
+def test_checks_and_self_tests_may_be_requested(
+    write_server: Desk, path: str, body: object, status: int, said: object
 ) -> None:
     async def scene() -> None:
-        assert await desk.ask("POST", f"/api/smart/{path}", body) == (status, said)
-        assert (await desk.ask("POST", f"/api/smart/{path}", body, tcp=True))[0] == 403, "without a token"
+        assert await write_server.request("POST", f"/api/smart/{path}", body) == (status, said)
+        assert (await write_server.request("POST", f"/api/smart/{path}", body, tcp=True))[0] == 403, (
+            "without a token"
+        )
 
-    desk.play(scene)
-    assert len(desk.wishing.said) == (1 if status != 400 else 0)
+    write_server.run(scene)
+    assert len(write_server.wishing.calls) == (1 if status != 400 else 0)

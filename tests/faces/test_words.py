@@ -5,28 +5,28 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from faces.house import EVIL, NOW
+from faces.house import HOSTILE_NAME, NOW
 from hypothesis import given
 from hypothesis import strategies as st
 
 from powerd.faces.words import (
-    VERBS,
+    VERB_FORMS,
     Style,
-    clock,
     cut,
-    hanging,
-    harmless,
-    labelled,
-    listed,
+    format_duration,
+    format_time,
+    hanging_lines,
+    join_names,
+    labelled_lines,
     pad,
-    paragraph,
-    span,
-    verb,
+    paragraph_lines,
+    sanitize,
+    verb_forms,
     width,
     wrap,
 )
 
-LONG = f"{EVIL} word{' word' * 30} 电视"
+LONG = f"{HOSTILE_NAME} word{' word' * 30} 电视"
 
 
 @pytest.mark.parametrize(
@@ -46,11 +46,11 @@ LONG = f"{EVIL} word{' word' * 30} 电视"
     ],
 )
 def test_span(seconds: float, said: str) -> None:
-    assert span(seconds) == said
+    assert format_duration(seconds) == said
 
 
 def test_span_in_one_part() -> None:
-    assert span(8040, parts=1) == "2 h"
+    assert format_duration(8040, max_units=1) == "2 h"
 
 
 @pytest.mark.parametrize(
@@ -65,19 +65,19 @@ def test_span_in_one_part() -> None:
     ],
 )
 def test_clock(hours: float, said: str) -> None:
-    assert clock(NOW.wall + timedelta(hours=hours), NOW.wall) == said
+    assert format_time(NOW.wall + timedelta(hours=hours), NOW.wall) == said
 
 
-def test_strangers_text_is_made_harmless() -> None:
-    assert harmless("Wohnzimmer-Gerät 电视") == "Wohnzimmer-Gerät 电视"
-    said = harmless(EVIL)
+def test_hostile_text_is_sanitized() -> None:
+    assert sanitize("Wohnzimmer-Gerät 电视") == "Wohnzimmer-Gerät 电视"
+    said = sanitize(HOSTILE_NAME)
     assert said.isprintable()
     assert "\x1b" not in said
 
 
 @given(st.text())
 def test_harmless_leaves_nothing_that_steers(text: str) -> None:
-    said = harmless(text)
+    said = sanitize(text)
     assert said.isprintable()
     assert len(said) == len(text)
 
@@ -110,40 +110,40 @@ def test_lines_break_at_spaces() -> None:
 @pytest.mark.parametrize(
     "lines",
     [
-        list(paragraph(LONG)),
-        list(paragraph(LONG, 2)),
-        list(hanging("sda  ", LONG)),
-        list(hanging("电视  ", LONG)),
-        list(labelled(10, "because", LONG)),
+        list(paragraph_lines(LONG)),
+        list(paragraph_lines(LONG, 2)),
+        list(hanging_lines("sda  ", LONG)),
+        list(hanging_lines("电视  ", LONG)),
+        list(labelled_lines(10, "because", LONG)),
     ],
 )
-def test_paragraphs_fit_steer_nothing_and_say_it_all(lines: list[str]) -> None:
+def test_paragraphs_fit_contain_no_control_codes_and_are_complete(lines: list[str]) -> None:
     assert len(lines) > 1
     assert all(width(line) <= 80 and line.isprintable() for line in lines)
-    assert "".join(lines).replace(" ", "").endswith(harmless(LONG).replace(" ", ""))
+    assert "".join(lines).replace(" ", "").endswith(sanitize(LONG).replace(" ", ""))
 
 
 def test_a_paragraph_hangs_from_its_start() -> None:
-    assert [line[:6] for line in hanging("电视  ", "x" * 100)] == ["电视  xx", "      "]
-    assert [line[:4] for line in paragraph("x" * 100, 2)] == ["  xx", "  xx"]
+    assert [line[:6] for line in hanging_lines("电视  ", "x" * 100)] == ["电视  xx", "      "]
+    assert [line[:4] for line in paragraph_lines("x" * 100, 2)] == ["  xx", "  xx"]
 
 
-def test_a_label_is_dim_and_its_text_as_told() -> None:
+def test_a_label_is_dim_and_its_text_as_given() -> None:
     def marked(text: str, style: Style) -> str:
         return f"<{style}>{text}</{style}>"
 
-    assert list(labelled(7, "state", "idle", marked)) == ["<dim>state  </dim>idle"]
-    first, second = labelled(7, "state", "x" * 80, marked, "good")
+    assert list(labelled_lines(7, "state", "idle", marked)) == ["<dim>state  </dim>idle"]
+    first, second = labelled_lines(7, "state", "x" * 80, marked, "good")
     assert first == f"<dim>state  </dim><good>{'x' * 73}</good>"
     assert second == f"<dim>       </dim><good>{'x' * 7}</good>"
 
 
 def test_many_names_are_counted() -> None:
-    assert listed(["sda", "sdb"], 6) == "sda, sdb"
-    assert listed([f"sd{n}" for n in range(8)], 6) == "sd0, sd1, sd2, sd3, sd4, sd5 and 2 more"
+    assert join_names(["sda", "sdb"], 6) == "sda, sdb"
+    assert join_names([f"sd{n}" for n in range(8)], 6) == "sd0, sd1, sd2, sd3, sd4, sd5 and 2 more"
 
 
 def test_verbs() -> None:
-    assert verb("poweroff").plain == "power off"
-    assert verb("levitate").done == "levitate"
-    assert all(all(forms) for forms in VERBS.values())
+    assert verb_forms("poweroff").infinitive == "power off"
+    assert verb_forms("levitate").past_participle == "levitate"
+    assert all(all(forms) for forms in VERB_FORMS.values())

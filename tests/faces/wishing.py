@@ -9,14 +9,14 @@ from dataclasses import dataclass, field
 
 from faces.house import NOW, at
 
-from powerd.faces.http import Wishes
-from powerd.model import DiskId, Keep, KeepId, RefusedError, Woken
+from powerd.faces.http import RequestHandlers
+from powerd.model import DiskId, KeepAwake, KeepAwakeId, RequestRefusedError, WakeOnLanResult
 
 TOKEN = "correct-horse-battery-staple"  # noqa: S105 - a secret of these tests alone
 
 
 @dataclass
-class Wishing:
+class FakeRequests:
     """What was wished, in its order.
 
     Attributes:
@@ -25,13 +25,20 @@ class Wishing:
         let_go: a hold has ended.
     """
 
-    said: list[tuple[object, ...]] = field(default_factory=list)
+    calls: list[tuple[object, ...]] = field(default_factory=list)
     token: str | ValueError | None = None
-    let_go: asyncio.Event = field(default_factory=asyncio.Event)
+    hold_ended: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def wishes(self) -> Wishes:
-        return Wishes(
-            self.keep, self.drop, self.hold, self.wake, self.stand_by, self.check, self.test, self.read_token
+    def requests(self) -> RequestHandlers:
+        return RequestHandlers(
+            self.keep,
+            self.drop,
+            self.hold,
+            self.wake_on_lan,
+            self.spin_down,
+            self.check,
+            self.test,
+            self.read_token,
         )
 
     def read_token(self) -> str | None:
@@ -39,52 +46,52 @@ class Wishing:
             raise self.token
         return self.token
 
-    def keep(self, seconds: float, because: str) -> Keep:
-        self.said.append(("keep", seconds, because))
+    def keep(self, seconds: float, because: str) -> KeepAwake:
+        self.calls.append(("keep", seconds, because))
         if seconds > 1e6:
-            raise RefusedError("that is too long")
-        return Keep(KeepId("3"), because, NOW, at(seconds))
+            raise RequestRefusedError("that is too long")
+        return KeepAwake(KeepAwakeId("3"), because, NOW, at(seconds))
 
-    def drop(self, name: str) -> Keep:
-        self.said.append(("drop", name))
+    def drop(self, name: str) -> KeepAwake:
+        self.calls.append(("drop", name))
         if name != "3":
-            raise RefusedError(f'there is no keep "{name}"', unknown=True)
-        return Keep(KeepId("3"), "backup", NOW, at(60))
+            raise RequestRefusedError(f'there is no keep "{name}"', not_found=True)
+        return KeepAwake(KeepAwakeId("3"), "backup", NOW, at(60))
 
     @contextmanager
-    def hold(self, because: str) -> Iterator[Keep]:
-        self.said.append(("hold", because))
+    def hold(self, because: str) -> Iterator[KeepAwake]:
+        self.calls.append(("hold", because))
         try:
-            yield Keep(KeepId("h1"), because, NOW, None)
+            yield KeepAwake(KeepAwakeId("h1"), because, NOW, None)
         finally:
-            self.said.append(("let go", because))
-            self.let_go.set()
+            self.calls.append(("let go", because))
+            self.hold_ended.set()
 
-    async def wake(self, host: str) -> Woken:
-        self.said.append(("wake", host))
+    async def wake_on_lan(self, host: str) -> WakeOnLanResult:
+        self.calls.append(("wake", host))
         if host == "nobody":
-            raise RefusedError('no client is known as "nobody"', unknown=True)
-        return Woken(host, "02:00:00:00:00:09", (("eth0", "10.0.0.255"),))
+            raise RequestRefusedError('no client is known as "nobody"', not_found=True)
+        return WakeOnLanResult(host, "02:00:00:00:00:09", (("eth0", "10.0.0.255"),))
 
     async def check(self, disk: str) -> DiskId:
-        self.said.append(("check", disk))
+        self.calls.append(("check", disk))
         if disk == "nothing":
-            raise RefusedError('there is no disk "nothing"', unknown=True)
+            raise RequestRefusedError('there is no disk "nothing"', not_found=True)
         return DiskId(disk)
 
     async def test(self, disk: str, kind: str) -> DiskId:
-        self.said.append(("test", disk, kind))
+        self.calls.append(("test", disk, kind))
         if disk == "asleep":
-            raise RefusedError("asleep is asleep")
+            raise RequestRefusedError("asleep is asleep")
         return DiskId(disk)
 
-    async def stand_by(self, disk: str) -> tuple[DiskId, ...]:
-        self.said.append(("stand by", disk))
+    async def spin_down(self, disk: str) -> tuple[DiskId, ...]:
+        self.calls.append(("stand by", disk))
         if disk == "nothing":
-            raise RefusedError('there is no disk "nothing"', unknown=True)
+            raise RequestRefusedError('there is no disk "nothing"', not_found=True)
         if disk == "ssd":
-            raise RefusedError("sda will not stand by: solid state")
+            raise RequestRefusedError("sda will not stand by: solid state")
         return DiskId(disk), DiskId("its-mirror")
 
 
-WISHES = Wishing().wishes()
+REQUESTS = FakeRequests().requests()

@@ -31,83 +31,83 @@ from hypothesis.internal.conjecture import engine as hypothesis_engine  # noqa: 
 from hypothesis.internal.conjecture import providers  # noqa: E402
 from policy import test_smart_laws, test_year  # noqa: E402
 from policy.disks import test_laws as test_disk_laws  # noqa: E402
-from policy.disks.shelf import DAY, HOUR, Shelf  # noqa: E402
-from policy.disks.spindle import Spindle, disk  # noqa: E402
-from policy.test_smart_laws import Ward  # noqa: E402
+from policy.disks.shelf import DAY, HOUR, DiskSimulation  # noqa: E402
+from policy.disks.spindle import DriveSimulator, disk  # noqa: E402
+from policy.test_smart_laws import SmartSimulation  # noqa: E402
 from policy.worlds import (  # noqa: E402
     BERLIN,
     CLIENTS,
     T0,
     client,
-    house,
+    make_snapshot,
     silent,
     situations,
 )
 from rehearse import test_disks_week, test_nights, test_smart_week, test_week  # noqa: E402
-from rehearse.households import NIGHTLY, daily, live, person, until_hour  # noqa: E402
+from rehearse.households import NIGHTLY, daily, person, simulate, until_hour  # noqa: E402
 
 from powerd.config import Options, parse  # noqa: E402
 from powerd.model import (  # noqa: E402
     LOGIND,
-    RHYTHM,
+    POLL_INTERVALS,
     TIMERS,
-    AskPower,
-    Blind,
-    CallOff,
+    Action,
+    CancelWarning,
     CheckHealth,
+    CheckPowerMode,
+    CompletedAction,
     Decision,
-    DiskOrder,
+    DiskAction,
     DiskState,
+    FailureCause,
     Inhibitor,
-    Keep,
-    KeepId,
+    KeepAwake,
+    KeepAwakeId,
     KeyPress,
-    Leaving,
     Memory,
     Moment,
-    Order,
-    Outcome,
-    ReadDrive,
-    Record,
-    Seen,
-    SetApm,
-    SetTimer,
-    Sighting,
+    Observation,
+    Reading,
+    ReadPowerFeatures,
+    SetApmLevel,
+    SetStandbyTimer,
+    ShutdownInProgress,
     Sleep,
+    SmartRecord,
     Snapshot,
     SpinDown,
     StartTest,
     Status,
-    Timer,
-    Trouble,
-    Warn,
+    SystemdTimer,
+    Unavailable,
+    WarnUsers,
 )
 from powerd.policy import decide  # noqa: E402
-from powerd.policy.times import later  # noqa: E402
-from powerd.rehearse.house import House  # noqa: E402
+from powerd.policy.times import add_seconds  # noqa: E402
+from powerd.rehearse.house import Household  # noqa: E402
 
 # --- How things are called in the file: the only tables to keep when something gets another name ---
 
-ACTIONS: dict[type[Order], str] = {
-    Warn: "warn",
-    CallOff: "call-off",
+ACTIONS: dict[type[Action], str] = {
+    WarnUsers: "warn",
+    CancelWarning: "call-off",
     Sleep: "sleep",
-    AskPower: "ask-power",
+    CheckPowerMode: "ask-power",
     SpinDown: "spin-down",
-    SetTimer: "set-timer",
-    SetApm: "set-apm",
-    ReadDrive: "read-drive",
+    SetStandbyTimer: "set-timer",
+    SetApmLevel: "set-apm",
+    ReadPowerFeatures: "read-drive",
     CheckHealth: "check-health",
     StartTest: "start-test",
 }
 STATES: dict[DiskState, str] = {
     DiskState.UNKNOWN: "unknown",
     DiskState.ACTIVE: "active",
-    DiskState.SETTLING: "spinning-down",
+    DiskState.SPINNING_DOWN: "spinning-down",
     DiskState.STANDBY: "standby",
     DiskState.SLEEPING: "sleeping",
     DiskState.SUSPENDED: "suspended",
-    DiskState.HUNG: "hung",
+    DiskState.UNRESPONSIVE: "hung",
     DiskState.UNSUPPORTED: "unsupported",
     DiskState.EXCLUDED: "excluded",
 }
@@ -119,26 +119,26 @@ KINDS: dict[str, str] = {}
 """New kind of a finding: the kind that it was at first."""
 
 
-def described_action(order: Order) -> list[object]:  # noqa: C901 - one row for each kind
+def described_action(order: Action) -> list[object]:  # noqa: C901 - one row for each kind
     match order:
-        case Warn():
-            about: tuple[object, ...] = (order.rule, order.action, order.within)
-        case CallOff():
-            about = (order.rule, order.action)
+        case WarnUsers():
+            about: tuple[object, ...] = (order.rule, order.sleep_action, order.seconds)
+        case CancelWarning():
+            about = (order.rule, order.sleep_action)
         case Sleep():
-            about = (order.rule, order.action)
-        case AskPower():
+            about = (order.rule, order.sleep_action)
+        case CheckPowerMode():
             about = (order.disk,)
         case SpinDown():
-            about = (order.disk, order.how)
-        case SetTimer():
+            about = (order.disk, order.method)
+        case SetStandbyTimer():
             about = (order.disk, order.seconds)
-        case SetApm():
+        case SetApmLevel():
             about = (order.disk, order.level)
-        case ReadDrive():
+        case ReadPowerFeatures():
             about = (order.disk,)
         case CheckHealth():
-            about = (order.disk, order.wake)
+            about = (order.disk, order.may_wake)
         case StartTest():
             about = (order.disk, order.test)
     return [ACTIONS[type(order)], *about]
@@ -154,33 +154,37 @@ def described(decision: Decision, now: Moment) -> dict[str, object]:
 
     row: dict[str, object] = {
         "phase": PHASES.get(decision.phase, decision.phase),
-        "actions": [described_action(order) for order in decision.orders],
+        "actions": [described_action(order) for order in decision.actions],
         "blockers": [
-            [SUBJECTS.get(reason.subject, reason.subject), int(reason.keeps_awake)]
+            [SUBJECTS.get(reason.subject, reason.subject), int(reason.blocks_sleep)]
             for reason in decision.reasons
         ],
-        "next": ahead(decision.look_again),
+        "next": ahead(decision.next_decision_at),
     }
-    if decision.closely:
+    if decision.needs_fresh_readings:
         row["closely"] = 1
-    plan = decision.plan
+    plan = decision.planned_sleep
     if plan is not None:
-        row["sleep"] = [plan.rule, plan.action, ahead(plan.at.mono)]
-    if decision.wake is not None:
-        row["alarm"] = _rounded(decision.wake.at.mono + decision.wake.at.slept - now.mono - now.slept)
+        row["sleep"] = [plan.rule, plan.sleep_action, ahead(plan.at.mono)]
+    if decision.wake_time is not None:
+        row["alarm"] = _rounded(
+            decision.wake_time.at.mono + decision.wake_time.at.slept - now.mono - now.slept
+        )
     if decision.disks:
         row["disks"] = [
             [report.disk.id, STATES[report.state], ahead(report.spin_down_at), ahead(report.idle_since)]
             for report in decision.disks
         ]
-        row["next_disks"] = ahead(decision.look_at_disks)
-    if decision.guards:
-        row["guards"] = [[guard.group, list(guard.disks)] for guard in decision.guards]
+        row["next_disks"] = ahead(decision.next_disk_poll_at)
+    if decision.watched_groups:
+        row["guards"] = [[guard.group, list(guard.disks)] for guard in decision.watched_groups]
     if decision.smart:
         row["smart"] = [
             [
                 name,
-                None if report.due is None else _rounded((report.due - now.wall).total_seconds()),
+                None
+                if report.next_check_at is None
+                else _rounded((report.next_check_at - now.wall).total_seconds()),
                 int(report.testing),
                 [
                     [KINDS.get(finding.kind, finding.kind), int(finding.severity)]
@@ -237,7 +241,7 @@ def snapshots(add: Add) -> None:
         first = decide(snapshot, memory, options, now)
         add(f"{n}", None, first, now)
         add(f"{n} again", None, decide(snapshot, first.memory, options, now), now)
-        begun = replace(snapshot, in_flight=frozenset(first.orders))
+        begun = replace(snapshot, in_flight=frozenset(first.actions))
         add(f"{n} begun", None, decide(begun, first.memory, options, now), now)
         for name, other in _twists(snapshot, options, now):
             add(f"{n} {name}", None, decide(other, memory, options, now), now)
@@ -258,52 +262,58 @@ def _other_options(options: Options) -> Iterator[tuple[str, Options]]:
 
 def _twists(snapshot: Snapshot, options: Options, now: Moment) -> Iterator[tuple[str, Snapshot]]:
     sources = snapshot.sources
-    yield "clients blind", replace(snapshot, sources={**sources, CLIENTS: Blind(now.mono, "no carrier")})
+    yield (
+        "clients blind",
+        replace(snapshot, sources={**sources, CLIENTS: Unavailable(now.mono, "no carrier")}),
+    )
     stale = now.mono - 4 * options.clients.every
-    yield "clients stale", replace(snapshot, sources={**sources, CLIENTS: Seen(stale, ())})
+    yield "clients stale", replace(snapshot, sources={**sources, CLIENTS: Reading(stale, ())})
     yield "missing", replace(snapshot, sources={})
-    yield "empty", replace(snapshot, known={}, sightings={})
+    yield "empty", replace(snapshot, clients={}, observations={})
     new = client(99)
-    known = {**snapshot.known, new.id: new}
-    yield "client unasked", replace(snapshot, known=known)
-    facts: dict[str, Seen[Sighting] | Blind] = {
-        "client blind": Blind(now.mono, "could not be asked"),
-        "client heard": Seen(now.mono, Sighting(heard=now.mono)),
+    known = {**snapshot.clients, new.id: new}
+    yield "client unasked", replace(snapshot, clients=known)
+    facts: dict[str, Reading[Observation] | Unavailable] = {
+        "client blind": Unavailable(now.mono, "could not be asked"),
+        "client heard": Reading(now.mono, Observation(last_seen=now.mono)),
     }
     for name, fact in facts.items():
-        yield name, replace(snapshot, known=known, sightings={**snapshot.sightings, new.id: fact})
-    yield "check blind", replace(snapshot, checks={**snapshot.checks, "nfs": Blind(now.mono, "no file")})
-    yield "check", replace(snapshot, checks={**snapshot.checks, "zz": Seen(now.mono, "logged in")})
+        yield name, replace(snapshot, clients=known, observations={**snapshot.observations, new.id: fact})
+    yield (
+        "check blind",
+        replace(snapshot, checks={**snapshot.checks, "nfs": Unavailable(now.mono, "no file")}),
+    )
+    yield "check", replace(snapshot, checks={**snapshot.checks, "zz": Reading(now.mono, "logged in")})
     for source in (LOGIND, TIMERS):
         yield (
             f"{source} blind",
-            replace(snapshot, sources={**sources, source: Blind(now.mono, "did not answer")}),
+            replace(snapshot, sources={**sources, source: Unavailable(now.mono, "did not answer")}),
         )
-        stale = now.mono - 3 * RHYTHM[source] - 1
-        yield f"{source} stale", replace(snapshot, sources={**sources, source: Seen(stale, ())})
+        stale = now.mono - 3 * POLL_INTERVALS[source] - 1
+        yield f"{source} stale", replace(snapshot, sources={**sources, source: Reading(stale, ())})
         others = {name: word for name, word in sources.items() if name != source}
         yield f"{source} missing", replace(snapshot, sources=others)
-    for name, until in {"keep": later(now, 1.0), "hold": None}.items():
-        keep = Keep(KeepId("1"), "backup", now, until)
-        yield name, replace(snapshot, keeps={keep.id: keep})
+    for name, until in {"keep": add_seconds(now, 1.0), "hold": None}.items():
+        keep = KeepAwake(KeepAwakeId("1"), "backup", now, until)
+        yield name, replace(snapshot, keep_awake={keep.id: keep})
     for mode in ("block", "block-weak", "delay"):
         lock = Inhibitor(frozenset({"shutdown"}), "apt", "installs", mode, 0, 9)
         yield f"lock {mode}", replace(snapshot, inhibitors=(*snapshot.inhibitors, lock))
     yield "keys", replace(snapshot, key_press=KeyPress(now.mono - 7.5, "anna on tty1"))
-    yield "leaving", replace(snapshot, leaving=Leaving(now.mono, "sleep"))
+    yield "leaving", replace(snapshot, shutdown=ShutdownInProgress(now.mono, "sleep"))
     for distance in (100.0, 3000.0, 20_000.0):
-        wall = Timer("new.timer", wall=now.wall.timestamp() + distance)
+        wall = SystemdTimer("new.timer", wall=now.wall.timestamp() + distance)
         yield f"wall timer {distance}", replace(snapshot, timers=(*snapshot.timers, wall))
-        mono = Timer("new.timer", mono=now.mono + distance)
+        mono = SystemdTimer("new.timer", mono=now.mono + distance)
         yield f"mono timer {distance}", replace(snapshot, timers=(*snapshot.timers, mono))
 
 
 # --- Drives ---
 
 
-def recorded(shelf: Shelf, add: Add, key: str) -> None:
+def recorded(shelf: DiskSimulation, add: Add, key: str) -> None:
     """Have each decision of a shelf added."""
-    plain = shelf.ask
+    plain = shelf.decide_now
 
     def ask() -> Decision:
         now = shelf.now
@@ -311,12 +321,12 @@ def recorded(shelf: Shelf, add: Add, key: str) -> None:
         add(key, shelf.at, decision, now)
         return decision
 
-    shelf.ask = ask  # type: ignore[method-assign]
+    shelf.decide_now = ask  # type: ignore[method-assign]
 
 
 def shelves(add: Add) -> None:
     """Drives of any kind in three hours, as the laws of the disks draw them."""
-    for n, (shelf, _) in enumerate(drawn(test_disk_laws.shelves(), 130, 2)):
+    for n, (shelf, _) in enumerate(drawn(test_disk_laws.simulations(), 130, 2)):
         if n % 10 == 9:
             shelf.options = replace(shelf.options, mode="observe")
         if n % 10 == 8:
@@ -325,7 +335,7 @@ def shelves(add: Add) -> None:
         shelf.live(3 * HOUR)
 
 
-troubles = st.sampled_from([None, None, (Trouble.FAILED, "no SMART"), (Trouble.BUSY, "busy")])
+troubles = st.sampled_from([None, None, (FailureCause.FAILED, "no SMART"), (FailureCause.BUSY, "busy")])
 
 
 def wards(add: Add) -> None:
@@ -338,65 +348,68 @@ def wards(add: Add) -> None:
     )
     for n, (kinds, group, tests, happens) in enumerate(drawn(strategy, 14, 3)):
         spindles = [
-            Spindle(disk(m, group=group, array=True), health=test_smart_laws.WELL, ill=ill)
+            DriveSimulator(disk(m, group=group, array=True), health=test_smart_laws.HEALTHY, check_error=ill)
             for m, ill in enumerate(kinds)
         ]
-        ward = Ward(*spindles, text="" if tests else test_smart_laws.RHYTHM)
+        ward = SmartSimulation(*spindles, config="" if tests else test_smart_laws.NO_SELF_TESTS)
         for m, (hour, what) in enumerate(happens):
-            ward.when(hour * HOUR, partial(test_smart_laws.happen, ward, what, m))
+            ward.schedule(hour * HOUR, partial(test_smart_laws.happen, ward, what, m))
         recorded(ward, add, f"{n}")
-        ward.live(16 * DAY)
+        ward.run_until(16 * DAY)
 
 
-class SleepyShelf(Shelf):
+class SleepyShelf(DiskSimulation):
     """A server with drives that nobody needs: it sleeps too, and wakes up after an hour or by its alarm."""
 
-    outcomes: dict[type[Order], Outcome]
-    checked: dict[int, Outcome]
+    outcomes: dict[type[Action], CompletedAction]
+    checked: dict[int, CompletedAction]
     add: Add
     key: str
 
     def ask(self) -> Decision:
         now = self.now
-        facts = house({1: silent(now.mono, min(T0 - 50_000, now.mono))}, at=now.mono)
+        facts = make_snapshot({1: silent(now.mono, min(T0 - 50_000, now.mono))}, at=now.mono)
         wall = now.wall.timestamp()
         records = {
-            name: self.snapshot.records.get(name) or Record(known=wall - 3600.0) for name in self.spindles
+            name: self.snapshot.smart_history.get(name) or SmartRecord(known_since=wall - 3600.0)
+            for name in self.drives
         }
-        for outcome in self.snapshot.disk_outcomes.values():
+        for outcome in self.snapshot.completed_disk_actions.values():
             if id(outcome) not in self.checked:
                 self.checked[id(outcome)] = outcome
-                name = outcome.order.disk  # type: ignore[union-attr] # all of them are of disks
-                records[name] = test_smart_laws.remembered(
-                    records[name], outcome, wall - now.mono + outcome.at
+                name = outcome.action.disk  # type: ignore[union-attr] # all of them are of disks
+                records[name] = test_smart_laws.updated_record(
+                    records[name], outcome, wall - now.mono + outcome.ended_at
                 )
         snapshot = replace(
             self.snapshot,
             sources=facts.sources,
-            known=facts.known,
-            sightings=facts.sightings,
-            outcomes=dict(self.outcomes),
-            records=records,
+            clients=facts.clients,
+            observations=facts.observations,
+            completed_actions=dict(self.outcomes),
+            smart_history=records,
         )
         decision = decide(snapshot, self.memory, self.options, now)
         self.add(self.key, self.at, decision, now)
         self.snapshot, self.decision, self.memory = snapshot, decision, decision.memory
-        for order in decision.orders:
-            if isinstance(order, DiskOrder):
-                self.snapshot = replace(self.snapshot, in_flight=self.snapshot.in_flight | {order})
-                self._commands[order.disk].begin(self.spindles[order.disk].commands)
-                self._ends.append((self.at + self.takes, order, T0 + self.at))
+        for order in decision.actions:
+            if isinstance(order, DiskAction):
+                self.snapshot = replace(
+                    self.snapshot, running_actions=self.snapshot.running_actions | {order}
+                )
+                self._commands[order.disk].begin_own(self.drives[order.disk].commands)
+                self._running.append((self.at + self.action_duration, order, T0 + self.at))
             else:
-                self.outcomes[type(order)] = Outcome(
-                    order, now.mono, ok=True, observed="done", begun=now.mono
+                self.outcomes[type(order)] = CompletedAction(
+                    order, now.mono, ok=True, message="done", started_at=now.mono
                 )
                 if isinstance(order, Sleep):
                     asleep = 3600.0
-                    if order.wake is not None:
-                        at = order.wake.at
+                    if order.wake_time is not None:
+                        at = order.wake_time.at
                         asleep = min(asleep, at.mono + at.slept - now.mono - now.slept)
                     self.sleep(asleep)
-        self._ends.sort(key=lambda row: row[0])
+        self._running.sort(key=lambda row: row[0])
         return decision
 
 
@@ -426,18 +439,18 @@ def sleepy(add: Add) -> None:
     )
     for n, (kinds, group, after, method, accesses) in enumerate(drawn(strategy, 24, 4)):
         spindles = [
-            Spindle(disk(m, group=group, array=True, transport=kind.pop("transport")), **kind)
+            DriveSimulator(disk(m, group=group, array=True, transport=kind.pop("transport")), **kind)
             for m, kind in enumerate(kinds)
         ]
-        shelf = SleepyShelf(*spindles, text=SLEEPY.format(after=after, method=method))
+        shelf = SleepyShelf(*spindles, config=SLEEPY.format(after=after, method=method))
         shelf.outcomes, shelf.checked, shelf.add, shelf.key = {}, {}, add, f"{n}"
         for at, which in accesses:
             spindle = spindles[which % len(spindles)]
-            shelf.when(at, partial(_access, shelf, spindle))
-        shelf.live(10 * HOUR)
+            shelf.schedule(at, partial(_access, shelf, spindle))
+        shelf.run_until(10 * HOUR)
 
 
-def _access(shelf: Shelf, spindle: Spindle) -> None:
+def _access(shelf: DiskSimulation, spindle: DriveSimulator) -> None:
     spindle.access(shelf.at)
 
 
@@ -451,52 +464,52 @@ def year(add: Add) -> None:
     mono = slept = 0.0
     host = client(1)
     heard = silent_since = 0.0
-    outcomes: dict[type[Order], Outcome] = {}
+    outcomes: dict[type[Action], CompletedAction] = {}
 
     def now() -> Moment:
         return Moment(mono, slept, datetime.fromtimestamp(begin + mono + slept, BERLIN))
 
-    memory = Memory.newborn(now())
+    memory = Memory.initial(now())
     while mono + slept < 365 * DAY:
         if test_year.at_home(begin + mono + slept):
             heard = silent_since = mono
-            sighting = Sighting(heard=heard)
+            sighting = Observation(last_seen=heard)
         else:
-            sighting = Sighting(heard=heard, silent_since=silent_since)
+            sighting = Observation(last_seen=heard, silent_since=silent_since)
         snapshot = Snapshot(
-            dict.fromkeys((CLIENTS, LOGIND, TIMERS), Seen(mono, ())),
+            dict.fromkeys((CLIENTS, LOGIND, TIMERS), Reading(mono, ())),
             {host.id: host},
-            {host.id: Seen(mono, sighting)},
-            outcomes=dict(outcomes),
-            timers=(Timer("backup.timer", wall=test_year.backup_after(begin + mono + slept)),),
+            {host.id: Reading(mono, sighting)},
+            completed_actions=dict(outcomes),
+            timers=(SystemdTimer("backup.timer", wall=test_year.backup_after(begin + mono + slept)),),
         )
         decision = decide(snapshot, memory, options, now())
         memory = decision.memory
         add("", mono + slept, decision, now())
-        for order in decision.orders:
-            outcomes[type(order)] = Outcome(order, mono, ok=True, observed="done", begun=mono)
+        for order in decision.actions:
+            outcomes[type(order)] = CompletedAction(order, mono, ok=True, message="done", started_at=mono)
             if isinstance(order, Sleep):
-                assert order.wake is not None
-                slept += order.wake.at.mono - mono
-        mono = min(max(decision.look_again, mono + 1), (mono // test_year.ROUND + 1) * test_year.ROUND)
+                assert order.wake_time is not None
+                slept += order.wake_time.at.mono - mono
+        mono = min(max(decision.next_decision_at, mono + 1), (mono // test_year.ROUND + 1) * test_year.ROUND)
 
 
 # --- The whole daemon on virtual time ---
 
 People = list[Any]
-Events = list[tuple[float, Callable[[House], None]]]
+Events = list[tuple[float, Callable[[Household], None]]]
 
 
-def setting(**values: Any) -> Callable[[House], None]:  # noqa: ANN401
-    def set_all(house: House) -> None:
+def setting(**values: Any) -> Callable[[Household], None]:  # noqa: ANN401
+    def set_all(house: Household) -> None:
         for name, value in values.items():
             setattr(house, name, value)
 
     return set_all
 
 
-def _timed_with(**values: Any) -> Callable[[House], None]:  # noqa: ANN401
-    def prepare(house: House) -> None:
+def _timed_with(**values: Any) -> Callable[[Household], None]:  # noqa: ANN401
+    def prepare(house: Household) -> None:
         test_nights.timed(house)
         setting(**values)(house)
 
@@ -644,7 +657,7 @@ def _add_all(add: Add, key: str, statuses: list[Status]) -> None:
 def weeks(add: Add) -> None:
     """Weeks of the whole daemon in a scripted household."""
     for name, people, script in _weeks():
-        _add_all(add, name, live(people, **script).statuses)
+        _add_all(add, name, simulate(people, **script).statuses)
 
 
 def disk_weeks(add: Add) -> None:
@@ -672,7 +685,7 @@ def disk_weeks(add: Add) -> None:
     }
     for name, (days, events, config) in scripts.items():
         with tempfile.TemporaryDirectory() as directory:
-            _, statuses = test_disks_week.lived(Path(directory), days, events, config)
+            _, statuses = test_disks_week.simulate_disks(Path(directory), days, events, config)
         _add_all(add, name, statuses)
 
 
@@ -683,7 +696,7 @@ def smart_weeks(add: Add) -> None:
     observing = test_smart_week.CONFIG.replace(b'"enforce"', b'"observe"')
     for name, days, config in (("enforce", 9, test_smart_week.CONFIG), ("observe", 2, observing)):
         with tempfile.TemporaryDirectory() as directory:
-            _, statuses = test_disks_week.lived(Path(directory), days, events, config)
+            _, statuses = test_disks_week.simulate_disks(Path(directory), days, events, config)
         _add_all(add, name, statuses)
 
 

@@ -11,15 +11,14 @@ from pathlib import Path
 import pytest
 from rehearse.households import BERLIN, HOUR, daily, person
 
-from powerd.board import Board
+from powerd.board import StateStore
 from powerd.config import parse
 from powerd.daemon import Daemon
 from powerd.host.values import Alarm, HostError
-from powerd.keeps import Keeps
-from powerd.kept import Kept
+from powerd.keeps import KeepAwakeRequests
+from powerd.kept import Persistence
 from powerd.model import (
     Attribute,
-    Cause,
     Counter,
     DiskId,
     DiskState,
@@ -27,21 +26,22 @@ from powerd.model import (
     Finding,
     Health,
     Moment,
-    Record,
-    RefusedError,
+    RequestRefusedError,
     Sample,
     SelfTest,
     Severity,
+    SmartRecord,
     Status,
-    Unrest,
+    WakeStormState,
+    WakeupCause,
 )
 from powerd.policy.disks import book
-from powerd.records import Records
-from powerd.rehearse.house import House
+from powerd.records import SmartHistory
+from powerd.rehearse.house import Household
 from powerd.rehearse.loop import VirtualLoop, run
-from powerd.sources.learned import Learned
-from powerd.store import Store
-from powerd.transit.alarm import OwnAlarm
+from powerd.sources.learned import LearnedHost
+from powerd.store import Storage
+from powerd.transit.alarm import RtcAlarm
 
 STATE = next(
     found for parent in Path(__file__).resolve().parents if (found := parent / "fixtures" / "state").is_dir()
@@ -70,13 +70,13 @@ def state(tmp_path: Path) -> Path:
     return Path(shutil.copytree(STATE, tmp_path / "state"))
 
 
-def kept(directory: Path, clock: Clock, boot: str = BOOT) -> Kept:
-    return Kept(Store(directory), boot, clock, pytest.fail)
+def kept(directory: Path, clock: Clock, boot: str = BOOT) -> Persistence:
+    return Persistence(Storage(directory), boot, clock, pytest.fail)
 
 
-def revived(state: Path, clock: Clock, boot: str) -> tuple[Board, Keeps]:
-    board = Board()
-    return board, Keeps(board, clock, boot, document=kept(state, clock, boot).load("keeps"))
+def revived(state: Path, clock: Clock, boot: str) -> tuple[StateStore, KeepAwakeRequests]:
+    board = StateStore()
+    return board, KeepAwakeRequests(board, clock, boot, document=kept(state, clock, boot).load("keeps"))
 
 
 # --- Keeps ---
@@ -87,13 +87,13 @@ def test_keeps(state: Path, boot: str, boottime: float) -> None:
     """In the same boot by CLOCK_BOOTTIME, in another one by civil time."""
     clock = Clock(after=100.0, boottime=boottime)
     board, keeps = revived(state, clock, boot)
-    found = board.snapshot().keeps
-    assert [(keep.id, keep.because) for keep in found.values()] == [
+    found = board.snapshot().keep_awake
+    assert [(keep.id, keep.reason) for keep in found.values()] == [
         ("1", "backup to the other house"),
         ("3", ""),
         ("4", "Jürgens “film” — bis nachher"),
     ]
-    left = [keep.left(clock.now()) for keep in found.values()]
+    left = [keep.seconds_left(clock.now()) for keep in found.values()]
     assert left == pytest.approx([3600.0 - 300.5 - 100.0, 30 * 86_400.0 - 100.0, 7200.0 - 100.0])
     assert [keep.until.wall.timestamp() for keep in found.values() if keep.until] == pytest.approx(
         [1_780_003_600.0, 1_782_592_300.5, 1_780_007_500.5]
@@ -106,8 +106,8 @@ def test_keeps(state: Path, boot: str, boottime: float) -> None:
 
 def test_a_keep_that_has_ended_since(state: Path) -> None:
     board, keeps = revived(state, Clock(after=3400.0), BOOT)
-    assert list(board.snapshot().keeps) == ["3", "4"]
-    with pytest.raises(RefusedError):
+    assert list(board.snapshot().keep_awake) == ["3", "4"]
+    with pytest.raises(RequestRefusedError):
         keeps.drop("1")
     assert keeps.drop("4").id == "4"
 
@@ -147,8 +147,8 @@ def alarm_cleared(directory: Path, stands: int | None) -> tuple[list[int], int |
 
     async def clear() -> None:
         document = store.load("alarm")
-        alarm = OwnAlarm(rtc, rtc, clock, document, lambda new: store.save("alarm", new))
-        assert alarm.stands_for(None) is (document is None)
+        alarm = RtcAlarm(rtc, rtc, clock, document, lambda new: store.save("alarm", new))
+        assert alarm.is_set_for(None) is (document is None)
         await alarm.clear()
 
     run(clear())
@@ -183,10 +183,10 @@ def test_no_alarm(state: Path) -> None:
 
 
 def test_learned_hosts(state: Path) -> None:
-    assert kept(state, Clock()).strangers() == {
-        "02:00:00:00:00:0b": Learned("192.168.1.11", 1_779_999_988.0),
-        "02:00:00:00:00:0c": Learned("192.168.1.12", 1_779_913_600.0),
-        "7c:2e:bd:00:11:22": Learned("10.0.0.7", 1_777_000_000.0),
+    assert kept(state, Clock()).load_neighbours() == {
+        "02:00:00:00:00:0b": LearnedHost("192.168.1.11", 1_779_999_988.0),
+        "02:00:00:00:00:0c": LearnedHost("192.168.1.12", 1_779_913_600.0),
+        "7c:2e:bd:00:11:22": LearnedHost("10.0.0.7", 1_777_000_000.0),
     }
 
 
@@ -195,37 +195,37 @@ def test_learned_hosts(state: Path) -> None:
 
 def test_disks_in_the_same_boot(state: Path) -> None:
     now = Clock(after=200.0).now()
-    disks = book.revived(Store(state).load("disks"), BOOT, now)
+    disks = book.restore(Storage(state).load("disks"), BOOT, now)
     assert list(disks) == [WD0, WD1, WD2]
     first, second, third = disks.values()
     assert first.state is DiskState.UNKNOWN
-    assert first.seen == float("-inf")
-    assert first.downs == (420_300.25, 493_100.5, 500_240.0)
-    assert first.ups == (493_200.5, 500_270.5)
-    assert first.bounces == (493_200.5, 500_270.5)
-    assert (first.stretch, first.stretched) == (2, 493_200.5)
-    assert (first.worked, first.ours, first.barred) == ("scsi", True, "")
-    assert (second.downs, second.ups, second.bounces, second.stretch) == ((), (), (), 0)
-    assert (second.worked, second.ours) == (None, False)
-    assert second.barred == "its bridge wakes it at each question"
-    assert (third.downs, third.ups, third.worked) == ((), (500_200.5,), "ata")
-    assert book.document(disks) == Store(state).load("disks")["disks"]  # type: ignore[index] # it is a document
+    assert first.attached_at == float("-inf")
+    assert first.spin_downs == (420_300.25, 493_100.5, 500_240.0)
+    assert first.spin_ups == (493_200.5, 500_270.5)
+    assert first.early_wakes == (493_200.5, 500_270.5)
+    assert (first.backoff_level, first.backoff_changed_at) == (2, 493_200.5)
+    assert (first.verified_method, first.timer_set_by_us, first.excluded_reason) == ("scsi", True, "")
+    assert (second.spin_downs, second.spin_ups, second.early_wakes, second.backoff_level) == ((), (), (), 0)
+    assert (second.verified_method, second.timer_set_by_us) == (None, False)
+    assert second.excluded_reason == "its bridge wakes it at each question"
+    assert (third.spin_downs, third.spin_ups, third.verified_method) == ((), (500_200.5,), "ata")
+    assert book.serialise(disks) == Storage(state).load("disks")["disks"]  # type: ignore[index] # it is a document
 
 
 def test_disks_in_another_boot(state: Path) -> None:
     """Times move by what CLOCK_BOOTTIME differs, and a timer has gone with the power."""
     clock = Clock(after=900.0, boottime=100_000.0)
-    first = book.revived(Store(state).load("disks"), OTHER_BOOT, clock.now())[DiskId(WD0)]
+    first = book.restore(Storage(state).load("disks"), OTHER_BOOT, clock.now())[DiskId(WD0)]
     off = 100_000.0 - 500_300.5
-    assert first.downs == pytest.approx((420_300.25 + off, 493_100.5 + off, 500_240.0 + off))
-    assert first.ups == first.bounces == pytest.approx((493_200.5 + off, 500_270.5 + off))
-    assert (first.stretch, first.worked, first.ours) == (2, "scsi", False)
-    assert first.stretched == pytest.approx(493_200.5 + off)
+    assert first.spin_downs == pytest.approx((420_300.25 + off, 493_100.5 + off, 500_240.0 + off))
+    assert first.spin_ups == first.early_wakes == pytest.approx((493_200.5 + off, 500_270.5 + off))
+    assert (first.backoff_level, first.verified_method, first.timer_set_by_us) == (2, "scsi", False)
+    assert first.backoff_changed_at == pytest.approx(493_200.5 + off)
 
 
 def test_a_timer_of_powerd_has_gone_after_a_sleep_of_the_machine(state: Path) -> None:
     now = replace(Clock(after=900.0).now(), slept=100_500.0)
-    assert not book.revived(Store(state).load("disks"), BOOT, now)[DiskId(WD0)].ours
+    assert not book.restore(Storage(state).load("disks"), BOOT, now)[DiskId(WD0)].timer_set_by_us
 
 
 # --- Health ---
@@ -242,86 +242,86 @@ _COUNTERS = {
 }
 _MORE = {**_COUNTERS, Counter.PENDING: 16}
 _BEFORE = Health(
-    at=WRITTEN,
+    checked_at=WRITTEN,
     protocol="ata",
     passed=True,
     faults=Fault.ERROR_LOG | Fault.PAST,
     temperature=31,
-    limit=60,
-    hours=12_345,
+    temperature_limit=60,
+    power_on_hours=12_345,
     counters=_COUNTERS,
     attributes=(
         Attribute(5, "Reallocated_Sector_Ct", 200, 199, 140, "8", prefail=True, failed="past"),
         Attribute(194, "Temperature_Celsius", 119, 100, 0, "31 (Min/Max 20/45)", prefail=False),
         Attribute(9, "Power_On_Hours", None, None, None, "12345", prefail=False, failed="now"),
     ),
-    tests=(
+    self_tests=(
         SelfTest("Extended offline", "Completed: read failure", passed=False, hours=12_000),
         SelfTest("Short offline", "Aborted by host", passed=None, hours=None),
         SelfTest("Short offline", "Completed without error", passed=True, hours=11_000),
     ),
-    minutes=(2, 480),
+    test_minutes=(2, 480),
 )
 _LAST = replace(
     _BEFORE,
-    at=WRITTEN + 86_400.0,
+    checked_at=WRITTEN + 86_400.0,
     passed=False,
     temperature=None,
     counters=_MORE,
-    testing=90,
-    partial="the error log could not be read",
+    test_remaining_percent=90,
+    incomplete_reason="the error log could not be read",
 )
-ATA = Record(
-    known=WRITTEN,
+ATA = SmartRecord(
+    known_since=WRITTEN,
     last=_LAST,
-    before=_BEFORE,
+    previous=_BEFORE,
     samples=(
         Sample(WRITTEN, passed=True, temperature=31, counters=_COUNTERS),
         Sample(WRITTEN + 86_400.0, passed=False, temperature=None, counters=_MORE),
     ),
-    tested={"short": WRITTEN + 86_400.0, "long": WRITTEN + 86_410.0},
-    told=(
+    test_started_at={"short": WRITTEN + 86_400.0, "long": WRITTEN + 86_410.0},
+    notified_findings=(
         Finding("verdict", Severity.ALARM, "says itself that it fails", "copy its data and replace it"),
         Finding("pending", Severity.WARNING, "16 sectors cannot be read", "read all of it"),
         Finding("attribute 5", Severity.NOTE, "was below its threshold", "watch it"),
     ),
-    kind="sat,12",
-    woken=WRITTEN + 86_410.0,
+    device_type="sat,12",
+    woken_at=WRITTEN + 86_410.0,
 )
 _WEAR = {Counter.MEDIA: 1, Counter.WORN: 101}
-NVME = Record(
-    known=WRITTEN,
+NVME = SmartRecord(
+    known_since=WRITTEN,
     last=Health(
-        at=WRITTEN + 86_410.0,
+        checked_at=WRITTEN + 86_410.0,
         protocol="nvme",
         passed=None,
         temperature=44,
-        limit=85,
-        hours=3,
+        temperature_limit=85,
+        power_on_hours=3,
         counters=_WEAR,
-        critical=("available spare is low", "temperature is out of range"),
+        critical_warnings=("available spare is low", "temperature is out of range"),
         spare=(4, 10),
     ),
     samples=(Sample(WRITTEN + 86_410.0, passed=None, temperature=44, counters=_WEAR),),
-    kind="nvme",
+    device_type="nvme",
 )
 _STARTS = {Counter.STARTS: 3}
-SCSI = Record(
-    known=WRITTEN + 86_410.0,
-    last=Health(at=WRITTEN + 86_410.0, protocol="scsi", passed=True, counters=_STARTS),
+SCSI = SmartRecord(
+    known_since=WRITTEN + 86_410.0,
+    last=Health(checked_at=WRITTEN + 86_410.0, protocol="scsi", passed=True, counters=_STARTS),
     samples=(Sample(WRITTEN + 86_410.0, passed=True, temperature=None, counters=_STARTS),),
-    kind="scsi",
+    device_type="scsi",
 )
 
 
 @pytest.mark.parametrize(
     ("serial", "record"), [("WD-WCC7K0", ATA), ("WD-WCC7K1", NVME), ("S/N 0012:é", SCSI)]
 )
-def test_health(state: Path, serial: str, record: Record) -> None:
-    records = Records(Store(state), lambda: True, pytest.fail)
-    found = records.of(serial, 9e9)
+def test_health(state: Path, serial: str, record: SmartRecord) -> None:
+    records = SmartHistory(Storage(state), lambda: True, pytest.fail)
+    found = records.record_of(serial, 9e9)
     assert found == record
-    assert records.told(serial, record.told, 9e9) == record, "no finding is told twice"
+    assert records.mark_notified(serial, record.notified_findings, 9e9) == record, "no finding is told twice"
 
 
 # --- The storm guard ---
@@ -333,30 +333,34 @@ def test_wake_ups_in_vain_before_a_power_off(state: Path) -> None:
     clock = Clock(after=written - WRITTEN + 60.0, boottime=20.0 - (written - WRITTEN + 60.0))
     now = clock.now()
     epoch = now.wall.timestamp() - now.mono - now.slept
-    unrest = kept(state, clock, OTHER_BOOT).unrest()
-    assert unrest.woke == pytest.approx(20.0)
-    assert (unrest.cause, unrest.needed) == (Cause.UNKNOWN, False)
-    assert [cause for _, cause in unrest.empty] == [Cause.NETWORK, Cause.UNKNOWN, Cause.NETWORK]
-    assert [at + epoch for at, _ in unrest.empty] == pytest.approx(
+    unrest = kept(state, clock, OTHER_BOOT).load_wake_storm()
+    assert unrest.last_wakeup_at == pytest.approx(20.0)
+    assert (unrest.cause, unrest.needed) == (WakeupCause.UNKNOWN, False)
+    assert [cause for _, cause in unrest.unneeded_wakeups] == [
+        WakeupCause.NETWORK,
+        WakeupCause.UNKNOWN,
+        WakeupCause.NETWORK,
+    ]
+    assert [at + epoch for at, _ in unrest.unneeded_wakeups] == pytest.approx(
         [1_779_998_300.5, 1_779_999_300.5, 1_780_000_200.5]
     )
-    assert unrest.storms == 2
-    assert kept(state, clock, OTHER_BOOT).unrest() == Unrest(), "it counts once"
+    assert unrest.storm_count == 2
+    assert kept(state, clock, OTHER_BOOT).load_wake_storm() == WakeStormState(), "it counts once"
 
 
 def test_a_boot_by_the_alarm_after_a_power_off(state: Path) -> None:
     at = 1_780_116_710.5
     clock = Clock(after=at - WRITTEN + 60.0, boottime=60.0 - (at - WRITTEN + 60.0))
-    assert kept(state, clock, OTHER_BOOT).unrest().cause is Cause.ALARM
+    assert kept(state, clock, OTHER_BOOT).load_wake_storm().cause is WakeupCause.ALARM
 
 
 def test_the_boot_that_powered_off_itself(state: Path) -> None:
-    assert kept(state, Clock(), BOOT).unrest() == Unrest()
+    assert kept(state, Clock(), BOOT).load_wake_storm() == WakeStormState()
 
 
 @pytest.mark.parametrize("boot", [BOOT, OTHER_BOOT])
 def test_no_wake_ups_in_vain(state: Path, boot: str) -> None:
-    assert kept(state / "cleared", Clock(after=100_000.0), boot).unrest() == Unrest()
+    assert kept(state / "cleared", Clock(after=100_000.0), boot).load_wake_storm() == WakeStormState()
 
 
 # --- All at once ---
@@ -373,7 +377,7 @@ after_start = "0s"
 def test_a_daemon_that_starts_on_old_files(state: Path) -> None:
     """It stays awake for the keeps, takes its alarm away and gives the other back, and knows all else."""
     loop = VirtualLoop()
-    house = House(loop.time, [person("anna", 11, daily(0, 0))], BERLIN, WRITTEN + 600.0 - 500_900.5)
+    house = Household(loop.time, [person("anna", 11, daily(0, 0))], BERLIN, WRITTEN + 600.0 - 500_900.5)
     house.slept = 500_900.5
     house.alarm = 1_780_086_100
     statuses: list[Status] = []
@@ -384,25 +388,25 @@ def test_a_daemon_that_starts_on_old_files(state: Path) -> None:
             house,
             house,
             house,
-            store=Store(state),
-            hear=statuses.append,
-            complain=pytest.fail,
-            boot=BOOT,
+            storage=Storage(state),
+            on_status=statuses.append,
+            on_error=pytest.fail,
+            boot_id=BOOT,
         )
-        life = asyncio.create_task(daemon.live())
+        life = asyncio.create_task(daemon.run())
         await asyncio.sleep(2.5 * HOUR)
         assert not life.done()
         life.cancel()
 
     run(main(), loop=loop)
-    assert house.done == [], "a keep is for 30 days"
+    assert house.performed == [], "a keep is for 30 days"
     first, last = statuses[0], statuses[-1]
-    assert list(first.snapshot.keeps) == ["1", "3", "4"]
-    assert list(last.snapshot.keeps) == ["3"]
+    assert list(first.snapshot.keep_awake) == ["1", "3", "4"]
+    assert list(last.snapshot.keep_awake) == ["3"]
     assert first.decision.phase != "idle"
     assert last.decision.phase == "awake"
     assert house.alarm == 1_780_050_000
     assert list(first.decision.memory.disks) == [WD0, WD1, WD2]
-    assert first.decision.memory.disks[DiskId(WD1)].barred == "its bridge wakes it at each question"
-    learned = {client.mac for client in last.snapshot.known.values() if "learned" in client.sources}
+    assert first.decision.memory.disks[DiskId(WD1)].excluded_reason == "its bridge wakes it at each question"
+    learned = {client.mac for client in last.snapshot.clients.values() if "learned" in client.sources}
     assert learned == {"02:00:00:00:00:0b", "02:00:00:00:00:0c"}, "the third was met too long ago"

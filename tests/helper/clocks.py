@@ -10,7 +10,7 @@ EPOCH = 1_763_700_000
 
 
 @dataclass
-class KernelRtc:
+class FakeRtc:
     """Speaks through ``since_epoch`` and ``wakealarm``; the time passes by ``lag`` seconds per access.
 
     Attributes:
@@ -27,13 +27,13 @@ class KernelRtc:
 
     now: int = EPOCH
     alarm: int | None = None
-    reach: int = 31 * 86_400
+    max_ahead: int = 31 * 86_400
     lag: int = 0
-    deaf: bool = False
+    drops_alarm: bool = False
     skew: int = 0
-    rival: int | None = None
-    broken: int | None = None
-    after: int = 0
+    rival_alarm: int | None = None
+    access_errno: int | None = None
+    fails_after: int = 0
     name: str = "rtc0"
     log: list[str] = field(default_factory=list)
 
@@ -50,19 +50,19 @@ class KernelRtc:
         self.log.append(text)
         wanted = int(text) + (self.now if text.startswith("+") else 0)
         if wanted <= self.now:  # the past: no alarm
-            self.alarm, self.rival = self.rival, None
+            self.alarm, self.rival_alarm = self.rival_alarm, None
             return
         if self.alarm is not None:
             _fail(errno.EBUSY)
-        if wanted > self.now + self.reach:
+        if wanted > self.now + self.max_ahead:
             _fail(errno.EINVAL)
-        self.alarm = None if self.deaf else wanted + self.skew
+        self.alarm = None if self.drops_alarm else wanted + self.skew
 
     def _access(self) -> None:
-        if self.broken is not None:
-            self.after -= 1
-            if self.after < 0:
-                _fail(self.broken)
+        if self.access_errno is not None:
+            self.fails_after -= 1
+            if self.fails_after < 0:
+                _fail(self.access_errno)
         self.now += self.lag
         if self.alarm is not None and self.alarm <= self.now:
             self.alarm = None  # it has gone off

@@ -95,7 +95,7 @@ def dump(words: dict[int, int]) -> str:
     return "".join(" ".join(f"{word:04x}" for word in row) + "\n" for row in rows)
 
 
-class Drives:
+class FakeDrives:
     """Fake drives below ``base``; ``root`` and ``tools`` are what the helper is told.
 
     Args:
@@ -133,9 +133,9 @@ class Drives:
         for level in (100, 128, 254):
             (self.tools / f"{name}.identity.{level}").write_text(dump({**IDENTITY, 91: level}))
         (self.tools / f"{name}.apm").write_text("254\n")
-        self.let(name, "active")
+        self.set_state(name, "active")
 
-    def let(self, name: str, state: str, mode: str = "well") -> None:
+    def set_state(self, name: str, state: str, mode: str = "well") -> None:
         """Put a drive into a state."""
         (self.tools / f"{name}.state").write_text(f"{state}\n")
         (self.tools / f"{name}.mode").write_text(f"{mode}\n")
@@ -159,7 +159,7 @@ class Drives:
         file.write_text(text)
         return file
 
-    def asked(self) -> list[str]:
+    def tool_calls(self) -> list[str]:
         """What the tools were told since the last call."""
         log = self.tools / "log"
         lines = log.read_text().splitlines() if log.exists() else []

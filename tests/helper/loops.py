@@ -32,7 +32,7 @@ def instances() -> list[str]:
     return [path.name for path in INSTANCES.iterdir() if path.name.startswith(f"powerd-guard-{os.getpid()}-")]
 
 
-class Loops:
+class LoopDevices:
     """``count`` disks of 8 MiB inside ``with``.
 
     Args:
@@ -66,11 +66,11 @@ class Loops:
     def __exit__(self, *_: object) -> None:
         self._undo.close()
 
-    def touch(self, place: int, at: int = 0) -> None:
+    def read_block(self, place: int, at: int = 0) -> None:
         """Read a block of a disk past all caches, as some other process does."""
         subprocess.run([sys.executable, "-c", _READ, self.devices[place], str(at)], check=True)
 
-    def reads(self, place: int) -> int:
+    def read_count(self, place: int) -> int:
         """Reads that the kernel has counted at a disk."""
         name = self.devices[place].rpartition("/")[2]
         return int(Path(f"/sys/block/{name}/stat").read_text().split()[0])

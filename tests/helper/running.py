@@ -14,11 +14,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final, Self
 
-from helper.drives import Drives
+from helper.drives import FakeDrives
 from rig.lan import stop
 from rig.wait import until
 
-from powerd.helper.protocol import LINE
+from powerd.helper.protocol import MAX_LINE
 
 NOBODY: Final = 65534
 PROGRAM: Final = (
@@ -29,7 +29,7 @@ PROGRAM: Final = (
 _CLOCK: Final = {"wakealarm": "1763703600\n", "since_epoch": "1763700000\n", "hctosys": "1\n"}
 
 
-class Running:
+class HelperProcess:
     """A helper that serves inside ``with``; everybody may open its socket, so that it judges by itself.
 
     Args:
@@ -41,7 +41,7 @@ class Running:
         self.base = Path(tempfile.mkdtemp(prefix="powerd-helper-"))
         self.base.chmod(0o755)
         self.socket = self.base / "socket"
-        self.drives = Drives(self.base, "sda", "sdb")
+        self.drives = FakeDrives(self.base, "sda", "sdb")
         self.root = self.drives.root
         self._log = self.base / "log"
         self._argv = [*PROGRAM, "--root", str(self.root), "--tools", str(self.drives.tools), *words]
@@ -71,25 +71,25 @@ class Running:
         stop(self.process)
         shutil.rmtree(self.base)
 
-    def dial(self) -> socket.socket:
+    def connect(self) -> socket.socket:
         """A connection; no answer within a minute is a TimeoutError."""
-        line = socket.socket(socket.AF_UNIX)
-        line.connect(str(self.socket))  # waits for a place in the queue, as it has no time limit yet
-        line.settimeout(60)
-        return line
+        connection = socket.socket(socket.AF_UNIX)
+        connection.connect(str(self.socket))  # waits for a place in the queue, as it has no time limit yet
+        connection.settimeout(60)
+        return connection
 
-    def say(self, data: bytes) -> dict[str, Any]:
+    def send(self, data: bytes) -> dict[str, Any]:
         """What is answered to ``data``, sent as far as the helper takes it."""
-        with self.dial() as line:
+        with self.connect() as connection:
             with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-                line.sendall(data)
-            return hear(line)
+                connection.sendall(data)
+            return receive_line(connection)
 
-    def ask(self, **request: object) -> dict[str, Any]:
+    def request(self, **request: object) -> dict[str, Any]:
         """What is answered to one well-formed line."""
-        return self.say(json.dumps(request).encode() + b"\n")
+        return self.send(json.dumps(request).encode() + b"\n")
 
-    def state(self) -> dict[str, tuple[int, bytes]]:
+    def tree_state(self) -> dict[str, tuple[int, bytes]]:
         """Every file and directory of the fake machine: when it was last changed, and what it holds."""
         return {
             str(path): (path.stat().st_ctime_ns, path.read_bytes() if path.is_file() else b"")
@@ -111,15 +111,15 @@ def _listening(path: Path) -> bool:
     return any(row[-1] == str(path) and row[3] == "00010000" for row in rows)
 
 
-def hear(line: socket.socket) -> dict[str, Any]:
+def receive_line(connection: socket.socket) -> dict[str, Any]:
     """The one line that comes, to the connection's end; it must be one, and no longer than allowed."""
     data = b""
     with contextlib.suppress(ConnectionResetError):  # it left something of ours unread, after it had answered
-        while piece := line.recv(1 << 16):
+        while piece := connection.recv(1 << 16):
             data += piece
     assert data.endswith(b"\n")
     assert data.count(b"\n") == 1
-    assert len(data) <= LINE
+    assert len(data) <= MAX_LINE
     answer: dict[str, Any] = json.loads(data)
     return answer
 

@@ -28,7 +28,7 @@ class Drive:
     """One drive, and the document that smartctl makes of it."""
 
     lines: list[str]
-    told: dict[str, Any] = field(default_factory=dict)
+    smartctl_options: dict[str, Any] = field(default_factory=dict)
     exit_status: int = 0
     messages: tuple[str, ...] = ()
 
@@ -46,7 +46,7 @@ class Drive:
         if self.messages:
             smartctl["messages"] = [{"string": text, "severity": "error"} for text in self.messages]
         told = {"json_format_version": [1, 0], "smartctl": smartctl, "local_time": {"time_t": 1_790_000_000}}
-        return json.dumps({**told, **self.told}, indent=2).encode()
+        return json.dumps({**told, **self.smartctl_options}, indent=2).encode()
 
 
 def table(rows: tuple[Row, ...]) -> list[str]:

@@ -10,41 +10,41 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 import pytest
-from helper.drives import Drives
+from helper.drives import FakeDrives
 
 from powerd.helper import bay, rouse, scsi
-from powerd.helper.bay import Bay
-from powerd.helper.disks import Disk
-from powerd.helper.done import Done
+from powerd.helper.bay import DiskRequests
+from powerd.helper.disks import DiskDevice
+from powerd.helper.done import CompletedTool
 from powerd.helper.errors import RefusalError
-from powerd.helper.lane import Lane
+from powerd.helper.lane import SerialExecutor
 from powerd.helper.messages import bounds
 from powerd.helper.protocol import (
     REQUESTS,
-    CheckHealth,
+    AwaitFirstAccess,
+    CheckHealthRequest,
     DiskRequest,
-    Guard,
     ReadAlarm,
-    ReadDrive,
-    ReadPower,
-    SetApm,
-    SetTimer,
-    StandBy,
-    StartTest,
-    within,
+    ReadDriveRequest,
+    ReadPowerRequest,
+    SetApmRequest,
+    SetTimerRequest,
+    SpinDownRequest,
+    StartTestRequest,
+    deadline_of,
 )
-from powerd.helper.tool import Extra, Runner, Tools
-from powerd.model import Power, Trouble
+from powerd.helper.tool import ToolOptions, ToolRunner, Tools
+from powerd.model import FailureCause, PowerMode
 from powerd.rehearse.loop import run
 
 SDA: Final = "ata-SDA"
-SPINS: Final = Done(0, " drive state is:  active/idle\n", "")
-WELL: Final = Done(0, "", "")
-UNREACHED: Final = Done(2, "{}", "")
+SPINS: Final = CompletedTool(0, " drive state is:  active/idle\n", "")
+WELL: Final = CompletedTool(0, "", "")
+UNREACHED: Final = CompletedTool(2, "{}", "")
 _T = TypeVar("_T")
 
 
-class Slow(Runner):
+class Slow(ToolRunner):
     """Tools that answer just in time, but for the ``late``th, which has to be killed.
 
     What smartctl prints is of no use, so that it is tried in every way that there is.
@@ -57,16 +57,18 @@ class Slow(Runner):
 
     @contextlib.asynccontextmanager
     async def place(self) -> AsyncIterator[None]:
-        await asyncio.sleep(bounds.PLACE)
+        await asyncio.sleep(bounds.SLOT_TIMEOUT)
         yield
 
-    async def run(self, argv: Sequence[str], seconds: float, lane: Lane, extra: Extra | None = None) -> Done:
+    async def run(
+        self, argv: Sequence[str], seconds: float, lane: SerialExecutor, extra: ToolOptions | None = None
+    ) -> CompletedTool:
         del lane, extra
         self.runs += 1
         await asyncio.sleep(seconds)
         if self.runs == self._late:
-            await asyncio.sleep(2 * bounds.GRACE)
-            raise RefusalError("late", Trouble.HUNG)
+            await asyncio.sleep(2 * bounds.KILL_GRACE)
+            raise RefusalError("late", FailureCause.UNRESPONSIVE)
         if argv[0] == "smartctl":
             return UNREACHED
         return SPINS if "-C" in argv else WELL
@@ -75,15 +77,15 @@ class Slow(Runner):
 @pytest.fixture
 def slow(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever is waited for comes just before it is given up."""
-    turn = Lane.turn
+    turn = SerialExecutor.reserve
 
     @contextlib.asynccontextmanager
-    async def waited(self: Lane, what: str) -> AsyncIterator[None]:
-        await asyncio.sleep(bounds.TURN)
+    async def waited(self: SerialExecutor, what: str) -> AsyncIterator[None]:
+        await asyncio.sleep(bounds.QUEUE_TIMEOUT)
         async with turn(self, what):
             yield
 
-    async def in_thread(_: Lane, work: Callable[[], _T], seconds: float) -> _T:
+    async def in_thread(_: SerialExecutor, work: Callable[[], _T], seconds: float) -> _T:
         await asyncio.sleep(seconds)
         return work()
 
@@ -91,17 +93,17 @@ def slow(monkeypatch: pytest.MonkeyPatch) -> None:
         await asyncio.sleep(seconds)
         return True
 
-    monkeypatch.setattr(Lane, "turn", waited)
-    monkeypatch.setattr(Lane, "in_thread", in_thread)
-    monkeypatch.setattr(bay, "window", lambda *_: bounds.WINDOW)
-    monkeypatch.setattr(bay, "stays_quiet", quiet)
-    monkeypatch.setattr(scsi, "read_power", lambda _: Power.ACTIVE)
-    monkeypatch.setattr(scsi, "tests_itself", lambda _: False)
-    monkeypatch.setattr(scsi, "stand_by", lambda _: None)
-    monkeypatch.setattr(rouse, "rouse", lambda _: None)
+    monkeypatch.setattr(SerialExecutor, "reserve", waited)
+    monkeypatch.setattr(SerialExecutor, "run_in_thread", in_thread)
+    monkeypatch.setattr(bay, "quiet_window", lambda *_: bounds.MAX_QUIET_WINDOW)
+    monkeypatch.setattr(bay, "stays_idle", quiet)
+    monkeypatch.setattr(scsi, "read_power", lambda _: PowerMode.ACTIVE)
+    monkeypatch.setattr(scsi, "self_test_in_progress", lambda _: False)
+    monkeypatch.setattr(scsi, "spin_down", lambda _: None)
+    monkeypatch.setattr(rouse, "spin_up", lambda _: None)
 
 
-def attached(drives: Drives, how: str) -> None:
+def attached(drives: FakeDrives, how: str) -> None:
     """Let sda be a disk of that kind."""
     if how == "sas":
         drives.write("sys/block/sda/device/vendor", "SEAGATE\n")
@@ -109,13 +111,13 @@ def attached(drives: Drives, how: str) -> None:
         drives.behind_usb("sda")
 
 
-def took(drives: Drives, request: DiskRequest, late: int) -> tuple[float, bool]:
+def took(drives: FakeDrives, request: DiskRequest, late: int) -> tuple[float, bool]:
     """Seconds until it was answered, and whether there was a ``late``th tool to be killed."""
 
     async def main() -> tuple[float, bool]:
         runner = Slow(drives.tools, late)
         with contextlib.suppress(RefusalError):
-            await Bay(drives.root, runner=runner).serve(request)
+            await DiskRequests(drives.root, runner=runner).execute(request)
         return asyncio.get_running_loop().time(), runner.runs >= late
 
     return run(main())
@@ -126,27 +128,27 @@ def took(drives: Drives, request: DiskRequest, late: int) -> tuple[float, bool]:
 @pytest.mark.parametrize(
     "request_",
     [
-        ReadPower(SDA),
-        StandBy(SDA, "ata"),
-        StandBy(SDA, "scsi"),
-        SetTimer(SDA, 120),
-        SetApm(SDA, 128, spin_down=False),
-        ReadDrive(SDA),
-        CheckHealth(SDA, wake=False, kind="usbjmicron"),
-        CheckHealth(SDA, wake=True, kind="usbjmicron"),
-        StartTest(SDA, "short", ""),
+        ReadPowerRequest(SDA),
+        SpinDownRequest(SDA, "ata"),
+        SpinDownRequest(SDA, "scsi"),
+        SetTimerRequest(SDA, 120),
+        SetApmRequest(SDA, 128, spin_down=False),
+        ReadDriveRequest(SDA),
+        CheckHealthRequest(SDA, wake=False, kind="usbjmicron"),
+        CheckHealthRequest(SDA, wake=True, kind="usbjmicron"),
+        StartTestRequest(SDA, "short", ""),
     ],
     ids=lambda request: request.word,
 )
 def test_no_request_takes_longer_than_is_promised(tmp_path: Path, request_: DiskRequest, how: str) -> None:
-    drives = Drives(tmp_path, "sda", "sdb")
+    drives = FakeDrives(tmp_path, "sda", "sdb")
     attached(drives, how)
     killed = takewhile(lambda row: row[1], (took(drives, request_, late) for late in count(1)))
     times = [took(drives, request_, 0)[0], *(seconds for seconds, _ in killed)]
-    promised = within(request_)
+    promised = deadline_of(request_)
     assert promised is not None
     assert max(times) <= promised + 0.01
-    if how == "usb" and not isinstance(request_, CheckHealth):
+    if how == "usb" and not isinstance(request_, CheckHealthRequest):
         assert max(times) > 0.8 * promised, "it promises no more than it needs"
 
 
@@ -154,22 +156,22 @@ def test_no_request_takes_longer_than_is_promised(tmp_path: Path, request_: Disk
 def test_a_group_wakes_within_a_turn_and_a_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """All at once, however many they are."""
 
-    async def first_access(disks: Sequence[Disk], _: Path) -> Disk:
+    async def first_access(disks: Sequence[DiskDevice], _: Path) -> DiskDevice:
         return disks[0]
 
-    monkeypatch.setattr(bay, "first_access", first_access)
-    drives = Drives(tmp_path, "sda", "sdb", "sdc")
-    seconds, _ = took(drives, Guard((SDA, "ata-SDB", "ata-SDC")), 0)
-    assert seconds == pytest.approx(bounds.TURN + bounds.MOVING)
+    monkeypatch.setattr(bay, "wait_for_first_access", first_access)
+    drives = FakeDrives(tmp_path, "sda", "sdb", "sdc")
+    seconds, _ = took(drives, AwaitFirstAccess((SDA, "ata-SDB", "ata-SDC")), 0)
+    assert seconds == pytest.approx(bounds.QUEUE_TIMEOUT + bounds.MOTOR_COMMAND)
 
 
 def test_every_request_is_promised_something() -> None:
-    promised = {word: bounds._WITHIN[kind] for word, kind in REQUESTS.items()}  # noqa: SLF001 - the whole table
+    promised = {word: bounds._DEADLINES[kind] for word, kind in REQUESTS.items()}  # noqa: SLF001 - the whole table
     assert [word for word, seconds in promised.items() if seconds is None] == ["guard"]
-    assert within(ReadAlarm()) == 2 * bounds.DEADLINE
+    assert deadline_of(ReadAlarm()) == 2 * bounds.DEVICE_DEADLINE
 
 
 def test_a_drive_may_take_its_time_to_start_before_it_answers() -> None:
     """30 s by hdparm(8); and the kernel ends a command of its own before anybody calls its disk hung."""
-    assert min(bounds.MOVING, bounds.CHECK) > 30
-    assert bounds.QUICK < bounds.MOVING < bounds.MOVING + bounds.SPARE
+    assert min(bounds.MOTOR_COMMAND, bounds.SMARTCTL_RUN) > 30
+    assert bounds.QUICK_COMMAND < bounds.MOTOR_COMMAND < bounds.MOTOR_COMMAND + bounds.THREAD_MARGIN

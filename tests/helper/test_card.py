@@ -14,7 +14,7 @@ from rig.lan import Lan
 
 from powerd.helper import card
 from powerd.helper.errors import RefusalError
-from powerd.helper.protocol import ArmCard, Card, ReadCard
+from powerd.helper.protocol import ArmCard, CardResponse, ReadCard
 
 
 @dataclass
@@ -51,31 +51,31 @@ def root(tmp_path: Path) -> Path:
 
 
 def test_read(root: Path) -> None:
-    assert card.obey(ReadCard("eth0"), root, Driver()) == Card("eth0", "umbg", "")
-    assert card.obey(ReadCard("eth0"), root, Driver("", "")) == Card("eth0", "", "")
+    assert card.execute(ReadCard("eth0"), root, Driver()) == CardResponse("eth0", "umbg", "")
+    assert card.execute(ReadCard("eth0"), root, Driver("", "")) == CardResponse("eth0", "", "")
 
 
 def test_arm_adds_the_magic_packet_to_what_is_armed(root: Path) -> None:
     driver = Driver(armed="u")
-    assert card.obey(ArmCard("eth0"), root, driver) == Card("eth0", "umbg", "ug")
+    assert card.execute(ArmCard("eth0"), root, driver) == CardResponse("eth0", "umbg", "ug")
     assert driver.added == ["g"]
 
 
 def test_an_armed_card_is_not_written_to(root: Path) -> None:
     driver = Driver(armed="g")
-    assert card.obey(ArmCard("eth0"), root, driver).armed == "g"
+    assert card.execute(ArmCard("eth0"), root, driver).armed == "g"
     assert driver.added == []
 
 
 def test_arming_is_believed_when_read_back(root: Path) -> None:
     with pytest.raises(RefusalError, match="eth0 was armed for magic packets and does not show it"):
-        card.obey(ArmCard("eth0"), root, Driver(forgets=True))
+        card.execute(ArmCard("eth0"), root, Driver(forgets=True))
 
 
 def test_a_card_that_wakes_otherwise_only_is_not_armed(root: Path) -> None:
     driver = Driver(supported="p")
     with pytest.raises(RefusalError, match="eth0 cannot wake this machine by magic packet"):
-        card.obey(ArmCard("eth0"), root, driver)
+        card.execute(ArmCard("eth0"), root, driver)
     assert driver.added == []
 
 
@@ -95,7 +95,7 @@ def test_a_card_that_wakes_otherwise_only_is_not_armed(root: Path) -> None:
 def test_refusals_of_the_kernel_are_sentences(root: Path, code: int, says: str) -> None:
     for request in (ReadCard("eth0"), ArmCard("eth0")):
         with pytest.raises(RefusalError, match=says):
-            card.obey(request, root, Driver(refuses=code))
+            card.execute(request, root, Driver(refuses=code))
 
 
 @pytest.mark.parametrize(
@@ -110,27 +110,27 @@ def test_refusals_of_the_kernel_are_sentences(root: Path, code: int, says: str) 
 def test_what_is_no_card_is_never_asked(root: Path, name: str, says: str) -> None:
     for request in (ReadCard(name), ArmCard(name)):
         with pytest.raises(RefusalError, match=says):
-            card.obey(request, root, Driver(refuses=errno.EIO))
+            card.execute(request, root, Driver(refuses=errno.EIO))
 
 
 @pytest.mark.lan
-def test_the_real_kernel_says_that_a_veth_cannot(root: Path, tmp_path: Path) -> None:
+def test_the_real_kernel_reports_that_a_veth_cannot(root: Path, tmp_path: Path) -> None:
     """It is given a device in sysfs here, so that the kernel is asked; its driver knows no Wake-on-LAN."""
     with Lan(tmp_path) as lan, inside(lan.server.inside.name):
         for request in (ReadCard("eth0"), ArmCard("eth0")):
             with pytest.raises(RefusalError, match="its driver has no support"):
-                card.obey(request, root, card.Kernel())
+                card.execute(request, root, card.EthtoolNetlink())
         with pytest.raises(OSError, match="No such device") as caught:
-            card.Kernel().add("nope", "g")
+            card.EthtoolNetlink().add("nope", "g")
         assert caught.value.errno == errno.ENODEV
 
 
 def test_loopback_is_no_card_by_the_real_sysfs() -> None:
     with pytest.raises(RefusalError, match="lo is no network card but made by software"):
-        card.obey(ReadCard("lo"), Path("/"), card.Kernel())
+        card.execute(ReadCard("lo"), Path("/"), card.EthtoolNetlink())
 
 
-class Stranger:
+class ForgedNetlinkSocket:
     """A netlink socket to which somebody else has sent an answer; the kernel says nothing."""
 
     def __init__(self) -> None:
@@ -152,8 +152,8 @@ class Stranger:
         return self.said.pop()
 
 
-def test_a_strangers_datagram_is_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_forged_datagram_is_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     """Any process may send to a netlink socket; only the kernel's port is 0."""
-    monkeypatch.setattr(card, "_open", Stranger)
+    monkeypatch.setattr(card, "_open_socket", ForgedNetlinkSocket)
     with pytest.raises(TimeoutError):
-        card.Kernel().modes("eth0")
+        card.EthtoolNetlink().modes("eth0")

@@ -13,9 +13,9 @@ from typing import Final
 import pytest
 from rig.limits import no_more_files
 
-from powerd.helper.child import Child
+from powerd.helper.child import ToolProcess
 from powerd.helper.errors import RefusalError
-from powerd.helper.lane import Lane
+from powerd.helper.lane import SerialExecutor
 
 SH: Final = Path("/bin/sh")
 
@@ -48,18 +48,18 @@ def refuse(*_: object) -> None:
     raise OSError(errno.ENOSPC, "No space left on device")  # epoll(7), max_user_watches
 
 
-def begun(script: str, shortage: str) -> Child:
+def begun(script: str, shortage: str) -> ToolProcess:
     loop, nowhere = asyncio.get_running_loop(), os.open(os.devnull, os.O_RDWR)
     try:
         with pytest.MonkeyPatch.context() as patch:
             if shortage == "no room in epoll":
                 patch.setattr(loop, "add_reader", refuse)
-            return Child(SH, ["sh", "-c", script], (nowhere, nowhere, nowhere), {})
+            return ToolProcess(SH, ["sh", "-c", script], (nowhere, nowhere, nowhere), {})
     finally:
         os.close(nowhere)
 
 
-def is_left(child: Child) -> bool:
+def is_left(child: ToolProcess) -> bool:
     """As a zombie at least."""
     return Path(f"/proc/{child.pid}").exists()
 
@@ -67,8 +67,8 @@ def is_left(child: Child) -> bool:
 def test_its_end_is_seen(shortage: str) -> None:
     async def main() -> None:
         child = begun("exit 3", shortage)
-        assert await child.ended_within(20)
-        assert (child.status, child.out_of_time, is_left(child)) == (3, False, False)
+        assert await child.exited_within(20)
+        assert (child.exit_status, child.timed_out, is_left(child)) == (3, False, False)
 
     asyncio.run(main())
 
@@ -76,21 +76,21 @@ def test_its_end_is_seen(shortage: str) -> None:
 def test_it_is_ended_when_it_is_late(shortage: str) -> None:
     async def main() -> None:
         child = begun("exec sleep 600", shortage)
-        assert not await child.ended_within(0.1)
-        assert await child.end(20)
-        assert (child.status, child.out_of_time, is_left(child)) == (-15, True, False)
+        assert not await child.exited_within(0.1)
+        assert await child.terminate(20)
+        assert (child.exit_status, child.timed_out, is_left(child)) == (-15, True, False)
 
     asyncio.run(main())
 
 
-def test_nobody_waits_for_it_but_its_lane(shortage: str) -> None:
+def test_nothing_waits_for_it_but_its_executor(shortage: str) -> None:
     async def main() -> None:
-        lane, child = Lane("sda"), begun("exec sleep 600", shortage)
-        child.leave_to(lane)
+        lane, child = SerialExecutor("sda"), begun("exec sleep 600", shortage)
+        child.abandon_to(lane)
         with pytest.raises(RefusalError, match="sda still hangs"):
             await lane.call(lambda: None, "a test")
         async with asyncio.timeout(20):
-            while lane.hangs:  # noqa: ASYNC110 - the kernel ends it, and tells no event of the test's
+            while lane.quarantined:  # noqa: ASYNC110 - the kernel ends it, and tells no event of the test's
                 await asyncio.sleep(0.01)
         assert not is_left(child)
 

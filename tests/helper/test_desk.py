@@ -7,32 +7,32 @@ import errno
 from pathlib import Path
 
 import pytest
-from helper.clocks import EPOCH, KernelRtc
-from helper.drives import Drives
+from helper.clocks import EPOCH, FakeRtc
+from helper.drives import FakeDrives
 from hypothesis import given
 from hypothesis import strategies as st
 
 from powerd.helper import rtc
-from powerd.helper.desk import Desk, refused
-from powerd.helper.kinds import WORDS
+from powerd.helper.desk import Dispatcher, refusal
+from powerd.helper.kinds import MAX_SENTENCE
 from powerd.helper.protocol import (
-    Alarm,
-    Answer,
+    AlarmResponse,
     ArmCard,
     ReadAlarm,
     Refused,
     Request,
-    StandBy,
-    parse_answer,
-    to_line,
+    Response,
+    SpinDownRequest,
+    encode,
+    parse_response,
 )
 from powerd.helper.tool import Tools
 
 
-def serve(request: Request, root: Path) -> Answer:
-    async def main() -> Answer:
-        desk = Desk(root)
-        answer = await desk.serve(request)
+def serve(request: Request, root: Path) -> Response:
+    async def main() -> Response:
+        desk = Dispatcher(root)
+        answer = await desk.dispatch(request)
         assert not desk.busy
         return answer
 
@@ -46,12 +46,12 @@ def test_requests_reach_their_subsystem(tmp_path: Path, monkeypatch: pytest.Monk
     assert serve(ReadAlarm(), tmp_path) == Refused(
         "this machine has no real-time clock: /sys/class/rtc is empty; load its driver"
     )
-    monkeypatch.setattr(rtc, "find", lambda _root: KernelRtc())
-    assert serve(ReadAlarm(), tmp_path) == Alarm("rtc0", EPOCH, None, None, written=False)
+    monkeypatch.setattr(rtc, "find_rtc", lambda _root: FakeRtc())
+    assert serve(ReadAlarm(), tmp_path) == AlarmResponse("rtc0", EPOCH, None, None, written=False)
 
 
 def test_an_rtc_far_from_any_year_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rtc, "find", lambda _root: KernelRtc(now=1 << 60))
+    monkeypatch.setattr(rtc, "find_rtc", lambda _root: FakeRtc(now=1 << 60))
     answer = serve(ReadAlarm(), tmp_path)
     assert isinstance(answer, Refused)
     assert answer.why.startswith("the machine answers what cannot be: alarm: now must be a whole number")
@@ -61,27 +61,29 @@ def test_a_sysfs_that_cannot_be_read_is_refused(tmp_path: Path, monkeypatch: pyt
     def find(_root: Path) -> rtc.Rtc:
         raise OSError(errno.EIO, "Input/output error")
 
-    monkeypatch.setattr(rtc, "find", find)
+    monkeypatch.setattr(rtc, "find_rtc", find)
     assert serve(ReadAlarm(), tmp_path) == Refused(
         "this machine cannot be asked: Input/output error; see dmesg", "unreached"
     )
 
 
-def test_a_refusal_tells_what_was_sent_to_the_disk(tmp_path: Path) -> None:
-    drives = Drives(tmp_path, "sda")
-    drives.let("sda", "active", "testing")
+def test_a_refusal_reports_what_was_sent_to_the_disk(tmp_path: Path) -> None:
+    drives = FakeDrives(tmp_path, "sda")
+    drives.set_state("sda", "active", "testing")
 
-    async def main() -> Answer:
-        return await Desk(drives.root, tools=Tools([drives.tools])).serve(StandBy("ata-SDA", "ata"))
+    async def main() -> Response:
+        return await Dispatcher(drives.root, tools=Tools([drives.tools])).dispatch(
+            SpinDownRequest("ata-SDA", "ata")
+        )
 
     assert asyncio.run(main()) == Refused(
         "ata-SDA is not stopped: a SMART self-test runs; wait until it is done", "busy", 3
     )
 
 
-@given(st.text(min_size=1, max_size=2 * WORDS))
+@given(st.text(min_size=1, max_size=2 * MAX_SENTENCE))
 def test_any_sentence_fits_into_a_line(why: str) -> None:
-    answer = refused(why)
-    assert parse_answer(to_line(answer)) == answer
-    if len(why) <= WORDS and why.isprintable():
+    answer = refusal(why)
+    assert parse_response(encode(answer)) == answer
+    if len(why) <= MAX_SENTENCE and why.isprintable():
         assert answer.why == why

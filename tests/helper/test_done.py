@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from powerd.helper.done import Done
+from powerd.helper.done import CompletedTool
 
 
 def test_last_words() -> None:
-    assert Done(1, "out\n", "one\n two \n\n").last_words == "two"
-    assert Done(4, "out\n", " \n").last_words == "exit status 4"
+    assert CompletedTool(1, "out\n", "one\n two \n\n").last_error_line == "two"
+    assert CompletedTool(4, "out\n", " \n").last_error_line == "exit status 4"

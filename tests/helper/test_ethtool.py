@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from powerd.helper import ethtool
-from powerd.helper.ethtool import Message
-from powerd.helper.protocol import FLAGS
+from powerd.helper.ethtool import NetlinkReply
+from powerd.helper.protocol import WOL_FLAGS
 
 FAMILY: Final = 21
 RECORDED: Final = bytes.fromhex((Path(__file__).parent / "recorded/newfamily.hex").read_text())
@@ -31,7 +31,7 @@ def attr(kind: int, value: bytes) -> bytes:
     return struct.pack("=HH", 4 + len(value), kind) + value + bytes(-len(value) % 4)
 
 
-def reply(supported: int, armed: int, *, command: int = 9, words: int = 1) -> Message:
+def reply(supported: int, armed: int, *, command: int = 9, words: int = 1) -> NetlinkReply:
     """A WOL_GET_REPLY as Documentation/networking/ethtool-netlink.rst lays it out, with a compact bit set."""
     header = attr(1 | 0x8000, attr(1, struct.pack("=I", 2)) + attr(2, b"eth0\0"))
     sets = attr(4, struct.pack("=I", armed) + bytes(4 * words - 4)) + attr(
@@ -39,53 +39,55 @@ def reply(supported: int, armed: int, *, command: int = 9, words: int = 1) -> Me
     )
     modes = attr(2 | 0x8000, attr(2, struct.pack("=I", 8)) + sets)
     secret = attr(3, bytes(6))
-    return Message(FAMILY, 2, struct.pack("=BBH", command, 1, 0) + header + modes + secret)
+    return NetlinkReply(FAMILY, 2, struct.pack("=BBH", command, 1, 0) + header + modes + secret)
 
 
-def one(data: bytes) -> Message:
-    (message,) = ethtool.messages(data)
+def one(data: bytes) -> NetlinkReply:
+    (message,) = ethtool.parse_messages(data)
     return message
 
 
-def test_the_family_is_found_in_what_a_kernel_said() -> None:
+def test_the_family_is_found_in_a_recorded_reply() -> None:
     message = one(RECORDED)
     assert message.sequence == 1
-    assert ethtool.family_of(message) == FAMILY
-    assert ethtool.code_of(message) is None
-    assert ethtool.modes_of(message, FAMILY) is None
+    assert ethtool.parse_family(message) == FAMILY
+    assert ethtool.errno_of(message) is None
+    assert ethtool.parse_modes(message, FAMILY) is None
 
 
-def test_errors_are_found_in_what_a_kernel_said() -> None:
-    assert ethtool.code_of(one(NOT_SUPPORTED)) == errno.EOPNOTSUPP
-    assert ethtool.code_of(one(NO_DEVICE)) == errno.ENODEV
-    assert ethtool.code_of(one(DONE)) == 0
-    assert ethtool.family_of(one(NOT_SUPPORTED)) is None
+def test_errors_are_found_in_a_recorded_reply() -> None:
+    assert ethtool.errno_of(one(NOT_SUPPORTED)) == errno.EOPNOTSUPP
+    assert ethtool.errno_of(one(NO_DEVICE)) == errno.ENODEV
+    assert ethtool.errno_of(one(DONE)) == 0
+    assert ethtool.parse_family(one(NOT_SUPPORTED)) is None
 
 
 def test_the_question_is_what_the_kernel_had_been_asked() -> None:
     """An error carries the header, and the attributes, of the request that it is about."""
     asked = one(NOT_SUPPORTED).body[4:]
-    assert ethtool.ask_modes(FAMILY, 2, "eth0") == asked
+    assert ethtool.wol_get_request(FAMILY, 2, "eth0") == asked
 
 
 def test_modes() -> None:
-    assert ethtool.modes_of(reply(0b101110, 0), FAMILY) == ("umbg", "")
-    assert ethtool.modes_of(reply(0b101111, 0b100000), FAMILY) == ("pumbg", "g")
-    assert ethtool.modes_of(reply(0xFF, 0xFF), FAMILY) == (FLAGS, FLAGS)
-    assert ethtool.modes_of(reply(0, 0), FAMILY) == ("", "")
-    assert ethtool.modes_of(reply(0xFFFFFF00, 0x100, words=2), FAMILY) == ("", ""), "bits of a newer kernel"
+    assert ethtool.parse_modes(reply(0b101110, 0), FAMILY) == ("umbg", "")
+    assert ethtool.parse_modes(reply(0b101111, 0b100000), FAMILY) == ("pumbg", "g")
+    assert ethtool.parse_modes(reply(0xFF, 0xFF), FAMILY) == (WOL_FLAGS, WOL_FLAGS)
+    assert ethtool.parse_modes(reply(0, 0), FAMILY) == ("", "")
+    assert ethtool.parse_modes(reply(0xFFFFFF00, 0x100, words=2), FAMILY) == ("", ""), (
+        "bits of a newer kernel"
+    )
 
 
-def test_what_is_no_reply_tells_no_modes() -> None:
-    assert ethtool.modes_of(reply(1, 1), FAMILY + 1) is None
-    assert ethtool.modes_of(reply(1, 1, command=10), FAMILY) is None, "a notification"
+def test_what_is_no_reply_has_no_modes() -> None:
+    assert ethtool.parse_modes(reply(1, 1), FAMILY + 1) is None
+    assert ethtool.parse_modes(reply(1, 1, command=10), FAMILY) is None, "a notification"
     whole = reply(0b101110, 0b100000).body
-    said = {ethtool.modes_of(Message(FAMILY, 2, whole[:cut]), FAMILY) for cut in range(len(whole))}
+    said = {ethtool.parse_modes(NetlinkReply(FAMILY, 2, whole[:cut]), FAMILY) for cut in range(len(whole))}
     assert said == {None, ("umbg", "g")}, "all of it or nothing"
 
 
 def test_arming_names_and_masks_its_own_bit_only() -> None:
-    request = ethtool.add_modes(FAMILY, 7, "eth0", "g")
+    request = ethtool.wol_set_request(FAMILY, 7, "eth0", "g")
     length, kind, flags, sequence, port = struct.unpack_from("=IHHII", request)
     assert (length, kind, flags, sequence, port) == (len(request), FAMILY, 0x5, 7, 0)
     assert request[16] == 10, "ETHTOOL_MSG_WOL_SET"
@@ -96,19 +98,19 @@ def test_arming_names_and_masks_its_own_bit_only() -> None:
 
 def test_messages_are_split_and_a_cut_one_ends_it() -> None:
     both = RECORDED + DONE
-    assert [message.sequence for message in ethtool.messages(both)] == [1, 1]
-    assert len(list(ethtool.messages(both[:-1]))) == 1
+    assert [message.sequence for message in ethtool.parse_messages(both)] == [1, 1]
+    assert len(list(ethtool.parse_messages(both[:-1]))) == 1
 
 
 @given(st.binary(max_size=200))
 def test_no_bytes_upset_a_parser(data: bytes) -> None:
-    for message in ethtool.messages(data):
-        ethtool.code_of(message)
-        ethtool.family_of(message)
-        ethtool.modes_of(message, message.kind)
+    for message in ethtool.parse_messages(data):
+        ethtool.errno_of(message)
+        ethtool.parse_family(message)
+        ethtool.parse_modes(message, message.kind)
     for command in (b"", b"\1", b"\x09"):
-        ethtool.family_of(Message(0x10, 0, command + data))
-        ethtool.modes_of(Message(FAMILY, 0, command + data), FAMILY)
+        ethtool.parse_family(NetlinkReply(0x10, 0, command + data))
+        ethtool.parse_modes(NetlinkReply(FAMILY, 0, command + data), FAMILY)
 
 
 @given(st.data())
@@ -116,5 +118,5 @@ def test_no_mutation_of_a_reply_upsets_a_parser(data: st.DataObject) -> None:
     bad = bytearray(reply(0b101110, 0b100000).body)
     for _ in range(data.draw(st.integers(1, 4))):
         bad[data.draw(st.integers(0, len(bad) - 1))] = data.draw(st.integers(0, 255))
-    modes = ethtool.modes_of(Message(FAMILY, 2, bytes(bad)), FAMILY)
-    assert modes is None or all(set(letters) <= set(FLAGS) for letters in modes)
+    modes = ethtool.parse_modes(NetlinkReply(FAMILY, 2, bytes(bad)), FAMILY)
+    assert modes is None or all(set(letters) <= set(WOL_FLAGS) for letters in modes)

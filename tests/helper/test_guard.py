@@ -6,28 +6,28 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from helper.drives import Drives
-from helper.loops import Loops, instances, needs_tracefs
+from helper.drives import FakeDrives
+from helper.loops import LoopDevices, instances, needs_tracefs
 from rig.wait import until
 
-from powerd.helper.disks import Disk, find
-from powerd.helper.guard import first_access
+from powerd.helper.disks import DiskDevice, find_disk
+from powerd.helper.guard import wait_for_first_access
 
 QUIET = "0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0\n"
 
 
 @needs_tracefs
-def test_the_kernel_tells_who_is_touched_first(tmp_path: Path) -> None:
-    with Loops(tmp_path, 3) as loops:
-        disks = [find(loops.root, name, loops=True) for name in loops.ids]
+def test_the_kernel_reports_the_disk_accessed_first(tmp_path: Path) -> None:
+    with LoopDevices(tmp_path, 3) as loops:
+        disks = [find_disk(loops.root, name, allow_loops=True) for name in loops.ids]
 
-        async def main() -> Disk:
-            waiting = asyncio.ensure_future(first_access(disks[:2], Path("/")))
+        async def main() -> DiskDevice:
+            waiting = asyncio.ensure_future(wait_for_first_access(disks[:2], Path("/")))
             await asyncio.to_thread(until, instances, "it is guarded")
-            await asyncio.to_thread(loops.touch, 2)
+            await asyncio.to_thread(loops.read_block, 2)
             done, _ = await asyncio.wait({waiting}, timeout=0.2)
             assert not done
-            await asyncio.to_thread(loops.touch, 1)
+            await asyncio.to_thread(loops.read_block, 1)
             return await asyncio.wait_for(waiting, 20)
 
         assert asyncio.run(main()) == disks[1]
@@ -36,11 +36,11 @@ def test_the_kernel_tells_who_is_touched_first(tmp_path: Path) -> None:
 
 @needs_tracefs
 def test_a_guard_that_is_called_off_leaves_nothing(tmp_path: Path) -> None:
-    with Loops(tmp_path, 2) as loops:
-        disks = [find(loops.root, name, loops=True) for name in loops.ids]
+    with LoopDevices(tmp_path, 2) as loops:
+        disks = [find_disk(loops.root, name, allow_loops=True) for name in loops.ids]
 
         async def main() -> None:
-            waiting = asyncio.ensure_future(first_access(disks, Path("/")))
+            waiting = asyncio.ensure_future(wait_for_first_access(disks, Path("/")))
             await asyncio.to_thread(until, instances, "it is guarded")
             assert len(instances()) == 1
             waiting.cancel()
@@ -53,12 +53,12 @@ def test_a_guard_that_is_called_off_leaves_nothing(tmp_path: Path) -> None:
 @needs_tracefs
 def test_who_is_being_read_already_is_touched(tmp_path: Path) -> None:
     """Between the last look and the guard somebody began, and the spindle still starts."""
-    drives = Drives(tmp_path, "sda", "sdb")
+    drives = FakeDrives(tmp_path, "sda", "sdb")
     (drives.root / "sys/kernel").mkdir()
     (drives.root / "sys/kernel/tracing").symlink_to("/sys/kernel/tracing")
     drives.write("sys/block/sdb/inflight", "1 0\n")
-    disks = [find(drives.root, name) for name in ("ata-SDA", "ata-SDB")]
-    assert asyncio.run(first_access(disks, drives.root)) == disks[1]
+    disks = [find_disk(drives.root, name) for name in ("ata-SDA", "ata-SDB")]
+    assert asyncio.run(wait_for_first_access(disks, drives.root)) == disks[1]
 
 
 @pytest.mark.parametrize(
@@ -72,16 +72,16 @@ def test_who_is_being_read_already_is_touched(tmp_path: Path) -> None:
         ([("stat", "\n")], True),
     ],
 )
-def test_without_tracefs_sysfs_is_looked_at(
+def test_without_tracefs_sysfs_is_read(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], changes: list[tuple[str, str]], *, touched: bool
 ) -> None:
-    drives = Drives(tmp_path, "sda", "sdb")
+    drives = FakeDrives(tmp_path, "sda", "sdb")
     for name in ("sda", "sdb"):
         drives.write(f"sys/block/{name}/stat", QUIET)
-    disks = [find(drives.root, name) for name in ("ata-SDA", "ata-SDB")]
+    disks = [find_disk(drives.root, name) for name in ("ata-SDA", "ata-SDB")]
 
-    async def main() -> Disk | None:
-        waiting = asyncio.ensure_future(first_access(disks, drives.root, every=0.1))
+    async def main() -> DiskDevice | None:
+        waiting = asyncio.ensure_future(wait_for_first_access(disks, drives.root, interval=0.1))
         await asyncio.sleep(0.05)
         for attribute, text in changes:
             drives.write(f"sys/block/sdb/{attribute}", text)

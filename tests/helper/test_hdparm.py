@@ -9,21 +9,21 @@ from typing import Final
 
 import pytest
 from helper.drives import IDENTITY, dump
-from helper.loops import Loops
+from helper.loops import LoopDevices
 from hypothesis import given
 from hypothesis import strategies as st
 
 from powerd.helper import hdparm
-from powerd.helper.done import Done
+from powerd.helper.done import CompletedTool
 from powerd.helper.errors import RefusalError
 from powerd.helper.hdparm import Identity, identity_of, power_of
 
 WELL: Final = Identity(apm=254, apm_supported=True, epc=False)
 
 
-def said(word: str, registers: str = "", warning: str = "", status: int = 0) -> Done:
+def said(word: str, registers: str = "", warning: str = "", status: int = 0) -> CompletedTool:
     err = warning + (f"      ATA_16 {registers} lbal=00 lbam=00 lbah=00 dev=40\n" if registers else "")
-    return Done(status, f"\n/dev/sda:\n drive state is:  {word}\n", err)
+    return CompletedTool(status, f"\n/dev/sda:\n drive state is:  {word}\n", err)
 
 
 def registers(status: int, count: int) -> str:
@@ -85,38 +85,40 @@ def test_the_last_registers_are_the_answer_s() -> None:
 )
 def test_no_state_is_none(out: str) -> None:
     with pytest.raises(RefusalError, match="hdparm -C names no drive state"):
-        power_of(Done(0, out, ""))
+        power_of(CompletedTool(0, out, ""))
 
 
 def test_a_failure_is_hdparm_s_own_last_words() -> None:
-    failed = Done(5, "\n/dev/sda:\n drive state is:  standby\n", "one\n HDIO_DRIVE_CMD failed: I/O error\n\n")
+    failed = CompletedTool(
+        5, "\n/dev/sda:\n drive state is:  standby\n", "one\n HDIO_DRIVE_CMD failed: I/O error\n\n"
+    )
     with pytest.raises(RefusalError, match=r"^hdparm -y failed: HDIO_DRIVE_CMD failed: I/O error$"):
-        hdparm.succeeded(failed, "-y")
+        hdparm.require_success(failed, "-y")
     with pytest.raises(RefusalError, match=r"^hdparm -y failed: exit status -9$"):
-        hdparm.succeeded(Done(-9, "", ""), "-y")
+        hdparm.require_success(CompletedTool(-9, "", ""), "-y")
 
 
-def test_a_failed_question_is_told_by_its_errno() -> None:
+def test_a_failed_question_is_reported_by_its_errno() -> None:
     """Its last words are not for people, as it is asked to be verbose; it exits with an errno."""
-    failed = Done(5, "\n/dev/sda:\n drive state is:  standby\n", "Trying legacy HDIO_DRIVE_CMD\n")
+    failed = CompletedTool(5, "\n/dev/sda:\n drive state is:  standby\n", "Trying legacy HDIO_DRIVE_CMD\n")
     with pytest.raises(RefusalError, match=r"^hdparm -C failed: Input/output error$"):
         power_of(failed)
     with pytest.raises(RefusalError, match=r"^hdparm -C failed: exit status -9$"):
-        power_of(Done(-9, "", ""))
+        power_of(CompletedTool(-9, "", ""))
 
 
 @given(st.integers(0, 1), st.text(), st.text())
 def test_no_output_upsets_the_parsers(status: int, out: str, err: str) -> None:
     for parse in (power_of, lambda done: identity_of(done, "-B")):
         try:
-            assert parse(Done(status, out, err)) in {"active", "standby", "sleeping", "unknown"}
+            assert parse(CompletedTool(status, out, err)) in {"active", "standby", "sleeping", "unknown"}
         except RefusalError as error:
             assert str(error)  # noqa: PT017 - a refusal is one outcome of two
 
 
 def identity(**words: int) -> Identity:
     changed = {int(word.removeprefix("w")): value for word, value in words.items()}
-    return identity_of(Done(0, "\n/dev/sda:\n" + dump({**IDENTITY, **changed}), ""), "--Istdout")
+    return identity_of(CompletedTool(0, "\n/dev/sda:\n" + dump({**IDENTITY, **changed}), ""), "--Istdout")
 
 
 def test_identities() -> None:
@@ -133,7 +135,7 @@ def test_identities() -> None:
 
 def test_a_set_level_is_printed_besides() -> None:
     out = "\n/dev/sda:\n setting Advanced Power Management level to 0x80 (128)\n APM_level\t= 128\n"
-    done = Done(0, out + dump({**IDENTITY, 91: 128}), "")
+    done = CompletedTool(0, out + dump({**IDENTITY, 91: 128}), "")
     assert identity_of(done, "-B") == replace(WELL, apm=128)
 
 
@@ -149,7 +151,7 @@ def test_a_set_level_is_printed_besides() -> None:
 )
 def test_what_is_no_identity(out: str) -> None:
     with pytest.raises(RefusalError, match="the drive did not identify itself: cannot; is it an ATA disk"):
-        identity_of(Done(0, out, "cannot\n"), "--Istdout")
+        identity_of(CompletedTool(0, out, "cannot\n"), "--Istdout")
 
 
 RECORDED: Final = Path(__file__).parent / "recorded"
@@ -158,34 +160,34 @@ RECORDED: Final = Path(__file__).parent / "recorded"
 def test_recorded_power() -> None:
     """hdparm 9.65 of Debian 12, before a SATA disk that spins."""
     out, err = ((RECORDED / f"hdparm-check-power.{kind}").read_text() for kind in ("out", "err"))
-    assert power_of(Done(0, out, err)) == "active"
-    assert power_of(Done(0, out, err.replace("nsect=ff", "nsect=00"))) == "standby"
-    assert power_of(Done(0, out, "")) == "active"
+    assert power_of(CompletedTool(0, out, err)) == "active"
+    assert power_of(CompletedTool(0, out, err.replace("nsect=ff", "nsect=00"))) == "standby"
+    assert power_of(CompletedTool(0, out, "")) == "active"
 
 
 def test_recorded_identity() -> None:
-    done = Done(0, (RECORDED / "hdparm-set-apm.txt").read_text(), "")
+    done = CompletedTool(0, (RECORDED / "hdparm-set-apm.txt").read_text(), "")
     assert identity_of(done, "-B") == replace(WELL, apm=128)
 
 
 @pytest.mark.lan
 def test_the_real_hdparm_on_what_is_no_drive(tmp_path: Path) -> None:
     """Its words, its exit status, and that it understands what it is told."""
-    with Loops(tmp_path, 1) as loops:
+    with LoopDevices(tmp_path, 1) as loops:
         (device,) = loops.devices
 
-        def run(argv: list[str]) -> Done:
+        def run(argv: list[str]) -> CompletedTool:
             done = subprocess.run(argv, capture_output=True, text=True, check=False)
-            return Done(done.returncode, done.stdout, done.stderr)
+            return CompletedTool(done.returncode, done.stdout, done.stderr)
 
         with pytest.raises(RefusalError, match="hdparm -C failed: Invalid argument"):
             power_of(run(hdparm.read_power(device)))
         for argv, told in (
-            (hdparm.stand_by(device), "-y"),
+            (hdparm.spin_down(device), "-y"),
             (hdparm.set_timer(device, 120), "-S"),
         ):
             with pytest.raises(RefusalError, match=f"hdparm {told} failed: HDIO_DRIVE_CMD"):
-                hdparm.succeeded(run(argv), told)
+                hdparm.require_success(run(argv), told)
         for argv in (hdparm.set_apm(device, 128), hdparm.identify(device)):
             with pytest.raises(RefusalError, match=r"hdparm -B failed|the drive did not identify itself"):
                 identity_of(run(argv), "-B")

@@ -9,24 +9,24 @@ import time
 import pytest
 
 from powerd.helper.errors import RefusalError
-from powerd.helper.lane import Lane
+from powerd.helper.lane import SerialExecutor
 
 
-async def comes_back(lane: Lane) -> None:
+async def comes_back(lane: SerialExecutor) -> None:
     async with asyncio.timeout(30):
         while lane.busy:  # noqa: ASYNC110 - a thread ends it, and tells no event of the test's
             await asyncio.sleep(0.001)
 
 
-async def soon(lane: Lane, answer: str) -> str:
+async def soon(lane: SerialExecutor, answer: str) -> str:
     """What a call gives back that takes no time of its own, but may have to wait for its thread."""
-    async with lane.turn("a test"):
-        return await lane.in_thread(lambda: answer, 30)
+    async with lane.reserve("a test"):
+        return await lane.run_in_thread(lambda: answer, 30)
 
 
 def test_a_call_gives_back_or_raises() -> None:
     async def main() -> None:
-        lane = Lane("the clock")
+        lane = SerialExecutor("the clock")
         assert await lane.call(lambda: 7, "a test") == 7
         with pytest.raises(ZeroDivisionError):
             await lane.call(lambda: 1 // 0, "a test")
@@ -47,7 +47,7 @@ def test_calls_wait_for_their_turn() -> None:
         return number
 
     async def main() -> None:
-        lane = Lane("the clock")
+        lane = SerialExecutor("the clock")
         calls = [lane.call(lambda number=number: work(number), "a test") for number in range(10)]  # type: ignore[misc] # a default binds the number
         assert await asyncio.gather(*calls) == list(range(10))
 
@@ -59,13 +59,13 @@ def test_a_hanging_call_is_given_up_and_quarantined_until_it_comes_back() -> Non
     gate, begun = threading.Event(), []
 
     async def main() -> None:
-        lane = Lane("the clock", deadline=0.05)
+        lane = SerialExecutor("the clock", deadline=0.05)
         with pytest.raises(RefusalError, match=r"the clock did not answer within 0\.05 s"):
             await lane.call(lambda: gate.wait(30), "a test")
         assert lane.busy
         with pytest.raises(RefusalError, match="the clock still hangs in an earlier request"):
             await lane.call(lambda: begun.append("while it hangs"), "a test")
-        assert await Lane("another").call(lambda: "runs on", "a test") == "runs on"
+        assert await SerialExecutor("another").call(lambda: "runs on", "a test") == "runs on"
         gate.set()
         await comes_back(lane)
         assert await soon(lane, "again") == "again"
@@ -74,12 +74,12 @@ def test_a_hanging_call_is_given_up_and_quarantined_until_it_comes_back() -> Non
     assert begun == []
 
 
-def test_what_waits_behind_a_hanging_call_is_never_begun() -> None:
+def test_a_request_behind_a_hanging_call_is_never_started() -> None:
     """Its caller is told that it was not done, so it must not be done later either."""
     gate, begun = threading.Event(), []
 
     async def main() -> None:
-        lane = Lane("the clock", deadline=0.05)
+        lane = SerialExecutor("the clock", deadline=0.05)
         first = asyncio.ensure_future(lane.call(lambda: gate.wait(30), "a test"))
         await asyncio.sleep(0)
         rest = [lane.call(lambda: begun.append("late"), "a test") for _ in range(3)]
@@ -92,16 +92,16 @@ def test_what_waits_behind_a_hanging_call_is_never_begun() -> None:
     assert begun == []
 
 
-def test_who_waits_behind_one_that_is_within_its_bound_is_told_that_the_lane_is_busy() -> None:
+def test_a_request_behind_one_within_its_deadline_is_refused_as_busy() -> None:
     """It may be a drive that is long in telling its health: nothing hangs, and nobody is to blame."""
     begun: list[str] = []
 
     async def main() -> None:
-        lane = Lane("the disk", deadline=0.05)
+        lane = SerialExecutor("the disk", deadline=0.05)
         over = asyncio.Event()
 
         async def long() -> None:
-            async with lane.turn("check-health"):
+            async with lane.reserve("check-health"):
                 await over.wait()
 
         holder = asyncio.ensure_future(long())
@@ -112,7 +112,7 @@ def test_who_waits_behind_one_that_is_within_its_bound_is_told_that_the_lane_is_
         assert str(caught.value) == (
             "the disk has been busy for 0.05 s, now with another request (check-health); ask again later"
         )
-        assert (lane.busy, lane.hangs) == (True, False)
+        assert (lane.busy, lane.quarantined) == (True, False)
         over.set()
         await holder
         assert await soon(lane, "7") == "7"
@@ -121,18 +121,18 @@ def test_who_waits_behind_one_that_is_within_its_bound_is_told_that_the_lane_is_
     assert begun == []
 
 
-def test_who_waits_behind_what_turns_out_to_hang_is_told_so() -> None:
+def test_a_request_behind_a_hanging_one_is_refused_with_that_reason() -> None:
     """The turn goes on, for what hangs in it is only a part of it."""
     gate = threading.Event()
 
     async def main() -> None:
-        lane = Lane("the disk", deadline=0.2)
+        lane = SerialExecutor("the disk", deadline=0.2)
         told = asyncio.Event()
 
         async def first() -> None:
-            async with lane.turn("stand-by"):
+            async with lane.reserve("stand-by"):
                 with pytest.raises(RefusalError, match=r"the disk did not answer within 0\.01 s; see dmesg"):
-                    await lane.in_thread(lambda: gate.wait(30), 0.01)
+                    await lane.run_in_thread(lambda: gate.wait(30), 0.01)
                 await told.wait()
 
         holder = asyncio.ensure_future(first())
@@ -148,14 +148,14 @@ def test_who_waits_behind_what_turns_out_to_hang_is_told_so() -> None:
     asyncio.run(main())
 
 
-def test_whoever_gets_a_turn_late_has_the_full_time_in_it() -> None:
+def test_a_request_with_a_late_turn_has_its_full_deadline() -> None:
     gate = threading.Event()
 
     async def main() -> None:
-        lane = Lane("the clock", deadline=4.0)
+        lane = SerialExecutor("the clock", deadline=4.0)
 
         async def first() -> None:
-            async with lane.turn("a test"):
+            async with lane.reserve("a test"):
                 await asyncio.sleep(2.5)
 
         loop = asyncio.get_running_loop()
@@ -176,7 +176,7 @@ def test_a_late_failure_bothers_nobody() -> None:
         raise OSError
 
     async def main() -> None:
-        lane = Lane("the clock", deadline=0.05)
+        lane = SerialExecutor("the clock", deadline=0.05)
         with pytest.raises(RefusalError):
             await lane.call(fail, "a test")
         gate.set()
@@ -190,7 +190,7 @@ def test_whoever_waits_may_be_cancelled_and_the_call_is_not() -> None:
     gate = threading.Event()
 
     async def main() -> None:
-        lane = Lane("the clock")
+        lane = SerialExecutor("the clock")
         waiting = asyncio.ensure_future(lane.call(lambda: gate.wait(30), "a test"))
         await asyncio.sleep(0.01)
         waiting.cancel()
@@ -206,16 +206,16 @@ def test_whoever_waits_may_be_cancelled_and_the_call_is_not() -> None:
 def test_a_turn_holds_several_calls() -> None:
     order: list[str] = []
 
-    async def one(lane: Lane, name: str) -> None:
-        async with lane.turn("a test"):
+    async def one(lane: SerialExecutor, name: str) -> None:
+        async with lane.reserve("a test"):
             for _ in range(3):
-                await lane.in_thread(lambda: order.append(name), 5)
+                await lane.run_in_thread(lambda: order.append(name), 5)
 
     async def main() -> None:
-        lane = Lane("the disk")
+        lane = SerialExecutor("the disk")
         await asyncio.gather(one(lane, "a"), one(lane, "b"))
-        async with lane.turn("a test"):
-            assert (lane.busy, lane.hangs) == (True, False)
+        async with lane.reserve("a test"):
+            assert (lane.busy, lane.quarantined) == (True, False)
         assert not lane.busy
 
     asyncio.run(main())
@@ -227,7 +227,7 @@ def test_the_end_does_not_wait_for_a_hanging_call() -> None:
 
     async def main() -> None:
         with pytest.raises(RefusalError):
-            await Lane("the clock", deadline=0.01).call(lambda: gate.wait(30), "a test")
+            await SerialExecutor("the clock", deadline=0.01).call(lambda: gate.wait(30), "a test")
 
     hung = [thread for thread in threading.enumerate() if thread.name == "the clock"]
     assert hung == []

@@ -7,12 +7,12 @@ import sys
 
 import pytest
 
-from powerd.helper.log import INFO, WARNING, tell
+from powerd.helper.log import INFO, WARNING, log_line
 
 
 def test_a_line_and_its_level(capsys: pytest.CaptureFixture[str]) -> None:
-    tell(INFO, "one")
-    tell(WARNING, "two")
+    log_line(INFO, "one")
+    log_line(WARNING, "two")
     assert capsys.readouterr().err == "<6>one\n<4>two\n"
 
 
@@ -22,4 +22,4 @@ def test_nobody_listening_is_no_reason_to_fail(monkeypatch: pytest.MonkeyPatch) 
             raise BrokenPipeError
 
     monkeypatch.setattr(sys, "stderr", Gone())
-    tell(INFO, "one")
+    log_line(INFO, "one")

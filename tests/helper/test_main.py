@@ -10,7 +10,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from helper.running import NOBODY, PROGRAM, Running, as_user
+from helper.running import NOBODY, PROGRAM, HelperProcess, as_user
 from rig.wait import until
 
 from powerd.helper.__main__ import main
@@ -20,19 +20,19 @@ needs_activation = pytest.mark.skipif(
 )
 
 
-def test_it_ends_when_told_and_takes_its_socket_along() -> None:
+def test_it_ends_on_request_and_removes_its_socket() -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
-        with Running() as server:
-            assert server.ask(ask="read-alarm")["answer"] == "alarm"
+        with HelperProcess() as server:
+            assert server.request(ask="read-alarm")["answer"] == "alarm"
             server.process.send_signal(number)
             assert server.process.wait(20) == 0
             assert not server.socket.exists()
             assert len(server.log()) == 1
 
 
-def test_it_ends_though_a_client_says_nothing() -> None:
-    with Running() as server, server.dial() as line:
-        assert server.ask(ask="read-alarm")["answer"] == "alarm"
+def test_it_ends_though_a_client_sends_nothing() -> None:
+    with HelperProcess() as server, server.connect() as line:
+        assert server.request(ask="read-alarm")["answer"] == "alarm"
         server.process.terminate()
         assert server.process.wait(20) == 0
         assert line.recv(10) == b""
@@ -41,9 +41,9 @@ def test_it_ends_though_a_client_says_nothing() -> None:
 
 @needs_activation
 def test_started_by_its_socket_it_leaves_when_nobody_asks() -> None:
-    with Running("--idle", "4", activated=True) as server:
-        assert server.ask(ask="read-alarm")["answer"] == "alarm"
-        assert server.ask(ask="read-card", interface="br7")["answer"] == "refused"
+    with HelperProcess("--idle", "4", activated=True) as server:
+        assert server.request(ask="read-alarm")["answer"] == "alarm"
+        assert server.request(ask="read-card", interface="br7")["answer"] == "refused"
         assert server.process.wait(20) == 0
         assert server.socket.exists(), "it is the service manager's"
         assert sum(line.startswith("<6>") for line in server.log()) == 2
@@ -51,7 +51,7 @@ def test_started_by_its_socket_it_leaves_when_nobody_asks() -> None:
 
 @needs_activation
 def test_it_does_not_leave_while_somebody_is_here() -> None:
-    with Running("--idle", "0.2", activated=True) as server, server.dial() as line:
+    with HelperProcess("--idle", "0.2", activated=True) as server, server.connect() as line:
         with pytest.raises(subprocess.TimeoutExpired):
             server.process.wait(1.5)
         line.sendall(b'{"ask": "read-alarm"}\n')
@@ -86,9 +86,9 @@ def test_a_wrong_socket_is_refused(tmp_path: Path, words: list[str], says: str) 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="becomes another user: run as root")
 def test_the_user_that_is_named_may_ask() -> None:
-    with Running("--user", "nobody") as server:
+    with HelperProcess("--user", "nobody") as server:
         with as_user(NOBODY):
-            line = server.dial()
+            line = server.connect()
         with line:
             line.sendall(b'{"ask": "read-alarm"}\n')
             assert line.recv(4096).startswith(b'{"answer": "alarm"')
@@ -104,7 +104,7 @@ def test_the_user_that_is_named_may_ask() -> None:
         ),
     ],
 )
-def test_a_start_without_a_door_is_one_sentence(
+def test_a_start_without_a_socket_is_one_error_line(
     capsys: pytest.CaptureFixture[str], words: list[str], says: str
 ) -> None:
     assert main(words) == 1

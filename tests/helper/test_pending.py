@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from helper.drives import Drives
+from helper.drives import FakeDrives
 
-from powerd.helper.disks import find
-from powerd.helper.pending import hindrance
+from powerd.helper.disks import find_disk
+from powerd.helper.pending import busy_reason
 
 CLEAN = """\
 BdiWriteback:                0 kB
@@ -27,14 +27,14 @@ DATA = "data waits to be written to it; wait for half a minute"
 
 
 @pytest.fixture
-def drives(tmp_path: Path) -> Drives:
-    drives = Drives(tmp_path, "sda", "sdb")
+def drives(tmp_path: Path) -> FakeDrives:
+    drives = FakeDrives(tmp_path, "sda", "sdb")
     drives.write("sys/block/sda/sda1/partition", "1\n")
     drives.write("sys/kernel/debug/bdi/8:0/stats", CLEAN.format(0, 0, 0))
     return drives
 
 
-def hold(drives: Drives, part: str, holder: str, number: str) -> None:
+def hold(drives: FakeDrives, part: str, holder: str, number: str) -> None:
     """Build ``holder`` on ``part``."""
     drives.write(f"sys/block/{holder}/dev", f"{number}\n")
     drives.write(f"sys/kernel/debug/bdi/{number}/stats", CLEAN.format(0, 0, 0))
@@ -43,24 +43,24 @@ def hold(drives: Drives, part: str, holder: str, number: str) -> None:
     (holders / holder).symlink_to(drives.root / "sys/block" / holder)
 
 
-def why(drives: Drives, name: str = "ata-SDA") -> str | None:
-    return hindrance(find(drives.root, name), drives.root)
+def why(drives: FakeDrives, name: str = "ata-SDA") -> str | None:
+    return busy_reason(find_disk(drives.root, name), drives.root)
 
 
-def test_nothing_pending(drives: Drives) -> None:
+def test_nothing_pending(drives: FakeDrives) -> None:
     """Page counts that stay behind where nothing is dirty do not count."""
     assert why(drives) is None
     assert why(drives, "ata-SDB") is None
 
 
 @pytest.mark.parametrize("counts", [(1, 0, 0), (0, 1, 0), (0, 0, 12)])
-def test_dirty_data_of_the_disk(drives: Drives, counts: tuple[int, int, int]) -> None:
+def test_dirty_data_of_the_disk(drives: FakeDrives, counts: tuple[int, int, int]) -> None:
     drives.write("sys/kernel/debug/bdi/8:0/stats", CLEAN.format(*counts))
     assert why(drives) == DATA
     assert why(drives, "ata-SDB") is None
 
 
-def test_dirty_data_of_what_is_built_on_a_partition_of_it(drives: Drives) -> None:
+def test_dirty_data_of_what_is_built_on_a_partition_of_it(drives: FakeDrives) -> None:
     hold(drives, "sda/sda1", "md0", "9:0")
     hold(drives, "md0", "dm-0", "253:0")
     assert why(drives) is None
@@ -70,7 +70,7 @@ def test_dirty_data_of_what_is_built_on_a_partition_of_it(drives: Drives) -> Non
 
 
 @pytest.fixture
-def btrfs(drives: Drives) -> Path:
+def btrfs(drives: FakeDrives) -> Path:
     """The directory in sysfs of one on sda1; its devices are links."""
     path = drives.root / "sys/fs/btrfs" / UUID
     (path / "devices").mkdir(parents=True)
@@ -78,7 +78,7 @@ def btrfs(drives: Drives) -> Path:
     return path
 
 
-def test_dirty_data_of_a_btrfs(drives: Drives, btrfs: Path) -> None:
+def test_dirty_data_of_a_btrfs(drives: FakeDrives, btrfs: Path) -> None:
     """Its backing device has a name of its own."""
     (drives.root / "sys/devices/virtual/bdi/btrfs-1").mkdir(parents=True)
     (btrfs / "bdi").symlink_to(drives.root / "sys/devices/virtual/bdi/btrfs-1")
@@ -89,13 +89,13 @@ def test_dirty_data_of_a_btrfs(drives: Drives, btrfs: Path) -> None:
     assert why(drives, "ata-SDB") is None
 
 
-def test_what_is_under_way(drives: Drives) -> None:
+def test_what_is_under_way(drives: FakeDrives) -> None:
     drives.write("sys/block/sda/inflight", "       0        2\n")
     assert why(drives) == "it is being read or written; wait until that is done"
 
 
 @pytest.mark.parametrize("action", ["resync", "check", "repair", "recover", "reshape"])
-def test_an_array_under_repair(drives: Drives, action: str) -> None:
+def test_an_array_under_repair(drives: FakeDrives, action: str) -> None:
     hold(drives, "sda/sda1", "md127", "9:127")
     drives.write("sys/block/md127/md/sync_action", f"{action}\n")
     assert why(drives) == f"md127 is under {action}; wait until it is done"
@@ -104,7 +104,7 @@ def test_an_array_under_repair(drives: Drives, action: str) -> None:
         assert why(drives) is None
 
 
-def test_a_btrfs_that_is_scrubbed(drives: Drives, btrfs: Path) -> None:
+def test_a_btrfs_that_is_scrubbed(drives: FakeDrives, btrfs: Path) -> None:
     """It is read for that, and for what is said. A socket of another file system says nothing of this one."""
     drives.write("sys/block/sda/inflight", "       4        0\n")
     line = "00000000e4f71913: 00000002 00000000 00010000 0001 01 1923570 /var/lib/btrfs/scrub.progress.{}\n"
@@ -118,7 +118,7 @@ def test_a_btrfs_that_is_scrubbed(drives: Drives, btrfs: Path) -> None:
     assert why(drives) is None
 
 
-def test_a_btrfs_that_moves_its_data(drives: Drives, btrfs: Path) -> None:
+def test_a_btrfs_that_moves_its_data(drives: FakeDrives, btrfs: Path) -> None:
     operation = btrfs / "exclusive_operation"
     operation.write_text("device remove\n")
     assert why(drives) == "btrfs:0d5f3a0a is under device remove; wait until it is done"
@@ -127,7 +127,7 @@ def test_a_btrfs_that_moves_its_data(drives: Drives, btrfs: Path) -> None:
         assert why(drives) is None
 
 
-def test_holders_that_hold_each_other_end(drives: Drives) -> None:
+def test_holders_that_hold_each_other_end(drives: FakeDrives) -> None:
     hold(drives, "sda", "dm-0", "253:0")
     hold(drives, "dm-0", "dm-1", "253:1")
     hold(drives, "dm-1", "dm-0", "253:0")
@@ -143,6 +143,6 @@ def test_holders_that_hold_each_other_end(drives: Drives) -> None:
     ],
 )
 def test_without_debugfs_only_much_dirty_data_counts(tmp_path: Path, meminfo: str, *, waits: bool) -> None:
-    drives = Drives(tmp_path, "sda")
+    drives = FakeDrives(tmp_path, "sda")
     drives.write("proc/meminfo", meminfo)
     assert why(drives) == (DATA if waits else None)

@@ -10,43 +10,45 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from powerd.helper import protocol
-from powerd.helper.kinds import WORDS, kinds
+from powerd.helper.kinds import MAX_SENTENCE, field_types
 from powerd.helper.protocol import (
-    ANSWERS,
     CAUSES,
-    FLAGS,
-    LINE,
+    MAX_LINE,
     REQUESTS,
-    Alarm,
-    Answer,
+    RESPONSES,
+    WOL_FLAGS,
+    AlarmResponse,
     ArmCard,
-    Card,
+    AwaitFirstAccess,
+    CardResponse,
     ClearAlarm,
-    Drive,
-    Guard,
-    Power,
+    DriveResponse,
+    GroupSpinUpResponse,
+    PowerResponse,
     ProtocolError,
     ReadAlarm,
     ReadCard,
-    ReadDrive,
-    ReadPower,
+    ReadDriveRequest,
+    ReadPowerRequest,
     Refused,
     Request,
-    Roused,
+    Response,
     SetAlarm,
-    SetApm,
-    SetTimer,
-    StandBy,
-    parse_answer,
+    SetApmRequest,
+    SetTimerRequest,
+    SpinDownRequest,
+    encode,
     parse_request,
-    to_line,
+    parse_response,
 )
 
 TIMES: Final = st.integers(0, 253_402_300_799)
 NAMES: Final = st.from_regex(r"[A-Za-z0-9_.:@-]{1,15}", fullmatch=True).filter(
     lambda name: name not in {".", ".."}
 )
-LETTERS: Final = st.sets(st.sampled_from(FLAGS)).map(lambda found: "".join(sorted(found, key=FLAGS.index)))
+LETTERS: Final = st.sets(st.sampled_from(WOL_FLAGS)).map(
+    lambda found: "".join(sorted(found, key=WOL_FLAGS.index))
+)
 DISK: Final = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9#+.:=@_-]{0,127}", fullmatch=True)
 
 
@@ -60,42 +62,42 @@ REQUEST: Final[st.SearchStrategy[Request]] = st.one_of(
     st.builds(ClearAlarm, TIMES),
     st.builds(ReadCard, NAMES),
     st.builds(ArmCard, NAMES),
-    st.builds(ReadPower, DISK),
-    st.builds(StandBy, DISK, st.sampled_from(["ata", "scsi"])),
-    st.builds(SetTimer, DISK, st.integers(0, 252) | st.just(255)),
-    st.builds(SetApm, DISK, st.integers(1, 254), st.booleans()),
-    st.builds(ReadDrive, DISK),
-    st.builds(Guard, disks(2)),
+    st.builds(ReadPowerRequest, DISK),
+    st.builds(SpinDownRequest, DISK, st.sampled_from(["ata", "scsi"])),
+    st.builds(SetTimerRequest, DISK, st.integers(0, 252) | st.just(255)),
+    st.builds(SetApmRequest, DISK, st.integers(1, 254), st.booleans()),
+    st.builds(ReadDriveRequest, DISK),
+    st.builds(AwaitFirstAccess, disks(2)),
 )
 PRINTABLE: Final = st.characters().filter(str.isprintable)
-ANSWER: Final[st.SearchStrategy[Answer]] = st.one_of(
+ANSWER: Final[st.SearchStrategy[Response]] = st.one_of(
     st.builds(
-        Alarm,
+        AlarmResponse,
         st.integers(0, 999).map("rtc{}".format),
         TIMES,
         st.none() | TIMES,
         st.none() | TIMES,
         st.booleans(),
     ),
-    st.builds(Card, NAMES, LETTERS, LETTERS),
+    st.builds(CardResponse, NAMES, LETTERS, LETTERS),
     st.builds(
-        Power,
+        PowerResponse,
         DISK,
         st.sampled_from(["active", "standby", "sleeping", "unknown", "suspended"]),
         st.integers(0, 99),
     ),
     st.builds(
-        Drive,
+        DriveResponse,
         DISK,
         st.none() | st.integers(1, 254),
         st.booleans(),
         st.booleans(),
         st.integers(0, 99),
     ),
-    st.builds(Roused, DISK, disks(0), disks(0), st.floats(0, 2_678_400) | st.integers(0, 60)),
+    st.builds(GroupSpinUpResponse, DISK, disks(0), disks(0), st.floats(0, 2_678_400) | st.integers(0, 60)),
     st.builds(
         Refused,
-        st.text(PRINTABLE, min_size=1, max_size=WORDS),
+        st.text(PRINTABLE, min_size=1, max_size=MAX_SENTENCE),
         st.sampled_from(CAUSES),
         st.integers(0, 99),
     ),
@@ -116,32 +118,32 @@ def refusal(data: bytes) -> str:
     with pytest.raises(ProtocolError) as caught:
         parse_request(data)
     assert str(caught.value).isprintable()
-    assert len(str(caught.value)) <= WORDS
+    assert len(str(caught.value)) <= MAX_SENTENCE
     return str(caught.value)
 
 
 @given(REQUEST)
-def test_every_request_is_heard_as_it_was_said(request: Request) -> None:
-    said = to_line(request)
-    assert len(said) <= LINE
+def test_every_request_is_parsed_as_it_was_sent(request: Request) -> None:
+    said = encode(request)
+    assert len(said) <= MAX_LINE
     assert said.count(b"\n") == 1
     assert said.endswith(b"\n")
     assert parse_request(said) == request
 
 
 @given(ANSWER)
-def test_every_answer_is_heard_as_it_was_said(answer: Answer) -> None:
-    said = to_line(answer)
-    assert len(said) <= LINE
+def test_every_answer_is_parsed_as_it_was_sent(answer: Response) -> None:
+    said = encode(answer)
+    assert len(said) <= MAX_LINE
     assert said.count(b"\n") == 1
-    assert parse_answer(said) == answer
+    assert parse_response(said) == answer
 
 
 def test_the_wire_is_what_is_documented() -> None:
-    assert to_line(SetAlarm(3600, None)) == line(ask="set-alarm", in_seconds=3600, replaces=None)
-    assert to_line(Guard(("ata-A", "ata-B"))) == line(ask="guard", disks=["ata-A", "ata-B"])
-    assert to_line(ReadAlarm()) == b'{"ask": "read-alarm"}\n'
-    assert to_line(Card("eth0", "umbg", "")) == line(
+    assert encode(SetAlarm(3600, None)) == line(ask="set-alarm", in_seconds=3600, replaces=None)
+    assert encode(AwaitFirstAccess(("ata-A", "ata-B"))) == line(ask="guard", disks=["ata-A", "ata-B"])
+    assert encode(ReadAlarm()) == b'{"ask": "read-alarm"}\n'
+    assert encode(CardResponse("eth0", "umbg", "")) == line(
         answer="card", interface="eth0", supported="umbg", armed=""
     )
 
@@ -160,13 +162,13 @@ def test_the_vocabulary_is_closed() -> None:
         ),
         *("set-alarm", "set-apm", "set-timer", "stand-by", "start-test"),
     ]
-    assert sorted(ANSWERS) == ["alarm", "card", "drive", "health", "power", "refused", "roused"]
+    assert sorted(RESPONSES) == ["alarm", "card", "drive", "health", "power", "refused", "roused"]
     assert all(getattr(protocol, name, None) is not None for name in protocol.__all__)
 
 
 @given(st.binary(max_size=300))
 def test_no_bytes_upset_the_parsers(data: bytes) -> None:
-    for parse in (parse_request, parse_answer):
+    for parse in (parse_request, parse_response):
         try:
             parse(data)
         except ProtocolError as error:
@@ -182,7 +184,7 @@ def test_no_json_but_a_request_is_one(value: object) -> None:
 def test_a_request_with_anything_wrong_is_none(
     request: Request, how: str, odd: object, data: st.DataObject
 ) -> None:
-    values: dict[str, Any] = json.loads(to_line(request))
+    values: dict[str, Any] = json.loads(encode(request))
     key = data.draw(st.sampled_from(sorted(values)))
     text = json.dumps(values)
     if how == "drop":
@@ -190,8 +192,12 @@ def test_a_request_with_anything_wrong_is_none(
     elif how == "add":
         values["besides"] = odd
     elif how == "change":
-        kind = kinds(type(request)).get(key)
-        if odd in list(REQUESTS) if kind is None else kind.fits(tuple(odd) if isinstance(odd, list) else odd):
+        kind = field_types(type(request)).get(key)
+        if (
+            odd in list(REQUESTS)
+            if kind is None
+            else kind.accepts(tuple(odd) if isinstance(odd, list) else odd)
+        ):
             return
         values[key] = odd
     text = f'{text[:-1]}, "{key}": 1}}' if how == "twice" else json.dumps(values)
@@ -200,7 +206,7 @@ def test_a_request_with_anything_wrong_is_none(
 
 @given(REQUEST, st.data())
 def test_no_mutation_of_a_request_upsets_the_parser(request: Request, data: st.DataObject) -> None:
-    bad = bytearray(to_line(request))
+    bad = bytearray(encode(request))
     for _ in range(data.draw(st.integers(1, 4))):
         bad[data.draw(st.integers(0, len(bad) - 1))] = data.draw(st.integers(0, 255))
     try:
@@ -208,7 +214,7 @@ def test_no_mutation_of_a_request_upsets_the_parser(request: Request, data: st.D
     except ProtocolError as error:
         assert str(error).isprintable()  # noqa: PT017 - an error is one outcome of two
     else:
-        assert parse_request(to_line(heard)) == heard
+        assert parse_request(encode(heard)) == heard
 
 
 @pytest.mark.parametrize(
@@ -216,12 +222,12 @@ def test_no_mutation_of_a_request_upsets_the_parser(request: Request, data: st.D
     [
         (b"", "the line is no JSON"),
         (b"\xff\xfe\n", "the line is no JSON"),
-        (b"[" * LINE, "the line is no JSON"),
-        (b'{"a":' * (LINE // 5), "the line is no JSON"),
+        (b"[" * MAX_LINE, "the line is no JSON"),
+        (b'{"a":' * (MAX_LINE // 5), "the line is no JSON"),
         (b"9" * 4000, "a line holds one JSON object, not 99999"),
         (b"[]", "a line holds one JSON object, not []"),
         (b"{}", "the key 'ask' is missing"),
-        (b" " * (LINE + 1), "a line may have 16384 bytes, and this one has 16385"),
+        (b" " * (MAX_LINE + 1), "a line may have 16384 bytes, and this one has 16385"),
         (line(ask="reboot"), "ask must be one of read-alarm, set-alarm,"),
         (line(ask=["read-alarm"]), "ask must be one of read-alarm, set-alarm,"),
         (line(answer="refused", why="no"), "the key 'ask' is missing"),
@@ -277,9 +283,9 @@ def test_what_is_wrong_is_named(data: bytes, says: str) -> None:
         "$(x)",
     ],
 )
-def test_no_name_leads_elsewhere(name: str) -> None:
+def test_no_interface_name_escapes_the_directory(name: str) -> None:
     for kind in (ReadCard, ArmCard):
-        with pytest.raises(ProtocolError, match=f"{kind.word}: interface must be an interface's name"):
+        with pytest.raises(ProtocolError, match=f"{kind.wire_name}: interface must be an interface's name"):
             kind(name)
 
 
@@ -300,18 +306,18 @@ def test_no_name_leads_elsewhere(name: str) -> None:
         "$(x)",
     ],
 )
-def test_no_disk_leads_elsewhere(name: str) -> None:
-    for kind in (ReadPower, ReadDrive):
+def test_no_disk_name_escapes_the_directory(name: str) -> None:
+    for kind in (ReadPowerRequest, ReadDriveRequest):
         with pytest.raises(
-            ProtocolError, match=f"{kind.word}: disk must be a disk's name in /dev/disk/by-id"
+            ProtocolError, match=f"{kind.wire_name}: disk must be a disk's name in /dev/disk/by-id"
         ):
             kind(name)
 
 
 def test_a_hundred_disks_fit_into_a_line() -> None:
     names = tuple(f"{'x' * 125}{number:03}" for number in range(100))
-    assert len(to_line(Guard(names))) <= LINE
-    assert len(to_line(Roused(names[0], names[1:50], names[50:], 1 / 3))) <= LINE
+    assert len(encode(AwaitFirstAccess(names))) <= MAX_LINE
+    assert len(encode(GroupSpinUpResponse(names[0], names[1:50], names[50:], 1 / 3))) <= MAX_LINE
 
 
 @pytest.mark.parametrize("name", ["eth0", "enp3s0", "br-lan.10", "eth0:1", "wlan0@x", "...", "e" * 15])
@@ -323,12 +329,12 @@ def test_a_wrong_value_cannot_even_be_made() -> None:
     with pytest.raises(ProtocolError, match="in_seconds must be"):
         SetAlarm(5, None)
     with pytest.raises(ProtocolError, match="armed must be letters of 'pumbagsf'"):
-        Card("eth0", "umbg", "gu")
-    for why in ("", "two\nlines", "x" * (WORDS + 1), "\udc80"):
+        CardResponse("eth0", "umbg", "gu")
+    for why in ("", "two\nlines", "x" * (MAX_SENTENCE + 1), "\udc80"):
         with pytest.raises(ProtocolError, match="why must be a printable line"):
             Refused(why)
 
 
 def test_seconds_from_now() -> None:
-    assert Alarm("rtc0", 1000, 1600, None, written=True).in_seconds == 600
-    assert Alarm("rtc0", 1000, None, 900, written=False).in_seconds is None
+    assert AlarmResponse("rtc0", 1000, 1600, None, written=True).in_seconds == 600
+    assert AlarmResponse("rtc0", 1000, None, 900, written=False).in_seconds is None

@@ -6,40 +6,40 @@ import os
 from pathlib import Path
 
 import pytest
-from helper.drives import Drives
-from helper.loops import Loops
+from helper.drives import FakeDrives
+from helper.loops import LoopDevices
 
-from powerd.helper.disks import find
+from powerd.helper.disks import find_disk
 from powerd.helper.errors import RefusalError
-from powerd.helper.rouse import rouse
+from powerd.helper.rouse import spin_up
 
 
 @pytest.mark.lan
 def test_every_time_the_device_itself_is_read(tmp_path: Path) -> None:
-    with Loops(tmp_path, 1) as loops:
-        disk = find(loops.root, loops.ids[0], loops=True)
+    with LoopDevices(tmp_path, 1) as loops:
+        disk = find_disk(loops.root, loops.ids[0], allow_loops=True)
         open_before = len(list(Path("/proc/self/fd").iterdir()))
-        before = loops.reads(0)
+        before = loops.read_count(0)
         for _ in range(20):
-            rouse(disk)
-        assert loops.reads(0) == before + 20
+            spin_up(disk)
+        assert loops.read_count(0) == before + 20
         assert len(list(Path("/proc/self/fd").iterdir())) == open_before
 
 
 @pytest.mark.lan
 def test_a_disk_of_no_known_size_is_read_at_its_begin(tmp_path: Path) -> None:
-    with Loops(tmp_path, 1) as loops:
-        disk = find(loops.root, loops.ids[0], loops=True)
+    with LoopDevices(tmp_path, 1) as loops:
+        disk = find_disk(loops.root, loops.ids[0], allow_loops=True)
         (tmp_path / "dev").write_text("7:0\n")
-        before = loops.reads(0)
-        rouse(type(disk)(disk.name, disk.node, tmp_path, disk.number))
-        assert loops.reads(0) == before + 1
+        before = loops.read_count(0)
+        spin_up(type(disk)(disk.name, disk.node, tmp_path, disk.device_number))
+        assert loops.read_count(0) == before + 1
 
 
 def test_a_disk_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    disk = find(Drives(tmp_path, "sda").root, "ata-SDA")
+    disk = find_disk(FakeDrives(tmp_path, "sda").root, "ata-SDA")
     with pytest.raises(RefusalError, match="is no longer ata-SDA"):
-        rouse(disk)
+        spin_up(disk)
     monkeypatch.setattr("powerd.helper.rouse.open_disk", lambda _: os.open("/", os.O_RDONLY))
     with pytest.raises(RefusalError, match="ata-SDA cannot be read: "):
-        rouse(disk)
+        spin_up(disk)

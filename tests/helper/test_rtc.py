@@ -8,65 +8,69 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from helper.clocks import EPOCH, KernelRtc
+from helper.clocks import EPOCH, FakeRtc
 from hypothesis import given
 from hypothesis import strategies as st
 
 from powerd.helper import rtc
 from powerd.helper.errors import RefusalError
-from powerd.helper.protocol import Alarm, ClearAlarm, ReadAlarm, SetAlarm
+from powerd.helper.protocol import AlarmResponse, ClearAlarm, ReadAlarm, SetAlarm
 
 HOUR = 3600
 
 
 def test_set_is_read_back() -> None:
-    clock = KernelRtc()
-    assert rtc.obey(SetAlarm(HOUR, None), clock) == Alarm("rtc0", EPOCH, EPOCH + HOUR, None, written=True)
+    clock = FakeRtc()
+    assert rtc.execute(SetAlarm(HOUR, None), clock) == AlarmResponse(
+        "rtc0", EPOCH, EPOCH + HOUR, None, written=True
+    )
     assert clock.alarm == EPOCH + HOUR
     assert clock.log == ["0", f"+{HOUR}"], "seconds from the RTC's now, so that its time zone does not matter"
 
 
-def test_read_says_what_stands() -> None:
-    assert rtc.obey(ReadAlarm(), KernelRtc()) == Alarm("rtc0", EPOCH, None, None, written=False)
-    standing = KernelRtc(alarm=EPOCH + 9)
-    assert rtc.obey(ReadAlarm(), standing) == Alarm("rtc0", EPOCH, EPOCH + 9, EPOCH + 9, written=False)
+def test_read_returns_the_set_alarm() -> None:
+    assert rtc.execute(ReadAlarm(), FakeRtc()) == AlarmResponse("rtc0", EPOCH, None, None, written=False)
+    standing = FakeRtc(alarm=EPOCH + 9)
+    assert rtc.execute(ReadAlarm(), standing) == AlarmResponse(
+        "rtc0", EPOCH, EPOCH + 9, EPOCH + 9, written=False
+    )
     assert standing.log == []
 
 
-def test_its_own_alarm_is_replaced_whichever_way() -> None:
+def test_its_own_alarm_is_replaced_earlier_or_later() -> None:
     """The kernel says EBUSY to a second alarm; that is not the caller's to know."""
-    clock = KernelRtc()
+    clock = FakeRtc()
     for seconds in (HOUR, 2 * HOUR, 60):
         mine = clock.alarm
-        alarm = rtc.obey(SetAlarm(seconds, mine), clock)
+        alarm = rtc.execute(SetAlarm(seconds, mine), clock)
         assert (alarm.at, alarm.before, alarm.written) == (EPOCH + seconds, mine, True)
 
 
 def test_somebody_elses_earlier_alarm_stays() -> None:
-    clock = KernelRtc(alarm=EPOCH + 600)
+    clock = FakeRtc(alarm=EPOCH + 600)
     for mine in (None, EPOCH + 7200):
-        alarm = rtc.obey(SetAlarm(HOUR, mine), clock)
-        assert alarm == Alarm("rtc0", EPOCH, EPOCH + 600, EPOCH + 600, written=False)
+        alarm = rtc.execute(SetAlarm(HOUR, mine), clock)
+        assert alarm == AlarmResponse("rtc0", EPOCH, EPOCH + 600, EPOCH + 600, written=False)
     assert clock.log == []
 
 
-def test_somebody_elses_later_alarm_is_told() -> None:
-    clock = KernelRtc(alarm=EPOCH + 7200)
-    alarm = rtc.obey(SetAlarm(HOUR, None), clock)
+def test_somebody_elses_later_alarm_is_reported() -> None:
+    clock = FakeRtc(alarm=EPOCH + 7200)
+    alarm = rtc.execute(SetAlarm(HOUR, None), clock)
     assert (alarm.at, alarm.before, alarm.written) == (EPOCH + HOUR, EPOCH + 7200, True)
 
 
 def test_an_alarm_that_may_go_off_before_the_machine_sleeps_is_no_wake() -> None:
-    clock = KernelRtc(alarm=EPOCH + 20)
+    clock = FakeRtc(alarm=EPOCH + 20)
     with pytest.raises(RefusalError, match="rtc0 has somebody else's alarm in 20 s, which may go off before"):
-        rtc.obey(SetAlarm(HOUR, None), clock)
+        rtc.execute(SetAlarm(HOUR, None), clock)
     assert clock.log == []
-    assert rtc.obey(SetAlarm(HOUR, EPOCH + 20), clock).at == EPOCH + HOUR, "its own may go"
+    assert rtc.execute(SetAlarm(HOUR, EPOCH + 20), clock).at == EPOCH + HOUR, "its own may go"
 
 
 def test_a_slow_bus_is_no_error() -> None:
     """An RTC behind I2C can take a second per access; the alarm counts from when the kernel took it."""
-    alarm = rtc.obey(SetAlarm(60, None), KernelRtc(lag=1))
+    alarm = rtc.execute(SetAlarm(60, None), FakeRtc(lag=1))
     assert alarm.at is not None
     assert alarm.written
     assert EPOCH + 60 < alarm.at < EPOCH + 66
@@ -83,74 +87,74 @@ def test_a_slow_bus_is_no_error() -> None:
     ],
 )
 def test_what_is_not_confirmed_is_refused(trait: dict[str, Any], says: str, before: int | None) -> None:
-    clock = KernelRtc(alarm=before, **trait)
+    clock = FakeRtc(alarm=before, **trait)
     with pytest.raises(RefusalError, match=says):
-        rtc.obey(SetAlarm(HOUR, None), clock)
+        rtc.execute(SetAlarm(HOUR, None), clock)
     assert clock.log[:2] == ["0", f"+{HOUR}"]
     assert (clock.log[-1] == str(before)) is (before is not None), "what stood is asked for again"
 
 
 def test_a_refusal_leaves_what_stood() -> None:
-    clock = KernelRtc(reach=HOUR, alarm=EPOCH + 3000)
+    clock = FakeRtc(max_ahead=HOUR, alarm=EPOCH + 3000)
     with pytest.raises(RefusalError, match="24 hours or a month"):
-        rtc.obey(SetAlarm(2 * HOUR, EPOCH + 3000), clock)
+        rtc.execute(SetAlarm(2 * HOUR, EPOCH + 3000), clock)
     assert clock.alarm == EPOCH + 3000
 
 
 def test_a_wrong_alarm_is_taken_away_again() -> None:
-    clock = KernelRtc(skew=100)
+    clock = FakeRtc(skew=100)
     with pytest.raises(RefusalError, match="shows one 3700 s ahead"):
-        rtc.obey(SetAlarm(HOUR, None), clock)
+        rtc.execute(SetAlarm(HOUR, None), clock)
     assert clock.alarm is None
 
 
 def test_an_alarm_set_at_the_same_moment_is_not_lost() -> None:
     """Between ``0`` and ``+N`` another program sets its own: EBUSY, and theirs stays."""
-    clock = KernelRtc(alarm=EPOCH + 7200, rival=EPOCH + 500)
+    clock = FakeRtc(alarm=EPOCH + 7200, rival_alarm=EPOCH + 500)
     with pytest.raises(RefusalError, match="another program set one at the same moment; ask again"):
-        rtc.obey(SetAlarm(HOUR, None), clock)
+        rtc.execute(SetAlarm(HOUR, None), clock)
     assert clock.alarm == EPOCH + 500
 
 
 def test_clear_takes_the_named_one_only() -> None:
-    clock = KernelRtc(alarm=EPOCH + HOUR)
+    clock = FakeRtc(alarm=EPOCH + HOUR)
     with pytest.raises(RefusalError, match="somebody else's, so it stays"):
-        rtc.obey(ClearAlarm(EPOCH + HOUR + 1), clock)
+        rtc.execute(ClearAlarm(EPOCH + HOUR + 1), clock)
     assert (clock.alarm, clock.log) == (EPOCH + HOUR, [])
-    cleared = rtc.obey(ClearAlarm(EPOCH + HOUR), clock)
-    assert cleared == Alarm("rtc0", EPOCH, None, EPOCH + HOUR, written=False)
+    cleared = rtc.execute(ClearAlarm(EPOCH + HOUR), clock)
+    assert cleared == AlarmResponse("rtc0", EPOCH, None, EPOCH + HOUR, written=False)
     assert clock.alarm is None
-    assert rtc.obey(ClearAlarm(EPOCH + HOUR), clock).at is None, "one that has gone off is no fault"
+    assert rtc.execute(ClearAlarm(EPOCH + HOUR), clock).at is None, "one that has gone off is no fault"
 
 
 def test_a_clear_that_does_not_show_is_refused() -> None:
-    clock = KernelRtc(alarm=EPOCH + HOUR, rival=EPOCH + HOUR)
+    clock = FakeRtc(alarm=EPOCH + HOUR, rival_alarm=EPOCH + HOUR)
     with pytest.raises(RefusalError, match="was told to drop its alarm and shows it still"):
-        rtc.obey(ClearAlarm(EPOCH + HOUR), clock)
+        rtc.execute(ClearAlarm(EPOCH + HOUR), clock)
 
 
-def test_an_alarm_that_comes_after_a_clear_is_told() -> None:
-    clock = KernelRtc(alarm=EPOCH + HOUR, rival=EPOCH + 900)
-    assert rtc.obey(ClearAlarm(EPOCH + HOUR), clock).at == EPOCH + 900
+def test_an_alarm_that_comes_after_a_clear_is_reported() -> None:
+    clock = FakeRtc(alarm=EPOCH + HOUR, rival_alarm=EPOCH + 900)
+    assert rtc.execute(ClearAlarm(EPOCH + HOUR), clock).at == EPOCH + 900
 
 
 @pytest.mark.parametrize("after", range(8))
 @pytest.mark.parametrize("code", [errno.EIO, errno.ENODEV, errno.ENOENT, errno.EACCES])
 def test_an_rtc_that_goes_away_is_one_sentence(code: int, after: int) -> None:
     for request in (ReadAlarm(), SetAlarm(HOUR, None), ClearAlarm(EPOCH + 7200)):
-        clock = KernelRtc(alarm=EPOCH + 7200, broken=code, after=after)
+        clock = FakeRtc(alarm=EPOCH + 7200, access_errno=code, fails_after=after)
         try:
-            rtc.obey(request, clock)
+            rtc.execute(request, clock)
         except RefusalError as error:
             assert os.strerror(code) in str(error)  # noqa: PT017 - late enough, it does no harm
             assert "dmesg" in str(error)  # noqa: PT017 - as above
         else:
             assert after > 2
-            assert clock.after >= 0, "it was whole to the end"
+            assert clock.fails_after >= 0, "it was whole to the end"
 
 
 def test_a_failed_read_back_leaves_no_unknown_alarm() -> None:
-    class Once(KernelRtc):
+    class Once(FakeRtc):
         def read(self, attribute: str) -> str:
             if self.log and self.log[-1].startswith("+"):
                 raise OSError(errno.EIO, "Input/output error")
@@ -158,7 +162,7 @@ def test_a_failed_read_back_leaves_no_unknown_alarm() -> None:
 
     clock = Once(alarm=EPOCH + 7200)
     with pytest.raises(RefusalError, match="rtc0 does not answer: Input/output error"):
-        rtc.obey(SetAlarm(HOUR, None), clock)
+        rtc.execute(SetAlarm(HOUR, None), clock)
     assert clock.alarm == EPOCH + 7200
 
 
@@ -174,9 +178,9 @@ def test_a_machine_that_relies_on_the_answer_is_woken_in_time(  # noqa: PLR0913 
     *, standing: int | None, asked: int, mine: bool, reach: int, skew: int, deaf: bool
 ) -> None:
     at = None if standing is None else EPOCH + standing
-    clock = KernelRtc(alarm=at, reach=reach, skew=skew, deaf=deaf)
+    clock = FakeRtc(alarm=at, max_ahead=reach, skew=skew, drops_alarm=deaf)
     try:
-        alarm = rtc.obey(SetAlarm(asked, at if mine else None), clock)
+        alarm = rtc.execute(SetAlarm(asked, at if mine else None), clock)
     except RefusalError:
         return
     assert alarm.at is not None
@@ -201,25 +205,25 @@ ABLE = {"wakealarm": "", "since_epoch": "1763700000\n", "hctosys": "0\n"}
 
 
 def test_the_rtc_that_set_the_clock_is_chosen(tmp_path: Path) -> None:
-    assert rtc.find(tree(tmp_path, rtc0=ABLE, rtc1={**ABLE, "hctosys": "1\n"})).name == "rtc1"
+    assert rtc.find_rtc(tree(tmp_path, rtc0=ABLE, rtc1={**ABLE, "hctosys": "1\n"})).name == "rtc1"
 
 
 def test_else_the_first_that_can_wake(tmp_path: Path) -> None:
     unable = {"since_epoch": "1763700000\n", "hctosys": "1\n"}
     no_word = {"wakealarm": ""}
-    assert rtc.find(tree(tmp_path, rtc0=unable, rtc10=ABLE, rtc2=no_word)).name == "rtc2"
+    assert rtc.find_rtc(tree(tmp_path, rtc0=unable, rtc10=ABLE, rtc2=no_word)).name == "rtc2"
 
 
 def test_machines_that_cannot_be_woken_by_an_rtc(tmp_path: Path) -> None:
     with pytest.raises(RefusalError, match="no real-time clock: /sys/class/rtc is empty"):
-        rtc.find(tmp_path)
+        rtc.find_rtc(tmp_path)
     with pytest.raises(RefusalError, match=r"no real-time clock can wake this machine \(rtc0, rtc1\)"):
-        rtc.find(tree(tmp_path, rtc0={"since_epoch": "1\n"}, rtc1={"since_epoch": "1\n"}))
+        rtc.find_rtc(tree(tmp_path, rtc0={"since_epoch": "1\n"}, rtc1={"since_epoch": "1\n"}))
 
 
 def test_real_files_are_read_and_written(tmp_path: Path) -> None:
-    clock = rtc.find(tree(tmp_path, rtc0={**ABLE, "wakealarm": "1763703600\n"}))
-    assert rtc.obey(ReadAlarm(), clock).at == 1_763_703_600
+    clock = rtc.find_rtc(tree(tmp_path, rtc0={**ABLE, "wakealarm": "1763703600\n"}))
+    assert rtc.execute(ReadAlarm(), clock).at == 1_763_703_600
     clock.write("wakealarm", "0")
     assert (tmp_path / "sys/class/rtc/rtc0/wakealarm").read_text() == "0"
     with pytest.raises(FileNotFoundError):
@@ -227,23 +231,23 @@ def test_real_files_are_read_and_written(tmp_path: Path) -> None:
     assert sorted(path.name for path in (tmp_path / "sys/class/rtc/rtc0").iterdir()) == sorted(ABLE)
 
 
-def test_files_that_only_look_like_an_rtc_confirm_nothing(tmp_path: Path) -> None:
+def test_files_that_only_resemble_an_rtc_confirm_nothing(tmp_path: Path) -> None:
     """A plain file shows ``+3600`` where the kernel shows a time: what is not read back is not believed."""
     with pytest.raises(RefusalError, match="rtc0/wakealarm holds no number"):
-        rtc.obey(SetAlarm(HOUR, None), rtc.find(tree(tmp_path, rtc0=ABLE)))
+        rtc.execute(SetAlarm(HOUR, None), rtc.find_rtc(tree(tmp_path, rtc0=ABLE)))
 
 
 @pytest.mark.parametrize("text", ["", "\n"])
 def test_an_rtc_without_time_is_refused(tmp_path: Path, text: str) -> None:
     with pytest.raises(RefusalError, match="rtc0 tells no time; set it with hwclock --systohc"):
-        rtc.obey(ReadAlarm(), rtc.find(tree(tmp_path, rtc0={**ABLE, "since_epoch": text})))
+        rtc.execute(ReadAlarm(), rtc.find_rtc(tree(tmp_path, rtc0={**ABLE, "since_epoch": text})))
 
 
 @given(text=st.text(max_size=80).filter(lambda text: not text.strip().isdigit() and text.strip() != ""))
 def test_no_text_is_taken_for_a_number(text: str) -> None:
-    class Odd(KernelRtc):
+    class Odd(FakeRtc):
         def read(self, attribute: str) -> str:  # noqa: ARG002 - whatever is asked
             return text.strip()
 
     with pytest.raises(RefusalError, match="holds no number"):
-        rtc.obey(ReadAlarm(), Odd())
+        rtc.execute(ReadAlarm(), Odd())

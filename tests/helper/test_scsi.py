@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Final
 
 import pytest
-from helper.drives import Drives
-from helper.loops import Loops
+from helper.drives import FakeDrives
+from helper.loops import LoopDevices
 from hypothesis import given
 from hypothesis import strategies as st
 
 from powerd.helper import scsi
-from powerd.helper.disks import find
+from powerd.helper.disks import find_disk
 from powerd.helper.errors import RefusalError
 
 
@@ -80,23 +80,23 @@ class Kernel:
 
 
 @pytest.fixture
-def drives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Drives:
-    drives = Drives(tmp_path, "sda")
+def drives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeDrives:
+    drives = FakeDrives(tmp_path, "sda")
     monkeypatch.setattr(scsi, "open_disk", lambda _disk: os.open("/dev/null", os.O_RDONLY))
     return drives
 
 
 def ask(
-    drives: Drives, monkeypatch: pytest.MonkeyPatch, kernel: Kernel, vendor: str = "ATA"
+    drives: FakeDrives, monkeypatch: pytest.MonkeyPatch, kernel: Kernel, vendor: str = "ATA"
 ) -> tuple[Callable[[], None], Callable[[], str]]:
     drives.write("sys/block/sda/device/vendor", f"{vendor:8}\n")
     monkeypatch.setattr(fcntl, "ioctl", kernel.ioctl)
-    disk = find(drives.root, "ata-SDA")
-    return lambda: scsi.stand_by(disk), lambda: scsi.read_power(disk)
+    disk = find_disk(drives.root, "ata-SDA")
+    return lambda: scsi.spin_down(disk), lambda: scsi.read_power(disk)
 
 
 @pytest.mark.parametrize(("vendor", "last"), [("ATA", 0x00), ("SEAGATE", 0x30)])
-def test_stop(drives: Drives, monkeypatch: pytest.MonkeyPatch, vendor: str, last: int) -> None:
+def test_stop(drives: FakeDrives, monkeypatch: pytest.MonkeyPatch, vendor: str, last: int) -> None:
     """Never a plain stop for a SAS disk, which would not start by itself."""
     kernel = Kernel()
     stand_by, _ = ask(drives, monkeypatch, kernel, vendor)
@@ -104,14 +104,14 @@ def test_stop(drives: Drives, monkeypatch: pytest.MonkeyPatch, vendor: str, last
     assert kernel.commands == [bytes([0x1B, 0, 0, 0, last, 0])]
 
 
-def test_read_power(drives: Drives, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_read_power(drives: FakeDrives, monkeypatch: pytest.MonkeyPatch) -> None:
     kernel = Kernel(SPINS)
     _, read_power = ask(drives, monkeypatch, kernel, "SEAGATE")
     assert read_power() == "active"
     assert kernel.commands == [bytes([0x03, 0, 0, 0, 252, 0])]
 
 
-def test_refusals(drives: Drives, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_refusals(drives: FakeDrives, monkeypatch: pytest.MonkeyPatch) -> None:
     stand_by, _ = ask(drives, monkeypatch, Kernel(sense=ILLEGAL))
     with pytest.raises(RefusalError, match=r"ata-SDA refuses SCSI command 0x1b: 05/24/00 \(sense\); see"):
         stand_by()
@@ -147,7 +147,7 @@ def fixed(key: int, code: int, qualifier: int) -> bytes:
         (b"\x11" * 18, "unknown"),
     ],
 )
-def test_what_sense_data_say(data: bytes, state: str) -> None:
+def test_sense_data_are_parsed(data: bytes, state: str) -> None:
     assert scsi.power_of(data) == state
 
 
@@ -163,11 +163,11 @@ def test_what_sense_data_say(data: bytes, state: str) -> None:
     ],
 )
 def test_whether_it_tests_itself(
-    drives: Drives, monkeypatch: pytest.MonkeyPatch, data: bytes, *, testing: bool
+    drives: FakeDrives, monkeypatch: pytest.MonkeyPatch, data: bytes, *, testing: bool
 ) -> None:
     kernel = Kernel(data)
     ask(drives, monkeypatch, kernel, "SEAGATE")
-    assert scsi.tests_itself(find(drives.root, "ata-SDA")) is testing
+    assert scsi.self_test_in_progress(find_disk(drives.root, "ata-SDA")) is testing
     assert kernel.commands == [bytes([0x03, 0, 0, 0, 252, 0])]
 
 
@@ -178,8 +178,8 @@ def test_no_answer_upsets_the_parser(data: bytes) -> None:
 
 @pytest.mark.lan
 def test_the_real_kernel_knows_that_a_loop_takes_no_scsi(tmp_path: Path) -> None:
-    with Loops(tmp_path, 1) as loops:
-        disk = find(loops.root, loops.ids[0], loops=True)
-        for call in (scsi.stand_by, scsi.read_power):
+    with LoopDevices(tmp_path, 1) as loops:
+        disk = find_disk(loops.root, loops.ids[0], allow_loops=True)
+        for call in (scsi.spin_down, scsi.read_power):
             with pytest.raises(RefusalError, match="loop-0 takes no SCSI command: Invalid argument"):
                 call(disk)

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
-from helper.drives import Drives
+from helper.drives import FakeDrives
 from hypothesis import given
 from hypothesis import strategies as st
 
-from powerd.helper.disks import find
-from powerd.helper.self_test import HINDRANCE, begun, hindrance, question, runs
-from powerd.helper.smart_values import document
+from powerd.helper.disks import find_disk
+from powerd.helper.self_test import BUSY_REASON, busy_reason, query, test_in_progress, test_started
+from powerd.helper.smart_values import parse_object
 
 RECORDED: Final = Path(__file__).parent / "recorded"
 
@@ -32,17 +32,17 @@ def recorded(name: str) -> dict[str, Any]:
 )
 def test_of_ata(value: object, *, running: bool) -> None:
     told = {"ata_smart_data": {"self_test": {"status": {"value": value, "string": "in progress"}}}}
-    assert runs(told) is running
+    assert test_in_progress(told) is running
 
 
 def test_a_report_of_ata() -> None:
     """smartctl 7.3 of Debian 12."""
     report = recorded("smartctl-capabilities.json")
-    assert hindrance(report) is None
+    assert busy_reason(report) is None
     status = report["ata_smart_data"]["self_test"]["status"]
     assert status["value"] == 0
     status["value"] = 249
-    assert hindrance(report) == HINDRANCE
+    assert busy_reason(report) == BUSY_REASON
 
 
 @pytest.mark.parametrize(
@@ -56,34 +56,34 @@ def test_a_report_of_ata() -> None:
 )
 def test_reports_of_scsi(name: str, *, running: bool) -> None:
     """It is in the log; or in the answer to REQUEST SENSE alone, which is a mere line in this version."""
-    assert hindrance(recorded(name)) == (HINDRANCE if running else None)
+    assert busy_reason(recorded(name)) == (BUSY_REASON if running else None)
 
 
 def test_older_versions_have_but_the_lines() -> None:
     told = recorded("smartctl-scsi-testing.json")
     old = {key: value for key, value in told.items() if not key.startswith("scsi_")}
-    assert runs(old)
+    assert test_in_progress(old)
     old["smartctl"]["output"] = [line for line in old["smartctl"]["output"] if "progress" not in line]
-    assert not runs(old)
+    assert not test_in_progress(old)
 
 
 @pytest.mark.parametrize("running", [True, False])
-def test_newer_versions_say_it_in_json(*, running: bool) -> None:
+def test_newer_versions_print_json(*, running: bool) -> None:
     """From 7.6 on; its lines are not asked for where JSON does."""
     told = recorded("smartctl-scsi-tested.json")
     status = {"in_progress": running, **({"completion_percent": 25} if running else {})}
-    assert runs(told | {"scsi_self_test_status": status}) is running
+    assert test_in_progress(told | {"scsi_self_test_status": status}) is running
 
 
 def test_each_kind_of_drive_has_its_question(tmp_path: Path) -> None:
-    drives = Drives(tmp_path, "sda")
+    drives = FakeDrives(tmp_path, "sda")
     node = str(drives.root / "dev/sda")
-    assert question(find(drives.root, "ata-SDA"), "sat") == (
+    assert query(find_disk(drives.root, "ata-SDA"), "sat") == (
         ["smartctl", "--json=c", "-d", "sat", "-c", node],
         2,
     )
     drives.write("sys/block/sda/device/vendor", "SEAGATE \n")
-    assert question(find(drives.root, "ata-SDA"), "scsi") == (
+    assert query(find_disk(drives.root, "ata-SDA"), "scsi") == (
         ["smartctl", "--json=co", "-d", "scsi", "-l", "selftest", node],
         9,
     )
@@ -112,16 +112,16 @@ def test_each_kind_of_drive_has_its_question(tmp_path: Path) -> None:
     )
 )
 def test_whatever_a_report_holds_it_is_read(told: object) -> None:
-    report = document(json.dumps(told))
-    said = hindrance(report)
+    report = parse_object(json.dumps(told))
+    said = busy_reason(report)
     assert said is None if isinstance(told, dict) else "does not say" in (said or "")
-    assert begun(report or {})
+    assert test_started(report or {})
 
 
-def test_what_is_no_report_is_a_hindrance() -> None:
-    assert "does not say" in (hindrance(None) or "")
+def test_an_invalid_report_is_a_busy_reason() -> None:
+    assert "does not say" in (busy_reason(None) or "")
 
 
-def test_a_report_without_a_word_of_self_tests_is_no_hindrance() -> None:
+def test_a_report_without_self_tests_is_no_busy_reason() -> None:
     """So does a drive report that has no SMART."""
-    assert hindrance({"smartctl": {"exit_status": 4}}) is None
+    assert busy_reason({"smartctl": {"exit_status": 4}}) is None

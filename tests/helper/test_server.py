@@ -12,29 +12,29 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from helper.running import NOBODY, Running, as_user, hear
+from helper.running import NOBODY, HelperProcess, as_user, receive_line
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rig.wait import until
 
-from powerd.helper.protocol import LINE, REQUESTS
+from powerd.helper.protocol import MAX_LINE, REQUESTS
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="becomes another user: run as root")
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[Running]:
-    with Running() as server:
+def server() -> Iterator[HelperProcess]:
+    with HelperProcess() as server:
         yield server
 
 
 @pytest.fixture(autouse=True)
-def nothing_happens(server: Running) -> Iterator[None]:
+def nothing_happens(server: HelperProcess) -> Iterator[None]:
     """After every test: the machine is as it was, the helper lives, answers, and has let go of everybody."""
-    before, open_before = server.state(), server.descriptors()
+    before, open_before = server.tree_state(), server.descriptors()
     yield
-    until(lambda: server.ask(ask="read-alarm").get("at") == 1_763_703_600, "there is room, and an answer")
-    assert server.state() == before
+    until(lambda: server.request(ask="read-alarm").get("at") == 1_763_703_600, "there is room, and an answer")
+    assert server.tree_state() == before
     assert server.process.poll() is None
     until(lambda: server.descriptors() <= open_before, "every connection is closed")
     assert not any("Traceback" in line for line in server.log())
@@ -46,8 +46,8 @@ def refusal(answer: dict[str, object]) -> str:
     return str(answer["why"])
 
 
-def test_who_asks_well_is_answered(server: Running) -> None:
-    assert server.ask(ask="read-alarm") == {
+def test_who_asks_well_is_answered(server: HelperProcess) -> None:
+    assert server.request(ask="read-alarm") == {
         "answer": "alarm",
         "rtc": "rtc0",
         "now": 1_763_700_000,
@@ -59,8 +59,8 @@ def test_who_asks_well_is_answered(server: Running) -> None:
 
 @given(data=st.binary(max_size=200).map(lambda data: data.replace(b"\n", b"") + b"\n"))
 @settings(max_examples=60)
-def test_fuzzed_lines(server: Running, data: bytes) -> None:
-    refusal(server.say(data))
+def test_fuzzed_lines(server: HelperProcess, data: bytes) -> None:
+    refusal(server.send(data))
 
 
 @given(
@@ -81,9 +81,9 @@ def test_fuzzed_lines(server: Running, data: bytes) -> None:
     ),
 )
 @settings(max_examples=60)
-def test_fuzzed_values(server: Running, word: str, values: dict[str, object]) -> None:
+def test_fuzzed_values(server: HelperProcess, word: str, values: dict[str, object]) -> None:
     """Whatever stands in them, none of these may set an alarm, or find a card or a disk."""
-    refusal(server.say(json.dumps({"ask": word, **values}).encode() + b"\n"))
+    refusal(server.send(json.dumps({"ask": word, **values}).encode() + b"\n"))
 
 
 @pytest.mark.parametrize(
@@ -101,9 +101,9 @@ def test_fuzzed_values(server: Running, word: str, values: dict[str, object]) ->
         "",
     ],
 )
-def test_path_tricks(server: Running, name: str) -> None:
+def test_path_tricks(server: HelperProcess, name: str) -> None:
     for word in ("read-card", "arm-card"):
-        said = refusal(server.ask(ask=word, interface=name))
+        said = refusal(server.request(ask=word, interface=name))
         assert "an interface's name" in said
 
 
@@ -111,7 +111,7 @@ def test_path_tricks(server: Running, name: str) -> None:
     "name",
     ["../sda", "sda", "/dev/sda", "..", "", "ata-SDA\0", "ata-SDA/../ata-SDB", "-y", "x" * 4000, "ata-SDA\n"],
 )
-def test_path_tricks_with_disks(server: Running, name: str) -> None:
+def test_path_tricks_with_disks(server: HelperProcess, name: str) -> None:
     requests: list[dict[str, object]] = [
         {"ask": "read-power", "disk": name},
         {"ask": "stand-by", "disk": name, "how": "ata"},
@@ -119,13 +119,13 @@ def test_path_tricks_with_disks(server: Running, name: str) -> None:
         {"ask": "guard", "disks": ["ata-SDA", name]},
     ]
     for request in requests:
-        said = refusal(server.ask(**request))
+        said = refusal(server.request(**request))
         assert "a disk's name in /dev/disk/by-id" in said or f"there is no disk {name}" in said
-    assert server.drives.asked() == []
+    assert server.drives.tool_calls() == []
 
 
-def test_a_disk_is_asked_by_its_tool(server: Running) -> None:
-    answer = server.ask(ask="read-power", disk="ata-SDA")
+def test_a_disk_is_asked_by_its_tool(server: HelperProcess) -> None:
+    answer = server.request(ask="read-power", disk="ata-SDA")
     assert answer == {
         "answer": "power",
         "disk": "ata-SDA",
@@ -133,21 +133,21 @@ def test_a_disk_is_asked_by_its_tool(server: Running) -> None:
         "commands": 1,
         "stopped": False,
     }
-    assert server.drives.asked() == ["hdparm --verbose -C sda"]
+    assert server.drives.tool_calls() == ["hdparm --verbose -C sda"]
 
 
 @contextlib.contextmanager
-def guarding(server: Running) -> Iterator[socket.socket]:
+def guarding(server: HelperProcess) -> Iterator[socket.socket]:
     """A connection on which a guard is under way."""
     before = len(server.log())
-    with server.dial() as line:
+    with server.connect() as line:
         line.sendall(b'{"ask": "guard", "disks": ["ata-SDA", "ata-SDB"]}\n')
         until(lambda: "is looked at every 1 s" in "".join(server.log()[before:]), "the guard begins")
         yield line
 
 
 @pytest.mark.parametrize("how", ["closed", "half closed", "spoken on"])
-def test_a_guard_lasts_as_long_as_its_connection(server: Running, how: str) -> None:
+def test_a_guard_lasts_as_long_as_its_connection(server: HelperProcess, how: str) -> None:
     before = len(server.log())
     with guarding(server) as line:
         if how == "closed":
@@ -159,90 +159,92 @@ def test_a_guard_lasts_as_long_as_its_connection(server: Running, how: str) -> N
         until(lambda: "the guard ends, as its connection" in "".join(server.log()[before:]), "it ends")
 
 
-def test_guards_take_nobody_else_s_place(server: Running) -> None:
+def test_guards_take_nobody_else_s_place(server: HelperProcess) -> None:
     with contextlib.ExitStack() as closing:
         for _ in range(50):
             closing.enter_context(guarding(server))
-        assert server.ask(ask="read-alarm")["answer"] == "alarm"
+        assert server.request(ask="read-alarm")["answer"] == "alarm"
 
 
 @pytest.mark.parametrize("name", ["fake8", "br7", "lo", "..."])
-def test_unknown_devices(server: Running, name: str) -> None:
+def test_unknown_devices(server: HelperProcess, name: str) -> None:
     for word in ("read-card", "arm-card"):
-        said = refusal(server.ask(ask=word, interface=name))
+        said = refusal(server.request(ask=word, interface=name))
         assert f"no network interface {name}" in said or f"{name} is no network card" in said
 
 
-def test_a_card_of_a_name_that_the_kernel_does_not_know(server: Running) -> None:
+def test_a_card_of_a_name_that_the_kernel_does_not_know(server: HelperProcess) -> None:
     """It is in the fake /sys only, so the real kernel is asked, and knows none of that name."""
-    assert "fake7 is no network interface any more" in refusal(server.ask(ask="arm-card", interface="fake7"))
+    assert "fake7 is no network interface any more" in refusal(
+        server.request(ask="arm-card", interface="fake7")
+    )
 
 
-def test_somebody_elses_alarm(server: Running) -> None:
-    assert "somebody else's" in refusal(server.ask(ask="clear-alarm", at=1_763_703_601))
-    kept = server.ask(ask="set-alarm", in_seconds=3600, replaces=None)
+def test_somebody_elses_alarm(server: HelperProcess) -> None:
+    assert "somebody else's" in refusal(server.request(ask="clear-alarm", at=1_763_703_601))
+    kept = server.request(ask="set-alarm", in_seconds=3600, replaces=None)
     assert (kept["at"], kept["written"]) == (1_763_703_600, False)
 
 
-@pytest.mark.parametrize("size", [LINE, LINE + 1, 1 << 20, 16 << 20])
-def test_oversized_lines(server: Running, size: int) -> None:
-    assert refusal(server.say(b"x" * size)) == "a line may have 16384 bytes, and this one has more"
+@pytest.mark.parametrize("size", [MAX_LINE, MAX_LINE + 1, 1 << 20, 16 << 20])
+def test_oversized_lines(server: HelperProcess, size: int) -> None:
+    assert refusal(server.send(b"x" * size)) == "a line may have 16384 bytes, and this one has more"
 
 
-def test_the_longest_line_that_is_allowed(server: Running) -> None:
+def test_the_longest_line_that_is_allowed(server: HelperProcess) -> None:
     request = b'{"ask": "read-alarm"}'
-    assert server.say(request + b" " * (LINE - len(request) - 1) + b"\n")["answer"] == "alarm"
-    assert "has more" in refusal(server.say(request + b" " * (LINE - len(request)) + b"\n"))
+    assert server.send(request + b" " * (MAX_LINE - len(request) - 1) + b"\n")["answer"] == "alarm"
+    assert "has more" in refusal(server.send(request + b" " * (MAX_LINE - len(request)) + b"\n"))
 
 
 @pytest.mark.parametrize("data", [b"\n{}\n", b'{"ask": "read-alarm"}\n{"ask": "read-alarm"}\n', b"{}\nx"])
-def test_more_than_one_line(server: Running, data: bytes) -> None:
-    assert refusal(server.say(data)) == "there is more than one line; make a connection for each request"
+def test_more_than_one_line(server: HelperProcess, data: bytes) -> None:
+    assert refusal(server.send(data)) == "there is more than one line; make a connection for each request"
 
 
 @pytest.mark.parametrize("data", [b"", b"{", b'{"ask": "read-alarm"}'])
-def test_half_closed_before_the_end(server: Running, data: bytes) -> None:
-    with server.dial() as line:
+def test_half_closed_before_the_end(server: HelperProcess, data: bytes) -> None:
+    with server.connect() as line:
         line.sendall(data)
         line.shutdown(socket.SHUT_WR)
-        assert refusal(hear(line)) == "the request does not end with a line's end"
+        assert refusal(receive_line(line)) == "the request does not end with a line's end"
 
 
-def test_half_closed_after_the_end_is_answered(server: Running) -> None:
-    with server.dial() as line:
+def test_half_closed_after_the_end_is_answered(server: HelperProcess) -> None:
+    with server.connect() as line:
         line.sendall(b'{"ask": "read-alarm"}\n')
         line.shutdown(socket.SHUT_WR)
-        assert hear(line)["answer"] == "alarm"
+        assert receive_line(line)["answer"] == "alarm"
 
 
-def test_gone_before_the_answer(server: Running) -> None:
+def test_gone_before_the_answer(server: HelperProcess) -> None:
     for data in (b"", b"{", b'{"ask": "read-alarm"}\n', b'{"ask": "arm-card", "interface": "fake7"}\n'):
         for _ in range(10):
-            with server.dial() as line:
+            with server.connect() as line:
                 line.sendall(data)
 
 
-def test_a_line_in_pieces_is_a_line(server: Running) -> None:
-    with server.dial() as line:
+def test_a_line_in_pieces_is_a_line(server: HelperProcess) -> None:
+    with server.connect() as line:
         for byte in b'{"ask": "read-alarm"}\n':
             line.sendall(bytes([byte]))
-        assert hear(line)["answer"] == "alarm"
+        assert receive_line(line)["answer"] == "alarm"
 
 
-def test_descriptors_that_are_sent_along_are_dropped(server: Running) -> None:
-    with server.dial() as line, Path("/dev/null").open() as extra:
+def test_descriptors_that_are_sent_along_are_dropped(server: HelperProcess) -> None:
+    with server.connect() as line, Path("/dev/null").open() as extra:
         rights = array.array("i", [extra.fileno()] * 50)
         line.sendmsg([b'{"ask": "read-alarm"}\n'], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)])
-        assert hear(line)["answer"] == "alarm"
+        assert receive_line(line)["answer"] == "alarm"
 
 
-def test_a_hundred_connections_of_slow_writers(server: Running) -> None:
+def test_a_hundred_connections_of_slow_writers(server: HelperProcess) -> None:
     """Eight are served, ninety-two told so at once; the eight are cut when their time is over."""
     begun = time.monotonic()
     with contextlib.ExitStack() as closing:
-        lines = [closing.enter_context(server.dial()) for _ in range(100)]
+        lines = [closing.enter_context(server.connect()) for _ in range(100)]
         for line in lines[8:]:
-            answer = hear(line)
+            answer = receive_line(line)
             assert refusal(answer) == "8 clients are being served; ask again in a moment"
             assert answer["cause"] == "unreached", "no disk is to be blamed for that"
         assert server.descriptors() < 30
@@ -253,20 +255,20 @@ def test_a_hundred_connections_of_slow_writers(server: Running) -> None:
                     line.sendall(b" ")
                 except (BrokenPipeError, ConnectionResetError):
                     waiting.remove(line)
-                    assert refusal(hear(line)) == "no whole line came within 5 s"
+                    assert refusal(receive_line(line)) == "no whole line came within 5 s"
             time.sleep(0.25)
     assert waiting == []
     assert time.monotonic() - begun >= 4.9
 
 
 @needs_root
-def test_another_user_is_turned_away_unread(server: Running) -> None:
+def test_another_user_is_turned_away_unread(server: HelperProcess) -> None:
     for data in (b'{"ask": "set-alarm", "in_seconds": 600, "replaces": 1763703600}\n', b"x" * (1 << 20), b""):
         with as_user(NOBODY):
-            line = server.dial()
+            line = server.connect()
         with line, contextlib.suppress(BrokenPipeError, ConnectionResetError):
             line.sendall(data)
-            assert refusal(hear(line)) == f"user {NOBODY} may not ask the helper; ask the daemon"
+            assert refusal(receive_line(line)) == f"user {NOBODY} may not ask the helper; ask the daemon"
 
     def turned_away() -> list[str]:
         return [line for line in server.log() if f"user {NOBODY}" in line]
@@ -277,11 +279,11 @@ def test_another_user_is_turned_away_unread(server: Running) -> None:
     assert all(line.startswith("<4>") for line in told)
 
 
-def test_every_request_is_one_line_in_the_journal(server: Running) -> None:
+def test_every_request_is_one_line_in_the_journal(server: HelperProcess) -> None:
     before = len(server.log())
-    server.ask(ask="read-card", interface="fake8")
-    server.say(b'{"ask": "read-alarm\\n<0>forged"}\n')
-    server.say("\u2028\x1b[31m\n".encode())
+    server.request(ask="read-card", interface="fake8")
+    server.send(b'{"ask": "read-alarm\\n<0>forged"}\n')
+    server.send("\u2028\x1b[31m\n".encode())
     until(lambda: len(server.log()) >= before + 3, "they are told")
     told = server.log()[before:]
     assert len(told) == 3

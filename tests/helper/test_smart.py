@@ -8,28 +8,28 @@ from pathlib import Path
 from typing import Final
 
 import pytest
-from helper.drives import Drives
+from helper.drives import FakeDrives
 from helper.smart_drives import DRIVES
 from helper.smart_formats import nothing
 
-from powerd.helper.bay import Bay
+from powerd.helper.bay import DiskRequests
 from powerd.helper.errors import RefusalError
 from powerd.helper.protocol import (
-    CheckHealth,
-    DiskAnswer,
+    CheckHealthRequest,
     DiskRequest,
-    DriveHealth,
-    Power,
-    StartTest,
-    parse_answer,
-    to_line,
+    DiskResponse,
+    HealthResponse,
+    PowerResponse,
+    StartTestRequest,
+    encode,
+    parse_response,
 )
 from powerd.helper.tool import Tools
-from powerd.model.plain import from_plain
+from powerd.model.plain import health_from_json
 
 SDA: Final = "ata-SDA"
 ASK: Final = "hdparm --verbose -C sda"
-CHECK: Final = CheckHealth(SDA, wake=False, kind="")
+CHECK: Final = CheckHealthRequest(SDA, wake=False, kind="")
 _SMARTCTL: Final = r"""#!/bin/sh
 here=${0%/*}
 echo "smartctl $*" >> "$here/log"
@@ -55,14 +55,14 @@ cat "$here/bridge-unknown"; exit 1
 
 
 @pytest.fixture
-def drives(tmp_path: Path) -> Drives:
-    drives = Drives(tmp_path, "sda")
+def drives(tmp_path: Path) -> FakeDrives:
+    drives = FakeDrives(tmp_path, "sda")
     with_health(drives)
-    let(drives, "sda", "red", "sat")
+    set_document(drives, "sda", "red", "sat")
     return drives
 
 
-def with_health(drives: Drives) -> None:
+def with_health(drives: FakeDrives) -> None:
     """Give them a smartctl that tells of health."""
     tool = drives.tools / "smartctl"
     tool.unlink()
@@ -73,7 +73,7 @@ def with_health(drives: Drives) -> None:
         (drives.tools / name).write_bytes(DRIVES[name].document())
 
 
-def let(drives: Drives, device: str, told: str, *kinds: str) -> None:
+def set_document(drives: FakeDrives, device: str, told: str, *kinds: str) -> None:
     """Have a drive answer like another, to those who ask in the right way."""
     drive = DRIVES[told]
     (drives.tools / f"{device}.answer").write_bytes(drive.document())
@@ -81,44 +81,44 @@ def let(drives: Drives, device: str, told: str, *kinds: str) -> None:
     (drives.tools / f"{device}.kinds").write_text(" ".join(kinds))
 
 
-def serve(drives: Drives, request: DiskRequest) -> DiskAnswer:
-    async def main() -> DiskAnswer:
-        return await Bay(drives.root, Tools([drives.tools])).serve(request)
+def serve(drives: FakeDrives, request: DiskRequest) -> DiskResponse:
+    async def main() -> DiskResponse:
+        return await DiskRequests(drives.root, Tools([drives.tools])).execute(request)
 
     return asyncio.run(main())
 
 
-def refusal(drives: Drives, request: DiskRequest) -> tuple[str, str]:
+def refusal(drives: FakeDrives, request: DiskRequest) -> tuple[str, str]:
     with pytest.raises(RefusalError) as caught:
         serve(drives, request)
     return caught.value.cause, str(caught.value)
 
 
 @pytest.mark.parametrize("told", ["red", "seagate", "smr-testing", "ssd", "old-failing", "no-log"])
-def test_the_health_of_a_spinning_drive(drives: Drives, told: str) -> None:
-    let(drives, "sda", told, "sat")
+def test_the_health_of_a_spinning_drive(drives: FakeDrives, told: str) -> None:
+    set_document(drives, "sda", told, "sat")
     answer = serve(drives, CHECK)
-    assert isinstance(answer, DriveHealth)
+    assert isinstance(answer, HealthResponse)
     assert (answer.disk, answer.kind, answer.commands) == (SDA, "sat", 13)
-    assert drives.asked() == [ASK, "smartctl --json=co --all -n standby,3 -d sat sda"]
-    health = from_plain(answer.health)
+    assert drives.tool_calls() == [ASK, "smartctl --json=co --all -n standby,3 -d sat sda"]
+    health = health_from_json(answer.health)
     assert int(health.faults) == DRIVES[told].exit_status
-    assert parse_answer(to_line(answer)) == answer, "it fits into a line"
+    assert parse_response(encode(answer)) == answer, "it fits into a line"
 
 
-def test_a_sleeping_drive_is_left_asleep(drives: Drives) -> None:
-    drives.let("sda", "standby")
+def test_a_sleeping_drive_is_left_asleep(drives: FakeDrives) -> None:
+    drives.set_state("sda", "standby")
     cause, why = refusal(drives, CHECK)
     assert (cause, why) == (
         "asleep",
         "ata-SDA is asleep (standby), and reading its health would wake it; ask again later",
     )
-    assert drives.asked() == [ASK]
+    assert drives.tool_calls() == [ASK]
     assert drives.state("sda") == "standby"
 
 
-def test_a_drive_that_falls_asleep_meanwhile_is_left_asleep_by_smartctl(drives: Drives) -> None:
-    drives.let("sda", "standby")
+def test_a_drive_that_falls_asleep_meanwhile_is_left_asleep_by_smartctl(drives: FakeDrives) -> None:
+    drives.set_state("sda", "standby")
     (drives.tools / "hdparm").write_text("#!/bin/sh\nprintf ' drive state is:  active/idle\\n'\n")
     with pytest.raises(RefusalError) as caught:
         serve(drives, CHECK)
@@ -126,46 +126,50 @@ def test_a_drive_that_falls_asleep_meanwhile_is_left_asleep_by_smartctl(drives: 
     assert drives.state("sda") == "standby"
 
 
-def test_a_sleeping_drive_is_woken_when_that_is_meant(drives: Drives) -> None:
-    drives.let("sda", "standby")
-    answer = serve(drives, CheckHealth(SDA, wake=True, kind="sat"))
-    assert isinstance(answer, DriveHealth)
-    assert drives.asked() == ["smartctl --json=co --all -d sat sda"]
+def test_a_sleeping_drive_is_woken_when_that_is_meant(drives: FakeDrives) -> None:
+    drives.set_state("sda", "standby")
+    answer = serve(drives, CheckHealthRequest(SDA, wake=True, kind="sat"))
+    assert isinstance(answer, HealthResponse)
+    assert drives.tool_calls() == ["smartctl --json=co --all -d sat sda"]
 
 
-def test_a_suspended_drive_is_not_opened(drives: Drives) -> None:
+def test_a_suspended_drive_is_not_opened(drives: FakeDrives) -> None:
     drives.write("sys/block/sda/device/power/runtime_status", "suspended\n")
-    for request in (CHECK, CheckHealth(SDA, wake=True, kind="sat"), StartTest(SDA, "short", "")):
+    for request in (
+        CHECK,
+        CheckHealthRequest(SDA, wake=True, kind="sat"),
+        StartTestRequest(SDA, "short", ""),
+    ):
         assert refusal(drives, request)[0] == "asleep"
-    assert drives.asked() == []
+    assert drives.tool_calls() == []
 
 
-def test_a_drive_that_does_not_say_whether_it_spins_is_left_alone(drives: Drives) -> None:
-    drives.let("sda", "odd")
+def test_a_drive_with_unknown_power_mode_is_left_alone(drives: FakeDrives) -> None:
+    drives.set_state("sda", "odd")
     cause, why = refusal(drives, CHECK)
     assert cause == "failed"
     assert "does not say whether it spins" in why
-    assert drives.asked() == [ASK]
+    assert drives.tool_calls() == [ASK]
 
 
-def test_a_drive_without_a_spindle_is_not_asked_whether_it_spins(drives: Drives) -> None:
+def test_a_drive_without_a_spindle_is_not_asked_whether_it_spins(drives: FakeDrives) -> None:
     drives.write("sys/block/sda/queue/rotational", "0\n")
     serve(drives, CHECK)
-    assert drives.asked() == ["smartctl --json=co --all -n standby,3 -d sat sda"]
+    assert drives.tool_calls() == ["smartctl --json=co --all -n standby,3 -d sat sda"]
 
 
-def test_nvme_and_sas(drives: Drives) -> None:
+def test_nvme_and_sas(drives: FakeDrives) -> None:
     drives.add("nvme0n1")
-    let(drives, "nvme0n1", "nvme", "nvme")
-    answer = serve(drives, CheckHealth("ata-NVME0N1", wake=False, kind=""))
-    assert isinstance(answer, DriveHealth)
-    assert (answer.kind, from_plain(answer.health).protocol) == ("nvme", "nvme")
+    set_document(drives, "nvme0n1", "nvme", "nvme")
+    answer = serve(drives, CheckHealthRequest("ata-NVME0N1", wake=False, kind=""))
+    assert isinstance(answer, HealthResponse)
+    assert (answer.kind, health_from_json(answer.health).protocol) == ("nvme", "nvme")
     drives.add("sdb")
     drives.write("sys/block/sdb/device/vendor", "HGST    \n")
     drives.write("sys/block/sdb/queue/rotational", "0\n")
-    let(drives, "sdb", "sas", "scsi")
-    answer = serve(drives, CheckHealth("ata-SDB", wake=False, kind=""))
-    assert isinstance(answer, DriveHealth)
+    set_document(drives, "sdb", "sas", "scsi")
+    answer = serve(drives, CheckHealthRequest("ata-SDB", wake=False, kind=""))
+    assert isinstance(answer, HealthResponse)
     assert answer.kind == "scsi"
 
 
@@ -178,21 +182,21 @@ def test_nvme_and_sas(drives: Drives) -> None:
         ("sat", "usbjmicron", ["usbjmicron", "auto", "sat"]),
     ],
 )
-def test_a_usb_bridge_is_reached_in_the_way_that_worked_before(
-    drives: Drives, works: str, known: str, asked: list[str]
+def test_a_usb_bridge_is_read_with_the_device_type_that_worked_before(
+    drives: FakeDrives, works: str, known: str, asked: list[str]
 ) -> None:
     drives.behind_usb("sda")
-    let(drives, "sda", "usb", works)
-    answer = serve(drives, CheckHealth(SDA, wake=False, kind=known))
-    assert isinstance(answer, DriveHealth)
+    set_document(drives, "sda", "usb", works)
+    answer = serve(drives, CheckHealthRequest(SDA, wake=False, kind=known))
+    assert isinstance(answer, HealthResponse)
     assert answer.kind == works
-    said = [line.removeprefix("smartctl --json=co --all -n standby,3 ") for line in drives.asked()]
+    said = [line.removeprefix("smartctl --json=co --all -n standby,3 ") for line in drives.tool_calls()]
     assert said == [ASK, *(f"-d {kind} sda" for kind in asked)]
 
 
-def test_a_bridge_that_nothing_gets_through(drives: Drives) -> None:
+def test_a_bridge_that_nothing_gets_through(drives: FakeDrives) -> None:
     drives.behind_usb("sda")
-    let(drives, "sda", "usb", "none")
+    set_document(drives, "sda", "usb", "none")
     cause, why = refusal(drives, CHECK)
     assert cause == "failed"
     assert why == (
@@ -204,25 +208,25 @@ def test_a_bridge_that_nothing_gets_through(drives: Drives) -> None:
 @pytest.mark.parametrize(
     "document", [b"", b"garbage", b'{"smartctl"', b"[" * 9999, DRIVES["red"].document()[:3000]]
 )
-def test_garbage_is_refused(drives: Drives, document: bytes) -> None:
+def test_garbage_is_refused(drives: FakeDrives, document: bytes) -> None:
     (drives.tools / "sda.answer").write_bytes(document)
     cause, why = refusal(drives, CHECK)
     assert cause == "failed"
     assert "torn" in why
 
 
-def test_a_drive_without_smart(drives: Drives) -> None:
-    let(drives, "sda", "unsupported", "sat")
+def test_a_drive_without_smart(drives: FakeDrives) -> None:
+    set_document(drives, "sda", "unsupported", "sat")
     assert "has no SMART" in refusal(drives, CHECK)[1]
 
 
-def test_a_child_that_dies_is_told_of(drives: Drives, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_crashed_child_is_reported(drives: FakeDrives, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.executable", "/bin/false")
     assert "cannot be read: exit status 1" in refusal(drives, CHECK)[1]
 
 
 def test_a_child_that_is_late_is_no_fault_of_the_disk(
-    drives: Drives, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    drives: FakeDrives, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     slow = tmp_path / "slow"
     slow.write_text("#!/bin/sh\nexec sleep 60\n")
@@ -234,15 +238,15 @@ def test_a_child_that_is_late_is_no_fault_of_the_disk(
     assert "did not answer within 0.3 s" in why
 
 
-def test_no_smartctl(drives: Drives) -> None:
+def test_no_smartctl(drives: FakeDrives) -> None:
     (drives.tools / "smartctl").unlink()
     assert "smartctl is not installed" in refusal(drives, CHECK)[1]
 
 
-def test_a_self_test_is_begun_once(drives: Drives) -> None:
-    assert serve(drives, StartTest(SDA, "long", "sat")) == Power(SDA, "active", 3)
-    assert drives.asked() == [ASK, "smartctl --json=co -t long -d sat sda"]
-    _, why = refusal(drives, StartTest(SDA, "short", ""))
+def test_a_self_test_is_started_once(drives: FakeDrives) -> None:
+    assert serve(drives, StartTestRequest(SDA, "long", "sat")) == PowerResponse(SDA, "active", 3)
+    assert drives.tool_calls() == [ASK, "smartctl --json=co -t long -d sat sda"]
+    _, why = refusal(drives, StartTestRequest(SDA, "short", ""))
     assert "Can't start self-test without aborting current test" in why
 
 
@@ -255,47 +259,49 @@ def test_a_self_test_is_begun_once(drives: Drives) -> None:
         ("", False),
     ],
 )
-def test_a_self_test_of_nvme_has_begun_if_smartctl_says_so(
-    drives: Drives, said: str, *, begins: bool
+def test_a_self_test_of_nvme_has_started_if_smartctl_confirms_it(
+    drives: FakeDrives, said: str, *, begins: bool
 ) -> None:
     """Its exit status is 0 in any case, and before 7.4 it does nothing at all."""
     drives.add("nvme0n1")
     answer = {"smartctl": {"exit_status": 0, "output": [said, ""]}, "device": {"protocol": "NVMe"}}
     (drives.tools / "begun").write_text(json.dumps(answer))
-    request = StartTest("ata-NVME0N1", "short", "nvme")
+    request = StartTestRequest("ata-NVME0N1", "short", "nvme")
     if begins:
-        assert isinstance(serve(drives, request), Power)
+        assert isinstance(serve(drives, request), PowerResponse)
     else:
         assert "it has none, or smartctl is older than 7.4" in refusal(drives, request)[1]
 
 
 @pytest.mark.parametrize("answer", ["[" * 9999, '{"smartctl":{"messages":' + "[" * 9999])
-def test_an_answer_that_is_nested_too_deeply_is_none(drives: Drives, answer: str) -> None:
+def test_an_answer_that_is_nested_too_deeply_is_none(drives: FakeDrives, answer: str) -> None:
     (drives.tools / "begun").write_text(answer)
-    assert isinstance(serve(drives, StartTest(SDA, "short", "")), Power)
+    assert isinstance(serve(drives, StartTestRequest(SDA, "short", "")), PowerResponse)
     (drives.tools / "smartctl").write_text(f"#!/bin/sh\nprintf '%s' '{answer}'\nexit 2\n")
-    assert "begins no short self-test: exit status 2" in refusal(drives, StartTest(SDA, "short", ""))[1]
+    assert (
+        "begins no short self-test: exit status 2" in refusal(drives, StartTestRequest(SDA, "short", ""))[1]
+    )
     assert "could not ask the drive: exit status 2" in refusal(drives, CHECK)[1]
 
 
-def test_no_self_test_on_a_sleeping_drive(drives: Drives) -> None:
-    drives.let("sda", "standby")
-    assert refusal(drives, StartTest(SDA, "short", ""))[0] == "asleep"
+def test_no_self_test_on_a_sleeping_drive(drives: FakeDrives) -> None:
+    drives.set_state("sda", "standby")
+    assert refusal(drives, StartTestRequest(SDA, "short", ""))[0] == "asleep"
     assert drives.state("sda") == "standby"
 
 
-def test_a_tool_without_json_is_quoted(drives: Drives) -> None:
+def test_a_tool_without_json_is_quoted(drives: FakeDrives) -> None:
     (drives.tools / "smartctl").write_text("#!/bin/sh\necho 'no such option' >&2\nexit 1\n")
-    assert "no such option" in refusal(drives, StartTest(SDA, "short", ""))[1]
+    assert "no such option" in refusal(drives, StartTestRequest(SDA, "short", ""))[1]
 
 
 def test_a_health_that_is_none_is_no_message() -> None:
     with pytest.raises(ValueError, match="health must be a plain Health"):
-        DriveHealth(SDA, "sat", {"protocol": "quantum"}, 1)
+        HealthResponse(SDA, "sat", {"protocol": "quantum"}, 1)
     huge = {"at": 0, "protocol": "ata", "tests": [["x" * 200, "y" * 200, None, 1]] * 40}
     assert len(json.dumps(huge)) > 14_000
     with pytest.raises(ValueError, match="health must be a plain Health"):
-        DriveHealth(SDA, "sat", huge, 1)
+        HealthResponse(SDA, "sat", huge, 1)
 
 
 @pytest.mark.parametrize(
@@ -305,19 +311,19 @@ def test_a_health_that_is_none_is_no_message() -> None:
         "Read NVMe Identify Controller failed: NVME_IOCTL_ADMIN_CMD: Permission denied",
     ],
 )
-def test_nvme_without_the_right_says_what_gives_it(drives: Drives, said: str) -> None:
+def test_nvme_without_the_capability_names_it(drives: FakeDrives, said: str) -> None:
     drives.add("nvme0n1", 1)
-    let(drives, "nvme0n1", "nvme", "nvme")
+    set_document(drives, "nvme0n1", "nvme", "nvme")
     (drives.tools / "nvme0n1.answer").write_bytes(nothing(2, said).document())
     (drives.tools / "nvme0n1.status").write_text("2\n")
     with pytest.raises(RefusalError, match=r"CAP_SYS_ADMIN.*; see contrib/systemd/powerd-helper-nvme.conf"):
-        serve(drives, CheckHealth("ata-NVME0N1", wake=True, kind=""))
+        serve(drives, CheckHealthRequest("ata-NVME0N1", wake=True, kind=""))
 
 
-def test_a_drive_that_answers_may_say_what_is_not_permitted(drives: Drives) -> None:
+def test_an_answer_may_report_a_missing_permission(drives: FakeDrives) -> None:
     drives.add("nvme0n1", 1)
-    let(drives, "nvme0n1", "nvme", "nvme")
+    set_document(drives, "nvme0n1", "nvme", "nvme")
     told = json.loads(DRIVES["nvme"].document())
     told["smartctl"]["messages"] = [{"string": "Read Self-test Log failed: Operation not permitted"}]
     (drives.tools / "nvme0n1.answer").write_text(json.dumps(told))
-    assert isinstance(serve(drives, CheckHealth("ata-NVME0N1", wake=True, kind="")), DriveHealth)
+    assert isinstance(serve(drives, CheckHealthRequest("ata-NVME0N1", wake=True, kind="")), HealthResponse)

@@ -7,7 +7,7 @@ import sys
 from helper.smart_drives import DRIVES
 
 from powerd.model import Health
-from powerd.model.plain import from_plain
+from powerd.model.plain import health_from_json
 
 
 def child(document: bytes) -> tuple[int, dict[str, object], bytes]:
@@ -24,7 +24,7 @@ def child(document: bytes) -> tuple[int, dict[str, object], bytes]:
 def test_a_health_in_one_line() -> None:
     status, told, complaint = child(DRIVES["seagate"].document())
     assert (status, complaint) == (0, b"")
-    assert isinstance(from_plain(told["health"]), Health)
+    assert isinstance(health_from_json(told["health"]), Health)
 
 
 def test_why_there_is_none() -> None:

@@ -9,15 +9,15 @@ from helper.smart_drives import DRIVES
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from powerd.helper.smart_reading import asleep, read
-from powerd.helper.smart_tables import ReadingError
+from powerd.helper.smart_reading import left_asleep, read_health
+from powerd.helper.smart_tables import UnreadableReportError
 from powerd.model import Counter, Fault, Health, SelfTest
 
 WHEN = 1_790_000_000.0
 
 
 def health(name: str) -> Health:
-    return read(DRIVES[name].document(), WHEN)
+    return read_health(DRIVES[name].document(), WHEN)
 
 
 def changed(name: str, **told: Any) -> bytes:  # noqa: ANN401 - JSON
@@ -26,24 +26,29 @@ def changed(name: str, **told: Any) -> bytes:  # noqa: ANN401 - JSON
 
 def test_a_drive_that_is_well() -> None:
     red = health("red")
-    assert (red.at, red.protocol, red.passed, red.faults) == (WHEN, "ata", True, Fault(0))
-    assert (red.temperature, red.hours, red.minutes, red.testing) == (31, 35392, (2, 265), None)
+    assert (red.checked_at, red.protocol, red.passed, red.faults) == (WHEN, "ata", True, Fault(0))
+    assert (red.temperature, red.power_on_hours, red.test_minutes, red.test_remaining_percent) == (
+        31,
+        35392,
+        (2, 265),
+        None,
+    )
     assert red.counters[Counter.STARTS] == 1480
     assert red.counters[Counter.LOADS] == 6513
     assert red.counters[Counter.ERRORS] == 0
     assert [each.number for each in red.attributes][:4] == [1, 3, 4, 5]
     assert red.attributes[3].prefail
     assert red.attributes[3].threshold == 140
-    assert red.tests == (
+    assert red.self_tests == (
         SelfTest("Short offline", "Completed without error", passed=True, hours=35300),
         SelfTest("Extended offline", "Aborted by host", passed=None, hours=35200),
     )
-    assert red.partial == ""
+    assert red.incomplete_reason == ""
 
 
 def test_raw_values_that_hold_several_numbers() -> None:
     seagate = health("seagate")
-    assert (seagate.temperature, seagate.hours) == (31, 10742)
+    assert (seagate.temperature, seagate.power_on_hours) == (31, 10742)
     assert seagate.attributes[6].raw == "31 (Min/Max 24/36)"
     assert seagate.counters[Counter.REPORTED] == 2
     assert seagate.counters[Counter.PENDING] == 8
@@ -52,8 +57,8 @@ def test_raw_values_that_hold_several_numbers() -> None:
 
 
 def test_a_running_self_test() -> None:
-    assert health("smr-testing").testing == 70
-    assert health("smr-testing").tests == ()
+    assert health("smr-testing").test_remaining_percent == 70
+    assert health("smr-testing").self_tests == ()
 
 
 def test_a_drive_that_fails() -> None:
@@ -64,40 +69,44 @@ def test_a_drive_that_fails() -> None:
         (5, "now"),
         (190, "past"),
     ]
-    assert old.tests == (SelfTest("Extended offline", "Completed: read failure", passed=False, hours=61700),)
+    assert old.self_tests == (
+        SelfTest("Extended offline", "Completed: read failure", passed=False, hours=61700),
+    )
 
 
-def test_what_could_not_be_read_is_said() -> None:
-    assert health("no-log").partial.endswith("Read SMART Self-test Log failed: scsi error aborted command")
+def test_unreadable_values_are_reported() -> None:
+    assert health("no-log").incomplete_reason.endswith(
+        "Read SMART Self-test Log failed: scsi error aborted command"
+    )
 
 
 def test_nvme() -> None:
     well, worn = health("nvme"), health("nvme-worn")
-    assert (well.protocol, well.passed, well.temperature, well.hours) == ("nvme", True, 42, 9001)
+    assert (well.protocol, well.passed, well.temperature, well.power_on_hours) == ("nvme", True, 42, 9001)
     assert well.spare == (100, 10)
     assert well.counters == {Counter.MEDIA: 0, Counter.WORN: 3}
-    assert well.critical == ()
-    assert worn.critical == ("it has become unreliable", "the media are read-only")
+    assert well.critical_warnings == ()
+    assert worn.critical_warnings == ("it has become unreliable", "the media are read-only")
     assert (worn.spare, worn.counters[Counter.WORN]) == ((4, 10), 104)
 
 
 def test_self_tests_of_nvme() -> None:
     tested, testing, bare = health("nvme-tested"), health("nvme-testing"), health("nvme")
-    assert tested.tests == (
+    assert tested.self_tests == (
         SelfTest("Short", "Completed without error", passed=True, hours=8990),
         SelfTest("Extended", "Completed: failed segments", passed=False, hours=8400),
         SelfTest("Short", "Aborted: Controller Reset", passed=None, hours=8200),
     )
-    assert (tested.testing, tested.minutes) == (None, (2, 0))
-    assert (testing.tests, testing.testing, testing.minutes) == ((), 70, (2, 0))
-    assert bare.minutes == (0, 0), "it has none, or smartctl is older"
+    assert (tested.test_remaining_percent, tested.test_minutes) == (None, (2, 0))
+    assert (testing.self_tests, testing.test_remaining_percent, testing.test_minutes) == ((), 70, (2, 0))
+    assert bare.test_minutes == (0, 0), "it has none, or smartctl is older"
 
 
 def test_a_log_of_nvme_with_gaps_and_garbage_in_it() -> None:
     """smartctl puts entries where the drive has them, so that those that were never used are null."""
     good = {"self_test_code": {"string": "Short"}, "self_test_result": {"value": 0, "string": "Completed"}}
-    told = read(changed("nvme", nvme_self_test_log={"table": [None, good, 7, {}]}), WHEN)
-    assert told.tests == (
+    told = read_health(changed("nvme", nvme_self_test_log={"table": [None, good, 7, {}]}), WHEN)
+    assert told.self_tests == (
         SelfTest("Short", "Completed", passed=True, hours=None),
         SelfTest("unknown", "unknown", passed=None, hours=None),
     )
@@ -105,15 +114,15 @@ def test_a_log_of_nvme_with_gaps_and_garbage_in_it() -> None:
 
 def test_sas() -> None:
     well, failing = health("sas"), health("sas-failing")
-    assert (well.protocol, well.passed, well.temperature, well.limit) == ("scsi", True, 35, 85)
+    assert (well.protocol, well.passed, well.temperature, well.temperature_limit) == ("scsi", True, 35, 85)
     assert well.counters == {
         Counter.REALLOCATED: 4,
         Counter.STARTS: 41,
         Counter.LOADS: 1710,
         Counter.UNCORRECTABLE: 0,
     }
-    assert [(test.passed, test.hours) for test in well.tests] == [(True, 31100), (None, 30100)]
-    assert well.minutes == (2, 760)
+    assert [(test.passed, test.hours) for test in well.self_tests] == [(True, 31100), (None, 30100)]
+    assert well.test_minutes == (2, 760)
     assert (failing.passed, failing.counters[Counter.UNCORRECTABLE]) == (False, 7)
 
 
@@ -126,14 +135,14 @@ def test_sas() -> None:
         ("gone", "No such device"),
     ],
 )
-def test_what_is_no_health_says_why(name: str, why: str) -> None:
-    with pytest.raises(ReadingError, match=why):
+def test_unreadable_health_has_a_reason(name: str, why: str) -> None:
+    with pytest.raises(UnreadableReportError, match=why):
         health(name)
 
 
-def test_sleep_is_told_from_faults_by_smartctls_own_words() -> None:
-    assert [name for name, drive in DRIVES.items() if asleep(json.loads(drive.document()))] == ["asleep"]
-    assert not asleep({})
+def test_standby_is_distinguished_from_faults_by_the_messages_of_smartctl() -> None:
+    assert [name for name, drive in DRIVES.items() if left_asleep(json.loads(drive.document()))] == ["asleep"]
+    assert not left_asleep({})
 
 
 @pytest.mark.parametrize("status", range(256))
@@ -141,25 +150,25 @@ def test_every_exit_status_is_decoded_bit_by_bit(status: int) -> None:
     document = json.loads(DRIVES["red"].document())
     document["smartctl"]["exit_status"] = status
     if status & 3:
-        with pytest.raises(ReadingError, match="could not ask"):
-            read(json.dumps(document).encode(), WHEN)
+        with pytest.raises(UnreadableReportError, match="could not ask"):
+            read_health(json.dumps(document).encode(), WHEN)
         return
-    told = read(json.dumps(document).encode(), WHEN)
+    told = read_health(json.dumps(document).encode(), WHEN)
     assert int(told.faults) == status
-    assert bool(told.partial) is bool(status & 4)
+    assert bool(told.incomplete_reason) is bool(status & 4)
 
 
 @pytest.mark.parametrize(
     "document", [b"", b"{", b"[]", b'{"smartctl": {"output": "text"}}', b"\xff\xfe", b"[" * 9999]
 )
 def test_what_is_no_answer_is_refused(document: bytes) -> None:
-    with pytest.raises(ReadingError):
-        read(document, WHEN)
+    with pytest.raises(UnreadableReportError):
+        read_health(document, WHEN)
 
 
-def test_a_drive_that_tells_nothing_is_not_called_well() -> None:
-    with pytest.raises(ReadingError, match="tells nothing"):
-        read(changed("asleep", smartctl={"output": [], "exit_status": 0}), WHEN)
+def test_a_drive_without_health_data_is_not_called_healthy() -> None:
+    with pytest.raises(UnreadableReportError, match="tells nothing"):
+        read_health(changed("asleep", smartctl={"output": [], "exit_status": 0}), WHEN)
 
 
 def test_lines_that_end_within_the_table_are_torn() -> None:
@@ -168,8 +177,8 @@ def test_lines_that_end_within_the_table_are_torn() -> None:
     document["smartctl"]["output"] = lines[
         : lines.index("Vendor Specific SMART Attributes with Thresholds:") + 4
     ]
-    with pytest.raises(ReadingError, match="torn"):
-        read(json.dumps(document).encode(), WHEN)
+    with pytest.raises(UnreadableReportError, match="torn"):
+        read_health(json.dumps(document).encode(), WHEN)
 
 
 @settings(deadline=None)
@@ -183,5 +192,5 @@ def test_cut_and_mutated_answers_are_read_or_refused(name: str, cut: int, where:
     kept[n] = kept[n][:middle] + text + kept[n][middle + len(text) :]
     document["smartctl"]["output"] = kept
     for candidate in (json.dumps(document).encode(), json.dumps(document).encode()[: -1 - where]):
-        with contextlib.suppress(ReadingError):
-            assert read(candidate, WHEN).at == WHEN
+        with contextlib.suppress(UnreadableReportError):
+            assert read_health(candidate, WHEN).checked_at == WHEN

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from powerd.helper.smart_ways import reached
+from powerd.helper.smart_ways import drive_reached
 
 
 @pytest.mark.parametrize(
@@ -13,4 +13,4 @@ from powerd.helper.smart_ways import reached
 )
 def test_reached(status: int, *, there: bool) -> None:
     """By the bits of smartctl(8), "EXIT STATUS"."""
-    assert reached(status) is there
+    assert drive_reached(status) is there

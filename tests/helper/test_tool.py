@@ -16,10 +16,10 @@ from rig.limits import no_more_files
 from rig.wait import until
 
 from powerd.helper import tool
-from powerd.helper.done import Done
+from powerd.helper.done import CompletedTool
 from powerd.helper.errors import RefusalError
-from powerd.helper.lane import Lane
-from powerd.helper.tool import AT_ONCE, OUTPUT_CAP, Runner, Tools
+from powerd.helper.lane import SerialExecutor
+from powerd.helper.tool import MAX_PARALLEL_DISKS, OUTPUT_CAP, ToolRunner, Tools
 
 FREEZER: Final = Path("/sys/fs/cgroup/freezer")
 HANG: Final = "trap '' TERM; echo $$ > {0}/pid; exec sleep 600"
@@ -31,10 +31,12 @@ def install(place: Path, script: str, name: str = "hdparm") -> Tools:
     return Tools([place])
 
 
-async def run(tools: Tools, *words: str, seconds: float = 20, lane: Lane | None = None) -> Done:
-    lane = lane or Lane("sda")
-    async with lane.turn("a test"):
-        return await Runner(tools, grace=0.2).run(["hdparm", *words], seconds, lane)
+async def run(
+    tools: Tools, *words: str, seconds: float = 20, lane: SerialExecutor | None = None
+) -> CompletedTool:
+    lane = lane or SerialExecutor("sda")
+    async with lane.reserve("a test"):
+        return await ToolRunner(tools, grace=0.2).run(["hdparm", *words], seconds, lane)
 
 
 def gone(pid: int) -> bool:
@@ -55,7 +57,7 @@ def nothing_is_left(tmp_path: Path) -> Iterator[None]:
 
 def test_outputs_and_status(tmp_path: Path) -> None:
     tools = install(tmp_path, 'echo "out $*"; echo err >&2; printf "\\377" ; exit 3')
-    assert asyncio.run(run(tools, "-C", "/dev/x y")) == Done(3, "out -C /dev/x y\n\ufffd", "err\n")
+    assert asyncio.run(run(tools, "-C", "/dev/x y")) == CompletedTool(3, "out -C /dev/x y\n\ufffd", "err\n")
 
 
 def test_a_tool_sees_nothing_of_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -81,10 +83,10 @@ def test_more_output_than_there_is_room_for_is_cut(tmp_path: Path) -> None:
 
 def test_out_of_time_it_is_asked_to_end(tmp_path: Path) -> None:
     tools = install(tmp_path, "echo $$ > {0}/pid; exec sleep 600")
-    lane = Lane("sda")
+    lane = SerialExecutor("sda")
     with pytest.raises(RefusalError, match=r"hdparm -C sda did not answer within 0\.3 s and was ended; see"):
         asyncio.run(run(tools, "-C", "sda", seconds=0.3, lane=lane))
-    assert not lane.hangs
+    assert not lane.quarantined
 
 
 def test_what_does_not_listen_is_killed_with_all_its_children(tmp_path: Path) -> None:
@@ -98,29 +100,33 @@ def test_a_grandchild_that_lives_on_is_not_waited_for(tmp_path: Path) -> None:
     assert asyncio.run(run(tools)).out == "well\n"
 
 
-def late(lane: Lane, begin: Callable[[], Awaitable[Done]], let_go: Callable[[], object]) -> str:
+def late(
+    lane: SerialExecutor, begin: Callable[[], Awaitable[CompletedTool]], let_go: Callable[[], object]
+) -> str:
     """The refusal of a tool that cannot be ended; its lane is shut until it is gone, and opens again then."""
 
     async def hangs_no_more() -> None:
-        while lane.hangs:  # noqa: ASYNC110 - the kernel ends it, and tells no event of the test's
+        while lane.quarantined:  # noqa: ASYNC110 - the kernel ends it, and tells no event of the test's
             await asyncio.sleep(0.01)
 
     async def main() -> str:
         with pytest.raises(RefusalError) as caught:
             await begin()
-        assert lane.hangs
+        assert lane.quarantined
         with pytest.raises(RefusalError, match="sda still hangs in an earlier request"):
             await begin()
         let_go()
         await asyncio.wait_for(hangs_no_more(), 30)
-        async with lane.turn("a test"):
+        async with lane.reserve("a test"):
             return str(caught.value)
 
     return asyncio.run(main())
 
 
-def test_what_cannot_be_killed_shuts_its_lane(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    tools, lane = install(tmp_path, HANG), Lane("sda")
+def test_an_unkillable_child_quarantines_its_executor(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tools, lane = install(tmp_path, HANG), SerialExecutor("sda")
     real = os.killpg
     monkeypatch.setattr(os, "killpg", lambda *_: None)
     said = late(
@@ -135,13 +141,13 @@ def test_what_cannot_be_killed_shuts_its_lane(tmp_path: Path, monkeypatch: pytes
 @pytest.mark.skipif(
     not os.access(FREEZER / "cgroup.procs", os.W_OK), reason="takes root and a cgroup-v1 freezer"
 )
-def test_what_hangs_in_the_kernel_shuts_its_lane(tmp_path: Path) -> None:
+def test_a_hanging_kernel_call_quarantines_its_executor(tmp_path: Path) -> None:
     """A frozen process is in an uninterruptible wait: SIGKILL reaches it when it is thawed."""
     cage = FREEZER / f"powerd-test-{os.getpid()}"
     cage.mkdir()
     try:
         freeze = f"echo $$ > {cage}/cgroup.procs; echo FROZEN > {cage}/freezer.state"
-        tools, lane = install(tmp_path, f"echo $$ > {{0}}/pid; {freeze}; sleep 600"), Lane("sda")
+        tools, lane = install(tmp_path, f"echo $$ > {{0}}/pid; {freeze}; sleep 600"), SerialExecutor("sda")
         said = late(
             lane,
             lambda: run(tools, seconds=3, lane=lane),  # time enough to freeze itself
@@ -156,7 +162,7 @@ def test_what_hangs_in_the_kernel_shuts_its_lane(tmp_path: Path) -> None:
 
 
 def test_who_is_cancelled_leaves_nothing_running(tmp_path: Path) -> None:
-    tools, lane = install(tmp_path, HANG), Lane("sda")
+    tools, lane = install(tmp_path, HANG), SerialExecutor("sda")
 
     async def main() -> None:
         task = asyncio.ensure_future(run(tools, lane=lane))
@@ -164,7 +170,7 @@ def test_who_is_cancelled_leaves_nothing_running(tmp_path: Path) -> None:
         task.cancel()
         await asyncio.wait({task})
         async with asyncio.timeout(20):
-            while lane.hangs:  # noqa: ASYNC110 - the kernel ends it, and tells no event of the test's
+            while lane.quarantined:  # noqa: ASYNC110 - the kernel ends it, and tells no event of the test's
                 await asyncio.sleep(0.01)
 
     asyncio.run(main())
@@ -174,46 +180,46 @@ def test_only_so_many_at_once(tmp_path: Path) -> None:
     tools = install(tmp_path, "echo . >> {0}/begun; while [ ! -e {0}/go ]; do sleep 0.05; done")
 
     async def main() -> None:
-        runner = Runner(tools)
+        runner = ToolRunner(tools)
 
-        async def one(number: int) -> Done:
-            async with runner.place():
-                return await runner.run(["hdparm"], 60, Lane(str(number)))
+        async def one(number: int) -> CompletedTool:
+            async with runner.slot():
+                return await runner.run(["hdparm"], 60, SerialExecutor(str(number)))
 
-        runs = [asyncio.ensure_future(one(number)) for number in range(AT_ONCE + 3)]
+        runs = [asyncio.ensure_future(one(number)) for number in range(MAX_PARALLEL_DISKS + 3)]
         begun = tmp_path / "begun"
         await asyncio.to_thread(
             until,
-            lambda: begun.exists() and len(begun.read_text()) >= 2 * AT_ONCE,
+            lambda: begun.exists() and len(begun.read_text()) >= 2 * MAX_PARALLEL_DISKS,
             "as many as may have begun",
         )
         await asyncio.sleep(0.2)
-        assert len(begun.read_text()) == 2 * AT_ONCE
+        assert len(begun.read_text()) == 2 * MAX_PARALLEL_DISKS
         (tmp_path / "go").touch()
-        assert len(await asyncio.gather(*runs)) == AT_ONCE + 3
+        assert len(await asyncio.gather(*runs)) == MAX_PARALLEL_DISKS + 3
 
     asyncio.run(main())
 
 
-def test_who_gets_no_place_in_time_is_told_to_ask_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tool, "PLACE", 0.05)
+def test_a_request_without_a_free_slot_is_refused_as_busy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tool, "SLOT_TIMEOUT", 0.05)
 
     async def main() -> None:
-        runner = Runner(Tools([]))
+        runner = ToolRunner(Tools([]))
         async with contextlib.AsyncExitStack() as taken:
-            for _ in range(AT_ONCE):
-                await taken.enter_async_context(runner.place())
+            for _ in range(MAX_PARALLEL_DISKS):
+                await taken.enter_async_context(runner.slot())
             with pytest.raises(RefusalError) as caught:
-                await taken.enter_async_context(runner.place())
+                await taken.enter_async_context(runner.slot())
             assert caught.value.cause == "busy"
             assert str(caught.value) == "32 other disks have been dealt with for 0.05 s; ask again later"
-        async with runner.place():
+        async with runner.slot():
             pass
 
     asyncio.run(main())
 
 
-def test_without_descriptors_nothing_is_begun_and_no_tool_is_to_be_installed_anew(tmp_path: Path) -> None:
+def test_without_descriptors_nothing_is_started_and_no_tool_is_to_be_installed_anew(tmp_path: Path) -> None:
     tools = install(tmp_path, "touch {0}/begun")
 
     async def main() -> str:
@@ -230,9 +236,9 @@ def test_what_is_not_there_or_no_program(tmp_path: Path) -> None:
     with pytest.raises(RefusalError, match="hdparm is not installed; apt-get install hdparm"):
         asyncio.run(run(Tools([tmp_path])))
     with pytest.raises(RefusalError, match="smartctl is not installed; apt-get install smartmontools"):
-        Tools([tmp_path]).demand("smartctl")
+        Tools([tmp_path]).require("smartctl")
     with pytest.raises(RefusalError, match="frob is not installed; install it"):
-        Tools([tmp_path]).demand("frob")
+        Tools([tmp_path]).require("frob")
     (tmp_path / "hdparm").write_bytes(b"\x7fELF")
     (tmp_path / "hdparm").chmod(0o755)
     with pytest.raises(

@@ -11,60 +11,62 @@ from pathlib import Path
 from typing import Final
 
 import pytest
-from helper.drives import Drives
-from helper.loops import INSTANCES, Loops, instances, needs_tracefs
+from helper.drives import FakeDrives
+from helper.loops import INSTANCES, LoopDevices, instances, needs_tracefs
 
-from powerd.helper.disks import Disk, find
-from powerd.helper.trace import NoTraceError, Trace, remove_stale, requested, requests
+from powerd.helper.disks import DiskDevice, find_disk
+from powerd.helper.trace import Trace, TracefsUnavailableError, remove_stale, request_filter, requested_disks
 
 ROOT: Final = Path("/")
 DEAD: Final = 1 << 22  # one more than the greatest number of a process (proc(5), pid_max)
 
 
 @pytest.fixture(scope="module")
-def loops(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loops]:
-    with Loops(tmp_path_factory.mktemp("loops"), 3) as loops:
+def loops(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LoopDevices]:
+    with LoopDevices(tmp_path_factory.mktemp("loops"), 3) as loops:
         yield loops
 
 
-def disks(loops: Loops) -> list[Disk]:
-    return [find(loops.root, name, loops=True) for name in loops.ids]
+def disks(loops: LoopDevices) -> list[DiskDevice]:
+    return [find_disk(loops.root, name, allow_loops=True) for name in loops.ids]
 
 
 def told(trace: Trace, seconds: float) -> set[tuple[int, int]]:
     """The numbers of the disks that requests went to, as soon as there are any."""
-    return requested(asyncio.run(trace.wait(seconds, bool)))
+    return requested_disks(asyncio.run(trace.wait(seconds, bool)))
 
 
 @needs_tracefs
-def test_an_access_is_told_and_nothing_else(loops: Loops) -> None:
+def test_an_access_is_reported_and_nothing_else(loops: LoopDevices) -> None:
     first, second, _ = disks(loops)
-    with Trace(ROOT, requests([first.number, second.number])) as trace:
+    with Trace(ROOT, request_filter([first.device_number, second.device_number])) as trace:
         subprocess.run(["hdparm", "-C", loops.devices[0]], capture_output=True, check=False)
-        loops.touch(2)
+        loops.read_block(2)
         assert told(trace, 0.2) == set()
-        loops.touch(1, at=4096)
-        assert told(trace, 20) == {second.number}
-        loops.touch(0)
-        loops.touch(1)
-        assert told(trace, 20) == {first.number, second.number}
+        loops.read_block(1, at=4096)
+        assert told(trace, 20) == {second.device_number}
+        loops.read_block(0)
+        loops.read_block(1)
+        assert told(trace, 20) == {first.device_number, second.device_number}
         assert told(trace, 0.2) == set()
 
 
 @needs_tracefs
-def test_what_does_not_fit_is_waited_past(loops: Loops) -> None:
+def test_what_does_not_fit_is_waited_past(loops: LoopDevices) -> None:
     first, second, _ = disks(loops)
 
     async def main(trace: Trace) -> bytes:
-        waiting = asyncio.ensure_future(trace.wait(None, lambda told: second.number in requested(told)))
-        await asyncio.to_thread(loops.touch, 0)
+        waiting = asyncio.ensure_future(
+            trace.wait(None, lambda told: second.device_number in requested_disks(told))
+        )
+        await asyncio.to_thread(loops.read_block, 0)
         done, _ = await asyncio.wait({waiting}, timeout=0.2)
         assert not done
-        await asyncio.to_thread(loops.touch, 1)
+        await asyncio.to_thread(loops.read_block, 1)
         return await asyncio.wait_for(waiting, 20)
 
-    with Trace(ROOT, requests([first.number, second.number])) as trace:
-        assert requested(asyncio.run(main(trace))) == {second.number}
+    with Trace(ROOT, request_filter([first.device_number, second.device_number])) as trace:
+        assert requested_disks(asyncio.run(main(trace))) == {second.device_number}
 
 
 def partition(device: Path) -> None:
@@ -75,7 +77,7 @@ def partition(device: Path) -> None:
 
 
 @needs_tracefs
-def test_a_write_to_a_partition_of_a_disk_is_the_disk_s(loops: Loops) -> None:
+def test_a_write_to_a_partition_of_a_disk_is_the_disk_s(loops: LoopDevices) -> None:
     """Events carry the whole disk's number, which is what the filter knows."""
     (disk, *_) = disks(loops)
     partition(Path(loops.devices[0]))
@@ -85,13 +87,13 @@ def test_a_write_to_a_partition_of_a_disk_is_the_disk_s(loops: Loops) -> None:
     node = disk.node.parent / "part"
     os.mknod(node, 0o060600, os.makedev(int(major), int(minor)))
     try:
-        with Trace(ROOT, requests([disk.number])) as trace:
+        with Trace(ROOT, request_filter([disk.device_number])) as trace:
             subprocess.run(
                 ["dd", "if=/dev/zero", f"of={node}", "bs=4k", "count=1", "oflag=direct"],
                 check=True,
                 capture_output=True,
             )
-            assert told(trace, 20) == {disk.number}
+            assert told(trace, 20) == {disk.device_number}
     finally:
         node.unlink()
         subprocess.run(["partx", "--delete", loops.devices[0]], check=True)
@@ -99,33 +101,36 @@ def test_a_write_to_a_partition_of_a_disk_is_the_disk_s(loops: Loops) -> None:
 
 @needs_tracefs
 def test_a_hundred_disks_fit_into_a_filter() -> None:
-    with Trace(ROOT, requests((8, 16 * number) for number in range(100))):
+    with Trace(ROOT, request_filter((8, 16 * number) for number in range(100))):
         assert len(instances()) == 1
     assert instances() == []
 
 
 @needs_tracefs
-def test_several_at_once_and_none_is_left(loops: Loops) -> None:
+def test_several_at_once_and_none_is_left(loops: LoopDevices) -> None:
     before = len(list(Path("/proc/self/fd").iterdir()))
     first, second, _ = disks(loops)
-    with Trace(ROOT, requests([first.number])) as one, Trace(ROOT, requests([second.number])) as two:
+    with (
+        Trace(ROOT, request_filter([first.device_number])) as one,
+        Trace(ROOT, request_filter([second.device_number])) as two,
+    ):
         assert len(instances()) == 2
-        loops.touch(0)
-        assert told(one, 20) == {first.number}
+        loops.read_block(0)
+        assert told(one, 20) == {first.device_number}
         assert told(two, 0.2) == set()
     assert instances() == []
     assert len(list(Path("/proc/self/fd").iterdir())) == before
 
 
 @needs_tracefs
-def test_what_a_killed_helper_left_is_removed(loops: Loops) -> None:
+def test_what_a_killed_helper_left_is_removed(loops: LoopDevices) -> None:
     stale, alive, foreign = (
         INSTANCES / name for name in (f"powerd-guard-{DEAD}-0", "powerd-guard-1-0", "powerd-guard-x-0")
     )
     for path in (stale, alive, foreign):
         path.mkdir()
     try:
-        with Trace(ROOT, requests(disk.number for disk in disks(loops))):
+        with Trace(ROOT, request_filter(disk.device_number for disk in disks(loops))):
             assert not stale.exists()
             assert alive.exists()
             assert foreign.exists()
@@ -136,16 +141,21 @@ def test_what_a_killed_helper_left_is_removed(loops: Loops) -> None:
 
 @needs_tracefs
 def test_a_kernel_that_takes_no_filter_is_no_trace() -> None:
-    with pytest.raises(NoTraceError, match="tracefs is not to be had: "), Trace(ROOT, requests([])):
+    with (
+        pytest.raises(TracefsUnavailableError, match="tracefs is not to be had: "),
+        Trace(ROOT, request_filter([])),
+    ):
         pass
     assert instances() == []
 
 
-def test_no_tracefs_is_said(tmp_path: Path) -> None:
-    drives = Drives(tmp_path, "sda")
-    trace = Trace(drives.root, requests([(8, 0)]))
+def test_missing_tracefs_is_reported(tmp_path: Path) -> None:
+    drives = FakeDrives(tmp_path, "sda")
+    trace = Trace(drives.root, request_filter([(8, 0)]))
     with (
-        pytest.raises(NoTraceError, match="tracefs is not to be had: it is not mounted on /sys/kernel/tra"),
+        pytest.raises(
+            TracefsUnavailableError, match="tracefs is not to be had: it is not mounted on /sys/kernel/tra"
+        ),
         trace,
     ):
         pass

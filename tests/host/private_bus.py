@@ -123,7 +123,7 @@ class PrivateBus:
         """Have the bus answer nobody until it may go on."""
         self._daemon.send_signal(signal.SIGSTOP)
 
-    def go_on(self) -> None:
+    def resume(self) -> None:
         """Have the bus answer again."""
         self._daemon.send_signal(signal.SIGCONT)
 
@@ -167,7 +167,7 @@ class PrivateBus:
         self._busctl(_PATH, _MOCKED, "AddProperty", "ssv", _MANAGER, name, *value.split(" "))
         self._mocked("UpdateProperties", "sa{sv}", _MANAGER, "1", name, *value.split(" "))
 
-    def says(self, signal: str, *, begins: bool) -> None:
+    def emit_prepare(self, signal: str, *, begins: bool) -> None:
         """Have logind's manager send PrepareForSleep or PrepareForShutdown."""
         value = "true" if begins else "false"
         self._mocked("EmitSignal", "sssav", _MANAGER, signal, "b", "1", "b", value)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from powerd.host import arp
-from powerd.host.arp import Answer
+from powerd.host.arp import ArpReply
 from powerd.host.values import HostError
 
 MINE, THEIRS = bytes.fromhex("02aabbccddee"), bytes.fromhex("021122334455")
@@ -26,7 +26,7 @@ def test_request_is_as_rfc_826_lays_it_out() -> None:
 
 
 def test_parse_reply() -> None:
-    assert arp.parse_reply(reply() + bytes(18)) == Answer("10.0.0.9", "02:11:22:33:44:55")
+    assert arp.parse_reply(reply() + bytes(18)) == ArpReply("10.0.0.9", "02:11:22:33:44:55")
 
 
 @pytest.mark.parametrize(
@@ -42,11 +42,11 @@ def test_no_bytes_upset_the_parser(data: bytes) -> None:
 
 
 @given(st.binary(min_size=6, max_size=6), st.binary(min_size=4, max_size=4))
-def test_a_request_is_no_reply_until_its_opcode_says_so(mac: bytes, address: bytes) -> None:
+def test_only_a_reply_opcode_is_a_reply(mac: bytes, address: bytes) -> None:
     request = arp.build_request(mac, address, TARGET)
     assert arp.parse_reply(request) is None
     turned = request[:7] + b"\x02" + request[8:]
-    assert arp.parse_reply(turned) == Answer(socket.inet_ntoa(address), mac.hex(":"))
+    assert arp.parse_reply(turned) == ArpReply(socket.inet_ntoa(address), mac.hex(":"))
 
 
 def test_a_refused_socket_is_one_sentence_with_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:

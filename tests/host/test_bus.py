@@ -18,20 +18,20 @@ import pytest
 from host.private_bus import PrivateBus
 
 from powerd.host import bus as host_bus
-from powerd.host.bus import said, socket_of
+from powerd.host.bus import error_text, socket_path
 from powerd.host.logind import Logind
-from powerd.host.values import Going, HostError
+from powerd.host.values import HostError, LogindEvent
 
-FOUND, LOST = Going("found"), Going("lost")
+FOUND, LOST = LogindEvent("found"), LogindEvent("lost")
 
 
 @asynccontextmanager
-async def listening() -> AsyncIterator[tuple[Logind, asyncio.Queue[Going]]]:
+async def listening() -> AsyncIterator[tuple[Logind, asyncio.Queue[LogindEvent]]]:
     """A connection, and what it tells unasked."""
-    logind, heard = Logind(), asyncio.Queue[Going]()
+    logind, heard = Logind(), asyncio.Queue[LogindEvent]()
 
     async def listen() -> None:
-        async for going in logind.goings():
+        async for going in logind.events():
             heard.put_nowait(going)
 
     async with asyncio.TaskGroup() as tasks:
@@ -41,14 +41,14 @@ async def listening() -> AsyncIterator[tuple[Logind, asyncio.Queue[Going]]]:
     logind.close()
 
 
-async def next_of(heard: asyncio.Queue[Going]) -> Going:
+async def next_of(heard: asyncio.Queue[LogindEvent]) -> LogindEvent:
     async with asyncio.timeout(60):
         return await heard.get()
 
 
 async def refusal(logind: Logind) -> str:
     with pytest.raises(HostError) as error:
-        await logind.inhibitors()
+        await logind.list_inhibitors()
     assert "\n" not in str(error.value)
     return str(error.value)
 
@@ -80,7 +80,7 @@ def switches() -> int:
     ],
 )
 def test_where_the_socket_is(address: str, socket: str | None) -> None:
-    assert socket_of(address) == (Path(socket) if socket else None)
+    assert socket_path(address) == (Path(socket) if socket else None)
 
 
 def test_without_a_bus_nothing_is_imported_and_nobody_waits(tmp_path: Path) -> None:
@@ -107,13 +107,15 @@ def test_a_bus_that_refuses_is_a_sentence(bus: PrivateBus) -> None:
     )
 
 
-def test_what_the_library_says_is_told_by_its_number_only() -> None:
-    assert said(OSError("File a.c Line 5. sd_bus_open returned error number: 13")) == "Permission denied"
-    assert said(ValueError("name", "message")) == "message"
-    assert said(TimeoutError()) == ""
+def test_a_library_error_is_reported_by_its_number_only() -> None:
+    assert (
+        error_text(OSError("File a.c Line 5. sd_bus_open returned error number: 13")) == "Permission denied"
+    )
+    assert error_text(ValueError("name", "message")) == "message"
+    assert error_text(TimeoutError()) == ""
 
 
-def test_the_way_to_logind_is_found_lost_and_found_again(
+def test_the_connection_to_logind_is_made_lost_and_made_again(
     bus: PrivateBus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(host_bus, "_PAUSES", (0.05, 0.2))
@@ -122,7 +124,7 @@ def test_the_way_to_logind_is_found_lost_and_found_again(
         bus.logind()
         async with listening() as (logind, heard):
             assert await next_of(heard) == FOUND
-            assert await logind.inhibitors() == ()
+            assert await logind.list_inhibitors() == ()
             for _ in range(2):
                 bus.end()
                 assert await next_of(heard) == LOST
@@ -130,9 +132,9 @@ def test_the_way_to_logind_is_found_lost_and_found_again(
                 bus.start()
                 bus.logind()
                 assert await next_of(heard) == FOUND
-                bus.says("PrepareForSleep", begins=True)
-                assert await next_of(heard) == Going("sleep")
-                assert await logind.inhibitors() == ()
+                bus.emit_prepare("PrepareForSleep", begins=True)
+                assert await next_of(heard) == LogindEvent("sleep")
+                assert await logind.list_inhibitors() == ()
 
     asyncio.run(main())
 
@@ -187,7 +189,7 @@ def test_a_bus_that_hangs_is_waited_for_no_longer_than_the_bound(
             await asyncio.sleep(0.5)
             assert heard.empty(), "a bus that says nothing is none"
             monkeypatch.setattr(host_bus, "BOUND", usual)
-            bus.go_on()
+            bus.resume()
             bus.logind()
             assert await next_of(heard) == FOUND
 
@@ -206,7 +208,7 @@ def test_where_there_was_no_bus_nothing_is_tried_until_somebody_has_found_one(bu
             bus.start()
             bus.logind()
             assert heard.empty()
-            assert await logind.inhibitors() == ()
+            assert await logind.list_inhibitors() == ()
             assert await next_of(heard) == FOUND
 
     asyncio.run(main())
@@ -217,7 +219,7 @@ def test_a_bus_that_was_there_is_missed(bus: PrivateBus) -> None:
 
     async def main() -> None:
         logind = Logind()
-        assert await logind.inhibitors() == (), "a bus without logind"
+        assert await logind.list_inhibitors() == (), "a bus without logind"
         bus.end()
         assert await refusal(logind)
         assert (await refusal(logind)).startswith("cannot reach the system D-Bus: No such file or directory")
@@ -259,7 +261,7 @@ def test_nothing_is_left_open_and_the_loop_is_left_in_peace(
                 assert await next_of(heard) == FOUND
                 connected = descriptors()
                 for _ in range(20):
-                    assert await logind.able("suspend") == "no"
+                    assert await logind.can_sleep("suspend") == "no"
                 assert descriptors() == connected, "one connection for all calls"
                 bus.end()
                 assert await next_of(heard) == LOST
@@ -275,7 +277,7 @@ def test_nothing_is_left_open_and_the_loop_is_left_in_peace(
     asyncio.run(main())
 
 
-def test_a_bus_that_refuses_to_tell_of_signals_is_none(
+def test_a_bus_that_refuses_the_signal_match_is_unavailable(
     bus: PrivateBus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(host_bus, "_PAUSES", (0.02, 0.02))

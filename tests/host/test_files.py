@@ -18,7 +18,7 @@ root_only = pytest.mark.skipif(os.geteuid() != 0, reason="becomes another user: 
 
 
 async def collected(path: Path) -> list[str]:
-    return [piece async for piece in files.chunks(path, str(path))]
+    return [piece async for piece in files.read_chunks(path, str(path))]
 
 
 def test_find_sorts_and_leaves_directories_out(tmp_path: Path) -> None:
@@ -40,19 +40,19 @@ def test_find_sees_sockets(tmp_path: Path) -> None:
         assert files.find(tmp_path, "/wlan*") == ("/wlan0",)
 
 
-def test_mark_changes_with_the_file(tmp_path: Path) -> None:
+def test_the_stat_signature_changes_with_the_file(tmp_path: Path) -> None:
     path = tmp_path / "leases"
-    assert files.mark(path, "/leases") is None
+    assert files.stat_signature(path, "/leases") is None
     path.write_text("one")
-    first = files.mark(path, "/leases")
+    first = files.stat_signature(path, "/leases")
     path.write_text("three")
-    second = files.mark(path, "/leases")
+    second = files.stat_signature(path, "/leases")
     new = tmp_path / "new"
     new.write_text("three")
     new.replace(path)
-    third = files.mark(path, "/leases")
+    third = files.stat_signature(path, "/leases")
     assert len({first, second, third}) == 3
-    assert files.mark(path / "below", "/leases/below") is None
+    assert files.stat_signature(path / "below", "/leases/below") is None
 
 
 def test_chunks_are_bounded_and_whole(tmp_path: Path) -> None:
@@ -138,7 +138,7 @@ def locked(tmp_path: Path) -> Path:
 def test_a_locked_directory_names_its_group(locked: Path) -> None:
     remedy = "add user nobody to group games: usermod -aG games nobody"
     path = locked / "kea" / "leases"
-    assert as_nobody(lambda: files.mark(path, "/kea/leases")).endswith(remedy)
+    assert as_nobody(lambda: files.stat_signature(path, "/kea/leases")).endswith(remedy)
     assert as_nobody(lambda: files.find(locked, "/kea/leases")).endswith(remedy)
     assert as_nobody(lambda: files.find(locked, "/kea/*")).endswith(remedy)
     assert as_nobody(lambda: asyncio.run(collected(path))).endswith(remedy)
@@ -157,5 +157,5 @@ def test_a_file_of_roots_own_needs_an_acl(locked: Path) -> None:
 
 
 def test_other_refusals_name_the_reason(tmp_path: Path) -> None:
-    told = files.refusal("read", "/x", tmp_path / "x", OSError(errno.EIO, "whatever"))
+    told = files.error_text("read", "/x", tmp_path / "x", OSError(errno.EIO, "whatever"))
     assert told.startswith(f"cannot read /x: {os.strerror(errno.EIO)}; ")

@@ -7,40 +7,40 @@ import signal
 import pytest
 from rig.wait import until
 
-from powerd.host.foreground import Foreground
+from powerd.host.foreground import ForegroundProcess
 
 
-def ended(child: Foreground) -> int:
-    until(lambda: child.code() is not None, "the command ends", every=0.01)
-    code = child.code()
+def ended(child: ForegroundProcess) -> int:
+    until(lambda: child.exit_code() is not None, "the command ends", every=0.01)
+    code = child.exit_code()
     assert code is not None
     return code
 
 
 @pytest.mark.parametrize(("script", "code"), [("true", 0), ("exit 7", 7), ("kill -TERM $$", 143)])
-def test_its_code_is_as_a_shell_says_it(script: str, code: int) -> None:
-    assert ended(Foreground(["sh", "-c", script], ())) == code
+def test_its_exit_code_follows_the_shell_convention(script: str, code: int) -> None:
+    assert ended(ForegroundProcess(["sh", "-c", script], ())) == code
 
 
 def test_what_is_not_there_cannot_be_started() -> None:
     with pytest.raises(FileNotFoundError):
-        Foreground(["/nonexistent/command"], ())
+        ForegroundProcess(["/nonexistent/command"], ())
 
 
 def test_signals_are_passed_on_and_never_to_one_that_is_gone() -> None:
-    child = Foreground(["sleep", "60"], ())
-    assert child.code() is None
-    child.send(signal.SIGTERM)
+    child = ForegroundProcess(["sleep", "60"], ())
+    assert child.exit_code() is None
+    child.send_signal(signal.SIGTERM)
     assert ended(child) == 143
-    child.send(signal.SIGTERM)
+    child.send_signal(signal.SIGTERM)
 
 
 def test_it_has_the_signals_that_a_command_expects() -> None:
     """Python ignores SIGPIPE, and a command that inherited that would write into a closed pipe for ever."""
-    assert ended(Foreground(["sh", "-c", "kill -PIPE $$; exit 3"], ())) == 128 + signal.SIGPIPE
+    assert ended(ForegroundProcess(["sh", "-c", "kill -PIPE $$; exit 3"], ())) == 128 + signal.SIGPIPE
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     try:
-        child = Foreground(["sh", "-c", "kill -TERM $$; exit 3"], before)
+        child = ForegroundProcess(["sh", "-c", "kill -TERM $$; exit 3"], before)
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
     assert ended(child) == 128 + signal.SIGTERM

@@ -11,16 +11,16 @@ from host.private_bus import PrivateBus
 
 from powerd.host import hands
 from powerd.host.hands import RealHands
-from powerd.host.helper import Helper
+from powerd.host.helper import HelperClient
 from powerd.host.logind import Logind
 from powerd.host.machine import Machine
-from powerd.host.values import Going, HostError
-from powerd.model import Action
+from powerd.host.values import HostError, LogindEvent
+from powerd.model import SleepAction
 
 
 def test_a_command_is_run_without_a_shell() -> None:
     end = asyncio.run(RealHands().run(["/bin/echo", "$HOME;", "*"], timeout=10))
-    assert (end.status, end.out) == (0, "$HOME; *\n")
+    assert (end.status, end.stdout) == (0, "$HOME; *\n")
 
 
 def test_a_command_out_of_time_is_ended() -> None:
@@ -31,16 +31,16 @@ def test_a_command_out_of_time_is_ended() -> None:
 def test_a_command_is_given_what_it_reads_and_its_environment() -> None:
     shown = ["/bin/sh", "-c", 'read line; echo "$line $CAUSE $LC_ALL"']
     end = asyncio.run(RealHands().run(shown, timeout=10, stdin=b"woke\n", env={"CAUSE": "alarm"}))
-    assert end.out == "woke alarm C\n"
+    assert end.stdout == "woke alarm C\n"
 
 
-@pytest.mark.parametrize("action", get_args(Action))
+@pytest.mark.parametrize("action", get_args(SleepAction))
 def test_logind_is_asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, action: str) -> None:
     """Every action but the command is one of logind's."""
     monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", f"unix:path={tmp_path}/nothing")
     if action != "command":
         with pytest.raises(HostError, match=r"^there is no system D-Bus at .*; start it, or use a command$"):
-            asyncio.run(RealHands().logind(action))
+            asyncio.run(RealHands().request_sleep(action))
         with pytest.raises(HostError, match=r"^there is no system D-Bus at "):
             asyncio.run(RealHands().inhibit("sleep", "x", "block"))
 
@@ -52,17 +52,17 @@ def test_logind_is_the_one_that_is_shared(bus: PrivateBus) -> None:
         logind = Logind()
         eyes, hands = Machine(logind=logind), RealHands(logind)
         lock = await hands.inhibit("sleep", "a test", "delay")
-        assert [row.who for row in await eyes.inhibitors()] == ["powerd"], (
+        assert [row.who for row in await eyes.list_inhibitors()] == ["powerd"], (
             "the mock does not know whose it is"
         )
         os.close(lock)
-        assert await eyes.able("suspend") == "yes"
-        assert await eyes.key_press() is None
-        assert await eyes.timers(["auto"]) == ()
-        assert await eyes.patience() == 5.0
-        assert await anext(eyes.goings()) == Going("found")
+        assert await eyes.can_sleep("suspend") == "yes"
+        assert await eyes.last_key_press() is None
+        assert await eyes.list_timers(["auto"]) == ()
+        assert await eyes.inhibit_delay() == 5.0
+        assert await anext(eyes.events()) == LogindEvent("found")
         assert bus.clients() == 1
-        await hands.logind("suspend")
+        await hands.request_sleep("suspend")
         logind.close()
 
     asyncio.run(main())
@@ -73,13 +73,13 @@ def test_the_helper_is_asked(tmp_path: Path) -> None:
     """What it answers is told in tests/host/test_helper.py; here nobody is there."""
 
     async def main() -> None:
-        helper = Helper(tmp_path / "nothing")
+        helper = HelperClient(tmp_path / "nothing")
         eyes, hands = Machine(helper=helper), RealHands(helper=helper)
         for request in (
             hands.set_alarm(60, None),
             hands.clear_alarm(5),
             hands.arm_card("eth0"),
-            eyes.card("eth0"),
+            eyes.read_card("eth0"),
             eyes.read_alarm(),
         ):
             with pytest.raises(HostError, match=r"^no helper listens on "):
@@ -103,13 +103,13 @@ def test_an_announcement_is_one_argument_of_wall(tmp_path: Path, monkeypatch: py
     assert out.read_text() == "['--timeout', '10', 'powerd: this server powers off in 1min']"
 
 
-def test_an_announcement_that_fails_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_announcement_that_fails_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hands, "_WALL", wall(tmp_path, "sys.exit('no terminal')"))
     with pytest.raises(HostError, match=r"^wall ended with status 1: no terminal$"):
         asyncio.run(RealHands().broadcast("x"))
 
 
-def test_a_missing_wall_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_wall_command_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hands, "_WALL", (str(tmp_path / "wall"),))
     with pytest.raises(HostError, match=r"there is no such program; install it"):
         asyncio.run(RealHands().broadcast("x"))
@@ -118,4 +118,4 @@ def test_a_missing_wall_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 def test_the_wall_of_this_machine_knows_its_options() -> None:
     assert os.access(hands._WALL[0], os.X_OK)  # noqa: SLF001 - the very program
     end = asyncio.run(RealHands().run([hands._WALL[0], "--help"], timeout=10))  # noqa: SLF001 - as above
-    assert "--timeout" in end.out
+    assert "--timeout" in end.stdout

@@ -12,37 +12,37 @@ from pathlib import Path
 from typing import TypeVar
 
 import pytest
-from helper.clocks import EPOCH, KernelRtc
-from helper.running import NOBODY, Running, as_user
+from helper.clocks import EPOCH, FakeRtc
+from helper.running import NOBODY, HelperProcess, as_user
 from rig.wait import until
 
 from powerd import model
 from powerd.helper import rtc
-from powerd.helper.desk import Desk
-from powerd.helper.door import opened
+from powerd.helper.desk import Dispatcher
+from powerd.helper.door import open_listener
 from powerd.helper.protocol import (
-    Alarm,
-    Card,
-    CheckHealth,
+    AlarmResponse,
+    AwaitFirstAccess,
+    CardResponse,
+    CheckHealthRequest,
     ClearAlarm,
-    Guard,
-    Power,
+    GroupSpinUpResponse,
+    PowerResponse,
     ReadAlarm,
     ReadCard,
-    ReadDrive,
-    ReadPower,
+    ReadDriveRequest,
+    ReadPowerRequest,
     Request,
-    Roused,
     SetAlarm,
-    SetApm,
-    SetTimer,
-    StandBy,
-    to_line,
-    within,
+    SetApmRequest,
+    SetTimerRequest,
+    SpinDownRequest,
+    deadline_of,
+    encode,
 )
-from powerd.helper.server import Server
+from powerd.helper.server import HelperServer
 from powerd.host import helper
-from powerd.host.helper import Helper, ask
+from powerd.host.helper import HelperClient, send_request
 from powerd.host.values import HostError
 
 T = TypeVar("T")
@@ -51,42 +51,42 @@ T = TypeVar("T")
 @contextlib.asynccontextmanager
 async def serving(path: Path, deadline: float = 5.0) -> AsyncIterator[None]:
     """The real server on this loop."""
-    with opened(path, "no-such-user") as door:
-        server = Server(door, Desk(deadline=deadline), frozenset({os.geteuid()}))
+    with open_listener(path, "no-such-user") as door:
+        server = HelperServer(door, Dispatcher(deadline=deadline), frozenset({os.geteuid()}))
         async with asyncio.TaskGroup() as group:
             group.create_task(server.run())
             yield
-            server.end()
+            server.stop()
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> KernelRtc:
+def clock(monkeypatch: pytest.MonkeyPatch) -> FakeRtc:
     """The machine's RTC."""
-    clock = KernelRtc()
-    monkeypatch.setattr(rtc, "find", lambda _root: clock)
+    clock = FakeRtc()
+    monkeypatch.setattr(rtc, "find_rtc", lambda _root: clock)
     return clock
 
 
-def test_a_whole_night(tmp_path: Path, clock: KernelRtc) -> None:
+def test_a_complete_sleep(tmp_path: Path, clock: FakeRtc) -> None:
     """Set, set again with what is one's own, woken by it, and nothing to clear."""
 
     async def main() -> None:
         at = tmp_path / "s"
         async with serving(at):
-            first = await ask(SetAlarm(3600, None), at)
-            assert first == Alarm("rtc0", EPOCH, EPOCH + 3600, None, written=True)
-            second = await ask(SetAlarm(7200, first.at), at)
+            first = await send_request(SetAlarm(3600, None), at)
+            assert first == AlarmResponse("rtc0", EPOCH, EPOCH + 3600, None, written=True)
+            second = await send_request(SetAlarm(7200, first.at), at)
             assert (second.at, second.before) == (EPOCH + 7200, EPOCH + 3600)
-            assert (await ask(ReadAlarm(), at)).in_seconds == 7200
+            assert (await send_request(ReadAlarm(), at)).in_seconds == 7200
             clock.now += 7200
-            assert (await ask(ClearAlarm(EPOCH + 7200), at)).at is None
+            assert (await send_request(ClearAlarm(EPOCH + 7200), at)).at is None
 
     asyncio.run(main())
 
 
-def test_a_whole_night_by_its_methods(tmp_path: Path, clock: KernelRtc) -> None:
+def test_a_complete_sleep_by_its_methods(tmp_path: Path, clock: FakeRtc) -> None:
     async def main() -> None:
-        one = Helper(tmp_path / "s")
+        one = HelperClient(tmp_path / "s")
         async with serving(tmp_path / "s"):
             assert (await one.set_alarm(3600, None)).at == EPOCH + 3600
             assert (await one.set_alarm(7200, EPOCH + 3600)).before == EPOCH + 3600
@@ -101,14 +101,14 @@ def test_a_whole_night_by_its_methods(tmp_path: Path, clock: KernelRtc) -> None:
 
 @pytest.mark.parametrize("word", ["read", "arm"])
 def test_a_card_is_the_models(tmp_path: Path, word: str) -> None:
-    one = Helper(tmp_path / "s")
+    one = HelperClient(tmp_path / "s")
     ask_it = one.read_card if word == "read" else one.arm_card
-    card = answered(tmp_path / "s", to_line(Card("eth0", "pumbg", "g")), lambda: ask_it("eth0"))
-    assert card == model.Card("eth0", "pumbg", "g")
+    card = answered(tmp_path / "s", encode(CardResponse("eth0", "pumbg", "g")), lambda: ask_it("eth0"))
+    assert card == model.NetworkCard("eth0", "pumbg", "g")
 
 
 def test_what_is_none_of_the_vocabulary_is_never_sent(tmp_path: Path) -> None:
-    one = Helper(tmp_path / "nothing")
+    one = HelperClient(tmp_path / "nothing")
 
     async def main() -> None:
         for alarm in (one.set_alarm(59, None), one.set_alarm(60, -1), one.clear_alarm(-1)):
@@ -122,35 +122,37 @@ def test_what_is_none_of_the_vocabulary_is_never_sent(tmp_path: Path) -> None:
 
 
 def test_a_disk_is_asked_stopped_and_set() -> None:
-    with Running() as server:
+    with HelperProcess() as server:
 
         async def main() -> None:
             at = server.socket
-            assert await ask(ReadPower("ata-SDA"), at) == Power("ata-SDA", "active", 1)
-            assert (await ask(SetApm("ata-SDA", 128, spin_down=False), at)).apm == 128
-            assert (await ask(ReadDrive("ata-SDA"), at)).apm_supported
-            assert (await ask(SetTimer("ata-SDA", 242), at)).state == "active"
-            assert (await ask(StandBy("ata-SDA", "ata"), at)).state == "standby"
+            assert await send_request(ReadPowerRequest("ata-SDA"), at) == PowerResponse(
+                "ata-SDA", "active", 1
+            )
+            assert (await send_request(SetApmRequest("ata-SDA", 128, spin_down=False), at)).apm == 128
+            assert (await send_request(ReadDriveRequest("ata-SDA"), at)).apm_supported
+            assert (await send_request(SetTimerRequest("ata-SDA", 242), at)).state == "active"
+            assert (await send_request(SpinDownRequest("ata-SDA", "ata"), at)).state == "standby"
 
         asyncio.run(main())
         assert server.drives.state("sda") == "standby"
 
 
 def test_a_guard_answers_when_a_disk_is_touched_and_ends_when_it_is_cancelled() -> None:
-    with Running() as server:
+    with HelperProcess() as server:
 
-        async def begun(guard: asyncio.Task[Roused]) -> None:
+        async def begun(guard: asyncio.Task[GroupSpinUpResponse]) -> None:
             before = len(server.log())
             await asyncio.to_thread(until, lambda: len(server.log()) > before, "it is guarded")
             assert not guard.done()
 
-        async def main() -> Roused:
-            request = Guard(("ata-SDA", "ata-SDB"))
-            guard = asyncio.ensure_future(ask(request, server.socket))
+        async def main() -> GroupSpinUpResponse:
+            request = AwaitFirstAccess(("ata-SDA", "ata-SDB"))
+            guard = asyncio.ensure_future(send_request(request, server.socket))
             await begun(guard)
             guard.cancel()
             await asyncio.to_thread(until, lambda: "the guard ends" in server.log()[-1], "it ends")
-            guard = asyncio.ensure_future(ask(request, server.socket))
+            guard = asyncio.ensure_future(send_request(request, server.socket))
             await begun(guard)
             server.drives.write("sys/block/sdb/stat", "9 0 72 1\n")
             return await asyncio.wait_for(guard, 20)
@@ -161,32 +163,34 @@ def test_a_guard_answers_when_a_disk_is_touched_and_ends_when_it_is_cancelled() 
 
 def test_two_hundred_disks_at_once() -> None:
     """More than the queue before the door, and than tools that run at once."""
-    with Running() as server:
+    with HelperProcess() as server:
         for number in range(2, 200):
             server.drives.add(f"sd{number}", number)
         names = ["ata-SDA", "ata-SDB", *(f"ata-SD{number}" for number in range(2, 200))]
 
-        async def main() -> list[Power]:
-            return await asyncio.gather(*(ask(ReadPower(name), server.socket) for name in names))
+        async def main() -> list[PowerResponse]:
+            return await asyncio.gather(
+                *(send_request(ReadPowerRequest(name), server.socket) for name in names)
+            )
 
         answers = asyncio.run(main())
         assert [answer.disk for answer in answers] == names
         assert {answer.state for answer in answers} == {"active"}
 
 
-def test_a_refusal_is_the_helpers_sentence(tmp_path: Path, clock: KernelRtc) -> None:
-    clock.deaf = True
+def test_a_refusal_is_the_helpers_sentence(tmp_path: Path, clock: FakeRtc) -> None:
+    clock.drops_alarm = True
 
     async def main() -> None:
         async with serving(tmp_path / "s"):
             with pytest.raises(HostError, match="rtc0 took an alarm 600 s ahead and then shows none"):
-                await ask(SetAlarm(600, None), tmp_path / "s")
+                await send_request(SetAlarm(600, None), tmp_path / "s")
 
     asyncio.run(main())
 
 
 def test_a_hanging_rtc_holds_up_nobody_else(
-    tmp_path: Path, clock: KernelRtc, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, clock: FakeRtc, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gate = threading.Event()
     monkeypatch.setattr(clock, "read", lambda _attribute: gate.wait(30) and "")
@@ -194,23 +198,23 @@ def test_a_hanging_rtc_holds_up_nobody_else(
     async def main() -> None:
         at = tmp_path / "s"
         async with serving(at, deadline=0.2):
-            hanging = asyncio.create_task(ask(ReadAlarm(), at))
+            hanging = asyncio.create_task(send_request(ReadAlarm(), at))
             await asyncio.sleep(0)
             with pytest.raises(HostError, match="no network interface nope"):
-                await ask(ReadCard("nope"), at)
+                await send_request(ReadCard("nope"), at)
             with pytest.raises(
                 HostError, match=r"the real-time clock did not answer within 0\.2 s; see dmesg"
             ):
                 await hanging
             with pytest.raises(HostError, match="still hangs in an earlier request"):
-                await ask(ReadAlarm(), at)
+                await send_request(ReadAlarm(), at)
 
     asyncio.run(main())
     gate.set()
 
 
-def test_who_is_one_too_many_is_told(
-    tmp_path: Path, clock: KernelRtc, monkeypatch: pytest.MonkeyPatch
+def test_one_connection_too_many_is_refused(
+    tmp_path: Path, clock: FakeRtc, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked, gate = threading.Event(), threading.Event()
 
@@ -220,14 +224,14 @@ def test_who_is_one_too_many_is_told(
         return ""
 
     monkeypatch.setattr(clock, "read", hangs)
-    monkeypatch.setattr("powerd.helper.server.REQUESTS_AT_ONCE", 1)
+    monkeypatch.setattr("powerd.helper.server.MAX_REQUESTS", 1)
 
     async def main() -> None:
         async with serving(tmp_path / "s", deadline=3.0):
-            hanging = asyncio.create_task(ask(ReadAlarm(), tmp_path / "s"))
+            hanging = asyncio.create_task(send_request(ReadAlarm(), tmp_path / "s"))
             await asyncio.to_thread(asked.wait, 20)
             with pytest.raises(HostError, match="1 requests are being carried out; ask again in a moment"):
-                await ask(ReadCard("nope"), tmp_path / "s")
+                await send_request(ReadCard("nope"), tmp_path / "s")
             with pytest.raises(HostError, match="did not answer"):
                 await hanging
 
@@ -255,56 +259,61 @@ def answered(path: Path, line: bytes, request: Callable[[], Awaitable[T]]) -> T:
 def test_an_answer_to_something_else_is_none(tmp_path: Path) -> None:
     at = tmp_path / "s"
     with pytest.raises(HostError, match="answers something else; restart it"):
-        answered(at, to_line(Card("eth0", "g", "g")), lambda: ask(ReadAlarm(), at))
+        answered(at, encode(CardResponse("eth0", "g", "g")), lambda: send_request(ReadAlarm(), at))
 
 
-@pytest.mark.parametrize("line", [b"", b"\n", b"{}\n", b"\xff\n", b"x" * 5000, to_line(ReadAlarm())])
+@pytest.mark.parametrize("line", [b"", b"\n", b"{}\n", b"\xff\n", b"x" * 5000, encode(ReadAlarm())])
 def test_no_answer_is_one_sentence(tmp_path: Path, line: bytes) -> None:
     at = tmp_path / "s"
     with pytest.raises(HostError, match=r"gave no answer \(.+\); see journalctl -u powerd-helper"):
-        answered(at, line, lambda: ask(ReadAlarm(), at))
+        answered(at, line, lambda: send_request(ReadAlarm(), at))
 
 
 def test_silence_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(helper, "_START", 0.03)
+    monkeypatch.setattr(helper, "_START_MARGIN", 0.03)
     monkeypatch.setattr(helper, "within", lambda _: 0.02)
     with socket.socket(socket.AF_UNIX) as deaf:
         deaf.bind(str(tmp_path / "s"))
         deaf.listen()
         with pytest.raises(HostError, match=r"did not answer within 0\.05 s; see journalctl"):
-            asyncio.run(ask(ReadAlarm(), tmp_path / "s"))
+            asyncio.run(send_request(ReadAlarm(), tmp_path / "s"))
 
 
 @pytest.mark.parametrize(
     "request_",
-    [ReadAlarm(), ReadPower("ata-A"), StandBy("ata-A", "ata"), CheckHealth("ata-A", wake=True, kind="")],
+    [
+        ReadAlarm(),
+        ReadPowerRequest("ata-A"),
+        SpinDownRequest("ata-A", "ata"),
+        CheckHealthRequest("ata-A", wake=True, kind=""),
+    ],
 )
 def test_the_helper_is_waited_for_longer_than_it_promises_to_take(request_: Request) -> None:
-    promised, waited = within(request_), helper._bound(request_)  # noqa: SLF001 - minutes, to be seen in no test
+    promised, waited = deadline_of(request_), helper._timeout_of(request_)  # noqa: SLF001 - minutes, to be seen in no test
     assert promised is not None
     assert waited is not None
     assert waited >= promised + 10, "a small computer that is busy starts it in ten"
 
 
 def test_a_guard_is_waited_for_without_end() -> None:
-    assert helper._bound(Guard(("ata-A", "ata-B"))) is None  # noqa: SLF001 - as above
+    assert helper._timeout_of(AwaitFirstAccess(("ata-A", "ata-B"))) is None  # noqa: SLF001 - as above
 
 
 def test_nobody_there_is_one_sentence(tmp_path: Path) -> None:
     remedy = "start it: systemctl enable --now powerd-helper.socket"
     with pytest.raises(HostError, match=remedy):
-        asyncio.run(ask(ReadAlarm(), tmp_path / "s"))
+        asyncio.run(send_request(ReadAlarm(), tmp_path / "s"))
     with socket.socket(socket.AF_UNIX) as dead:
         dead.bind(str(tmp_path / "s"))
     with pytest.raises(HostError, match=remedy):
-        asyncio.run(ask(ReadAlarm(), tmp_path / "s"))
+        asyncio.run(send_request(ReadAlarm(), tmp_path / "s"))
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="becomes another user: run as root")
-def test_who_may_not_ask_is_told() -> None:
-    with Running() as server:
+def test_a_forbidden_peer_is_refused() -> None:
+    with HelperProcess() as server:
         with as_user(NOBODY), pytest.raises(HostError, match=f"user {NOBODY} may not ask the helper"):
-            asyncio.run(ask(ReadAlarm(), server.socket))
+            asyncio.run(send_request(ReadAlarm(), server.socket))
         server.socket.chmod(0o600)
         with as_user(NOBODY), pytest.raises(HostError, match="permission denied; run powerd as its service"):
-            asyncio.run(ask(ReadAlarm(), server.socket))
+            asyncio.run(send_request(ReadAlarm(), server.socket))

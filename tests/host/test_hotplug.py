@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from powerd.host import hotplug
-from powerd.host.hotplug import Hotplug
+from powerd.host.hotplug import BlockDeviceMonitor
 from powerd.host.machine import Machine
 from powerd.host.values import HostError
 
@@ -22,7 +22,7 @@ root_only = pytest.mark.skipif(
 )
 
 
-class Air:
+class FakeUdev:
     """A socket pair in the place of netlink: what is sent at one end is heard at the other."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -30,7 +30,7 @@ class Air:
         self.ours.settimeout(0)
         monkeypatch.setattr(hotplug, "_open", lambda _: self.theirs)
 
-    def say(self, times: int = 1) -> None:
+    def emit(self, times: int = 1) -> None:
         """Messages; those that find no room are lost, as netlink's."""
         for _ in range(times):
             try:
@@ -40,21 +40,21 @@ class Air:
 
 
 @pytest.fixture
-def air(monkeypatch: pytest.MonkeyPatch) -> Iterator[Air]:
+def fake_udev(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeUdev]:
     monkeypatch.setattr(hotplug, "_REST", 0.05)
-    air = Air(monkeypatch)
+    air = FakeUdev(monkeypatch)
     yield air
     air.ours.close()
     air.theirs.close()
 
 
-def listening(story: Callable[[Hotplug, list[float]], Awaitable[None]]) -> list[float]:
+def listening(story: Callable[[BlockDeviceMonitor, list[float]], Awaitable[None]]) -> list[float]:
     """Times at which it was called while ``story`` was played."""
 
     async def play() -> list[float]:
         loop = asyncio.get_running_loop()
         times: list[float] = []
-        heard = Hotplug(lambda: times.append(loop.time()))
+        heard = BlockDeviceMonitor(lambda: times.append(loop.time()))
         try:
             await story(heard, times)
         finally:
@@ -70,21 +70,21 @@ async def until(times: list[float], count: int) -> None:
             await asyncio.sleep(0.005)
 
 
-def test_silence_is_not_heard(air: Air) -> None:
-    async def story(_: Hotplug, __: list[float]) -> None:
-        air.say(0)
+def test_silence_causes_no_event(fake_udev: FakeUdev) -> None:
+    async def story(_: BlockDeviceMonitor, __: list[float]) -> None:
+        fake_udev.emit(0)
 
     assert listening(story) == []
 
 
-def test_a_message_is_heard_at_once_and_its_followers_once_after_the_rest(air: Air) -> None:
-    async def story(_: Hotplug, times: list[float]) -> None:
-        air.say()
+def test_a_message_is_reported_at_once_and_its_followers_once_after_the_pause(fake_udev: FakeUdev) -> None:
+    async def story(_: BlockDeviceMonitor, times: list[float]) -> None:
+        fake_udev.emit()
         await until(times, 1)
-        air.say(7)
+        fake_udev.emit(7)
         await until(times, 2)
         await asyncio.sleep(0.2)
-        air.say()
+        fake_udev.emit()
         await until(times, 3)
 
     times = listening(story)
@@ -92,35 +92,35 @@ def test_a_message_is_heard_at_once_and_its_followers_once_after_the_rest(air: A
     assert times[1] - times[0] >= 0.045
 
 
-def test_what_never_ends_is_heard_ever_more_rarely(air: Air) -> None:
-    async def story(_: Hotplug, __: list[float]) -> None:
+def test_an_endless_stream_is_reported_with_growing_pauses(fake_udev: FakeUdev) -> None:
+    async def story(_: BlockDeviceMonitor, __: list[float]) -> None:
         for _turn in range(100):
-            air.say(5)
+            fake_udev.emit(5)
             await asyncio.sleep(0.01)
 
     times = listening(story)
     assert len(times) <= 2 + math.log2(1 + (times[-1] - times[0]) / 0.05)
 
 
-def test_a_rest_is_no_longer_than_a_minute(air: Air, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_pause_is_no_longer_than_a_minute(fake_udev: FakeUdev, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hotplug, "_LONGEST_REST", 0.06)
 
-    async def story(_: Hotplug, times: list[float]) -> None:
-        air.say()
+    async def story(_: BlockDeviceMonitor, times: list[float]) -> None:
+        fake_udev.emit()
         while len(times) < 6:
-            air.say()
+            fake_udev.emit()
             await asyncio.sleep(0.005)
 
     assert len(listening(story)) == 6, "with doubling alone this would take over 3 s"
 
 
 def test_more_messages_than_are_taken_at_one_go_wait_for_the_next(
-    air: Air, monkeypatch: pytest.MonkeyPatch
+    fake_udev: FakeUdev, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(hotplug, "_AT_ONCE", 2)
 
-    async def story(_: Hotplug, times: list[float]) -> None:
-        air.say(5)
+    async def story(_: BlockDeviceMonitor, times: list[float]) -> None:
+        fake_udev.emit(5)
         await until(times, 3)
 
     assert len(listening(story)) == 3
@@ -143,7 +143,7 @@ def test_lost_messages_are_a_message(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hotplug, "_REST", 0.02)
     monkeypatch.setattr(hotplug, "_open", lambda _: full)
 
-    async def story(_: Hotplug, times: list[float]) -> None:
+    async def story(_: BlockDeviceMonitor, times: list[float]) -> None:
         ours.send(b"one")
         await until(times, 1)
         full.errors = 1
@@ -153,11 +153,11 @@ def test_lost_messages_are_a_message(monkeypatch: pytest.MonkeyPatch) -> None:
         assert len(listening(story)) == 2
 
 
-def test_nothing_is_heard_after_close(air: Air) -> None:
-    async def story(heard: Hotplug, times: list[float]) -> None:
-        air.say()
+def test_nothing_is_reported_after_close(fake_udev: FakeUdev) -> None:
+    async def story(heard: BlockDeviceMonitor, times: list[float]) -> None:
+        fake_udev.emit()
         await until(times, 1)
-        air.say()
+        fake_udev.emit()
         heard.close()
         heard.close()
         await asyncio.sleep(0.1)
@@ -168,24 +168,26 @@ def test_nothing_is_heard_after_close(air: Air) -> None:
 def test_without_udev_nothing_is_loaded(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(hotplug, "_UDEV", tmp_path / "control")
     monkeypatch.setitem(sys.modules, "pyudev", None)
-    Machine().hotplug(lambda: None)
+    Machine().watch_block_devices(lambda: None)
     (tmp_path / "control").touch()
-    Machine(tmp_path).hotplug(lambda: None)
+    Machine(tmp_path).watch_block_devices(lambda: None)
 
 
-def test_the_machine_hears_and_closes(air: Air, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_machine_listens_and_closes(
+    fake_udev: FakeUdev, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setattr(hotplug, "_UDEV", tmp_path)
     times: list[float] = []
 
     async def story() -> None:
         machine = Machine()
-        machine.hotplug(lambda: times.append(0))
-        air.say()
+        machine.watch_block_devices(lambda: times.append(0))
+        fake_udev.emit()
         await until(times, 1)
         machine.close()
 
     asyncio.run(story())
-    assert air.theirs.fileno() == -1
+    assert fake_udev.theirs.fileno() == -1
 
 
 @pytest.mark.parametrize("trouble", ["no pyudev", "no socket"])
@@ -201,7 +203,7 @@ def test_what_cannot_be_had_is_one_sentence(monkeypatch: pytest.MonkeyPatch, tro
         monkeypatch.setattr(pyudev.Monitor, "start", refuse)
 
     async def story() -> None:
-        Hotplug(lambda: None)
+        BlockDeviceMonitor(lambda: None)
 
     with pytest.raises(HostError, match=r"^cannot hear of disks that come and go: [^\n]*; [^\n]*AF_NETLINK$"):
         asyncio.run(story())
@@ -209,14 +211,14 @@ def test_what_cannot_be_had_is_one_sentence(monkeypatch: pytest.MonkeyPatch, tro
 
 @root_only
 @pytest.mark.parametrize("room", [hotplug._ROOM, 4096])  # noqa: SLF001 - with room for all, and for next to none
-def test_a_storm_of_real_events_is_heard_a_few_times(monkeypatch: pytest.MonkeyPatch, room: int) -> None:
+def test_a_burst_of_real_events_is_reported_a_few_times(monkeypatch: pytest.MonkeyPatch, room: int) -> None:
     monkeypatch.setattr(hotplug, "_ROOM", room)
     monkeypatch.setattr(hotplug, "_REST", 0.1)
     times: list[float] = []
 
     async def story() -> None:
         loop = asyncio.get_running_loop()
-        heard = Hotplug(lambda: times.append(loop.time()), "kernel")
+        heard = BlockDeviceMonitor(lambda: times.append(loop.time()), "kernel")
         for n in range(10_000):
             os.write(uevent, b"change")
             if n % 100 == 0:
@@ -231,7 +233,7 @@ def test_a_storm_of_real_events_is_heard_a_few_times(monkeypatch: pytest.MonkeyP
 
 
 @root_only
-def test_without_rights_the_room_is_what_the_kernel_allows(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_rights_the_buffer_is_what_the_kernel_allows(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hotplug, "_SO_RCVBUFFORCE", 10_000)
 
     class Strict(socket.socket):
@@ -241,6 +243,6 @@ def test_without_rights_the_room_is_what_the_kernel_allows(monkeypatch: pytest.M
             super().setsockopt(level, option, value)
 
     with Strict(socket.AF_NETLINK, socket.SOCK_RAW, 15) as own:
-        hotplug._make_room(own)  # noqa: SLF001 - the subject
+        hotplug._enlarge_buffer(own)  # noqa: SLF001 - the subject
         most = int(Path("/proc/sys/net/core/rmem_max").read_text())
         assert own.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) == 2 * min(most, 16 << 20)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from powerd.host import icmp
-from powerd.host.icmp import Echo, Obstacle
+from powerd.host.icmp import EchoReply, IcmpError
 from powerd.host.values import HostError
 
 HOST_UNREACHABLE = 113
@@ -26,11 +26,11 @@ def extended(code: int, *, origin: int = 2, kind: int = 3, detail: int = 0) -> b
 
 
 def test_parse_echo() -> None:
-    assert icmp.parse_echo(packet(777, 3), "10.0.0.9") == Echo("10.0.0.9", 777, 3)
+    assert icmp.parse_echo(packet(777, 3), "10.0.0.9") == EchoReply("10.0.0.9", 777, 3)
 
 
 def test_parse_echo_honours_the_header_length() -> None:
-    assert icmp.parse_echo(packet(777, 3, options=10), "10.0.0.9") == Echo("10.0.0.9", 777, 3)
+    assert icmp.parse_echo(packet(777, 3, options=10), "10.0.0.9") == EchoReply("10.0.0.9", 777, 3)
 
 
 @pytest.mark.parametrize(
@@ -50,12 +50,12 @@ def test_parse_echo_of_anything_else(bad: bytes) -> None:
 
 def test_host_unreachable_is_silence_and_all_else_an_obstacle() -> None:
     question = struct.pack("!BBHHH", 8, 0, 0, 777, 1)
-    assert icmp.parse_obstacle(question, extended(HOST_UNREACHABLE, detail=1), "10.0.0.9") is None
-    told = icmp.parse_obstacle(question, extended(NET_UNREACHABLE), "10.0.0.9")
-    assert told == Obstacle("10.0.0.9", 777, f"a router says: {os.strerror(NET_UNREACHABLE)}")
-    assert icmp.parse_obstacle(question, extended(HOST_UNREACHABLE, detail=13), "10.0.0.9") is not None
-    assert icmp.parse_obstacle(question, extended(NET_UNREACHABLE, origin=1), "10.0.0.9") is None
-    assert icmp.parse_obstacle(question[:5], extended(NET_UNREACHABLE), "10.0.0.9") is None
+    assert icmp.parse_icmp_error(question, extended(HOST_UNREACHABLE, detail=1), "10.0.0.9") is None
+    told = icmp.parse_icmp_error(question, extended(NET_UNREACHABLE), "10.0.0.9")
+    assert told == IcmpError("10.0.0.9", 777, f"a router says: {os.strerror(NET_UNREACHABLE)}")
+    assert icmp.parse_icmp_error(question, extended(HOST_UNREACHABLE, detail=13), "10.0.0.9") is not None
+    assert icmp.parse_icmp_error(question, extended(NET_UNREACHABLE, origin=1), "10.0.0.9") is None
+    assert icmp.parse_icmp_error(question[:5], extended(NET_UNREACHABLE), "10.0.0.9") is None
 
 
 def test_datagram_has_a_right_checksum() -> None:
@@ -70,7 +70,7 @@ def test_datagram_has_a_right_checksum() -> None:
 def test_no_bytes_upset_the_parsers(data: bytes, more: bytes) -> None:
     echo = icmp.parse_echo(data, "10.0.0.9")
     assert echo is None or echo.address == "10.0.0.9"
-    icmp.parse_obstacle(data, more, "10.0.0.9")
+    icmp.parse_icmp_error(data, more, "10.0.0.9")
 
 
 @given(st.binary(min_size=4, max_size=4), st.binary(min_size=4, max_size=4), st.binary(max_size=100))
@@ -85,10 +85,10 @@ def test_what_is_built_has_no_options_and_the_right_length(own: bytes, target: b
 def test_the_loopback_answers_and_only_our_identifier_counts() -> None:
     mine, other = icmp.EchoSocket(0x1234), icmp.EchoSocket(0x4321)
     try:
-        mine.begin(7)
-        assert mine.ask("127.0.0.1") == 0
-        assert list(mine.hear()) == [Echo("127.0.0.1", 0x1234, 7)]
-        assert list(other.hear()) == []
+        mine.set_sequence(7)
+        assert mine.send_request("127.0.0.1") == 0
+        assert list(mine.read_replies()) == [EchoReply("127.0.0.1", 0x1234, 7)]
+        assert list(other.read_replies()) == []
     finally:
         mine.close()
         other.close()

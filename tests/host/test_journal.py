@@ -15,15 +15,15 @@ from types import ModuleType
 import pytest
 
 from powerd.host import journal
-from powerd.host.journal import Journal
+from powerd.host.journal import JournalWriter
 
 FIELDS = {"MESSAGE_ID": "b20a0a0b5cb7439a9dfc29d93ca181bd", "POWERD_EVENT": "phase"}
 
 
 def test_anywhere_else_lines_carry_their_level() -> None:
     stream = io.StringIO()
-    Journal({}, stream).send("awake: tv", 6, FIELDS)
-    Journal({}, stream).send("could not suspend", 3, FIELDS)
+    JournalWriter({}, stream).send("awake: tv", 6, FIELDS)
+    JournalWriter({}, stream).send("could not suspend", 3, FIELDS)
     assert stream.getvalue() == "<6>awake: tv\n<3>could not suspend\n"
 
 
@@ -31,7 +31,7 @@ def test_on_a_terminal_lines_are_for_people() -> None:
     """Also where the terminal itself was started by systemd, whose variables it passes on."""
     ours, theirs = pty.openpty()
     with os.fdopen(theirs, "w") as stream:
-        Journal({"INVOCATION_ID": "x", "SYSTEMD_EXEC_PID": str(os.getpid())}, stream).send(
+        JournalWriter({"INVOCATION_ID": "x", "SYSTEMD_EXEC_PID": str(os.getpid())}, stream).send(
             "awake: tv", 6, FIELDS
         )
         assert os.read(ours, 1000) == b"awake: tv\r\n"
@@ -39,17 +39,17 @@ def test_on_a_terminal_lines_are_for_people() -> None:
 
 
 def test_a_log_that_cannot_be_written_ends_nothing(tmp_path: Path) -> None:
-    Journal({}, None).send("x", 6, FIELDS)
+    JournalWriter({}, None).send("x", 6, FIELDS)
     closed = (tmp_path / "log").open("w")
     closed.close()
-    sent = Journal({}, io.StringIO())
+    sent = JournalWriter({}, io.StringIO())
     sent._stream = closed  # noqa: SLF001 - closed under its hands
     sent.send("x", 6, FIELDS)
     with open("/dev/full", "wb", buffering=0) as full:  # noqa: PTH123 - as standard error is: nothing is held back
         stream = io.TextIOWrapper(full, write_through=True)
         with pytest.raises(OSError, match="No space"):
             stream.write("x")
-        Journal({}, stream).send("x", 6, FIELDS)
+        JournalWriter({}, stream).send("x", 6, FIELDS)
 
 
 def test_without_a_journal_or_its_library_standard_error_is_used(
@@ -61,7 +61,7 @@ def test_without_a_journal_or_its_library_standard_error_is_used(
         if not library:
             monkeypatch.setitem(sys.modules, "systemd", None)
         stream = io.StringIO()
-        Journal(ours, stream).send("awake: tv", 6, FIELDS)
+        JournalWriter(ours, stream).send("awake: tv", 6, FIELDS)
         assert stream.getvalue() == "<6>awake: tv\n"
 
 
@@ -75,7 +75,7 @@ def test_a_full_journal_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(journal, "SOCKET", str(tmp_path / "s"))
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as heard:
         heard.bind(str(tmp_path / "s"))
-        ours = Journal({"SYSTEMD_EXEC_PID": str(os.getpid())}, io.StringIO())
+        ours = JournalWriter({"SYSTEMD_EXEC_PID": str(os.getpid())}, io.StringIO())
         ours.send("awake: tv", 6, FIELDS)
         assert sent == [
             ("awake: tv", {"PRIORITY": "6", "SYSLOG_IDENTIFIER": "powerd", "CODE_FUNC": "send", **FIELDS})
@@ -155,7 +155,7 @@ def test_under_systemd_the_journal_gets_every_field_and_is_never_waited_for(envi
 
 def test_a_process_that_inherited_the_variables_is_not_the_service() -> None:
     stream = io.StringIO()
-    Journal({"SYSTEMD_EXEC_PID": "1", "JOURNAL_STREAM": "8:1234", "INVOCATION_ID": "x"}, stream).send(
+    JournalWriter({"SYSTEMD_EXEC_PID": "1", "JOURNAL_STREAM": "8:1234", "INVOCATION_ID": "x"}, stream).send(
         "x", 6, FIELDS
     )
     assert stream.getvalue() == "<6>x\n"

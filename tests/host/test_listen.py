@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from powerd.host.listen import tcp_socket, unix_socket
+from powerd.host.listen import listen_tcp, listen_unix
 from powerd.host.values import HostError
 
 
@@ -19,7 +19,7 @@ def test_a_unix_socket_of_its_mode_whatever_the_umask(tmp_path: Path) -> None:
     for mask in (0o000, 0o022, 0o077):
         before = os.umask(mask)
         try:
-            listener = unix_socket(tmp_path / "s")
+            listener = listen_unix(tmp_path / "s")
         finally:
             os.umask(before)
         assert stat.S_IMODE((tmp_path / "s").stat().st_mode) == 0o660
@@ -36,35 +36,35 @@ def test_it_is_never_wider_even_before_it_listens(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(Path, "chmod", chmod)
     before = os.umask(0)
     try:
-        unix_socket(tmp_path / "s").close()
+        listen_unix(tmp_path / "s").close()
     finally:
         os.umask(before)
     assert modes == [0o660]
 
 
 def test_the_directory_is_made(tmp_path: Path) -> None:
-    unix_socket(tmp_path / "powerd" / "s").close()
+    listen_unix(tmp_path / "powerd" / "s").close()
     assert stat.S_IMODE((tmp_path / "powerd").stat().st_mode) & 0o777 == 0o755
 
 
 def test_listeners_do_not_block(tmp_path: Path) -> None:
-    for listener in (unix_socket(tmp_path / "s"), tcp_socket("127.0.0.1:0")):
+    for listener in (listen_unix(tmp_path / "s"), listen_tcp("127.0.0.1:0")):
         with pytest.raises(BlockingIOError):
             listener.accept()
         listener.close()
 
 
-def test_a_second_daemon_is_told_of_the_first(tmp_path: Path) -> None:
-    first = unix_socket(tmp_path / "s")
+def test_a_second_daemon_reports_the_first(tmp_path: Path) -> None:
+    first = listen_unix(tmp_path / "s")
     with pytest.raises(HostError, match=f"another powerd is running on {tmp_path}/s; stop it first"):
-        unix_socket(tmp_path / "s")
+        listen_unix(tmp_path / "s")
     with socket.socket(socket.AF_UNIX) as caller:
         caller.connect(str(tmp_path / "s"))
     first.close()
 
 
 def test_a_first_daemon_too_busy_to_answer_is_there_all_the_same(tmp_path: Path) -> None:
-    first = unix_socket(tmp_path / "s")
+    first = listen_unix(tmp_path / "s")
     callers = []
     while True:
         caller = socket.socket(socket.AF_UNIX)
@@ -73,7 +73,7 @@ def test_a_first_daemon_too_busy_to_answer_is_there_all_the_same(tmp_path: Path)
         if caller.connect_ex(str(tmp_path / "s")):
             break
     with pytest.raises(HostError, match="another powerd is running"):
-        unix_socket(tmp_path / "s")
+        listen_unix(tmp_path / "s")
     for caller in callers:
         caller.close()
     first.close()
@@ -84,7 +84,7 @@ def test_what_a_dead_daemon_left_is_replaced(tmp_path: Path) -> None:
         dead.bind(str(tmp_path / "s"))
         dead.listen()
     assert (tmp_path / "s").exists()
-    unix_socket(tmp_path / "s").close()
+    listen_unix(tmp_path / "s").close()
 
 
 def test_of_many_that_start_at_once_one_runs(tmp_path: Path) -> None:
@@ -123,21 +123,21 @@ def test_what_is_no_socket_is_left_alone(tmp_path: Path, kind: str) -> None:
     path = tmp_path / "precious"
     path.mkdir() if kind == "directory" else path.write_text("data")
     with pytest.raises(HostError, match="a file that is no socket is there; name another path"):
-        unix_socket(path)
+        listen_unix(path)
     assert path.exists()
 
 
 @pytest.mark.parametrize("path", ["/nonexistent/deeper/s", "/proc/s", "/" + "x" * 200, "/tmp/" + "x" * 120])  # noqa: S108 - nothing is made there
 def test_a_path_that_cannot_be_is_one_sentence(path: str) -> None:
     with pytest.raises(HostError, match=r"cannot listen on .*; name another path with --socket") as caught:
-        unix_socket(Path(path))
+        listen_unix(Path(path))
     assert "\n" not in str(caught.value)
 
 
 def test_a_successors_file_is_not_taken_along(tmp_path: Path) -> None:
-    first = unix_socket(tmp_path / "s")
+    first = listen_unix(tmp_path / "s")
     (tmp_path / "s").unlink()
-    second = unix_socket(tmp_path / "s")
+    second = listen_unix(tmp_path / "s")
     first.close()
     assert (tmp_path / "s").exists()
     second.close()
@@ -146,28 +146,28 @@ def test_a_successors_file_is_not_taken_along(tmp_path: Path) -> None:
 
 
 def test_a_file_that_somebody_removed_is_not_missed(tmp_path: Path) -> None:
-    listener = unix_socket(tmp_path / "s")
+    listener = listen_unix(tmp_path / "s")
     (tmp_path / "s").unlink()
     listener.close()
 
 
 def test_tcp() -> None:
-    listener = tcp_socket("127.0.0.1:0")
+    listener = listen_tcp("127.0.0.1:0")
     host, port = listener.getsockname()
     with pytest.raises(
         HostError, match=rf"127\.0\.0\.1:{port}: another program has the port; name another under \[http\]"
     ):
-        tcp_socket(f"{host}:{port}")
+        listen_tcp(f"{host}:{port}")
     listener.close()
-    tcp_socket(f"{host}:{port}").close()
+    listen_tcp(f"{host}:{port}").close()
 
 
 def test_tcp_over_ipv6() -> None:
-    listener = tcp_socket("[::1]:0")
+    listener = listen_tcp("[::1]:0")
     assert listener.getsockname()[0] == "::1"
     listener.close()
 
 
 def test_an_address_that_is_not_ours() -> None:
     with pytest.raises(HostError, match=r"cannot listen on 192\.0\.2\.1:1: "):
-        tcp_socket("192.0.2.1:1")
+        listen_tcp("192.0.2.1:1")

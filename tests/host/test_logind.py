@@ -14,8 +14,8 @@ import pytest
 from host.private_bus import ACTIONS, PrivateBus, wait_for
 
 from powerd.host import bus as host_bus
-from powerd.host.logind import Logind, blocking, going, key_press
-from powerd.host.values import Going, HostError
+from powerd.host.logind import Logind, find_blocking, latest_key_press, parse_signal
+from powerd.host.values import HostError, LogindEvent
 from powerd.model import Inhibitor, KeyPress
 
 T = TypeVar("T")
@@ -37,7 +37,7 @@ def asked(question: Callable[[Logind], Awaitable[T]]) -> T:
 
 
 def sleep(action: str) -> None:
-    asked(lambda logind: logind.sleep(action))
+    asked(lambda logind: logind.request_sleep(action))
 
 
 def refusal(action: str) -> str:
@@ -80,17 +80,17 @@ def test_what_the_kernel_forbids_is_an_answer(bus: PrivateBus) -> None:
     """As systemd 257 gives it in a container, where /sys is read-only; 252 says "na"."""
     bus.logind()
     cannot(bus, "System.Error.EROFS")
-    assert asked(lambda logind: logind.able("suspend")) == "Read-only file system"
+    assert asked(lambda logind: logind.can_sleep("suspend")) == "Read-only file system"
     said = "logind answers 'Read-only file system' for suspend; choose another action"
     assert refusal("suspend") == f"this machine cannot do it: {said}"
     assert bus.calls() == []
 
 
-def test_what_is_no_word_of_the_kernel_s_is_a_fault(bus: PrivateBus) -> None:
+def test_a_malformed_kernel_message_is_an_error(bus: PrivateBus) -> None:
     bus.logind()
     cannot(bus, "org.freedesktop.login1.Unheard")
     with pytest.raises(HostError, match=r"^systemd-logind refused: "):
-        asked(lambda logind: logind.able("suspend"))
+        asked(lambda logind: logind.can_sleep("suspend"))
 
 
 def test_whoever_blocks_it_is_named_with_the_reason(bus: PrivateBus) -> None:
@@ -124,24 +124,26 @@ def test_our_own_lock_refuses_nothing(bus: PrivateBus) -> None:
         "ListInhibitors", "", f"ret = [('sleep', 'powerd', 'x', 'block', 0, {os.getpid()})]", "a(ssssuu)"
     )
     sleep("suspend")
-    assert asked(lambda logind: logind.inhibitors()) == ()
+    assert asked(lambda logind: logind.list_inhibitors()) == ()
 
 
-def test_blocking_inhibitors_are_read_word_by_word() -> None:
+def test_blocking_inhibitors_are_split_at_colons() -> None:
     rows = [
         Inhibitor(frozenset({"idle", "handle-lid-switch"}), "a", "", "block", 0, 1),
         Inhibitor(frozenset({"sleep"}), "b", "", "delay", 0, 2),
         Inhibitor(frozenset({"shutdown"}), "c", "", "block-weak", 0, 3),
     ]
-    assert blocking(rows, "sleep") is None
-    assert blocking(rows, "shutdown") == rows[2]
+    assert find_blocking(rows, "sleep") is None
+    assert find_blocking(rows, "shutdown") == rows[2]
 
 
-def test_the_locks_of_others_are_told_in_their_words(bus: PrivateBus) -> None:
+def test_the_locks_of_others_are_reported_unchanged(bus: PrivateBus) -> None:
     bus.logind()
     bus.inhibit("sleep:shutdown", "backup", "nightly backup", "block")
     bus.inhibit("sleep", "NetworkManager", "turns off networks", "delay")
-    assert [(row.what, row.who, row.why, row.mode) for row in asked(lambda logind: logind.inhibitors())] == [
+    assert [
+        (row.what, row.who, row.why, row.mode) for row in asked(lambda logind: logind.list_inhibitors())
+    ] == [
         (frozenset({"sleep", "shutdown"}), "backup", "nightly backup", "block"),
         (frozenset({"sleep"}), "NetworkManager", "turns off networks", "delay"),
     ]
@@ -174,39 +176,39 @@ def test_a_lock_that_is_refused_is_a_sentence(bus: PrivateBus) -> None:
 def test_without_a_logind_there_is_no_lock_to_take_and_none_to_fear() -> None:
     with pytest.raises(HostError, match=r"^systemd-logind is not running here, "):
         asked(lambda logind: logind.inhibit("sleep", "x", "delay"))
-    assert asked(lambda logind: logind.inhibitors()) == ()
-    assert asked(lambda logind: logind.able("suspend")) == "yes"
-    assert asked(lambda logind: logind.key_press()) is None
-    assert asked(lambda logind: logind.patience()) == 5.0
+    assert asked(lambda logind: logind.list_inhibitors()) == ()
+    assert asked(lambda logind: logind.can_sleep("suspend")) == "yes"
+    assert asked(lambda logind: logind.last_key_press()) is None
+    assert asked(lambda logind: logind.inhibit_delay()) == 5.0
 
 
 def test_a_logind_that_was_there_is_missed(bus: PrivateBus) -> None:
     bus.logind()
 
     async def main(logind: Logind) -> None:
-        assert await logind.inhibitors() == ()
+        assert await logind.list_inhibitors() == ()
         assert bus.mock is not None
         bus.mock.kill()
         bus.mock.wait(60)
         with pytest.raises(HostError, match=r"^systemd-logind is not running here, .*; start it"):
-            await logind.inhibitors()
+            await logind.list_inhibitors()
 
     asked(main)
 
 
-def test_how_long_logind_waits_for_locks_is_its_own_to_say(bus: PrivateBus) -> None:
+def test_the_inhibit_delay_is_read_from_logind(bus: PrivateBus) -> None:
     bus.logind()
-    assert asked(lambda logind: logind.patience()) == 5.0
+    assert asked(lambda logind: logind.inhibit_delay()) == 5.0
     bus.has("InhibitDelayMaxUSec", "t 30000000")
-    assert asked(lambda logind: logind.patience()) == 30.0
+    assert asked(lambda logind: logind.inhibit_delay()) == 30.0
 
 
 def test_the_last_key_press_of_all_sessions(bus: PrivateBus) -> None:
     bus.logind()
-    assert asked(lambda logind: logind.key_press()) is None
+    assert asked(lambda logind: logind.last_key_press()) is None
     bus.session("alice", "pts/0", IdleSinceHintMonotonic="t 5000000")
     bus.session("bob", "", IdleSinceHintMonotonic="t 4000000")
-    assert asked(lambda logind: logind.key_press()) == KeyPress(5.0, "alice on pts/0")
+    assert asked(lambda logind: logind.last_key_press()) == KeyPress(5.0, "alice on pts/0")
 
 
 DESKTOP: Final[dict[str, Any]] = {
@@ -239,39 +241,44 @@ DESKTOP: Final[dict[str, Any]] = {
 def test_where_somebody_is(shown: dict[str, Any], press: KeyPress | None) -> None:
     person = {"Name": "ann", "Class": "user", "IdleSinceHintMonotonic": 7_500_000, **shown}
     gone: dict[str, Any] = {}
-    assert key_press([gone, person], now=100.0) == press
+    assert latest_key_press([gone, person], now=100.0) == press
 
 
 @pytest.mark.parametrize(
     ("member", "contents", "what"),
     [
-        ("PrepareForSleep", (True,), Going("sleep")),
-        ("PrepareForSleep", (False,), Going("sleep", begins=False)),
-        ("PrepareForShutdown", (True,), Going("shutdown")),
-        ("PropertiesChanged", (MANAGER, {"BlockInhibited": ("s", "sleep")}, []), Going("inhibitors")),
-        ("PropertiesChanged", (MANAGER, {}, ["DelayInhibited"]), Going("inhibitors")),
+        ("PrepareForSleep", (True,), LogindEvent("sleep")),
+        ("PrepareForSleep", (False,), LogindEvent("sleep", start=False)),
+        ("PrepareForShutdown", (True,), LogindEvent("shutdown")),
+        ("PropertiesChanged", (MANAGER, {"BlockInhibited": ("s", "sleep")}, []), LogindEvent("inhibitors")),
+        ("PropertiesChanged", (MANAGER, {}, ["DelayInhibited"]), LogindEvent("inhibitors")),
         ("PropertiesChanged", (MANAGER, {"IdleHint": ("b", True)}, ["Docked"]), None),
     ],
 )
-def test_what_a_signal_says(member: str, contents: tuple[Any, ...], what: Going | None) -> None:
-    assert going(member, contents) == what
+def test_signals_are_parsed(member: str, contents: tuple[Any, ...], what: LogindEvent | None) -> None:
+    assert parse_signal(member, contents) == what
 
 
-def test_signals_are_told_in_their_order(bus: PrivateBus) -> None:
+def test_signals_are_delivered_in_their_order(bus: PrivateBus) -> None:
     bus.logind()
 
-    async def main(logind: Logind) -> list[Going]:
-        goings = logind.goings()
+    async def main(logind: Logind) -> list[LogindEvent]:
+        goings = logind.events()
         heard = [await anext(goings)]
         for begins in (True, False):
-            await asyncio.to_thread(bus.says, "PrepareForSleep", begins=begins)
-        await asyncio.to_thread(bus.says, "PrepareForShutdown", begins=True)
+            await asyncio.to_thread(bus.emit_prepare, "PrepareForSleep", begins=begins)
+        await asyncio.to_thread(bus.emit_prepare, "PrepareForShutdown", begins=True)
         await asyncio.to_thread(bus.has, "Docked", "b true")
         await asyncio.to_thread(bus.has, "BlockInhibited", "s sleep:shutdown")
         return heard + [await anext(goings) for _ in range(4)]
 
-    told = [Going("sleep"), Going("sleep", begins=False), Going("shutdown"), Going("inhibitors")]
-    assert asked(main) == [Going("found"), *told]
+    told = [
+        LogindEvent("sleep"),
+        LogindEvent("sleep", start=False),
+        LogindEvent("shutdown"),
+        LogindEvent("inhibitors"),
+    ]
+    assert asked(main) == [LogindEvent("found"), *told]
 
 
 def test_a_refused_method_is_a_sentence(bus: PrivateBus) -> None:

@@ -8,10 +8,10 @@ import pytest
 
 from powerd.host.eyes import Eyes
 from powerd.host.machine import Machine
-from powerd.host.values import Completed, FileMark, HostError
+from powerd.host.values import HostError, ProcessResult, StatSignature
 
 
-def test_it_is_eyes() -> None:
+def test_it_implements_the_read_ports() -> None:
     eyes: Eyes = Machine()
     assert eyes.find("/etc/passwd") == ("/etc/passwd",)
 
@@ -21,8 +21,8 @@ def test_files_are_seen_below_the_root(tmp_path: Path) -> None:
     (tmp_path / "etc" / "powerd").write_text("hello")
     machine = Machine(tmp_path)
     assert machine.find("/etc/p*") == ("/etc/powerd",)
-    assert isinstance(machine.mark("/etc/powerd"), FileMark)
-    assert machine.mark("/etc/passwd") is None
+    assert isinstance(machine.stat_signature("/etc/powerd"), StatSignature)
+    assert machine.stat_signature("/etc/passwd") is None
     assert asyncio.run(machine.read("/etc/powerd")) == "hello"
 
 
@@ -40,18 +40,18 @@ def test_resolve_knows_what_the_machine_knows() -> None:
 
 @pytest.mark.parametrize("name", ["nobody-has-this-name.invalid", "-version"])
 def test_resolve_of_an_unknown_name_is_empty(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    async def not_found(argv: list[str], *, timeout: float) -> Completed:  # noqa: ASYNC109 - as process.run
+    async def not_found(argv: list[str], *, timeout: float) -> ProcessResult:  # noqa: ASYNC109 - as process.run
         assert argv[-3:] == ["--", "ahostsv4", name]
         assert timeout <= 5
-        return Completed(2, "", "")
+        return ProcessResult(2, "", "")
 
     monkeypatch.setattr("powerd.host.process.run", not_found)
     assert asyncio.run(Machine().resolve(name)) == ()
 
 
 def test_resolve_that_fails_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def broken(_argv: list[str], *, timeout: float) -> Completed:  # noqa: ASYNC109 - as process.run
-        return Completed(1, "", str(timeout))
+    async def broken(_argv: list[str], *, timeout: float) -> ProcessResult:  # noqa: ASYNC109 - as process.run
+        return ProcessResult(1, "", str(timeout))
 
     monkeypatch.setattr("powerd.host.process.run", broken)
     with pytest.raises(HostError, match=r"^cannot resolve tv: getent ended with status 1; "):
@@ -85,10 +85,10 @@ def test_the_arp_socket_is_used_again(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr("powerd.host.machine.ArpSocket", Fake)
     machine = Machine()
-    first, second = machine.take_arp(), machine.take_arp()
+    first, second = machine.acquire_arp_socket(), machine.acquire_arp_socket()
     assert first is not second, "two sweeps at once have one each"
-    machine.return_arp(first)
-    assert machine.take_arp() is first
-    machine.return_arp(first)
+    machine.release_arp_socket(first)
+    assert machine.acquire_arp_socket() is first
+    machine.release_arp_socket(first)
     machine.close()
     assert vars(first) == {"heard": "ldldc"}

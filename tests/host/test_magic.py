@@ -13,7 +13,7 @@ MAC = "02:00:5e:10:00:09"
 
 
 def test_a_packet_is_six_times_ff_and_sixteen_times_the_address() -> None:
-    frame = magic.packet(MAC)
+    frame = magic.magic_packet(MAC)
     assert len(frame) == 102
     assert frame[:6] == b"\xff" * 6
     assert frame[6:] == bytes([2, 0, 0x5E, 0x10, 0, 9]) * 16
@@ -22,7 +22,7 @@ def test_a_packet_is_six_times_ff_and_sixteen_times_the_address() -> None:
 @pytest.mark.parametrize("mac", ["", "02:00", "02:00:5e:10:00:09:01", "xx:00:5e:10:00:09"])
 def test_what_is_no_address_is_refused(mac: str) -> None:
     with pytest.raises(ValueError, match=r"MAC|hexadecimal"):
-        magic.packet(mac)
+        magic.magic_packet(mac)
 
 
 def test_three_packets_are_sent(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -30,17 +30,17 @@ def test_three_packets_are_sent(monkeypatch: pytest.MonkeyPatch) -> None:
         ear.bind(("127.0.0.1", 0))
         ear.settimeout(5)
         monkeypatch.setattr(magic, "PORT", ear.getsockname()[1])
-        asyncio.run(magic.send(MAC, ["127.0.0.1"]))
-        assert [ear.recv(2000) for _ in range(3)] == [magic.packet(MAC)] * 3
+        asyncio.run(magic.send_magic_packets(MAC, ["127.0.0.1"]))
+        assert [ear.recv(2000) for _ in range(3)] == [magic.magic_packet(MAC)] * 3
         ear.settimeout(0)
         with pytest.raises(BlockingIOError):
             ear.recv(2000)
 
 
-def test_what_the_kernel_refuses_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(magic, "packet", lambda _: bytes(70_000))
+def test_what_the_kernel_refuses_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(magic, "magic_packet", lambda _: bytes(70_000))
     with pytest.raises(HostError, match=r"^cannot send to 127\.0\.0\.1: Message too long; see: ip route"):
-        asyncio.run(magic.send(MAC, ["127.0.0.1"]))
+        asyncio.run(magic.send_magic_packets(MAC, ["127.0.0.1"]))
 
 
 def test_a_network_that_cannot_be_sent_to_holds_up_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -52,11 +52,11 @@ def test_a_network_that_cannot_be_sent_to_holds_up_no_other(monkeypatch: pytest.
             raise HostError("cannot send to 203.0.113.255: Operation not permitted")
         send(door, frame, address)
 
-    monkeypatch.setattr(magic, "_send", fenced)
+    monkeypatch.setattr(magic, "_send_datagram", fenced)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as ear:
         ear.bind(("127.0.0.1", 0))
         ear.settimeout(5)
         monkeypatch.setattr(magic, "PORT", ear.getsockname()[1])
         with pytest.raises(HostError, match="Operation not permitted"):
-            asyncio.run(magic.send(MAC, ["203.0.113.255", "127.0.0.1"]))
-        assert [ear.recv(2000) for _ in range(3)] == [magic.packet(MAC)] * 3
+            asyncio.run(magic.send_magic_packets(MAC, ["203.0.113.255", "127.0.0.1"]))
+        assert [ear.recv(2000) for _ in range(3)] == [magic.magic_packet(MAC)] * 3

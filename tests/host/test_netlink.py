@@ -30,7 +30,7 @@ def on(lan: Lan, command: str) -> None:
 
 
 def test_this_machine_knows_itself() -> None:
-    assert "127.0.0.1" in netlink.lan().own
+    assert "127.0.0.1" in netlink.read_lan().own_addresses
 
 
 @lan_test
@@ -47,11 +47,11 @@ def test_links_addresses_and_gateways(lan: Lan) -> None:
     ):
         on(lan, command)
     with inside(lan.server.inside.name):
-        seen = netlink.lan()
+        seen = netlink.read_lan()
     (link,) = seen.links
     assert (link.name, link.mac, link.ready) == ("eth0", lan.server.mac, True)
     assert link.addresses == (IPv4Interface("10.77.1.1/24"), IPv4Interface("10.77.1.2/24"))
-    assert {"10.77.1.1", "10.77.1.2", "fd77::1", "127.0.0.1", "::1"} <= seen.own
+    assert {"10.77.1.1", "10.77.1.2", "fd77::1", "127.0.0.1", "::1"} <= seen.own_addresses
     assert seen.gateways == {"10.77.1.254", "10.77.1.253", "10.77.1.252", "fd77::fe"}
     assert seen.link_of(IPv4Address("10.77.1.9")) == link
     assert seen.link_of(IPv4Address("10.78.1.9")) is None
@@ -69,22 +69,22 @@ def test_bridges_of_containers_and_tunnels_are_no_lan(lan: Lan) -> None:
     ):
         on(lan, command)
     with inside(lan.server.inside.name):
-        assert {link.name for link in netlink.lan().links} == {"eth0", "inside"}
-        assert "172.17.0.1" in netlink.lan().own, "an own address all the same"
+        assert {link.name for link in netlink.read_lan().links} == {"eth0", "inside"}
+        assert "172.17.0.1" in netlink.read_lan().own_addresses, "an own address all the same"
 
 
 @lan_test
 def test_ready_follows_cable_and_card(lan: Lan) -> None:
     with inside(lan.server.inside.name):
-        index = netlink.lan().links[0].index
-        assert netlink.is_ready(index)
+        index = netlink.read_lan().links[0].index
+        assert netlink.is_link_ready(index)
         lan.server.unplug()
-        assert not netlink.is_ready(index)
-        assert not netlink.lan().links[0].ready
+        assert not netlink.is_link_ready(index)
+        assert not netlink.read_lan().links[0].ready
         lan.server.plug_in()
         lan.server.leave()
-        assert not netlink.is_ready(index)
-        assert not netlink.is_ready(index + 1000), "no such link"
+        assert not netlink.is_link_ready(index)
+        assert not netlink.is_link_ready(index + 1000), "no such link"
 
 
 @lan_test
@@ -99,7 +99,7 @@ def test_neighbours_as_the_kernel_has_them(lan: Lan) -> None:
     ):
         on(lan, command)
     with inside(lan.server.inside.name):
-        seen = {each.address: each for each in netlink.neighbours()}
+        seen = {each.address: each for each in netlink.read_neighbours()}
     assert seen["10.77.1.10"].mac == client.mac
     assert 0 <= seen["10.77.1.10"].confirmed_ago < 120
     assert not seen["10.77.1.20"].reachable
@@ -140,7 +140,7 @@ def test_a_dump_that_was_interrupted_is_repeated_once(monkeypatch: pytest.Monkey
         Script.asked = 0
         sockets = [Script(each) for each in answers]
         monkeypatch.setattr(netlink, "_open", lambda: sockets.pop(0))  # noqa: B023 - used up within this turn
-        assert [each.address for each in netlink.neighbours()] == ["10.0.0.7"]
+        assert [each.address for each in netlink.read_neighbours()] == ["10.0.0.7"]
         assert Script.asked == 2
 
 
@@ -149,7 +149,7 @@ def test_a_refusal_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(
         HostError, match=f"^cannot ask the kernel for the network's state: {os.strerror(1)}; "
     ):
-        netlink.lan()
+        netlink.read_lan()
 
 
 def test_a_forbidden_socket_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -158,4 +158,4 @@ def test_a_forbidden_socket_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> 
 
     monkeypatch.setattr(socket, "socket", refuse)
     with pytest.raises(HostError, match=r"allow the service AF_NETLINK$"):
-        netlink.is_ready(2)
+        netlink.is_link_ready(2)

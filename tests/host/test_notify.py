@@ -27,7 +27,7 @@ def manager(
 
 
 @pytest.fixture(params=["systemd-python", "by hand"])
-def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+def sender(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     if request.param == "by hand":
         monkeypatch.setitem(sys.modules, "systemd", None)
     else:
@@ -36,7 +36,7 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 @pytest.mark.usefixtures("way")
-def test_the_manager_is_told(manager: socket.socket) -> None:
+def test_the_service_manager_is_notified(manager: socket.socket) -> None:
     assert notify("READY=1\nSTATUS=awake: tv: is home")
     assert manager.recv(1000) == b"READY=1\nSTATUS=awake: tv: is home"
 
@@ -49,7 +49,7 @@ def test_nobody_wants_to_know(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("way")
 @pytest.mark.parametrize("address", ["/nonexistent/notify", "relative", "vsock:2:1234", "", "/" + "x" * 200])
-def test_a_manager_that_cannot_be_told_is_no_fault(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_notification_is_no_error(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NOTIFY_SOCKET", address)
     assert not notify("READY=1")
 

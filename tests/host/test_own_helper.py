@@ -12,14 +12,14 @@ import pytest
 from rig.wait import until
 
 from powerd.host import own_helper
-from powerd.host.helper import SOCKET, Helper
-from powerd.host.own_helper import OwnHelper, helper_for
+from powerd.host.helper import HELPER_SOCKET, HelperClient
+from powerd.host.own_helper import SpawnedHelper, helper_for
 from powerd.host.values import HostError
 
 
 @pytest.fixture
-def helper(tmp_path: Path) -> Iterator[OwnHelper]:
-    helper = OwnHelper(tmp_path / "helper.sock")
+def helper(tmp_path: Path) -> Iterator[SpawnedHelper]:
+    helper = SpawnedHelper(tmp_path / "helper.sock")
     yield helper
     helper.close()
 
@@ -28,7 +28,7 @@ def children() -> list[str]:
     return Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
 
 
-def test_it_is_started_when_it_is_asked_and_ends_with_the_daemon(helper: OwnHelper) -> None:
+def test_it_is_started_when_it_is_asked_and_ends_with_the_daemon(helper: SpawnedHelper) -> None:
     before = children()
 
     with asyncio.Runner() as runner:
@@ -44,12 +44,12 @@ def test_it_is_started_when_it_is_asked_and_ends_with_the_daemon(helper: OwnHelp
             runner.run(helper.arm_card("nope"))
     helper.close()
     assert children() == before
-    assert not helper.at.exists()
+    assert not helper.socket_path.exists()
     helper.close()
 
 
-def test_one_that_does_not_start_is_said(tmp_path: Path) -> None:
-    helper = OwnHelper(tmp_path / "no such directory" / "helper.sock")
+def test_a_helper_that_does_not_start_is_reported(tmp_path: Path) -> None:
+    helper = SpawnedHelper(tmp_path / "no such directory" / "helper.sock")
     with pytest.raises(HostError, match=r"does not start: .* -m powerd\.helper .*; run that"):
         asyncio.run(helper.read_alarm())
 
@@ -58,11 +58,11 @@ def test_the_one_behind_the_socket_comes_first(monkeypatch: pytest.MonkeyPatch, 
     daemon = tmp_path / "powerd.sock"
     (tmp_path / "there").touch()
     monkeypatch.setattr(own_helper, "SOCKET", tmp_path / "there")
-    assert type(helper_for(daemon)) is Helper
+    assert type(helper_for(daemon)) is HelperClient
     monkeypatch.setattr(own_helper, "SOCKET", tmp_path / "not there")
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     without_root = helper_for(daemon)
-    assert (type(without_root), without_root.at) == (Helper, SOCKET)
+    assert (type(without_root), without_root.socket_path) == (HelperClient, HELPER_SOCKET)
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     own = helper_for(daemon)
-    assert (type(own), own.at) == (OwnHelper, tmp_path / "helper.sock")
+    assert (type(own), own.socket_path) == (SpawnedHelper, tmp_path / "helper.sock")

@@ -7,10 +7,10 @@ from ipaddress import IPv4Interface
 import pytest
 
 from powerd.host import arp
-from powerd.host.arp import Answer, ArpSocket
-from powerd.host.prober import Prober
-from powerd.host.target import Target
-from powerd.host.values import Ask, Heard, Link
+from powerd.host.arp import ArpReply, ArpSocket
+from powerd.host.prober import ProbeSockets
+from powerd.host.target import HostProbe
+from powerd.host.values import Link, ProbeOutcome, ProbeRequest
 
 LINK = Link(
     2,
@@ -26,14 +26,14 @@ class FakeArp(ArpSocket):
 
     def __init__(self) -> None:
         self.asked: list[bytes] = []
-        self.answers: list[tuple[str, Answer]] = []
+        self.answers: list[tuple[str, ArpReply]] = []
 
-    def ask(self, link: Link, packet: bytes) -> int:
+    def send(self, link: Link, packet: bytes) -> int:
         assert link is LINK
         self.asked.append(packet)
         return 0
 
-    def hear(self) -> Iterator[tuple[str, Answer]]:
+    def hear(self) -> Iterator[tuple[str, ArpReply]]:
         yield from self.answers
 
 
@@ -42,10 +42,10 @@ class FakeKernel:
         self.arp = FakeArp()
         self.returned = 0
 
-    def take_arp(self) -> ArpSocket:
+    def acquire_arp_socket(self) -> ArpSocket:
         return self.arp
 
-    def return_arp(self, sock: ArpSocket) -> None:
+    def release_arp_socket(self, sock: ArpSocket) -> None:
         assert sock is self.arp
         self.returned += 1
 
@@ -53,17 +53,17 @@ class FakeKernel:
         return index == LINK.index
 
 
-def probed(address: str, *answers: tuple[str, Answer]) -> tuple[FakeKernel, Target, list[Target]]:
+def probed(address: str, *answers: tuple[str, ArpReply]) -> tuple[FakeKernel, HostProbe, list[HostProbe]]:
     """Ask one host by ARP and let these answers come in."""
 
-    async def probe() -> tuple[FakeKernel, Target, list[Target]]:
-        kernel, heard = FakeKernel(), list[Target]()
-        target = Target(Ask(address, LINK, icmp=False), 1)
-        prober = Prober(kernel, {address: target}, heard.append)
+    async def probe() -> tuple[FakeKernel, HostProbe, list[HostProbe]]:
+        kernel, heard = FakeKernel(), list[HostProbe]()
+        target = HostProbe(ProbeRequest(address, LINK, icmp=False), 1)
+        prober = ProbeSockets(kernel, {address: target}, heard.append)
         prober.begin_round()
         kernel.arp.answers = list(answers)
-        prober.ask(target)
-        prober.hear()
+        prober.send(target)
+        prober.receive()
         prober.close()
         return kernel, target, heard
 
@@ -81,20 +81,20 @@ def test_the_question_comes_from_the_address_in_the_targets_subnet(target: str, 
 
 
 def test_only_the_asked_address_on_the_asked_link_counts() -> None:
-    stranger = ("eth0", Answer("10.0.0.8", "02:00:00:00:00:08"))
-    elsewhere = ("eth1", Answer("10.0.0.9", "02:00:00:00:00:66"))
+    stranger = ("eth0", ArpReply("10.0.0.8", "02:00:00:00:00:08"))
+    elsewhere = ("eth1", ArpReply("10.0.0.9", "02:00:00:00:00:66"))
     _, target, heard = probed("10.0.0.9", stranger, elsewhere)
     assert heard == []
     assert target.mac is None
     _, target, heard = probed(
-        "10.0.0.9", stranger, elsewhere, ("eth0", Answer("10.0.0.9", "02:00:00:00:00:09"))
+        "10.0.0.9", stranger, elsewhere, ("eth0", ArpReply("10.0.0.9", "02:00:00:00:00:09"))
     )
     assert heard == [target]
     assert target.mac == "02:00:00:00:00:09"
-    assert target.reply(cut_short=False).arp is Heard.ANSWERED
+    assert target.reply(cut_short=False).arp is ProbeOutcome.ANSWERED
 
 
 def test_the_first_answer_counts_when_two_hosts_claim_one_address() -> None:
-    claims = [("eth0", Answer("10.0.0.9", f"02:00:00:00:00:{last:02x}")) for last in (1, 2)]
+    claims = [("eth0", ArpReply("10.0.0.9", f"02:00:00:00:00:{last:02x}")) for last in (1, 2)]
     _, target, heard = probed("10.0.0.9", *claims)
     assert (heard, target.mac) == ([target], "02:00:00:00:00:01")

@@ -14,10 +14,10 @@ import pytest
 
 from powerd.host import process
 from powerd.host.process import OUTPUT_CAP
-from powerd.host.values import Completed, HostError
+from powerd.host.values import HostError, ProcessResult
 
 
-def run(*argv: str, timeout: float = 20, stdin: bytes | None = None) -> Completed:
+def run(*argv: str, timeout: float = 20, stdin: bytes | None = None) -> ProcessResult:
     return asyncio.run(process.run(argv, timeout=timeout, stdin=stdin))
 
 
@@ -44,7 +44,7 @@ def gone_within(pid: int, seconds: float) -> bool:
 
 
 def test_status_and_both_outputs() -> None:
-    assert run("sh", "-c", "echo out; echo err >&2; exit 3") == Completed(3, "out\n", "err\n")
+    assert run("sh", "-c", "echo out; echo err >&2; exit 3") == ProcessResult(3, "out\n", "err\n")
 
 
 def test_a_signal_is_a_negative_status() -> None:
@@ -52,31 +52,31 @@ def test_a_signal_is_a_negative_status() -> None:
 
 
 def test_no_shell_reads_the_words() -> None:
-    assert run("echo", "$HOME; id", "*").out == "$HOME; id *\n"
+    assert run("echo", "$HOME; id", "*").stdout == "$HOME; id *\n"
 
 
 def test_stdin_is_dev_null_unless_given() -> None:
-    assert run("cat").out == ""
-    assert run("cat", stdin=b"one\ntwo\n").out == "one\ntwo\n"
+    assert run("cat").stdout == ""
+    assert run("cat", stdin=b"one\ntwo\n").stdout == "one\ntwo\n"
 
 
-def test_a_child_that_reads_nothing_is_no_trouble() -> None:
+def test_a_child_that_reads_nothing_is_no_error() -> None:
     assert run("true", stdin=b"x" * 1_000_000).status == 0
 
 
 def test_the_environment_is_ours_in_the_c_locale(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("POWERD_TEST", "kept")
     monkeypatch.setenv("LC_ALL", "de_DE.UTF-8")
-    assert run("sh", "-c", "echo $POWERD_TEST $LC_ALL").out == "kept C\n"
+    assert run("sh", "-c", "echo $POWERD_TEST $LC_ALL").stdout == "kept C\n"
 
 
 def test_output_beyond_the_cap_is_thrown_away_and_blocks_nobody() -> None:
     end = run("sh", "-c", "head -c 5000000 /dev/zero | tr '\\0' x; echo done >&2")
-    assert (end.status, end.out, end.err) == (0, "x" * OUTPUT_CAP, "done\n")
+    assert (end.status, end.stdout, end.stderr) == (0, "x" * OUTPUT_CAP, "done\n")
 
 
 def test_bytes_that_are_no_text() -> None:
-    assert run("printf", "a\\377b").out == "a\ufffdb"
+    assert run("printf", "a\\377b").stdout == "a\ufffdb"
 
 
 @pytest.mark.parametrize("argv", [["no-such-program-here"], ["/etc/passwd"], ["/"], []])
@@ -111,7 +111,7 @@ def test_a_background_grandchild_is_neither_waited_for_nor_ended(tmp_path: Path)
     pid = tmp_path / "pid"
     before = time.monotonic()
     end = run("sh", "-c", f"sleep 30 & echo $! >{pid}; echo left")
-    assert end.out == "left\n"
+    assert end.stdout == "left\n"
     assert time.monotonic() - before < 20
     grandchild = int(pid.read_text())
     assert alive(grandchild)
@@ -153,7 +153,7 @@ def test_no_thread_is_made() -> None:
 
 
 def test_children_do_not_wait_for_each_other() -> None:
-    async def both() -> list[Completed]:
+    async def both() -> list[ProcessResult]:
         slow = process.run(["sh", "-c", "read line; echo $line"], timeout=20, stdin=b"x\n")
         return list(await asyncio.gather(slow, *(process.run(["true"], timeout=20) for _ in range(10))))
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from powerd.host import rtnetlink
-from powerd.host.rtnetlink import RawLink
+from powerd.host.rtnetlink import LinkMessage
 
 # Built as linux/if_link.h lays it out; test_netlink.py reads the real ones from the running kernel.
 UP = 0x1 | 0x2 | 0x40 | 0x1000 | 0x10000
@@ -41,18 +41,18 @@ def link(  # noqa: PLR0913 - each names one attribute
     return body
 
 
-def parsed(**kind: object) -> RawLink:
+def parsed(**kind: object) -> LinkMessage:
     found = rtnetlink.parse_link(link(**kind))  # type: ignore[arg-type]  # each test names what it varies
     assert found is not None
     return found
 
 
-def lan_names(*links: RawLink) -> list[str]:
-    return [each.name for each in rtnetlink.assemble(list(links), [], frozenset()).links]
+def lan_names(*links: LinkMessage) -> list[str]:
+    return [each.name for each in rtnetlink.build_lan(list(links), [], frozenset()).links]
 
 
 def test_link_of_hardware() -> None:
-    assert parsed() == RawLink(2, "eth0", "02:aa:bb:cc:dd:ee", "", None, ethernet=True, ready=True)
+    assert parsed() == LinkMessage(2, "eth0", "02:aa:bb:cc:dd:ee", "", None, ethernet=True, ready=True)
 
 
 def test_ready_needs_up_carrier_and_no_dormancy() -> None:
@@ -63,7 +63,7 @@ def test_ready_needs_up_carrier_and_no_dormancy() -> None:
     assert parsed(operstate=0).ready, "drivers that tell no state"
 
 
-def test_loopback_and_tunnels_lead_to_no_lan() -> None:
+def test_loopback_and_tunnels_are_no_lan() -> None:
     assert lan_names(parsed(name="lo", hardware=772, flags=UP | 8), parsed(name="wg0", hardware=65534)) == []
     assert lan_names(*(parsed(name=kind, kind=kind) for kind in ("tun", "dummy", "vxlan", "ifb"))) == []
 
@@ -98,11 +98,11 @@ def test_a_bond_speaks_for_its_ports_but_a_vrf_does_not() -> None:
 
 
 def test_assemble_puts_addresses_on_links_and_keeps_all_as_own() -> None:
-    lan = rtnetlink.assemble(
+    lan = rtnetlink.build_lan(
         [parsed()], [(2, "10.0.0.1", 24), (2, "fd00::1", 64), (1, "127.0.0.1", 8)], frozenset({"10.0.0.254"})
     )
     assert lan.links[0].addresses == (IPv4Interface("10.0.0.1/24"),)
-    assert lan.own == {"10.0.0.1", "fd00::1", "127.0.0.1"}
+    assert lan.own_addresses == {"10.0.0.1", "fd00::1", "127.0.0.1"}
     assert lan.gateways == {"10.0.0.254"}
 
 

@@ -28,10 +28,10 @@ def open_files() -> int:
 
 def test_entries_are_all_names_in_a_directory(tree: Path) -> None:
     files = Sysfs(tree)
-    assert files.entries("/sys/block") == ("sda",)
-    assert files.entries("/sys/block/sda") == ("size", "stat")
-    assert files.entries("/sys/block/sdb") == ()
-    assert files.entries("/sys/block/sda/size") == ()
+    assert files.listdir("/sys/block") == ("sda",)
+    assert files.listdir("/sys/block/sda") == ("size", "stat")
+    assert files.listdir("/sys/block/sdb") == ()
+    assert files.listdir("/sys/block/sda/size") == ()
 
 
 def test_entries_that_may_not_be_seen_are_one_sentence(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -40,48 +40,46 @@ def test_entries_that_may_not_be_seen_are_one_sentence(tree: Path, monkeypatch: 
 
     monkeypatch.setattr(os, "listdir", refuse)
     with pytest.raises(HostError, match=r"^cannot look into /sys/block: Permission denied; [^\n]*$"):
-        Sysfs(tree).entries("/sys/block")
+        Sysfs(tree).listdir("/sys/block")
 
 
-def test_peek_strips_and_bears_what_is_not_there(tree: Path) -> None:
+def test_read_text_strips_and_accepts_a_missing_file(tree: Path) -> None:
     files = Sysfs(tree)
-    assert files.peek("/sys/block/sda/size") == "4096"
-    assert files.peek("/sys/block/sda/none") is None
-    assert files.peek("/sys/block/sda") is None, "a directory"
-    assert files.peek("/sys/block/sda/size", limit=4) == "40"
+    assert files.read_text("/sys/block/sda/size") == "4096"
+    assert files.read_text("/sys/block/sda/none") is None
+    assert files.read_text("/sys/block/sda") is None, "a directory"
+    assert files.read_text("/sys/block/sda/size", limit=4) == "40"
 
 
-def test_peek_reads_what_comes_in_pieces() -> None:
+def test_read_text_joins_partial_reads() -> None:
     """A seq_file of the kernel gives a page at a time."""
     whole = Path("/proc/kallsyms").read_text()
-    assert Sysfs(Path("/")).peek("/proc/kallsyms", limit=1 << 30) == whole.strip()
+    assert Sysfs(Path("/")).read_text("/proc/kallsyms", limit=1 << 30) == whole.strip()
 
 
-def test_target_follows_links_below_the_root(tree: Path) -> None:
+def test_realpath_follows_links_below_the_root(tree: Path) -> None:
     files = Sysfs(tree)
-    assert files.target("/sys/block/sda") == "/sys/devices/ata1/block/sda"
-    assert files.target("/sys/block/sdb") is None
-    assert Sysfs(Path("/")).target("/proc/self") == f"/proc/{os.getpid()}"
+    assert files.realpath("/sys/block/sda") == "/sys/devices/ata1/block/sda"
+    assert files.realpath("/sys/block/sdb") is None
+    assert Sysfs(Path("/")).realpath("/proc/self") == f"/proc/{os.getpid()}"
 
 
-def test_gauges_show_what_the_file_says_now(tree: Path) -> None:
+def test_read_cached_returns_the_present_content(tree: Path) -> None:
     files, path = Sysfs(tree), "/sys/block/sda/stat"
-    assert files.gauges([path, "/sys/block/sda/none"]) == ["1 2 3", None]
+    assert files.read_cached([path, "/sys/block/sda/none"]) == ["1 2 3", None]
     (tree / "sys/block/sda/stat").write_text("1 2 4\n")
     before = open_files()
-    assert files.gauges([path]) == ["1 2 4"]
+    assert files.read_cached([path]) == ["1 2 4"]
     assert open_files() == before, "it stays open"
-    assert files.gauges([]) == []
+    assert files.read_cached([]) == []
     assert open_files() == before - 1, "nobody asks for it any more"
 
 
-def test_gauges_beyond_what_may_be_open_are_read_all_the_same(
-    tree: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_files_beyond_the_descriptor_cache_are_read_too(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sysfs, "_KEPT", 1)
     files, before = Sysfs(tree), open_files()
     for _ in range(3):
-        assert files.gauges(["/sys/block/sda/stat", "/sys/block/sda/size"]) == ["1 2 3", "4096"]
+        assert files.read_cached(["/sys/block/sda/stat", "/sys/block/sda/size"]) == ["1 2 3", "4096"]
     assert open_files() == before + 1
     files.close()
     assert open_files() == before
@@ -94,13 +92,13 @@ def test_a_gauge_does_not_take_another_device_of_that_name_for_its_own(tmp_path:
     home.mkdir()
     (home / "stat").write_text("1")
     files = Sysfs(tmp_path)
-    assert files.gauges(["/sda/stat"]) == ["1"]
+    assert files.read_cached(["/sda/stat"]) == ["1"]
     descriptor = next(fd for fd in range(3, 4096) if _leads_to(fd, home / "stat"))
     os.close(descriptor)  # reads of it fail from now on, as they do with ENODEV
-    assert files.gauges(["/sda/stat"]) == [None], (
+    assert files.read_cached(["/sda/stat"]) == [None], (
         "not silently opened anew: whoever asks must look around first"
     )
-    assert files.gauges(["/sda/stat"]) == ["1"]
+    assert files.read_cached(["/sda/stat"]) == ["1"]
 
 
 def _leads_to(fd: int, path: Path) -> bool:

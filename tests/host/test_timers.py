@@ -10,9 +10,9 @@ import pytest
 from host.private_bus import PrivateBus
 
 from powerd.host.logind import Logind
-from powerd.host.timers import timer
+from powerd.host.timers import parse_timer
 from powerd.host.values import HostError
-from powerd.model import Timer
+from powerd.model import SystemdTimer
 
 NEVER = 2**64 - 1
 BACKUP = {"NextElapseUSecRealtime": 1_774_000_000_500_000, "NextElapseUSecMonotonic": 0, "WakeSystem": True}
@@ -20,11 +20,11 @@ SCRUB = {"NextElapseUSecRealtime": 0, "NextElapseUSecMonotonic": 7_200_000_000, 
 TIDY = {"NextElapseUSecRealtime": NEVER, "NextElapseUSecMonotonic": NEVER, "WakeSystem": False}
 
 
-def timers(*units: str) -> Sequence[Timer]:
-    async def ask() -> Sequence[Timer]:
+def timers(*units: str) -> Sequence[SystemdTimer]:
+    async def ask() -> Sequence[SystemdTimer]:
         logind = Logind()
         try:
-            return await logind.timers(units)
+            return await logind.list_timers(units)
         finally:
             logind.close()
 
@@ -45,22 +45,22 @@ def test_both_clocks_are_read_and_never_is_none(
     shown: dict[str, int], wall: float | None, mono: float | None
 ) -> None:
     pauses = "WakeSystem" not in shown or not shown["WakeSystem"]
-    assert timer("a.timer", shown) == Timer("a.timer", wall, mono, pauses)
+    assert parse_timer("a.timer", shown) == SystemdTimer("a.timer", wall, mono, pauses)
 
 
-def test_those_named_are_told_of_whether_they_wake_the_machine_or_not(bus: PrivateBus) -> None:
+def test_named_timers_are_reported_even_without_wake_system(bus: PrivateBus) -> None:
     bus.systemd(backup=BACKUP, tidy=TIDY)
     assert timers("tidy.timer", "backup.timer") == (
-        Timer("tidy.timer", pauses=True),
-        Timer("backup.timer", wall=1_774_000_000.5),
+        SystemdTimer("tidy.timer", pauses_in_sleep=True),
+        SystemdTimer("backup.timer", wall=1_774_000_000.5),
     )
 
 
 def test_auto_is_all_that_wake_the_machine(bus: PrivateBus) -> None:
     bus.systemd(backup=BACKUP, scrub=SCRUB, tidy=TIDY)
     assert timers("auto") == (
-        Timer("backup.timer", wall=1_774_000_000.5),
-        Timer("scrub.timer", mono=7200.0),
+        SystemdTimer("backup.timer", wall=1_774_000_000.5),
+        SystemdTimer("scrub.timer", mono=7200.0),
     )
     named_too = timers("tidy.timer", "scrub.timer", "auto")
     assert [each.unit for each in named_too] == ["tidy.timer", "scrub.timer", "backup.timer"]

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from powerd.host.wakeup import Wakeups, WakeupSource, cause
-from powerd.model import Cause
+from powerd.host.wakeup import WakeupSource, WakeupState, find_cause
+from powerd.model import WakeupCause
 
 ROOT_PORT = "/devices/pci0000:00/0000:00:1c.0"
 CARD = f"{ROOT_PORT}/0000:01:00.0"
@@ -22,10 +22,12 @@ BRIDGE = WakeupSource("0000:00:1c.0", ROOT_PORT, "pcieport")
 USB = WakeupSource("0000:00:14.0", "/devices/pci0000:00/0000:00:14.0", "xhci_hcd")
 KEYBOARD = WakeupSource("serio0", "/devices/platform/i8042/serio0", "atkbd")
 NAMELESS = WakeupSource("device:00", f"{HOST}/device:00")
-BEFORE = Wakeups((NAMELESS, BUTTON, CLOCK, TIMER, ETHERNET, BRIDGE, USB, KEYBOARD), cards=(("enp1s0", CARD),))
+BEFORE = WakeupState(
+    (NAMELESS, BUTTON, CLOCK, TIMER, ETHERNET, BRIDGE, USB, KEYBOARD), cards=(("enp1s0", CARD),)
+)
 
 
-def after(*stirred: WakeupSource, irq: str = "") -> Wakeups:
+def after(*stirred: WakeupSource, irq: str = "") -> WakeupState:
     """The kernel's word after a wake-up around which these have stirred."""
     sources = tuple(
         replace(source, events=source.events + 1) if source in stirred else source
@@ -37,78 +39,86 @@ def after(*stirred: WakeupSource, irq: str = "") -> Wakeups:
 @pytest.mark.parametrize(
     ("stirred", "kind", "detail"),
     [
-        ((CLOCK,), Cause.ALARM, "wake-up source 00:04 (rtc_cmos)"),
-        ((TIMER,), Cause.ALARM, "wake-up source alarmtimer.0.auto (alarmtimer)"),
-        ((BUTTON,), Cause.BUTTON, "wake-up source LNXPWRBN:00 (button)"),
-        ((KEYBOARD,), Cause.BUTTON, "wake-up source serio0 (atkbd)"),
-        ((ETHERNET,), Cause.NETWORK, "wake-up source 0000:01:00.0 (enp1s0)"),
-        ((BRIDGE,), Cause.NETWORK, "wake-up source 0000:00:1c.0 (pcieport)"),
-        ((BRIDGE, BUTTON), Cause.BUTTON, "wake-up source LNXPWRBN:00 (button)"),
-        ((BUTTON, BRIDGE, ETHERNET), Cause.NETWORK, "wake-up source 0000:01:00.0 (enp1s0)"),
-        ((BUTTON, ETHERNET, CLOCK), Cause.ALARM, "wake-up source 00:04 (rtc_cmos)"),
-        ((USB, NAMELESS), Cause.UNKNOWN, "wake-up source device:00, wake-up source 0000:00:14.0 (xhci_hcd)"),
-        ((), Cause.UNKNOWN, ""),
+        ((CLOCK,), WakeupCause.ALARM, "wake-up source 00:04 (rtc_cmos)"),
+        ((TIMER,), WakeupCause.ALARM, "wake-up source alarmtimer.0.auto (alarmtimer)"),
+        ((BUTTON,), WakeupCause.BUTTON, "wake-up source LNXPWRBN:00 (button)"),
+        ((KEYBOARD,), WakeupCause.BUTTON, "wake-up source serio0 (atkbd)"),
+        ((ETHERNET,), WakeupCause.NETWORK, "wake-up source 0000:01:00.0 (enp1s0)"),
+        ((BRIDGE,), WakeupCause.NETWORK, "wake-up source 0000:00:1c.0 (pcieport)"),
+        ((BRIDGE, BUTTON), WakeupCause.BUTTON, "wake-up source LNXPWRBN:00 (button)"),
+        ((BUTTON, BRIDGE, ETHERNET), WakeupCause.NETWORK, "wake-up source 0000:01:00.0 (enp1s0)"),
+        ((BUTTON, ETHERNET, CLOCK), WakeupCause.ALARM, "wake-up source 00:04 (rtc_cmos)"),
+        (
+            (USB, NAMELESS),
+            WakeupCause.UNKNOWN,
+            "wake-up source device:00, wake-up source 0000:00:14.0 (xhci_hcd)",
+        ),
+        ((), WakeupCause.UNKNOWN, ""),
     ],
 )
-def test_the_most_telling_source_that_stirred_is_the_cause(
-    stirred: tuple[WakeupSource, ...], kind: Cause, detail: str
+def test_the_most_specific_source_with_events_is_the_cause(
+    stirred: tuple[WakeupSource, ...], kind: WakeupCause, detail: str
 ) -> None:
-    assert cause(BEFORE, after(*stirred), alarm_due=False) == (kind, detail)
+    assert find_cause(BEFORE, after(*stirred), alarm_due=False) == (kind, detail)
 
 
 @pytest.mark.parametrize(
     ("irq", "kind"),
     [
-        ("8 (rtc0)", Cause.ALARM),
-        ("9 (acpi)", Cause.UNKNOWN),
-        ("128 (enp1s0)", Cause.NETWORK),
-        ("129 (enp1s0-TxRx-0)", Cause.NETWORK),
-        ("16 (enp1s01,ehci_hcd:usb1)", Cause.UNKNOWN),
-        ("44", Cause.UNKNOWN),
+        ("8 (rtc0)", WakeupCause.ALARM),
+        ("9 (acpi)", WakeupCause.UNKNOWN),
+        ("128 (enp1s0)", WakeupCause.NETWORK),
+        ("129 (enp1s0-TxRx-0)", WakeupCause.NETWORK),
+        ("16 (enp1s01,ehci_hcd:usb1)", WakeupCause.UNKNOWN),
+        ("44", WakeupCause.UNKNOWN),
     ],
 )
-def test_where_no_source_tells_the_interrupt_does(irq: str, kind: Cause) -> None:
-    assert cause(BEFORE, after(irq=irq), alarm_due=False) == (kind, f"interrupt {irq}")
-    assert cause(Wakeups(), after(CLOCK, irq=irq), alarm_due=False) == (kind, f"interrupt {irq}")
-    assert cause(BEFORE, after(BUTTON, irq=irq), alarm_due=False)[0] is Cause.BUTTON
+def test_without_a_source_the_interrupt_is_the_cause(irq: str, kind: WakeupCause) -> None:
+    assert find_cause(BEFORE, after(irq=irq), alarm_due=False) == (kind, f"interrupt {irq}")
+    assert find_cause(WakeupState(), after(CLOCK, irq=irq), alarm_due=False) == (kind, f"interrupt {irq}")
+    assert find_cause(BEFORE, after(BUTTON, irq=irq), alarm_due=False)[0] is WakeupCause.BUTTON
 
 
-def test_an_alarm_that_was_due_is_believed_where_the_kernel_says_nothing_better() -> None:
-    assert cause(BEFORE, after(), alarm_due=True) == (Cause.ALARM, "")
-    assert cause(Wakeups(), Wakeups(), alarm_due=True) == (Cause.ALARM, "")
-    assert cause(BEFORE, after(irq="9 (acpi)"), alarm_due=True) == (Cause.ALARM, "interrupt 9 (acpi)")
-    assert cause(BEFORE, after(USB), alarm_due=True)[0] is Cause.ALARM
-    assert cause(BEFORE, after(ETHERNET), alarm_due=True)[0] is Cause.NETWORK
-    assert cause(BEFORE, after(irq="128 (enp1s0)"), alarm_due=True)[0] is Cause.NETWORK
-    assert cause(BEFORE, after(BUTTON), alarm_due=True)[0] is Cause.BUTTON
+def test_a_due_alarm_is_the_cause_if_the_kernel_names_no_other() -> None:
+    assert find_cause(BEFORE, after(), alarm_due=True) == (WakeupCause.ALARM, "")
+    assert find_cause(WakeupState(), WakeupState(), alarm_due=True) == (WakeupCause.ALARM, "")
+    assert find_cause(BEFORE, after(irq="9 (acpi)"), alarm_due=True) == (
+        WakeupCause.ALARM,
+        "interrupt 9 (acpi)",
+    )
+    assert find_cause(BEFORE, after(USB), alarm_due=True)[0] is WakeupCause.ALARM
+    assert find_cause(BEFORE, after(ETHERNET), alarm_due=True)[0] is WakeupCause.NETWORK
+    assert find_cause(BEFORE, after(irq="128 (enp1s0)"), alarm_due=True)[0] is WakeupCause.NETWORK
+    assert find_cause(BEFORE, after(BUTTON), alarm_due=True)[0] is WakeupCause.BUTTON
 
 
 def test_a_part_of_the_card_is_the_card_and_its_neighbour_is_not() -> None:
     phy = WakeupSource("r8169-0-100:00", f"{CARD}/mdio_bus/r8169-0-100/r8169-0-100:00")
     other = WakeupSource("0000:01:00.00", f"{CARD}0")
     assert (
-        cause(BEFORE, replace(BEFORE, sources=(replace(phy, events=1),)), alarm_due=False)[0] is Cause.NETWORK
+        find_cause(BEFORE, replace(BEFORE, sources=(replace(phy, events=1),)), alarm_due=False)[0]
+        is WakeupCause.NETWORK
     )
     assert (
-        cause(BEFORE, replace(BEFORE, sources=(replace(other, events=1),)), alarm_due=False)[0]
-        is Cause.UNKNOWN
+        find_cause(BEFORE, replace(BEFORE, sources=(replace(other, events=1),)), alarm_due=False)[0]
+        is WakeupCause.UNKNOWN
     )
 
 
 def test_a_source_without_a_device_is_no_card() -> None:
     nowhere = WakeupSource("autosleep", events=1)
-    assert cause(BEFORE, replace(BEFORE, sources=(nowhere,)), alarm_due=False) == (
-        Cause.UNKNOWN,
+    assert find_cause(BEFORE, replace(BEFORE, sources=(nowhere,)), alarm_due=False) == (
+        WakeupCause.UNKNOWN,
         "wake-up source autosleep",
     )
 
 
-def test_what_has_stirred_before_the_sleep_did_not_wake_it() -> None:
+def test_an_event_before_the_sleep_is_no_cause() -> None:
     busy = after(BUTTON, ETHERNET)
-    assert busy.stirred(busy) == ()
-    assert busy.stirred(BEFORE) == (replace(BUTTON, events=1), replace(ETHERNET, events=1))
-    assert busy.stirred(Wakeups()) == ()
-    assert BEFORE.stirred(busy) == (), "a source that begins anew"
+    assert busy.sources_fired_since(busy) == ()
+    assert busy.sources_fired_since(BEFORE) == (replace(BUTTON, events=1), replace(ETHERNET, events=1))
+    assert busy.sources_fired_since(WakeupState()) == ()
+    assert BEFORE.sources_fired_since(busy) == (), "a source that begins anew"
 
 
 SOURCES = st.builds(
@@ -119,7 +129,7 @@ SOURCES = st.builds(
     st.integers(0, 3),
 )
 READINGS = st.builds(
-    Wakeups,
+    WakeupState,
     st.lists(SOURCES, max_size=5).map(tuple),
     st.sampled_from(["", "8 (rtc0)", "9 (acpi)", "x"]),
     st.lists(st.tuples(st.text(max_size=5), st.sampled_from([CARD, ROOT_PORT, "/"])), max_size=2).map(tuple),
@@ -127,18 +137,18 @@ READINGS = st.builds(
 
 
 @given(READINGS, READINGS)
-def test_whatever_is_read_there_is_a_cause(before: Wakeups, now: Wakeups) -> None:
-    kind, _ = cause(before, now, alarm_due=False)
-    due, _ = cause(before, now, alarm_due=True)
-    assert due in {kind, Cause.ALARM}
-    assert due is not Cause.UNKNOWN
-    assert cause(now, now, alarm_due=False)[1] in {"", f"interrupt {now.irq}"}
+def test_whatever_is_read_there_is_a_cause(before: WakeupState, now: WakeupState) -> None:
+    kind, _ = find_cause(before, now, alarm_due=False)
+    due, _ = find_cause(before, now, alarm_due=True)
+    assert due in {kind, WakeupCause.ALARM}
+    assert due is not WakeupCause.UNKNOWN
+    assert find_cause(now, now, alarm_due=False)[1] in {"", f"interrupt {now.irq}"}
 
 
 @pytest.mark.parametrize(
     ("before", "now", "slept"), [(3, 4, True), (3, 3, False), (None, 4, False), (3, None, False)]
 )
-def test_whether_there_was_a_sleep_is_told_by_the_kernels_count(
+def test_a_sleep_is_detected_by_the_kernel_s_count(
     before: int | None, now: int | None, *, slept: bool
 ) -> None:
-    assert Wakeups(sleeps=now).slept_since(Wakeups(sleeps=before)) is slept
+    assert WakeupState(suspend_count=now).slept_since(WakeupState(suspend_count=before)) is slept

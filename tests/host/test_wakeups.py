@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from powerd.host.machine import Machine
-from powerd.host.wakeup import Wakeups, WakeupSource
-from powerd.host.wakeups import wakeups
+from powerd.host.wakeup import WakeupSource, WakeupState
+from powerd.host.wakeups import read_wakeup_state
 
 PCI = "devices/pci0000:00/0000:00:02.0"
 ACPI = "devices/LNXSYSTM:00/LNXSYBUS:00/PNP0A03:00"
@@ -47,7 +47,7 @@ def sys(tmp_path: Path) -> Path:
     return sys
 
 
-READ = Wakeups(
+READ = WakeupState(
     (
         WakeupSource("device:00", f"/{PCI}", "e100", 2),
         WakeupSource("LNXPWRBN:00", "/devices/LNXSYSTM:00/LNXPWRBN:00", "button", 0),
@@ -57,47 +57,47 @@ READ = Wakeups(
 )
 
 
-def test_what_acpi_knows_of_a_card_is_told_of_the_card(tmp_path: Path, sys: Path) -> None:
+def test_acpi_events_of_a_card_are_attributed_to_the_card(tmp_path: Path, sys: Path) -> None:
     assert sys.is_dir()
-    assert wakeups(tmp_path) == READ
-    assert Machine(tmp_path).wakeup_sources() == READ
+    assert read_wakeup_state(tmp_path) == READ
+    assert Machine(tmp_path).read_wakeup_state() == READ
 
 
-def test_the_interrupt_is_told_with_its_handlers(tmp_path: Path, sys: Path) -> None:
+def test_the_interrupt_is_reported_with_its_handlers(tmp_path: Path, sys: Path) -> None:
     power, irq = sys / "power", sys / "kernel/irq/9"
     power.mkdir()
     (power / "pm_wakeup_irq").write_text("9\n")
-    assert wakeups(tmp_path).irq == "9"
+    assert read_wakeup_state(tmp_path).irq == "9"
     irq.mkdir(parents=True)
     (irq / "actions").write_text("acpi\n")
-    assert wakeups(tmp_path).irq == "9 (acpi)"
+    assert read_wakeup_state(tmp_path).irq == "9 (acpi)"
     (power / "pm_wakeup_irq").write_text("")
-    assert wakeups(tmp_path).irq == ""
+    assert read_wakeup_state(tmp_path).irq == ""
 
 
-def test_how_many_sleeps_there_have_been_is_told(tmp_path: Path, sys: Path) -> None:
+def test_the_number_of_sleeps_is_reported(tmp_path: Path, sys: Path) -> None:
     stats = sys / "power/suspend_stats"
     stats.mkdir(parents=True)
-    assert wakeups(tmp_path).sleeps is None
+    assert read_wakeup_state(tmp_path).suspend_count is None
     (stats / "success").write_text("3\n")
-    assert wakeups(tmp_path).sleeps == 3
+    assert read_wakeup_state(tmp_path).suspend_count == 3
 
 
 def test_a_source_that_goes_meanwhile_or_makes_no_sense_is_left_out(tmp_path: Path, sys: Path) -> None:
     (sys / "devices/pnp0/00:04/wakeup/wakeup7/event_count").write_text("many")
     (sys / "class/wakeup/wakeup9").symlink_to("../../devices/gone")
-    assert [each.name for each in wakeups(tmp_path).sources] == ["device:00", "LNXPWRBN:00"]
+    assert [each.name for each in read_wakeup_state(tmp_path).sources] == ["device:00", "LNXPWRBN:00"]
 
 
-def test_a_source_without_a_device_is_told_of_by_its_name(tmp_path: Path, sys: Path) -> None:
+def test_a_source_without_a_device_is_reported_by_its_name(tmp_path: Path, sys: Path) -> None:
     home = source(sys, 8, "devices/virtual/autosleep", "", events=0)
     (home / "device").unlink()
-    assert wakeups(tmp_path).sources[-1] == WakeupSource("autosleep")
+    assert read_wakeup_state(tmp_path).sources[-1] == WakeupSource("autosleep")
 
 
-def test_a_kernel_without_sleep_tells_nothing(tmp_path: Path) -> None:
-    assert wakeups(tmp_path) == Wakeups()
+def test_a_kernel_without_sleep_reports_nothing(tmp_path: Path) -> None:
+    assert read_wakeup_state(tmp_path) == WakeupState()
 
 
 def test_this_machine_can_be_read() -> None:
-    assert isinstance(wakeups(Path("/")), Wakeups)
+    assert isinstance(read_wakeup_state(Path("/")), WakeupState)

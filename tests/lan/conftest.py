@@ -9,13 +9,13 @@ from typing import TypeAlias, cast
 
 import pytest
 
-Story: TypeAlias = Callable[[Path], None]
+Scenario: TypeAlias = Callable[[Path], None]
 
 
 @pytest.fixture(scope="session", autouse=True)
-def told(
+def started_scenarios(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[dict[Story, Future[None]]]:
+) -> Iterator[dict[Scenario, Future[None]]]:
     """Every parameter ``story`` of the tests selected, begun with the first of them; ``result()`` waits."""
     stories = [
         cast("Story", item.callspec.params["story"])

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from rig.daemon import Daemon, Goodnight, command, wait_for_rounds
+from rig.daemon import Daemon, SleepCommand, command, wait_for_rounds
 from rig.dhcp import start_dnsmasq
 from rig.lan import Lan
 from rig.wait import until
 
 if TYPE_CHECKING:
-    from lan.conftest import Story
+    from lan.conftest import Scenario
 
 pytestmark = pytest.mark.lan
 
@@ -25,8 +25,8 @@ def lan(tmp_path: Path) -> Iterator[Lan]:
         yield lan
 
 
-def test_second_daemon_on_the_same_socket_says_so(lan: Lan, tmp_path: Path) -> None:
-    config = Goodnight(tmp_path).config()
+def test_second_daemon_on_the_same_socket_reports_the_first(lan: Lan, tmp_path: Path) -> None:
+    config = SleepCommand(tmp_path).config()
     with Daemon(lan.server.inside, tmp_path / "powerd", config) as powerd:
         second = command("run", "--config", str(powerd.config), "--socket", str(powerd.socket))
         assert (second.returncode, second.stdout) == (1, "")
@@ -36,7 +36,7 @@ def test_second_daemon_on_the_same_socket_says_so(lan: Lan, tmp_path: Path) -> N
 
 
 def test_sighup_takes_a_good_configuration_and_refuses_a_bad_one(lan: Lan, tmp_path: Path) -> None:
-    goodnight = Goodnight(tmp_path)
+    goodnight = SleepCommand(tmp_path)
     with Daemon(lan.server.inside, tmp_path / "powerd", goodnight.config(mode="observe")) as powerd:
         powerd.configure('mode = "enforce"\n[clients]\nevry = "5s"\n')
         powerd.reload()
@@ -60,7 +60,7 @@ def test_bad_configuration_starts_nothing(tmp_path: Path) -> None:
     assert not (tmp_path / "powerd.sock").exists()
 
 
-def test_garbled_lease_is_skipped_and_told(lan: Lan, tmp_path: Path) -> None:
+def test_garbled_lease_is_skipped_and_reported(lan: Lan, tmp_path: Path) -> None:
     leases = tmp_path / "dhcpd.leases"
     block = (
         "lease {} {{\n  ends never;\n  binding state active;\n"
@@ -71,10 +71,10 @@ def test_garbled_lease_is_skipped_and_told(lan: Lan, tmp_path: Path) -> None:
         + block.format("10.77.1.999", "02:77:00:00:00:21", "garbled")
         + block.format("10.77.1.22", "02:77:00:00:00:22", "phone")
     )
-    config = Goodnight(tmp_path).config(clients=f'learn = "0s"\nleases = ["{leases}"]\n')
+    config = SleepCommand(tmp_path).config(clients=f'learn = "0s"\nleases = ["{leases}"]\n')
     with Daemon(lan.server.inside, tmp_path / "powerd", config) as powerd:
         assert set(powerd.states()) == {"laptop", "phone"}
-        said = " ".join(powerd.ask("clients").split())
+        said = " ".join(powerd.run_command("clients").split())
         assert f'{leases}: 1 entry skipped, the first: line 7: lease "10.77.1.999"' in said
 
 
@@ -82,17 +82,17 @@ def test_vanished_lease_file_keeps_its_clients(lan: Lan, tmp_path: Path) -> None
     server = start_dnsmasq(lan)
     laptop = lan.join("laptop")
     laptop.lease()
-    goodnight = Goodnight(tmp_path)
+    goodnight = SleepCommand(tmp_path)
     config = goodnight.config(clients=f'learn = "0s"\nleases = ["{server.leases}"]\n')
     with Daemon(lan.server.inside, tmp_path / "powerd", config) as powerd:
         powerd.sees(laptop="present")
         server.leases.rename(tmp_path / "elsewhere")
         until(lambda: [row["stale"] for row in powerd.clients()] == [True], "its client is stale", every=1)
         powerd.sees(laptop="present")
-        assert "stale" in powerd.ask("clients")
+        assert "stale" in powerd.run_command("clients")
         (tmp_path / "elsewhere").rename(server.leases)
         until(lambda: [row["stale"] for row in powerd.clients()] == [False], "it is fresh again", every=1)
-        assert goodnight.times() == 0
+        assert goodnight.run_count() == 0
 
 
 def test_nobody_to_ask(tmp_path: Path) -> None:
@@ -105,7 +105,7 @@ def test_nobody_to_ask(tmp_path: Path) -> None:
 
 
 def observe_mode_touches_nothing_and_says_what_it_would_do(tmp_path: Path) -> None:
-    goodnight = Goodnight(tmp_path)
+    goodnight = SleepCommand(tmp_path)
     clients = 'learn = "0s"\nleases = []\nhosts = ["10.77.1.99"]\n'
     with (
         Lan(tmp_path) as lan,
@@ -114,25 +114,25 @@ def observe_mode_touches_nothing_and_says_what_it_would_do(tmp_path: Path) -> No
         ) as powerd,
     ):
         until(lambda: "would have" in str(powerd.status()), "the command would have been run", within=180)
-        assert "would have" in powerd.ask("why")
+        assert "would have" in powerd.run_command("why")
         wait_for_rounds(powerd, 1)
-        assert goodnight.times() == 0
+        assert goodnight.run_count() == 0
 
 
 def without_cap_net_raw_it_stays_awake_and_names_the_remedy(tmp_path: Path) -> None:
-    goodnight = Goodnight(tmp_path)
+    goodnight = SleepCommand(tmp_path)
     config = goodnight.config(clients='learn = "0s"\nleases = []\nhosts = ["10.77.1.99"]\n')
     powerless = ("setpriv", "--bounding-set=-net_raw", "--inh-caps=-net_raw")
     with Lan(tmp_path) as lan, Daemon(lan.server.inside, tmp_path / "powerd", config, powerless) as powerd:
         powerd.awake_because("CAP_NET_RAW")
         wait_for_rounds(powerd, 2)
-        assert "CAP_NET_RAW" in powerd.ask("clients")
+        assert "CAP_NET_RAW" in powerd.run_command("clients")
         assert "present" not in powerd.states().values()
-        assert goodnight.times() == 0
+        assert goodnight.run_count() == 0
 
 
 def nobody_known_is_no_reason_to_sleep(tmp_path: Path) -> None:
-    goodnight = Goodnight(tmp_path)
+    goodnight = SleepCommand(tmp_path)
     with (
         Lan(tmp_path) as lan,
         Daemon(
@@ -141,7 +141,7 @@ def nobody_known_is_no_reason_to_sleep(tmp_path: Path) -> None:
     ):
         powerd.awake_because("no client is known")
         wait_for_rounds(powerd, 2)
-        assert goodnight.times() == 0
+        assert goodnight.run_count() == 0
 
 
 @pytest.mark.parametrize(
@@ -152,5 +152,7 @@ def nobody_known_is_no_reason_to_sleep(tmp_path: Path) -> None:
         nobody_known_is_no_reason_to_sleep,
     ],
 )
-def test_waits_in_vain_for_the_command(story: Story, told: dict[Story, Future[None]]) -> None:
-    told[story].result()
+def test_waits_in_vain_for_the_command(
+    story: Scenario, started_scenarios: dict[Scenario, Future[None]]
+) -> None:
+    started_scenarios[story].result()

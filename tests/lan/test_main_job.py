@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from rig.daemon import Daemon, Goodnight, wait_for_rounds
+from rig.daemon import Daemon, SleepCommand, wait_for_rounds
 from rig.dhcp import SERVERS
 from rig.lan import Host, Lan
 from rig.wait import until
 
 if TYPE_CHECKING:
-    from lan.conftest import Story
+    from lan.conftest import Scenario
 
 pytestmark = pytest.mark.lan
 
@@ -34,7 +34,7 @@ def evening_with_kea(scratch: Path) -> None:
 
 def evening(scratch: Path, server: str) -> None:
     """Three lease addresses, two leave, the cable is pulled and put back, the last leaves, one returns."""
-    goodnight = Goodnight(scratch)
+    goodnight = SleepCommand(scratch)
     with Lan(scratch) as lan:
         leases = SERVERS[server](lan).leases
         laptop, phone, firewalled = hosts = [lan.join(label) for label in ("laptop", "phone", "firewalled")]
@@ -62,46 +62,46 @@ def all_are_seen(powerd: Daemon, hosts: list[Host], leases: Path) -> None:
     assert {row["source"] for row in rows.values()} == {leases.name}
 
 
-def two_leave(powerd: Daemon, goodnight: Goodnight, *hosts: Host) -> None:
+def two_leave(powerd: Daemon, goodnight: SleepCommand, *hosts: Host) -> None:
     """They are gone, and nothing is done for the sake of the third."""
     for host in hosts:
         host.leave()
     powerd.sees(firewalled="present", **{host.label: "absent" for host in hosts})
     wait_for_rounds(powerd, 1)
-    assert goodnight.times() == 0
+    assert goodnight.run_count() == 0
     powerd.sees(laptop="absent", phone="absent", firewalled="present")
 
 
-def cable_is_pulled(powerd: Daemon, goodnight: Goodnight, server: Host) -> None:
+def cable_is_pulled(powerd: Daemon, goodnight: SleepCommand, server: Host) -> None:
     """Nobody answers a server without a cable; that is no reason to go to sleep."""
     server.unplug()
     powerd.awake_because("no carrier")
     wait_for_rounds(powerd, 2)
-    assert goodnight.times() == 0
+    assert goodnight.run_count() == 0
     server.plug_in()
     powerd.sees(laptop="absent", phone="absent", firewalled="present")
 
 
-def last_one_leaves(powerd: Daemon, goodnight: Goodnight, last: Host) -> None:
+def last_one_leaves(powerd: Daemon, goodnight: SleepCommand, last: Host) -> None:
     """Now it is night, and once is enough."""
-    assert goodnight.times() == 0
+    assert goodnight.run_count() == 0
     last.leave()
-    until(goodnight.times, "the command has been run", within=180)
+    until(goodnight.run_count, "the command has been run", within=180)
     wait_for_rounds(powerd, 1)
-    assert goodnight.times() == 1
+    assert goodnight.run_count() == 1
     assert f"ran {goodnight.script} --quietly" in str(powerd.status()["decision"]["reasons"])
 
 
-def one_returns(powerd: Daemon, goodnight: Goodnight, host: Host) -> None:
+def one_returns(powerd: Daemon, goodnight: SleepCommand, host: Host) -> None:
     """Whoever comes back is seen, and the next departure is a night of its own."""
     host.come_back()
     until(lambda: powerd.states()[host.label] == "present", f"{host.label} is seen again", every=0.5)
     host.leave()
-    until(lambda: goodnight.times() == 2, "the command has been run again", within=180)
+    until(lambda: goodnight.run_count() == 2, "the command has been run again", within=180)
 
 
 def whoever_returns_in_the_warning_period_calls_it_off(tmp_path: Path) -> None:
-    goodnight = Goodnight(tmp_path)
+    goodnight = SleepCommand(tmp_path)
     with Lan(tmp_path) as lan:
         laptop = lan.join("laptop")
         config = goodnight.config(
@@ -114,12 +114,12 @@ def whoever_returns_in_the_warning_period_calls_it_off(tmp_path: Path) -> None:
             laptop.come_back()
             until(lambda: powerd.status()["state"] == "awake", "it is called off")
             wait_for_rounds(powerd, 5)
-            assert goodnight.times() == 0
+            assert goodnight.run_count() == 0
 
 
 def hosts_are_learned_where_the_router_leases(tmp_path: Path) -> None:
     """Who has talked to the server is known, after a restart too; the gateway never counts."""
-    goodnight = Goodnight(tmp_path)
+    goodnight = SleepCommand(tmp_path)
     with Lan(tmp_path) as lan:
         server = lan.server.address
         assert server is not None
@@ -138,7 +138,7 @@ def hosts_are_learned_where_the_router_leases(tmp_path: Path) -> None:
         with Daemon(
             lan.server.inside, tmp_path / "again", config, state=tmp_path / "powerd" / "state"
         ) as powerd:
-            until(goodnight.times, "the command has been run", within=180)
+            until(goodnight.run_count, "the command has been run", within=180)
             assert powerd.states() == {"10.77.1.8": "absent"}
 
 
@@ -152,5 +152,5 @@ def hosts_are_learned_where_the_router_leases(tmp_path: Path) -> None:
         hosts_are_learned_where_the_router_leases,
     ],
 )
-def test_main_job(story: Story, told: dict[Story, Future[None]]) -> None:
-    told[story].result()
+def test_main_job(story: Scenario, started_scenarios: dict[Scenario, Future[None]]) -> None:
+    started_scenarios[story].result()

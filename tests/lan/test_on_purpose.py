@@ -10,15 +10,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from rig.daemon import Daemon, Goodnight, command, wait_for_rounds
-from rig.ear import Heard, listening
+from rig.daemon import Daemon, SleepCommand, command, wait_for_rounds
+from rig.ear import Datagram, udp_listener
 from rig.lan import Host, Lan
 from rig.wait import until
 
-from powerd.host.magic import packet
+from powerd.host.magic import magic_packet
 
 if TYPE_CHECKING:
-    from lan.conftest import Story
+    from lan.conftest import Scenario
 
 pytestmark = pytest.mark.lan
 
@@ -31,54 +31,60 @@ def a_sleeper_gets_three_magic_packets(scratch: Path) -> None:
         address, everybody = laptop.take("10.77.1.9/24"), "10.77.1.255"
         laptop.say_hello(server)
         with Daemon(
-            lan.server.inside, scratch / "powerd", Goodnight(scratch).config(mode="observe")
+            lan.server.inside, scratch / "powerd", SleepCommand(scratch).config(mode="observe")
         ) as powerd:
             powerd.sees(**{address: "present"})
             text = f"Sent three magic packets for {address} ({laptop.mac}) to {everybody} (eth0)."
-            assert heard_by(laptop, powerd, address) == (text, [Heard(everybody, packet(laptop.mac))] * 3)
+            assert heard_by(laptop, powerd, address) == (
+                text,
+                [Datagram(everybody, magic_packet(laptop.mac))] * 3,
+            )
             stranger = "02:aa:bb:cc:dd:ee"
             text = f"Sent three magic packets for {stranger} to {everybody} (eth0)."
-            assert heard_by(laptop, powerd, stranger) == (text, [Heard(everybody, packet(stranger))] * 3)
+            assert heard_by(laptop, powerd, stranger) == (
+                text,
+                [Datagram(everybody, magic_packet(stranger))] * 3,
+            )
             done = command("wake", "nobody", "--socket", str(powerd.socket))
             assert (done.returncode, done.stdout) == (1, "")
             assert done.stderr == 'powerd: no client is known as "nobody"; `powerd clients` names all\n'
 
 
-def heard_by(host: Host, powerd: Daemon, who: str) -> tuple[str, list[Heard]]:
+def heard_by(host: Host, powerd: Daemon, who: str) -> tuple[str, list[Datagram]]:
     """What ``powerd wake`` prints, and the packets that arrive at ``host``."""
-    with listening(host) as packets:
-        text = powerd.ask("wake", who)
+    with udp_listener(host) as packets:
+        text = powerd.run_command("wake", who)
         return " ".join(text.split()), packets()
 
 
 def a_keep_outlives_the_daemon_and_ends_when_it_is_dropped(scratch: Path) -> None:
-    goodnight = Goodnight(scratch)
+    goodnight = SleepCommand(scratch)
     with Lan(scratch) as lan:
         laptop = lan.join("laptop")
         address = laptop.take("10.77.1.9/24")
         config = goodnight.config(clients=f'learn = "0s"\nleases = []\nhosts = ["{address}"]\n')
         with Daemon(lan.server.inside, scratch / "first", config) as powerd:
             powerd.sees(**{address: "present"})
-            assert "Kept awake until " in powerd.ask("keep", "1h", "--because", "backup")
+            assert "Kept awake until " in powerd.run_command("keep", "1h", "--because", "backup")
             powerd.awake_because("backup")
             laptop.leave()
             state = scratch / "at the crash"  # no farewell: what it takes to come back is written by now
             shutil.copytree(powerd.state, state)
-            powerd.ask("keep", "--drop", "1")
-        before = goodnight.times()
+            powerd.run_command("keep", "--drop", "1")
+        before = goodnight.run_count()
         with Daemon(lan.server.inside, scratch / "second", config, state=state) as heir:
             until(lambda: heir.states() == {address: "absent"}, "the laptop is gone", within=180, every=0.5)
             wait_for_rounds(heir, 2)
-            assert goodnight.times() == before
+            assert goodnight.run_count() == before
             assert any(": backup" in reason for reason in heir.reasons())
-            assert "backup" in heir.ask("keep", "--list")
-            assert heir.ask("keep", "--drop", "1") == "Dropped keep 1: backup.\n"
-            until(lambda: goodnight.times() > before, "the command has been run", within=180)
+            assert "backup" in heir.run_command("keep", "--list")
+            assert heir.run_command("keep", "--drop", "1") == "Dropped keep 1: backup.\n"
+            until(lambda: goodnight.run_count() > before, "the command has been run", within=180)
 
 
 def a_hold_lasts_as_long_as_its_command(scratch: Path) -> None:
     with Lan(scratch) as lan:
-        config = Goodnight(scratch).config(mode="observe")
+        config = SleepCommand(scratch).config(mode="observe")
         argv = [sys.executable, "-m", "powerd", "hold", "--socket"]
         with Daemon(lan.server.inside, scratch / "powerd", config) as powerd:
             for kill in (False, True):
@@ -104,5 +110,5 @@ def a_hold_lasts_as_long_as_its_command(scratch: Path) -> None:
         a_hold_lasts_as_long_as_its_command,
     ],
 )
-def test_on_purpose(story: Story, told: dict[Story, Future[None]]) -> None:
-    told[story].result()
+def test_on_purpose(story: Scenario, started_scenarios: dict[Scenario, Future[None]]) -> None:
+    started_scenarios[story].result()

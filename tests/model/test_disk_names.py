@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from powerd.model import Disk, DiskId, RefusedError
-from powerd.model.disk_names import named
+from powerd.model import Disk, DiskId, RequestRefusedError
+from powerd.model.disk_names import find_disk
 
 RED = Disk(DiskId("ata-RED_S1"), "sda", serial="S1")
 OLD = Disk(DiskId("ata-OLD_S2"), "sdb", serial="S2")
@@ -23,8 +23,8 @@ LOOP = Disk(DiskId("loop0"), "loop0")
     ],
 )
 def test_a_disk_goes_by_any_of_its_names(word: str, disk: Disk | None) -> None:
-    assert named([RED, OLD, LOOP], word) is disk
-    assert named([], word) is None
+    assert find_disk([RED, OLD, LOOP], word) is disk
+    assert find_disk([], word) is None
 
 
 @pytest.mark.parametrize(
@@ -34,20 +34,20 @@ def test_a_disk_goes_by_any_of_its_names(word: str, disk: Disk | None) -> None:
         (Disk(DiskId("usb-A"), "sdc", serial="sdd"), Disk(DiskId("usb-B"), "sdd")),
     ],
 )
-def test_a_word_that_fits_two_is_refused_and_each_still_has_its_id(first: Disk, second: Disk) -> None:
+def test_an_ambiguous_name_is_refused_and_each_still_has_its_id(first: Disk, second: Disk) -> None:
     word = first.serial
     for disks in ([first, second, RED], [RED, second, first]):
-        with pytest.raises(RefusedError) as caught:
-            named(disks, word)
+        with pytest.raises(RequestRefusedError) as caught:
+            find_disk(disks, word)
         assert str(caught.value).startswith(f'"{word}" may be sd')
         assert "sdc" in str(caught.value)
         assert "sdd" in str(caught.value)
-        assert not caught.value.unknown
-        assert named(disks, first.id) is first
-        assert named(disks, second.id) is second
+        assert not caught.value.not_found
+        assert find_disk(disks, first.id) is first
+        assert find_disk(disks, second.id) is second
 
 
 def test_no_disk_can_take_anothers_id_away() -> None:
     thief = Disk(DiskId("usb-THIEF"), "sdc", serial=RED.id)
-    assert named([thief, RED], RED.id) is RED
-    assert named([thief], RED.id) is thief
+    assert find_disk([thief, RED], RED.id) is RED
+    assert find_disk([thief], RED.id) is thief

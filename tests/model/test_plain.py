@@ -7,39 +7,50 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from powerd.model import Attribute, Counter, Fault, Finding, Health, Record, Sample, SelfTest, Severity
-from powerd.model.plain import NotPlainError, from_plain, record_from_plain, record_to_plain, to_plain
+from powerd.model import Attribute, Counter, Fault, Finding, Health, Sample, SelfTest, Severity, SmartRecord
+from powerd.model.plain import (
+    MalformedHealthError,
+    health_from_json,
+    health_to_json,
+    record_from_json,
+    record_to_json,
+)
 
 FULL = Health(
-    at=1_790_000_000.5,
+    checked_at=1_790_000_000.5,
     protocol="ata",
     passed=True,
     faults=Fault.ERROR_LOG | Fault.PAST,
     temperature=31,
-    limit=60,
-    hours=12_345,
+    temperature_limit=60,
+    power_on_hours=12_345,
     counters={Counter.PENDING: 2, Counter.STARTS: 99},
     attributes=(
         Attribute(
             194, "Temperature_Celsius", 119, 103, 0, "31 (Min/Max 12/45)", prefail=False, failed="past"
         ),
     ),
-    critical=("the media are read-only",),
+    critical_warnings=("the media are read-only",),
     spare=(100, 10),
-    tests=(SelfTest("Short offline", "Completed without error", passed=True, hours=12_300),),
-    testing=40,
-    minutes=(2, 255),
-    partial="its error log cannot be read",
+    self_tests=(SelfTest("Short offline", "Completed without error", passed=True, hours=12_300),),
+    test_remaining_percent=40,
+    test_minutes=(2, 255),
+    incomplete_reason="its error log cannot be read",
 )
 
-RECORD = Record(
-    known=1_780_000_000.0,
+RECORD = SmartRecord(
+    known_since=1_780_000_000.0,
     last=FULL,
-    before=replace(FULL, at=1_789_913_600.0),
-    samples=(Sample(1_789_913_600.0, None, 30, {Counter.STARTS: 98}), Sample(FULL.at, True, None, {})),  # noqa: FBT003 - a row
-    tested={"short": 1_789_000_000.0},
-    told=(Finding("pending", Severity.ALARM, "one more sector cannot be read, 2 in all", "copy it"),),
-    woken=1_700_000_000.0,
+    previous=replace(FULL, checked_at=1_789_913_600.0),
+    samples=(
+        Sample(1_789_913_600.0, None, 30, {Counter.STARTS: 98}),
+        Sample(FULL.checked_at, True, None, {}),
+    ),  # noqa: FBT003 - a row
+    test_started_at={"short": 1_789_000_000.0},
+    notified_findings=(
+        Finding("pending", Severity.ALARM, "one more sector cannot be read, 2 in all", "copy it"),
+    ),
+    woken_at=1_700_000_000.0,
 )
 
 json_values = st.recursive(
@@ -50,18 +61,20 @@ json_values = st.recursive(
 
 
 def test_there_and_back() -> None:
-    assert from_plain(json.loads(json.dumps(to_plain(FULL)))) == FULL
-    bare = Health(at=0, protocol="nvme", passed=None)
-    assert from_plain(json.loads(json.dumps(to_plain(bare)))) == bare
+    assert health_from_json(json.loads(json.dumps(health_to_json(FULL)))) == FULL
+    bare = Health(checked_at=0, protocol="nvme", passed=None)
+    assert health_from_json(json.loads(json.dumps(health_to_json(bare)))) == bare
 
 
 def test_what_an_older_version_has_not_written_is_as_it_was() -> None:
-    assert from_plain({"at": 5, "protocol": "scsi"}) == Health(at=5, protocol="scsi", passed=None)
+    assert health_from_json({"at": 5, "protocol": "scsi"}) == Health(
+        checked_at=5, protocol="scsi", passed=None
+    )
 
 
 def test_a_counter_of_a_newer_version_is_passed_over() -> None:
-    plain = to_plain(replace(FULL, counters={}))
-    assert from_plain({**plain, "counters": {"quarks": 3}}) == replace(FULL, counters={})
+    plain = health_to_json(replace(FULL, counters={}))
+    assert health_from_json({**plain, "counters": {"quarks": 3}}) == replace(FULL, counters={})
 
 
 @pytest.mark.parametrize(
@@ -90,23 +103,23 @@ def test_a_counter_of_a_newer_version_is_passed_over() -> None:
     ],
 )
 def test_what_is_no_check_is_refused(key: str, value: object) -> None:
-    with pytest.raises(NotPlainError):
-        from_plain({**to_plain(FULL), key: value})
+    with pytest.raises(MalformedHealthError):
+        health_from_json({**health_to_json(FULL), key: value})
 
 
-@given(json_values, st.sampled_from(sorted(to_plain(FULL))))
+@given(json_values, st.sampled_from(sorted(health_to_json(FULL))))
 def test_any_json_is_a_check_or_refused(value: object, key: str) -> None:
-    for candidate in (value, {**to_plain(FULL), key: value}):
+    for candidate in (value, {**health_to_json(FULL), key: value}):
         try:
-            health = from_plain(candidate)
-        except NotPlainError:
+            health = health_from_json(candidate)
+        except MalformedHealthError:
             continue
-        assert from_plain(to_plain(health)) == health
+        assert health_from_json(health_to_json(health)) == health
 
 
 def test_a_record_there_and_back() -> None:
-    assert record_from_plain(json.loads(json.dumps(record_to_plain(RECORD)))) == RECORD
-    assert record_from_plain({"known": 5}) == Record(known=5)
+    assert record_from_json(json.loads(json.dumps(record_to_json(RECORD)))) == RECORD
+    assert record_from_json({"known": 5}) == SmartRecord(known_since=5)
 
 
 @pytest.mark.parametrize(
@@ -124,15 +137,15 @@ def test_a_record_there_and_back() -> None:
     ],
 )
 def test_what_is_no_record_is_refused(key: str, value: object) -> None:
-    with pytest.raises(NotPlainError):
-        record_from_plain({**record_to_plain(RECORD), key: value})
+    with pytest.raises(MalformedHealthError):
+        record_from_json({**record_to_json(RECORD), key: value})
 
 
-@given(json_values, st.sampled_from(sorted(record_to_plain(RECORD))))
+@given(json_values, st.sampled_from(sorted(record_to_json(RECORD))))
 def test_any_json_is_a_record_or_refused(value: object, key: str) -> None:
-    for candidate in (value, {**record_to_plain(RECORD), key: value}):
+    for candidate in (value, {**record_to_json(RECORD), key: value}):
         try:
-            record = record_from_plain(candidate)
-        except NotPlainError:
+            record = record_from_json(candidate)
+        except MalformedHealthError:
             continue
-        assert record_from_plain(record_to_plain(record)) == record
+        assert record_from_json(record_to_json(record)) == record

@@ -7,7 +7,7 @@ from typing import Final
 
 import pytest
 
-from powerd.model.standby_timer import LONGEST, StandbyTimer, timer_for
+from powerd.model.standby_timer import MAX_TIMER_SECONDS, StandbyTimer, encode_timer
 
 TABLE: Final = {
     0: 0,
@@ -22,10 +22,10 @@ TABLE: Final = {
 def test_every_second_of_twelve_hours() -> None:
     """Never sooner than asked for, and never later than need be, as far as the table reaches."""
     for seconds in range(12 * 3600 + 1):
-        value, really = timer_for(seconds)
+        value, really = encode_timer(seconds)
         assert TABLE[value] == really
         enough = [length for length in TABLE.values() if length >= seconds and (seconds == 0 or length > 0)]
-        assert really == min(enough, default=LONGEST), seconds
+        assert really == min(enough, default=MAX_TIMER_SECONDS), seconds
 
 
 @pytest.mark.parametrize(
@@ -41,10 +41,10 @@ def test_every_second_of_twelve_hours() -> None:
         (1276, (241, 1800)),
         (3600, (242, 3600)),
         (3601, (243, 5400)),
-        (LONGEST, (251, LONGEST)),
-        (LONGEST + 1, (251, LONGEST)),
-        (math.inf, (251, LONGEST)),
+        (MAX_TIMER_SECONDS, (251, MAX_TIMER_SECONDS)),
+        (MAX_TIMER_SECONDS + 1, (251, MAX_TIMER_SECONDS)),
+        (math.inf, (251, MAX_TIMER_SECONDS)),
     ],
 )
 def test_borders(seconds: float, timer: tuple[int, int]) -> None:
-    assert timer_for(seconds) == StandbyTimer(*timer)
+    assert encode_timer(seconds) == StandbyTimer(*timer)

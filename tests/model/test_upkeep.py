@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from powerd.model.upkeep import SOCKETS, scrubbed, under_way
+from powerd.model.upkeep import UNIX_SOCKETS_FILE, running_maintenance, scrubbed_filesystems
 
 UUID: Final = "0870fdc3-dcc9-4c5c-85f4-e4df192866b6"
 RECORDED: Final = f"""\
@@ -25,8 +25,8 @@ Num       RefCount Protocol Flags    Type St Inode Path
 
 
 def test_a_scrub_is_known_by_its_socket() -> None:
-    assert scrubbed(RECORDED) == {UUID}
-    assert scrubbed(RECORDED.strip()) == {UUID}
+    assert scrubbed_filesystems(RECORDED) == {UUID}
+    assert scrubbed_filesystems(RECORDED.strip()) == {UUID}
 
 
 @pytest.mark.parametrize(
@@ -40,28 +40,28 @@ def test_a_scrub_is_known_by_its_socket() -> None:
     ],
 )
 def test_other_sockets_are_none(path: str) -> None:
-    assert scrubbed(RECORDED.replace(f"/var/lib/btrfs/scrub.progress.{UUID}", path)) == set()
+    assert scrubbed_filesystems(RECORDED.replace(f"/var/lib/btrfs/scrub.progress.{UUID}", path)) == set()
 
 
 def test_nothing_to_read_is_no_scrub() -> None:
-    assert scrubbed(None) == scrubbed("") == set()
+    assert scrubbed_filesystems(None) == scrubbed_filesystems("") == set()
 
 
 @given(st.text())
 def test_no_text_upsets_it(text: str) -> None:
-    assert all(len(uuid) == len(UUID) for uuid in scrubbed(text))
+    assert all(len(uuid) == len(UUID) for uuid in scrubbed_filesystems(text))
 
 
 @pytest.mark.parametrize(
     "word", ["resync", "check", "repair", "balance", "device add", "device replace", "resize"]
 )
 def test_words_of_work(word: str) -> None:
-    assert under_way(word) == word
+    assert running_maintenance(word) == word
 
 
 @pytest.mark.parametrize("word", [None, "", "idle", "frozen", "none", "balance paused"])
-def test_words_of_rest(word: str | None) -> None:
-    assert under_way(word) is None
+def test_idle_states(word: str | None) -> None:
+    assert running_maintenance(word) is None
 
 
 _SCRUBBING: Final = f"""\
@@ -81,7 +81,7 @@ def test_the_real_kernel_lists_it_for_as_long_as_it_listens() -> None:
     """btrfs(8) is played in a mount namespace; the reader has a /proc of processes alone, and no rights."""
     played = ["unshare", "--mount", "sh", "-c", 'mount -t tmpfs none /var/lib && exec "$@"', "sh"]
     service = "mount -t proc -o subset=pid,hidepid=invisible proc /proc && exec setpriv --reuid=65534 cat "
-    ask = ["unshare", "--mount", "sh", "-c", service + SOCKETS]
+    ask = ["unshare", "--mount", "sh", "-c", service + UNIX_SOCKETS_FILE]
 
     def sockets() -> str:
         return subprocess.run(ask, check=True, capture_output=True, text=True).stdout
@@ -92,6 +92,6 @@ def test_the_real_kernel_lists_it_for_as_long_as_it_listens() -> None:
         assert scrub.stdin is not None
         assert scrub.stdout is not None
         assert scrub.stdout.readline() == "listening\n"
-        assert UUID in scrubbed(sockets())
+        assert UUID in scrubbed_filesystems(sockets())
         scrub.stdin.close()
-    assert UUID not in scrubbed(sockets())
+    assert UUID not in scrubbed_filesystems(sockets())

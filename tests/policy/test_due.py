@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from policy.night import SUSPEND, WARN, Night, reasons
+from policy.night import SUSPEND, WARN, DecisionScenario, reasons
 from policy.worlds import T0
 
 from powerd.config.values import parse_window
@@ -21,34 +21,34 @@ from powerd.config.values import parse_window
          "waits for its window: 03:00-04:00"),
     ],
 )  # fmt: skip
-def test_it_says_what_it_waits_for_longest(text: str, wait: str) -> None:
-    decision = Night(text).decide(0)
+def test_it_reports_its_longest_wait(text: str, wait: str) -> None:
+    decision = DecisionScenario(text).decide(0)
     assert reasons(decision) == [f"sleep rule 1: {wait}"]
-    assert decision.reasons[0].keeps_awake
+    assert decision.reasons[0].blocks_sleep
 
 
 def test_after_a_wake_up_it_waits() -> None:
-    night = Night(SUSPEND.replace('after_start = "0s"', 'after_start = "0s"\nafter_resume = "1h"'))
+    night = DecisionScenario(SUSPEND.replace('after_start = "0s"', 'after_start = "0s"\nafter_resume = "1h"'))
     night.decide(0)
     night.slept = 3600.0
     night.decide(10)
     decision = night.decide(400)
     assert reasons(decision) == ["sleep rule 1: waits until 1h after the wake-up"]
-    assert decision.plan is not None
-    assert decision.plan.at.mono == T0 + 10 + 3600
+    assert decision.planned_sleep is not None
+    assert decision.planned_sleep.at.mono == T0 + 10 + 3600
 
 
 @pytest.mark.parametrize("during", ["", 'during = ["00:00-24:00"]\n'])
 @pytest.mark.parametrize("hours", [9, -9])
 def test_a_clock_that_was_set_is_not_believed_for_a_while(during: str, hours: int) -> None:
-    night = Night(SUSPEND + during)
+    night = DecisionScenario(SUSPEND + during)
     night.decide(0)
     night.decide(590)
     night.step = hours * 3600.0
     decision = night.decide(600)
-    assert decision.orders == ()
+    assert decision.actions == ()
     assert reasons(decision) == ["sleep rule 1: waits 10min: the wall clock was set"]
-    assert night.decide(1140).orders == (WARN,)
+    assert night.decide(1140).actions == (WARN,)
 
 
 def test_a_step_does_not_let_a_later_rule_slip_in() -> None:
@@ -56,35 +56,35 @@ def test_a_step_does_not_let_a_later_rule_slip_in() -> None:
     text = (
         SUSPEND + 'during = ["00:00-24:00"]\n[[sleep]]\naction = "poweroff"\nidle_for = "10min"\nwarn = "0s"'
     )
-    night = Night(text)
+    night = DecisionScenario(text)
     night.decide(0)
     night.step = 3600.0
-    assert night.decide(600).orders == ()
+    assert night.decide(600).actions == ()
 
 
 def test_a_rule_without_any_day_to_open_leads_nowhere() -> None:
-    night = Night(SUSPEND)
+    night = DecisionScenario(SUSPEND)
     rule = replace(night.options.sleep[0], during=(replace(parse_window("01:00-02:00"), days=frozenset()),))
     night.options = replace(night.options, sleep=(rule,))
     decision = night.decide(0)
-    assert (decision.plan, decision.look_again) == (None, float("inf"))
+    assert (decision.planned_sleep, decision.next_decision_at) == (None, float("inf"))
 
 
 def test_windows_and_wake_ups_push_it_on_in_turn() -> None:
     """22:10 idle; the first window is too short to sleep in before 22:40, which it is up for until 22:48."""
     text = SUSPEND + 'during = ["22:36-22:45", "22:50-23:30"]\n[wake]\nat = ["22:40"]\n'
-    plan = Night(text).decide(0).plan
+    plan = DecisionScenario(text).decide(0).planned_sleep
     assert plan is not None
     assert f"{plan.at.wall:%H:%M:%S}" == "22:50:00"
 
 
-def test_what_is_entangled_without_end_is_looked_into_again() -> None:
+def test_endless_interaction_of_rules_is_decided_again_later() -> None:
     """Each window opens when the server is wanted: in its time it waits, and nothing is ordered before."""
     hours = range(24)
     windows = ", ".join(f'"{hour:02d}:28-{hour:02d}:38"' for hour in hours)
     times = ", ".join(f'"{hour:02d}:30"' for hour in hours)
-    night = Night(f'{SUSPEND}during = [{windows}]\n[wake]\nat = [{times}]\nbefore = "2min"\n')
+    night = DecisionScenario(f'{SUSPEND}during = [{windows}]\n[wake]\nat = [{times}]\nbefore = "2min"\n')
     for at in range(0, 8 * 3600, 300):
         decision = night.decide(at)
-        assert decision.orders == ()
-        assert decision.look_again > night.at
+        assert decision.actions == ()
+        assert decision.next_decision_at > night.at

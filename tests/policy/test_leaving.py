@@ -5,22 +5,22 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from policy.night import GOING, SLEEP, Night, reasons
+from policy.night import ABOUT_TO_SUSPEND, SLEEP, DecisionScenario, reasons
 from policy.worlds import T0
 
-from powerd.model import Leaving, Outcome, Sleep
-from powerd.policy.leaving import BELIEVED
-from powerd.policy.sleep import CLOSE_LOOK
+from powerd.model import CompletedAction, ShutdownInProgress, Sleep
+from powerd.policy.leaving import SHUTDOWN_VALID_FOR
+from powerd.policy.sleep import CLOSE_POLL_INTERVAL
 
 
-class Departing(Night):
+class ShutdownScenario(DecisionScenario):
     """A night in which logind has said at ``at`` that the server goes down."""
 
     def __init__(self, what: str = "sleep", at: float = 700.0) -> None:
         super().__init__()
         self.decide(0)
-        self.leaving: Leaving | None = Leaving(T0 + at, what)
-        self.twist = lambda snapshot: replace(snapshot, leaving=self.leaving)
+        self.leaving: ShutdownInProgress | None = ShutdownInProgress(T0 + at, what)
+        self.edit_snapshot = lambda snapshot: replace(snapshot, shutdown=self.leaving)
 
 
 @pytest.mark.parametrize(
@@ -31,16 +31,16 @@ class Departing(Night):
     ],
 )
 def test_somebody_else_sends_it_down(what: str, text: str) -> None:
-    night = Departing(what)
+    night = ShutdownScenario(what)
     decision = night.decide(700)
-    assert (decision.phase, decision.orders, decision.plan) == ("going-down", (), None)
+    assert (decision.phase, decision.actions, decision.planned_sleep) == ("going-down", (), None)
     assert reasons(decision) == [f"sleep: {text}"]
-    assert decision.look_again == T0 + 700 + CLOSE_LOOK
+    assert decision.next_decision_at == T0 + 700 + CLOSE_POLL_INTERVAL
 
 
-def test_it_is_on_its_way_whoever_is_home() -> None:
-    night = Departing()
-    night.somebody = True
+def test_a_shutdown_in_progress_is_independent_of_presence() -> None:
+    night = ShutdownScenario()
+    night.somebody_home = True
     decision = night.decide(700)
     assert decision.phase == "going-down"
     assert reasons(decision) == [
@@ -50,16 +50,16 @@ def test_it_is_on_its_way_whoever_is_home() -> None:
     assert decision.memory.idle_since is None
 
 
-def test_by_our_own_order_that_is_under_way() -> None:
-    night = Departing()
+def test_caused_by_an_own_action_in_flight() -> None:
+    night = ShutdownScenario()
     night.in_flight = frozenset({SLEEP})
-    assert reasons(night.decide(700)) == [f"sleep: {GOING}"]
+    assert reasons(night.decide(700)) == [f"sleep: {ABOUT_TO_SUSPEND}"]
 
 
-def test_somebody_who_comes_while_our_own_order_is_under_way_is_not_said_to_be_away() -> None:
-    night = Departing()
+def test_a_client_that_returns_during_an_own_action_is_not_reported_absent() -> None:
+    night = ShutdownScenario()
     night.in_flight = frozenset({SLEEP})
-    night.somebody = True
+    night.somebody_home = True
     assert reasons(night.decide(700))[0] == "sleep: about to suspend by sleep rule 1"
 
 
@@ -74,39 +74,39 @@ def test_somebody_who_comes_while_our_own_order_is_under_way_is_not_said_to_be_a
         (701.0, 702.0, True, False),  # begun after that
     ],
 )
-def test_by_our_own_order_that_was_accepted_just_now(
-    *, begun: float, at: float, ok: bool, ours: bool
-) -> None:
-    night = Departing()
-    night.outcomes[Sleep] = Outcome(SLEEP, T0 + at, ok, "accepted", T0 + begun)
-    said = GOING if ours else "somebody else puts the server to sleep"
+def test_caused_by_an_own_action_just_accepted(*, begun: float, at: float, ok: bool, ours: bool) -> None:
+    night = ShutdownScenario()
+    night.outcomes[Sleep] = CompletedAction(SLEEP, T0 + at, ok, "accepted", T0 + begun)
+    said = ABOUT_TO_SUSPEND if ours else "somebody else puts the server to sleep"
     assert reasons(night.decide(703))[0] == f"sleep: {said}"
 
 
-def test_last_night_s_order_is_not_this_one_s_cause() -> None:
+def test_an_action_of_the_previous_day_is_no_cause() -> None:
     """Asleep CLOCK_MONOTONIC stands still: our order of eight hours ago was given seconds ago."""
-    night = Departing(at=720.0)
-    night.outcomes[Sleep] = Outcome(SLEEP, T0 + 700.1, ok=True, observed="accepted", begun=T0 + 700)
+    night = ShutdownScenario(at=720.0)
+    night.outcomes[Sleep] = CompletedAction(
+        SLEEP, T0 + 700.1, ok=True, message="accepted", started_at=T0 + 700
+    )
     night.slept = 8 * 3600.0
     night.decide(701)
     assert reasons(night.decide(721))[0] == "sleep: somebody else puts the server to sleep"
 
 
-def test_a_wake_up_ends_it_though_nobody_has_said_so() -> None:
-    night = Departing()
+def test_a_wake_up_ends_it_without_a_signal() -> None:
+    night = ShutdownScenario()
     night.decide(700)
     night.slept = 60.0
     assert night.decide(701).phase == "awake"
 
 
-def test_a_way_down_that_leads_nowhere_is_not_believed_in_for_ever() -> None:
-    night = Departing(at=0.0)
-    assert night.decide(BELIEVED).phase == "going-down"
-    assert night.decide(BELIEVED + 1).phase == "warning"
+def test_an_announced_sleep_that_never_happens_expires() -> None:
+    night = ShutdownScenario(at=0.0)
+    assert night.decide(SHUTDOWN_VALID_FOR).phase == "going-down"
+    assert night.decide(SHUTDOWN_VALID_FOR + 1).phase == "warning"
 
 
 def test_idleness_goes_on_while_it_does_not_go_after_all() -> None:
-    night = Departing()
+    night = ShutdownScenario()
     night.decide(700)
     night.leaving = None
     decision = night.decide(701)

@@ -5,19 +5,30 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from policy.night import SLEEP, SUSPEND, WARN, Night, reasons
+from policy.night import SLEEP, SUSPEND, WARN, DecisionScenario, reasons
 from policy.worlds import T0
 
-from powerd.model import CARDS, LOGIND, Blind, CallOff, Card, Inhibitor, KeyPress, Seen, Snapshot, SourceId
+from powerd.model import (
+    LOGIND,
+    NETWORK_CARDS,
+    CancelWarning,
+    Inhibitor,
+    KeyPress,
+    NetworkCard,
+    Reading,
+    Snapshot,
+    SourceId,
+    Unavailable,
+)
 
 
 def lock(what: str = "sleep", mode: str = "block", who: str = "backup", why: str = "nightly") -> Inhibitor:
     return Inhibitor(frozenset(what.split(":")), who, why, mode, 0, 7)
 
 
-def locked(*locks: Inhibitor) -> Night:
-    night = Night()
-    night.twist = lambda snapshot: replace(snapshot, inhibitors=locks)
+def locked(*locks: Inhibitor) -> DecisionScenario:
+    night = DecisionScenario()
+    night.edit_snapshot = lambda snapshot: replace(snapshot, inhibitors=locks)
     return night
 
 
@@ -35,9 +46,9 @@ def test_who_forbids_a_sleep_is_named(held: Inhibitor, said: str) -> None:
     night = locked(held)
     for at in (0, 540, 600, 6000):
         decision = night.decide(at)
-        assert (decision.phase, decision.orders) == ("awake", ())
+        assert (decision.phase, decision.actions) == ("awake", ())
         assert reasons(decision) == [said]
-        assert decision.reasons[0].keeps_awake
+        assert decision.reasons[0].blocks_sleep
 
 
 @pytest.mark.parametrize("held", [lock(mode="delay"), lock("handle-lid-switch"), lock("handle-power-key")])
@@ -46,18 +57,20 @@ def test_other_locks_hold_nothing_up(held: Inhibitor) -> None:
 
 
 def test_a_lock_in_the_warning_period_cancels_it() -> None:
-    night = Night()
+    night = DecisionScenario()
     night.decide(0)
     night.decide(540)
-    night.done(WARN)
-    night.twist = lambda snapshot: replace(snapshot, inhibitors=(lock(),))
+    night.action_completed(WARN)
+    night.edit_snapshot = lambda snapshot: replace(snapshot, inhibitors=(lock(),))
     stirred = night.decide(570)
     assert (stirred.phase, reasons(stirred)) == ("awake", ["backup: forbids sleep: nightly"])
-    night.twist = lambda snapshot: snapshot
+    night.edit_snapshot = lambda snapshot: snapshot
     assert night.decide(600).memory.idle_since == T0 + 600
 
 
-def without(source: SourceId, snapshot: Snapshot, word: Seen[tuple[str, ...]] | Blind | None) -> Snapshot:
+def without(
+    source: SourceId, snapshot: Snapshot, word: Reading[tuple[str, ...]] | Unavailable | None
+) -> Snapshot:
     sources = {name: each for name, each in snapshot.sources.items() if name != source}
     return replace(snapshot, sources=sources if word is None else {**sources, source: word})
 
@@ -65,106 +78,106 @@ def without(source: SourceId, snapshot: Snapshot, word: Seen[tuple[str, ...]] | 
 @pytest.mark.parametrize(
     ("word", "said"),
     [
-        (Blind(T0, "systemd-logind did not answer"), "systemd-logind did not answer"),
-        (Seen(T0 - 2101, ()), "has not looked for too long"),
+        (Unavailable(T0, "systemd-logind did not answer"), "systemd-logind did not answer"),
+        (Reading(T0 - 2101, ()), "has not looked for too long"),
         (None, "has not looked yet"),
     ],
 )
-def test_a_logind_that_cannot_be_told_keeps_the_server_awake(
-    word: Seen[tuple[str, ...]] | Blind | None, said: str
+def test_an_unavailable_logind_keeps_the_server_awake(
+    word: Reading[tuple[str, ...]] | Unavailable | None, said: str
 ) -> None:
-    night = Night()
-    night.twist = lambda snapshot: without(LOGIND, snapshot, word)
+    night = DecisionScenario()
+    night.edit_snapshot = lambda snapshot: without(LOGIND, snapshot, word)
     decision = night.decide(600)
-    assert decision.orders == ()
+    assert decision.actions == ()
     assert reasons(decision) == [f"logind: {said}"]
     assert decision.phase == ("starting" if word is None else "awake")
 
 
-def test_a_standing_source_s_word_holds_for_three_of_its_slow_rounds() -> None:
-    night = Night()
-    night.twist = lambda snapshot: without(LOGIND, snapshot, Seen(T0, ()))
+def test_a_reading_holds_for_three_slow_poll_intervals() -> None:
+    night = DecisionScenario()
+    night.edit_snapshot = lambda snapshot: without(LOGIND, snapshot, Reading(T0, ()))
     assert night.decide(2700).phase != "awake"
     assert reasons(night.decide(2701)) == ["logind: has not looked for too long"]
 
 
 def test_but_not_over_a_wake_up() -> None:
-    night = Night()
+    night = DecisionScenario()
     night.decide(0)
-    night.twist = lambda snapshot: without(LOGIND, snapshot, Seen(T0, ()))
+    night.edit_snapshot = lambda snapshot: without(LOGIND, snapshot, Reading(T0, ()))
     night.slept = 60.0
     assert "logind: has not looked since the wake-up" in reasons(night.decide(10))
 
 
 def test_an_action_that_will_not_work_is_shown() -> None:
-    night = Night()
+    night = DecisionScenario()
     warning = 'sleep rule 1 will not work: logind answers "na" for suspend'
-    night.twist = lambda snapshot: without(LOGIND, snapshot, Seen(T0, (warning,)))
+    night.edit_snapshot = lambda snapshot: without(LOGIND, snapshot, Reading(T0, (warning,)))
     decision = night.decide(0)
     assert reasons(decision)[-1] == f"logind: {warning}"
-    assert not decision.reasons[-1].keeps_awake
+    assert not decision.reasons[-1].blocks_sleep
 
 
 # --- key presses ---
 
 
-def typing(night: Night, at: float) -> None:
+def typing(night: DecisionScenario, at: float) -> None:
     press = KeyPress(T0 + at, "anna on tty1")
-    night.twist = lambda snapshot: replace(snapshot, key_press=press)
+    night.edit_snapshot = lambda snapshot: replace(snapshot, key_press=press)
 
 
 TYPED = "anna on tty1: a key was pressed, and idleness counts from then"
 
 
 def test_a_key_press_cancels_the_warning_visibly() -> None:
-    night = Night()
+    night = DecisionScenario()
     night.decide(0)
     night.decide(540)
-    night.done(WARN)
+    night.action_completed(WARN)
     typing(night, 569)
     stirred = night.decide(570)
     assert (stirred.phase, reasons(stirred)) == ("awake", [TYPED])
-    assert stirred.orders == (CallOff(0, "suspend", TYPED),)
-    night.done(stirred.orders[0])
-    assert stirred.look_again == T0 + 577, "until when it may have been pressed"
+    assert stirred.actions == (CancelWarning(0, "suspend", TYPED),)
+    night.action_completed(stirred.actions[0])
+    assert stirred.next_decision_at == T0 + 577, "until when it may have been pressed"
     idle = night.decide(577)
     assert idle.phase == "idle"
     assert idle.memory.idle_since == T0 + 577
-    assert night.decide(600).orders == ()
+    assert night.decide(600).actions == ()
 
 
-def test_one_that_is_heard_of_late_counts_from_when_it_was() -> None:
-    night = Night()
+def test_a_late_event_counts_from_its_own_time() -> None:
+    night = DecisionScenario()
     night.decide(0)
     night.decide(540)
-    night.done(WARN)
+    night.action_completed(WARN)
     typing(night, 300)
     stirred = night.decide(570)
-    assert (stirred.phase, stirred.orders) == ("idle", (CallOff(0, "suspend", TYPED),))
+    assert (stirred.phase, stirred.actions) == ("idle", (CancelWarning(0, "suspend", TYPED),))
     assert reasons(stirred) == [TYPED, "sleep rule 1: waits for 10min of idleness"]
-    assert stirred.reasons[0].keeps_awake
-    assert stirred.plan is not None
-    assert stirred.plan.at.mono == T0 + 308 + 600
-    assert night.decide(848).orders == (WARN,)
-    night.done(WARN)
+    assert stirred.reasons[0].blocks_sleep
+    assert stirred.planned_sleep is not None
+    assert stirred.planned_sleep.at.mono == T0 + 308 + 600
+    assert night.decide(848).actions == (WARN,)
+    night.action_completed(WARN)
     last = night.decide(908)
-    assert last.orders == (SLEEP,)
+    assert last.actions == (SLEEP,)
     assert reasons(last) == [TYPED, "sleep rule 1: nothing keeps the server awake any more"]
-    assert not last.reasons[0].keeps_awake
+    assert not last.reasons[0].blocks_sleep
 
 
 def test_the_kernel_dates_it_up_to_eight_seconds_early() -> None:
     """Pressed just after the announcement, dated just before: it cancels that all the same."""
-    night = Night(SUSPEND.replace('"10min"', '"0s"'))
+    night = DecisionScenario(SUSPEND.replace('"10min"', '"0s"'))
     night.decide(0)
-    night.done(WARN)
+    night.action_completed(WARN)
     typing(night, -4)
     assert night.decide(10).phase == "warning"
-    assert night.decide(60).orders == (WARN,), "the announcement before the key press does not stand"
+    assert night.decide(60).actions == (WARN,), "the announcement before the key press does not stand"
 
 
 def test_a_key_press_from_before_is_none() -> None:
-    night = Night()
+    night = DecisionScenario()
     typing(night, -100)
     night.decide(0)
     assert night.decide(1).memory.idle_since == T0
@@ -172,36 +185,40 @@ def test_a_key_press_from_before_is_none() -> None:
 
 
 def test_it_lets_a_rule_act_again() -> None:
-    night = Night()
+    night = DecisionScenario()
     night.decide(0)
     night.at = T0 + 600
-    night.done(SLEEP, observed="would have suspended")
-    assert night.decide(600).memory.done == {0}
+    night.action_completed(SLEEP, observed="would have suspended")
+    assert night.decide(600).memory.completed_rules == {0}
     typing(night, 700)
-    assert night.decide(710).memory.done == frozenset()
+    assert night.decide(710).memory.completed_rules == frozenset()
 
 
-def test_keys_and_keeps_that_end_are_both_looked_at_in_time() -> None:
-    night = Night()
+def test_key_presses_and_keeps_that_end_both_schedule_the_next_decision() -> None:
+    night = DecisionScenario()
     typing(night, 0)
-    assert night.decide(5).look_again == T0 + 8
-    assert night.decide(7.99).look_again == pytest.approx(T0 + 8.09)
+    assert night.decide(5).next_decision_at == T0 + 8
+    assert night.decide(7.99).next_decision_at == pytest.approx(T0 + 8.09)
 
 
 # --- network cards ---
 
-MAGIC, ARMED, DEAF = Card("eth0", "pumbg", "d"), Card("eth0", "pumbg", "g"), Card("eth0", "", "")
+MAGIC, ARMED, DEAF = (
+    NetworkCard("eth0", "pumbg", "d"),
+    NetworkCard("eth0", "pumbg", "g"),
+    NetworkCard("eth0", "", ""),
+)
 
 
-def carded(text: str, *cards: Card | Blind) -> Night:
-    night = Night(SUSPEND + text)
+def carded(text: str, *cards: NetworkCard | Unavailable) -> DecisionScenario:
+    night = DecisionScenario(SUSPEND + text)
     words = {
-        f"eth{n}": Blind(T0, card.why)
-        if isinstance(card, Blind)
-        else Seen(T0, replace(card, interface=f"eth{n}"))
+        f"eth{n}": Unavailable(T0, card.reason)
+        if isinstance(card, Unavailable)
+        else Reading(T0, replace(card, interface=f"eth{n}"))
         for n, card in enumerate(cards)
     }
-    night.twist = lambda snapshot: replace(snapshot, cards=words)
+    night.edit_snapshot = lambda snapshot: replace(snapshot, network_cards=words)
     return night
 
 
@@ -217,17 +234,17 @@ ALONE = "no alarm is asked for and no magic packet is heard, so only its power b
         ((DEAF, ARMED), None),
         ((ARMED,), None),
         ((), None),
-        ((Blind(T0, "no helper"),), "eth0: cannot tell whether it wakes the server: no helper"),
-        ((Blind(T0, "no helper"), DEAF), "eth0: cannot tell whether it wakes the server: no helper"),
-        ((Blind(T0, "no helper"), ARMED), None),
+        ((Unavailable(T0, "no helper"),), "eth0: cannot tell whether it wakes the server: no helper"),
+        ((Unavailable(T0, "no helper"), DEAF), "eth0: cannot tell whether it wakes the server: no helper"),
+        ((Unavailable(T0, "no helper"), ARMED), None),
     ],
 )
-def test_a_server_that_only_its_button_would_wake_says_so(
-    cards: tuple[Card | Blind, ...], said: str | None
+def test_a_server_that_only_its_button_would_wake_is_a_warning(
+    cards: tuple[NetworkCard | Unavailable, ...], said: str | None
 ) -> None:
     decision = carded("", *cards).decide(0)
     assert reasons(decision)[1:] == ([said] if said else [])
-    assert not any(reason.keeps_awake for reason in decision.reasons[1:])
+    assert not any(reason.blocks_sleep for reason in decision.reasons[1:])
     assert decision.phase == "idle"
 
 
@@ -252,7 +269,7 @@ FIRMWARE = 'by ethtool it knows "", and no magic packet; look into the firmware 
     [
         ((DEAF,), [f"eth0: cannot be armed to wake the server, as wake.arm_lan asks: {FIRMWARE}"]),
         (
-            (Blind(T0, "no helper listens"), DEAF),
+            (Unavailable(T0, "no helper listens"), DEAF),
             [
                 "eth0: cannot be armed to wake the server, as wake.arm_lan asks: no helper listens",
                 f"eth1: cannot be armed to wake the server, as wake.arm_lan asks: {FIRMWARE}",
@@ -265,24 +282,26 @@ FIRMWARE = 'by ethtool it knows "", and no magic packet; look into the firmware 
     ],
 )
 def test_where_arming_is_asked_for_and_impossible_it_stays_up(
-    cards: tuple[Card | Blind, ...], said: list[str]
+    cards: tuple[NetworkCard | Unavailable, ...], said: list[str]
 ) -> None:
     night = carded(ARM, *cards)
     for at in (0, 540, 600):
         decision = night.decide(at)
-        assert decision.orders == ()
+        assert decision.actions == ()
         assert reasons(decision) == said
-        assert decision.reasons[0].keeps_awake
+        assert decision.reasons[0].blocks_sleep
 
 
-@pytest.mark.parametrize("cards", [(MAGIC,), (ARMED,), (DEAF, MAGIC), (Blind(T0, "?"), MAGIC)])
-def test_one_card_that_can_be_armed_is_enough(cards: tuple[Card | Blind, ...]) -> None:
+@pytest.mark.parametrize("cards", [(MAGIC,), (ARMED,), (DEAF, MAGIC), (Unavailable(T0, "?"), MAGIC)])
+def test_one_card_that_can_be_armed_is_enough(cards: tuple[NetworkCard | Unavailable, ...]) -> None:
     assert carded(ARM, *cards).decide(0).phase == "idle"
 
 
 def test_cards_that_cannot_be_listed_keep_it_awake_where_arming_is_asked_for() -> None:
     for text, phase in (("", "idle"), (ARM, "awake")):
         night = carded(text, MAGIC)
-        inner = night.twist
-        night.twist = lambda snapshot, inner=inner: without(CARDS, inner(snapshot), Blind(T0, "no netlink"))  # type: ignore[misc] # the default binds it now
+        inner = night.edit_snapshot
+        night.edit_snapshot = lambda snapshot, inner=inner: without(
+            NETWORK_CARDS, inner(snapshot), Unavailable(T0, "no netlink")
+        )  # type: ignore[misc] # the default binds it now
         assert night.decide(0).phase == phase

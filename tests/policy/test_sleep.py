@@ -7,120 +7,126 @@ from datetime import timedelta
 from itertools import pairwise
 
 import pytest
-from policy.night import GOING, SLEEP, SUSPEND, WARN, Night, configured, reasons
+from policy.night import ABOUT_TO_SUSPEND, SLEEP, SUSPEND, WARN, DecisionScenario, make_options, reasons
 from policy.worlds import T0, moment
 
-from powerd.model import CallOff, Memory, Outcome, Sleep, Snapshot
+from powerd.model import CancelWarning, CompletedAction, Memory, Sleep, Snapshot
 from powerd.policy import decide
-from powerd.policy.sleep import CLOSE_LOOK, STANDS, VAIN_AFTER
+from powerd.policy.sleep import ANNOUNCEMENT_VALID_FOR, CLOSE_POLL_INTERVAL, SLEEP_FAILED_AFTER
 
 
 def test_idle_then_announced_then_asleep() -> None:
-    night = Night()
+    night = DecisionScenario()
     first = night.decide(0)
-    assert (first.phase, first.orders) == ("idle", ())
-    assert (first.look_again, first.closely) == (T0 + 530, True), "once closely, shortly before announcing"
-    assert first.plan is not None
-    assert first.plan.at == moment(T0 + 600, 0, night.now.wall + timedelta(minutes=10))
+    assert (first.phase, first.actions) == ("idle", ())
+    assert (first.next_decision_at, first.needs_fresh_readings) == (T0 + 530, True), (
+        "once closely, shortly before announcing"
+    )
+    assert first.planned_sleep is not None
+    assert first.planned_sleep.at == moment(T0 + 600, 0, night.now.wall + timedelta(minutes=10))
     assert reasons(first) == ["sleep rule 1: waits for 10min of idleness"]
     last = night.decide(532)
-    assert (last.phase, last.look_again, last.closely) == ("idle", T0 + 540, False), "it has just looked"
+    assert (last.phase, last.next_decision_at, last.needs_fresh_readings) == ("idle", T0 + 540, False), (
+        "it has just looked"
+    )
     announced = night.decide(540)
-    assert (announced.phase, announced.orders, announced.closely) == ("warning", (WARN,), True)
-    night.done(WARN)
+    assert (announced.phase, announced.actions, announced.needs_fresh_readings) == ("warning", (WARN,), True)
+    night.action_completed(WARN)
     waiting = night.decide(570)
-    assert (waiting.phase, waiting.orders) == ("warning", ())
-    assert waiting.look_again == T0 + 580, "the house is looked at closely"
-    assert night.decide(600).orders == (SLEEP,)
+    assert (waiting.phase, waiting.actions) == ("warning", ())
+    assert waiting.next_decision_at == T0 + 580, "the house is looked at closely"
+    assert night.decide(600).actions == (SLEEP,)
 
 
 def test_the_warning_period_begins_when_the_announcement_has_been_made() -> None:
-    night = Night()
+    night = DecisionScenario()
     night.decide(0)
     night.decide(540)
     night.at += 15  # wall(1) was slow
-    night.done(WARN)
-    assert night.decide(600).orders == ()
-    assert night.decide(614.9).orders == ()
-    assert night.decide(615).orders == (SLEEP,)
+    night.action_completed(WARN)
+    assert night.decide(600).actions == ()
+    assert night.decide(614.9).actions == ()
+    assert night.decide(615).actions == (SLEEP,)
 
 
 def test_an_announcement_under_way_is_not_made_twice() -> None:
-    night = Night()
+    night = DecisionScenario()
     night.decide(0)
     night.in_flight = frozenset({WARN})
     decision = night.decide(545)
-    assert (decision.phase, decision.orders) == ("warning", ())
+    assert (decision.phase, decision.actions) == ("warning", ())
 
 
 def test_somebody_who_returns_in_the_warning_cancels_it_and_is_warned_anew() -> None:
-    night = Night()
+    night = DecisionScenario()
     night.decide(0)
     night.decide(540)
-    night.done(WARN)
-    night.somebody = True
+    night.action_completed(WARN)
+    night.somebody_home = True
     stirred = night.decide(590)
-    spared = CallOff(0, "suspend", "host1: home, answers ping")
-    assert (stirred.phase, stirred.orders, stirred.plan) == ("awake", (spared,), None)
-    night.done(spared)
-    night.somebody = False
+    spared = CancelWarning(0, "suspend", "host1: home, answers ping")
+    assert (stirred.phase, stirred.actions, stirred.planned_sleep) == ("awake", (spared,), None)
+    night.action_completed(spared)
+    night.somebody_home = False
     assert night.decide(600).phase == "idle", "idleness begins anew"
-    assert night.decide(1140).orders == (WARN,)
-    night.done(WARN)
-    assert night.decide(1200).orders == (SLEEP,)
+    assert night.decide(1140).actions == (WARN,)
+    night.action_completed(WARN)
+    assert night.decide(1200).actions == (SLEEP,)
 
 
 def test_no_warning_wanted_none_given() -> None:
-    night = Night(SUSPEND.replace('"1min"', '"0s"'))
-    assert night.decide(0).orders == ()
+    night = DecisionScenario(SUSPEND.replace('"1min"', '"0s"'))
+    assert night.decide(0).actions == ()
     last = night.decide(600)
-    assert (last.orders, last.phase) == ((SLEEP,), "warning")
+    assert (last.actions, last.phase) == ((SLEEP,), "warning")
 
 
-def test_while_it_goes_down_nothing_is_ordered() -> None:
-    night = Night()
+def test_while_it_shuts_down_no_action_is_decided() -> None:
+    night = DecisionScenario()
     night.decide(0)
     night.in_flight = frozenset({SLEEP})
     decision = night.decide(700)
-    assert (decision.phase, decision.orders, decision.plan) == ("going-down", (), None)
-    assert decision.look_again == T0 + 700 + CLOSE_LOOK
-    assert reasons(decision) == [f"sleep: {GOING}"]
+    assert (decision.phase, decision.actions, decision.planned_sleep) == ("going-down", (), None)
+    assert decision.next_decision_at == T0 + 700 + CLOSE_POLL_INTERVAL
+    assert reasons(decision) == [f"sleep: {ABOUT_TO_SUSPEND}"]
 
 
 def test_an_announcement_that_led_to_nothing_in_time_is_made_again() -> None:
     """A window that has moved away, by a clock that was set: nobody remembers last night's announcement."""
-    night = Night(SUSPEND + 'during = ["22:00-22:12"]\n')
+    night = DecisionScenario(SUSPEND + 'during = ["22:00-22:12"]\n')
     night.decide(0)
     night.decide(540)
-    night.done(WARN)
+    night.action_completed(WARN)
     night.at = T0 + 599
     night.step = 1800.0
     waiting = night.decide()
-    off = CallOff(0, "suspend", "sleep rule 1: waits for its window: 22:00-22:12")
-    assert (waiting.phase, waiting.orders) == ("idle", (off,))
-    assert waiting.plan is not None
-    assert waiting.plan.at.wall.strftime("%a %H:%M") == "Tue 22:00"
-    tomorrow = waiting.plan.at.mono - T0
+    off = CancelWarning(0, "suspend", "sleep rule 1: waits for its window: 22:00-22:12")
+    assert (waiting.phase, waiting.actions) == ("idle", (off,))
+    assert waiting.planned_sleep is not None
+    assert waiting.planned_sleep.at.wall.strftime("%a %H:%M") == "Tue 22:00"
+    tomorrow = waiting.planned_sleep.at.mono - T0
     night.decide(tomorrow - 120)
-    assert night.decide(tomorrow - 60).orders == (WARN,)
-    night.done(WARN)
-    assert night.decide(tomorrow).orders == (SLEEP,)
+    assert night.decide(tomorrow - 60).actions == (WARN,)
+    night.action_completed(WARN)
+    assert night.decide(tomorrow).actions == (SLEEP,)
 
 
-def test_an_announcement_outlasts_slow_final_looks() -> None:
-    night = Night()
+def test_an_announcement_outlasts_slow_final_polls() -> None:
+    night = DecisionScenario()
     night.decide(0)
     night.decide(540)
-    night.done(WARN)
-    assert night.decide(600 + STANDS).orders == (SLEEP,)
-    assert night.decide(600 + STANDS + 1).orders == (WARN,)
+    night.action_completed(WARN)
+    assert night.decide(600 + ANNOUNCEMENT_VALID_FOR).actions == (SLEEP,)
+    assert night.decide(600 + ANNOUNCEMENT_VALID_FOR + 1).actions == (WARN,)
 
 
 def test_what_another_rule_failed_at_is_not_why_this_one_acts() -> None:
-    night = Night(SUSPEND + '[[sleep]]\naction = "command"\ncommand = ["/bin/true"]\nidle_for = "15min"\n')
+    night = DecisionScenario(
+        SUSPEND + '[[sleep]]\naction = "command"\ncommand = ["/bin/true"]\nidle_for = "15min"\n'
+    )
     night.decide(0)
     night.decide(890)
-    night.done(SLEEP, ok=False, observed="backup (pid 7) blocks it")
+    night.action_completed(SLEEP, ok=False, observed="backup (pid 7) blocks it")
     night.in_flight = frozenset({Sleep(1, "command", ("/bin/true",))})
     decision = night.decide(900)
     assert decision.phase == "going-down"
@@ -129,136 +135,136 @@ def test_what_another_rule_failed_at_is_not_why_this_one_acts() -> None:
 
 
 def test_a_refused_sleep_is_a_reason_and_backs_off() -> None:
-    night = Night(SUSPEND.replace('"1min"', '"0s"'))
+    night = DecisionScenario(SUSPEND.replace('"1min"', '"0s"'))
     night.decide(0)
     tried = []
     for at in range(600, 6000, 10):
-        if night.decide(at).orders:
+        if night.decide(at).actions:
             tried.append(at)
-            night.done(SLEEP, ok=False, observed="backup (pid 7) blocks it")
+            night.action_completed(SLEEP, ok=False, observed="backup (pid 7) blocks it")
             decision = night.decide()
             assert reasons(decision)[0] == "sleep rule 1: could not suspend: backup (pid 7) blocks it"
-            assert decision.reasons[0].keeps_awake
+            assert decision.reasons[0].blocks_sleep
     assert [b - a for a, b in pairwise(tried)] == [60, 120, 240, 480, 960, 1920]
 
 
 def test_it_backs_off_an_hour_at_most() -> None:
-    night = Night(SUSPEND.replace('"1min"', '"0s"'))
+    night = DecisionScenario(SUSPEND.replace('"1min"', '"0s"'))
     night.decide(0)
     night.memory = replace(night.memory, failures={0: (40, T0 + 600)})
-    assert night.decide(700).look_again == T0 + 600 + 3600
+    assert night.decide(700).next_decision_at == T0 + 600 + 3600
 
 
 def test_each_attempt_is_announced() -> None:
-    night = Night()
+    night = DecisionScenario()
     night.decide(0)
     night.decide(540)
-    night.done(WARN)
+    night.action_completed(WARN)
     night.decide(600)
-    night.done(SLEEP, ok=False, observed="refused")
+    night.action_completed(SLEEP, ok=False, observed="refused")
     night.decide(601)
-    assert night.decide(660).orders == (WARN,)
+    assert night.decide(660).actions == (WARN,)
 
 
-def test_who_stirs_wipes_failures_away() -> None:
-    night = Night()
+def test_a_blocker_resets_the_failures() -> None:
+    night = DecisionScenario()
     night.decide(0)
-    night.done(SLEEP, ok=False, observed="refused")
+    night.action_completed(SLEEP, ok=False, observed="refused")
     assert night.decide(600).memory.failures
-    night.somebody = True
+    night.somebody_home = True
     decision = night.decide(610)
     assert not decision.memory.failures
     assert all("refused" not in reason for reason in reasons(decision))
 
 
 def test_an_accepted_sleep_that_does_not_come_is_a_failure() -> None:
-    night = Night()
+    night = DecisionScenario()
     night.decide(0)
     night.at = T0 + 600
-    night.done(SLEEP, observed="logind accepted: suspend")
+    night.action_completed(SLEEP, observed="logind accepted: suspend")
     accepted = night.decide()
-    assert accepted.memory.done == {0}
+    assert accepted.memory.completed_rules == {0}
     assert reasons(accepted) == [
         "sleep rule 1: logind accepted: suspend; it will act again after something has stirred"
     ]
-    assert night.decide(600 + VAIN_AFTER - 1).memory.done == {0}
-    vain = night.decide(600 + VAIN_AFTER)
+    assert night.decide(600 + SLEEP_FAILED_AFTER - 1).memory.completed_rules == {0}
+    vain = night.decide(600 + SLEEP_FAILED_AFTER)
     assert (
         reasons(vain)[0]
         == "sleep rule 1: could not suspend: was accepted, but the server did not go to sleep"
     )
-    assert vain.memory.failures == {0: (1, T0 + 600 + VAIN_AFTER)}
+    assert vain.memory.failures == {0: (1, T0 + 600 + SLEEP_FAILED_AFTER)}
 
 
 def test_a_sleep_that_came_is_no_failure() -> None:
-    night = Night()
+    night = DecisionScenario()
     night.decide(0)
     night.at = T0 + 600
-    night.done(SLEEP)
+    night.action_completed(SLEEP)
     night.decide()
     night.slept = 8 * 3600.0
     night.decide(602)
-    later = night.decide(602 + VAIN_AFTER)
+    later = night.decide(602 + SLEEP_FAILED_AFTER)
     assert not later.memory.failures
-    assert later.memory.resumed == T0 + 602
+    assert later.memory.resumed_at == T0 + 602
 
 
 def test_an_answer_that_comes_after_the_wake_up_belongs_to_the_day_before() -> None:
-    night = Night()
+    night = DecisionScenario()
     night.decide(0)
     night.in_flight = frozenset({SLEEP})
     night.at = T0 + 600
-    night.outcomes[Sleep] = Outcome(SLEEP, T0 + 601, ok=True, observed="accepted", begun=T0 + 600)
+    night.outcomes[Sleep] = CompletedAction(SLEEP, T0 + 601, ok=True, message="accepted", started_at=T0 + 600)
     night.slept = 8 * 3600.0
     night.in_flight = frozenset()
-    assert night.decide(601).memory.done == frozenset()
+    assert night.decide(601).memory.completed_rules == frozenset()
 
 
 def test_a_command_s_end_is_its_own_proof() -> None:
-    night = Night('mode = "enforce"\n[[sleep]]\naction = "command"\ncommand = ["/bin/goodnight"]')
+    night = DecisionScenario('mode = "enforce"\n[[sleep]]\naction = "command"\ncommand = ["/bin/goodnight"]')
     night.decide(0)
     night.at = T0 + 600
-    night.done(Sleep(0, "command", ("/bin/goodnight",)), observed="ran /bin/goodnight")
+    night.action_completed(Sleep(0, "command", ("/bin/goodnight",)), observed="ran /bin/goodnight")
     night.decide()
-    decision = night.decide(600 + 10 * VAIN_AFTER)
-    assert (decision.memory.done, decision.memory.failures) == (frozenset({0}), {})
-    assert (decision.phase, decision.plan) == ("idle", None)
+    decision = night.decide(600 + 10 * SLEEP_FAILED_AFTER)
+    assert (decision.memory.completed_rules, decision.memory.failures) == (frozenset({0}), {})
+    assert (decision.phase, decision.planned_sleep) == ("idle", None)
 
 
-def test_what_was_only_observed_is_never_in_vain() -> None:
-    night = Night(SUSPEND.replace("enforce", "observe"))
+def test_a_dry_run_never_counts_as_a_failure() -> None:
+    night = DecisionScenario(SUSPEND.replace("enforce", "observe"))
     night.decide(0)
     night.at = T0 + 600
-    night.done(SLEEP, observed="would have suspended")
+    night.action_completed(SLEEP, observed="would have suspended")
     night.decide()
-    assert night.decide(600 + 10 * VAIN_AFTER).memory.done == {0}
+    assert night.decide(600 + 10 * SLEEP_FAILED_AFTER).memory.completed_rules == {0}
 
 
-def test_an_outcome_is_counted_once() -> None:
-    night = Night()
+def test_a_result_is_counted_once() -> None:
+    night = DecisionScenario()
     night.decide(0)
-    night.done(SLEEP, ok=False, observed="refused")
+    night.action_completed(SLEEP, ok=False, observed="refused")
     night.decide(1)
     assert night.decide(2).memory.failures == {0: (1, T0)}
 
 
-def test_the_outcome_of_a_rule_that_has_been_changed_since_says_nothing_of_the_new_one() -> None:
+def test_the_result_of_a_changed_rule_proves_nothing_for_the_new_one() -> None:
     for ok in (True, False):
-        night = Night()
+        night = DecisionScenario()
         night.decide(0)
-        night.options = configured(SUSPEND.replace("suspend", "poweroff"))
+        night.options = make_options(SUSPEND.replace("suspend", "poweroff"))
         night.at = T0 + 600
-        night.done(SLEEP, ok=ok)
+        night.action_completed(SLEEP, ok=ok)
         decision = night.decide()
-        assert (decision.memory.done, decision.memory.failures) == (frozenset(), {})
+        assert (decision.memory.completed_rules, decision.memory.failures) == (frozenset(), {})
         assert reasons(decision) == ["sleep rule 1: nothing keeps the server awake any more"]
 
 
 def test_a_rule_that_is_no_more_leaves_no_trace() -> None:
-    night = Night()
+    night = DecisionScenario()
     night.decide(0)
-    night.options = configured('mode = "enforce"')
-    night.done(SLEEP, ok=False, observed="refused")
+    night.options = make_options('mode = "enforce"')
+    night.action_completed(SLEEP, ok=False, observed="refused")
     assert reasons(night.decide(1)) == ["sleep: no [[sleep]] rule is configured, so the server never sleeps"]
 
 
@@ -281,23 +287,25 @@ warn = "0s"
     ("idle", "at", "action"),
     [("10min", 600, "suspend"), ("20min", 600, "suspend"), ("5min", 300, "poweroff")],
 )
-def test_the_first_rule_whose_conditions_all_hold_gives_the_order(idle: str, at: float, action: str) -> None:
-    night = Night(TWO.replace("IDLE", idle))
+def test_the_first_rule_whose_conditions_all_hold_decides_the_action(
+    idle: str, at: float, action: str
+) -> None:
+    night = DecisionScenario(TWO.replace("IDLE", idle))
     night.decide(0)
-    assert [getattr(order, "action", None) for order in night.decide(at).orders] == [action]
+    assert [getattr(order, "sleep_action", None) for order in night.decide(at).actions] == [action]
 
 
-def test_what_has_been_done_gives_way_to_the_next_rule() -> None:
-    night = Night(TWO.replace("IDLE", "20min"))
+def test_a_completed_rule_yields_to_the_next_rule() -> None:
+    night = DecisionScenario(TWO.replace("IDLE", "20min"))
     night.decide(0)
     night.at = T0 + 600
-    night.done(SLEEP)
+    night.action_completed(SLEEP)
     night.decide()
-    assert night.decide(800).orders == ()
+    assert night.decide(800).actions == ()
     night.slept = 0.0
-    assert [order for order in night.decide(1200).orders if isinstance(order, Sleep)] != []
+    assert [order for order in night.decide(1200).actions if isinstance(order, Sleep)] != []
 
 
 def test_a_snapshot_without_anybody_never_reaches_a_rule() -> None:
-    options, now = configured(SUSPEND.replace('"10min"', '"0s"')), moment()
-    assert decide(Snapshot(), Memory.newborn(now), options, now).orders == ()
+    options, now = make_options(SUSPEND.replace('"10min"', '"0s"')), moment()
+    assert decide(Snapshot(), Memory.initial(now), options, now).actions == ()

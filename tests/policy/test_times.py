@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from policy.worlds import BERLIN, windows
 
-from powerd.config import Window
+from powerd.config import TimeWindow
 from powerd.config.values import parse_window
 from powerd.model import Moment
-from powerd.policy.times import inside, later, opens
+from powerd.policy.times import add_seconds, is_in_windows, next_opening
 
 LORD_HOWE = ZoneInfo("Australia/Lord_Howe")
 ZONES = [BERLIN, LORD_HOWE, ZoneInfo("America/St_Johns"), ZoneInfo("UTC")]
@@ -26,9 +26,9 @@ def at(text: str, zone: ZoneInfo = BERLIN) -> Moment:
 
 def opening(window: str, now: Moment, after: float = 0.0) -> str:
     """When the window opens, in local time with its offset."""
-    seconds = opens((parse_window(window),), now, now.mono + after)
+    seconds = next_opening((parse_window(window),), now, now.mono + after)
     assert seconds is not None
-    return later(now, seconds - now.mono).wall.isoformat(timespec="minutes")
+    return add_seconds(now, seconds - now.mono).wall.isoformat(timespec="minutes")
 
 
 @pytest.mark.parametrize(
@@ -50,13 +50,13 @@ def opening(window: str, now: Moment, after: float = 0.0) -> str:
     ],
 )
 def test_what_is_inside_a_window(window: str, wall: str, *, expected: bool) -> None:
-    assert inside((parse_window(window),), datetime.fromisoformat(wall)) is expected
+    assert is_in_windows((parse_window(window),), datetime.fromisoformat(wall)) is expected
 
 
 def test_no_windows_are_always() -> None:
     now = at("2026-06-01 12:00")
-    assert inside((), now.wall)
-    assert opens((), now, now.mono + 5) == now.mono + 5
+    assert is_in_windows((), now.wall)
+    assert next_opening((), now, now.mono + 5) == now.mono + 5
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,7 @@ def test_a_window_is_sought_from_the_time_asked_for() -> None:
 
 def test_a_window_without_days_never_opens() -> None:
     now = at("2026-06-01 12:00")
-    assert opens((Window(frozenset(), 0, 60),), now, now.mono) is None
+    assert next_opening((TimeWindow(frozenset(), 0, 60),), now, now.mono) is None
 
 
 @given(
@@ -99,19 +99,19 @@ def test_a_window_without_days_never_opens() -> None:
     st.datetimes(datetime(2026, 1, 1), datetime(2027, 1, 1), timezones=st.just(UTC)),  # noqa: DTZ001 - hypothesis makes them aware
     st.sampled_from(ZONES),
 )
-def test_it_is_open_when_it_opens(rows: tuple[Window, ...], wall: datetime, zone: ZoneInfo) -> None:
+def test_it_is_open_when_it_opens(rows: tuple[TimeWindow, ...], wall: datetime, zone: ZoneInfo) -> None:
     """Never a moment at which it is shut; one that DST skips altogether is the one exception."""
     now = Moment(0.0, 0.0, wall.astimezone(zone))
-    seconds = opens(rows, now, now.mono)
+    seconds = next_opening(rows, now, now.mono)
     assert seconds is not None
     assert seconds >= 0
-    opened = later(now, seconds).wall
+    opened = add_seconds(now, seconds).wall
     skips = min(row.end - row.start for row in rows) in range(61)
-    assert inside(rows, opened) or skips
+    assert is_in_windows(rows, opened) or skips
 
 
 def test_seconds_are_real_seconds_across_a_change_of_the_clocks() -> None:
     now = at("2026-03-29 01:30")
-    then = later(now, 3600.0)
+    then = add_seconds(now, 3600.0)
     assert then.wall.isoformat() == "2026-03-29T03:30:00+02:00"
     assert (then.mono, then.slept) == (4600.0, 0.0)

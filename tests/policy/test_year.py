@@ -11,15 +11,15 @@ from powerd.config import Options, parse
 from powerd.model import (
     LOGIND,
     TIMERS,
+    CompletedAction,
     Memory,
     Moment,
-    Outcome,
-    Seen,
-    Sighting,
+    Observation,
+    Reading,
     Sleep,
     Snapshot,
-    Timer,
-    Warn,
+    SystemdTimer,
+    WarnUsers,
 )
 from powerd.policy import decide
 
@@ -65,45 +65,45 @@ def test_a_year() -> None:
     mono = slept = 0.0
     host = client(1)
     heard = silent_since = 0.0
-    outcomes: dict[type, Outcome] = {}
+    outcomes: dict[type, CompletedAction] = {}
     sleeps: list[tuple[str, datetime]] = []
     asleep: list[tuple[float, float]] = []
 
     def now() -> Moment:
         return Moment(mono, slept, datetime.fromtimestamp(begin + mono + slept, BERLIN))
 
-    memory = Memory.newborn(now())
+    memory = Memory.initial(now())
     decisions = 0
     while mono + slept < 365 * DAY:
         if at_home(begin + mono + slept):
             heard = silent_since = mono
-            sighting = Sighting(heard=heard)
+            sighting = Observation(last_seen=heard)
         else:
-            sighting = Sighting(heard=heard, silent_since=silent_since)
+            sighting = Observation(last_seen=heard, silent_since=silent_since)
         snapshot = Snapshot(
-            dict.fromkeys((CLIENTS, LOGIND, TIMERS), Seen(mono, ())),
+            dict.fromkeys((CLIENTS, LOGIND, TIMERS), Reading(mono, ())),
             {host.id: host},
-            {host.id: Seen(mono, sighting)},
-            outcomes=dict(outcomes),
-            timers=(Timer("backup.timer", wall=backup_after(begin + mono + slept)),),
+            {host.id: Reading(mono, sighting)},
+            completed_actions=dict(outcomes),
+            timers=(SystemdTimer("backup.timer", wall=backup_after(begin + mono + slept)),),
         )
         decision = decide(snapshot, memory, options, now())
         memory = decision.memory
         decisions += 1
-        assert decision.look_again > mono
-        for order in decision.orders:
-            outcomes[type(order)] = Outcome(order, mono, ok=True, observed="done", begun=mono)
+        assert decision.next_decision_at > mono
+        for order in decision.actions:
+            outcomes[type(order)] = CompletedAction(order, mono, ok=True, message="done", started_at=mono)
             if isinstance(order, Sleep):
                 assert not at_home(begin + mono + slept), now().wall
-                assert isinstance(outcomes[Warn].order, Warn)
-                assert mono - outcomes[Warn].at >= 60
-                sleeps.append((order.action, now().wall))
-                assert order.wake is not None
+                assert isinstance(outcomes[WarnUsers].action, WarnUsers)
+                assert mono - outcomes[WarnUsers].ended_at >= 60
+                sleeps.append((order.sleep_action, now().wall))
+                assert order.wake_time is not None
                 fell = begin + mono + slept
-                slept += order.wake.at.mono - mono  # and the alarm it is that wakes the server
+                slept += order.wake_time.at.mono - mono  # and the alarm it is that wakes the server
                 asleep.append((fell, begin + mono + slept))
         # A round's look is never late; the decision's own wish may come first.
-        mono = min(max(decision.look_again, mono + 1), (mono // ROUND + 1) * ROUND)
+        mono = min(max(decision.next_decision_at, mono + 1), (mono // ROUND + 1) * ROUND)
 
     check(sleeps, asleep, begin)
     assert decisions > 50_000

@@ -10,30 +10,30 @@ from zoneinfo import ZoneInfo
 
 from hypothesis import strategies as st
 
-from powerd.config import Awake, Clients, Options, SleepRule, Wake, WakeTime, Window
+from powerd.config import AwakeOptions, ClientOptions, Options, SleepRule, TimeWindow, WakeOptions, WeeklyTime
 from powerd.model import (
-    CARDS,
     LOGIND,
+    NETWORK_CARDS,
     TIMERS,
-    Blind,
+    Action,
     Client,
     ClientId,
+    CompletedAction,
     Decision,
-    How,
+    EvidenceKind,
     Inhibitor,
     KeyPress,
-    Leaving,
     Memory,
     Moment,
-    Order,
-    Outcome,
-    Seen,
-    Sighting,
+    Observation,
+    Reading,
+    ShutdownInProgress,
     Sleep,
     Snapshot,
     SourceId,
-    Timer,
-    Warn,
+    SystemdTimer,
+    Unavailable,
+    WarnUsers,
 )
 from powerd.policy import decide
 
@@ -55,44 +55,44 @@ def client(n: int) -> Client:
     )
 
 
-def house(
-    sightings: Mapping[int, Seen[Sighting] | Blind],
+def make_snapshot(
+    sightings: Mapping[int, Reading[Observation] | Unavailable],
     *,
     at: float,
-    word: Seen[tuple[str, ...]] | Blind | None = None,
+    clients_reading: Reading[tuple[str, ...]] | Unavailable | None = None,
 ) -> Snapshot:
-    known = [client(n) for n in sightings]
+    clients = [client(n) for n in sightings]
     return Snapshot(
         sources={
-            CLIENTS: word or Seen(at, ()),
-            LOGIND: Seen(at, ()),
-            TIMERS: Seen(at, ()),
-            CARDS: Seen(at, ()),
+            CLIENTS: clients_reading or Reading(at, ()),
+            LOGIND: Reading(at, ()),
+            TIMERS: Reading(at, ()),
+            NETWORK_CARDS: Reading(at, ()),
         },
-        known={each.id: each for each in known},
-        sightings={client(n).id: sighting for n, sighting in sightings.items()},
+        clients={each.id: each for each in clients},
+        observations={client(n).id: sighting for n, sighting in sightings.items()},
     )
 
 
-def silent(at: float, since: float) -> Seen[Sighting]:
-    return Seen(at, Sighting(silent_since=since))
+def silent(at: float, since: float) -> Reading[Observation]:
+    return Reading(at, Observation(silent_since=since))
 
 
-def home(at: float) -> Seen[Sighting]:
-    return Seen(at, Sighting(heard=at, how=How.ICMP, answers_icmp=True))
+def home(at: float) -> Reading[Observation]:
+    return Reading(at, Observation(last_seen=at, evidence=EvidenceKind.ICMP, answers_icmp=True))
 
 
-def quiet_memory(now: Moment, idle: float) -> Memory:
+def idle_memory(now: Moment, idle: float) -> Memory:
     """Of a daemon that has long been up and has seen nobody for ``idle`` seconds."""
     return replace(
-        Memory.newborn(moment(now.mono - 90_000.0)),
-        last=Moment(now.mono - 1.0, now.slept, now.wall - timedelta(seconds=1)),
+        Memory.initial(moment(now.mono - 90_000.0)),
+        last_decision_at=Moment(now.mono - 1.0, now.slept, now.wall - timedelta(seconds=1)),
         idle_since=now.mono - idle,
     )
 
 
-def sleeps(decision: Decision) -> set[Order]:
-    return {order for order in decision.orders if isinstance(order, Sleep)}
+def sleep_actions(decision: Decision) -> set[Action]:
+    return {order for order in decision.actions if isinstance(order, Sleep)}
 
 
 def whole(lo: int, hi: int) -> st.SearchStrategy[float]:
@@ -100,7 +100,7 @@ def whole(lo: int, hi: int) -> st.SearchStrategy[float]:
 
 
 windows = st.builds(
-    Window,
+    TimeWindow,
     days=st.frozensets(st.integers(0, 6), min_size=1),
     start=st.integers(0, 1439),
     end=st.integers(1, 1440),
@@ -116,8 +116,8 @@ rules = st.builds(
 )
 _days = st.frozensets(st.integers(0, 6), min_size=1)
 wakes = st.builds(
-    Wake,
-    at=st.lists(st.builds(WakeTime, days=_days, minute=st.integers(0, 1439)), max_size=2).map(tuple),
+    WakeOptions,
+    at=st.lists(st.builds(WeeklyTime, days=_days, minute=st.integers(0, 1439)), max_size=2).map(tuple),
     timers=st.sampled_from([(), ("auto",)]),
     before=whole(0, 3600),
     min_sleep=whole(60, 3600),
@@ -125,10 +125,10 @@ wakes = st.builds(
 options = st.builds(
     Options,
     mode=st.sampled_from(["observe", "enforce"]),
-    clients=st.builds(Clients, every=st.just(60.0), absent_after=whole(1, 900)),
+    clients=st.builds(ClientOptions, every=st.just(60.0), absent_after=whole(1, 900)),
     sleep=st.lists(rules, max_size=3).map(tuple),
-    awake=st.builds(Awake, after_start=whole(0, 1200), after_resume=whole(0, 1200)),
-    wake=st.one_of(st.just(Wake()), wakes),
+    awake=st.builds(AwakeOptions, after_start=whole(0, 1200), after_resume=whole(0, 1200)),
+    wake=st.one_of(st.just(WakeOptions()), wakes),
 )
 wake_options = st.builds(Options, wake=wakes)
 _distance = st.none() | st.integers(-86_400, 90 * 86_400).map(float)
@@ -139,62 +139,68 @@ moments = st.builds(
 )
 
 
-Fact = Seen[Sighting] | Blind
-At = Callable[[float], T]
+Fact = Reading[Observation] | Unavailable
+AtTime = Callable[[float], T]
 """What is drawn before the moment is known: hypothesis is quick only with strategies that are made once."""
 _ago = whole(0, 400)
 _long_ago = whole(0, 40_000)
 
 
-def _silent(ago: float, for_: float) -> At[Fact]:
+def _silent(ago: float, for_: float) -> AtTime[Fact]:
     return lambda now: silent(now - ago / 10, now - ago / 10 - for_)
 
 
-def _home(ago: float) -> At[Fact]:
+def _home(ago: float) -> AtTime[Fact]:
     return lambda now: home(now - ago)
 
 
-def _blind(ago: float) -> At[Fact]:
-    return lambda now: Blind(now - ago, "could not be asked")
+def _unavailable(ago: float) -> AtTime[Fact]:
+    return lambda now: Unavailable(now - ago, "could not be asked")
 
 
-sightings: st.SearchStrategy[At[Fact]] = st.one_of(
+sightings: st.SearchStrategy[AtTime[Fact]] = st.one_of(
     st.builds(_silent, _ago, _long_ago),
     st.builds(_silent, _ago, _long_ago),
     st.builds(_home, _long_ago),
-    st.builds(_blind, _ago),
+    st.builds(_unavailable, _ago),
 )
 
 
-Happened = tuple[int, float, bool, bool]
+DrawnResult = tuple[int, float, bool, bool]
 
 
-def _outcome(config: Options, drawn: Happened, now: float) -> Outcome:
+def _outcome(config: Options, drawn: DrawnResult, now: float) -> CompletedAction:
     rule, ago, ok, warned = drawn
     row = config.sleep[rule % len(config.sleep)]
     n = rule % len(config.sleep)
-    order: Order = Warn(n, row.action, row.warn) if warned else Sleep(n, row.action, row.command, row.timeout)
-    return Outcome(order, now - ago, ok or warned, "seen", now - ago - 1)
+    order: Action = (
+        WarnUsers(n, row.action, row.warn) if warned else Sleep(n, row.action, row.command, row.timeout)
+    )
+    return CompletedAction(order, now - ago, ok or warned, "seen", now - ago - 1)
 
 
-happened: st.SearchStrategy[list[Happened]] = st.lists(
+drawn_results: st.SearchStrategy[list[DrawnResult]] = st.lists(
     st.tuples(st.integers(0, 2), whole(0, 7200), st.booleans(), st.sampled_from([True, True, False])),
     max_size=2,
 )
-words = st.sampled_from([(2.0, None)] * 6 + [(0.0, "no carrier"), (900.0, None)])
-calm: list[tuple[str | None, str | None]] = [(None, None)] * 4
+clients_readings = st.sampled_from([(2.0, None)] * 6 + [(0.0, "no carrier"), (900.0, None)])
+no_check_result: list[tuple[str | None, str | None]] = [(None, None)] * 4
 checks = st.dictionaries(
     st.sampled_from(["users", "nfs"]),
-    st.sampled_from([*calm, ("busy", None), (None, "no such file")]),
+    st.sampled_from([*no_check_result, ("busy", None), (None, "no such file")]),
     max_size=2,
 )
-wild = st.tuples(st.dictionaries(st.integers(1, 9), sightings, max_size=4), words, checks)
-_still: tuple[dict[int, At[Fact]], tuple[float, str | None], dict[str, tuple[str | None, str | None]]] = (
+arbitrary_facts = st.tuples(
+    st.dictionaries(st.integers(1, 9), sightings, max_size=4), clients_readings, checks
+)
+_idle_facts: tuple[
+    dict[int, AtTime[Fact]], tuple[float, str | None], dict[str, tuple[str | None, str | None]]
+] = (
     {1: _silent(10, 1000)},
     (2.0, None),
     {},
 )
-quiet = st.just(_still)
+idle_facts = st.just(_idle_facts)
 
 
 locks = st.builds(
@@ -210,43 +216,51 @@ locks = st.builds(
 )
 
 
-class Own(NamedTuple):
+class MachineFacts(NamedTuple):
     """What the machine itself says, as distances from now, seconds."""
 
     locks: tuple[Inhibitor, ...] = ()
-    pressed: float | None = None
+    key_press_age: float | None = None
     timers: tuple[tuple[float | None, float | None], ...] = ()
-    left: tuple[float, str] | None = None
-    blind: SourceId | None = None
+    departure: tuple[float, str] | None = None
+    unavailable_source: SourceId | None = None
 
 
-own = st.builds(
-    Own,
+machine_facts = st.builds(
+    MachineFacts,
     locks=st.lists(locks, max_size=2).map(tuple),
     pressed=st.none() | whole(0, 3600),
     timers=timer_facts,
     left=st.none() | st.tuples(whole(0, 1200), st.sampled_from(["sleep", "shutdown"])),
-    blind=st.sampled_from([None, None, None, LOGIND, TIMERS, CARDS]),
+    blind=st.sampled_from([None, None, None, LOGIND, TIMERS, NETWORK_CARDS]),
 )
 
 
-def _own(snapshot: Snapshot, own: Own, now: Moment) -> Snapshot:
+def _with_machine_facts(snapshot: Snapshot, facts: MachineFacts, now: Moment) -> Snapshot:
     """``snapshot`` with what the machine itself says."""
-    blind = {own.blind: Blind(now.mono, "did not answer")} if own.blind else {}
+    unavailable = (
+        {facts.unavailable_source: Unavailable(now.mono, "did not answer")}
+        if facts.unavailable_source
+        else {}
+    )
     return replace(
         snapshot,
-        sources={**snapshot.sources, **blind},
-        inhibitors=own.locks,
-        key_press=None if own.pressed is None else KeyPress(now.mono - own.pressed, "anna on tty1"),
-        timers=timers_in(own.timers, now),
-        leaving=None if own.left is None else Leaving(now.mono - own.left[0], own.left[1]),
+        sources={**snapshot.sources, **unavailable},
+        inhibitors=facts.locks,
+        key_press=None
+        if facts.key_press_age is None
+        else KeyPress(now.mono - facts.key_press_age, "anna on tty1"),
+        timers=timers_in(facts.timers, now),
+        shutdown=None
+        if facts.departure is None
+        else ShutdownInProgress(now.mono - facts.departure[0], facts.departure[1]),
     )
 
 
-def timers_in(facts: Iterable[tuple[float | None, float | None]], now: Moment) -> tuple[Timer, ...]:
+def timers_in(facts: Iterable[tuple[float | None, float | None]], now: Moment) -> tuple[SystemdTimer, ...]:
     """Timers that elapse in so many seconds, by the wall clock and by CLOCK_MONOTONIC."""
     return tuple(
-        Timer(
+        SystemdTimer(
             f"t{n}.timer",
             None if wall is None else now.wall.timestamp() + wall,
             None if mono is None else now.mono + mono,
@@ -259,30 +273,34 @@ def timers_in(facts: Iterable[tuple[float | None, float | None]], now: Moment) -
 def situations(draw: st.DrawFn) -> tuple[Snapshot, Memory, Options, Moment]:
     """A snapshot, a memory that fits it, a configuration and the moment; mostly of quiet houses."""
     now, config = draw(moments), draw(options)
-    sights, (ago, blind), checked = draw(st.one_of(quiet, quiet, quiet, wild))
-    snapshot = house(
+    sights, (ago, blind), checked = draw(st.one_of(idle_facts, idle_facts, idle_facts, arbitrary_facts))
+    snapshot = make_snapshot(
         {n: make(now.mono) for n, make in sights.items()},
         at=now.mono,
-        word=Blind(now.mono, blind) if blind else Seen(now.mono - ago, ()),
+        clients_reading=Unavailable(now.mono, blind) if blind else Reading(now.mono - ago, ()),
     )
-    results: list[Outcome] = [_outcome(config, drawn, now.mono) for drawn in draw(happened) if config.sleep]
+    results: list[CompletedAction] = [
+        _outcome(config, drawn, now.mono) for drawn in draw(drawn_results) if config.sleep
+    ]
     snapshot = replace(
         snapshot,
-        outcomes={type(outcome.order): outcome for outcome in results},
+        completed_actions={type(outcome.action): outcome for outcome in results},
         checks={
-            name: Blind(now.mono, why) if why else Seen(now.mono - 1, busy)
+            name: Unavailable(now.mono, why) if why else Reading(now.mono - 1, busy)
             for name, (busy, why) in checked.items()
         },
     )
-    snapshot = _own(snapshot, draw(st.one_of(*[st.just(Own())] * 3, own)), now)
-    memory = quiet_memory(now, draw(_long_ago))
+    snapshot = _with_machine_facts(
+        snapshot, draw(st.one_of(*[st.just(MachineFacts())] * 3, machine_facts)), now
+    )
+    memory = idle_memory(now, draw(_long_ago))
     started, resumed = draw(st.one_of(st.just((None, None)), st.tuples(st.none() | _ago, st.none() | _ago)))
     if started is not None:
-        memory = replace(memory, started=moment(now.mono - 5 * started, now.slept))
+        memory = replace(memory, started_at=moment(now.mono - 5 * started, now.slept))
     if resumed is not None:
-        memory = replace(memory, resumed=now.mono - 5 * resumed)
+        memory = replace(memory, resumed_at=now.mono - 5 * resumed)
     return snapshot, memory, config, now
 
 
-def choose(situation: tuple[Snapshot, Memory, Options, Moment]) -> Decision:
+def decide_situation(situation: tuple[Snapshot, Memory, Options, Moment]) -> Decision:
     return decide(*situation)

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from powerd.config import Options, parse
 from powerd.daemon import Daemon
 from powerd.model import Status
-from powerd.rehearse.house import House, Person, local
+from powerd.rehearse.house import Household, Person, posix_time
 from powerd.rehearse.loop import VirtualLoop, run
 
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -32,15 +32,15 @@ idle_for = "30min"
 
 
 @dataclass(slots=True)
-class Diary:
+class SimulationLog:
     """What a run left behind."""
 
-    house: House
+    house: Household
     statuses: list[Status] = field(default_factory=list)
 
-    def slept(self) -> list[datetime]:
+    def sleep_times(self) -> list[datetime]:
         """When it went to sleep, by a true clock in the house's zone."""
-        return [datetime.fromtimestamp(at, self.house.zone) for at, _ in self.house.done]
+        return [datetime.fromtimestamp(at, self.house.zone) for at, _ in self.house.performed]
 
     def reasons(self) -> set[str]:
         return {
@@ -65,36 +65,36 @@ def daily(begin: float, until: float, zone: ZoneInfo = BERLIN) -> Callable[[floa
     return home
 
 
-def live(  # noqa: PLR0913 - a script is all that it plays
-    people: Sequence[Person],
+def simulate(  # noqa: PLR0913 - a script is all that it plays
+    persons: Sequence[Person],
     *,
     begin: str,
     days: float,
     config: bytes = NIGHTLY,
-    events: Sequence[tuple[float, Callable[[House], None]]] = (),
-    prepare: Callable[[House], None] = lambda _: None,
-) -> Diary:
+    events: Sequence[tuple[float, Callable[[Household], None]]] = (),
+    prepare: Callable[[Household], None] = lambda _: None,
+) -> SimulationLog:
     """Live ``days`` of true time; ``events`` are (hours after the beginning, what happens to the house)."""
     options: Options = parse(config, "test")
     loop = VirtualLoop()
-    house = House(loop.time, people, BERLIN, local(BERLIN, begin))
+    house = Household(loop.time, persons, BERLIN, posix_time(BERLIN, begin))
     prepare(house)
-    diary = Diary(house)
+    log = SimulationLog(house)
 
     async def main() -> None:
-        daemon = Daemon(options, house, house, house, hear=diary.statuses.append)
-        life = asyncio.create_task(daemon.live())
+        daemon = Daemon(options, house, house, house, on_status=log.statuses.append)
+        life = asyncio.create_task(daemon.run())
         pending = sorted(events, key=lambda event: event[0])
-        end = house.begin + days * 86400
+        end = house.started_at + days * 86400
         while house.true_time() < end:
             assert not life.done(), life.result()
-            while pending and house.true_time() >= house.begin + pending[0][0] * HOUR:
+            while pending and house.true_time() >= house.started_at + pending[0][0] * HOUR:
                 pending.pop(0)[1](house)
             await asyncio.sleep(20)
         life.cancel()
 
     run(main(), loop=loop)
-    return diary
+    return log
 
 
 def until_hour(hour: float, zone: ZoneInfo = BERLIN) -> Callable[[float], float]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from itertools import pairwise
 
-from rehearse.households import BERLIN, NIGHTLY, Diary, daily, live, person
+from rehearse.households import BERLIN, NIGHTLY, SimulationLog, daily, person, simulate
 
-from powerd.model import Cause, Inhibitor
-from powerd.rehearse.house import House
+from powerd.model import Inhibitor, WakeupCause
+from powerd.rehearse.house import Household
 
 SECOND = timedelta(seconds=1)
 
@@ -23,30 +23,30 @@ def sundays_at_four(true: float) -> float:
     return at.timestamp()
 
 
-def timed(house: House) -> None:
-    house.elapses["backup.timer"] = sundays_at_four
-    house.wakes_at = lambda asleep: asleep + 30 * 3600
+def timed(house: Household) -> None:
+    house.timer_elapses["backup.timer"] = sundays_at_four
+    house.network_wake_at = lambda asleep: asleep + 30 * 3600
 
 
-def woken(diary: Diary) -> list[datetime]:
-    return [datetime.fromtimestamp(at, BERLIN) for at in diary.house.woken]
+def woken(diary: SimulationLog) -> list[datetime]:
+    return [datetime.fromtimestamp(at, BERLIN) for at in diary.house.wakeup_times]
 
 
 def test_a_week_of_mornings_begins_by_the_alarm() -> None:
     """Over the night in which the clocks change, and the backup is due."""
-    diary = live(AWAY, begin="2026-03-25 12:00", days=7, config=EARLY, prepare=timed)
+    diary = simulate(AWAY, begin="2026-03-25 12:00", days=7, config=EARLY, prepare=timed)
     found = [f"{at + SECOND:%a %H:%M}" for at in woken(diary)]  # an RTC counts whole ones
     mornings = [f"{day} 06:28" for day in ("Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed")]
     assert found == [*mornings[:3], "Sun 03:58", *mornings[3:]]
     assert all((at + SECOND).second <= 2 for at in woken(diary)), "as near as its seconds are"
-    wakings = {status.snapshot.waking for status in diary.statuses} - {None}
-    assert {waking.cause for waking in wakings if waking} == {Cause.ALARM}
+    wakings = {status.snapshot.wake_event for status in diary.statuses} - {None}
+    assert {waking.cause for waking in wakings if waking} == {WakeupCause.ALARM}
     assert not any("nobody was there" in reason for reason in diary.reasons())
     assert diary.house.alarm is None, "none is left when the daemon ends"
 
 
 def test_warning_going_down_and_awake_follow_on_each_other() -> None:
-    diary = live(AWAY, begin="2026-06-01 20:00", days=0.6, config=EARLY, prepare=timed)
+    diary = simulate(AWAY, begin="2026-06-01 20:00", days=0.6, config=EARLY, prepare=timed)
     phases = [status.decision.phase for status in diary.statuses]
     changes = [phase for n, phase in enumerate(phases) if n == 0 or phases[n - 1] != phase]
     at = changes.index("warning")
@@ -54,46 +54,46 @@ def test_warning_going_down_and_awake_follow_on_each_other() -> None:
     assert "wake: sleeps until Tue 06:28 at most, for wake.at 06:30" in diary.reasons()
 
 
-def test_who_suspends_it_by_hand_gets_the_alarm_too() -> None:
-    def suspend(house: House) -> None:
+def test_a_manual_suspend_gets_the_alarm_too() -> None:
+    def suspend(house: Household) -> None:
         house.fall_asleep("by hand")
 
     people = [person("anna", 11, daily(0, 24))]
-    diary = live(
+    diary = simulate(
         people, begin="2026-06-01 21:00", days=0.6, config=EARLY, prepare=timed, events=[(1, suspend)]
     )
-    assert [what for _, what in diary.house.done] == ["by hand"]
+    assert [what for _, what in diary.house.performed] == ["by hand"]
     assert [f"{at:%a %H:%M}" for at in woken(diary)] == ["Tue 06:28"]
     assert "sleep: somebody else puts the server to sleep" in diary.reasons()
     assert diary.statuses[-1].decision.phase == "awake"
 
 
-def test_without_an_alarm_that_is_needed_it_stays_up_and_says_why() -> None:
-    def prepare(house: House) -> None:
+def test_without_a_needed_alarm_it_stays_up_and_reports_why() -> None:
+    def prepare(house: Household) -> None:
         timed(house)
-        house.alarm_fails = "rtc0 does not keep the alarm that was set; look into the firmware setup"
+        house.alarm_error = "rtc0 does not keep the alarm that was set; look into the firmware setup"
 
-    diary = live(AWAY, begin="2026-06-01 21:00", days=0.3, config=EARLY, prepare=prepare)
-    assert diary.house.done == []
+    diary = simulate(AWAY, begin="2026-06-01 21:00", days=0.3, config=EARLY, prepare=prepare)
+    assert diary.house.performed == []
     assert any("could not suspend: rtc0 does not keep the alarm" in reason for reason in diary.reasons())
 
 
 def test_with_none_that_is_needed_it_goes_all_the_same() -> None:
-    diary = live(
-        AWAY, begin="2026-06-01 21:00", days=0.3, prepare=lambda house: setattr(house, "alarm_fails", "no")
+    diary = simulate(
+        AWAY, begin="2026-06-01 21:00", days=0.3, prepare=lambda house: setattr(house, "alarm_error", "no")
     )
-    assert len(diary.house.done) == 1
+    assert len(diary.house.performed) == 1
 
 
 def test_somebody_else_s_earlier_alarm_is_left_alone_and_a_later_one_given_back() -> None:
     for others, wakes in (("05:00", "Tue 05:00"), ("07:30", "Tue 06:28")):
         at = int(datetime.fromisoformat(f"2026-06-02 {others}").replace(tzinfo=BERLIN).timestamp())
 
-        def prepare(house: House, at: int = at) -> None:
+        def prepare(house: Household, at: int = at) -> None:
             timed(house)
             house.alarm = at
 
-        diary = live(AWAY, begin="2026-06-01 21:00", days=0.41, config=EARLY, prepare=prepare)
+        diary = simulate(AWAY, begin="2026-06-01 21:00", days=0.41, config=EARLY, prepare=prepare)
         assert f"{woken(diary)[0]:%a %H:%M}" == wakes
         assert diary.house.alarm == (at if others > "06:28" else None)
 
@@ -101,12 +101,12 @@ def test_somebody_else_s_earlier_alarm_is_left_alone_and_a_later_one_given_back(
 RESTLESS = NIGHTLY.replace(b'"30min"', b'"5min"') + b'[awake]\nafter_resume = "5min"\n'
 
 
-def test_a_card_that_wakes_it_at_once_is_not_slept_against_all_night() -> None:
-    def prepare(house: House) -> None:
-        house.wakes_at = lambda asleep: asleep + 60
+def test_a_card_that_wakes_it_at_once_does_not_cause_repeated_sleeps() -> None:
+    def prepare(house: Household) -> None:
+        house.network_wake_at = lambda asleep: asleep + 60
 
-    diary = live(AWAY, begin="2026-06-01 21:00", days=0.45, config=RESTLESS, prepare=prepare)
-    slept = [at for at, _ in diary.house.done]
+    diary = simulate(AWAY, begin="2026-06-01 21:00", days=0.45, config=RESTLESS, prepare=prepare)
+    slept = [at for at, _ in diary.house.performed]
     gaps = [b - a for a, b in pairwise(slept)]
     assert all(600 < gap < 1500 for gap in gaps[:3]), "three wake-ups in vain, and the fourth is one too many"
     assert gaps[3] > 3600
@@ -119,15 +119,15 @@ def test_a_card_that_wakes_it_at_once_is_not_slept_against_all_night() -> None:
 def test_a_lock_holds_it_up_and_is_named() -> None:
     lock = Inhibitor(frozenset({"sleep"}), "backup", "nightly backup", "block", 0, 7)
 
-    def release(house: House) -> None:
+    def release(house: Household) -> None:
         house.locks = ()
 
-    def prepare(house: House) -> None:
+    def prepare(house: Household) -> None:
         house.locks = (lock,)
 
-    diary = live(AWAY, begin="2026-06-01 21:00", days=0.3, prepare=prepare, events=[(4, release)])
+    diary = simulate(AWAY, begin="2026-06-01 21:00", days=0.3, prepare=prepare, events=[(4, release)])
     assert "backup: forbids sleep: nightly backup" in diary.reasons()
-    (first,) = (datetime.fromtimestamp(at, BERLIN) for at, _ in diary.house.done)
+    (first,) = (datetime.fromtimestamp(at, BERLIN) for at, _ in diary.house.performed)
     assert first >= datetime(2026, 6, 2, 1, 30, tzinfo=BERLIN), "idleness counts from the lock's end"
 
 
@@ -135,11 +135,11 @@ def test_somebody_who_types_is_never_announced_to() -> None:
     """The last key press is seen by the look before the announcement, though the source looks seldom."""
     three = datetime(2026, 6, 2, 3, tzinfo=BERLIN).timestamp()
 
-    def prepare(house: House) -> None:
-        house.typing = lambda true: true < three
+    def prepare(house: Household) -> None:
+        house.is_typing = lambda true: true < three
 
-    diary = live(AWAY, begin="2026-06-01 21:00", days=0.4, prepare=prepare)
-    assert len(diary.house.done) == 1
-    (first,) = (datetime.fromtimestamp(at, BERLIN) for at, _ in diary.house.done)
+    diary = simulate(AWAY, begin="2026-06-01 21:00", days=0.4, prepare=prepare)
+    assert len(diary.house.performed) == 1
+    (first,) = (datetime.fromtimestamp(at, BERLIN) for at, _ in diary.house.performed)
     assert 13 * 60 < first.timestamp() - three < 32 * 60, "seen typing at 02:45 at the earliest"
-    assert len(diary.house.announced) == 1
+    assert len(diary.house.broadcasts) == 1

@@ -56,7 +56,7 @@ class Daemon:
         self._notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._notify.bind(str(scratch / "notify"))
         # Read at once, always: its queue holds ten messages, and sd_notify(3) would wait for room.
-        self._reader = threading.Thread(target=self._hear, daemon=True)
+        self._reader = threading.Thread(target=self._receive_notifications, daemon=True)
         self._reader.start()
         self.configure(config)
 
@@ -108,7 +108,7 @@ class Daemon:
         """Every line that it has told the service manager up to now."""
         return list(self._notified)
 
-    def _hear(self) -> None:
+    def _receive_notifications(self) -> None:
         while (message := self._notify.recv(4096)) != _ENOUGH:
             self._notified += message.decode().splitlines()
 
@@ -138,7 +138,7 @@ class Daemon:
         rows: list[dict[str, Any]] = get("/api/clients", str(self.socket))
         return rows
 
-    def ask(self, *words: str, check: bool = True) -> str:
+    def run_command(self, *words: str, check: bool = True) -> str:
         """What a ``powerd`` command prints, asked as a user does."""
         done = command(*words, "--socket", str(self.socket))
         assert not check or done.returncode == 0, done
@@ -170,7 +170,7 @@ def command(*words: str, **env: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-class Goodnight:
+class SleepCommand:
     """What stands in for the power switch: a command that notes each time it is run.
 
     Args:
@@ -183,7 +183,7 @@ class Goodnight:
         self.script.write_text(f'#!/bin/sh\necho "$1" >>{self._note}\necho "good night"\n')
         self.script.chmod(0o755)
 
-    def times(self) -> int:
+    def run_count(self) -> int:
         """How often it has been run."""
         return len(self._note.read_text().splitlines()) if self._note.exists() else 0
 

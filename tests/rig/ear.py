@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 from rig.lan import Host
 
 # The destination comes as IP_PKTINFO (ip(7)), which Python 3.11 has no name for, in the last four bytes.
-_EAR: Final = """
+_LISTENER: Final = """
 import socket, sys
 IP_PKTINFO = 8
 with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as ear:
@@ -24,7 +24,7 @@ with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as ear:
 """
 
 
-class Heard(NamedTuple):
+class Datagram(NamedTuple):
     """A datagram: the address that it was sent to, one of the host's own or a broadcast; and what it says."""
 
     to: str
@@ -32,18 +32,18 @@ class Heard(NamedTuple):
 
 
 @contextlib.contextmanager
-def listening(host: Host, packets: int = 3) -> Iterator[Callable[[], list[Heard]]]:
+def udp_listener(host: Host, packets: int = 3) -> Iterator[Callable[[], list[Datagram]]]:
     """From now on ``host`` hears; what is given back waits for these packets, a minute at most."""
-    argv = [*host.inside.prefix(), sys.executable, "-c", _EAR, str(packets)]
+    argv = [*host.inside.prefix(), sys.executable, "-c", _LISTENER, str(packets)]
     with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as ear:
         try:
             assert ear.stdout is not None
             assert ear.stdout.readline() == "listens\n"
-            yield lambda: [_heard(line) for line in ear.communicate(timeout=60)[0].splitlines()]
+            yield lambda: [_parse_datagram(line) for line in ear.communicate(timeout=60)[0].splitlines()]
         finally:
             ear.kill()
 
 
-def _heard(line: str) -> Heard:
+def _parse_datagram(line: str) -> Datagram:
     to, data = line.split()
-    return Heard(to, bytes.fromhex(data))
+    return Datagram(to, bytes.fromhex(data))

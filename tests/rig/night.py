@@ -32,7 +32,7 @@ after_resume = "0s"
 """
 
 
-class Night:
+class SleepingServer:
     """The booted server, and the one client that keeps it up."""
 
     def __init__(self, server: Booted, laptop: Host) -> None:
@@ -74,11 +74,11 @@ class Night:
 
 
 @contextmanager
-def nightfall(scratch: Path) -> Iterator[Night]:
+def installed_server(scratch: Path) -> Iterator[SleepingServer]:
     """The server, installed and not booted; raises CannotBootError as Booted does."""
     with Lan(scratch) as lan:
         laptop = lan.join("laptop")
         laptop.take("10.77.1.9/24")
         with Booted(scratch, lan.server.inside) as server:
             server.install_powerd()
-            yield Night(server, laptop)
+            yield SleepingServer(server, laptop)

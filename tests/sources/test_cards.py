@@ -3,24 +3,24 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from scripted import Stopped
-from sources.village import lan_of, link
+from scripted import StoppedClock
+from sources.village import link, make_lan
 
-from powerd.board import Facts
+from powerd.board import PollResult
 from powerd.config import Options, parse
 from powerd.host import files
 from powerd.host.eyes import under
-from powerd.host.values import FileMark, HostError, Lan
-from powerd.model import CARDS, RHYTHM, Blind, Card, Seen
+from powerd.host.values import HostError, Lan, StatSignature
+from powerd.model import NETWORK_CARDS, POLL_INTERVALS, NetworkCard, Reading, Unavailable
 from powerd.rehearse.loop import run
-from powerd.sources.cards import Cards
-from powerd.sources.runner import Extent
+from powerd.sources.cards import NetworkCardSource
+from powerd.sources.runner import PollDepth
 
 SUSPEND = '[[sleep]]\naction = "suspend"\n'
 COMMAND = '[[sleep]]\naction = "command"\ncommand = ["/bin/true"]\n'
 
 
-class Rack:
+class FakeCards:
     """A machine with network cards, and what lies above them, in a tree of files like /sys."""
 
     def __init__(self, root: Path, *links: str) -> None:
@@ -29,14 +29,14 @@ class Rack:
         self.refused: set[str] = set()
         self.asked: list[str] = []
 
-    def hardware(self, *names: str) -> Rack:
+    def hardware(self, *names: str) -> FakeCards:
         for name in names:
             device = self.root / "sys/class/net" / name / "device"
             device.mkdir(parents=True)
             (device / "uevent").write_text("DRIVER=e1000\n")
         return self
 
-    def above(self, name: str, *lower: str) -> Rack:
+    def above(self, name: str, *lower: str) -> FakeCards:
         where = self.root / "sys/class/net" / name
         where.mkdir(parents=True, exist_ok=True)
         for each in lower:
@@ -49,63 +49,66 @@ class Rack:
     def find(self, pattern: str) -> tuple[str, ...]:
         return files.find(self.root, pattern)
 
-    def mark(self, path: str) -> FileMark | None:
-        return files.mark(under(self.root, path), path)
+    def stat_signature(self, path: str) -> StatSignature | None:
+        return files.stat_signature(under(self.root, path), path)
 
     async def lan(self) -> Lan:
-        return lan_of(*(link(n, name=name) for n, name in enumerate(self.links, 2)))
+        return make_lan(*(link(n, name=name) for n, name in enumerate(self.links, 2)))
 
-    async def card(self, interface: str) -> Card:
+    async def read_card(self, interface: str) -> NetworkCard:
         self.asked.append(interface)
         if interface in self.refused:
             raise HostError("no helper listens")
-        return Card(interface, "pumbg", "g")
+        return NetworkCard(interface, "pumbg", "g")
 
 
 def options(text: str) -> Options:
     return parse(text.encode(), "test")
 
 
-def look(rack: Rack, text: str = SUSPEND) -> Facts:
-    async def once() -> Facts:
-        return await Cards(rack, Stopped(), options(text)).look(Extent.ROUND)
+def poll(rack: FakeCards, text: str = SUSPEND) -> PollResult:
+    async def once() -> PollResult:
+        return await NetworkCardSource(rack, StoppedClock(), options(text)).poll(PollDepth.ROUTINE)
 
     return run(once())
 
 
-def names(rack: Rack) -> list[str]:
-    return sorted(look(rack).cards or {})
+def names(rack: FakeCards) -> list[str]:
+    return sorted(poll(rack).network_cards or {})
 
 
-def test_each_card_that_leads_to_a_lan_is_asked(tmp_path: Path) -> None:
-    rack = Rack(tmp_path, "eth0", "wlan0").hardware("eth0", "wlan0", "eth9")
+def test_each_card_of_a_lan_is_queried(tmp_path: Path) -> None:
+    rack = FakeCards(tmp_path, "eth0", "wlan0").hardware("eth0", "wlan0", "eth9")
     rack.refused = {"wlan0"}
-    armed = Seen(0.0, Card("eth0", "pumbg", "g"))
-    cards: dict[str, Seen[Card] | Blind] = {"eth0": armed, "wlan0": Blind(0.0, "no helper listens")}
-    assert look(rack) == Facts(Seen(0.0, ()), cards=cards)
+    armed = Reading(0.0, NetworkCard("eth0", "pumbg", "g"))
+    cards: dict[str, Reading[NetworkCard] | Unavailable] = {
+        "eth0": armed,
+        "wlan0": Unavailable(0.0, "no helper listens"),
+    }
+    assert poll(rack) == PollResult(Reading(0.0, ()), network_cards=cards)
 
 
 def test_what_lies_upon_a_card_is_not_what_wakes_the_server(tmp_path: Path) -> None:
-    rack = Rack(tmp_path, "br0", "lan.7").hardware("eth0", "eth1", "eth2")
+    rack = FakeCards(tmp_path, "br0", "lan.7").hardware("eth0", "eth1", "eth2")
     rack.above("br0", "bond0", "veth1").above("bond0", "eth0", "eth1").above("lan.7", "eth2")
     assert names(rack) == ["eth0", "eth1", "eth2"]
 
 
 def test_a_card_below_two_links_is_asked_once(tmp_path: Path) -> None:
-    rack = Rack(tmp_path, "eth0", "lan.7").hardware("eth0").above("lan.7", "eth0")
+    rack = FakeCards(tmp_path, "eth0", "lan.7").hardware("eth0").above("lan.7", "eth0")
     assert names(rack) == ["eth0"]
     assert rack.asked == ["eth0"]
 
 
 @pytest.mark.parametrize("links", [(), ("veth0",), ("gone0",)])
 def test_where_there_is_no_hardware_there_is_no_card(tmp_path: Path, links: tuple[str, ...]) -> None:
-    rack = Rack(tmp_path, *links).above("veth0")
-    assert look(rack) == Facts(Seen(0.0, ()), cards={})
+    rack = FakeCards(tmp_path, *links).above("veth0")
+    assert poll(rack) == PollResult(Reading(0.0, ()), network_cards={})
 
 
-def test_a_ring_of_devices_is_no_endless_way(tmp_path: Path) -> None:
+def test_a_cycle_of_devices_ends(tmp_path: Path) -> None:
     """The kernel makes none; but whoever follows links does so for a bounded while."""
-    rack = Rack(tmp_path, "a").above("a", "b")
+    rack = FakeCards(tmp_path, "a").above("a", "b")
     (rack.root / "sys/class/net/b/lower_a").symlink_to(rack.root / "sys/class/net/a")
     (rack.root / "sys/class/net/a/ifindex").write_text("2\n")
     assert names(rack) == []
@@ -122,10 +125,10 @@ def test_a_ring_of_devices_is_no_endless_way(tmp_path: Path) -> None:
     ],
 )
 def test_nobody_is_asked_where_nobody_needs_to_know(*, tmp_path: Path, text: str, asked: bool) -> None:
-    rack = Rack(tmp_path, "eth0").hardware("eth0")
-    look(rack, text)
+    rack = FakeCards(tmp_path, "eth0").hardware("eth0")
+    poll(rack, text)
     assert bool(rack.asked) is asked
 
 
 def test_a_day_is_often_enough() -> None:
-    assert Cards.every == RHYTHM[CARDS] == 86_400
+    assert NetworkCardSource.poll_interval == POLL_INTERVALS[NETWORK_CARDS] == 86_400

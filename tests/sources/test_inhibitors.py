@@ -3,15 +3,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import pytest
-from scripted import Stopped
+from scripted import StoppedClock
 
-from powerd.board import Facts
+from powerd.board import PollResult
 from powerd.config import Options, parse
 from powerd.host.values import HostError
-from powerd.model import LOGIND, RHYTHM, Blind, Inhibitor, KeyPress, Seen
+from powerd.model import LOGIND, POLL_INTERVALS, Inhibitor, KeyPress, Reading, Unavailable
 from powerd.rehearse.loop import run
-from powerd.sources.inhibitors import SOON, Inhibitors
-from powerd.sources.runner import Extent
+from powerd.sources.inhibitors import RETRY_INTERVAL, LogindSource
+from powerd.sources.runner import PollDepth
 
 BACKUP = Inhibitor(frozenset({"sleep"}), "backup", "nightly", "block", 0, 7)
 MODEM = Inhibitor(frozenset({"sleep"}), "ModemManager", "goes offline", "delay", 0, 8)
@@ -20,7 +20,7 @@ RULES = '[[sleep]]\naction = "suspend"\n[[sleep]]\naction = "hibernate"\n'
 
 
 @dataclass
-class Desk:
+class FakeLogind:
     """A logind as the test wants it."""
 
     locks: tuple[Inhibitor, ...] = ()
@@ -28,46 +28,46 @@ class Desk:
     refusal: str | None = None
     asked: list[str] = field(default_factory=list)
 
-    async def inhibitors(self) -> tuple[Inhibitor, ...]:
+    async def list_inhibitors(self) -> tuple[Inhibitor, ...]:
         if self.refusal is not None:
             raise HostError(self.refusal)
         return self.locks
 
-    async def able(self, action: str) -> str:
+    async def can_sleep(self, action: str) -> str:
         self.asked.append(action)
         return self.answers.get(action, "yes")
 
-    async def key_press(self) -> KeyPress | None:
+    async def last_key_press(self) -> KeyPress | None:
         return PRESS
 
 
-def source(desk: Desk, text: str = RULES) -> Inhibitors:
-    return Inhibitors(desk, Stopped(), options(text))
+def source(desk: FakeLogind, text: str = RULES) -> LogindSource:
+    return LogindSource(desk, StoppedClock(), options(text))
 
 
 def options(text: str) -> Options:
     return parse(text.encode(), "test")
 
 
-def look(source: Inhibitors, extent: Extent = Extent.ROUND) -> Facts:
-    async def once() -> Facts:
-        return await source.look(extent)
+def poll(source: LogindSource, extent: PollDepth = PollDepth.ROUTINE) -> PollResult:
+    async def once() -> PollResult:
+        return await source.poll(extent)
 
     return run(once())
 
 
-def warnings(facts: Facts) -> tuple[str, ...]:
-    assert isinstance(facts.word, Seen)
-    return facts.word.value
+def warnings(facts: PollResult) -> tuple[str, ...]:
+    assert isinstance(facts.status, Reading)
+    return facts.status.value
 
 
-def test_it_tells_of_locks_and_of_the_last_key_press() -> None:
-    facts = look(source(Desk((BACKUP, MODEM))))
-    assert facts == Facts(Seen(0.0, ()), inhibitors=(BACKUP, MODEM), key_press=PRESS)
+def test_it_reports_locks_and_the_last_key_press() -> None:
+    facts = poll(source(FakeLogind((BACKUP, MODEM))))
+    assert facts == PollResult(Reading(0.0, ()), inhibitors=(BACKUP, MODEM), key_press=PRESS)
 
 
-def test_what_has_been_let_go_is_told_too() -> None:
-    assert look(source(Desk())).inhibitors == ()
+def test_released_locks_are_reported_too() -> None:
+    assert poll(source(FakeLogind())).inhibitors == ()
 
 
 @pytest.mark.parametrize(
@@ -78,54 +78,54 @@ def test_what_has_been_let_go_is_told_too() -> None:
         ("challenge", "this user may not; install the polkit rule"),
     ],
 )
-def test_an_action_that_logind_cannot_do_is_a_warning_before_the_night(answer: str, remedy: str) -> None:
-    facts = look(source(Desk(answers={"hibernate": answer})))
+def test_an_action_that_logind_cannot_do_is_a_warning_beforehand(answer: str, remedy: str) -> None:
+    facts = poll(source(FakeLogind(answers={"hibernate": answer})))
     said = f'sleep rule 2 will not work: logind answers "{answer}" for hibernate, {remedy}'
     assert warnings(facts) == (said,)
 
 
 def test_each_action_is_asked_for_until_it_can() -> None:
-    desk = Desk(answers={"hibernate": "na"})
+    desk = FakeLogind(answers={"hibernate": "na"})
     both = source(desk, RULES + RULES + '[[sleep]]\naction = "command"\ncommand = ["/bin/true"]\n')
-    look(both)
+    poll(both)
     assert desk.asked == ["suspend", "hibernate"], "once each, and nobody can say of a command"
-    look(both, Extent.CLOSE)
+    poll(both, PollDepth.BEFORE_SLEEP)
     assert desk.asked == ["suspend", "hibernate", "hibernate"]
     desk.answers.clear()  # somebody has made a swap file
-    assert warnings(look(both)) == ()
-    look(both)
+    assert warnings(poll(both)) == ()
+    poll(both)
     assert len(desk.asked) == 4
 
 
 def test_while_anything_is_blocked_the_answer_would_be_no_to_all() -> None:
-    desk = Desk((BACKUP,), answers={"suspend": "challenge"})
+    desk = FakeLogind((BACKUP,), answers={"suspend": "challenge"})
     watcher = source(desk)
-    assert warnings(look(watcher)) == ()
+    assert warnings(poll(watcher)) == ()
     desk.locks, desk.answers = (MODEM,), {}
-    assert warnings(look(watcher)) == ()
+    assert warnings(poll(watcher)) == ()
     assert desk.asked == ["suspend", "hibernate"]
 
 
 def test_other_rules_after_a_reload_are_asked_for() -> None:
-    desk = Desk(answers={"poweroff": "no"})
+    desk = FakeLogind(answers={"poweroff": "no"})
     watcher = source(desk)
-    assert warnings(look(watcher)) == ()
+    assert warnings(poll(watcher)) == ()
     watcher.options = options('[[sleep]]\naction = "poweroff"\n')
-    assert len(warnings(look(watcher))) == 1
+    assert len(warnings(poll(watcher))) == 1
 
 
-def test_it_looks_seldom_and_soon_again_after_a_failure() -> None:
-    desk = Desk(refusal="systemd-logind did not answer within 20 s")
+def test_it_polls_seldom_and_soon_again_after_a_failure() -> None:
+    desk = FakeLogind(refusal="systemd-logind did not answer within 20 s")
     watcher = source(desk)
-    assert watcher.every == RHYTHM[LOGIND]
+    assert watcher.poll_interval == POLL_INTERVALS[LOGIND]
     with pytest.raises(HostError, match="did not answer"):
-        look(watcher)
-    assert watcher.every == SOON
+        poll(watcher)
+    assert watcher.poll_interval == RETRY_INTERVAL
     desk.refusal = None
-    look(watcher)
-    assert watcher.every == RHYTHM[LOGIND]
+    poll(watcher)
+    assert watcher.poll_interval == POLL_INTERVALS[LOGIND]
 
 
-def test_its_word_is_as_old_as_the_beginning_of_the_look() -> None:
-    assert not isinstance(look(source(Desk())).word, Blind)
-    assert look(source(Desk())).word.at == 0.0
+def test_a_reading_is_dated_by_the_start_of_its_poll() -> None:
+    assert not isinstance(poll(source(FakeLogind())).status, Unavailable)
+    assert poll(source(FakeLogind())).status.at == 0.0

@@ -3,28 +3,28 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pytest
-from scripted import BEGIN, Stopped
+from scripted import BEGIN, StoppedClock
 
-from powerd.board import Facts
+from powerd.board import PollResult
 from powerd.config import Options, parse
 from powerd.host.values import HostError
-from powerd.model import Seen, Timer
+from powerd.model import Reading, SystemdTimer
 from powerd.rehearse.loop import run
-from powerd.sources.runner import Extent
-from powerd.sources.timers import Timers
+from powerd.sources.runner import PollDepth
+from powerd.sources.timers import SystemdTimerSource
 
 WANTED = '[wake]\ntimers = ["auto", "backup.timer"]\n'
 
 
-class Systemd:
+class FakeSystemd:
     """Tells of its timers, as the test wants it."""
 
-    def __init__(self, *timers: Timer, refusal: str | None = None) -> None:
+    def __init__(self, *timers: SystemdTimer, refusal: str | None = None) -> None:
         self.timers_ = timers
         self.refusal = refusal
         self.asked: list[tuple[str, ...]] = []
 
-    async def timers(self, units: Sequence[str]) -> tuple[Timer, ...]:
+    async def list_timers(self, units: Sequence[str]) -> tuple[SystemdTimer, ...]:
         self.asked.append(tuple(units))
         if self.refusal is not None:
             raise HostError(self.refusal)
@@ -35,30 +35,30 @@ def options(text: str = WANTED) -> Options:
     return parse(text.encode(), "test")
 
 
-def source(systemd: Systemd, text: str = WANTED) -> Timers:
-    return Timers(systemd, Stopped(), options(text))
+def source(systemd: FakeSystemd, text: str = WANTED) -> SystemdTimerSource:
+    return SystemdTimerSource(systemd, StoppedClock(), options(text))
 
 
-def look(source: Timers) -> Facts:
-    async def once() -> Facts:
-        return await source.look(Extent.ROUND)
+def poll(source: SystemdTimerSource) -> PollResult:
+    async def once() -> PollResult:
+        return await source.poll(PollDepth.ROUTINE)
 
     return run(once())
 
 
 def test_it_asks_for_those_that_are_configured() -> None:
-    timer = Timer("backup.timer", wall=BEGIN + 60)
-    systemd = Systemd(timer)
-    assert look(source(systemd)) == Facts(Seen(0.0, ()), timers=(timer,))
+    timer = SystemdTimer("backup.timer", wall=BEGIN + 60)
+    systemd = FakeSystemd(timer)
+    assert poll(source(systemd)) == PollResult(Reading(0.0, ()), timers=(timer,))
     assert systemd.asked == [("auto", "backup.timer")]
 
 
 def test_where_none_is_configured_nobody_is_asked() -> None:
-    systemd = Systemd(Timer("backup.timer", wall=BEGIN + 60))
+    systemd = FakeSystemd(SystemdTimer("backup.timer", wall=BEGIN + 60))
     watcher = source(systemd)
-    look(watcher)
+    poll(watcher)
     watcher.options = options("")
-    assert look(watcher) == Facts(Seen(0.0, ()), timers=()), "and what was known before is taken back"
+    assert poll(watcher) == PollResult(Reading(0.0, ()), timers=()), "and what was known before is taken back"
     assert len(systemd.asked) == 1
 
 
@@ -66,42 +66,42 @@ def test_where_none_is_configured_nobody_is_asked() -> None:
     ("timers", "every"),
     [
         ((), 900),
-        ((Timer("a.timer"),), 900),
-        ((Timer("a.timer", wall=BEGIN + 7200),), 900),
-        ((Timer("a.timer", wall=BEGIN + 300),), 301),
-        ((Timer("a.timer", wall=BEGIN + 300, mono=200.0),), 201),
-        ((Timer("a.timer", wall=BEGIN + 300), Timer("b.timer", mono=100.0)), 101),
-        ((Timer("a.timer", wall=BEGIN + 2),), 60),
-        ((Timer("a.timer", wall=BEGIN - 300, mono=-1.0),), 900),
+        ((SystemdTimer("a.timer"),), 900),
+        ((SystemdTimer("a.timer", wall=BEGIN + 7200),), 900),
+        ((SystemdTimer("a.timer", wall=BEGIN + 300),), 301),
+        ((SystemdTimer("a.timer", wall=BEGIN + 300, mono=200.0),), 201),
+        ((SystemdTimer("a.timer", wall=BEGIN + 300), SystemdTimer("b.timer", mono=100.0)), 101),
+        ((SystemdTimer("a.timer", wall=BEGIN + 2),), 60),
+        ((SystemdTimer("a.timer", wall=BEGIN - 300, mono=-1.0),), 900),
     ],
 )
-def test_it_looks_again_when_the_next_has_elapsed(timers: tuple[Timer, ...], every: float) -> None:
+def test_it_polls_again_when_the_next_has_elapsed(timers: tuple[SystemdTimer, ...], every: float) -> None:
     """Else whoever suspends the server just then would find no alarm for the one after."""
-    watcher = source(Systemd(*timers))
-    look(watcher)
-    assert watcher.every == every
+    watcher = source(FakeSystemd(*timers))
+    poll(watcher)
+    assert watcher.poll_interval == every
 
 
 def test_a_timer_that_does_not_exist_is_its_own_reason() -> None:
-    watcher = source(Systemd(refusal="there is no timer backup.timer"))
-    watcher_before = watcher.every
+    watcher = source(FakeSystemd(refusal="there is no timer backup.timer"))
+    watcher_before = watcher.poll_interval
     with pytest.raises(HostError, match="there is no timer"):
-        look(watcher)
-    assert watcher.every == watcher_before == 60, "somebody may be about to mend it"
+        poll(watcher)
+    assert watcher.poll_interval == watcher_before == 60, "somebody may be about to mend it"
 
 
 @pytest.mark.parametrize(
     ("timer", "warned"),
     [
-        (Timer("a.timer", mono=100.0, pauses=True), True),
-        (Timer("a.timer", wall=BEGIN + 5, pauses=True), False),
-        (Timer("a.timer", mono=100.0), False),
+        (SystemdTimer("a.timer", mono=100.0, pauses_in_sleep=True), True),
+        (SystemdTimer("a.timer", wall=BEGIN + 5, pauses_in_sleep=True), False),
+        (SystemdTimer("a.timer", mono=100.0), False),
     ],
 )
-def test_one_that_stands_still_while_the_server_sleeps_is_a_warning(*, timer: Timer, warned: bool) -> None:
-    facts = look(source(Systemd(timer)))
+def test_a_timer_that_does_not_run_during_sleep_is_a_warning(*, timer: SystemdTimer, warned: bool) -> None:
+    facts = poll(source(FakeSystemd(timer)))
     said = (
         "a.timer does not come nearer while the server sleeps, so it is not woken for it; give it OnCalendar="
     )
-    assert isinstance(facts.word, Seen)
-    assert facts.word.value == ((said,) if warned else ())
+    assert isinstance(facts.status, Reading)
+    assert facts.status.value == ((said,) if warned else ())

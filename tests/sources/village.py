@@ -8,12 +8,22 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from ipaddress import IPv4Interface
 
-from powerd.host.values import Ask, FileMark, Heard, HostError, Lan, Link, Neighbour, Reply, Sweep
+from powerd.host.values import (
+    HostError,
+    Lan,
+    Link,
+    Neighbour,
+    ProbeOutcome,
+    ProbeReply,
+    ProbeRequest,
+    StatSignature,
+    SweepResult,
+)
 
 LEASES = "/var/lib/misc/dnsmasq.leases"
 CONTROL = "/run/hostapd/wlan0"
-ANSWERS = Reply(icmp=Heard.ANSWERED, rtt=0.001)
-FAILED = Reply(icmp=Heard.FAILED, arp=Heard.FAILED, why="No route to host")
+ANSWERS = ProbeReply(icmp=ProbeOutcome.ANSWERED, rtt=0.001)
+FAILED = ProbeReply(icmp=ProbeOutcome.FAILED, arp=ProbeOutcome.FAILED, error="No route to host")
 
 
 def link(index: int = 2, address: str = "10.0.0.253/24", *, ready: bool = True, name: str = "eth0") -> Link:
@@ -22,7 +32,7 @@ def link(index: int = 2, address: str = "10.0.0.253/24", *, ready: bool = True, 
     )
 
 
-def lan_of(*links: Link) -> Lan:
+def make_lan(*links: Link) -> Lan:
     own = frozenset(str(each.ip) for one in links for each in one.addresses)
     return Lan(links, own, frozenset({"10.0.0.254"}))
 
@@ -31,8 +41,8 @@ def mac(n: int) -> str:
     return f"02:00:00:00:00:{n:02x}"
 
 
-def answers_arp(n: int) -> Reply:
-    return Reply(icmp=Heard.SILENT, arp=Heard.ANSWERED, rtt=0.001, mac=mac(n))
+def arp_reply(n: int) -> ProbeReply:
+    return ProbeReply(icmp=ProbeOutcome.SILENT, arp=ProbeOutcome.ANSWERED, rtt=0.001, mac=mac(n))
 
 
 def neighbour(n: int, address: str | None = None, *, ago: float = 1.0, reachable: bool = True) -> Neighbour:
@@ -40,10 +50,10 @@ def neighbour(n: int, address: str | None = None, *, ago: float = 1.0, reachable
 
 
 @dataclass(slots=True)
-class Asked:
+class RecordedSweep:
     """One sweep that was asked for."""
 
-    asks: list[Ask]
+    probes: list[ProbeRequest]
     timeout: float
     tries: int
     until_first: bool
@@ -51,11 +61,11 @@ class Asked:
 
     @property
     def addresses(self) -> list[str]:
-        return [ask.address for ask in self.asks]
+        return [ask.address for ask in self.probes]
 
 
 @dataclass(slots=True)
-class Village:
+class FakeLan:
     """Where everybody is silent who has no answer.
 
     Attributes:
@@ -72,101 +82,109 @@ class Village:
         takes: seconds that a sweep takes.
     """
 
-    place: Lan = field(default_factory=lambda: lan_of(link()))
-    table: tuple[Neighbour, ...] = ()
-    answers: dict[str, Reply] = field(default_factory=dict)
+    links: Lan = field(default_factory=lambda: make_lan(link()))
+    neighbour_table: tuple[Neighbour, ...] = ()
+    replies: dict[str, ProbeReply] = field(default_factory=dict)
     files: dict[str, str] = field(default_factory=dict)
-    names: dict[str, tuple[str, ...] | HostError] = field(default_factory=dict)
+    dns: dict[str, tuple[str, ...] | HostError] = field(default_factory=dict)
     associated: tuple[str, ...] | None = None
-    deaf: bool = False
-    breaths: int = 0
-    resolved: list[str] = field(default_factory=list)
-    sweeps: list[Asked] = field(default_factory=list)
-    takes: float = 0.0
+    hostapd_hangs: bool = False
+    yields: int = 0
+    resolved_names: list[str] = field(default_factory=list)
+    sweeps: list[RecordedSweep] = field(default_factory=list)
+    sweep_duration: float = 0.0
 
-    def leases(self, *numbers: int) -> None:
+    def set_leases(self, *numbers: int) -> None:
         """Host ``n`` has the address 10.0.0.n."""
         self.files[LEASES] = "".join(f"0 {mac(n)} 10.0.0.{n} host{n} *\n" for n in numbers)
 
     def find(self, pattern: str) -> tuple[str, ...]:
-        there = [*self.files, *([] if self.associated is None else [CONTROL])]
-        return tuple(sorted(path for path in there if fnmatchcase(path, pattern)))
+        existing = [*self.files, *([] if self.associated is None else [CONTROL])]
+        return tuple(sorted(path for path in existing if fnmatchcase(path, pattern)))
 
-    def mark(self, path: str) -> FileMark | None:
+    def stat_signature(self, path: str) -> StatSignature | None:
         text = self.files.get(path)
-        return None if text is None else FileMark(1, len(text), hash(text))
+        return None if text is None else StatSignature(1, len(text), hash(text))
 
-    async def chunks(self, path: str) -> AsyncIterator[str]:
+    async def read_chunks(self, path: str) -> AsyncIterator[str]:
         yield self.files[path]
 
     async def read(self, path: str, limit: int = 1 << 20) -> str:
         return self.files[path][:limit]
 
-    async def breathe(self) -> None:
-        self.breaths += 1
+    async def yield_now(self) -> None:
+        self.yields += 1
 
     async def lan(self) -> Lan:
-        return self.place
+        return self.links
 
     async def neighbours(self) -> tuple[Neighbour, ...]:
-        return self.table
+        return self.neighbour_table
 
     async def sweep(
         self,
-        asks: Sequence[Ask],
+        asks: Sequence[ProbeRequest],
         *,
         timeout: float,  # noqa: ASYNC109 - as Eyes.sweep
         tries: int,
         until_first: bool,
         deadline: float = 60.0,
-    ) -> Sweep:
-        self.sweeps.append(Asked(list(asks), timeout, tries, until_first, deadline))
-        await asyncio.sleep(self.takes)
-        replies = dict.fromkeys((ask.address for ask in asks), Reply())
+    ) -> SweepResult:
+        self.sweeps.append(RecordedSweep(list(asks), timeout, tries, until_first, deadline))
+        await asyncio.sleep(self.sweep_duration)
+        replies = dict.fromkeys((ask.address for ask in asks), ProbeReply())
         for ask in asks:
             replies[ask.address] = reply = self._reply(ask)
-            found = reply.icmp is Heard.ANSWERED or (reply.arp is Heard.ANSWERED and ask.arp_counts)
+            found = reply.icmp is ProbeOutcome.ANSWERED or (
+                reply.arp is ProbeOutcome.ANSWERED and ask.arp_sufficient
+            )
             if until_first and found:
                 break
-        return Sweep(replies)
+        return SweepResult(replies)
 
-    def _reply(self, ask: Ask) -> Reply:
-        told = self.answers.get(ask.address, Reply(icmp=Heard.SILENT, arp=Heard.SILENT))
-        icmp = told.icmp if ask.icmp else Heard.NOT_ASKED
-        arp = told.arp if ask.link is not None else Heard.NOT_ASKED
-        if told.icmp is Heard.ANSWERED and ask.link is not None:  # as the sweep does: ARP is for the silent
-            arp = Heard.NOT_ASKED if ask.icmp else Heard.ANSWERED
-        return Reply(icmp, arp, told.rtt, told.mac if arp is Heard.ANSWERED else None, told.why)
+    def _reply(self, ask: ProbeRequest) -> ProbeReply:
+        scripted = self.replies.get(
+            ask.address, ProbeReply(icmp=ProbeOutcome.SILENT, arp=ProbeOutcome.SILENT)
+        )
+        icmp = scripted.icmp if ask.icmp else ProbeOutcome.NOT_PROBED
+        arp = scripted.arp if ask.link is not None else ProbeOutcome.NOT_PROBED
+        if (
+            scripted.icmp is ProbeOutcome.ANSWERED and ask.link is not None
+        ):  # as the sweep does: ARP is for the silent
+            arp = ProbeOutcome.NOT_PROBED if ask.icmp else ProbeOutcome.ANSWERED
+        return ProbeReply(
+            icmp, arp, scripted.rtt, scripted.mac if arp is ProbeOutcome.ANSWERED else None, scripted.error
+        )
 
-    def entries(self, directory: str) -> tuple[str, ...]:
+    def listdir(self, directory: str) -> tuple[str, ...]:
         del directory
         return ()
 
-    def peek(self, path: str) -> str | None:
+    def read_text(self, path: str) -> str | None:
         del path
         return None
 
-    def gauges(self, paths: Sequence[str]) -> list[str | None]:
+    def read_cached(self, paths: Sequence[str]) -> list[str | None]:
         return [None for _ in paths]
 
-    def target(self, path: str) -> str | None:
+    def realpath(self, path: str) -> str | None:
         del path
         return None
 
-    def release(self) -> str:
+    def kernel_release(self) -> str:
         return "6.1.0"
 
-    def hotplug(self, heard: Callable[[], None]) -> None:
+    def watch_block_devices(self, heard: Callable[[], None]) -> None:
         """No disk ever comes."""
 
     async def stations(self, control: str) -> str:
-        if self.associated is None or self.deaf:
+        if self.associated is None or self.hostapd_hangs:
             raise HostError(f"{control}: nobody answers")
         return "".join(f"{each}\nflags=[AUTH][ASSOC]\n" for each in self.associated)
 
     async def resolve(self, name: str) -> tuple[str, ...]:
-        self.resolved.append(name)
-        answer = self.names.get(name, ())
+        self.resolved_names.append(name)
+        answer = self.dns.get(name, ())
         if isinstance(answer, HostError):
             raise answer
         return answer

@@ -8,15 +8,15 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 
-from bedroom import Bedroom
+from bedroom import FakeMachine
 from scripted import LoopClock
 
-from powerd.board import Board
+from powerd.board import StateStore
 from powerd.config import Options, parse
-from powerd.host.values import Completed, Going, HostError
-from powerd.model import Decision, Memory, Moment, Sleep, Snapshot, Status, Wake
+from powerd.host.values import HostError, LogindEvent, ProcessResult
+from powerd.model import Decision, Memory, Moment, Sleep, Snapshot, Status, WakeTime
 from powerd.rehearse.loop import run
-from powerd.transit import Lock, Night, OwnAlarm, Transit
+from powerd.transit import InhibitorLock, PowerTransition, RtcAlarm, SleepPreparation
 
 ENFORCE = 'mode = "enforce"\n'
 HOOKS = (
@@ -30,7 +30,7 @@ timeout = "20s"
 )
 
 
-class Machine(Bedroom):
+class MachineWithHooks(FakeMachine):
     """Its hooks take time, and may fail.
 
     Attributes:
@@ -41,9 +41,9 @@ class Machine(Bedroom):
 
     def __init__(self, clock: LoopClock) -> None:
         super().__init__(clock)
-        self.ran: list[tuple[str, str]] = []
-        self.takes = 0.0
-        self.end = Completed(0, "", "")
+        self.hook_runs: list[tuple[str, str]] = []
+        self.hook_duration = 0.0
+        self.hook_result = ProcessResult(0, "", "")
 
     async def run(
         self,
@@ -52,48 +52,48 @@ class Machine(Bedroom):
         timeout: float,  # noqa: ASYNC109 - as Hands.run
         stdin: bytes | None = None,
         env: Mapping[str, str] | None = None,
-    ) -> Completed:
+    ) -> ProcessResult:
         assert stdin is None
-        ((_, told),) = (env or {}).items()
-        self.ran.append((" ".join(argv).removeprefix("/bin/"), told))
-        await asyncio.sleep(min(self.takes, timeout))
-        if self.takes > timeout:
+        ((_, phase),) = (env or {}).items()
+        self.hook_runs.append((" ".join(argv).removeprefix("/bin/"), phase))
+        await asyncio.sleep(min(self.hook_duration, timeout))
+        if self.hook_duration > timeout:
             raise HostError(f"{argv[0]} was still running after {timeout:g} s and was ended")
-        return self.end
+        return self.hook_result
 
 
-class Rooms:
+class TransitionScenario:
     """The way into a sleep, and what is seen of it."""
 
     def __init__(self, config: str = ENFORCE, document: object = None) -> None:
         self.clock = LoopClock()
-        self.machine = Machine(self.clock)
-        self.board = Board()
-        self.complaints: list[str] = []
-        self.heard: list[Going] = []
+        self.machine = MachineWithHooks(self.clock)
+        self.state = StateStore()
+        self.errors: list[str] = []
+        self.events: list[LogindEvent] = []
         self.written: list[object] = []
-        self.back: str | None = None
-        self.wanted: Wake | None = None
-        self.deaf = False
-        self.alarm = OwnAlarm(self.machine, self.machine, self.clock, document, self.written.append)
-        self.night = Night(
-            self.board,
+        self.returned_client: str | None = None
+        self.wanted: WakeTime | None = None
+        self.decisions_paused = False
+        self.alarm = RtcAlarm(self.machine, self.machine, self.clock, document, self.written.append)
+        self.preparation = SleepPreparation(
+            self.state,
             self.clock,
             self.machine,
             options=self.options(config),
             alarm=self.alarm,
-            still=self._still,
-            complain=self.complaints.append,
+            recheck=self._still,
+            on_error=self.errors.append,
         )
-        self.transit = Transit(
-            self.board,
+        self.transition = PowerTransition(
+            self.state,
             self.clock,
             self.machine,
-            self.night,
-            Lock(self.machine, ("sleep", "shutdown"), "delay", self.complaints.append),
-            wanted=self._wanted,
-            hear=self.heard.append,
-            complain=self.complaints.append,
+            self.preparation,
+            InhibitorLock(self.machine, ("sleep", "shutdown"), "delay", self.errors.append),
+            next_wake_time=self._wanted,
+            on_logind_event=self.events.append,
+            on_error=self.errors.append,
         )
 
     @staticmethod
@@ -102,55 +102,60 @@ class Rooms:
 
     async def _still(self, since: float) -> str | None:
         assert since <= self.clock.now().mono
-        return self.back
+        return self.returned_client
 
-    async def _wanted(self) -> Wake | None:
+    async def _wanted(self) -> WakeTime | None:
         return self.wanted
 
-    def at(self, seconds: float, because: str = "backup.timer") -> Wake:
+    def wake_time(self, seconds: float, because: str = "backup.timer") -> WakeTime:
         """A wake-up so many seconds ahead."""
         now = self.clock.now()
-        return Wake(Moment(now.mono + seconds, now.slept, now.wall + timedelta(seconds=seconds)), because)
+        return WakeTime(Moment(now.mono + seconds, now.slept, now.wall + timedelta(seconds=seconds)), because)
 
     async def decide(self) -> None:
         """As the engine does: on each change, and tell."""
         while True:
-            await self.board.changed_or(asyncio.get_running_loop().time() + 60)
-            if not self.deaf:
-                self.tell(self.board.snapshot())
+            await self.state.wait_for_change(asyncio.get_running_loop().time() + 60)
+            if not self.decisions_paused:
+                self.publish(self.state.snapshot())
 
-    def tell(self, snapshot: Snapshot) -> None:
+    def publish(self, snapshot: Snapshot) -> None:
         now = self.clock.now()
         decision = Decision(
             (),
             (),
-            Memory.newborn(now),
+            Memory.initial(now),
             now.mono + 60,
-            closely=False,
+            needs_fresh_readings=False,
             phase="idle",
-            plan=None,
-            verdicts=(),
-            wake=self.wanted,
+            planned_sleep=None,
+            client_statuses=(),
+            wake_time=self.wanted,
         )
-        self.transit.decided(Status(now, "enforce", snapshot, decision, now))
+        self.transition.on_decision(Status(now, "enforce", snapshot, decision, now))
 
-    async def order(self, action: str = "suspend", **more: object) -> None:
+    async def start_sleep(self, action: str = "suspend", **more: object) -> None:
         """As the engine and the actuator do."""
-        self.tell(self.board.snapshot())
-        order = replace(Sleep(0, "suspend"), action=action, wake=self.wanted, **more)  # type: ignore[arg-type] # any action
-        await self.night.set_out(order)
-        await self.machine.logind(action)
+        self.publish(self.state.snapshot())
+        order = replace(Sleep(0, "suspend"), sleep_action=action, wake_time=self.wanted, **more)  # type: ignore[arg-type] # any action
+        await self.preparation.prepare_action(order)
+        await self.machine.request_sleep(action)
 
 
-def live(test: Callable[[Rooms], Awaitable[None]], config: str = ENFORCE, document: object = None) -> Rooms:
+def run_scenario(
+    test: Callable[[TransitionScenario], Awaitable[None]], config: str = ENFORCE, document: object = None
+) -> TransitionScenario:
     """Run ``test`` while transit lives, and stop it after that."""
-    rooms: list[Rooms] = []
+    scenarios: list[TransitionScenario] = []
 
     async def main() -> None:
-        rooms.append(Rooms(config, document))
-        lives = [asyncio.create_task(rooms[0].transit.live()), asyncio.create_task(rooms[0].decide())]
+        scenarios.append(TransitionScenario(config, document))
+        lives = [
+            asyncio.create_task(scenarios[0].transition.run()),
+            asyncio.create_task(scenarios[0].decide()),
+        ]
         await asyncio.sleep(1)
-        await test(rooms[0])
+        await test(scenarios[0])
         for life in lives:
             life.cancel()
         for life in lives:
@@ -158,4 +163,4 @@ def live(test: Callable[[Rooms], Awaitable[None]], config: str = ENFORCE, docume
                 await life
 
     run(main())
-    return rooms[0]
+    return scenarios[0]

@@ -6,23 +6,23 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
-from bedroom import Bedroom
+from bedroom import FakeMachine
 from scripted import LoopClock
 
-from powerd.host.bus import AbsentError
+from powerd.host.bus import NotRunningError
 from powerd.host.values import HostError
 from powerd.rehearse.loop import run
-from powerd.transit import Lock
+from powerd.transit import InhibitorLock
 
 
-class Door:
+class FakeInhibitor:
     """A lock, and logind on the other side of it."""
 
     def __init__(self) -> None:
-        self.logind = Bedroom(LoopClock())
+        self.logind = FakeMachine(LoopClock())
         self.complaints: list[str] = []
         self.asked = 0
-        self.lock = Lock(self, ("sleep", "idle"), "block", self.complaints.append)
+        self.lock = InhibitorLock(self, ("sleep", "idle"), "block", self.complaints.append)
 
     async def inhibit(self, what: str, why: str, mode: str) -> int:
         self.asked += 1
@@ -30,15 +30,15 @@ class Door:
         return await self.logind.inhibit(what, why, mode)
 
     def held(self) -> list[str]:
-        return [repr(lock) for lock in self.logind.locks("block")]
+        return [repr(lock) for lock in self.logind.own_locks("block")]
 
 
-def at(test: Callable[[Door], Awaitable[None]]) -> Door:
-    doors: list[Door] = []
+def at(test: Callable[[FakeInhibitor], Awaitable[None]]) -> FakeInhibitor:
+    doors: list[FakeInhibitor] = []
 
     async def main() -> None:
-        doors.append(Door())
-        life = asyncio.create_task(doors[0].lock.live())
+        doors.append(FakeInhibitor())
+        life = asyncio.create_task(doors[0].lock.run())
         await test(doors[0])
         life.cancel()
         with suppress(asyncio.CancelledError):
@@ -52,32 +52,32 @@ BOTH = ["block sleep: backup", "block idle: backup"]
 
 
 def test_it_is_held_while_it_is_wanted() -> None:
-    async def test(d: Door) -> None:
-        d.lock.want("backup")
+    async def test(d: FakeInhibitor) -> None:
+        d.lock.request("backup")
         await asyncio.sleep(1)
         assert d.held() == BOTH
-        d.lock.want("backup")
+        d.lock.request("backup")
         await asyncio.sleep(1)
         assert d.asked == 2
-        d.lock.want(None)
+        d.lock.request(None)
         assert d.held() == [], "at once"
 
     at(test)
 
 
 def test_it_goes_with_the_daemon() -> None:
-    async def test(d: Door) -> None:
-        d.lock.want("backup")
+    async def test(d: FakeInhibitor) -> None:
+        d.lock.request("backup")
         await asyncio.sleep(1)
 
     assert at(test).held() == []
 
 
 def test_new_words_leave_no_gap() -> None:
-    async def test(d: Door) -> None:
-        d.lock.want("backup")
+    async def test(d: FakeInhibitor) -> None:
+        d.lock.request("backup")
         await asyncio.sleep(1)
-        d.lock.want("backup; scrub")
+        d.lock.request("backup; scrub")
         await asyncio.sleep(0.15)
         assert d.held()[:2] == BOTH
         await asyncio.sleep(1)
@@ -87,25 +87,25 @@ def test_new_words_leave_no_gap() -> None:
 
 
 def test_one_that_is_wanted_no_more_when_it_comes_is_let_go() -> None:
-    async def test(d: Door) -> None:
-        d.lock.want("backup")
+    async def test(d: FakeInhibitor) -> None:
+        d.lock.request("backup")
         await asyncio.sleep(0.15)
-        d.lock.want(None)
+        d.lock.request(None)
         await asyncio.sleep(1)
         assert d.held() == []
 
     at(test)
 
 
-def test_a_refusal_is_told_once_and_tried_again() -> None:
-    async def test(d: Door) -> None:
-        d.logind.no_locks = HostError("Permission denied")
-        d.lock.want("backup")
+def test_a_refusal_is_reported_once_and_retried() -> None:
+    async def test(d: FakeInhibitor) -> None:
+        d.logind.inhibit_error = HostError("Permission denied")
+        d.lock.request("backup")
         await asyncio.sleep(100)
         assert d.complaints == ["no block lock on sleep and idle (backup): Permission denied"]
         assert d.asked == 3, "after 30 s and 60 s more"
-        d.logind.no_locks = None
-        d.lock.nudge()
+        d.logind.inhibit_error = None
+        d.lock.retry()
         await asyncio.sleep(1)
         assert d.held() == BOTH
 
@@ -113,10 +113,10 @@ def test_a_refusal_is_told_once_and_tried_again() -> None:
 
 
 def test_half_a_lock_is_none() -> None:
-    async def test(d: Door) -> None:
-        d.lock.want("backup")
+    async def test(d: FakeInhibitor) -> None:
+        d.lock.request("backup")
         await asyncio.sleep(0.15)
-        d.logind.no_locks = HostError("Too many locks")
+        d.logind.inhibit_error = HostError("Too many locks")
         await asyncio.sleep(1)
         assert d.asked == 2
         assert d.held() == []
@@ -125,13 +125,13 @@ def test_half_a_lock_is_none() -> None:
 
 
 def test_where_there_is_no_logind_nobody_is_asked_until_somebody_has_found_it() -> None:
-    async def test(d: Door) -> None:
-        d.logind.no_locks = AbsentError("there is no system D-Bus")
-        d.lock.want("backup")
+    async def test(d: FakeInhibitor) -> None:
+        d.logind.inhibit_error = NotRunningError("there is no system D-Bus")
+        d.lock.request("backup")
         await asyncio.sleep(10_000)
         assert (d.asked, d.complaints) == (1, [])
-        d.logind.no_locks = None
-        d.lock.nudge()
+        d.logind.inhibit_error = None
+        d.lock.retry()
         await asyncio.sleep(1)
         assert d.held() == BOTH
 

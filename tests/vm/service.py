@@ -62,7 +62,7 @@ def config(
 
 
 @dataclass(frozen=True)
-class Told:
+class JournalEntry:
     """One entry of powerd's journal.
 
     Attributes:
@@ -136,7 +136,7 @@ class Powerd:
         reasons = self.status().get("decision", {}).get("reasons", [])
         return [f"{reason['subject']}: {reason['text']}" for reason in reasons]
 
-    def says(self, words: str, within: float = 180) -> str:
+    def logs(self, words: str, within: float = 180) -> str:
         """Wait until a reason holds these words; gives that reason."""
         return until(
             lambda: next((each for each in self.reasons() if words in each), ""),
@@ -151,17 +151,17 @@ class Powerd:
 
     def sees(self, host: Host) -> None:
         """Wait until this client is one that keeps the server awake."""
-        self.says(f"{host.address}: home")
+        self.logs(f"{host.address}: home")
 
-    def turns(self) -> list[Told]:
+    def turns(self) -> list[JournalEntry]:
         """The journal's entries on the way down and up again."""
         return [entry for entry in self.journal() if entry.event in TURNS]
 
-    def journal(self) -> list[Told]:
+    def journal(self) -> list[JournalEntry]:
         """What the daemon that runs, or ran last, has told; oldest first."""
         lines = self._server.run("sh", "-c", _JOURNAL).splitlines()
         return [
-            Told(
+            JournalEntry(
                 int(entry["__MONOTONIC_TIMESTAMP"]) / 1e6,
                 entry["POWERD_EVENT"],
                 entry["MESSAGE"],
@@ -171,6 +171,6 @@ class Powerd:
             if "POWERD_EVENT" in entry
         ]
 
-    def told_on_console(self) -> list[Told]:
+    def console_entries(self) -> list[JournalEntry]:
         """The same as far as the console has it, also of a server that is off; without events and causes."""
-        return [Told(float(at), "", text) for at, text in _ON_CONSOLE.findall(self._server.console())]
+        return [JournalEntry(float(at), "", text) for at, text in _ON_CONSOLE.findall(self._server.console())]

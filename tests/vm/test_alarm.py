@@ -212,7 +212,7 @@ def test_sleep_that_is_over_at_once(server: Server, powerd: Powerd, laptop: Host
     assert "halfway to wake.at" in told[-1].text
     until(lambda: server.alarm() is None, "its alarm is cleared away")
     laptop.leave()
-    powerd.says(f"waits until {rest} after the wake-up")
+    powerd.logs(f"waits until {rest} after the wake-up")
 
 
 @pytest.fixture

@@ -24,7 +24,7 @@ def test_locks_of_others_and_of_its_own(server: Server, powerd: Powerd, laptop: 
     try:
         until(lambda: server.locks("block"), "the lock is held")
         powerd.start(config(laptop))
-        powerd.says("nightly copy")
+        powerd.logs("nightly copy")
         stays(lambda: server.monitor.state() == "running", "the lock holds it", seconds=WELL_PAST, every=0.5)
         server.run("powerd", "keep", "1h", "--because", "the tax return")
         (reason,) = (reason for reason in powerd.reasons() if "nightly copy" in reason)
@@ -34,7 +34,7 @@ def test_locks_of_others_and_of_its_own(server: Server, powerd: Powerd, laptop: 
     finally:
         server.run("systemctl", "stop", "backup")
     until(lambda: not any("nightly copy" in each for each in powerd.reasons()), "the lock is gone")
-    powerd.says("the tax return")
+    powerd.logs("the tax return")
     stays(lambda: server.monitor.state() == "running", "the keep holds it", seconds=WELL_PAST, every=0.5)
     server.run("powerd", "keep", "--drop", "1")
     until(lambda: server.asleep or not server.locks("block"), "its own lock is given back")

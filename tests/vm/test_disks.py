@@ -18,7 +18,7 @@ SPIN_UP: Final = 2.5
 """Seconds that each drive takes."""
 
 
-class Bays(NamedTuple):
+class DriveBays(NamedTuple):
     """Three drives that differ."""
 
     good: Drive
@@ -27,9 +27,9 @@ class Bays(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def bays(drives: Drives) -> Bays:
+def drive_set(drives: Drives) -> DriveBays:
     common = {"spin_up": SPIN_UP}
-    return Bays(
+    return DriveBays(
         *drives.plug_in(
             good=common,
             stubborn=common | {"heeds_timer": False, "apm": False},
@@ -38,38 +38,38 @@ def bays(drives: Drives) -> Bays:
     )
 
 
-def test_tools_see_sata_disks(server: Server, bays: Bays) -> None:
-    told = server.run("hdparm", "-I", bays.good.path)
+def test_tools_see_sata_disks(server: Server, drive_set: DriveBays) -> None:
+    told = server.run("hdparm", "-I", drive_set.good.path)
     assert "WDC WD20EFRX-68EUZN0" in told
     assert "Nominal Media Rotation Rate: 5400" in told
     assert "Checksum: correct" in told
-    udev = server.run("udevadm", "info", "--query=property", bays.good.path).splitlines()
+    udev = server.run("udevadm", "info", "--query=property", drive_set.good.path).splitlines()
     assert {"ID_ATA=1", "ID_ATA_ROTATION_RATE_RPM=5400", "ID_SERIAL_SHORT=WD-GOOD"} <= set(udev)
-    for device in (bays.good.path, PLAIN):
+    for device in (drive_set.good.path, PLAIN):
         name = server.run("udevadm", "info", "--query=name", device)
         assert server.run("cat", f"/sys/block/{name}/queue/rotational") == "1"
     server.run("hdparm", "-y", PLAIN)
     assert "active/idle" in server.run("hdparm", "-C", PLAIN)
 
 
-def test_standby_timer_and_apm(server: Server, bays: Bays) -> None:
+def test_standby_timer_and_apm(server: Server, drive_set: DriveBays) -> None:
     """A drive that heeds its timer stands still when it has run out, another one goes on; its log has it."""
-    for drive in (bays.good, bays.stubborn):
+    for drive in (drive_set.good, drive_set.stubborn):
         server.run("hdparm", "-S", "1", drive.path)
-    (set_at,) = (event.at for event in bays.good.log("idle timer=1"))
-    until(bays.good.rests, "the timer has run out", every=0.3)
-    down = bays.good.log("spun down: timer")[-1]
+    (set_at,) = (event.at for event in drive_set.good.log("idle timer=1"))
+    until(drive_set.good.rests, "the timer has run out", every=0.3)
+    down = drive_set.good.log("spun down: timer")[-1]
     assert 5 <= down.at - set_at <= 6 + STALL
-    assert bays.good.powers() == "standby"
-    assert bays.stubborn.log("idle timer=1")
-    assert bays.stubborn.powers() == "active/idle"
+    assert drive_set.good.powers() == "standby"
+    assert drive_set.stubborn.log("idle timer=1")
+    assert drive_set.stubborn.powers() == "active/idle"
 
-    server.run("hdparm", "-B", "127", bays.good.path)
-    assert bays.good.state().apm == 127
-    assert bays.good.powers() == "standby"  # that needs no platters
-    assert "not supported" in server.run("hdparm", "-B", bays.stubborn.path)
-    server.run("hdparm", "-S", "0", bays.good.path)
-    assert bays.good.log("spun up")[-1].what == "spun up: idle"  # setting a timer does
+    server.run("hdparm", "-B", "127", drive_set.good.path)
+    assert drive_set.good.state().apm == 127
+    assert drive_set.good.powers() == "standby"  # that needs no platters
+    assert "not supported" in server.run("hdparm", "-B", drive_set.stubborn.path)
+    server.run("hdparm", "-S", "0", drive_set.good.path)
+    assert drive_set.good.log("spun up")[-1].what == "spun up: idle"  # setting a timer does
 
 
 def smart(server: Server, drive: Drive) -> dict[str, Any]:
@@ -80,21 +80,21 @@ def smart(server: Server, drive: Drive) -> dict[str, Any]:
     return said
 
 
-def test_smart_and_standby(server: Server, bays: Bays) -> None:
+def test_smart_and_standby(server: Server, drive_set: DriveBays) -> None:
     """SMART is asked only of a drive that spins, if one asks like this; each spin-up counts there."""
-    said = smart(server, bays.ailing)
+    said = smart(server, drive_set.ailing)
     assert said["smart_status"]["passed"] is False
     table = {line["name"]: line["raw"]["value"] for line in said["ata_smart_attributes"]["table"]}
     assert table["Reallocated_Sector_Ct"] == 17
-    before = bays.good.state()
-    assert smart(server, bays.good)["smart_status"]["passed"] is True
-    server.run("hdparm", "-y", bays.good.path)
-    refused = smart(server, bays.good)
+    before = drive_set.good.state()
+    assert smart(server, drive_set.good)["smart_status"]["passed"] is True
+    server.run("hdparm", "-y", drive_set.good.path)
+    refused = smart(server, drive_set.good)
     assert refused["smartctl"]["exit_status"] == 2
     assert "smart_status" not in refused
-    assert bays.good.rests()
-    assert read(server, bays.good.path, 1 << 20) >= SPIN_UP
-    after = bays.good.state()
+    assert drive_set.good.rests()
+    assert read(server, drive_set.good.path, 1 << 20) >= SPIN_UP
+    after = drive_set.good.state()
     assert (after.power, after.starts, after.smart_reads) == (
         "active",
         before.starts + 1,
@@ -103,14 +103,16 @@ def test_smart_and_standby(server: Server, bays: Bays) -> None:
 
 
 @pytest.fixture
-def stripes(server: Server, bays: Bays) -> Iterator[str]:
-    with array(server, 0, bays.good, bays.stubborn) as device:
+def stripes(server: Server, drive_set: DriveBays) -> Iterator[str]:
+    with array(server, 0, drive_set.good, drive_set.stubborn) as device:
         yield device
 
 
-def test_striped_array_wakes_one_drive_after_the_other(server: Server, bays: Bays, stripes: str) -> None:
+def test_striped_array_wakes_one_drive_after_the_other(
+    server: Server, drive_set: DriveBays, stripes: str
+) -> None:
     """What there is to be gained: without help, a reader waits for each spindle in turn."""
-    members = (bays.good, bays.stubborn)
+    members = (drive_set.good, drive_set.stubborn)
     server.run("hdparm", "-y", *(drive.path for drive in members))
     assert all(drive.rests() for drive in members)
     before = [drive.state().starts for drive in members]
@@ -121,25 +123,25 @@ def test_striped_array_wakes_one_drive_after_the_other(server: Server, bays: Bay
     assert begins[1] >= ends[0]
 
 
-def test_parity_array_with_files(server: Server, bays: Bays) -> None:
+def test_parity_array_with_files(server: Server, drive_set: DriveBays) -> None:
     """A file is read from as few drives as hold it; the others sleep on."""
-    with array(server, 5, *bays) as device, mounted(server, device, "/mnt/tank") as film:
+    with array(server, 5, *drive_set) as device, mounted(server, device, "/mnt/tank") as film:
         until(lambda: server.run("sh", "-c", "cat /sys/block/md*/md/array_state") == "clean", "md is at rest")
-        server.run("hdparm", "-y", *(drive.path for drive in bays))
-        assert all(drive.rests() for drive in bays)
+        server.run("hdparm", "-y", *(drive.path for drive in drive_set))
+        assert all(drive.rests() for drive in drive_set)
         assert read(server, film) >= SPIN_UP
-        assert sum(not drive.rests() for drive in bays) == 1
+        assert sum(not drive.rests() for drive in drive_set) == 1
 
 
-def test_drive_that_hangs(server: Server, bays: Bays) -> None:
+def test_drive_that_hangs(server: Server, drive_set: DriveBays) -> None:
     """Its tool is stuck in the kernel, deaf to every signal, and the other drives do not notice."""
-    bays.good.hang()
-    server.run("systemd-run", "--quiet", "--collect", "--unit=asking", "hdparm", "-C", bays.good.path)
+    drive_set.good.hang()
+    server.run("systemd-run", "--quiet", "--collect", "--unit=asking", "hdparm", "-C", drive_set.good.path)
     pid = server.run("systemctl", "show", "--value", "--property=MainPID", "asking")
     until(lambda: server.run("ps", "-o", "state=", "--pid", pid) == "D", "hdparm waits for the drive")
     server.run("kill", "-KILL", pid)
-    assert bays.stubborn.powers() == "active/idle"
+    assert drive_set.stubborn.powers() == "active/idle"
     stays(lambda: server.run("ps", "-o", "state=", "--pid", pid) == "D", "no signal ends it", seconds=2)
-    bays.good.recover()
+    drive_set.good.recover()
     until(lambda: not server.run("ps", "-o", "state=", "--pid", pid, check=False), "hdparm has ended")
-    assert bays.good.powers() == "active/idle"
+    assert drive_set.good.powers() == "active/idle"

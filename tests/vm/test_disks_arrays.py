@@ -20,7 +20,7 @@ SPIN_UP: Final = 12.0
 """Seconds, and so many that half of it is enough for a slow machine's own time."""
 
 
-class Bays(NamedTuple):
+class DriveBays(NamedTuple):
     """Two arrays of two."""
 
     left: Drive
@@ -30,21 +30,24 @@ class Bays(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def bays(drives: Drives) -> Bays:
-    return Bays(*drives.plug_in(**{name: {"spin_up": SPIN_UP} for name in Bays._fields}))
+def drive_set(drives: Drives) -> DriveBays:
+    return DriveBays(*drives.plug_in(**{name: {"spin_up": SPIN_UP} for name in DriveBays._fields}))
 
 
 @pytest.fixture
-def mirror(server: Server, bays: Bays) -> Iterator[str]:
+def mirror(server: Server, drive_set: DriveBays) -> Iterator[str]:
     """A file on a mirror."""
-    with array(server, 1, bays.left, bays.right) as device, mounted(server, device, "/mnt/mirror") as film:
+    with (
+        array(server, 1, drive_set.left, drive_set.right) as device,
+        mounted(server, device, "/mnt/mirror") as film,
+    ):
         yield film
 
 
 @pytest.fixture
-def stripes(server: Server, bays: Bays) -> Iterator[str]:
+def stripes(server: Server, drive_set: DriveBays) -> Iterator[str]:
     """The device of a striped array; neighbouring chunks are on different members."""
-    with array(server, 0, bays.even, bays.odd) as device:
+    with array(server, 0, drive_set.even, drive_set.odd) as device:
         yield device
 
 
@@ -54,26 +57,26 @@ def guards(server: Server) -> int:
 
 
 def test_sleeps_and_wakes_as_one(
-    server: Server, powerd: Powerd, bays: Bays, mirror: str, stripes: str
+    server: Server, powerd: Powerd, drive_set: DriveBays, mirror: str, stripes: str
 ) -> None:
     """Also what is on both members of a stripe is read in little more than one spin-up: both at a time."""
     powerd.start(config(AFTER))
-    asleep = ["standby"] * len(bays)
-    until(lambda: states(server, *bays) == asleep, "both arrays sleep", within=AFTER + 240, every=0.5)
-    groups = [disks(server)[drive.id]["group"] for drive in bays]
+    asleep = ["standby"] * len(drive_set)
+    until(lambda: states(server, *drive_set) == asleep, "both arrays sleep", within=AFTER + 240, every=0.5)
+    groups = [disks(server)[drive.id]["group"] for drive in drive_set]
     assert groups[0] == groups[1] != groups[2] == groups[3]
-    for members in (bays[:2], bays[2:]):
+    for members in (drive_set[:2], drive_set[2:]):
         first, second = (drive.log("spun down: standby-immediate")[-1].at for drive in members)
         assert abs(first - second) <= EVERY + STALL
     until(lambda: guards(server) == 2, "both are guarded")
-    before = [drive.state().starts for drive in bays]
+    before = [drive.state().starts for drive in drive_set]
 
     assert SPIN_UP <= read(server, stripes, 1 << 20, (1 << 20) + CHUNK) < 1.5 * SPIN_UP
-    assert [drive.state().starts - was for drive, was in zip(bays, before, strict=True)] == [0, 0, 1, 1]
-    assert together(bays.even, bays.odd)
+    assert [drive.state().starts - was for drive, was in zip(drive_set, before, strict=True)] == [0, 0, 1, 1]
+    assert together(drive_set.even, drive_set.odd)
     assert SPIN_UP <= read(server, mirror) < 1.5 * SPIN_UP
     until(
-        lambda: [drive.state().starts - was for drive, was in zip(bays, before, strict=True)] == [1] * 4,
+        lambda: [drive.state().starts - was for drive, was in zip(drive_set, before, strict=True)] == [1] * 4,
         "the mirror's other half is awake too",
     )
-    assert together(bays.left, bays.right)
+    assert together(drive_set.left, drive_set.right)

@@ -22,7 +22,7 @@ GIVEN_UP: Final = 40
 """Seconds for which a drive is waited for that does not answer."""
 
 
-class Bays(NamedTuple):
+class DriveBays(NamedTuple):
     """A healthy drive, one that will hang, one that tests itself, and one with data on their way to it."""
 
     healthy: Drive
@@ -42,8 +42,8 @@ def lazy(server: Server) -> Iterator[None]:
 
 
 @pytest.fixture
-def bays(drives: Drives) -> Bays:
-    return Bays(*drives.plug_in(healthy={}, dying={}, testing={"self_test": TEST}, written={}))
+def drive_set(drives: Drives) -> DriveBays:
+    return DriveBays(*drives.plug_in(healthy={}, dying={}, testing={"self_test": TEST}, written={}))
 
 
 def waits(server: Server, drive: Drive, words: str) -> None:
@@ -56,23 +56,23 @@ def waits(server: Server, drive: Drive, words: str) -> None:
 
 
 @pytest.mark.usefixtures("lazy")
-def test_trouble_stays_where_it_is(server: Server, powerd: Powerd, bays: Bays) -> None:
+def test_an_error_stays_in_its_part(server: Server, powerd: Powerd, drive_set: DriveBays) -> None:
     """A drive hangs, one tests itself, one is about to be written to; the fourth sleeps on time."""
-    with mounted(server, bays.written.path, "/mnt/written") as film:
+    with mounted(server, drive_set.written.path, "/mnt/written") as film:
         powerd.start(config(AFTER))
         pid = powerd.pid()
-        server.run("smartctl", "--test=short", bays.testing.path)
+        server.run("smartctl", "--test=short", drive_set.testing.path)
         server.run("sh", "-c", f"echo remember >> {film}")
-        bays.dying.hang()
-        until(bays.healthy.rests, "the healthy one sleeps", within=AFTER + 180, every=0.5)
-        slept, hung = bays.healthy.log("spun down")[-1], bays.dying.log("hangs")[-1]
+        drive_set.dying.hang()
+        until(drive_set.healthy.rests, "the healthy one sleeps", within=AFTER + 180, every=0.5)
+        slept, hung = drive_set.healthy.log("spun down")[-1], drive_set.dying.log("hangs")[-1]
         assert slept.at - hung.at < AFTER + GIVEN_UP, "before the other one can have been given up"
-        waits(server, bays.written, "written")
-        waits(server, bays.testing, "self-test")
-        waits(server, bays.dying, "does not answer")
-        assert states(server, bays.dying) == ["hung"]
+        waits(server, drive_set.written, "written")
+        waits(server, drive_set.testing, "self-test")
+        waits(server, drive_set.dying, "does not answer")
+        assert states(server, drive_set.dying) == ["hung"]
         assert (powerd.pid(), powerd.restarts()) == (pid, 0)
         assert powerd.status()["trouble"] is None
-        assert not bays.testing.log("spun down")
-        assert not bays.written.log("spun up")
-    bays.dying.recover()
+        assert not drive_set.testing.log("spun down")
+        assert not drive_set.written.log("spun up")
+    drive_set.dying.recover()

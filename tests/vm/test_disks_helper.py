@@ -13,24 +13,24 @@ from vm.drives_data import read
 from vm.server import Server
 
 from powerd.helper.protocol import (
-    Answer,
-    Guard,
-    Power,
-    ReadDrive,
-    ReadPower,
+    AwaitFirstAccess,
+    GroupSpinUpResponse,
+    PowerResponse,
+    ReadDriveRequest,
+    ReadPowerRequest,
     Refused,
     Request,
-    Roused,
-    SetApm,
-    SetTimer,
-    StandBy,
-    parse_answer,
-    to_line,
+    Response,
+    SetApmRequest,
+    SetTimerRequest,
+    SpinDownRequest,
+    encode,
+    parse_response,
 )
 from powerd.helper.protocol import (
-    Drive as Abilities,
+    DriveResponse as Abilities,
 )
-from powerd.host.helper import SOCKET
+from powerd.host.helper import HELPER_SOCKET
 
 pytestmark = pytest.mark.vm
 
@@ -45,14 +45,14 @@ import socket, sys
 lines = []
 for line in sys.stdin.buffer:
     lines.append(socket.socket(socket.AF_UNIX))
-    lines[-1].connect("{SOCKET}")
+    lines[-1].connect("{HELPER_SOCKET}")
     lines[-1].sendall(line)
 for line in lines:
     print(line.makefile("rb").readline().decode(), end="", flush=True)
 """
 
 
-class Bays(NamedTuple):
+class DriveBays(NamedTuple):
     """Three drives."""
 
     one: Drive
@@ -66,11 +66,11 @@ class Helper:
 
     server: Server
 
-    def ask(self, *requests: Request) -> list[Answer]:
+    def ask(self, *requests: Request) -> list[Response]:
         """Ask all of them at the same time."""
-        given = b"".join(map(to_line, requests)).decode()
+        given = b"".join(map(encode, requests)).decode()
         said = self.server.run("/opt/powerd/bin/python3", "-c", ASK, given=given, within=300)
-        return [parse_answer(line.encode()) for line in said.splitlines()]
+        return [parse_response(line.encode()) for line in said.splitlines()]
 
     def log(self) -> list[str]:
         """What it has told the journal."""
@@ -79,17 +79,17 @@ class Helper:
 
 
 @pytest.fixture(scope="module")
-def bays(drives: Drives) -> Bays:
-    return Bays(
+def drive_set(drives: Drives) -> DriveBays:
+    return DriveBays(
         *drives.plug_in(**{name: {"spin_up": SPIN_UP, "self_test": TEST} for name in ("one", "two", "three")})
     )
 
 
 @pytest.fixture
-def helper(server: Server, bays: Bays) -> Iterator[Helper]:
+def helper(server: Server, drive_set: DriveBays) -> Iterator[Helper]:
     """All drives spin; afterwards nothing of the helper's is left in tracefs."""
     helper = Helper(server)
-    for drive in bays:
+    for drive in drive_set:
         read(server, drive.path)
     yield helper
     server.run("systemctl", "stop", "powerd-helper.service")
@@ -100,53 +100,57 @@ def commands(drive: Drive) -> int:
     return drive.state().commands
 
 
-def test_it_stops_a_disk_and_knows_that_it_sleeps(helper: Helper, bays: Bays) -> None:
+def test_it_stops_a_disk_and_knows_that_it_sleeps(helper: Helper, drive_set: DriveBays) -> None:
     """The commands that it says it sent are those that the drive got, and so is whether it stopped it."""
-    disk = bays.one
+    disk = drive_set.one
     for request, state in (
-        (ReadPower(disk.id), "active"),
-        (StandBy(disk.id, "ata"), "standby"),
-        (ReadPower(disk.id), "standby"),
-        (StandBy(disk.id, "ata"), "standby"),
+        (ReadPowerRequest(disk.id), "active"),
+        (SpinDownRequest(disk.id, "ata"), "standby"),
+        (ReadPowerRequest(disk.id), "standby"),
+        (SpinDownRequest(disk.id, "ata"), "standby"),
     ):
         before, stops = commands(disk), len(disk.log("standby-immediate"))
         (answer,) = helper.ask(request)
         stopped = len(disk.log("standby-immediate")) > stops
-        assert answer == Power(disk.id, state, commands(disk) - before, stopped)
+        assert answer == PowerResponse(disk.id, state, commands(disk) - before, stopped)
     assert len(disk.log("standby-immediate")) == 1
     assert disk.rests()
 
 
-def test_it_stops_a_disk_by_scsi(helper: Helper, bays: Bays) -> None:
-    disk = bays.two
-    (answer,) = helper.ask(StandBy(disk.id, "scsi"))
-    assert isinstance(answer, Power)
+def test_it_stops_a_disk_by_scsi(helper: Helper, drive_set: DriveBays) -> None:
+    disk = drive_set.two
+    (answer,) = helper.ask(SpinDownRequest(disk.id, "scsi"))
+    assert isinstance(answer, PowerResponse)
     assert answer.state == "standby"
     assert len(disk.log("start-stop")) == 1
     assert disk.rests()
 
 
-def test_settings_never_wake(helper: Helper, bays: Bays) -> None:
-    disk = bays.one
-    (abilities,) = helper.ask(ReadDrive(disk.id))
+def test_settings_never_wake(helper: Helper, drive_set: DriveBays) -> None:
+    disk = drive_set.one
+    (abilities,) = helper.ask(ReadDriveRequest(disk.id))
     assert abilities == Abilities(disk.id, 254, apm_supported=True, epc=False, commands=2)
     before = commands(disk)
-    apm, timer = helper.ask(SetApm(disk.id, 128, spin_down=False), SetTimer(disk.id, 242))
+    apm, timer = helper.ask(SetApmRequest(disk.id, 128, spin_down=False), SetTimerRequest(disk.id, 242))
     assert isinstance(apm, Abilities)
     assert apm.apm == 128
-    assert timer == Power(disk.id, "active", 2)
+    assert timer == PowerResponse(disk.id, "active", 2)
     assert commands(disk) - before == apm.commands + 2
     assert disk.state().timer == 242
-    helper.ask(StandBy(disk.id, "ata"))
+    helper.ask(SpinDownRequest(disk.id, "ata"))
     starts = disk.state().starts
-    refusals = helper.ask(SetApm(disk.id, 254, spin_down=False), SetTimer(disk.id, 0), ReadDrive(disk.id))
+    refusals = helper.ask(
+        SetApmRequest(disk.id, 254, spin_down=False), SetTimerRequest(disk.id, 0), ReadDriveRequest(disk.id)
+    )
     assert all(isinstance(answer, Refused) and answer.cause == "asleep" for answer in refusals)
     assert (disk.rests(), disk.state().starts) == (True, starts)
 
 
-def test_data_that_waits_and_a_self_test_are_waited_for(helper: Helper, server: Server, bays: Bays) -> None:
+def test_data_that_waits_and_a_self_test_are_waited_for(
+    helper: Helper, server: Server, drive_set: DriveBays
+) -> None:
     """Written and not yet on the disk: stopped now it would have to start again in half a minute."""
-    written, tested, _ = bays
+    written, tested, _ = drive_set
     server.run("mkfs.ext4", "-q", "-E", "lazy_itable_init=0,lazy_journal_init=0", written.path)
     server.run("mount", written.path, "/mnt")
     try:
@@ -154,7 +158,7 @@ def test_data_that_waits_and_a_self_test_are_waited_for(helper: Helper, server: 
         server.run("sync", "-f", "/mnt")
         server.run("smartctl", "--test=short", tested.path)
         server.run("sh", "-c", "echo news > /mnt/file")
-        data, test = helper.ask(StandBy(written.id, "ata"), StandBy(tested.id, "ata"))
+        data, test = helper.ask(SpinDownRequest(written.id, "ata"), SpinDownRequest(tested.id, "ata"))
         assert isinstance(data, Refused)
         assert isinstance(test, Refused)
         assert (data.cause, test.cause) == ("busy", "busy")
@@ -163,23 +167,27 @@ def test_data_that_waits_and_a_self_test_are_waited_for(helper: Helper, server: 
         assert not written.rests()
         server.run("sync", "-f", "/mnt")
         server.run("sh", "-c", "echo within | dd of=/mnt/old conv=notrunc")
-        stop = StandBy(written.id, "ata")
+        stop = SpinDownRequest(written.id, "ata")
         (hidden,) = helper.ask(stop)  # in place and by a service: no counter of Linux 6.1 shows it
         assert isinstance(hidden, Refused)
         assert (hidden.cause, "written to it" in hidden.why) == ("busy", True)
-        until(lambda: isinstance(helper.ask(stop)[0], Power), "it is written", within=240, every=3)
+        until(lambda: isinstance(helper.ask(stop)[0], PowerResponse), "it is written", within=240, every=3)
         assert written.rests()
-        until(lambda: isinstance(helper.ask(StandBy(tested.id, "ata"))[0], Power), "it is tested", within=240)
+        until(
+            lambda: isinstance(helper.ask(SpinDownRequest(tested.id, "ata"))[0], PowerResponse),
+            "it is tested",
+            within=240,
+        )
     finally:
         server.run("umount", "/mnt")
 
 
-def test_a_group_wakes_as_one(helper: Helper, server: Server, bays: Bays) -> None:
+def test_a_group_wakes_as_one(helper: Helper, server: Server, drive_set: DriveBays) -> None:
     """One access to one of three: all are up after one spin-up, not after three."""
-    helper.ask(*(StandBy(drive.id, "ata") for drive in bays))
-    assert all(drive.rests() for drive in bays)
-    before = [drive.state().starts for drive in bays]
-    for drive in bays:
+    helper.ask(*(SpinDownRequest(drive.id, "ata") for drive in drive_set))
+    assert all(drive.rests() for drive in drive_set)
+    before = [drive.state().starts for drive in drive_set]
+    for drive in drive_set:
         drive.become(spin_up=SLOW)
     ask = f"/opt/powerd/bin/python3 -c '{ASK}'"
     server.run(
@@ -190,43 +198,57 @@ def test_a_group_wakes_as_one(helper: Helper, server: Server, bays: Bays) -> Non
             "--unit=guarding",
             "--property=StandardOutput=file:/run/roused",
         ),
-        *("sh", "-c", f"echo '{to_line(Guard(tuple(drive.id for drive in bays))).decode().strip()}' | {ask}"),
+        *(
+            "sh",
+            "-c",
+            f"echo '{encode(AwaitFirstAccess(tuple(drive.id for drive in drive_set))).decode().strip()}' | {ask}",
+        ),
     )
     until(lambda: server.run("ls", "/sys/kernel/tracing/instances"), "it is guarded", every=0.2)
-    answers = helper.ask(*(ReadPower(drive.id) for drive in bays))  # which wakes neither disk nor guard
-    assert [answer.state for answer in answers if isinstance(answer, Power)] == ["standby"] * 3
+    answers = helper.ask(
+        *(ReadPowerRequest(drive.id) for drive in drive_set)
+    )  # which wakes neither disk nor guard
+    assert [answer.state for answer in answers if isinstance(answer, PowerResponse)] == ["standby"] * 3
     assert server.run("cat", "/run/roused") == ""
-    server.run("dd", f"if={bays.two.path}", "of=/dev/null", "bs=4k", "count=1", "skip=1000", "iflag=direct")
+    server.run(
+        "dd", f"if={drive_set.two.path}", "of=/dev/null", "bs=4k", "count=1", "skip=1000", "iflag=direct"
+    )
     until(lambda: server.run("cat", "/run/roused"), "all are awake", every=0.2)
-    answer = parse_answer(server.run("cat", "/run/roused").encode())
-    assert isinstance(answer, Roused)
-    assert (answer.disk, answer.others, answer.failed) == (bays.two.id, (bays.one.id, bays.three.id), ())
-    assert together(*bays)
-    assert [drive.state().starts for drive in bays] == [starts + 1 for starts in before]
+    answer = parse_response(server.run("cat", "/run/roused").encode())
+    assert isinstance(answer, GroupSpinUpResponse)
+    assert (answer.disk, answer.others, answer.failed) == (
+        drive_set.two.id,
+        (drive_set.one.id, drive_set.three.id),
+        (),
+    )
+    assert together(*drive_set)
+    assert [drive.state().starts for drive in drive_set] == [starts + 1 for starts in before]
     assert not any("is looked at every" in line for line in helper.log())
-    for drive in bays:
+    for drive in drive_set:
         drive.become(spin_up=SPIN_UP)
 
 
-def test_a_hanging_disk_leaves_the_others_well(helper: Helper, bays: Bays) -> None:
-    bays.one.hang()
+def test_a_hanging_disk_leaves_the_others_well(helper: Helper, drive_set: DriveBays) -> None:
+    drive_set.one.hang()
     try:
-        (hung, *well) = helper.ask(*(ReadPower(drive.id) for drive in bays))
+        (hung, *well) = helper.ask(*(ReadPowerRequest(drive.id) for drive in drive_set))
         assert isinstance(hung, Refused)
         assert (hung.cause, "did not answer within 40 s" in hung.why) == ("hung", True)
-        assert [answer.state for answer in well if isinstance(answer, Power)] == ["active"] * 2
+        assert [answer.state for answer in well if isinstance(answer, PowerResponse)] == ["active"] * 2
     finally:
-        bays.one.recover()
+        drive_set.one.recover()
     until(
-        lambda: isinstance(helper.ask(ReadPower(bays.one.id))[0], Power),
+        lambda: isinstance(helper.ask(ReadPowerRequest(drive_set.one.id))[0], PowerResponse),
         "it answers again",
         within=240,
         every=1,
     )
 
 
-def test_a_drive_without_a_spindle_says_so(helper: Helper) -> None:
+def test_a_drive_without_a_spindle_reports_that(helper: Helper) -> None:
     """QEMU's own takes the command and goes on."""
     disk = PLAIN.rpartition("/")[2]
-    answers: list[Any] = [helper.ask(request)[0] for request in (StandBy(disk, "ata"), ReadPower(disk))]
+    answers: list[Any] = [
+        helper.ask(request)[0] for request in (SpinDownRequest(disk, "ata"), ReadPowerRequest(disk))
+    ]
     assert [answer.state for answer in answers] == ["standby", "active"]

@@ -43,11 +43,11 @@ QUIET: Final = int(os.environ.get("POWERD_VM_QUIET", "300"))
 POWERD_VM_QUIET=3600 makes it a real hour."""
 
 
-class Bays(NamedTuple):
+class DriveBays(NamedTuple):
     """A drive for each method; the third one does not heed its timer."""
 
-    told: Drive
-    timed: Drive
+    by_command: Drive
+    by_timer: Drive
     stubborn: Drive
 
 
@@ -64,35 +64,35 @@ def powerd(server: Server) -> Powerd:
 
 
 @pytest.fixture(scope="module")
-def bays(drives: Drives) -> Bays:
-    return Bays(*drives.plug_in(told={}, timed={}, stubborn={"heeds_timer": False}))
+def drive_set(drives: Drives) -> DriveBays:
+    return DriveBays(*drives.plug_in(told={}, timed={}, stubborn={"heeds_timer": False}))
 
 
 @pytest.fixture(scope="module")
-def films(server: Server, bays: Bays) -> Iterator[list[str]]:
+def films(server: Server, drive_set: DriveBays) -> Iterator[list[str]]:
     with (
-        mounted(server, bays.told.path, "/mnt/told") as told,
-        mounted(server, bays.timed.path, "/mnt/timed") as timed,
-        mounted(server, bays.stubborn.path, "/mnt/stubborn") as stubborn,
+        mounted(server, drive_set.by_command.path, "/mnt/told") as told,
+        mounted(server, drive_set.by_timer.path, "/mnt/timed") as timed,
+        mounted(server, drive_set.stubborn.path, "/mnt/stubborn") as stubborn,
     ):
         server.run("sync")  # Linux 6.12 knows that something waits again, as it may for half a minute
         yield [told, timed, stubborn]
 
 
-def house(lab: Lab, bays: Bays, after: int) -> str:
+def house(lab: Lab, drive_set: DriveBays, after: int) -> str:
     """A configuration with a way for each drive and one client, which is not there; no rule lets it sleep."""
     return config(
         after,
-        rules={bays.timed: 'method = "timer"\napm = 200', bays.stubborn: 'method = "both"'},
+        rules={drive_set.by_timer: 'method = "timer"\napm = 200', drive_set.stubborn: 'method = "both"'},
         clients=f'hosts = ["{lab.laptop.address}"]\nabsent_after = "5s"',
     )
 
 
 @pytest.fixture(scope="module")
-def started(lab: Lab, powerd: Powerd, bays: Bays, films: list[str]) -> float:
+def started(lab: Lab, powerd: Powerd, drive_set: DriveBays, films: list[str]) -> float:
     """powerd sees the drives; gives a moment just before that, by the server's CLOCK_MONOTONIC."""
     del films
-    powerd.start(house(lab, bays, AFTER))
+    powerd.start(house(lab, drive_set, AFTER))
     return powerd.journal()[0].at - LOOK
 
 
@@ -102,39 +102,43 @@ def down(drive: Drive) -> Event:
     return drive.log("spun down")[-1]
 
 
-def asleep(server: Server, bays: Bays) -> None:
+def asleep(server: Server, drive_set: DriveBays) -> None:
     """Wait until powerd says that all drives sleep."""
-    until(lambda: states(server, *bays) == ["standby"] * 3, "all are asleep", within=AFTER + 240, every=0.5)
+    until(
+        lambda: states(server, *drive_set) == ["standby"] * 3, "all are asleep", within=AFTER + 240, every=0.5
+    )
 
 
-def test_told_to_stand_by(server: Server, started: float, bays: Bays) -> None:
-    event = down(bays.told)
+def test_spun_down_by_command(server: Server, started: float, drive_set: DriveBays) -> None:
+    event = down(drive_set.by_command)
     assert event.what == "spun down: standby-immediate"
     assert AFTER <= event.at - started <= LOOK + AFTER + SLACK
-    until(lambda: states(server, bays.told) == ["standby"], "powerd says so", every=0.5)
-    asked = [asked.at for asked in bays.told.log("check-power: standby") if asked.at > event.at]
+    until(lambda: states(server, drive_set.by_command) == ["standby"], "powerd says so", every=0.5)
+    asked = [asked.at for asked in drive_set.by_command.log("check-power: standby") if asked.at > event.at]
     # It is believed only when the drive itself has said so.
     assert 0 < asked[0] - event.at <= 30 + EVERY + STALL
-    assert not bays.told.log("idle", "standby timer")
+    assert not drive_set.by_command.log("idle", "standby timer")
 
 
-def test_put_to_sleep_by_its_own_timer(server: Server, started: float, bays: Bays) -> None:
+def test_put_to_sleep_by_its_own_timer(server: Server, started: float, drive_set: DriveBays) -> None:
     del started
-    event = down(bays.timed)
+    event = down(drive_set.by_timer)
     assert event.what == "spun down: timer"
-    (set_at,) = bays.timed.log("idle timer=")
+    (set_at,) = drive_set.by_timer.log("idle timer=")
     assert set_at.what == f"idle timer={AFTER // 5}"
     assert AFTER <= event.at - set_at.at <= AFTER + 1 + STALL
-    until(lambda: states(server, bays.timed) == ["standby"], "powerd says so", within=180, every=0.5)
-    assert not bays.timed.log("standby", "start-stop")
+    until(lambda: states(server, drive_set.by_timer) == ["standby"], "powerd says so", within=180, every=0.5)
+    assert not drive_set.by_timer.log("standby", "start-stop")
 
 
-def test_both_ways_for_a_drive_that_ignores_its_timer(server: Server, started: float, bays: Bays) -> None:
-    event = down(bays.stubborn)
-    assert [each.what for each in bays.stubborn.log("idle timer=")] == [f"idle timer={AFTER // 5}"]
+def test_both_methods_for_a_drive_that_ignores_its_timer(
+    server: Server, started: float, drive_set: DriveBays
+) -> None:
+    event = down(drive_set.stubborn)
+    assert [each.what for each in drive_set.stubborn.log("idle timer=")] == [f"idle timer={AFTER // 5}"]
     assert event.what == "spun down: standby-immediate"
     assert AFTER <= event.at - started <= LOOK + AFTER + ASKED + EVERY + SLACK
-    until(lambda: states(server, bays.stubborn) == ["standby"], "powerd says so", within=180, every=0.5)
+    until(lambda: states(server, drive_set.stubborn) == ["standby"], "powerd says so", within=180, every=0.5)
 
 
 class Quiet(NamedTuple):
@@ -151,93 +155,103 @@ class Quiet(NamedTuple):
     told: list[str]
 
 
-def look(server: Server, bays: Bays) -> Quiet:
-    names = [*(drive.kernel() for drive in bays), server.run("udevadm", "info", "--query=name", PLAIN)]
+def look(server: Server, drive_set: DriveBays) -> Quiet:
+    names = [*(drive.kernel() for drive in drive_set), server.run("udevadm", "info", "--query=name", PLAIN)]
     return Quiet(
-        [drive.state() for drive in bays],
+        [drive.state() for drive in drive_set],
         server.run("cat", *(f"/sys/block/{name}/stat" for name in names)),
         written(server, "powerd", "powerd-helper"),
         journalled(server, "powerd", "powerd-helper"),
     )
 
 
-def test_quiet_house(server: Server, powerd: Powerd, started: float, bays: Bays) -> None:
+def test_idle_server(server: Server, powerd: Powerd, started: float, drive_set: DriveBays) -> None:
     """No spin-up, no command to a sleeping drive, and nothing that powerd writes to any disk or log."""
     del started
-    asleep(server, bays)
+    asleep(server, drive_set)
     until(lambda: powerd.state() == "idle", "its only client is known to be away")
     spun = [entry.event for entry in powerd.journal() if entry.event.startswith("spin-")]
     assert spun == ["spin-down"] * 3
-    before = look(server, bays)
+    before = look(server, drive_set)
     assert before.told, "it can be heard"
     time.sleep(QUIET)
-    assert look(server, bays) == before
-    assert states(server, *bays) == ["standby"] * 3
+    assert look(server, drive_set) == before
+    assert states(server, *drive_set) == ["standby"] * 3
 
 
-def test_woken_by_somebody_s_command(server: Server, started: float, bays: Bays) -> None:
+def test_woken_by_somebody_s_command(server: Server, started: float, drive_set: DriveBays) -> None:
     """Its attributes are read past the block layer, so no I/O tells of it; it is noticed and goes down again.
 
     Who was asked less than five minutes ago is asked again only after these, which the quiet has taken.
     """
     del started
-    asleep(server, bays)
-    before = bays.told.state()
-    server.run("smartctl", "--attributes", bays.told.path)
-    after = bays.told.state()
+    asleep(server, drive_set)
+    before = drive_set.by_command.state()
+    server.run("smartctl", "--attributes", drive_set.by_command.path)
+    after = drive_set.by_command.state()
     assert (after.starts, after.reads, after.writes) == (before.starts + 1, before.reads, before.writes)
-    (up,) = bays.told.log("spun up")[-1:]
-    until(lambda: states(server, bays.told) == ["active"], "powerd says so", within=REASK + 180, every=0.5)
-    event = down(bays.told)
+    (up,) = drive_set.by_command.log("spun up")[-1:]
+    until(
+        lambda: states(server, drive_set.by_command) == ["active"],
+        "powerd says so",
+        within=REASK + 180,
+        every=0.5,
+    )
+    event = down(drive_set.by_command)
     assert event.what == "spun down: standby-immediate"
     assert AFTER <= event.at - up.at <= REASK + EVERY + AFTER + SLACK
-    asleep(server, bays)
-    assert bays.told.state().starts == after.starts
+    asleep(server, drive_set)
+    assert drive_set.by_command.state().starts == after.starts
 
 
-def test_reading_a_file(server: Server, powerd: Powerd, started: float, bays: Bays, films: list[str]) -> None:
+def test_reading_a_file(
+    server: Server, powerd: Powerd, started: float, drive_set: DriveBays, films: list[str]
+) -> None:
     """It wakes the one disk, powerd notices, and only after the full time the disk goes down again."""
     del started
-    asleep(server, bays)
+    asleep(server, drive_set)
     told = len(powerd.journal())
-    before = [drive.state().starts for drive in bays]
+    before = [drive.state().starts for drive in drive_set]
     read(server, films[0])
-    (first,), (up,) = bays.told.log("spins up: read")[-1:], bays.told.log("spun up: read")[-1:]
-    until(lambda: states(server, bays.told) == ["active"], "powerd says so", within=180, every=0.3)
+    (first,), (up,) = (
+        drive_set.by_command.log("spins up: read")[-1:],
+        drive_set.by_command.log("spun up: read")[-1:],
+    )
+    until(lambda: states(server, drive_set.by_command) == ["active"], "powerd says so", within=180, every=0.3)
     (noticed,) = powerd.journal()[told:]
     assert noticed.event == "spin-up"
     assert 0 <= noticed.at - first.at <= EVERY + ROUND + STALL, "soon; the API says so from then on"
-    event = down(bays.told)
+    event = down(drive_set.by_command)
     assert AFTER <= event.at - up.at <= AFTER + SLACK
-    assert [drive.state().starts for drive in bays] == [before[0] + 1, *before[1:]]
+    assert [drive.state().starts for drive in drive_set] == [before[0] + 1, *before[1:]]
     assert [entry.event for entry in powerd.journal()[told:]] == ["spin-up"]
 
 
 @pytest.mark.usefixtures("started")
-def test_sleep_of_the_server(server: Server, powerd: Powerd, lab: Lab, bays: Bays) -> None:
+def test_sleep_of_the_server(server: Server, powerd: Powerd, lab: Lab, drive_set: DriveBays) -> None:
     """Drives spin up with their power, and are put back long before their time, but for one that was used.
 
     They have lost their settings, which powerd makes again. It holds none of this against them.
     """
-    asleep(server, bays)
-    powerd.take(house(lab, bays, LONG))
+    asleep(server, drive_set)
+    powerd.take(house(lab, drive_set, LONG))
     before = bounces(server)
     server.suspend()
     time.sleep(NIGHT)
     server.wake()
-    until(lambda: states(server, bays.stubborn) == ["active"], "powerd has seen it spin", every=0.3)
-    read(server, bays.stubborn.path)  # first of all, as it would be put back soon
-    ups = [powered_up(drive) for drive in bays]
-    for drive, up in zip(bays[:2], ups, strict=False):
+    until(lambda: states(server, drive_set.stubborn) == ["active"], "powerd has seen it spin", every=0.3)
+    read(server, drive_set.stubborn.path)  # first of all, as it would be put back soon
+    ups = [powered_up(drive) for drive in drive_set]
+    for drive, up in zip(drive_set[:2], ups, strict=False):
         event = down(drive)
         assert event.what == "spun down: standby-immediate"
         assert PUT_BACK - ROUND <= event.at - up.at <= PUT_BACK + SLACK
-    made = [event for event in bays.timed.log("idle timer", "apm") if event.at > ups[1].at]
+    made = [event for event in drive_set.by_timer.log("idle timer", "apm") if event.at > ups[1].at]
     own = [event for event in made if event.what != HOOK]
     assert [event.what for event in own] == [f"idle timer={LONG // 5}", "apm 200"]
     assert own[0].at - ups[1].at >= PUT_BACK - ROUND, "Debian's own hook has had time until then"
     assert made[-1] is own[-1], "whatever that has set meanwhile"
-    stays(lambda: not bays.stubborn.rests(), "a drive that was used stays up", EVERY + ROUND)
+    stays(lambda: not drive_set.stubborn.rests(), "a drive that was used stays up", EVERY + ROUND)
     assert bounces(server) == before
 
 

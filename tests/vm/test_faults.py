@@ -61,7 +61,7 @@ def test_killed_during_the_warning(server: Server, powerd: Powerd, laptop: Host)
 
 
 @pytest.mark.usefixtures("impatient")
-def test_hung_daemon(server: Server, powerd: Powerd, laptop: Host) -> None:
+def test_hanging_daemon(server: Server, powerd: Powerd, laptop: Host) -> None:
     """While it hangs nothing sleeps; the watchdog ends it, and the next one does its work."""
     powerd.start(config(laptop))
     powerd.sees(laptop)
@@ -82,10 +82,10 @@ def test_clock_set_into_the_window(server: Server, powerd: Powerd, laptop: Host)
     powerd.start(config(laptop, rule=night))
     powerd.sees(laptop)
     laptop.leave()
-    powerd.says("waits for its window")
+    powerd.logs("waits for its window")
     server.run("date", "--set=+9 hours")
     try:
-        powerd.says("the wall clock was set")
+        powerd.logs("the wall clock was set")
         past = IDLE_FOR + 2 * EVERY
         stays(lambda: server.monitor.state() == "running", "it does nothing", seconds=past, every=0.5)
         server.run("systemctl", "restart", "powerd")
@@ -101,5 +101,5 @@ def test_clock_that_takes_no_alarm(server: Server, powerd: Powerd, laptop: Host)
     laptop.leave()
     later = server.run("date", "--date=6 hours", "+%H:%M")  # for an alarm that is due it would wait
     powerd.start(config(laptop, wake=f'at = ["{later}"]'))
-    assert "could not suspend: rtc0" in powerd.says("Read-only file system")
+    assert "could not suspend: rtc0" in powerd.logs("Read-only file system")
     stays(lambda: server.monitor.state() == "running", "it stays up", seconds=2 * EVERY, every=0.5)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from rig.ear import Heard, listening
+from rig.ear import Datagram, udp_listener
 from rig.lan import Host
 from rig.wait import until
 from vm.recipe import EVERYBODY
@@ -31,12 +31,12 @@ def remarks(powerd: Powerd) -> str:
     return "\n".join(entry.text for entry in powerd.journal() if entry.event == "remark")
 
 
-def test_card_that_hears_no_magic_packet(server: Server, powerd: Powerd, laptop: Host) -> None:
+def test_card_that_cannot_receive_magic_packets(server: Server, powerd: Powerd, laptop: Host) -> None:
     """Nothing would bring the server back: said aloud, and mended where powerd may."""
     assert armed(server) == "g", "as it is after a boot"
     disarm(server)
     powerd.start(config(laptop))
-    powerd.says(ONLY_BUTTON)
+    powerd.logs(ONLY_BUTTON)
     until(lambda: ONLY_BUTTON in remarks(powerd), "the journal has it")
     powerd.take(config(laptop, wake="arm_lan = true"))
     server.suspend()
@@ -56,7 +56,7 @@ def test_wakes_a_client(server: Server, powerd: Powerd, laptop: Host) -> None:
     powerd.start(config(laptop, learn="1h"))
     assert laptop.address is not None
     until(lambda: laptop.mac in server.run("powerd", "clients", "--json"), "its card is known")
-    with listening(laptop) as packets:
+    with udp_listener(laptop) as packets:
         server.run("powerd", "wake", laptop.address)
         magic = b"\xff" * 6 + bytes.fromhex(laptop.mac.replace(":", "")) * 16
-        assert packets() == [Heard(EVERYBODY, magic)] * 3, "to all: nobody knows where a sleeper is"
+        assert packets() == [Datagram(EVERYBODY, magic)] * 3, "to all: nobody knows where a sleeper is"

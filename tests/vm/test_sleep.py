@@ -8,7 +8,7 @@ import pytest
 from rig.lan import Host
 from rig.wait import stays, until
 from vm.server import STALL, Server
-from vm.service import EVERY, Powerd, Told, config
+from vm.service import EVERY, JournalEntry, Powerd, config
 
 pytestmark = pytest.mark.vm
 
@@ -21,7 +21,7 @@ LOOK = 10.0
 """What the close look at the end of the warning may take on a slow machine, seconds; seen: 5.5."""
 
 
-def on_time(told: list[Told], host: Host, verb: str) -> None:
+def on_time(told: list[JournalEntry], host: Host, verb: str) -> None:
     """Not before it is due, and no later than a round after that, by the server's own clock."""
     gone, announced, accepted = (
         at(told, words) for words in (f"{host.address} is absent", f"will {verb} at", "logind accepted: ")
@@ -32,7 +32,7 @@ def on_time(told: list[Told], host: Host, verb: str) -> None:
     assert any("about to " in entry.text and "by sleep rule 1" in entry.text for entry in told)
 
 
-def at(told: list[Told], words: str) -> float:
+def at(told: list[JournalEntry], words: str) -> float:
     """When this was said last."""
     return max(entry.at for entry in told if words in entry.text)
 
@@ -59,7 +59,7 @@ def test_suspends_again_and_again_but_not_soon_after_a_wake_up(
 
     woken = time.monotonic()
     server.wake()
-    powerd.says(f"waits until {after_resume}s after the wake-up")
+    powerd.logs(f"waits until {after_resume}s after the wake-up")
     until(lambda: len(powerd.turns()) > 2, "the wake-up is told of", every=0.5)
     told = powerd.journal()
     assert [entry.event for entry in powerd.turns()] == ["warning", "going-down", "woke"]
@@ -82,4 +82,4 @@ def test_powers_off(server: Server, powerd: Powerd, laptop: Host) -> None:
     assert server.process is not None
     assert server.process.returncode == 0
     assert "reboot: Power down" in server.console()
-    on_time(powerd.told_on_console(), laptop, "power off")
+    on_time(powerd.console_entries(), laptop, "power off")

@@ -34,7 +34,7 @@ AGED: Final = {"crc": 4, "errors": 3, "failed_tests": 1, "temperature": 61}
 """Traits of a drive that was well yesterday."""
 
 
-class Bays(NamedTuple):
+class DriveBays(NamedTuple):
     """A mirror, a drive that is used now and then, and one that is failing."""
 
     left: Drive
@@ -62,24 +62,26 @@ def powerd(server: Server) -> Powerd:
 
 
 @pytest.fixture(scope="module")
-def bays(server: Server, drives: Drives) -> Iterator[Bays]:
+def drive_set(server: Server, drives: Drives) -> Iterator[DriveBays]:
     ill = {"smart_fails": True, "reallocated": 17, "pending": 3}
-    bays = Bays(*drives.plug_in(left={}, right={}, alone={}, failing=ill))
+    bays = DriveBays(*drives.plug_in(left={}, right={}, alone={}, failing=ill))
     with array(server, 1, bays.left, bays.right):
         yield bays
 
 
 @pytest.fixture(scope="module")
-def first(powerd: Powerd, bays: Bays, server: Server) -> float:
+def first(powerd: Powerd, drive_set: DriveBays, server: Server) -> float:
     """powerd has seen the drives for the first time, and they stand still; gives a time before that."""
     begun = server.monotonic()
     powerd.start(smart_config(defer=24 * 3600))
-    rested(server, bays)
+    rested(server, drive_set)
     return begun
 
 
-def rested(server: Server, bays: Bays) -> None:
-    until(lambda: states(server, *bays) == ["standby"] * 4, "powerd says that all stand by", SOON, every=1)
+def rested(server: Server, drive_set: DriveBays) -> None:
+    until(
+        lambda: states(server, *drive_set) == ["standby"] * 4, "powerd says that all stand by", SOON, every=1
+    )
 
 
 def smart(server: Server) -> dict[str, dict[str, Any]]:
@@ -97,17 +99,19 @@ def checks(drive: Drive, since: float = 0.0) -> list[Event]:
     return [event for event in drive.log(CHECK) if event.at > since]
 
 
-def test_each_is_checked_once_just_before_it_stands_by(server: Server, first: float, bays: Bays) -> None:
-    for drive in bays:
+def test_each_is_checked_once_just_before_its_spin_down(
+    server: Server, first: float, drive_set: DriveBays
+) -> None:
+    for drive in drive_set:
         (check,) = checks(drive, first)
         down = next(event for event in drive.log("spun down") if event.at > first)
         assert 0 < down.at - check.at <= 2 * OFTEN, "or another one would have been due"
     told = smart(server)
-    health = [told[f"WD-{name.upper()}"]["health"] for name in Bays._fields]
+    health = [told[f"WD-{name.upper()}"]["health"] for name in DriveBays._fields]
     assert health == ["ok", "ok", "ok", "alarm"]
 
 
-def test_the_failing_one_alarms_once_and_is_told_to_the_hook(
+def test_the_failing_drive_alarms_once_and_is_passed_to_the_hook(
     server: Server, powerd: Powerd, first: float
 ) -> None:
     del first
@@ -127,64 +131,66 @@ def test_the_failing_one_alarms_once_and_is_told_to_the_hook(
 
 
 def test_a_sleeping_drive_is_not_asked_though_its_check_is_due(
-    server: Server, powerd: Powerd, first: float, bays: Bays
+    server: Server, powerd: Powerd, first: float, drive_set: DriveBays
 ) -> None:
     del first
-    last = max(checks(drive)[-1].at for drive in bays)
+    last = max(checks(drive)[-1].at for drive in drive_set)
     until(lambda: server.monotonic() > last + OFTEN, "all are due", every=1)
-    before = [drive.state() for drive in bays]
+    before = [drive.state() for drive in drive_set]
     told = powerd.journal()
     time.sleep(ROUNDS * EVERY)
-    assert [drive.state() for drive in bays] == before, "not one command, and its start count stands"
+    assert [drive.state() for drive in drive_set] == before, "not one command, and its start count stands"
     assert powerd.journal() == told
-    assert states(server, *bays) == ["standby"] * 4
+    assert states(server, *drive_set) == ["standby"] * 4
 
 
 def test_one_that_is_used_is_checked_once_and_the_others_are_not(
-    server: Server, powerd: Powerd, first: float, bays: Bays
+    server: Server, powerd: Powerd, first: float, drive_set: DriveBays
 ) -> None:
     del first
-    begun, before = server.monotonic(), [drive.state().starts for drive in bays]
+    begun, before = server.monotonic(), [drive.state().starts for drive in drive_set]
     told = len(powerd.journal())
-    read(server, bays.alone.path)
-    until(lambda: not bays.alone.rests(), "it spins")
-    until(bays.alone.rests, "it stands still again", within=SOON, every=0.5)
-    rested(server, bays)
-    (check,) = checks(bays.alone, begun)
-    (down,) = (event for event in bays.alone.log("spun down") if event.at > begun)
+    read(server, drive_set.alone.path)
+    until(lambda: not drive_set.alone.rests(), "it spins")
+    until(drive_set.alone.rests, "it stands still again", within=SOON, every=0.5)
+    rested(server, drive_set)
+    (check,) = checks(drive_set.alone, begun)
+    (down,) = (event for event in drive_set.alone.log("spun down") if event.at > begun)
     assert check.at < down.at
-    assert [drive.state().starts for drive in bays] == [*before[:2], before[2] + 1, before[3]]
-    assert not any(checks(drive, begun) for drive in bays if drive is not bays.alone)
+    assert [drive.state().starts for drive in drive_set] == [*before[:2], before[2] + 1, before[3]]
+    assert not any(checks(drive, begun) for drive in drive_set if drive is not drive_set.alone)
     assert not any(entry.event == "finding" for entry in powerd.journal()[told:])
 
 
 def test_after_max_defer_there_is_one_wake_for_a_whole_group(
-    server: Server, powerd: Powerd, first: float, bays: Bays
+    server: Server, powerd: Powerd, first: float, drive_set: DriveBays
 ) -> None:
     """powerd is started again: it remembers when each was checked, and what it has told."""
     del first
-    now, before = server.monotonic(), [drive.state().starts for drive in bays]
-    ages = [now - checks(drive)[-1].at for drive in bays]
+    now, before = server.monotonic(), [drive.state().starts for drive in drive_set]
+    ages = [now - checks(drive)[-1].at for drive in drive_set]
     oldest = max(ages[0], ages[1], ages[3])
     assert oldest - ages[2] > 2 * EVERY
     powerd.start(smart_config(defer=int(oldest) + 15))
-    mirror = (bays.left, bays.right)
+    mirror = (drive_set.left, drive_set.right)
     until(lambda: all(checks(drive, now) for drive in mirror), "both have been woken", within=SOON, every=0.5)
     ups = [next(event for event in drive.log("spun up") if event.at > now) for drive in mirror]
     assert abs(ups[0].at - ups[1].at) < 5 + STALL
     assert all(up.what.startswith("spun up: smart") for up in ups)
-    rested(server, bays)
+    rested(server, drive_set)
     assert [drive.state().starts for drive in mirror] == [starts + 1 for starts in before[:2]]
     assert all(len(checks(drive, now)) == 1 for drive in mirror)
     assert not any(entry.event == "finding" for entry in powerd.journal()), "it has been told before"
 
 
-def test_it_finds_whatever_smartd_finds(server: Server, drives: Drives, first: float, bays: Bays) -> None:
+def test_it_finds_whatever_smartd_finds(
+    server: Server, drives: Drives, first: float, drive_set: DriveBays
+) -> None:
     """Of drives that are ill already, and of one that both have seen while it was well."""
     del first
     (ageing,) = drives.plug_in(ageing={})
     until(lambda: smart(server).get("WD-AGEING", {}).get("health") == "ok", "it is checked", SOON, every=1)
-    before = complaints(server, *bays, ageing)
+    before = complaints(server, *drive_set, ageing)
     assert {name for name, kinds in before.items() if kinds} == {"failing"}
     assert {"verdict", "attribute 5", "pending", "uncorrectable"} <= before["failing"]
     assert before["failing"] <= found(server, "WD-FAILING")

@@ -10,21 +10,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Final, TypeAlias
 
-from powerd.helper.kinds import Maybe, Message, Text, Truth, Whole
+from powerd.helper.kinds import BooleanField, IntegerField, Message, OptionalField, PatternField
 
 MIN_AHEAD: Final = 60
 """Seconds: a nearer alarm can go off while the machine is still falling asleep."""
 
-_AHEAD: Final = Whole(MIN_AHEAD, 31 * 86_400)
-_TIME: Final = Whole(0, 253_402_300_799)  # to the end of the year 9999
-_RTC: Final = Text(r"rtc[0-9]{1,3}", "an RTC's name")
+_AHEAD_FIELD: Final = IntegerField(MIN_AHEAD, 31 * 86_400)
+_TIME_FIELD: Final = IntegerField(0, 253_402_300_799)  # to the end of the year 9999
+_RTC_FIELD: Final = PatternField(r"rtc[0-9]{1,3}", "an RTC's name")
 
 
 @dataclass(frozen=True, slots=True)
 class ReadAlarm(Message):
     """Which RTC can wake the machine, its time, and the alarm that stands. Answer: Alarm."""
 
-    word: ClassVar[str] = "read-alarm"
+    wire_name: ClassVar[str] = "read-alarm"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +39,9 @@ class SetAlarm(Message):
         replaces: the caller's own alarm as an Alarm told it; None = it knows of none.
     """
 
-    word: ClassVar[str] = "set-alarm"
-    in_seconds: Annotated[int, _AHEAD]
-    replaces: Annotated[int | None, Maybe(_TIME)]
+    wire_name: ClassVar[str] = "set-alarm"
+    in_seconds: Annotated[int, _AHEAD_FIELD]
+    replaces: Annotated[int | None, OptionalField(_TIME_FIELD)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +51,12 @@ class ClearAlarm(Message):
     Where none stands, as it has gone off, there is nothing to do; another one is left alone: Refused.
     """
 
-    word: ClassVar[str] = "clear-alarm"
-    at: Annotated[int, _TIME]
+    wire_name: ClassVar[str] = "clear-alarm"
+    at: Annotated[int, _TIME_FIELD]
 
 
 @dataclass(frozen=True, slots=True)
-class Alarm(Message):
+class AlarmResponse(Message):
     """The RTC after the request, as read from it.
 
     Attributes:
@@ -67,12 +67,12 @@ class Alarm(Message):
         written: the one that stands was set by this request.
     """
 
-    word: ClassVar[str] = "alarm"
-    rtc: Annotated[str, _RTC]
-    now: Annotated[int, _TIME]
-    at: Annotated[int | None, Maybe(_TIME)]
-    before: Annotated[int | None, Maybe(_TIME)]
-    written: Annotated[bool, Truth()]
+    wire_name: ClassVar[str] = "alarm"
+    rtc: Annotated[str, _RTC_FIELD]
+    now: Annotated[int, _TIME_FIELD]
+    at: Annotated[int | None, OptionalField(_TIME_FIELD)]
+    before: Annotated[int | None, OptionalField(_TIME_FIELD)]
+    written: Annotated[bool, BooleanField()]
 
     @property
     def in_seconds(self) -> int | None:

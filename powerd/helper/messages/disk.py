@@ -10,42 +10,51 @@ from dataclasses import dataclass
 from typing import Annotated, ClassVar, Final, TypeAlias, get_args
 
 from powerd import model
-from powerd.helper.kinds import Maybe, Message, OneOf, Seconds, Several, Text, Truth, Whole
-from powerd.model.disk_id import BY_ID
-from powerd.model.disks import How
+from powerd.helper.kinds import (
+    BooleanField,
+    ChoiceField,
+    DurationField,
+    IntegerField,
+    ListField,
+    Message,
+    OptionalField,
+    PatternField,
+)
+from powerd.model.disk_id import BY_ID_PATTERN
+from powerd.model.disks import SpinDownMethod
 
-HOWS: Final = get_args(How)
-STATES: Final = tuple(model.Power)
+SPINDOWN_METHODS: Final = get_args(SpinDownMethod)
+STATES: Final = tuple(model.PowerMode)
 
-DISK: Final = Text(BY_ID, "a disk's name in /dev/disk/by-id of 1 to 128 characters")
-_TIMER: Final = 255
-COMMANDS: Final = Whole(0, 99)
-_LONGEST: Final = 31 * 86_400
+DISK_FIELD: Final = PatternField(BY_ID_PATTERN, "a disk's name in /dev/disk/by-id of 1 to 128 characters")
+_LONGEST_TIMER: Final = 255
+COMMANDS_FIELD: Final = IntegerField(0, 99)
+_MAX_SECONDS: Final = 31 * 86_400
 
 
 @dataclass(frozen=True, slots=True)
-class TimerValue:
+class AtaTimerField:
     """The count of ATA IDLE, as hdparm -S takes it, but for 253 and 254, which are the vendors' own."""
 
-    def must_be(self) -> str:
+    def describe(self) -> str:
         """In words."""
         return "a whole number from 0 to 252, or 255"
 
-    def fits(self, value: object) -> bool:
+    def accepts(self, value: object) -> bool:
         """As Kind says."""
-        return type(value) is int and (0 <= value <= 252 or value == _TIMER)  # noqa: PLR2004 - said in must_be
+        return type(value) is int and (0 <= value <= 252 or value == _LONGEST_TIMER)  # noqa: PLR2004 - said in must_be
 
 
 @dataclass(frozen=True, slots=True)
-class ReadPower(Message):
+class ReadPowerRequest(Message):
     """Whether a disk spins, by ATA CHECK POWER MODE. Answer: Power. Wakes nothing."""
 
-    word: ClassVar[str] = "read-power"
-    disk: Annotated[str, DISK]
+    wire_name: ClassVar[str] = "read-power"
+    disk: Annotated[str, DISK_FIELD]
 
 
 @dataclass(frozen=True, slots=True)
-class StandBy(Message):
+class SpinDownRequest(Message):
     """Stop a disk's spindle until its next access. Answer: Power, as the command was answered.
 
     Refused while data waits to be written to it, a self-test runs, or an array that it is in is being
@@ -56,13 +65,13 @@ class StandBy(Message):
         how: ``ata`` = STANDBY IMMEDIATE; ``scsi`` = START STOP UNIT.
     """
 
-    word: ClassVar[str] = "stand-by"
-    disk: Annotated[str, DISK]
-    how: Annotated[str, OneOf(HOWS)]
+    wire_name: ClassVar[str] = "stand-by"
+    disk: Annotated[str, DISK_FIELD]
+    how: Annotated[str, ChoiceField(SPINDOWN_METHODS)]
 
 
 @dataclass(frozen=True, slots=True)
-class SetTimer(Message):
+class SetTimerRequest(Message):
     """Set the drive's own standby timer. Answer: Power. Refused for a disk that does not spin.
 
     It is the ATA command IDLE, which would wake a sleeping disk.
@@ -72,13 +81,13 @@ class SetTimer(Message):
         value: encoded as powerd.model.standby_timer does; 0 = no timer.
     """
 
-    word: ClassVar[str] = "set-timer"
-    disk: Annotated[str, DISK]
-    value: Annotated[int, TimerValue()]
+    wire_name: ClassVar[str] = "set-timer"
+    disk: Annotated[str, DISK_FIELD]
+    value: Annotated[int, AtaTimerField()]
 
 
 @dataclass(frozen=True, slots=True)
-class SetApm(Message):
+class SetApmRequest(Message):
     """Set a spinning disk's Advanced Power Management. Answer: Drive, read back.
 
     Attributes:
@@ -87,22 +96,22 @@ class SetApm(Message):
         spin_down: so low a level is meant; without it one is Refused.
     """
 
-    word: ClassVar[str] = "set-apm"
-    disk: Annotated[str, DISK]
-    level: Annotated[int, Whole(1, 254)]
-    spin_down: Annotated[bool, Truth()]
+    wire_name: ClassVar[str] = "set-apm"
+    disk: Annotated[str, DISK_FIELD]
+    level: Annotated[int, IntegerField(1, 254)]
+    spin_down: Annotated[bool, BooleanField()]
 
 
 @dataclass(frozen=True, slots=True)
-class ReadDrive(Message):
+class ReadDriveRequest(Message):
     """What a spinning disk can do about power, and how it is set. Answer: Drive."""
 
-    word: ClassVar[str] = "read-drive"
-    disk: Annotated[str, DISK]
+    wire_name: ClassVar[str] = "read-drive"
+    disk: Annotated[str, DISK_FIELD]
 
 
 @dataclass(frozen=True, slots=True)
-class Guard(Message):
+class AwaitFirstAccess(Message):
     """Watch sleeping disks; the first access to any rouses all others. Answer: Roused, when it has.
 
     They are woken all at once, by reading a block of each.
@@ -110,12 +119,12 @@ class Guard(Message):
     The connection stays open as long as that takes; closing it ends the watch.
     """
 
-    word: ClassVar[str] = "guard"
-    disks: Annotated[tuple[str, ...], Several(DISK, 2, model.MOST_GUARDED)]
+    wire_name: ClassVar[str] = "guard"
+    disks: Annotated[tuple[str, ...], ListField(DISK_FIELD, 2, model.MAX_WATCHED_DISKS)]
 
 
 @dataclass(frozen=True, slots=True)
-class Power(Message):
+class PowerResponse(Message):
     """What a disk does.
 
     Attributes:
@@ -126,15 +135,15 @@ class Power(Message):
         stopped: it was told to stand by for this; False = it did so already, or that was not asked for.
     """
 
-    word: ClassVar[str] = "power"
-    disk: Annotated[str, DISK]
-    state: Annotated[str, OneOf(STATES)]
-    commands: Annotated[int, COMMANDS]
-    stopped: Annotated[bool, Truth()] = False
+    wire_name: ClassVar[str] = "power"
+    disk: Annotated[str, DISK_FIELD]
+    state: Annotated[str, ChoiceField(STATES)]
+    commands: Annotated[int, COMMANDS_FIELD]
+    stopped: Annotated[bool, BooleanField()] = False
 
 
 @dataclass(frozen=True, slots=True)
-class Drive(Message):
+class DriveResponse(Message):
     """What a disk can do about power, by ATA IDENTIFY DEVICE.
 
     Attributes:
@@ -145,16 +154,16 @@ class Drive(Message):
         commands: as in Power.
     """
 
-    word: ClassVar[str] = "drive"
-    disk: Annotated[str, DISK]
-    apm: Annotated[int | None, Maybe(Whole(1, 254))]
-    apm_supported: Annotated[bool, Truth()]
-    epc: Annotated[bool, Truth()]
-    commands: Annotated[int, COMMANDS]
+    wire_name: ClassVar[str] = "drive"
+    disk: Annotated[str, DISK_FIELD]
+    apm: Annotated[int | None, OptionalField(IntegerField(1, 254))]
+    apm_supported: Annotated[bool, BooleanField()]
+    epc: Annotated[bool, BooleanField()]
+    commands: Annotated[int, COMMANDS_FIELD]
 
 
 @dataclass(frozen=True, slots=True)
-class Roused(Message):
+class GroupSpinUpResponse(Message):
     """Disks were woken.
 
     Attributes:
@@ -164,14 +173,14 @@ class Roused(Message):
         seconds: from the first read's begin to the last one's end.
     """
 
-    word: ClassVar[str] = "roused"
-    disk: Annotated[str, DISK]
-    others: Annotated[tuple[str, ...], Several(DISK, 0, model.MOST_GUARDED)]
-    failed: Annotated[tuple[str, ...], Several(DISK, 0, model.MOST_GUARDED)]
-    seconds: Annotated[float, Seconds(_LONGEST)]
+    wire_name: ClassVar[str] = "roused"
+    disk: Annotated[str, DISK_FIELD]
+    others: Annotated[tuple[str, ...], ListField(DISK_FIELD, 0, model.MAX_WATCHED_DISKS)]
+    failed: Annotated[tuple[str, ...], ListField(DISK_FIELD, 0, model.MAX_WATCHED_DISKS)]
+    seconds: Annotated[float, DurationField(_MAX_SECONDS)]
 
 
-PowerRequest: TypeAlias = ReadPower | StandBy | SetTimer
-DriveRequest: TypeAlias = SetApm | ReadDrive
-DiskRequest: TypeAlias = PowerRequest | DriveRequest | Guard
-DiskAnswer: TypeAlias = Power | Drive | Roused
+PowerRequest: TypeAlias = ReadPowerRequest | SpinDownRequest | SetTimerRequest
+DriveRequest: TypeAlias = SetApmRequest | ReadDriveRequest
+HdparmRequest: TypeAlias = PowerRequest | DriveRequest | AwaitFirstAccess
+HdparmResponse: TypeAlias = PowerResponse | DriveResponse | GroupSpinUpResponse

@@ -6,35 +6,35 @@ import json
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Final, TypeAlias
 
-from powerd.helper.kinds import Message, OneOf, Truth
-from powerd.helper.messages.disk import COMMANDS, DISK
-from powerd.model import TESTS
-from powerd.model.plain import NotPlainError, from_plain
+from powerd.helper.kinds import BooleanField, ChoiceField, Message
+from powerd.helper.messages.disk import COMMANDS_FIELD, DISK_FIELD
+from powerd.model import TEST_KINDS
+from powerd.model.plain import MalformedHealthError, health_from_json
 
-KINDS: Final = ("", "auto", "sat", "sat,12", "scsi", "nvme", "usbjmicron", "usbprolific", "usbsunplus")
+DEVICE_TYPES: Final = ("", "auto", "sat", "sat,12", "scsi", "nvme", "usbjmicron", "usbprolific", "usbsunplus")
 """Device types of smartctl's (-d); "" = whatever fits the disk."""
-_MOST: Final = 14_000
+_MAX_LENGTH: Final = 14_000
 
 
 @dataclass(frozen=True, slots=True)
-class PlainHealth:
+class HealthField:
     """A Health as powerd.model.plain makes one plain, small enough for a line."""
 
-    def must_be(self) -> str:
+    def describe(self) -> str:
         """In words."""
         return "a plain Health"
 
-    def fits(self, value: object) -> bool:
+    def accepts(self, value: object) -> bool:
         """As Kind says."""
         try:
-            from_plain(value)
-        except NotPlainError:
+            health_from_json(value)
+        except MalformedHealthError:
             return False
-        return len(json.dumps(value)) <= _MOST
+        return len(json.dumps(value)) <= _MAX_LENGTH
 
 
 @dataclass(frozen=True, slots=True)
-class CheckHealth(Message):
+class CheckHealthRequest(Message):
     """Read all that a drive says of its health. Answer: DriveHealth. Refused for one that is asleep.
 
     Attributes:
@@ -43,24 +43,24 @@ class CheckHealth(Message):
         kind: how it was reached the last time; "" = unknown.
     """
 
-    word: ClassVar[str] = "check-health"
-    disk: Annotated[str, DISK]
-    wake: Annotated[bool, Truth()]
-    kind: Annotated[str, OneOf(KINDS)]
+    wire_name: ClassVar[str] = "check-health"
+    disk: Annotated[str, DISK_FIELD]
+    wake: Annotated[bool, BooleanField()]
+    kind: Annotated[str, ChoiceField(DEVICE_TYPES)]
 
 
 @dataclass(frozen=True, slots=True)
-class StartTest(Message):
+class StartTestRequest(Message):
     """Have a spinning drive test itself. Answer: Power."""
 
-    word: ClassVar[str] = "start-test"
-    disk: Annotated[str, DISK]
-    test: Annotated[str, OneOf(TESTS)]
-    kind: Annotated[str, OneOf(KINDS)]
+    wire_name: ClassVar[str] = "start-test"
+    disk: Annotated[str, DISK_FIELD]
+    test: Annotated[str, ChoiceField(TEST_KINDS)]
+    kind: Annotated[str, ChoiceField(DEVICE_TYPES)]
 
 
 @dataclass(frozen=True, slots=True)
-class DriveHealth(Message):
+class HealthResponse(Message):
     """A drive's health.
 
     Attributes:
@@ -70,11 +70,11 @@ class DriveHealth(Message):
         commands: as in Power; as many as smartctl sends to an ATA drive for all this.
     """
 
-    word: ClassVar[str] = "health"
-    disk: Annotated[str, DISK]
-    kind: Annotated[str, OneOf(KINDS)]
-    health: Annotated[dict[str, Any], PlainHealth()]
-    commands: Annotated[int, COMMANDS]
+    wire_name: ClassVar[str] = "health"
+    disk: Annotated[str, DISK_FIELD]
+    kind: Annotated[str, ChoiceField(DEVICE_TYPES)]
+    health: Annotated[dict[str, Any], HealthField()]
+    commands: Annotated[int, COMMANDS_FIELD]
 
 
-SmartRequest: TypeAlias = CheckHealth | StartTest
+SmartRequest: TypeAlias = CheckHealthRequest | StartTestRequest

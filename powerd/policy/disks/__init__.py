@@ -4,7 +4,7 @@ The drive is believed, not memory: it is asked after each order, and whenever it
 it spins. Nothing is ever sent to a sleeping disk but that question, which wakes none.
 """
 
-from powerd.policy.disks.course import DiskCourse, course_of_disks
-from powerd.policy.disks.recall import tried_anew
+from powerd.policy.disks.course import DiskAssessment, assess_disks
+from powerd.policy.disks.recall import reset_failures
 
-__all__ = ["DiskCourse", "course_of_disks", "tried_anew"]
+__all__ = ["DiskAssessment", "assess_disks", "reset_failures"]

@@ -14,101 +14,110 @@ from collections.abc import Mapping
 from typing import Final
 
 from powerd.model import DiskId, DiskMemory, DiskState, Moment
-from powerd.policy.disks.ways import DAY, NEVER, STRETCHES, boot
+from powerd.policy.disks.ways import DAY, MAX_BACKOFF_LEVEL, NEVER, boottime
 
-Book = dict[str, dict[str, object]]
+StoredDisks = dict[str, dict[str, object]]
 """What is kept of each disk, by its id."""
 
-_MOST_TIMES: Final = 1000
-_SLEPT: Final = 0.01
+_MAX_TIMES: Final = 1000
+_SLEEP_TOLERANCE: Final = 0.01
 """Seconds asleep; two readings of none differ by less."""
-_LATEST: Final = 1 << 40
+_MAX_SECONDS: Final = 1 << 40
 """Seconds; no clock of ours shows more."""
-_LISTS: Final = ("downs", "ups", "bounces")
+_TIME_LISTS: Final = ("downs", "ups", "bounces")
 
 
-def document(disks: Mapping[DiskId, DiskMemory]) -> Book:
+def serialise(disks: Mapping[DiskId, DiskMemory]) -> StoredDisks:
     """What revived() reads, as plain values; the same until a disk goes up or down, or its timer does."""
     return {
         name: {
-            "downs": list(memory.downs),
-            "ups": list(memory.ups),
-            "bounces": list(memory.bounces),
-            "stretch": memory.stretch,
-            "stretched": memory.stretched,
-            "worked": memory.worked,
-            "timer": memory.ours,
-            "barred": memory.barred,
+            "downs": list(memory.spin_downs),
+            "ups": list(memory.spin_ups),
+            "bounces": list(memory.early_wakes),
+            "stretch": memory.backoff_level,
+            "stretched": memory.backoff_changed_at,
+            "worked": memory.verified_method,
+            "timer": memory.timer_set_by_us,
+            "barred": memory.excluded_reason,
         }
         for name, memory in disks.items()
-        if memory.downs or memory.ups or memory.worked or memory.ours or memory.barred
+        if memory.spin_downs
+        or memory.spin_ups
+        or memory.verified_method
+        or memory.timer_set_by_us
+        or memory.excluded_reason
     }
 
 
-def dated(disks: Mapping[str, object], boot_id: str, now: Moment) -> dict[str, object]:
+def with_clocks(disks: Mapping[str, object], boot_id: str, now: Moment) -> dict[str, object]:
     """The document with what it takes to read its times: which boot, and when it was written."""
-    clocks = {"boottime": boot(now), "slept": now.slept, "wall": now.wall.timestamp()}
+    clocks = {"boottime": boottime(now), "slept": now.slept, "wall": now.wall.timestamp()}
     return {"boot": boot_id, **clocks, "disks": dict(disks)}
 
 
-def revived(data: object, boot_id: str, now: Moment) -> dict[DiskId, DiskMemory]:
+def restore(data: object, boot_id: str, now: Moment) -> dict[DiskId, DiskMemory]:
     """What is remembered of each disk; what is no document of ours is passed over."""
     if not isinstance(data, dict) or not isinstance(data.get("disks"), dict):
         return {}
-    written, wall = _number(data.get("boottime")), _number(data.get("wall"))
-    if written is None or wall is None:
+    written_at, written_wall = _number(data.get("boottime")), _number(data.get("wall"))
+    if written_at is None or written_wall is None:
         return {}
-    same = bool(boot_id) and data.get("boot") == boot_id
-    off = 0.0 if same else boot(now) - written - max(0.0, now.wall.timestamp() - wall)
+    same_boot = bool(boot_id) and data.get("boot") == boot_id
+    offset = 0.0 if same_boot else boottime(now) - written_at - max(0.0, now.wall.timestamp() - written_wall)
     slept = _number(data.get("slept"))
-    powered = same and slept is not None and abs(now.slept - slept) < _SLEPT
+    power_kept = same_boot and slept is not None and abs(now.slept - slept) < _SLEEP_TOLERANCE
     return {
-        DiskId(name): _one(row, off, now, powered=powered)
+        DiskId(name): _restore_disk(row, offset, now, power_kept=power_kept)
         for name, row in data["disks"].items()
         if isinstance(name, str) and isinstance(row, dict)
     }
 
 
-def _one(row: dict[str, object], off: float, now: Moment, *, powered: bool) -> DiskMemory:
+def _restore_disk(row: dict[str, object], offset: float, now: Moment, *, power_kept: bool) -> DiskMemory:
     """One disk of the document, its times moved by ``off`` seconds; its timer runs if it has had power."""
-    downs, ups, bounces = (_times(row.get(key), off, boot(now)) for key in _LISTS)
-    stretch, stretched = row.get("stretch"), _number(row.get("stretched"))
-    worked, barred = row.get("worked"), row.get("barred")
+    spin_downs, spin_ups, early_wakes = (
+        _recent_times(row.get(key), offset, boottime(now)) for key in _TIME_LISTS
+    )
+    backoff_level, backoff_changed_at = row.get("stretch"), _number(row.get("stretched"))
+    verified_method, excluded_reason = row.get("worked"), row.get("barred")
     return DiskMemory(
         DiskState.UNKNOWN,
         now,
-        seen=-NEVER,
-        downs=downs,
-        ups=ups,
-        bounces=bounces,
-        stretch=min(max(stretch, 0), STRETCHES) if type(stretch) is int else 0,
-        stretched=boot(now) if stretched is None else min(stretched + off, boot(now)),
-        worked="ata" if worked == "ata" else "scsi" if worked == "scsi" else None,
-        ours=powered and row.get("timer") is True,
-        barred=barred if isinstance(barred, str) else "",
+        attached_at=-NEVER,
+        spin_downs=spin_downs,
+        spin_ups=spin_ups,
+        early_wakes=early_wakes,
+        backoff_level=min(max(backoff_level, 0), MAX_BACKOFF_LEVEL) if type(backoff_level) is int else 0,
+        backoff_changed_at=boottime(now)
+        if backoff_changed_at is None
+        else min(backoff_changed_at + offset, boottime(now)),
+        verified_method="ata" if verified_method == "ata" else "scsi" if verified_method == "scsi" else None,
+        timer_set_by_us=power_kept and row.get("timer") is True,
+        excluded_reason=excluded_reason if isinstance(excluded_reason, str) else "",
     )
 
 
-def _times(value: object, off: float, latest: float) -> tuple[float, ...]:
+def _recent_times(value: object, offset: float, latest: float) -> tuple[float, ...]:
     """Times of the last 24 hours, oldest first, none in the future."""
     numbers = [_number(each) for each in value] if isinstance(value, list) else []
-    moved = sorted(min(each + off, latest) for each in numbers if each is not None)
-    return tuple(each for each in moved if each > latest - DAY)[-_MOST_TIMES:]
+    shifted = sorted(min(each + offset, latest) for each in numbers if each is not None)
+    return tuple(each for each in shifted if each > latest - DAY)[-_MAX_TIMES:]
 
 
 def _number(value: object) -> float | None:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    return float(value) if abs(value) < _LATEST else None  # nor is NaN
+    return float(value) if abs(value) < _MAX_SECONDS else None  # nor is NaN
 
 
-def spun_down_since(written: Book, known: Book) -> bool:
+def has_new_spin_downs(stored: StoredDisks, current: StoredDisks) -> bool:
     """Whether a disk of ``known`` has stood by since ``written``: forgotten, that is more than its budget."""
     return any(
-        set(_list(row, "downs")) - set(_list(written.get(name, {}), "downs")) for name, row in known.items()
+        set(_list_of(row, "downs")) - set(_list_of(stored.get(name, {}), "downs"))
+        for name, row in current.items()
     )
 
 
-def _list(row: dict[str, object], key: str) -> list[object]:
+def _list_of(row: dict[str, object], key: str) -> list[object]:
     value = row.get(key)
     return value if isinstance(value, list) else []

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from powerd.config import DiskPlan
-from powerd.model import Activity, Blind, Disk, DiskMemory, DiskOrder, Moment, Seen
+from powerd.config import DiskSettings
+from powerd.model import Disk, DiskAction, DiskActivity, DiskMemory, Moment, Reading, Unavailable
 from powerd.policy.disks.ways import NEVER
 
 
-class Case(NamedTuple):
+class DiskContext(NamedTuple):
     """One disk and all that its next step depends on.
 
     Attributes:
@@ -26,19 +26,19 @@ class Case(NamedTuple):
 
     disk: Disk
     memory: DiskMemory
-    plan: DiskPlan
-    alone: str | None
-    look: Seen[Activity] | Blind | None
-    after: float
+    plan: DiskSettings
+    unmanaged_reason: str | None
+    reading: Reading[DiskActivity] | Unavailable | None
+    spin_down_after: float
     idle_since: float | None
-    holds: str | None
-    under_way: bool
-    acts: bool
+    busy_reason: str | None
+    action_running: bool
+    enforcing: bool
     now: Moment
-    wished: float | None = None
+    standby_requested_at: float | None = None
 
 
-class Step(NamedTuple):
+class NextAction(NamedTuple):
     """What follows for it.
 
     Attributes:
@@ -51,10 +51,10 @@ class Step(NamedTuple):
         untold: CLOCK_MONOTONIC since which nobody knows whether it spins; None = somebody does.
     """
 
-    waits: str = ""
-    order: DiskOrder | None = None
-    at: float | None = None
-    again: float = NEVER
-    look: float = NEVER
-    excluded: bool = False
-    untold: float | None = None
+    reason: str = ""
+    action: DiskAction | None = None
+    spin_down_at: float | None = None
+    decide_again_at: float = NEVER
+    poll_at: float = NEVER
+    unmanaged: bool = False
+    unknown_since: float | None = None

@@ -7,34 +7,34 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
-from powerd.config import DiskPlan, Options, plan_of
-from powerd.config import Disks as DiskOptions
+from powerd.config import DiskOptions as DiskOptions
+from powerd.config import DiskSettings, Options, settings_for_disk
 from powerd.model import (
+    CompletedAction,
+    DiskAction,
     DiskId,
     DiskMemory,
-    DiskOrder,
     DiskReport,
     DiskState,
-    Guard,
+    GroupWatch,
     Memory,
     Moment,
-    Outcome,
     SmartReport,
     Snapshot,
 )
-from powerd.policy.disks.case import Case, Step
-from powerd.policy.disks.groups import GroupIdleness, guards, idleness_by_group
-from powerd.policy.disks.recall import is_quiet, recall
-from powerd.policy.disks.report import remarks, report
-from powerd.policy.disks.step import left_alone, step
-from powerd.policy.disks.ways import DAY, NEVER, boot
-from powerd.policy.why import Why
+from powerd.policy.disks.case import DiskContext, NextAction
+from powerd.policy.disks.groups import GroupIdleness, group_watches, idleness_by_group
+from powerd.policy.disks.recall import is_unchanged, update_disk
+from powerd.policy.disks.report import build_report, remarks
+from powerd.policy.disks.step import find_unmanaged_reason, next_action
+from powerd.policy.disks.ways import DAY, NEVER, boottime
+from powerd.policy.why import UndatedReason
 
-_MOST_GONE: Final = 200
+_MAX_REMOVED_DISKS: Final = 200
 """So many disks that are gone are remembered: whoever unplugs a disk plugs it in again."""
 
 
-class DiskCourse(NamedTuple):
+class DiskAssessment(NamedTuple):
     """What follows for all disks.
 
     Attributes:
@@ -46,118 +46,122 @@ class DiskCourse(NamedTuple):
         guards, look_again, look_at_disks, memory, smart: as in Decision and Memory.
     """
 
-    orders: tuple[DiskOrder, ...]
+    actions: tuple[DiskAction, ...]
     reports: tuple[DiskReport, ...]
-    stirs: tuple[Why, ...]
-    remarks: tuple[Why, ...]
-    holds: bool
-    guards: tuple[Guard, ...]
-    look_again: float
-    look_at_disks: float
+    blockers: tuple[UndatedReason, ...]
+    remarks: tuple[UndatedReason, ...]
+    actions_running: bool
+    group_watches: tuple[GroupWatch, ...]
+    decide_again_at: float
+    poll_disks_at: float
     memory: Mapping[DiskId, DiskMemory]
-    smart: Mapping[DiskId, SmartReport] = MappingProxyType({})
+    smart_reports: Mapping[DiskId, SmartReport] = MappingProxyType({})
 
 
-def course_of_disks(snapshot: Snapshot, memory: Memory, options: Options, now: Moment) -> DiskCourse:
+def assess_disks(snapshot: Snapshot, memory: Memory, options: Options, now: Moment) -> DiskAssessment:
     """Say what to do about each disk; ``memory`` must already know of a resume."""
-    plans = _plans(snapshot, options.disks)
-    remembered = remember(snapshot, memory, now)
-    groups = idleness_by_group(snapshot, remembered, plans, memory.resumed)
-    under_way = {order.disk for order in snapshot.in_flight if isinstance(order, DiskOrder)}
-    acts = options.mode == "enforce"
-    rows: list[tuple[Case, Step]] = []
+    plans = _plan_by_disk(snapshot, options.disks)
+    memory_by_disk = update_memory(snapshot, memory, now)
+    groups = idleness_by_group(snapshot, memory_by_disk, plans, memory.resumed_at)
+    disks_with_action = {order.disk for order in snapshot.running_actions if isinstance(order, DiskAction)}
+    enforcing = options.mode == "enforce"
+    rows: list[tuple[DiskContext, NextAction]] = []
     for name, disk in snapshot.disks.items():
-        shared = groups.get(disk.group or name, _NOBODY)
-        plan, alone = plans[name]
-        case = Case(
+        shared = groups.get(disk.group or name, _NO_GROUP)
+        plan, unmanaged_reason = plans[name]
+        context = DiskContext(
             disk,
-            remembered[name],
+            memory_by_disk[name],
             plan,
-            alone,
+            unmanaged_reason,
             snapshot.activity.get(name),
-            shared.after if plan.spin_down_after else 0.0,
+            shared.spin_down_after if plan.spin_down_after else 0.0,
             shared.idle_since,
-            shared.holds,
-            name in under_way,
-            acts,
+            shared.busy_reason,
+            name in disks_with_action,
+            enforcing,
             now,
-            snapshot.standby_wishes.get(name),
+            snapshot.spin_down_requests.get(name),
         )
-        rows.append((case, step(case)))
-    return DiskCourse(
-        orders=tuple([each.order for _, each in rows if each.order is not None]),
-        reports=tuple([report(*row) for row in rows]),
-        stirs=tuple(dict.fromkeys(_stirs(snapshot))),
+        rows.append((context, next_action(context)))
+    return DiskAssessment(
+        actions=tuple([each.action for _, each in rows if each.action is not None]),
+        reports=tuple([build_report(*row) for row in rows]),
+        blockers=tuple(dict.fromkeys(_blockers(snapshot))),
         remarks=tuple([why for row in rows for why in remarks(*row)]),
-        holds=bool(under_way),
-        guards=tuple(guards(groups, remembered, options.disks)) if acts else (),
-        look_again=min([each.again for _, each in rows], default=NEVER),
-        look_at_disks=min([each.look for _, each in rows], default=NEVER),
-        memory=remembered,
+        actions_running=bool(disks_with_action),
+        group_watches=tuple(group_watches(groups, memory_by_disk, options.disks)) if enforcing else (),
+        decide_again_at=min([each.decide_again_at for _, each in rows], default=NEVER),
+        poll_disks_at=min([each.poll_at for _, each in rows], default=NEVER),
+        memory=memory_by_disk,
     )
 
 
-_NOBODY: Final = GroupIdleness()
+_NO_GROUP: Final = GroupIdleness()
 
 
-def _plans(snapshot: Snapshot, options: DiskOptions) -> dict[DiskId, tuple[DiskPlan, str | None]]:
+def _plan_by_disk(snapshot: Snapshot, options: DiskOptions) -> dict[DiskId, tuple[DiskSettings, str | None]]:
     """Of each disk its plan, and why powerd has nothing to do with it; None = it has."""
-    plan = planned(options)
-    plans: dict[DiskId, tuple[DiskPlan, str | None]] = {}
+    lookup = plan_lookup(options)
+    plans: dict[DiskId, tuple[DiskSettings, str | None]] = {}
     for name, disk in snapshot.disks.items():
-        its = plan(name, disk.model, disk.serial)
-        plans[name] = its, left_alone(disk, its)
+        disk_plan = lookup(name, disk.model, disk.serial)
+        plans[name] = disk_plan, find_unmanaged_reason(disk, disk_plan)
     return plans
 
 
 @lru_cache(maxsize=2)
-def planned(options: DiskOptions) -> Callable[[DiskId, str, str], DiskPlan]:
+def plan_lookup(options: DiskOptions) -> Callable[[DiskId, str, str], DiskSettings]:
     """Each disk's plan, worked out once, by its id, model and serial number."""
 
     @lru_cache(maxsize=1 << 12)
-    def plan(name: DiskId, model: str, serial: str) -> DiskPlan:
-        return plan_of(options, name, model, serial)
+    def plan(name: DiskId, model: str, serial: str) -> DiskSettings:
+        return settings_for_disk(options, name, model, serial)
 
     return plan
 
 
-def remember(snapshot: Snapshot, memory: Memory, now: Moment) -> Mapping[DiskId, DiskMemory]:
+def update_memory(snapshot: Snapshot, memory: Memory, now: Moment) -> Mapping[DiskId, DiskMemory]:
     """Each disk's memory brought up to date; those that are gone are remembered as they were."""
-    fresh: dict[DiskId, list[Outcome]] = {}
-    for (_, name), outcome in snapshot.disk_outcomes.items():
-        known = memory.disks.get(name)
-        if known is None or outcome.at > known.heard:
-            fresh.setdefault(name, []).append(outcome)
-    remembered = dict(memory.disks)
-    about = memory.resumed, boot(now) - DAY
+    new_actions: dict[DiskId, list[CompletedAction]] = {}
+    for (_, name), completed_action in snapshot.completed_disk_actions.items():
+        tracked = memory.disks.get(name)
+        if tracked is None or completed_action.ended_at > tracked.last_result_at:
+            new_actions.setdefault(name, []).append(completed_action)
+    memory_by_disk = dict(memory.disks)
+    epoch = memory.resumed_at, boottime(now) - DAY
     for name, disk in snapshot.disks.items():
-        old = remembered.get(name)
-        before, look = memory.disk_looks.get(name), snapshot.activity.get(name)
-        if old is None:
-            old = DiskMemory(DiskState.UNKNOWN, now, disk.seen, memory.resumed)
-        elif name not in fresh and not snapshot.roused and is_quiet(old, disk, before, look, about):
+        previous = memory_by_disk.get(name)
+        before, reading = memory.last_activity.get(name), snapshot.activity.get(name)
+        if previous is None:
+            previous = DiskMemory(DiskState.UNKNOWN, now, disk.attached_at, memory.resumed_at)
+        elif (
+            name not in new_actions
+            and not snapshot.group_spin_ups
+            and is_unchanged(previous, disk, before, reading, epoch)
+        ):
             continue
-        remembered[name] = recall(
-            old,
+        memory_by_disk[name] = update_disk(
+            previous,
             disk,
-            looks=(before, look),
-            outcomes=sorted(fresh.get(name, ()), key=_when),
-            roused=snapshot.roused.get(disk.group) if disk.group else None,
-            resumed=memory.resumed,
+            readings=(before, reading),
+            completed_actions=sorted(new_actions.get(name, ()), key=_completed_at),
+            group_spin_up=snapshot.group_spin_ups.get(disk.group) if disk.group else None,
+            resumed_at=memory.resumed_at,
             now=now,
         )
-    gone = [name for name in remembered if name not in snapshot.disks]
-    for name in gone[:-_MOST_GONE]:
-        del remembered[name]
-    return remembered
+    removed = [name for name in memory_by_disk if name not in snapshot.disks]
+    for name in removed[:-_MAX_REMOVED_DISKS]:
+        del memory_by_disk[name]
+    return memory_by_disk
 
 
-def _when(outcome: Outcome) -> float:
-    return outcome.at
+def _completed_at(completed_action: CompletedAction) -> float:
+    return completed_action.ended_at
 
 
-def _stirs(snapshot: Snapshot) -> Iterator[Why]:
+def _blockers(snapshot: Snapshot) -> Iterator[UndatedReason]:
     """Work in progress, for which the server stays awake; said once for a group."""
     for disk in snapshot.disks.values():
-        if disk.busy:
-            yield Why(disk.group or disk.id, disk.busy)
+        if disk.busy_reason:
+            yield UndatedReason(disk.group or disk.id, disk.busy_reason)

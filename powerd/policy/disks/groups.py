@@ -6,13 +6,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from powerd.config import DiskPlan
-from powerd.config import Disks as DiskOptions
-from powerd.model import MOST_GUARDED, Disk, DiskId, DiskMemory, DiskState, Guard, Seen, Snapshot
-from powerd.model.standby_timer import LONGEST
+from powerd.config import DiskOptions as DiskOptions
+from powerd.config import DiskSettings
+from powerd.model import MAX_WATCHED_DISKS, Disk, DiskId, DiskMemory, DiskState, GroupWatch, Reading, Snapshot
+from powerd.model.standby_timer import MAX_TIMER_SECONDS
 from powerd.policy.disks.ways import NEVER
 
-_STILL: Final = (DiskState.SETTLING, DiskState.STANDBY, DiskState.SLEEPING)
+_STOPPED_STATES: Final = (DiskState.SPINNING_DOWN, DiskState.STANDBY, DiskState.SLEEPING)
 
 
 @dataclass(slots=True)
@@ -28,16 +28,16 @@ class GroupIdleness:
     """
 
     members: list[Disk] = field(default_factory=list)
-    after: float = 0.0
+    spin_down_after: float = 0.0
     idle_since: float | None = None
-    holds: str | None = None
+    busy_reason: str | None = None
 
 
 def idleness_by_group(
     snapshot: Snapshot,
-    remembered: Mapping[DiskId, DiskMemory],
-    plans: Mapping[DiskId, tuple[DiskPlan, str | None]],
-    resumed: float | None,
+    memory_by_disk: Mapping[DiskId, DiskMemory],
+    plans: Mapping[DiskId, tuple[DiskSettings, str | None]],
+    resumed_at: float | None,
 ) -> dict[str, GroupIdleness]:
     """Who shares idleness, by the group's name, or the disk's own where it has none.
 
@@ -50,38 +50,40 @@ def idleness_by_group(
         plans: of each disk, and why powerd has nothing to do with it.
         resumed: CLOCK_MONOTONIC of the machine's last wake-up, which counts as use of every disk.
     """
-    found: dict[str, GroupIdleness] = {}
-    begin = -NEVER if resumed is None else resumed
+    shared_by_group: dict[str, GroupIdleness] = {}
+    idle_since_resume = -NEVER if resumed_at is None else resumed_at
     for name, disk in snapshot.disks.items():
-        if disk.excluded is not None:
+        if disk.ineligible_reason is not None:
             continue
         key = disk.group or name
-        shared = found.get(key)
+        shared = shared_by_group.get(key)
         if shared is None:
-            shared = found[key] = GroupIdleness(idle_since=begin)
-        memory, (plan, alone) = remembered[name], plans[name]
-        if alone is None:
+            shared = shared_by_group[key] = GroupIdleness(idle_since=idle_since_resume)
+        memory, (plan, unmanaged_reason) = memory_by_disk[name], plans[name]
+        if unmanaged_reason is None:
             shared.members.append(disk)
-            after = _stretched(plan, memory.stretch) if memory.stretch else plan.spin_down_after
-            shared.after = max(shared.after, after)
-        shared.holds = shared.holds or disk.busy
-        look, since = snapshot.activity.get(name), shared.idle_since
-        if not isinstance(look, Seen):
+            after = (
+                _with_backoff(plan, memory.backoff_level) if memory.backoff_level else plan.spin_down_after
+            )
+            shared.spin_down_after = max(shared.spin_down_after, after)
+        shared.busy_reason = shared.busy_reason or disk.busy_reason
+        reading, since = snapshot.activity.get(name), shared.idle_since
+        if not isinstance(reading, Reading):
             shared.idle_since = None
-        elif since is not None and (look.value.moved > since or memory.prodded > since):
-            shared.idle_since = max(look.value.moved, memory.prodded)
-    return found
+        elif since is not None and (reading.value.last_io_at > since or memory.last_passthrough_at > since):
+            shared.idle_since = max(reading.value.last_io_at, memory.last_passthrough_at)
+    return shared_by_group
 
 
-def _stretched(plan: DiskPlan, doublings: int) -> float:
+def _with_backoff(plan: DiskSettings, doublings: int) -> float:
     """Seconds of idleness, doubled for bounces; a drive's own timer takes no more than LONGEST."""
     after = plan.spin_down_after * (1 << doublings)
-    return after if plan.method != "timer" else min(after, max(plan.spin_down_after, LONGEST))
+    return after if plan.method != "timer" else min(after, max(plan.spin_down_after, MAX_TIMER_SECONDS))
 
 
-def guards(
-    groups: Mapping[str, GroupIdleness], remembered: Mapping[DiskId, DiskMemory], options: DiskOptions
-) -> Iterator[Guard]:
+def group_watches(
+    groups: Mapping[str, GroupIdleness], memory_by_disk: Mapping[DiskId, DiskMemory], options: DiskOptions
+) -> Iterator[GroupWatch]:
     """Members of a group that stand still, or are about to, and that the first access to one is to wake.
 
     One that goes on spinning, or hangs, is no reason to have the others wake one after the other.
@@ -92,6 +94,6 @@ def guards(
         members = shared.members
         if not members[1:] or (options.wake_group != "all" and not all(disk.array for disk in members)):
             continue
-        still = tuple([disk.id for disk in members if remembered[disk.id].state in _STILL])
-        if 1 < len(still) <= MOST_GUARDED:
-            yield Guard(group, still)
+        stopped = tuple([disk.id for disk in members if memory_by_disk[disk.id].state in _STOPPED_STATES])
+        if 1 < len(stopped) <= MAX_WATCHED_DISKS:
+            yield GroupWatch(group, stopped)

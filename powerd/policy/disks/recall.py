@@ -6,23 +6,42 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
-from powerd.model import Activity, Blind, Disk, DiskMemory, DiskState, Moment, Outcome, Roused, Seen
-from powerd.policy.disks.heard import hear, judged
-from powerd.policy.disks.ways import NEVER, REASK_FIRST, VANISHED, aged, at, is_old, turned, woke
+from powerd.model import (
+    CompletedAction,
+    Disk,
+    DiskActivity,
+    DiskMemory,
+    DiskState,
+    GroupSpinUp,
+    Moment,
+    Reading,
+    Unavailable,
+)
+from powerd.policy.disks.heard import apply_result, resolve_unexpected_activity
+from powerd.policy.disks.ways import (
+    DISAPPEARANCE_WINDOW,
+    NEVER,
+    RECHECK_FIRST,
+    drop_expired,
+    has_expired,
+    mark_spun_up,
+    moment_at,
+    with_state,
+)
 
-Look = Seen[Activity] | Blind | None
+ActivityReading = Reading[DiskActivity] | Unavailable | None
 
-_VANISHES: Final = "it vanished when it was told to stand by"
+_DISAPPEARED: Final = "it vanished when it was told to stand by"
 
 
-def recall(  # noqa: PLR0913 - each kind of fact that there is about a disk
+def update_disk(  # noqa: PLR0913 - each kind of fact that there is about a disk
     memory: DiskMemory,
     disk: Disk,
     *,
-    looks: tuple[Look, Look],
-    outcomes: Sequence[Outcome],
-    roused: Roused | None,
-    resumed: float | None,
+    readings: tuple[ActivityReading, ActivityReading],
+    completed_actions: Sequence[CompletedAction],
+    group_spin_up: GroupSpinUp | None,
+    resumed_at: float | None,
     now: Moment,
 ) -> DiskMemory:
     """The disk's memory after everything that has come to be known since the last decision.
@@ -36,176 +55,219 @@ def recall(  # noqa: PLR0913 - each kind of fact that there is about a disk
         resumed: CLOCK_MONOTONIC of the machine's last wake-up.
         now: the present moment.
     """
-    before, look = looks
-    moved = look.value.moved if isinstance(look, Seen) else -NEVER
-    begun = max(disk.seen, -NEVER if resumed is None else resumed)  # of this epoch
-    memory = aged(memory, now)
-    for outcome in outcomes:
-        if outcome.at < begun:
-            memory = hear(memory, outcome, moved, now)
-    if resumed != memory.resumed:
-        memory = _resumed(memory, resumed, now)
-    if disk.seen != memory.seen:
-        memory = _plugged(memory, disk.seen, now)
-    for outcome in outcomes:
-        if outcome.at >= begun:
-            memory = hear(memory, outcome, moved, now)
-    if disk.transport == "usb" and not memory.barred and _vanished(memory, resumed):
-        memory = _unknown(replace(memory, barred=_VANISHES), now)
-    if roused is not None and roused.at > memory.known and memory.state.asleep:
-        memory = _roused(memory, disk, roused, now)
-    if look is None or look is before:
+    before, reading = readings
+    last_io_at = reading.value.last_io_at if isinstance(reading, Reading) else -NEVER
+    epoch_start = max(disk.attached_at, -NEVER if resumed_at is None else resumed_at)  # of this epoch
+    memory = drop_expired(memory, now)
+    for completed_action in completed_actions:
+        if completed_action.ended_at < epoch_start:
+            memory = apply_result(memory, completed_action, last_io_at, now)
+    if resumed_at != memory.resumed_at:
+        memory = _after_resume(memory, resumed_at, now)
+    if disk.attached_at != memory.attached_at:
+        memory = _after_attach(memory, disk.attached_at, now)
+    for completed_action in completed_actions:
+        if completed_action.ended_at >= epoch_start:
+            memory = apply_result(memory, completed_action, last_io_at, now)
+    if disk.transport == "usb" and not memory.excluded_reason and _disappeared(memory, resumed_at):
+        memory = _mark_unknown(replace(memory, excluded_reason=_DISAPPEARED), now)
+    if group_spin_up is not None and group_spin_up.at > memory.mode_confirmed_at and memory.state.is_stopped:
+        memory = _apply_group_spin_up(memory, disk, group_spin_up, now)
+    if reading is None or reading is before:
         return memory
-    return _looked(memory, before, look, begun, now) if isinstance(look, Seen) else _blind(memory, now)
+    return (
+        _apply_activity(memory, before, reading, epoch_start, now)
+        if isinstance(reading, Reading)
+        else _apply_unavailable(memory, now)
+    )
 
 
-def is_quiet(
-    memory: DiskMemory, disk: Disk, before: Look, look: Look, about: tuple[float | None, float]
+def is_unchanged(
+    memory: DiskMemory,
+    disk: Disk,
+    before: ActivityReading,
+    reading: ActivityReading,
+    epoch: tuple[float | None, float],
 ) -> bool:
     """Whether recall() has nothing to do, short of an outcome: most disks, most of the time.
 
     ``about`` is when the machine last woke up, and the CLOCK_BOOTTIME of 24 hours ago.
     """
-    resumed, start = about
+    resumed_at, start = epoch
     return (
-        isinstance(look, Seen)
-        and isinstance(before, Seen)
-        and (activity := look.value).moved <= before.value.moved
-        and not activity.suspended
+        isinstance(reading, Reading)
+        and isinstance(before, Reading)
+        and (activity := reading.value).last_io_at <= before.value.last_io_at
+        and not activity.runtime_suspended
         and memory.state is not DiskState.SUSPENDED
-        and memory.spun == -NEVER
-        and not memory.slept
-        and not (activity.prodded > memory.known and memory.state.asleep)
-        and memory.resumed == resumed
-        and memory.seen == disk.seen
-        and not is_old(memory, start)
+        and memory.unexpectedly_active_at == -NEVER
+        and not memory.restore_standby
+        and not (activity.last_passthrough_at > memory.mode_confirmed_at and memory.state.is_stopped)
+        and memory.resumed_at == resumed_at
+        and memory.attached_at == disk.attached_at
+        and not has_expired(memory, start)
     )
 
 
-def _resumed(memory: DiskMemory, resumed: float | None, now: Moment) -> DiskMemory:
+def _after_resume(memory: DiskMemory, resumed_at: float | None, now: Moment) -> DiskMemory:
     """The machine has slept: drives have lost their settings, and most have been woken with it."""
-    stood = memory.state in {DiskState.STANDBY, DiskState.SLEEPING, DiskState.SETTLING}
-    memory = replace(_void(memory), resumed=resumed, slept=stood or memory.slept)
-    return memory if memory.state in {DiskState.HUNG, DiskState.UNSUPPORTED} else _unknown(memory, now)
+    was_stopped = memory.state in {DiskState.STANDBY, DiskState.SLEEPING, DiskState.SPINNING_DOWN}
+    memory = replace(
+        _forget_settings(memory), resumed_at=resumed_at, restore_standby=was_stopped or memory.restore_standby
+    )
+    return (
+        memory
+        if memory.state in {DiskState.UNRESPONSIVE, DiskState.UNSUPPORTED}
+        else _mark_unknown(memory, now)
+    )
 
 
-def _plugged(memory: DiskMemory, seen: float, now: Moment) -> DiskMemory:
+def _after_attach(memory: DiskMemory, attached_at: float, now: Moment) -> DiskMemory:
     """Another connection, or the first of this run: what was in vain or hung may work now."""
-    ours = memory.ours and memory.seen == -NEVER
-    memory = replace(_void(memory), ours=ours, seen=seen, slept=False, failures=0)
-    return _unknown(memory, now)
+    timer_set_by_us = memory.timer_set_by_us and memory.attached_at == -NEVER
+    memory = replace(
+        _forget_settings(memory),
+        timer_set_by_us=timer_set_by_us,
+        attached_at=attached_at,
+        restore_standby=False,
+        failed_spin_downs=0,
+    )
+    return _mark_unknown(memory, now)
 
 
-def _vanished(memory: DiskMemory, resumed: float | None) -> bool:
+def _disappeared(memory: DiskMemory, resumed_at: float | None) -> bool:
     """Whether it has come back soon after it was told to stand by, and not because the machine slept.
 
     Some bridges let go of a disk that stops, and its filesystems with it.
     """
-    told = memory.ordered
-    return told < memory.seen <= told + VANISHED and (resumed is None or resumed < told)
+    sent_at = memory.spin_down_sent_at
+    return sent_at < memory.attached_at <= sent_at + DISAPPEARANCE_WINDOW and (
+        resumed_at is None or resumed_at < sent_at
+    )
 
 
-def _void(memory: DiskMemory) -> DiskMemory:
+def _forget_settings(memory: DiskMemory) -> DiskMemory:
     """Without what a drive forgets with its power."""
     return replace(
         memory,
-        known=-NEVER,
-        pause=-NEVER,
-        drive=None,
-        read=False,
-        timer=None,
-        ours=False,
-        timerless=False,
-        level=None,
-        denied="",
-        base=None,
-        prodded=-NEVER,
+        mode_confirmed_at=-NEVER,
+        paused_until=-NEVER,
+        power_features=None,
+        features_requested=False,
+        standby_timer=None,
+        timer_set_by_us=False,
+        timer_unsupported=False,
+        requested_apm=None,
+        setting_error="",
+        resume_baseline=None,
+        last_passthrough_at=-NEVER,
     )
 
 
-def _unknown(memory: DiskMemory, now: Moment) -> DiskMemory:
+def _mark_unknown(memory: DiskMemory, now: Moment) -> DiskMemory:
     """To be asked, unless it has been given up."""
-    return replace(turned(memory, DiskState.UNKNOWN, now), known=-NEVER)
+    return replace(with_state(memory, DiskState.UNKNOWN, now), mode_confirmed_at=-NEVER)
 
 
-def tried_anew(memory: DiskMemory) -> DiskMemory:
+def reset_failures(memory: DiskMemory) -> DiskMemory:
     """As after a change of the configuration: whatever was given up is tried again."""
     state = DiskState.UNKNOWN if memory.state is DiskState.UNSUPPORTED else memory.state
-    known = -NEVER if state is not memory.state else memory.known
+    mode_confirmed_at = -NEVER if state is not memory.state else memory.mode_confirmed_at
     return replace(
         memory,
         state=state,
-        known=known,
-        pause=-NEVER,
-        asks=0,
-        failures=0,
-        why="",
-        barred="",
-        ordered=-NEVER if memory.barred else memory.ordered,
-        read=False,
-        timerless=False,
-        level=None,
-        denied="",
-        stretch=0,
-        bounces=(),
+        mode_confirmed_at=mode_confirmed_at,
+        paused_until=-NEVER,
+        power_checks=0,
+        failed_spin_downs=0,
+        reason="",
+        excluded_reason="",
+        spin_down_sent_at=-NEVER if memory.excluded_reason else memory.spin_down_sent_at,
+        features_requested=False,
+        timer_unsupported=False,
+        requested_apm=None,
+        setting_error="",
+        backoff_level=0,
+        early_wakes=(),
     )
 
 
-def _roused(memory: DiskMemory, disk: Disk, roused: Roused, now: Moment) -> DiskMemory:
+def _apply_group_spin_up(
+    memory: DiskMemory, disk: Disk, group_spin_up: GroupSpinUp, now: Moment
+) -> DiskMemory:
     """The helper has woken its group, or seen its first access."""
-    if disk.id not in {roused.disk, *roused.others}:
+    if disk.id not in {group_spin_up.first_disk, *group_spin_up.other_disks}:
         return memory
-    return replace(woke(memory, at(now, roused.at)), known=roused.at)
+    return replace(mark_spun_up(memory, moment_at(now, group_spin_up.at)), mode_confirmed_at=group_spin_up.at)
 
 
-def _blind(memory: DiskMemory, now: Moment) -> DiskMemory:
+def _apply_unavailable(memory: DiskMemory, now: Moment) -> DiskMemory:
     """Its counters say nothing; of one that spun though it was told to stand by, nobody can tell why."""
-    return memory if memory.spun == -NEVER else turned(memory, DiskState.ACTIVE, now)
+    return memory if memory.unexpectedly_active_at == -NEVER else with_state(memory, DiskState.ACTIVE, now)
 
 
-def _looked(  # noqa: PLR0911 - a ladder: each rung is one way to know
-    memory: DiskMemory, before: Look, look: Seen[Activity], begun: float, now: Moment
+def _apply_activity(  # noqa: PLR0911 - a ladder: each rung is one way to know
+    memory: DiskMemory,
+    before: ActivityReading,
+    reading: Reading[DiskActivity],
+    epoch_start: float,
+    now: Moment,
 ) -> DiskMemory:
     """What its counters say of its spindle.
 
     I/O that was seen between two looks which both came after the drive's last word has woken it. Where the
     word came between them, the I/O may have been before it: then that word counts no more.
     """
-    activity = look.value
-    if activity.suspended:
-        return turned(memory, DiskState.SUSPENDED, now)
+    activity = reading.value
+    if activity.runtime_suspended:
+        return with_state(memory, DiskState.SUSPENDED, now)
     if memory.state is DiskState.SUSPENDED:
-        return woke(memory, now, by_use=False)
-    if memory.spun > -NEVER:
-        return judged(memory, activity, now) if look.at > memory.spun else memory
-    memory = _prodded(_touched(memory, look), activity, now)
-    if isinstance(before, Seen) and activity.moved <= before.value.moved:
+        return mark_spun_up(memory, now, by_use=False)
+    if memory.unexpectedly_active_at > -NEVER:
+        return (
+            resolve_unexpected_activity(memory, activity, now)
+            if reading.at > memory.unexpectedly_active_at
+            else memory
+        )
+    memory = _apply_passthrough(_apply_resume_baseline(memory, reading), activity, now)
+    if isinstance(before, Reading) and activity.last_io_at <= before.value.last_io_at:
         return memory
-    floor = max(memory.known, begun)
-    if activity.moved <= floor or memory.state not in _TELLING:
+    floor = max(memory.mode_confirmed_at, epoch_start)
+    if activity.last_io_at <= floor or memory.state not in _IO_CHANGES_STATE:
         return memory
-    if not isinstance(before, Seen) or before.at < floor:
-        return replace(memory, known=-NEVER)
-    when = at(now, activity.moved)
-    if memory.state.asleep:
-        return woke(memory, when)
-    return turned(memory, DiskState.ACTIVE, when)
+    if not isinstance(before, Reading) or before.at < floor:
+        return replace(memory, mode_confirmed_at=-NEVER)
+    when = moment_at(now, activity.last_io_at)
+    if memory.state.is_stopped:
+        return mark_spun_up(memory, when)
+    return with_state(memory, DiskState.ACTIVE, when)
 
 
-def _prodded(memory: DiskMemory, activity: Activity, now: Moment) -> DiskMemory:
+def _apply_passthrough(memory: DiskMemory, activity: DiskActivity, now: Moment) -> DiskMemory:
     """A command of others may have woken it, so it is to be asked; but not whenever a sensor polls it."""
-    due = activity.prodded > memory.known and now.mono - memory.known >= REASK_FIRST
-    return replace(memory, known=-NEVER, prodded=activity.prodded) if due and memory.state.asleep else memory
+    due = (
+        activity.last_passthrough_at > memory.mode_confirmed_at
+        and now.mono - memory.mode_confirmed_at >= RECHECK_FIRST
+    )
+    return (
+        replace(memory, mode_confirmed_at=-NEVER, last_passthrough_at=activity.last_passthrough_at)
+        if due and memory.state.is_stopped
+        else memory
+    )
 
 
-_TELLING = (DiskState.STANDBY, DiskState.SLEEPING, DiskState.UNKNOWN)
+_IO_CHANGES_STATE = (DiskState.STANDBY, DiskState.SLEEPING, DiskState.UNKNOWN)
 """States in which I/O says something new."""
 
 
-def _touched(memory: DiskMemory, look: Seen[Activity]) -> DiskMemory:
+def _apply_resume_baseline(memory: DiskMemory, reading: Reading[DiskActivity]) -> DiskMemory:
     """A disk that is to be put back, and has been used since the machine woke up, stays up."""
-    if not memory.slept or memory.resumed is None or look.at < memory.resumed:
+    if not memory.restore_standby or memory.resumed_at is None or reading.at < memory.resumed_at:
         return memory
-    if memory.base is None:
-        return replace(memory, base=(look.at, look.value.ios))
-    return memory if look.value.ios == memory.base[1] else replace(memory, slept=False)
+    if memory.resume_baseline is None:
+        return replace(memory, resume_baseline=(reading.at, reading.value.io_count))
+    return (
+        memory
+        if reading.value.io_count == memory.resume_baseline[1]
+        else replace(memory, restore_standby=False)
+    )

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from powerd.config import show_duration
-from powerd.model import APM_WITHOUT_STANDBY, Disk, DiskReport, DiskState, Seen
-from powerd.policy.disks.case import Case, Step
-from powerd.policy.disks.ways import BOUNCE, BOUNCES, NEVER, at
-from powerd.policy.why import Why
+from powerd.config import format_duration
+from powerd.model import APM_WITHOUT_STANDBY, Disk, DiskReport, DiskState, Reading
+from powerd.policy.disks.case import DiskContext, NextAction
+from powerd.policy.disks.ways import EARLY_WAKE_WITHIN, EARLY_WAKES_PER_BACKOFF, NEVER, moment_at
+from powerd.policy.why import UndatedReason
 
-_PRODDED: Final = (
+_PASSTHROUGH: Final = (
     "was woken by a command that is no I/O, such as smartctl's without --nocheck=standby; powerd check names "
     "programs that send such"
 )
-_SHORT: Final = 300.0
+_SHORT_SPIN_DOWN_AFTER: Final = 300.0
 """Seconds: who spins down after less will spend more on starts than it saves."""
 
 _EPC: Final = (
@@ -35,99 +35,105 @@ _SWAP: Final = (
 )
 
 
-def report(case: Case, step: Step) -> DiskReport:
+def build_report(context: DiskContext, next_action: NextAction) -> DiskReport:
     """What every face shows of one disk."""
-    memory = case.memory
-    state, since = DiskState.EXCLUDED if step.excluded else memory.state, memory.since
-    if step.untold is not None:
-        state, since = DiskState.UNKNOWN, at(case.now, step.untold)
+    memory = context.memory
+    state, since = DiskState.EXCLUDED if next_action.unmanaged else memory.state, memory.since
+    if next_action.unknown_since is not None:
+        state, since = DiskState.UNKNOWN, moment_at(context.now, next_action.unknown_since)
     return DiskReport(  # by position: by name it takes 1.0 us instead of 0.4, and there may be a thousand
-        case.disk,
+        context.disk,
         state,
         since,
-        case.plan.method,
-        case.after,
-        case.idle_since,
-        step.at,
-        step.waits,
-        len(memory.ups),
-        len(memory.downs),
-        memory.worked,
-        memory.timer,
-        _level(case),
-        memory.woken,
+        context.plan.method,
+        context.spin_down_after,
+        context.idle_since,
+        next_action.spin_down_at,
+        next_action.reason,
+        len(memory.spin_ups),
+        len(memory.spin_downs),
+        memory.verified_method,
+        memory.standby_timer,
+        _apm_level(context),
+        memory.last_spin_up,
     )
 
 
-def remarks(case: Case, step: Step) -> Iterator[Why]:
+def remarks(context: DiskContext, next_action: NextAction) -> Iterator[UndatedReason]:
     """What holds nothing up, and a person should know all the same."""
-    if step.excluded:
+    if next_action.unmanaged:
         return
-    name, memory, plan = case.disk.id, case.memory, case.plan
-    if step.waits:
-        yield Why(name, step.waits, keeps_awake=False)
-    after, drive = plan.spin_down_after, memory.drive
-    if memory.stretch and after:
-        yield Why(
+    name, memory, plan = context.disk.id, context.memory, context.plan
+    if next_action.reason:
+        yield UndatedReason(name, next_action.reason, blocks_sleep=False)
+    spin_down_after, features = plan.spin_down_after, memory.power_features
+    if memory.backoff_level and spin_down_after:
+        yield UndatedReason(
             name,
-            f"was woken {BOUNCES} times within {show_duration(BOUNCE)} of a spin-down, so it stands by after "
-            f"{show_duration(case.after)} instead of {show_duration(after)}",
-            keeps_awake=False,
+            f"was woken {EARLY_WAKES_PER_BACKOFF} times within {format_duration(EARLY_WAKE_WITHIN)} of a spin-down, so it stands by after "
+            f"{format_duration(context.spin_down_after)} instead of {format_duration(spin_down_after)}",
+            blocks_sleep=False,
         )
-    if 0 < after < _SHORT:
-        yield Why(
+    if 0 < spin_down_after < _SHORT_SPIN_DOWN_AFTER:
+        yield UndatedReason(
             name,
-            f"spin_down_after is shorter than {show_duration(_SHORT)}: starting it takes more than it saves",
-            keeps_awake=False,
+            f"spin_down_after is shorter than {format_duration(_SHORT_SPIN_DOWN_AFTER)}: starting it takes more than it saves",
+            blocks_sleep=False,
         )
-    if drive is not None and drive.epc:
-        yield Why(name, _TIMER_AND_EPC if plan.method == "timer" else _EPC, keeps_awake=False)
-    if after and (case.disk.mounts or case.disk.journal or case.disk.swapping):
-        yield from _on_wakers(case.disk)
-    if memory.prodded > -NEVER and memory.state is DiskState.ACTIVE and not _used(case, memory.prodded):
-        yield Why(name, _PRODDED, keeps_awake=False)
-    level = _level(case)
+    if features is not None and features.epc_enabled:
+        yield UndatedReason(name, _TIMER_AND_EPC if plan.method == "timer" else _EPC, blocks_sleep=False)
+    if spin_down_after and (context.disk.mounts or context.disk.holds_journal or context.disk.swap_in_use):
+        yield from _wake_cause_remarks(context.disk)
+    if (
+        memory.last_passthrough_at > -NEVER
+        and memory.state is DiskState.ACTIVE
+        and not _used_since(context, memory.last_passthrough_at)
+    ):
+        yield UndatedReason(name, _PASSTHROUGH, blocks_sleep=False)
+    level = _apm_level(context)
     if level != plan.apm and (plan.apm is not None or (level or APM_WITHOUT_STANDBY) < APM_WITHOUT_STANDBY):
-        yield from _on_apm(case, level)
+        yield from _apm_remarks(context, level)
 
 
-def _on_wakers(disk: Disk) -> Iterator[Why]:
+def _wake_cause_remarks(disk: Disk) -> Iterator[UndatedReason]:
     """What wakes a disk that is to stand by all the same."""
-    if disk.journal:
-        yield Why(disk.id, _JOURNAL, keeps_awake=False)
-    if disk.swapping:
-        yield Why(disk.id, _SWAPPING, keeps_awake=False)
-    elif any(mount.fs == "swap" for mount in disk.mounts):
-        yield Why(disk.id, _SWAP, keeps_awake=False)
+    if disk.holds_journal:
+        yield UndatedReason(disk.id, _JOURNAL, blocks_sleep=False)
+    if disk.swap_in_use:
+        yield UndatedReason(disk.id, _SWAPPING, blocks_sleep=False)
+    elif any(mount.fs_type == "swap" for mount in disk.mounts):
+        yield UndatedReason(disk.id, _SWAP, blocks_sleep=False)
 
 
-def _used(case: Case, since: float) -> bool:
-    return isinstance(case.look, Seen) and case.look.value.moved >= since
+def _used_since(context: DiskContext, since: float) -> bool:
+    return isinstance(context.reading, Reading) and context.reading.value.last_io_at >= since
 
 
-def _level(case: Case) -> int | None:
+def _apm_level(context: DiskContext) -> int | None:
     """Its APM level, by its own word if powerd has that, else by what udev has heard."""
-    drive = case.memory.drive
-    return case.disk.apm if drive is None else drive.apm
+    features = context.memory.power_features
+    return context.disk.apm if features is None else features.apm
 
 
-def _on_apm(case: Case, level: int | None) -> Iterator[Why]:
+def _apm_remarks(context: DiskContext, level: int | None) -> Iterator[UndatedReason]:
     """A level that cannot be set, and one at which it stops when it likes to though no rule says so."""
-    name, memory, wanted = case.disk.id, case.memory, case.plan.apm
-    if wanted is not None and memory.drive is not None:
-        if not memory.drive.apm_supported:
-            yield Why(
-                name, f"has no APM, so that its level cannot be set to {wanted}; drop apm", keeps_awake=False
+    name, memory, wanted = context.disk.id, context.memory, context.plan.apm
+    if wanted is not None and memory.power_features is not None:
+        if not memory.power_features.apm_supported:
+            yield UndatedReason(
+                name, f"has no APM, so that its level cannot be set to {wanted}; drop apm", blocks_sleep=False
             )
-        elif memory.level == wanted:
-            yield Why(name, f"its APM level cannot be set to {wanted}: {memory.denied}", keeps_awake=False)
+        elif memory.requested_apm == wanted:
+            yield UndatedReason(
+                name, f"its APM level cannot be set to {wanted}: {memory.setting_error}", blocks_sleep=False
+            )
     if level is not None and level < APM_WITHOUT_STANDBY:
-        asked = "which no rule asks for" if wanted is None else f"not at {wanted} as its rule says"
+        cause = "which no rule asks for" if wanted is None else f"not at {wanted} as its rule says"
         remedy = "set apm = 254 in a [[disks.rule]]" if wanted is None else 'mode = "enforce" sets it'
-        remedy = f"; {remedy}" if wanted is None or not case.acts else ""
-        yield Why(
+        remedy = f"; {remedy}" if wanted is None or not context.enforcing else ""
+        yield UndatedReason(
             name,
-            f"is at APM level {level}, {asked}: below {APM_WITHOUT_STANDBY} it may spin down when it likes "
+            f"is at APM level {level}, {cause}: below {APM_WITHOUT_STANDBY} it may spin down when it likes "
             f"to{remedy}",
-            keeps_awake=False,
+            blocks_sleep=False,
         )

@@ -4,24 +4,24 @@ from __future__ import annotations
 
 from typing import Final
 
-from powerd.config import DiskPlan
+from powerd.config import DiskSettings
 from powerd.model import (
     APM_WITHOUT_STANDBY,
-    Activity,
-    AskPower,
+    CheckPowerMode,
     Disk,
+    DiskAction,
+    DiskActivity,
     DiskMemory,
-    DiskOrder,
     DiskState,
-    ReadDrive,
-    Seen,
-    SetApm,
-    SetTimer,
+    Reading,
+    ReadPowerFeatures,
+    SetApmLevel,
+    SetStandbyTimer,
 )
-from powerd.model.standby_timer import LONGEST, timer_for
-from powerd.policy.disks.case import Case, Step
-from powerd.policy.disks.descent import descent, spent
-from powerd.policy.disks.ways import FRESH, HOOKS, NEVER, REASK_FIRST, REASK_MOST
+from powerd.model.standby_timer import MAX_TIMER_SECONDS, encode_timer
+from powerd.policy.disks.case import DiskContext, NextAction
+from powerd.policy.disks.descent import limit_reached, plan_spin_down
+from powerd.policy.disks.ways import EVIDENCE_LIFETIME, NEVER, RECHECK_FIRST, RECHECK_MAX, RESUME_HOOKS_DELAY
 
 _USB: Final = "it is on USB; with usb = true in a [[disks.rule]] it may stand by"
 _JOURNAL: Final = (
@@ -32,158 +32,176 @@ _SWAPPING: Final = (
     "{} holds swap space in use, which would wake it; with that on an SSD or zram, or "
     "spin_down_after in a [[disks.rule]] for it, it may stand by"
 )
-_KERNEL: Final = "the kernel spins it down by itself (runtime power management)"
-_SPUN: Final = "was told to stand by, and spins; its counters are to say whether it was used"
-_HELD_UP: Final = frozenset({DiskState.SETTLING, DiskState.HUNG})
+_RUNTIME_PM: Final = "the kernel spins it down by itself (runtime power management)"
+_UNEXPECTEDLY_ACTIVE: Final = "was told to stand by, and spins; its counters are to say whether it was used"
+_AWAITING_ANSWER: Final = frozenset({DiskState.SPINNING_DOWN, DiskState.UNRESPONSIVE})
 """States that only an answer ends, and of one that is left alone none is asked for."""
-_REST: Final = Step()
-_UNSEEN: Final = "its counters have not been read yet"
+_NO_ACTION: Final = NextAction()
+_NOT_POLLED: Final = "its counters have not been read yet"
 
 
-def step(case: Case) -> Step:  # noqa: PLR0911 - a ladder: each rung forbids the ones below
+def next_action(context: DiskContext) -> NextAction:  # noqa: PLR0911 - a ladder: each rung forbids the ones below
     """The next step of one disk."""
-    memory, now, spins = case.memory, case.now, case.memory.state is DiskState.ACTIVE
-    if case.alone is not None:
-        return Step(case.alone, _withdrawn(case), excluded=True)
-    if case.disk.runtime_pm or memory.state is DiskState.SUSPENDED:
-        return Step(_KERNEL)
+    memory, now, spins = context.memory, context.now, context.memory.state is DiskState.ACTIVE
+    if context.unmanaged_reason is not None:
+        return NextAction(context.unmanaged_reason, _remove_timer(context), unmanaged=True)
+    if context.disk.runtime_pm or memory.state is DiskState.SUSPENDED:
+        return NextAction(_RUNTIME_PM)
     if memory.state is DiskState.UNSUPPORTED:
-        return Step(f"cannot be made to stand by: {memory.why}")
-    if case.under_way:
-        return Step("an order to it is under way")
-    if now.mono < memory.pause:
-        return Step(_pausing(memory), again=memory.pause)
-    asked = None if spins else _asked(case)
-    if asked is not None:
-        return asked
-    if not isinstance(case.look, Seen):
-        return Step(_UNSEEN if case.look is None else case.look.why)
+        return NextAction(f"cannot be made to stand by: {memory.reason}")
+    if context.action_running:
+        return NextAction("an order to it is under way")
+    if now.mono < memory.paused_until:
+        return NextAction(_pause_reason(memory), decide_again_at=memory.paused_until)
+    power_check = None if spins else _power_check(context)
+    if power_check is not None:
+        return power_check
+    if not isinstance(context.reading, Reading):
+        return NextAction(_NOT_POLLED if context.reading is None else context.reading.reason)
     if not spins:
-        return _still(case, case.look)
-    going = _settings(case, case.look) or descent(case, case.look)
-    return _doubted(case, case.look, going) if going.order is None and _naps(case) else going
+        return _when_not_active(context, context.reading)
+    descent_action = _apply_settings(context, context.reading) or plan_spin_down(context, context.reading)
+    return (
+        _recheck(context, context.reading, descent_action)
+        if descent_action.action is None and _may_self_standby(context)
+        else descent_action
+    )
 
 
-def left_alone(disk: Disk, plan: DiskPlan) -> str | None:
+def find_unmanaged_reason(disk: Disk, plan: DiskSettings) -> str | None:
     """Why powerd has nothing to do with a disk; None = it has."""
-    if disk.excluded is not None:
-        return disk.excluded
+    if disk.ineligible_reason is not None:
+        return disk.ineligible_reason
     if disk.transport == "usb" and not plan.usb:
         return _USB
-    if not (disk.journal or disk.swapping) or plan.chosen or plan.spin_down_after == 0:
+    if not (disk.holds_journal or disk.swap_in_use) or plan.set_by_rule or plan.spin_down_after == 0:
         return None
-    why = _JOURNAL if disk.journal else _SWAPPING
-    return why.format("it" if disk.group is None else "its group")
+    template = _JOURNAL if disk.holds_journal else _SWAPPING
+    return template.format("it" if disk.group is None else "its group")
 
 
-def _withdrawn(case: Case) -> SetTimer | None:
+def _remove_timer(context: DiskContext) -> SetStandbyTimer | None:
     """The end of the timer that powerd once set in a disk it now leaves alone, while that surely spins."""
-    memory, look = case.memory, case.look
-    if not memory.ours or memory.timerless or not case.acts or case.disk.excluded is not None:
+    memory, reading = context.memory, context.reading
+    if (
+        not memory.timer_set_by_us
+        or memory.timer_unsupported
+        or not context.enforcing
+        or context.disk.ineligible_reason is not None
+    ):
         return None
-    if case.under_way or case.now.mono < memory.pause or not isinstance(look, Seen):
+    if context.action_running or context.now.mono < memory.paused_until or not isinstance(reading, Reading):
         return None
-    used = look.value.moved > max(memory.ordered, memory.since.mono)  # while nobody asked it any more
-    spins = memory.state is DiskState.ACTIVE or (memory.state in _HELD_UP and used)
-    fresh = case.now.mono - max(look.value.moved, memory.known) <= FRESH
-    return SetTimer(case.disk.id, 0) if spins and fresh else None
+    used = reading.value.last_io_at > max(
+        memory.spin_down_sent_at, memory.since.mono
+    )  # while nobody asked it any more
+    spins = memory.state is DiskState.ACTIVE or (memory.state in _AWAITING_ANSWER and used)
+    fresh = context.now.mono - max(reading.value.last_io_at, memory.mode_confirmed_at) <= EVIDENCE_LIFETIME
+    return SetStandbyTimer(context.disk.id, 0) if spins and fresh else None
 
 
-def _pausing(memory: DiskMemory) -> str:
-    if memory.state is DiskState.SETTLING:
+def _pause_reason(memory: DiskMemory) -> str:
+    if memory.state is DiskState.SPINNING_DOWN:
         return "was told to stand by, and will be asked whether it did"
-    if memory.state is DiskState.HUNG:
-        return f"does not answer, and is asked again ever later, at last every hour: {memory.why}"
-    return memory.why
+    if memory.state is DiskState.UNRESPONSIVE:
+        return f"does not answer, and is asked again ever later, at last every hour: {memory.reason}"
+    return memory.reason
 
 
-def _asked(case: Case) -> Step | None:
+def _power_check(context: DiskContext) -> NextAction | None:
     """The question whether it spins, of one that is not believed to; None = there is none."""
-    memory, state = case.memory, case.memory.state
-    if not case.acts:
+    memory, state = context.memory, context.memory.state
+    if not context.enforcing:
         return None
-    if memory.spun > -NEVER:
-        return Step(_SPUN, look=case.now.mono)
-    due = state is DiskState.SETTLING or state is DiskState.HUNG
-    due = due or (state is DiskState.SLEEPING and memory.asks == 0)  # is it the question that wakes it?
-    if not due and not (memory.known == -NEVER and (state.asleep or _managed(case))):
+    if memory.unexpectedly_active_at > -NEVER:
+        return NextAction(_UNEXPECTEDLY_ACTIVE, poll_at=context.now.mono)
+    due = state is DiskState.SPINNING_DOWN or state is DiskState.UNRESPONSIVE
+    due = due or (
+        state is DiskState.SLEEPING and memory.power_checks == 0
+    )  # is it the question that wakes it?
+    if not due and not (memory.mode_confirmed_at == -NEVER and (state.is_stopped or _has_settings(context))):
         return None
-    return Step("it is asked whether it spins", AskPower(case.disk.id))
+    return NextAction("it is asked whether it spins", CheckPowerMode(context.disk.id))
 
 
-def _managed(case: Case) -> bool:
+def _has_settings(context: DiskContext) -> bool:
     """Whether there is anything to be ordered, if it is but to take away a timer that is wanted no longer."""
-    return case.plan.spin_down_after > 0 or case.plan.apm is not None or case.memory.ours
+    return context.plan.spin_down_after > 0 or context.plan.apm is not None or context.memory.timer_set_by_us
 
 
-def _naps(case: Case) -> bool:
+def _may_self_standby(context: DiskContext) -> bool:
     """Whether it may stop without an order of powerd's or a timer that powerd has set.
 
     One that powerd does not stop may be stopped by anybody.
     """
-    if not case.acts or case.after == 0:
+    if not context.enforcing or context.spin_down_after == 0:
         return True
-    drive = case.memory.drive
-    if drive is None or not (drive.epc or (drive.apm is not None and drive.apm < APM_WITHOUT_STANDBY)):
+    features = context.memory.power_features
+    if features is None or not (
+        features.epc_enabled or (features.apm is not None and features.apm < APM_WITHOUT_STANDBY)
+    ):
         return False
-    return case.plan.method == "command" or not case.memory.timer
+    return context.plan.method == "command" or not context.memory.standby_timer
 
 
-def _doubted(case: Case, look: Seen[Activity], going: Step) -> Step:
+def _recheck(context: DiskContext, reading: Reading[DiskActivity], planned: NextAction) -> NextAction:
     """Asked ever more seldom; where powerd is to send it nothing, nobody knows whether it spins."""
-    moved, known = look.value.moved, case.memory.known
-    last = max(moved, known)
-    due = last + min(max(known - moved, REASK_FIRST), REASK_MOST)
-    if case.now.mono < due:
-        return going._replace(again=min(going.again, due))
-    if not case.acts or not _managed(case):
-        return going._replace(untold=last)
-    return going._replace(order=AskPower(case.disk.id))
+    last_io_at, confirmed_at = reading.value.last_io_at, context.memory.mode_confirmed_at
+    last = max(last_io_at, confirmed_at)
+    due = last + min(max(confirmed_at - last_io_at, RECHECK_FIRST), RECHECK_MAX)
+    if context.now.mono < due:
+        return planned._replace(decide_again_at=min(planned.decide_again_at, due))
+    if not context.enforcing or not _has_settings(context):
+        return planned._replace(unknown_since=last)
+    return planned._replace(action=CheckPowerMode(context.disk.id))
 
 
-def _still(case: Case, look: Seen[Activity]) -> Step:
+def _when_not_active(context: DiskContext, reading: Reading[DiskActivity]) -> NextAction:
     """One that is not known to spin; where powerd is not to ask what may have been woken, nobody knows."""
-    memory = case.memory
+    memory = context.memory
     if memory.state is DiskState.UNKNOWN:
-        return descent(case, look)
-    if memory.known > -NEVER or not memory.state.asleep:
-        return _REST
-    return Step(untold=max(look.value.moved, memory.prodded))
+        return plan_spin_down(context, reading)
+    if memory.mode_confirmed_at > -NEVER or not memory.state.is_stopped:
+        return _NO_ACTION
+    return NextAction(unknown_since=max(reading.value.last_io_at, memory.last_passthrough_at))
 
 
-def _settings(case: Case, look: Seen[Activity]) -> Step | None:
+def _apply_settings(context: DiskContext, reading: Reading[DiskActivity]) -> NextAction | None:
     """The next of a drive's own settings, for one that surely spins; None = all are as they should be."""
-    order = _wanted(case)
-    if order is None:
+    action = _next_setting(context)
+    if action is None:
         return None
-    resumed = case.memory.resumed
-    if resumed is not None and case.now.mono < resumed + HOOKS:
-        return Step(
-            "its settings are made once those who make some at each wake-up have", again=resumed + HOOKS
+    resumed_at = context.memory.resumed_at
+    if resumed_at is not None and context.now.mono < resumed_at + RESUME_HOOKS_DELAY:
+        return NextAction(
+            "its settings are made once those who make some at each wake-up have",
+            decide_again_at=resumed_at + RESUME_HOOKS_DELAY,
         )
-    if case.now.mono - max(look.value.moved, case.memory.known) > FRESH:
-        order = AskPower(case.disk.id)
-    return Step("its settings are being made", order)
+    if context.now.mono - max(reading.value.last_io_at, context.memory.mode_confirmed_at) > EVIDENCE_LIFETIME:
+        action = CheckPowerMode(context.disk.id)
+    return NextAction("its settings are being made", action)
 
 
-def _wanted(case: Case) -> DiskOrder | None:
-    disk, memory, plan = case.disk, case.memory, case.plan
-    if not case.acts or not _managed(case):
+def _next_setting(context: DiskContext) -> DiskAction | None:
+    disk, memory, plan = context.disk, context.memory, context.plan
+    if not context.enforcing or not _has_settings(context):
         return None
-    if not memory.read:
-        return ReadDrive(disk.id)
-    seconds = _timer(case)
-    if seconds is not None and seconds != memory.timer and not memory.timerless:
-        return SetTimer(disk.id, seconds)
-    if plan.apm is None or plan.apm == memory.level or memory.drive is None:
+    if not memory.features_requested:
+        return ReadPowerFeatures(disk.id)
+    seconds = _wanted_timer(context)
+    if seconds is not None and seconds != memory.standby_timer and not memory.timer_unsupported:
+        return SetStandbyTimer(disk.id, seconds)
+    if plan.apm is None or plan.apm == memory.requested_apm or memory.power_features is None:
         return None
-    differs = memory.drive.apm_supported and memory.drive.apm != plan.apm
-    return SetApm(disk.id, plan.apm) if differs else None
+    differs = memory.power_features.apm_supported and memory.power_features.apm != plan.apm
+    return SetApmLevel(disk.id, plan.apm) if differs else None
 
 
-def _timer(case: Case) -> int | None:
+def _wanted_timer(context: DiskContext) -> int | None:
     """Seconds that its own timer is to have; None = powerd has none to do with it."""
-    if case.plan.method == "command" or case.after == 0:
-        return 0 if case.memory.ours else None
-    too_long = case.plan.method == "both" and case.after > LONGEST  # then the command does, at the full time
-    return 0 if too_long or spent(case) else timer_for(case.after).seconds
+    if context.plan.method == "command" or context.spin_down_after == 0:
+        return 0 if context.memory.timer_set_by_us else None
+    too_long = (
+        context.plan.method == "both" and context.spin_down_after > MAX_TIMER_SECONDS
+    )  # then the command does, at the full time
+    return 0 if too_long or limit_reached(context) else encode_timer(context.spin_down_after).seconds

@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from powerd.model import Activity, Blind, DiskId, DiskReport, DiskState, Moment, Seen
+from powerd.model import DiskActivity, DiskId, DiskReport, DiskState, Moment, Reading, Unavailable
 
-_RECENT: Final = 60.0
+_RECENT_USE: Final = 60.0
 """Seconds; a disk used since then spins for some time yet."""
-_AWAKE: Final = frozenset({DiskState.ACTIVE, DiskState.UNSUPPORTED, DiskState.EXCLUDED})
+_SPINNING_STATES: Final = frozenset({DiskState.ACTIVE, DiskState.UNSUPPORTED, DiskState.EXCLUDED})
 """States of which none says that a disk sleeps, or may do so at any moment."""
 
 
 def may_write(
     directory: str,
     reports: tuple[DiskReport, ...],
-    activity: Mapping[DiskId, Seen[Activity] | Blind],
+    activity: Mapping[DiskId, Reading[DiskActivity] | Unavailable],
     now: Moment,
 ) -> bool:
     """Whether writing below ``directory`` wakes no disk and keeps none from falling asleep.
@@ -32,29 +32,31 @@ def may_write(
         activity: what their counters say.
         now: the present moment.
     """
-    holders = _holders(directory, reports)
-    if not holders:
-        return bool(reports) and all(each.state in _AWAKE for each in reports)
-    return all(_minds_no_write(each, activity.get(each.disk.id), now) for each in holders)
+    disks_below = _disks_holding(directory, reports)
+    if not disks_below:
+        return bool(reports) and all(each.state in _SPINNING_STATES for each in reports)
+    return all(_tolerates_write(each, activity.get(each.disk.id), now) for each in disks_below)
 
 
-def _minds_no_write(report: DiskReport, look: Seen[Activity] | Blind | None, now: Moment) -> bool:
+def _tolerates_write(
+    report: DiskReport, reading: Reading[DiskActivity] | Unavailable | None, now: Moment
+) -> bool:
     """Whether a write to a disk neither wakes it nor keeps it from falling asleep."""
-    if report.state is DiskState.EXCLUDED and report.disk.excluded is not None:
+    if report.state is DiskState.EXCLUDED and report.disk.ineligible_reason is not None:
         return True
-    if not isinstance(look, Seen) or look.value.suspended:
+    if not isinstance(reading, Reading) or reading.value.runtime_suspended:
         return False
-    return report.state in _AWAKE and now.mono - look.value.moved <= _RECENT
+    return report.state in _SPINNING_STATES and now.mono - reading.value.last_io_at <= _RECENT_USE
 
 
-def would_wake(directory: str, reports: tuple[DiskReport, ...]) -> bool:
+def would_wake_disk(directory: str, reports: tuple[DiskReport, ...]) -> bool:
     """Whether writing below ``directory`` wakes a disk; of one that powerd does not know, it says no."""
-    return any(each.state.asleep for each in _holders(directory, reports))
+    return any(each.state.is_stopped for each in _disks_holding(directory, reports))
 
 
-def _holders(directory: str, reports: tuple[DiskReport, ...]) -> list[DiskReport]:
+def _disks_holding(directory: str, reports: tuple[DiskReport, ...]) -> list[DiskReport]:
     """The disks that hold a directory, as the mount table has it: all on which that filesystem lies."""
-    mounted = [(mount.where, report) for report in reports for mount in report.disk.mounts]
-    above = [row for row in mounted if f"{directory}/".startswith(f"{row[0].rstrip('/')}/")]
-    deepest = max((where for where, _ in above), key=len, default="")
-    return [report for where, report in above if where == deepest]
+    mounted = [(mount.mount_point, report) for report in reports for mount in report.disk.mounts]
+    enclosing = [row for row in mounted if f"{directory}/".startswith(f"{row[0].rstrip('/')}/")]
+    deepest = max((where for where, _ in enclosing), key=len, default="")
+    return [report for where, report in enclosing if where == deepest]

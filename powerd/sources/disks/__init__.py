@@ -4,6 +4,6 @@
 sense of it; ``source`` is the sensor.
 """
 
-from powerd.sources.disks.source import Disks
+from powerd.sources.disks.source import DiskSource
 
-__all__ = ["Disks"]
+__all__ = ["DiskSource"]

@@ -10,10 +10,10 @@ from typing import Final
 from powerd.host.eyes import DiskEyes
 from powerd.sources.disks import udev
 
-BLOCK: Final = "/sys/block"
-_SECTOR: Final = 512  # bytes; sysfs counts in these whatever the disk's own sectors are
-_OF_ALL: Final = ("dev", "size", "diskseq")
-_OF_DEVICES: Final = (
+SYS_BLOCK: Final = "/sys/block"
+_SECTOR_BYTES: Final = 512  # bytes; sysfs counts in these whatever the disk's own sectors are
+_COMMON_ATTRIBUTES: Final = ("dev", "size", "diskseq")
+_HARDWARE_ATTRIBUTES: Final = (
     "removable",
     "queue/rotational",
     "queue/iostats",
@@ -25,12 +25,12 @@ _OF_DEVICES: Final = (
     "device/power/control",
     "device/power/autosuspend_delay_ms",
 )
-_OF_MD: Final = ("md/level",)
-_OF_DM: Final = ("dm/name", "dm/uuid")
+_MD_ATTRIBUTES: Final = ("md/level",)
+_DM_ATTRIBUTES: Final = ("dm/name", "dm/uuid")
 
 
 @dataclass(frozen=True, slots=True)
-class Block:
+class BlockDevice:
     """A block device: a whole disk, a partition, or one that the kernel makes of others.
 
     Attributes:
@@ -45,27 +45,27 @@ class Block:
     name: str
     path: str
     attributes: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
-    udev: udev.Record = field(default_factory=udev.Record)
+    udev: udev.UdevRecord = field(default_factory=udev.UdevRecord)
     parent: str | None = None
     slaves: tuple[str, ...] = ()
 
     @property
-    def number(self) -> str:
+    def device_number(self) -> str:
         """``MAJOR:MINOR``."""
         return self.attributes.get("dev", "")
 
     @property
     def size(self) -> int:
         """Bytes; 0 = no medium, not in use, or unknown."""
-        return (as_int(self.attributes.get("size")) or 0) * _SECTOR
+        return (parse_int(self.attributes.get("size")) or 0) * _SECTOR_BYTES
 
     @property
-    def virtual(self) -> bool:
+    def is_virtual(self) -> bool:
         """The kernel makes it: no hardware of its own. NVMe with several paths is none, where it stands."""
         return self.path.startswith("/sys/devices/virtual/") and not self.name.startswith("nvme")
 
 
-def as_int(text: str | None) -> int | None:
+def parse_int(text: str | None) -> int | None:
     """A whole number as sysfs writes it; None = it is none."""
     try:
         return int(text or "")
@@ -73,50 +73,56 @@ def as_int(text: str | None) -> int | None:
         return None
 
 
-async def read(eyes: DiskEyes) -> dict[str, Block]:
+async def read_block_devices(files: DiskEyes) -> dict[str, BlockDevice]:
     """Every block device by its name, less virtual ones without a size, of which Linux keeps a stock.
 
     Raises:
         HostError: sysfs may not be looked into.
     """
-    found: dict[str, Block] = {}
-    for name in eyes.entries(BLOCK):
-        await eyes.breathe()
-        disk = _disk(eyes, name)
+    found: dict[str, BlockDevice] = {}
+    for name in files.listdir(SYS_BLOCK):
+        await files.yield_now()
+        disk = _read_disk(files, name)
         if disk is None:
             continue
         found[name] = disk
-        for entry in eyes.entries(disk.path):
+        for entry in files.listdir(disk.path):
             if entry.startswith(name):
-                found[entry] = _partition(eyes, disk, entry)
+                found[entry] = _read_partition(files, disk, entry)
     return found
 
 
-def _disk(eyes: DiskEyes, name: str) -> Block | None:
-    path = eyes.target(f"{BLOCK}/{name}")
+def _read_disk(files: DiskEyes, name: str) -> BlockDevice | None:
+    path = files.realpath(f"{SYS_BLOCK}/{name}")
     if path is None:
         return None
-    read = _read(eyes, path, _OF_ALL)
-    bare = Block(name, path, read)
-    if "dev" not in read or (bare.virtual and not bare.size):
+    read = _read_attributes(files, path, _COMMON_ATTRIBUTES)
+    bare = BlockDevice(name, path, read)
+    if "dev" not in read or (bare.is_virtual and not bare.size):
         return None
-    wanted = (_OF_MD if name.startswith("md") else _OF_DM) if bare.virtual else _OF_DEVICES
-    attributes = read | _read(eyes, path, wanted)
-    slaves = eyes.entries(f"{path}/slaves") if bare.virtual else ()
-    return Block(name, path, MappingProxyType(attributes), _record(eyes, read), slaves=slaves)
+    wanted = (
+        (_MD_ATTRIBUTES if name.startswith("md") else _DM_ATTRIBUTES)
+        if bare.is_virtual
+        else _HARDWARE_ATTRIBUTES
+    )
+    attributes = read | _read_attributes(files, path, wanted)
+    slaves = files.listdir(f"{path}/slaves") if bare.is_virtual else ()
+    return BlockDevice(name, path, MappingProxyType(attributes), _udev_record(files, read), slaves=slaves)
 
 
-def _partition(eyes: DiskEyes, disk: Block, name: str) -> Block:
+def _read_partition(files: DiskEyes, disk: BlockDevice, name: str) -> BlockDevice:
     path = f"{disk.path}/{name}"
-    attributes = _read(eyes, path, ("dev",))
-    return Block(name, path, MappingProxyType(attributes), _record(eyes, attributes), parent=disk.name)
+    attributes = _read_attributes(files, path, ("dev",))
+    return BlockDevice(
+        name, path, MappingProxyType(attributes), _udev_record(files, attributes), parent=disk.name
+    )
 
 
-def _read(eyes: DiskEyes, path: str, names: Iterable[str]) -> dict[str, str]:
-    texts = ((name, eyes.peek(f"{path}/{name}")) for name in names)
+def _read_attributes(files: DiskEyes, path: str, names: Iterable[str]) -> dict[str, str]:
+    texts = ((name, files.read_text(f"{path}/{name}")) for name in names)
     return {name: text for name, text in texts if text is not None}
 
 
-def _record(eyes: DiskEyes, attributes: Mapping[str, str]) -> udev.Record:
+def _udev_record(files: DiskEyes, attributes: Mapping[str, str]) -> udev.UdevRecord:
     number = attributes.get("dev")
-    return udev.parse(eyes.peek(udev.path_of(number))) if number else udev.Record()
+    return udev.parse_record(files.read_text(udev.record_path(number))) if number else udev.UdevRecord()

@@ -14,12 +14,12 @@ from typing import Final
 _COUNT: Final = re.compile(r"0x[0-9a-f]{1,16}")
 
 
-def parse(text: str | None) -> int | None:
+def parse_count(text: str | None) -> int | None:
     """The count; None = there is none."""
     return int(text, 16) if text and _COUNT.fullmatch(text) else None
 
 
-class Commands:
+class CommandCounter:
     """Those to one disk.
 
     Each ``count`` is what parse() gives just then.
@@ -29,24 +29,24 @@ class Commands:
     """
 
     def __init__(self) -> None:
-        self.prodded = float("-inf")
-        self._begun: int | None = None
-        self._own = 0
-        self._others: int | None = None
+        self.last_passthrough_at = float("-inf")
+        self._own_start: int | None = None
+        self._own_count = 0
+        self._foreign_count: int | None = None
 
-    def begin(self, count: int | None) -> None:
+    def begin_own(self, count: int | None) -> None:
         """An order of powerd's own is being obeyed from now on: until its end, all commands are its own."""
-        self._begun = count
+        self._own_start = count
 
-    def end(self, count: int | None) -> None:
+    def end_own(self, count: int | None) -> None:
         """It has been."""
-        if count is None or self._begun is None:
-            self._others = None
+        if count is None or self._own_start is None:
+            self._foreign_count = None
         else:
-            self._own += count - self._begun
-        self._begun = None
+            self._own_count += count - self._own_start
+        self._own_start = None
 
-    def look(self, count: int | None, now: float, *, still: bool, obeying: bool = False) -> None:
+    def update(self, count: int | None, now: float, *, no_io: bool, own_running: bool = False) -> None:
         """Compare with the look before; a smaller count is a new device's.
 
         Args:
@@ -55,10 +55,15 @@ class Commands:
             still: there was no I/O meanwhile, of which these would be the commands.
             obeying: an order of powerd's own is under way.
         """
-        if obeying:
-            self.end(count)
-            self.begin(count)
-        others = None if count is None else count - self._own
-        if still and others is not None and self._others is not None and others > self._others:
-            self.prodded = now
-        self._others = others
+        if own_running:
+            self.end_own(count)
+            self.begin_own(count)
+        foreign_count = None if count is None else count - self._own_count
+        if (
+            no_io
+            and foreign_count is not None
+            and self._foreign_count is not None
+            and foreign_count > self._foreign_count
+        ):
+            self.last_passthrough_at = now
+        self._foreign_count = foreign_count

@@ -8,19 +8,19 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from powerd.sources.disks.blocks import Block
+from powerd.sources.disks.blocks import BlockDevice
 
 _VG_UUID: Final = re.compile(r"LVM-([A-Za-z0-9]{32})")
 """Begins the dm/uuid of each volume of a volume group (lvm2, lib/activate/dev_manager.c)."""
 _VG_NAME: Final = re.compile(r"((?:[^-]|--)+)-(?!-)")
 """Begins its dm/name; a hyphen in a name is doubled."""
-_SHORT: Final = 8
-_MADE_UP: Final = re.compile(r"\d+")
+_SHORT_UUID: Final = 8
+_GENERATED_NAME: Final = re.compile(r"\d+")
 """mdadm calls /dev/md0 "0"."""
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
+class Volume:
     """Something that lies on several devices.
 
     Attributes:
@@ -35,59 +35,59 @@ class Span:
     members: frozenset[str]
     rank: int
     array: bool
-    btrfs: str | None = None
+    btrfs_uuid: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class DiskGroup:
     """A disk's group: its name, and whether reading from it takes several members."""
 
     name: str
     array: bool
 
 
-class Layers:
+class DeviceTopology:
     """The devices by name, and what lies on what."""
 
-    def __init__(self, blocks: Mapping[str, Block]) -> None:
+    def __init__(self, blocks: Mapping[str, BlockDevice]) -> None:
         self._blocks = blocks
-        self._below: dict[str, frozenset[str]] = {}
-        self.spans = tuple(_spans(blocks))
+        self._disks_below: dict[str, frozenset[str]] = {}
+        self.volumes = tuple(_find_volumes(blocks))
 
     def disks(self, names: Iterable[str]) -> frozenset[str]:
         """The whole disks below all of these devices."""
         return frozenset(disk for name in names for disk in self._disks(name, ()))
 
-    def groups(self, disks: Collection[str]) -> dict[str, Group]:
+    def groups(self, disks: Collection[str]) -> dict[str, DiskGroup]:
         """The group of each of ``disks`` that has one.
 
         Other disks join nothing: an SSD that caches two pools makes them no single one.
         """
-        reach = [(span, self.disks(span.members) & set(disks)) for span in self.spans]
-        reach = [(span, spanned) for span, spanned in reach if len(spanned) > 1]
-        found: dict[str, Group] = {}
-        for joined in _closure(spanned for _, spanned in reach):
-            inside = [(span, spanned) for span, spanned in reach if spanned <= joined]
+        spanning = [(span, self.disks(span.members) & set(disks)) for span in self.volumes]
+        spanning = [(span, spanned) for span, spanned in spanning if len(spanned) > 1]
+        found: dict[str, DiskGroup] = {}
+        for joined in _merge_overlapping(spanned for _, spanned in spanning):
+            inside = [(span, spanned) for span, spanned in spanning if spanned <= joined]
             inside.sort(key=lambda each: (-len(each[1]), each[0].rank, each[0].name))
-            group = Group(inside[0][0].name, any(span.array for span, _ in inside))
+            group = DiskGroup(inside[0][0].name, any(span.array for span, _ in inside))
             found |= dict.fromkeys(joined, group)
         return found
 
     def _disks(self, name: str, above: tuple[str, ...]) -> frozenset[str]:
-        if name in self._below:
-            return self._below[name]
+        if name in self._disks_below:
+            return self._disks_below[name]
         block = self._blocks.get(name)
         if block is None or name in above:  # gone while we looked, or a tree that bites its tail
             return frozenset()
         below = (block.parent,) if block.parent else block.slaves
         found = frozenset(disk for each in below for disk in self._disks(each, (*above, name)))
-        if not block.virtual and not block.parent:
+        if not block.is_virtual and not block.parent:
             found = frozenset({name})
-        self._below[name] = found
+        self._disks_below[name] = found
         return found
 
 
-def _spans(blocks: Mapping[str, Block]) -> Iterator[Span]:
+def _find_volumes(blocks: Mapping[str, BlockDevice]) -> Iterator[Volume]:
     """Everything that may lie on several disks."""
     filesystems: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
     volumes: defaultdict[str, set[str]] = defaultdict(set)
@@ -97,27 +97,27 @@ def _spans(blocks: Mapping[str, Block]) -> Iterator[Span]:
         kind, uuid = block.udev.get("ID_FS_TYPE"), block.udev.get("ID_FS_UUID")
         if kind in {"btrfs", "zfs_member"} and uuid:
             filesystems[kind, uuid].add(block.name)
-            labels[kind, uuid] = block.udev.get("ID_FS_LABEL") or labels.get((kind, uuid), uuid[:_SHORT])
+            labels[kind, uuid] = block.udev.get("ID_FS_LABEL") or labels.get((kind, uuid), uuid[:_SHORT_UUID])
         vg = _VG_UUID.match(block.attributes.get("dm/uuid", ""))
         if vg:
             volumes[vg[1]].update(block.slaves)
-            names[vg[1]] = vg_name(block.attributes.get("dm/name", "")) or vg[1][:_SHORT]
+            names[vg[1]] = vg_name(block.attributes.get("dm/name", "")) or vg[1][:_SHORT_UUID]
         elif block.slaves:
-            yield _made_of(block)
+            yield _volume_of(block)
     for (kind, uuid), members in filesystems.items():
         name = f"{kind.removesuffix('_member')}:{labels[kind, uuid]}"
-        yield Span(name, frozenset(members), 0, array=True, btrfs=uuid if kind == "btrfs" else None)
+        yield Volume(name, frozenset(members), 0, array=True, btrfs_uuid=uuid if kind == "btrfs" else None)
     for vg_uuid, members in volumes.items():
-        yield Span(names[vg_uuid], frozenset(members), 2, array=False)
+        yield Volume(names[vg_uuid], frozenset(members), 2, array=False)
 
 
-def _made_of(block: Block) -> Span:
+def _volume_of(block: BlockDevice) -> Volume:
     """An md array, or whatever else the kernel makes of other devices."""
     if block.name.startswith("md"):
         given = block.udev.get("MD_DEVNAME")
-        name = block.name if not given or _MADE_UP.fullmatch(given) else given
-        return Span(name, frozenset(block.slaves), 1, array=block.attributes.get("md/level") != "linear")
-    return Span(block.attributes.get("dm/name") or block.name, frozenset(block.slaves), 3, array=False)
+        name = block.name if not given or _GENERATED_NAME.fullmatch(given) else given
+        return Volume(name, frozenset(block.slaves), 1, array=block.attributes.get("md/level") != "linear")
+    return Volume(block.attributes.get("dm/name") or block.name, frozenset(block.slaves), 3, array=False)
 
 
 def vg_name(volume: str) -> str:
@@ -126,10 +126,10 @@ def vg_name(volume: str) -> str:
     return found[1].replace("--", "-") if found else ""
 
 
-def _closure(sets: Iterable[frozenset[str]]) -> list[frozenset[str]]:
+def _merge_overlapping(sets: Iterable[frozenset[str]]) -> list[frozenset[str]]:
     """Unions of all that overlap."""
     joined: list[frozenset[str]] = []
     for each in sets:
-        apart = [other for other in joined if not other & each]
-        joined = [*apart, each.union(*(other for other in joined if other & each))]
+        disjoint = [other for other in joined if not other & each]
+        joined = [*disjoint, each.union(*(other for other in joined if other & each))]
     return joined

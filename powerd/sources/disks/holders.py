@@ -6,57 +6,62 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import TypeAlias
 
-from powerd.sources.disks.blocks import Block
-from powerd.sources.disks.mounts import Line
+from powerd.sources.disks.blocks import BlockDevice
+from powerd.sources.disks.mounts import MountEntry
 
-Held: TypeAlias = tuple[Line, frozenset[str]]
+HeldMount: TypeAlias = tuple[MountEntry, frozenset[str]]
 """A mount, and the names of the devices directly below it; those of tmpfs, overlay or a network are none."""
 
 
-def held_by(blocks: Mapping[str, Block], lines: Iterable[Line]) -> list[Held]:
+def mount_holders(blocks: Mapping[str, BlockDevice], mounts: Iterable[MountEntry]) -> list[HeldMount]:
     """What is mounted, each with the devices that hold it."""
-    by_number = {block.number: block.name for block in blocks.values() if block.number}
-    by_path = dict(_paths(blocks))
-    spans = _filesystems(blocks)
-    return [(line, _members(line, by_number, by_path, spans)) for line in lines]
+    by_number = {block.device_number: block.name for block in blocks.values() if block.device_number}
+    by_path = dict(_device_paths(blocks))
+    spans = _multi_device_filesystems(blocks)
+    return [(line, _mount_members(line, by_number, by_path, spans)) for line in mounts]
 
 
-def holding(path: str | None, held: Iterable[Held]) -> frozenset[str]:
+def devices_holding(path: str | None, held_mounts: Iterable[HeldMount]) -> frozenset[str]:
     """The devices of the filesystem that ``path`` lies on, the one mounted deepest; None is nowhere."""
     depth, found = 0, frozenset[str]()
-    for line, members in held:
-        where = f"{line.where.rstrip('/')}/"
+    for line, members in held_mounts:
+        where = f"{line.mount_point.rstrip('/')}/"
         if path is not None and f"{path}/".startswith(where) and len(where) > depth:
             depth, found = len(where), members
     return found
 
 
-def swapped_to(blocks: Mapping[str, Block], paths: Collection[str], held: Collection[Held]) -> Iterator[str]:
+def swap_devices(
+    blocks: Mapping[str, BlockDevice], paths: Collection[str], held_mounts: Collection[HeldMount]
+) -> Iterator[str]:
     """The devices that are swapped to, or that hold a file that is."""
-    by_path = dict(_paths(blocks)) if paths else {}
+    by_path = dict(_device_paths(blocks)) if paths else {}
     for path in paths:
         if path in by_path:
             yield by_path[path]
         elif not path.startswith("/dev/"):
-            yield from holding(path, held)
+            yield from devices_holding(path, held_mounts)
 
 
-def _members(
-    line: Line, by_number: Mapping[str, str], by_path: Mapping[str, str], spans: Mapping[str, frozenset[str]]
+def _mount_members(
+    mount: MountEntry,
+    by_number: Mapping[str, str],
+    by_path: Mapping[str, str],
+    spans: Mapping[str, frozenset[str]],
 ) -> frozenset[str]:
     """The devices that hold a mounted filesystem."""
-    if line.fs == "zfs":
-        return spans.get(f"zfs:{line.source.partition('/')[0]}", frozenset())
+    if mount.fs_type == "zfs":
+        return spans.get(f"zfs:{mount.source.partition('/')[0]}", frozenset())
     # bcachefs names all of its devices: /dev/sda:/dev/sdb
     names = {
-        by_path[path] for path in line.source.replace(":/dev/", "\n/dev/").split("\n") if path in by_path
+        by_path[path] for path in mount.source.replace(":/dev/", "\n/dev/").split("\n") if path in by_path
     }
-    if line.number in by_number:
-        names.add(by_number[line.number])
+    if mount.device_number in by_number:
+        names.add(by_number[mount.device_number])
     return frozenset(names).union(*(spans.get(name, frozenset()) for name in names))
 
 
-def _filesystems(blocks: Mapping[str, Block]) -> Mapping[str, frozenset[str]]:
+def _multi_device_filesystems(blocks: Mapping[str, BlockDevice]) -> Mapping[str, frozenset[str]]:
     """Devices of each filesystem that may have several: of btrfs by each of them, of ZFS by its pool."""
     btrfs: defaultdict[str, set[str]] = defaultdict(set)
     pools: defaultdict[str, set[str]] = defaultdict(set)
@@ -70,7 +75,7 @@ def _filesystems(blocks: Mapping[str, Block]) -> Mapping[str, frozenset[str]]:
     return spans | {name: frozenset(members) for members in btrfs.values() for name in members}
 
 
-def _paths(blocks: Mapping[str, Block]) -> Iterator[tuple[str, str]]:
+def _device_paths(blocks: Mapping[str, BlockDevice]) -> Iterator[tuple[str, str]]:
     """Each path below /dev of each device, with its name."""
     for block in blocks.values():
         yield from ((f"/dev/{link}", block.name) for link in block.udev.links)

@@ -9,22 +9,22 @@ from types import MappingProxyType
 from typing import Final
 
 from powerd.model import Disk, DiskId, Mount
-from powerd.model.upkeep import under_way
+from powerd.model.upkeep import running_maintenance
 from powerd.sources.disks import identity
-from powerd.sources.disks.blocks import Block, as_int
-from powerd.sources.disks.groups import Group, Layers
-from powerd.sources.disks.holders import Held, held_by, holding, swapped_to
-from powerd.sources.disks.mounts import Line
-from powerd.sources.disks.wakers import Wakers
+from powerd.sources.disks.blocks import BlockDevice, parse_int
+from powerd.sources.disks.groups import DeviceTopology, DiskGroup
+from powerd.sources.disks.holders import HeldMount, devices_holding, mount_holders, swap_devices
+from powerd.sources.disks.mounts import MountEntry
+from powerd.sources.disks.wakers import WakeCauses
 
-SWAP: Final = "[SWAP]"
+SWAP_MOUNT_POINT: Final = "[SWAP]"
 """Where swap space is "mounted", in lsblk(8)'s words; in use or not, which Disk.swapping says."""
-_BTRFS: Final = "/sys/fs/btrfs"
-_NO_WAKERS: Final = Wakers()
+_SYS_FS_BTRFS: Final = "/sys/fs/btrfs"
+_NO_WAKE_CAUSES: Final = WakeCauses()
 
 
 @dataclass(frozen=True, slots=True)
-class Keeper:
+class MaintainedArray:
     """What may do its disks some upkeep: an md array that has redundancy, or a btrfs.
 
     Attributes:
@@ -34,7 +34,7 @@ class Keeper:
     """
 
     name: str
-    file: str
+    state_file: str
     disks: frozenset[DiskId]
 
 
@@ -51,47 +51,61 @@ class Inventory:
     """
 
     disks: Mapping[DiskId, Disk] = field(default_factory=lambda: MappingProxyType({}))
-    blocks: Mapping[DiskId, Block] = field(default_factory=lambda: MappingProxyType({}))
-    arrays: Mapping[str, Keeper] = field(default_factory=lambda: MappingProxyType({}))
-    btrfs: Mapping[str, Keeper] = field(default_factory=lambda: MappingProxyType({}))
-    parts: Mapping[DiskId, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}))
+    blocks: Mapping[DiskId, BlockDevice] = field(default_factory=lambda: MappingProxyType({}))
+    arrays: Mapping[str, MaintainedArray] = field(default_factory=lambda: MappingProxyType({}))
+    btrfs: Mapping[str, MaintainedArray] = field(default_factory=lambda: MappingProxyType({}))
+    partitions: Mapping[DiskId, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}))
 
 
-def assemble(blocks: Mapping[str, Block], lines: Iterable[Line], wakers: Wakers = _NO_WAKERS) -> Inventory:
+def build_inventory(
+    blocks: Mapping[str, BlockDevice],
+    mount_entries: Iterable[MountEntry],
+    wake_causes: WakeCauses = _NO_WAKE_CAUSES,
+) -> Inventory:
     """The inventory of what was read of block devices, mounts, the journal and swap space."""
-    whole = {block.name: block for block in blocks.values() if block.parent is None}
-    ids = identity.identify(disk for disk in whole.values() if not disk.virtual)
-    layers = Layers(blocks)
-    why = {name: identity.excluded(disk, ids.get(name)) for name, disk in whole.items()}
-    groups = layers.groups([name for name in whole if why[name] is None])
-    held = held_by(blocks, lines)
-    mounts = _mounts(blocks, layers, held)
-    journal = _whole(layers.disks(holding(wakers.journal, held)), groups)
-    swapping = _whole(layers.disks(swapped_to(blocks, wakers.swaps, held)), groups)
-    known = {name: ids.get(name) or DiskId(name) for name in whole}
+    whole_disks = {block.name: block for block in blocks.values() if block.parent is None}
+    ids = identity.assign_ids(disk for disk in whole_disks.values() if not disk.is_virtual)
+    topology = DeviceTopology(blocks)
+    ineligible = {name: identity.ineligible_reason(disk, ids.get(name)) for name, disk in whole_disks.items()}
+    groups = topology.groups([name for name in whole_disks if ineligible[name] is None])
+    held_mounts = mount_holders(blocks, mount_entries)
+    mounts = _mounts_by_disk(blocks, topology, held_mounts)
+    journal_disks = _with_group_members(
+        topology.disks(devices_holding(wake_causes.journal_directory, held_mounts)), groups
+    )
+    swap_disks = _with_group_members(
+        topology.disks(swap_devices(blocks, wake_causes.swap_paths, held_mounts)), groups
+    )
+    id_by_name = {name: ids.get(name) or DiskId(name) for name in whole_disks}
     disks: dict[DiskId, Disk] = {}
-    for name, block in whole.items():
+    for name, block in whole_disks.items():
         group = groups.get(name)
-        disk = _disk(block, known[name], why[name])
+        disk = _make_disk(block, id_by_name[name], ineligible[name])
         disks[disk.id] = replace(
             disk,
             mounts=tuple(dict.fromkeys(mounts[name])),
             group=group.name if group else None,
             array=group is not None and group.array,
-            journal=name in journal,
-            swapping=name in swapping,
+            holds_journal=name in journal_disks,
+            swap_in_use=name in swap_disks,
         )
     return Inventory(
         MappingProxyType(disks),
-        MappingProxyType({known[name]: block for name, block in whole.items()}),
-        arrays=MappingProxyType(_arrays(whole, layers, known)),
-        btrfs=MappingProxyType(_btrfs(layers, known)),
-        parts=MappingProxyType({known[name]: parts for name, parts in _parts(blocks, held) if name in known}),
+        MappingProxyType({id_by_name[name]: block for name, block in whole_disks.items()}),
+        arrays=MappingProxyType(_md_arrays(whole_disks, topology, id_by_name)),
+        btrfs=MappingProxyType(_btrfs_filesystems(topology, id_by_name)),
+        partitions=MappingProxyType(
+            {
+                id_by_name[name]: parts
+                for name, parts in _used_partitions(blocks, held_mounts)
+                if name in id_by_name
+            }
+        ),
     )
 
 
-def busy(
-    inventory: Inventory, words: Mapping[str, str | None], scrubs: Collection[str] = ()
+def with_maintenance(
+    inventory: Inventory, operations: Mapping[str, str | None], scrubbed: Collection[str] = ()
 ) -> Mapping[DiskId, Disk]:
     """The disks, with what their md arrays and btrfs file systems do.
 
@@ -100,65 +114,77 @@ def busy(
         words: by array or UUID, the content of its file; None = it has none, as a level without redundancy.
         scrubs: UUIDs of btrfs file systems that are being scrubbed.
     """
-    at_work: dict[DiskId, str] = {}
-    for key, keeper in {**inventory.arrays, **inventory.btrfs}.items():
-        doing = under_way(words.get(key), scrub=key in scrubs)
-        if doing is not None:
-            at_work |= dict.fromkeys(keeper.disks, f"{keeper.name} {doing}")
-    return {id_: replace(disk, busy=at_work.get(id_)) for id_, disk in inventory.disks.items()}
+    busy_reasons: dict[DiskId, str] = {}
+    for key, array in {**inventory.arrays, **inventory.btrfs}.items():
+        operation = running_maintenance(operations.get(key), scrub_running=key in scrubbed)
+        if operation is not None:
+            busy_reasons |= dict.fromkeys(array.disks, f"{array.name} {operation}")
+    return {id_: replace(disk, busy_reason=busy_reasons.get(id_)) for id_, disk in inventory.disks.items()}
 
 
-def _ids(layers: Layers, names: Iterable[str], known: Mapping[str, DiskId]) -> frozenset[DiskId]:
+def _disk_ids(
+    topology: DeviceTopology, names: Iterable[str], id_by_name: Mapping[str, DiskId]
+) -> frozenset[DiskId]:
     """The disks below all of these devices."""
-    return frozenset(known[disk] for disk in layers.disks(names))
+    return frozenset(id_by_name[disk] for disk in topology.disks(names))
 
 
-def _disk(block: Block, id_: DiskId, why: str | None) -> Disk:
-    delay = as_int(block.attributes.get("device/power/autosuspend_delay_ms"))
+def _make_disk(block: BlockDevice, id_: DiskId, ineligible_reason: str | None) -> Disk:
+    delay = parse_int(block.attributes.get("device/power/autosuspend_delay_ms"))
     return Disk(
         id_,
         device=block.name,
-        number=block.number,
-        model=identity.model(block),
-        serial=identity.serial(block),
+        device_number=block.device_number,
+        model=identity.find_model(block),
+        serial=identity.find_serial(block),
         size=block.size,
-        transport=identity.transport(block),
-        rotational=identity.rotational(block),
-        rpm=identity.rpm(block),
+        transport=identity.find_transport(block),
+        rotational=identity.find_rotational(block),
+        rpm=identity.find_rpm(block),
         removable=block.attributes.get("removable") == "1",
-        excluded=why,
+        ineligible_reason=ineligible_reason,
         runtime_pm=block.attributes.get("device/power/control") == "auto"
         and delay is not None
         and delay >= 0,
-        apm=identity.apm(block),
+        apm=identity.find_apm(block),
     )
 
 
-def _arrays(whole: Mapping[str, Block], layers: Layers, known: Mapping[str, DiskId]) -> dict[str, Keeper]:
+def _md_arrays(
+    whole_disks: Mapping[str, BlockDevice], topology: DeviceTopology, id_by_name: Mapping[str, DiskId]
+) -> dict[str, MaintainedArray]:
     return {
-        name: Keeper(name, f"{block.path}/md/sync_action", _ids(layers, block.slaves, known))
-        for name, block in whole.items()
+        name: MaintainedArray(
+            name, f"{block.path}/md/sync_action", _disk_ids(topology, block.slaves, id_by_name)
+        )
+        for name, block in whole_disks.items()
         if name.startswith("md") and block.slaves
     }
 
 
-def _btrfs(layers: Layers, known: Mapping[str, DiskId]) -> dict[str, Keeper]:
+def _btrfs_filesystems(
+    topology: DeviceTopology, id_by_name: Mapping[str, DiskId]
+) -> dict[str, MaintainedArray]:
     return {
-        span.btrfs: Keeper(
-            span.name, f"{_BTRFS}/{span.btrfs}/exclusive_operation", _ids(layers, span.members, known)
+        volume.btrfs_uuid: MaintainedArray(
+            volume.name,
+            f"{_SYS_FS_BTRFS}/{volume.btrfs_uuid}/exclusive_operation",
+            _disk_ids(topology, volume.members, id_by_name),
         )
-        for span in layers.spans
-        if span.btrfs is not None
+        for volume in topology.volumes
+        if volume.btrfs_uuid is not None
     }
 
 
-def _parts(blocks: Mapping[str, Block], held: Iterable[Held]) -> Iterator[tuple[str, tuple[str, ...]]]:
+def _used_partitions(
+    blocks: Mapping[str, BlockDevice], held_mounts: Iterable[HeldMount]
+) -> Iterator[tuple[str, tuple[str, ...]]]:
     """Each disk's partitions where at least one is in use here, and the disk as a whole is not.
 
     Where none is, the whole disk may be a virtual machine's, which reads it past its partitions.
     """
     used = {slave for block in blocks.values() for slave in block.slaves}
-    used.update(name for _, members in held for name in members)
+    used.update(name for _, members in held_mounts for name in members)
     parts: defaultdict[str, dict[str, str]] = defaultdict(dict)
     for block in blocks.values():
         if block.parent is not None:
@@ -168,20 +194,22 @@ def _parts(blocks: Mapping[str, Block], held: Iterable[Held]) -> Iterator[tuple[
             yield disk, tuple(paths.values())
 
 
-def _mounts(blocks: Mapping[str, Block], layers: Layers, held: Iterable[Held]) -> Mapping[str, list[Mount]]:
+def _mounts_by_disk(
+    blocks: Mapping[str, BlockDevice], topology: DeviceTopology, held_mounts: Iterable[HeldMount]
+) -> Mapping[str, list[Mount]]:
     """What is mounted from each whole disk, by its name."""
     found: defaultdict[str, list[Mount]] = defaultdict(list)
-    for line, members in held:
-        for disk in layers.disks(members):
-            found[disk].append(Mount(line.where, line.fs, line.options))
-    for disk in layers.disks(
+    for line, members in held_mounts:
+        for disk in topology.disks(members):
+            found[disk].append(Mount(line.mount_point, line.fs_type, line.options))
+    for disk in topology.disks(
         name for name, block in blocks.items() if block.udev.get("ID_FS_TYPE") == "swap"
     ):
-        found[disk].append(Mount(SWAP, "swap"))
+        found[disk].append(Mount(SWAP_MOUNT_POINT, "swap"))
     return found
 
 
-def _whole(names: frozenset[str], groups: Mapping[str, Group]) -> frozenset[str]:
+def _with_group_members(names: frozenset[str], groups: Mapping[str, DiskGroup]) -> frozenset[str]:
     """These disks, and all members of their groups."""
-    touched = {groups[name].name for name in names if name in groups}
-    return names.union(name for name, group in groups.items() if group.name in touched)
+    group_names = {groups[name].name for name in names if name in groups}
+    return names.union(name for name, group in groups.items() if group.name in group_names)

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import Final
 
 _OCTAL: Final = re.compile(r"(?:\\[0-7]{3})+")
-_FOR_A_SERVICE: Final = re.compile(r"/systemd/inaccessible/|/systemd-private-")
+_SERVICE_MOUNT: Final = re.compile(r"/systemd/inaccessible/|/systemd-private-")
 _FIELDS_BEFORE: Final = 6
 _FIELDS_AFTER: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class MountEntry:
     """One mount.
 
     Attributes:
@@ -25,15 +25,15 @@ class Line:
         source: what was mounted: ``/dev/sda1``, ``tank/photos``.
     """
 
-    number: str
+    device_number: str
     root: str
-    where: str
+    mount_point: str
     options: tuple[str, ...]
-    fs: str
+    fs_type: str
     source: str
 
 
-def parse(text: str | None) -> tuple[Line, ...]:
+def parse_mountinfo(text: str | None) -> tuple[MountEntry, ...]:
     """The mounts that people would name, in the order of the kernel.
 
     A mount that another one covers is left out, and so is what systemd mounts for a service alone: pieces
@@ -41,36 +41,45 @@ def parse(text: str | None) -> tuple[Line, ...]:
     may not see (ProtectHome=), and directories of its own (PrivateTmp=). Lines of another shape are passed
     over.
     """
-    last: dict[str, Line] = {}
+    by_mount_point: dict[str, MountEntry] = {}
     for row in (text or "").split("\n"):
-        line = _line(row)
-        if line is not None and not _FOR_A_SERVICE.search(line.root):
-            last.pop(line.where, None)
-            last[line.where] = line
-    return tuple(line for line in last.values() if not _on_itself(line, last))
+        line = _parse_line(row)
+        if line is not None and not _SERVICE_MOUNT.search(line.root):
+            by_mount_point.pop(line.mount_point, None)
+            by_mount_point[line.mount_point] = line
+    return tuple(line for line in by_mount_point.values() if not _is_self_bind(line, by_mount_point))
 
 
-def _line(row: str) -> Line | None:
+def _parse_line(row: str) -> MountEntry | None:
     before, dash, after = row.partition(" - ")
     left, right = before.split(" "), after.split(" ")
     if not dash or len(left) < _FIELDS_BEFORE or len(right) < _FIELDS_AFTER:
         return None
-    return Line(left[2], plain(left[3]), plain(left[4]), tuple(left[5].split(",")), right[0], plain(right[1]))
+    return MountEntry(
+        left[2],
+        unescape_octal(left[3]),
+        unescape_octal(left[4]),
+        tuple(left[5].split(",")),
+        right[0],
+        unescape_octal(right[1]),
+    )
 
 
-def _on_itself(line: Line, mounts: dict[str, Line]) -> bool:
+def _is_self_bind(line: MountEntry, mounts: dict[str, MountEntry]) -> bool:
     """Whether what is mounted there is what would be there anyway."""
-    where = line.where
-    while where not in {"/", ""}:
-        where = where.rpartition("/")[0] or "/"
-        above = mounts.get(where)
+    mount_point = line.mount_point
+    while mount_point not in {"/", ""}:
+        mount_point = mount_point.rpartition("/")[0] or "/"
+        above = mounts.get(mount_point)
         if above is not None:
-            rest = line.where.removeprefix(where).lstrip("/")
-            return above.number == line.number and line.root == f"{above.root.rstrip('/')}/{rest}"
+            rest = line.mount_point.removeprefix(mount_point).lstrip("/")
+            return (
+                above.device_number == line.device_number and line.root == f"{above.root.rstrip('/')}/{rest}"
+            )
     return False
 
 
-def plain(text: str) -> str:
+def unescape_octal(text: str) -> str:
     r"""Blanks, tabs, line ends and backslashes are written as ``\040`` and the like, byte by byte."""
     if "\\" not in text:
         return text

@@ -6,25 +6,25 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Final
 
-from powerd.board import Facts
+from powerd.board import PollResult
 from powerd.clock import Clock
 from powerd.host.eyes import DiskEyes
 from powerd.host.values import HostError
-from powerd.model import Disk, DiskId, Seen, SourceId
-from powerd.model.upkeep import SOCKETS, scrubbed
+from powerd.model import Disk, DiskId, Reading, SourceId
+from powerd.model.upkeep import UNIX_SOCKETS_FILE, scrubbed_filesystems
 from powerd.sources.disks import blocks, mounts
-from powerd.sources.disks.blocks import Block
-from powerd.sources.disks.inventory import Inventory, assemble, busy
-from powerd.sources.disks.meters import Meters
-from powerd.sources.disks.wakers import Lookout, Wakers
-from powerd.sources.runner import Extent
+from powerd.sources.disks.blocks import BlockDevice
+from powerd.sources.disks.inventory import Inventory, build_inventory, with_maintenance
+from powerd.sources.disks.meters import ActivitySampler
+from powerd.sources.disks.wakers import WakeCauseReader, WakeCauses
+from powerd.sources.runner import PollDepth
 
-_SCAN_AGAIN: Final = 600.0
+_RESCAN_AFTER: Final = 600.0
 """Everything is read anew after so many seconds even if nobody said that it has changed: switches such as
 power/control and queue/iostats are thrown without a word."""
 
 
-class Disks:
+class DiskSource:
     """The source "disks".
 
     Args:
@@ -38,94 +38,100 @@ class Disks:
 
     name = SourceId("disks")
 
-    def __init__(self, eyes: DiskEyes, clock: Clock, every: float = 60.0) -> None:
-        self.every = every
-        self.hurry: Callable[[], None] = lambda: None
-        self._eyes = eyes
+    def __init__(self, files: DiskEyes, clock: Clock, poll_interval: float = 60.0) -> None:
+        self.poll_interval = poll_interval
+        self.poll_soon: Callable[[], None] = lambda: None
+        self._files = files
         self._clock = clock
-        self._listening = False
-        self._deaf: str | None = None
-        self._stale = True
-        self._scanned = float("-inf")
+        self._subscribed = False
+        self._hotplug_error: str | None = None
+        self._rescan_needed = True
+        self._scanned_at = float("-inf")
         self._names: tuple[str, ...] = ()
-        self._mounted: str | None = None
-        self._lookout = Lookout(eyes)
-        self._wakers = Wakers()
-        self._blocks: Mapping[str, Block] = {}
+        self._mountinfo: str | None = None
+        self._wake_cause_reader = WakeCauseReader(files)
+        self._wake_causes = WakeCauses()
+        self._blocks: Mapping[str, BlockDevice] = {}
         self._inventory = Inventory()
-        self._meters = Meters(eyes)
+        self._sampler = ActivitySampler(files)
         self._disks: Mapping[DiskId, Disk] = {}
-        self._made_from: tuple[object, ...] = ()
+        self._disks_inputs: tuple[object, ...] = ()
 
-    def begin(self, disk: DiskId) -> None:
+    def begin_action(self, disk: DiskId) -> None:
         """An order of powerd's own to the disk is being obeyed from now on."""
-        self._meters.begin(disk)
+        self._sampler.begin_action(disk)
 
-    def end(self, disk: DiskId, sent: int) -> None:
+    def end_action(self, disk: DiskId, sent: int) -> None:
         """It has been; so many commands have gone to the disk for it."""
-        self._meters.end(disk, sent)
+        self._sampler.end_action(disk, sent)
 
-    async def look(self, extent: Extent) -> Facts:
+    async def poll(self, depth: PollDepth) -> PollResult:
         """Look at all disks once; each look is as thorough.
 
         Raises:
             HostError: sysfs cannot be looked into.
         """
-        del extent
-        self._listen()
-        await self._take_stock()
-        sights = self._meters.read()
-        if any(sight.gone for sight in sights.values()):
-            self._stale = True  # what is still there is said by a new scan
-            await self._take_stock()
-            sights = self._meters.read()
+        del depth
+        self._subscribe_hotplug()
+        await self._update_inventory()
+        samples = self._sampler.read_samples()
+        if any(sight.is_gone for sight in samples.values()):
+            self._rescan_needed = True  # what is still there is said by a new scan
+            await self._update_inventory()
+            samples = self._sampler.read_samples()
         now = self._clock.now().mono
-        activity = self._meters.tell(sights, now)
-        word = Seen(now, (self._deaf,) if self._deaf else ())
-        return Facts(word, disks=self._shown(), activity=activity)
+        activity = self._sampler.evaluate(samples, now)
+        status = Reading(now, (self._hotplug_error,) if self._hotplug_error else ())
+        return PollResult(status, disks=self._current_disks(), activity=activity)
 
-    def _shown(self) -> Mapping[DiskId, Disk]:
+    def _current_disks(self) -> Mapping[DiskId, Disk]:
         """The inventory with what goes on in it; the same mapping as before where nothing has changed."""
         inventory = self._inventory
-        keepers = {**inventory.arrays, **inventory.btrfs}
-        words = {key: self._eyes.peek(keeper.file) for key, keeper in keepers.items()}
-        scrubs = scrubbed(self._eyes.peek(SOCKETS)) if inventory.btrfs else frozenset()
-        seen = self._meters.seen
-        made_from = (inventory, words, scrubs, seen)
-        if made_from != self._made_from:
-            at_work = busy(inventory, words, scrubs).items()
-            self._disks = {id_: replace(disk, seen=seen[id_]) for id_, disk in at_work}
-            self._made_from = made_from
+        arrays = {**inventory.arrays, **inventory.btrfs}
+        operations = {key: self._files.read_text(keeper.state_file) for key, keeper in arrays.items()}
+        scrubbed_uuids = (
+            scrubbed_filesystems(self._files.read_text(UNIX_SOCKETS_FILE)) if inventory.btrfs else frozenset()
+        )
+        attached_at = self._sampler.attached_at
+        inputs = (inventory, operations, scrubbed_uuids, attached_at)
+        if inputs != self._disks_inputs:
+            with_operations = with_maintenance(inventory, operations, scrubbed_uuids).items()
+            self._disks = {id_: replace(disk, attached_at=attached_at[id_]) for id_, disk in with_operations}
+            self._disks_inputs = inputs
         return self._disks
 
-    def _listen(self) -> None:
+    def _subscribe_hotplug(self) -> None:
         """Have hotplug heard from now on; without it, a disk is noticed in the next round."""
-        if self._listening:
+        if self._subscribed:
             return
-        self._listening = True
+        self._subscribed = True
         try:
-            self._eyes.hotplug(self._changed)
+            self._files.watch_block_devices(self._on_hotplug)
         except HostError as error:
-            self._deaf = str(error)
+            self._hotplug_error = str(error)
 
-    def _changed(self) -> None:
-        self._stale = True
-        self.hurry()
+    def _on_hotplug(self) -> None:
+        self._rescan_needed = True
+        self.poll_soon()
 
-    async def _take_stock(self) -> None:
+    async def _update_inventory(self) -> None:
         """Have the inventory up to date; read as much anew as has changed."""
         now = self._clock.now().mono
-        names = self._eyes.entries(blocks.BLOCK)
-        mounted = self._eyes.peek("/proc/self/mountinfo")
-        fresh = not self._stale and names == self._names and now - self._scanned < _SCAN_AGAIN
-        wakers = self._lookout.look(mounted)
-        if fresh and mounted == self._mounted and wakers == self._wakers:
+        names = self._files.listdir(blocks.SYS_BLOCK)
+        mountinfo = self._files.read_text("/proc/self/mountinfo")
+        scan_valid = (
+            not self._rescan_needed and names == self._names and now - self._scanned_at < _RESCAN_AFTER
+        )
+        wake_causes = self._wake_cause_reader.read(mountinfo)
+        if scan_valid and mountinfo == self._mountinfo and wake_causes == self._wake_causes:
             return
-        if not fresh:
-            self._stale = False  # and again as soon as somebody says that anything has changed meanwhile
-            self._scanned = float("-inf")  # of a look that is broken off nothing counts
-            self._blocks = await blocks.read(self._eyes)
-            self._names, self._scanned = names, now
-        self._mounted, self._wakers = mounted, wakers
-        self._inventory = assemble(self._blocks, mounts.parse(mounted), wakers)
-        self._meters.take_up(self._inventory, now)
+        if not scan_valid:
+            self._rescan_needed = (
+                False  # and again as soon as somebody says that anything has changed meanwhile
+            )
+            self._scanned_at = float("-inf")  # of a look that is broken off nothing counts
+            self._blocks = await blocks.read_block_devices(self._files)
+            self._names, self._scanned_at = names, now
+        self._mountinfo, self._wake_causes = mountinfo, wake_causes
+        self._inventory = build_inventory(self._blocks, mounts.parse_mountinfo(mountinfo), wake_causes)
+        self._sampler.set_inventory(self._inventory, now)

@@ -17,7 +17,7 @@ _ESCAPE: Final = re.compile(r"(?:\\x[0-9a-fA-F]{2})+")
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class UdevRecord:
     """A device's entry.
 
     Attributes:
@@ -33,12 +33,12 @@ class Record:
         return next((value for key in keys if (value := self.properties.get(key))), "")
 
 
-def path_of(number: str) -> str:
+def record_path(device_number: str) -> str:
     """The file of the block device ``MAJOR:MINOR``."""
-    return f"/run/udev/data/b{number}"
+    return f"/run/udev/data/b{device_number}"
 
 
-def parse(text: str | None) -> Record:
+def parse_record(text: str | None) -> UdevRecord:
     """The record in a file's text; lines that are none of its kind are passed over; None = none is there."""
     links: list[str] = []
     properties: dict[str, str] = {}
@@ -49,13 +49,13 @@ def parse(text: str | None) -> Record:
         if kind == "S":
             links.append(value)
         elif kind == "E":
-            key, equals, said = value.partition("=")
-            if equals and key and said:
-                properties[key] = said
-    return Record(tuple(links), MappingProxyType(properties))
+            key, equals, content = value.partition("=")
+            if equals and key and content:
+                properties[key] = content
+    return UdevRecord(tuple(links), MappingProxyType(properties))
 
 
-def plain(encoded: str) -> str:
+def unescape_hex(encoded: str) -> str:
     r"""A value of an ``_ENC`` property, where blanks and the like are ``\x20`` (udev_util_encode_string)."""
     text = _ESCAPE.sub(
         lambda found: bytes.fromhex(found[0].replace("\\x", "")).decode(errors="replace"), encoded

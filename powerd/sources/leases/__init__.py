@@ -17,29 +17,29 @@ from powerd.sources.leases import (
     odhcpd,
     pihole,
 )
-from powerd.sources.leases.found import Format
+from powerd.sources.leases.found import LeaseFormat
 
 FORMATS: Final = (
     isc_leases.FORMAT,
     isc_conf.FORMAT,
-    dnsmasq.FORMAT,
-    pihole.FORMAT,
-    dnsmasq_conf.FORMAT,
-    dnsmasq_conf.HOSTS,
-    kea.FORMAT,
-    kea_conf.FORMAT,
+    dnsmasq.LEASES_FORMAT,
+    pihole.PIHOLE_FORMAT,
+    dnsmasq_conf.CONF_FORMAT,
+    dnsmasq_conf.HOSTS_FORMAT,
+    kea.LEASES_FORMAT,
+    kea_conf.CONF_FORMAT,
     networkd.FORMAT,
     odhcpd.FORMAT,
 )
 """All but hostapd's, whose stations are asked of it and not read. The first that recognises a text has it."""
 
 
-def named(name: str) -> Format:
+def format_by_name(name: str) -> LeaseFormat:
     """The format of that name; KeyError for one that does not exist."""
-    return {form.name: form for form in FORMATS}[name]
+    return {file_format.name: file_format for file_format in FORMATS}[name]
 
 
-def recognise(path: str, head: str) -> Format | None:
+def detect_format(path: str, head: str) -> LeaseFormat | None:
     """The format of a file, by how it begins, else by its name; None = unknown.
 
     Args:
@@ -47,9 +47,9 @@ def recognise(path: str, head: str) -> Format | None:
         head: its first KiB, as text.
     """
     by_content = next((form for form in FORMATS if form.recognise(head)), None)
-    return by_content or next((form for form in FORMATS if _is_named_so(path, form)), None)
+    return by_content or next((form for form in FORMATS if _file_name_matches(path, form)), None)
 
 
-def _is_named_so(path: str, form: Format) -> bool:
-    names = (PurePosixPath(pattern).name for pattern in form.paths)
+def _file_name_matches(path: str, file_format: LeaseFormat) -> bool:
+    names = (PurePosixPath(pattern).name for pattern in file_format.paths)
     return any(fnmatch(PurePosixPath(path).name, name) for name in names if name != "*")

@@ -12,17 +12,17 @@ from typing import Final, NamedTuple
 
 from powerd.host.eyes import Surroundings
 from powerd.host.values import HostError
-from powerd.sources.leases import FORMATS, named
-from powerd.sources.leases.found import Format, Include, Lead
-from powerd.sources.leases.hostapd import CONTROLS
-from powerd.sources.leases.kept import Batch
-from powerd.sources.leases.stations import Stations
-from powerd.sources.leases.watched import Wanted, Watched
-from powerd.sources.leases.words import shown
+from powerd.sources.leases import FORMATS, format_by_name
+from powerd.sources.leases.found import HostEntry, Include, LeaseFormat
+from powerd.sources.leases.hostapd import CONTROL_SOCKET_PATTERNS
+from powerd.sources.leases.kept import EntryBatch
+from powerd.sources.leases.stations import StationWatcher
+from powerd.sources.leases.watched import FileOrigin, WatchedFile
+from powerd.sources.leases.words import quote
 
 AUTO: Final = "auto"
-_WILD: Final = frozenset("*?[")
-_BACKUPS: Final = (
+_GLOB_CHARACTERS: Final = frozenset("*?[")
+_BACKUP_SUFFIXES: Final = (
     "~",
     "#",
     ".bak",
@@ -33,20 +33,20 @@ _BACKUPS: Final = (
     ".dpkg-tmp",
     ".ucf-dist",
 )
-_MOST_FILES: Final = 1000
-_LONGEST_ROUND: Final = 300.0
+_MAX_FILES: Final = 1000
+_MAX_ELAPSED: Final = 300.0
 
 
-class Named(NamedTuple):
+class LabelledEntry(NamedTuple):
     """A lead, the file that names it, and whether that is a thing of the past."""
 
-    lead: Lead
+    entry: HostEntry
     label: str
     stale: bool
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class LeaseReport:
     """What all lease files say; the very same object for as long as that does not change.
 
     Attributes:
@@ -56,21 +56,23 @@ class Report:
         stations_asked: False = its stations are those of an earlier look, and may have left.
     """
 
-    batches: tuple[Batch, ...] = ()
+    batches: tuple[EntryBatch, ...] = ()
     warnings: tuple[str, ...] = ()
-    blind: str | None = None
-    stations_asked: bool = True
+    unavailable_reason: str | None = None
+    stations_current: bool = True
 
     @property
-    def leads(self) -> Iterator[Named]:
+    def entries(self) -> Iterator[LabelledEntry]:
         """Each lead with its label, one after the other."""
-        return (Named(lead, batch.label, batch.stale) for batch in self.batches for lead in batch.leads)
+        return (
+            LabelledEntry(lead, batch.label, batch.stale) for batch in self.batches for lead in batch.entries
+        )
 
 
-class _Ask(NamedTuple):
+class _FileSpec(NamedTuple):
     path: str
-    wanted: Wanted
-    form: Format | None
+    origin: FileOrigin
+    file_format: LeaseFormat | None
 
 
 class LeaseFiles:
@@ -83,16 +85,16 @@ class LeaseFiles:
 
     def __init__(self, paths: tuple[str, ...]) -> None:
         self.paths = paths
-        self._stations = Stations(_controls(paths))
-        self._files: dict[str, Watched] = {}
-        self._roots: dict[_Ask, None] = {}
-        self._troubles: list[str] = []
-        self._report = Report()
-        self._stamp: tuple[object, ...] = ()
-        self._clock = 0.0
-        self._last: float | None = None
+        self._stations = StationWatcher(_control_sockets(paths))
+        self._files: dict[str, WatchedFile] = {}
+        self._roots: dict[_FileSpec, None] = {}
+        self._errors: list[str] = []
+        self._report = LeaseReport()
+        self._version: tuple[object, ...] = ()
+        self._elapsed = 0.0
+        self._last_poll_at: float | None = None
 
-    async def look(self, eyes: Surroundings, now: float) -> Report:
+    async def poll(self, machine: Surroundings, now: float) -> LeaseReport:
         """One stat of each file, and a new reading of those that have changed.
 
         Args:
@@ -100,106 +102,116 @@ class LeaseFiles:
             now: seconds of any clock, for how long ago something was seen. A step counts as a few minutes
                 at most, one backwards as none.
         """
-        passed = 0.0 if self._last is None else now - self._last
-        self._clock += min(max(passed, 0.0), _LONGEST_ROUND)
-        self._last = now
-        self._troubles = []
-        await self._stations.look(eyes, self._clock)
-        reached = await self._walk(eyes)
-        for path in self._files.keys() - reached:
-            self._files[path].drop(self._clock)
-            if self._files[path].spent:
+        step = 0.0 if self._last_poll_at is None else now - self._last_poll_at
+        self._elapsed += min(max(step, 0.0), _MAX_ELAPSED)
+        self._last_poll_at = now
+        self._errors = []
+        await self._stations.poll(machine, self._elapsed)
+        reachable = await self._poll_files(machine)
+        for path in self._files.keys() - reachable:
+            self._files[path].discard(self._elapsed)
+            if self._files[path].is_empty:
                 del self._files[path]
         versions = ((path, file.version) for path, file in self._files.items())
-        stamp = (*versions, self._stations.version, *self._troubles)
-        if stamp != self._stamp:
-            self._report, self._stamp = self._made(), stamp
+        version = (*versions, self._stations.version, *self._errors)
+        if version != self._version:
+            self._report, self._version = self._build_report(), version
         return self._report
 
-    async def _walk(self, eyes: Surroundings) -> set[str]:
+    async def _poll_files(self, machine: Surroundings) -> set[str]:
         """Look at the files that are wanted, and at those that they include; give back their paths."""
-        self._add_roots(eyes)
-        waiting = deque(self._roots)
-        reached: set[str] = set()
-        while waiting and len(reached) < _MOST_FILES:
-            ask = waiting.popleft()
-            if ask.path not in reached:
-                reached.add(ask.path)
-                file = self._files[ask.path] = self._files.get(ask.path) or Watched(*ask)
-                await file.look(eyes, self._clock)
-                for include in file.found.includes:
-                    waiting.extend(self._included(file, include, eyes))
-        if waiting:
-            self._troubles.append(f"{waiting[0].path}: more than {_MOST_FILES} files; name or include fewer")
-        return reached
+        self._add_roots(machine)
+        queue = deque(self._roots)
+        reachable: set[str] = set()
+        while queue and len(reachable) < _MAX_FILES:
+            spec = queue.popleft()
+            if spec.path not in reachable:
+                reachable.add(spec.path)
+                file = self._files[spec.path] = self._files.get(spec.path) or WatchedFile(*spec)
+                await file.poll(machine, self._elapsed)
+                for include in file.result.includes:
+                    queue.extend(self._included_files(file, include, machine))
+        if queue:
+            self._errors.append(f"{queue[0].path}: more than {_MAX_FILES} files; name or include fewer")
+        return reachable
 
-    def _add_roots(self, eyes: Surroundings) -> None:
+    def _add_roots(self, machine: Surroundings) -> None:
         """Note what is wanted, named files first; what a pattern once found stays so, for it may vanish."""
         for path in sorted(self.paths, key=AUTO.__eq__):
             if path == AUTO:
-                for form in FORMATS:
-                    for pattern in form.paths:
-                        self._add(pattern, Wanted.USUAL, form, eyes)
-            elif not _is_control(path):
-                self._add(normpath(path), Wanted.NAMED, None, eyes)
+                for file_format in FORMATS:
+                    for pattern in file_format.paths:
+                        self._add_pattern(pattern, FileOrigin.DEFAULT_PATH, file_format, machine)
+            elif not _is_control_socket(path):
+                self._add_pattern(normpath(path), FileOrigin.CONFIGURED, None, machine)
 
-    def _add(self, pattern: str, wanted: Wanted, form: Format | None, eyes: Surroundings) -> None:
-        self._roots.update((_Ask(path, wanted, form), None) for path in self._matches(pattern, eyes))
-        if wanted is Wanted.NAMED and not any(fnmatchcase(root.path, pattern) for root in self._roots):
-            self._troubles.append(f"{pattern}: no file fits this pattern; correct clients.leases")
+    def _add_pattern(
+        self, pattern: str, origin: FileOrigin, file_format: LeaseFormat | None, machine: Surroundings
+    ) -> None:
+        self._roots.update(
+            (_FileSpec(path, origin, file_format), None) for path in self._matching_paths(pattern, machine)
+        )
+        if origin is FileOrigin.CONFIGURED and not any(
+            fnmatchcase(root.path, pattern) for root in self._roots
+        ):
+            self._errors.append(f"{pattern}: no file fits this pattern; correct clients.leases")
 
-    def _included(self, file: Watched, include: Include, eyes: Surroundings) -> Iterator[_Ask]:
-        form = named(include.format) if include.format else file.form
-        wanted = Wanted.USUAL if include.may_lack else Wanted.INCLUDED
+    def _included_files(
+        self, file: WatchedFile, include: Include, machine: Surroundings
+    ) -> Iterator[_FileSpec]:
+        file_format = format_by_name(include.format) if include.format else file.file_format
+        origin = FileOrigin.DEFAULT_PATH if include.optional else FileOrigin.INCLUDED
         pattern = normpath(PurePosixPath(file.path).parent / include.path)
-        for path in self._matches(pattern, eyes):
-            if not path.endswith(include.but):
-                yield _Ask(path, wanted, form)
+        for path in self._matching_paths(pattern, machine):
+            if not path.endswith(include.excluded_suffixes):
+                yield _FileSpec(path, origin, file_format)
 
-    def _matches(self, pattern: str, eyes: Surroundings) -> tuple[str, ...]:
+    def _matching_paths(self, pattern: str, machine: Surroundings) -> tuple[str, ...]:
         """Paths that fit a pattern; without wildcards it fits itself, whether that exists or not."""
         if not pattern.isprintable():  # a NUL would be an error of the caller's to the kernel
-            self._troubles.append(f"{shown(pattern)}: no file has such a name; correct it")
+            self._errors.append(f"{quote(pattern)}: no file has such a name; correct it")
             return ()
-        if _WILD.isdisjoint(pattern):
+        if _GLOB_CHARACTERS.isdisjoint(pattern):
             return (pattern,)
         try:
-            return tuple(path for path in eyes.find(pattern) if not path.endswith(_BACKUPS))
+            return tuple(path for path in machine.find(pattern) if not path.endswith(_BACKUP_SUFFIXES))
         except HostError as error:
-            self._troubles.append(str(error))
+            self._errors.append(str(error))
             return ()
 
-    def _made(self) -> Report:
+    def _build_report(self) -> LeaseReport:
         """A new report."""
         files = self._files.values()
-        often = Counter(basename(file.path) for file in files if not file.spent)
+        files_per_name = Counter(basename(file.path) for file in files if not file.is_empty)
         batches = [
             batch
             for file in files
-            for batch in file.batches(file.path if often[basename(file.path)] > 1 else basename(file.path))
+            for batch in file.batches(
+                file.path if files_per_name[basename(file.path)] > 1 else basename(file.path)
+            )
         ]
-        skipped = (_skipped(file) for file in files if file.found.skipped)
-        warnings = [file.trouble for file in files if file.trouble and not file.grave]
-        blind = [file.trouble for file in files if file.trouble and file.grave]
-        return Report(
+        skipped_warnings = (_skipped_warning(file) for file in files if file.result.skipped)
+        warnings = [file.error for file in files if file.error and not file.hides_clients]
+        unavailable = [file.error for file in files if file.error and file.hides_clients]
+        return LeaseReport(
             batches=(*batches, *self._stations.batches()),
-            warnings=(*warnings, *skipped, *self._stations.warnings),
-            blind="; ".join((*blind, *self._troubles)) or None,
-            stations_asked=self._stations.asked,
+            warnings=(*warnings, *skipped_warnings, *self._stations.warnings),
+            unavailable_reason="; ".join((*unavailable, *self._errors)) or None,
+            stations_current=self._stations.all_answered,
         )
 
 
-def _skipped(file: Watched) -> str:
-    found = file.found
-    entries = "entry" if found.skipped == 1 else "entries"
-    return f"{file.path}: {found.skipped} {entries} skipped, the first: {found.faults[0]}"
+def _skipped_warning(file: WatchedFile) -> str:
+    result = file.result
+    noun = "entry" if result.skipped == 1 else "entries"
+    return f"{file.path}: {result.skipped} {noun} skipped, the first: {result.errors[0]}"
 
 
-def _is_control(path: str) -> bool:
+def _is_control_socket(path: str) -> bool:
     """Whether a path is of hostapd's control sockets: they are asked, not read."""
     return PurePosixPath(path).parent.name == "hostapd"
 
 
-def _controls(paths: tuple[str, ...]) -> tuple[str, ...]:
-    usual = CONTROLS if AUTO in paths else ()
-    return (*(path for path in paths if _is_control(path)), *usual)
+def _control_sockets(paths: tuple[str, ...]) -> tuple[str, ...]:
+    defaults = CONTROL_SOCKET_PATTERNS if AUTO in paths else ()
+    return (*(path for path in paths if _is_control_socket(path)), *defaults)

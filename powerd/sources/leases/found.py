@@ -8,7 +8,7 @@ from typing import Literal, Protocol
 
 
 @dataclass(frozen=True, slots=True)
-class Lead:
+class HostEntry:
     """One host that a file names.
 
     Attributes:
@@ -44,12 +44,12 @@ class Include:
 
     path: str
     format: str | None = None
-    but: tuple[str, ...] = ()
-    may_lack: bool = False
+    excluded_suffixes: tuple[str, ...] = ()
+    optional: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class ParseResult:
     """All that one file says.
 
     Attributes:
@@ -59,26 +59,26 @@ class Found:
         includes: further files that this one names.
     """
 
-    leads: tuple[Lead, ...] = ()
+    entries: tuple[HostEntry, ...] = ()
     skipped: int = 0
-    faults: tuple[str, ...] = ()
+    errors: tuple[str, ...] = ()
     includes: tuple[Include, ...] = ()
 
 
-class Reader(Protocol):
+class FormatReader(Protocol):
     """A parser fed piece by piece, so that a huge file never holds up the loop."""
 
     def feed(self, text: str) -> None:
         """Take the next piece, of any length, cut anywhere. Never raises, whatever the text."""
         ...
 
-    def finish(self) -> Found:
+    def finish(self) -> ParseResult:
         """The end of the file. An entry cut off in the middle is being written: not counted as a fault."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
-class Format:
+class LeaseFormat:
     """One format of lease files.
 
     Attributes:
@@ -96,7 +96,7 @@ class Format:
     name: str
     paths: tuple[str, ...]
     recognise: Callable[[str], bool]
-    reader: Callable[[], Reader]
+    new_reader: Callable[[], FormatReader]
     companions: tuple[tuple[str, ...], ...] = ()
-    comes_and_goes: bool = False
-    vital: bool = True
+    absent_means_empty: bool = False
+    essential: bool = True

@@ -8,31 +8,31 @@ from __future__ import annotations
 
 from typing import Final
 
-from powerd.sources.leases.found import Found, Lead
+from powerd.sources.leases.found import HostEntry, ParseResult
 from powerd.sources.leases.reading import LineReader
-from powerd.sources.leases.words import mac_of
+from powerd.sources.leases.words import parse_mac
 
-CONTROLS: Final = ("/run/hostapd/*", "/var/run/hostapd/*")
+CONTROL_SOCKET_PATTERNS: Final = ("/run/hostapd/*", "/var/run/hostapd/*")
 """Where hostapd has its control sockets, one per link; the second is mostly another name of the first."""
 
 
-class Reader(LineReader):
+class StationReader(LineReader):
     """Reads stations; one that has not finished its association is nobody yet."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._stations: dict[str, Lead] = {}
-        self._latest: str | None = None
+        self._stations: dict[str, HostEntry] = {}
+        self._current_mac: str | None = None
 
-    def line(self, text: str) -> None:
+    def read_line(self, text: str) -> None:
         """See LineReader."""
-        if mac := mac_of(text):
-            self._latest = mac
-            self._stations[mac] = Lead(None, mac, kind="station")
-        elif self._latest and text.startswith("flags=") and "[ASSOC]" not in text:
-            del self._stations[self._latest]
-            self._latest = None
+        if mac := parse_mac(text):
+            self._current_mac = mac
+            self._stations[mac] = HostEntry(None, mac, kind="station")
+        elif self._current_mac and text.startswith("flags=") and "[ASSOC]" not in text:
+            del self._stations[self._current_mac]
+            self._current_mac = None
 
-    def found(self) -> Found:
+    def result(self) -> ParseResult:
         """See LineReader."""
-        return Found(tuple(self._stations.values()))
+        return ParseResult(tuple(self._stations.values()))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from powerd.sources.leases.found import Lead
-from powerd.sources.leases.isc_text import Block, plain
-from powerd.sources.leases.words import address_of, is_host_name, mac_of, name_of, shown
+from powerd.sources.leases.found import HostEntry
+from powerd.sources.leases.isc_text import IscBlock, unquote_text
+from powerd.sources.leases.words import is_host_name, parse_address, parse_mac, quote, sanitize_name
 
 
-def host_leads(block: Block) -> tuple[Lead, ...]:
+def host_block_entries(block: IscBlock) -> tuple[HostEntry, ...]:
     """What a ``host`` block says of the host: a Lead per fixed address, or one without an address.
 
     A ``fixed-address`` may be a host name; the Lead then bears that name, for it can be resolved.
@@ -15,28 +15,28 @@ def host_leads(block: Block) -> tuple[Lead, ...]:
     Raises:
         ValueError: with what is wrong in the block, as a clause.
     """
-    mac = mac_from(block)
-    name = name_of(
-        plain(block.fields.get("option host-name") or block.fields.get("ddns-hostname") or block.name)
+    mac = block_mac(block)
+    name = sanitize_name(
+        unquote_text(block.fields.get("option host-name") or block.fields.get("ddns-hostname") or block.name)
     )
-    leads, names = [], []
+    entries, names = [], []
     for key in ("fixed-address", "fixed-address6"):
-        for word in block.fields.get(key, "").split(","):
-            text = word.strip()
-            if address := address_of(text):
-                leads.append(Lead(address, mac, name, kind="reservation"))
+        for item in block.fields.get(key, "").split(","):
+            text = item.strip()
+            if address := parse_address(text):
+                entries.append(HostEntry(address, mac, name, kind="reservation"))
             elif is_host_name(text):
-                names.append(name_of(text))
+                names.append(sanitize_name(text))
             elif text:
-                raise ValueError(f"{shown(text)} is no address")
-    if leads:
-        return tuple(leads)
+                raise ValueError(f"{quote(text)} is no address")
+    if entries:
+        return tuple(entries)
     if names:
-        return tuple(Lead(None, mac, alias, kind="reservation") for alias in names)
-    return (Lead(None, mac, name, kind="reservation"),) if mac else ()
+        return tuple(HostEntry(None, mac, alias, kind="reservation") for alias in names)
+    return (HostEntry(None, mac, name, kind="reservation"),) if mac else ()
 
 
-def mac_from(block: Block) -> str | None:
+def block_mac(block: IscBlock) -> str | None:
     """The MAC of a ``hardware ethernet`` statement; None without one, or with hardware of another kind.
 
     Raises:
@@ -45,6 +45,6 @@ def mac_from(block: Block) -> str | None:
     kind, _, text = block.fields.get("hardware", "").partition(" ")
     if kind != "ethernet":
         return None
-    if mac := mac_of(text.strip()):
+    if mac := parse_mac(text.strip()):
         return mac
-    raise ValueError(f"{shown(text)} is no Ethernet address")
+    raise ValueError(f"{quote(text)} is no Ethernet address")

@@ -8,14 +8,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
-from powerd.sources.leases.found import Found
-from powerd.sources.leases.reading import Faults
-from powerd.sources.leases.words import shown
+from powerd.sources.leases.found import ParseResult
+from powerd.sources.leases.reading import ParseErrors
+from powerd.sources.leases.words import quote
 
 STRING: Final = r'"(?>(?:[^"\\\n]++|\\.?+)*)"'
 """A quoted string. It ends with its line at the latest: an unpaired quote spoils no more than that."""
-_LONGEST: Final = 1 << 16
-_DEEPEST: Final = 32
+_MAX_STATEMENT: Final = 1 << 16
+_MAX_DEPTH: Final = 32
 _BLANK: Final = re.compile(r"(?>(?:\s++|#[^\n]*+\n)*)")
 _STATEMENT: Final = re.compile(
     r'((?>(?:[^;{}"#]++|"(?>(?:[^"\\\n]++|\\.?+)*)(?:"|(?=\n))|#[^\n]*+(?=\n))*))([;{}])'
@@ -44,7 +44,7 @@ class Statement(NamedTuple):
 
 
 @dataclass(slots=True)
-class Block:
+class IscBlock:
     """A block that is open.
 
     Attributes:
@@ -68,33 +68,33 @@ class BlockReader(ABC):
         inside: blocks that are open, outermost first; None for one of no interest.
     """
 
-    heads: re.Pattern[str]
+    head_pattern: re.Pattern[str]
 
     def __init__(self) -> None:
-        self.faults = Faults()
-        self.inside: list[Block | None] = []
-        self._deeper = 0  # blocks open below the deepest that are followed
+        self.errors = ParseErrors()
+        self.open_blocks: list[IscBlock | None] = []
+        self._ignored_depth = 0  # blocks open below the deepest that are followed
         self._buffer = ""
         self._line = 1
         self._overlong = False
 
     @abstractmethod
-    def other(self, statement: Statement) -> None:
+    def handle_statement(self, statement: Statement) -> None:
         """Take a statement, or the head of a block, that is not directly in a block of interest."""
 
     @abstractmethod
-    def close(self, block: Block, parent: Block | None) -> None:
+    def handle_block(self, block: IscBlock, parent: IscBlock | None) -> None:
         """Take a block of interest that is complete; ``parent``: that of interest directly around it."""
 
     @abstractmethod
-    def nests(self, kind: str) -> bool:
+    def allows_block(self, kind: str) -> bool:
         """Whether a block of that kind may be where we are; if not, one around it has lost its end."""
 
     @abstractmethod
-    def finish(self) -> Found:
+    def finish(self) -> ParseResult:
         """All that was understood; what is still open at the end of the file is still being written."""
 
-    def quick(self, buffer: str, at: int) -> int:
+    def read_fast(self, buffer: str, at: int) -> int:
         """Take as many whole blocks from ``at`` on as are easily read, and say where they end."""
         del buffer
         return at
@@ -102,13 +102,13 @@ class BlockReader(ABC):
     def feed(self, text: str) -> None:
         """Take the next piece; see Reader."""
         for statement in self._statements(text):
-            block = self.inside[-1] if self.inside and not self._deeper else None
+            block = self.open_blocks[-1] if self.open_blocks and not self._ignored_depth else None
             if statement.end == "{":
-                self._begin(statement)
+                self._open_block(statement)
             elif statement.end == "}":
-                self._end(statement)
+                self._close_block(statement)
             elif block is None:
-                self.other(statement)
+                self.handle_statement(statement)
             elif match := _FIELD.match(statement.text):
                 block.fields[" ".join(match[1].split())] = match[2]
 
@@ -120,60 +120,60 @@ class BlockReader(ABC):
             if self._overlong:
                 at = buffer.find("\n", at) + 1 or len(buffer)
                 self._overlong = at == start or buffer[at - 1] != "\n"
-            elif not self.inside:
-                at = self.quick(buffer, at)
+            elif not self.open_blocks:
+                at = self.read_fast(buffer, at)
             if match := _BLANK.match(buffer, at):
                 at = match.end()
             self._line += buffer.count("\n", start, at)
             match = _STATEMENT.match(buffer, at)
             end = match.end() if match else len(buffer)
-            if end - at > _LONGEST:
-                self.faults.note(self._line, "a statement is too long")
-                self._overlong, end = True, at + _LONGEST
+            if end - at > _MAX_STATEMENT:
+                self.errors.add(self._line, "a statement is too long")
+                self._overlong, end = True, at + _MAX_STATEMENT
             elif not match:
                 break
             line, self._line = self._line, self._line + buffer.count("\n", at, end)
             at = end
             if match and not self._overlong:
-                yield Statement(line, _bare(match[1]), match[2])
+                yield Statement(line, _strip_comments(match[1]), match[2])
         self._buffer = buffer[at:]
 
-    def _begin(self, statement: Statement) -> None:
-        match = self.heads.search(statement.text)
-        if match and self.inside and not self.nests(match[1]):
-            self._give_up()
+    def _open_block(self, statement: Statement) -> None:
+        match = self.head_pattern.search(statement.text)
+        if match and self.open_blocks and not self.allows_block(match[1]):
+            self._abandon_open_blocks()
         elif match and match.start():
-            self.faults.note(statement.line, f"{shown(statement.text[: match.start()])} is no entry")
-        if len(self.inside) == _DEEPEST:
-            self._deeper += 1
+            self.errors.add(statement.line, f"{quote(statement.text[: match.start()])} is no entry")
+        if len(self.open_blocks) == _MAX_DEPTH:
+            self._ignored_depth += 1
         elif match:
-            self.inside.append(Block(match[1], match[2], statement.line))
+            self.open_blocks.append(IscBlock(match[1], match[2], statement.line))
         else:
-            self.other(statement)
-            self.inside.append(None)
+            self.handle_statement(statement)
+            self.open_blocks.append(None)
 
-    def _give_up(self) -> None:
+    def _abandon_open_blocks(self) -> None:
         """Close all blocks: one of them has lost its end, and a new one has begun."""
-        lost = next((block for block in self.inside if block), None)
-        if lost:
-            self.faults.note(lost.line, f"{lost.kind} {shown(lost.name)} is not closed")
-        self.inside.clear()
-        self._deeper = 0
+        unclosed = next((block for block in self.open_blocks if block), None)
+        if unclosed:
+            self.errors.add(unclosed.line, f"{unclosed.kind} {quote(unclosed.name)} is not closed")
+        self.open_blocks.clear()
+        self._ignored_depth = 0
 
-    def _end(self, statement: Statement) -> None:
-        if self._deeper:
-            self._deeper -= 1
-        elif not self.inside:
-            self.faults.note(statement.line, "a closing brace without an opening one")
-        elif block := self.inside.pop():
+    def _close_block(self, statement: Statement) -> None:
+        if self._ignored_depth:
+            self._ignored_depth -= 1
+        elif not self.open_blocks:
+            self.errors.add(statement.line, "a closing brace without an opening one")
+        elif block := self.open_blocks.pop():
             if statement.text:
-                self.fault(block, f"{shown(statement.text)} has no semicolon")
+                self.add_error(block, f"{quote(statement.text)} has no semicolon")
             else:
-                self.close(block, self.inside[-1] if self.inside else None)
+                self.handle_block(block, self.open_blocks[-1] if self.open_blocks else None)
 
-    def fault(self, block: Block, what: str) -> None:
+    def add_error(self, block: IscBlock, error: str) -> None:
         """Pass over a block."""
-        self.faults.note(block.line, f"{block.kind} {shown(block.name)}: {what}")
+        self.errors.add(block.line, f"{block.kind} {quote(block.name)}: {error}")
 
 
 def unquote(text: str) -> bytes:
@@ -181,20 +181,20 @@ def unquote(text: str) -> bytes:
     if len(text) > 1 and text[0] == text[-1] == '"':
         text = text[1:-1]
     raw = text.encode(errors="replace")
-    return _ESCAPE.sub(_unescaped, raw) if b"\\" in raw else raw
+    return _ESCAPE.sub(_unescape, raw) if b"\\" in raw else raw
 
 
-def _unescaped(match: re.Match[bytes]) -> bytes:
+def _unescape(match: re.Match[bytes]) -> bytes:
     code = match[1]
     return bytes((int(code, 8) & 0xFF,)) if len(code) > 1 else code
 
 
-def plain(text: str) -> str:
+def unquote_text(text: str) -> str:
     """As unquote, as text."""
     return unquote(text).decode(errors="replace")
 
 
-def _bare(text: str) -> str:
+def _strip_comments(text: str) -> str:
     if "#" in text:
         text = _COMMENT.sub(lambda match: match[1] or "", text)
     return text.strip()

@@ -6,14 +6,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Final
 
-from powerd.sources.leases.found import Lead
+from powerd.sources.leases.found import HostEntry
 
-GRACE: Final = 600.0
+GRACE_PERIOD: Final = 600.0
 """Seconds for which an entry that has gone is kept: a server may be writing its file anew, in place."""
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
+class EntryBatch:
     """Leads from one place.
 
     Attributes:
@@ -23,11 +23,11 @@ class Batch:
     """
 
     label: str
-    leads: tuple[Lead, ...]
+    entries: tuple[HostEntry, ...]
     stale: bool = False
 
 
-class Kept:
+class RetainedEntries:
     """The leads of one place, and those that have gone from it lately.
 
     Attributes:
@@ -35,41 +35,41 @@ class Kept:
     """
 
     def __init__(self) -> None:
-        self.leads: tuple[Lead, ...] = ()
-        self._gone: dict[str, tuple[Lead, float]] = {}
+        self.current: tuple[HostEntry, ...] = ()
+        self._removed: dict[str, tuple[HostEntry, float]] = {}
 
-    def take(self, leads: tuple[Lead, ...], now: float) -> bool:
+    def update(self, entries: tuple[HostEntry, ...], now: float) -> bool:
         """Note what is there now; give back whether something has gone."""
-        gone = []
-        if self.leads or self._gone:
-            here = {lead.key for lead in leads}
-            gone = [lead for lead in self.leads if lead.key not in here]
-            for key in self._gone.keys() & here:
-                del self._gone[key]
-        self._gone.update((lead.key, (_past(lead), now)) for lead in gone)
-        self.leads = leads
-        return bool(gone)
+        removed = []
+        if self.current or self._removed:
+            current_keys = {lead.key for lead in entries}
+            removed = [lead for lead in self.current if lead.key not in current_keys]
+            for key in self._removed.keys() & current_keys:
+                del self._removed[key]
+        self._removed.update((lead.key, (_without_evidence(lead), now)) for lead in removed)
+        self.current = entries
+        return bool(removed)
 
-    def forget(self, now: float) -> bool:
+    def expire(self, now: float) -> bool:
         """Drop what has gone for longer than the grace; give back whether there was any."""
-        over = [key for key, (_lead, since) in self._gone.items() if now - since > GRACE]
-        for key in over:
-            del self._gone[key]
-        return bool(over)
+        expired = [key for key, (_lead, since) in self._removed.items() if now - since > GRACE_PERIOD]
+        for key in expired:
+            del self._removed[key]
+        return bool(expired)
 
-    def batches(self, label: str, *, stale: bool) -> Iterable[Batch]:
+    def batches(self, label: str, *, stale: bool) -> Iterable[EntryBatch]:
         """What is there, ``stale`` or not, and what has gone."""
-        if self.leads:
-            yield Batch(label, self.leads, stale)
-        if self._gone:
-            yield Batch(label, tuple(lead for lead, _since in self._gone.values()), stale=True)
+        if self.current:
+            yield EntryBatch(label, self.current, stale)
+        if self._removed:
+            yield EntryBatch(label, tuple(lead for lead, _since in self._removed.values()), stale=True)
 
     @property
-    def empty(self) -> bool:
+    def is_empty(self) -> bool:
         """Whether nobody is left."""
-        return not self.leads and not self._gone
+        return not self.current and not self._removed
 
 
-def _past(lead: Lead) -> Lead:
+def _without_evidence(entry: HostEntry) -> HostEntry:
     """What has gone is no evidence of anybody any more: a station is known, but not associated."""
-    return replace(lead, kind="lease") if lead.kind == "station" else lead
+    return replace(entry, kind="lease") if entry.kind == "station" else entry

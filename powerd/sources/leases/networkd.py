@@ -9,70 +9,74 @@ import json
 import re
 from typing import Final
 
-from powerd.sources.leases.found import Format, Found, Lead
-from powerd.sources.leases.reading import Faults, WholeReader, nothing
-from powerd.sources.leases.words import address_of, mac_of_octets, name_of, shown
+from powerd.sources.leases.found import HostEntry, LeaseFormat, ParseResult
+from powerd.sources.leases.reading import DocumentReader, ParseErrors, parse_failure
+from powerd.sources.leases.words import mac_from_octets, parse_address, quote, sanitize_name
 
-_FIRST: Final = re.compile(r'\s*+\{(?s:.)*?"(?:Leases|BootID)"\s*:')
+_SIGNATURE: Final = re.compile(r'\s*+\{(?s:.)*?"(?:Leases|BootID)"\s*:')
 _ETHERNET: Final = 1
 _ADDRESS_OCTETS: Final = 4
 _MICROSECONDS: Final = 1_000_000
-_NEVER: Final = 1 << 60
+_MAX_EXPIRY: Final = 1 << 60
 
 
-class Reader(WholeReader):
+class NetworkdReader(DocumentReader):
     """Reads the object that describes a link's leases."""
 
-    def parse(self, text: str) -> Found:
+    def parse(self, text: str) -> ParseResult:
         """See WholeReader."""
         try:
             link = json.loads(text)
         except json.JSONDecodeError as error:
-            return nothing(f"line {error.lineno}: {error.msg}")
+            return parse_failure(f"line {error.lineno}: {error.msg}")
         except (ValueError, RecursionError):  # a number too long, or nested too deeply
-            return nothing("it is no JSON that systemd-networkd would write")
+            return parse_failure("it is no JSON that systemd-networkd would write")
         rows = link.get("Leases", []) if isinstance(link, dict) else None
         if not isinstance(rows, list):
-            return nothing("it holds no list of leases")
-        leads: dict[str, Lead] = {}
-        faults = Faults()
+            return parse_failure("it holds no list of leases")
+        entries: dict[str, HostEntry] = {}
+        errors = ParseErrors()
         for row in rows:
             try:
-                lead = _lease(row if isinstance(row, dict) else {})
-                leads[lead.key] = lead
+                entry = _lease_entry(row if isinstance(row, dict) else {})
+                entries[entry.key] = entry
             except ValueError as error:
-                faults.skipped += 1
-                faults.first.append(f"a lease: {error}")
-        return Found(tuple(leads.values()), faults.skipped, tuple(faults.first[:3]))
+                errors.skipped += 1
+                errors.descriptions.append(f"a lease: {error}")
+        return ParseResult(tuple(entries.values()), errors.skipped, tuple(errors.descriptions[:3]))
 
 
-def _lease(row: dict[str, object]) -> Lead:
-    octets = _octets(row.get("Address"))
-    address = address_of(".".join(map(str, octets))) if len(octets) == _ADDRESS_OCTETS else None
+def _lease_entry(row: dict[str, object]) -> HostEntry:
+    octets = _octet_list(row.get("Address"))
+    address = parse_address(".".join(map(str, octets))) if len(octets) == _ADDRESS_OCTETS else None
     if not address:
-        raise ValueError(f"{shown(str(row.get('Address')))} is no address")
+        raise ValueError(f"{quote(str(row.get('Address')))} is no address")
     length = row.get("HardwareAddressLength", 6)
-    hardware = _octets(row.get("HardwareAddress"))[: length if isinstance(length, int) else 0]
-    until = row.get("ExpirationRealtimeUSec")
-    ends = until / _MICROSECONDS if isinstance(until, int) and 0 <= until < _NEVER else None
-    return Lead(
+    hardware = _octet_list(row.get("HardwareAddress"))[: length if isinstance(length, int) else 0]
+    expiry_usec = row.get("ExpirationRealtimeUSec")
+    expires = (
+        expiry_usec / _MICROSECONDS
+        if isinstance(expiry_usec, int) and 0 <= expiry_usec < _MAX_EXPIRY
+        else None
+    )
+    return HostEntry(
         address,
-        mac_of_octets(hardware) if row.get("HardwareAddressType", _ETHERNET) == _ETHERNET else None,
-        name_of(str(row.get("Hostname") or "")),
-        ends,
+        mac_from_octets(hardware) if row.get("HardwareAddressType", _ETHERNET) == _ETHERNET else None,
+        sanitize_name(str(row.get("Hostname") or "")),
+        expires,
     )
 
 
-def _octets(value: object) -> list[int]:
+def _octet_list(value: object) -> list[int]:
     """A list of octets; [] if it is none."""
     octets = value if isinstance(value, list) else []
     return octets if all(isinstance(octet, int) and 0 <= octet <= 0xFF for octet in octets) else []  # noqa: PLR2004 - an octet's largest
 
 
-FORMAT: Final = Format(
+FORMAT: Final = LeaseFormat(
     name="systemd-networkd",
     paths=("/var/lib/systemd/network/dhcp-server-lease/*",),
-    recognise=lambda text: _FIRST.match(text) is not None,
-    reader=Reader,
-    comes_and_goes=True,
+    recognise=lambda text: _SIGNATURE.match(text) is not None,
+    new_reader=NetworkdReader,
+    absent_means_empty=True,
 )

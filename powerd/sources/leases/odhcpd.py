@@ -9,53 +9,64 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from powerd.sources.leases.found import Format, Found, Lead
+from powerd.sources.leases.found import HostEntry, LeaseFormat, ParseResult
 from powerd.sources.leases.reading import LineReader
-from powerd.sources.leases.words import address_of, mac_of_duid, mac_of_octets, name_of, octets_of, shown
+from powerd.sources.leases.words import (
+    mac_from_duid,
+    mac_from_octets,
+    parse_address,
+    parse_octets,
+    quote,
+    sanitize_name,
+)
 
-_FIRST: Final = re.compile(r"\s*+# \S+ [\da-f]{2,260} (?:ipv4|[\da-f]{1,8}) \S+ -?\d{1,12} [\da-f]+ \d{1,3} ")
-_FIELDS: Final = 8
+_SIGNATURE: Final = re.compile(
+    r"\s*+# \S+ [\da-f]{2,260} (?:ipv4|[\da-f]{1,8}) \S+ -?\d{1,12} [\da-f]+ \d{1,3} "
+)
+_MIN_FIELDS: Final = 8
 _NEVER: Final = "-1"
-_UNTIL: Final = re.compile(r"-1|\d{1,12}")
-_WHOLE_LENGTHS: Final = frozenset({"32", "128"})
+_EXPIRY: Final = re.compile(r"-1|\d{1,12}")
+_HOST_PREFIX_LENGTHS: Final = frozenset({"32", "128"})
 
 
-class Reader(LineReader):
+class OdhcpdReader(LineReader):
     """Reads one lease per comment line; the other lines are for the resolver."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._leads: dict[str, Lead] = {}
+        self._entries: dict[str, HostEntry] = {}
 
-    def line(self, text: str) -> None:
+    def read_line(self, text: str) -> None:
         """See LineReader."""
-        mark, *words = text.split()
-        if mark != "#" or not words:
+        mark, *fields = text.split()
+        if mark != "#" or not fields:
             return
-        if len(words) < _FIELDS or not _UNTIL.fullmatch(words[4]):
-            self.faults.note(self.number, f"{shown(text)} has not the fields of a lease")
+        if len(fields) < _MIN_FIELDS or not _EXPIRY.fullmatch(fields[4]):
+            self.errors.add(self.line_number, f"{quote(text)} has not the fields of a lease")
             return
-        _link, client, iaid, name, until, _assigned, _length, *places = words
-        octets = octets_of(client)
-        mac = mac_of_octets(octets or b"") if iaid == "ipv4" else mac_of_duid(octets)
-        expires = None if until == _NEVER else float(until)
-        for place in places:
-            text, _, length = place.partition("/")
-            if address := address_of(text):
-                if not length or length in _WHOLE_LENGTHS:  # another is a prefix, delegated to a router
-                    lead = Lead(address, mac, None if name == "-" else name_of(name), expires)
-                    self._leads[address] = lead
+        _link, client, iaid, name, expiry, _assigned, _length, *prefixes = fields
+        octets = parse_octets(client)
+        mac = mac_from_octets(octets or b"") if iaid == "ipv4" else mac_from_duid(octets)
+        expires = None if expiry == _NEVER else float(expiry)
+        for prefix in prefixes:
+            text, _, length = prefix.partition("/")
+            if address := parse_address(text):
+                if not length or length in _HOST_PREFIX_LENGTHS:  # another is a prefix, delegated to a router
+                    entry = HostEntry(address, mac, None if name == "-" else sanitize_name(name), expires)
+                    self._entries[address] = entry
             else:
-                self.faults.note(self.number, f"{shown(place)} is no address")
+                self.errors.add(self.line_number, f"{quote(prefix)} is no address")
 
-    def found(self) -> Found:
+    def result(self) -> ParseResult:
         """See LineReader."""
-        return Found(tuple(self._leads.values()), self.faults.skipped, tuple(self.faults.first))
+        return ParseResult(
+            tuple(self._entries.values()), self.errors.skipped, tuple(self.errors.descriptions)
+        )
 
 
-FORMAT: Final = Format(
+FORMAT: Final = LeaseFormat(
     name="odhcpd",
     paths=("/tmp/hosts/odhcpd", "/tmp/odhcpd.leases"),  # noqa: S108 - where OpenWrt has its leases; they are only read
-    recognise=lambda text: _FIRST.match(text) is not None,
-    reader=Reader,
+    recognise=lambda text: _SIGNATURE.match(text) is not None,
+    new_reader=OdhcpdReader,
 )

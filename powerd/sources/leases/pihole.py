@@ -9,52 +9,52 @@ import re
 import tomllib
 from typing import Final
 
-from powerd.sources.leases.dnsmasq_conf import host_leads
-from powerd.sources.leases.found import Format, Found, Lead
-from powerd.sources.leases.reading import LineReader, nothing
-from powerd.sources.leases.words import shown
+from powerd.sources.leases.dnsmasq_conf import dhcp_host_entries
+from powerd.sources.leases.found import HostEntry, LeaseFormat, ParseResult
+from powerd.sources.leases.reading import LineReader, parse_failure
+from powerd.sources.leases.words import quote
 
-_TABLE: Final = re.compile(r"\[\s*([\w.-]+)\s*\]\s*(?:#.*)?")
-_FIRST: Final = re.compile(r"^\s*+\[dhcp\][ \t]*+(?:#.*)?$", re.MULTILINE)
-_MOST_LINES: Final = 100_000
+_TOML_TABLE: Final = re.compile(r"\[\s*([\w.-]+)\s*\]\s*(?:#.*)?")
+_PIHOLE_SIGNATURE: Final = re.compile(r"^\s*+\[dhcp\][ \t]*+(?:#.*)?$", re.MULTILINE)
+_MAX_TABLE_LINES: Final = 100_000
 
 
-class Reader(LineReader):
+class PiholeReader(LineReader):
     """Reads the one table of interest: tomllib takes its time, and nine tenths of the file are comments."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._inside = False
+        self._in_dhcp_table = False
         self._lines: list[str] = []
 
-    def line(self, text: str) -> None:
+    def read_line(self, text: str) -> None:
         """See LineReader."""
-        if match := _TABLE.fullmatch(text):
-            self._inside = match[1] == "dhcp"
-        elif self._inside and not text.startswith("#") and len(self._lines) < _MOST_LINES:
+        if match := _TOML_TABLE.fullmatch(text):
+            self._in_dhcp_table = match[1] == "dhcp"
+        elif self._in_dhcp_table and not text.startswith("#") and len(self._lines) < _MAX_TABLE_LINES:
             self._lines.append(text)
 
-    def found(self) -> Found:
+    def result(self) -> ParseResult:
         """See LineReader."""
         try:
             table = tomllib.loads("\n".join(self._lines))
         except (tomllib.TOMLDecodeError, RecursionError, ValueError) as error:
-            return nothing(f"its table [dhcp] is no TOML: {error}")
+            return parse_failure(f"its table [dhcp] is no TOML: {error}")
         hosts = table.get("hosts", [])
-        leads: dict[str, Lead] = {}
+        entries: dict[str, HostEntry] = {}
         for host in hosts if isinstance(hosts, list) else []:
             try:
-                leads.update((lead.key, lead) for lead in host_leads(str(host)))
+                entries.update((entry.key, entry) for entry in dhcp_host_entries(str(host)))
             except ValueError as error:
-                self.faults.skipped += 1
-                self.faults.first.append(f"{shown(str(host))}: {error}")
-        return Found(tuple(leads.values()), self.faults.skipped, tuple(self.faults.first[:3]))
+                self.errors.skipped += 1
+                self.errors.descriptions.append(f"{quote(str(host))}: {error}")
+        return ParseResult(tuple(entries.values()), self.errors.skipped, tuple(self.errors.descriptions[:3]))
 
 
-FORMAT: Final = Format(
+PIHOLE_FORMAT: Final = LeaseFormat(
     name="pihole.toml",
     paths=("/etc/pihole/pihole.toml",),
-    recognise=lambda text: _FIRST.search(text) is not None,
-    reader=Reader,
-    vital=False,
+    recognise=lambda text: _PIHOLE_SIGNATURE.search(text) is not None,
+    new_reader=PiholeReader,
+    essential=False,
 )

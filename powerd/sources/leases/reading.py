@@ -5,15 +5,15 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import Final
 
-from powerd.sources.leases.found import Found
+from powerd.sources.leases.found import ParseResult
 
-LONGEST_LINE: Final = 1 << 16
+MAX_LINE: Final = 1 << 16
 """Characters; a longer line is no entry of anything, and must not fill the memory."""
-_LARGEST: Final = 1 << 22
-_DESCRIBED: Final = 3
+_MAX_DOCUMENT: Final = 1 << 22
+_MAX_DESCRIBED: Final = 3
 
 
-class Faults:
+class ParseErrors:
     """Entries that could not be understood.
 
     Attributes:
@@ -23,13 +23,13 @@ class Faults:
 
     def __init__(self) -> None:
         self.skipped = 0
-        self.first: list[str] = []
+        self.descriptions: list[str] = []
 
-    def note(self, line: int, what: str) -> None:
+    def add(self, line: int, error: str) -> None:
         """Count one; ``what`` is a clause like ``"10.0.0" is no address``."""
         self.skipped += 1
-        if len(self.first) < _DESCRIBED:
-            self.first.append(f"line {line}: {what}")
+        if len(self.descriptions) < _MAX_DESCRIBED:
+            self.descriptions.append(f"line {line}: {error}")
 
 
 class LineReader(ABC):
@@ -41,44 +41,44 @@ class LineReader(ABC):
     """
 
     def __init__(self) -> None:
-        self.number = 0
-        self.faults = Faults()
-        self._rest = ""
+        self.line_number = 0
+        self.errors = ParseErrors()
+        self._partial_line = ""
         self._overlong = False
 
     @abstractmethod
-    def line(self, text: str) -> None:
+    def read_line(self, text: str) -> None:
         """Take one line, without white space around it; never an empty one."""
 
     @abstractmethod
-    def found(self) -> Found:
+    def result(self) -> ParseResult:
         """All that was understood."""
 
     def feed(self, text: str) -> None:
         """Take the next piece; see Reader."""
-        lines = (self._rest + text).split("\n")
-        self._rest = lines.pop()
+        lines = (self._partial_line + text).split("\n")
+        self._partial_line = lines.pop()
         for line in lines:
-            self.number += 1
-            if self._overlong or len(line) > LONGEST_LINE:
+            self.line_number += 1
+            if self._overlong or len(line) > MAX_LINE:
                 self._overlong = False
-                self.faults.note(self.number, "is too long for an entry")
+                self.errors.add(self.line_number, "is too long for an entry")
             elif stripped := line.strip():
-                self.line(stripped)
-        if len(self._rest) > LONGEST_LINE:
-            self._overlong, self._rest = True, ""
+                self.read_line(stripped)
+        if len(self._partial_line) > MAX_LINE:
+            self._overlong, self._partial_line = True, ""
 
-    def finish(self) -> Found:
+    def finish(self) -> ParseResult:
         """Take a last line without an end if it makes sense; if not, it is still being written."""
-        if (stripped := self._rest.strip()) and not self._overlong:
-            counted, self.faults = self.faults, Faults()
-            self.number += 1
-            self.line(stripped)
-            self.faults = counted
-        return self.found()
+        if (stripped := self._partial_line.strip()) and not self._overlong:
+            previous_errors, self.errors = self.errors, ParseErrors()
+            self.line_number += 1
+            self.read_line(stripped)
+            self.errors = previous_errors
+        return self.result()
 
 
-class WholeReader(ABC):
+class DocumentReader(ABC):
     """A Reader of files that make sense only as a whole; small ones, therefore."""
 
     def __init__(self) -> None:
@@ -86,23 +86,23 @@ class WholeReader(ABC):
         self._size = 0
 
     @abstractmethod
-    def parse(self, text: str) -> Found:
+    def parse(self, text: str) -> ParseResult:
         """All that the whole text says; a fault of the whole is one skipped entry. Never raises."""
 
     def feed(self, text: str) -> None:
         """Take the next piece; see Reader."""
         self._size += len(text)
-        if self._size <= _LARGEST:
+        if self._size <= _MAX_DOCUMENT:
             self._pieces.append(text)
 
-    def finish(self) -> Found:
+    def finish(self) -> ParseResult:
         """Read the whole; nothing at all says nothing."""
-        if self._size > _LARGEST:
-            return nothing(f"it is larger than {_LARGEST >> 20} MiB")
+        if self._size > _MAX_DOCUMENT:
+            return parse_failure(f"it is larger than {_MAX_DOCUMENT >> 20} MiB")
         text = "".join(self._pieces)
-        return self.parse(text) if text.strip() else Found()
+        return self.parse(text) if text.strip() else ParseResult()
 
 
-def nothing(fault: str) -> Found:
+def parse_failure(error: str) -> ParseResult:
     """What a text says of which nothing could be understood."""
-    return Found(skipped=1, faults=(fault,))
+    return ParseResult(skipped=1, errors=(error,))

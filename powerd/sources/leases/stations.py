@@ -7,14 +7,14 @@ from typing import Final
 
 from powerd.host.eyes import Surroundings
 from powerd.host.values import HostError
-from powerd.sources.leases.found import Lead
-from powerd.sources.leases.hostapd import Reader
-from powerd.sources.leases.kept import Batch, Kept
+from powerd.sources.leases.found import HostEntry
+from powerd.sources.leases.hostapd import StationReader
+from powerd.sources.leases.kept import EntryBatch, RetainedEntries
 
-LABEL: Final = "hostapd"
+HOSTAPD_LABEL: Final = "hostapd"
 
 
-class Stations:
+class StationWatcher:
     """Associated stations.
 
     Args:
@@ -28,44 +28,44 @@ class Stations:
 
     def __init__(self, patterns: tuple[str, ...]) -> None:
         self.version = 0
-        self.asked = True
+        self.all_answered = True
         self.warnings: tuple[str, ...] = ()
         self._patterns = patterns
-        self._kept = Kept()
+        self._entries = RetainedEntries()
 
-    def batches(self) -> Iterable[Batch]:
+    def batches(self) -> Iterable[EntryBatch]:
         """Stations, and after them those that left lately."""
-        return self._kept.batches(LABEL, stale=False)
+        return self._entries.batches(HOSTAPD_LABEL, stale=False)
 
-    async def look(self, eyes: Surroundings, now: float) -> None:
+    async def poll(self, machine: Surroundings, now: float) -> None:
         """Ask every access point."""
         warnings: list[str] = []
-        leads: dict[str, Lead] = {}
-        for control in self._controls(eyes, warnings):
+        entries: dict[str, HostEntry] = {}
+        for control in self._control_sockets(machine, warnings):
             try:
-                reader = Reader()
-                reader.feed(await eyes.stations(control))
-                leads.update((lead.key, lead) for lead in reader.finish().leads)
+                reader = StationReader()
+                reader.feed(await machine.stations(control))
+                entries.update((lead.key, lead) for lead in reader.finish().entries)
             except HostError as error:
                 warnings.append(str(error))
-        self.asked = not warnings
+        self.all_answered = not warnings
         if warnings:  # whoever was there may still be: nobody is taken to have left unasked
-            leads = {lead.key: lead for lead in self._kept.leads} | leads
-        there = tuple(leads.values())
-        changed = self._kept.forget(now)
-        if there != self._kept.leads:
-            self._kept.take(there, now)
+            entries = {entry.key: entry for entry in self._entries.current} | entries
+        current = tuple(entries.values())
+        changed = self._entries.expire(now)
+        if current != self._entries.current:
+            self._entries.update(current, now)
             changed = True
         if changed or tuple(warnings) != self.warnings:
             self.version += 1
         self.warnings = tuple(warnings)
 
-    def _controls(self, eyes: Surroundings, warnings: list[str]) -> Iterable[str]:
+    def _control_sockets(self, machine: Surroundings, warnings: list[str]) -> Iterable[str]:
         """Control sockets that exist, each once: /var/run is nearly always another name of /run."""
-        found: dict[str, str] = {}
+        paths: dict[str, str] = {}
         for pattern in self._patterns:
             try:
-                found |= {path.removeprefix("/var"): path for path in eyes.find(pattern)}
+                paths |= {path.removeprefix("/var"): path for path in machine.find(pattern)}
             except HostError as error:
                 warnings.append(str(error))
-        return found.values()
+        return paths.values()

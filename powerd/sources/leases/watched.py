@@ -7,25 +7,25 @@ from collections.abc import Iterable
 from typing import Final
 
 from powerd.host.eyes import Surroundings
-from powerd.host.values import FileMark, HostError
-from powerd.sources.leases import recognise
-from powerd.sources.leases.found import Format, Found, Reader
-from powerd.sources.leases.kept import Batch, Kept
+from powerd.host.values import HostError, StatSignature
+from powerd.sources.leases import detect_format
+from powerd.sources.leases.found import FormatReader, LeaseFormat, ParseResult
+from powerd.sources.leases.kept import EntryBatch, RetainedEntries
 
-VANISHED_MAX: Final = 3600.0
+MAX_VANISHED_AGE: Final = 3600.0
 """Seconds for which the last word of a file that has vanished is good enough."""
-_HEAD: Final = 4096
+_HEAD_SIZE: Final = 4096
 
 
-class Wanted(enum.Enum):
+class FileOrigin(enum.Enum):
     """Why a file is looked at, and so what its absence means."""
 
-    USUAL = "it may be there"
-    NAMED = "the configuration names it"
+    DEFAULT_PATH = "it may be there"
+    CONFIGURED = "the configuration names it"
     INCLUDED = "another file includes it"
 
 
-class Watched:
+class WatchedFile:
     """One lease file.
 
     Args:
@@ -40,159 +40,167 @@ class Watched:
         trouble: why its clients cannot be relied on, or are not known; None = they can.
     """
 
-    def __init__(self, path: str, wanted: Wanted, form: Format | None) -> None:
+    def __init__(self, path: str, origin: FileOrigin, file_format: LeaseFormat | None) -> None:
         self.path = path
-        self.form = form
+        self.file_format = file_format
         self.version = 0
-        self.found = Found()
-        self.trouble: str | None = None
-        self._wanted = wanted
-        self._given = form
-        self._kept = Kept()
-        self._marks: tuple[FileMark | None, ...] = ()
-        self._doubtful = False
+        self.result = ParseResult()
+        self.error: str | None = None
+        self._origin = origin
+        self._configured_format = file_format
+        self._entries = RetainedEntries()
+        self._signatures: tuple[StatSignature | None, ...] = ()
+        self._reread = False
         self._existed = False
-        self._vanished: float | None = None
+        self._vanished_at: float | None = None
 
     @property
-    def grave(self) -> bool:
+    def hides_clients(self) -> bool:
         """Whether, in trouble, somebody may be home whom nothing else names."""
-        return self._vital and self.trouble is not None and not self.trouble.endswith(_ABSENT_INCLUDE)
+        return (
+            self._is_essential
+            and self.error is not None
+            and not self.error.endswith(_MISSING_INCLUDE_MESSAGE)
+        )
 
     @property
-    def _vital(self) -> bool:
-        return self._wanted is Wanted.NAMED or self.form is None or self.form.vital
+    def _is_essential(self) -> bool:
+        return self._origin is FileOrigin.CONFIGURED or self.file_format is None or self.file_format.essential
 
     @property
-    def spent(self) -> bool:
+    def is_empty(self) -> bool:
         """Whether nothing would be lost by forgetting it."""
-        return self._kept.empty
+        return self._entries.is_empty
 
-    def batches(self, label: str) -> Iterable[Batch]:
+    def batches(self, label: str) -> Iterable[EntryBatch]:
         """Its leads."""
-        return self._kept.batches(label, stale=bool(self.trouble) or self._vanished is not None)
+        return self._entries.batches(label, stale=bool(self.error) or self._vanished_at is not None)
 
-    async def look(self, eyes: Surroundings, now: float) -> None:
+    async def poll(self, machine: Surroundings, now: float) -> None:
         """See whether it has changed, and read it if so."""
-        if not self.trouble and self._vanished is None:
-            self._forget(now)
+        if not self.error and self._vanished_at is None:
+            self._expire(now)
         try:
-            marks = self._marks_now(eyes)
-            if marks[-1] is None:
-                self._miss(now)
-            elif marks != self._marks or self._doubtful:
+            signatures = self._read_signatures(machine)
+            if signatures[-1] is None:
+                self._handle_missing(now)
+            elif signatures != self._signatures or self._reread:
                 self._existed = True
-                await self._read(eyes, marks, now)
+                await self._read(machine, signatures, now)
         except HostError as error:
-            self._marks = ()
-            self._say(str(error))
+            self._signatures = ()
+            self._set_error(str(error))
 
-    def drop(self, now: float) -> None:
+    def discard(self, now: float) -> None:
         """Its clients have gone, like entries that were deleted."""
-        self._marks, self._existed, self._vanished = (), False, None
-        self._take(Found(), now)
-        self._forget(now)
-        self._say(None)
+        self._signatures, self._existed, self._vanished_at = (), False, None
+        self._set_result(ParseResult(), now)
+        self._expire(now)
+        self._set_error(None)
 
-    def _forget(self, now: float) -> None:
-        if self._kept.forget(now):
+    def _expire(self, now: float) -> None:
+        if self._entries.expire(now):
             self.version += 1
 
     def _companions(self) -> tuple[tuple[str, ...], ...]:
-        rows = self.form.companions if self.form else ()
+        rows = self.file_format.companions if self.file_format else ()
         return tuple(tuple(self.path + suffix for suffix in row) for row in rows)
 
-    def _marks_now(self, eyes: Surroundings) -> tuple[FileMark | None, ...]:
+    def _read_signatures(self, machine: Surroundings) -> tuple[StatSignature | None, ...]:
         """Of its companions, and last of itself; without itself the others are of no use."""
-        own = eyes.mark(self.path)
+        own = machine.stat_signature(self.path)
         if own is None:
             return (None,)
-        return (*(eyes.mark(path) for row in self._companions() for path in row), own)
+        return (*(machine.stat_signature(path) for row in self._companions() for path in row), own)
 
-    def _to_read(self, marks: tuple[FileMark | None, ...]) -> tuple[str, ...]:
+    def _paths_to_read(self, signatures: tuple[StatSignature | None, ...]) -> tuple[str, ...]:
         """The companions that count, and the file."""
-        there = iter(marks)
+        remaining = iter(signatures)
         for row in self._companions():
-            if existing := tuple(path for path in row if next(there) is not None):
+            if existing := tuple(path for path in row if next(remaining) is not None):
                 return (*existing, self.path)
         return (self.path,)
 
-    async def _read(self, eyes: Surroundings, marks: tuple[FileMark | None, ...], now: float) -> None:
+    async def _read(
+        self, machine: Surroundings, signatures: tuple[StatSignature | None, ...], now: float
+    ) -> None:
         """Read it; what is written meanwhile is read at the next look, for the marks are from before."""
-        if self.form is None:
-            head = await eyes.read(self.path, _HEAD)
-            self.form = recognise(self.path, head)
-            if self.form is None:
-                self._seen(marks)
-                self._say(_unknown(self.path) if head.strip() else None)
+        if self.file_format is None:
+            head = await machine.read(self.path, _HEAD_SIZE)
+            self.file_format = detect_format(self.path, head)
+            if self.file_format is None:
+                self._set_signatures(signatures)
+                self._set_error(_unknown_format_message(self.path) if head.strip() else None)
                 return
-            marks = self._marks_now(eyes)
-        found = await self._parse(eyes, self.form.reader(), self._to_read(marks))
-        again = marks == self._marks
-        self._seen(marks)
-        if found.skipped and not found.leads:
-            gone = True
-            self._say(f"{self.path}: nothing in it makes sense: {found.faults[0]}; repair it")
-            self.form = self._given
+            signatures = self._read_signatures(machine)
+        result = await self._parse(machine, self.file_format.new_reader(), self._paths_to_read(signatures))
+        unchanged = signatures == self._signatures
+        self._set_signatures(signatures)
+        if result.skipped and not result.entries:
+            entries_removed = True
+            self._set_error(f"{self.path}: nothing in it makes sense: {result.errors[0]}; repair it")
+            self.file_format = self._configured_format
         else:
-            gone = self._take(found, now)
-            self._say(None)
+            entries_removed = self._set_result(result, now)
+            self._set_error(None)
         # Somebody may be missing because we read while it was being written, and what was written within one
         # tick of the kernel's clock after that does not show in the marks: so a loss is looked at twice.
-        self._doubtful = not again and (gone or found.skipped > 0)
+        self._reread = not unchanged and (entries_removed or result.skipped > 0)
 
-    async def _parse(self, eyes: Surroundings, reader: Reader, paths: tuple[str, ...]) -> Found:
+    async def _parse(
+        self, machine: Surroundings, reader: FormatReader, paths: tuple[str, ...]
+    ) -> ParseResult:
         """What these files say, one after the other."""
         for path in paths:
-            async for text in eyes.chunks(path):
+            async for text in machine.read_chunks(path):
                 reader.feed(text)
             if path != self.path:  # a companion's last line may lack its end
                 reader.feed("\n")
         return reader.finish()
 
-    def _seen(self, marks: tuple[FileMark | None, ...]) -> None:
-        self._marks = marks
-        if self._vanished is not None:
-            self._vanished = None
+    def _set_signatures(self, signatures: tuple[StatSignature | None, ...]) -> None:
+        self._signatures = signatures
+        if self._vanished_at is not None:
+            self._vanished_at = None
             self.version += 1  # even if it says the same as before, its clients are no longer stale
 
-    def _take(self, found: Found, now: float) -> bool:
+    def _set_result(self, result: ParseResult, now: float) -> bool:
         """Note what the file says; give back whether anybody has gone from it."""
-        before, self.found = self.found, found
-        gone = self._kept.take(found.leads, now)
-        if gone or found != before:
+        previous, self.result = self.result, result
+        entries_removed = self._entries.update(result.entries, now)
+        if entries_removed or result != previous:
             self.version += 1
-        return gone
+        return entries_removed
 
-    def _miss(self, now: float) -> None:
+    def _handle_missing(self, now: float) -> None:
         """There is no such file (any more)."""
         if not self._existed:
-            absent = _ABSENT.get(self._wanted)
-            self._say(f"{self.path}: {absent}" if absent else None)
-        elif self.form and self.form.comes_and_goes:
-            self.drop(now)
-        elif self._vanished is None:
-            self._marks, self._vanished = (), now
+            message = _MISSING_MESSAGES.get(self._origin)
+            self._set_error(f"{self.path}: {message}" if message else None)
+        elif self.file_format and self.file_format.absent_means_empty:
+            self.discard(now)
+        elif self._vanished_at is None:
+            self._signatures, self._vanished_at = (), now
             self.version += 1
-        elif now - self._vanished > VANISHED_MAX:
-            if self._vital:
-                self._say(f"{self.path}: {_VANISHED}")
+        elif now - self._vanished_at > MAX_VANISHED_AGE:
+            if self._is_essential:
+                self._set_error(f"{self.path}: {_VANISHED_MESSAGE}")
             else:
-                self.drop(now)
+                self.discard(now)
 
-    def _say(self, trouble: str | None) -> None:
-        if trouble != self.trouble:
-            self.trouble = trouble
+    def _set_error(self, error: str | None) -> None:
+        if error != self.error:
+            self.error = error
             self.version += 1
 
 
-_VANISHED: Final = "has vanished; bring it back, or correct clients.leases and restart powerd"
-_ABSENT_INCLUDE: Final = "another file includes it, but it does not exist; correct that one"
-_ABSENT: Final = {
-    Wanted.NAMED: "there is no such lease file; correct clients.leases, or start the server that writes it",
-    Wanted.INCLUDED: _ABSENT_INCLUDE,  # its server does not start either, so this hides nobody
+_VANISHED_MESSAGE: Final = "has vanished; bring it back, or correct clients.leases and restart powerd"
+_MISSING_INCLUDE_MESSAGE: Final = "another file includes it, but it does not exist; correct that one"
+_MISSING_MESSAGES: Final = {
+    FileOrigin.CONFIGURED: "there is no such lease file; correct clients.leases, or start the server that writes it",
+    FileOrigin.INCLUDED: _MISSING_INCLUDE_MESSAGE,  # its server does not start either, so this hides nobody
 }
 
 
-def _unknown(path: str) -> str:
+def _unknown_format_message(path: str) -> str:
     return f"{path}: is of no known format of lease files; take it out of clients.leases"

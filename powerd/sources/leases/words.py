@@ -8,19 +8,19 @@ from socket import AF_INET, AF_INET6, inet_ntop, inet_pton
 from typing import Final
 
 _MAC: Final = re.compile(r"[0-9a-f][02468ace](?::[0-9a-f]{2}){5}")
-_MAC_ANYHOW: Final = re.compile(r"[0-9A-Fa-f]{1,2}(?:[:-][0-9A-Fa-f]{1,2}){5}")
+_MAC_LENIENT: Final = re.compile(r"[0-9A-Fa-f]{1,2}(?:[:-][0-9A-Fa-f]{1,2}){5}")
 _HEX: Final = re.compile(r"[0-9A-Fa-f]{1,2}(?>(?:[:-]?[0-9A-Fa-f]{2}|[:-][0-9A-Fa-f])*)")
-_NAME: Final = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?>(?:\.[A-Za-z0-9_-]{1,63})*)\.?")
-_NOBODY: Final = "00:00:00:00:00:00"
+_HOST_NAME: Final = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?>(?:\.[A-Za-z0-9_-]{1,63})*)\.?")
+_NULL_MAC: Final = "00:00:00:00:00:00"
 _LOOPBACK, _MULTICAST, _MULTICAST6 = 127, 224, 0xFF
-_LONGEST_NAME: Final = 253
-_SHOWN, _WORTH_READING = 40, 1000
-_UNPRINTABLE: Final = "\N{REPLACEMENT CHARACTER}"
+_MAX_NAME: Final = 253
+_MAX_QUOTED, _MAX_QUOTE_INPUT = 40, 1000
+_REPLACEMENT: Final = "\N{REPLACEMENT CHARACTER}"
 _MAC_OCTETS: Final = 6
 _DUID_LLT, _DUID_LL, _ETHERNET = 1, 3, 1
 
 
-def address_of(text: str) -> str | None:
+def parse_address(text: str) -> str | None:
     """An IPv4 or IPv6 address that a host can have, in its shortest form."""
     try:
         if ":" not in text:
@@ -32,32 +32,32 @@ def address_of(text: str) -> str | None:
     return None if packed[0] == _MULTICAST6 or not any(packed[:15]) else inet_ntop(AF_INET6, packed)
 
 
-def mac_of(text: str) -> str | None:
+def parse_mac(text: str) -> str | None:
     """A host's Ethernet address, lower case with colons; ``-`` and single digits are understood."""
     if not _MAC.fullmatch(text):
-        if not _MAC_ANYHOW.fullmatch(text):
+        if not _MAC_LENIENT.fullmatch(text):
             return None
         text = ":".join(octet.rjust(2, "0") for octet in text.lower().replace("-", ":").split(":"))
         if not _MAC.fullmatch(text):  # a group address is nobody's own
             return None
-    return None if text == _NOBODY else text
+    return None if text == _NULL_MAC else text
 
 
-def name_of(text: str) -> str | None:
+def sanitize_name(text: str) -> str | None:
     """A host name as it may be shown: no trailing dot, nothing that a terminal would obey."""
     name = text.strip().rstrip(".")
     if not name.isprintable():
         name = "".join(letter for letter in name if letter.isprintable())
-    return name[:_LONGEST_NAME] or None
+    return name[:_MAX_NAME] or None
 
 
 def is_host_name(text: str) -> bool:
     """Whether a resolver could be asked for it (RFC 1123); a number with dots is a mistyped address."""
     last = text.rstrip(".").rpartition(".")[2]
-    return len(text) <= _LONGEST_NAME and not last.isdecimal() and _NAME.fullmatch(text) is not None
+    return len(text) <= _MAX_NAME and not last.isdecimal() and _HOST_NAME.fullmatch(text) is not None
 
 
-def octets_of(text: str) -> bytes | None:
+def parse_octets(text: str) -> bytes | None:
     """Hexadecimal octets, with ``:`` or ``-`` between them or nothing."""
     if not _HEX.fullmatch(text):
         return None
@@ -66,23 +66,23 @@ def octets_of(text: str) -> bytes | None:
     return bytes.fromhex(text) if len(text) % 2 == 0 else None
 
 
-def mac_of_duid(duid: Sequence[int] | None) -> str | None:
+def mac_from_duid(duid: Sequence[int] | None) -> str | None:
     """The Ethernet address in a DHCP unique identifier of type LLT or LL (RFC 8415, section 11)."""
     if not duid or len(duid) < 4 or duid[2] << 8 | duid[3] != _ETHERNET:  # noqa: PLR2004 - two fields of two octets
         return None
     start = {_DUID_LLT: 8, _DUID_LL: 4}.get(duid[0] << 8 | duid[1])
-    return mac_of_octets(duid[start:]) if start else None
+    return mac_from_octets(duid[start:]) if start else None
 
 
-def mac_of_octets(octets: Sequence[int]) -> str | None:
+def mac_from_octets(octets: Sequence[int]) -> str | None:
     """The Ethernet address that these six numbers are."""
     if len(octets) != _MAC_OCTETS:
         return None
-    return mac_of(":".join(f"{octet:02x}" for octet in octets))
+    return parse_mac(":".join(f"{octet:02x}" for octet in octets))
 
 
-def shown(text: str) -> str:
+def quote(text: str) -> str:
     """What was found instead, quoted for a sentence: printable, and short."""
-    text = " ".join(text[:_WORTH_READING].split())
-    text = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
-    return f'"{"".join(letter if letter.isprintable() else _UNPRINTABLE for letter in text)}"'
+    text = " ".join(text[:_MAX_QUOTE_INPUT].split())
+    text = text if len(text) <= _MAX_QUOTED else f"{text[:_MAX_QUOTED]}…"
+    return f'"{"".join(letter if letter.isprintable() else _REPLACEMENT for letter in text)}"'

@@ -7,34 +7,34 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from policy.disks.spindle import Spindle, disk
-from policy.worlds import T0, house, moment
+from policy.disks.spindle import DriveSimulator, disk
+from policy.worlds import T0, make_snapshot, moment
 
 from powerd.config import Options, parse
 from powerd.model import (
-    Activity,
-    Answered,
-    Blind,
+    CompletedAction,
     Decision,
+    DiskAction,
+    DiskActivity,
     DiskId,
-    DiskOrder,
     DiskReport,
     DiskState,
+    GroupSpinUp,
     Memory,
     Moment,
-    Outcome,
-    Roused,
-    Seen,
+    PowerStatus,
+    Reading,
     SpinDown,
+    Unavailable,
 )
 from powerd.policy import decide
-from powerd.sources.disks.commands import Commands
+from powerd.sources.disks.commands import CommandCounter
 
 ENFORCE = 'mode = "enforce"\n'
 MINUTE, HOUR, DAY = 60.0, 3600.0, 86400.0
 
 
-class Shelf:
+class DiskSimulation:
     """Drives, a clock, and decide(), which is asked whenever a fact has changed or a time has come.
 
     Attributes:
@@ -44,24 +44,30 @@ class Shelf:
         accepted: spin-downs, in CLOCK_BOOTTIME since the beginning.
     """
 
-    def __init__(self, *spindles: Spindle, text: str = "", rhythm: float = 60.0, takes: float = 0.5) -> None:
-        self.spindles = {each.disk.id: each for each in spindles}
-        self.options: Options = parse((ENFORCE + text).encode(), "test")
+    def __init__(
+        self,
+        *drives: DriveSimulator,
+        config: str = "",
+        poll_every: float = 60.0,
+        action_duration: float = 0.5,
+    ) -> None:
+        self.drives = {each.disk.id: each for each in drives}
+        self.options: Options = parse((ENFORCE + config).encode(), "test")
         self.at = 0.0
         self.slept = 0.0
         self.step = 0.0
-        self.rhythm = rhythm
-        self.takes = takes
-        self.memory = Memory.newborn(self.now)
-        self.snapshot = house({}, at=T0)
+        self.poll_every = poll_every
+        self.action_duration = action_duration
+        self.memory = Memory.initial(self.now)
+        self.snapshot = make_snapshot({}, at=T0)
         self.decisions = 0
         self.decision: Decision | None = None
-        self.ordered: list[tuple[float, DiskOrder]] = []
-        self.accepted: list[tuple[DiskId, float]] = []
-        self._looked: dict[DiskId, Activity] = {}
-        self._commands: dict[DiskId, Commands] = {}
-        self._next_look = 0.0
-        self._ends: list[tuple[float, DiskOrder, float]] = []
+        self.actions: list[tuple[float, DiskAction]] = []
+        self.accepted_spin_downs: list[tuple[DiskId, float]] = []
+        self._last_activity: dict[DiskId, DiskActivity] = {}
+        self._commands: dict[DiskId, CommandCounter] = {}
+        self._next_poll = 0.0
+        self._running: list[tuple[float, DiskAction, float]] = []
         self._script: list[tuple[float, Callable[[], None]]] = []
 
     @property
@@ -76,117 +82,140 @@ class Shelf:
     def state(self, n: int = 0) -> DiskState:
         return self.report(n).state
 
-    def texts(self) -> set[str]:
+    def reason_texts(self) -> set[str]:
         assert self.decision is not None
         return {reason.text for reason in self.decision.reasons if not reason.text.startswith("no ")}
 
-    def touch(self, n: int, *at: float) -> None:
+    def access(self, n: int, *at: float) -> None:
         """The ``n``th drive is accessed at these times."""
-        spindle = list(self.spindles.values())[n]
+        drive = list(self.drives.values())[n]
         for each in at:
-            self.when(each, lambda each=each: spindle.access(each))  # type: ignore[misc] # bound now
+            self.schedule(each, lambda each=each: drive.access(each))  # type: ignore[misc] # bound now
 
-    def when(self, at: float, what: Callable[[], None]) -> None:
-        self._script.append((at, what))
+    def schedule(self, at: float, event: Callable[[], None]) -> None:
+        self._script.append((at, event))
         self._script.sort(key=lambda row: row[0])
 
-    def look(self) -> None:
+    def poll(self) -> None:
         """One look at all counters."""
-        activity: dict[DiskId, Seen[Activity] | Blind] = {}
-        self._looked = {name: each for name, each in self._looked.items() if name in self.spindles}
-        for name, each in self.spindles.items():
-            each.run(self.at)
-            old = self._looked.get(name)
-            moved = T0 + self.at if old is None or old.ios != each.ios or each.flying else old.moved
-            commands = self._commands.setdefault(name, Commands())
-            orders = {order.disk for order in self.snapshot.in_flight if isinstance(order, DiskOrder)}
-            commands.look(each.commands, T0 + self.at, still=moved < T0 + self.at, obeying=name in orders)
-            self._looked[name] = Activity(moved, each.ios, each.flying, each.suspended, commands.prodded)
-            seen = Seen(T0 + self.at, self._looked[name])
-            activity[name] = Blind(T0 + self.at, each.blind) if each.blind else seen
-        disks = {name: each.disk for name, each in self.spindles.items()}
+        activity: dict[DiskId, Reading[DiskActivity] | Unavailable] = {}
+        self._last_activity = {
+            name: each for name, each in self._last_activity.items() if name in self.drives
+        }
+        for name, each in self.drives.items():
+            each.run_timers(self.at)
+            old = self._last_activity.get(name)
+            last_io = (
+                T0 + self.at if old is None or old.io_count != each.ios or each.flying else old.last_io_at
+            )
+            commands = self._commands.setdefault(name, CommandCounter())
+            busy_disks = {
+                order.disk for order in self.snapshot.running_actions if isinstance(order, DiskAction)
+            }
+            commands.update(
+                each.commands, T0 + self.at, no_io=last_io < T0 + self.at, own_running=name in busy_disks
+            )
+            self._last_activity[name] = DiskActivity(
+                last_io, each.ios, each.flying, each.suspended, commands.last_passthrough_at
+            )
+            reading = Reading(T0 + self.at, self._last_activity[name])
+            activity[name] = (
+                Unavailable(T0 + self.at, each.counters_error) if each.counters_error else reading
+            )
+        disks = {name: each.disk for name, each in self.drives.items()}
         self.snapshot = replace(self.snapshot, disks=disks, activity=activity)
-        self._next_look = self.at + self.rhythm
+        self._next_poll = self.at + self.poll_every
 
     def sleep(self, seconds: float) -> None:
         """The machine sleeps; drives are woken with it, and lose their settings."""
         self.slept += seconds
-        for each in self.spindles.values():
+        for each in self.drives.values():
             each.ios += 1
             each.timer = 0
             each.spins = True
-            each.last = self.at
+            each.last_used_at = self.at
             each.log.append((self.at, "resume"))
 
-    def rouse(self, group: str, disk: DiskId, *others: DiskId) -> None:
-        roused = Roused(disk, others, T0 + self.at, 1.0)
-        self.snapshot = replace(self.snapshot, roused={**self.snapshot.roused, group: roused})
+    def group_spin_up(self, group: str, disk: DiskId, *others: DiskId) -> None:
+        event = GroupSpinUp(disk, others, T0 + self.at, 1.0)
+        self.snapshot = replace(self.snapshot, group_spin_ups={**self.snapshot.group_spin_ups, group: event})
 
-    def live(self, until: float) -> Shelf:
+    def run_until(self, until: float) -> DiskSimulation:
         """Go on to ``until`` seconds after the beginning."""
         while True:
-            decision = self.ask()
-            due = [self._next_look, decision.look_again - T0, decision.look_at_disks - T0]
-            due += [row[0] for row in self._ends[:1]] + [row[0] for row in self._script[:1]]
+            decision = self.decide_now()
+            due = [self._next_poll, decision.next_decision_at - T0, decision.next_disk_poll_at - T0]
+            due += [row[0] for row in self._running[:1]] + [row[0] for row in self._script[:1]]
             then = max(min(due), self.at + 0.001)
             if then > until:
                 self.at = until
-                self.ask()
+                self.decide_now()
                 return self
             self.at = then
             while self._script and self._script[0][0] <= self.at:
                 self._script.pop(0)[1]()
-            self._end_orders()
-            if self.at >= min(self._next_look, decision.look_at_disks - T0):
-                self.look()
+            self._finish_actions()
+            if self.at >= min(self._next_poll, decision.next_disk_poll_at - T0):
+                self.poll()
 
-    def _end_orders(self) -> None:
-        while self._ends and self._ends[0][0] <= self.at:
-            _, order, begun = self._ends.pop(0)
-            spindle = self.spindles[order.disk]
-            done = spindle.obey(order, self.at)
-            self._commands[order.disk].end(spindle.commands)
-            found = done.found
-            if done.ok and isinstance(order, SpinDown) and isinstance(found, Answered) and found.stopped:
-                self.accepted.append((order.disk, self.at + self.slept))
-            outcome = Outcome(order, T0 + self.at, done.ok, done.observed, begun, found)
-            outcomes = {**self.snapshot.disk_outcomes, (type(order), order.disk): outcome}
+    def _finish_actions(self) -> None:
+        while self._running and self._running[0][0] <= self.at:
+            _, action, started_at = self._running.pop(0)
+            drive = self.drives[action.disk]
+            result = drive.execute(action, self.at)
+            self._commands[action.disk].end_own(drive.commands)
+            found = result.answer
+            if (
+                result.ok
+                and isinstance(action, SpinDown)
+                and isinstance(found, PowerStatus)
+                and found.spin_down_sent
+            ):
+                self.accepted_spin_downs.append((action.disk, self.at + self.slept))
+            outcome = CompletedAction(action, T0 + self.at, result.ok, result.message, started_at, found)
+            outcomes = {**self.snapshot.completed_disk_actions, (type(action), action.disk): outcome}
             self.snapshot = replace(
-                self.snapshot, disk_outcomes=outcomes, in_flight=self.snapshot.in_flight - {order}
+                self.snapshot,
+                completed_disk_actions=outcomes,
+                running_actions=self.snapshot.running_actions - {action},
             )
 
-    def ask(self) -> Decision:
+    def decide_now(self) -> Decision:
         decision = decide(self.snapshot, self.memory, self.options, self.now)
         self.decision, self.memory = decision, decision.memory
         self.decisions += 1
         assert self.decisions < 1_000_000, "it spins"
-        assert decision.look_again > self.now.mono
-        for order in decision.orders:
-            assert isinstance(order, DiskOrder), order
-            others = [each for each in self.snapshot.in_flight if isinstance(each, DiskOrder)]
-            assert order.disk not in {each.disk for each in others}, "two orders to one disk"
-            self.ordered.append((self.at, order))
-            self.snapshot = replace(self.snapshot, in_flight=self.snapshot.in_flight | {order})
+        assert decision.next_decision_at > self.now.mono
+        for action in decision.actions:
+            assert isinstance(action, DiskAction), action
+            others = [each for each in self.snapshot.running_actions if isinstance(each, DiskAction)]
+            assert action.disk not in {each.disk for each in others}, "two orders to one disk"
+            self.actions.append((self.at, action))
+            self.snapshot = replace(self.snapshot, running_actions=self.snapshot.running_actions | {action})
             if self.options.mode == "observe":
-                self._pretend(order)
+                self._dry_run(action)
             else:
-                self._commands[order.disk].begin(self.spindles[order.disk].commands)
-                self._ends.append((self.at + self.takes, order, T0 + self.at))
-        self._ends.sort(key=lambda row: row[0])
+                self._commands[action.disk].begin_own(self.drives[action.disk].commands)
+                self._running.append((self.at + self.action_duration, action, T0 + self.at))
+        self._running.sort(key=lambda row: row[0])
         return decision
 
-    def _pretend(self, order: DiskOrder) -> None:
-        outcome = Outcome(order, T0 + self.at, ok=True, observed="would have", begun=T0 + self.at)
-        outcomes = {**self.snapshot.disk_outcomes, (type(order), order.disk): outcome}
+    def _dry_run(self, action: DiskAction) -> None:
+        outcome = CompletedAction(
+            action, T0 + self.at, ok=True, message="would have", started_at=T0 + self.at
+        )
+        outcomes = {**self.snapshot.completed_disk_actions, (type(action), action.disk): outcome}
         self.snapshot = replace(
-            self.snapshot, disk_outcomes=outcomes, in_flight=self.snapshot.in_flight - {order}
+            self.snapshot,
+            completed_disk_actions=outcomes,
+            running_actions=self.snapshot.running_actions - {action},
         )
 
 
-def shelf_of(n: int, text: str = "", **about: Any) -> Shelf:  # noqa: ANN401 - any field of a Disk
+def identical_drives(n: int, config: str = "", **about: Any) -> DiskSimulation:  # noqa: ANN401 - any field of a Disk
     """Drives that are alike, at rest."""
-    return Shelf(*(Spindle(disk(i, **about)) for i in range(n)), text=text)
+    return DiskSimulation(*(DriveSimulator(disk(i, **about)) for i in range(n)), config=config)
 
 
-def downs(spindle: Spindle) -> Sequence[float]:
-    return [at for at, what in spindle.log if what in {"ata", "scsi"}]
+def spin_downs(drive: DriveSimulator) -> Sequence[float]:
+    return [at for at, what in drive.log if what in {"ata", "scsi"}]

@@ -6,28 +6,28 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from powerd.model import (
-    Answered,
-    AskPower,
-    Checked,
+    ActionResult,
     CheckHealth,
+    CheckPowerMode,
     Disk,
+    DiskAction,
     DiskId,
-    DiskOrder,
-    Done,
-    Drive,
+    FailureCause,
     Health,
-    Power,
-    ReadDrive,
-    SetApm,
-    SetTimer,
+    HealthReading,
+    PowerFeatures,
+    PowerMode,
+    PowerStatus,
+    ReadPowerFeatures,
+    SetApmLevel,
+    SetStandbyTimer,
     SpinDown,
     StartTest,
-    Trouble,
 )
 
 
 @dataclass(slots=True)
-class Spindle:
+class DriveSimulator:
     """A drive.
 
     Attributes:
@@ -50,145 +50,145 @@ class Spindle:
 
     disk: Disk
     spins: bool = True
-    deaf: frozenset[str] = frozenset()
-    refuses: frozenset[str] = frozenset()
-    dumb: bool = False
+    ignored_methods: frozenset[str] = frozenset()
+    refused_methods: frozenset[str] = frozenset()
+    hides_power_mode: bool = False
     ignores_timer: bool = False
     bridge: str = ""
-    drive: Drive = field(default=Drive(apm=254, apm_supported=True))
-    trouble: tuple[Trouble, str] | None = None
-    health: Health = field(default=Health(at=0, protocol="ata", passed=True))
-    ill: tuple[Trouble, str] | None = None
-    naps: int = 0
+    drive: PowerFeatures = field(default=PowerFeatures(apm=254, apm_supported=True))
+    error: tuple[FailureCause, str] | None = None
+    health: Health = field(default=Health(checked_at=0, protocol="ata", passed=True))
+    check_error: tuple[FailureCause, str] | None = None
+    self_standby_after: int = 0
     timer: int = 0
     ios: int = 1
     flying: int = 0
     suspended: bool = False
-    blind: str = ""
-    mute_drive: bool = False
-    last: float = 0.0
-    answer: Power | None = None
+    counters_error: str = ""
+    hides_settings: bool = False
+    last_used_at: float = 0.0
+    power_reply: PowerMode | None = None
     commands: int = 0
     log: list[tuple[float, str]] = field(default_factory=list)
 
-    def of(self, what: str) -> list[float]:
+    def times_of(self, what: str) -> list[float]:
         return [at for at, each in self.log if each == what]
 
     def access(self, at: float) -> None:
-        self.run(at)
+        self.run_timers(at)
         self.ios += 1
-        self.last = at
-        self._up(at)
+        self.last_used_at = at
+        self._spin_up(at)
 
-    def prod(self, at: float) -> None:
+    def passthrough_command(self, at: float) -> None:
         """Somebody's command that is no I/O, and takes the platters: ``hdparm --read-sector``."""
-        self.run(at)
+        self.run_timers(at)
         self.commands += 1
-        self.last = at
-        self._up(at)
+        self.last_used_at = at
+        self._spin_up(at)
 
-    def poll(self, at: float) -> None:
+    def check_power_mode(self, at: float) -> None:
         """Somebody asks whether it spins: ``hdparm -C``."""
-        self.run(at)
+        self.run_timers(at)
         self.commands += 1
 
-    def plug(self, at: float, mono: float) -> None:
+    def replug(self, at: float, mono: float) -> None:
         """It is pulled and plugged in again: it has lost its power, and with it what it was set to."""
-        self.run(at)
-        self.disk = replace(self.disk, seen=mono)
+        self.run_timers(at)
+        self.disk = replace(self.disk, attached_at=mono)
         self.timer = 0
-        self.last = at
-        self._up(at)
+        self.last_used_at = at
+        self._spin_up(at)
 
-    def run(self, at: float) -> None:
+    def run_timers(self, at: float) -> None:
         """Its own timers."""
         timer = 0 if self.ignores_timer else self.timer
-        for after, what in ((timer, "timer"), (self.naps, "nap")):
-            if after and self.spins and at >= self.last + after:
+        for after, what in ((timer, "timer"), (self.self_standby_after, "nap")):
+            if after and self.spins and at >= self.last_used_at + after:
                 self.spins = False
-                self.log.append((self.last + after, what))
+                self.log.append((self.last_used_at + after, what))
 
-    def _up(self, at: float) -> None:
+    def _spin_up(self, at: float) -> None:
         if not self.spins:
             self.spins = True
-            self.last = at
+            self.last_used_at = at
             self.log.append((at, "up"))
 
-    def obey(self, order: DiskOrder, at: float) -> Done:  # noqa: PLR0911 - one row for each order
-        self.run(at)
+    def execute(self, action: DiskAction, at: float) -> ActionResult:  # noqa: PLR0911 - one row for each order
+        self.run_timers(at)
         self.commands += 1
         assert not self.suspended, "no command to a disk that the kernel has suspended"
-        if self.trouble:
+        if self.error:
             self.log.append((at, "troubled"))
-            return Done(False, self.trouble[1], self.trouble[0])
-        match order:
-            case AskPower():
+            return ActionResult(False, self.error[1], self.error[0])
+        match action:
+            case CheckPowerMode():
                 self.log.append((at, "ask"))
-                return Done(True, "asked", Answered(self._power(at)))
-            case SpinDown(how=how):
-                return self._stand_by(how, at)
-            case CheckHealth(wake=wake) if self.ill is not None and (wake or self.spins):
-                if wake and self.ill[0] is not Trouble.BUSY:
-                    self._up(at)
-                return Done(False, self.ill[1], self.ill[0])
-            case CheckHealth(wake=True):
-                self._up(at)
+                return ActionResult(True, "asked", PowerStatus(self._power(at)))
+            case SpinDown(method=how):
+                return self._spin_down(how, at)
+            case CheckHealth(may_wake=wake) if self.check_error is not None and (wake or self.spins):
+                if wake and self.check_error[0] is not FailureCause.BUSY:
+                    self._spin_up(at)
+                return ActionResult(False, self.check_error[1], self.check_error[0])
+            case CheckHealth(may_wake=True):
+                self._spin_up(at)
                 self.log.append((at, "health"))
-                return Done(True, "read its health", Checked(self.health, "sat"))
+                return ActionResult(True, "read its health", HealthReading(self.health, "sat"))
             case _ if not self.spins:
                 self.log.append((at, "WOKEN BY AN ORDER"))
-                return Done(False, "it sleeps", Trouble.ASLEEP)
+                return ActionResult(False, "it sleeps", FailureCause.IN_STANDBY)
             case CheckHealth():
                 self.log.append((at, "health"))
-                return Done(True, "read its health", Checked(self.health, "sat"))
+                return ActionResult(True, "read its health", HealthReading(self.health, "sat"))
             case StartTest(test=test):
                 self.log.append((at, test))
-                return Done(True, "begun", Answered(self._power(at)))
+                return ActionResult(True, "begun", PowerStatus(self._power(at)))
             case _:
-                return self._set(order, at)
+                return self._set(action, at)
 
-    def _stand_by(self, how: str, at: float) -> Done:
+    def _spin_down(self, method: str, at: float) -> ActionResult:
         power = self._power(at)
-        if power.asleep or power is Power.SUSPENDED:
+        if power.is_stopped or power is PowerMode.SUSPENDED:
             self.log.append((at, "rests"))
-            return Done(True, "it rests", Answered(power))
-        self.log.append((at, how))
-        if how in self.refuses:
-            return Done(False, f"{how} refused", Trouble.FAILED)
-        self.spins = self.spins and how in self.deaf
-        return Done(True, "told", Answered(Power.STANDBY, stopped=True))
+            return ActionResult(True, "it rests", PowerStatus(power))
+        self.log.append((at, method))
+        if method in self.refused_methods:
+            return ActionResult(False, f"{method} refused", FailureCause.FAILED)
+        self.spins = self.spins and method in self.ignored_methods
+        return ActionResult(True, "told", PowerStatus(PowerMode.STANDBY, spin_down_sent=True))
 
-    def _set(self, order: SetTimer | SetApm | ReadDrive, at: float) -> Done:
-        match order:
-            case SetTimer(seconds=seconds):
+    def _set(self, action: SetStandbyTimer | SetApmLevel | ReadPowerFeatures, at: float) -> ActionResult:
+        match action:
+            case SetStandbyTimer(seconds=seconds):
                 self.log.append((at, f"timer {seconds}"))
-                if "timer" in self.refuses:
-                    return Done(False, "no timer", Trouble.FAILED)
-                self.timer, self.last = seconds, at
-                return Done(True, "set", Answered(Power.ACTIVE))
-            case SetApm(level=level):
+                if "timer" in self.refused_methods:
+                    return ActionResult(False, "no timer", FailureCause.FAILED)
+                self.timer, self.last_used_at = seconds, at
+                return ActionResult(True, "set", PowerStatus(PowerMode.ACTIVE))
+            case SetApmLevel(level=level):
                 self.log.append((at, f"apm {level}"))
                 if level > 253:
-                    return Done(False, f"refused: {level}", Trouble.FAILED)
+                    return ActionResult(False, f"refused: {level}", FailureCause.FAILED)
                 self.drive = replace(self.drive, apm=level)
-                return Done(True, "set", self.drive)
-            case ReadDrive():
+                return ActionResult(True, "set", self.drive)
+            case ReadPowerFeatures():
                 self.log.append((at, "read"))
-                if self.mute_drive:
-                    return Done(False, "no ATA disk", Trouble.FAILED)
-                return Done(True, "read", self.drive)
+                if self.hides_settings:
+                    return ActionResult(False, "no ATA disk", FailureCause.FAILED)
+                return ActionResult(True, "read", self.drive)
 
-    def _power(self, at: float) -> Power:
-        if self.answer:
-            return self.answer
-        if self.dumb:
-            return Power.UNKNOWN
+    def _power(self, at: float) -> PowerMode:
+        if self.power_reply:
+            return self.power_reply
+        if self.hides_power_mode:
+            return PowerMode.UNKNOWN
         if self.spins:
-            return Power.ACTIVE
+            return PowerMode.ACTIVE
         if self.bridge == "wakes":
             self.log.append((at, "woken by a question"))
-            self._up(at)
-        return Power.SLEEPING if self.bridge else Power.STANDBY
+            self._spin_up(at)
+        return PowerMode.SLEEPING if self.bridge else PowerMode.STANDBY
 
 
 def disk(n: int, **about: Any) -> Disk:  # noqa: ANN401 - any field of a Disk

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from policy.disks.shelf import DAY, HOUR, shelf_of
+from policy.disks.shelf import DAY, HOUR, identical_drives
 from policy.worlds import T0, moment
 
 from powerd.model import DiskId, DiskMemory, DiskState
@@ -16,74 +16,76 @@ NAME = DiskId("ata-X_1")
 MEMORY = DiskMemory(
     DiskState.STANDBY,
     moment(),
-    downs=(T0 - HOUR, T0 - 60),
-    ups=(T0 - 1800,),
-    bounces=(T0 - 1800,),
-    stretch=1,
-    stretched=T0 - 1800,
-    worked="scsi",
-    ours=True,
-    barred="it vanished when it was told to stand by",
+    spin_downs=(T0 - HOUR, T0 - 60),
+    spin_ups=(T0 - 1800,),
+    early_wakes=(T0 - 1800,),
+    backoff_level=1,
+    backoff_changed_at=T0 - 1800,
+    verified_method="scsi",
+    timer_set_by_us=True,
+    excluded_reason="it vanished when it was told to stand by",
 )
 
 
 def kept(memory: DiskMemory = MEMORY, boot: str = "b1") -> dict[str, Any]:
-    return book.dated(book.document({NAME: memory}), boot, moment())
+    return book.with_clocks(book.serialise({NAME: memory}), boot, moment())
 
 
 def test_over_a_restart_everything_stands_as_it_was() -> None:
-    found = book.revived(kept(), "b1", moment(T0 + 10))[NAME]
+    found = book.restore(kept(), "b1", moment(T0 + 10))[NAME]
     assert found.state is DiskState.UNKNOWN, "what it does is to be asked anew"
     for name in ("downs", "ups", "bounces", "stretch", "stretched", "worked", "ours", "barred"):
         assert getattr(found, name) == getattr(MEMORY, name)
 
 
-def test_over_a_reboot_civil_time_tells_how_long_ago_it_was() -> None:
+def test_over_a_reboot_ages_are_computed_from_civil_time() -> None:
     """The machine was off for an hour, and has been up for 100 s."""
     now = replace(moment(100.0), wall=moment(T0 + 3700).wall)
-    found = book.revived(kept(), "b2", now)[NAME]
-    assert found.downs == pytest.approx((100 - 3700 - HOUR, 100 - 3700 - 60))
-    assert found.worked == "scsi"
-    assert not found.ours, "the drive has lost its power"
+    found = book.restore(kept(), "b2", now)[NAME]
+    assert found.spin_downs == pytest.approx((100 - 3700 - HOUR, 100 - 3700 - 60))
+    assert found.verified_method == "scsi"
+    assert not found.timer_set_by_us, "the drive has lost its power"
 
 
 def test_a_timer_is_forgotten_by_a_drive_that_slept_with_the_machine_meanwhile() -> None:
-    assert not book.revived(kept(), "b1", moment(T0 + 10, 600.0))[NAME].ours
+    assert not book.restore(kept(), "b1", moment(T0 + 10, 600.0))[NAME].timer_set_by_us
 
 
 def test_a_timer_alone_is_worth_remembering() -> None:
-    memory = DiskMemory(DiskState.ACTIVE, moment(), timer=600, ours=True)
-    assert book.revived(kept(memory), "b1", moment())[NAME].ours
+    memory = DiskMemory(DiskState.ACTIVE, moment(), standby_timer=600, timer_set_by_us=True)
+    assert book.restore(kept(memory), "b1", moment())[NAME].timer_set_by_us
 
 
-def test_what_is_barred_stays_so_over_a_reboot_and_is_worth_remembering_alone() -> None:
-    memory = DiskMemory(DiskState.UNSUPPORTED, moment(), barred="its bridge wakes it at each question")
-    assert book.revived(kept(memory), "b2", moment(T0 + 10))[NAME].barred == memory.barred
+def test_an_exclusion_survives_a_reboot_and_is_stored_alone() -> None:
+    memory = DiskMemory(
+        DiskState.UNSUPPORTED, moment(), excluded_reason="its bridge wakes it at each question"
+    )
+    assert book.restore(kept(memory), "b2", moment(T0 + 10))[NAME].excluded_reason == memory.excluded_reason
 
 
 def test_a_document_of_a_powerd_that_barred_nothing_bars_nothing() -> None:
     data = kept()
     del data["disks"][NAME]["barred"]
-    assert book.revived(data, "b1", moment())[NAME].barred == ""
+    assert book.restore(data, "b1", moment())[NAME].excluded_reason == ""
 
 
 @pytest.mark.parametrize("lacking", ["slept", "timer"])
-def test_a_document_of_a_powerd_that_kept_no_timer_tells_of_none(lacking: str) -> None:
+def test_a_document_of_a_version_without_timers_has_none(lacking: str) -> None:
     data = kept()
     data.pop(lacking, None)
     data["disks"][NAME].pop(lacking, None)
-    found = book.revived(data, "b1", moment())[NAME]
-    assert (found.ours, found.worked) == (False, "scsi")
+    found = book.restore(data, "b1", moment())[NAME]
+    assert (found.timer_set_by_us, found.verified_method) == (False, "scsi")
 
 
 def test_a_clock_that_went_back_makes_nothing_younger_than_it_was() -> None:
     now = replace(moment(100.0), wall=moment(T0 - 90 * DAY).wall)
-    found = book.revived(kept(), "b2", now)[NAME]
-    assert found.downs == pytest.approx((100 - HOUR, 100 - 60))
+    found = book.restore(kept(), "b2", now)[NAME]
+    assert found.spin_downs == pytest.approx((100 - HOUR, 100 - 60))
 
 
 def test_what_is_older_than_a_day_is_gone() -> None:
-    assert book.revived(kept(), "b1", moment(T0 + DAY - 100))[NAME].downs == (T0 - 60,)
+    assert book.restore(kept(), "b1", moment(T0 + DAY - 100))[NAME].spin_downs == (T0 - 60,)
 
 
 @given(
@@ -95,7 +97,7 @@ def test_what_is_older_than_a_day_is_gone() -> None:
         ["boot", "boottime", "slept", "wall", "disks", NAME, "downs", "stretch", "stretched", "barred", ""]
     ),
 )
-def test_whatever_the_document_says_nothing_breaks(value: object, where: str) -> None:
+def test_any_document_loads_without_an_exception(value: object, where: str) -> None:
     data = kept()
     rows = {"": value}.get(where, data)
     if where in data:
@@ -104,23 +106,23 @@ def test_whatever_the_document_says_nothing_breaks(value: object, where: str) ->
         data["disks"][NAME] = value
     elif where:
         data["disks"][NAME][where] = value
-    for memory in book.revived(rows, "b1", moment()).values():
-        assert all(each <= T0 for each in (*memory.downs, *memory.ups, *memory.bounces))
-        assert 0 <= memory.stretch <= 3
+    for memory in book.restore(rows, "b1", moment()).values():
+        assert all(each <= T0 for each in (*memory.spin_downs, *memory.spin_ups, *memory.early_wakes))
+        assert 0 <= memory.backoff_level <= 3
 
 
 def test_a_disk_of_which_nothing_is_known_is_not_written() -> None:
-    assert book.document({NAME: DiskMemory(DiskState.ACTIVE, moment())}) == {}
+    assert book.serialise({NAME: DiskMemory(DiskState.ACTIVE, moment())}) == {}
 
 
 def test_the_document_is_the_same_until_something_has_happened() -> None:
-    shelf = shelf_of(2).live(HOUR)
-    first = book.document(shelf.memory.disks)
-    shelf.live(5 * HOUR)
-    assert book.document(shelf.memory.disks) == first
-    shelf.touch(0, 5 * HOUR + 1)
-    shelf.live(6 * HOUR)
-    assert book.document(shelf.memory.disks) != first
+    shelf = identical_drives(2).run_until(HOUR)
+    first = book.serialise(shelf.memory.disks)
+    shelf.run_until(5 * HOUR)
+    assert book.serialise(shelf.memory.disks) == first
+    shelf.access(0, 5 * HOUR + 1)
+    shelf.run_until(6 * HOUR)
+    assert book.serialise(shelf.memory.disks) != first
 
 
 @pytest.mark.parametrize(
@@ -134,7 +136,7 @@ def test_the_document_is_the_same_until_something_has_happened() -> None:
         ({}, {"a": {"worked": "ata"}}, False),
     ],
 )
-def test_a_spin_down_that_is_not_written_is_told_from_one_that_is_a_day_old(
-    written: book.Book, known: book.Book, *, since: bool
+def test_an_unwritten_spin_down_differs_from_one_that_is_a_day_old(
+    written: book.StoredDisks, known: book.StoredDisks, *, since: bool
 ) -> None:
-    assert book.spun_down_since(written, known) is since
+    assert book.has_new_spin_downs(written, known) is since

@@ -8,87 +8,89 @@ from typing import get_args
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from policy.disks.shelf import HOUR, MINUTE, Shelf
-from policy.disks.spindle import Spindle, disk
-from policy.worlds import T0, house, moment
+from policy.disks.shelf import HOUR, MINUTE, DiskSimulation
+from policy.disks.spindle import DriveSimulator, disk
+from policy.worlds import T0, make_snapshot, moment
 
 from powerd.config import Options, parse
 from powerd.model import (
-    Activity,
-    Answered,
-    AskPower,
-    Checked,
     CheckHealth,
-    DiskOrder,
+    CheckPowerMode,
+    CompletedAction,
+    DiskAction,
+    DiskActivity,
+    DiskResult,
     DiskState,
-    Drive,
-    Found,
+    FailureCause,
+    GroupSpinUp,
     Health,
+    HealthReading,
     Memory,
-    Outcome,
-    Power,
-    ReadDrive,
-    Roused,
-    Seen,
-    SetApm,
-    SetTimer,
+    PowerFeatures,
+    PowerMode,
+    PowerStatus,
+    Reading,
+    ReadPowerFeatures,
+    SetApmLevel,
+    SetStandbyTimer,
     Snapshot,
     SpinDown,
     StartTest,
-    Trouble,
 )
-from powerd.model.disks import How
+from powerd.model.disks import SpinDownMethod
 from powerd.policy import decide
-from powerd.policy.disks import tried_anew
-from powerd.policy.disks.ways import TRIES, way
+from powerd.policy.disks import reset_failures
+from powerd.policy.disks.ways import MAX_ATTEMPTS, choose_method
 
 DISK = disk(0, transport="usb", group="md0")
 WAITS = "cannot be made to stand by: it still spun after it was told to stand by"
 
 
-def given_up() -> tuple[Shelf, Spindle]:
+def given_up() -> tuple[DiskSimulation, DriveSimulator]:
     """After three vain spin-downs."""
-    spindle = Spindle(disk(0), deaf=frozenset({"ata", "scsi"}))
-    shelf = Shelf(spindle).live(2 * HOUR)
-    assert (shelf.state(), shelf.report().waits) == (DiskState.UNSUPPORTED, WAITS)
+    spindle = DriveSimulator(disk(0), ignored_methods=frozenset({"ata", "scsi"}))
+    shelf = DiskSimulation(spindle).run_until(2 * HOUR)
+    assert (shelf.state(), shelf.report().reason) == (DiskState.UNSUPPORTED, WAITS)
     return shelf, spindle
 
 
-def hear(shelf: Shelf, order: DiskOrder, found: Found, observed: str = "", *, ok: bool = False) -> None:
-    outcome = Outcome(order, shelf.now.mono, ok, observed, found=found)
-    outcomes = {**shelf.snapshot.disk_outcomes, (type(order), order.disk): outcome}
-    shelf.snapshot = replace(shelf.snapshot, disk_outcomes=outcomes)
+def add_result(
+    shelf: DiskSimulation, order: DiskAction, found: DiskResult, observed: str = "", *, ok: bool = False
+) -> None:
+    outcome = CompletedAction(order, shelf.now.mono, ok, observed, answer=found)
+    outcomes = {**shelf.snapshot.completed_disk_actions, (type(order), order.disk): outcome}
+    shelf.snapshot = replace(shelf.snapshot, completed_disk_actions=outcomes)
 
 
-@pytest.mark.parametrize("trouble", Trouble)
+@pytest.mark.parametrize("trouble", FailureCause)
 @pytest.mark.parametrize("order", [CheckHealth(disk(0).id), StartTest(disk(0).id, "short")])
-def test_what_a_check_comes_to_changes_nothing(order: CheckHealth | StartTest, trouble: Trouble) -> None:
+def test_what_a_check_comes_to_changes_nothing(order: CheckHealth | StartTest, trouble: FailureCause) -> None:
     shelf, spindle = given_up()
-    hear(shelf, order, trouble, "sda has been busy for 20 s")
+    add_result(shelf, order, trouble, "sda has been busy for 20 s")
     log = list(spindle.log)
-    shelf.live(6 * HOUR)
-    assert (shelf.state(), shelf.report().waits, spindle.log) == (DiskState.UNSUPPORTED, WAITS, log)
+    shelf.run_until(6 * HOUR)
+    assert (shelf.state(), shelf.report().reason, spindle.log) == (DiskState.UNSUPPORTED, WAITS, log)
 
 
 def test_the_kernel_may_suspend_it_and_it_is_still_given_up_afterwards() -> None:
     shelf, spindle = given_up()
-    shelf.when(shelf.at + 1, lambda: setattr(spindle, "suspended", True))
-    shelf.live(shelf.at + 5 * MINUTE)
+    shelf.schedule(shelf.at + 1, lambda: setattr(spindle, "runtime_suspended", True))
+    shelf.run_until(shelf.at + 5 * MINUTE)
     assert shelf.state() is DiskState.SUSPENDED
     log = list(spindle.log)
-    shelf.when(shelf.at + 1, lambda: setattr(spindle, "suspended", False))
-    shelf.live(shelf.at + 3 * HOUR)
-    assert (shelf.state(), shelf.report().waits, spindle.log) == (DiskState.UNSUPPORTED, WAITS, log)
+    shelf.schedule(shelf.at + 1, lambda: setattr(spindle, "runtime_suspended", False))
+    shelf.run_until(shelf.at + 3 * HOUR)
+    assert (shelf.state(), shelf.report().reason, spindle.log) == (DiskState.UNSUPPORTED, WAITS, log)
 
 
 def test_suspended_while_the_machine_sleeps_it_is_given_up_too() -> None:
     shelf, spindle = given_up()
     spindle.suspended = True
-    shelf.live(shelf.at + 5 * MINUTE)
+    shelf.run_until(shelf.at + 5 * MINUTE)
     shelf.sleep(HOUR)
     spindle.suspended = False
-    shelf.live(shelf.at + 3 * HOUR)
-    assert (shelf.state(), shelf.report().waits) == (DiskState.UNSUPPORTED, WAITS)
+    shelf.run_until(shelf.at + 3 * HOUR)
+    assert (shelf.state(), shelf.report().reason) == (DiskState.UNSUPPORTED, WAITS)
 
 
 @pytest.mark.parametrize(
@@ -101,28 +103,37 @@ def test_suspended_while_the_machine_sleeps_it_is_given_up_too() -> None:
         ("sas", "ata", ["ata", "ata", "scsi", "scsi"]),
     ],
 )
-def test_there_is_a_way_for_any_number_of_failures(
-    transport: str, worked: How | None, ways: list[How]
+def test_there_is_a_method_for_any_number_of_failures(
+    transport: str, worked: SpinDownMethod | None, ways: list[SpinDownMethod]
 ) -> None:
-    assert [way(disk(0, transport=transport), worked, failures) for failures in range(4)] == ways
+    assert [choose_method(disk(0, transport=transport), worked, failures) for failures in range(4)] == ways
 
 
-ORDERS: st.SearchStrategy[DiskOrder] = st.one_of(
-    st.sampled_from([SpinDown(DISK.id, how) for how in get_args(How)]),
-    st.sampled_from([AskPower(DISK.id), ReadDrive(DISK.id), SetTimer(DISK.id, 600), SetApm(DISK.id, 127)]),
-    st.sampled_from([CheckHealth(DISK.id), CheckHealth(DISK.id, wake=True), StartTest(DISK.id, "short")]),
+ORDERS: st.SearchStrategy[DiskAction] = st.one_of(
+    st.sampled_from([SpinDown(DISK.id, how) for how in get_args(SpinDownMethod)]),
+    st.sampled_from(
+        [
+            CheckPowerMode(DISK.id),
+            ReadPowerFeatures(DISK.id),
+            SetStandbyTimer(DISK.id, 600),
+            SetApmLevel(DISK.id, 127),
+        ]
+    ),
+    st.sampled_from([CheckHealth(DISK.id), CheckHealth(DISK.id, may_wake=True), StartTest(DISK.id, "short")]),
 )
-FOUND: st.SearchStrategy[Found | None] = st.one_of(
-    st.sampled_from(Trouble),
-    st.builds(Answered, st.sampled_from(Power), stopped=st.booleans()),
-    st.sampled_from([None, Drive(127, apm_supported=True), Checked(Health(0, "ata", passed=True))]),
+FOUND: st.SearchStrategy[DiskResult | None] = st.one_of(
+    st.sampled_from(FailureCause),
+    st.builds(PowerStatus, st.sampled_from(PowerMode), stopped=st.booleans()),
+    st.sampled_from(
+        [None, PowerFeatures(127, apm_supported=True), HealthReading(Health(0, "ata", passed=True))]
+    ),
 )
 EVENTS = st.lists(
     st.tuples(
         st.sampled_from([0.001, 1.0, 30.0, 90.0, 1300.0]),
         st.one_of(
             st.tuples(ORDERS, FOUND),
-            st.sampled_from([(SpinDown(DISK.id, "ata"), Trouble.FAILED)]),
+            st.sampled_from([(SpinDown(DISK.id, "ata"), FailureCause.FAILED)]),
             st.sampled_from(["access", "suspend", "sleep", "plug", "reload", "rouse"]),
         ),
     ),
@@ -135,40 +146,40 @@ CONFIGS = st.builds(
     st.sampled_from(["enforce", "enforce", "observe"]),
     st.sampled_from(["command", "timer", "both"]),
 )
-History = list[tuple[float, tuple[DiskOrder, Found | None] | str]]
+History = list[tuple[float, tuple[DiskAction, DiskResult | None] | str]]
 
 
 @settings(max_examples=200, deadline=None)
 @given(EVENTS, CONFIGS)
-def test_no_history_of_outcomes_breaks_a_decision_or_forgets_that_a_disk_was_given_up(
+def test_no_history_of_results_breaks_a_decision_or_forgets_that_a_disk_was_given_up(
     history: History, options: Options
 ) -> None:
     """Outcomes come as they like, also of orders that nobody has given: several people and a reload may."""
-    play = Play()
+    play = GivenUpMachine()
     for after, event in history:
         play.happens(after, event)
         decision = decide(play.snapshot, play.memory, options, moment(play.at, play.slept))
         play.memory = decision.memory
         memory = decision.memory.disks[DISK.id]
-        ended = memory.failures >= TRIES or bool(memory.barred)
+        ended = memory.failed_spin_downs >= MAX_ATTEMPTS or bool(memory.excluded_reason)
         if ended:
             assert memory.state in {DiskState.UNSUPPORTED, DiskState.SUSPENDED}
         if ended or play.suspended:
-            assert decision.orders == ()
-        if memory.barred and not play.suspended:
-            assert decision.disks[0].waits == f"cannot be made to stand by: {memory.barred}"
+            assert decision.actions == ()
+        if memory.excluded_reason and not play.suspended:
+            assert decision.disks[0].reason == f"cannot be made to stand by: {memory.excluded_reason}"
 
 
-class Play:
+class GivenUpMachine:
     """One disk, of which anything is heard."""
 
     def __init__(self) -> None:
         self.at, self.slept, self.ios, self.suspended = T0, 0.0, 1, False
-        self.memory = Memory.newborn(moment(self.at))
-        self.snapshot: Snapshot = replace(house({}, at=T0), disks={DISK.id: DISK})
+        self.memory = Memory.initial(moment(self.at))
+        self.snapshot: Snapshot = replace(make_snapshot({}, at=T0), disks={DISK.id: DISK})
         self._look(moved=True)
 
-    def happens(self, after: float, event: tuple[DiskOrder, Found | None] | str) -> None:
+    def happens(self, after: float, event: tuple[DiskAction, DiskResult | None] | str) -> None:
         self.at += after
         moved = False
         match event:
@@ -179,22 +190,24 @@ class Play:
             case "sleep":
                 self.slept += HOUR
             case "plug":
-                self.snapshot = replace(self.snapshot, disks={DISK.id: replace(DISK, seen=self.at)})
+                self.snapshot = replace(self.snapshot, disks={DISK.id: replace(DISK, attached_at=self.at)})
             case "reload":
-                disks = {name: tried_anew(each) for name, each in self.memory.disks.items()}
+                disks = {name: reset_failures(each) for name, each in self.memory.disks.items()}
                 self.memory = replace(self.memory, disks=disks)
             case "rouse":
-                roused = {"md0": Roused(DISK.id, (), self.at, 1.0)}
-                self.snapshot = replace(self.snapshot, roused=roused)
+                roused = {"md0": GroupSpinUp(DISK.id, (), self.at, 1.0)}
+                self.snapshot = replace(self.snapshot, group_spin_ups=roused)
             case (order, found):
-                ok = not isinstance(found, Trouble)
-                outcome = Outcome(order, self.at, ok, f"said at {self.at}", self.at - 0.5, found)
-                self.snapshot = replace(self.snapshot, disk_outcomes={(type(order), DISK.id): outcome})
+                ok = not isinstance(found, FailureCause)
+                outcome = CompletedAction(order, self.at, ok, f"said at {self.at}", self.at - 0.5, found)
+                self.snapshot = replace(
+                    self.snapshot, completed_disk_actions={(type(order), DISK.id): outcome}
+                )
         self._look(moved=moved)
 
     def _look(self, *, moved: bool) -> None:
         self.ios += moved
         before = self.snapshot.activity.get(DISK.id)
-        last = before.value.moved if isinstance(before, Seen) and not moved else self.at
-        word = Seen(self.at, Activity(last, self.ios, 0, self.suspended))
+        last = before.value.last_io_at if isinstance(before, Reading) and not moved else self.at
+        word = Reading(self.at, DiskActivity(last, self.ios, 0, self.suspended))
         self.snapshot = replace(self.snapshot, activity={DISK.id: word})

@@ -4,8 +4,8 @@ import pytest
 from policy.disks.spindle import disk
 from policy.worlds import T0, moment
 
-from powerd.model import Activity, Blind, DiskReport, DiskState, Mount, Seen
-from powerd.policy.disks.writes import may_write, would_wake
+from powerd.model import DiskActivity, DiskReport, DiskState, Mount, Reading, Unavailable
+from powerd.policy.disks.writes import may_write, would_wake_disk
 
 
 def report(where: str, state: DiskState, n: int = 0, how: str = "ata", why: str | None = None) -> DiskReport:
@@ -39,7 +39,7 @@ BEFORE = 61.0
         ((usb("/"),), BEFORE, False),
         ((report("/", DiskState.STANDBY),), 10, False),
         ((report("/", DiskState.UNKNOWN),), 10, False),
-        ((report("/", DiskState.SETTLING),), 10, False),
+        ((report("/", DiskState.SPINNING_DOWN),), 10, False),
         ((report("/", DiskState.ACTIVE),), 10, True),
         ((report("/", DiskState.ACTIVE),), BEFORE, False),
         ((report("/", DiskState.ACTIVE),), None, False),
@@ -65,12 +65,12 @@ def test_where_a_write_wakes_no_disk_and_keeps_none_awake(
     assert may_write("/var/lib/powerd", reports, looks, moment()) is may
 
 
-def used(ago: float, *, suspended: bool = False) -> Seen[Activity] | Blind:
-    return Seen(T0, Activity(T0 - ago, suspended=suspended))
+def used(ago: float, *, suspended: bool = False) -> Reading[DiskActivity] | Unavailable:
+    return Reading(T0, DiskActivity(T0 - ago, runtime_suspended=suspended))
 
 
-@pytest.mark.parametrize("look", [Blind(T0, "its counters cannot be read"), used(1, suspended=True)])
-def test_a_disk_that_is_not_seen_to_be_awake_is_not_written_to(look: Seen[Activity] | Blind) -> None:
+@pytest.mark.parametrize("look", [Unavailable(T0, "its counters cannot be read"), used(1, suspended=True)])
+def test_a_disk_not_proved_active_is_not_written_to(look: Reading[DiskActivity] | Unavailable) -> None:
     reports = (usb("/"),)
     assert not may_write("/var/lib/powerd", reports, {reports[0].disk.id: look}, moment())
 
@@ -90,4 +90,4 @@ def test_a_disk_that_is_not_seen_to_be_awake_is_not_written_to(look: Seen[Activi
     ],
 )
 def test_where_a_write_wakes_a_disk(reports: tuple[DiskReport, ...], *, wakes: bool) -> None:
-    assert would_wake("/var/lib/powerd", reports) is wakes
+    assert would_wake_disk("/var/lib/powerd", reports) is wakes

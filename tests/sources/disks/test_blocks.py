@@ -10,11 +10,11 @@ from rig.hardware import Hardware
 
 from powerd.host.machine import Machine
 from powerd.sources.disks import blocks
-from powerd.sources.disks.blocks import Block, as_int
+from powerd.sources.disks.blocks import BlockDevice, parse_int
 
 
-def read(root: Path) -> dict[str, Block]:
-    return asyncio.run(blocks.read(Machine(root)))
+def read(root: Path) -> dict[str, BlockDevice]:
+    return asyncio.run(blocks.read_block_devices(Machine(root)))
 
 
 def test_a_disk_and_its_partitions(tmp_path: Path) -> None:
@@ -25,10 +25,19 @@ def test_a_disk_and_its_partitions(tmp_path: Path) -> None:
     assert list(found) == ["sda", "sda1"]
     disk, partition = found["sda"], found["sda1"]
     assert disk.path == "/sys/devices/pci0000:00/0000:00:17.0/ata1/host1/target1:0:0/1:0:0:0/block/sda"
-    assert (disk.number, disk.size, disk.parent, disk.virtual) == ("8:0", 3907029168 * 512, None, False)
+    assert (disk.device_number, disk.size, disk.parent, disk.is_virtual) == (
+        "8:0",
+        3907029168 * 512,
+        None,
+        False,
+    )
     assert disk.attributes["device/vendor"] == "ATA"
     assert f"disk/by-id/{id_}" in disk.udev.links
-    assert (partition.number, partition.parent, partition.udev.get("ID_FS_TYPE")) == ("8:1", "sda", "ext4")
+    assert (partition.device_number, partition.parent, partition.udev.get("ID_FS_TYPE")) == (
+        "8:1",
+        "sda",
+        "ext4",
+    )
 
 
 def test_what_the_kernel_makes_has_slaves(tmp_path: Path) -> None:
@@ -38,7 +47,7 @@ def test_what_the_kernel_makes_has_slaves(tmp_path: Path) -> None:
     hardware.dm(0, ["md0"], "vg0-root", "LVM-x")
     found = read(tmp_path)
     assert found["md0"].slaves == ("sda",)
-    assert found["md0"].virtual
+    assert found["md0"].is_virtual
     assert found["md0"].attributes["md/level"] == "raid1"
     assert found["dm-0"].attributes["dm/name"] == "vg0-root"
 
@@ -73,14 +82,14 @@ def test_nothing_below_dev_is_opened(tmp_path: Path, monkeypatch: pytest.MonkeyP
     hardware.partition(0, 1)
     opened: list[str] = []
     machine = Machine(tmp_path)
-    peek = machine.peek
+    read_text = machine.read_text
 
     def noted(path: str) -> str | None:
         opened.append(path)
-        return peek(path)
+        return read_text(path)
 
-    monkeypatch.setattr(machine, "peek", noted)
-    asyncio.run(blocks.read(machine))
+    monkeypatch.setattr(machine, "read_text", noted)
+    asyncio.run(blocks.read_block_devices(machine))
     assert opened
     assert not [path for path in opened if not path.startswith(("/sys/devices/", "/run/udev/data/"))]
 
@@ -89,12 +98,12 @@ def test_the_disks_of_this_machine() -> None:
     """Whatever it has; a root filesystem on a block device at least."""
     found = read(Path("/"))
     for block in found.values():
-        assert block.number.count(":") == 1
+        assert block.device_number.count(":") == 1
         assert block.parent is None or block.parent in found
     assert set(found) >= {name.name for name in Path("/sys/block").iterdir() if name.name.startswith("vd")}
 
 
 @given(st.text())
 def test_numbers_of_sysfs(text: str) -> None:
-    assert as_int(text) is None or as_int(text) == int(text)
-    assert as_int(None) is None
+    assert parse_int(text) is None or parse_int(text) == int(text)
+    assert parse_int(None) is None

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from powerd.sources.disks.commands import Commands, parse
+from powerd.sources.disks.commands import CommandCounter, parse_count
 
 NEVER = float("-inf")
 
@@ -24,12 +24,12 @@ NEVER = float("-inf")
     ],
 )
 def test_the_kernel_s_hexadecimal_is_read(text: str | None, count: int | None) -> None:
-    assert parse(text) == count
+    assert parse_count(text) == count
 
 
 @given(st.text(st.sampled_from("0123456789abcdefx -_²\t\n"), max_size=24))
 def test_any_text_is_borne(text: str) -> None:
-    count = parse(text)
+    count = parse_count(text)
     assert count is None or count >= 0
 
 
@@ -44,45 +44,43 @@ def test_any_text_is_borne(text: str) -> None:
         )
     )
 )
-def test_others_commands_are_told_exactly_where_there_was_no_io(
+def test_foreign_commands_are_detected_exactly_without_io(
     rounds: list[tuple[int, int, int, bool, bool]],
 ) -> None:
     """However own and others' mix; while an order is under way, all are its own."""
-    commands, count, last = Commands(), 7, NEVER
-    commands.look(count, 0.0, still=False)
+    commands, count, last = CommandCounter(), 7, NEVER
+    commands.update(count, 0.0, no_io=False)
     for now, (before, own, after, moves, midway) in enumerate(rounds, start=1):
         count += before
-        commands.begin(count)
+        commands.begin_own(count)
         count += own
         if midway:
-            commands.look(count, float(now), still=not moves, obeying=True)
+            commands.update(count, float(now), no_io=not moves, own_running=True)
             last = last if moves or not before else float(now)
             count += own
-        commands.end(count)
+        commands.end_own(count)
         count += after
-        commands.look(count, now + 0.5, still=not moves)
+        commands.update(count, now + 0.5, no_io=not moves)
         others = after if midway else before + after
         last = last if moves or not others else now + 0.5
-        assert commands.prodded == last
+        assert commands.last_passthrough_at == last
 
 
-def test_what_cannot_be_read_tells_nothing_until_it_has_been_read_twice() -> None:
-    commands = Commands()
-    commands.look(5, 0.0, still=True)
-    commands.look(None, 1.0, still=True)
-    commands.look(9, 2.0, still=True)
-    assert commands.prodded == NEVER
-    commands.look(10, 3.0, still=True)
-    assert commands.prodded == 3.0
+def test_an_unreadable_counter_is_no_baseline_until_read_twice() -> None:
+    commands = CommandCounter()
+    commands.update(5, 0.0, no_io=True)
+    commands.update(None, 1.0, no_io=True)
+    commands.update(9, 2.0, no_io=True)
+    assert commands.last_passthrough_at == NEVER
+    commands.update(10, 3.0, no_io=True)
+    assert commands.last_passthrough_at == 3.0
 
 
 @pytest.mark.parametrize(("begun", "ended"), [(None, 9), (5, None), (None, None)])
-def test_an_order_of_which_only_half_is_known_leaves_nothing_to_compare_with(
-    begun: int | None, ended: int | None
-) -> None:
-    commands = Commands()
-    commands.look(5, 0.0, still=True)
-    commands.begin(begun)
-    commands.end(ended)
-    commands.look(9, 1.0, still=True)
-    assert commands.prodded == NEVER
+def test_a_half_recorded_action_leaves_no_baseline(begun: int | None, ended: int | None) -> None:
+    commands = CommandCounter()
+    commands.update(5, 0.0, no_io=True)
+    commands.begin_own(begun)
+    commands.end_own(ended)
+    commands.update(9, 1.0, no_io=True)
+    assert commands.last_passthrough_at == NEVER

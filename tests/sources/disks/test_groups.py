@@ -3,28 +3,30 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sources.disks.making import by_name, drive, made, part
+from sources.disks.making import by_name, drive, partition, stacked_device
 
-from powerd.sources.disks.blocks import Block
-from powerd.sources.disks.groups import Group, Layers, vg_name
+from powerd.sources.disks.blocks import BlockDevice
+from powerd.sources.disks.groups import DeviceTopology, DiskGroup, vg_name
 
 VG = "LVM-" + "a" * 32
 
 
-def grouped(*blocks: Block, but: str = "") -> dict[str, Group]:
+def grouped(*blocks: BlockDevice, but: str = "") -> dict[str, DiskGroup]:
     """The groups of all drives among ``blocks``, ``but`` for one that is excluded."""
-    drives = [block.name for block in blocks if not block.virtual and not block.parent and block.name != but]
-    return Layers(by_name(*blocks)).groups(drives)
+    drives = [
+        block.name for block in blocks if not block.is_virtual and not block.parent and block.name != but
+    ]
+    return DeviceTopology(by_name(*blocks)).groups(drives)
 
 
-def drives(*names: str) -> list[Block]:
+def drives(*names: str) -> list[BlockDevice]:
     return [drive(name) for name in names]
 
 
 def test_an_array_of_partitions() -> None:
-    parts = [part("sda1", "sda"), part("sdb1", "sdb")]
-    group = Group("md0", array=True)
-    assert grouped(*drives("sda", "sdb", "sdc"), *parts, made("md0", "sda1", "sdb1")) == {
+    parts = [partition("sda1", "sda"), partition("sdb1", "sdb")]
+    group = DiskGroup("md0", array=True)
+    assert grouped(*drives("sda", "sdb", "sdc"), *parts, stacked_device("md0", "sda1", "sdb1")) == {
         "sda": group,
         "sdb": group,
     }
@@ -32,23 +34,23 @@ def test_an_array_of_partitions() -> None:
 
 @pytest.mark.parametrize(("given_name", "name"), [("photos", "photos"), ("0", "md127"), ("", "md127")])
 def test_an_array_goes_by_the_name_that_it_was_given(given_name: str, name: str) -> None:
-    md = made("md127", "sda", "sdb", MD_DEVNAME=given_name)
+    md = stacked_device("md127", "sda", "sdb", MD_DEVNAME=given_name)
     assert grouped(*drives("sda", "sdb"), md)["sda"].name == name
 
 
 def test_a_linear_array_is_no_array_to_be_woken_as_one() -> None:
-    md = made("md0", "sda", "sdb", files={"md/level": "linear"})
-    assert grouped(*drives("sda", "sdb"), md)["sda"] == Group("md0", array=False)
+    md = stacked_device("md0", "sda", "sdb", files={"md/level": "linear"})
+    assert grouped(*drives("sda", "sdb"), md)["sda"] == DiskGroup("md0", array=False)
 
 
 def test_a_volume_group_is_what_its_volumes_lie_on() -> None:
     """Two volumes, each on a disk of its own: it is the group that joins these."""
-    root = made("dm-0", "sda2", files={"dm/name": "my--vg-root", "dm/uuid": VG + "b" * 32})
-    home = made("dm-1", "sdb1", files={"dm/name": "my--vg-home", "dm/uuid": VG + "c" * 32})
-    parts = [part("sda2", "sda"), part("sdb1", "sdb")]
+    root = stacked_device("dm-0", "sda2", files={"dm/name": "my--vg-root", "dm/uuid": VG + "b" * 32})
+    home = stacked_device("dm-1", "sdb1", files={"dm/name": "my--vg-home", "dm/uuid": VG + "c" * 32})
+    parts = [partition("sda2", "sda"), partition("sdb1", "sdb")]
     assert grouped(*drives("sda", "sdb"), *parts, root, home) == {
-        "sda": Group("my-vg", array=False),
-        "sdb": Group("my-vg", array=False),
+        "sda": DiskGroup("my-vg", array=False),
+        "sdb": DiskGroup("my-vg", array=False),
     }
 
 
@@ -58,7 +60,7 @@ def test_a_volume_group_is_what_its_volumes_lie_on() -> None:
 def test_btrfs_above_dm_crypt_is_one_by_its_uuid(labels: tuple[str, str], name: str) -> None:
     told = {"ID_FS_TYPE": "btrfs", "ID_FS_UUID": "5c1f8a34-0000"}
     crypts = [
-        made(
+        stacked_device(
             f"dm-{n}",
             f"sd{'ab'[n]}1",
             files={"dm/name": f"c{n}", "dm/uuid": "CRYPT-LUKS2-x"},
@@ -67,35 +69,45 @@ def test_btrfs_above_dm_crypt_is_one_by_its_uuid(labels: tuple[str, str], name: 
         )
         for n, label in enumerate(labels)
     ]
-    parts = [part("sda1", "sda"), part("sdb1", "sdb")]
-    group = Group(f"btrfs:{name}", array=True)
+    parts = [partition("sda1", "sda"), partition("sdb1", "sdb")]
+    group = DiskGroup(f"btrfs:{name}", array=True)
     assert grouped(*drives("sda", "sdb"), *parts, *crypts) == {"sda": group, "sdb": group}
 
 
 def test_a_pool_of_zfs() -> None:
     told = {"ID_FS_TYPE": "zfs_member", "ID_FS_UUID": "123456", "ID_FS_LABEL": "tank"}
-    parts = [part("sda1", "sda", **told), part("sdb1", "sdb", **told), part("sdb9", "sdb")]
-    assert grouped(*drives("sda", "sdb"), *parts)["sdb"] == Group("zfs:tank", array=True)
+    parts = [partition("sda1", "sda", **told), partition("sdb1", "sdb", **told), partition("sdb9", "sdb")]
+    assert grouped(*drives("sda", "sdb"), *parts)["sdb"] == DiskGroup("zfs:tank", array=True)
 
 
 def test_a_disk_alone_has_no_group() -> None:
-    blocks = [*drives("sda"), part("sda1", "sda"), part("sda2", "sda"), made("md0", "sda1", "sda2")]
+    blocks = [
+        *drives("sda"),
+        partition("sda1", "sda"),
+        partition("sda2", "sda"),
+        stacked_device("md0", "sda1", "sda2"),
+    ]
     assert grouped(*blocks) == {}
 
 
 def test_the_name_is_that_of_what_spans_most() -> None:
-    md = made("md0", "sda1", "sdb1")
-    vg = made("dm-0", "md0", "sdc", files={"dm/name": "vg0-root", "dm/uuid": VG})
-    parts = [part("sda1", "sda"), part("sdb1", "sdb")]
+    md = stacked_device("md0", "sda1", "sdb1")
+    vg = stacked_device("dm-0", "md0", "sdc", files={"dm/name": "vg0-root", "dm/uuid": VG})
+    parts = [partition("sda1", "sda"), partition("sdb1", "sdb")]
     groups = grouped(*drives("sda", "sdb", "sdc"), *parts, md, vg)
-    assert groups == dict.fromkeys(("sda", "sdb", "sdc"), Group("vg0", array=True))
-    alone = made("dm-0", "md0", files={"dm/name": "vg0-root", "dm/uuid": VG})
+    assert groups == dict.fromkeys(("sda", "sdb", "sdc"), DiskGroup("vg0", array=True))
+    alone = stacked_device("dm-0", "md0", files={"dm/name": "vg0-root", "dm/uuid": VG})
     assert grouped(*drives("sda", "sdb"), *parts, md, alone)["sda"].name == "md0"
 
 
 def test_arrays_that_share_a_disk_are_one_group() -> None:
-    parts = [part("sda1", "sda"), part("sda2", "sda"), part("sdb1", "sdb"), part("sdc1", "sdc")]
-    arrays = [made("md0", "sda1", "sdb1"), made("md1", "sda2", "sdc1")]
+    parts = [
+        partition("sda1", "sda"),
+        partition("sda2", "sda"),
+        partition("sdb1", "sdb"),
+        partition("sdc1", "sdc"),
+    ]
+    arrays = [stacked_device("md0", "sda1", "sdb1"), stacked_device("md1", "sda2", "sdc1")]
     assert {group.name for group in grouped(*drives("sda", "sdb", "sdc"), *parts, *arrays).values()} == {
         "md0"
     }
@@ -105,9 +117,9 @@ def test_an_excluded_disk_joins_nothing() -> None:
     """An SSD that logs for two pools does not make them one."""
     told = [{"ID_FS_TYPE": "zfs_member", "ID_FS_UUID": str(n), "ID_FS_LABEL": f"tank{n}"} for n in range(2)]
     parts = [
-        *(part(f"sd{letter}1", f"sd{letter}", **told["ab".find(letter) == -1]) for letter in "abcd"),
-        part("nvme0n1p1", "nvme0n1", **told[0]),
-        part("nvme0n1p2", "nvme0n1", **told[1]),
+        *(partition(f"sd{letter}1", f"sd{letter}", **told["ab".find(letter) == -1]) for letter in "abcd"),
+        partition("nvme0n1p1", "nvme0n1", **told[0]),
+        partition("nvme0n1p2", "nvme0n1", **told[1]),
     ]
     disks = drives("sda", "sdb", "sdc", "sdd", "nvme0n1")
     groups = grouped(*disks, *parts, but="nvme0n1")
@@ -120,14 +132,19 @@ def test_an_excluded_disk_joins_nothing() -> None:
 
 
 def test_other_devices_of_several_go_by_their_own_name() -> None:
-    raid = made("dm-0", "sda", "sdb", files={"dm/name": "isw_vol", "dm/uuid": "DMRAID-x"})
-    assert grouped(*drives("sda", "sdb"), raid)["sda"] == Group("isw_vol", array=False)
-    assert grouped(*drives("sda", "sdb"), made("bcache0", "sda", "sdb"))["sda"].name == "bcache0"
+    raid = stacked_device("dm-0", "sda", "sdb", files={"dm/name": "isw_vol", "dm/uuid": "DMRAID-x"})
+    assert grouped(*drives("sda", "sdb"), raid)["sda"] == DiskGroup("isw_vol", array=False)
+    assert grouped(*drives("sda", "sdb"), stacked_device("bcache0", "sda", "sdb"))["sda"].name == "bcache0"
 
 
 def test_the_disks_below_a_device() -> None:
-    layers = Layers(
-        by_name(*drives("sda", "sdb"), part("sda1", "sda"), made("md0", "sda1", "gone"), made("dm-0", "md0"))
+    layers = DeviceTopology(
+        by_name(
+            *drives("sda", "sdb"),
+            partition("sda1", "sda"),
+            stacked_device("md0", "sda1", "gone"),
+            stacked_device("dm-0", "md0"),
+        )
     )
     assert layers.disks(["dm-0"]) == {"sda"}
     assert layers.disks(["dm-0", "sdb", "nobody"]) == {"sda", "sdb"}
@@ -146,9 +163,9 @@ NAMES = st.sampled_from(["sda", "sdb", "sda1", "sdb1", "md0", "md1", "dm-0", "dm
 
 @given(st.dictionaries(st.sampled_from(["md0", "md1", "dm-0", "dm-1"]), st.lists(NAMES, max_size=3)))
 def test_any_tangle_of_layers_is_borne(slaves: dict[str, list[str]]) -> None:
-    blocks = [*drives("sda", "sdb"), part("sda1", "sda"), part("sdb1", "sdb")]
-    blocks += [made(name, *below) for name, below in slaves.items()]
-    layers = Layers(by_name(*blocks))
+    blocks = [*drives("sda", "sdb"), partition("sda1", "sda"), partition("sdb1", "sdb")]
+    blocks += [stacked_device(name, *below) for name, below in slaves.items()]
+    layers = DeviceTopology(by_name(*blocks))
     assert layers.disks(slaves) <= {"sda", "sdb"}
     groups = layers.groups(["sda", "sdb"])
     assert set(groups) in ({"sda", "sdb"}, set())

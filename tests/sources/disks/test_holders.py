@@ -1,16 +1,16 @@
 from __future__ import annotations
 
 import pytest
-from sources.disks.making import by_name, drive, made, part, record
+from sources.disks.making import by_name, drive, partition, record, stacked_device
 
-from powerd.sources.disks.blocks import Block
-from powerd.sources.disks.holders import Held, held_by, holding, swapped_to
-from powerd.sources.disks.mounts import Line
+from powerd.sources.disks.blocks import BlockDevice
+from powerd.sources.disks.holders import HeldMount, devices_holding, mount_holders, swap_devices
+from powerd.sources.disks.mounts import MountEntry
 
 
-def held(**where: str) -> list[Held]:
+def held(**where: str) -> list[HeldMount]:
     """Mounts by the one device that holds each; "" = none does."""
-    lines = {name: Line("8:1", "/", place, ("rw",), "ext4", "") for name, place in where.items()}
+    lines = {name: MountEntry("8:1", "/", place, ("rw",), "ext4", "") for name, place in where.items()}
     return [(line, frozenset({name} - {"none"})) for name, line in lines.items()]
 
 
@@ -26,18 +26,18 @@ def held(**where: str) -> list[Held]:
 )
 def test_the_deepest_mount_holds_a_path(path: str, device: str | None) -> None:
     mounts = held(sda1="/", sdb1="/var/log", none="/run")
-    assert holding(path, mounts) == ({device} if device else set())
-    assert holding(path, mounts[::-1]) == holding(path, mounts)
+    assert devices_holding(path, mounts) == ({device} if device else set())
+    assert devices_holding(path, mounts[::-1]) == devices_holding(path, mounts)
 
 
 def test_what_is_nowhere_is_held_by_nothing() -> None:
-    assert holding(None, held(sda1="/")) == set()
-    assert holding("/var/log/journal", []) == set()
+    assert devices_holding(None, held(sda1="/")) == set()
+    assert devices_holding("/var/log/journal", []) == set()
 
 
-def blocks() -> dict[str, Block]:
-    volume = made("dm-1", "sda3", files={"dm/name": "vg0-swap"})
-    return by_name(drive("sda"), part("sda2", "sda"), drive("sdb"), volume, made("zram0"))
+def blocks() -> dict[str, BlockDevice]:
+    volume = stacked_device("dm-1", "sda3", files={"dm/name": "vg0-swap"})
+    return by_name(drive("sda"), partition("sda2", "sda"), drive("sdb"), volume, stacked_device("zram0"))
 
 
 @pytest.mark.parametrize(
@@ -54,13 +54,13 @@ def blocks() -> dict[str, Block]:
 )
 def test_what_is_swapped_to(path: str, device: str | None) -> None:
     mounts = held(sda1="/", sdb="/srv")
-    assert set(swapped_to(blocks(), {path}, mounts)) == ({device} if device else set())
+    assert set(swap_devices(blocks(), {path}, mounts)) == ({device} if device else set())
 
 
 def test_each_device_of_a_filesystem_holds_what_is_mounted() -> None:
     members = by_name(
-        *(Block(f"sd{x}", f"/sys/{x}", {}, record(ID_FS_TYPE="btrfs", ID_FS_UUID="u")) for x in "ab")
+        *(BlockDevice(f"sd{x}", f"/sys/{x}", {}, record(ID_FS_TYPE="btrfs", ID_FS_UUID="u")) for x in "ab")
     )
-    line = Line("0:41", "/", "/srv", (), "btrfs", "/dev/sdb")
-    tmpfs = Line("0:42", "/", "/tmp", (), "tmpfs", "tmpfs")  # noqa: S108 - a line, no file
-    assert held_by(members, [line, tmpfs]) == [(line, frozenset({"sda", "sdb"})), (tmpfs, frozenset())]
+    line = MountEntry("0:41", "/", "/srv", (), "btrfs", "/dev/sdb")
+    tmpfs = MountEntry("0:42", "/", "/tmp", (), "tmpfs", "tmpfs")  # noqa: S108 - a line, no file
+    assert mount_holders(members, [line, tmpfs]) == [(line, frozenset({"sda", "sdb"})), (tmpfs, frozenset())]

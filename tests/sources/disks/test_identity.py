@@ -5,11 +5,11 @@ import re
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sources.disks.making import ATA_PATH, drive, made
+from sources.disks.making import ATA_PATH, drive, stacked_device
 
-from powerd.model.disk_id import BY_ID
+from powerd.model.disk_id import BY_ID_PATTERN
 from powerd.sources.disks import identity
-from powerd.sources.disks.blocks import Block
+from powerd.sources.disks.blocks import BlockDevice
 
 SAS = "/sys/devices/pci0000:00/0000:01:00.0/host0/port-0:1/end_device-0:1/target0:0:1/0:0:1:0/block"
 USB = "/sys/devices/pci0000:00/0000:00:14.0/usb2/2-1/2-1:1.0/host6/target6:0:0/6:0:0:0/block"
@@ -29,17 +29,17 @@ def test_the_best_name_has_model_and_serial_number() -> None:
         "scsi-350014ee2b1234567",
         "lvm-pv-uuid-abcdef",
     )
-    assert identity.names_of(drive("sda", *names)) == (names[2], names[1], names[3], names[0])
+    assert identity.by_id_names(drive("sda", *names)) == (names[2], names[1], names[3], names[0])
 
 
 def test_nvme_names_with_a_model_come_first() -> None:
     names = ("nvme-eui.0025385b71b0a3c5", "nvme-Samsung_SSD_970_S466_1", "nvme-Samsung_SSD_970_S466")
-    assert identity.names_of(drive("nvme0n1", *names)) == (names[2], names[1], names[0])
+    assert identity.by_id_names(drive("nvme0n1", *names)) == (names[2], names[1], names[0])
 
 
 def test_names_that_the_helper_would_not_take_are_none() -> None:
     names = ("ata-" + "x" * 130, "ata-a/b", "ata-ü", "-x", "ata-..")
-    assert identity.names_of(drive("sda", *names)) == ("ata-..",)
+    assert identity.by_id_names(drive("sda", *names)) == ("ata-..",)
 
 
 def test_a_name_of_two_disks_is_neithers() -> None:
@@ -47,9 +47,9 @@ def test_a_name_of_two_disks_is_neithers() -> None:
     two = drive("sdb", "ata-BRIDGE_000", "wwn-0x2")
     three = drive("sdc", "scsi-36000")
     four = drive("sdd", "scsi-36000")
-    ids = identity.identify((one, two, three, four))
+    ids = identity.assign_ids((one, two, three, four))
     assert ids == {"sda": "wwn-0x1", "sdb": "wwn-0x2", "sdc": None, "sdd": None}
-    assert "same name" in (identity.excluded(three, None) or "")
+    assert "same name" in (identity.ineligible_reason(three, None) or "")
 
 
 @pytest.mark.parametrize(
@@ -71,8 +71,8 @@ def test_a_name_of_two_disks_is_neithers() -> None:
     ],
 )
 def test_how_it_is_attached(name: str, path: str, told: dict[str, str], transport: str) -> None:
-    block = drive(name, path=path or ATA_PATH, told=told)
-    assert identity.transport(block) == transport
+    block = drive(name, path=path or ATA_PATH, extra_properties=told)
+    assert identity.find_transport(block) == transport
 
 
 @pytest.mark.parametrize(
@@ -88,14 +88,14 @@ def test_how_it_is_attached(name: str, path: str, told: dict[str, str], transpor
     ],
 )
 def test_what_people_call_it(told: dict[str, str], files: dict[str, str], model: str) -> None:
-    assert identity.model(drive(files=files, told=told)) == model
+    assert identity.find_model(drive(files=files, extra_properties=told)) == model
 
 
 def test_whose_serial_number() -> None:
-    assert identity.serial(drive(ID_SCSI_SERIAL="Z1Z", ID_SERIAL_SHORT="35000c500")) == "Z1Z"
-    assert identity.serial(drive(ID_SERIAL_SHORT="WCC1")) == "WCC1"
-    assert identity.serial(drive(files={"device/serial": "S466"})) == "S466"
-    assert identity.serial(drive()) == ""
+    assert identity.find_serial(drive(ID_SCSI_SERIAL="Z1Z", ID_SERIAL_SHORT="35000c500")) == "Z1Z"
+    assert identity.find_serial(drive(ID_SERIAL_SHORT="WCC1")) == "WCC1"
+    assert identity.find_serial(drive(files={"device/serial": "S466"})) == "S466"
+    assert identity.find_serial(drive()) == ""
 
 
 @pytest.mark.parametrize(
@@ -127,17 +127,17 @@ def test_whose_serial_number() -> None:
         (drive("sda", "scsi-36000", path=RAID, ID_ATA=""), "hides the drive"),
         (drive("sda", "scsi-36000", path=ISCSI, ID_ATA=""), "hides the drive"),
         (drive("sda", "ata-A_1", ID_ATA=""), "could not read"),
-        (made("loop0"), "loop"),
-        (made("zram0"), "memory"),
-        (made("ram0"), "memory"),
-        (made("md0", "sda1"), "array"),
-        (made("dm-0", "sda1"), "volume"),
-        (made("nbd0"), "another machine"),
-        (made("strange0"), "virtual"),
+        (stacked_device("loop0"), "loop"),
+        (stacked_device("zram0"), "memory"),
+        (stacked_device("ram0"), "memory"),
+        (stacked_device("md0", "sda1"), "array"),
+        (stacked_device("dm-0", "sda1"), "volume"),
+        (stacked_device("nbd0"), "another machine"),
+        (stacked_device("strange0"), "virtual"),
     ],
 )
-def test_what_is_left_alone_and_why(block: Block, why: str | None) -> None:
-    said = identity.excluded(block, identity.identify([block])[block.name])
+def test_what_is_left_alone_and_why(block: BlockDevice, why: str | None) -> None:
+    said = identity.ineligible_reason(block, identity.assign_ids([block])[block.name])
     assert said is None if why is None else why in (said or "")
     assert said is None or "\n" not in said
 
@@ -146,12 +146,12 @@ def test_what_is_left_alone_and_why(block: Block, why: str | None) -> None:
     st.dictionaries(st.sampled_from(["ID_ATA", "ID_MODEL", "ID_MODEL_ENC", "ID_VENDOR"]), st.text()),
     st.lists(st.text()),
 )
-def test_any_word_of_udev_is_borne(told: dict[str, str], links: list[str]) -> None:
-    block = drive("sda", *links, told=told)
-    id_ = identity.identify([block])["sda"]
-    assert id_ is None or re.fullmatch(BY_ID, id_)
-    assert (identity.excluded(block, id_) is None) <= (id_ is not None)
-    identity.model(block)
+def test_any_udev_record_is_accepted(told: dict[str, str], links: list[str]) -> None:
+    block = drive("sda", *links, extra_properties=told)
+    id_ = identity.assign_ids([block])["sda"]
+    assert id_ is None or re.fullmatch(BY_ID_PATTERN, id_)
+    assert (identity.ineligible_reason(block, id_) is None) <= (id_ is not None)
+    identity.find_model(block)
 
 
 @pytest.mark.parametrize(
@@ -169,4 +169,4 @@ def test_any_word_of_udev_is_borne(told: dict[str, str], links: list[str]) -> No
 )
 def test_the_apm_level_as_ata_id_writes_it(enabled: str, value: str, level: int | None) -> None:
     told = {"ID_ATA_FEATURE_SET_APM_ENABLED": enabled, "ID_ATA_FEATURE_SET_APM_CURRENT_VALUE": value}
-    assert identity.apm(drive(told=told)) == level
+    assert identity.find_apm(drive(extra_properties=told)) == level

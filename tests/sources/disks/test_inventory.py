@@ -10,37 +10,41 @@ from rig.hardware import Hardware, sd_name, sd_number
 from powerd.host.machine import Machine
 from powerd.model import Disk, DiskId, Mount
 from powerd.sources.disks import blocks, mounts
-from powerd.sources.disks.inventory import Inventory, assemble, busy
-from powerd.sources.disks.wakers import Wakers
+from powerd.sources.disks.inventory import Inventory, build_inventory, with_maintenance
+from powerd.sources.disks.wakers import WakeCauses
 
-NOBODY = Wakers()
+NOBODY = WakeCauses()
 
 
-def taken(hardware: Hardware, wakers: Wakers = NOBODY) -> Inventory:
+def taken(hardware: Hardware, wakers: WakeCauses = NOBODY) -> Inventory:
     eyes = Machine(hardware.root)
-    lines = mounts.parse(eyes.peek("/proc/self/mountinfo"))
-    return assemble(asyncio.run(blocks.read(eyes)), lines, wakers)
+    lines = mounts.parse_mountinfo(eyes.read_text("/proc/self/mountinfo"))
+    return build_inventory(asyncio.run(blocks.read_block_devices(eyes)), lines, wakers)
 
 
-def disks_of(hardware: Hardware, wakers: Wakers = NOBODY) -> dict[str, Disk]:
+def disks_of(hardware: Hardware, wakers: WakeCauses = NOBODY) -> dict[str, Disk]:
     """By the kernel's names."""
     return {disk.device: disk for disk in taken(hardware, wakers).disks.values()}
 
 
 def journal_on(hardware: Hardware, path: str = "/var/log/journal") -> set[str]:
-    return {name for name, disk in disks_of(hardware, Wakers(journal=path)).items() if disk.journal}
+    return {
+        name
+        for name, disk in disks_of(hardware, WakeCauses(journal_directory=path)).items()
+        if disk.holds_journal
+    }
 
 
 def swapped_to(hardware: Hardware, *paths: str) -> set[str]:
-    found = disks_of(hardware, Wakers(swaps=frozenset(paths)))
-    return {name for name, disk in found.items() if disk.swapping}
+    found = disks_of(hardware, WakeCauses(swap_paths=frozenset(paths)))
+    return {name for name, disk in found.items() if disk.swap_in_use}
 
 
 APM = {"ID_ATA_FEATURE_SET_APM": "1", "ID_ATA_FEATURE_SET_APM_ENABLED": "1"}
 
 
 def places(disk: Disk) -> set[str]:
-    return {mount.where for mount in disk.mounts}
+    return {mount.mount_point for mount in disk.mounts}
 
 
 @pytest.fixture
@@ -48,7 +52,7 @@ def hardware(tmp_path: Path) -> Hardware:
     return Hardware(tmp_path)
 
 
-def test_a_disk_is_told_whole(hardware: Hardware) -> None:
+def test_a_disk_is_reported_completely(hardware: Hardware) -> None:
     id_ = hardware.sata(
         0, "WCC1", files={"device/power/control": "auto", "device/power/autosuspend_delay_ms": "5"}
     )
@@ -58,7 +62,7 @@ def test_a_disk_is_told_whole(hardware: Hardware) -> None:
         id_: Disk(
             DiskId(id_),
             device="sda",
-            number="8:0",
+            device_number="8:0",
             model="WDC WD20EFRX-68EUZN0",
             serial="WCC1",
             size=2000398934016,
@@ -101,7 +105,7 @@ def test_mounts_above_many_layers(hardware: Hardware) -> None:
     hardware.mount("253:0", "/", "ext4", "/dev/mapper/vg0-root")
     hardware.mount("0:20", "/proc", "proc", "proc")
     found = disks_of(hardware)
-    assert {name: places(disk) for name, disk in found.items() if disk.excluded is None} == {
+    assert {name: places(disk) for name, disk in found.items() if disk.ineligible_reason is None} == {
         "sda": {"/"},
         "sdb": {"/"},
         "sdc": set(),
@@ -165,7 +169,7 @@ def three(hardware: Hardware) -> None:
 def test_a_disk_holds_the_journal(hardware: Hardware) -> None:
     three(hardware)
     assert journal_on(hardware) == {"sda"}
-    assert not any(disk.journal or disk.swapping for disk in disks_of(hardware).values())
+    assert not any(disk.holds_journal or disk.swap_in_use for disk in disks_of(hardware).values())
 
 
 def test_all_members_of_an_array_hold_it(hardware: Hardware) -> None:
@@ -209,12 +213,12 @@ def test_what_arrays_do(hardware: Hardware) -> None:
     hardware.md("md0", 0, ["sda", "sdb"])
     hardware.md("md1", 1, ["sdc", "sdd"], level="raid0")
     inventory = taken(hardware)
-    files = {name: keeper.file for name, keeper in inventory.arrays.items()}
+    files = {name: keeper.state_file for name, keeper in inventory.arrays.items()}
     assert files["md0"] == "/sys/devices/virtual/block/md0/md/sync_action"
     for quiet in ("idle", "frozen", None):
-        assert not any(disk.busy for disk in busy(inventory, {"md0": quiet}).values())
-    at_work = busy(inventory, {"md0": "resync", "md1": None})
-    assert [at_work[DiskId(id_)].busy for id_ in ids] == ["md0 resync", "md0 resync", None, None]
+        assert not any(disk.busy_reason for disk in with_maintenance(inventory, {"md0": quiet}).values())
+    at_work = with_maintenance(inventory, {"md0": "resync", "md1": None})
+    assert [at_work[DiskId(id_)].busy_reason for id_ in ids] == ["md0 resync", "md0 resync", None, None]
 
 
 def test_what_a_btrfs_does_holds_all_of_its_disks(hardware: Hardware) -> None:
@@ -224,13 +228,13 @@ def test_what_a_btrfs_does_holds_all_of_its_disks(hardware: Hardware) -> None:
         hardware.dm(n, [part], f"c{n}", "CRYPT-x", ID_FS_TYPE="btrfs", ID_FS_UUID=uuid, ID_FS_LABEL=label)
     hardware.partition(3, 1, ID_FS_TYPE="zfs_member", ID_FS_UUID="u3", ID_FS_LABEL="tank")
     inventory = taken(hardware)
-    assert {uuid: keeper.file for uuid, keeper in inventory.btrfs.items()} == {
+    assert {uuid: keeper.state_file for uuid, keeper in inventory.btrfs.items()} == {
         uuid: f"/sys/fs/btrfs/{uuid}/exclusive_operation" for uuid in ("u1", "12345678-9")
     }
     for rest in ("none", "balance paused", None):
-        assert not any(disk.busy for disk in busy(inventory, {"u1": rest}).values())
-    at_work = busy(inventory, {"u1": "none", "12345678-9": "device remove"}, {"u1", "u3"})
-    assert [at_work[DiskId(id_)].busy for id_ in ids] == [
+        assert not any(disk.busy_reason for disk in with_maintenance(inventory, {"u1": rest}).values())
+    at_work = with_maintenance(inventory, {"u1": "none", "12345678-9": "device remove"}, {"u1", "u3"})
+    assert [at_work[DiskId(id_)].busy_reason for id_ in ids] == [
         "btrfs:photos scrub",
         "btrfs:photos scrub",
         "btrfs:12345678 device remove",
@@ -248,7 +252,7 @@ def test_an_excluded_disk_without_a_name_goes_by_the_kernels(hardware: Hardware)
     hardware.virtual("loop0", "7:0")
     hardware.sata(0, "WCC1", rpm=0)
     found = taken(hardware).disks
-    assert found[DiskId("loop0")].excluded
+    assert found[DiskId("loop0")].ineligible_reason
     assert all(disk.group is None for disk in found.values())
 
 
@@ -261,7 +265,9 @@ def test_a_disk_that_is_used_by_its_partitions_alone(hardware: Hardware) -> None
     hardware.md("md0", 0, ["sdb1", "sdc"])
     hardware.mount("8:48", "/whole", "ext4", "/dev/sdd")
     hardware.mount("8:49", "/part", "ext4", "/dev/sdd1")
-    parts = {id_: [path.rpartition("/")[2] for path in paths] for id_, paths in taken(hardware).parts.items()}
+    parts = {
+        id_: [path.rpartition("/")[2] for path in paths] for id_, paths in taken(hardware).partitions.items()
+    }
     assert parts == {ids[0]: ["sda1", "sda2"], ids[1]: ["sdb1"]}, "of the fifth nobody here uses any"
 
 
@@ -292,9 +298,9 @@ def test_machines_of_many_sizes(
     hardware: Hardware, build: Callable[[Hardware], None], free: int, groups: int, biggest: int
 ) -> None:
     build(hardware)
-    disks = [disk for disk in taken(hardware).disks.values() if disk.excluded is None]
+    disks = [disk for disk in taken(hardware).disks.values() if disk.ineligible_reason is None]
     assert len(disks) == free
-    assert len({disk.number for disk in disks}) == free
+    assert len({disk.device_number for disk in disks}) == free
     names = [disk.group for disk in disks if disk.group]
     assert len(set(names)) == groups
     assert max(map(names.count, names)) == biggest

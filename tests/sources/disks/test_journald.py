@@ -10,7 +10,7 @@ from rig.hardware import Hardware
 
 from powerd.host.machine import Machine
 from powerd.host.values import HostError
-from powerd.sources.disks.journald import Journald, storage
+from powerd.sources.disks.journald import JournalLocator, parse_storage
 
 MACHINE = "5f1d7a84db2e4f0f9a2a1b7c3d4e5f60"
 HOME = "/var/log/journal"
@@ -39,47 +39,47 @@ def says(word: str) -> str:
         (("[Journal]\n", "Storage=volatile\n"), "auto"),
     ],
 )
-def test_the_last_word_on_storage_counts(texts: tuple[str, ...], said: str) -> None:
-    assert storage(texts) == said
+def test_the_last_storage_setting_counts(texts: tuple[str, ...], said: str) -> None:
+    assert parse_storage(texts) == said
 
 
 @given(st.lists(st.text()))
 def test_any_text_is_borne(texts: list[str]) -> None:
-    assert storage(texts) in {"auto", "volatile", "persistent", "none"}
+    assert parse_storage(texts) in {"auto", "volatile", "persistent", "none"}
 
 
-class Eyes(Machine):
+class JournalFiles(Machine):
     """The real Eyes below a root, which count how often they look at what lies on a disk."""
 
-    disturbed = 0
+    accessed = 0
 
     def _note(self, path: str) -> None:
-        self.disturbed += not path.startswith(("/run/", "/proc/"))
+        self.accessed += not path.startswith(("/run/", "/proc/"))
 
-    def target(self, path: str) -> str | None:
+    def realpath(self, path: str) -> str | None:
         self._note(path)
-        return super().target(path)
+        return super().realpath(path)
 
-    def peek(self, path: str) -> str | None:
+    def read_text(self, path: str) -> str | None:
         self._note(path)
-        return super().peek(path)
+        return super().read_text(path)
 
-    def entries(self, directory: str) -> tuple[str, ...]:
+    def listdir(self, directory: str) -> tuple[str, ...]:
         self._note(directory)
-        return super().entries(directory)
+        return super().listdir(directory)
 
 
-class Server:
+class JournaldServer:
     """What of a machine is journald's."""
 
     def __init__(self, root: Path) -> None:
         self.hardware = Hardware(root)
-        self.eyes = Eyes(root)
-        self.journald = Journald(self.eyes)
+        self.eyes = JournalFiles(root)
+        self.journald = JournalLocator(self.eyes)
         self.runtime = self.hardware.at(f"/run/log/journal/{MACHINE}")
 
     def place(self, mounted: str = "") -> str | None:
-        return self.journald.place(mounted)
+        return self.journald.locate(mounted)
 
     def asked(self) -> None:
         """As it does when it has been asked to write to /var."""
@@ -93,13 +93,13 @@ class Server:
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[Server]:
-    server = Server(tmp_path)
+def server(tmp_path: Path) -> Iterator[JournaldServer]:
+    server = JournaldServer(tmp_path)
     yield server
     server.eyes.close()
 
 
-def test_a_journal_on_disk_is_found_where_its_links_lead(server: Server) -> None:
+def test_a_journal_on_disk_is_found_through_links(server: JournaldServer) -> None:
     server.asked()
     server.directory("/srv/log/journal")
     server.directory("/var")
@@ -107,17 +107,19 @@ def test_a_journal_on_disk_is_found_where_its_links_lead(server: Server) -> None
     assert server.place() == "/srv/log/journal"
 
 
-def test_one_that_nobody_has_made_is_nowhere(server: Server) -> None:
+def test_one_that_nobody_has_made_is_nowhere(server: JournaldServer) -> None:
     server.asked()
     assert server.place() is None
 
 
-def test_what_the_journald_of_another_system_has_left_behind_is_not_written_to(server: Server) -> None:
+def test_what_the_journald_of_another_system_has_left_behind_is_not_written_to(
+    server: JournaldServer,
+) -> None:
     server.directory()
     assert server.place() is None
 
 
-def test_from_boot_on(server: Server) -> None:
+def test_from_boot_on(server: JournaldServer) -> None:
     """At first it is in memory; then it goes over to the disk."""
     server.directory()
     server.runtime.mkdir(parents=True)
@@ -127,7 +129,7 @@ def test_from_boot_on(server: Server) -> None:
     assert server.place() == HOME
 
 
-def test_once_it_keeps_to_memory_its_directory_on_disk_stays_and_does_not_count(server: Server) -> None:
+def test_with_storage_in_memory_the_directory_on_disk_does_not_count(server: JournaldServer) -> None:
     server.directory()
     server.asked()
     server.configured("volatile")
@@ -136,7 +138,7 @@ def test_once_it_keeps_to_memory_its_directory_on_disk_stays_and_does_not_count(
     assert server.place() is None
 
 
-def test_what_it_has_left_in_memory_does_not_count_once_it_writes_to_disk(server: Server) -> None:
+def test_what_it_has_left_in_memory_does_not_count_once_it_writes_to_disk(server: JournaldServer) -> None:
     server.directory()
     server.asked()
     server.runtime.mkdir(parents=True)
@@ -145,14 +147,14 @@ def test_what_it_has_left_in_memory_does_not_count_once_it_writes_to_disk(server
         assert server.place(f"then {word}") == HOME
 
 
-def test_one_that_keeps_nothing_writes_nowhere(server: Server) -> None:
+def test_one_that_keeps_nothing_writes_nowhere(server: JournaldServer) -> None:
     server.directory()
     server.asked()
     server.configured("none")
     assert server.place() is None
 
 
-def test_more_files_count_by_their_names_and_hide_those_of_other_places(server: Server) -> None:
+def test_more_files_count_by_their_names_and_hide_those_of_other_places(server: JournaldServer) -> None:
     server.directory()
     server.asked()
     server.configured("persistent", "/usr/lib/systemd/journald.conf")
@@ -164,7 +166,7 @@ def test_more_files_count_by_their_names_and_hide_those_of_other_places(server: 
     assert server.place("another mount") is None
 
 
-def test_a_namespace_s_journal_in_memory_says_nothing_of_the_system_s(server: Server) -> None:
+def test_the_journal_of_a_namespace_in_memory_is_not_the_system_journal(server: JournaldServer) -> None:
     server.directory()
     server.asked()
     server.configured("volatile")
@@ -172,8 +174,8 @@ def test_a_namespace_s_journal_in_memory_says_nothing_of_the_system_s(server: Se
     assert server.place() == HOME
 
 
-def test_a_directory_that_may_not_be_looked_into_is_taken_for_empty(
-    server: Server, monkeypatch: pytest.MonkeyPatch
+def test_an_unreadable_directory_counts_as_empty(
+    server: JournaldServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server.directory()
     server.asked()
@@ -183,21 +185,21 @@ def test_a_directory_that_may_not_be_looked_into_is_taken_for_empty(
     def refuse(_: str) -> tuple[str, ...]:
         raise HostError("cannot look into /run/log/journal: Permission denied")
 
-    monkeypatch.setattr(server.eyes, "entries", refuse)
+    monkeypatch.setattr(server.eyes, "listdir", refuse)
     assert server.place() == HOME
 
 
-def test_disks_are_looked_at_only_when_mounts_or_its_files_in_memory_have_changed(server: Server) -> None:
+def test_disks_are_read_only_when_mounts_or_files_in_memory_have_changed(server: JournaldServer) -> None:
     server.directory()
     server.asked()
     server.place()
-    once = server.eyes.disturbed
+    once = server.eyes.accessed
     assert once > 0
     for _ in range(100):
         server.place()
-    assert server.eyes.disturbed == once
+    assert server.eyes.accessed == once
     server.place("another mount")
-    assert server.eyes.disturbed == 2 * once
+    assert server.eyes.accessed == 2 * once
     server.runtime.mkdir(parents=True)
     server.place("another mount")
-    assert server.eyes.disturbed == 3 * once
+    assert server.eyes.accessed == 3 * once

@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from powerd.sources.disks.mounts import Line, parse
+from powerd.sources.disks.mounts import MountEntry, parse_mountinfo
 
 
 def row(number: str, root: str, where: str, fs: str = "ext4", source: str = "/dev/sda1") -> str:
@@ -11,12 +11,12 @@ def row(number: str, root: str, where: str, fs: str = "ext4", source: str = "/de
 
 
 def places(*rows: str) -> list[str]:
-    return [line.where for line in parse("\n".join(rows))]
+    return [line.mount_point for line in parse_mountinfo("\n".join(rows))]
 
 
 def test_a_line_is_read() -> None:
-    assert parse(row("8:1", "/", "/srv/my\\040films") + "\n") == (
-        Line("8:1", "/", "/srv/my films", ("rw", "noatime"), "ext4", "/dev/sda1"),
+    assert parse_mountinfo(row("8:1", "/", "/srv/my\\040films") + "\n") == (
+        MountEntry("8:1", "/", "/srv/my films", ("rw", "noatime"), "ext4", "/dev/sda1"),
     )
 
 
@@ -30,7 +30,9 @@ def test_a_line_without_optional_fields_is_read() -> None:
 
 
 def test_what_is_covered_is_not_shown() -> None:
-    lines = parse("\n".join((row("8:1", "/", "/srv"), row("8:17", "/", "/srv", source="/dev/sdb1"))))
+    lines = parse_mountinfo(
+        "\n".join((row("8:1", "/", "/srv"), row("8:17", "/", "/srv", source="/dev/sdb1")))
+    )
     assert [line.source for line in lines] == ["/dev/sdb1"]
 
 
@@ -58,12 +60,12 @@ def test_what_systemd_hides_from_a_service_is_shown_all_the_same() -> None:
 
 @given(st.text())
 def test_any_text_is_borne(text: str) -> None:
-    parse(text)
+    parse_mountinfo(text)
 
 
 @given(st.lists(st.tuples(*[st.text(st.characters(exclude_characters=" \n"), min_size=1)] * 6)))
 def test_any_field_is_borne(rows: list[tuple[str, ...]]) -> None:
     text = "\n".join(f"1 2 {a} {b} {c} {d} - {e} {f}" for a, b, c, d, e, f in rows)
-    shown = [line.where for line in parse(text)]
+    shown = [line.mount_point for line in parse_mountinfo(text)]
     assert len(shown) == len(set(shown)) <= len(rows)
-    assert parse(None) == ()
+    assert parse_mountinfo(None) == ()

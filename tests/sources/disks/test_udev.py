@@ -24,7 +24,7 @@ V:1
 
 
 def test_links_and_properties_are_read() -> None:
-    record = udev.parse(DISK)
+    record = udev.parse_record(DISK)
     assert record.links == (
         "disk/by-id/ata-WDC_WD20EFRX-68EUZN0_WD-WCC4M0XYZ123",
         "disk/by-id/wwn-0x50014ee2b1234567",
@@ -38,27 +38,27 @@ def test_links_and_properties_are_read() -> None:
 
 
 def test_no_file_is_an_empty_record() -> None:
-    assert udev.parse(None) == udev.parse("") == udev.Record()
-    assert udev.path_of("8:16") == "/run/udev/data/b8:16"
+    assert udev.parse_record(None) == udev.parse_record("") == udev.UdevRecord()
+    assert udev.record_path("8:16") == "/run/udev/data/b8:16"
 
 
 def test_encoded_values_become_plain() -> None:
-    assert udev.plain("WDC\\x20WD20EFRX-68EUZN0\\x20\\x20") == "WDC WD20EFRX-68EUZN0"
-    assert udev.plain("caf\\xc3\\xa9") == "café"
-    assert udev.plain("a\\x00\\x1b[31mb") == "a [31mb"
-    assert udev.plain("\\x20\\x20") == ""
-    assert udev.plain("back\\slash \\x2") == "back\\slash \\x2"
+    assert udev.unescape_hex("WDC\\x20WD20EFRX-68EUZN0\\x20\\x20") == "WDC WD20EFRX-68EUZN0"
+    assert udev.unescape_hex("caf\\xc3\\xa9") == "café"
+    assert udev.unescape_hex("a\\x00\\x1b[31mb") == "a [31mb"
+    assert udev.unescape_hex("\\x20\\x20") == ""
+    assert udev.unescape_hex("back\\slash \\x2") == "back\\slash \\x2"
 
 
 @given(st.text())
 def test_any_text_is_borne(text: str) -> None:
-    record = udev.parse(text)
+    record = udev.parse_record(text)
     assert all(key and value for key, value in record.properties.items())
     assert all(f"S:{link}" in text for link in record.links)
-    assert udev.plain(text).isprintable()
+    assert udev.unescape_hex(text).isprintable()
 
 
 @given(st.lists(st.sampled_from(DISK.splitlines()) | st.text(st.characters(exclude_characters="\n"))))
 def test_lines_do_not_disturb_each_other(lines: list[str]) -> None:
-    whole = udev.parse("\n".join(lines))
-    assert whole.links == tuple(link for line in lines for link in udev.parse(line).links)
+    whole = udev.parse_record("\n".join(lines))
+    assert whole.links == tuple(link for line in lines for link in udev.parse_record(line).links)

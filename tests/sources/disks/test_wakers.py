@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from rig.hardware import Hardware
 
 from powerd.host.machine import Machine
-from powerd.sources.disks.wakers import Lookout, Wakers, swaps_in_use
+from powerd.sources.disks.wakers import WakeCauseReader, WakeCauses, parse_swaps
 
 HEAD = "Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n"
 
@@ -30,14 +30,14 @@ def row(path: str, used: int, kind: str = "partition") -> str:
         ("/dev/sda2 partition 1048572\n/dev/sda3 partition 12 many -2\n\n", set()),
     ],
 )
-def test_swap_space_is_in_use_where_the_kernel_says_so(rows: str, used: set[str]) -> None:
-    assert swaps_in_use(HEAD + rows) == used
+def test_swap_space_is_in_use_if_the_kernel_reports_it(rows: str, used: set[str]) -> None:
+    assert parse_swaps(HEAD + rows) == used
 
 
 @given(st.text())
 def test_any_text_is_borne(text: str) -> None:
-    assert swaps_in_use(None) == frozenset()
-    swaps_in_use(text)
+    assert parse_swaps(None) == frozenset()
+    parse_swaps(text)
 
 
 @pytest.fixture
@@ -45,23 +45,23 @@ def hardware(tmp_path: Path) -> Hardware:
     return Hardware(tmp_path)
 
 
-def look(hardware: Hardware) -> Wakers:
-    return Lookout(Machine(hardware.root)).look("")
+def find_causes(hardware: Hardware) -> WakeCauses:
+    return WakeCauseReader(Machine(hardware.root)).read("")
 
 
 def test_swap_space_is_read_where_the_service_has_it(hardware: Hardware) -> None:
-    assert look(hardware) == Wakers()
+    assert find_causes(hardware) == WakeCauses()
     hardware.put("/run/powerd/swaps", HEAD + row("/dev/sda2", 4))
-    assert look(hardware).swaps == {"/dev/sda2"}
+    assert find_causes(hardware).swap_paths == {"/dev/sda2"}
     hardware.put("/proc/swaps", HEAD + row("/dev/sda2", 0))
-    assert look(hardware).swaps == frozenset()
+    assert find_causes(hardware).swap_paths == frozenset()
 
 
-def test_both_are_told_together(hardware: Hardware) -> None:
+def test_both_are_reported_together(hardware: Hardware) -> None:
     hardware.put("/proc/swaps", HEAD + row("/dev/sda2", 4))
     hardware.put("/run/systemd/journal/flushed", "")
     hardware.at("/var/log/journal").mkdir(parents=True)
-    assert look(hardware) == Wakers("/var/log/journal", frozenset({"/dev/sda2"}))
+    assert find_causes(hardware) == WakeCauses("/var/log/journal", frozenset({"/dev/sda2"}))
 
 
 def test_this_kernel_s_own_table_is_understood() -> None:
@@ -69,5 +69,5 @@ def test_this_kernel_s_own_table_is_understood() -> None:
     text = Path("/proc/swaps").read_text()
     head, *rows = text.splitlines()
     assert head.split() == HEAD.split()
-    assert swaps_in_use(text) <= {row.split()[0] for row in rows}
+    assert parse_swaps(text) <= {row.split()[0] for row in rows}
     assert stat.S_IMODE(Path("/proc/swaps").stat().st_mode) & stat.S_IROTH

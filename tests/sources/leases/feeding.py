@@ -11,13 +11,13 @@ from types import FrameType
 
 from hypothesis import strategies as st
 
-from powerd.sources.leases.found import Found, Lead, Reader
+from powerd.sources.leases.found import FormatReader, HostEntry, ParseResult
 
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "leases"
 JUNK = st.text(st.sampled_from('{}";#\\,:<>[]=*\n\r\t\0 0a1.lease"host'), max_size=20) | st.text(max_size=20)
 
 
-def read(make: Callable[[], Reader], *pieces: str) -> Found:
+def read(make: Callable[[], FormatReader], *pieces: str) -> ParseResult:
     """What a new Reader says of a text in these pieces."""
     reader = make()
     for piece in pieces:
@@ -25,12 +25,12 @@ def read(make: Callable[[], Reader], *pieces: str) -> Found:
     return reader.finish()
 
 
-def leads_of(make: Callable[[], Reader], text: str) -> dict[str, Lead]:
+def entries_of(make: Callable[[], FormatReader], text: str) -> dict[str, HostEntry]:
     """The leads by their keys; every entry must have been understood."""
-    found = read(make, text)
-    assert (found.skipped, found.faults) == (0, ())
-    assert len({lead.key for lead in found.leads}) == len(found.leads)
-    return {lead.key: lead for lead in found.leads}
+    result = read(make, text)
+    assert (result.skipped, result.errors) == (0, ())
+    assert len({lead.key for lead in result.entries}) == len(result.entries)
+    return {lead.key: lead for lead in result.entries}
 
 
 def recorded(name: str) -> str:
@@ -45,7 +45,7 @@ def pieces(text: str, cuts: list[int]) -> list[str]:
 
 
 @st.composite
-def harmed(draw: st.DrawFn, texts: tuple[str, ...]) -> str:
+def corrupted(draw: st.DrawFn, texts: tuple[str, ...]) -> str:
     """One of the texts, or two of them in one, with parts lost, doubled, or overwritten by junk."""
     text = "".join(draw(st.lists(st.sampled_from(texts), min_size=1, max_size=2)))
     for _ in range(draw(st.integers(0, 4))):
@@ -57,7 +57,7 @@ def harmed(draw: st.DrawFn, texts: tuple[str, ...]) -> str:
 
 
 @contextmanager
-def no_hang(cpu_seconds: float = 30) -> Iterator[None]:
+def cpu_limit(cpu_seconds: float = 30) -> Iterator[None]:
     """Fail what computes for so long: the linear takes a hundredth of it, the quadratic many times more."""
 
     def give_up(_signal: int, _frame: FrameType | None) -> None:

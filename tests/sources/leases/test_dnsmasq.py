@@ -1,17 +1,17 @@
 from __future__ import annotations
 
 import pytest
-from sources.leases.feeding import leads_of, read, recorded
+from sources.leases.feeding import entries_of, read, recorded
 
-from powerd.sources.leases.dnsmasq import FORMAT, Reader
-from powerd.sources.leases.found import Lead
+from powerd.sources.leases.dnsmasq import LEASES_FORMAT, DnsmasqReader
+from powerd.sources.leases.found import HostEntry
 
 MAC = "02:00:00:00:00:01"
 NOON = 1795262400.0
 
 
 def test_recorded_from_a_server() -> None:
-    found = leads_of(Reader, recorded("dnsmasq.leases"))
+    found = entries_of(DnsmasqReader, recorded("dnsmasq.leases"))
     assert {lead.mac: lead.name for lead in found.values()} == {
         "02:77:00:00:00:02": "laptop",
         "02:77:00:00:00:03": None,
@@ -20,7 +20,7 @@ def test_recorded_from_a_server() -> None:
 
 
 def test_recorded_endless_and_ipv6() -> None:
-    laptop, by_v6 = leads_of(Reader, recorded("dnsmasq-endless.leases")).values()
+    laptop, by_v6 = entries_of(DnsmasqReader, recorded("dnsmasq-endless.leases")).values()
     assert (laptop.mac, laptop.name, laptop.expires) == ("02:77:00:00:00:02", "laptop", None)
     assert by_v6.address
     assert by_v6.address.startswith("fd00:77::")
@@ -31,25 +31,28 @@ def test_recorded_endless_and_ipv6() -> None:
 @pytest.mark.parametrize(
     ("line", "meant"),
     [
-        (f"1795262400 {MAC} 10.0.0.1 pc 01:{MAC}", Lead("10.0.0.1", MAC, "pc", NOON)),
-        (f"0 {MAC} 10.0.0.1 * *", Lead("10.0.0.1", MAC)),
-        (f"43200 {MAC} 10.0.0.1 * *", Lead("10.0.0.1", MAC)),  # a duration: no clock in that router
-        (f"{'9' * 400} {MAC} 10.0.0.1 * *", Lead("10.0.0.1", MAC)),
-        (f"1795262400 06-{MAC} 10.0.0.1 * *", Lead("10.0.0.1", MAC, None, NOON)),
-        ("1795262400 20-80:00:02:08:fe:80 10.0.0.1 * *", Lead("10.0.0.1", "80:00:02:08:fe:80", None, NOON)),
-        ("1795262400 20-80:00:02:08:fe:80:00 10.0.0.1 * *", Lead("10.0.0.1", None, None, NOON)),
-        ("1795262400 00-00 10.0.0.1 * ff:01", Lead("10.0.0.1", None, None, NOON)),
-        (f"1795262400 T77 fd00::7 * 00:03:00:01:{MAC}", Lead("fd00::7", MAC, None, NOON)),
-        ("1795262400 77 fd00::7 * 00:02:00:00:ab:11", Lead("fd00::7", None, None, NOON)),
+        (f"1795262400 {MAC} 10.0.0.1 pc 01:{MAC}", HostEntry("10.0.0.1", MAC, "pc", NOON)),
+        (f"0 {MAC} 10.0.0.1 * *", HostEntry("10.0.0.1", MAC)),
+        (f"43200 {MAC} 10.0.0.1 * *", HostEntry("10.0.0.1", MAC)),  # a duration: no clock in that router
+        (f"{'9' * 400} {MAC} 10.0.0.1 * *", HostEntry("10.0.0.1", MAC)),
+        (f"1795262400 06-{MAC} 10.0.0.1 * *", HostEntry("10.0.0.1", MAC, None, NOON)),
+        (
+            "1795262400 20-80:00:02:08:fe:80 10.0.0.1 * *",
+            HostEntry("10.0.0.1", "80:00:02:08:fe:80", None, NOON),
+        ),
+        ("1795262400 20-80:00:02:08:fe:80:00 10.0.0.1 * *", HostEntry("10.0.0.1", None, None, NOON)),
+        ("1795262400 00-00 10.0.0.1 * ff:01", HostEntry("10.0.0.1", None, None, NOON)),
+        (f"1795262400 T77 fd00::7 * 00:03:00:01:{MAC}", HostEntry("fd00::7", MAC, None, NOON)),
+        ("1795262400 77 fd00::7 * 00:02:00:00:ab:11", HostEntry("fd00::7", None, None, NOON)),
     ],
 )
-def test_lines(line: str, meant: Lead) -> None:
-    assert leads_of(Reader, f"{line}\n") == {meant.key: meant}
+def test_lines(line: str, meant: HostEntry) -> None:
+    assert entries_of(DnsmasqReader, f"{line}\n") == {meant.key: meant}
 
 
 def test_later_lines_count() -> None:
     text = f"0 {MAC} 10.0.0.1 old *\nduid 00:01:00:01\n\n0 {MAC} 10.0.0.1 new *\r\n"
-    assert leads_of(Reader, text)["10.0.0.1"].name == "new"
+    assert entries_of(DnsmasqReader, text)["10.0.0.1"].name == "new"
 
 
 @pytest.mark.parametrize(
@@ -64,20 +67,20 @@ def test_later_lines_count() -> None:
     ],
 )
 def test_one_harm_is_one_line_skipped(line: str, fault: str) -> None:
-    found = read(Reader, f"0 {MAC} 10.0.0.7 a *\n{line}\n0 {MAC} 10.0.0.8 b *\n")
-    assert {lead.name for lead in found.leads} == {"a", "b"}
-    assert (found.skipped, len(found.faults)) == (1, 1)
-    assert found.faults[0].startswith("line 2: ")
-    assert fault in found.faults[0]
+    found = read(DnsmasqReader, f"0 {MAC} 10.0.0.7 a *\n{line}\n0 {MAC} 10.0.0.8 b *\n")
+    assert {lead.name for lead in found.entries} == {"a", "b"}
+    assert (found.skipped, len(found.errors)) == (1, 1)
+    assert found.errors[0].startswith("line 2: ")
+    assert fault in found.errors[0]
 
 
 def test_a_last_line_without_end_counts_if_it_has_all_fields() -> None:
-    assert read(Reader, f"0 {MAC} 10.0.0.7 a *").leads
-    assert read(Reader, f"0 {MAC} 10.0.0.7 a") == read(Reader, "")
+    assert read(DnsmasqReader, f"0 {MAC} 10.0.0.7 a *").entries
+    assert read(DnsmasqReader, f"0 {MAC} 10.0.0.7 a") == read(DnsmasqReader, "")
 
 
 def test_recognised() -> None:
-    assert FORMAT.recognise(recorded("dnsmasq.leases"))
-    assert FORMAT.recognise(recorded("dnsmasq-endless.leases"))
-    assert FORMAT.recognise("duid 00:01:00:01:32\n")
-    assert not FORMAT.recognise("1795262400 is a number\n")
+    assert LEASES_FORMAT.recognise(recorded("dnsmasq.leases"))
+    assert LEASES_FORMAT.recognise(recorded("dnsmasq-endless.leases"))
+    assert LEASES_FORMAT.recognise("duid 00:01:00:01:32\n")
+    assert not LEASES_FORMAT.recognise("1795262400 is a number\n")

@@ -1,16 +1,22 @@
 from __future__ import annotations
 
 import pytest
-from sources.leases.feeding import leads_of, read
+from sources.leases.feeding import entries_of, read
 
-from powerd.sources.leases.dnsmasq_conf import FORMAT, HOSTS, HostsReader, Reader, host_leads
-from powerd.sources.leases.found import Include, Lead
+from powerd.sources.leases.dnsmasq_conf import (
+    CONF_FORMAT,
+    HOSTS_FORMAT,
+    DnsmasqConfReader,
+    DnsmasqHostsReader,
+    dhcp_host_entries,
+)
+from powerd.sources.leases.found import HostEntry, Include
 
 MAC, OTHER = "02:00:00:00:00:01", "02:00:00:00:00:02"
 
 
-def host(address: str | None, mac: str | None = MAC, name: str | None = None) -> Lead:
-    return Lead(address, mac, name, None, "reservation")
+def host(address: str | None, mac: str | None = MAC, name: str | None = None) -> HostEntry:
+    return HostEntry(address, mac, name, None, "reservation")
 
 
 @pytest.mark.parametrize(
@@ -35,15 +41,15 @@ def host(address: str | None, mac: str | None = MAC, name: str | None = None) ->
         ("", []),
     ],
 )
-def test_values_of_dhcp_host(value: str, meant: list[Lead]) -> None:
-    assert list(host_leads(value)) == meant
+def test_values_of_dhcp_host(value: str, meant: list[HostEntry]) -> None:
+    assert list(dhcp_host_entries(value)) == meant
 
 
 @pytest.mark.parametrize("part", ["10.0.0.300", "[fd00::x]", "a b", "[fd00::1", "-x"])
 def test_parts_that_make_no_sense(part: str) -> None:
-    found = read(Reader, f"dhcp-host={MAC},{part}\ndhcp-host={OTHER},10.0.0.2\n")
-    assert found.leads == (host("10.0.0.2", OTHER),)
-    assert (found.skipped, found.faults[0].startswith("line 1: ")) == (1, True)
+    found = read(DnsmasqConfReader, f"dhcp-host={MAC},{part}\ndhcp-host={OTHER},10.0.0.2\n")
+    assert found.entries == (host("10.0.0.2", OTHER),)
+    assert (found.skipped, found.errors[0].startswith("line 1: ")) == (1, True)
 
 
 def test_configuration() -> None:
@@ -55,7 +61,10 @@ def test_configuration() -> None:
         "dhcp-range=10.0.0.50,10.0.0.99\n"
         f"dhcp-host={OTHER},tv"
     )
-    assert leads_of(Reader, text) == {"10.0.0.1": host("10.0.0.1", name="pc"), OTHER: host(None, OTHER, "tv")}
+    assert entries_of(DnsmasqConfReader, text) == {
+        "10.0.0.1": host("10.0.0.1", name="pc"),
+        OTHER: host(None, OTHER, "tv"),
+    }
 
 
 @pytest.mark.parametrize(
@@ -63,28 +72,28 @@ def test_configuration() -> None:
     [
         ("conf-file=/etc/more.conf", [Include("/etc/more.conf")]),
         ("conf-dir=/etc/dnsmasq.d/", [Include("/etc/dnsmasq.d/*")]),
-        ("conf-dir=/d,.bak,.old", [Include("/d/*", but=(".bak", ".old"))]),
+        ("conf-dir=/d,.bak,.old", [Include("/d/*", excluded_suffixes=(".bak", ".old"))]),
         ("conf-dir=/d/,*.conf,*.x", [Include("/d/*.conf"), Include("/d/*.x")]),
         ("dhcp-hostsfile=/etc/hosts.dhcp", [Include("/etc/hosts.dhcp", "dnsmasq hosts")]),
         ("dhcp-hostsdir=/run/hosts/", [Include("/run/hosts/*", "dnsmasq hosts")]),
-        ("dhcp-leasefile=/srv/leases", [Include("/srv/leases", "dnsmasq", may_lack=True)]),
+        ("dhcp-leasefile=/srv/leases", [Include("/srv/leases", "dnsmasq", optional=True)]),
         ("conf-file=", []),
         ("conf-file", []),
     ],
 )
 def test_further_files(line: str, meant: list[Include]) -> None:
-    assert list(read(Reader, f"{line}\n").includes) == meant
+    assert list(read(DnsmasqConfReader, f"{line}\n").includes) == meant
 
 
 def test_hosts_file() -> None:
-    assert leads_of(HostsReader, f"# all of them\n{MAC},10.0.0.1,pc # mine\n\n") == {
+    assert entries_of(DnsmasqHostsReader, f"# all of them\n{MAC},10.0.0.1,pc # mine\n\n") == {
         "10.0.0.1": host("10.0.0.1", name="pc")
     }
 
 
 def test_recognised() -> None:
-    assert FORMAT.recognise(f"# mine\n\ndhcp-host={MAC},10.0.0.1\n")
-    assert FORMAT.recognise("domain-needed\n")
-    assert not FORMAT.recognise(f"{MAC},10.0.0.1\n")
-    assert HOSTS.recognise(f"# x\n{MAC},10.0.0.1\n")
-    assert not HOSTS.recognise(f"0 {MAC} 10.0.0.1 * *\n")
+    assert CONF_FORMAT.recognise(f"# mine\n\ndhcp-host={MAC},10.0.0.1\n")
+    assert CONF_FORMAT.recognise("domain-needed\n")
+    assert not CONF_FORMAT.recognise(f"{MAC},10.0.0.1\n")
+    assert HOSTS_FORMAT.recognise(f"# x\n{MAC},10.0.0.1\n")
+    assert not HOSTS_FORMAT.recognise(f"0 {MAC} 10.0.0.1 * *\n")

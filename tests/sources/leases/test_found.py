@@ -7,10 +7,10 @@ from collections.abc import Callable
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sources.leases.feeding import JUNK, harmed, no_hang, pieces, read, recorded
+from sources.leases.feeding import JUNK, corrupted, cpu_limit, pieces, read, recorded
 
 from powerd.sources.leases import FORMATS, hostapd
-from powerd.sources.leases.found import Lead, Reader
+from powerd.sources.leases.found import FormatReader, HostEntry
 
 LEASE = """\
 lease 10.0.0.1 {
@@ -53,9 +53,9 @@ VALID: dict[str, tuple[str, ...]] = {
     "odhcpd": ("# br-lan 020000000001 ipv4 pc 1795265000 a 32 10.0.0.1/32\n10.0.0.1 pc\n",),
     "hostapd": ("02:00:00:00:00:01\nflags=[AUTH][ASSOC][AUTHORIZED]\naid=1\n",),
 }
-READERS: dict[str, Callable[[], Reader]] = {
-    **{form.name: form.reader for form in FORMATS},
-    "hostapd": hostapd.Reader,
+READERS: dict[str, Callable[[], FormatReader]] = {
+    **{form.name: form.new_reader for form in FORMATS},
+    "hostapd": hostapd.StationReader,
 }
 HOSTILE = (
     *(
@@ -115,7 +115,7 @@ def test_every_reader_has_examples() -> None:
 def test_examples_are_understood(name: str) -> None:
     for text in VALID[name]:
         found = read(READERS[name], text)
-        assert found.leads
+        assert found.entries
         assert not found.skipped
 
 
@@ -123,17 +123,17 @@ def test_examples_are_understood(name: str) -> None:
 @given(text=st.text(max_size=300) | JUNK)
 def test_any_text_is_taken(name: str, text: str) -> None:
     found = read(READERS[name], text)
-    assert len(found.faults) == min(found.skipped, 3)
+    assert len(found.errors) == min(found.skipped, 3)
 
 
 @every_reader
 @given(data=st.data(), cuts=st.lists(st.integers(0, 5000), max_size=12))
 def test_pieces_make_no_difference(name: str, data: st.DataObject, cuts: list[int]) -> None:
-    text = data.draw(harmed(VALID[name]))
+    text = data.draw(corrupted(VALID[name]))
     whole = read(READERS[name], text)
     assert read(READERS[name], *pieces(text, cuts)) == whole
-    assert len(whole.faults) == min(whole.skipped, 3)
-    assert len({lead.key for lead in whole.leads}) == len(whole.leads)
+    assert len(whole.errors) == min(whole.skipped, 3)
+    assert len({lead.key for lead in whole.entries}) == len(whole.entries)
 
 
 @every_reader
@@ -146,11 +146,11 @@ def test_letter_by_letter(name: str) -> None:
 def test_cut_off_anywhere_is_no_fault(name: str) -> None:
     """A file being written: what is not there yet is missing, and nothing else is wrong."""
     for text in VALID[name]:
-        whole = {lead.key for lead in read(READERS[name], text).leads}
+        whole = {lead.key for lead in read(READERS[name], text).entries}
         for end in range(len(text)):
             found = read(READERS[name], text[:end])
             assert not found.skipped, text[:end]
-            assert {lead.key for lead in found.leads} <= whole
+            assert {lead.key for lead in found.entries} <= whole
 
 
 @every_reader
@@ -158,12 +158,12 @@ def test_cut_off_anywhere_is_no_fault(name: str) -> None:
 def test_hostile_text_takes_linear_time(name: str, pattern: str) -> None:
     """A quarter of a million letters, as they come from a file, and at once amid what makes sense."""
     text = pattern * (250_000 // len(pattern))
-    with no_hang():
+    with cpu_limit():
         read(READERS[name], *(text[i : i + 65536] for i in range(0, len(text), 65536)))
         read(READERS[name], VALID[name][0][:40] + text + "\n" + VALID[name][0])
 
 
-def test_what_tells_leads_apart() -> None:
-    assert Lead("10.0.0.1", "02:00:00:00:00:01", "pc").key == "10.0.0.1"
-    assert Lead(None, "02:00:00:00:00:01", "pc").key == "02:00:00:00:00:01"
-    assert Lead(None, None, "pc").key == "pc"
+def test_the_key_of_an_entry() -> None:
+    assert HostEntry("10.0.0.1", "02:00:00:00:00:01", "pc").key == "10.0.0.1"
+    assert HostEntry(None, "02:00:00:00:00:01", "pc").key == "02:00:00:00:00:01"
+    assert HostEntry(None, None, "pc").key == "pc"

@@ -1,9 +1,9 @@
 from __future__ import annotations
 
-from sources.leases.feeding import leads_of
+from sources.leases.feeding import entries_of
 
-from powerd.sources.leases.found import Lead
-from powerd.sources.leases.hostapd import Reader
+from powerd.sources.leases.found import HostEntry
+from powerd.sources.leases.hostapd import StationReader
 
 ALL = """\
 02:00:00:00:00:01
@@ -24,15 +24,15 @@ flags=[AUTH][ASSOC][AUTHORIZED]
 
 
 def test_associated_stations() -> None:
-    assert leads_of(Reader, ALL) == {
-        mac: Lead(None, mac, kind="station") for mac in ("02:00:00:00:00:01", "02:00:00:00:00:aa")
+    assert entries_of(StationReader, ALL) == {
+        mac: HostEntry(None, mac, kind="station") for mac in ("02:00:00:00:00:01", "02:00:00:00:00:aa")
     }
 
 
 def test_a_station_without_flags_counts() -> None:
     """Old versions show none; that hostapd names it is enough."""
-    assert leads_of(Reader, "02:00:00:00:00:01\naid=1\n").keys() == {"02:00:00:00:00:01"}
+    assert entries_of(StationReader, "02:00:00:00:00:01\naid=1\n").keys() == {"02:00:00:00:00:01"}
 
 
 def test_nobody() -> None:
-    assert leads_of(Reader, "") == leads_of(Reader, "flags=[AUTH]\nFAIL\n") == {}
+    assert entries_of(StationReader, "") == entries_of(StationReader, "flags=[AUTH]\nFAIL\n") == {}

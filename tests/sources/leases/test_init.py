@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from sources.leases.feeding import recorded
 
-from powerd.sources.leases import FORMATS, named, recognise
+from powerd.sources.leases import FORMATS, detect_format, format_by_name
 
 
 @pytest.mark.parametrize(
@@ -26,7 +26,7 @@ from powerd.sources.leases import FORMATS, named, recognise
     ],
 )
 def test_recognised_by_content(text: str, name: str) -> None:
-    form = recognise("/srv/x", text)
+    form = detect_format("/srv/x", text)
     assert form
     assert form.name == name
 
@@ -40,17 +40,17 @@ def test_recognised_by_content(text: str, name: str) -> None:
         ("/srv/pihole.toml", "pihole.toml"),
     ],
 )
-def test_recognised_by_name_where_the_content_says_nothing(path: str, name: str) -> None:
-    form = recognise(path, "# nothing yet\n")
+def test_recognised_by_name_if_the_content_is_ambiguous(path: str, name: str) -> None:
+    form = detect_format(path, "# nothing yet\n")
     assert form
     assert form.name == name
 
 
 def test_unknown() -> None:
-    assert recognise("/srv/x", "Dear diary,\n") is None
-    assert recognise("/srv/x.conf", "") is None
+    assert detect_format("/srv/x", "Dear diary,\n") is None
+    assert detect_format("/srv/x.conf", "") is None
 
 
 def test_names_are_unique() -> None:
     assert len({form.name for form in FORMATS}) == len(FORMATS)
-    assert all(named(form.name) is form for form in FORMATS)
+    assert all(format_by_name(form.name) is form for form in FORMATS)

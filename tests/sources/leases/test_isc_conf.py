@@ -1,10 +1,10 @@
 from __future__ import annotations
 
 import pytest
-from sources.leases.feeding import leads_of, read
+from sources.leases.feeding import entries_of, read
 
-from powerd.sources.leases.found import Include, Lead
-from powerd.sources.leases.isc_conf import FORMAT, Reader
+from powerd.sources.leases.found import HostEntry, Include
+from powerd.sources.leases.isc_conf import FORMAT, DhcpdConfReader
 
 MAC = "02:00:00:00:00:01"
 WHOLE = f"""\
@@ -35,16 +35,16 @@ host nobody {{ option dhcp-client-identifier "x"; }}
 """
 
 
-def test_hosts_wherever_they_stand() -> None:
-    assert leads_of(Reader, WHOLE) == {
+def test_hosts_at_any_nesting_level() -> None:
+    assert entries_of(DhcpdConfReader, WHOLE) == {
         lead.key: lead
         for lead in (
-            Lead(None, "02:00:00:00:00:04", "inpool", None, "reservation"),
-            Lead("10.0.0.5", "02:00:00:00:00:02", "printer", None, "reservation"),
-            Lead("10.0.0.6", "02:00:00:00:00:03", "storage", None, "reservation"),
-            Lead("10.0.1.6", "02:00:00:00:00:03", "storage", None, "reservation"),
-            Lead(None, MAC, "laptop.lan", None, "reservation"),
-            Lead("fd00::5", "02:00:00:00:00:05", "v6", None, "reservation"),
+            HostEntry(None, "02:00:00:00:00:04", "inpool", None, "reservation"),
+            HostEntry("10.0.0.5", "02:00:00:00:00:02", "printer", None, "reservation"),
+            HostEntry("10.0.0.6", "02:00:00:00:00:03", "storage", None, "reservation"),
+            HostEntry("10.0.1.6", "02:00:00:00:00:03", "storage", None, "reservation"),
+            HostEntry(None, MAC, "laptop.lan", None, "reservation"),
+            HostEntry("fd00::5", "02:00:00:00:00:05", "v6", None, "reservation"),
         )
     }
 
@@ -54,10 +54,10 @@ def test_further_files() -> None:
         'include "/etc/dhcp/hosts.conf"; group { include "more"; }\n# include "not";\n'
         'lease-file-name "/srv/leases";\n'
     )
-    assert read(Reader, text).includes == (
+    assert read(DhcpdConfReader, text).includes == (
         Include("/etc/dhcp/hosts.conf"),
         Include("more"),
-        Include("/srv/leases", "dhcpd.leases", may_lack=True),
+        Include("/srv/leases", "dhcpd.leases", optional=True),
     )
 
 
@@ -73,18 +73,18 @@ def test_further_files() -> None:
     ],
 )
 def test_one_harm_is_one_host_skipped(harm: str, fault: str) -> None:
-    found = read(Reader, f"{harm}\nhost ok {{ hardware ethernet {MAC}; fixed-address 10.0.0.7; }}\n")
+    found = read(DhcpdConfReader, f"{harm}\nhost ok {{ hardware ethernet {MAC}; fixed-address 10.0.0.7; }}\n")
     assert found.skipped == 1
-    assert fault in found.faults[0]
-    assert found.leads == (Lead("10.0.0.7", MAC, "ok", None, "reservation"),)
+    assert fault in found.errors[0]
+    assert found.entries == (HostEntry("10.0.0.7", MAC, "ok", None, "reservation"),)
 
 
 def test_as_deep_as_it_gets() -> None:
     host = f"host pc {{ hardware ethernet {MAC}; }}"
     deep = "group { " * 20 + host + " }" * 20
-    assert leads_of(Reader, deep).keys() == {MAC}
+    assert entries_of(DhcpdConfReader, deep).keys() == {MAC}
     too_deep = "group { " * 2000 + host + " }" * 2000
-    assert leads_of(Reader, too_deep + host.replace("pc", "tv"))[MAC].name == "tv"
+    assert entries_of(DhcpdConfReader, too_deep + host.replace("pc", "tv"))[MAC].name == "tv"
 
 
 def test_recognised() -> None:

@@ -1,10 +1,10 @@
 from __future__ import annotations
 
 import pytest
-from sources.leases.feeding import leads_of, read, recorded
+from sources.leases.feeding import entries_of, read, recorded
 
-from powerd.sources.leases.found import Lead
-from powerd.sources.leases.isc_leases import FORMAT, Reader
+from powerd.sources.leases.found import HostEntry
+from powerd.sources.leases.isc_leases import FORMAT, DhcpdLeasesReader
 
 MAC, OTHER = "02:00:00:00:00:01", "02:00:00:00:00:02"
 TEN = 1795255200.0  # 2026-11-21 10:00:00 UTC, as of date(1)
@@ -19,7 +19,7 @@ ACTIVE = ("ends 6 2026/11/21 10:00:00", "binding state active", "next binding st
 
 
 def test_recorded_from_a_server() -> None:
-    found = leads_of(Reader, recorded("dhcpd.leases"))
+    found = entries_of(DhcpdLeasesReader, recorded("dhcpd.leases"))
     assert {key: (lead.mac, lead.name) for key, lead in found.items()} == {
         "10.77.78.100": ("02:77:00:00:00:02", "laptop"),
         "10.77.78.101": ("02:77:00:00:00:03", None),
@@ -29,19 +29,19 @@ def test_recorded_from_a_server() -> None:
 
 
 def test_recorded_with_local_times_endless_leases_and_actions() -> None:
-    found = leads_of(Reader, recorded("dhcpd-local.leases"))
-    assert found["10.77.78.100"] == Lead("10.77.78.100", "02:77:00:00:00:02", "laptop", None)
+    found = entries_of(DhcpdLeasesReader, recorded("dhcpd-local.leases"))
+    assert found["10.77.78.100"] == HostEntry("10.77.78.100", "02:77:00:00:00:02", "laptop", None)
     assert found["10.77.78.102"].expires == 1795261463
 
 
 def test_recorded_from_a_failover_pair() -> None:
-    found = leads_of(Reader, recorded("dhcpd-failover.leases"))
+    found = entries_of(DhcpdLeasesReader, recorded("dhcpd-failover.leases"))
     macs = {lead.mac for lead in found.values()}
     assert macs == {"02:77:00:00:00:03", "02:77:00:00:00:04", "02:77:00:00:00:05"}
 
 
 def test_recorded_ipv6() -> None:
-    found = leads_of(Reader, recorded("dhcpd6.leases"))
+    found = entries_of(DhcpdLeasesReader, recorded("dhcpd6.leases"))
     assert [lead.mac for lead in found.values()] == [
         "02:77:00:00:00:02",  # from a DUID-LLT
         "02:77:00:00:00:03",  # from a DUID-LL
@@ -58,31 +58,31 @@ def test_ipv6_as_the_manual_page_has_it() -> None:
         "ia_ta 01:02:03:04:00:04:aa { iaaddr fd00::9 { binding state released; } }\n"
         "ia_pd 01:02:03:04:00:03 { iaprefix fd00:1::/64 { binding state active; } }\n"
     )
-    assert leads_of(Reader, text) == {
-        "fd00::7": Lead("fd00::7", MAC, None, TEN),
-        "fd00::8": Lead("fd00::8", MAC, None, 0.0),  # over, and nobody knows since when
+    assert entries_of(DhcpdLeasesReader, text) == {
+        "fd00::7": HostEntry("fd00::7", MAC, None, TEN),
+        "fd00::8": HostEntry("fd00::8", MAC, None, 0.0),  # over, and nobody knows since when
     }
 
 
-def test_the_last_word_on_an_address_counts() -> None:
+def test_the_last_entry_for_an_address_counts() -> None:
     text = block(*ACTIVE, 'client-hostname "old"') + block(*ACTIVE, 'client-hostname "new"', mac=OTHER)
-    assert leads_of(Reader, text) == {"10.0.0.1": Lead("10.0.0.1", OTHER, "new", TEN)}
+    assert entries_of(DhcpdLeasesReader, text) == {"10.0.0.1": HostEntry("10.0.0.1", OTHER, "new", TEN)}
 
 
 @pytest.mark.parametrize("state", ["free", "expired", "released", "reset", "abandoned", "backup"])
 def test_what_is_over_without_a_mac_is_nobody(state: str) -> None:
     over = block("ends 6 2026/11/21 10:00:00", f"binding state {state}", mac=None)
-    assert leads_of(Reader, block(*ACTIVE) + over) == {}
+    assert entries_of(DhcpdLeasesReader, block(*ACTIVE) + over) == {}
 
 
 @pytest.mark.parametrize("state", ["free", "expired", "released", "reset", "backup"])
 def test_what_is_over_with_a_mac_is_known_with_its_end(state: str) -> None:
     text = block("ends 6 2026/11/21 10:00:00", f"binding state {state}")
-    assert leads_of(Reader, text) == {"10.0.0.1": Lead("10.0.0.1", MAC, None, TEN)}
+    assert entries_of(DhcpdLeasesReader, text) == {"10.0.0.1": HostEntry("10.0.0.1", MAC, None, TEN)}
 
 
 def test_what_is_over_but_never_ends_has_ended() -> None:
-    assert leads_of(Reader, block("ends never", "binding state free"))["10.0.0.1"].expires == 0.0
+    assert entries_of(DhcpdLeasesReader, block("ends never", "binding state free"))["10.0.0.1"].expires == 0.0
 
 
 @pytest.mark.parametrize(
@@ -96,7 +96,7 @@ def test_what_is_over_but_never_ends_has_ended() -> None:
     ],
 )
 def test_ends(written: str, meant: float | None) -> None:
-    assert leads_of(Reader, block(written))["10.0.0.1"].expires == meant
+    assert entries_of(DhcpdLeasesReader, block(written))["10.0.0.1"].expires == meant
 
 
 @pytest.mark.parametrize(
@@ -113,7 +113,7 @@ def test_ends(written: str, meant: float | None) -> None:
     ],
 )
 def test_names(written: str, meant: str | None) -> None:
-    assert leads_of(Reader, block(f"client-hostname {written}"))["10.0.0.1"].name == meant
+    assert entries_of(DhcpdLeasesReader, block(f"client-hostname {written}"))["10.0.0.1"].name == meant
 
 
 @pytest.mark.parametrize(
@@ -131,24 +131,30 @@ def test_names(written: str, meant: str | None) -> None:
     ],
 )
 def test_other_statements_do_not_matter(noise: str) -> None:
-    assert leads_of(Reader, block(*ACTIVE, noise)) == {"10.0.0.1": Lead("10.0.0.1", MAC, None, TEN)}
+    assert entries_of(DhcpdLeasesReader, block(*ACTIVE, noise)) == {
+        "10.0.0.1": HostEntry("10.0.0.1", MAC, None, TEN)
+    }
 
 
 def test_layout_does_not_matter() -> None:
     text = f"lease 10.0.0.1{{ends 6 2026/11/21 10:00:00;binding\tstate active;hardware  ethernet {MAC};}}"
-    assert leads_of(Reader, text) == {"10.0.0.1": Lead("10.0.0.1", MAC, None, TEN)}
-    assert leads_of(Reader, block(*ACTIVE).replace("\n", "\r\n")) == leads_of(Reader, text)
+    assert entries_of(DhcpdLeasesReader, text) == {"10.0.0.1": HostEntry("10.0.0.1", MAC, None, TEN)}
+    assert entries_of(DhcpdLeasesReader, block(*ACTIVE).replace("\n", "\r\n")) == entries_of(
+        DhcpdLeasesReader, text
+    )
 
 
 @pytest.mark.parametrize("hardware", ["token-ring 02:00:00:00:00:01", "infiniband 00:01", "unknown-7 02:00"])
 def test_other_hardware_has_no_mac(hardware: str) -> None:
-    assert leads_of(Reader, block(f"hardware {hardware}", mac=None))["10.0.0.1"].mac is None
+    assert entries_of(DhcpdLeasesReader, block(f"hardware {hardware}", mac=None))["10.0.0.1"].mac is None
 
 
 def test_hosts_made_over_omapi() -> None:
     host = f"host pc {{\n  dynamic;\n  hardware ethernet {MAC};\n  fixed-address 10.0.0.9;\n}}\n"
-    assert leads_of(Reader, host) == {"10.0.0.9": Lead("10.0.0.9", MAC, "pc", None, "reservation")}
-    assert leads_of(Reader, host + "host pc {\n  dynamic;\n  deleted;\n}\n") == {}
+    assert entries_of(DhcpdLeasesReader, host) == {
+        "10.0.0.9": HostEntry("10.0.0.9", MAC, "pc", None, "reservation")
+    }
+    assert entries_of(DhcpdLeasesReader, host + "host pc {\n  dynamic;\n  deleted;\n}\n") == {}
 
 
 @pytest.mark.parametrize(
@@ -170,17 +176,17 @@ def test_hosts_made_over_omapi() -> None:
     ],
 )
 def test_one_harm_is_one_entry_skipped(harm: str, fault: str) -> None:
-    found = read(Reader, harm + block(*ACTIVE, address="10.0.0.2"))
+    found = read(DhcpdLeasesReader, harm + block(*ACTIVE, address="10.0.0.2"))
     assert found.skipped == 1
-    assert fault in found.faults[0]
-    assert found.leads == (Lead("10.0.0.2", MAC, None, TEN),)
+    assert fault in found.errors[0]
+    assert found.entries == (HostEntry("10.0.0.2", MAC, None, TEN),)
 
 
-def test_faults_name_their_lines_and_only_the_first_are_told() -> None:
+def test_faults_name_their_lines_and_only_the_first_are_reported() -> None:
     text = "".join(block(*ACTIVE, address=f"10.0.0.{300 + n}") for n in range(5))
-    found = read(Reader, "# a\n\n" + block(*ACTIVE) + text)
+    found = read(DhcpdLeasesReader, "# a\n\n" + block(*ACTIVE) + text)
     assert found.skipped == 5
-    assert found.faults == tuple(
+    assert found.errors == tuple(
         f'line {n}: lease "10.0.0.{m}": no address' for n, m in ((9, 300), (15, 301), (21, 302))
     )
 

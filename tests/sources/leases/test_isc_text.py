@@ -7,28 +7,28 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sources.leases.feeding import JUNK, pieces
 
-from powerd.sources.leases.found import Found
-from powerd.sources.leases.isc_text import Block, BlockReader, Statement, plain, unquote
+from powerd.sources.leases.found import ParseResult
+from powerd.sources.leases.isc_text import BlockReader, IscBlock, Statement, unquote, unquote_text
 
 
 class Recorder(BlockReader):
-    heads = re.compile(r"(?<!\S)(box)\s+(\S+)$")
+    recorded_heads = re.compile(r"(?<!\S)(box)\s+(\S+)$")
 
     def __init__(self) -> None:
         super().__init__()
         self.seen: list[object] = []
 
-    def nests(self, kind: str) -> bool:
-        return not any(block and block.kind == kind for block in self.inside)
+    def allows_block(self, kind: str) -> bool:
+        return not any(block and block.kind == kind for block in self.open_blocks)
 
-    def other(self, statement: Statement) -> None:
+    def handle_statement(self, statement: Statement) -> None:
         self.seen.append(statement)
 
-    def close(self, block: Block, parent: Block | None) -> None:
+    def handle_block(self, block: IscBlock, parent: IscBlock | None) -> None:
         self.seen.append((block.name, block.line, block.fields, parent))
 
-    def finish(self) -> Found:
-        return Found(skipped=self.faults.skipped, faults=tuple(self.faults.first))
+    def finish(self) -> ParseResult:
+        return ParseResult(skipped=self.errors.skipped, errors=tuple(self.errors.descriptions))
 
 
 def seen(*texts: str) -> list[object]:
@@ -45,17 +45,17 @@ def test_statements_blocks_comments_and_strings() -> None:
         Statement(4, "two", "{"),
         Statement(5, "three", ";"),
         ("b", 5, {"ends": "never"}, None),
-        Found(),
+        ParseResult(),
     ]
 
 
 def test_an_unpaired_quote_ends_with_its_line() -> None:
-    assert seen('one "x;\n two;\n') == [Statement(1, 'one "x;\n two', ";"), Found()]
+    assert seen('one "x;\n two;\n') == [Statement(1, 'one "x;\n two', ";"), ParseResult()]
 
 
 def test_a_comment_of_any_length_is_passed_over() -> None:
     text = ("# " + "x" * 1000 + "\n") * 100
-    assert seen(*pieces(text + "one;", [70_000, 70_001])) == [Statement(101, "one", ";"), Found()]
+    assert seen(*pieces(text + "one;", [70_000, 70_001])) == [Statement(101, "one", ";"), ParseResult()]
 
 
 def test_after_a_statement_too_long_the_next_line_counts() -> None:
@@ -64,7 +64,7 @@ def test_after_a_statement_too_long_the_next_line_counts() -> None:
     assert seen(text) == [
         Statement(2, "y\ny\ny", ";"),
         Statement(5, "two", ";"),
-        Found((), 1, ("line 1: a statement is too long",)),
+        ParseResult((), 1, ("line 1: a statement is too long",)),
     ]
 
 
@@ -93,4 +93,4 @@ def test_quotes_and_escapes(written: str, meant: bytes) -> None:
 
 
 def test_what_is_no_utf8_is_still_text() -> None:
-    assert plain(r'"\377x"') == "\N{REPLACEMENT CHARACTER}x"
+    assert unquote_text(r'"\377x"') == "\N{REPLACEMENT CHARACTER}x"

@@ -1,10 +1,10 @@
 from __future__ import annotations
 
 import pytest
-from sources.leases.feeding import leads_of, read, recorded
+from sources.leases.feeding import entries_of, read, recorded
 
-from powerd.sources.leases.found import Lead
-from powerd.sources.leases.kea import FORMAT, Reader
+from powerd.sources.leases.found import HostEntry
+from powerd.sources.leases.kea import LEASES_FORMAT, KeaReader
 
 MAC = "02:00:00:00:00:01"
 NOON = 1795262400.0
@@ -24,7 +24,7 @@ def row(
 
 
 def test_recorded_from_a_server() -> None:
-    found = leads_of(Reader, recorded("kea-leases4.csv"))
+    found = entries_of(KeaReader, recorded("kea-leases4.csv"))
     assert {key: (lead.mac, lead.name) for key, lead in found.items()} == {
         "10.77.78.100": ("02:77:00:00:00:02", "laptop"),
         "10.77.78.101": ("02:77:00:00:00:03", "tvupstairs12"),
@@ -34,34 +34,34 @@ def test_recorded_from_a_server() -> None:
 
 
 def test_recorded_right_after_the_clean_up() -> None:
-    assert not leads_of(Reader, recorded("kea-cleaned.csv"))
+    assert not entries_of(KeaReader, recorded("kea-cleaned.csv"))
     both = recorded("kea-cleaned.csv.2") + "\n" + recorded("kea-cleaned.csv")
-    assert len(leads_of(Reader, both)) == 2
+    assert len(entries_of(KeaReader, both)) == 2
 
 
 @pytest.mark.parametrize(
     ("rows", "meant"),
     [
-        (row(), [Lead("10.0.0.1", MAC, "pc", NOON)]),
-        (row(name="old") + row(), [Lead("10.0.0.1", MAC, "pc", NOON)]),
-        (row(life="4294967295"), [Lead("10.0.0.1", MAC, "pc", None)]),
-        (row(life="4294967295", state="2"), [Lead("10.0.0.1", MAC, "pc", 0.0)]),
-        (row(name="a&#x2cb&#x2C."), [Lead("10.0.0.1", MAC, "a,b,", NOON)]),
-        (row(name=""), [Lead("10.0.0.1", MAC, None, NOON)]),
-        (row(life="0"), [Lead("10.0.0.1", MAC, "pc", NOON)]),
+        (row(), [HostEntry("10.0.0.1", MAC, "pc", NOON)]),
+        (row(name="old") + row(), [HostEntry("10.0.0.1", MAC, "pc", NOON)]),
+        (row(life="4294967295"), [HostEntry("10.0.0.1", MAC, "pc", None)]),
+        (row(life="4294967295", state="2"), [HostEntry("10.0.0.1", MAC, "pc", 0.0)]),
+        (row(name="a&#x2cb&#x2C."), [HostEntry("10.0.0.1", MAC, "a,b,", NOON)]),
+        (row(name=""), [HostEntry("10.0.0.1", MAC, None, NOON)]),
+        (row(life="0"), [HostEntry("10.0.0.1", MAC, "pc", NOON)]),
         (row() + row(mac="", life="0"), []),
         (row() + row(mac="", state="1"), []),
-        (row(mac=""), [Lead("10.0.0.1", None, "pc", NOON)]),
-        (row(expire="9" * 500), [Lead("10.0.0.1", MAC, "pc", float(1 << 40))]),
+        (row(mac=""), [HostEntry("10.0.0.1", None, "pc", NOON)]),
+        (row(expire="9" * 500), [HostEntry("10.0.0.1", MAC, "pc", float(1 << 40))]),
     ],
 )
-def test_rows(rows: str, meant: list[Lead]) -> None:
-    assert list(leads_of(Reader, f"{HEADER}\n{rows}").values()) == meant
+def test_rows(rows: str, meant: list[HostEntry]) -> None:
+    assert list(entries_of(KeaReader, f"{HEADER}\n{rows}").values()) == meant
 
 
 def test_columns_go_by_name() -> None:
     text = f"address,state,pool_id,hwaddr,valid_lifetime,expire\n10.0.0.1,0,7,{MAC},60,1795262400\n"
-    assert leads_of(Reader, text) == {"10.0.0.1": Lead("10.0.0.1", MAC, None, NOON)}
+    assert entries_of(KeaReader, text) == {"10.0.0.1": HostEntry("10.0.0.1", MAC, None, NOON)}
 
 
 def test_ipv6() -> None:
@@ -71,9 +71,9 @@ def test_ipv6() -> None:
         f"fd00::2,00:04:aa,60,1795262400,1,30,1,7,128,0,0,,{MAC},0,,1,0\n"
         f"fd00:1::,00:03:00:01:{MAC},60,1795262400,1,30,2,7,64,0,0,,,0,,,\n"
     )
-    assert leads_of(Reader, text) == {
-        "fd00::1": Lead("fd00::1", MAC, "pc", NOON),
-        "fd00::2": Lead("fd00::2", MAC, None, NOON),
+    assert entries_of(KeaReader, text) == {
+        "fd00::1": HostEntry("fd00::1", MAC, "pc", NOON),
+        "fd00::2": HostEntry("fd00::2", MAC, None, NOON),
     }
 
 
@@ -87,15 +87,15 @@ def test_ipv6() -> None:
     ],
 )
 def test_one_harm_is_one_row_skipped(harm: str, fault: str) -> None:
-    found = read(Reader, f"{HEADER}\n{harm}{row().replace('10.0.0.1', '10.0.0.2')}")
-    assert [lead.address for lead in found.leads] == ["10.0.0.2"]
-    assert (found.skipped, found.faults) == (1, (f"line 2: {fault}",))
+    found = read(KeaReader, f"{HEADER}\n{harm}{row().replace('10.0.0.1', '10.0.0.2')}")
+    assert [lead.address for lead in found.entries] == ["10.0.0.2"]
+    assert (found.skipped, found.errors) == (1, (f"line 2: {fault}",))
 
 
 def test_without_a_header_nothing_makes_sense() -> None:
-    assert read(Reader, row()).skipped == 1
+    assert read(KeaReader, row()).skipped == 1
 
 
 def test_recognised() -> None:
-    assert FORMAT.recognise(f"{HEADER6}\n")
-    assert not FORMAT.recognise("name,address\n")
+    assert LEASES_FORMAT.recognise(f"{HEADER6}\n")
+    assert not LEASES_FORMAT.recognise("name,address\n")

@@ -3,10 +3,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from sources.leases.feeding import leads_of, read
+from sources.leases.feeding import entries_of, read
 
-from powerd.sources.leases.found import Include, Lead
-from powerd.sources.leases.kea_conf import FORMAT, Reader
+from powerd.sources.leases.found import HostEntry, Include
+from powerd.sources.leases.kea_conf import CONF_FORMAT, KeaConfReader
 
 MAC, OTHER = "02:00:00:00:00:01", "02:00:00:00:00:02"
 WHOLE = """\
@@ -29,12 +29,12 @@ WHOLE = """\
 """
 
 
-def host(address: str | None, mac: str | None, name: str | None = None) -> Lead:
-    return Lead(address, mac, name, None, "reservation")
+def host(address: str | None, mac: str | None, name: str | None = None) -> HostEntry:
+    return HostEntry(address, mac, name, None, "reservation")
 
 
 def test_reservations_at_every_level() -> None:
-    assert leads_of(Reader, WHOLE) == {
+    assert entries_of(KeaConfReader, WHOLE) == {
         "10.0.0.1": host("10.0.0.1", MAC, "pc"),
         OTHER: host(None, OTHER),
         "10.0.0.3": host("10.0.0.3", None, "tv"),
@@ -42,9 +42,9 @@ def test_reservations_at_every_level() -> None:
 
 
 def test_where_the_leases_are() -> None:
-    assert read(Reader, WHOLE).includes == (Include("/srv/kea.csv", "kea", may_lack=True),)
+    assert read(KeaConfReader, WHOLE).includes == (Include("/srv/kea.csv", "kea", optional=True),)
     database = '{"Dhcp4": {"lease-database": {"type": "mysql", "name": "kea"}}}'
-    assert read(Reader, database).includes == ()
+    assert read(KeaConfReader, database).includes == ()
 
 
 def test_ipv6() -> None:
@@ -52,7 +52,7 @@ def test_ipv6() -> None:
         f'{{"Dhcp6": {{"reservations": [{{"duid": "00:03:00:01:{MAC}",'
         ' "ip-addresses": ["fd00:0::1", "fd00::2"], "prefixes": ["fd00:1::/64"]}]}}'
     )
-    assert leads_of(Reader, text) == {
+    assert entries_of(KeaConfReader, text) == {
         "fd00::1": host("fd00::1", MAC),
         "fd00::2": host("fd00::2", MAC),
     }
@@ -70,8 +70,8 @@ def test_ipv6() -> None:
         '<?include "a.json"?>',
     ],
 )
-def test_includes_stand_anywhere(text: str) -> None:
-    found = read(Reader, text)
+def test_includes_at_any_nesting_level(text: str) -> None:
+    found = read(KeaConfReader, text)
     assert found.includes == (Include("a.json"),)
     assert not found.skipped
 
@@ -87,16 +87,18 @@ def test_includes_stand_anywhere(text: str) -> None:
     ],
 )
 def test_an_included_file_is_any_piece_of_json(text: str) -> None:
-    assert leads_of(Reader, text) == {MAC: host(None, MAC)}
+    assert entries_of(KeaConfReader, text) == {MAC: host(None, MAC)}
 
 
 @pytest.mark.parametrize(
     "reservation", ['{"hw-address": "02:00"}', '{"ip-address": "10.0.0"}', '{"ip-address": 7}']
 )
 def test_one_harm_is_one_reservation_skipped(reservation: str) -> None:
-    found = read(Reader, f'{{"Dhcp4": {{"reservations": [{reservation}, {{"hw-address": "{MAC}"}}]}}}}')
-    assert found.leads == (host(None, MAC),)
-    assert (found.skipped, found.faults[0].startswith("a reservation: ")) == (1, True)
+    found = read(
+        KeaConfReader, f'{{"Dhcp4": {{"reservations": [{reservation}, {{"hw-address": "{MAC}"}}]}}}}'
+    )
+    assert found.entries == (host(None, MAC),)
+    assert (found.skipped, found.errors[0].startswith("a reservation: ")) == (1, True)
 
 
 @pytest.mark.parametrize(
@@ -109,9 +111,9 @@ def test_one_harm_is_one_reservation_skipped(reservation: str) -> None:
     ],
 )
 def test_what_is_no_json_as_a_whole(text: str, fault: str) -> None:
-    found = read(Reader, text)
-    assert (found.leads, found.skipped) == ((), 1)
-    assert found.faults[0].startswith(fault)
+    found = read(KeaConfReader, text)
+    assert (found.entries, found.skipped) == ((), 1)
+    assert found.errors[0].startswith(fault)
 
 
 def test_nobody_has_an_address_of_the_sample() -> None:
@@ -119,18 +121,18 @@ def test_nobody_has_an_address_of_the_sample() -> None:
         f'{{"Dhcp4": {{"reservations": [{{"hw-address": "{MAC}", "ip-address": "192.0.2.201"}},'
         f' {{"hw-address": "{OTHER}", "ip-addresses": ["2001:db8::1"]}}]}}}}'
     )
-    assert leads_of(Reader, text) == {}
+    assert entries_of(KeaConfReader, text) == {}
 
 
 def test_the_sample_as_it_is_installed() -> None:
     sample = Path("/etc/kea/kea-dhcp4.conf")
     if not sample.exists():
         pytest.skip("kea-dhcp4-server is not installed")
-    found = read(Reader, sample.read_text())
+    found = read(KeaConfReader, sample.read_text())
     assert found.skipped == 0
-    assert [lead for lead in found.leads if lead.address] == []
+    assert [lead for lead in found.entries if lead.address] == []
 
 
 def test_recognised() -> None:
-    assert FORMAT.recognise(WHOLE)
-    assert not FORMAT.recognise('{"Leases": []}')
+    assert CONF_FORMAT.recognise(WHOLE)
+    assert not CONF_FORMAT.recognise('{"Leases": []}')

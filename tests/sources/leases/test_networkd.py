@@ -3,10 +3,10 @@ from __future__ import annotations
 import json
 
 import pytest
-from sources.leases.feeding import leads_of, read
+from sources.leases.feeding import entries_of, read
 
-from powerd.sources.leases.found import Lead
-from powerd.sources.leases.networkd import FORMAT, Reader
+from powerd.sources.leases.found import HostEntry
+from powerd.sources.leases.networkd import FORMAT, NetworkdReader
 
 PADDED = [2, 0, 0, 0, 0, 1, *([0] * 10)]
 
@@ -32,9 +32,9 @@ def link(*leases: object) -> str:
 
 def test_leases() -> None:
     later = lease(Address=[10, 0, 0, 2], Hostname=None, ExpirationRealtimeUSec=(1 << 64) - 1)
-    assert leads_of(Reader, link(lease(), later)) == {
-        "10.0.0.1": Lead("10.0.0.1", "02:00:00:00:00:01", "pc", 1795262400.5),
-        "10.0.0.2": Lead("10.0.0.2", "02:00:00:00:00:01"),
+    assert entries_of(NetworkdReader, link(lease(), later)) == {
+        "10.0.0.1": HostEntry("10.0.0.1", "02:00:00:00:00:01", "pc", 1795262400.5),
+        "10.0.0.2": HostEntry("10.0.0.2", "02:00:00:00:00:01"),
     }
 
 
@@ -50,24 +50,29 @@ def test_leases() -> None:
     ],
 )
 def test_without_a_mac(changes: dict[str, object]) -> None:
-    assert leads_of(Reader, link(lease(**changes)))["10.0.0.1"].mac is None
+    assert entries_of(NetworkdReader, link(lease(**changes)))["10.0.0.1"].mac is None
 
 
 @pytest.mark.parametrize("address", [None, [10, 0, 0], [10, 0, 0, 300], [0, 0, 0, 0], "10.0.0.1", [[]]])
 def test_one_harm_is_one_lease_skipped(address: object) -> None:
-    found = read(Reader, link(lease(Address=address), lease(Address=[10, 0, 0, 9])))
-    assert [lead.address for lead in found.leads] == ["10.0.0.9"]
-    assert (found.skipped, found.faults[0].startswith("a lease: ")) == (1, True)
+    found = read(NetworkdReader, link(lease(Address=address), lease(Address=[10, 0, 0, 9])))
+    assert [lead.address for lead in found.entries] == ["10.0.0.9"]
+    assert (found.skipped, found.errors[0].startswith("a lease: ")) == (1, True)
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"Leases": {}}', "[" * 100_000, "1" * 5000, '{"Leases": "x"}'])
 def test_what_is_no_link(text: str) -> None:
-    assert read(Reader, text).skipped == 1
+    assert read(NetworkdReader, text).skipped == 1
 
 
 def test_no_leases() -> None:
-    assert leads_of(Reader, "{}") == leads_of(Reader, link()) == leads_of(Reader, "") == {}
-    assert read(Reader, link(7)).skipped == 1
+    assert (
+        entries_of(NetworkdReader, "{}")
+        == entries_of(NetworkdReader, link())
+        == entries_of(NetworkdReader, "")
+        == {}
+    )
+    assert read(NetworkdReader, link(7)).skipped == 1
 
 
 def test_recognised() -> None:

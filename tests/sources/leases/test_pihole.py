@@ -1,10 +1,10 @@
 from __future__ import annotations
 
 import pytest
-from sources.leases.feeding import leads_of, read
+from sources.leases.feeding import entries_of, read
 
-from powerd.sources.leases.found import Lead
-from powerd.sources.leases.pihole import FORMAT, Reader
+from powerd.sources.leases.found import HostEntry
+from powerd.sources.leases.pihole import PIHOLE_FORMAT, PiholeReader
 
 TEXT = """\
 # Pi-hole configuration file (v6.0)
@@ -32,30 +32,30 @@ TEXT = """\
 
 
 def test_hosts_of_the_dhcp_table_alone() -> None:
-    assert leads_of(Reader, TEXT) == {
-        "10.0.0.1": Lead("10.0.0.1", "02:00:00:00:00:01", "pc", None, "reservation"),
-        "02:00:00:00:00:02": Lead(None, "02:00:00:00:00:02", "tv", None, "reservation"),
+    assert entries_of(PiholeReader, TEXT) == {
+        "10.0.0.1": HostEntry("10.0.0.1", "02:00:00:00:00:01", "pc", None, "reservation"),
+        "02:00:00:00:00:02": HostEntry(None, "02:00:00:00:00:02", "tv", None, "reservation"),
     }
 
 
 @pytest.mark.parametrize("hosts", ['"x"', "7", "[]", "{}"])
 def test_no_hosts(hosts: str) -> None:
-    assert leads_of(Reader, f"[dhcp]\nhosts = {hosts}\n") == {}
+    assert entries_of(PiholeReader, f"[dhcp]\nhosts = {hosts}\n") == {}
 
 
 def test_one_harm_is_one_host_skipped() -> None:
-    found = read(Reader, '[dhcp]\nhosts = ["10.0.0.300", "02:00:00:00:00:01"]\n')
-    assert len(found.leads) == 1
-    assert found.faults == ('"10.0.0.300": "10.0.0.300" is no address, MAC or name',)
+    found = read(PiholeReader, '[dhcp]\nhosts = ["10.0.0.300", "02:00:00:00:00:01"]\n')
+    assert len(found.entries) == 1
+    assert found.errors == ('"10.0.0.300": "10.0.0.300" is no address, MAC or name',)
 
 
 @pytest.mark.parametrize("table", ["hosts = [", "= 7", "x = " + "[" * 10_000, "x = " + "1" * 5000])
 def test_what_is_no_toml(table: str) -> None:
-    found = read(Reader, f"[dhcp]\n{table}\n")
-    assert (found.leads, found.skipped) == ((), 1)
-    assert found.faults[0].startswith("its table [dhcp] is no TOML")
+    found = read(PiholeReader, f"[dhcp]\n{table}\n")
+    assert (found.entries, found.skipped) == ((), 1)
+    assert found.errors[0].startswith("its table [dhcp] is no TOML")
 
 
 def test_recognised() -> None:
-    assert FORMAT.recognise(TEXT)
-    assert not FORMAT.recognise("[dhcpd]\n")
+    assert PIHOLE_FORMAT.recognise(TEXT)
+    assert not PIHOLE_FORMAT.recognise("[dhcpd]\n")

@@ -4,8 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sources.leases.feeding import pieces
 
-from powerd.sources.leases.found import Found
-from powerd.sources.leases.reading import LONGEST_LINE, Faults, LineReader, WholeReader, nothing
+from powerd.sources.leases.found import ParseResult
+from powerd.sources.leases.reading import MAX_LINE, DocumentReader, LineReader, ParseErrors, parse_failure
 
 
 class Lines(LineReader):
@@ -13,21 +13,21 @@ class Lines(LineReader):
         super().__init__()
         self.lines: list[tuple[int, str]] = []
 
-    def line(self, text: str) -> None:
-        self.lines.append((self.number, text))
+    def read_line(self, text: str) -> None:
+        self.lines.append((self.line_number, text))
         if text == "bad":
-            self.faults.note(self.number, text)
+            self.errors.add(self.line_number, text)
 
-    def found(self) -> Found:
-        return Found((), self.faults.skipped, tuple(self.faults.first))
-
-
-class Whole(WholeReader):
-    def parse(self, text: str) -> Found:
-        return nothing(text)
+    def result(self) -> ParseResult:
+        return ParseResult((), self.errors.skipped, tuple(self.errors.descriptions))
 
 
-def taken(*texts: str) -> tuple[list[tuple[int, str]], Found]:
+class Whole(DocumentReader):
+    def parse(self, text: str) -> ParseResult:
+        return parse_failure(text)
+
+
+def taken(*texts: str) -> tuple[list[tuple[int, str]], ParseResult]:
     reader = Lines()
     for text in texts:
         reader.feed(text)
@@ -35,29 +35,29 @@ def taken(*texts: str) -> tuple[list[tuple[int, str]], Found]:
 
 
 def test_lines_have_numbers_and_no_white_space() -> None:
-    assert taken("a\n\n  b \r\nc") == ([(1, "a"), (3, "b"), (4, "c")], Found())
+    assert taken("a\n\n  b \r\nc") == ([(1, "a"), (3, "b"), (4, "c")], ParseResult())
 
 
 def test_a_bad_last_line_without_an_end_is_no_fault() -> None:
-    assert taken("bad\nbad")[1] == Found((), 1, ("line 1: bad",))
+    assert taken("bad\nbad")[1] == ParseResult((), 1, ("line 1: bad",))
 
 
-def test_only_the_first_faults_are_told() -> None:
-    faults = Faults()
+def test_only_the_first_faults_are_reported() -> None:
+    faults = ParseErrors()
     for line in range(9):
-        faults.note(line, "x")
-    assert (faults.skipped, faults.first) == (9, ["line 0: x", "line 1: x", "line 2: x"])
+        faults.add(line, "x")
+    assert (faults.skipped, faults.descriptions) == (9, ["line 0: x", "line 1: x", "line 2: x"])
 
 
 def test_what_is_too_long_is_one_fault() -> None:
-    long = "x" * (LONGEST_LINE + 1)
-    assert taken(f"{long}\nb\n") == ([(2, "b")], Found((), 1, ("line 1: is too long for an entry",)))
-    assert taken(long) == ([], Found())
+    long = "x" * (MAX_LINE + 1)
+    assert taken(f"{long}\nb\n") == ([(2, "b")], ParseResult((), 1, ("line 1: is too long for an entry",)))
+    assert taken(long) == ([], ParseResult())
     assert taken(long[1:] + "\n")[0]
 
 
 @given(
-    st.lists(st.sampled_from(["a", "bad", "\n", " ", "x" * (LONGEST_LINE - 1)]), max_size=8),
+    st.lists(st.sampled_from(["a", "bad", "\n", " ", "x" * (MAX_LINE - 1)]), max_size=8),
     st.lists(st.integers(0, 300_000), max_size=8),
 )
 def test_pieces_make_no_difference(parts: list[str], cuts: list[int]) -> None:
@@ -69,12 +69,12 @@ def test_whole() -> None:
     reader = Whole()
     reader.feed("a")
     reader.feed("b")
-    assert reader.finish() == Found((), 1, ("ab",))
-    assert Whole().finish() == Found()
+    assert reader.finish() == ParseResult((), 1, ("ab",))
+    assert Whole().finish() == ParseResult()
 
 
 def test_whole_is_no_larger_than_a_configuration() -> None:
     reader = Whole()
     for _ in range(9):
         reader.feed("x" * (1 << 19))
-    assert reader.finish() == nothing("it is larger than 4 MiB")
+    assert reader.finish() == parse_failure("it is larger than 4 MiB")

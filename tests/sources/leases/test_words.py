@@ -7,14 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from powerd.sources.leases.words import (
-    address_of,
     is_host_name,
-    mac_of,
-    mac_of_duid,
-    mac_of_octets,
-    name_of,
-    octets_of,
-    shown,
+    mac_from_duid,
+    mac_from_octets,
+    parse_address,
+    parse_mac,
+    parse_octets,
+    quote,
+    sanitize_name,
 )
 
 MAC = "02:00:00:00:00:01"
@@ -26,21 +26,21 @@ def test_addresses_as_the_standard_library_has_them(address: object) -> None:
     group = meant.is_multicast or meant.is_loopback or meant.is_unspecified
     nowhere = meant.version == 4 and (meant.packed[0] == 0 or meant.packed[0] >= 224)
     if group or nowhere:
-        assert address_of(str(meant)) is None
+        assert parse_address(str(meant)) is None
     else:
-        assert address_of(meant.exploded) is not None
-        assert ip_address(address_of(meant.exploded) or "") == meant
+        assert parse_address(meant.exploded) is not None
+        assert ip_address(parse_address(meant.exploded) or "") == meant
 
 
 @given(st.text())
 def test_any_text(text: str) -> None:
-    assert address_of(text) is None or ip_address(text).version in {4, 6}
-    assert mac_of(text) is None or len(text) >= 11
-    name = name_of(text)
+    assert parse_address(text) is None or ip_address(text).version in {4, 6}
+    assert parse_mac(text) is None or len(text) >= 11
+    name = sanitize_name(text)
     assert name is None or (name.isprintable() and name)
-    assert shown(text).isprintable()
-    assert len(shown(text)) <= 43
-    octets_of(text)
+    assert quote(text).isprintable()
+    assert len(quote(text)) <= 43
+    parse_octets(text)
     is_host_name(text)
 
 
@@ -48,7 +48,7 @@ def test_any_text(text: str) -> None:
     "text", ["", "10.0.0", "10.0.0.300", "010.0.0.1", "fe80::1%eth0", "1.2.3.4\0", "\udc80", "::", "::1"]
 )
 def test_no_address(text: str) -> None:
-    assert address_of(text) is None
+    assert parse_address(text) is None
 
 
 @pytest.mark.parametrize(
@@ -70,7 +70,7 @@ def test_no_address(text: str) -> None:
     ],
 )
 def test_macs(text: str, meant: str | None) -> None:
-    assert mac_of(text) == meant
+    assert parse_mac(text) == meant
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,7 @@ def test_macs(text: str, meant: str | None) -> None:
     ],
 )
 def test_octets(text: str, meant: bytes | None) -> None:
-    assert octets_of(text) == meant
+    assert parse_octets(text) == meant
 
 
 @pytest.mark.parametrize(
@@ -101,12 +101,12 @@ def test_octets(text: str, meant: bytes | None) -> None:
     ],
 )
 def test_duids(duid: str, meant: str | None) -> None:
-    assert mac_of_duid(octets_of(duid)) == meant
+    assert mac_from_duid(parse_octets(duid)) == meant
 
 
 def test_no_duid() -> None:
-    assert mac_of_duid(None) is None
-    assert mac_of_octets([2, 0, 0, 0, 0]) is None
+    assert mac_from_duid(None) is None
+    assert mac_from_octets([2, 0, 0, 0, 0]) is None
 
 
 @pytest.mark.parametrize("text", ["tv", "tv.lan", "tv.lan.", "my_tv", "3com", "a" * 63])
@@ -119,8 +119,8 @@ def test_no_host_names(text: str) -> None:
     assert not is_host_name(text)
 
 
-def test_names_obey_no_terminal() -> None:
-    assert name_of("tv\x1b[2J.lan.") == "tv[2J.lan"
-    assert name_of(" . ") is None
-    assert shown("a\n\tb\0") == '"a b\N{REPLACEMENT CHARACTER}"'
-    assert shown("x" * 100) == '"' + "x" * 40 + '…"'
+def test_names_contain_no_control_characters() -> None:
+    assert sanitize_name("tv\x1b[2J.lan.") == "tv[2J.lan"
+    assert sanitize_name(" . ") is None
+    assert quote("a\n\tb\0") == '"a b\N{REPLACEMENT CHARACTER}"'
+    assert quote("x" * 100) == '"' + "x" * 40 + '…"'

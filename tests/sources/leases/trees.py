@@ -8,10 +8,10 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 from powerd.host.machine import Machine
-from powerd.host.values import FileMark, HostError
+from powerd.host.values import HostError, StatSignature
 
 
-class TreeEyes(Machine):
+class CountingFiles(Machine):
     """The real Eyes below ``root``.
 
     Attributes:
@@ -23,12 +23,12 @@ class TreeEyes(Machine):
     def __init__(self, root: Path) -> None:
         super().__init__(root)
         self.root = root
-        self.marked: Counter[str] = Counter()
-        self.opened: Counter[str] = Counter()
-        self.barred: set[str] = set()
-        self.air: dict[str, str | None] = {}
+        self.stat_counts: Counter[str] = Counter()
+        self.open_counts: Counter[str] = Counter()
+        self.unreadable: set[str] = set()
+        self.station_lists: dict[str, str | None] = {}
 
-    def put(self, path: str, *texts: str) -> None:
+    def replace_file(self, path: str, *texts: str) -> None:
         """Replace a file, as a server does that writes a new one and renames it."""
         file = self.root / path.lstrip("/")
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -36,7 +36,7 @@ class TreeEyes(Machine):
         new.write_text("".join(texts))
         new.rename(file)
 
-    def add(self, path: str, text: str) -> None:
+    def append(self, path: str, text: str) -> None:
         """Append to a file."""
         with (self.root / path.lstrip("/")).open("a") as file:
             file.write(text)
@@ -44,31 +44,31 @@ class TreeEyes(Machine):
     def remove(self, path: str) -> None:
         (self.root / path.lstrip("/")).unlink()
 
-    def set_time(self, path: str, mark: FileMark) -> None:
+    def restore_mtime(self, path: str, signature: StatSignature) -> None:
         """Give a file an earlier version's time, as writing within one tick of the kernel's clock does."""
-        os.utime(self.root / path.lstrip("/"), ns=(mark.mtime_ns, mark.mtime_ns))
+        os.utime(self.root / path.lstrip("/"), ns=(signature.mtime_ns, signature.mtime_ns))
 
-    def forget(self) -> None:
-        self.marked.clear()
-        self.opened.clear()
+    def reset_counts(self) -> None:
+        self.stat_counts.clear()
+        self.open_counts.clear()
 
     def find(self, pattern: str) -> tuple[str, ...]:
-        if pattern in self.barred:
+        if pattern in self.unreadable:
             raise HostError(f"cannot look into {pattern}: Permission denied; be somebody else")
         return super().find(pattern)
 
-    def mark(self, path: str) -> FileMark | None:
-        self.marked[path] += 1
-        return super().mark(path)
+    def stat_signature(self, path: str) -> StatSignature | None:
+        self.stat_counts[path] += 1
+        return super().stat_signature(path)
 
-    def chunks(self, path: str) -> AsyncIterator[str]:
-        self.opened[path] += 1
-        if path in self.barred:
+    def read_chunks(self, path: str) -> AsyncIterator[str]:
+        self.open_counts[path] += 1
+        if path in self.unreadable:
             raise HostError(f"cannot read {path}: Permission denied; be somebody else")
-        return super().chunks(path)
+        return super().read_chunks(path)
 
     async def stations(self, control: str) -> str:
-        answer = self.air[control]
+        answer = self.station_lists[control]
         if answer is None:
             raise HostError(f"{control} does not answer; is hostapd still running?")
         return answer

@@ -50,7 +50,7 @@ class Result:
         return bool(self.status & _ERR)
 
 
-def obey(drive: Drive, task: Taskfile) -> Result:
+def execute(drive: Drive, task: Taskfile) -> Result:
     """Carry out one command; what the drive does not know it aborts."""
     drive.counts.commands += 1
     if drive.power is Power.SLEEP:

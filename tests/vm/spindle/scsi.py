@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from vm.spindle import identify, sat
-from vm.spindle.ata import obey
+from vm.spindle.ata import execute
 from vm.spindle.drive import Drive
 from vm.spindle.identify import RPM, SECTOR
 
@@ -61,7 +61,7 @@ class Disk:
         return refusal(_INVALID_OPCODE)
 
     def _pass_through(self, cdb: bytes) -> Answer:
-        result = obey(self._drive, sat.taskfile(cdb))
+        result = execute(self._drive, sat.taskfile(cdb))
         sense = sat.sense(cdb, result)
         return Answer(CHECK_CONDITION if sense else GOOD, result.data, sense)
 
