@@ -6,12 +6,12 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from powerd.faces import cli
+from powerd.ui.cli import main as cli
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from powerd.faces.hold import RunningCommand
+    from powerd.ui.cli.hold import RunningCommand
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -21,13 +21,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run_daemon(config: Path | None, observe: bool, socket: Path) -> int:  # noqa: FBT001 - cli.main() calls it by position
     _disable_ssl_import()
-    from powerd.app import run  # noqa: PLC0415 - it imports the whole house; asking the daemon does without
+    from powerd.service import run  # noqa: PLC0415 - it imports the whole house; asking the daemon does without
 
     return run(config, observe, socket)
 
 
 def _start_command(argv: Sequence[str], mask: Iterable[int]) -> RunningCommand:
-    from powerd.host.foreground import ForegroundProcess  # noqa: PLC0415 - for hold alone
+    from powerd.linux.subprocess import ForegroundProcess  # noqa: PLC0415 - for hold alone
 
     return ForegroundProcess(argv, mask)
 
@@ -35,8 +35,8 @@ def _start_command(argv: Sequence[str], mask: Iterable[int]) -> RunningCommand:
 def _find_conflicts() -> list[str]:
     import asyncio  # noqa: PLC0415 - for check alone
 
-    from powerd.doctor.conflicts import find_conflicts  # noqa: PLC0415 - as above
-    from powerd.host.machine import Machine  # noqa: PLC0415 - as above
+    from powerd.disks.conflicts.checks import find_conflicts  # noqa: PLC0415 - as above
+    from powerd.linux.machine import Machine  # noqa: PLC0415 - as above
 
     machine = Machine()
     try:

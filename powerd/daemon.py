@@ -9,46 +9,46 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Protocol
 
-from powerd import actuators, disks, health, transit, wake
-from powerd.board import StateStore
-from powerd.clock import Clock
-from powerd.config import ClientOptions, Options
-from powerd.engine import HEARTBEAT, Engine, EngineHooks
-from powerd.host import eyes as host
-from powerd.host.values import LogindEvent
-from powerd.keeps import ActiveRequests, KeepAwakeRequests
-from powerd.kept import Persistence
-from powerd.looks import Refresher
-from powerd.model import (
-    Action,
-    ActionResult,
-    Client,
-    Decision,
-    Disk,
-    Finding,
-    Mode,
-    Sleep,
-    Snapshot,
-    Status,
-    WakeStormState,
-)
-from powerd.policy.clients import client_policies
-from powerd.sources.cards import NetworkCardSource
-from powerd.sources.inhibitors import LogindSource
-from powerd.sources.known import ClientRegistry
-from powerd.sources.presence import PresenceSource
-from powerd.sources.runner import Poller
-from powerd.sources.timers import SystemdTimerSource
-from powerd.store import Storage
-from powerd.transit import InhibitorLock, PowerTransition, RtcAlarm, SleepPreparation
-from powerd.wishes import RequestService
+from powerd.config.options import ClientOptions, Options
+from powerd.core.actions import Action, ActionResult, Mode, Sleep
+from powerd.core.clock import Clock
+from powerd.core.dispatch import Hands as ActionHands
+from powerd.core.dispatch import execute
+from powerd.core.engine import HEARTBEAT, Engine, EngineHooks
+from powerd.core.persistence import Persistence
+from powerd.core.poller import Poller
+from powerd.core.refresh import Refresher
+from powerd.core.snapshot import Decision, Snapshot, Status
+from powerd.core.state import StateStore
+from powerd.core.storage import Storage
+from powerd.disks.model import Disk
+from powerd.disks.service import DiskService
+from powerd.disks.service import Hands as DiskServiceHands
+from powerd.linux import ports as host
+from powerd.linux.values import LogindEvent
+from powerd.power.inhibitor_lock import InhibitorLock
+from powerd.power.model import WakeStormState
+from powerd.power.ports import PowerHands
+from powerd.power.rtc_alarm import RtcAlarm
+from powerd.power.sleep_preparation import SleepPreparation
+from powerd.power.source import LogindSource, NetworkCardSource, SystemdTimerSource
+from powerd.power.transition import PowerTransition
+from powerd.presence.model import Client
+from powerd.presence.policy import client_policies
+from powerd.presence.registry import ClientRegistry
+from powerd.presence.source import PresenceSource
+from powerd.requests.keep_awake import ActiveRequests, KeepAwakeRequests
+from powerd.requests.service import RequestService
+from powerd.requests.wake_on_lan import Hands as WakeOnLanHands
+from powerd.smart.model import Finding
+from powerd.smart.service import SmartService
 
 
 class Eyes(host.Eyes, host.DiskEyes, Protocol):
     """All that the daemon may do to look."""
 
 
-class Hands(actuators.Hands, disks.Hands, transit.PowerHands, wake.Hands, Protocol):
+class Hands(ActionHands, DiskServiceHands, PowerHands, WakeOnLanHands, Protocol):
     """All that the daemon may do to the machine and its network."""
 
 
@@ -58,11 +58,11 @@ class Daemon:
     Args:
         options: the configuration in force.
         eyes, hands, clock: the host.
-        store: what outlives a restart.
-        hear: called with each new Status.
-        complain: called with each fault that is no status, one sentence.
-        alert: called with each finding of a drive's health that has not been told.
-        boot: which boot of the machine this is; "" = unknown.
+        storage: what outlives a restart.
+        on_status: called with each new Status.
+        on_error: called with each fault that is no status, one sentence.
+        on_finding: called with each finding of a drive's health that has not been told.
+        boot_id: which boot of the machine this is; "" = unknown.
     """
 
     def __init__(  # noqa: PLR0913 - the host's three parts, and what the house is told and tells
@@ -132,11 +132,11 @@ class Daemon:
             on_logind_event=self._on_logind_event,
             on_error=on_error,
         )
-        self._disks = disks.DiskService(
+        self._disks = DiskService(
             eyes, hands, clock, self.state, store=storage, on_error=on_error, boot_id=boot_id
         )
         self._disks.set_poll_interval(options.clients.every)
-        self._smart = health.SmartService(self.state, clock, storage, on_error, on_finding)
+        self._smart = SmartService(self.state, clock, storage, on_error, on_finding)
         engine_hooks = EngineHooks(
             poll=self.refresher.poll_all_sources, execute=self._execute, publish=self._publish
         )
@@ -199,7 +199,7 @@ class Daemon:
         self._disks.on_action_started(action)
         result = ActionResult(False, "it was broken off")
         try:
-            result = await actuators.execute(action, self._hands, mode, self._sleep_preparation)
+            result = await execute(action, self._hands, mode, self._sleep_preparation)
         finally:
             self._disks.on_action_finished(action, result)
         self._smart.on_completed(action, result)

@@ -11,9 +11,11 @@ from typing import Any, Final
 
 import pytest
 
-from powerd.config import Options, effective_toml, parse, sample_toml
-from powerd.faces.grammar import build_parser
-from powerd.model import DiskState
+from powerd.config.load import parse
+from powerd.config.options import Options
+from powerd.config.sample import effective_toml, sample_toml
+from powerd.disks.state import DiskState
+from powerd.ui.cli.parser import build_parser
 
 ROOT: Final = Path(__file__).parents[1]
 PAGES: Final = ("README.md", "powerd/README.md", "CHANGELOG.md")

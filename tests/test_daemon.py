@@ -8,17 +8,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from bedroom import FakeMachine
-from scripted import LoopClock, RecordingPorts
-from sources.village import ANSWERS, FakeLan, mac, neighbour
+from fakes.lan import ANSWERS, FakeLan, mac, neighbour
+from fakes.machine import FakeMachine
+from fakes.ports import LoopClock, RecordingPorts
 
-from powerd.config import parse
+from powerd.config.load import parse
+from powerd.core.actions import Sleep
+from powerd.core.engine import HEARTBEAT
+from powerd.core.snapshot import SourceId, Status
+from powerd.core.storage import Storage
+from powerd.core.time import Unavailable
 from powerd.daemon import Daemon
-from powerd.engine import HEARTBEAT
-from powerd.host.values import LogindEvent, ProcessResult
-from powerd.model import Inhibitor, KeyPress, Sleep, SourceId, Status, SystemdTimer, Unavailable, WakeupCause
-from powerd.rehearse.loop import run
-from powerd.store import Storage
+from powerd.linux.values import LogindEvent, ProcessResult
+from powerd.power.model import Inhibitor, KeyPress, SystemdTimer, WakeupCause
+from powerd.simulation.virtual_loop import run
 
 NIGHTLY = """
 mode = "enforce"

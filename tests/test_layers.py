@@ -132,17 +132,17 @@ def test_pure_code_cannot_reach_the_world(module: str, path: Path) -> None:
 @pytest.mark.parametrize(
     ("module", "source", "found"),
     [
-        ("powerd.policy.sleep", "from powerd.host.values import Lan", ["host"]),
-        ("powerd.faces.page", "def f():\n    import powerd.engine", ["engine"]),
+        ("powerd.power.sleep_rules", "from powerd.linux.values import Lan", ["host"]),
+        ("powerd.ui.page", "def f():\n    import powerd.core.engine", ["engine"]),
         (
-            "powerd.actuators.power",
-            "if TYPE_CHECKING:\n    from powerd.sources.known import Known",
+            "powerd.power.actuator",
+            "if TYPE_CHECKING:\n    from powerd.presence.registry import Known",
             ["sources"],
         ),
-        ("powerd.sources.leases.kea", "from powerd.sources.runner import Runner", ["sources"]),
-        ("powerd.sources.known", "from powerd.sources.leases.found import Lead", []),
+        ("powerd.presence.leases.kea", "from powerd.core.poller import Runner", ["sources"]),
+        ("powerd.presence.registry", "from powerd.presence.leases.format import Lead", []),
         ("powerd.model", "from powerd import config", ["config"]),
-        ("powerd.faces.cli", "from powerd import __version__", []),
+        ("powerd.ui.cli.main", "from powerd import __version__", []),
     ],
 )
 def test_a_trespass_is_seen(module: str, source: str, found: list[str]) -> None:

@@ -19,9 +19,9 @@ def test_run_calls_the_service(monkeypatch: pytest.MonkeyPatch) -> None:
         asked.append((config, observe, socket))
         return 5
 
-    app = ModuleType("powerd.app")
+    app = ModuleType("powerd.service")
     app.run = run  # type: ignore[attr-defined] # a stand-in for the whole house
-    monkeypatch.setitem(sys.modules, "powerd.app", app)
+    monkeypatch.setitem(sys.modules, "powerd.service", app)
     assert main(["run", "--observe", "--config", "/c", "--socket", "/s"]) == 5
     assert asked == [(Path("/c"), True, Path("/s"))]
 

@@ -1,13 +1,198 @@
-"""How an option is declared: once, with its default, its documentation and its kind."""
+"""What a configuration value may be: each kind reads a TOML value, or says why it cannot.
+
+How an option is declared: once, with its default, its documentation and its kind.
+"""
 
 from __future__ import annotations
 
-from dataclasses import field
-from typing import Any, NamedTuple, TypeVar
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Final, Generic, NamedTuple, TypeVar
 
-from powerd.config.kinds import OptionType
+from powerd.config.values import format_duration, parse_duration
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class OptionType(Generic[T]):
+    """A way to read a TOML value into T, and to write T back as TOML.
+
+    Attributes:
+        read: raises ValueError; each of its ``args`` is one clause that says what is wrong.
+        show: TOML text of a value; ``read(toml(show(x))) == x``.
+    """
+
+    read: Callable[[object], T]
+    show: Callable[[T], str]
+
+
+def _require_string(value: object) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"a string is wanted, not {_toml_type_name(value)}")  # noqa: TRY004 - one error kind for one reader
+    return value
+
+
+def _require_list(value: object) -> list[object]:
+    if not isinstance(value, list):
+        raise ValueError(f"a list is wanted, not {_toml_type_name(value)}")  # noqa: TRY004 - one error kind for one reader
+    return value
+
+
+def _toml_type_name(value: object) -> str:
+    names = {
+        bool: "true/false",
+        int: "a number",
+        float: "a number",
+        str: "a string",
+        list: "a list",
+        dict: "a table",
+    }
+    return names.get(type(value), "a date or time")
+
+
+def toml_string(text: str) -> str:
+    """``text`` as a TOML basic string: JSON's escapes, and DEL's, which TOML 1.0 wants too."""
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def duration(minimum: float = 0, maximum: float = float("inf")) -> OptionType[float]:
+    """Seconds, written ``"90s"`` or ``"1h30min"``, from ``least`` to ``most``."""
+
+    def read(value: object) -> float:
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            raise ValueError(f'write a duration with its unit, like "{value}s" or "{value}min"')  # noqa: TRY004 - one error kind
+        seconds = parse_duration(_require_string(value))
+        if not minimum <= seconds <= maximum:
+            bounds = (
+                f"at least {format_duration(minimum)}"
+                if seconds < minimum
+                else f"at most {format_duration(maximum)}"
+            )
+            raise ValueError(f'"{value}" is out of range: {bounds}')
+        return seconds
+
+    return OptionType(read, lambda seconds: toml_string(format_duration(seconds)))
+
+
+def integer(minimum: int, maximum: int) -> OptionType[int]:
+    """A whole number from ``least`` to ``most``."""
+
+    def read(value: object) -> int:
+        if not isinstance(value, int) or isinstance(value, bool):
+            raise ValueError(f"a whole number is wanted, not {_toml_type_name(value)}")  # noqa: TRY004 - one error kind
+        if not minimum <= value <= maximum:
+            raise ValueError(f"{value} is out of range: {minimum} to {maximum}")
+        return value
+
+    return OptionType(read, str)
+
+
+def choice(*words: str) -> OptionType[Any]:  # Any: each use narrows to its own Literal
+    """One of a few words."""
+
+    def read(value: object) -> str:
+        word = _require_string(value)
+        if word not in words:
+            raise ValueError(f'"{word}" is not one of {", ".join(words)}')
+        return word
+
+    return OptionType(read, toml_string)
+
+
+def boolean() -> OptionType[bool]:
+    """A plain true or false."""
+
+    def read(value: object) -> bool:
+        if not isinstance(value, bool):
+            raise ValueError(f"true or false is wanted, not {_toml_type_name(value)}")  # noqa: TRY004 - one error kind
+        return value
+
+    return OptionType(read, lambda value: "true" if value else "false")
+
+
+def nonempty_string() -> OptionType[str]:
+    """A string that is not empty."""
+
+    def read(value: object) -> str:
+        word = _require_string(value)
+        if not word.strip():
+            raise ValueError("it is empty")
+        return word
+
+    return OptionType(read, toml_string)
+
+
+def list_of(parse_item: Callable[[str], T]) -> OptionType[tuple[T, ...]]:
+    """A list of strings, each read by ``each``; ``str()`` of an item is its text."""
+
+    def read(value: object) -> tuple[T, ...]:
+        items: list[T] = []
+        faults: dict[object, None] = {}
+        for item in _require_list(value):
+            try:
+                items.append(parse_item(_require_string(item)))
+            except ValueError as error:
+                faults |= dict.fromkeys(error.args)
+        if faults:
+            raise ValueError(*faults)
+        return tuple(items)
+
+    return OptionType(read, lambda items: "[" + ", ".join(toml_string(str(item)) for item in items) + "]")
+
+
+def string_list() -> OptionType[tuple[str, ...]]:
+    """A list of strings, none empty."""
+    return list_of(nonempty_string().read)
+
+
+def argv() -> OptionType[tuple[str, ...]]:
+    """A command as a list, its program an absolute path, for it is run without a shell."""
+
+    def read(value: object) -> tuple[str, ...]:
+        words = tuple(_require_string(item) for item in _require_list(value))
+        if words and not words[0].startswith("/"):
+            raise ValueError(f'"{words[0]}" is not an absolute path, and commands run without a shell')
+        return words
+
+    return OptionType(read, string_list().show)
+
+
+def absolute_path() -> OptionType[str]:
+    """An absolute path, or "" for none."""
+
+    def read(value: object) -> str:
+        path = _require_string(value)
+        if path and not path.startswith("/"):
+            raise ValueError(f'"{path}" is not an absolute path')
+        return path
+
+    return OptionType(read, toml_string)
+
+
+_LISTEN_ADDRESS: Final = re.compile(r"(\[[0-9a-fA-F:]+\]|[0-9.]+):(\d{1,5})")
+
+
+def listen_address(address_and_port: str) -> str:
+    """Check ``ADDRESS:PORT`` of a loopback address, e.g. ``127.0.0.1:8787`` or ``[::1]:8787``."""
+    from ipaddress import ip_address  # noqa: PLC0415 - only a configuration that names it pays for it
+
+    match = _LISTEN_ADDRESS.fullmatch(address_and_port)
+    try:
+        address = ip_address(match[1].strip("[]")) if match else None
+    except ValueError:
+        address = None
+    if match is None or address is None or not 0 < int(match[2]) < 1 << 16:
+        raise ValueError(
+            f'"{address_and_port}" is no address and port: write it like "127.0.0.1:8787" or "[::1]:8787"'
+        )
+    if not address.is_loopback:
+        raise ValueError(
+            f'"{address_and_port}" is not on loopback; to show the page elsewhere put a web server before it'
+        )
+    return address_and_port
 
 
 class InvalidCombination(NamedTuple):

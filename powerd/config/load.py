@@ -1,4 +1,11 @@
-"""TOML -> frozen Options. All faults are found in one run, each one line with file, key path and remedy."""
+"""Faults of a configuration that only show when options are seen together. Pure.
+
+The secret that changing anything over TCP takes: one line in a file of its own.
+
+It is read each time it is needed, so a new one holds at once, and no printed configuration shows it.
+
+TOML -> frozen Options. All faults are found in one run, each one line with file, key path and remedy.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +14,87 @@ import dataclasses
 import os
 import stat
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from powerd.config.options import Options
-from powerd.config.relations import invalid_combinations
-from powerd.config.token import GRANT_READ_HINT, read_token
+from powerd.config.declare import InvalidCombination
+from powerd.config.options import ClientClass, Options, SleepRule, invalid_disk_combinations
+
+
+def invalid_combinations(options: Options) -> Iterator[InvalidCombination]:
+    """Each fault between options that are none by themselves."""
+    for n, rule in enumerate(options.sleep, 1):
+        yield from _check_sleep_rule(rule, f"sleep[{n}].")
+    names: set[str] = set()
+    for n, row in enumerate(options.clients.class_, 1):
+        yield from _check_client_class(row, f"clients.class[{n}].", names)
+    yield from invalid_disk_combinations(options.disks)
+    if options.clients.timeout > options.clients.every / 4:
+        keys = ("clients.timeout", "clients.every")
+        yield InvalidCombination(keys, 'a sweep takes up to four of it and must fit into "clients.every"')
+
+
+def _check_sleep_rule(rule: SleepRule, path: str) -> Iterator[InvalidCombination]:
+    keys = (f"{path}command", f"{path}action")
+    if rule.action == "command" and not rule.command:
+        yield InvalidCombination(keys, 'action "command" needs one, e.g. ["/usr/local/sbin/goodnight"]')
+    if rule.action != "command" and rule.command:
+        yield InvalidCombination(
+            keys, f'is only run with action = "command"; this rule\'s is "{rule.action}"'
+        )
+
+
+def _check_client_class(row: ClientClass, path: str, names: set[str]) -> Iterator[InvalidCombination]:
+    if not row.name:
+        yield InvalidCombination((f"{path}name",), "every class needs one")
+    elif row.name in names:
+        yield InvalidCombination((f"{path}name",), f'"{row.name}" is the name of two classes')
+    names.add(row.name)
+    if not row.match:
+        text = 'the class fits nobody; name at least one pattern, e.g. ["*phone*"]'
+        yield InvalidCombination((f"{path}match",), text)
+
+
+_OPEN_FLAGS: Final = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
+"""Not to wait for ever where the path is a FIFO that nobody writes to."""
+_MIN_TOKEN_LENGTH: Final = 16
+_MAX_TOKEN_FILE_SIZE: Final = 4096
+GRANT_READ_HINT: Final = "let the service read it: chgrp powerd {file}; chmod 640 {file}"
+_CREATE_TOKEN_HINT: Final = "make one with: (umask 027; openssl rand -hex 32 > {file})"  # noqa: S105 - a command, no password
+
+
+def read_token(path: str) -> str:
+    """The token in ``path``, without the white space around it.
+
+    Raises:
+        ValueError: it cannot be read, or others can read it, or it is no token; one clause with the remedy.
+    """
+    file = Path(path)
+    try:
+        with os.fdopen(os.open(file, _OPEN_FLAGS), "rb") as stream:
+            mode = os.fstat(stream.fileno()).st_mode
+            content = stream.read(_MAX_TOKEN_FILE_SIZE) if stat.S_ISREG(mode) else b""
+    except FileNotFoundError:
+        raise ValueError(f"there is no file {file}; {_CREATE_TOKEN_HINT.format(file=file)}") from None
+    except PermissionError:
+        raise ValueError(
+            f"{file} cannot be read: permission denied; {GRANT_READ_HINT.format(file=file)}"
+        ) from None
+    except OSError as error:
+        raise ValueError(f"{file} cannot be read: {error.strerror}") from None
+    if not stat.S_ISREG(mode):
+        raise ValueError(f"{file} is no plain file; {_CREATE_TOKEN_HINT.format(file=file)}")
+    if mode & (stat.S_IROTH | stat.S_IWOTH):
+        raise ValueError(f"everybody may read or write {file}; run: chmod o-rwx {file}")
+    token = content.strip().decode("ascii", errors="replace")
+    if len(token) < _MIN_TOKEN_LENGTH or not token.isascii() or not token.isprintable() or " " in token:
+        raise ValueError(
+            f"{file} holds no single word of {_MIN_TOKEN_LENGTH} ASCII characters or more; "
+            f"{_CREATE_TOKEN_HINT.format(file=file)}"
+        )
+    return token
+
 
 DEFAULT_PATH: Final = Path("/etc/powerd/powerd.toml")
 _MAX_FILE_SIZE: Final = 1 << 20

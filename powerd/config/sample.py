@@ -7,9 +7,8 @@ import textwrap
 from collections.abc import Iterator
 from typing import Any, Final
 
-from powerd.config.disks import DiskRule, parse_disk_pattern
 from powerd.config.load import key_of
-from powerd.config.options import ClientClass, Options, SleepRule
+from powerd.config.options import ClientClass, DiskRule, Options, SleepRule, parse_disk_pattern
 from powerd.config.values import parse_client_pattern, parse_window
 
 _WIDTH: Final = 100

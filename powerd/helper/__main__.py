@@ -12,11 +12,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-from powerd.helper.desk import Dispatcher
-from powerd.helper.door import allowed_uids, inherited_listener, open_listener
+from powerd.helper.dispatcher import Dispatcher
 from powerd.helper.errors import RefusalError
 from powerd.helper.server import HelperServer
-from powerd.helper.tool import Tools
+from powerd.helper.subprocess import Tools
+from powerd.helper.unix_socket import allowed_uids, inherited_listener, open_listener
 
 _DEFAULT_IDLE_SECONDS: Final = 30.0
 """Seconds without a client after which a helper that its socket can start again leaves."""

@@ -1,8 +1,15 @@
-"""The one error that the helper answers with."""
+"""The one error that the helper answers with.
+
+Lines on standard error, which the service manager takes to the journal with their level (sd-daemon(3)).
+"""
 
 from __future__ import annotations
 
-from powerd.model import FailureCause
+import contextlib
+import sys
+from typing import Final
+
+from powerd.disks.model import FailureCause
 
 
 class RefusalError(Exception):
@@ -17,3 +24,14 @@ class RefusalError(Exception):
         super().__init__(reason)
         self.cause = cause
         self.commands = 0
+
+
+WARNING: Final = 4
+INFO: Final = 6
+
+
+def log_line(level: int, text: str) -> None:
+    """Say ``text``, one printable line; nobody listening is no reason to fail."""
+    with contextlib.suppress(OSError):
+        sys.stderr.write(f"<{level}>{text}\n")
+        sys.stderr.flush()

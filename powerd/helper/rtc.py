@@ -15,7 +15,14 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from powerd.helper.errors import RefusalError
-from powerd.helper.protocol import MIN_AHEAD, AlarmRequest, AlarmResponse, ClearAlarm, ReadAlarm, SetAlarm
+from powerd.helper.protocol.messages import (
+    MIN_AHEAD,
+    AlarmRequest,
+    AlarmResponse,
+    ClearAlarm,
+    ReadAlarm,
+    SetAlarm,
+)
 
 _TOLERANCE: Final = 2
 """Seconds by which the alarm read back may differ: the RTC's second may turn between two system calls."""
@@ -111,7 +118,8 @@ def _set_alarm(rtc: RtcAttributes, request: SetAlarm) -> AlarmResponse:
     ):
         if previous < started_at + MIN_AHEAD:
             raise RefusalError(
-                f"{rtc.name} has somebody else's alarm in {previous - started_at} s, which may go off before the "
+                f"{rtc.name} has somebody else's alarm in {previous - started_at} s, which may go off "
+                "before the "
                 "machine sleeps; ask again after it"
             )
         return _read_back(rtc, previous)

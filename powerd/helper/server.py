@@ -11,19 +11,13 @@ import contextlib
 import socket
 from typing import Any, Final
 
-from powerd.helper.desk import Dispatcher, refusal
-from powerd.helper.door import Peer, peer_of
-from powerd.helper.log import INFO, WARNING, log_line
-from powerd.helper.protocol import (
-    MAX_LINE,
-    AwaitFirstAccess,
-    ProtocolError,
-    Request,
-    Response,
-    encode,
-    parse_request,
-)
-from powerd.model import FailureCause
+from powerd.disks.model import FailureCause
+from powerd.helper.dispatcher import Dispatcher, refusal
+from powerd.helper.errors import INFO, WARNING, log_line
+from powerd.helper.protocol.codec import MAX_LINE, Request, Response, encode, parse_request
+from powerd.helper.protocol.fields import ProtocolError
+from powerd.helper.protocol.messages import AwaitFirstAccess
+from powerd.helper.unix_socket import Peer, peer_of
 
 MAX_UNREAD_CONNECTIONS: Final = 8
 """Connections that may be open without having said yet what they want."""
@@ -41,8 +35,8 @@ class HelperServer:
     """Serves a listening socket until it has been left alone for long enough, or is told to end.
 
     Args:
-        door: the listening socket.
-        desk: who carries requests out.
+        listener: the listening socket.
+        dispatcher: who carries requests out.
         users: user ids that may ask.
         idle: seconds without a client after which it leaves; None = never.
     """

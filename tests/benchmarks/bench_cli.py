@@ -15,8 +15,9 @@ import tempfile
 import time
 from pathlib import Path
 
+from ui.status_server_process import status_server
+
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from faces.canned_daemon import status_server
 
 ROUNDS = 10
 MOST = 0.25

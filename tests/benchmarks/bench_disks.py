@@ -18,16 +18,18 @@ from itertools import count
 from pathlib import Path
 from typing import Final
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
 from rig.hardware import Hardware
 
-from powerd.clock import KernelClock
-from powerd.host.hotplug import BlockDeviceMonitor
-from powerd.host.machine import Machine
-from powerd.host.sysfs import Sysfs
-from powerd.sources.disks import DiskSource, counters
-from powerd.sources.runner import PollDepth
+from powerd.core.clock import KernelClock
+from powerd.core.poller import PollDepth
+from powerd.disks.source import iostat
+from powerd.disks.source.source import DiskSource
+from powerd.linux.machine import Machine
+from powerd.linux.sysfs import Sysfs
+from powerd.linux.udev_monitor import BlockDeviceMonitor
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
 
 DISKS: Final = 100
 EVENTS: Final = 10_000
@@ -67,8 +69,8 @@ def real_counters() -> Iterator[tuple[str, float]]:
     paths = [f"{device}/{'./' * n}{file}" for n in range(DISKS) for file in files]
     sysfs = Sysfs(Path("/"))
 
-    def read() -> list[counters.IoStat | None]:
-        return [counters.parse_stat(text) for text in sysfs.read_cached(paths)[1::3]]
+    def read() -> list[iostat.IoStat | None]:
+        return [iostat.parse_stat(text) for text in sysfs.read_cached(paths)[1::3]]
 
     assert all(read())
     yield "reading all counters, real sysfs, ms", median_ms(read)

@@ -12,14 +12,16 @@ import time
 from pathlib import Path
 from typing import Final
 
+from disks.policy.simulation import MINUTE, DiskSimulation
+from fakes.drive import DriveSimulator
+
+from powerd.core.decide import decide
+from powerd.disks.disk_id import DiskId
+from powerd.disks.model import Disk
+from powerd.service import GC_THRESHOLD
+
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from policy.disks.shelf import MINUTE, DiskSimulation
-from policy.disks.spindle import DriveSimulator
-
-from powerd.app import GC_THRESHOLD
-from powerd.model import Disk, DiskId
-from powerd.policy import decide
 
 DISKS: Final = 1000
 ROUNDS: Final = 15

@@ -18,23 +18,24 @@ import time
 from pathlib import Path
 from typing import Final
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
 from benchmarks.bench_sleeping_disks import DISKS, MEMORY, SimulatedHelper
 from rig.hardware import QUIET, Hardware, sd_name
 from rig.lan import Lan, stop
 from rig.wait import until
 
-from powerd.app import ui_context
-from powerd.clock import KernelClock
-from powerd.config import parse
+from powerd.config.load import parse
+from powerd.core.clock import KernelClock
 from powerd.daemon import Daemon
-from powerd.faces.client import UnreachableError, get
-from powerd.faces.feed import EventFeed
-from powerd.faces.http import LazyHttpServer
-from powerd.host.listen import listen_unix
-from powerd.host.machine import Machine
-from powerd.model import DiskAction, DiskResult
+from powerd.disks.model import DiskAction, DiskResult
+from powerd.linux.machine import Machine
+from powerd.linux.unix_sockets import listen_unix
+from powerd.service import ui_context
+from powerd.ui.cli.client import UnreachableError, get
+from powerd.ui.http.event_stream import EventFeed
+from powerd.ui.http.lazy_server import LazyHttpServer
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
 
 POLL: Final = 0.05
 """Seconds between two questions."""

@@ -18,14 +18,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from linux.private_bus import PrivateBus, has_dbusmock
+from rig.daemon import Daemon
+from rig.lan import Lan
+from rig.namespace import populate
+
+from powerd.ui.cli.client import get
+
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from host.private_bus import PrivateBus, has_dbusmock
-from rig.daemon import Daemon
-from rig.inside import populate
-from rig.lan import Lan
-
-from powerd.faces.client import get
 
 CLIENTS: Final = 30
 SIGNALS: Final = 200

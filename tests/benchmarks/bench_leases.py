@@ -20,9 +20,9 @@ import time
 from pathlib import Path
 from typing import Final
 
-from powerd.host.machine import Machine
-from powerd.sources.leases.files import LeaseFiles
-from powerd.sources.leases.isc_leases import DhcpdLeasesReader
+from powerd.linux.machine import Machine
+from powerd.presence.leases.files import LeaseFiles
+from powerd.presence.leases.isc_leases import DhcpdLeasesReader
 
 LEASES: Final = "/var/lib/dhcp/dhcpd.leases"
 CASES: Final = ((100_000, 100_000), (1_000_000, 254), (1_000_000, 65_536))

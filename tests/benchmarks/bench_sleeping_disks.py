@@ -18,19 +18,22 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
-from policy.disks.spindle import DriveSimulator
+from fakes.drive import DriveSimulator
 from rig.hardware import Hardware, sd_name
 from rig.lan import Lan
 
-from powerd.clock import KernelClock
-from powerd.config import parse
+from powerd.config.load import parse
+from powerd.core.clock import KernelClock
+from powerd.core.snapshot import Status
 from powerd.daemon import Daemon
-from powerd.host.hands import RealHands
-from powerd.host.machine import Machine
-from powerd.host.values import DiskError
-from powerd.model import Disk, DiskAction, DiskId, DiskResult, DiskState, FailureCause, Status
+from powerd.disks.disk_id import DiskId
+from powerd.disks.model import Disk, DiskAction, DiskResult, FailureCause
+from powerd.disks.state import DiskState
+from powerd.linux.machine import Machine, RealHands
+from powerd.linux.values import DiskError
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
 
 DISKS: Final = 8
 CLIENTS: Final = 30

@@ -19,20 +19,21 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from helper.fake_drives import FakeDrives
+from helper.smart.test_smartctl import set_document, with_health
+from rig.wait import until
+from simulation.household import BERLIN
+from simulation.test_disks_week import SimulatedDiskServer
+
+from powerd.config.load import parse
+from powerd.core.storage import Storage
+from powerd.daemon import Daemon
+from powerd.disks import actuator as helper
+from powerd.disks.model import DiskAction, DiskResult
+from powerd.linux.machine import Machine
+
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from helper.drives import FakeDrives
-from helper.test_smart import set_document, with_health
-from rehearse.households import BERLIN
-from rehearse.test_disks_week import SimulatedDiskServer
-from rig.wait import until
-
-from powerd.config import parse
-from powerd.daemon import Daemon
-from powerd.host import drives as helper
-from powerd.host.machine import Machine
-from powerd.model import DiskAction, DiskResult
-from powerd.store import Storage
 
 CHECKS: Final = 20
 LIMITS: Final = {

@@ -25,10 +25,11 @@ from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
+from rig.lan import Lan
+from rig.namespace import populate
+
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from rig.inside import populate
-from rig.lan import Lan
 
 _FIRST: Final = IPv4Address("10.80.0.0")
 _ROUNDS: Final = 5
@@ -103,8 +104,8 @@ def _cpu() -> float:
 
 
 def _powerd(known: dict[str, str], *, until_first: bool = False) -> tuple[Look, Found]:
-    from powerd.host.machine import Machine  # noqa: PLC0415 - each child imports its own prober only
-    from powerd.host.values import ProbeOutcome, ProbeRequest, SweepResult  # noqa: PLC0415 - as above
+    from powerd.linux.machine import Machine  # noqa: PLC0415 - each child imports its own prober only
+    from powerd.linux.values import ProbeOutcome, ProbeRequest, SweepResult  # noqa: PLC0415 - as above
 
     machine = Machine()
     lan = asyncio.run(machine.lan())

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from powerd.config import ConfigError, Options, load, parse
+from powerd.config.load import ConfigError, load, parse
+from powerd.config.options import Options
 
 RULE = '[[sleep]]\naction = "poweroff"\n'
 

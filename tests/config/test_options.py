@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from powerd.config import (
+from powerd.config.options import (
     AwakeOptions,
     ClientClass,
     ClientOptions,

@@ -5,20 +5,10 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from powerd.config import (
-    AwakeOptions,
-    ClientClass,
-    ClientOptions,
-    ClientPattern,
-    HttpOptions,
-    Options,
-    SleepRule,
-    TimeWindow,
-    effective_toml,
-    parse,
-    sample_toml,
-)
-from powerd.config.values import parse_client_pattern
+from powerd.config.load import parse
+from powerd.config.options import AwakeOptions, ClientClass, ClientOptions, HttpOptions, Options, SleepRule
+from powerd.config.sample import effective_toml, sample_toml
+from powerd.config.values import ClientPattern, TimeWindow, parse_client_pattern
 
 
 def _seconds(least: int, most: int) -> st.SearchStrategy[float]:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from rig.boot import CannotBootError
-from rig.night import SleepingServer, installed_server
+from rig.sleeping_server import SleepingServer, installed_server
 from rig.wait import until
 
 pytestmark = pytest.mark.lan

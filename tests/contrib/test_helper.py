@@ -15,7 +15,7 @@ from rig.boot import Booted, CannotBootError
 from rig.lan import Lan
 from rig.wait import until
 
-from powerd.host.helper import HELPER_SOCKET
+from powerd.linux.helper_client import HELPER_SOCKET
 
 CONTRIB: Final = Path(__file__).parents[2] / "contrib" / "systemd"
 SERVICE: Final = CONTRIB / "powerd-helper.service"

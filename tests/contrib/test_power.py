@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 import pytest
 from rig.boot import CannotBootError
-from rig.night import POWERD, SleepingServer, installed_server
+from rig.sleeping_server import POWERD, SleepingServer, installed_server
 from rig.wait import until
 
 pytestmark = pytest.mark.lan

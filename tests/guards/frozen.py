@@ -20,21 +20,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
-
-import hypothesis  # noqa: E402
-from hypothesis import HealthCheck, given, seed, settings  # noqa: E402
-from hypothesis import Phase as HypothesisPhase  # noqa: E402
-from hypothesis import strategies as st  # noqa: E402
-from hypothesis.internal.conjecture import engine as hypothesis_engine  # noqa: E402
-from hypothesis.internal.conjecture import providers  # noqa: E402
-from policy import test_smart_laws, test_year  # noqa: E402
-from policy.disks import test_laws as test_disk_laws  # noqa: E402
-from policy.disks.shelf import DAY, HOUR, DiskSimulation  # noqa: E402
-from policy.disks.spindle import DriveSimulator, disk  # noqa: E402
-from policy.test_smart_laws import SmartSimulation  # noqa: E402
-from policy.worlds import (  # noqa: E402
+import hypothesis
+from core import test_decide_year
+from core.snapshot_strategies import (
     BERLIN,
     CLIENTS,
     T0,
@@ -43,48 +31,93 @@ from policy.worlds import (  # noqa: E402
     silent,
     situations,
 )
-from rehearse import test_disks_week, test_nights, test_smart_week, test_week  # noqa: E402
-from rehearse.households import NIGHTLY, daily, person, simulate, until_hour  # noqa: E402
+from disks.policy import test_laws as test_disk_laws
+from disks.policy.simulation import (
+    DAY,
+    HOUR,
+    DiskSimulation,
+)
+from fakes.drive import (
+    DriveSimulator,
+    disk,
+)
+from hypothesis import HealthCheck, given, seed, settings
+from hypothesis import Phase as HypothesisPhase
+from hypothesis import strategies as st
+from hypothesis.internal.conjecture import engine as hypothesis_engine
+from hypothesis.internal.conjecture import providers
+from simulation import (
+    test_disks_week,
+    test_smart_week,
+    test_wake_ups,
+    test_week,
+)
+from simulation.household import (
+    NIGHTLY,
+    daily,
+    person,
+    simulate,
+    until_hour,
+)
+from smart import test_policy_laws
+from smart.test_policy_laws import SmartSimulation
 
-from powerd.config import Options, parse  # noqa: E402
-from powerd.model import (  # noqa: E402
+from powerd.config.load import parse
+from powerd.config.options import Options
+from powerd.core.actions import (
+    Action,
+    CancelWarning,
+    CompletedAction,
+    Sleep,
+    WarnUsers,
+)
+from powerd.core.decide import decide
+from powerd.core.snapshot import (
     LOGIND,
     POLL_INTERVALS,
     TIMERS,
-    Action,
-    CancelWarning,
-    CheckHealth,
-    CheckPowerMode,
-    CompletedAction,
     Decision,
-    DiskAction,
-    DiskState,
-    FailureCause,
-    Inhibitor,
-    KeepAwake,
-    KeepAwakeId,
-    KeyPress,
     Memory,
+    Snapshot,
+    Status,
+)
+from powerd.core.time import (
     Moment,
-    Observation,
     Reading,
+    Unavailable,
+    add_seconds,
+)
+from powerd.disks.model import (
+    CheckPowerMode,
+    DiskAction,
+    FailureCause,
     ReadPowerFeatures,
     SetApmLevel,
     SetStandbyTimer,
-    ShutdownInProgress,
-    Sleep,
-    SmartRecord,
-    Snapshot,
     SpinDown,
-    StartTest,
-    Status,
-    SystemdTimer,
-    Unavailable,
-    WarnUsers,
 )
-from powerd.policy import decide  # noqa: E402
-from powerd.policy.times import add_seconds  # noqa: E402
-from powerd.rehearse.house import Household  # noqa: E402
+from powerd.disks.state import DiskState
+from powerd.power.model import (
+    Inhibitor,
+    KeyPress,
+    ShutdownInProgress,
+    SystemdTimer,
+)
+from powerd.presence.model import Observation
+from powerd.requests.model import (
+    KeepAwake,
+    KeepAwakeId,
+)
+from powerd.simulation.world import Household
+from powerd.smart.actions import (
+    CheckHealth,
+    StartTest,
+)
+from powerd.smart.model import SmartRecord
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+
 
 # --- How things are called in the file: the only tables to keep when something gets another name ---
 
@@ -344,16 +377,16 @@ def wards(add: Add) -> None:
         st.lists(troubles, min_size=1, max_size=3),
         st.sampled_from([None, "md0"]),
         st.booleans(),
-        test_smart_laws.events,
+        test_policy_laws.events,
     )
     for n, (kinds, group, tests, happens) in enumerate(drawn(strategy, 14, 3)):
         spindles = [
-            DriveSimulator(disk(m, group=group, array=True), health=test_smart_laws.HEALTHY, check_error=ill)
+            DriveSimulator(disk(m, group=group, array=True), health=test_policy_laws.HEALTHY, check_error=ill)
             for m, ill in enumerate(kinds)
         ]
-        ward = SmartSimulation(*spindles, config="" if tests else test_smart_laws.NO_SELF_TESTS)
+        ward = SmartSimulation(*spindles, config="" if tests else test_policy_laws.NO_SELF_TESTS)
         for m, (hour, what) in enumerate(happens):
-            ward.schedule(hour * HOUR, partial(test_smart_laws.happen, ward, what, m))
+            ward.schedule(hour * HOUR, partial(test_policy_laws.happen, ward, what, m))
         recorded(ward, add, f"{n}")
         ward.run_until(16 * DAY)
 
@@ -378,7 +411,7 @@ class SleepyShelf(DiskSimulation):
             if id(outcome) not in self.checked:
                 self.checked[id(outcome)] = outcome
                 name = outcome.action.disk  # type: ignore[union-attr] # all of them are of disks
-                records[name] = test_smart_laws.updated_record(
+                records[name] = test_policy_laws.updated_record(
                     records[name], outcome, wall - now.mono + outcome.ended_at
                 )
         snapshot = replace(
@@ -459,7 +492,7 @@ def _access(shelf: DiskSimulation, spindle: DriveSimulator) -> None:
 
 def year(add: Add) -> None:
     """As tests/policy/test_year.py has it."""
-    options: Options = parse(test_year.CONFIG, "year")
+    options: Options = parse(test_decide_year.CONFIG, "year")
     begin = datetime(2026, 1, 1, 20, tzinfo=BERLIN).timestamp()
     mono = slept = 0.0
     host = client(1)
@@ -471,7 +504,7 @@ def year(add: Add) -> None:
 
     memory = Memory.initial(now())
     while mono + slept < 365 * DAY:
-        if test_year.at_home(begin + mono + slept):
+        if test_decide_year.at_home(begin + mono + slept):
             heard = silent_since = mono
             sighting = Observation(last_seen=heard)
         else:
@@ -481,7 +514,7 @@ def year(add: Add) -> None:
             {host.id: host},
             {host.id: Reading(mono, sighting)},
             completed_actions=dict(outcomes),
-            timers=(SystemdTimer("backup.timer", wall=test_year.backup_after(begin + mono + slept)),),
+            timers=(SystemdTimer("backup.timer", wall=test_decide_year.backup_after(begin + mono + slept)),),
         )
         decision = decide(snapshot, memory, options, now())
         memory = decision.memory
@@ -491,7 +524,10 @@ def year(add: Add) -> None:
             if isinstance(order, Sleep):
                 assert order.wake_time is not None
                 slept += order.wake_time.at.mono - mono
-        mono = min(max(decision.next_decision_at, mono + 1), (mono // test_year.ROUND + 1) * test_year.ROUND)
+        mono = min(
+            max(decision.next_decision_at, mono + 1),
+            (mono // test_decide_year.ROUND + 1) * test_decide_year.ROUND,
+        )
 
 
 # --- The whole daemon on virtual time ---
@@ -510,7 +546,7 @@ def setting(**values: Any) -> Callable[[Household], None]:  # noqa: ANN401
 
 def _timed_with(**values: Any) -> Callable[[Household], None]:  # noqa: ANN401
     def prepare(house: Household) -> None:
-        test_nights.timed(house)
+        test_wake_ups.timed(house)
         setting(**values)(house)
 
     return prepare
@@ -575,7 +611,7 @@ def _weeks() -> Iterator[tuple[str, People, dict[str, Any]]]:
     yield "refused", phone, {"begin": "2026-06-01 21:00", "days": 0.4, "prepare": refused}
     observe = NIGHTLY.replace(b"enforce", b"observe")
     yield "observe", phone, {"begin": "2026-06-01 21:00", "days": 0.4, "config": observe}
-    early = test_nights.EARLY
+    early = test_wake_ups.EARLY
     yield (
         "mornings",
         phone,
@@ -583,7 +619,7 @@ def _weeks() -> Iterator[tuple[str, People, dict[str, Any]]]:
             "begin": "2026-03-25 12:00",
             "days": 7,
             "config": early,
-            "prepare": test_nights.timed,
+            "prepare": test_wake_ups.timed,
         },
     )
     yield (
@@ -593,7 +629,7 @@ def _weeks() -> Iterator[tuple[str, People, dict[str, Any]]]:
             "begin": "2026-06-01 21:00",
             "days": 0.6,
             "config": early,
-            "prepare": test_nights.timed,
+            "prepare": test_wake_ups.timed,
             "events": [(1, lambda house: house.fall_asleep("by hand"))],
         },
     )
@@ -622,7 +658,7 @@ def _weeks() -> Iterator[tuple[str, People, dict[str, Any]]]:
         {
             "begin": "2026-06-01 21:00",
             "days": 0.45,
-            "config": test_nights.RESTLESS,
+            "config": test_wake_ups.RESTLESS,
             "prepare": setting(wakes_at=lambda asleep: asleep + 60),
         },
     )

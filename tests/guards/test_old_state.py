@@ -9,39 +9,38 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from rehearse.households import BERLIN, HOUR, daily, person
+from simulation.household import BERLIN, HOUR, daily, person
 
-from powerd.board import StateStore
-from powerd.config import parse
+from powerd.config.load import parse
+from powerd.core.persistence import Persistence
+from powerd.core.snapshot import Status
+from powerd.core.state import StateStore
+from powerd.core.storage import Storage
+from powerd.core.time import Moment
 from powerd.daemon import Daemon
-from powerd.host.values import Alarm, HostError
-from powerd.keeps import KeepAwakeRequests
-from powerd.kept import Persistence
-from powerd.model import (
+from powerd.disks.disk_id import DiskId
+from powerd.disks.policy import history
+from powerd.disks.state import DiskState
+from powerd.linux.values import Alarm, HostError
+from powerd.power.model import WakeStormState, WakeupCause
+from powerd.power.rtc_alarm import RtcAlarm
+from powerd.presence.neighbours import LearnedHost
+from powerd.requests.keep_awake import KeepAwakeRequests
+from powerd.requests.model import RequestRefusedError
+from powerd.simulation.virtual_loop import VirtualLoop, run
+from powerd.simulation.world import Household
+from powerd.smart.history import SmartHistory
+from powerd.smart.model import (
     Attribute,
     Counter,
-    DiskId,
-    DiskState,
     Fault,
     Finding,
     Health,
-    Moment,
-    RequestRefusedError,
     Sample,
     SelfTest,
     Severity,
     SmartRecord,
-    Status,
-    WakeStormState,
-    WakeupCause,
 )
-from powerd.policy.disks import book
-from powerd.records import SmartHistory
-from powerd.rehearse.house import Household
-from powerd.rehearse.loop import VirtualLoop, run
-from powerd.sources.learned import LearnedHost
-from powerd.store import Storage
-from powerd.transit.alarm import RtcAlarm
 
 STATE = next(
     found for parent in Path(__file__).resolve().parents if (found := parent / "fixtures" / "state").is_dir()
@@ -195,7 +194,7 @@ def test_learned_hosts(state: Path) -> None:
 
 def test_disks_in_the_same_boot(state: Path) -> None:
     now = Clock(after=200.0).now()
-    disks = book.restore(Storage(state).load("disks"), BOOT, now)
+    disks = history.restore(Storage(state).load("disks"), BOOT, now)
     assert list(disks) == [WD0, WD1, WD2]
     first, second, third = disks.values()
     assert first.state is DiskState.UNKNOWN
@@ -209,13 +208,13 @@ def test_disks_in_the_same_boot(state: Path) -> None:
     assert (second.verified_method, second.timer_set_by_us) == (None, False)
     assert second.excluded_reason == "its bridge wakes it at each question"
     assert (third.spin_downs, third.spin_ups, third.verified_method) == ((), (500_200.5,), "ata")
-    assert book.serialise(disks) == Storage(state).load("disks")["disks"]  # type: ignore[index] # it is a document
+    assert history.serialise(disks) == Storage(state).load("disks")["disks"]  # type: ignore[index] # it is a document
 
 
 def test_disks_in_another_boot(state: Path) -> None:
     """Times move by what CLOCK_BOOTTIME differs, and a timer has gone with the power."""
     clock = Clock(after=900.0, boottime=100_000.0)
-    first = book.restore(Storage(state).load("disks"), OTHER_BOOT, clock.now())[DiskId(WD0)]
+    first = history.restore(Storage(state).load("disks"), OTHER_BOOT, clock.now())[DiskId(WD0)]
     off = 100_000.0 - 500_300.5
     assert first.spin_downs == pytest.approx((420_300.25 + off, 493_100.5 + off, 500_240.0 + off))
     assert first.spin_ups == first.early_wakes == pytest.approx((493_200.5 + off, 500_270.5 + off))
@@ -225,7 +224,7 @@ def test_disks_in_another_boot(state: Path) -> None:
 
 def test_a_timer_of_powerd_has_gone_after_a_sleep_of_the_machine(state: Path) -> None:
     now = replace(Clock(after=900.0).now(), slept=100_500.0)
-    assert not book.restore(Storage(state).load("disks"), BOOT, now)[DiskId(WD0)].timer_set_by_us
+    assert not history.restore(Storage(state).load("disks"), BOOT, now)[DiskId(WD0)].timer_set_by_us
 
 
 # --- Health ---

@@ -10,7 +10,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from helper.running import NOBODY, PROGRAM, HelperProcess, as_user
+from helper.helper_process import NOBODY, PROGRAM, HelperProcess, as_user
 from rig.wait import until
 
 from powerd.helper.__main__ import main

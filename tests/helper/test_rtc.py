@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from helper.clocks import EPOCH, FakeRtc
+from fakes.rtc import EPOCH, FakeRtc
 from hypothesis import given
 from hypothesis import strategies as st
 
 from powerd.helper import rtc
 from powerd.helper.errors import RefusalError
-from powerd.helper.protocol import AlarmResponse, ClearAlarm, ReadAlarm, SetAlarm
+from powerd.helper.protocol.messages import AlarmResponse, ClearAlarm, ReadAlarm, SetAlarm
 
 HOUR = 3600
 

@@ -12,12 +12,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from helper.running import NOBODY, HelperProcess, as_user, receive_line
+from helper.helper_process import NOBODY, HelperProcess, as_user, receive_line
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rig.wait import until
 
-from powerd.helper.protocol import MAX_LINE, REQUESTS
+from powerd.helper.protocol.codec import MAX_LINE, REQUESTS
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="becomes another user: run as root")
 

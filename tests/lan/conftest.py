@@ -18,7 +18,7 @@ def started_scenarios(
 ) -> Iterator[dict[Scenario, Future[None]]]:
     """Every parameter ``story`` of the tests selected, begun with the first of them; ``result()`` waits."""
     stories = [
-        cast("Story", item.callspec.params["story"])
+        cast("Scenario", item.callspec.params["story"])
         for item in request.session.items
         if isinstance(item, pytest.Function) and hasattr(item, "callspec") and "story" in item.callspec.params
     ]

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 from rig.daemon import Daemon, SleepCommand, command, wait_for_rounds
-from rig.ear import Datagram, udp_listener
 from rig.lan import Host, Lan
+from rig.udp_listener import Datagram, udp_listener
 from rig.wait import until
 
-from powerd.host.magic import magic_packet
+from powerd.requests.magic_packet import magic_packet
 
 if TYPE_CHECKING:
     from lan.conftest import Scenario

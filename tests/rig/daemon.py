@@ -15,7 +15,7 @@ from typing import IO, TYPE_CHECKING, Any, Final, Self
 from rig.lan import stop
 from rig.wait import until
 
-from powerd.faces.client import get
+from powerd.ui.cli.client import get
 
 if TYPE_CHECKING:
     from types import TracebackType

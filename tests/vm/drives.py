@@ -15,16 +15,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from rig.wait import until
-from vm.spindle.drive import Traits
-from vm.spindle.record import DIRECTORY
+from vm.drive_simulator.drive import Traits
+from vm.drive_simulator.record import DIRECTORY
 
 if TYPE_CHECKING:
     from vm.server import Server
 
-_PROGRAM: Final = Path(__file__).parent / "spindle"
+_PROGRAM: Final = Path(__file__).parent / "drive_simulator"
 _PLUGGED: Final = 300
 """Seconds; about ten where nothing else is running."""
-_PLACE: Final = "/opt/spindle"
+_PLACE: Final = "/opt/drive-simulator"
 _MODEL: Final = Traits().model
 PLAIN: Final = "/dev/disk/by-id/ata-QEMU_HARDDISK_PLAIN"
 """QEMU's own SATA disk, which takes every command and has no spindle: it always says "active/idle"."""
@@ -149,7 +149,14 @@ class Drives:
         self._units.append(unit)
         self._server.run(
             *("systemd-run", "--quiet", "--collect", f"--unit={unit}", "--property=TimeoutStopSec=60s"),
-            *(f"--setenv=PYTHONPATH={_PLACE}", "python3", "-m", "vm.spindle", name, json.dumps(asdict(kind))),
+            *(
+                f"--setenv=PYTHONPATH={_PLACE}",
+                "python3",
+                "-m",
+                "vm.drive_simulator",
+                name,
+                json.dumps(asdict(kind)),
+            ),
         )
         return Drive(name, f"ata-{kind.model}_{kind.serial}".replace(" ", "_"), self._server)
 
@@ -160,7 +167,7 @@ class Drives:
         packed = io.BytesIO()
         with tarfile.open(fileobj=packed, mode="w:gz") as tar:
             for source in sorted(_PROGRAM.glob("*.py")):
-                tar.add(source, f"vm/spindle/{source.name}")
+                tar.add(source, f"vm/drive_simulator/{source.name}")
         unpack = f"mkdir {_PLACE} && base64 --decode | tar --extract --gzip --directory={_PLACE}"
         self._server.run("sh", "-c", unpack, given=base64.b64encode(packed.getvalue()).decode())
 

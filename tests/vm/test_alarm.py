@@ -21,7 +21,7 @@ from vm.service import Powerd, config
 pytestmark = pytest.mark.vm
 
 SOONEST: Final = 60
-"""Seconds; no alarm is nearer (powerd/helper/protocol.py, MIN_AHEAD)."""
+"""Seconds; no alarm is nearer (powerd/helper/protocol/codec.py, MIN_AHEAD)."""
 PUNCTUAL: Final = 5.0
 """Seconds by which it may be up too early, or too late if nothing holds it up; the RTC counts whole ones."""
 NOTES: Final = "/var/lib/powerd/hooked"

@@ -12,25 +12,19 @@ from vm.drives import PLAIN, Drive, Drives, together
 from vm.drives_data import read
 from vm.server import Server
 
-from powerd.helper.protocol import (
+from powerd.helper.protocol.codec import Refused, Request, Response, encode, parse_response
+from powerd.helper.protocol.messages import (
     AwaitFirstAccess,
     GroupSpinUpResponse,
     PowerResponse,
     ReadDriveRequest,
     ReadPowerRequest,
-    Refused,
-    Request,
-    Response,
     SetApmRequest,
     SetTimerRequest,
     SpinDownRequest,
-    encode,
-    parse_response,
 )
-from powerd.helper.protocol import (
-    DriveResponse as Abilities,
-)
-from powerd.host.helper import HELPER_SOCKET
+from powerd.helper.protocol.messages import DriveResponse as Abilities
+from powerd.linux.helper_client import HELPER_SOCKET
 
 pytestmark = pytest.mark.vm
 
@@ -190,6 +184,7 @@ def test_a_group_wakes_as_one(helper: Helper, server: Server, drive_set: DriveBa
     for drive in drive_set:
         drive.become(spin_up=SLOW)
     ask = f"/opt/powerd/bin/python3 -c '{ASK}'"
+    request = encode(AwaitFirstAccess(tuple(drive.id for drive in drive_set))).decode().strip()
     server.run(
         *(
             "systemd-run",
@@ -201,7 +196,7 @@ def test_a_group_wakes_as_one(helper: Helper, server: Server, drive_set: DriveBa
         *(
             "sh",
             "-c",
-            f"echo '{encode(AwaitFirstAccess(tuple(drive.id for drive in drive_set))).decode().strip()}' | {ask}",
+            f"echo '{request}' | {ask}",
         ),
     )
     until(lambda: server.run("ls", "/sys/kernel/tracing/instances"), "it is guarded", every=0.2)

@@ -14,7 +14,7 @@ from vm.service import Powerd, config
 pytestmark = pytest.mark.vm
 
 IN_VAIN: Final = 3
-"""Wake-ups for nobody, one after the other, that make a storm (powerd/policy/unrest.py, MANY)."""
+"""Wake-ups for nobody, one after the other, that make a storm (powerd/power/wake_storm.py, MANY)."""
 ASKED: Final = "25s"
 """It stays up for so long after each night, and is asked how it is."""
 GROWTH: Final = 64

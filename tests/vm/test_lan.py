@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from rig.ear import Datagram, udp_listener
 from rig.lan import Host
+from rig.udp_listener import Datagram, udp_listener
 from rig.wait import until
 from vm.recipe import EVERYBODY
 from vm.server import Server

@@ -1,0 +1,78 @@
+"""Reasons before they are dated, and sources that cannot be relied on."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+from powerd.config.values import DAYS
+from powerd.core.snapshot import Memory
+from powerd.core.time import Moment, Reading, Unavailable
+
+ESCALATE_AFTER: Final = 15 * 60.0
+_ESCALATED_PREFIX: Final = "still unknown, and the server will not sleep until this is mended: "
+_WEEKDAY_ONLY_WITHIN: Final = 6 * 86400.0
+
+
+class UndatedReason(NamedTuple):
+    """A reason before it has been dated.
+
+    Attributes:
+        subject, text, blocks_sleep: as in Reason.
+        since: where that is known from elsewhere.
+        confirmed: somebody or something is there; False for what is merely unknown.
+    """
+
+    subject: str
+    text: str
+    blocks_sleep: bool = True
+    since: Moment | None = None
+    confirmed: bool = True
+
+
+def reason_unreliable(
+    status: Reading[object] | Unavailable | None, max_age: float, memory: Memory, now: Moment
+) -> str | None:
+    """Why a source's word cannot be relied on; None if it can.
+
+    Args:
+        status: the source on itself.
+        max_age: seconds for which it holds.
+        memory: knows of a resume, from before which no word counts.
+        now: the present moment.
+    """
+    if status is None:
+        return "has not looked yet"
+    if isinstance(status, Unavailable):
+        return status.reason
+    if memory.resumed_at is not None and status.at < memory.resumed_at:
+        return "has not looked since the wake-up"
+    if now.mono - status.at > max_age:
+        return "has not looked for too long"
+    return None
+
+
+def unavailable_reason(subject: str, text: str, memory: Memory, now: Moment) -> UndatedReason:
+    """An unknown source, louder once it has been unknown for LOUD_AFTER."""
+    since = memory.reasons_since.get((subject, text)) or memory.reasons_since.get(
+        (subject, _ESCALATED_PREFIX + text)
+    )
+    escalated = since is not None and now.mono - since.mono >= ESCALATE_AFTER
+    return UndatedReason(subject, _ESCALATED_PREFIX + text if escalated else text, confirmed=False)
+
+
+def reason_since(memory: Memory, reason: UndatedReason, now: Moment) -> Moment:
+    """Since when a reason holds; a reason that has grown loud keeps its date."""
+    if reason.since is not None:
+        return reason.since
+    since = memory.reasons_since.get((reason.subject, reason.text))
+    return since or memory.reasons_since.get(
+        (reason.subject, reason.text.removeprefix(_ESCALATED_PREFIX)), now
+    )
+
+
+def day_and_time(moment: Moment, now: Moment) -> str:
+    """``Mon 06:28``, or ``2026-06-08 06:28`` six days off; it names no "today", so it does not change."""
+    ahead = moment.mono + moment.slept - now.mono - now.slept
+    if abs(ahead) < _WEEKDAY_ONLY_WITHIN:
+        return f"{DAYS[moment.wall.weekday()]} {moment.wall:%H:%M}"
+    return f"{moment.wall:%Y-%m-%d %H:%M}"

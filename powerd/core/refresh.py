@@ -1,0 +1,90 @@
+"""Looks out of turn: for a person who wants to see, before a sleep, and when logind has something to tell."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from powerd.config.options import Options
+from powerd.core.clock import Clock
+from powerd.core.poller import PollDepth, Poller
+from powerd.core.snapshot import LOGIND, TIMERS, SourceId, Status
+from powerd.core.state import StateStore
+from powerd.power.model import WakeTime
+from powerd.power.wake_schedule import next_wake_time
+from powerd.presence.source import PresenceSource
+
+_TIMER_POLL_TIMEOUT: Final = 1.0
+"""Seconds that a look may take while logind waits for us; it waits for five in all."""
+_MAX_AGE: Final = 5.0
+"""A person who looks twice within so many seconds sees the same look."""
+
+
+class Refresher:
+    """See the module.
+
+    Args:
+        options: the configuration in force.
+        state: what has been seen.
+        clock: says how old a look is.
+        pollers: each source's, by its name.
+        status: the latest decision; None = none yet.
+    """
+
+    def __init__(
+        self,
+        options: Options,
+        state: StateStore,
+        clock: Clock,
+        pollers: Mapping[SourceId, Poller],
+        status: Callable[[], Status | None],
+    ) -> None:
+        self.options = options
+        self._state = state
+        self._clock = clock
+        self._pollers = pollers
+        self._status = status
+        self._last_full_poll = float("-inf")
+        self._full_poll_lock = asyncio.Lock()
+
+    async def poll_all_clients(self) -> None:
+        """Ask every client, for a person who wants to see; bounded in time. Who asks meanwhile shares it."""
+        async with self._full_poll_lock:
+            if self._clock.now().mono - self._last_full_poll > _MAX_AGE:
+                await self._pollers[PresenceSource.name].poll(PollDepth.FULL)
+                self._last_full_poll = self._clock.now().mono
+                await asyncio.sleep(0)  # noqa: TID251 - the engine decides on it before the person is shown
+
+    async def poll_all_sources(self) -> None:
+        """All sources at once, so that it takes no longer than the slowest."""
+        await asyncio.gather(*(poller.poll(PollDepth.BEFORE_SLEEP) for poller in self._pollers.values()))
+
+    async def reason_to_stay_awake(self, since: float) -> str | None:
+        """Why a sleep that has been prepared since then must not come, after another look; None = it may."""
+        await self.poll_all_sources()
+        await asyncio.sleep(0)  # noqa: TID251 - the engine decides on it
+        status = self._status()
+        decision = status.decision if status else None
+        if decision is None or decision.phase in {"warning", "going-down"}:
+            idle_since = decision.memory.idle_since if decision else None
+            # By a key, or a new configuration: somebody was there, though nothing stirs any more.
+            return "idleness has begun anew" if idle_since is not None and idle_since > since else None
+        return next((f"{each.subject}: {each.text}" for each in decision.reasons), decision.phase)
+
+    async def next_wake_time(self) -> WakeTime | None:
+        """When the server has to be up again should it sleep now, by a fresh look at the timers.
+
+        By policy itself and no decision, for the engine may be waiting for a look at something slower; and by
+        what was seen last where systemd does not answer in time.
+        """
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_TIMER_POLL_TIMEOUT):
+                await self._pollers[TIMERS].poll(PollDepth.BEFORE_SLEEP)
+        return next_wake_time(self._state.snapshot(), self.options, self._clock.now())
+
+    def poll_soon(self, event: str) -> None:
+        """What logind says hastens the looks at what it concerns, in which all keep their one rhythm."""
+        for poller in [self._pollers[LOGIND]] if event == "inhibitors" else self._pollers.values():
+            poller.poll_soon()

@@ -1,0 +1,212 @@
+"""Other programs that give disks orders, or keep them awake by asking: named, with what to do about each.
+
+Only files are looked at. A unit that runs has a directory in systemd's cgroup tree
+(systemd.resource-control(5)).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable
+from typing import Final, Protocol
+
+from powerd.disks.conflicts import hdparm_conf, smartd_conf
+from powerd.linux.values import HostError
+
+_CGROUP_UNITS: Final = "/sys/fs/cgroup/system.slice"
+_CGROUP_V1_UNITS: Final = "/sys/fs/cgroup/systemd/system.slice"
+_TLP: Final = re.compile(r"^\s*(DISK_(?:SPINDOWN_TIMEOUT|APM_LEVEL)_ON_\w+)\s*=\s*\S", re.MULTILINE)
+_UDISKS: Final = re.compile(r"^\s*(StandbyTimeout|APMLevel)\s*=", re.MULTILINE)
+_HD_IDLE: Final = re.compile(r"^\s*START_HD_IDLE\s*=\s*[\"']?true", re.MULTILINE)
+
+_TELEGRAF: Final = re.compile(r"^\s*\[\[\s*inputs\.smart(?:ctl)?\s*\]\]", re.MULTILINE)
+_SCRUTINY: Final = "scrutiny-collector.timer"
+
+
+class Eyes(Protocol):
+    """What looking for conflicts needs; see powerd.linux.ports."""
+
+    def find(self, pattern: str) -> tuple[str, ...]:
+        """Paths of files that fit a glob."""
+        ...
+
+    def listdir(self, directory: str) -> tuple[str, ...]:
+        """Names of all that is in a directory; () = there is none such."""
+        ...
+
+    def read_text(self, path: str) -> str | None:
+        """A small file's text; None = it is not there."""
+        ...
+
+    def realpath(self, path: str) -> str | None:
+        """Where it really is, all links followed."""
+        ...
+
+    async def read(self, path: str, limit: int = 1 << 20) -> str:
+        """The file's text."""
+        ...
+
+
+async def find_conflicts(files: Eyes) -> list[str]:
+    """One paragraph for each thing that a person should know, with its remedy; a look that fails says so.
+
+    A machine without a spinning disk has none.
+    """
+    found: list[str] = []
+    if not any(files.read_text(f"/sys/block/{name}/queue/rotational") == "1" for name in _hard_disks(files)):
+        return found
+    for check in _CHECKS:
+        try:
+            found += await check(files)
+        except HostError as error:
+            found.append(f"cannot look for what else gives disks orders: {error}")
+    return found
+
+
+async def _check_hdparm(files: Eyes) -> list[str]:
+    """Debian's hooks set what the file says at each start, hotplug and wake-up, of sda to sdz alone."""
+    drives = hdparm_conf.parse_hdparm_conf(await _read_text(files, "/etc/hdparm.conf"))
+    rules = [
+        rule
+        for each in drives
+        if (rule := hdparm_conf.disk_rule(each, lambda device: by_id_name(files, device)))
+    ]
+    if not rules:
+        return []
+    head = (
+        "/etc/hdparm.conf sets timers or APM of disks, also of sleeping ones after a wake-up; take it over "
+        "into powerd.toml and empty its blocks:"
+    )
+    return [head + "\n\n" + "\n\n".join(rules) + "\n"]
+
+
+async def _check_hd_idle(files: Eyes) -> list[str]:
+    on = _HD_IDLE.search(await _read_text(files, "/etc/default/hd-idle")) is not None
+    if on or is_running(files, "hd-idle.service"):
+        return ["hd-idle spins disks down too; let one do it: systemctl disable --now hd-idle"]
+    return []
+
+
+async def _check_tlp(files: Eyes) -> list[str]:
+    found: list[str] = []
+    for path in ("/etc/tlp.conf", *files.find("/etc/tlp.d/*.conf"), "/etc/default/tlp"):
+        keys = sorted(set(_TLP.findall(await _read_text(files, path))))
+        if keys:
+            found.append(f"{path}: TLP sets {', '.join(keys)} at each start and wake-up; comment them out")
+    return found
+
+
+async def _check_udisks(files: Eyes) -> list[str]:
+    found = [
+        f"{path}: udisks sets {', '.join(sorted(set(keys)))} at each start and wake-up; remove the file"
+        for path in files.find("/etc/udisks2/*.conf")
+        if (keys := _UDISKS.findall(await _read_text(files, path)))
+    ]
+    if is_running(files, "udisks2.service"):
+        found.append(
+            "udisks2 asks disks for their SMART values every 10 minutes, which some drives count as use, so "
+            "that their own timer never runs out; a server can do without: systemctl mask --now udisks2"
+        )
+    return found
+
+
+async def _check_smartd(files: Eyes) -> list[str]:
+    unit = next(
+        (unit for unit in ("smartmontools.service", "smartd.service") if is_running(files, unit)), None
+    )
+    if unit is None:
+        return []
+    found: dict[str, list[str]] = {}
+    for path in ("/etc/smartd.conf", "/etc/smartmontools/smartd.conf"):
+        for line in smartd_conf.device_lines(await _read_text(files, path)):
+            if what := smartd_conf.disturbance(line):
+                found.setdefault(what, []).append(line.split()[0])
+    return [
+        f"smartd.conf: {', '.join(devices)}: smartd {what}; powerd checks their health too, so let one do "
+        f"it: systemctl disable --now {unit}, or give it -n standby,q"
+        for what, devices in found.items()
+    ]
+
+
+async def _check_agents(files: Eyes) -> list[str]:
+    """Programs that measure, and ask or write while they do."""
+    found: list[str] = []
+    if files.find(f"/etc/systemd/system/*.wants/{_SCRUTINY}") or is_running(
+        files, "scrutiny-collector.service"
+    ):
+        found.append(
+            "scrutiny asks disks without looking whether they sleep, and so wakes them; powerd checks their "
+            f"health too, so let one do it: systemctl disable --now {_SCRUTINY}"
+        )
+    if is_running(files, "telegraf.service"):
+        found += [
+            f"{path}: telegraf asks disks for their SMART values, which some drives count as use, so that "
+            "their own timer never runs out; comment out [[inputs.smart]] and [[inputs.smartctl]]"
+            for path in ("/etc/telegraf/telegraf.conf", *files.find("/etc/telegraf/telegraf.d/*.conf"))
+            if _TELEGRAF.search(await _read_text(files, path))
+        ]
+    if is_running(files, "atop.service"):
+        found.append(
+            "atop writes to its log every few minutes, so the disk with /var/log/atop hardly sleeps; a "
+            "server can do without: systemctl disable --now atop"
+        )
+    return found
+
+
+async def _check_runtime_pm(files: Eyes) -> list[str]:
+    """Disks that the kernel suspends by itself."""
+    suspended_by_kernel = [
+        name
+        for name in _hard_disks(files)
+        if files.read_text(f"/sys/block/{name}/device/power/control") == "auto"
+        and (files.read_text(f"/sys/block/{name}/device/power/autosuspend_delay_ms") or "-1")
+        not in {"-1", ""}
+    ]
+    if not suspended_by_kernel:
+        return []
+    text = (
+        f"{', '.join(suspended_by_kernel)}: the kernel spins it down by itself (power/control "
+        "is auto), and powerd leaves "
+        "it alone; to change that: echo on > /sys/block/NAME/device/power/control"
+    )
+    return [text]
+
+
+_CHECKS: Final[tuple[Callable[[Eyes], Awaitable[list[str]]], ...]] = (
+    _check_hdparm,
+    _check_hd_idle,
+    _check_tlp,
+    _check_udisks,
+    _check_smartd,
+    _check_agents,
+    _check_runtime_pm,
+)
+
+
+def _hard_disks(files: Eyes) -> list[str]:
+    """Names of what the kernel's sd drives: SATA, SAS and USB."""
+    return [name for name in files.listdir("/sys/block") if name.startswith("sd")]
+
+
+def is_running(files: Eyes, unit: str) -> bool:
+    """Whether a service runs at this moment."""
+    return unit in files.listdir(_CGROUP_UNITS) or unit in files.listdir(_CGROUP_V1_UNITS)
+
+
+def by_id_name(files: Eyes, device: str) -> str | None:
+    """The best name of a device in /dev/disk/by-id: one with model and serial number, no mere number."""
+    device_path = files.realpath(device)
+    directory = "/dev/disk/by-id"
+    names = [
+        name
+        for name in files.listdir(directory)
+        if device_path is not None and files.realpath(f"{directory}/{name}") == device_path
+    ]
+    if device.startswith(f"{directory}/"):
+        return device.removeprefix(f"{directory}/")
+    return min(names, key=lambda name: (name.startswith(("wwn-", "nvme-eui.")), name), default=None)
+
+
+async def _read_text(files: Eyes, path: str) -> str:
+    """A file's text; "" where there is none."""
+    return await files.read(path) if files.find(path) else ""

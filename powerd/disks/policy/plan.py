@@ -1,0 +1,160 @@
+"""All disks together: who shares idleness with whom, what is ordered, shown, guarded and remembered."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from functools import lru_cache
+from types import MappingProxyType
+from typing import Final, NamedTuple
+
+from powerd.config.options import DiskOptions, DiskSettings, Options, settings_for_disk
+from powerd.core.actions import CompletedAction
+from powerd.core.reasons import UndatedReason
+from powerd.core.snapshot import Memory, Snapshot
+from powerd.core.time import Moment
+from powerd.disks.disk_id import DiskId
+from powerd.disks.model import DiskAction, GroupWatch
+from powerd.disks.policy.context import DiskContext, NextAction
+from powerd.disks.policy.groups import GroupIdleness, group_watches, idleness_by_group
+from powerd.disks.policy.limits import DAY, NEVER, boottime
+from powerd.disks.policy.next_action import find_unmanaged_reason, next_action
+from powerd.disks.policy.observations import is_unchanged, update_disk
+from powerd.disks.policy.report import build_report, remarks
+from powerd.disks.state import DiskMemory, DiskReport, DiskState
+from powerd.smart.model import SmartReport
+
+_MAX_REMOVED_DISKS: Final = 200
+"""So many disks that are gone are remembered: whoever unplugs a disk plugs it in again."""
+
+
+class DiskAssessment(NamedTuple):
+    """What follows for all disks.
+
+    Attributes:
+        actions: at most one for each disk.
+        reports: one for each disk.
+        blockers: what keeps the server awake: work in progress on a disk.
+        remarks: which disk waits for what.
+        actions_running: orders to disks are under way, and the server had better not fall asleep meanwhile.
+        group_watches, decide_again_at, poll_disks_at, memory, smart_reports: as in Decision and Memory.
+    """
+
+    actions: tuple[DiskAction, ...]
+    reports: tuple[DiskReport, ...]
+    blockers: tuple[UndatedReason, ...]
+    remarks: tuple[UndatedReason, ...]
+    actions_running: bool
+    group_watches: tuple[GroupWatch, ...]
+    decide_again_at: float
+    poll_disks_at: float
+    memory: Mapping[DiskId, DiskMemory]
+    smart_reports: Mapping[DiskId, SmartReport] = MappingProxyType({})
+
+
+def assess_disks(snapshot: Snapshot, memory: Memory, options: Options, now: Moment) -> DiskAssessment:
+    """Say what to do about each disk; ``memory`` must already know of a resume."""
+    plans = _plan_by_disk(snapshot, options.disks)
+    memory_by_disk = update_memory(snapshot, memory, now)
+    groups = idleness_by_group(snapshot, memory_by_disk, plans, memory.resumed_at)
+    disks_with_action = {order.disk for order in snapshot.running_actions if isinstance(order, DiskAction)}
+    enforcing = options.mode == "enforce"
+    rows: list[tuple[DiskContext, NextAction]] = []
+    for name, disk in snapshot.disks.items():
+        shared = groups.get(disk.group or name, _NO_GROUP)
+        plan, unmanaged_reason = plans[name]
+        context = DiskContext(
+            disk,
+            memory_by_disk[name],
+            plan,
+            unmanaged_reason,
+            snapshot.activity.get(name),
+            shared.spin_down_after if plan.spin_down_after else 0.0,
+            shared.idle_since,
+            shared.busy_reason,
+            name in disks_with_action,
+            enforcing,
+            now,
+            snapshot.spin_down_requests.get(name),
+        )
+        rows.append((context, next_action(context)))
+    return DiskAssessment(
+        actions=tuple([each.action for _, each in rows if each.action is not None]),
+        reports=tuple([build_report(*row) for row in rows]),
+        blockers=tuple(dict.fromkeys(_blockers(snapshot))),
+        remarks=tuple([why for row in rows for why in remarks(*row)]),
+        actions_running=bool(disks_with_action),
+        group_watches=tuple(group_watches(groups, memory_by_disk, options.disks)) if enforcing else (),
+        decide_again_at=min([each.decide_again_at for _, each in rows], default=NEVER),
+        poll_disks_at=min([each.poll_at for _, each in rows], default=NEVER),
+        memory=memory_by_disk,
+    )
+
+
+_NO_GROUP: Final = GroupIdleness()
+
+
+def _plan_by_disk(snapshot: Snapshot, options: DiskOptions) -> dict[DiskId, tuple[DiskSettings, str | None]]:
+    """Of each disk its plan, and why powerd has nothing to do with it; None = it has."""
+    lookup = plan_lookup(options)
+    plans: dict[DiskId, tuple[DiskSettings, str | None]] = {}
+    for name, disk in snapshot.disks.items():
+        disk_plan = lookup(name, disk.model, disk.serial)
+        plans[name] = disk_plan, find_unmanaged_reason(disk, disk_plan)
+    return plans
+
+
+@lru_cache(maxsize=2)
+def plan_lookup(options: DiskOptions) -> Callable[[DiskId, str, str], DiskSettings]:
+    """Each disk's plan, worked out once, by its id, model and serial number."""
+
+    @lru_cache(maxsize=1 << 12)
+    def plan(name: DiskId, model: str, serial: str) -> DiskSettings:
+        return settings_for_disk(options, name, model, serial)
+
+    return plan
+
+
+def update_memory(snapshot: Snapshot, memory: Memory, now: Moment) -> Mapping[DiskId, DiskMemory]:
+    """Each disk's memory brought up to date; those that are gone are remembered as they were."""
+    new_actions: dict[DiskId, list[CompletedAction]] = {}
+    for (_, name), completed_action in snapshot.completed_disk_actions.items():
+        tracked = memory.disks.get(name)
+        if tracked is None or completed_action.ended_at > tracked.last_result_at:
+            new_actions.setdefault(name, []).append(completed_action)
+    memory_by_disk = dict(memory.disks)
+    epoch = memory.resumed_at, boottime(now) - DAY
+    for name, disk in snapshot.disks.items():
+        previous = memory_by_disk.get(name)
+        before, reading = memory.last_activity.get(name), snapshot.activity.get(name)
+        if previous is None:
+            previous = DiskMemory(DiskState.UNKNOWN, now, disk.attached_at, memory.resumed_at)
+        elif (
+            name not in new_actions
+            and not snapshot.group_spin_ups
+            and is_unchanged(previous, disk, before, reading, epoch)
+        ):
+            continue
+        memory_by_disk[name] = update_disk(
+            previous,
+            disk,
+            readings=(before, reading),
+            completed_actions=sorted(new_actions.get(name, ()), key=_completed_at),
+            group_spin_up=snapshot.group_spin_ups.get(disk.group) if disk.group else None,
+            resumed_at=memory.resumed_at,
+            now=now,
+        )
+    removed = [name for name in memory_by_disk if name not in snapshot.disks]
+    for name in removed[:-_MAX_REMOVED_DISKS]:
+        del memory_by_disk[name]
+    return memory_by_disk
+
+
+def _completed_at(completed_action: CompletedAction) -> float:
+    return completed_action.ended_at
+
+
+def _blockers(snapshot: Snapshot) -> Iterator[UndatedReason]:
+    """Work in progress, for which the server stays awake; said once for a group."""
+    for disk in snapshot.disks.values():
+        if disk.busy_reason:
+            yield UndatedReason(disk.group or disk.id, disk.busy_reason)

@@ -1,0 +1,143 @@
+"""One disk as people are shown it, and what they should know of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from powerd.config.values import format_duration
+from powerd.core.reasons import UndatedReason
+from powerd.core.time import Reading
+from powerd.disks.model import APM_WITHOUT_STANDBY, Disk
+from powerd.disks.policy.context import DiskContext, NextAction
+from powerd.disks.policy.limits import EARLY_WAKE_WITHIN, EARLY_WAKES_PER_BACKOFF, NEVER, moment_at
+from powerd.disks.state import DiskReport, DiskState
+
+_PASSTHROUGH: Final = (
+    "was woken by a command that is no I/O, such as smartctl's without --nocheck=standby; powerd check names "
+    "programs that send such"
+)
+_SHORT_SPIN_DOWN_AFTER: Final = 300.0
+"""Seconds: who spins down after less will spend more on starts than it saves."""
+
+_EPC: Final = (
+    "has power conditions of its own (EPC), so it may stop sooner than it is told to; "
+    "openSeaChest_PowerControl --showEPCSettings shows their timers"
+)
+_TIMER_AND_EPC: Final = (
+    'has power conditions of its own (EPC), which may overrule its timer; take method = "both", and see '
+    "openSeaChest_PowerControl --showEPCSettings"
+)
+_JOURNAL: Final = (
+    "holds the journal, whose lines wake it: Storage=volatile (journald.conf(5)) keeps it in memory"
+)
+_SWAPPING: Final = "holds swap space in use, so swapping wakes the disk: take an SSD or zram"
+_SWAP: Final = (
+    "has swap space on it; if that is in use (swapon --show), swapping wakes the disk: take an SSD or zram"
+)
+
+
+def build_report(context: DiskContext, next_action: NextAction) -> DiskReport:
+    """What every face shows of one disk."""
+    memory = context.memory
+    state, since = DiskState.EXCLUDED if next_action.unmanaged else memory.state, memory.since
+    if next_action.unknown_since is not None:
+        state, since = DiskState.UNKNOWN, moment_at(context.now, next_action.unknown_since)
+    return DiskReport(  # by position: by name it takes 1.0 us instead of 0.4, and there may be a thousand
+        context.disk,
+        state,
+        since,
+        context.plan.method,
+        context.spin_down_after,
+        context.idle_since,
+        next_action.spin_down_at,
+        next_action.reason,
+        len(memory.spin_ups),
+        len(memory.spin_downs),
+        memory.verified_method,
+        memory.standby_timer,
+        _apm_level(context),
+        memory.last_spin_up,
+    )
+
+
+def remarks(context: DiskContext, next_action: NextAction) -> Iterator[UndatedReason]:
+    """What holds nothing up, and a person should know all the same."""
+    if next_action.unmanaged:
+        return
+    name, memory, plan = context.disk.id, context.memory, context.plan
+    if next_action.reason:
+        yield UndatedReason(name, next_action.reason, blocks_sleep=False)
+    spin_down_after, features = plan.spin_down_after, memory.power_features
+    if memory.backoff_level and spin_down_after:
+        yield UndatedReason(
+            name,
+            f"was woken {EARLY_WAKES_PER_BACKOFF} times within "
+            f"{format_duration(EARLY_WAKE_WITHIN)} of a spin-down, so it stands by after "
+            f"{format_duration(context.spin_down_after)} instead of {format_duration(spin_down_after)}",
+            blocks_sleep=False,
+        )
+    if 0 < spin_down_after < _SHORT_SPIN_DOWN_AFTER:
+        yield UndatedReason(
+            name,
+            f"spin_down_after is shorter than {format_duration(_SHORT_SPIN_DOWN_AFTER)}: starting "
+            "it takes more than it saves",
+            blocks_sleep=False,
+        )
+    if features is not None and features.epc_enabled:
+        yield UndatedReason(name, _TIMER_AND_EPC if plan.method == "timer" else _EPC, blocks_sleep=False)
+    if spin_down_after and (context.disk.mounts or context.disk.holds_journal or context.disk.swap_in_use):
+        yield from _wake_cause_remarks(context.disk)
+    if (
+        memory.last_passthrough_at > -NEVER
+        and memory.state is DiskState.ACTIVE
+        and not _used_since(context, memory.last_passthrough_at)
+    ):
+        yield UndatedReason(name, _PASSTHROUGH, blocks_sleep=False)
+    level = _apm_level(context)
+    if level != plan.apm and (plan.apm is not None or (level or APM_WITHOUT_STANDBY) < APM_WITHOUT_STANDBY):
+        yield from _apm_remarks(context, level)
+
+
+def _wake_cause_remarks(disk: Disk) -> Iterator[UndatedReason]:
+    """What wakes a disk that is to stand by all the same."""
+    if disk.holds_journal:
+        yield UndatedReason(disk.id, _JOURNAL, blocks_sleep=False)
+    if disk.swap_in_use:
+        yield UndatedReason(disk.id, _SWAPPING, blocks_sleep=False)
+    elif any(mount.fs_type == "swap" for mount in disk.mounts):
+        yield UndatedReason(disk.id, _SWAP, blocks_sleep=False)
+
+
+def _used_since(context: DiskContext, since: float) -> bool:
+    return isinstance(context.reading, Reading) and context.reading.value.last_io_at >= since
+
+
+def _apm_level(context: DiskContext) -> int | None:
+    """Its APM level, by its own word if powerd has that, else by what udev has heard."""
+    features = context.memory.power_features
+    return context.disk.apm if features is None else features.apm
+
+
+def _apm_remarks(context: DiskContext, level: int | None) -> Iterator[UndatedReason]:
+    """A level that cannot be set, and one at which it stops when it likes to though no rule says so."""
+    name, memory, wanted = context.disk.id, context.memory, context.plan.apm
+    if wanted is not None and memory.power_features is not None:
+        if not memory.power_features.apm_supported:
+            yield UndatedReason(
+                name, f"has no APM, so that its level cannot be set to {wanted}; drop apm", blocks_sleep=False
+            )
+        elif memory.requested_apm == wanted:
+            yield UndatedReason(
+                name, f"its APM level cannot be set to {wanted}: {memory.setting_error}", blocks_sleep=False
+            )
+    if level is not None and level < APM_WITHOUT_STANDBY:
+        cause = "which no rule asks for" if wanted is None else f"not at {wanted} as its rule says"
+        remedy = "set apm = 254 in a [[disks.rule]]" if wanted is None else 'mode = "enforce" sets it'
+        remedy = f"; {remedy}" if wanted is None or not context.enforcing else ""
+        yield UndatedReason(
+            name,
+            f"is at APM level {level}, {cause}: below {APM_WITHOUT_STANDBY} it may spin down when it likes "
+            f"to{remedy}",
+            blocks_sleep=False,
+        )

@@ -1,0 +1,230 @@
+"""The disks' part of the daemon: their source, what is kept of them, and groups that are guarded.
+
+It holds no rule: what is to be looked at and guarded, decisions say.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Final, Protocol
+
+from powerd.core.actions import Action, ActionResult
+from powerd.core.clock import Clock
+from powerd.core.poller import PollDepth, Poller
+from powerd.core.snapshot import Decision
+from powerd.core.state import StateStore
+from powerd.core.storage import Storage
+from powerd.disks.disk_id import DiskId
+from powerd.disks.model import DiskAction, GroupSpinUp, GroupWatch, find_disk
+from powerd.disks.policy import history
+from powerd.disks.policy.write_safety import may_write, would_wake_disk
+from powerd.disks.source.source import DiskSource
+from powerd.disks.state import DiskMemory, DiskReport, DiskState
+from powerd.linux.ports import DiskEyes
+from powerd.linux.values import HostError
+from powerd.requests.model import RequestRefusedError
+
+_MIN_POLL_DISTANCE: Final = 5.0
+"""Seconds: whatever is wished for, no two looks out of turn are closer."""
+_CANNOT_SPIN_DOWN: Final = frozenset(
+    {DiskState.EXCLUDED, DiskState.UNSUPPORTED, DiskState.UNRESPONSIVE, DiskState.SUSPENDED}
+)
+_WATCH_RETRY_AFTER: Final = 300.0
+"""Seconds until a guard that failed is tried again; by then the helper is done with what that one began."""
+
+
+class Hands(Protocol):
+    """What guarding needs."""
+
+    async def wait_first_access(self, disks: tuple[DiskId, ...]) -> tuple[DiskId, tuple[DiskId, ...], float]:
+        """Watch sleeping disks until one is accessed, and wake the others then.
+
+        Returns:
+            The one accessed, the others, and the seconds that waking them took.
+
+        Raises:
+            HostError: the helper refuses, or is not there.
+        """
+        ...
+
+
+class GroupWatches:
+    """Keeps as many groups guarded as the latest decision says.
+
+    Args:
+        hands: see there.
+        state: told of each group that was woken.
+        clock: for when.
+        on_error: called with each fault, one sentence.
+    """
+
+    def __init__(
+        self, hands: Hands, state: StateStore, clock: Clock, on_error: Callable[[str], None]
+    ) -> None:
+        self._hands = hands
+        self._state = state
+        self._clock = clock
+        self._on_error = on_error
+        self._running: dict[GroupWatch, asyncio.Task[None]] = {}
+        self._failed_at: dict[GroupWatch, float] = {}
+
+    def update(self, watches: tuple[GroupWatch, ...]) -> None:
+        """Guard these, and no others."""
+        for watch in self._running.keys() - set(watches):
+            self._running.pop(watch).cancel()
+        now = self._clock.now().mono
+        for watch in watches:
+            if (
+                watch not in self._running
+                and now - self._failed_at.get(watch, -_WATCH_RETRY_AFTER) >= _WATCH_RETRY_AFTER
+            ):
+                self._running[watch] = asyncio.get_running_loop().create_task(self._watch(watch))
+
+    async def _watch(self, watch: GroupWatch) -> None:
+        try:
+            first, other_disks, duration = await self._hands.wait_first_access(watch.disks)
+        except HostError as error:
+            self._on_error(f"{watch.group}: its disks will wake one by one: {error}")
+            self._failed_at[watch] = self._clock.now().mono
+            self._running.pop(watch, None)
+            return
+        # It stays among the standing until the decision on its outcome no longer wants it.
+        self._failed_at.pop(watch, None)
+        self._state.add_group_spin_up(
+            watch.group, GroupSpinUp(first, other_disks, self._clock.now().mono, duration)
+        )
+
+
+class DiskService:
+    """See the module.
+
+    Args:
+        eyes, hands, clock: the host.
+        state: where facts go.
+        store: what outlives a restart; None = nothing does.
+        on_error: called with each fault that is no status, one sentence.
+        boot_id: which boot of the machine this is; "" = unknown.
+    """
+
+    def __init__(  # noqa: PLR0913 - the host's three parts, and what outlives a restart
+        self,
+        eyes: DiskEyes,
+        hands: Hands,
+        clock: Clock,
+        state: StateStore,
+        *,
+        store: Storage | None,
+        on_error: Callable[[str], None],
+        boot_id: str,
+    ) -> None:
+        self._clock = clock
+        self._state = state
+        self._store = store
+        self._directory = str(store.directory) if store else ""
+        self._on_error = on_error
+        self._boot_id = boot_id
+        self._source = DiskSource(eyes, clock)
+        self._poller = Poller(self._source, state, clock)
+        self._source.poll_soon = self._poller.poll_soon
+        self._group_watches = GroupWatches(hands, state, clock, on_error)
+        self.memory: dict[DiskId, DiskMemory] = history.restore(
+            store.load("disks") if store else None, boot_id, clock.now()
+        )
+        self._current_document: history.StoredDisks = history.serialise(self.memory)
+        self._stored_document = self._current_document
+        self._poll_timer: asyncio.TimerHandle | None = None
+        self._polled_at = float("-inf")
+        self._reports: tuple[DiskReport, ...] = ()
+
+    async def run(self) -> None:
+        """Look at the disks in their rhythm, for ever."""
+        await self._poller.run()
+
+    def set_poll_interval(self, poll_interval: float) -> None:
+        """Look every so many seconds: in step with the other sources, so that the machine wakes up once."""
+        self._source.poll_interval = poll_interval
+        self._poller.reschedule()
+
+    def on_decision(self, decision: Decision) -> None:
+        """Do what a decision says besides its orders."""
+        self._reports = decision.disks
+        self._group_watches.update(decision.watched_groups)
+        self._schedule_poll(decision.next_disk_poll_at)
+        self._current_document = history.serialise(decision.memory.disks)
+        if self._current_document != self._stored_document:
+            activity = self._state.snapshot().activity
+            if may_write(self._directory, decision.disks, activity, self._clock.now()):
+                self.save()
+
+    def on_action_started(self, action: Action) -> None:
+        """An order is being obeyed from now on."""
+        if isinstance(action, DiskAction):
+            self._source.begin_action(action.disk)
+
+    def on_action_finished(self, action: Action, result: ActionResult) -> None:
+        """An order to a disk has come to an end, whatever that is: what went to the drive is none of its use.
+
+        It belongs to each begun(), or on Linux before 5.18 the disk's activity stands still for ever.
+        """
+        if isinstance(action, DiskAction):
+            self._source.end_action(action.disk, result.commands)
+
+    async def request_standby(self, name: str) -> tuple[DiskId, ...]:
+        """Have a disk and all that share its group stand by, unless they are used from now on.
+
+        Args:
+            name: the disk's id, device or serial number.
+
+        Raises:
+            RefusedError: there is no such disk, there are several, or it cannot be made to.
+        """
+        disk = find_disk((each.disk for each in self._reports), name)
+        report = next((each for each in self._reports if each.disk is disk), None)
+        if report is None:
+            raise RequestRefusedError(
+                f'there is no disk "{name}"; `powerd disks` names those that there are', not_found=True
+            )
+        if report.state in _CANNOT_SPIN_DOWN:
+            raise RequestRefusedError(f"{report.disk.device} will not stand by: {report.reason}")
+        await self._poller.poll(PollDepth.ROUTINE)  # what moved it before this wish is no objection
+        group, now = report.disk.group, self._clock.now().mono
+        members = [each.disk.id for each in self._reports if group is not None and each.disk.group == group]
+        self._state.request_spin_down(dict.fromkeys(members or [report.disk.id], now))
+        return tuple(members) or (report.disk.id,)
+
+    def save(self) -> None:
+        """Keep what is known over a restart."""
+        if self._store is None or self._current_document == self._stored_document:
+            return
+        error = self._store.save(
+            "disks", history.with_clocks(self._current_document, self._boot_id, self._clock.now())
+        )
+        self._stored_document = self._current_document
+        if error:
+            self._on_error(error)
+
+    def close(self) -> None:
+        """End what stands, and keep what is known.
+
+        A disk is woken for it only where a spin-down would be forgotten, and with it a part of a budget.
+        """
+        self._group_watches.update(())
+        if self._poll_timer is not None:
+            self._poll_timer.cancel()
+        budget_at_risk = history.has_new_spin_downs(self._stored_document, self._current_document)
+        if budget_at_risk or not would_wake_disk(self._directory, self._reports):
+            self.save()
+
+    def _schedule_poll(self, when: float) -> None:
+        if self._poll_timer is not None:
+            self._poll_timer.cancel()
+            self._poll_timer = None
+        if when < float("inf"):
+            poll_at = max(when, self._polled_at + _MIN_POLL_DISTANCE)
+            self._poll_timer = asyncio.get_running_loop().call_at(poll_at, self._poll_now)
+
+    def _poll_now(self) -> None:
+        self._poll_timer = None
+        self._polled_at = self._clock.now().mono
+        self._poller.poll_soon()

@@ -1,0 +1,132 @@
+"""Reads what sysfs and udev's database tell of every block device, and nothing below /dev."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Final
+
+from powerd.disks.source import udev_database
+from powerd.linux.ports import DiskEyes
+
+SYS_BLOCK: Final = "/sys/block"
+_SECTOR_BYTES: Final = 512  # bytes; sysfs counts in these whatever the disk's own sectors are
+_COMMON_ATTRIBUTES: Final = ("dev", "size", "diskseq")
+_HARDWARE_ATTRIBUTES: Final = (
+    "removable",
+    "queue/rotational",
+    "queue/iostats",
+    "queue/iostats_passthrough",
+    "device/vendor",
+    "device/model",
+    "device/type",
+    "device/serial",
+    "device/power/control",
+    "device/power/autosuspend_delay_ms",
+)
+_MD_ATTRIBUTES: Final = ("md/level",)
+_DM_ATTRIBUTES: Final = ("dm/name", "dm/uuid")
+
+
+@dataclass(frozen=True, slots=True)
+class BlockDevice:
+    """A block device: a whole disk, a partition, or one that the kernel makes of others.
+
+    Attributes:
+        name: the kernel's, ``sda1``.
+        path: its directory, by where the hardware is: ``/sys/devices/pci0000:00/.../block/sda/sda1``.
+        attributes: files of that directory that were there, ``queue/rotational``.
+        udev: its record.
+        parent: of a partition, the name of the disk.
+        slaves: names of the devices that it is made of (md, dm, bcache).
+    """
+
+    name: str
+    path: str
+    attributes: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    udev: udev_database.UdevRecord = field(default_factory=udev_database.UdevRecord)
+    parent: str | None = None
+    slaves: tuple[str, ...] = ()
+
+    @property
+    def device_number(self) -> str:
+        """``MAJOR:MINOR``."""
+        return self.attributes.get("dev", "")
+
+    @property
+    def size(self) -> int:
+        """Bytes; 0 = no medium, not in use, or unknown."""
+        return (parse_int(self.attributes.get("size")) or 0) * _SECTOR_BYTES
+
+    @property
+    def is_virtual(self) -> bool:
+        """The kernel makes it: no hardware of its own. NVMe with several paths is none, where it stands."""
+        return self.path.startswith("/sys/devices/virtual/") and not self.name.startswith("nvme")
+
+
+def parse_int(text: str | None) -> int | None:
+    """A whole number as sysfs writes it; None = it is none."""
+    try:
+        return int(text or "")
+    except ValueError:
+        return None
+
+
+async def read_block_devices(files: DiskEyes) -> dict[str, BlockDevice]:
+    """Every block device by its name, less virtual ones without a size, of which Linux keeps a stock.
+
+    Raises:
+        HostError: sysfs may not be looked into.
+    """
+    found: dict[str, BlockDevice] = {}
+    for name in files.listdir(SYS_BLOCK):
+        await files.yield_now()
+        disk = _read_disk(files, name)
+        if disk is None:
+            continue
+        found[name] = disk
+        for entry in files.listdir(disk.path):
+            if entry.startswith(name):
+                found[entry] = _read_partition(files, disk, entry)
+    return found
+
+
+def _read_disk(files: DiskEyes, name: str) -> BlockDevice | None:
+    path = files.realpath(f"{SYS_BLOCK}/{name}")
+    if path is None:
+        return None
+    read = _read_attributes(files, path, _COMMON_ATTRIBUTES)
+    bare = BlockDevice(name, path, read)
+    if "dev" not in read or (bare.is_virtual and not bare.size):
+        return None
+    wanted = (
+        (_MD_ATTRIBUTES if name.startswith("md") else _DM_ATTRIBUTES)
+        if bare.is_virtual
+        else _HARDWARE_ATTRIBUTES
+    )
+    attributes = read | _read_attributes(files, path, wanted)
+    slaves = files.listdir(f"{path}/slaves") if bare.is_virtual else ()
+    return BlockDevice(name, path, MappingProxyType(attributes), _udev_record(files, read), slaves=slaves)
+
+
+def _read_partition(files: DiskEyes, disk: BlockDevice, name: str) -> BlockDevice:
+    path = f"{disk.path}/{name}"
+    attributes = _read_attributes(files, path, ("dev",))
+    return BlockDevice(
+        name, path, MappingProxyType(attributes), _udev_record(files, attributes), parent=disk.name
+    )
+
+
+def _read_attributes(files: DiskEyes, path: str, names: Iterable[str]) -> dict[str, str]:
+    texts = ((name, files.read_text(f"{path}/{name}")) for name in names)
+    return {name: text for name, text in texts if text is not None}
+
+
+def _udev_record(files: DiskEyes, attributes: Mapping[str, str]) -> udev_database.UdevRecord:
+    number = attributes.get("dev")
+    return (
+        udev_database.parse_record(files.read_text(udev_database.record_path(number)))
+        if number
+        else udev_database.UdevRecord()
+    )

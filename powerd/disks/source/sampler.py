@@ -1,0 +1,240 @@
+"""What the disks' files in sysfs say of their use: I/O, commands of others, runtime power management.
+
+Of one disk there are up to three files, and one more for each partition where those count. All are read in
+one go, in an order that matters: the commands before the I/O (see Commands.look).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from itertools import islice
+from typing import Final, NamedTuple
+
+from powerd.core.time import Reading, Unavailable
+from powerd.disks.disk_id import DiskId
+from powerd.disks.model import DiskActivity
+from powerd.disks.source import block_devices, iostat, scsi_commands
+from powerd.disks.source.block_devices import BlockDevice
+from powerd.disks.source.inventory import Inventory
+from powerd.disks.source.iostat import IoCounter
+from powerd.disks.source.scsi_commands import CommandCounter
+from powerd.linux.ports import DiskEyes
+
+_SUSPENDED_STATUS: Final = {"suspended", "suspending"}
+_COMMAND_COUNT_FILE: Final = "device/iorequest_cnt"
+
+
+class _Attachment(NamedTuple):
+    """What tells a drive that was there all the time from one that was plugged in again, and since when."""
+
+    path: str
+    device_number: str
+    diskseq: str | None
+    attached_at: float
+
+
+class DiskSample(NamedTuple):
+    """What a disk's files say: its commands, its I/O, its runtime power management, its partitions' I/O."""
+
+    command_count: str | None
+    stat: str | None
+    runtime_status: str | None
+    partition_stats: list[str | None]
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether a file of counters is not there any more."""
+        return None in (self.stat, *self.partition_stats)
+
+    def parse_stats(self) -> iostat.IoStat | None:
+        """The counters that tell whether it moves; None = they cannot be read."""
+        disk, partitions = (
+            iostat.parse_stat(self.stat),
+            [iostat.parse_stat(part) for part in self.partition_stats],
+        )
+        known = [part for part in partitions if part is not None]
+        if disk is None or len(known) < len(partitions):
+            return None
+        return iostat.sum_partitions(disk, known) if known else disk
+
+
+class ActivitySampler:
+    """What is known of each disk's use from one look to the next.
+
+    Args:
+        files: the host.
+    """
+
+    def __init__(self, files: DiskEyes) -> None:
+        self._files = files
+        self._inventory = Inventory()
+        self._includes_passthrough: frozenset[DiskId] = frozenset()
+        self._partitions: Mapping[DiskId, tuple[str, ...]] = {}
+        self._attachments: dict[DiskId, _Attachment] = {}
+        self._io_counters: dict[DiskId, IoCounter] = {}
+        self._counted_partitions: dict[DiskId, tuple[str, ...]] = {}
+        self._command_counters: dict[DiskId, CommandCounter] = {}
+        self._readings: dict[DiskId, Reading[DiskActivity] | Unavailable] = {}
+        self._own_commands: Counter[DiskId] = Counter()
+        self._running_actions: Counter[DiskId] = Counter()
+
+    @property
+    def attached_at(self) -> dict[DiskId, float]:
+        """CLOCK_MONOTONIC since which each disk has been there without a break."""
+        return {id_: attachment.attached_at for id_, attachment in self._attachments.items()}
+
+    def begin_action(self, disk: DiskId) -> None:
+        """An order of powerd's own to the disk is being obeyed from now on."""
+        if not self._running_actions[disk] and disk in self._command_counters:
+            self._command_counters[disk].begin_own(self._read_command_count(disk))
+        self._running_actions[disk] += 1
+
+    def end_action(self, disk: DiskId, sent: int) -> None:
+        """It has been; so many commands have gone to the disk for it."""
+        self._running_actions[disk] -= 1
+        self._own_commands[disk] += sent
+        if not self._running_actions[disk] and disk in self._command_counters:
+            self._command_counters[disk].end_own(self._read_command_count(disk))
+
+    def _read_command_count(self, disk: DiskId) -> int | None:
+        block = self._inventory.blocks.get(disk)
+        return (
+            None
+            if block is None
+            else scsi_commands.parse_count(self._files.read_text(f"{block.path}/{_COMMAND_COUNT_FILE}"))
+        )
+
+    def set_inventory(self, inventory: Inventory, now: float) -> None:
+        """Read these disks from now on."""
+        self._inventory = inventory
+        self._choose_counters()
+        self._attach(now)
+
+    def read_samples(self) -> dict[DiskId, DiskSample]:
+        """What the files of each disk that is not excluded say, and of partitions where they count."""
+        sampled = [disk.id for disk in self._inventory.disks.values() if disk.ineligible_reason is None]
+        files = {id_: self._paths_of(id_) for id_ in sampled}
+        texts = iter(self._files.read_cached([path for paths in files.values() for path in paths]))
+        return {id_: self._make_sample(id_, list(islice(texts, len(paths)))) for id_, paths in files.items()}
+
+    def evaluate(
+        self, samples: Mapping[DiskId, DiskSample], now: float
+    ) -> Mapping[DiskId, Reading[DiskActivity] | Unavailable]:
+        """What that means, compared with the look before."""
+        self._readings = {id_: self._evaluate_disk(id_, sight, now) for id_, sight in samples.items()}
+        self._own_commands = Counter(
+            {id_: own for id_, own in self._own_commands.items() if self._running_actions[id_]}
+        )
+        return self._readings
+
+    def _choose_counters(self) -> None:
+        """Whose counters hold commands, and which partitions' counters to go by instead."""
+        release = self._files.kernel_release()
+        self._includes_passthrough = frozenset(
+            id_
+            for id_, block in self._inventory.blocks.items()
+            if iostat.includes_passthrough(release, block.attributes.get("queue/iostats_passthrough"))
+        )
+        parts = self._inventory.partitions.items()
+        self._partitions = {id_: names for id_, names in parts if id_ in self._includes_passthrough}
+
+    def _attach(self, now: float) -> None:
+        """Begin anew with drives that were plugged in, and forget those that are gone."""
+        before, self._attachments = self._attachments, {}
+        for id_, block in self._inventory.blocks.items():
+            found = _Attachment(block.path, block.device_number, block.attributes.get("diskseq"), now)
+            old = before.get(id_)
+            if old is not None and old._replace(attached_at=now) == found:
+                found = old
+            self._attachments[id_] = found
+        unchanged = {id_ for id_, attachment in self._attachments.items() if before.get(id_) == attachment}
+        self._io_counters = {id_: count for id_, count in self._io_counters.items() if id_ in unchanged}
+        self._counted_partitions = {
+            id_: parts for id_, parts in self._counted_partitions.items() if id_ in unchanged
+        }
+        counters_kept = {id_: each for id_, each in self._command_counters.items() if id_ in unchanged}
+        # of those alone that have the file: looking for it costs more than reading it
+        self._command_counters = {
+            id_: counters_kept.get(id_) or CommandCounter()
+            for id_ in self._inventory.blocks
+            if self._read_command_count(id_) is not None
+        }
+
+    def _paths_of(self, id_: DiskId) -> list[str]:
+        """Those that _sight() is made from, in the order in which they are to be read (see Commands.look)."""
+        path = self._inventory.blocks[id_].path
+        command_path = (f"{path}/{_COMMAND_COUNT_FILE}",) if id_ in self._command_counters else ()
+        parts = (f"{part}/stat" for part in self._partitions.get(id_, ()))
+        return [*command_path, f"{path}/stat", f"{path}/device/power/runtime_status", *parts]
+
+    def _make_sample(self, id_: DiskId, texts: list[str | None]) -> DiskSample:
+        command_count = texts.pop(0) if id_ in self._command_counters else None
+        stat, status, *parts = texts
+        return DiskSample(command_count, stat, status, parts)
+
+    def _evaluate_disk(
+        self, id_: DiskId, sample: DiskSample, now: float
+    ) -> Reading[DiskActivity] | Unavailable:
+        block, before = self._inventory.blocks[id_], self._io_counters.get(id_)
+        stat = sample.parse_stats()
+        if stat is None or block.attributes.get("queue/iostats") == "0":
+            self._io_counters.pop(id_, None)
+            return Unavailable(now, _unavailable_reason(block, sample.stat))
+        includes_passthrough = id_ in self._includes_passthrough
+        if (
+            includes_passthrough
+            and before is not None
+            and self._running_actions[id_]
+            and id_ in self._readings
+        ):
+            return self._readings[
+                id_
+            ]  # its own commands are counted, and nobody has said yet how many they are
+        partitions = self._partitions.get(id_, ())
+        if partitions != self._counted_partitions.get(id_, partitions):
+            before = None  # the sum is over others, and nothing can be told from how it differs
+        elif before is not None and stat.completed < before.completed:  # counters begin anew with the device
+            self._attachments[id_] = self._attachments[id_]._replace(attached_at=now)
+        self._counted_partitions[id_] = partitions
+        own_commands = self._own_commands[id_] if includes_passthrough and not partitions else 0
+        count = self._io_counters[id_] = iostat.advance_counter(before, stat, own_commands, now)
+        runtime_suspended, last_passthrough_at = (
+            sample.runtime_status in _SUSPENDED_STATUS,
+            self._update_command_counter(id_, sample, count.last_io_at, now),
+        )
+        return Reading(
+            now,
+            DiskActivity(
+                count.last_io_at,
+                count.foreign_completed,
+                count.in_flight,
+                runtime_suspended,
+                last_passthrough_at,
+            ),
+        )
+
+    def _update_command_counter(
+        self, id_: DiskId, sample: DiskSample, last_io_at: float, now: float
+    ) -> float:
+        """When others last sent it commands that are no I/O; see Activity."""
+        counter = self._command_counters.get(id_)
+        if counter is None:
+            return float("-inf")
+        own_running = self._running_actions[id_] > 0
+        counter.update(
+            scsi_commands.parse_count(sample.command_count),
+            now,
+            no_io=last_io_at < now,
+            own_running=own_running,
+        )
+        return counter.last_passthrough_at
+
+
+def _unavailable_reason(block: BlockDevice, text: str | None) -> str:
+    """Why nobody can tell whether the disk moves."""
+    if text is None:
+        return f"{block.name} is gone, or its counters cannot be read; see {block.path}/stat"
+    if block.attributes.get("queue/iostats") == "0":
+        return f"{block.name} is not counted: echo 1 > {block_devices.SYS_BLOCK}/{block.name}/queue/iostats"
+    return f"{block.path}/stat has no counters that powerd understands; report its content"

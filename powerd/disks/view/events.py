@@ -1,0 +1,93 @@
+"""What disks do that is worth a line in the journal: each spin-down, each spin-up, and trouble. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from powerd.core.actions import CompletedAction
+from powerd.core.snapshot import Status
+from powerd.disks.disk_id import DiskId
+from powerd.disks.model import SpinDown
+from powerd.disks.state import DiskReport, DiskState
+from powerd.ui.journal import INFO, NOTICE, WARNING, EventName, JournalEntry, make_entry
+from powerd.ui.layout import format_duration
+
+_STOPPED_TEXT: Final = {
+    DiskState.STANDBY: "stands by",
+    DiskState.SLEEPING: "sleeps",
+    DiskState.SUSPENDED: "is suspended",
+}
+_SPINNING_STATES: Final = frozenset({DiskState.ACTIVE, DiskState.SPINNING_DOWN})
+_RESPONSIVE_STATES: Final = frozenset({DiskState.ACTIVE, DiskState.STANDBY, DiskState.SLEEPING})
+_PROBLEM_TEXT: Final = {
+    DiskState.UNRESPONSIVE: "does not answer",
+    DiskState.UNSUPPORTED: "cannot be made to stand by",
+}
+
+
+def disk_events(before: Status | None, after: Status) -> Iterator[JournalEntry]:
+    """What is new of disks since the decision ``before``; what they did when powerd started is none."""
+    if before is None:
+        return
+    old = {report.disk.id: report for report in before.decision.disks}
+    for report in after.decision.disks:
+        was = old.get(report.disk.id)
+        if was is not None:
+            yield from _state_events(was, report)
+    yield from _dry_run_events(before, after)
+
+
+def label(report: DiskReport) -> str:
+    """What a person calls it: ``sda (WDC WD20EFRX-68EUZN0)``."""
+    disk = report.disk
+    return f"{disk.device} ({disk.model})" if disk.model else disk.device
+
+
+def _state_events(previous: DiskReport, report: DiskReport) -> Iterator[JournalEntry]:
+    """What became of one disk between two decisions; asleep again after a short wake-up is two lines."""
+    name = label(report)
+    if report.last_spin_up is not None and report.last_spin_up != previous.last_spin_up:
+        duration_text = ""
+        if previous.state in _STOPPED_TEXT:
+            slept = (report.last_spin_up.mono + report.last_spin_up.slept) - (
+                previous.since.mono + previous.since.slept
+            )
+            duration_text = f" after {format_duration(slept)}"
+        yield _disk_event(report, "spin-up", f"{name} spins again{duration_text}")
+    if report.state is previous.state:
+        return
+    if report.state in _STOPPED_TEXT and (
+        previous.state in _SPINNING_STATES or report.last_spin_up != previous.last_spin_up
+    ):
+        yield _disk_event(report, "spin-down", f"{name} {_STOPPED_TEXT[report.state]}{_idle_text(report)}")
+    if report.state in _PROBLEM_TEXT:
+        yield _disk_event(report, "disk", f"{name} {report.reason or _PROBLEM_TEXT[report.state]}", WARNING)
+    elif previous.state is DiskState.UNRESPONSIVE and report.state in _RESPONSIVE_STATES:
+        yield _disk_event(report, "disk", f"{name} answers again", NOTICE)
+
+
+def _idle_text(report: DiskReport) -> str:
+    """For how long nobody had used it by then."""
+    idle = 0.0 if report.idle_since is None else report.since.mono - report.idle_since
+    return f": unused for {format_duration(idle)}" if idle > 0 else ""
+
+
+def _dry_run_events(before: Status, after: Status) -> Iterator[JournalEntry]:
+    """Spin-downs that observe mode only speaks of."""
+    if after.mode != "observe":
+        return
+    old, new = _spin_downs(before), _spin_downs(after)
+    for report in after.decision.disks:
+        completed_action = new.get(report.disk.id)
+        if completed_action is not None and completed_action != old.get(report.disk.id):
+            yield _disk_event(report, "spin-down", f"{label(report)} would have been told to stand by")
+
+
+def _spin_downs(status: Status) -> dict[DiskId, CompletedAction]:
+    completed_actions = status.snapshot.completed_disk_actions.items()
+    return {disk: outcome for (kind, disk), outcome in completed_actions if kind is SpinDown and outcome.ok}
+
+
+def _disk_event(report: DiskReport, event: EventName, message: str, priority: int = INFO) -> JournalEntry:
+    return make_entry(event, message, priority, disk=report.disk.id, subject=report.disk.device)

@@ -1,0 +1,213 @@
+"""What is built on a disk: partitions, arrays, mappings, file systems, by what sysfs says of them.
+
+/sys/block/NAME/holders and /sys/block/NAME/PARTITION/holders name what uses them. A file system that is
+mounted has a directory below /sys/fs/TYPE, by the name of its device; btrfs by its UUID, where ``devices``
+are links.
+
+Which device a disk's name stands for, and what the kernel says of it without anybody touching the device.
+
+sysfs below /sys/block/NAME (Documentation/ABI/stable/sysfs-block): ``dev`` is "MAJOR:MINOR", ``size``
+counts 512 bytes whatever the sectors are, ``holders`` names what is built on top, ``inflight`` is "READS
+WRITES" that are under way, ``stat`` counts sectors, and more (Documentation/block/stat.rst). Below ``device``
+is what the SCSI layer says: ``vendor``, ``type``, and ``power/runtime_status``
+(Documentation/ABI/testing/sysfs-devices-power). Opening a disk that the kernel has suspended wakes it, so
+this is read first.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from powerd.disks.model import FailureCause
+from powerd.helper.errors import RefusalError
+
+_DEPTH: Final = 8  # partition, md, crypt, LVM and some
+
+
+def holder_dirs(disk: DiskDevice) -> list[Path]:
+    """What is built on the disk or its partitions, and on that, and so on: directories in sysfs."""
+    directories: dict[Path, None] = {}
+    layer = [disk.sysfs]
+    for _ in range(_DEPTH):
+        below = (part for path in layer for part in partition_dirs(path))
+        layer = [holder.resolve() for part in below for holder in sorted(part.glob("holders/*"))]
+        directories |= dict.fromkeys(layer)
+    return list(directories)
+
+
+def block_device_dirs(disk: DiskDevice) -> list[Path]:
+    """The directories of all block devices that are the disk's, or lie on it."""
+    return [part for path in (disk.sysfs, *holder_dirs(disk)) for part in partition_dirs(path)]
+
+
+def btrfs_dirs(names: Iterable[str], root: Path) -> Iterator[Path]:
+    """The directories of mounted btrfs file systems on devices of these names."""
+    wanted = set(names)
+    for filesystem in sorted((root / "sys/fs/btrfs").glob("*-*")):
+        if wanted & {member.name for member in (filesystem / "devices").glob("*")}:
+            yield filesystem
+
+
+def backing_device_names(disk: DiskDevice, root: Path) -> set[str]:
+    """The names of the backing devices that data for the disk waits at."""
+    directories = block_device_dirs(disk)
+    names = {read_attribute(path / "dev") for path in directories if not (path / "partition").exists()} - {""}
+    return names | {
+        (path / "bdi").resolve().name for path in btrfs_dirs((path.name for path in directories), root)
+    }
+
+
+_NAME: Final = re.compile(r"[a-z][a-z0-9]{1,31}")
+_LOOP: Final = re.compile(r"loop[0-9]+")
+_DEVICE_NUMBER: Final = re.compile(r"([0-9]{1,4}):([0-9]{1,7})")
+_DISK_TYPES: Final = {"0", "20"}  # direct access, and zoned (SPC-5, "PERIPHERAL DEVICE TYPE")
+_SECTOR: Final = 512
+_SECTORS_READ, _SECTORS_WRITTEN = 2, 6  # fields of stat that count sectors
+_READ_SIZE: Final = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class DiskDevice:
+    """A whole disk.
+
+    Attributes:
+        name: its link in /dev/disk/by-id.
+        node: the device's file, e.g. ``/dev/sda``.
+        sysfs: its directory in sysfs.
+        device_number: of the device, ``(major, minor)``.
+    """
+
+    name: str
+    node: Path
+    sysfs: Path
+    device_number: tuple[int, int]
+
+    @property
+    def runtime_suspended(self) -> bool:
+        """The kernel's runtime power management has suspended the device, so an open would wake it."""
+        return self.read("device/power/runtime_status") in {"suspended", "suspending"}
+
+    @property
+    def size(self) -> int:
+        """In bytes; 0 = unknown."""
+        return _int_or_zero(self.read("size")) * _SECTOR
+
+    @property
+    def in_flight(self) -> int:
+        """Reads and writes under way."""
+        return sum(map(_int_or_zero, self.read("inflight").split()))
+
+    @property
+    def sectors(self) -> tuple[str, ...]:
+        """Counts of those read and of those written; commands past the file systems do not move them."""
+        fields = self.read("stat").split()
+        return tuple(fields[index] for index in (_SECTORS_READ, _SECTORS_WRITTEN) if index < len(fields))
+
+    @property
+    def scsi_only(self) -> bool:
+        """It is no ATA disk, nor one behind a USB bridge: it speaks nothing but SCSI, as SAS disks do."""
+        vendor = self.read("device/vendor")
+        return vendor not in {"", "ATA"} and not self.on_usb
+
+    @property
+    def on_usb(self) -> bool:
+        """It is behind a USB bridge."""
+        return "/usb" in os.path.realpath(self.sysfs / "device")
+
+    @property
+    def rotational(self) -> bool:
+        """It has a spindle, or the kernel does not say that it has none (``queue/rotational``)."""
+        return self.read("queue/rotational") != "0" and not self.is_nvme
+
+    @property
+    def is_nvme(self) -> bool:
+        """It is an NVMe drive."""
+        return self.node.name.startswith("nvme")
+
+    def read(self, attribute: str) -> str:
+        """An attribute's text; "" = there is none."""
+        return read_attribute(self.sysfs / attribute)
+
+
+def find_disk(root: Path, name: str, *, allow_loops: bool = False) -> DiskDevice:
+    """The disk whose link in /dev/disk/by-id is ``name``.
+
+    Args:
+        root: where paths begin.
+        name: as messages.disk admits it.
+        allow_loops: a loop device is a disk too; for tests.
+
+    Raises:
+        RefusalError: there is none, or it is no whole disk.
+    """
+    try:
+        target = str((root / "dev/disk/by-id" / name).readlink())
+    except OSError:
+        raise RefusalError(
+            f"there is no disk {name}; `ls /dev/disk/by-id` names those that there are", FailureCause.GONE
+        ) from None
+    device = target.removeprefix("../../")
+    sysfs = root / "sys/block" / device
+    if not _NAME.fullmatch(device) or not sysfs.is_dir():
+        raise RefusalError(f"{name} is a partition or no disk at all; name the whole disk")
+    if not (allow_loops and _LOOP.fullmatch(device)):
+        _require_hardware(name, sysfs)
+    number = _DEVICE_NUMBER.fullmatch(read_attribute(sysfs / "dev"))
+    if number is None:
+        raise RefusalError(f"{name} ({device}) has gone; plug it in again", FailureCause.GONE)
+    return DiskDevice(name, root / "dev" / device, sysfs, (int(number[1]), int(number[2])))
+
+
+def open_disk(disk: DiskDevice) -> int:
+    """A descriptor for reading; never for writing, which would make udev probe the disk when it is closed.
+
+    Raises:
+        RefusalError: it cannot be opened, or another disk has its name by now.
+    """
+    try:
+        descriptor = os.open(disk.node, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        raise RefusalError(f"{disk.name} cannot be opened: {error.strerror or error}; see dmesg") from None
+    number = os.fstat(descriptor).st_rdev
+    if (os.major(number), os.minor(number)) != disk.device_number:
+        os.close(descriptor)
+        raise RefusalError(f"{disk.node} is no longer {disk.name}; ask again", FailureCause.GONE)
+    return descriptor
+
+
+def partition_dirs(sysfs: Path) -> Iterator[Path]:
+    """The directories of a disk and of its partitions."""
+    yield sysfs
+    yield from sorted(path.parent for path in sysfs.glob("*/partition"))
+
+
+def read_attribute(path: Path) -> str:
+    """An attribute's text, stripped; "" = it cannot be read."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return ""
+    try:
+        return os.read(descriptor, _READ_SIZE).decode("ascii", "replace").strip()
+    except OSError:
+        return ""
+    finally:
+        os.close(descriptor)
+
+
+def _require_hardware(name: str, sysfs: Path) -> None:
+    """Arrays, mappings and loops have no "device" in sysfs; SCSI things that are no disk say so."""
+    if not (sysfs / "device").exists():
+        raise RefusalError(f"{name} ({sysfs.name}) is made by software; name the disks below it")
+    scsi_type = read_attribute(sysfs / "device/type")
+    if scsi_type and scsi_type not in _DISK_TYPES:
+        raise RefusalError(f"{name} ({sysfs.name}) is no disk, but another kind of drive; leave it out")
+
+
+def _int_or_zero(text: str) -> int:
+    return int(text) if text.isascii() and text.isdigit() else 0

@@ -1,0 +1,86 @@
+"""Wakes a disk by reading one block of it, past all caches; blocking.
+
+Waits for the first access to any of some sleeping disks.
+
+The kernel tells of it at once where tracefs can be had, and nobody wakes up until then. Elsewhere sysfs is
+read every second: the sectors read and written, for those do not move by commands like hdparm's, which Linux
+before 5.18 counts as reads; and what is in flight, for sectors do not move either while a spindle starts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import mmap
+import os
+import random
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from powerd.helper.disks.device import DiskDevice, open_disk
+from powerd.helper.disks.tracefs import Trace, TracefsUnavailableError, request_filter, requested_disks
+from powerd.helper.errors import WARNING, RefusalError, log_line
+
+_BLOCK: Final = 4096  # a multiple of every logical block size
+
+
+def spin_up(disk: DiskDevice) -> None:
+    """Read a block at a random place: the drive's own cache may answer for one that was read before.
+
+    Raises:
+        RefusalError: it cannot be read.
+    """
+    blocks = disk.size // _BLOCK
+    offset = random.randrange(blocks) * _BLOCK if blocks else 0  # noqa: S311 - no secret, just another place
+    descriptor = open_disk(disk)
+    try:
+        fcntl.fcntl(descriptor, fcntl.F_SETFL, os.O_DIRECT)  # which also takes O_NONBLOCK away
+        with mmap.mmap(-1, _BLOCK) as page:  # O_DIRECT wants memory that is aligned
+            os.preadv(descriptor, [page], offset)
+    except OSError as error:
+        raise RefusalError(f"{disk.name} cannot be read: {error.strerror or error}; see dmesg") from None
+    finally:
+        os.close(descriptor)
+
+
+POLL_INTERVAL: Final = 1.0
+"""Seconds between two looks where tracefs is not to be had."""
+
+
+async def wait_for_first_access(
+    disks: Sequence[DiskDevice], root: Path, interval: float = POLL_INTERVAL
+) -> DiskDevice:
+    """The first of ``disks`` that is read or written from now on, or is already.
+
+    Args:
+        disks: all asleep.
+        root: where paths begin.
+        interval: seconds, as EVERY.
+    """
+    try:
+        with Trace(root, request_filter(disk.device_number for disk in disks)) as trace:
+            in_progress = next((disk for disk in disks if disk.in_flight), None)
+            return in_progress or await _access_from_trace(disks, trace)
+    except TracefsUnavailableError as error:
+        log_line(WARNING, f"a group of {len(disks)} disks is looked at every {interval:g} s, as {error}")
+        return await _access_from_counters(disks, interval)
+
+
+async def _access_from_trace(disks: Sequence[DiskDevice], trace: Trace) -> DiskDevice:
+    """What the kernel tells."""
+    by_number = {disk.device_number: disk for disk in disks}
+    traced = await trace.wait(None, lambda events: not requested_disks(events).isdisjoint(by_number))
+    return next(disk for number, disk in by_number.items() if number in requested_disks(traced))
+
+
+async def _access_from_counters(disks: Sequence[DiskDevice], interval: float) -> DiskDevice:
+    """What a look now and then shows; in flight at two looks in a row is no mere command."""
+    previous = [(disk.sectors, disk.in_flight) for disk in disks]
+    while True:
+        await asyncio.sleep(interval)
+        current = [(disk.sectors, disk.in_flight) for disk in disks]
+        for disk, (old, was_in_flight), (new, in_flight) in zip(disks, previous, current, strict=True):
+            if new != old or (was_in_flight and in_flight):
+                return disk
+        previous = current

@@ -1,0 +1,142 @@
+"""What hdparm(8) is told, and what it says: argument vectors and strict parsing; pure.
+
+Its words alone do not do. It takes the registers of the drive's answer from the SCSI sense data that the
+bridge gives, and where a bridge gives none, it reads zeroes, which it calls "standby". So it is asked to be
+verbose: the line ``ATA_16 stat=50 err=00 nsect=ff ...`` on standard error holds the registers. An answer
+without DRDY in the status register is none of a drive's (ACS-3, 6.2), and the count register tells the modes
+that hdparm 9.65 calls unknown: those of Extended Power Conditions (ACS-3, CHECK POWER MODE).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from powerd.disks.model import PowerMode
+from powerd.helper.errors import RefusalError
+from powerd.helper.subprocess import CompletedTool
+
+_STATE: Final = re.compile(r"^ drive state is:  (.+)$", re.MULTILINE)
+_REGISTERS: Final = re.compile(r"\bATA_1[26] stat=([0-9a-f]{2}) err=[0-9a-f]{2} nsect=([0-9a-f]{2}) ")
+_DOUBTFUL: Final = re.compile(r"^SG_IO: (bad/missing|missing|questionable) sense data", re.MULTILINE)
+_DRDY: Final = 0x40
+_STATES: Final = {
+    "active/idle": PowerMode.ACTIVE,
+    "idle": PowerMode.ACTIVE,
+    "standby": PowerMode.STANDBY,
+    "NVcache_spindown": PowerMode.STANDBY,
+    "NVcache_spinup": PowerMode.ACTIVE,
+    "sleeping": PowerMode.SLEEPING,
+}
+_MODES: Final = {
+    **dict.fromkeys((0x00, 0x01, 0x40), PowerMode.STANDBY),
+    **dict.fromkeys((0x41, 0x80, 0x81, 0x82, 0x83, 0xFF), PowerMode.ACTIVE),
+}
+"""By the count register: standby (_z, _y), NV cache with and without a spindle at rest, idle (_a, _b, _c)."""
+
+_WORD_COUNT: Final = 256
+_ROW: Final = re.compile(r"^[0-9a-f]{4}(?: [0-9a-f]{4}){7}$", re.MULTILINE)
+_SIGNATURE: Final = 0xA5
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What IDENTIFY DEVICE tells about power: the fields of messages.disk.Drive."""
+
+    apm: int | None
+    apm_supported: bool
+    epc: bool
+
+
+def read_power(device: str) -> list[str]:
+    """CHECK POWER MODE; one command, or two of which the first failed."""
+    return ["hdparm", "--verbose", "-C", device]
+
+
+def spin_down(device: str) -> list[str]:
+    """STANDBY IMMEDIATE; one command, or two of which the first failed."""
+    return ["hdparm", "-y", device]
+
+
+def set_timer(device: str, value: int) -> list[str]:
+    """IDLE with a standby timer, as model.standby_timer encodes it; one command."""
+    return ["hdparm", "-S", str(value), device]
+
+
+def set_apm(device: str, level: int) -> list[str]:
+    """SET FEATURES, and IDENTIFY DEVICE after it; two commands."""
+    return ["hdparm", "-B", str(level), "--Istdout", device]
+
+
+def identify(device: str) -> list[str]:
+    """IDENTIFY DEVICE, word for word; one command."""
+    return ["hdparm", "--Istdout", device]
+
+
+def power_of(result: CompletedTool) -> PowerMode:
+    """What read_power() found out; UNKNOWN = nothing to be relied on.
+
+    Raises:
+        RefusalError: the command failed, or hdparm does not speak as it should.
+    """
+    if result.status:  # an errno; its last words are those of somebody verbose
+        reason = os.strerror(result.status) if result.status > 0 else result.last_error_line
+        raise RefusalError(f"hdparm -C failed: {reason}")
+    states = _STATE.findall(result.out)
+    if len(states) != 1:
+        raise RefusalError("hdparm -C names no drive state; look at what it prints")
+    if _DOUBTFUL.search(result.err):
+        return PowerMode.UNKNOWN
+    registers = _REGISTERS.findall(result.err)
+    if not registers:  # asked by HDIO_DRIVE_CMD, which has no sense data; or an hdparm with other words
+        return _STATES.get(states[0], PowerMode.UNKNOWN)
+    status, count = (int(register, 16) for register in registers[-1])
+    return _MODES.get(count, PowerMode.UNKNOWN) if status & _DRDY else PowerMode.UNKNOWN
+
+
+def identity_of(result: CompletedTool, option: str) -> Identity:
+    """What identify() or set_apm() found out (ACS-3, table "IDENTIFY DEVICE data").
+
+    Args:
+        result: how hdparm ended.
+        option: its option, for the sentence.
+
+    Raises:
+        RefusalError: the command failed, or what it printed is no identification.
+    """
+    require_success(result, option)
+    words = [int(word, 16) for row in _ROW.findall(result.out) for word in row.split()]
+    if len(words) != _WORD_COUNT or not _checksum_ok(words):
+        raise RefusalError(f"the drive did not identify itself: {result.last_error_line}; is it an ATA disk?")
+    apm_supported = _feature_word_valid(words[83]) and bool(words[83] & 1 << 3)
+    enabled = apm_supported and bool(words[86] & 1 << 3)
+    level = words[91] & 0xFF
+    return Identity(
+        apm=level if enabled and level in range(1, 255) else None,
+        apm_supported=apm_supported,
+        epc=_feature_word_valid(words[119]) and bool(words[119] & words[120] & 1 << 7),
+    )
+
+
+def require_success(result: CompletedTool, option: str) -> None:
+    """Nothing, if hdparm was ``told`` what the drive obeyed.
+
+    Raises:
+        RefusalError: it failed; with hdparm's own last words.
+    """
+    if result.status:
+        raise RefusalError(f"hdparm {option} failed: {result.last_error_line}")
+
+
+def _checksum_ok(words: list[int]) -> bool:
+    """Its checksum, where the signature says that there is one (ACS-3, word 255)."""
+    if words[255] & 0xFF != _SIGNATURE:
+        return any(words)
+    return sum((word & 0xFF) + (word >> 8) for word in words) % 256 == 0
+
+
+def _feature_word_valid(word: int) -> bool:
+    """Whether a word of feature bits means anything: bit 14 set, bit 15 clear."""
+    return word >> 14 == 1

@@ -1,0 +1,29 @@
+"""The ways in which smartctl(8) may reach a drive (``-d``), and whether one of them did."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from powerd.helper.disks.device import DiskDevice
+from powerd.smart.model import Fault
+
+_NOT_REACHED: Final = Fault.USAGE | Fault.OPEN
+
+
+def device_types(disk: DiskDevice, previous: str = "") -> tuple[str, ...]:
+    """Device types to try, the most likely first.
+
+    smartctl knows many USB bridges by their number ("auto", which sends nothing); most of the others are SAT.
+    """
+    if disk.is_nvme:
+        return ("nvme",)
+    if disk.scsi_only:
+        return ("scsi",)
+    if disk.on_usb:
+        return tuple(dict.fromkeys((*filter(None, (previous,)), "auto", "sat", "sat,12")))
+    return ("sat",)
+
+
+def drive_reached(status: int) -> bool:
+    """Whether smartctl got as far as the drive, by its exit status."""
+    return not Fault(status & 0xFF) & _NOT_REACHED

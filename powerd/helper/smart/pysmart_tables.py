@@ -1,0 +1,170 @@
+"""The tables that smartctl prints for ATA, NVMe and SCSI drives, as pySMART reads them.
+
+pySMART is given the lines of an answer that is there already, and so runs nothing. It changes the environment
+and the logging classes of its process, and raises what it likes on torn text: only a child of the helper's
+may import it (smart_child).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from powerd.helper.smart.values import as_int, printable_text
+from powerd.smart.model import Attribute, Counter, DriveProtocol, Fault, SelfTest
+
+if TYPE_CHECKING:
+    from pySMART import Device
+
+_INTERFACES: Final[Mapping[DriveProtocol, str]] = {"ata": "sat", "nvme": "nvme", "scsi": "sas"}
+"""What pySMART is told, so that it never asks smartctl to find out."""
+_ATA: Final = {
+    4: Counter.STARTS,
+    5: Counter.REALLOCATED,
+    187: Counter.REPORTED,
+    193: Counter.LOADS,
+    197: Counter.PENDING,
+    198: Counter.UNCORRECTABLE,
+    199: Counter.CRC,
+}
+_WARNINGS: Final = (
+    "its spare blocks run out",
+    "its temperature is out of bounds",
+    "it has become unreliable",
+    "the media are read-only",
+    "its power-loss backup has failed",
+    "its persistent memory is unreliable or read-only",
+)
+"""Bits of NVMe's critical warning (NVM Express Base Specification 2.0, figure 207)."""
+
+
+class UnreadableReportError(ValueError):
+    """The answer is none that a Health can be made of; one sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tables:
+    """What the lines hold; each as in Health."""
+
+    passed: bool | None
+    temperature: int | None
+    testing: int | None
+    counters: dict[Counter, int]
+    attributes: tuple[Attribute, ...]
+    critical: tuple[str, ...]
+    spare: tuple[int, int] | None
+    tests: tuple[SelfTest, ...]
+
+
+def parse(lines: Sequence[object], protocol: DriveProtocol, faults: Fault) -> Tables:
+    """Read the lines that smartctl prints for ``--all``.
+
+    Raises:
+        ReadingError: they end too early, or in another way than pySMART knows.
+    """
+    try:
+        device = _device([str(each) for each in lines], protocol, faults)
+        progress = as_int(device._test_progress)  # noqa: SLF001 - the public one is a sentence
+        return Tables(
+            passed={"PASS": True, "FAIL": False}.get(device.assessment),
+            temperature=as_int(device.temperature),
+            testing=None if progress is None else 100 - progress,
+            counters=dict(_counters(device)),
+            attributes=tuple(_attributes(device)),
+            critical=_critical(device),
+            spare=_spare(device),
+            tests=tuple(_tests(device)),
+        )
+    except Exception as error:  # noqa: BLE001 - StopIteration, ValueError, TypeError: whatever torn text brings about
+        kind = type(error).__name__
+        raise UnreadableReportError(f"smartctl's answer is torn, or of an unknown kind ({kind})") from None
+
+
+def _device(lines: list[str], protocol: DriveProtocol, faults: Fault) -> Device:
+    """What pySMART makes of the lines."""
+    from pySMART import Device  # noqa: PLC0415 - 14 MB, and only the child may pay for it
+    from pySMART.smartctl import Smartctl  # noqa: PLC0415 - as Device
+
+    class Canned(Smartctl):  # type: ignore[misc]  # pySMART ships no types
+        """A smartctl that has been asked already."""
+
+        def generic_call(self, *_: object, **__: object) -> tuple[list[str], int]:
+            return lines, int(faults)
+
+    return Device("disk", interface=_INTERFACES[protocol], smartctl=Canned(smartctl_path="smartctl"))
+
+
+def _counters(device: Device) -> Iterator[tuple[Counter, int]]:
+    for each in device.attributes:
+        if each is not None and each.num in _ATA and (count := as_int(each.raw_int)) is not None:
+            yield _ATA[each.num], count
+    interface_attributes = device.if_attributes
+    counts = {
+        Counter.MEDIA: as_int(getattr(interface_attributes, "integrityErrors", None)),
+        Counter.WORN: as_int(getattr(interface_attributes, "percentageUsed", None)),
+    }
+    diagnostics = device.diagnostics
+    if diagnostics is not None:
+        lost = [
+            getattr(diagnostics, f"_Uncorrected_{what}", None) for what in ("Reads", "Writes", "Verifies")
+        ]
+        errors = [count for each in lost if (count := as_int(each)) is not None]
+        counts |= {
+            Counter.REALLOCATED: as_int(diagnostics.Reallocated_Sector_Ct),
+            Counter.STARTS: as_int(diagnostics.Start_Stop_Cycles),
+            Counter.LOADS: as_int(diagnostics.Load_Cycle_Count),
+            Counter.UNCORRECTABLE: sum(errors) if errors else None,
+        }
+    yield from ((counter, count) for counter, count in counts.items() if count is not None)
+
+
+def _attributes(device: Device) -> Iterator[Attribute]:
+    for each in device.attributes:
+        if each is not None:
+            failing_now = each.when_failed == "FAILING_NOW"
+            past = not failing_now and each.when_failed not in {"-", ""}
+            yield Attribute(
+                each.num,
+                printable_text(each.name),
+                as_int(each.value_int),
+                as_int(each.worst),
+                as_int(each.thresh),
+                printable_text(each.raw),
+                prefail=each.type == "Pre-fail",
+                failed="now" if failing_now else "past" if past else None,
+            )
+
+
+def _critical(device: Device) -> tuple[str, ...]:
+    bits = as_int(getattr(device.if_attributes, "criticalWarning", None)) or 0
+    return tuple(text for n, text in enumerate(_WARNINGS) if bits >> n & 1)
+
+
+def _spare(device: Device) -> tuple[int, int] | None:
+    spare = as_int(getattr(device.if_attributes, "availableSpare", None))
+    threshold = as_int(getattr(device.if_attributes, "availableSpareThreshold", None))
+    return None if spare is None or threshold is None else (spare, threshold)
+
+
+def _tests(device: Device) -> Iterator[SelfTest]:
+    """The self-test log, newest first; one that runs is no entry yet."""
+    for each in device.tests:
+        status = printable_text(each.status)
+        lower = status.lower()
+        if "progress" in lower or "running" in lower:
+            continue
+        hours = str(each.hours)
+        yield SelfTest(
+            printable_text(str(each.type)),
+            status,
+            _passed(lower),
+            int(hours) if hours.isascii() and hours.isdigit() else None,
+        )
+
+
+def _passed(status: str) -> bool | None:
+    """Whether a test found the drive well; None for one that was broken off, by whomever."""
+    if "abort" in status or "interrupt" in status or "reset" in status:
+        return None
+    return "without error" in status or status == "completed"

@@ -1,0 +1,281 @@
+"""Wake-on-LAN in ethtool's netlink messages: builders and parsers of bytes, nothing here touches the kernel.
+
+Layouts are those of linux/netlink.h, genetlink.h and ethtool_netlink.h, told in the kernel's
+Documentation/networking/ethtool-netlink.rst (WOL_GET, WOL_SET, "Bit sets"). A message that is cut short or
+odd gives None, never an error.
+
+Wake-on-LAN of a network card, asked and armed over ethtool's generic netlink.
+
+Both take CAP_NET_ADMIN, and a socket of the machine's own network namespace. The kernel asks the driver from
+within the system call, under one lock for all cards, so these calls belong into one lane.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import struct
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Final, NamedTuple, Protocol, TypeVar
+
+from powerd.helper.errors import RefusalError
+from powerd.helper.protocol.messages import WOL_FLAGS, ArmCard, CardRequest, CardResponse
+
+_NLMSG_ERROR: Final = 2
+_NLM_F_REQUEST: Final = 0x001
+_NLM_F_ACK: Final = 0x004
+_NLA_F_NESTED: Final = 0x8000
+_NLA_TYPE: Final = 0x3FFF  # without NLA_F_NESTED and NLA_F_NET_BYTEORDER
+
+_GENL_ID_CTRL: Final = 0x10
+_CTRL_GETFAMILY: Final = 3
+_CTRL_NEWFAMILY: Final = 1
+_FAMILY_ID, _FAMILY_NAME = 1, 2
+_WOL_GET: Final = 9
+_WOL_SET: Final = 10
+_WOL_GET_REPLY: Final = 9
+_WOL_HEADER, _WOL_MODES = 1, 2
+_HEADER_NAME, _HEADER_FLAGS = 2, 3
+_COMPACT: Final = 1  # ETHTOOL_FLAG_COMPACT_BITSETS: two words instead of a list of names
+_BITS_SIZE, _BITS_VALUE, _BITS_MASK = 2, 4, 5
+
+_HEADER: Final = struct.Struct("=IHHII")  # nlmsghdr: length, type, flags, sequence, port
+_GENERIC: Final = struct.Struct("=BBH")  # genlmsghdr: command, version, reserved
+_ATTR: Final = struct.Struct("=HH")  # nlattr: length, type
+_U16: Final = struct.Struct("=H")
+_U32: Final = struct.Struct("=I")
+_ERRNO: Final = struct.Struct("=i")  # nlmsgerr begins with the negative errno, 0 = done
+
+
+class NetlinkReply(NamedTuple):
+    """One netlink message: its type, the sequence number of the request that it answers, and its body."""
+
+    kind: int
+    sequence: int
+    body: bytes
+
+
+def family_request(sequence: int) -> bytes:
+    """The request for the number that the running kernel has given to the family "ethtool"."""
+    return _request(_GENL_ID_CTRL, sequence, _CTRL_GETFAMILY, _pack_attribute(_FAMILY_NAME, b"ethtool\0"))
+
+
+def wol_get_request(family: int, sequence: int, interface: str) -> bytes:
+    """The request for an interface's ways to wake the machine, supported and armed."""
+    return _request(family, sequence, _WOL_GET, _interface_header(interface))
+
+
+def wol_set_request(family: int, sequence: int, interface: str, letters: str) -> bytes:
+    """The request to arm some ways; the mask leaves all others as they are, in one step of the kernel's."""
+    bits = _U32.pack(sum(1 << WOL_FLAGS.index(letter) for letter in letters))
+    modes = (
+        _pack_attribute(_BITS_SIZE, _U32.pack(len(WOL_FLAGS)))
+        + _pack_attribute(_BITS_VALUE, bits)
+        + _pack_attribute(_BITS_MASK, bits)
+    )
+    return _request(
+        family,
+        sequence,
+        _WOL_SET,
+        _interface_header(interface) + _pack_attribute(_WOL_MODES | _NLA_F_NESTED, modes),
+    )
+
+
+def parse_messages(data: bytes) -> Iterator[NetlinkReply]:
+    """The messages of one datagram (netlink(7)); a cut one ends it."""
+    offset = 0
+    while offset + _HEADER.size <= len(data):
+        length, kind, _, sequence, _ = _HEADER.unpack_from(data, offset)
+        if length < _HEADER.size or offset + length > len(data):
+            return
+        yield NetlinkReply(kind, sequence, data[offset + _HEADER.size : offset + length])
+        offset += length + 3 & ~3
+
+
+def errno_of(message: NetlinkReply) -> int | None:
+    """The errno of an acknowledgement, 0 = done; None = it is none."""
+    if message.kind != _NLMSG_ERROR or len(message.body) < _ERRNO.size:
+        return None
+    return -int(_ERRNO.unpack_from(message.body)[0])
+
+
+def parse_family(message: NetlinkReply) -> int | None:
+    """The answer to ask_family()."""
+    if message.kind != _GENL_ID_CTRL or message.body[:1] != bytes([_CTRL_NEWFAMILY]):
+        return None
+    number = _parse_attributes(message.body[_GENERIC.size :]).get(_FAMILY_ID, b"")
+    return int(_U16.unpack(number)[0]) if len(number) == _U16.size else None
+
+
+def parse_modes(message: NetlinkReply, family: int) -> tuple[str, str] | None:
+    """The answer to ask_modes(): letters of what is supported, and of what is armed."""
+    if message.kind != family or message.body[:1] != bytes([_WOL_GET_REPLY]):
+        return None
+    modes = _parse_attributes(_parse_attributes(message.body[_GENERIC.size :]).get(_WOL_MODES, b""))
+    supported, armed = (_bitset_letters(modes.get(key, b"")) for key in (_BITS_MASK, _BITS_VALUE))
+    return None if supported is None or armed is None else (supported, armed)
+
+
+def _request(kind: int, sequence: int, command: int, attributes: bytes) -> bytes:
+    body = _GENERIC.pack(command, 1, 0) + attributes
+    flags = _NLM_F_REQUEST | _NLM_F_ACK
+    return _HEADER.pack(_HEADER.size + len(body), kind, flags, sequence, 0) + body
+
+
+def _interface_header(interface: str) -> bytes:
+    """The request header of ethtool's family."""
+    name = _pack_attribute(_HEADER_NAME, interface.encode() + b"\0")
+    return _pack_attribute(
+        _WOL_HEADER | _NLA_F_NESTED, name + _pack_attribute(_HEADER_FLAGS, _U32.pack(_COMPACT))
+    )
+
+
+def _pack_attribute(kind: int, value: bytes) -> bytes:
+    return _ATTR.pack(_ATTR.size + len(value), kind) + value + bytes(-len(value) % 4)
+
+
+def _parse_attributes(data: bytes) -> dict[int, bytes]:
+    attributes: dict[int, bytes] = {}
+    offset = 0
+    while offset + _ATTR.size <= len(data):
+        length, kind = _ATTR.unpack_from(data, offset)
+        if length < _ATTR.size or offset + length > len(data):
+            break
+        attributes[kind & _NLA_TYPE] = data[offset + _ATTR.size : offset + length]
+        offset += length + 3 & ~3
+    return attributes
+
+
+def _bitset_letters(bitset: bytes) -> str | None:
+    """The letters of a compact bit set; bits that a newer kernel may have are passed over."""
+    if len(bitset) < _U32.size:
+        return None
+    bits = int(_U32.unpack_from(bitset)[0])
+    return "".join(letter for bit, letter in enumerate(WOL_FLAGS) if bits >> bit & 1)
+
+
+_MAGIC: Final = "g"
+_NETLINK_GENERIC: Final = 16
+_RECEIVE_SIZE: Final = 1 << 16
+_RECEIVE_TIMEOUT: Final = 2.0  # seconds; the answer is there when the system call that asks has returned
+
+_T = TypeVar("_T")
+
+
+class WakeModes(Protocol):
+    """Ways to wake, by interface, in letters of protocol.FLAGS; OSError as the kernel refuses."""
+
+    def modes(self, interface: str) -> tuple[str, str]:
+        """Supported, armed."""
+        ...
+
+    def add(self, interface: str, letters: str) -> None:
+        """Arm ``letters`` besides what is armed."""
+        ...
+
+
+class EthtoolNetlink:
+    """The real Modes: ethtool's family in the running kernel; one short-lived socket per question."""
+
+    def modes(self, interface: str) -> tuple[str, str]:
+        """Supported, armed."""
+        with _open_socket() as sock:
+            family = self._family_id(sock)
+            return _exchange(
+                sock,
+                wol_get_request(family, 2, interface),
+                lambda message: parse_modes(message, family),
+            )
+
+    def add(self, interface: str, letters: str) -> None:
+        """Arm ``letters`` besides what is armed."""
+        with _open_socket() as sock:
+            request = wol_set_request(self._family_id(sock), 2, interface, letters)
+            _exchange(sock, request, lambda message: True if errno_of(message) == 0 else None)
+
+    def _family_id(self, sock: socket.socket) -> int:
+        return _exchange(sock, family_request(1), parse_family)
+
+
+def execute(request: CardRequest, root: Path, wake_modes: WakeModes) -> CardResponse:
+    """Carry out ``request``, and tell the card's flags as they are afterwards.
+
+    Args:
+        request: its interface is looked up below ``root``/sys/class/net, and has to be a card of hardware.
+        root: where paths begin.
+        wake_modes: whom to ask.
+
+    Raises:
+        RefusalError: it was not done, or the card does not confirm it.
+    """
+    name = request.interface
+    _require_hardware(name, root)
+    try:
+        supported, armed = wake_modes.modes(name)
+        if isinstance(request, ArmCard):
+            if _MAGIC not in supported:
+                raise RefusalError(_unsupported_text(name))
+            if _MAGIC not in armed:
+                wake_modes.add(name, _MAGIC)
+                supported, armed = wake_modes.modes(name)
+            if _MAGIC not in armed:
+                raise RefusalError(
+                    f"{name} was armed for magic packets and does not show it; see its driver in dmesg"
+                )
+    except OSError as error:
+        raise RefusalError(_error_text(name, error)) from None
+    return CardResponse(interface=name, supported=supported, armed=armed)
+
+
+def _require_hardware(name: str, root: Path) -> None:
+    """Bridges, VLANs and the like have no "device" in sysfs, and nothing that could wake a machine."""
+    interface = root / "sys/class/net" / name
+    if not interface.is_dir():
+        raise RefusalError(f"there is no network interface {name}; `ip link` lists those that there are")
+    if not (interface / "device").exists():
+        raise RefusalError(f"{name} is no network card but made by software; name the card below it")
+
+
+def _error_text(name: str, error: OSError) -> str:
+    if error.errno == errno.EOPNOTSUPP:
+        return _unsupported_text(name)
+    if error.errno == errno.ENODEV:
+        return f"{name} is no network interface any more; `ip link` lists those that there are"
+    if error.errno == errno.ENOENT:
+        return "this kernel has no ethtool netlink (CONFIG_ETHTOOL_NETLINK); arm the card by ethtool(8)"
+    if error.errno in {errno.EPERM, errno.EACCES}:
+        return f"the kernel tells how {name} wakes with CAP_NET_ADMIN only; run the helper as its service"
+    return f"{name} does not answer: {error.strerror or error}; look at its driver in dmesg"
+
+
+def _unsupported_text(name: str) -> str:
+    return f"{name} cannot wake this machine by magic packet: its driver has no support; use an alarm"
+
+
+def _open_socket() -> socket.socket:
+    sock = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, _NETLINK_GENERIC)
+    sock.settimeout(_RECEIVE_TIMEOUT)
+    return sock
+
+
+def _exchange(sock: socket.socket, request: bytes, parse: Callable[[NetlinkReply], _T | None]) -> _T:
+    """Send one request; the first message of the kernel's that ``read`` makes something of."""
+    sequence = next(parse_messages(request)).sequence
+    sock.sendto(request, (0, 0))
+    while True:
+        data, (port, _) = sock.recvfrom(_RECEIVE_SIZE)
+        if port:  # only the kernel is port 0; anybody else may send us datagrams too
+            continue
+        for message in parse_messages(data):
+            if message.sequence != sequence:
+                continue
+            code = errno_of(message)
+            if code:
+                raise OSError(code, os.strerror(code))
+            value = parse(message)
+            if value is not None:
+                return value
+            if code == 0:
+                raise OSError(errno.EPROTO, os.strerror(errno.EPROTO))

@@ -1,0 +1,254 @@
+"""The one connection to the system D-Bus: opened at the first use, and again after it has gone.
+
+sdbus rather than dbus-fast: both are kept and typed, but importing this one costs 1.3 MB of memory and the
+other 4.5 MB, in a process whose whole budget is 24 MB. It is imported where there is a bus only.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import select
+import socket
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
+
+from powerd.linux.values import HostError, LogindEvent
+
+if TYPE_CHECKING:
+    from sdbus import SdBus, SdBusBaseError
+    from sdbus.sd_bus_internals import SdBusMessage, SdBusSlot
+
+BOUND: Final = 20.0
+"""Seconds for everything that is asked in one go."""
+_MAX_TEXT: Final = 200
+"""Characters of what somebody else says that are told on."""
+_PAUSES: Final = (1.0, 60.0)
+_ADDRESS: Final = "unix:path=/run/dbus/system_bus_socket"
+
+_NOT_RUNNING: Final = re.compile(
+    r"org\.freedesktop\.(DBus\.Error\.Spawn\..*|systemd1\.(NoSuchUnit|UnitMasked))"
+)
+"""What D-Bus says of a service that it knows and cannot start: no systemd runs here, or it is masked."""
+
+
+class NotRunningError(HostError):
+    """There is nobody to ask, and has been nobody since powerd started: nobody is asked to wait either."""
+
+
+class SignalMatch(NamedTuple):
+    """A signal to be told of, of one object of one service, so that nobody else's wake the process."""
+
+    service: str
+    path: str
+    interface: str
+    member: str
+
+
+def socket_path(address: str) -> Path | None:
+    """Where the first Unix socket of a D-Bus address is; None = it begins with something else."""
+    path = re.match(r"unix:(?:[^;]*,)?path=([^,;]+)", address)
+    return Path(path[1]) if path else None
+
+
+def error_text(error: BaseException) -> str:
+    """What D-Bus said. The library's own errors tell its source lines; only their errno is for people."""
+    number = re.search(r"returned error number: (\d+)", str(error))
+    if number:
+        return os.strerror(int(number[1]))
+    return " ".join(str(error.args[-1] if error.args else error).split())[:_MAX_TEXT]
+
+
+def _to_host_error(service: str, error: SdBusBaseError) -> HostError:
+    """What went wrong with a call, for people."""
+    import sdbus  # noqa: PLC0415 - has been imported by now
+
+    if isinstance(error, sdbus.SdBusUnmappedMessageError) and _NOT_RUNNING.fullmatch(error.args[0]):
+        return NotRunningError(f"{service} is not running here")
+    if isinstance(error, sdbus.DbusServiceUnknownError | sdbus.DbusNameHasNoOwnerError):
+        return NotRunningError(f"{service} is not running here")
+    if isinstance(error, sdbus.SdBusLibraryError | sdbus.DbusNoReplyError):
+        return HostError(f"{service} gave no answer: {error_text(error)}; is dbus running?")
+    return HostError(f"{service} refused: {error_text(error)}")
+
+
+class Bus:
+    """The connection, whoever uses it.
+
+    Args:
+        matches: signals to be told of.
+        parse: what a signal says, by its member and contents; None = nothing of interest.
+    """
+
+    def __init__(
+        self, matches: Sequence[SignalMatch], parse: Callable[[str, tuple[Any, ...]], LogindEvent | None]
+    ) -> None:
+        self._matches = matches
+        self._parse = parse
+        self._connection: _Connection | None = None
+        self._bus_found = asyncio.Event()
+
+    @asynccontextmanager
+    async def connection(self, service: str) -> AsyncIterator[SdBus]:
+        """Give the connection; what goes wrong with it inside ``with`` becomes a HostError.
+
+        Args:
+            service: who is asked, as people call it.
+
+        Raises:
+            AbsentError: there is no D-Bus, or nobody by that name on it.
+            HostError: no answer within 20 s, or a refusal.
+        """
+        current = self._connect()
+        import sdbus  # noqa: PLC0415 - where there is a bus only
+
+        try:
+            async with asyncio.timeout(BOUND):
+                yield current.bus
+        except TimeoutError:
+            raise HostError(f"{service} did not answer within {BOUND:g} s") from None
+        except sdbus.SdBusBaseError as error:
+            if isinstance(error, sdbus.SdBusLibraryError):
+                current.disconnect()  # it is broken; the next question finds another
+            raise _to_host_error(service, error) from None
+
+    async def events(self) -> AsyncGenerator[LogindEvent]:
+        """What signals say, from now on, and how the connection comes and goes; never ends, never raises.
+
+        Where there has been no bus yet it waits until somebody has found one: nothing is tried by the minute.
+        """
+        delay, max_delay = _PAUSES
+        while True:
+            try:
+                queue = await self._subscribe()
+            except NotRunningError:
+                await self._bus_found.wait()
+            except HostError:
+                await asyncio.sleep(delay)
+                delay = min(2 * delay, max_delay)
+            else:
+                yield LogindEvent("found")
+                while (event := await queue.get()) is not None:
+                    yield event
+                yield LogindEvent("lost")
+                delay = _PAUSES[0]
+                await asyncio.sleep(delay)
+
+    def close(self) -> None:
+        """Hang up; whoever waits for an answer is told that none will come."""
+        if self._connection is not None:
+            self._connection.disconnect()
+
+    async def _subscribe(self) -> asyncio.Queue[LogindEvent | None]:
+        current = self._connect()
+        queue = current.subscribe()
+        await current.wait_ready()
+        return queue
+
+    def _connect(self) -> _Connection:
+        """The connection, opened if there is none."""
+        if self._connection is None:
+            address = os.environ.get("DBUS_SYSTEM_BUS_ADDRESS") or _ADDRESS
+            path = socket_path(address)
+            if not self._bus_found.is_set() and path is not None and not path.exists():
+                raise NotRunningError(f"there is no system D-Bus at {path}")
+            self._connection = _Connection(self._matches, self._parse, self._on_disconnect)
+            self._bus_found.set()
+        return self._connection
+
+    def _on_disconnect(self) -> None:
+        self._connection = None
+
+
+class _Connection:
+    """One connection, from its opening to its end."""
+
+    def __init__(
+        self,
+        matches: Sequence[SignalMatch],
+        parse: Callable[[str, tuple[Any, ...]], LogindEvent | None],
+        on_disconnect: Callable[[], None],
+    ) -> None:
+        import sdbus  # noqa: PLC0415 - where there is a bus only
+
+        self._parse = parse
+        self._on_disconnect = on_disconnect
+        self._queues: list[asyncio.Queue[LogindEvent | None]] = []
+        try:
+            self.bus: SdBus = sdbus.sd_bus_open_system()
+            self._slots: list[asyncio.Future[SdBusSlot]] = [
+                self.bus.match_signal_async(*match, self._on_message) for match in matches
+            ]
+        except (sdbus.SdBusBaseError, OSError) as error:
+            raise HostError(f"cannot reach the system D-Bus: {error_text(error)}; is dbus running?") from None
+        # The library takes its reader back when the other side hangs up, and tells nobody. An epoll(7) of our
+        # own that waits for nothing but that is ready once in its life, so messages cost no second wake-up.
+        self._hangup_poll = select.epoll()
+        self._hangup_poll.register(self.bus.get_fd(), select.EPOLLRDHUP)
+        self._loop = asyncio.get_running_loop()
+        self._loop.add_reader(self._hangup_poll.fileno(), self.disconnect)
+
+    def subscribe(self) -> asyncio.Queue[LogindEvent | None]:
+        """What is heard from now on; None is the end."""
+        queue: asyncio.Queue[LogindEvent | None] = asyncio.Queue()
+        self._queues.append(queue)
+        return queue
+
+    async def wait_ready(self) -> None:
+        """Wait until the bus knows which signals are wanted.
+
+        Raises:
+            HostError: it does not say so within 20 s, or refuses.
+        """
+        slots = self._slots
+        await asyncio.wait(slots, timeout=BOUND)  # not cancelled: the library takes that badly
+        faults = [slot.exception() if slot.done() else TimeoutError("too late") for slot in slots]
+        for fault in filter(None, faults):
+            self.disconnect()
+            raise HostError(f"the system D-Bus tells of no signals: {error_text(fault)}; see dbus-daemon(1)")
+
+    def disconnect(self) -> None:
+        """End it: those who wait for an answer get an error, those who listen get None."""
+        if self._hangup_poll.closed:
+            return
+        import sdbus  # noqa: PLC0415 - as in ready
+
+        self._loop.remove_reader(self._hangup_poll.fileno())
+        self._hangup_poll.close()
+        with suppress(sdbus.SdBusBaseError, OSError):
+            with socket.socket(fileno=os.dup(self.bus.get_fd())) as connection:
+                connection.shutdown(socket.SHUT_RDWR)
+            self.bus.process()  # hands out what came before the end, and an error to those who wait
+        self.bus.close()
+        for slot in self._slots:
+            if not slot.done():
+                slot.set_exception(ConnectionError("it hung up"))
+            if slot.exception() is None:  # it holds who hears, who holds the bus, which holds a timerfd
+                slot.result().close()
+        self._slots = []
+        for queue in self._queues:
+            queue.put_nowait(None)
+        self._on_disconnect()
+
+    def _on_message(self, message: SdBusMessage) -> None:
+        event = self._parse(message.member or "", message.parse_to_tuple())
+        if event is not None:
+            for queue in self._queues:
+                queue.put_nowait(event)
+
+
+async def properties(bus: SdBus, service: str, path: str, interface: str) -> Mapping[str, Any]:
+    """All properties of one interface of an object; {} if it has gone meanwhile."""
+    import sdbus  # noqa: PLC0415 - has been imported by now
+
+    message = bus.new_method_call_message(service, path, "org.freedesktop.DBus.Properties", "GetAll")
+    message.append_data("s", interface)
+    try:
+        reply = await bus.call_async(message)
+    except sdbus.DbusUnknownObjectError:
+        return {}
+    table = cast("Mapping[str, tuple[str, Any]]", reply.get_contents())
+    return {name: value for name, (_, value) in table.items()}

@@ -1,0 +1,219 @@
+"""What rtnetlink(7) says of links, addresses, default routes and neighbours: parsers of its messages.
+
+Layouts are those of linux/netlink.h, if_link.h, if_addr.h, rtnetlink.h and neighbour.h. Nothing here
+touches the kernel; netlink.py asks it. A message that is cut short or odd is passed over, never an error.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import struct
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Interface, IPv6Address
+from typing import Final
+
+from powerd.linux.values import Lan, Link, Neighbour
+
+_ARPHRD_ETHER: Final = 1
+_IFF_UP: Final = 0x1
+_IFF_LOOPBACK: Final = 0x8
+_OPERSTATE_UNKNOWN: Final = 0
+_OPERSTATE_UP: Final = 6
+_NUD_REACHABLE: Final = 0x02
+_NUD_NOARP: Final = 0x40
+_RTN_UNICAST: Final = 1
+_RT_TABLE_MAIN: Final = 254
+
+HEADER: Final = struct.Struct("=IHHII")
+"""nlmsghdr: length, type, flags, sequence, port."""
+_LINK: Final = struct.Struct("=BxHiII")  # ifinfomsg: family, hardware type, index, flags, change
+_ADDR: Final = struct.Struct("=BBBBI")  # ifaddrmsg: family, prefix length, flags, scope, index
+_ROUTE: Final = struct.Struct(
+    "=8BI"
+)  # rtmsg: family, dst_len, src_len, tos, table, protocol, scope, type, flags
+_HOP: Final = struct.Struct("=HBBi")  # rtnexthop: length, flags, hops, index
+_NEIGH: Final = struct.Struct("=BxxxiHBB")  # ndmsg: family, index, state, flags, type
+_ATTR: Final = struct.Struct("=HH")  # rtattr: length, type
+_TICKS: Final = os.sysconf("SC_CLK_TCK")  # nda_cacheinfo counts in these, proc(5)
+
+_VIRTUAL_PORT_KINDS: Final = frozenset({"veth", "tun", "dummy"})
+"""Kinds of bridge ports that lead to containers and virtual machines, never to a wire."""
+_NON_LAN_KINDS: Final = frozenset(
+    {"tun", "dummy", "ifb", "nlmon", "vxlan", "geneve", "gretap", "ip6gretap", "erspan"}
+)
+"""Kinds of Ethernet-like interfaces behind which there is no LAN: tunnels, and what ends in the kernel."""
+_MASTER_KINDS: Final = frozenset({"bridge", "bond", "team", "openvswitch"})
+"""Kinds of masters that speak for their ports; a VRF, in contrast, leaves its ports their own LAN."""
+
+
+@dataclass(frozen=True, slots=True)
+class LinkMessage:
+    """What RTM_NEWLINK says of one interface; ``kind`` is IFLA_INFO_KIND, "" for hardware."""
+
+    index: int
+    name: str
+    mac: str
+    kind: str
+    master: int | None
+    ethernet: bool
+    ready: bool
+
+
+def messages(data: bytes) -> Iterator[tuple[int, int, bytes]]:
+    """Type, flags and body of each netlink message in one datagram (netlink(7)); a cut one ends it."""
+    at = 0
+    while at + HEADER.size <= len(data):
+        length, kind, flags, _, _ = HEADER.unpack_from(data, at)
+        if length < HEADER.size or at + length > len(data):
+            return
+        yield kind, flags, data[at + HEADER.size : at + length]
+        at += length + 3 & ~3
+
+
+def attributes(body: bytes, at: int = 0) -> dict[int, bytes]:
+    """The rtattr list that begins at offset ``at`` (rtnetlink(3)), without the flags in its types."""
+    values = {}
+    while at + _ATTR.size <= len(body):
+        length, kind = _ATTR.unpack_from(body, at)
+        if length < _ATTR.size or at + length > len(body):
+            break
+        values[kind & 0x3FFF] = body[at + _ATTR.size : at + length]
+        at += length + 3 & ~3
+    return values
+
+
+def parse_link(body: bytes) -> LinkMessage | None:
+    """One RTM_NEWLINK; None if it is cut short or nameless."""
+    if len(body) < _LINK.size:
+        return None
+    _, hardware, index, flags, _ = _LINK.unpack_from(body)
+    attrs = attributes(body, _LINK.size)
+    name = attrs.get(3, b"").rstrip(b"\0").decode(errors="replace")  # IFLA_IFNAME
+    if not name:
+        return None
+    kind = attributes(attrs.get(18, b"")).get(1, b"")  # IFLA_LINKINFO, IFLA_INFO_KIND
+    carrier = attrs.get(33, b"\1")[:1] != b"\0"  # IFLA_CARRIER
+    operstate = attrs.get(16, b"\0")[:1]  # IFLA_OPERSTATE: DORMANT is a Wi-Fi link not yet authenticated
+    running = carrier and operstate in {bytes([_OPERSTATE_UNKNOWN]), bytes([_OPERSTATE_UP])}
+    return LinkMessage(
+        index=index,
+        name=name,
+        mac=mac_text(attrs.get(1, b"")),  # IFLA_ADDRESS
+        kind=kind.rstrip(b"\0").decode(errors="replace"),
+        master=_u32(attrs.get(10)),  # IFLA_MASTER
+        ethernet=hardware == _ARPHRD_ETHER and not flags & _IFF_LOOPBACK,
+        ready=bool(flags & _IFF_UP) and running,
+    )
+
+
+def parse_address(body: bytes) -> tuple[int, str, int] | None:
+    """Index, address and prefix length of one RTM_NEWADDR; None if there is no address in it."""
+    if len(body) < _ADDR.size:
+        return None
+    family, prefix, _, _, index = _ADDR.unpack_from(body)
+    attrs = attributes(body, _ADDR.size)
+    own = attrs.get(2, attrs.get(1, b""))  # IFA_LOCAL, else IFA_ADDRESS: they differ on point-to-point links
+    address = address_text(family, own)
+    return None if address is None else (index, address, prefix)
+
+
+def parse_gateways(body: bytes) -> tuple[str, ...]:
+    """The next hops of one RTM_NEWROUTE, if it is a default route of table main; else ()."""
+    if len(body) < _ROUTE.size:
+        return ()
+    family, dst_len, _, _, table, _, _, kind, _ = _ROUTE.unpack_from(body)
+    attrs = attributes(body, _ROUTE.size)
+    table = _u32(attrs.get(15)) or table  # RTA_TABLE
+    if dst_len or table != _RT_TABLE_MAIN or kind != _RTN_UNICAST:
+        return ()
+    hops = [attrs, *(attributes(hop) for hop in _hops(attrs.get(9, b"")))]  # RTA_MULTIPATH
+    return tuple(gateway for hop in hops for gateway in _gateways(family, hop))
+
+
+def parse_neighbour(body: bytes) -> Neighbour | None:
+    """One RTM_NEWNEIGH; None without a unicast link-layer address of Ethernet."""
+    if len(body) < _NEIGH.size:
+        return None
+    family, index, state, _, _ = _NEIGH.unpack_from(body)
+    attrs = attributes(body, _NEIGH.size)
+    address, mac = address_text(family, attrs.get(1, b"")), attrs.get(2, b"")  # NDA_DST, NDA_LLADDR
+    multicast = bool(mac and mac[0] & 1)
+    if address is None or len(mac) != 6 or multicast or not any(mac) or state & _NUD_NOARP:  # noqa: PLR2004 - bytes of a MAC
+        return None
+    confirmed = _u32(attrs.get(3)) or 0  # NDA_CACHEINFO begins with it
+    return Neighbour(index, address, mac_text(mac), bool(state & _NUD_REACHABLE), confirmed / _TICKS)
+
+
+def build_lan(
+    links: list[LinkMessage], addresses: list[tuple[int, str, int]], gateways: frozenset[str]
+) -> Lan:
+    """The Lan that these messages describe."""
+    kinds = {link.index: link.kind for link in links}
+    return Lan(
+        links=tuple(_with_addresses(link, addresses) for link in links if _leads_to_lan(link, links, kinds)),
+        own_addresses=frozenset(address for _, address, _ in addresses),
+        gateways=gateways,
+    )
+
+
+def mac_text(mac: bytes) -> str:
+    """Lower case with colons; "" for none."""
+    return mac.hex(":")
+
+
+def address_text(family: int, packed: bytes) -> str | None:
+    """IPv4 or IPv6 in its shortest form; None for another family or a wrong length."""
+    if family == socket.AF_INET and len(packed) == 4:  # noqa: PLR2004 - bytes of an IPv4 address
+        return str(IPv4Address(packed))
+    if family == socket.AF_INET6 and len(packed) == 16:  # noqa: PLR2004 - bytes of an IPv6 address
+        return str(IPv6Address(packed))
+    return None
+
+
+def _leads_to_lan(link: LinkMessage, links: list[LinkMessage], kinds: dict[int, str]) -> bool:
+    if not link.ethernet or link.kind in _NON_LAN_KINDS:
+        return False
+    if link.master is not None and kinds.get(link.master, "bridge") in _MASTER_KINDS:
+        return False
+    if link.kind != "bridge":
+        return True
+    # docker0, virbr0 and their like: every port ends in this very machine.
+    return any(port.kind not in _VIRTUAL_PORT_KINDS for port in links if port.master == link.index)
+
+
+def _with_addresses(link: LinkMessage, addresses: list[tuple[int, str, int]]) -> Link:
+    own = (
+        f"{address}/{prefix}"
+        for index, address, prefix in addresses
+        if index == link.index and ":" not in address
+    )
+    return Link(link.index, link.name, link.mac, link.ready, tuple(IPv4Interface(each) for each in own))
+
+
+def _gateways(family: int, attrs: dict[int, bytes]) -> Iterator[str]:
+    via = attrs.get(18, b"")  # RTA_VIA: an IPv6 next hop of an IPv4 route, RFC 5549
+    for kind, packed in ((family, attrs.get(5, b"")), (_family(via), via[2:])):  # RTA_GATEWAY
+        gateway = address_text(kind, packed)
+        if gateway is not None:
+            yield gateway
+
+
+def _family(via: bytes) -> int:
+    return int.from_bytes(via[:2], sys.byteorder)
+
+
+def _hops(nested: bytes) -> Iterator[bytes]:
+    at = 0
+    while at + _HOP.size <= len(nested):
+        length = _HOP.unpack_from(nested, at)[0]
+        if length < _HOP.size or at + length > len(nested):
+            return
+        yield nested[at + _HOP.size : at + length]
+        at += length + 3 & ~3
+
+
+def _u32(packed: bytes | None) -> int | None:
+    return None if packed is None or len(packed) < 4 else int(struct.unpack_from("=I", packed)[0])  # noqa: PLR2004 - bytes of a __u32

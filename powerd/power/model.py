@@ -1,0 +1,152 @@
+"""Sleep and wake-up of the server itself: who else has a say in it, what wakes it, and what woke it."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+from powerd.core.time import Moment
+
+
+@dataclass(frozen=True, slots=True)
+class Inhibitor:
+    """Somebody else's inhibitor lock, a row of logind's ListInhibitors (org.freedesktop.login1(5)).
+
+    Attributes:
+        what: what it holds up: ``sleep``, ``shutdown``, ``idle``, ``handle-lid-switch``, ...
+        who, why: in the words of who took it.
+        mode: ``block``, ``block-weak`` or ``delay``.
+        uid, pid: whose it is.
+    """
+
+    what: frozenset[str]
+    who: str
+    why: str
+    mode: str
+    uid: int
+    pid: int
+
+
+@dataclass(frozen=True, slots=True)
+class KeyPress:
+    """The last sign of a person in any login session.
+
+    Attributes:
+        at: CLOCK_MONOTONIC; the kernel tells it to 8 s only.
+        session: the session, as a person knows it: ``alice on pts/0``.
+    """
+
+    at: float
+    session: str
+
+
+@dataclass(frozen=True, slots=True)
+class SystemdTimer:
+    """A systemd timer for which the server is to be up (systemd.timer(5)).
+
+    Attributes:
+        unit: ``backup.timer``.
+        wall: POSIX time of its next calendar elapse; None = it has none.
+        mono: CLOCK_MONOTONIC of its next monotonic elapse (OnBootSec= and the like); None = it has none.
+        pauses_in_sleep: its monotonic elapse comes no nearer while the server sleeps, for it has no
+            WakeSystem=; to be
+            woken for it would be in vain.
+    """
+
+    unit: str
+    wall: float | None = None
+    mono: float | None = None
+    pauses_in_sleep: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkCard:
+    """By what a network card can wake the server, and by what it will.
+
+    Attributes:
+        interface: its name.
+        supported, armed: letters of ethtool(8): ``g`` is the magic packet; "" = by nothing.
+    """
+
+    interface: str
+    supported: str
+    armed: str
+
+
+@dataclass(frozen=True, slots=True)
+class WakeTime:
+    """When the server has to be up again, and for what.
+
+    Attributes:
+        at: the moment of the alarm; asleep until then, so ``mono + slept`` and ``wall`` count.
+        reason: ``wake.at Mon-Fri 06:30``, ``backup.timer``.
+    """
+
+    at: Moment
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ShutdownInProgress:
+    """The server is on its way down: logind has said so, and waits for us for a few seconds.
+
+    Attributes:
+        since: CLOCK_MONOTONIC.
+        kind: ``sleep`` or ``shutdown``.
+    """
+
+    since: float
+    kind: str
+
+
+class WakeupCause(enum.StrEnum):
+    """What woke the server, as far as the kernel tells."""
+
+    ALARM = "alarm"
+    NETWORK = "network"
+    BUTTON = "button"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class WakeEvent:
+    """One wake-up.
+
+    Attributes:
+        at: CLOCK_MONOTONIC of when it was noticed.
+        cause: see Cause.
+        detail: what the kernel said, e.g. ``wake-up source 0000:00:03.0 (eth0)``; "" = nothing.
+        clock_advanced: whether CLOCK_BOOTTIME has gained by it. Where the clocksource stops meanwhile, the
+            kernel
+            measures a sleep in whole seconds of an RTC, and one of less than that may leave no trace.
+    """
+
+    at: float
+    cause: WakeupCause
+    detail: str = ""
+    clock_advanced: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class WakeStormState:
+    """Wake-ups for which nobody came; a moment here is ``mono + slept``, CLOCK_BOOTTIME.
+
+    Attributes:
+        last_wakeup_at: the latest wake-up; None = none since powerd started.
+        last_event: the Waking that was the latest when the server fell asleep, or is that of ``woke`` by now.
+        cause: of the latest wake-up, as far as known.
+        needed: somebody or something has kept the server awake since.
+        unneeded_wakeups: the latest wake-ups in vain, each with its cause, the oldest first.
+        storm_count: how often it has backed off from them since somebody was last there.
+        stay_up_until: it stays up until then; None = it has not backed off.
+        stay_up_for: seconds for which it then stays up.
+    """
+
+    last_wakeup_at: float | None = None
+    last_event: WakeEvent | None = None
+    cause: WakeupCause = WakeupCause.UNKNOWN
+    needed: bool = False
+    unneeded_wakeups: tuple[tuple[float, WakeupCause], ...] = ()
+    storm_count: int = 0
+    stay_up_until: float | None = None
+    stay_up_for: float = 0.0

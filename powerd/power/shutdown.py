@@ -1,0 +1,52 @@
+"""The server on its way down, by powerd's order or by somebody else's."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from powerd.core.actions import Sleep
+from powerd.core.reasons import UndatedReason
+from powerd.core.snapshot import Memory, Snapshot
+from powerd.core.time import Moment
+from powerd.power.model import ShutdownInProgress
+from powerd.power.sleep_rules import describe_pending_sleep
+
+SHUTDOWN_VALID_FOR: Final = 600.0
+"""A way down that has led nowhere after so many seconds is believed in no longer; logind waits for 5 s, or
+InhibitDelayMaxSec= (logind.conf(5))."""
+_STARTS_WITHIN: Final = 60.0
+"""An order that was accepted no longer ago, seconds, is what brings the server down."""
+_EXTERNAL_TEXT: Final = {
+    "sleep": "somebody else puts the server to sleep",
+    "shutdown": "somebody else shuts the server down",
+}
+
+
+def shutdown_reason(snapshot: Snapshot, memory: Memory, now: Moment) -> UndatedReason | None:
+    """Who has put the server on its way down; None = it is not on it.
+
+    Args:
+        snapshot: ``leaving`` is logind's word.
+        memory: knows of a resume, which ends whatever way down began before.
+        now: the present moment.
+    """
+    shutdown = snapshot.shutdown
+    if shutdown is None or now.mono - shutdown.since > SHUTDOWN_VALID_FOR:
+        return None
+    if memory.resumed_at is not None and shutdown.since < memory.resumed_at:
+        return None
+    action = _own_action(snapshot, memory, shutdown)
+    if action is not None:
+        return UndatedReason("sleep", describe_pending_sleep(action, memory.idle_since, now))
+    return UndatedReason("sleep", _EXTERNAL_TEXT.get(shutdown.kind, _EXTERNAL_TEXT["shutdown"]))
+
+
+def _own_action(snapshot: Snapshot, memory: Memory, shutdown: ShutdownInProgress) -> Sleep | None:
+    """The order of powerd's that has led to this: one under way, or accepted just now."""
+    in_progress = next((order for order in snapshot.running_actions if isinstance(order, Sleep)), None)
+    latest = snapshot.completed_actions.get(Sleep)
+    if in_progress is not None or latest is None or not isinstance(latest.action, Sleep) or not latest.ok:
+        return in_progress
+    before_resume = memory.resumed_at is not None and latest.started_at < memory.resumed_at
+    is_cause = latest.started_at <= shutdown.since <= latest.ended_at + _STARTS_WITHIN
+    return latest.action if is_cause and not before_resume else None

@@ -1,0 +1,306 @@
+"""When a sleep rule may act at the earliest, and what it waits for longest.
+
+Which rule may put the server to sleep, when at the earliest, and what has to come before.
+
+``warn`` before a rule's time (due.py) an announcement is ordered, and only its *outcome*, a fact, starts the
+warning period; the order to sleep follows when both are over. Shortly before the announcement everything is
+looked at afresh, lest somebody who is typing be told again and again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Final, NamedTuple
+
+from powerd.config.options import Options, SleepRule
+from powerd.config.values import format_duration
+from powerd.core.actions import Action, CompletedAction, Sleep, WarnUsers
+from powerd.core.reasons import UndatedReason, day_and_time
+from powerd.core.snapshot import LOGIND, Memory, Phase, PlannedSleep, Snapshot
+from powerd.core.time import Moment, add_seconds, next_opening
+from powerd.power import wake_storm
+from powerd.power.blockers import idle_from, key_press_reason
+from powerd.power.wake_schedule import busy_until
+
+CLOCK_STEP_DELAY: Final = 600.0
+"""After a step of the wall clock no rule acts for so long, one with windows for its idle_for if longer."""
+RETRY_DELAY: Final = 60.0
+RETRY_DELAY_MAX: Final = 3600.0
+_MAX_PASSES: Final = 8
+"""Windows and wake-ups may push a rule's time on in turn; what is so entangled is looked into again then."""
+
+
+class EarliestTime(NamedTuple):
+    """When a rule may act, and what it waits for longest."""
+
+    at: float
+    rule: int
+    waits_for: str
+
+
+def earliest_time(
+    n: int, snapshot: Snapshot, memory: Memory, options: Options, timing: tuple[Moment, float]
+) -> EarliestTime | None:
+    """When rule ``n`` may act at the earliest; None = not before something stirs, or never.
+
+    Args:
+        n: the rule's number.
+        snapshot: for what the server is to be up for.
+        memory: what became of the rule, and what the server waits for besides.
+        options: the configuration in force.
+        timing: the present moment, and since when nothing has kept the server awake.
+    """
+    if n in memory.completed_rules:
+        return None
+    now, _ = timing
+    rule = options.sleep[n]
+    at, reason = max(_delays(n, rule, memory, options, timing))
+    at = max(at, now.mono)
+    for _ in range(_MAX_PASSES):
+        window = next_opening(rule.during, now, at)
+        if window is None:
+            return None
+        if window > at:
+            at, reason = window, f"waits for its window: {', '.join(str(each) for each in rule.during)}"
+        busy = busy_until(snapshot, options, add_seconds(now, at - now.mono))
+        if busy is None:
+            break
+        at, reason = busy
+    return EarliestTime(at, n, reason if at > now.mono else "nothing keeps the server awake any more")
+
+
+def _delays(
+    n: int, rule: SleepRule, memory: Memory, options: Options, timing: tuple[Moment, float]
+) -> Iterator[tuple[float, str]]:
+    """Each monotonic time before which the rule does not act, and why."""
+    now, idle_since = timing
+    yield idle_since + rule.idle_for, f"waits for {format_duration(rule.idle_for)} of idleness"
+    start = options.awake.after_start
+    yield memory.started_at.mono + start, f"waits until powerd has been up for {format_duration(start)}"
+    if memory.resumed_at is not None:
+        after = options.awake.after_resume
+        yield memory.resumed_at + after, f"waits until {format_duration(after)} after the wake-up"
+    if n in memory.failures:
+        count, failed_at = memory.failures[n]
+        delay = min(RETRY_DELAY_MAX, RETRY_DELAY * 2 ** min(count - 1, 10))
+        yield failed_at + delay, f"tries again {format_duration(delay)} after it failed"
+    if (
+        memory.clock_stepped_at is not None
+    ):  # for a rule without windows too, lest it slip in before one that waits
+        delay_after_step = max(CLOCK_STEP_DELAY, rule.idle_for) if rule.during else CLOCK_STEP_DELAY
+        yield (
+            memory.clock_stepped_at + delay_after_step,
+            f"waits {format_duration(delay_after_step)}: the wall clock was set",
+        )
+    if memory.busy_until is not None:
+        yield memory.busy_until
+    storm_delay = wake_storm.storm_delay(memory.wake_storm, now)
+    if storm_delay is not None:
+        yield storm_delay
+
+
+SLEEP_FAILED_AFTER: Final = 300.0
+"""A sleep that was accepted but has not happened within this time has failed."""
+ANNOUNCEMENT_VALID_FOR: Final = 300.0
+"""An announcement holds for so long beyond its warning period: final looks take time. Then another is due."""
+CLOSE_POLL_INTERVAL: Final = 10.0
+"""Within a warning period every source looks afresh this often, and once so long before it, seconds."""
+_MIN_DELAY: Final = 0.1
+"""Seconds until the next question at the least."""
+
+VERBS: Final[Mapping[str, str]] = {
+    "suspend": "suspend",
+    "hibernate": "hibernate",
+    "hybrid-sleep": "go to hybrid sleep",
+    "suspend-then-hibernate": "suspend, then hibernate",
+    "poweroff": "power off",
+    "command": "run the sleep command",
+}
+
+
+class SleepAssessment(NamedTuple):
+    """What follows from nobody being there."""
+
+    actions: tuple[Action, ...]
+    plan: PlannedSleep | None
+    phase: Phase
+    next_decision_at: float
+    poll_before: bool
+    reasons: tuple[UndatedReason, ...]
+
+
+def record_result(snapshot: Snapshot, memory: Memory, options: Options, now: Moment) -> Memory:
+    """Memory with the latest outcome of a sleep taken into account, once."""
+    outcome = snapshot.completed_actions.get(Sleep)
+    if outcome is not None and outcome != memory.last_sleep_result and isinstance(outcome.action, Sleep):
+        rule = outcome.action.rule
+        has_slept = memory.resumed_at is not None and memory.resumed_at >= outcome.started_at
+        memory = replace(memory, last_sleep_result=outcome)
+        if not _is_current_rule(outcome.action, options):
+            pass
+        elif not outcome.ok:
+            memory = replace(memory, failures=_with_failure(memory, rule, outcome.ended_at))
+        elif not has_slept:  # else the answer to the order came after the wake-up, and a new day has begun
+            memory = replace(memory, completed_rules=memory.completed_rules | {rule})
+    return _record_failure_to_sleep(memory, options, now)
+
+
+def _sleep_action(n: int, rule: SleepRule) -> Sleep:
+    return Sleep(n, rule.action, rule.command, rule.timeout)
+
+
+def _is_current_rule(action: Sleep, options: Options) -> bool:
+    """Whether the configuration in force would give this very order; it may have been changed since."""
+    return action.rule < len(options.sleep) and action == _sleep_action(
+        action.rule, options.sleep[action.rule]
+    )
+
+
+def _record_failure_to_sleep(memory: Memory, options: Options, now: Moment) -> Memory:
+    """An accepted sleep that has not happened is a failure; a command's exit is its own proof."""
+    last = memory.last_sleep_result
+    if last is None or not isinstance(last.action, Sleep) or not last.ok or options.mode == "observe":
+        return memory
+    rule = last.action.rule
+    if (
+        last.action.sleep_action == "command"
+        or rule not in memory.completed_rules
+        or now.mono - last.ended_at < SLEEP_FAILED_AFTER
+    ):
+        return memory
+    return replace(
+        memory,
+        completed_rules=memory.completed_rules - {rule},
+        failures=_with_failure(memory, rule, last.ended_at + SLEEP_FAILED_AFTER),
+    )
+
+
+def _with_failure(memory: Memory, rule: int, at: float) -> Mapping[int, tuple[int, float]]:
+    count, _ = memory.failures.get(rule, (0, 0.0))
+    return {**memory.failures, rule: (count + 1, at)}
+
+
+def assess_sleep(
+    snapshot: Snapshot, memory: Memory, options: Options, now: Moment, idle_since: float
+) -> SleepAssessment:
+    """What to do while nothing has kept the server awake since ``idle_since``."""
+    reasons = list(_last_attempt_reasons(memory, options))
+    in_progress = next((order for order in snapshot.running_actions if isinstance(order, Sleep)), None)
+    if in_progress is not None:
+        reason = UndatedReason(
+            "sleep", describe_pending_sleep(in_progress, idle_since, now)
+        )  # first, as what is taken for the cause
+        next_decision_at = now.mono + CLOSE_POLL_INTERVAL
+        return SleepAssessment(
+            (), None, "going-down", next_decision_at, poll_before=False, reasons=(reason, *reasons)
+        )
+    timing = (now, idle_since)
+    candidates = [earliest_time(n, snapshot, memory, options, timing) for n in range(len(options.sleep))]
+    earliest = min((each for each in candidates if each is not None), default=None)
+    if earliest is None:
+        return SleepAssessment((), None, "idle", float("inf"), poll_before=False, reasons=tuple(reasons))
+    key_press = _key_press_reason(snapshot, idle_since)
+    if key_press is not None:
+        reasons.append(key_press._replace(blocks_sleep=earliest.at > now.mono))
+    reasons.append(
+        UndatedReason(
+            f"sleep rule {earliest.rule + 1}", earliest.waits_for, blocks_sleep=earliest.at > now.mono
+        )
+    )
+    next_step = _next_step(snapshot, memory, earliest, options.sleep[earliest.rule], timing)
+    return next_step._replace(reasons=tuple(reasons))
+
+
+def describe_pending_sleep(action: Sleep, idle_since: float | None, now: Moment) -> str:
+    """Why the server goes down by an order of powerd's; it says the same until it is down.
+
+    Args:
+        action: under way, or accepted.
+        idle_since: CLOCK_MONOTONIC; None = somebody has come since the order was given.
+        now: the present moment.
+    """
+    text = f"about to {VERBS[action.sleep_action]} by sleep rule {action.rule + 1}"
+    if idle_since is None:
+        return text
+    since = add_seconds(now, idle_since - now.mono)
+    return f"{text}: nobody has needed the server since {day_and_time(since, now)}"
+
+
+def _next_step(
+    snapshot: Snapshot, memory: Memory, earliest: EarliestTime, rule: SleepRule, timing: tuple[Moment, float]
+) -> SleepAssessment:
+    """What comes next on the way to this rule's time: waiting, announcing, or the act."""
+    now, idle_since = timing
+    announcement = _valid_announcement(snapshot, memory, earliest, rule, idle_since)
+    next_poll_at = now.mono + CLOSE_POLL_INTERVAL
+    action: Action = _sleep_action(earliest.rule, rule)
+    actions: tuple[Action, ...] = ()
+    phase: Phase = "warning"
+    at, next_decision_at, poll_before = earliest.at, next_poll_at, True
+    if announcement is None and now.mono < earliest.at - rule.warn:
+        phase = "idle"
+        next_decision_at, poll_before = earliest.at, False
+        if rule.warn > 0:
+            next_decision_at, poll_before = _poll_before_announcement(snapshot, now, earliest.at - rule.warn)
+    elif announcement is None and rule.warn > 0:
+        action = WarnUsers(earliest.rule, rule.action, rule.warn)
+        actions = () if action in snapshot.running_actions else (action,)
+        at = now.mono + rule.warn
+    else:
+        at = earliest.at if announcement is None else max(earliest.at, announcement.ended_at + rule.warn)
+        actions = (action,) if now.mono >= at else ()
+        next_decision_at = next_poll_at if actions else _next_close_poll(now.mono, at)
+    plan = PlannedSleep(earliest.rule, rule.action, add_seconds(now, at - now.mono))
+    return SleepAssessment(actions, plan, phase, next_decision_at, poll_before=poll_before, reasons=())
+
+
+def _next_close_poll(now: float, at: float) -> float:
+    """The next close look: every CLOSE_LOOK, counted back from ``at``, so that none is under way then."""
+    polls_left = max(at - now - 1.0, 0.0) // CLOSE_POLL_INTERVAL
+    return at - polls_left * CLOSE_POLL_INTERVAL
+
+
+def _poll_before_announcement(snapshot: Snapshot, now: Moment, announce_at: float) -> tuple[float, bool]:
+    """When to ask again, and whether to look closely first: once, shortly before the announcement."""
+    poll_at = announce_at - CLOSE_POLL_INTERVAL
+    status = snapshot.sources.get(LOGIND)  # what tells of key presses looks seldom
+    if status is None or status.at >= poll_at:
+        return announce_at, False
+    return max(poll_at, now.mono + _MIN_DELAY), True
+
+
+def _key_press_reason(snapshot: Snapshot, idle_since: float) -> UndatedReason | None:
+    """The key press from which idleness counts."""
+    press = snapshot.key_press
+    return key_press_reason(press) if press is not None and idle_from(press) == idle_since else None
+
+
+def _valid_announcement(
+    snapshot: Snapshot, memory: Memory, earliest: EarliestTime, rule: SleepRule, idle_since: float
+) -> CompletedAction | None:
+    """The announcement that still stands: timely, and made since idle_since and the rule's last failure."""
+    outcome = snapshot.completed_actions.get(WarnUsers)
+    if outcome is None or outcome.action != WarnUsers(earliest.rule, rule.action, rule.warn):
+        return None
+    _, failed_at = memory.failures.get(earliest.rule, (0, float("-inf")))
+    is_current = earliest.at <= outcome.ended_at + rule.warn + ANNOUNCEMENT_VALID_FOR
+    return outcome if is_current and outcome.ended_at >= max(idle_since, failed_at) else None
+
+
+def _last_attempt_reasons(memory: Memory, options: Options) -> list[UndatedReason]:
+    """What the last attempt came to."""
+    last = memory.last_sleep_result
+    if last is None or not isinstance(last.action, Sleep) or not _is_current_rule(last.action, options):
+        return []
+    subject, verb = f"sleep rule {last.action.rule + 1}", VERBS[last.action.sleep_action]
+    if last.action.rule in memory.failures and last.action.rule not in memory.completed_rules:
+        failure = "was accepted, but the server did not go to sleep" if last.ok else last.message
+        return [UndatedReason(subject, f"could not {verb}: {failure}")]
+    if last.action.rule in memory.completed_rules:
+        return [
+            UndatedReason(
+                subject, f"{last.message}; it will act again after something has stirred", blocks_sleep=False
+            )
+        ]
+    return []

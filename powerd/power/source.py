@@ -1,0 +1,252 @@
+"""What logind knows: who holds up a sleep, who was at a keyboard, and whether the machine can sleep at all.
+
+logind's signals hasten a look, so its rhythm is slow (model/standing.py); a failed one is tried again soon.
+
+When the systemd timers elapse that the server is to be up for, as ``[wake] timers`` names them.
+
+By what the LAN's network cards can wake the server, and by what they will.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Final, Protocol
+
+from powerd.config.options import Options
+from powerd.core.clock import Clock
+from powerd.core.poller import PollDepth
+from powerd.core.snapshot import LOGIND, NETWORK_CARDS, POLL_INTERVALS, TIMERS
+from powerd.core.state import PollResult
+from powerd.core.time import Moment, Reading, Unavailable
+from powerd.linux.values import HostError, Lan, StatSignature
+from powerd.power.model import Inhibitor, KeyPress, NetworkCard, SystemdTimer
+
+RETRY_INTERVAL: Final = 60.0
+"""Seconds after a look that failed until the next."""
+
+
+class LogindEyes(Protocol):
+    """What has to be seen; see host/eyes.py."""
+
+    async def list_inhibitors(self) -> tuple[Inhibitor, ...]:
+        """Inhibitor locks of others."""
+        ...
+
+    async def can_sleep(self, action: str) -> str:
+        """What logind answers to its Can... method."""
+        ...
+
+    async def last_key_press(self) -> KeyPress | None:
+        """The last sign of a person in any login session."""
+        ...
+
+
+class LogindSource:
+    """The source "logind".
+
+    Args:
+        eyes: the host.
+        clock: for the time of each look.
+        options: which actions are configured; may be replaced on reload.
+    """
+
+    name = LOGIND
+
+    def __init__(self, eyes: LogindEyes, clock: Clock, options: Options) -> None:
+        self._eyes = eyes
+        self._clock = clock
+        self._can_sleep: dict[str, str] = {}
+        self._failed = False
+        self.options = options
+
+    @property
+    def poll_interval(self) -> float:
+        """Seconds between the starts of two looks."""
+        return RETRY_INTERVAL if self._failed else POLL_INTERVALS[LOGIND]
+
+    async def poll(self, depth: PollDepth) -> PollResult:
+        """List the locks of others, the last key press, and actions that will not work.
+
+        Raises:
+            HostError: logind does not say.
+        """
+        del depth
+        self._failed = True
+        at = self._clock.now().mono
+        locks = await self._eyes.list_inhibitors()
+        press = await self._eyes.last_key_press()
+        await self._update_can_sleep(locks)
+        self._failed = False
+        return PollResult(Reading(at, tuple(self._warnings())), inhibitors=locks, key_press=press)
+
+    async def _update_can_sleep(self, locks: tuple[Inhibitor, ...]) -> None:
+        """Ask of each configured action until the answer is yes: what a machine can it goes on to be able to.
+
+        Not while somebody blocks anything, for logind then answers ``challenge`` or ``no`` to all.
+        """
+        if any(lock.mode.startswith("block") for lock in locks):
+            return
+        for action in dict.fromkeys(rule.action for rule in self.options.sleep):
+            if action != "command" and self._can_sleep.get(action) != "yes":
+                self._can_sleep[action] = await self._eyes.can_sleep(action)
+
+    def _warnings(self) -> list[str]:
+        return [
+            f'sleep rule {n} will not work: logind answers "{answer}" for {rule.action}, '
+            + ("this user may not; install the polkit rule" if answer == "challenge" else _CANNOT)
+            for n, rule in enumerate(self.options.sleep, 1)
+            if (answer := self._can_sleep.get(rule.action, "yes")) != "yes"
+        ]
+
+
+_CANNOT: Final = "this machine cannot do it; choose another action"
+
+
+_MIN_INTERVAL: Final = 60.0
+"""Seconds between two looks, however often a timer elapses, and after a look that failed."""
+_NEXT_ELAPSE_DELAY: Final = 1.0
+"""Seconds after a timer's elapse systemd has its next one."""
+
+
+class SystemdEyes(Protocol):
+    """What has to be seen; see host/eyes.py."""
+
+    async def list_timers(self, units: Sequence[str]) -> tuple[SystemdTimer, ...]:
+        """When these systemd timers elapse next."""
+        ...
+
+
+class SystemdTimerSource:
+    """The source "timers".
+
+    Args:
+        eyes: the host.
+        clock: for the time of each look.
+        options: which timers; may be replaced on reload.
+    """
+
+    name = TIMERS
+
+    def __init__(self, eyes: SystemdEyes, clock: Clock, options: Options) -> None:
+        self._eyes = eyes
+        self._clock = clock
+        self._poll_interval = _MIN_INTERVAL
+        self.options = options
+
+    @property
+    def poll_interval(self) -> float:
+        """Seconds between the starts of two looks: no later than the next elapse, which brings another."""
+        return self._poll_interval
+
+    async def poll(self, depth: PollDepth) -> PollResult:
+        """Ask systemd for each timer's next elapse.
+
+        Raises:
+            HostError: systemd does not say, or knows no timer of that name.
+        """
+        del depth
+        self._poll_interval = _MIN_INTERVAL
+        now = self._clock.now()
+        units = self.options.wake.timers
+        timers = await self._eyes.list_timers(units) if units else ()
+        ahead = [
+            left + _NEXT_ELAPSE_DELAY
+            for timer in timers
+            for left in _seconds_to_elapses(timer, now)
+            if left > 0
+        ]
+        self._poll_interval = max(min([*ahead, POLL_INTERVALS[TIMERS]]), _MIN_INTERVAL)
+        return PollResult(Reading(now.mono, tuple(_timer_warnings(timers))), timers=timers)
+
+
+def _seconds_to_elapses(timer: SystemdTimer, now: Moment) -> list[float]:
+    """Seconds to each of its elapses."""
+    wall = [] if timer.wall is None else [timer.wall - now.wall.timestamp()]
+    return wall if timer.mono is None else [*wall, timer.mono - now.mono]
+
+
+def _timer_warnings(timers: tuple[SystemdTimer, ...]) -> list[str]:
+    return [
+        f"{timer.unit} does not come nearer while the server sleeps, so it is not woken for it; "
+        "give it OnCalendar="
+        for timer in timers
+        if timer.pauses_in_sleep and timer.mono is not None
+    ]
+
+
+_MAX_DEPTH: Final = 4
+"""So many devices may lie above a card: a VLAN on a bridge on a bond, and one to spare."""
+
+
+class CardEyes(Protocol):
+    """What has to be seen; see host/eyes.py."""
+
+    def find(self, pattern: str) -> tuple[str, ...]:
+        """Paths of files that fit a glob."""
+        ...
+
+    def stat_signature(self, path: str) -> StatSignature | None:
+        """One stat(2); None = there is no such file."""
+        ...
+
+    async def lan(self) -> Lan:
+        """Links, own addresses and gateways."""
+        ...
+
+    async def read_card(self, interface: str) -> NetworkCard:
+        """By what a network card can wake this machine, and by what it will."""
+        ...
+
+
+class NetworkCardSource:
+    """The source "cards".
+
+    Args:
+        eyes: the host.
+        clock: for the time of each look.
+        options: whether anybody needs to know; may be replaced on reload.
+    """
+
+    name = NETWORK_CARDS
+    poll_interval = POLL_INTERVALS[NETWORK_CARDS]
+
+    def __init__(self, eyes: CardEyes, clock: Clock, options: Options) -> None:
+        self._eyes = eyes
+        self._clock = clock
+        self.options = options
+
+    async def poll(self, depth: PollDepth) -> PollResult:
+        """Ask for each card of hardware below a link that leads to a LAN.
+
+        Raises:
+            HostError: the links cannot be listed.
+        """
+        del depth
+        at = self._clock.now().mono
+        options = self.options
+        if not options.wake.arm_lan and all(rule.action == "command" for rule in options.sleep):
+            return PollResult(Reading(at, ()), network_cards={})
+        links = (await self._eyes.lan()).links
+        names = sorted({card for link in links for card in self._hardware_below(link.name, _MAX_DEPTH)})
+        return PollResult(
+            Reading(at, ()), network_cards={name: await self._read_card(name) for name in names}
+        )
+
+    async def _read_card(self, name: str) -> Reading[NetworkCard] | Unavailable:
+        at = self._clock.now().mono
+        try:
+            return Reading(at, await self._eyes.read_card(name))
+        except HostError as error:
+            return Unavailable(at, str(error))
+
+    def _hardware_below(self, name: str, depth: int) -> Iterator[str]:
+        """The hardware that carries link ``name``: itself, or what a bridge, a bond or a VLAN lies upon.
+
+        Documentation/ABI/testing/sysfs-class-net: ``lower_NAME``, and ``device`` of hardware alone.
+        """
+        directory = f"/sys/class/net/{name}"
+        if self._eyes.stat_signature(f"{directory}/device/uevent") is not None:
+            yield name
+        elif depth:
+            for path in self._eyes.find(f"{directory}/lower_*/ifindex"):
+                yield from self._hardware_below(path.split("/")[-2].removeprefix("lower_"), depth - 1)

@@ -1,0 +1,85 @@
+"""The part of systemd's manager that powerd calls (org.freedesktop.systemd1(5)); imported with sdbus.
+
+systemd's timers over D-Bus: when each elapses next (org.freedesktop.systemd1(5), Timer).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+from sdbus import DbusInterfaceCommonAsync, dbus_method_async
+
+from powerd.linux.dbus import Bus, properties
+from powerd.linux.values import HostError
+from powerd.power.model import SystemdTimer
+
+UnitRow: TypeAlias = tuple[str, str, str, str, str, str, str, int, str, str]
+"""A unit: name, description, load, active and sub state, followed, object path, job, its type and path."""
+
+
+class SystemdManager(DbusInterfaceCommonAsync, interface_name="org.freedesktop.systemd1.Manager"):
+    """A proxy: sdbus fills in the bodies."""
+
+    @dbus_method_async(input_signature="asas", result_signature="a(ssssssouso)")
+    async def list_units_by_patterns(self, states: list[str], patterns: list[str]) -> list[UnitRow]:
+        """Loaded units in one of ``states`` whose name fits one of ``patterns``."""
+        raise NotImplementedError
+
+    @dbus_method_async(input_signature="s", result_signature="o")
+    async def load_unit(self, name: str) -> str:
+        """Object path of a unit, which need not exist: its LoadState tells."""
+        raise NotImplementedError
+
+
+if TYPE_CHECKING:
+    from sdbus import SdBus
+
+AUTO: Final = "auto"
+_SERVICE: Final = "org.freedesktop.systemd1"
+_PATH: Final = "/org/freedesktop/systemd1"
+_NO_ELAPSE: Final = (0, 2**64 - 1)
+"""systemd's words for "no next elapse": a timer that is not active, and USEC_INFINITY."""
+
+
+def parse_timer(unit: str, values: Mapping[str, Any]) -> SystemdTimer:
+    """A timer by its D-Bus properties: microseconds since 1970, and of CLOCK_MONOTONIC.
+
+    Without WakeSystem= systemd counts a monotonic one by the clock that stands still during sleep.
+    """
+    wall, mono = (values.get(f"NextElapseUSec{clock}", 0) for clock in ("Realtime", "Monotonic"))
+    return SystemdTimer(
+        unit,
+        wall=None if wall in _NO_ELAPSE else wall / 1e6,
+        mono=None if mono in _NO_ELAPSE else mono / 1e6,
+        pauses_in_sleep=not values.get("WakeSystem", False),
+    )
+
+
+async def list_timers(bus: Bus, units: Sequence[str]) -> tuple[SystemdTimer, ...]:
+    """The timers named, and those with WakeSystem=yes that are active where ``auto`` is among the names.
+
+    Raises:
+        HostError: systemd does not answer, or knows no timer of that name.
+    """
+    found: dict[str, SystemdTimer] = {}
+    async with bus.connection("systemd") as connection:
+        manager = SystemdManager.new_proxy(_SERVICE, _PATH, connection)
+        for unit in units:
+            if unit == AUTO:
+                for row in await manager.list_units_by_patterns(["active"], ["*.timer"]):
+                    values = await _read_properties(connection, row[6], "Timer")
+                    if values.get("WakeSystem"):
+                        found[row[0]] = parse_timer(row[0], values)
+            else:
+                path = await manager.load_unit(unit)
+                state = (await _read_properties(connection, path, "Unit")).get("LoadState")
+                if state != "loaded":
+                    remedy = "`systemctl list-timers --all` lists those that exist"
+                    raise HostError(f"there is no timer {unit} ({state}); {remedy}")
+                found[unit] = parse_timer(unit, await _read_properties(connection, path, "Timer"))
+    return tuple(found.values())
+
+
+async def _read_properties(connection: SdBus, path: str, interface: str) -> Mapping[str, Any]:
+    return await properties(connection, _SERVICE, path, f"{_SERVICE}.{interface}")

@@ -1,0 +1,181 @@
+"""The storm guard: a server that is woken again and again for nobody stays up for a while, longer each time.
+
+A card that takes any packet for a magic one wakes the server as soon as it sleeps. Each such night costs more
+than staying up, and wears the disks; so after a few wake-ups in vain it goes to sleep no more for a while.
+
+The storm guard over a power-off: what it knows of wake-ups, as a document that the next boot reads.
+
+A card that takes any packet for a magic one starts a server that is off, as it wakes one that sleeps, and
+each such boot is a wake-up in vain. CLOCK_BOOTTIME begins anew with each, so the document has civil times.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Final
+
+from powerd.config.values import format_duration
+from powerd.core.snapshot import Snapshot
+from powerd.core.time import Moment
+from powerd.power.model import WakeStormState, WakeTime, WakeupCause
+
+STORM_WAKEUPS: Final = 3
+"""So many wake-ups in vain ..."""
+STORM_INTERVAL: Final = 3600.0
+"""... that lie no farther apart, seconds of CLOCK_BOOTTIME, are a storm."""
+STAY_UP_FIRST: Final = 3600.0
+STAY_UP_MAX: Final = 8 * 3600.0
+_CAUSE_TEXT: Final = {
+    WakeupCause.NETWORK: " by the network",
+    WakeupCause.BUTTON: " by a button",
+    WakeupCause.UNKNOWN: " by something unknown",
+}
+
+
+def record_wakeup(state: WakeStormState, now: Moment) -> WakeStormState:
+    """The server has slept, and is up again: what became of the wake-up before is known.
+
+    It was in vain if nobody and nothing was there until the server slept again. One by an alarm never is:
+    whoever set it wanted the server up.
+    """
+    woken_at = boottime(now)
+    initial = WakeStormState(
+        last_wakeup_at=woken_at,
+        last_event=state.last_event,
+        unneeded_wakeups=state.unneeded_wakeups,
+        storm_count=state.storm_count,
+    )
+    if state.last_wakeup_at is None or state.needed or state.cause is WakeupCause.ALARM:
+        return initial
+    unneeded_wakeups = (
+        *(each for each in state.unneeded_wakeups if state.last_wakeup_at - each[0] <= STORM_INTERVAL),
+        (state.last_wakeup_at, state.cause),
+    )
+    if len(unneeded_wakeups) < STORM_WAKEUPS or woken_at - state.last_wakeup_at > STORM_INTERVAL:
+        return replace(initial, unneeded_wakeups=unneeded_wakeups)
+    stay_up_for = min(STAY_UP_FIRST * 2.0**state.storm_count, STAY_UP_MAX)
+    return replace(
+        initial,
+        unneeded_wakeups=unneeded_wakeups[-STORM_WAKEUPS:],
+        storm_count=min(state.storm_count + 1, STORM_WAKEUPS),
+        stay_up_until=woken_at + stay_up_for,
+        stay_up_for=stay_up_for,
+    )
+
+
+def record_activity(state: WakeStormState, snapshot: Snapshot, *, needed: bool) -> WakeStormState:
+    """What is known by now of the latest wake-up; with somebody there the storm is over."""
+    if snapshot.wake_event is not None and snapshot.wake_event != state.last_event:
+        state = replace(state, last_event=snapshot.wake_event, cause=snapshot.wake_event.cause)
+    if needed:
+        state = replace(
+            state, needed=True, unneeded_wakeups=(), storm_count=0, stay_up_until=None, stay_up_for=0.0
+        )
+    return state
+
+
+def storm_delay(state: WakeStormState, now: Moment) -> tuple[float, str] | None:
+    """The CLOCK_MONOTONIC until which the server stays up, and why."""
+    if state.stay_up_until is None:
+        return None
+    causes = {cause for _, cause in state.unneeded_wakeups}
+    cause_text = _CAUSE_TEXT[causes.pop()] if len(causes) == 1 else ""
+    explanation = (
+        f"woken {STORM_WAKEUPS} times within {format_duration(STORM_INTERVAL)}{cause_text}, "
+        "and nobody was there"
+    )
+    text = f"stays up for {format_duration(state.stay_up_for)}: {explanation}"
+    return now.mono + state.stay_up_until - boottime(now), text
+
+
+def boottime(now: Moment) -> float:
+    """CLOCK_BOOTTIME: it goes on while the server sleeps."""
+    return now.mono + now.slept
+
+
+_BOOT_BEFORE_ALARM: Final = 60.0
+_BOOT_AFTER_ALARM: Final = 600.0
+"""Seconds before and after an alarm within which a boot is due to it: firmware takes its time."""
+
+
+def storm_to_document(state: WakeStormState, wake_time: WakeTime | None, boot: str, now: Moment) -> object:
+    """What revive() reads.
+
+    Args:
+        state: of the boot that ends.
+        wake_time: what the alarm was set for; None = for nothing.
+        boot: which boot that is.
+        now: the present moment.
+    """
+    epoch = _epoch(now)
+    return {
+        "boot": boot,
+        "off": now.wall.timestamp(),
+        "alarm": None if wake_time is None else wake_time.at.wall.timestamp(),
+        "woke": None if state.last_wakeup_at is None else state.last_wakeup_at + epoch,
+        "needed": state.needed,
+        "cause": state.cause,
+        "empty": [[at + epoch, cause] for at, cause in state.unneeded_wakeups],
+        "storms": state.storm_count,
+    }
+
+
+def storm_from_document(document: object, boot: str, now: Moment) -> WakeStormState:
+    """What the storm guard knows in a new boot, which ends the latest power-off of powerd's.
+
+    Nothing, where the document is none of ours or of this very boot, or where the clock has gone back since,
+    as that of a board without a battery does.
+
+    Args:
+        document: what was kept.
+        boot: which boot this is; "" = unknown.
+        now: the present moment.
+    """
+    match document:
+        case {
+            "boot": str(previous_boot),
+            "off": float(powered_off_at),
+            "alarm": None | float() as alarm_at,
+            **rest,
+        }:
+            epoch = _epoch(now)
+            if boot not in {"", previous_boot} and powered_off_at <= now.wall.timestamp():
+                state = record_wakeup(_previous_state(rest, epoch), now)
+                alarm_due = (
+                    alarm_at is not None
+                    and alarm_at - _BOOT_BEFORE_ALARM <= epoch <= alarm_at + _BOOT_AFTER_ALARM
+                )
+                return replace(state, cause=WakeupCause.ALARM if alarm_due else WakeupCause.UNKNOWN)
+    return WakeStormState()
+
+
+def _previous_state(data: dict[object, object], epoch: float) -> WakeStormState:
+    """The Unrest of the boot before, by the CLOCK_BOOTTIME of this one, where its moments are negative."""
+    match data:
+        case {
+            "woke": None | float() as last_wakeup_at,
+            "needed": bool(needed),
+            "cause": str(cause),
+            "empty": [*rows],
+            "storms": int(storm_count),
+        } if cause in set(WakeupCause):
+            return WakeStormState(
+                last_wakeup_at=None if last_wakeup_at is None else last_wakeup_at - epoch,
+                cause=WakeupCause(cause),
+                needed=needed,
+                unneeded_wakeups=tuple(each for row in rows for each in _parse_wakeup(row, epoch)),
+                storm_count=min(max(storm_count, 0), STORM_WAKEUPS),
+            )
+    return WakeStormState()
+
+
+def _parse_wakeup(row: object, epoch: float) -> list[tuple[float, WakeupCause]]:
+    match row:
+        case [float(at), str(cause)] if cause in set(WakeupCause):
+            return [(at - epoch, WakeupCause(cause))]
+    return []
+
+
+def _epoch(now: Moment) -> float:
+    """POSIX time at which CLOCK_BOOTTIME was 0."""
+    return now.wall.timestamp() - boottime(now)

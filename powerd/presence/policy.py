@@ -1,0 +1,186 @@
+"""Who is home: one verdict per known client, from what was observed of it.
+
+Absent is a strong word. It takes an unbroken row of questions that were really asked, all unanswered,
+for as long as the client's class allows it to doze; everything else is present or unknown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import lru_cache
+from typing import Final, NamedTuple
+
+from powerd.config.options import ClientOptions, Options
+from powerd.config.values import ClientPattern
+from powerd.core.snapshot import Memory, Snapshot
+from powerd.core.time import Moment, Reading, Unavailable, add_seconds
+from powerd.presence.model import Client, ClientId, ClientState, ClientStatus, EvidenceKind, Observation
+
+NOT_PROBED: Final = "not asked while somebody else is home"
+_NOT_PROBED_YET: Final = "not asked yet"
+_NOT_PROBED_RECENTLY: Final = "not asked lately"
+_NOT_PROBED_SINCE_ANSWER: Final = "not asked again since it answered"
+_NOT_PROBED_REASONS: Final = frozenset({_NOT_PROBED_YET, _NOT_PROBED_RECENTLY, _NOT_PROBED_SINCE_ANSWER})
+ALWAYS_ON_AFTER: Final = 3 * 86400.0
+_EVIDENCE_TEXT: Final = {
+    EvidenceKind.ICMP: "answers ping",
+    EvidenceKind.STATION: "is on the Wi-Fi",
+    EvidenceKind.ARP: "answers ARP",
+    EvidenceKind.NEIGHBOUR: "talks to this server",
+}
+
+
+def max_observation_age(options: Options) -> float:
+    """How old a client's sighting may be, seconds: three rounds; older says nothing about now."""
+    return 3 * options.clients.every
+
+
+def evaluate_clients(
+    snapshot: Snapshot, memory: Memory, options: Options, now: Moment
+) -> tuple[ClientStatus, ...]:
+    """A verdict for each known client, in a stable order; ``memory`` must already know of a resume."""
+    context = (client_policies(options.clients), max_observation_age(options), now, memory.resumed_at)
+    statuses = [
+        _evaluate_client(
+            client, snapshot.observations.get(client_id), memory.client_statuses.get(client_id), context
+        )
+        for client_id, client in snapshot.clients.items()
+    ]
+    if any(verdict.blocks_sleep and verdict.state is ClientState.PRESENT for verdict in statuses):
+        statuses = [_keep_absent_if_not_probed(verdict, memory.client_statuses, now) for verdict in statuses]
+    return tuple(statuses)
+
+
+class ClientPolicy(NamedTuple):
+    """What the configuration makes of a client.
+
+    Attributes:
+        class_name: of the first class that fits, or None.
+        absent_after: silence before it counts as gone, seconds.
+        blocks_sleep: its presence keeps the server awake: no ignore pattern fits, and its class does not
+            forbid it.
+    """
+
+    class_name: str | None
+    absent_after: float
+    blocks_sleep: bool
+
+
+@lru_cache(maxsize=2)
+def client_policies(options: ClientOptions) -> Callable[[Client], ClientPolicy]:
+    """Each client's standing, worked out once: matching patterns costs 15 us, and rounds ask for ever."""
+
+    @lru_cache(maxsize=1 << 14)
+    def policy_of(client: Client) -> ClientPolicy:
+        ignored = any(_matches_client(pattern, client) for pattern in options.ignore)
+        client_class = next(
+            (row for row in options.class_ if any(_matches_client(each, client) for each in row.match)), None
+        )
+        if client_class is None:
+            return ClientPolicy(None, options.absent_after, not ignored)
+        return ClientPolicy(
+            client_class.name,
+            client_class.absent_after or options.absent_after,
+            client_class.keeps_awake and not ignored,
+        )
+
+    return policy_of
+
+
+def _matches_client(pattern: ClientPattern, client: Client) -> bool:
+    return pattern.matches(client.addresses, client.mac, client.name)
+
+
+def _evaluate_client(
+    client: Client,
+    reading: Reading[Observation] | Unavailable | None,
+    previous: ClientStatus | None,
+    context: tuple[Callable[[Client], ClientPolicy], float, Moment, float | None],
+) -> ClientStatus:
+    policy_of, max_age, now, resumed_at = context
+    policy = policy_of(client)
+    state, reason = _client_state(reading, policy.absent_after, (max_age, now, resumed_at))
+    since = previous.since if previous is not None and previous.state is state else now
+    last_seen, evidence, rtt, on_link = _last_evidence(reading, previous, now)
+    return ClientStatus(
+        client=client,
+        state=state,
+        reason=reason,
+        since=since,
+        last_seen=last_seen,
+        evidence=evidence,
+        rtt=rtt,
+        class_name=policy.class_name,
+        blocks_sleep=policy.blocks_sleep,
+        always_on=state is ClientState.PRESENT and now.mono - since.mono >= ALWAYS_ON_AFTER,
+        on_link=on_link,
+    )
+
+
+def _last_evidence(
+    reading: Reading[Observation] | Unavailable | None, previous: ClientStatus | None, now: Moment
+) -> tuple[Moment | None, EvidenceKind | None, float | None, bool]:
+    """When, how and how quickly it was last heard, and whether on a link; a blind round forgets nothing."""
+    if not isinstance(reading, Reading):
+        return (
+            (previous.last_seen, previous.evidence, previous.rtt, previous.on_link)
+            if previous
+            else (None, None, None, True)
+        )
+    observation = reading.value
+    last_seen = previous.last_seen if previous is not None else None
+    if observation.last_seen is None:
+        last_seen = None
+    elif (
+        last_seen is None or last_seen.mono != observation.last_seen
+    ):  # else the wall clock's reading of then stands
+        last_seen = add_seconds(now, observation.last_seen - now.mono)
+    return last_seen, observation.evidence, observation.rtt, observation.on_link
+
+
+def _client_state(  # noqa: PLR0911 - a ladder: each rung is one way to know, and the order is the rule
+    reading: Reading[Observation] | Unavailable | None,
+    absent_after: float,
+    context: tuple[float, Moment, float | None],
+) -> tuple[ClientState, str]:
+    """The state and its reason; evidence from before ``resumed`` is void."""
+    max_age, now, resumed_at = context
+    if reading is None:
+        return ClientState.UNKNOWN, _NOT_PROBED_YET
+    if isinstance(reading, Unavailable):
+        return ClientState.UNKNOWN, reading.reason
+    valid_from = float("-inf") if resumed_at is None else resumed_at
+    observation = reading.value
+    if (
+        observation.last_seen is not None
+        and observation.last_seen >= valid_from
+        and now.mono - observation.last_seen < absent_after
+    ):
+        return ClientState.PRESENT, _EVIDENCE_TEXT[
+            observation.evidence
+        ] if observation.evidence else "was heard"
+    if not valid_from <= reading.at or now.mono - reading.at > max_age:
+        return ClientState.UNKNOWN, _NOT_PROBED_RECENTLY
+    if observation.silent_since is None:
+        return ClientState.UNKNOWN, _NOT_PROBED_SINCE_ANSWER
+    if now.mono - max(observation.silent_since, valid_from) < absent_after:
+        return ClientState.UNKNOWN, "silent, but not yet for long enough to be gone"
+    return ClientState.ABSENT, "silent"
+
+
+def _keep_absent_if_not_probed(
+    status: ClientStatus, previous: Mapping[ClientId, ClientStatus], now: Moment
+) -> ClientStatus:
+    """A client that was not asked because somebody else is home: a gone one stays gone in the picture."""
+    if status.state is not ClientState.UNKNOWN or status.reason not in _NOT_PROBED_REASONS:
+        return status
+    previous_status = previous.get(status.client.id)
+    if previous_status is not None and previous_status.state is ClientState.ABSENT:
+        return replace(status, state=ClientState.ABSENT, reason=NOT_PROBED, since=previous_status.since)
+    since = (
+        previous_status.since
+        if previous_status is not None and previous_status.state is ClientState.UNKNOWN
+        else now
+    )
+    return replace(status, reason=NOT_PROBED, since=since)

@@ -1,0 +1,147 @@
+"""What ``powerd clients`` says, made from the API's JSON: a table and notes; 80 columns. Pure and light."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Final
+
+from powerd.ui.api import ClientJson, SourceJson, StatusJson
+from powerd.ui.layout import (
+    LINE_WIDTH,
+    Paint,
+    Style,
+    TextTable,
+    cut,
+    format_duration,
+    join_lines,
+    join_names,
+    no_color,
+    paragraph_lines,
+    sanitize,
+)
+
+_NAME, _ADDRESS, _STATE, _SOURCE = 0, 1, 2, 5
+_TABLE: Final = TextTable(
+    ("NAME", "ADDRESS", "STATE", "LAST SEEN", "EVIDENCE", "SOURCE"),
+    styled_column=_STATE,
+    shrinkable=((_SOURCE, len("dhcpd.leases")), (_NAME, 14), (_SOURCE, 6), (_ADDRESS, 15)),
+)
+_EVIDENCE_TEXT: Final = {"icmp": "ICMP", "arp": "ARP", "wifi": "Wi-Fi"}
+_STYLES: Final[dict[str, Style]] = {"present": "good", "unknown": "doubt", "absent": "dim"}
+_MAX_NAMES: Final = 3
+"""Names spelled out in a note before it only counts the rest."""
+ALWAYS_ON: Final = "Always on, so likely nobody's own. To stop counting, under [clients]:"
+
+
+def clients_text(clients: list[ClientJson], status: StatusJson, paint: Paint = no_color) -> str:
+    """What ``powerd clients`` prints: a table, then what is to be known about some of its rows."""
+    lines = _table(clients, datetime.fromisoformat(status["now"]), paint)
+    lines += _notes(clients, {source["blind"] for source in status["sources"]}, paint)
+    lines += _source_messages(status["sources"], paint)
+    return join_lines(lines)
+
+
+def evidence(client: ClientJson) -> str:
+    """How it was last heard; for one behind a router, that nothing but ICMP can reach it."""
+    if not client["on_link"]:
+        return "ICMP only"
+    how = client["evidence"]
+    return _EVIDENCE_TEXT.get(how, how) if how else "-"
+
+
+def last_seen(client: ClientJson, now: datetime) -> str:
+    """When it was last heard, ``12 s ago``."""
+    if client["last_seen"] is None:
+        return "never"
+    seconds = (now - datetime.fromisoformat(client["last_seen"])).total_seconds()
+    return f"{format_duration(seconds, max_units=1)} ago"
+
+
+def source(client: ClientJson) -> str:
+    """Where it is known from, and that this source has lost it."""
+    return (client["source"] or "-") + (" (stale)" if client["stale"] else "")
+
+
+def label(client: ClientJson) -> str:
+    """What a person calls it: its name, else its address, else its MAC."""
+    return sanitize(client["name"] or client["address"] or client["id"])
+
+
+def _table(clients: list[ClientJson], now: datetime, paint: Paint) -> list[str]:
+    if not clients:
+        return ["No client is known yet."]
+    rows = [_row(client, now) for client in clients]
+    styles = [_STYLES[client["state"]] for client in clients]
+    return _TABLE.format_lines(rows, styles, paint)
+
+
+def _row(client: ClientJson, now: datetime) -> tuple[str, ...]:
+    state: str = client["state"]
+    return (
+        sanitize(client["name"] or "-"),
+        sanitize(client["address"] or client["mac"] or "-"),
+        state if client["keeps_awake"] else f"({state})",
+        last_seen(client, now),
+        sanitize(evidence(client)),
+        sanitize(source(client)),
+    )
+
+
+def _notes(clients: list[ClientJson], reported: set[str | None], paint: Paint) -> Iterator[str]:
+    """Why some are unknown, what the table's marks mean, and the line that ignores what is always on.
+
+    ``told`` are the reasons of blindness that are told elsewhere.
+    """
+    for reason, names in _unknown_by_reason(clients).items():
+        if reason in reported:
+            continue
+        text = f"Unknown: {join_names(names, _MAX_NAMES)}: {reason}"
+        yield from ("", *(paint(line, "doubt") for line in paragraph_lines(text)))
+    if any(not client["keeps_awake"] for client in clients):
+        yield from ("", "(in brackets): never keeps the server awake")
+    if any(not client["on_link"] for client in clients):
+        yield from ("", "ICMP only: behind a router, so that one that drops ICMP cannot be seen")
+    if ids := always_on(clients):
+        yield from ("", ALWAYS_ON, *ignore_lines(ids))
+
+
+def _unknown_by_reason(clients: list[ClientJson]) -> dict[str, list[str]]:
+    """Labels of the unknown ones that count, by why."""
+    labels_by_reason: dict[str, list[str]] = {}
+    for client in clients:
+        if client["state"] == "unknown" and client["keeps_awake"]:
+            labels_by_reason.setdefault(client["why"], []).append(cut(label(client), 30))
+    return labels_by_reason
+
+
+def always_on(clients: list[ClientJson]) -> list[ClientJson]:
+    """Those that keep the server awake though they are likely nobody's own: bulbs and the like."""
+    return [client for client in clients if client["always_on"] and client["keeps_awake"]]
+
+
+def ignore_lines(clients: list[ClientJson]) -> Iterator[str]:
+    """TOML to be pasted: ``ignore = ["aa:bb:cc:dd:ee:ff"]  # bulb``; by MAC, for addresses change."""
+    quoted = [
+        (json.dumps(client["mac"] or client["address"] or client["id"]), label(client)) for client in clients
+    ]
+    if len(quoted) == 1:
+        [(pattern, name)] = quoted
+        yield cut(f"    ignore = [{pattern}]  # {name}", LINE_WIDTH)
+        return
+    yield "    ignore = ["
+    for pattern, name in quoted:
+        yield cut(f"        {pattern},  # {name}", LINE_WIDTH)
+    yield "    ]"
+
+
+def _source_messages(sources: list[SourceJson], paint: Paint) -> Iterator[str]:
+    """The sources that cannot look, and the warnings of those that can."""
+    errors = [(source["id"], error) for source in sources if (error := source["blind"])]
+    warnings = [(source["id"], warning) for source in sources for warning in source["warnings"]]
+    for title, messages in ((paint("Cannot look:", "bad"), errors), (paint("Warnings:", "doubt"), warnings)):
+        if messages:
+            yield from ("", title)
+        for name, message in messages:
+            yield from paragraph_lines(f"{name}: {message}", 2)

@@ -1,1 +1,0 @@
-"""The whole daemon without the machine: a loop whose time jumps, and households that play a script."""

@@ -1,0 +1,80 @@
+"""What ``powerd keep`` and ``powerd wake`` say, made from the API's JSON; 80 columns. Pure and light."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from itertools import chain
+from typing import Final
+
+from powerd.ui.api import KeepJson, WakeOnLanJson
+from powerd.ui.layout import (
+    COLUMN_GAP,
+    Paint,
+    column_widths,
+    format_duration,
+    format_row,
+    format_time,
+    hanging_lines,
+    join_lines,
+    no_color,
+    paragraph_lines,
+    sanitize,
+)
+
+_HEADER: Final = ("ID", "UNTIL", "LEFT")
+"""Above the columns of which each keep has one line; a reason that follows may have several."""
+
+
+def keep_created_text(keep: KeepJson) -> str:
+    """What ``powerd keep 2h`` prints: until when, and how to take it back."""
+    return _paragraphs(
+        f"Kept awake until {_end_text(keep, keep['since'])}{_reason_suffix(keep)}.",
+        f"To end it earlier: powerd keep --drop {keep['id']}",
+    )
+
+
+def keep_dropped_text(keep: KeepJson) -> str:
+    """What ``powerd keep --drop`` prints."""
+    return _paragraphs(f"Dropped keep {keep['id']}{_reason_suffix(keep)}.")
+
+
+def keep_list_text(keeps: list[KeepJson], now: str, paint: Paint = no_color) -> str:
+    """What ``powerd keep --list`` prints: a row for each keep and hold."""
+    if not keeps:
+        return _paragraphs("Nothing keeps it awake on purpose.")
+    rows = [(sanitize(keep["id"]), _end_text(keep, now), _remaining_text(keep, now)) for keep in keeps]
+    widths, gap = column_widths((_HEADER, *rows)), " " * COLUMN_GAP
+    lines = [paint(format_row(_HEADER, widths) + gap + "BECAUSE", "strong")]
+    for keep, row in zip(keeps, rows, strict=True):
+        lines += hanging_lines(format_row(row, widths) + gap, keep["because"] or "-")
+    return join_lines(lines)
+
+
+def wake_on_lan_text(result: WakeOnLanJson) -> str:
+    """What ``powerd wake`` prints: what was sent where."""
+    host_text = result["host"] if result["host"] == result["mac"] else f"{result['host']} ({result['mac']})"
+    destinations = ", ".join(f"{packet['to']} ({packet['link']})" for packet in result["sent"])
+    return _paragraphs(f"Sent three magic packets for {host_text} to {destinations}.")
+
+
+def _paragraphs(*texts: str) -> str:
+    return join_lines(chain.from_iterable(map(paragraph_lines, texts)))
+
+
+def _reason_suffix(keep: KeepJson) -> str:
+    return f": {keep['because']}" if keep["because"] else ""
+
+
+def _end_text(keep: KeepJson, now: str) -> str:
+    """When it ends, as one says it at ``now``."""
+    if keep["until"] is None:
+        return "it ends"
+    return format_time(datetime.fromisoformat(keep["until"]), datetime.fromisoformat(now))
+
+
+def _remaining_text(keep: KeepJson, now: str) -> str:
+    if keep["until"] is None:
+        return "-"
+    return format_duration(
+        (datetime.fromisoformat(keep["until"]) - datetime.fromisoformat(now)).total_seconds()
+    )

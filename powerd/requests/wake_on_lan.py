@@ -1,0 +1,129 @@
+"""Waking another machine: whom a word means, and on which links it is to be sent for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from difflib import get_close_matches
+from ipaddress import IPv4Address, IPv4Network
+from typing import Final, NamedTuple, Protocol
+
+from powerd.linux.values import HostError, Lan
+from powerd.presence.model import Client, ClientId
+from powerd.requests.model import RequestRefusedError, WakeOnLanResult
+
+_MAC: Final = re.compile(r"[0-9a-f]{12}")
+_MAX_SUGGESTIONS: Final = 3
+_MIN_PREFIX_WITHOUT_BROADCAST: Final = 31
+"""A network with this prefix or a longer one has no broadcast address (RFC 3021)."""
+
+
+class Eyes(Protocol):
+    """What has to be seen for it."""
+
+    async def lan(self) -> Lan:
+        """Links and addresses. Raises HostError when the kernel does not tell."""
+        ...
+
+
+class Hands(Protocol):
+    """What has to be done for it."""
+
+    async def send_magic_packet(self, mac: str, to: Sequence[str]) -> None:
+        """Send magic packets for ``mac`` to broadcast addresses. Raises HostError when it cannot."""
+        ...
+
+
+class WakeTarget(NamedTuple):
+    """Who is to be woken: ``addresses`` are where it was last, () = unknown."""
+
+    label: str
+    mac: str
+    addresses: tuple[str, ...] = ()
+
+
+async def wake_host(
+    name: str, clients: Mapping[ClientId, Client], eyes: Eyes, hands: Hands
+) -> WakeOnLanResult:
+    """Send for whom ``word`` names: a client's name, address or MAC, or anybody's MAC.
+
+    Raises:
+        RefusedError: nobody is known by it, several are, or nothing could be sent.
+    """
+    target = find_target(name, clients.values())
+    try:
+        destinations = broadcast_addresses(target.addresses, await eyes.lan())
+        if not destinations:
+            raise RequestRefusedError(
+                "no network card with an IPv4 address is up and has carrier; see: ip address"
+            )
+        await hands.send_magic_packet(
+            target.mac, tuple(dict.fromkeys(address for _, address in destinations))
+        )
+    except HostError as error:
+        raise RequestRefusedError(str(error)) from None
+    return WakeOnLanResult(target.label, target.mac, destinations)
+
+
+def find_target(name: str, clients: Iterable[Client]) -> WakeTarget:
+    """Whom ``word`` means; a name may leave out its domain.
+
+    Raises:
+        RefusedError: nobody, several, or one whose MAC is unknown.
+    """
+    clients, name = tuple(clients), name.strip().lower().rstrip(".")
+    mac = normalize_mac(name)
+    matching = [client for client in clients if mac == client.mac] if mac else []
+    if mac and not matching:
+        return WakeTarget(mac, mac)
+    named = {client: client.name.lower() for client in clients if client.name}
+    matching = (
+        matching
+        or [client for client in clients if name in client.addresses]
+        or [client for client in named if named[client] == name]
+        or [client for client in named if named[client].partition(".")[0] == name]
+    )
+    if not matching:
+        raise RequestRefusedError(_unknown_host_message(name, clients), not_found=True)
+    with_mac = {client.mac: client for client in matching if client.mac}
+    if not with_mac:
+        raise RequestRefusedError(
+            f"the MAC address of {matching[0].label} is not known; give that, or let it talk to this server"
+        )
+    if len(with_mac) > 1:
+        macs = ", ".join(sorted(map(str, with_mac)))
+        raise RequestRefusedError(
+            f'"{name}" is the name of several clients; say which: {macs}', not_found=True
+        )
+    ((found, client),) = with_mac.items()
+    return WakeTarget(client.label, str(found), client.addresses)
+
+
+def normalize_mac(text: str) -> str | None:
+    """A MAC address, however it is punctuated, as lower case with colons; None = it is none."""
+    digits = re.sub(r"[:.-]", "", text.lower())
+    if not _MAC.fullmatch(digits):
+        return None
+    return ":".join(digits[n : n + 2] for n in range(0, 12, 2))
+
+
+def broadcast_addresses(addresses: Iterable[str], lan: Lan) -> tuple[tuple[str, str], ...]:
+    """Link and directed broadcast address (RFC 919) of each network with one of ``addresses``, else of all.
+
+    Links without carrier are left out, and of two on one network the first is named.
+    """
+    networks: dict[str, tuple[str, IPv4Network]] = {}
+    for link in lan.links:
+        for own in link.addresses if link.ready else ():
+            if own.network.prefixlen < _MIN_PREFIX_WITHOUT_BROADCAST:
+                networks.setdefault(str(own.network.broadcast_address), (link.name, own.network))
+    targets = [IPv4Address(address) for address in addresses]
+    local = {to: network for to, network in networks.items() if any(each in network[1] for each in targets)}
+    return tuple((name, to) for to, (name, _) in (local or networks).items())
+
+
+def _unknown_host_message(name: str, clients: tuple[Client, ...]) -> str:
+    names = sorted({client.name for client in clients if client.name})
+    close = get_close_matches(name, names, n=_MAX_SUGGESTIONS, cutoff=0.5)
+    hint = f"; did you mean {' or '.join(close)}?" if close else "; `powerd clients` names all"
+    return f'no client is known as "{name}"{hint}'

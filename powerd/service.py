@@ -1,0 +1,256 @@
+"""The daemon on this machine: its sockets, signals, journal and service manager. It holds no rule."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import signal
+import sys
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from pathlib import Path
+from socket import socket as Listener  # noqa: N812 - what it is here, and ``socket`` is a parameter's name
+from typing import Final
+
+from powerd.config.load import DEFAULT_PATH, ConfigError, load, read_token
+from powerd.config.options import Options, option_warnings
+from powerd.core.clock import Clock, KernelClock, boot_id
+from powerd.core.snapshot import Status
+from powerd.core.storage import Storage
+from powerd.daemon import Daemon
+from powerd.disks.model import Disk
+from powerd.linux.helper_client import helper_for
+from powerd.linux.journald import JournalWriter
+from powerd.linux.machine import Machine, RealHands
+from powerd.linux.sd_notify import notify
+from powerd.linux.unix_sockets import listen_tcp, listen_unix
+from powerd.linux.values import HostError
+from powerd.messages.notifications import Notifications
+from powerd.power.logind import Logind
+from powerd.smart.model import Finding
+from powerd.smart.view.api import finding_json
+from powerd.ui import journal
+from powerd.ui.events import TransitionDetector
+from powerd.ui.http.event_stream import EventFeed
+from powerd.ui.http.lazy_server import LazyHttpServer, RequestHandlers, UiContext
+
+GC_THRESHOLD: Final = 20_000
+"""Objects made before Python looks for garbage among them, instead of 700: a decision about a thousand disks
+makes 10,000 that live to its end, and 15 looks in vain took 1 ms of its 11."""
+EXIT_STOPPED: Final = 0
+EXIT_NOT_STARTED: Final = 1
+EXIT_BAD_CONFIGURATION: Final = 2
+
+
+def run(config: Path | None, observe: bool, socket: Path) -> int:  # noqa: FBT001 - the command line's contract
+    """Be the daemon until SIGTERM or SIGINT.
+
+    Args:
+        config: the configuration file; None = the usual one, if it is there.
+        observe: decide and explain, touch nothing, whatever the file says.
+        socket: the Unix socket to be asked on.
+
+    Returns:
+        The exit code: 0 stopped, 1 could not start, 2 the configuration is at fault.
+    """
+
+    def options() -> Options:
+        read = load(config)
+        return replace(read, mode="observe") if observe else read
+
+    listeners: list[Listener] = []
+    try:
+        first = options()
+        listeners.append(listen_unix(socket))
+        listeners.extend(listen_tcp(where) for where in first.http.listen)
+    except ConfigError as error:
+        print(error, file=sys.stderr)  # noqa: T201 - before the journal is open; a person may be looking
+        return EXIT_BAD_CONFIGURATION
+    except HostError as error:
+        for listener in listeners:
+            listener.close()
+        print(f"powerd: {error}", file=sys.stderr)  # noqa: T201 - as above
+        return EXIT_NOT_STARTED
+    file = config or DEFAULT_PATH
+    return asyncio.run(Service(first, options, file, socket, listeners).run())
+
+
+def ui_context(daemon: Daemon, clock: Clock, token: Callable[[], str | None], feed: EventFeed) -> UiContext:
+    """What the HTTP face is handed of a daemon.
+
+    Args:
+        daemon: that is seen, and asked for things.
+        clock: says how old what it shows is.
+        token: what changing anything over TCP takes; None = nobody may.
+        feed: of events.
+    """
+    keep_awake, requests = daemon.keep_awake, daemon.requests
+    request_handlers = RequestHandlers(
+        keep_awake.add,
+        keep_awake.drop,
+        keep_awake.hold,
+        requests.wake_host,
+        requests.spin_down,
+        requests.check_health,
+        requests.start_self_test,
+        token,
+    )
+    return UiContext(
+        lambda: daemon.status,
+        clock.now,
+        daemon.refresher.poll_all_clients,
+        daemon.stall_message,
+        request_handlers,
+        feed,
+    )
+
+
+class Service:
+    """The daemon as a service on this machine: signals, journal, service manager and faces."""
+
+    def __init__(
+        self,
+        options: Options,
+        reload_options: Callable[[], Options],
+        file: Path,
+        socket: Path,
+        listeners: list[Listener],
+    ) -> None:
+        self._options = options
+        self._file = file
+        self._reload_options = reload_options
+        self._socket = socket
+        self._listeners = listeners
+        self._journal = JournalWriter()
+        self._event_detector = TransitionDetector()
+        self._feed = EventFeed()
+        self._last_status_line = ""
+        self._logind = Logind()
+        self._helper = helper_for(socket)
+        self._machine = Machine(logind=self._logind, helper=self._helper)
+        self._clock = KernelClock()
+        hands = RealHands(self._logind, self._helper)
+        self._notifications = Notifications(hands, self._log_problem)
+        self._daemon = Daemon(
+            options,
+            self._machine,
+            hands,
+            self._clock,
+            storage=Storage(_state_directory()),
+            on_status=self._on_status,
+            on_error=self._log_problem,
+            on_finding=self._on_finding,
+            boot_id=boot_id(),
+        )
+
+    async def run(self) -> int:
+        """Serve until asked to stop; gives back the exit code."""
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(self._on_loop_exception)
+        stop = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop.set)
+        loop.add_signal_handler(signal.SIGHUP, self._reload)
+        daemon = self._daemon
+        context = ui_context(daemon, self._clock, self._token, self._feed)
+        async with AsyncExitStack() as stack:
+            stack.callback(self._logind.close)
+            stack.callback(self._machine.close)
+            stack.callback(self._helper.close)
+            server = LazyHttpServer(self._listeners, context)
+            stack.push_async_callback(server.close)
+            await server.start()
+            self._log(journal.make_entry("listening", self._startup_message()))
+            self._log_option_warnings()
+            gc.collect()
+            gc.freeze()  # what start made lives to the end; no collection need ever visit it
+            gc.set_threshold(GC_THRESHOLD)
+            async with asyncio.TaskGroup() as tasks:
+                daemon_task = tasks.create_task(daemon.run())
+                await stop.wait()
+                notify("STOPPING=1")
+                daemon_task.cancel()
+            await self._notifications.close()
+        return EXIT_STOPPED
+
+    def _token(self) -> str | None:
+        """What changing anything over TCP takes, as its file says now."""
+        file = self._options.http.token_file
+        return read_token(file) if file else None
+
+    def _startup_message(self) -> str:
+        pages = [f"http://{where}/" for where in self._options.http.listen]
+        return f"status page: {', '.join(pages) or 'none'}; `powerd why` asks {self._socket}"
+
+    def _on_status(self, status: Status) -> None:
+        """Each completed decision: the journal gets what changed, and the watchdog its due."""
+        for entry in self._event_detector.entries(status):
+            self._log(entry)
+            self._feed.publish(entry, status.now)
+        line = journal.status_line(status)
+        notifications = [] if self._last_status_line else ["READY=1"]
+        if line != self._last_status_line:
+            notifications.append(f"STATUS={line}")
+        notify("\n".join((*notifications, "WATCHDOG=1")))
+        self._last_status_line = line
+
+    def _reload(self) -> None:
+        """SIGHUP: the new configuration, or the old one with a clear message."""
+        mono = int(self._clock.now().mono * 1e6)
+        notify(f"RELOADING=1\nMONOTONIC_USEC={mono}")
+        try:
+            options = self._reload_options()
+        except ConfigError as error:
+            for fault in error.faults:
+                self._log(
+                    journal.make_entry(
+                        "refused", f"{fault}; the old configuration stays in force", journal.ERROR
+                    )
+                )
+        else:
+            if options.http.listen != self._options.http.listen:
+                text = "[http] listen takes effect at the next start"
+                self._log(journal.make_entry("reload", text, journal.WARNING))
+            self._options = options
+            self._daemon.reconfigure(options)
+            self._log_option_warnings()
+            self._log(
+                journal.make_entry("reload", f"configuration read again: {options.mode} mode", journal.NOTICE)
+            )
+        notify("READY=1")
+
+    def _log_option_warnings(self) -> None:
+        """What the configuration had better have otherwise, though it is valid."""
+        for warning in option_warnings(self._options, self._file):
+            self._log_problem(warning)
+
+    def _log_problem(self, text: str) -> None:
+        self._log(journal.make_entry("trouble", text, journal.WARNING))
+
+    def _on_finding(self, disk: Disk, finding: Finding) -> None:
+        """A drive's health has given something to tell: the journal hears it, and whoever listens."""
+        entry = journal.finding_entry(disk, finding)
+        now = self._clock.now()
+        self._log(entry)
+        self._feed.publish(entry, now)
+        if self._options.mode == "enforce":
+            self._notifications.send(self._options.hooks, dict(finding_json(disk, finding, now)))
+
+    def _on_loop_exception(self, _: asyncio.AbstractEventLoop, context: dict[str, object]) -> None:
+        """What no task was there to catch: one line instead of a traceback."""
+        error = context.get("exception")
+        text = f"{context.get('message')}" + (f": {type(error).__name__}: {error}" if error else "")
+        self._log_problem(text)
+
+    def _log(self, entry: journal.JournalEntry) -> None:
+        self._journal.send(entry.message, entry.priority, entry.fields)
+
+
+def _state_directory() -> Path:
+    """Systemd's StateDirectory=, or its usual place, or the user's own (XDG base directories)."""
+    named = os.environ.get("STATE_DIRECTORY", "").partition(":")[0]
+    if named or os.geteuid() == 0:
+        return Path(named or "/var/lib/powerd")
+    return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local/state") / "powerd"

@@ -1,0 +1,408 @@
+"""One drive's turn: whether it is awake, what its last checks came to, and what it is due for.
+
+Which drives are to be checked, or to test themselves, now: when they are awake anyway.
+
+The best moment is just before a drive is told to stand by: it spins, nobody needs it, and what the check asks
+for does not count as an access. A drive that nobody tells to stand by is checked when its time has come.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import lru_cache
+from types import MappingProxyType
+from typing import Final, NamedTuple
+
+from powerd.config.options import Options
+from powerd.core.actions import Action, CompletedAction
+from powerd.core.reasons import UndatedReason
+from powerd.core.snapshot import Snapshot
+from powerd.core.time import Moment, Reading
+from powerd.disks.disk_id import DiskId
+from powerd.disks.model import Disk, DiskAction, FailureCause, SpinDown
+from powerd.disks.policy.plan import DiskAssessment
+from powerd.disks.state import DiskReport, DiskState
+from powerd.smart.actions import CheckHealth, StartTest, TestKind
+from powerd.smart.findings import findings_of
+from powerd.smart.model import Finding, SmartRecord, SmartReport
+from powerd.smart.schedule import CheckTimes, next_check, next_test, self_test_ends_at, self_test_name
+
+RETRY_AFTER: Final = 3600.0
+"""Seconds until a check that failed is tried again; the drive was awake, so that wakes nothing."""
+IDLE_WAIT: Final = 3600.0
+"""A due check waits so long for the drive to be told to stand by; one that is never idle is checked then."""
+_UNTRACKED: Final = frozenset({DiskState.UNSUPPORTED, DiskState.EXCLUDED})
+_RECENT_USE: Final = 300.0
+"""A drive that was used within so many seconds spins."""
+_TIME_TOLERANCE: Final = 0.001
+"""Times of one event differ by less where they are reckoned from one another, seconds."""
+
+
+class SmartContext(NamedTuple):
+    """All that a drive's turn is decided from.
+
+    Attributes:
+        disk, report, record: what it is, does, and has said so far.
+        last_check, last_test_start: what the last check, and the last order to test itself, came to.
+        running_actions: orders about its health that are under way.
+        last_io_at: CLOCK_MONOTONIC of its last I/O; -inf = unknown.
+        suspended: by the kernel, as far as anybody looks: not at what has no spindle.
+        next_check_times, next_test_time: when the next ones are due, as in checkups.
+    """
+
+    disk: Disk
+    report: DiskReport
+    record: SmartRecord
+    last_check: CompletedAction | None
+    last_test_start: CompletedAction | None
+    running_actions: frozenset[DiskAction]
+    last_io_at: float
+    suspended: bool
+    next_check_times: CheckTimes | None
+    next_test_time: tuple[float, TestKind] | None
+
+
+def smart_context(snapshot: Snapshot, report: DiskReport, options: Options, now: Moment) -> SmartContext:
+    """The facts of one drive, which must have a record."""
+    disk_id: DiskId = report.disk.id
+    running_actions = frozenset(
+        action
+        for action in snapshot.running_actions
+        if isinstance(action, CheckHealth | StartTest) and action.disk == disk_id
+    )
+    reading, record = snapshot.activity.get(disk_id), snapshot.smart_history[disk_id]
+    activity = reading.value if isinstance(reading, Reading) else None
+    return SmartContext(
+        report.disk,
+        report,
+        record,
+        snapshot.completed_disk_actions.get((CheckHealth, disk_id)),
+        snapshot.completed_disk_actions.get((StartTest, disk_id)),
+        running_actions,
+        float("-inf") if activity is None else activity.last_io_at,
+        report.state is DiskState.SUSPENDED or (activity is not None and activity.runtime_suspended),
+        next_check(record, options.smart, now.wall),
+        next_test(record, options.smart),
+    )
+
+
+def due_action(
+    context: SmartContext, now: Moment, *, spinning_down: bool, may_wake: bool
+) -> DiskAction | None:
+    """What is to be ordered of one drive now.
+
+    Args:
+        context: the drive.
+        now: the present moment.
+        spinning_down: it is about to be told to stand by.
+        may_wake: it may be woken.
+    """
+    if may_wake:
+        return CheckHealth(context.disk.id, may_wake=True, device_type=context.record.device_type)
+    if not is_awake(context, now) or awaits_retry(context.last_check, now):
+        return None
+    wall = now.wall.timestamp()
+    # One that spins but is in use is waited for: until it leaves, or for so long since both are true.
+    need_not_wait = spinning_down or not awaits_spindown(context)
+    due_until = wall - (0.0 if need_not_wait else IDLE_WAIT)
+    if not need_not_wait and now.mono - context.report.since.mono < IDLE_WAIT:
+        return None
+    if context.next_check_times is not None and due_until >= context.next_check_times.due:
+        return CheckHealth(context.disk.id, may_wake=False, device_type=context.record.device_type)
+    if (
+        context.next_test_time is not None
+        and due_until >= context.next_test_time[0]
+        and not awaits_retry(context.last_test_start, now)
+    ):
+        return StartTest(context.disk.id, context.next_test_time[1], context.record.device_type)
+    return None
+
+
+def awaits_spindown(context: SmartContext) -> bool:
+    """Whether powerd will tell it to stand by when nobody needs it; its own timer gives no such notice."""
+    return context.report.spin_down_at is not None and not context.report.standby_timer
+
+
+def is_awake(context: SmartContext, now: Moment) -> bool:
+    """Whether the drive spins, or has nothing that could.
+
+    Of one that powerd leaves alone nobody knows whether it spins, and even the question wakes some behind a
+    bridge. So it is believed to when it has just been used.
+    """
+    if context.suspended or _last_found_asleep(context, now):
+        return False
+    if context.disk.rotational is False:
+        return True
+    if context.report.state in _UNTRACKED:
+        return now.mono - context.last_io_at <= _RECENT_USE
+    return context.report.state is DiskState.ACTIVE
+
+
+def is_asleep(context: SmartContext, now: Moment) -> bool:
+    """Whether only an order that wakes it will get its health; the kernel's own sleep is left to the kernel.
+
+    So it is, too, where for long nothing has told whether it spins.
+    """
+    state = context.report.state
+    if context.suspended or context.disk.rotational is False:
+        return False
+    if state in _UNTRACKED:
+        return not is_awake(context, now)
+    unreported = state is DiskState.UNKNOWN and now.mono - context.report.since.mono >= IDLE_WAIT
+    return state.is_stopped or unreported or _last_found_asleep(context, now)
+
+
+def awaits_retry(completed: CompletedAction | None, now: Moment) -> bool:
+    """Whether the last attempt failed so lately that another would be too soon."""
+    return completed is not None and attempt_failed(completed) and now.mono < completed.ended_at + RETRY_AFTER
+
+
+def attempt_failed(completed: CompletedAction) -> bool:
+    """Whether an attempt came to nothing; one that found the drive asleep is no failure."""
+    return (not completed.ok or completed.answer is None) and completed.answer is not FailureCause.IN_STANDBY
+
+
+def self_test_running(context: SmartContext, now: Moment) -> bool:
+    """Whether a self-test runs, as far as is known."""
+    until = self_test_ends_at(context.record)
+    return until is not None and now.wall.timestamp() < until
+
+
+def _last_found_asleep(context: SmartContext, now: Moment) -> bool:
+    """Whether it slept when it was last asked, and neither its counters nor its word have told more since.
+
+    Of one without a spindle nothing tells more: the kernel had suspended it, and may have woken it by now. To
+    ask again costs a look into sysfs.
+    """
+    latest = max(
+        filter(None, (context.last_check, context.last_test_start)),
+        key=lambda outcome: outcome.ended_at,
+        default=None,
+    )
+    if latest is None or latest.answer is not FailureCause.IN_STANDBY:
+        return False
+    if context.disk.rotational is False:
+        return now.mono < latest.ended_at + RETRY_AFTER
+    return max(context.last_io_at, context.report.since.mono) <= latest.ended_at + _TIME_TOLERANCE
+
+
+MAX_PARALLEL_CHECKS: Final = 8
+"""Drives that are checked or begin a test at the same time, unless one group is woken: 100 would take all of
+a small machine, and starting them all of its power supply."""
+_SMART_TRANSPORTS: Final = frozenset({"ata", "sas", "nvme", "usb"})
+"""Transports whose drives tell of their health."""
+
+
+@dataclass(frozen=True, slots=True)
+class SmartPlan:
+    """What is to be done about health.
+
+    Attributes:
+        actions: checks and self-tests.
+        spindown_blocked: disks that may not be told to stand by now: they are checked first, or test
+            themselves.
+        reasons: self-tests and checks under way keep the server awake; what cannot be checked is a remark.
+        reports: for the faces.
+        reevaluate_at: CLOCK_MONOTONIC at which something is due.
+    """
+
+    actions: tuple[DiskAction, ...] = ()
+    spindown_blocked: frozenset[DiskId] = frozenset()
+    reasons: tuple[UndatedReason, ...] = ()
+    reports: Mapping[DiskId, SmartReport] = field(default_factory=lambda: MappingProxyType({}))
+    reevaluate_at: float = float("inf")
+
+
+def plan_with_health(
+    plan: DiskAssessment, snapshot: Snapshot, options: Options, now: Moment
+) -> DiskAssessment:
+    """The course with checks and self-tests in it, before which no drive is told to stand by.
+
+    In observe mode drives are not touched, so nothing is ordered.
+    """
+    health = plan_health(snapshot, plan.reports, plan.actions, options, now)
+    if options.mode == "observe":
+        return plan._replace(smart_reports=health.reports)
+    reason_by_device = {reason.subject: reason.text for reason in health.reasons if reason.blocks_sleep}
+    return plan._replace(
+        reports=tuple([_with_wait_reason(report, health, reason_by_device) for report in plan.reports]),
+        actions=(
+            *(action for action in plan.actions if action.disk not in health.spindown_blocked),
+            *health.actions,
+        ),
+        blockers=(*plan.blockers, *(why for why in health.reasons if why.blocks_sleep)),
+        remarks=(*plan.remarks, *(why for why in health.reasons if not why.blocks_sleep)),
+        decide_again_at=min(plan.decide_again_at, health.reevaluate_at),
+        smart_reports=health.reports,
+    )
+
+
+def _with_wait_reason(
+    report: DiskReport, health: SmartPlan, reason_by_device: Mapping[str, str]
+) -> DiskReport:
+    """What is shown of a disk that would stand by, but for its health."""
+    if report.disk.id not in health.spindown_blocked or not report.spin_down_after:
+        return report
+    return report._replace(reason=reason_by_device.get(report.disk.device, "its health is to be read first"))
+
+
+def plan_health(
+    snapshot: Snapshot,
+    reports: tuple[DiskReport, ...],
+    spindown_actions: tuple[Action, ...],
+    options: Options,
+    now: Moment,
+) -> SmartPlan:
+    """Say which checks and self-tests to begin.
+
+    Args:
+        snapshot: its records are of the drives that have one.
+        reports: what policy makes of each disk.
+        spindown_actions: orders about to be given; a SpinDown among them is a drive's last chance for now.
+        options: the configuration in force.
+        now: the present moment.
+    """
+    drives = (
+        report for report in reports if has_smart(report.disk) and report.disk.id in snapshot.smart_history
+    )
+    contexts = [smart_context(snapshot, report, options, now) for report in drives]
+    spinning_down = {order.disk for order in spindown_actions if isinstance(order, SpinDown)}
+    to_wake = _drives_to_wake(contexts, now)
+    free_slots = MAX_PARALLEL_CHECKS - sum(bool(look.running_actions) for look in contexts)
+    woken_groups: set[str] = set()
+    actions: list[DiskAction] = []
+    spindown_blocked: set[DiskId] = set()
+    for context in contexts:
+        disk_id, group = context.disk.id, context.disk.group
+        if context.running_actions or self_test_running(context, now):
+            spindown_blocked.add(disk_id)
+            continue
+        action = due_action(context, now, spinning_down=disk_id in spinning_down, may_wake=disk_id in to_wake)
+        if action is None:
+            continue
+        spindown_blocked.add(disk_id)
+        if free_slots > 0 or (disk_id in to_wake and group in woken_groups):
+            actions.append(action)
+            free_slots -= 1
+            woken_groups |= {group} if group is not None and disk_id in to_wake else set()
+    delays = [delay for look in contexts for delay in _delays(look, now) if delay > 0]
+    return SmartPlan(
+        tuple(actions),
+        frozenset(spindown_blocked),
+        tuple(reason for look in contexts for reason in _reasons(look, now)),
+        {look.disk.id: _smart_report(look, now) for look in contexts},
+        now.mono + min(delays, default=float("inf")),
+    )
+
+
+def has_smart(disk: Disk) -> bool:
+    """Whether a disk's health can be asked for at all."""
+    return disk.transport in _SMART_TRANSPORTS and not disk.removable and bool(disk.serial)
+
+
+def _drives_to_wake(contexts: list[SmartContext], now: Moment) -> frozenset[DiskId]:
+    """Drives to be woken: their last check is too old; and the members of their group that are due.
+
+    One whose last check failed is woken on its own account alone, or it would wake the others each time.
+    """
+    wall = now.wall.timestamp()
+    sleeping = [
+        (context, check)
+        for context in contexts
+        if (check := context.next_check_times) is not None
+        and wall >= min(check)
+        and is_asleep(context, now)
+        and not awaits_retry(context.last_check, now)
+    ]
+    overdue = {look.disk.id for look, check in sleeping if wall >= check.overdue}
+    last_check_ok = [
+        (look, check)
+        for look, check in sleeping
+        if look.last_check is None or not attempt_failed(look.last_check)
+    ]
+    groups = {look.disk.group for look, _ in last_check_ok if look.disk.id in overdue} - {None}
+    in_same_group = {
+        look.disk.id for look, check in last_check_ok if look.disk.group in groups and wall >= check.due
+    }
+    return frozenset(overdue | in_same_group)
+
+
+def _reasons(context: SmartContext, now: Moment) -> Iterator[UndatedReason]:
+    name = context.disk.device
+    if any(isinstance(action, CheckHealth) for action in context.running_actions):
+        yield UndatedReason(name, "its health is being read")
+    elif context.running_actions:
+        yield UndatedReason(name, "is told to test itself")
+    elif self_test_running(context, now):
+        yield UndatedReason(name, f"tests itself ({self_test_name(context.record)})")
+    if context.last_check is not None and attempt_failed(context.last_check):
+        yield UndatedReason(
+            name, f"its health cannot be read: {context.last_check.message}", blocks_sleep=False
+        )
+
+
+def _delays(context: SmartContext, now: Moment) -> Iterator[float]:
+    """Seconds until something may be due."""
+    wall = now.wall.timestamp()
+    yield context.report.since.mono + IDLE_WAIT - now.mono
+    if context.next_check_times is not None:
+        yield from (
+            time - wall
+            for time in (
+                context.next_check_times.due,
+                context.next_check_times.due + IDLE_WAIT,
+                context.next_check_times.overdue,
+            )
+        )
+    if context.next_test_time is not None:
+        yield from (context.next_test_time[0] - wall, context.next_test_time[0] + IDLE_WAIT - wall)
+    for completed in (context.last_check, context.last_test_start):
+        if completed is not None and (
+            attempt_failed(completed) or completed.answer is FailureCause.IN_STANDBY
+        ):
+            yield completed.ended_at + RETRY_AFTER - now.mono
+
+
+def _smart_report(context: SmartContext, now: Moment) -> SmartReport:
+    next_due = (
+        None
+        if context.next_check_times is None
+        else datetime.fromtimestamp(context.next_check_times.due, now.wall.tzinfo)
+    )
+    check_error = (
+        context.last_check.message
+        if context.last_check is not None and attempt_failed(context.last_check)
+        else ""
+    )
+    findings = _findings_of(_RecordIdentity(context.record))
+    return SmartReport(
+        context.disk.id,
+        context.record,
+        findings,
+        next_due,
+        testing=self_test_running(context, now),
+        check_error=check_error,
+    )
+
+
+class _RecordIdentity:
+    """A record by its identity: it stays the same one until the next check, and comparing two costs more."""
+
+    __slots__ = ("record",)
+
+    def __init__(self, record: SmartRecord) -> None:
+        self.record = record
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _RecordIdentity) and self.record is other.record
+
+    def __hash__(self) -> int:
+        return id(self.record)
+
+
+@lru_cache(maxsize=1 << 10)
+def _findings_of(identity: _RecordIdentity) -> tuple[Finding, ...]:
+    record = identity.record
+    return findings_of(record.previous, record.last, record.samples) if record.last is not None else ()

@@ -1,0 +1,141 @@
+"""The health's part of the daemon: what is remembered of each drive, and whom findings are told.
+
+It holds no rule: when a drive is checked, and what that means, policy says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Final
+
+from powerd.core.actions import Action, ActionResult
+from powerd.core.clock import Clock
+from powerd.core.snapshot import Decision
+from powerd.core.state import StateStore
+from powerd.core.storage import Storage
+from powerd.disks.disk_id import DiskId
+from powerd.disks.model import Disk, FailureCause, PowerStatus, find_disk
+from powerd.disks.policy.write_safety import may_write, would_wake_disk
+from powerd.requests.model import RequestRefusedError
+from powerd.smart.actions import CheckHealth, HealthReading, StartTest
+from powerd.smart.findings import new_findings
+from powerd.smart.history import SmartHistory
+from powerd.smart.model import Finding, SmartRecord
+from powerd.smart.policy import has_smart
+
+_DRIVE_NOT_REACHED: Final = frozenset({FailureCause.HELPER_UNAVAILABLE, FailureCause.GONE, FailureCause.BUSY})
+"""What kept an order from getting as far as the drive."""
+
+
+class SmartService:
+    """See the module.
+
+    Args:
+        state: where records go.
+        clock: says when a drive was checked.
+        store: what outlives a restart; None = nothing does.
+        on_error: called with each fault that is no status, one sentence.
+        notify: called with each finding that has not been told.
+    """
+
+    def __init__(
+        self,
+        state: StateStore,
+        clock: Clock,
+        store: Storage | None,
+        on_error: Callable[[str], None],
+        notify: Callable[[Disk, Finding], None],
+    ) -> None:
+        self._state = state
+        self._clock = clock
+        self._directory = str(store.directory) if store else ""
+        self._notify = notify
+        self._history = SmartHistory(store, self._may_write, on_error)
+        self._decision: Decision | None = None
+        self._woken_drives: set[str] = set()
+
+    def on_decision(self, decision: Decision) -> None:
+        """Take up drives that are new, and tell what is new of the others."""
+        self._decision = decision
+        now = self._clock.now().wall.timestamp()
+        changed: dict[DiskId, SmartRecord] = {}
+        for disk in (report.disk for report in decision.disks if has_smart(report.disk)):
+            report = decision.smart.get(disk.id)
+            if report is None:
+                changed[disk.id] = self._history.record_of(self._history_key(disk), now)
+            elif report.findings != report.record.notified_findings:
+                for finding in new_findings(report.record.notified_findings, report.findings):
+                    self._notify(disk, finding)
+                changed[disk.id] = self._history.mark_notified(self._history_key(disk), report.findings, now)
+        self._publish(changed)
+        self._history.write()
+
+    def on_completed(self, action: Action, result: ActionResult) -> None:
+        """A drive has been checked, or told to test itself; or could not be."""
+        disk = self._disk_of(action.disk) if isinstance(action, CheckHealth | StartTest) else None
+        if disk is None:
+            return
+        now, found = self._clock.now().wall.timestamp(), result.answer
+        name = self._history_key(disk)
+        if isinstance(action, CheckHealth) and action.may_wake:
+            self._woken_drives.add(name)
+        match action, found:
+            case CheckHealth(), HealthReading():
+                record = self._history.add_check(
+                    name, replace(found.health, checked_at=now), found.device_type
+                )
+            case CheckHealth(may_wake=True), FailureCause() if found not in _DRIVE_NOT_REACHED:
+                record = self._history.mark_woken(name, now)
+            case StartTest(test=test), PowerStatus():
+                record = self._history.add_test_start(name, test, now)
+            case _:
+                return
+        self._publish({disk.id: record})
+
+    def find(self, query: str) -> tuple[Disk, str]:
+        """The drive of this id, device or serial number, and how smartctl reaches it.
+
+        Raises:
+            RefusedError: there is none, there are several, or it does not tell of its health.
+        """
+        disk = find_disk((report.disk for report in self._decision.disks) if self._decision else (), query)
+        if disk is None:
+            raise RequestRefusedError(
+                f'there is no disk "{query}"; `powerd smart` names those that there are', not_found=True
+            )
+        if not has_smart(disk):
+            raise RequestRefusedError(f"{disk.device} does not tell of its health")
+        return disk, self._history.record_of(
+            self._history_key(disk), self._clock.now().wall.timestamp()
+        ).device_type
+
+    def close(self) -> None:
+        """Keep what has not been written yet.
+
+        A disk is woken for it only where it would be forgotten that a drive was, and that be woken again; all
+        else the drives still know.
+        """
+        irreplaceable = self._woken_drives & self._history.unwritten
+        reports = self._decision.disks if self._decision else ()
+        self._history.write(force=bool(irreplaceable) or not would_wake_disk(self._directory, reports))
+
+    def _history_key(self, disk: Disk) -> str:
+        """What its record goes by: the serial number, unless a bridge gives one and the same to several."""
+        disks = [report.disk for report in self._decision.disks] if self._decision else []
+        same_serial = sum(each.serial == disk.serial for each in disks)
+        return f"{disk.serial} {disk.id}" if same_serial > 1 else disk.serial
+
+    def _disk_of(self, name: DiskId) -> Disk | None:
+        return self._state.snapshot().disks.get(name)
+
+    def _publish(self, records: Mapping[DiskId, SmartRecord]) -> None:
+        if records:
+            self._state.update_smart_history(records)
+
+    def _may_write(self) -> bool:
+        """Whether the disk that holds the records is awake; not before the first decision has told of any."""
+        if self._decision is None:
+            return False
+        activity = self._state.snapshot().activity
+        return may_write(self._directory, self._decision.disks, activity, self._clock.now())

@@ -1,0 +1,226 @@
+"""The shapes of the API's JSON on the health of drives; conventions as in shapes.
+
+Status -> the API's JSON on the health of drives. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, tzinfo
+from typing import Final, Literal, TypedDict
+
+from powerd.core.snapshot import Status
+from powerd.core.time import Moment
+from powerd.disks.model import Disk, find_disk
+from powerd.smart.model import Counter, Finding, Severity, SmartReport
+
+
+class FindingJson(TypedDict):
+    """Something that the latest check has found, and what to do about it."""
+
+    kind: str
+    severity: Literal["note", "warning", "alarm"]
+    text: str
+    advice: str
+
+
+class AlertJson(FindingJson):
+    """A new finding, as the hook ``alert`` gets it: with its drive, and when it was found."""
+
+    disk: str
+    device: str
+    model: str
+    serial: str
+    at: str
+
+
+class SelfTestJson(TypedDict):
+    """One entry of the drive's self-test log; ``passed`` None = it was broken off."""
+
+    kind: str
+    status: str
+    passed: bool | None
+    hours: int | None
+
+
+class AttributeJson(TypedDict):
+    """One row of an ATA drive's attribute table; ``failed`` is "now", "past" or None."""
+
+    id: int
+    name: str
+    value: int | None
+    worst: int | None
+    threshold: int | None
+    raw: str
+    prefail: bool
+    failed: str | None
+
+
+class SmartJson(TypedDict):
+    """One drive: a row of ``GET /api/smart``, and the field ``smart`` of ``GET /api/disks``.
+
+    ``health`` is "unknown" until it has been checked once, else the gravest finding's severity, or "ok".
+    ``why`` says why it could not be checked, None = it could.
+    """
+
+    id: str
+    device: str
+    model: str
+    serial: str
+    health: Literal["ok", "note", "warning", "alarm", "unknown"]
+    checked: str | None
+    due: str | None
+    testing: bool
+    temperature: int | None
+    hours: int | None
+    counters: dict[str, int]
+    findings: list[FindingJson]
+    why: str | None
+
+
+class SampleJson(TypedDict):
+    """An older check."""
+
+    at: str
+    passed: bool | None
+    temperature: int | None
+    counters: dict[str, int]
+
+
+class SmartDetailJson(SmartJson):
+    """``GET /api/smart/ID``: all that is known of one drive, its history oldest first."""
+
+    protocol: str | None
+    passed: bool | None
+    attributes: list[AttributeJson]
+    tests: list[SelfTestJson]
+    tested: dict[str, str]
+    history: list[SampleJson]
+
+
+_SEVERITY_NAMES: Final[Mapping[Severity, Literal["note", "warning", "alarm"]]] = {
+    Severity.NOTE: "note",
+    Severity.WARNING: "warning",
+    Severity.ALARM: "alarm",
+}
+
+
+def smarts_json(status: Status | None) -> list[SmartJson]:
+    """The value of ``/api/smart``: every drive that tells of its health, in the order of ``/api/disks``."""
+    if status is None:
+        return []
+    smart, zone = status.decision.smart, status.now.wall.tzinfo
+    shown = ((report.disk, smart.get(report.disk.id)) for report in status.decision.disks)
+    return [smart_json(disk, report, zone) for disk, report in shown if report is not None]
+
+
+def smart_details(status: Status | None) -> list[SmartDetailJson]:
+    """All that is known of every drive, for the page."""
+    drives = (smart_of(status, row["id"]) for row in smarts_json(status))
+    return [each for each in drives if each is not None]
+
+
+def smart_of(status: Status | None, query: str) -> SmartDetailJson | None:
+    """The value of ``/api/smart/ID``; ``word`` may be a disk's id, its device or its serial number.
+
+    Raises:
+        RefusedError: several disks go by it.
+    """
+    if status is None:
+        return None
+    disk = find_disk((report.disk for report in status.decision.disks), query)
+    report = status.decision.smart.get(disk.id) if disk else None
+    return _detail(disk, report, status.now.wall.tzinfo) if disk and report else None
+
+
+def smart_json(disk: Disk, report: SmartReport, zone: tzinfo | None) -> SmartJson:
+    """One drive."""
+    last = report.record.last
+    return {
+        "id": disk.id,
+        "device": disk.device,
+        "model": disk.model,
+        "serial": disk.serial,
+        "health": health_status(report),
+        "checked": _rfc3339(last.checked_at, zone) if last else None,
+        "due": report.next_check_at.isoformat(timespec="seconds") if report.next_check_at else None,
+        "testing": report.testing,
+        "temperature": last.temperature if last else None,
+        "hours": last.power_on_hours if last else None,
+        "counters": _counters(last.counters) if last else {},
+        "findings": [_finding(finding) for finding in report.findings],
+        "why": report.check_error or None,
+    }
+
+
+def health_status(report: SmartReport) -> Literal["ok", "note", "warning", "alarm", "unknown"]:
+    """What the latest check comes to, in a word."""
+    if report.record.last is None:
+        return "unknown"
+    gravest = max((finding.severity for finding in report.findings), default=None)
+    return "ok" if gravest is None else _SEVERITY_NAMES[gravest]
+
+
+def _detail(disk: Disk, report: SmartReport, zone: tzinfo | None) -> SmartDetailJson:
+    record, last = report.record, report.record.last
+    return {
+        **smart_json(disk, report, zone),
+        "protocol": last.protocol if last else None,
+        "passed": last.passed if last else None,
+        "attributes": [
+            {
+                "id": each.number,
+                "name": each.name,
+                "value": each.value,
+                "worst": each.worst,
+                "threshold": each.threshold,
+                "raw": each.raw,
+                "prefail": each.prefail,
+                "failed": each.failed,
+            }
+            for each in (last.attributes if last else ())
+        ],
+        "tests": [
+            {"kind": each.kind, "status": each.status, "passed": each.passed, "hours": each.hours}
+            for each in (last.self_tests if last else ())
+        ],
+        "tested": {kind: _rfc3339(at, zone) for kind, at in record.test_started_at.items()},
+        "history": [
+            SampleJson(
+                at=_rfc3339(each.checked_at, zone),
+                passed=each.passed,
+                temperature=each.temperature,
+                counters=_counters(each.counters),
+            )
+            for each in record.samples
+        ],
+    }
+
+
+def finding_json(disk: Disk, finding: Finding, now: Moment) -> AlertJson:
+    """What the hook ``alert`` gets on standard input."""
+    return {
+        "disk": disk.id,
+        "device": disk.device,
+        "model": disk.model,
+        "serial": disk.serial,
+        "at": now.wall.isoformat(timespec="seconds"),
+        **_finding(finding),
+    }
+
+
+def _finding(finding: Finding) -> FindingJson:
+    return {
+        "kind": finding.kind,
+        "severity": _SEVERITY_NAMES[finding.severity],
+        "text": finding.text,
+        "advice": finding.advice,
+    }
+
+
+def _counters(counters: Mapping[Counter, int]) -> dict[str, int]:
+    return {counter.value: count for counter, count in counters.items()}
+
+
+def _rfc3339(posix: float, zone: tzinfo | None) -> str:
+    return datetime.fromtimestamp(posix, zone).isoformat(timespec="seconds")

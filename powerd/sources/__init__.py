@@ -1,1 +1,0 @@
-"""Sensors: each is handed Eyes and its own options, and gives back a fact. Sources only look."""

@@ -1,0 +1,361 @@
+"""The shapes of the API's JSON: what the daemon's HTTP face writes and the command line reads.
+
+Times are RFC 3339 with offset to whole seconds, durations are seconds, unknown is None. The names are
+kept stable: scripts read them. Nothing heavy is imported here, for the command line pays for it each time.
+
+Status -> the JSON values of the API. Pure; every other face shows what stands here.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Final, Literal, TypedDict
+
+from powerd import __version__
+from powerd.core.snapshot import Decision, Snapshot, Status
+from powerd.core.time import Moment, Unavailable
+from powerd.disks.state import DiskReport, DiskState
+from powerd.presence.model import ClientState, ClientStatus
+from powerd.requests.model import KeepAwake, WakeOnLanResult
+from powerd.smart.model import SmartReport
+from powerd.smart.view.api import SmartJson, smart_json
+
+
+class ReasonJson(TypedDict):
+    """Why the server is awake, or a remark (``keeps_awake`` false)."""
+
+    subject: str
+    text: str
+    since: str
+    keeps_awake: bool
+
+
+class DecisionJson(TypedDict):
+    """The sleep in sight, None where there is none, and every reason, weightiest first."""
+
+    action: str | None
+    at_earliest: str | None
+    reasons: list[ReasonJson]
+
+
+class ClientCountsJson(TypedDict):
+    """How many clients are present, cannot be told, and are known; those that never count are left out."""
+
+    present: int
+    unknown: int
+    known: int
+
+
+class SourceJson(TypedDict):
+    """A source's word on itself: why it is ``blind`` (None = it sees), and its warnings."""
+
+    id: str
+    blind: str | None
+    warnings: list[str]
+
+
+class KeepJson(TypedDict):
+    """Who wants the server awake on purpose: a keep, or a hold (``until`` None) while its command runs."""
+
+    id: str
+    because: str
+    since: str
+    until: str | None
+
+
+class MagicPacketJson(TypedDict):
+    """Where a magic packet went: the network card, and the broadcast address."""
+
+    link: str
+    to: str
+
+
+class WakeOnLanJson(TypedDict):
+    """The answer of ``POST /api/wake``."""
+
+    host: str
+    mac: str
+    sent: list[MagicPacketJson]
+
+
+class MountJson(TypedDict):
+    """Something on a disk that is mounted; swap space is at ``[SWAP]``."""
+
+    where: str
+    fs: str
+
+
+class DiskJson(TypedDict):
+    """One row of ``GET /api/disks``.
+
+    ``device`` is the kernel's name of today, ``id`` the one to rely on. ``spin_down_after`` is idleness in
+    seconds, 0 = never; ``spin_down_at`` is when that will be if nothing stirs, None = not in sight. ``waits``
+    says for what, or why the disk is left alone. ``method`` is as configured, ``worked`` the way by which it
+    has verifiably gone down (``ata``, ``scsi``), None = none yet. ``spin_ups_today`` and ``spin_downs_today``
+    are of the last 24 hours. ``timer`` is what the drive's own timer really has, seconds.
+    """
+
+    id: str
+    device: str
+    model: str | None
+    serial: str | None
+    size: int
+    transport: str
+    rpm: int | None
+    mounts: list[MountJson]
+    group: str | None
+    state: str
+    since: str
+    idle_for: float | None
+    spin_down_after: float
+    spin_down_at: str | None
+    waits: str | None
+    method: str
+    worked: str | None
+    timer: int | None
+    apm: int | None
+    spin_ups_today: int
+    spin_downs_today: int
+    last_wake: str | None
+    smart: SmartJson | None
+
+
+class StatusJson(TypedDict):
+    """``GET /api/status``.
+
+    ``now`` is the server's time, against which all others can be told; ``trouble`` says why no decisions are
+    being made (None = they are). ``next_wake`` is when an alarm would end a sleep that begins now, and
+    ``next_wake_for`` for what (None = nothing asks for that). ``mode`` and ``since`` are None only while
+    ``state`` is ``starting``.
+    """
+
+    mode: str | None
+    state: str
+    since: str | None
+    decision: DecisionJson
+    clients: ClientCountsJson
+    keeps: list[KeepJson]
+    disks: list[DiskJson]
+    next_wake: str | None
+    next_wake_for: str | None
+    version: str
+    now: str
+    sources: list[SourceJson]
+    trouble: str | None
+
+
+ClientJson = TypedDict(
+    "ClientJson",
+    {
+        "id": str,
+        "address": str | None,
+        "mac": str | None,
+        "name": str | None,
+        "source": str | None,
+        "class": str | None,  # a word of Python's, hence this spelling of the whole type
+        "state": Literal["present", "absent", "unknown"],
+        "last_seen": str | None,
+        "evidence": str | None,
+        "rtt_ms": float | None,
+        "keeps_awake": bool,
+        "always_on": bool,
+        "on_link": bool,
+        "stale": bool,
+        "why": str,
+        "since": str,
+    },
+)
+"""One row of ``GET /api/clients``; ``source`` names all of its sources with commas between."""
+
+
+_STATE_ORDER: Final = {ClientState.PRESENT: 0, ClientState.UNKNOWN: 1, ClientState.ABSENT: 2}
+_CLOCK_STEP: Final = 2.0
+"""A wall clock that disagrees with the monotonic one by more, seconds, has been set since."""
+
+
+def status_json(status: Status | None, now: Moment, trouble: str | None = None) -> StatusJson:
+    """The value of ``/api/status``.
+
+    Args:
+        status: the last decision; None = there is none yet.
+        now: the present moment.
+        trouble: why no decisions are being made; None = they are.
+    """
+    decision = status.decision if status else None
+    wake_time = decision.wake_time if decision else None
+    return {
+        "mode": status.mode if status else None,
+        "state": decision.phase if decision else "starting",
+        "since": _timestamp(status.phase_since, now) if status else None,
+        "decision": _decision_json(decision, now),
+        "clients": _client_counts_json(decision.client_statuses if decision else ()),
+        "keeps": [keep_json(keep, now) for keep in status.snapshot.keep_awake.values()] if status else [],
+        "disks": disks_json(status, now),
+        "next_wake": _rfc3339(wake_time.at.wall) if wake_time else None,
+        "next_wake_for": wake_time.reason if wake_time else None,
+        "version": __version__,
+        "now": _rfc3339(now.wall),
+        "sources": _sources_json(status.snapshot) if status else [],
+        "trouble": trouble,
+    }
+
+
+def keep_json(keep: KeepAwake, now: Moment) -> KeepJson:
+    """A row of ``keeps``, and the answer of ``/api/keep``."""
+    return {
+        "id": keep.id,
+        "because": keep.reason,
+        "since": _timestamp(keep.since, now),
+        "until": _timestamp(keep.until, now) if keep.until else None,
+    }
+
+
+def wake_on_lan_json(result: WakeOnLanResult) -> WakeOnLanJson:
+    """The answer of ``/api/wake``."""
+    sent = [MagicPacketJson(link=link, to=to) for link, to in result.destinations]
+    return {"host": result.label, "mac": result.mac, "sent": sent}
+
+
+def clients_json(status: Status | None, now: Moment) -> list[ClientJson]:
+    """The value of ``/api/clients``: the present first, then the unknown, then the absent, each by name."""
+    client_statuses = status.decision.client_statuses if status else ()
+    return [
+        _client_json(client_status, now) for client_status in sorted(client_statuses, key=_client_sort_key)
+    ]
+
+
+def disks_json(status: Status | None, now: Moment) -> list[DiskJson]:
+    """The value of ``/api/disks``: those that may spin down first, then the others, by the kernel's names."""
+    if status is None:
+        return []
+    smart = status.decision.smart
+    return [
+        _disk_json(report, smart.get(report.disk.id), now)
+        for report in sorted(status.decision.disks, key=_disk_sort_key)
+    ]
+
+
+def _disk_sort_key(report: DiskReport) -> tuple[bool, int, str]:
+    name = report.disk.device
+    return report.state is DiskState.EXCLUDED, len(name), name  # sdz before sdaa
+
+
+def _disk_json(report: DiskReport, smart: SmartReport | None, now: Moment) -> DiskJson:
+    disk, idle_since, at = report.disk, report.idle_since, report.spin_down_at
+    return {
+        "id": disk.id,
+        "device": disk.device,
+        "model": disk.model or None,
+        "serial": disk.serial or None,
+        "size": disk.size,
+        "transport": disk.transport,
+        "rpm": disk.rpm,
+        "mounts": [MountJson(where=mount.mount_point, fs=mount.fs_type) for mount in disk.mounts],
+        "group": disk.group,
+        "state": report.state.value,
+        "since": _timestamp(report.since, now),
+        "idle_for": None if idle_since is None else round(max(0.0, now.mono - idle_since), 1),
+        "spin_down_after": report.spin_down_after,
+        "spin_down_at": None if at is None else _rfc3339(_wall_time_after(max(0.0, at - now.mono), now)),
+        "waits": report.reason or None,
+        "method": report.method,
+        "worked": report.verified_method,
+        "timer": report.standby_timer,
+        "apm": report.apm,
+        "spin_ups_today": report.spin_ups,
+        "spin_downs_today": report.spin_downs,
+        "last_wake": _timestamp(report.last_spin_up, now) if report.last_spin_up else None,
+        "smart": smart_json(disk, smart, now.wall.tzinfo) if smart else None,
+    }
+
+
+def _client_sort_key(client_status: ClientStatus) -> tuple[int, str, str]:
+    return _STATE_ORDER[client_status.state], client_status.client.label.casefold(), client_status.client.id
+
+
+def _decision_json(decision: Decision | None, now: Moment) -> DecisionJson:
+    plan = decision.planned_sleep if decision else None
+    reasons = decision.reasons if decision else ()
+    return {
+        "action": plan.sleep_action if plan else None,
+        "at_earliest": _rfc3339(plan.at.wall) if plan else None,
+        "reasons": [
+            ReasonJson(
+                subject=reason.subject,
+                text=reason.text,
+                since=_timestamp(reason.since, now),
+                keeps_awake=reason.blocks_sleep,
+            )
+            for reason in reasons
+        ],
+    }
+
+
+def _client_counts_json(client_statuses: tuple[ClientStatus, ...]) -> ClientCountsJson:
+    states = [client_status.state for client_status in client_statuses if client_status.blocks_sleep]
+    return {
+        "present": states.count(ClientState.PRESENT),
+        "unknown": states.count(ClientState.UNKNOWN),
+        "known": len(states),
+    }
+
+
+def _sources_json(snapshot: Snapshot) -> list[SourceJson]:
+    source_rows: list[SourceJson] = [
+        {"id": name, "blind": source_status.reason, "warnings": []}
+        if isinstance(source_status, Unavailable)
+        else {"id": name, "blind": None, "warnings": list(source_status.value)}
+        for name, source_status in sorted(snapshot.sources.items())
+    ]
+    return source_rows + [
+        {
+            "id": f"checks.{name}",
+            "blind": check.reason if isinstance(check, Unavailable) else None,
+            "warnings": [],
+        }
+        for name, check in sorted(snapshot.checks.items())
+    ]
+
+
+def _client_json(client_status: ClientStatus, now: Moment) -> ClientJson:
+    client = client_status.client
+    return {
+        "id": client.id,
+        "address": client.addresses[0] if client.addresses else None,
+        "mac": client.mac,
+        "name": client.name,
+        "source": ", ".join(client.sources) or None,
+        "class": client_status.class_name,
+        "state": client_status.state.value,
+        "last_seen": _timestamp(client_status.last_seen, now) if client_status.last_seen else None,
+        "evidence": client_status.evidence.value if client_status.evidence else None,
+        "rtt_ms": None if client_status.rtt is None else round(client_status.rtt * 1000, 1),
+        "keeps_awake": client_status.blocks_sleep,
+        "always_on": client_status.always_on,
+        "on_link": client_status.on_link,
+        "stale": client.stale,
+        "why": client_status.reason,
+        "since": _timestamp(client_status.since, now),
+    }
+
+
+def _timestamp(moment: Moment, now: Moment) -> str:
+    """When ``moment`` was, or will be, by the wall clock of today.
+
+    What the wall clock said then is shown unless it has been set since (a board without a battery
+    starts in 1970 and learns the time from the network): then it is counted back from now.
+    """
+    seconds_ago = (now.mono + now.slept) - (moment.mono + moment.slept)
+    adjusted = now.wall.astimezone(UTC) - timedelta(seconds=seconds_ago)
+    if abs((adjusted - moment.wall.astimezone(UTC)).total_seconds()) <= _CLOCK_STEP:
+        return _rfc3339(moment.wall)
+    return _rfc3339(adjusted.astimezone(now.wall.tzinfo))
+
+
+def _wall_time_after(seconds: float, now: Moment) -> datetime:
+    """The wall clock so many seconds from now."""
+    return (now.wall.astimezone(UTC) + timedelta(seconds=seconds)).astimezone(now.wall.tzinfo)
+
+
+def _rfc3339(wall: datetime) -> str:
+    return wall.isoformat(timespec="seconds")

@@ -1,0 +1,43 @@
+"""What is printed, and in which colours."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from typing import Final
+
+from powerd.ui.layout import Paint, Style, no_color
+
+_SGR_CODES: Final[dict[Style, str]] = {"strong": "1", "good": "32", "doubt": "33", "bad": "31", "dim": "2"}
+"""Parameters of SGR, the control function that sets colours (ECMA-48, 8.3.117)."""
+
+
+class OutputError(Exception):
+    """Standard output takes no more, on a full disk for example; the text is one sentence."""
+
+
+def emit(value: object) -> None:
+    """Print text as it is, anything else as JSON; what the terminal's encoding lacks becomes "?".
+
+    Raises:
+        BrokenPipeError: the reader has left.
+        PrintError: it cannot be written for another reason.
+    """
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="replace")
+    text = value if isinstance(value, str) else json.dumps(value, indent=2) + "\n"
+    try:
+        print(text, end="", flush=True)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise OutputError(f"cannot write to standard output: {error.strerror}") from None
+
+
+def paint() -> Paint:
+    """Colours on a terminal that has them, unless NO_COLOR (no-color.org) is set and not empty."""
+    terminal = sys.stdout is not None and sys.stdout.isatty()  # it is None where the shell has closed it
+    if not terminal or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
+        return no_color
+    return lambda text, style: f"\033[{_SGR_CODES[style]}m{text}\033[0m"

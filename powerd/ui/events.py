@@ -1,0 +1,283 @@
+"""What is worth a line in the journal: transitions, each told once. No I/O here.
+
+A round in which nothing changed gives nothing, for a log line is a disk write.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from powerd import __version__
+from powerd.core.actions import CancelWarning, CompletedAction, Sleep, WarnUsers
+from powerd.core.snapshot import LOGIND, NETWORK_CARDS, TIMERS, Decision, Reason, Snapshot, Status
+from powerd.core.time import Reading, Unavailable
+from powerd.disks.view.events import disk_events
+from powerd.power.model import WakeupCause
+from powerd.presence.model import ClientId, ClientState, ClientStatus
+from powerd.ui.journal import (
+    ERROR,
+    INFO,
+    NOTICE,
+    WARNING,
+    EventName,
+    JournalEntry,
+    main_blocker,
+    make_entry,
+    status_line,
+)
+from powerd.ui.layout import format_duration, join_names, verb_forms
+
+_WAKE_CAUSE_TEXT: Final = {
+    WakeupCause.ALARM: "by the alarm",
+    WakeupCause.NETWORK: "by the network",
+    WakeupCause.BUTTON: "by a button",
+    WakeupCause.UNKNOWN: "and nothing tells by what",
+}
+_PHASE_EVENTS: Final[Mapping[str, EventName]] = {"warning": "warning", "going-down": "going-down"}
+"""Phases that are events of their own, lest a dashboard take a sleep for a crash."""
+_ROUTINE_PHASES: Final = frozenset({"awake", "idle"})
+_MAX_SEPARATE_ENTRIES: Final = 3
+"""So many clients that change together get a line each; more share one."""
+
+
+class TransitionDetector:
+    """Remembers what has been told, and gives of each new Status what is to be told besides."""
+
+    def __init__(self) -> None:
+        self._previous: Status | None = None
+        self._reported_states: dict[ClientId, ClientState] = {}
+        self._reported_remarks: set[tuple[str, str]] = set()
+        self._sleep_seconds = 0.0
+
+    def entries(self, status: Status) -> list[JournalEntry]:
+        """The transitions since the last call, weightiest first; [] for a quiet round."""
+        before, self._previous = self._previous, status
+        return [
+            *_action_entries(before, status),
+            *self._resume_entries(before, status),
+            *_wake_storm_entries(before, status),
+            *_phase_entries(before, status),
+            *_source_entries(before, status),
+            *self._remark_entries(status),
+            *self._client_entries(status.decision.client_statuses, status),
+            *disk_events(before, status),
+        ]
+
+    def _resume_entries(self, before: Status | None, after: Status) -> Iterator[JournalEntry]:
+        """A sleep is over, told once it is known by what; POWERD_SLEPT is for how long, seconds."""
+        resumed_at, wake_event = after.decision.memory.resumed_at, after.snapshot.wake_event
+        if before is not None and resumed_at != before.decision.memory.resumed_at:
+            self._sleep_seconds += after.now.slept - before.now.slept
+        if wake_event is None or before is None or wake_event == before.snapshot.wake_event:
+            return
+        seconds_asleep, self._sleep_seconds = self._sleep_seconds, 0.0
+        duration_text = format_duration(seconds_asleep) if seconds_asleep >= 1 else "less than a second"
+        text = f"woke up after {duration_text} of sleep, {_WAKE_CAUSE_TEXT[wake_event.cause]}"
+        yield make_entry(
+            "woke",
+            f"{text}: {wake_event.detail}" if wake_event.detail else text,
+            NOTICE,
+            subject="sleep",
+            reason=wake_event.detail or _WAKE_CAUSE_TEXT[wake_event.cause],
+            cause=wake_event.cause,
+            slept=f"{seconds_asleep:.0f}",
+        )
+
+    def _remark_entries(self, status: Status) -> Iterator[JournalEntry]:
+        """What the machine's own sources warn of, and its network cards; never twice while powerd runs.
+
+        What the clients' source warns of comes and goes with each lease file, and is for who looks at those.
+        """
+        for reason in status.decision.reasons:
+            key = (reason.subject, reason.text)
+            if (
+                not reason.blocks_sleep
+                and key not in self._reported_remarks
+                and _is_about_server(reason, status)
+            ):
+                self._reported_remarks.add(key)
+                yield _subject_entry("remark", reason.subject, reason.text, WARNING)
+
+    def _client_entries(
+        self, client_statuses: tuple[ClientStatus, ...], status: Status
+    ) -> Iterator[JournalEntry]:
+        """Who has come, gone, or can no longer be told; those that never count are left out."""
+        relevant = {verdict.client.id: verdict for verdict in client_statuses if verdict.blocks_sleep}
+        self._reported_states = {
+            name: state for name, state in self._reported_states.items() if name in relevant
+        }
+        groups: dict[ClientState, list[ClientStatus]] = {}
+        for name, client_status in relevant.items():
+            reported_state = self._reported_states.get(name)
+            if client_status.state is reported_state or (
+                client_status.state is ClientState.UNKNOWN and not _probe_failed(client_status, status)
+            ):
+                continue
+            self._reported_states[name] = client_status.state
+            if (
+                reported_state is not None or client_status.state is not ClientState.ABSENT
+            ):  # that one is away as ever is no news
+                groups.setdefault(client_status.state, []).append(client_status)
+        for state, group in groups.items():
+            yield from _client_group_entries(state, group)
+
+
+def _is_about_server(reason: Reason, status: Status) -> bool:
+    """Whether a remark is on the machine itself: its logind, its timers, its network cards."""
+    return all(
+        name in {LOGIND, TIMERS, NETWORK_CARDS, *status.snapshot.network_cards}
+        for name in reason.subject.split(", ")
+    )
+
+
+def _probe_failed(client_status: ClientStatus, status: Status) -> bool:
+    """Whether a client is unknown because it could not be asked, and that is a reason to be awake by itself.
+
+    One that was not asked because somebody else is home, or is silent but not yet for long enough, has
+    made no transition that anybody wants to read of; nor has one of many behind a source that is blind.
+    """
+    observation = status.snapshot.observations.get(client_status.client.id)
+    failed = isinstance(observation, Unavailable) or (
+        isinstance(observation, Reading) and observation.value.silent_since is None
+    )
+    return failed and any(
+        reason.blocks_sleep and reason.subject == client_status.client.label
+        for reason in status.decision.reasons
+    )
+
+
+def _client_group_entries(state: ClientState, group: list[ClientStatus]) -> Iterator[JournalEntry]:
+    priority = WARNING if state is ClientState.UNKNOWN else INFO
+    if len(group) <= _MAX_SEPARATE_ENTRIES:
+        for client_status in group:
+            name, reason_text = client_status.client.label, client_status.reason
+            yield make_entry(
+                "client",
+                f"{name} is {state}: {reason_text}",
+                priority,
+                client=client_status.client.id,
+                subject=name,
+                reason=reason_text,
+            )
+        return
+    names = join_names([verdict.client.label for verdict in group], _MAX_SEPARATE_ENTRIES)
+    message = f"{len(group)} clients are {state}: {names}"
+    yield make_entry("client", message, priority, client=" ".join(verdict.client.id for verdict in group))
+
+
+def _action_entries(before: Status | None, after: Status) -> Iterator[JournalEntry]:
+    """What orders came to; a disk's are told with its state."""
+    for kind, completed_action in after.snapshot.completed_actions.items():
+        if before is None or before.snapshot.completed_actions.get(kind) == completed_action:
+            continue
+        action, result_text = completed_action.action, completed_action.message
+        if isinstance(action, Sleep):
+            message, priority = (
+                f"could not {verb_forms(action.sleep_action).infinitive}: {result_text}",
+                ERROR,
+            )
+            if completed_action.ok:
+                message, priority = f"{result_text}{_idle_suffix(before.decision, completed_action)}", NOTICE
+            yield make_entry(
+                "outcome", message, priority, subject=f"sleep rule {action.rule + 1}", reason=result_text
+            )
+        elif isinstance(action, WarnUsers | CancelWarning) and not completed_action.ok:
+            verb_phrase = "is" if isinstance(action, WarnUsers) else "is not"
+            message = (
+                f"cannot announce that the server {verb_phrase} to "
+                f"{verb_forms(action.sleep_action).infinitive}: {result_text}"
+            )
+            yield make_entry("outcome", message, WARNING, subject="warning", reason=result_text)
+
+
+def _idle_suffix(decision: Decision, completed_action: CompletedAction) -> str:
+    """For how long nobody had needed the server when the order was given."""
+    since = decision.memory.idle_since
+    return (
+        ""
+        if since is None
+        else f": nobody had needed the server for {format_duration(completed_action.started_at - since)}"
+    )
+
+
+def _wake_storm_entries(before: Status | None, after: Status) -> Iterator[JournalEntry]:
+    """Policy backs off from wake-ups for which nobody comes."""
+    wake_storm = after.decision.memory.wake_storm
+    previous_until = before.decision.memory.wake_storm.stay_up_until if before is not None else None
+    if wake_storm.stay_up_until in {None, previous_until}:
+        return
+    times = f"{len(wake_storm.unneeded_wakeups)} times within an hour, and nobody was there"
+    text = f"the server was woken {times}: it stays up for {format_duration(wake_storm.stay_up_for)}"
+    yield make_entry("storm", text, WARNING, subject="sleep", reason=text)
+
+
+def _phase_entries(before: Status | None, after: Status) -> Iterator[JournalEntry]:
+    old, new = before.decision.phase if before else None, after.decision.phase
+    if before is None:
+        yield make_entry(
+            "start", f"powerd {__version__} decides, in {after.mode} mode; {status_line(after)}", NOTICE
+        )
+        return
+    other_shutdown = after.snapshot.shutdown is not None
+    already_reported = (
+        new == "going-down" and after.mode == "observe" and not other_shutdown
+    )  # by the order's outcome
+    if old == new or already_reported or (old, new) == ("going-down", "idle"):
+        return  # nothing new, or just what the order's outcome says by itself
+    reasons = after.decision.reasons
+    blocker = main_blocker(reasons)
+    if blocker is None and new == "warning":
+        blocker = next((reason for reason in reasons if reason.subject.startswith("sleep rule")), None)
+    details = {"subject": blocker.subject, "reason": blocker.text} if blocker else {}
+    yield make_entry(
+        _PHASE_EVENTS.get(new, "phase"),
+        status_line(after),
+        INFO if new in _ROUTINE_PHASES else NOTICE,
+        **details,
+    )
+
+
+def _source_entries(before: Status | None, after: Status) -> Iterator[JournalEntry]:
+    """Sources that have gone blind, see again, or have been blind for so long that policy grows loud."""
+    failed_before, failed_now = _failures(before.snapshot) if before else {}, _failures(after.snapshot)
+    for name, error_text in failed_now.items():
+        if name not in failed_before:
+            yield _subject_entry("blind", name, error_text, WARNING)
+        elif before is not None and (text := _escalated_text(name, before, after)):
+            yield _subject_entry("still-blind", name, text, ERROR)
+    for name in failed_before.keys() - failed_now.keys():
+        yield make_entry("sighted", f"{name}: can look again", NOTICE, subject=name)
+
+
+def _subject_entry(event: EventName, subject: str, text: str, priority: int) -> JournalEntry:
+    """``subject: text``, as a source or policy has worded it."""
+    return make_entry(event, f"{subject}: {text}", priority, subject=subject, reason=text)
+
+
+def _failures(snapshot: Snapshot) -> dict[str, str]:
+    """Why each source and check that cannot look cannot."""
+    failed_sources = {
+        str(name): source_status.reason
+        for name, source_status in snapshot.sources.items()
+        if isinstance(source_status, Unavailable)
+    }
+    checks = snapshot.checks.items()
+    return failed_sources | {
+        f"checks.{name}": word.reason for name, word in checks if isinstance(word, Unavailable)
+    }
+
+
+def _escalated_text(name: str, before: Status, after: Status) -> str | None:
+    """A source's reason that is worded anew though it dates from before: policy has grown loud."""
+    previous_reason, current_reason = (
+        next((reason for reason in status.decision.reasons if reason.subject == name), None)
+        for status in (before, after)
+    )
+    if previous_reason is None or current_reason is None or previous_reason.since != current_reason.since:
+        return None
+    return (
+        current_reason.text
+        if previous_reason.text != current_reason.text and previous_reason.text in current_reason.text
+        else None
+    )

@@ -1,0 +1,33 @@
+"""Faults between options; that each is told is in test_load.py and test_disks.py."""
+
+from __future__ import annotations
+
+import pytest
+
+from powerd.config.load import ConfigError, parse
+
+TIMER = '[disks]\nmethod = "timer"\nspin_down_after = "12h"\n'
+
+
+def keys_of(text: str) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        parse(text.encode(), "f")
+    return [fault.split(": ")[1] for fault in caught.value.faults]
+
+
+@pytest.mark.parametrize(
+    ("text", "keys"),
+    [
+        ('[[sleep]]\naction = "command"\ncommand = ["true"]', ["sleep[1].command"]),
+        ('[[sleep]]\naction = "nap"\ncommand = ["/bin/true"]', ["sleep[1].action"]),
+        ("[[clients.class]]\nname = 3\nmatch = [4]", ["clients.class[1].name", "clients.class[1].match"]),
+        (TIMER + '[[disks.rule]]\nmatch = [""]\n', ["disks.rule[1].match", "disks.spin_down_after"]),
+        (
+            TIMER.replace("timer", "both") + '[[disks.rule]]\nmatch = ["a"]\nmethod = "tmer"',
+            ["disks.rule[1].method"],
+        ),
+        (TIMER.replace("12h", "12") + '[[disks.rule]]\nmatch = ["a"]\n', ["disks.spin_down_after"]),
+    ],
+)
+def test_what_is_at_fault_by_itself_is_in_no_relation(text: str, keys: list[str]) -> None:
+    assert keys_of(text) == keys

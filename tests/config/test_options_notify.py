@@ -1,0 +1,51 @@
+"""Where findings are sent: what is a URL, and what a person had better mend."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from powerd.config.load import ConfigError, parse
+from powerd.config.options import option_warnings
+
+URL = b'[hooks]\nnotify = ["ntfy://secret-topic"]\n'
+
+
+@pytest.mark.parametrize("text", ["secret-topic", "ntfy://", "://secret-topic", "n\\ntfy://secret-topic"])
+def test_what_is_no_url_is_a_fault_that_repeats_no_secret(text: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse(f'[hooks]\nnotify = ["{text}"]'.encode(), "file")
+    (fault,) = caught.value.faults
+    assert fault == 'file: hooks.notify: a URL of Apprise\'s is wanted, such as "ntfy://topic"'
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    file = tmp_path / "powerd.toml"
+    file.write_bytes(URL)
+    file.chmod(0o640)
+    return file
+
+
+def test_a_closed_file_and_apprise_are_all_that_it_takes(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("powerd.config.options.find_spec", lambda _: object())
+    assert list(option_warnings(parse(URL, str(file)), file)) == []
+    assert list(option_warnings(parse(URL, str(file)), file / "not there")) == []
+
+
+def test_a_file_that_everybody_may_read(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("powerd.config.options.find_spec", lambda _: object())
+    file.chmod(0o644)
+    (said,) = option_warnings(parse(URL, str(file)), file)
+    assert said.startswith(f"{file}: hooks.notify holds secrets")
+    assert said.endswith(f"chgrp powerd {file} && chmod 640 {file}")
+    assert list(option_warnings(parse(b"", str(file)), file)) == [], "without a secret everybody may"
+
+
+def test_apprise_is_not_installed(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "apprise", None)
+    monkeypatch.setattr("powerd.config.options.find_spec", lambda _: None)
+    (said,) = option_warnings(parse(URL, str(file)), file)
+    assert said.endswith("pip install 'powerd[notify]'")

@@ -1,0 +1,243 @@
+"""The seven laws that no configuration and no fact may break."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+from core.snapshot_strategies import (
+    CLIENTS,
+    client,
+    decide_situation,
+    idle_memory,
+    make_snapshot,
+    moment,
+    silent,
+    situations,
+    sleep_actions,
+)
+from hypothesis import event, given, settings
+from hypothesis import strategies as st
+
+from powerd.config.load import parse
+from powerd.config.options import Options, SleepRule
+from powerd.core.actions import Sleep, WarnUsers
+from powerd.core.decide import decide
+from powerd.core.snapshot import LOGIND, POLL_INTERVALS, TIMERS, Memory, Snapshot, SourceId
+from powerd.core.time import Moment, Reading, Unavailable, add_seconds
+from powerd.power.model import Inhibitor, KeyPress, ShutdownInProgress, SystemdTimer
+from powerd.presence.model import Observation
+from powerd.requests.model import KeepAwake, KeepAwakeId
+
+Situation = tuple[Snapshot, Memory, Options, Moment]
+laws = settings(max_examples=400, deadline=None)
+BLOCKERS = ["client", "check", "unasked", "keep", "hold", "lock", "keys", "leaving"]
+
+
+def test_the_strategies_reach_sleep() -> None:
+    """Laws that say "never Sleep" prove nothing unless the situations they draw do lead to Sleep."""
+    found: list[int] = []
+
+    @settings(max_examples=400, deadline=None, database=None, derandomize=True)
+    @given(situations())
+    def count(situation: Situation) -> None:
+        found.append(len(sleep_actions(decide_situation(situation))))
+
+    count()
+    assert sum(found) > len(found) / 100  # which ones are drawn depends on the constants in all modules
+
+
+@laws
+@given(situations(), st.sampled_from(["blind", "stale", "missing", "empty", "client blind", "check blind"]))
+def test_1_what_is_unknown_never_sleeps(situation: Situation, how: str) -> None:
+    snapshot, memory, options, now = situation
+    if sleep_actions(decide_situation(situation)):
+        event("would sleep")
+    if how == "blind":
+        snapshot = replace(snapshot, sources={CLIENTS: Unavailable(now.mono, "no carrier")})
+    elif how == "stale":
+        snapshot = replace(snapshot, sources={CLIENTS: Reading(now.mono - 4 * options.clients.every, ())})
+    elif how == "missing":
+        snapshot = replace(snapshot, sources={})
+    elif how == "empty":
+        snapshot = replace(snapshot, clients={}, observations={})
+    elif how == "client blind":
+        new = client(99)
+        snapshot = replace(
+            snapshot,
+            clients={**snapshot.clients, new.id: new},
+            observations={**snapshot.observations, new.id: Unavailable(now.mono, "could not be asked")},
+        )
+    else:
+        snapshot = replace(snapshot, checks={**snapshot.checks, "nfs": Unavailable(now.mono, "no such file")})
+    assert not sleep_actions(decide(snapshot, memory, options, now))
+
+
+@laws
+@given(situations(), st.sampled_from([LOGIND, TIMERS]), st.sampled_from(["blind", "stale", "missing"]))
+def test_1_nor_with_unavailable_machine_facts(situation: Situation, source: SourceId, how: str) -> None:
+    """Who holds a lock, and, where they are asked for, when timers elapse."""
+    snapshot, memory, options, now = situation
+    if source == TIMERS:
+        options = replace(options, wake=replace(options.wake, timers=("auto",)))
+    if sleep_actions(decide_situation(situation)):
+        event("would sleep")
+    others = {name: word for name, word in snapshot.sources.items() if name != source}
+    words: dict[str, Reading[tuple[str, ...]] | Unavailable] = {
+        "blind": Unavailable(now.mono, "did not answer"),
+        "stale": Reading(now.mono - 3 * POLL_INTERVALS[source] - 1, ()),
+    }
+    sources = others if how == "missing" else {**others, source: words[how]}
+    assert not sleep_actions(decide(replace(snapshot, sources=sources), memory, options, now))
+
+
+@laws
+@given(situations())
+def test_2_deciding_twice_gives_no_new_action(situation: Situation) -> None:
+    snapshot, _, options, now = situation
+    first = decide_situation(situation)
+    assert set(decide(snapshot, first.memory, options, now).actions) <= set(first.actions)
+    begun = replace(snapshot, running_actions=frozenset(first.actions))
+    assert decide(begun, first.memory, options, now).actions == ()
+
+
+@laws
+@given(situations(), st.sampled_from(BLOCKERS))
+def test_3_a_blocker_never_adds_a_sleep(situation: Situation, kind: str) -> None:
+    snapshot, memory, options, now = situation
+    new = client(98)
+    more = replace(snapshot, clients={**snapshot.clients, new.id: new})
+    if kind == "client":
+        sighting = Reading(now.mono, Observation(last_seen=now.mono))
+        more = replace(more, observations={**snapshot.observations, new.id: sighting})
+    elif kind == "check":
+        more = replace(snapshot, checks={**snapshot.checks, "zz": Reading(now.mono, "somebody is logged in")})
+    elif kind in {"keep", "hold"}:
+        keep = KeepAwake(KeepAwakeId("1"), "backup", now, add_seconds(now, 1.0) if kind == "keep" else None)
+        more = replace(snapshot, keep_awake={keep.id: keep})
+    elif kind == "lock":
+        lock = Inhibitor(frozenset({"shutdown"}), "apt", "installs", "block", 0, 9)
+        more = replace(snapshot, inhibitors=(*snapshot.inhibitors, lock))
+    elif kind == "keys":
+        more = replace(snapshot, key_press=KeyPress(now.mono - 7.5, "anna on tty1"))
+    elif kind == "leaving":
+        more = replace(snapshot, shutdown=ShutdownInProgress(now.mono, "sleep"))
+    assert not sleep_actions(decide(more, memory, options, now))
+
+
+@laws
+@given(situations(), st.floats(-600, 86_400), st.booleans())
+def test_3_nor_does_a_timer(situation: Situation, ahead: float, civil: bool) -> None:  # noqa: FBT001 - hypothesis hands it in
+    snapshot, memory, options, now = situation
+    options = replace(options, wake=replace(options.wake, timers=("auto",)))
+    timer = (
+        SystemdTimer("new.timer", wall=now.wall.timestamp() + ahead)
+        if civil
+        else SystemdTimer("new.timer", mono=now.mono + ahead)
+    )
+    more = sleep_actions(decide(replace(snapshot, timers=(*snapshot.timers, timer)), memory, options, now))
+    before = sleep_actions(decide(snapshot, memory, options, now))
+    assert more <= before
+    if more:
+        event("sleeps")
+        assert not 0.001 < ahead < options.wake.before + options.wake.min_sleep
+
+
+@laws
+@given(situations())
+def test_4_the_next_poll_is_always_later(situation: Situation) -> None:
+    assert decide_situation(situation).next_decision_at > situation[3].mono
+
+
+@laws
+@given(situations())
+def test_5_an_issued_action_is_no_fact(situation: Situation) -> None:
+    """Deciding twice from the same facts leaves the same memory as deciding once.
+
+    Whatever was ordered, only its outcome on the board may change what is remembered.
+    """
+    snapshot, memory, options, now = situation
+    first = decide_situation(situation)
+    again = decide(snapshot, first.memory, options, now)
+    assert again.memory == first.memory
+    assert first.memory.completed_rules <= memory.completed_rules | {
+        outcome.action.rule
+        for outcome in snapshot.completed_actions.values()
+        if outcome.ok and isinstance(outcome.action, WarnUsers | Sleep)
+    }
+
+
+@laws
+@given(situations(), st.integers(-30 * 86400, 30 * 86400).filter(lambda step: abs(step) > 60))
+def test_6_a_step_of_the_wall_clock_never_makes_a_sleep(situation: Situation, step: int) -> None:
+    snapshot, memory, options, now = situation
+    stepped = replace(now, wall=now.wall + timedelta(seconds=step))
+    assert not sleep_actions(decide(snapshot, memory, options, stepped)) or sleep_actions(
+        decide_situation(situation)
+    )
+
+
+@laws
+@given(situations(), st.floats(1, 86400))
+def test_6b_evidence_from_before_a_sleep_never_makes_one(situation: Situation, slept: float) -> None:
+    snapshot, memory, options, now = situation
+    woken = replace(now, slept=now.slept + slept, wall=now.wall + timedelta(seconds=slept))
+    assert not sleep_actions(decide(snapshot, memory, options, woken))
+
+
+@laws
+@given(situations())
+def test_a_sleep_action_carries_the_wake_time(situation: Situation) -> None:
+    """Its alarm is the decision's, and leaves room for a sleep that is worth it."""
+    decision = decide_situation(situation)
+    for order in sleep_actions(decision):
+        assert isinstance(order, Sleep)
+        assert order.wake_time == decision.wake_time
+        if order.wake_time is not None:
+            assert order.wake_time.at.mono - situation[3].mono >= situation[2].wake.min_sleep
+
+
+@laws
+@given(situations())
+def test_7_no_action_touches_a_disk(situation: Situation) -> None:
+    """Where there is no disk; the laws of those that there are stand in disks/test_laws.py."""
+    assert {type(order).__name__ for order in decide_situation(situation).actions} <= {
+        "Warn",
+        "CallOff",
+        "Sleep",
+    }
+
+
+def test_an_unknown_source_speaks_louder_after_a_quarter_of_an_hour() -> None:
+    options = Options(sleep=(SleepRule(action="suspend"),))
+    memory = Memory.initial(moment())
+    text = []
+    for minutes in (0, 10, 16, 30):
+        now = moment(moment().mono + minutes * 60)
+        snapshot = make_snapshot(
+            {1: silent(now.mono, 0)}, at=now.mono, clients_reading=Unavailable(now.mono, "eth0: no carrier")
+        )
+        decision = decide(snapshot, memory, options, now)
+        memory = decision.memory
+        text.append(decision.reasons[0].text)
+        assert decision.reasons[0].since == moment()
+    assert text[0] == text[1] == "eth0: no carrier"
+    loud = "still unknown, and the server will not sleep until this is mended: eth0: no carrier"
+    assert text[2] == text[3] == loud
+
+
+def test_all_clients_ignored_is_unknown() -> None:
+    options = parse(b'[clients]\nignore = ["host*"]\n[[sleep]]\nidle_for = "0s"\nwarn = "0s"', "f")
+    now = moment()
+    decision = decide(
+        make_snapshot({1: silent(now.mono, 0)}, at=now.mono), idle_memory(now, 9999), options, now
+    )
+    assert not decision.actions
+    assert decision.reasons[0].text == "every known client is ignored, so nobody can be seen to leave"
+
+
+def test_other_sources_do_not_confuse_it() -> None:
+    now = moment()
+    snapshot = make_snapshot({1: silent(now.mono, 0)}, at=now.mono)
+    snapshot = replace(snapshot, sources={**snapshot.sources, SourceId("disks"): Reading(now.mono, ())})
+    assert decide(snapshot, idle_memory(now, 10), Options(), now).phase == "idle"

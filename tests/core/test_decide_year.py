@@ -1,0 +1,129 @@
+"""A year of decisions in one household, jumping from change to change; no night may be missed or broken."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import datetime, timedelta
+
+from core.snapshot_strategies import BERLIN, CLIENTS, client
+
+from powerd.config.load import parse
+from powerd.config.options import Options
+from powerd.core.actions import CompletedAction, Sleep, WarnUsers
+from powerd.core.decide import decide
+from powerd.core.snapshot import LOGIND, TIMERS, Memory, Snapshot
+from powerd.core.time import Moment, Reading
+from powerd.power.model import SystemdTimer
+from powerd.presence.model import Observation
+
+CONFIG = b"""
+mode = "enforce"
+[clients]
+every = "5min"
+[[sleep]]
+action = "suspend"
+during = ["23:00-07:00"]
+idle_for = "30min"
+[[sleep]]
+action = "poweroff"
+during = ["Mon-Fri 09:00-15:00"]
+idle_for = "2h"
+[wake]
+at = ["07:02", "Mon-Fri 16:02"]
+timers = ["backup.timer"]
+"""
+ROUND, DAY = 300.0, 86400.0
+
+
+def at_home(true: float) -> bool:
+    """Out 08:00 to 16:30 on weekdays; asleep (and the phone silent) from 23:30 to 06:45."""
+    at = datetime.fromtimestamp(true, BERLIN)
+    hour = at.hour + at.minute / 60
+    if not 6.75 <= hour < 23.5:
+        return False
+    return at.weekday() >= 5 or not 8 <= hour < 16.5
+
+
+def backup_after(true: float) -> float:
+    """The backup runs on Sundays at 04:00."""
+    at = datetime.fromtimestamp(true, BERLIN).replace(hour=4, minute=0, second=0, microsecond=0)
+    while at.weekday() != 6 or at.timestamp() <= true:
+        at = (at + timedelta(days=1)).replace(hour=4)
+    return at.timestamp()
+
+
+def test_a_year() -> None:
+    options: Options = parse(CONFIG, "year")
+    begin = datetime(2026, 1, 1, 20, tzinfo=BERLIN).timestamp()
+    mono = slept = 0.0
+    host = client(1)
+    heard = silent_since = 0.0
+    outcomes: dict[type, CompletedAction] = {}
+    sleeps: list[tuple[str, datetime]] = []
+    asleep: list[tuple[float, float]] = []
+
+    def now() -> Moment:
+        return Moment(mono, slept, datetime.fromtimestamp(begin + mono + slept, BERLIN))
+
+    memory = Memory.initial(now())
+    decisions = 0
+    while mono + slept < 365 * DAY:
+        if at_home(begin + mono + slept):
+            heard = silent_since = mono
+            sighting = Observation(last_seen=heard)
+        else:
+            sighting = Observation(last_seen=heard, silent_since=silent_since)
+        snapshot = Snapshot(
+            dict.fromkeys((CLIENTS, LOGIND, TIMERS), Reading(mono, ())),
+            {host.id: host},
+            {host.id: Reading(mono, sighting)},
+            completed_actions=dict(outcomes),
+            timers=(SystemdTimer("backup.timer", wall=backup_after(begin + mono + slept)),),
+        )
+        decision = decide(snapshot, memory, options, now())
+        memory = decision.memory
+        decisions += 1
+        assert decision.next_decision_at > mono
+        for order in decision.actions:
+            outcomes[type(order)] = CompletedAction(order, mono, ok=True, message="done", started_at=mono)
+            if isinstance(order, Sleep):
+                assert not at_home(begin + mono + slept), now().wall
+                assert isinstance(outcomes[WarnUsers].action, WarnUsers)
+                assert mono - outcomes[WarnUsers].ended_at >= 60
+                sleeps.append((order.sleep_action, now().wall))
+                assert order.wake_time is not None
+                fell = begin + mono + slept
+                slept += order.wake_time.at.mono - mono  # and the alarm it is that wakes the server
+                asleep.append((fell, begin + mono + slept))
+        # A round's look is never late; the decision's own wish may come first.
+        mono = min(max(decision.next_decision_at, mono + 1), (mono // ROUND + 1) * ROUND)
+
+    check(sleeps, asleep, begin)
+    assert decisions > 50_000
+
+
+def check(sleeps: list[tuple[str, datetime]], asleep: list[tuple[float, float]], begin: float) -> None:
+    """Each day its sleeps, at their hours; and up, by the alarm, for all that it had to be up for."""
+    kinds = Counter(action for action, _ in sleeps)
+    backups = sum(
+        (datetime(2026, 1, 2, tzinfo=BERLIN) + timedelta(days=n)).weekday() == 6 for n in range(365)
+    )
+    assert kinds["suspend"] == 365 + backups, "after a backup it goes to sleep again"
+    assert kinds["poweroff"] == sum(
+        (datetime(2026, 1, 2, tzinfo=BERLIN) + timedelta(days=n)).weekday() < 5 for n in range(365)
+    )
+    for action, at in sleeps:
+        hour = at.hour + at.minute / 60
+        if action == "suspend" and at.weekday() == 6 and hour > 1:
+            assert 4.4 <= hour <= 4.7, at  # up at 03:58, idle for 30 min
+        elif action == "suspend":
+            # gone at 23:30, absent at 23:35, idle for 30 min: 00:05, winter and summer
+            assert 0 <= hour <= 0.2, at
+        else:
+            assert 10 <= hour <= 10.2, at
+    woken = Counter(f"{datetime.fromtimestamp(until, BERLIN):%H:%M:%S}" for _, until in asleep)
+    assert set(woken) == {"03:58:00", "07:00:00", "16:00:00"}, "to the second, on every DST night too"
+    assert woken["03:58:00"] == backups
+    wanted = begin
+    while (wanted := backup_after(wanted)) < begin + 365 * DAY:
+        assert not any(fell < wanted + 480 and wanted < until for fell, until in asleep)

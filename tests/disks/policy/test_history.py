@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from core.snapshot_strategies import T0, moment
+from disks.policy.simulation import DAY, HOUR, identical_drives
+from hypothesis import given
+from hypothesis import strategies as st
+
+from powerd.disks.disk_id import DiskId
+from powerd.disks.policy import history
+from powerd.disks.state import DiskMemory, DiskState
+
+NAME = DiskId("ata-X_1")
+MEMORY = DiskMemory(
+    DiskState.STANDBY,
+    moment(),
+    spin_downs=(T0 - HOUR, T0 - 60),
+    spin_ups=(T0 - 1800,),
+    early_wakes=(T0 - 1800,),
+    backoff_level=1,
+    backoff_changed_at=T0 - 1800,
+    verified_method="scsi",
+    timer_set_by_us=True,
+    excluded_reason="it vanished when it was told to stand by",
+)
+
+
+def kept(memory: DiskMemory = MEMORY, boot: str = "b1") -> dict[str, Any]:
+    return history.with_clocks(history.serialise({NAME: memory}), boot, moment())
+
+
+def test_over_a_restart_everything_stands_as_it_was() -> None:
+    found = history.restore(kept(), "b1", moment(T0 + 10))[NAME]
+    assert found.state is DiskState.UNKNOWN, "what it does is to be asked anew"
+    for name in ("downs", "ups", "bounces", "stretch", "stretched", "worked", "ours", "barred"):
+        assert getattr(found, name) == getattr(MEMORY, name)
+
+
+def test_over_a_reboot_ages_are_computed_from_civil_time() -> None:
+    """The machine was off for an hour, and has been up for 100 s."""
+    now = replace(moment(100.0), wall=moment(T0 + 3700).wall)
+    found = history.restore(kept(), "b2", now)[NAME]
+    assert found.spin_downs == pytest.approx((100 - 3700 - HOUR, 100 - 3700 - 60))
+    assert found.verified_method == "scsi"
+    assert not found.timer_set_by_us, "the drive has lost its power"
+
+
+def test_a_timer_is_forgotten_by_a_drive_that_slept_with_the_machine_meanwhile() -> None:
+    assert not history.restore(kept(), "b1", moment(T0 + 10, 600.0))[NAME].timer_set_by_us
+
+
+def test_a_timer_alone_is_worth_remembering() -> None:
+    memory = DiskMemory(DiskState.ACTIVE, moment(), standby_timer=600, timer_set_by_us=True)
+    assert history.restore(kept(memory), "b1", moment())[NAME].timer_set_by_us
+
+
+def test_an_exclusion_survives_a_reboot_and_is_stored_alone() -> None:
+    memory = DiskMemory(
+        DiskState.UNSUPPORTED, moment(), excluded_reason="its bridge wakes it at each question"
+    )
+    assert (
+        history.restore(kept(memory), "b2", moment(T0 + 10))[NAME].excluded_reason == memory.excluded_reason
+    )
+
+
+def test_a_document_of_a_powerd_that_barred_nothing_bars_nothing() -> None:
+    data = kept()
+    del data["disks"][NAME]["barred"]
+    assert history.restore(data, "b1", moment())[NAME].excluded_reason == ""
+
+
+@pytest.mark.parametrize("lacking", ["slept", "timer"])
+def test_a_document_of_a_version_without_timers_has_none(lacking: str) -> None:
+    data = kept()
+    data.pop(lacking, None)
+    data["disks"][NAME].pop(lacking, None)
+    found = history.restore(data, "b1", moment())[NAME]
+    assert (found.timer_set_by_us, found.verified_method) == (False, "scsi")
+
+
+def test_a_clock_that_went_back_makes_nothing_younger_than_it_was() -> None:
+    now = replace(moment(100.0), wall=moment(T0 - 90 * DAY).wall)
+    found = history.restore(kept(), "b2", now)[NAME]
+    assert found.spin_downs == pytest.approx((100 - HOUR, 100 - 60))
+
+
+def test_what_is_older_than_a_day_is_gone() -> None:
+    assert history.restore(kept(), "b1", moment(T0 + DAY - 100))[NAME].spin_downs == (T0 - 60,)
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.floats() | st.integers() | st.text(),
+        lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    ),
+    st.sampled_from(
+        ["boot", "boottime", "slept", "wall", "disks", NAME, "downs", "stretch", "stretched", "barred", ""]
+    ),
+)
+def test_any_document_loads_without_an_exception(value: object, where: str) -> None:
+    data = kept()
+    rows = {"": value}.get(where, data)
+    if where in data:
+        data[where] = value
+    elif where == NAME:
+        data["disks"][NAME] = value
+    elif where:
+        data["disks"][NAME][where] = value
+    for memory in history.restore(rows, "b1", moment()).values():
+        assert all(each <= T0 for each in (*memory.spin_downs, *memory.spin_ups, *memory.early_wakes))
+        assert 0 <= memory.backoff_level <= 3
+
+
+def test_a_disk_of_which_nothing_is_known_is_not_written() -> None:
+    assert history.serialise({NAME: DiskMemory(DiskState.ACTIVE, moment())}) == {}
+
+
+def test_the_document_is_the_same_until_something_has_happened() -> None:
+    shelf = identical_drives(2).run_until(HOUR)
+    first = history.serialise(shelf.memory.disks)
+    shelf.run_until(5 * HOUR)
+    assert history.serialise(shelf.memory.disks) == first
+    shelf.access(0, 5 * HOUR + 1)
+    shelf.run_until(6 * HOUR)
+    assert history.serialise(shelf.memory.disks) != first
+
+
+@pytest.mark.parametrize(
+    ("written", "known", "since"),
+    [
+        ({}, {}, False),
+        ({}, {"a": {"downs": [1.0]}}, True),
+        ({"a": {"downs": [1.0, 2.0]}}, {"a": {"downs": [2.0], "ups": [3.0]}}, False),
+        ({"a": {"downs": [1.0, 2.0]}}, {"a": {"downs": [2.0, 4.0]}}, True),
+        ({"a": {"downs": [1.0]}}, {"b": {"worked": "ata", "downs": []}}, False),
+        ({}, {"a": {"worked": "ata"}}, False),
+    ],
+)
+def test_an_unwritten_spin_down_differs_from_one_that_is_a_day_old(
+    written: history.StoredDisks, known: history.StoredDisks, *, since: bool
+) -> None:
+    assert history.has_new_spin_downs(written, known) is since

@@ -1,0 +1,211 @@
+"""A disk that cannot be made to stand by stays one, whatever is heard of it, until it has a new chance."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import get_args
+
+import pytest
+from core.snapshot_strategies import T0, make_snapshot, moment
+from disks.policy.simulation import HOUR, MINUTE, DiskSimulation
+from fakes.drive import DriveSimulator, disk
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from powerd.config.load import parse
+from powerd.config.options import Options
+from powerd.core.actions import CompletedAction
+from powerd.core.decide import decide
+from powerd.core.snapshot import Memory, Snapshot
+from powerd.core.time import Reading
+from powerd.disks.model import (
+    CheckPowerMode,
+    DiskAction,
+    DiskActivity,
+    DiskResult,
+    FailureCause,
+    GroupSpinUp,
+    PowerFeatures,
+    PowerMode,
+    PowerStatus,
+    ReadPowerFeatures,
+    SetApmLevel,
+    SetStandbyTimer,
+    SpinDown,
+    SpinDownMethod,
+)
+from powerd.disks.policy.limits import MAX_ATTEMPTS, choose_method
+from powerd.disks.policy.observations import reset_failures
+from powerd.disks.state import DiskState
+from powerd.smart.actions import CheckHealth, HealthReading, StartTest
+from powerd.smart.model import Health
+
+DISK = disk(0, transport="usb", group="md0")
+WAITS = "cannot be made to stand by: it still spun after it was told to stand by"
+
+
+def given_up() -> tuple[DiskSimulation, DriveSimulator]:
+    """After three vain spin-downs."""
+    spindle = DriveSimulator(disk(0), ignored_methods=frozenset({"ata", "scsi"}))
+    shelf = DiskSimulation(spindle).run_until(2 * HOUR)
+    assert (shelf.state(), shelf.report().reason) == (DiskState.UNSUPPORTED, WAITS)
+    return shelf, spindle
+
+
+def add_result(
+    shelf: DiskSimulation, order: DiskAction, found: DiskResult, observed: str = "", *, ok: bool = False
+) -> None:
+    outcome = CompletedAction(order, shelf.now.mono, ok, observed, answer=found)
+    outcomes = {**shelf.snapshot.completed_disk_actions, (type(order), order.disk): outcome}
+    shelf.snapshot = replace(shelf.snapshot, completed_disk_actions=outcomes)
+
+
+@pytest.mark.parametrize("trouble", FailureCause)
+@pytest.mark.parametrize("order", [CheckHealth(disk(0).id), StartTest(disk(0).id, "short")])
+def test_what_a_check_comes_to_changes_nothing(order: CheckHealth | StartTest, trouble: FailureCause) -> None:
+    shelf, spindle = given_up()
+    add_result(shelf, order, trouble, "sda has been busy for 20 s")
+    log = list(spindle.log)
+    shelf.run_until(6 * HOUR)
+    assert (shelf.state(), shelf.report().reason, spindle.log) == (DiskState.UNSUPPORTED, WAITS, log)
+
+
+def test_the_kernel_may_suspend_it_and_it_is_still_given_up_afterwards() -> None:
+    shelf, spindle = given_up()
+    shelf.schedule(shelf.at + 1, lambda: setattr(spindle, "runtime_suspended", True))
+    shelf.run_until(shelf.at + 5 * MINUTE)
+    assert shelf.state() is DiskState.SUSPENDED
+    log = list(spindle.log)
+    shelf.schedule(shelf.at + 1, lambda: setattr(spindle, "runtime_suspended", False))
+    shelf.run_until(shelf.at + 3 * HOUR)
+    assert (shelf.state(), shelf.report().reason, spindle.log) == (DiskState.UNSUPPORTED, WAITS, log)
+
+
+def test_suspended_while_the_machine_sleeps_it_is_given_up_too() -> None:
+    shelf, spindle = given_up()
+    spindle.suspended = True
+    shelf.run_until(shelf.at + 5 * MINUTE)
+    shelf.sleep(HOUR)
+    spindle.suspended = False
+    shelf.run_until(shelf.at + 3 * HOUR)
+    assert (shelf.state(), shelf.report().reason) == (DiskState.UNSUPPORTED, WAITS)
+
+
+@pytest.mark.parametrize(
+    ("transport", "worked", "ways"),
+    [
+        ("ata", None, ["ata", "ata", "scsi", "scsi"]),
+        ("ata", "scsi", ["scsi", "scsi", "ata", "ata"]),
+        ("usb", None, ["ata", "ata", "scsi", "scsi"]),
+        ("sas", None, ["scsi", "scsi", "scsi", "scsi"]),
+        ("sas", "ata", ["ata", "ata", "scsi", "scsi"]),
+    ],
+)
+def test_there_is_a_method_for_any_number_of_failures(
+    transport: str, worked: SpinDownMethod | None, ways: list[SpinDownMethod]
+) -> None:
+    assert [choose_method(disk(0, transport=transport), worked, failures) for failures in range(4)] == ways
+
+
+ORDERS: st.SearchStrategy[DiskAction] = st.one_of(
+    st.sampled_from([SpinDown(DISK.id, how) for how in get_args(SpinDownMethod)]),
+    st.sampled_from(
+        [
+            CheckPowerMode(DISK.id),
+            ReadPowerFeatures(DISK.id),
+            SetStandbyTimer(DISK.id, 600),
+            SetApmLevel(DISK.id, 127),
+        ]
+    ),
+    st.sampled_from([CheckHealth(DISK.id), CheckHealth(DISK.id, may_wake=True), StartTest(DISK.id, "short")]),
+)
+FOUND: st.SearchStrategy[DiskResult | None] = st.one_of(
+    st.sampled_from(FailureCause),
+    st.builds(PowerStatus, st.sampled_from(PowerMode), stopped=st.booleans()),
+    st.sampled_from(
+        [None, PowerFeatures(127, apm_supported=True), HealthReading(Health(0, "ata", passed=True))]
+    ),
+)
+EVENTS = st.lists(
+    st.tuples(
+        st.sampled_from([0.001, 1.0, 30.0, 90.0, 1300.0]),
+        st.one_of(
+            st.tuples(ORDERS, FOUND),
+            st.sampled_from([(SpinDown(DISK.id, "ata"), FailureCause.FAILED)]),
+            st.sampled_from(["access", "suspend", "sleep", "plug", "reload", "rouse"]),
+        ),
+    ),
+    max_size=40,
+)
+CONFIGS = st.builds(
+    lambda mode, method: parse(
+        f'mode = "{mode}"\n[disks]\nusb = true\nmethod = "{method}"\n'.encode(), "test"
+    ),
+    st.sampled_from(["enforce", "enforce", "observe"]),
+    st.sampled_from(["command", "timer", "both"]),
+)
+History = list[tuple[float, tuple[DiskAction, DiskResult | None] | str]]
+
+
+@settings(max_examples=200, deadline=None)
+@given(EVENTS, CONFIGS)
+def test_no_history_of_results_breaks_a_decision_or_forgets_that_a_disk_was_given_up(
+    history: History, options: Options
+) -> None:
+    """Outcomes come as they like, also of orders that nobody has given: several people and a reload may."""
+    play = GivenUpMachine()
+    for after, event in history:
+        play.happens(after, event)
+        decision = decide(play.snapshot, play.memory, options, moment(play.at, play.slept))
+        play.memory = decision.memory
+        memory = decision.memory.disks[DISK.id]
+        ended = memory.failed_spin_downs >= MAX_ATTEMPTS or bool(memory.excluded_reason)
+        if ended:
+            assert memory.state in {DiskState.UNSUPPORTED, DiskState.SUSPENDED}
+        if ended or play.suspended:
+            assert decision.actions == ()
+        if memory.excluded_reason and not play.suspended:
+            assert decision.disks[0].reason == f"cannot be made to stand by: {memory.excluded_reason}"
+
+
+class GivenUpMachine:
+    """One disk, of which anything is heard."""
+
+    def __init__(self) -> None:
+        self.at, self.slept, self.ios, self.suspended = T0, 0.0, 1, False
+        self.memory = Memory.initial(moment(self.at))
+        self.snapshot: Snapshot = replace(make_snapshot({}, at=T0), disks={DISK.id: DISK})
+        self._look(moved=True)
+
+    def happens(self, after: float, event: tuple[DiskAction, DiskResult | None] | str) -> None:
+        self.at += after
+        moved = False
+        match event:
+            case "access":
+                moved = True
+            case "suspend":
+                self.suspended = not self.suspended
+            case "sleep":
+                self.slept += HOUR
+            case "plug":
+                self.snapshot = replace(self.snapshot, disks={DISK.id: replace(DISK, attached_at=self.at)})
+            case "reload":
+                disks = {name: reset_failures(each) for name, each in self.memory.disks.items()}
+                self.memory = replace(self.memory, disks=disks)
+            case "rouse":
+                roused = {"md0": GroupSpinUp(DISK.id, (), self.at, 1.0)}
+                self.snapshot = replace(self.snapshot, group_spin_ups=roused)
+            case (order, found):
+                ok = not isinstance(found, FailureCause)
+                outcome = CompletedAction(order, self.at, ok, f"said at {self.at}", self.at - 0.5, found)
+                self.snapshot = replace(
+                    self.snapshot, completed_disk_actions={(type(order), DISK.id): outcome}
+                )
+        self._look(moved=moved)
+
+    def _look(self, *, moved: bool) -> None:
+        self.ios += moved
+        before = self.snapshot.activity.get(DISK.id)
+        last = before.value.last_io_at if isinstance(before, Reading) and not moved else self.at
+        word = Reading(self.at, DiskActivity(last, self.ios, 0, self.suspended))
+        self.snapshot = replace(self.snapshot, activity={DISK.id: word})

@@ -1,0 +1,170 @@
+"""Outcomes that a shelf of honest drives does not come by."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from core.snapshot_strategies import T0, moment
+from disks.policy.simulation import DAY, HOUR, identical_drives
+from fakes.drive import disk
+
+from powerd.core.actions import CompletedAction
+from powerd.core.time import Reading
+from powerd.disks.model import (
+    CheckPowerMode,
+    DiskActivity,
+    FailureCause,
+    PowerMode,
+    PowerStatus,
+    ReadPowerFeatures,
+    SpinDown,
+)
+from powerd.disks.policy.limits import drop_expired
+from powerd.disks.policy.observations import update_disk
+from powerd.disks.policy.results import apply_result
+from powerd.disks.state import DiskMemory, DiskState
+from powerd.smart.actions import CheckHealth, HealthReading, StartTest
+from powerd.smart.model import Health
+
+DISK = disk(0)
+SPINS = DiskMemory(DiskState.ACTIVE, moment(), mode_confirmed_at=T0)
+
+
+def result_of(power: PowerMode) -> CompletedAction:
+    """Of an order to stand by, five seconds after T0."""
+    order = SpinDown(DISK.id, "ata")
+    return CompletedAction(
+        order, T0 + 5, ok=True, message="", started_at=T0 + 4, answer=PowerStatus(power, spin_down_sent=True)
+    )
+
+
+def test_a_spin_down_reports_that_the_kernel_has_suspended_the_disk() -> None:
+    found = PowerStatus(PowerMode.SUSPENDED)
+    heard = apply_result(
+        SPINS,
+        CompletedAction(
+            SpinDown(DISK.id, "ata"), T0 + 5, ok=True, message="", started_at=T0 + 4, answer=found
+        ),
+        T0,
+        moment(T0 + 5),
+    )
+    assert (heard.state, heard.spin_downs) == (DiskState.SUSPENDED, ())
+
+
+def test_a_dry_run_proves_nothing() -> None:
+    outcome = CompletedAction(ReadPowerFeatures(DISK.id), T0 + 5, ok=True, message="would have")
+    assert apply_result(SPINS, outcome, T0, moment(T0 + 5)) == replace(SPINS, last_result_at=T0 + 5)
+
+
+def test_the_time_of_a_dry_run_spin_down_is_stored() -> None:
+    outcome = CompletedAction(
+        SpinDown(DISK.id, "scsi"), T0 + 5, ok=True, message="would have", started_at=T0 + 4
+    )
+    assert apply_result(SPINS, outcome, T0, moment(T0 + 5)) == replace(
+        SPINS, last_result_at=T0 + 5, dry_run_at=T0 + 4
+    )
+
+
+def test_an_action_refused_because_asleep_makes_the_disk_verifiable() -> None:
+    outcome = CompletedAction(
+        ReadPowerFeatures(DISK.id), T0 + 5, ok=False, message="it sleeps", answer=FailureCause.IN_STANDBY
+    )
+    heard = apply_result(SPINS, outcome, T0, moment(T0 + 5))
+    assert (heard.state, heard.mode_confirmed_at) == (DiskState.UNKNOWN, float("-inf"))
+
+
+@pytest.mark.parametrize(
+    "state", [DiskState.STANDBY, DiskState.SLEEPING, DiskState.SPINNING_DOWN, DiskState.SUSPENDED]
+)
+@pytest.mark.parametrize("order", [CheckHealth(DISK.id), StartTest(DISK.id, "short")])
+def test_a_check_that_finds_it_asleep_adds_nothing_to_a_verified_standby(
+    order: CheckHealth | StartTest, state: DiskState
+) -> None:
+    """A person asks for its health."""
+    sleeps = replace(SPINS, state=state, attempted_method="scsi")
+    outcome = CompletedAction(
+        order, T0 + 500, ok=False, message="it stands by", answer=FailureCause.IN_STANDBY
+    )
+    assert apply_result(sleeps, outcome, T0, moment(T0 + 500)) == replace(sleeps, last_result_at=T0 + 500)
+
+
+def test_a_result_from_before_the_wake_up_is_taken_in_before_it() -> None:
+    """Told to stand by at +5, the machine woke up at +9: it is to be put back."""
+    look = Reading(T0 + 1, DiskActivity(T0))
+    recalled = update_disk(
+        SPINS,
+        DISK,
+        readings=(look, look),
+        completed_actions=[result_of(PowerMode.STANDBY)],
+        group_spin_up=None,
+        resumed_at=T0 + 9,
+        now=moment(T0 + 9, 100.0),
+    )
+    assert (recalled.state, recalled.restore_standby, len(recalled.spin_downs)) == (
+        DiskState.UNKNOWN,
+        True,
+        1,
+    )
+
+
+def test_asleep_and_asked_again_it_keeps_its_date() -> None:
+    shelf = identical_drives(1).run_until(HOUR)
+    since = shelf.report().since
+    name = next(iter(shelf.drives))
+    later = CompletedAction(
+        CheckPowerMode(name), shelf.now.mono, ok=True, message="", answer=PowerStatus(PowerMode.STANDBY)
+    )
+    shelf.snapshot = replace(shelf.snapshot, completed_disk_actions={(CheckPowerMode, name): later})
+    shelf.decide_now()
+    assert (shelf.state(), shelf.report().since) == (DiskState.STANDBY, since)
+
+
+def test_a_doubling_is_taken_back_by_itself_while_the_day_s_spin_downs_stand() -> None:
+    now = moment(T0 + DAY)
+    stretched = replace(SPINS, backoff_level=2, backoff_changed_at=T0, spin_downs=(T0 + 10,))
+    assert drop_expired(stretched, now) == replace(stretched, backoff_level=1, backoff_changed_at=T0 + DAY)
+
+
+def test_backoff_values_stay_finite_for_years_of_questions() -> None:
+    asked = replace(SPINS, power_checks=24 * 365)
+    outcome = CompletedAction(
+        CheckPowerMode(DISK.id), T0 + 5, ok=False, message="no state", answer=FailureCause.FAILED
+    )
+    assert apply_result(asked, outcome, T0, moment(T0 + 5)).paused_until < T0 + DAY
+
+
+@pytest.mark.parametrize("order", [CheckHealth(DISK.id), StartTest(DISK.id, "short")])
+def test_that_nobody_can_ask_for_its_health_does_not_keep_it_up(order: CheckHealth | StartTest) -> None:
+    why = "smartctl is not installed; apt-get install smartmontools"
+    outcome = CompletedAction(order, T0 + 5, ok=False, message=why, answer=FailureCause.HELPER_UNAVAILABLE)
+    assert apply_result(SPINS, outcome, T0, moment(T0 + 5)) == replace(SPINS, last_result_at=T0 + 5)
+
+
+@pytest.mark.parametrize(
+    ("wake", "ok", "found", "asked"),
+    [
+        (True, True, HealthReading(Health(0, "ata", passed=True)), True),
+        (True, False, FailureCause.FAILED, True),
+        (True, False, FailureCause.BUSY, False),
+        (False, True, HealthReading(Health(0, "ata", passed=True)), False),
+        (False, False, FailureCause.FAILED, False),
+    ],
+)
+def test_a_disk_that_was_woken_for_its_check_is_asked_whether_it_spins(
+    wake: bool,  # noqa: FBT001 - a table's column
+    ok: bool,  # noqa: FBT001 - a table's column
+    found: HealthReading | FailureCause,
+    asked: bool,  # noqa: FBT001 - a table's column
+) -> None:
+    """Its counters do not show it: what reads its health passes the block layer by."""
+    sleeps = replace(SPINS, state=DiskState.STANDBY)
+    outcome = CompletedAction(
+        CheckHealth(DISK.id, may_wake=wake), T0 + 5, ok=ok, message="said", answer=found
+    )
+    heard = apply_result(sleeps, outcome, T0, moment(T0 + 5))
+    assert (heard.state, heard.mode_confirmed_at == float("-inf")) == (DiskState.STANDBY, asked)
+    spins = apply_result(SPINS, outcome, T0, moment(T0 + 5))
+    assert (spins.mode_confirmed_at, spins.features_requested) == (SPINS.mode_confirmed_at, False), (
+        "and of its settings a check says nothing"
+    )

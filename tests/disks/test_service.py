@@ -1,0 +1,344 @@
+"""The disks' part of the daemon: guards, looks out of turn, and the book, on virtual time."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from pathlib import Path
+
+from fakes.drive import disk
+from fakes.ports import LoopClock
+from rig.hardware import Hardware
+from ui.statuses import decision
+
+from powerd.core.actions import ActionResult, Sleep
+from powerd.core.snapshot import Decision
+from powerd.core.state import StateStore
+from powerd.core.storage import Storage
+from powerd.core.time import Reading
+from powerd.disks import service
+from powerd.disks.disk_id import DiskId
+from powerd.disks.model import (
+    CheckPowerMode,
+    DiskActivity,
+    FailureCause,
+    GroupWatch,
+    Mount,
+    PowerMode,
+    PowerStatus,
+    SpinDown,
+)
+from powerd.disks.service import DiskService, GroupWatches
+from powerd.disks.state import DiskMemory, DiskReport, DiskState
+from powerd.helper.protocol.deadlines import MOTOR_COMMAND, QUEUE_TIMEOUT
+from powerd.linux.machine import Machine
+from powerd.linux.values import HostError
+from powerd.simulation.virtual_loop import run
+
+A, B = DiskId("ata-a"), DiskId("ata-b")
+MD0, MD1 = GroupWatch("md0", (A, B)), GroupWatch("md1", (A, B))
+
+
+class FakeGuardPort:
+    """A guard's hand that rings when the test says so."""
+
+    def __init__(self) -> None:
+        self.waiting: list[tuple[DiskId, ...]] = []
+        self.started = 0
+        self.error: HostError | None = None
+        self.triggered = asyncio.Event()
+
+    async def wait_first_access(self, disks: tuple[DiskId, ...]) -> tuple[DiskId, tuple[DiskId, ...], float]:
+        self.started += 1
+        if self.error is not None:
+            raise self.error
+        self.waiting.append(disks)
+        try:
+            await self.triggered.wait()
+        finally:
+            self.waiting.remove(disks)
+        return disks[0], disks[1:], 1.5
+
+
+class GuardFixture:
+    """Guards, what they do, and what is said of it."""
+
+    def __init__(self) -> None:
+        self.port, self.state, self.messages = FakeGuardPort(), StateStore(), list[str]()
+        self.guards = GroupWatches(self.port, self.state, LoopClock(), self.messages.append)
+
+
+def run_guards(test: Callable[[GuardFixture], Awaitable[None]]) -> None:
+    async def main() -> None:
+        await test(GuardFixture())
+
+    run(main())
+
+
+def test_guards_run_while_they_are_wanted() -> None:
+    async def test(post: GuardFixture) -> None:
+        post.guards.update((MD0, MD1))
+        await asyncio.sleep(1)
+        post.guards.update((MD1, MD0))
+        await asyncio.sleep(1)
+        assert (len(post.port.waiting), post.port.started) == (2, 2)
+        post.guards.update((MD1,))
+        await asyncio.sleep(1)
+        assert len(post.port.waiting) == 1
+        post.guards.update(())
+        await asyncio.sleep(1)
+        assert post.port.waiting == []
+
+    run_guards(test)
+
+
+def test_a_guard_event_is_published_and_the_guard_restarts_only_on_demand() -> None:
+    async def test(post: GuardFixture) -> None:
+        post.guards.update((MD0,))
+        await asyncio.sleep(7)
+        post.port.triggered.set()
+        await asyncio.sleep(1)
+        roused = post.state.snapshot().group_spin_ups["md0"]
+        assert (roused.first_disk, roused.other_disks, roused.duration) == (A, (B,), 1.5)
+        assert 7 <= roused.at <= 7.1
+        post.guards.update((MD0,))
+        await asyncio.sleep(1)
+        assert post.port.started == 1
+        post.guards.update(())
+        post.guards.update((MD0,))
+        await asyncio.sleep(1)
+        assert post.port.started == 2
+        post.guards.update(())
+
+    run_guards(test)
+
+
+def test_a_failed_guard_is_reported_and_retried_after_a_while() -> None:
+    async def test(post: GuardFixture) -> None:
+        post.port.error = HostError("no helper listens")
+        for _ in range(10):
+            post.guards.update((MD0,))
+            await asyncio.sleep(60)
+        assert post.port.started == 2
+        assert post.messages == ["md0: its disks will wake one by one: no helper listens"] * 2
+
+    run_guards(test)
+
+
+def test_a_guard_is_tried_again_only_when_the_helper_is_done_with_the_last_one() -> None:
+    assert QUEUE_TIMEOUT + MOTOR_COMMAND < service._WATCH_RETRY_AFTER  # noqa: SLF001 - the two are counted by two processes
+
+
+class DiskServiceFixture:
+    """The disks of a machine of two, with a book."""
+
+    def __init__(self, root: Path, store: Storage | None) -> None:
+        hardware = Hardware(root)
+        self.name = DiskId(hardware.sata(0, "WD-1"))
+        self.board, self.clock, self.said = StateStore(), LoopClock(), list[str]()
+        self.machine = Machine(root)
+        self.disks = DiskService(
+            self.machine,
+            FakeGuardPort(),
+            self.clock,
+            self.board,
+            store=store,
+            on_error=self.said.append,
+            boot_id="b1",
+        )
+        self.looks: list[float] = []
+
+    async def poll_age(self, seconds: float) -> list[float]:
+        """When it looks, within so long."""
+        life = asyncio.create_task(self.disks.run())
+        end = asyncio.get_running_loop().time() + seconds
+        while asyncio.get_running_loop().time() < end:
+            await self.board.wait_for_change(end)
+            self.looks.append(round(asyncio.get_running_loop().time(), 1))
+        life.cancel()
+        return self.looks
+
+    def decided(
+        self,
+        when: float = float("inf"),
+        *,
+        downs: int = 0,
+        ups: int = 0,
+        state: DiskState = DiskState.ACTIVE,
+    ) -> Decision:
+        """A decision on a disk that carries the book."""
+        now = self.clock.now()
+        memory = DiskMemory(state, now, spin_downs=_times(downs), spin_ups=_times(ups))
+        shown = DiskReport(disk(0, mounts=(Mount("/", "ext4"),)), state, now)
+        if downs:  # it has just been used
+            used = {shown.disk.id: Reading(now.mono, DiskActivity(now.mono))}
+            self.board._set(replace(self.board.snapshot(), activity=used))  # noqa: SLF001 - the source's part
+        plain = decision()
+        made = replace(
+            plain,
+            next_disk_poll_at=when,
+            disks=(shown,),
+            memory=replace(plain.memory, disks={self.name: memory}),
+        )
+        self.disks.on_decision(made)
+        return made
+
+
+def _times(number: int) -> tuple[float, ...]:
+    return tuple(float(n) for n in range(number))
+
+
+def run_service(
+    tmp_path: Path, test: Callable[[DiskServiceFixture], Awaitable[None]], store: Storage | None = None
+) -> None:
+    async def main() -> None:
+        house = DiskServiceFixture(tmp_path / "root", store)
+        await test(house)
+        house.disks.close()
+        house.machine.close()
+
+    (tmp_path / "root").mkdir()
+    run(main())
+
+
+def test_an_extra_poll_comes_on_demand_and_does_not_move_the_schedule(tmp_path: Path) -> None:
+    async def test(house: DiskServiceFixture) -> None:
+        house.decided(100)
+        house.decided(90)
+        looks = await house.poll_age(200)
+        assert [at for at in looks if at < 200] == [0, 60, 90, 120, 180]
+
+    run_service(tmp_path, test)
+
+
+def test_extra_polls_are_at_least_five_seconds_apart(tmp_path: Path) -> None:
+    async def test(house: DiskServiceFixture) -> None:
+        life = asyncio.create_task(house.poll_age(31))
+        for _ in range(310):
+            house.decided(0)
+            await asyncio.sleep(0.1)
+        await life
+        assert len(house.looks) <= 9
+
+    run_service(tmp_path, test)
+
+
+def test_the_rhythm_follows_that_of_the_other_sources(tmp_path: Path) -> None:
+    async def test(house: DiskServiceFixture) -> None:
+        house.disks.set_poll_interval(30)
+        assert (await house.poll_age(70))[:3] == [0, 30, 60]
+
+    run_service(tmp_path, test)
+
+
+def test_own_commands_are_announced_to_the_source(tmp_path: Path) -> None:
+    async def test(house: DiskServiceFixture) -> None:
+        noted: list[tuple[DiskId, int]] = []
+        source = house.disks._source  # noqa: SLF001 - counters that nothing shows
+        source.begin_action = lambda disk: noted.append((disk, -1))  # type: ignore[method-assign] # as it is counted there
+        source.end_action = lambda *about: noted.append(about)  # type: ignore[method-assign] # as above
+        for order, done in (
+            (CheckPowerMode(A), ActionResult(True, "", PowerStatus(PowerMode.ACTIVE, 2), 2)),
+            (CheckPowerMode(A), ActionResult(False, "", FailureCause.BUSY, 0)),
+            (SpinDown(B, "ata"), ActionResult(False, "a self-test runs", FailureCause.BUSY, 3)),
+            (CheckPowerMode(A), ActionResult(False, "broken off")),
+            (Sleep(0, "suspend"), ActionResult(True, "slept")),
+        ):
+            house.disks.on_action_started(order)
+            house.disks.on_action_finished(order, done)
+        assert noted == [(A, -1), (A, 2), (A, -1), (A, 0), (B, -1), (B, 3), (A, -1), (A, 0)]
+        await asyncio.sleep(0)
+
+    run_service(tmp_path, test)
+
+
+def test_the_history_is_written_only_where_that_wakes_no_disk(tmp_path: Path) -> None:
+    store = Storage(tmp_path / "state")
+    file = tmp_path / "state/disks.json"
+
+    async def test(house: DiskServiceFixture) -> None:
+        house.decided(downs=1, state=DiskState.STANDBY)
+        assert not file.exists()
+        house.decided(downs=1)
+        assert json.loads(file.read_text())["disks"][house.name]["downs"] == [0.0]
+        written = file.stat().st_mtime_ns
+        house.decided(downs=1)
+        assert file.stat().st_mtime_ns == written
+        house.decided(downs=2, state=DiskState.STANDBY)
+        assert file.stat().st_mtime_ns == written
+        await asyncio.sleep(0)
+
+    run_service(tmp_path, test, store)
+    assert len(next(iter(json.loads(file.read_text())["disks"].values()))["downs"]) == 2, "at the end at last"
+
+
+def test_at_the_end_a_disk_is_woken_for_a_spin_down_that_would_be_forgotten_and_for_nothing_else(
+    tmp_path: Path,
+) -> None:
+    store = Storage(tmp_path / "state")
+    file = tmp_path / "state/disks.json"
+
+    async def ends(house: DiskServiceFixture, downs: int, state: DiskState) -> list[int]:
+        house.decided(downs=1)
+        house.decided(downs=downs, ups=5, state=state)
+        house.disks.close()
+        row = json.loads(file.read_text())["disks"][house.name]
+        await asyncio.sleep(0)
+        return [len(row["downs"]), len(row["ups"])]
+
+    async def test(house: DiskServiceFixture) -> None:
+        assert await ends(house, 1, DiskState.STANDBY) == [1, 0]
+        assert await ends(house, 1, DiskState.UNRESPONSIVE) == [1, 5]
+        assert await ends(house, 2, DiskState.STANDBY) == [2, 5]
+
+    run_service(tmp_path, test, store)
+
+
+def test_what_is_no_longer_so_is_not_written_at_the_end(tmp_path: Path) -> None:
+    """A disk that is known no more before what happened to it could be written."""
+    store = Storage(tmp_path / "state")
+    file = tmp_path / "state/disks.json"
+
+    async def test(house: DiskServiceFixture) -> None:
+        house.decided(downs=1)
+        house.decided(downs=1, ups=5, state=DiskState.UNRESPONSIVE)
+        house.decided(downs=1)
+        house.disks.close()
+        assert json.loads(file.read_text())["disks"][house.name]["ups"] == []
+        await asyncio.sleep(0)
+
+    run_service(tmp_path, test, store)
+
+
+def test_the_history_is_loaded_at_the_next_start(tmp_path: Path) -> None:
+    store = Storage(tmp_path / "state")
+
+    async def write(house: DiskServiceFixture) -> None:
+        house.decided(downs=3)
+        await asyncio.sleep(0)
+
+    async def read(house: DiskServiceFixture) -> None:
+        await asyncio.sleep(0)
+        again = DiskServiceFixture(tmp_path / "again", store)
+        assert len(again.disks.memory[house.name].spin_downs) == 3
+        again.machine.close()
+
+    (tmp_path / "again").mkdir()
+    run_service(tmp_path, write, store)
+    (tmp_path / "second").mkdir()
+    run_service(tmp_path / "second", read, store)
+
+
+def test_a_failed_write_of_the_history_is_reported_once(tmp_path: Path) -> None:
+    (tmp_path / "state").write_text("")
+
+    async def test(house: DiskServiceFixture) -> None:
+        house.decided(downs=1)
+        house.decided(downs=1)
+        assert len(house.said) == 1
+        assert "cannot be written" in house.said[0]
+        await asyncio.sleep(0)
+
+    run_service(tmp_path, test, Storage(tmp_path / "state"))

@@ -1,0 +1,133 @@
+"""A person's wish that a disk stand by, on its way from the faces to the board."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from fakes.ports import LoopClock
+from rig.hardware import Hardware
+from ui.statuses import decision
+
+from powerd.core.snapshot import Snapshot
+from powerd.core.state import StateStore
+from powerd.core.time import Reading
+from powerd.disks.disk_id import DiskId
+from powerd.disks.service import DiskService
+from powerd.disks.state import DiskReport, DiskState
+from powerd.linux.machine import Machine
+from powerd.requests.model import RequestRefusedError
+
+
+class NoGuards:
+    """No group is guarded here."""
+
+    async def wait_first_access(self, disks: tuple[DiskId, ...]) -> tuple[DiskId, tuple[DiskId, ...], float]:
+        raise NotImplementedError(disks)
+
+
+def request_spin_down(
+    hardware: Hardware, wish: Callable[[DiskService], Awaitable[object]], state: DiskState = DiskState.ACTIVE
+) -> Snapshot:
+    """What stands on the board after a wish, where all disks are in ``state``."""
+
+    async def story() -> Snapshot:
+        board, clock, machine = StateStore(), LoopClock(), Machine(hardware.root)
+        disks = DiskService(machine, NoGuards(), clock, board, store=None, on_error=print, boot_id="")
+        looking = asyncio.create_task(disks.run())
+        async with asyncio.timeout(5):
+            while not board.snapshot().disks:
+                await board.wait_for_change(float("inf"))
+        reports = tuple(
+            DiskReport(
+                disk,
+                state if disk.ineligible_reason is None else DiskState.EXCLUDED,
+                clock.now(),
+                reason="why",
+            )
+            for disk in board.snapshot().disks.values()
+        )
+        disks.on_decision(replace(decision(), disks=reports))
+        try:
+            await wish(disks)
+        finally:
+            looking.cancel()
+            disks.close()
+            machine.close()
+        return board.snapshot()
+
+    return asyncio.run(story())
+
+
+@pytest.fixture
+def hardware(tmp_path: Path) -> Hardware:
+    """An array of two, a disk alone, and an SSD."""
+    hardware = Hardware(tmp_path)
+    for n in range(3):
+        hardware.sata(n, f"WCC{n}")
+    hardware.md("md0", 0, ["sda", "sdb"])
+    hardware.sata(3, "SSD", model="Samsung SSD", rotational="0")
+    return hardware
+
+
+def id_of(n: int) -> DiskId:
+    return DiskId(f"ata-WDC_WD20EFRX-68EUZN0_WCC{n}")
+
+
+def test_a_single_disk_is_requested_alone_and_polled_first(hardware: Hardware) -> None:
+    snapshot = request_spin_down(hardware, lambda disks: disks.request_standby(id_of(2)))
+    assert list(snapshot.spin_down_requests) == [id_of(2)]
+    look = snapshot.activity[id_of(2)]
+    assert isinstance(look, Reading)
+    assert look.value.last_io_at <= look.at <= snapshot.spin_down_requests[id_of(2)]
+
+
+@pytest.mark.parametrize("word", ["sdc", "WCC2"])
+def test_a_disk_goes_by_any_of_its_names(hardware: Hardware, word: str) -> None:
+    assert list(
+        request_spin_down(hardware, lambda disks: disks.request_standby(word)).spin_down_requests
+    ) == [id_of(2)]
+
+
+def test_an_ambiguous_disk_name_spins_down_neither(hardware: Hardware) -> None:
+    hardware.sata(4, "WCC2", model="Another")
+    with pytest.raises(RequestRefusedError, match='"WCC2" may be sdc or sde'):
+        request_spin_down(hardware, lambda disks: disks.request_standby("WCC2"))
+
+
+def test_a_member_takes_its_whole_group_along(hardware: Hardware) -> None:
+    told: list[object] = []
+
+    async def wish(disks: DiskService) -> None:
+        told.extend(await disks.request_standby(id_of(0)))
+
+    assert set(request_spin_down(hardware, wish).spin_down_requests) == {id_of(0), id_of(1)} == set(told)
+
+
+def test_a_request_does_not_undo_another(hardware: Hardware) -> None:
+    async def wish(disks: DiskService) -> None:
+        await disks.request_standby(id_of(2))
+        await disks.request_standby(id_of(1))
+
+    assert set(request_spin_down(hardware, wish).spin_down_requests) == {id_of(0), id_of(1), id_of(2)}
+
+
+@pytest.mark.parametrize(
+    ("name", "state", "text", "unknown"),
+    [
+        ("sdz", DiskState.ACTIVE, 'there is no disk "sdz"; `powerd disks` names those that there are', True),
+        (id_of(0), DiskState.UNRESPONSIVE, "sda will not stand by: why", False),
+        (id_of(0), DiskState.UNSUPPORTED, "sda will not stand by: why", False),
+        (id_of(0), DiskState.SUSPENDED, "sda will not stand by: why", False),
+        ("ata-Samsung_SSD_SSD", DiskState.ACTIVE, "sdd will not stand by: why", False),
+    ],
+)
+def test_what_cannot_be_is_refused(
+    hardware: Hardware, name: str, state: DiskState, text: str, *, unknown: bool
+) -> None:
+    with pytest.raises(RequestRefusedError) as caught:
+        request_spin_down(hardware, lambda disks: disks.request_standby(name), state)
+    assert (str(caught.value), caught.value.not_found) == (text, unknown)

@@ -1,0 +1,131 @@
+"""Disks in the journal: one line for each spin-down and each spin-up, and none while nothing changes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from ui.disk_statuses import DISK_STATUSES, active, disk_status, standby, unresponsive, usual_server
+from ui.statuses import HOSTILE_NAME, NOW, at
+
+from powerd.core.actions import CompletedAction
+from powerd.core.snapshot import Snapshot, Status
+from powerd.disks.model import CheckPowerMode, DiskAction, SpinDown
+from powerd.disks.state import DiskReport, DiskState
+from powerd.disks.view.events import disk_events
+from powerd.ui.events import TransitionDetector
+from powerd.ui.journal import MESSAGE_IDS
+
+DOWN = standby()
+UP = DOWN._replace(state=DiskState.ACTIVE, since=NOW, last_spin_up=NOW)
+
+
+def lines(before: DiskReport, after: DiskReport) -> list[str]:
+    return [news.message for news in disk_events(disk_status(before), disk_status(after))]
+
+
+@pytest.mark.parametrize("name", DISK_STATUSES)
+def test_a_poll_without_changes_emits_nothing(name: str) -> None:
+    given = DISK_STATUSES[name]
+    if given is not None:
+        assert list(disk_events(None, given)) == []
+        assert list(disk_events(given, given)) == []
+
+
+def test_what_is_plugged_in_or_found_asleep_is_no_spin_down() -> None:
+    assert list(disk_events(disk_status(), usual_server())) == []
+    assert lines(DOWN._replace(state=DiskState.UNKNOWN), DOWN) == []
+
+
+@pytest.mark.parametrize("state", [DiskState.ACTIVE, DiskState.SPINNING_DOWN])
+def test_a_spin_down_is_one_line_when_it_is_sure(state: DiskState) -> None:
+    before = DOWN._replace(state=state, since=at(-9000))
+    assert lines(before, DOWN) == ["sda (WDC WD20EFRX-68EUZN0) stands by: unused for 20 min"]
+    assert (
+        lines(before._replace(state=DiskState.ACTIVE), before._replace(state=DiskState.SPINNING_DOWN)) == []
+    )
+    assert lines(before, DOWN._replace(idle_since=None)) == ["sda (WDC WD20EFRX-68EUZN0) stands by"]
+
+
+def test_a_spin_up_is_one_line_and_reports_how_long_it_slept() -> None:
+    assert lines(DOWN, UP) == ["sda (WDC WD20EFRX-68EUZN0) spins again after 2 h"]
+
+
+def test_a_spin_down_that_somebody_broke_off_is_a_spin_up() -> None:
+    assert lines(UP._replace(state=DiskState.SPINNING_DOWN, last_spin_up=None), UP) == [
+        "sda (WDC WD20EFRX-68EUZN0) spins again"
+    ]
+
+
+def test_up_and_down_between_two_decisions_are_both_reported() -> None:
+    again = DOWN._replace(state=DiskState.SLEEPING, last_spin_up=at(-60), since=NOW, idle_since=NOW.mono - 60)
+    assert lines(DOWN, again) == [
+        "sda (WDC WD20EFRX-68EUZN0) spins again after 1 h 59 min",
+        "sda (WDC WD20EFRX-68EUZN0) sleeps: unused for 1 min",
+    ]
+
+
+def test_an_error_is_reported_once_and_its_end() -> None:
+    well, ill = active("sdc")._replace(last_spin_up=None), unresponsive("sdc")
+    (news,) = disk_events(disk_status(well), disk_status(ill))
+    assert (news.fields["POWERD_EVENT"], news.priority) == ("disk", 4)
+    assert news.message == f"sdc (WDC WD20EFRX-68EUZN0) {ill.reason}"
+    assert lines(ill, ill._replace(reason="does not answer")) == []
+    assert lines(ill, well) == ["sdc (WDC WD20EFRX-68EUZN0) answers again"]
+    assert lines(ill, well._replace(state=DiskState.EXCLUDED)) == []
+    silent = well._replace(state=DiskState.UNSUPPORTED, reason="")
+    assert lines(well, silent) == ["sdc (WDC WD20EFRX-68EUZN0) cannot be made to stand by"]
+
+
+@pytest.mark.parametrize("state", [DiskState.UNKNOWN, DiskState.SUSPENDED, DiskState.EXCLUDED])
+def test_an_unresponsive_disk_has_not_answered_while_its_state_is_unknown(state: DiskState) -> None:
+    """It was plugged in again, the kernel has suspended it, or a reload has excluded it."""
+    assert lines(unresponsive("sdc"), unresponsive("sdc")._replace(state=state)) == []
+
+
+@pytest.mark.parametrize("state", [DiskState.UNKNOWN, DiskState.ACTIVE])
+def test_one_that_cannot_be_spun_down_never_stopped_answering(state: DiskState) -> None:
+    """After a reload it is tried anew."""
+    silent = active("sdc")._replace(last_spin_up=None, state=DiskState.UNSUPPORTED)
+    assert lines(silent, silent._replace(state=state)) == []
+
+
+def executed(order: DiskAction, when: float, *, observe: bool = True) -> Status:
+    outcome = CompletedAction(order, when, ok=True, message="would have spun it down")
+    given = disk_status(active())
+    snapshot = Snapshot(completed_disk_actions={(type(order), order.disk): outcome})
+    return replace(given, snapshot=snapshot, mode="observe" if observe else "enforce")
+
+
+def test_observe_mode_reports_what_it_would_have_done_once() -> None:
+    order = SpinDown(active().disk.id, "ata")
+    before, first, again = disk_status(active()), executed(order, 1.0), executed(order, 2.0)
+    assert [news.message for news in disk_events(before, first)] == [
+        "sdb (WDC WD20EFRX-68EUZN0) would have been told to stand by"
+    ]
+    assert list(disk_events(first, first)) == []
+    assert len(list(disk_events(first, again))) == 1
+    assert list(disk_events(before, executed(order, 1.0, observe=False))) == []
+    assert list(disk_events(before, executed(CheckPowerMode(order.disk), 1.0))) == []
+
+
+def test_the_journal_gets_it_with_the_disk_in_a_field() -> None:
+    chronicle = TransitionDetector()
+    chronicle.entries(disk_status(DOWN))
+    (entry,) = chronicle.entries(disk_status(UP))
+    assert entry.fields == {
+        "MESSAGE_ID": MESSAGE_IDS["spin-up"],
+        "POWERD_EVENT": "spin-up",
+        "POWERD_DISK": DOWN.disk.id,
+        "POWERD_SUBJECT": "sda",
+    }
+    assert chronicle.entries(disk_status(UP)) == []
+
+
+def test_a_hostile_name_stays_on_its_line() -> None:
+    bad = replace(DOWN.disk, device=HOSTILE_NAME, model=HOSTILE_NAME)
+    chronicle = TransitionDetector()
+    chronicle.entries(disk_status(DOWN._replace(disk=bad)))
+    (entry,) = chronicle.entries(disk_status(UP._replace(disk=bad)))
+    assert entry.message.isprintable()
+    assert all(value.isprintable() for value in entry.fields.values())

@@ -1,0 +1,60 @@
+"""The disks on the page."""
+
+from __future__ import annotations
+
+import pytest
+from ui.disk_statuses import DISK_STATUSES, disk_status, excluded, usual_server, waiting
+from ui.statuses import NOW
+from ui.test_page import PageText
+
+from powerd.core.snapshot import Status
+from powerd.disks.state import DiskState
+from powerd.disks.view.html import disks_section
+from powerd.ui.api import clients_json, disks_json, status_json
+from powerd.ui.page import STYLE, render_page
+from powerd.ui.status import why_text
+
+
+def read(given: Status | None) -> PageText:
+    return PageText(disks_section(disks_json(given, NOW), NOW.wall))
+
+
+@pytest.mark.parametrize("name", DISK_STATUSES)
+def test_every_disk_page_is_well_formed_and_runs_no_script(name: str) -> None:
+    assert "script" not in read(DISK_STATUSES[name]).tags
+
+
+def test_a_usual_server_with_disks() -> None:
+    text = read(usual_server()).text
+    assert text.startswith("Disks: 2 of 4 asleep")
+    assert "sda · 2 TB · md0 · /srv · APM 128" in text
+    assert "active since 20:16" in text
+    assert "stands by in 8 min; 2 starts in 24 h" in text
+    assert "1 start in 24 h; by ATA" in text
+    assert "Left alone: sdd: solid state: there is no spindle" in text
+
+
+def test_without_a_disk_that_could_spin_down_there_is_no_table() -> None:
+    found = read(disk_status(excluded("vda", "a virtual machine's disk")))
+    assert "table" not in found.tags
+    assert found.text == "Disks: none that could stand by Left alone: vda: a virtual machine's disk"
+    assert disks_section([], NOW.wall) == ""
+
+
+def test_it_is_part_of_the_page() -> None:
+    text = render_page(status_json(usual_server(), NOW), clients_json(usual_server(), NOW))
+    assert disks_section(disks_json(usual_server(), NOW), NOW.wall) in text
+
+
+def test_reasons_about_a_disk_are_by_its_short_name() -> None:
+    for given in (render_page(status_json(waiting(), NOW), []), why_text(status_json(waiting(), NOW))):
+        shown = given.partition("Disks: ")[0]
+        assert "sdb" in shown
+        assert "sdc" in shown
+        assert "ata-" not in shown
+
+
+def test_every_state_has_its_style() -> None:
+    plain = {DiskState.ACTIVE, DiskState.SPINNING_DOWN, DiskState.EXCLUDED}
+    for state in set(DiskState) - plain:
+        assert f".{state.value}" in STYLE

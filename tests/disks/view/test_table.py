@@ -1,0 +1,121 @@
+"""What ``disks`` prints."""
+
+from __future__ import annotations
+
+from textwrap import dedent
+
+import pytest
+from ui.disk_statuses import DISK_STATUSES, active, disk, disk_status, standby, usual_server
+from ui.statuses import NOW
+
+from powerd.core.snapshot import Status
+from powerd.disks.view.table import disks_text, method_text, settings_text, size_text
+from powerd.ui.api import disks_json, status_json
+from powerd.ui.layout import Style, width
+from powerd.ui.status import status_text
+
+
+def lines_of(given: Status | None) -> str:
+    return disks_text(status_json(given, NOW))
+
+
+@pytest.mark.parametrize("name", DISK_STATUSES)
+def test_every_line_fits_and_steers_nothing(name: str) -> None:
+    for line in lines_of(DISK_STATUSES[name]).splitlines():
+        assert width(line) <= 80
+        assert line.isprintable()
+
+
+def test_disks() -> None:
+    assert (
+        lines_of(usual_server())
+        == dedent("""
+        DISK  STATE    SINCE  IDLE FOR  STANDS BY  STARTS  BY   GROUP  MODEL
+        sda   standby  19:16  2 h       -          1       ATA  md0    WDC WD20EFRX-68E…
+        sdb   active   20:16  12 min    in 8 min   2       -    -      WDC WD20EFRX-68E…
+        sdc   hung     21:15  -         -          0       -    -      WDC WD20EFRX-68E…
+        sdaa  standby  19:16  2 h       -          1       ATA  md0    WDC WD20EFRX-68E…
+
+        sda   ata-WDC_WD20EFRX-68EUZN0_WCC-SDA (2 TB, /srv, APM 128)
+        sdb   ata-WDC_WD20EFRX-68EUZN0_WCC-SDB (2 TB)
+        sdc   ata-WDC_WD20EFRX-68EUZN0_WCC-SDC (2 TB)
+        sdaa  ata-WDC_WD20EFRX-68EUZN0_WCC-SDAA (2 TB, /srv, APM 128)
+
+        Waiting:
+          sdb: waits for 20min of idleness
+          sdc: does not answer, and is asked again ever later, at last every hour:
+          hdparm did not end within 10 s
+
+        Left alone:
+          sdd: solid state: there is no spindle
+          loop0, loop1, loop2, loop3, loop4, loop5 and 3 more: a loop device: a file on
+          another disk
+        """).lstrip()
+    )
+
+
+def test_without_a_disk_that_could_spin_down() -> None:
+    assert lines_of(None) == "No disk that could stand by is known.\n"
+    assert lines_of(DISK_STATUSES["left alone"]) == (
+        "No disk that could stand by is known.\n\nLeft alone:\n  vda: a virtual machine's disk\n"
+    )
+
+
+def test_the_status_counts_those_asleep() -> None:
+    assert "\ndisks     2 of 4 asleep\n" in status_text(status_json(usual_server(), NOW))
+    assert "disks" not in status_text(status_json(DISK_STATUSES["left alone"], NOW))
+
+
+def test_states_have_colours() -> None:
+    def marked(text: str, style: Style) -> str:
+        return f"<{style}>{text}</{style}>"
+
+    said = disks_text(status_json(usual_server(), NOW), marked)
+    assert "<good>standby</good>" in said
+    assert "<bad>hung   </bad>" in said
+    assert "<doubt>" not in said
+
+
+def test_a_disk_that_is_due_spins_down_now() -> None:
+    due = active()._replace(spin_down_at=NOW.mono - 5)
+    assert "  now  " in lines_of(disk_status(due))
+
+
+@pytest.mark.parametrize(
+    ("about", "word"),
+    [
+        ({"worked": "ata"}, "ATA"),
+        ({"worked": "scsi", "method": "both"}, "SCSI"),
+        ({"worked": None, "method": "timer", "spin_downs": 1}, "timer"),
+        ({"worked": None, "method": "timer", "spin_downs": 0}, "-"),
+        ({"worked": None, "method": "command", "spin_downs": 1}, "-"),
+    ],
+)
+def test_the_verified_method(about: dict[str, object], word: str) -> None:
+    report = standby()._replace(**about)  # type: ignore[arg-type]  # the rows above name fields that it has
+    assert method_text(disks_json(disk_status(report), NOW)[0]) == word
+
+
+@pytest.mark.parametrize(
+    ("amount", "told"),
+    [(2_000_398_934_016, "2 TB"), (18 * 10**12, "18 TB"), (500_107_862_016, "500 GB"), (8 * 10**9, "8 GB")],
+)
+def test_sizes_are_those_on_the_label(amount: int, told: str) -> None:
+    report = active()._replace(disk=disk("sda", size=amount))
+    assert size_text(disks_json(disk_status(report), NOW)[0]) == told
+
+
+@pytest.mark.parametrize(
+    ("about", "told"),
+    [
+        ({"apm": 127, "timer": 1275}, "APM 127, own timer 21 min"),
+        ({"apm": None, "timer": 1800}, "own timer 30 min"),
+        ({"apm": 254, "timer": 0}, "APM 254"),
+        ({"apm": None, "timer": None}, ""),
+    ],
+)
+def test_what_was_really_set_is_shown(about: dict[str, object], told: str) -> None:
+    report = active()._replace(**about)  # type: ignore[arg-type]  # the rows above name fields that it has
+    given = disk_status(report)
+    assert settings_text(disks_json(given, NOW)[0]) == told
+    assert f"(2 TB{told and ', '}{told})" in lines_of(given)

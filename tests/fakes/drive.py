@@ -1,0 +1,195 @@
+"""A drive with a spindle, played: it obeys, ignores, refuses or hangs, and writes down what happens."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from powerd.core.actions import ActionResult
+from powerd.disks.disk_id import DiskId
+from powerd.disks.model import (
+    CheckPowerMode,
+    Disk,
+    DiskAction,
+    FailureCause,
+    PowerFeatures,
+    PowerMode,
+    PowerStatus,
+    ReadPowerFeatures,
+    SetApmLevel,
+    SetStandbyTimer,
+    SpinDown,
+)
+from powerd.smart.actions import CheckHealth, HealthReading, StartTest
+from powerd.smart.model import Health
+
+
+@dataclass(slots=True)
+class DriveSimulator:
+    """A drive.
+
+    Attributes:
+        disk: as the inventory shows it.
+        spins: whether its spindle turns.
+        ignored_methods: ways of standing by that it accepts and ignores.
+        refused_methods: ways that it refuses.
+        hides_power_mode: it never says whether it spins.
+        ignores_timer: its timer never runs out.
+        self_standby_after: seconds of idleness after which it stops whatever its timer; 0 = it does not.
+        bridge: "sleeps" = it says so for standby; "wakes" = and wakes when it is asked.
+        drive: what it can do.
+        error: what every order to it comes to.
+        health: what it says of itself.
+        check_error: what every check of its health comes to.
+        power_reply: what it says when it is asked; None = the truth.
+        commands: of all that it was sent, I/O apart.
+        log: (seconds since the beginning, what happened).
+    """
+
+    disk: Disk
+    spins: bool = True
+    ignored_methods: frozenset[str] = frozenset()
+    refused_methods: frozenset[str] = frozenset()
+    hides_power_mode: bool = False
+    ignores_timer: bool = False
+    bridge: str = ""
+    drive: PowerFeatures = field(default=PowerFeatures(apm=254, apm_supported=True))
+    error: tuple[FailureCause, str] | None = None
+    health: Health = field(default=Health(checked_at=0, protocol="ata", passed=True))
+    check_error: tuple[FailureCause, str] | None = None
+    self_standby_after: int = 0
+    timer: int = 0
+    ios: int = 1
+    flying: int = 0
+    suspended: bool = False
+    counters_error: str = ""
+    hides_settings: bool = False
+    last_used_at: float = 0.0
+    power_reply: PowerMode | None = None
+    commands: int = 0
+    log: list[tuple[float, str]] = field(default_factory=list)
+
+    def times_of(self, what: str) -> list[float]:
+        return [at for at, each in self.log if each == what]
+
+    def access(self, at: float) -> None:
+        self.run_timers(at)
+        self.ios += 1
+        self.last_used_at = at
+        self._spin_up(at)
+
+    def passthrough_command(self, at: float) -> None:
+        """Somebody's command that is no I/O, and takes the platters: ``hdparm --read-sector``."""
+        self.run_timers(at)
+        self.commands += 1
+        self.last_used_at = at
+        self._spin_up(at)
+
+    def check_power_mode(self, at: float) -> None:
+        """Somebody asks whether it spins: ``hdparm -C``."""
+        self.run_timers(at)
+        self.commands += 1
+
+    def replug(self, at: float, mono: float) -> None:
+        """It is pulled and plugged in again: it has lost its power, and with it what it was set to."""
+        self.run_timers(at)
+        self.disk = replace(self.disk, attached_at=mono)
+        self.timer = 0
+        self.last_used_at = at
+        self._spin_up(at)
+
+    def run_timers(self, at: float) -> None:
+        """Its own timers."""
+        timer = 0 if self.ignores_timer else self.timer
+        for after, what in ((timer, "timer"), (self.self_standby_after, "nap")):
+            if after and self.spins and at >= self.last_used_at + after:
+                self.spins = False
+                self.log.append((self.last_used_at + after, what))
+
+    def _spin_up(self, at: float) -> None:
+        if not self.spins:
+            self.spins = True
+            self.last_used_at = at
+            self.log.append((at, "up"))
+
+    def execute(self, action: DiskAction, at: float) -> ActionResult:  # noqa: PLR0911 - one row for each order
+        self.run_timers(at)
+        self.commands += 1
+        assert not self.suspended, "no command to a disk that the kernel has suspended"
+        if self.error:
+            self.log.append((at, "troubled"))
+            return ActionResult(False, self.error[1], self.error[0])
+        match action:
+            case CheckPowerMode():
+                self.log.append((at, "ask"))
+                return ActionResult(True, "asked", PowerStatus(self._power(at)))
+            case SpinDown(method=how):
+                return self._spin_down(how, at)
+            case CheckHealth(may_wake=wake) if self.check_error is not None and (wake or self.spins):
+                if wake and self.check_error[0] is not FailureCause.BUSY:
+                    self._spin_up(at)
+                return ActionResult(False, self.check_error[1], self.check_error[0])
+            case CheckHealth(may_wake=True):
+                self._spin_up(at)
+                self.log.append((at, "health"))
+                return ActionResult(True, "read its health", HealthReading(self.health, "sat"))
+            case _ if not self.spins:
+                self.log.append((at, "WOKEN BY AN ORDER"))
+                return ActionResult(False, "it sleeps", FailureCause.IN_STANDBY)
+            case CheckHealth():
+                self.log.append((at, "health"))
+                return ActionResult(True, "read its health", HealthReading(self.health, "sat"))
+            case StartTest(test=test):
+                self.log.append((at, test))
+                return ActionResult(True, "begun", PowerStatus(self._power(at)))
+            case _:
+                return self._set(action, at)
+
+    def _spin_down(self, method: str, at: float) -> ActionResult:
+        power = self._power(at)
+        if power.is_stopped or power is PowerMode.SUSPENDED:
+            self.log.append((at, "rests"))
+            return ActionResult(True, "it rests", PowerStatus(power))
+        self.log.append((at, method))
+        if method in self.refused_methods:
+            return ActionResult(False, f"{method} refused", FailureCause.FAILED)
+        self.spins = self.spins and method in self.ignored_methods
+        return ActionResult(True, "told", PowerStatus(PowerMode.STANDBY, spin_down_sent=True))
+
+    def _set(self, action: SetStandbyTimer | SetApmLevel | ReadPowerFeatures, at: float) -> ActionResult:
+        match action:
+            case SetStandbyTimer(seconds=seconds):
+                self.log.append((at, f"timer {seconds}"))
+                if "timer" in self.refused_methods:
+                    return ActionResult(False, "no timer", FailureCause.FAILED)
+                self.timer, self.last_used_at = seconds, at
+                return ActionResult(True, "set", PowerStatus(PowerMode.ACTIVE))
+            case SetApmLevel(level=level):
+                self.log.append((at, f"apm {level}"))
+                if level > 253:
+                    return ActionResult(False, f"refused: {level}", FailureCause.FAILED)
+                self.drive = replace(self.drive, apm=level)
+                return ActionResult(True, "set", self.drive)
+            case ReadPowerFeatures():
+                self.log.append((at, "read"))
+                if self.hides_settings:
+                    return ActionResult(False, "no ATA disk", FailureCause.FAILED)
+                return ActionResult(True, "read", self.drive)
+
+    def _power(self, at: float) -> PowerMode:
+        if self.power_reply:
+            return self.power_reply
+        if self.hides_power_mode:
+            return PowerMode.UNKNOWN
+        if self.spins:
+            return PowerMode.ACTIVE
+        if self.bridge == "wakes":
+            self.log.append((at, "woken by a question"))
+            self._spin_up(at)
+        return PowerMode.SLEEPING if self.bridge else PowerMode.STANDBY
+
+
+def disk(n: int, **about: Any) -> Disk:  # noqa: ANN401 - any field of a Disk
+    return Disk(
+        DiskId(f"ata-WDC_WD40EFRX_{n}"), f"sd{chr(97 + n)}", f"8:{16 * n}", "WDC WD40EFRX", f"S{n}", **about
+    )

@@ -1,0 +1,190 @@
+"""A LAN that does what a test tells it to: a scripted Eyes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from ipaddress import IPv4Interface
+
+from powerd.linux.values import (
+    HostError,
+    Lan,
+    Link,
+    Neighbour,
+    ProbeOutcome,
+    ProbeReply,
+    ProbeRequest,
+    StatSignature,
+    SweepResult,
+)
+
+LEASES = "/var/lib/misc/dnsmasq.leases"
+CONTROL = "/run/hostapd/wlan0"
+ANSWERS = ProbeReply(icmp=ProbeOutcome.ANSWERED, rtt=0.001)
+FAILED = ProbeReply(icmp=ProbeOutcome.FAILED, arp=ProbeOutcome.FAILED, error="No route to host")
+
+
+def link(index: int = 2, address: str = "10.0.0.253/24", *, ready: bool = True, name: str = "eth0") -> Link:
+    return Link(
+        index, name, f"02:00:00:00:ff:{index:02x}", ready, (IPv4Interface(address),) if address else ()
+    )
+
+
+def make_lan(*links: Link) -> Lan:
+    own = frozenset(str(each.ip) for one in links for each in one.addresses)
+    return Lan(links, own, frozenset({"10.0.0.254"}))
+
+
+def mac(n: int) -> str:
+    return f"02:00:00:00:00:{n:02x}"
+
+
+def arp_reply(n: int) -> ProbeReply:
+    return ProbeReply(icmp=ProbeOutcome.SILENT, arp=ProbeOutcome.ANSWERED, rtt=0.001, mac=mac(n))
+
+
+def neighbour(n: int, address: str | None = None, *, ago: float = 1.0, reachable: bool = True) -> Neighbour:
+    return Neighbour(2, address or f"10.0.0.{n}", mac(n), reachable, ago)
+
+
+@dataclass(slots=True)
+class RecordedSweep:
+    """One sweep that was asked for."""
+
+    probes: list[ProbeRequest]
+    timeout: float
+    tries: int
+    until_first: bool
+    deadline: float
+
+    @property
+    def addresses(self) -> list[str]:
+        return [ask.address for ask in self.probes]
+
+
+@dataclass(slots=True)
+class FakeLan:
+    """Where everybody is silent who has no answer.
+
+    Attributes:
+        links: the server's links.
+        neighbour_table: the neighbour table.
+        replies: replies by address; anybody else is silent in every way that he is asked.
+        files: lease files by path.
+        dns: addresses by host name, or the resolver's trouble.
+        associated: MAC addresses at the access point; None = there is none.
+        hostapd_hangs: the access point is there, and does not answer.
+        yields: how often the loop was given its turn.
+        resolved_names: each name that was asked for.
+        sweeps: each sweep that was asked for.
+        sweep_duration: seconds that a sweep takes.
+    """
+
+    links: Lan = field(default_factory=lambda: make_lan(link()))
+    neighbour_table: tuple[Neighbour, ...] = ()
+    replies: dict[str, ProbeReply] = field(default_factory=dict)
+    files: dict[str, str] = field(default_factory=dict)
+    dns: dict[str, tuple[str, ...] | HostError] = field(default_factory=dict)
+    associated: tuple[str, ...] | None = None
+    hostapd_hangs: bool = False
+    yields: int = 0
+    resolved_names: list[str] = field(default_factory=list)
+    sweeps: list[RecordedSweep] = field(default_factory=list)
+    sweep_duration: float = 0.0
+
+    def set_leases(self, *numbers: int) -> None:
+        """Host ``n`` has the address 10.0.0.n."""
+        self.files[LEASES] = "".join(f"0 {mac(n)} 10.0.0.{n} host{n} *\n" for n in numbers)
+
+    def find(self, pattern: str) -> tuple[str, ...]:
+        existing = [*self.files, *([] if self.associated is None else [CONTROL])]
+        return tuple(sorted(path for path in existing if fnmatchcase(path, pattern)))
+
+    def stat_signature(self, path: str) -> StatSignature | None:
+        text = self.files.get(path)
+        return None if text is None else StatSignature(1, len(text), hash(text))
+
+    async def read_chunks(self, path: str) -> AsyncIterator[str]:
+        yield self.files[path]
+
+    async def read(self, path: str, limit: int = 1 << 20) -> str:
+        return self.files[path][:limit]
+
+    async def yield_now(self) -> None:
+        self.yields += 1
+
+    async def lan(self) -> Lan:
+        return self.links
+
+    async def neighbours(self) -> tuple[Neighbour, ...]:
+        return self.neighbour_table
+
+    async def sweep(
+        self,
+        asks: Sequence[ProbeRequest],
+        *,
+        timeout: float,  # noqa: ASYNC109 - as Eyes.sweep
+        tries: int,
+        until_first: bool,
+        deadline: float = 60.0,
+    ) -> SweepResult:
+        self.sweeps.append(RecordedSweep(list(asks), timeout, tries, until_first, deadline))
+        await asyncio.sleep(self.sweep_duration)
+        replies = dict.fromkeys((ask.address for ask in asks), ProbeReply())
+        for ask in asks:
+            replies[ask.address] = reply = self._reply(ask)
+            found = reply.icmp is ProbeOutcome.ANSWERED or (
+                reply.arp is ProbeOutcome.ANSWERED and ask.arp_sufficient
+            )
+            if until_first and found:
+                break
+        return SweepResult(replies)
+
+    def _reply(self, ask: ProbeRequest) -> ProbeReply:
+        scripted = self.replies.get(
+            ask.address, ProbeReply(icmp=ProbeOutcome.SILENT, arp=ProbeOutcome.SILENT)
+        )
+        icmp = scripted.icmp if ask.icmp else ProbeOutcome.NOT_PROBED
+        arp = scripted.arp if ask.link is not None else ProbeOutcome.NOT_PROBED
+        if (
+            scripted.icmp is ProbeOutcome.ANSWERED and ask.link is not None
+        ):  # as the sweep does: ARP is for the silent
+            arp = ProbeOutcome.NOT_PROBED if ask.icmp else ProbeOutcome.ANSWERED
+        return ProbeReply(
+            icmp, arp, scripted.rtt, scripted.mac if arp is ProbeOutcome.ANSWERED else None, scripted.error
+        )
+
+    def listdir(self, directory: str) -> tuple[str, ...]:
+        del directory
+        return ()
+
+    def read_text(self, path: str) -> str | None:
+        del path
+        return None
+
+    def read_cached(self, paths: Sequence[str]) -> list[str | None]:
+        return [None for _ in paths]
+
+    def realpath(self, path: str) -> str | None:
+        del path
+        return None
+
+    def kernel_release(self) -> str:
+        return "6.1.0"
+
+    def watch_block_devices(self, heard: Callable[[], None]) -> None:
+        """No disk ever comes."""
+
+    async def stations(self, control: str) -> str:
+        if self.associated is None or self.hostapd_hangs:
+            raise HostError(f"{control}: nobody answers")
+        return "".join(f"{each}\nflags=[AUTH][ASSOC]\n" for each in self.associated)
+
+    async def resolve(self, name: str) -> tuple[str, ...]:
+        self.resolved_names.append(name)
+        answer = self.dns.get(name, ())
+        if isinstance(answer, HostError):
+            raise answer
+        return answer

@@ -1,0 +1,75 @@
+"""Eyes for a tree of files, which count what they are asked, and fail where they are told to."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from powerd.linux.machine import Machine
+from powerd.linux.values import HostError, StatSignature
+
+
+class CountingFiles(Machine):
+    """The real Eyes below ``root``.
+
+    Attributes:
+        stat_counts, open_counts: how often each path was looked at and read since the last forget().
+        unreadable: paths that cannot be looked at or read.
+        station_lists: what each access point tells, by the path of its control socket; None = it does not
+            answer.
+    """
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root)
+        self.root = root
+        self.stat_counts: Counter[str] = Counter()
+        self.open_counts: Counter[str] = Counter()
+        self.unreadable: set[str] = set()
+        self.station_lists: dict[str, str | None] = {}
+
+    def replace_file(self, path: str, *texts: str) -> None:
+        """Replace a file, as a server does that writes a new one and renames it."""
+        file = self.root / path.lstrip("/")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        new = file.with_name(file.name + ".new")
+        new.write_text("".join(texts))
+        new.rename(file)
+
+    def append(self, path: str, text: str) -> None:
+        """Append to a file."""
+        with (self.root / path.lstrip("/")).open("a") as file:
+            file.write(text)
+
+    def remove(self, path: str) -> None:
+        (self.root / path.lstrip("/")).unlink()
+
+    def restore_mtime(self, path: str, signature: StatSignature) -> None:
+        """Give a file an earlier version's time, as writing within one tick of the kernel's clock does."""
+        os.utime(self.root / path.lstrip("/"), ns=(signature.mtime_ns, signature.mtime_ns))
+
+    def reset_counts(self) -> None:
+        self.stat_counts.clear()
+        self.open_counts.clear()
+
+    def find(self, pattern: str) -> tuple[str, ...]:
+        if pattern in self.unreadable:
+            raise HostError(f"cannot look into {pattern}: Permission denied; be somebody else")
+        return super().find(pattern)
+
+    def stat_signature(self, path: str) -> StatSignature | None:
+        self.stat_counts[path] += 1
+        return super().stat_signature(path)
+
+    def read_chunks(self, path: str) -> AsyncIterator[str]:
+        self.open_counts[path] += 1
+        if path in self.unreadable:
+            raise HostError(f"cannot read {path}: Permission denied; be somebody else")
+        return super().read_chunks(path)
+
+    async def stations(self, control: str) -> str:
+        answer = self.station_lists[control]
+        if answer is None:
+            raise HostError(f"{control} does not answer; is hostapd still running?")
+        return answer

@@ -1,0 +1,98 @@
+"""A house that grants wishes and writes them down."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from ui.statuses import NOW, at
+
+from powerd.disks.disk_id import DiskId
+from powerd.requests.model import KeepAwake, KeepAwakeId, RequestRefusedError, WakeOnLanResult
+from powerd.ui.http.lazy_server import RequestHandlers
+
+TOKEN = "correct-horse-battery-staple"  # noqa: S105 - a secret of these tests alone
+
+
+@dataclass
+class FakeRequests:
+    """What was wished, in its order.
+
+    Attributes:
+        calls: each wish, and its end where it has one.
+        token: what TCP takes; None = over TCP nothing may be changed; an exception is raised.
+        hold_ended: a hold has ended.
+    """
+
+    calls: list[tuple[object, ...]] = field(default_factory=list)
+    token: str | ValueError | None = None
+    hold_ended: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def requests(self) -> RequestHandlers:
+        return RequestHandlers(
+            self.keep,
+            self.drop,
+            self.hold,
+            self.wake_on_lan,
+            self.spin_down,
+            self.check,
+            self.test,
+            self.read_token,
+        )
+
+    def read_token(self) -> str | None:
+        if isinstance(self.token, ValueError):
+            raise self.token
+        return self.token
+
+    def keep(self, seconds: float, because: str) -> KeepAwake:
+        self.calls.append(("keep", seconds, because))
+        if seconds > 1e6:
+            raise RequestRefusedError("that is too long")
+        return KeepAwake(KeepAwakeId("3"), because, NOW, at(seconds))
+
+    def drop(self, name: str) -> KeepAwake:
+        self.calls.append(("drop", name))
+        if name != "3":
+            raise RequestRefusedError(f'there is no keep "{name}"', not_found=True)
+        return KeepAwake(KeepAwakeId("3"), "backup", NOW, at(60))
+
+    @contextmanager
+    def hold(self, because: str) -> Iterator[KeepAwake]:
+        self.calls.append(("hold", because))
+        try:
+            yield KeepAwake(KeepAwakeId("h1"), because, NOW, None)
+        finally:
+            self.calls.append(("let go", because))
+            self.hold_ended.set()
+
+    async def wake_on_lan(self, host: str) -> WakeOnLanResult:
+        self.calls.append(("wake", host))
+        if host == "nobody":
+            raise RequestRefusedError('no client is known as "nobody"', not_found=True)
+        return WakeOnLanResult(host, "02:00:00:00:00:09", (("eth0", "10.0.0.255"),))
+
+    async def check(self, disk: str) -> DiskId:
+        self.calls.append(("check", disk))
+        if disk == "nothing":
+            raise RequestRefusedError('there is no disk "nothing"', not_found=True)
+        return DiskId(disk)
+
+    async def test(self, disk: str, kind: str) -> DiskId:
+        self.calls.append(("test", disk, kind))
+        if disk == "asleep":
+            raise RequestRefusedError("asleep is asleep")
+        return DiskId(disk)
+
+    async def spin_down(self, disk: str) -> tuple[DiskId, ...]:
+        self.calls.append(("stand by", disk))
+        if disk == "nothing":
+            raise RequestRefusedError('there is no disk "nothing"', not_found=True)
+        if disk == "ssd":
+            raise RequestRefusedError("sda will not stand by: solid state")
+        return DiskId(disk), DiskId("its-mirror")
+
+
+REQUESTS = FakeRequests().requests()

@@ -1,0 +1,429 @@
+"""One request at one disk: what is sent, what is answered, and what is never sent to whom."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+import pytest
+from helper.fake_drives import FakeDrives
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from powerd.disks.model import PowerMode
+from powerd.helper.disks import drive, sg_io
+from powerd.helper.disks.device import DiskDevice
+from powerd.helper.disks.requests import DiskRequests
+from powerd.helper.errors import RefusalError
+from powerd.helper.protocol.codec import DiskRequest, DiskResponse
+from powerd.helper.protocol.messages import (
+    DriveResponse,
+    PowerResponse,
+    ReadDriveRequest,
+    ReadPowerRequest,
+    SetApmRequest,
+    SetTimerRequest,
+    SpinDownRequest,
+)
+from powerd.helper.subprocess import Tools
+
+SDA: Final = "ata-SDA"
+ASK: Final = "hdparm --verbose -C sda"
+SETTINGS: Final = (SetTimerRequest(SDA, 120), SetApmRequest(SDA, 128, spin_down=False), ReadDriveRequest(SDA))
+
+
+@pytest.fixture
+def drives(tmp_path: Path) -> FakeDrives:
+    return FakeDrives(tmp_path, "sda", "sdb")
+
+
+def serve(drives: FakeDrives, request: DiskRequest) -> DiskResponse:
+    async def main() -> DiskResponse:
+        return await DiskRequests(drives.root, Tools([drives.tools])).execute(request)
+
+    return asyncio.run(main())
+
+
+def refusal(drives: FakeDrives, request: DiskRequest) -> str:
+    with pytest.raises(RefusalError) as caught:
+        serve(drives, request)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("state", "says"),
+    [
+        ("active", "active"),
+        ("standby", "standby"),
+        ("standby_y", "standby"),
+        ("idle_b", "active"),
+        ("sleeping", "sleeping"),
+        ("odd", "unknown"),
+    ],
+)
+def test_read_power(drives: FakeDrives, state: str, says: str) -> None:
+    drives.set_state("sda", state)
+    assert serve(drives, ReadPowerRequest(SDA)) == PowerResponse(SDA, says, 1)
+    assert drives.tool_calls() == [ASK]
+    assert drives.state("sda") == state
+
+
+@pytest.mark.parametrize("mode", ["nosense", "badsense"])
+def test_a_bridge_that_gives_no_registers_is_not_believed(drives: FakeDrives, mode: str) -> None:
+    """hdparm itself calls such a disk asleep."""
+    drives.set_state("sda", "active", mode)
+    assert serve(drives, ReadPowerRequest(SDA)) == PowerResponse(SDA, "unknown", 1)
+
+
+def test_a_suspended_disk_is_never_opened(drives: FakeDrives) -> None:
+    drives.write("sys/block/sda/device/power/runtime_status", "suspended\n")
+    questions: list[DiskRequest] = [
+        ReadPowerRequest(SDA),
+        SpinDownRequest(SDA, "ata"),
+        SpinDownRequest(SDA, "scsi"),
+    ]
+    for request in questions:
+        assert serve(drives, request) == PowerResponse(SDA, "suspended", 0)
+    for request in SETTINGS:
+        assert "ata-SDA is asleep (suspended), and" in refusal(drives, request)
+    assert drives.tool_calls() == []
+
+
+@pytest.mark.parametrize("state", ["standby", "standby_y", "sleeping"])
+def test_nothing_but_the_question_goes_to_a_sleeping_disk(drives: FakeDrives, state: str) -> None:
+    requests: list[DiskRequest] = [
+        *SETTINGS,
+        SpinDownRequest(SDA, "ata"),
+        SpinDownRequest(SDA, "scsi"),
+        ReadPowerRequest(SDA),
+    ]
+    for request in requests:
+        drives.set_state("sda", state)
+        if isinstance(request, SpinDownRequest | ReadPowerRequest):
+            answer = serve(drives, request)
+            assert isinstance(answer, PowerResponse)
+            assert answer.state in {"standby", "sleeping"}
+            assert not answer.stopped
+        else:
+            assert "would wake it; ask again later" in refusal(drives, request)
+        assert drives.tool_calls() == [ASK]
+        assert drives.state("sda") == state
+
+
+@pytest.mark.parametrize("mode", ["nosense", "badsense"])
+def test_a_disk_with_unknown_power_mode_is_left_alone(drives: FakeDrives, mode: str) -> None:
+    drives.set_state("sda", "standby", mode)
+    for request in SETTINGS:
+        assert "does not say whether it spins" in refusal(drives, request)
+    assert drives.tool_calls() == [ASK] * 3
+
+
+def test_spin_down(drives: FakeDrives) -> None:
+    assert serve(drives, SpinDownRequest(SDA, "ata")) == PowerResponse(SDA, "standby", 4, stopped=True)
+    assert drives.tool_calls() == [ASK, "smartctl --json=c -d sat -c sda", "hdparm -y sda"]
+    assert drives.state("sda") == "standby"
+
+
+def test_spin_down_of_a_drive_that_refuses(drives: FakeDrives) -> None:
+    drives.set_state("sda", "active", "refuses")
+    said = refusal(drives, SpinDownRequest(SDA, "ata"))
+    assert said == "hdparm -y failed: HDIO_DRIVE_CMD(standby) failed: Input/output error"
+
+
+def test_spin_down_by_scsi_of_a_device_without_commands(drives: FakeDrives) -> None:
+    """The fake's device is a mere file, and the real kernel says so."""
+    for mode in ("well", "deaf"):
+        drives.set_state("sda", "active", mode)
+        assert "is no longer ata-SDA" in refusal(drives, SpinDownRequest(SDA, "scsi"))
+
+
+def test_spin_down_by_scsi(drives: FakeDrives, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The kernel's part is in test_scsi.py; a drive that cannot say what it does is stopped all the same."""
+    stopped: list[str] = []
+    monkeypatch.setattr(sg_io, "spin_down", lambda disk: stopped.append(disk.name))
+    assert serve(drives, SpinDownRequest(SDA, "scsi")) == PowerResponse(SDA, "standby", 4, stopped=True)
+    drives.set_state("sda", "active", "deaf")
+    assert serve(drives, SpinDownRequest(SDA, "scsi")) == PowerResponse(SDA, "standby", 2, stopped=True)
+    assert stopped == [SDA, SDA]
+
+
+def test_a_self_test_is_not_cut_off(drives: FakeDrives) -> None:
+    drives.set_state("sda", "active", "testing")
+    assert refusal(drives, SpinDownRequest(SDA, "ata")) == (
+        "ata-SDA is not stopped: a SMART self-test runs; wait until it is done"
+    )
+    assert drives.state("sda") == "active"
+
+
+BRIDGE = r"""#!/bin/sh
+echo "smartctl $*" >> "${{0%/*}}/log"
+case "$*" in *"-d {0} "*) ;; *) echo '{{"smartctl": {{"exit_status": 1}}}}'; exit 1 ;; esac
+echo '{{"ata_smart_data": {{"self_test": {{"status": {{"value": 249}}}}}}}}'
+"""
+
+
+@pytest.mark.parametrize(("works", "asked"), [("auto", 1), ("sat", 2), ("sat,12", 3)])
+def test_a_self_test_behind_a_usb_bridge_is_not_cut_off(drives: FakeDrives, works: str, asked: int) -> None:
+    drives.behind_usb("sda")
+    (drives.tools / "smartctl").write_text(BRIDGE.format(works))
+    assert "a SMART self-test runs" in refusal(drives, SpinDownRequest(SDA, "ata"))
+    assert len(drives.tool_calls()) == 1 + asked
+    assert drives.state("sda") == "active"
+
+
+@pytest.mark.parametrize("does", ["echo torn {", "echo [1]", "exit 0", "kill -SEGV $$", "exit 4"])
+def test_a_smartctl_whose_answer_cannot_be_read_proves_no_end_of_a_self_test(
+    drives: FakeDrives, does: str
+) -> None:
+    (drives.tools / "smartctl").write_text(f"#!/bin/sh\n{does}\n")
+    said = refusal(drives, SpinDownRequest(SDA, "ata"))
+    assert said == (
+        "ata-SDA is not stopped: smartctl does not say whether a self-test runs; see: smartctl -a"
+    )
+    assert drives.state("sda") == "active"
+
+
+@pytest.fixture
+def sas(drives: FakeDrives, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """sda is a SAS disk; its commands up to now. The kernel's part is in test_scsi.py."""
+    drives.write("sys/block/sda/device/vendor", "SEAGATE \n")
+    sent: list[str] = []
+
+    def say(word: str, answer: object) -> Callable[[DiskDevice], object]:
+        def said(_disk: DiskDevice) -> object:
+            sent.append(word)
+            return answer
+
+        return said
+
+    monkeypatch.setattr(sg_io, "read_power", say("power", PowerMode.ACTIVE))
+    monkeypatch.setattr(sg_io, "self_test_in_progress", say("test", answer=False))
+    monkeypatch.setattr(sg_io, "spin_down", say("stop", None))
+    return sent
+
+
+LOGGED: Final = "smartctl --json=co -d scsi -l selftest sda"
+
+
+def scsi_log(drives: FakeDrives, name: str, status: int = 0) -> None:
+    """Let smartctl say what one has said."""
+    report = Path(__file__).parents[1] / "recorded" / name
+    (drives.tools / "smartctl").write_text(
+        f'#!/bin/sh\necho "smartctl $*" >> "${{0%/*}}/log"\ncat {report}\nexit {status}\n'
+    )
+
+
+def test_a_self_test_of_a_sas_disk_is_not_cut_off(drives: FakeDrives, sas: list[str]) -> None:
+    scsi_log(drives, "smartctl-scsi-testing.json")
+    assert "a SMART self-test runs" in refusal(drives, SpinDownRequest(SDA, "scsi"))
+    assert (sas, drives.tool_calls()) == (["power", "test"], [LOGGED])
+
+
+def test_a_self_test_reported_by_a_sas_disk_needs_no_smartctl(
+    drives: FakeDrives, sas: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sg_io, "self_test_in_progress", lambda _disk: True)
+    (drives.tools / "smartctl").unlink()
+    assert "a SMART self-test runs" in refusal(drives, SpinDownRequest(SDA, "scsi"))
+    assert sas == ["power"]
+
+
+@pytest.mark.parametrize(
+    ("log", "status"), [("smartctl-scsi-tested.json", 0), ("smartctl-scsi-no-log.json", 4), ("", 2)]
+)
+def test_a_sas_disk_without_or_with_an_unknown_self_test_is_stopped(
+    drives: FakeDrives, sas: list[str], log: str, status: int
+) -> None:
+    scsi_log(drives, log or "smartctl-scsi-testing.json", status)
+    assert serve(drives, SpinDownRequest(SDA, "scsi")) == PowerResponse(SDA, "standby", 12, stopped=True)
+    assert (sas, drives.tool_calls()) == (["power", "test", "stop"], [LOGGED])
+
+
+def test_without_smartctl_a_sas_disk_is_stopped(drives: FakeDrives, sas: list[str]) -> None:
+    (drives.tools / "smartctl").unlink()
+    assert serve(drives, SpinDownRequest(SDA, "scsi")) == PowerResponse(SDA, "standby", 3, stopped=True)
+    assert sas == ["power", "test", "stop"]
+
+
+@pytest.mark.parametrize("mode", ["nosmart", "well"])
+def test_missing_smart_is_no_busy_reason(drives: FakeDrives, mode: str) -> None:
+    drives.set_state("sda", "active", mode)
+    if mode == "well":
+        (drives.tools / "smartctl").unlink()
+    serve(drives, SpinDownRequest(SDA, "ata"))
+    assert drives.state("sda") == "standby"
+
+
+@pytest.mark.parametrize("mode", ["nosense", "badsense"])
+def test_a_disk_with_unknown_power_mode_is_stopped_but_not_queried_for_a_self_test(
+    drives: FakeDrives, mode: str
+) -> None:
+    """It may be asleep, and SMART would wake it; STANDBY IMMEDIATE would not."""
+    drives.set_state("sda", "active", mode)
+    assert serve(drives, SpinDownRequest(SDA, "ata")) == PowerResponse(SDA, "standby", 2, stopped=True)
+    assert drives.tool_calls() == [ASK, "hdparm -y sda"]
+
+
+def test_dirty_data_and_arrays_are_waited_for(drives: FakeDrives) -> None:
+    stats = drives.write("sys/kernel/debug/bdi/8:0/stats", "b_dirty:                     2\n")
+    assert "ata-SDA is not stopped: data waits to be written" in refusal(drives, SpinDownRequest(SDA, "ata"))
+    stats.write_text("b_dirty:                     0\n")
+    serve(drives, SpinDownRequest(SDA, "ata"))
+    assert drives.state("sda") == "standby"
+
+
+def test_set_timer(drives: FakeDrives) -> None:
+    assert serve(drives, SetTimerRequest(SDA, 242)) == PowerResponse(SDA, "active", 2)
+    assert drives.tool_calls() == [ASK, "hdparm -S 242 sda"]
+    drives.set_state("sda", "active", "refuses")
+    assert refusal(drives, SetTimerRequest(SDA, 0)) == (
+        "hdparm -S failed: HDIO_DRIVE_CMD(setidle) failed: Input/output error"
+    )
+
+
+def test_read_drive(drives: FakeDrives) -> None:
+    assert serve(drives, ReadDriveRequest(SDA)) == DriveResponse(
+        SDA, 254, apm_supported=True, epc=False, commands=2
+    )
+    assert drives.tool_calls() == [ASK, "hdparm --Istdout sda"]
+
+
+def test_set_apm_is_read_back(drives: FakeDrives) -> None:
+    answer = serve(drives, SetApmRequest(SDA, 128, spin_down=False))
+    assert answer == DriveResponse(SDA, 128, apm_supported=True, epc=False, commands=3)
+    assert drives.tool_calls() == [ASK, "hdparm -B 128 --Istdout sda"]
+    drives.set_state("sda", "active", "refuses")
+    assert refusal(drives, SetApmRequest(SDA, 254, spin_down=False)) == (
+        "ata-SDA took APM level 254 and shows 128; leave its APM as it is"
+    )
+    drives.set_state("sda", "active", "noapm")
+    assert refusal(drives, SetApmRequest(SDA, 254, spin_down=False)) == (
+        "hdparm -B failed: HDIO_DRIVE_CMD failed: Input/output error"
+    )
+
+
+def test_a_low_apm_level_has_to_be_meant(drives: FakeDrives) -> None:
+    assert "APM level 100 lets ata-SDA stop when it likes to" in refusal(
+        drives, SetApmRequest(SDA, 100, spin_down=False)
+    )
+    assert drives.tool_calls() == []
+    answer = serve(drives, SetApmRequest(SDA, 100, spin_down=True))
+    assert isinstance(answer, DriveResponse)
+    assert answer.apm == 100
+
+
+def test_a_sas_disk_has_none_of_ata(drives: FakeDrives) -> None:
+    drives.write("sys/block/sda/device/vendor", "SEAGATE \n")
+    for request in SETTINGS:
+        assert "ata-SDA is no ATA disk, and" in refusal(drives, request)
+    assert "is no longer ata-SDA" in refusal(drives, ReadPowerRequest(SDA))  # asked by SG_IO, not by hdparm
+    assert drives.tool_calls() == []
+
+
+@pytest.mark.parametrize(
+    ("mode", "says"),
+    [
+        ("garbage", "hdparm -C names no drive state; look at what it prints"),
+        ("gone", "hdparm -C failed: No such device or address"),
+        ("deaf", "hdparm -C failed: Invalid argument"),
+    ],
+)
+def test_what_is_no_answer_is_refused(drives: FakeDrives, mode: str, says: str) -> None:
+    drives.set_state("sda", "active", mode)
+    requests: list[DiskRequest] = [ReadPowerRequest(SDA), *SETTINGS, SpinDownRequest(SDA, "ata")]
+    for request in requests:
+        assert refusal(drives, request) == says
+
+
+@pytest.mark.parametrize(
+    ("request_", "mode", "commands"),
+    [
+        (ReadPowerRequest(SDA), "deaf", 1),
+        (SetTimerRequest(SDA, 120), "refuses", 2),
+        (SetApmRequest(SDA, 254, spin_down=False), "noapm", 3),
+        (SetApmRequest(SDA, 100, spin_down=False), "well", 0),
+        (SpinDownRequest(SDA, "ata"), "testing", 3),
+        (SpinDownRequest(SDA, "ata"), "refuses", 4),
+        (SpinDownRequest(SDA, "scsi"), "well", 4),
+    ],
+)
+def test_a_refusal_reports_how_many_commands_were_sent(
+    drives: FakeDrives, request_: DiskRequest, mode: str, commands: int
+) -> None:
+    """Else, on kernels that count them, they look like somebody else's access."""
+    drives.set_state("sda", "active", mode)
+    with pytest.raises(RefusalError) as caught:
+        serve(drives, request_)
+    assert caught.value.commands == commands
+
+
+def test_a_request_that_never_started_has_sent_nothing(drives: FakeDrives) -> None:
+    (drives.tools / "hdparm").write_bytes(b"\x7fELF")
+    for request in (ReadPowerRequest(SDA), SpinDownRequest(SDA, "ata")):
+        with pytest.raises(RefusalError, match="cannot be started") as caught:
+            serve(drives, request)
+        assert (caught.value.cause, caught.value.commands) == ("unreached", 0)
+
+
+def test_a_drive_that_timed_out_has_not_refused_the_command(
+    drives: FakeDrives, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """hdparm then fails as it does with a drive that refuses, only later."""
+    monkeypatch.setattr(drive, "QUICK_COMMAND", 0.2)
+    words = "HDIO_DRIVE_CMD(powermode) failed: Input/output error"
+    (drives.tools / "hdparm").write_text(f"#!/bin/sh\nsleep 0.3; echo '{words}' >&2; exit 5\n")
+    with pytest.raises(RefusalError) as caught:
+        serve(drives, ReadPowerRequest(SDA))
+    assert (caught.value.cause, caught.value.commands) == ("hung", 1)
+    assert str(caught.value) == (
+        f"ata-SDA did not answer within 0.2 s, and the kernel gave it up ({words}); see dmesg"
+    )
+
+
+def test_a_drive_that_answers_only_when_it_has_started_is_waited_for(
+    drives: FakeDrives, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(drive, "QUICK_COMMAND", 0.2)
+    tool = drives.tools / "hdparm"
+    tool.write_text(tool.read_text().replace("\n", "\nsleep 0.3\n", 1))
+    assert serve(drives, ReadPowerRequest(SDA)) == PowerResponse(SDA, "active", 1)
+
+
+def test_without_hdparm_there_is_a_remedy(drives: FakeDrives) -> None:
+    (drives.tools / "hdparm").unlink()
+    with pytest.raises(RefusalError, match=r"^hdparm is not installed; apt-get install hdparm$") as caught:
+        serve(drives, ReadPowerRequest(SDA))
+    assert caught.value.cause == "unreached", "no disk is to be blamed, and given up, for that"
+
+
+REQUESTS: Final = st.one_of(
+    st.builds(ReadPowerRequest, st.just(SDA)),
+    st.builds(SpinDownRequest, st.just(SDA), st.just("ata")),
+    st.builds(SetTimerRequest, st.just(SDA), st.integers(0, 252)),
+    st.builds(SetApmRequest, st.just(SDA), st.sampled_from([100, 128, 254]), st.booleans()),
+    st.builds(ReadDriveRequest, st.just(SDA)),
+)
+
+
+@given(
+    REQUESTS,
+    st.sampled_from(["standby", "standby_y", "sleeping"]),
+    st.sampled_from(["well", "noapm", "refuses", "testing", "nosense", "badsense"]),
+)
+@settings(
+    max_examples=40,
+    deadline=None,
+    # The drives are put into a state each time; how long that takes is no matter.
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+def test_no_request_wakes_a_sleeping_disk(
+    drives: FakeDrives, request: DiskRequest, state: str, mode: str
+) -> None:
+    drives.set_state("sda", state, mode)
+    try:
+        serve(drives, request)
+    except RefusalError as error:
+        assert str(error).isprintable()  # noqa: PT017 - a refusal is one outcome of two
+    assert drives.state("sda") in {state, "standby"}

@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+from helper.smart.smartctl_drives import DRIVES
+
+from powerd.smart.codec import health_from_json
+from powerd.smart.model import Health
+
+
+def child(document: bytes) -> tuple[int, dict[str, object], bytes]:
+    end = subprocess.run(
+        [sys.executable, "-I", "-m", "powerd.helper.smart.reader_child"],
+        input=document,
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+    return end.returncode, json.loads(end.stdout), end.stderr
+
+
+def test_a_health_in_one_line() -> None:
+    status, told, complaint = child(DRIVES["seagate"].document())
+    assert (status, complaint) == (0, b"")
+    assert isinstance(health_from_json(told["health"]), Health)
+
+
+def test_why_there_is_none() -> None:
+    status, told, complaint = child(b"no JSON")
+    assert (status, told, complaint) == (1, {"why": "smartctl's answer is torn"}, b"")
+
+
+def test_an_endless_answer_is_cut_off() -> None:
+    status, told, _ = child(b"[" + b"0," * (1 << 20))
+    assert (status, told) == (1, {"why": "smartctl's answer is torn"})

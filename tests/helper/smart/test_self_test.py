@@ -1,0 +1,127 @@
+"""Whether a drive tests itself, by what smartctl says; its own words are in recorded/.
+
+Those on SCSI are of a smartctl 7.3 whose commands were answered as a Seagate ST4000NM0023 answers them.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+from helper.fake_drives import FakeDrives
+from hypothesis import given
+from hypothesis import strategies as st
+
+from powerd.helper.disks.device import find_disk
+from powerd.helper.smart.self_test import BUSY_REASON, busy_reason, query, test_in_progress, test_started
+from powerd.helper.smart.values import parse_object
+
+RECORDED: Final = Path(__file__).parents[1] / "recorded"
+
+
+def recorded(name: str) -> dict[str, Any]:
+    told: dict[str, Any] = json.loads((RECORDED / name).read_text())
+    return told
+
+
+@pytest.mark.parametrize(
+    ("value", "running"),
+    [(0xF9, True), (0xF0, True), (0x00, False), (0x19, False), ("249", False), (None, False)],
+)
+def test_of_ata(value: object, *, running: bool) -> None:
+    told = {"ata_smart_data": {"self_test": {"status": {"value": value, "string": "in progress"}}}}
+    assert test_in_progress(told) is running
+
+
+def test_a_report_of_ata() -> None:
+    """smartctl 7.3 of Debian 12."""
+    report = recorded("smartctl-capabilities.json")
+    assert busy_reason(report) is None
+    status = report["ata_smart_data"]["self_test"]["status"]
+    assert status["value"] == 0
+    status["value"] = 249
+    assert busy_reason(report) == BUSY_REASON
+
+
+@pytest.mark.parametrize(
+    ("name", "running"),
+    [
+        ("smartctl-scsi-testing.json", True),
+        ("smartctl-scsi-sense.json", True),
+        ("smartctl-scsi-tested.json", False),
+        ("smartctl-scsi-no-log.json", False),
+    ],
+)
+def test_reports_of_scsi(name: str, *, running: bool) -> None:
+    """It is in the log; or in the answer to REQUEST SENSE alone, which is a mere line in this version."""
+    assert busy_reason(recorded(name)) == (BUSY_REASON if running else None)
+
+
+def test_older_versions_have_but_the_lines() -> None:
+    told = recorded("smartctl-scsi-testing.json")
+    old = {key: value for key, value in told.items() if not key.startswith("scsi_")}
+    assert test_in_progress(old)
+    old["smartctl"]["output"] = [line for line in old["smartctl"]["output"] if "progress" not in line]
+    assert not test_in_progress(old)
+
+
+@pytest.mark.parametrize("running", [True, False])
+def test_newer_versions_print_json(*, running: bool) -> None:
+    """From 7.6 on; its lines are not asked for where JSON does."""
+    told = recorded("smartctl-scsi-tested.json")
+    status = {"in_progress": running, **({"completion_percent": 25} if running else {})}
+    assert test_in_progress(told | {"scsi_self_test_status": status}) is running
+
+
+def test_each_kind_of_drive_has_its_question(tmp_path: Path) -> None:
+    drives = FakeDrives(tmp_path, "sda")
+    node = str(drives.root / "dev/sda")
+    assert query(find_disk(drives.root, "ata-SDA"), "sat") == (
+        ["smartctl", "--json=c", "-d", "sat", "-c", node],
+        2,
+    )
+    drives.write("sys/block/sda/device/vendor", "SEAGATE \n")
+    assert query(find_disk(drives.root, "ata-SDA"), "scsi") == (
+        ["smartctl", "--json=co", "-d", "scsi", "-l", "selftest", node],
+        9,
+    )
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.text(),
+        lambda inner: (
+            st.lists(inner)
+            | st.dictionaries(
+                st.sampled_from(
+                    [
+                        "smartctl",
+                        "output",
+                        "ata_smart_data",
+                        "self_test",
+                        "status",
+                        "scsi_self_test_0",
+                        "result",
+                    ]
+                ),
+                inner,
+            )
+        ),
+    )
+)
+def test_whatever_a_report_holds_it_is_read(told: object) -> None:
+    report = parse_object(json.dumps(told))
+    said = busy_reason(report)
+    assert said is None if isinstance(told, dict) else "does not say" in (said or "")
+    assert test_started(report or {})
+
+
+def test_an_invalid_report_is_a_busy_reason() -> None:
+    assert "does not say" in (busy_reason(None) or "")
+
+
+def test_a_report_without_self_tests_is_no_busy_reason() -> None:
+    """So does a drive report that has no SMART."""
+    assert busy_reason({"smartctl": {"exit_status": 4}}) is None

@@ -1,0 +1,69 @@
+"""Values out of a document that nobody vouches for."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from powerd.helper.smart.reader import error_message, left_asleep
+from powerd.helper.smart.self_test import busy_reason, test_started
+from powerd.helper.smart.values import (
+    MAX_TEXT,
+    lookup,
+    lookup_bool,
+    lookup_int,
+    lookup_text,
+    parse_object,
+    printable_text,
+)
+
+TOLD = {"a": {"n": 7, "t": True, "s": "word", "l": [1]}}
+
+
+def test_what_stands_somewhere() -> None:
+    assert lookup(TOLD, "a", "l") == [1]
+    assert lookup(TOLD, "a", "n", "deeper") is lookup(TOLD, "b") is None
+
+
+@pytest.mark.parametrize("key", ["n", "t", "s", "l", "nothing"])
+def test_a_value_is_what_it_should_be_or_none(key: str) -> None:
+    found = lookup_int(TOLD, "a", key), lookup_bool(TOLD, "a", key), lookup_text(TOLD, "a", key)
+    assert found == (7 if key == "n" else None, True if key == "t" else None, "word" if key == "s" else None)
+
+
+def test_a_line_is_printable_and_short() -> None:
+    assert printable_text(" two\nlines\0 ") == "two?lines?"
+    assert len(printable_text("x" * 999)) == MAX_TEXT
+
+
+def test_an_object_is_read() -> None:
+    assert parse_object('{"a": [1, null]}') == {"a": [1, None]}
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "7", "null", '"a"', "{} {}", "9" * 5000])
+def test_anything_else_is_no_document(text: str) -> None:
+    assert parse_object(text) is None
+
+
+@given(st.text())
+def test_no_text_upsets_it(text: str) -> None:
+    told = parse_object(text)
+    assert told is None or told == json.loads(text)
+
+
+@pytest.mark.parametrize(
+    "report",
+    ["@", '{"smartctl":{"messages":[{"string":@}]}}', '{"device":{"protocol":@}}', '{"scsi_self_test_0":@}'],
+)
+@pytest.mark.parametrize("deep", [*range(1, 1100, 7), 100_000])
+def test_however_deep_it_is_nested_it_is_read_or_none(report: str, deep: int) -> None:
+    """What the parser just so takes is not too deep for those who read it."""
+    told = parse_object(report.replace("@", "[" * deep + "]" * deep))
+    assert busy_reason(told) is None or told is None
+    assert test_started(told or {})
+    assert not left_asleep(told or {})
+    assert error_message(told or {}) == "it does not say why"
+    assert parse_object("[" * deep) is None

@@ -1,0 +1,80 @@
+"""The desk: whatever the machine does, a request ends in one answer."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+from pathlib import Path
+
+import pytest
+from fakes.rtc import EPOCH, FakeRtc
+from helper.fake_drives import FakeDrives
+from hypothesis import given
+from hypothesis import strategies as st
+
+from powerd.helper import rtc
+from powerd.helper.dispatcher import Dispatcher, refusal
+from powerd.helper.protocol.codec import Refused, Request, Response, encode, parse_response
+from powerd.helper.protocol.fields import MAX_SENTENCE
+from powerd.helper.protocol.messages import AlarmResponse, ArmCard, ReadAlarm, SpinDownRequest
+from powerd.helper.subprocess import Tools
+
+
+def serve(request: Request, root: Path) -> Response:
+    async def main() -> Response:
+        desk = Dispatcher(root)
+        answer = await desk.dispatch(request)
+        assert not desk.busy
+        return answer
+
+    return asyncio.run(main())
+
+
+def test_requests_reach_their_subsystem(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert serve(ArmCard("eth0"), tmp_path) == Refused(
+        "there is no network interface eth0; `ip link` lists those that there are"
+    )
+    assert serve(ReadAlarm(), tmp_path) == Refused(
+        "this machine has no real-time clock: /sys/class/rtc is empty; load its driver"
+    )
+    monkeypatch.setattr(rtc, "find_rtc", lambda _root: FakeRtc())
+    assert serve(ReadAlarm(), tmp_path) == AlarmResponse("rtc0", EPOCH, None, None, written=False)
+
+
+def test_an_rtc_far_from_any_year_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rtc, "find_rtc", lambda _root: FakeRtc(now=1 << 60))
+    answer = serve(ReadAlarm(), tmp_path)
+    assert isinstance(answer, Refused)
+    assert answer.why.startswith("the machine answers what cannot be: alarm: now must be a whole number")
+
+
+def test_a_sysfs_that_cannot_be_read_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def find(_root: Path) -> rtc.Rtc:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(rtc, "find_rtc", find)
+    assert serve(ReadAlarm(), tmp_path) == Refused(
+        "this machine cannot be asked: Input/output error; see dmesg", "unreached"
+    )
+
+
+def test_a_refusal_reports_what_was_sent_to_the_disk(tmp_path: Path) -> None:
+    drives = FakeDrives(tmp_path, "sda")
+    drives.set_state("sda", "active", "testing")
+
+    async def main() -> Response:
+        return await Dispatcher(drives.root, tools=Tools([drives.tools])).dispatch(
+            SpinDownRequest("ata-SDA", "ata")
+        )
+
+    assert asyncio.run(main()) == Refused(
+        "ata-SDA is not stopped: a SMART self-test runs; wait until it is done", "busy", 3
+    )
+
+
+@given(st.text(min_size=1, max_size=2 * MAX_SENTENCE))
+def test_any_sentence_fits_into_a_line(why: str) -> None:
+    answer = refusal(why)
+    assert parse_response(encode(answer)) == answer
+    if len(why) <= MAX_SENTENCE and why.isprintable():
+        assert answer.why == why

@@ -1,0 +1,25 @@
+"""Lines for the journal."""
+
+from __future__ import annotations
+
+import io
+import sys
+
+import pytest
+
+from powerd.helper.errors import INFO, WARNING, log_line
+
+
+def test_a_line_and_its_level(capsys: pytest.CaptureFixture[str]) -> None:
+    log_line(INFO, "one")
+    log_line(WARNING, "two")
+    assert capsys.readouterr().err == "<6>one\n<4>two\n"
+
+
+def test_nobody_listening_is_no_reason_to_fail(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Gone(io.StringIO):
+        def write(self, _text: str) -> int:
+            raise BrokenPipeError
+
+    monkeypatch.setattr(sys, "stderr", Gone())
+    log_line(INFO, "one")

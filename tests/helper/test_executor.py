@@ -1,0 +1,238 @@
+"""Lanes: one call at a time, a hanging one given up, and nothing begun behind it."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+
+import pytest
+
+from powerd.helper.errors import RefusalError
+from powerd.helper.executor import SerialExecutor
+
+
+async def comes_back(lane: SerialExecutor) -> None:
+    async with asyncio.timeout(30):
+        while lane.busy:  # noqa: ASYNC110 - a thread ends it, and tells no event of the test's
+            await asyncio.sleep(0.001)
+
+
+async def soon(lane: SerialExecutor, answer: str) -> str:
+    """What a call gives back that takes no time of its own, but may have to wait for its thread."""
+    async with lane.reserve("a test"):
+        return await lane.run_in_thread(lambda: answer, 30)
+
+
+def test_a_call_gives_back_or_raises() -> None:
+    async def main() -> None:
+        lane = SerialExecutor("the clock")
+        assert await lane.call(lambda: 7, "a test") == 7
+        with pytest.raises(ZeroDivisionError):
+            await lane.call(lambda: 1 // 0, "a test")
+        assert not lane.busy
+
+    asyncio.run(main())
+
+
+def test_calls_wait_for_their_turn() -> None:
+    running: list[int] = []
+    most: list[int] = []
+
+    def work(number: int) -> int:
+        running.append(number)
+        most.append(len(running))
+        time.sleep(0.005)
+        running.remove(number)
+        return number
+
+    async def main() -> None:
+        lane = SerialExecutor("the clock")
+        calls = [lane.call(lambda number=number: work(number), "a test") for number in range(10)]  # type: ignore[misc] # a default binds the number
+        assert await asyncio.gather(*calls) == list(range(10))
+
+    asyncio.run(main())
+    assert max(most) == 1
+
+
+def test_a_hanging_call_is_given_up_and_quarantined_until_it_comes_back() -> None:
+    gate, begun = threading.Event(), []
+
+    async def main() -> None:
+        lane = SerialExecutor("the clock", deadline=0.05)
+        with pytest.raises(RefusalError, match=r"the clock did not answer within 0\.05 s"):
+            await lane.call(lambda: gate.wait(30), "a test")
+        assert lane.busy
+        with pytest.raises(RefusalError, match="the clock still hangs in an earlier request"):
+            await lane.call(lambda: begun.append("while it hangs"), "a test")
+        assert await SerialExecutor("another").call(lambda: "runs on", "a test") == "runs on"
+        gate.set()
+        await comes_back(lane)
+        assert await soon(lane, "again") == "again"
+
+    asyncio.run(main())
+    assert begun == []
+
+
+def test_a_request_behind_a_hanging_call_is_never_started() -> None:
+    """Its caller is told that it was not done, so it must not be done later either."""
+    gate, begun = threading.Event(), []
+
+    async def main() -> None:
+        lane = SerialExecutor("the clock", deadline=0.05)
+        first = asyncio.ensure_future(lane.call(lambda: gate.wait(30), "a test"))
+        await asyncio.sleep(0)
+        rest = [lane.call(lambda: begun.append("late"), "a test") for _ in range(3)]
+        ends = await asyncio.gather(first, *rest, return_exceptions=True)
+        assert all(isinstance(end, RefusalError) for end in ends)
+        gate.set()
+        await comes_back(lane)
+
+    asyncio.run(main())
+    assert begun == []
+
+
+def test_a_request_behind_one_within_its_deadline_is_refused_as_busy() -> None:
+    """It may be a drive that is long in telling its health: nothing hangs, and nobody is to blame."""
+    begun: list[str] = []
+
+    async def main() -> None:
+        lane = SerialExecutor("the disk", deadline=0.05)
+        over = asyncio.Event()
+
+        async def long() -> None:
+            async with lane.reserve("check-health"):
+                await over.wait()
+
+        holder = asyncio.ensure_future(long())
+        await asyncio.sleep(0)
+        with pytest.raises(RefusalError) as caught:
+            await lane.call(lambda: begun.append("meanwhile"), "read-power")
+        assert caught.value.cause == "busy"
+        assert str(caught.value) == (
+            "the disk has been busy for 0.05 s, now with another request (check-health); ask again later"
+        )
+        assert (lane.busy, lane.quarantined) == (True, False)
+        over.set()
+        await holder
+        assert await soon(lane, "7") == "7"
+
+    asyncio.run(main())
+    assert begun == []
+
+
+def test_a_request_behind_a_hanging_one_is_refused_with_that_reason() -> None:
+    """The turn goes on, for what hangs in it is only a part of it."""
+    gate = threading.Event()
+
+    async def main() -> None:
+        lane = SerialExecutor("the disk", deadline=0.2)
+        told = asyncio.Event()
+
+        async def first() -> None:
+            async with lane.reserve("stand-by"):
+                with pytest.raises(RefusalError, match=r"the disk did not answer within 0\.01 s; see dmesg"):
+                    await lane.run_in_thread(lambda: gate.wait(30), 0.01)
+                await told.wait()
+
+        holder = asyncio.ensure_future(first())
+        await asyncio.sleep(0)
+        with pytest.raises(RefusalError, match="the disk still hangs in an earlier request") as caught:
+            await lane.call(lambda: None, "read-power")
+        assert caught.value.cause == "hung"
+        told.set()
+        gate.set()
+        await holder
+        await comes_back(lane)
+
+    asyncio.run(main())
+
+
+def test_a_request_with_a_late_turn_has_its_full_deadline() -> None:
+    gate = threading.Event()
+
+    async def main() -> None:
+        lane = SerialExecutor("the clock", deadline=4.0)
+
+        async def first() -> None:
+            async with lane.reserve("a test"):
+                await asyncio.sleep(2.5)
+
+        loop = asyncio.get_running_loop()
+        holder = asyncio.ensure_future(first())
+        await asyncio.sleep(0)
+        loop.call_later(4.5, gate.set)
+        assert await lane.call(lambda: gate.wait(30), "a test"), "4.5 s after it was asked for"
+        await holder
+
+    asyncio.run(main())
+
+
+def test_a_late_failure_bothers_nobody() -> None:
+    gate = threading.Event()
+
+    def fail() -> None:
+        gate.wait(30)
+        raise OSError
+
+    async def main() -> None:
+        lane = SerialExecutor("the clock", deadline=0.05)
+        with pytest.raises(RefusalError):
+            await lane.call(fail, "a test")
+        gate.set()
+        await comes_back(lane)
+
+    asyncio.run(main())
+
+
+def test_whoever_waits_may_be_cancelled_and_the_call_is_not() -> None:
+    """It goes on in its thread, so the lane stays shut."""
+    gate = threading.Event()
+
+    async def main() -> None:
+        lane = SerialExecutor("the clock")
+        waiting = asyncio.ensure_future(lane.call(lambda: gate.wait(30), "a test"))
+        await asyncio.sleep(0.01)
+        waiting.cancel()
+        await asyncio.wait({waiting})
+        with pytest.raises(RefusalError, match="the clock still hangs in an earlier request"):
+            await lane.call(lambda: None, "a test")
+        gate.set()
+        await comes_back(lane)
+
+    asyncio.run(main())
+
+
+def test_a_turn_holds_several_calls() -> None:
+    order: list[str] = []
+
+    async def one(lane: SerialExecutor, name: str) -> None:
+        async with lane.reserve("a test"):
+            for _ in range(3):
+                await lane.run_in_thread(lambda: order.append(name), 5)
+
+    async def main() -> None:
+        lane = SerialExecutor("the disk")
+        await asyncio.gather(one(lane, "a"), one(lane, "b"))
+        async with lane.reserve("a test"):
+            assert (lane.busy, lane.quarantined) == (True, False)
+        assert not lane.busy
+
+    asyncio.run(main())
+    assert "".join(order) == "aaabbb"
+
+
+def test_the_end_does_not_wait_for_a_hanging_call() -> None:
+    gate = threading.Event()
+
+    async def main() -> None:
+        with pytest.raises(RefusalError):
+            await SerialExecutor("the clock", deadline=0.01).call(lambda: gate.wait(30), "a test")
+
+    hung = [thread for thread in threading.enumerate() if thread.name == "the clock"]
+    assert hung == []
+    asyncio.run(main())
+    hung = [thread for thread in threading.enumerate() if thread.name == "the clock"]
+    assert [thread.daemon for thread in hung] == [True]
+    gate.set()
+    hung[0].join(30)

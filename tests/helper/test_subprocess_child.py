@@ -1,0 +1,97 @@
+"""A child is reaped, whatever is to be had to watch it; what it does as a tool is in test_tool.py."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import gc
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import pytest
+from rig.limits import no_more_files
+
+from powerd.helper.errors import RefusalError
+from powerd.helper.executor import SerialExecutor
+from powerd.helper.subprocess import ToolProcess
+
+SH: Final = Path("/bin/sh")
+
+
+@pytest.fixture(autouse=True)
+def no_descriptor_stays_open() -> Iterator[None]:
+    gc.collect()  # or what earlier tests have left is closed meanwhile
+    before = sorted(os.listdir("/proc/self/fd"))  # noqa: PTH208 - names, not paths
+    yield
+    assert sorted(os.listdir("/proc/self/fd")) == before  # noqa: PTH208 - names, not paths
+
+
+@pytest.fixture(params=["pidfd", "no pidfd", "no room in epoll"])
+def shortage(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """What is lacking between a child's start and its watch, as by the files of another thread."""
+    real = os.pidfd_open
+
+    def opened(pid: int) -> int:
+        with no_more_files():
+            return real(pid)
+
+    if request.param == "no pidfd":
+        monkeypatch.setattr(os, "pidfd_open", opened)
+        with pytest.raises(OSError, match="Too many open files"):
+            os.pidfd_open(os.getpid())
+    return str(request.param)
+
+
+def refuse(*_: object) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")  # epoll(7), max_user_watches
+
+
+def begun(script: str, shortage: str) -> ToolProcess:
+    loop, nowhere = asyncio.get_running_loop(), os.open(os.devnull, os.O_RDWR)
+    try:
+        with pytest.MonkeyPatch.context() as patch:
+            if shortage == "no room in epoll":
+                patch.setattr(loop, "add_reader", refuse)
+            return ToolProcess(SH, ["sh", "-c", script], (nowhere, nowhere, nowhere), {})
+    finally:
+        os.close(nowhere)
+
+
+def is_left(child: ToolProcess) -> bool:
+    """As a zombie at least."""
+    return Path(f"/proc/{child.pid}").exists()
+
+
+def test_its_end_is_seen(shortage: str) -> None:
+    async def main() -> None:
+        child = begun("exit 3", shortage)
+        assert await child.exited_within(20)
+        assert (child.exit_status, child.timed_out, is_left(child)) == (3, False, False)
+
+    asyncio.run(main())
+
+
+def test_it_is_ended_when_it_is_late(shortage: str) -> None:
+    async def main() -> None:
+        child = begun("exec sleep 600", shortage)
+        assert not await child.exited_within(0.1)
+        assert await child.terminate(20)
+        assert (child.exit_status, child.timed_out, is_left(child)) == (-15, True, False)
+
+    asyncio.run(main())
+
+
+def test_nothing_waits_for_it_but_its_executor(shortage: str) -> None:
+    async def main() -> None:
+        lane, child = SerialExecutor("sda"), begun("exec sleep 600", shortage)
+        child.abandon_to(lane)
+        with pytest.raises(RefusalError, match="sda still hangs"):
+            await lane.call(lambda: None, "a test")
+        async with asyncio.timeout(20):
+            while lane.quarantined:  # noqa: ASYNC110 - the kernel ends it, and tells no event of the test's
+                await asyncio.sleep(0.01)
+        assert not is_left(child)
+
+    asyncio.run(main())

@@ -1,0 +1,161 @@
+from __future__ import annotations
+
+import os
+import socket
+import struct
+import subprocess
+from collections.abc import Iterator
+from ipaddress import IPv4Address, IPv4Interface
+from pathlib import Path
+from typing import Self
+
+import pytest
+from rig.lan import Lan
+from rig.namespace import inside
+
+from powerd.linux import netlink, rtnetlink
+from powerd.linux.values import HostError
+
+lan_test = pytest.mark.lan
+
+
+@pytest.fixture
+def lan(tmp_path: Path) -> Iterator[Lan]:
+    with Lan(tmp_path) as lan:
+        yield lan
+
+
+def on(lan: Lan, command: str) -> None:
+    subprocess.run(["ip", "-n", lan.server.inside.name, *command.split()], check=True)
+
+
+def test_this_machine_knows_itself() -> None:
+    assert "127.0.0.1" in netlink.read_lan().own_addresses
+
+
+@lan_test
+def test_links_addresses_and_gateways(lan: Lan) -> None:
+    lan.join("router").take("10.77.1.254/24")
+    for command in (
+        "address add 10.77.1.2/24 dev eth0",
+        "address add fd77::1/64 dev eth0 nodad",
+        "route add default via 10.77.1.254",
+        "route add default metric 200 nexthop via 10.77.1.253 nexthop via 10.77.1.252",
+        "-6 route add default via fd77::fe",
+        "route add 10.99.0.0/16 via 10.77.1.250",
+        "route add default via 10.77.1.251 table 99",
+    ):
+        on(lan, command)
+    with inside(lan.server.inside.name):
+        seen = netlink.read_lan()
+    (link,) = seen.links
+    assert (link.name, link.mac, link.ready) == ("eth0", lan.server.mac, True)
+    assert link.addresses == (IPv4Interface("10.77.1.1/24"), IPv4Interface("10.77.1.2/24"))
+    assert {"10.77.1.1", "10.77.1.2", "fd77::1", "127.0.0.1", "::1"} <= seen.own_addresses
+    assert seen.gateways == {"10.77.1.254", "10.77.1.253", "10.77.1.252", "fd77::fe"}
+    assert seen.link_of(IPv4Address("10.77.1.9")) == link
+    assert seen.link_of(IPv4Address("10.78.1.9")) is None
+
+
+@lan_test
+def test_bridges_of_containers_and_tunnels_are_no_lan(lan: Lan) -> None:
+    for command in (
+        "link add docker0 type bridge",
+        "address add 172.17.0.1/16 dev docker0",
+        "link add veth1 type veth peer name inside",
+        "link set veth1 master docker0",
+        "link set docker0 up",
+        "tuntap add tap0 mode tap",
+    ):
+        on(lan, command)
+    with inside(lan.server.inside.name):
+        assert {link.name for link in netlink.read_lan().links} == {"eth0", "inside"}
+        assert "172.17.0.1" in netlink.read_lan().own_addresses, "an own address all the same"
+
+
+@lan_test
+def test_ready_follows_cable_and_card(lan: Lan) -> None:
+    with inside(lan.server.inside.name):
+        index = netlink.read_lan().links[0].index
+        assert netlink.is_link_ready(index)
+        lan.server.unplug()
+        assert not netlink.is_link_ready(index)
+        assert not netlink.read_lan().links[0].ready
+        lan.server.plug_in()
+        lan.server.leave()
+        assert not netlink.is_link_ready(index)
+        assert not netlink.is_link_ready(index + 1000), "no such link"
+
+
+@lan_test
+def test_neighbours_as_the_kernel_has_them(lan: Lan) -> None:
+    client = lan.join("client")
+    client.take("10.77.1.10/24")
+    client.say_hello("10.77.1.1")
+    for command in (
+        "neighbour replace 10.77.1.20 lladdr 02:00:00:00:00:20 nud stale dev eth0",
+        "neighbour replace fd77::20 lladdr 02:00:00:00:00:20 nud reachable dev eth0",
+        "neighbour replace 10.77.1.21 nud failed dev eth0",
+    ):
+        on(lan, command)
+    with inside(lan.server.inside.name):
+        seen = {each.address: each for each in netlink.read_neighbours()}
+    assert seen["10.77.1.10"].mac == client.mac
+    assert 0 <= seen["10.77.1.10"].confirmed_ago < 120
+    assert not seen["10.77.1.20"].reachable
+    assert seen["fd77::20"].reachable
+    assert "10.77.1.21" not in seen
+
+
+class Script:
+    """A netlink socket that answers with what it was given, and counts how often it was asked."""
+
+    asked = 0
+
+    def __init__(self, *answers: bytes) -> None:
+        self.answers = list(answers)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_args: object) -> None:
+        return None
+
+    def sendto(self, *_args: object) -> None:
+        type(self).asked += 1
+
+    def recvfrom(self, _size: int) -> tuple[bytes, tuple[int, int]]:
+        return self.answers.pop(0), (0, 0)
+
+
+def message(kind: int, flags: int, body: bytes = b"") -> bytes:
+    return rtnetlink.HEADER.pack(16 + len(body), kind, flags, 1, 0) + body
+
+
+def test_a_dump_that_was_interrupted_is_repeated_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    entry = struct.pack("=BxxxiHBB", 2, 2, 2, 0, 1) + struct.pack("=HH4s", 8, 1, bytes([10, 0, 0, 7]))
+    entry += struct.pack("=HH6sxx", 10, 2, bytes.fromhex("02aabbccddee"))
+    torn, whole = message(28, 0x12, entry) + message(3, 0x12), message(28, 2, entry) + message(3, 2)
+    for answers in ([torn, whole], [torn, torn]):
+        Script.asked = 0
+        sockets = [Script(each) for each in answers]
+        monkeypatch.setattr(netlink, "_open", lambda: sockets.pop(0))  # noqa: B023 - used up within this turn
+        assert [each.address for each in netlink.read_neighbours()] == ["10.0.0.7"]
+        assert Script.asked == 2
+
+
+def test_a_refusal_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(netlink, "_open", lambda: Script(message(2, 0, struct.pack("=i", -1))))
+    with pytest.raises(
+        HostError, match=f"^cannot ask the kernel for the network's state: {os.strerror(1)}; "
+    ):
+        netlink.read_lan()
+
+
+def test_a_forbidden_socket_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_args: object) -> socket.socket:
+        raise OSError(97, "Address family not supported by protocol")
+
+    monkeypatch.setattr(socket, "socket", refuse)
+    with pytest.raises(HostError, match=r"allow the service AF_NETLINK$"):
+        netlink.is_link_ready(2)

@@ -1,0 +1,173 @@
+"""Listening sockets: who is there already, what a dead daemon left, and who may open the door."""
+
+from __future__ import annotations
+
+import os
+import socket
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from powerd.linux.unix_sockets import listen_tcp, listen_unix
+from powerd.linux.values import HostError
+
+
+def test_a_unix_socket_of_its_mode_whatever_the_umask(tmp_path: Path) -> None:
+    for mask in (0o000, 0o022, 0o077):
+        before = os.umask(mask)
+        try:
+            listener = listen_unix(tmp_path / "s")
+        finally:
+            os.umask(before)
+        assert stat.S_IMODE((tmp_path / "s").stat().st_mode) == 0o660
+        listener.close()
+        assert not (tmp_path / "s").exists()
+
+
+def test_it_is_never_wider_even_before_it_listens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    modes: list[int] = []
+
+    def chmod(path: Path, _mode: int) -> None:
+        modes.append(stat.S_IMODE(path.stat().st_mode))
+
+    monkeypatch.setattr(Path, "chmod", chmod)
+    before = os.umask(0)
+    try:
+        listen_unix(tmp_path / "s").close()
+    finally:
+        os.umask(before)
+    assert modes == [0o660]
+
+
+def test_the_directory_is_made(tmp_path: Path) -> None:
+    listen_unix(tmp_path / "powerd" / "s").close()
+    assert stat.S_IMODE((tmp_path / "powerd").stat().st_mode) & 0o777 == 0o755
+
+
+def test_listeners_do_not_block(tmp_path: Path) -> None:
+    for listener in (listen_unix(tmp_path / "s"), listen_tcp("127.0.0.1:0")):
+        with pytest.raises(BlockingIOError):
+            listener.accept()
+        listener.close()
+
+
+def test_a_second_daemon_reports_the_first(tmp_path: Path) -> None:
+    first = listen_unix(tmp_path / "s")
+    with pytest.raises(HostError, match=f"another powerd is running on {tmp_path}/s; stop it first"):
+        listen_unix(tmp_path / "s")
+    with socket.socket(socket.AF_UNIX) as caller:
+        caller.connect(str(tmp_path / "s"))
+    first.close()
+
+
+def test_a_first_daemon_too_busy_to_answer_is_there_all_the_same(tmp_path: Path) -> None:
+    first = listen_unix(tmp_path / "s")
+    callers = []
+    while True:
+        caller = socket.socket(socket.AF_UNIX)
+        caller.settimeout(0)
+        callers.append(caller)
+        if caller.connect_ex(str(tmp_path / "s")):
+            break
+    with pytest.raises(HostError, match="another powerd is running"):
+        listen_unix(tmp_path / "s")
+    for caller in callers:
+        caller.close()
+    first.close()
+
+
+def test_what_a_dead_daemon_left_is_replaced(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(str(tmp_path / "s"))
+        dead.listen()
+    assert (tmp_path / "s").exists()
+    listen_unix(tmp_path / "s").close()
+
+
+def test_of_many_that_start_at_once_one_runs(tmp_path: Path) -> None:
+    """Also where a dead daemon's file tempts each of them to remove another's."""
+    code = (
+        "import sys, pathlib\nfrom powerd.linux.unix_sockets import unix_socket\n"
+        "sys.stdin.readline()\n"
+        "try:\n    held = unix_socket(pathlib.Path(sys.argv[1]))\n"
+        "except Exception as error:\n    print(error, flush=True)\n"
+        "else:\n    print('runs', flush=True)\n"
+        "sys.stdin.readline()\n"
+    )
+    pipe = subprocess.PIPE
+    for _ in range(3):
+        with socket.socket(socket.AF_UNIX) as dead:
+            dead.bind(str(tmp_path / "s"))
+        argv = [sys.executable, "-c", code, str(tmp_path / "s")]
+        daemons = [subprocess.Popen(argv, stdin=pipe, stdout=pipe, text=True) for _ in range(6)]
+        said = []
+        for daemon in daemons:
+            assert daemon.stdin
+            daemon.stdin.write("go\n")
+            daemon.stdin.flush()
+        for daemon in daemons:
+            assert daemon.stdout
+            said.append(daemon.stdout.readline().strip())
+        for daemon in daemons:
+            daemon.communicate("end\n")
+        assert said.count("runs") == 1, said
+        assert all(text == "runs" or text.startswith("another powerd") for text in said)
+        (tmp_path / "s").unlink()
+
+
+@pytest.mark.parametrize("kind", ["file", "directory"])
+def test_what_is_no_socket_is_left_alone(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "precious"
+    path.mkdir() if kind == "directory" else path.write_text("data")
+    with pytest.raises(HostError, match="a file that is no socket is there; name another path"):
+        listen_unix(path)
+    assert path.exists()
+
+
+@pytest.mark.parametrize("path", ["/nonexistent/deeper/s", "/proc/s", "/" + "x" * 200, "/tmp/" + "x" * 120])  # noqa: S108 - nothing is made there
+def test_a_path_that_cannot_be_is_one_sentence(path: str) -> None:
+    with pytest.raises(HostError, match=r"cannot listen on .*; name another path with --socket") as caught:
+        listen_unix(Path(path))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_successors_file_is_not_taken_along(tmp_path: Path) -> None:
+    first = listen_unix(tmp_path / "s")
+    (tmp_path / "s").unlink()
+    second = listen_unix(tmp_path / "s")
+    first.close()
+    assert (tmp_path / "s").exists()
+    second.close()
+    second.close()
+    assert not (tmp_path / "s").exists()
+
+
+def test_a_file_that_somebody_removed_is_not_missed(tmp_path: Path) -> None:
+    listener = listen_unix(tmp_path / "s")
+    (tmp_path / "s").unlink()
+    listener.close()
+
+
+def test_tcp() -> None:
+    listener = listen_tcp("127.0.0.1:0")
+    host, port = listener.getsockname()
+    with pytest.raises(
+        HostError, match=rf"127\.0\.0\.1:{port}: another program has the port; name another under \[http\]"
+    ):
+        listen_tcp(f"{host}:{port}")
+    listener.close()
+    listen_tcp(f"{host}:{port}").close()
+
+
+def test_tcp_over_ipv6() -> None:
+    listener = listen_tcp("[::1]:0")
+    assert listener.getsockname()[0] == "::1"
+    listener.close()
+
+
+def test_an_address_that_is_not_ours() -> None:
+    with pytest.raises(HostError, match=r"cannot listen on 192\.0\.2\.1:1: "):
+        listen_tcp("192.0.2.1:1")

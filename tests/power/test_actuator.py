@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+import asyncio
+from typing import get_args
+
+import pytest
+from fakes.ports import RecordingPorts
+
+from powerd.core.actions import ActionResult, Sleep, SleepAction
+from powerd.linux.values import HostError, ProcessResult
+from powerd.power import actuator
+
+COMMAND = Sleep(1, "command", ("/usr/local/sbin/goodnight", "--quietly"), timeout=90.0)
+
+
+class FakeTransition:
+    """Writes down where one was on it, among the hands' calls."""
+
+    def __init__(self, hands: RecordingPorts, blocked: str | None = None) -> None:
+        self._hands = hands
+        self._blocked = blocked
+
+    async def prepare_action(self, order: Sleep) -> None:
+        self._hands.calls.append(("set out", order.sleep_action))
+        if self._blocked:
+            raise HostError(self._blocked)
+
+    async def cancel(self) -> None:
+        self._hands.calls.append(("turn back",))
+
+
+def execute_action(order: Sleep, hands: RecordingPorts) -> ActionResult:
+    return asyncio.run(actuator.execute_sleep(order, hands, FakeTransition(hands)))
+
+
+@pytest.mark.parametrize("action", [action for action in get_args(SleepAction) if action != "command"])
+def test_all_other_actions_are_logind_s(action: SleepAction) -> None:
+    hands = RecordingPorts()
+    assert execute_action(Sleep(0, action), hands) == ActionResult(True, f"logind accepted: {action}")
+    assert hands.calls == [("set out", action), ("logind", action)]
+
+
+def test_without_a_set_alarm_no_sleep_is_requested() -> None:
+    hands = RecordingPorts()
+    with pytest.raises(HostError, match="shows none"):
+        asyncio.run(
+            actuator.execute_sleep(
+                COMMAND, hands, FakeTransition(hands, "rtc0 took an alarm and then shows none")
+            )
+        )
+    assert hands.calls == [("set out", "command")]
+
+
+def test_a_sleep_that_is_refused_is_turned_back_from() -> None:
+    hands = RecordingPorts(error="backup blocks it")
+    with pytest.raises(HostError, match="backup"):
+        execute_action(Sleep(0, "suspend"), hands)
+    assert hands.calls == [("set out", "suspend"), ("logind", "suspend"), ("turn back",)]
+
+
+def test_a_command_is_run_unchanged_with_its_timeout() -> None:
+    hands = RecordingPorts()
+    assert execute_action(COMMAND, hands) == ActionResult(True, "ran /usr/local/sbin/goodnight --quietly")
+    assert hands.calls == [("set out", "command"), ("run", COMMAND.command, 90.0)]
+
+
+@pytest.mark.parametrize(
+    ("end", "text"),
+    [
+        (ProcessResult(3, "", ""), "/usr/local/sbin/goodnight ended with status 3"),
+        (ProcessResult(-9, "", ""), "/usr/local/sbin/goodnight was ended by signal 9"),
+        (
+            ProcessResult(1, "out", "one\nno such pool\n\n"),
+            "/usr/local/sbin/goodnight ended with status 1: no such pool",
+        ),
+        (ProcessResult(1, "", "  \n"), "/usr/local/sbin/goodnight ended with status 1"),
+    ],
+)
+def test_a_failed_command_is_reported_with_its_last_line(end: ProcessResult, text: str) -> None:
+    hands = RecordingPorts(command_result=end)
+    assert execute_action(COMMAND, hands) == ActionResult(False, text)
+    assert hands.calls[-1] == ("turn back",)
+
+
+def test_the_last_line_is_cut_to_its_limit() -> None:
+    assert (
+        len(
+            execute_action(COMMAND, RecordingPorts(command_result=ProcessResult(1, "", "x" * 10_000))).message
+        )
+        < 300
+    )

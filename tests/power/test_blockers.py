@@ -1,0 +1,187 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from core.snapshot_strategies import CLIENTS, T0, client, home, make_snapshot, moment, silent
+
+from powerd.config.load import parse
+from powerd.config.options import Options
+from powerd.core.decide import decide
+from powerd.core.reasons import UndatedReason
+from powerd.core.snapshot import LOGIND, Memory, Snapshot
+from powerd.core.time import Reading, Unavailable, add_seconds
+from powerd.power.blockers import find_blockers, format_keep_end, remarks
+from powerd.presence.model import ClientState, ClientStatus, Observation
+from powerd.presence.policy import ALWAYS_ON_AFTER, NOT_PROBED, evaluate_clients
+from powerd.requests.model import KeepAwake, KeepAwakeId
+
+NOW = moment()
+OPTIONS = parse(b'[[sleep]]\naction = "suspend"', "test")
+
+
+def blockers_of(
+    snapshot: Snapshot, memory: Memory | None = None, options: Options = OPTIONS
+) -> list[UndatedReason]:
+    memory = memory or Memory.initial(NOW)
+    return list(
+        find_blockers(snapshot, evaluate_clients(snapshot, memory, options, NOW), memory, options, NOW)
+    )
+
+
+def texts_of(snapshot: Snapshot, memory: Memory | None = None, options: Options = OPTIONS) -> list[str]:
+    return [f"{why.subject}: {why.text}" for why in blockers_of(snapshot, memory, options)]
+
+
+GONE = {1: silent(T0, T0 - 9999)}
+
+
+def test_nothing_blocks_sleep_when_nobody_is_home() -> None:
+    assert blockers_of(make_snapshot(GONE, at=T0)) == []
+
+
+@pytest.mark.parametrize(
+    ("word", "text"),
+    [
+        (Unavailable(T0, "eth0: no carrier"), "eth0: no carrier"),
+        (Reading(T0 - 181, ()), "has not looked for too long"),
+        (None, "has not looked yet"),
+    ],
+)
+def test_a_source_that_cannot_be_relied_on_is_the_one_reason(
+    word: Reading[tuple[str, ...]] | Unavailable | None, text: str
+) -> None:
+    snapshot = make_snapshot({1: home(T0)}, at=T0)
+    others = {LOGIND: Reading(T0, ())}
+    snapshot = replace(snapshot, sources=others if word is None else {**others, CLIENTS: word})
+    assert texts_of(snapshot) == [f"clients: {text}"]
+
+
+def test_a_reading_from_before_the_wake_up_is_void() -> None:
+    woken = replace(Memory.initial(NOW), resumed_at=T0 - 10)
+    assert texts_of(make_snapshot(GONE, at=T0 - 11), woken) == [
+        "clients: has not looked since the wake-up",
+        "logind: has not looked since the wake-up",
+    ]
+
+
+def test_no_known_client_differs_from_nobody_home() -> None:
+    assert texts_of(make_snapshot({}, at=T0)) == [
+        "clients: no client is known, so nobody can be seen to leave"
+    ]
+
+
+def test_everybody_ignored_is_not_nobody_home() -> None:
+    options = parse(b'[clients]\nignore = ["host*"]\n[[sleep]]\naction = "suspend"', "test")
+    text = "every known client is ignored, so nobody can be seen to leave"
+    assert texts_of(make_snapshot(GONE, at=T0), options=options) == [f"clients: {text}"]
+
+
+def test_who_is_there_comes_before_who_may_be() -> None:
+    facts: dict[int, Reading[Observation] | Unavailable] = {
+        1: Unavailable(T0, "No route to host"),
+        2: home(T0),
+        3: silent(T0 - 999, T0 - 9999),
+        4: GONE[1],
+    }
+    snapshot = make_snapshot(facts, at=T0)
+    assert texts_of(snapshot) == ["host2: home, answers ping", "host1: may be home: No route to host"]
+    (verdict,) = (
+        each
+        for each in evaluate_clients(snapshot, Memory.initial(NOW), OPTIONS, NOW)
+        if each.reason == NOT_PROBED
+    )
+    assert verdict.client.label == "host3", "not asked because host2 is home, which is no reason of its own"
+
+
+def test_checks_are_reasons_with_their_own_text() -> None:
+    snapshot = replace(
+        make_snapshot(GONE, at=T0),
+        checks={
+            "users": Reading(T0, "anna is logged in on tty1"),
+            "nfs": Unavailable(T0, "/proc/fs/nfsd/clients: cannot be read"),
+            "quiet": Reading(T0, None),
+            "old": Reading(T0 - 181, None),
+        },
+    )
+    assert texts_of(snapshot) == [
+        "checks.nfs: /proc/fs/nfsd/clients: cannot be read",
+        "checks.old: has not looked for too long",
+        "checks.users: anna is logged in on tty1",
+    ]
+
+
+def verdict(**changes: object) -> ClientStatus:
+    base = ClientStatus(
+        client(1), ClientState.PRESENT, "answers ping", moment(T0 - ALWAYS_ON_AFTER), always_on=True
+    )
+    return replace(base, **changes)  # type: ignore[arg-type] # each test names fields of its own
+
+
+def test_an_always_on_client_is_a_warning_with_the_line_to_write() -> None:
+    (why,) = remarks((verdict(),), OPTIONS)
+    pattern = 'ignore = ["02:00:00:00:00:01"]'
+    assert why.text == f"is always on; if it is nobody's own, stop counting it with {pattern}"
+    assert not why.blocks_sleep
+    assert parse(f"[clients]\n{pattern}".encode(), "test").clients.ignore[0].matches((), client(1).mac, None)
+
+
+def test_without_a_mac_the_line_names_it_as_people_do() -> None:
+    (why,) = remarks((verdict(client=replace(client(1), mac=None)),), OPTIONS)
+    assert why.text.endswith('ignore = ["host1"]')
+
+
+@pytest.mark.parametrize("changes", [{"always_on": False}, {"keeps_awake": False}])
+def test_no_other_client_is_a_warning(changes: dict[str, object]) -> None:
+    assert list(remarks((verdict(**changes),), OPTIONS)) == []
+
+
+def test_without_rules_it_reports_that_it_never_sleeps() -> None:
+    (why,) = remarks((), Options())
+    assert "never sleeps" in why.text
+    assert not why.blocks_sleep
+
+
+def test_an_empty_observation_is_no_silence() -> None:
+    assert texts_of(make_snapshot({1: Reading(T0, Observation())}, at=T0)) == [
+        "host1: may be home: not asked again since it answered"
+    ]
+
+
+def keeping(seconds: float | None, because: str = "backup", name: str = "1") -> KeepAwake:
+    return KeepAwake(KeepAwakeId(name), because, NOW, None if seconds is None else add_seconds(NOW, seconds))
+
+
+def test_a_keep_is_a_reason_until_it_ends() -> None:
+    keeps = {keep.id: keep for keep in (keeping(7200), keeping(0, name="2"), keeping(60, "", "3"))}
+    snapshot = replace(make_snapshot(GONE, at=T0), keep_awake=keeps)
+    assert texts_of(snapshot) == ["keep: kept awake until 23:00: backup", "keep: kept awake until 21:01"]
+    assert {why.since for why in blockers_of(snapshot)} == {NOW}
+
+
+def test_a_hold_is_a_reason_without_an_end() -> None:
+    hold = keeping(None, "rsync", "h1")
+    assert texts_of(replace(make_snapshot(GONE, at=T0), keep_awake={hold.id: hold})) == [
+        "hold: awake while it runs: rsync"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(60, "21:01"), (11 * 3600, "09:00"), (13 * 3600, "Sun 11:00"), (6 * 86400, "Fri 22:00")],
+)
+def test_an_end_time_is_formatted_for_people(seconds: float, text: str) -> None:
+    """DST begins in the first night, so 11 hours after 21:00 it is 09:00."""
+    assert format_keep_end(NOW, add_seconds(NOW, seconds)) == text
+
+
+def test_an_end_beyond_a_week_has_its_date() -> None:
+    assert format_keep_end(NOW, add_seconds(NOW, 20 * 86400)) == "2026-04-17 22:00"
+
+
+def test_the_next_decision_is_due_when_the_first_keep_ends() -> None:
+    keeps = {keep.id: keep for keep in (keeping(7200), keeping(30, name="2"), keeping(None, name="h1"))}
+    decision = decide(
+        replace(make_snapshot(GONE, at=T0), keep_awake=keeps), Memory.initial(NOW), OPTIONS, NOW
+    )
+    assert (decision.phase, decision.next_decision_at) == ("awake", NOW.mono + 30)

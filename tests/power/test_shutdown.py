@@ -1,0 +1,115 @@
+"""On the way down: who is named for it, and that nothing is ordered meanwhile."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from core.snapshot_strategies import T0
+from power.decision_scenario import ABOUT_TO_SUSPEND, SLEEP, DecisionScenario, reasons
+
+from powerd.core.actions import CompletedAction, Sleep
+from powerd.power.model import ShutdownInProgress
+from powerd.power.shutdown import SHUTDOWN_VALID_FOR
+from powerd.power.sleep_rules import CLOSE_POLL_INTERVAL
+
+
+class ShutdownScenario(DecisionScenario):
+    """A night in which logind has said at ``at`` that the server goes down."""
+
+    def __init__(self, what: str = "sleep", at: float = 700.0) -> None:
+        super().__init__()
+        self.decide(0)
+        self.leaving: ShutdownInProgress | None = ShutdownInProgress(T0 + at, what)
+        self.edit_snapshot = lambda snapshot: replace(snapshot, shutdown=self.leaving)
+
+
+@pytest.mark.parametrize(
+    ("what", "text"),
+    [
+        ("sleep", "somebody else puts the server to sleep"),
+        ("shutdown", "somebody else shuts the server down"),
+    ],
+)
+def test_somebody_else_sends_it_down(what: str, text: str) -> None:
+    night = ShutdownScenario(what)
+    decision = night.decide(700)
+    assert (decision.phase, decision.actions, decision.planned_sleep) == ("going-down", (), None)
+    assert reasons(decision) == [f"sleep: {text}"]
+    assert decision.next_decision_at == T0 + 700 + CLOSE_POLL_INTERVAL
+
+
+def test_a_shutdown_in_progress_is_independent_of_presence() -> None:
+    night = ShutdownScenario()
+    night.somebody_home = True
+    decision = night.decide(700)
+    assert decision.phase == "going-down"
+    assert reasons(decision) == [
+        "sleep: somebody else puts the server to sleep",
+        "host1: home, answers ping",
+    ]
+    assert decision.memory.idle_since is None
+
+
+def test_caused_by_an_own_action_in_flight() -> None:
+    night = ShutdownScenario()
+    night.in_flight = frozenset({SLEEP})
+    assert reasons(night.decide(700)) == [f"sleep: {ABOUT_TO_SUSPEND}"]
+
+
+def test_a_client_that_returns_during_an_own_action_is_not_reported_absent() -> None:
+    night = ShutdownScenario()
+    night.in_flight = frozenset({SLEEP})
+    night.somebody_home = True
+    assert reasons(night.decide(700))[0] == "sleep: about to suspend by sleep rule 1"
+
+
+@pytest.mark.parametrize(
+    ("begun", "at", "ok", "ours"),
+    [
+        (699.0, 699.9, True, True),
+        (699.0, 700.5, True, True),  # logind's signal came before its answer
+        (690.0, 641.0, True, True),
+        (630.0, 639.0, True, False),  # long ago
+        (699.0, 699.9, False, False),  # refused
+        (701.0, 702.0, True, False),  # begun after that
+    ],
+)
+def test_caused_by_an_own_action_just_accepted(*, begun: float, at: float, ok: bool, ours: bool) -> None:
+    night = ShutdownScenario()
+    night.outcomes[Sleep] = CompletedAction(SLEEP, T0 + at, ok, "accepted", T0 + begun)
+    said = ABOUT_TO_SUSPEND if ours else "somebody else puts the server to sleep"
+    assert reasons(night.decide(703))[0] == f"sleep: {said}"
+
+
+def test_an_action_of_the_previous_day_is_no_cause() -> None:
+    """Asleep CLOCK_MONOTONIC stands still: our order of eight hours ago was given seconds ago."""
+    night = ShutdownScenario(at=720.0)
+    night.outcomes[Sleep] = CompletedAction(
+        SLEEP, T0 + 700.1, ok=True, message="accepted", started_at=T0 + 700
+    )
+    night.slept = 8 * 3600.0
+    night.decide(701)
+    assert reasons(night.decide(721))[0] == "sleep: somebody else puts the server to sleep"
+
+
+def test_a_wake_up_ends_it_without_a_signal() -> None:
+    night = ShutdownScenario()
+    night.decide(700)
+    night.slept = 60.0
+    assert night.decide(701).phase == "awake"
+
+
+def test_an_announced_sleep_that_never_happens_expires() -> None:
+    night = ShutdownScenario(at=0.0)
+    assert night.decide(SHUTDOWN_VALID_FOR).phase == "going-down"
+    assert night.decide(SHUTDOWN_VALID_FOR + 1).phase == "warning"
+
+
+def test_idleness_goes_on_while_it_does_not_go_after_all() -> None:
+    night = ShutdownScenario()
+    night.decide(700)
+    night.leaving = None
+    decision = night.decide(701)
+    assert decision.memory.idle_since == T0
+    assert decision.phase == "warning"

@@ -1,0 +1,258 @@
+"""What is done for a sleep and undone after it."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from power.transition_scenario import ENFORCE, HOOKS, TransitionScenario, run_scenario
+
+from powerd.core.actions import Sleep
+from powerd.core.snapshot import SourceId
+from powerd.core.state import PollResult
+from powerd.core.time import Reading, Unavailable
+from powerd.linux.values import Alarm, HostError, ProcessResult
+from powerd.power.model import NetworkCard
+
+
+def suspend(r: TransitionScenario, seconds: float = 3600) -> Sleep:
+    return Sleep(0, "suspend", wake_time=r.wake_time(seconds))
+
+
+def test_without_its_alarm_the_server_does_not_go_and_nothing_is_left() -> None:
+    async def test(r: TransitionScenario) -> None:
+        r.machine.rtc.drops_alarm = True
+        with pytest.raises(HostError, match="then shows none"):
+            await r.preparation.prepare_action(suspend(r))
+        assert r.machine.hook_runs == []
+        assert r.machine.seconds_to_alarm() is None
+
+    run_scenario(test, HOOKS)
+
+
+def test_a_refusal_of_logind_s_takes_all_back() -> None:
+    async def test(r: TransitionScenario) -> None:
+        await r.preparation.prepare_action(suspend(r))
+        await r.preparation.cancel()
+        await asyncio.sleep(0.1)
+        assert r.machine.seconds_to_alarm() is None
+        assert r.machine.hook_runs == [("good night", "sleep"), ("good morning", "")]
+
+    run_scenario(test, HOOKS)
+
+
+def test_what_was_prepared_stays_where_somebody_else_s_sleep_comes_first() -> None:
+    """logind refuses ours then, and the server goes all the same."""
+
+    async def test(r: TransitionScenario) -> None:
+        order = suspend(r)
+        await r.preparation.prepare_action(order)
+        await r.preparation.prepare_announced("sleep", order.wake_time)
+        await r.preparation.cancel()
+        assert r.machine.seconds_to_alarm() == pytest.approx(3600, abs=2)
+        with pytest.raises(HostError, match="is on its way into a sleep already"):
+            await r.preparation.prepare_action(order)
+        assert r.machine.seconds_to_alarm() == pytest.approx(3600, abs=2)
+        assert r.machine.hook_runs == [("good night", "sleep")]
+        await r.preparation.finish("alarm")
+        assert r.machine.seconds_to_alarm() is None
+        await r.preparation.prepare_action(order)
+
+    run_scenario(test, HOOKS)
+
+
+def test_each_action_is_a_preparation_of_its_own() -> None:
+    async def test(r: TransitionScenario) -> None:
+        for _ in range(2):
+            await r.preparation.prepare_action(suspend(r))
+            await r.preparation.cancel()
+            await asyncio.sleep(0.1)
+        assert [name for name, _ in r.machine.hook_runs] == ["good night", "good morning"] * 2
+
+    run_scenario(test, HOOKS)
+
+
+@pytest.mark.parametrize(
+    ("action", "what"), [("hibernate", "sleep"), ("poweroff", "shutdown"), ("command", "command")]
+)
+def test_the_hook_gets_the_coming_action(action: str, what: str) -> None:
+    async def test(r: TransitionScenario) -> None:
+        await r.preparation.prepare_action(Sleep(0, action))  # type: ignore[arg-type] # one of them
+        assert r.machine.hook_runs == [("good night", what)]
+
+    run_scenario(test, HOOKS)
+
+
+def test_somebody_who_comes_while_the_hook_runs_calls_it_off() -> None:
+    async def test(r: TransitionScenario) -> None:
+        r.returned_client = "tv: is home"
+        with pytest.raises(HostError, match="called off at the last moment: tv: is home"):
+            await r.preparation.prepare_action(suspend(r))
+        await asyncio.sleep(0.1)
+        assert r.machine.seconds_to_alarm() is None
+        assert r.machine.hook_runs[-1] == ("good morning", "")
+
+    run_scenario(test, HOOKS)
+
+
+def test_where_nothing_takes_time_nobody_is_asked_again() -> None:
+    async def test(r: TransitionScenario) -> None:
+        r.returned_client = "tv: is home"
+        await r.preparation.prepare_action(suspend(r))
+
+    run_scenario(test)
+
+
+def test_somebody_who_comes_while_the_helper_is_slow_calls_it_off() -> None:
+    async def test(r: TransitionScenario) -> None:
+        quick = r.machine.set_alarm
+
+        async def slow(in_seconds: int, replaces: int | None) -> Alarm:
+            await asyncio.sleep(15)
+            return await quick(in_seconds, replaces)
+
+        r.machine.set_alarm = slow  # type: ignore[method-assign] # a small computer that is busy
+        r.returned_client = "tv: is home"
+        with pytest.raises(HostError, match="called off at the last moment: tv: is home"):
+            await r.preparation.prepare_action(suspend(r))
+        assert r.machine.seconds_to_alarm() is None
+
+    run_scenario(test)
+
+
+def test_a_hook_that_takes_long_runs_once() -> None:
+    async def test(r: TransitionScenario) -> None:
+        r.machine.hook_duration = 1200
+        await r.start_sleep()
+        await asyncio.sleep(30)
+        assert [name for name, _ in r.machine.hook_runs] == ["good night", "good morning"]
+
+    run_scenario(test, HOOKS.replace("20s", "1h"))
+
+
+def test_a_sleep_long_after_it_was_prepared_is_another_one() -> None:
+    """A command that did not lead to a sleep, and hours later somebody suspends by hand."""
+
+    async def test(r: TransitionScenario) -> None:
+        await r.preparation.prepare_action(Sleep(0, "command", ("/bin/true",)))
+        await asyncio.sleep(4000)
+        await r.machine.sleep()
+        assert [name for name, _ in r.machine.hook_runs].count("good night") == 2
+
+    run_scenario(test, HOOKS)
+
+
+@pytest.mark.parametrize(
+    ("end", "takes", "text"),
+    [
+        (
+            ProcessResult(3, "", "no such pool\n"),
+            0,
+            "hooks.before_sleep: /bin/good ended with status 3: no such pool",
+        ),
+        (
+            ProcessResult(0, "", ""),
+            60,
+            "hooks.before_sleep: /bin/good was still running after 20 s and was ended",
+        ),
+    ],
+)
+def test_a_hook_that_fails_is_reported_and_never_fatal(end: ProcessResult, takes: float, text: str) -> None:
+    async def test(r: TransitionScenario) -> None:
+        r.machine.hook_result, r.machine.hook_duration = end, takes
+        await r.preparation.prepare_action(suspend(r))
+        assert r.errors == [text]
+
+    run_scenario(test, HOOKS)
+
+
+ARM = ENFORCE + "[wake]\narm_lan = true\n"
+
+
+def cards(r: TransitionScenario) -> None:
+    r.machine.cards = {
+        "eth0": NetworkCard("eth0", "pumbg", ""),
+        "eth1": NetworkCard("eth1", "pumbg", "g"),
+        "eth2": NetworkCard("eth2", "p", ""),
+    }
+    seen = {name: Reading(1.0, card) for name, card in r.machine.cards.items()}
+    r.state.publish(
+        SourceId("cards"),
+        PollResult(Reading(1.0, ()), network_cards={**seen, "eth3": Unavailable(1.0, "no answer")}),
+    )
+
+
+def test_cards_that_can_be_are_armed_where_that_is_asked_for() -> None:
+    async def test(r: TransitionScenario) -> None:
+        cards(r)
+        await r.preparation.prepare_action(Sleep(0, "suspend"))
+        assert [card.armed for card in r.machine.cards.values()] == ["g", "g", ""]
+
+    run_scenario(test, ARM)
+
+
+@pytest.mark.parametrize("ours", [True, False])
+def test_a_card_that_was_armed_at_its_poll_is_armed_again(*, ours: bool) -> None:
+    """A driver, a network manager or ethtool has cleared it since."""
+
+    async def test(r: TransitionScenario) -> None:
+        cards(r)
+        r.machine.cards["eth1"] = NetworkCard("eth1", "pumbg", "")
+        if ours:
+            await r.preparation.prepare_action(Sleep(0, "suspend"))
+        else:
+            await r.machine.sleep()
+        assert r.machine.cards["eth1"].armed == "g"
+
+    run_scenario(test, ARM)
+
+
+def test_a_failing_wake_source_does_not_skip_the_others() -> None:
+    async def test(r: TransitionScenario) -> None:
+        cards(r)
+        r.wanted = r.wake_time(3600)
+        r.machine.rtc.drops_alarm = True
+        arm = r.machine.arm_card
+
+        async def refuse(interface: str) -> NetworkCard:
+            if interface == "eth0":
+                raise HostError("eth0 does not answer")
+            return await arm(interface)
+
+        r.machine.arm_card = refuse  # type: ignore[method-assign] # one cannot
+        r.machine.cards["eth1"] = NetworkCard("eth1", "pumbg", "")
+        await r.machine.sleep()
+        assert r.machine.cards["eth1"].armed == "g"
+        unprepared = [text for text in r.errors if "the sleep begins unprepared" in text]
+        assert len(unprepared) == 2
+        assert any("eth0 does not answer" in text for text in unprepared)
+        assert any("then shows none" in text for text in unprepared)
+        r.machine.rtc.drops_alarm = False
+
+    run_scenario(test, ARM)
+
+
+def test_a_card_that_cannot_be_armed_keeps_the_server_up_and_takes_the_alarm_back() -> None:
+    async def test(r: TransitionScenario) -> None:
+        cards(r)
+        arm = r.machine.arm_card
+
+        async def refuse(interface: str) -> NetworkCard:
+            await arm(interface)
+            raise HostError(f"{interface}: its driver has no support")
+
+        r.machine.arm_card = refuse  # type: ignore[method-assign] # it cannot
+        with pytest.raises(HostError, match="no support"):
+            await r.preparation.prepare_action(suspend(r))
+        assert r.machine.seconds_to_alarm() is None
+
+    run_scenario(test, ARM)
+
+
+def test_no_card_is_touched_unasked() -> None:
+    async def test(r: TransitionScenario) -> None:
+        cards(r)
+        await r.preparation.prepare_action(Sleep(0, "suspend"))
+        assert r.machine.cards["eth0"].armed == ""
+
+    run_scenario(test)

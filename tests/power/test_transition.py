@@ -1,0 +1,461 @@
+"""The way into a sleep and out of it, whoever ordered it, beside a logind that does as the real one does."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from typing import Literal
+
+import pytest
+from fakes.machine import HeldLock
+from power.transition_scenario import HOOKS, TransitionScenario, run_scenario
+
+from powerd.core.actions import Sleep
+from powerd.linux.values import Alarm, HostError, LogindEvent
+from powerd.power.model import ShutdownInProgress, WakeupCause
+
+
+def hang(r: TransitionScenario) -> asyncio.Event:
+    """Have the helper not say which alarm stands, once one does, until the event is set."""
+    answers, read = asyncio.Event(), r.machine.read_alarm
+
+    async def late() -> Alarm:
+        if r.machine.seconds_to_alarm() is not None:
+            await answers.wait()
+        return await read()
+
+    r.machine.read_alarm = late  # type: ignore[method-assign] # it hangs
+    return answers
+
+
+def test_somebody_else_s_sleep_finds_alarm_set_and_hook_run() -> None:
+    async def test(r: TransitionScenario) -> None:
+        r.wanted = r.wake_time(3600)
+        r.state.request_decision()
+        await asyncio.sleep(1)
+        await r.machine.sleep()
+        assert r.machine.alarm_distances == [pytest.approx(3599, abs=2)]
+        assert r.machine.hook_runs[0] == ("good night", "sleep")
+        assert asyncio.get_running_loop().time() < 3, "not held up for longer than it takes"
+
+    run_scenario(test, HOOKS)
+
+
+def test_leaving_is_published_before_the_lock_is_released() -> None:
+    seen: list[tuple[ShutdownInProgress | None, list[HeldLock]]] = []
+
+    async def test(r: TransitionScenario) -> None:
+        tell = r.publish
+
+        def note(snapshot: object) -> None:
+            seen.append((r.state.snapshot().shutdown, r.machine.own_locks("delay")))
+            tell(r.state.snapshot())
+            del snapshot
+
+        r.publish = note  # type: ignore[method-assign] # listened to
+        await r.machine.sleep()
+        leaving, held = next(each for each in seen if each[0] is not None)
+        assert leaving is not None
+        assert leaving.kind == "sleep"
+        assert len(held) == 2
+
+    run_scenario(test)
+
+
+def test_a_mind_that_is_busy_holds_up_nobody_s_sleep_for_long() -> None:
+    async def test(r: TransitionScenario) -> None:
+        r.decisions_paused = True
+        await r.machine.sleep()
+        assert asyncio.get_running_loop().time() < 1 + 1.5
+
+    run_scenario(test)
+
+
+def test_the_lock_is_taken_again_only_after_logind_signals_the_resume() -> None:
+    async def test(r: TransitionScenario) -> None:
+        assert len(r.machine.own_locks("delay")) == 2
+        r.machine.emit(LogindEvent("sleep"))
+        await asyncio.sleep(0.5)
+        r.clock.slept += 100
+        r.state.request_decision()
+        await asyncio.sleep(20)
+        assert r.machine.own_locks("delay") == []
+        r.machine.emit(LogindEvent("sleep", start=False))
+        await asyncio.sleep(0.1)
+        assert len(r.machine.own_locks("delay")) == 2
+
+    run_scenario(test)
+
+
+def test_a_wake_up_is_published_with_its_cause_and_the_alarm_result() -> None:
+    async def test(r: TransitionScenario) -> None:
+        r.wanted = r.wake_time(3600)
+        await r.start_sleep()
+        await asyncio.sleep(1)
+        waking = r.state.snapshot().wake_event
+        assert waking is not None
+        assert (waking.cause, r.state.snapshot().shutdown) == (WakeupCause.ALARM, None)
+        assert waking.detail.endswith("; the alarm was for backup.timer")
+        r.wanted = r.wake_time(20 * 3600)
+        await r.start_sleep()
+        await asyncio.sleep(1)
+        waking = r.state.snapshot().wake_event
+        assert waking is not None
+        assert waking.cause is WakeupCause.NETWORK
+        assert waking.detail.endswith("; the alarm was for backup.timer, and is taken away")
+        assert r.machine.seconds_to_alarm() is None
+
+    run_scenario(test)
+
+
+def test_our_own_sleep_is_prepared_once() -> None:
+    async def test(r: TransitionScenario) -> None:
+        r.wanted = r.wake_time(3600)
+        await r.start_sleep()
+        await asyncio.sleep(1)
+        assert r.machine.rtc.log == ["0", "+3600"], "and it had gone off when it was to be taken away"
+        assert r.machine.hook_runs == [("good night", "sleep"), ("good morning", "alarm")]
+
+    run_scenario(test, HOOKS)
+
+
+def test_an_alarm_is_set_anew_when_the_wanted_wake_up_has_moved() -> None:
+    async def test(r: TransitionScenario) -> None:
+        r.wanted = r.wake_time(3600)
+        await r.preparation.prepare_action(Sleep(0, "suspend", wake_time=r.wanted))
+        r.wanted = r.wake_time(1800)
+        r.state.request_decision()
+        await asyncio.sleep(0.1)
+        await r.machine.sleep()
+        assert r.machine.alarm_distances == [pytest.approx(1800, abs=2)]
+        assert [name for name, _ in r.machine.hook_runs].count("good night") == 1
+
+    run_scenario(test, HOOKS)
+
+
+def test_all_sources_are_polled_again_after_a_sleep() -> None:
+    async def test(r: TransitionScenario) -> None:
+        await r.machine.sleep()
+        await asyncio.sleep(0.1)
+        assert r.events == [LogindEvent("found"), LogindEvent("sleep", start=False)]
+        r.machine.emit(LogindEvent("inhibitors"))
+        await asyncio.sleep(0.1)
+        assert r.events[2:] == [LogindEvent("inhibitors")]
+
+    run_scenario(test)
+
+
+def test_a_sleep_of_which_the_clocks_show_nothing_is_one_too() -> None:
+    """The kernel may measure it in whole seconds; then it counts it at least."""
+
+    async def test(r: TransitionScenario) -> None:
+        r.machine.zero_length_sleep = True
+        for _ in range(2):
+            await r.machine.sleep()
+            await asyncio.sleep(0.1)
+            waking = r.state.snapshot().wake_event
+            assert waking is not None
+            assert (waking.cause, waking.clock_advanced) == (WakeupCause.NETWORK, False)
+            r.state.set_wake_event(replace(waking, at=0.0))
+        await r.machine.sleep(fails=True)
+        await asyncio.sleep(0.1)
+        waking = r.state.snapshot().wake_event
+        assert waking is not None
+        assert waking.at == 0.0, "that one was none"
+
+    run_scenario(test)
+
+
+def test_a_sleep_that_fails_is_no_wake_up_but_the_hook_is_undone() -> None:
+    async def test(r: TransitionScenario) -> None:
+        r.wanted = r.wake_time(3600)
+        r.state.request_decision()
+        await asyncio.sleep(1)
+        await r.machine.sleep(fails=True)
+        await asyncio.sleep(0.1)
+        assert r.state.snapshot().wake_event is None
+        assert r.state.snapshot().shutdown is None
+        assert r.machine.seconds_to_alarm() is None
+        assert r.machine.hook_runs == [("good night", "sleep"), ("good morning", "")]
+        assert len(r.machine.own_locks("delay")) == 2
+
+    run_scenario(test, HOOKS)
+
+
+@pytest.mark.parametrize("begun", [False, True])
+def test_a_sleep_without_signals_is_detected_by_the_clocks(*, begun: bool) -> None:
+    async def test(r: TransitionScenario) -> None:
+        r.wanted = r.wake_time(3600)
+        if begun:
+            r.machine.emit(LogindEvent("sleep"))
+            await asyncio.sleep(0.5)
+        r.machine.suppress_events = True
+        await r.machine.sleep()
+        r.state.request_decision()
+        await asyncio.sleep(31 if begun else 1)
+        assert r.state.snapshot().wake_event is not None
+        assert r.state.snapshot().shutdown is None
+        assert LogindEvent("sleep", start=False) in r.events
+        assert len(r.machine.own_locks("delay")) == 2
+        assert r.machine.seconds_to_alarm() is None
+
+    run_scenario(test)
+
+
+@pytest.mark.parametrize("what", ["sleep", "shutdown"])
+def test_an_end_that_was_missed_while_d_bus_was_gone_is_not_waited_for_for_ever(
+    what: Literal["sleep", "shutdown"],
+) -> None:
+    async def test(r: TransitionScenario) -> None:
+        r.wanted = r.wake_time(3600)
+        r.state.request_decision()
+        await asyncio.sleep(1)
+        r.machine.emit(LogindEvent(what))
+        await asyncio.sleep(40)
+        r.machine.emit(LogindEvent("lost"))
+        r.machine.emit(LogindEvent("found"))
+        await asyncio.sleep(20)
+        assert r.machine.own_locks("delay") == [], "it may still come"
+        assert r.machine.seconds_to_alarm() is not None
+        await asyncio.sleep(11)
+        assert r.state.snapshot().shutdown is None
+        assert r.machine.seconds_to_alarm() is None
+        assert len(r.machine.own_locks("delay")) == 2
+
+    run_scenario(test)
+
+
+def test_a_sleep_that_nobody_noticed_takes_no_alarm_from_the_shutdown_after_it() -> None:
+    async def test(r: TransitionScenario) -> None:
+        r.wanted = r.wake_time(3600)
+        r.state.request_decision()
+        await asyncio.sleep(1)
+        r.clock.slept += 100
+        r.machine.emit(LogindEvent("shutdown"))
+        await asyncio.sleep(40)
+        leaving, waking = r.state.snapshot().shutdown, r.state.snapshot().wake_event
+        assert leaving is not None
+        assert waking is not None
+        assert waking.at <= leaving.since
+        assert r.machine.own_locks("delay") == []
+
+    assert run_scenario(test).machine.rtc.alarm is not None
+
+
+def test_a_shutdown_that_begins_before_all_is_cleared_up_keeps_its_alarm() -> None:
+    async def test(r: TransitionScenario) -> None:
+        r.wanted = r.wake_time(3600)
+        await r.preparation.prepare_action(Sleep(0, "command", ("true",), wake_time=r.wanted))
+        answers = hang(r)
+        r.clock.slept += 100
+        r.state.request_decision()
+        await asyncio.sleep(1)
+        r.machine.emit(LogindEvent("shutdown"))
+        await asyncio.sleep(1)
+        answers.set()
+        await asyncio.sleep(10)
+        assert r.state.snapshot().shutdown is not None
+        assert r.machine.own_locks("delay") == []
+
+    assert run_scenario(test).machine.rtc.alarm is not None
+
+
+def test_the_alarm_is_set_between_the_two_halves_of_a_sleep() -> None:
+    """Suspend-then-hibernate is awake for a moment, and logind says nothing of it."""
+
+    async def test(r: TransitionScenario) -> None:
+        r.wanted = r.wake_time(8 * 3600)
+        r.state.request_decision()
+        await asyncio.sleep(1)
+        r.machine.emit(LogindEvent("sleep"))
+        await asyncio.sleep(1)
+        r.clock.slept += 3600
+        r.state.request_decision()
+        await asyncio.sleep(5)
+        assert r.machine.seconds_to_alarm() == pytest.approx(7 * 3600, abs=10)
+        r.clock.slept += 3600
+        r.machine.emit(LogindEvent("sleep", start=False))
+        await asyncio.sleep(60)
+        assert r.machine.seconds_to_alarm() is None
+        assert r.events.count(LogindEvent("sleep", start=False)) == 1
+
+    run_scenario(test)
+
+
+def test_hooks_end_before_logind_goes_on_without_them() -> None:
+    async def test(r: TransitionScenario) -> None:
+        r.machine.hook_duration = 10.0
+        begun = asyncio.get_running_loop().time()
+        await r.machine.sleep()
+        assert asyncio.get_running_loop().time() - begun < r.machine.max_inhibit_delay
+        assert any("raise InhibitDelayMaxSec=" in text for text in r.errors)
+
+    run_scenario(test, HOOKS)
+
+
+def test_a_failed_setting_is_reported_when_the_sleep_is_inevitable() -> None:
+    async def test(r: TransitionScenario) -> None:
+        r.wanted = r.wake_time(3600)
+        r.state.request_decision()
+        await asyncio.sleep(1)
+        r.machine.refusal = "no helper listens"
+        await r.machine.sleep()
+        assert "the sleep begins unprepared, and nobody asked powerd: no helper listens" in r.errors
+        assert r.machine.hook_runs[0] == ("good night", "sleep")
+
+    run_scenario(test, HOOKS)
+
+
+def test_observe_mode_changes_nothing_and_reports_all() -> None:
+    async def test(r: TransitionScenario) -> None:
+        r.wanted = r.wake_time(3600)
+        r.state.request_decision()
+        await asyncio.sleep(1)
+        assert r.machine.own_locks("delay") == []
+        r.machine.emit(LogindEvent("sleep"))
+        await asyncio.sleep(0.1)
+        assert r.state.snapshot().shutdown is not None
+        r.clock.slept += 100
+        r.machine.emit(LogindEvent("sleep", start=False))
+        await asyncio.sleep(0.1)
+        assert r.state.snapshot().wake_event is not None
+        assert r.machine.rtc.log == []
+        assert r.machine.hook_runs == []
+        r.preparation.options = replace(r.preparation.options, mode="enforce")
+        r.transition.update_inhibitor()
+        await asyncio.sleep(0.1)
+        assert len(r.machine.own_locks("delay")) == 2
+
+    run_scenario(test, HOOKS.replace("enforce", "observe"))
+
+
+def test_no_alarm_stays_when_the_daemon_stops() -> None:
+    async def test(r: TransitionScenario) -> None:
+        r.wanted = r.wake_time(3600)
+        await r.preparation.prepare_action(Sleep(0, "command", ("true",), wake_time=r.wanted))
+        assert r.machine.seconds_to_alarm() is not None
+
+    rooms = run_scenario(test)
+    assert rooms.machine.rtc.alarm is None
+    assert rooms.machine.own_locks("delay") == []
+    assert rooms.written[-1] is None
+
+
+def test_the_alarm_stays_when_the_machine_goes_down_with_the_daemon() -> None:
+    async def test(r: TransitionScenario) -> None:
+        r.wanted = r.wake_time(3600)
+        r.state.request_decision()
+        await asyncio.sleep(1)
+        await r.machine.sleep("shutdown")
+
+    rooms = run_scenario(test)
+    assert rooms.machine.alarm_distances == [pytest.approx(3599, abs=2)]
+    assert rooms.machine.rtc.alarm is not None
+    assert rooms.written[-1] == {"at": rooms.machine.rtc.alarm, "before": None}
+
+
+def test_a_shutdown_that_is_called_off_is_over() -> None:
+    async def test(r: TransitionScenario) -> None:
+        r.wanted = r.wake_time(3600)
+        r.state.request_decision()
+        await asyncio.sleep(1)
+        await r.machine.sleep("shutdown")
+        r.machine.emit(LogindEvent("shutdown", start=False))
+        await asyncio.sleep(0.1)
+        assert r.state.snapshot().shutdown is None
+        assert r.machine.seconds_to_alarm() is None
+        assert len(r.machine.own_locks("delay")) == 2
+
+    run_scenario(test)
+
+
+def test_the_inhibit_delay_has_a_default_if_it_cannot_be_read() -> None:
+    async def test(r: TransitionScenario) -> None:
+        async def blind() -> float:
+            raise HostError("no answer")
+
+        r.machine.inhibit_delay = blind  # type: ignore[method-assign] # it does not say
+        r.machine.hook_duration = 10.0
+        begun = asyncio.get_running_loop().time()
+        await r.machine.sleep()
+        assert asyncio.get_running_loop().time() - begun < 5
+
+    run_scenario(test, HOOKS)
+
+
+def test_ten_sleeps_leave_nothing_behind() -> None:
+    async def test(r: TransitionScenario) -> None:
+        for _ in range(10):
+            r.wanted = r.wake_time(3600)
+            await r.start_sleep()
+            await asyncio.sleep(600)
+        assert len(r.machine.alarm_distances) == 10
+        assert len(r.machine.own_locks("delay")) == 2
+        assert r.machine.seconds_to_alarm() is None
+
+    run_scenario(test, HOOKS)
+
+
+def test_stopping_does_not_wait_for_a_helper_that_hangs() -> None:
+    async def test(r: TransitionScenario) -> None:
+        r.wanted = r.wake_time(3600)
+        await r.preparation.prepare_action(Sleep(0, "command", ("true",), wake_time=r.wanted))
+
+        async def never() -> Alarm:
+            await asyncio.sleep(3600)
+            raise AssertionError
+
+        r.machine.read_alarm = never  # type: ignore[method-assign] # it hangs
+
+    rooms = run_scenario(test)
+    assert rooms.errors == ["an alarm of powerd's may still stand: the helper does not answer"]
+
+
+def test_a_wake_up_is_published_and_the_lock_taken_before_a_hanging_helper_answers() -> None:
+    async def test(r: TransitionScenario) -> None:
+        r.wanted = r.wake_time(3600)
+        r.state.request_decision()
+        await asyncio.sleep(1)
+        answers = hang(r)
+        await r.machine.sleep()
+        await asyncio.sleep(0.1)
+        waking = r.state.snapshot().wake_event
+        assert waking is not None
+        assert waking.detail.endswith("; the alarm was for backup.timer")
+        assert r.state.snapshot().shutdown is None
+        assert len(r.machine.own_locks("delay")) == 2
+        assert LogindEvent("sleep", start=False) in r.events
+        answers.set()
+
+    assert run_scenario(test).written[-1] is None
+
+
+def test_an_alarm_that_cannot_be_cleared_is_reported() -> None:
+    async def test(r: TransitionScenario) -> None:
+        r.wanted = r.wake_time(3600)
+        r.state.request_decision()
+        await asyncio.sleep(1)
+        r.machine.emit(LogindEvent("sleep"))
+        await asyncio.sleep(1)
+        r.machine.refusal = "no helper listens"
+        r.machine.emit(LogindEvent("sleep", start=False))
+        await asyncio.sleep(1)
+        assert r.errors == ["an alarm of powerd's may still stand: no helper listens"]
+        r.machine.refusal = None
+
+    assert run_scenario(test).machine.rtc.alarm is None, "but it was, at the end"
+
+
+def test_a_logind_that_falls_silent_for_good_is_a_fault() -> None:
+    async def test(r: TransitionScenario) -> None:
+        async def nothing() -> AsyncIterator[LogindEvent]:
+            return
+            yield
+
+        r.machine.events = nothing  # type: ignore[method-assign] # it ends
+        with pytest.raises(ExceptionGroup) as group:
+            await r.transition.run()
+        assert "must never do" in str(group.value.exceptions[0])
+
+    run_scenario(test)

@@ -1,0 +1,356 @@
+"""When the server has to be up again, and what it stays up for."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+from core.snapshot_strategies import BERLIN, T0, moment, timer_facts, timers_in, wake_options
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from power.decision_scenario import SLEEP, SUSPEND, WARN, DecisionScenario, reasons
+
+from powerd.config.load import parse
+from powerd.config.options import Options
+from powerd.core.actions import Sleep
+from powerd.core.snapshot import LOGIND, Snapshot
+from powerd.core.time import Moment, Reading, Unavailable, add_seconds
+from powerd.power.model import SystemdTimer
+from powerd.power.wake_schedule import (
+    MAX_ALARM_DELAY,
+    MIN_ALARM_DELAY,
+    busy_until,
+    current_busy_until,
+    next_wake_time,
+)
+
+DAY = 86_400.0
+
+
+def at(text: str, zone: ZoneInfo = BERLIN, **more: float) -> Moment:
+    return moment(wall=datetime.fromisoformat(text).replace(tzinfo=zone), **more)
+
+
+def options(wake: str) -> Options:
+    return parse(f"[wake]\n{wake}".encode(), "test")
+
+
+def up_at(now: Moment, wake: str, *timers: SystemdTimer) -> str | None:
+    """The wall clock at which the alarm goes off, and why."""
+    found = next_wake_time(Snapshot(timers=timers), options(wake), now)
+    return None if found is None else f"{found.at.wall:%F %T} {found.reason}"
+
+
+@pytest.mark.parametrize(
+    ("wake", "alarm"),
+    [
+        ("", None),
+        ('at = ["06:30"]', "2026-06-02 06:28:00 wake.at 06:30"),
+        ('at = ["06:30"]\nbefore = "0s"', "2026-06-02 06:30:00 wake.at 06:30"),
+        ('at = ["22:30"]', "2026-06-01 22:28:00 wake.at 22:30"),
+        ('at = ["22:00"]', "2026-06-02 21:58:00 wake.at 22:00"),
+        ('at = ["Sat,Sun 09:00"]', "2026-06-06 08:58:00 wake.at Sat,Sun 09:00"),
+        ('at = ["Mon 22:00"]', "2026-06-08 21:58:00 wake.at Mon 22:00"),
+        ('at = ["Sat 09:00", "06:30"]', "2026-06-02 06:28:00 wake.at 06:30"),
+        ('at = ["06:30"]\nbefore = "1h"', "2026-06-02 05:30:00 wake.at 06:30"),
+        ('at = ["22:00", "22:01"]', "2026-06-01 22:01:00 wake.at 22:01"),
+    ],
+)
+def test_wake_at(wake: str, alarm: str | None) -> None:
+    """It is Monday, 22:00; a time that has come is the next day's."""
+    assert up_at(at("2026-06-01 22:00"), wake) == alarm
+
+
+@pytest.mark.parametrize(
+    ("evening", "time", "alarm"),
+    [
+        ("2026-03-28 22:00", "02:30", "2026-03-29 03:00:00 CEST"),  # 02:30 is skipped: from 02:00 it is 03:00
+        ("2026-03-28 22:00", "03:30", "2026-03-29 03:30:00 CEST"),
+        ("2026-10-24 22:00", "02:30", "2026-10-25 02:30:00 CEST"),  # comes twice: the first counts
+        ("2026-10-24 22:00", "03:30", "2026-10-25 03:30:00 CET"),
+        ("2026-03-28 22:00", "06:30", "2026-03-29 06:30:00 CEST"),
+    ],
+)
+def test_wake_at_on_days_of_a_dst_change(evening: str, time: str, alarm: str) -> None:
+    now = at(evening)
+    found = next_wake_time(Snapshot(), options(f'at = ["{time}"]\nbefore = "0s"'), now)
+    assert found is not None
+    assert f"{found.at.wall:%F %T %Z}" == alarm
+    assert found.at.mono - now.mono == found.at.wall.timestamp() - now.wall.timestamp()
+
+
+def test_after_the_first_of_two_comes_the_next_day_s() -> None:
+    second = at("2026-10-25 02:10")
+    second = replace(second, wall=second.wall.replace(fold=1))
+    assert up_at(second, 'at = ["02:30"]\nbefore = "0s"') == "2026-10-26 02:30:00 wake.at 02:30"
+
+
+def test_a_time_of_no_day_never_comes() -> None:
+    rows = options('at = ["06:30"]')
+    never = replace(rows.wake.at[0], days=frozenset())
+    assert next_wake_time(Snapshot(), replace(rows, wake=replace(rows.wake, at=(never,))), moment()) is None
+
+
+BACKUP = 'timers = ["backup.timer"]'
+IN_AN_HOUR = moment().wall.timestamp() + 3600
+
+
+def test_a_monotonic_timer_is_not_late_by_the_uptime() -> None:
+    """systemd gives a stamp of CLOCK_MONOTONIC, not a distance."""
+    found = next_wake_time(
+        Snapshot(timers=(SystemdTimer("backup.timer", mono=T0 + 3600),)), options(BACKUP), moment(T0)
+    )
+    assert found is not None
+    assert found.at.mono == T0 + 3600 - 120
+    assert found.at.wall == moment(T0 + 3480).wall
+
+
+@pytest.mark.parametrize(
+    ("timer", "ahead"),
+    [
+        (SystemdTimer("backup.timer", wall=IN_AN_HOUR), 3480),
+        (SystemdTimer("backup.timer", wall=IN_AN_HOUR, mono=T0 + 1800), 1680),
+        (SystemdTimer("backup.timer", wall=IN_AN_HOUR, mono=T0 + 1800, pauses_in_sleep=True), 3480),
+        (SystemdTimer("backup.timer", mono=T0 + 1800, pauses_in_sleep=True), None),
+        (SystemdTimer("backup.timer"), None),
+        (SystemdTimer("backup.timer", wall=IN_AN_HOUR - 3600), None),
+        (SystemdTimer("backup.timer", wall=IN_AN_HOUR - 7200, mono=T0 - 1), None),
+        (SystemdTimer("backup.timer", wall=IN_AN_HOUR - 3540), MIN_ALARM_DELAY),
+        (SystemdTimer("backup.timer", wall=IN_AN_HOUR + 90 * DAY), MAX_ALARM_DELAY),
+    ],
+)
+def testtimers_in(timer: SystemdTimer, ahead: float | None) -> None:
+    found = next_wake_time(Snapshot(timers=(timer,)), options(BACKUP), moment())
+    assert (None if found is None else found.at.mono - T0) == ahead
+    assert found is None or found.reason == "backup.timer"
+
+
+def test_timers_that_nobody_asks_for_any_more_wake_nobody() -> None:
+    assert (
+        next_wake_time(
+            Snapshot(timers=(SystemdTimer("backup.timer", wall=IN_AN_HOUR),)), options(""), moment()
+        )
+        is None
+    )
+
+
+uptimes = st.integers(0, 400 * 86_400).map(float)
+laws = settings(max_examples=300, deadline=None)
+
+
+@laws
+@given(wake_options, timer_facts, uptimes)
+def test_the_alarm_is_ahead_and_within_reach(
+    config: Options, facts: tuple[tuple[float | None, float | None], ...], uptime: float
+) -> None:
+    now = at("2026-03-27 12:00", mono=uptime)
+    found = next_wake_time(Snapshot(timers=timers_in(facts, now)), config, now)
+    if found is not None:
+        assert MIN_ALARM_DELAY <= found.at.mono - now.mono <= MAX_ALARM_DELAY
+        assert found.at.slept == now.slept
+        off = found.at.wall.timestamp() - now.wall.timestamp() - (found.at.mono - now.mono)
+        assert abs(off) <= 0.5
+
+
+@laws
+@given(wake_options, timer_facts, timer_facts)
+def test_the_earliest_wins(
+    config: Options,
+    some: tuple[tuple[float | None, float | None], ...],
+    more: tuple[tuple[float | None, float | None], ...],
+) -> None:
+    now = at("2026-10-24 12:00")
+    few, all_ = (
+        next_wake_time(Snapshot(timers=timers_in(each, now)), config, now) for each in (some, some + more)
+    )
+    if few is not None:
+        assert all_ is not None
+        assert all_.at.mono <= few.at.mono
+
+
+@laws
+@given(wake_options, timer_facts, uptimes)
+def test_the_uptime_is_irrelevant(
+    config: Options, facts: tuple[tuple[float | None, float | None], ...], uptime: float
+) -> None:
+    young, old = at("2026-03-27 12:00", mono=0.0), at("2026-03-27 12:00", mono=uptime)
+    first, second = (
+        next_wake_time(Snapshot(timers=timers_in(facts, now)), config, now) for now in (young, old)
+    )
+    if first is None:
+        assert second is None
+    else:
+        assert second is not None
+        assert second.at.wall == first.at.wall
+        assert second.at.mono - uptime == pytest.approx(first.at.mono, abs=0.001)
+
+
+@laws
+@given(
+    st.integers(0, 1439),
+    st.integers(0, 400 * 24 * 60),
+    st.sampled_from(["Europe/Berlin", "Asia/Kolkata", "UTC"]),
+)
+def test_a_time_of_day_comes_within_a_day_or_so_and_shows_on_the_clock(
+    minute: int, begin: int, zone: str
+) -> None:
+    wall = (datetime(2026, 1, 1, tzinfo=UTC) + timedelta(minutes=begin)).astimezone(ZoneInfo(zone))
+    time = f"{minute // 60:02d}:{minute % 60:02d}"
+    now = moment(wall=wall)
+    found = next_wake_time(Snapshot(), options(f'at = ["{time}"]\nbefore = "0s"'), now)
+    assert found is not None
+    ahead = found.at.mono - now.mono
+    assert 0 < ahead <= 25 * 3600
+    assume(ahead > MIN_ALARM_DELAY)
+    skipped = time.startswith("02") and found.at.wall.strftime("%H:%M") == "03:00"
+    assert found.at.wall.strftime("%H:%M") == time or skipped
+
+
+SOON = SUSPEND + '[wake]\ntimers = ["backup.timer"]\n'
+
+
+class AlarmScenario(DecisionScenario):
+    """A night with a timer that elapses ``at`` seconds after the beginning, and is heard of no more then."""
+
+    def __init__(self, at: float, text: str = SOON) -> None:
+        super().__init__(text)
+        wall = self.now.wall.timestamp() + at
+
+        def elapses(snapshot: Snapshot) -> Snapshot:
+            return replace(snapshot, timers=() if self.now.wall.timestamp() >= wall else self.timers)
+
+        self.timers = (SystemdTimer("backup.timer", wall=wall),)
+        self.edit_snapshot = elapses
+
+
+def test_what_is_due_too_soon_is_waited_for() -> None:
+    """22:10 idle, 22:15 backup: neither a sleep of three minutes before nor one as soon as it has begun."""
+    night = AlarmScenario(900)
+    first = night.decide(0)
+    waits = "sleep rule 1: stays up for backup.timer at Mon 22:15"
+    assert reasons(first) == [waits, "wake: sleeps until Mon 22:13 at most, for backup.timer"]
+    assert first.planned_sleep is not None
+    assert first.planned_sleep.at.mono == T0 + 900 - 120 + 600, "as if it had been woken for it: after_resume"
+    assert night.decide(600).actions == ()
+    assert night.decide(899).memory.busy_until == (T0 + 1380, "stays up for backup.timer at Mon 22:15")
+    after = night.decide(901)
+    assert reasons(after) == [waits], "the timer is heard of no more"
+    assert night.decide(1319).actions == ()
+    assert night.decide(1320).actions == (WARN,)
+    night.action_completed(WARN)
+    assert night.decide(1380).actions == (SLEEP,)
+    assert night.decide(1381).memory.busy_until is None
+
+
+def test_what_is_due_late_enough_is_slept_before() -> None:
+    night = AlarmScenario(600 + 120 + 300)
+    night.decide(0)
+    night.decide(540)
+    night.action_completed(WARN)
+    (order,) = night.decide(600).actions
+    assert isinstance(order, Sleep)
+    assert order.wake_time is not None
+    assert order.wake_time.at.mono == T0 + 900
+
+
+def test_a_shorter_sleep_may_be_asked_for() -> None:
+    night = AlarmScenario(600 + 70, SOON + 'before = "0s"\nmin_sleep = "1min"\n')
+    night.decide(0)
+    night.decide(540)
+    night.action_completed(WARN)
+    assert night.decide(600).actions == (SLEEP,)
+
+
+def test_times_that_follow_too_closely_on_each_other_are_all_waited_for() -> None:
+    now = at("2026-06-01 06:20")
+    config = options('at = ["06:30", "06:40", "07:30"]')
+    found = busy_until(Snapshot(), config, add_seconds(now, 600 - 60))
+    assert found == (T0 + 600 - 120 + 600, "stays up for wake.at 06:30 at Mon 06:30")
+    night = DecisionScenario(SUSPEND + '[wake]\nat = ["06:30", "06:40", "07:30"]', wall=now.wall)
+    plan = night.decide(0).planned_sleep
+    assert plan is not None
+    assert plan.at.wall == at("2026-06-01 06:48").wall
+
+
+def test_a_server_that_is_always_needed_never_sleeps_and_reports_why() -> None:
+    times = ", ".join(f'"{n // 60:02d}:{n % 60:02d}"' for n in range(0, 1440, 6))
+    night = DecisionScenario(SUSPEND + f"[wake]\nat = [{times}]\n")
+    for at_ in range(0, 7200, 600):
+        decision = night.decide(at_)
+        assert decision.actions == ()
+        assert "stays up for wake.at" in decision.reasons[0].text
+
+
+def test_a_duty_ends_with_a_sleep() -> None:
+    """Somebody sends it to sleep all the same: what it was up for is over by then, or is found again."""
+    night = AlarmScenario(900)
+    assert night.decide(700).memory.busy_until is not None
+    night.slept = 8 * 3600.0
+    assert night.decide(701).memory.busy_until is None
+
+
+def test_the_longer_of_two_duties_counts() -> None:
+    now = moment()
+    assert current_busy_until(Snapshot(), (T0 + 10, "a"), options(""), now) == (T0 + 10, "a")
+    assert current_busy_until(Snapshot(), (T0, "over"), options(""), now) is None
+    timers = (SystemdTimer("b.timer", mono=T0 + 60),)
+    found = (T0 + 540, "stays up for b.timer at Sat 21:01")
+    assert current_busy_until(Snapshot(timers=timers), (T0 + 10, "a"), options(BACKUP), now) == found
+    assert current_busy_until(Snapshot(timers=timers), (T0 + 999, "a"), options(BACKUP), now) == (
+        T0 + 999,
+        "a",
+    )
+
+
+def test_it_reports_the_wake_time_even_while_blocked() -> None:
+    night = DecisionScenario(SUSPEND + '[wake]\nat = ["Mon-Fri 06:30"]\n')
+    said = "wake: sleeps until Tue 06:28 at most, for wake.at Mon-Fri 06:30"
+    night.somebody_home = True
+    for at_ in (0.0, 0.4, 61.7):
+        decision = night.decide(at_)
+        assert reasons(decision)[-1] == said, "it does not flicker"
+        assert not decision.reasons[-1].blocks_sleep
+        assert decision.wake_time is not None
+    night.somebody_home = False
+    assert reasons(night.decide(100))[-1] == said
+
+
+def test_what_is_farther_off_than_an_alarm_reaches_is_slept_towards_in_steps() -> None:
+    night = DecisionScenario(SOON)
+    wall = night.now.wall.timestamp() + 60 * DAY
+    night.edit_snapshot = lambda snapshot: replace(
+        snapshot, timers=(SystemdTimer("backup.timer", wall=wall),)
+    )
+    decision = night.decide(0)
+    assert decision.wake_time is not None
+    assert decision.wake_time.at.mono == T0 + MAX_ALARM_DELAY
+    said = "wake: sleeps until 2026-07-31 21:58 at most, with wake-ups between, for backup.timer"
+    assert reasons(decision)[-1] == said
+
+
+@pytest.mark.parametrize("word", [Unavailable(T0, "systemd did not answer"), Reading(T0 - 2701, ()), None])
+def test_unavailable_timers_keep_the_server_awake(
+    word: Unavailable | Reading[tuple[str, ...]] | None,
+) -> None:
+    night = DecisionScenario(SOON)
+
+    def twist(snapshot: Snapshot) -> Snapshot:
+        sources = {name: each for name, each in snapshot.sources.items() if name != "timers"}
+        return replace(snapshot, sources=sources if word is None else {**sources, "timers": word})  # type: ignore[dict-item] # a SourceId is a str
+
+    night.edit_snapshot = twist
+    for at_ in (0, 540, 600):
+        decision = night.decide(at_)
+        assert decision.actions == ()
+        assert decision.reasons[0].subject == "timers"
+    assert LOGIND in twist(Snapshot(sources={LOGIND: Reading(T0, ())})).sources
+
+
+def test_a_timer_that_has_just_elapsed_is_one_to_be_up_for() -> None:
+    """As after a restart of the daemon, which remembers nothing of what it stayed up for."""
+    timers = (SystemdTimer("backup.timer", mono=T0 - 60),)
+    found = (T0 - 60 + 480, "stays up for backup.timer at Sat 20:59")
+    assert busy_until(Snapshot(timers=timers), options(BACKUP), moment()) == found
+    assert busy_until(Snapshot(timers=timers), options(BACKUP), moment(T0 + 420)) is None

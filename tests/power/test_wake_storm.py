@@ -1,0 +1,183 @@
+"""The storm guard: wake-ups in vain, what they lead to, and what ends it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from core.snapshot_strategies import T0
+from power.decision_scenario import SUSPEND, DecisionScenario, reasons, with_facts
+
+from powerd.core.snapshot import Decision
+from powerd.power.model import Inhibitor, KeyPress, WakeEvent, WakeupCause
+from powerd.power.wake_storm import STAY_UP_MAX
+
+WAKE_STORM = SUSPEND.replace('after_start = "0s"', 'after_start = "0s"\nafter_resume = "5min"')
+
+
+class WakeStormScenario(DecisionScenario):
+    """A server that sleeps for a minute, is up for a while, and sleeps again."""
+
+    def __init__(self) -> None:
+        super().__init__(WAKE_STORM)
+        self.decide(0)
+
+    def wake(self, cause: WakeupCause | None = WakeupCause.NETWORK, *, seconds: float = 60.0) -> Decision:
+        """It is woken; what by is told a moment later."""
+        self.slept += seconds
+        self.decide(self.at - T0 + 1)
+        if cause is not None:
+            waking = WakeEvent(self.at + 0.5, cause)
+            self.edit_snapshot = lambda snapshot: replace(snapshot, wake_event=waking)
+        return self.decide(self.at - T0 + 1)
+
+    def stay_awake(self, seconds: float = 600.0) -> Decision:
+        """So long it is up, with nobody there."""
+        return self.decide(self.at - T0 + seconds)
+
+
+def storms(decision: Decision) -> list[str]:
+    return [reason for reason in reasons(decision) if "nobody was there" in reason]
+
+
+def test_the_fourth_time_it_stays_up_for_an_hour() -> None:
+    night = WakeStormScenario()
+    for _ in range(3):
+        night.wake()
+        assert storms(night.stay_awake()) == []
+    fourth = night.wake()
+    until = night.at - 1 + 3600
+    assert fourth.actions == ()
+    found = night.stay_awake()
+    said = "sleep rule 1: stays up for 1h: woken 3 times within 1h by the network, and nobody was there"
+    assert storms(found) == [said]
+    assert found.planned_sleep is not None
+    assert found.planned_sleep.at.mono == pytest.approx(until)
+    assert found.phase == "idle"
+    last = night.decide(until - T0 + 1)
+    assert storms(last) == []
+    assert [type(order).__name__ for order in last.actions] == ["Warn"]
+
+
+@pytest.mark.parametrize(
+    ("causes", "by"),
+    [
+        ([WakeupCause.NETWORK] * 3, " by the network"),
+        ([WakeupCause.BUTTON] * 3, " by a button"),
+        ([WakeupCause.UNKNOWN] * 3, " by something unknown"),
+        ([None] * 3, " by something unknown"),
+        ([WakeupCause.NETWORK, WakeupCause.UNKNOWN, WakeupCause.NETWORK], ""),
+    ],
+)
+def test_the_cause_is_reported(causes: list[WakeupCause | None], by: str) -> None:
+    night = WakeStormScenario()
+    for cause in causes:
+        night.wake(cause)
+        night.stay_awake()
+    night.wake()
+    text = f"stays up for 1h: woken 3 times within 1h{by}, and nobody was there"
+    assert storms(night.stay_awake()) == [f"sleep rule 1: {text}"]
+
+
+def test_a_cause_counts_for_its_own_wake_up_alone() -> None:
+    """The word on the first is still on the board when the second has not been told of yet."""
+    night = WakeStormScenario()
+    night.wake(WakeupCause.ALARM)
+    night.stay_awake()
+    for _ in range(3):
+        night.wake(None)
+        night.stay_awake()
+    assert storms(night.stay_awake()) == []
+    night.wake(None)
+    assert len(storms(night.stay_awake())) == 1
+
+
+def test_an_alarm_is_no_wake_up_for_nobody() -> None:
+    night = WakeStormScenario()
+    for _ in range(8):
+        night.wake(WakeupCause.ALARM)
+        assert storms(night.stay_awake()) == []
+
+
+def test_wake_ups_with_longer_gaps_are_no_wake_storm() -> None:
+    night = WakeStormScenario()
+    for _ in range(8):
+        night.wake(seconds=1500.0)
+        assert storms(night.stay_awake(600)) == []
+
+
+def test_a_long_sleep_after_them_is_the_end_of_it() -> None:
+    night = WakeStormScenario()
+    for _ in range(3):
+        night.wake()
+        night.stay_awake()
+    night.wake(seconds=8 * 3600.0)
+    assert storms(night.stay_awake()) == []
+
+
+@pytest.mark.parametrize("who", ["client", "lock", "keys"])
+def test_a_present_client_makes_it_no_wake_up_for_nobody(who: str) -> None:
+    night = WakeStormScenario()
+    for n in range(4):
+        night.wake()
+        if n == 1:
+            before = night.edit_snapshot
+            night.somebody_home = who == "client"
+            lock = Inhibitor(frozenset({"sleep"}), "backup", "", "block", 0, 7)
+            press = KeyPress(night.at + 1, "anna on tty1")
+            if who == "lock":
+                night.edit_snapshot = with_facts(before, inhibitors=(lock,))
+            elif who == "keys":  # seen a good while later
+                night.at += 100
+                night.edit_snapshot = with_facts(before, key_press=press)
+            night.decide()
+            night.somebody_home, night.edit_snapshot = False, before
+        night.stay_awake()
+    assert storms(night.stay_awake()) == []
+
+
+def test_a_key_press_from_before_the_sleep_is_nobody_s_visit() -> None:
+    night = WakeStormScenario()
+    press = KeyPress(T0 - 100, "anna on tty1")
+    for _ in range(4):
+        night.wake()
+        night.edit_snapshot = with_facts(night.edit_snapshot, key_press=press)
+        night.stay_awake()
+    assert len(storms(night.stay_awake())) == 1
+
+
+def test_it_stays_up_longer_each_time_and_eight_hours_at_most() -> None:
+    night = WakeStormScenario()
+    pauses = []
+    for _ in range(5):
+        for _ in range(3):
+            night.wake()
+            night.stay_awake()
+        night.wake()
+        pauses.append(night.memory.wake_storm.stay_up_for)
+        night.stay_awake(night.memory.wake_storm.stay_up_for)
+    assert pauses == [3600, 7200, 14400, STAY_UP_MAX, STAY_UP_MAX]
+
+
+def test_a_visitor_ends_it_and_the_next_wake_storm_is_the_first_again() -> None:
+    night = WakeStormScenario()
+    for _ in range(2):
+        for _ in range(3):
+            night.wake()
+            night.stay_awake()
+        night.wake()
+        assert len(storms(night.stay_awake())) == 1
+        assert night.memory.wake_storm.stay_up_for == 3600
+        night.somebody_home = True
+        night.decide()
+        night.somebody_home = False
+        assert storms(night.stay_awake()) == []
+
+
+def test_an_unknown_presence_is_no_visit() -> None:
+    """After each wake-up every source is unknown for a moment; that is nobody's coming."""
+    night = WakeStormScenario()
+    night.wake()
+    decision = night.decide()
+    assert any(reason.blocks_sleep for reason in decision.reasons)
+    assert not decision.memory.wake_storm.needed

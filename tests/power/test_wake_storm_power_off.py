@@ -1,0 +1,118 @@
+"""What the storm guard knows of wake-ups outlives a power-off."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from core.snapshot_strategies import BERLIN
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from powerd.core.time import Moment
+from powerd.power.model import WakeStormState, WakeTime, WakeupCause
+from powerd.power.wake_storm import (
+    STAY_UP_FIRST,
+    STAY_UP_MAX,
+    STORM_WAKEUPS,
+    storm_from_document,
+    storm_to_document,
+)
+
+EVENING = datetime(2026, 6, 1, 22, tzinfo=BERLIN)
+
+
+def up(minutes: float, seconds: float = 30.0) -> Moment:
+    """So long after boot, in a boot that began so many minutes after the evening did."""
+    return Moment(seconds, 0.0, EVENING + timedelta(minutes=minutes, seconds=seconds))
+
+
+def off(unrest: WakeStormState, minutes: float, wake: WakeTime | None = None, boot: str = "a") -> Any:  # noqa: ANN401 - as JSON has it
+    """Powered off so many minutes after the evening began, in a boot that began with it; and stored."""
+    return json.loads(json.dumps(storm_to_document(unrest, wake, boot, up(0, minutes * 60))))
+
+
+def cycle(unrest: WakeStormState, boots: int, every: float = 20.0) -> WakeStormState:
+    """Booted so often, with nobody there, and off again ten minutes before the next."""
+    for n in range(boots):
+        begun = up(n * every)
+        end = Moment(begun.mono + (every - 10) * 60, 0.0, begun.wall + timedelta(minutes=every - 10))
+        kept = json.loads(json.dumps(storm_to_document(unrest, None, str(n), end)))
+        unrest = storm_from_document(kept, str(n + 1), up((n + 1) * every))
+    return unrest
+
+
+def test_the_first_recorded_boot_is_not_for_nobody() -> None:
+    unrest = cycle(WakeStormState(), 1)
+    assert unrest == WakeStormState(last_wakeup_at=30.0)
+
+
+def test_three_boots_for_nobody_are_a_wake_storm() -> None:
+    assert cycle(WakeStormState(), 3).stay_up_until is None
+    unrest = cycle(WakeStormState(), 4)
+    assert unrest.stay_up_until == 30.0 + STAY_UP_FIRST
+    assert [cause for _, cause in unrest.unneeded_wakeups] == [WakeupCause.UNKNOWN] * STORM_WAKEUPS
+    assert [at for at, _ in unrest.unneeded_wakeups] == pytest.approx([30 - 3600, 30 - 2400, 30 - 1200])
+    assert cycle(WakeStormState(), 4, every=31.0).stay_up_until is None, "too far apart"
+
+
+def test_a_second_wake_storm_has_a_longer_backoff() -> None:
+    assert cycle(cycle(WakeStormState(), 4), 1).stay_up_for == 2 * STAY_UP_FIRST
+
+
+def test_somebody_who_was_there_ends_it() -> None:
+    unrest = replace(cycle(WakeStormState(), 3), needed=True, unneeded_wakeups=())
+    assert storm_from_document(off(unrest, 10), "b", up(20)).unneeded_wakeups == ()
+
+
+@pytest.mark.parametrize(
+    ("minutes", "cause"),
+    [
+        (28, WakeupCause.UNKNOWN),
+        (29.5, WakeupCause.ALARM),
+        (31, WakeupCause.ALARM),
+        (39, WakeupCause.ALARM),
+        (41, WakeupCause.UNKNOWN),
+    ],
+)
+def test_a_boot_at_the_time_of_the_alarm_is_due_to_it(minutes: float, cause: WakeupCause) -> None:
+    kept = off(WakeStormState(), 10, WakeTime(up(30, 0.0), "backup.timer"))
+    assert storm_from_document(kept, "b", up(minutes)).cause is cause
+
+
+@pytest.mark.parametrize("boot", ["", "a"])
+def test_only_another_boot_is_the_end_of_a_power_off(boot: str) -> None:
+    assert storm_from_document(off(WakeStormState(), 10), boot, up(20)) == WakeStormState()
+
+
+def test_a_clock_that_has_gone_back_proves_nothing() -> None:
+    assert storm_from_document(off(WakeStormState(), 10), "b", up(-60)) == WakeStormState()
+
+
+anything = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=5)
+    | st.sampled_from(WakeupCause),
+    lambda each: st.lists(each, max_size=3) | st.dictionaries(st.text(max_size=3), each, max_size=2),
+    max_leaves=6,
+)
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(["boot", "off", "alarm", "woke", "needed", "cause", "empty", "storms"]), anything
+    )
+)
+@example({"empty": ["at ten"]})
+def test_a_corrupt_document_is_no_error(twist: dict[str, object]) -> None:
+    kept = off(replace(cycle(WakeStormState(), 3), cause=WakeupCause.NETWORK), 10) | twist
+    unrest = storm_from_document(kept, "b", up(20))
+    assert 0 <= unrest.storm_count <= STORM_WAKEUPS
+    assert unrest.stay_up_for <= STAY_UP_MAX
+    assert unrest.last_wakeup_at in {None, 30.0}

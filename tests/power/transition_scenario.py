@@ -1,0 +1,173 @@
+"""Transit in a bedroom of its own: everything but the sources and the engine."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from datetime import timedelta
+
+from fakes.machine import FakeMachine
+from fakes.ports import LoopClock
+
+from powerd.config.load import parse
+from powerd.config.options import Options
+from powerd.core.actions import Sleep
+from powerd.core.snapshot import Decision, Memory, Snapshot, Status
+from powerd.core.state import StateStore
+from powerd.core.time import Moment
+from powerd.linux.values import HostError, LogindEvent, ProcessResult
+from powerd.power.inhibitor_lock import InhibitorLock
+from powerd.power.model import WakeTime
+from powerd.power.rtc_alarm import RtcAlarm
+from powerd.power.sleep_preparation import SleepPreparation
+from powerd.power.transition import PowerTransition
+from powerd.simulation.virtual_loop import run
+
+ENFORCE = 'mode = "enforce"\n'
+HOOKS = (
+    ENFORCE
+    + """
+[hooks]
+before_sleep = ["/bin/good", "night"]
+after_wake = ["/bin/good", "morning"]
+timeout = "20s"
+"""
+)
+
+
+class MachineWithHooks(FakeMachine):
+    """Its hooks take time, and may fail.
+
+    Attributes:
+        hook_runs: what was run, and what it was told.
+        hook_duration: seconds that each takes.
+        hook_result: how each ends.
+    """
+
+    def __init__(self, clock: LoopClock) -> None:
+        super().__init__(clock)
+        self.hook_runs: list[tuple[str, str]] = []
+        self.hook_duration = 0.0
+        self.hook_result = ProcessResult(0, "", "")
+
+    async def run(
+        self,
+        argv: Sequence[str],
+        *,
+        timeout: float,  # noqa: ASYNC109 - as Hands.run
+        stdin: bytes | None = None,
+        env: Mapping[str, str] | None = None,
+    ) -> ProcessResult:
+        assert stdin is None
+        ((_, phase),) = (env or {}).items()
+        self.hook_runs.append((" ".join(argv).removeprefix("/bin/"), phase))
+        await asyncio.sleep(min(self.hook_duration, timeout))
+        if self.hook_duration > timeout:
+            raise HostError(f"{argv[0]} was still running after {timeout:g} s and was ended")
+        return self.hook_result
+
+
+class TransitionScenario:
+    """The way into a sleep, and what is seen of it."""
+
+    def __init__(self, config: str = ENFORCE, document: object = None) -> None:
+        self.clock = LoopClock()
+        self.machine = MachineWithHooks(self.clock)
+        self.state = StateStore()
+        self.errors: list[str] = []
+        self.events: list[LogindEvent] = []
+        self.written: list[object] = []
+        self.returned_client: str | None = None
+        self.wanted: WakeTime | None = None
+        self.decisions_paused = False
+        self.alarm = RtcAlarm(self.machine, self.machine, self.clock, document, self.written.append)
+        self.preparation = SleepPreparation(
+            self.state,
+            self.clock,
+            self.machine,
+            options=self.options(config),
+            alarm=self.alarm,
+            recheck=self._still,
+            on_error=self.errors.append,
+        )
+        self.transition = PowerTransition(
+            self.state,
+            self.clock,
+            self.machine,
+            self.preparation,
+            InhibitorLock(self.machine, ("sleep", "shutdown"), "delay", self.errors.append),
+            next_wake_time=self._wanted,
+            on_logind_event=self.events.append,
+            on_error=self.errors.append,
+        )
+
+    @staticmethod
+    def options(config: str) -> Options:
+        return parse(config.encode(), "test")
+
+    async def _still(self, since: float) -> str | None:
+        assert since <= self.clock.now().mono
+        return self.returned_client
+
+    async def _wanted(self) -> WakeTime | None:
+        return self.wanted
+
+    def wake_time(self, seconds: float, because: str = "backup.timer") -> WakeTime:
+        """A wake-up so many seconds ahead."""
+        now = self.clock.now()
+        return WakeTime(Moment(now.mono + seconds, now.slept, now.wall + timedelta(seconds=seconds)), because)
+
+    async def decide(self) -> None:
+        """As the engine does: on each change, and tell."""
+        while True:
+            await self.state.wait_for_change(asyncio.get_running_loop().time() + 60)
+            if not self.decisions_paused:
+                self.publish(self.state.snapshot())
+
+    def publish(self, snapshot: Snapshot) -> None:
+        now = self.clock.now()
+        decision = Decision(
+            (),
+            (),
+            Memory.initial(now),
+            now.mono + 60,
+            needs_fresh_readings=False,
+            phase="idle",
+            planned_sleep=None,
+            client_statuses=(),
+            wake_time=self.wanted,
+        )
+        self.transition.on_decision(Status(now, "enforce", snapshot, decision, now))
+
+    async def start_sleep(self, action: str = "suspend", **more: object) -> None:
+        """As the engine and the actuator do."""
+        self.publish(self.state.snapshot())
+        order = replace(Sleep(0, "suspend"), sleep_action=action, wake_time=self.wanted, **more)  # type: ignore[arg-type] # any action
+        await self.preparation.prepare_action(order)
+        await self.machine.request_sleep(action)
+
+
+def run_scenario(
+    test: Callable[[TransitionScenario], Awaitable[None]], config: str = ENFORCE, document: object = None
+) -> TransitionScenario:
+    """Run ``test`` while transit lives, and stop it after that."""
+    scenarios: list[TransitionScenario] = []
+
+    async def main() -> None:
+        scenarios.append(TransitionScenario(config, document))
+        lives = [
+            asyncio.create_task(scenarios[0].transition.run()),
+            asyncio.create_task(scenarios[0].decide()),
+        ]
+        await asyncio.sleep(1)
+        await test(scenarios[0])
+        for life in lives:
+            life.cancel()
+        for life in lives:
+            with suppress(asyncio.CancelledError):
+                await life
+
+    run(main())
+    return scenarios[0]

@@ -1,0 +1,72 @@
+"""Ways to feed a Reader: whole, in pieces, with text that has come to harm."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import pairwise
+from pathlib import Path
+from types import FrameType
+
+from hypothesis import strategies as st
+
+from powerd.presence.leases.format import FormatReader, HostEntry, ParseResult
+
+FIXTURES = Path(__file__).parents[2] / "fixtures" / "leases"
+JUNK = st.text(st.sampled_from('{}";#\\,:<>[]=*\n\r\t\0 0a1.lease"host'), max_size=20) | st.text(max_size=20)
+
+
+def read(make: Callable[[], FormatReader], *pieces: str) -> ParseResult:
+    """What a new Reader says of a text in these pieces."""
+    reader = make()
+    for piece in pieces:
+        reader.feed(piece)
+    return reader.finish()
+
+
+def entries_of(make: Callable[[], FormatReader], text: str) -> dict[str, HostEntry]:
+    """The leads by their keys; every entry must have been understood."""
+    result = read(make, text)
+    assert (result.skipped, result.errors) == (0, ())
+    assert len({lead.key for lead in result.entries}) == len(result.entries)
+    return {lead.key: lead for lead in result.entries}
+
+
+def recorded(name: str) -> str:
+    """A file that a real server has written; see record.py beside it."""
+    return (FIXTURES / name).read_text()
+
+
+def pieces(text: str, cuts: list[int]) -> list[str]:
+    """The text, cut at these places (modulo its length)."""
+    places = sorted({0, len(text), *(cut % (len(text) + 1) for cut in cuts)})
+    return [text[start:end] for start, end in pairwise(places)]
+
+
+@st.composite
+def corrupted(draw: st.DrawFn, texts: tuple[str, ...]) -> str:
+    """One of the texts, or two of them in one, with parts lost, doubled, or overwritten by junk."""
+    text = "".join(draw(st.lists(st.sampled_from(texts), min_size=1, max_size=2)))
+    for _ in range(draw(st.integers(0, 4))):
+        start = draw(st.integers(0, len(text)))
+        end = draw(st.integers(start, min(len(text), start + 60)))
+        middle = draw(st.one_of(st.just(""), JUNK, st.just(text[start:end] * 2)))
+        text = text[:start] + middle + text[end:]
+    return text[: draw(st.one_of(st.just(len(text)), st.integers(0, len(text))))]
+
+
+@contextmanager
+def cpu_limit(cpu_seconds: float = 30) -> Iterator[None]:
+    """Fail what computes for so long: the linear takes a hundredth of it, the quadratic many times more."""
+
+    def give_up(_signal: int, _frame: FrameType | None) -> None:
+        raise TimeoutError
+
+    before = signal.signal(signal.SIGPROF, give_up)
+    signal.setitimer(signal.ITIMER_PROF, cpu_seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.signal(signal.SIGPROF, before)

@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+import pytest
+from presence.leases.parsing import entries_of, read
+
+from powerd.presence.leases.dnsmasq import (
+    CONF_FORMAT,
+    HOSTS_FORMAT,
+    DnsmasqConfReader,
+    DnsmasqHostsReader,
+    dhcp_host_entries,
+)
+from powerd.presence.leases.format import HostEntry, Include
+
+MAC, OTHER = "02:00:00:00:00:01", "02:00:00:00:00:02"
+
+
+def host(address: str | None, mac: str | None = MAC, name: str | None = None) -> HostEntry:
+    return HostEntry(address, mac, name, None, "reservation")
+
+
+@pytest.mark.parametrize(
+    ("value", "meant"),
+    [
+        (f"{MAC},10.0.0.1", [host("10.0.0.1")]),
+        (f"10.0.0.1,{MAC}", [host("10.0.0.1")]),
+        (f"{MAC},pc,10.0.0.1,12h", [host("10.0.0.1", name="pc")]),
+        (f"12h, 10.0.0.1 , pc,{MAC}", [host("10.0.0.1", name="pc")]),
+        (f"{MAC},set:known,tag:eth1,net:old,id:01:02,pc,infinite", [host(None, name="pc")]),
+        ("2:0:0:0:0:1,10.0.0.1", [host("10.0.0.1")]),
+        (f"6-{MAC},10.0.0.1", [host("10.0.0.1")]),
+        (f"{MAC},{OTHER},10.0.0.1,pc", [host("10.0.0.1", name="pc"), host(None, OTHER, "pc")]),
+        (f"{MAC},{OTHER}", [host(None), host(None, OTHER)]),
+        ("02:00:00:*:*:*,10.0.0.1", [host("10.0.0.1", None)]),
+        (f"{MAC},[fd00:0::7],10.0.0.1", [host("fd00::7"), host("10.0.0.1")]),
+        (f"{MAC},[::7],pc", [host(None, name="pc")]),
+        ("id:*,[fd00::/64],pc", []),
+        ("pc,10.0.0.1", [host("10.0.0.1", None, "pc")]),
+        ("pc", []),
+        (f"{MAC},ignore", []),
+        ("", []),
+    ],
+)
+def test_values_of_dhcp_host(value: str, meant: list[HostEntry]) -> None:
+    assert list(dhcp_host_entries(value)) == meant
+
+
+@pytest.mark.parametrize("part", ["10.0.0.300", "[fd00::x]", "a b", "[fd00::1", "-x"])
+def test_parts_that_make_no_sense(part: str) -> None:
+    found = read(DnsmasqConfReader, f"dhcp-host={MAC},{part}\ndhcp-host={OTHER},10.0.0.2\n")
+    assert found.entries == (host("10.0.0.2", OTHER),)
+    assert (found.skipped, found.errors[0].startswith("line 1: ")) == (1, True)
+
+
+def test_configuration() -> None:
+    text = (
+        "# dhcp-host=02:00:00:00:00:09,10.0.0.9\n"
+        "domain-needed\n"
+        "interface=eth0 # not that one: dhcp-host=x\n"
+        f'  dhcp-host = {MAC},"pc",10.0.0.1  # mine\n'
+        "dhcp-range=10.0.0.50,10.0.0.99\n"
+        f"dhcp-host={OTHER},tv"
+    )
+    assert entries_of(DnsmasqConfReader, text) == {
+        "10.0.0.1": host("10.0.0.1", name="pc"),
+        OTHER: host(None, OTHER, "tv"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("line", "meant"),
+    [
+        ("conf-file=/etc/more.conf", [Include("/etc/more.conf")]),
+        ("conf-dir=/etc/dnsmasq.d/", [Include("/etc/dnsmasq.d/*")]),
+        ("conf-dir=/d,.bak,.old", [Include("/d/*", excluded_suffixes=(".bak", ".old"))]),
+        ("conf-dir=/d/,*.conf,*.x", [Include("/d/*.conf"), Include("/d/*.x")]),
+        ("dhcp-hostsfile=/etc/hosts.dhcp", [Include("/etc/hosts.dhcp", "dnsmasq hosts")]),
+        ("dhcp-hostsdir=/run/hosts/", [Include("/run/hosts/*", "dnsmasq hosts")]),
+        ("dhcp-leasefile=/srv/leases", [Include("/srv/leases", "dnsmasq", optional=True)]),
+        ("conf-file=", []),
+        ("conf-file", []),
+    ],
+)
+def test_further_files(line: str, meant: list[Include]) -> None:
+    assert list(read(DnsmasqConfReader, f"{line}\n").includes) == meant
+
+
+def test_hosts_file() -> None:
+    assert entries_of(DnsmasqHostsReader, f"# all of them\n{MAC},10.0.0.1,pc # mine\n\n") == {
+        "10.0.0.1": host("10.0.0.1", name="pc")
+    }
+
+
+def test_recognised() -> None:
+    assert CONF_FORMAT.recognise(f"# mine\n\ndhcp-host={MAC},10.0.0.1\n")
+    assert CONF_FORMAT.recognise("domain-needed\n")
+    assert not CONF_FORMAT.recognise(f"{MAC},10.0.0.1\n")
+    assert HOSTS_FORMAT.recognise(f"# x\n{MAC},10.0.0.1\n")
+    assert not HOSTS_FORMAT.recognise(f"0 {MAC} 10.0.0.1 * *\n")

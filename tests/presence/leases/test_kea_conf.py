@@ -1,0 +1,138 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from presence.leases.parsing import entries_of, read
+
+from powerd.presence.leases.format import HostEntry, Include
+from powerd.presence.leases.kea import CONF_FORMAT, KeaConfReader
+
+MAC, OTHER = "02:00:00:00:00:01", "02:00:00:00:00:02"
+WHOLE = """\
+// all kinds of comments, "with quotes { and
+# braces"
+{ "Dhcp4": { /* and
+  "reservations": [ { "ip-address": "10.0.0.99" } ] over lines */
+  "lease-database": { "type": "memfile", "name": "/srv/kea.csv", },
+  "option-data": [ { "name": "x", "data": "// no # comment /* here */ \\" , ]" } ],
+  "reservations": [ { "hw-address": "02:00:00:00:00:01", "ip-address": "10.0.0.1", "hostname": "pc." } ],
+  "shared-networks": [ { "relay": { "ip-address": "10.0.0.98" }, "reservations": [
+      { "hw-address": "02:00:00:00:00:02" }, ],
+    "subnet4": [ { "subnet": "10.0.0.0/24", "pools": [ { "pool": "10.0.0.50 - 10.0.0.60" } ],
+      "reservations": [
+        { "client-id": "01:02", "ip-address": "10.0.0.3", "hostname": "tv", "option-data": [ { "code": 6 } ]
+        },
+        { "circuit-id": "'eth1'", "hostname": "nobody" },
+      ] } ] } ],
+} }
+"""
+
+
+def host(address: str | None, mac: str | None, name: str | None = None) -> HostEntry:
+    return HostEntry(address, mac, name, None, "reservation")
+
+
+def test_reservations_at_every_level() -> None:
+    assert entries_of(KeaConfReader, WHOLE) == {
+        "10.0.0.1": host("10.0.0.1", MAC, "pc"),
+        OTHER: host(None, OTHER),
+        "10.0.0.3": host("10.0.0.3", None, "tv"),
+    }
+
+
+def test_where_the_leases_are() -> None:
+    assert read(KeaConfReader, WHOLE).includes == (Include("/srv/kea.csv", "kea", optional=True),)
+    database = '{"Dhcp4": {"lease-database": {"type": "mysql", "name": "kea"}}}'
+    assert read(KeaConfReader, database).includes == ()
+
+
+def test_ipv6() -> None:
+    text = (
+        f'{{"Dhcp6": {{"reservations": [{{"duid": "00:03:00:01:{MAC}",'
+        ' "ip-addresses": ["fd00:0::1", "fd00::2"], "prefixes": ["fd00:1::/64"]}]}}'
+    )
+    assert entries_of(KeaConfReader, text) == {
+        "fd00::1": host("fd00::1", MAC),
+        "fd00::2": host("fd00::2", MAC),
+    }
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"Dhcp4": {"reservations": [<?include "a.json"?>]}}',
+        '{"Dhcp4": {"reservations": [<?include "a.json"?>, {"hw-address": "02:00:00:00:00:01"}]}}',
+        '{"Dhcp4": {"reservations": [{"hw-address": "02:00:00:00:00:01"}, <?include "a.json"?>]}}',
+        '{"Dhcp4": {"reservations": <?include "a.json"?>, "x": 1}}',
+        '{"Dhcp4": {<?include "a.json"?>, "x": 1}}',
+        '{"Dhcp4": {"x": 1, <?include "a.json"?>, "y": 2}}',
+        '<?include "a.json"?>',
+    ],
+)
+def test_includes_at_any_nesting_level(text: str) -> None:
+    found = read(KeaConfReader, text)
+    assert found.includes == (Include("a.json"),)
+    assert not found.skipped
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f'[{{"hw-address": "{MAC}"}}]',
+        f'{{"hw-address": "{MAC}"}}',
+        f'{{"hw-address": "{MAC}"}},\n{{"hw-address": "{MAC}", "x": [1, ]}}, # and so on\n',
+        f'"reservations": [{{"hw-address": "{MAC}"}}],',
+        f'"x": 1, "subnet4": [{{"reservations": [{{"hw-address": "{MAC}"}}]}}]',
+    ],
+)
+def test_an_included_file_is_any_piece_of_json(text: str) -> None:
+    assert entries_of(KeaConfReader, text) == {MAC: host(None, MAC)}
+
+
+@pytest.mark.parametrize(
+    "reservation", ['{"hw-address": "02:00"}', '{"ip-address": "10.0.0"}', '{"ip-address": 7}']
+)
+def test_one_harm_is_one_reservation_skipped(reservation: str) -> None:
+    found = read(
+        KeaConfReader, f'{{"Dhcp4": {{"reservations": [{reservation}, {{"hw-address": "{MAC}"}}]}}}}'
+    )
+    assert found.entries == (host(None, MAC),)
+    assert (found.skipped, found.errors[0].startswith("a reservation: ")) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ('{"Dhcp4":\n{"a": x}}', "line 2: "),
+        ("[" * 100_000, "it is no JSON that a server would read"),
+        ("1" * 5000, "it is no JSON that a server would read"),
+        ('"' + "x" * (5 << 20), "it is larger than 4 MiB"),
+    ],
+)
+def test_what_is_no_json_as_a_whole(text: str, fault: str) -> None:
+    found = read(KeaConfReader, text)
+    assert (found.entries, found.skipped) == ((), 1)
+    assert found.errors[0].startswith(fault)
+
+
+def test_nobody_has_an_address_of_the_sample() -> None:
+    text = (
+        f'{{"Dhcp4": {{"reservations": [{{"hw-address": "{MAC}", "ip-address": "192.0.2.201"}},'
+        f' {{"hw-address": "{OTHER}", "ip-addresses": ["2001:db8::1"]}}]}}}}'
+    )
+    assert entries_of(KeaConfReader, text) == {}
+
+
+def test_the_sample_as_it_is_installed() -> None:
+    sample = Path("/etc/kea/kea-dhcp4.conf")
+    if not sample.exists():
+        pytest.skip("kea-dhcp4-server is not installed")
+    found = read(KeaConfReader, sample.read_text())
+    assert found.skipped == 0
+    assert [lead for lead in found.entries if lead.address] == []
+
+
+def test_recognised() -> None:
+    assert CONF_FORMAT.recognise(WHOLE)
+    assert not CONF_FORMAT.recognise('{"Leases": []}')

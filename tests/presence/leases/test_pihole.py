@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+import pytest
+from presence.leases.parsing import entries_of, read
+
+from powerd.presence.leases.dnsmasq import PIHOLE_FORMAT, PiholeReader
+from powerd.presence.leases.format import HostEntry
+
+TEXT = """\
+# Pi-hole configuration file (v6.0)
+[dns]
+  hosts = [ "10.0.0.9 not.this" ]
+  revServers = []
+
+[dhcp]
+  # Is the embedded DHCP server enabled?
+  active = true ### CHANGED, default = false
+  ipv6 = false
+
+  # Per host parameters for the DHCP server.
+  # [ "example" ]
+  hosts = [
+    "02:00:00:00:00:01,10.0.0.1,pc",
+    "02:00:00:00:00:02,set:x,tv"
+  ] ### CHANGED, default = []
+
+[ntp] # time
+  sync = "[dhcp]"
+  [ntp.ipv4]
+    hosts = 7
+"""
+
+
+def test_hosts_of_the_dhcp_table_alone() -> None:
+    assert entries_of(PiholeReader, TEXT) == {
+        "10.0.0.1": HostEntry("10.0.0.1", "02:00:00:00:00:01", "pc", None, "reservation"),
+        "02:00:00:00:00:02": HostEntry(None, "02:00:00:00:00:02", "tv", None, "reservation"),
+    }
+
+
+@pytest.mark.parametrize("hosts", ['"x"', "7", "[]", "{}"])
+def test_no_hosts(hosts: str) -> None:
+    assert entries_of(PiholeReader, f"[dhcp]\nhosts = {hosts}\n") == {}
+
+
+def test_one_harm_is_one_host_skipped() -> None:
+    found = read(PiholeReader, '[dhcp]\nhosts = ["10.0.0.300", "02:00:00:00:00:01"]\n')
+    assert len(found.entries) == 1
+    assert found.errors == ('"10.0.0.300": "10.0.0.300" is no address, MAC or name',)
+
+
+@pytest.mark.parametrize("table", ["hosts = [", "= 7", "x = " + "[" * 10_000, "x = " + "1" * 5000])
+def test_what_is_no_toml(table: str) -> None:
+    found = read(PiholeReader, f"[dhcp]\n{table}\n")
+    assert (found.entries, found.skipped) == ((), 1)
+    assert found.errors[0].startswith("its table [dhcp] is no TOML")
+
+
+def test_recognised() -> None:
+    assert PIHOLE_FORMAT.recognise(TEXT)
+    assert not PIHOLE_FORMAT.recognise("[dhcpd]\n")

@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from ipaddress import IPv4Interface
+
+import pytest
+
+from powerd.linux.values import Link, ProbeOutcome, ProbeRequest
+from powerd.presence.probe import arp
+from powerd.presence.probe.arp import ArpReply, ArpSocket
+from powerd.presence.probe.host_state import HostProbe
+from powerd.presence.probe.sockets import ProbeSockets
+
+LINK = Link(
+    2,
+    "eth0",
+    "02:00:00:00:00:01",
+    ready=True,
+    addresses=(IPv4Interface("10.0.0.1/24"), IPv4Interface("10.1.0.1/16")),
+)
+
+
+class FakeArp(ArpSocket):
+    """Takes questions, and gives back what a test puts in."""
+
+    def __init__(self) -> None:
+        self.asked: list[bytes] = []
+        self.answers: list[tuple[str, ArpReply]] = []
+
+    def send(self, link: Link, packet: bytes) -> int:
+        assert link is LINK
+        self.asked.append(packet)
+        return 0
+
+    def hear(self) -> Iterator[tuple[str, ArpReply]]:
+        yield from self.answers
+
+
+class FakeKernel:
+    def __init__(self) -> None:
+        self.arp = FakeArp()
+        self.returned = 0
+
+    def acquire_arp_socket(self) -> ArpSocket:
+        return self.arp
+
+    def release_arp_socket(self, sock: ArpSocket) -> None:
+        assert sock is self.arp
+        self.returned += 1
+
+    def is_ready(self, index: int) -> bool:
+        return index == LINK.index
+
+
+def probed(address: str, *answers: tuple[str, ArpReply]) -> tuple[FakeKernel, HostProbe, list[HostProbe]]:
+    """Ask one host by ARP and let these answers come in."""
+
+    async def probe() -> tuple[FakeKernel, HostProbe, list[HostProbe]]:
+        kernel, heard = FakeKernel(), list[HostProbe]()
+        target = HostProbe(ProbeRequest(address, LINK, icmp=False), 1)
+        prober = ProbeSockets(kernel, {address: target}, heard.append)
+        prober.begin_round()
+        kernel.arp.answers = list(answers)
+        prober.send(target)
+        prober.receive()
+        prober.close()
+        return kernel, target, heard
+
+    return asyncio.run(probe())
+
+
+@pytest.mark.parametrize(
+    ("target", "sender"), [("10.0.0.9", "10.0.0.1"), ("10.1.7.9", "10.1.0.1"), ("192.0.2.9", "10.0.0.1")]
+)
+def test_the_question_comes_from_the_address_in_the_targets_subnet(target: str, sender: str) -> None:
+    kernel, _, _ = probed(target)
+    own, theirs = (bytes(map(int, each.split("."))) for each in (sender, target))
+    assert kernel.arp.asked == [arp.build_request(bytes.fromhex("020000000001"), own, theirs)]
+    assert kernel.returned == 1
+
+
+def test_only_the_asked_address_on_the_asked_link_counts() -> None:
+    stranger = ("eth0", ArpReply("10.0.0.8", "02:00:00:00:00:08"))
+    elsewhere = ("eth1", ArpReply("10.0.0.9", "02:00:00:00:00:66"))
+    _, target, heard = probed("10.0.0.9", stranger, elsewhere)
+    assert heard == []
+    assert target.mac is None
+    _, target, heard = probed(
+        "10.0.0.9", stranger, elsewhere, ("eth0", ArpReply("10.0.0.9", "02:00:00:00:00:09"))
+    )
+    assert heard == [target]
+    assert target.mac == "02:00:00:00:00:09"
+    assert target.reply(cut_short=False).arp is ProbeOutcome.ANSWERED
+
+
+def test_the_first_answer_counts_when_two_hosts_claim_one_address() -> None:
+    claims = [("eth0", ArpReply("10.0.0.9", f"02:00:00:00:00:{last:02x}")) for last in (1, 2)]
+    _, target, heard = probed("10.0.0.9", *claims)
+    assert (heard, target.mac) == ([target], "02:00:00:00:00:01")

@@ -1,0 +1,236 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from core.snapshot_strategies import T0, client, home, make_snapshot, moment, silent
+
+from powerd.config.load import parse
+from powerd.config.options import Options
+from powerd.core.snapshot import Memory, Snapshot
+from powerd.core.time import Moment, Reading, Unavailable
+from powerd.presence.model import ClientState, ClientStatus, EvidenceKind, Observation
+from powerd.presence.policy import (
+    ALWAYS_ON_AFTER,
+    NOT_PROBED,
+    client_policies,
+    evaluate_clients,
+    max_observation_age,
+)
+
+OPTIONS = parse(
+    b"""
+[clients]
+ignore = ["printer*", "10.0.0.9"]
+[[clients.class]]
+name = "phone"
+match = ["host2", "host3"]
+absent_after = "15min"
+[[clients.class]]
+name = "tv"
+match = ["host3", "host4"]
+keeps_awake = false
+""",
+    "test",
+)
+NOW = moment()
+Fact = Reading[Observation] | Unavailable
+
+
+def evaluate_fact(
+    fact: Fact | None,
+    *,
+    n: int = 1,
+    now: Moment = NOW,
+    memory: Memory | None = None,
+    options: Options = OPTIONS,
+) -> ClientStatus:
+    """The verdict on one client of whom this is known."""
+    snapshot = make_snapshot({n: fact} if fact else {}, at=now.mono)
+    if fact is None:
+        snapshot = replace(snapshot, clients={client(n).id: client(n)})
+    (verdict,) = evaluate_clients(snapshot, memory or Memory.initial(now), options, now)
+    return verdict
+
+
+def said(verdict: ClientStatus) -> tuple[str, str]:
+    return verdict.state.value, verdict.reason
+
+
+@pytest.mark.parametrize(
+    ("fact", "expected"),
+    [
+        (None, ("unknown", "not asked yet")),
+        (
+            Unavailable(T0, "could not be asked: No route to host"),
+            ("unknown", "could not be asked: No route to host"),
+        ),
+        (home(T0), ("present", "answers ping")),
+        (home(T0 - 299), ("present", "answers ping")),
+        (
+            Reading(T0, Observation(last_seen=T0, evidence=EvidenceKind.STATION)),
+            ("present", "is on the Wi-Fi"),
+        ),
+        (Reading(T0, Observation(last_seen=T0, evidence=EvidenceKind.ARP)), ("present", "answers ARP")),
+        (
+            Reading(T0, Observation(last_seen=T0, evidence=EvidenceKind.NEIGHBOUR)),
+            ("present", "talks to this server"),
+        ),
+        (Reading(T0, Observation(last_seen=T0)), ("present", "was heard")),
+        (home(T0 - 300), ("unknown", "not asked lately")),
+        (silent(T0, T0 - 299), ("unknown", "silent, but not yet for long enough to be gone")),
+        (silent(T0, T0 - 300), ("absent", "silent")),
+        (silent(T0 - 180, T0 - 9999), ("absent", "silent")),
+        (silent(T0 - 181, T0 - 9999), ("unknown", "not asked lately")),
+        (Reading(T0, Observation(last_seen=T0 - 301)), ("unknown", "not asked again since it answered")),
+        (Reading(T0, Observation()), ("unknown", "not asked again since it answered")),
+    ],
+)
+def test_what_is_made_of_each_fact(fact: Fact | None, expected: tuple[str, str]) -> None:
+    assert said(evaluate_fact(fact)) == expected
+
+
+def test_a_class_may_doze_for_longer() -> None:
+    assert said(evaluate_fact(home(T0 - 899), n=2))[0] == "present"
+    assert said(evaluate_fact(silent(T0, T0 - 899), n=2))[0] == "unknown"
+    assert said(evaluate_fact(silent(T0, T0 - 900), n=2))[0] == "absent"
+
+
+@pytest.mark.parametrize(
+    ("fact", "expected"),
+    [
+        (home(T0 - 60), "not asked lately"),
+        (silent(T0 - 60, T0 - 9999), "not asked lately"),
+        (silent(T0, T0 - 9999), "silent, but not yet for long enough to be gone"),
+        (
+            Reading(T0, Observation(last_seen=T0 - 60, silent_since=T0 - 55)),
+            "silent, but not yet for long enough to be gone",
+        ),
+    ],
+)
+def test_nothing_from_before_a_wake_up_counts(fact: Fact, expected: str) -> None:
+    woken = replace(Memory.initial(NOW), resumed_at=T0 - 30)
+    assert said(evaluate_fact(fact, memory=woken)) == ("unknown", expected)
+
+
+def test_silence_is_counted_from_the_wake_up() -> None:
+    woken = replace(Memory.initial(NOW), resumed_at=T0 - 300)
+    assert said(evaluate_fact(silent(T0, T0 - 9999), memory=woken)) == ("absent", "silent")
+
+
+def test_evidence_from_after_the_wake_up_counts() -> None:
+    woken = replace(Memory.initial(NOW), resumed_at=T0 - 30)
+    assert said(evaluate_fact(home(T0 - 29), memory=woken)) == ("present", "answers ping")
+
+
+def test_the_allowed_age_of_an_observation_follows_the_poll_interval() -> None:
+    assert max_observation_age(OPTIONS) == 180
+    assert max_observation_age(parse(b'[clients]\nevery = "10min"', "test")) == 1800
+
+
+def test_the_first_class_that_fits_counts() -> None:
+    standing = client_policies(OPTIONS.clients)
+    assert [standing(client(n)).class_name for n in (1, 2, 3, 4)] == [None, "phone", "phone", "tv"]
+
+
+def test_who_counts() -> None:
+    printer = replace(client(7), name="printer-2.lan")
+    whom = [client(1), client(3), client(4), client(9), printer]
+    standing = client_policies(OPTIONS.clients)
+    assert [standing(each).blocks_sleep for each in whom] == [True, True, False, False, False]
+
+
+def test_a_client_that_does_not_count_has_a_state_too() -> None:
+    verdict = evaluate_fact(home(T0), n=4)
+    assert (verdict.state, verdict.blocks_sleep, verdict.class_name) == (ClientState.PRESENT, False, "tv")
+
+
+def remember(*verdicts: ClientStatus) -> Memory:
+    return replace(Memory.initial(NOW), client_statuses={each.client.id: each for each in verdicts})
+
+
+def test_a_state_keeps_its_date_for_as_long_as_it_holds() -> None:
+    first = evaluate_fact(home(T0))
+    later = moment(T0 + 60)
+    assert evaluate_fact(home(T0 + 60), now=later, memory=remember(first)).since == NOW
+    gone = evaluate_fact(silent(T0 + 60, T0 - 9999), now=later, memory=remember(first))
+    assert (gone.state, gone.since) == (ClientState.ABSENT, later)
+
+
+def test_three_days_without_a_break_are_always_on() -> None:
+    first = evaluate_fact(home(T0))
+    for passed, always in ((ALWAYS_ON_AFTER - 1, False), (ALWAYS_ON_AFTER, True)):
+        now = moment(T0 + passed)
+        assert evaluate_fact(home(now.mono), now=now, memory=remember(first)).always_on is always
+
+
+def test_the_last_evidence_outlives_a_failed_poll() -> None:
+    first = evaluate_fact(home(T0))
+    blind = evaluate_fact(Unavailable(T0 + 60, "x"), now=moment(T0 + 60), memory=remember(first))
+    assert (blind.last_seen, blind.evidence) == (first.last_seen, EvidenceKind.ICMP)
+    assert first.last_seen == NOW
+    unheard = evaluate_fact(Unavailable(T0, "x"))
+    assert unheard.last_seen is None
+
+
+def test_the_last_seen_time_does_not_move_with_the_wall_clock() -> None:
+    first = evaluate_fact(home(T0))
+    stepped = replace(moment(T0 + 60), wall=moment(T0 + 9 * 3600).wall)
+    assert evaluate_fact(home(T0), now=stepped, memory=remember(first)).last_seen == first.last_seen
+    anew = evaluate_fact(home(T0 + 60), now=stepped, memory=remember(first))
+    assert anew.last_seen is not None
+    assert anew.last_seen.wall == stepped.wall
+
+
+def test_where_it_is_known_to_be() -> None:
+    far = evaluate_fact(Reading(T0, Observation(last_seen=T0, rtt=0.01, on_link=False)))
+    assert (far.on_link, far.rtt) == (False, 0.01)
+
+
+def verdicts_of(
+    snapshot: Snapshot, memory: Memory | None = None, now: Moment = NOW
+) -> dict[str, tuple[str, str]]:
+    judged = evaluate_clients(snapshot, memory or Memory.initial(now), OPTIONS, now)
+    return {verdict.client.label: said(verdict) for verdict in judged}
+
+
+def test_who_is_not_asked_while_somebody_is_home_is_excused() -> None:
+    """Nobody can tell, and nobody need: one who was gone stays gone in the picture."""
+    gone = evaluate_fact(silent(T0, T0 - 9999), n=2)
+    unsure = evaluate_fact(silent(T0, T0), n=3)
+    facts: dict[int, Fact] = {1: home(T0), 2: silent(T0 - 999, T0 - 9999), 3: silent(T0 - 999, T0 - 999)}
+    judged = {
+        verdict.client.label: verdict
+        for verdict in evaluate_clients(make_snapshot(facts, at=T0), remember(gone, unsure), OPTIONS, NOW)
+    }
+    assert said(judged["host2"]) == ("absent", NOT_PROBED)
+    assert said(judged["host3"]) == ("unknown", NOT_PROBED)
+    assert judged["host2"].since == gone.since
+
+
+def test_only_a_want_of_questions_is_excused() -> None:
+    facts: dict[int, Fact] = {1: home(T0), 2: Unavailable(T0, "wlan0 has no carrier"), 3: silent(T0, T0 - 10)}
+    found = verdicts_of(make_snapshot(facts, at=T0))
+    assert found["host2"] == ("unknown", "wlan0 has no carrier")
+    assert found["host3"][1].startswith("silent, but")
+
+
+@pytest.mark.parametrize("n", [4, 9])
+def test_the_presence_of_who_does_not_count_excuses_nobody(n: int) -> None:
+    facts: dict[int, Fact] = {n: home(T0), 2: silent(T0 - 999, T0 - 9999)}
+    assert verdicts_of(make_snapshot(facts, at=T0), remember(evaluate_fact(silent(T0, T0 - 9999), n=2)))[
+        "host2"
+    ] == (
+        "unknown",
+        "not asked lately",
+    )
+
+
+def test_once_nobody_is_home_the_excused_are_unknown_again() -> None:
+    excused = evaluate_clients(
+        make_snapshot({1: home(T0), 2: silent(T0 - 999, T0 - 9999)}, at=T0), Memory.initial(NOW), OPTIONS, NOW
+    )
+    now = moment(T0 + 600)
+    facts: dict[int, Fact] = {1: silent(now.mono, T0), 2: silent(T0 - 999, T0 - 9999)}
+    found = verdicts_of(make_snapshot(facts, at=now.mono), remember(*excused), now)
+    assert found == {"host1": ("absent", "silent"), "host2": ("unknown", "not asked lately")}

@@ -1,0 +1,550 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+
+import pytest
+from fakes.lan import ANSWERS, CONTROL, FAILED, LEASES, FakeLan, arp_reply, link, mac, make_lan, neighbour
+from fakes.ports import LoopClock
+
+from powerd.config.load import parse
+from powerd.config.options import ClientOptions
+from powerd.core.poller import PollDepth
+from powerd.core.state import PollResult
+from powerd.core.time import Reading, Unavailable
+from powerd.linux.values import HostError, ProbeOutcome, ProbeReply
+from powerd.presence.model import Client, ClientId, EvidenceKind, Observation
+from powerd.presence.policy import client_policies
+from powerd.presence.registry import ClientRegistry
+from powerd.presence.source import PresenceSource
+from powerd.simulation.virtual_loop import run
+
+ROUND, CLOSE, ALL = PollDepth.ROUTINE, PollDepth.BEFORE_SLEEP, PollDepth.FULL
+
+
+def counting(options: ClientOptions) -> Callable[[Client], bool]:
+    standing = client_policies(options)
+    return lambda client: standing(client).blocks_sleep
+
+
+class PresenceFixture:
+    """A Presence in a village; one look a minute unless told otherwise."""
+
+    def __init__(self, village: FakeLan, clients: str = "") -> None:
+        self.lan = village
+        options = parse(f'[clients]\nlearn = "0s"\n{clients}'.encode(), "test").clients
+        self.known = ClientRegistry(village, {}, lambda _: None)
+        self.presence = PresenceSource(village, LoopClock(), options, self.known, counting)
+
+    async def poll(self, extent: PollDepth = ROUND, *, after: float = 60.0) -> PollResult:
+        await asyncio.sleep(after)
+        self.lan.sweeps.clear()
+        return await self.presence.poll(extent)
+
+    async def poll_error(self) -> str:
+        with pytest.raises(HostError) as error:
+            await self.poll()
+        return str(error.value)
+
+    @property
+    def probed(self) -> list[list[str]]:
+        """Addresses of each sweep of the last look."""
+        return [sweep.addresses for sweep in self.lan.sweeps]
+
+
+def sightings_of(facts: PollResult) -> Mapping[ClientId, Reading[Observation] | Unavailable]:
+    assert facts.observations is not None
+    return facts.observations
+
+
+def sighting(facts: PollResult, n: int) -> Observation:
+    word = sightings_of(facts)[ClientId(mac(n))]
+    assert isinstance(word, Reading), word
+    return word.value
+
+
+def why(facts: PollResult, name: str) -> str:
+    word = sightings_of(facts)[ClientId(name)]
+    assert isinstance(word, Unavailable), word
+    return word.reason
+
+
+def run_presence(
+    test: Callable[[PresenceFixture], Awaitable[None]],
+    clients: str = "",
+    numbers: tuple[int, ...] = (1, 2, 3),
+) -> None:
+    """Run ``test`` in a village whose hosts ``numbers`` have leases."""
+
+    async def main() -> None:
+        village = FakeLan()
+        if numbers:
+            village.set_leases(*numbers)
+        await test(PresenceFixture(village, clients))
+
+    run(main())
+
+
+def test_the_client_seen_last_is_probed_alone_and_one_answer_ends_it() -> None:
+    async def test(w: PresenceFixture) -> None:
+        w.lan.replies["10.0.0.2"] = ANSWERS
+        await w.poll()
+        assert w.probed == [["10.0.0.1", "10.0.0.2", "10.0.0.3"]]
+        facts = await w.poll()
+        assert w.probed == [["10.0.0.2"]]
+        assert (w.lan.sweeps[0].tries, w.lan.sweeps[0].until_first) == (1, True)
+        assert sighting(facts, 2).last_seen == pytest.approx(120, abs=1)
+        assert sightings_of(facts)[ClientId(mac(1))].at == pytest.approx(60, abs=1), (
+            "not asked: an old word stays old"
+        )
+
+    run_presence(test)
+
+
+def test_all_are_probed_only_if_the_client_seen_last_stays_silent() -> None:
+    async def test(w: PresenceFixture) -> None:
+        w.lan.replies["10.0.0.2"] = ANSWERS
+        await w.poll()
+        w.lan.replies = {"10.0.0.3": ANSWERS}
+        facts = await w.poll()
+        assert w.probed == [["10.0.0.2"], ["10.0.0.2", "10.0.0.1", "10.0.0.3"]], "the last heard comes first"
+        assert sighting(facts, 2).silent_since == pytest.approx(60, abs=1), "since it was last heard"
+        assert sighting(facts, 3).evidence is EvidenceKind.ICMP
+        await w.poll()
+        assert w.probed == [["10.0.0.3"]]
+
+    run_presence(test)
+
+
+def test_a_client_seen_long_ago_is_probed_with_all_others() -> None:
+    async def test(w: PresenceFixture) -> None:
+        w.lan.replies["10.0.0.2"] = ANSWERS
+        await w.poll()
+        await w.poll(after=151)
+        assert w.probed == [["10.0.0.2", "10.0.0.1", "10.0.0.3"]]
+
+    run_presence(test)
+
+
+def test_a_refresh_probes_all_and_to_the_end() -> None:
+    async def test(w: PresenceFixture) -> None:
+        w.lan.replies["10.0.0.2"] = ANSWERS
+        facts = await w.poll(ALL)
+        assert w.probed == [["10.0.0.1", "10.0.0.2", "10.0.0.3"]]
+        assert not w.lan.sweeps[0].until_first
+        assert sighting(facts, 1).silent_since is not None
+        assert sighting(facts, 3).silent_since is not None
+
+    run_presence(test, 'ignore = ["host3"]')
+
+
+def test_a_client_that_never_counts_is_not_probed_without_need() -> None:
+    async def test(w: PresenceFixture) -> None:
+        facts = await w.poll()
+        assert w.probed == [["10.0.0.1"]]
+        assert set(sightings_of(facts)) == {mac(1)}
+
+    run_presence(
+        test, 'ignore = ["host3"]\n[[clients.class]]\nname = "tv"\nmatch = ["host2"]\nkeeps_awake = false'
+    )
+
+
+def test_nobody_that_counts_is_nobody_to_ask() -> None:
+    async def test(w: PresenceFixture) -> None:
+        facts = await w.poll()
+        assert w.probed == []
+        assert facts.clients is not None
+        assert len(facts.clients) == 3
+
+    run_presence(test, 'ignore = ["host*"]')
+
+
+def test_before_a_sleep_silence_is_asked_for_longer() -> None:
+    async def test(w: PresenceFixture) -> None:
+        await w.poll()
+        usual = w.lan.sweeps[0]
+        await w.poll(CLOSE)
+        close = w.lan.sweeps[0]
+        assert close.tries > usual.tries
+        assert close.timeout > usual.timeout
+        assert close.until_first
+
+    run_presence(test)
+
+
+def test_impatient_options_are_asked_for_twice_a_round() -> None:
+    async def test(w: PresenceFixture) -> None:
+        await w.poll()
+        assert w.lan.sweeps[0].tries == 2
+
+    run_presence(test, 'absent_after = "2min"')
+
+
+def test_all_sweeps_of_a_poll_end_before_its_deadline() -> None:
+    async def test(w: PresenceFixture) -> None:
+        for every, deadline in ((5.0, 14.5), (40.0, 39.5), (3600.0, 89.5)):
+            w.presence.options = parse(f'[clients]\nlearn = "0s"\nevery = "{every:g}s"'.encode(), "t").clients
+            await w.poll()
+            assert w.lan.sweeps[0].deadline == pytest.approx(deadline, abs=0.1)
+
+    run_presence(test)
+
+
+@pytest.mark.parametrize(
+    ("arp", "first", "later"),
+    [("auto", True, False), ("always", True, True), ("never", False, False)],
+)
+def test_whose_link_layer_counts(arp: str, *, first: bool, later: bool) -> None:
+    """``later``: after the client has answered a ping once."""
+
+    async def test(w: PresenceFixture) -> None:
+        await w.poll()
+        assert w.lan.sweeps[0].probes[0].arp_sufficient is first
+        w.lan.replies["10.0.0.1"] = ANSWERS
+        await w.poll(ALL)
+        w.lan.replies["10.0.0.1"] = arp_reply(1)
+        facts = await w.poll()
+        assert w.lan.sweeps[0].probes[0].arp_sufficient is later
+        assert (sighting(facts, 1).silent_since is None) is later
+
+    run_presence(test, f'arp = "{arp}"', (1,))
+
+
+def test_a_pinger_whose_card_answers_again_is_pinged_at_once() -> None:
+    async def test(w: PresenceFixture) -> None:
+        w.lan.replies["10.0.0.1"] = ANSWERS
+        await w.poll()
+        del w.lan.replies["10.0.0.1"]
+        for _ in range(4):
+            await w.poll()
+        assert [ask.icmp for ask in w.lan.sweeps[-1].probes] == [False]
+        w.lan.replies["10.0.0.1"] = ProbeReply(arp=ProbeOutcome.ANSWERED, mac=mac(1))
+        facts = await w.poll()
+        assert [[ask.icmp for ask in sweep.probes] for sweep in w.lan.sweeps] == [[False], [True]]
+        assert sighting(facts, 1).silent_since is not None, "its card alone is nobody"
+        w.lan.replies["10.0.0.1"] = ANSWERS
+        facts = await w.poll()
+        assert sighting(facts, 1).evidence is EvidenceKind.ICMP
+
+    run_presence(test, numbers=(1,))
+
+
+def test_a_host_that_drops_pings_is_seen_by_arp() -> None:
+    async def test(w: PresenceFixture) -> None:
+        w.lan.replies["10.0.0.1"] = arp_reply(1)
+        facts = await w.poll()
+        assert (sighting(facts, 1).evidence, sighting(facts, 1).answers_icmp) == (EvidenceKind.ARP, False)
+
+    run_presence(test, numbers=(1,))
+
+
+def test_a_gateway_that_answers_arp_for_others_proves_nobody() -> None:
+    async def test(w: PresenceFixture) -> None:
+        w.lan.neighbour_table = (neighbour(254),)
+        w.lan.replies["10.0.0.1"] = ProbeReply(ProbeOutcome.SILENT, ProbeOutcome.ANSWERED, mac=mac(254))
+        facts = await w.poll()
+        assert sighting(facts, 1).last_seen is None
+
+    run_presence(test, numbers=(1,))
+
+
+def test_who_did_not_answer_arp_is_pinged_again_only_when_it_matters() -> None:
+    async def test(w: PresenceFixture) -> None:
+        pings = []
+        for extent in (ROUND, ROUND, CLOSE, ALL, ROUND):
+            await w.poll(extent)
+            pings.append(w.lan.sweeps[-1].probes[0].icmp)
+        assert pings == [True, False, True, True, False]
+        w.lan.replies["10.0.0.1"] = arp_reply(1)
+        await w.poll()
+        await w.poll()
+        assert w.lan.sweeps[0].probes[0].icmp, "there is somebody again who could answer"
+
+    run_presence(test, numbers=(1,))
+
+
+def test_a_question_that_could_not_be_asked_makes_that_client_unknown() -> None:
+    async def test(w: PresenceFixture) -> None:
+        first = await w.poll()
+        assert sighting(first, 1).silent_since is not None
+        w.lan.replies["10.0.0.1"] = FAILED
+        facts = await w.poll()
+        assert why(facts, mac(1)) == "could not be asked: No route to host"
+        assert isinstance(facts.status, Reading), "the others could"
+        w.lan.replies.clear()
+        again = await w.poll()
+        assert sighting(again, 1).silent_since == pytest.approx(180, abs=1), "its silence begins anew"
+        assert sighting(again, 2).silent_since == pytest.approx(60, abs=1)
+
+    run_presence(test)
+
+
+def test_when_all_questions_fail_all_are_unknown() -> None:
+    async def test(w: PresenceFixture) -> None:
+        w.lan.replies = {f"10.0.0.{n}": FAILED for n in (1, 2, 3)}
+        facts = await w.poll()
+        assert [type(word) for word in sightings_of(facts).values()] == [Unavailable] * 3
+
+    run_presence(test)
+
+
+@pytest.mark.parametrize(
+    ("links", "text"),
+    [
+        ((), "no Ethernet or Wi-Fi interface"),
+        ((link(ready=False), link(3, name="wlan0", ready=False)), "eth0, wlan0: no carrier"),
+        ((link(address=""),), "eth0: no IPv4 address"),
+        ((link(ready=False), link(3, "", name="wlan0")), "eth0, wlan0: no IPv4 address"),
+    ],
+)
+def test_a_server_without_a_link_is_unavailable(links: tuple[object, ...], text: str) -> None:
+    async def test(w: PresenceFixture) -> None:
+        w.lan.links = make_lan(*links)  # type: ignore[arg-type] # a tuple of Link, loosely typed for parametrize
+        assert text in await w.poll_error()
+        assert w.probed == []
+
+    run_presence(test)
+
+
+def test_no_known_client_is_unavailable_with_a_remedy() -> None:
+    async def test(w: PresenceFixture) -> None:
+        assert "no client is known" in await w.poll_error()
+
+    run_presence(test, numbers=())
+
+
+def test_no_known_client_because_of_an_unusable_file_names_it() -> None:
+    async def test(w: PresenceFixture) -> None:
+        assert "/srv/leases: there is no such lease file" in await w.poll_error()
+
+    run_presence(test, 'leases = ["/srv/leases"]', ())
+
+
+def test_a_failed_poll_breaks_every_silence() -> None:
+    async def test(w: PresenceFixture) -> None:
+        first = await w.poll()
+        assert sighting(first, 1).silent_since == pytest.approx(60, abs=1)
+        w.lan.links = make_lan(link(ready=False))
+        await w.poll_error()
+        w.lan.links = make_lan(link())
+        facts = await w.poll()
+        assert sighting(facts, 1).silent_since == pytest.approx(180, abs=1)
+
+    run_presence(test)
+
+
+def test_two_links_and_one_of_them_dead() -> None:
+    """Whose own link is dead is unknown, not silent; the others are asked as ever."""
+
+    async def test(w: PresenceFixture) -> None:
+        w.lan.links = make_lan(link(), link(3, "10.0.1.1/24", name="wlan0", ready=False))
+        w.lan.files[LEASES] += f"0 {mac(7)} 10.0.1.7 host7 *\n"
+        facts = await w.poll()
+        assert w.probed == [["10.0.0.1"]]
+        assert why(facts, mac(7)) == "wlan0 has no carrier"
+        assert sighting(facts, 1).silent_since is not None
+
+    run_presence(test, numbers=(1,))
+
+
+def test_a_client_with_one_address_on_a_dead_link_is_unknown() -> None:
+    async def test(w: PresenceFixture) -> None:
+        w.lan.links = make_lan(link(), link(3, "10.0.1.1/24", name="wlan0", ready=False))
+        w.lan.files[LEASES] += f"0 {mac(1)} 10.0.1.7 host1 *\n"
+        facts = await w.poll()
+        assert why(facts, mac(1)) == "wlan0 has no carrier"
+        w.lan.replies["10.0.0.1"] = ANSWERS
+        assert sighting(await w.poll(), 1).last_seen is not None, "heard where it can be"
+
+    run_presence(test, numbers=(1,))
+
+
+def test_all_of_everybody_on_a_dead_link() -> None:
+    async def test(w: PresenceFixture) -> None:
+        w.lan.links = make_lan(link(ready=False), link(3, "10.0.1.1/24", name="wlan0"))
+        facts = await w.poll()
+        assert w.probed == []
+        assert [type(word) for word in sightings_of(facts).values()] == [Unavailable] * 3
+
+    run_presence(test)
+
+
+def test_a_client_behind_a_router_is_pinged_only() -> None:
+    async def test(w: PresenceFixture) -> None:
+        facts = await w.poll()
+        (ask,) = w.lan.sweeps[0].probes
+        assert (ask.address, ask.link, ask.icmp) == ("192.168.7.7", None, True)
+        word = sightings_of(facts)[ClientId("192.168.7.7")]
+        assert isinstance(word, Reading)
+        assert not word.value.on_link
+
+    run_presence(test, 'hosts = ["192.168.7.7"]', ())
+
+
+def test_two_clients_of_one_address_are_asked_what_either_could_answer() -> None:
+    """One answers pings, so its ARP would not count; the other drops them and must not be silent for that."""
+
+    async def test(w: PresenceFixture) -> None:
+        w.lan.files["/etc/dhcp/dhcpd.conf"] = (
+            f"host desk {{ hardware ethernet {mac(8)}; fixed-address 10.0.0.1; }}\n"
+        )
+        w.lan.files[LEASES] += f"0 {mac(1)} 10.0.0.9 host1 *\n"
+        w.lan.replies["10.0.0.9"] = ANSWERS
+        await w.poll(ALL)
+        w.lan.replies = {"10.0.0.1": arp_reply(8)}
+        facts = await w.poll(ALL)
+        assert sighting(facts, 8).evidence is EvidenceKind.ARP
+        assert len(w.probed[0]) == len(set(w.probed[0])) == 2
+
+    run_presence(test, numbers=(1,))
+
+
+def test_a_reachable_neighbour_is_proof_without_a_question() -> None:
+    async def test(w: PresenceFixture) -> None:
+        w.lan.neighbour_table = (neighbour(2, ago=9.0),)
+        facts = await w.poll()
+        assert w.probed == []
+        assert sighting(facts, 2).evidence is EvidenceKind.NEIGHBOUR
+        assert sighting(facts, 2).last_seen == pytest.approx(51, abs=1)
+
+    run_presence(test)
+
+
+def test_an_ipv6_neighbour_is_its_client_by_mac() -> None:
+    async def test(w: PresenceFixture) -> None:
+        w.lan.neighbour_table = (neighbour(2, "fe80::2", ago=30.0), neighbour(2, "fd00::2", ago=4.0))
+        facts = await w.poll()
+        assert sighting(facts, 2).last_seen == pytest.approx(56, abs=1), "by its latest proof"
+
+    run_presence(test)
+
+
+def test_a_stale_neighbour_proves_nothing() -> None:
+    async def test(w: PresenceFixture) -> None:
+        w.lan.neighbour_table = (neighbour(2, reachable=False),)
+        facts = await w.poll()
+        assert sighting(facts, 2).last_seen is None
+
+    run_presence(test)
+
+
+def test_a_neighbour_that_answers_pings_must_answer_one() -> None:
+    """The card of a sleeping PC keeps its entry in the neighbour table reachable."""
+
+    async def test(w: PresenceFixture) -> None:
+        w.lan.replies["10.0.0.2"] = ANSWERS
+        await w.poll()
+        w.lan.replies.clear()
+        w.lan.neighbour_table = (neighbour(2),)
+        facts = await w.poll()
+        assert sighting(facts, 2).silent_since is not None
+
+    run_presence(test)
+
+
+def test_presence_evidence_ends_the_probing_after_the_client_seen_last() -> None:
+    async def test(w: PresenceFixture) -> None:
+        w.lan.replies["10.0.0.1"] = ANSWERS
+        await w.poll()
+        w.lan.replies.clear()
+        w.lan.neighbour_table = (neighbour(2),)
+        facts = await w.poll()
+        assert w.probed == [["10.0.0.1"]]
+        assert sighting(facts, 2).evidence is EvidenceKind.NEIGHBOUR
+
+    run_presence(test)
+
+
+def test_an_associated_station_is_there() -> None:
+    async def test(w: PresenceFixture) -> None:
+        w.lan.associated = (mac(2),)
+        facts = await w.poll()
+        assert w.probed == []
+        assert sighting(facts, 2).evidence is EvidenceKind.STATION
+        assert sighting(facts, 2).last_seen == pytest.approx(60, abs=1)
+
+    run_presence(test, f'leases = ["auto", "{CONTROL}"]')
+
+
+def test_a_station_without_any_address_is_there_and_goes() -> None:
+    async def test(w: PresenceFixture) -> None:
+        w.lan.associated = (mac(9),)
+        facts = await w.poll()
+        assert sighting(facts, 9).evidence is EvidenceKind.STATION
+        w.lan.associated = ()
+        facts = await w.poll()
+        assert sighting(facts, 9).silent_since == pytest.approx(60, abs=1)
+
+    run_presence(test)
+
+
+def test_an_access_point_that_cannot_be_asked_hides_nobody() -> None:
+    async def test(w: PresenceFixture) -> None:
+        w.lan.associated = (mac(9),)
+        await w.poll()
+        w.lan.hostapd_hangs = True
+        for _ in range(20):  # longer than a station that has left is kept
+            facts = await w.poll()
+        assert why(facts, mac(9)) == "its access point could not be asked"
+        w.lan.hostapd_hangs = False
+        facts = await w.poll()
+        assert sighting(facts, 9).evidence is EvidenceKind.STATION
+
+    run_presence(test)
+
+
+def test_a_name_that_does_not_resolve_is_unknown() -> None:
+    async def test(w: PresenceFixture) -> None:
+        facts = await w.poll()
+        assert why(facts, "tv.lan") == '"tv.lan" in [clients] hosts has no address: check the name'
+        assert isinstance(facts.status, Reading)
+
+    run_presence(test, 'hosts = ["tv.lan"]')
+
+
+def test_what_is_no_address_is_a_name() -> None:
+    async def test(w: PresenceFixture) -> None:
+        facts = await w.poll()
+        assert why(facts, "10.0.0.300") == '"10.0.0.300" in [clients] hosts has no address: check the name'
+
+    run_presence(test, 'hosts = ["10.0.0.300"]')
+
+
+def test_a_vanished_lease_file_keeps_its_clients_while_the_source_is_unavailable() -> None:
+    async def test(w: PresenceFixture) -> None:
+        await w.poll()
+        del w.lan.files[LEASES]
+        facts = await w.poll()
+        assert isinstance(facts.status, Reading)
+        assert facts.clients is not None
+        assert facts.clients[ClientId(mac(1))].stale
+        for _ in range(15):
+            facts = await w.poll(after=280)
+        assert isinstance(facts.status, Unavailable)
+        assert "has vanished" in facts.status.reason
+        assert sighting(facts, 1).silent_since is not None
+
+    run_presence(test)
+
+
+def test_a_removed_client_is_forgotten() -> None:
+    async def test(w: PresenceFixture) -> None:
+        await w.poll()
+        w.lan.set_leases(1)
+        for _ in range(12):
+            facts = await w.poll()
+        assert set(sightings_of(facts)) == {mac(1)}
+
+    run_presence(test)
+
+
+def test_new_options_hold_from_the_next_poll() -> None:
+    async def test(w: PresenceFixture) -> None:
+        await w.poll()
+        w.presence.options = parse(b'[clients]\nlearn = "0s"\nevery = "20s"\nignore = ["host1"]', "t").clients
+        facts = await w.poll()
+        assert w.probed == [["10.0.0.2", "10.0.0.3"]]
+        assert w.presence.poll_interval == 20
+        assert sightings_of(facts)[ClientId(mac(1))].at == pytest.approx(60, abs=1)
+
+    run_presence(test)

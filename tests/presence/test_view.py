@@ -1,0 +1,110 @@
+"""What ``clients`` prints."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import replace
+from textwrap import dedent
+
+import pytest
+from ui.statuses import (
+    NOW,
+    STATUSES,
+    client,
+    client_status,
+    clients_unavailable,
+    decision,
+    family,
+    many_clients,
+    status,
+)
+
+from powerd.config.values import parse_client_pattern
+from powerd.core.snapshot import Status
+from powerd.presence.model import ClientState
+from powerd.presence.view import clients_text
+from powerd.ui.api import clients_json, status_json
+from powerd.ui.layout import width
+
+
+def lines_of(given: Status | None) -> str:
+    return clients_text(clients_json(given, NOW), status_json(given, NOW))
+
+
+@pytest.mark.parametrize("name", STATUSES)
+def test_every_line_fits_and_steers_nothing(name: str) -> None:
+    for line in lines_of(STATUSES[name]).splitlines():
+        assert width(line) <= 80
+        assert line.isprintable()
+
+
+def test_clients() -> None:
+    assert (
+        lines_of(family())
+        == dedent("""
+        NAME          ADDRESS    STATE      LAST SEEN  EVIDENCE   SOURCE
+        anna-phone    10.0.0.10  present    12 s ago   ICMP       dhcpd.leases
+        kitchen-bulb  10.0.0.11  present    12 s ago   ARP        dhcpd.leases
+        printer       10.0.0.13  (present)  12 s ago   ICMP       dhcpd.leases
+        workshop.lan  10.9.0.5   unknown    2 h ago    ICMP only  hosts
+        -             10.0.0.14  absent     never      -          dhcpd.leases
+        laptop        10.0.0.12  absent     2 h ago    ICMP       learned
+
+        Unknown: workshop.lan: its last question could not be asked
+
+        (in brackets): never keeps the server awake
+
+        ICMP only: behind a router, so that one that drops ICMP cannot be seen
+
+        Always on, so likely nobody's own. To stop counting, under [clients]:
+            ignore = ["02:00:00:00:00:0b"]  # kitchen-bulb
+
+        Warnings:
+          clients: /var/lib/dhcp/dhcpd.leases: 3 entries skipped, the first: line 17: no
+          address
+        """).lstrip()
+    )
+
+
+def test_nobody() -> None:
+    assert lines_of(None) == "No client is known yet.\n"
+
+
+def test_a_failed_source_is_shown_once_not_for_each_client() -> None:
+    said = lines_of(clients_unavailable())
+    assert said.count("cannot open a raw socket") == 1
+    assert "Cannot look:\n  clients: cannot open" in said
+
+
+def test_many_unknown_share_a_line() -> None:
+    rows = tuple(
+        client_status(client(n, f"host-{n}"), ClientState.UNKNOWN, "no route") for n in range(10, 20)
+    )
+    given = status(decision(verdicts=rows))
+    assert "Unknown: host-10, host-11, host-12 and 7 more: no route\n" in lines_of(given)
+
+
+def test_long_names_are_cut_and_all_clients_are_there() -> None:
+    lines = lines_of(many_clients(200)).splitlines()
+    rows = [line for line in lines if line.startswith("a-host-with") and "10.0." in line]
+    assert len(rows) == 200
+    assert all("…" in row for row in rows)
+
+
+@pytest.mark.parametrize("count", [1, 2, 5])
+def test_the_ignore_line_can_be_pasted_and_fits_those_clients(count: int) -> None:
+    bulbs = [
+        replace(client_status(client(n, f"bulb-{n}\n\x1b[31m\u2028")), always_on=True) for n in range(count)
+    ]
+    said = lines_of(status(decision(verdicts=tuple(bulbs))))
+    config = tomllib.loads(said[said.index("    ignore = ") :])
+    assert [
+        parse_client_pattern(text).matches((), each.client.mac, None)
+        for text, each in zip(config["ignore"], bulbs, strict=True)
+    ]
+    assert config["ignore"] == [each.client.mac for each in bulbs]
+
+
+def test_a_stale_client_is_marked() -> None:
+    row = client_status(replace(client(9, "tv"), stale=True))
+    assert "dhcpd.leases (stale)" in lines_of(status(decision(verdicts=(row,))))

@@ -1,0 +1,110 @@
+"""Runs the whole daemon in a scripted household on virtual time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from powerd.config.load import parse
+from powerd.config.options import Options
+from powerd.core.snapshot import Status
+from powerd.daemon import Daemon
+from powerd.simulation.virtual_loop import VirtualLoop, run
+from powerd.simulation.world import Household, Person, posix_time
+
+BERLIN = ZoneInfo("Europe/Berlin")
+HOUR = 3600.0
+NIGHTLY = b"""
+mode = "enforce"
+[clients]
+learn = "0s"
+[[clients.class]]
+name = "phone"
+match = ["*phone*"]
+absent_after = "15min"
+[[sleep]]
+action = "suspend"
+during = ["23:00-07:00"]
+idle_for = "30min"
+"""
+
+
+@dataclass(slots=True)
+class SimulationLog:
+    """What a run left behind."""
+
+    house: Household
+    statuses: list[Status] = field(default_factory=list)
+
+    def sleep_times(self) -> list[datetime]:
+        """When it went to sleep, by a true clock in the house's zone."""
+        return [datetime.fromtimestamp(at, self.house.zone) for at, _ in self.house.performed]
+
+    def reasons(self) -> set[str]:
+        return {
+            f"{reason.subject}: {reason.text}"
+            for status in self.statuses
+            for reason in status.decision.reasons
+        }
+
+
+def person(name: str, n: int, home: Callable[[float], bool], *, icmp: bool = True) -> Person:
+    return Person(name, f"10.0.0.{n}", f"02:00:00:00:00:{n:02x}", home, answers_icmp=icmp)
+
+
+def daily(begin: float, until: float, zone: ZoneInfo = BERLIN) -> Callable[[float], bool]:
+    """Home each day from hour ``begin`` to hour ``until`` of local time, past midnight too."""
+
+    def home(true: float) -> bool:
+        at = datetime.fromtimestamp(true, zone)
+        hour = at.hour + at.minute / 60
+        return begin <= hour < until if begin < until else hour >= begin or hour < until
+
+    return home
+
+
+def simulate(  # noqa: PLR0913 - a script is all that it plays
+    persons: Sequence[Person],
+    *,
+    begin: str,
+    days: float,
+    config: bytes = NIGHTLY,
+    events: Sequence[tuple[float, Callable[[Household], None]]] = (),
+    prepare: Callable[[Household], None] = lambda _: None,
+) -> SimulationLog:
+    """Live ``days`` of true time; ``events`` are (hours after the beginning, what happens to the house)."""
+    options: Options = parse(config, "test")
+    loop = VirtualLoop()
+    house = Household(loop.time, persons, BERLIN, posix_time(BERLIN, begin))
+    prepare(house)
+    log = SimulationLog(house)
+
+    async def main() -> None:
+        daemon = Daemon(options, house, house, house, on_status=log.statuses.append)
+        life = asyncio.create_task(daemon.run())
+        pending = sorted(events, key=lambda event: event[0])
+        end = house.started_at + days * 86400
+        while house.true_time() < end:
+            assert not life.done(), life.result()
+            while pending and house.true_time() >= house.started_at + pending[0][0] * HOUR:
+                pending.pop(0)[1](house)
+            await asyncio.sleep(20)
+        life.cancel()
+
+    run(main(), loop=loop)
+    return log
+
+
+def until_hour(hour: float, zone: ZoneInfo = BERLIN) -> Callable[[float], float]:
+    """The server is woken at the next ``hour`` of local time."""
+
+    def wakes(asleep: float) -> float:
+        at = datetime.fromtimestamp(asleep, zone)
+        today = at.replace(hour=int(hour), minute=int(hour % 1 * 60), second=0, microsecond=0)
+        wake = today.timestamp()
+        return wake if wake > asleep else wake + 86400
+
+    return wakes

@@ -1,0 +1,284 @@
+"""The whole daemon lives through a week with four disks: sysfs is files, drives are played, time jumps."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from fakes.drive import DriveSimulator
+from rig.hardware import Hardware, sd_name
+from simulation.household import BERLIN, HOUR, daily, person
+
+from powerd.config.load import parse
+from powerd.core.snapshot import Status
+from powerd.daemon import Daemon
+from powerd.disks.disk_id import DiskId
+from powerd.disks.model import Disk, DiskAction, DiskResult, FailureCause
+from powerd.disks.state import DiskState
+from powerd.linux.machine import Machine
+from powerd.linux.values import DiskError, HostError
+from powerd.simulation.virtual_loop import VirtualLoop, run
+from powerd.simulation.world import Household, Person, posix_time
+from powerd.smart.model import Finding
+from powerd.ui.api import disks_json
+
+CONFIG = b"""
+mode = "enforce"
+[clients]
+learn = "0s"
+[disks]
+spin_down_after = "20min"
+[[disks.rule]]
+match = ["*WD-2", "*WD-3"]
+method = "timer"
+[smart]
+every = "0s"
+"""
+
+
+@dataclass(slots=True)
+class SimulatedDiskServer(Household):
+    """A house whose server has disks; what the kernel would write into sysfs, accesses write here."""
+
+    hardware: Hardware | None = None
+    machine: Machine | None = None
+    drives: dict[DiskId, DriveSimulator] = field(default_factory=dict)
+    guard_requests: list[tuple[float, tuple[DiskId, ...]]] = field(default_factory=list)
+    group_accessed: asyncio.Event = field(default_factory=asyncio.Event)
+    findings: list[tuple[float, str, Finding]] = field(default_factory=list)
+
+    def add_disks(self, count: int, root: Path) -> None:
+        self.hardware, self.machine = Hardware(root), Machine(root)
+        for n in range(count):
+            name = DiskId(self.hardware.sata(n, f"WD-{n}"))
+            self.drives[name] = DriveSimulator(Disk(name, sd_name(n)))
+            self.update_command_count(self.drives[name])
+        self.hardware.md("md0", 0, ("sda", "sdb"))
+
+    def record_finding(self, disk: Disk, finding: Finding) -> None:
+        self.findings.append((self.time(), disk.device, finding))
+
+    def access(self, n: int) -> None:
+        """Somebody reads from the ``n``th disk."""
+        assert self.hardware is not None
+        spindle = self.drive(n)
+        spindle.access(self.time())
+        self.hardware.sysfs(
+            sd_name(n), "stat", f"{100 + spindle.ios} 0 800 10 50 0 400 10 0 20 20 0 0 0 0 3 1"
+        )
+        self.update_command_count(spindle)
+        if n < 2:
+            self.group_accessed.set()
+
+    def passthrough_command(self, n: int) -> None:
+        """Somebody's command that is no I/O takes the platters of the ``n``th disk."""
+        self.drive(n).passthrough_command(self.time())
+        self.update_command_count(self.drive(n))
+
+    def check_power_mode(self, n: int) -> None:
+        """Somebody asks the ``n``th disk whether it spins."""
+        self.drive(n).check_power_mode(self.time())
+        self.update_command_count(self.drive(n))
+
+    def drive(self, n: int) -> DriveSimulator:
+        return list(self.drives.values())[n]
+
+    def update_command_count(self, drive: DriveSimulator) -> None:
+        """As the kernel does with every command that it hands to a disk."""
+        assert self.hardware is not None
+        count = hex(1000 + drive.ios + drive.commands)
+        self.hardware.sysfs(drive.disk.device, "device/iorequest_cnt", count)
+
+    def files(self) -> Machine:
+        assert self.machine is not None
+        return self.machine
+
+    def listdir(self, directory: str) -> tuple[str, ...]:
+        return self.files().listdir(directory)
+
+    def read_text(self, path: str) -> str | None:
+        return self.files().read_text(path)
+
+    def read_cached(self, paths: object) -> list[str | None]:
+        return self.files().read_cached(paths)  # type: ignore[arg-type] # as it was given
+
+    def realpath(self, path: str) -> str | None:
+        return self.files().realpath(path)
+
+    async def execute_disk_action(self, order: DiskAction) -> DiskResult:
+        await asyncio.sleep(0.3)
+        result = self.drives[order.disk].execute(order, self.time())
+        self.update_command_count(self.drives[order.disk])
+        found = result.answer
+        if not result.ok or found is None:
+            raise DiskError(result.message, FailureCause.FAILED)
+        return found
+
+    async def wait_first_access(self, disks: tuple[DiskId, ...]) -> tuple[DiskId, tuple[DiskId, ...], float]:
+        """The first access to a member wakes the others."""
+        self.guard_requests.append((self.time(), disks))
+        if len(disks) != 2:
+            raise HostError("no such group here")
+        self.group_accessed.clear()
+        await self.group_accessed.wait()
+        for n in (0, 1):
+            self.access(n)
+        return disks[0], disks[1:], 0.0
+
+
+def simulate_disks(
+    tmp_path: Path,
+    days: float,
+    events: list[tuple[float, Callable[[SimulatedDiskServer], None]]],
+    config: bytes = CONFIG,
+) -> tuple[SimulatedDiskServer, list[Status]]:
+    """A NAS with four disks, of which two are a mirror; ``events`` are (hours after the beginning, what)."""
+    loop = VirtualLoop()
+    people: list[Person] = [person("anna", 11, daily(0, 24))]
+    nas = SimulatedDiskServer(loop.time, people, BERLIN, posix_time(BERLIN, "2026-06-01 12:00"))
+    nas.add_disks(4, tmp_path)
+    statuses: list[Status] = []
+
+    async def main() -> None:
+        daemon = Daemon(
+            parse(config, "test"), nas, nas, nas, on_status=statuses.append, on_finding=nas.record_finding
+        )
+        life = asyncio.create_task(daemon.run())
+        for hours, what in sorted(events, key=lambda event: event[0]):
+            await asyncio.sleep(hours * HOUR - loop.time())
+            what(nas)
+        await asyncio.sleep(days * 24 * HOUR - loop.time())
+        assert not life.done()
+        life.cancel()
+
+    run(main(), loop=loop)
+    nas.files().close()
+    return nas, statuses
+
+
+def access(n: int) -> Callable[[SimulatedDiskServer], None]:
+    return lambda nas: nas.access(n)
+
+
+def test_a_week_in_which_disks_wake_only_when_somebody_touches_them(tmp_path: Path) -> None:
+    """The mirror at 20:00 each day and the last disk twice on Saturday; nobody needs the third."""
+    evenings = [(8 + 24.0 * day, access(0)) for day in range(7)]
+    saturday = [(5 * 24 + 2.0, access(3)), (5 * 24 + 6.0, access(3))]
+    nas, statuses = simulate_disks(tmp_path, 7, evenings + saturday)
+    first, second, third, fourth = nas.drives.values()
+    assert [round(at / HOUR, 3) for at in first.times_of("up")] == [hours for hours, _ in evenings]
+    late = [b - a for a, b in zip(first.times_of("up"), second.times_of("up"), strict=True)]
+    assert max(late) < 0.001, "its mirror is woken with it, at once"
+    assert third.times_of("up") == []
+    assert [round(at / HOUR, 3) for at in fourth.times_of("up")] == [hours for hours, _ in saturday]
+    assert (len(first.times_of("ata")), len(second.times_of("ata"))) == (8, 8)
+    assert (len(third.times_of("timer")), len(fourth.times_of("timer"))) == (1, 3)
+    assert [len(each.log) for each in (third, fourth)] == [5, 11], "and not a command more"
+    assert {
+        report.state for report in statuses[-1].decision.disks if report.disk.ineligible_reason is None
+    } == {DiskState.STANDBY}
+    assert len(nas.guard_requests) == 8
+
+
+def test_in_observe_mode_a_week_passes_without_a_command(tmp_path: Path) -> None:
+    observing = CONFIG.replace(b'"enforce"', b'"observe"')
+    nas, statuses = simulate_disks(tmp_path, 2, [(8, access(0)), (9, access(2))], observing)
+    assert [each.log for each in nas.drives.values()] == [[], [], [], []]
+    assert nas.guard_requests == []
+    waits = {report.reason for report in statuses[-1].decision.disks if report.disk.ineligible_reason is None}
+    assert waits == {"would have been told to stand by, were this not observe mode"}
+
+
+SWAPS = "Filename\tType\tSize\tUsed\tPriority\n/dev/sdd\tpartition\t1048572\t{}\t-2\n"
+
+
+def test_the_journal_s_disks_and_one_that_is_swapped_to_are_left_alone_for_as_long_as_they_are_such(
+    tmp_path: Path,
+) -> None:
+    """journald writes to the mirror until it keeps to memory; the last is swapped to for a while."""
+
+    def runtime(nas: SimulatedDiskServer) -> None:
+        hardware_of(nas).put("/etc/systemd/journald.conf", "[Journal]\nStorage=volatile\n")
+        hardware_of(nas).put("/run/log/journal/5f1d7a84db2e4f0f9a2a1b7c3d4e5f60/system.journal", "")
+
+    def used(number: int) -> Callable[[SimulatedDiskServer], None]:
+        return lambda nas: hardware_of(nas).put("/proc/swaps", SWAPS.format(number))
+
+    def persistent(nas: SimulatedDiskServer) -> None:
+        hardware = hardware_of(nas)
+        hardware.mount("9:0", "/", "ext4", "/dev/md0")
+        hardware.at("/var/log/journal").mkdir(parents=True)
+        hardware.put("/run/systemd/journal/flushed", "")
+
+    lines = [(hour / 60, access(0)) for hour in range(1, 240)]
+    swapping = [(2.0, access(3)), (2.0, used(8)), (4.0, used(0))]
+    config = CONFIG.replace(b'method = "timer"', b'method = "command"')
+    nas, statuses = simulate_disks(
+        tmp_path, 0.5, [(0.0, persistent), *lines, *swapping, (6.0, runtime)], config
+    )
+    first, second, third, fourth = nas.drives.values()
+    assert [round(at / HOUR, 1) for at in first.times_of("ata")] == [6.0]
+    assert [round(at / HOUR, 1) for at in second.times_of("ata")] == [6.0]
+    assert len(third.times_of("ata")) == 1
+    assert [round(at / HOUR, 1) for at in fourth.times_of("ata")] == [0.3, 4.0]
+    told = {each.now.mono: [_state(each, "sda"), _state(each, "sdd")] for each in statuses}
+    assert [told[max(at for at in told if at < hours * HOUR)] for hours in (1, 3, 5, 7)] == [
+        ["excluded", "standby"],
+        ["excluded", "excluded"],
+        ["excluded", "standby"],
+        ["standby", "standby"],
+    ]
+
+
+def hardware_of(nas: SimulatedDiskServer) -> Hardware:
+    assert nas.hardware is not None
+    return nas.hardware
+
+
+@pytest.mark.parametrize("late", [0.5, 17.0, 59.5])
+def test_a_first_access_is_on_the_api_after_one_round_of_counters_at_most(
+    tmp_path: Path, late: float
+) -> None:
+    """Wherever between two rounds it comes; of a group, which has a guard, at once."""
+    accesses = [(8 + late / HOUR, access(3)), (9 + late / HOUR, access(0))]
+    _, statuses = simulate_disks(tmp_path, 0.5, accesses)
+    for hours, _ in accesses:
+        device, at = ("sdd" if hours < 9 else "sda"), hours * HOUR
+        seen = [(each.now.mono, _state(each, device)) for each in statuses]
+        assert [state for when, state in seen if when < at][-1] == "standby"
+        active = min(when for when, state in seen if when >= at and state == "active")
+        assert active - at <= (60 if device == "sdd" else 1)
+
+
+@pytest.mark.parametrize("n", [0, 2])
+def test_a_disk_that_a_foreign_command_wakes_is_on_the_api_after_a_poll_and_spins_down_again(
+    tmp_path: Path, n: int
+) -> None:
+    """One that is told to, and one that has a timer; no counter of I/O tells of it."""
+    nas, statuses = simulate_disks(tmp_path, 0.5, [(8.005, lambda nas: nas.passthrough_command(n))])
+    device, at = sd_name(n), 8.005 * HOUR
+    seen = [(each.now.mono, _state(each, device)) for each in statuses]
+    assert [state for when, state in seen if when < at][-1] == "standby"
+    active = min(when for when, state in seen if when >= at and state == "active")
+    assert active - at <= 61
+    assert min(when for when, state in seen if when > active and state == "standby") - at <= 24 * 60
+    assert nas.drive(n).times_of("up") == pytest.approx([at])
+    assert not nas.drive(n).spins
+    assert all(each.times_of("up") == [] for each in nas.drives.values() if each is not nas.drive(n))
+
+
+def test_a_sensor_that_polls_disks_wakes_none_and_has_each_asked_now_and_then(tmp_path: Path) -> None:
+    polls = [(8 + minute / 60, lambda nas: nas.poll(0)) for minute in range(60)]
+    nas, statuses = simulate_disks(tmp_path, 0.5, polls)
+    assert 10 <= len([at for at in nas.drive(0).times_of("ask") if at >= 8 * HOUR]) <= 12
+    late = {_state(each, "sda") for each in statuses if each.now.mono >= 8 * HOUR}
+    assert late == {"standby"}
+    assert [at for at in nas.drive(1).times_of("ask") if at >= 8 * HOUR] == [], "and nobody else"
+
+
+def _state(status: Status, device: str) -> str:
+    """As the API has it."""
+    return next(each["state"] for each in disks_json(status, status.now) if each["device"] == device)

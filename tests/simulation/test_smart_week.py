@@ -1,0 +1,104 @@
+"""The whole daemon lives through nine days with four drives; none is woken early for its health."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from fakes.drive import DriveSimulator
+from simulation.household import HOUR
+from simulation.test_disks_week import SimulatedDiskServer, access, simulate_disks
+
+from powerd.core.snapshot import Status
+from powerd.smart.model import Counter, Health, Severity
+
+DAY = 24 * HOUR
+CONFIG = b"""
+mode = "enforce"
+[clients]
+learn = "0s"
+every = "5min"
+[disks]
+spin_down_after = "20min"
+[smart]
+self_test = { short = "7d", long = "0s" }
+"""
+WELL = Health(checked_at=0, protocol="ata", passed=True, test_minutes=(2, 240), counters={Counter.PENDING: 0})
+ILL = replace(WELL, passed=False, counters={Counter.PENDING: 3})
+
+
+def instruct(nas: SimulatedDiskServer) -> None:
+    """Before anything else: what the drives say of themselves; the last one is failing."""
+    for spindle in nas.drives.values():
+        spindle.health = WELL
+    list(nas.drives.values())[3].health = ILL
+
+
+def test_nine_days_of_checks(tmp_path: Path) -> None:
+    """Nobody needs the mirror; the third drive is used each evening at eight, and none else."""
+    evenings = [(8 + 24.0 * day, access(2)) for day in range(9)]
+    nas, statuses = simulate_disks(tmp_path, 9, [(0.0, instruct), *evenings], CONFIG)
+    first, second, third, fourth = nas.drives.values()
+    assert all(each.times_of("WOKEN BY AN ORDER") == [] for each in nas.drives.values())
+    for member in (first, second):
+        ((up,), (begin, woken)) = (
+            member.times_of("up"),
+            [at for at in member.times_of("health") if not reads_a_test(member, at)],
+        )
+        assert begin < 60
+        assert 7 * DAY <= woken < 7 * DAY + 60, "a week after its first check, and only once"
+        assert abs(woken - up) < 1
+        assert [at for at in member.log if 3600 < at[0] < up] == [], "asleep, it is not even asked"
+        assert not member.spins
+    assert abs(first.times_of("up")[0] - second.times_of("up")[0]) < 1, "both at once"
+    assert [round(at) for at in third.times_of("up")] == [hours * HOUR for hours, _ in evenings]
+    _daily(third, [hours * HOUR for hours, _ in evenings])
+    told = [(name, finding.kind, finding.severity) for _, name, finding in nas.findings]
+    assert told == [("sdd", "verdict", Severity.ALARM), ("sdd", "pending", Severity.WARNING)]
+    checks = [at for at in fourth.times_of("health") if not reads_a_test(fourth, at)]
+    assert len(checks) == 2, "and yet it is woken no oftener than the others"
+    _tested(third, statuses)
+
+
+def reads_a_test(spindle: DriveSimulator, at: float) -> bool:
+    """Whether a check came soon after a self-test was begun, to read what came of it."""
+    return any(0 < at - begun < 600 for begun in spindle.times_of("short"))
+
+
+def _daily(spindle: DriveSimulator, uses: list[float]) -> None:
+    """Checked once for each use, right before it stands by again."""
+    downs = [at for at in spindle.times_of("ata") if at > HOUR]
+    assert len(downs) == len(uses)
+    for use, down in zip(uses[1:], downs[1:], strict=True):
+        checks = [
+            at for at in spindle.times_of("health") if use < at <= down and not reads_a_test(spindle, at)
+        ]
+        assert len(checks) == 1, (use, checks)
+        assert checks[0] - use >= 20 * 60 - 60  # seconds
+
+
+def _tested(spindle: DriveSimulator, statuses: list[Status]) -> None:
+    """Its self-test kept the server awake and the disk spinning until it was over, and then was read."""
+    (begun,) = spindle.times_of("short")
+    assert begun > 7 * DAY
+    during = [each for each in statuses if begun < each.now.mono < begun + 140]
+    assert during
+    for status in during:
+        reasons = {reason.text for reason in status.decision.reasons if reason.blocks_sleep}
+        assert reasons & {
+            "tests itself (short self-test)",
+            "is told to test itself",
+            "its health is being read",
+        }
+    assert [at for at in spindle.times_of("ata") if begun < at < begun + 150] == []
+    assert any(reads_a_test(spindle, at) for at in spindle.times_of("health"))
+
+
+def test_in_observe_mode_no_drive_is_touched_and_the_times_are_reported(tmp_path: Path) -> None:
+    observing = CONFIG.replace(b'"enforce"', b'"observe"')
+    nas, statuses = simulate_disks(tmp_path, 9, [(0.0, instruct), (8, access(2))], observing)
+    assert [each.log for each in nas.drives.values()] == [[], [], [], []]
+    reports = statuses[-1].decision.smart
+    assert set(reports) == set(nas.drives)
+    assert all(report.healthy is None and report.next_check_at is not None for report in reports.values())
+    assert nas.findings == []

@@ -1,0 +1,145 @@
+"""The whole daemon sleeps and is woken, by its own alarm and by others; each night is checked."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from itertools import pairwise
+
+from simulation.household import BERLIN, NIGHTLY, SimulationLog, daily, person, simulate
+
+from powerd.power.model import Inhibitor, WakeupCause
+from powerd.simulation.world import Household
+
+SECOND = timedelta(seconds=1)
+
+AWAY = [person("anna", 11, daily(8, 20))]
+EARLY = NIGHTLY + b'[wake]\nat = ["06:30"]\ntimers = ["backup.timer"]\n'
+
+
+def sundays_at_four(true: float) -> float:
+    at = datetime.fromtimestamp(true, BERLIN).replace(hour=4, minute=0, second=0, microsecond=0)
+    while at.weekday() != 6 or at.timestamp() <= true:
+        at = (at + timedelta(days=1)).replace(hour=4)
+    return at.timestamp()
+
+
+def timed(house: Household) -> None:
+    house.timer_elapses["backup.timer"] = sundays_at_four
+    house.network_wake_at = lambda asleep: asleep + 30 * 3600
+
+
+def woken(diary: SimulationLog) -> list[datetime]:
+    return [datetime.fromtimestamp(at, BERLIN) for at in diary.house.wakeup_times]
+
+
+def test_a_week_of_mornings_begins_by_the_alarm() -> None:
+    """Over the night in which the clocks change, and the backup is due."""
+    diary = simulate(AWAY, begin="2026-03-25 12:00", days=7, config=EARLY, prepare=timed)
+    found = [f"{at + SECOND:%a %H:%M}" for at in woken(diary)]  # an RTC counts whole ones
+    mornings = [f"{day} 06:28" for day in ("Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed")]
+    assert found == [*mornings[:3], "Sun 03:58", *mornings[3:]]
+    assert all((at + SECOND).second <= 2 for at in woken(diary)), "as near as its seconds are"
+    wakings = {status.snapshot.wake_event for status in diary.statuses} - {None}
+    assert {waking.cause for waking in wakings if waking} == {WakeupCause.ALARM}
+    assert not any("nobody was there" in reason for reason in diary.reasons())
+    assert diary.house.alarm is None, "none is left when the daemon ends"
+
+
+def test_warning_going_down_and_awake_follow_on_each_other() -> None:
+    diary = simulate(AWAY, begin="2026-06-01 20:00", days=0.6, config=EARLY, prepare=timed)
+    phases = [status.decision.phase for status in diary.statuses]
+    changes = [phase for n, phase in enumerate(phases) if n == 0 or phases[n - 1] != phase]
+    at = changes.index("warning")
+    assert changes[at - 1 : at + 3] == ["idle", "warning", "going-down", "awake"]
+    assert "wake: sleeps until Tue 06:28 at most, for wake.at 06:30" in diary.reasons()
+
+
+def test_a_manual_suspend_gets_the_alarm_too() -> None:
+    def suspend(house: Household) -> None:
+        house.fall_asleep("by hand")
+
+    people = [person("anna", 11, daily(0, 24))]
+    diary = simulate(
+        people, begin="2026-06-01 21:00", days=0.6, config=EARLY, prepare=timed, events=[(1, suspend)]
+    )
+    assert [what for _, what in diary.house.performed] == ["by hand"]
+    assert [f"{at:%a %H:%M}" for at in woken(diary)] == ["Tue 06:28"]
+    assert "sleep: somebody else puts the server to sleep" in diary.reasons()
+    assert diary.statuses[-1].decision.phase == "awake"
+
+
+def test_without_a_needed_alarm_it_stays_up_and_reports_why() -> None:
+    def prepare(house: Household) -> None:
+        timed(house)
+        house.alarm_error = "rtc0 does not keep the alarm that was set; look into the firmware setup"
+
+    diary = simulate(AWAY, begin="2026-06-01 21:00", days=0.3, config=EARLY, prepare=prepare)
+    assert diary.house.performed == []
+    assert any("could not suspend: rtc0 does not keep the alarm" in reason for reason in diary.reasons())
+
+
+def test_with_none_that_is_needed_it_goes_all_the_same() -> None:
+    diary = simulate(
+        AWAY, begin="2026-06-01 21:00", days=0.3, prepare=lambda house: setattr(house, "alarm_error", "no")
+    )
+    assert len(diary.house.performed) == 1
+
+
+def test_somebody_else_s_earlier_alarm_is_left_alone_and_a_later_one_given_back() -> None:
+    for others, wakes in (("05:00", "Tue 05:00"), ("07:30", "Tue 06:28")):
+        at = int(datetime.fromisoformat(f"2026-06-02 {others}").replace(tzinfo=BERLIN).timestamp())
+
+        def prepare(house: Household, at: int = at) -> None:
+            timed(house)
+            house.alarm = at
+
+        diary = simulate(AWAY, begin="2026-06-01 21:00", days=0.41, config=EARLY, prepare=prepare)
+        assert f"{woken(diary)[0]:%a %H:%M}" == wakes
+        assert diary.house.alarm == (at if others > "06:28" else None)
+
+
+RESTLESS = NIGHTLY.replace(b'"30min"', b'"5min"') + b'[awake]\nafter_resume = "5min"\n'
+
+
+def test_a_card_that_wakes_it_at_once_does_not_cause_repeated_sleeps() -> None:
+    def prepare(house: Household) -> None:
+        house.network_wake_at = lambda asleep: asleep + 60
+
+    diary = simulate(AWAY, begin="2026-06-01 21:00", days=0.45, config=RESTLESS, prepare=prepare)
+    slept = [at for at, _ in diary.house.performed]
+    gaps = [b - a for a, b in pairwise(slept)]
+    assert all(600 < gap < 1500 for gap in gaps[:3]), "three wake-ups in vain, and the fourth is one too many"
+    assert gaps[3] > 3600
+    assert max(gaps) > 7200, "the second storm is waited out for longer"
+    assert len(slept) <= 12, "not the forty that eight hours have room for"
+    said = "stays up for 1h: woken 3 times within 1h by the network, and nobody was there"
+    assert f"sleep rule 1: {said}" in diary.reasons()
+
+
+def test_a_lock_holds_it_up_and_is_named() -> None:
+    lock = Inhibitor(frozenset({"sleep"}), "backup", "nightly backup", "block", 0, 7)
+
+    def release(house: Household) -> None:
+        house.locks = ()
+
+    def prepare(house: Household) -> None:
+        house.locks = (lock,)
+
+    diary = simulate(AWAY, begin="2026-06-01 21:00", days=0.3, prepare=prepare, events=[(4, release)])
+    assert "backup: forbids sleep: nightly backup" in diary.reasons()
+    (first,) = (datetime.fromtimestamp(at, BERLIN) for at, _ in diary.house.performed)
+    assert first >= datetime(2026, 6, 2, 1, 30, tzinfo=BERLIN), "idleness counts from the lock's end"
+
+
+def test_somebody_who_types_is_never_announced_to() -> None:
+    """The last key press is seen by the look before the announcement, though the source looks seldom."""
+    three = datetime(2026, 6, 2, 3, tzinfo=BERLIN).timestamp()
+
+    def prepare(house: Household) -> None:
+        house.is_typing = lambda true: true < three
+
+    diary = simulate(AWAY, begin="2026-06-01 21:00", days=0.4, prepare=prepare)
+    assert len(diary.house.performed) == 1
+    (first,) = (datetime.fromtimestamp(at, BERLIN) for at, _ in diary.house.performed)
+    assert 13 * 60 < first.timestamp() - three < 32 * 60, "seen typing at 02:45 at the earliest"
+    assert len(diary.house.broadcasts) == 1

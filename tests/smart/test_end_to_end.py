@@ -1,0 +1,152 @@
+"""Every answer of smartctl that is recorded takes the whole path: the tool, the helper and its child, the
+socket, the order's outcome, the record over a restart, what policy makes of it, and what a face shows."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from helper.helper_process import HelperProcess
+from helper.smart.smartctl_drives import DRIVES
+from helper.smart.test_smartctl import set_document, with_health
+from ui.smart_statuses import status_of_drives
+from ui.statuses import NOW
+
+from powerd.config.options import Options
+from powerd.core.actions import CompletedAction
+from powerd.core.snapshot import Snapshot
+from powerd.core.storage import Storage
+from powerd.disks import actuator
+from powerd.disks import actuator as helper
+from powerd.disks.disk_id import DiskId
+from powerd.disks.model import Disk, DiskAction, DiskResult
+from powerd.disks.state import DiskReport, DiskState
+from powerd.smart.actions import CheckHealth, HealthReading
+from powerd.smart.findings import new_findings
+from powerd.smart.history import SmartHistory
+from powerd.smart.model import SmartReport
+from powerd.smart.policy import plan_health
+from powerd.smart.view.api import smart_of
+from powerd.smart.view.table import smart_text
+
+DAY = 86400.0
+PLACES = {"nvme": ("nvme0n1", "nvme"), "sas": ("sdb", "scsi"), "usb": ("sdc", "auto")}
+"""The device that each kind of drive is, and how smartctl reaches it; all others are SATA disks."""
+
+MEANS = {
+    "red": ("ok",),
+    "seagate": ("warning", "reallocated", "pending", "uncorrectable", "reported", "crc", "loads", "errors"),
+    "smr-testing": ("ok",),
+    "ssd": ("ok",),
+    "old-failing": (
+        *("alarm", "verdict", "attribute 5", "reallocated", "pending", "uncorrectable", "self-test"),
+        *("attribute 190", "errors"),
+    ),
+    "no-log": ("note", "partial"),
+    "usb": ("ok",),
+    "nvme": ("ok",),
+    "nvme-worn": (
+        *("alarm", "verdict", "critical it has become unreliable", "critical the media are read-only"),
+        *("spare", "worn"),
+    ),
+    "nvme-tested": ("warning", "self-test"),
+    "nvme-testing": ("ok",),
+    "sas": ("warning", "reallocated"),
+    "sas-failing": ("alarm", "verdict", "reallocated", "uncorrectable"),
+    "asleep": ("unknown", ""),
+    "unsupported": ("unknown", "the drive has no SMART"),
+    "bridge-unknown": (
+        "unknown",
+        "smartctl could not ask the drive: /dev/sdb: Unknown USB bridge [0x152d:0x0579 (0x201)]",
+    ),
+    "gone": (
+        "unknown",
+        "smartctl could not ask the drive: Smartctl open device: /dev/sdz failed: No such device",
+    ),
+}
+"""A verdict, and the findings, weightiest first; or why there is none, where sleeping is no fault."""
+
+
+@pytest.fixture(scope="module")
+def machine() -> Iterator[HelperProcess]:
+    """A helper in a process of its own, on a machine with four drives."""
+    with HelperProcess() as running:
+        drives = running.drives
+        drives.add("nvme0n1")
+        drives.add("sdc")
+        drives.write("sys/block/sdb/device/vendor", "HGST    \n")
+        drives.write("sys/block/sdb/queue/rotational", "0\n")  # spares it a question that hdparm cannot ask
+        drives.behind_usb("sdc")
+        with_health(drives)
+        yield running
+
+
+class RealSmartHelper:
+    """Asks the helper that listens there."""
+
+    def __init__(self, at: Path) -> None:
+        self.at = at
+
+    async def execute_disk_action(self, order: DiskAction) -> DiskResult:
+        return await helper.request_disk_action(order, self.at)
+
+
+def checked(name: str, document: bytes, machine: HelperProcess) -> tuple[Disk, CompletedAction]:
+    """The drive that answers so, and what an order to check it comes to."""
+    device, kind = PLACES.get(name.partition("-")[0], ("sda", "sat"))
+    set_document(machine.drives, device, name, kind)
+    (machine.drives.tools / f"{device}.answer").write_bytes(document)
+    disk = Disk(DiskId(f"ata-{device.upper()}"), device, serial="S1")
+    order = CheckHealth(disk.id)
+    done = asyncio.run(actuator.execute(order, RealSmartHelper(machine.socket)))
+    return disk, CompletedAction(order, NOW.mono, done.ok, done.message, NOW.mono - 1, done.answer)
+
+
+def reported(disk: Disk, outcome: CompletedAction, days: int, state: Path) -> SmartReport:
+    """What policy makes of that answer, given on so many days, and remembered by a store."""
+    posix = NOW.wall.timestamp()
+    for day in range(days if isinstance(outcome.answer, HealthReading) else 0):
+        assert isinstance(outcome.answer, HealthReading)
+        records = SmartHistory(Storage(state), lambda: True, pytest.fail)
+        records.add_check(
+            disk.serial,
+            replace(outcome.answer.health, checked_at=posix + day * DAY),
+            outcome.answer.device_type,
+        )
+    record = SmartHistory(Storage(state), lambda: True, pytest.fail).record_of(disk.serial, posix)
+    snapshot = Snapshot(
+        smart_history={disk.id: record}, completed_disk_actions={(CheckHealth, disk.id): outcome}
+    )
+    shown = (DiskReport(disk, DiskState.ACTIVE, NOW),)
+    return plan_health(snapshot, shown, (), Options(), NOW).reports[disk.id]
+
+
+@pytest.mark.parametrize("name", DRIVES)
+def test_every_answer_is_shown_as_what_it_means(name: str, machine: HelperProcess, tmp_path: Path) -> None:
+    health, *about = MEANS[name]
+    disk, outcome = checked(name, DRIVES[name].document(), machine)
+    report = reported(disk, outcome, 1, tmp_path)
+    detail = smart_of(status_of_drives({disk: report}), disk.device)
+    assert detail is not None
+    assert detail["health"] == health
+    text = " ".join(smart_text(detail, NOW.wall).split())
+    if isinstance(outcome.answer, HealthReading):
+        assert [finding["kind"] for finding in detail["findings"]] == about
+        assert all(finding["text"] in text for finding in detail["findings"])
+        assert detail["temperature"] is not None
+        assert detail["why"] is None
+        again = reported(disk, outcome, 2, tmp_path)
+        assert new_findings(report.findings, again.findings) == (), "nor is it told again the day after"
+    else:
+        why = detail["why"] or ""
+        assert [why.removesuffix("; see: smartctl --all")] == about
+        assert why in text
+
+
+def test_an_answer_that_is_cut_is_no_health(machine: HelperProcess, tmp_path: Path) -> None:
+    disk, outcome = checked("red", DRIVES["red"].document()[:3000], machine)
+    report = reported(disk, outcome, 1, tmp_path)
+    assert (report.healthy, report.check_error) == (None, "smartctl's answer is torn; see: smartctl --all")

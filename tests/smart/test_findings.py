@@ -1,0 +1,329 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Literal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from powerd.smart.findings import RATED_LOADS, findings_of, new_findings
+from powerd.smart.model import Attribute, Counter, Fault, Finding, Health, Sample, SelfTest, Severity
+
+DAY = 86400.0
+WELL = Health(checked_at=100 * DAY, protocol="ata", passed=True)
+WELL_NVME = replace(WELL, protocol="nvme", spare=(100, 10))
+
+
+def counting(health: Health = WELL, /, **counters: int) -> Health:
+    return replace(health, counters={Counter(name): count for name, count in counters.items()})
+
+
+def later(health: Health, days: float = 1) -> Health:
+    return replace(health, checked_at=health.checked_at + days * DAY)
+
+
+def attribute(failed: Literal["now", "past"] | None, *, prefail: bool = True) -> Attribute:
+    return Attribute(
+        5,
+        "Reallocated_Sector_Ct",
+        1,
+        1,
+        36,
+        "4095",
+        prefail,
+        "now" if failed == "now" else "past" if failed else None,
+    )
+
+
+def test_a_drive_that_is_well_gives_nothing() -> None:
+    assert findings_of(None, WELL) == ()
+    assert findings_of(WELL, later(WELL)) == ()
+    assert findings_of(None, WELL_NVME) == ()
+
+
+@pytest.mark.parametrize("health", [replace(WELL, passed=False), replace(WELL, faults=Fault.FAILING)])
+def test_a_failed_health_status_is_an_alarm_each_time(health: Health) -> None:
+    (finding,) = findings_of(health, later(health))
+    assert finding.kind == "verdict"
+    assert finding.severity is Severity.ALARM
+    assert "failing" in finding.text
+    assert "replace it" in finding.advice
+
+
+@pytest.mark.parametrize(
+    ("counter", "severity", "text"),
+    [
+        ("reallocated", Severity.WARNING, "it has replaced 2 more bad sectors, 3 in all"),
+        ("pending", Severity.ALARM, "2 more sectors cannot be read, 3 in all"),
+        ("uncorrectable", Severity.ALARM, "2 more sectors are lost for good, 3 in all"),
+        ("reported", Severity.ALARM, "it could not read what it was asked for 2 more times, 3 in all"),
+        ("crc", Severity.WARNING, "2 more transfers arrived garbled, 3 in all"),
+        ("media", Severity.ALARM, "it has found 2 more blocks damaged, 3 in all"),
+        ("errors", Severity.NOTE, "its error log has 2 more entries, 3 in all"),
+    ],
+)
+def test_growth_is_reported_with_its_weight(counter: str, severity: Severity, text: str) -> None:
+    (finding,) = findings_of(counting(**{counter: 1}), later(counting(**{counter: 3})))
+    assert (finding.kind, finding.severity, finding.text) == (counter, severity, text)
+    assert finding.advice
+
+
+def test_an_increment_of_one_is_worded_in_the_singular() -> None:
+    (finding,) = findings_of(counting(pending=0), later(counting(pending=1)))
+    assert finding.text == "one more sector cannot be read, 1 in all"
+
+
+def test_an_old_count_is_reported_once_and_is_no_alarm() -> None:
+    old = counting(reallocated=8)
+    (finding,) = findings_of(None, old)
+    assert finding.severity is Severity.WARNING
+    assert finding.text == "it has replaced 8 bad sectors so far"
+    assert findings_of(old, later(old)) == ()
+
+
+@pytest.mark.parametrize("counter", ["pending", "uncorrectable"])
+def test_sectors_that_cannot_be_read_are_shown_while_there_are_any_and_reported_once(counter: str) -> None:
+    """The drive is not well the day after, although nothing has grown."""
+    old = counting(**{counter: 8})
+    first, standing = findings_of(None, old), findings_of(old, later(old))
+    assert standing == first
+    assert [finding.severity for finding in standing] == [Severity.WARNING]
+    more = later(counting(**{counter: 9}), 2)
+    grown = findings_of(old, more)
+    assert [finding.severity for finding in new_findings(standing, grown)] == [Severity.ALARM]
+    assert new_findings(grown, findings_of(more, later(more))) == (), "less grave than what has been told"
+
+
+def test_a_count_that_falls_is_no_finding() -> None:
+    assert findings_of(counting(pending=8), later(counting(pending=0))) == ()
+
+
+def test_an_attribute_at_its_threshold_fails_now() -> None:
+    failing = replace(WELL, attributes=(attribute("now"),))
+    (finding,) = findings_of(failing, later(failing))
+    assert finding.severity is Severity.ALARM
+    assert finding.text == "Reallocated Sector Ct (5) is at or below 36, where it fails"
+    (aged,) = findings_of(None, replace(WELL, attributes=(attribute("now", prefail=False),)))
+    assert aged.severity is Severity.WARNING
+
+
+def test_a_failing_attribute_whose_value_drifts_is_reported_once() -> None:
+    """Such as the temperature of the air around it, which is another one each day."""
+    days = [
+        replace(
+            WELL, checked_at=n * DAY, attributes=(replace(attribute("now"), value=value, raw=str(value)),)
+        )
+        for n, value in enumerate((36, 35, 36, 20, 1))
+    ]
+    told: tuple[Finding, ...] = ()
+    news_of_each_day = []
+    for before, now in zip([None, *days], days, strict=False):
+        found = findings_of(before, now)
+        news_of_each_day.append(len(new_findings(told, found)))
+        told = found
+    assert news_of_each_day == [1, 0, 0, 0, 0]
+
+
+def test_an_attribute_that_failed_in_the_past_is_reported_once() -> None:
+    past = replace(WELL, attributes=(attribute("past"),))
+    (finding,) = findings_of(replace(WELL, attributes=(attribute(None),)), past)
+    assert finding.severity is Severity.NOTE
+    assert findings_of(past, later(past)) == ()
+
+
+def test_a_failed_self_test_is_reported_when_it_is_new() -> None:
+    good = SelfTest("Short offline", "Completed without error", passed=True, hours=10)
+    bad = SelfTest("Extended offline", "Completed: read failure", passed=False, hours=20)
+    before, now = replace(WELL, self_tests=(good,)), replace(WELL, self_tests=(bad, good))
+    (finding,) = findings_of(before, later(now))
+    assert finding.severity is Severity.ALARM
+    assert (
+        finding.text
+        == "its self-test failed at 20 hours of its life: Extended offline: Completed: read failure"
+    )
+    assert findings_of(now, later(now)) == ()
+    (first,) = findings_of(None, now)
+    assert first.severity is Severity.WARNING
+
+
+def test_a_full_self_test_log_that_has_moved_on_by_one_holds_one_new_entry() -> None:
+    def entry(n: int, *, passed: bool = True) -> SelfTest:
+        return SelfTest("Short offline", "told", passed=passed, hours=n)
+
+    old = tuple(entry(n, passed=n != 5) for n in range(21, 0, -1))
+    now = (entry(22), *old[:-1])
+    assert findings_of(replace(WELL, self_tests=old), replace(WELL, self_tests=now)) == ()
+    untimed = replace(entry(22, passed=False), hours=None)
+    (finding,) = findings_of(replace(WELL, self_tests=old), replace(WELL, self_tests=(untimed, *old[:-1])))
+    assert finding.text == "its self-test failed: Short offline: told"
+
+
+def test_a_self_test_log_that_was_cleared_and_has_new_entries() -> None:
+    good = SelfTest("Short offline", "Completed without error", passed=True, hours=10)
+    bad = SelfTest("Short offline", "Completed: read failure", passed=False, hours=99)
+    (finding,) = findings_of(replace(WELL, self_tests=(good,)), replace(WELL, self_tests=(bad,)))
+    assert finding.kind == "self-test"
+
+
+@pytest.mark.parametrize(
+    ("health", "warm"),
+    [
+        (replace(WELL, temperature=54), False),
+        (replace(WELL, temperature=55), True),
+        (replace(WELL, temperature=59, temperature_limit=60), False),
+        (replace(WELL, temperature=61, temperature_limit=60), True),
+        (replace(WELL_NVME, temperature=70), False),
+        (replace(WELL_NVME, temperature=80), True),
+    ],
+)
+def test_temperature_is_compared_with_the_drive_s_own_limit_or_that_of_its_kind(
+    health: Health,
+    warm: bool,  # noqa: FBT001 - a parameter of the table above
+) -> None:
+    assert [finding.kind for finding in findings_of(None, health)] == ["temperature"] * warm
+
+
+def test_heat_is_one_finding_however_hot() -> None:
+    assert findings_of(None, replace(WELL, temperature=56)) == findings_of(
+        None, replace(WELL, temperature=57)
+    )
+
+
+def test_heads_loaded_more_often_than_they_are_rated_for() -> None:
+    (finding,) = findings_of(None, counting(loads=RATED_LOADS))
+    assert finding.text == "its heads have been loaded more than the 300,000 times that drives are rated for"
+
+
+def test_heads_that_are_loaded_too_often_are_reported_in_time() -> None:
+    # 76 days and 234,000 loads: the drive of a well-known complaint.
+    (finding,) = findings_of(counting(loads=30_000), later(counting(loads=33_000)))
+    assert "in three years" in finding.text
+    assert findings_of(counting(loads=30_000), later(counting(loads=30_100))) == ()
+    assert findings_of(counting(loads=30_000), later(counting(loads=33_000), days=0.1)) == (), (
+        "too soon to tell a rate"
+    )
+
+
+def test_nvme_warnings_spare_blocks_and_wear() -> None:
+    (warning,) = findings_of(None, replace(WELL_NVME, critical_warnings=("the media are read-only",)))
+    assert warning.severity is Severity.ALARM
+    (spare,) = findings_of(None, replace(WELL_NVME, spare=(9, 10)))
+    assert spare.text == "only 9 % of its spare blocks are left, and it asks for 10 %"
+    assert findings_of(None, counting(WELL_NVME, worn=89)) == ()
+    (worn,) = findings_of(None, counting(WELL_NVME, worn=93))
+    assert (worn.severity, worn.text) == (Severity.NOTE, "90 % of the life that it is rated for is used up")
+    (over,) = findings_of(None, counting(WELL_NVME, worn=104))
+    assert over.severity is Severity.WARNING
+
+
+def wearing(*worn: int, every: float = 1) -> tuple[Sample, ...]:
+    """Samples of so many percent used up, one every so many days."""
+    return tuple(
+        Sample(n * every * DAY, True, None, {Counter.WORN: percent})  # noqa: FBT003 - a row
+        for n, percent in enumerate(worn)
+    )
+
+
+def worn_by(samples: tuple[Sample, ...]) -> bool:
+    now = replace(WELL_NVME, checked_at=samples[-1].checked_at, counters=samples[-1].counters)
+    return "wear" in {finding.kind for finding in findings_of(None, now, samples)}
+
+
+@pytest.mark.parametrize(
+    ("samples", "fast"),
+    [
+        (wearing(10), False),
+        (wearing(10, 15), False),
+        (wearing(10, 16), True),
+        (wearing(10, 16, every=30), True),
+        (wearing(10, 16, every=31), False),
+        (wearing(16, 10), False),
+        (wearing(10, 10, 16, 16, 16, every=15), True),
+        (wearing(10, 16, 16, 16, 16, every=20), False),
+    ],
+)
+def test_wear_that_goes_on_fast_is_reported(samples: tuple[Sample, ...], *, fast: bool) -> None:
+    assert worn_by(samples) is fast
+
+
+def test_wear_about_the_limit_is_reported_once() -> None:
+    """A percent every 5.4 days: five or six within any month, by turns."""
+    year = wearing(*(int(day / 5.4) for day in range(365)))
+    told = [worn_by(year[: n + 1]) for n in range(len(year))]
+    assert told == sorted(told)
+    assert told[-1]
+    assert not worn_by((*(replace(each, counters={}) for each in year), year[-1]))
+
+
+def test_what_could_not_be_read_is_a_note() -> None:
+    (finding,) = findings_of(None, replace(WELL, incomplete_reason="its self-test log cannot be read"))
+    assert (finding.kind, finding.severity) == ("partial", Severity.NOTE)
+
+
+def test_the_weightiest_comes_first() -> None:
+    bad = replace(counting(crc=5, errors=3), passed=False)
+    severities = [finding.severity for finding in findings_of(None, bad)]
+    assert severities == sorted(severities, reverse=True)
+    assert severities[0] is Severity.ALARM
+
+
+def test_only_unreported_findings_are_new() -> None:
+    old = Finding("worn", Severity.NOTE, "90 %", "")
+    graver = replace(old, severity=Severity.WARNING)
+    assert new_findings((old,), (old,)) == ()
+    assert new_findings((old,), (graver,)) == (graver,)
+    assert new_findings((), (old,)) == (old,)
+
+
+counters = st.dictionaries(st.sampled_from(list(Counter)), st.integers(0, 1 << 40))
+texts = st.text(max_size=10)
+attributes = st.builds(
+    Attribute,
+    st.integers(0, 255),
+    texts,
+    st.none() | st.integers(0, 255),
+    st.none() | st.integers(0, 255),
+    st.none() | st.integers(0, 255),
+    texts,
+    st.booleans(),
+    st.sampled_from(["now", "past", None]),
+)
+tests = st.builds(SelfTest, texts, texts, st.none() | st.booleans(), st.none() | st.integers(0, 9))
+healths = st.builds(
+    Health,
+    at=st.floats(0, 1e10),
+    protocol=st.sampled_from(["ata", "nvme", "scsi"]),
+    passed=st.none() | st.booleans(),
+    faults=st.integers(0, 255).map(Fault),
+    temperature=st.none() | st.integers(-50, 200),
+    limit=st.none() | st.integers(1, 100),
+    counters=counters,
+    attributes=st.lists(attributes, max_size=4).map(tuple),
+    critical=st.lists(texts, max_size=2).map(tuple),
+    spare=st.none() | st.tuples(st.integers(0, 255), st.integers(0, 255)),
+    tests=st.lists(
+        st.builds(SelfTest, texts, texts, st.none() | st.booleans(), st.none() | st.integers(0, 9)),
+        max_size=5,
+    ).map(tuple),
+    partial=texts,
+)
+
+
+@given(st.none() | healths, healths)
+def test_any_two_checks_can_be_compared(before: Health | None, now: Health) -> None:
+    findings = findings_of(before, now)
+    assert all(finding.text and finding.advice for finding in findings)
+
+
+@given(healths)
+def test_what_is_past_is_not_reported_again_by_an_unchanged_drive(health: Health) -> None:
+    standing = {"verdict", "temperature", "spare", "worn", "loads", "partial", "pending", "uncorrectable"}
+    for finding in findings_of(health, later(health)):
+        assert finding.kind in standing or finding.kind.startswith(("attribute ", "critical "))
+
+
+@given(st.none() | healths, healths)
+def test_no_finding_is_news_twice(before: Health | None, now: Health) -> None:
+    findings = findings_of(before, now)
+    assert new_findings(findings, findings) == ()

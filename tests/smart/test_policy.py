@@ -1,0 +1,491 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from powerd.config.options import Options, SmartOptions
+from powerd.core.actions import CompletedAction
+from powerd.core.snapshot import Snapshot
+from powerd.core.time import Moment, Reading
+from powerd.disks.disk_id import DiskId
+from powerd.disks.model import Disk, DiskAction, DiskActivity, FailureCause, SpinDown
+from powerd.disks.policy.plan import DiskAssessment
+from powerd.disks.state import DiskReport, DiskState
+from powerd.smart.actions import CheckHealth, HealthReading, StartTest
+from powerd.smart.model import Health, Severity, SmartRecord
+from powerd.smart.policy import (
+    IDLE_WAIT,
+    MAX_PARALLEL_CHECKS,
+    RETRY_AFTER,
+    SmartPlan,
+    has_smart,
+    plan_health,
+    plan_with_health,
+)
+
+DAY = 86400.0
+HOUR = 3600.0
+BERLIN = ZoneInfo("Europe/Berlin")
+LAST = datetime(2026, 6, 1, 12, tzinfo=BERLIN)
+T0 = 1_000_000.0
+OPTIONS = Options()
+UNTESTED = replace(
+    OPTIONS, smart=replace(SmartOptions(), self_test=replace(SmartOptions().self_test, short=0.0, long=0.0))
+)
+
+
+def moment(after: float) -> Moment:
+    """So many seconds after the last check."""
+    return Moment(T0 + after, 0.0, LAST + timedelta(seconds=after))
+
+
+def disk(n: int = 1, group: str | None = None, **about: object) -> Disk:
+    plain = Disk(DiskId(f"ata-DISK_{n}"), f"sd{chr(96 + n)}", serial=f"S{n}", group=group)
+    return replace(plain, **about)  # type: ignore[arg-type]  # the test's own words
+
+
+def health(at: float = LAST.timestamp(), minutes: tuple[int, int] = (2, 265)) -> Health:
+    return Health(checked_at=at, protocol="ata", passed=True, test_minutes=minutes)
+
+
+def record(**about: object) -> SmartRecord:
+    plain = SmartRecord(known_since=LAST.timestamp() - 100 * DAY, last=health())
+    return replace(plain, **about)  # type: ignore[arg-type]  # the test's own words
+
+
+class SmartScenario:
+    """Some disks, what is remembered of them, and what is decided."""
+
+    def __init__(self, *disks: Disk, options: Options = UNTESTED) -> None:
+        self.disks = disks or (disk(),)
+        self.options = options
+        self.state = dict.fromkeys((each.id for each in self.disks), DiskState.ACTIVE)
+        self.spin_down_at: float | None = None
+        self.since = 0.0
+        self.moved: float | None = None
+        self.suspended = False
+        self.records = {each.id: record() for each in self.disks}
+        self.outcomes: dict[tuple[type[DiskAction], DiskId], CompletedAction] = {}
+        self.running_actions: frozenset[DiskAction] = frozenset()
+
+    def decide(self, after: float, *, leaving: bool = False) -> SmartPlan:
+        now = moment(after)
+        reports = tuple(
+            DiskReport(each, self.state[each.id], moment(self.since), spin_down_at=self.spin_down_at)
+            for each in self.disks
+        )
+        going = tuple(SpinDown(each.id, "ata") for each in self.disks if leaving)
+        activity = {}
+        if self.moved is not None:
+            activity[CHECK.disk] = Reading(
+                now.mono, DiskActivity(T0 + self.moved, runtime_suspended=self.suspended)
+            )
+        snapshot = Snapshot(
+            smart_history=self.records,
+            completed_disk_actions=self.outcomes,
+            running_actions=self.running_actions,
+            activity=activity,
+        )
+        return plan_health(snapshot, reports, going, self.options, now)
+
+    def outcome(
+        self, order: DiskAction, after: float, found: FailureCause | HealthReading, said: str = "said"
+    ) -> None:
+        ok = not isinstance(found, FailureCause)
+        self.outcomes[type(order), order.disk] = CompletedAction(
+            order, T0 + after, ok, said, T0 + after - 1, found
+        )
+
+
+CHECK = CheckHealth(DiskId("ata-DISK_1"))
+WAKE = CheckHealth(DiskId("ata-DISK_1"), may_wake=True)
+
+
+def test_nothing_before_it_is_due() -> None:
+    course = SmartScenario().decide(DAY - 60)
+    assert (course.actions, course.spindown_blocked, course.reasons) == ((), frozenset(), ())
+    assert course.reevaluate_at == pytest.approx(T0 + DAY)
+
+
+def test_a_drive_that_is_never_spun_down_is_checked_when_it_is_due() -> None:
+    assert SmartScenario().decide(DAY).actions == (CHECK,)
+
+
+def test_a_drive_that_will_be_spun_down_is_checked_just_before() -> None:
+    house = SmartScenario()
+    house.spin_down_at = T0 + DAY + 900
+    waiting = house.decide(DAY)
+    assert waiting.actions == ()
+    assert waiting.reevaluate_at <= T0 + DAY + HOUR
+    leaving = house.decide(DAY + 900, leaving=True)
+    assert leaving.actions == (CHECK,)
+    assert leaving.spindown_blocked == {CHECK.disk}
+
+
+def test_a_drive_that_is_never_idle_is_checked_after_an_hour() -> None:
+    house = SmartScenario()
+    house.spin_down_at = T0 + 9 * DAY
+    assert house.decide(DAY + HOUR - 1).actions == ()
+    assert house.decide(DAY + HOUR).actions == (CHECK,)
+
+
+def test_a_drive_that_leaves_before_its_check_is_due_may_leave() -> None:
+    course = SmartScenario().decide(DAY - HOUR, leaving=True)
+    assert (course.actions, course.spindown_blocked) == ((), frozenset())
+
+
+@pytest.mark.parametrize("state", [DiskState.STANDBY, DiskState.SLEEPING])
+def test_a_sleeping_drive_is_deferred_and_then_woken_once(state: DiskState) -> None:
+    house = SmartScenario()
+    house.state[CHECK.disk] = state
+    assert house.decide(7 * DAY - 1).actions == ()
+    assert house.decide(7 * DAY).actions == (WAKE,)
+    house.running_actions = frozenset({WAKE})
+    again = house.decide(7 * DAY + 1)
+    assert again.actions == ()
+    assert again.spindown_blocked == {CHECK.disk}
+    house.running_actions = frozenset()
+    house.outcome(WAKE, 7 * DAY + 20, FailureCause.FAILED)
+    assert house.decide(7 * DAY + 30).actions == (), "it is not woken again and again"
+    house.records[CHECK.disk] = record(woken=LAST.timestamp() + 7 * DAY + 20)
+    assert house.decide(14 * DAY + 19).actions == (), "nor every hour: one that cannot be checked sleeps on"
+    assert house.decide(14 * DAY + 20).actions == (WAKE,)
+
+
+def test_a_helper_that_was_not_there_has_woken_nobody_and_is_asked_again() -> None:
+    house = SmartScenario()
+    house.state[CHECK.disk] = DiskState.STANDBY
+    house.outcome(WAKE, 7 * DAY, FailureCause.HELPER_UNAVAILABLE)
+    assert house.decide(7 * DAY + RETRY_AFTER - 1).actions == ()
+    assert house.decide(7 * DAY + RETRY_AFTER).actions == (WAKE,)
+
+
+def test_a_drive_that_the_kernel_has_suspended_is_never_woken() -> None:
+    house = SmartScenario()
+    house.state[CHECK.disk] = DiskState.SUSPENDED
+    assert house.decide(100 * DAY).actions == ()
+
+
+@pytest.mark.parametrize("state", [DiskState.EXCLUDED, DiskState.UNSUPPORTED])
+def test_one_that_powerd_leaves_alone_may_be_suspended_too(state: DiskState) -> None:
+    """A USB disk that is not opted in: its state says nothing of the kernel's sleep, its counters do."""
+    house = SmartScenario(disk(transport="usb"))
+    house.state[CHECK.disk] = state
+    house.moved, house.suspended = 100 * DAY - 60, True
+    assert house.decide(100 * DAY).actions == ()
+    house.suspended = False
+    assert house.decide(100 * DAY).actions == (CHECK,)
+    house.moved = DAY
+    assert house.decide(100 * DAY).actions == (WAKE,)
+
+
+@pytest.mark.parametrize("state", [DiskState.UNKNOWN, DiskState.UNRESPONSIVE, DiskState.SPINNING_DOWN])
+def test_a_drive_of_which_nothing_is_known_is_left_alone(state: DiskState) -> None:
+    house = SmartScenario()
+    house.state[CHECK.disk] = state
+    house.since = 100 * DAY
+    assert house.decide(100 * DAY).actions == ()
+
+
+def test_a_drive_without_a_spindle_has_nothing_to_wake() -> None:
+    house = SmartScenario(disk(transport="nvme", rotational=False))
+    house.state[CHECK.disk] = DiskState.EXCLUDED
+    assert house.decide(DAY).actions == (CHECK,)
+    house.state[CHECK.disk] = DiskState.SUSPENDED
+    assert house.decide(DAY).actions == ()
+
+
+def test_a_drive_without_a_spindle_that_was_found_suspended_is_asked_again_in_an_hour() -> None:
+    """Nobody counts its accesses, so nothing else would tell that it is awake again."""
+    house = SmartScenario(disk(transport="nvme", rotational=False))
+    house.state[CHECK.disk] = DiskState.EXCLUDED
+    house.outcome(CHECK, DAY, FailureCause.IN_STANDBY)
+    waiting = house.decide(DAY + 1)
+    assert waiting.actions == ()
+    assert waiting.reevaluate_at <= T0 + DAY + RETRY_AFTER
+    assert house.decide(DAY + RETRY_AFTER).actions == (CHECK,)
+    assert house.decide(30 * DAY).actions == (CHECK,)
+
+
+def test_all_members_of_a_group_that_are_due_are_woken_with_the_overdue_one() -> None:
+    house = SmartScenario(disk(1, "md0"), disk(2, "md0"), disk(3, "md0"), disk(4))
+    house.state = dict.fromkeys(house.state, DiskState.STANDBY)
+    fresh = LAST.timestamp() + 6.97 * DAY
+    due = LAST.timestamp() + 4 * DAY
+    house.records[DiskId("ata-DISK_2")] = record(last=health(due))
+    house.records[DiskId("ata-DISK_3")] = record(last=health(fresh))
+    house.records[DiskId("ata-DISK_4")] = record(last=health(due))
+    woken = [order.disk for order in house.decide(7 * DAY).actions]
+    assert woken == ["ata-DISK_1", "ata-DISK_2"]
+
+
+def test_a_drive_found_asleep_is_no_failure() -> None:
+    house = SmartScenario()
+    house.outcome(CHECK, DAY, FailureCause.IN_STANDBY)
+    assert house.decide(DAY + 1).reasons == ()
+    assert house.decide(DAY + 1).actions == ()
+    house.since = DAY + 2
+    assert house.decide(DAY + 3).actions == (CHECK,), "it spins again, or was believed to sleep too soon"
+
+
+@pytest.mark.parametrize("state", [DiskState.EXCLUDED, DiskState.UNSUPPORTED])
+def test_a_drive_that_powerd_leaves_alone_and_found_asleep_waits_until_it_is_used(state: DiskState) -> None:
+    """Its state says nothing of its spindle, so it is neither asked over and over, nor forgotten."""
+    house = SmartScenario()
+    house.state[CHECK.disk] = state
+    house.moved = DAY - 1
+    assert house.decide(DAY).actions == (CHECK,)
+    house.outcome(CHECK, DAY, FailureCause.IN_STANDBY)
+    assert house.decide(DAY + 1).actions == ()
+    assert house.decide(7 * DAY - 1).actions == ()
+    assert house.decide(7 * DAY).actions == (WAKE,)
+    house.moved = 2 * DAY
+    assert house.decide(2 * DAY + 1).actions == (CHECK,)
+
+
+@pytest.mark.parametrize("state", [DiskState.EXCLUDED, DiskState.UNSUPPORTED])
+def test_a_drive_that_powerd_leaves_alone_is_asked_when_it_has_just_been_used(state: DiskState) -> None:
+    """Even the question whether it spins wakes some drives behind a bridge."""
+    house = SmartScenario()
+    house.state[CHECK.disk] = state
+    house.moved = DAY - 301
+    assert house.decide(DAY).actions == ()
+    house.moved = DAY - 299
+    assert house.decide(DAY).actions == (CHECK,)
+    house.disks = (disk(rotational=False),)
+    house.moved = None
+    assert house.decide(DAY).actions == (CHECK,), "one without a spindle is always awake"
+
+
+def test_a_self_test_that_found_the_drive_asleep_waits_until_it_is_used() -> None:
+    house = SmartScenario(options=OPTIONS)
+    house.state[CHECK.disk] = DiskState.EXCLUDED
+    house.records[CHECK.disk] = record(last=health(LAST.timestamp() + DAY))
+    start = StartTest(CHECK.disk, "short")
+    house.outcome(start, DAY + 60, FailureCause.IN_STANDBY)
+    assert house.decide(DAY + 61).actions == ()
+    house.moved = DAY + 100
+    assert house.decide(DAY + 101).actions == (start,)
+
+
+def test_a_drive_with_unknown_state_for_an_hour_may_be_spun_up_when_overdue() -> None:
+    house = SmartScenario()
+    house.state[CHECK.disk] = DiskState.UNKNOWN
+    house.since = 7 * DAY - IDLE_WAIT + 1
+    assert house.decide(7 * DAY).actions == ()
+    assert house.decide(7 * DAY + 1).actions == (WAKE,)
+
+
+def test_an_action_without_a_result_is_as_one_that_failed() -> None:
+    """As it is where the daemon was at fault; without an hour's pause that would go round and round."""
+    house = SmartScenario()
+    house.outcomes[CheckHealth, CHECK.disk] = CompletedAction(
+        CHECK, T0 + DAY, ok=True, message="would have", started_at=0
+    )
+    assert house.decide(DAY + 1).actions == ()
+    assert house.decide(DAY + RETRY_AFTER).actions == (CHECK,)
+
+
+def test_a_hundred_drives_that_are_due_are_checked_a_few_at_a_time() -> None:
+    house = SmartScenario(*(disk(n) for n in range(100)))
+    first = house.decide(DAY, leaving=True)
+    assert len(first.actions) == MAX_PARALLEL_CHECKS
+    assert len(first.spindown_blocked) == 100, "none leaves before its turn"
+    house.running_actions = frozenset(first.actions[1:])
+    assert len(house.decide(DAY + 1).actions) == 1
+
+
+def test_a_large_group_is_woken_as_one_and_groups_one_after_the_other() -> None:
+    many = [disk(n, "tank") for n in range(24)] + [disk(n, "pool") for n in range(24, 36)]
+    house = SmartScenario(*many)
+    house.state = dict.fromkeys(house.state, DiskState.STANDBY)
+    woken = house.decide(7 * DAY).actions
+    assert [order.disk for order in woken] == [each.id for each in many[:24]]
+    house.running_actions = frozenset(woken)
+    assert house.decide(7 * DAY + 1).actions == ()
+
+
+def test_a_check_that_failed_is_reported_and_tried_again_in_an_hour() -> None:
+    house = SmartScenario()
+    house.outcome(CHECK, DAY, FailureCause.FAILED, "Unknown USB bridge")
+    course = house.decide(DAY + 1)
+    assert course.actions == ()
+    assert [(why.text, why.blocks_sleep) for why in course.reasons] == [
+        ("its health cannot be read: Unknown USB bridge", False)
+    ]
+    assert course.reports[CHECK.disk].check_error == "Unknown USB bridge"
+    assert course.reevaluate_at <= T0 + DAY + RETRY_AFTER
+    assert house.decide(DAY + RETRY_AFTER).actions == (CHECK,)
+
+
+def test_a_check_under_way_keeps_the_server_awake() -> None:
+    house = SmartScenario()
+    house.running_actions = frozenset({CHECK})
+    course = house.decide(DAY + 1)
+    assert [(why.subject, why.text, why.blocks_sleep) for why in course.reasons] == [
+        ("sda", "its health is being read", True)
+    ]
+    assert course.actions == ()
+
+
+def test_self_tests_are_started_on_spinning_drives_and_keep_them_and_the_server_awake() -> None:
+    house = SmartScenario(options=OPTIONS)
+    recent = record(last=health(LAST.timestamp() + DAY), known=LAST.timestamp())
+    house.records[CHECK.disk] = recent
+    start = StartTest(CHECK.disk, "short")
+    assert house.decide(1.2 * DAY).actions == ()
+    house.records[CHECK.disk] = replace(recent, known_since=LAST.timestamp() - 8 * DAY)
+    assert house.decide(1.2 * DAY).actions == (start,)
+    house.state[CHECK.disk] = DiskState.STANDBY
+    assert house.decide(1.2 * DAY).actions == ()
+    house.state[CHECK.disk] = DiskState.ACTIVE
+    house.running_actions = frozenset({start})
+    assert house.decide(1.2 * DAY).reasons[0].text == "is told to test itself"
+    house.running_actions = frozenset()
+    house.records[CHECK.disk] = replace(recent, test_started_at={"short": LAST.timestamp() + 1.2 * DAY})
+    running = house.decide(1.2 * DAY + 60, leaving=True)
+    assert running.spindown_blocked == {CHECK.disk}
+    assert [(why.text, why.blocks_sleep) for why in running.reasons] == [
+        ("tests itself (short self-test)", True)
+    ]
+    assert running.reports[CHECK.disk].testing
+    over = house.decide(1.2 * DAY + 151)
+    assert over.reasons == ()
+    assert over.actions == (CHECK,), "what came of it is read"
+
+
+def test_a_self_test_that_a_check_finds_over_holds_nothing_up() -> None:
+    house = SmartScenario(options=OPTIONS)
+    begun = LAST.timestamp() + DAY
+    house.records[CHECK.disk] = record(last=health(begun + 60), tested={"long": begun})
+    assert house.decide(DAY + 120).spindown_blocked == frozenset()
+    still = replace(health(begun + 60), test_remaining_percent=90)
+    house.records[CHECK.disk] = record(last=still, tested={"long": begun})
+    assert house.decide(DAY + 120).spindown_blocked == {CHECK.disk}
+
+
+def test_a_self_test_that_could_not_be_started_is_tried_again_in_an_hour() -> None:
+    house = SmartScenario(options=OPTIONS)
+    house.records[CHECK.disk] = record(last=health(LAST.timestamp() + DAY))
+    start = StartTest(CHECK.disk, "short")
+    house.outcome(start, DAY + 60, FailureCause.FAILED)
+    assert house.decide(DAY + 120).actions == ()
+    assert [type(order) for order in house.decide(DAY + 60 + RETRY_AFTER).actions] == [StartTest]
+
+
+def test_what_is_shown() -> None:
+    house = SmartScenario()
+    house.records[CHECK.disk] = record(last=replace(health(), passed=False))
+    report = house.decide(HOUR).reports[CHECK.disk]
+    assert report.findings[0].severity is Severity.ALARM
+    assert report.healthy is False
+    assert f"{report.next_check_at:%m-%d %H:%M}" == "06-02 12:00"
+    house.records[CHECK.disk] = record()
+    assert house.decide(HOUR).reports[CHECK.disk].healthy is True
+    house.records[CHECK.disk] = record(last=None)
+    assert house.decide(HOUR).reports[CHECK.disk].healthy is None
+    house.options = replace(UNTESTED, smart=replace(UNTESTED.smart, every=0.0))
+    never = house.decide(1000 * DAY)
+    assert (never.actions, never.reports[CHECK.disk].next_check_at, never.reevaluate_at) == (
+        (),
+        None,
+        float("inf"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("about", "talking"),
+    [
+        ({}, True),
+        ({"transport": "usb"}, True),
+        ({"transport": "virtio"}, False),
+        ({"transport": "mmc"}, False),
+        ({"removable": True}, False),
+        ({"serial": ""}, False),
+    ],
+)
+def test_whose_health_is_asked_for(about: dict[str, object], talking: bool) -> None:  # noqa: FBT001 - a table's column
+    assert has_smart(replace(disk(), **about)) is talking  # type: ignore[arg-type]  # the table's words
+
+
+def test_a_disk_without_a_record_waits_for_it() -> None:
+    house = SmartScenario()
+    house.records = {}
+    assert house.decide(1000 * DAY) == SmartPlan()
+
+
+states = st.sampled_from(list(DiskState))
+found = st.sampled_from(
+    [FailureCause.IN_STANDBY, FailureCause.FAILED, FailureCause.UNRESPONSIVE, HealthReading(health())]
+)
+
+
+@given(
+    st.lists(states, min_size=1, max_size=4),
+    st.floats(0, 60 * DAY),
+    st.booleans(),
+    st.none() | found,
+    st.sampled_from([None, "md0"]),
+    st.booleans(),
+)
+def test_no_action_wakes_a_drive_before_its_time(  # noqa: PLR0913, PLR0917 - what a world is made of
+    kinds: list[DiskState],
+    after: float,
+    leaving: bool,  # noqa: FBT001 - drawn
+    last: FailureCause | HealthReading | None,
+    group: str | None,
+    testing: bool,  # noqa: FBT001 - drawn
+) -> None:
+    disks = [disk(n, group) for n in range(1, len(kinds) + 1)]
+    house = SmartScenario(*disks, options=OPTIONS)
+    house.state = {each.id: kind for each, kind in zip(disks, kinds, strict=True)}
+    if last is not None:
+        house.outcome(CHECK, after - 600, last)
+    if testing:
+        house.records[CHECK.disk] = record(tested={"long": LAST.timestamp() + after - 60})
+    course = house.decide(after, leaving=leaving)
+    assert course.reevaluate_at > moment(after).mono
+    for order in course.actions:
+        assert order.disk in course.spindown_blocked
+        if house.state[order.disk].is_stopped:
+            assert isinstance(order, CheckHealth)
+            assert order.may_wake
+            assert after >= 7 * DAY
+    assert len({order.disk for order in course.actions}) == len(course.actions)
+    house.running_actions = frozenset(course.actions)
+    assert house.decide(after, leaving=leaving).actions == (), "the same moment twice: no new order"
+
+
+@pytest.mark.parametrize(
+    ("last", "waits"),
+    [
+        (replace(health(), test_remaining_percent=50), "tests itself (a self-test that somebody else began)"),
+        (health(), "its health is to be read first"),
+    ],
+)
+def test_a_disk_that_would_spin_down_reports_what_it_waits_for(last: Health, waits: str) -> None:
+    now = moment(60 if last.test_remaining_percent else DAY + 60)
+    shown = DiskReport(disk(), DiskState.ACTIVE, now, spin_down_after=600.0)
+    alone = DiskReport(disk(2), DiskState.ACTIVE, now, spin_down_after=0.0)
+    course = DiskAssessment(
+        actions=(SpinDown(CHECK.disk, "ata"),),
+        reports=(shown, alone),
+        blockers=(),
+        remarks=(),
+        actions_running=False,
+        group_watches=(),
+        decide_again_at=float("inf"),
+        poll_disks_at=float("inf"),
+        memory={},
+    )
+    snapshot = Snapshot(smart_history={CHECK.disk: record(last=last)})
+    acting = replace(UNTESTED, mode="enforce")
+    first, other = plan_with_health(course, snapshot, acting, now).reports
+    assert (first.reason, other.reason) == (waits, "")
+    observed, _ = plan_with_health(course, snapshot, replace(UNTESTED, mode="observe"), now).reports
+    assert observed.reason == ""

@@ -1,0 +1,345 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from fakes.ports import LoopClock
+
+from powerd.core.actions import ActionResult
+from powerd.core.snapshot import Decision, Memory
+from powerd.core.state import StateStore
+from powerd.core.storage import Storage
+from powerd.core.time import Moment
+from powerd.disks.disk_id import DiskId
+from powerd.disks.model import Disk, FailureCause, Mount, PowerMode, PowerStatus
+from powerd.disks.state import DiskReport, DiskState
+from powerd.requests.model import RequestRefusedError
+from powerd.simulation.virtual_loop import run
+from powerd.smart.actions import CheckHealth, HealthReading, StartTest
+from powerd.smart.findings import findings_of
+from powerd.smart.model import Counter, Finding, Severity, SmartRecord, SmartReport
+from powerd.smart.model import Health as DriveHealth
+from powerd.smart.service import SmartService
+
+SDA = Disk(DiskId("ata-A_1"), "sda", serial="S1")
+SDB = Disk(DiskId("ata-B_2"), "sdb", serial="S2")
+VDA = Disk(
+    DiskId("virtio-vda"), "vda", transport="virtio", mounts=(Mount("/", "ext4"),), ineligible_reason="virtual"
+)
+HEALTHY = DriveHealth(checked_at=0, protocol="ata", passed=True, counters={Counter.PENDING: 0})
+FAILING = replace(HEALTHY, counters={Counter.PENDING: 8})
+CHECK = CheckHealth(SDA.id)
+
+
+class SmartServiceFixture:
+    """The health's part of a daemon, and decisions made for it by hand."""
+
+    def __init__(self, directory: Path | None = None) -> None:
+        self.board = StateStore()
+        self.clock = LoopClock()
+        self.complaints: list[str] = []
+        self.alerts: list[tuple[str, Finding]] = []
+        self.health = SmartService(
+            self.board,
+            self.clock,
+            Storage(directory) if directory else None,
+            self.complaints.append,
+            lambda disk, finding: self.alerts.append((disk.device, finding)),
+        )
+        self.vda = DiskState.EXCLUDED
+
+    def decide(self, *disks: Disk) -> None:
+        """One decision on these disks, with what the board remembers of each."""
+        now = self.clock.now()
+        records = self.board.snapshot().smart_history
+        smart = {
+            disk.id: SmartReport(disk.id, record, _found(record), None)
+            for disk in disks
+            if (record := records.get(disk.id)) is not None
+        }
+        shown = {**dict.fromkeys(disks, DiskState.ACTIVE), VDA: self.vda}
+        reports = tuple(DiskReport(disk, state, now) for disk, state in shown.items())
+        self.health.on_decision(_decision(reports, smart, now))
+
+    def check(self, disk: Disk, health: DriveHealth) -> None:
+        self.board._set(replace(self.board.snapshot(), disks={SDA.id: SDA, SDB.id: SDB}))  # noqa: SLF001 - the source's part
+        self.health.on_completed(
+            CheckHealth(disk.id), ActionResult(True, "read its health", HealthReading(health, "sat"))
+        )
+
+
+def _decision(reports: tuple[DiskReport, ...], smart: dict[DiskId, SmartReport], now: Moment) -> Decision:
+    return Decision(
+        actions=(),
+        reasons=(),
+        memory=Memory.initial(now),
+        next_decision_at=0,
+        needs_fresh_readings=False,
+        phase="awake",
+        planned_sleep=None,
+        client_statuses=(),
+        disks=reports,
+        smart=smart,
+    )
+
+
+def _found(record: SmartRecord) -> tuple[Finding, ...]:
+    return findings_of(record.previous, record.last) if record.last is not None else ()
+
+
+def run_scenario(scene: object) -> None:
+    async def main() -> None:
+        scene()  # type: ignore[operator] # a function of this file
+
+    run(main())
+
+
+def test_drives_that_are_new_get_a_record_and_others_none() -> None:
+    def scene() -> None:
+        house = SmartServiceFixture()
+        house.decide(SDA, SDB)
+        assert set(house.board.snapshot().smart_history) == {SDA.id, SDB.id}
+        assert house.board.snapshot().smart_history[SDA.id].known_since == house.clock.now().wall.timestamp()
+
+    run_scenario(scene)
+
+
+def test_a_check_is_stored_with_its_time_and_device_type(tmp_path: Path) -> None:
+    def scene() -> None:
+        house = SmartServiceFixture(tmp_path)
+        house.decide(SDA)
+        house.check(SDA, HEALTHY)
+        record = house.board.snapshot().smart_history[SDA.id]
+        assert record.last is not None
+        assert record.last.checked_at == house.clock.now().wall.timestamp()
+        assert record.device_type == "sat"
+        assert house.health.find("sda") == (SDA, "sat")
+        assert [path.name for path in tmp_path.iterdir()] == ["health-S1.json"]
+
+    run_scenario(scene)
+
+
+def test_a_finding_is_reported_once_also_over_a_restart(tmp_path: Path) -> None:
+    def scene() -> None:
+        house = SmartServiceFixture(tmp_path)
+        house.decide(SDA)
+        house.check(SDA, FAILING)
+        for _ in range(3):
+            house.decide(SDA)
+        assert [(name, finding.kind) for name, finding in house.alerts] == [("sda", "pending")]
+        again = SmartServiceFixture(tmp_path)
+        again.decide(SDA)
+        again.decide(SDA)
+        assert again.alerts == []
+
+    run_scenario(scene)
+
+
+def test_what_grows_is_reported_again() -> None:
+    def scene() -> None:
+        house = SmartServiceFixture()
+        house.decide(SDA)
+        for pending in (8, 8, 9):
+            house.check(SDA, replace(FAILING, counters={Counter.PENDING: pending}))
+            house.decide(SDA)
+        texts = [finding.text for _, finding in house.alerts]
+        assert texts == ["8 of its sectors cannot be read", "one more sector cannot be read, 9 in all"]
+        assert house.alerts[-1][1].severity is Severity.ALARM
+
+    run_scenario(scene)
+
+
+def test_a_self_test_that_was_started_is_remembered() -> None:
+    def scene() -> None:
+        house = SmartServiceFixture()
+        house.decide(SDA)
+        house.check(SDA, HEALTHY)
+        test = StartTest(SDA.id, "long")
+        house.health.on_completed(test, ActionResult(False, "it is asleep", FailureCause.IN_STANDBY))
+        assert house.board.snapshot().smart_history[SDA.id].test_started_at == {}
+        house.health.on_completed(test, ActionResult(True, "begun", PowerStatus(PowerMode.ACTIVE)))
+        assert house.board.snapshot().smart_history[SDA.id].test_started_at == {
+            "long": house.clock.now().wall.timestamp()
+        }
+
+    run_scenario(scene)
+
+
+@pytest.mark.parametrize(
+    "done",
+    [
+        ActionResult(True, "would have read its health"),
+        ActionResult(False, "it hangs", FailureCause.UNRESPONSIVE),
+        ActionResult(False, "no helper"),
+    ],
+)
+def test_what_was_not_read_is_not_remembered(done: ActionResult) -> None:
+    def scene() -> None:
+        house = SmartServiceFixture()
+        house.decide(SDA)
+        house.health.on_completed(CHECK, done)
+        assert house.board.snapshot().smart_history[SDA.id].last is None
+
+    run_scenario(scene)
+
+
+@pytest.mark.parametrize(
+    ("wake", "trouble", "told"),
+    [
+        (True, FailureCause.FAILED, True),
+        (True, FailureCause.UNRESPONSIVE, True),
+        (True, FailureCause.HELPER_UNAVAILABLE, False),
+        (True, FailureCause.BUSY, False),
+        (False, FailureCause.FAILED, False),
+    ],
+)
+def test_a_drive_spun_up_for_a_failed_check_is_recorded_as_such(
+    tmp_path: Path,
+    wake: bool,  # noqa: FBT001 - a table's column
+    trouble: FailureCause,
+    told: bool,  # noqa: FBT001 - a table's column
+) -> None:
+    def scene() -> None:
+        house = SmartServiceFixture(tmp_path)
+        house.decide(SDA)
+        house.board._set(replace(house.board.snapshot(), disks={SDA.id: SDA}))  # noqa: SLF001 - the source's part
+        house.health.on_completed(
+            CheckHealth(SDA.id, may_wake=wake), ActionResult(False, "no SMART", trouble)
+        )
+        now = house.clock.now().wall.timestamp()
+        assert house.board.snapshot().smart_history[SDA.id].woken_at == (now if told else 0)
+        again = SmartServiceFixture(tmp_path)
+        again.decide(SDA)
+        assert again.board.snapshot().smart_history[SDA.id].woken_at == (now if told else 0)
+
+    run_scenario(scene)
+
+
+def test_two_drives_to_which_a_bridge_gives_one_serial_number_are_two() -> None:
+    def scene() -> None:
+        house = SmartServiceFixture()
+        twin = replace(SDB, serial=SDA.serial)
+        house.decide(SDA, twin)
+        house.check(SDA, FAILING)
+        house.decide(SDA, twin)
+        records = house.board.snapshot().smart_history
+        assert records[SDA.id].last is not None
+        assert records[twin.id].last is None
+
+    run_scenario(scene)
+
+
+def test_a_drive_that_was_unplugged_during_its_check_is_forgotten() -> None:
+    def scene() -> None:
+        house = SmartServiceFixture()
+        house.health.on_completed(CHECK, ActionResult(True, "read its health", HealthReading(HEALTHY)))
+        assert house.board.snapshot().smart_history == {}
+
+    run_scenario(scene)
+
+
+def test_nothing_is_written_while_the_disk_that_holds_it_sleeps(tmp_path: Path) -> None:
+    def scene() -> None:
+        house = SmartServiceFixture(tmp_path)
+        house.vda = DiskState.STANDBY
+        house.decide(SDA)
+        house.check(SDA, HEALTHY)
+        house.decide(SDA)
+        assert list(tmp_path.iterdir()) == []
+        house.vda = DiskState.EXCLUDED
+        house.decide(SDA)
+        assert len(list(tmp_path.iterdir())) == 1
+
+    run_scenario(scene)
+
+
+def test_nothing_is_written_before_the_first_decision_with_disks(tmp_path: Path) -> None:
+    def scene() -> None:
+        house = SmartServiceFixture(tmp_path)
+        house.check(SDA, HEALTHY)
+        assert list(tmp_path.iterdir()) == []
+        house.decide(SDA)
+        assert len(list(tmp_path.iterdir())) == 1
+
+    run_scenario(scene)
+
+
+@pytest.mark.parametrize(
+    ("state", "kept"),
+    [(DiskState.ACTIVE, 1), (DiskState.UNKNOWN, 1), (DiskState.STANDBY, 0), (DiskState.SUSPENDED, 0)],
+)
+def test_at_the_end_it_is_stored_unless_that_wakes_its_disk(
+    tmp_path: Path, state: DiskState, kept: int
+) -> None:
+    def scene() -> None:
+        house = SmartServiceFixture(tmp_path)
+        house.vda = state
+        house.decide(SDA)
+        house.check(SDA, HEALTHY)
+        assert list(tmp_path.iterdir()) == []
+        house.health.close()
+        assert len(list(tmp_path.iterdir())) == kept
+
+    run_scenario(scene)
+
+
+@pytest.mark.parametrize("found", [HealthReading(HEALTHY, "sat"), FailureCause.FAILED])
+def test_a_spin_up_for_a_check_is_stored_even_so(tmp_path: Path, found: HealthReading | FailureCause) -> None:
+    def scene() -> None:
+        house = SmartServiceFixture(tmp_path)
+        house.vda = DiskState.STANDBY
+        house.decide(SDA)
+        house.check(SDA, HEALTHY)
+        house.health.on_completed(
+            CheckHealth(SDA.id, may_wake=True), ActionResult(True, "read its health", found)
+        )
+        house.health.close()
+        assert len(list(tmp_path.iterdir())) == 1
+
+    run_scenario(scene)
+
+
+def test_before_the_first_decision_no_disk_counts_as_asleep(tmp_path: Path) -> None:
+    def scene() -> None:
+        house = SmartServiceFixture(tmp_path)
+        house.check(SDA, HEALTHY)
+        house.health.close()
+        assert len(list(tmp_path.iterdir())) == 1
+
+    run_scenario(scene)
+
+
+@pytest.mark.parametrize("word", ["sda", "ata-A_1", "S1"])
+def test_a_drive_goes_by_any_of_its_names(word: str) -> None:
+    def scene() -> None:
+        house = SmartServiceFixture()
+        house.decide(SDA, SDB)
+        assert house.health.find(word) == (SDA, "")
+
+    run_scenario(scene)
+
+
+def test_an_ambiguous_drive_name_is_refused() -> None:
+    def scene() -> None:
+        house = SmartServiceFixture()
+        house.decide(SDA, replace(SDB, serial=SDA.serial))
+        with pytest.raises(RequestRefusedError, match='"S1" may be sda or sdb'):
+            house.health.find("S1")
+
+    run_scenario(scene)
+
+
+def test_a_disk_without_health_data_is_refused() -> None:
+    def scene() -> None:
+        house = SmartServiceFixture()
+        with pytest.raises(RequestRefusedError, match="no disk") as early:
+            house.health.find("sda")
+        assert early.value.not_found
+        house.decide(SDA)
+        with pytest.raises(RequestRefusedError, match='no disk "sdz"'):
+            house.health.find("sdz")
+        with pytest.raises(RequestRefusedError, match="vda does not tell of its health"):
+            house.health.find("vda")
+
+    run_scenario(scene)

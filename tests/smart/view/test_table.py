@@ -1,0 +1,139 @@
+"""What ``powerd smart`` prints."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from textwrap import dedent
+
+import pytest
+from ui.smart_statuses import hostile_drive, smart_status
+from ui.statuses import NOW
+
+from powerd.smart.view.api import smart_of, smarts_json
+from powerd.smart.view.table import smart_table_text, smart_text, test_started_text
+from powerd.ui.layout import Style, width
+
+WALL = NOW.wall
+
+
+def detail(word: str) -> str:
+    told = smart_of(smart_status(), word)
+    assert told is not None
+    return smart_text(told, WALL)
+
+
+def printed(text: str) -> str:
+    return dedent(text).lstrip("\n")
+
+
+def test_all_drives() -> None:
+    assert smart_table_text(smarts_json(smart_status()), WALL) == printed("""
+        DISK     MODEL                HEALTH           TEMP   AGE     CHECKED  NEXT
+        sda      WDC WD20EFRX-68EUZ…  ok               31 °C  1474 d  12:16    Tue 12:16
+        sdb      ST3500418AS          alarm (testing)  38 °C  1474 d  12:16    Tue 12:16
+        nvme0n1  Samsung SSD 970      unknown          -      -       never    never
+
+        sdb: 2 more sectors cannot be read, 8 in all
+          check your backup, and run a long self-test: powerd smart DISK --test long
+
+        sdb: 90 % of its rated life is used up
+          plan its replacement
+
+        nvme0n1: cannot be checked: Unknown USB bridge
+    """)
+
+
+def test_a_drive_that_is_well() -> None:
+    assert detail("sda") == printed("""
+        sda WDC WD20EFRX-68EUZN0 S1
+        health        ok: the drive says that it is well, checked 12:16
+        temperature   31 °C, between 30 and 32 °C so far
+        powered on    1474 d 16 h
+        next check    Tue 12:16
+
+        Counters
+          bad sectors replaced                       0
+          sectors that cannot be read                0
+          spin-ups                               1,480
+
+        Self-tests, newest first
+          Short offline       at 35,300 h   Completed without error
+          Extended offline    -             Aborted by host
+
+          Attribute                     VALUE  WORST  FAILS  RAW
+            5 Reallocated Sector Ct       200    200    140  0
+          194 Temperature Celsius         119    103      -  31 (Min/Max 12/45)
+    """)
+
+
+def test_a_drive_that_is_not() -> None:
+    said = detail("sdb")
+    assert "health        alarm: the drive says that it is failing, checked 12:16, and tests\n" in said
+    assert "2 more sectors cannot be read, 8 in all\n  check your backup" in said
+    assert "  Extended offline    at 61,700 h   Completed: read failure\n" in said
+
+
+def test_a_drive_that_was_never_checked() -> None:
+    said = detail("nvme0n1")
+    assert "health        unknown: it has never been checked\n" in said
+    assert "cannot be checked: Unknown USB bridge\n" in said
+    assert "Attribute" not in said
+
+
+def test_no_drive_at_all() -> None:
+    assert smart_table_text([], WALL) == "No drive here tells of its health.\n"
+
+
+def test_a_self_test_that_was_started() -> None:
+    red = smarts_json(smart_status())[0]
+    assert (
+        test_started_text(red, "long")
+        == "sda tests itself (long); `powerd smart sda` shows what came of it.\n"
+    )
+
+
+def test_colours_mark_what_is_ill() -> None:
+    marked: set[tuple[str, str]] = set()
+
+    def paint(text: str, style: Style) -> str:
+        marked.add((text.strip(), style))
+        return text
+
+    told = smart_of(smart_status(), "sdb")
+    assert told is not None
+    smart_text(told, WALL, paint)
+    smart_table_text(smarts_json(smart_status()), WALL, paint)
+    assert ("alarm (testing)", "bad") in marked
+    assert ("Completed: read failure", "bad") in marked
+    assert ("ok", "good") in marked
+
+
+@pytest.mark.parametrize("make", [smart_status, hostile_drive])
+def test_every_line_fits_and_steers_nothing(make: type) -> None:
+    rows = smarts_json(make())
+    texts = [smart_table_text(rows, WALL)]
+    for row in rows:
+        told = smart_of(make(), row["id"])
+        assert told is not None
+        texts.append(smart_text(told, WALL))
+        texts.append(test_started_text(row, "short"))
+    for line in "".join(texts).splitlines():
+        assert width(line) <= 80, line
+        assert line.isprintable()
+        assert line == line.rstrip()
+
+
+def test_in_observe_mode_it_reports_that_no_drive_is_checked_by_itself() -> None:
+    text = smart_table_text(smarts_json(smart_status()), NOW.wall, observing=True)
+    assert text.endswith("`powerd smart DISK --check`\nreads one that is awake.\n")
+    assert max(map(len, text.splitlines())) <= 80
+
+
+def test_a_check_that_waits_for_its_drive_is_due() -> None:
+    status = smart_status()
+    late = NOW.wall + timedelta(days=2)
+    row = smart_table_text(smarts_json(status)[:1], late).splitlines()[1]
+    assert row.endswith("  due")
+    detail = smart_of(status, "sda")
+    assert detail is not None
+    assert "next check    when it spins anyway" in smart_text(detail, late)

@@ -1,0 +1,63 @@
+"""What the service does with a finding: the journal hears it, and in enforce mode the hook."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from io import StringIO
+from pathlib import Path
+
+import pytest
+
+from powerd.config.load import parse
+from powerd.config.options import Options
+from powerd.disks.disk_id import DiskId
+from powerd.disks.model import Disk
+from powerd.linux.journald import JournalWriter
+from powerd.service import Service
+from powerd.smart.model import Finding, Severity
+
+DISK = Disk(DiskId("ata-A_1"), "sda", model="Old", serial="S1")
+FINDING = Finding("verdict", Severity.ALARM, "the drive itself says that it is failing", "copy it")
+
+
+def service(options: Options, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Service, StringIO]:
+    """A service that does not run yet, and what it tells."""
+    monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path / "state"))
+    told = StringIO()
+    monkeypatch.setattr("powerd.service.Journal", lambda: JournalWriter({}, told))
+    return Service(options, lambda: options, tmp_path / "powerd.toml", tmp_path / "powerd.sock", []), told
+
+
+@pytest.mark.parametrize("mode", ["enforce", "observe"])
+def test_a_finding_reaches_journal_listeners_and_hook(
+    mode: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard = tmp_path / "heard"
+    config = f'mode = "{mode}"\n[hooks]\nalert = ["/bin/sh", "-c", "cat > {heard}"]\n'
+
+    async def main() -> str:
+        house, told = service(parse(config.encode(), "test"), tmp_path, monkeypatch)
+        house._on_finding(DISK, FINDING)  # noqa: SLF001 - what the daemon is handed
+        await house._notifications.close()  # noqa: SLF001 - as the end of the service does
+        return told.getvalue()
+
+    assert asyncio.run(main()) == "<3>sda: the drive itself says that it is failing; copy it\n"
+    assert heard.exists() is (mode == "enforce")
+    if mode == "enforce":
+        told = json.loads(heard.read_text())
+        assert (told["disk"], told["serial"], told["severity"], told["kind"]) == (
+            "ata-A_1",
+            "S1",
+            "alarm",
+            "verdict",
+        )
+
+
+def test_a_questionable_setting_is_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "powerd.toml"
+    file.write_text('[hooks]\nnotify = ["ntfy://secret"]\n')
+    file.chmod(0o644)
+    house, told = service(parse(file.read_bytes(), "test"), tmp_path, monkeypatch)
+    house._log_option_warnings()  # noqa: SLF001 - as at start
+    assert told.getvalue().startswith(f"<4>{file}: hooks.notify holds secrets")

@@ -1,0 +1,110 @@
+"""The commands that ask, end to end: real processes ask a real daemon that shows a hand-made Status."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from ui.cli.command_line import RunCommand, error_of, output_of, powerd, run_command
+from ui.disk_statuses import usual_server
+from ui.status_server_process import status_server
+from ui.statuses import NOW, family
+
+from powerd.disks.view.table import disks_text
+from powerd.presence.view import clients_text
+from powerd.ui.api import clients_json, disks_json, status_json
+from powerd.ui.status import status_text, why_text
+
+__all__ = ("run_command",)  # a fixture
+
+STATUS, CLIENTS = status_json(family(), NOW), clients_json(family(), NOW)
+
+
+@pytest.fixture(scope="module")
+def socket_path(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    path = tmp_path_factory.mktemp("door") / "powerd.sock"
+    with status_server("family", path):
+        yield str(path)
+
+
+def test_text(socket_path: str) -> None:
+    assert output_of(powerd("status", "--socket", socket_path)) == status_text(STATUS)
+    assert output_of(powerd("why", "--socket", socket_path)) == why_text(STATUS)
+    assert output_of(powerd("clients", "--socket", socket_path)) == clients_text(CLIENTS, STATUS)
+
+
+def test_text_here(socket_path: str, run_command: RunCommand) -> None:
+    assert output_of(run_command("status", "--socket", socket_path)) == status_text(STATUS)
+    assert output_of(run_command("why", "--socket", socket_path)) == why_text(STATUS)
+    assert output_of(run_command("clients", "--socket", socket_path)) == clients_text(CLIENTS, STATUS)
+
+
+def test_json(run_command: RunCommand, socket_path: str) -> None:
+    assert json.loads(output_of(run_command("status", "--json", "--socket", socket_path))) == STATUS
+    assert json.loads(output_of(run_command("why", "--json", "--socket", socket_path))) == STATUS
+    assert json.loads(output_of(run_command("clients", "--json", "--socket", socket_path))) == CLIENTS
+
+
+def test_disks(run_command: RunCommand, tmp_path: Path) -> None:
+    status = status_json(usual_server(), NOW)
+    with status_server("shelf", tmp_path / "s"):
+        assert output_of(run_command("disks", "--socket", str(tmp_path / "s"))) == disks_text(status)
+        rows = json.loads(output_of(run_command("disks", "--json", "--socket", str(tmp_path / "s"))))
+    assert rows == status["disks"] == disks_json(usual_server(), NOW)
+
+
+def test_a_daemon_that_makes_no_decisions_is_a_no(run_command: RunCommand, tmp_path: Path) -> None:
+    with status_server("blind", tmp_path / "s"):
+        assert "trouble" in output_of(run_command("status", "--socket", str(tmp_path / "s")), code=1)
+        assert "Trouble" in output_of(run_command("why", "--socket", str(tmp_path / "s")), code=1)
+    with status_server("none", tmp_path / "s"):
+        assert "starting" in output_of(run_command("status", "--socket", str(tmp_path / "s")), code=1)
+
+
+@pytest.mark.parametrize(
+    "command", ["status", "why", "clients", "keep 2h", "keep --list", "keep --drop 1", "wake tv"]
+)
+def test_no_daemon(run_command: RunCommand, command: str, tmp_path: Path) -> None:
+    text = error_of(run_command(*command.split(), "--socket", str(tmp_path / "s")), code=3)
+    assert text.startswith("powerd: no daemon answers on ")
+    assert text.count("\n") == 1
+
+
+def test_keep(socket_path: str, run_command: RunCommand) -> None:
+    text = "Kept awake until 23:16: backup.\nTo end it earlier: powerd keep --drop 3\n"
+    assert output_of(run_command("keep", "2h", "--because", "backup", "--socket", socket_path)) == text
+    assert (
+        output_of(run_command("keep", "--drop", "3", "--socket", socket_path)) == "Dropped keep 3: backup.\n"
+    )
+    assert json.loads(output_of(run_command("keep", "2h", "--json", "--socket", socket_path)))["id"] == "3"
+    assert (
+        output_of(run_command("keep", "--list", "--socket", socket_path))
+        == "Nothing keeps it awake on purpose.\n"
+    )
+    assert json.loads(output_of(run_command("keep", "--list", "--json", "--socket", socket_path))) == []
+
+
+def test_wake(socket_path: str, run_command: RunCommand) -> None:
+    text = "Sent three magic packets for tv (02:00:00:00:00:09) to 10.0.0.255 (eth0).\n"
+    assert output_of(run_command("wake", "tv", "--socket", socket_path)) == text
+    assert json.loads(output_of(run_command("wake", "tv", "--json", "--socket", socket_path)))["host"] == "tv"
+
+
+@pytest.mark.parametrize(
+    ("command", "code", "words"),
+    [
+        ("keep --drop 9", 1, 'there is no keep "9"'),
+        ("keep --drop ../status", 1, 'there is no keep "../status"'),
+        ("keep 366d", 1, "that is too long"),
+        ("keep soon", 2, '"soon" is no duration'),
+        ("wake nobody", 1, 'no client is known as "nobody"'),
+    ],
+)
+def test_a_no_is_one_sentence(
+    socket_path: str, run_command: RunCommand, command: str, code: int, words: str
+) -> None:
+    text = error_of(run_command(*command.split(), "--socket", socket_path), code)
+    assert text.startswith(f"powerd: {words}")
+    assert text.count("\n") == 1

@@ -1,0 +1,85 @@
+"""`powerd smart`, end to end: what it prints, asks for and exits with."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from ui.cli.command_line import RunCommand, error_of, output_of, run_command
+from ui.smart_statuses import smart_status
+from ui.status_server_process import status_server
+from ui.statuses import NOW
+
+from powerd.smart.view.api import smart_of, smarts_json
+from powerd.smart.view.table import smart_table_text, smart_text
+
+__all__ = ("run_command",)  # a fixture
+
+
+@pytest.fixture(scope="module")
+def smart_socket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    path = tmp_path_factory.mktemp("ward") / "powerd.sock"
+    with status_server("drives", path):
+        yield str(path)
+
+
+def test_all_drives(smart_socket: str, run_command: RunCommand) -> None:
+    assert output_of(run_command("smart", "--socket", smart_socket), 1) == smart_table_text(
+        smarts_json(smart_status()), NOW.wall, observing=True
+    )
+    assert json.loads(output_of(run_command("smart", "--socket", smart_socket, "--json"), 1)) == smarts_json(
+        smart_status()
+    )
+
+
+@pytest.mark.parametrize(("word", "code"), [("sda", 0), ("ST3500418AS_S2", 3), ("sdb", 1), ("nvme0n1", 0)])
+def test_one_drive(smart_socket: str, run_command: RunCommand, word: str, code: int) -> None:
+    """A drive with findings is a "no"; one that was never checked is not known to be ill."""
+    detail = smart_of(smart_status(), word)
+    if detail is None:
+        told = error_of(run_command("smart", word, "--socket", smart_socket), 1)
+        assert "no drive of this name tells of its health; `powerd smart` names those that do" in told
+        return
+    assert output_of(run_command("smart", word, "--socket", smart_socket), code) == smart_text(
+        detail, NOW.wall
+    )
+    assert (
+        json.loads(output_of(run_command("smart", word, "--socket", smart_socket, "--json"), code)) == detail
+    )
+
+
+def test_a_check_and_a_self_test_by_hand(smart_socket: str, run_command: RunCommand) -> None:
+    assert output_of(run_command("smart", "sda", "--check", "--socket", smart_socket)).startswith(
+        "sda WDC WD20EFRX"
+    )
+    begun = output_of(run_command("smart", "sda", "--test", "long", "--socket", smart_socket))
+    assert begun == "sda tests itself (long); `powerd smart sda` shows what came of it.\n"
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        ("smart asleep --test short", "powerd: asleep is asleep\n"),
+        ("smart nothing --check", 'powerd: there is no disk "nothing"\n'),
+    ],
+)
+def test_what_is_refused_is_one_sentence(
+    smart_socket: str, run_command: RunCommand, command: str, words: str
+) -> None:
+    assert error_of(run_command(*command.split(), "--socket", smart_socket), 1) == words
+
+
+@pytest.mark.parametrize("command", ["smart --check", "smart --test short", "smart sda --test odd"])
+def test_a_wrong_use_is_2(smart_socket: str, run_command: RunCommand, command: str) -> None:
+    assert error_of(run_command(*command.split(), "--socket", smart_socket), 2)
+
+
+def test_no_drive_and_no_daemon(run_command: RunCommand, tmp_path: Path) -> None:
+    with status_server("family", tmp_path / "family"):
+        assert (
+            output_of(run_command("smart", "--socket", str(tmp_path / "family")))
+            == "No drive here tells of its health.\n"
+        )
+    assert "daemon" in error_of(run_command("smart", "--socket", str(tmp_path / "nobody")), 3)

@@ -1,0 +1,151 @@
+"""The commands that need the configuration."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+from ui.cli.command_line import RunCommand, error_of, must_not_run, output_of, run_command
+
+from powerd.config.load import load, parse
+from powerd.linux.subprocess import ForegroundProcess
+from powerd.ui.cli import commands, main
+
+__all__ = ("run_command",)  # a fixture
+
+AUTO = "clients from leases auto and what is learned on the LAN"
+
+
+def test_check(run_command: RunCommand, tmp_path: Path) -> None:
+    file = tmp_path / "powerd.toml"
+    file.write_text('mode = "enforce"\n[[sleep]]\n[[sleep]]\naction = "poweroff"\n[clients]\nlearn = "0s"\n')
+    meaning = "enforce mode, 2 sleep rules, clients from leases auto\n"
+    assert output_of(run_command("check", "--config", str(file))) == f"{file}: ok\n{meaning}"
+    assert output_of(run_command("check", POWERD_CONFIG=str(file))) == f"{file}: ok\n{meaning}"
+    other = tmp_path / "other.toml"
+    other.write_text("")
+    assert output_of(run_command("check", "--config", str(other), POWERD_CONFIG=str(file))).startswith(
+        f"{other}: ok\n"
+    )
+
+
+def test_check_warns_of_secrets_that_everybody_may_read(run_command: RunCommand, tmp_path: Path) -> None:
+    file = tmp_path / "powerd.toml"
+    file.write_text('[hooks]\nnotify = ["ntfy://secret"]\n')
+    file.chmod(0o644)
+    told = output_of(run_command("check", "--config", str(file)))
+    assert "warning: " in told
+    assert "hooks.notify holds secrets" in told
+
+
+def test_check_names_every_fault(run_command: RunCommand, tmp_path: Path) -> None:
+    file = tmp_path / "powerd.toml"
+    file.write_text('mode = "observ"\n[clients]\nevry = "60s"\n')
+    lines = error_of(run_command("check", "--config", str(file)), code=2).splitlines()
+    assert len(lines) == 2
+    assert all(line.startswith(f"{file}: ") for line in lines)
+    assert error_of(run_command("config", "--config", str(file)), code=2).splitlines() == lines
+    assert "no such file" in error_of(run_command("check", "--config", str(tmp_path / "none")), code=2)
+
+
+def test_check_without_a_file_reports_that(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("POWERD_CONFIG", raising=False)
+    nowhere = Path("/nonexistent/powerd.toml")
+    monkeypatch.setattr(commands, "DEFAULT_PATH", nowhere)
+    monkeypatch.setattr(sys.modules["powerd.config.load"], "DEFAULT_PATH", nowhere)
+    assert main.main(["check"], must_not_run, ForegroundProcess) == 0
+    assert capsys.readouterr().out.startswith("/nonexistent/powerd.toml: not there, so the defaults hold\n")
+
+
+def test_check_lists_other_programs_that_command_disks(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    file = tmp_path / "powerd.toml"
+    file.write_text("")
+    assert (
+        main.main(
+            ["check", "--config", str(file)],
+            must_not_run,
+            ForegroundProcess,
+            lambda: ["hd-idle runs; stop it"],
+        )
+        == 0
+    )
+    assert "note: hd-idle runs; stop it\n" in capsys.readouterr().out
+    file.write_text('[disks]\nspin_down_after = "0s"\n')
+    assert (
+        main.main(
+            ["check", "--config", str(file)],
+            must_not_run,
+            ForegroundProcess,
+            lambda: ["hd-idle runs; stop it"],
+        )
+        == 0
+    )
+    assert "hd-idle" not in capsys.readouterr().out
+
+
+def test_a_note_fits_and_what_is_to_be_copied_stays(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    file = tmp_path / "powerd.toml"
+    file.write_text("")
+    rule = '[[disks.rule]]\nmatch = ["ata-WDC_WD20EFRX-68EUZN0_WD-WCC4M0123456"]  # was in /etc/hdparm.conf'
+    note = f"/etc/hdparm.conf sets timers or APM of disks, also of sleeping ones; take it over:\n\n{rule}\n"
+    assert main.main(["check", "--config", str(file)], must_not_run, ForegroundProcess, lambda: [note]) == 0
+    told = capsys.readouterr().out.partition("\nnote: ")[2]
+    assert told == (
+        "/etc/hdparm.conf sets timers or APM of disks, also of sleeping ones; take\n"
+        f"      it over:\n\n{rule}\n\n"
+    )
+
+
+def test_config_prints_what_is_in_force(run_command: RunCommand, tmp_path: Path) -> None:
+    file = tmp_path / "powerd.toml"
+    file.write_text('[[sleep]]\naction = "poweroff"\nidle_for = "10min"\n')
+    text = output_of(run_command("config", "--config", str(file)))
+    assert parse(text.encode(), "printed") == load(file)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            "",
+            f"observe mode, no sleep rule, so it never sleeps, {AUTO}",
+        ),
+        (
+            "[[sleep]]\n",
+            f"observe mode, 1 sleep rule, {AUTO}",
+        ),
+        (
+            '[clients]\nleases = []\nlearn = "0s"\nhosts = ["tv"]\n[[sleep]]',
+            "observe mode, 1 sleep rule, clients from 1 named host",
+        ),
+        (
+            '[clients]\nleases = []\nlearn = "0s"\n[[sleep]]',
+            "observe mode, 1 sleep rule, clients from nowhere",
+        ),
+    ],
+)
+def test_meaning(text: str, said: str) -> None:
+    assert commands.summarize_options(parse(text.encode(), "x")) == said
+
+
+def test_run_is_handed_what_was_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[Path | None, bool, Path]] = []
+
+    def run(config: Path | None, observe: bool, socket: Path) -> int:  # noqa: FBT001 - as main() calls it
+        asked.append((config, observe, socket))
+        return 7
+
+    monkeypatch.delenv("POWERD_CONFIG", raising=False)
+    assert main.main(["run"], run, ForegroundProcess) == 7
+    assert main.main(["run", "--observe", "--config", "/a", "--socket", "/b"], run, ForegroundProcess) == 7
+    monkeypatch.setenv("POWERD_CONFIG", "/c")
+    assert main.main(["run"], run, ForegroundProcess) == 7
+    default = Path("/run/powerd/powerd.sock")
+    assert asked == [(None, False, default), (Path("/a"), True, Path("/b")), (Path("/c"), False, default)]

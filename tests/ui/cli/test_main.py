@@ -1,0 +1,117 @@
+"""The command line: its grammar, what it loads, and how it ends."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+from ui.cli.command_line import ENVIRON, RunCommand, error_of, output_of, run_command
+from ui.status_server_process import status_server
+
+from powerd.linux.subprocess import ForegroundProcess
+from powerd.ui.cli import main
+
+__all__ = ("run_command",)  # a fixture
+
+COMMANDS = ("run", "check", "config", "status", "why", "clients", "disks", "smart", "keep", "hold", "wake")
+
+
+@pytest.fixture(scope="module")
+def socket_path(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    path = tmp_path_factory.mktemp("door") / "powerd.sock"
+    with status_server("family", path):
+        yield str(path)
+
+
+def test_help_and_version(run_command: RunCommand) -> None:
+    assert output_of(run_command()) == output_of(run_command("--help"))
+    for command in COMMANDS:
+        assert f"\n    {command} " in output_of(run_command())
+        told = output_of(run_command(command, "--help", COLUMNS="80"))
+        assert told.startswith(f"usage: powerd {command}")
+        assert max(map(len, told.splitlines())) <= 80
+    assert max(map(len, output_of(run_command(COLUMNS="80")).splitlines())) <= 80
+    assert output_of(run_command("--version")) == "powerd 0.1.0\n"
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["fly"],
+        ["status", "--jsno"],
+        ["status", "--js"],
+        ["run", "--json"],
+        ["check", "x"],
+        ["keep"],
+        ["keep", "2h", "--list"],
+        ["keep", "2h", "--drop", "1"],
+        ["hold"],
+        ["hold", "--"],
+        ["hold", "true"],
+        ["status", "--", "true"],
+        ["wake"],
+    ],
+)
+def test_a_wrong_use_is_2(run_command: RunCommand, argv: list[str]) -> None:
+    assert "usage: powerd" in error_of(run_command(*argv), code=2)
+
+
+def test_a_usage_error_is_reported_by_the_command_itself(run_command: RunCommand) -> None:
+    told = error_of(run_command("status", "anna"), code=2)
+    assert told.startswith("usage: powerd status ")
+    assert told.endswith("powerd status: error: unrecognized arguments: anna\n")
+    assert "unrecognized arguments: --fast" in error_of(run_command("hold", "--fast", "--", "true"), code=2)
+    assert error_of(run_command("--fast"), code=2).endswith("powerd: error: unrecognized arguments: --fast\n")
+
+
+def test_hold_separates_its_own_arguments_from_the_command(run_command: RunCommand) -> None:
+    told = error_of(run_command("hold", "rsync", "-a", "src", "dst"), code=2)
+    assert told.endswith("powerd hold: error: write -- before the command: powerd hold -- rsync\n")
+
+
+def test_asking_the_daemon_imports_little(socket_path: str) -> None:
+    code = (
+        "import sys\nfrom powerd.__main__ import main\n"
+        f"for command in ('status', 'why', 'clients'): main([command, '--socket', {socket_path!r}])\n"
+        "print(*sys.modules, file=sys.stderr)"
+    )
+    unmeasured = {key: value for key, value in ENVIRON.items() if not key.startswith("COVERAGE_")}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=unmeasured, capture_output=True, text=True, check=True
+    )
+    loaded = set(done.stderr.split())
+    assert not loaded & {
+        "asyncio",
+        "aiohttp",
+        "tomllib",
+        "powerd.config",
+        "powerd.model",
+        "http.client",
+        "dataclasses",
+    }
+    assert "powerd.ui.status" in loaded
+
+
+def test_an_interrupt_is_quiet() -> None:
+    def run(*_: object) -> int:
+        raise KeyboardInterrupt
+
+    assert main.main(["run"], run, ForegroundProcess) == 130
+
+
+def test_a_reader_that_closes_the_pipe_early_causes_no_error(socket_path: str) -> None:
+    ours, theirs = os.pipe()
+    os.close(ours)
+    with subprocess.Popen(
+        [sys.executable, "-m", "powerd", "clients", "--socket", socket_path],
+        env=ENVIRON,
+        stdout=theirs,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as child:
+        os.close(theirs)
+        _, errors = child.communicate(timeout=120)
+    assert (child.returncode, errors) == (141, "")

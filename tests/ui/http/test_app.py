@@ -1,0 +1,331 @@
+"""The HTTP face over real sockets: routes, errors, headers, and who may ask at all."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fakes.requests import REQUESTS
+from ui.statuses import NOW, family
+
+from powerd.core.snapshot import Status
+from powerd.linux.unix_sockets import listen_tcp, listen_unix
+from powerd.ui.api import clients_json, status_json
+from powerd.ui.http.app import is_own_address
+from powerd.ui.http.lazy_server import LazyHttpServer, UiContext
+from powerd.ui.page import STYLE
+
+
+@dataclass
+class WebServer:
+    """A door with one Unix and one TCP socket, and what was asked of the house behind it."""
+
+    path: Path
+    status: Status | None = field(default_factory=family)
+    trouble: str | None = None
+    refreshes: int = 0
+    refresh_started: Callable[[], Awaitable[None]] | None = None
+    port: int = 0
+    faults: list[Mapping[str, Any]] = field(default_factory=list)
+
+    async def refresh(self) -> None:
+        self.refreshes += 1
+        if self.refresh_started is not None:
+            await self.refresh_started()
+
+    def run(self, scene: Callable[[], Awaitable[None]]) -> None:
+        """Run ``scene`` while the door is open."""
+
+        async def whole() -> None:
+            asyncio.get_running_loop().set_exception_handler(lambda _, context: self.faults.append(context))
+            listener = listen_tcp("127.0.0.1:0")
+            self.port = listener.getsockname()[1]
+            faces = UiContext(lambda: self.status, lambda: NOW, self.refresh, lambda: self.trouble, REQUESTS)
+            door = LazyHttpServer([listen_unix(self.path), listener], faces)
+            await door.start()
+            try:
+                await scene()
+            finally:
+                await door.close()
+
+        asyncio.run(whole())
+
+    async def raw(self, request: str, *, tcp: bool = False) -> Answer:
+        """Send ``request`` as it is; the connection is closed by the server."""
+        opened = (
+            asyncio.open_connection("127.0.0.1", self.port)
+            if tcp
+            else asyncio.open_unix_connection(str(self.path))
+        )
+        reader, writer = await opened
+        writer.write(request.encode())
+        answer = (await reader.read()).decode()
+        writer.close()
+        head, _, body = answer.partition("\r\n\r\n")
+        first, *lines = head.split("\r\n")
+        return Answer(int(first.split()[1]), dict(line.split(": ", 1) for line in lines), body)
+
+    async def request(self, path: str, method: str = "GET") -> Answer:
+        return await self.raw(f"{method} {path} HTTP/1.0\r\n\r\n")
+
+
+@dataclass
+class Answer:
+    """One HTTP answer, taken apart."""
+
+    status: int
+    headers: dict[str, str]
+    body: str
+
+    @property
+    def json(self) -> Any:  # noqa: ANN401 - whatever JSON there is
+        return json.loads(self.body)
+
+
+@pytest.fixture
+def web_server(tmp_path: Path) -> WebServer:
+    return WebServer(tmp_path / "s")
+
+
+def test_the_api(web_server: WebServer) -> None:
+    async def scene() -> None:
+        assert (await web_server.request("/api/status")).json == status_json(family(), NOW)
+        assert (await web_server.request("/api/clients")).json == clients_json(family(), NOW)
+        assert (await web_server.request("/api/disks")).json == []
+        assert (await web_server.request("/healthz")).json == {"healthy": True}
+        assert (await web_server.request("/")).body.startswith("<!DOCTYPE html>")
+
+    web_server.run(scene)
+
+
+def test_before_the_first_decision(web_server: WebServer) -> None:
+    web_server.status, web_server.trouble = None, "nothing is decided yet"
+
+    async def scene() -> None:
+        assert (await web_server.request("/api/status")).json["state"] == "starting"
+        assert (await web_server.request("/api/clients")).json == []
+        assert (await web_server.request("/")).status == 200
+        answer = await web_server.request("/healthz")
+        assert (answer.status, answer.json) == (503, {"error": "nothing is decided yet"})
+
+    web_server.run(scene)
+
+
+def test_clients_are_polled_before_they_are_shown(web_server: WebServer) -> None:
+    async def leave() -> None:
+        assert web_server.status is not None
+        web_server.status = replace(
+            web_server.status, decision=replace(web_server.status.decision, client_statuses=())
+        )
+
+    web_server.refresh_started = leave
+
+    async def scene() -> None:
+        assert (await web_server.request("/api/clients")).json == []
+        assert web_server.refreshes == 1
+
+    web_server.run(scene)
+
+
+def test_the_page_does_not_wait_for_a_poll(web_server: WebServer) -> None:
+    done = asyncio.Event()
+
+    async def slow() -> None:
+        await done.wait()
+
+    web_server.refresh_started = slow
+
+    async def scene() -> None:
+        assert "anna-phone" in (await web_server.request("/")).body
+        assert "anna-phone" in (await web_server.request("/")).body
+        assert web_server.refreshes == 1, "a look under way is not begun again"
+        done.set()
+
+    web_server.run(scene)
+
+
+def test_many_readers_share_a_refresh(web_server: WebServer) -> None:
+    begun, gate = asyncio.Event(), asyncio.Event()
+
+    async def slow() -> None:
+        begun.set()
+        await gate.wait()
+
+    web_server.refresh_started = slow
+
+    async def scene() -> None:
+        readers = [asyncio.ensure_future(web_server.request("/api/clients")) for _ in range(8)]
+        await begun.wait()
+        assert (await web_server.request("/healthz")).status == 200, "nobody else has to wait"
+        gate.set()
+        assert {(await reader).status for reader in readers} == {200}
+        assert web_server.refreshes == 1
+
+    web_server.run(scene)
+
+
+def test_a_reader_who_leaves_cancels_the_refresh_for_nobody_else(web_server: WebServer) -> None:
+    begun, gate = asyncio.Event(), asyncio.Event()
+
+    async def slow() -> None:
+        begun.set()
+        await gate.wait()
+
+    web_server.refresh_started = slow
+
+    async def scene() -> None:
+        stays = asyncio.ensure_future(web_server.request("/api/clients"))
+        await begun.wait()
+        _, writer = await asyncio.open_unix_connection(str(web_server.path))
+        writer.write(b"GET /api/clients HTTP/1.0\r\n\r\n")
+        await web_server.request("/healthz")
+        writer.close()
+        await writer.wait_closed()
+        await web_server.request("/healthz")
+        gate.set()
+        assert (await stays).status == 200
+        assert web_server.refreshes == 1
+
+    web_server.run(scene)
+
+
+def test_an_exception_is_500_and_reported_to_the_loop_not_to_the_reader(web_server: WebServer) -> None:
+    async def fail() -> None:
+        raise RuntimeError("secret")
+
+    web_server.refresh_started = fail
+
+    async def scene() -> None:
+        answer = await web_server.request("/api/clients")
+        assert answer.status == 500
+        assert answer.json == {"error": "this is a fault in powerd: RuntimeError"}
+        assert (await web_server.request("/")).status == 200, "a background look's fault hides no page"
+
+    web_server.run(scene)
+    assert [str(fault["exception"]) for fault in web_server.faults] == ["secret"]
+
+
+@pytest.mark.parametrize(
+    "path", ["/nope", "/api", "/api/status/", "/favicon.ico", "/../etc/passwd", "/%00%0d%0aX:%20y"]
+)
+def test_not_found(web_server: WebServer, path: str) -> None:
+    async def scene() -> None:
+        answer = await web_server.request(path)
+        assert answer.status == 404
+        assert set(answer.json) == {"error"}
+        assert "X" not in answer.headers
+
+    web_server.run(scene)
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE"])
+def test_only_get_and_head(web_server: WebServer, method: str) -> None:
+    async def scene() -> None:
+        for path in ("/", "/api/status", "/api/clients", "/api/disks", "/healthz"):
+            answer = await web_server.request(path, method)
+            assert (answer.status, answer.headers["Allow"]) == (405, "GET, HEAD")
+            assert set(answer.json) == {"error"}
+            head = await web_server.request(path, "HEAD")
+            assert (head.status, head.body) == (200, "")
+
+    web_server.run(scene)
+
+
+def test_every_answer_has_the_protecting_headers(web_server: WebServer) -> None:
+    async def scene() -> None:
+        for path, kind in (
+            ("/", "text/html"),
+            ("/api/status", "application/json"),
+            ("/nope", "application/json"),
+        ):
+            answer = await web_server.request(path)
+            assert answer.headers["Content-Type"] == f"{kind}; charset=utf-8"
+            assert answer.headers["Cache-Control"] == "no-store"
+            assert answer.headers["X-Content-Type-Options"] == "nosniff"
+            assert answer.headers["Referrer-Policy"] == "no-referrer"
+            assert answer.headers["Server"] == "powerd"
+            policy = answer.headers["Content-Security-Policy"]
+            assert policy.startswith("default-src 'none'; style-src 'sha256-")
+            assert "unsafe" not in policy
+
+    web_server.run(scene)
+
+
+def test_over_tcp_only_a_loopback_name_and_our_port_are_answered(web_server: WebServer) -> None:
+    async def scene() -> None:
+        port = web_server.port
+        for host, status in (
+            (f"127.0.0.1:{port}", 200),
+            (f"localhost:{port}", 200),
+            (f"LOCALHOST:{port}", 200),
+            (f"[::1]:{port}", 200),
+            (f"evil.example:{port}", 403),
+            (f"127.0.0.1.evil.example:{port}", 403),
+            (f"localhost.evil.example:{port}", 403),
+            (f"10.0.0.1:{port}", 403),
+            (f"127.0.0.1:{port + 1}", 403),
+            ("127.0.0.1", 403),
+            ("", 403),
+        ):
+            for path in ("/", "/api/status", "/nope"):
+                answer = await web_server.raw(f"GET {path} HTTP/1.0\r\nHost: {host}\r\n\r\n", tcp=True)
+                assert answer.status == (404 if path == "/nope" and status == 200 else status), (host, path)
+        answer = await web_server.raw("GET / HTTP/1.0\r\n\r\n", tcp=True)
+        assert answer.status == 403
+        assert answer.json["error"].endswith(
+            f"a web server before it has to send Host: localhost:{web_server.port}"
+        )
+
+    web_server.run(scene)
+
+
+@pytest.mark.parametrize(
+    ("host", "port", "ours"),
+    [
+        ("localhost:80", 80, True),
+        ("localhost", 80, True),
+        ("[::1]", 80, True),
+        ("::1", 80, False),
+        ("127.9.9.9:8787", 8787, True),
+        ("[::ffff:10.0.0.1]:8787", 8787, False),
+        ("0.0.0.0:8787", 8787, False),
+        ("localhost:08787", 8787, False),
+        ("localhost:8787:8787", 8787, False),
+        ("a@localhost:8787", 8787, False),
+    ],
+)
+def test_is_from_the_same_origin(host: str, port: int, ours: bool) -> None:  # noqa: FBT001 - a column of the table
+    assert is_own_address(host, port) is ours
+
+
+@pytest.mark.parametrize(
+    "request_", ["GARBAGE\r\n\r\n", "GET / HTTP/1.1\r\n\r\n", "GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n"]
+)
+def test_a_malformed_request_is_refused_without_a_log_line(
+    web_server: WebServer, request_: str, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    async def scene() -> None:
+        assert (await web_server.raw(request_, tcp=True)).status == 400
+        assert (await web_server.request("/healthz")).status == 200
+
+    web_server.run(scene)
+    assert (caplog.text, capfd.readouterr().err, web_server.faults) == ("", "", [])
+
+
+def test_the_policy_lets_the_pages_own_style_through(web_server: WebServer) -> None:
+    import base64  # noqa: PLC0415 - for this test alone
+    import hashlib  # noqa: PLC0415 - for this test alone
+
+    async def scene() -> None:
+        answer = await web_server.request("/")
+        style = answer.body.partition("<style>")[2].partition("</style>")[0]
+        digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+        assert style == STYLE
+        assert f"'sha256-{digest}'" in answer.headers["Content-Security-Policy"]
+
+    web_server.run(scene)

@@ -1,0 +1,106 @@
+"""The health of drives over HTTP: what is shown, and what may be wished."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ui.http.test_app import WebServer
+from ui.http.test_write_requests import WriteApiServer as Desk
+from ui.smart_statuses import OLD, RED, report, smart_status, status_of_drives
+
+from powerd.smart.view.api import smart_of, smarts_json
+
+
+@pytest.fixture
+def web_server(tmp_path: Path) -> WebServer:
+    return WebServer(tmp_path / "powerd.sock", status=smart_status())
+
+
+@pytest.fixture
+def write_server(tmp_path: Path) -> Desk:
+    return Desk(tmp_path / "powerd.sock")
+
+
+def test_all_drives_and_one(web_server: WebServer) -> None:
+    async def scene() -> None:
+        everything = await web_server.request("/api/smart")
+        assert (everything.status, everything.json) == (200, smarts_json(smart_status()))
+        for word in (OLD.id, "sdb", "S2"):
+            one = await web_server.request(f"/api/smart/{word}")
+            assert (one.status, one.json) == (200, smart_of(smart_status(), word))
+        assert one.json["findings"][0]["severity"] == "alarm"
+        assert [len(each["counters"]) for each in one.json["history"]] == [1, 1, 1]
+
+    web_server.run(scene)
+
+
+def test_disks_show_a_health_summary(web_server: WebServer) -> None:
+    async def scene() -> None:
+        rows: list[dict[str, Any]] = (await web_server.request("/api/disks")).json
+        health = {row["id"]: row["smart"] and row["smart"]["health"] for row in rows}
+        assert (health[RED.id], health[OLD.id], health["vda"]) == ("ok", "alarm", None)
+
+    web_server.run(scene)
+
+
+@pytest.mark.parametrize("word", ["vda", "sdz", "%2e%2e", "S1%00"])
+def test_a_drive_without_health_data_is_not_found(web_server: WebServer, word: str) -> None:
+    async def scene() -> None:
+        answer = await web_server.request(f"/api/smart/{word}")
+        assert answer.status == 404
+        assert "error" in answer.json
+
+    web_server.run(scene)
+
+
+def test_an_ambiguous_drive_name_is_refused(tmp_path: Path) -> None:
+    twin = replace(OLD, serial=RED.serial)
+    house = WebServer(
+        tmp_path / "powerd.sock", status=status_of_drives({RED: report(RED, None), twin: report(twin, None)})
+    )
+
+    async def scene() -> None:
+        answer = await house.request("/api/smart/S1")
+        assert answer.status == 409
+        assert "sda or sdb" in answer.json["error"]
+
+    house.run(scene)
+
+
+def test_the_page_shows_failing_drives(web_server: WebServer) -> None:
+    async def scene() -> None:
+        page = await web_server.request("/")
+        assert "Health: 1 of 3 drives with findings" in page.body
+        assert "2 more sectors cannot be read, 8 in all" in page.body
+
+    web_server.run(scene)
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status", "said"),
+    [
+        ("sda/check", {}, 200, {"disk": "sda"}),
+        ("sda/check", None, 200, {"disk": "sda"}),
+        ("sda/check", {"now": 1}, 400, {"error": '"now" is not known here; the body may hold nothing'}),
+        ("nothing/check", {}, 404, {"error": 'there is no disk "nothing"'}),
+        ("sda/test", {"kind": "short"}, 200, {"disk": "sda"}),
+        ("sda/test", {"kind": "long"}, 200, {"disk": "sda"}),
+        ("asleep/test", {"kind": "long"}, 409, {"error": "asleep is asleep"}),
+        ("sda/test", {"kind": "x"}, 400, {"error": 'say which: "kind" is wanted, "short" or "long"'}),
+        ("sda/test", {}, 400, {"error": 'say which: "kind" is wanted, "short" or "long"'}),
+    ],
+)
+def test_checks_and_self_tests_may_be_requested(
+    write_server: Desk, path: str, body: object, status: int, said: object
+) -> None:
+    async def scene() -> None:
+        assert await write_server.request("POST", f"/api/smart/{path}", body) == (status, said)
+        assert (await write_server.request("POST", f"/api/smart/{path}", body, tcp=True))[0] == 403, (
+            "without a token"
+        )
+
+    write_server.run(scene)
+    assert len(write_server.wishing.calls) == (1 if status != 400 else 0)

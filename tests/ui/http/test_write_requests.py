@@ -1,0 +1,307 @@
+"""Wishes over real sockets: what is taken, what is refused, and who may wish."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fakes.requests import TOKEN, FakeRequests
+from hypothesis import given
+from hypothesis import strategies as st
+from ui.statuses import NOW, family
+
+from powerd.linux.unix_sockets import listen_tcp, listen_unix
+from powerd.ui.http.lazy_server import LazyHttpServer, UiContext
+from powerd.ui.http.write_requests import ApiError, duration_field, read_body, text_field
+
+JSON = "Content-Type: application/json\r\n"
+
+
+async def refresh() -> None:
+    await asyncio.sleep(0)
+
+
+class WriteApiServer:
+    """A door with one Unix and one TCP socket, before a house that grants wishes."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.wishing = FakeRequests()
+        self.port = 0
+        self.faults: list[Mapping[str, Any]] = []
+
+    def run(self, scene: Callable[[], Awaitable[None]]) -> None:
+        async def whole() -> None:
+            asyncio.get_running_loop().set_exception_handler(lambda _, context: self.faults.append(context))
+            listener = listen_tcp("127.0.0.1:0")
+            self.port = listener.getsockname()[1]
+            faces = UiContext(family, lambda: NOW, refresh, lambda: None, self.wishing.requests())
+            door = LazyHttpServer([listen_unix(self.path), listener], faces)
+            await door.start()
+            try:
+                await scene()
+            finally:
+                await door.close()
+
+        asyncio.run(whole())
+        assert self.faults == []
+
+    async def connect(self, *, tcp: bool = False) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        if tcp:
+            return await asyncio.open_connection("127.0.0.1", self.port)
+        return await asyncio.open_unix_connection(str(self.path))
+
+    async def request(
+        self, method: str, path: str, body: object = None, headers: str = JSON, *, tcp: bool = False
+    ) -> tuple[int, Any]:
+        """Status and JSON of one answer; ``body`` may be bytes, sent as they are."""
+        content = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
+        head = (
+            f"{method} {path} HTTP/1.0\r\nHost: localhost:{self.port}\r\nContent-Length: {len(content)}\r\n"
+        )
+        reader, writer = await self.connect(tcp=tcp)
+        writer.write(f"{head}{headers}\r\n".encode() + content)
+        answer = await reader.read()
+        writer.close()
+        top, _, rest = answer.partition(b"\r\n\r\n")
+        return int(top.split()[1]), json.loads(rest)
+
+
+@pytest.fixture
+def api_server(tmp_path: Path) -> WriteApiServer:
+    return WriteApiServer(tmp_path / "s")
+
+
+KEEP_JSON = {
+    "id": "3",
+    "because": "backup",
+    "since": "2026-01-12T21:16:00+01:00",
+    "until": "2026-01-12T23:16:00+01:00",
+}
+
+
+def test_a_keep_is_taken_and_dropped(api_server: WriteApiServer) -> None:
+    async def scene() -> None:
+        assert await api_server.request("POST", "/api/keep", {"for": "2h", "because": "backup"}) == (
+            200,
+            KEEP_JSON,
+        )
+        assert (await api_server.request("POST", "/api/keep", {"for": 7200.0}))[0] == 200
+        assert (await api_server.request("DELETE", "/api/keep/3", headers=""))[0] == 200
+        assert await api_server.request("DELETE", "/api/keep/9") == (404, {"error": 'there is no keep "9"'})
+        assert await api_server.request("POST", "/api/keep", {"for": "365d"}) == (
+            409,
+            {"error": "that is too long"},
+        )
+
+    api_server.run(scene)
+    assert api_server.wishing.calls[:3] == [("keep", 7200.0, "backup"), ("keep", 7200.0, ""), ("drop", "3")]
+
+
+def test_a_machine_is_woken(api_server: WriteApiServer) -> None:
+    async def scene() -> None:
+        sent = [{"link": "eth0", "to": "10.0.0.255"}]
+        assert await api_server.request("POST", "/api/wake", {"host": "tv"}) == (
+            200,
+            {"host": "tv", "mac": "02:00:00:00:00:09", "sent": sent},
+        )
+        status, said = await api_server.request("POST", "/api/wake", {"host": "nobody"})
+        assert (status, said) == (404, {"error": 'no client is known as "nobody"'})
+
+    api_server.run(scene)
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "words"),
+    [
+        ("/api/keep", b"", "no JSON"),
+        ("/api/keep", b"{", "no JSON"),
+        ("/api/keep", b"\xff", "no JSON"),
+        ("/api/keep", b"[" * 10_000, "no JSON"),
+        ("/api/keep", [], 'no JSON object; it may hold "for" and "because"'),
+        ("/api/keep", {}, "say how long"),
+        ("/api/keep", {"for": True}, '"for" is of the wrong type: a number or a string is wanted'),
+        ("/api/keep", {"for": None}, '"for" is of the wrong type'),
+        ("/api/keep", {"for": "soon"}, '"soon" is no duration'),
+        ("/api/keep", {"for": 0}, "not longer than no time"),
+        ("/api/keep", {"for": float("nan")}, "not longer than no time"),
+        ("/api/keep", b'{"for": 1' + b"0" * 400 + b"}", "too large"),
+        ("/api/keep", {"for": "2h", "becuase": "x"}, '"becuase" is not known here'),
+        ("/api/keep", {"for": "2h", "because": "x" * 201}, "longer than 200 characters"),
+        ("/api/hold", {"because": 7}, '"because" is of the wrong type: a string is wanted'),
+        ("/api/wake", {}, "say whom"),
+    ],
+)
+def test_what_is_not_understood_is_400(
+    api_server: WriteApiServer, path: str, body: object, words: str
+) -> None:
+    async def scene() -> None:
+        status, said = await api_server.request("POST", path, body)
+        assert status == 400
+        assert words in said["error"]
+
+    api_server.run(scene)
+    assert api_server.wishing.calls == []
+
+
+def test_a_body_is_json_and_small(api_server: WriteApiServer) -> None:
+    async def scene() -> None:
+        form = "Content-Type: application/x-www-form-urlencoded\r\n"
+        for headers in ("", form, "Content-Type: text/plain\r\n"):
+            assert (await api_server.request("POST", "/api/keep", {"for": "2h"}, headers))[0] == 415
+        status, said = await api_server.request("POST", "/api/keep", b" " * (16 * 1024 + 1))
+        assert (status, said) == (413, {"error": "the body is longer than 16384 bytes"})
+        status, said = await api_server.request("PUT", "/api/keep", {"for": "2h"})
+        assert (status, said) == (405, {"error": "PUT is not possible here; only POST"})
+
+    api_server.run(scene)
+    assert api_server.wishing.calls == []
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status", "said"),
+    [
+        ("ata-A_1", {}, 200, {"disks": ["ata-A_1", "its-mirror"]}),
+        ("ata-A_1", None, 200, {"disks": ["ata-A_1", "its-mirror"]}),
+        ("ata-A%2b1", {}, 200, {"disks": ["ata-A+1", "its-mirror"]}),
+        ("nothing", {}, 404, {"error": 'there is no disk "nothing"'}),
+        ("ssd", {}, 409, {"error": "sda will not stand by: solid state"}),
+        ("ata-A_1", {"now": 1}, 400, {"error": '"now" is not known here; the body may hold nothing'}),
+    ],
+)
+def test_a_spin_down_may_be_requested(
+    api_server: WriteApiServer, path: str, body: object, status: int, said: object
+) -> None:
+    async def scene() -> None:
+        assert await api_server.request("POST", f"/api/disks/{path}/standby", body) == (status, said)
+
+    api_server.run(scene)
+
+
+@pytest.mark.parametrize("tcp", [False, True])
+def test_a_hold_lasts_until_the_asker_is_gone(api_server: WriteApiServer, tcp: bool) -> None:  # noqa: FBT001 - a column
+    api_server.wishing.token = TOKEN
+
+    async def scene() -> None:
+        for number in ("HTTP/1.0", "HTTP/1.1"):
+            reader, writer = await api_server.connect(tcp=tcp)
+            head = (
+                f"POST /api/hold {number}\r\nHost: localhost:{api_server.port}\r\nContent-Length: "
+                f"20\r\n{JSON}"
+            )
+            writer.write(f"{head}Authorization: Bearer {TOKEN}\r\n\r\n".encode() + b'{"because": "rsync"}')
+            await reader.readuntil(b'"until": null}\n')
+            await api_server.request("GET", "/healthz")
+            assert api_server.wishing.calls[-1] == ("hold", "rsync")
+            writer.transport.abort()
+            async with asyncio.timeout(60):
+                await api_server.wishing.hold_ended.wait()
+            api_server.wishing.hold_ended.clear()
+
+    api_server.run(scene)
+
+
+def test_a_hold_ends_with_the_daemon(api_server: WriteApiServer) -> None:
+    async def scene() -> None:
+        reader, writer = await api_server.connect()
+        writer.write(f"POST /api/hold HTTP/1.0\r\nContent-Length: 2\r\n{JSON}\r\n{{}}".encode())
+        await reader.readuntil(b"}\n")
+        asyncio.get_running_loop().call_soon(writer.close)
+
+    api_server.run(scene)
+    assert api_server.wishing.calls == [("hold", "a command"), ("let go", "a command")]
+
+
+AUTHORISED = f"{JSON}Authorization: Bearer {TOKEN}\r\n"
+
+
+@pytest.mark.parametrize(
+    ("token", "headers", "status"),
+    [
+        (None, JSON, 403),
+        (None, AUTHORISED, 403),
+        (TOKEN, AUTHORISED, 200),
+        (TOKEN, AUTHORISED.replace("Bearer", "bearer"), 200),
+        (TOKEN, JSON, 401),
+        (TOKEN, f"{JSON}Authorization: Bearer\r\n", 401),
+        (TOKEN, f"{JSON}Authorization: Bearer {TOKEN}x\r\n", 401),
+        (TOKEN, f"{JSON}Authorization: Bearer {TOKEN[:-1]}\r\n", 401),
+        (TOKEN, f"{JSON}Authorization: Bearer \u00fc\r\n", 401),
+        (TOKEN, f"{JSON}Authorization: Basic {TOKEN}\r\n", 401),
+        (ValueError("there is no file /etc/powerd/token"), AUTHORISED, 403),
+    ],
+)
+def test_over_tcp_it_takes_the_token(
+    api_server: WriteApiServer, token: str | ValueError | None, headers: str, status: int
+) -> None:
+    api_server.wishing.token = token
+
+    async def scene() -> None:
+        rows: tuple[tuple[str, str, object], ...] = (
+            ("POST", "/api/keep", {"for": "2h"}),
+            ("DELETE", "/api/keep/3", None),
+            ("POST", "/api/disks/ata-A_1/standby", {}),
+        )
+        for method, path, body in rows:
+            got, said = await api_server.request(method, path, body, headers, tcp=True)
+            assert got == status
+            assert ("error" in said) == (status != 200)
+            assert (await api_server.request(method, path, body))[0] == 200, (
+                "the Unix socket has its permissions"
+            )
+        assert (await api_server.request("GET", "/api/status", tcp=True))[0] == 200
+
+    api_server.run(scene)
+    assert len(api_server.wishing.calls) == (6 if status == 200 else 3)
+
+
+def test_a_missing_token_is_answered_with_the_scheme(api_server: WriteApiServer) -> None:
+    api_server.wishing.token = TOKEN
+
+    async def scene() -> None:
+        reader, writer = await api_server.connect(tcp=True)
+        head = f"DELETE /api/keep/3 HTTP/1.0\r\nHost: localhost:{api_server.port}\r\n\r\n"
+        writer.write(head.encode())
+        assert b"\r\nWWW-Authenticate: Bearer\r\n" in await reader.read()
+        writer.close()
+
+    api_server.run(scene)
+
+
+def test_a_strange_host_is_refused_with_the_right_token(api_server: WriteApiServer) -> None:
+    api_server.wishing.token = TOKEN
+
+    async def scene() -> None:
+        reader, writer = await api_server.connect(tcp=True)
+        head = f"POST /api/keep HTTP/1.0\r\nHost: evil.example:{api_server.port}\r\nContent-Length: 13\r\n"
+        writer.write(f"{head}{AUTHORISED}\r\n".encode() + b'{"for": "2h"}')
+        assert b" 403 " in (await reader.read()).partition(b"\r\n")[0]
+        writer.close()
+
+    api_server.run(scene)
+    assert api_server.wishing.calls == []
+
+
+@given(st.binary(max_size=300))
+def test_no_body_is_a_fault(content: bytes) -> None:
+    try:
+        wish = read_body(content, {"for": (int, float, str), "because": str})
+        duration_field(wish)
+    except ApiError as error:
+        said = (error.status, str(error).isprintable())
+        assert said == (400, True)
+
+
+@given(st.text(max_size=300))
+def test_texts_are_fit_to_be_shown(text: str) -> None:
+    try:
+        shown = text_field({"because": text}, "because")
+    except ApiError:
+        assert len(text) > 200
+    else:
+        assert shown.isprintable()
+        assert len(shown) <= 200

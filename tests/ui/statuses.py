@@ -1,0 +1,226 @@
+"""Hand-made Status values: what the faces are given, without the house that makes it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Literal
+from zoneinfo import ZoneInfo
+
+from powerd.core.actions import CompletedAction
+from powerd.core.snapshot import Decision, Memory, Phase, PlannedSleep, Reason, Snapshot, SourceId, Status
+from powerd.core.time import Moment, Reading, Unavailable
+from powerd.power.model import WakeTime
+from powerd.presence.model import Client, ClientId, ClientState, ClientStatus, EvidenceKind, Observation
+
+BERLIN = ZoneInfo("Europe/Berlin")
+CLIENTS = SourceId("clients")
+HOSTILE_NAME = "\x1b]0;owned\x07<script>alert(1)</script>\r\n\u202eevil\u2028"
+"""A host name as a hostile DHCP client would choose it."""
+
+
+def at(seconds: float = 0.0, slept: float = 0.0) -> Moment:
+    """``seconds`` after 2026-01-12 21:16:00 in Berlin, a Monday."""
+    wall = datetime(2026, 1, 12, 20, 16, tzinfo=UTC) + timedelta(seconds=seconds + slept)
+    return Moment(100_000.0 + seconds, slept, wall.astimezone(BERLIN))
+
+
+NOW = at()
+
+
+def client(n: int, name: str | None = None, sources: tuple[str, ...] = ("dhcpd.leases",)) -> Client:
+    mac = f"02:00:00:00:{n >> 8:02x}:{n & 255:02x}"
+    return Client(ClientId(mac), (f"10.0.{n >> 8}.{n & 255}",), mac, name, sources)
+
+
+def client_status(
+    who: Client,
+    state: ClientState = ClientState.PRESENT,
+    why: str = "answers ping",
+    since: Moment | None = None,
+) -> ClientStatus:
+    here = state is ClientState.PRESENT
+    return ClientStatus(
+        client=who,
+        state=state,
+        reason=why,
+        since=since or at(-1080),
+        last_seen=at(-12) if here else at(-7200),
+        evidence=EvidenceKind.ICMP,
+        rtt=0.00042 if here else None,
+    )
+
+
+def decision(
+    phase: Phase = "awake",
+    reasons: tuple[Reason, ...] = (),
+    verdicts: tuple[ClientStatus, ...] = (),
+    plan: PlannedSleep | None = None,
+) -> Decision:
+    return Decision((), reasons, Memory.initial(at(-8040)), 100_060.0, False, phase, plan, verdicts)  # noqa: FBT003 - the fields in their order
+
+
+def status(
+    decided: Decision,
+    snapshot: Snapshot | None = None,
+    mode: Literal["observe", "enforce"] = "observe",
+    since: Moment | None = None,
+) -> Status:
+    snapshot = snapshot or Snapshot(sources={CLIENTS: Reading(NOW.mono, ())})
+    return Status(NOW, mode, snapshot, decided, since or at(-8040))
+
+
+def family() -> Status:
+    """An ordinary evening: somebody is home, some are not, one cannot be told, one never counts."""
+    laptop = client(12, "laptop", ("learned",))
+    router = Client(ClientId("10.9.0.5"), ("10.9.0.5",), None, "workshop.lan", ("hosts",))
+    verdicts = (
+        client_status(client(10, "anna-phone")),
+        replace(
+            client_status(client(11, "kitchen-bulb"), since=at(-5 * 86400)),
+            evidence=EvidenceKind.ARP,
+            always_on=True,
+        ),
+        client_status(laptop, ClientState.ABSENT, "silent"),
+        replace(
+            client_status(router, ClientState.UNKNOWN, "its last question could not be asked"), on_link=False
+        ),
+        replace(client_status(client(13, "printer"), ClientState.PRESENT), blocks_sleep=False),
+        replace(client_status(client(14), ClientState.ABSENT, "silent"), last_seen=None, evidence=None),
+    )
+    reasons = (
+        Reason("anna-phone", "is home: answers ping", at(-1080)),
+        Reason("kitchen-bulb", "is home: answers ARP", at(-5 * 86400)),
+        Reason("workshop.lan", "may be home: its last question could not be asked", at(-60)),
+        Reason(
+            "kitchen-bulb",
+            'is always on; if it is nobody\'s own, stop counting it with ignore = ["02:00:00:00:00:0b"]',
+            at(-5 * 86400),
+            blocks_sleep=False,
+        ),
+    )
+    warnings = ("/var/lib/dhcp/dhcpd.leases: 3 entries skipped, the first: line 17: no address",)
+    snapshot = Snapshot(sources={CLIENTS: Reading(NOW.mono, warnings)})
+    return status(decision("awake", reasons, verdicts), snapshot)
+
+
+def idle(mode: Literal["observe", "enforce"] = "observe") -> Status:
+    """Nobody is there, and a rule is in sight."""
+    plan = PlannedSleep(0, "poweroff", at(4 * 3600 + 58 * 60))
+    waits = Reason("sleep rule 1", "waits for its window: 02:00-08:00", at(-600))
+    gone = tuple(client_status(client(n, f"host-{n}"), ClientState.ABSENT, "silent") for n in range(10, 14))
+    return status(decision("idle", (waits,), gone, plan), mode=mode, since=at(-600))
+
+
+def with_wake_alarm() -> Status:
+    """The same, to be woken for a timer, on a machine that cannot do what a rule says."""
+    given = idle("enforce")
+    cannot = 'sleep rule 1 will not work: logind answers "na" for suspend'
+    reasons = (*given.decision.reasons, Reason("logind", cannot, at(-600), blocks_sleep=False))
+    wake = WakeTime(at(9 * 3600 + 12 * 60), "backup.timer")
+    snapshot = Snapshot(
+        sources={CLIENTS: Reading(NOW.mono, ("odd",)), SourceId("logind"): Reading(NOW.mono, (cannot,))}
+    )
+    return replace(
+        given, decision=replace(given.decision, reasons=reasons, wake_time=wake), snapshot=snapshot
+    )
+
+
+def warning(mode: Literal["observe", "enforce"] = "enforce") -> Status:
+    """The announcement has been made."""
+    quiet = Reason("sleep rule 1", "nothing keeps the server awake any more", at(-15))
+    said = decision("warning", (quiet,), idle().decision.client_statuses, PlannedSleep(0, "suspend", at(45)))
+    return status(said, mode=mode, since=at(-15))
+
+
+def clients_unavailable() -> Status:
+    """The clients cannot be looked at."""
+    why = "cannot open a raw socket: Operation not permitted; run as root or give the service CAP_NET_RAW"
+    unknown = tuple(client_status(client(n, f"host-{n}"), ClientState.UNKNOWN, why) for n in range(10, 40))
+    snapshot = Snapshot(
+        sources={CLIENTS: Unavailable(NOW.mono, why)}, checks={"users": Reading(NOW.mono, None)}
+    )
+    return status(decision("awake", (Reason("clients", why, at(-30)),), unknown), snapshot)
+
+
+def many_clients(count: int = 200) -> Status:
+    """Very many clients."""
+    verdicts = tuple(
+        client_status(
+            client(n, f"a-host-with-quite-a-long-name-{n}.example.org"), list(ClientState)[n % 3], "silent"
+        )
+        for n in range(count)
+    )
+    return status(decision("awake", (), verdicts))
+
+
+def hostile() -> Status:
+    """Every text that a stranger can choose is chosen badly."""
+    said = client_status(client(66, HOSTILE_NAME, (HOSTILE_NAME,)), ClientState.UNKNOWN, HOSTILE_NAME)
+    reasons = (
+        Reason(HOSTILE_NAME, HOSTILE_NAME * 3, NOW),
+        Reason(HOSTILE_NAME, HOSTILE_NAME, NOW, blocks_sleep=False),
+    )
+    always = replace(said, client=client(67, HOSTILE_NAME), state=ClientState.PRESENT, always_on=True)
+    snapshot = Snapshot(
+        sources={
+            CLIENTS: Reading(NOW.mono, (HOSTILE_NAME,)),
+            SourceId(HOSTILE_NAME): Unavailable(NOW.mono, HOSTILE_NAME),
+        }
+    )
+    return status(decision("awake", reasons, (said, always)), snapshot)
+
+
+def first_decision() -> Status:
+    """The first decision: nothing has been seen, nobody is known."""
+    said = decision("starting", (Reason("clients", "has not looked yet", NOW),))
+    return status(said, Snapshot(), since=NOW)
+
+
+STATUSES = {
+    "family": family(),
+    "idle": idle(),
+    "alarmed": with_wake_alarm(),
+    "warning": warning(),
+    "blind": clients_unavailable(),
+    "crowd": many_clients(),
+    "evil": hostile(),
+    "newborn": first_decision(),
+    "none": None,
+}
+
+
+def make_status(  # noqa: PLR0913 - a Status has as many sides
+    phase: Phase = "awake",
+    statuses: Iterable[ClientStatus] = (),
+    *,
+    why: str | None = None,
+    mode: Literal["observe", "enforce"] = "enforce",
+    outcome: CompletedAction | None = None,
+    reasons: tuple[Reason, ...] = (),
+) -> Status:
+    """A Status; ``why`` = the clients' source is blind, and that is the reason to be awake."""
+    statuses = tuple(statuses)
+    source: Reading[tuple[str, ...]] | Unavailable = (
+        Unavailable(NOW.mono, why) if why else Reading(NOW.mono, ())
+    )
+    sightings: dict[ClientId, Reading[Observation] | Unavailable] = {
+        who.client.id: Reading(
+            NOW.mono, Observation(silent_since=1.0 if who.reason.startswith("silent") else None)
+        )
+        for who in statuses
+    }
+    if why:
+        reasons = (Reason("clients", why, NOW), *reasons)
+    elif not reasons:
+        reasons = tuple(
+            Reason(who.client.label, f"may be home: {who.reason}", NOW)
+            for who in statuses
+            if who.state is ClientState.UNKNOWN and "somebody else" not in who.reason
+        )
+    outcomes = {type(outcome.action): outcome} if outcome else {}
+    snapshot = Snapshot(sources={CLIENTS: source}, observations=sightings, completed_actions=outcomes)
+    memory = replace(Memory.initial(NOW), idle_since=NOW.mono - 1320)
+    said = replace(decision(phase, reasons, statuses), memory=memory)
+    return status(said, snapshot, mode)

@@ -1,0 +1,329 @@
+"""The journal: every transition told once, and nothing of a quiet round."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from ui.statuses import HOSTILE_NAME, NOW, STATUSES, at, client, client_status, decision, make_status
+
+from powerd.core.actions import CancelWarning, CompletedAction, Sleep, WarnUsers
+from powerd.core.snapshot import Reason, Snapshot, Status
+from powerd.core.time import Reading, Unavailable
+from powerd.power.model import NetworkCard, ShutdownInProgress, WakeEvent, WakeStormState, WakeupCause
+from powerd.presence.model import ClientState, ClientStatus
+from powerd.ui.events import TransitionDetector
+from powerd.ui.journal import MESSAGE_IDS, make_entry
+
+PRESENT, ABSENT, UNKNOWN = ClientState.PRESENT, ClientState.ABSENT, ClientState.UNKNOWN
+
+
+def person(n: int, state: ClientState = PRESENT, why: str = "answers ping") -> ClientStatus:
+    return client_status(client(n, f"host-{n}"), state, why)
+
+
+def emitted(*rounds: Status) -> list[str]:
+    """The lines of the last round."""
+    chronicle = TransitionDetector()
+    for each in rounds[:-1]:
+        chronicle.entries(each)
+    return [line.message for line in chronicle.entries(rounds[-1])]
+
+
+@pytest.mark.parametrize("name", [name for name in STATUSES if STATUSES[name]])
+def test_a_quiet_round_gives_nothing(name: str) -> None:
+    given = STATUSES[name]
+    assert given is not None
+    chronicle = TransitionDetector()
+    assert chronicle.entries(given)
+    later = replace(given, now=at(60))
+    assert chronicle.entries(given) == chronicle.entries(later) == []
+
+
+def test_the_first_decision_is_a_line() -> None:
+    lines = TransitionDetector().entries(make_status("awake", reasons=(Reason("tv", "is home", NOW),)))
+    assert [line.message for line in lines] == ["powerd 0.1.0 decides, in enforce mode; awake: tv: is home"]
+    assert lines[0].fields["POWERD_EVENT"] == "start"
+
+
+HOME = (Reason("tv", "is home", NOW),)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "lines"),
+    [
+        (
+            make_status("awake"),
+            make_status("idle"),
+            ["idle: nobody needs the server, and no sleep is in sight"],
+        ),
+        (
+            make_status("idle"),
+            make_status("awake", reasons=(*HOME, *HOME)),
+            ["awake: tv: is home, and 1 more"],
+        ),
+        (make_status("awake", reasons=HOME), make_status("awake"), []),
+        (make_status("going-down"), make_status("idle"), []),
+        (make_status("warning", mode="observe"), make_status("going-down", mode="observe"), []),
+    ],
+)
+def test_phases(before: Status, after: Status, lines: list[str]) -> None:
+    assert emitted(before, after) == lines
+
+
+def test_a_phase_names_its_cause() -> None:
+    chronicle = TransitionDetector()
+    chronicle.entries(make_status("idle"))
+    [line] = chronicle.entries(make_status("awake", reasons=HOME))
+    assert line.fields == {
+        "MESSAGE_ID": MESSAGE_IDS["phase"],
+        "POWERD_EVENT": "phase",
+        "POWERD_SUBJECT": "tv",
+        "POWERD_REASON": "is home",
+    }
+
+
+@pytest.mark.parametrize(
+    ("rounds", "lines"),
+    [
+        ([[person(1)], [person(1, ABSENT, "silent")]], ["host-1 is absent: silent"]),
+        ([[person(1, ABSENT, "silent")], [person(1)]], ["host-1 is present: answers ping"]),
+        ([[], [person(1)]], ["host-1 is present: answers ping"]),
+        ([[], [person(1, ABSENT, "silent")]], []),
+        ([[person(1)], []], []),
+        ([[person(1)], [], [person(1)]], ["host-1 is present: answers ping"]),
+        ([[person(1)], [person(1, UNKNOWN, "silent, but not for long")]], []),
+        (
+            [[person(1)], [person(1, UNKNOWN, "silent, but not for long")], [person(1)]],
+            [],
+        ),
+        (
+            [[person(1)], [person(1, UNKNOWN, "silent, but not for long")], [person(1, ABSENT, "silent")]],
+            ["host-1 is absent: silent"],
+        ),
+        ([[person(1)], [person(1, UNKNOWN, "not asked while somebody else is home")]], []),
+        ([[person(1)], [person(1, UNKNOWN, "no route")]], ["host-1 is unknown: no route"]),
+        ([[person(1)], [person(1, UNKNOWN, "no route")], [person(1)]], ["host-1 is present: answers ping"]),
+        ([[person(1)], [replace(person(1, ABSENT), blocks_sleep=False)]], []),
+    ],
+)
+def test_clients(rounds: list[list[ClientStatus]], lines: list[str]) -> None:
+    assert emitted(*(make_status(statuses=people) for people in rounds)) == lines
+
+
+def test_a_clients_line_has_its_fields() -> None:
+    chronicle = TransitionDetector()
+    chronicle.entries(make_status(statuses=[person(1, ABSENT)]))
+    [line] = chronicle.entries(make_status(statuses=[person(1)]))
+    assert line.fields == {
+        "MESSAGE_ID": MESSAGE_IDS["client"],
+        "POWERD_EVENT": "client",
+        "POWERD_CLIENT": "02:00:00:00:00:01",
+        "POWERD_SUBJECT": "host-1",
+        "POWERD_REASON": "answers ping",
+    }
+    assert line.priority == 6
+
+
+def test_many_clients_share_a_line() -> None:
+    few = [person(n) for n in range(3)]
+    assert len(emitted(make_status(), make_status(statuses=few))) == 3
+    many = [person(n) for n in range(30)]
+    assert emitted(make_status(), make_status(statuses=many)) == [
+        "30 clients are present: host-0, host-1, host-2 and 27 more"
+    ]
+
+
+def test_a_failed_source_is_one_line_at_failure_and_one_at_recovery() -> None:
+    seen = make_status(statuses=[person(n) for n in range(30)])
+    blind = make_status(statuses=[person(n, UNKNOWN, "no socket") for n in range(30)], why="no socket")
+    assert emitted(seen, blind) == ["clients: no socket"]
+    assert emitted(seen, blind, blind) == []
+    assert emitted(seen, blind, seen) == ["clients: can look again"]
+    left = make_status(statuses=[person(0, ABSENT, "silent"), *(person(n) for n in range(1, 30))])
+    assert emitted(seen, blind, left) == ["clients: can look again", "host-0 is absent: silent"]
+
+
+def test_another_reason_for_the_same_failure_is_no_transition() -> None:
+    assert emitted(make_status(why="no socket"), make_status(why="no route")) == []
+
+
+def test_another_reason_with_a_date_of_its_own_is_not_a_louder_one() -> None:
+    later = replace(
+        make_status(why="no socket"), decision=decision("awake", (Reason("clients", "no socket!", at(9)),))
+    )
+    assert emitted(make_status(why="no socket"), later) == []
+
+
+def test_a_source_that_is_unavailable_from_the_start_is_reported() -> None:
+    assert "clients: no socket" in emitted(make_status(why="no socket"))
+
+
+def test_a_failure_whose_severity_has_risen_is_reported_once_more() -> None:
+    blind = make_status(why="no socket")
+    loud = replace(blind, decision=decision("awake", (Reason("clients", "still unknown: no socket", NOW),)))
+    chronicle = TransitionDetector()
+    chronicle.entries(blind)
+    [line] = chronicle.entries(loud)
+    assert (line.message, line.priority) == ("clients: still unknown: no socket", 3)
+    assert chronicle.entries(loud) == []
+
+
+def test_a_check_is_a_source() -> None:
+    blind = replace(make_status(), snapshot=Snapshot(checks={"users": Unavailable(NOW.mono, "no bus")}))
+    assert emitted(make_status(), blind) == ["checks.users: no bus"]
+
+
+OFF = Sleep(0, "poweroff")
+
+
+@pytest.mark.parametrize(
+    ("outcome", "lines"),
+    [
+        (
+            CompletedAction(OFF, NOW.mono, ok=True, message="would have powered off", started_at=NOW.mono),
+            ["would have powered off: nobody had needed the server for 22 min"],
+        ),
+        (
+            CompletedAction(OFF, NOW.mono, ok=False, message="somebody inhibits it", started_at=NOW.mono),
+            ["could not power off: somebody inhibits it"],
+        ),
+        (CompletedAction(WarnUsers(0, "poweroff", 60), NOW.mono, ok=True, message="announced"), []),
+        (
+            CompletedAction(WarnUsers(0, "poweroff", 60), NOW.mono, ok=False, message="no terminal"),
+            ["cannot announce that the server is to power off: no terminal"],
+        ),
+        (CompletedAction(CancelWarning(0, "poweroff", ""), NOW.mono, ok=True, message="announced"), []),
+        (
+            CompletedAction(CancelWarning(0, "poweroff", ""), NOW.mono, ok=False, message="no terminal"),
+            ["cannot announce that the server is not to power off: no terminal"],
+        ),
+    ],
+)
+def test_results(outcome: CompletedAction, lines: list[str]) -> None:
+    before, after = make_status("idle"), make_status("idle", outcome=outcome)
+    assert emitted(before, after) == lines
+    assert emitted(before, after, after) == []
+    again = replace(outcome, ended_at=outcome.ended_at + 900)
+    assert emitted(before, after, make_status("idle", outcome=again)) == lines, (
+        "a second one that came to the same is news"
+    )
+
+
+def test_hostile_text_breaks_no_line() -> None:
+    given = STATUSES["evil"]
+    assert given is not None
+    for line in TransitionDetector().entries(given):
+        assert line.message.isprintable()
+        assert all(value.isprintable() for value in line.fields.values())
+    assert make_entry("client", HOSTILE_NAME, client=HOSTILE_NAME).message.isprintable()
+
+
+def woken(given: Status, waking: WakeEvent | None, seconds: float = 2.0) -> Status:
+    """The decision after a night of 8 h; ``waking`` = what is known of it by then."""
+    now = at(seconds, slept=8 * 3600)
+    memory = replace(given.decision.memory, resumed_at=NOW.mono + 2)
+    decision = replace(given.decision, memory=memory)
+    return replace(given, now=now, decision=decision, snapshot=replace(given.snapshot, wake_event=waking))
+
+
+def test_an_ended_sleep_is_reported_once_with_its_duration_and_cause() -> None:
+    chronicle = TransitionDetector()
+    before = make_status("idle")
+    chronicle.entries(before)
+    assert chronicle.entries(woken(before, None)) == [], "not before it is known by what"
+    waking = WakeEvent(
+        NOW.mono + 3, WakeupCause.ALARM, "wake-up source 00:04 (rtc_cmos); the alarm was for backup.timer"
+    )
+    known = woken(before, waking, 3)
+    (told,) = chronicle.entries(known)
+    assert told.message == f"woke up after 8 h of sleep, by the alarm: {waking.detail}"
+    assert told.fields == {
+        "MESSAGE_ID": MESSAGE_IDS["woke"],
+        "POWERD_EVENT": "woke",
+        "POWERD_SUBJECT": "sleep",
+        "POWERD_REASON": waking.detail,
+        "POWERD_CAUSE": "alarm",
+        "POWERD_SLEPT": "28800",
+    }
+    assert chronicle.entries(known) == []
+    assert chronicle.entries(woken(before, waking, 60)) == []
+
+
+@pytest.mark.parametrize(
+    ("why", "text"),
+    [
+        (WakeupCause.NETWORK, "by the network"),
+        (WakeupCause.BUTTON, "by a button"),
+        (WakeupCause.UNKNOWN, "and nothing tells by what"),
+    ],
+)
+def test_each_cause_is_reported(why: WakeupCause, text: str) -> None:
+    before = make_status("idle")
+    assert emitted(before, woken(before, WakeEvent(NOW.mono, why))) == [f"woke up after 8 h of sleep, {text}"]
+
+
+def test_a_sleep_that_no_clock_shows_is_reported_too() -> None:
+    before = make_status("idle")
+    waking = WakeEvent(NOW.mono, WakeupCause.ALARM, clock_advanced=False)
+    after = replace(before, snapshot=replace(before.snapshot, wake_event=waking))
+    assert emitted(before, after) == ["woke up after less than a second of sleep, by the alarm"]
+
+
+def events(*rounds: Status) -> list[tuple[str, str | None]]:
+    chronicle = TransitionDetector()
+    lines = [line for each in rounds for line in chronicle.entries(each)]
+    return [(line.fields["POWERD_EVENT"], line.fields.get("POWERD_REASON")) for line in lines]
+
+
+def test_a_sleep_is_a_warning_a_suspend_and_a_wake_up_each_with_its_cause() -> None:
+    quiet = Reason("sleep rule 1", "nothing keeps the server awake any more", NOW, blocks_sleep=False)
+    why = "about to suspend by sleep rule 1: nobody has needed the server since Mon 22:14"
+    going = Reason("sleep", why, NOW)
+    before = make_status("idle")
+    night = [before, make_status("warning", reasons=(quiet,)), make_status("going-down", reasons=(going,))]
+    after = woken(make_status("awake", reasons=HOME), WakeEvent(NOW.mono + 2, WakeupCause.NETWORK))
+    assert events(*night, after)[1:] == [
+        ("warning", quiet.text),
+        ("going-down", going.text),
+        ("woke", "by the network"),
+        ("phase", "is home"),
+    ]
+
+
+def test_a_wake_storm_is_reported_once() -> None:
+    before = make_status("idle")
+    empty = tuple((NOW.mono - n, WakeupCause.NETWORK) for n in (1200.0, 600.0, 0.0))
+    unrest = WakeStormState(unneeded_wakeups=empty, stay_up_until=NOW.mono + 3600, stay_up_for=3600.0)
+    after = replace(
+        before, decision=replace(before.decision, memory=replace(before.decision.memory, wake_storm=unrest))
+    )
+    assert emitted(before, after) == [
+        "the server was woken 3 times within an hour, and nobody was there: it stays up for 1 h"
+    ]
+    assert emitted(before, after, replace(after, now=at(60))) == []
+    assert any("stays up for 1 h" in line for line in emitted(after)), "by what the boots before have left"
+
+
+def test_a_sleep_that_somebody_else_requests_is_reported_in_observe_mode_too() -> None:
+    going = Reason("sleep", "somebody else puts the server to sleep", NOW)
+    before, after = make_status(mode="observe"), make_status("going-down", mode="observe", reasons=(going,))
+    left = replace(after, snapshot=replace(after.snapshot, shutdown=ShutdownInProgress(NOW.mono, "sleep")))
+    assert events(before, left)[1:] == [("going-down", going.text)]
+    assert events(before, after)[1:] == [], "what would have been done is told by its outcome"
+
+
+def test_what_the_machine_s_own_sources_warn_of_is_reported_once() -> None:
+    cannot = Reason("logind", "sleep rule 1 will not work", NOW, blocks_sleep=False)
+    unarmed = Reason("eth0, eth1", "only its power button wakes the server", NOW, blocks_sleep=False)
+    passing = Reason("wake", "sleeps until 06:28 at most", NOW, blocks_sleep=False)
+    clients = Reason("tv", "is always on", NOW, blocks_sleep=False)
+    given = make_status(reasons=(*HOME, cannot, unarmed, passing, clients))
+    cards = {name: Reading(NOW.mono, NetworkCard(name, "g", "")) for name in ("eth0", "eth1")}
+    given = replace(given, snapshot=replace(given.snapshot, network_cards=cards))
+    chronicle = TransitionDetector()
+    _, first, second = chronicle.entries(given)
+    assert (first.message, first.priority) == ("logind: sleep rule 1 will not work", 4)
+    assert (second.fields["POWERD_EVENT"], second.fields["POWERD_SUBJECT"]) == ("remark", "eth0, eth1")
+    chronicle.entries(make_status())
+    assert chronicle.entries(given) == []

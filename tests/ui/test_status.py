@@ -1,0 +1,163 @@
+"""What ``status`` and ``why`` print."""
+
+from __future__ import annotations
+
+import re
+from textwrap import dedent
+
+import pytest
+from ui.disk_statuses import similar_disks
+from ui.statuses import (
+    NOW,
+    STATUSES,
+    at,
+    clients_unavailable,
+    decision,
+    family,
+    idle,
+    status,
+    warning,
+    with_wake_alarm,
+)
+
+from powerd.core.snapshot import PlannedSleep, Reason, Status
+from powerd.ui.api import status_json
+from powerd.ui.layout import Style, width
+from powerd.ui.status import next_sentence, status_text, why_text
+
+
+def printed(text: str) -> str:
+    return dedent(text).lstrip("\n")
+
+
+@pytest.mark.parametrize("name", STATUSES)
+@pytest.mark.parametrize("text", [status_text, why_text])
+def test_every_line_fits_and_steers_nothing(name: str, text: type) -> None:
+    said: str = text(status_json(STATUSES[name], NOW, "a trouble " * 20))
+    assert said.endswith("\n")
+    for line in said.splitlines():
+        assert width(line) <= 80
+        assert line.isprintable()
+        assert line == line.rstrip()
+
+
+def test_status() -> None:
+    assert status_text(status_json(family(), NOW)) == printed("""
+        state     awake since 19:02 (2 h 14 min)
+        mode      observe: decides and explains, touches nothing
+        because   anna-phone: is home: answers ping
+                  and 2 more: see `powerd why`
+        clients   2 of 5 present, 1 unknown
+        next      Will not sleep while any of these 3 lasts.
+        warnings  1: see `powerd clients`
+    """)
+
+
+def test_status_with_an_alarm_and_warnings_that_why_tells() -> None:
+    assert status_text(status_json(with_wake_alarm(), NOW)) == printed("""
+        state     idle since 21:06 (10 min)
+        mode      enforce: acts on what it decides
+        because   sleep rule 1: waits for its window: 02:00-08:00
+        clients   0 of 4 present
+        next      May power off at 02:14 at the earliest (in 4 h 58 min).
+        wakes     at 06:28, for backup.timer
+        warnings  1: see `powerd why`
+        warnings  1: see `powerd clients`
+    """)
+
+
+def test_status_of_a_failure() -> None:
+    said = status_text(status_json(clients_unavailable(), NOW, "the last decision is 5 min old"))
+    assert "trouble   the last decision is 5 min old\n" in said
+
+
+def test_why() -> None:
+    assert why_text(status_json(family(), NOW)) == printed("""
+        awake since 19:02 (2 h 14 min), observe mode
+
+        Keeps it awake:
+          anna-phone    is home: answers ping                            since 20:58
+          kitchen-bulb  is home: answers ARP                             since Wed 21:16
+          workshop.lan  may be home: its last question could not be      since 21:15
+                        asked
+
+        Worth knowing:
+          kitchen-bulb  is always on; if it is nobody's own, stop        since Wed 21:16
+                        counting it with ignore = ["02:00:00:00:00:0b"]
+
+        Will not sleep while any of these 3 lasts.
+    """)
+
+
+def test_why_while_idle() -> None:
+    assert why_text(status_json(idle("enforce"), NOW)) == printed("""
+        idle since 21:06 (10 min), enforce mode
+
+        Because:
+          sleep rule 1  waits for its window: 02:00-08:00                    since 21:06
+
+        May power off at 02:14 at the earliest (in 4 h 58 min).
+    """)
+
+
+NO_RULE = Reason(
+    "sleep", "no [[sleep]] rule is configured, so the server never sleeps", NOW, blocks_sleep=False
+)
+HOME = Reason("tv", "is home", NOW)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (idle("observe"), "Would power off at 02:14 at the earliest (in 4 h 58 min)."),
+        (idle("enforce"), "May power off at 02:14 at the earliest (in 4 h 58 min)."),
+        (warning("enforce"), "Will suspend at 21:16 (in 45 s), unless something stirs."),
+        (warning("observe"), "Would suspend at 21:16 (in 45 s), unless something stirs."),
+        (
+            status(decision("warning", (), (), PlannedSleep(0, "suspend", at(-1)))),
+            "Would suspend now, unless something stirs.",
+        ),
+        (status(decision("going-down")), "Going down now."),
+        (status(decision("awake", (HOME,))), "Will not sleep while this lasts."),
+        (status(decision("awake", (HOME, HOME))), "Will not sleep while any of these 2 lasts."),
+        (
+            status(decision("awake", (HOME, NO_RULE))),
+            "No [[sleep]] rule is configured, so the server never sleeps.",
+        ),
+        (status(decision("idle")), "No sleep is in sight."),
+        (None, "Every source looks for the first time; nothing is decided yet."),
+    ],
+)
+def test_outlook(given: Status | None, said: str) -> None:
+    assert next_sentence(status_json(given, NOW)) == said
+
+
+@pytest.mark.parametrize(
+    ("count", "whose", "since"), [(4, "sdb, sdc, sdd, sde", "21:09"), (5, "sdb and 4 more", "21:10")]
+)
+def test_the_same_reason_of_several_disks_is_printed_once(count: int, whose: str, since: str) -> None:
+    said = why_text(status_json(similar_disks(count), NOW)).splitlines()
+    rows = [re.split(" {2,}", line.strip()) for line in said if "since 21" in line]
+    assert rows[0] == [whose, "waits for 20min of idleness", f"since {since}"]
+    assert [row[1] for row in rows[1:]] == ["is told to stand by"]
+
+
+def test_an_action_of_a_newer_daemon_is_printed_unchanged() -> None:
+    said = status_json(idle(), NOW)
+    said["decision"]["action"] = "levitate"
+    assert next_sentence(said).startswith("Would levitate at 02:14")
+
+
+def test_paint_colours_but_changes_no_text() -> None:
+    painted: list[Style] = []
+
+    def paint(text: str, style: Style) -> str:
+        painted.append(style)
+        return f"<{text}>"
+
+    for name in STATUSES:
+        said = status_json(STATUSES[name], NOW)
+        for text in (status_text, why_text):
+            marked = text(said, paint).replace("<", "").replace(">", "")
+            assert marked.split() == text(said).replace("<", "").replace(">", "").split()
+    assert {"strong", "dim", "good", "doubt"} <= set(painted)

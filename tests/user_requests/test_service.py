@@ -1,0 +1,154 @@
+"""A person has a drive checked, or has it test itself: in whatever mode, and never one that sleeps.
+
+Wishes that a disk stand by are in tests/test_disks_wish.py, and that a client wake up in tests/test_wake.py.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from operator import attrgetter
+from pathlib import Path
+
+import pytest
+from simulation.household import BERLIN, daily, person
+from simulation.test_disks_week import SimulatedDiskServer
+
+from powerd.config.load import parse
+from powerd.daemon import Daemon
+from powerd.disks.disk_id import DiskId
+from powerd.disks.model import DiskAction, DiskResult
+from powerd.requests.model import RequestRefusedError
+from powerd.simulation.virtual_loop import VirtualLoop, run
+from powerd.simulation.world import posix_time
+from powerd.smart.model import Health
+
+WELL = Health(checked_at=0, protocol="ata", passed=True, temperature=31, test_minutes=(2, 240))
+CONFIG = b'[clients]\nlearn = "0s"\n[disks]\nspin_down_after = "0s"\n'
+
+
+class SlowDiskServer(SimulatedDiskServer):
+    """Its drives take their time; ``takes`` seconds."""
+
+    takes = 0.3
+    breaks = False
+
+    async def execute_disk_action(self, order: DiskAction) -> DiskResult:
+        await asyncio.sleep(self.takes)
+        if self.breaks:
+            raise ZeroDivisionError
+        return await super().execute_disk_action(order)
+
+
+def run_daemon(tmp_path: Path, test: Callable[[SlowDiskServer, Daemon], Awaitable[None]]) -> None:
+    """Observe mode; two drives that have been seen."""
+    loop = VirtualLoop()
+    nas = SlowDiskServer(
+        loop.time, [person("anna", 11, daily(0, 24))], BERLIN, posix_time(BERLIN, "2026-06-01 12:00")
+    )
+    nas.add_disks(2, tmp_path)
+    for spindle in nas.drives.values():
+        spindle.health = WELL
+
+    async def main() -> None:
+        daemon = Daemon(parse(CONFIG, "test"), nas, nas, nas, on_finding=nas.record_finding)
+        life = asyncio.create_task(daemon.run())
+        await asyncio.sleep(5)
+        await test(nas, daemon)
+        life.cancel()
+
+    run(main(), loop=loop)
+    nas.files().close()
+
+
+def checked(daemon: Daemon, disk: DiskId) -> Health | None:
+    assert daemon.status is not None
+    return daemon.status.decision.smart[disk].record.last
+
+
+def test_a_check_is_shown_at_once(tmp_path: Path) -> None:
+    async def test(nas: SlowDiskServer, daemon: Daemon) -> None:
+        name = await daemon.requests.check_health("sda")
+        assert name == next(iter(nas.drives))
+        await asyncio.sleep(0.1)
+        last = checked(daemon, name)
+        assert last is not None
+        assert last == replace(WELL, checked_at=last.checked_at)
+        assert nas.now().wall.timestamp() - last.checked_at < 1
+
+    run_daemon(tmp_path, test)
+
+
+def test_a_drive_that_takes_long_is_not_waited_for_and_the_answer_comes_all_the_same(tmp_path: Path) -> None:
+    async def test(nas: SlowDiskServer, daemon: Daemon) -> None:
+        nas.takes = 45
+        begun = nas.time()
+        name = await daemon.requests.check_health("sda")
+        assert nas.time() - begun == pytest.approx(10, abs=0.1)
+        assert checked(daemon, name) is None
+        await asyncio.sleep(60)
+        assert checked(daemon, name) is not None
+
+    run_daemon(tmp_path, test)
+
+
+def test_a_drive_in_standby_is_left_alone_and_reported(tmp_path: Path) -> None:
+    async def test(nas: SlowDiskServer, daemon: Daemon) -> None:
+        spindle = next(iter(nas.drives.values()))
+        spindle.spins = False
+        with pytest.raises(RequestRefusedError, match="sleeps"):
+            await daemon.requests.check_health("sda")
+        with pytest.raises(RequestRefusedError, match="sleeps"):
+            await daemon.requests.start_self_test("sda", "short")
+        assert not spindle.spins
+        with pytest.raises(RequestRefusedError, match='no disk "sdz"'):
+            await daemon.requests.check_health("sdz")
+
+    run_daemon(tmp_path, test)
+
+
+def test_a_self_test_by_hand_is_remembered(tmp_path: Path) -> None:
+    async def test(nas: SlowDiskServer, daemon: Daemon) -> None:
+        name = await daemon.requests.check_health("sda")
+        await daemon.requests.start_self_test("sda", "short")
+        await asyncio.sleep(1)
+        assert daemon.status is not None
+        report = daemon.status.decision.smart[name]
+        assert report.testing
+        assert set(report.record.test_started_at) == {"short"}
+        assert len(nas.drives[name].times_of("short")) == 1
+
+    run_daemon(tmp_path, test)
+
+
+def test_two_who_ask_at_the_same_time_share_a_check(tmp_path: Path) -> None:
+    """Nor is the drive, or the server, put to sleep under the second one."""
+
+    async def test(nas: SlowDiskServer, daemon: Daemon) -> None:
+        names = await asyncio.gather(*(daemon.requests.check_health(word) for word in ("sda", "sda", "sdb")))
+        assert names == [*list(nas.drives)[:1] * 2, list(nas.drives)[1]]
+        assert [len(spindle.times_of("health")) for spindle in nas.drives.values()] == [1, 1]
+        assert not daemon.state.snapshot().running_actions
+
+    run_daemon(tmp_path, test)
+
+
+def test_an_internal_failure_is_reported_and_ends_the_request(tmp_path: Path) -> None:
+    async def test(nas: SlowDiskServer, daemon: Daemon) -> None:
+        nas.breaks = True
+        with pytest.raises(RequestRefusedError, match="it failed inside powerd: ZeroDivisionError"):
+            await daemon.requests.check_health("sda")
+        assert not daemon.state.snapshot().running_actions
+        assert not any(attrgetter("_disks._source._meters._orders")(daemon).values())
+
+    run_daemon(tmp_path, test)
+
+
+def test_an_observer_stops_no_disk_for_anybody(tmp_path: Path) -> None:
+    async def test(nas: SlowDiskServer, daemon: Daemon) -> None:
+        with pytest.raises(RequestRefusedError, match=r'observes only.*mode = "enforce" lets it'):
+            await daemon.requests.spin_down(next(iter(nas.drives)))
+        assert not daemon.state.snapshot().spin_down_requests
+
+    run_daemon(tmp_path, test)

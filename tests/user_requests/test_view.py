@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+from ui.statuses import HOSTILE_NAME
+
+from powerd.requests.view import keep_created_text, keep_dropped_text, keep_list_text, wake_on_lan_text
+from powerd.ui.api import KeepJson, WakeOnLanJson
+from powerd.ui.layout import width
+
+NOW = "2026-01-12T21:16:00+01:00"
+BACKUP: KeepJson = {"id": "3", "because": "backup", "since": NOW, "until": "2026-01-12T23:17:00+01:00"}
+RSYNC: KeepJson = {"id": "h1", "because": "rsync", "since": NOW, "until": None}
+
+
+def test_keeps_are_a_table() -> None:
+    long = KeepJson(id="12", because="moving " * 20, since=NOW, until="2026-01-15T08:00:00+01:00")
+    text = keep_list_text([BACKUP, RSYNC, long], NOW)
+    assert text.splitlines()[:3] == [
+        "ID  UNTIL      LEFT       BECAUSE",
+        "3   23:17      2 h 1 min  backup",
+        "h1  it ends    -          rsync",
+    ]
+    assert [line.split()[0] for line in text.splitlines()[1:4]] == ["3", "h1", "12"]
+    assert all(width(line) <= 80 for line in text.splitlines())
+
+
+def test_an_empty_list_is_shown_as_none() -> None:
+    assert keep_list_text([], NOW) == "Nothing keeps it awake on purpose.\n"
+
+
+def test_a_keep_shows_how_to_drop_it() -> None:
+    assert (
+        keep_created_text(BACKUP)
+        == "Kept awake until 23:17: backup.\nTo end it earlier: powerd keep --drop 3\n"
+    )
+    assert keep_created_text({**BACKUP, "because": ""}).startswith("Kept awake until 23:17.\n")
+    assert keep_dropped_text(BACKUP) == "Dropped keep 3: backup.\n"
+
+
+def test_a_mac_address_is_not_printed_twice() -> None:
+    mac = "02:00:00:00:00:09"
+    woken: WakeOnLanJson = {"host": mac, "mac": mac, "sent": [{"link": "eth0", "to": "10.0.0.255"}]}
+    assert wake_on_lan_text(woken) == f"Sent three magic packets for {mac} to 10.0.0.255 (eth0).\n"
+
+
+def test_hostile_text_steers_no_terminal() -> None:
+    evil: KeepJson = {**BACKUP, "because": HOSTILE_NAME, "id": HOSTILE_NAME}
+    woken: WakeOnLanJson = {
+        "host": HOSTILE_NAME,
+        "mac": HOSTILE_NAME,
+        "sent": [{"link": HOSTILE_NAME, "to": HOSTILE_NAME}],
+    }
+    for text in (
+        keep_list_text([evil], NOW),
+        keep_created_text(evil),
+        keep_dropped_text(evil),
+        wake_on_lan_text(woken),
+    ):
+        assert all(line.isprintable() for line in text.split("\n"))

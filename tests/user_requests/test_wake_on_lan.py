@@ -1,0 +1,134 @@
+"""Waking: whom a word means, and where packets for it go."""
+
+from __future__ import annotations
+
+import asyncio
+from ipaddress import IPv4Interface
+
+import pytest
+from fakes.ports import RecordingPorts
+
+from powerd.linux.values import Lan, Link
+from powerd.presence.model import Client, ClientId
+from powerd.requests.model import RequestRefusedError, WakeOnLanResult
+from powerd.requests.wake_on_lan import WakeTarget, broadcast_addresses, find_target, normalize_mac, wake_host
+
+
+def client(n: int, name: str | None, *, mac: bool = True, address: str | None = None) -> Client:
+    card = f"02:00:00:00:00:{n:02x}" if mac else None
+    where = address or f"10.0.0.{n}"
+    return Client(ClientId(card or where), (where,), card, name, ("learned",))
+
+
+TV, NAS = client(1, "TV.lan"), client(2, "nas")
+PHONE, OTHER = client(3, "phone"), client(4, "phone")
+REMOTE, BARE = client(5, "shop", mac=False, address="10.9.0.5"), client(6, None)
+EVERY = (TV, NAS, PHONE, OTHER, REMOTE, BARE)
+
+
+@pytest.mark.parametrize(
+    "word", ["tv.lan", "TV", "tv.lan.", " tv ", "10.0.0.1", "02:00:00:00:00:01", "020000000001"]
+)
+def test_a_client_is_found_by_all_its_names(word: str) -> None:
+    assert find_target(word, EVERY) == WakeTarget("TV.lan", "02:00:00:00:00:01", ("10.0.0.1",))
+
+
+def test_a_mac_that_nobody_knows_is_woken_too() -> None:
+    assert find_target("AA-BB-CC-DD-EE-FF", EVERY) == WakeTarget("aa:bb:cc:dd:ee:ff", "aa:bb:cc:dd:ee:ff")
+
+
+@pytest.mark.parametrize(
+    ("word", "text", "unknown"),
+    [
+        ("nass", 'no client is known as "nass"; did you mean nas?', True),
+        ("xyzzy", 'no client is known as "xyzzy"; `powerd clients` names all', True),
+        ("", 'no client is known as ""; `powerd clients` names all', True),
+        ("phone", "say which: 02:00:00:00:00:03, 02:00:00:00:00:04", True),
+        ("shop", "the MAC address of shop is not known", False),
+    ],
+)
+def test_an_unsendable_packet_is_reported(word: str, text: str, unknown: bool) -> None:  # noqa: FBT001 - a column
+    with pytest.raises(RequestRefusedError) as caught:
+        find_target(word, EVERY)
+    assert text in str(caught.value)
+    assert caught.value.not_found is unknown
+
+
+@pytest.mark.parametrize(
+    ("word", "mac"),
+    [
+        ("aabb.ccdd.eeff", "aa:bb:cc:dd:ee:ff"),
+        ("aa:bb:cc:dd:ee", None),
+        ("aa:bb:cc:dd:ee:fg", None),
+        ("10.0.0.1", None),
+    ],
+)
+def test_canonical(word: str, mac: str | None) -> None:
+    assert normalize_mac(word) == mac
+
+
+def link(name: str, *addresses: str, ready: bool = True) -> Link:
+    return Link(2, name, "02:00:00:00:00:ff", ready, tuple(IPv4Interface(each) for each in addresses))
+
+
+LAN = Lan(
+    (
+        link("eth0", "10.0.0.254/24"),
+        link("eth1", "10.1.0.1/16", "192.168.7.1/28"),
+        link("eth2", "10.0.0.253/24"),
+        link("eth3", "172.16.0.1/24", ready=False),
+        link("ppp0", "10.5.5.5/32", "10.6.6.6/31"),
+    )
+)
+
+
+@pytest.mark.parametrize(
+    ("addresses", "sent"),
+    [
+        (["10.0.0.1"], [("eth2", "10.0.0.255")]),
+        (["192.168.7.9"], [("eth1", "192.168.7.15")]),
+        (["10.0.0.1", "10.1.9.9"], [("eth2", "10.0.0.255"), ("eth1", "10.1.255.255")]),
+    ],
+)
+def test_packets_go_to_the_networks_of_a_client(addresses: list[str], sent: list[tuple[str, str]]) -> None:
+    assert [to for _, to in broadcast_addresses(addresses, LAN)] == [to for _, to in sent]
+
+
+@pytest.mark.parametrize("addresses", [[], ["10.9.0.5"], ["172.16.0.9"]])
+def test_else_to_every_network_that_is_up(addresses: list[str]) -> None:
+    assert [to for _, to in broadcast_addresses(addresses, LAN)] == [
+        "10.0.0.255",
+        "10.1.255.255",
+        "192.168.7.15",
+    ]
+
+
+def test_of_two_links_on_one_network_the_first_is_named() -> None:
+    assert broadcast_addresses(["10.0.0.1"], LAN) == (("eth0", "10.0.0.255"),)
+
+
+class FakeLinks:
+    """Eyes that see one LAN."""
+
+    def __init__(self, lan: Lan) -> None:
+        self._lan = lan
+
+    async def lan(self) -> Lan:
+        return self._lan
+
+
+def call(word: str, hands: RecordingPorts, lan: Lan = LAN) -> WakeOnLanResult:
+    return asyncio.run(wake_host(word, {each.id: each for each in EVERY}, FakeLinks(lan), hands))
+
+
+def test_the_sent_packets_are_reported() -> None:
+    hands = RecordingPorts()
+    assert call("tv", hands) == WakeOnLanResult("TV.lan", "02:00:00:00:00:01", (("eth0", "10.0.0.255"),))
+    assert hands.calls == [("magic", "02:00:00:00:00:01", ("10.0.0.255",))]
+
+
+def test_a_machine_that_refuses_is_a_no() -> None:
+    with pytest.raises(RequestRefusedError, match="Network is unreachable"):
+        call("tv", RecordingPorts(error="cannot send: Network is unreachable"))
+    with pytest.raises(RequestRefusedError, match="no network card"):
+        call("tv", RecordingPorts(), Lan((link("eth0", "10.0.0.254/24", ready=False),)))
