@@ -211,10 +211,10 @@ class MachineFacts(NamedTuple):
 machine_facts = st.builds(
     MachineFacts,
     locks=st.lists(locks, max_size=2).map(tuple),
-    pressed=st.none() | whole(0, 3600),
+    key_press_age=st.none() | whole(0, 3600),
     timers=timer_facts,
-    left=st.none() | st.tuples(whole(0, 1200), st.sampled_from(["sleep", "shutdown"])),
-    blind=st.sampled_from([None, None, None, LOGIND, TIMERS, NETWORK_CARDS]),
+    departure=st.none() | st.tuples(whole(0, 1200), st.sampled_from(["sleep", "shutdown"])),
+    unavailable_source=st.sampled_from([None, None, None, LOGIND, TIMERS, NETWORK_CARDS]),
 )
 
 

@@ -292,21 +292,21 @@ attributes = st.builds(
 tests = st.builds(SelfTest, texts, texts, st.none() | st.booleans(), st.none() | st.integers(0, 9))
 healths = st.builds(
     Health,
-    at=st.floats(0, 1e10),
+    checked_at=st.floats(0, 1e10),
     protocol=st.sampled_from(["ata", "nvme", "scsi"]),
     passed=st.none() | st.booleans(),
     faults=st.integers(0, 255).map(Fault),
     temperature=st.none() | st.integers(-50, 200),
-    limit=st.none() | st.integers(1, 100),
+    temperature_limit=st.none() | st.integers(1, 100),
     counters=counters,
     attributes=st.lists(attributes, max_size=4).map(tuple),
-    critical=st.lists(texts, max_size=2).map(tuple),
+    critical_warnings=st.lists(texts, max_size=2).map(tuple),
     spare=st.none() | st.tuples(st.integers(0, 255), st.integers(0, 255)),
-    tests=st.lists(
+    self_tests=st.lists(
         st.builds(SelfTest, texts, texts, st.none() | st.booleans(), st.none() | st.integers(0, 9)),
         max_size=5,
     ).map(tuple),
-    partial=texts,
+    incomplete_reason=texts,
 )
 
 

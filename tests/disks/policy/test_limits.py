@@ -121,7 +121,7 @@ ORDERS: st.SearchStrategy[DiskAction] = st.one_of(
 )
 FOUND: st.SearchStrategy[DiskResult | None] = st.one_of(
     st.sampled_from(FailureCause),
-    st.builds(PowerStatus, st.sampled_from(PowerMode), stopped=st.booleans()),
+    st.builds(PowerStatus, st.sampled_from(PowerMode), spin_down_sent=st.booleans()),
     st.sampled_from(
         [None, PowerFeatures(127, apm_supported=True), HealthReading(Health(0, "ata", passed=True))]
     ),
