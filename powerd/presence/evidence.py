@@ -1,28 +1,27 @@
-"""What the answers of a sweep say of one client; pure.
+"""Plans the probes of clients, and derives from the replies whether a client is present.
 
-The rule behind every line: a question that could not be asked says nothing, and silence is only what
-follows a question that was really asked, in a way that this client could have answered.
-
-How each client is to be asked: one question per address, by the protocols it could answer; no I/O.
+The rule of this module: a probe that could not be sent proves nothing. A client is silent only if a probe was
+sent that the client could have answered, and no reply came in time.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Address
 from typing import Final, Literal, NamedTuple
 
+from powerd.core.time import Reading, Unavailable
 from powerd.linux.values import HostError, Lan, ProbeOutcome, ProbeReply, ProbeRequest
-from powerd.presence.model import Client, EvidenceKind, Observation
+from powerd.presence.model import Client, ClientId, EvidenceKind, Observation
 
 ArpMode = Literal["auto", "always", "never"]
 MAX_SILENCE_GAP: Final = 2.5
-"""Silence is one silence while its questions are at most so many rounds apart."""
+"""Silence is continuous if its probes are at most this many poll intervals apart."""
 
 
 class Evidence(NamedTuple):
-    """One proof that a client is there: the kind, when (monotonic seconds), the round trip time."""
+    """A proof that a client is present: its kind, monotonic time, and round trip time (seconds)."""
 
     kind: EvidenceKind
     at: float
@@ -30,18 +29,115 @@ class Evidence(NamedTuple):
 
 
 class ProbeResult(NamedTuple):
-    """What one client's replies come to: evidence, or silence, or why neither; all None = not asked."""
+    """The result of all probes of one client.
+
+    Attributes:
+        evidence: it is present; None = no evidence.
+        silent: it was probed conclusively and did not answer.
+        failure: why it could not be probed conclusively, a clause. Without any of the three it was not
+            probed.
+    """
 
     evidence: Evidence | None = None
     silent: bool = False
     failure: str | None = None
 
 
-def arp_proves_presence(arp_mode: ArpMode, observation: Observation) -> bool:
-    """Whether link-layer evidence alone shows this client to be awake.
+@dataclass(slots=True)
+class ClientRecord:
+    """What the source remembers of a client between polls.
 
-    A sleeping PC's network card still answers ARP for it (Wake-on-LAN offload); one that has ever answered
-    ICMP would do so again if it were awake.
+    Attributes:
+        observation: what has been observed of it.
+        last_probed: monotonic time of its last conclusive probe; None = never, or the last probe failed.
+        reading: the last published reading; None = none yet.
+        arp_silent: it did not answer the last ARP request, so no echo request can reach it on its own link.
+    """
+
+    observation: Observation
+    last_probed: float | None = None
+    reading: Reading[Observation] | Unavailable | None = None
+    arp_silent: bool = False
+
+
+def plan_probes(
+    clients: Iterable[Client],
+    records: Mapping[ClientId, ClientRecord],
+    lan: Lan,
+    arp_mode: ArpMode,
+    *,
+    arp_only_if_silent: bool,
+) -> list[ProbeRequest]:
+    """One request per address, in the order of the clients; none for an address whose link has no carrier.
+
+    Two clients may share an address (a reservation and a lease); its request then serves both.
+
+    Args:
+        clients: the clients to probe.
+        records: what is remembered of each.
+        lan: this server's links.
+        arp_mode: ``[clients] arp``.
+        arp_only_if_silent: send no echo request to a client that did not answer the last ARP request. For
+            each of them the kernel would send three ARP requests of its own, which costs a wake-up per poll.
+    """
+    requests: dict[str, ProbeRequest] = {}
+    for client in clients:
+        record = records[client.id]
+        arp_sufficient = arp_proves_presence(arp_mode, record.observation)
+        arp_only = arp_only_if_silent and record.arp_silent
+        for address in client.addresses:
+            link = lan.link_of(IPv4Address(address))
+            if link is None or link.ready:
+                icmp = link is None or not arp_only
+                request = ProbeRequest(address, link, icmp=icmp, arp_sufficient=arp_sufficient)
+                requests[address] = _merge_requests(request, requests.get(address))
+    return list(requests.values())
+
+
+def _merge_requests(request: ProbeRequest, other: ProbeRequest | None) -> ProbeRequest:
+    if other is None:
+        return request
+    return ProbeRequest(
+        request.address,
+        request.link or other.link,
+        icmp=request.icmp or other.icmp,
+        arp_sufficient=request.arp_sufficient or other.arp_sufficient,
+    )
+
+
+def check_links(lan: Lan) -> None:
+    """Check that this server can probe hosts on any LAN at all.
+
+    Raises:
+        HostError: it cannot, so silence would prove nothing.
+    """
+    if not lan.links:
+        raise HostError("this server has no Ethernet or Wi-Fi interface, so no client can be seen")
+    names = ", ".join(link.name for link in lan.links)
+    if not any(link.ready for link in lan.links):
+        raise HostError(f"{names}: no carrier, so no client can be seen; check the cable or the Wi-Fi")
+    if not any(link.ready and link.addresses for link in lan.links):
+        raise HostError(
+            f"{names}: no IPv4 address, so no client can be seen; check the network configuration"
+        )
+
+
+def link_error(address: str, lan: Lan) -> str | None:
+    """Why no host in the subnet of ``address`` can be probed; None = the hosts can be probed."""
+    link = lan.link_of(IPv4Address(address))
+    return None if link is None or link.ready else f"{link.name} has no carrier"
+
+
+def on_link(client: Client, lan: Lan) -> bool:
+    """Whether any of its addresses is on a LAN of this server; True for a client without addresses."""
+    return not client.addresses or any(lan.link_of(IPv4Address(each)) for each in client.addresses)
+
+
+def arp_proves_presence(arp_mode: ArpMode, observation: Observation) -> bool:
+    """Whether link-layer evidence alone proves that this client is awake.
+
+    The network card of a sleeping PC may answer ARP (Wake-on-LAN offload). A client that has ever answered
+    ICMP would answer it again if it were awake.
     """
     return arp_mode == "always" or (arp_mode == "auto" and not observation.answers_icmp)
 
@@ -49,12 +145,12 @@ def arp_proves_presence(arp_mode: ArpMode, observation: Observation) -> bool:
 def evaluate_replies(
     replies: Sequence[ProbeReply], *, arp_sufficient: bool, proxy_macs: frozenset[str], now: float
 ) -> ProbeResult:
-    """Join the replies from all addresses of one client.
+    """Combine the replies for all addresses of one client.
 
     Args:
         replies: one per address.
-        arp_sufficient: see arp_counts().
-        proxy_macs: MAC addresses of routers, which answer ARP for hosts behind them.
+        arp_sufficient: see arp_proves_presence().
+        proxy_macs: MAC addresses of routers, which answer ARP on behalf of other hosts.
         now: monotonic seconds at the end of the sweep.
     """
     for reply in replies:
@@ -68,12 +164,12 @@ def evaluate_replies(
         (reply for reply in probed if not _is_conclusive(reply, arp_sufficient=arp_sufficient)), None
     )
     if inconclusive is not None:
-        return ProbeResult(failure=f"could not be asked: {inconclusive.error or 'the question was not sent'}")
+        return ProbeResult(failure=f"could not be probed: {inconclusive.error or 'no probe was sent'}")
     return ProbeResult(silent=bool(probed) and len(probed) == len(replies))
 
 
 def not_probed(reply: ProbeReply) -> bool:
-    """Whether nothing was asked that proves anything; an ARP answer that does not count wants a ping."""
+    """Whether no probe was sent that proves anything; an insufficient ARP reply calls for an echo request."""
     return reply.icmp is ProbeOutcome.NOT_PROBED and reply.arp in {
         ProbeOutcome.NOT_PROBED,
         ProbeOutcome.ANSWERED,
@@ -81,9 +177,9 @@ def not_probed(reply: ProbeReply) -> bool:
 
 
 def _is_conclusive(reply: ProbeReply, *, arp_sufficient: bool) -> bool:
-    """Whether an unanswered host was asked in a way that it could have answered.
+    """Whether a silent host was probed in a way that it could have answered.
 
-    A host on this link that does not answer ARP cannot be spoken to at all, so its silence says all.
+    Silence to ARP is conclusive by itself: no other packet can reach a host that does not answer ARP.
     """
     if reply.arp is ProbeOutcome.SILENT:
         return True
@@ -92,26 +188,24 @@ def _is_conclusive(reply: ProbeReply, *, arp_sufficient: bool) -> bool:
     return reply.icmp is ProbeOutcome.SILENT
 
 
-def update_observation(  # noqa: PLR0913 - what was, what came, and four circumstances, all named
+def update_observation(  # noqa: PLR0913 - two values and four circumstances, by keyword
     previous: Observation,
     result: ProbeResult,
     *,
     last_probed: float | None,
     now: float,
-    every: float,
+    poll_interval: float,
     shared_address: bool = False,
 ) -> Observation:
-    """The sighting after this look.
+    """The observation after a poll.
 
     Args:
-        previous: after the look before.
-        result: what this look brought.
-        last_probed: when the client was last asked to some purpose; None = never, or the last question
-            failed.
+        previous: the observation before it.
+        result: the result of the poll.
+        last_probed: see ClientRecord.
         now: monotonic seconds.
-        every: seconds between rounds.
-        shared_address: another client has an address of this one, so an answer to a ping may have been the
-            other's.
+        poll_interval: seconds.
+        shared_address: another client has one of its addresses, so an echo reply may be the other's.
     """
     if result.evidence is not None:
         return replace(
@@ -125,79 +219,15 @@ def update_observation(  # noqa: PLR0913 - what was, what came, and four circums
         )
     if not result.silent:
         return replace(previous, silent_since=None) if result.failure else previous
-    unbroken = last_probed is not None and now - last_probed <= MAX_SILENCE_GAP * every
-    if unbroken and previous.silent_since is not None:
+    max_gap = MAX_SILENCE_GAP * poll_interval
+    continuous = last_probed is not None and now - last_probed <= max_gap
+    if continuous and previous.silent_since is not None:
         return previous
-    answered = (
-        unbroken and previous.last_seen is not None and now - previous.last_seen <= MAX_SILENCE_GAP * every
-    )
-    return replace(previous, silent_since=previous.last_seen if answered else now)
+    seen_before = continuous and previous.last_seen is not None and now - previous.last_seen <= max_gap
+    return replace(previous, silent_since=previous.last_seen if seen_before else now)
 
 
 def best_evidence(candidates: Iterable[Evidence]) -> Evidence | None:
     """The latest evidence; of two at one time, the stronger kind."""
     order = list(EvidenceKind)
-    return max(candidates, key=lambda proof: (proof.at, -order.index(proof.kind)), default=None)
-
-
-class ProbeTarget(NamedTuple):
-    """A client to be asked; ``arp_alone`` = only by ARP, where it is on a link of this server."""
-
-    client: Client
-    observation: Observation
-    arp_only: bool = False
-
-
-def plan_probes(targets: Iterable[ProbeTarget], lan: Lan, arp_mode: ArpMode) -> list[ProbeRequest]:
-    """One question per address, in the order of the clients; none to an address whose link is dead.
-
-    Two clients may share an address, a reservation's and a lease's: it is asked whatever either could answer.
-    """
-    requests: dict[str, ProbeRequest] = {}
-    for target in targets:
-        arp_sufficient = arp_proves_presence(arp_mode, target.observation)
-        for address in target.client.addresses:
-            if link_error(address, lan) is None:
-                link = lan.link_of(IPv4Address(address))
-                request = ProbeRequest(
-                    address, link, icmp=link is None or not target.arp_only, arp_sufficient=arp_sufficient
-                )
-                requests[address] = _merge_requests(request, requests.get(address))
-    return list(requests.values())
-
-
-def check_links(lan: Lan) -> None:
-    """Whether this server has an ear on any LAN at all.
-
-    Raises:
-        HostError: it has none, so the silence of all others would say nothing.
-    """
-    if not lan.links:
-        raise HostError("this server has no Ethernet or Wi-Fi interface, so nobody can be seen")
-    names = ", ".join(link.name for link in lan.links)
-    if not any(link.ready for link in lan.links):
-        raise HostError(f"{names}: no carrier, so nobody can be seen; check the cable or the Wi-Fi")
-    if not any(link.ready and link.addresses for link in lan.links):
-        raise HostError(f"{names}: no IPv4 address, so nobody can be seen; check the network configuration")
-
-
-def link_error(address: str, lan: Lan) -> str | None:
-    """Why nobody on this address's own network can be asked; None = they can."""
-    link = lan.link_of(IPv4Address(address))
-    return None if link is None or link.ready else f"{link.name} has no carrier"
-
-
-def on_link(client: Client, lan: Lan) -> bool:
-    """Whether any of its addresses is on a LAN of this server; one without addresses is taken to be."""
-    return not client.addresses or any(lan.link_of(IPv4Address(each)) for each in client.addresses)
-
-
-def _merge_requests(request: ProbeRequest, other: ProbeRequest | None) -> ProbeRequest:
-    if other is None:
-        return request
-    return ProbeRequest(
-        request.address,
-        request.link or other.link,
-        icmp=request.icmp or other.icmp,
-        arp_sufficient=request.arp_sufficient or other.arp_sufficient,
-    )
+    return max(candidates, key=lambda evidence: (evidence.at, -order.index(evidence.kind)), default=None)

@@ -1,19 +1,23 @@
-"""Hosts that may come and go, and what is known of each."""
+"""Clients: hosts whose presence may keep the server awake, and what is observed of each."""
 
 from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
-from typing import NewType
+from typing import Final, NewType
 
 from powerd.core.time import Moment
 
 ClientId = NewType("ClientId", str)
-"""A client's stable name: its MAC address, or its IP address where no MAC is known."""
+"""A client's stable identifier: its MAC address, or its IP address where no MAC is known."""
+HOSTS_SOURCE: Final = "hosts"
+"""Source of clients that ``[clients] hosts`` names."""
+LEARNED_SOURCE: Final = "learned"
+"""Source of clients that were learned from the neighbour table."""
 
 
 class EvidenceKind(enum.StrEnum):
-    """The kind of evidence that a client is there, strongest first."""
+    """The kind of evidence that a client is present, strongest first."""
 
     ICMP = "icmp"
     STATION = "wifi"
@@ -23,15 +27,15 @@ class EvidenceKind(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """A host that may come and go, as the lease files, the configuration or the neighbour table name it.
+    """A host that lease files, the configuration or the neighbour table name.
 
     Attributes:
         id: stable over address changes where a MAC address is known.
-        addresses: IPv4 addresses to ask, the most recently leased first.
+        addresses: IPv4 addresses to probe, the most recently leased first.
         mac: lower case with colons, or None.
         name: host name without a trailing dot, or None.
-        sources: where it is known from, e.g. ``("dhcpd.leases", "learned")``.
-        stale: its lease file has vanished or no longer names it; kept for a while.
+        sources: what names it, e.g. ``("dhcpd.leases", "learned")``.
+        stale: its lease file is missing, invalid, or has stopped naming it within the grace period.
     """
 
     id: ClientId
@@ -43,7 +47,7 @@ class Client:
 
     @property
     def label(self) -> str:
-        """What a person calls it: its name, else its address, else its MAC."""
+        """What users see: its name, else its address, else its MAC."""
         return self.name or (self.addresses[0] if self.addresses else self.id)
 
 
@@ -52,13 +56,13 @@ class Observation:
     """What has been observed of one client.
 
     Attributes:
-        last_seen: when there was last evidence of it; None = never since powerd started.
+        last_seen: time of the last evidence, CLOCK_MONOTONIC; None = none since powerd started.
         evidence: the kind of that evidence.
         rtt: the round trip time of that evidence, seconds; None where it has none.
-        silent_since: the first of an unbroken row of unanswered questions; None while it
-            answers, and after any question that could not be asked.
-        answers_icmp: it has answered an ICMP echo at least once.
-        on_link: at least one of its addresses is on a LAN of this server; others are asked by ICMP only.
+        silent_since: time of the first of a continuous series of unanswered probes; None while the client
+            answers, and after a probe that could not be sent.
+        answers_icmp: it has answered an ICMP echo request at least once.
+        on_link: at least one of its addresses is on a LAN of this server; others are probed by ICMP only.
     """
 
     last_seen: float | None = None
@@ -70,7 +74,7 @@ class Observation:
 
 
 class ClientState(enum.StrEnum):
-    """Whether a client is there. Unknown keeps the server awake."""
+    """Whether a client is present. ``unknown`` keeps the server awake."""
 
     PRESENT = "present"
     ABSENT = "absent"
@@ -79,19 +83,19 @@ class ClientState(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ClientStatus:
-    """What policy makes of a client's sightings.
+    """The state of a client as policy derives it from the observation.
 
     Attributes:
-        client: whom it is about.
+        client: the client.
         state: present, absent or unknown.
-        reason: one clause, e.g. ``answers ping``; never holds a number that changes by the minute.
-        since: since when the state holds.
-        last_seen: when there was last evidence; survives a blind round.
+        reason: why, one clause, e.g. ``answers ping``; holds no number that changes every minute.
+        since: when the state began.
+        last_seen: time of the last evidence; kept while the source is unavailable.
         evidence, rtt: of that evidence.
         class_name: the name of its ``[[clients.class]]``, or None.
-        blocks_sleep: whether it counts at all (not ignored, class allows).
-        always_on: present for three days without a break: likely a bulb or an access point.
-        on_link: as in Sighting.
+        blocks_sleep: its presence blocks sleep: it is not ignored, and its class allows it.
+        always_on: present for three days without a break, so probably a lamp or an access point.
+        on_link: as in Observation.
     """
 
     client: Client

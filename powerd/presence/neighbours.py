@@ -1,4 +1,4 @@
-"""Clients that no file names: whoever on the LAN this server has exchanged traffic with."""
+"""Hosts learned on the LAN: those with which this server has exchanged traffic."""
 
 from __future__ import annotations
 
@@ -11,19 +11,18 @@ from powerd.config.values import canonical_mac
 from powerd.linux.values import Lan, Neighbour
 
 _MAX_HOSTS: Final = 4096
-"""More hosts than a home has; bounds what a spoofing neighbour can make us remember."""
+"""Limits what a host that spoofs addresses can add; a home has fewer hosts."""
+_MAX_TIMESTAMP: Final = 1e11
+"""POSIX time of the year 5138; a later time, such as infinity, is invalid."""
 
 
 @dataclass(frozen=True, slots=True)
 class LearnedHost:
-    """A host met on the LAN; ``seen`` is when it last proved to be there, POSIX seconds."""
+    """A host on the LAN; ``last_seen`` is its last proof of reachability, POSIX seconds."""
 
     address: str
     last_seen: float
 
-
-_MAX_TIMESTAMP: Final = 1e11
-"""POSIX time of the year 5138; what claims to be later, infinity above all, is garbage."""
 
 LearnedHosts = Mapping[str, LearnedHost]
 """Learned hosts by MAC address."""
@@ -32,13 +31,13 @@ LearnedHosts = Mapping[str, LearnedHost]
 def update_learned_hosts(
     learned_hosts: LearnedHosts, neighbours: Iterable[Neighbour], lan: Lan, since: float, now: float
 ) -> LearnedHosts:
-    """The book after a look at the neighbour table; newest first.
+    """The learned hosts updated from the neighbour table, the one seen last first.
 
     Args:
-        learned_hosts: as they were.
-        neighbours: the table; the gateway, this server and whatever is not IPv4 on a LAN are passed over.
-        lan: tells what those are.
-        since: whoever was last seen before this is forgotten, POSIX seconds.
+        learned_hosts: the previous ones.
+        neighbours: the table; gateways, this server and addresses that are not IPv4 on a LAN are left out.
+        lan: this server's links, addresses and gateways.
+        since: POSIX seconds; hosts last seen before are dropped.
         now: POSIX seconds.
     """
     links = {link.index for link in lan.links}
@@ -62,12 +61,12 @@ def update_learned_hosts(
 
 
 def gateway_macs(neighbours: Iterable[Neighbour], lan: Lan) -> frozenset[str]:
-    """MAC addresses of the default gateways; a proxy that answers ARP for others has one of them."""
+    """MAC addresses of the default gateways, which may answer ARP on behalf of other hosts."""
     return frozenset(entry.mac for entry in neighbours if entry.address in lan.gateways)
 
 
 def mac_address_pairs(learned_hosts: LearnedHosts) -> frozenset[tuple[str, str]]:
-    """The MAC and address of each host; what must be remembered, for ``seen`` changes all the time."""
+    """MAC and address of each host, to detect changes; ``last_seen`` changes at every poll."""
     return frozenset((mac, host.address) for mac, host in learned_hosts.items())
 
 

@@ -1,17 +1,17 @@
-"""Who is known: leads of all lease files, hosts of the configuration and learned hosts, joined into clients.
+"""The clients: entries of lease files, configured hosts and hosts learned on the LAN, merged into one list.
 
-One host is often named three times: by a reservation, a lease and the neighbour table. MAC addresses join
-them; where only an address is known, the address does.
-
-Keeps the roster up to date: lease files, names that resolve, and learned hosts; rebuilt only on change.
+One host often has several entries: a reservation, a lease and an entry of the neighbour table. They are
+merged by MAC address, or by IP address where no MAC is known.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from ipaddress import AddressValueError, IPv4Address
+from posixpath import basename
 from typing import Final, NamedTuple
 
 from powerd.config.options import ClientOptions as Options
@@ -19,17 +19,35 @@ from powerd.linux.ports import Surroundings
 from powerd.linux.values import HostError, Lan, Neighbour
 from powerd.presence.leases.files import LeaseFiles, LeaseReport
 from powerd.presence.leases.format import HostEntry
-from powerd.presence.model import Client, ClientId
+from powerd.presence.leases.hostapd import HOSTAPD_SOURCE
+from powerd.presence.model import HOSTS_SOURCE, LEARNED_SOURCE, Client, ClientId
 from powerd.presence.neighbours import LearnedHosts, mac_address_pairs, update_learned_hosts
 
 EXPIRED_LEASE_RETENTION: Final = 30 * 86400.0
-"""A lease that has run out names a client for so long yet, seconds: servers sleep, leases lapse."""
+"""Seconds for which an expired lease still names a client: leases expire while the server sleeps."""
 _NEVER_EXPIRES: Final = float("inf")
+_RESOLVE_INTERVAL: Final = 3600.0
+_RESOLVE_INTERVAL_NEAR_SLEEP: Final = 60.0
+"""Seconds between two lookups of a name; shorter while a sleep is near, since addresses change."""
+_RESOLVE_RETRY_INTERVAL: Final = 300.0
+_MAX_RESOLVED_NAMES: Final = 50
+"""Names of reservations that are resolved; each lookup starts a process."""
+_SAVE_FRACTION: Final = 0.1
+"""The times in the saved list of unlisted neighbours are renewed after this fraction of ``learn``."""
+_REBUILD_INTERVAL: Final = 3600.0
+"""Seconds after which the list is rebuilt without any change, since leases expire."""
+_YIELD_EVERY: Final = 256
+"""Entries and clients processed, at about 12 us each, before the event loop gets its turn."""
 
 
 @dataclass(slots=True)
 class _ClientDraft:
-    """A client being put together; addresses with the end of their leases, POSIX seconds."""
+    """A client while entries are added to it.
+
+    Attributes:
+        addresses: each IPv4 address, and when its lease expires (POSIX seconds).
+        sources: as a set that keeps its order.
+    """
 
     mac: str | None = None
     name: str | None = None
@@ -39,72 +57,79 @@ class _ClientDraft:
 
 
 class ClientMerger:
-    """Joins what is added: leads first, then hosts, then learned ones."""
+    """Merges entries into clients; lease entries come first, then configured hosts, then learned ones."""
 
     def __init__(self) -> None:
         self._drafts: dict[str, _ClientDraft] = {}
         self._owner_by_address: dict[str, str] = {}
+        self._sources = {HOSTS_SOURCE, LEARNED_SOURCE, HOSTAPD_SOURCE}
 
-    def add_entry(self, entry: HostEntry, label: str, *, stale: bool, now: float) -> None:
-        """A host that the file ``label`` names, or named while ``stale``; a lease long run out is none."""
+    def add_entry(self, entry: HostEntry, now: float) -> None:
+        """Add an entry of a lease file or of an access point, unless its lease expired long ago."""
         address = _ipv4_or_none(entry.address)
         key = entry.mac or (address and self._owner_by_address.get(address, address))
         if key is None or (entry.expires is not None and entry.expires < now - EXPIRED_LEASE_RETENTION):
             return
-        draft = self._draft_for(key, "hostapd" if entry.kind == "station" else label, stale=stale)
+        draft = self._draft_for(key, entry.source, stale=entry.stale)
         draft.mac = draft.mac or entry.mac
         if entry.name and (entry.kind == "reservation" or draft.name is None):
             draft.name = entry.name
         if address is not None:
-            self._assign_address(
-                key, address, _NEVER_EXPIRES if entry.expires is None else entry.expires, entry.kind
-            )
+            expires = _NEVER_EXPIRES if entry.expires is None else entry.expires
+            self._assign_address(key, address, expires, entry.kind)
 
     def add_configured_host(self, host: str, addresses: tuple[str, ...]) -> None:
-        """One of ``[clients] hosts`` and what it resolves to; () = it could not be resolved."""
-        owner = next(
-            (self._owner_by_address[address] for address in addresses if address in self._owner_by_address),
-            host,
-        )
-        draft = self._draft_for(owner, "hosts", stale=False)
+        """Add one of ``[clients] hosts`` and the addresses to which it resolves; () = it does not resolve."""
+        owners = self._owner_by_address
+        owner = next((owners[address] for address in addresses if address in owners), host)
+        draft = self._draft_for(owner, HOSTS_SOURCE, stale=False)
         if host not in addresses:
             draft.name = draft.name or host
         for address in addresses:
             draft.addresses.setdefault(address, _NEVER_EXPIRES)
-            self._owner_by_address.setdefault(address, owner)
+            owners.setdefault(address, owner)
 
     def add_learned(self, learned_hosts: LearnedHosts) -> None:
-        """Hosts met on the LAN: known already by MAC or by address, or new."""
+        """Add hosts learned on the LAN to the client with their MAC or address, or as new clients."""
         for mac, learned in learned_hosts.items():
             owner = mac if mac in self._drafts else self._owner_by_address.get(learned.address, mac)
-            draft = self._draft_for(owner, "learned", stale=False)
+            draft = self._draft_for(owner, LEARNED_SOURCE, stale=False)
             draft.mac = draft.mac or mac
             draft.addresses.setdefault(learned.address, _NEVER_EXPIRES)
             self._owner_by_address.setdefault(learned.address, owner)
 
     def clients(self, lan: Lan) -> Iterator[Client]:
-        """Everybody who may be home; this server and its gateways never are.
+        """All clients, without this server and its gateways.
 
-        A host with a MAC but no address is left out, for it cannot be asked, unless the configuration wants
-        it or it is a station of this server's own access point.
+        A host with a MAC but no address cannot be probed and is left out, unless the configuration names it
+        or it is a station of this server's own access point.
         """
         infrastructure = lan.own_addresses | lan.gateways
+        names = _source_names(self._sources)
         for key, draft in self._drafts.items():
-            reachable = draft.addresses or not {"hosts", "hostapd"}.isdisjoint(draft.sources)
-            if reachable and infrastructure.isdisjoint(draft.addresses):
-                yield _client_from_draft(key, draft)
+            observable = draft.addresses or not {HOSTS_SOURCE, HOSTAPD_SOURCE}.isdisjoint(draft.sources)
+            if observable and infrastructure.isdisjoint(draft.addresses):
+                yield Client(
+                    ClientId(key),
+                    tuple(sorted(draft.addresses, key=lambda address: -draft.addresses[address])),
+                    draft.mac,
+                    draft.name,
+                    tuple(names[source] for source in draft.sources),
+                    draft.stale,
+                )
 
     def _draft_for(self, key: str, source: str, *, stale: bool) -> _ClientDraft:
         draft = self._drafts.setdefault(key, _ClientDraft())
         draft.sources[source] = None
         draft.stale = draft.stale and stale
+        self._sources.add(source)
         return draft
 
     def _assign_address(self, key: str, address: str, expires: float, kind: str) -> None:
-        """Give ``address`` to ``key`` unless another host holds it for longer by a lease.
+        """Give ``address`` to ``key`` unless another host has a lease for it that expires later.
 
-        A reservation (``until`` for ever) yields to no lease and takes from none: dhcpd leases outlive edits
-        of its configuration, so then both are asked.
+        A reservation (``expires`` infinite) neither yields to a lease nor displaces one, since dhcpd's leases
+        outlive changes of its configuration; then both hosts are probed.
         """
         owner = self._owner_by_address.get(address, key)
         owner_draft = self._drafts[owner]
@@ -118,35 +143,14 @@ class ClientMerger:
         draft.addresses[address] = max(expires, draft.addresses.get(address, 0.0))
 
 
-def _client_from_draft(key: str, draft: _ClientDraft) -> Client:
-    addresses = sorted(draft.addresses, key=lambda address: -draft.addresses[address])
-    return Client(ClientId(key), tuple(addresses), draft.mac, draft.name, tuple(draft.sources), draft.stale)
-
-
-def _ipv4_or_none(address: str | None) -> str | None:
-    """``address`` if it is IPv4: an IPv6 one is joined by its MAC, and never asked."""
-    try:
-        return None if address is None else str(IPv4Address(address))
-    except AddressValueError:
-        return None
-
-
-_RESOLVE_INTERVAL: Final = 3600.0
-_RESOLVE_RETRY_INTERVAL: Final = 300.0
-_RESOLVE_INTERVAL_NEAR_SLEEP: Final = 60.0
-"""Names are resolved this often, seconds; the last while a sleep is near, for addresses move."""
-_SAVE_FRACTION: Final = 0.1
-"""When a stranger was seen last is written down anew after this part of ``learn``."""
-_MAX_RESOLVED_NAMES: Final = 50
-"""Names in reservations that are resolved; each is a child process an hour."""
-_YIELD_EVERY: Final = 256
-"""Leads and clients joined, at some 12 us each, before the loop gets its turn."""
-_REBUILD_INTERVAL: Final = 3600.0
-"""Even if nothing changes, leases lapse: the roster is made anew this often, seconds."""
+def _source_names(sources: set[str]) -> dict[str, str]:
+    """What users see for each source: the file name, or the whole path where it is ambiguous."""
+    counts = Counter(basename(source) for source in sources)
+    return {source: basename(source) if counts[basename(source)] == 1 else source for source in sources}
 
 
 class _Resolution(NamedTuple):
-    """What a name stood for, when it was asked (POSIX seconds), and why there was no answer."""
+    """The result of a lookup of a name, when it was made (POSIX seconds), and its error."""
 
     addresses: tuple[str, ...] = ()
     resolved_at: float = float("-inf")
@@ -155,13 +159,19 @@ class _Resolution(NamedTuple):
 
 
 class ClientRegistry:
-    """Who there is to look for.
+    """Knows all clients.
 
     Args:
-        machine: the host.
-        learned_hosts: learned hosts, as they were when powerd last stopped.
-        save_learned: called with the learned hosts that nothing else names, when these are others than
-            before.
+        machine: reads files and resolves names.
+        learned_hosts: the saved ones.
+        save_learned: called with the unlisted neighbours when they have changed.
+
+    Attributes:
+        learned_hosts: hosts learned on the LAN.
+        warnings: what the administrator should correct, one line each.
+        unavailable_reason: why clients may be missing; None = none are.
+        associated_stations: MAC addresses of the stations of this server's access points.
+        stations_current: every access point answered the last poll.
     """
 
     def __init__(
@@ -186,16 +196,14 @@ class ClientRegistry:
     async def poll(
         self, options: Options, lan: Lan, neighbours: tuple[Neighbour, ...], now: float, *, near_sleep: bool
     ) -> Mapping[ClientId, Client]:
-        """Everybody who may be home; the same mapping as before where nothing has changed.
-
-        ``blind`` then says why somebody may be unknown: a lease file that was relied on can no longer be.
+        """Return all clients; the identical mapping for as long as nothing changes.
 
         Args:
             options: ``[clients]``.
             lan: this server's links and gateways.
-            neighbours: the kernel's table.
+            neighbours: the kernel's neighbour table.
             now: POSIX seconds.
-            near_sleep: a sleep is near, so that a name is not to be trusted for as long as usual.
+            near_sleep: a sleep is near, so names are resolved more often.
         """
         if self._lease_files is None or self._lease_files.paths != options.leases:
             self._lease_files = LeaseFiles(options.leases)
@@ -209,22 +217,23 @@ class ClientRegistry:
         addresses = {name: self._resolutions[name].addresses for name in names}
         resolve_errors = {self._resolutions[host].error: None for host in options.hosts}
         self.warnings = (*report.warnings, *filter(None, resolve_errors))
-        inputs = (
-            report,
-            options.hosts,
-            addresses,
-            lan,
-            mac_address_pairs(self.learned_hosts),
-            now // _REBUILD_INTERVAL,
-        )
+        learned = mac_address_pairs(self.learned_hosts)
+        inputs = (report, options.hosts, addresses, lan, learned, now // _REBUILD_INTERVAL)
         if inputs != self._inputs:
-            self._clients = await self._build_clients(report, options.hosts, addresses, (lan, now))
+            self._clients = await self._merge(report, options.hosts, addresses, lan, now)
             self._inputs = inputs
         self._save_if_changed(options.learn, now)
         return self._clients
 
+    @property
+    def unlisted_neighbours(self) -> LearnedHosts:
+        """Learned hosts that no lease file and no option names; only these need to be saved."""
+        learned_only = (LEARNED_SOURCE,)
+        macs = {client.mac for client in self._clients.values() if client.sources == learned_only}
+        return {mac: host for mac, host in self.learned_hosts.items() if mac in macs}
+
     def _save_if_changed(self, learn_period: float, now: float) -> None:
-        """Have strangers remembered when they are others than before, or their dates have grown old."""
+        """Save the unlisted neighbours if the set of hosts has changed, or if the saved times are old."""
         unlisted = self.unlisted_neighbours
         if self._saved_at is None:
             self._saved_at = now
@@ -243,26 +252,25 @@ class ClientRegistry:
             self.learned_hosts, neighbours, lan, now - options.learn, now
         )
 
-    async def _build_clients(
+    async def _merge(
         self,
         report: LeaseReport,
         hosts: tuple[str, ...],
         addresses: Mapping[str, tuple[str, ...]],
-        context: tuple[Lan, float],
+        lan: Lan,
+        now: float,
     ) -> Mapping[ClientId, Client]:
-        lan, now = context
         merger = ClientMerger()
         stations = set()
-        for count, labelled in enumerate(report.entries):
+        for count, entry in enumerate(report.entries):
             if count % _YIELD_EVERY == 0:
                 await self._machine.yield_now()
-            if labelled.entry.kind == "station" and labelled.entry.mac and report.stations_current:
-                stations.add(labelled.entry.mac)
-            merger.add_entry(labelled.entry, labelled.label, stale=labelled.stale, now=now)
-            if labelled.entry.address is None and labelled.entry.kind == "reservation":
-                for address in addresses.get(labelled.entry.name or "", ()):
-                    entry = replace(labelled.entry, address=address)
-                    merger.add_entry(entry, labelled.label, stale=labelled.stale, now=now)
+            if entry.kind == "station" and entry.mac and report.stations_current:
+                stations.add(entry.mac)
+            merger.add_entry(entry, now)
+            if entry.address is None and entry.kind == "reservation":
+                for address in addresses.get(entry.name or "", ()):
+                    merger.add_entry(entry._replace(address=address), now)
         for host in hosts:
             merger.add_configured_host(host, addresses[host])
         merger.add_learned(self.learned_hosts)
@@ -274,26 +282,20 @@ class ClientRegistry:
         self.associated_stations = frozenset(stations)
         return clients
 
-    @property
-    def unlisted_neighbours(self) -> LearnedHosts:
-        """Learned hosts that nothing else names; only these need be remembered."""
-        unlisted_macs = {client.mac for client in self._clients.values() if client.sources == ("learned",)}
-        return {mac: host for mac, host in self.learned_hosts.items() if mac in unlisted_macs}
-
     async def _resolve(self, names: tuple[str, ...], now: float, max_age: float) -> None:
-        """Have an answer for each host, none older than ``again``; all are asked at once."""
+        """Resolve, all at once, the names whose last result is older than ``max_age`` seconds."""
         self._resolutions = {name: self._resolutions.get(name, _Resolution()) for name in names}
         expired = [
-            host
-            for host, resolution in self._resolutions.items()
+            name
+            for name, resolution in self._resolutions.items()
             if not 0 <= now - resolution.resolved_at < (max_age if resolution.ok else _RESOLVE_RETRY_INTERVAL)
         ]
-        answers = await asyncio.gather(*(self._resolve_name(host, now) for host in expired))
-        self._resolutions.update(zip(expired, answers, strict=True))
+        results = await asyncio.gather(*(self._resolve_name(name, now) for name in expired))
+        self._resolutions.update(zip(expired, results, strict=True))
 
     async def _resolve_name(self, name: str, now: float) -> _Resolution:
-        """What a configured host stands for; the last known addresses where it does not resolve just now."""
-        if _is_ipv4(name):
+        """The addresses of a name; the previous ones if it does not resolve at present."""
+        if _ipv4_or_none(name):
             return _Resolution((name,), now, ok=True)
         previous = self._resolutions[name]
         try:
@@ -306,24 +308,20 @@ class ClientRegistry:
 def _reservation_names_to_resolve(report: LeaseReport) -> tuple[str, ...]:
     """Names of reservations by MAC alone: the ``fixed-address`` of dhcpd.conf(5) may be a host name.
 
-    One whose MAC has a lease need not be resolved.
+    A reservation whose MAC has a lease is not resolved.
     """
-    macs_with_address = {
-        labelled.entry.mac for labelled in report.entries if labelled.entry.address is not None
-    }
+    macs_with_address = {entry.mac for entry in report.entries if entry.address is not None}
     names = (
-        named.entry.name
-        for named in report.entries
-        if named.entry.kind == "reservation"
-        and named.entry.address is None
-        and named.entry.mac not in macs_with_address
+        entry.name
+        for entry in report.entries
+        if entry.kind == "reservation" and entry.address is None and entry.mac not in macs_with_address
     )
     return tuple(dict.fromkeys(name for name in names if name))[:_MAX_RESOLVED_NAMES]
 
 
-def _is_ipv4(host: str) -> bool:
+def _ipv4_or_none(address: str | None) -> str | None:
+    """``address`` if it is IPv4. IPv6 hosts are merged by MAC and never probed by address."""
     try:
-        IPv4Address(host)
+        return None if address is None else str(IPv4Address(address))
     except AddressValueError:
-        return False
-    return True
+        return None

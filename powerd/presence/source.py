@@ -1,15 +1,15 @@
-"""Who is home: knows the clients, asks them, and keeps what was observed of each.
+"""The source "clients": finds the clients, probes them, and publishes what it has observed of each.
 
-One look does it all, so that a quiet house costs one wake-up a round: lease files (a stat each), links,
-the neighbour table, then the sweep. The client heard last is asked first, and one answer ends the search
-unless a person wants to see everybody.
+One poll does everything, so that an idle LAN costs one wake-up per poll interval: lease files (one stat
+each), links, the neighbour table, then the probes. The client seen last is probed first, and the first
+evidence ends the poll unless a user has asked for the state of every client.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 from powerd.config.options import ClientOptions as Options
@@ -21,9 +21,9 @@ from powerd.core.time import Moment, Reading, Unavailable
 from powerd.linux.ports import Surroundings
 from powerd.linux.values import HostError, Lan, Neighbour, ProbeOutcome, ProbeReply
 from powerd.presence.evidence import (
+    ClientRecord,
     Evidence,
     ProbeResult,
-    ProbeTarget,
     arp_proves_presence,
     best_evidence,
     check_links,
@@ -34,39 +34,29 @@ from powerd.presence.evidence import (
     plan_probes,
     update_observation,
 )
-from powerd.presence.model import Client, ClientId, EvidenceKind, Observation
+from powerd.presence.model import HOSTS_SOURCE, Client, ClientId, EvidenceKind, Observation
 from powerd.presence.neighbours import gateway_macs
 from powerd.presence.registry import ClientRegistry
 
 _RECENT_ROUNDS: Final = 2.5
-"""A client heard within so many rounds is asked alone first."""
+"""A client seen within this many poll intervals is probed alone first."""
 _DEADLINE_MARGIN: Final = 0.5
-"""A look's last sweep ends so many seconds before the look must."""
+"""Seconds between the end of a poll's last sweep and the timeout of the poll."""
 _ROUNDS_WITHOUT_RETRY: Final = 3
-"""A silence that spans so many rounds is asked often enough without a second try in each."""
-
-
-@dataclass(slots=True)
-class _ClientRecord:
-    """What this source keeps of a client between looks."""
-
-    observation: Observation
-    last_probed: float | None = None
-    reading: Reading[Observation] | Unavailable | None = None
-    arp_silent: bool = False
-    """It did not answer ARP the last time: until it does there is nobody there for ICMP to reach."""
+"""``absent_after`` spanning this many polls makes up for lost packets without a second try in each poll."""
+_TIMEOUT_FACTOR_BEFORE_SLEEP: Final = 1.5
 
 
 class PresenceSource:
     """The source "clients".
 
     Args:
-        machine: the host.
-        clock: for the time of each look.
-        options: ``[clients]``; may be replaced on reload.
-        registry: who there is to look for.
-        blocks_sleep_for: tells of options whose presence keeps the server awake; others are asked for a
-            person only.
+        machine: the links, the neighbour table and the prober.
+        clock: the time of each poll.
+        options: ``[clients]``; replaced on reload.
+        registry: the clients.
+        blocks_sleep_for: for some options, whether a client's presence blocks sleep; all others are probed
+            only at full depth.
     """
 
     name = SourceId("clients")
@@ -83,26 +73,26 @@ class PresenceSource:
         self._clock = clock
         self._registry = registry
         self._blocks_sleep_for = blocks_sleep_for
-        self._records: dict[ClientId, _ClientRecord] = {}
+        self._records: dict[ClientId, ClientRecord] = {}
         self._deadline = 0.0
         self.options = options
 
     @property
     def poll_interval(self) -> float:
-        """Seconds between the starts of two looks."""
+        """Seconds between the starts of two polls."""
         return self.options.every
 
     async def poll(self, depth: PollDepth) -> PollResult:
-        """Find out who is there.
+        """Probe the clients.
 
         Raises:
-            HostError: this server cannot see anybody: no link, no carrier, no permission.
+            HostError: this server cannot probe any client: no link, no carrier, no permission.
         """
         try:
             return await self._poll_clients(depth)
         except HostError:
             for record in self._records.values():
-                record.last_probed = None  # nobody could be asked, so whatever silence follows is a new one
+                record.last_probed = None  # no probe was sent, so the silence is interrupted
             raise
 
     async def _poll_clients(self, depth: PollDepth) -> PollResult:
@@ -116,10 +106,10 @@ class PresenceSource:
         if not clients:
             raise HostError(
                 self._registry.unavailable_reason
-                or "no client is known: no lease file was found and nobody has talked to this server yet; "
-                "name lease files or hosts in [clients]"
+                or "no client is known: there is no lease file, and no host on the LAN has exchanged "
+                "traffic with this server yet; name lease files or hosts in [clients]"
             )
-        self._records = {id_: self._records.get(id_) or _ClientRecord(Observation()) for id_ in clients}
+        self._records = {id_: self._records.get(id_) or ClientRecord(Observation()) for id_ in clients}
         passive_evidence = self._passive_evidence(clients, neighbours, started)
         replies = await self._probe(clients, lan, passive_evidence, depth)
         self._record_results(clients, lan, neighbours, passive_evidence, replies)
@@ -139,7 +129,7 @@ class PresenceSource:
     def _passive_evidence(
         self, clients: Mapping[ClientId, Client], neighbours: Iterable[Neighbour], now: Moment
     ) -> dict[ClientId, Evidence]:
-        """Evidence that costs no packet: reachable neighbours, joined by MAC, and associated stations."""
+        """Evidence without a probe: reachable neighbours, found by MAC, and associated stations."""
         by_mac = {
             entry.mac: entry
             for entry in sorted(neighbours, key=lambda entry: -entry.confirmed_ago)
@@ -165,7 +155,11 @@ class PresenceSource:
         passive_evidence: Mapping[ClientId, Evidence],
         depth: PollDepth,
     ) -> dict[str, ProbeReply]:
-        """Ask whoever must be asked; the replies by address."""
+        """Probe the clients that the depth requires; return the replies by address.
+
+        At full depth every client is probed. Otherwise only those whose presence blocks sleep are probed, and
+        the first evidence ends the poll.
+        """
         blocks_sleep = self._blocks_sleep_for(self.options)
         client_ids = [
             id_ for id_, client in clients.items() if depth is PollDepth.FULL or blocks_sleep(client)
@@ -194,7 +188,7 @@ class PresenceSource:
         return replies
 
     def _needs_icmp(self, client: Client, replies: Mapping[str, ProbeReply]) -> bool:
-        """Whether a client asked by ARP alone answered, which proves a card, and calls for a ping."""
+        """Whether a client probed by ARP alone answered, which may be its network card and calls for ICMP."""
         own_replies = [replies[each] for each in client.addresses if each in replies]
         arp_sufficient = arp_proves_presence(self.options.arp, self._records[client.id].observation)
         return not arp_sufficient and any(
@@ -202,7 +196,7 @@ class PresenceSource:
         )
 
     def _tries(self, depth: PollDepth) -> int:
-        """How often the silent are asked in one look: packets get lost, and phones doze."""
+        """How often a silent client is probed in one poll: packets get lost, and phones doze."""
         if depth is PollDepth.BEFORE_SLEEP:
             return 3
         default_absent_after = self.options.absent_after
@@ -227,11 +221,17 @@ class PresenceSource:
         self, clients: Sequence[Client], lan: Lan, depth: PollDepth, *, tries: int, until_first: bool
     ) -> dict[str, ProbeReply]:
         requests = plan_probes(
-            (self._probe_target(client, depth) for client in clients), lan, self.options.arp
+            clients,
+            self._records,
+            lan,
+            self.options.arp,
+            arp_only_if_silent=depth is PollDepth.ROUTINE,
         )
         if not requests:
             return {}
-        timeout = self.options.timeout * (1 if depth is not PollDepth.BEFORE_SLEEP else 1.5)
+        timeout = self.options.timeout * (
+            _TIMEOUT_FACTOR_BEFORE_SLEEP if depth is PollDepth.BEFORE_SLEEP else 1
+        )
         result = await self._machine.sweep(
             requests,
             timeout=timeout,
@@ -240,16 +240,6 @@ class PresenceSource:
             deadline=max(self._deadline - self._clock.now().mono, _DEADLINE_MARGIN),
         )
         return dict(result.replies)
-
-    def _probe_target(self, client: Client, depth: PollDepth) -> ProbeTarget:
-        """How to ask: a host that did not even answer ARP is asked by ARP alone until it does.
-
-        That saves the kernel's own three ARP requests for each echo to a dead host, and a wake-up a round.
-        """
-        record = self._records[client.id]
-        return ProbeTarget(
-            client, record.observation, arp_only=depth is PollDepth.ROUTINE and record.arp_silent
-        )
 
     def _probe_result(
         self, client: Client, replies: Mapping[str, ProbeReply], proxy_macs: frozenset[str]
@@ -268,7 +258,7 @@ class PresenceSource:
         passive_evidence: Mapping[ClientId, Evidence],
         replies: Mapping[str, ProbeReply],
     ) -> None:
-        """Keep what this look brought of each client."""
+        """Update what is remembered of each client."""
         now = self._clock.now().mono
         proxy_macs = gateway_macs(neighbours, lan)
         clients_per_address = Counter(address for client in clients.values() for address in client.addresses)
@@ -288,7 +278,7 @@ class PresenceSource:
                 result,
                 last_probed=record.last_probed,
                 now=now,
-                every=self.poll_interval,
+                poll_interval=self.poll_interval,
                 shared_address=shared,
             )
             record.observation = replace(observation, on_link=on_link(client, lan))
@@ -298,14 +288,14 @@ class PresenceSource:
                 record.last_probed, record.reading = now, Reading(now, record.observation)
 
     def _result_without_probe(self, client: Client, lan: Lan) -> ProbeResult:
-        """Why a client of which nothing was heard could not even be asked; empty if it merely was not."""
-        if not client.addresses and "hosts" in client.sources:
+        """The result for a client without a reply: why it could not be probed; empty if it was not probed."""
+        if not client.addresses and HOSTS_SOURCE in client.sources:
             return ProbeResult(failure=f'"{client.name}" in [clients] hosts has no address: check the name')
         if not client.addresses:
             stations_current = self._registry.stations_current
             return ProbeResult(
                 silent=stations_current,
-                failure=None if stations_current else "its access point could not be asked",
+                failure=None if stations_current else "its access point does not answer",
             )
-        error = next((why for each in client.addresses if (why := link_error(each, lan))), None)
-        return ProbeResult(failure=error)
+        errors = (link_error(address, lan) for address in client.addresses)
+        return ProbeResult(failure=next(filter(None, errors), None))

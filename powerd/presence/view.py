@@ -1,4 +1,4 @@
-"""What ``powerd clients`` says, made from the API's JSON: a table and notes; 80 columns. Pure and light."""
+"""The output of ``powerd clients``, rendered from the API's JSON: a table and notes, at most 80 columns."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ _TABLE: Final = TextTable(
 _EVIDENCE_TEXT: Final = {"icmp": "ICMP", "arp": "ARP", "wifi": "Wi-Fi"}
 _STYLES: Final[dict[str, Style]] = {"present": "good", "unknown": "doubt", "absent": "dim"}
 _MAX_NAMES: Final = 3
-"""Names spelled out in a note before it only counts the rest."""
-ALWAYS_ON: Final = "Always on, so likely nobody's own. To stop counting, under [clients]:"
+"""Names that a note lists; it counts the others."""
+ALWAYS_ON: Final = "Always on, so probably no personal device. To ignore, under [clients]:"
 
 
 def clients_text(clients: list[ClientJson], status: StatusJson, paint: Paint = no_color) -> str:
-    """What ``powerd clients`` prints: a table, then what is to be known about some of its rows."""
+    """The output of ``powerd clients``: a table, then notes on some of its rows."""
     lines = _table(clients, datetime.fromisoformat(status["now"]), paint)
     lines += _notes(clients, {source["blind"] for source in status["sources"]}, paint)
     lines += _source_messages(status["sources"], paint)
@@ -44,7 +44,7 @@ def clients_text(clients: list[ClientJson], status: StatusJson, paint: Paint = n
 
 
 def evidence(client: ClientJson) -> str:
-    """How it was last heard; for one behind a router, that nothing but ICMP can reach it."""
+    """The kind of the last evidence; ``ICMP only`` for a client behind a router."""
     if not client["on_link"]:
         return "ICMP only"
     how = client["evidence"]
@@ -52,20 +52,20 @@ def evidence(client: ClientJson) -> str:
 
 
 def last_seen(client: ClientJson, now: datetime) -> str:
-    """When it was last heard, ``12 s ago``."""
+    """The age of the last evidence, ``12 s ago``."""
     if client["last_seen"] is None:
         return "never"
-    seconds = (now - datetime.fromisoformat(client["last_seen"])).total_seconds()
-    return f"{format_duration(seconds, max_units=1)} ago"
+    age = now - datetime.fromisoformat(client["last_seen"])
+    return f"{format_duration(age.total_seconds(), max_units=1)} ago"
 
 
 def source(client: ClientJson) -> str:
-    """Where it is known from, and that this source has lost it."""
+    """What names the client, and whether that source is stale."""
     return (client["source"] or "-") + (" (stale)" if client["stale"] else "")
 
 
 def label(client: ClientJson) -> str:
-    """What a person calls it: its name, else its address, else its MAC."""
+    """The name of the client, else its address, else its MAC."""
     return sanitize(client["name"] or client["address"] or client["id"])
 
 
@@ -90,9 +90,9 @@ def _row(client: ClientJson, now: datetime) -> tuple[str, ...]:
 
 
 def _notes(clients: list[ClientJson], reported: set[str | None], paint: Paint) -> Iterator[str]:
-    """Why some are unknown, what the table's marks mean, and the line that ignores what is always on.
+    """Why clients are unknown, what marks in the table mean, and the option that ignores always-on clients.
 
-    ``told`` are the reasons of blindness that are told elsewhere.
+    ``reported`` are the errors of sources, which are shown separately.
     """
     for reason, names in _unknown_by_reason(clients).items():
         if reason in reported:
@@ -102,13 +102,13 @@ def _notes(clients: list[ClientJson], reported: set[str | None], paint: Paint) -
     if any(not client["keeps_awake"] for client in clients):
         yield from ("", "(in brackets): never keeps the server awake")
     if any(not client["on_link"] for client in clients):
-        yield from ("", "ICMP only: behind a router, so that one that drops ICMP cannot be seen")
+        yield from ("", "ICMP only: behind a router; a client there that drops ICMP cannot be seen")
     if ids := always_on(clients):
         yield from ("", ALWAYS_ON, *ignore_lines(ids))
 
 
 def _unknown_by_reason(clients: list[ClientJson]) -> dict[str, list[str]]:
-    """Labels of the unknown ones that count, by why."""
+    """Labels of the unknown clients that block sleep, by reason."""
     labels_by_reason: dict[str, list[str]] = {}
     for client in clients:
         if client["state"] == "unknown" and client["keeps_awake"]:
@@ -117,12 +117,12 @@ def _unknown_by_reason(clients: list[ClientJson]) -> dict[str, list[str]]:
 
 
 def always_on(clients: list[ClientJson]) -> list[ClientJson]:
-    """Those that keep the server awake though they are likely nobody's own: bulbs and the like."""
+    """Clients that keep the server awake although they are probably no personal devices, such as lamps."""
     return [client for client in clients if client["always_on"] and client["keeps_awake"]]
 
 
 def ignore_lines(clients: list[ClientJson]) -> Iterator[str]:
-    """TOML to be pasted: ``ignore = ["aa:bb:cc:dd:ee:ff"]  # bulb``; by MAC, for addresses change."""
+    """TOML to paste: ``ignore = ["aa:bb:cc:dd:ee:ff"]  # lamp``; by MAC, since addresses change."""
     quoted = [
         (json.dumps(client["mac"] or client["address"] or client["id"]), label(client)) for client in clients
     ]
@@ -137,10 +137,10 @@ def ignore_lines(clients: list[ClientJson]) -> Iterator[str]:
 
 
 def _source_messages(sources: list[SourceJson], paint: Paint) -> Iterator[str]:
-    """The sources that cannot look, and the warnings of those that can."""
+    """The errors of the unavailable sources and the warnings of the others."""
     errors = [(source["id"], error) for source in sources if (error := source["blind"])]
     warnings = [(source["id"], warning) for source in sources for warning in source["warnings"]]
-    for title, messages in ((paint("Cannot look:", "bad"), errors), (paint("Warnings:", "doubt"), warnings)):
+    for title, messages in ((paint("Unavailable:", "bad"), errors), (paint("Warnings:", "doubt"), warnings)):
         if messages:
             yield from ("", title)
         for name, message in messages:

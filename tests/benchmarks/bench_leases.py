@@ -81,7 +81,7 @@ async def look(root: Path) -> dict[str, float]:
     report = await files.poll(eyes, 0)
     took = time.perf_counter() - begun
     other.cancel()
-    hosts = sum(len(batch.entries) for batch in report.batches)
+    hosts = len(report.entries)
     begun = time.perf_counter()
     assert await files.poll(eyes, 60) is report
     again = time.perf_counter() - begun

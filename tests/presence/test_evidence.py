@@ -1,18 +1,23 @@
 from __future__ import annotations
 
 import pytest
+from fakes.lan import link, mac, make_lan
 
-from powerd.linux.values import ProbeOutcome, ProbeReply
+from powerd.linux.values import ProbeOutcome, ProbeReply, ProbeRequest
 from powerd.presence.evidence import (
     ArpMode,
+    ClientRecord,
     Evidence,
     ProbeResult,
     arp_proves_presence,
     best_evidence,
     evaluate_replies,
+    link_error,
+    on_link,
+    plan_probes,
     update_observation,
 )
-from powerd.presence.model import EvidenceKind, Observation
+from powerd.presence.model import Client, ClientId, EvidenceKind, Observation
 
 YES, NO, FAILED, NOT = (
     ProbeOutcome.ANSWERED,
@@ -25,57 +30,62 @@ NOW = 1000.0
 
 
 @pytest.mark.parametrize(
-    ("arp", "answers", "counts"),
+    ("arp_mode", "answers", "sufficient"),
     [("auto", False, True), ("auto", True, False), ("always", True, True), ("never", False, False)],
 )
-def test_whose_arp_answers_count(arp: ArpMode, *, answers: bool, counts: bool) -> None:
-    assert arp_proves_presence(arp, Observation(answers_icmp=answers)) is counts
+def test_when_arp_proves_presence(arp_mode: ArpMode, *, answers: bool, sufficient: bool) -> None:
+    assert arp_proves_presence(arp_mode, Observation(answers_icmp=answers)) is sufficient
 
 
 @pytest.mark.parametrize(
-    ("icmp", "arp", "counts", "expected"),
+    ("icmp", "arp", "sufficient", "expected"),
     [
         (YES, NOT, True, "icmp"),
         (NO, YES, True, "arp"),
         (NO, YES, False, "silent"),  # a sleeping PC's card
-        (FAILED, YES, False, "failed"),  # its card answers, and it could not be asked whether it is awake
+        (FAILED, YES, False, "failed"),  # the card answers, but the host could not be probed by ICMP
         (NO, NO, True, "silent"),
-        (FAILED, NO, True, "silent"),  # on this link no host lives without ARP
+        (FAILED, NO, True, "silent"),  # no packet can reach a host on this link that does not answer ARP
         (FAILED, NO, False, "silent"),
         (NO, NOT, True, "silent"),  # off-link
         (NO, NOT, False, "silent"),
         (FAILED, NOT, True, "failed"),
-        (NO, FAILED, True, "failed"),  # it may be one that drops ICMP
+        (NO, FAILED, True, "failed"),  # it may drop ICMP
         (NO, FAILED, False, "silent"),
         (FAILED, FAILED, True, "failed"),
         (NOT, NOT, True, "nothing"),
         (NOT, FAILED, True, "failed"),
         (NOT, FAILED, False, "failed"),
         (NOT, NO, False, "silent"),
-        (NOT, YES, False, "nothing"),  # a card, and nobody has pinged its host
+        (NOT, YES, False, "nothing"),  # perhaps only the card; no echo request was sent
     ],
 )
-def test_evidence_of_one_reply(icmp: ProbeOutcome, arp: ProbeOutcome, expected: str, *, counts: bool) -> None:
-    word = evaluate_replies(
-        [ProbeReply(icmp, arp, error="No route to host")], arp_sufficient=counts, proxy_macs=ROUTER, now=NOW
+def test_the_result_of_one_reply(
+    icmp: ProbeOutcome, arp: ProbeOutcome, expected: str, *, sufficient: bool
+) -> None:
+    result = evaluate_replies(
+        [ProbeReply(icmp, arp, error="No route to host")],
+        arp_sufficient=sufficient,
+        proxy_macs=ROUTER,
+        now=NOW,
     )
-    if word.evidence:
-        got = word.evidence.kind.value
+    if result.evidence:
+        got = result.evidence.kind.value
     else:
-        got = "silent" if word.silent else "failed" if word.failure else "nothing"
+        got = "silent" if result.silent else "failed" if result.failure else "nothing"
     assert got == expected
-    assert (word.failure == "could not be asked: No route to host") is (expected == "failed")
+    assert (result.failure == "could not be probed: No route to host") is (expected == "failed")
 
 
-def test_a_router_answering_arp_for_others_proves_nothing() -> None:
-    word = evaluate_replies(
+def test_a_router_that_answers_arp_for_other_hosts_proves_nothing() -> None:
+    result = evaluate_replies(
         [ProbeReply(NO, YES, mac="02:00:00:00:00:fe")], arp_sufficient=True, proxy_macs=ROUTER, now=NOW
     )
-    assert word.evidence is None
-    assert not word.failure
+    assert result.evidence is None
+    assert not result.failure
 
 
-def test_silence_takes_all_addresses() -> None:
+def test_a_client_is_silent_only_if_all_its_addresses_are() -> None:
     assert evaluate_replies(
         [ProbeReply(NO, NO), ProbeReply(NO, NO)], arp_sufficient=True, proxy_macs=ROUTER, now=NOW
     ).silent
@@ -93,60 +103,62 @@ def test_silence_takes_all_addresses() -> None:
 
 
 def test_silence_starts_when_the_client_was_last_seen() -> None:
-    heard = update_observation(
+    seen = update_observation(
         Observation(),
         ProbeResult(Evidence(EvidenceKind.ICMP, 100, 0.001)),
         last_probed=None,
         now=100,
-        every=60,
+        poll_interval=60,
     )
-    assert (heard.last_seen, heard.answers_icmp, heard.silent_since) == (100, True, None)
-    first = update_observation(heard, ProbeResult(silent=True), last_probed=100, now=160, every=60)
+    assert (seen.last_seen, seen.answers_icmp, seen.silent_since) == (100, True, None)
+    first = update_observation(seen, ProbeResult(silent=True), last_probed=100, now=160, poll_interval=60)
     assert first.silent_since == 100
-    second = update_observation(first, ProbeResult(silent=True), last_probed=160, now=220, every=60)
+    second = update_observation(first, ProbeResult(silent=True), last_probed=160, now=220, poll_interval=60)
     assert second.silent_since == 100
 
 
-def test_a_gap_between_questions_breaks_the_silence() -> None:
-    """Not asked for eight hours because somebody else was home: it may have been there meanwhile."""
+def test_a_gap_between_probes_interrupts_the_silence() -> None:
+    """Not probed for eight hours while another client was present; it may have been present meanwhile."""
     silent = Observation(last_seen=0, silent_since=100)
     assert (
         update_observation(
-            silent, ProbeResult(silent=True), last_probed=200, now=30_000, every=60
+            silent, ProbeResult(silent=True), last_probed=200, now=30_000, poll_interval=60
         ).silent_since
         == 30_000
     )
 
 
-def test_a_question_that_failed_breaks_the_silence() -> None:
+def test_a_failed_probe_interrupts_the_silence() -> None:
     silent = Observation(last_seen=0, silent_since=100)
     failed = update_observation(
-        silent, ProbeResult(failure="No route to host"), last_probed=200, now=260, every=60
+        silent, ProbeResult(failure="No route to host"), last_probed=200, now=260, poll_interval=60
     )
     assert failed.silent_since is None
     assert (
-        update_observation(failed, ProbeResult(silent=True), last_probed=None, now=320, every=60).silent_since
+        update_observation(
+            failed, ProbeResult(silent=True), last_probed=None, now=320, poll_interval=60
+        ).silent_since
         == 320
     )
 
 
-def test_not_asked_changes_nothing() -> None:
+def test_no_probe_changes_nothing() -> None:
     before = Observation(last_seen=5, silent_since=10)
-    assert update_observation(before, ProbeResult(), last_probed=20, now=30, every=60) is before
+    assert update_observation(before, ProbeResult(), last_probed=20, now=30, poll_interval=60) is before
 
 
-def test_evidence_of_arp_does_not_make_it_a_pinger() -> None:
-    heard = update_observation(
+def test_an_arp_reply_does_not_prove_that_a_client_answers_icmp() -> None:
+    seen = update_observation(
         Observation(),
         ProbeResult(Evidence(EvidenceKind.ARP, 100, 0.001)),
         last_probed=None,
         now=100,
-        every=60,
+        poll_interval=60,
     )
-    assert not heard.answers_icmp
+    assert not seen.answers_icmp
 
 
-def test_the_latest_evidence_is_the_strongest() -> None:
+def test_the_best_evidence_is_the_latest_then_the_strongest() -> None:
     old, new = Evidence(EvidenceKind.STATION, 90), Evidence(EvidenceKind.NEIGHBOUR, 100)
     assert best_evidence([old, new]) == new
     assert best_evidence(
@@ -155,8 +167,70 @@ def test_the_latest_evidence_is_the_strongest() -> None:
     assert best_evidence([]) is None
 
 
-def test_a_ping_answered_from_a_shared_address_makes_nobody_a_pinger() -> None:
-    word = ProbeResult(Evidence(EvidenceKind.ICMP, 100, 0.001))
-    heard = update_observation(Observation(), word, last_probed=None, now=100, every=60, shared_address=True)
-    assert (heard.last_seen, heard.evidence, heard.answers_icmp) == (100, EvidenceKind.ICMP, False)
-    assert update_observation(heard, word, last_probed=100, now=100, every=60).answers_icmp
+def test_an_echo_reply_from_a_shared_address_does_not_prove_that_a_client_answers_icmp() -> None:
+    result = ProbeResult(Evidence(EvidenceKind.ICMP, 100, 0.001))
+    seen = update_observation(
+        Observation(), result, last_probed=None, now=100, poll_interval=60, shared_address=True
+    )
+    assert (seen.last_seen, seen.evidence, seen.answers_icmp) == (100, EvidenceKind.ICMP, False)
+    assert update_observation(seen, result, last_probed=100, now=100, poll_interval=60).answers_icmp
+
+
+ETH, WLAN = link(), link(3, "10.0.1.253/24", ready=False, name="wlan0")
+LAN = make_lan(ETH, WLAN)
+ANSWERS_ICMP = Observation(answers_icmp=True)
+
+
+def client(n: int, *addresses: str) -> Client:
+    return Client(ClientId(mac(n)), addresses, mac(n))
+
+
+def plan(*clients: tuple[Client, ClientRecord], arp_only: bool = False) -> list[ProbeRequest]:
+    """The requests for these clients."""
+    records = {client.id: record for client, record in clients}
+    return plan_probes([client for client, _ in clients], records, LAN, "auto", arp_only_if_silent=arp_only)
+
+
+def test_a_new_client_is_probed_by_both_protocols() -> None:
+    assert plan((client(1, "10.0.0.1"), ClientRecord(Observation()))) == [
+        ProbeRequest("10.0.0.1", ETH, icmp=True, arp_sufficient=True)
+    ]
+
+
+def test_an_arp_reply_is_not_sufficient_for_a_client_that_answers_icmp() -> None:
+    for silent in (True, False):
+        record = ClientRecord(ANSWERS_ICMP, arp_silent=silent)
+        assert plan((client(1, "10.0.0.1"), record), arp_only=True) == [
+            ProbeRequest("10.0.0.1", ETH, icmp=not silent, arp_sufficient=False)
+        ]
+
+
+def test_arp_alone_is_used_on_own_links_only() -> None:
+    both = (client(1, "10.0.0.1", "192.168.0.1"), ClientRecord(Observation(), arp_silent=True))
+    assert [(request.address, request.icmp, request.link) for request in plan(both, arp_only=True)] == [
+        ("10.0.0.1", False, ETH),
+        ("192.168.0.1", True, None),
+    ]
+    assert all(request.icmp for request in plan(both))
+
+
+def test_a_link_without_carrier_is_not_probed() -> None:
+    assert plan((client(1, "10.0.1.1"), ClientRecord(Observation()))) == []
+    assert link_error("10.0.1.1", LAN) == "wlan0 has no carrier"
+    assert link_error("10.0.0.1", LAN) is None
+    assert link_error("192.168.0.1", LAN) is None
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_shared_address_has_one_request_for_both_clients(order: int) -> None:
+    clients = [
+        (client(1, "10.0.0.1"), ClientRecord(ANSWERS_ICMP)),
+        (client(2, "10.0.0.1"), ClientRecord(Observation(), arp_silent=True)),
+    ][::order]
+    assert plan(*clients, arp_only=True) == [ProbeRequest("10.0.0.1", ETH, icmp=True, arp_sufficient=True)]
+
+
+def test_which_clients_are_on_a_lan() -> None:
+    assert on_link(client(1, "192.168.0.1", "10.0.1.1"), LAN)
+    assert not on_link(client(1, "192.168.0.1"), LAN)
+    assert on_link(client(1), LAN)

@@ -269,7 +269,7 @@ def test_a_question_that_could_not_be_asked_makes_that_client_unknown() -> None:
         assert sighting(first, 1).silent_since is not None
         w.lan.replies["10.0.0.1"] = FAILED
         facts = await w.poll()
-        assert why(facts, mac(1)) == "could not be asked: No route to host"
+        assert why(facts, mac(1)) == "could not be probed: No route to host"
         assert isinstance(facts.status, Reading), "the others could"
         w.lan.replies.clear()
         again = await w.poll()
@@ -485,7 +485,7 @@ def test_an_access_point_that_cannot_be_asked_hides_nobody() -> None:
         w.lan.hostapd_hangs = True
         for _ in range(20):  # longer than a station that has left is kept
             facts = await w.poll()
-        assert why(facts, mac(9)) == "its access point could not be asked"
+        assert why(facts, mac(9)) == "its access point does not answer"
         w.lan.hostapd_hangs = False
         facts = await w.poll()
         assert sighting(facts, 9).evidence is EvidenceKind.STATION

@@ -54,9 +54,9 @@ def test_clients() -> None:
 
         (in brackets): never keeps the server awake
 
-        ICMP only: behind a router, so that one that drops ICMP cannot be seen
+        ICMP only: behind a router; a client there that drops ICMP cannot be seen
 
-        Always on, so likely nobody's own. To stop counting, under [clients]:
+        Always on, so probably no personal device. To ignore, under [clients]:
             ignore = ["02:00:00:00:00:0b"]  # kitchen-bulb
 
         Warnings:
@@ -73,7 +73,7 @@ def test_nobody() -> None:
 def test_a_failed_source_is_shown_once_not_for_each_client() -> None:
     said = lines_of(clients_unavailable())
     assert said.count("cannot open a raw socket") == 1
-    assert "Cannot look:\n  clients: cannot open" in said
+    assert "Unavailable:\n  clients: cannot open" in said
 
 
 def test_many_unknown_share_a_line() -> None:

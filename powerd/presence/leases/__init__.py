@@ -1,46 +1,40 @@
-"""Known clients from DHCP servers' own files, one file per format."""
+"""The formats of lease files; each module defines the formats of one DHCP server."""
 
 from __future__ import annotations
 
 from fnmatch import fnmatch
+from itertools import chain
 from pathlib import PurePosixPath
 from typing import Final
 
 from powerd.presence.leases import dnsmasq, isc_conf, isc_leases, kea, networkd, odhcpd
-from powerd.presence.leases import dnsmasq as dnsmasq_conf
-from powerd.presence.leases import dnsmasq as pihole
-from powerd.presence.leases import kea as kea_conf
 from powerd.presence.leases.format import LeaseFormat
 
 FORMATS: Final = (
     isc_leases.FORMAT,
     isc_conf.FORMAT,
     dnsmasq.LEASES_FORMAT,
-    pihole.PIHOLE_FORMAT,
-    dnsmasq_conf.CONF_FORMAT,
-    dnsmasq_conf.HOSTS_FORMAT,
+    dnsmasq.PIHOLE_FORMAT,
+    dnsmasq.CONF_FORMAT,
+    dnsmasq.HOSTS_FORMAT,
     kea.LEASES_FORMAT,
-    kea_conf.CONF_FORMAT,
+    kea.CONF_FORMAT,
     networkd.FORMAT,
     odhcpd.FORMAT,
 )
-"""All but hostapd's, whose stations are asked of it and not read. The first that recognises a text has it."""
+"""All formats of files; the first that recognises a text is chosen. hostapd is queried over its socket."""
 
 
 def format_by_name(name: str) -> LeaseFormat:
-    """The format of that name; KeyError for one that does not exist."""
+    """The format with this name; raises KeyError if there is none."""
     return {file_format.name: file_format for file_format in FORMATS}[name]
 
 
 def detect_format(path: str, head: str) -> LeaseFormat | None:
-    """The format of a file, by how it begins, else by its name; None = unknown.
-
-    Args:
-        path: of the file.
-        head: its first KiB, as text.
-    """
-    by_content = next((form for form in FORMATS if form.recognise(head)), None)
-    return by_content or next((form for form in FORMATS if _file_name_matches(path, form)), None)
+    """The format of a file by its first KiB of text, else by its name; None = unknown."""
+    by_content = (file_format for file_format in FORMATS if file_format.recognise(head))
+    by_name = (file_format for file_format in FORMATS if _file_name_matches(path, file_format))
+    return next(chain(by_content, by_name), None)
 
 
 def _file_name_matches(path: str, file_format: LeaseFormat) -> bool:

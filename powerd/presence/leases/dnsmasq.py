@@ -1,13 +1,12 @@
-"""dnsmasq's leases, as its source (lease.c) writes them; Pi-hole's and OpenWrt's alike.
+"""Formats of dnsmasq and Pi-hole: lease files, configurations, and files of reserved hosts.
 
-A line is ``EXPIRES MAC ADDRESS NAME CLIENT-ID``, ``*`` standing for none. After a line ``duid …`` come
-leases of IPv6, ``EXPIRES [T]IAID ADDRESS NAME DUID``. The file is written anew, in place, at each change.
+Leases (lease.c in dnsmasq's source; Pi-hole and OpenWrt use the same file): a line is ``EXPIRES MAC ADDRESS
+NAME CLIENT-ID``, with ``*`` for a missing value. IPv6 leases follow a line ``duid ...``, as ``EXPIRES [T]IAID
+ADDRESS NAME DUID``. dnsmasq rewrites the file in place at each change.
 
-dnsmasq's configuration, dnsmasq(8): hosts named by ``dhcp-host``, here and in files of their own.
-
-Pi-hole's configuration since version 6: ``hosts`` of its table ``dhcp``, as dnsmasq's ``dhcp-host``.
-
-Its leases are dnsmasq's, in /etc/pihole/dhcp.leases.
+Configuration (dnsmasq(8)): ``dhcp-host`` reserves an address, in the configuration or in a file of its own.
+Pi-hole 6 has the same values in ``hosts`` of the table ``dhcp`` of pihole.toml; its leases are dnsmasq's, in
+/etc/pihole/dhcp.leases.
 """
 
 from __future__ import annotations
@@ -45,66 +44,6 @@ _FIELD_COUNT: Final = 5
 _MIN_TIMESTAMP: Final = 1_000_000_000
 _MAX_TIMESTAMP: Final = 1 << 40
 
-
-class DnsmasqReader(LineReader):
-    """Reads one lease per line."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._entries: dict[str, HostEntry] = {}
-
-    def read_line(self, text: str) -> None:
-        """See LineReader."""
-        fields = text.split()
-        if fields[0] == "duid" and len(fields) > 1:
-            return  # the server's own identifier
-        if len(fields) != _FIELD_COUNT:
-            self.errors.add(self.line_number, f"{quote(text)} has not the five fields of a lease")
-            return
-        expires, hardware, address, name, client = fields
-        host = parse_address(address)
-        if not host:
-            self.errors.add(self.line_number, f"{quote(address)} is no address")
-        elif not (expires.isascii() and expires.isdecimal()):
-            self.errors.add(self.line_number, f"{quote(expires)} is no time")
-        else:
-            mac = (
-                mac_from_duid(parse_octets(client))
-                if ":" in host
-                else parse_mac(_HARDWARE_TYPE.sub("", hardware, 1))
-            )
-            self._entries[host] = HostEntry(
-                host, mac, None if name == "*" else sanitize_name(name), _parse_expiry(expires)
-            )
-
-    def result(self) -> ParseResult:
-        """See LineReader."""
-        return ParseResult(
-            tuple(self._entries.values()), self.errors.skipped, tuple(self.errors.descriptions)
-        )
-
-
-def _parse_expiry(text: str) -> float | None:
-    """POSIX seconds; None for 0 = never, and for durations, which a build without a real-time clock notes."""
-    seconds = int(text[:20])
-    return float(seconds) if _MIN_TIMESTAMP <= seconds <= _MAX_TIMESTAMP else None
-
-
-LEASES_FORMAT: Final = LeaseFormat(
-    name="dnsmasq",
-    paths=(
-        "/var/lib/misc/dnsmasq.leases",
-        "/var/lib/dnsmasq/dnsmasq.leases",
-        "/var/db/dnsmasq.leases",
-        "/etc/pihole/dhcp.leases",
-        "/tmp/dhcp.leases",  # noqa: S108 - where OpenWrt has its leases; it is only read
-        # Leases of libvirt and LXC are left out: their clients run on this very machine, and sleep with it.
-    ),
-    recognise=lambda text: _LEASES_SIGNATURE.match(text) is not None,
-    new_reader=DnsmasqReader,
-)
-
-
 _COMMENT: Final = re.compile(r"(?:^|(?<=\s))#.*")
 _HARDWARE: Final = re.compile(
     r"(?>(?:[0-9A-Fa-f]{1,2}-)?)((?:[0-9A-Fa-f]{1,2}|\*)(?>(?::(?:[0-9A-Fa-f]{1,2}|\*))+))"
@@ -118,24 +57,78 @@ _CONF_SIGNATURE: Final = re.compile(
 _HOSTS_SIGNATURE: Final = re.compile(r"^\s*+(?:[0-9A-Fa-f]{2}:){5}[0-9A-Fa-f]{2},", re.MULTILINE)
 _HOSTS_FORMAT_NAME: Final = "dnsmasq hosts"
 
+_TOML_TABLE: Final = re.compile(r"\[\s*([\w.-]+)\s*\]\s*(?:#.*)?")
+_PIHOLE_SIGNATURE: Final = re.compile(r"^\s*+\[dhcp\][ \t]*+(?:#.*)?$", re.MULTILINE)
+_MAX_TABLE_LINES: Final = 100_000
+
+
+class DnsmasqReader(LineReader):
+    """Parses a lease file: one lease per line."""
+
+    def read_line(self, text: str) -> None:
+        """See LineReader."""
+        fields = text.split()
+        if fields[0] == "duid" and len(fields) > 1:
+            return  # the server's own identifier
+        if len(fields) != _FIELD_COUNT:
+            self.skip(f"{quote(text)} has not the five fields of a lease")
+            return
+        expires, hardware, address, name, client = fields
+        host = parse_address(address)
+        if not host:
+            self.skip(f"{quote(address)} is no address")
+        elif not (expires.isascii() and expires.isdecimal()):
+            self.skip(f"{quote(expires)} is no time")
+        else:
+            mac = (
+                mac_from_duid(parse_octets(client))
+                if ":" in host
+                else parse_mac(_HARDWARE_TYPE.sub("", hardware, 1))
+            )
+            self.output.entries[host] = HostEntry(
+                host, mac, None if name == "*" else sanitize_name(name), _parse_expiry(expires)
+            )
+
+
+def _parse_expiry(text: str) -> float | None:
+    """POSIX seconds; None for 0 = never, and for a duration, which dnsmasq writes if built without an RTC."""
+    seconds = int(text[:20])
+    return float(seconds) if _MIN_TIMESTAMP <= seconds <= _MAX_TIMESTAMP else None
+
+
+LEASES_FORMAT: Final = LeaseFormat(
+    name="dnsmasq",
+    paths=(
+        "/var/lib/misc/dnsmasq.leases",
+        "/var/lib/dnsmasq/dnsmasq.leases",
+        "/var/db/dnsmasq.leases",
+        "/etc/pihole/dhcp.leases",
+        "/tmp/dhcp.leases",  # noqa: S108 - the path on OpenWrt; it is only read
+        # Without the leases of libvirt and LXC: their clients run on this machine and sleep with it.
+    ),
+    recognise=lambda text: _LEASES_SIGNATURE.match(text) is not None,
+    new_reader=DnsmasqReader,
+)
+
 
 def dhcp_host_entries(value: str) -> tuple[HostEntry, ...]:
-    """What a value of ``dhcp-host`` says: its parts may come in any order, tags and times among them.
+    """The reservations of one ``dhcp-host`` value. Its parts come in any order, with tags and lease times.
 
-    Of several MACs (a laptop's cable and its Wi-Fi) the first gets the address, for an address is named once.
+    With several MACs (a laptop's Ethernet and Wi-Fi) the first gets the address, since an address has one
+    entry.
 
     Raises:
-        ValueError: with the part that makes no sense, as a clause.
+        ValueError: a part is invalid; the text is a clause about it.
     """
     macs: list[str] = []
     addresses: list[str] = []
     name = None
     for part in (item.strip() for item in value.split(",")):
         if part == "ignore":
-            return ()  # dnsmasq will not serve it
+            return ()  # dnsmasq does not serve this host
         if mac := parse_mac(part if ":" in part else ""):
             macs.append(mac)
-        elif match := _HARDWARE.fullmatch(part):  # with a type before it, or a pattern for many
+        elif match := _HARDWARE.fullmatch(part):  # with a hardware type, or with wildcards
             macs.extend(filter(None, [parse_mac(match[1])]))
         elif part.startswith("[") and part.endswith("]"):
             addresses.extend(_bracketed_ipv6(part[1:-1]))
@@ -155,7 +148,7 @@ def dhcp_host_entries(value: str) -> tuple[HostEntry, ...]:
 
 
 def _bracketed_ipv6(text: str) -> tuple[str, ...]:
-    """A whole IPv6 address; not a range, nor the host's part alone (``[::17]``), which fits any prefix."""
+    """A complete IPv6 address; () for a prefix and for an interface identifier alone (``[::17]``)."""
     if text.startswith("::") or "/" in text:
         return ()
     address = parse_address(text)
@@ -165,11 +158,7 @@ def _bracketed_ipv6(text: str) -> tuple[str, ...]:
 
 
 class DnsmasqHostsReader(LineReader):
-    """Reads a file of ``dhcp-hostsfile``: one value of ``dhcp-host`` per line."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._entries: dict[str, HostEntry] = {}
+    """Parses a file of ``dhcp-hostsfile``: one value of ``dhcp-host`` per line."""
 
     def read_line(self, text: str) -> None:
         """See LineReader."""
@@ -177,25 +166,15 @@ class DnsmasqHostsReader(LineReader):
             self.read_dhcp_host(value)
 
     def read_dhcp_host(self, value: str) -> None:
-        """Take a value of ``dhcp-host``."""
+        """Parse one value of ``dhcp-host``."""
         try:
-            self._entries.update((entry.key, entry) for entry in dhcp_host_entries(value.replace('"', "")))
+            self.output.add(*dhcp_host_entries(value.replace('"', "")))
         except ValueError as error:
-            self.errors.add(self.line_number, str(error))
-
-    def result(self) -> ParseResult:
-        """See LineReader."""
-        return ParseResult(
-            tuple(self._entries.values()), self.errors.skipped, tuple(self.errors.descriptions)
-        )
+            self.skip(str(error))
 
 
 class DnsmasqConfReader(DnsmasqHostsReader):
-    """Reads a configuration: ``dhcp-host``, and options that name further files."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._includes: list[Include] = []
+    """Parses a configuration: ``dhcp-host``, and options that name other files."""
 
     def read_line(self, text: str) -> None:
         """See LineReader."""
@@ -203,18 +182,11 @@ class DnsmasqConfReader(DnsmasqHostsReader):
         if key == "dhcp-host":
             self.read_dhcp_host(value)
         elif value and (includes := _INCLUDES.get(key)):
-            self._includes.extend(includes(value))
-
-    def result(self) -> ParseResult:
-        """See LineReader."""
-        entries = tuple(self._entries.values())
-        return ParseResult(
-            entries, self.errors.skipped, tuple(self.errors.descriptions), tuple(self._includes)
-        )
+            self.output.includes.extend(includes(value))
 
 
 def _conf_dir_includes(value: str) -> list[Include]:
-    """``DIR``; ``DIR,*.conf,…`` = only such; ``DIR,.bak,…`` = all but such."""
+    """``DIR``; ``DIR,*.conf,...`` includes only these; ``DIR,.bak,...`` excludes these."""
     folder, *parts = (part.strip() for part in value.split(","))
     included_patterns = [part for part in parts if part.startswith("*")]
     excluded_suffixes = tuple(part for part in parts if part and not part.startswith("*"))
@@ -248,13 +220,8 @@ HOSTS_FORMAT: Final = LeaseFormat(
 )
 
 
-_TOML_TABLE: Final = re.compile(r"\[\s*([\w.-]+)\s*\]\s*(?:#.*)?")
-_PIHOLE_SIGNATURE: Final = re.compile(r"^\s*+\[dhcp\][ \t]*+(?:#.*)?$", re.MULTILINE)
-_MAX_TABLE_LINES: Final = 100_000
-
-
 class PiholeReader(LineReader):
-    """Reads the one table of interest: tomllib takes its time, and nine tenths of the file are comments."""
+    """Parses the table ``dhcp`` alone: tomllib is slow, and nine tenths of the file are comments."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -273,16 +240,14 @@ class PiholeReader(LineReader):
         try:
             table = tomllib.loads("\n".join(self._lines))
         except (tomllib.TOMLDecodeError, RecursionError, ValueError) as error:
-            return parse_failure(f"its table [dhcp] is no TOML: {error}")
+            return parse_failure(f"its table [dhcp] is not valid TOML: {error}")
         hosts = table.get("hosts", [])
-        entries: dict[str, HostEntry] = {}
         for host in hosts if isinstance(hosts, list) else []:
             try:
-                entries.update((entry.key, entry) for entry in dhcp_host_entries(str(host)))
+                self.output.add(*dhcp_host_entries(str(host)))
             except ValueError as error:
-                self.errors.skipped += 1
-                self.errors.descriptions.append(f"{quote(str(host))}: {error}")
-        return ParseResult(tuple(entries.values()), self.errors.skipped, tuple(self.errors.descriptions[:3]))
+                self.output.skip(quote(str(host)), str(error))
+        return self.output.result()
 
 
 PIHOLE_FORMAT: Final = LeaseFormat(

@@ -1,4 +1,4 @@
-"""Words that all lease files share: addresses, MACs, names, identifiers; each read into one form, or None."""
+"""Parsers of the fields that all lease files share: addresses, MACs, names and identifiers."""
 
 from __future__ import annotations
 
@@ -21,30 +21,30 @@ _DUID_LLT, _DUID_LL, _ETHERNET = 1, 3, 1
 
 
 def parse_address(text: str) -> str | None:
-    """An IPv4 or IPv6 address that a host can have, in its shortest form."""
+    """An IPv4 or IPv6 unicast address in its shortest form; None for anything else."""
     try:
         if ":" not in text:
             first = inet_pton(AF_INET, text)[0]
             return text if 0 < first < _MULTICAST and first != _LOOPBACK else None
         packed = inet_pton(AF_INET6, text)
-    except (OSError, ValueError):  # ValueError: a NUL, or what cannot be encoded
+    except (OSError, ValueError):  # ValueError: a NUL, or text that cannot be encoded
         return None
     return None if packed[0] == _MULTICAST6 or not any(packed[:15]) else inet_ntop(AF_INET6, packed)
 
 
 def parse_mac(text: str) -> str | None:
-    """A host's Ethernet address, lower case with colons; ``-`` and single digits are understood."""
+    """A unicast Ethernet address, lower case with colons; accepts ``-`` and single digits. Else None."""
     if not _MAC.fullmatch(text):
         if not _MAC_LENIENT.fullmatch(text):
             return None
         text = ":".join(octet.rjust(2, "0") for octet in text.lower().replace("-", ":").split(":"))
-        if not _MAC.fullmatch(text):  # a group address is nobody's own
+        if not _MAC.fullmatch(text):  # a group address
             return None
     return None if text == _NULL_MAC else text
 
 
 def sanitize_name(text: str) -> str | None:
-    """A host name as it may be shown: no trailing dot, nothing that a terminal would obey."""
+    """A host name that is safe to print: without a trailing dot and without control characters."""
     name = text.strip().rstrip(".")
     if not name.isprintable():
         name = "".join(letter for letter in name if letter.isprintable())
@@ -52,13 +52,13 @@ def sanitize_name(text: str) -> str | None:
 
 
 def is_host_name(text: str) -> bool:
-    """Whether a resolver could be asked for it (RFC 1123); a number with dots is a mistyped address."""
+    """Whether the text can be resolved (RFC 1123); a number with dots is a mistyped address."""
     last = text.rstrip(".").rpartition(".")[2]
     return len(text) <= _MAX_NAME and not last.isdecimal() and _HOST_NAME.fullmatch(text) is not None
 
 
 def parse_octets(text: str) -> bytes | None:
-    """Hexadecimal octets, with ``:`` or ``-`` between them or nothing."""
+    """Hexadecimal octets, separated by ``:`` or ``-`` or not at all; None for anything else."""
     if not _HEX.fullmatch(text):
         return None
     if ":" in text or "-" in text:
@@ -75,14 +75,14 @@ def mac_from_duid(duid: Sequence[int] | None) -> str | None:
 
 
 def mac_from_octets(octets: Sequence[int]) -> str | None:
-    """The Ethernet address that these six numbers are."""
+    """The Ethernet address of six octets; None for another length, or for a group address."""
     if len(octets) != _MAC_OCTETS:
         return None
     return parse_mac(":".join(f"{octet:02x}" for octet in octets))
 
 
 def quote(text: str) -> str:
-    """What was found instead, quoted for a sentence: printable, and short."""
+    """The text in double quotes for an error message: printable, at most 40 characters."""
     text = " ".join(text[:_MAX_QUOTE_INPUT].split())
     text = text if len(text) <= _MAX_QUOTED else f"{text[:_MAX_QUOTED]}…"
     return f'"{"".join(letter if letter.isprintable() else _REPLACEMENT for letter in text)}"'

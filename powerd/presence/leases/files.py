@@ -1,13 +1,14 @@
-"""All lease files of the machine, found and watched: whom a DHCP server on it has ever given an address."""
+"""Finds all lease files of this machine, watches them, and reports the hosts that they name."""
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from itertools import chain
 from pathlib import PurePosixPath
-from posixpath import basename, normpath
+from posixpath import normpath
 from typing import Final, NamedTuple
 
 from powerd.linux.ports import Surroundings
@@ -16,7 +17,7 @@ from powerd.presence.leases import FORMATS, format_by_name
 from powerd.presence.leases.fields import quote
 from powerd.presence.leases.format import HostEntry, Include, LeaseFormat
 from powerd.presence.leases.hostapd import CONTROL_SOCKET_PATTERNS, StationWatcher
-from powerd.presence.leases.watcher import EntryBatch, FileOrigin, WatchedFile
+from powerd.presence.leases.watcher import FileOrigin, WatchedFile
 
 AUTO: Final = "auto"
 _GLOB_CHARACTERS: Final = frozenset("*?[")
@@ -33,39 +34,25 @@ _BACKUP_SUFFIXES: Final = (
 )
 _MAX_FILES: Final = 1000
 _MAX_ELAPSED: Final = 300.0
-
-
-class LabelledEntry(NamedTuple):
-    """A lead, the file that names it, and whether that is a thing of the past."""
-
-    entry: HostEntry
-    label: str
-    stale: bool
+"""Seconds between two polls that count at most: the wall clock may have stepped."""
 
 
 @dataclass(frozen=True, slots=True)
 class LeaseReport:
-    """What all lease files say; the very same object for as long as that does not change.
+    """The content of all lease files; the identical object for as long as nothing changes.
 
     Attributes:
-        batches: leads by the place that they come from; a host may be named in several.
-        warnings: what a person should see to, one line each, though it hides nobody.
-        unavailable_reason: why clients may be missing; None = none are. Whoever trusts in absence must
-            stay awake.
-        stations_current: False = its stations are those of an earlier look, and may have left.
+        entries: of all files and access points; several may name one host.
+        warnings: what the administrator should correct, one line each; no client is hidden by it.
+        unavailable_reason: why clients may be missing from ``entries``; None = none are. While it is set, an
+            absent client proves nothing and the server must stay awake.
+        stations_current: False = the stations are from an earlier poll and may have left.
     """
 
-    batches: tuple[EntryBatch, ...] = ()
+    entries: tuple[HostEntry, ...] = ()
     warnings: tuple[str, ...] = ()
     unavailable_reason: str | None = None
     stations_current: bool = True
-
-    @property
-    def entries(self) -> Iterator[LabelledEntry]:
-        """Each lead with its label, one after the other."""
-        return (
-            LabelledEntry(lead, batch.label, batch.stale) for batch in self.batches for lead in batch.entries
-        )
 
 
 class _FileSpec(NamedTuple):
@@ -78,8 +65,8 @@ class LeaseFiles:
     """Finds and watches lease files.
 
     Args:
-        paths: ``auto`` for the usual paths of all formats; paths and glob patterns of files, or of hostapd's
-            control sockets (``/run/hostapd/wlan0``).
+        paths: ``auto`` for the default paths of all formats; paths and glob patterns of files, or of
+            hostapd's control sockets (``/run/hostapd/wlan0``).
     """
 
     def __init__(self, paths: tuple[str, ...]) -> None:
@@ -94,12 +81,11 @@ class LeaseFiles:
         self._last_poll_at: float | None = None
 
     async def poll(self, machine: Surroundings, now: float) -> LeaseReport:
-        """One stat of each file, and a new reading of those that have changed.
+        """Take one stat of each file, read those that have changed, and ask the access points.
 
         Args:
-            machine: the host.
-            now: seconds of any clock, for how long ago something was seen. A step counts as a few minutes
-                at most, one backwards as none.
+            machine: reads the files.
+            now: POSIX seconds. A step of the clock counts as five minutes at most, a step backwards as none.
         """
         step = 0.0 if self._last_poll_at is None else now - self._last_poll_at
         self._elapsed += min(max(step, 0.0), _MAX_ELAPSED)
@@ -118,7 +104,7 @@ class LeaseFiles:
         return self._report
 
     async def _poll_files(self, machine: Surroundings) -> set[str]:
-        """Look at the files that are wanted, and at those that they include; give back their paths."""
+        """Poll the root files and the files that they include; return their paths."""
         self._add_roots(machine)
         queue = deque(self._roots)
         reachable: set[str] = set()
@@ -135,7 +121,7 @@ class LeaseFiles:
         return reachable
 
     def _add_roots(self, machine: Surroundings) -> None:
-        """Note what is wanted, named files first; what a pattern once found stays so, for it may vanish."""
+        """Add the files to watch, configured ones first. A file that a pattern has once matched stays."""
         for path in sorted(self.paths, key=AUTO.__eq__):
             if path == AUTO:
                 for file_format in FORMATS:
@@ -153,7 +139,7 @@ class LeaseFiles:
         if origin is FileOrigin.CONFIGURED and not any(
             fnmatchcase(root.path, pattern) for root in self._roots
         ):
-            self._errors.append(f"{pattern}: no file fits this pattern; correct clients.leases")
+            self._errors.append(f"{pattern}: no file matches this pattern; correct clients.leases")
 
     def _included_files(
         self, file: WatchedFile, include: Include, machine: Surroundings
@@ -166,8 +152,8 @@ class LeaseFiles:
                 yield _FileSpec(path, origin, file_format)
 
     def _matching_paths(self, pattern: str, machine: Surroundings) -> tuple[str, ...]:
-        """Paths that fit a pattern; without wildcards it fits itself, whether that exists or not."""
-        if not pattern.isprintable():  # a NUL would be an error of the caller's to the kernel
+        """Paths that match a pattern; a path without wildcards matches itself, whether it exists or not."""
+        if not pattern.isprintable():  # Python raises ValueError for a path with a NUL
             self._errors.append(f"{quote(pattern)}: no file has such a name; correct it")
             return ()
         if _GLOB_CHARACTERS.isdisjoint(pattern):
@@ -179,21 +165,12 @@ class LeaseFiles:
             return ()
 
     def _build_report(self) -> LeaseReport:
-        """A new report."""
         files = self._files.values()
-        files_per_name = Counter(basename(file.path) for file in files if not file.is_empty)
-        batches = [
-            batch
-            for file in files
-            for batch in file.batches(
-                file.path if files_per_name[basename(file.path)] > 1 else basename(file.path)
-            )
-        ]
         skipped_warnings = (_skipped_warning(file) for file in files if file.result.skipped)
         warnings = [file.error for file in files if file.error and not file.hides_clients]
         unavailable = [file.error for file in files if file.error and file.hides_clients]
         return LeaseReport(
-            batches=(*batches, *self._stations.batches()),
+            entries=tuple(chain(*(file.entries for file in files), self._stations.entries)),
             warnings=(*warnings, *skipped_warnings, *self._stations.warnings),
             unavailable_reason="; ".join((*unavailable, *self._errors)) or None,
             stations_current=self._stations.all_answered,
@@ -207,7 +184,7 @@ def _skipped_warning(file: WatchedFile) -> str:
 
 
 def _is_control_socket(path: str) -> bool:
-    """Whether a path is of hostapd's control sockets: they are asked, not read."""
+    """Whether a path is one of hostapd's control sockets, which is queried instead of read."""
     return PurePosixPath(path).parent.name == "hostapd"
 
 

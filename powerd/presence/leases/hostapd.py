@@ -1,11 +1,7 @@
-"""Stations that are associated with this machine's own access point, as hostapd tells them.
+"""Stations associated with this machine's own access points, from hostapd's control sockets (unix(7)).
 
-Source: hostapd's ctrl_iface_ap.c, the reply to STA-FIRST and STA-NEXT, which ``hostapd_cli all_sta`` shows: a
-line with the MAC, then lines ``key=value``.
-
-Who is associated with this machine's own access points, asked anew at each look.
-
-Associated stations of a hostapd, asked over its control socket (hostapd's ctrl_iface.c, unix(7)).
+Source: hostapd's ctrl_iface.c and ctrl_iface_ap.c. The reply to STA-FIRST and STA-NEXT, which ``hostapd_cli
+all_sta`` prints, is a line with the MAC followed by lines ``key=value``.
 """
 
 from __future__ import annotations
@@ -19,48 +15,48 @@ from typing import Final
 from powerd.linux.ports import Surroundings
 from powerd.linux.values import HostError
 from powerd.presence.leases.fields import parse_mac
-from powerd.presence.leases.format import HostEntry, LineReader, ParseResult
-from powerd.presence.leases.watcher import EntryBatch, RetainedEntries
+from powerd.presence.leases.format import HostEntry, LineReader
+from powerd.presence.leases.watcher import RetainedEntries
 
 CONTROL_SOCKET_PATTERNS: Final = ("/run/hostapd/*", "/var/run/hostapd/*")
-"""Where hostapd has its control sockets, one per link; the second is mostly another name of the first."""
+"""Control sockets of hostapd, one per link; /var/run is usually a link to /run."""
+HOSTAPD_SOURCE: Final = "hostapd"
+"""Source of the entries of stations."""
+_TIMEOUT: Final = 1.0
+"""Seconds for all requests to one access point; hostapd answers within a millisecond."""
+_MAX_STATIONS: Final = 2048
+"""Maximum number of requests; hostapd's own limit is 2007 (IEEE 802.11 association identifiers)."""
+_RECEIVE_SIZE: Final = 1 << 13
+_MAC: Final = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}", re.IGNORECASE)
 
 
 class StationReader(LineReader):
-    """Reads stations; one that has not finished its association is nobody yet."""
+    """Parses stations; one whose association is not complete does not count."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._stations: dict[str, HostEntry] = {}
         self._current_mac: str | None = None
 
     def read_line(self, text: str) -> None:
         """See LineReader."""
         if mac := parse_mac(text):
             self._current_mac = mac
-            self._stations[mac] = HostEntry(None, mac, kind="station")
+            self.output.entries[mac] = HostEntry(None, mac, kind="station", source=HOSTAPD_SOURCE)
         elif self._current_mac and text.startswith("flags=") and "[ASSOC]" not in text:
-            del self._stations[self._current_mac]
+            del self.output.entries[self._current_mac]
             self._current_mac = None
-
-    def result(self) -> ParseResult:
-        """See LineReader."""
-        return ParseResult(tuple(self._stations.values()))
-
-
-HOSTAPD_LABEL: Final = "hostapd"
 
 
 class StationWatcher:
-    """Associated stations.
+    """The associated stations over time.
 
     Args:
         patterns: paths or glob patterns of hostapd's control sockets.
 
     Attributes:
-        version: grows when anything changes that others may ask for.
-        all_answered: whether every access point could be asked the last time.
-        warnings: access points that could not be asked. That hides no client for which there is a lease.
+        version: increases with every change of the entries or warnings.
+        all_answered: whether every access point answered the last poll.
+        warnings: access points that did not answer. A client with a lease is known all the same.
     """
 
     def __init__(self, patterns: tuple[str, ...]) -> None:
@@ -70,23 +66,24 @@ class StationWatcher:
         self._patterns = patterns
         self._entries = RetainedEntries()
 
-    def batches(self) -> Iterable[EntryBatch]:
-        """Stations, and after them those that left lately."""
-        return self._entries.batches(HOSTAPD_LABEL, stale=False)
+    @property
+    def entries(self) -> tuple[HostEntry, ...]:
+        """The stations, then those that have left during the grace period."""
+        return self._entries.entries
 
     async def poll(self, machine: Surroundings, now: float) -> None:
-        """Ask every access point."""
+        """Query every access point."""
         warnings: list[str] = []
         entries: dict[str, HostEntry] = {}
         for control in self._control_sockets(machine, warnings):
             try:
                 reader = StationReader()
                 reader.feed(await machine.stations(control))
-                entries.update((lead.key, lead) for lead in reader.finish().entries)
+                entries.update((entry.key, entry) for entry in reader.finish().entries)
             except HostError as error:
                 warnings.append(str(error))
         self.all_answered = not warnings
-        if warnings:  # whoever was there may still be: nobody is taken to have left unasked
+        if warnings:  # a station may be associated with the one that did not answer
             entries = {entry.key: entry for entry in self._entries.current} | entries
         current = tuple(entries.values())
         changed = self._entries.expire(now)
@@ -98,7 +95,7 @@ class StationWatcher:
         self.warnings = tuple(warnings)
 
     def _control_sockets(self, machine: Surroundings, warnings: list[str]) -> Iterable[str]:
-        """Control sockets that exist, each once: /var/run is nearly always another name of /run."""
+        """The existing control sockets, each once, although two patterns may match it."""
         paths: dict[str, str] = {}
         for pattern in self._patterns:
             try:
@@ -108,26 +105,16 @@ class StationWatcher:
         return paths.values()
 
 
-_TIMEOUT: Final = 1.0
-"""Seconds for the whole conversation; hostapd answers within a millisecond."""
-_MAX_STATIONS: Final = 2048
-"""Stations asked for at most: hostapd's own limit is 2007 (IEEE 802.11 association identifiers)."""
-_RECEIVE_SIZE: Final = 1 << 13
-_MAC: Final = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}", re.IGNORECASE)
-
-
 async def query_stations(control: str) -> str:
-    """What ``hostapd_cli all_sta`` prints: a line with the MAC, then ``key=value`` lines, per station.
+    """Query the stations of one access point, in the format of ``hostapd_cli all_sta``.
 
     Raises:
         OSError: the socket cannot be reached.
-        HostError: it does not answer like a hostapd.
+        HostError: there is no answer, or the answer is not hostapd's.
     """
     blocks: list[str] = []
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as sock:
-        sock.bind(
-            ""
-        )  # an address of the kernel's choice in the abstract namespace, which leaves no file behind
+        sock.bind("")  # the kernel chooses an address in the abstract namespace, which leaves no file
         sock.connect(control)
         try:
             async with asyncio.timeout(_TIMEOUT):
@@ -139,7 +126,7 @@ async def query_stations(control: str) -> str:
             raise HostError(f"{control} does not answer; is hostapd still running?") from None
     if answer.startswith("UNKNOWN COMMAND"):
         raise HostError(
-            f"{control} answers like no hostapd: {answer.strip()[:40]}; remove it from clients.leases"
+            f"{control} is not hostapd's control socket: {answer.strip()[:40]}; remove it from clients.leases"
         )
     return "".join(blocks)
 
@@ -149,11 +136,11 @@ async def _request(sock: socket.socket, command: str) -> str:
     await loop.sock_sendall(sock, command.encode())
     while True:
         answer = (await loop.sock_recv(sock, _RECEIVE_SIZE)).decode(errors="replace")
-        if not answer.startswith("<"):  # "<3>AP-STA-CONNECTED ...": an event, to whoever listens
+        if not answer.startswith("<"):  # "<3>AP-STA-CONNECTED ..." is an event, no reply
             return answer
 
 
 def _station_mac(answer: str) -> str | None:
-    """The MAC that an answer is about; None = no (further) station."""
+    """The MAC of the station in an answer; None = there are no more stations."""
     first = answer.partition("\n")[0].strip()
     return first if _MAC.fullmatch(first) else None

@@ -1,6 +1,6 @@
-"""A ``host`` declaration, as dhcpd.conf(5) has it, and dhcpd.leases(5) for hosts made over OMAPI.
+"""Format of ISC dhcpd's configuration (dhcpd.conf(5)): ``host`` declarations, and the files that it names.
 
-ISC dhcpd's configuration, dhcpd.conf(5): hosts with addresses of their own.
+dhcpd.leases(5) has ``host`` declarations too, for hosts created over OMAPI.
 """
 
 from __future__ import annotations
@@ -8,17 +8,24 @@ from __future__ import annotations
 import re
 
 from powerd.presence.leases.fields import is_host_name, parse_address, parse_mac, quote, sanitize_name
-from powerd.presence.leases.format import HostEntry, Include, LeaseFormat, ParseResult
+from powerd.presence.leases.format import HostEntry, Include, LeaseFormat
 from powerd.presence.leases.isc_syntax import BlockReader, IscBlock, Statement, unquote_text
+
+_FILE_STATEMENT = re.compile(r'(include|lease-file-name|dhcpv6-lease-file-name)\s+("[^"]*+"|\S++)')
+_SIGNATURE = re.compile(
+    r"^\s*+(?:host\s+\S+\s*\{|subnet6?\s+[\d:]|shared-network\s|group\s*\{|authoritative\s*;|(?:default|max)-lease-time\s"
+    r'|ddns-update-style\s|option\s+(?:domain-name|routers|subnet-mask)\b|include\s+")',
+    re.MULTILINE,
+)
 
 
 def host_block_entries(block: IscBlock) -> tuple[HostEntry, ...]:
-    """What a ``host`` block says of the host: a Lead per fixed address, or one without an address.
+    """The entries of a ``host`` block: one per fixed address, or one without an address.
 
-    A ``fixed-address`` may be a host name; the Lead then bears that name, for it can be resolved.
+    A ``fixed-address`` may be a host name; the entry then has that name, which can be resolved.
 
     Raises:
-        ValueError: with what is wrong in the block, as a clause.
+        ValueError: the block is invalid; the text is a clause about it.
     """
     mac = block_mac(block)
     name = sanitize_name(
@@ -42,10 +49,10 @@ def host_block_entries(block: IscBlock) -> tuple[HostEntry, ...]:
 
 
 def block_mac(block: IscBlock) -> str | None:
-    """The MAC of a ``hardware ethernet`` statement; None without one, or with hardware of another kind.
+    """The MAC of a ``hardware ethernet`` statement; None without one, or for other hardware.
 
     Raises:
-        ValueError: it names Ethernet, and no Ethernet address.
+        ValueError: the statement holds no valid Ethernet address.
     """
     kind, _, text = block.fields.get("hardware", "").partition(" ")
     if kind != "ethernet":
@@ -55,53 +62,31 @@ def block_mac(block: IscBlock) -> str | None:
     raise ValueError(f"{quote(text)} is no Ethernet address")
 
 
-_FILE_STATEMENT = re.compile(r'(include|lease-file-name|dhcpv6-lease-file-name)\s+("[^"]*+"|\S++)')
-_SIGNATURE = re.compile(
-    r"^\s*+(?:host\s+\S+\s*\{|subnet6?\s+[\d:]|shared-network\s|group\s*\{|authoritative\s*;|(?:default|max)-lease-time\s"
-    r'|ddns-update-style\s|option\s+(?:domain-name|routers|subnet-mask)\b|include\s+")',
-    re.MULTILINE,
-)
-
-
 class DhcpdConfReader(BlockReader):
-    """Reads ``host`` wherever it stands: in groups, subnets, shared networks, pools and conditions."""
+    """Parses ``host`` at any level: in groups, subnets, shared networks, pools and conditions."""
 
     head_pattern = re.compile(r'(?<!\S)(host)\s+("[^"]*+"|\S++)$')
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._entries: dict[str, HostEntry] = {}
-        self._includes: list[Include] = []
-
     def allows_block(self, kind: str) -> bool:
-        """A host stands anywhere but in a host."""
+        """A host may begin anywhere except in a host."""
         return not any(block and block.kind == kind for block in self.open_blocks)
 
     def handle_statement(self, statement: Statement) -> None:
-        """Note further files; a configuration's other statements are none of our business."""
+        """Add other files; all other statements are ignored."""
         if statement.end == ";" and (match := _FILE_STATEMENT.fullmatch(statement.text)):
             path = unquote_text(match[2])
             if match[1] == "include":
-                self._includes.append(Include(path))
+                self.output.includes.append(Include(path))
             else:
-                self._includes.append(Include(path, "dhcpd.leases", optional=True))
+                self.output.includes.append(Include(path, "dhcpd.leases", optional=True))
 
     def handle_block(self, block: IscBlock, parent: IscBlock | None) -> None:
-        """Take a host."""
+        """Add the entries of a host."""
         del parent
         try:
-            self._entries.update((entry.key, entry) for entry in host_block_entries(block))
+            self.output.add(*host_block_entries(block))
         except ValueError as error:
-            self.add_error(block, str(error))
-
-    def finish(self) -> ParseResult:
-        """See BlockReader."""
-        return ParseResult(
-            tuple(self._entries.values()),
-            self.errors.skipped,
-            tuple(self.errors.descriptions),
-            tuple(self._includes),
-        )
+            self.skip_block(block, str(error))
 
 
 FORMAT = LeaseFormat(

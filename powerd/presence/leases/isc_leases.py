@@ -1,14 +1,13 @@
-"""ISC dhcpd's leases, dhcpd.leases(5): a log, in which the last word on an address counts.
+"""Format of ISC dhcpd's lease file (dhcpd.leases(5)): a log in which the last entry of an address counts.
 
-It is rewritten now and then, and appended to meanwhile. Addresses that a configuration fixes never
-appear in it. Nearly all of it is ``lease`` blocks of one shape, which one expression takes whole; what
-is of any other shape goes statement by statement.
+dhcpd appends to the file and rewrites it from time to time. Addresses that the configuration fixes never
+appear in it. Nearly all of it is ``lease`` blocks of one form, which one regular expression matches as a
+whole; all other blocks are parsed statement by statement.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Final
@@ -28,7 +27,7 @@ from powerd.presence.leases.isc_syntax import STRING, BlockReader, IscBlock, Sta
 _DATE: Final = r'[^;\n"#{}]++;(?>(?: #[^\n]*+)?)\n'
 _QUOTED: Final = r'"[^"\n]*+(?<!\\)"'
 _ON_BLOCK: Final = rf'  on [a-z ]++\{{\n(?>(?:    [^\n"#{{}}]*+(?>(?:{_QUOTED}[^\n"#{{}}]*+)*)\n)*)  \}}\n'
-_LEASE: Final = re.compile(  # in the order in which dhcpd writes; two blanks before each statement
+_LEASE: Final = re.compile(  # in the order in which dhcpd writes; two spaces before each statement
     r"\s*+lease ([\d.]++) \{\n"
     rf"(?>(?:  starts {_DATE})?)"
     rf"(?>(?:  ends ({_DATE}))?)"
@@ -55,22 +54,21 @@ _MAX_TIMESTAMP: Final = 1 << 40
 
 
 class DhcpdLeasesReader(BlockReader):
-    """Reads ``lease``, ``ia-na`` and ``ia-ta`` (the manual page has ``ia_na``), and hosts made over OMAPI."""
+    """Parses ``lease``, ``ia-na`` and ``ia-ta`` (``ia_na`` in the manual), and hosts created over OMAPI."""
 
     head_pattern = re.compile(rf'(?<![^\s\0])(lease|ia[-_][nt]a|iaaddr|host)\s+({STRING}|[^\s"]++)$')
 
     def __init__(self) -> None:
         super().__init__()
-        self._leases: dict[str, HostEntry] = {}
         self._hosts: dict[str, tuple[HostEntry, ...]] = {}
 
     def allows_block(self, kind: str) -> bool:
-        """All blocks stand alone, but addresses, which stand in an association (IA)."""
+        """Only an address may begin in a block: in an identity association (IA)."""
         parent = self.open_blocks[-1]
         return kind == "iaaddr" and parent is not None and parent.kind.startswith(("ia-", "ia_"))
 
     def read_fast(self, buffer: str, at: int) -> int:
-        """Take lease blocks of the usual shape; at one that is odd in any way, leave it to the slow way."""
+        """Parse lease blocks of the common form; stop at any other, which is parsed by statements."""
         while match := _LEASE.match(buffer, at):
             address, ends, state, hardware, name = match.groups()
             mac = parse_mac(hardware) if hardware else None
@@ -85,13 +83,13 @@ class DhcpdLeasesReader(BlockReader):
         return at
 
     def handle_statement(self, statement: Statement) -> None:
-        """Count what stands between the blocks and is no statement of this file."""
+        """Count text between the blocks that is no statement of this format."""
         if not self.open_blocks and not _IGNORED_STATEMENT.match(statement.text):
-            description = quote(statement.text) if statement.text else f'a lonely "{statement.end}"'
-            self.errors.add(statement.line, f"{description} is no entry")
+            description = quote(statement.text) if statement.text else f'a stray "{statement.end}"'
+            self.skip(statement.line, f"{description} is no entry")
 
     def handle_block(self, block: IscBlock, parent: IscBlock | None) -> None:
-        """Take a block."""
+        """Add the lease or the host of a block."""
         if block.kind == "lease":
             self._add_lease(block)
         elif block.kind == "iaaddr" and parent:
@@ -100,36 +98,36 @@ class DhcpdLeasesReader(BlockReader):
             self._add_host(block)
 
     def finish(self) -> ParseResult:
-        """See BlockReader."""
-        entries = self._leases
-        if self._hosts:
-            entries = {entry.key: entry for host in self._hosts.values() for entry in host} | entries
-        return ParseResult(tuple(entries.values()), self.errors.skipped, tuple(self.errors.descriptions))
+        """See BlockReader; a lease replaces a host of the same address."""
+        hosts = {entry.key: entry for host in self._hosts.values() for entry in host}
+        if hosts:
+            self.output.entries = hosts | self.output.entries
+        return super().finish()
 
     def _add_lease(self, block: IscBlock, association: IscBlock | None = None) -> None:
-        """Take a lease: of IPv4, or of IPv6 in its association, whose name holds the client's identifier."""
+        """Add an IPv4 lease, or an IPv6 lease of an association, whose name holds the client's DUID."""
         try:
             address = parse_address(block.name)
             if not address:
-                raise ValueError("no address")  # noqa: TRY301 - one way out for all that can be wrong
+                raise ValueError("no address")  # noqa: TRY301 - one exit for all errors of a block
             mac = _association_mac(association) if association else block_mac(block)
             expires = _parse_time(block.fields.get("ends", "never"))
         except ValueError as error:
-            self.add_error(block, str(error))
+            self.skip_block(block, str(error))
             return
         name = block.fields.get("client-hostname")
         entry = HostEntry(address, mac, sanitize_name(unquote_text(name)) if name else None, expires)
         self._store_entry(entry, block.fields.get("binding state"))
 
     def _store_entry(self, entry: HostEntry, state: str | None) -> None:
-        """Note a lease over what was said of its address before."""
+        """Store a lease over an earlier one of its address; an ended one without a MAC names no host."""
         if state not in {"active", None}:
             if not entry.mac:
-                self._leases.pop(entry.key, None)
+                self.output.entries.pop(entry.key, None)
                 return
-            if entry.expires is None:  # it is over, though nobody says since when
-                entry = replace(entry, expires=0.0)
-        self._leases[entry.key] = entry
+            if entry.expires is None:  # ended at an unknown time
+                entry = entry._replace(expires=0.0)
+        self.output.entries[entry.key] = entry
 
     def _add_host(self, block: IscBlock) -> None:
         if "deleted" in block.fields:
@@ -138,11 +136,11 @@ class DhcpdLeasesReader(BlockReader):
         try:
             self._hosts[block.name] = host_block_entries(block)
         except ValueError as error:
-            self.add_error(block, str(error))
+            self.skip_block(block, str(error))
 
 
 def _association_mac(block: IscBlock) -> str | None:
-    """From an association's name: four octets that number it, then the client's DUID."""
+    """The MAC in the name of an identity association: four octets of IAID, then the client's DUID."""
     octets = unquote(block.name) if block.name.startswith('"') else parse_octets(block.name)
     return mac_from_duid(octets[_IAID_OCTETS:]) if octets else None
 
@@ -162,7 +160,7 @@ def _parse_time(text: str) -> float | None:
 
 @lru_cache(maxsize=1 << 12)
 def _parse_minute(text: str) -> float:
-    """POSIX seconds of ``6 2026/11/21 10:08``: the leases of a file end in the same hours or days."""
+    """POSIX seconds of ``6 2026/11/21 10:08``; cached, since many leases of a file end in the same minute."""
     _weekday, day, clock = text.split()
     year, month, date = day.split("/")
     hour, minute = clock.split(":")

@@ -1,4 +1,4 @@
-"""The syntax that ISC dhcpd's files share: statements and blocks (dhcpd.conf(5), dhcpd.leases(5))."""
+"""Syntax of ISC dhcpd's files: statements and nested blocks (dhcpd.conf(5), dhcpd.leases(5))."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from powerd.presence.leases.fields import quote
-from powerd.presence.leases.format import ParseErrors, ParseResult
+from powerd.presence.leases.format import ParseOutput, ParseResult
 
 STRING: Final = r'"(?>(?:[^"\\\n]++|\\.?+)*)"'
-"""A quoted string. It ends with its line at the latest: an unpaired quote spoils no more than that."""
+"""A quoted string. It ends with its line at the latest, which limits the damage of an unpaired quote."""
 _MAX_STATEMENT: Final = 1 << 16
 _MAX_DEPTH: Final = 32
 _BLANK: Final = re.compile(r"(?>(?:\s++|#[^\n]*+\n)*)")
@@ -32,8 +32,8 @@ class Statement(NamedTuple):
     """One statement, or the head or the end of a block.
 
     Attributes:
-        line: on which it begins.
-        text: without comments and white space around it; may be empty before a brace.
+        line: number of its first line.
+        text: without comments and surrounding white space; may be empty before a brace.
         end: ``;``, ``{`` or ``}``.
     """
 
@@ -44,12 +44,12 @@ class Statement(NamedTuple):
 
 @dataclass(slots=True)
 class IscBlock:
-    """A block that is open.
+    """An open block.
 
     Attributes:
         kind, name: from its head as written, e.g. ``lease`` and ``10.0.0.17``, ``host`` and ``printer``.
-        line: of its head.
-        fields: statements of interest, the last of each kind: ``{"binding state": "active"}``.
+        line: line number of its head.
+        fields: the last statement of each relevant kind: ``{"binding state": "active"}``.
     """
 
     kind: str
@@ -59,47 +59,47 @@ class IscBlock:
 
 
 class BlockReader(ABC):
-    """A Reader of nested blocks; what they mean is its heirs' business.
+    """Base class of parsers of nested blocks; a subclass interprets them.
 
     Attributes:
-        head_pattern: matches at the end of the head of a block of interest: its kind and its name.
-        errors: what was passed over.
-        open_blocks: blocks that are open, outermost first; None for one of no interest.
+        head_pattern: matches the end of the head of a relevant block: its kind and its name.
+        output: what has been found.
+        open_blocks: outermost first; None for a block that is not relevant.
     """
 
     head_pattern: re.Pattern[str]
 
     def __init__(self) -> None:
-        self.errors = ParseErrors()
+        self.output = ParseOutput()
         self.open_blocks: list[IscBlock | None] = []
-        self._ignored_depth = 0  # blocks open below the deepest that are followed
+        self._ignored_depth = 0  # open blocks below _MAX_DEPTH
         self._buffer = ""
         self._line = 1
         self._overlong = False
 
     @abstractmethod
     def handle_statement(self, statement: Statement) -> None:
-        """Take a statement, or the head of a block, that is not directly in a block of interest."""
+        """Handle a statement, or the head of a block, that is not directly in a relevant block."""
 
     @abstractmethod
     def handle_block(self, block: IscBlock, parent: IscBlock | None) -> None:
-        """Take a block of interest that is complete; ``parent``: that of interest directly around it."""
+        """Handle a complete relevant block; ``parent`` is the relevant block directly around it."""
 
     @abstractmethod
     def allows_block(self, kind: str) -> bool:
-        """Whether a block of that kind may be where we are; if not, one around it has lost its end."""
+        """Whether a block of this kind may begin here; if not, a block around it has lost its end."""
 
-    @abstractmethod
     def finish(self) -> ParseResult:
-        """All that was understood; what is still open at the end of the file is still being written."""
+        """The content of the file; a block that is open at its end is still being written and is left out."""
+        return self.output.result()
 
     def read_fast(self, buffer: str, at: int) -> int:
-        """Take as many whole blocks from ``at`` on as are easily read, and say where they end."""
+        """Parse common blocks from ``at`` on by a single expression, and return where they end."""
         del buffer
         return at
 
     def feed(self, text: str) -> None:
-        """Take the next piece; see Reader."""
+        """See FormatReader.feed()."""
         for statement in self._statements(text):
             block = self.open_blocks[-1] if self.open_blocks and not self._ignored_depth else None
             if statement.end == "{":
@@ -112,7 +112,7 @@ class BlockReader(ABC):
                 block.fields[" ".join(match[1].split())] = match[2]
 
     def _statements(self, text: str) -> Iterator[Statement]:
-        """Cut off what is complete, and keep the rest for the next piece."""
+        """Yield the complete statements and keep the rest for the next piece."""
         buffer, at = self._buffer + text, 0
         while True:
             start = at
@@ -127,7 +127,7 @@ class BlockReader(ABC):
             match = _STATEMENT.match(buffer, at)
             end = match.end() if match else len(buffer)
             if end - at > _MAX_STATEMENT:
-                self.errors.add(self._line, "a statement is too long")
+                self.skip(self._line, "a statement is too long")
                 self._overlong, end = True, at + _MAX_STATEMENT
             elif not match:
                 break
@@ -142,7 +142,7 @@ class BlockReader(ABC):
         if match and self.open_blocks and not self.allows_block(match[1]):
             self._abandon_open_blocks()
         elif match and match.start():
-            self.errors.add(statement.line, f"{quote(statement.text[: match.start()])} is no entry")
+            self.skip(statement.line, f"{quote(statement.text[: match.start()])} is no entry")
         if len(self.open_blocks) == _MAX_DEPTH:
             self._ignored_depth += 1
         elif match:
@@ -152,10 +152,10 @@ class BlockReader(ABC):
             self.open_blocks.append(None)
 
     def _abandon_open_blocks(self) -> None:
-        """Close all blocks: one of them has lost its end, and a new one has begun."""
+        """Close all blocks: a new one begins where none may, so the end of one is missing."""
         unclosed = next((block for block in self.open_blocks if block), None)
         if unclosed:
-            self.errors.add(unclosed.line, f"{unclosed.kind} {quote(unclosed.name)} is not closed")
+            self.skip(unclosed.line, f"{unclosed.kind} {quote(unclosed.name)} is not closed")
         self.open_blocks.clear()
         self._ignored_depth = 0
 
@@ -163,20 +163,24 @@ class BlockReader(ABC):
         if self._ignored_depth:
             self._ignored_depth -= 1
         elif not self.open_blocks:
-            self.errors.add(statement.line, "a closing brace without an opening one")
+            self.skip(statement.line, "a closing brace without an opening one")
         elif block := self.open_blocks.pop():
             if statement.text:
-                self.add_error(block, f"{quote(statement.text)} has no semicolon")
+                self.skip_block(block, f"{quote(statement.text)} has no semicolon")
             else:
                 self.handle_block(block, self.open_blocks[-1] if self.open_blocks else None)
 
-    def add_error(self, block: IscBlock, error: str) -> None:
-        """Pass over a block."""
-        self.errors.add(block.line, f"{block.kind} {quote(block.name)}: {error}")
+    def skip_block(self, block: IscBlock, error: str) -> None:
+        """Count a block that cannot be parsed."""
+        self.skip(block.line, f"{block.kind} {quote(block.name)}: {error}")
+
+    def skip(self, line: int, error: str) -> None:
+        """Count an entry that cannot be parsed."""
+        self.output.skip(f"line {line}", error)
 
 
 def unquote(text: str) -> bytes:
-    r"""A word or a quoted string with its escapes (``\017``, ``\"``) undone."""
+    r"""A word or a quoted string, with its escapes (``\017``, ``\"``) replaced."""
     if len(text) > 1 and text[0] == text[-1] == '"':
         text = text[1:-1]
     raw = text.encode(errors="replace")
@@ -189,7 +193,7 @@ def _unescape(match: re.Match[bytes]) -> bytes:
 
 
 def unquote_text(text: str) -> str:
-    """As unquote, as text."""
+    """A word or a quoted string as text; bytes that are not UTF-8 become U+FFFD."""
     return unquote(text).decode(errors="replace")
 
 

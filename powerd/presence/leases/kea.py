@@ -1,13 +1,13 @@
-"""Kea's leases in its memfile: CSV with a header, a log in which the last row of an address counts.
+"""Formats of Kea: the lease file (memfile) and the configuration.
 
-Source: Kea Administrator Reference Manual, "Memfile - Basic Storage for Leases" and "The LFC Process".
-The clean-up (LFC) leaves a header alone in the file itself; what it has kept is in ``.completed``, or in
-``.2`` and ``.1``. Columns have been added by nearly each version, so they go by their names.
+Leases (Kea Administrator Reference Manual, "Memfile - Basic Storage for Leases" and "The LFC Process"): CSV
+with a header, a log in which the last row of an address counts. After a cleanup (LFC) the file holds only the
+header; the leases are in ``.completed``, or in ``.2`` and ``.1``. Nearly every version of Kea adds columns,
+so columns are found by name.
 
-Kea's configuration: reservations, at whatever level they stand.
-
-Source: Kea Administrator Reference Manual, "JSON Syntax" and "Host Reservations in DHCPv4". It is JSON with
-comments, trailing commas and ``<?include "FILE"?>``; an included file may hold any piece of JSON.
+Configuration (the same manual, "JSON Syntax" and "Host Reservations in DHCPv4"): JSON with comments, trailing
+commas and ``<?include "FILE"?>``; an included file may hold any fragment of JSON. Reservations occur at any
+level.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from powerd.presence.leases.format import (
     Include,
     LeaseFormat,
     LineReader,
-    ParseErrors,
+    ParseOutput,
     ParseResult,
     parse_failure,
 )
@@ -42,70 +42,6 @@ _PREFIX_DELEGATION: Final = "2"
 _DEFAULT_STATE: Final = "0"
 _INFINITE_LIFETIME: Final = 0xFFFFFFFF
 _MAX_NUMBER: Final = 1 << 40
-
-
-class KeaReader(LineReader):
-    """Reads the companions and then the file, each with a header of its own; lines count from its header."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._columns: list[str] = []
-        self._entries: dict[str, HostEntry] = {}
-
-    def read_line(self, text: str) -> None:
-        """See LineReader."""
-        if text.startswith(_HEADER_START):
-            self._columns = [name.strip() for name in text.split(",")]
-            self.number = 1
-            return
-        cells = text.split(",")
-        if len(cells) != len(self._columns):
-            self.errors.add(
-                self.number, f"{quote(text)} has not the {len(self._columns)} columns of the header"
-            )
-            return
-        try:
-            self._add_row(dict(zip(self._columns, cells, strict=True)))
-        except ValueError as error:
-            self.errors.add(self.number, str(error))
-
-    def _add_row(self, row: dict[str, str]) -> None:
-        if row.get("lease_type") == _PREFIX_DELEGATION:
-            return
-        address = parse_address(row["address"])
-        if not address:
-            raise ValueError(f"{quote(row['address'])} is no address")
-        lifetime = _parse_number(row.get("valid_lifetime", ""))
-        expires = None if lifetime == _INFINITE_LIFETIME else float(_parse_number(row.get("expire", "")))
-        mac = parse_mac(row.get("hwaddr", "")) or mac_from_duid(parse_octets(row.get("duid", "")))
-        ended = lifetime == 0 or row.get("state", _DEFAULT_STATE) != _DEFAULT_STATE
-        if ended and not mac:
-            self._entries.pop(address, None)
-            return
-        name = sanitize_name(_ESCAPED.sub(lambda match: chr(int(match[1], 16)), row.get("hostname", "")))
-        self._entries[address] = HostEntry(address, mac, name, 0.0 if ended and expires is None else expires)
-
-    def result(self) -> ParseResult:
-        """See LineReader."""
-        return ParseResult(
-            tuple(self._entries.values()), self.errors.skipped, tuple(self.errors.descriptions)
-        )
-
-
-def _parse_number(text: str) -> int:
-    if not (text.isascii() and text.isdecimal()):
-        raise ValueError(f"{quote(text)} is no number")
-    return min(int(text[:20]), _MAX_NUMBER)
-
-
-LEASES_FORMAT: Final = LeaseFormat(
-    name="kea",
-    paths=("/var/lib/kea/kea-leases4.csv", "/var/lib/kea/kea-leases6.csv"),
-    recognise=lambda text: text.lstrip().startswith(_HEADER_START),
-    new_reader=KeaReader,
-    companions=((".completed",), (".2", ".1")),
-)
-
 
 _STRING: Final = r'"(?>(?:[^"\\]++|\\.?+)*)(?:"|\Z)'
 _COMMENT_OR_INCLUDE: Final = re.compile(
@@ -123,40 +59,91 @@ _RESERVATIONS: Final = "reservations"
 _IDENTIFIERS: Final = frozenset({"hw-address", "duid", "client-id", "circuit-id", "flex-id"})
 _LEASE_DATABASE: Final = "lease-database"
 _DOCUMENTATION_PREFIXES: Final = ("192.0.2.", "198.51.100.", "203.0.113.", "2001:db8:")
-"""Addresses for documentation (RFC 5737, RFC 3849): Kea is installed with a sample that reserves some."""
+"""Addresses for documentation (RFC 5737, RFC 3849), which the configuration in Kea's package reserves."""
+
+
+class KeaReader(LineReader):
+    """Parses the companions and then the file, each with a header of its own, which is line 1."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._columns: list[str] = []
+
+    def read_line(self, text: str) -> None:
+        """See LineReader."""
+        if text.startswith(_HEADER_START):
+            self._columns = [name.strip() for name in text.split(",")]
+            self.line_number = 1
+            return
+        cells = text.split(",")
+        if len(cells) != len(self._columns):
+            self.skip(f"{quote(text)} has not the {len(self._columns)} columns of the header")
+            return
+        try:
+            self._add_row(dict(zip(self._columns, cells, strict=True)))
+        except ValueError as error:
+            self.skip(str(error))
+
+    def _add_row(self, row: dict[str, str]) -> None:
+        if row.get("lease_type") == _PREFIX_DELEGATION:
+            return
+        address = parse_address(row["address"])
+        if not address:
+            raise ValueError(f"{quote(row['address'])} is no address")
+        lifetime = _parse_number(row.get("valid_lifetime", ""))
+        expires = None if lifetime == _INFINITE_LIFETIME else float(_parse_number(row.get("expire", "")))
+        mac = parse_mac(row.get("hwaddr", "")) or mac_from_duid(parse_octets(row.get("duid", "")))
+        ended = lifetime == 0 or row.get("state", _DEFAULT_STATE) != _DEFAULT_STATE
+        if ended and not mac:
+            self.output.entries.pop(address, None)
+            return
+        name = sanitize_name(_ESCAPED.sub(lambda match: chr(int(match[1], 16)), row.get("hostname", "")))
+        expires = 0.0 if ended and expires is None else expires
+        self.output.entries[address] = HostEntry(address, mac, name, expires)
+
+
+def _parse_number(text: str) -> int:
+    if not (text.isascii() and text.isdecimal()):
+        raise ValueError(f"{quote(text)} is no number")
+    return min(int(text[:20]), _MAX_NUMBER)
+
+
+LEASES_FORMAT: Final = LeaseFormat(
+    name="kea",
+    paths=("/var/lib/kea/kea-leases4.csv", "/var/lib/kea/kea-leases6.csv"),
+    recognise=lambda text: text.lstrip().startswith(_HEADER_START),
+    new_reader=KeaReader,
+    companions=((".completed",), (".2", ".1")),
+)
 
 
 class KeaConfReader(DocumentReader):
-    """Reads a configuration, or a file that one includes."""
+    """Parses a configuration, or a file that a configuration includes."""
 
     def parse(self, text: str) -> ParseResult:
-        """See WholeReader."""
+        """See DocumentReader."""
         plain_json, files = _strip_comments(text)
         try:
             tree = _load_json(plain_json)
         except json.JSONDecodeError as error:
             return parse_failure(f"line {error.lineno}: {error.msg}")
         except (ValueError, RecursionError):  # a number too long, or nested too deeply
-            return parse_failure("it is no JSON that a server would read")
-        includes = [Include(file) for file in files]
-        entries: dict[str, HostEntry] = {}
-        errors = ParseErrors()
+            return parse_failure("it is no JSON that Kea accepts")
+        output = ParseOutput()
+        output.includes.extend(Include(file) for file in files)
         for kind, item in _find_items(tree):
             if kind == _LEASE_DATABASE:
-                includes.extend(_lease_file_includes(item))
+                output.includes.extend(_lease_file_includes(item))
                 continue
             try:
-                entries.update((entry.key, entry) for entry in _reservation_entries(item))
+                output.add(*_reservation_entries(item))
             except ValueError as error:
-                errors.skipped += 1
-                errors.descriptions.append(f"a reservation: {error}")
-        return ParseResult(
-            tuple(entries.values()), errors.skipped, tuple(errors.descriptions[:3]), tuple(includes)
-        )
+                output.skip("a reservation", str(error))
+        return output.result()
 
 
 def _strip_comments(text: str) -> tuple[str, list[str]]:
-    """Plain JSON, its lines where they were, and the files that it includes."""
+    """Plain JSON with unchanged line numbers, and the paths of the files that the text includes."""
     files: list[str] = []
 
     def replace_comment(match: re.Match[str]) -> str:
@@ -173,9 +160,9 @@ def _strip_comments(text: str) -> tuple[str, list[str]]:
 
 
 def _load_json(text: str) -> object:
-    """The text as a value; an included file may also hold a list's items, or an object's members."""
+    """The parsed text; an included file may hold the items of a list, or the members of an object."""
     if not text.strip():
-        return None  # nothing but comments and includes
+        return None  # only comments and includes
     try:
         return json.loads(text)
     except json.JSONDecodeError:
@@ -190,7 +177,7 @@ def _load_json(text: str) -> object:
 
 
 def _find_items(tree: object) -> Iterator[tuple[str, dict[str, object]]]:
-    """Reservations and descriptions of lease files, wherever they are; without recursion, however deep."""
+    """Reservations and lease databases at any level; iterative, so that depth is not limited."""
     queue: list[tuple[str, object]] = [("", tree)]
     while queue:
         key, value = queue.pop()

@@ -1,4 +1,4 @@
-"""Leases of systemd-networkd's DHCP server: one JSON object per link, since systemd 256.
+"""Format of systemd-networkd's lease files (since systemd 256): one JSON object per link.
 
 Source: systemd.network(5), PersistLeases=, and sd-dhcp-server-lease.c. Without leases there is no file.
 """
@@ -14,7 +14,7 @@ from powerd.presence.leases.format import (
     DocumentReader,
     HostEntry,
     LeaseFormat,
-    ParseErrors,
+    ParseOutput,
     ParseResult,
     parse_failure,
 )
@@ -27,29 +27,26 @@ _MAX_EXPIRY: Final = 1 << 60
 
 
 class NetworkdReader(DocumentReader):
-    """Reads the object that describes a link's leases."""
+    """Parses the leases of one link."""
 
     def parse(self, text: str) -> ParseResult:
-        """See WholeReader."""
+        """See DocumentReader."""
         try:
             link = json.loads(text)
         except json.JSONDecodeError as error:
             return parse_failure(f"line {error.lineno}: {error.msg}")
         except (ValueError, RecursionError):  # a number too long, or nested too deeply
-            return parse_failure("it is no JSON that systemd-networkd would write")
+            return parse_failure("it is no JSON that systemd-networkd writes")
         rows = link.get("Leases", []) if isinstance(link, dict) else None
         if not isinstance(rows, list):
             return parse_failure("it holds no list of leases")
-        entries: dict[str, HostEntry] = {}
-        errors = ParseErrors()
+        output = ParseOutput()
         for row in rows:
             try:
-                entry = _lease_entry(row if isinstance(row, dict) else {})
-                entries[entry.key] = entry
+                output.add(_lease_entry(row if isinstance(row, dict) else {}))
             except ValueError as error:
-                errors.skipped += 1
-                errors.descriptions.append(f"a lease: {error}")
-        return ParseResult(tuple(entries.values()), errors.skipped, tuple(errors.descriptions[:3]))
+                output.skip("a lease", str(error))
+        return output.result()
 
 
 def _lease_entry(row: dict[str, object]) -> HostEntry:
@@ -74,7 +71,7 @@ def _lease_entry(row: dict[str, object]) -> HostEntry:
 
 
 def _octet_list(value: object) -> list[int]:
-    """A list of octets; [] if it is none."""
+    """The list of octets; [] if the value is anything else."""
     octets = value if isinstance(value, list) else []
     return octets if all(isinstance(octet, int) and 0 <= octet <= 0xFF for octet in octets) else []  # noqa: PLR2004 - an octet's largest
 

@@ -1,7 +1,7 @@
-"""Leases of odhcpd, OpenWrt's DHCP server: comment lines in a hosts file.
+"""Format of the lease file of odhcpd, OpenWrt's DHCP server: comment lines in a hosts file.
 
-Source: odhcpd's statefiles.c. A line is ``# LINK DUID IAID NAME UNTIL ASSIGNED LENGTH ADDRESS/LENGTH …``;
-in a lease of IPv4 the IAID is ``ipv4`` and the DUID is the MAC.
+Source: odhcpd's statefiles.c. A line is ``# LINK DUID IAID NAME EXPIRES ASSIGNED LENGTH ADDRESS/LENGTH ...``;
+in an IPv4 lease the IAID is ``ipv4`` and the DUID is the MAC.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from powerd.presence.leases.fields import (
     quote,
     sanitize_name,
 )
-from powerd.presence.leases.format import HostEntry, LeaseFormat, LineReader, ParseResult
+from powerd.presence.leases.format import HostEntry, LeaseFormat, LineReader
 
 _SIGNATURE: Final = re.compile(
     r"\s*+# \S+ [\da-f]{2,260} (?:ipv4|[\da-f]{1,8}) \S+ -?\d{1,12} [\da-f]+ \d{1,3} "
@@ -29,11 +29,7 @@ _HOST_PREFIX_LENGTHS: Final = frozenset({"32", "128"})
 
 
 class OdhcpdReader(LineReader):
-    """Reads one lease per comment line; the other lines are for the resolver."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._entries: dict[str, HostEntry] = {}
+    """Parses one lease per comment line; the other lines are for the resolver."""
 
     def read_line(self, text: str) -> None:
         """See LineReader."""
@@ -41,7 +37,7 @@ class OdhcpdReader(LineReader):
         if mark != "#" or not fields:
             return
         if len(fields) < _MIN_FIELDS or not _EXPIRY.fullmatch(fields[4]):
-            self.errors.add(self.line_number, f"{quote(text)} has not the fields of a lease")
+            self.skip(f"{quote(text)} has not the fields of a lease")
             return
         _link, client, iaid, name, expiry, _assigned, _length, *prefixes = fields
         octets = parse_octets(client)
@@ -50,22 +46,17 @@ class OdhcpdReader(LineReader):
         for prefix in prefixes:
             text, _, length = prefix.partition("/")
             if address := parse_address(text):
-                if not length or length in _HOST_PREFIX_LENGTHS:  # another is a prefix, delegated to a router
-                    entry = HostEntry(address, mac, None if name == "-" else sanitize_name(name), expires)
-                    self._entries[address] = entry
+                if not length or length in _HOST_PREFIX_LENGTHS:  # others are prefixes delegated to a router
+                    self.output.entries[address] = HostEntry(
+                        address, mac, None if name == "-" else sanitize_name(name), expires
+                    )
             else:
-                self.errors.add(self.line_number, f"{quote(prefix)} is no address")
-
-    def result(self) -> ParseResult:
-        """See LineReader."""
-        return ParseResult(
-            tuple(self._entries.values()), self.errors.skipped, tuple(self.errors.descriptions)
-        )
+                self.skip(f"{quote(prefix)} is no address")
 
 
 FORMAT: Final = LeaseFormat(
     name="odhcpd",
-    paths=("/tmp/hosts/odhcpd", "/tmp/odhcpd.leases"),  # noqa: S108 - where OpenWrt has its leases; they are only read
+    paths=("/tmp/hosts/odhcpd", "/tmp/odhcpd.leases"),  # noqa: S108 - the paths on OpenWrt; they are only read
     recognise=lambda text: _SIGNATURE.match(text) is not None,
     new_reader=OdhcpdReader,
 )

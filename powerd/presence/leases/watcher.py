@@ -1,13 +1,9 @@
-"""Leads that are kept for a while after they have gone from where they stood.
-
-One lease file over time: read when it has changed, remembered when it is gone or makes no sense.
-"""
+"""Watches lease files: reads them when they change, and retains the entries of a missing or invalid file."""
 
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 from powerd.linux.ports import Surroundings
@@ -16,29 +12,19 @@ from powerd.presence.leases import detect_format
 from powerd.presence.leases.format import FormatReader, HostEntry, LeaseFormat, ParseResult
 
 GRACE_PERIOD: Final = 600.0
-"""Seconds for which an entry that has gone is kept: a server may be writing its file anew, in place."""
-
-
-@dataclass(frozen=True, slots=True)
-class EntryBatch:
-    """Leads from one place.
-
-    Attributes:
-        label: names the place to people, e.g. ``dhcpd.leases``.
-        entries: at most one per address.
-        stale: the place no longer names them, or can no longer be asked.
-    """
-
-    label: str
-    entries: tuple[HostEntry, ...]
-    stale: bool = False
+"""Seconds for which a removed entry is retained: a server may be rewriting its file in place."""
+MAX_VANISHED_AGE: Final = 3600.0
+"""Seconds for which the last content of a vanished file counts."""
+_HEAD_SIZE: Final = 4096
+_YIELD_EVERY: Final = 1024
+"""Entries processed, at about 1 us each, before the event loop gets its turn."""
 
 
 class RetainedEntries:
-    """The leads of one place, and those that have gone from it lately.
+    """The entries of one source, and those that it has lost during the grace period.
 
     Attributes:
-        current: those that were there at the last look.
+        current: the entries of the last poll.
     """
 
     def __init__(self) -> None:
@@ -46,68 +32,66 @@ class RetainedEntries:
         self._removed: dict[str, tuple[HostEntry, float]] = {}
 
     def update(self, entries: tuple[HostEntry, ...], now: float) -> bool:
-        """Note what is there now; give back whether something has gone."""
+        """Replace the current entries; return whether any has been removed."""
         removed = []
         if self.current or self._removed:
-            current_keys = {lead.key for lead in entries}
-            removed = [lead for lead in self.current if lead.key not in current_keys]
+            current_keys = {entry.key for entry in entries}
+            removed = [entry for entry in self.current if entry.key not in current_keys]
             for key in self._removed.keys() & current_keys:
                 del self._removed[key]
-        self._removed.update((lead.key, (_without_evidence(lead), now)) for lead in removed)
+        self._removed.update((entry.key, (_removed_entry(entry), now)) for entry in removed)
         self.current = entries
         return bool(removed)
 
+    def set_stale(self, *, stale: bool) -> None:
+        """Mark the current entries: their source can be read, or cannot."""
+        if self.current and self.current[0].stale is not stale:
+            self.current = tuple(entry._replace(stale=stale) for entry in self.current)
+
     def expire(self, now: float) -> bool:
-        """Drop what has gone for longer than the grace; give back whether there was any."""
-        expired = [key for key, (_lead, since) in self._removed.items() if now - since > GRACE_PERIOD]
+        """Drop the entries removed before the grace period; return whether there were any."""
+        expired = [key for key, (_entry, since) in self._removed.items() if now - since > GRACE_PERIOD]
         for key in expired:
             del self._removed[key]
         return bool(expired)
 
-    def batches(self, label: str, *, stale: bool) -> Iterable[EntryBatch]:
-        """What is there, ``stale`` or not, and what has gone."""
-        if self.current:
-            yield EntryBatch(label, self.current, stale)
-        if self._removed:
-            yield EntryBatch(label, tuple(lead for lead, _since in self._removed.values()), stale=True)
+    @property
+    def entries(self) -> tuple[HostEntry, ...]:
+        """The current entries, then the removed ones."""
+        return (*self.current, *(entry for entry, _since in self._removed.values()))
 
     @property
     def is_empty(self) -> bool:
-        """Whether nobody is left."""
+        """Whether there are no entries, current or removed."""
         return not self.current and not self._removed
 
 
-def _without_evidence(entry: HostEntry) -> HostEntry:
-    """What has gone is no evidence of anybody any more: a station is known, but not associated."""
-    return replace(entry, kind="lease") if entry.kind == "station" else entry
-
-
-MAX_VANISHED_AGE: Final = 3600.0
-"""Seconds for which the last word of a file that has vanished is good enough."""
-_HEAD_SIZE: Final = 4096
+def _removed_entry(entry: HostEntry) -> HostEntry:
+    """A removed entry still names a host; a removed station is no evidence that the host is present."""
+    return entry._replace(kind="lease" if entry.kind == "station" else entry.kind, stale=True)
 
 
 class FileOrigin(enum.Enum):
-    """Why a file is looked at, and so what its absence means."""
+    """Why a file is watched, which determines what its absence means."""
 
-    DEFAULT_PATH = "it may be there"
+    DEFAULT_PATH = "a format's default path, where it may be absent"
     CONFIGURED = "the configuration names it"
     INCLUDED = "another file includes it"
 
 
 class WatchedFile:
-    """One lease file.
+    """One lease file over time.
 
     Args:
         path: its path.
-        origin: why it is looked at.
-        file_format: its format; None = to be recognised by its content.
+        origin: why it is watched.
+        file_format: its format; None = to be detected from its content.
 
     Attributes:
         file_format: as far as it is known.
-        version: grows when anything changes that others may ask for.
-        result: what it said when it last made sense.
-        error: why its clients cannot be relied on, or are not known; None = they can.
+        version: increases with every change of the entries, of ``result`` or of ``error``.
+        result: its last valid content.
+        error: why its entries are not known or no longer reliable, one sentence; None = they are reliable.
     """
 
     def __init__(self, path: str, origin: FileOrigin, file_format: LeaseFormat | None) -> None:
@@ -126,7 +110,7 @@ class WatchedFile:
 
     @property
     def hides_clients(self) -> bool:
-        """Whether, in trouble, somebody may be home whom nothing else names."""
+        """Whether the file has an error because of which a client may be unknown."""
         return (
             self._is_essential
             and self.error is not None
@@ -139,15 +123,16 @@ class WatchedFile:
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing would be lost by forgetting it."""
+        """Whether the file has no entries, current or removed."""
         return self._entries.is_empty
 
-    def batches(self, label: str) -> Iterable[EntryBatch]:
-        """Its leads."""
-        return self._entries.batches(label, stale=bool(self.error) or self._vanished_at is not None)
+    @property
+    def entries(self) -> tuple[HostEntry, ...]:
+        """Its entries; stale while the file has an error or is missing, and after their removal."""
+        return self._entries.entries
 
     async def poll(self, machine: Surroundings, now: float) -> None:
-        """See whether it has changed, and read it if so."""
+        """Read the file if it has changed."""
         if not self.error and self._vanished_at is None:
             self._expire(now)
         try:
@@ -160,9 +145,10 @@ class WatchedFile:
         except HostError as error:
             self._signatures = ()
             self._set_error(str(error))
+        self._entries.set_stale(stale=bool(self.error) or self._vanished_at is not None)
 
     def discard(self, now: float) -> None:
-        """Its clients have gone, like entries that were deleted."""
+        """Treat all its entries as removed."""
         self._signatures, self._existed, self._vanished_at = (), False, None
         self._set_result(ParseResult(), now)
         self._expire(now)
@@ -177,14 +163,14 @@ class WatchedFile:
         return tuple(tuple(self.path + suffix for suffix in row) for row in rows)
 
     def _read_signatures(self, machine: Surroundings) -> tuple[StatSignature | None, ...]:
-        """Of its companions, and last of itself; without itself the others are of no use."""
+        """The signatures of the companions and, last, of the file; (None,) without the file."""
         own = machine.stat_signature(self.path)
         if own is None:
             return (None,)
         return (*(machine.stat_signature(path) for row in self._companions() for path in row), own)
 
     def _paths_to_read(self, signatures: tuple[StatSignature | None, ...]) -> tuple[str, ...]:
-        """The companions that count, and the file."""
+        """The first row of companions of which any exists, then the file."""
         remaining = iter(signatures)
         for row in self._companions():
             if existing := tuple(path for path in row if next(remaining) is not None):
@@ -194,7 +180,7 @@ class WatchedFile:
     async def _read(
         self, machine: Surroundings, signatures: tuple[StatSignature | None, ...], now: float
     ) -> None:
-        """Read it; what is written meanwhile is read at the next look, for the marks are from before."""
+        """Read the file; ``signatures`` are older than the text, so a concurrent write is read next time."""
         if self.file_format is None:
             head = await machine.read(self.path, _HEAD_SIZE)
             self.file_format = detect_format(self.path, head)
@@ -208,34 +194,41 @@ class WatchedFile:
         self._set_signatures(signatures)
         if result.skipped and not result.entries:
             entries_removed = True
-            self._set_error(f"{self.path}: nothing in it makes sense: {result.errors[0]}; repair it")
+            self._set_error(f"{self.path}: no entry in it is valid: {result.errors[0]}; repair it")
             self.file_format = self._configured_format
         else:
             entries_removed = self._set_result(result, now)
             self._set_error(None)
-        # Somebody may be missing because we read while it was being written, and what was written within one
-        # tick of the kernel's clock after that does not show in the marks: so a loss is looked at twice.
+        # An entry may be missing because the file was read while its server was writing it. A write within
+        # the same tick of the kernel's clock does not change the signature, so after a loss the file is read
+        # twice.
         self._reread = not unchanged and (entries_removed or result.skipped > 0)
 
     async def _parse(
         self, machine: Surroundings, reader: FormatReader, paths: tuple[str, ...]
     ) -> ParseResult:
-        """What these files say, one after the other."""
+        """Parse these files in turn, and set the source of their entries."""
         for path in paths:
             async for text in machine.read_chunks(path):
                 reader.feed(text)
-            if path != self.path:  # a companion's last line may lack its end
+            if path != self.path:  # the last line of a companion may lack its newline
                 reader.feed("\n")
-        return reader.finish()
+        result = reader.finish()
+        entries = []
+        for count, entry in enumerate(result.entries, 1):
+            entries.append(entry._replace(source=self.path))
+            if count % _YIELD_EVERY == 0:
+                await machine.yield_now()
+        return replace(result, entries=tuple(entries))
 
     def _set_signatures(self, signatures: tuple[StatSignature | None, ...]) -> None:
         self._signatures = signatures
         if self._vanished_at is not None:
             self._vanished_at = None
-            self.version += 1  # even if it says the same as before, its clients are no longer stale
+            self.version += 1  # with unchanged content too, for the entries are no longer stale
 
     def _set_result(self, result: ParseResult, now: float) -> bool:
-        """Note what the file says; give back whether anybody has gone from it."""
+        """Store the content; return whether any entry has been removed."""
         previous, self.result = self.result, result
         entries_removed = self._entries.update(result.entries, now)
         if entries_removed or result != previous:
@@ -243,7 +236,7 @@ class WatchedFile:
         return entries_removed
 
     def _handle_missing(self, now: float) -> None:
-        """There is no such file (any more)."""
+        """Handle the absence of the file: it never existed, or it has vanished."""
         if not self._existed:
             message = _MISSING_MESSAGES.get(self._origin)
             self._set_error(f"{self.path}: {message}" if message else None)
@@ -265,13 +258,14 @@ class WatchedFile:
 
 
 _VANISHED_MESSAGE: Final = "has vanished; bring it back, or correct clients.leases and restart powerd"
-_MISSING_INCLUDE_MESSAGE: Final = "another file includes it, but it does not exist; correct that one"
+_MISSING_INCLUDE_MESSAGE: Final = "another file includes it, but it does not exist; correct that file"
 _MISSING_MESSAGES: Final = {
-    FileOrigin.CONFIGURED: "there is no such lease file; correct clients.leases, or start the server that "
-    "writes it",
-    FileOrigin.INCLUDED: _MISSING_INCLUDE_MESSAGE,  # its server does not start either, so this hides nobody
+    FileOrigin.CONFIGURED: (
+        "there is no such lease file; correct clients.leases, or start the server that writes it"
+    ),
+    FileOrigin.INCLUDED: _MISSING_INCLUDE_MESSAGE,  # its server does not start either, so no client is hidden
 }
 
 
 def _unknown_format_message(path: str) -> str:
-    return f"{path}: is of no known format of lease files; take it out of clients.leases"
+    return f"{path}: its format is unknown; remove it from clients.leases"

@@ -1,7 +1,7 @@
-"""ARP questions and answers over one packet socket (RFC 826, packet(7)).
+"""ARP requests and replies over one packet socket (RFC 826, packet(7)).
 
-A host that drops ICMP still answers ARP: it could not talk to anybody otherwise. Packet sockets do not
-use the kernel's neighbour table, so neither gc_thresh3 nor a send buffer full of parked packets limits them.
+A host that drops ICMP still answers ARP, without which it could not communicate at all. Packet sockets do not
+use the kernel's neighbour table, so neither gc_thresh3 nor packets queued for resolution limit them.
 """
 
 from __future__ import annotations
@@ -25,33 +25,33 @@ _PACKET: Final = struct.Struct("!HHBBH6s4s6s4s")  # hardware, protocol, their le
 _BROADCAST_MAC: Final = b"\xff" * 6
 _ZERO_MAC: Final = bytes(6)
 _MAX_BATCH: Final = 256
-_BUFFER: Final = 1 << 20  # cut by the kernel to net.core.rmem_max
+_BUFFER: Final = 1 << 20  # the kernel limits it to net.core.rmem_max
 
 _SO_ATTACH_FILTER: Final = 26  # asm-generic/socket.h
 _INSTRUCTION: Final = struct.Struct("=HBBI")  # linux/filter.h: code, jump if true, jump if false, operand
 _DROP_ALL: Final = (_INSTRUCTION.pack(0x06, 0, 0, 0),)  # ret 0: drop
 _PASS_REPLIES: Final = (
     _INSTRUCTION.pack(0x28, 0, 0, 6),  # ldh [6]: the opcode
-    _INSTRUCTION.pack(0x15, 0, 1, _REPLY),  # jeq: a reply?
-    _INSTRUCTION.pack(0x06, 0, 0, _PACKET.size),  # ret: keep it
+    _INSTRUCTION.pack(0x15, 0, 1, _REPLY),  # jeq: is it a reply?
+    _INSTRUCTION.pack(0x06, 0, 0, _PACKET.size),  # ret: accept it
     *_DROP_ALL,
 )
 
 
 class ArpReply(NamedTuple):
-    """An ARP reply: the address it speaks for, and the MAC that does."""
+    """An ARP reply: an address and its MAC."""
 
     address: str
     mac: str
 
 
 def build_request(mac: bytes, own: bytes, target: bytes) -> bytes:
-    """Who has ``target``? Tell ``own`` (four bytes each) at ``mac`` (six)."""
+    """An ARP request for ``target`` from ``own`` (four bytes each) at ``mac`` (six bytes)."""
     return _PACKET.pack(_ARPHRD_ETHER, _ETH_P_IP, 6, 4, _REQUEST, mac, own, _ZERO_MAC, target)
 
 
 def parse_reply(packet: bytes) -> ArpReply | None:
-    """An ARP reply for IPv4 on Ethernet; None if it is anything else."""
+    """Parse an ARP reply for IPv4 on Ethernet; None if the packet is anything else."""
     if len(packet) < _PACKET.size:
         return None
     hardware, protocol, hlen, plen, opcode, mac, sender, _, _ = _PACKET.unpack_from(packet)
@@ -63,12 +63,12 @@ def parse_reply(packet: bytes) -> ArpReply | None:
 class ArpSocket:
     """One packet socket for all links; never blocks.
 
-    It outlives the sweep, deaf: closing a packet socket waits for every CPU to leave the receive path
-    (synchronize_net(), measured 8 to 24 ms), which would hold up the loop. While deaf, the kernel
-    drops each packet before it is queued, so nobody else's ARP ever wakes the daemon.
+    It stays open after the sweep with a filter that drops everything: closing a packet socket waits for every
+    CPU to leave the receive path (synchronize_net(), measured 8 to 24 ms), which would block the event loop.
+    The filter drops packets before they are queued, so ARP traffic does not wake the daemon.
 
     Raises:
-        HostError: no packet socket can be had.
+        HostError: no packet socket can be opened.
     """
 
     def __init__(self) -> None:
@@ -85,25 +85,25 @@ class ArpSocket:
         self.stop_listening()
 
     def listen(self) -> None:
-        """Hear ARP replies from now on."""
+        """Receive ARP replies from now on."""
         self._attach_filter(_PASS_REPLIES)
 
     def stop_listening(self) -> None:
-        """Hear nothing any more, and forget what was heard and not read."""
+        """Receive nothing from now on, and discard what is queued."""
         self._attach_filter(_DROP_ALL)
         while self._receive() is not None:  # ends, since nothing is added any more
             pass
 
     def close(self) -> None:
-        """Give the socket back; takes some milliseconds."""
+        """Close the socket; takes 8 to 24 ms."""
         self.sock.close()
 
     def send_request(self, link: Link, packet: bytes) -> int:
-        """Send one question to everybody on ``link``; 0, or the errno with which the kernel refused it."""
+        """Broadcast one request on ``link``; return 0, or the errno with which the kernel refused it."""
         return self._send(packet, (link.name, _ETH_P_ARP, 0, _ARPHRD_ETHER, _BROADCAST_MAC))
 
     def send_datagram(self, link: Link, mac: bytes, datagram: bytes) -> int:
-        """Send an IPv4 packet straight to a MAC, past routes and neighbour table; 0 or an errno."""
+        """Send an IPv4 packet to a MAC, without routing and neighbour table; return 0 or an errno."""
         return self._send(datagram, (link.name, _ETH_P_IP, 0, _ARPHRD_ETHER, mac))
 
     def _send(self, packet: bytes, destination: tuple[str, int, int, int, bytes]) -> int:
@@ -114,7 +114,7 @@ class ArpSocket:
         return 0
 
     def read_replies(self) -> Iterator[tuple[str, ArpReply]]:
-        """The replies that have arrived, each with the name of the interface it arrived on."""
+        """The replies that have arrived, each with the name of its interface."""
         for _ in range(_MAX_BATCH):
             received = self._receive()
             if received is None:
@@ -125,12 +125,12 @@ class ArpSocket:
                 yield interface, reply
 
     def _receive(self) -> tuple[str, bytes] | None:
-        """The next packet and its interface; None = nothing is there."""
+        """The next packet and its interface; None = the queue is empty."""
         try:
             packet, source = self.sock.recvfrom(_PACKET.size)
         except BlockingIOError:
             return None
-        except OSError:  # ENETDOWN: an interface went down; told once
+        except OSError:  # ENETDOWN: an interface went down; reported once
             return "", b""
         return source[0], packet
 

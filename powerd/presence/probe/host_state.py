@@ -1,4 +1,4 @@
-"""What is known of each host while a sweep is under way; no socket, no clock."""
+"""The state of each host during a sweep; without sockets and clocks."""
 
 from __future__ import annotations
 
@@ -10,12 +10,11 @@ from typing import Final
 from powerd.linux.values import ProbeOutcome, ProbeReply, ProbeRequest
 
 TRANSIENT_ERRNOS: Final = frozenset({errno.ENOBUFS, errno.EAGAIN, errno.ENOMEM})
-"""Refusals that pass by themselves: a neighbour table frees entries after 5 s, a send buffer after 3 s."""
-_MAX_TRANSIENT_RETRIES: Final = 4
-"""How many times ``tries`` a question may be refused for a transient reason before it counts as failed."""
+"""Errors that pass: the neighbour table frees entries after 5 s, a send buffer frees its space after 3 s."""
+_TRANSIENT_ERRORS_PER_TRY: Final = 4
+"""After this many transient errors per try, a probe counts as failed."""
 
-
-# Looking a member up in its Enum costs more than all else that is done per host here.
+# A member access on an Enum class costs more than everything else that is done per host here.
 _ANSWERED: Final = ProbeOutcome.ANSWERED
 _SILENT: Final = ProbeOutcome.SILENT
 _FAILED: Final = ProbeOutcome.FAILED
@@ -23,129 +22,129 @@ _NOT_PROBED: Final = ProbeOutcome.NOT_PROBED
 
 
 class ProtocolProbe:
-    """One host asked by one protocol.
+    """The probes of one host by one protocol.
 
     Attributes:
-        sent: when each question went out, by sequence number, seconds of the loop's clock.
-        pending: one is out, and its answer may still come.
-        silent: at least one was out for its full time and got no answer.
-        obstructed: a router said that they do not get through.
-        rtt: seconds from a question to its answer; None = none yet.
-        refused: errno with which the kernel refused the latest; 0 = it took it.
-        why: the text for it, or what else kept a question from being asked.
+        sent: time at which each probe was sent, by sequence number, seconds of the event loop's clock.
+        pending: a probe was sent and its reply may still arrive.
+        silent: at least one probe had its full time without a reply.
+        unreachable: a router reported that the probes do not reach the host.
+        rtt: seconds from a probe to its reply; None = no reply yet.
+        refused_errno: errno with which the kernel refused the latest probe; 0 = it was accepted.
+        error: the text of that error, or another reason why no probe was sent.
     """
 
-    __slots__ = ("obstructed", "pending", "refused", "rtt", "sent", "silent", "why")
+    __slots__ = ("error", "pending", "refused_errno", "rtt", "sent", "silent", "unreachable")
 
     def __init__(self) -> None:
         self.sent: dict[int, float] = {}
-        self.obstructed = False
+        self.unreachable = False
         self.pending = False
         self.silent = False
         self.rtt: float | None = None
-        self.refused = 0
-        self.why: str | None = None
+        self.refused_errno = 0
+        self.error: str | None = None
 
     def record_sent(self, sequence: int, now: float, code: int) -> None:
-        """A question was handed to the kernel, which said ``code`` (0 = taken)."""
-        self.refused = code
+        """Record that a probe was passed to the kernel, which returned ``code`` (0 = accepted)."""
+        self.refused_errno = code
         if code:
-            self.why = os.strerror(code)
+            self.error = os.strerror(code)
         else:
             self.sent[sequence] = now
             self.pending = True
 
     def record_answer(self, sequence: int, now: float) -> bool:
-        """An answer came; whether it is the first to a question that was asked."""
+        """Record a reply; return whether it is the first to a probe that was sent."""
         if self.rtt is not None or sequence not in self.sent:
             return False
         self.rtt = now - self.sent[sequence]
         self.pending = False
         return True
 
-    def record_obstruction(self, reason: str) -> None:
-        """A router told that questions do not get through, so silence says nothing in this sweep."""
-        self.obstructed, self.silent, self.pending, self.why = True, False, False, reason
+    def record_unreachable(self, error: str) -> None:
+        """Record a router's error, after which silence proves nothing in this sweep."""
+        self.unreachable, self.silent, self.pending, self.error = True, False, False, error
 
     def end_round(self, *, waited: bool) -> None:
-        """The round in which it may have been asked is over; ``waited`` = its full time has passed."""
-        self.silent = self.silent or (waited and self.pending and not self.obstructed)
+        """End the round; ``waited`` = the full time for a reply has passed."""
+        self.silent = self.silent or (waited and self.pending and not self.unreachable)
         self.pending = False
 
     @property
     def outcome(self) -> ProbeOutcome:
-        """How it stands."""
+        """The outcome so far."""
         if self.rtt is not None:
             return _ANSWERED
         if self.silent:
             return _SILENT
-        return _NOT_PROBED if self.why is None else _FAILED
+        return _NOT_PROBED if self.error is None else _FAILED
 
 
 class HostProbe:
-    """One host of a sweep, and the two questions that it may be asked.
+    """One host of a sweep, with its probes by both protocols.
 
     Attributes:
-        ask: who it is.
+        request: the request for it.
         packed: its address, four bytes.
-        icmp, arp: the two questions; None = not by this protocol.
-        main: the one whose answer settles it: ICMP where that is asked, else ARP.
-        mac: who answered the ARP question.
-        tries: how many more rounds it may be asked in.
+        icmp, arp: the probes by each protocol; None = not by this protocol.
+        main: the probes that decide about it: by ICMP if there are any, else by ARP.
+        mac: MAC address in its ARP reply.
+        tries: number of further rounds in which it may be probed.
 
     Raises:
-        ValueError: its address is none.
+        ValueError: the address is invalid.
     """
 
-    __slots__ = ("_patience", "arp", "ask", "icmp", "mac", "main", "packed", "tries")
+    __slots__ = ("_transient_errors_left", "arp", "icmp", "mac", "main", "packed", "request", "tries")
 
     def __init__(self, request: ProbeRequest, tries: int) -> None:
         try:
             self.packed = socket.inet_pton(socket.AF_INET, request.address)
         except OSError:
             raise ValueError(f'"{request.address}" is no IPv4 address') from None
-        self.ask = request
+        self.request = request
         self.tries = tries
         self.mac: str | None = None
         self.icmp = ProtocolProbe() if request.icmp else None
         self.arp = ProtocolProbe() if request.link else None
         self.main = self.icmp or self.arp
-        self._patience = tries * _MAX_TRANSIENT_RETRIES
+        self._transient_errors_left = tries * _TRANSIENT_ERRORS_PER_TRY
         if request.link is not None and not request.link.ready:
-            # The kernel takes packets for a dead link and drops them without a word.
+            # The kernel accepts packets for a link without carrier and drops them without an error.
             self.abort(f"{request.link.name} is down or has no carrier")
 
     @property
     def settled(self) -> bool:
-        """Nothing more is to be asked: it is there, or was asked often enough."""
+        """No further probe is needed: the host answered, or was probed often enough."""
         main, arp = self.main, self.arp
         if self.tries <= 0 or main is None or main.rtt is not None:
             return True
-        # An ARP answer does not spare it one ping: only that tells a host from the card of a sleeping one.
-        return main.silent and arp is not None and arp.rtt is not None and self.ask.arp_sufficient
+        # After an ARP reply one echo request is still sent, since a sleeping host's card may answer ARP.
+        return main.silent and arp is not None and arp.rtt is not None and self.request.arp_sufficient
 
     @property
     def needs_resend(self) -> bool:
-        """Something remains to be asked within this round: by ARP too, or what the kernel refused."""
+        """A probe remains to be sent within this round: by ARP, or the one that the kernel refused."""
         icmp, arp = self.icmp, self.arp
         if icmp is None or icmp.rtt is not None:
             return False
-        return bool(icmp.refused) or (arp is not None and not arp.pending)
+        return bool(icmp.refused_errno) or (arp is not None and not arp.pending)
 
     @property
     def answered(self) -> bool:
-        """It has given an answer that counts."""
+        """The host has sent a sufficient reply."""
         if self.icmp is not None and self.icmp.rtt is not None:
             return True
-        return self.arp is not None and self.arp.rtt is not None and self.ask.arp_sufficient
+        return self.arp is not None and self.arp.rtt is not None and self.request.arp_sufficient
 
     def end_round(self, *, waited: bool) -> None:
-        """A round is over; ``waited`` = its questions had their full time."""
+        """End a round; ``waited`` = its probes had their full time."""
         main, arp = self.main, self.arp
         if main is None:
             return
-        if main.refused in TRANSIENT_ERRNOS and self._patience > 0:
-            self._patience -= 1
+        if main.refused_errno in TRANSIENT_ERRNOS and self._transient_errors_left > 0:
+            self._transient_errors_left -= 1
         else:
             self.tries -= 1
         if main.pending:
@@ -154,26 +153,26 @@ class HostProbe:
             arp.end_round(waited=waited)
 
     def mark_silent(self) -> None:
-        """Silent to ARP on its own link: an echo request could not even be sent to it, so none is."""
+        """Record silence to ARP on the host's own link: no echo request could reach it, so none is sent."""
         self.tries = 0
         if self.icmp is not None:
             self.icmp.silent = True
 
-    def abort(self, reason: str) -> None:
-        """Nobody can ask it any more; whatever has not been answered is unknown."""
+    def abort(self, error: str) -> None:
+        """End all probes of a host that cannot be probed; what has not been answered counts as failed."""
         self.tries = 0
         for probe in (self.icmp, self.arp):
             if probe is not None and probe.rtt is None:
-                probe.silent, probe.why = False, reason
+                probe.silent, probe.error = False, error
 
-    def expire(self, reason: str) -> None:
-        """The sweep had to end; who had one question of full time out was silent, all others are unknown."""
+    def expire(self, error: str) -> None:
+        """End all probes at the deadline of the sweep; a protocol without a probe of full time has failed."""
         for probe in (self.icmp, self.arp):
             if probe is not None and probe.outcome is _NOT_PROBED and not self.settled:
-                probe.why = reason
+                probe.error = error
 
     def reply(self, *, cut_short: bool) -> ProbeReply:
-        """The result; ``cut_short`` = another's answer ended the sweep, so silence is not yet silence."""
+        """The reply; ``cut_short`` = another host's reply ended the sweep, so silence is inconclusive."""
         icmp, arp = self.icmp, self.arp
         icmp_outcome = _NOT_PROBED if icmp is None else icmp.outcome
         arp_outcome = _NOT_PROBED if arp is None else arp.outcome
@@ -183,7 +182,7 @@ class HostProbe:
         rtt = icmp.rtt if icmp is not None else None
         if rtt is None and arp is not None:
             rtt = arp.rtt
-        reason = icmp.why if icmp is not None and icmp_outcome is _FAILED else None
-        if reason is None and arp is not None and arp_outcome is _FAILED:
-            reason = arp.why
-        return ProbeReply(icmp_outcome, arp_outcome, rtt, self.mac, reason)
+        error = icmp.error if icmp is not None and icmp_outcome is _FAILED else None
+        if error is None and arp is not None and arp_outcome is _FAILED:
+            error = arp.error
+        return ProbeReply(icmp_outcome, arp_outcome, rtt, self.mac, error)

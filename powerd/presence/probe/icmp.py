@@ -1,7 +1,7 @@
-"""ICMP echo over one raw socket (RFC 792, raw(7), ip(7)): icmplib makes the socket and the packets.
+"""ICMP echo over one raw socket (RFC 792, raw(7), ip(7)); icmplib opens the socket and builds the packets.
 
-icmplib's own send() looks the host up, sets two socket options and builds a packet each time: 30 us against
-6 us for sendto() of a packet shared by all hosts of a round. Its receive() does not look at who replied.
+icmplib's own send() resolves the host, sets two socket options and builds a packet each time: 30 us, against
+6 us for sendto() of a packet shared by all hosts of a round. Its receive() does not check who replied.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from icmplib.sockets import ICMPv4Socket
 from powerd.linux.values import HostError
 
 _SOL_RAW: Final = 255
-_ICMP_FILTER: Final = 1  # linux/icmp.h: a mask of the types not wanted
+_ICMP_FILTER: Final = 1  # linux/icmp.h: a mask of the types to drop
 _ONLY_ECHO_REPLIES: Final = struct.pack("=I", 0xFFFFFFFF & ~(1 << 0))
 _IP_RECVERR: Final = 11  # linux/in.h; Python 3.11 does not name it
-_BUFFER: Final = 1 << 20  # cut by the kernel to net.core.wmem_max, rmem_max
+_BUFFER: Final = 1 << 20  # the kernel limits it to net.core.wmem_max and rmem_max
 _PAYLOAD: Final = b"powerd asks: is anybody at home?"
-_RECEIVE_SIZE: Final = 128  # bytes: the longest IP header and an ICMP header; the payload is ours anyway
+_RECEIVE_SIZE: Final = 128  # bytes: the longest IP header and an ICMP header; the payload is not needed
 
 _MAX_BATCH: Final = 256
 _IP: Final = struct.Struct(
@@ -41,7 +41,7 @@ _HOST_UNREACHABLE: Final = (3, 1)
 
 
 class EchoReply(NamedTuple):
-    """An echo reply: the address that sent it, and the identifier and sequence it carries."""
+    """An echo reply: its sender, identifier and sequence number."""
 
     address: str
     identifier: int
@@ -49,7 +49,7 @@ class EchoReply(NamedTuple):
 
 
 class IcmpError(NamedTuple):
-    """A router's word that the question to ``address`` did not get through, and the kernel's text for it."""
+    """A router's report that an echo request did not reach ``address``, with the kernel's text for it."""
 
     address: str
     identifier: int
@@ -57,7 +57,7 @@ class IcmpError(NamedTuple):
 
 
 def parse_echo(packet: bytes, source: str) -> EchoReply | None:
-    """An echo reply out of an IPv4 packet with header options or without; None if it is none."""
+    """Parse an echo reply in an IPv4 packet, with or without header options; None if it is anything else."""
     if not packet:
         return None
     start = (packet[0] & 0x0F) * 4
@@ -68,7 +68,7 @@ def parse_echo(packet: bytes, source: str) -> EchoReply | None:
 
 
 def build_datagram(source: bytes, target: bytes, message: bytes) -> bytes:
-    """An IPv4 packet (RFC 791) with an ICMP message in it; addresses are four bytes each."""
+    """An IPv4 packet (RFC 791) with an ICMP message; addresses are four bytes each."""
     length = _IP.size + len(message)
     header = _IP.pack(0x45, 0, length, 0, _DONT_FRAGMENT, _TTL, socket.IPPROTO_ICMP, 0, source, target)
     total: int = sum(struct.unpack("!10H", header))
@@ -78,28 +78,28 @@ def build_datagram(source: bytes, target: bytes, message: bytes) -> bytes:
 
 
 def parse_icmp_error(request: bytes, extended: bytes, target: str) -> IcmpError | None:
-    """What one message of the error queue says (ip(7), IP_RECVERR); None = nothing that matters.
+    """Parse one message of the error queue (ip(7), IP_RECVERR); None = it is not relevant.
 
-    "Host unreachable" comes from the last router, or from this machine, when nobody answers its ARP: that
-    is silence. Every other word (no route, forbidden, time exceeded) tells of the way, not of the host.
+    "Host unreachable" comes from the last router, or from this machine, when the host does not answer ARP;
+    that is silence. All other errors (no route, prohibited, time exceeded) concern the route.
     """
     if len(extended) < _EXTENDED_ERROR.size or len(request) < _ECHO.size:
         return None
     code, origin, icmp_type, icmp_code, _, _, _ = _EXTENDED_ERROR.unpack_from(extended)
     if origin != _ORIGIN_ICMP or (icmp_type, icmp_code) == _HOST_UNREACHABLE:
         return None
-    return IcmpError(target, _ECHO.unpack_from(request)[3], f"a router says: {os.strerror(code)}")
+    return IcmpError(target, _ECHO.unpack_from(request)[3], f"a router reports: {os.strerror(code)}")
 
 
 class EchoSocket(ICMPv4Socket):  # type: ignore[misc]  # icmplib ships no types
     """One raw ICMP socket for all hosts of a sweep; never blocks.
 
-    IP_RECVERR is on because raw(7) swallows ENOBUFS without it: a question that the full neighbour
-    table (gc_thresh3) has dropped would pass for sent, and its host for absent. The price is an
-    error queue, which is drained wherever the socket is touched, so that it never keeps the loop awake.
+    IP_RECVERR is set because raw(7) hides ENOBUFS without it: a request that the full neighbour table
+    (gc_thresh3) dropped would count as sent, and its host as absent. The price is an error queue; it is
+    drained at each use of the socket, so that it does not keep waking the event loop.
 
     Raises:
-        HostError: no raw socket can be had.
+        HostError: no raw socket can be opened.
     """
 
     def __init__(self, identifier: int) -> None:
@@ -113,24 +113,24 @@ class EchoSocket(ICMPv4Socket):  # type: ignore[misc]  # icmplib ships no types
                 f"cannot open a raw socket: {error}; run as root or give the service CAP_NET_RAW"
             ) from error
         sock: socket.socket = self.sock
-        # icmplib's ``sock`` is a property: too dear for every packet.
+        # icmplib's ``sock`` is a property, which is too slow for each packet.
         self._send, self._receive = sock.sendto, sock.recvfrom
         sock.setblocking(False)  # noqa: FBT003 - the socket's own signature
         sock.setsockopt(_SOL_RAW, _ICMP_FILTER, _ONLY_ECHO_REPLIES)
         sock.setsockopt(socket.IPPROTO_IP, _IP_RECVERR, 1)
-        # Questions to hosts that do not resolve are charged to the socket for 3 s: room for three tries.
+        # Requests to hosts that do not resolve occupy the send buffer for 3 s; it has room for three tries.
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _BUFFER)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER)
 
     def set_sequence(self, sequence: int) -> None:
-        """Make the ICMP message that is sent from now on, ``packet``."""
+        """Build the ICMP message that is sent from now on, ``packet``."""
         self.packet = self._create_packet(self.identifier, sequence, _PAYLOAD)
 
     def send_request(self, address: str) -> int:
-        """Send one question; 0, or the errno with which the kernel refused it.
+        """Send one request; return 0, or the errno with which the kernel refused it.
 
-        An error waiting in the queue for another host is reported by whichever call comes next
-        (ip(7)), so a refusal counts only when it repeats itself on a drained queue.
+        The next call on the socket reports a queued error of another host (ip(7)), so an error counts only if
+        it occurs again with an empty queue.
         """
         try:
             self._send(self.packet, (address, 0))
@@ -146,13 +146,13 @@ class EchoSocket(ICMPv4Socket):  # type: ignore[misc]  # icmplib ships no types
         return 0
 
     def read_replies(self) -> Iterator[EchoReply]:
-        """The echo replies with our identifier that have arrived."""
+        """The echo replies with this socket's identifier that have arrived."""
         for _ in range(_MAX_BATCH):
             try:
                 packet, (source, _) = self._receive(_RECEIVE_SIZE)
             except BlockingIOError:
                 break
-            except OSError:  # an error of the queue, told once
+            except OSError:  # an error of the queue, reported once
                 if not self._drain_errors():
                     break
                 continue
@@ -162,12 +162,12 @@ class EchoSocket(ICMPv4Socket):  # type: ignore[misc]  # icmplib ships no types
         self._drain_errors()
 
     def take_icmp_errors(self) -> list[IcmpError]:
-        """What routers have said of our questions since the last call."""
+        """The routers' reports since the last call."""
         taken, self._icmp_errors = self._icmp_errors, []
         return taken
 
     def _drain_errors(self) -> bool:
-        """Empty the error queue; whether there was anything in it."""
+        """Drain the error queue; return whether it held any message."""
         sock: socket.socket = self.sock
         for count in range(_MAX_BATCH):
             try:

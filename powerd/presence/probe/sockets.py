@@ -1,4 +1,4 @@
-"""The two sockets of a sweep: puts single questions and matches what comes back to who was asked."""
+"""The two sockets of a sweep: sends single probes and assigns the replies to the hosts that were probed."""
 
 from __future__ import annotations
 
@@ -15,29 +15,29 @@ from powerd.presence.probe.icmp import EchoSocket, build_datagram
 
 
 class ProbeKernel(Protocol):
-    """What a sweep needs of the machine besides an ICMP socket of its own."""
+    """What a sweep needs besides its own ICMP socket."""
 
     def acquire_arp_socket(self) -> ArpSocket:
-        """An ARP socket for the time of the sweep."""
+        """An ARP socket for the duration of the sweep."""
         ...
 
     def release_arp_socket(self, sock: ArpSocket) -> None:
-        """Take it back."""
+        """Return it."""
         ...
 
     def is_ready(self, index: int) -> bool:
-        """Whether this link is up and has carrier right now."""
+        """Whether this link is up and has carrier at present."""
         ...
 
 
 class ProbeSockets:
-    """Asks by ICMP and ARP; sockets are opened when first needed, and open no longer than the sweep.
+    """Probes by ICMP and ARP; sockets are opened when first needed and closed after the sweep.
 
-    An answer counts only from an address that was asked, on the link it was asked on, with the
+    A reply counts only from an address that was probed, on the link on which it was probed, with the
     identifier and a sequence number of this sweep.
 
     Attributes:
-        last_sent: when a question was sent for whose answer the round must wait, seconds of the loop's clock.
+        last_sent: time of the last probe whose reply the round waits for, seconds of the loop's clock.
     """
 
     def __init__(
@@ -55,29 +55,29 @@ class ProbeSockets:
         self.last_sent = 0.0
 
     def begin_round(self) -> None:
-        """Questions from now on carry the next sequence number."""
+        """Use the next sequence number from now on."""
         self._sequence += 1
         self.last_sent = self._loop.time()
         if self._echo is not None:
             self._echo.set_sequence(self._sequence)
 
     def send(self, target: HostProbe) -> None:
-        """Ask by ICMP, or by ARP who is not to be asked by ICMP."""
+        """Send an echo request, or an ARP request to a host that is probed by ARP alone."""
         if target.icmp is not None:
             self._send_icmp(target)
         elif target.arp is not None:
             self.send_arp(target)
 
     def resend(self, target: HostProbe) -> None:
-        """Ask by ICMP once more if the kernel refused it, and by ARP too."""
-        if target.icmp is not None and target.icmp.refused and target.icmp.rtt is None:
+        """Send an ARP request too, and the echo request again if the kernel refused it."""
+        if target.icmp is not None and target.icmp.refused_errno and target.icmp.rtt is None:
             self._send_icmp(target)
         if target.arp is not None and not target.arp.pending and target.arp.rtt is None:
             self.send_arp(target)
 
     def send_arp(self, target: HostProbe) -> None:
-        """Ask by ARP."""
-        link, probe = target.ask.link, target.arp
+        """Send an ARP request."""
+        link, probe = target.request.link, target.arp
         if link is None or probe is None:
             return
         if self._arp is None:
@@ -89,8 +89,8 @@ class ProbeSockets:
             self.last_sent = now
 
     def send_icmp_to_mac(self, target: HostProbe) -> None:
-        """Ask by ICMP whoever has answered ARP, at its MAC: takes no entry of the neighbour table."""
-        link, probe = target.ask.link, target.icmp
+        """Send an echo request to the MAC of a host that answered ARP, without the neighbour table."""
+        link, probe = target.request.link, target.icmp
         if link is None or probe is None or target.mac is None or self._arp is None:
             return
         now = self._loop.time()
@@ -102,14 +102,14 @@ class ProbeSockets:
         self.last_sent = now
 
     def receive(self) -> None:
-        """Read what has arrived by now; an answer that is already there costs no wake-up."""
+        """Read the replies that have arrived; without epoll(7), so they cost no wake-up."""
         if self._echo is not None:
             self._receive_icmp()
         if self._arp is not None:
             self._receive_arp()
 
     def add_readers(self) -> None:
-        """Read whatever arrives from now on. Called only to wait: an early answer costs no epoll(7)."""
+        """Read replies as they arrive. Called only before waiting, to save wake-ups for early replies."""
         if self._echo is not None and self._echo.sock not in self._registered:
             self._loop.add_reader(self._echo.sock, self._receive_icmp)
             self._registered.append(self._echo.sock)
@@ -118,7 +118,7 @@ class ProbeSockets:
             self._registered.append(self._arp.sock)
 
     def close(self) -> None:
-        """Stop listening."""
+        """Remove the readers, close the ICMP socket and return the ARP socket."""
         for sock in self._registered:
             self._loop.remove_reader(sock)
         if self._echo is not None:
@@ -132,7 +132,7 @@ class ProbeSockets:
             return
         echo = self._echo or self._open_echo()
         now = self._loop.time()
-        code = echo.send_request(target.ask.address)
+        code = echo.send_request(target.request.address)
         probe.record_sent(self._sequence, now, code)
         if not code:
             self.last_sent = now
@@ -158,7 +158,7 @@ class ProbeSockets:
         for icmp_error in self._echo.take_icmp_errors():
             target = self._targets.get(icmp_error.address)
             if target is not None and target.icmp is not None:
-                target.icmp.record_obstruction(icmp_error.reason)
+                target.icmp.record_unreachable(icmp_error.reason)
 
     def _receive_arp(self) -> None:
         if self._arp is None:
@@ -166,11 +166,11 @@ class ProbeSockets:
         now = self._loop.time()
         for interface, reply in self._arp.read_replies():
             target = self._targets.get(reply.address)
-            if target is None or target.arp is None or target.ask.link is None:
+            if target is None or target.arp is None or target.request.link is None:
                 continue
-            # A reply carries no number: it is taken for one to the latest question.
+            # An ARP reply has no sequence number; it counts as the reply to the latest request.
             latest = next(reversed(target.arp.sent), 0)
-            if interface == target.ask.link.name and target.arp.record_answer(latest, now):
+            if interface == target.request.link.name and target.arp.record_answer(latest, now):
                 target.mac = reply.mac
                 self._on_answer(target)
 
@@ -182,7 +182,7 @@ class ProbeSockets:
 
 
 class _LinkSource:
-    """Who we are on one link: what an ARP question says of the asker."""
+    """The sender's addresses on one link."""
 
     def __init__(self, link: Link) -> None:
         self._mac = _mac_bytes(link.mac)
@@ -191,7 +191,7 @@ class _LinkSource:
         ]
 
     def address(self, target: bytes) -> bytes:
-        """The own address in the subnet of ``target``; else any, else 0.0.0.0."""
+        """The own address in the subnet of ``target``, else any own address, else 0.0.0.0."""
         number = int.from_bytes(target, "big")
         for network, mask, own in self._subnets:
             if number & mask == network:
@@ -199,7 +199,7 @@ class _LinkSource:
         return self._subnets[0][2] if self._subnets else bytes(4)
 
     def request(self, target: bytes) -> bytes:
-        """The ARP question for ``target``."""
+        """The ARP request for ``target``."""
         return build_request(self._mac, self.address(target), target)
 
 

@@ -1,12 +1,13 @@
-"""Asks many hosts at once whether they are there, by ICMP and by ARP, and loses none on the way.
+"""Probes many hosts at once by ICMP and ARP, with a definite outcome for each.
 
-A round asks up to 256 hosts by ICMP, those still silent after three tenths of the time by ARP as well, and
-ends when its time is up or all have answered. Silent hosts wait in a queue for their next round, and so do
-those whose question the kernel refused: a refusal is never silence.
+A round sends echo requests to up to 256 hosts, sends ARP requests to those that are silent after three tenths
+of the timeout, and ends at the timeout or when all have answered. Silent hosts are queued for their next
+round; so are hosts whose probe the kernel refused, since a refusal is not silence.
 
-Every echo request to a host on the own link takes an entry of the kernel's neighbour table, which ends at
-1,024 (gc_thresh3, arp(7)) and frees none younger than 5 s. With more hosts than fit a round, ARP
-therefore goes first, past that table, and whoever answers it is asked by ICMP at its MAC, past it as well.
+Each echo request to a host on an own link takes an entry of the kernel's neighbour table, which holds 1,024
+(gc_thresh3, arp(7)) and frees none younger than 5 s. With more hosts than fit into a round, ARP requests over
+a packet socket come first, and echo requests to the hosts that answer are sent to their MAC; neither uses
+that table.
 """
 
 from __future__ import annotations
@@ -21,20 +22,20 @@ from powerd.presence.probe.host_state import HostProbe
 from powerd.presence.probe.sockets import ProbeKernel, ProbeSockets
 
 ROUND_SIZE: Final = 256
-"""Hosts of one round: three rounds of unresolved ones fit the send buffer, and four the neighbour table."""
+"""Hosts per round: three rounds of unresolved hosts fit into the send buffer, four into the ARP table."""
 _BURST_SIZE: Final = 128
-"""Questions sent before answers are read and the loop gets its turn: 2 ms; no receive buffer overflows."""
+"""Probes sent before replies are read and the event loop gets its turn: 2 ms; no receive buffer overflows."""
 _BURST_PAUSE: Final = 0.01
-"""Seconds between slices: an access point sends broadcasts slowly and drops what does not fit its queue."""
+"""Seconds between bursts: an access point sends broadcasts slowly and drops what does not fit its queue."""
 _ARP_BURST_PAUSE: Final = 0.128
-"""The same for large LANs: 1,000 broadcasts a second."""
+"""The same for large LANs: 1,000 broadcasts per second."""
 _ARP_DELAY_FRACTION: Final = 0.3
-"""The part of the timeout after which ARP is asked too."""
+"""The fraction of the timeout after which ARP requests are sent."""
 _YIELD_EVERY: Final = 512
-"""Hosts looked at, without asking them, before the loop gets its turn."""
+"""Hosts processed, without sending, before the event loop gets its turn."""
 
 
-async def sweep(  # noqa: PLR0913 - one question with six sides, all named
+async def sweep(  # noqa: PLR0913 - the options of one sweep, by keyword
     kernel: ProbeKernel,
     requests: Sequence[ProbeRequest],
     *,
@@ -43,17 +44,25 @@ async def sweep(  # noqa: PLR0913 - one question with six sides, all named
     until_first: bool,
     deadline: float,
 ) -> SweepResult:
-    """Ask all of them; see Eyes.sweep().
+    """Probe all hosts.
+
+    Args:
+        kernel: the ARP socket and the state of the links.
+        requests: one per address.
+        timeout: seconds within which a reply must arrive.
+        tries: rounds in which a silent host is probed.
+        until_first: end the sweep at the first sufficient reply; the outcome of others may be NOT_PROBED.
+        deadline: seconds after which the sweep ends; hosts without a probe of full time have FAILED.
 
     Raises:
-        HostError: no socket can be had.
-        ValueError: an address is asked for twice, or is none.
+        HostError: no socket can be opened.
+        ValueError: an address is invalid or occurs twice.
     """
     loop = asyncio.get_running_loop()
     start = loop.time()
-    replies = dict.fromkeys((ask.address for ask in requests), ProbeReply())
+    replies = dict.fromkeys((request.address for request in requests), ProbeReply())
     if len(replies) != len(requests):
-        raise ValueError("a sweep asks for one address twice")
+        raise ValueError("two requests of a sweep have the same address")
     sweep_run = _SweepRun(
         kernel, timeout=timeout, tries=tries, until_first=until_first, deadline=start + deadline
     )
@@ -66,7 +75,7 @@ async def sweep(  # noqa: PLR0913 - one question with six sides, all named
 
 
 class _SweepRun:
-    """One sweep under way."""
+    """A running sweep."""
 
     def __init__(
         self, kernel: ProbeKernel, *, timeout: float, tries: int, until_first: bool, deadline: float
@@ -84,7 +93,7 @@ class _SweepRun:
         self._answer_found = False
 
     async def run(self, requests: Sequence[ProbeRequest]) -> None:
-        """Ask everybody, as often as it takes."""
+        """Probe the hosts until each is settled or the sweep is over."""
         await self._prepare(requests)
         targets = [target for target in self._targets.values() if target.tries]
         on_link = [target for target in targets if target.arp]
@@ -100,15 +109,15 @@ class _SweepRun:
             queue.extend(target for target in batch if not target.settled)
 
     async def collect(self, replies: dict[str, ProbeReply]) -> None:
-        """Put down what became of each host; a link that went down meanwhile takes its silence with it."""
+        """Store the reply of each host; silence on a link that went down during the sweep proves nothing."""
         lost_links = frozenset() if self._answer_found else self._lost_links()
         out_of_time = not self._answer_found and self._loop.time() >= self._deadline
         for count, (address, target) in enumerate(self._targets.items(), 1):
-            link = target.ask.link
+            link = target.request.link
             if link is not None and link.index in lost_links:
-                target.abort(f"{link.name} went down or lost its carrier meanwhile")
+                target.abort(f"{link.name} went down or lost its carrier during the sweep")
             elif out_of_time:
-                target.expire("no time was left to wait for its answer")
+                target.expire("the sweep ended before a reply could arrive")
             replies[address] = target.reply(cut_short=self._answer_found)
             if count % _YIELD_EVERY == 0:
                 await asyncio.sleep(0)
@@ -124,8 +133,10 @@ class _SweepRun:
                 await asyncio.sleep(0)
 
     async def _round(self, batch: list[HostProbe]) -> None:
-        """Ask these by ICMP, then those still silent by ARP as well, and wait for the answers."""
-        batch = [target for target in batch if not target.settled]  # late answers come while they queue
+        """Send echo requests, then ARP requests to hosts that are still silent, and wait for replies."""
+        batch = [
+            target for target in batch if not target.settled
+        ]  # late replies arrive while hosts are queued
         self._begin_round(batch)
         resend_at = self._loop.time() + self._timeout * _ARP_DELAY_FRACTION
         await self._send(batch, self._sockets.send, _BURST_PAUSE)
@@ -138,7 +149,7 @@ class _SweepRun:
             target.end_round(waited=waited)
 
     async def _arp_rounds(self, targets: list[HostProbe]) -> None:
-        """Ask all by ARP alone, as often as each is to be asked; those who stay silent are settled."""
+        """Probe hosts by ARP alone, up to ``tries`` times; hosts that stay silent are settled."""
         for _ in range(self._tries):
             silent = [target for target in targets if target.arp and target.arp.rtt is None]
             if self._is_over() or not silent:
@@ -154,17 +165,18 @@ class _SweepRun:
                 target.mark_silent()
 
     async def _icmp_to_mac_round(self, targets: list[HostProbe]) -> None:
-        """Ask those who answered ARP by ICMP, past the neighbour table, in which they had no room together.
+        """Send echo requests to the MAC of hosts that answered ARP, without the neighbour table.
 
-        A firewall of ours may drop answers to what it has not seen leave (conntrack calls them invalid). So
-        silence counts only of those for whom ARP is proof enough; the others are asked the usual way too.
+        This server's firewall may drop the replies, since conntrack has not seen the requests (state
+        INVALID). So silence counts only for hosts whose ARP reply is sufficient; the others are probed in
+        ordinary rounds too.
         """
         self._begin_round(targets)
         await self._send(targets, self._sockets.send_icmp_to_mac, _ARP_BURST_PAUSE)
         waited = await self._wait_for_answers()
         for target in targets:
             if target.icmp:
-                target.icmp.end_round(waited=waited and target.ask.arp_sufficient)
+                target.icmp.end_round(waited=waited and target.request.arp_sufficient)
 
     def _begin_round(self, targets: list[HostProbe]) -> None:
         self._waiting = set(targets)
@@ -173,7 +185,7 @@ class _SweepRun:
     async def _send(
         self, targets: list[HostProbe], send_one: Callable[[HostProbe], None], pause: float
     ) -> None:
-        """Ask in slices, reading in between, until all are asked or the sweep is over."""
+        """Send in bursts, and read replies after each, until all are sent or the sweep is over."""
         for begin in range(0, len(targets), _BURST_SIZE):
             if begin:
                 await self._wait(self._loop.time() + pause)
@@ -194,13 +206,13 @@ class _SweepRun:
         return self._answer_found or self._loop.time() >= self._deadline
 
     async def _wait_for_answers(self) -> bool:
-        """Wait for the answers to all that was sent; whether they had their full time."""
+        """Wait for the replies to all probes; return whether the full timeout has passed."""
         deadline = self._sockets.last_sent + self._timeout
         await self._wait(deadline)
         return self._loop.time() >= deadline
 
     async def _wait(self, until: float) -> None:
-        """Wait until then, the end of the sweep, or until nobody is waited for any more."""
+        """Wait until ``until``, the end of the sweep, or the last outstanding reply."""
         until = min(until, self._deadline)
         if self._answer_found or not self._waiting or self._loop.time() >= until:
             return
@@ -214,7 +226,9 @@ class _SweepRun:
             self._waiter = None
 
     def _lost_links(self) -> frozenset[int]:
-        links = {t.ask.link.index for t in self._targets.values() if t.ask.link and t.ask.link.ready}
+        links = {
+            t.request.link.index for t in self._targets.values() if t.request.link and t.request.link.ready
+        }
         return frozenset(index for index in links if not self._kernel.is_ready(index))
 
 

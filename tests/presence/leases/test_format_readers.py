@@ -8,7 +8,7 @@ from powerd.presence.leases.format import (
     MAX_LINE,
     DocumentReader,
     LineReader,
-    ParseErrors,
+    ParseOutput,
     ParseResult,
     parse_failure,
 )
@@ -22,18 +22,15 @@ class Lines(LineReader):
     def read_line(self, text: str) -> None:
         self.lines.append((self.line_number, text))
         if text == "bad":
-            self.errors.add(self.line_number, text)
-
-    def result(self) -> ParseResult:
-        return ParseResult((), self.errors.skipped, tuple(self.errors.descriptions))
+            self.skip(text)
 
 
-class Whole(DocumentReader):
+class Document(DocumentReader):
     def parse(self, text: str) -> ParseResult:
         return parse_failure(text)
 
 
-def taken(*texts: str) -> tuple[list[tuple[int, str]], ParseResult]:
+def parse(*texts: str) -> tuple[list[tuple[int, str]], ParseResult]:
     reader = Lines()
     for text in texts:
         reader.feed(text)
@@ -41,25 +38,25 @@ def taken(*texts: str) -> tuple[list[tuple[int, str]], ParseResult]:
 
 
 def test_lines_have_numbers_and_no_white_space() -> None:
-    assert taken("a\n\n  b \r\nc") == ([(1, "a"), (3, "b"), (4, "c")], ParseResult())
+    assert parse("a\n\n  b \r\nc") == ([(1, "a"), (3, "b"), (4, "c")], ParseResult())
 
 
-def test_a_bad_last_line_without_an_end_is_no_fault() -> None:
-    assert taken("bad\nbad")[1] == ParseResult((), 1, ("line 1: bad",))
+def test_an_invalid_last_line_without_a_newline_is_no_error() -> None:
+    assert parse("bad\nbad")[1] == ParseResult((), 1, ("line 1: bad",))
 
 
-def test_only_the_first_faults_are_reported() -> None:
-    faults = ParseErrors()
-    for line in range(9):
-        faults.add(line, "x")
-    assert (faults.skipped, faults.descriptions) == (9, ["line 0: x", "line 1: x", "line 2: x"])
+def test_only_the_first_errors_are_described() -> None:
+    output = ParseOutput()
+    for number in range(9):
+        output.skip(f"line {number}", "x")
+    assert (output.skipped, output.errors) == (9, ["line 0: x", "line 1: x", "line 2: x"])
 
 
-def test_what_is_too_long_is_one_fault() -> None:
+def test_a_line_that_is_too_long_is_one_error() -> None:
     long = "x" * (MAX_LINE + 1)
-    assert taken(f"{long}\nb\n") == ([(2, "b")], ParseResult((), 1, ("line 1: is too long for an entry",)))
-    assert taken(long) == ([], ParseResult())
-    assert taken(long[1:] + "\n")[0]
+    assert parse(f"{long}\nb\n") == ([(2, "b")], ParseResult((), 1, ("line 1: is too long for an entry",)))
+    assert parse(long) == ([], ParseResult())
+    assert parse(long[1:] + "\n")[0]
 
 
 @given(
@@ -68,19 +65,19 @@ def test_what_is_too_long_is_one_fault() -> None:
 )
 def test_pieces_make_no_difference(parts: list[str], cuts: list[int]) -> None:
     text = "".join(parts)
-    assert taken(*pieces(text, cuts)) == taken(text)
+    assert parse(*pieces(text, cuts)) == parse(text)
 
 
-def test_whole() -> None:
-    reader = Whole()
+def test_a_document_is_parsed_as_a_whole() -> None:
+    reader = Document()
     reader.feed("a")
     reader.feed("b")
     assert reader.finish() == ParseResult((), 1, ("ab",))
-    assert Whole().finish() == ParseResult()
+    assert Document().finish() == ParseResult()
 
 
-def test_whole_is_no_larger_than_a_configuration() -> None:
-    reader = Whole()
+def test_a_document_has_at_most_four_mib() -> None:
+    reader = Document()
     for _ in range(9):
         reader.feed("x" * (1 << 19))
     assert reader.finish() == parse_failure("it is larger than 4 MiB")

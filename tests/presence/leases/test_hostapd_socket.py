@@ -63,8 +63,8 @@ def test_one_that_does_not_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         exchange(tmp_path / "wlan0", lambda _command: [])
 
 
-def test_one_that_is_no_hostapd(tmp_path: Path) -> None:
-    with pytest.raises(HostError, match="answers like no hostapd: UNKNOWN COMMAND"):
+def test_a_socket_that_is_not_hostapds(tmp_path: Path) -> None:
+    with pytest.raises(HostError, match="is not hostapd's control socket: UNKNOWN COMMAND"):
         exchange(tmp_path / "wlan0", lambda _command: ["UNKNOWN COMMAND\n"])
 
 

@@ -12,7 +12,7 @@ from powerd.presence.leases.isc_syntax import BlockReader, IscBlock, Statement, 
 
 
 class Recorder(BlockReader):
-    recorded_heads = re.compile(r"(?<!\S)(box)\s+(\S+)$")
+    head_pattern = re.compile(r"(?<!\S)(box)\s+(\S+)$")
 
     def __init__(self) -> None:
         super().__init__()
@@ -26,9 +26,6 @@ class Recorder(BlockReader):
 
     def handle_block(self, block: IscBlock, parent: IscBlock | None) -> None:
         self.seen.append((block.name, block.line, block.fields, parent))
-
-    def finish(self) -> ParseResult:
-        return ParseResult(skipped=self.errors.skipped, errors=tuple(self.errors.descriptions))
 
 
 def seen(*texts: str) -> list[object]:

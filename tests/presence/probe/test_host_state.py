@@ -16,125 +16,125 @@ DOWN = Link(2, "eth0", "02:00:00:00:00:01", ready=False)
 
 
 def target(
-    *, tries: int = 1, link: Link | None = LINK, icmp: bool = True, arp_counts: bool = True
+    *, tries: int = 1, link: Link | None = LINK, icmp: bool = True, arp_sufficient: bool = True
 ) -> HostProbe:
-    return HostProbe(ProbeRequest("10.0.0.9", link, icmp=icmp, arp_sufficient=arp_counts), tries)
+    return HostProbe(ProbeRequest("10.0.0.9", link, icmp=icmp, arp_sufficient=arp_sufficient), tries)
 
 
-def question(made: HostProbe) -> ProtocolProbe:
-    assert made.main is not None
-    return made.main
+def main_probe(host: HostProbe) -> ProtocolProbe:
+    assert host.main is not None
+    return host.main
 
 
-def test_an_answer_counts_once_and_only_to_a_question_that_was_asked() -> None:
-    asked = ProtocolProbe()
-    assert not asked.record_answer(1, 5.0)
-    asked.record_sent(1, 5.0, 0)
-    assert not asked.record_answer(2, 5.1)
-    assert asked.record_answer(1, 5.5)
-    assert not asked.record_answer(1, 9.0)
-    assert (asked.outcome, asked.rtt) == (ProbeOutcome.ANSWERED, 0.5)
+def test_a_reply_counts_once_and_only_to_a_probe_that_was_sent() -> None:
+    probe = ProtocolProbe()
+    assert not probe.record_answer(1, 5.0)
+    probe.record_sent(1, 5.0, 0)
+    assert not probe.record_answer(2, 5.1)
+    assert probe.record_answer(1, 5.5)
+    assert not probe.record_answer(1, 9.0)
+    assert (probe.outcome, probe.rtt) == (ProbeOutcome.ANSWERED, 0.5)
 
 
-def test_a_late_answer_has_the_time_of_its_own_question() -> None:
-    asked = ProtocolProbe()
-    asked.record_sent(1, 5.0, 0)
-    asked.end_round(waited=True)
-    asked.record_sent(2, 6.0, 0)
-    assert asked.record_answer(1, 6.1)
-    assert asked.rtt == pytest.approx(1.1)
+def test_the_rtt_of_a_late_reply_is_that_of_its_own_probe() -> None:
+    probe = ProtocolProbe()
+    probe.record_sent(1, 5.0, 0)
+    probe.end_round(waited=True)
+    probe.record_sent(2, 6.0, 0)
+    assert probe.record_answer(1, 6.1)
+    assert probe.rtt == pytest.approx(1.1)
 
 
-def test_silence_takes_its_full_time() -> None:
-    asked = ProtocolProbe()
-    asked.record_sent(1, 5.0, 0)
-    asked.end_round(waited=False)
-    assert not asked.silent
-    asked.record_sent(2, 6.0, 0)
-    asked.end_round(waited=True)
-    assert asked.outcome is ProbeOutcome.SILENT
+def test_a_silent_probe_has_had_its_full_time() -> None:
+    probe = ProtocolProbe()
+    probe.record_sent(1, 5.0, 0)
+    probe.end_round(waited=False)
+    assert not probe.silent
+    probe.record_sent(2, 6.0, 0)
+    probe.end_round(waited=True)
+    assert probe.outcome is ProbeOutcome.SILENT
 
 
-def test_what_was_never_sent_is_failed_and_what_was_sent_later_is_not() -> None:
-    asked = ProtocolProbe()
-    asked.record_sent(1, 5.0, errno.ENOBUFS)
-    asked.end_round(waited=True)
-    assert (asked.outcome, asked.why) == (ProbeOutcome.FAILED, os.strerror(errno.ENOBUFS))
-    asked.record_sent(2, 6.0, 0)
-    asked.end_round(waited=True)
-    assert asked.outcome is ProbeOutcome.SILENT
+def test_a_probe_that_was_never_sent_has_failed_until_a_later_one_is_sent() -> None:
+    probe = ProtocolProbe()
+    probe.record_sent(1, 5.0, errno.ENOBUFS)
+    probe.end_round(waited=True)
+    assert (probe.outcome, probe.error) == (ProbeOutcome.FAILED, os.strerror(errno.ENOBUFS))
+    probe.record_sent(2, 6.0, 0)
+    probe.end_round(waited=True)
+    assert probe.outcome is ProbeOutcome.SILENT
 
 
-def test_after_a_router_s_error_only_an_answer_counts() -> None:
-    asked = ProtocolProbe()
-    asked.record_sent(1, 5.0, 0)
-    asked.record_obstruction("a router says: no")
-    asked.record_sent(2, 6.0, 0)
-    asked.end_round(waited=True)
-    assert (asked.outcome, asked.why) == (ProbeOutcome.FAILED, "a router says: no")
-    assert asked.record_answer(2, 6.5)
-    assert asked.outcome is ProbeOutcome.ANSWERED
+def test_after_an_error_of_a_router_only_a_reply_counts() -> None:
+    probe = ProtocolProbe()
+    probe.record_sent(1, 5.0, 0)
+    probe.record_unreachable("a router reports: no")
+    probe.record_sent(2, 6.0, 0)
+    probe.end_round(waited=True)
+    assert (probe.outcome, probe.error) == (ProbeOutcome.FAILED, "a router reports: no")
+    assert probe.record_answer(2, 6.5)
+    assert probe.outcome is ProbeOutcome.ANSWERED
 
 
-def test_a_dead_link_is_never_asked_on() -> None:
-    made = target(link=DOWN)
-    assert made.settled
-    reply = made.reply(cut_short=False)
+def test_a_link_without_carrier_is_never_probed() -> None:
+    host = target(link=DOWN)
+    assert host.settled
+    reply = host.reply(cut_short=False)
     assert (reply.icmp, reply.arp) == (ProbeOutcome.FAILED, ProbeOutcome.FAILED)
     assert reply.error == "eth0 is down or has no carrier"
 
 
-def test_an_arp_answer_settles_it_after_one_ping_where_it_counts() -> None:
+def test_a_sufficient_arp_reply_settles_a_host_after_one_echo_request() -> None:
     for counts in (True, False):
-        made = target(tries=3, arp_counts=counts)
-        assert made.arp is not None
-        question(made).record_sent(1, 1.0, 0)
-        made.arp.record_sent(1, 1.3, 0)
-        made.arp.record_answer(1, 1.4)
-        assert (made.answered, made.settled) == (counts, False)
-        made.end_round(waited=True)
-        assert made.settled is counts
+        host = target(tries=3, arp_sufficient=counts)
+        assert host.arp is not None
+        main_probe(host).record_sent(1, 1.0, 0)
+        host.arp.record_sent(1, 1.3, 0)
+        host.arp.record_answer(1, 1.4)
+        assert (host.answered, host.settled) == (counts, False)
+        host.end_round(waited=True)
+        assert host.settled is counts
 
 
-def test_a_transient_refusal_costs_time_not_tries() -> None:
-    made = target(tries=2)
+def test_a_transient_error_costs_time_not_tries() -> None:
+    host = target(tries=2)
     for _ in range(8):
-        question(made).record_sent(1, 1.0, errno.ENOBUFS)
-        made.end_round(waited=True)
-        assert not made.settled
+        main_probe(host).record_sent(1, 1.0, errno.ENOBUFS)
+        host.end_round(waited=True)
+        assert not host.settled
     for _ in range(2):
-        question(made).record_sent(1, 1.0, errno.ENOBUFS)
-        made.end_round(waited=True)
-    assert made.settled
-    assert made.reply(cut_short=False).icmp is ProbeOutcome.FAILED
+        main_probe(host).record_sent(1, 1.0, errno.ENOBUFS)
+        host.end_round(waited=True)
+    assert host.settled
+    assert host.reply(cut_short=False).icmp is ProbeOutcome.FAILED
 
 
-def test_a_lasting_refusal_costs_tries() -> None:
-    made = target(tries=2, link=None)
+def test_a_lasting_error_costs_tries() -> None:
+    host = target(tries=2, link=None)
     for _ in range(2):
-        assert not made.settled
-        question(made).record_sent(1, 1.0, errno.ENETUNREACH)
-        made.end_round(waited=True)
-    assert made.settled
+        assert not host.settled
+        main_probe(host).record_sent(1, 1.0, errno.ENETUNREACH)
+        host.end_round(waited=True)
+    assert host.settled
 
 
-def test_cut_short_silence_is_not_yet_silence() -> None:
-    made = target(tries=2)
-    question(made).record_sent(1, 1.0, 0)
-    made.end_round(waited=True)
-    assert made.reply(cut_short=False).icmp is ProbeOutcome.SILENT
-    assert made.reply(cut_short=True).icmp is ProbeOutcome.NOT_PROBED
-    question(made).record_sent(2, 2.0, 0)
-    made.end_round(waited=True)
-    assert made.reply(cut_short=True).icmp is ProbeOutcome.SILENT, "it had all its tries"
+def test_silence_in_a_sweep_cut_short_is_inconclusive() -> None:
+    host = target(tries=2)
+    main_probe(host).record_sent(1, 1.0, 0)
+    host.end_round(waited=True)
+    assert host.reply(cut_short=False).icmp is ProbeOutcome.SILENT
+    assert host.reply(cut_short=True).icmp is ProbeOutcome.NOT_PROBED
+    main_probe(host).record_sent(2, 2.0, 0)
+    host.end_round(waited=True)
+    assert host.reply(cut_short=True).icmp is ProbeOutcome.SILENT, "it had all its tries"
 
 
-def test_out_of_time_keeps_silence_and_makes_the_rest_unknown() -> None:
+def test_at_the_deadline_silence_stays_and_the_rest_fails() -> None:
     silent, waiting = target(tries=3, link=None), target(tries=3, link=None)
-    question(silent).record_sent(1, 1.0, 0)
+    main_probe(silent).record_sent(1, 1.0, 0)
     silent.end_round(waited=True)
-    for made in (silent, waiting):
-        made.expire("late")
+    for host in (silent, waiting):
+        host.expire("late")
     assert silent.reply(cut_short=False).icmp is ProbeOutcome.SILENT
     assert (waiting.reply(cut_short=False).icmp, waiting.reply(cut_short=False).error) == (
         ProbeOutcome.FAILED,
@@ -142,35 +142,35 @@ def test_out_of_time_keeps_silence_and_makes_the_rest_unknown() -> None:
     )
 
 
-def test_a_lost_link_takes_silence_but_not_answers() -> None:
-    made = target()
-    assert made.arp is not None
-    question(made).record_sent(1, 1.0, 0)
-    made.arp.record_sent(1, 1.3, 0)
-    made.arp.record_answer(1, 1.4)
-    made.end_round(waited=True)
-    made.abort("lost")
-    reply = made.reply(cut_short=False)
+def test_a_lost_link_invalidates_silence_but_not_replies() -> None:
+    host = target()
+    assert host.arp is not None
+    main_probe(host).record_sent(1, 1.0, 0)
+    host.arp.record_sent(1, 1.3, 0)
+    host.arp.record_answer(1, 1.4)
+    host.end_round(waited=True)
+    host.abort("lost")
+    reply = host.reply(cut_short=False)
     assert (reply.icmp, reply.arp, reply.error) == (ProbeOutcome.FAILED, ProbeOutcome.ANSWERED, "lost")
     assert reply.rtt == pytest.approx(0.1)
 
 
-def test_silent_to_arp_implies_silent_to_icmp() -> None:
-    made = target(tries=3)
-    made.mark_silent()
-    assert made.settled
-    assert made.reply(cut_short=False).icmp is ProbeOutcome.SILENT
+def test_silence_to_arp_implies_silence_to_icmp() -> None:
+    host = target(tries=3)
+    host.mark_silent()
+    assert host.settled
+    assert host.reply(cut_short=False).icmp is ProbeOutcome.SILENT
 
 
 @given(st.lists(st.tuples(st.sampled_from(["ask", "refuse", "end", "cut"]), st.booleans()), max_size=30))
-def test_never_silent_without_a_question_that_had_its_full_time(steps: list[tuple[str, bool]]) -> None:
-    made, out, earned = target(tries=5, link=None), False, False
+def test_never_silent_without_a_probe_that_had_its_full_time(steps: list[tuple[str, bool]]) -> None:
+    host, out, earned = target(tries=5, link=None), False, False
     for number, (step, waited) in enumerate(steps):
         if step in {"ask", "refuse"}:
-            question(made).record_sent(number, float(number), 0 if step == "ask" else errno.ENOBUFS)
+            main_probe(host).record_sent(number, float(number), 0 if step == "ask" else errno.ENOBUFS)
             out = out or step == "ask"
         else:
             earned = earned or (out and waited)
-            made.end_round(waited=waited)
+            host.end_round(waited=waited)
             out = False
-    assert (made.reply(cut_short=False).icmp is ProbeOutcome.SILENT) == earned
+    assert (host.reply(cut_short=False).icmp is ProbeOutcome.SILENT) == earned

@@ -52,7 +52,7 @@ def test_host_unreachable_is_silence_and_all_else_an_obstacle() -> None:
     question = struct.pack("!BBHHH", 8, 0, 0, 777, 1)
     assert icmp.parse_icmp_error(question, extended(HOST_UNREACHABLE, detail=1), "10.0.0.9") is None
     told = icmp.parse_icmp_error(question, extended(NET_UNREACHABLE), "10.0.0.9")
-    assert told == IcmpError("10.0.0.9", 777, f"a router says: {os.strerror(NET_UNREACHABLE)}")
+    assert told == IcmpError("10.0.0.9", 777, f"a router reports: {os.strerror(NET_UNREACHABLE)}")
     assert icmp.parse_icmp_error(question, extended(HOST_UNREACHABLE, detail=13), "10.0.0.9") is not None
     assert icmp.parse_icmp_error(question, extended(NET_UNREACHABLE, origin=1), "10.0.0.9") is None
     assert icmp.parse_icmp_error(question[:5], extended(NET_UNREACHABLE), "10.0.0.9") is None

@@ -22,18 +22,18 @@ LINK = Link(
 
 
 class FakeArp(ArpSocket):
-    """Takes questions, and gives back what a test puts in."""
+    """Records requests and returns prepared replies."""
 
     def __init__(self) -> None:
-        self.asked: list[bytes] = []
+        self.sent: list[bytes] = []
         self.answers: list[tuple[str, ArpReply]] = []
 
-    def send(self, link: Link, packet: bytes) -> int:
+    def send_request(self, link: Link, packet: bytes) -> int:
         assert link is LINK
-        self.asked.append(packet)
+        self.sent.append(packet)
         return 0
 
-    def hear(self) -> Iterator[tuple[str, ArpReply]]:
+    def read_replies(self) -> Iterator[tuple[str, ArpReply]]:
         yield from self.answers
 
 
@@ -57,15 +57,15 @@ def probed(address: str, *answers: tuple[str, ArpReply]) -> tuple[FakeKernel, Ho
     """Ask one host by ARP and let these answers come in."""
 
     async def probe() -> tuple[FakeKernel, HostProbe, list[HostProbe]]:
-        kernel, heard = FakeKernel(), list[HostProbe]()
+        kernel, answered = FakeKernel(), list[HostProbe]()
         target = HostProbe(ProbeRequest(address, LINK, icmp=False), 1)
-        prober = ProbeSockets(kernel, {address: target}, heard.append)
+        prober = ProbeSockets(kernel, {address: target}, answered.append)
         prober.begin_round()
         kernel.arp.answers = list(answers)
         prober.send(target)
         prober.receive()
         prober.close()
-        return kernel, target, heard
+        return kernel, target, answered
 
     return asyncio.run(probe())
 
@@ -73,28 +73,28 @@ def probed(address: str, *answers: tuple[str, ArpReply]) -> tuple[FakeKernel, Ho
 @pytest.mark.parametrize(
     ("target", "sender"), [("10.0.0.9", "10.0.0.1"), ("10.1.7.9", "10.1.0.1"), ("192.0.2.9", "10.0.0.1")]
 )
-def test_the_question_comes_from_the_address_in_the_targets_subnet(target: str, sender: str) -> None:
+def test_the_sender_of_a_request_is_the_address_in_the_targets_subnet(target: str, sender: str) -> None:
     kernel, _, _ = probed(target)
     own, theirs = (bytes(map(int, each.split("."))) for each in (sender, target))
-    assert kernel.arp.asked == [arp.build_request(bytes.fromhex("020000000001"), own, theirs)]
+    assert kernel.arp.sent == [arp.build_request(bytes.fromhex("020000000001"), own, theirs)]
     assert kernel.returned == 1
 
 
-def test_only_the_asked_address_on_the_asked_link_counts() -> None:
+def test_a_reply_counts_only_from_the_probed_address_and_link() -> None:
     stranger = ("eth0", ArpReply("10.0.0.8", "02:00:00:00:00:08"))
     elsewhere = ("eth1", ArpReply("10.0.0.9", "02:00:00:00:00:66"))
-    _, target, heard = probed("10.0.0.9", stranger, elsewhere)
-    assert heard == []
+    _, target, answered = probed("10.0.0.9", stranger, elsewhere)
+    assert answered == []
     assert target.mac is None
-    _, target, heard = probed(
+    _, target, answered = probed(
         "10.0.0.9", stranger, elsewhere, ("eth0", ArpReply("10.0.0.9", "02:00:00:00:00:09"))
     )
-    assert heard == [target]
+    assert answered == [target]
     assert target.mac == "02:00:00:00:00:09"
     assert target.reply(cut_short=False).arp is ProbeOutcome.ANSWERED
 
 
 def test_the_first_answer_counts_when_two_hosts_claim_one_address() -> None:
     claims = [("eth0", ArpReply("10.0.0.9", f"02:00:00:00:00:{last:02x}")) for last in (1, 2)]
-    _, target, heard = probed("10.0.0.9", *claims)
-    assert (heard, target.mac) == ([target], "02:00:00:00:00:01")
+    _, target, answered = probed("10.0.0.9", *claims)
+    assert (answered, target.mac) == ([target], "02:00:00:00:00:01")

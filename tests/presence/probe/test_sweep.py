@@ -226,7 +226,7 @@ def test_a_link_lost_during_the_sweep_takes_silence_with_it(lan: Lan, how: str) 
     replies = on_server(lan, cut()).replies
     assert replies["10.77.1.10"].icmp is ProbeOutcome.ANSWERED
     assert state(replies[DEAD]) == (ProbeOutcome.FAILED, ProbeOutcome.FAILED)
-    assert replies[DEAD].error == "eth0 went down or lost its carrier meanwhile"
+    assert replies[DEAD].error == "eth0 went down or lost its carrier during the sweep"
 
 
 def test_no_route_is_unknown(lan: Lan) -> None:
@@ -262,7 +262,7 @@ def test_network_unreachable_is_unknown_but_host_unreachable_is_silence(lan: Lan
     routed(lan, "ip", "route", "add", "unreachable", "10.98.0.0/24")
     reply = on_server(lan, swept("10.97.0.7", "10.98.0.7", timeout=2)).replies
     assert reply["10.97.0.7"].icmp is ProbeOutcome.FAILED
-    assert reply["10.97.0.7"].error == f"a router says: {os.strerror(101)}"
+    assert reply["10.97.0.7"].error == f"a router reports: {os.strerror(101)}"
     assert reply["10.98.0.7"].icmp is ProbeOutcome.SILENT, "host unreachable: its router has asked it in vain"
 
 
@@ -353,7 +353,7 @@ def test_the_deadline_makes_unknown_what_had_no_full_turn(lan: Lan) -> None:
 
     sweep = on_server(lan, ask())
     assert state(sweep.replies[DEAD]) == (ProbeOutcome.FAILED, ProbeOutcome.FAILED)
-    assert sweep.replies[DEAD].error == "no time was left to wait for its answer"
+    assert sweep.replies[DEAD].error == "the sweep ended before a reply could arrive"
     assert sweep.duration < 15
 
 
@@ -385,13 +385,13 @@ def test_a_cancelled_sweep_leaves_nothing_open(lan: Lan) -> None:
     assert after == before
 
 
-def test_an_address_asked_for_twice_or_none_is_an_error() -> None:
+def test_a_duplicate_or_invalid_address_is_an_error() -> None:
     async def ask(*addresses: str) -> None:
         await Machine().sweep(
             [ProbeRequest(each) for each in addresses], timeout=1, tries=1, until_first=False
         )
 
-    with pytest.raises(ValueError, match="twice"):
+    with pytest.raises(ValueError, match="the same address"):
         asyncio.run(ask("10.0.0.1", "10.0.0.1"))
     with pytest.raises(ValueError, match=r'"tv\.lan" is no IPv4 address'):
         asyncio.run(ask("tv.lan"))
