@@ -335,7 +335,7 @@ def test_a_source_that_fails_is_no_end_of_the_daemon() -> None:
         h.village.links = None  # type: ignore[assignment] # that is the fault
         await asyncio.sleep(4000)
         assert h.done() == []
-        assert "failed inside powerd (powerd.sources." in h.status.decision.reasons[0].text
+        assert "failed inside powerd (powerd.presence." in h.status.decision.reasons[0].text
 
     run_daemon(test)
 
