@@ -615,11 +615,11 @@ def test_all_sources_poll_closely_at_the_same_time() -> None:
 @pytest.mark.parametrize(
     ("part", "name"),
     [
-        (lambda daemon: attrgetter("_watches")(daemon)["clients"], "run"),
-        (lambda daemon: attrgetter("_watches")(daemon)["logind"], "run"),
-        (attrgetter("_engine"), "live"),
-        (attrgetter("_transit"), "live"),
-        (attrgetter("_block"), "live"),
+        (lambda daemon: attrgetter("_pollers")(daemon)["clients"], "run"),
+        (lambda daemon: attrgetter("_pollers")(daemon)["logind"], "run"),
+        (attrgetter("_engine"), "run"),
+        (attrgetter("_transition"), "run"),
+        (attrgetter("_block_inhibitor"), "run"),
     ],
 )
 @pytest.mark.parametrize("how", [None, asyncio.CancelledError()])
