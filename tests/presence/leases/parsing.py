@@ -1,4 +1,4 @@
-"""Ways to feed a Reader: whole, in pieces, with text that has come to harm."""
+"""Feeds parsers of lease files: whole texts, pieces, and corrupted texts."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ JUNK = st.text(st.sampled_from('{}";#\\,:<>[]=*\n\r\t\0 0a1.lease"host'), max_si
 
 
 def read(make: Callable[[], FormatReader], *pieces: str) -> ParseResult:
-    """What a new Reader says of a text in these pieces."""
+    """The result of a new parser for a text in these pieces."""
     reader = make()
     for piece in pieces:
         reader.feed(piece)
@@ -26,27 +26,27 @@ def read(make: Callable[[], FormatReader], *pieces: str) -> ParseResult:
 
 
 def entries_of(make: Callable[[], FormatReader], text: str) -> dict[str, HostEntry]:
-    """The leads by their keys; every entry must have been understood."""
+    """The entries by key; there must be no error and no duplicate key."""
     result = read(make, text)
     assert (result.skipped, result.errors) == (0, ())
-    assert len({lead.key for lead in result.entries}) == len(result.entries)
-    return {lead.key: lead for lead in result.entries}
+    assert len({entry.key for entry in result.entries}) == len(result.entries)
+    return {entry.key: entry for entry in result.entries}
 
 
 def recorded(name: str) -> str:
-    """A file that a real server has written; see record.py beside it."""
+    """A file written by a real server; see record.py in the same directory."""
     return (FIXTURES / name).read_text()
 
 
 def pieces(text: str, cuts: list[int]) -> list[str]:
-    """The text, cut at these places (modulo its length)."""
+    """The text cut at these positions (modulo its length)."""
     places = sorted({0, len(text), *(cut % (len(text) + 1) for cut in cuts)})
     return [text[start:end] for start, end in pairwise(places)]
 
 
 @st.composite
 def corrupted(draw: st.DrawFn, texts: tuple[str, ...]) -> str:
-    """One of the texts, or two of them in one, with parts lost, doubled, or overwritten by junk."""
+    """One or two of the texts, with parts removed, duplicated or overwritten."""
     text = "".join(draw(st.lists(st.sampled_from(texts), min_size=1, max_size=2)))
     for _ in range(draw(st.integers(0, 4))):
         start = draw(st.integers(0, len(text)))
@@ -58,7 +58,7 @@ def corrupted(draw: st.DrawFn, texts: tuple[str, ...]) -> str:
 
 @contextmanager
 def cpu_limit(cpu_seconds: float = 30) -> Iterator[None]:
-    """Fail what computes for so long: the linear takes a hundredth of it, the quadratic many times more."""
+    """Fail a block that uses more CPU time; a linear parser uses about a hundredth of it."""
 
     def give_up(_signal: int, _frame: FrameType | None) -> None:
         raise TimeoutError

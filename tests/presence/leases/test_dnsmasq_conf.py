@@ -4,8 +4,6 @@ import pytest
 from presence.leases.parsing import entries_of, read
 
 from powerd.presence.leases.dnsmasq import (
-    CONF_FORMAT,
-    HOSTS_FORMAT,
     DnsmasqConfReader,
     DnsmasqHostsReader,
     dhcp_host_entries,
@@ -20,7 +18,7 @@ def host(address: str | None, mac: str | None = MAC, name: str | None = None) ->
 
 
 @pytest.mark.parametrize(
-    ("value", "meant"),
+    ("value", "expected"),
     [
         (f"{MAC},10.0.0.1", [host("10.0.0.1")]),
         (f"10.0.0.1,{MAC}", [host("10.0.0.1")]),
@@ -41,15 +39,8 @@ def host(address: str | None, mac: str | None = MAC, name: str | None = None) ->
         ("", []),
     ],
 )
-def test_values_of_dhcp_host(value: str, meant: list[HostEntry]) -> None:
-    assert list(dhcp_host_entries(value)) == meant
-
-
-@pytest.mark.parametrize("part", ["10.0.0.300", "[fd00::x]", "a b", "[fd00::1", "-x"])
-def test_parts_that_make_no_sense(part: str) -> None:
-    found = read(DnsmasqConfReader, f"dhcp-host={MAC},{part}\ndhcp-host={OTHER},10.0.0.2\n")
-    assert found.entries == (host("10.0.0.2", OTHER),)
-    assert (found.skipped, found.errors[0].startswith("line 1: ")) == (1, True)
+def test_values_of_dhcp_host(value: str, expected: list[HostEntry]) -> None:
+    assert list(dhcp_host_entries(value)) == expected
 
 
 def test_configuration() -> None:
@@ -68,7 +59,7 @@ def test_configuration() -> None:
 
 
 @pytest.mark.parametrize(
-    ("line", "meant"),
+    ("line", "expected"),
     [
         ("conf-file=/etc/more.conf", [Include("/etc/more.conf")]),
         ("conf-dir=/etc/dnsmasq.d/", [Include("/etc/dnsmasq.d/*")]),
@@ -81,19 +72,11 @@ def test_configuration() -> None:
         ("conf-file", []),
     ],
 )
-def test_further_files(line: str, meant: list[Include]) -> None:
-    assert list(read(DnsmasqConfReader, f"{line}\n").includes) == meant
+def test_other_files(line: str, expected: list[Include]) -> None:
+    assert list(read(DnsmasqConfReader, f"{line}\n").includes) == expected
 
 
 def test_hosts_file() -> None:
     assert entries_of(DnsmasqHostsReader, f"# all of them\n{MAC},10.0.0.1,pc # mine\n\n") == {
         "10.0.0.1": host("10.0.0.1", name="pc")
     }
-
-
-def test_recognised() -> None:
-    assert CONF_FORMAT.recognise(f"# mine\n\ndhcp-host={MAC},10.0.0.1\n")
-    assert CONF_FORMAT.recognise("domain-needed\n")
-    assert not CONF_FORMAT.recognise(f"{MAC},10.0.0.1\n")
-    assert HOSTS_FORMAT.recognise(f"# x\n{MAC},10.0.0.1\n")
-    assert not HOSTS_FORMAT.recognise(f"0 {MAC} 10.0.0.1 * *\n")

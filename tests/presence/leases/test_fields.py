@@ -22,14 +22,14 @@ MAC = "02:00:00:00:00:01"
 
 @given(st.ip_addresses())
 def test_addresses_as_the_standard_library_has_them(address: object) -> None:
-    meant = ip_address(str(address))
-    group = meant.is_multicast or meant.is_loopback or meant.is_unspecified
-    nowhere = meant.version == 4 and (meant.packed[0] == 0 or meant.packed[0] >= 224)
+    expected = ip_address(str(address))
+    group = expected.is_multicast or expected.is_loopback or expected.is_unspecified
+    nowhere = expected.version == 4 and (expected.packed[0] == 0 or expected.packed[0] >= 224)
     if group or nowhere:
-        assert parse_address(str(meant)) is None
+        assert parse_address(str(expected)) is None
     else:
-        assert parse_address(meant.exploded) is not None
-        assert ip_address(parse_address(meant.exploded) or "") == meant
+        assert parse_address(expected.exploded) is not None
+        assert ip_address(parse_address(expected.exploded) or "") == expected
 
 
 @given(st.text())
@@ -52,7 +52,7 @@ def test_no_address(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "meant"),
+    ("text", "expected"),
     [
         (MAC, MAC),
         ("02-00-00-00-00-01", MAC),
@@ -69,12 +69,12 @@ def test_no_address(text: str) -> None:
         (f"{MAC}\n", None),
     ],
 )
-def test_macs(text: str, meant: str | None) -> None:
-    assert parse_mac(text) == meant
+def test_macs(text: str, expected: str | None) -> None:
+    assert parse_mac(text) == expected
 
 
 @pytest.mark.parametrize(
-    ("text", "meant"),
+    ("text", "expected"),
     [
         ("0001", b"\0\x01"),
         ("00:1:ff", b"\0\x01\xff"),
@@ -84,12 +84,12 @@ def test_macs(text: str, meant: str | None) -> None:
         ("xy", None),
     ],
 )
-def test_octets(text: str, meant: bytes | None) -> None:
-    assert parse_octets(text) == meant
+def test_octets(text: str, expected: bytes | None) -> None:
+    assert parse_octets(text) == expected
 
 
 @pytest.mark.parametrize(
-    ("duid", "meant"),
+    ("duid", "expected"),
     [
         (f"00:01:00:01:32:94:40:65:{MAC}", MAC),
         (f"00:03:00:01:{MAC}", MAC),
@@ -100,8 +100,8 @@ def test_octets(text: str, meant: bytes | None) -> None:
         ("00:03", None),
     ],
 )
-def test_duids(duid: str, meant: str | None) -> None:
-    assert mac_from_duid(parse_octets(duid)) == meant
+def test_duids(duid: str, expected: str | None) -> None:
+    assert mac_from_duid(parse_octets(duid)) == expected
 
 
 def test_no_duid() -> None:

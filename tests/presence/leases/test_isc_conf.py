@@ -4,10 +4,11 @@ import pytest
 from presence.leases.parsing import entries_of, read
 
 from powerd.presence.leases.format import HostEntry, Include
-from powerd.presence.leases.isc_conf import FORMAT, DhcpdConfReader
+from powerd.presence.leases.isc_conf import DhcpdConfReader, block_mac, host_block_entries
+from powerd.presence.leases.isc_syntax import IscBlock
 
 MAC = "02:00:00:00:00:01"
-WHOLE = f"""\
+TEXT = f"""\
 # dhcpd.conf with "quotes" and {{ braces in a comment
 option domain-name "lan {{ # ;";
 ddns-update-style none; default-lease-time 600;
@@ -36,9 +37,9 @@ host nobody {{ option dhcp-client-identifier "x"; }}
 
 
 def test_hosts_at_any_nesting_level() -> None:
-    assert entries_of(DhcpdConfReader, WHOLE) == {
-        lead.key: lead
-        for lead in (
+    assert entries_of(DhcpdConfReader, TEXT) == {
+        entry.key: entry
+        for entry in (
             HostEntry(None, "02:00:00:00:00:04", "inpool", None, "reservation"),
             HostEntry("10.0.0.5", "02:00:00:00:00:02", "printer", None, "reservation"),
             HostEntry("10.0.0.6", "02:00:00:00:00:03", "storage", None, "reservation"),
@@ -49,7 +50,7 @@ def test_hosts_at_any_nesting_level() -> None:
     }
 
 
-def test_further_files() -> None:
+def test_other_files() -> None:
     text = (
         'include "/etc/dhcp/hosts.conf"; group { include "more"; }\n# include "not";\n'
         'lease-file-name "/srv/leases";\n'
@@ -61,25 +62,7 @@ def test_further_files() -> None:
     )
 
 
-@pytest.mark.parametrize(
-    ("harm", "fault"),
-    [
-        ("host a { fixed-address 10.0.0.300; }", 'line 1: host "a": "10.0.0.300" is no address'),
-        ("host a { fixed-address a b; }", '"a b" is no address'),
-        ("host a { hardware ethernet 02:00; }", '"02:00" is no Ethernet address'),
-        (f"host a {{ hardware ethernet {MAC} }}", "has no semicolon"),
-        (f"host a {{ hardware ethernet {MAC};\n", 'host "a" is not closed'),
-        ("group { } }", "a closing brace without an opening one"),
-    ],
-)
-def test_one_harm_is_one_host_skipped(harm: str, fault: str) -> None:
-    found = read(DhcpdConfReader, f"{harm}\nhost ok {{ hardware ethernet {MAC}; fixed-address 10.0.0.7; }}\n")
-    assert found.skipped == 1
-    assert fault in found.errors[0]
-    assert found.entries == (HostEntry("10.0.0.7", MAC, "ok", None, "reservation"),)
-
-
-def test_as_deep_as_it_gets() -> None:
+def test_the_followed_depth_is_limited() -> None:
     host = f"host pc {{ hardware ethernet {MAC}; }}"
     deep = "group { " * 20 + host + " }" * 20
     assert entries_of(DhcpdConfReader, deep).keys() == {MAC}
@@ -87,6 +70,33 @@ def test_as_deep_as_it_gets() -> None:
     assert entries_of(DhcpdConfReader, too_deep + host.replace("pc", "tv"))[MAC].name == "tv"
 
 
-def test_recognised() -> None:
-    assert FORMAT.recognise(WHOLE)
-    assert not FORMAT.recognise("lease 10.0.0.1 {\n  ends never;\n}\n")
+def host_block(**fields: str) -> IscBlock:
+    return IscBlock("host", '"pc"', 1, {key.replace("_", "-"): value for key, value in fields.items()})
+
+
+def test_addresses_take_precedence_over_names() -> None:
+    block = host_block(hardware=f"ethernet {MAC}", fixed_address="tv.lan, 10.0.0.1 ,10.0.0.2")
+    assert host_block_entries(block) == (
+        HostEntry("10.0.0.1", MAC, "pc", None, "reservation"),
+        HostEntry("10.0.0.2", MAC, "pc", None, "reservation"),
+    )
+
+
+def test_a_fixed_address_may_be_a_name() -> None:
+    assert host_block_entries(host_block(fixed_address="tv.lan")) == (
+        HostEntry(None, None, "tv.lan", None, "reservation"),
+    )
+
+
+def test_a_block_without_address_and_mac_has_no_entry() -> None:
+    assert host_block_entries(host_block()) == ()
+    assert host_block_entries(host_block(hardware="fddi 02:00:00:00:00:01")) == ()
+
+
+def test_ddns_hostname_is_a_name() -> None:
+    assert host_block_entries(host_block(ddns_hostname='"x"', hardware=f"ethernet {MAC}"))[0].name == "x"
+
+
+def test_an_invalid_mac() -> None:
+    with pytest.raises(ValueError, match='"01:00:5e:00:00:01" is no Ethernet address'):
+        block_mac(host_block(hardware="ethernet 01:00:5e:00:00:01"))

@@ -73,7 +73,7 @@ def test_pieces_make_no_difference(parts: list[str], data: st.DataObject) -> Non
 
 
 @pytest.mark.parametrize(
-    ("written", "meant"),
+    ("written", "expected"),
     [
         ("a", b"a"),
         ('"a b"', b"a b"),
@@ -85,8 +85,8 @@ def test_pieces_make_no_difference(parts: list[str], data: st.DataObject) -> Non
         ("\udc80", b"?"),
     ],
 )
-def test_quotes_and_escapes(written: str, meant: bytes) -> None:
-    assert unquote(written) == meant
+def test_quotes_and_escapes(written: str, expected: bytes) -> None:
+    assert unquote(written) == expected
 
 
 def test_what_is_no_utf8_is_still_text() -> None:
