@@ -1,7 +1,6 @@
-"""Who is home: one verdict per known client, from what was observed of it.
+"""Derives the state of each client from what was observed of it.
 
-Absent is a strong word. It takes an unbroken row of questions that were really asked, all unanswered,
-for as long as the client's class allows it to doze; everything else is present or unknown.
+A client is absent only if every probe sent during ``absent_after`` went unanswered.
 """
 
 from __future__ import annotations
@@ -17,10 +16,10 @@ from powerd.core.snapshot import Memory, Snapshot
 from powerd.core.time import Moment, Reading, Unavailable, add_seconds
 from powerd.presence.model import Client, ClientId, ClientState, ClientStatus, EvidenceKind, Observation
 
-NOT_PROBED: Final = "not asked while somebody else is home"
-_NOT_PROBED_YET: Final = "not asked yet"
-_NOT_PROBED_RECENTLY: Final = "not asked lately"
-_NOT_PROBED_SINCE_ANSWER: Final = "not asked again since it answered"
+NOT_PROBED: Final = "not probed while another client is present"
+_NOT_PROBED_YET: Final = "not probed yet"
+_NOT_PROBED_RECENTLY: Final = "not probed recently"
+_NOT_PROBED_SINCE_ANSWER: Final = "not probed again since it answered"
 _NOT_PROBED_REASONS: Final = frozenset({_NOT_PROBED_YET, _NOT_PROBED_RECENTLY, _NOT_PROBED_SINCE_ANSWER})
 ALWAYS_ON_AFTER: Final = 3 * 86400.0
 _EVIDENCE_TEXT: Final = {
@@ -32,14 +31,14 @@ _EVIDENCE_TEXT: Final = {
 
 
 def max_observation_age(options: Options) -> float:
-    """How old a client's sighting may be, seconds: three rounds; older says nothing about now."""
+    """Maximum age of an observation, seconds: three poll intervals."""
     return 3 * options.clients.every
 
 
 def evaluate_clients(
     snapshot: Snapshot, memory: Memory, options: Options, now: Moment
 ) -> tuple[ClientStatus, ...]:
-    """A verdict for each known client, in a stable order; ``memory`` must already know of a resume."""
+    """The status of each client, in a stable order; ``memory`` must already hold the latest resume."""
     context = (client_policies(options.clients), max_observation_age(options), now, memory.resumed_at)
     statuses = [
         _evaluate_client(
@@ -47,19 +46,18 @@ def evaluate_clients(
         )
         for client_id, client in snapshot.clients.items()
     ]
-    if any(verdict.blocks_sleep and verdict.state is ClientState.PRESENT for verdict in statuses):
-        statuses = [_keep_absent_if_not_probed(verdict, memory.client_statuses, now) for verdict in statuses]
+    if any(status.blocks_sleep and status.state is ClientState.PRESENT for status in statuses):
+        statuses = [_keep_absent_if_not_probed(status, memory.client_statuses, now) for status in statuses]
     return tuple(statuses)
 
 
 class ClientPolicy(NamedTuple):
-    """What the configuration makes of a client.
+    """What the configuration says about a client.
 
     Attributes:
-        class_name: of the first class that fits, or None.
-        absent_after: silence before it counts as gone, seconds.
-        blocks_sleep: its presence keeps the server awake: no ignore pattern fits, and its class does not
-            forbid it.
+        class_name: of the first class that matches, or None.
+        absent_after: seconds of silence after which it counts as absent.
+        blocks_sleep: its presence keeps the server awake: no ignore pattern matches, and its class allows it.
     """
 
     class_name: str | None
@@ -69,7 +67,7 @@ class ClientPolicy(NamedTuple):
 
 @lru_cache(maxsize=2)
 def client_policies(options: ClientOptions) -> Callable[[Client], ClientPolicy]:
-    """Each client's standing, worked out once: matching patterns costs 15 us, and rounds ask for ever."""
+    """A function from a client to its policy, cached: matching the patterns takes 15 us per client."""
 
     @lru_cache(maxsize=1 << 14)
     def policy_of(client: Client) -> ClientPolicy:
@@ -121,7 +119,7 @@ def _evaluate_client(
 def _last_evidence(
     reading: Reading[Observation] | Unavailable | None, previous: ClientStatus | None, now: Moment
 ) -> tuple[Moment | None, EvidenceKind | None, float | None, bool]:
-    """When, how and how quickly it was last heard, and whether on a link; a blind round forgets nothing."""
+    """Time, kind and round trip time of the last evidence, and on_link; kept without a new reading."""
     if not isinstance(reading, Reading):
         return (
             (previous.last_seen, previous.evidence, previous.rtt, previous.on_link)
@@ -132,19 +130,17 @@ def _last_evidence(
     last_seen = previous.last_seen if previous is not None else None
     if observation.last_seen is None:
         last_seen = None
-    elif (
-        last_seen is None or last_seen.mono != observation.last_seen
-    ):  # else the wall clock's reading of then stands
+    elif last_seen is None or last_seen.mono != observation.last_seen:  # else the wall clock may have stepped
         last_seen = add_seconds(now, observation.last_seen - now.mono)
     return last_seen, observation.evidence, observation.rtt, observation.on_link
 
 
-def _client_state(  # noqa: PLR0911 - a ladder: each rung is one way to know, and the order is the rule
+def _client_state(  # noqa: PLR0911 - the order of the cases is the rule
     reading: Reading[Observation] | Unavailable | None,
     absent_after: float,
     context: tuple[float, Moment, float | None],
 ) -> tuple[ClientState, str]:
-    """The state and its reason; evidence from before ``resumed`` is void."""
+    """The state and its reason; evidence from before the last resume does not count."""
     max_age, now, resumed_at = context
     if reading is None:
         return ClientState.UNKNOWN, _NOT_PROBED_YET
@@ -157,22 +153,21 @@ def _client_state(  # noqa: PLR0911 - a ladder: each rung is one way to know, an
         and observation.last_seen >= valid_from
         and now.mono - observation.last_seen < absent_after
     ):
-        return ClientState.PRESENT, _EVIDENCE_TEXT[
-            observation.evidence
-        ] if observation.evidence else "was heard"
+        reason = _EVIDENCE_TEXT[observation.evidence] if observation.evidence else "was seen"
+        return ClientState.PRESENT, reason
     if not valid_from <= reading.at or now.mono - reading.at > max_age:
         return ClientState.UNKNOWN, _NOT_PROBED_RECENTLY
     if observation.silent_since is None:
         return ClientState.UNKNOWN, _NOT_PROBED_SINCE_ANSWER
     if now.mono - max(observation.silent_since, valid_from) < absent_after:
-        return ClientState.UNKNOWN, "silent, but not yet for long enough to be gone"
+        return ClientState.UNKNOWN, "silent, but not yet for long enough to count as absent"
     return ClientState.ABSENT, "silent"
 
 
 def _keep_absent_if_not_probed(
     status: ClientStatus, previous: Mapping[ClientId, ClientStatus], now: Moment
 ) -> ClientStatus:
-    """A client that was not asked because somebody else is home: a gone one stays gone in the picture."""
+    """The status of a client that was not probed because another one is present; absent stays absent."""
     if status.state is not ClientState.UNKNOWN or status.reason not in _NOT_PROBED_REASONS:
         return status
     previous_status = previous.get(status.client.id)

@@ -144,7 +144,7 @@ def test_without_rules_it_reports_that_it_never_sleeps() -> None:
 
 def test_an_empty_observation_is_no_silence() -> None:
     assert texts_of(make_snapshot({1: Reading(T0, Observation())}, at=T0)) == [
-        "host1: may be home: not asked again since it answered"
+        "host1: may be home: not probed again since it answered"
     ]
 
 

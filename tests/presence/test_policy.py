@@ -60,7 +60,7 @@ def said(verdict: ClientStatus) -> tuple[str, str]:
 @pytest.mark.parametrize(
     ("fact", "expected"),
     [
-        (None, ("unknown", "not asked yet")),
+        (None, ("unknown", "not probed yet")),
         (
             Unavailable(T0, "could not be asked: No route to host"),
             ("unknown", "could not be asked: No route to host"),
@@ -76,14 +76,14 @@ def said(verdict: ClientStatus) -> tuple[str, str]:
             Reading(T0, Observation(last_seen=T0, evidence=EvidenceKind.NEIGHBOUR)),
             ("present", "talks to this server"),
         ),
-        (Reading(T0, Observation(last_seen=T0)), ("present", "was heard")),
-        (home(T0 - 300), ("unknown", "not asked lately")),
-        (silent(T0, T0 - 299), ("unknown", "silent, but not yet for long enough to be gone")),
+        (Reading(T0, Observation(last_seen=T0)), ("present", "was seen")),
+        (home(T0 - 300), ("unknown", "not probed recently")),
+        (silent(T0, T0 - 299), ("unknown", "silent, but not yet for long enough to count as absent")),
         (silent(T0, T0 - 300), ("absent", "silent")),
         (silent(T0 - 180, T0 - 9999), ("absent", "silent")),
-        (silent(T0 - 181, T0 - 9999), ("unknown", "not asked lately")),
-        (Reading(T0, Observation(last_seen=T0 - 301)), ("unknown", "not asked again since it answered")),
-        (Reading(T0, Observation()), ("unknown", "not asked again since it answered")),
+        (silent(T0 - 181, T0 - 9999), ("unknown", "not probed recently")),
+        (Reading(T0, Observation(last_seen=T0 - 301)), ("unknown", "not probed again since it answered")),
+        (Reading(T0, Observation()), ("unknown", "not probed again since it answered")),
     ],
 )
 def test_what_is_made_of_each_fact(fact: Fact | None, expected: tuple[str, str]) -> None:
@@ -99,12 +99,12 @@ def test_a_class_may_doze_for_longer() -> None:
 @pytest.mark.parametrize(
     ("fact", "expected"),
     [
-        (home(T0 - 60), "not asked lately"),
-        (silent(T0 - 60, T0 - 9999), "not asked lately"),
-        (silent(T0, T0 - 9999), "silent, but not yet for long enough to be gone"),
+        (home(T0 - 60), "not probed recently"),
+        (silent(T0 - 60, T0 - 9999), "not probed recently"),
+        (silent(T0, T0 - 9999), "silent, but not yet for long enough to count as absent"),
         (
             Reading(T0, Observation(last_seen=T0 - 60, silent_since=T0 - 55)),
-            "silent, but not yet for long enough to be gone",
+            "silent, but not yet for long enough to count as absent",
         ),
     ],
 )
@@ -222,7 +222,7 @@ def test_the_presence_of_who_does_not_count_excuses_nobody(n: int) -> None:
         "host2"
     ] == (
         "unknown",
-        "not asked lately",
+        "not probed recently",
     )
 
 
@@ -233,4 +233,4 @@ def test_once_nobody_is_home_the_excused_are_unknown_again() -> None:
     now = moment(T0 + 600)
     facts: dict[int, Fact] = {1: silent(now.mono, T0), 2: silent(T0 - 999, T0 - 9999)}
     found = verdicts_of(make_snapshot(facts, at=now.mono), remember(*excused), now)
-    assert found == {"host1": ("absent", "silent"), "host2": ("unknown", "not asked lately")}
+    assert found == {"host1": ("absent", "silent"), "host2": ("unknown", "not probed recently")}

@@ -13,6 +13,7 @@ from powerd.core.snapshot import Decision, Memory, Phase, PlannedSleep, Reason, 
 from powerd.core.time import Moment, Reading, Unavailable
 from powerd.power.model import WakeTime
 from powerd.presence.model import Client, ClientId, ClientState, ClientStatus, EvidenceKind, Observation
+from powerd.presence.policy import NOT_PROBED
 
 BERLIN = ZoneInfo("Europe/Berlin")
 CLIENTS = SourceId("clients")
@@ -217,7 +218,7 @@ def make_status(  # noqa: PLR0913 - a Status has as many sides
         reasons = tuple(
             Reason(who.client.label, f"may be home: {who.reason}", NOW)
             for who in statuses
-            if who.state is ClientState.UNKNOWN and "somebody else" not in who.reason
+            if who.state is ClientState.UNKNOWN and who.reason != NOT_PROBED
         )
     outcomes = {type(outcome.action): outcome} if outcome else {}
     snapshot = Snapshot(sources={CLIENTS: source}, observations=sightings, completed_actions=outcomes)

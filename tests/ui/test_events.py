@@ -101,7 +101,7 @@ def test_a_phase_names_its_cause() -> None:
             [[person(1)], [person(1, UNKNOWN, "silent, but not for long")], [person(1, ABSENT, "silent")]],
             ["host-1 is absent: silent"],
         ),
-        ([[person(1)], [person(1, UNKNOWN, "not asked while somebody else is home")]], []),
+        ([[person(1)], [person(1, UNKNOWN, "not probed while another client is present")]], []),
         ([[person(1)], [person(1, UNKNOWN, "no route")]], ["host-1 is unknown: no route"]),
         ([[person(1)], [person(1, UNKNOWN, "no route")], [person(1)]], ["host-1 is present: answers ping"]),
         ([[person(1)], [replace(person(1, ABSENT), blocks_sleep=False)]], []),
