@@ -1,4 +1,4 @@
-"""A LAN that does what a test tells it to: a scripted Eyes."""
+"""A scripted LAN: files, links, neighbours and replies to probes."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def neighbour(n: int, address: str | None = None, *, ago: float = 1.0, reachable
 
 @dataclass(slots=True)
 class RecordedSweep:
-    """One sweep that was asked for."""
+    """The arguments of one sweep."""
 
     probes: list[ProbeRequest]
     timeout: float
@@ -61,24 +61,24 @@ class RecordedSweep:
 
     @property
     def addresses(self) -> list[str]:
-        return [ask.address for ask in self.probes]
+        return [request.address for request in self.probes]
 
 
 @dataclass(slots=True)
 class FakeLan:
-    """Where everybody is silent who has no answer.
+    """A machine on a LAN whose hosts are silent unless they have a scripted reply.
 
     Attributes:
         links: the server's links.
         neighbour_table: the neighbour table.
-        replies: replies by address; anybody else is silent in every way that he is asked.
+        replies: replies by address; all other hosts are silent.
         files: lease files by path.
-        dns: addresses by host name, or the resolver's trouble.
+        dns: addresses by host name, or the resolver's error.
         associated: MAC addresses at the access point; None = there is none.
-        hostapd_hangs: the access point is there, and does not answer.
-        yields: how often the loop was given its turn.
-        resolved_names: each name that was asked for.
-        sweeps: each sweep that was asked for.
+        hostapd_hangs: the access point exists and does not answer.
+        yields: number of calls of yield_now().
+        resolved_names: each resolved name.
+        sweeps: each sweep.
         sweep_duration: seconds that a sweep takes.
     """
 
@@ -123,35 +123,34 @@ class FakeLan:
 
     async def sweep(
         self,
-        asks: Sequence[ProbeRequest],
+        requests: Sequence[ProbeRequest],
         *,
-        timeout: float,  # noqa: ASYNC109 - as Eyes.sweep
+        timeout: float,  # noqa: ASYNC109 - as Machine.sweep
         tries: int,
         until_first: bool,
         deadline: float = 60.0,
     ) -> SweepResult:
-        self.sweeps.append(RecordedSweep(list(asks), timeout, tries, until_first, deadline))
+        self.sweeps.append(RecordedSweep(list(requests), timeout, tries, until_first, deadline))
         await asyncio.sleep(self.sweep_duration)
-        replies = dict.fromkeys((ask.address for ask in asks), ProbeReply())
-        for ask in asks:
-            replies[ask.address] = reply = self._reply(ask)
+        replies = dict.fromkeys((request.address for request in requests), ProbeReply())
+        for request in requests:
+            replies[request.address] = reply = self._reply(request)
             found = reply.icmp is ProbeOutcome.ANSWERED or (
-                reply.arp is ProbeOutcome.ANSWERED and ask.arp_sufficient
+                reply.arp is ProbeOutcome.ANSWERED and request.arp_sufficient
             )
             if until_first and found:
                 break
         return SweepResult(replies)
 
-    def _reply(self, ask: ProbeRequest) -> ProbeReply:
+    def _reply(self, request: ProbeRequest) -> ProbeReply:
         scripted = self.replies.get(
-            ask.address, ProbeReply(icmp=ProbeOutcome.SILENT, arp=ProbeOutcome.SILENT)
+            request.address, ProbeReply(icmp=ProbeOutcome.SILENT, arp=ProbeOutcome.SILENT)
         )
-        icmp = scripted.icmp if ask.icmp else ProbeOutcome.NOT_PROBED
-        arp = scripted.arp if ask.link is not None else ProbeOutcome.NOT_PROBED
-        if (
-            scripted.icmp is ProbeOutcome.ANSWERED and ask.link is not None
-        ):  # as the sweep does: ARP is for the silent
-            arp = ProbeOutcome.NOT_PROBED if ask.icmp else ProbeOutcome.ANSWERED
+        icmp = scripted.icmp if request.icmp else ProbeOutcome.NOT_PROBED
+        arp = scripted.arp if request.link is not None else ProbeOutcome.NOT_PROBED
+        # As in a real sweep, ARP requests go to hosts that are silent to ICMP.
+        if scripted.icmp is ProbeOutcome.ANSWERED and request.link is not None:
+            arp = ProbeOutcome.NOT_PROBED if request.icmp else ProbeOutcome.ANSWERED
         return ProbeReply(
             icmp, arp, scripted.rtt, scripted.mac if arp is ProbeOutcome.ANSWERED else None, scripted.error
         )
@@ -175,11 +174,11 @@ class FakeLan:
         return "6.1.0"
 
     def watch_block_devices(self, heard: Callable[[], None]) -> None:
-        """No disk ever comes."""
+        """Do nothing: there are no disks."""
 
     async def stations(self, control: str) -> str:
         if self.associated is None or self.hostapd_hangs:
-            raise HostError(f"{control}: nobody answers")
+            raise HostError(f"{control}: no answer")
         return "".join(f"{each}\nflags=[AUTH][ASSOC]\n" for each in self.associated)
 
     async def resolve(self, name: str) -> tuple[str, ...]:

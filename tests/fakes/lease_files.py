@@ -1,4 +1,4 @@
-"""Eyes for a tree of files, which count what they are asked, and fail where they are told to."""
+"""A machine with a tree of files that counts accesses and fails on request."""
 
 from __future__ import annotations
 
@@ -12,13 +12,12 @@ from powerd.linux.values import HostError, StatSignature
 
 
 class CountingFiles(Machine):
-    """The real Eyes below ``root``.
+    """A real Machine below ``root``.
 
     Attributes:
-        stat_counts, open_counts: how often each path was looked at and read since the last forget().
-        unreadable: paths that cannot be looked at or read.
-        station_lists: what each access point tells, by the path of its control socket; None = it does not
-            answer.
+        stat_counts, open_counts: number of stats and reads of each path since the last reset_counts().
+        unreadable: paths that cannot be read, and patterns that cannot be listed.
+        station_lists: answer of each access point by its control socket; None = it does not answer.
     """
 
     def __init__(self, root: Path) -> None:
@@ -30,7 +29,7 @@ class CountingFiles(Machine):
         self.station_lists: dict[str, str | None] = {}
 
     def replace_file(self, path: str, *texts: str) -> None:
-        """Replace a file, as a server does that writes a new one and renames it."""
+        """Replace a file by rename, as a server does."""
         file = self.root / path.lstrip("/")
         file.parent.mkdir(parents=True, exist_ok=True)
         new = file.with_name(file.name + ".new")
@@ -46,7 +45,7 @@ class CountingFiles(Machine):
         (self.root / path.lstrip("/")).unlink()
 
     def restore_mtime(self, path: str, signature: StatSignature) -> None:
-        """Give a file an earlier version's time, as writing within one tick of the kernel's clock does."""
+        """Set the mtime of an earlier version, as a write within one tick of the kernel's clock would."""
         os.utime(self.root / path.lstrip("/"), ns=(signature.mtime_ns, signature.mtime_ns))
 
     def reset_counts(self) -> None:

@@ -45,16 +45,16 @@ def evaluate_fact(
     memory: Memory | None = None,
     options: Options = OPTIONS,
 ) -> ClientStatus:
-    """The verdict on one client of whom this is known."""
+    """The status of one client with this reading."""
     snapshot = make_snapshot({n: fact} if fact else {}, at=now.mono)
     if fact is None:
         snapshot = replace(snapshot, clients={client(n).id: client(n)})
-    (verdict,) = evaluate_clients(snapshot, memory or Memory.initial(now), options, now)
-    return verdict
+    (status,) = evaluate_clients(snapshot, memory or Memory.initial(now), options, now)
+    return status
 
 
-def said(verdict: ClientStatus) -> tuple[str, str]:
-    return verdict.state.value, verdict.reason
+def state_and_reason(status: ClientStatus) -> tuple[str, str]:
+    return status.state.value, status.reason
 
 
 @pytest.mark.parametrize(
@@ -62,8 +62,8 @@ def said(verdict: ClientStatus) -> tuple[str, str]:
     [
         (None, ("unknown", "not probed yet")),
         (
-            Unavailable(T0, "could not be asked: No route to host"),
-            ("unknown", "could not be asked: No route to host"),
+            Unavailable(T0, "could not be probed: No route to host"),
+            ("unknown", "could not be probed: No route to host"),
         ),
         (home(T0), ("present", "answers ping")),
         (home(T0 - 299), ("present", "answers ping")),
@@ -86,14 +86,14 @@ def said(verdict: ClientStatus) -> tuple[str, str]:
         (Reading(T0, Observation()), ("unknown", "not probed again since it answered")),
     ],
 )
-def test_what_is_made_of_each_fact(fact: Fact | None, expected: tuple[str, str]) -> None:
-    assert said(evaluate_fact(fact)) == expected
+def test_the_state_for_each_reading(fact: Fact | None, expected: tuple[str, str]) -> None:
+    assert state_and_reason(evaluate_fact(fact)) == expected
 
 
-def test_a_class_may_doze_for_longer() -> None:
-    assert said(evaluate_fact(home(T0 - 899), n=2))[0] == "present"
-    assert said(evaluate_fact(silent(T0, T0 - 899), n=2))[0] == "unknown"
-    assert said(evaluate_fact(silent(T0, T0 - 900), n=2))[0] == "absent"
+def test_a_class_may_have_a_longer_absence_timeout() -> None:
+    assert state_and_reason(evaluate_fact(home(T0 - 899), n=2))[0] == "present"
+    assert state_and_reason(evaluate_fact(silent(T0, T0 - 899), n=2))[0] == "unknown"
+    assert state_and_reason(evaluate_fact(silent(T0, T0 - 900), n=2))[0] == "absent"
 
 
 @pytest.mark.parametrize(
@@ -108,19 +108,19 @@ def test_a_class_may_doze_for_longer() -> None:
         ),
     ],
 )
-def test_nothing_from_before_a_wake_up_counts(fact: Fact, expected: str) -> None:
+def test_observations_from_before_a_resume_do_not_count(fact: Fact, expected: str) -> None:
     woken = replace(Memory.initial(NOW), resumed_at=T0 - 30)
-    assert said(evaluate_fact(fact, memory=woken)) == ("unknown", expected)
+    assert state_and_reason(evaluate_fact(fact, memory=woken)) == ("unknown", expected)
 
 
-def test_silence_is_counted_from_the_wake_up() -> None:
+def test_silence_is_counted_from_the_resume() -> None:
     woken = replace(Memory.initial(NOW), resumed_at=T0 - 300)
-    assert said(evaluate_fact(silent(T0, T0 - 9999), memory=woken)) == ("absent", "silent")
+    assert state_and_reason(evaluate_fact(silent(T0, T0 - 9999), memory=woken)) == ("absent", "silent")
 
 
-def test_evidence_from_after_the_wake_up_counts() -> None:
+def test_evidence_from_after_the_resume_counts() -> None:
     woken = replace(Memory.initial(NOW), resumed_at=T0 - 30)
-    assert said(evaluate_fact(home(T0 - 29), memory=woken)) == ("present", "answers ping")
+    assert state_and_reason(evaluate_fact(home(T0 - 29), memory=woken)) == ("present", "answers ping")
 
 
 def test_the_allowed_age_of_an_observation_follows_the_poll_interval() -> None:
@@ -128,32 +128,32 @@ def test_the_allowed_age_of_an_observation_follows_the_poll_interval() -> None:
     assert max_observation_age(parse(b'[clients]\nevery = "10min"', "test")) == 1800
 
 
-def test_the_first_class_that_fits_counts() -> None:
+def test_the_first_class_that_matches_applies() -> None:
     standing = client_policies(OPTIONS.clients)
     assert [standing(client(n)).class_name for n in (1, 2, 3, 4)] == [None, "phone", "phone", "tv"]
 
 
-def test_who_counts() -> None:
+def test_which_clients_block_sleep() -> None:
     printer = replace(client(7), name="printer-2.lan")
     whom = [client(1), client(3), client(4), client(9), printer]
     standing = client_policies(OPTIONS.clients)
     assert [standing(each).blocks_sleep for each in whom] == [True, True, False, False, False]
 
 
-def test_a_client_that_does_not_count_has_a_state_too() -> None:
-    verdict = evaluate_fact(home(T0), n=4)
-    assert (verdict.state, verdict.blocks_sleep, verdict.class_name) == (ClientState.PRESENT, False, "tv")
+def test_a_client_that_does_not_block_sleep_has_a_state_too() -> None:
+    status = evaluate_fact(home(T0), n=4)
+    assert (status.state, status.blocks_sleep, status.class_name) == (ClientState.PRESENT, False, "tv")
 
 
-def remember(*verdicts: ClientStatus) -> Memory:
-    return replace(Memory.initial(NOW), client_statuses={each.client.id: each for each in verdicts})
+def memory_of(*statuses: ClientStatus) -> Memory:
+    return replace(Memory.initial(NOW), client_statuses={each.client.id: each for each in statuses})
 
 
-def test_a_state_keeps_its_date_for_as_long_as_it_holds() -> None:
+def test_a_state_keeps_its_begin() -> None:
     first = evaluate_fact(home(T0))
     later = moment(T0 + 60)
-    assert evaluate_fact(home(T0 + 60), now=later, memory=remember(first)).since == NOW
-    gone = evaluate_fact(silent(T0 + 60, T0 - 9999), now=later, memory=remember(first))
+    assert evaluate_fact(home(T0 + 60), now=later, memory=memory_of(first)).since == NOW
+    gone = evaluate_fact(silent(T0 + 60, T0 - 9999), now=later, memory=memory_of(first))
     assert (gone.state, gone.since) == (ClientState.ABSENT, later)
 
 
@@ -161,12 +161,12 @@ def test_three_days_without_a_break_are_always_on() -> None:
     first = evaluate_fact(home(T0))
     for passed, always in ((ALWAYS_ON_AFTER - 1, False), (ALWAYS_ON_AFTER, True)):
         now = moment(T0 + passed)
-        assert evaluate_fact(home(now.mono), now=now, memory=remember(first)).always_on is always
+        assert evaluate_fact(home(now.mono), now=now, memory=memory_of(first)).always_on is always
 
 
-def test_the_last_evidence_outlives_a_failed_poll() -> None:
+def test_the_last_evidence_is_kept_after_a_failed_poll() -> None:
     first = evaluate_fact(home(T0))
-    blind = evaluate_fact(Unavailable(T0 + 60, "x"), now=moment(T0 + 60), memory=remember(first))
+    blind = evaluate_fact(Unavailable(T0 + 60, "x"), now=moment(T0 + 60), memory=memory_of(first))
     assert (blind.last_seen, blind.evidence) == (first.last_seen, EvidenceKind.ICMP)
     assert first.last_seen == NOW
     unheard = evaluate_fact(Unavailable(T0, "x"))
@@ -176,49 +176,48 @@ def test_the_last_evidence_outlives_a_failed_poll() -> None:
 def test_the_last_seen_time_does_not_move_with_the_wall_clock() -> None:
     first = evaluate_fact(home(T0))
     stepped = replace(moment(T0 + 60), wall=moment(T0 + 9 * 3600).wall)
-    assert evaluate_fact(home(T0), now=stepped, memory=remember(first)).last_seen == first.last_seen
-    anew = evaluate_fact(home(T0 + 60), now=stepped, memory=remember(first))
+    assert evaluate_fact(home(T0), now=stepped, memory=memory_of(first)).last_seen == first.last_seen
+    anew = evaluate_fact(home(T0 + 60), now=stepped, memory=memory_of(first))
     assert anew.last_seen is not None
     assert anew.last_seen.wall == stepped.wall
 
 
-def test_where_it_is_known_to_be() -> None:
+def test_the_status_has_the_link_and_rtt_of_the_observation() -> None:
     far = evaluate_fact(Reading(T0, Observation(last_seen=T0, rtt=0.01, on_link=False)))
     assert (far.on_link, far.rtt) == (False, 0.01)
 
 
-def verdicts_of(
+def states_of(
     snapshot: Snapshot, memory: Memory | None = None, now: Moment = NOW
 ) -> dict[str, tuple[str, str]]:
-    judged = evaluate_clients(snapshot, memory or Memory.initial(now), OPTIONS, now)
-    return {verdict.client.label: said(verdict) for verdict in judged}
+    statuses = evaluate_clients(snapshot, memory or Memory.initial(now), OPTIONS, now)
+    return {status.client.label: state_and_reason(status) for status in statuses}
 
 
-def test_who_is_not_asked_while_somebody_is_home_is_excused() -> None:
-    """Nobody can tell, and nobody need: one who was gone stays gone in the picture."""
+def test_a_client_not_probed_while_another_is_present_keeps_its_absence() -> None:
     gone = evaluate_fact(silent(T0, T0 - 9999), n=2)
     unsure = evaluate_fact(silent(T0, T0), n=3)
     facts: dict[int, Fact] = {1: home(T0), 2: silent(T0 - 999, T0 - 9999), 3: silent(T0 - 999, T0 - 999)}
-    judged = {
-        verdict.client.label: verdict
-        for verdict in evaluate_clients(make_snapshot(facts, at=T0), remember(gone, unsure), OPTIONS, NOW)
+    statuses = {
+        status.client.label: status
+        for status in evaluate_clients(make_snapshot(facts, at=T0), memory_of(gone, unsure), OPTIONS, NOW)
     }
-    assert said(judged["host2"]) == ("absent", NOT_PROBED)
-    assert said(judged["host3"]) == ("unknown", NOT_PROBED)
-    assert judged["host2"].since == gone.since
+    assert state_and_reason(statuses["host2"]) == ("absent", NOT_PROBED)
+    assert state_and_reason(statuses["host3"]) == ("unknown", NOT_PROBED)
+    assert statuses["host2"].since == gone.since
 
 
-def test_only_a_want_of_questions_is_excused() -> None:
+def test_a_failed_probe_is_unknown_also_while_another_client_is_present() -> None:
     facts: dict[int, Fact] = {1: home(T0), 2: Unavailable(T0, "wlan0 has no carrier"), 3: silent(T0, T0 - 10)}
-    found = verdicts_of(make_snapshot(facts, at=T0))
+    found = states_of(make_snapshot(facts, at=T0))
     assert found["host2"] == ("unknown", "wlan0 has no carrier")
     assert found["host3"][1].startswith("silent, but")
 
 
 @pytest.mark.parametrize("n", [4, 9])
-def test_the_presence_of_who_does_not_count_excuses_nobody(n: int) -> None:
+def test_a_present_client_that_does_not_block_sleep_changes_no_other_state(n: int) -> None:
     facts: dict[int, Fact] = {n: home(T0), 2: silent(T0 - 999, T0 - 9999)}
-    assert verdicts_of(make_snapshot(facts, at=T0), remember(evaluate_fact(silent(T0, T0 - 9999), n=2)))[
+    assert states_of(make_snapshot(facts, at=T0), memory_of(evaluate_fact(silent(T0, T0 - 9999), n=2)))[
         "host2"
     ] == (
         "unknown",
@@ -226,11 +225,11 @@ def test_the_presence_of_who_does_not_count_excuses_nobody(n: int) -> None:
     )
 
 
-def test_once_nobody_is_home_the_excused_are_unknown_again() -> None:
-    excused = evaluate_clients(
+def test_without_a_present_client_the_others_are_unknown_again() -> None:
+    statuses = evaluate_clients(
         make_snapshot({1: home(T0), 2: silent(T0 - 999, T0 - 9999)}, at=T0), Memory.initial(NOW), OPTIONS, NOW
     )
     now = moment(T0 + 600)
     facts: dict[int, Fact] = {1: silent(now.mono, T0), 2: silent(T0 - 999, T0 - 9999)}
-    found = verdicts_of(make_snapshot(facts, at=now.mono), remember(*excused), now)
+    found = states_of(make_snapshot(facts, at=now.mono), memory_of(*statuses), now)
     assert found == {"host1": ("absent", "silent"), "host2": ("unknown", "not probed recently")}

@@ -18,63 +18,63 @@ DAY = 86400.0
 
 
 class RegistryFixture:
-    """A Known in a village, with what it was told to remember."""
+    """A ClientRegistry on a fake LAN, with the learned hosts that it saved."""
 
-    def __init__(self, clients: str = "", book: LearnedHosts | None = None) -> None:
-        self.village = FakeLan()
-        self.remembered: list[LearnedHosts] = []
+    def __init__(self, clients: str = "", learned: LearnedHosts | None = None) -> None:
+        self.lan = FakeLan()
+        self.saved: list[LearnedHosts] = []
         self.options = self.configured(clients)
-        self.known = ClientRegistry(self.village, book or {}, self.remembered.append)
+        self.registry = ClientRegistry(self.lan, learned or {}, self.saved.append)
 
     @staticmethod
     def configured(clients: str) -> ClientOptions:
         return parse(f"[clients]\n{clients}".encode(), "test").clients
 
-    async def poll(self, now: float = T0, *, closely: bool = False) -> Mapping[ClientId, Client]:
-        table = self.village.neighbour_table
-        return await self.known.poll(self.options, self.village.links, table, now, near_sleep=closely)
+    async def poll(self, now: float = T0, *, near_sleep: bool = False) -> Mapping[ClientId, Client]:
+        table = self.lan.neighbour_table
+        return await self.registry.poll(self.options, self.lan.links, table, now, near_sleep=near_sleep)
 
     async def names(self, now: float = T0) -> set[str]:
         return {client.label for client in (await self.poll(now)).values()}
 
 
 def run_registry(
-    test: Callable[[RegistryFixture], Awaitable[None]], clients: str = "", book: LearnedHosts | None = None
+    test: Callable[[RegistryFixture], Awaitable[None]], clients: str = "", learned: LearnedHosts | None = None
 ) -> None:
     async def main() -> None:
-        await test(RegistryFixture(clients, book))
+        await test(RegistryFixture(clients, learned))
 
     run(main())
 
 
-def test_nothing_new_is_the_same_mapping() -> None:
+def test_without_changes_the_mapping_is_identical() -> None:
     async def test(r: RegistryFixture) -> None:
-        r.village.set_leases(1, 2)
-        r.village.neighbour_table = (neighbour(3),)
+        r.lan.set_leases(1, 2)
+        r.lan.neighbour_table = (neighbour(3),)
         first = await r.poll()
-        r.village.neighbour_table = (neighbour(3, ago=9.0),)
+        r.lan.neighbour_table = (neighbour(3, ago=9.0),)
         assert await r.poll(T0 + 60) is first
-        r.village.neighbour_table = (neighbour(3), neighbour(4))
+        r.lan.neighbour_table = (neighbour(3), neighbour(4))
         assert len(await r.poll(T0 + 120)) == 4
 
     run_registry(test)
 
 
 def test_a_link_that_comes_up_rebuilds_the_registry() -> None:
-    """An address that has become this server's own is no client's."""
+    """An address that has become this server's own belongs to no client."""
 
     async def test(r: RegistryFixture) -> None:
-        r.village.set_leases(1, 2)
+        r.lan.set_leases(1, 2)
         await r.poll()
-        r.village.links = make_lan(link(), link(3, "10.0.0.1/24"))
+        r.lan.links = make_lan(link(), link(3, "10.0.0.1/24"))
         assert await r.names() == {"host2"}
 
     run_registry(test)
 
 
-def test_leases_that_lapse_are_noticed_although_nothing_changes() -> None:
+def test_expired_leases_are_dropped_without_any_other_change() -> None:
     async def test(r: RegistryFixture) -> None:
-        r.village.files[LEASES] = (
+        r.lan.files[LEASES] = (
             f"{T0 + 60:.0f} {mac(1)} 10.0.0.1 brief *\n{T0 + DAY:.0f} {mac(2)} 10.0.0.2 long *\n"
         )
         assert await r.names() == {"brief", "long"}
@@ -84,49 +84,49 @@ def test_leases_that_lapse_are_noticed_although_nothing_changes() -> None:
     run_registry(test, 'learn = "0s"')
 
 
-def test_who_talks_to_this_server_is_learned_and_remembered() -> None:
+def test_neighbours_are_learned_and_saved() -> None:
     async def test(r: RegistryFixture) -> None:
-        r.village.neighbour_table = (neighbour(3),)
+        r.lan.neighbour_table = (neighbour(3),)
         assert await r.names() == {"10.0.0.3"}
-        assert r.remembered == [{mac(3): LearnedHost("10.0.0.3", T0 - 1)}]
-        r.village.neighbour_table = ()
+        assert r.saved == [{mac(3): LearnedHost("10.0.0.3", T0 - 1)}]
+        r.lan.neighbour_table = ()
         assert await r.names(T0 + 29 * DAY) == {"10.0.0.3"}
         assert await r.names(T0 + 31 * DAY) == set()
-        assert r.remembered[-1] == {}
+        assert r.saved[-1] == {}
 
     run_registry(test)
 
 
-def test_a_learned_host_that_has_moved_is_remembered_where_it_is() -> None:
+def test_a_learned_host_with_a_new_address_is_saved_again() -> None:
     async def test(r: RegistryFixture) -> None:
-        r.village.neighbour_table = (neighbour(9, "10.0.0.10"),)
+        r.lan.neighbour_table = (neighbour(9, "10.0.0.10"),)
         await r.poll()
-        assert r.remembered == [{mac(9): LearnedHost("10.0.0.10", T0 - 1)}]
+        assert r.saved == [{mac(9): LearnedHost("10.0.0.10", T0 - 1)}]
         await r.poll(T0 + 60)
-        assert len(r.remembered) == 1, "that it is still there is not worth a write"
+        assert len(r.saved) == 1, "that it is still there is not worth a write"
 
-    run_registry(test, book={mac(9): LearnedHost("10.0.0.9", T0 - DAY)})
+    run_registry(test, learned={mac(9): LearnedHost("10.0.0.9", T0 - DAY)})
 
 
-def test_an_unlisted_neighbour_that_stays_is_refreshed_every_few_days() -> None:
-    """Or a server that is up for a month and then loses its power would have forgotten who was there."""
+def test_an_unlisted_neighbour_that_stays_is_saved_again_every_few_days() -> None:
+    """Otherwise a server that loses power after a month would have dropped its learned hosts."""
 
     async def test(r: RegistryFixture) -> None:
         for day in range(7):
-            r.village.neighbour_table = (neighbour(9),)
+            r.lan.neighbour_table = (neighbour(9),)
             await r.poll(T0 + day * DAY)
-        assert r.remembered == [{mac(9): LearnedHost("10.0.0.9", T0 + day * DAY - 1)} for day in (3, 6)]
+        assert r.saved == [{mac(9): LearnedHost("10.0.0.9", T0 + day * DAY - 1)} for day in (3, 6)]
 
-    run_registry(test, book={mac(9): LearnedHost("10.0.0.9", T0 - DAY)})
+    run_registry(test, learned={mac(9): LearnedHost("10.0.0.9", T0 - DAY)})
 
 
-def test_only_whom_nothing_else_names_must_be_remembered() -> None:
+def test_only_unlisted_neighbours_are_saved() -> None:
     async def test(r: RegistryFixture) -> None:
-        r.village.set_leases(3)
-        r.village.neighbour_table = (neighbour(3),)
+        r.lan.set_leases(3)
+        r.lan.neighbour_table = (neighbour(3),)
         await r.poll()
-        assert r.remembered == []
-        assert r.known.unlisted_neighbours == {}
+        assert r.saved == []
+        assert r.registry.unlisted_neighbours == {}
 
     run_registry(test)
 
@@ -135,12 +135,12 @@ def test_a_learned_client_survives_a_restart() -> None:
     async def test(r: RegistryFixture) -> None:
         assert await r.names() == {"10.0.0.9"}
 
-    run_registry(test, book={mac(9): LearnedHost("10.0.0.9", T0 - DAY)})
+    run_registry(test, learned={mac(9): LearnedHost("10.0.0.9", T0 - DAY)})
 
 
 def test_learning_can_be_switched_off_and_on() -> None:
     async def test(r: RegistryFixture) -> None:
-        r.village.neighbour_table = (neighbour(3),)
+        r.lan.neighbour_table = (neighbour(3),)
         assert await r.names() == set()
         r.options = r.configured('learn = "1d"')
         assert await r.names() == {"10.0.0.3"}
@@ -150,10 +150,10 @@ def test_learning_can_be_switched_off_and_on() -> None:
     run_registry(test, 'learn = "0s"', {mac(9): LearnedHost("10.0.0.9", T0)})
 
 
-def test_other_lease_files_hold_from_the_next_poll() -> None:
+def test_other_lease_files_apply_from_the_next_poll() -> None:
     async def test(r: RegistryFixture) -> None:
-        r.village.set_leases(1)
-        r.village.files["/srv/other.leases"] = f"0 {mac(2)} 10.0.0.2 other *\n"
+        r.lan.set_leases(1)
+        r.lan.files["/srv/other.leases"] = f"0 {mac(2)} 10.0.0.2 other *\n"
         assert await r.names() == {"host1"}
         r.options = r.configured('leases = ["/srv/other.leases"]')
         assert await r.names() == {"other"}
@@ -164,32 +164,32 @@ def test_other_lease_files_hold_from_the_next_poll() -> None:
 def test_a_missing_required_lease_file_is_unavailable() -> None:
     async def test(r: RegistryFixture) -> None:
         await r.poll()
-        assert r.known.unavailable_reason is not None
-        assert r.known.unavailable_reason.startswith("/srv/other.leases: there is no such lease file")
+        assert r.registry.unavailable_reason is not None
+        assert r.registry.unavailable_reason.startswith("/srv/other.leases: there is no such lease file")
 
     run_registry(test, 'leases = ["/srv/other.leases"]')
 
 
-def test_a_garbled_entry_is_a_warning() -> None:
+def test_an_invalid_entry_is_a_warning() -> None:
     async def test(r: RegistryFixture) -> None:
-        r.village.set_leases(1)
-        r.village.files[LEASES] += "this is no lease\n"
+        r.lan.set_leases(1)
+        r.lan.files[LEASES] += "this is no lease\n"
         assert await r.names() == {"host1"}
-        (warning,) = r.known.warnings
+        (warning,) = r.registry.warnings
         assert warning.startswith(f"{LEASES}: 1 entry skipped")
-        assert r.known.unavailable_reason is None
+        assert r.registry.unavailable_reason is None
 
     run_registry(test)
 
 
 def test_associated_stations_are_distinguished_from_those_that_left() -> None:
     async def test(r: RegistryFixture) -> None:
-        r.village.associated = (mac(1), mac(2))
+        r.lan.associated = (mac(1), mac(2))
         await r.poll()
-        assert r.known.associated_stations == {mac(1), mac(2)}
-        r.village.associated = (mac(2),)
+        assert r.registry.associated_stations == {mac(1), mac(2)}
+        r.lan.associated = (mac(2),)
         assert set(await r.poll(T0 + 60)) == {mac(1), mac(2)}
-        assert r.known.associated_stations == {mac(2)}
+        assert r.registry.associated_stations == {mac(2)}
 
     run_registry(test, f'leases = ["{CONTROL}"]\nlearn = "0s"')
 
@@ -197,58 +197,58 @@ def test_associated_stations_are_distinguished_from_those_that_left() -> None:
 def test_an_address_needs_no_resolver() -> None:
     async def test(r: RegistryFixture) -> None:
         assert await r.names() == {"10.0.0.44"}
-        assert r.village.resolved_names == []
+        assert r.lan.resolved_names == []
 
     run_registry(test, 'hosts = ["10.0.0.44"]')
 
 
-def test_names_are_resolved_now_and_then() -> None:
+def test_names_are_resolved_every_hour() -> None:
     async def test(r: RegistryFixture) -> None:
-        r.village.dns = {"tv.lan": ("10.0.0.5",)}
+        r.lan.dns = {"tv.lan": ("10.0.0.5",)}
         for after in (0, 60, 3599, 3600, 3660):
             found = await r.poll(T0 + after)
             assert found[ClientId("tv.lan")].addresses == ("10.0.0.5",)
-        assert r.village.resolved_names == ["tv.lan", "tv.lan"]
+        assert r.lan.resolved_names == ["tv.lan", "tv.lan"]
 
     run_registry(test, 'hosts = ["tv.lan"]')
 
 
-def test_before_a_sleep_an_address_that_has_moved_is_noticed() -> None:
-    """Asked at its old address it would be silent, and the server would sleep on whoever watches."""
+def test_names_are_resolved_more_often_before_a_sleep() -> None:
+    """At its old address a present client would be silent, and the server would sleep."""
 
     async def test(r: RegistryFixture) -> None:
-        r.village.dns = {"tv.lan": ("10.0.0.5",)}
+        r.lan.dns = {"tv.lan": ("10.0.0.5",)}
         await r.poll()
-        r.village.dns = {"tv.lan": ("10.0.0.6",)}
+        r.lan.dns = {"tv.lan": ("10.0.0.6",)}
         assert (await r.poll(T0 + 120))[ClientId("tv.lan")].addresses == ("10.0.0.5",)
-        assert (await r.poll(T0 + 121, closely=True))[ClientId("tv.lan")].addresses == ("10.0.0.6",)
-        await r.poll(T0 + 131, closely=True)
-        assert len(r.village.resolved_names) == 2, "but not at each of the close looks"
+        assert (await r.poll(T0 + 121, near_sleep=True))[ClientId("tv.lan")].addresses == ("10.0.0.6",)
+        await r.poll(T0 + 131, near_sleep=True)
+        assert len(r.lan.resolved_names) == 2, "but not at each of the close looks"
 
     run_registry(test, 'hosts = ["tv.lan"]')
 
 
 def test_a_name_that_no_longer_resolves_keeps_its_address() -> None:
     async def test(r: RegistryFixture) -> None:
-        r.village.dns = {"tv.lan": ("10.0.0.5",)}
+        r.lan.dns = {"tv.lan": ("10.0.0.5",)}
         await r.poll()
-        r.village.dns = {}
+        r.lan.dns = {}
         assert (await r.poll(T0 + 4000))[ClientId("tv.lan")].addresses == ("10.0.0.5",)
-        r.village.dns = {"tv.lan": HostError("cannot resolve tv.lan: getent ended with status 3")}
+        r.lan.dns = {"tv.lan": HostError("cannot resolve tv.lan: getent ended with status 3")}
         assert (await r.poll(T0 + 4300))[ClientId("tv.lan")].addresses == ("10.0.0.5",)
-        assert r.known.warnings == ("cannot resolve tv.lan: getent ended with status 3",)
-        r.village.dns = {"tv.lan": ("10.0.0.6",)}
+        assert r.registry.warnings == ("cannot resolve tv.lan: getent ended with status 3",)
+        r.lan.dns = {"tv.lan": ("10.0.0.6",)}
         found = await r.poll(T0 + 4600)
         assert found[ClientId("tv.lan")].addresses == ("10.0.0.6",)
-        assert list(r.known.warnings) == []
+        assert list(r.registry.warnings) == []
 
     run_registry(test, 'hosts = ["tv.lan"]')
 
 
 def test_a_failing_resolver_does_not_hide_the_others() -> None:
     async def test(r: RegistryFixture) -> None:
-        r.village.set_leases(1)
-        r.village.dns = {"tv.lan": HostError("cannot resolve tv.lan: it is slow")}
+        r.lan.set_leases(1)
+        r.lan.dns = {"tv.lan": HostError("cannot resolve tv.lan: it is slow")}
         found = await r.poll()
         assert found[ClientId("tv.lan")].addresses == ()
         assert ClientId(mac(1)) in found
@@ -256,21 +256,21 @@ def test_a_failing_resolver_does_not_hide_the_others() -> None:
     run_registry(test, 'hosts = ["tv.lan"]')
 
 
-def test_a_wall_clock_set_back_asks_again() -> None:
+def test_names_are_resolved_again_after_the_wall_clock_was_set_back() -> None:
     async def test(r: RegistryFixture) -> None:
-        r.village.dns = {"tv.lan": ("10.0.0.5",)}
+        r.lan.dns = {"tv.lan": ("10.0.0.5",)}
         await r.poll()
         await r.poll(T0 - 9 * 3600)
-        assert len(r.village.resolved_names) == 2
+        assert len(r.lan.resolved_names) == 2
 
     run_registry(test, 'hosts = ["tv.lan"]')
 
 
-def test_many_names_are_asked_for_together() -> None:
-    """A resolver that has lost its server takes 5 s for each name; a look has 15."""
+def test_many_names_are_resolved_concurrently() -> None:
+    """A resolver without a server takes 5 s per name; a poll may take 15 s."""
 
     async def test(r: RegistryFixture) -> None:
-        resolve = r.village.resolve
+        resolve = r.lan.resolve
 
         class Slow(FakeLan):
             async def resolve(self, name: str) -> tuple[str, ...]:
@@ -278,9 +278,9 @@ def test_many_names_are_asked_for_together() -> None:
                 return await resolve(name)
 
         known = ClientRegistry(Slow(), {}, lambda _: None)
-        await known.poll(r.options, r.village.links, (), T0, near_sleep=False)
+        await known.poll(r.options, r.lan.links, (), T0, near_sleep=False)
         assert asyncio.get_running_loop().time() < 6
-        assert len(r.village.resolved_names) == 20
+        assert len(r.lan.resolved_names) == 20
 
     run_registry(test, f"hosts = {[f'host{n}.lan' for n in range(20)]}")
 
@@ -292,26 +292,26 @@ def test_a_reservation_by_name_is_resolved_unless_it_has_a_lease() -> None:
     )
 
     async def test(r: RegistryFixture) -> None:
-        r.village.files["/etc/dhcp/dhcpd.conf"] = conf
-        r.village.set_leases(4)
-        r.village.dns["tv.lan"] = ("10.0.0.44",)
+        r.lan.files["/etc/dhcp/dhcpd.conf"] = conf
+        r.lan.set_leases(4)
+        r.lan.dns["tv.lan"] = ("10.0.0.44",)
         clients = await r.poll()
         assert clients[ClientId(mac(1))].addresses == ("10.0.0.44",)
         assert clients[ClientId(mac(2))].addresses == ("10.0.0.2",)
         assert ClientId(mac(3)) not in clients, "it cannot be asked, and nobody in the configuration wants it"
         assert clients[ClientId(mac(4))].addresses == ("10.0.0.4",)
-        assert set(r.village.resolved_names) == {"tv.lan", "gone.lan"}
+        assert set(r.lan.resolved_names) == {"tv.lan", "gone.lan"}
 
     run_registry(test, 'learn = "0s"')
 
 
-def test_a_thousand_clients_are_joined_without_holding_up_the_loop() -> None:
+def test_a_thousand_clients_are_merged_without_blocking_the_event_loop() -> None:
     async def test(r: RegistryFixture) -> None:
-        r.village.files[LEASES] = "".join(
+        r.lan.files[LEASES] = "".join(
             f"0 02:00:00:01:{n >> 8:02x}:{n & 255:02x} 10.1.{n >> 8}.{n & 255} host{n} *\n"
             for n in range(1024)
         )
         assert len(await r.poll()) == 1024
-        assert r.village.yields >= 8
+        assert r.lan.yields >= 8
 
     run_registry(test, 'learn = "0s"')

@@ -19,27 +19,27 @@ from powerd.presence.registry import ClientRegistry
 from powerd.presence.source import PresenceSource
 from powerd.simulation.virtual_loop import run
 
-ROUND, CLOSE, ALL = PollDepth.ROUTINE, PollDepth.BEFORE_SLEEP, PollDepth.FULL
+ROUTINE, BEFORE_SLEEP, FULL = PollDepth.ROUTINE, PollDepth.BEFORE_SLEEP, PollDepth.FULL
 
 
-def counting(options: ClientOptions) -> Callable[[Client], bool]:
-    standing = client_policies(options)
-    return lambda client: standing(client).blocks_sleep
+def blocks_sleep_for(options: ClientOptions) -> Callable[[Client], bool]:
+    policy_of = client_policies(options)
+    return lambda client: policy_of(client).blocks_sleep
 
 
 class PresenceFixture:
-    """A Presence in a village; one look a minute unless told otherwise."""
+    """A PresenceSource on a fake LAN; one poll per minute by default."""
 
-    def __init__(self, village: FakeLan, clients: str = "") -> None:
-        self.lan = village
+    def __init__(self, lan: FakeLan, clients: str = "") -> None:
+        self.lan = lan
         options = parse(f'[clients]\nlearn = "0s"\n{clients}'.encode(), "test").clients
-        self.known = ClientRegistry(village, {}, lambda _: None)
-        self.presence = PresenceSource(village, LoopClock(), options, self.known, counting)
+        self.registry = ClientRegistry(lan, {}, lambda _: None)
+        self.source = PresenceSource(lan, LoopClock(), options, self.registry, blocks_sleep_for)
 
-    async def poll(self, extent: PollDepth = ROUND, *, after: float = 60.0) -> PollResult:
+    async def poll(self, depth: PollDepth = ROUTINE, *, after: float = 60.0) -> PollResult:
         await asyncio.sleep(after)
         self.lan.sweeps.clear()
-        return await self.presence.poll(extent)
+        return await self.source.poll(depth)
 
     async def poll_error(self) -> str:
         with pytest.raises(HostError) as error:
@@ -48,25 +48,25 @@ class PresenceFixture:
 
     @property
     def probed(self) -> list[list[str]]:
-        """Addresses of each sweep of the last look."""
+        """Addresses of each sweep of the last poll."""
         return [sweep.addresses for sweep in self.lan.sweeps]
 
 
-def sightings_of(facts: PollResult) -> Mapping[ClientId, Reading[Observation] | Unavailable]:
-    assert facts.observations is not None
-    return facts.observations
+def readings_of(result: PollResult) -> Mapping[ClientId, Reading[Observation] | Unavailable]:
+    assert result.observations is not None
+    return result.observations
 
 
-def sighting(facts: PollResult, n: int) -> Observation:
-    word = sightings_of(facts)[ClientId(mac(n))]
-    assert isinstance(word, Reading), word
-    return word.value
+def observation(result: PollResult, n: int) -> Observation:
+    reading = readings_of(result)[ClientId(mac(n))]
+    assert isinstance(reading, Reading), reading
+    return reading.value
 
 
-def why(facts: PollResult, name: str) -> str:
-    word = sightings_of(facts)[ClientId(name)]
-    assert isinstance(word, Unavailable), word
-    return word.reason
+def failure_of(result: PollResult, name: str) -> str:
+    reading = readings_of(result)[ClientId(name)]
+    assert isinstance(reading, Unavailable), reading
+    return reading.reason
 
 
 def run_presence(
@@ -74,13 +74,13 @@ def run_presence(
     clients: str = "",
     numbers: tuple[int, ...] = (1, 2, 3),
 ) -> None:
-    """Run ``test`` in a village whose hosts ``numbers`` have leases."""
+    """Run ``test`` on a LAN whose hosts ``numbers`` have leases."""
 
     async def main() -> None:
-        village = FakeLan()
+        lan = FakeLan()
         if numbers:
-            village.set_leases(*numbers)
-        await test(PresenceFixture(village, clients))
+            lan.set_leases(*numbers)
+        await test(PresenceFixture(lan, clients))
 
     run(main())
 
@@ -90,12 +90,12 @@ def test_the_client_seen_last_is_probed_alone_and_one_answer_ends_it() -> None:
         w.lan.replies["10.0.0.2"] = ANSWERS
         await w.poll()
         assert w.probed == [["10.0.0.1", "10.0.0.2", "10.0.0.3"]]
-        facts = await w.poll()
+        result = await w.poll()
         assert w.probed == [["10.0.0.2"]]
         assert (w.lan.sweeps[0].tries, w.lan.sweeps[0].until_first) == (1, True)
-        assert sighting(facts, 2).last_seen == pytest.approx(120, abs=1)
-        assert sightings_of(facts)[ClientId(mac(1))].at == pytest.approx(60, abs=1), (
-            "not asked: an old word stays old"
+        assert observation(result, 2).last_seen == pytest.approx(120, abs=1)
+        assert readings_of(result)[ClientId(mac(1))].at == pytest.approx(60, abs=1), (
+            "it was not probed, so its reading stays"
         )
 
     run_presence(test)
@@ -106,10 +106,12 @@ def test_all_are_probed_only_if_the_client_seen_last_stays_silent() -> None:
         w.lan.replies["10.0.0.2"] = ANSWERS
         await w.poll()
         w.lan.replies = {"10.0.0.3": ANSWERS}
-        facts = await w.poll()
-        assert w.probed == [["10.0.0.2"], ["10.0.0.2", "10.0.0.1", "10.0.0.3"]], "the last heard comes first"
-        assert sighting(facts, 2).silent_since == pytest.approx(60, abs=1), "since it was last heard"
-        assert sighting(facts, 3).evidence is EvidenceKind.ICMP
+        result = await w.poll()
+        assert w.probed == [["10.0.0.2"], ["10.0.0.2", "10.0.0.1", "10.0.0.3"]], (
+            "the client seen last comes first"
+        )
+        assert observation(result, 2).silent_since == pytest.approx(60, abs=1), "since it was last seen"
+        assert observation(result, 3).evidence is EvidenceKind.ICMP
         await w.poll()
         assert w.probed == [["10.0.0.3"]]
 
@@ -129,20 +131,20 @@ def test_a_client_seen_long_ago_is_probed_with_all_others() -> None:
 def test_a_refresh_probes_all_and_to_the_end() -> None:
     async def test(w: PresenceFixture) -> None:
         w.lan.replies["10.0.0.2"] = ANSWERS
-        facts = await w.poll(ALL)
+        result = await w.poll(FULL)
         assert w.probed == [["10.0.0.1", "10.0.0.2", "10.0.0.3"]]
         assert not w.lan.sweeps[0].until_first
-        assert sighting(facts, 1).silent_since is not None
-        assert sighting(facts, 3).silent_since is not None
+        assert observation(result, 1).silent_since is not None
+        assert observation(result, 3).silent_since is not None
 
     run_presence(test, 'ignore = ["host3"]')
 
 
 def test_a_client_that_never_counts_is_not_probed_without_need() -> None:
     async def test(w: PresenceFixture) -> None:
-        facts = await w.poll()
+        result = await w.poll()
         assert w.probed == [["10.0.0.1"]]
-        assert set(sightings_of(facts)) == {mac(1)}
+        assert set(readings_of(result)) == {mac(1)}
 
     run_presence(
         test, 'ignore = ["host3"]\n[[clients.class]]\nname = "tv"\nmatch = ["host2"]\nkeeps_awake = false'
@@ -151,10 +153,10 @@ def test_a_client_that_never_counts_is_not_probed_without_need() -> None:
 
 def test_nobody_that_counts_is_nobody_to_ask() -> None:
     async def test(w: PresenceFixture) -> None:
-        facts = await w.poll()
+        result = await w.poll()
         assert w.probed == []
-        assert facts.clients is not None
-        assert len(facts.clients) == 3
+        assert result.clients is not None
+        assert len(result.clients) == 3
 
     run_presence(test, 'ignore = ["host*"]')
 
@@ -163,7 +165,7 @@ def test_before_a_sleep_silence_is_asked_for_longer() -> None:
     async def test(w: PresenceFixture) -> None:
         await w.poll()
         usual = w.lan.sweeps[0]
-        await w.poll(CLOSE)
+        await w.poll(BEFORE_SLEEP)
         close = w.lan.sweeps[0]
         assert close.tries > usual.tries
         assert close.timeout > usual.timeout
@@ -183,7 +185,7 @@ def test_impatient_options_are_asked_for_twice_a_round() -> None:
 def test_all_sweeps_of_a_poll_end_before_its_deadline() -> None:
     async def test(w: PresenceFixture) -> None:
         for every, deadline in ((5.0, 14.5), (40.0, 39.5), (3600.0, 89.5)):
-            w.presence.options = parse(f'[clients]\nlearn = "0s"\nevery = "{every:g}s"'.encode(), "t").clients
+            w.source.options = parse(f'[clients]\nlearn = "0s"\nevery = "{every:g}s"'.encode(), "t").clients
             await w.poll()
             assert w.lan.sweeps[0].deadline == pytest.approx(deadline, abs=0.1)
 
@@ -194,23 +196,23 @@ def test_all_sweeps_of_a_poll_end_before_its_deadline() -> None:
     ("arp", "first", "later"),
     [("auto", True, False), ("always", True, True), ("never", False, False)],
 )
-def test_whose_link_layer_counts(arp: str, *, first: bool, later: bool) -> None:
-    """``later``: after the client has answered a ping once."""
+def test_when_link_layer_evidence_counts(arp: str, *, first: bool, later: bool) -> None:
+    """``later``: after the client has answered an echo request once."""
 
     async def test(w: PresenceFixture) -> None:
         await w.poll()
         assert w.lan.sweeps[0].probes[0].arp_sufficient is first
         w.lan.replies["10.0.0.1"] = ANSWERS
-        await w.poll(ALL)
+        await w.poll(FULL)
         w.lan.replies["10.0.0.1"] = arp_reply(1)
-        facts = await w.poll()
+        result = await w.poll()
         assert w.lan.sweeps[0].probes[0].arp_sufficient is later
-        assert (sighting(facts, 1).silent_since is None) is later
+        assert (observation(result, 1).silent_since is None) is later
 
     run_presence(test, f'arp = "{arp}"', (1,))
 
 
-def test_a_pinger_whose_card_answers_again_is_pinged_at_once() -> None:
+def test_a_client_that_answers_icmp_is_probed_by_icmp_as_soon_as_it_answers_arp() -> None:
     async def test(w: PresenceFixture) -> None:
         w.lan.replies["10.0.0.1"] = ANSWERS
         await w.poll()
@@ -219,71 +221,74 @@ def test_a_pinger_whose_card_answers_again_is_pinged_at_once() -> None:
             await w.poll()
         assert [ask.icmp for ask in w.lan.sweeps[-1].probes] == [False]
         w.lan.replies["10.0.0.1"] = ProbeReply(arp=ProbeOutcome.ANSWERED, mac=mac(1))
-        facts = await w.poll()
+        result = await w.poll()
         assert [[ask.icmp for ask in sweep.probes] for sweep in w.lan.sweeps] == [[False], [True]]
-        assert sighting(facts, 1).silent_since is not None, "its card alone is nobody"
+        assert observation(result, 1).silent_since is not None, "its network card alone proves nothing"
         w.lan.replies["10.0.0.1"] = ANSWERS
-        facts = await w.poll()
-        assert sighting(facts, 1).evidence is EvidenceKind.ICMP
+        result = await w.poll()
+        assert observation(result, 1).evidence is EvidenceKind.ICMP
 
     run_presence(test, numbers=(1,))
 
 
-def test_a_host_that_drops_pings_is_seen_by_arp() -> None:
+def test_a_host_that_drops_icmp_is_seen_by_arp() -> None:
     async def test(w: PresenceFixture) -> None:
         w.lan.replies["10.0.0.1"] = arp_reply(1)
-        facts = await w.poll()
-        assert (sighting(facts, 1).evidence, sighting(facts, 1).answers_icmp) == (EvidenceKind.ARP, False)
+        result = await w.poll()
+        assert (observation(result, 1).evidence, observation(result, 1).answers_icmp) == (
+            EvidenceKind.ARP,
+            False,
+        )
 
     run_presence(test, numbers=(1,))
 
 
-def test_a_gateway_that_answers_arp_for_others_proves_nobody() -> None:
+def test_a_gateway_that_answers_arp_for_others_proves_nothing() -> None:
     async def test(w: PresenceFixture) -> None:
         w.lan.neighbour_table = (neighbour(254),)
         w.lan.replies["10.0.0.1"] = ProbeReply(ProbeOutcome.SILENT, ProbeOutcome.ANSWERED, mac=mac(254))
-        facts = await w.poll()
-        assert sighting(facts, 1).last_seen is None
+        result = await w.poll()
+        assert observation(result, 1).last_seen is None
 
     run_presence(test, numbers=(1,))
 
 
-def test_who_did_not_answer_arp_is_pinged_again_only_when_it_matters() -> None:
+def test_a_client_silent_to_arp_is_probed_by_icmp_only_before_a_sleep_or_at_full_depth() -> None:
     async def test(w: PresenceFixture) -> None:
         pings = []
-        for extent in (ROUND, ROUND, CLOSE, ALL, ROUND):
-            await w.poll(extent)
+        for depth in (ROUTINE, ROUTINE, BEFORE_SLEEP, FULL, ROUTINE):
+            await w.poll(depth)
             pings.append(w.lan.sweeps[-1].probes[0].icmp)
         assert pings == [True, False, True, True, False]
         w.lan.replies["10.0.0.1"] = arp_reply(1)
         await w.poll()
         await w.poll()
-        assert w.lan.sweeps[0].probes[0].icmp, "there is somebody again who could answer"
+        assert w.lan.sweeps[0].probes[0].icmp, "it has answered ARP, so ICMP can reach it"
 
     run_presence(test, numbers=(1,))
 
 
-def test_a_question_that_could_not_be_asked_makes_that_client_unknown() -> None:
+def test_a_probe_that_could_not_be_sent_makes_that_client_unknown() -> None:
     async def test(w: PresenceFixture) -> None:
         first = await w.poll()
-        assert sighting(first, 1).silent_since is not None
+        assert observation(first, 1).silent_since is not None
         w.lan.replies["10.0.0.1"] = FAILED
-        facts = await w.poll()
-        assert why(facts, mac(1)) == "could not be probed: No route to host"
-        assert isinstance(facts.status, Reading), "the others could"
+        result = await w.poll()
+        assert failure_of(result, mac(1)) == "could not be probed: No route to host"
+        assert isinstance(result.status, Reading), "the other probes were sent"
         w.lan.replies.clear()
         again = await w.poll()
-        assert sighting(again, 1).silent_since == pytest.approx(180, abs=1), "its silence begins anew"
-        assert sighting(again, 2).silent_since == pytest.approx(60, abs=1)
+        assert observation(again, 1).silent_since == pytest.approx(180, abs=1), "its silence starts again"
+        assert observation(again, 2).silent_since == pytest.approx(60, abs=1)
 
     run_presence(test)
 
 
-def test_when_all_questions_fail_all_are_unknown() -> None:
+def test_when_all_probes_fail_all_are_unknown() -> None:
     async def test(w: PresenceFixture) -> None:
         w.lan.replies = {f"10.0.0.{n}": FAILED for n in (1, 2, 3)}
-        facts = await w.poll()
-        assert [type(word) for word in sightings_of(facts).values()] == [Unavailable] * 3
+        result = await w.poll()
+        assert [type(reading) for reading in readings_of(result).values()] == [Unavailable] * 3
 
     run_presence(test)
 
@@ -313,76 +318,76 @@ def test_no_known_client_is_unavailable_with_a_remedy() -> None:
     run_presence(test, numbers=())
 
 
-def test_no_known_client_because_of_an_unusable_file_names_it() -> None:
+def test_no_known_client_because_of_an_invalid_file_names_it() -> None:
     async def test(w: PresenceFixture) -> None:
         assert "/srv/leases: there is no such lease file" in await w.poll_error()
 
     run_presence(test, 'leases = ["/srv/leases"]', ())
 
 
-def test_a_failed_poll_breaks_every_silence() -> None:
+def test_a_failed_poll_interrupts_every_silence() -> None:
     async def test(w: PresenceFixture) -> None:
         first = await w.poll()
-        assert sighting(first, 1).silent_since == pytest.approx(60, abs=1)
+        assert observation(first, 1).silent_since == pytest.approx(60, abs=1)
         w.lan.links = make_lan(link(ready=False))
         await w.poll_error()
         w.lan.links = make_lan(link())
-        facts = await w.poll()
-        assert sighting(facts, 1).silent_since == pytest.approx(180, abs=1)
+        result = await w.poll()
+        assert observation(result, 1).silent_since == pytest.approx(180, abs=1)
 
     run_presence(test)
 
 
-def test_two_links_and_one_of_them_dead() -> None:
-    """Whose own link is dead is unknown, not silent; the others are asked as ever."""
+def test_one_of_two_links_without_carrier() -> None:
+    """Clients on the link without carrier are unknown, not silent; all others are probed."""
 
     async def test(w: PresenceFixture) -> None:
         w.lan.links = make_lan(link(), link(3, "10.0.1.1/24", name="wlan0", ready=False))
         w.lan.files[LEASES] += f"0 {mac(7)} 10.0.1.7 host7 *\n"
-        facts = await w.poll()
+        result = await w.poll()
         assert w.probed == [["10.0.0.1"]]
-        assert why(facts, mac(7)) == "wlan0 has no carrier"
-        assert sighting(facts, 1).silent_since is not None
+        assert failure_of(result, mac(7)) == "wlan0 has no carrier"
+        assert observation(result, 1).silent_since is not None
 
     run_presence(test, numbers=(1,))
 
 
-def test_a_client_with_one_address_on_a_dead_link_is_unknown() -> None:
+def test_a_client_with_one_address_on_a_link_without_carrier_is_unknown() -> None:
     async def test(w: PresenceFixture) -> None:
         w.lan.links = make_lan(link(), link(3, "10.0.1.1/24", name="wlan0", ready=False))
         w.lan.files[LEASES] += f"0 {mac(1)} 10.0.1.7 host1 *\n"
-        facts = await w.poll()
-        assert why(facts, mac(1)) == "wlan0 has no carrier"
+        result = await w.poll()
+        assert failure_of(result, mac(1)) == "wlan0 has no carrier"
         w.lan.replies["10.0.0.1"] = ANSWERS
-        assert sighting(await w.poll(), 1).last_seen is not None, "heard where it can be"
+        assert observation(await w.poll(), 1).last_seen is not None, "seen at its other address"
 
     run_presence(test, numbers=(1,))
 
 
-def test_all_of_everybody_on_a_dead_link() -> None:
+def test_all_clients_on_a_link_without_carrier() -> None:
     async def test(w: PresenceFixture) -> None:
         w.lan.links = make_lan(link(ready=False), link(3, "10.0.1.1/24", name="wlan0"))
-        facts = await w.poll()
+        result = await w.poll()
         assert w.probed == []
-        assert [type(word) for word in sightings_of(facts).values()] == [Unavailable] * 3
+        assert [type(reading) for reading in readings_of(result).values()] == [Unavailable] * 3
 
     run_presence(test)
 
 
-def test_a_client_behind_a_router_is_pinged_only() -> None:
+def test_a_client_behind_a_router_is_probed_by_icmp_only() -> None:
     async def test(w: PresenceFixture) -> None:
-        facts = await w.poll()
+        result = await w.poll()
         (ask,) = w.lan.sweeps[0].probes
         assert (ask.address, ask.link, ask.icmp) == ("192.168.7.7", None, True)
-        word = sightings_of(facts)[ClientId("192.168.7.7")]
-        assert isinstance(word, Reading)
-        assert not word.value.on_link
+        reading = readings_of(result)[ClientId("192.168.7.7")]
+        assert isinstance(reading, Reading)
+        assert not reading.value.on_link
 
     run_presence(test, 'hosts = ["192.168.7.7"]', ())
 
 
-def test_two_clients_of_one_address_are_asked_what_either_could_answer() -> None:
-    """One answers pings, so its ARP would not count; the other drops them and must not be silent for that."""
+def test_a_shared_address_is_probed_in_every_way_that_either_client_could_answer() -> None:
+    """One client answers ICMP, so its ARP reply is insufficient; the other drops ICMP but is not silent."""
 
     async def test(w: PresenceFixture) -> None:
         w.lan.files["/etc/dhcp/dhcpd.conf"] = (
@@ -390,31 +395,31 @@ def test_two_clients_of_one_address_are_asked_what_either_could_answer() -> None
         )
         w.lan.files[LEASES] += f"0 {mac(1)} 10.0.0.9 host1 *\n"
         w.lan.replies["10.0.0.9"] = ANSWERS
-        await w.poll(ALL)
+        await w.poll(FULL)
         w.lan.replies = {"10.0.0.1": arp_reply(8)}
-        facts = await w.poll(ALL)
-        assert sighting(facts, 8).evidence is EvidenceKind.ARP
+        result = await w.poll(FULL)
+        assert observation(result, 8).evidence is EvidenceKind.ARP
         assert len(w.probed[0]) == len(set(w.probed[0])) == 2
 
     run_presence(test, numbers=(1,))
 
 
-def test_a_reachable_neighbour_is_proof_without_a_question() -> None:
+def test_a_reachable_neighbour_is_evidence_without_a_probe() -> None:
     async def test(w: PresenceFixture) -> None:
         w.lan.neighbour_table = (neighbour(2, ago=9.0),)
-        facts = await w.poll()
+        result = await w.poll()
         assert w.probed == []
-        assert sighting(facts, 2).evidence is EvidenceKind.NEIGHBOUR
-        assert sighting(facts, 2).last_seen == pytest.approx(51, abs=1)
+        assert observation(result, 2).evidence is EvidenceKind.NEIGHBOUR
+        assert observation(result, 2).last_seen == pytest.approx(51, abs=1)
 
     run_presence(test)
 
 
-def test_an_ipv6_neighbour_is_its_client_by_mac() -> None:
+def test_an_ipv6_neighbour_is_evidence_for_the_client_with_its_mac() -> None:
     async def test(w: PresenceFixture) -> None:
         w.lan.neighbour_table = (neighbour(2, "fe80::2", ago=30.0), neighbour(2, "fd00::2", ago=4.0))
-        facts = await w.poll()
-        assert sighting(facts, 2).last_seen == pytest.approx(56, abs=1), "by its latest proof"
+        result = await w.poll()
+        assert observation(result, 2).last_seen == pytest.approx(56, abs=1), "by its latest confirmation"
 
     run_presence(test)
 
@@ -422,13 +427,13 @@ def test_an_ipv6_neighbour_is_its_client_by_mac() -> None:
 def test_a_stale_neighbour_proves_nothing() -> None:
     async def test(w: PresenceFixture) -> None:
         w.lan.neighbour_table = (neighbour(2, reachable=False),)
-        facts = await w.poll()
-        assert sighting(facts, 2).last_seen is None
+        result = await w.poll()
+        assert observation(result, 2).last_seen is None
 
     run_presence(test)
 
 
-def test_a_neighbour_that_answers_pings_must_answer_one() -> None:
+def test_a_neighbour_that_answers_icmp_must_answer_it_again() -> None:
     """The card of a sleeping PC keeps its entry in the neighbour table reachable."""
 
     async def test(w: PresenceFixture) -> None:
@@ -436,76 +441,79 @@ def test_a_neighbour_that_answers_pings_must_answer_one() -> None:
         await w.poll()
         w.lan.replies.clear()
         w.lan.neighbour_table = (neighbour(2),)
-        facts = await w.poll()
-        assert sighting(facts, 2).silent_since is not None
+        result = await w.poll()
+        assert observation(result, 2).silent_since is not None
 
     run_presence(test)
 
 
-def test_presence_evidence_ends_the_probing_after_the_client_seen_last() -> None:
+def test_passive_evidence_ends_the_poll_after_the_client_seen_last() -> None:
     async def test(w: PresenceFixture) -> None:
         w.lan.replies["10.0.0.1"] = ANSWERS
         await w.poll()
         w.lan.replies.clear()
         w.lan.neighbour_table = (neighbour(2),)
-        facts = await w.poll()
+        result = await w.poll()
         assert w.probed == [["10.0.0.1"]]
-        assert sighting(facts, 2).evidence is EvidenceKind.NEIGHBOUR
+        assert observation(result, 2).evidence is EvidenceKind.NEIGHBOUR
 
     run_presence(test)
 
 
-def test_an_associated_station_is_there() -> None:
+def test_an_associated_station_is_present() -> None:
     async def test(w: PresenceFixture) -> None:
         w.lan.associated = (mac(2),)
-        facts = await w.poll()
+        result = await w.poll()
         assert w.probed == []
-        assert sighting(facts, 2).evidence is EvidenceKind.STATION
-        assert sighting(facts, 2).last_seen == pytest.approx(60, abs=1)
+        assert observation(result, 2).evidence is EvidenceKind.STATION
+        assert observation(result, 2).last_seen == pytest.approx(60, abs=1)
 
     run_presence(test, f'leases = ["auto", "{CONTROL}"]')
 
 
-def test_a_station_without_any_address_is_there_and_goes() -> None:
+def test_a_station_without_an_address_is_present_and_leaves() -> None:
     async def test(w: PresenceFixture) -> None:
         w.lan.associated = (mac(9),)
-        facts = await w.poll()
-        assert sighting(facts, 9).evidence is EvidenceKind.STATION
+        result = await w.poll()
+        assert observation(result, 9).evidence is EvidenceKind.STATION
         w.lan.associated = ()
-        facts = await w.poll()
-        assert sighting(facts, 9).silent_since == pytest.approx(60, abs=1)
+        result = await w.poll()
+        assert observation(result, 9).silent_since == pytest.approx(60, abs=1)
 
     run_presence(test)
 
 
-def test_an_access_point_that_cannot_be_asked_hides_nobody() -> None:
+def test_an_access_point_that_does_not_answer_hides_no_client() -> None:
     async def test(w: PresenceFixture) -> None:
         w.lan.associated = (mac(9),)
         await w.poll()
         w.lan.hostapd_hangs = True
-        for _ in range(20):  # longer than a station that has left is kept
-            facts = await w.poll()
-        assert why(facts, mac(9)) == "its access point does not answer"
+        for _ in range(20):  # longer than the grace period
+            result = await w.poll()
+        assert failure_of(result, mac(9)) == "its access point does not answer"
         w.lan.hostapd_hangs = False
-        facts = await w.poll()
-        assert sighting(facts, 9).evidence is EvidenceKind.STATION
+        result = await w.poll()
+        assert observation(result, 9).evidence is EvidenceKind.STATION
 
     run_presence(test)
 
 
 def test_a_name_that_does_not_resolve_is_unknown() -> None:
     async def test(w: PresenceFixture) -> None:
-        facts = await w.poll()
-        assert why(facts, "tv.lan") == '"tv.lan" in [clients] hosts has no address: check the name'
-        assert isinstance(facts.status, Reading)
+        result = await w.poll()
+        assert failure_of(result, "tv.lan") == '"tv.lan" in [clients] hosts has no address: check the name'
+        assert isinstance(result.status, Reading)
 
     run_presence(test, 'hosts = ["tv.lan"]')
 
 
-def test_what_is_no_address_is_a_name() -> None:
+def test_an_invalid_address_is_a_name() -> None:
     async def test(w: PresenceFixture) -> None:
-        facts = await w.poll()
-        assert why(facts, "10.0.0.300") == '"10.0.0.300" in [clients] hosts has no address: check the name'
+        result = await w.poll()
+        assert (
+            failure_of(result, "10.0.0.300")
+            == '"10.0.0.300" in [clients] hosts has no address: check the name'
+        )
 
     run_presence(test, 'hosts = ["10.0.0.300"]')
 
@@ -514,15 +522,15 @@ def test_a_vanished_lease_file_keeps_its_clients_while_the_source_is_unavailable
     async def test(w: PresenceFixture) -> None:
         await w.poll()
         del w.lan.files[LEASES]
-        facts = await w.poll()
-        assert isinstance(facts.status, Reading)
-        assert facts.clients is not None
-        assert facts.clients[ClientId(mac(1))].stale
+        result = await w.poll()
+        assert isinstance(result.status, Reading)
+        assert result.clients is not None
+        assert result.clients[ClientId(mac(1))].stale
         for _ in range(15):
-            facts = await w.poll(after=280)
-        assert isinstance(facts.status, Unavailable)
-        assert "has vanished" in facts.status.reason
-        assert sighting(facts, 1).silent_since is not None
+            result = await w.poll(after=280)
+        assert isinstance(result.status, Unavailable)
+        assert "has vanished" in result.status.reason
+        assert observation(result, 1).silent_since is not None
 
     run_presence(test)
 
@@ -532,8 +540,8 @@ def test_a_removed_client_is_forgotten() -> None:
         await w.poll()
         w.lan.set_leases(1)
         for _ in range(12):
-            facts = await w.poll()
-        assert set(sightings_of(facts)) == {mac(1)}
+            result = await w.poll()
+        assert set(readings_of(result)) == {mac(1)}
 
     run_presence(test)
 
@@ -541,10 +549,10 @@ def test_a_removed_client_is_forgotten() -> None:
 def test_new_options_hold_from_the_next_poll() -> None:
     async def test(w: PresenceFixture) -> None:
         await w.poll()
-        w.presence.options = parse(b'[clients]\nlearn = "0s"\nevery = "20s"\nignore = ["host1"]', "t").clients
-        facts = await w.poll()
+        w.source.options = parse(b'[clients]\nlearn = "0s"\nevery = "20s"\nignore = ["host1"]', "t").clients
+        result = await w.poll()
         assert w.probed == [["10.0.0.2", "10.0.0.3"]]
-        assert w.presence.poll_interval == 20
-        assert sightings_of(facts)[ClientId(mac(1))].at == pytest.approx(60, abs=1)
+        assert w.source.poll_interval == 20
+        assert readings_of(result)[ClientId(mac(1))].at == pytest.approx(60, abs=1)
 
     run_presence(test)

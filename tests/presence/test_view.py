@@ -1,4 +1,4 @@
-"""What ``clients`` prints."""
+"""The output of ``powerd clients``."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def lines_of(given: Status | None) -> str:
 
 
 @pytest.mark.parametrize("name", STATUSES)
-def test_every_line_fits_and_steers_nothing(name: str) -> None:
+def test_every_line_has_at_most_80_columns_and_no_control_characters(name: str) -> None:
     for line in lines_of(STATUSES[name]).splitlines():
         assert width(line) <= 80
         assert line.isprintable()
@@ -66,17 +66,17 @@ def test_clients() -> None:
     )
 
 
-def test_nobody() -> None:
+def test_no_clients() -> None:
     assert lines_of(None) == "No client is known yet.\n"
 
 
 def test_a_failed_source_is_shown_once_not_for_each_client() -> None:
-    said = lines_of(clients_unavailable())
-    assert said.count("cannot open a raw socket") == 1
-    assert "Unavailable:\n  clients: cannot open" in said
+    text = lines_of(clients_unavailable())
+    assert text.count("cannot open a raw socket") == 1
+    assert "Unavailable:\n  clients: cannot open" in text
 
 
-def test_many_unknown_share_a_line() -> None:
+def test_unknown_clients_with_one_reason_share_a_line() -> None:
     rows = tuple(
         client_status(client(n, f"host-{n}"), ClientState.UNKNOWN, "no route") for n in range(10, 20)
     )
@@ -84,7 +84,7 @@ def test_many_unknown_share_a_line() -> None:
     assert "Unknown: host-10, host-11, host-12 and 7 more: no route\n" in lines_of(given)
 
 
-def test_long_names_are_cut_and_all_clients_are_there() -> None:
+def test_long_names_are_cut_and_all_clients_are_listed() -> None:
     lines = lines_of(many_clients(200)).splitlines()
     rows = [line for line in lines if line.startswith("a-host-with") and "10.0." in line]
     assert len(rows) == 200
@@ -92,12 +92,12 @@ def test_long_names_are_cut_and_all_clients_are_there() -> None:
 
 
 @pytest.mark.parametrize("count", [1, 2, 5])
-def test_the_ignore_line_can_be_pasted_and_fits_those_clients(count: int) -> None:
+def test_the_ignore_line_is_valid_toml_that_matches_those_clients(count: int) -> None:
     bulbs = [
         replace(client_status(client(n, f"bulb-{n}\n\x1b[31m\u2028")), always_on=True) for n in range(count)
     ]
-    said = lines_of(status(decision(verdicts=tuple(bulbs))))
-    config = tomllib.loads(said[said.index("    ignore = ") :])
+    text = lines_of(status(decision(verdicts=tuple(bulbs))))
+    config = tomllib.loads(text[text.index("    ignore = ") :])
     assert [
         parse_client_pattern(text).matches((), each.client.mac, None)
         for text, each in zip(config["ignore"], bulbs, strict=True)

@@ -94,7 +94,7 @@ def test_octets(text: str, expected: bytes | None) -> None:
         (f"00:01:00:01:32:94:40:65:{MAC}", MAC),
         (f"00:03:00:01:{MAC}", MAC),
         (f"00:03:00:20:{MAC}", None),  # InfiniBand
-        (f"00:02:00:01:{MAC}", None),  # an enterprise's number
+        (f"00:02:00:01:{MAC}", None),  # an enterprise number
         ("00:03:00:01:02:00", None),
         ("00:04:00:01:02", None),
         ("00:03", None),

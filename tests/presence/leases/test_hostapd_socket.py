@@ -15,7 +15,7 @@ TWO = "02:11:22:33:44:66\nflags=[AUTH][ASSOC][AUTHORIZED]\naid=2\n"
 
 
 def exchange(path: Path, answer: Callable[[str], list[str]]) -> str:
-    """Ask a hostapd at ``path`` that answers each command with these datagrams."""
+    """Query a hostapd at ``path`` that answers each command with these datagrams."""
 
     async def both() -> str:
         loop = asyncio.get_running_loop()
@@ -46,18 +46,18 @@ def test_an_access_point_without_stations(tmp_path: Path, end: str) -> None:
     assert exchange(tmp_path / "wlan0", lambda _command: [end]) == ""
 
 
-def test_events_in_between_are_passed_over(tmp_path: Path) -> None:
+def test_events_are_ignored(tmp_path: Path) -> None:
     event = "<3>AP-STA-CONNECTED 02:11:22:33:44:77"
     answers = {"STA-FIRST": [event, ONE], "STA-NEXT 02:11:22:33:44:55": [event, "FAIL\n"]}
     assert exchange(tmp_path / "wlan0", lambda command: answers[command]) == ONE
 
 
-def test_a_list_without_end_is_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_number_of_stations_is_limited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hostapd, "_MAX_STATIONS", 50)
     assert exchange(tmp_path / "wlan0", lambda _command: [ONE]) == ONE * 50
 
 
-def test_one_that_does_not_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_hostapd_that_does_not_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hostapd, "_TIMEOUT", 0.05)
     with pytest.raises(HostError, match=r"does not answer; is hostapd still running\?$"):
         exchange(tmp_path / "wlan0", lambda _command: [])
@@ -68,6 +68,6 @@ def test_a_socket_that_is_not_hostapds(tmp_path: Path) -> None:
         exchange(tmp_path / "wlan0", lambda _command: ["UNKNOWN COMMAND\n"])
 
 
-def test_nobody_there(tmp_path: Path) -> None:
+def test_a_missing_socket(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         asyncio.run(hostapd.query_stations(str(tmp_path / "none")))

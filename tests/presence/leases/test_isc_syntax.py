@@ -16,28 +16,28 @@ class Recorder(BlockReader):
 
     def __init__(self) -> None:
         super().__init__()
-        self.seen: list[object] = []
+        self.parsed: list[object] = []
 
     def allows_block(self, kind: str) -> bool:
         return not any(block and block.kind == kind for block in self.open_blocks)
 
     def handle_statement(self, statement: Statement) -> None:
-        self.seen.append(statement)
+        self.parsed.append(statement)
 
     def handle_block(self, block: IscBlock, parent: IscBlock | None) -> None:
-        self.seen.append((block.name, block.line, block.fields, parent))
+        self.parsed.append((block.name, block.line, block.fields, parent))
 
 
-def seen(*texts: str) -> list[object]:
+def parsed(*texts: str) -> list[object]:
     reader = Recorder()
     for text in texts:
         reader.feed(text)
-    return [*reader.seen, reader.finish()]
+    return [*reader.parsed, reader.finish()]
 
 
 def test_statements_blocks_comments_and_strings() -> None:
     text = '# a;\none "x;#{";\n\ntwo { # {\n  three; box b { ends never; } }\n'
-    assert seen(text) == [
+    assert parsed(text) == [
         Statement(2, 'one "x;#{"', ";"),
         Statement(4, "two", "{"),
         Statement(5, "three", ";"),
@@ -47,18 +47,18 @@ def test_statements_blocks_comments_and_strings() -> None:
 
 
 def test_an_unpaired_quote_ends_with_its_line() -> None:
-    assert seen('one "x;\n two;\n') == [Statement(1, 'one "x;\n two', ";"), ParseResult()]
+    assert parsed('one "x;\n two;\n') == [Statement(1, 'one "x;\n two', ";"), ParseResult()]
 
 
-def test_a_comment_of_any_length_is_passed_over() -> None:
+def test_a_comment_may_have_any_length() -> None:
     text = ("# " + "x" * 1000 + "\n") * 100
-    assert seen(*pieces(text + "one;", [70_000, 70_001])) == [Statement(101, "one", ";"), ParseResult()]
+    assert parsed(*pieces(text + "one;", [70_000, 70_001])) == [Statement(101, "one", ";"), ParseResult()]
 
 
-def test_after_a_statement_too_long_the_next_line_counts() -> None:
+def test_parsing_continues_on_the_line_after_a_statement_that_is_too_long() -> None:
     text = "x" * 70_000 + "\ny" * 3 + ";\ntwo;\n"
-    assert seen(text) == seen(*text[:70], *pieces(text[70:], [30_000, 69_990]))
-    assert seen(text) == [
+    assert parsed(text) == parsed(*text[:70], *pieces(text[70:], [30_000, 69_990]))
+    assert parsed(text) == [
         Statement(2, "y\ny\ny", ";"),
         Statement(5, "two", ";"),
         ParseResult((), 1, ("line 1: a statement is too long",)),
@@ -69,7 +69,7 @@ def test_after_a_statement_too_long_the_next_line_counts() -> None:
 def test_pieces_make_no_difference(parts: list[str], data: st.DataObject) -> None:
     text = "".join(parts)
     cuts = data.draw(st.lists(st.integers(0, max(len(text), 1)), max_size=8))
-    assert seen(text) == seen(*pieces(text, cuts))
+    assert parsed(text) == parsed(*pieces(text, cuts))
 
 
 @pytest.mark.parametrize(
@@ -89,5 +89,5 @@ def test_quotes_and_escapes(written: str, expected: bytes) -> None:
     assert unquote(written) == expected
 
 
-def test_what_is_no_utf8_is_still_text() -> None:
+def test_invalid_utf8_becomes_text() -> None:
     assert unquote_text(r'"\377x"') == "\N{REPLACEMENT CHARACTER}x"

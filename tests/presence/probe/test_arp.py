@@ -19,7 +19,7 @@ def reply(opcode: int = 2, *, protocol: int = 0x0800, hlen: int = 6) -> bytes:
     return struct.pack("!HHBBH6s4s6s4s", 1, protocol, hlen, 4, opcode, THEIRS, TARGET, MINE, OWN)
 
 
-def test_request_is_as_rfc_826_lays_it_out() -> None:
+def test_a_request_has_the_layout_of_rfc_826() -> None:
     assert arp.build_request(MINE, OWN, TARGET).hex(" ") == (
         "00 01 08 00 06 04 00 01 02 aa bb cc dd ee 0a 00 00 01 00 00 00 00 00 00 0a 00 00 09"
     )
@@ -37,7 +37,7 @@ def test_parse_reply_of_anything_else(bad: bytes) -> None:
 
 
 @given(st.binary(max_size=60))
-def test_no_bytes_upset_the_parser(data: bytes) -> None:
+def test_the_parser_accepts_any_bytes(data: bytes) -> None:
     arp.parse_reply(data)
 
 
@@ -49,7 +49,7 @@ def test_only_a_reply_opcode_is_a_reply(mac: bytes, address: bytes) -> None:
     assert arp.parse_reply(turned) == ArpReply(socket.inet_ntoa(address), mac.hex(":"))
 
 
-def test_a_refused_socket_is_one_sentence_with_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_error_of_a_socket_names_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_args: object, **_kind: object) -> socket.socket:
         raise PermissionError(1, "Operation not permitted")
 

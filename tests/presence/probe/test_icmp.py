@@ -48,7 +48,7 @@ def test_parse_echo_of_anything_else(bad: bytes) -> None:
     assert icmp.parse_echo(bad, "10.0.0.9") is None
 
 
-def test_host_unreachable_is_silence_and_all_else_an_obstacle() -> None:
+def test_host_unreachable_is_silence_and_everything_else_an_error() -> None:
     question = struct.pack("!BBHHH", 8, 0, 0, 777, 1)
     assert icmp.parse_icmp_error(question, extended(HOST_UNREACHABLE, detail=1), "10.0.0.9") is None
     told = icmp.parse_icmp_error(question, extended(NET_UNREACHABLE), "10.0.0.9")
@@ -58,7 +58,7 @@ def test_host_unreachable_is_silence_and_all_else_an_obstacle() -> None:
     assert icmp.parse_icmp_error(question[:5], extended(NET_UNREACHABLE), "10.0.0.9") is None
 
 
-def test_datagram_has_a_right_checksum() -> None:
+def test_a_datagram_has_a_valid_checksum() -> None:
     datagram = icmp.build_datagram(bytes([10, 0, 0, 1]), bytes([10, 0, 0, 9]), b"x" * 41)
     total = sum(struct.unpack("!10H", datagram[:20]))
     assert (total & 0xFFFF) + (total >> 16) == 0xFFFF, "RFC 1071: the sum over a right header is all ones"
@@ -67,14 +67,14 @@ def test_datagram_has_a_right_checksum() -> None:
 
 
 @given(st.binary(max_size=100), st.binary(max_size=60))
-def test_no_bytes_upset_the_parsers(data: bytes, more: bytes) -> None:
+def test_the_parsers_accept_any_bytes(data: bytes, more: bytes) -> None:
     echo = icmp.parse_echo(data, "10.0.0.9")
     assert echo is None or echo.address == "10.0.0.9"
     icmp.parse_icmp_error(data, more, "10.0.0.9")
 
 
 @given(st.binary(min_size=4, max_size=4), st.binary(min_size=4, max_size=4), st.binary(max_size=100))
-def test_what_is_built_has_no_options_and_the_right_length(own: bytes, target: bytes, message: bytes) -> None:
+def test_a_datagram_has_no_options_and_its_length(own: bytes, target: bytes, message: bytes) -> None:
     datagram = icmp.build_datagram(own, target, message)
     assert datagram[0] == 0x45
     assert datagram[20:] == message
@@ -82,7 +82,7 @@ def test_what_is_built_has_no_options_and_the_right_length(own: bytes, target: b
 
 
 @pytest.mark.lan
-def test_the_loopback_answers_and_only_our_identifier_counts() -> None:
+def test_only_replies_with_the_own_identifier_count() -> None:
     mine, other = icmp.EchoSocket(0x1234), icmp.EchoSocket(0x4321)
     try:
         mine.set_sequence(7)
@@ -95,7 +95,7 @@ def test_the_loopback_answers_and_only_our_identifier_counts() -> None:
 
 
 @pytest.mark.lan
-def test_questions_of_others_never_reach_the_socket() -> None:
+def test_requests_of_others_are_filtered() -> None:
     mine = icmp.EchoSocket(0x1234)
     with socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP) as plain:
         plain.sendto(struct.pack("!BBHHH", 13, 0, 0, 0, 0), ("127.0.0.1", 0))
@@ -104,7 +104,7 @@ def test_questions_of_others_never_reach_the_socket() -> None:
     mine.close()
 
 
-def test_a_refused_socket_is_one_sentence_with_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_error_of_a_socket_names_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_args: object, **_kind: object) -> socket.socket:
         raise PermissionError(1, "Operation not permitted")
 

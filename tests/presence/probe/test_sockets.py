@@ -54,28 +54,28 @@ class FakeKernel:
 
 
 def probed(address: str, *answers: tuple[str, ArpReply]) -> tuple[FakeKernel, HostProbe, list[HostProbe]]:
-    """Ask one host by ARP and let these answers come in."""
+    """Probe one host by ARP with these replies."""
 
     async def probe() -> tuple[FakeKernel, HostProbe, list[HostProbe]]:
         kernel, answered = FakeKernel(), list[HostProbe]()
-        target = HostProbe(ProbeRequest(address, LINK, icmp=False), 1)
-        prober = ProbeSockets(kernel, {address: target}, answered.append)
+        host = HostProbe(ProbeRequest(address, LINK, icmp=False), 1)
+        prober = ProbeSockets(kernel, {address: host}, answered.append)
         prober.begin_round()
         kernel.arp.answers = list(answers)
-        prober.send(target)
+        prober.send(host)
         prober.receive()
         prober.close()
-        return kernel, target, answered
+        return kernel, host, answered
 
     return asyncio.run(probe())
 
 
 @pytest.mark.parametrize(
-    ("target", "sender"), [("10.0.0.9", "10.0.0.1"), ("10.1.7.9", "10.1.0.1"), ("192.0.2.9", "10.0.0.1")]
+    ("host", "sender"), [("10.0.0.9", "10.0.0.1"), ("10.1.7.9", "10.1.0.1"), ("192.0.2.9", "10.0.0.1")]
 )
-def test_the_sender_of_a_request_is_the_address_in_the_targets_subnet(target: str, sender: str) -> None:
-    kernel, _, _ = probed(target)
-    own, theirs = (bytes(map(int, each.split("."))) for each in (sender, target))
+def test_the_sender_of_a_request_is_the_address_in_the_hosts_subnet(host: str, sender: str) -> None:
+    kernel, _, _ = probed(host)
+    own, theirs = (bytes(map(int, each.split("."))) for each in (sender, host))
     assert kernel.arp.sent == [arp.build_request(bytes.fromhex("020000000001"), own, theirs)]
     assert kernel.returned == 1
 
@@ -83,18 +83,18 @@ def test_the_sender_of_a_request_is_the_address_in_the_targets_subnet(target: st
 def test_a_reply_counts_only_from_the_probed_address_and_link() -> None:
     stranger = ("eth0", ArpReply("10.0.0.8", "02:00:00:00:00:08"))
     elsewhere = ("eth1", ArpReply("10.0.0.9", "02:00:00:00:00:66"))
-    _, target, answered = probed("10.0.0.9", stranger, elsewhere)
+    _, host, answered = probed("10.0.0.9", stranger, elsewhere)
     assert answered == []
-    assert target.mac is None
-    _, target, answered = probed(
+    assert host.mac is None
+    _, host, answered = probed(
         "10.0.0.9", stranger, elsewhere, ("eth0", ArpReply("10.0.0.9", "02:00:00:00:00:09"))
     )
-    assert answered == [target]
-    assert target.mac == "02:00:00:00:00:09"
-    assert target.reply(cut_short=False).arp is ProbeOutcome.ANSWERED
+    assert answered == [host]
+    assert host.mac == "02:00:00:00:00:09"
+    assert host.reply(cut_short=False).arp is ProbeOutcome.ANSWERED
 
 
-def test_the_first_answer_counts_when_two_hosts_claim_one_address() -> None:
+def test_the_first_reply_counts_when_two_hosts_claim_one_address() -> None:
     claims = [("eth0", ArpReply("10.0.0.9", f"02:00:00:00:00:{last:02x}")) for last in (1, 2)]
-    _, target, answered = probed("10.0.0.9", *claims)
-    assert (answered, target.mac) == ([target], "02:00:00:00:00:01")
+    _, host, answered = probed("10.0.0.9", *claims)
+    assert (answered, host.mac) == ([host], "02:00:00:00:00:01")

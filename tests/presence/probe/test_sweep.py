@@ -1,4 +1,4 @@
-"""Sweeps over real links: every host here is a network namespace, or an address of one."""
+"""Sweeps over real links: each host is a network namespace, or an address of one."""
 
 from __future__ import annotations
 
@@ -79,12 +79,12 @@ def test_up_dropping_and_dead_are_distinguished(lan: Lan) -> None:
     assert all(0 < (replies[each].rtt or 0) <= sweep.duration for each in ("10.77.1.10", "10.77.1.11"))
 
 
-def test_all_answers_end_a_sweep_early(lan: Lan) -> None:
+def test_a_sweep_ends_when_all_have_answered(lan: Lan) -> None:
     joined(lan, "up", 10)
     assert on_server(lan, swept("10.77.1.10", timeout=20)).duration < 10
 
 
-def test_a_host_that_is_asked_by_arp_alone(lan: Lan) -> None:
+def test_a_host_that_is_probed_by_arp_alone(lan: Lan) -> None:
     joined(lan, "up", 10)
 
     async def ask() -> SweepResult:
@@ -98,7 +98,7 @@ def test_a_host_that_is_asked_by_arp_alone(lan: Lan) -> None:
     assert state(replies[DEAD]) == (ProbeOutcome.NOT_PROBED, ProbeOutcome.SILENT)
 
 
-def test_until_first_stops_at_a_counting_answer_and_reports_nothing_of_the_others(lan: Lan) -> None:
+def test_until_first_stops_at_a_sufficient_reply_and_the_others_are_not_probed(lan: Lan) -> None:
     joined(lan, "up", 10)
     others = [f"10.77.1.{number}" for number in range(100, 200)]
     sweep = on_server(lan, swept("10.77.1.10", *others, timeout=20, until_first=True))
@@ -117,7 +117,7 @@ def test_until_first_finds_the_last_one_too(lan: Lan) -> None:
     assert sweep.duration < 10
 
 
-def test_until_first_goes_on_when_only_arp_answers_and_that_does_not_count(lan: Lan) -> None:
+def test_until_first_goes_on_after_an_insufficient_arp_reply(lan: Lan) -> None:
     sleeping = joined(lan, "sleeping", 10)
     sleeping.drop_pings()
 
@@ -143,7 +143,7 @@ for line in sys.stdin:
 """
 
 
-def test_another_host_answering_with_our_identifier_does_not_count(
+def test_a_reply_of_another_host_with_the_own_identifier_does_not_count(
     lan: Lan, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     forger = joined(lan, "forger", 66)
@@ -178,7 +178,7 @@ def test_another_host_answering_with_our_identifier_does_not_count(
     assert state(replies[DEAD]) == (ProbeOutcome.SILENT, ProbeOutcome.SILENT)
 
 
-def test_an_answer_with_another_identifier_does_not_count(lan: Lan, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_reply_with_another_identifier_does_not_count(lan: Lan, monkeypatch: pytest.MonkeyPatch) -> None:
     joined(lan, "up", 10)
     parse = EchoSocket.read_replies
     monkeypatch.setattr(
@@ -205,7 +205,7 @@ def test_a_stale_neighbour_that_has_left_is_silent(lan: Lan) -> None:
     assert [each.reachable for each in neighbours if each.address == "10.77.1.10"] == [False]
 
 
-def test_without_carrier_everybody_is_unknown(lan: Lan) -> None:
+def test_without_carrier_all_hosts_are_unknown(lan: Lan) -> None:
     joined(lan, "up", 10)
     lan.server.unplug()
     reply = on_server(lan, swept("10.77.1.10", timeout=0.1)).replies["10.77.1.10"]
@@ -214,7 +214,7 @@ def test_without_carrier_everybody_is_unknown(lan: Lan) -> None:
 
 
 @pytest.mark.parametrize("how", ["cable", "card"])
-def test_a_link_lost_during_the_sweep_takes_silence_with_it(lan: Lan, how: str) -> None:
+def test_a_link_lost_during_the_sweep_invalidates_silence(lan: Lan, how: str) -> None:
     joined(lan, "up", 10)
 
     async def cut() -> SweepResult:
@@ -252,7 +252,7 @@ def routed(lan: Lan, *extra: str) -> None:
     lan.server.inside.run("ip", "route", "add", "default", "via", "10.77.1.254")
 
 
-def test_off_link_is_asked_by_icmp_through_the_router(lan: Lan) -> None:
+def test_an_off_link_host_is_probed_by_icmp_through_the_router(lan: Lan) -> None:
     routed(lan)
     sweep = on_server(lan, swept("10.99.0.1"))
     assert state(sweep.replies["10.99.0.1"]) == (ProbeOutcome.ANSWERED, ProbeOutcome.NOT_PROBED)
@@ -267,14 +267,14 @@ def test_network_unreachable_is_unknown_but_host_unreachable_is_silence(lan: Lan
 
 
 def slow_down(lan: Lan) -> None:
-    """Let the card take next to nothing: whatever is sent meets a full queue."""
+    """Limit the rate of the interface so that its queue is full."""
     lan.server.inside.run(
         *("tc", "qdisc", "add", "dev", "eth0", "root", "tbf"),
         *("rate", "8bit", "burst", "60", "limit", "1"),
     )
 
 
-def test_a_full_queue_makes_a_living_host_unknown_never_silent(lan: Lan) -> None:
+def test_a_full_queue_makes_a_present_host_unknown_never_silent(lan: Lan) -> None:
     joined(lan, "up", 10).say_hello("10.77.1.1")
     slow_down(lan)
     reply = on_server(lan, swept("10.77.1.10", timeout=0.1)).replies["10.77.1.10"]
@@ -282,7 +282,7 @@ def test_a_full_queue_makes_a_living_host_unknown_never_silent(lan: Lan) -> None
     assert reply.error == os.strerror(105)
 
 
-def test_a_refused_question_is_sent_again_until_it_gets_through(lan: Lan) -> None:
+def test_a_refused_probe_is_sent_again_until_it_is_accepted(lan: Lan) -> None:
     joined(lan, "up", 10).say_hello("10.77.1.1")
     slow_down(lan)
 
@@ -295,7 +295,7 @@ def test_a_refused_question_is_sent_again_until_it_gets_through(lan: Lan) -> Non
     assert on_server(lan, opened()).replies["10.77.1.10"].icmp is ProbeOutcome.ANSWERED
 
 
-def test_a_full_neighbour_table_makes_living_hosts_unknown_never_silent(lan: Lan) -> None:
+def test_a_full_neighbour_table_makes_present_hosts_unknown_never_silent(lan: Lan) -> None:
     thresh3 = int(Path("/proc/sys/net/ipv4/neigh/default/gc_thresh3").read_text())
     if thresh3 > 4096:
         pytest.skip(f"this kernel's neighbour table has room for {thresh3} entries: not filled for a test")
@@ -322,7 +322,7 @@ def test_a_full_neighbour_table_makes_living_hosts_unknown_never_silent(lan: Lan
     full = on_server(lan, icmp_only()).replies.values()
     lan.server.inside.run("ip", "neighbour", "flush", "all")
     assert (ProbeOutcome.FAILED, os.strerror(105)) in {(reply.icmp, reply.error) for reply in full}
-    # Somebody else's entry may have gone meanwhile, and one of the hosts have got its place.
+    # Another entry may have expired, and one of the hosts have taken its place.
     assert {reply.icmp for reply in full} <= {ProbeOutcome.FAILED, ProbeOutcome.ANSWERED}
     flushed = on_server(lan, icmp_only()).replies.values()
     assert {reply.icmp for reply in flushed} == {ProbeOutcome.ANSWERED}
@@ -345,7 +345,7 @@ def test_more_hosts_than_a_round_holds(lan: Lan) -> None:
     assert table.count("\n") < 10, "the neighbour table was left alone"
 
 
-def test_the_deadline_makes_unknown_what_had_no_full_turn(lan: Lan) -> None:
+def test_hosts_without_a_full_round_at_the_deadline_are_unknown(lan: Lan) -> None:
     async def ask() -> SweepResult:
         with closing(Machine()) as machine:
             asks = [ProbeRequest(DEAD, await link_of(machine, DEAD))]
@@ -368,13 +368,13 @@ def test_a_cancelled_sweep_leaves_nothing_open(lan: Lan) -> None:
             work = machine.sweep(asks, timeout=9, tries=1, until_first=False)
             task = asyncio.create_task(work)
             async with asyncio.timeout(5):
-                while descriptors() - before < 2:  # noqa: ASYNC110 - it opens them of itself
+                while descriptors() - before < 2:  # noqa: ASYNC110 - the sweep opens them
                     await asyncio.sleep(0.01)
             assert descriptors() - before == 2
             task.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await task
-            kept = machine._idle_arp_sockets[0].sock  # noqa: SLF001 - the one socket that stays, deaf
+            kept = machine._idle_arp_sockets[0].sock  # noqa: SLF001 - the one socket that stays open
             assert not asyncio.get_running_loop().remove_reader(kept)
             lan.server.inside.run("busybox", "arping", "-c1", "-I", "eth0", "10.77.1.10")
             with pytest.raises(BlockingIOError):
@@ -397,7 +397,7 @@ def test_a_duplicate_or_invalid_address_is_an_error() -> None:
         asyncio.run(ask("tv.lan"))
 
 
-def test_nobody_to_ask_is_no_error_and_opens_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_sweep_without_requests_opens_no_socket(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_args: object, **_kind: object) -> None:
         raise AssertionError
 
@@ -409,8 +409,9 @@ def test_a_missing_capability_is_one_sentence(lan: Lan) -> None:
     code = (
         "import asyncio\n"
         "from powerd.linux.machine import Machine\n"
-        "from powerd.linux.values import Ask, HostError\n"
-        "try: asyncio.run(Machine().sweep([Ask('10.77.1.9')], timeout=1, tries=1, until_first=False))\n"
+        "from powerd.linux.values import ProbeRequest, HostError\n"
+        "requests = [ProbeRequest('10.77.1.9')]\n"
+        "try: asyncio.run(Machine().sweep(requests, timeout=1, tries=1, until_first=False))\n"
         "except HostError as error: print(error)\n"
     )
     done = lan.server.inside.run(
