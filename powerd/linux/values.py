@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Interface
 from typing import Literal, TypeAlias
@@ -26,11 +26,11 @@ class StatSignature:
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A network interface that leads to a LAN (Ethernet, Wi-Fi; no tunnel, no bridge of containers).
+    """A network interface to a LAN: Ethernet or Wi-Fi, without tunnels and bridges of containers.
 
     Attributes:
-        index, name: as the kernel numbers and names it.
-        mac: its own address.
+        index, name: of the interface.
+        mac: its own MAC address.
         ready: administratively up and with carrier.
         addresses: its IPv4 addresses with their prefix.
     """
@@ -50,9 +50,9 @@ class Neighbour:
         link: index of the interface.
         address: IPv4 or IPv6, as text.
         mac: lower case with colons.
-        reachable: NUD_REACHABLE, heard within 45 s; STALE, DELAY and PROBE say nothing about now.
-        confirmed_ago: seconds since the last proof of reachability (NDA_CACHEINFO); an entry that never had
-            one begins its life at 60 s.
+        reachable: the state is NUD_REACHABLE (confirmed within 45 s). STALE, DELAY and PROBE prove nothing.
+        confirmed_ago: seconds since the last proof of reachability (NDA_CACHEINFO); a new entry without one
+            starts at 60 s.
     """
 
     link: int
@@ -64,11 +64,11 @@ class Neighbour:
 
 @dataclass(frozen=True, slots=True)
 class Lan:
-    """The server's place in the network, at one moment.
+    """The links and addresses of this server.
 
     Attributes:
-        links: those that lead to a LAN, ready or not.
-        own_addresses: every IP address of this server on any interface, v4 and v6, as text.
+        links: the links to a LAN, ready or not.
+        own_addresses: all IP addresses of this server on any interface, v4 and v6, as text.
         gateways: next hops of default routes, v4 and v6, as text.
     """
 
@@ -77,29 +77,36 @@ class Lan:
     gateways: frozenset[str] = frozenset()
 
     def link_of(self, address: IPv4Address) -> Link | None:
-        """The link on whose subnet ``address`` is, a ready one first; None = reached by a router."""
-        fitting = [link for link in self.links if any(address in own.network for own in link.addresses)]
-        return next((link for link in fitting if link.ready), fitting[0] if fitting else None)
+        """The link in whose subnet ``address`` is, preferably a ready one; None = it is behind a router."""
+        links = [link for link in self.links if any(address in own.network for own in link.addresses)]
+        return next((link for link in links if link.ready), links[0] if links else None)
 
 
 class ProbeOutcome(enum.Enum):
-    """How one question by one protocol ended."""
+    """The outcome of the probes of one host by one protocol.
+
+    SILENT: at least one probe had its full time without a reply; or, for ICMP on a link with hundreds of
+    hosts, no
+    echo request could be sent because the host did not answer ARP. FAILED: no probe could be sent, which
+    proves nothing. NOT_PROBED: the protocol was not used, or a sufficient reply of another host ended the
+    sweep first.
+    """
 
     ANSWERED = "answered"
     SILENT = "silent"
     FAILED = "failed"
-    NOT_PROBED = "not asked"
+    NOT_PROBED = "not probed"
 
 
 @dataclass(frozen=True, slots=True)
 class ProbeRequest:
-    """One host to be asked in a sweep.
+    """One host to probe in a sweep.
 
     Attributes:
         address: IPv4, as text.
-        link: the link to ask by ARP on; None = off-link, ICMP only.
-        icmp: ask by ICMP at all.
-        arp_sufficient: an ARP answer alone is an answer (it may end a search).
+        link: the link on which to send ARP requests; None = off-link, ICMP only.
+        icmp: send echo requests.
+        arp_sufficient: an ARP reply alone proves presence, and may end the sweep.
     """
 
     address: str
@@ -110,15 +117,12 @@ class ProbeRequest:
 
 @dataclass(frozen=True, slots=True)
 class ProbeReply:
-    """How the questions to one host ended.
+    """The outcome for one host.
 
     Attributes:
-        icmp, arp: per protocol. SILENT: a question was out for its full time, or, for ICMP on a link of
-            hundreds, could not even be sent because nobody answered its ARP. FAILED: it could not
-            be sent, also not when re-sent, and says nothing of the host. NOT_ASKED: also who was
-            asked, when somebody else's answer ended the sweep first.
-        rtt: seconds from the question to the answer that counts, where one was answered.
-        mac: who answered the ARP question, lower case with colons.
+        icmp, arp: by protocol.
+        rtt: round trip time of the reply, seconds; None without a reply.
+        mac: MAC address in the ARP reply, lower case with colons.
         error: for FAILED, the kernel's reason, e.g. ``No route to host``.
     """
 
@@ -180,13 +184,10 @@ class DiskError(HostError):
 
 @dataclass(frozen=True, slots=True)
 class SweepResult:
-    """The whole result of a sweep: a Reply per address asked, and how long it took, seconds."""
+    """The result of a sweep: a reply per address, and its duration in seconds."""
 
     replies: Mapping[str, ProbeReply] = field(default_factory=dict)
     duration: float = 0.0
-
-
-ProbeRequests = Sequence[ProbeRequest]
 
 
 @dataclass(frozen=True, slots=True)
