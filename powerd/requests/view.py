@@ -6,7 +6,6 @@ from datetime import datetime
 from itertools import chain
 from typing import Final
 
-from powerd.ui.api import KeepJson, WakeOnLanJson
 from powerd.ui.layout import (
     COLUMN_GAP,
     Paint,
@@ -20,12 +19,13 @@ from powerd.ui.layout import (
     paragraph_lines,
     sanitize,
 )
+from powerd.ui.schema import KeepAwakeJson, WakeOnLanJson
 
 _HEADER: Final = ("ID", "UNTIL", "LEFT")
 """Above the columns of which each keep has one line; a reason that follows may have several."""
 
 
-def keep_created_text(keep: KeepJson) -> str:
+def keep_created_text(keep: KeepAwakeJson) -> str:
     """What ``powerd keep 2h`` prints: until when, and how to take it back."""
     return _paragraphs(
         f"Kept awake until {_end_text(keep, keep['since'])}{_reason_suffix(keep)}.",
@@ -33,12 +33,12 @@ def keep_created_text(keep: KeepJson) -> str:
     )
 
 
-def keep_dropped_text(keep: KeepJson) -> str:
+def keep_dropped_text(keep: KeepAwakeJson) -> str:
     """What ``powerd keep --drop`` prints."""
     return _paragraphs(f"Dropped keep {keep['id']}{_reason_suffix(keep)}.")
 
 
-def keep_list_text(keeps: list[KeepJson], now: str, paint: Paint = no_color) -> str:
+def keep_list_text(keeps: list[KeepAwakeJson], now: str, paint: Paint = no_color) -> str:
     """What ``powerd keep --list`` prints: a row for each keep and hold."""
     if not keeps:
         return _paragraphs("Nothing keeps it awake on purpose.")
@@ -61,18 +61,18 @@ def _paragraphs(*texts: str) -> str:
     return join_lines(chain.from_iterable(map(paragraph_lines, texts)))
 
 
-def _reason_suffix(keep: KeepJson) -> str:
+def _reason_suffix(keep: KeepAwakeJson) -> str:
     return f": {keep['because']}" if keep["because"] else ""
 
 
-def _end_text(keep: KeepJson, now: str) -> str:
+def _end_text(keep: KeepAwakeJson, now: str) -> str:
     """When it ends, as one says it at ``now``."""
     if keep["until"] is None:
         return "it ends"
     return format_time(datetime.fromisoformat(keep["until"]), datetime.fromisoformat(now))
 
 
-def _remaining_text(keep: KeepJson, now: str) -> str:
+def _remaining_text(keep: KeepAwakeJson, now: str) -> str:
     if keep["until"] is None:
         return "-"
     return format_duration(

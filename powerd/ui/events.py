@@ -180,7 +180,11 @@ def _action_entries(before: Status | None, after: Status) -> Iterator[JournalEnt
             if completed_action.ok:
                 message, priority = f"{result_text}{_idle_suffix(before.decision, completed_action)}", NOTICE
             yield make_entry(
-                "outcome", message, priority, subject=f"sleep rule {action.rule + 1}", reason=result_text
+                "action-result",
+                message,
+                priority,
+                subject=f"sleep rule {action.rule + 1}",
+                reason=result_text,
             )
         elif isinstance(action, WarnUsers | CancelWarning) and not completed_action.ok:
             verb_phrase = "is" if isinstance(action, WarnUsers) else "is not"
@@ -188,7 +192,7 @@ def _action_entries(before: Status | None, after: Status) -> Iterator[JournalEnt
                 f"cannot announce that the server {verb_phrase} to "
                 f"{verb_forms(action.sleep_action).infinitive}: {result_text}"
             )
-            yield make_entry("outcome", message, WARNING, subject="warning", reason=result_text)
+            yield make_entry("action-result", message, WARNING, subject="warning", reason=result_text)
 
 
 def _idle_suffix(decision: Decision, completed_action: CompletedAction) -> str:
@@ -209,7 +213,7 @@ def _wake_storm_entries(before: Status | None, after: Status) -> Iterator[Journa
         return
     times = f"{len(wake_storm.unneeded_wakeups)} times within an hour, and nobody was there"
     text = f"the server was woken {times}: it stays up for {format_duration(wake_storm.stay_up_for)}"
-    yield make_entry("storm", text, WARNING, subject="sleep", reason=text)
+    yield make_entry("wake-storm", text, WARNING, subject="sleep", reason=text)
 
 
 def _phase_entries(before: Status | None, after: Status) -> Iterator[JournalEntry]:
@@ -243,11 +247,11 @@ def _source_entries(before: Status | None, after: Status) -> Iterator[JournalEnt
     failed_before, failed_now = _failures(before.snapshot) if before else {}, _failures(after.snapshot)
     for name, error_text in failed_now.items():
         if name not in failed_before:
-            yield _subject_entry("blind", name, error_text, WARNING)
+            yield _subject_entry("source-failed", name, error_text, WARNING)
         elif before is not None and (text := _escalated_text(name, before, after)):
-            yield _subject_entry("still-blind", name, text, ERROR)
+            yield _subject_entry("source-still-failed", name, text, ERROR)
     for name in failed_before.keys() - failed_now.keys():
-        yield make_entry("sighted", f"{name}: can look again", NOTICE, subject=name)
+        yield make_entry("source-recovered", f"{name}: can look again", NOTICE, subject=name)
 
 
 def _subject_entry(event: EventName, subject: str, text: str, priority: int) -> JournalEntry:

@@ -9,11 +9,10 @@ from typing import Final
 
 from powerd.disks.view.html import disks_section
 from powerd.presence.view import ALWAYS_ON, always_on, evidence, ignore_lines, label, last_seen, source
-from powerd.smart.view.api import SmartDetailJson
 from powerd.smart.view.html import HEALTH_STYLE, health_section
-from powerd.ui.api import ClientJson, ReasonJson, SourceJson, StatusJson
 from powerd.ui.html import cell, escape_line, item_list, row, section, table
 from powerd.ui.layout import format_time
+from powerd.ui.schema import ClientJson, ReasonJson, SmartDetailJson, SourceJson, StatusJson
 from powerd.ui.status import (
     alarm_sentence,
     counts_sentence,
@@ -111,7 +110,7 @@ def _summary(status: StatusJson) -> str:
     """One sentence: what it does, and what comes next."""
     state = status["state"].replace("-", " ").capitalize()
     next_text = next_sentence(status)
-    kind = "trouble" if status["trouble"] else status["state"]
+    kind = "trouble" if status["error"] else status["state"]
     mode = {
         "observe": "Observe mode: it decides and explains, but touches nothing.",
         "enforce": "Enforce mode: it acts on what it decides.",
@@ -120,8 +119,8 @@ def _summary(status: StatusJson) -> str:
     alarm = alarm_sentence(status)
     alarm_text = f"An alarm would wake it {alarm}." if alarm else ""
     trouble = (
-        f'<p class="bad" role="alert">Trouble: {escape_line(status["trouble"])}</p>\n'
-        if status["trouble"]
+        f'<p class="bad" role="alert">Trouble: {escape_line(status["error"])}</p>\n'
+        if status["error"]
         else ""
     )
     return (
@@ -160,10 +159,10 @@ def _warnings_section(sources: list[SourceJson], reasons: list[ReasonJson]) -> s
 
 def _source_warnings(sources: list[SourceJson], shown_text: str) -> Iterator[str]:
     for source_json in sources:
-        if source_json["blind"] and source_json["blind"] not in shown_text:
+        if source_json["error"] and source_json["error"] not in shown_text:
             yield _list_item(
                 source_json["id"],
-                f'<span class="bad">cannot look: {escape_line(source_json["blind"])}</span>',
+                f'<span class="bad">cannot look: {escape_line(source_json["error"])}</span>',
             )
         for warning in source_json["warnings"]:
             if warning not in shown_text:
@@ -177,7 +176,7 @@ def _list_item(subject: str, content: str) -> str:
 def _clients_section(clients: list[ClientJson], status: StatusJson, now: datetime) -> str:
     if not clients:
         return section("Clients", '<p class="void">No client is known yet.</p>\n')
-    shown_errors = {source["blind"] for source in status["sources"]}
+    shown_errors = {source["error"] for source in status["sources"]}
     client_table = table(
         ("Client", "State", "Last seen"), (_client_row(client, now, shown_errors) for client in clients)
     )
@@ -193,7 +192,7 @@ def _client_row(client: ClientJson, now: datetime, shown_errors: set[str | None]
     )
     explanations = (
         None if client["keeps_awake"] else "never counts",
-        None if client["why"] in shown_errors else client["why"],
+        None if client["reason"] in shown_errors else client["reason"],
     )
     rtt = f" {client['rtt_ms']:g} ms" if client["rtt_ms"] is not None and client["on_link"] else ""
     return row(

@@ -8,7 +8,6 @@ from functools import partial
 from typing import Final
 
 from powerd.disks.view.table import standby_summary
-from powerd.ui.api import ClientCountsJson, ReasonJson, StatusJson
 from powerd.ui.layout import (
     LINE_WIDTH,
     Paint,
@@ -26,6 +25,7 @@ from powerd.ui.layout import (
     width,
     wrap,
 )
+from powerd.ui.schema import ClientCountsJson, ReasonJson, StatusJson
 
 _MAX_SUBJECT_WIDTH: Final = 22
 _MODE_TEXT: Final = {
@@ -64,8 +64,8 @@ def status_text(status: StatusJson, paint: Paint = no_color) -> str:
     lines += _field_lines("next", next_sentence(status), paint)
     alarm = alarm_sentence(status)
     lines += _field_lines("wakes", alarm, paint) if alarm else ()
-    if status["trouble"]:
-        lines += _field_lines("trouble", status["trouble"], paint, "bad")
+    if status["error"]:
+        lines += _field_lines("error", status["error"], paint, "bad")
     lines += _warning_lines(status, paint)
     return join_lines(lines)
 
@@ -86,8 +86,8 @@ def why_text(status: StatusJson, paint: Paint = no_color) -> str:
     mode = f", {status['mode']} mode" if status["mode"] else ""
     style = _STATE_STYLES.get(status["state"], "strong")
     lines = [paint(line, style) for line in paragraph_lines(state_sentence(status) + mode)]
-    if status["trouble"]:
-        lines += [paint(line, "bad") for line in paragraph_lines(f"Trouble: {status['trouble']}")]
+    if status["error"]:
+        lines += [paint(line, "bad") for line in paragraph_lines(f"Error: {status['error']}")]
     now = datetime.fromisoformat(status["now"])
     blockers = [reason for reason in reasons if reason["keeps_awake"]]
     remarks = [reason for reason in reasons if not reason["keeps_awake"]]
@@ -158,7 +158,7 @@ def alarm_sentence(status: StatusJson) -> str:
     if not status["next_wake"]:
         return ""
     now, at = datetime.fromisoformat(status["now"]), datetime.fromisoformat(status["next_wake"])
-    return f"at {format_time(at, now)}, for {status['next_wake_for']}"
+    return f"at {format_time(at, now)}, for {status['next_wake_reason']}"
 
 
 def next_sentence(status: StatusJson) -> str:

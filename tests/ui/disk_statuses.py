@@ -52,7 +52,7 @@ def standby(device: str = "sda") -> DiskReport:
 
 
 def excluded(device: str, why: str, model: str = "", size: int = TERABYTE) -> DiskReport:
-    left = disk(device, model, excluded=why, size=size)
+    left = disk(device, model, ineligible_reason=why, size=size)
     return DiskReport(left, DiskState.EXCLUDED, at(-8040), reason=why)
 
 

@@ -68,7 +68,7 @@ def test_status_with_an_alarm_and_warnings_that_why_tells() -> None:
 
 def test_status_of_a_failure() -> None:
     said = status_text(status_json(clients_unavailable(), NOW, "the last decision is 5 min old"))
-    assert "trouble   the last decision is 5 min old\n" in said
+    assert "error     the last decision is 5 min old\n" in said
 
 
 def test_why() -> None:

@@ -16,9 +16,9 @@ from powerd.disks.view.table import (
     split_managed,
     standby_summary,
 )
-from powerd.ui.api import DiskJson
 from powerd.ui.html import cell, escape_line, row, section, table
 from powerd.ui.layout import format_time, join_names
+from powerd.ui.schema import DiskJson
 
 
 def disks_section(disks: list[DiskJson], now: datetime) -> str:
@@ -28,7 +28,7 @@ def disks_section(disks: list[DiskJson], now: datetime) -> str:
         return ""
     title = f"Disks: {standby_summary(disks) or 'none that could stand by'}"
     tables = [table(("Disk", "State", "Idle for"), [_row(disk, now) for disk in managed])] if managed else []
-    groups = group_by_text(unmanaged, lambda disk: disk["waits"] or "excluded")
+    groups = group_by_text(unmanaged, lambda disk: disk["reason"] or "excluded")
     notes = (
         f'<p class="note">{escape_line(f"Left alone: {join_names(names, MAX_LISTED_DISKS)}: {why}")}</p>\n'
         for why, names in groups.items()
@@ -49,6 +49,6 @@ def _row(disk: DiskJson, now: datetime) -> str:
     return row(
         disk["model"] or disk["id"],
         about,
-        cell(f'<span class="{state}">{state}</span> since {since}', disk["waits"] or ""),
+        cell(f'<span class="{state}">{state}</span> since {since}', disk["reason"] or ""),
         cell(idle_text(disk), "; ".join(next_steps)),
     )

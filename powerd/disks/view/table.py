@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Final
 
-from powerd.ui.api import DiskJson, StatusJson
 from powerd.ui.layout import (
     COLUMN_GAP,
     Paint,
@@ -23,6 +22,7 @@ from powerd.ui.layout import (
     sanitize,
     width,
 )
+from powerd.ui.schema import DiskJson, StatusJson
 
 _DISK, _STATE, _GROUP, _MODEL = 0, 1, 7, 8
 _TABLE: Final = TextTable(
@@ -87,8 +87,8 @@ def spin_down_text(disk: DiskJson, now: datetime) -> str:
 
 def method_text(disk: DiskJson) -> str:
     """How it has gone down: by which command, or its own timer; ``-`` = it never has."""
-    if disk["worked"] is not None:
-        return _METHOD_NAMES.get(disk["worked"], disk["worked"])
+    if disk["verified_method"] is not None:
+        return _METHOD_NAMES.get(disk["verified_method"], disk["verified_method"])
     return "timer" if disk["method"] == "timer" and disk["spin_downs_today"] else "-"
 
 
@@ -100,7 +100,7 @@ def mount_points(disk: DiskJson) -> str:
 def settings_text(disk: DiskJson) -> str:
     """What its own electronics are set to, ``APM 127, own timer 20 min``; "" = nothing that is known."""
     level = f"APM {disk['apm']}" if disk["apm"] is not None else ""
-    timer = f"own timer {format_duration(disk['timer'])}" if disk["timer"] else ""
+    timer = f"own timer {format_duration(disk['standby_timer'])}" if disk["standby_timer"] else ""
     return ", ".join(filter(None, (level, timer)))
 
 
@@ -145,7 +145,7 @@ def _name_lines(disks: list[DiskJson], paint: Paint) -> Iterator[str]:
 
 def _waiting_lines(disks: list[DiskJson], paint: Paint) -> Iterator[str]:
     """What each waits for; disks that wait for the same share a paragraph."""
-    groups = group_by_text(disks, lambda disk: disk["waits"])
+    groups = group_by_text(disks, lambda disk: disk["reason"])
     if groups:
         yield from ("", paint("Waiting:", "strong"))
     for reason, names in groups.items():
@@ -153,7 +153,7 @@ def _waiting_lines(disks: list[DiskJson], paint: Paint) -> Iterator[str]:
 
 
 def _unmanaged_lines(disks: list[DiskJson], paint: Paint) -> Iterator[str]:
-    groups = group_by_text(disks, lambda disk: disk["waits"] or "excluded")
+    groups = group_by_text(disks, lambda disk: disk["reason"] or "excluded")
     if groups:
         yield from ("", paint("Left alone:", "strong"))
     for reason, names in groups.items():

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Final
 
-from powerd.smart.view.api import SmartDetailJson
 from powerd.ui.html import cell, escape_line, row, section, table
 from powerd.ui.layout import format_duration, format_time
+from powerd.ui.schema import SmartDetailJson
 
 HEALTH_STYLE: Final = """
 td .ok, td .note { color: var(--good); font-weight: 600 }
@@ -54,7 +54,11 @@ def health_section(drives: Sequence[SmartDetailJson], now: datetime, *, observin
 
 
 def _row(drive: SmartDetailJson, now: datetime, next_label: str) -> str:
-    age = f"{format_duration(drive['hours'] * 3600, max_units=1)} on" if drive["hours"] is not None else ""
+    age = (
+        f"{format_duration(drive['power_on_hours'] * 3600, max_units=1)} on"
+        if drive["power_on_hours"] is not None
+        else ""
+    )
     subtitle = " · ".join(filter(None, (drive["model"], drive["serial"], age)))
     status = f'<span class="{drive["health"]}">{drive["health"]}</span>'
     celsius = "-" if drive["temperature"] is None else f"{drive['temperature']} °C"
@@ -65,12 +69,12 @@ def _row(drive: SmartDetailJson, now: datetime, next_label: str) -> str:
 
 def _times(drive: SmartDetailJson, now: datetime, next_label: str) -> str:
     text = "never checked"
-    if drive["checked"]:
-        text = f"checked {format_time(datetime.fromisoformat(drive['checked']), now)}"
-    if drive["due"]:
-        due = datetime.fromisoformat(drive["due"])
+    if drive["checked_at"]:
+        text = f"checked {format_time(datetime.fromisoformat(drive['checked_at']), now)}"
+    if drive["next_check_at"]:
+        due = datetime.fromisoformat(drive["next_check_at"])
         text += f", {next_label} {'when it spins' if due <= now else format_time(due, now)}"
-    return text + (", tests itself now" if drive["testing"] else "")
+    return text + (", tests itself now" if drive["self_test_running"] else "")
 
 
 def _finding_paragraphs(drive: SmartDetailJson) -> Iterator[str]:
@@ -79,8 +83,8 @@ def _finding_paragraphs(drive: SmartDetailJson) -> Iterator[str]:
             f'<p class="found"><span class="{finding["severity"]}">{escape_line(finding["text"])}</span>'
             f"<small>{escape_line(finding['advice'])}</small></p>"
         )
-    if drive["why"]:
-        yield f'<p class="found"><small>cannot be checked: {escape_line(drive["why"])}</small></p>'
+    if drive["error"]:
+        yield f'<p class="found"><small>cannot be checked: {escape_line(drive["error"])}</small></p>'
 
 
 def _counters(drive: SmartDetailJson) -> Iterator[str]:

@@ -7,7 +7,6 @@ from datetime import datetime
 from functools import partial
 from typing import Final
 
-from powerd.smart.view.api import SmartDetailJson, SmartJson
 from powerd.ui.layout import (
     LINE_WIDTH,
     Paint,
@@ -23,6 +22,7 @@ from powerd.ui.layout import (
     paragraph_lines,
     sanitize,
 )
+from powerd.ui.schema import SmartDetailJson, SmartJson
 
 HEALTH_STYLES: Final[dict[str, Style]] = {
     "ok": "good",
@@ -83,9 +83,9 @@ def smart_text(drive: SmartDetailJson, now: datetime, paint: Paint = no_color) -
     lines += _labelled("health", _verdict_text(drive, now), paint, HEALTH_STYLES[drive["health"]])
     if drive["temperature"] is not None:
         lines += _labelled("temperature", _temperatures(drive), paint)
-    if drive["hours"] is not None:
-        lines += _labelled("powered on", format_duration(drive["hours"] * 3600), paint)
-    next_check = _due_text(drive["due"], now)
+    if drive["power_on_hours"] is not None:
+        lines += _labelled("powered on", format_duration(drive["power_on_hours"] * 3600), paint)
+    next_check = _due_text(drive["next_check_at"], now)
     lines += _labelled("next check", "when it spins anyway" if next_check == DUE else next_check, paint)
     lines += _finding_lines(drive, paint, with_name=False)
     counters = [(name, drive["counters"][name]) for name in _COUNTERS if name in drive["counters"]]
@@ -97,7 +97,7 @@ def smart_text(drive: SmartDetailJson, now: datetime, paint: Paint = no_color) -
     return join_lines(lines)
 
 
-def test_started_text(drive: SmartJson, kind: str) -> str:
+def self_test_started_text(drive: SmartJson, kind: str) -> str:
     """What ``powerd smart --test`` prints."""
     name = cut(sanitize(drive["device"]), 16)
     return join_lines(
@@ -109,11 +109,13 @@ def _row(drive: SmartJson, now: datetime) -> tuple[str, ...]:
     return (
         cut(sanitize(drive["device"]), 16),
         sanitize(drive["model"] or "-"),
-        drive["health"] + (" (testing)" if drive["testing"] else ""),
+        drive["health"] + (" (testing)" if drive["self_test_running"] else ""),
         "-" if drive["temperature"] is None else f"{drive['temperature']} °C",
-        "-" if drive["hours"] is None else format_duration(drive["hours"] * 3600, max_units=1),
-        _time_text(drive["checked"], now),
-        _due_text(drive["due"], now),
+        "-"
+        if drive["power_on_hours"] is None
+        else format_duration(drive["power_on_hours"] * 3600, max_units=1),
+        _time_text(drive["checked_at"], now),
+        _due_text(drive["next_check_at"], now),
     )
 
 
@@ -125,17 +127,17 @@ def _finding_lines(drive: SmartJson, paint: Paint, *, with_name: bool) -> Iterat
         yield ""
         yield from (paint(line, style) for line in paragraph_lines(f"{name}{finding['text']}"))
         yield from paragraph_lines(finding["advice"], 2)
-    if drive["why"]:
-        yield from ("", *paragraph_lines(f"{name}cannot be checked: {drive['why']}"))
+    if drive["error"]:
+        yield from ("", *paragraph_lines(f"{name}cannot be checked: {drive['error']}"))
 
 
 def _verdict_text(drive: SmartDetailJson, now: datetime) -> str:
-    if drive["checked"] is None:
+    if drive["checked_at"] is None:
         return "unknown: it has never been checked"
     verdicts = {True: "the drive says that it is well", False: "the drive says that it is failing"}
     own = verdicts[drive["passed"]] if drive["passed"] is not None else "the drive gives no verdict"
-    testing = ", and tests itself now" if drive["testing"] else ""
-    return f"{drive['health']}: {own}, checked {_time_text(drive['checked'], now)}{testing}"
+    testing = ", and tests itself now" if drive["self_test_running"] else ""
+    return f"{drive['health']}: {own}, checked {_time_text(drive['checked_at'], now)}{testing}"
 
 
 def _temperatures(drive: SmartDetailJson) -> str:
@@ -157,11 +159,11 @@ def _due_text(time: str | None, now: datetime) -> str:
 
 
 def _tests(drive: SmartDetailJson, paint: Paint) -> Iterator[str]:
-    if not drive["tests"]:
+    if not drive["self_tests"]:
         return
     yield from ("", paint("Self-tests, newest first", "strong"))
-    for test in drive["tests"][:5]:
-        hours = "-" if test["hours"] is None else f"at {test['hours']:,} h"
+    for test in drive["self_tests"][:5]:
+        hours = "-" if test["power_on_hours"] is None else f"at {test['power_on_hours']:,} h"
         style: Style = "bad" if test["passed"] is False else "good" if test["passed"] else "dim"
         kind, status = pad(sanitize(test["kind"]), 18), sanitize(test["status"])
         yield f"  {kind}  {pad(hours, 12)}  {paint(cut(status, LINE_WIDTH - 36), style)}"

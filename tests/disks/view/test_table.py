@@ -84,11 +84,11 @@ def test_a_disk_that_is_due_spins_down_now() -> None:
 @pytest.mark.parametrize(
     ("about", "word"),
     [
-        ({"worked": "ata"}, "ATA"),
-        ({"worked": "scsi", "method": "both"}, "SCSI"),
-        ({"worked": None, "method": "timer", "spin_downs": 1}, "timer"),
-        ({"worked": None, "method": "timer", "spin_downs": 0}, "-"),
-        ({"worked": None, "method": "command", "spin_downs": 1}, "-"),
+        ({"verified_method": "ata"}, "ATA"),
+        ({"verified_method": "scsi", "method": "both"}, "SCSI"),
+        ({"verified_method": None, "method": "timer", "spin_downs": 1}, "timer"),
+        ({"verified_method": None, "method": "timer", "spin_downs": 0}, "-"),
+        ({"verified_method": None, "method": "command", "spin_downs": 1}, "-"),
     ],
 )
 def test_the_verified_method(about: dict[str, object], word: str) -> None:
@@ -108,10 +108,10 @@ def test_sizes_are_those_on_the_label(amount: int, told: str) -> None:
 @pytest.mark.parametrize(
     ("about", "told"),
     [
-        ({"apm": 127, "timer": 1275}, "APM 127, own timer 21 min"),
-        ({"apm": None, "timer": 1800}, "own timer 30 min"),
-        ({"apm": 254, "timer": 0}, "APM 254"),
-        ({"apm": None, "timer": None}, ""),
+        ({"apm": 127, "standby_timer": 1275}, "APM 127, own timer 21 min"),
+        ({"apm": None, "standby_timer": 1800}, "own timer 30 min"),
+        ({"apm": 254, "standby_timer": 0}, "APM 254"),
+        ({"apm": None, "standby_timer": None}, ""),
     ],
 )
 def test_what_was_really_set_is_shown(about: dict[str, object], told: str) -> None:

@@ -57,8 +57,8 @@ def test_disks(run_command: RunCommand, tmp_path: Path) -> None:
 
 def test_a_daemon_that_makes_no_decisions_is_a_no(run_command: RunCommand, tmp_path: Path) -> None:
     with status_server("blind", tmp_path / "s"):
-        assert "trouble" in output_of(run_command("status", "--socket", str(tmp_path / "s")), code=1)
-        assert "Trouble" in output_of(run_command("why", "--socket", str(tmp_path / "s")), code=1)
+        assert "error" in output_of(run_command("status", "--socket", str(tmp_path / "s")), code=1)
+        assert "Error" in output_of(run_command("why", "--socket", str(tmp_path / "s")), code=1)
     with status_server("none", tmp_path / "s"):
         assert "starting" in output_of(run_command("status", "--socket", str(tmp_path / "s")), code=1)
 

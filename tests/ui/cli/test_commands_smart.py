@@ -40,7 +40,7 @@ def test_one_drive(smart_socket: str, run_command: RunCommand, word: str, code: 
     detail = smart_of(smart_status(), word)
     if detail is None:
         told = error_of(run_command("smart", word, "--socket", smart_socket), 1)
-        assert "no drive of this name tells of its health; `powerd smart` names those that do" in told
+        assert "no drive with health data has this name; `powerd smart` lists the drives" in told
         return
     assert output_of(run_command("smart", word, "--socket", smart_socket), code) == smart_text(
         detail, NOW.wall
