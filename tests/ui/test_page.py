@@ -94,7 +94,7 @@ def test_it_reports_reasons_clients_and_warnings() -> None:
     ):
         assert word in text
     assert 'ignore = ["02:00:00:00:00:0b"] # kitchen-bulb' in text
-    assert "never counts; answers ping" in text
+    assert "ignored; answers ping" in text
 
 
 def test_a_failure_is_an_alert() -> None:

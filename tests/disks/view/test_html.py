@@ -30,7 +30,7 @@ def test_a_usual_server_with_disks() -> None:
     assert "sda · 2 TB · md0 · /srv · APM 128" in text
     assert "active since 20:16" in text
     assert "spins down in 8 min; 2 spin-ups in 24 h" in text
-    assert "1 start in 24 h; by ATA" in text
+    assert "1 spin-up in 24 h; by ATA" in text
     assert "Excluded: sdd: solid state: there is no spindle" in text
 
 
