@@ -24,7 +24,7 @@ def test_keeps_are_a_table() -> None:
 
 
 def test_an_empty_list_is_shown_as_none() -> None:
-    assert keep_list_text([], NOW) == "Nothing keeps it awake on purpose.\n"
+    assert keep_list_text([], NOW) == "There are no keep-awake requests.\n"
 
 
 def test_a_keep_shows_how_to_drop_it() -> None:
@@ -33,7 +33,7 @@ def test_a_keep_shows_how_to_drop_it() -> None:
         == "Kept awake until 23:17: backup.\nTo end it earlier: powerd keep --drop 3\n"
     )
     assert keep_created_text({**BACKUP, "because": ""}).startswith("Kept awake until 23:17.\n")
-    assert keep_dropped_text(BACKUP) == "Dropped keep 3: backup.\n"
+    assert keep_dropped_text(BACKUP) == "Ended keep-awake request 3: backup.\n"
 
 
 def test_a_mac_address_is_not_printed_twice() -> None:

@@ -26,7 +26,7 @@ def test_every_disk_page_is_well_formed_and_runs_no_script(name: str) -> None:
 
 def test_a_usual_server_with_disks() -> None:
     text = read(usual_server()).text
-    assert text.startswith("Disks: 2 of 4 asleep")
+    assert text.startswith("Disks: 2 of 4 in standby")
     assert "sda · 2 TB · md0 · /srv · APM 128" in text
     assert "active since 20:16" in text
     assert "spins down in 8 min; 2 spin-ups in 24 h" in text
