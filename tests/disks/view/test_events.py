@@ -61,7 +61,7 @@ def test_up_and_down_between_two_decisions_are_both_reported() -> None:
     again = DOWN._replace(state=DiskState.SLEEPING, last_spin_up=at(-60), since=NOW, idle_since=NOW.mono - 60)
     assert lines(DOWN, again) == [
         "sda (WDC WD20EFRX-68EUZN0) has spun up after 1 h 59 min",
-        "sda (WDC WD20EFRX-68EUZN0) sleeps: unused for 1 min",
+        "sda (WDC WD20EFRX-68EUZN0) is in sleep mode: unused for 1 min",
     ]
 
 
