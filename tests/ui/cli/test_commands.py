@@ -76,7 +76,8 @@ def test_keep(socket_path: str, run_command: RunCommand) -> None:
     text = "Kept awake until 23:16: backup.\nTo end it earlier: powerd keep --drop 3\n"
     assert output_of(run_command("keep", "2h", "--because", "backup", "--socket", socket_path)) == text
     assert (
-        output_of(run_command("keep", "--drop", "3", "--socket", socket_path)) == "Ended keep-awake request 3: backup.\n"
+        output_of(run_command("keep", "--drop", "3", "--socket", socket_path))
+        == "Ended keep-awake request 3: backup.\n"
     )
     assert json.loads(output_of(run_command("keep", "2h", "--json", "--socket", socket_path)))["id"] == "3"
     assert (
