@@ -20,7 +20,7 @@ from powerd.core.decide import decide
 from powerd.core.snapshot import Decision, Memory, PlannedSleep, Snapshot
 from powerd.core.state import StateStore
 from powerd.disks.disk_id import DiskId
-from powerd.disks.policy.observations import reset_failures
+from powerd.disks.policy.transitions import reset_failures
 from powerd.disks.state import DiskMemory
 from powerd.power.model import WakeStormState
 

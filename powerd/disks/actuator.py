@@ -1,7 +1,4 @@
-"""Carry out an order to one disk: one request to the helper, and what the drive answered.
-
-Orders to disks in the helper's words, and its answers in the model's. No I/O but the asking.
-"""
+"""Executes an action for one disk: one request to the helper, and the message on its result."""
 
 from __future__ import annotations
 
@@ -47,31 +44,31 @@ from powerd.smart.codec import health_from_json
 
 _MODE_MESSAGES: Final = {
     PowerMode.ACTIVE: "it spins",
-    PowerMode.STANDBY: "it stands by",
+    PowerMode.STANDBY: "it is in standby",
     PowerMode.SLEEPING: "it sleeps",
-    PowerMode.UNKNOWN: "it does not say whether it spins",
+    PowerMode.UNKNOWN: "it does not report whether it spins",
     PowerMode.SUSPENDED: "the kernel has suspended it",
 }
 
 
 class Hands(Protocol):
-    """What orders to disks need."""
+    """What the execution needs."""
 
     async def execute_disk_action(self, action: DiskAction) -> DiskResult:
-        """Have the helper carry out ``order``.
+        """Have the helper execute ``action``.
 
         Raises:
-            DiskError: the helper refuses, or the drive does.
-            HostError: there is no helper to ask.
+            DiskError: the helper or the drive refuses.
+            HostError: the helper is not there.
         """
         ...
 
 
-def describe_action(action: DiskAction) -> str:  # noqa: PLR0911 - one row for each order
-    """The order in the past tense."""
+def describe_action(action: DiskAction) -> str:  # noqa: PLR0911 - one branch for each action
+    """The action in the past tense, for the message on its result."""
     match action:
         case CheckPowerMode():
-            return "asked whether it spins"
+            return "checked its power mode"
         case SpinDown():
             return "spun it down"
         case SetStandbyTimer(seconds=seconds):
@@ -79,15 +76,15 @@ def describe_action(action: DiskAction) -> str:  # noqa: PLR0911 - one row for e
         case SetApmLevel(level=level):
             return f"set its APM level to {level}"
         case ReadPowerFeatures():
-            return "asked what it can do"
+            return "read its power features"
         case CheckHealth():
             return "read its health"
         case StartTest(test=test):
-            return f"begun its {test} self-test"
+            return f"started its {test} self-test"
 
 
 async def execute(action: DiskAction, hands: Hands) -> ActionResult:
-    """Carry out the order, once, and say what was seen."""
+    """Execute the action once."""
     try:
         result = await hands.execute_disk_action(action)
     except DiskError as error:
@@ -105,7 +102,7 @@ def _message(action: DiskAction, result: DiskResult) -> str:
         case SpinDown(), PowerStatus(mode=mode, spin_down_sent=False):
             return f"{_MODE_MESSAGES[mode]} already" if mode.is_stopped else _MODE_MESSAGES[mode]
         case SpinDown(method=method), _:
-            return f"told it to stand by ({method.upper()})"
+            return f"sent the spin-down command ({method.upper()})"
         case _, PowerFeatures(apm_supported=False):
             return f"{describe_action(action)}: no APM"
         case _, PowerFeatures(apm=apm):
@@ -114,14 +111,14 @@ def _message(action: DiskAction, result: DiskResult) -> str:
             return describe_action(action)
 
 
-async def request_disk_action(  # noqa: PLR0911 - one row for each order
+async def request_disk_action(  # noqa: PLR0911 - one branch for each action
     action: DiskAction, socket_path: Path = HELPER_SOCKET
 ) -> DiskResult:
-    """Have the helper that listens on ``at`` carry out ``order``.
+    """Have the helper that listens on ``socket_path`` execute ``action``.
 
     Raises:
-        DiskError: it refuses, or the drive does.
-        HostError: it is not there, or gives no answer.
+        DiskError: the helper or the drive refuses.
+        HostError: the helper is not there, or gives no answer.
     """
     try:
         match action:
@@ -148,16 +145,16 @@ async def request_disk_action(  # noqa: PLR0911 - one row for each order
     except RefusedByHelperError as error:
         raise DiskError(str(error), FailureCause(error.cause), error.commands) from None
     except ProtocolError as error:
-        raise DiskError(f"{action.disk}: cannot be asked for: {error}", FailureCause.FAILED) from None
+        raise DiskError(f"{action.disk}: not a valid request: {error}", FailureCause.FAILED) from None
 
 
 async def wait_first_access(
     disks: tuple[DiskId, ...], socket_path: Path = HELPER_SOCKET
 ) -> tuple[DiskId, tuple[DiskId, ...], float]:
-    """Watch sleeping disks until one is accessed and the others have been woken; ends when cancelled.
+    """Watch stopped disks until one is accessed and the helper has started the others; ends when cancelled.
 
     Returns:
-        The one accessed, the others, and the seconds that waking them took.
+        The disk accessed, the others, and the seconds that their start took.
 
     Raises:
         HostError: the helper refuses, or is not there.
@@ -167,15 +164,15 @@ async def wait_first_access(
 
 
 def to_power_status(answer: PowerResponse) -> PowerStatus:
-    """A drive's word on its power."""
+    """The power mode in an answer of the helper."""
     return PowerStatus(PowerMode(answer.state), answer.commands, answer.stopped)
 
 
 def to_health(answer: HealthResponse) -> HealthReading:
-    """A drive's health; its time is for the caller to say."""
+    """The health in an answer of the helper; the caller dates it."""
     return HealthReading(health_from_json(answer.health), answer.kind, answer.commands)
 
 
 def to_power_features(answer: DriveResponse) -> PowerFeatures:
-    """What a drive can do."""
+    """The power features in an answer of the helper."""
     return PowerFeatures(answer.apm, answer.apm_supported, answer.epc, answer.commands)

@@ -1,7 +1,4 @@
-"""Which disk a word means: people type the id, the kernel's name of today, or the serial number.
-
-Disks: which there are, what they do, what may be ordered of one, and what a drive says.
-"""
+"""The values of the domain: disks, their activity, the actions for one disk, and their results."""
 
 from __future__ import annotations
 
@@ -16,12 +13,12 @@ from powerd.smart.actions import CheckHealth, HealthReading, StartTest
 
 
 def find_disk(disks: Iterable[Disk], name: str) -> Disk | None:
-    """The disk that has this id, device or serial number; None = there is none.
+    """The disk with this id, kernel name or serial number; None = there is none.
 
-    An id is one disk's alone, so it always means that disk, whatever others are called.
+    An id is unique, so it takes precedence over kernel names and serial numbers.
 
     Raises:
-        RefusedError: the word fits several disks: USB bridges may give all of theirs one serial number.
+        RequestRefusedError: several disks match; some USB bridges give all of theirs one serial number.
     """
     candidates = tuple(disks)
     matches = [disk for disk in candidates if disk.id == name]
@@ -30,22 +27,22 @@ def find_disk(disks: Iterable[Disk], name: str) -> Disk | None:
     if len(matches) > 1:
         devices = " or ".join(disk.device for disk in matches)
         raise RequestRefusedError(
-            f'"{name}" may be {devices}; `powerd disks` tells their ids, which are one disk\'s alone'
+            f'"{name}" may be {devices}; `powerd disks` lists their ids, which are unique'
         )
     return matches[0] if matches else None
 
 
 APM_WITHOUT_STANDBY: Final = 128
-"""From this APM level on a drive does not spin down of its own accord (hdparm(8), -B)."""
+"""At this APM level and above a drive does not spin down by itself (hdparm(8), -B)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Mount:
-    """A filesystem on a disk that is mounted, a line of /proc/self/mountinfo (proc_pid_mountinfo(5)).
+    """A mounted filesystem, a line of /proc/self/mountinfo (proc_pid_mountinfo(5)).
 
     Attributes:
-        mount_point: the mount point.
-        fs_type: its type, ``ext4``.
+        mount_point: an absolute path.
+        fs_type: ``ext4``.
         options: of the mount, ``noatime``.
     """
 
@@ -59,29 +56,27 @@ class Disk:
     """A whole disk.
 
     Attributes:
-        id: by which it is known over restarts and other cables.
-        device: the kernel's name of today, ``sda``.
-        device_number: ``MAJOR:MINOR`` of today.
-        model, serial: as udev knows them; "" = unknown.
+        id: the same after a restart and on another port.
+        device: the kernel's name in this boot, ``sda``.
+        device_number: ``MAJOR:MINOR`` in this boot.
+        model, serial: as udev reads them; "" = unknown.
         size: bytes.
         transport: how it is attached: ata, usb, sas, nvme, virtio, mmc, other.
-        rotational: whether it has a spindle; None = nobody says.
-        rpm: rounds a minute; None = unknown.
-        removable: its medium can be taken out.
-        mounts: the filesystems on it, also those above md, LVM or dm-crypt.
-        group: shared by the members of one array, pool or volume group, named as people know it: ``md0``,
-            ``btrfs:photos``, ``zfs:tank``, ``vg0``; None = it stands alone.
-        array: reading from its group takes several members (md, ZFS, btrfs), as a linear volume does not.
-        busy_reason: what goes on in it that is no mere access: ``md0 resync``, ``btrfs:photos scrub``; None =
-            nothing.
+        rotational: whether it is a hard disk; None = unknown.
+        rpm: revolutions per minute; None = unknown.
+        removable: the medium can be removed.
+        mounts: the filesystems on it, including those above md, LVM or dm-crypt.
+        group: common to the members of one array, pool or volume group: ``md0``, ``btrfs:photos``,
+            ``zfs:tank``, ``vg0``; None = the disk is in none.
+        array: a read from its group takes several members (md, ZFS, btrfs; not a linear volume).
+        busy_reason: running maintenance: ``md0 resync``, ``btrfs:photos scrub``; None = none.
         holds_journal: journald writes to it, or to its group.
-        swap_in_use: swap space on it, or on its group, is in use; False also where nobody can tell.
-        ineligible_reason: why powerd leaves it alone; None = it does not. Of USB, journal and swap the
-            configuration decides, not this.
-        runtime_pm: the kernel may suspend it by itself (power/control = auto, and a delay).
-        apm: its APM level as it said when udev last asked, which may have been when it was plugged in; None =
-            off, not supported, or unknown. What it has told powerd since is in its DiskMemory.
-        attached_at: CLOCK_MONOTONIC at which this drive was first seen since it was plugged in.
+        swap_in_use: swap space on it, or on its group, is in use; False if unknown.
+        ineligible_reason: why powerd cannot manage it, whatever the configuration says; None = it can.
+        runtime_pm: the kernel may suspend it by itself (power/control is auto, with a delay).
+        apm: its APM level when udev last read it, possibly at hotplug; None = off, not supported, or unknown.
+            What the drive reported to powerd since is in DiskMemory.
+        attached_at: CLOCK_MONOTONIC at which powerd first saw the drive since it was attached.
     """
 
     id: DiskId
@@ -108,27 +103,27 @@ class Disk:
 
 @dataclass(frozen=True, slots=True)
 class DiskActivity:
-    """What a disk's counters say (Documentation/block/stat.rst), powerd's own commands taken off.
+    """A disk's I/O counters (Documentation/block/stat.rst) without powerd's own commands.
 
     Attributes:
-        last_io_at: CLOCK_MONOTONIC of the look that last found I/O; the first look counts as one.
+        last_io_at: CLOCK_MONOTONIC of the reading that last found I/O; the first reading counts as I/O.
         io_count: reads, writes, discards and flushes since the disk was attached.
-        in_flight: those under way; a disk that spins up has some while ``ios`` stands still.
-        runtime_suspended: the kernel has put the device to sleep (power/runtime_status), or is about to.
-        last_passthrough_at: CLOCK_MONOTONIC of the look that last found commands of others that are no
-            I/O, such as
-            smartctl's or hdparm's, which may wake it; -inf = none has, or they are not counted.
+        in_flight: requests not completed; during a spin-up they wait while ``io_count`` stays the same.
+        runtime_suspended: the kernel has suspended the device (power/runtime_status), or is about to.
+        last_passthrough_at: CLOCK_MONOTONIC of the reading that last found SCSI or ATA commands of other
+            programs (smartctl, hdparm) that are not I/O and may start the drive; None = there was none, or
+            the kernel does not count them.
     """
 
     last_io_at: float
     io_count: int = 0
     in_flight: int = 0
     runtime_suspended: bool = False
-    last_passthrough_at: float = float("-inf")
+    last_passthrough_at: float | None = None
 
 
 class PowerMode(enum.StrEnum):
-    """What a drive says of its spindle when asked (CHECK POWER MODE); unknown is not asleep."""
+    """The power mode that a drive reports (CHECK POWER MODE); UNKNOWN does not count as stopped."""
 
     ACTIVE = "active"
     STANDBY = "standby"
@@ -138,17 +133,17 @@ class PowerMode(enum.StrEnum):
 
     @property
     def is_stopped(self) -> bool:
-        """Whether the spindle stands."""
+        """Whether the drive does not spin."""
         return self in {PowerMode.STANDBY, PowerMode.SLEEPING}
 
 
 SpinDownMethod: TypeAlias = Literal["ata", "scsi"]
-"""A way to stop a spindle: STANDBY IMMEDIATE, or START STOP UNIT."""
+"""The command that stops a drive: ATA STANDBY IMMEDIATE, or SCSI START STOP UNIT."""
 
 
 @dataclass(frozen=True, slots=True)
 class CheckPowerMode:
-    """Ask the drive whether it spins; wakes nothing, and is not asked while the kernel has it suspended."""
+    """Read the power mode, which starts no drive; a runtime-suspended device is not opened."""
 
     disk: DiskId
     irreversible: ClassVar[bool] = False
@@ -156,7 +151,7 @@ class CheckPowerMode:
 
 @dataclass(frozen=True, slots=True)
 class SpinDown:
-    """Stop the spindle until the next access."""
+    """Stop the drive until the next access."""
 
     disk: DiskId
     method: SpinDownMethod
@@ -165,9 +160,9 @@ class SpinDown:
 
 @dataclass(frozen=True, slots=True)
 class SetStandbyTimer:
-    """Set the drive's own standby timer, to a value that it can hold (see timer_for); 0 = none.
+    """Set the drive's own standby timer to a value that encode_timer() yields; 0 = off.
 
-    It is ATA IDLE, which would wake a sleeping disk: only ever for one that spins.
+    The command is ATA IDLE, which starts a stopped drive, so it is sent only to a drive that spins.
     """
 
     disk: DiskId
@@ -177,7 +172,7 @@ class SetStandbyTimer:
 
 @dataclass(frozen=True, slots=True)
 class SetApmLevel:
-    """Set the APM level, 1 to 254, of a disk that spins; see APM_WITHOUT_STANDBY for what that means."""
+    """Set the APM level, 1 to 254, of a drive that spins; below APM_WITHOUT_STANDBY it may stop by itself."""
 
     disk: DiskId
     level: int
@@ -186,7 +181,7 @@ class SetApmLevel:
 
 @dataclass(frozen=True, slots=True)
 class ReadPowerFeatures:
-    """Ask a spinning disk what it can do about power, and how it is set."""
+    """Read the power features and settings of a drive that spins."""
 
     disk: DiskId
     irreversible: ClassVar[bool] = False
@@ -195,18 +190,18 @@ class ReadPowerFeatures:
 DiskAction: TypeAlias = (
     CheckPowerMode | SpinDown | SetStandbyTimer | SetApmLevel | ReadPowerFeatures | CheckHealth | StartTest
 )
-"""Each is about one disk, its ``disk``."""
+"""An action for one disk, its ``disk``."""
 
 
 MAX_WATCHED_DISKS: Final = 100
-"""Disks of a group that is guarded: so many names fit into a request to the helper."""
+"""Disks of a watched group at most; a request to the helper holds no more names."""
 
 
 @dataclass(frozen=True, slots=True)
 class GroupWatch:
-    """Watch the sleeping members of a group; the first access to one wakes all at once.
+    """Watch the stopped members of a group; the first access to one of them starts all at once.
 
-    No order but a standing wish: it is obeyed for as long as decisions say it.
+    It is not an action: the watch lasts as long as each decision contains it.
     """
 
     group: str
@@ -215,13 +210,13 @@ class GroupWatch:
 
 @dataclass(frozen=True, slots=True)
 class PowerStatus:
-    """A drive's word on its power.
+    """The power mode of a drive.
 
     Attributes:
-        mode: as it said.
-        commands: sent to it past the block layer for that; Linux before 5.18 counts them as reads.
-        spin_down_sent: it was told to stand by for this; False = it did so already, or that was not asked
-            for.
+        mode: as the drive reports it.
+        commands: passthrough commands that the request took; Linux before 5.18 counts them as reads.
+        spin_down_sent: the drive got a spin-down command; False = it was stopped already, or the request
+            was another one.
     """
 
     mode: PowerMode
@@ -231,13 +226,14 @@ class PowerStatus:
 
 @dataclass(frozen=True, slots=True)
 class PowerFeatures:
-    """What a drive can do about power.
+    """The power features of a drive.
 
     Attributes:
         apm: its level; None = off, or not supported.
         apm_supported: it has Advanced Power Management.
-        epc_enabled: Extended Power Conditions are on: timers of its own, which may overrule the others.
-        commands: as in Answered.
+        epc_enabled: Extended Power Conditions are on: further timers in the drive, which may overrule the
+            standby timer.
+        commands: as in PowerStatus.
     """
 
     apm: int | None = None
@@ -247,20 +243,20 @@ class PowerFeatures:
 
 
 class FailureCause(enum.StrEnum):
-    """Why an order to a disk was not carried out."""
+    """Why an action for a disk failed."""
 
     BUSY = "busy"
-    """Data waits to be written, a self-test runs, an array is rebuilt: worth asking again in a minute."""
+    """Dirty data, a running self-test or a rebuild; a retry in a minute may succeed."""
     IN_STANDBY = "asleep"
-    """It sleeps, and the order would have woken it."""
+    """The drive is stopped, and the command would have started it."""
     UNRESPONSIVE = "hung"
-    """It did not answer in time, or has still not."""
+    """The drive missed the deadline, or still executes an earlier command."""
     GONE = "gone"
-    """There is no such disk any more."""
+    """The disk is detached."""
     FAILED = "failed"
-    """The drive or its tool refused, or said what nobody understands."""
+    """The drive or the tool refused, or its answer has an unknown format."""
     HELPER_UNAVAILABLE = "unreached"
-    """It was not even asked, which is not its fault: the helper is not there, or its tool not installed."""
+    """The drive got nothing: the helper is not there, or its tool is not installed."""
 
 
 DiskResult: TypeAlias = PowerStatus | PowerFeatures | HealthReading | FailureCause
@@ -268,13 +264,13 @@ DiskResult: TypeAlias = PowerStatus | PowerFeatures | HealthReading | FailureCau
 
 @dataclass(frozen=True, slots=True)
 class GroupSpinUp:
-    """A guarded group was woken.
+    """A watched group was started.
 
     Attributes:
-        first_disk: whose access was the cause.
-        other_disks: those that were woken for it.
+        first_disk: the disk that was accessed.
+        other_disks: those that were started because of it.
         at: CLOCK_MONOTONIC.
-        duration: that waking them took.
+        duration: seconds that the start took.
     """
 
     first_disk: DiskId

@@ -20,16 +20,13 @@ from powerd.disks.model import DiskAction, GroupSpinUp, GroupWatch, find_disk
 from powerd.disks.policy import history
 from powerd.disks.policy.write_safety import may_write, would_wake_disk
 from powerd.disks.source.source import DiskSource
-from powerd.disks.state import DiskMemory, DiskReport, DiskState
+from powerd.disks.state import DiskMemory, DiskReport
 from powerd.linux.ports import DiskEyes
 from powerd.linux.values import HostError
 from powerd.requests.model import RequestRefusedError
 
 _MIN_POLL_DISTANCE: Final = 5.0
 """Seconds: whatever is wished for, no two looks out of turn are closer."""
-_CANNOT_SPIN_DOWN: Final = frozenset(
-    {DiskState.EXCLUDED, DiskState.UNSUPPORTED, DiskState.UNRESPONSIVE, DiskState.SUSPENDED}
-)
 _WATCH_RETRY_AFTER: Final = 300.0
 """Seconds until a guard that failed is tried again; by then the helper is done with what that one began."""
 
@@ -185,7 +182,7 @@ class DiskService:
             raise RequestRefusedError(
                 f'there is no disk "{name}"; `powerd disks` names those that there are', not_found=True
             )
-        if report.state in _CANNOT_SPIN_DOWN:
+        if not report.state.can_spin_down:
             raise RequestRefusedError(f"{report.disk.device} will not stand by: {report.reason}")
         await self._poller.poll(PollDepth.ROUTINE)  # what moved it before this wish is no objection
         group, now = report.disk.group, self._clock.now().mono

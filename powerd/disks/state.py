@@ -1,112 +1,126 @@
-"""What policy makes of disks, and what it has to remember of each."""
+"""The policy's record of each disk: its state, what the drive reported, and what is shown of it.
+
+The states and the events that lead from one to another (``powerd/disks/policy/`` holds the rules):
+
+    UNKNOWN         start, hotplug, resume; the drive does not report its power mode
+    ACTIVE          the drive reports that it spins, or others did I/O
+    SPINNING_DOWN   the drive accepted a spin-down command; the next power mode check confirms it or not
+    STANDBY         the drive reports standby
+    SLEEPING        the drive, or its USB bridge, reports sleep
+    SUSPENDED       the kernel has suspended the device (runtime power management)
+    UNRESPONSIVE    a request to the drive missed its deadline
+    UNSUPPORTED     three spin-downs or power mode checks in a row failed, or a check starts the drive
+    EXCLUDED        shown of a disk that powerd does not manage; no DiskMemory is ever in it
+"""
 
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
-from typing import NamedTuple
+from dataclasses import dataclass, field
+from typing import NamedTuple, Self
 
-from powerd.core.time import Moment
-from powerd.disks.model import Disk, PowerFeatures, SpinDownMethod
+from powerd.core.time import Moment, Reading
+from powerd.disks.model import Disk, DiskActivity, PowerFeatures, SpinDownMethod
 
 
 class DiskState(enum.StrEnum):
-    """What a disk is doing, as far as policy believes it."""
+    """What a disk does, as the policy knows it, with the traits of each state.
 
-    UNKNOWN = "unknown"
-    """Neither the drive nor its counters have said."""
-    ACTIVE = "active"
-    SPINNING_DOWN = "spinning-down"
-    """Told to stand by; the drive has yet to confirm it."""
-    STANDBY = "standby"
-    SLEEPING = "sleeping"
-    """So says the drive, or the bridge before it; only an access wakes it."""
-    SUSPENDED = "suspended"
-    """By the kernel, which owns it."""
-    UNRESPONSIVE = "hung"
-    """It does not answer, and is left alone but for a question now and then."""
-    UNSUPPORTED = "unsupported"
-    """It cannot be made to stand by, or cannot be asked."""
-    EXCLUDED = "excluded"
+    Attributes:
+        is_stopped: the drive does not spin.
+        stops_on_command: the drive is stopped, or about to be, and an access starts it again. The first
+            access to a group starts its members in such a state, and after a resume they return to standby.
+        io_starts: I/O that others did since the last report of the drive means that the drive spins.
+        needs_answer: only an answer of the drive ends the state, so powerd checks the power mode.
+        survives_resume: a resume of the server does not make the state unknown.
+        tolerates_writes: the drive is neither stopped nor about to be stopped by powerd.
+        can_spin_down: a person may request a spin-down.
+    """
 
-    @property
-    def is_stopped(self) -> bool:
-        """Whether its spindle stands, as powerd believes it."""
-        return self in (DiskState.STANDBY, DiskState.SLEEPING, DiskState.SUSPENDED)
+    is_stopped: bool
+    stops_on_command: bool
+    io_starts: bool
+    needs_answer: bool
+    survives_resume: bool
+    tolerates_writes: bool
+    can_spin_down: bool
+
+    def __new__(cls, value: str, traits: str) -> Self:
+        """A state with its traits: one column each, ``x`` for yes and ``-`` for no."""
+        state = str.__new__(cls, value)
+        state._value_ = value
+        columns = [column == "x" for column in traits.split()]
+        state.is_stopped, state.stops_on_command, state.io_starts, state.needs_answer = columns[:4]
+        state.survives_resume, state.tolerates_writes, state.can_spin_down = columns[4:]
+        return state
+
+    # columns:                       stopped  io_starts  survives_resume  can_spin_down
+    #                                   stops_on_command  needs_answer  tolerates_writes
+    UNKNOWN = "unknown", "              -   -   x   -   -   -   x"
+    ACTIVE = "active", "                -   -   -   -   -   x   x"
+    SPINNING_DOWN = "spinning-down", "  -   x   -   x   -   -   x"
+    STANDBY = "standby", "              x   x   x   -   -   -   x"
+    SLEEPING = "sleeping", "            x   x   x   -   -   -   x"
+    SUSPENDED = "suspended", "          x   -   -   -   -   -   -"
+    UNRESPONSIVE = "hung", "            -   -   -   x   x   -   -"
+    UNSUPPORTED = "unsupported", "      -   -   -   -   x   x   -"
+    EXCLUDED = "excluded", "            -   -   -   -   -   x   -"
 
 
 @dataclass(frozen=True, slots=True)
-class DiskMemory:
-    """What is remembered of one disk. Times are CLOCK_MONOTONIC where nothing else is said.
+class SpinDownAttempts:
+    """The spin-down commands to one disk. Times are CLOCK_MONOTONIC.
 
     Attributes:
-        state: the belief of the last decision.
-        since: when it began.
-        attached_at: of the Disk; another one = it has been plugged in again; -inf = known from an earlier
-            run only.
-        resumed_at: of the Memory; another one = the machine has slept.
-        last_result_at: the latest outcome taken into account; -inf = none.
-        mode_confirmed_at: when the drive last told its power; -inf = not since start, resume or hotplug,
-            or since a
-            command that may have woken it.
-        unexpectedly_active_at: when it said that it spins though it should stand still; -inf = it has not.
-            Only a look at its
-            counters that comes later can tell whether an access had woken it.
-        spin_down_sent_at: when the last spin-down was begun that may have stopped it; -inf = never.
-        dry_run_at: when the last one was begun that observe mode only speaks of; -inf = never.
-        attempted_method: by which that was.
-        last_passthrough_at: when a command of others that is no I/O woke it, or may have, and it has yet
-            to say; -inf =
-            none since it last stood still.
-        paused_until: no order before this time.
-        power_checks: questions since the disk last moved, or questions in vain, in a row.
-        failed_spin_downs: spin-downs in vain, in a row; after the last way, it is unsupported.
-        verified_method: the way by which it has verifiably gone down.
-        reason: the sentence behind the state, or behind the last refusal; "" = none.
-        excluded_reason: why it is never asked nor told again, over hotplug and restarts too; "" = it is.
-        power_features: what it can do; None = unknown. It is void after a resume or hotplug, when drives
-            lose their
-            settings, and so are read, timer, ours, timerless and level.
-        features_requested: whether reading that was tried.
-        standby_timer: seconds that its own timer really has; None = not set.
-        timer_set_by_us: a timer runs in it that powerd has set, this run of it or an earlier one.
-        timer_unsupported: its own timer cannot be set.
-        requested_apm: the APM level that was ordered; None = none.
-        setting_error: what was said when the last of these was refused; "" = none was.
-        restore_standby: it stood still when the machine fell asleep, and is to be put back.
-        resume_baseline: (time, ios) of the first look after that wake-up.
-        spin_downs, spin_ups, early_wakes: CLOCK_BOOTTIME of those of the last 24 hours, oldest first.
-        backoff_level: how often its time has been doubled, for bounces.
-        backoff_changed_at: CLOCK_BOOTTIME at which that last changed.
-        last_spin_up: the last spin-up; None = none known of.
+        sent_at: start of the last command that may have reached the drive; None = there was none.
+        method: of that command.
+        failures: failed spin-downs in a row; MAX_ATTEMPTS of them make the disk UNSUPPORTED.
+        verified_method: the method after which the drive reported that it stopped; None = no method yet.
+        dry_run_at: start of the last spin-down that mode "observe" only announced; None = there was none.
     """
 
-    state: DiskState
-    since: Moment
-    attached_at: float = 0.0
-    resumed_at: float | None = None
-    last_result_at: float = float("-inf")
-    mode_confirmed_at: float = float("-inf")
-    unexpectedly_active_at: float = float("-inf")
-    spin_down_sent_at: float = float("-inf")
-    dry_run_at: float = float("-inf")
-    attempted_method: SpinDownMethod = "ata"
-    last_passthrough_at: float = float("-inf")
-    paused_until: float = float("-inf")
-    power_checks: int = 0
-    failed_spin_downs: int = 0
+    sent_at: float | None = None
+    method: SpinDownMethod = "ata"
+    failures: int = 0
     verified_method: SpinDownMethod | None = None
-    reason: str = ""
-    excluded_reason: str = ""
-    power_features: PowerFeatures | None = None
+    dry_run_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DriveSettings:
+    """The power settings in the drive, which it loses with its power: at a resume and at hotplug.
+
+    Attributes:
+        features: as the drive reported them; None = unknown.
+        features_requested: powerd has tried to read them.
+        standby_timer: seconds of the drive's own timer; 0 = off, None = powerd has not set it.
+        timer_set_by_us: a timer runs that this or an earlier process of powerd has set.
+        timer_unsupported: the drive refused the timer.
+        requested_apm: the APM level that powerd requested; None = none.
+        error: message of the last refusal; "" = none.
+    """
+
+    features: PowerFeatures | None = None
     features_requested: bool = False
     standby_timer: int | None = None
     timer_set_by_us: bool = False
     timer_unsupported: bool = False
     requested_apm: int | None = None
-    setting_error: str = ""
-    restore_standby: bool = False
-    resume_baseline: tuple[float, int] | None = None
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SpinCycles:
+    """The starts and stops of one disk within the last 24 hours. Times are CLOCK_BOOTTIME, oldest first.
+
+    Attributes:
+        spin_downs, spin_ups: of the drive, by command or by its own timer.
+        early_wakes: accesses within EARLY_WAKE_WITHIN of a spin-down.
+        backoff_level: how many times early wakes have doubled spin_down_after.
+        backoff_changed_at: the last change of that.
+        last_spin_up: None = unknown.
+    """
+
     spin_downs: tuple[float, ...] = ()
     spin_ups: tuple[float, ...] = ()
     early_wakes: tuple[float, ...] = ()
@@ -115,23 +129,78 @@ class DiskMemory:
     last_spin_up: Moment | None = None
 
 
-class DiskReport(NamedTuple):
-    """One disk, as people are shown it. A tuple, for a frozen dataclass of its size takes 3 us to be made.
+@dataclass(frozen=True, slots=True)
+class RestoreStandby:
+    """A disk was stopped when the server went to sleep, and returns to standby unless it is used.
 
     Attributes:
-        disk: which.
-        state, since: what it does, and since when.
+        baseline: the first reading of its counters after the resume; None = there is none yet.
+    """
+
+    baseline: Reading[DiskActivity] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DiskMemory:
+    """What the policy remembers of one disk between decisions. Times are CLOCK_MONOTONIC.
+
+    Attributes:
+        state: as of the last decision.
+        since: start of the state.
+        attached_at: Disk.attached_at of the drive that the record is about; a different one means hotplug.
+            None = the record comes from the state file.
+        resumed_at: Memory.resumed_at that the record takes into account; a different one means a resume.
+        last_result_at: end of the latest completed action that the record takes into account.
+        mode_confirmed_at: the drive's last report of its power mode; None = none since start, resume,
+            hotplug, or a command of another program that may have started the drive.
+        unexpectedly_active_at: the drive reported that it spins in a state in which it should be stopped;
+            the next reading of its counters tells whether an access started it. None = it has not.
+        last_passthrough_at: a SCSI or ATA command of another program that may have started the stopped
+            drive; None = none since the drive last reported that it is stopped.
+        paused_until: powerd sends nothing before this time; None = no pause.
+        power_checks: power mode checks since the last I/O, or unanswered ones in a row.
+        reason: one clause, why the state holds or why the last action failed; "" = none.
+        excluded_reason: why powerd sends it no command again, also after hotplug and restart; "" = powerd
+            does. Only a reload of the configuration clears it.
+        spin_down, settings, cycles: see their classes.
+        restore: None = the disk does not return to standby by itself.
+    """
+
+    state: DiskState
+    since: Moment
+    attached_at: float | None = 0.0
+    resumed_at: float | None = None
+    last_result_at: float | None = None
+    mode_confirmed_at: float | None = None
+    unexpectedly_active_at: float | None = None
+    last_passthrough_at: float | None = None
+    paused_until: float | None = None
+    power_checks: int = 0
+    reason: str = ""
+    excluded_reason: str = ""
+    spin_down: SpinDownAttempts = field(default_factory=SpinDownAttempts)
+    settings: DriveSettings = field(default_factory=DriveSettings)
+    cycles: SpinCycles = field(default_factory=SpinCycles)
+    restore: RestoreStandby | None = None
+
+
+class DiskReport(NamedTuple):
+    """One disk as users see it. A NamedTuple, because a frozen dataclass of this size takes 3 us to build.
+
+    Attributes:
+        disk: the disk.
+        state, since: its state and the start of that state.
         method: as configured: command, timer or both.
-        spin_down_after: seconds of idleness after which it stands by, bounces reckoned in; 0 = never.
+        spin_down_after: seconds of idleness before it spins down, backoff included; 0 = never.
         idle_since: CLOCK_MONOTONIC, of the disk and its whole group; None = unknown.
-        spin_down_at: CLOCK_MONOTONIC at which it stands by if nothing stirs; None = not in sight.
-        reason: one clause: what it waits for, or why it is left alone; "" = nothing.
+        spin_down_at: CLOCK_MONOTONIC at which it spins down if it stays idle; None = not foreseeable.
+        reason: one clause: what it waits for, or why powerd does not manage it; "" = none.
         spin_ups, spin_downs: within the last 24 hours.
-        verified_method: the way by which it has verifiably gone down; None = none yet.
-        standby_timer: seconds that its own timer really has; None = not set by powerd.
-        apm: its APM level, as it has told powerd since hotplug or resume, else as it has told udev (see Disk
-            for that); None = unknown, off or not supported.
-        last_spin_up: the last spin-up; None = none known of.
+        verified_method: the method that verifiably stopped it; None = none yet.
+        standby_timer: seconds of the drive's own timer; None = powerd has not set it.
+        apm: its APM level as the drive reported it since hotplug or resume, else as udev read it (see Disk);
+            None = unknown, off or not supported.
+        last_spin_up: None = unknown.
     """
 
     disk: Disk

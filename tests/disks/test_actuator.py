@@ -44,22 +44,22 @@ class FakeHelper:
     ("order", "found", "observed"),
     [
         (CheckPowerMode(DISK), PowerStatus(PowerMode.ACTIVE), "it spins"),
-        (CheckPowerMode(DISK), PowerStatus(PowerMode.STANDBY), "it stands by"),
+        (CheckPowerMode(DISK), PowerStatus(PowerMode.STANDBY), "it is in standby"),
         (CheckPowerMode(DISK), PowerStatus(PowerMode.SLEEPING), "it sleeps"),
-        (CheckPowerMode(DISK), PowerStatus(PowerMode.UNKNOWN), "it does not say whether it spins"),
+        (CheckPowerMode(DISK), PowerStatus(PowerMode.UNKNOWN), "it does not report whether it spins"),
         (CheckPowerMode(DISK), PowerStatus(PowerMode.SUSPENDED), "the kernel has suspended it"),
         (
             SpinDown(DISK, "ata"),
             PowerStatus(PowerMode.STANDBY, spin_down_sent=True),
-            "told it to stand by (ATA)",
+            "sent the spin-down command (ATA)",
         ),
-        (SpinDown(DISK, "ata"), PowerStatus(PowerMode.STANDBY), "it stands by already"),
+        (SpinDown(DISK, "ata"), PowerStatus(PowerMode.STANDBY), "it is in standby already"),
         (SpinDown(DISK, "scsi"), PowerStatus(PowerMode.SUSPENDED), "the kernel has suspended it"),
         (SetStandbyTimer(DISK, 1200), PowerStatus(PowerMode.ACTIVE), "set its timer to 20min"),
         (SetStandbyTimer(DISK, 0), PowerStatus(PowerMode.ACTIVE), "switched its timer off"),
         (SetApmLevel(DISK, 127), APM, "set its APM level to 127: APM is 127"),
         (SetApmLevel(DISK, 127), PowerFeatures(apm_supported=True), "set its APM level to 127: APM is off"),
-        (ReadPowerFeatures(DISK), PowerFeatures(), "asked what it can do: no APM"),
+        (ReadPowerFeatures(DISK), PowerFeatures(), "read its power features: no APM"),
     ],
 )
 def test_an_action_is_executed_once_and_its_result_is_reported(
@@ -98,7 +98,7 @@ def test_the_commands_that_an_answer_took_are_counted() -> None:
 @pytest.mark.parametrize(
     ("order", "text"),
     [
-        (CheckPowerMode(DISK), "asked whether it spins"),
+        (CheckPowerMode(DISK), "checked its power mode"),
         (SpinDown(DISK, "ata"), "spun it down"),
         (SetApmLevel(DISK, 200), "set its APM level to 200"),
     ],

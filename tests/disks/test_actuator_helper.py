@@ -128,8 +128,8 @@ def test_without_a_helper_the_disk_is_not_to_blame(tmp_path: Path) -> None:
     assert not isinstance(caught.value, DiskError)
 
 
-def test_what_cannot_even_be_asked_for_fails(tmp_path: Path) -> None:
-    with pytest.raises(DiskError, match=r"^a/b: cannot be asked for: ") as caught:
+def test_an_invalid_request_fails(tmp_path: Path) -> None:
+    with pytest.raises(DiskError, match=r"^a/b: not a valid request: ") as caught:
         asyncio.run(actuator.request_disk_action(CheckPowerMode(DiskId("a/b")), tmp_path / "s"))
     assert caught.value.trouble is FailureCause.FAILED
 

@@ -31,7 +31,7 @@ from powerd.disks.model import (
     SpinDown,
 )
 from powerd.disks.service import DiskService, GroupWatches
-from powerd.disks.state import DiskMemory, DiskReport, DiskState
+from powerd.disks.state import DiskMemory, DiskReport, DiskState, SpinCycles
 from powerd.helper.protocol.deadlines import MOTOR_COMMAND, QUEUE_TIMEOUT
 from powerd.linux.machine import Machine
 from powerd.linux.values import HostError
@@ -170,7 +170,7 @@ class DiskServiceFixture:
     ) -> Decision:
         """A decision on a disk that carries the book."""
         now = self.clock.now()
-        memory = DiskMemory(state, now, spin_downs=_times(downs), spin_ups=_times(ups))
+        memory = DiskMemory(state, now, cycles=SpinCycles(spin_downs=_times(downs), spin_ups=_times(ups)))
         shown = DiskReport(disk(0, mounts=(Mount("/", "ext4"),)), state, now)
         if downs:  # it has just been used
             used = {shown.disk.id: Reading(now.mono, DiskActivity(now.mono))}
@@ -322,7 +322,7 @@ def test_the_history_is_loaded_at_the_next_start(tmp_path: Path) -> None:
     async def read(house: DiskServiceFixture) -> None:
         await asyncio.sleep(0)
         again = DiskServiceFixture(tmp_path / "again", store)
-        assert len(again.disks.memory[house.name].spin_downs) == 3
+        assert len(again.disks.memory[house.name].cycles.spin_downs) == 3
         again.machine.close()
 
     (tmp_path / "again").mkdir()

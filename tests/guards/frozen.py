@@ -274,7 +274,7 @@ def snapshots(add: Add) -> None:
         first = decide(snapshot, memory, options, now)
         add(f"{n}", None, first, now)
         add(f"{n} again", None, decide(snapshot, first.memory, options, now), now)
-        begun = replace(snapshot, in_flight=frozenset(first.actions))
+        begun = replace(snapshot, running_actions=frozenset(first.actions))
         add(f"{n} begun", None, decide(begun, first.memory, options, now), now)
         for name, other in _twists(snapshot, options, now):
             add(f"{n} {name}", None, decide(other, memory, options, now), now)
@@ -363,9 +363,9 @@ def shelves(add: Add) -> None:
         if n % 10 == 9:
             shelf.options = replace(shelf.options, mode="observe")
         if n % 10 == 8:
-            shelf.takes = 0.001
+            shelf.action_duration = 0.001
         recorded(shelf, add, f"{n}")
-        shelf.live(3 * HOUR)
+        shelf.run_until(3 * HOUR)
 
 
 troubles = st.sampled_from([None, None, (FailureCause.FAILED, "no SMART"), (FailureCause.BUSY, "busy")])
@@ -399,7 +399,7 @@ class SleepyShelf(DiskSimulation):
     add: Add
     key: str
 
-    def ask(self) -> Decision:
+    def decide_now(self) -> Decision:
         now = self.now
         facts = make_snapshot({1: silent(now.mono, min(T0 - 50_000, now.mono))}, at=now.mono)
         wall = now.wall.timestamp()
@@ -710,12 +710,15 @@ def disk_weeks(add: Add) -> None:
         ),
         "prods": (
             0.5,
-            [(8.005, lambda nas: nas.prod(0)), (9.005, lambda nas: nas.prod(2))],
+            [
+                (8.005, lambda nas: nas.passthrough_command(0)),
+                (9.005, lambda nas: nas.passthrough_command(2)),
+            ],
             test_disks_week.CONFIG,
         ),
         "polls": (
             0.5,
-            [(8 + minute / 60, lambda nas: nas.poll(0)) for minute in range(60)],
+            [(8 + minute / 60, lambda nas: nas.check_power_mode(0)) for minute in range(60)],
             test_disks_week.CONFIG,
         ),
     }

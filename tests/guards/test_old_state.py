@@ -198,16 +198,29 @@ def test_disks_in_the_same_boot(state: Path) -> None:
     assert list(disks) == [WD0, WD1, WD2]
     first, second, third = disks.values()
     assert first.state is DiskState.UNKNOWN
-    assert first.attached_at == float("-inf")
-    assert first.spin_downs == (420_300.25, 493_100.5, 500_240.0)
-    assert first.spin_ups == (493_200.5, 500_270.5)
-    assert first.early_wakes == (493_200.5, 500_270.5)
-    assert (first.backoff_level, first.backoff_changed_at) == (2, 493_200.5)
-    assert (first.verified_method, first.timer_set_by_us, first.excluded_reason) == ("scsi", True, "")
-    assert (second.spin_downs, second.spin_ups, second.early_wakes, second.backoff_level) == ((), (), (), 0)
-    assert (second.verified_method, second.timer_set_by_us) == (None, False)
+    assert first.attached_at is None
+    assert first.cycles.spin_downs == (420_300.25, 493_100.5, 500_240.0)
+    assert first.cycles.spin_ups == (493_200.5, 500_270.5)
+    assert first.cycles.early_wakes == (493_200.5, 500_270.5)
+    assert (first.cycles.backoff_level, first.cycles.backoff_changed_at) == (2, 493_200.5)
+    assert (first.spin_down.verified_method, first.settings.timer_set_by_us, first.excluded_reason) == (
+        "scsi",
+        True,
+        "",
+    )
+    assert (
+        second.cycles.spin_downs,
+        second.cycles.spin_ups,
+        second.cycles.early_wakes,
+        second.cycles.backoff_level,
+    ) == ((), (), (), 0)
+    assert (second.spin_down.verified_method, second.settings.timer_set_by_us) == (None, False)
     assert second.excluded_reason == "its bridge wakes it at each question"
-    assert (third.spin_downs, third.spin_ups, third.verified_method) == ((), (500_200.5,), "ata")
+    assert (third.cycles.spin_downs, third.cycles.spin_ups, third.spin_down.verified_method) == (
+        (),
+        (500_200.5,),
+        "ata",
+    )
     assert history.serialise(disks) == Storage(state).load("disks")["disks"]  # type: ignore[index] # it is a document
 
 
@@ -216,15 +229,21 @@ def test_disks_in_another_boot(state: Path) -> None:
     clock = Clock(after=900.0, boottime=100_000.0)
     first = history.restore(Storage(state).load("disks"), OTHER_BOOT, clock.now())[DiskId(WD0)]
     off = 100_000.0 - 500_300.5
-    assert first.spin_downs == pytest.approx((420_300.25 + off, 493_100.5 + off, 500_240.0 + off))
-    assert first.spin_ups == first.early_wakes == pytest.approx((493_200.5 + off, 500_270.5 + off))
-    assert (first.backoff_level, first.verified_method, first.timer_set_by_us) == (2, "scsi", False)
-    assert first.backoff_changed_at == pytest.approx(493_200.5 + off)
+    assert first.cycles.spin_downs == pytest.approx((420_300.25 + off, 493_100.5 + off, 500_240.0 + off))
+    assert (
+        first.cycles.spin_ups == first.cycles.early_wakes == pytest.approx((493_200.5 + off, 500_270.5 + off))
+    )
+    assert (first.cycles.backoff_level, first.spin_down.verified_method, first.settings.timer_set_by_us) == (
+        2,
+        "scsi",
+        False,
+    )
+    assert first.cycles.backoff_changed_at == pytest.approx(493_200.5 + off)
 
 
 def test_a_timer_of_powerd_has_gone_after_a_sleep_of_the_machine(state: Path) -> None:
     now = replace(Clock(after=900.0).now(), slept=100_500.0)
-    assert not history.restore(Storage(state).load("disks"), BOOT, now)[DiskId(WD0)].timer_set_by_us
+    assert not history.restore(Storage(state).load("disks"), BOOT, now)[DiskId(WD0)].settings.timer_set_by_us
 
 
 # --- Health ---

@@ -189,7 +189,7 @@ def test_in_observe_mode_a_week_passes_without_a_command(tmp_path: Path) -> None
     assert [each.log for each in nas.drives.values()] == [[], [], [], []]
     assert nas.guard_requests == []
     waits = {report.reason for report in statuses[-1].decision.disks if report.disk.ineligible_reason is None}
-    assert waits == {"would have been told to stand by, were this not observe mode"}
+    assert waits == {'would have been spun down, but the mode is "observe"'}
 
 
 SWAPS = "Filename\tType\tSize\tUsed\tPriority\n/dev/sdd\tpartition\t1048572\t{}\t-2\n"

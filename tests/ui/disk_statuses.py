@@ -57,7 +57,9 @@ def excluded(device: str, why: str, model: str = "", size: int = TERABYTE) -> Di
 
 
 def unresponsive(device: str = "sdc") -> DiskReport:
-    why = "does not answer, and is asked again ever later, at last every hour: hdparm did not end within 10 s"
+    why = (
+        "does not answer; powerd checks it at growing intervals of up to 1 h: hdparm did not end within 10 s"
+    )
     return DiskReport(disk(device), DiskState.UNRESPONSIVE, at(-60), spin_down_after=1200.0, reason=why)
 
 
@@ -84,7 +86,7 @@ def similar_disks(count: int) -> Status:
         Reason(name, "waits for 20min of idleness", at(60 * n - 600), blocks_sleep=False)
         for n, name in enumerate(idle)
     ]
-    reasons.append(Reason(used, "is told to stand by", at(-60), blocks_sleep=False))
+    reasons.append(Reason(used, "is being spun down", at(-60), blocks_sleep=False))
     return replace(given, decision=replace(given.decision, reasons=tuple(reasons)))
 
 

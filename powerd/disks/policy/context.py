@@ -1,4 +1,4 @@
-"""One disk and all that its next step depends on, and that step: the values between the rules."""
+"""What the rules for one disk get and give: its context, and the next action that follows from it."""
 
 from __future__ import annotations
 
@@ -12,19 +12,18 @@ from powerd.disks.state import DiskMemory
 
 
 class DiskContext(NamedTuple):
-    """One disk and all that its next step depends on.
+    """One disk and everything that its next action depends on.
 
     Attributes:
-        disk, memory, plan, reading: its own.
-        unmanaged_reason: why powerd has nothing to do with it; None = it has.
-        spin_down_after: seconds of idleness after which it stands by, those of its group and bounces
-            reckoned in.
-        idle_since: CLOCK_MONOTONIC of the last use of any of its group, as in GroupIdleness; None = unknown.
-        busy_reason: what keeps its whole group up, one clause; None = nothing.
-        action_running: an order to it is.
-        standby_requested_at: CLOCK_MONOTONIC at which a person wished it to stand by; None = nobody has.
-        enforcing: the mode is enforce.
+        disk, memory, plan, reading: of this disk; ``plan`` is its part of the configuration.
+        unmanaged_reason: why powerd does not manage it; None = powerd does.
+        spin_down_after: seconds of idleness, of its whole group and with backoff.
+        idle_since: CLOCK_MONOTONIC of the last use of its group, see GroupIdleness; None = unknown.
+        busy_reason: maintenance that keeps its group spinning, one clause; None = none.
+        action_running: an action for it is running.
+        enforcing: the mode is "enforce".
         now: the present moment.
+        standby_requested_at: CLOCK_MONOTONIC of a person's request; None = there is none.
     """
 
     disk: Disk
@@ -42,16 +41,16 @@ class DiskContext(NamedTuple):
 
 
 class NextAction(NamedTuple):
-    """What follows for it.
+    """What follows for one disk.
 
     Attributes:
-        reason: one clause: what it waits for, or why it is left alone; "" = nothing.
-        action: to be given now.
-        at: CLOCK_MONOTONIC at which it stands by if nothing stirs; None = not in sight.
-        decide_again_at: CLOCK_MONOTONIC by which to ask again.
-        poll_at: CLOCK_MONOTONIC by which its counters are wanted afresh.
-        unmanaged: powerd has nothing to do with it.
-        unknown_since: CLOCK_MONOTONIC since which nobody knows whether it spins; None = somebody does.
+        reason: one clause: what the disk waits for, or why powerd does not manage it; "" = none.
+        action: to be executed now.
+        spin_down_at: CLOCK_MONOTONIC at which the disk spins down if it stays idle; None = not foreseeable.
+        decide_again_at: CLOCK_MONOTONIC of the next decision that the disk needs.
+        poll_at: CLOCK_MONOTONIC at which the disk needs a new reading of its counters.
+        unmanaged: powerd does not manage the disk.
+        unknown_since: CLOCK_MONOTONIC since which it is unknown whether the drive spins; None = it is known.
     """
 
     reason: str = ""

@@ -1,10 +1,9 @@
-"""Who shares idleness with whom, and which groups are to be woken as a whole."""
+"""Which disks share idleness, and which groups start as a whole at the first access."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Final
 
 from powerd.config.options import DiskOptions, DiskSettings
 from powerd.core.snapshot import Snapshot
@@ -12,28 +11,33 @@ from powerd.core.time import Reading
 from powerd.disks.ata_standby_timer import MAX_TIMER_SECONDS
 from powerd.disks.disk_id import DiskId
 from powerd.disks.model import MAX_WATCHED_DISKS, Disk, GroupWatch
-from powerd.disks.policy.limits import NEVER
-from powerd.disks.state import DiskMemory, DiskState
-
-_STOPPED_STATES: Final = (DiskState.SPINNING_DOWN, DiskState.STANDBY, DiskState.SLEEPING)
+from powerd.disks.policy.limits import is_after, later_of
+from powerd.disks.state import DiskMemory
 
 
 @dataclass(slots=True)
 class GroupIdleness:
-    """What the members of a group share, or a disk that stands alone has to itself.
+    """What the members of a group share; a disk without a group is a group of its own.
 
     Attributes:
-        members: those that powerd has to do with.
-        spin_down_after: seconds of idleness that all want, bounces reckoned in.
-        idle_since: CLOCK_MONOTONIC of the last I/O to any, or of the command that woke it without any;
-            None = of one of them nobody knows.
-        busy_reason: what goes on in any; None = nothing.
+        members: those that powerd manages.
+        spin_down_after: the longest of the members, in seconds, backoff included.
+        last_use_at: CLOCK_MONOTONIC of the last I/O to a member, or of the command that started it without
+            I/O; a resume counts as a use. None = none is known.
+        all_readable: the counters of each member have been read.
+        busy_reason: maintenance of a member's array or filesystem; None = none.
     """
 
     members: list[Disk] = field(default_factory=list)
     spin_down_after: float = 0.0
-    idle_since: float | None = None
+    last_use_at: float | None = None
+    all_readable: bool = True
     busy_reason: str | None = None
+
+    @property
+    def idle_since(self) -> float | None:
+        """CLOCK_MONOTONIC of the last use; None = unknown, because the counters of a member are."""
+        return self.last_use_at if self.all_readable else None
 
 
 def idleness_by_group(
@@ -42,44 +46,44 @@ def idleness_by_group(
     plans: Mapping[DiskId, tuple[DiskSettings, str | None]],
     resumed_at: float | None,
 ) -> dict[str, GroupIdleness]:
-    """Who shares idleness, by the group's name, or the disk's own where it has none.
+    """The idleness of each group, by the name of the group, or of the disk if it has none.
 
-    A member that is left alone, on USB or with the journal on it, is used like the others; one without a
-    spindle is not waited for.
+    Use of a member that powerd does not manage (on USB, with the journal) counts. A member that is not a
+    hard disk does not.
 
     Args:
-        snapshot: all that is known.
+        snapshot: the facts.
         memory_by_disk: of each disk.
-        plans: of each disk, and why powerd has nothing to do with it.
-        resumed_at: CLOCK_MONOTONIC of the machine's last wake-up, which counts as use of every disk.
+        plans: of each disk its settings, and why powerd does not manage it.
+        resumed_at: CLOCK_MONOTONIC of the server's last resume.
     """
-    shared_by_group: dict[str, GroupIdleness] = {}
-    idle_since_resume = -NEVER if resumed_at is None else resumed_at
+    by_group: dict[str, GroupIdleness] = {}
     for name, disk in snapshot.disks.items():
         if disk.ineligible_reason is not None:
             continue
         key = disk.group or name
-        shared = shared_by_group.get(key)
-        if shared is None:
-            shared = shared_by_group[key] = GroupIdleness(idle_since=idle_since_resume)
+        group = by_group.get(key)
+        if group is None:
+            group = by_group[key] = GroupIdleness(last_use_at=resumed_at)
         memory, (plan, unmanaged_reason) = memory_by_disk[name], plans[name]
         if unmanaged_reason is None:
-            shared.members.append(disk)
-            after = (
-                _with_backoff(plan, memory.backoff_level) if memory.backoff_level else plan.spin_down_after
-            )
-            shared.spin_down_after = max(shared.spin_down_after, after)
-        shared.busy_reason = shared.busy_reason or disk.busy_reason
-        reading, since = snapshot.activity.get(name), shared.idle_since
+            group.members.append(disk)
+            level = memory.cycles.backoff_level
+            after = _with_backoff(plan, level) if level else plan.spin_down_after
+            group.spin_down_after = max(group.spin_down_after, after)
+        group.busy_reason = group.busy_reason or disk.busy_reason
+        reading = snapshot.activity.get(name)
         if not isinstance(reading, Reading):
-            shared.idle_since = None
-        elif since is not None and (reading.value.last_io_at > since or memory.last_passthrough_at > since):
-            shared.idle_since = max(reading.value.last_io_at, memory.last_passthrough_at)
-    return shared_by_group
+            group.all_readable = False
+        else:
+            used_at = later_of(reading.value.last_io_at, memory.last_passthrough_at)
+            if is_after(used_at, group.last_use_at):
+                group.last_use_at = used_at
+    return by_group
 
 
 def _with_backoff(plan: DiskSettings, doublings: int) -> float:
-    """Seconds of idleness, doubled for bounces; a drive's own timer takes no more than LONGEST."""
+    """spin_down_after, doubled ``doublings`` times; a drive's own timer takes MAX_TIMER_SECONDS at most."""
     after = plan.spin_down_after * (1 << doublings)
     return after if plan.method != "timer" else min(after, max(plan.spin_down_after, MAX_TIMER_SECONDS))
 
@@ -87,9 +91,9 @@ def _with_backoff(plan: DiskSettings, doublings: int) -> float:
 def group_watches(
     groups: Mapping[str, GroupIdleness], memory_by_disk: Mapping[DiskId, DiskMemory], options: DiskOptions
 ) -> Iterator[GroupWatch]:
-    """Members of a group that stand still, or are about to, and that the first access to one is to wake.
+    """The stopped members of each group that the first access to one of them starts all at once.
 
-    One that goes on spinning, or hangs, is no reason to have the others wake one after the other.
+    A member that spins or does not respond does not keep the others from starting together.
     """
     if options.wake_group == "never":
         return
@@ -97,6 +101,6 @@ def group_watches(
         members = shared.members
         if not members[1:] or (options.wake_group != "all" and not all(disk.array for disk in members)):
             continue
-        stopped = tuple([disk.id for disk in members if memory_by_disk[disk.id].state in _STOPPED_STATES])
+        stopped = tuple([disk.id for disk in members if memory_by_disk[disk.id].state.stops_on_command])
         if 1 < len(stopped) <= MAX_WATCHED_DISKS:
             yield GroupWatch(group, stopped)

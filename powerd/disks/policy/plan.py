@@ -16,7 +16,7 @@ from powerd.disks.disk_id import DiskId
 from powerd.disks.model import DiskAction, GroupWatch
 from powerd.disks.policy.context import DiskContext, NextAction
 from powerd.disks.policy.groups import GroupIdleness, group_watches, idleness_by_group
-from powerd.disks.policy.limits import DAY, NEVER, boottime
+from powerd.disks.policy.limits import DAY, NEVER, boottime, is_after
 from powerd.disks.policy.next_action import find_unmanaged_reason, next_action
 from powerd.disks.policy.observations import is_unchanged, update_disk
 from powerd.disks.policy.report import build_report, remarks
@@ -119,10 +119,10 @@ def update_memory(snapshot: Snapshot, memory: Memory, now: Moment) -> Mapping[Di
     new_actions: dict[DiskId, list[CompletedAction]] = {}
     for (_, name), completed_action in snapshot.completed_disk_actions.items():
         tracked = memory.disks.get(name)
-        if tracked is None or completed_action.ended_at > tracked.last_result_at:
+        if tracked is None or is_after(completed_action.ended_at, tracked.last_result_at):
             new_actions.setdefault(name, []).append(completed_action)
     memory_by_disk = dict(memory.disks)
-    epoch = memory.resumed_at, boottime(now) - DAY
+    day_start = boottime(now) - DAY
     for name, disk in snapshot.disks.items():
         previous = memory_by_disk.get(name)
         before, reading = memory.last_activity.get(name), snapshot.activity.get(name)
@@ -131,7 +131,9 @@ def update_memory(snapshot: Snapshot, memory: Memory, now: Moment) -> Mapping[Di
         elif (
             name not in new_actions
             and not snapshot.group_spin_ups
-            and is_unchanged(previous, disk, before, reading, epoch)
+            and is_unchanged(
+                previous, disk, before, reading, resumed_at=memory.resumed_at, day_start=day_start
+            )
         ):
             continue
         memory_by_disk[name] = update_disk(

@@ -1,4 +1,4 @@
-"""One disk as people are shown it, and what they should know of it."""
+"""The report on one disk that users see, and the remarks on it."""
 
 from __future__ import annotations
 
@@ -10,40 +10,42 @@ from powerd.core.reasons import UndatedReason
 from powerd.core.time import Reading
 from powerd.disks.model import APM_WITHOUT_STANDBY, Disk
 from powerd.disks.policy.context import DiskContext, NextAction
-from powerd.disks.policy.limits import EARLY_WAKE_WITHIN, EARLY_WAKES_PER_BACKOFF, NEVER, moment_at
+from powerd.disks.policy.limits import EARLY_WAKE_WITHIN, EARLY_WAKES_PER_BACKOFF, moment_at
 from powerd.disks.state import DiskReport, DiskState
 
 _PASSTHROUGH: Final = (
-    "was woken by a command that is no I/O, such as smartctl's without --nocheck=standby; powerd check names "
-    "programs that send such"
+    "was started by a command that is not I/O, such as smartctl without --nocheck=standby; powerd check "
+    "names programs that send such commands"
 )
 _SHORT_SPIN_DOWN_AFTER: Final = 300.0
-"""Seconds: who spins down after less will spend more on starts than it saves."""
+"""Seconds; with a shorter spin_down_after the starts take more energy than the standby saves."""
 
 _EPC: Final = (
-    "has power conditions of its own (EPC), so it may stop sooner than it is told to; "
+    "has power conditions of its own (EPC), so it may stop sooner than configured; "
     "openSeaChest_PowerControl --showEPCSettings shows their timers"
 )
 _TIMER_AND_EPC: Final = (
-    'has power conditions of its own (EPC), which may overrule its timer; take method = "both", and see '
+    'has power conditions of its own (EPC), which may overrule its timer; set method = "both", and see '
     "openSeaChest_PowerControl --showEPCSettings"
 )
 _JOURNAL: Final = (
-    "holds the journal, whose lines wake it: Storage=volatile (journald.conf(5)) keeps it in memory"
+    "holds the journal, and each of its lines starts the disk: Storage=volatile (journald.conf(5)) keeps it "
+    "in memory"
 )
-_SWAPPING: Final = "holds swap space in use, so swapping wakes the disk: take an SSD or zram"
+_SWAPPING: Final = "holds swap space in use, so swapping starts the disk: move it to an SSD or zram"
 _SWAP: Final = (
-    "has swap space on it; if that is in use (swapon --show), swapping wakes the disk: take an SSD or zram"
+    "has swap space on it; while that is in use (swapon --show), swapping starts the disk: move it to an SSD "
+    "or zram"
 )
 
 
 def build_report(context: DiskContext, next_action: NextAction) -> DiskReport:
-    """What every face shows of one disk."""
+    """What every user interface shows of one disk."""
     memory = context.memory
     state, since = DiskState.EXCLUDED if next_action.unmanaged else memory.state, memory.since
     if next_action.unknown_since is not None:
         state, since = DiskState.UNKNOWN, moment_at(context.now, next_action.unknown_since)
-    return DiskReport(  # by position: by name it takes 1.0 us instead of 0.4, and there may be a thousand
+    return DiskReport(  # by position: 0.4 us; by name: 1.0 us, for each of up to a thousand disks
         context.disk,
         state,
         since,
@@ -52,36 +54,36 @@ def build_report(context: DiskContext, next_action: NextAction) -> DiskReport:
         context.idle_since,
         next_action.spin_down_at,
         next_action.reason,
-        len(memory.spin_ups),
-        len(memory.spin_downs),
-        memory.verified_method,
-        memory.standby_timer,
+        len(memory.cycles.spin_ups),
+        len(memory.cycles.spin_downs),
+        memory.spin_down.verified_method,
+        memory.settings.standby_timer,
         _apm_level(context),
-        memory.last_spin_up,
+        memory.cycles.last_spin_up,
     )
 
 
 def remarks(context: DiskContext, next_action: NextAction) -> Iterator[UndatedReason]:
-    """What holds nothing up, and a person should know all the same."""
+    """What a person should know about the disk; none of it blocks the sleep of the server."""
     if next_action.unmanaged:
         return
     name, memory, plan = context.disk.id, context.memory, context.plan
     if next_action.reason:
         yield UndatedReason(name, next_action.reason, blocks_sleep=False)
-    spin_down_after, features = plan.spin_down_after, memory.power_features
-    if memory.backoff_level and spin_down_after:
+    spin_down_after, features = plan.spin_down_after, memory.settings.features
+    if memory.cycles.backoff_level and spin_down_after:
         yield UndatedReason(
             name,
-            f"was woken {EARLY_WAKES_PER_BACKOFF} times within "
-            f"{format_duration(EARLY_WAKE_WITHIN)} of a spin-down, so it stands by after "
+            f"was used {EARLY_WAKES_PER_BACKOFF} times within "
+            f"{format_duration(EARLY_WAKE_WITHIN)} of a spin-down, so it spins down after "
             f"{format_duration(context.spin_down_after)} instead of {format_duration(spin_down_after)}",
             blocks_sleep=False,
         )
     if 0 < spin_down_after < _SHORT_SPIN_DOWN_AFTER:
         yield UndatedReason(
             name,
-            f"spin_down_after is shorter than {format_duration(_SHORT_SPIN_DOWN_AFTER)}: starting "
-            "it takes more than it saves",
+            f"spin_down_after is shorter than {format_duration(_SHORT_SPIN_DOWN_AFTER)}: its "
+            "starts take more energy than the standby saves",
             blocks_sleep=False,
         )
     if features is not None and features.epc_enabled:
@@ -89,7 +91,7 @@ def remarks(context: DiskContext, next_action: NextAction) -> Iterator[UndatedRe
     if spin_down_after and (context.disk.mounts or context.disk.holds_journal or context.disk.swap_in_use):
         yield from _wake_cause_remarks(context.disk)
     if (
-        memory.last_passthrough_at > -NEVER
+        memory.last_passthrough_at is not None
         and memory.state is DiskState.ACTIVE
         and not _used_since(context, memory.last_passthrough_at)
     ):
@@ -100,7 +102,7 @@ def remarks(context: DiskContext, next_action: NextAction) -> Iterator[UndatedRe
 
 
 def _wake_cause_remarks(disk: Disk) -> Iterator[UndatedReason]:
-    """What wakes a disk that is to stand by all the same."""
+    """What starts the disk soon after each spin-down."""
     if disk.holds_journal:
         yield UndatedReason(disk.id, _JOURNAL, blocks_sleep=False)
     if disk.swap_in_use:
@@ -114,30 +116,32 @@ def _used_since(context: DiskContext, since: float) -> bool:
 
 
 def _apm_level(context: DiskContext) -> int | None:
-    """Its APM level, by its own word if powerd has that, else by what udev has heard."""
-    features = context.memory.power_features
+    """The APM level that the drive reported to powerd, else the one that it reported to udev."""
+    features = context.memory.settings.features
     return context.disk.apm if features is None else features.apm
 
 
 def _apm_remarks(context: DiskContext, level: int | None) -> Iterator[UndatedReason]:
-    """A level that cannot be set, and one at which it stops when it likes to though no rule says so."""
+    """An APM level that cannot be set, and one at which the drive may spin down although no rule sets it."""
     name, memory, wanted = context.disk.id, context.memory, context.plan.apm
-    if wanted is not None and memory.power_features is not None:
-        if not memory.power_features.apm_supported:
+    if wanted is not None and memory.settings.features is not None:
+        if not memory.settings.features.apm_supported:
             yield UndatedReason(
-                name, f"has no APM, so that its level cannot be set to {wanted}; drop apm", blocks_sleep=False
+                name,
+                f"has no APM, so its level cannot be set to {wanted}; remove apm from its rule",
+                blocks_sleep=False,
             )
-        elif memory.requested_apm == wanted:
+        elif memory.settings.requested_apm == wanted:
             yield UndatedReason(
-                name, f"its APM level cannot be set to {wanted}: {memory.setting_error}", blocks_sleep=False
+                name, f"its APM level cannot be set to {wanted}: {memory.settings.error}", blocks_sleep=False
             )
     if level is not None and level < APM_WITHOUT_STANDBY:
-        cause = "which no rule asks for" if wanted is None else f"not at {wanted} as its rule says"
+        cause = "which no rule sets" if wanted is None else f"not at {wanted} as its rule says"
         remedy = "set apm = 254 in a [[disks.rule]]" if wanted is None else 'mode = "enforce" sets it'
         remedy = f"; {remedy}" if wanted is None or not context.enforcing else ""
         yield UndatedReason(
             name,
-            f"is at APM level {level}, {cause}: below {APM_WITHOUT_STANDBY} it may spin down when it likes "
-            f"to{remedy}",
+            f"is at APM level {level}, {cause}: below {APM_WITHOUT_STANDBY} it may spin down by "
+            f"itself{remedy}",
             blocks_sleep=False,
         )

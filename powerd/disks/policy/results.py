@@ -1,4 +1,4 @@
-"""What the outcome of an order says about its disk."""
+"""What the result of an action tells about its disk."""
 
 from __future__ import annotations
 
@@ -24,240 +24,192 @@ from powerd.disks.policy.limits import (
     MAX_ATTEMPTS,
     MAX_UNRESPONSIVE_DOUBLINGS,
     MAX_UNRESPONSIVE_PAUSE,
-    NEVER,
     RETRY_AFTER,
     VERIFY_AFTER,
-    boottime,
-    mark_spun_up,
+    is_after,
+    later_of,
     moment_at,
+)
+from powerd.disks.policy.transitions import (
+    count_spin_down,
+    invalidate_power_mode,
+    mark_spun_up,
+    mark_unknown,
+    spin_down_failed,
     with_state,
 )
 from powerd.disks.state import DiskMemory, DiskState
 from powerd.smart.actions import CheckHealth, StartTest
 
-_STILL_SPINS: Final = "it still spun after it was told to stand by"
-_NO_POWER_MODE: Final = "it does not say whether it spins"
-_WOKEN_BY_CHECK: Final = "its bridge wakes it at each question"
+_STILL_SPINS: Final = "it still spins after the spin-down command"
+_NO_POWER_MODE: Final = "it does not report whether it spins"
+_STARTED_BY_CHECK: Final = "its USB bridge starts it at each power mode check"
 _MAYBE_SENT: Final = frozenset({FailureCause.GONE, FailureCause.UNRESPONSIVE, FailureCause.FAILED})
-"""An order that came to one of these may have reached the drive."""
+"""Failures of a command that may have reached the drive."""
 
 
-def apply_result(  # noqa: PLR0911 - one row for each kind of outcome
-    memory: DiskMemory, completed_action: CompletedAction, last_io_at: float, now: Moment
+def apply_result(  # noqa: PLR0911 - one branch for each kind of result
+    memory: DiskMemory, completed: CompletedAction, last_io_at: float | None, now: Moment
 ) -> DiskMemory:
-    """Memory with one outcome taken into account.
+    """``memory`` with one result taken into account.
 
     Args:
-        memory: before it.
-        completed_action: of an order to this disk.
-        last_io_at: CLOCK_MONOTONIC of its last I/O; -inf = unknown.
+        memory: before the result.
+        completed: an action for this disk, and its result.
+        last_io_at: CLOCK_MONOTONIC of the disk's last I/O; None = unknown.
         now: the present moment.
     """
-    when = moment_at(now, completed_action.ended_at)
-    memory = replace(memory, last_result_at=completed_action.ended_at)
-    if not completed_action.ok:
-        return _apply_failure(memory, completed_action, when)
-    match completed_action.action, completed_action.answer:
+    when = moment_at(now, completed.ended_at)
+    memory = replace(memory, last_result_at=completed.ended_at)
+    if not completed.ok:
+        return _apply_failure(memory, completed, when)
+    settings, sent_at = memory.settings, completed.started_at
+    match completed.action, completed.answer:
         case SpinDown(), None:
-            return replace(memory, dry_run_at=completed_action.started_at)
-        case SpinDown(method=how), PowerStatus(spin_down_sent=True):
-            return _spin_down_accepted(
-                replace(memory, spin_down_sent_at=completed_action.started_at, attempted_method=how), when
-            )
-        case SpinDown() | CheckPowerMode(), PowerStatus(
-            mode=power
-        ):  # one that slept already was told nothing
-            return _apply_power_mode(memory, power, last_io_at, when)
-        case SetStandbyTimer() as timer, PowerStatus():
-            timer_set_by_us = timer.seconds > 0
-            return replace(
-                memory,
-                standby_timer=timer.seconds,
-                timer_set_by_us=timer_set_by_us,
-                mode_confirmed_at=completed_action.ended_at,
-                paused_until=-NEVER,
-            )
-        case SetApmLevel() as apm, PowerFeatures() as features:
-            return replace(
-                memory,
-                power_features=features,
-                requested_apm=apm.level,
-                mode_confirmed_at=completed_action.ended_at,
-            )
+            return replace(memory, spin_down=replace(memory.spin_down, dry_run_at=sent_at))
+        case SpinDown(method=method), PowerStatus(spin_down_sent=True):
+            attempts = replace(memory.spin_down, sent_at=sent_at, method=method)
+            return _apply_accepted_spin_down(replace(memory, spin_down=attempts), when)
+        case SpinDown() | CheckPowerMode(), PowerStatus(mode=mode):  # a stopped drive got no command
+            return _apply_power_mode(memory, mode, last_io_at, when)
+        case SetStandbyTimer(seconds=seconds), PowerStatus():
+            settings = replace(settings, standby_timer=seconds, timer_set_by_us=seconds > 0)
+            memory = replace(memory, paused_until=None)
+        case SetApmLevel(level=level), PowerFeatures() as features:
+            settings = replace(settings, features=features, requested_apm=level)
         case ReadPowerFeatures(), PowerFeatures() as features:
-            return replace(
-                memory,
-                power_features=features,
-                features_requested=True,
-                mode_confirmed_at=completed_action.ended_at,
-            )
+            settings = replace(settings, features=features, features_requested=True)
         case CheckHealth(may_wake=True), _:
-            return _invalidate_power_mode(memory)
+            return invalidate_power_mode(memory)
         case _:
             return memory
+    return replace(memory, settings=settings, mode_confirmed_at=completed.ended_at)
 
 
-def _spin_down_accepted(memory: DiskMemory, when: Moment) -> DiskMemory:
-    """It accepted to stand by, and is to be asked whether it does."""
-    memory = replace(
-        memory, spin_downs=(*memory.spin_downs, boottime(when)), paused_until=when.mono + VERIFY_AFTER
-    )
+def _apply_accepted_spin_down(memory: DiskMemory, when: Moment) -> DiskMemory:
+    """The drive accepted the command; a power mode check after VERIFY_AFTER confirms that it stopped."""
+    memory = replace(count_spin_down(memory, when), paused_until=when.mono + VERIFY_AFTER)
     return with_state(memory, DiskState.SPINNING_DOWN, when)
 
 
-def _apply_power_mode(  # noqa: PLR0911 - a ladder: what it was decides what the answer means
-    memory: DiskMemory, mode: PowerMode, last_io_at: float, when: Moment
+def _apply_power_mode(  # noqa: PLR0911 - the state before decides what the answer means
+    memory: DiskMemory, mode: PowerMode, last_io_at: float | None, when: Moment
 ) -> DiskMemory:
-    """The drive's own word on its power."""
-    before, last = memory, memory.mode_confirmed_at
-    checks = before.power_checks + 1 if last >= last_io_at else 1
-    memory = replace(memory, mode_confirmed_at=when.mono, paused_until=-NEVER)
+    """The drive has reported its power mode."""
+    before, confirmed_at = memory, memory.mode_confirmed_at
+    checks = 1 if is_after(last_io_at, confirmed_at) else before.power_checks + 1
+    memory = replace(memory, mode_confirmed_at=when.mono, paused_until=None)
     if mode.is_stopped:
-        return _confirm_stopped(before, memory, mode, when)
+        return _apply_stopped(before, memory, mode, when)
     if mode is PowerMode.SUSPENDED:
         return with_state(memory, DiskState.SUSPENDED, when)
-    if (
-        mode is PowerMode.UNKNOWN
-        and before.state is DiskState.SPINNING_DOWN
-        and last_io_at <= before.spin_down_sent_at
-    ):
-        return _spin_down_failed(memory, DiskState.UNKNOWN, _NO_POWER_MODE, when)
+    spinning_down = before.state is DiskState.SPINNING_DOWN
+    if mode is PowerMode.UNKNOWN and spinning_down and not is_after(last_io_at, before.spin_down.sent_at):
+        return spin_down_failed(memory, DiskState.UNKNOWN, _NO_POWER_MODE, when)
     if mode is PowerMode.UNKNOWN:
         return replace(with_state(memory, DiskState.UNKNOWN, when, _NO_POWER_MODE), power_checks=checks)
-    if before.state is DiskState.SPINNING_DOWN or (before.state is DiskState.SLEEPING and last > -NEVER):
+    if spinning_down or (before.state is DiskState.SLEEPING and confirmed_at is not None):
         return replace(memory, unexpectedly_active_at=when.mono)
     if before.state.is_stopped:
-        return mark_spun_up(
-            memory,
-            moment_at(when, before.last_passthrough_at) if before.last_passthrough_at > -NEVER else when,
-        )
-    if before.restore_standby and before.state is DiskState.UNKNOWN:  # woken by the machine's own wake-up
-        return replace(mark_spun_up(memory, when, by_use=False), restore_standby=True)
+        started_at = before.last_passthrough_at
+        return mark_spun_up(memory, when if started_at is None else moment_at(when, started_at))
+    if before.restore is not None and before.state is DiskState.UNKNOWN:  # the resume started the drive
+        return replace(mark_spun_up(memory, when, by_use=False), restore=before.restore)
     if before.state is not DiskState.ACTIVE:
         return with_state(memory, DiskState.ACTIVE, when)
-    return replace(
-        memory, power_checks=checks if memory.standby_timer else 1
-    )  # its own timer has had no effect
+    return replace(memory, power_checks=checks if memory.settings.standby_timer else 1)
 
 
-def _confirm_stopped(before: DiskMemory, memory: DiskMemory, mode: PowerMode, when: Moment) -> DiskMemory:
-    """It stands by: told to, by its own timer, or since nobody knows when."""
-    memory = replace(memory, restore_standby=False, failed_spin_downs=0, last_passthrough_at=-NEVER)
+def _apply_stopped(before: DiskMemory, memory: DiskMemory, mode: PowerMode, when: Moment) -> DiskMemory:
+    """The drive reports that it is stopped: by command, by its own timer, or since an unknown time."""
+    attempts = replace(memory.spin_down, failures=0)
     if before.state is DiskState.SPINNING_DOWN:
-        memory = replace(memory, verified_method=before.attempted_method)
+        attempts = replace(attempts, verified_method=attempts.method)
     elif before.state is DiskState.ACTIVE:
-        memory = replace(memory, spin_downs=(*memory.spin_downs, boottime(when)))
+        memory = count_spin_down(memory, when)
+    memory = replace(memory, spin_down=attempts, restore=None, last_passthrough_at=None)
     state = DiskState.SLEEPING if mode is PowerMode.SLEEPING else DiskState.STANDBY
     if state is before.state:
         return replace(memory, power_checks=1)
     since = before.since if before.state is DiskState.SPINNING_DOWN else when
-    paused_until = when.mono + VERIFY_AFTER if state is DiskState.SLEEPING else -NEVER
+    paused_until = when.mono + VERIFY_AFTER if state is DiskState.SLEEPING else None
     return replace(with_state(memory, state, since), paused_until=paused_until)
 
 
 def resolve_unexpected_activity(memory: DiskMemory, activity: DiskActivity, now: Moment) -> DiskMemory:
-    """One that spun though it should have stood still, by a look that came after it had said so.
+    """Finds out why a drive spins that should be stopped, from the first reading after its report.
 
-    The look before that may be a whole round old: an access since then is no fault of the drive's. Nor is a
-    command of others, but where no way is known to work: some poll oftener than a drive is asked.
+    The reading before may be a whole poll interval old, so an access since then excuses the drive. A command
+    of another program excuses it as well, unless no method is verified yet: some programs poll more often
+    than powerd checks.
 
     Args:
-        memory: with ``spun``.
-        activity: by that look.
+        memory: with ``unexpectedly_active_at``.
+        activity: of that reading.
         now: the present moment.
     """
     spinning_down = memory.state is DiskState.SPINNING_DOWN
-    excused = not spinning_down or memory.verified_method is not None
-    used_at = max(activity.last_io_at, activity.last_passthrough_at) if excused else activity.last_io_at
-    if used_at > (memory.spin_down_sent_at if spinning_down else memory.since.mono):
+    used_at = activity.last_io_at
+    if not spinning_down or memory.spin_down.verified_method is not None:
+        used_at = later_of(used_at, activity.last_passthrough_at)
+    if is_after(used_at, memory.spin_down.sent_at if spinning_down else memory.since.mono):
         return mark_spun_up(memory, moment_at(now, used_at))
     if spinning_down:
-        return _spin_down_failed(memory, DiskState.ACTIVE, _STILL_SPINS, now)
-    return replace(
-        with_state(memory, DiskState.UNSUPPORTED, now, _WOKEN_BY_CHECK), excluded_reason=_WOKEN_BY_CHECK
-    )
+        return spin_down_failed(memory, DiskState.ACTIVE, _STILL_SPINS, now)
+    memory = with_state(memory, DiskState.UNSUPPORTED, now, _STARTED_BY_CHECK)
+    return replace(memory, excluded_reason=_STARTED_BY_CHECK)
 
 
-def _spin_down_failed(memory: DiskMemory, state: DiskState, reason: str, when: Moment) -> DiskMemory:
-    """One more spin-down in vain: another try, another way, or the end of trying."""
-    memory = replace(
-        memory, failed_spin_downs=memory.failed_spin_downs + 1, paused_until=when.mono + RETRY_AFTER
-    )
-    return with_state(
-        memory, DiskState.UNSUPPORTED if memory.failed_spin_downs >= MAX_ATTEMPTS else state, when, reason
-    )
-
-
-def _apply_failure(  # noqa: PLR0911 - one row for each kind of trouble
-    memory: DiskMemory, completed_action: CompletedAction, when: Moment
+def _apply_failure(  # noqa: PLR0911 - one branch for each cause
+    memory: DiskMemory, completed: CompletedAction, when: Moment
 ) -> DiskMemory:
-    """An order that was not carried out, which tells nothing of a disk that has been given up."""
-    action, cause, message = completed_action.action, completed_action.answer, completed_action.message
+    """An action failed. That tells nothing new about a disk that powerd has given up."""
+    action, cause, message = completed.action, completed.answer, completed.message
     if memory.excluded_reason or memory.state is DiskState.UNSUPPORTED:
         return memory
     if isinstance(action, SpinDown) and cause in _MAYBE_SENT:
-        memory = replace(memory, spin_down_sent_at=completed_action.started_at)
+        memory = replace(memory, spin_down=replace(memory.spin_down, sent_at=completed.started_at))
     match cause:
         case FailureCause.UNRESPONSIVE:
             return _count_timeout(with_state(memory, DiskState.UNRESPONSIVE, when, message), when)
         case FailureCause.HELPER_UNAVAILABLE if isinstance(action, CheckHealth | StartTest):
-            return memory  # smartctl may be missing, and hdparm there
+            return memory  # smartctl may be missing while hdparm is installed
         case FailureCause.HELPER_UNAVAILABLE | FailureCause.GONE:
             return replace(memory, paused_until=when.mono + HELPER_RETRY_AFTER, reason=message)
         case FailureCause.BUSY:
             return replace(memory, paused_until=when.mono + RETRY_AFTER, reason=message)
-        case FailureCause.IN_STANDBY:
-            return _found_stopped(memory, when)
+        case FailureCause.IN_STANDBY:  # the helper refused a command that would have started the drive
+            known = memory.state.is_stopped or memory.state is DiskState.SPINNING_DOWN
+            return memory if known else mark_unknown(memory, when)
         case _:
-            return _apply_refusal(memory, completed_action, when)
+            return _apply_refusal(memory, completed, when)
 
 
-def _found_stopped(memory: DiskMemory, when: Moment) -> DiskMemory:
-    """The order would have woken it: it is to be asked, unless it was known to sleep, or about to."""
-    if memory.state.is_stopped or memory.state is DiskState.SPINNING_DOWN:
-        return memory
-    return with_state(replace(memory, mode_confirmed_at=-NEVER), DiskState.UNKNOWN, when)
-
-
-def _apply_refusal(  # noqa: PLR0911 - one row for each kind of order
-    memory: DiskMemory, completed_action: CompletedAction, when: Moment
-) -> DiskMemory:
-    """An order that the drive or its tool refused."""
-    message = completed_action.message
-    match completed_action.action:
+def _apply_refusal(memory: DiskMemory, completed: CompletedAction, when: Moment) -> DiskMemory:
+    """The drive or its tool refused the command."""
+    settings, message = memory.settings, completed.message
+    match completed.action:
         case SpinDown():
-            return _spin_down_failed(memory, memory.state, message, when)
+            return spin_down_failed(memory, memory.state, message, when)
         case CheckPowerMode():
             checks = memory.power_checks + 1
             state = DiskState.UNSUPPORTED if checks >= MAX_ATTEMPTS else memory.state
             memory = with_state(memory, state, when, message)
-            return replace(
-                memory,
-                power_checks=checks,
-                paused_until=when.mono + RETRY_AFTER * 2 ** min(checks, MAX_ATTEMPTS),
-            )
+            pause = RETRY_AFTER * 2 ** min(checks, MAX_ATTEMPTS)
+            return replace(memory, power_checks=checks, paused_until=when.mono + pause)
         case SetStandbyTimer():
-            return replace(memory, timer_unsupported=True, setting_error=message)
+            settings = replace(settings, timer_unsupported=True, error=message)
         case SetApmLevel(level=level):
-            return replace(memory, requested_apm=level, setting_error=message)
+            settings = replace(settings, requested_apm=level, error=message)
         case ReadPowerFeatures():
-            return replace(memory, features_requested=True)
+            settings = replace(settings, features_requested=True)
         case CheckHealth(may_wake=True):
-            return _invalidate_power_mode(memory)
-        case _:  # a check of its health tells nothing of its spindle
-            return memory
+            return invalidate_power_mode(memory)
+    return replace(memory, settings=settings)
 
 
 def _count_timeout(memory: DiskMemory, when: Moment) -> DiskMemory:
-    """One more question, or the order before any, that was not answered in time."""
+    """One more request without an answer; the pause before the next check doubles up to its maximum."""
     checks = min(memory.power_checks + 1, MAX_UNRESPONSIVE_DOUBLINGS)
-    return replace(
-        memory,
-        power_checks=checks,
-        paused_until=when.mono + min(MAX_UNRESPONSIVE_PAUSE, RETRY_AFTER * 2 ** (checks - 1)),
-    )
-
-
-def _invalidate_power_mode(memory: DiskMemory) -> DiskMemory:
-    """Something that its counters do not show may have woken it: it is to be asked."""
-    return replace(memory, mode_confirmed_at=-NEVER) if memory.state.is_stopped else memory
+    pause = min(MAX_UNRESPONSIVE_PAUSE, RETRY_AFTER * 2 ** (checks - 1))
+    return replace(memory, power_checks=checks, paused_until=when.mono + pause)

@@ -1,4 +1,4 @@
-"""Whether writing something down wakes a disk, or keeps one from falling asleep."""
+"""Whether a write to a file starts a disk, or keeps one from spinning down."""
 
 from __future__ import annotations
 
@@ -11,9 +11,7 @@ from powerd.disks.model import DiskActivity
 from powerd.disks.state import DiskReport, DiskState
 
 _RECENT_USE: Final = 60.0
-"""Seconds; a disk used since then spins for some time yet."""
-_SPINNING_STATES: Final = frozenset({DiskState.ACTIVE, DiskState.UNSUPPORTED, DiskState.EXCLUDED})
-"""States of which none says that a disk sleeps, or may do so at any moment."""
+"""Seconds; a disk that was used within them goes on spinning for some time."""
 
 
 def may_write(
@@ -22,43 +20,42 @@ def may_write(
     activity: Mapping[DiskId, Reading[DiskActivity] | Unavailable],
     now: Moment,
 ) -> bool:
-    """Whether writing below ``directory`` wakes no disk and keeps none from falling asleep.
+    """Whether a write below ``directory`` starts no disk and keeps none from spinning down.
 
-    It does not where that lies on a disk that has no spindle, or is none, or on one that was in use within
-    the last minute: that spins, also if it cannot be made to stand by, or is a USB disk that powerd leaves
-    alone. Of a mirror or a pool this has to be true of each member. What no disk is known to hold may be on a
-    network, or on any of them below an overlay: so none may sleep.
+    That is so if the directory is on a device that is not a hard disk, or on a disk that was used within the
+    last minute. For a mirror or a pool it has to hold for each member. A directory on no known disk may be on
+    the network, or on any disk below an overlay filesystem, so every disk has to spin.
 
     Args:
         directory: an absolute path.
-        reports: what policy makes of each disk; none = they have yet to be looked at.
-        activity: what their counters say.
+        reports: on each disk; none = no disk has been read yet.
+        activity: the counters of each disk.
         now: the present moment.
     """
     disks_below = _disks_holding(directory, reports)
     if not disks_below:
-        return bool(reports) and all(each.state in _SPINNING_STATES for each in reports)
-    return all(_tolerates_write(each, activity.get(each.disk.id), now) for each in disks_below)
+        return bool(reports) and all(report.state.tolerates_writes for report in reports)
+    return all(_tolerates_write(report, activity.get(report.disk.id), now) for report in disks_below)
 
 
 def _tolerates_write(
     report: DiskReport, reading: Reading[DiskActivity] | Unavailable | None, now: Moment
 ) -> bool:
-    """Whether a write to a disk neither wakes it nor keeps it from falling asleep."""
+    """Whether a write to a disk neither starts it nor keeps it from spinning down."""
     if report.state is DiskState.EXCLUDED and report.disk.ineligible_reason is not None:
         return True
     if not isinstance(reading, Reading) or reading.value.runtime_suspended:
         return False
-    return report.state in _SPINNING_STATES and now.mono - reading.value.last_io_at <= _RECENT_USE
+    return report.state.tolerates_writes and now.mono - reading.value.last_io_at <= _RECENT_USE
 
 
 def would_wake_disk(directory: str, reports: tuple[DiskReport, ...]) -> bool:
-    """Whether writing below ``directory`` wakes a disk; of one that powerd does not know, it says no."""
-    return any(each.state.is_stopped for each in _disks_holding(directory, reports))
+    """Whether a write below ``directory`` starts a disk; False for a directory on no known disk."""
+    return any(report.state.is_stopped for report in _disks_holding(directory, reports))
 
 
 def _disks_holding(directory: str, reports: tuple[DiskReport, ...]) -> list[DiskReport]:
-    """The disks that hold a directory, as the mount table has it: all on which that filesystem lies."""
+    """The disks of the filesystem that ``directory`` is on, as the mount table has it."""
     mounted = [(mount.mount_point, report) for report in reports for mount in report.disk.mounts]
     enclosing = [row for row in mounted if f"{directory}/".startswith(f"{row[0].rstrip('/')}/")]
     deepest = max((where for where, _ in enclosing), key=len, default="")

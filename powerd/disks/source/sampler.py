@@ -216,11 +216,11 @@ class ActivitySampler:
 
     def _update_command_counter(
         self, id_: DiskId, sample: DiskSample, last_io_at: float, now: float
-    ) -> float:
+    ) -> float | None:
         """When others last sent it commands that are no I/O; see Activity."""
         counter = self._command_counters.get(id_)
         if counter is None:
-            return float("-inf")
+            return None
         own_running = self._running_actions[id_] > 0
         counter.update(
             scsi_commands.parse_count(sample.command_count),

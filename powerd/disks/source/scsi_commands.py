@@ -26,11 +26,11 @@ class CommandCounter:
 
     Attributes:
         last_passthrough_at: CLOCK_MONOTONIC of the look that last found commands of others and no I/O;
-            -inf = none has.
+            None = none has.
     """
 
     def __init__(self) -> None:
-        self.last_passthrough_at = float("-inf")
+        self.last_passthrough_at: float | None = None
         self._own_start: int | None = None
         self._own_count = 0
         self._foreign_count: int | None = None

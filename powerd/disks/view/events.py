@@ -1,4 +1,4 @@
-"""Journal entries of disks: each spin-down, each spin-up, and problems."""
+"""What disks do that is worth a line in the journal: each spin-down, each spin-up, and trouble. Pure."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from powerd.ui.journal import INFO, NOTICE, WARNING, EventName, JournalEntry, ma
 from powerd.ui.layout import format_duration
 
 _STOPPED_TEXT: Final = {
-    DiskState.STANDBY: "has spun down",
-    DiskState.SLEEPING: "is in sleep mode",
-    DiskState.SUSPENDED: "has been suspended by the kernel",
+    DiskState.STANDBY: "stands by",
+    DiskState.SLEEPING: "sleeps",
+    DiskState.SUSPENDED: "is suspended",
 }
 _SPINNING_STATES: Final = frozenset({DiskState.ACTIVE, DiskState.SPINNING_DOWN})
 _RESPONSIVE_STATES: Final = frozenset({DiskState.ACTIVE, DiskState.STANDBY, DiskState.SLEEPING})
 _PROBLEM_TEXT: Final = {
     DiskState.UNRESPONSIVE: "does not answer",
-    DiskState.UNSUPPORTED: "cannot be spun down",
+    DiskState.UNSUPPORTED: "cannot be made to stand by",
 }
 
 
 def disk_events(before: Status | None, after: Status) -> Iterator[JournalEntry]:
-    """Changes of disks since the decision ``before``. The first decision after a start has none."""
+    """What is new of disks since the decision ``before``; what they did when powerd started is none."""
     if before is None:
         return
     old = {report.disk.id: report for report in before.decision.disks}
@@ -39,13 +39,13 @@ def disk_events(before: Status | None, after: Status) -> Iterator[JournalEntry]:
 
 
 def label(report: DiskReport) -> str:
-    """Device name and model: ``sda (WDC WD20EFRX-68EUZN0)``."""
+    """What a person calls it: ``sda (WDC WD20EFRX-68EUZN0)``."""
     disk = report.disk
     return f"{disk.device} ({disk.model})" if disk.model else disk.device
 
 
 def _state_events(previous: DiskReport, report: DiskReport) -> Iterator[JournalEntry]:
-    """Changes of one disk. A disk that spun up and down between two decisions has two entries."""
+    """What became of one disk between two decisions; asleep again after a short wake-up is two lines."""
     name = label(report)
     if report.last_spin_up is not None and report.last_spin_up != previous.last_spin_up:
         duration_text = ""
@@ -54,7 +54,7 @@ def _state_events(previous: DiskReport, report: DiskReport) -> Iterator[JournalE
                 previous.since.mono + previous.since.slept
             )
             duration_text = f" after {format_duration(slept)}"
-        yield _disk_event(report, "spin-up", f"{name} has spun up{duration_text}")
+        yield _disk_event(report, "spin-up", f"{name} spins again{duration_text}")
     if report.state is previous.state:
         return
     if report.state in _STOPPED_TEXT and (
@@ -68,20 +68,20 @@ def _state_events(previous: DiskReport, report: DiskReport) -> Iterator[JournalE
 
 
 def _idle_text(report: DiskReport) -> str:
-    """How long the disk had been idle when it spun down."""
+    """For how long nobody had used it by then."""
     idle = 0.0 if report.idle_since is None else report.since.mono - report.idle_since
     return f": unused for {format_duration(idle)}" if idle > 0 else ""
 
 
 def _dry_run_events(before: Status, after: Status) -> Iterator[JournalEntry]:
-    """Spin-downs that observe mode has not executed."""
+    """Spin-downs that observe mode only speaks of."""
     if after.mode != "observe":
         return
     old, new = _spin_downs(before), _spin_downs(after)
     for report in after.decision.disks:
         completed_action = new.get(report.disk.id)
         if completed_action is not None and completed_action != old.get(report.disk.id):
-            yield _disk_event(report, "spin-down", f"{label(report)} would have been spun down")
+            yield _disk_event(report, "spin-down", f"{label(report)} would have been told to stand by")
 
 
 def _spin_downs(status: Status) -> dict[DiskId, CompletedAction]:

@@ -1,4 +1,4 @@
-"""The text of ``powerd disks``, made from the API's JSON: a table and notes, in 80 columns."""
+"""What ``powerd disks`` says, made from the API's JSON: a table and notes; 80 columns. Pure and light."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Final
 
+from powerd.ui.api import DiskJson, StatusJson
 from powerd.ui.layout import (
     COLUMN_GAP,
     Paint,
@@ -22,11 +23,10 @@ from powerd.ui.layout import (
     sanitize,
     width,
 )
-from powerd.ui.schema import DiskJson, StatusJson
 
 _DISK, _STATE, _GROUP, _MODEL = 0, 1, 7, 8
 _TABLE: Final = TextTable(
-    ("DISK", "STATE", "SINCE", "IDLE FOR", "SPIN-DOWN", "STARTS", "BY", "GROUP", "MODEL"),
+    ("DISK", "STATE", "SINCE", "IDLE FOR", "STANDS BY", "STARTS", "BY", "GROUP", "MODEL"),
     styled_column=_STATE,
     shrinkable=((_MODEL, 8), (_GROUP, 5), (_MODEL, 1), (_STATE, 7), (_DISK, 8)),
 )
@@ -41,15 +41,15 @@ _STYLES: Final[dict[str, Style]] = {
 }
 _METHOD_NAMES: Final = {"ata": "ATA", "scsi": "SCSI"}
 MAX_LISTED_DISKS: Final = 6
-"""A note names at most this many disks, and counts the others."""
+"""Disks spelled out in a note before it only counts the rest."""
 
 
 def disks_text(status: StatusJson, paint: Paint = no_color) -> str:
-    """The text of ``powerd disks``: managed disks, what their spin-down waits for, and excluded disks."""
+    """What ``powerd disks`` prints: those that may stand by, what each waits for, and those left alone."""
     now = datetime.fromisoformat(status["now"])
     managed, unmanaged = split_managed(status["disks"])
     if not managed:
-        lines = ["No disk that can be spun down is known."]
+        lines = ["No disk that could stand by is known."]
     else:
         styles = [_STYLES.get(disk["state"]) for disk in managed]
         table = _TABLE.format_lines([_row(disk, now) for disk in managed], styles, paint)
@@ -60,25 +60,25 @@ def disks_text(status: StatusJson, paint: Paint = no_color) -> str:
 
 
 def split_managed(disks: list[DiskJson]) -> tuple[list[DiskJson], list[DiskJson]]:
-    """Disks that powerd manages, and excluded disks."""
+    """Those that powerd has to do with, and those that it leaves alone."""
     managed = [disk for disk in disks if disk["state"] != "excluded"]
     return managed, [disk for disk in disks if disk["state"] == "excluded"]
 
 
 def standby_summary(disks: list[DiskJson]) -> str:
-    """``2 of 4 in standby``; "" if no disk is managed."""
+    """``2 of 4 asleep``; "" = there is none that could be."""
     managed, _ = split_managed(disks)
     stopped = sum(disk["state"] in {"standby", "sleeping", "suspended"} for disk in managed)
-    return f"{stopped} of {len(managed)} in standby" if managed else ""
+    return f"{stopped} of {len(managed)} asleep" if managed else ""
 
 
 def idle_text(disk: DiskJson) -> str:
-    """How long the disk has been idle, ``12 min``."""
+    """For how long nobody has used it, ``12 min``."""
     return "-" if disk["idle_for"] is None else format_duration(disk["idle_for"], max_units=1)
 
 
 def spin_down_text(disk: DiskJson, now: datetime) -> str:
-    """When the disk will be spun down if it stays idle, ``in 8 min``."""
+    """When it will stand by if nothing stirs, ``in 8 min``."""
     if disk["spin_down_at"] is None:
         return "-"
     left = (datetime.fromisoformat(disk["spin_down_at"]) - now).total_seconds()
@@ -86,32 +86,32 @@ def spin_down_text(disk: DiskJson, now: datetime) -> str:
 
 
 def method_text(disk: DiskJson) -> str:
-    """The method that has worked: ATA, SCSI, or the drive's own timer; ``-`` if none has yet."""
-    if disk["verified_method"] is not None:
-        return _METHOD_NAMES.get(disk["verified_method"], disk["verified_method"])
+    """How it has gone down: by which command, or its own timer; ``-`` = it never has."""
+    if disk["worked"] is not None:
+        return _METHOD_NAMES.get(disk["worked"], disk["worked"])
     return "timer" if disk["method"] == "timer" and disk["spin_downs_today"] else "-"
 
 
 def mount_points(disk: DiskJson) -> str:
-    """Mount points, ``/, /srv``."""
+    """Where it is mounted, ``/, /srv``."""
     return ", ".join(mount["where"] for mount in disk["mounts"])
 
 
 def settings_text(disk: DiskJson) -> str:
-    """Settings of the drive, ``APM 127, own timer 20 min``; "" if none are known."""
+    """What its own electronics are set to, ``APM 127, own timer 20 min``; "" = nothing that is known."""
     level = f"APM {disk['apm']}" if disk["apm"] is not None else ""
-    timer = f"own timer {format_duration(disk['standby_timer'])}" if disk["standby_timer"] else ""
+    timer = f"own timer {format_duration(disk['timer'])}" if disk["timer"] else ""
     return ", ".join(filter(None, (level, timer)))
 
 
 def size_text(disk: DiskJson) -> str:
-    """Size in decimal units, as on the label: ``2 TB``, ``750 GB``."""
+    """Its size as makers tell it, in powers of ten: ``2 TB``, ``750 GB``."""
     amount = disk["size"] / 1e12
     return f"{amount:.3g} TB" if amount >= 1 else f"{amount * 1000:.3g} GB"
 
 
 def group_by_text(disks: list[DiskJson], key: Callable[[DiskJson], str | None]) -> dict[str, list[str]]:
-    """Device names by text; disks without a text are omitted."""
+    """Names of disks by what is said of them; those of which nothing is said are left out."""
     found: dict[str, list[str]] = {}
     for disk in disks:
         text = key(disk)
@@ -135,7 +135,7 @@ def _row(disk: DiskJson, now: datetime) -> tuple[str, ...]:
 
 
 def _name_lines(disks: list[DiskJson], paint: Paint) -> Iterator[str]:
-    """The id, size, mount points and settings of each disk."""
+    """By which each is to be named, and what is on it."""
     left = min(_MAX_DISK_WIDTH, max(width(sanitize(disk["device"])) for disk in disks))
     for disk in disks:
         start = pad(sanitize(disk["device"]), left) + " " * COLUMN_GAP
@@ -144,8 +144,8 @@ def _name_lines(disks: list[DiskJson], paint: Paint) -> Iterator[str]:
 
 
 def _waiting_lines(disks: list[DiskJson], paint: Paint) -> Iterator[str]:
-    """What each spin-down waits for; equal texts share a paragraph."""
-    groups = group_by_text(disks, lambda disk: disk["reason"])
+    """What each waits for; disks that wait for the same share a paragraph."""
+    groups = group_by_text(disks, lambda disk: disk["waits"])
     if groups:
         yield from ("", paint("Waiting:", "strong"))
     for reason, names in groups.items():
@@ -153,9 +153,9 @@ def _waiting_lines(disks: list[DiskJson], paint: Paint) -> Iterator[str]:
 
 
 def _unmanaged_lines(disks: list[DiskJson], paint: Paint) -> Iterator[str]:
-    groups = group_by_text(disks, lambda disk: disk["reason"] or "excluded")
+    groups = group_by_text(disks, lambda disk: disk["waits"] or "excluded")
     if groups:
-        yield from ("", paint("Excluded:", "strong"))
+        yield from ("", paint("Left alone:", "strong"))
     for reason, names in groups.items():
         yield from (
             paint(line, "dim")

@@ -29,7 +29,7 @@ def test_the_spin_downs_of_a_day_are_limited() -> None:
     shelf.access(0, *(n * 20 * MINUTE for n in range(1, 200)))
     shelf.run_until(5 * HOUR)
     assert len(spin_downs(spindle)) == 3
-    assert shelf.report().reason == "has been spun down 3 times in 24 hours, as often as it may be"
+    assert shelf.report().reason == "has been spun down 3 times in 24 hours, its daily maximum"
     shelf.run_until(2.5 * DAY)
     times = spin_downs(spindle)
     assert all(later - earlier >= DAY for earlier, later in zip(times, times[3:], strict=False))
@@ -46,7 +46,7 @@ def test_bounces_double_the_time_and_quiet_days_take_it_back() -> None:
         shelf.access(0, at)
     shelf.run_until(at + 2 * MINUTE)
     assert shelf.report().spin_down_after == 20 * MINUTE
-    text = "was woken 3 times within 10min of a spin-down, so it stands by after 20min instead of 10min"
+    text = "was used 3 times within 10min of a spin-down, so it spins down after 20min instead of 10min"
     assert text in shelf.reason_texts()
     for _ in range(40):
         shelf.run_until(shelf.at + 90 * MINUTE)
@@ -93,7 +93,7 @@ def test_a_bridge_that_wakes_its_disk_when_it_is_asked_is_found_out_once() -> No
     shelf = DiskSimulation(spindle).run_until(2 * DAY)
     assert len(spindle.times_of("up")) == 1
     assert shelf.state() is DiskState.UNSUPPORTED
-    assert "its bridge wakes it at each question" in shelf.report().reason
+    assert "its USB bridge starts it at each power mode check" in shelf.report().reason
 
 
 def test_a_disk_asleep_at_the_start_is_found_asleep() -> None:
@@ -126,8 +126,8 @@ def test_a_drive_that_answers_that_it_is_suspended_is_not_asked_again() -> None:
 @pytest.mark.parametrize(
     ("about", "text", "why"),
     [
-        ({"excluded": "it has no spindle"}, "", "it has no spindle"),
-        ({"transport": "usb"}, "", "it is on USB; with usb = true in a [[disks.rule]] it may stand by"),
+        ({"ineligible_reason": "it has no spindle"}, "", "it has no spindle"),
+        ({"transport": "usb"}, "", "it is on USB; usb = true in a [[disks.rule]] lets it spin down"),
     ],
 )
 def test_what_powerd_has_nothing_to_do_with(about: dict[str, str], text: str, why: str) -> None:
@@ -142,12 +142,12 @@ def remarks(shelf: DiskSimulation) -> list[str]:
 
 
 JOURNAL = (
-    "it holds the journal, whose lines would wake it; with Storage=volatile (journald.conf(5)), or "
-    "spin_down_after in a [[disks.rule]] for it, it may stand by"
+    "it holds the journal, and each of its lines would start the disk; Storage=volatile (journald.conf(5)), "
+    "or spin_down_after in a [[disks.rule]] for it, lets it spin down"
 )
 SWAPPING = (
-    "it holds swap space in use, which would wake it; with that on an SSD or zram, or "
-    "spin_down_after in a [[disks.rule]] for it, it may stand by"
+    "it holds swap space in use, and swapping would start the disk; swap space on an SSD or zram, or "
+    "spin_down_after in a [[disks.rule]] for it, lets it spin down"
 )
 NAMED = '[[disks.rule]]\nmatch = ["*_0"]\n'
 """The first drive's rule, without a time."""
@@ -156,10 +156,13 @@ NAMED = '[[disks.rule]]\nmatch = ["*_0"]\n'
 @pytest.mark.parametrize(
     ("about", "why"),
     [
-        ({"journal": True}, JOURNAL),
-        ({"swapping": True}, SWAPPING),
-        ({"journal": True, "swapping": True, "group": "md0"}, JOURNAL.replace("it holds", "its group holds")),
-        ({"swapping": True, "group": "md0"}, SWAPPING.replace("it holds", "its group holds")),
+        ({"holds_journal": True}, JOURNAL),
+        ({"swap_in_use": True}, SWAPPING),
+        (
+            {"holds_journal": True, "swap_in_use": True, "group": "md0"},
+            JOURNAL.replace("it holds", "its group holds"),
+        ),
+        ({"swap_in_use": True, "group": "md0"}, SWAPPING.replace("it holds", "its group holds")),
     ],
 )
 @pytest.mark.parametrize("text", ["", f"{NAMED}apm = 127"])
@@ -175,12 +178,12 @@ def test_an_expected_early_wake_prevents_its_spin_down(about: dict[str, Any], wh
 @pytest.mark.parametrize(
     ("about", "begins"),
     [
-        ({"journal": True}, {"holds the journal, whose lines wake it"}),
-        ({"swapping": True}, {"holds swap space in use"}),
-        ({"swapping": True, "mounts": (Mount("[SWAP]", "swap"),)}, {"holds swap space in use"}),
+        ({"holds_journal": True}, {"holds the journal, and each of its lines starts the disk"}),
+        ({"swap_in_use": True}, {"holds swap space in use"}),
+        ({"swap_in_use": True, "mounts": (Mount("[SWAP]", "swap"),)}, {"holds swap space in use"}),
         (
-            {"journal": True, "swapping": True},
-            {"holds the journal, whose lines wake it", "holds swap space in use"},
+            {"holds_journal": True, "swap_in_use": True},
+            {"holds the journal, and each of its lines starts the disk", "holds swap space in use"},
         ),
     ],
 )
@@ -195,7 +198,7 @@ def test_a_rule_with_a_time_allows_its_spin_down_with_a_warning(
 
 @pytest.mark.parametrize("text", ['[disks]\nspin_down_after = "0s"', f'{NAMED}spin_down_after = "0s"'])
 def test_one_that_is_to_be_left_alone_anyway_needs_no_reason_more(text: str) -> None:
-    shelf = identical_drives(1, text, journal=True, swapping=True).run_until(MINUTE)
+    shelf = identical_drives(1, text, holds_journal=True, swap_in_use=True).run_until(MINUTE)
     assert shelf.report().reason == 'spin_down_after = "0s" leaves it alone'
     assert remarks(shelf) == [shelf.report().reason]
 
@@ -254,7 +257,8 @@ def test_swap_space_on_a_disk_with_spin_down_is_a_warning(after: str, fs: str, *
 
 
 @pytest.mark.parametrize(
-    ("name", "about"), [("wakes", {}), ("sleeps", {}), ("", {"naps": 600}), ("", {"dumb": True})]
+    ("name", "about"),
+    [("wakes", {}), ("sleeps", {}), ("", {"self_standby_after": 600}), ("", {"hides_power_mode": True})],
 )
 def test_left_alone_it_is_unknown_once_it_has_not_been_used_for_long(
     name: str, about: dict[str, Any]
@@ -283,7 +287,7 @@ def test_in_observe_mode_it_is_reported_once_per_idle_period_and_nothing_is_done
     shelf.run_until(4 * HOUR)
     assert only(shelf).log == []
     assert [type(order) for _, order in shelf.actions] == [SpinDown, SpinDown]
-    assert shelf.report().reason == "would have been told to stand by, were this not observe mode"
+    assert shelf.report().reason == 'would have been spun down, but the mode is "observe"'
     assert shelf.state() is DiskState.UNKNOWN, "which nobody has asked"
 
 
@@ -293,7 +297,7 @@ def test_a_usb_disk_without_a_spin_down_has_not_vanished_because_of_one() -> Non
     shelf.options = replace(shelf.options, mode="observe")
     shelf.run_until(AFTER + MINUTE)
     spindle = only(shelf)
-    assert shelf.report().reason == "would have been told to stand by, were this not observe mode"
+    assert shelf.report().reason == 'would have been spun down, but the mode is "observe"'
     spindle.disk = replace(spindle.disk, attached_at=shelf.now.mono)
     shelf.run_until(HOUR)
     memory = shelf.memory.disks[spindle.disk.id]

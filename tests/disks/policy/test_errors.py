@@ -41,7 +41,7 @@ def test_a_disk_that_hangs_is_asked_ever_later_and_others_go_on() -> None:
     hung.error = (FailureCause.UNRESPONSIVE, "hdparm did not answer within 40 s")
     shelf.run_until(5 * HOUR)
     assert shelf.state(0) is DiskState.UNRESPONSIVE
-    assert shelf.report(0).reason.startswith("does not answer, and is asked again ever later")
+    assert shelf.report(0).reason.startswith("does not answer; powerd checks it at growing intervals")
     assert shelf.state(1) is DiskState.STANDBY
     waited = [round((b - a) / MINUTE) for a, b in pairwise(hung.times_of("troubled"))]
     assert waited == [1, 2, 4, 8, 16, 32, 60, 60, 60]
@@ -84,7 +84,7 @@ def test_a_question_that_fails_is_asked_again_ever_later_and_then_no_more() -> N
     spindle = DriveSimulator(disk(0), error=(FailureCause.FAILED, "hdparm -C names no drive state"))
     shelf = DiskSimulation(spindle).run_until(DAY)
     assert len(spindle.log) == 3
-    assert shelf.report().reason == "cannot be made to stand by: hdparm -C names no drive state"
+    assert shelf.report().reason == "cannot be spun down: hdparm -C names no drive state"
 
 
 @pytest.mark.parametrize("rhythm", [5.0, 60.0])
@@ -98,8 +98,8 @@ def test_one_woken_before_it_could_be_verified_has_not_failed(rhythm: float, aft
         shelf.access(0, (n + 1) * (AFTER + 120) - 120 + after)
         shelf.run_until((n + 1) * (AFTER + 120) - 20)
         memory = shelf.memory.disks[spindle.disk.id]
-        assert (memory.state, memory.failed_spin_downs, memory.reason) == (DiskState.ACTIVE, 0, "")
-    assert (memory.excluded_reason, len(memory.spin_ups), memory.backoff_level) == ("", 3, 1)
+        assert (memory.state, memory.spin_down.failures, memory.reason) == (DiskState.ACTIVE, 0, "")
+    assert (memory.excluded_reason, len(memory.cycles.spin_ups), memory.cycles.backoff_level) == ("", 3, 1)
 
 
 def test_a_disk_that_stays_active_for_an_unknown_reason_is_not_given_up() -> None:
@@ -108,7 +108,7 @@ def test_a_disk_that_stays_active_for_an_unknown_reason_is_not_given_up() -> Non
     spindle.counters_error = "sda is not counted"
     shelf.run_until(2 * HOUR)
     assert (shelf.state(), shelf.report().reason) == (DiskState.ACTIVE, "sda is not counted")
-    assert (len(spindle.times_of("ask")), shelf.memory.disks[spindle.disk.id].failed_spin_downs) == (2, 0)
+    assert (len(spindle.times_of("ask")), shelf.memory.disks[spindle.disk.id].spin_down.failures) == (2, 0)
     spindle.counters_error = ""
     shelf.run_until(4 * HOUR)
     assert shelf.state() is DiskState.STANDBY, "by the other way"
@@ -121,7 +121,7 @@ def test_an_early_wake_is_detected_although_the_last_poll_preceded_the_verificat
     shelf.access(0, AFTER + 33)
     shelf.run_until(AFTER + 5 * MINUTE)
     assert (shelf.state(), shelf.report().spin_ups) == (DiskState.ACTIVE, 1)
-    assert len(shelf.memory.disks[spindle.disk.id].early_wakes) == 1
+    assert len(shelf.memory.disks[spindle.disk.id].cycles.early_wakes) == 1
 
 
 def test_a_disk_whose_counters_cannot_be_read_is_left_alone() -> None:
@@ -149,5 +149,5 @@ def test_in_flight_io_that_counts_as_no_movement_is_waited_for_too() -> None:
     shelf.at += 61
     shelf.snapshot = replace(shelf.snapshot, activity={name: flying})
     decision = shelf.decide_now()
-    assert decision.disks[0].reason == "it has I/O under way"
+    assert decision.disks[0].reason == "has I/O in flight"
     assert decision.actions == ()

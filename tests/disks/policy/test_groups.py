@@ -36,14 +36,14 @@ def test_a_member_left_alone_does_not_hold_up_the_others_longer_than_its_use() -
 
 
 def test_an_excluded_member_does_not_count() -> None:
-    ssd = DriveSimulator(disk(1, group="vg0", excluded="it has no spindle"))
+    ssd = DriveSimulator(disk(1, group="vg0", ineligible_reason="it has no spindle"))
     shelf = DiskSimulation(DriveSimulator(disk(0, group="vg0")), ssd)
     shelf.access(1, *(n * 5 * MINUTE for n in range(1, 20)))
     assert shelf.run_until(HOUR).state(0) is DiskState.STANDBY
 
 
 def test_members_that_hold_the_journal_are_neither_stopped_nor_guarded_and_the_others_are() -> None:
-    holders = [DriveSimulator(disk(n, group="md0", array=True, journal=True)) for n in (0, 1)]
+    holders = [DriveSimulator(disk(n, group="md0", array=True, holds_journal=True)) for n in (0, 1)]
     shelf = DiskSimulation(*holders, DriveSimulator(disk(2)))
     shelf.access(0, *(n * MINUTE for n in range(1, 180)))
     shelf.run_until(3 * HOUR)
@@ -56,7 +56,7 @@ def test_members_that_hold_the_journal_are_neither_stopped_nor_guarded_and_the_o
 def test_a_member_that_is_left_alone_is_used_like_the_others() -> None:
     """A rule lets one disk stand by of a volume group that holds the journal; its lines go to the other."""
     rule = '[[disks.rule]]\nmatch = ["*_0"]\nspin_down_after = "20min"'
-    shelf = identical_drives(2, rule, group="vg0", journal=True)
+    shelf = identical_drives(2, rule, group="vg0", holds_journal=True)
     shelf.access(1, *(n * 5 * MINUTE for n in range(1, 24)))
     shelf.run_until(2 * HOUR)
     assert [shelf.state(n) for n in range(2)] == [DiskState.ACTIVE, DiskState.EXCLUDED]

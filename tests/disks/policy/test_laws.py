@@ -30,13 +30,13 @@ ERRORS = st.sampled_from(
 drives = st.fixed_dictionaries(
     {
         "spins": st.booleans(),
-        "deaf": st.sampled_from([frozenset(), frozenset({"ata"}), frozenset({"ata", "scsi"})]),
-        "refuses": st.sampled_from([frozenset(), frozenset({"ata"}), frozenset({"scsi"})]),
-        "dumb": st.sampled_from([False, False, False, True]),
+        "ignored_methods": st.sampled_from([frozenset(), frozenset({"ata"}), frozenset({"ata", "scsi"})]),
+        "refused_methods": st.sampled_from([frozenset(), frozenset({"ata"}), frozenset({"scsi"})]),
+        "hides_power_mode": st.sampled_from([False, False, False, True]),
         "ignores_timer": st.booleans(),
         "bridge": st.sampled_from(["", "", "", "sleeps", "wakes"]),
-        "naps": st.sampled_from([0, 0, 0, 301, 600, 2700]),
-        "trouble": ERRORS,
+        "self_standby_after": st.sampled_from([0, 0, 0, 301, 600, 2700]),
+        "error": ERRORS,
         "transport": st.sampled_from(["ata", "ata", "usb"]),
         "drive": st.builds(
             PowerFeatures,
@@ -163,7 +163,7 @@ def test_a_drive_that_complies_is_never_given_up(drawn: tuple[DiskSimulation, ob
         )
         if not contrary and not spindle.times_of("troubled"):
             memory = shelf.memory.disks[name]
-            assert (memory.failed_spin_downs, memory.state is DiskState.UNSUPPORTED) == (0, False), (
+            assert (memory.spin_down.failures, memory.state is DiskState.UNSUPPORTED) == (0, False), (
                 spindle.log
             )
 
@@ -174,7 +174,7 @@ def test_no_method_is_verified_that_was_not_used(drawn: tuple[DiskSimulation, ob
     shelf, _ = drawn
     shelf.run_until(HOURS)
     for name, spindle in shelf.drives.items():
-        worked = shelf.memory.disks[name].verified_method
+        worked = shelf.memory.disks[name].spin_down.verified_method
         deceived = spindle.times_of(
             "nap"
         )  # one that is deaf, and stops by itself just then, deceives anybody

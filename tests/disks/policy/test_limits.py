@@ -34,14 +34,14 @@ from powerd.disks.model import (
     SpinDown,
     SpinDownMethod,
 )
-from powerd.disks.policy.limits import MAX_ATTEMPTS, choose_method
-from powerd.disks.policy.observations import reset_failures
-from powerd.disks.state import DiskState
+from powerd.disks.policy.limits import MAX_ATTEMPTS
+from powerd.disks.policy.transitions import choose_method, reset_failures
+from powerd.disks.state import DiskState, SpinDownAttempts
 from powerd.smart.actions import CheckHealth, HealthReading, StartTest
 from powerd.smart.model import Health
 
 DISK = disk(0, transport="usb", group="md0")
-WAITS = "cannot be made to stand by: it still spun after it was told to stand by"
+WAITS = "cannot be spun down: it still spins after the spin-down command"
 
 
 def given_up() -> tuple[DiskSimulation, DriveSimulator]:
@@ -72,11 +72,11 @@ def test_what_a_check_comes_to_changes_nothing(order: CheckHealth | StartTest, t
 
 def test_the_kernel_may_suspend_it_and_it_is_still_given_up_afterwards() -> None:
     shelf, spindle = given_up()
-    shelf.schedule(shelf.at + 1, lambda: setattr(spindle, "runtime_suspended", True))
+    shelf.schedule(shelf.at + 1, lambda: setattr(spindle, "suspended", True))
     shelf.run_until(shelf.at + 5 * MINUTE)
     assert shelf.state() is DiskState.SUSPENDED
     log = list(spindle.log)
-    shelf.schedule(shelf.at + 1, lambda: setattr(spindle, "runtime_suspended", False))
+    shelf.schedule(shelf.at + 1, lambda: setattr(spindle, "suspended", False))
     shelf.run_until(shelf.at + 3 * HOUR)
     assert (shelf.state(), shelf.report().reason, spindle.log) == (DiskState.UNSUPPORTED, WAITS, log)
 
@@ -104,7 +104,11 @@ def test_suspended_while_the_machine_sleeps_it_is_given_up_too() -> None:
 def test_there_is_a_method_for_any_number_of_failures(
     transport: str, worked: SpinDownMethod | None, ways: list[SpinDownMethod]
 ) -> None:
-    assert [choose_method(disk(0, transport=transport), worked, failures) for failures in range(4)] == ways
+    chosen = [
+        choose_method(disk(0, transport=transport), SpinDownAttempts(failures=n, verified_method=worked))
+        for n in range(4)
+    ]
+    assert chosen == ways
 
 
 ORDERS: st.SearchStrategy[DiskAction] = st.one_of(
@@ -159,13 +163,13 @@ def test_no_history_of_results_breaks_a_decision_or_forgets_that_a_disk_was_give
         decision = decide(play.snapshot, play.memory, options, moment(play.at, play.slept))
         play.memory = decision.memory
         memory = decision.memory.disks[DISK.id]
-        ended = memory.failed_spin_downs >= MAX_ATTEMPTS or bool(memory.excluded_reason)
+        ended = memory.spin_down.failures >= MAX_ATTEMPTS or bool(memory.excluded_reason)
         if ended:
             assert memory.state in {DiskState.UNSUPPORTED, DiskState.SUSPENDED}
         if ended or play.suspended:
             assert decision.actions == ()
         if memory.excluded_reason and not play.suspended:
-            assert decision.disks[0].reason == f"cannot be made to stand by: {memory.excluded_reason}"
+            assert decision.disks[0].reason == f"cannot be spun down: {memory.excluded_reason}"
 
 
 class GivenUpMachine:

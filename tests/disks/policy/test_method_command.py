@@ -8,7 +8,7 @@ import pytest
 from disks.policy.simulation import DAY, HOUR, MINUTE, DiskSimulation, identical_drives, spin_downs
 from fakes.drive import DriveSimulator, disk
 
-from powerd.disks.policy.observations import reset_failures
+from powerd.disks.policy.transitions import reset_failures
 from powerd.disks.state import DiskState
 
 AFTER = 20 * MINUTE
@@ -41,7 +41,7 @@ def test_a_sleeping_disk_is_left_in_peace() -> None:
 def test_until_the_drive_has_confirmed_it_it_is_not_called_asleep() -> None:
     shelf = identical_drives(1).run_until(AFTER + 10)
     assert shelf.state() is DiskState.SPINNING_DOWN
-    assert "asked whether it did" in shelf.report().reason
+    assert "will check whether it stopped" in shelf.report().reason
 
 
 def test_an_access_wakes_it_and_it_goes_down_again_after_the_full_time() -> None:
@@ -72,7 +72,7 @@ def test_an_ignored_command_is_retried_then_the_other_method_then_given_up() -> 
     ways = [what for _, what in spindle.log if what in {"ata", "scsi"}]
     assert ways == ["ata", "ata", "scsi"]
     assert shelf.state() is DiskState.UNSUPPORTED
-    assert shelf.report().reason == "cannot be made to stand by: it still spun after it was told to stand by"
+    assert shelf.report().reason == "cannot be spun down: it still spins after the spin-down command"
     shelf.run_until(2 * DAY)
     assert len(spin_downs(spindle)) == 3, "never tried again"
 
@@ -81,7 +81,7 @@ def test_a_refused_setting_is_given_up_with_the_text_of_the_drive() -> None:
     shelf = DiskSimulation(DriveSimulator(disk(0), refused_methods=frozenset({"ata", "scsi"}))).run_until(
         2 * HOUR
     )
-    assert shelf.report().reason == "cannot be made to stand by: scsi refused"
+    assert shelf.report().reason == "cannot be spun down: scsi refused"
     assert shelf.report().spin_downs == 0
 
 
@@ -113,7 +113,7 @@ def test_a_disk_that_hides_its_power_mode_cannot_be_verified() -> None:
     assert shelf.state() is DiskState.UNKNOWN
     shelf.run_until(3 * HOUR)
     assert shelf.state() is DiskState.UNSUPPORTED
-    assert "does not say whether it spins" in shelf.report().reason
+    assert "does not report whether it spins" in shelf.report().reason
 
 
 def test_a_change_of_the_configuration_tries_it_anew() -> None:

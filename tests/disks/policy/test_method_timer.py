@@ -53,7 +53,7 @@ def test_a_doubled_time_is_no_longer_than_a_timer_can_be() -> None:
     for n in range(1, 4):
         shelf.access(0, n * (5 * HOUR + 20 * MINUTE))
     shelf.run_until(20 * HOUR)
-    assert shelf.memory.disks[spindle.disk.id].backoff_level == 1
+    assert shelf.memory.disks[spindle.disk.id].cycles.backoff_level == 1
     report = shelf.report()
     assert (report.spin_down_after, report.standby_timer) == (5.5 * HOUR, 5.5 * HOUR)
 
@@ -71,7 +71,7 @@ def test_one_that_ignores_its_timer_is_reported() -> None:
     shelf = DiskSimulation(spindle, config=TIMER).run_until(DAY)
     assert len(spindle.times_of("ask")) == 4
     assert shelf.state() is DiskState.ACTIVE
-    assert shelf.report().reason == 'ignores its own timer of 10min; take method = "both"'
+    assert shelf.report().reason == 'ignores its own timer of 10min; set method = "both"'
 
 
 def test_each_idleness_is_a_new_chance() -> None:
@@ -111,7 +111,7 @@ def test_a_spent_budget_switches_the_timer_off_until_tomorrow() -> None:
     shelf.access(0, *(n * HOUR for n in range(1, 40)))
     shelf.run_until(2.2 * HOUR)
     assert timer_settings(spindle)[-2:] == ["up", "timer 0"]
-    assert shelf.report().reason == "has been spun down 2 times in 24 hours, as often as it may be"
+    assert shelf.report().reason == "has been spun down 2 times in 24 hours, its daily maximum"
     shelf.run_until(DAY)
     assert len(spindle.times_of("timer")) == 2
     shelf.run_until(1.5 * DAY)
@@ -122,10 +122,10 @@ def test_extended_power_conditions_are_named() -> None:
     spindle = DriveSimulator(disk(0), drive=PowerFeatures(epc_enabled=True))
     shelf = DiskSimulation(spindle, config=TIMER).run_until(MINUTE)
     (said,) = [text for text in shelf.reason_texts() if "EPC" in text]
-    assert 'which may overrule its timer; take method = "both"' in said
+    assert 'which may overrule its timer; set method = "both"' in said
     shelf = DiskSimulation(spindle).run_until(MINUTE)
     (said,) = [text for text in shelf.reason_texts() if "EPC" in text]
-    assert "it may stop sooner than it is told to; openSeaChest_PowerControl --showEPCSettings" in said
+    assert "it may stop sooner than configured; openSeaChest_PowerControl --showEPCSettings" in said
 
 
 APM = '[[disks.rule]]\nmatch = ["*"]\napm = {}\n'
@@ -160,12 +160,12 @@ def test_what_has_no_apm_gets_none() -> None:
     spindle = DriveSimulator(disk(0), drive=PowerFeatures())
     shelf = DiskSimulation(spindle, config=APM.format(127)).run_until(HOUR)
     assert spindle.times_of("apm 127") == []
-    assert "has no APM, so that its level cannot be set to 127; drop apm" in shelf.reason_texts()
+    assert "has no APM, so its level cannot be set to 127; remove apm from its rule" in shelf.reason_texts()
     assert shelf.state() is DiskState.STANDBY
 
 
-LOW = "is at APM level {}, {}: below 128 it may spin down when it likes to{}"
-UNASKED = "which no rule asks for"
+LOW = "is at APM level {}, {}: below 128 it may spin down by itself{}"
+UNASKED = "which no rule sets"
 REMEDY = "; set apm = 254 in a [[disks.rule]]"
 
 
@@ -222,7 +222,9 @@ def test_a_low_level_that_persists_against_a_rule() -> None:
 
 
 def test_excluded_disks_show_their_level_without_a_warning() -> None:
-    shelf = identical_drives(1, apm=96, excluded="solid state: there is no spindle").run_until(MINUTE)
+    shelf = identical_drives(1, apm=96, ineligible_reason="solid state: there is no spindle").run_until(
+        MINUTE
+    )
     assert shelf.report().apm == 96
     assert not any("APM" in text for text in shelf.reason_texts())
 
@@ -278,7 +280,7 @@ def test_a_timer_of_an_earlier_run_is_taken_away_when_it_is_wanted_no_longer(
     assert only(shelf).timer == 600
     again = restarted(shelf, f'[disks]\nspin_down_after = "{after}"').run_until(2 * MINUTE)
     assert timer_settings(only(again)) == ["ask", "read", "timer 0"]
-    assert not again.memory.disks[only(again).disk.id].timer_set_by_us
+    assert not again.memory.disks[only(again).disk.id].settings.timer_set_by_us
     third = restarted(again, f'[disks]\nspin_down_after = "{after}"').run_until(3 * MINUTE)
     assert timer_settings(only(third)) == then
 
@@ -353,9 +355,9 @@ def test_excluded_it_has_the_timer_that_powerd_set_taken_away_once_it_surely_spi
 @pytest.mark.parametrize(
     "unwell",
     [
-        {"trouble": (FailureCause.FAILED, "it refuses")},
-        {"trouble": (FailureCause.HELPER_UNAVAILABLE, "no helper listens")},
-        {"blind": "not counted"},
+        {"error": (FailureCause.FAILED, "it refuses")},
+        {"error": (FailureCause.HELPER_UNAVAILABLE, "no helper listens")},
+        {"counters_error": "not counted"},
     ],
 )
 def test_excluded_it_is_not_pressed_to_have_its_timer_taken_away(unwell: dict[str, Any]) -> None:
@@ -366,17 +368,17 @@ def test_excluded_it_is_not_pressed_to_have_its_timer_taken_away(unwell: dict[st
     shelf.access(0, *(n * MINUTE for n in range(2, 7)))
     shelf.run_until(6 * MINUTE)
     tries = [order for _, order in shelf.actions if order == SetStandbyTimer(only(shelf).disk.id, 0)]
-    assert len(tries) == ("trouble" in unwell)
+    assert len(tries) == ("error" in unwell)
 
 
 def test_excluded_in_observe_mode_or_for_good_it_is_sent_nothing() -> None:
-    for about in ({"mode": "observe"}, {"excluded": "it has no spindle"}):
+    for about in ({"mode": "observe"}, {"ineligible_reason": "it has no spindle"}):
         shelf = identical_drives(1, TIMER).run_until(MINUTE)
         swapped_to(shelf)
         if "mode" in about:
             shelf.options = replace(shelf.options, mode="observe")
         else:
-            only(shelf).disk = replace(only(shelf).disk, ineligible_reason=about["excluded"])
+            only(shelf).disk = replace(only(shelf).disk, ineligible_reason=about["ineligible_reason"])
         shelf.access(0, 2 * MINUTE)
         shelf.run_until(5 * MINUTE)
         assert timer_settings(only(shelf)) == ["ask", "read", "timer 600"]
@@ -400,7 +402,7 @@ def test_a_disk_that_hides_its_power_mode_is_not_polled_for_ever() -> None:
     spindle.hides_power_mode = True
     shelf.run_until(DAY)
     assert len(spindle.times_of("ask")) == 4
-    text = "may stand by on its own timer of 10min: it does not say whether it spins"
+    text = "may spin down by its own timer of 10min: it does not report whether it spins"
     assert shelf.report().reason == text
 
 

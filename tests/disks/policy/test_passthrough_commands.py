@@ -14,8 +14,8 @@ from powerd.disks.model import CheckPowerMode, FailureCause
 from powerd.disks.state import DiskState
 
 PASSTHROUGH = (
-    "was woken by a command that is no I/O, such as smartctl's without --nocheck=standby; powerd check names "
-    "programs that send such"
+    "was started by a command that is not I/O, such as smartctl without --nocheck=standby; powerd check "
+    "names programs that send such commands"
 )
 
 

@@ -26,7 +26,7 @@ def test_a_disk_that_slept_before_the_machine_did_is_put_back_soon() -> None:
     assert first < HOUR
     assert HOUR + 30 <= second <= HOUR + 2 * MINUTE
     assert (shelf.state(), shelf.report().spin_ups) == (DiskState.STANDBY, 1)
-    assert shelf.memory.disks[spindle.disk.id].early_wakes == ()
+    assert shelf.memory.disks[spindle.disk.id].cycles.early_wakes == ()
 
 
 def test_one_that_was_used_since_stays_up_for_the_full_time() -> None:
@@ -69,7 +69,7 @@ def test_one_that_the_wake_up_did_not_wake_is_found_asleep() -> None:
     shelf = identical_drives(1)
     (spindle,) = shelf.drives.values()
     night(shelf, HOUR)
-    shelf.schedule(HOUR + 0.001, lambda: setattr(spindle, "find_rotational", False))
+    shelf.schedule(HOUR + 0.001, lambda: setattr(spindle, "spins", False))
     shelf.run_until(2 * HOUR)
     assert len(spin_downs(spindle)) == 1
     assert shelf.state() is DiskState.STANDBY
@@ -89,7 +89,7 @@ def test_settings_made_by_wake_up_hooks_are_overridden() -> None:
     night(shelf, 5 * MINUTE)
     shelf.schedule(5 * MINUTE + 20, lambda: setattr(spindle, "drive", replace(spindle.drive, apm=254)))
     shelf.run_until(5 * MINUTE + 25)
-    assert shelf.report().reason == "its settings are made once those who make some at each wake-up have"
+    assert shelf.report().reason == "powerd sets it after the resume hooks of other programs"
     shelf.run_until(6 * MINUTE)
     assert (spindle.drive.apm, shelf.report().standby_timer) == (127, 600)
     assert all(at >= 5 * MINUTE + 30 for at in spindle.times_of("apm 127")[1:])

@@ -81,7 +81,7 @@ def test_a_drive_that_ignores_the_command_is_tried_again() -> None:
 
 
 def test_what_goes_on_in_its_array_comes_first() -> None:
-    shelf = identical_drives(1, group="md0", busy="md0 resync").run_until(5 * MINUTE)
+    shelf = identical_drives(1, group="md0", busy_reason="md0 resync").run_until(5 * MINUTE)
     request_spin_down(shelf)
     shelf.run_until(8 * MINUTE)
     assert shelf.report().reason == "md0 resync"
@@ -92,7 +92,7 @@ def test_what_goes_on_in_its_array_comes_first() -> None:
 
 
 def test_it_lapses_after_ten_minutes() -> None:
-    shelf = identical_drives(1, group="md0", busy="md0 resync").run_until(5 * MINUTE)
+    shelf = identical_drives(1, group="md0", busy_reason="md0 resync").run_until(5 * MINUTE)
     request_spin_down(shelf)
     spindle = next(iter(shelf.drives.values()))
     shelf.schedule(15.5 * MINUTE, lambda: setattr(spindle, "disk", replace(spindle.disk, busy_reason=None)))
@@ -108,7 +108,7 @@ def test_the_daily_budget_holds() -> None:
     request_spin_down(shelf)
     shelf.run_until(50 * MINUTE)
     assert reports(shelf).count("ata") == 1
-    assert "as often as it may be" in shelf.report().reason
+    assert "its daily maximum" in shelf.report().reason
 
 
 def test_in_observe_mode_it_is_only_spoken_of() -> None:

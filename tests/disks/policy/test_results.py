@@ -20,10 +20,10 @@ from powerd.disks.model import (
     ReadPowerFeatures,
     SpinDown,
 )
-from powerd.disks.policy.limits import drop_expired
 from powerd.disks.policy.observations import update_disk
 from powerd.disks.policy.results import apply_result
-from powerd.disks.state import DiskMemory, DiskState
+from powerd.disks.policy.transitions import drop_expired
+from powerd.disks.state import DiskMemory, DiskState, RestoreStandby, SpinCycles, SpinDownAttempts
 from powerd.smart.actions import CheckHealth, HealthReading, StartTest
 from powerd.smart.model import Health
 
@@ -49,7 +49,7 @@ def test_a_spin_down_reports_that_the_kernel_has_suspended_the_disk() -> None:
         T0,
         moment(T0 + 5),
     )
-    assert (heard.state, heard.spin_downs) == (DiskState.SUSPENDED, ())
+    assert (heard.state, heard.cycles.spin_downs) == (DiskState.SUSPENDED, ())
 
 
 def test_a_dry_run_proves_nothing() -> None:
@@ -62,7 +62,7 @@ def test_the_time_of_a_dry_run_spin_down_is_stored() -> None:
         SpinDown(DISK.id, "scsi"), T0 + 5, ok=True, message="would have", started_at=T0 + 4
     )
     assert apply_result(SPINS, outcome, T0, moment(T0 + 5)) == replace(
-        SPINS, last_result_at=T0 + 5, dry_run_at=T0 + 4
+        SPINS, last_result_at=T0 + 5, spin_down=SpinDownAttempts(dry_run_at=T0 + 4)
     )
 
 
@@ -71,7 +71,7 @@ def test_an_action_refused_because_asleep_makes_the_disk_verifiable() -> None:
         ReadPowerFeatures(DISK.id), T0 + 5, ok=False, message="it sleeps", answer=FailureCause.IN_STANDBY
     )
     heard = apply_result(SPINS, outcome, T0, moment(T0 + 5))
-    assert (heard.state, heard.mode_confirmed_at) == (DiskState.UNKNOWN, float("-inf"))
+    assert (heard.state, heard.mode_confirmed_at) == (DiskState.UNKNOWN, None)
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ def test_a_check_that_finds_it_asleep_adds_nothing_to_a_verified_standby(
     order: CheckHealth | StartTest, state: DiskState
 ) -> None:
     """A person asks for its health."""
-    sleeps = replace(SPINS, state=state, attempted_method="scsi")
+    sleeps = replace(SPINS, state=state, spin_down=SpinDownAttempts(method="scsi"))
     outcome = CompletedAction(
         order, T0 + 500, ok=False, message="it stands by", answer=FailureCause.IN_STANDBY
     )
@@ -101,9 +101,9 @@ def test_a_result_from_before_the_wake_up_is_taken_in_before_it() -> None:
         resumed_at=T0 + 9,
         now=moment(T0 + 9, 100.0),
     )
-    assert (recalled.state, recalled.restore_standby, len(recalled.spin_downs)) == (
+    assert (recalled.state, recalled.restore, len(recalled.cycles.spin_downs)) == (
         DiskState.UNKNOWN,
-        True,
+        RestoreStandby(),
         1,
     )
 
@@ -122,8 +122,9 @@ def test_asleep_and_asked_again_it_keeps_its_date() -> None:
 
 def test_a_doubling_is_taken_back_by_itself_while_the_day_s_spin_downs_stand() -> None:
     now = moment(T0 + DAY)
-    stretched = replace(SPINS, backoff_level=2, backoff_changed_at=T0, spin_downs=(T0 + 10,))
-    assert drop_expired(stretched, now) == replace(stretched, backoff_level=1, backoff_changed_at=T0 + DAY)
+    cycles = SpinCycles(backoff_level=2, backoff_changed_at=T0, spin_downs=(T0 + 10,))
+    lower = replace(cycles, backoff_level=1, backoff_changed_at=T0 + DAY)
+    assert drop_expired(replace(SPINS, cycles=cycles), now) == replace(SPINS, cycles=lower)
 
 
 def test_backoff_values_stay_finite_for_years_of_questions() -> None:
@@ -131,7 +132,9 @@ def test_backoff_values_stay_finite_for_years_of_questions() -> None:
     outcome = CompletedAction(
         CheckPowerMode(DISK.id), T0 + 5, ok=False, message="no state", answer=FailureCause.FAILED
     )
-    assert apply_result(asked, outcome, T0, moment(T0 + 5)).paused_until < T0 + DAY
+    paused_until = apply_result(asked, outcome, T0, moment(T0 + 5)).paused_until
+    assert paused_until is not None
+    assert paused_until < T0 + DAY
 
 
 @pytest.mark.parametrize("order", [CheckHealth(DISK.id), StartTest(DISK.id, "short")])
@@ -163,8 +166,8 @@ def test_a_disk_that_was_woken_for_its_check_is_asked_whether_it_spins(
         CheckHealth(DISK.id, may_wake=wake), T0 + 5, ok=ok, message="said", answer=found
     )
     heard = apply_result(sleeps, outcome, T0, moment(T0 + 5))
-    assert (heard.state, heard.mode_confirmed_at == float("-inf")) == (DiskState.STANDBY, asked)
+    assert (heard.state, heard.mode_confirmed_at is None) == (DiskState.STANDBY, asked)
     spins = apply_result(SPINS, outcome, T0, moment(T0 + 5))
-    assert (spins.mode_confirmed_at, spins.features_requested) == (SPINS.mode_confirmed_at, False), (
+    assert (spins.mode_confirmed_at, spins.settings.features_requested) == (SPINS.mode_confirmed_at, False), (
         "and of its settings a check says nothing"
     )

@@ -11,7 +11,7 @@ from fakes.drive import DriveSimulator, disk
 
 from powerd.core.actions import CompletedAction
 from powerd.disks.model import CheckPowerMode, FailureCause, PowerFeatures, SpinDown
-from powerd.disks.policy.observations import reset_failures
+from powerd.disks.policy.transitions import reset_failures
 from powerd.disks.state import DiskState
 from powerd.smart.actions import CheckHealth
 
@@ -19,7 +19,7 @@ USB = "[disks]\nusb = true\n"
 LONG = '[disks]\nspin_down_after = "5h"\n'
 EPC = PowerFeatures(apm=254, apm_supported=True, epc_enabled=True)
 LOW = PowerFeatures(apm=127, apm_supported=True)
-VANISHED = "cannot be made to stand by: it vanished when it was told to stand by"
+VANISHED = "cannot be spun down: it disappeared from the bus after the spin-down command"
 
 
 def only(shelf: DiskSimulation) -> DriveSimulator:
@@ -185,5 +185,5 @@ def test_a_bridge_that_wakes_its_disk_is_remembered_when_it_is_plugged_in_again(
     asked = len([order for _, order in shelf.actions if isinstance(order, CheckPowerMode)])
     replug(shelf)
     shelf.run_until(DAY)
-    assert "its bridge wakes it at each question" in shelf.report().reason
+    assert "its USB bridge starts it at each power mode check" in shelf.report().reason
     assert len([order for _, order in shelf.actions if isinstance(order, CheckPowerMode)]) == asked

@@ -11,7 +11,9 @@ from powerd.disks.state import DiskReport, DiskState
 
 
 def report(where: str, state: DiskState, n: int = 0, how: str = "ata", why: str | None = None) -> DiskReport:
-    return DiskReport(disk(n, mounts=(Mount(where, "ext4"),), transport=how, excluded=why), state, moment())
+    return DiskReport(
+        disk(n, mounts=(Mount(where, "ext4"),), transport=how, ineligible_reason=why), state, moment()
+    )
 
 
 def ssd(where: str, n: int = 0, how: str = "ata") -> DiskReport:

@@ -6,8 +6,6 @@ from hypothesis import strategies as st
 
 from powerd.disks.source.scsi_commands import CommandCounter, parse_count
 
-NEVER = float("-inf")
-
 
 @pytest.mark.parametrize(
     ("text", "count"),
@@ -48,7 +46,7 @@ def test_foreign_commands_are_detected_exactly_without_io(
     rounds: list[tuple[int, int, int, bool, bool]],
 ) -> None:
     """However own and others' mix; while an order is under way, all are its own."""
-    commands, count, last = CommandCounter(), 7, NEVER
+    commands, count, last = CommandCounter(), 7, None
     commands.update(count, 0.0, no_io=False)
     for now, (before, own, after, moves, midway) in enumerate(rounds, start=1):
         count += before
@@ -71,7 +69,7 @@ def test_an_unreadable_counter_is_no_baseline_until_read_twice() -> None:
     commands.update(5, 0.0, no_io=True)
     commands.update(None, 1.0, no_io=True)
     commands.update(9, 2.0, no_io=True)
-    assert commands.last_passthrough_at == NEVER
+    assert commands.last_passthrough_at is None
     commands.update(10, 3.0, no_io=True)
     assert commands.last_passthrough_at == 3.0
 
@@ -83,4 +81,4 @@ def test_a_half_recorded_action_leaves_no_baseline(begun: int | None, ended: int
     commands.begin_own(begun)
     commands.end_own(ended)
     commands.update(9, 1.0, no_io=True)
-    assert commands.last_passthrough_at == NEVER
+    assert commands.last_passthrough_at is None

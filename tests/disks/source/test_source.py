@@ -18,7 +18,6 @@ from powerd.disks.source.source import DiskSource
 from powerd.linux.machine import Machine
 from powerd.linux.values import HostError
 
-NEVER = float("-inf")
 OLD = "5.10.0-28-amd64"
 
 
@@ -240,7 +239,7 @@ def passthrough_commands(bench: DiskSourceFixture, count: int) -> None:
 def test_commands_without_io_are_dated_by_the_poll_that_found_them(
     bench: DiskSourceFixture, sda: str
 ) -> None:
-    assert bench.activity(sda).last_passthrough_at == NEVER, "what was before the first look nobody knows"
+    assert bench.activity(sda).last_passthrough_at is None, "what was before the first look nobody knows"
     passthrough_commands(bench, 200)
     assert bench.activity(sda) == DiskActivity(1000.0, 153, last_passthrough_at=1060.0)
     assert bench.activity(sda).last_passthrough_at == 1060.0
@@ -253,8 +252,8 @@ def test_commands_that_come_with_io_are_its_own(bench: DiskSourceFixture, sda: s
     assert bench.activity(sda) == DiskActivity(1060.0, 160)
     passthrough_commands(bench, 201)
     bench.hardware.sysfs("sda", "stat", stat(160, in_flight=1))
-    assert bench.activity(sda).last_passthrough_at == NEVER
-    assert bench.activity(sda).last_passthrough_at == NEVER, (
+    assert bench.activity(sda).last_passthrough_at is None
+    assert bench.activity(sda).last_passthrough_at is None, (
         "and it is compared with the last look, not with an earlier one"
     )
 
@@ -266,13 +265,13 @@ def test_own_commands_are_no_passthrough_commands_and_hide_only_concurrent_ones(
     bench.source.begin_action(DiskId(sda))
     passthrough_commands(bench, 160)
     bench.source.end_action(DiskId(sda), 0)
-    assert bench.activity(sda).last_passthrough_at == NEVER, "whatever it says that it has sent"
+    assert bench.activity(sda).last_passthrough_at is None, "whatever it says that it has sent"
     bench.source.begin_action(DiskId(sda))
     passthrough_commands(bench, 170)
-    assert bench.activity(sda).last_passthrough_at == NEVER, "it is still under way"
+    assert bench.activity(sda).last_passthrough_at is None, "it is still under way"
     passthrough_commands(bench, 180)
     bench.source.end_action(DiskId(sda), 3)
-    assert bench.activity(sda).last_passthrough_at == NEVER
+    assert bench.activity(sda).last_passthrough_at is None
     bench.source.begin_action(DiskId(sda))
     passthrough_commands(bench, 181)
     bench.source.end_action(DiskId(sda), 1)
@@ -293,7 +292,7 @@ def test_overlapping_actions_are_one_interval_of_own_commands(bench: DiskSourceF
     bench.source.end_action(DiskId(sda), 1)
     passthrough_commands(bench, 170)
     bench.source.end_action(DiskId(sda), 1)
-    assert bench.activity(sda).last_passthrough_at == NEVER
+    assert bench.activity(sda).last_passthrough_at is None
 
 
 def test_with_partition_counters_commands_past_the_partitions_are_detected(bench: DiskSourceFixture) -> None:
@@ -330,7 +329,7 @@ def test_a_replugged_disk_has_no_passthrough_command(bench: DiskSourceFixture, s
     bench.hardware.unplug("sda")
     bench.hardware.sata(0, "WCC0")
     bench.source._on_hotplug()  # noqa: SLF001 - as hotplug does
-    assert bench.activity(sda).last_passthrough_at == NEVER
+    assert bench.activity(sda).last_passthrough_at is None
 
 
 def test_disks_that_do_not_count_commands_are_not_asked_for_them(bench: DiskSourceFixture, sda: str) -> None:

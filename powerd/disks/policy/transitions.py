@@ -1,0 +1,153 @@
+"""The changes of a disk's state, and what a failed or early ended spin-down leads to.
+
+A spin-down fails when the drive refuses the command, still spins at the power mode check, or does not report
+its power mode. Each failure pauses the disk for RETRY_AFTER. The first two attempts use the likeliest method,
+the third one uses the other method. After the third failure in a row the disk is UNSUPPORTED: powerd sends it
+nothing more until it is attached again or the configuration is reloaded.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from powerd.core.time import Moment
+from powerd.disks.model import Disk, SpinDownMethod
+from powerd.disks.policy.limits import (
+    DAY,
+    EARLY_WAKE_WITHIN,
+    EARLY_WAKES_PER_BACKOFF,
+    MAX_ATTEMPTS,
+    MAX_BACKOFF_LEVEL,
+    RETRY_AFTER,
+    boottime,
+)
+from powerd.disks.state import DiskMemory, DiskState, SpinCycles, SpinDownAttempts
+
+
+def with_state(memory: DiskMemory, state: DiskState, since: Moment, reason: str = "") -> DiskMemory:
+    """``memory`` in ``state`` since then; a state that it is already in keeps its start.
+
+    A disk that powerd has given up stays UNSUPPORTED with its reason; only the kernel may suspend it.
+    """
+    if memory.excluded_reason or memory.spin_down.failures >= MAX_ATTEMPTS:
+        reason = reason if state is DiskState.UNSUPPORTED else memory.excluded_reason or memory.reason
+        state = DiskState.SUSPENDED if state is DiskState.SUSPENDED else DiskState.UNSUPPORTED
+    if state is memory.state:
+        return memory if reason == memory.reason else replace(memory, reason=reason)
+    return replace(
+        memory, state=state, since=since, reason=reason, power_checks=0, unexpectedly_active_at=None
+    )
+
+
+def mark_unknown(memory: DiskMemory, now: Moment) -> DiskMemory:
+    """``memory`` in UNKNOWN, to be checked next, unless powerd has given the disk up."""
+    return replace(with_state(memory, DiskState.UNKNOWN, now), mode_confirmed_at=None)
+
+
+def invalidate_power_mode(memory: DiskMemory) -> DiskMemory:
+    """The drive's last report no longer counts, because a command may have started the stopped drive."""
+    return replace(memory, mode_confirmed_at=None) if memory.state.is_stopped else memory
+
+
+def choose_method(disk: Disk, attempts: SpinDownAttempts) -> SpinDownMethod:
+    """The method of the next spin-down: the likeliest one twice, then the other.
+
+    SAS drives understand no ATA command, so for them it is always START STOP UNIT.
+    """
+    supports_ata = disk.transport in {"ata", "usb"}
+    likeliest: SpinDownMethod = attempts.verified_method or ("ata" if supports_ata else "scsi")
+    if attempts.failures < MAX_ATTEMPTS - 1:
+        return likeliest
+    return "ata" if likeliest == "scsi" and supports_ata else "scsi"
+
+
+def spin_down_failed(memory: DiskMemory, state: DiskState, reason: str, when: Moment) -> DiskMemory:
+    """Counts a failed spin-down; the state is ``state``, and UNSUPPORTED after MAX_ATTEMPTS in a row."""
+    failures = memory.spin_down.failures + 1
+    memory = replace(
+        memory,
+        spin_down=replace(memory.spin_down, failures=failures),
+        paused_until=when.mono + RETRY_AFTER,
+    )
+    return with_state(memory, DiskState.UNSUPPORTED if failures >= MAX_ATTEMPTS else state, when, reason)
+
+
+def reset_failures(memory: DiskMemory) -> DiskMemory:
+    """After a reload of the configuration: everything that powerd has given up is tried again."""
+    unsupported = memory.state is DiskState.UNSUPPORTED
+    sent_at = None if memory.excluded_reason else memory.spin_down.sent_at
+    return replace(
+        memory,
+        state=DiskState.UNKNOWN if unsupported else memory.state,
+        mode_confirmed_at=None if unsupported else memory.mode_confirmed_at,
+        paused_until=None,
+        power_checks=0,
+        reason="",
+        excluded_reason="",
+        spin_down=replace(memory.spin_down, failures=0, sent_at=sent_at),
+        settings=replace(
+            memory.settings, features_requested=False, timer_unsupported=False, requested_apm=None, error=""
+        ),
+        cycles=replace(memory.cycles, backoff_level=0, early_wakes=()),
+    )
+
+
+def mark_spun_up(memory: DiskMemory, when: Moment, *, by_use: bool = True) -> DiskMemory:
+    """``memory`` of a stopped disk that spins again.
+
+    Args:
+        memory: of the stopped disk.
+        when: the spin-up.
+        by_use: an access caused it, which makes it an early wake within EARLY_WAKE_WITHIN of the spin-down.
+    """
+    cycles = replace(memory.cycles, spin_ups=(*memory.cycles.spin_ups, boottime(when)), last_spin_up=when)
+    if by_use and when.mono - memory.since.mono < EARLY_WAKE_WITHIN:
+        cycles = _count_early_wake(cycles, when)
+    return with_state(replace(memory, cycles=cycles, restore=None), DiskState.ACTIVE, when)
+
+
+def count_spin_down(memory: DiskMemory, when: Moment) -> DiskMemory:
+    """``memory`` with one more spin-down."""
+    cycles = memory.cycles
+    return replace(memory, cycles=replace(cycles, spin_downs=(*cycles.spin_downs, boottime(when))))
+
+
+def _count_early_wake(cycles: SpinCycles, when: Moment) -> SpinCycles:
+    """One more early wake; EARLY_WAKES_PER_BACKOFF of them raise the backoff level by one."""
+    early_wakes = (*cycles.early_wakes, boottime(when))
+    if len(early_wakes) < EARLY_WAKES_PER_BACKOFF:
+        return replace(cycles, early_wakes=early_wakes)
+    return replace(
+        cycles,
+        early_wakes=(),
+        backoff_level=min(cycles.backoff_level + 1, MAX_BACKOFF_LEVEL),
+        backoff_changed_at=boottime(when),
+    )
+
+
+def has_expired(cycles: SpinCycles, start: float) -> bool:
+    """Whether anything in ``cycles`` is from before ``start``, CLOCK_BOOTTIME."""
+    return _has_expired_times(cycles, start) or bool(
+        cycles.backoff_level and cycles.backoff_changed_at <= start
+    )
+
+
+def _has_expired_times(cycles: SpinCycles, start: float) -> bool:
+    downs, ups, wakes = cycles.spin_downs, cycles.spin_ups, cycles.early_wakes
+    return bool((downs and downs[0] <= start) or (ups and ups[0] <= start) or (wakes and wakes[0] <= start))
+
+
+def drop_expired(memory: DiskMemory, now: Moment) -> DiskMemory:
+    """Removes what is older than 24 hours; a day without a change of the backoff lowers it by one level."""
+    start, cycles = boottime(now) - DAY, memory.cycles
+    if not has_expired(cycles, start):
+        return memory
+    if _has_expired_times(cycles, start):
+        spin_downs, spin_ups, early_wakes = (
+            tuple(time for time in times if time > start)
+            for times in (cycles.spin_downs, cycles.spin_ups, cycles.early_wakes)
+        )
+        cycles = replace(cycles, spin_downs=spin_downs, spin_ups=spin_ups, early_wakes=early_wakes)
+    if cycles.backoff_level and cycles.backoff_changed_at <= start:
+        cycles = replace(cycles, backoff_level=cycles.backoff_level - 1, backoff_changed_at=boottime(now))
+    return replace(memory, cycles=cycles)
