@@ -1,7 +1,4 @@
-"""The part of logind's manager that powerd calls (org.freedesktop.login1(5)); imported with sdbus.
-
-systemd-logind over D-Bus (org.freedesktop.login1(5)): sleep, who has a say in it, and who is there.
-"""
+"""systemd-logind over D-Bus (org.freedesktop.login1(5)): sleep, inhibitor locks and login sessions."""
 
 from __future__ import annotations
 
@@ -11,86 +8,15 @@ from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final
 
-from sdbus import DbusInterfaceCommonAsync, dbus_method_async
-
 from powerd.linux.dbus import Bus, NotRunningError, SignalMatch, error_text, properties
 from powerd.linux.values import HostError, LogindEvent
 from powerd.power import systemd_timers
 from powerd.power.model import Inhibitor, KeyPress, SystemdTimer
 
-
-class LogindManager(DbusInterfaceCommonAsync, interface_name="org.freedesktop.login1.Manager"):
-    """A proxy: sdbus fills in the bodies."""
-
-    @dbus_method_async(input_signature="ssss", result_signature="h")
-    async def inhibit(self, what: str, who: str, why: str, mode: str) -> int:
-        """Take a lock: a descriptor of our own, and closing it releases the lock."""
-        raise NotImplementedError
-
-    @dbus_method_async(result_signature="a(ssssuu)")
-    async def list_inhibitors(self) -> list[tuple[str, str, str, str, int, int]]:
-        """All inhibitors: what, who, why, mode, uid, pid."""
-        raise NotImplementedError
-
-    @dbus_method_async(result_signature="a(susso)")
-    async def list_sessions(self) -> list[tuple[str, int, str, str, str]]:
-        """All sessions: id, uid, user, seat, object path."""
-        raise NotImplementedError
-
-    @dbus_method_async(result_signature="s")
-    async def can_suspend(self) -> str:
-        """Answer ``yes``, ``no``, ``challenge`` or ``na``; so do its siblings."""
-        raise NotImplementedError
-
-    @dbus_method_async(result_signature="s")
-    async def can_hibernate(self) -> str:
-        """See can_suspend."""
-        raise NotImplementedError
-
-    @dbus_method_async(result_signature="s")
-    async def can_hybrid_sleep(self) -> str:
-        """See can_suspend."""
-        raise NotImplementedError
-
-    @dbus_method_async(result_signature="s")
-    async def can_suspend_then_hibernate(self) -> str:
-        """See can_suspend."""
-        raise NotImplementedError
-
-    @dbus_method_async(result_signature="s")
-    async def can_power_off(self) -> str:
-        """See can_suspend."""
-        raise NotImplementedError
-
-    @dbus_method_async(input_signature="b")
-    async def suspend(self, interactive: bool) -> None:  # noqa: FBT001 - D-Bus arguments have a place, no name
-        """Suspend; ``interactive`` lets polkit ask for a password."""
-        raise NotImplementedError
-
-    @dbus_method_async(input_signature="b")
-    async def hibernate(self, interactive: bool) -> None:  # noqa: FBT001 - as suspend
-        """See suspend."""
-        raise NotImplementedError
-
-    @dbus_method_async(input_signature="b")
-    async def hybrid_sleep(self, interactive: bool) -> None:  # noqa: FBT001 - as suspend
-        """See suspend."""
-        raise NotImplementedError
-
-    @dbus_method_async(input_signature="b")
-    async def suspend_then_hibernate(self, interactive: bool) -> None:  # noqa: FBT001 - as suspend
-        """See suspend."""
-        raise NotImplementedError
-
-    @dbus_method_async(input_signature="b")
-    async def power_off(self, interactive: bool) -> None:  # noqa: FBT001 - as suspend
-        """See suspend."""
-        raise NotImplementedError
-
-
 if TYPE_CHECKING:
     from sdbus import SdBus
 
+    from powerd.linux.dbus_proxies import LogindManager
 
 INHIBITOR_OWNER: Final = "powerd"
 _SERVICE: Final = "org.freedesktop.login1"
@@ -259,6 +185,8 @@ class Logind:
         """Logind's manager. Once it has answered, its absence is a fault: somebody may hold a lock."""
         try:
             async with self._bus.connection("systemd-logind") as bus:
+                from powerd.linux.dbus_proxies import LogindManager  # noqa: PLC0415 - imports sdbus
+
                 yield LogindManager.new_proxy(_SERVICE, _PATH, bus), bus
                 self._has_answered = True
         except NotRunningError as error:

@@ -1,36 +1,13 @@
-"""The part of systemd's manager that powerd calls (org.freedesktop.systemd1(5)); imported with sdbus.
-
-systemd's timers over D-Bus: when each elapses next (org.freedesktop.systemd1(5), Timer).
-"""
+"""The next elapse of systemd timers, over D-Bus (org.freedesktop.systemd1(5), Timer)."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
-
-from sdbus import DbusInterfaceCommonAsync, dbus_method_async
+from typing import TYPE_CHECKING, Any, Final
 
 from powerd.linux.dbus import Bus, properties
 from powerd.linux.values import HostError
 from powerd.power.model import SystemdTimer
-
-UnitRow: TypeAlias = tuple[str, str, str, str, str, str, str, int, str, str]
-"""A unit: name, description, load, active and sub state, followed, object path, job, its type and path."""
-
-
-class SystemdManager(DbusInterfaceCommonAsync, interface_name="org.freedesktop.systemd1.Manager"):
-    """A proxy: sdbus fills in the bodies."""
-
-    @dbus_method_async(input_signature="asas", result_signature="a(ssssssouso)")
-    async def list_units_by_patterns(self, states: list[str], patterns: list[str]) -> list[UnitRow]:
-        """Loaded units in one of ``states`` whose name fits one of ``patterns``."""
-        raise NotImplementedError
-
-    @dbus_method_async(input_signature="s", result_signature="o")
-    async def load_unit(self, name: str) -> str:
-        """Object path of a unit, which need not exist: its LoadState tells."""
-        raise NotImplementedError
-
 
 if TYPE_CHECKING:
     from sdbus import SdBus
@@ -64,6 +41,8 @@ async def list_timers(bus: Bus, units: Sequence[str]) -> tuple[SystemdTimer, ...
     """
     found: dict[str, SystemdTimer] = {}
     async with bus.connection("systemd") as connection:
+        from powerd.linux.dbus_proxies import SystemdManager  # noqa: PLC0415 - imports sdbus
+
         manager = SystemdManager.new_proxy(_SERVICE, _PATH, connection)
         for unit in units:
             if unit == AUTO:

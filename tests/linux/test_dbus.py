@@ -87,11 +87,11 @@ def test_without_a_bus_nothing_is_imported_and_nobody_waits(tmp_path: Path) -> N
     code = (
         "import asyncio, sys; from powerd.power.logind import Logind; logind = Logind()\n"
         "async def main():\n"
-        "    assert await logind.inhibitors() == ()\n"
-        "    assert await logind.able('suspend') == 'yes'\n"
-        "    assert await logind.key_press() is None\n"
-        "    assert await logind.patience() == 5.0\n"
-        "    assert await logind.timers(['auto']) == ()\n"
+        "    assert await logind.list_inhibitors() == ()\n"
+        "    assert await logind.can_sleep('suspend') == 'yes'\n"
+        "    assert await logind.last_key_press() is None\n"
+        "    assert await logind.inhibit_delay() == 5.0\n"
+        "    assert await logind.list_timers(['auto']) == ()\n"
         "    logind.close()\n"
         "asyncio.run(main()); assert 'sdbus' not in sys.modules"
     )
