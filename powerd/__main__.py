@@ -36,13 +36,13 @@ def _find_conflicts() -> list[str]:
     import asyncio  # noqa: PLC0415 - for check alone
 
     from powerd.disks.conflicts.checks import find_conflicts  # noqa: PLC0415 - as above
-    from powerd.linux.machine import Machine  # noqa: PLC0415 - as above
+    from powerd.linux.files import HostFiles  # noqa: PLC0415 - as above
 
-    machine = Machine()
+    files = HostFiles()
     try:
-        return asyncio.run(find_conflicts(machine))
+        return asyncio.run(find_conflicts(files))
     finally:
-        machine.close()
+        files.close()
 
 
 def _disable_ssl_import() -> None:

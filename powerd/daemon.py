@@ -7,12 +7,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from typing import Protocol
 
 from powerd.config.options import ClientOptions, Options
 from powerd.core.actions import Action, ActionResult, Mode, Sleep
 from powerd.core.clock import Clock
-from powerd.core.dispatch import Hands as ActionHands
 from powerd.core.dispatch import execute
 from powerd.core.engine import HEARTBEAT, Engine, EngineHooks
 from powerd.core.persistence import Persistence
@@ -23,12 +21,10 @@ from powerd.core.state import StateStore
 from powerd.core.storage import Storage
 from powerd.disks.model import Disk
 from powerd.disks.service import DiskService
-from powerd.disks.service import Hands as DiskServiceHands
-from powerd.linux import ports as host
+from powerd.linux.ports import Ports
 from powerd.linux.values import LogindEvent
 from powerd.power.inhibitor_lock import InhibitorLock
 from powerd.power.model import WakeStormState
-from powerd.power.ports import PowerHands
 from powerd.power.rtc_alarm import RtcAlarm
 from powerd.power.sleep_preparation import SleepPreparation
 from powerd.power.source import LogindSource, NetworkCardSource, SystemdTimerSource
@@ -39,17 +35,8 @@ from powerd.presence.registry import ClientRegistry
 from powerd.presence.source import PresenceSource
 from powerd.requests.keep_awake import ActiveRequests, KeepAwakeRequests
 from powerd.requests.service import RequestService
-from powerd.requests.wake_on_lan import Hands as WakeOnLanHands
 from powerd.smart.model import Finding
 from powerd.smart.service import SmartService
-
-
-class Eyes(host.Eyes, host.DiskEyes, Protocol):
-    """All that the daemon may do to look."""
-
-
-class Hands(ActionHands, DiskServiceHands, PowerHands, WakeOnLanHands, Protocol):
-    """All that the daemon may do to the machine and its network."""
 
 
 class Daemon:
@@ -57,7 +44,8 @@ class Daemon:
 
     Args:
         options: the configuration in force.
-        eyes, hands, clock: the host.
+        ports: the operating system.
+        clock: the clock of the host.
         storage: what outlives a restart.
         on_status: called with each new Status.
         on_error: called with each fault that is no status, one sentence.
@@ -68,8 +56,7 @@ class Daemon:
     def __init__(  # noqa: PLR0913 - the host's three parts, and what the house is told and tells
         self,
         options: Options,
-        eyes: Eyes,
-        hands: Hands,
+        ports: Ports,
         clock: Clock,
         *,
         storage: Storage | None = None,
@@ -82,10 +69,10 @@ class Daemon:
         self.state = StateStore()
         self._options = options
         self._clock = clock
-        self._hands = hands
+        self._ports = ports
         self._on_status = on_status
         self._persistence = Persistence(storage, boot_id, clock, on_error)
-        self._block_inhibitor = InhibitorLock(hands, ("sleep", "shutdown", "idle"), "block", on_error)
+        self._block_inhibitor = InhibitorLock(ports.logind, ("sleep", "shutdown", "idle"), "block", on_error)
         self.keep_awake = KeepAwakeRequests(
             self.state,
             clock,
@@ -95,11 +82,15 @@ class Daemon:
             on_change=self._update_inhibitor,
         )
         self._client_registry = ClientRegistry(
-            eyes, self._persistence.load_neighbours(), self._persistence.save_neighbours
+            ports.files, ports.network, self._persistence.load_neighbours(), self._persistence.save_neighbours
         )
-        self._presence = PresenceSource(eyes, clock, options.clients, self._client_registry, _blocks_sleep)
-        self._power_sources = tuple(
-            kind(eyes, clock, options) for kind in (LogindSource, SystemdTimerSource, NetworkCardSource)
+        self._presence = PresenceSource(
+            ports.network, clock, options.clients, self._client_registry, _blocks_sleep
+        )
+        self._power_sources = (
+            LogindSource(ports.logind, clock, options),
+            SystemdTimerSource(ports.logind, clock, options),
+            NetworkCardSource(ports.files, ports.network, ports.helper, clock, options),
         )
         self._pollers = {
             source.name: Poller(source, self.state, clock)
@@ -107,8 +98,7 @@ class Daemon:
         }
         self.refresher = Refresher(options, self.state, clock, self._pollers, lambda: self.status)
         alarm = RtcAlarm(
-            eyes,
-            hands,
+            ports.helper,
             clock,
             self._persistence.load("alarm"),
             lambda document: self._persistence.save("alarm", document),
@@ -116,7 +106,8 @@ class Daemon:
         self._sleep_preparation = SleepPreparation(
             self.state,
             clock,
-            hands,
+            ports.helper,
+            ports.processes,
             options=options,
             alarm=alarm,
             recheck=self.refresher.reason_to_stay_awake,
@@ -125,15 +116,16 @@ class Daemon:
         self._transition = PowerTransition(
             self.state,
             clock,
-            eyes,
+            ports.logind,
             self._sleep_preparation,
-            InhibitorLock(hands, ("sleep", "shutdown"), "delay", on_error),
+            InhibitorLock(ports.logind, ("sleep", "shutdown"), "delay", on_error),
+            read_wakeup_state=ports.read_wakeup_state,
             next_wake_time=self.refresher.next_wake_time,
             on_logind_event=self._on_logind_event,
             on_error=on_error,
         )
         self._disks = DiskService(
-            eyes, hands, clock, self.state, store=storage, on_error=on_error, boot_id=boot_id
+            ports.files, ports.helper, clock, self.state, store=storage, on_error=on_error, boot_id=boot_id
         )
         self._disks.set_poll_interval(options.clients.every)
         self._smart = SmartService(self.state, clock, storage, on_error, on_finding)
@@ -151,8 +143,7 @@ class Daemon:
         self.requests = RequestService(
             options,
             self.state,
-            eyes,
-            hands,
+            ports.network,
             disks=self._disks,
             health=self._smart,
             submit=self._engine.running_actions.submit,
@@ -199,7 +190,7 @@ class Daemon:
         self._disks.on_action_started(action)
         result = ActionResult(False, "it was broken off")
         try:
-            result = await execute(action, self._hands, mode, self._sleep_preparation)
+            result = await execute(action, self._ports, mode, self._sleep_preparation)
         finally:
             self._disks.on_action_finished(action, result)
         self._smart.on_completed(action, result)

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from socket import socket as Listener  # noqa: N812 - what it is here, and ``socket`` is a parameter's name
 from typing import Final
@@ -21,14 +22,18 @@ from powerd.core.snapshot import Status
 from powerd.core.storage import Storage
 from powerd.daemon import Daemon
 from powerd.disks.model import Disk
+from powerd.linux.files import HostFiles
 from powerd.linux.helper_client import helper_for
 from powerd.linux.journald import JournalWriter
-from powerd.linux.machine import Machine, RealHands
+from powerd.linux.ports import Ports
 from powerd.linux.sd_notify import notify
+from powerd.linux.subprocess import HostProcesses
 from powerd.linux.unix_sockets import listen_tcp, listen_unix
 from powerd.linux.values import HostError
 from powerd.messages.notifications import Notifications
-from powerd.power.logind import Logind
+from powerd.power.logind import LogindClient
+from powerd.power.wakeup_cause import read_wakeup_state
+from powerd.presence.probe.network import HostNetwork
 from powerd.smart.model import Finding
 from powerd.smart.view.api import finding_json
 from powerd.ui import journal
@@ -127,16 +132,23 @@ class Service:
         self._event_detector = TransitionDetector()
         self._feed = EventFeed()
         self._last_status_line = ""
-        self._logind = Logind()
+        self._logind = LogindClient()
         self._helper = helper_for(socket)
-        self._machine = Machine(logind=self._logind, helper=self._helper)
+        self._files = HostFiles()
+        self._network = HostNetwork()
         self._clock = KernelClock()
-        hands = RealHands(self._logind, self._helper)
-        self._notifications = Notifications(hands, self._log_problem)
+        processes = HostProcesses()
+        self._notifications = Notifications(processes, self._log_problem)
         self._daemon = Daemon(
             options,
-            self._machine,
-            hands,
+            Ports(
+                self._files,
+                self._network,
+                self._logind,
+                self._helper,
+                processes,
+                partial(read_wakeup_state, self._files),
+            ),
             self._clock,
             storage=Storage(_state_directory()),
             on_status=self._on_status,
@@ -157,7 +169,8 @@ class Service:
         context = ui_context(daemon, self._clock, self._token, self._feed)
         async with AsyncExitStack() as stack:
             stack.callback(self._logind.close)
-            stack.callback(self._machine.close)
+            stack.callback(self._files.close)
+            stack.callback(self._network.close)
             stack.callback(self._helper.close)
             server = LazyHttpServer(self._listeners, context)
             stack.push_async_callback(server.close)

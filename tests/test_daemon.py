@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from fakes.lan import ANSWERS, FakeLan, mac, neighbour
 from fakes.machine import FakeMachine
-from fakes.ports import LoopClock, RecordingPorts
+from fakes.ports import LoopClock, RecordingPorts, ports
 
 from powerd.config.load import parse
 from powerd.core.actions import Sleep
@@ -50,10 +50,6 @@ class ForwardingPorts(RecordingPorts):
 
     def __init__(self, machine: FakeMachine) -> None:
         super().__init__()
-        self.inhibit = machine.inhibit
-        self.set_alarm = machine.set_alarm
-        self.clear_alarm = machine.clear_alarm
-        self.arm_card = machine.arm_card
         self._machine = machine
 
     async def request_sleep(self, action: str) -> None:
@@ -72,8 +68,7 @@ class DaemonScenario:
         self.complaints: list[str] = []
         self.daemon = Daemon(
             parse(config.encode(), "test"),
-            self.village,
-            self.hands,
+            ports(self.village, self.hands),
             self.clock,
             storage=Storage(directory) if directory else None,
             on_status=self.heard.append,
@@ -485,7 +480,9 @@ def test_an_alarm_that_a_killed_daemon_left_is_taken_away_by_the_next(tmp_path: 
         h.village.seconds_to_alarm()
         h.village.rtc.alarm = h.village.rtc.now + 3600
         Storage(tmp_path).save("alarm", {"at": h.village.rtc.alarm, "before": None})
-        heir = Daemon(parse(NIGHTLY.encode(), "test"), h.village, h.hands, h.clock, storage=Storage(tmp_path))
+        heir = Daemon(
+            parse(NIGHTLY.encode(), "test"), ports(h.village, h.hands), h.clock, storage=Storage(tmp_path)
+        )
         life = asyncio.create_task(heir.run())
         await asyncio.sleep(1)
         assert h.village.seconds_to_alarm() is None

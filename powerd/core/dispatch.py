@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Protocol
-
 from powerd.core.actions import Action, ActionResult, CancelWarning, Mode, Sleep, WarnUsers
-from powerd.disks.actuator import Hands as DiskActionHands
 from powerd.disks.actuator import describe_action
 from powerd.disks.actuator import execute as execute_disk_action
 from powerd.disks.model import DiskAction
+from powerd.linux.ports import Ports
 from powerd.linux.values import HostError
 from powerd.power.actuator import (
-    BroadcastHands,
-    SleepHands,
     SleepPreparer,
     describe_announcement,
     describe_sleep,
@@ -21,20 +17,16 @@ from powerd.power.actuator import (
 )
 
 
-class Hands(SleepHands, BroadcastHands, DiskActionHands, Protocol):
-    """All that actuators may do to the machine."""
-
-
-async def execute(action: Action, hands: Hands, mode: Mode, preparation: SleepPreparer) -> ActionResult:
+async def execute(action: Action, ports: Ports, mode: Mode, preparation: SleepPreparer) -> ActionResult:
     """Carry out ``order``; a sleep takes ``way``."""
     if mode == "observe":
         return ActionResult(True, f"would have {_past_tense(action)}")
     try:
         if isinstance(action, WarnUsers | CancelWarning):
-            return await execute_announcement(action, hands)
+            return await execute_announcement(action, ports.processes)
         if isinstance(action, DiskAction):
-            return await execute_disk_action(action, hands)
-        return await execute_sleep(action, hands, preparation)
+            return await execute_disk_action(action, ports.helper)
+        return await execute_sleep(action, ports.logind, ports.processes, preparation)
     except HostError as error:
         return ActionResult(False, str(error))
 

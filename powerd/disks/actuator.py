@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
 from powerd.config.values import format_duration
 from powerd.core.actions import ActionResult
@@ -38,6 +38,7 @@ from powerd.helper.protocol.messages import (
     StartTestRequest,
 )
 from powerd.linux.helper_client import HELPER_SOCKET, send_request
+from powerd.linux.ports import Helper
 from powerd.linux.values import DiskError, HostError, RefusedByHelperError
 from powerd.smart.actions import CheckHealth, HealthReading, StartTest
 from powerd.smart.codec import health_from_json
@@ -49,19 +50,6 @@ _MODE_MESSAGES: Final = {
     PowerMode.UNKNOWN: "it does not report whether it spins",
     PowerMode.SUSPENDED: "the kernel has suspended it",
 }
-
-
-class Hands(Protocol):
-    """What the execution needs."""
-
-    async def execute_disk_action(self, action: DiskAction) -> DiskResult:
-        """Have the helper execute ``action``.
-
-        Raises:
-            DiskError: the helper or the drive refuses.
-            HostError: the helper is not there.
-        """
-        ...
 
 
 def describe_action(action: DiskAction) -> str:  # noqa: PLR0911 - one branch for each action
@@ -83,10 +71,10 @@ def describe_action(action: DiskAction) -> str:  # noqa: PLR0911 - one branch fo
             return f"started its {test} self-test"
 
 
-async def execute(action: DiskAction, hands: Hands) -> ActionResult:
+async def execute(action: DiskAction, helper: Helper) -> ActionResult:
     """Execute the action once."""
     try:
-        result = await hands.execute_disk_action(action)
+        result = await helper.execute_disk_action(action)
     except DiskError as error:
         return ActionResult(False, str(error), error.trouble, error.commands)
     except HostError as error:

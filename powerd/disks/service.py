@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Final, Protocol
+from typing import Final
 
 from powerd.core.actions import Action, ActionResult
 from powerd.core.clock import Clock
@@ -21,7 +21,7 @@ from powerd.disks.policy import history
 from powerd.disks.policy.write_safety import may_write, would_wake_disk
 from powerd.disks.source.source import DiskSource
 from powerd.disks.state import DiskMemory, DiskReport
-from powerd.linux.ports import DiskEyes
+from powerd.linux.ports import Files, Helper
 from powerd.linux.values import HostError
 from powerd.requests.model import RequestRefusedError
 
@@ -31,35 +31,20 @@ _WATCH_RETRY_AFTER: Final = 300.0
 """Seconds until a guard that failed is tried again; by then the helper is done with what that one began."""
 
 
-class Hands(Protocol):
-    """What guarding needs."""
-
-    async def wait_first_access(self, disks: tuple[DiskId, ...]) -> tuple[DiskId, tuple[DiskId, ...], float]:
-        """Watch sleeping disks until one is accessed, and wake the others then.
-
-        Returns:
-            The one accessed, the others, and the seconds that waking them took.
-
-        Raises:
-            HostError: the helper refuses, or is not there.
-        """
-        ...
-
-
 class GroupWatches:
     """Keeps as many groups guarded as the latest decision says.
 
     Args:
-        hands: see there.
+        helper: the port.
         state: told of each group that was woken.
         clock: for when.
         on_error: called with each fault, one sentence.
     """
 
     def __init__(
-        self, hands: Hands, state: StateStore, clock: Clock, on_error: Callable[[str], None]
+        self, helper: Helper, state: StateStore, clock: Clock, on_error: Callable[[str], None]
     ) -> None:
-        self._hands = hands
+        self._helper = helper
         self._state = state
         self._clock = clock
         self._on_error = on_error
@@ -80,7 +65,7 @@ class GroupWatches:
 
     async def _watch(self, watch: GroupWatch) -> None:
         try:
-            first, other_disks, duration = await self._hands.wait_first_access(watch.disks)
+            first, other_disks, duration = await self._helper.wait_first_access(watch.disks)
         except HostError as error:
             self._on_error(f"{watch.group}: its disks will wake one by one: {error}")
             self._failed_at[watch] = self._clock.now().mono
@@ -97,7 +82,8 @@ class DiskService:
     """See the module.
 
     Args:
-        eyes, hands, clock: the host.
+        files, helper: the ports.
+        clock: the clock of the host.
         state: where facts go.
         store: what outlives a restart; None = nothing does.
         on_error: called with each fault that is no status, one sentence.
@@ -106,8 +92,8 @@ class DiskService:
 
     def __init__(  # noqa: PLR0913 - the host's three parts, and what outlives a restart
         self,
-        eyes: DiskEyes,
-        hands: Hands,
+        files: Files,
+        helper: Helper,
         clock: Clock,
         state: StateStore,
         *,
@@ -121,10 +107,10 @@ class DiskService:
         self._directory = str(store.directory) if store else ""
         self._on_error = on_error
         self._boot_id = boot_id
-        self._source = DiskSource(eyes, clock)
+        self._source = DiskSource(files, clock)
         self._poller = Poller(self._source, state, clock)
         self._source.poll_soon = self._poller.poll_soon
-        self._group_watches = GroupWatches(hands, state, clock, on_error)
+        self._group_watches = GroupWatches(helper, state, clock, on_error)
         self.memory: dict[DiskId, DiskMemory] = history.restore(
             store.load("disks") if store else None, boot_id, clock.now()
         )

@@ -1,4 +1,8 @@
-"""Files below a root directory, read without holding up the loop."""
+"""Files, sysfs and udev below a root directory, read without blocking the event loop.
+
+Opening and reading a file of sysfs takes 20 us, reading one that is open 3 us. An open file of sysfs stays
+with its device: once the device is removed, reads fail with ENODEV, even when another device has its name.
+"""
 
 from __future__ import annotations
 
@@ -10,84 +14,206 @@ import grp
 import os
 import pwd
 import stat
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from contextlib import aclosing, suppress
 from pathlib import Path
 from typing import Final
 
+from powerd.linux import udev_monitor
 from powerd.linux.values import HostError, StatSignature
 
-_PIECE: Final = 1 << 16
+_CHUNK_SIZE: Final = 1 << 16
+_ATTRIBUTE_SIZE: Final = 1 << 12  # an attribute of sysfs is at most a page
+_MAX_OPEN_FILES: Final = 768
+"""Files that read_cached() keeps open at most; a service may have 1024 (systemd.exec(5), LimitNOFILE=)."""
+_OPEN_FLAGS: Final = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
+"""Without O_NONBLOCK, opening a FIFO waits until another process writes to it."""
 _ABSENT: Final = (FileNotFoundError, NotADirectoryError)
+_ABSENT_ERRNOS: Final = {errno.ENOENT, errno.ENOTDIR, errno.ENODEV}
 
 
-def find(root: Path, pattern: str) -> tuple[str, ...]:
-    """Paths of what fits a glob, directories left out, sorted, as seen from the root.
+class HostFiles:
+    """The Files port on this machine.
 
-    Raises:
-        HostError: a directory on the way may not be looked into.
+    Args:
+        root: the directory below which paths are resolved; tests give a tree of files.
     """
-    relative = pattern.lstrip("/")
-    try:
-        if not glob.has_magic(relative):
-            return () if _is_directory(root / relative) else ("/" + relative,)
-        os.scandir(_fixed_part(root, relative)).close()
-    except _ABSENT:
-        return ()
-    except OSError as error:
-        raise HostError(error_text("look into", pattern, root / relative, error)) from error
-    names = glob.glob(relative, root_dir=root)  # noqa: PTH207 - Path.glob has no root_dir and fails on what vanishes
-    return tuple(sorted("/" + name for name in names if not (root / name).is_dir()))
 
+    def __init__(self, root: Path = Path("/")) -> None:
+        self._root = root
+        self._prefix = str(root).rstrip("/")
+        self._descriptors: dict[str, int] = {}
+        self._monitors: list[udev_monitor.BlockDeviceMonitor] = []
 
-def stat_signature(path: Path, shown_path: str) -> StatSignature | None:
-    """One stat(2), links followed; None = there is no such file.
+    def find(self, pattern: str) -> tuple[str, ...]:
+        """Paths of what matches a glob, without directories, sorted, as seen from the root.
 
-    Raises:
-        HostError: it may not be looked at.
-    """
-    try:
-        found = path.stat()
-    except _ABSENT:
-        return None
-    except OSError as error:
-        raise HostError(error_text("look at", shown_path, path, error)) from error
-    return StatSignature(found.st_ino, found.st_size, found.st_mtime_ns)
+        Raises:
+            HostError: this user may not list a directory of the pattern.
+        """
+        root, relative = self._root, pattern.lstrip("/")
+        try:
+            if not glob.has_magic(relative):
+                return () if _is_directory(root / relative) else ("/" + relative,)
+            os.scandir(_fixed_part(root, relative)).close()
+        except _ABSENT:
+            return ()
+        except OSError as error:
+            raise HostError(error_text("look into", pattern, root / relative, error)) from error
+        names = glob.glob(relative, root_dir=root)  # noqa: PTH207 - Path.glob has no root_dir and fails on what vanishes
+        return tuple(sorted("/" + name for name in names if not (root / name).is_dir()))
 
+    def stat_signature(self, path: str) -> StatSignature | None:
+        """One stat(2) that follows links; None = there is no such file.
 
-async def read_chunks(path: Path, shown_path: str) -> AsyncGenerator[str]:
-    """Its text in pieces of 64 KiB, never cut within a character; what is no UTF-8 becomes U+FFFD.
+        Raises:
+            HostError: this user may not stat the file.
+        """
+        local = self.local_path(path)
+        try:
+            found = local.stat()
+        except _ABSENT:
+            return None
+        except OSError as error:
+            raise HostError(error_text("look at", path, local, error)) from error
+        return StatSignature(found.st_ino, found.st_size, found.st_mtime_ns)
 
-    Raises:
-        HostError: it cannot be opened or read, or is no regular file.
-    """
-    decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
-    try:
-        # Without O_NONBLOCK, opening a FIFO waits until somebody writes to it.
-        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        with open(fd, "rb", buffering=0) as file:  # noqa: ASYNC230, PTH123 - a page-cache read of 64 KiB; of a descriptor
-            if not stat.S_ISREG(os.fstat(fd).st_mode):
-                raise HostError(f"cannot read {shown_path}: it is no regular file; name another one")
-            while chunk := file.read(_PIECE):
-                text = decoder.decode(chunk)
-                if text:
-                    yield text
-                await asyncio.sleep(0)
-    except OSError as error:
-        raise HostError(error_text("read", shown_path, path, error)) from error
-    if last_chunk := decoder.decode(b"", final=True):
-        yield last_chunk
+    def read_chunks(self, path: str) -> AsyncIterator[str]:
+        """The text in chunks of 64 KiB, never cut within a character; bytes that are not UTF-8 become U+FFFD.
+
+        Raises:
+            HostError: the file cannot be opened or read, or is not a regular file.
+        """
+        return self._chunks(path)
+
+    async def _chunks(self, path: str) -> AsyncGenerator[str]:
+        decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
+        local = self.local_path(path)
+        try:
+            fd = os.open(local, _OPEN_FLAGS)
+            with open(fd, "rb", buffering=0) as file:  # noqa: ASYNC230, PTH123 - a page-cache read of 64 KiB; of a descriptor
+                if not stat.S_ISREG(os.fstat(fd).st_mode):
+                    raise HostError(f"cannot read {path}: it is not a regular file; name another one")
+                while chunk := file.read(_CHUNK_SIZE):
+                    text = decoder.decode(chunk)
+                    if text:
+                        yield text
+                    await asyncio.sleep(0)
+        except OSError as error:
+            raise HostError(error_text("read", path, local, error)) from error
+        if last_chunk := decoder.decode(b"", final=True):
+            yield last_chunk
+
+    async def read(self, path: str, limit: int = 1 << 20) -> str:
+        """The file's text, at most ``limit`` bytes of it. Raises HostError as read_chunks()."""
+        parts: list[str] = []
+        remaining = limit
+        async with aclosing(self._chunks(path)) as chunks:
+            async for chunk in chunks:
+                parts.append(chunk.encode()[:remaining].decode(errors="ignore"))
+                remaining -= len(chunk.encode())
+                if remaining <= 0:
+                    break
+        return "".join(parts)
+
+    def listdir(self, directory: str) -> tuple[str, ...]:
+        """Names in a directory, sorted; () = there is no such directory.
+
+        Raises:
+            HostError: this user may not list the directory.
+        """
+        path = self._prefix + directory
+        try:
+            return tuple(sorted(os.listdir(path)))  # noqa: PTH208 - names alone, of which a Path would make objects
+        except OSError as error:
+            if error.errno in _ABSENT_ERRNOS:
+                return ()
+            raise HostError(error_text("look into", directory, Path(path), error)) from error
+
+    def read_text(self, path: str, limit: int = 1 << 20) -> str | None:
+        """The file's text, stripped; None = the file does not exist or cannot be read."""
+        try:
+            fd = os.open(self._prefix + path, _OPEN_FLAGS)
+        except OSError:
+            return None
+        try:
+            data = bytearray()
+            while len(data) < limit and (chunk := os.read(fd, _CHUNK_SIZE)):
+                data += chunk
+        except OSError:
+            return None
+        finally:
+            os.close(fd)
+        return data[:limit].decode(errors="replace").strip()
+
+    def read_cached(self, paths: Sequence[str]) -> list[str | None]:
+        """The texts of files that are read again and again, in the order of ``paths``; None as read_text().
+
+        The files stay open until a call without them.
+        """
+        for path in self._descriptors.keys() - set(paths):
+            os.close(self._descriptors.pop(path))
+        return [self._read_open_file(path) for path in paths]
+
+    def realpath(self, path: str) -> str | None:
+        """The path with all links resolved, as seen from the root; None = it does not exist."""
+        try:
+            real = os.path.realpath(self._prefix + path, strict=True)
+        except OSError:
+            return None
+        return real.removeprefix(os.path.realpath(self._root).rstrip("/"))
+
+    def kernel_release(self) -> str:
+        """The kernel's release; /proc/sys does not show it to a service with ProcSubset=pid."""
+        return os.uname().release
+
+    def watch_block_devices(self, on_change: Callable[[], None]) -> None:
+        """Call ``on_change`` when a block device has been added, removed or changed."""
+        if self._root == Path("/") and udev_monitor.is_udev_running():
+            self._monitors.append(udev_monitor.BlockDeviceMonitor(on_change))
+
+    async def yield_now(self) -> None:
+        """Let the event loop run."""
+        await asyncio.sleep(0)
+
+    def local_path(self, path: str) -> Path:
+        """The absolute ``path`` below the root."""
+        return self._root / path.lstrip("/")
+
+    def close(self) -> None:
+        """Close the files and monitors that are open between calls."""
+        while self._monitors:
+            self._monitors.pop().close()
+        self.read_cached(())
+
+    def _read_open_file(self, path: str) -> str | None:
+        fd = self._descriptors.get(path)
+        if fd is None:
+            if len(self._descriptors) >= _MAX_OPEN_FILES:
+                return self.read_text(path, _ATTRIBUTE_SIZE)
+            try:
+                fd = os.open(self._prefix + path, _OPEN_FLAGS)
+            except OSError:
+                return None
+            self._descriptors[path] = fd
+        try:
+            return os.pread(fd, _ATTRIBUTE_SIZE, 0).decode(errors="replace").strip()
+        except OSError:
+            with suppress(OSError):
+                os.close(self._descriptors.pop(path))
+            return None
 
 
 def error_text(verb: str, shown_path: str, path: Path, error: OSError) -> str:
     """One sentence: what cannot be done, why, and the remedy."""
     reason = os.strerror(error.errno) if error.errno else str(error)
     if error.errno not in {errno.EACCES, errno.EPERM}:
-        return f"cannot {verb} {shown_path}: {reason}; see whether it is what you meant and the disk is well"
+        return f"cannot {verb} {shown_path}: {reason}; check the path and the disk"
     return f"cannot {verb} {shown_path}: {reason}; {_remedy(path)}"
 
 
 def _remedy(path: Path) -> str:
-    """How this user may get to read ``path``: by its group if that has the right, else by an ACL."""
+    """The command that lets this user read ``path``: by its group if that may read it, else by an ACL."""
     user = _user()
     denied = _first_denied(path)
     try:
@@ -103,7 +229,7 @@ def _remedy(path: Path) -> str:
 
 
 def _first_denied(path: Path) -> Path:
-    """The topmost of ``path`` and its parents that this user may not pass, or read."""
+    """The topmost of ``path`` and its parents that this user may not enter, or read."""
     for parent in reversed(path.parents):
         if not os.access(parent, os.X_OK, effective_ids=True):
             return parent

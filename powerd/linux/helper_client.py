@@ -18,6 +18,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, overload
 
+from powerd.disks.disk_id import DiskId
+from powerd.disks.model import DiskAction, DiskResult
 from powerd.helper.protocol.codec import MAX_LINE, Refused, Request, Response, encode, parse_response
 from powerd.helper.protocol.deadlines import deadline_of
 from powerd.helper.protocol.fields import ProtocolError
@@ -98,6 +100,18 @@ class HelperClient:
         with _translate_protocol_error():
             request = ArmCard(interface)
         return _card_of(await send_request(request, await self.ensure_running()))
+
+    async def execute_disk_action(self, action: DiskAction) -> DiskResult:
+        """Execute an action on one disk; DiskError when the helper refuses, or the drive does."""
+        from powerd.disks import actuator  # noqa: PLC0415 - it imports this module
+
+        return await actuator.request_disk_action(action, await self.ensure_running())
+
+    async def wait_first_access(self, disks: tuple[DiskId, ...]) -> tuple[DiskId, tuple[DiskId, ...], float]:
+        """Wait until one of the disks in standby is accessed, and spin up the others."""
+        from powerd.disks import actuator  # noqa: PLC0415 - it imports this module
+
+        return await actuator.wait_first_access(disks, await self.ensure_running())
 
 
 def _card_of(answer: CardResponse) -> NetworkCard:

@@ -1,34 +1,46 @@
-"""Eyes: all that a source may do to the machine, which is to look at it."""
+"""The ports: all that sources and actuators may ask of the operating system, as five protocols.
+
+A source or an actuator takes the port that it needs. The adapters in ``linux/`` and the fakes of the tests
+implement the protocols. Every method raises HostError with one sentence (what, where, remedy) when the
+machine refuses, unless its docstring says otherwise.
+"""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
-from pathlib import Path
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
-from powerd.linux.values import Alarm, Lan, LogindEvent, Neighbour, ProbeRequest, StatSignature, SweepResult
-from powerd.power.model import Inhibitor, KeyPress, NetworkCard, SystemdTimer
-from powerd.power.wakeup_cause import WakeupState
+from powerd.disks.disk_id import DiskId
+from powerd.disks.model import DiskAction, DiskResult
+from powerd.linux.values import (
+    Alarm,
+    Lan,
+    LogindEvent,
+    Neighbour,
+    ProbeRequest,
+    ProcessResult,
+    StatSignature,
+    SweepResult,
+)
+from powerd.power.model import Inhibitor, KeyPress, NetworkCard, SystemdTimer, WakeupState
 
 
-class Surroundings(Protocol):
-    """Files, links and neighbours; paths are resolved under a root, which may be a test's.
-
-    Every method raises HostError with one sentence (what, where, remedy) when the machine refuses.
-    """
+class Files(Protocol):
+    """Files, sysfs and udev. Paths are absolute, below a root directory; no device node is opened."""
 
     def find(self, pattern: str) -> tuple[str, ...]:
-        """Paths of files that fit a glob such as ``/var/lib/misc/dnsmasq.leases``, sorted; () if none."""
+        """Paths of files that match a glob such as ``/var/lib/misc/dnsmasq.leases``, sorted; () if none."""
         ...
 
     def stat_signature(self, path: str) -> StatSignature | None:
-        """One stat(2), links followed; None = there is no such file."""
+        """One stat(2) that follows links; None = there is no such file."""
         ...
 
     def read_chunks(self, path: str) -> AsyncIterator[str]:
-        """The file's text in pieces of 64 KiB, the loop getting its turn between them.
+        """The file's text in chunks of 64 KiB; the event loop runs between two chunks.
 
-        Bytes that are no UTF-8 become U+FFFD. Raises HostError when it cannot be opened or read.
+        Bytes that are not UTF-8 become U+FFFD. Raises HostError when the file cannot be opened or read.
         """
         ...
 
@@ -36,116 +48,23 @@ class Surroundings(Protocol):
         """The file's text, at most ``limit`` bytes of it."""
         ...
 
-    async def yield_now(self) -> None:
-        """Let the loop have its turn in the middle of a long computation."""
-        ...
-
-    async def lan(self) -> Lan:
-        """Links, own addresses and gateways, from rtnetlink."""
-        ...
-
-    async def neighbours(self) -> tuple[Neighbour, ...]:
-        """The neighbour table of IPv4 and IPv6, entries with a link-layer address only."""
-        ...
-
-    async def sweep(
-        self,
-        asks: Sequence[ProbeRequest],
-        *,
-        timeout: float,  # noqa: ASYNC109 - the time an answer may take, not the call's
-        tries: int,
-        until_first: bool,
-        deadline: float = 60.0,
-    ) -> SweepResult:
-        """Ask all at once; ``until_first`` ends it with the first answer that counts.
-
-        Args:
-            asks: whom; several for one address are an error.
-            timeout: seconds that an answer may take.
-            tries: the silent are asked so many times.
-            until_first: stop at the first answer; the others may be NOT_ASKED.
-            deadline: seconds after which it ends in any case; who had no full turn by then is FAILED.
-        """
-        ...
-
-    async def stations(self, control: str) -> str:
-        """Associated stations of the hostapd whose control socket is ``control``, in ``all_sta`` format."""
-        ...
-
-    async def resolve(self, name: str) -> tuple[str, ...]:
-        """IPv4 addresses of a host name by the machine's own resolver (nsswitch.conf(5)); () = not found."""
-        ...
-
-
-class Eyes(Surroundings, Protocol):
-    """What sources and checks are handed: the surroundings, and how the machine sleeps and wakes up.
-
-    Every method raises HostError with one sentence (what, where, remedy) when the machine refuses.
-    """
-
-    async def list_inhibitors(self) -> tuple[Inhibitor, ...]:
-        """Inhibitor locks of others, of any mode; () where there is no D-Bus or no logind to hold one."""
-        ...
-
-    async def can_sleep(self, action: str) -> str:
-        """What logind answers to its Can... method: ``yes``, ``no``, ``na`` or ``challenge``.
-
-        Where there is no D-Bus or no logind it is ``yes``: sleeping itself will say what is wrong.
-        """
-        ...
-
-    async def last_key_press(self) -> KeyPress | None:
-        """The last sign of a person in any login session; None = none is known of."""
-        ...
-
-    async def list_timers(self, units: Sequence[str]) -> tuple[SystemdTimer, ...]:
-        """These systemd timers; ``auto`` stands for all active ones with WakeSystem=yes (systemd.timer(5)).
-
-        Raises HostError when one that is named does not exist. Where there is no systemd, ``auto`` is none.
-        """
-        ...
-
-    async def inhibit_delay(self) -> float:
-        """For how many seconds logind waits for delay locks between its word and the sleep."""
-        ...
-
-    def events(self) -> AsyncIterator[LogindEvent]:
-        """What logind says unasked; begins with ``found`` once connected. Never ends, never raises."""
-        ...
-
-    async def read_card(self, interface: str) -> NetworkCard:
-        """By what a network card can wake this machine, and by what it will."""
-        ...
-
-    async def read_alarm(self) -> Alarm:
-        """The RTC's time and the alarm that stands."""
-        ...
-
-    def read_wakeup_state(self) -> WakeupState:
-        """What the kernel tells of wake-ups at this moment; empty where it tells nothing."""
-        ...
-
-
-class DiskEyes(Protocol):
-    """What the source of disks is handed; paths are resolved under the same root. No device is opened."""
-
     def listdir(self, directory: str) -> tuple[str, ...]:
-        """Names of all that is in a directory, sorted; () = there is none such.
+        """Names in a directory, sorted; () = the directory does not exist.
 
-        Raises HostError when it may not be looked into.
+        Raises HostError when this user may not list the directory.
         """
         ...
 
     def read_text(self, path: str) -> str | None:
-        """A small file's text without white space around it; None = it is not there, or does not answer."""
+        """A small file's text, stripped; None = the file does not exist or cannot be read. Never raises."""
         ...
 
     def read_cached(self, paths: Sequence[str]) -> list[str | None]:
-        """As peek, for files that are read again and again: they are kept open until no longer asked for."""
+        """As read_text for each path; the descriptors stay open until a call without that path."""
         ...
 
     def realpath(self, path: str) -> str | None:
-        """Where it really is, all links followed; None = it is not there."""
+        """The path with all links resolved; None = it does not exist. Never raises."""
         ...
 
     def kernel_release(self) -> str:
@@ -153,17 +72,195 @@ class DiskEyes(Protocol):
         ...
 
     def watch_block_devices(self, on_change: Callable[[], None]) -> None:
-        """From now on, call ``heard`` when block devices have come, gone or changed.
+        """From now on, call ``on_change`` when a block device has been added, removed or changed.
 
-        Raises HostError when they cannot be heard; without udev, and below a test's root, nothing ever is.
+        Raises HostError when events cannot be received. Without udev, or below a test's root, no event comes.
         """
         ...
 
     async def yield_now(self) -> None:
-        """Let the loop have its turn in the middle of a long computation."""
+        """Let the event loop run in the middle of a long computation."""
         ...
 
 
-def under(root: Path, path: str) -> Path:
-    """``path`` (absolute) below ``root``."""
-    return root / path.lstrip("/")
+class Network(Protocol):
+    """The LAN: links, neighbours, probes, access points, names and Wake-on-LAN."""
+
+    async def lan(self) -> Lan:
+        """Links, own addresses and gateways, from rtnetlink."""
+        ...
+
+    async def neighbours(self) -> tuple[Neighbour, ...]:
+        """The neighbour table of IPv4 and IPv6; only entries with a link-layer address."""
+        ...
+
+    async def sweep(
+        self,
+        asks: Sequence[ProbeRequest],
+        *,
+        timeout: float,  # noqa: ASYNC109 - the time that a reply may take, not the call's
+        tries: int,
+        until_first: bool,
+        deadline: float = 60.0,
+    ) -> SweepResult:
+        """Probe all hosts concurrently.
+
+        Args:
+            asks: one request per address; two requests for one address are a ValueError.
+            timeout: seconds that a reply may take.
+            tries: probes that are sent to a silent host.
+            until_first: stop at the first sufficient reply; the other hosts may be NOT_PROBED.
+            deadline: seconds after which the sweep ends; a host without its full timeout by then is FAILED.
+        """
+        ...
+
+    async def stations(self, control: str) -> str:
+        """Associated stations of the hostapd with control socket ``control``, in ``all_sta`` format."""
+        ...
+
+    async def resolve(self, name: str) -> tuple[str, ...]:
+        """IPv4 addresses of a host name by the machine's resolver (nsswitch.conf(5)); () = not found."""
+        ...
+
+    async def send_magic_packet(self, mac: str, to: Sequence[str]) -> None:
+        """Send a Wake-on-LAN magic packet for ``mac`` to each broadcast address in ``to``."""
+        ...
+
+
+class Logind(Protocol):
+    """systemd-logind, and the timers of systemd."""
+
+    async def list_inhibitors(self) -> tuple[Inhibitor, ...]:
+        """Inhibitor locks of other processes, of any mode; () where no D-Bus or no logind runs."""
+        ...
+
+    async def can_sleep(self, action: str) -> str:
+        """Logind's reply to its Can... method: ``yes``, ``no``, ``na`` or ``challenge``.
+
+        ``yes`` where no D-Bus or no logind runs: the sleep action itself then reports what is missing.
+        """
+        ...
+
+    async def last_key_press(self) -> KeyPress | None:
+        """The last key press in any login session; None = none is known."""
+        ...
+
+    async def list_timers(self, units: Sequence[str]) -> tuple[SystemdTimer, ...]:
+        """The systemd timers named; ``auto`` means all active ones with WakeSystem=yes (systemd.timer(5)).
+
+        Raises HostError when a named timer does not exist. Where no systemd runs, ``auto`` means none.
+        """
+        ...
+
+    async def inhibit_delay(self) -> float:
+        """Seconds that logind waits for delay locks between PrepareForSleep and the sleep."""
+        ...
+
+    def events(self) -> AsyncIterator[LogindEvent]:
+        """Logind's signals; the first event is ``found`` once connected. Never ends, never raises."""
+        ...
+
+    async def inhibit(self, what: str, why: str, mode: str) -> int:
+        """Take an inhibitor lock; it is held until the returned descriptor is closed or the process ends.
+
+        Args:
+            what: ``sleep``, ``shutdown``, ``idle``, ...; several are joined by colons.
+            why: the text that ``systemd-inhibit --list`` shows.
+            mode: ``block`` or ``delay``.
+        """
+        ...
+
+    async def request_sleep(self, action: str) -> None:
+        """Call logind's method for ``action``; it is refused while another process holds a block lock."""
+        ...
+
+
+class Helper(Protocol):
+    """The privileged helper (powerd/helper/): RTC alarm, Wake-on-LAN setting of network cards, disks."""
+
+    async def read_alarm(self) -> Alarm:
+        """The RTC's time and the alarm that is set."""
+        ...
+
+    async def set_alarm(self, in_seconds: int, replaces: int | None) -> Alarm:
+        """Set the RTC alarm and read it back; ``replaces`` is the time of powerd's own earlier alarm."""
+        ...
+
+    async def clear_alarm(self, at: int) -> Alarm:
+        """Clear the alarm if it is set to exactly ``at``."""
+        ...
+
+    async def read_card(self, interface: str) -> NetworkCard:
+        """The Wake-on-LAN modes that a network card supports, and those that are enabled."""
+        ...
+
+    async def arm_card(self, interface: str) -> NetworkCard:
+        """Enable wake-up by magic packet on a network card; returns the setting read back."""
+        ...
+
+    async def execute_disk_action(self, action: DiskAction) -> DiskResult:
+        """Execute an action on one disk.
+
+        Raises:
+            DiskError: the helper refuses, or the drive does.
+            HostError: the helper does not run or does not reply.
+        """
+        ...
+
+    async def wait_first_access(self, disks: tuple[DiskId, ...]) -> tuple[DiskId, tuple[DiskId, ...], float]:
+        """Wait until one of the disks in standby is accessed, and spin up the others; ends when cancelled.
+
+        Returns:
+            The disk that was accessed, the other disks, and the seconds that their spin-up took.
+        """
+        ...
+
+
+class Processes(Protocol):
+    """Child processes."""
+
+    async def run(
+        self,
+        argv: Sequence[str],
+        *,
+        timeout: float,  # noqa: ASYNC109 - the time that the child may take
+        stdin: bytes | None = None,
+        env: Mapping[str, str] | None = None,
+    ) -> ProcessResult:
+        """Run a command without a shell.
+
+        Args:
+            argv: the program and its arguments.
+            timeout: seconds after which the child is terminated and HostError is raised.
+            stdin: what the child reads; None = nothing.
+            env: variables added to the environment.
+        """
+        ...
+
+    async def broadcast(self, text: str) -> None:
+        """Write ``text`` to every terminal, by wall(1)."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """The operating system as the daemon sees it.
+
+    Attributes:
+        files, network, logind, helper, processes: the five ports.
+        read_wakeup_state: the kernel's wakeup counters; empty where the kernel has none.
+    """
+
+    files: Files
+    network: Network
+    logind: Logind
+    helper: Helper
+    processes: Processes
+    read_wakeup_state: Callable[[], WakeupState]
+
+
+class Surroundings(Files, Network, Protocol):
+    """Files and network in one object, for sources that need both."""
+
+
+DiskEyes = Files

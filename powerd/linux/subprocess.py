@@ -24,6 +24,7 @@ OUTPUT_CAP: Final = 64 * 1024
 _GRACE: Final = 5.0
 """Seconds between SIGTERM and SIGKILL, and from there until a child is given up that hangs in the kernel."""
 _CHUNK: Final = 1 << 16
+_WALL: Final = ("/usr/bin/wall", "--timeout", "10")
 _PIPE_CHUNKS: Final = 17  # of a pipe enlarged to 1 MiB (pipe(7)), and its end
 
 
@@ -59,6 +60,27 @@ async def run(
         return process.result()
     finally:
         process.close()
+
+
+class HostProcesses:
+    """The Processes port on this machine."""
+
+    async def run(
+        self,
+        argv: Sequence[str],
+        *,
+        timeout: float,  # noqa: ASYNC109 - the time that the child may take
+        stdin: bytes | None = None,
+        env: Mapping[str, str] | None = None,
+    ) -> ProcessResult:
+        """Run a command without a shell, as the function of this module."""
+        return await run(argv, timeout=timeout, stdin=stdin, env=env)
+
+    async def broadcast(self, text: str) -> None:
+        """Write ``text`` to every terminal, by wall(1)."""
+        result = await run((*_WALL, f"powerd: {text}"), timeout=15)
+        if result.status:
+            raise HostError(f"wall ended with status {result.status}: {result.stderr.strip()[:200]}")
 
 
 def _start(

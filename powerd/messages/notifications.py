@@ -9,7 +9,8 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from powerd.config.options import HookOptions as Options
-from powerd.power.hooks import HookHands, HookRunner
+from powerd.linux.ports import Processes
+from powerd.power.hooks import HookRunner
 
 SEND_TIMEOUT: Final = 60.0
 """Seconds that sending to all URLs may take."""
@@ -28,7 +29,7 @@ class Notifications:
         on_error: told of what failed, one sentence.
     """
 
-    def __init__(self, processes: HookHands, on_error: Callable[[str], None]) -> None:
+    def __init__(self, processes: Processes, on_error: Callable[[str], None]) -> None:
         self._hooks = HookRunner(processes, on_error)
         self._on_error = on_error
         self._running: set[asyncio.Task[None]] = set()

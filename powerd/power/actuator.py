@@ -6,12 +6,12 @@ Announce a sleep to whoever is logged in, while it can still be cancelled, and s
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping, Sequence
 from typing import Final, Protocol
 
 from powerd.config.values import format_duration
 from powerd.core.actions import ActionResult, CancelWarning, Sleep, WarnUsers
-from powerd.linux.values import HostError, ProcessResult
+from powerd.linux.ports import Logind, Processes
+from powerd.linux.values import HostError
 
 _PAST_TENSE: Final = {
     "suspend": "suspended",
@@ -20,25 +20,6 @@ _PAST_TENSE: Final = {
     "suspend-then-hibernate": "suspended, to hibernate later",
     "poweroff": "powered off",
 }
-
-
-class SleepHands(Protocol):
-    """What sleeping needs; each raises HostError with one sentence when the machine refuses."""
-
-    async def run(
-        self,
-        argv: Sequence[str],
-        *,
-        timeout: float,  # noqa: ASYNC109 - the child's bound
-        stdin: bytes | None = None,
-        env: Mapping[str, str] | None = None,
-    ) -> ProcessResult:
-        """Run a command without a shell; one that outlives ``timeout`` seconds is ended: HostError."""
-        ...
-
-    async def request_sleep(self, action: str) -> None:
-        """Call logind's method for ``action``; refused while anybody holds a block inhibitor."""
-        ...
 
 
 class SleepPreparer(Protocol):
@@ -65,11 +46,13 @@ def describe_sleep(action: Sleep) -> str:
     )
 
 
-async def execute_sleep(action: Sleep, hands: SleepHands, preparation: SleepPreparer) -> ActionResult:
+async def execute_sleep(
+    action: Sleep, logind: Logind, processes: Processes, preparation: SleepPreparer
+) -> ActionResult:
     """Carry out the order and say what was seen."""
     await preparation.prepare_action(action)
     try:
-        result = await _sleep(action, hands)
+        result = await _sleep(action, logind, processes)
     except HostError:
         await preparation.cancel()
         raise
@@ -78,11 +61,11 @@ async def execute_sleep(action: Sleep, hands: SleepHands, preparation: SleepPrep
     return result
 
 
-async def _sleep(action: Sleep, hands: SleepHands) -> ActionResult:
+async def _sleep(action: Sleep, logind: Logind, processes: Processes) -> ActionResult:
     if action.sleep_action != "command":
-        await hands.request_sleep(action.sleep_action)
+        await logind.request_sleep(action.sleep_action)
         return ActionResult(True, f"logind accepted: {action.sleep_action}")
-    result = await hands.run(action.command, timeout=action.timeout)
+    result = await processes.run(action.command, timeout=action.timeout)
     if result.status:
         return ActionResult(False, f"{action.command[0]} {result.describe()}")
     return ActionResult(True, f"ran {shlex.join(action.command)}")
@@ -90,14 +73,6 @@ async def _sleep(action: Sleep, hands: SleepHands) -> ActionResult:
 
 _ANNOUNCED: Final = {"poweroff": "powers off", "command": "runs its sleep command"}
 _CANCELLED: Final = {"poweroff": "does not power off", "command": "does not run its sleep command"}
-
-
-class BroadcastHands(Protocol):
-    """What announcing needs."""
-
-    async def broadcast(self, text: str) -> None:
-        """Write ``text`` to every terminal. Raises HostError when that cannot be done."""
-        ...
 
 
 def describe_announcement(action: WarnUsers | CancelWarning) -> str:
@@ -120,7 +95,7 @@ def _sanitize(text: str) -> str:
     return "".join(char if char.isprintable() else "\ufffd" for char in text)
 
 
-async def execute_announcement(action: WarnUsers | CancelWarning, hands: BroadcastHands) -> ActionResult:
+async def execute_announcement(action: WarnUsers | CancelWarning, processes: Processes) -> ActionResult:
     """Announce; a terminal that cannot be written to does not stop the warning period."""
-    await hands.broadcast(announcement_text(action))
+    await processes.broadcast(announcement_text(action))
     return ActionResult(True, describe_announcement(action))

@@ -4,43 +4,26 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final, Literal, Protocol, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 from powerd.config.options import HookOptions as Options
-from powerd.linux.values import HostError, ProcessResult
+from powerd.linux.ports import Processes
+from powerd.linux.values import HostError
 
 HookName: TypeAlias = Literal["before_sleep", "after_wake"]
 _VARIABLES: Final[Mapping[HookName, str]] = {"before_sleep": "POWERD_WHAT", "after_wake": "POWERD_CAUSE"}
-
-
-class HookHands(Protocol):
-    """What a hook needs."""
-
-    async def run(
-        self,
-        argv: Sequence[str],
-        *,
-        timeout: float,  # noqa: ASYNC109 - the child's bound
-        stdin: bytes | None = None,
-        env: Mapping[str, str] | None = None,
-    ) -> ProcessResult:
-        """Run a command without a shell; one that cannot be, or outlives ``timeout`` seconds: HostError.
-
-        ``stdin`` is what it reads, None = nothing.
-        """
-        ...
 
 
 class HookRunner:
     """Runs ``[hooks]``.
 
     Args:
-        hands: see there.
+        processes: the port.
         on_error: told of each hook that failed, one sentence.
     """
 
-    def __init__(self, hands: HookHands, on_error: Callable[[str], None]) -> None:
-        self._hands = hands
+    def __init__(self, processes: Processes, on_error: Callable[[str], None]) -> None:
+        self._processes = processes
         self._on_error = on_error
         self._lock = asyncio.Lock()
 
@@ -77,7 +60,7 @@ class HookRunner:
         """
         try:
             async with self._lock:
-                result = await self._hands.run(argv, timeout=seconds, stdin=stdin, env=env)
+                result = await self._processes.run(argv, timeout=seconds, stdin=stdin, env=env)
         except HostError as error:
             self._on_error(f"{name}: {error}")
             return

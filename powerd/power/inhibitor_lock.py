@@ -11,37 +11,30 @@ import asyncio
 import contextlib
 import os
 from collections.abc import Callable
-from typing import Final, Protocol
+from typing import Final
 
 from powerd.linux.dbus import NotRunningError
+from powerd.linux.ports import Logind
 from powerd.linux.values import HostError
 
 _RETRY_DELAY: Final = 30.0
 _RETRY_DELAY_MAX: Final = 900.0
 
 
-class InhibitHands(Protocol):
-    """What a lock needs."""
-
-    async def inhibit(self, what: str, why: str, mode: str) -> int:
-        """Take a lock; closing the descriptor releases it. Raises HostError when logind does not give it."""
-        ...
-
-
 class InhibitorLock:
     """One lock on one or several things, held while somebody wants it.
 
     Args:
-        hands: see there.
+        logind: the port.
         what: what it holds up, e.g. ``sleep``, ``shutdown``.
         mode: ``block`` or ``delay``.
         on_error: told once that it cannot be had, until it can.
     """
 
     def __init__(
-        self, hands: InhibitHands, what: tuple[str, ...], mode: str, on_error: Callable[[str], None]
+        self, logind: Logind, what: tuple[str, ...], mode: str, on_error: Callable[[str], None]
     ) -> None:
-        self._hands = hands
+        self._logind = logind
         self._what = what
         self._mode = mode
         self._on_error = on_error
@@ -81,7 +74,7 @@ class InhibitorLock:
         descriptors: list[int] = []
         try:
             for what in self._what:
-                descriptors.append(await self._hands.inhibit(what, reason, self._mode))  # noqa: PERF401 - closed, too
+                descriptors.append(await self._logind.inhibit(what, reason, self._mode))  # noqa: PERF401 - closed, too
         except HostError as error:
             _close(descriptors)
             if isinstance(error, NotRunningError):

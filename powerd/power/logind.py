@@ -95,7 +95,7 @@ def _session_name(session: Mapping[str, Any]) -> str:
     return f"{session.get('Name')} " + (f"on {place}" if place else f"in session {session.get('Id')}")
 
 
-class Logind:
+class LogindClient:
     """The one connection to logind, and to systemd beside it; Eyes and RealHands say what it promises."""
 
     def __init__(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from collections import Counter
 from dataclasses import dataclass
 
 from powerd.core.time import Moment
@@ -150,3 +151,68 @@ class WakeStormState:
     storm_count: int = 0
     stay_up_until: float | None = None
     stay_up_for: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class WakeupSource:
+    """One wakeup source of the kernel.
+
+    Attributes:
+        name: as its driver calls it, e.g. ``LNXPWRBN:00``, ``00:04``, ``0000:00:1f.6``.
+        device: path below /sys of the device it stands for, e.g. ``/devices/pnp0/00:04``; "" = none.
+        driver: of that device, e.g. ``rtc_cmos``; "" = none.
+        events: how many wakeup events it has had since boot.
+    """
+
+    name: str
+    device: str = ""
+    driver: str = ""
+    events: int = 0
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """What it is found by again; the kernel's number of it changes with the device's coming and going."""
+        return self.name, self.device
+
+
+@dataclass(frozen=True, slots=True)
+class WakeupState:
+    """What the kernel tells of wake-ups at one moment.
+
+    Attributes:
+        sources: all wakeup sources.
+        irq: the interrupt that ended the last sleep, with the names of its handlers, e.g. ``9 (acpi)``;
+            "" = it does not tell.
+        cards: interfaces of network cards, each with the path of its device.
+        suspend_count: how many sleeps there have been since boot that really were some; None = it does not
+            tell.
+    """
+
+    sources: tuple[WakeupSource, ...] = ()
+    irq: str = ""
+    cards: tuple[tuple[str, str], ...] = ()
+    suspend_count: int | None = None
+
+    def sources_fired_since(self, before: WakeupState) -> tuple[WakeupSource, ...]:
+        """Sources that have had events since ``before``; () where nothing is known of before.
+
+        A device that was lost and found again over the sleep has a new source, which begins at 0.
+        """
+        if not before.sources:
+            return ()
+        counts_before, counts_now = before._counts(), self._counts()
+        return tuple(source for source in self.sources if counts_now[source.key] > counts_before[source.key])
+
+    def slept_since(self, before: WakeupState) -> bool:
+        """Whether there has been a sleep since ``before``, as far as the kernel tells."""
+        return (
+            self.suspend_count is not None
+            and before.suspend_count is not None
+            and self.suspend_count > before.suspend_count
+        )
+
+    def _counts(self) -> Counter[tuple[str, str]]:
+        counts: Counter[tuple[str, str]] = Counter()
+        for source in self.sources:
+            counts[source.key] += source.events
+        return counts

@@ -10,9 +10,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final
 
 from powerd.core.clock import Clock
+from powerd.linux.ports import Helper
 from powerd.linux.values import Alarm, HostError
 from powerd.power.model import WakeTime
 
@@ -26,26 +27,6 @@ _DUE_EARLY: Final = 2.0
 """An alarm that is due in so many seconds is due: the RTC counts whole ones."""
 _HELPER_DELAY_MAX: Final = 30
 """Seconds after an alarm was asked for the helper may have set it: it promises an answer within 25."""
-
-
-class AlarmReader(Protocol):
-    """What has to be seen for it."""
-
-    async def read_alarm(self) -> Alarm:
-        """The alarm that stands. Raises HostError when nobody can say."""
-        ...
-
-
-class AlarmWriter(Protocol):
-    """What has to be done for it; each raises HostError when it is not done, or not confirmed."""
-
-    async def set_alarm(self, in_seconds: int, replaces: int | None) -> Alarm:
-        """Wake the machine in so many seconds, in place of the own alarm at ``replaces``; read back."""
-        ...
-
-    async def clear_alarm(self, at: int) -> Alarm:
-        """Take away the alarm that is set to exactly ``at``."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,21 +59,20 @@ class RtcAlarm:
         is_intermediate: the one that was set comes before it is needed, for the RTC does not reach farther.
 
     Args:
-        eyes, hands, clock: the host.
+        helper: the port.
+        clock: the clock of the host.
         document: what ``remember`` was last given, or None.
         save: keeps a document over a restart.
     """
 
     def __init__(
         self,
-        eyes: AlarmReader,
-        hands: AlarmWriter,
+        helper: Helper,
         clock: Clock,
         document: object = None,
         save: Callable[[object], None] = lambda _: None,
     ) -> None:
-        self._eyes = eyes
-        self._hands = hands
+        self._helper = helper
         self._clock = clock
         self._save = save
         self._ownership = ownership_from_document(document)
@@ -136,7 +116,7 @@ class RtcAlarm:
     async def _set(self, wake_time: WakeTime) -> None:
         """Never broken off: an alarm that stands and is not remembered would stay."""
         self._set_for = None
-        current = await self._eyes.read_alarm()
+        current = await self._helper.read_alarm()
         ownership = _confirmed_ownership(self._ownership, current)
         ahead = max(MIN_ALARM_DELAY, round(_boottime_of(wake_time) - self._boottime()))
         try:
@@ -159,11 +139,11 @@ class RtcAlarm:
         """Set it, or one to wake up for on the way where the RTC does not reach so far."""
         self.is_intermediate = False
         try:
-            return await self._hands.set_alarm(ahead, replaces)
+            return await self._helper.set_alarm(ahead, replaces)
         except HostError:
             if ahead <= _RTC_RANGE:
                 raise
-        alarm = await self._hands.set_alarm(_RTC_RANGE, replaces)
+        alarm = await self._helper.set_alarm(_RTC_RANGE, replaces)
         self.is_intermediate = True
         return alarm
 
@@ -179,16 +159,16 @@ class RtcAlarm:
         ownership = self._ownership
         if ownership is None:
             return
-        alarm = await self._eyes.read_alarm()
+        alarm = await self._helper.read_alarm()
         if alarm.at is not None and ownership.owns(alarm.at):
-            alarm = await self._hands.clear_alarm(alarm.at)
+            alarm = await self._helper.clear_alarm(alarm.at)
         self._update_ownership(None)
         if (
             ownership.replaced is not None
             and alarm.at is None
             and ownership.replaced >= alarm.now + MIN_ALARM_DELAY
         ):
-            await self._hands.set_alarm(ownership.replaced - alarm.now, None)
+            await self._helper.set_alarm(ownership.replaced - alarm.now, None)
 
     def _update_ownership(self, ownership: AlarmOwnership | None) -> None:
         if ownership != self._ownership:

@@ -9,17 +9,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final
 
 from powerd.config.options import Options
 from powerd.core.actions import Sleep
 from powerd.core.clock import Clock
 from powerd.core.state import StateStore
 from powerd.core.time import Reading
+from powerd.linux.ports import Helper, Processes
 from powerd.linux.values import HostError
-from powerd.power import hooks, rtc_alarm
 from powerd.power.hooks import HookRunner
-from powerd.power.model import NetworkCard, WakeTime
+from powerd.power.model import WakeTime
 from powerd.power.rtc_alarm import RtcAlarm
 
 _VALID_FOR: Final = 300.0
@@ -29,14 +29,6 @@ _QUICK: Final = 5.0
 _MAGIC_PACKET: Final = "g"
 """The letter of ethtool(8) for the magic packet."""
 _KINDS: Final = {"command": "command", "poweroff": "shutdown"}
-
-
-class PreparationHands(rtc_alarm.AlarmWriter, hooks.HookHands, Protocol):
-    """What a night needs; each raises HostError when it is not done."""
-
-    async def arm_card(self, interface: str) -> NetworkCard:
-        """Let a magic packet to this network card wake the machine."""
-        ...
 
 
 @dataclass(slots=True)
@@ -56,8 +48,9 @@ class SleepPreparation:
     """Prepares a sleep, once, and clears up after it.
 
     Args:
-        board: names the network cards.
-        clock, hands: the host.
+        state: names the network cards.
+        clock: the clock of the host.
+        helper, processes: the ports.
         options: the configuration in force; may be replaced on reload.
         alarm: powerd's own.
         recheck: asked after a hook, or whatever else took time, since when that was, CLOCK_MONOTONIC: why the
@@ -67,9 +60,10 @@ class SleepPreparation:
 
     def __init__(  # noqa: PLR0913 - the host, and all that belongs to a night
         self,
-        board: StateStore,
+        state: StateStore,
         clock: Clock,
-        hands: PreparationHands,
+        helper: Helper,
+        processes: Processes,
         *,
         options: Options,
         alarm: RtcAlarm,
@@ -77,13 +71,13 @@ class SleepPreparation:
         on_error: Callable[[str], None],
     ) -> None:
         self.options = options
-        self._board = board
+        self._state = state
         self._clock = clock
-        self._hands = hands
+        self._helper = helper
         self._alarm = alarm
         self._recheck = recheck
         self._on_error = on_error
-        self._hook_runner = HookRunner(hands, on_error)
+        self._hook_runner = HookRunner(processes, on_error)
         self._lock = asyncio.Lock()
         self._progress: _Progress | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -119,7 +113,7 @@ class SleepPreparation:
             try:
                 await self._alarm.set(action.wake_time)
                 for name in self._cards_to_arm():
-                    await self._hands.arm_card(name)
+                    await self._helper.arm_card(name)
             except HostError:
                 self._progress = None
                 await self._clear_alarm()
@@ -139,7 +133,7 @@ class SleepPreparation:
             if self._progress is None or now - self._progress.at > _VALID_FOR:
                 self._progress = _Progress(now)
             self._progress.is_final = True
-            cards = (self._hands.arm_card(name) for name in self._cards_to_arm())
+            cards = (self._helper.arm_card(name) for name in self._cards_to_arm())
             await asyncio.gather(
                 *(self._attempt(kind, step) for step in (self._ensure_alarm(wake_time), *cards))
             )
@@ -203,7 +197,7 @@ class SleepPreparation:
         """
         if not self.options.wake.arm_lan:
             return []
-        cards = self._board.snapshot().network_cards.items()
+        cards = self._state.snapshot().network_cards.items()
         return [
             name
             for name, reading in cards

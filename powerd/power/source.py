@@ -9,8 +9,8 @@ By what the LAN's network cards can wake the server, and by what they will.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Final, Protocol
+from collections.abc import Iterator
+from typing import Final
 
 from powerd.config.options import Options
 from powerd.core.clock import Clock
@@ -18,42 +18,27 @@ from powerd.core.poller import PollDepth
 from powerd.core.snapshot import LOGIND, NETWORK_CARDS, POLL_INTERVALS, TIMERS
 from powerd.core.state import PollResult
 from powerd.core.time import Moment, Reading, Unavailable
-from powerd.linux.values import HostError, Lan, StatSignature
-from powerd.power.model import Inhibitor, KeyPress, NetworkCard, SystemdTimer
+from powerd.linux.ports import Files, Helper, Logind, Network
+from powerd.linux.values import HostError
+from powerd.power.model import Inhibitor, NetworkCard, SystemdTimer
 
 RETRY_INTERVAL: Final = 60.0
 """Seconds after a look that failed until the next."""
-
-
-class LogindEyes(Protocol):
-    """What has to be seen; see host/eyes.py."""
-
-    async def list_inhibitors(self) -> tuple[Inhibitor, ...]:
-        """Inhibitor locks of others."""
-        ...
-
-    async def can_sleep(self, action: str) -> str:
-        """What logind answers to its Can... method."""
-        ...
-
-    async def last_key_press(self) -> KeyPress | None:
-        """The last sign of a person in any login session."""
-        ...
 
 
 class LogindSource:
     """The source "logind".
 
     Args:
-        eyes: the host.
+        logind: the port.
         clock: for the time of each look.
         options: which actions are configured; may be replaced on reload.
     """
 
     name = LOGIND
 
-    def __init__(self, eyes: LogindEyes, clock: Clock, options: Options) -> None:
-        self._eyes = eyes
+    def __init__(self, logind: Logind, clock: Clock, options: Options) -> None:
+        self._logind = logind
         self._clock = clock
         self._can_sleep: dict[str, str] = {}
         self._failed = False
@@ -73,8 +58,8 @@ class LogindSource:
         del depth
         self._failed = True
         at = self._clock.now().mono
-        locks = await self._eyes.list_inhibitors()
-        press = await self._eyes.last_key_press()
+        locks = await self._logind.list_inhibitors()
+        press = await self._logind.last_key_press()
         await self._update_can_sleep(locks)
         self._failed = False
         return PollResult(Reading(at, tuple(self._warnings())), inhibitors=locks, key_press=press)
@@ -88,7 +73,7 @@ class LogindSource:
             return
         for action in dict.fromkeys(rule.action for rule in self.options.sleep):
             if action != "command" and self._can_sleep.get(action) != "yes":
-                self._can_sleep[action] = await self._eyes.can_sleep(action)
+                self._can_sleep[action] = await self._logind.can_sleep(action)
 
     def _warnings(self) -> list[str]:
         return [
@@ -108,27 +93,19 @@ _NEXT_ELAPSE_DELAY: Final = 1.0
 """Seconds after a timer's elapse systemd has its next one."""
 
 
-class SystemdEyes(Protocol):
-    """What has to be seen; see host/eyes.py."""
-
-    async def list_timers(self, units: Sequence[str]) -> tuple[SystemdTimer, ...]:
-        """When these systemd timers elapse next."""
-        ...
-
-
 class SystemdTimerSource:
     """The source "timers".
 
     Args:
-        eyes: the host.
+        logind: the port.
         clock: for the time of each look.
         options: which timers; may be replaced on reload.
     """
 
     name = TIMERS
 
-    def __init__(self, eyes: SystemdEyes, clock: Clock, options: Options) -> None:
-        self._eyes = eyes
+    def __init__(self, logind: Logind, clock: Clock, options: Options) -> None:
+        self._logind = logind
         self._clock = clock
         self._poll_interval = _MIN_INTERVAL
         self.options = options
@@ -148,7 +125,7 @@ class SystemdTimerSource:
         self._poll_interval = _MIN_INTERVAL
         now = self._clock.now()
         units = self.options.wake.timers
-        timers = await self._eyes.list_timers(units) if units else ()
+        timers = await self._logind.list_timers(units) if units else ()
         ahead = [
             left + _NEXT_ELAPSE_DELAY
             for timer in timers
@@ -178,31 +155,11 @@ _MAX_DEPTH: Final = 4
 """So many devices may lie above a card: a VLAN on a bridge on a bond, and one to spare."""
 
 
-class CardEyes(Protocol):
-    """What has to be seen; see host/eyes.py."""
-
-    def find(self, pattern: str) -> tuple[str, ...]:
-        """Paths of files that fit a glob."""
-        ...
-
-    def stat_signature(self, path: str) -> StatSignature | None:
-        """One stat(2); None = there is no such file."""
-        ...
-
-    async def lan(self) -> Lan:
-        """Links, own addresses and gateways."""
-        ...
-
-    async def read_card(self, interface: str) -> NetworkCard:
-        """By what a network card can wake this machine, and by what it will."""
-        ...
-
-
 class NetworkCardSource:
     """The source "cards".
 
     Args:
-        eyes: the host.
+        files, network, helper: the ports.
         clock: for the time of each look.
         options: whether anybody needs to know; may be replaced on reload.
     """
@@ -210,8 +167,12 @@ class NetworkCardSource:
     name = NETWORK_CARDS
     poll_interval = POLL_INTERVALS[NETWORK_CARDS]
 
-    def __init__(self, eyes: CardEyes, clock: Clock, options: Options) -> None:
-        self._eyes = eyes
+    def __init__(
+        self, files: Files, network: Network, helper: Helper, clock: Clock, options: Options
+    ) -> None:
+        self._files = files
+        self._network = network
+        self._helper = helper
         self._clock = clock
         self.options = options
 
@@ -226,7 +187,7 @@ class NetworkCardSource:
         options = self.options
         if not options.wake.arm_lan and all(rule.action == "command" for rule in options.sleep):
             return PollResult(Reading(at, ()), network_cards={})
-        links = (await self._eyes.lan()).links
+        links = (await self._network.lan()).links
         names = sorted({card for link in links for card in self._hardware_below(link.name, _MAX_DEPTH)})
         return PollResult(
             Reading(at, ()), network_cards={name: await self._read_card(name) for name in names}
@@ -235,7 +196,7 @@ class NetworkCardSource:
     async def _read_card(self, name: str) -> Reading[NetworkCard] | Unavailable:
         at = self._clock.now().mono
         try:
-            return Reading(at, await self._eyes.read_card(name))
+            return Reading(at, await self._helper.read_card(name))
         except HostError as error:
             return Unavailable(at, str(error))
 
@@ -245,8 +206,8 @@ class NetworkCardSource:
         Documentation/ABI/testing/sysfs-class-net: ``lower_NAME``, and ``device`` of hardware alone.
         """
         directory = f"/sys/class/net/{name}"
-        if self._eyes.stat_signature(f"{directory}/device/uevent") is not None:
+        if self._files.stat_signature(f"{directory}/device/uevent") is not None:
             yield name
         elif depth:
-            for path in self._eyes.find(f"{directory}/lower_*/ifindex"):
+            for path in self._files.find(f"{directory}/lower_*/ifindex"):
                 yield from self._hardware_below(path.split("/")[-2].removeprefix("lower_"), depth - 1)

@@ -9,19 +9,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from typing import Final, Protocol
+from typing import Final
 
 from powerd.core.clock import Clock
 from powerd.core.snapshot import Status
 from powerd.core.state import StateStore
+from powerd.linux.ports import Logind
 from powerd.linux.values import HostError, LogindEvent
 from powerd.power import wakeup_cause
 from powerd.power.inhibitor_lock import InhibitorLock
-from powerd.power.model import ShutdownInProgress, WakeEvent, WakeTime
+from powerd.power.model import ShutdownInProgress, WakeEvent, WakeTime, WakeupState
 from powerd.power.sleep_preparation import SleepPreparation
-from powerd.power.wakeup_cause import WakeupState
 
 _MIN_SLEPT: Final = 0.01
 """Seconds that CLOCK_BOOTTIME gains in a sleep, if anything; the two clocks are read microseconds apart."""
@@ -36,28 +36,14 @@ _DEFAULT_INHIBIT_DELAY: Final = 5.0
 _MARGIN: Final = 0.5
 
 
-class TransitionEyes(Protocol):
-    """What has to be seen on the way."""
-
-    def events(self) -> AsyncIterator[LogindEvent]:
-        """What logind says unasked; never ends, never raises."""
-        ...
-
-    def read_wakeup_state(self) -> WakeupState:
-        """What the kernel tells of wake-ups at this moment."""
-        ...
-
-    async def inhibit_delay(self) -> float:
-        """For how many seconds logind waits for delay locks. Raises HostError when it does not say."""
-        ...
-
-
 class PowerTransition:
     """Takes the server into each sleep, and out of it.
 
     Args:
-        board: where it is told that the server is leaving, and what woke it.
-        clock, eyes: the host.
+        state: where it is told that the server is leaving, and what woke it.
+        clock: the clock of the host.
+        logind: the port.
+        read_wakeup_state: reads the kernel's wakeup counters.
         preparation: prepares each sleep.
         lock: a delay lock on sleep and shutdown.
         next_wake_time: looks afresh when the server has to be up again; within a second.
@@ -67,19 +53,21 @@ class PowerTransition:
 
     def __init__(  # noqa: PLR0913 - what it sees, what it works through, and whom it tells
         self,
-        board: StateStore,
+        state: StateStore,
         clock: Clock,
-        eyes: TransitionEyes,
+        logind: Logind,
         preparation: SleepPreparation,
         lock: InhibitorLock,
         *,
+        read_wakeup_state: Callable[[], WakeupState],
         next_wake_time: Callable[[], Awaitable[WakeTime | None]],
         on_logind_event: Callable[[LogindEvent], None],
         on_error: Callable[[str], None],
     ) -> None:
-        self._board = board
+        self._state = state
         self._clock = clock
-        self._eyes = eyes
+        self._logind = logind
+        self._read_wakeup_state = read_wakeup_state
         self._next_wake_time = next_wake_time
         self._on_logind_event = on_logind_event
         self._on_error = on_error
@@ -98,12 +86,12 @@ class PowerTransition:
         """
         try:
             await self._preparation.clear_alarm()  # what a former life may have left
-            self._last_wakeups = self._eyes.read_wakeup_state()
+            self._last_wakeups = self._read_wakeup_state()
             async with asyncio.TaskGroup() as tasks:
                 self.update_inhibitor()
                 tasks.create_task(self._lock.run())
                 tasks.create_task(self._watch_clock())
-                async for event in self._eyes.events():
+                async for event in self._logind.events():
                     await self._handle(event)
                 raise RuntimeError("powerd stopped hearing logind, which it must never do")
         finally:
@@ -154,7 +142,7 @@ class PowerTransition:
         # from a sleep that nobody noticed, lest it be taken for the end of this one
         self._publish_wake_event()
         self._shutdown = ShutdownInProgress(self._clock.now().mono, kind)
-        self._board.set_shutdown(self._shutdown)
+        self._state.set_shutdown(self._shutdown)
         try:
             if self._preparation.options.mode == "enforce":
                 async with asyncio.timeout(await self._time_left()):
@@ -168,13 +156,13 @@ class PowerTransition:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_PUBLISH_TIMEOUT):
                     await self._published.wait()
-            self._last_wakeups = self._eyes.read_wakeup_state()
+            self._last_wakeups = self._read_wakeup_state()
             self._lock.request(None)
 
     async def _time_left(self) -> float:
         """Seconds until logind goes on without us, less what it takes to tell of it."""
         try:
-            inhibit_delay = await self._eyes.inhibit_delay()
+            inhibit_delay = await self._logind.inhibit_delay()
         except HostError:
             inhibit_delay = _DEFAULT_INHIBIT_DELAY
         return max(inhibit_delay - _PUBLISH_TIMEOUT - _MARGIN, inhibit_delay / 2)
@@ -200,7 +188,7 @@ class PowerTransition:
         """What woke the server since this was last asked; None = it has not slept."""
         now, last_wakeups = self._clock.now(), self._last_wakeups
         clock_advanced = self._has_slept()
-        self._last_slept, self._last_wakeups = now.slept, self._eyes.read_wakeup_state()
+        self._last_slept, self._last_wakeups = now.slept, self._read_wakeup_state()
         if not clock_advanced and not self._last_wakeups.slept_since(last_wakeups):
             return None
         return WakeEvent(
@@ -216,7 +204,7 @@ class PowerTransition:
         """
         cause = self._publish_wake_event()
         self._shutdown = None
-        self._board.set_shutdown(None)
+        self._state.set_shutdown(None)
         self.update_inhibitor()
         self._on_logind_event(LogindEvent("sleep", start=False))
         await self._preparation.finish(cause)
@@ -227,5 +215,5 @@ class PowerTransition:
         if event is None:
             return ""
         details = filter(None, (event.detail, self._preparation.alarm_description))
-        self._board.set_wake_event(replace(event, detail="; ".join(details)))
+        self._state.set_wake_event(replace(event, detail="; ".join(details)))
         return event.cause

@@ -10,82 +10,17 @@ Reads what the kernel tells of wake-ups below /sys, as any user may; what it mea
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
-from powerd.power.model import WakeupCause
+from powerd.linux.ports import Files
+from powerd.power.model import WakeupCause, WakeupSource, WakeupState
 
+_WAKEUP_CLASS: Final = "/sys/class/wakeup"
+_NET_CLASS: Final = "/sys/class/net"
 _CLOCK: Final = re.compile(r"\brtc|alarmtimer")
 _BUTTON: Final = re.compile(r"PNP0C0[CDE]|LNX(PWR|SLP)BN|gpio-keys|/serio\d")
 """Power button, lid and sleep button by their ACPI names, buttons on pins, keyboard and mouse on PS/2."""
-
-
-@dataclass(frozen=True, slots=True)
-class WakeupSource:
-    """One wakeup source of the kernel.
-
-    Attributes:
-        name: as its driver calls it, e.g. ``LNXPWRBN:00``, ``00:04``, ``0000:00:1f.6``.
-        device: path below /sys of the device it stands for, e.g. ``/devices/pnp0/00:04``; "" = none.
-        driver: of that device, e.g. ``rtc_cmos``; "" = none.
-        events: how many wakeup events it has had since boot.
-    """
-
-    name: str
-    device: str = ""
-    driver: str = ""
-    events: int = 0
-
-    @property
-    def key(self) -> tuple[str, str]:
-        """What it is found by again; the kernel's number of it changes with the device's coming and going."""
-        return self.name, self.device
-
-
-@dataclass(frozen=True, slots=True)
-class WakeupState:
-    """What the kernel tells of wake-ups at one moment.
-
-    Attributes:
-        sources: all wakeup sources.
-        irq: the interrupt that ended the last sleep, with the names of its handlers, e.g. ``9 (acpi)``;
-            "" = it does not tell.
-        cards: interfaces of network cards, each with the path of its device.
-        suspend_count: how many sleeps there have been since boot that really were some; None = it does not
-            tell.
-    """
-
-    sources: tuple[WakeupSource, ...] = ()
-    irq: str = ""
-    cards: tuple[tuple[str, str], ...] = ()
-    suspend_count: int | None = None
-
-    def sources_fired_since(self, before: WakeupState) -> tuple[WakeupSource, ...]:
-        """Sources that have had events since ``before``; () where nothing is known of before.
-
-        A device that was lost and found again over the sleep has a new source, which begins at 0.
-        """
-        if not before.sources:
-            return ()
-        counts_before, counts_now = before._counts(), self._counts()
-        return tuple(source for source in self.sources if counts_now[source.key] > counts_before[source.key])
-
-    def slept_since(self, before: WakeupState) -> bool:
-        """Whether there has been a sleep since ``before``, as far as the kernel tells."""
-        return (
-            self.suspend_count is not None
-            and before.suspend_count is not None
-            and self.suspend_count > before.suspend_count
-        )
-
-    def _counts(self) -> Counter[tuple[str, str]]:
-        counts: Counter[tuple[str, str]] = Counter()
-        for source in self.sources:
-            counts[source.key] += source.events
-        return counts
 
 
 def find_cause(before: WakeupState, after: WakeupState, *, alarm_due: bool) -> tuple[WakeupCause, str]:
@@ -150,65 +85,59 @@ def _describe_source(source: WakeupSource, now: WakeupState) -> str:
     return f"wake-up source {source.name}" + (f" ({label})" if label else "")
 
 
-def read_wakeup_state(root: Path) -> WakeupState:
-    """All wakeup sources, the interrupt of the last wake-up, and where the network cards are.
+def read_wakeup_state(files: Files) -> WakeupState:
+    """Read all wakeup sources, the interrupt of the last wake-up, and the devices of the network cards.
 
-    What is not there, or goes while it is read, is left out: a kernel without sleep has none of it.
+    What does not exist, or disappears while it is read, is left out: a kernel without sleep has none of it.
     """
-    sys = (root / "sys").resolve()
     return WakeupState(
-        tuple(_read_sources(sys)), _read_interrupt(sys), tuple(_read_cards(sys)), _read_suspend_count(sys)
+        tuple(_read_sources(files)),
+        _read_interrupt(files),
+        tuple(_read_cards(files)),
+        _read_suspend_count(files),
     )
 
 
-def _read_sources(sys: Path) -> Iterator[WakeupSource]:
-    for path in sorted((sys / "class/wakeup").glob("*")):
-        try:
-            name, events = _read_stripped(path / "name"), int(_read_stripped(path / "event_count"))
-        except (OSError, ValueError):
+def _read_sources(files: Files) -> Iterator[WakeupSource]:
+    for entry in files.listdir(_WAKEUP_CLASS):
+        path = f"{_WAKEUP_CLASS}/{entry}"
+        name, events = files.read_text(f"{path}/name"), _to_int(files.read_text(f"{path}/event_count"))
+        if name is None or events is None:
             continue
-        device = path / "device"
-        # What ACPI knows of a device stands apart from the device, and each has wakeup sources.
-        physical = device / "physical_node"
-        where = physical if physical.exists() else device
-        yield WakeupSource(name, _device_path(sys, where), _driver_name(where), events)
+        # ACPI has a device of its own beside the physical device, and each has wakeup sources.
+        device = files.realpath(f"{path}/device/physical_node") or files.realpath(f"{path}/device") or ""
+        yield WakeupSource(name, device.removeprefix("/sys"), _driver_name(files, device), events)
 
 
-def _read_cards(sys: Path) -> Iterator[tuple[str, str]]:
-    for path in sorted((sys / "class/net").glob("*")):
-        if device := _device_path(sys, path / "device"):
-            yield path.name, device
+def _read_cards(files: Files) -> Iterator[tuple[str, str]]:
+    for name in files.listdir(_NET_CLASS):
+        if device := files.realpath(f"{_NET_CLASS}/{name}/device"):
+            yield name, device.removeprefix("/sys")
 
 
-def _read_interrupt(sys: Path) -> str:
-    """The interrupt with its handlers. /proc/interrupts would tell more, and is hidden by ProcSubset=pid."""
-    try:
-        number = int(_read_stripped(sys / "power/pm_wakeup_irq"))  # ENODATA when none ended the last sleep
-    except (OSError, ValueError):
+def _read_interrupt(files: Files) -> str:
+    """The interrupt and its handlers; ProcSubset=pid hides /proc/interrupts, which names more."""
+    number = _to_int(
+        files.read_text("/sys/power/pm_wakeup_irq")
+    )  # ENODATA when no interrupt ended the last sleep
+    if number is None:
         return ""
-    try:
-        return f"{number} ({_read_stripped(sys / f'kernel/irq/{number}/actions')})"
-    except OSError:
-        return str(number)
+    handlers = files.read_text(f"/sys/kernel/irq/{number}/actions")
+    return str(number) if handlers is None else f"{number} ({handlers})"
 
 
-def _read_suspend_count(sys: Path) -> int | None:
-    """Of a short sleep the clocks may tell nothing: some kernels measure it in whole seconds of an RTC."""
+def _read_suspend_count(files: Files) -> int | None:
+    """The clocks may not show a short sleep: some kernels measure sleep in whole seconds of an RTC."""
+    return _to_int(files.read_text("/sys/power/suspend_stats/success"))
+
+
+def _driver_name(files: Files, device: str) -> str:
+    driver = files.realpath(f"{device}/driver") if device else None
+    return driver.rpartition("/")[2] if driver else ""
+
+
+def _to_int(text: str | None) -> int | None:
     try:
-        return int(_read_stripped(sys / "power/suspend_stats/success"))
-    except (OSError, ValueError):
+        return None if text is None else int(text)
+    except ValueError:
         return None
-
-
-def _device_path(sys: Path, link: Path) -> str:
-    """Path of the device below /sys; "" = there is none."""
-    return "/" + str(link.resolve().relative_to(sys)) if link.exists() else ""
-
-
-def _driver_name(device: Path) -> str:
-    link = device / "driver"
-    return link.resolve().name if link.exists() else ""
-
-
-def _read_stripped(path: Path) -> str:
-    return path.read_text(errors="replace").strip()

@@ -15,7 +15,7 @@ from posixpath import basename
 from typing import Final, NamedTuple
 
 from powerd.config.options import ClientOptions as Options
-from powerd.linux.ports import Surroundings
+from powerd.linux.ports import Files, Network
 from powerd.linux.values import HostError, Lan, Neighbour
 from powerd.presence.leases.files import LeaseFiles, LeaseReport
 from powerd.presence.leases.format import HostEntry
@@ -162,7 +162,7 @@ class ClientRegistry:
     """Knows all clients.
 
     Args:
-        machine: reads files and resolves names.
+        files, network: read lease files and resolve names.
         learned_hosts: the saved ones.
         save_learned: called with the unlisted neighbours when they have changed.
 
@@ -175,14 +175,19 @@ class ClientRegistry:
     """
 
     def __init__(
-        self, machine: Surroundings, learned_hosts: LearnedHosts, save_learned: Callable[[LearnedHosts], None]
+        self,
+        files: Files,
+        network: Network,
+        learned_hosts: LearnedHosts,
+        save_learned: Callable[[LearnedHosts], None],
     ) -> None:
         self.learned_hosts = learned_hosts
         self.warnings: tuple[str, ...] = ()
         self.unavailable_reason: str | None = None
         self.associated_stations: frozenset[str] = frozenset()
         self.stations_current = True
-        self._machine = machine
+        self._files = files
+        self._network = network
         self._save_learned = save_learned
         self._saved_hosts = mac_address_pairs(learned_hosts)
         self._saved_at: float | None = None
@@ -207,7 +212,7 @@ class ClientRegistry:
         """
         if self._lease_files is None or self._lease_files.paths != options.leases:
             self._lease_files = LeaseFiles(options.leases)
-        report = await self._lease_files.poll(self._machine, now)
+        report = await self._lease_files.poll(self._files, self._network, now)
         self.unavailable_reason, self.stations_current = report.unavailable_reason, report.stations_current
         self._update_learned(options, lan, neighbours, now)
         if report is not self._lease_report:
@@ -264,7 +269,7 @@ class ClientRegistry:
         stations = set()
         for count, entry in enumerate(report.entries):
             if count % _YIELD_EVERY == 0:
-                await self._machine.yield_now()
+                await self._files.yield_now()
             if entry.kind == "station" and entry.mac and report.stations_current:
                 stations.add(entry.mac)
             merger.add_entry(entry, now)
@@ -277,7 +282,7 @@ class ClientRegistry:
         clients: dict[ClientId, Client] = {}
         for client in merger.clients(lan):
             if len(clients) % _YIELD_EVERY == 0:
-                await self._machine.yield_now()
+                await self._files.yield_now()
             clients[client.id] = client
         self.associated_stations = frozenset(stations)
         return clients
@@ -299,7 +304,7 @@ class ClientRegistry:
             return _Resolution((name,), now, ok=True)
         previous = self._resolutions[name]
         try:
-            addresses = await self._machine.resolve(name)
+            addresses = await self._network.resolve(name)
         except HostError as error:
             return previous._replace(resolved_at=now, ok=False, error=str(error))
         return _Resolution(addresses or previous.addresses, now, ok=bool(addresses))

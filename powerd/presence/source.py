@@ -18,7 +18,7 @@ from powerd.core.poller import PollDepth, poll_timeout
 from powerd.core.snapshot import SourceId
 from powerd.core.state import PollResult
 from powerd.core.time import Moment, Reading, Unavailable
-from powerd.linux.ports import Surroundings
+from powerd.linux.ports import Network
 from powerd.linux.values import HostError, Lan, Neighbour, ProbeOutcome, ProbeReply
 from powerd.presence.evidence import (
     ClientRecord,
@@ -51,7 +51,7 @@ class PresenceSource:
     """The source "clients".
 
     Args:
-        machine: the links, the neighbour table and the prober.
+        network: the links, the neighbour table and the prober.
         clock: the time of each poll.
         options: ``[clients]``; replaced on reload.
         registry: the clients.
@@ -63,13 +63,13 @@ class PresenceSource:
 
     def __init__(
         self,
-        machine: Surroundings,
+        network: Network,
         clock: Clock,
         options: Options,
         registry: ClientRegistry,
         blocks_sleep_for: Callable[[Options], Callable[[Client], bool]],
     ) -> None:
-        self._machine = machine
+        self._network = network
         self._clock = clock
         self._registry = registry
         self._blocks_sleep_for = blocks_sleep_for
@@ -98,9 +98,9 @@ class PresenceSource:
     async def _poll_clients(self, depth: PollDepth) -> PollResult:
         started = self._clock.now()
         self._deadline = started.mono + poll_timeout(self.poll_interval) - _DEADLINE_MARGIN
-        lan = await self._machine.lan()
+        lan = await self._network.lan()
         check_links(lan)
-        neighbours = await self._machine.neighbours()
+        neighbours = await self._network.neighbours()
         wall, near_sleep = started.wall.timestamp(), depth is PollDepth.BEFORE_SLEEP
         clients = await self._registry.poll(self.options, lan, neighbours, wall, near_sleep=near_sleep)
         if not clients:
@@ -232,7 +232,7 @@ class PresenceSource:
         timeout = self.options.timeout * (
             _TIMEOUT_FACTOR_BEFORE_SLEEP if depth is PollDepth.BEFORE_SLEEP else 1
         )
-        result = await self._machine.sweep(
+        result = await self._network.sweep(
             requests,
             timeout=timeout,
             tries=tries,

@@ -11,6 +11,7 @@ from powerd.core.actions import Action, ActionResult, Mode
 from powerd.core.state import StateStore
 from powerd.disks.disk_id import DiskId
 from powerd.disks.service import DiskService
+from powerd.linux.ports import Network
 from powerd.requests import wake_on_lan
 from powerd.requests.model import RequestRefusedError, WakeOnLanResult
 from powerd.smart.actions import CheckHealth, StartTest, TestKind
@@ -26,7 +27,7 @@ class RequestService:
     Args:
         options: the configuration in force.
         state: who is known.
-        eyes, hands: what it takes to wake a client.
+        network: the port.
         disks, health: the disks' parts of the daemon.
         submit: has an order carried out.
     """
@@ -35,8 +36,7 @@ class RequestService:
         self,
         options: Options,
         state: StateStore,
-        eyes: wake_on_lan.Eyes,
-        hands: wake_on_lan.Hands,
+        network: Network,
         *,
         disks: DiskService,
         health: SmartService,
@@ -44,8 +44,7 @@ class RequestService:
     ) -> None:
         self.options = options
         self._state = state
-        self._eyes = eyes
-        self._hands = hands
+        self._network = network
         self._disks = disks
         self._health = health
         self._submit = submit
@@ -56,7 +55,7 @@ class RequestService:
         Raises:
             RefusedError: nobody is known by that name, or nothing could be sent.
         """
-        return await wake_on_lan.wake_host(host, self._state.snapshot().clients, self._eyes, self._hands)
+        return await wake_on_lan.wake_host(host, self._state.snapshot().clients, self._network)
 
     async def spin_down(self, disk: str) -> tuple[DiskId, ...]:
         """Have a disk and its group stand by; gives those that were meant.

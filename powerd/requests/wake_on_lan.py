@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from ipaddress import IPv4Address, IPv4Network
-from typing import Final, NamedTuple, Protocol
+from typing import Final, NamedTuple
 
+from powerd.linux.ports import Network
 from powerd.linux.values import HostError, Lan
 from powerd.presence.model import Client, ClientId
 from powerd.requests.model import RequestRefusedError, WakeOnLanResult
@@ -18,22 +19,6 @@ _MIN_PREFIX_WITHOUT_BROADCAST: Final = 31
 """A network with this prefix or a longer one has no broadcast address (RFC 3021)."""
 
 
-class Eyes(Protocol):
-    """What has to be seen for it."""
-
-    async def lan(self) -> Lan:
-        """Links and addresses. Raises HostError when the kernel does not tell."""
-        ...
-
-
-class Hands(Protocol):
-    """What has to be done for it."""
-
-    async def send_magic_packet(self, mac: str, to: Sequence[str]) -> None:
-        """Send magic packets for ``mac`` to broadcast addresses. Raises HostError when it cannot."""
-        ...
-
-
 class WakeTarget(NamedTuple):
     """Who is to be woken: ``addresses`` are where it was last, () = unknown."""
 
@@ -42,9 +27,7 @@ class WakeTarget(NamedTuple):
     addresses: tuple[str, ...] = ()
 
 
-async def wake_host(
-    name: str, clients: Mapping[ClientId, Client], eyes: Eyes, hands: Hands
-) -> WakeOnLanResult:
+async def wake_host(name: str, clients: Mapping[ClientId, Client], network: Network) -> WakeOnLanResult:
     """Send for whom ``word`` names: a client's name, address or MAC, or anybody's MAC.
 
     Raises:
@@ -52,12 +35,12 @@ async def wake_host(
     """
     target = find_target(name, clients.values())
     try:
-        destinations = broadcast_addresses(target.addresses, await eyes.lan())
+        destinations = broadcast_addresses(target.addresses, await network.lan())
         if not destinations:
             raise RequestRefusedError(
                 "no network card with an IPv4 address is up and has carrier; see: ip address"
             )
-        await hands.send_magic_packet(
+        await network.send_magic_packet(
             target.mac, tuple(dict.fromkeys(address for _, address in destinations))
         )
     except HostError as error:

@@ -13,8 +13,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from powerd.linux.values import Alarm, HostError, LogindEvent
-from powerd.power.model import Inhibitor, KeyPress, NetworkCard, SystemdTimer
-from powerd.power.wakeup_cause import WakeupSource, WakeupState
+from powerd.power.model import Inhibitor, KeyPress, NetworkCard, SystemdTimer, WakeupSource, WakeupState
 
 _DELAY = 5.0
 """InhibitDelayMaxSec= (logind.conf(5)), seconds."""

@@ -24,8 +24,7 @@ from powerd.core.clock import KernelClock
 from powerd.core.poller import PollDepth
 from powerd.disks.source import iostat
 from powerd.disks.source.source import DiskSource
-from powerd.linux.machine import Machine
-from powerd.linux.sysfs import Sysfs
+from powerd.linux.files import HostFiles
 from powerd.linux.udev_monitor import BlockDeviceMonitor
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -67,7 +66,7 @@ def real_counters() -> Iterator[tuple[str, float]]:
     device = next(path for path in Path("/sys/block").iterdir() if (path / "power/runtime_status").exists())
     files = ("size", "stat", "power/runtime_status")
     paths = [f"{device}/{'./' * n}{file}" for n in range(DISKS) for file in files]
-    sysfs = Sysfs(Path("/"))
+    sysfs = HostFiles(Path("/"))
 
     def read() -> list[iostat.IoStat | None]:
         return [iostat.parse_stat(text) for text in sysfs.read_cached(paths)[1::3]]
@@ -86,7 +85,7 @@ async def rounds(root: Path) -> tuple[tuple[str, float], ...]:
         hardware.partition(
             n, 1, ID_FS_TYPE="zfs_member", ID_FS_UUID=f"{n // 10}", ID_FS_LABEL=f"tank{n // 10}"
         )
-    source = DiskSource(Machine(root), KernelClock())
+    source = DiskSource(HostFiles(root), KernelClock())
     facts = await source.poll(PollDepth.ROUTINE)
     assert len(facts.activity or {}) == DISKS
     quiet, fresh = [], []
@@ -96,7 +95,7 @@ async def rounds(root: Path) -> tuple[tuple[str, float], ...]:
         quiet.append((time.perf_counter() - began) * 1e3)
     for _ in range(10):
         hardware.mount("8:1", "/srv", "ext4", "/dev/sda1")
-        source = DiskSource(Machine(root), KernelClock())
+        source = DiskSource(HostFiles(root), KernelClock())
         began = time.perf_counter()
         await source.poll(PollDepth.ROUTINE)
         fresh.append((time.perf_counter() - began) * 1e3)

@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 from typing import Final
 
-from benchmarks.bench_sleeping_disks import DISKS, MEMORY, SimulatedHelper
+from benchmarks.bench_sleeping_disks import DISKS, MEMORY, SimulatedHelper, host_ports
 from rig.hardware import QUIET, Hardware, sd_name
 from rig.lan import Lan, stop
 from rig.wait import until
@@ -27,7 +27,7 @@ from powerd.config.load import parse
 from powerd.core.clock import KernelClock
 from powerd.daemon import Daemon
 from powerd.disks.model import DiskAction, DiskResult
-from powerd.linux.machine import Machine
+from powerd.linux.files import HostFiles
 from powerd.linux.unix_sockets import listen_unix
 from powerd.service import ui_context
 from powerd.ui.cli.client import UnreachableError, get
@@ -74,9 +74,9 @@ def access(root: Path, device: str) -> None:
 
 async def live(root: Path, at: Path, every: float) -> None:
     """Be the daemon and its HTTP face, until the process is ended."""
-    machine, clock = Machine(root), KernelClock()
+    machine, clock = HostFiles(root), KernelClock()
     config = f'mode = "enforce"\n[clients]\nleases = []\nlearn = "0s"\nevery = "{every:g}s"\n'
-    daemon = Daemon(parse(config.encode(), "benchmark"), machine, AccessedDisks(root), clock)
+    daemon = Daemon(parse(config.encode(), "benchmark"), host_ports(machine, AccessedDisks(root)), clock)
     await LazyHttpServer([listen_unix(at)], ui_context(daemon, clock, lambda: None, EventFeed())).start()
     await daemon.run()
 

@@ -20,9 +20,10 @@ import time
 from pathlib import Path
 from typing import Final
 
-from powerd.linux.machine import Machine
+from powerd.linux.files import HostFiles
 from powerd.presence.leases.files import LeaseFiles
 from powerd.presence.leases.isc_leases import DhcpdLeasesReader
+from powerd.presence.probe.network import HostNetwork
 
 LEASES: Final = "/var/lib/dhcp/dhcpd.leases"
 CASES: Final = ((100_000, 100_000), (1_000_000, 254), (1_000_000, 65_536))
@@ -67,7 +68,7 @@ def memory() -> float:
 
 async def look(root: Path) -> dict[str, float]:
     """Read it as the daemon does, while something else wants its turn at every chance."""
-    files, eyes, stall, hosts = LeaseFiles(("auto",)), Machine(root), 0.0, 0
+    files, eyes, stall, hosts = LeaseFiles(("auto",)), HostFiles(root), 0.0, 0
 
     async def turn() -> None:
         nonlocal stall
@@ -76,14 +77,15 @@ async def look(root: Path) -> dict[str, float]:
             await asyncio.sleep(0)
             stall = max(stall, time.perf_counter() - begun)
 
+    network = HostNetwork(root)
     other = asyncio.create_task(turn())
     begun = time.perf_counter()
-    report = await files.poll(eyes, 0)
+    report = await files.poll(eyes, network, 0)
     took = time.perf_counter() - begun
     other.cancel()
     hosts = len(report.entries)
     begun = time.perf_counter()
-    assert await files.poll(eyes, 60) is report
+    assert await files.poll(eyes, network, 60) is report
     again = time.perf_counter() - begun
     return {"seconds": took, "stall": stall * 1e3, "mb": memory(), "hosts": hosts, "again": again * 1e6}
 
@@ -91,7 +93,7 @@ async def look(root: Path) -> dict[str, float]:
 async def feed(root: Path) -> dict[str, float]:
     """The parser alone: the longest of its turns, with 64 KiB each."""
     reader, longest, begun = DhcpdLeasesReader(), 0.0, time.perf_counter()
-    async for text in Machine(root).read_chunks(LEASES):
+    async for text in HostFiles(root).read_chunks(LEASES):
         start = time.thread_time()
         reader.feed(text)
         longest = max(longest, time.thread_time() - start)

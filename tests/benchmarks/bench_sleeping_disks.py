@@ -29,8 +29,14 @@ from powerd.daemon import Daemon
 from powerd.disks.disk_id import DiskId
 from powerd.disks.model import Disk, DiskAction, DiskResult, FailureCause
 from powerd.disks.state import DiskState
-from powerd.linux.machine import Machine, RealHands
+from powerd.linux.files import HostFiles
+from powerd.linux.helper_client import HelperClient
+from powerd.linux.ports import Ports
+from powerd.linux.subprocess import HostProcesses
 from powerd.linux.values import DiskError
+from powerd.power.logind import LogindClient
+from powerd.power.model import WakeupState
+from powerd.presence.probe.network import HostNetwork
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
@@ -46,7 +52,7 @@ MEMORY: Final = Path("/dev/shm")  # noqa: S108 - the directory made in there is 
 LIMITS: Final = {"wake-ups/h": 150, "commands to disks": 0, "disks that wake up": 0}
 
 
-class SimulatedHelper(RealHands):
+class SimulatedHelper(HelperClient):
     """Hands for which drives are played; they sleep from the beginning."""
 
     def __init__(self, hardware: Hardware) -> None:
@@ -72,6 +78,11 @@ class SimulatedHelper(RealHands):
         return disks[0], disks[1:], 0.0
 
 
+def host_ports(files: HostFiles, helper: HelperClient) -> Ports:
+    """This machine, with a tree of files and a helper of its own."""
+    return Ports(files, HostNetwork(), LogindClient(), helper, HostProcesses(), WakeupState)
+
+
 def config(net: str) -> str:
     names = ", ".join(f'"{net}.{100 + n}"' for n in range(CLIENTS))
     return f'mode = "enforce"\n[clients]\nleases = ["auto"]\nhosts = [{names}]\n'
@@ -85,7 +96,7 @@ def switches() -> int:
 
 async def live(root: Path, net: str, minutes: float) -> dict[str, float]:
     """Be the daemon; gives back the figures."""
-    shelf, machine, asleep = SimulatedHelper(Hardware(root)), Machine(root), asyncio.Event()
+    shelf, machine, asleep = SimulatedHelper(Hardware(root)), HostFiles(root), asyncio.Event()
     latest = 0
 
     def hear(status: Status) -> None:
@@ -94,7 +105,9 @@ async def live(root: Path, net: str, minutes: float) -> dict[str, float]:
         if latest == DISKS:
             asleep.set()
 
-    daemon = Daemon(parse(config(net).encode(), "benchmark"), machine, shelf, KernelClock(), on_status=hear)
+    daemon = Daemon(
+        parse(config(net).encode(), "benchmark"), host_ports(machine, shelf), KernelClock(), on_status=hear
+    )
     life = asyncio.create_task(daemon.run())
     async with asyncio.timeout(ASLEEP_WITHIN):
         await asleep.wait()

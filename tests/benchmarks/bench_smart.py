@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from fakes.ports import ports
 from helper.fake_drives import FakeDrives
 from helper.smart.test_smartctl import set_document, with_health
 from rig.wait import until
@@ -30,7 +31,7 @@ from powerd.core.storage import Storage
 from powerd.daemon import Daemon
 from powerd.disks import actuator as helper
 from powerd.disks.model import DiskAction, DiskResult
-from powerd.linux.machine import Machine
+from powerd.linux.files import HostFiles
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
@@ -75,8 +76,7 @@ def served(tools: Path, root: Path, door: Path) -> Iterator[None]:
 async def measured(bench: SmartBenchmark, asked: FakeDrives, state: Path) -> dict[str, float]:
     daemon = Daemon(
         parse(b'[clients]\nlearn = "0s"\nevery = "1h"\n', "bench"),
-        bench,
-        bench,
+        ports(bench),
         bench,
         storage=Storage(state),
     )
@@ -116,7 +116,7 @@ async def main() -> int:
         bench.add_disks(1, scratch / "tree")
         (disk,) = bench.drives
         (asked.root / "dev/disk/by-id" / disk).symlink_to("../../sda")
-        bench.machine, bench.door = Machine(scratch / "tree"), scratch / "door"
+        bench.machine, bench.door = HostFiles(scratch / "tree"), scratch / "door"
         with served(asked.tools, asked.root, bench.door):
             figures = await measured(bench, asked, scratch / "state")
     print(f"{'':40}{'at most':>10}{'measured':>12}")

@@ -104,10 +104,10 @@ def _cpu() -> float:
 
 
 def _powerd(known: dict[str, str], *, until_first: bool = False) -> tuple[Look, Found]:
-    from powerd.linux.machine import Machine  # noqa: PLC0415 - each child imports its own prober only
     from powerd.linux.values import ProbeOutcome, ProbeRequest, SweepResult  # noqa: PLC0415 - as above
+    from powerd.presence.probe.network import HostNetwork  # noqa: PLC0415 - each child imports its own prober only
 
-    machine = Machine()
+    machine = HostNetwork()
     lan = asyncio.run(machine.lan())
     asks = [ProbeRequest(address, lan.link_of(IPv4Address(address))) for address in known]
 

@@ -49,10 +49,11 @@ def test_journal_holds_the_fields(sleeping_server: SleepingServer) -> None:
 
 SEEN = """\
 from pathlib import Path
-from powerd.host.machine import Machine
-from powerd.sources.disks.wakers import Lookout
-eyes = Machine()
-print(Lookout(eyes).look("").journal, eyes.peek("/proc/swaps"), eyes.peek("/run/powerd/swaps"), sep="\\n")
+from powerd.linux.files import HostFiles
+from powerd.disks.source.wake_causes import WakeCauseReader
+files = HostFiles()
+swaps = (files.read_text(path) for path in ("/proc/swaps", "/run/powerd/swaps"))
+print(WakeCauseReader(files).read("").journal, *swaps, sep="\\n")
 """
 
 

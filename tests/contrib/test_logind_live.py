@@ -23,19 +23,19 @@ import asyncio
 import json
 import os
 import sys
-from powerd.host.bus import Bus, properties
-from powerd.host.logind import Logind
-from powerd.host.values import HostError
+from powerd.linux.dbus import Bus, properties
+from powerd.power.logind import LogindClient
+from powerd.linux.values import HostError
 
 async def live(logind):
     said = open("/run/probe/said", "a", buffering=1)
     locks = []
-    async for going in logind.goings():
-        print(going.what, going.begins, file=said)
-        if going.what == "found":
+    async for event in logind.events():
+        print(event.kind, event.start, file=said)
+        if event.kind == "found":
             locks = [await logind.inhibit(what, "a proof", "delay") for what in ("sleep", "shutdown")]
-            print("locked", [row.who for row in await logind.inhibitors()], file=said)
-        if going.what == "shutdown" and going.begins:
+            print("locked", [row.who for row in await logind.list_inhibitors()], file=said)
+        if event.kind == "shutdown" and event.start:
             while not os.path.exists("/run/probe/release"):
                 await asyncio.sleep(0.05)
             print("released", file=said)
@@ -44,27 +44,27 @@ async def live(logind):
 
 async def ask(logind):
     try:
-        found = await logind.timers(sys.argv[2:])
-        timers = [[each.unit, each.wall, each.mono, each.pauses] for each in found]
+        found = await logind.list_timers(sys.argv[2:])
+        timers = [[each.unit, each.wall, each.mono, each.pauses_in_sleep] for each in found]
     except HostError as error:
         timers = str(error)
-    press = await logind.key_press()
+    press = await logind.last_key_press()
     bus = Bus((), lambda member, contents: None)
-    async with bus.asking("logind") as connection:
+    async with bus.connection("logind") as connection:
         login1, gone = "org.freedesktop.login1", "/org/freedesktop/login1/session/_7"
         gone = await properties(connection, login1, gone, login1 + ".Session")
     bus.close()
     print(json.dumps({
-        "locks": [[sorted(row.what), row.who, row.why, row.mode] for row in await logind.inhibitors()],
-        "able": [await logind.able(action) for action in ("suspend", "poweroff")],
-        "press": [press.at, press.where] if press else None,
-        "patience": await logind.patience(),
+        "locks": [[sorted(row.what), row.who, row.why, row.mode] for row in await logind.list_inhibitors()],
+        "able": [await logind.can_sleep(action) for action in ("suspend", "poweroff")],
+        "press": [press.at, press.session] if press else None,
+        "patience": await logind.inhibit_delay(),
         "timers": timers,
         "gone": gone,
     }))
 
 async def main():
-    logind = Logind()
+    logind = LogindClient()
     await {"live": live, "ask": ask}[sys.argv[1]](logind)
     logind.close()
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from fakes.unused_ports import UnusedPorts
 
 from powerd.core.actions import ActionResult
 from powerd.disks import actuator
@@ -26,7 +27,7 @@ DISK = DiskId("ata-WDC_1")
 APM = PowerFeatures(apm=127, apm_supported=True)
 
 
-class FakeHelper:
+class FakeHelper(UnusedPorts):
     """Answers as it is told to."""
 
     def __init__(self, answer: DiskResult | Exception) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from fakes.drive import disk
 from fakes.ports import LoopClock
+from fakes.unused_ports import UnusedPorts
 from rig.hardware import Hardware
 from ui.statuses import decision
 
@@ -33,7 +34,7 @@ from powerd.disks.model import (
 from powerd.disks.service import DiskService, GroupWatches
 from powerd.disks.state import DiskMemory, DiskReport, DiskState, SpinCycles
 from powerd.helper.protocol.deadlines import MOTOR_COMMAND, QUEUE_TIMEOUT
-from powerd.linux.machine import Machine
+from powerd.linux.files import HostFiles
 from powerd.linux.values import HostError
 from powerd.simulation.virtual_loop import run
 
@@ -41,7 +42,7 @@ A, B = DiskId("ata-a"), DiskId("ata-b")
 MD0, MD1 = GroupWatch("md0", (A, B)), GroupWatch("md1", (A, B))
 
 
-class FakeGuardPort:
+class FakeGuardPort(UnusedPorts):
     """A guard's hand that rings when the test says so."""
 
     def __init__(self) -> None:
@@ -138,7 +139,7 @@ class DiskServiceFixture:
         hardware = Hardware(root)
         self.name = DiskId(hardware.sata(0, "WD-1"))
         self.board, self.clock, self.said = StateStore(), LoopClock(), list[str]()
-        self.machine = Machine(root)
+        self.machine = HostFiles(root)
         self.disks = DiskService(
             self.machine,
             FakeGuardPort(),

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from fakes.ports import LoopClock
+from fakes.unused_ports import UnusedPorts
 from rig.hardware import Hardware
 from ui.statuses import decision
 
@@ -18,11 +19,11 @@ from powerd.core.time import Reading
 from powerd.disks.disk_id import DiskId
 from powerd.disks.service import DiskService
 from powerd.disks.state import DiskReport, DiskState
-from powerd.linux.machine import Machine
+from powerd.linux.files import HostFiles
 from powerd.requests.model import RequestRefusedError
 
 
-class NoGuards:
+class NoGuards(UnusedPorts):
     """No group is guarded here."""
 
     async def wait_first_access(self, disks: tuple[DiskId, ...]) -> tuple[DiskId, tuple[DiskId, ...], float]:
@@ -35,7 +36,7 @@ def request_spin_down(
     """What stands on the board after a wish, where all disks are in ``state``."""
 
     async def story() -> Snapshot:
-        board, clock, machine = StateStore(), LoopClock(), Machine(hardware.root)
+        board, clock, machine = StateStore(), LoopClock(), HostFiles(hardware.root)
         disks = DiskService(machine, NoGuards(), clock, board, store=None, on_error=print, boot_id="")
         looking = asyncio.create_task(disks.run())
         async with asyncio.timeout(5):

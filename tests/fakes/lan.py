@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from ipaddress import IPv4Interface
 
+from fakes.unused_ports import UnusedPorts
+
 from powerd.linux.values import (
     HostError,
     Lan,
@@ -65,7 +67,7 @@ class RecordedSweep:
 
 
 @dataclass(slots=True)
-class FakeLan:
+class FakeLan(UnusedPorts):
     """A machine on a LAN whose hosts are silent unless they have a scripted reply.
 
     Attributes:
@@ -125,7 +127,7 @@ class FakeLan:
         self,
         requests: Sequence[ProbeRequest],
         *,
-        timeout: float,  # noqa: ASYNC109 - as Machine.sweep
+        timeout: float,  # noqa: ASYNC109 - as Network.sweep
         tries: int,
         until_first: bool,
         deadline: float = 60.0,

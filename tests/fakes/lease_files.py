@@ -7,12 +7,14 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-from powerd.linux.machine import Machine
+from fakes.unused_ports import UnusedPorts
+
+from powerd.linux.files import HostFiles
 from powerd.linux.values import HostError, StatSignature
 
 
-class CountingFiles(Machine):
-    """A real Machine below ``root``.
+class CountingFiles(HostFiles, UnusedPorts):
+    """The real files below ``root``.
 
     Attributes:
         stat_counts, open_counts: number of stats and reads of each path since the last reset_counts().

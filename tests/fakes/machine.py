@@ -13,13 +13,13 @@ from dataclasses import replace
 
 from fakes.ports import BEGIN, LoopClock
 from fakes.rtc import FakeRtc
+from fakes.unused_ports import UnusedPorts
 
 from powerd.helper import rtc
 from powerd.helper.errors import RefusalError
 from powerd.helper.protocol.messages import AlarmRequest, ClearAlarm, ReadAlarm, SetAlarm
 from powerd.linux.values import Alarm, HostError, LogindEvent
-from powerd.power.model import Inhibitor, KeyPress, NetworkCard, SystemdTimer
-from powerd.power.wakeup_cause import WakeupSource, WakeupState
+from powerd.power.model import Inhibitor, KeyPress, NetworkCard, SystemdTimer, WakeupSource, WakeupState
 
 RTC_WAKEUP = WakeupSource("00:04", "/devices/pnp0/00:04", driver="rtc_cmos", events=0)
 CARD_WAKEUP = WakeupSource("0000:00:03.0", "/devices/pci0000:00/0000:00:03.0", driver="e1000", events=0)
@@ -41,7 +41,7 @@ class HeldLock:
         return not poll.poll(0)  # POLLHUP, once nobody can write any more
 
 
-class FakeMachine:
+class FakeMachine(UnusedPorts):
     """The machine.
 
     Attributes:

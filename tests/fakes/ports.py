@@ -6,11 +6,16 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Any
+
+from fakes.unused_ports import UnusedPorts
 
 from powerd.core.time import Moment
 from powerd.disks.disk_id import DiskId
 from powerd.disks.model import DiskAction, DiskResult, PowerMode, PowerStatus
+from powerd.linux.ports import Ports
 from powerd.linux.values import HostError, ProcessResult
+from powerd.power.model import WakeupState
 
 BEGIN = 1_780_000_000.0
 """POSIX time at loop time 0."""
@@ -37,8 +42,26 @@ class StoppedClock:
         return Moment(0.0, 0.0, datetime.fromtimestamp(BEGIN, UTC))
 
 
+def ports(host: object, effects: object = None) -> Ports:
+    """All ports of one fake, or of two: ``effects`` is preferred for the methods that it has."""
+    fake: Any = host if effects is None else _Either(effects, host)
+    wakeups = getattr(host, "read_wakeup_state", WakeupState)
+    return Ports(fake, fake, fake, fake, fake, wakeups)
+
+
+class _Either:
+    def __init__(self, first: object, second: object) -> None:
+        self._first, self._second = first, second
+
+    def __getattr__(self, name: str) -> object:
+        unused = getattr(UnusedPorts, name, None)
+        overridden = name in vars(self._first) if hasattr(self._first, "__dict__") else False
+        own = overridden or getattr(type(self._first), name, unused) is not unused
+        return getattr(self._first if own else self._second, name)
+
+
 @dataclass(slots=True)
-class RecordingPorts:
+class RecordingPorts(UnusedPorts):
     """Writes down what it is told to do.
 
     Attributes:

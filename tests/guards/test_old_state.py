@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from fakes.ports import ports
+from fakes.unused_ports import UnusedPorts
 from simulation.household import BERLIN, HOUR, daily, person
 
 from powerd.config.load import parse
@@ -114,7 +116,7 @@ def test_a_keep_that_has_ended_since(state: Path) -> None:
 # --- The alarm ---
 
 
-class Rtc:
+class Rtc(UnusedPorts):
     """A real-time clock, and what is done to it."""
 
     def __init__(self, at: int | None) -> None:
@@ -146,7 +148,7 @@ def alarm_cleared(directory: Path, stands: int | None) -> tuple[list[int], int |
 
     async def clear() -> None:
         document = store.load("alarm")
-        alarm = RtcAlarm(rtc, rtc, clock, document, lambda new: store.save("alarm", new))
+        alarm = RtcAlarm(rtc, clock, document, lambda new: store.save("alarm", new))
         assert alarm.is_set_for(None) is (document is None)
         await alarm.clear()
 
@@ -403,8 +405,7 @@ def test_a_daemon_that_starts_on_old_files(state: Path) -> None:
     async def main() -> None:
         daemon = Daemon(
             parse(CONFIG, "test"),
-            house,
-            house,
+            ports(house),
             house,
             storage=Storage(state),
             on_status=statuses.append,

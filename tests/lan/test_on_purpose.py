@@ -15,7 +15,7 @@ from rig.lan import Host, Lan
 from rig.udp_listener import Datagram, udp_listener
 from rig.wait import until
 
-from powerd.requests.magic_packet import magic_packet
+from powerd.linux.magic_packet import magic_packet
 
 if TYPE_CHECKING:
     from lan.conftest import Scenario

@@ -20,15 +20,15 @@ from linux.private_bus import PrivateBus
 from powerd.linux import dbus as host_bus
 from powerd.linux.dbus import error_text, socket_path
 from powerd.linux.values import HostError, LogindEvent
-from powerd.power.logind import Logind
+from powerd.power.logind import LogindClient
 
 FOUND, LOST = LogindEvent("found"), LogindEvent("lost")
 
 
 @asynccontextmanager
-async def listening() -> AsyncIterator[tuple[Logind, asyncio.Queue[LogindEvent]]]:
+async def listening() -> AsyncIterator[tuple[LogindClient, asyncio.Queue[LogindEvent]]]:
     """A connection, and what it tells unasked."""
-    logind, heard = Logind(), asyncio.Queue[LogindEvent]()
+    logind, heard = LogindClient(), asyncio.Queue[LogindEvent]()
 
     async def listen() -> None:
         async for going in logind.events():
@@ -46,7 +46,7 @@ async def next_of(heard: asyncio.Queue[LogindEvent]) -> LogindEvent:
         return await heard.get()
 
 
-async def refusal(logind: Logind) -> str:
+async def refusal(logind: LogindClient) -> str:
     with pytest.raises(HostError) as error:
         await logind.list_inhibitors()
     assert "\n" not in str(error.value)
@@ -85,7 +85,7 @@ def test_where_the_socket_is(address: str, socket: str | None) -> None:
 
 def test_without_a_bus_nothing_is_imported_and_nobody_waits(tmp_path: Path) -> None:
     code = (
-        "import asyncio, sys; from powerd.power.logind import Logind; logind = Logind()\n"
+        "import asyncio, sys; from powerd.power.logind import LogindClient; logind = LogindClient()\n"
         "async def main():\n"
         "    assert await logind.list_inhibitors() == ()\n"
         "    assert await logind.can_sleep('suspend') == 'yes'\n"
@@ -102,7 +102,7 @@ def test_without_a_bus_nothing_is_imported_and_nobody_waits(tmp_path: Path) -> N
 def test_a_bus_that_refuses_is_a_sentence(bus: PrivateBus) -> None:
     bus.end()
     Path(bus.address.removeprefix("unix:path=")).touch()
-    assert asyncio.run(refusal(Logind())) == (
+    assert asyncio.run(refusal(LogindClient())) == (
         "cannot reach the system D-Bus: Connection refused; is dbus running?"
     )
 
@@ -148,7 +148,7 @@ def test_who_waits_for_an_answer_when_the_bus_ends_gets_a_sentence_at_once(
     bus.mock.send_signal(signal.SIGSTOP)
 
     async def main() -> None:
-        logind = Logind()
+        logind = LogindClient()
         question = asyncio.create_task(refusal(logind))
         await asyncio.sleep(0.1)
         begun = time.monotonic()
@@ -165,7 +165,7 @@ def test_who_waits_for_an_answer_when_we_hang_up_gets_a_sentence_too(bus: Privat
     bus.mock.send_signal(signal.SIGSTOP)
 
     async def main() -> None:
-        logind = Logind()
+        logind = LogindClient()
         question = asyncio.create_task(refusal(logind))
         await asyncio.sleep(0.1)
         logind.close()
@@ -218,7 +218,7 @@ def test_a_bus_that_was_there_is_missed(bus: PrivateBus) -> None:
     """Somebody may hold a lock of a logind that cannot be asked just now."""
 
     async def main() -> None:
-        logind = Logind()
+        logind = LogindClient()
         assert await logind.list_inhibitors() == (), "a bus without logind"
         bus.end()
         assert await refusal(logind)

@@ -12,13 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from powerd.linux import files
+from powerd.linux.files import HostFiles
 from powerd.linux.values import HostError
 
 root_only = pytest.mark.skipif(os.geteuid() != 0, reason="becomes another user: run as root")
 
 
 async def collected(path: Path) -> list[str]:
-    return [piece async for piece in files.read_chunks(path, str(path))]
+    return [chunk async for chunk in HostFiles().read_chunks(str(path))]
 
 
 def test_find_sorts_and_leaves_directories_out(tmp_path: Path) -> None:
@@ -26,33 +27,33 @@ def test_find_sorts_and_leaves_directories_out(tmp_path: Path) -> None:
         (tmp_path / "var" / "lib").mkdir(parents=True, exist_ok=True)
         (tmp_path / "var" / "lib" / name).write_text("")
     (tmp_path / "var" / "lib" / "d.leases").mkdir()
-    assert files.find(tmp_path, "/var/lib/*.leases") == ("/var/lib/a.leases", "/var/lib/b.leases")
-    assert files.find(tmp_path, "/var/lib/a.leases") == ("/var/lib/a.leases",)
-    assert files.find(tmp_path, "/var/lib") == ()
-    assert files.find(tmp_path, "/var/lib/none") == ()
-    assert files.find(tmp_path, "/nowhere/*") == ()
-    assert files.find(tmp_path, "/var/lib/c.conf/*") == ()
+    assert HostFiles(tmp_path).find("/var/lib/*.leases") == ("/var/lib/a.leases", "/var/lib/b.leases")
+    assert HostFiles(tmp_path).find("/var/lib/a.leases") == ("/var/lib/a.leases",)
+    assert HostFiles(tmp_path).find("/var/lib") == ()
+    assert HostFiles(tmp_path).find("/var/lib/none") == ()
+    assert HostFiles(tmp_path).find("/nowhere/*") == ()
+    assert HostFiles(tmp_path).find("/var/lib/c.conf/*") == ()
 
 
 def test_find_sees_sockets(tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX) as sock:
         sock.bind(str(tmp_path / "wlan0"))
-        assert files.find(tmp_path, "/wlan*") == ("/wlan0",)
+        assert HostFiles(tmp_path).find("/wlan*") == ("/wlan0",)
 
 
 def test_the_stat_signature_changes_with_the_file(tmp_path: Path) -> None:
     path = tmp_path / "leases"
-    assert files.stat_signature(path, "/leases") is None
+    assert HostFiles(tmp_path).stat_signature("/leases") is None
     path.write_text("one")
-    first = files.stat_signature(path, "/leases")
+    first = HostFiles(tmp_path).stat_signature("/leases")
     path.write_text("three")
-    second = files.stat_signature(path, "/leases")
+    second = HostFiles(tmp_path).stat_signature("/leases")
     new = tmp_path / "new"
     new.write_text("three")
     new.replace(path)
-    third = files.stat_signature(path, "/leases")
+    third = HostFiles(tmp_path).stat_signature("/leases")
     assert len({first, second, third}) == 3
-    assert files.stat_signature(path / "below", "/leases/below") is None
+    assert HostFiles(tmp_path).stat_signature("/leases/below") is None
 
 
 def test_chunks_are_bounded_and_whole(tmp_path: Path) -> None:
@@ -92,7 +93,7 @@ def test_text_is_the_same_wherever_it_is_cut(
     path = tmp_path_factory.mktemp("cut") / "file"
     path.write_bytes(data)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(files, "_PIECE", size)
+        patch.setattr(files, "_CHUNK_SIZE", size)
         assert "".join(asyncio.run(collected(path))) == data.decode(errors="replace")
 
 
@@ -138,9 +139,9 @@ def locked(tmp_path: Path) -> Path:
 def test_a_locked_directory_names_its_group(locked: Path) -> None:
     remedy = "add user nobody to group games: usermod -aG games nobody"
     path = locked / "kea" / "leases"
-    assert as_nobody(lambda: files.stat_signature(path, "/kea/leases")).endswith(remedy)
-    assert as_nobody(lambda: files.find(locked, "/kea/leases")).endswith(remedy)
-    assert as_nobody(lambda: files.find(locked, "/kea/*")).endswith(remedy)
+    assert as_nobody(lambda: HostFiles(locked).stat_signature("/kea/leases")).endswith(remedy)
+    assert as_nobody(lambda: HostFiles(locked).find("/kea/leases")).endswith(remedy)
+    assert as_nobody(lambda: HostFiles(locked).find("/kea/*")).endswith(remedy)
     assert as_nobody(lambda: asyncio.run(collected(path))).endswith(remedy)
 
 

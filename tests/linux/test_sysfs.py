@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from powerd.linux import sysfs
-from powerd.linux.sysfs import Sysfs
+from powerd.linux import files as files_module
+from powerd.linux.files import HostFiles
 from powerd.linux.values import HostError
 
 
@@ -27,7 +27,7 @@ def open_files() -> int:
 
 
 def test_entries_are_all_names_in_a_directory(tree: Path) -> None:
-    files = Sysfs(tree)
+    files = HostFiles(tree)
     assert files.listdir("/sys/block") == ("sda",)
     assert files.listdir("/sys/block/sda") == ("size", "stat")
     assert files.listdir("/sys/block/sdb") == ()
@@ -40,11 +40,11 @@ def test_entries_that_may_not_be_seen_are_one_sentence(tree: Path, monkeypatch: 
 
     monkeypatch.setattr(os, "listdir", refuse)
     with pytest.raises(HostError, match=r"^cannot look into /sys/block: Permission denied; [^\n]*$"):
-        Sysfs(tree).listdir("/sys/block")
+        HostFiles(tree).listdir("/sys/block")
 
 
 def test_read_text_strips_and_accepts_a_missing_file(tree: Path) -> None:
-    files = Sysfs(tree)
+    files = HostFiles(tree)
     assert files.read_text("/sys/block/sda/size") == "4096"
     assert files.read_text("/sys/block/sda/none") is None
     assert files.read_text("/sys/block/sda") is None, "a directory"
@@ -54,18 +54,18 @@ def test_read_text_strips_and_accepts_a_missing_file(tree: Path) -> None:
 def test_read_text_joins_partial_reads() -> None:
     """A seq_file of the kernel gives a page at a time."""
     whole = Path("/proc/kallsyms").read_text()
-    assert Sysfs(Path("/")).read_text("/proc/kallsyms", limit=1 << 30) == whole.strip()
+    assert HostFiles(Path("/")).read_text("/proc/kallsyms", limit=1 << 30) == whole.strip()
 
 
 def test_realpath_follows_links_below_the_root(tree: Path) -> None:
-    files = Sysfs(tree)
+    files = HostFiles(tree)
     assert files.realpath("/sys/block/sda") == "/sys/devices/ata1/block/sda"
     assert files.realpath("/sys/block/sdb") is None
-    assert Sysfs(Path("/")).realpath("/proc/self") == f"/proc/{os.getpid()}"
+    assert HostFiles(Path("/")).realpath("/proc/self") == f"/proc/{os.getpid()}"
 
 
 def test_read_cached_returns_the_present_content(tree: Path) -> None:
-    files, path = Sysfs(tree), "/sys/block/sda/stat"
+    files, path = HostFiles(tree), "/sys/block/sda/stat"
     assert files.read_cached([path, "/sys/block/sda/none"]) == ["1 2 3", None]
     (tree / "sys/block/sda/stat").write_text("1 2 4\n")
     before = open_files()
@@ -76,8 +76,8 @@ def test_read_cached_returns_the_present_content(tree: Path) -> None:
 
 
 def test_files_beyond_the_descriptor_cache_are_read_too(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sysfs, "_KEPT", 1)
-    files, before = Sysfs(tree), open_files()
+    monkeypatch.setattr(files_module, "_MAX_OPEN_FILES", 1)
+    files, before = HostFiles(tree), open_files()
     for _ in range(3):
         assert files.read_cached(["/sys/block/sda/stat", "/sys/block/sda/size"]) == ["1 2 3", "4096"]
     assert open_files() == before + 1
@@ -91,12 +91,12 @@ def test_a_gauge_does_not_take_another_device_of_that_name_for_its_own(tmp_path:
     home = tmp_path / "sda"
     home.mkdir()
     (home / "stat").write_text("1")
-    files = Sysfs(tmp_path)
+    files = HostFiles(tmp_path)
     assert files.read_cached(["/sda/stat"]) == ["1"]
     descriptor = next(fd for fd in range(3, 4096) if _leads_to(fd, home / "stat"))
     os.close(descriptor)  # reads of it fail from now on, as they do with ENODEV
     assert files.read_cached(["/sda/stat"]) == [None], (
-        "not silently opened anew: whoever asks must look around first"
+        "not opened again silently: the caller must list the devices first"
     )
     assert files.read_cached(["/sda/stat"]) == ["1"]
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from powerd.linux import udev_monitor
-from powerd.linux.machine import Machine
+from powerd.linux.files import HostFiles
 from powerd.linux.udev_monitor import BlockDeviceMonitor
 from powerd.linux.values import HostError
 
@@ -168,9 +168,9 @@ def test_nothing_is_reported_after_close(fake_udev: FakeUdev) -> None:
 def test_without_udev_nothing_is_loaded(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(udev_monitor, "_UDEV", tmp_path / "control")
     monkeypatch.setitem(sys.modules, "pyudev", None)
-    Machine().watch_block_devices(lambda: None)
+    HostFiles().watch_block_devices(lambda: None)
     (tmp_path / "control").touch()
-    Machine(tmp_path).watch_block_devices(lambda: None)
+    HostFiles(tmp_path).watch_block_devices(lambda: None)
 
 
 def test_the_machine_listens_and_closes(
@@ -180,7 +180,7 @@ def test_the_machine_listens_and_closes(
     times: list[float] = []
 
     async def story() -> None:
-        machine = Machine()
+        machine = HostFiles()
         machine.watch_block_devices(lambda: times.append(0))
         fake_udev.emit()
         await until(times, 1)

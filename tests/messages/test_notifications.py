@@ -11,7 +11,7 @@ import pytest
 from fakes.ports import RecordingPorts
 
 from powerd.config.options import HookOptions
-from powerd.linux.machine import RealHands
+from powerd.linux.subprocess import HostProcesses
 from powerd.linux.values import ProcessResult
 from powerd.messages.notifications import Notifications
 from powerd.simulation.virtual_loop import run
@@ -141,7 +141,7 @@ def test_a_real_hook_reads_it(tmp_path: Path) -> None:
 
     async def main() -> list[str]:
         complaints: list[str] = []
-        alerts = Notifications(RealHands(), complaints.append)
+        alerts = Notifications(HostProcesses(), complaints.append)
         alerts.send(options, FINDING)
         await alerts.close()
         return complaints

@@ -30,7 +30,7 @@ class FakeTransition:
 
 
 def execute_action(order: Sleep, hands: RecordingPorts) -> ActionResult:
-    return asyncio.run(actuator.execute_sleep(order, hands, FakeTransition(hands)))
+    return asyncio.run(actuator.execute_sleep(order, hands, hands, FakeTransition(hands)))
 
 
 @pytest.mark.parametrize("action", [action for action in get_args(SleepAction) if action != "command"])
@@ -45,7 +45,7 @@ def test_without_a_set_alarm_no_sleep_is_requested() -> None:
     with pytest.raises(HostError, match="shows none"):
         asyncio.run(
             actuator.execute_sleep(
-                COMMAND, hands, FakeTransition(hands, "rtc0 took an alarm and then shows none")
+                COMMAND, hands, hands, FakeTransition(hands, "rtc0 took an alarm and then shows none")
             )
         )
     assert hands.calls == [("set out", "command")]

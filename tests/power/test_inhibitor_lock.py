@@ -8,6 +8,7 @@ from contextlib import suppress
 
 from fakes.machine import FakeMachine
 from fakes.ports import LoopClock
+from fakes.unused_ports import UnusedPorts
 
 from powerd.linux.dbus import NotRunningError
 from powerd.linux.values import HostError
@@ -15,7 +16,7 @@ from powerd.power.inhibitor_lock import InhibitorLock
 from powerd.simulation.virtual_loop import run
 
 
-class FakeInhibitor:
+class FakeInhibitor(UnusedPorts):
     """A lock, and logind on the other side of it."""
 
     def __init__(self) -> None:

@@ -15,7 +15,7 @@ from linux.private_bus import ACTIONS, PrivateBus, wait_for
 
 from powerd.linux import dbus as host_bus
 from powerd.linux.values import HostError, LogindEvent
-from powerd.power.logind import Logind, find_blocking, latest_key_press, parse_signal
+from powerd.power.logind import LogindClient, find_blocking, latest_key_press, parse_signal
 from powerd.power.model import Inhibitor, KeyPress
 
 T = TypeVar("T")
@@ -23,11 +23,11 @@ REMEDY = "install the polkit rule from contrib/ or run powerd as its service"
 MANAGER = "org.freedesktop.login1.Manager"
 
 
-def asked(question: Callable[[Logind], Awaitable[T]]) -> T:
+def asked(question: Callable[[LogindClient], Awaitable[T]]) -> T:
     """What logind answers, on a connection of its own."""
 
     async def ask() -> T:
-        logind = Logind()
+        logind = LogindClient()
         try:
             return await question(logind)
         finally:
@@ -152,7 +152,7 @@ def test_the_locks_of_others_are_reported_unchanged(bus: PrivateBus) -> None:
 def test_a_lock_is_held_until_its_descriptor_is_closed(bus: PrivateBus) -> None:
     bus.logind()
 
-    async def main(logind: Logind) -> None:
+    async def main(logind: LogindClient) -> None:
         lock = await logind.inhibit("sleep:shutdown:idle", "keep for 2h: backup", "block")
         assert os.get_inheritable(lock) is False
         held = bus.call("ListInhibitors").stdout
@@ -185,7 +185,7 @@ def test_without_a_logind_there_is_no_lock_to_take_and_none_to_fear() -> None:
 def test_a_logind_that_was_there_is_missed(bus: PrivateBus) -> None:
     bus.logind()
 
-    async def main(logind: Logind) -> None:
+    async def main(logind: LogindClient) -> None:
         assert await logind.list_inhibitors() == ()
         assert bus.mock is not None
         bus.mock.kill()
@@ -262,7 +262,7 @@ def test_signals_are_parsed(member: str, contents: tuple[Any, ...], what: Logind
 def test_signals_are_delivered_in_their_order(bus: PrivateBus) -> None:
     bus.logind()
 
-    async def main(logind: Logind) -> list[LogindEvent]:
+    async def main(logind: LogindClient) -> list[LogindEvent]:
         goings = logind.events()
         heard = [await anext(goings)]
         for begins in (True, False):

@@ -28,7 +28,7 @@ class AlarmFixture:
         self.clock = LoopClock()
         self.machine = FakeMachine(self.clock)
         self.written: list[Any] = []
-        self.alarm = RtcAlarm(self.machine, self.machine, self.clock, document, self.written.append)
+        self.alarm = RtcAlarm(self.machine, self.clock, document, self.written.append)
 
     def wake_time(self, seconds: float) -> WakeTime:
         now = self.clock.now()
@@ -46,7 +46,7 @@ class AlarmFixture:
         """The same machine after a restart of the daemon."""
         heir = AlarmFixture(self.written[-1])
         heir.clock, heir.machine = self.clock, self.machine
-        heir.alarm = RtcAlarm(self.machine, self.machine, self.clock, self.written[-1], heir.written.append)
+        heir.alarm = RtcAlarm(self.machine, self.clock, self.written[-1], heir.written.append)
         return heir
 
 

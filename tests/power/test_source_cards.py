@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from fakes.lan import link, make_lan
 from fakes.ports import StoppedClock
+from fakes.unused_ports import UnusedPorts
 
 from powerd.config.load import parse
 from powerd.config.options import Options
@@ -12,8 +13,7 @@ from powerd.core.poller import PollDepth
 from powerd.core.snapshot import NETWORK_CARDS, POLL_INTERVALS
 from powerd.core.state import PollResult
 from powerd.core.time import Reading, Unavailable
-from powerd.linux import files
-from powerd.linux.ports import under
+from powerd.linux.files import HostFiles
 from powerd.linux.values import HostError, Lan, StatSignature
 from powerd.power.model import NetworkCard
 from powerd.power.source import NetworkCardSource
@@ -23,7 +23,7 @@ SUSPEND = '[[sleep]]\naction = "suspend"\n'
 COMMAND = '[[sleep]]\naction = "command"\ncommand = ["/bin/true"]\n'
 
 
-class FakeCards:
+class FakeCards(UnusedPorts):
     """A machine with network cards, and what lies above them, in a tree of files like /sys."""
 
     def __init__(self, root: Path, *links: str) -> None:
@@ -50,10 +50,10 @@ class FakeCards:
         return self
 
     def find(self, pattern: str) -> tuple[str, ...]:
-        return files.find(self.root, pattern)
+        return HostFiles(self.root).find(pattern)
 
     def stat_signature(self, path: str) -> StatSignature | None:
-        return files.stat_signature(under(self.root, path), path)
+        return HostFiles(self.root).stat_signature(path)
 
     async def lan(self) -> Lan:
         return make_lan(*(link(n, name=name) for n, name in enumerate(self.links, 2)))
@@ -71,7 +71,9 @@ def options(text: str) -> Options:
 
 def poll(rack: FakeCards, text: str = SUSPEND) -> PollResult:
     async def once() -> PollResult:
-        return await NetworkCardSource(rack, StoppedClock(), options(text)).poll(PollDepth.ROUTINE)
+        return await NetworkCardSource(rack, rack, rack, StoppedClock(), options(text)).poll(
+            PollDepth.ROUTINE
+        )
 
     return run(once())
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 import pytest
 from fakes.ports import StoppedClock
+from fakes.unused_ports import UnusedPorts
 
 from powerd.config.load import parse
 from powerd.config.options import Options
@@ -23,7 +24,7 @@ RULES = '[[sleep]]\naction = "suspend"\n[[sleep]]\naction = "hibernate"\n'
 
 
 @dataclass
-class FakeLogind:
+class FakeLogind(UnusedPorts):
     """A logind as the test wants it."""
 
     locks: tuple[Inhibitor, ...] = ()

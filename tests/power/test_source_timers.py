@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import pytest
 from fakes.ports import BEGIN, StoppedClock
+from fakes.unused_ports import UnusedPorts
 
 from powerd.config.load import parse
 from powerd.config.options import Options
@@ -18,7 +19,7 @@ from powerd.simulation.virtual_loop import run
 WANTED = '[wake]\ntimers = ["auto", "backup.timer"]\n'
 
 
-class FakeSystemd:
+class FakeSystemd(UnusedPorts):
     """Tells of its timers, as the test wants it."""
 
     def __init__(self, *timers: SystemdTimer, refusal: str | None = None) -> None:

@@ -10,7 +10,7 @@ import pytest
 from linux.private_bus import PrivateBus
 
 from powerd.linux.values import HostError
-from powerd.power.logind import Logind
+from powerd.power.logind import LogindClient
 from powerd.power.model import SystemdTimer
 from powerd.power.systemd_timers import parse_timer
 
@@ -22,7 +22,7 @@ TIDY = {"NextElapseUSecRealtime": NEVER, "NextElapseUSecMonotonic": NEVER, "Wake
 
 def timers(*units: str) -> Sequence[SystemdTimer]:
     async def ask() -> Sequence[SystemdTimer]:
-        logind = Logind()
+        logind = LogindClient()
         try:
             return await logind.list_timers(units)
         finally:

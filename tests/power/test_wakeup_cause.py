@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from powerd.power.model import WakeupCause
-from powerd.power.wakeup_cause import WakeupSource, WakeupState, find_cause
+from powerd.power.model import WakeupCause, WakeupSource, WakeupState
+from powerd.power.wakeup_cause import find_cause
 
 ROOT_PORT = "/devices/pci0000:00/0000:00:1c.0"
 CARD = f"{ROOT_PORT}/0000:01:00.0"

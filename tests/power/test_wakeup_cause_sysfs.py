@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from powerd.linux.machine import Machine
-from powerd.power.wakeup_cause import WakeupSource, WakeupState, read_wakeup_state
+from powerd.linux.files import HostFiles
+from powerd.power.model import WakeupSource, WakeupState
+from powerd.power.wakeup_cause import read_wakeup_state
 
 PCI = "devices/pci0000:00/0000:00:02.0"
 ACPI = "devices/LNXSYSTM:00/LNXSYBUS:00/PNP0A03:00"
@@ -58,45 +59,47 @@ READ = WakeupState(
 
 def test_acpi_events_of_a_card_are_attributed_to_the_card(tmp_path: Path, sys: Path) -> None:
     assert sys.is_dir()
-    assert read_wakeup_state(tmp_path) == READ
-    assert Machine(tmp_path).read_wakeup_state() == READ
+    assert read_wakeup_state(HostFiles(tmp_path)) == READ
 
 
 def test_the_interrupt_is_reported_with_its_handlers(tmp_path: Path, sys: Path) -> None:
     power, irq = sys / "power", sys / "kernel/irq/9"
     power.mkdir()
     (power / "pm_wakeup_irq").write_text("9\n")
-    assert read_wakeup_state(tmp_path).irq == "9"
+    assert read_wakeup_state(HostFiles(tmp_path)).irq == "9"
     irq.mkdir(parents=True)
     (irq / "actions").write_text("acpi\n")
-    assert read_wakeup_state(tmp_path).irq == "9 (acpi)"
+    assert read_wakeup_state(HostFiles(tmp_path)).irq == "9 (acpi)"
     (power / "pm_wakeup_irq").write_text("")
-    assert read_wakeup_state(tmp_path).irq == ""
+    assert read_wakeup_state(HostFiles(tmp_path)).irq == ""
 
 
 def test_the_number_of_sleeps_is_reported(tmp_path: Path, sys: Path) -> None:
     stats = sys / "power/suspend_stats"
     stats.mkdir(parents=True)
-    assert read_wakeup_state(tmp_path).suspend_count is None
+    assert read_wakeup_state(HostFiles(tmp_path)).suspend_count is None
     (stats / "success").write_text("3\n")
-    assert read_wakeup_state(tmp_path).suspend_count == 3
+    assert read_wakeup_state(HostFiles(tmp_path)).suspend_count == 3
 
 
 def test_a_source_that_goes_meanwhile_or_makes_no_sense_is_left_out(tmp_path: Path, sys: Path) -> None:
     (sys / "devices/pnp0/00:04/wakeup/wakeup7/event_count").write_text("many")
     (sys / "class/wakeup/wakeup9").symlink_to("../../devices/gone")
-    assert [each.name for each in read_wakeup_state(tmp_path).sources] == ["device:00", "LNXPWRBN:00"]
+    assert [each.name for each in read_wakeup_state(HostFiles(tmp_path)).sources] == [
+        "device:00",
+        "LNXPWRBN:00",
+    ]
 
 
 def test_a_source_without_a_device_is_reported_by_its_name(tmp_path: Path, sys: Path) -> None:
     home = source(sys, 8, "devices/virtual/autosleep", "", events=0)
     (home / "device").unlink()
-    assert read_wakeup_state(tmp_path).sources[-1] == WakeupSource("autosleep")
+    assert read_wakeup_state(HostFiles(tmp_path)).sources[-1] == WakeupSource("autosleep")
 
 
 def test_a_kernel_without_sleep_reports_nothing(tmp_path: Path) -> None:
-    assert read_wakeup_state(tmp_path) == WakeupState()
+    assert read_wakeup_state(HostFiles(tmp_path)) == WakeupState()
 
 
 def test_this_machine_can_be_read() -> None:
-    assert isinstance(read_wakeup_state(Path("/")), WakeupState)
+    assert isinstance(read_wakeup_state(HostFiles()), WakeupState)

@@ -82,10 +82,11 @@ class TransitionScenario:
         self.returned_client: str | None = None
         self.wanted: WakeTime | None = None
         self.decisions_paused = False
-        self.alarm = RtcAlarm(self.machine, self.machine, self.clock, document, self.written.append)
+        self.alarm = RtcAlarm(self.machine, self.clock, document, self.written.append)
         self.preparation = SleepPreparation(
             self.state,
             self.clock,
+            self.machine,
             self.machine,
             options=self.options(config),
             alarm=self.alarm,
@@ -98,6 +99,7 @@ class TransitionScenario:
             self.machine,
             self.preparation,
             InhibitorLock(self.machine, ("sleep", "shutdown"), "delay", self.errors.append),
+            read_wakeup_state=self.machine.read_wakeup_state,
             next_wake_time=self._wanted,
             on_logind_event=self.events.append,
             on_error=self.errors.append,

@@ -24,7 +24,7 @@ class RegistryFixture:
         self.lan = FakeLan()
         self.saved: list[LearnedHosts] = []
         self.options = self.configured(clients)
-        self.registry = ClientRegistry(self.lan, learned or {}, self.saved.append)
+        self.registry = ClientRegistry(self.lan, self.lan, learned or {}, self.saved.append)
 
     @staticmethod
     def configured(clients: str) -> ClientOptions:
@@ -277,7 +277,7 @@ def test_many_names_are_resolved_concurrently() -> None:
                 await asyncio.sleep(5)
                 return await resolve(name)
 
-        known = ClientRegistry(Slow(), {}, lambda _: None)
+        known = ClientRegistry(Slow(), Slow(), {}, lambda _: None)
         await known.poll(r.options, r.lan.links, (), T0, near_sleep=False)
         assert asyncio.get_running_loop().time() < 6
         assert len(r.lan.resolved_names) == 20

@@ -33,7 +33,7 @@ class PresenceFixture:
     def __init__(self, lan: FakeLan, clients: str = "") -> None:
         self.lan = lan
         options = parse(f'[clients]\nlearn = "0s"\n{clients}'.encode(), "test").clients
-        self.registry = ClientRegistry(lan, {}, lambda _: None)
+        self.registry = ClientRegistry(lan, lan, {}, lambda _: None)
         self.source = PresenceSource(lan, LoopClock(), options, self.registry, blocks_sleep_for)
 
     async def poll(self, depth: PollDepth = ROUTINE, *, after: float = 60.0) -> PollResult:

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
+from fakes.ports import ports
+
 from powerd.config.load import parse
 from powerd.config.options import Options
 from powerd.core.snapshot import Status
@@ -83,7 +85,7 @@ def simulate(  # noqa: PLR0913 - a script is all that it plays
     log = SimulationLog(house)
 
     async def main() -> None:
-        daemon = Daemon(options, house, house, house, on_status=log.statuses.append)
+        daemon = Daemon(options, ports(house), house, on_status=log.statuses.append)
         life = asyncio.create_task(daemon.run())
         pending = sorted(events, key=lambda event: event[0])
         end = house.started_at + days * 86400

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from fakes.drive import DriveSimulator
+from fakes.ports import ports
 from rig.hardware import Hardware, sd_name
 from simulation.household import BERLIN, HOUR, daily, person
 
@@ -18,7 +19,7 @@ from powerd.daemon import Daemon
 from powerd.disks.disk_id import DiskId
 from powerd.disks.model import Disk, DiskAction, DiskResult, FailureCause
 from powerd.disks.state import DiskState
-from powerd.linux.machine import Machine
+from powerd.linux.files import HostFiles
 from powerd.linux.values import DiskError, HostError
 from powerd.simulation.virtual_loop import VirtualLoop, run
 from powerd.simulation.world import Household, Person, posix_time
@@ -44,14 +45,14 @@ class SimulatedDiskServer(Household):
     """A house whose server has disks; what the kernel would write into sysfs, accesses write here."""
 
     hardware: Hardware | None = None
-    machine: Machine | None = None
+    machine: HostFiles | None = None
     drives: dict[DiskId, DriveSimulator] = field(default_factory=dict)
     guard_requests: list[tuple[float, tuple[DiskId, ...]]] = field(default_factory=list)
     group_accessed: asyncio.Event = field(default_factory=asyncio.Event)
     findings: list[tuple[float, str, Finding]] = field(default_factory=list)
 
     def add_disks(self, count: int, root: Path) -> None:
-        self.hardware, self.machine = Hardware(root), Machine(root)
+        self.hardware, self.machine = Hardware(root), HostFiles(root)
         for n in range(count):
             name = DiskId(self.hardware.sata(n, f"WD-{n}"))
             self.drives[name] = DriveSimulator(Disk(name, sd_name(n)))
@@ -92,7 +93,7 @@ class SimulatedDiskServer(Household):
         count = hex(1000 + drive.ios + drive.commands)
         self.hardware.sysfs(drive.disk.device, "device/iorequest_cnt", count)
 
-    def files(self) -> Machine:
+    def files(self) -> HostFiles:
         assert self.machine is not None
         return self.machine
 
@@ -144,7 +145,7 @@ def simulate_disks(
 
     async def main() -> None:
         daemon = Daemon(
-            parse(config, "test"), nas, nas, nas, on_status=statuses.append, on_finding=nas.record_finding
+            parse(config, "test"), ports(nas), nas, on_status=statuses.append, on_finding=nas.record_finding
         )
         life = asyncio.create_task(daemon.run())
         for hours, what in sorted(events, key=lambda event: event[0]):

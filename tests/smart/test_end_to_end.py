@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from fakes.unused_ports import UnusedPorts
 from helper.helper_process import HelperProcess
 from helper.smart.smartctl_drives import DRIVES
 from helper.smart.test_smartctl import set_document, with_health
@@ -84,7 +85,7 @@ def machine() -> Iterator[HelperProcess]:
         yield running
 
 
-class RealSmartHelper:
+class RealSmartHelper(UnusedPorts):
     """Asks the helper that listens there."""
 
     def __init__(self, at: Path) -> None:

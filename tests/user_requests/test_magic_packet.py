@@ -6,8 +6,8 @@ from operator import attrgetter
 
 import pytest
 
+from powerd.linux import magic_packet
 from powerd.linux.values import HostError
-from powerd.requests import magic_packet
 
 MAC = "02:00:5e:10:00:09"
 

@@ -12,6 +12,7 @@ from operator import attrgetter
 from pathlib import Path
 
 import pytest
+from fakes.ports import ports
 from simulation.household import BERLIN, daily, person
 from simulation.test_disks_week import SimulatedDiskServer
 
@@ -52,7 +53,7 @@ def run_daemon(tmp_path: Path, test: Callable[[SlowDiskServer, Daemon], Awaitabl
         spindle.health = WELL
 
     async def main() -> None:
-        daemon = Daemon(parse(CONFIG, "test"), nas, nas, nas, on_finding=nas.record_finding)
+        daemon = Daemon(parse(CONFIG, "test"), ports(nas), nas, on_finding=nas.record_finding)
         life = asyncio.create_task(daemon.run())
         await asyncio.sleep(5)
         await test(nas, daemon)

@@ -6,7 +6,8 @@ import asyncio
 from ipaddress import IPv4Interface
 
 import pytest
-from fakes.ports import RecordingPorts
+from fakes.lan import FakeLan
+from fakes.ports import RecordingPorts, ports
 
 from powerd.linux.values import Lan, Link
 from powerd.presence.model import Client, ClientId
@@ -107,18 +108,9 @@ def test_of_two_links_on_one_network_the_first_is_named() -> None:
     assert broadcast_addresses(["10.0.0.1"], LAN) == (("eth0", "10.0.0.255"),)
 
 
-class FakeLinks:
-    """Eyes that see one LAN."""
-
-    def __init__(self, lan: Lan) -> None:
-        self._lan = lan
-
-    async def lan(self) -> Lan:
-        return self._lan
-
-
 def call(word: str, hands: RecordingPorts, lan: Lan = LAN) -> WakeOnLanResult:
-    return asyncio.run(wake_host(word, {each.id: each for each in EVERY}, FakeLinks(lan), hands))
+    network = ports(FakeLan(links=lan), hands).network
+    return asyncio.run(wake_host(word, {each.id: each for each in EVERY}, network))
 
 
 def test_the_sent_packets_are_reported() -> None:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable
-from typing import Final, Protocol
+from typing import Final
 
 from powerd.disks.conflicts import hdparm_conf, smartd_conf
+from powerd.linux.ports import Files
 from powerd.linux.values import HostError
 
 _CGROUP_UNITS: Final = "/sys/fs/cgroup/system.slice"
@@ -23,31 +24,7 @@ _TELEGRAF: Final = re.compile(r"^\s*\[\[\s*inputs\.smart(?:ctl)?\s*\]\]", re.MUL
 _SCRUTINY: Final = "scrutiny-collector.timer"
 
 
-class Eyes(Protocol):
-    """What looking for conflicts needs; see powerd.linux.ports."""
-
-    def find(self, pattern: str) -> tuple[str, ...]:
-        """Paths of files that fit a glob."""
-        ...
-
-    def listdir(self, directory: str) -> tuple[str, ...]:
-        """Names of all that is in a directory; () = there is none such."""
-        ...
-
-    def read_text(self, path: str) -> str | None:
-        """A small file's text; None = it is not there."""
-        ...
-
-    def realpath(self, path: str) -> str | None:
-        """Where it really is, all links followed."""
-        ...
-
-    async def read(self, path: str, limit: int = 1 << 20) -> str:
-        """The file's text."""
-        ...
-
-
-async def find_conflicts(files: Eyes) -> list[str]:
+async def find_conflicts(files: Files) -> list[str]:
     """One paragraph for each thing that a person should know, with its remedy; a look that fails says so.
 
     A machine without a spinning disk has none.
@@ -63,7 +40,7 @@ async def find_conflicts(files: Eyes) -> list[str]:
     return found
 
 
-async def _check_hdparm(files: Eyes) -> list[str]:
+async def _check_hdparm(files: Files) -> list[str]:
     """Debian's hooks set what the file says at each start, hotplug and wake-up, of sda to sdz alone."""
     drives = hdparm_conf.parse_hdparm_conf(await _read_text(files, "/etc/hdparm.conf"))
     rules = [
@@ -80,14 +57,14 @@ async def _check_hdparm(files: Eyes) -> list[str]:
     return [head + "\n\n" + "\n\n".join(rules) + "\n"]
 
 
-async def _check_hd_idle(files: Eyes) -> list[str]:
+async def _check_hd_idle(files: Files) -> list[str]:
     on = _HD_IDLE.search(await _read_text(files, "/etc/default/hd-idle")) is not None
     if on or is_running(files, "hd-idle.service"):
         return ["hd-idle spins disks down too; let one do it: systemctl disable --now hd-idle"]
     return []
 
 
-async def _check_tlp(files: Eyes) -> list[str]:
+async def _check_tlp(files: Files) -> list[str]:
     found: list[str] = []
     for path in ("/etc/tlp.conf", *files.find("/etc/tlp.d/*.conf"), "/etc/default/tlp"):
         keys = sorted(set(_TLP.findall(await _read_text(files, path))))
@@ -96,7 +73,7 @@ async def _check_tlp(files: Eyes) -> list[str]:
     return found
 
 
-async def _check_udisks(files: Eyes) -> list[str]:
+async def _check_udisks(files: Files) -> list[str]:
     found = [
         f"{path}: udisks sets {', '.join(sorted(set(keys)))} at each start and wake-up; remove the file"
         for path in files.find("/etc/udisks2/*.conf")
@@ -110,7 +87,7 @@ async def _check_udisks(files: Eyes) -> list[str]:
     return found
 
 
-async def _check_smartd(files: Eyes) -> list[str]:
+async def _check_smartd(files: Files) -> list[str]:
     unit = next(
         (unit for unit in ("smartmontools.service", "smartd.service") if is_running(files, unit)), None
     )
@@ -128,7 +105,7 @@ async def _check_smartd(files: Eyes) -> list[str]:
     ]
 
 
-async def _check_agents(files: Eyes) -> list[str]:
+async def _check_agents(files: Files) -> list[str]:
     """Programs that measure, and ask or write while they do."""
     found: list[str] = []
     if files.find(f"/etc/systemd/system/*.wants/{_SCRUTINY}") or is_running(
@@ -153,7 +130,7 @@ async def _check_agents(files: Eyes) -> list[str]:
     return found
 
 
-async def _check_runtime_pm(files: Eyes) -> list[str]:
+async def _check_runtime_pm(files: Files) -> list[str]:
     """Disks that the kernel suspends by itself."""
     suspended_by_kernel = [
         name
@@ -172,7 +149,7 @@ async def _check_runtime_pm(files: Eyes) -> list[str]:
     return [text]
 
 
-_CHECKS: Final[tuple[Callable[[Eyes], Awaitable[list[str]]], ...]] = (
+_CHECKS: Final[tuple[Callable[[Files], Awaitable[list[str]]], ...]] = (
     _check_hdparm,
     _check_hd_idle,
     _check_tlp,
@@ -183,17 +160,17 @@ _CHECKS: Final[tuple[Callable[[Eyes], Awaitable[list[str]]], ...]] = (
 )
 
 
-def _hard_disks(files: Eyes) -> list[str]:
+def _hard_disks(files: Files) -> list[str]:
     """Names of what the kernel's sd drives: SATA, SAS and USB."""
     return [name for name in files.listdir("/sys/block") if name.startswith("sd")]
 
 
-def is_running(files: Eyes, unit: str) -> bool:
+def is_running(files: Files, unit: str) -> bool:
     """Whether a service runs at this moment."""
     return unit in files.listdir(_CGROUP_UNITS) or unit in files.listdir(_CGROUP_V1_UNITS)
 
 
-def by_id_name(files: Eyes, device: str) -> str | None:
+def by_id_name(files: Files, device: str) -> str | None:
     """The best name of a device in /dev/disk/by-id: one with model and serial number, no mere number."""
     device_path = files.realpath(device)
     directory = "/dev/disk/by-id"
@@ -207,6 +184,6 @@ def by_id_name(files: Eyes, device: str) -> str | None:
     return min(names, key=lambda name: (name.startswith(("wwn-", "nvme-eui.")), name), default=None)
 
 
-async def _read_text(files: Eyes, path: str) -> str:
+async def _read_text(files: Files, path: str) -> str:
     """A file's text; "" where there is none."""
     return await files.read(path) if files.find(path) else ""

@@ -11,7 +11,7 @@ from pathlib import PurePosixPath
 from posixpath import normpath
 from typing import Final, NamedTuple
 
-from powerd.linux.ports import Surroundings
+from powerd.linux.ports import Files, Network
 from powerd.linux.values import HostError
 from powerd.presence.leases import FORMATS, format_by_name
 from powerd.presence.leases.fields import quote
@@ -80,19 +80,20 @@ class LeaseFiles:
         self._elapsed = 0.0
         self._last_poll_at: float | None = None
 
-    async def poll(self, machine: Surroundings, now: float) -> LeaseReport:
+    async def poll(self, files: Files, network: Network, now: float) -> LeaseReport:
         """Take one stat of each file, read those that have changed, and ask the access points.
 
         Args:
-            machine: reads the files.
+            files: reads the lease files.
+            network: asks the access points.
             now: POSIX seconds. A step of the clock counts as five minutes at most, a step backwards as none.
         """
         step = 0.0 if self._last_poll_at is None else now - self._last_poll_at
         self._elapsed += min(max(step, 0.0), _MAX_ELAPSED)
         self._last_poll_at = now
         self._errors = []
-        await self._stations.poll(machine, self._elapsed)
-        reachable = await self._poll_files(machine)
+        await self._stations.poll(files, network, self._elapsed)
+        reachable = await self._poll_files(files)
         for path in self._files.keys() - reachable:
             self._files[path].discard(self._elapsed)
             if self._files[path].is_empty:
@@ -103,9 +104,9 @@ class LeaseFiles:
             self._report, self._version = self._build_report(), version
         return self._report
 
-    async def _poll_files(self, machine: Surroundings) -> set[str]:
+    async def _poll_files(self, files: Files) -> set[str]:
         """Poll the root files and the files that they include; return their paths."""
-        self._add_roots(machine)
+        self._add_roots(files)
         queue = deque(self._roots)
         reachable: set[str] = set()
         while queue and len(reachable) < _MAX_FILES:
@@ -113,45 +114,43 @@ class LeaseFiles:
             if spec.path not in reachable:
                 reachable.add(spec.path)
                 file = self._files[spec.path] = self._files.get(spec.path) or WatchedFile(*spec)
-                await file.poll(machine, self._elapsed)
+                await file.poll(files, self._elapsed)
                 for include in file.result.includes:
-                    queue.extend(self._included_files(file, include, machine))
+                    queue.extend(self._included_files(file, include, files))
         if queue:
             self._errors.append(f"{queue[0].path}: more than {_MAX_FILES} files; name or include fewer")
         return reachable
 
-    def _add_roots(self, machine: Surroundings) -> None:
+    def _add_roots(self, files: Files) -> None:
         """Add the files to watch, configured ones first. A file that a pattern has once matched stays."""
         for path in sorted(self.paths, key=AUTO.__eq__):
             if path == AUTO:
                 for file_format in FORMATS:
                     for pattern in file_format.paths:
-                        self._add_pattern(pattern, FileOrigin.DEFAULT_PATH, file_format, machine)
+                        self._add_pattern(pattern, FileOrigin.DEFAULT_PATH, file_format, files)
             elif not _is_control_socket(path):
-                self._add_pattern(normpath(path), FileOrigin.CONFIGURED, None, machine)
+                self._add_pattern(normpath(path), FileOrigin.CONFIGURED, None, files)
 
     def _add_pattern(
-        self, pattern: str, origin: FileOrigin, file_format: LeaseFormat | None, machine: Surroundings
+        self, pattern: str, origin: FileOrigin, file_format: LeaseFormat | None, files: Files
     ) -> None:
         self._roots.update(
-            (_FileSpec(path, origin, file_format), None) for path in self._matching_paths(pattern, machine)
+            (_FileSpec(path, origin, file_format), None) for path in self._matching_paths(pattern, files)
         )
         if origin is FileOrigin.CONFIGURED and not any(
             fnmatchcase(root.path, pattern) for root in self._roots
         ):
             self._errors.append(f"{pattern}: no file matches this pattern; correct clients.leases")
 
-    def _included_files(
-        self, file: WatchedFile, include: Include, machine: Surroundings
-    ) -> Iterator[_FileSpec]:
+    def _included_files(self, file: WatchedFile, include: Include, files: Files) -> Iterator[_FileSpec]:
         file_format = format_by_name(include.format) if include.format else file.file_format
         origin = FileOrigin.DEFAULT_PATH if include.optional else FileOrigin.INCLUDED
         pattern = normpath(PurePosixPath(file.path).parent / include.path)
-        for path in self._matching_paths(pattern, machine):
+        for path in self._matching_paths(pattern, files):
             if not path.endswith(include.excluded_suffixes):
                 yield _FileSpec(path, origin, file_format)
 
-    def _matching_paths(self, pattern: str, machine: Surroundings) -> tuple[str, ...]:
+    def _matching_paths(self, pattern: str, files: Files) -> tuple[str, ...]:
         """Paths that match a pattern; a path without wildcards matches itself, whether it exists or not."""
         if not pattern.isprintable():  # Python raises ValueError for a path with a NUL
             self._errors.append(f"{quote(pattern)}: no file has such a name; correct it")
@@ -159,18 +158,18 @@ class LeaseFiles:
         if _GLOB_CHARACTERS.isdisjoint(pattern):
             return (pattern,)
         try:
-            return tuple(path for path in machine.find(pattern) if not path.endswith(_BACKUP_SUFFIXES))
+            return tuple(path for path in files.find(pattern) if not path.endswith(_BACKUP_SUFFIXES))
         except HostError as error:
             self._errors.append(str(error))
             return ()
 
     def _build_report(self) -> LeaseReport:
-        files = self._files.values()
-        skipped_warnings = (_skipped_warning(file) for file in files if file.result.skipped)
-        warnings = [file.error for file in files if file.error and not file.hides_clients]
-        unavailable = [file.error for file in files if file.error and file.hides_clients]
+        watched = self._files.values()
+        skipped_warnings = (_skipped_warning(file) for file in watched if file.result.skipped)
+        warnings = [file.error for file in watched if file.error and not file.hides_clients]
+        unavailable = [file.error for file in watched if file.error and file.hides_clients]
         return LeaseReport(
-            entries=tuple(chain(*(file.entries for file in files), self._stations.entries)),
+            entries=tuple(chain(*(file.entries for file in watched), self._stations.entries)),
             warnings=(*warnings, *skipped_warnings, *self._stations.warnings),
             unavailable_reason="; ".join((*unavailable, *self._errors)) or None,
             stations_current=self._stations.all_answered,

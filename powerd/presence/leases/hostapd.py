@@ -12,7 +12,7 @@ import socket
 from collections.abc import Iterable
 from typing import Final
 
-from powerd.linux.ports import Surroundings
+from powerd.linux.ports import Files, Network
 from powerd.linux.values import HostError
 from powerd.presence.leases.fields import parse_mac
 from powerd.presence.leases.format import HostEntry, LineReader
@@ -71,14 +71,14 @@ class StationWatcher:
         """The stations, then those that have left during the grace period."""
         return self._entries.entries
 
-    async def poll(self, machine: Surroundings, now: float) -> None:
+    async def poll(self, files: Files, network: Network, now: float) -> None:
         """Query every access point."""
         warnings: list[str] = []
         entries: dict[str, HostEntry] = {}
-        for control in self._control_sockets(machine, warnings):
+        for control in self._control_sockets(files, warnings):
             try:
                 reader = StationReader()
-                reader.feed(await machine.stations(control))
+                reader.feed(await network.stations(control))
                 entries.update((entry.key, entry) for entry in reader.finish().entries)
             except HostError as error:
                 warnings.append(str(error))
@@ -94,12 +94,12 @@ class StationWatcher:
             self.version += 1
         self.warnings = tuple(warnings)
 
-    def _control_sockets(self, machine: Surroundings, warnings: list[str]) -> Iterable[str]:
+    def _control_sockets(self, files: Files, warnings: list[str]) -> Iterable[str]:
         """The existing control sockets, each once, although two patterns may match it."""
         paths: dict[str, str] = {}
         for pattern in self._patterns:
             try:
-                paths |= {path.removeprefix("/var"): path for path in machine.find(pattern)}
+                paths |= {path.removeprefix("/var"): path for path in files.find(pattern)}
             except HostError as error:
                 warnings.append(str(error))
         return paths.values()

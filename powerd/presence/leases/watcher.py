@@ -6,7 +6,7 @@ import enum
 from dataclasses import replace
 from typing import Final
 
-from powerd.linux.ports import Surroundings
+from powerd.linux.ports import Files
 from powerd.linux.values import HostError, StatSignature
 from powerd.presence.leases import detect_format
 from powerd.presence.leases.format import FormatReader, HostEntry, LeaseFormat, ParseResult
@@ -131,17 +131,17 @@ class WatchedFile:
         """Its entries; stale while the file has an error or is missing, and after their removal."""
         return self._entries.entries
 
-    async def poll(self, machine: Surroundings, now: float) -> None:
+    async def poll(self, files: Files, now: float) -> None:
         """Read the file if it has changed."""
         if not self.error and self._vanished_at is None:
             self._expire(now)
         try:
-            signatures = self._read_signatures(machine)
+            signatures = self._read_signatures(files)
             if signatures[-1] is None:
                 self._handle_missing(now)
             elif signatures != self._signatures or self._reread:
                 self._existed = True
-                await self._read(machine, signatures, now)
+                await self._read(files, signatures, now)
         except HostError as error:
             self._signatures = ()
             self._set_error(str(error))
@@ -162,12 +162,12 @@ class WatchedFile:
         rows = self.file_format.companions if self.file_format else ()
         return tuple(tuple(self.path + suffix for suffix in row) for row in rows)
 
-    def _read_signatures(self, machine: Surroundings) -> tuple[StatSignature | None, ...]:
+    def _read_signatures(self, files: Files) -> tuple[StatSignature | None, ...]:
         """The signatures of the companions and, last, of the file; (None,) without the file."""
-        own = machine.stat_signature(self.path)
+        own = files.stat_signature(self.path)
         if own is None:
             return (None,)
-        return (*(machine.stat_signature(path) for row in self._companions() for path in row), own)
+        return (*(files.stat_signature(path) for row in self._companions() for path in row), own)
 
     def _paths_to_read(self, signatures: tuple[StatSignature | None, ...]) -> tuple[str, ...]:
         """The first row of companions of which any exists, then the file."""
@@ -177,19 +177,17 @@ class WatchedFile:
                 return (*existing, self.path)
         return (self.path,)
 
-    async def _read(
-        self, machine: Surroundings, signatures: tuple[StatSignature | None, ...], now: float
-    ) -> None:
+    async def _read(self, files: Files, signatures: tuple[StatSignature | None, ...], now: float) -> None:
         """Read the file; ``signatures`` are older than the text, so a concurrent write is read next time."""
         if self.file_format is None:
-            head = await machine.read(self.path, _HEAD_SIZE)
+            head = await files.read(self.path, _HEAD_SIZE)
             self.file_format = detect_format(self.path, head)
             if self.file_format is None:
                 self._set_signatures(signatures)
                 self._set_error(_unknown_format_message(self.path) if head.strip() else None)
                 return
-            signatures = self._read_signatures(machine)
-        result = await self._parse(machine, self.file_format.new_reader(), self._paths_to_read(signatures))
+            signatures = self._read_signatures(files)
+        result = await self._parse(files, self.file_format.new_reader(), self._paths_to_read(signatures))
         unchanged = signatures == self._signatures
         self._set_signatures(signatures)
         if result.skipped and not result.entries:
@@ -204,12 +202,10 @@ class WatchedFile:
         # twice.
         self._reread = not unchanged and (entries_removed or result.skipped > 0)
 
-    async def _parse(
-        self, machine: Surroundings, reader: FormatReader, paths: tuple[str, ...]
-    ) -> ParseResult:
+    async def _parse(self, files: Files, reader: FormatReader, paths: tuple[str, ...]) -> ParseResult:
         """Parse these files in turn, and set the source of their entries."""
         for path in paths:
-            async for text in machine.read_chunks(path):
+            async for text in files.read_chunks(path):
                 reader.feed(text)
             if path != self.path:  # the last line of a companion may lack its newline
                 reader.feed("\n")
@@ -218,7 +214,7 @@ class WatchedFile:
         for count, entry in enumerate(result.entries, 1):
             entries.append(entry._replace(source=self.path))
             if count % _YIELD_EVERY == 0:
-                await machine.yield_now()
+                await files.yield_now()
         return replace(result, entries=tuple(entries))
 
     def _set_signatures(self, signatures: tuple[StatSignature | None, ...]) -> None:

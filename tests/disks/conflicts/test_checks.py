@@ -7,7 +7,7 @@ import pytest
 from rig.hardware import Hardware
 
 from powerd.disks.conflicts.checks import find_conflicts
-from powerd.linux.machine import Machine
+from powerd.linux.files import HostFiles
 
 UNITS = "/sys/fs/cgroup/system.slice"
 
@@ -25,7 +25,7 @@ def hardware(tmp_path: Path) -> Hardware:
 
 
 def found(hardware: Hardware) -> list[str]:
-    machine = Machine(hardware.root)
+    machine = HostFiles(hardware.root)
     try:
         return asyncio.run(find_conflicts(machine))
     finally:

@@ -10,11 +10,11 @@ from rig.hardware import Hardware
 
 from powerd.disks.source import block_devices
 from powerd.disks.source.block_devices import BlockDevice, parse_int
-from powerd.linux.machine import Machine
+from powerd.linux.files import HostFiles
 
 
 def read(root: Path) -> dict[str, BlockDevice]:
-    return asyncio.run(block_devices.read_block_devices(Machine(root)))
+    return asyncio.run(block_devices.read_block_devices(HostFiles(root)))
 
 
 def test_a_disk_and_its_partitions(tmp_path: Path) -> None:
@@ -81,7 +81,7 @@ def test_nothing_below_dev_is_opened(tmp_path: Path, monkeypatch: pytest.MonkeyP
     hardware.sata(0, "WCC1")
     hardware.partition(0, 1)
     opened: list[str] = []
-    machine = Machine(tmp_path)
+    machine = HostFiles(tmp_path)
     read_text = machine.read_text
 
     def noted(path: str) -> str | None:

@@ -12,13 +12,13 @@ from powerd.disks.model import Disk, Mount
 from powerd.disks.source import block_devices, mountinfo
 from powerd.disks.source.inventory import Inventory, build_inventory, with_maintenance
 from powerd.disks.source.wake_causes import WakeCauses
-from powerd.linux.machine import Machine
+from powerd.linux.files import HostFiles
 
 NOBODY = WakeCauses()
 
 
 def taken(hardware: Hardware, wakers: WakeCauses = NOBODY) -> Inventory:
-    eyes = Machine(hardware.root)
+    eyes = HostFiles(hardware.root)
     lines = mountinfo.parse_mountinfo(eyes.read_text("/proc/self/mountinfo"))
     return build_inventory(asyncio.run(block_devices.read_block_devices(eyes)), lines, wakers)
 

@@ -15,7 +15,7 @@ from powerd.core.time import Moment, Reading, Unavailable
 from powerd.disks.disk_id import DiskId
 from powerd.disks.model import Disk, DiskActivity
 from powerd.disks.source.source import DiskSource
-from powerd.linux.machine import Machine
+from powerd.linux.files import HostFiles
 from powerd.linux.values import HostError
 
 OLD = "5.10.0-28-amd64"
@@ -26,7 +26,7 @@ def stat(ios: int, in_flight: int = 0) -> str:
     return f"{ios} 0 0 0 0 0 0 0 {in_flight} 0 0 0 0 0 0 0 0"
 
 
-class DiskFiles(Machine):
+class DiskFiles(HostFiles):
     """The real Eyes below a root, whose hotplug is the test's, and which count directories they look into.
 
     Attributes:

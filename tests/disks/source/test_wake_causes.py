@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from rig.hardware import Hardware
 
 from powerd.disks.source.wake_causes import WakeCauseReader, WakeCauses, parse_swaps
-from powerd.linux.machine import Machine
+from powerd.linux.files import HostFiles
 
 HEAD = "Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n"
 
@@ -46,7 +46,7 @@ def hardware(tmp_path: Path) -> Hardware:
 
 
 def find_causes(hardware: Hardware) -> WakeCauses:
-    return WakeCauseReader(Machine(hardware.root)).read("")
+    return WakeCauseReader(HostFiles(hardware.root)).read("")
 
 
 def test_swap_space_is_read_where_the_service_has_it(hardware: Hardware) -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from rig.hardware import Hardware
 
 from powerd.disks.source.wake_causes import JournalLocator, parse_storage
-from powerd.linux.machine import Machine
+from powerd.linux.files import HostFiles
 from powerd.linux.values import HostError
 
 MACHINE = "5f1d7a84db2e4f0f9a2a1b7c3d4e5f60"
@@ -48,7 +48,7 @@ def test_any_text_is_borne(texts: list[str]) -> None:
     assert parse_storage(texts) in {"auto", "volatile", "persistent", "none"}
 
 
-class JournalFiles(Machine):
+class JournalFiles(HostFiles):
     """The real Eyes below a root, which count how often they look at what lies on a disk."""
 
     accessed = 0
@@ -60,9 +60,9 @@ class JournalFiles(Machine):
         self._note(path)
         return super().realpath(path)
 
-    def read_text(self, path: str) -> str | None:
+    def read_text(self, path: str, limit: int = 1 << 20) -> str | None:
         self._note(path)
-        return super().read_text(path)
+        return super().read_text(path, limit)
 
     def listdir(self, directory: str) -> tuple[str, ...]:
         self._note(directory)

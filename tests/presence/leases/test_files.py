@@ -30,7 +30,7 @@ class LeaseServer:
 
     def poll(self, after: float = 60) -> LeaseReport:
         self.now += after
-        return asyncio.run(self.files.poll(self.machine, self.now))
+        return asyncio.run(self.files.poll(self.machine, self.machine, self.now))
 
     def names(self, after: float = 60) -> list[tuple[str | None, str, bool]]:
         """Host name, file name and staleness of each entry."""

@@ -17,9 +17,9 @@ import pytest
 from rig.lan import Host, Lan
 from rig.namespace import inside, populate
 
-from powerd.linux.machine import Machine
 from powerd.linux.values import Link, ProbeOutcome, ProbeReply, ProbeRequest, SweepResult
 from powerd.presence.probe.icmp import EchoSocket
+from powerd.presence.probe.network import HostNetwork
 
 pytestmark = pytest.mark.lan
 
@@ -48,17 +48,17 @@ def descriptors() -> int:
     return len(list(Path("/proc/self/fd").iterdir()))
 
 
-async def link_of(machine: Machine, address: str) -> Link | None:
+async def link_of(machine: HostNetwork, address: str) -> Link | None:
     return (await machine.lan()).link_of(IPv4Address(address))
 
 
 async def swept(
     *addresses: str,
-    timeout: float = 1.0,  # noqa: ASYNC109 - as Machine.sweep
+    timeout: float = 1.0,  # noqa: ASYNC109 - as HostNetwork.sweep
     tries: int = 1,
     until_first: bool = False,
 ) -> SweepResult:
-    with closing(Machine()) as machine:
+    with closing(HostNetwork()) as machine:
         asks = [ProbeRequest(each, await link_of(machine, each)) for each in addresses]
         return await machine.sweep(asks, timeout=timeout, tries=tries, until_first=until_first)
 
@@ -88,7 +88,7 @@ def test_a_host_that_is_probed_by_arp_alone(lan: Lan) -> None:
     joined(lan, "up", 10)
 
     async def ask() -> SweepResult:
-        with closing(Machine()) as machine:
+        with closing(HostNetwork()) as machine:
             link = await link_of(machine, "10.77.1.10")
             asks = [ProbeRequest("10.77.1.10", link, icmp=False), ProbeRequest(DEAD, link, icmp=False)]
             return await machine.sweep(asks, timeout=1.0, tries=2, until_first=False)
@@ -122,7 +122,7 @@ def test_until_first_goes_on_after_an_insufficient_arp_reply(lan: Lan) -> None:
     sleeping.drop_pings()
 
     async def ask(*, counts: bool) -> SweepResult:
-        with closing(Machine()) as machine:
+        with closing(HostNetwork()) as machine:
             asks = [ProbeRequest("10.77.1.10", await link_of(machine, "10.77.1.10"), arp_sufficient=counts)]
             return await machine.sweep(asks, timeout=1.0, tries=2, until_first=True)
 
@@ -201,7 +201,7 @@ def test_a_stale_neighbour_that_has_left_is_silent(lan: Lan) -> None:
         ProbeOutcome.SILENT,
         ProbeOutcome.SILENT,
     )
-    neighbours = on_server(lan, Machine().neighbours())
+    neighbours = on_server(lan, HostNetwork().neighbours())
     assert [each.reachable for each in neighbours if each.address == "10.77.1.10"] == [False]
 
 
@@ -315,7 +315,7 @@ def test_a_full_neighbour_table_makes_present_hosts_unknown_never_silent(lan: La
     subprocess.run(argv, input=fill, text=True, check=False, capture_output=True)
 
     async def icmp_only() -> SweepResult:
-        with closing(Machine()) as machine:
+        with closing(HostNetwork()) as machine:
             asks = [ProbeRequest(address) for address in living]
             return await machine.sweep(asks, timeout=0.5, tries=1, until_first=False)
 
@@ -347,7 +347,7 @@ def test_more_hosts_than_a_round_holds(lan: Lan) -> None:
 
 def test_hosts_without_a_full_round_at_the_deadline_are_unknown(lan: Lan) -> None:
     async def ask() -> SweepResult:
-        with closing(Machine()) as machine:
+        with closing(HostNetwork()) as machine:
             asks = [ProbeRequest(DEAD, await link_of(machine, DEAD))]
             return await machine.sweep(asks, timeout=30, tries=3, until_first=False, deadline=0.3)
 
@@ -361,7 +361,7 @@ def test_a_cancelled_sweep_leaves_nothing_open(lan: Lan) -> None:
     joined(lan, "up", 10)
 
     async def cancel() -> tuple[int, int]:
-        with closing(Machine()) as machine:
+        with closing(HostNetwork()) as machine:
             link = await link_of(machine, DEAD)
             before = descriptors()
             asks = [ProbeRequest(DEAD, link, icmp=False), ProbeRequest("10.77.1.98")]
@@ -387,7 +387,7 @@ def test_a_cancelled_sweep_leaves_nothing_open(lan: Lan) -> None:
 
 def test_a_duplicate_or_invalid_address_is_an_error() -> None:
     async def ask(*addresses: str) -> None:
-        await Machine().sweep(
+        await HostNetwork().sweep(
             [ProbeRequest(each) for each in addresses], timeout=1, tries=1, until_first=False
         )
 
@@ -402,16 +402,16 @@ def test_a_sweep_without_requests_opens_no_socket(monkeypatch: pytest.MonkeyPatc
         raise AssertionError
 
     monkeypatch.setattr("powerd.presence.probe.sockets.EchoSocket", refuse)
-    assert asyncio.run(Machine().sweep([], timeout=1, tries=1, until_first=False)).replies == {}
+    assert asyncio.run(HostNetwork().sweep([], timeout=1, tries=1, until_first=False)).replies == {}
 
 
 def test_a_missing_capability_is_one_sentence(lan: Lan) -> None:
     code = (
         "import asyncio\n"
-        "from powerd.linux.machine import Machine\n"
+        "from powerd.presence.probe.network import HostNetwork\n"
         "from powerd.linux.values import ProbeRequest, HostError\n"
         "requests = [ProbeRequest('10.77.1.9')]\n"
-        "try: asyncio.run(Machine().sweep(requests, timeout=1, tries=1, until_first=False))\n"
+        "try: asyncio.run(HostNetwork().sweep(requests, timeout=1, tries=1, until_first=False))\n"
         "except HostError as error: print(error)\n"
     )
     done = lan.server.inside.run(

@@ -6,36 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from powerd.linux.machine import Machine
-from powerd.linux.ports import Eyes
-from powerd.linux.values import HostError, ProcessResult, StatSignature
-
-
-def test_it_implements_the_read_ports() -> None:
-    eyes: Eyes = Machine()
-    assert eyes.find("/etc/passwd") == ("/etc/passwd",)
-
-
-def test_files_are_seen_below_the_root(tmp_path: Path) -> None:
-    (tmp_path / "etc").mkdir()
-    (tmp_path / "etc" / "powerd").write_text("hello")
-    machine = Machine(tmp_path)
-    assert machine.find("/etc/p*") == ("/etc/powerd",)
-    assert isinstance(machine.stat_signature("/etc/powerd"), StatSignature)
-    assert machine.stat_signature("/etc/passwd") is None
-    assert asyncio.run(machine.read("/etc/powerd")) == "hello"
-
-
-def test_read_stops_at_its_limit(tmp_path: Path) -> None:
-    (tmp_path / "big").write_text("é" * 100_000)
-    machine = Machine(tmp_path)
-    assert asyncio.run(machine.read("/big", limit=11)) == "é" * 5
-    assert asyncio.run(machine.read("/big", limit=150_000)) == "é" * 75_000
-    assert asyncio.run(machine.read("/big")) == "é" * 100_000
+from powerd.linux.values import HostError, ProcessResult
+from powerd.presence.probe.network import HostNetwork
 
 
 def test_resolve_knows_what_the_machine_knows() -> None:
-    assert "127.0.0.1" in asyncio.run(Machine().resolve("localhost"))
+    assert "127.0.0.1" in asyncio.run(HostNetwork().resolve("localhost"))
 
 
 @pytest.mark.parametrize("name", ["nobody-has-this-name.invalid", "-version"])
@@ -46,7 +22,7 @@ def test_resolve_of_an_unknown_name_is_empty(monkeypatch: pytest.MonkeyPatch, na
         return ProcessResult(2, "", "")
 
     monkeypatch.setattr("powerd.linux.subprocess.run", not_found)
-    assert asyncio.run(Machine().resolve(name)) == ()
+    assert asyncio.run(HostNetwork().resolve(name)) == ()
 
 
 def test_resolve_that_fails_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -55,19 +31,19 @@ def test_resolve_that_fails_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> 
 
     monkeypatch.setattr("powerd.linux.subprocess.run", broken)
     with pytest.raises(HostError, match=r"^cannot resolve tv: getent ended with status 1; "):
-        asyncio.run(Machine().resolve("tv"))
+        asyncio.run(HostNetwork().resolve("tv"))
 
 
 def test_stations_of_a_socket_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(HostError, match=r"^cannot ask /run/hostapd/wlan0: No such file or directory; "):
-        asyncio.run(Machine(tmp_path).stations("/run/hostapd/wlan0"))
+        asyncio.run(HostNetwork(tmp_path).stations("/run/hostapd/wlan0"))
 
 
 def test_stations_of_a_socket_nobody_serves_is_one_sentence(tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
         sock.bind(str(tmp_path / "wlan0"))
     with pytest.raises(HostError, match=r"^cannot ask /wlan0: Connection refused; "):
-        asyncio.run(Machine(tmp_path).stations("/wlan0"))
+        asyncio.run(HostNetwork(tmp_path).stations("/wlan0"))
 
 
 def test_the_arp_socket_is_used_again(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -77,14 +53,14 @@ def test_the_arp_socket_is_used_again(monkeypatch: pytest.MonkeyPatch) -> None:
         def listen(self) -> None:
             self.heard += "l"
 
-        def deafen(self) -> None:
+        def stop_listening(self) -> None:
             self.heard += "d"
 
         def close(self) -> None:
             self.heard += "c"
 
-    monkeypatch.setattr("powerd.linux.machine.ArpSocket", Fake)
-    machine = Machine()
+    monkeypatch.setattr("powerd.presence.probe.network.ArpSocket", Fake)
+    machine = HostNetwork()
     first, second = machine.acquire_arp_socket(), machine.acquire_arp_socket()
     assert first is not second, "two sweeps at once have one each"
     machine.release_arp_socket(first)

@@ -10,26 +10,26 @@ import pytest
 from linux.private_bus import PrivateBus
 
 from powerd.core.actions import SleepAction
-from powerd.linux import machine
+from powerd.linux import subprocess
 from powerd.linux.helper_client import HelperClient
-from powerd.linux.machine import Machine, RealHands
+from powerd.linux.subprocess import HostProcesses
 from powerd.linux.values import HostError, LogindEvent
-from powerd.power.logind import Logind
+from powerd.power.logind import LogindClient
 
 
 def test_a_command_is_run_without_a_shell() -> None:
-    end = asyncio.run(RealHands().run(["/bin/echo", "$HOME;", "*"], timeout=10))
+    end = asyncio.run(HostProcesses().run(["/bin/echo", "$HOME;", "*"], timeout=10))
     assert (end.status, end.stdout) == (0, "$HOME; *\n")
 
 
 def test_a_command_out_of_time_is_ended() -> None:
     with pytest.raises(HostError, match=r"^/bin/sleep was still running after 0\.1 s and was ended$"):
-        asyncio.run(RealHands().run(["/bin/sleep", "60"], timeout=0.1))
+        asyncio.run(HostProcesses().run(["/bin/sleep", "60"], timeout=0.1))
 
 
 def test_a_command_is_given_what_it_reads_and_its_environment() -> None:
     shown = ["/bin/sh", "-c", 'read line; echo "$line $CAUSE $LC_ALL"']
-    end = asyncio.run(RealHands().run(shown, timeout=10, stdin=b"woke\n", env={"CAUSE": "alarm"}))
+    end = asyncio.run(HostProcesses().run(shown, timeout=10, stdin=b"woke\n", env={"CAUSE": "alarm"}))
     assert end.stdout == "woke alarm C\n"
 
 
@@ -39,47 +39,45 @@ def test_logind_is_asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, action
     monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", f"unix:path={tmp_path}/nothing")
     if action != "command":
         with pytest.raises(HostError, match=r"^there is no system D-Bus at .*; start it, or use a command$"):
-            asyncio.run(RealHands().request_sleep(action))
+            asyncio.run(LogindClient().request_sleep(action))
         with pytest.raises(HostError, match=r"^there is no system D-Bus at "):
-            asyncio.run(RealHands().inhibit("sleep", "x", "block"))
+            asyncio.run(LogindClient().inhibit("sleep", "x", "block"))
 
 
-def test_logind_is_the_one_that_is_shared(bus: PrivateBus) -> None:
+def test_one_connection_serves_every_method(bus: PrivateBus) -> None:
     bus.logind()
 
     async def main() -> None:
-        logind = Logind()
-        eyes, hands = Machine(logind=logind), RealHands(logind)
-        lock = await hands.inhibit("sleep", "a test", "delay")
-        assert [row.who for row in await eyes.list_inhibitors()] == ["powerd"], (
+        logind = LogindClient()
+        lock = await logind.inhibit("sleep", "a test", "delay")
+        assert [row.who for row in await logind.list_inhibitors()] == ["powerd"], (
             "the mock does not know whose it is"
         )
         os.close(lock)
-        assert await eyes.can_sleep("suspend") == "yes"
-        assert await eyes.last_key_press() is None
-        assert await eyes.list_timers(["auto"]) == ()
-        assert await eyes.inhibit_delay() == 5.0
-        assert await anext(eyes.events()) == LogindEvent("found")
+        assert await logind.can_sleep("suspend") == "yes"
+        assert await logind.last_key_press() is None
+        assert await logind.list_timers(["auto"]) == ()
+        assert await logind.inhibit_delay() == 5.0
+        assert await anext(logind.events()) == LogindEvent("found")
         assert bus.clients() == 1
-        await hands.request_sleep("suspend")
+        await logind.request_sleep("suspend")
         logind.close()
 
     asyncio.run(main())
     assert bus.calls() == ["Suspend False"]
 
 
-def test_the_helper_is_asked(tmp_path: Path) -> None:
+def test_without_a_helper_every_request_says_so(tmp_path: Path) -> None:
     """What it answers is told in tests/host/test_helper.py; here nobody is there."""
 
     async def main() -> None:
         helper = HelperClient(tmp_path / "nothing")
-        eyes, hands = Machine(helper=helper), RealHands(helper=helper)
         for request in (
-            hands.set_alarm(60, None),
-            hands.clear_alarm(5),
-            hands.arm_card("eth0"),
-            eyes.read_card("eth0"),
-            eyes.read_alarm(),
+            helper.set_alarm(60, None),
+            helper.clear_alarm(5),
+            helper.arm_card("eth0"),
+            helper.read_card("eth0"),
+            helper.read_alarm(),
         ):
             with pytest.raises(HostError, match=r"^no helper listens on "):
                 await request
@@ -92,31 +90,31 @@ def wall(tmp_path: Path, code: str) -> tuple[str, ...]:
     script = tmp_path / "wall"
     script.write_text(f"#!{sys.executable}\nimport os, sys\n{code}\n")
     script.chmod(0o755)
-    return (str(script), *machine._WALL[1:])  # noqa: SLF001 - the rest of the command stays as it is
+    return (str(script), *subprocess._WALL[1:])  # noqa: SLF001 - the rest of the command stays as it is
 
 
 def test_an_announcement_is_one_argument_of_wall(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     out = tmp_path / "said"
     monkeypatch.setattr(
-        machine, "_WALL", wall(tmp_path, f"open({str(out)!r}, 'w').write(repr(sys.argv[1:]))")
+        subprocess, "_WALL", wall(tmp_path, f"open({str(out)!r}, 'w').write(repr(sys.argv[1:]))")
     )
-    asyncio.run(RealHands().broadcast("this server powers off in 1min"))
+    asyncio.run(HostProcesses().broadcast("this server powers off in 1min"))
     assert out.read_text() == "['--timeout', '10', 'powerd: this server powers off in 1min']"
 
 
 def test_an_announcement_that_fails_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(machine, "_WALL", wall(tmp_path, "sys.exit('no terminal')"))
+    monkeypatch.setattr(subprocess, "_WALL", wall(tmp_path, "sys.exit('no terminal')"))
     with pytest.raises(HostError, match=r"^wall ended with status 1: no terminal$"):
-        asyncio.run(RealHands().broadcast("x"))
+        asyncio.run(HostProcesses().broadcast("x"))
 
 
 def test_a_missing_wall_command_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(machine, "_WALL", (str(tmp_path / "wall"),))
+    monkeypatch.setattr(subprocess, "_WALL", (str(tmp_path / "wall"),))
     with pytest.raises(HostError, match=r"there is no such program; install it"):
-        asyncio.run(RealHands().broadcast("x"))
+        asyncio.run(HostProcesses().broadcast("x"))
 
 
 def test_the_wall_of_this_machine_knows_its_options() -> None:
-    assert os.access(machine._WALL[0], os.X_OK)  # noqa: SLF001 - the very program
-    end = asyncio.run(RealHands().run([machine._WALL[0], "--help"], timeout=10))  # noqa: SLF001 - as above
+    assert os.access(subprocess._WALL[0], os.X_OK)  # noqa: SLF001 - the very program
+    end = asyncio.run(HostProcesses().run([subprocess._WALL[0], "--help"], timeout=10))  # noqa: SLF001 - as above
     assert "--timeout" in end.stdout

@@ -1,0 +1,95 @@
+"""The Network port on this machine."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from powerd.linux import files, magic_packet, netlink, subprocess
+from powerd.linux.values import HostError, Lan, Neighbour, ProbeRequest, SweepResult
+from powerd.presence.leases import hostapd
+from powerd.presence.probe.arp import ArpSocket
+from powerd.presence.probe.sweep import sweep
+
+_RESOLVE_TIMEOUT: Final = 5.0
+"""Seconds for a name; the resolver gives up on a name server after as many (resolv.conf(5))."""
+_NOT_FOUND: Final = 2
+"""getent(1): a key was not found."""
+
+
+class HostNetwork:
+    """Links, probes, access points and names of this machine.
+
+    ARP sockets are kept between sweeps and stop listening meanwhile; concurrent sweeps have one each.
+
+    Args:
+        root: the directory below which control sockets of hostapd are looked up.
+    """
+
+    def __init__(self, root: Path = Path("/")) -> None:
+        self._root = root
+        self._idle_arp_sockets: list[ArpSocket] = []
+
+    async def lan(self) -> Lan:
+        """Links, own addresses and gateways, from rtnetlink."""
+        return netlink.read_lan()
+
+    async def neighbours(self) -> tuple[Neighbour, ...]:
+        """The neighbour table of IPv4 and IPv6."""
+        return netlink.read_neighbours()
+
+    async def sweep(
+        self,
+        asks: Sequence[ProbeRequest],
+        *,
+        timeout: float,  # noqa: ASYNC109 - the time that a reply may take, not the call's
+        tries: int,
+        until_first: bool,
+        deadline: float = 60.0,
+    ) -> SweepResult:
+        """Probe all hosts concurrently by ICMP and ARP."""
+        return await sweep(
+            self, asks, timeout=timeout, tries=tries, until_first=until_first, deadline=deadline
+        )
+
+    async def stations(self, control: str) -> str:
+        """Associated stations of the hostapd with control socket ``control``."""
+        path = self._root / control.lstrip("/")
+        try:
+            return await hostapd.query_stations(str(path))
+        except OSError as error:
+            raise HostError(files.error_text("ask", control, path, error)) from error
+
+    async def resolve(self, name: str) -> tuple[str, ...]:
+        """IPv4 addresses of a host name, by getent(1) as a child process; () = not found."""
+        result = await subprocess.run(["getent", "--", "ahostsv4", name], timeout=_RESOLVE_TIMEOUT)
+        if result.status not in {0, _NOT_FOUND}:
+            raise HostError(
+                f"cannot resolve {name}: getent ended with status {result.status}; see /etc/nsswitch.conf"
+            )
+        return tuple(dict.fromkeys(line.split()[0] for line in result.stdout.splitlines() if line.strip()))
+
+    async def send_magic_packet(self, mac: str, to: Sequence[str]) -> None:
+        """Send a Wake-on-LAN magic packet for ``mac`` to each broadcast address in ``to``."""
+        await magic_packet.send_magic_packets(mac, to)
+
+    def acquire_arp_socket(self) -> ArpSocket:
+        """An ARP socket that listens, for the time of one sweep."""
+        arp_socket = self._idle_arp_sockets.pop() if self._idle_arp_sockets else ArpSocket()
+        arp_socket.listen()
+        return arp_socket
+
+    def release_arp_socket(self, arp_socket: ArpSocket) -> None:
+        """Stop listening, and keep the socket for the next sweep."""
+        arp_socket.stop_listening()
+        self._idle_arp_sockets.append(arp_socket)
+
+    def is_ready(self, index: int) -> bool:
+        """Whether this link is up and has carrier."""
+        return netlink.is_link_ready(index)
+
+    def close(self) -> None:
+        """Close the ARP sockets."""
+        while self._idle_arp_sockets:
+            self._idle_arp_sockets.pop().close()
