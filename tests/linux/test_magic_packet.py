@@ -45,7 +45,7 @@ def test_what_the_kernel_refuses_is_reported(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_a_network_that_cannot_be_sent_to_holds_up_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
     """Such as one that the service's IPAddressAllow= leaves out; the kernel's part is played here."""
-    send = attrgetter("_send")(magic_packet)
+    send = attrgetter("_send_datagram")(magic_packet)
 
     def fenced(door: socket.socket, frame: bytes, address: str) -> None:
         if address == "203.0.113.255":
