@@ -1,11 +1,15 @@
 # make run      installs what is missing and starts powerd in observe mode, which touches nothing
+# make check    lint, types, and the tests that start no process, with fewer examples: a minute and a half
 # make test     installs what is missing and runs every check and test (as root; others skip the LAN tests)
-# make test-vm  installs what is missing and proves on servers in QEMU that they sleep (root; half an hour)
+# make test-vm  installs what is missing and tests sleep and disks on servers in QEMU (root; half an hour)
 # make bench    prints the figures of this machine
 # make clean    removes what these made; Debian packages stay
 
 BIN := .venv/bin
-VMS ?= 1
+# Processes that run tests at the same time, and servers that make test-vm boots at the same time.
+WORKERS ?= $(shell nproc)
+VMS ?= 2
+XDIST := --numprocesses=$(WORKERS) --dist=loadgroup --no-loadscope-reorder
 RUN_PACKAGES := python3-venv python3-dev gcc pkg-config libsystemd-dev libudev1
 TEST_PACKAGES := isc-dhcp-server dnsmasq-base kea-dhcp4-server busybox fping \
 	iproute2 iputils-ping procps systemd systemd-container dbus polkitd python3-dbusmock \
@@ -13,7 +17,7 @@ TEST_PACKAGES := isc-dhcp-server dnsmasq-base kea-dhcp4-server busybox fping \
 VM_PACKAGES := qemu-system-x86 qemu-utils mmdebstrap e2fsprogs
 
 .NOTPARALLEL:
-.PHONY: run test test-vm bench clean run-packages test-packages
+.PHONY: run lint check test test-vm bench clean run-packages test-packages
 
 # Root uses the service's own place, so that `powerd status` finds it; anybody else a private one.
 run: .venv/ready-to-run
@@ -21,17 +25,23 @@ run: .venv/ready-to-run
 	if [ "$$(id -u)" -ne 0 ]; then dir="$${XDG_RUNTIME_DIR:-$$HOME/.cache}/powerd"; fi; \
 	mkdir -p -m 755 "$$dir" && exec $(BIN)/powerd run --observe --socket "$$dir/powerd.sock"
 
-test: .venv/ready-to-test
+lint: .venv/ready-to-test
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy powerd tests
+
+check: lint
+	$(BIN)/pytest $(XDIST) --hypothesis-profile=quick -m "not process and not lan"
+
+# tests/conftest.py groups and orders the tests for the workers.
+test: lint
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest
+	$(BIN)/coverage run -m pytest $(XDIST)
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
 # The image is kept in ~/.cache/powerd-vm (POWERD_VM_CACHE); the first run makes it, which takes a minute more.
-# VMS=2 proves on two servers at once, in half the time where the machine is quiet.
+# Each of the VMS servers runs the tests of whole files.
 test-vm: .venv/ready-to-test
 	@.ci/packages $(VM_PACKAGES)
 	$(BIN)/pytest --numprocesses=$(VMS) --dist=loadfile tests/vm

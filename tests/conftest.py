@@ -1,43 +1,94 @@
-"""What every test may rely on: those that make namespaces are skipped, visibly, where they cannot be made.
-
-A system D-Bus for whoever asks for one; without python-dbusmock such tests are skipped.
-"""
+"""Hypothesis profiles, how xdist distributes tests, the marker ``process``, and a private system D-Bus."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import sys
+from collections.abc import Generator, Iterator
 from pathlib import Path
+from typing import Final
 
 import hypothesis
 import pytest
 from linux.private_bus import PrivateBus, has_dbusmock
 
-# A busy machine is no fault of the code: how long an example takes is for tests/benchmarks/ to say.
-# What continuous integration tries, which sets CI, is the same each time: chance is for desks.
+# The time of an example depends on the machine's load; tests/benchmarks/ measures time.
+# With CI set, every run tries the same examples; on a developer's machine they are random.
 hypothesis.settings.register_profile(
     "powerd",
     deadline=None,
     derandomize="CI" in os.environ,
     suppress_health_check=[hypothesis.HealthCheck.too_slow],
 )
+# make check: a quarter of the examples, here and in rig/examples.py.
+hypothesis.settings.register_profile("quick", hypothesis.settings.get_profile("powerd"), max_examples=25)
 hypothesis.settings.load_profile("powerd")
+
+TESTS: Final = Path(__file__).parent
+SPLIT: Final = ("simulation", "core/test_decide", "disks/policy/test_laws", "smart/test_policy_laws")
+"""Files with tests of 5 to 35 s each: every test of them is scheduled by itself, all others file by file."""
+FIRST: Final = ("lan", *SPLIT, "contrib")
+"""What takes longest is started first, so that no worker ends with it alone."""
+STARTS: Final = {"os.exec", "os.fork", "os.forkpty", "os.posix_spawn", "os.system", "subprocess.Popen"}
+"""Audit events (PEP 578) of a process that starts another."""
+
+
+class _Starts:
+    """Counts the processes that this one starts."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        sys.addaudithook(self.note)
+
+    def note(self, event: str, _: object) -> None:
+        if event in STARTS:
+            self.count += 1
+
+
+_starts: Final = _Starts()
+
+
+def _group(item: pytest.Item) -> str:
+    """The tests that one worker runs, one after the other."""
+    place = item.path.relative_to(TESTS)
+    if place.parts[0] == "lan":
+        return "lan"  # its scenarios run at the same time, in one process: see tests/lan/conftest.py
+    return item.nodeid if str(place).startswith(SPLIT) else str(place)
+
+
+def _rank(item: pytest.Item) -> int:
+    place = str(item.path.relative_to(TESTS))
+    return next((rank for rank, first in enumerate(FIRST) if place.startswith(first)), len(FIRST))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip what is marked ``lan`` for everybody but root."""
-    if os.geteuid() == 0:
-        return
+    """Skip what is marked ``lan`` for everybody but root; group and order the tests for xdist's loadgroup."""
     for item in items:
-        if item.get_closest_marker("lan"):
+        item.add_marker(pytest.mark.xdist_group(_group(item)))
+        if os.geteuid() and item.get_closest_marker("lan"):
             item.add_marker(
                 pytest.mark.skip(reason="makes network namespaces: run as root, e.g. sudo make test")
             )
+    items.sort(key=_rank)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup() -> None:
+    _starts.count = 0
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Generator[None]:
+    """Fail a test that has started a process without a marker for it: `make check` is to leave it out."""
+    yield
+    marked = any(item.get_closest_marker(name) for name in ("process", "lan", "vm"))
+    if _starts.count and not marked:
+        pytest.fail("starts a process: mark it with pytest.mark.process", pytrace=False)
 
 
 @pytest.fixture
 def bus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[PrivateBus]:
-    """A bus with nobody on it, which is the system's for this process and its children."""
+    """A bus without clients, which is the system bus for this process and its children."""
     if not has_dbusmock():
         pytest.skip("python-dbusmock is not installed: apt-get install python3-dbusmock")
     one = PrivateBus(tmp_path)

@@ -11,6 +11,8 @@ import pytest
 
 from powerd.__main__ import main
 
+pytestmark = pytest.mark.process
+
 
 def test_run_calls_the_service(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[tuple[Path | None, bool, Path]] = []

@@ -18,6 +18,7 @@ from core.snapshot_strategies import (
 )
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
+from rig.examples import examples
 
 from powerd.config.load import parse
 from powerd.config.options import Options, SleepRule
@@ -30,7 +31,7 @@ from powerd.presence.model import Observation
 from powerd.requests.model import KeepAwake, KeepAwakeId
 
 Situation = tuple[Snapshot, Memory, Options, Moment]
-laws = settings(max_examples=400, deadline=None)
+laws = settings(max_examples=examples(400), deadline=None)
 BLOCKERS = ["client", "check", "unasked", "keep", "hold", "lock", "keys", "leaving"]
 
 

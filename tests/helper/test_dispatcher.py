@@ -58,6 +58,7 @@ def test_a_sysfs_that_cannot_be_read_is_refused(tmp_path: Path, monkeypatch: pyt
     )
 
 
+@pytest.mark.process
 def test_a_refusal_reports_what_was_sent_to_the_disk(tmp_path: Path) -> None:
     drives = FakeDrives(tmp_path, "sda")
     drives.set_state("sda", "active", "testing")

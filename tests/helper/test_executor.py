@@ -11,6 +11,8 @@ import pytest
 from powerd.helper.errors import RefusalError
 from powerd.helper.executor import SerialExecutor
 
+pytestmark = pytest.mark.process
+
 
 async def comes_back(lane: SerialExecutor) -> None:
     async with asyncio.timeout(30):

@@ -15,6 +15,8 @@ from rig.wait import until
 
 from powerd.helper.__main__ import main
 
+pytestmark = pytest.mark.process
+
 needs_activation = pytest.mark.skipif(
     shutil.which("systemd-socket-activate") is None, reason="systemd-socket-activate is not installed"
 )

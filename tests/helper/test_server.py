@@ -19,6 +19,8 @@ from rig.wait import until
 
 from powerd.helper.protocol.codec import MAX_LINE, REQUESTS
 
+pytestmark = pytest.mark.process
+
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="becomes another user: run as root")
 
 

@@ -20,6 +20,8 @@ from powerd.helper.errors import RefusalError
 from powerd.helper.executor import SerialExecutor
 from powerd.helper.subprocess import MAX_PARALLEL_DISKS, OUTPUT_CAP, CompletedTool, ToolRunner, Tools
 
+pytestmark = pytest.mark.process
+
 FREEZER: Final = Path("/sys/fs/cgroup/freezer")
 HANG: Final = "trap '' TERM; echo $$ > {0}/pid; exec sleep 600"
 

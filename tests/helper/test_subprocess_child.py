@@ -17,6 +17,8 @@ from powerd.helper.errors import RefusalError
 from powerd.helper.executor import SerialExecutor
 from powerd.helper.subprocess import ToolProcess
 
+pytestmark = pytest.mark.process
+
 SH: Final = Path("/bin/sh")
 
 

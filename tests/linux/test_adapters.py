@@ -16,6 +16,8 @@ from powerd.linux.subprocess import HostProcesses
 from powerd.linux.values import HostError, LogindEvent
 from powerd.power.logind import LogindClient
 
+pytestmark = pytest.mark.process
+
 
 def test_a_command_is_run_without_a_shell() -> None:
     end = asyncio.run(HostProcesses().run(["/bin/echo", "$HOME;", "*"], timeout=10))

@@ -22,6 +22,8 @@ from powerd.linux.dbus import error_text, socket_path
 from powerd.linux.values import HostError, LogindEvent
 from powerd.power.logind import LogindClient
 
+pytestmark = pytest.mark.process
+
 FOUND, LOST = LogindEvent("found"), LogindEvent("lost")
 
 

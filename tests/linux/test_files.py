@@ -126,7 +126,7 @@ def as_nobody(look: Callable[[], object]) -> str:
 @pytest.fixture
 def locked(tmp_path: Path) -> Path:
     """A directory of group ``games`` that others may not enter, with a file in it."""
-    for parent in (tmp_path, *list(tmp_path.parents)[:2]):
+    for parent in (tmp_path, *list(tmp_path.parents)[:-2]):  # all below /tmp
         parent.chmod(0o755)
     (tmp_path / "kea").mkdir()
     (tmp_path / "kea" / "leases").write_text("x")

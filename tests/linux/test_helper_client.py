@@ -120,6 +120,7 @@ def test_what_is_none_of_the_vocabulary_is_never_sent(tmp_path: Path) -> None:
     asyncio.run(main())
 
 
+@pytest.mark.process
 def test_a_disk_is_asked_stopped_and_set() -> None:
     with HelperProcess() as server:
 
@@ -137,6 +138,7 @@ def test_a_disk_is_asked_stopped_and_set() -> None:
         assert server.drives.state("sda") == "standby"
 
 
+@pytest.mark.process
 def test_a_guard_answers_when_a_disk_is_touched_and_ends_when_it_is_cancelled() -> None:
     with HelperProcess() as server:
 
@@ -160,6 +162,7 @@ def test_a_guard_answers_when_a_disk_is_touched_and_ends_when_it_is_cancelled() 
         assert (answer.disk, answer.others, answer.failed) == ("ata-SDB", (), ("ata-SDA",))
 
 
+@pytest.mark.process
 def test_two_hundred_disks_at_once() -> None:
     """More than the queue before the door, and than tools that run at once."""
     with HelperProcess() as server:
@@ -308,6 +311,7 @@ def test_nobody_there_is_one_sentence(tmp_path: Path) -> None:
         asyncio.run(send_request(ReadAlarm(), tmp_path / "s"))
 
 
+@pytest.mark.process
 @pytest.mark.skipif(os.geteuid() != 0, reason="becomes another user: run as root")
 def test_a_forbidden_peer_is_refused() -> None:
     with HelperProcess() as server:

@@ -15,6 +15,8 @@ from powerd.linux import helper_client
 from powerd.linux.helper_client import HELPER_SOCKET, HelperClient, SpawnedHelper, helper_for
 from powerd.linux.values import HostError
 
+pytestmark = pytest.mark.process
+
 
 @pytest.fixture
 def helper(tmp_path: Path) -> Iterator[SpawnedHelper]:

@@ -16,6 +16,8 @@ from powerd.linux import subprocess
 from powerd.linux.subprocess import OUTPUT_CAP
 from powerd.linux.values import HostError, ProcessResult
 
+pytestmark = pytest.mark.process
+
 
 def run(*argv: str, timeout: float = 20, stdin: bytes | None = None) -> ProcessResult:
     return asyncio.run(subprocess.run(argv, timeout=timeout, stdin=stdin))

@@ -9,6 +9,8 @@ from rig.wait import until
 
 from powerd.linux.subprocess import ForegroundProcess
 
+pytestmark = pytest.mark.process
+
 
 def ended(child: ForegroundProcess) -> int:
     until(lambda: child.exit_code() is not None, "the command ends", every=0.01)

@@ -190,6 +190,7 @@ def test_the_machine_listens_and_closes(
     assert fake_udev.theirs.fileno() == -1
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("trouble", ["no pyudev", "no socket"])
 def test_what_cannot_be_had_is_one_sentence(monkeypatch: pytest.MonkeyPatch, trouble: str) -> None:
     if trouble == "no pyudev":
@@ -209,6 +210,7 @@ def test_what_cannot_be_had_is_one_sentence(monkeypatch: pytest.MonkeyPatch, tro
         asyncio.run(story())
 
 
+@pytest.mark.process
 @root_only
 @pytest.mark.parametrize("room", [udev_monitor._ROOM, 4096])  # noqa: SLF001 - with room for all, and for next to none
 def test_a_burst_of_real_events_is_reported_a_few_times(monkeypatch: pytest.MonkeyPatch, room: int) -> None:

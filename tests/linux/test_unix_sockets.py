@@ -87,6 +87,7 @@ def test_what_a_dead_daemon_left_is_replaced(tmp_path: Path) -> None:
     listen_unix(tmp_path / "s").close()
 
 
+@pytest.mark.process
 def test_of_many_that_start_at_once_one_runs(tmp_path: Path) -> None:
     """Also where a dead daemon's file tempts each of them to remove another's."""
     code = (

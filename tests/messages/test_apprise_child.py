@@ -12,6 +12,8 @@ from importlib.util import find_spec
 
 import pytest
 
+pytestmark = pytest.mark.process
+
 
 class Inbox(ThreadingHTTPServer):
     """Keeps what it is sent."""

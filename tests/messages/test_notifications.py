@@ -135,6 +135,7 @@ def test_the_shutdown_waits_a_little_for_running_messages() -> None:
     run_scenario(scene)
 
 
+@pytest.mark.process
 def test_a_real_hook_reads_it(tmp_path: Path) -> None:
     heard = tmp_path / "heard"
     options = HookOptions(alert=("/bin/sh", "-c", f"cat > {heard}"))

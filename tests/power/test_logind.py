@@ -18,6 +18,8 @@ from powerd.linux.values import HostError, LogindEvent
 from powerd.power.logind import LogindClient, find_blocking, latest_key_press, parse_signal
 from powerd.power.model import Inhibitor, KeyPress
 
+pytestmark = pytest.mark.process
+
 T = TypeVar("T")
 REMEDY = "install the polkit rule from contrib/ or run powerd as its service"
 MANAGER = "org.freedesktop.login1.Manager"

@@ -14,6 +14,8 @@ from powerd.power.logind import LogindClient
 from powerd.power.model import SystemdTimer
 from powerd.power.systemd_timers import parse_timer
 
+pytestmark = pytest.mark.process
+
 NEVER = 2**64 - 1
 BACKUP = {"NextElapseUSecRealtime": 1_774_000_000_500_000, "NextElapseUSecMonotonic": 0, "WakeSystem": True}
 SCRUB = {"NextElapseUSecRealtime": 0, "NextElapseUSecMonotonic": 7_200_000_000, "WakeSystem": True}

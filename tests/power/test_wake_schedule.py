@@ -11,6 +11,7 @@ from core.snapshot_strategies import BERLIN, T0, moment, timer_facts, timers_in,
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from power.decision_scenario import SLEEP, SUSPEND, WARN, DecisionScenario, reasons
+from rig.examples import examples
 
 from powerd.config.load import parse
 from powerd.config.options import Options
@@ -137,7 +138,7 @@ def test_timers_that_nobody_asks_for_any_more_wake_nobody() -> None:
 
 
 uptimes = st.integers(0, 400 * 86_400).map(float)
-laws = settings(max_examples=300, deadline=None)
+laws = settings(max_examples=examples(300), deadline=None)
 
 
 @laws

@@ -33,6 +33,8 @@ from powerd.smart.policy import plan_health
 from powerd.smart.view.api import smart_of
 from powerd.smart.view.table import smart_text
 
+pytestmark = pytest.mark.process
+
 DAY = 86400.0
 PLACES = {"nvme": ("nvme0n1", "nvme"), "sas": ("sdb", "scsi"), "usb": ("sdc", "auto")}
 """The device that each kind of drive is, and how smartctl reaches it; all others are SATA disks."""

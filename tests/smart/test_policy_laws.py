@@ -11,6 +11,7 @@ from disks.policy.simulation import DAY, HOUR, MINUTE, DiskSimulation
 from fakes.drive import DriveSimulator, disk
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
+from rig.examples import examples
 
 from powerd.config.load import parse
 from powerd.core.actions import CompletedAction
@@ -21,7 +22,9 @@ from powerd.disks.model import CheckPowerMode, DiskAction, FailureCause, SpinDow
 from powerd.smart.actions import CheckHealth, HealthReading, StartTest
 from powerd.smart.model import Health, Severity, SmartRecord
 
-laws = settings(max_examples=12, deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate])
+laws = settings(
+    max_examples=examples(12), deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate]
+)
 HEALTHY = Health(checked_at=0, protocol="ata", passed=True, test_minutes=(2, 240))
 NO_SELF_TESTS = '[smart]\nself_test = { short = "0s", long = "0s" }\n'
 

@@ -9,13 +9,16 @@ from disks.policy.simulation import DAY, HOUR, MINUTE, DiskSimulation
 from fakes.drive import DriveSimulator, disk
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
+from rig.examples import examples
 
 from powerd.core.decide import decide
 from powerd.disks.model import CheckPowerMode, DiskAction, FailureCause, PowerFeatures, SpinDown
 from powerd.disks.policy.limits import RECHECK_FIRST
 from powerd.disks.state import DiskState
 
-laws = settings(max_examples=25, deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate])
+laws = settings(
+    max_examples=examples(25), deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate]
+)
 # Not shrunk: each example is hours of life, and its log tells more than a shorter one would.
 ERRORS = st.sampled_from(
     [

@@ -11,6 +11,7 @@ from disks.policy.simulation import HOUR, MINUTE, DiskSimulation
 from fakes.drive import DriveSimulator, disk
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rig.examples import examples
 
 from powerd.config.load import parse
 from powerd.config.options import Options
@@ -151,7 +152,7 @@ CONFIGS = st.builds(
 History = list[tuple[float, tuple[DiskAction, DiskResult | None] | str]]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(EVENTS, CONFIGS)
 def test_no_history_of_results_breaks_a_decision_or_forgets_that_a_disk_was_given_up(
     history: History, options: Options

@@ -142,6 +142,7 @@ def mounted(loops: LoopDevices, at: Path) -> Iterator[Path]:
         subprocess.run(["umount", at], check=True)
 
 
+@pytest.mark.process
 @needs_tracefs
 def test_a_write_that_nothing_counts_yet_is_found(tmp_path: Path) -> None:
     """In place, so that not even ext4 counts it: the event of its beginning, and the commit 5 s later."""
@@ -165,6 +166,7 @@ def test_a_write_that_nothing_counts_yet_is_found(tmp_path: Path) -> None:
     assert instances() == []
 
 
+@pytest.mark.process
 def test_a_disk_is_watched_before_it_is_stopped(drives: FakeDrives, monkeypatch: pytest.MonkeyPatch) -> None:
     """And asked once more after that; one that rests already is not even watched."""
     ext4(drives)
@@ -194,6 +196,7 @@ def test_a_disk_is_watched_before_it_is_stopped(drives: FakeDrives, monkeypatch:
     assert quiet == []
 
 
+@pytest.mark.process
 def test_data_that_ext4_counts_is_not_watched_for(
     drives: FakeDrives, monkeypatch: pytest.MonkeyPatch
 ) -> None:

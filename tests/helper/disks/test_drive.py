@@ -11,6 +11,7 @@ import pytest
 from helper.fake_drives import FakeDrives
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from rig.examples import examples
 
 from powerd.disks.model import PowerMode
 from powerd.helper.disks import drive, sg_io
@@ -28,6 +29,8 @@ from powerd.helper.protocol.messages import (
     SpinDownRequest,
 )
 from powerd.helper.subprocess import Tools
+
+pytestmark = pytest.mark.process
 
 SDA: Final = "ata-SDA"
 ASK: Final = "hdparm --verbose -C sda"
@@ -413,7 +416,7 @@ REQUESTS: Final = st.one_of(
     st.sampled_from(["well", "noapm", "refuses", "testing", "nosense", "badsense"]),
 )
 @settings(
-    max_examples=40,
+    max_examples=examples(40),
     deadline=None,
     # The drives are put into a state each time; how long that takes is no matter.
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],

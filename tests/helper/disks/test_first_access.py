@@ -13,6 +13,8 @@ from rig.wait import until
 from powerd.helper.disks.device import DiskDevice, find_disk
 from powerd.helper.disks.first_access import wait_for_first_access
 
+pytestmark = pytest.mark.process
+
 QUIET = "0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0\n"
 
 

@@ -27,6 +27,8 @@ from powerd.helper.protocol.messages import (
 )
 from powerd.helper.subprocess import ToolRunner, Tools
 
+pytestmark = pytest.mark.process
+
 
 @pytest.fixture
 def drives(tmp_path: Path) -> Iterator[FakeDrives]:

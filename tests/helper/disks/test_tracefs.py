@@ -23,6 +23,8 @@ from powerd.helper.disks.tracefs import (
     requested_disks,
 )
 
+pytestmark = pytest.mark.process
+
 ROOT: Final = Path("/")
 DEAD: Final = 1 << 22  # one more than the greatest number of a process (proc(5), pid_max)
 

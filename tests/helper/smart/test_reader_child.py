@@ -4,10 +4,13 @@ import json
 import subprocess
 import sys
 
+import pytest
 from helper.smart.smartctl_drives import DRIVES
 
 from powerd.smart.codec import health_from_json
 from powerd.smart.model import Health
+
+pytestmark = pytest.mark.process
 
 
 def child(document: bytes) -> tuple[int, dict[str, object], bytes]:

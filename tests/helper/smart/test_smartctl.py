@@ -24,6 +24,8 @@ from powerd.helper.protocol.messages import (
 from powerd.helper.subprocess import Tools
 from powerd.smart.codec import health_from_json
 
+pytestmark = pytest.mark.process
+
 SDA: Final = "ata-SDA"
 ASK: Final = "hdparm --verbose -C sda"
 CHECK: Final = CheckHealthRequest(SDA, wake=False, kind="")

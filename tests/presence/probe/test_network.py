@@ -10,6 +10,7 @@ from powerd.linux.values import HostError, ProcessResult
 from powerd.presence.probe.network import HostNetwork
 
 
+@pytest.mark.process
 def test_resolve_knows_what_the_machine_knows() -> None:
     assert "127.0.0.1" in asyncio.run(HostNetwork().resolve("localhost"))
 

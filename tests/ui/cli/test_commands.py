@@ -17,6 +17,8 @@ from powerd.presence.view import clients_text
 from powerd.ui.api import clients_json, disks_json, status_json
 from powerd.ui.status import status_text, why_text
 
+pytestmark = pytest.mark.process
+
 __all__ = ("run_command",)  # a fixture
 
 STATUS, CLIENTS = status_json(family(), NOW), clients_json(family(), NOW)

@@ -15,6 +15,8 @@ from ui.statuses import NOW
 from powerd.smart.view.api import smart_of, smarts_json
 from powerd.smart.view.table import smart_table_text, smart_text
 
+pytestmark = pytest.mark.process
+
 __all__ = ("run_command",)  # a fixture
 
 

@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 from rig.wait import until
 
+pytestmark = pytest.mark.process
+
 POWERD = (sys.executable, "-W", "error", "-m", "powerd")
 ANSWER = b'HTTP/1.0 200 OK\r\nContent-Type: application/json\r\n\r\n{"id": "h1", "until": null}\n'
 

@@ -14,6 +14,8 @@ from ui.status_server_process import status_server
 from powerd.linux.subprocess import ForegroundProcess
 from powerd.ui.cli import main
 
+pytestmark = pytest.mark.process
+
 __all__ = ("run_command",)  # a fixture
 
 COMMANDS = ("run", "check", "config", "status", "why", "clients", "disks", "smart", "keep", "hold", "wake")

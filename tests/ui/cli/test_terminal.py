@@ -13,6 +13,8 @@ import pytest
 from ui.cli.command_line import ENVIRON, output_of, powerd
 from ui.status_server_process import status_server
 
+pytestmark = pytest.mark.process
+
 
 @pytest.fixture(scope="module")
 def socket_path(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:

@@ -36,12 +36,14 @@ async def connect(path: Path) -> str:
     return answer.partition(b"\r\n")[0].decode()
 
 
+@pytest.mark.process
 def test_nothing_is_loaded_before_the_first_connection(tmp_path: Path) -> None:
     """canned() itself asserts that aiohttp is not loaded once the daemon listens."""
     with status_server("family", tmp_path / "s"):
         assert get("/healthz", str(tmp_path / "s")) == {"healthy": True}
 
 
+@pytest.mark.process
 def test_the_lazy_server_imports_no_http_server() -> None:
     code = (
         "import sys, powerd.ui.http.lazy_server; print([m for m in sys.modules if m.startswith('aiohttp')])"
