@@ -34,15 +34,15 @@ STARTS: Final = {"os.exec", "os.fork", "os.forkpty", "os.posix_spawn", "os.syste
 
 
 class _Starts:
-    """Counts the processes that this one starts."""
+    """The processes that this one has started since the beginning of the test."""
 
     def __init__(self) -> None:
-        self.count = 0
+        self.seen: list[str] = []
         sys.addaudithook(self.note)
 
-    def note(self, event: str, _: object) -> None:
+    def note(self, event: str, args: tuple[object, ...]) -> None:
         if event in STARTS:
-            self.count += 1
+            self.seen.append(f"{event} {args[:2]}")
 
 
 _starts: Final = _Starts()
@@ -74,7 +74,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup() -> None:
-    _starts.count = 0
+    _starts.seen.clear()
 
 
 @pytest.hookimpl(wrapper=True)
@@ -82,8 +82,8 @@ def pytest_runtest_teardown(item: pytest.Item) -> Generator[None]:
     """Fail a test that has started a process without a marker for it: `make check` is to leave it out."""
     yield
     marked = any(item.get_closest_marker(name) for name in ("process", "lan", "vm"))
-    if _starts.count and not marked:
-        pytest.fail("starts a process: mark it with pytest.mark.process", pytrace=False)
+    if _starts.seen and not marked:
+        pytest.fail(f"mark it with pytest.mark.process: it starts {_starts.seen[0]}", pytrace=False)
 
 
 @pytest.fixture
