@@ -1,4 +1,4 @@
-"""Reads what sysfs and udev's database tell of every block device, and nothing below /dev."""
+"""Reads every block device from sysfs and udev's database, and nothing below /dev."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from powerd.disks.source import udev_database
 from powerd.linux.ports import DiskEyes
 
 SYS_BLOCK: Final = "/sys/block"
-_SECTOR_BYTES: Final = 512  # bytes; sysfs counts in these whatever the disk's own sectors are
+_SECTOR_BYTES: Final = 512  # bytes; sysfs counts in these for every sector size of the disk
 _COMMON_ATTRIBUTES: Final = ("dev", "size", "diskseq")
 _HARDWARE_ATTRIBUTES: Final = (
     "removable",
@@ -31,13 +31,13 @@ _DM_ATTRIBUTES: Final = ("dm/name", "dm/uuid")
 
 @dataclass(frozen=True, slots=True)
 class BlockDevice:
-    """A block device: a whole disk, a partition, or one that the kernel makes of others.
+    """A block device: a whole disk, a partition, or a virtual device (md, dm, loop).
 
     Attributes:
         name: the kernel's, ``sda1``.
-        path: its directory, by where the hardware is: ``/sys/devices/pci0000:00/.../block/sda/sda1``.
-        attributes: files of that directory that were there, ``queue/rotational``.
-        udev: its record.
+        path: its directory, by hardware topology: ``/sys/devices/pci0000:00/.../block/sda/sda1``.
+        attributes: the files of that directory that exist, ``queue/rotational``.
+        udev: its record in udev's database.
         parent: of a partition, the name of the disk.
         slaves: names of the devices that it is made of (md, dm, bcache).
     """
@@ -61,12 +61,12 @@ class BlockDevice:
 
     @property
     def is_virtual(self) -> bool:
-        """The kernel makes it: no hardware of its own. NVMe with several paths is none, where it stands."""
+        """Whether it has no hardware of its own. NVMe multipath devices have, despite their path."""
         return self.path.startswith("/sys/devices/virtual/") and not self.name.startswith("nvme")
 
 
 def parse_int(text: str | None) -> int | None:
-    """A whole number as sysfs writes it; None = it is none."""
+    """A whole number as sysfs writes it; None = the text is none."""
     try:
         return int(text or "")
     except ValueError:
@@ -74,10 +74,10 @@ def parse_int(text: str | None) -> int | None:
 
 
 async def read_block_devices(files: DiskEyes) -> dict[str, BlockDevice]:
-    """Every block device by its name, less virtual ones without a size, of which Linux keeps a stock.
+    """Every block device by its name, without virtual ones of size 0, which Linux creates in advance.
 
     Raises:
-        HostError: sysfs may not be looked into.
+        HostError: sysfs is not readable.
     """
     found: dict[str, BlockDevice] = {}
     for name in files.listdir(SYS_BLOCK):

@@ -1,4 +1,4 @@
-"""What a disk is: its stable name, how it is attached, and why powerd may have to leave it alone. Pure."""
+"""The identity of a disk: its stable id, its transport, and why powerd cannot manage it."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ _NAME_PREFIXES: Final = (
     "virtio-",
     "wwn-",
 )
-"""Kinds of names, those with a serial number first (60-persistent-storage.rules; sg3-utils makes scsi-S)."""
+"""Kinds of names, those with a serial number first (60-persistent-storage.rules; sg3-utils adds scsi-S)."""
 _NVME_WITHOUT_MODEL: Final = re.compile(r"nvme-(eui|uuid|nvme|nqn)\.")
-"""Names of NVMe without model."""
+"""NVMe names without the model."""
 
 _TRANSPORT_BY_PATH: Final = (
     (re.compile(r"/usb\d+/"), "usb"),
@@ -50,14 +50,16 @@ _VIRTUAL_DEVICES: Final = (
     ("rbd", "a disk of another machine"),
 )
 _DUPLICATE_NAME: Final = (
-    "another disk has the same name in /dev/disk/by-id: two paths to one drive, or a bridge's own name"
+    "another disk has the same name in /dev/disk/by-id: two paths to one drive, or the name of a USB bridge"
 )
-_NO_NAME: Final = "it has no name in /dev/disk/by-id: see that udev runs; the drive may tell no serial number"
+_NO_NAME: Final = (
+    "it has no name in /dev/disk/by-id: check that udev runs; the drive may report no serial number"
+)
 _HYPERVISORS: Final = re.compile(r"QEMU HARDDISK|VBOX HARDDISK|VMware|Virtual[ _]disk|Msft", re.IGNORECASE)
 
 
 def by_id_names(disk: BlockDevice) -> tuple[str, ...]:
-    """Its names below /dev/disk/by-id that tell it from others, best first."""
+    """Its names below /dev/disk/by-id that distinguish it from other disks, best first."""
     names = {
         link.removeprefix(_BY_ID_DIRECTORY) for link in disk.udev.links if link.startswith(_BY_ID_DIRECTORY)
     }
@@ -71,9 +73,10 @@ def by_id_names(disk: BlockDevice) -> tuple[str, ...]:
 
 
 def assign_ids(disks: Iterable[BlockDevice]) -> dict[str, DiskId | None]:
-    """The id of each disk, by the kernel's name; None = it has none that is its own alone.
+    """The id of each disk, by the kernel's name; None = no name is unique.
 
-    Two disks with one name are two paths to one drive, or drives behind a bridge that lends them its own.
+    Two disks share a name if they are two paths to one drive, or drives behind a bridge that uses its own
+    name.
     """
     names = {disk.name: by_id_names(disk) for disk in disks}
     claims = Counter(name for each in names.values() for name in each)
@@ -83,7 +86,7 @@ def assign_ids(disks: Iterable[BlockDevice]) -> dict[str, DiskId | None]:
 
 
 def find_transport(disk: BlockDevice) -> str:
-    """How it is attached, in the words of Disk.transport; a SATA drive on a SAS controller is ata."""
+    """The transport, one of the values of Disk.transport; a SATA drive on a SAS controller is ata."""
     for start, kind in _TRANSPORT_BY_NAME:
         if disk.name.startswith(start):
             return kind
@@ -96,7 +99,7 @@ def find_transport(disk: BlockDevice) -> str:
 
 
 def find_model(disk: BlockDevice) -> str:
-    """Maker and model as udev knows them, else the first 16 letters that SCSI has of it; "" = unknown."""
+    """Vendor and model as udev reads them, else the first 16 letters from SCSI INQUIRY; "" = unknown."""
     found = unescape_hex(disk.udev.get("ID_MODEL_ENC")) or disk.udev.get("ID_MODEL").replace("_", " ").strip()
     if not found:
         found = disk.attributes.get("device/model", "")
@@ -108,20 +111,20 @@ def find_model(disk: BlockDevice) -> str:
 
 
 def find_serial(disk: BlockDevice) -> str:
-    """The drive's serial number, not its bridge's where both are known; "" = unknown."""
+    """The serial number of the drive, or of its bridge if only that is known; "" = unknown."""
     return disk.udev.get("ID_SCSI_SERIAL", "ID_SERIAL_SHORT") or disk.attributes.get("device/serial", "")
 
 
 def find_rpm(disk: BlockDevice) -> int | None:
-    """Rounds a minute; 0 = it has no spindle, None = it does not say (ATA word 217, as ata_id writes it)."""
+    """Revolutions per minute; 0 = no hard disk, None = not reported (ATA word 217, as ata_id writes it)."""
     return parse_int(disk.udev.get("ID_ATA_ROTATION_RATE_RPM"))
 
 
 def find_apm(disk: BlockDevice) -> int | None:
-    """Its APM level as udev last heard it, 1 to 254; None = off, or it has none, or does not say.
+    """The APM level as udev last read it, 1 to 254; None = off, not supported, or unknown.
 
-    udev's ata_id asks for the drive's identity when it is plugged in, and whenever somebody has had it open
-    for writing, and writes the level in decimal (systemd, src/udev/ata_id/ata_id.c).
+    udev's ata_id reads the identity of the drive at hotplug and whenever a program has had it open for
+    writing, and writes the level in decimal (systemd, src/udev/ata_id/ata_id.c).
     """
     if disk.udev.get("ID_ATA_FEATURE_SET_APM_ENABLED") != "1":
         return None
@@ -130,7 +133,7 @@ def find_apm(disk: BlockDevice) -> int | None:
 
 
 def find_rotational(disk: BlockDevice) -> bool | None:
-    """Whether it has a spindle; None = nobody says. The kernel says yes of whatever does not say no."""
+    """Whether it is a hard disk; None = unknown. The kernel says 1 for each device that does not say 0."""
     if disk.is_virtual:
         return None
     if find_rpm(disk) == 0:
@@ -139,7 +142,7 @@ def find_rotational(disk: BlockDevice) -> bool | None:
 
 
 def ineligible_reason(disk: BlockDevice, id_: DiskId | None) -> str | None:
-    """Why powerd never touches it; None = it is a hard drive. Of USB the configuration decides besides."""
+    """Why powerd cannot manage it, whatever the configuration says; None = it is a suitable hard disk."""
     if disk.is_virtual:
         return next(
             (why for start, why in _VIRTUAL_DEVICES if disk.name.startswith(start)), "a virtual device"
@@ -152,28 +155,28 @@ def ineligible_reason(disk: BlockDevice, id_: DiskId | None) -> str | None:
 
 
 def _medium_reason(disk: BlockDevice) -> str | None:
-    """Why what is in it, or not in it, makes it none of ours."""
+    """Why the medium rules it out; None = it does not."""
     if disk.name.startswith("sr") or disk.attributes.get("device/type") == _OPTICAL_TYPE:
         return "an optical drive"
     if disk.name.startswith("fd"):
         return "a floppy drive"
     if disk.attributes.get("removable") == "1":
-        return "its medium can be taken out"
+        return "its medium is removable"
     return None if disk.size else "it has no size: no medium, or a broken drive"
 
 
 def _no_spindle_reason(disk: BlockDevice, kind: str) -> str | None:
-    """Why it has no spindle that could be stopped."""
+    """Why it is not a hard disk that powerd can stop; None = it is one."""
     if kind == "virtio" or disk.name.startswith("xvd") or _HYPERVISORS.search(find_model(disk)):
         return "a virtual machine's disk"
     if kind in {"nvme", "mmc"} or find_rotational(disk) is False:
         return "solid state: there is no spindle"
     if find_rotational(disk) is None:
-        return "nobody says whether it has a spindle"
+        return "unknown whether it is a hard disk"
     if kind == "other":
         return "its controller or network hides the drive behind it"
     if kind == "ata" and disk.udev.get("ID_ATA") != "1":
-        return "udev could not read the drive's identity"
+        return "udev could not read the identity of the drive"
     return None
 
 

@@ -1,4 +1,4 @@
-"""Puts together what was read: every whole disk, with what is mounted on it and whom it belongs to. Pure."""
+"""Assembles the inventory: every whole disk with its mounts, its group and its use by the system."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from powerd.disks.source.topology import DeviceTopology, DiskGroup
 from powerd.disks.source.wake_causes import WakeCauses
 
 SWAP_MOUNT_POINT: Final = "[SWAP]"
-"""Where swap space is "mounted", in lsblk(8)'s words; in use or not, which Disk.swapping says."""
+"""The mount point of swap space, as in lsblk(8); Disk.swap_in_use says whether it is in use."""
 _SYS_FS_BTRFS: Final = "/sys/fs/btrfs"
 _NO_WAKE_CAUSES: Final = WakeCauses()
 
 
 @dataclass(frozen=True, slots=True)
 class MaintainedArray:
-    """What may do its disks some upkeep: an md array that has redundancy, or a btrfs.
+    """An md array with redundancy or a btrfs, which may run maintenance on its disks.
 
     Attributes:
-        name: as people know it: ``md0``, ``btrfs:photos``.
-        state_file: says what it does, see model.upkeep; that of a btrfs is there while it is mounted.
-        disks: those below it.
+        name: ``md0``, ``btrfs:photos``.
+        state_file: names the running maintenance, see maintenance.py; that of a btrfs exists while it is
+        mounted. disks: those below it.
     """
 
     name: str
@@ -44,10 +44,10 @@ class Inventory:
 
     Attributes:
         disks: by id.
-        blocks: what each was read from.
-        arrays: those of md, by the kernel's name.
-        btrfs: file systems, mounted or not, by UUID.
-        partitions: directories of the partitions of each disk that is used by them alone.
+        blocks: the block device of each disk.
+        arrays: the md arrays, by the kernel's name.
+        btrfs: the btrfs filesystems, mounted or not, by UUID.
+        partitions: of each disk that is used only through partitions, their sysfs directories.
     """
 
     disks: Mapping[DiskId, Disk] = field(default_factory=lambda: MappingProxyType({}))
@@ -62,7 +62,7 @@ def build_inventory(
     mount_entries: Iterable[MountEntry],
     wake_causes: WakeCauses = _NO_WAKE_CAUSES,
 ) -> Inventory:
-    """The inventory of what was read of block devices, mounts, the journal and swap space."""
+    """The inventory from block devices, mounts, the journal and swap space."""
     whole_disks = {block.name: block for block in blocks.values() if block.parent is None}
     ids = identity.assign_ids(disk for disk in whole_disks.values() if not disk.is_virtual)
     topology = DeviceTopology(blocks)
@@ -107,13 +107,12 @@ def build_inventory(
 def with_maintenance(
     inventory: Inventory, operations: Mapping[str, str | None], scrubbed: Collection[str] = ()
 ) -> Mapping[DiskId, Disk]:
-    """The disks, with what their md arrays and btrfs file systems do.
+    """The disks with the running maintenance of their md arrays and btrfs filesystems.
 
     Args:
-        inventory: see there.
-        operations: by array or UUID, the content of its file; None = it has none, as a level without
-            redundancy.
-        scrubbed: UUIDs of btrfs file systems that are being scrubbed.
+        inventory: of the disks.
+        operations: by array or UUID, the content of its state file; None = there is none (no redundancy).
+        scrubbed: UUIDs of the btrfs filesystems with a running scrub.
     """
     busy_reasons: dict[DiskId, str] = {}
     for key, array in {**inventory.arrays, **inventory.btrfs}.items():
@@ -126,7 +125,7 @@ def with_maintenance(
 def _disk_ids(
     topology: DeviceTopology, names: Iterable[str], id_by_name: Mapping[str, DiskId]
 ) -> frozenset[DiskId]:
-    """The disks below all of these devices."""
+    """The ids of the disks below these devices."""
     return frozenset(id_by_name[disk] for disk in topology.disks(names))
 
 
@@ -180,9 +179,9 @@ def _btrfs_filesystems(
 def _used_partitions(
     blocks: Mapping[str, BlockDevice], held_mounts: Iterable[HeldMount]
 ) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """Each disk's partitions where at least one is in use here, and the disk as a whole is not.
+    """The partitions of each disk of which at least one is in use here, and the whole disk is not.
 
-    Where none is, the whole disk may be a virtual machine's, which reads it past its partitions.
+    A disk without a used partition may be passed to a virtual machine, which bypasses its partitions.
     """
     used = {slave for block in blocks.values() for slave in block.slaves}
     used.update(name for _, members in held_mounts for name in members)
@@ -198,7 +197,7 @@ def _used_partitions(
 def _mounts_by_disk(
     blocks: Mapping[str, BlockDevice], topology: DeviceTopology, held_mounts: Iterable[HeldMount]
 ) -> Mapping[str, list[Mount]]:
-    """What is mounted from each whole disk, by its name."""
+    """The mounts of each whole disk, by its name."""
     found: defaultdict[str, list[Mount]] = defaultdict(list)
     for line, members in held_mounts:
         for disk in topology.disks(members):
@@ -211,6 +210,6 @@ def _mounts_by_disk(
 
 
 def _with_group_members(names: frozenset[str], groups: Mapping[str, DiskGroup]) -> frozenset[str]:
-    """These disks, and all members of their groups."""
+    """These disks and all members of their groups."""
     group_names = {groups[name].name for name in names if name in groups}
     return names.union(name for name, group in groups.items() if group.name in group_names)

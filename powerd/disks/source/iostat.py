@@ -1,4 +1,4 @@
-"""Whether a disk has moved, by its counters (Documentation/block/stat.rst) less our own commands. Pure."""
+"""The I/O counters of a disk (Documentation/block/stat.rst) without powerd's own commands."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ _IN_FLIGHT_FIELD: Final = 8
 _FLUSHES_FIELD: Final = 15
 _MIN_FIELDS: Final = 11
 _UNCOUNTED_SINCE: Final = (5, 18)
-"""Commands that go past the block layer (SG_IO) count as reads before this version of Linux."""
+"""Passthrough commands (SG_IO) count as reads before this version of Linux."""
 _DIGITS: Final = re.compile(r"[0-9]{1,20}")
 
 
 class IoStat(NamedTuple):
-    """A line of ``/sys/block/X/stat``: completed reads, writes, discards and flushes, and those under way.
+    """A line of ``/sys/block/X/stat``: completed reads, writes, discards and flushes, and requests in flight.
 
-    ``flushes`` are those among ``ios``.
+    ``flushes`` is a part of ``completed``.
     """
 
     completed: int
@@ -30,13 +30,13 @@ class IoStat(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class IoCounter:
-    """What is known of a disk's counters.
+    """The counters of a disk as of the last reading.
 
     Attributes:
-        completed: as they stood at the last look.
+        completed: requests, powerd's own commands included.
         own_commands: powerd's own commands among them.
-        last_io_at: CLOCK_MONOTONIC of the look that last found I/O that was not its own.
-        in_flight: requests under way at the last look.
+        last_io_at: CLOCK_MONOTONIC of the reading that last found I/O of other programs.
+        in_flight: requests that were not completed.
     """
 
     completed: int
@@ -46,12 +46,12 @@ class IoCounter:
 
     @property
     def foreign_completed(self) -> int:
-        """I/O by others."""
+        """Requests of other programs."""
         return max(self.completed - self.own_commands, 0)
 
 
 def parse_stat(text: str | None) -> IoStat | None:
-    """The counters in 11 fields or more; None = there are none."""
+    """The counters, which have 11 fields or more; None = the text has another format."""
     fields = (text or "").split()
     if len(fields) < _MIN_FIELDS or not all(map(_DIGITS.fullmatch, fields)):
         return None
@@ -61,21 +61,22 @@ def parse_stat(text: str | None) -> IoStat | None:
 
 
 def sum_partitions(disk: IoStat, parts: Iterable[IoStat]) -> IoStat:
-    """What went through the partitions of a disk, which no command does that goes past the block layer.
+    """The I/O through the partitions of a disk, which passthrough commands bypass.
 
-    A flush counts for the whole disk alone; what is under way is seen there, too, should somebody copy it.
+    Flushes count only for the whole disk. Requests in flight are those of the whole disk, so that a copy of
+    the whole disk counts as well.
     """
     return IoStat(disk.flushes + sum(part.completed for part in parts), disk.in_flight, disk.flushes)
 
 
 def advance_counter(before: IoCounter | None, stat: IoStat, own_commands: int, now: float) -> IoCounter:
-    """The count after a look.
+    """The counter after a reading.
 
     Args:
-        before: after the last look; None = there was none, and this one counts as movement.
-        stat: what the counters say now.
-        own_commands: powerd's own commands since the last look that the counters hold; more than they moved
-            by were counted before, and are forgotten.
+        before: after the last reading; None = there was none, and this one counts as I/O.
+        stat: the counters now.
+        own_commands: powerd's own commands since the last reading that the counters include; more than the
+            increase were counted earlier and are ignored.
         now: CLOCK_MONOTONIC.
     """
     if before is None or stat.completed < before.completed:
@@ -92,11 +93,11 @@ def advance_counter(before: IoCounter | None, stat: IoStat, own_commands: int, n
 
 
 def includes_passthrough(release: str, passthrough: str | None) -> bool:
-    """Whether the counters of a disk hold commands such as CHECK POWER MODE.
+    """Whether the counters of a disk include passthrough commands such as CHECK POWER MODE.
 
     Args:
-        release: of the kernel, ``6.1.0-18-amd64``; one that cannot be read counts as new.
-        passthrough: ``queue/iostats_passthrough`` (Linux 6.13); None = there is no such switch.
+        release: of the kernel, ``6.1.0-18-amd64``; an unknown format counts as a new kernel.
+        passthrough: ``queue/iostats_passthrough`` (Linux 6.13); None = the kernel has no such switch.
     """
     if passthrough is not None:
         return passthrough == "1"

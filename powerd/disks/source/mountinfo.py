@@ -1,7 +1,4 @@
-"""What is mounted: /proc/self/mountinfo (proc_pid_mountinfo(5)). Pure.
-
-Which block devices hold what is mounted, and where a path lies. Pure.
-"""
+"""Parses /proc/self/mountinfo (proc_pid_mountinfo(5)) and finds the devices that hold a mount or a path."""
 
 from __future__ import annotations
 
@@ -26,10 +23,10 @@ class MountEntry:
     Attributes:
         device_number: ``MAJOR:MINOR`` of the filesystem; btrfs and ZFS have an anonymous one, ``0:41``.
         root: the directory of the filesystem that is mounted, ``/`` or a subvolume.
-        mount_point: the mount point.
+        mount_point: an absolute path.
         options: of the mount, ``("rw", "noatime")``.
-        fs_type: its type.
-        source: what was mounted: ``/dev/sda1``, ``tank/photos``.
+        fs_type: ``ext4``.
+        source: ``/dev/sda1``, ``tank/photos``.
     """
 
     device_number: str
@@ -41,12 +38,11 @@ class MountEntry:
 
 
 def parse_mountinfo(text: str | None) -> tuple[MountEntry, ...]:
-    """The mounts that people would name, in the order of the kernel.
+    """The mounts in the order of the kernel, without hidden ones and those of systemd's sandboxes.
 
-    A mount that another one covers is left out, and so is what systemd mounts for a service alone: pieces
-    of a filesystem onto themselves, to make them read-only (ProtectSystem=), empty directories over what it
-    may not see (ProtectHome=), and directories of its own (PrivateTmp=). Lines of another shape are passed
-    over.
+    Omitted are mounts that another one covers, and those that systemd makes for one service: bind mounts of a
+    directory onto itself (ProtectSystem=), empty directories over hidden ones (ProtectHome=), and private
+    directories (PrivateTmp=). Lines of any other format are ignored.
     """
     by_mount_point: dict[str, MountEntry] = {}
     for row in (text or "").split("\n"):
@@ -73,7 +69,7 @@ def _parse_line(row: str) -> MountEntry | None:
 
 
 def _is_self_bind(line: MountEntry, mounts: dict[str, MountEntry]) -> bool:
-    """Whether what is mounted there is what would be there anyway."""
+    """Whether it is a bind mount of a directory onto itself."""
     mount_point = line.mount_point
     while mount_point not in {"/", ""}:
         mount_point = mount_point.rpartition("/")[0] or "/"
@@ -87,7 +83,7 @@ def _is_self_bind(line: MountEntry, mounts: dict[str, MountEntry]) -> bool:
 
 
 def unescape_octal(text: str) -> str:
-    r"""Blanks, tabs, line ends and backslashes are written as ``\040`` and the like, byte by byte."""
+    r"""Decodes ``\040`` and the like, the octal bytes of blanks, tabs, line ends and backslashes."""
     if "\\" not in text:
         return text
     return _OCTAL.sub(
@@ -99,11 +95,11 @@ def unescape_octal(text: str) -> str:
 
 
 HeldMount: TypeAlias = tuple[MountEntry, frozenset[str]]
-"""A mount, and the names of the devices directly below it; those of tmpfs, overlay or a network are none."""
+"""A mount and the names of the devices directly below it; tmpfs, overlay and network mounts have none."""
 
 
 def mount_holders(blocks: Mapping[str, BlockDevice], mounts: Iterable[MountEntry]) -> list[HeldMount]:
-    """What is mounted, each with the devices that hold it."""
+    """Each mount with the devices that hold it."""
     by_number = {block.device_number: block.name for block in blocks.values() if block.device_number}
     by_path = dict(_device_paths(blocks))
     spans = _multi_device_filesystems(blocks)
@@ -111,7 +107,7 @@ def mount_holders(blocks: Mapping[str, BlockDevice], mounts: Iterable[MountEntry
 
 
 def devices_holding(path: str | None, held_mounts: Iterable[HeldMount]) -> frozenset[str]:
-    """The devices of the filesystem that ``path`` lies on, the one mounted deepest; None is nowhere."""
+    """The devices of the filesystem that holds ``path``, by the longest mount point; None = no path."""
     depth, found = 0, frozenset[str]()
     for line, members in held_mounts:
         where = f"{line.mount_point.rstrip('/')}/"
@@ -123,7 +119,7 @@ def devices_holding(path: str | None, held_mounts: Iterable[HeldMount]) -> froze
 def swap_devices(
     blocks: Mapping[str, BlockDevice], paths: Collection[str], held_mounts: Collection[HeldMount]
 ) -> Iterator[str]:
-    """The devices that are swapped to, or that hold a file that is."""
+    """The devices that swap space is on, directly or in a file."""
     by_path = dict(_device_paths(blocks)) if paths else {}
     for path in paths:
         if path in by_path:
@@ -151,7 +147,7 @@ def _mount_members(
 
 
 def _multi_device_filesystems(blocks: Mapping[str, BlockDevice]) -> Mapping[str, frozenset[str]]:
-    """Devices of each filesystem that may have several: of btrfs by each of them, of ZFS by its pool."""
+    """The devices of each multi-device filesystem: of btrfs by each of them, of ZFS by pool."""
     btrfs: defaultdict[str, set[str]] = defaultdict(set)
     pools: defaultdict[str, set[str]] = defaultdict(set)
     for block in blocks.values():
@@ -165,7 +161,7 @@ def _multi_device_filesystems(blocks: Mapping[str, BlockDevice]) -> Mapping[str,
 
 
 def _device_paths(blocks: Mapping[str, BlockDevice]) -> Iterator[tuple[str, str]]:
-    """Each path below /dev of each device, with its name."""
+    """Each path below /dev of each device, and the name of the device."""
     for block in blocks.values():
         yield from ((f"/dev/{link}", block.name) for link in block.udev.links)
         yield f"/dev/{block.name.replace('!', '/')}", block.name

@@ -1,7 +1,7 @@
-"""What the disks' files in sysfs say of their use: I/O, commands of others, runtime power management.
+"""Reads the activity of the disks from sysfs: I/O, passthrough commands, runtime power management.
 
-Of one disk there are up to three files, and one more for each partition where those count. All are read in
-one go, in an order that matters: the commands before the I/O (see Commands.look).
+A disk has up to three files, and one more for each partition if those count. One call reads them all. Each
+command counter is read before the I/O counters (see CommandCounter.update).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _COMMAND_COUNT_FILE: Final = "device/iorequest_cnt"
 
 
 class _Attachment(NamedTuple):
-    """What tells a drive that was there all the time from one that was plugged in again, and since when."""
+    """The attachment of a drive: a different one means that the drive was attached again."""
 
     path: str
     device_number: str
@@ -35,7 +35,7 @@ class _Attachment(NamedTuple):
 
 
 class DiskSample(NamedTuple):
-    """What a disk's files say: its commands, its I/O, its runtime power management, its partitions' I/O."""
+    """The texts of a disk's files: command count, I/O counters, runtime status, partitions' counters."""
 
     command_count: str | None
     stat: str | None
@@ -44,11 +44,11 @@ class DiskSample(NamedTuple):
 
     @property
     def is_gone(self) -> bool:
-        """Whether a file of counters is not there any more."""
+        """Whether a counter file no longer exists."""
         return None in (self.stat, *self.partition_stats)
 
     def parse_stats(self) -> iostat.IoStat | None:
-        """The counters that tell whether it moves; None = they cannot be read."""
+        """The counters of the disk, or the sum of its partitions; None = they are not readable."""
         disk, partitions = (
             iostat.parse_stat(self.stat),
             [iostat.parse_stat(part) for part in self.partition_stats],
@@ -60,10 +60,10 @@ class DiskSample(NamedTuple):
 
 
 class ActivitySampler:
-    """What is known of each disk's use from one look to the next.
+    """Turns the samples of each disk into activity, by comparison with the sample before.
 
     Args:
-        files: the host.
+        files: of the host.
     """
 
     def __init__(self, files: DiskEyes) -> None:
@@ -81,17 +81,17 @@ class ActivitySampler:
 
     @property
     def attached_at(self) -> dict[DiskId, float]:
-        """CLOCK_MONOTONIC since which each disk has been there without a break."""
+        """CLOCK_MONOTONIC since which each disk has been attached without a break."""
         return {id_: attachment.attached_at for id_, attachment in self._attachments.items()}
 
     def begin_action(self, disk: DiskId) -> None:
-        """An order of powerd's own to the disk is being obeyed from now on."""
+        """An action of powerd for the disk starts; until end_action(), its commands are powerd's own."""
         if not self._running_actions[disk] and disk in self._command_counters:
             self._command_counters[disk].begin_own(self._read_command_count(disk))
         self._running_actions[disk] += 1
 
     def end_action(self, disk: DiskId, sent: int) -> None:
-        """It has been; so many commands have gone to the disk for it."""
+        """The action has ended; it took ``sent`` passthrough commands."""
         self._running_actions[disk] -= 1
         self._own_commands[disk] += sent
         if not self._running_actions[disk] and disk in self._command_counters:
@@ -106,13 +106,13 @@ class ActivitySampler:
         )
 
     def set_inventory(self, inventory: Inventory, now: float) -> None:
-        """Read these disks from now on."""
+        """Sample the disks of ``inventory`` from now on."""
         self._inventory = inventory
         self._choose_counters()
         self._attach(now)
 
     def read_samples(self) -> dict[DiskId, DiskSample]:
-        """What the files of each disk that is not excluded say, and of partitions where they count."""
+        """The sample of each disk that powerd can manage."""
         sampled = [disk.id for disk in self._inventory.disks.values() if disk.ineligible_reason is None]
         files = {id_: self._paths_of(id_) for id_ in sampled}
         texts = iter(self._files.read_cached([path for paths in files.values() for path in paths]))
@@ -121,7 +121,7 @@ class ActivitySampler:
     def evaluate(
         self, samples: Mapping[DiskId, DiskSample], now: float
     ) -> Mapping[DiskId, Reading[DiskActivity] | Unavailable]:
-        """What that means, compared with the look before."""
+        """The activity of each disk, by comparison with the sample before."""
         self._readings = {id_: self._evaluate_disk(id_, sight, now) for id_, sight in samples.items()}
         self._own_commands = Counter(
             {id_: own for id_, own in self._own_commands.items() if self._running_actions[id_]}
@@ -129,7 +129,7 @@ class ActivitySampler:
         return self._readings
 
     def _choose_counters(self) -> None:
-        """Whose counters hold commands, and which partitions' counters to go by instead."""
+        """Determines whose counters include passthrough commands, and which partitions to count instead."""
         release = self._files.kernel_release()
         self._includes_passthrough = frozenset(
             id_
@@ -140,7 +140,7 @@ class ActivitySampler:
         self._partitions = {id_: names for id_, names in parts if id_ in self._includes_passthrough}
 
     def _attach(self, now: float) -> None:
-        """Begin anew with drives that were plugged in, and forget those that are gone."""
+        """Starts new counters for drives that were attached, and drops those of detached ones."""
         before, self._attachments = self._attachments, {}
         for id_, block in self._inventory.blocks.items():
             found = _Attachment(block.path, block.device_number, block.attributes.get("diskseq"), now)
@@ -154,7 +154,7 @@ class ActivitySampler:
             id_: parts for id_, parts in self._counted_partitions.items() if id_ in unchanged
         }
         counters_kept = {id_: each for id_, each in self._command_counters.items() if id_ in unchanged}
-        # of those alone that have the file: looking for it costs more than reading it
+        # only of disks that have the file: a failed open costs more than a read
         self._command_counters = {
             id_: counters_kept.get(id_) or CommandCounter()
             for id_ in self._inventory.blocks
@@ -162,7 +162,7 @@ class ActivitySampler:
         }
 
     def _paths_of(self, id_: DiskId) -> list[str]:
-        """Those that _sight() is made from, in the order in which they are to be read (see Commands.look)."""
+        """The paths whose texts _make_sample() takes, in the order of reading (see CommandCounter.update)."""
         path = self._inventory.blocks[id_].path
         command_path = (f"{path}/{_COMMAND_COUNT_FILE}",) if id_ in self._command_counters else ()
         parts = (f"{part}/stat" for part in self._partitions.get(id_, ()))
@@ -190,11 +190,13 @@ class ActivitySampler:
         ):
             return self._readings[
                 id_
-            ]  # its own commands are counted, and nobody has said yet how many they are
+            ]  # the counters include own commands, whose number is known when the action ends
         partitions = self._partitions.get(id_, ())
         if partitions != self._counted_partitions.get(id_, partitions):
-            before = None  # the sum is over others, and nothing can be told from how it differs
-        elif before is not None and stat.completed < before.completed:  # counters begin anew with the device
+            before = None  # the sum is over other partitions, so the difference means nothing
+        elif (
+            before is not None and stat.completed < before.completed
+        ):  # the counters of a new device start at 0
             self._attachments[id_] = self._attachments[id_]._replace(attached_at=now)
         self._counted_partitions[id_] = partitions
         own_commands = self._own_commands[id_] if includes_passthrough and not partitions else 0
@@ -217,7 +219,7 @@ class ActivitySampler:
     def _update_command_counter(
         self, id_: DiskId, sample: DiskSample, last_io_at: float, now: float
     ) -> float | None:
-        """When others last sent it commands that are no I/O; see Activity."""
+        """The time of the last passthrough command of another program, see DiskActivity."""
         counter = self._command_counters.get(id_)
         if counter is None:
             return None
@@ -232,9 +234,10 @@ class ActivitySampler:
 
 
 def _unavailable_reason(block: BlockDevice, text: str | None) -> str:
-    """Why nobody can tell whether the disk moves."""
+    """Why the activity of the disk is unknown."""
     if text is None:
         return f"{block.name} is gone, or its counters cannot be read; see {block.path}/stat"
     if block.attributes.get("queue/iostats") == "0":
-        return f"{block.name} is not counted: echo 1 > {block_devices.SYS_BLOCK}/{block.name}/queue/iostats"
+        switch = f"{block_devices.SYS_BLOCK}/{block.name}/queue/iostats"
+        return f"{block.name} has no I/O counters; to enable them: echo 1 > {switch}"
     return f"{block.path}/stat has no counters that powerd understands; report its content"

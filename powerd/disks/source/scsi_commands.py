@@ -1,8 +1,8 @@
-"""Whose commands go to a SCSI disk, by its ``device/iorequest_cnt``. Pure.
+"""Counts the passthrough commands of other programs to a SCSI disk, by its ``device/iorequest_cnt``.
 
-A command that goes past the block layer (SG_IO: smartctl, hdparm, sg3_utils) may wake a drive, and since
-Linux 5.18 ``/sys/block/X/stat`` does not hold it. ``iorequest_cnt`` does: it grows by each command that is
-handed to the device (scsi_dispatch_cmd() in drivers/scsi/scsi_lib.c), and is shown as ``0x1f3``
+Passthrough commands (SG_IO: smartctl, hdparm, sg3_utils) bypass the block layer and may start a drive. Since
+Linux 5.18 ``/sys/block/X/stat`` does not include them. ``iorequest_cnt`` does: it counts each command that is
+dispatched to the device (scsi_dispatch_cmd() in drivers/scsi/scsi_lib.c), and reads ``0x1f3``
 (drivers/scsi/scsi_sysfs.c). NVMe, virtio and MMC have no such file.
 """
 
@@ -15,18 +15,18 @@ _COUNT: Final = re.compile(r"0x[0-9a-f]{1,16}")
 
 
 def parse_count(text: str | None) -> int | None:
-    """The count; None = there is none."""
+    """The count; None = the file is missing or has another format."""
     return int(text, 16) if text and _COUNT.fullmatch(text) else None
 
 
 class CommandCounter:
-    """Those to one disk.
+    """The commands to one disk.
 
-    Each ``count`` is what parse() gives just then.
+    Each ``count`` is what parse_count() yields at that moment.
 
     Attributes:
-        last_passthrough_at: CLOCK_MONOTONIC of the look that last found commands of others and no I/O;
-            None = none has.
+        last_passthrough_at: CLOCK_MONOTONIC of the update that last found commands of other programs without
+            I/O; None = none did.
     """
 
     def __init__(self) -> None:
@@ -36,11 +36,11 @@ class CommandCounter:
         self._foreign_count: int | None = None
 
     def begin_own(self, count: int | None) -> None:
-        """An order of powerd's own is being obeyed from now on: until its end, all commands are its own."""
+        """An action of powerd starts; until end_own(), all commands are powerd's own."""
         self._own_start = count
 
     def end_own(self, count: int | None) -> None:
-        """It has been."""
+        """The action has ended."""
         if count is None or self._own_start is None:
             self._foreign_count = None
         else:
@@ -48,13 +48,13 @@ class CommandCounter:
         self._own_start = None
 
     def update(self, count: int | None, now: float, *, no_io: bool, own_running: bool = False) -> None:
-        """Compare with the look before; a smaller count is a new device's.
+        """Compare with the update before; a smaller count is that of a new device.
 
         Args:
-            count: read before the counters of I/O, so that these hold whatever it holds.
+            count: read before the I/O counters, so that these include every I/O that it includes.
             now: CLOCK_MONOTONIC.
-            no_io: there was no I/O meanwhile, of which these would be the commands.
-            own_running: an order of powerd's own is under way.
+            no_io: there was no I/O since the update before.
+            own_running: an action of powerd is running.
         """
         if own_running:
             self.end_own(count)

@@ -1,4 +1,4 @@
-"""Which disks there are and what they do: the source "disks". It looks at files, never at a device."""
+"""The source "disks": the inventory and the activity of all disks. It reads files and opens no device."""
 
 from __future__ import annotations
 
@@ -24,20 +24,21 @@ from powerd.linux.ports import DiskEyes
 from powerd.linux.values import HostError
 
 _RESCAN_AFTER: Final = 600.0
-"""Everything is read anew after so many seconds even if nobody said that it has changed: switches such as
-power/control and queue/iostats are thrown without a word."""
+"""Seconds after which everything is read again without a hotplug event, because the kernel announces no
+change of switches such as power/control and queue/iostats.
+"""
 
 
 class DiskSource:
     """The source "disks".
 
     Args:
-        files: the host.
-        clock: for the time of each look.
-        poll_interval: seconds between looks; may be replaced at any time.
+        files: of the host.
+        clock: dates each poll.
+        poll_interval: seconds between polls; may be changed at any time.
 
     Attributes:
-        poll_soon: called when disks have come, gone or changed, and a look is due at once.
+        poll_soon: called after a hotplug event, when a poll is due at once.
     """
 
     name = SourceId("disks")
@@ -62,25 +63,25 @@ class DiskSource:
         self._disks_inputs: tuple[object, ...] = ()
 
     def begin_action(self, disk: DiskId) -> None:
-        """An order of powerd's own to the disk is being obeyed from now on."""
+        """An action of powerd for the disk starts."""
         self._sampler.begin_action(disk)
 
     def end_action(self, disk: DiskId, sent: int) -> None:
-        """It has been; so many commands have gone to the disk for it."""
+        """The action has ended; it took ``sent`` passthrough commands."""
         self._sampler.end_action(disk, sent)
 
     async def poll(self, depth: PollDepth) -> PollResult:
-        """Look at all disks once; each look is as thorough.
+        """Poll all disks; the depth makes no difference.
 
         Raises:
-            HostError: sysfs cannot be looked into.
+            HostError: sysfs is not readable.
         """
         del depth
         self._subscribe_hotplug()
         await self._update_inventory()
         samples = self._sampler.read_samples()
         if any(sight.is_gone for sight in samples.values()):
-            self._rescan_needed = True  # what is still there is said by a new scan
+            self._rescan_needed = True  # a new scan finds the disks that are left
             await self._update_inventory()
             samples = self._sampler.read_samples()
         now = self._clock.now().mono
@@ -89,7 +90,7 @@ class DiskSource:
         return PollResult(status, disks=self._current_disks(), activity=activity)
 
     def _current_disks(self) -> Mapping[DiskId, Disk]:
-        """The inventory with what goes on in it; the same mapping as before where nothing has changed."""
+        """The inventory with the running maintenance; the same mapping as before if nothing has changed."""
         inventory = self._inventory
         arrays = {**inventory.arrays, **inventory.btrfs}
         operations = {key: self._files.read_text(keeper.state_file) for key, keeper in arrays.items()}
@@ -105,7 +106,7 @@ class DiskSource:
         return self._disks
 
     def _subscribe_hotplug(self) -> None:
-        """Have hotplug heard from now on; without it, a disk is noticed in the next round."""
+        """Subscribes to hotplug events; without them, a new disk is found at the next poll."""
         if self._subscribed:
             return
         self._subscribed = True
@@ -119,7 +120,7 @@ class DiskSource:
         self.poll_soon()
 
     async def _update_inventory(self) -> None:
-        """Have the inventory up to date; read as much anew as has changed."""
+        """Updates the inventory; reads again only what has changed."""
         now = self._clock.now().mono
         names = self._files.listdir(block_devices.SYS_BLOCK)
         mountinfo = self._files.read_text("/proc/self/mountinfo")
@@ -130,10 +131,8 @@ class DiskSource:
         if scan_valid and mountinfo == self._mountinfo and wake_causes == self._wake_causes:
             return
         if not scan_valid:
-            self._rescan_needed = (
-                False  # and again as soon as somebody says that anything has changed meanwhile
-            )
-            self._scanned_at = float("-inf")  # of a look that is broken off nothing counts
+            self._rescan_needed = False  # a hotplug event during the scan sets it again
+            self._scanned_at = float("-inf")  # a cancelled scan does not count
             self._blocks = await block_devices.read_block_devices(self._files)
             self._names, self._scanned_at = names, now
         self._mountinfo, self._wake_causes = mountinfo, wake_causes

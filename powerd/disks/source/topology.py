@@ -1,4 +1,4 @@
-"""Which disks belong together, because an array, a pool or a volume group spans them. Pure."""
+"""The groups of disks: members of one array, pool or volume group."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from typing import Final
 from powerd.disks.source.block_devices import BlockDevice
 
 _VG_UUID: Final = re.compile(r"LVM-([A-Za-z0-9]{32})")
-"""Begins the dm/uuid of each volume of a volume group (lvm2, lib/activate/dev_manager.c)."""
+"""Prefix of the dm/uuid of each volume of a volume group (lvm2, lib/activate/dev_manager.c)."""
 _VG_NAME: Final = re.compile(r"((?:[^-]|--)+)-(?!-)")
-"""Begins its dm/name; a hyphen in a name is doubled."""
+"""Prefix of its dm/name; a hyphen in a name is doubled."""
 _SHORT_UUID: Final = 8
 _GENERATED_NAME: Final = re.compile(r"\d+")
-"""mdadm calls /dev/md0 "0"."""
+"""mdadm names /dev/md0 "0"."""
 
 
 @dataclass(frozen=True, slots=True)
 class Volume:
-    """Something that lies on several devices.
+    """Something that may be on several devices.
 
     Attributes:
-        name: as people know it.
+        name: ``md0``, ``btrfs:photos``.
         members: names of the devices directly below it.
-        rank: which of two names for the same disks is the better, the lower.
-        array: reading takes several of them.
-        btrfs_uuid: the UUID of the btrfs that it is; None = it is none.
+        rank: of two names for the same disks, the one with the lower rank is used.
+        array: a read takes several members.
+        btrfs_uuid: the UUID of a btrfs; None = it is none.
     """
 
     name: str
@@ -40,14 +40,14 @@ class Volume:
 
 @dataclass(frozen=True, slots=True)
 class DiskGroup:
-    """A disk's group: its name, and whether reading from it takes several members."""
+    """The group of a disk: its name, and whether a read takes several members."""
 
     name: str
     array: bool
 
 
 class DeviceTopology:
-    """The devices by name, and what lies on what."""
+    """The stacking of the block devices."""
 
     def __init__(self, blocks: Mapping[str, BlockDevice]) -> None:
         self._blocks = blocks
@@ -55,13 +55,13 @@ class DeviceTopology:
         self.volumes = tuple(_find_volumes(blocks))
 
     def disks(self, names: Iterable[str]) -> frozenset[str]:
-        """The whole disks below all of these devices."""
+        """The whole disks below these devices."""
         return frozenset(disk for name in names for disk in self._disks(name, ()))
 
     def groups(self, disks: Collection[str]) -> dict[str, DiskGroup]:
-        """The group of each of ``disks`` that has one.
+        """The group of each of ``disks`` that is in one.
 
-        Other disks join nothing: an SSD that caches two pools makes them no single one.
+        Only ``disks`` join groups: an SSD that caches two pools does not make them one.
         """
         spanning = [(span, self.disks(span.members) & set(disks)) for span in self.volumes]
         spanning = [(span, spanned) for span, spanned in spanning if len(spanned) > 1]
@@ -77,7 +77,7 @@ class DeviceTopology:
         if name in self._disks_below:
             return self._disks_below[name]
         block = self._blocks.get(name)
-        if block is None or name in above:  # gone while we looked, or a tree that bites its tail
+        if block is None or name in above:  # detached during the scan, or a cycle
             return frozenset()
         below = (block.parent,) if block.parent else block.slaves
         found = frozenset(disk for each in below for disk in self._disks(each, (*above, name)))
@@ -88,7 +88,7 @@ class DeviceTopology:
 
 
 def _find_volumes(blocks: Mapping[str, BlockDevice]) -> Iterator[Volume]:
-    """Everything that may lie on several disks."""
+    """Everything that may be on several disks."""
     filesystems: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
     volumes: defaultdict[str, set[str]] = defaultdict(set)
     labels: dict[tuple[str, str], str] = {}
@@ -112,7 +112,7 @@ def _find_volumes(blocks: Mapping[str, BlockDevice]) -> Iterator[Volume]:
 
 
 def _volume_of(block: BlockDevice) -> Volume:
-    """An md array, or whatever else the kernel makes of other devices."""
+    """An md array, or another virtual device made of others."""
     if block.name.startswith("md"):
         given = block.udev.get("MD_DEVNAME")
         name = block.name if not given or _GENERATED_NAME.fullmatch(given) else given
@@ -127,7 +127,7 @@ def vg_name(volume: str) -> str:
 
 
 def _merge_overlapping(sets: Iterable[frozenset[str]]) -> list[frozenset[str]]:
-    """Unions of all that overlap."""
+    """Unions of the sets that overlap."""
     joined: list[frozenset[str]] = []
     for each in sets:
         disjoint = [other for other in joined if not other & each]

@@ -1,8 +1,8 @@
-"""What udev knows of a block device: one file per device in /run/udev/data, ``bMAJOR:MINOR``.
+"""Parses udev's database: one file per block device in /run/udev/data, ``bMAJOR:MINOR``.
 
-Each line is a letter, a colon and a value: ``S:`` a link below /dev, ``E:`` a property KEY=VALUE; others tell
-of tags, priorities and times. The format is systemd's own (src/libsystemd/sd-device/device-private.c,
-device_update_db).
+Each line is a letter, a colon and a value: ``S:`` a link below /dev, ``E:`` a property KEY=VALUE; other
+letters are tags, priorities and times. The format is systemd's own
+(src/libsystemd/sd-device/device-private.c, device_update_db).
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ _ESCAPE: Final = re.compile(r"(?:\\x[0-9a-fA-F]{2})+")
 
 @dataclass(frozen=True, slots=True)
 class UdevRecord:
-    """A device's entry.
+    """The record of a device.
 
     Attributes:
         links: names below /dev, ``disk/by-id/ata-...``.
-        properties: by key, ``ID_SERIAL_SHORT``; empty values are left out.
+        properties: by key, ``ID_SERIAL_SHORT``; without empty values.
     """
 
     links: tuple[str, ...] = ()
@@ -39,7 +39,7 @@ def record_path(device_number: str) -> str:
 
 
 def parse_record(text: str | None) -> UdevRecord:
-    """The record in a file's text; lines that are none of its kind are passed over; None = none is there."""
+    """The record in the text of a file; lines of any other format are ignored; None = there is no file."""
     links: list[str] = []
     properties: dict[str, str] = {}
     for line in (text or "").split("\n"):
@@ -56,7 +56,7 @@ def parse_record(text: str | None) -> UdevRecord:
 
 
 def unescape_hex(encoded: str) -> str:
-    r"""A value of an ``_ENC`` property, where blanks and the like are ``\x20`` (udev_util_encode_string)."""
+    r"""Decodes an ``_ENC`` property, with ``\x20`` for a blank and the like (udev_util_encode_string)."""
     text = _ESCAPE.sub(
         lambda found: bytes.fromhex(found[0].replace("\\x", "")).decode(errors="replace"), encoded
     )

@@ -1,11 +1,9 @@
-"""What would wake its own disk soon after each spin-down: the system's journal, and swap space in use.
+"""Finds what starts a disk soon after each spin-down: the system journal and swap space in use.
 
-Where on disk journald writes, if it does (systemd-journald.service(8), journald.conf(5)).
-
-Which of the two it writes to, its files in /run tell but in part. The flag there is made when it has been
-asked to write to /var, whatever it does then. Its runtime journal is taken away when it goes over to /var at
-boot, and stays for nothing when it does so later; so one that is there says "in memory" only along with a
-configuration that does.
+journald writes to /run or to /var (systemd-journald.service(8), journald.conf(5)), and its files in /run show
+only in part to which. The flag ``flushed`` appears when journald was asked to write to /var, whatever it does
+then. The runtime journal is removed if the change to /var happens at boot, and stays if it happens later. So
+a runtime journal means "in memory" only together with a configuration that says so.
 """
 
 from __future__ import annotations
@@ -20,18 +18,18 @@ from powerd.linux.ports import DiskEyes
 from powerd.linux.values import HostError
 
 _SWAPS_FILES: Final = ("/proc/swaps", "/run/powerd/swaps")
-"""powerd.service has the first as the second, for its /proc lacks it (ProcSubset= in systemd.exec(5))."""
+"""The unit binds the first to the second, because its /proc lacks it (ProcSubset= in systemd.exec(5))."""
 _DELETED: Final = " (deleted)"
 _NAME_COLUMN, _USED_COLUMN = 0, 3
 
 
 @dataclass(frozen=True, slots=True)
 class WakeCauses:
-    """What would wake the disks that hold it.
+    """What starts the disks that hold it.
 
     Attributes:
-        journal_directory: the directory that journald writes to; None = none on a disk.
-        swap_paths: paths of swap areas that hold something, devices and files.
+        journal_directory: the directory that journald writes to; None = not to a disk.
+        swap_paths: swap areas that are in use, devices and files.
     """
 
     journal_directory: str | None = None
@@ -39,14 +37,14 @@ class WakeCauses:
 
 
 class WakeCauseReader:
-    """Looks for both in each round; cheap, for it does in the quietest house."""
+    """Reads both at each poll: two small files if nothing has changed."""
 
     def __init__(self, files: DiskEyes) -> None:
         self._files = files
         self._journal_locator = JournalLocator(files)
 
     def read(self, mountinfo: str | None) -> WakeCauses:
-        """What there is now; ``mounted`` is the mount table's text."""
+        """The causes now; ``mountinfo`` is the text of the mount table."""
         swaps = next(
             (text for path in _SWAPS_FILES if (text := self._files.read_text(path)) is not None), None
         )
@@ -54,9 +52,9 @@ class WakeCauseReader:
 
 
 def parse_swaps(text: str | None) -> frozenset[str]:
-    """The paths of /proc/swaps (proc(5)) whose fourth column, KiB in use, is not 0.
+    """The paths in /proc/swaps (proc(5)) whose fourth column, KiB in use, is not 0.
 
-    Rows of another shape are passed over; a file that was deleted meanwhile is where it was.
+    Rows of any other format are ignored; the path of a deleted swap file is the one that it had.
     """
     rows = [row.split() for row in (text or "").split("\n")]
     used = [
@@ -71,14 +69,14 @@ _PERSISTENT_JOURNAL: Final = "/var/log/journal"
 _RUNTIME_JOURNAL: Final = "/run/log/journal"
 _FLUSHED_FLAG: Final = "/run/systemd/journal/flushed"
 _MACHINE_ID: Final = re.compile(r"[0-9a-f]{32}")
-"""Names a machine's journal, by its machine-id(5); those of namespaces have more."""
+"""Name of the journal directory of a machine, its machine-id(5); those of namespaces are longer."""
 _CONFIG_ROOTS: Final = ("/usr/lib", "/usr/local/lib", "/run", "/etc")
-"""Of configuration; a file in a later one hides one of the same name."""
+"""Roots of configuration; a file in a later one replaces one of the same name."""
 _STORAGE: Final = re.compile(r"Storage\s*=\s*(auto|volatile|persistent|none)\s*")
 
 
 def parse_storage(texts: Iterable[str]) -> str:
-    """What Storage= is, the last word in [Journal] of these files: auto, volatile, persistent or none."""
+    """The last Storage= in [Journal] of these files: auto, volatile, persistent or none."""
     value = "auto"
     for text in texts:
         section = ""
@@ -91,10 +89,10 @@ def parse_storage(texts: Iterable[str]) -> str:
 
 
 class JournalLocator:
-    """Looks in each round, and so that it wakes no disk itself.
+    """Finds the directory of the journal at each poll without starting a disk.
 
-    Files outside of /run are looked at only when mounts or those in /run have changed. When it goes over to
-    /var late, neither does, so that is seen at the next mount, or after powerd's next start.
+    Files outside of /run are read only after a change of the mounts or of the files in /run. A late change of
+    journald to /var changes neither, so powerd sees it at the next mount or at its next start.
     """
 
     def __init__(self, files: DiskEyes) -> None:
@@ -103,10 +101,10 @@ class JournalLocator:
         self._directory: str | None = None
 
     def locate(self, mountinfo: str | None) -> str | None:
-        """The directory that it writes to, links followed; None = none on a disk.
+        """The directory that journald writes to, symbolic links resolved; None = not on a disk.
 
         Args:
-            mountinfo: the mount table's text.
+            mountinfo: the text of the mount table.
         """
         has_runtime_journal = any(_MACHINE_ID.fullmatch(name) for name in self._listdir(_RUNTIME_JOURNAL))
         inputs = mountinfo, has_runtime_journal, self._files.realpath(_FLUSHED_FLAG) is not None
@@ -123,7 +121,7 @@ class JournalLocator:
         return None if volatile else self._files.realpath(_PERSISTENT_JOURNAL)
 
     def _config_texts(self) -> Iterator[str]:
-        """The texts of all files that count, in the order in which they do."""
+        """The texts of the configuration files that count, in their order."""
         mains = (self._files.read_text(f"{place}/systemd/journald.conf") for place in reversed(_CONFIG_ROOTS))
         yield next((text for text in mains if text is not None), "")
         more: dict[str, str] = {}
@@ -135,7 +133,7 @@ class JournalLocator:
         )
 
     def _listdir(self, directory: str) -> tuple[str, ...]:
-        """What is in a directory; one that may not be looked into is taken for empty."""
+        """The names in a directory; an unreadable one counts as empty."""
         try:
             return self._files.listdir(directory)
         except HostError:

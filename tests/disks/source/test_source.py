@@ -363,7 +363,10 @@ def test_excluded_disks_are_listed_and_not_counted(bench: DiskSourceFixture, sda
 
 def test_disks_without_counters_are_unavailable_with_a_remedy(bench: DiskSourceFixture, sda: str) -> None:
     bench.hardware.sysfs("sda", "queue/iostats", "0")
-    assert bench.unavailable_reason(sda) == "sda is not counted: echo 1 > /sys/block/sda/queue/iostats"
+    assert (
+        bench.unavailable_reason(sda)
+        == "sda has no I/O counters; to enable them: echo 1 > /sys/block/sda/queue/iostats"
+    )
 
 
 def test_unparsable_counters_are_unavailable(bench: DiskSourceFixture, sda: str) -> None:
