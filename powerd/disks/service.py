@@ -1,6 +1,6 @@
-"""The disks' part of the daemon: their source, what is kept of them, and groups that are guarded.
+"""The disks in the daemon: their source, their state file, and the watches of stopped groups.
 
-It holds no rule: what is to be looked at and guarded, decisions say.
+The decisions say what to poll and to watch.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ from powerd.linux.values import HostError
 from powerd.requests.model import RequestRefusedError
 
 _MIN_POLL_DISTANCE: Final = 5.0
-"""Seconds: whatever is wished for, no two looks out of turn are closer."""
+"""Seconds between two polls out of turn at least."""
 _WATCH_RETRY_AFTER: Final = 300.0
-"""Seconds until a guard that failed is tried again; by then the helper is done with what that one began."""
+"""Seconds until a failed watch is retried; by then the helper has ended what the failed one began."""
 
 
 class GroupWatches:
-    """Keeps as many groups guarded as the latest decision says.
+    """Keeps the watches of the latest decision running.
 
     Args:
-        helper: the port.
-        state: told of each group that was woken.
-        clock: for when.
-        on_error: called with each fault, one sentence.
+        helper: waits for the first access.
+        state: gets each group spin-up.
+        clock: dates them.
+        on_error: called with each error, one sentence.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class GroupWatches:
         self._failed_at: dict[GroupWatch, float] = {}
 
     def update(self, watches: tuple[GroupWatch, ...]) -> None:
-        """Guard these, and no others."""
+        """Run these watches and no others."""
         for watch in self._running.keys() - set(watches):
             self._running.pop(watch).cancel()
         now = self._clock.now().mono
@@ -67,11 +67,11 @@ class GroupWatches:
         try:
             first, other_disks, duration = await self._helper.wait_first_access(watch.disks)
         except HostError as error:
-            self._on_error(f"{watch.group}: its disks will wake one by one: {error}")
+            self._on_error(f"{watch.group}: its disks will start one by one: {error}")
             self._failed_at[watch] = self._clock.now().mono
             self._running.pop(watch, None)
             return
-        # It stays among the standing until the decision on its outcome no longer wants it.
+        # The watch counts as running until a decision that knows of the spin-up no longer contains it.
         self._failed_at.pop(watch, None)
         self._state.add_group_spin_up(
             watch.group, GroupSpinUp(first, other_disks, self._clock.now().mono, duration)
@@ -79,15 +79,14 @@ class GroupWatches:
 
 
 class DiskService:
-    """See the module.
+    """The service of the domain.
 
     Args:
-        files, helper: the ports.
-        clock: the clock of the host.
-        state: where facts go.
-        store: what outlives a restart; None = nothing does.
-        on_error: called with each fault that is no status, one sentence.
-        boot_id: which boot of the machine this is; "" = unknown.
+        files, helper, clock: of the host.
+        state: gets the facts.
+        store: the state files; None = nothing is stored.
+        on_error: called with each error that no status shows, one sentence.
+        boot_id: of this boot; "" = unknown.
     """
 
     def __init__(  # noqa: PLR0913 - the host's three parts, and what outlives a restart
@@ -121,16 +120,16 @@ class DiskService:
         self._reports: tuple[DiskReport, ...] = ()
 
     async def run(self) -> None:
-        """Look at the disks in their rhythm, for ever."""
+        """Poll the disks periodically; never returns."""
         await self._poller.run()
 
     def set_poll_interval(self, poll_interval: float) -> None:
-        """Look every so many seconds: in step with the other sources, so that the machine wakes up once."""
+        """Poll at the interval of the other sources, so that the CPU wakes up once for all."""
         self._source.poll_interval = poll_interval
         self._poller.reschedule()
 
     def on_decision(self, decision: Decision) -> None:
-        """Do what a decision says besides its orders."""
+        """Apply what a decision says besides its actions."""
         self._reports = decision.disks
         self._group_watches.update(decision.watched_groups)
         self._schedule_poll(decision.next_disk_poll_at)
@@ -141,43 +140,41 @@ class DiskService:
                 self.save()
 
     def on_action_started(self, action: Action) -> None:
-        """An order is being obeyed from now on."""
+        """An action starts."""
         if isinstance(action, DiskAction):
             self._source.begin_action(action.disk)
 
     def on_action_finished(self, action: Action, result: ActionResult) -> None:
-        """An order to a disk has come to an end, whatever that is: what went to the drive is none of its use.
+        """An action has ended, with any result: its commands to the drive do not count as use.
 
-        It belongs to each begun(), or on Linux before 5.18 the disk's activity stands still for ever.
+        Each on_action_started() needs one, or the activity of the disk stops changing on Linux before 5.18.
         """
         if isinstance(action, DiskAction):
             self._source.end_action(action.disk, result.commands)
 
     async def request_standby(self, name: str) -> tuple[DiskId, ...]:
-        """Have a disk and all that share its group stand by, unless they are used from now on.
+        """Request the spin-down of a disk and its group; the next use of the group cancels the request.
 
         Args:
             name: the disk's id, device or serial number.
 
         Raises:
-            RefusedError: there is no such disk, there are several, or it cannot be made to.
+            RequestRefusedError: there is no such disk, several match, or the disk cannot be spun down.
         """
         disk = find_disk((each.disk for each in self._reports), name)
         report = next((each for each in self._reports if each.disk is disk), None)
         if report is None:
-            raise RequestRefusedError(
-                f'there is no disk "{name}"; `powerd disks` names those that there are', not_found=True
-            )
+            raise RequestRefusedError(f'there is no disk "{name}"; `powerd disks` lists all', not_found=True)
         if not report.state.can_spin_down:
-            raise RequestRefusedError(f"{report.disk.device} will not stand by: {report.reason}")
-        await self._poller.poll(PollDepth.ROUTINE)  # what moved it before this wish is no objection
+            raise RequestRefusedError(f"{report.disk.device} cannot be spun down: {report.reason}")
+        await self._poller.poll(PollDepth.ROUTINE)  # use before the request does not cancel it
         group, now = report.disk.group, self._clock.now().mono
         members = [each.disk.id for each in self._reports if group is not None and each.disk.group == group]
         self._state.request_spin_down(dict.fromkeys(members or [report.disk.id], now))
         return tuple(members) or (report.disk.id,)
 
     def save(self) -> None:
-        """Keep what is known over a restart."""
+        """Write the state file."""
         if self._store is None or self._current_document == self._stored_document:
             return
         error = self._store.save(
@@ -188,9 +185,9 @@ class DiskService:
             self._on_error(error)
 
     def close(self) -> None:
-        """End what stands, and keep what is known.
+        """End the watches and write the state file.
 
-        A disk is woken for it only where a spin-down would be forgotten, and with it a part of a budget.
+        That starts a disk only if a spin-down would be lost otherwise, and with it a part of the daily limit.
         """
         self._group_watches.update(())
         if self._poll_timer is not None:

@@ -123,7 +123,7 @@ def test_a_failed_guard_is_reported_and_retried_after_a_while() -> None:
             post.guards.update((MD0,))
             await asyncio.sleep(60)
         assert post.port.started == 2
-        assert post.messages == ["md0: its disks will wake one by one: no helper listens"] * 2
+        assert post.messages == ["md0: its disks will start one by one: no helper listens"] * 2
 
     run_guards(test)
 

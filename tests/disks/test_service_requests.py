@@ -119,11 +119,11 @@ def test_a_request_does_not_undo_another(hardware: Hardware) -> None:
 @pytest.mark.parametrize(
     ("name", "state", "text", "unknown"),
     [
-        ("sdz", DiskState.ACTIVE, 'there is no disk "sdz"; `powerd disks` names those that there are', True),
-        (id_of(0), DiskState.UNRESPONSIVE, "sda will not stand by: why", False),
-        (id_of(0), DiskState.UNSUPPORTED, "sda will not stand by: why", False),
-        (id_of(0), DiskState.SUSPENDED, "sda will not stand by: why", False),
-        ("ata-Samsung_SSD_SSD", DiskState.ACTIVE, "sdd will not stand by: why", False),
+        ("sdz", DiskState.ACTIVE, 'there is no disk "sdz"; `powerd disks` lists all', True),
+        (id_of(0), DiskState.UNRESPONSIVE, "sda cannot be spun down: why", False),
+        (id_of(0), DiskState.UNSUPPORTED, "sda cannot be spun down: why", False),
+        (id_of(0), DiskState.SUSPENDED, "sda cannot be spun down: why", False),
+        ("ata-Samsung_SSD_SSD", DiskState.ACTIVE, "sdd cannot be spun down: why", False),
     ],
 )
 def test_what_cannot_be_is_refused(

@@ -91,7 +91,7 @@ class FakeRequests:
         if disk == "nothing":
             raise RequestRefusedError('there is no disk "nothing"', not_found=True)
         if disk == "ssd":
-            raise RequestRefusedError("sda will not stand by: solid state")
+            raise RequestRefusedError("sda cannot be spun down: solid state")
         return DiskId(disk), DiskId("its-mirror")
 
 

@@ -1,7 +1,6 @@
-"""Other programs that give disks orders, or keep them awake by asking: named, with what to do about each.
+"""Finds other programs that command disks or keep them spinning, and names the remedy for each.
 
-Only files are looked at. A unit that runs has a directory in systemd's cgroup tree
-(systemd.resource-control(5)).
+It only reads files. A running unit has a directory in systemd's cgroup tree (systemd.resource-control(5)).
 """
 
 from __future__ import annotations
@@ -25,9 +24,9 @@ _SCRUTINY: Final = "scrutiny-collector.timer"
 
 
 async def find_conflicts(files: Files) -> list[str]:
-    """One paragraph for each thing that a person should know, with its remedy; a look that fails says so.
+    """One paragraph for each conflict, with its remedy, or with the error of a check that failed.
 
-    A machine without a spinning disk has none.
+    Without a hard disk there is none.
     """
     found: list[str] = []
     if not any(files.read_text(f"/sys/block/{name}/queue/rotational") == "1" for name in _hard_disks(files)):
@@ -36,12 +35,12 @@ async def find_conflicts(files: Files) -> list[str]:
         try:
             found += await check(files)
         except HostError as error:
-            found.append(f"cannot look for what else gives disks orders: {error}")
+            found.append(f"cannot check for other programs that command disks: {error}")
     return found
 
 
 async def _check_hdparm(files: Files) -> list[str]:
-    """Debian's hooks set what the file says at each start, hotplug and wake-up, of sda to sdz alone."""
+    """Debian's hooks apply the file at each start, hotplug and resume, and only to sda to sdz."""
     drives = hdparm_conf.parse_hdparm_conf(await _read_text(files, "/etc/hdparm.conf"))
     rules = [
         rule
@@ -51,7 +50,7 @@ async def _check_hdparm(files: Files) -> list[str]:
     if not rules:
         return []
     head = (
-        "/etc/hdparm.conf sets timers or APM of disks, also of sleeping ones after a wake-up; take it over "
+        "/etc/hdparm.conf sets timers or APM of disks, even of stopped ones after a resume; take it over "
         "into powerd.toml and empty its blocks:"
     )
     return [head + "\n\n" + "\n\n".join(rules) + "\n"]
@@ -60,7 +59,7 @@ async def _check_hdparm(files: Files) -> list[str]:
 async def _check_hd_idle(files: Files) -> list[str]:
     on = _HD_IDLE.search(await _read_text(files, "/etc/default/hd-idle")) is not None
     if on or is_running(files, "hd-idle.service"):
-        return ["hd-idle spins disks down too; let one do it: systemctl disable --now hd-idle"]
+        return ["hd-idle spins disks down as well; let one program do it: systemctl disable --now hd-idle"]
     return []
 
 
@@ -69,20 +68,20 @@ async def _check_tlp(files: Files) -> list[str]:
     for path in ("/etc/tlp.conf", *files.find("/etc/tlp.d/*.conf"), "/etc/default/tlp"):
         keys = sorted(set(_TLP.findall(await _read_text(files, path))))
         if keys:
-            found.append(f"{path}: TLP sets {', '.join(keys)} at each start and wake-up; comment them out")
+            found.append(f"{path}: TLP sets {', '.join(keys)} at each start and resume; comment them out")
     return found
 
 
 async def _check_udisks(files: Files) -> list[str]:
     found = [
-        f"{path}: udisks sets {', '.join(sorted(set(keys)))} at each start and wake-up; remove the file"
+        f"{path}: udisks sets {', '.join(sorted(set(keys)))} at each start and resume; remove the file"
         for path in files.find("/etc/udisks2/*.conf")
         if (keys := _UDISKS.findall(await _read_text(files, path)))
     ]
     if is_running(files, "udisks2.service"):
         found.append(
-            "udisks2 asks disks for their SMART values every 10 minutes, which some drives count as use, so "
-            "that their own timer never runs out; a server can do without: systemctl mask --now udisks2"
+            "udisks2 reads the SMART values of disks every 10 minutes, which some drives count as use, so "
+            "that their own timer never expires; a server does not need it: systemctl mask --now udisks2"
         )
     return found
 
@@ -99,33 +98,33 @@ async def _check_smartd(files: Files) -> list[str]:
             if what := smartd_conf.disturbance(line):
                 found.setdefault(what, []).append(line.split()[0])
     return [
-        f"smartd.conf: {', '.join(devices)}: smartd {what}; powerd checks their health too, so let one do "
-        f"it: systemctl disable --now {unit}, or give it -n standby,q"
+        f"smartd.conf: {', '.join(devices)}: smartd {what}; powerd checks their health as well; let one "
+        f"program do it: systemctl disable --now {unit}, or give it -n standby,q"
         for what, devices in found.items()
     ]
 
 
 async def _check_agents(files: Files) -> list[str]:
-    """Programs that measure, and ask or write while they do."""
+    """Monitoring programs that query disks or write to them."""
     found: list[str] = []
     if files.find(f"/etc/systemd/system/*.wants/{_SCRUTINY}") or is_running(
         files, "scrutiny-collector.service"
     ):
         found.append(
-            "scrutiny asks disks without looking whether they sleep, and so wakes them; powerd checks their "
-            f"health too, so let one do it: systemctl disable --now {_SCRUTINY}"
+            "scrutiny starts stopped disks, because it does not check their power mode; powerd checks their "
+            f"health as well; let one program do it: systemctl disable --now {_SCRUTINY}"
         )
     if is_running(files, "telegraf.service"):
         found += [
-            f"{path}: telegraf asks disks for their SMART values, which some drives count as use, so that "
-            "their own timer never runs out; comment out [[inputs.smart]] and [[inputs.smartctl]]"
+            f"{path}: telegraf reads the SMART values of disks, which some drives count as use, so that "
+            "their own timer never expires; comment out [[inputs.smart]] and [[inputs.smartctl]]"
             for path in ("/etc/telegraf/telegraf.conf", *files.find("/etc/telegraf/telegraf.d/*.conf"))
             if _TELEGRAF.search(await _read_text(files, path))
         ]
     if is_running(files, "atop.service"):
         found.append(
-            "atop writes to its log every few minutes, so the disk with /var/log/atop hardly sleeps; a "
-            "server can do without: systemctl disable --now atop"
+            "atop writes to its log every few minutes, so the disk with /var/log/atop hardly ever spins "
+            "down; a server does not need it: systemctl disable --now atop"
         )
     return found
 
@@ -161,17 +160,17 @@ _CHECKS: Final[tuple[Callable[[Files], Awaitable[list[str]]], ...]] = (
 
 
 def _hard_disks(files: Files) -> list[str]:
-    """Names of what the kernel's sd drives: SATA, SAS and USB."""
+    """Names of the devices of the kernel's sd driver: SATA, SAS and USB."""
     return [name for name in files.listdir("/sys/block") if name.startswith("sd")]
 
 
 def is_running(files: Files, unit: str) -> bool:
-    """Whether a service runs at this moment."""
+    """Whether a unit runs now."""
     return unit in files.listdir(_CGROUP_UNITS) or unit in files.listdir(_CGROUP_V1_UNITS)
 
 
 def by_id_name(files: Files, device: str) -> str | None:
-    """The best name of a device in /dev/disk/by-id: one with model and serial number, no mere number."""
+    """The best name of a device in /dev/disk/by-id: one with model and serial number before a mere WWN."""
     device_path = files.realpath(device)
     directory = "/dev/disk/by-id"
     names = [
@@ -185,5 +184,5 @@ def by_id_name(files: Files, device: str) -> str | None:
 
 
 async def _read_text(files: Files, path: str) -> str:
-    """A file's text; "" where there is none."""
+    """The text of a file; "" = there is none."""
     return await files.read(path) if files.find(path) else ""

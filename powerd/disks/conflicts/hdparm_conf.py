@@ -1,6 +1,6 @@
-"""/etc/hdparm.conf of Debian, hdparm.conf(5): what it sets of disks, as rules for powerd. Pure.
+"""Parses Debian's /etc/hdparm.conf (hdparm.conf(5)) and translates it into rules for powerd.
 
-Lines ``option = value`` outside of a block are for all drives that have a block; ``DEVICE { ... }`` is one. A
+Lines ``option = value`` outside of a block apply to all drives with a block; ``DEVICE { ... }`` is one. A
 line that begins with ``#`` is a comment.
 """
 
@@ -19,7 +19,7 @@ _MIN_APM, _MAX_APM = 1, 254
 
 @dataclass(frozen=True, slots=True)
 class HdparmSettings:
-    """What is set of one drive.
+    """The settings of one drive.
 
     Attributes:
         device: as the file names it, ``/dev/sda``.
@@ -33,7 +33,7 @@ class HdparmSettings:
 
 
 def parse_hdparm_conf(text: str) -> tuple[HdparmSettings, ...]:
-    """The drives that have a block, in their order; what nobody understands is passed over."""
+    """The drives with a block, in their order; unknown lines are ignored."""
     found: list[HdparmSettings] = []
     defaults = HdparmSettings("")
     block: HdparmSettings | None = None
@@ -57,7 +57,7 @@ def parse_hdparm_conf(text: str) -> tuple[HdparmSettings, ...]:
 
 
 def _with_option(settings: HdparmSettings, words: list[str]) -> HdparmSettings:
-    """The settings with one line's option."""
+    """The settings with the option of one line."""
     match words:
         case [option, "=", value] if value.isascii() and value.isdecimal():
             if option in _SPINDOWN:
@@ -68,7 +68,7 @@ def _with_option(settings: HdparmSettings, words: list[str]) -> HdparmSettings:
 
 
 def standby_seconds(count: int) -> float | None:
-    """The time that ``hdparm -S`` means by a count (hdparm(8)); 0 = never, None = only the vendor knows."""
+    """The seconds that ``hdparm -S`` means by a count (hdparm(8)); 0 = never, None = vendor specific."""
     if count <= 240:  # noqa: PLR2004 - the table of hdparm(8)
         return count * 5.0
     if count <= 251:  # noqa: PLR2004 - as above
@@ -77,7 +77,7 @@ def standby_seconds(count: int) -> float | None:
 
 
 def disk_rule(settings: HdparmSettings, by_id_name: Callable[[str], str | None]) -> str:
-    """The [[disks.rule]] that does the same, as TOML; "" where there is nothing to take over.
+    """The equivalent [[disks.rule]] as TOML; "" = the settings have none.
 
     Args:
         settings: of one drive.

@@ -1,7 +1,7 @@
-"""smartd.conf(5): which of its lines have smartd(8) disturb a disk that sleeps. Pure.
+"""Finds the lines of smartd.conf(5) with which smartd(8) starts a stopped disk.
 
-The directive is ``-n POWERMODE[,N][,q]``: in that power mode or a deeper one a disk is left alone, at most N
-times, and the log is told of it unless there is a q.
+The directive ``-n POWERMODE[,N][,q]`` skips a disk in that power mode or a deeper one, at most N times, and
+logs each skip unless there is a q.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from typing import Final
 
 _POWER_MODE: Final = re.compile(r"\s-n\s*(\S+)")
 _STANDBY_SAFE_MODES: Final = frozenset({"standby", "idle"})
-"""With ``sleep`` a disk in standby is asked, and wakes."""
+"""With ``sleep``, smartd queries a disk in standby, which starts it."""
 
 
 def device_lines(text: str) -> list[str]:
-    """Its lines with a device, each with the DEFAULT that stands above it; continued ones are joined."""
+    """The lines with a device, each with the DEFAULT above it; continued lines are joined."""
     found: list[str] = []
     defaults = ""
     for line in text.replace("\\\n", " ").splitlines():
@@ -27,17 +27,17 @@ def device_lines(text: str) -> list[str]:
             defaults = rest
         else:
             found.append(f"{words[0]} {defaults} {rest} ")
-        if words[0] == "DEVICESCAN":  # what stands after it is not read
+        if words[0] == "DEVICESCAN":  # smartd reads no further
             break
     return found
 
 
 def disturbance(line: str) -> str | None:
-    """What smartd does to a sleeping disk of such a line, as it goes on after "smartd"; None = nothing."""
+    """What smartd does to a stopped disk with this line, to follow "smartd"; None = nothing."""
     power_modes = _POWER_MODE.findall(line)  # the last one counts
     mode, *rest = power_modes[-1].split(",") if power_modes else ("never",)
     if mode not in _STANDBY_SAFE_MODES or any(each != "q" for each in rest):
-        return "wakes sleeping disks"
+        return "starts stopped disks"
     if not rest:
-        return "logs that a disk sleeps, which wakes the disk with the log"
+        return "logs that a disk is in standby, which starts the disk with the log"
     return None

@@ -1,4 +1,4 @@
-"""All disks together: who shares idleness with whom, what is ordered, shown, guarded and remembered."""
+"""Assesses all disks together: their memory, the next action for each, the reports and the watched groups."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from powerd.disks.state import DiskMemory, DiskReport, DiskState
 from powerd.smart.model import SmartReport
 
 _MAX_REMOVED_DISKS: Final = 200
-"""So many disks that are gone are remembered: whoever unplugs a disk plugs it in again."""
+"""Detached disks that are remembered; most of them are attached again."""
 
 
 class DiskAssessment(NamedTuple):
@@ -33,9 +33,9 @@ class DiskAssessment(NamedTuple):
     Attributes:
         actions: at most one for each disk.
         reports: one for each disk.
-        blockers: what keeps the server awake: work in progress on a disk.
-        remarks: which disk waits for what.
-        actions_running: orders to disks are under way, and the server had better not fall asleep meanwhile.
+        blockers: maintenance of an array or filesystem, during which the server stays awake.
+        remarks: what each disk waits for.
+        actions_running: actions for disks are running, which defers the sleep of the server.
         group_watches, decide_again_at, poll_disks_at, memory, smart_reports: as in Decision and Memory.
     """
 
@@ -52,7 +52,7 @@ class DiskAssessment(NamedTuple):
 
 
 def assess_disks(snapshot: Snapshot, memory: Memory, options: Options, now: Moment) -> DiskAssessment:
-    """Say what to do about each disk; ``memory`` must already know of a resume."""
+    """Assess each disk; ``memory`` has to include the last resume."""
     plans = _plan_by_disk(snapshot, options.disks)
     memory_by_disk = update_memory(snapshot, memory, now)
     groups = idleness_by_group(snapshot, memory_by_disk, plans, memory.resumed_at)
@@ -94,7 +94,7 @@ _NO_GROUP: Final = GroupIdleness()
 
 
 def _plan_by_disk(snapshot: Snapshot, options: DiskOptions) -> dict[DiskId, tuple[DiskSettings, str | None]]:
-    """Of each disk its plan, and why powerd has nothing to do with it; None = it has."""
+    """Of each disk its settings, and why powerd does not manage it; None = it does."""
     lookup = plan_lookup(options)
     plans: dict[DiskId, tuple[DiskSettings, str | None]] = {}
     for name, disk in snapshot.disks.items():
@@ -105,7 +105,7 @@ def _plan_by_disk(snapshot: Snapshot, options: DiskOptions) -> dict[DiskId, tupl
 
 @lru_cache(maxsize=2)
 def plan_lookup(options: DiskOptions) -> Callable[[DiskId, str, str], DiskSettings]:
-    """Each disk's plan, worked out once, by its id, model and serial number."""
+    """The settings of a disk by its id, model and serial number, computed once for each."""
 
     @lru_cache(maxsize=1 << 12)
     def plan(name: DiskId, model: str, serial: str) -> DiskSettings:
@@ -115,7 +115,7 @@ def plan_lookup(options: DiskOptions) -> Callable[[DiskId, str, str], DiskSettin
 
 
 def update_memory(snapshot: Snapshot, memory: Memory, now: Moment) -> Mapping[DiskId, DiskMemory]:
-    """Each disk's memory brought up to date; those that are gone are remembered as they were."""
+    """The memory of each disk, updated; that of a detached disk is unchanged."""
     new_actions: dict[DiskId, list[CompletedAction]] = {}
     for (_, name), completed_action in snapshot.completed_disk_actions.items():
         tracked = memory.disks.get(name)
@@ -156,7 +156,7 @@ def _completed_at(completed_action: CompletedAction) -> float:
 
 
 def _blockers(snapshot: Snapshot) -> Iterator[UndatedReason]:
-    """Work in progress, for which the server stays awake; said once for a group."""
+    """Running maintenance, one reason for each group."""
     for disk in snapshot.disks.values():
         if disk.busy_reason:
             yield UndatedReason(disk.group or disk.id, disk.busy_reason)

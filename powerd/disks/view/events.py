@@ -1,4 +1,4 @@
-"""What disks do that is worth a line in the journal: each spin-down, each spin-up, and trouble. Pure."""
+"""The journal events of disks: each spin-down, each spin-up, and problems."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from powerd.ui.journal import INFO, NOTICE, WARNING, EventName, JournalEntry, ma
 from powerd.ui.layout import format_duration
 
 _STOPPED_TEXT: Final = {
-    DiskState.STANDBY: "stands by",
-    DiskState.SLEEPING: "sleeps",
+    DiskState.STANDBY: "is in standby",
+    DiskState.SLEEPING: "is in sleep mode",
     DiskState.SUSPENDED: "is suspended",
 }
 _SPINNING_STATES: Final = frozenset({DiskState.ACTIVE, DiskState.SPINNING_DOWN})
 _RESPONSIVE_STATES: Final = frozenset({DiskState.ACTIVE, DiskState.STANDBY, DiskState.SLEEPING})
 _PROBLEM_TEXT: Final = {
     DiskState.UNRESPONSIVE: "does not answer",
-    DiskState.UNSUPPORTED: "cannot be made to stand by",
+    DiskState.UNSUPPORTED: "cannot be spun down",
 }
 
 
 def disk_events(before: Status | None, after: Status) -> Iterator[JournalEntry]:
-    """What is new of disks since the decision ``before``; what they did when powerd started is none."""
+    """The events between two decisions; there are none for the first decision of a process."""
     if before is None:
         return
     old = {report.disk.id: report for report in before.decision.disks}
@@ -39,13 +39,13 @@ def disk_events(before: Status | None, after: Status) -> Iterator[JournalEntry]:
 
 
 def label(report: DiskReport) -> str:
-    """What a person calls it: ``sda (WDC WD20EFRX-68EUZN0)``."""
+    """The name for people: ``sda (WDC WD20EFRX-68EUZN0)``."""
     disk = report.disk
     return f"{disk.device} ({disk.model})" if disk.model else disk.device
 
 
 def _state_events(previous: DiskReport, report: DiskReport) -> Iterator[JournalEntry]:
-    """What became of one disk between two decisions; asleep again after a short wake-up is two lines."""
+    """The events of one disk; a short spin-up between two decisions makes two lines."""
     name = label(report)
     if report.last_spin_up is not None and report.last_spin_up != previous.last_spin_up:
         duration_text = ""
@@ -68,20 +68,20 @@ def _state_events(previous: DiskReport, report: DiskReport) -> Iterator[JournalE
 
 
 def _idle_text(report: DiskReport) -> str:
-    """For how long nobody had used it by then."""
+    """How long the disk had been unused by then."""
     idle = 0.0 if report.idle_since is None else report.since.mono - report.idle_since
     return f": unused for {format_duration(idle)}" if idle > 0 else ""
 
 
 def _dry_run_events(before: Status, after: Status) -> Iterator[JournalEntry]:
-    """Spin-downs that observe mode only speaks of."""
+    """The spin-downs that mode "observe" only announces."""
     if after.mode != "observe":
         return
     old, new = _spin_downs(before), _spin_downs(after)
     for report in after.decision.disks:
         completed_action = new.get(report.disk.id)
         if completed_action is not None and completed_action != old.get(report.disk.id):
-            yield _disk_event(report, "spin-down", f"{label(report)} would have been told to stand by")
+            yield _disk_event(report, "spin-down", f"{label(report)} would have been spun down")
 
 
 def _spin_downs(status: Status) -> dict[DiskId, CompletedAction]:

@@ -1,4 +1,4 @@
-"""The disks on the status page, from the API's JSON values. Pure."""
+"""The disks on the status page, from the values of the JSON API."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from powerd.ui.layout import format_time, join_names
 
 
 def disks_section(disks: list[DiskJson], now: datetime) -> str:
-    """A table of those that may stand by, and a line for those left alone; "" = there is no disk at all."""
+    """A table of the managed disks and a line on the others; "" = there is no disk."""
     managed, unmanaged = split_managed(disks)
     if not disks:
         return ""
-    title = f"Disks: {standby_summary(disks) or 'none that could stand by'}"
+    title = f"Disks: {standby_summary(disks) or 'none that can spin down'}"
     tables = [table(("Disk", "State", "Idle for"), [_row(disk, now) for disk in managed])] if managed else []
     groups = group_by_text(unmanaged, lambda disk: disk["waits"] or "excluded")
     notes = (
@@ -37,12 +37,12 @@ def disks_section(disks: list[DiskJson], now: datetime) -> str:
 
 
 def _row(disk: DiskJson, now: datetime) -> str:
-    """One disk in three cells: which, what it does and why, and what comes next."""
+    """One disk in three cells: which, its state with the reason, and what comes next."""
     details = (disk["device"], size_text(disk), disk["group"], mount_points(disk), settings_text(disk))
     about = " · ".join(filter(None, details))
     since = format_time(datetime.fromisoformat(disk["since"]), now)
     spin_ups = disk["spin_ups_today"]
-    next_steps = [f"stands by {spin_down_text(disk, now)}"] if disk["spin_down_at"] else []
+    next_steps = [f"spins down {spin_down_text(disk, now)}"] if disk["spin_down_at"] else []
     next_steps += [f"{spin_ups} start{'' if spin_ups == 1 else 's'} in 24 h"]
     next_steps += [f"by {method_text(disk)}"] if method_text(disk) != "-" else []
     state = escape_line(disk["state"])

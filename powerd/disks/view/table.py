@@ -1,4 +1,4 @@
-"""What ``powerd disks`` says, made from the API's JSON: a table and notes; 80 columns. Pure and light."""
+"""The output of ``powerd disks`` from the values of the JSON API: a table and notes, 80 columns wide."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from powerd.ui.layout import (
 
 _DISK, _STATE, _GROUP, _MODEL = 0, 1, 7, 8
 _TABLE: Final = TextTable(
-    ("DISK", "STATE", "SINCE", "IDLE FOR", "STANDS BY", "STARTS", "BY", "GROUP", "MODEL"),
+    ("DISK", "STATE", "SINCE", "IDLE FOR", "SPIN DOWN", "STARTS", "BY", "GROUP", "MODEL"),
     styled_column=_STATE,
     shrinkable=((_MODEL, 8), (_GROUP, 5), (_MODEL, 1), (_STATE, 7), (_DISK, 8)),
 )
@@ -41,15 +41,15 @@ _STYLES: Final[dict[str, Style]] = {
 }
 _METHOD_NAMES: Final = {"ata": "ATA", "scsi": "SCSI"}
 MAX_LISTED_DISKS: Final = 6
-"""Disks spelled out in a note before it only counts the rest."""
+"""Disks that a note names before it only counts the rest."""
 
 
 def disks_text(status: StatusJson, paint: Paint = no_color) -> str:
-    """What ``powerd disks`` prints: those that may stand by, what each waits for, and those left alone."""
+    """The managed disks, what each waits for, and the disks that powerd does not manage."""
     now = datetime.fromisoformat(status["now"])
     managed, unmanaged = split_managed(status["disks"])
     if not managed:
-        lines = ["No disk that could stand by is known."]
+        lines = ["No disk that can spin down is known."]
     else:
         styles = [_STYLES.get(disk["state"]) for disk in managed]
         table = _TABLE.format_lines([_row(disk, now) for disk in managed], styles, paint)
@@ -60,25 +60,25 @@ def disks_text(status: StatusJson, paint: Paint = no_color) -> str:
 
 
 def split_managed(disks: list[DiskJson]) -> tuple[list[DiskJson], list[DiskJson]]:
-    """Those that powerd has to do with, and those that it leaves alone."""
+    """The managed disks, and the others."""
     managed = [disk for disk in disks if disk["state"] != "excluded"]
     return managed, [disk for disk in disks if disk["state"] == "excluded"]
 
 
 def standby_summary(disks: list[DiskJson]) -> str:
-    """``2 of 4 asleep``; "" = there is none that could be."""
+    """``2 of 4 asleep``; "" = powerd manages no disk."""
     managed, _ = split_managed(disks)
     stopped = sum(disk["state"] in {"standby", "sleeping", "suspended"} for disk in managed)
     return f"{stopped} of {len(managed)} asleep" if managed else ""
 
 
 def idle_text(disk: DiskJson) -> str:
-    """For how long nobody has used it, ``12 min``."""
+    """How long it has been unused, ``12 min``."""
     return "-" if disk["idle_for"] is None else format_duration(disk["idle_for"], max_units=1)
 
 
 def spin_down_text(disk: DiskJson, now: datetime) -> str:
-    """When it will stand by if nothing stirs, ``in 8 min``."""
+    """When it will spin down if it stays idle, ``in 8 min``."""
     if disk["spin_down_at"] is None:
         return "-"
     left = (datetime.fromisoformat(disk["spin_down_at"]) - now).total_seconds()
@@ -86,32 +86,32 @@ def spin_down_text(disk: DiskJson, now: datetime) -> str:
 
 
 def method_text(disk: DiskJson) -> str:
-    """How it has gone down: by which command, or its own timer; ``-`` = it never has."""
+    """The method that stopped it: a command, or its own timer; ``-`` = none has."""
     if disk["worked"] is not None:
         return _METHOD_NAMES.get(disk["worked"], disk["worked"])
     return "timer" if disk["method"] == "timer" and disk["spin_downs_today"] else "-"
 
 
 def mount_points(disk: DiskJson) -> str:
-    """Where it is mounted, ``/, /srv``."""
+    """Its mount points, ``/, /srv``."""
     return ", ".join(mount["where"] for mount in disk["mounts"])
 
 
 def settings_text(disk: DiskJson) -> str:
-    """What its own electronics are set to, ``APM 127, own timer 20 min``; "" = nothing that is known."""
+    """The settings in the drive, ``APM 127, own timer 20 min``; "" = unknown."""
     level = f"APM {disk['apm']}" if disk["apm"] is not None else ""
     timer = f"own timer {format_duration(disk['timer'])}" if disk["timer"] else ""
     return ", ".join(filter(None, (level, timer)))
 
 
 def size_text(disk: DiskJson) -> str:
-    """Its size as makers tell it, in powers of ten: ``2 TB``, ``750 GB``."""
+    """Its size in powers of ten: ``2 TB``, ``750 GB``."""
     amount = disk["size"] / 1e12
     return f"{amount:.3g} TB" if amount >= 1 else f"{amount * 1000:.3g} GB"
 
 
 def group_by_text(disks: list[DiskJson], key: Callable[[DiskJson], str | None]) -> dict[str, list[str]]:
-    """Names of disks by what is said of them; those of which nothing is said are left out."""
+    """Names of the disks by the text that ``key`` yields for them; without those that have none."""
     found: dict[str, list[str]] = {}
     for disk in disks:
         text = key(disk)
@@ -135,7 +135,7 @@ def _row(disk: DiskJson, now: datetime) -> tuple[str, ...]:
 
 
 def _name_lines(disks: list[DiskJson], paint: Paint) -> Iterator[str]:
-    """By which each is to be named, and what is on it."""
+    """The id of each, with its mounts and settings."""
     left = min(_MAX_DISK_WIDTH, max(width(sanitize(disk["device"])) for disk in disks))
     for disk in disks:
         start = pad(sanitize(disk["device"]), left) + " " * COLUMN_GAP
@@ -144,7 +144,7 @@ def _name_lines(disks: list[DiskJson], paint: Paint) -> Iterator[str]:
 
 
 def _waiting_lines(disks: list[DiskJson], paint: Paint) -> Iterator[str]:
-    """What each waits for; disks that wait for the same share a paragraph."""
+    """What each waits for; disks with the same reason share a paragraph."""
     groups = group_by_text(disks, lambda disk: disk["waits"])
     if groups:
         yield from ("", paint("Waiting:", "strong"))

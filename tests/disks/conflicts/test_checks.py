@@ -62,12 +62,12 @@ def test_an_hdparm_conf_without_a_block_does_nothing(hardware: Hardware) -> None
 @pytest.mark.parametrize(
     ("path", "text", "said"),
     [
-        ("/etc/default/hd-idle", 'START_HD_IDLE="true"\n', "hd-idle spins disks down too"),
-        (f"{UNITS}/hd-idle.service/cgroup.procs", "", "hd-idle spins disks down too"),
+        ("/etc/default/hd-idle", 'START_HD_IDLE="true"\n', "hd-idle spins disks down as well"),
+        (f"{UNITS}/hd-idle.service/cgroup.procs", "", "hd-idle spins disks down as well"),
         (
             "/sys/fs/cgroup/systemd/system.slice/hd-idle.service/cgroup.procs",
             "",
-            "hd-idle spins disks down too",
+            "hd-idle spins disks down as well",
         ),
         (
             "/etc/tlp.d/10-disks.conf",
@@ -79,7 +79,7 @@ def test_an_hdparm_conf_without_a_block_does_nothing(hardware: Hardware) -> None
             "[ATA]\nStandbyTimeout=240\n",
             "/etc/udisks2/WDC-1.conf: udisks sets StandbyTimeout",
         ),
-        (f"{UNITS}/udisks2.service/cgroup.procs", "", "udisks2 asks disks for their SMART values"),
+        (f"{UNITS}/udisks2.service/cgroup.procs", "", "udisks2 reads the SMART values of disks"),
         (f"{UNITS}/atop.service/cgroup.procs", "", "atop writes to its log every few minutes"),
     ],
 )
@@ -100,15 +100,18 @@ def test_hd_idle_that_is_switched_off_is_none(hardware: Hardware) -> None:
     [
         ("/dev/sda -a -n standby,q\nDEVICESCAN -n standby,q\n", []),
         ("# DEVICESCAN\n", []),
-        ("DEFAULT -n standby\n/dev/sda -a\n", ["/dev/sda: smartd logs that a disk sleeps"]),
+        ("DEFAULT -n standby\n/dev/sda -a\n", ["/dev/sda: smartd logs that a disk is in standby"]),
         # Debian's own line.
         (
             "DEVICESCAN -d removable -n standby -m root -M exec /usr/share/smartmontools/smartd-runner\n",
-            ["DEVICESCAN: smartd logs that a disk sleeps"],
+            ["DEVICESCAN: smartd logs that a disk is in standby"],
         ),
         (
             "/dev/sda -a\n/dev/sdb -n never\n/dev/sdc -n standby\n/dev/sdd -n standby,q\n",
-            ["/dev/sda, /dev/sdb: smartd wakes sleeping disks", "/dev/sdc: smartd logs that a disk sleeps"],
+            [
+                "/dev/sda, /dev/sdb: smartd starts stopped disks",
+                "/dev/sdc: smartd logs that a disk is in standby",
+            ],
         ),
     ],
 )
@@ -132,7 +135,7 @@ def test_scrutiny_is_found_between_its_runs_and_in_one(hardware: Hardware) -> No
     assert found(hardware) == []
     (timers / "scrutiny-collector.timer").symlink_to("/etc/systemd/system/scrutiny-collector.timer")
     (only,) = found(hardware)
-    assert only.startswith("scrutiny asks disks without looking whether they sleep")
+    assert only.startswith("scrutiny starts stopped disks")
     (timers / "scrutiny-collector.timer").unlink()
     hardware.put(f"{UNITS}/scrutiny-collector.service/cgroup.procs", "")
     assert found(hardware) == [only]
@@ -144,7 +147,7 @@ def test_a_telegraf_is_named_only_where_it_asks_disks(hardware: Hardware) -> Non
     assert found(hardware) == [], "it does not run"
     hardware.put(f"{UNITS}/telegraf.service/cgroup.procs", "")
     (only,) = found(hardware)
-    assert only.startswith("/etc/telegraf/telegraf.d/disks.conf: telegraf asks disks for their SMART values")
+    assert only.startswith("/etc/telegraf/telegraf.d/disks.conf: telegraf reads the SMART values of disks")
 
 
 def test_the_kernel_s_own_disks(hardware: Hardware) -> None:
@@ -158,4 +161,4 @@ def test_an_unreadable_file_is_reported(hardware: Hardware) -> None:
     hardware.put("/etc/tlp.conf", "")
     hardware.at("/etc/tlp.conf").unlink()
     hardware.at("/etc/tlp.conf").symlink_to("/proc/self/mem")
-    assert any("cannot look for what else gives disks orders" in text for text in found(hardware))
+    assert any("cannot check for other programs" in text for text in found(hardware))

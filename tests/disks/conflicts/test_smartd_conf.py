@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from powerd.disks.conflicts.smartd_conf import device_lines, disturbance
 
-WAKES = "wakes sleeping disks"
-LOGS = "logs that a disk sleeps, which wakes the disk with the log"
+WAKES = "starts stopped disks"
+LOGS = "logs that a disk is in standby, which starts the disk with the log"
 
 
 def test_lines_with_a_device() -> None:

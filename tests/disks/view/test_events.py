@@ -40,11 +40,11 @@ def test_what_is_plugged_in_or_found_asleep_is_no_spin_down() -> None:
 @pytest.mark.parametrize("state", [DiskState.ACTIVE, DiskState.SPINNING_DOWN])
 def test_a_spin_down_is_one_line_when_it_is_sure(state: DiskState) -> None:
     before = DOWN._replace(state=state, since=at(-9000))
-    assert lines(before, DOWN) == ["sda (WDC WD20EFRX-68EUZN0) stands by: unused for 20 min"]
+    assert lines(before, DOWN) == ["sda (WDC WD20EFRX-68EUZN0) is in standby: unused for 20 min"]
     assert (
         lines(before._replace(state=DiskState.ACTIVE), before._replace(state=DiskState.SPINNING_DOWN)) == []
     )
-    assert lines(before, DOWN._replace(idle_since=None)) == ["sda (WDC WD20EFRX-68EUZN0) stands by"]
+    assert lines(before, DOWN._replace(idle_since=None)) == ["sda (WDC WD20EFRX-68EUZN0) is in standby"]
 
 
 def test_a_spin_up_is_one_line_and_reports_how_long_it_slept() -> None:
@@ -61,7 +61,7 @@ def test_up_and_down_between_two_decisions_are_both_reported() -> None:
     again = DOWN._replace(state=DiskState.SLEEPING, last_spin_up=at(-60), since=NOW, idle_since=NOW.mono - 60)
     assert lines(DOWN, again) == [
         "sda (WDC WD20EFRX-68EUZN0) spins again after 1 h 59 min",
-        "sda (WDC WD20EFRX-68EUZN0) sleeps: unused for 1 min",
+        "sda (WDC WD20EFRX-68EUZN0) is in sleep mode: unused for 1 min",
     ]
 
 
@@ -74,7 +74,7 @@ def test_an_error_is_reported_once_and_its_end() -> None:
     assert lines(ill, well) == ["sdc (WDC WD20EFRX-68EUZN0) answers again"]
     assert lines(ill, well._replace(state=DiskState.EXCLUDED)) == []
     silent = well._replace(state=DiskState.UNSUPPORTED, reason="")
-    assert lines(well, silent) == ["sdc (WDC WD20EFRX-68EUZN0) cannot be made to stand by"]
+    assert lines(well, silent) == ["sdc (WDC WD20EFRX-68EUZN0) cannot be spun down"]
 
 
 @pytest.mark.parametrize("state", [DiskState.UNKNOWN, DiskState.SUSPENDED, DiskState.EXCLUDED])
@@ -101,7 +101,7 @@ def test_observe_mode_reports_what_it_would_have_done_once() -> None:
     order = SpinDown(active().disk.id, "ata")
     before, first, again = disk_status(active()), executed(order, 1.0), executed(order, 2.0)
     assert [news.message for news in disk_events(before, first)] == [
-        "sdb (WDC WD20EFRX-68EUZN0) would have been told to stand by"
+        "sdb (WDC WD20EFRX-68EUZN0) would have been spun down"
     ]
     assert list(disk_events(first, first)) == []
     assert len(list(disk_events(first, again))) == 1

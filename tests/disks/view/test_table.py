@@ -30,7 +30,7 @@ def test_disks() -> None:
     assert (
         lines_of(usual_server())
         == dedent("""
-        DISK  STATE    SINCE  IDLE FOR  STANDS BY  STARTS  BY   GROUP  MODEL
+        DISK  STATE    SINCE  IDLE FOR  SPIN DOWN  STARTS  BY   GROUP  MODEL
         sda   standby  19:16  2 h       -          1       ATA  md0    WDC WD20EFRX-68E…
         sdb   active   20:16  12 min    in 8 min   2       -    -      WDC WD20EFRX-68E…
         sdc   hung     21:15  -         -          0       -    -      WDC WD20EFRX-68E…
@@ -55,9 +55,9 @@ def test_disks() -> None:
 
 
 def test_without_a_disk_that_could_spin_down() -> None:
-    assert lines_of(None) == "No disk that could stand by is known.\n"
+    assert lines_of(None) == "No disk that can spin down is known.\n"
     assert lines_of(DISK_STATUSES["left alone"]) == (
-        "No disk that could stand by is known.\n\nLeft alone:\n  vda: a virtual machine's disk\n"
+        "No disk that can spin down is known.\n\nLeft alone:\n  vda: a virtual machine's disk\n"
     )
 
 
