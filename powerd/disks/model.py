@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import ClassVar, Final, Literal, TypeAlias
+from dataclasses import dataclass, field
+from typing import Annotated, ClassVar, Final, Literal, TypeAlias
 
-from powerd.disks.disk_id import DiskId
+from powerd.core.codec import span
+from powerd.disks.ata_standby_timer import MAX_TIMER_SECONDS
+from powerd.disks.disk_id import ByIdName, CommandCount, DiskId
 from powerd.requests.model import RequestRefusedError
 from powerd.smart.actions import CheckHealth, HealthReading, StartTest
 
@@ -145,7 +147,7 @@ SpinDownMethod: TypeAlias = Literal["ata", "scsi"]
 class CheckPowerMode:
     """Read the power mode, which starts no drive; a runtime-suspended device is not opened."""
 
-    disk: DiskId
+    disk: ByIdName
     irreversible: ClassVar[bool] = False
 
 
@@ -153,7 +155,7 @@ class CheckPowerMode:
 class SpinDown:
     """Stop the drive until the next access."""
 
-    disk: DiskId
+    disk: ByIdName
     method: SpinDownMethod
     irreversible: ClassVar[bool] = False
 
@@ -165,17 +167,24 @@ class SetStandbyTimer:
     The command is ATA IDLE, which starts a stopped drive, so it is sent only to a drive that spins.
     """
 
-    disk: DiskId
-    seconds: int
+    disk: ByIdName
+    seconds: Annotated[int, span(0, MAX_TIMER_SECONDS)]
     irreversible: ClassVar[bool] = False
 
 
 @dataclass(frozen=True, slots=True)
 class SetApmLevel:
-    """Set the APM level, 1 to 254, of a drive that spins; below APM_WITHOUT_STANDBY it may stop by itself."""
+    """Set the APM level of a spinning disk.
 
-    disk: DiskId
-    level: int
+    Attributes:
+        disk: the disk.
+        level: 1 = least power, 254 = most performance; below APM_WITHOUT_STANDBY the drive may spin down by itself.
+        allow_spin_down: confirms a level below APM_WITHOUT_STANDBY; without it such a level is refused.
+    """
+
+    disk: ByIdName
+    level: Annotated[int, span(1, 254)]
+    allow_spin_down: bool = field(default=False, repr=False, compare=False)
     irreversible: ClassVar[bool] = False
 
 
@@ -183,7 +192,7 @@ class SetApmLevel:
 class ReadPowerFeatures:
     """Read the power features and settings of a drive that spins."""
 
-    disk: DiskId
+    disk: ByIdName
     irreversible: ClassVar[bool] = False
 
 
@@ -220,7 +229,7 @@ class PowerStatus:
     """
 
     mode: PowerMode
-    commands: int = 0
+    commands: CommandCount = 0
     spin_down_sent: bool = False
 
 
@@ -236,10 +245,10 @@ class PowerFeatures:
         commands: as in PowerStatus.
     """
 
-    apm: int | None = None
+    apm: Annotated[int, span(1, 254)] | None = None
     apm_supported: bool = False
     epc_enabled: bool = False
-    commands: int = 0
+    commands: CommandCount = 0
 
 
 class FailureCause(enum.StrEnum):

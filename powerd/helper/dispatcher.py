@@ -1,4 +1,4 @@
-"""The helper's desk: a valid request in, its answer out, each carried out in the lane of its subsystem."""
+"""Dispatches valid requests to the executor of their subsystem, and turns errors into refusals."""
 
 from __future__ import annotations
 
@@ -10,21 +10,31 @@ from powerd.helper import rtc, wake_on_lan
 from powerd.helper.disks.requests import DiskRequests
 from powerd.helper.errors import RefusalError
 from powerd.helper.executor import SerialExecutor
-from powerd.helper.protocol.codec import DiskRequest, Refused, Request, Response
 from powerd.helper.protocol.deadlines import DEVICE_DEADLINE
-from powerd.helper.protocol.fields import MAX_SENTENCE, ProtocolError
-from powerd.helper.protocol.messages import AlarmRequest, AlarmResponse, CardRequest
+from powerd.helper.protocol.messages import (
+    MAX_SENTENCE,
+    REQUEST_NAMES,
+    AlarmRequest,
+    AlarmResponse,
+    CardRequest,
+    DiskRequest,
+    Refused,
+    Request,
+    Response,
+)
 from powerd.helper.subprocess import Tools
 
 
 class Dispatcher:
-    """Carries requests out, one at a time per subsystem; remembers nothing.
+    """Executes requests, one at a time per subsystem; keeps no state between them.
 
     Args:
-        root: where paths begin; a test hands in a tree of files. Netlink is always the machine's.
-        deadline: seconds, as DEADLINE; disks have bounds of their own.
-        tools: where disk tools are; None = where the system has them.
-        allow_loops: loop devices are disks too; for tests.
+        root: the directory that paths start at; tests pass a tree of files. Netlink is always that of the
+            machine.
+        deadline: seconds for the RTC and the network cards, as DEVICE_DEADLINE; disks have limits of their
+            own.
+        tools: where disk tools are; None = the system's directories.
+        allow_loops: loop devices count as disks; for tests.
     """
 
     def __init__(
@@ -42,27 +52,24 @@ class Dispatcher:
 
     @property
     def busy(self) -> bool:
-        """Something is under way, or hangs."""
+        """A request is being executed, or a device hangs."""
         return self._rtc_executor.busy or self._card_executor.busy or self._disk_requests.busy
 
     async def dispatch(self, request: Request) -> Response:
-        """The answer; never raises."""
+        """Execute ``request``; never raises."""
+        name = REQUEST_NAMES[type(request)]
         try:
             if isinstance(request, CardRequest):
                 work = partial(wake_on_lan.execute, request, self._root, wake_on_lan.EthtoolNetlink())
-                return await self._card_executor.call(work, request.wire_name)
+                return await self._card_executor.call(work, name)
             if isinstance(request, DiskRequest):
                 return await self._disk_requests.execute(request)
-            return await self._rtc_executor.call(
-                partial(self._execute_alarm_request, request), request.wire_name
-            )
+            return await self._rtc_executor.call(partial(self._execute_alarm_request, request), name)
         except RefusalError as error:
             return refusal(str(error), error.cause, error.commands)
-        except ProtocolError as error:
-            return refusal(f"the machine answers what cannot be: {error}")
         except OSError as error:
             return refusal(
-                f"this machine cannot be asked: {error.strerror or error}; see dmesg",
+                f"the helper cannot access this machine: {error.strerror or error}; see dmesg",
                 FailureCause.HELPER_UNAVAILABLE,
             )
 
@@ -71,6 +78,6 @@ class Dispatcher:
 
 
 def refusal(reason: str, cause: FailureCause = FailureCause.FAILED, commands: int = 0) -> Refused:
-    """A refusal in one printable line, whatever a driver or a client put into it."""
+    """A refusal whose message is one printable line of at most MAX_SENTENCE characters."""
     line = "".join(letter if letter.isprintable() else "?" for letter in reason)
     return Refused(line if len(line) <= MAX_SENTENCE else f"{line[: MAX_SENTENCE - 3]}...", cause, commands)

@@ -1,7 +1,8 @@
-"""The helper's server: one request per connection, and no connection can hold up another.
+"""The helper's server: one request per connection; no connection delays another.
 
-What a client may do wrong ends with itself: a wrong user, a hundred connections, a line that is too long,
-comes too slowly or never ends. Each gets one line that says so, and each is told to the journal in one line.
+A wrong client affects only itself: a user without permission, too many connections, a line that is too
+long, too slow or unfinished. Each gets a refusal of one line, and the journal gets one line for each
+request.
 """
 
 from __future__ import annotations
@@ -14,31 +15,35 @@ from typing import Any, Final
 from powerd.disks.model import FailureCause
 from powerd.helper.dispatcher import Dispatcher, refusal
 from powerd.helper.errors import INFO, WARNING, log_line
-from powerd.helper.protocol.codec import MAX_LINE, Request, Response, encode, parse_request
-from powerd.helper.protocol.fields import ProtocolError
-from powerd.helper.protocol.messages import AwaitFirstAccess
+from powerd.helper.protocol.codec import (
+    MAX_LINE,
+    ProtocolError,
+    encode_request,
+    encode_response,
+    parse_request,
+)
+from powerd.helper.protocol.messages import AwaitFirstAccess, Request, Response
 from powerd.helper.unix_socket import Peer, peer_of
 
 MAX_UNREAD_CONNECTIONS: Final = 8
-"""Connections that may be open without having said yet what they want."""
+"""Open connections whose request has not been read yet."""
 MAX_REQUESTS: Final = 512
-"""Requests that are carried out at the same time: one for each disk, and some to guard groups of them."""
+"""Requests at the same time: one for each disk, and some that watch groups of disks."""
 REQUEST_TIMEOUT: Final = 5.0
-"""Seconds within which a whole request has to arrive."""
-
+"""Seconds until a whole request must have arrived."""
 
 _MAX_LOGGED: Final = 1000
-"""Characters of a message that go to the journal."""
+"""Characters of a message in the journal."""
 
 
 class HelperServer:
-    """Serves a listening socket until it has been left alone for long enough, or is told to end.
+    """Serves a listening socket until no client has connected for ``idle`` seconds, or ``stop`` is called.
 
     Args:
         listener: the listening socket.
-        dispatcher: who carries requests out.
-        users: user ids that may ask.
-        idle: seconds without a client after which it leaves; None = never.
+        dispatcher: executes the requests.
+        users: user ids that may connect.
+        idle: seconds without a client until the server stops; None = it never does.
     """
 
     def __init__(
@@ -58,7 +63,7 @@ class HelperServer:
         self._idle_timer: asyncio.TimerHandle | None = None
 
     async def run(self) -> None:
-        """Serve until the end; whoever is being served then gets no answer."""
+        """Serve until stopped; requests that are then being executed get no response."""
         loop = asyncio.get_running_loop()
         self._listener.settimeout(0)
         loop.add_reader(self._listener, self._accept)
@@ -69,24 +74,24 @@ class HelperServer:
             loop.remove_reader(self._listener)
 
     def stop(self) -> None:
-        """Leave."""
+        """Stop serving."""
         self._stopped.set()
 
     def _accept(self) -> None:
-        """Let one client in, or turn it away at once; who comes after the end waits for the next helper."""
-        with contextlib.suppress(OSError):  # it has gone already
+        """Accept one client, or refuse it at once; later clients wait in the queue for the next helper."""
+        with contextlib.suppress(OSError):  # the client has closed it already
             connection, _ = self._listener.accept()
             peer = peer_of(connection)
             if peer.uid not in self._users:
-                _reject(connection, peer, f"user {peer.uid} may not ask the helper; ask the daemon")
+                _reject(connection, peer, f"user {peer.uid} may not use the helper; ask the daemon")
             elif self._unread_connections >= MAX_UNREAD_CONNECTIONS:
                 _reject(
                     connection,
                     peer,
-                    f"{MAX_UNREAD_CONNECTIONS} clients are being served; ask again in a moment",
+                    f"{MAX_UNREAD_CONNECTIONS} clients have sent no request yet; try again in a moment",
                 )
             elif len(self._connections) >= MAX_REQUESTS:
-                reason = f"{MAX_REQUESTS} requests are being carried out; ask again in a moment"
+                reason = f"{MAX_REQUESTS} requests are being executed; try again in a moment"
                 _reject(connection, peer, reason)
             else:
                 self._unread_connections += 1
@@ -100,16 +105,17 @@ class HelperServer:
         with connection:
             try:
                 request = parse_request(await self._read_request(connection))
-                request_text = _summary(request)
-                answer = await self._answer(request, connection)
+                request_text = _shortened(encode_request(request))
+                response = await self._execute(request, connection)
             except ProtocolError as error:
-                answer = refusal(str(error), FailureCause.HELPER_UNAVAILABLE)
+                response = refusal(str(error), FailureCause.HELPER_UNAVAILABLE)
             except OSError as error:
-                answer = refusal(
-                    f"the connection broke: {error.strerror or error}", FailureCause.HELPER_UNAVAILABLE
+                response = refusal(
+                    f"the connection failed: {error.strerror or error}", FailureCause.HELPER_UNAVAILABLE
                 )
-            _log(INFO, peer, request_text, answer)
-            _send(connection, answer)
+            line = response_line(response)
+            _log(INFO, peer, request_text, line)
+            _send(connection, line)
 
     async def _read_request(self, connection: socket.socket) -> bytes:
         try:
@@ -117,27 +123,27 @@ class HelperServer:
         finally:
             self._unread_connections -= 1
 
-    async def _answer(self, request: Request, connection: socket.socket) -> Response:
-        """The desk's answer; a guard, which may take a week, ends with its connection."""
+    async def _execute(self, request: Request, connection: socket.socket) -> Response:
+        """The response; a watch for the first access, which may take a week, ends with its connection."""
         if not isinstance(request, AwaitFirstAccess):
             return await self._dispatcher.dispatch(request)
         serving = asyncio.ensure_future(self._dispatcher.dispatch(request))
         disconnected = asyncio.ensure_future(asyncio.get_running_loop().sock_recv(connection, 1))
         try:
             await asyncio.wait({serving, disconnected}, return_when=asyncio.FIRST_COMPLETED)
-            return serving.result() if serving.done() else refusal("the guard ends, as its connection does")
+            return serving.result() if serving.done() else refusal("the client has closed the connection")
         finally:
             await _cancel(serving, disconnected)
 
     def _restart_idle_timer(self) -> None:
-        """Begin to count the time without a client."""
+        """Restart the time without a client."""
         if self._idle_timer is not None:
             self._idle_timer.cancel()
         if self._idle is not None:
             self._idle_timer = asyncio.get_running_loop().call_later(self._idle, self._stop_if_idle)
 
     def _stop_if_idle(self) -> None:
-        """Leave, unless somebody is here or a device hangs: its quarantine would be forgotten."""
+        """Stop, unless a client is connected or a device hangs: its quarantine must not be forgotten."""
         if self._connections or self._dispatcher.busy:
             self._restart_idle_timer()
         else:
@@ -148,8 +154,8 @@ async def _read_line(connection: socket.socket) -> bytes:
     """The one line of a connection, its end included.
 
     Raises:
-        ProtocolError: it is too long, too slow, unfinished, or not the only one.
-        OSError: the connection broke.
+        ProtocolError: the line is too long, too slow or unfinished, or there is a second one.
+        OSError: the connection is broken.
     """
     connection.settimeout(0)
     line = b""
@@ -160,42 +166,50 @@ async def _read_line(connection: socket.socket) -> bytes:
                     raise ProtocolError(f"a line may have {MAX_LINE} bytes, and this one has more")
                 chunk = await asyncio.get_running_loop().sock_recv(connection, MAX_LINE - len(line))
                 if not chunk:
-                    raise ProtocolError("the request does not end with a line's end")
+                    raise ProtocolError("the request does not end with a newline")
                 line += chunk
     except TimeoutError:
-        raise ProtocolError(f"no whole line came within {REQUEST_TIMEOUT:g} s") from None
+        raise ProtocolError(f"no complete line arrived within {REQUEST_TIMEOUT:g} s") from None
     if not line.endswith(b"\n") or line.count(b"\n") > 1:
-        raise ProtocolError("there is more than one line; make a connection for each request")
+        raise ProtocolError("there is more than one line; open a connection for each request")
     return line
 
 
 async def _cancel(*tasks: asyncio.Task[Any]) -> None:
-    """End ``tasks`` that have not ended; whatever comes of them is of no interest any more."""
+    """Cancel the tasks that are still running, and ignore their results."""
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _reject(connection: socket.socket, peer: Peer, reason: str) -> None:
-    """Answer without reading a byte."""
+    """Refuse a connection without reading from it."""
     with connection:
         connection.settimeout(0)
-        answer = refusal(reason, FailureCause.HELPER_UNAVAILABLE)
-        _log(WARNING, peer, "nothing yet", answer)
-        _send(connection, answer)
+        line = encode_response(refusal(reason, FailureCause.HELPER_UNAVAILABLE))
+        _log(WARNING, peer, "request not read", line)
+        _send(connection, line)
 
 
-def _send(connection: socket.socket, answer: Response) -> None:
-    """One line fits into an empty socket's buffer, so this neither waits nor cuts; who has gone gets none."""
-    with contextlib.suppress(OSError):
-        connection.send(encode(answer))
+def response_line(response: Response) -> bytes:
+    """The line of a response; one with an impossible value is replaced by a refusal."""
+    try:
+        return encode_response(response)
+    except ProtocolError as error:  # a driver or a tool has reported an impossible value
+        return encode_response(refusal(f"the machine reports an impossible value: {error}"))
 
 
-def _log(level: int, peer: Peer, request_text: str, answer: Response) -> None:
-    log_line(level, f"user {peer.uid}, pid {peer.pid}: {request_text}; {_summary(answer)}")
+def _send(connection: socket.socket, line: bytes) -> None:
+    """Send a line; it fits into the empty buffer of a socket, so this neither blocks nor truncates."""
+    with contextlib.suppress(OSError):  # the client has closed the connection
+        connection.send(line)
 
 
-def _summary(message: Request | Response) -> str:
-    """As on the wire; of a drive's health, which has thousands of letters, the beginning."""
-    text = encode(message).decode().rstrip()
+def _log(level: int, peer: Peer, request_text: str, line: bytes) -> None:
+    log_line(level, f"user {peer.uid}, pid {peer.pid}: {request_text}; {_shortened(line)}")
+
+
+def _shortened(line: bytes) -> str:
+    """A line for the journal; a drive's health, which has thousands of characters, is truncated."""
+    text = line.decode().rstrip()
     return text if len(text) <= _MAX_LOGGED else f"{text[: _MAX_LOGGED - 3]}..."

@@ -21,7 +21,8 @@ from pathlib import Path
 from typing import Final, NamedTuple, Protocol, TypeVar
 
 from powerd.helper.errors import RefusalError
-from powerd.helper.protocol.messages import WOL_FLAGS, ArmCard, CardRequest, CardResponse
+from powerd.helper.protocol.messages import ArmCard, CardRequest
+from powerd.power.model import WOL_FLAGS, NetworkCard
 
 _NLMSG_ERROR: Final = 2
 _NLM_F_REQUEST: Final = 0x001
@@ -199,7 +200,7 @@ class EthtoolNetlink:
         return _exchange(sock, family_request(1), parse_family)
 
 
-def execute(request: CardRequest, root: Path, wake_modes: WakeModes) -> CardResponse:
+def execute(request: CardRequest, root: Path, wake_modes: WakeModes) -> NetworkCard:
     """Carry out ``request``, and tell the card's flags as they are afterwards.
 
     Args:
@@ -226,7 +227,7 @@ def execute(request: CardRequest, root: Path, wake_modes: WakeModes) -> CardResp
                 )
     except OSError as error:
         raise RefusalError(_error_text(name, error)) from None
-    return CardResponse(interface=name, supported=supported, armed=armed)
+    return NetworkCard(interface=name, supported=supported, armed=armed)
 
 
 def _require_hardware(name: str, root: Path) -> None:

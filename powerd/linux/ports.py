@@ -202,7 +202,7 @@ class Helper(Protocol):
         """Execute an action on one disk.
 
         Raises:
-            DiskError: the helper refuses, or the drive does.
+            RefusedByHelperError: the helper refuses, or the drive does.
             HostError: the helper does not run or does not reply.
         """
         ...

@@ -155,30 +155,16 @@ class HostError(Exception):
 
 
 class RefusedByHelperError(HostError):
-    """The helper was asked, and refuses.
+    """The helper refuses a request, or the drive does.
 
     Attributes:
-        cause: a word of powerd.helper.protocol.codec.CAUSES.
-        commands: that went to a disk all the same.
+        cause: the reason, for a program.
+        commands: sent to the drive nevertheless.
     """
 
-    def __init__(self, message: str, cause: str, commands: int = 0) -> None:
+    def __init__(self, message: str, cause: FailureCause, commands: int = 0) -> None:
         super().__init__(message)
         self.cause = cause
-        self.commands = commands
-
-
-class DiskError(HostError):
-    """An order to a disk was not carried out.
-
-    Attributes:
-        trouble: why, for a program.
-        commands: sent to the drive all the same, as in Answered.
-    """
-
-    def __init__(self, message: str, trouble: FailureCause, commands: int = 0) -> None:
-        super().__init__(message)
-        self.trouble = trouble
         self.commands = commands
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import enum
 from collections import Counter
 from dataclasses import dataclass
+from typing import Annotated, Final, TypeAlias
 
+from powerd.core.codec import pattern
 from powerd.core.time import Moment
 
 
@@ -60,18 +62,34 @@ class SystemdTimer:
     pauses_in_sleep: bool = False
 
 
+WOL_FLAGS: Final = "pumbagsf"
+"""Ways to wake by the network, by the letters of ethtool(8), in the order of the kernel's bits: PHY activity,
+unicast, multicast, broadcast, ARP, magic packet, SecureOn password, filter."""
+WolFlags: TypeAlias = Annotated[
+    str,
+    pattern(
+        "".join(f"{letter}?" for letter in WOL_FLAGS),
+        f"letters of {WOL_FLAGS!r}, each at most once and in this order",
+    ),
+]
+InterfaceName: TypeAlias = Annotated[
+    str,
+    pattern(r"(?!\.{1,2}$)[A-Za-z0-9_.:@-]{1,15}", "an interface's name of 1 to 15 letters, digits or _.:@-"),
+]
+
+
 @dataclass(frozen=True, slots=True)
 class NetworkCard:
-    """By what a network card can wake the server, and by what it will.
+    """How a network card can wake the server, and how it will.
 
     Attributes:
         interface: its name.
-        supported, armed: letters of ethtool(8): ``g`` is the magic packet; "" = by nothing.
+        supported, armed: letters of WOL_FLAGS; "" = in no way.
     """
 
-    interface: str
-    supported: str
-    armed: str
+    interface: InterfaceName
+    supported: WolFlags
+    armed: WolFlags
 
 
 @dataclass(frozen=True, slots=True)

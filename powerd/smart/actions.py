@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import ClassVar, Final, Literal, TypeAlias, get_args
+from typing import Annotated, ClassVar, Final, Literal, TypeAlias, get_args
 
-from powerd.disks.disk_id import DiskId
+from powerd.core.codec import one_of
+from powerd.disks.disk_id import ByIdName, CommandCount
 from powerd.smart.model import Health
 
 TestKind: TypeAlias = Literal["short", "long"]
 """A self-test of a drive: of some minutes, or of its whole surface."""
+DeviceType: TypeAlias = Annotated[
+    str, one_of("", "auto", "sat", "sat,12", "scsi", "nvme", "usbjmicron", "usbprolific", "usbsunplus")
+]
+"""A device type of smartctl (-d); "" = whatever fits the disk."""
 TEST_KINDS: Final[tuple[TestKind, ...]] = get_args(TestKind)
 
 
@@ -22,9 +27,9 @@ class CheckHealth:
         device_type: the device type by which smartctl reached it the last time; "" = unknown.
     """
 
-    disk: DiskId
+    disk: ByIdName
     may_wake: bool = False
-    device_type: str = field(default="", compare=False)
+    device_type: DeviceType = field(default="", compare=False)
     irreversible: ClassVar[bool] = False
 
 
@@ -32,9 +37,9 @@ class CheckHealth:
 class StartTest:
     """Have a spinning drive test itself; ``kind`` as in CheckHealth."""
 
-    disk: DiskId
+    disk: ByIdName
     test: TestKind
-    device_type: str = field(default="", compare=False)
+    device_type: DeviceType = field(default="", compare=False)
     irreversible: ClassVar[bool] = False
 
 
@@ -49,5 +54,5 @@ class HealthReading:
     """
 
     health: Health
-    device_type: str = ""
-    commands: int = 0
+    device_type: DeviceType = ""
+    commands: CommandCount = 0

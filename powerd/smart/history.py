@@ -13,9 +13,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Final
 
+from powerd.core.codec import CodecError, decode, encode
 from powerd.core.storage import Storage
-from powerd.smart.codec import MAX_SAMPLES, MalformedHealthError, record_from_json, record_to_json
-from powerd.smart.model import Finding, Health, Sample, SmartRecord
+from powerd.smart.model import MAX_SAMPLES, Finding, Health, Sample, SmartRecord
 
 _MIN_SAMPLE_DISTANCE: Final = 12 * 3600.0
 """Samples closer than this, seconds, replace each other: a check asked for by hand is no other day."""
@@ -104,9 +104,12 @@ class SmartHistory:
     def _save(self, serial: str) -> None:
         if self._store is None:
             return
-        problem = self._store.save(
-            _document_name(serial), record_to_json(self._records[serial]), irreplaceable=True
-        )
+        try:
+            document = encode(self._records[serial])
+        except CodecError as error:
+            problem: str | None = f"{_document_name(serial)} is not saved: {error}"
+        else:
+            problem = self._store.save(_document_name(serial), document, irreplaceable=True)
         if problem:
             self._on_error(problem)
 
@@ -118,8 +121,8 @@ class SmartHistory:
         document, problem = self._store.load_or_set_aside(name)
         while record is None and document is not None:
             try:
-                record = record_from_json(document)
-            except MalformedHealthError as error:
+                record = decode(SmartRecord, document, strict=False)
+            except CodecError as error:
                 document, problem = self._store.set_aside(name, str(error))
         if problem:
             self._on_error(problem)

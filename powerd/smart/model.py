@@ -7,11 +7,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
-from typing import Final, Literal, TypeAlias
+from typing import Annotated, Final, Literal, TypeAlias
 
+from powerd.core.codec import PRINTABLE, ROW, Key, length, span
 from powerd.disks.disk_id import DiskId
 
 DriveProtocol: TypeAlias = Literal["ata", "nvme", "scsi"]
+MAX_TEXT: Final = 200
+"""Characters of a text that a drive or smartctl has given."""
+MAX_ROWS: Final = 256
+"""Rows of a table; a drive has at most 30 attributes and 21 self-tests."""
+MAX_SAMPLES: Final = 400
+"""Samples of a record: a year of daily checks, and a month."""
+DriveText: TypeAlias = Annotated[str, PRINTABLE, length(0, MAX_TEXT)]
+FindingText: TypeAlias = Annotated[str, PRINTABLE, length(0, 1000)]
+PosixTime: TypeAlias = Annotated[float, span(-1e11, 1e11)]
+"""Seconds since 1970; the limit is the year 5138."""
 
 
 class Fault(enum.IntFlag):
@@ -68,11 +79,11 @@ class Attribute:
     """
 
     number: int
-    name: str
+    name: DriveText
     value: int | None
     worst: int | None
     threshold: int | None
-    raw: str
+    raw: DriveText
     prefail: bool
     failed: Literal["now", "past"] | None = None
 
@@ -88,8 +99,8 @@ class SelfTest:
         hours: power-on hours of the drive when it ended; None = not told.
     """
 
-    kind: str
-    status: str
+    kind: DriveText
+    status: DriveText
     passed: bool | None
     hours: int | None
 
@@ -117,21 +128,21 @@ class Health:
         incomplete_reason: what could not be read, one sentence; "" = nothing.
     """
 
-    checked_at: float
+    checked_at: Annotated[PosixTime, Key("at")]
     protocol: DriveProtocol
-    passed: bool | None
-    faults: Fault = _NONE
+    passed: bool | None = None
+    faults: Annotated[Fault, span(0, 0xFF)] = _NONE
     temperature: int | None = None
-    temperature_limit: int | None = None
-    power_on_hours: int | None = None
+    temperature_limit: Annotated[int | None, Key("limit")] = None
+    power_on_hours: Annotated[int | None, Key("hours")] = None
     counters: Mapping[Counter, int] = field(default_factory=lambda: MappingProxyType({}))
-    attributes: tuple[Attribute, ...] = ()
-    critical_warnings: tuple[str, ...] = ()
+    attributes: Annotated[tuple[Annotated[Attribute, ROW], ...], length(0, MAX_ROWS)] = ()
+    critical_warnings: Annotated[tuple[DriveText, ...], length(0, MAX_ROWS), Key("critical")] = ()
     spare: tuple[int, int] | None = None
-    self_tests: tuple[SelfTest, ...] = ()
-    test_remaining_percent: int | None = None
-    test_minutes: tuple[int, int] = (0, 0)
-    incomplete_reason: str = ""
+    self_tests: Annotated[tuple[Annotated[SelfTest, ROW], ...], length(0, MAX_ROWS), Key("tests")] = ()
+    test_remaining_percent: Annotated[int | None, Key("testing")] = None
+    test_minutes: Annotated[tuple[int, int], Key("minutes")] = (0, 0)
+    incomplete_reason: Annotated[DriveText, Key("partial")] = ""
 
 
 class Severity(enum.IntEnum):
@@ -156,10 +167,10 @@ class Finding:
         advice: what to do.
     """
 
-    kind: str
+    kind: FindingText
     severity: Severity
-    text: str
-    advice: str
+    text: FindingText
+    advice: FindingText
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +182,7 @@ class Sample:
         passed, temperature, counters: as in Health.
     """
 
-    checked_at: float
+    checked_at: PosixTime
     passed: bool | None
     temperature: int | None
     counters: Mapping[Counter, int]
@@ -192,14 +203,16 @@ class SmartRecord:
         woken_at: POSIX time at which it was last woken for a check that then failed; 0 = never.
     """
 
-    known_since: float
+    known_since: Annotated[PosixTime, Key("known")]
     last: Health | None = None
-    previous: Health | None = None
-    samples: tuple[Sample, ...] = ()
-    test_started_at: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
-    notified_findings: tuple[Finding, ...] = ()
-    device_type: str = ""
-    woken_at: float = 0.0
+    previous: Annotated[Health | None, Key("before")] = None
+    samples: Annotated[tuple[Annotated[Sample, ROW], ...], length(0, MAX_SAMPLES)] = ()
+    test_started_at: Annotated[Mapping[str, PosixTime], Key("tested")] = field(
+        default_factory=lambda: MappingProxyType({})
+    )
+    notified_findings: Annotated[tuple[Annotated[Finding, ROW], ...], length(0, MAX_ROWS), Key("told")] = ()
+    device_type: Annotated[DriveText, Key("kind")] = ""
+    woken_at: Annotated[PosixTime, Key("woken")] = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,7 +33,7 @@ from powerd.linux.files import HostFiles
 from powerd.linux.helper_client import HelperClient
 from powerd.linux.ports import Ports
 from powerd.linux.subprocess import HostProcesses
-from powerd.linux.values import DiskError
+from powerd.linux.values import RefusedByHelperError
 from powerd.power.logind import LogindClient
 from powerd.power.model import WakeupState
 from powerd.presence.probe.network import HostNetwork
@@ -69,7 +69,7 @@ class SimulatedHelper(HelperClient):
         done = self._drives[order.disk].execute(order, asyncio.get_running_loop().time())
         found = done.answer
         if not done.ok or found is None:
-            raise DiskError(done.message, FailureCause.FAILED)
+            raise RefusedByHelperError(done.message, FailureCause.FAILED)
         return found
 
     async def wait_first_access(self, disks: tuple[DiskId, ...]) -> tuple[DiskId, tuple[DiskId, ...], float]:

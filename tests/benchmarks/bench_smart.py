@@ -29,9 +29,9 @@ from simulation.test_disks_week import SimulatedDiskServer
 from powerd.config.load import parse
 from powerd.core.storage import Storage
 from powerd.daemon import Daemon
-from powerd.disks import actuator as helper
 from powerd.disks.model import DiskAction, DiskResult
 from powerd.linux.files import HostFiles
+from powerd.linux.helper_client import HelperClient
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
@@ -52,7 +52,7 @@ class SmartBenchmark(SimulatedDiskServer):
     door = Path()
 
     async def execute_disk_action(self, order: DiskAction) -> DiskResult:
-        return await helper.request_disk_action(order, self.door)
+        return await HelperClient(self.door).execute_disk_action(order)
 
 
 def resident() -> float:

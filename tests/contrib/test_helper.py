@@ -22,12 +22,13 @@ SERVICE: Final = CONTRIB / "powerd-helper.service"
 DOOR: Final = CONTRIB / "powerd-helper.socket"
 ASK: Final = """\
 import asyncio
-from powerd.helper.protocol import ArmCard, ReadAlarm, ReadPower
-from powerd.host.helper import ask
-from powerd.host.values import HostError
-for request in (ArmCard("lo"), ArmCard("nope"), ReadAlarm(), ReadPower("ata-NONE")):
+from powerd.disks.model import CheckPowerMode
+from powerd.helper.protocol.messages import ArmCard, ReadAlarm
+from powerd.linux.helper_client import send_request
+from powerd.linux.values import HostError
+for request in (ArmCard("lo"), ArmCard("nope"), ReadAlarm(), CheckPowerMode("ata-NONE")):
     try:
-        print(asyncio.run(ask(request)))
+        print(asyncio.run(send_request(request)))
     except HostError as error:
         print(error)
 """

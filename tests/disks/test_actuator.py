@@ -21,7 +21,7 @@ from powerd.disks.model import (
     SetStandbyTimer,
     SpinDown,
 )
-from powerd.linux.values import DiskError, HostError
+from powerd.linux.values import HostError, RefusedByHelperError
 
 DISK = DiskId("ata-WDC_1")
 APM = PowerFeatures(apm=127, apm_supported=True)
@@ -75,7 +75,7 @@ def test_an_action_is_executed_once_and_its_result_is_reported(
     ("error", "done"),
     [
         (
-            DiskError("a self-test runs", FailureCause.BUSY, 3),
+            RefusedByHelperError("a self-test runs", FailureCause.BUSY, 3),
             ActionResult(False, "a self-test runs", FailureCause.BUSY, commands=3),
         ),
         (

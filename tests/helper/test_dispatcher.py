@@ -12,11 +12,21 @@ from helper.fake_drives import FakeDrives
 from hypothesis import given
 from hypothesis import strategies as st
 
+from powerd.disks.disk_id import DiskId
+from powerd.disks.model import FailureCause, SpinDown
 from powerd.helper import rtc
 from powerd.helper.dispatcher import Dispatcher, refusal
-from powerd.helper.protocol.codec import Refused, Request, Response, encode, parse_response
-from powerd.helper.protocol.fields import MAX_SENTENCE
-from powerd.helper.protocol.messages import AlarmResponse, ArmCard, ReadAlarm, SpinDownRequest
+from powerd.helper.protocol.codec import encode_response, parse_response
+from powerd.helper.protocol.messages import (
+    MAX_SENTENCE,
+    AlarmResponse,
+    ArmCard,
+    ReadAlarm,
+    Refused,
+    Request,
+    Response,
+)
+from powerd.helper.server import response_line
 from powerd.helper.subprocess import Tools
 
 
@@ -43,9 +53,12 @@ def test_requests_reach_their_subsystem(tmp_path: Path, monkeypatch: pytest.Monk
 
 def test_an_rtc_far_from_any_year_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rtc, "find_rtc", lambda _root: FakeRtc(now=1 << 60))
-    answer = serve(ReadAlarm(), tmp_path)
+    line = response_line(serve(ReadAlarm(), tmp_path))
+    answer = parse_response(line)
     assert isinstance(answer, Refused)
-    assert answer.why.startswith("the machine answers what cannot be: alarm: now must be a whole number")
+    assert answer.message.startswith(
+        "the machine reports an impossible value: alarm: now must be a whole number"
+    )
 
 
 def test_a_sysfs_that_cannot_be_read_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -54,7 +67,8 @@ def test_a_sysfs_that_cannot_be_read_is_refused(tmp_path: Path, monkeypatch: pyt
 
     monkeypatch.setattr(rtc, "find_rtc", find)
     assert serve(ReadAlarm(), tmp_path) == Refused(
-        "this machine cannot be asked: Input/output error; see dmesg", "unreached"
+        "the helper cannot access this machine: Input/output error; see dmesg",
+        FailureCause.HELPER_UNAVAILABLE,
     )
 
 
@@ -65,17 +79,17 @@ def test_a_refusal_reports_what_was_sent_to_the_disk(tmp_path: Path) -> None:
 
     async def main() -> Response:
         return await Dispatcher(drives.root, tools=Tools([drives.tools])).dispatch(
-            SpinDownRequest("ata-SDA", "ata")
+            SpinDown(DiskId("ata-SDA"), "ata")
         )
 
     assert asyncio.run(main()) == Refused(
-        "ata-SDA is not stopped: a SMART self-test runs; wait until it is done", "busy", 3
+        "ata-SDA is not spun down: a SMART self-test runs; wait until it is done", FailureCause.BUSY, 3
     )
 
 
 @given(st.text(min_size=1, max_size=2 * MAX_SENTENCE))
 def test_any_sentence_fits_into_a_line(why: str) -> None:
     answer = refusal(why)
-    assert parse_response(encode(answer)) == answer
+    assert parse_response(encode_response(answer)) == answer
     if len(why) <= MAX_SENTENCE and why.isprintable():
-        assert answer.why == why
+        assert answer.message == why

@@ -17,7 +17,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rig.wait import until
 
-from powerd.helper.protocol.codec import MAX_LINE, REQUESTS
+from powerd.helper.protocol.codec import MAX_LINE
+from powerd.helper.protocol.messages import REQUESTS
 
 pytestmark = pytest.mark.process
 

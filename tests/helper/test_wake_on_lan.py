@@ -14,7 +14,8 @@ from rig.namespace import inside
 
 from powerd.helper import wake_on_lan
 from powerd.helper.errors import RefusalError
-from powerd.helper.protocol.messages import ArmCard, CardResponse, ReadCard
+from powerd.helper.protocol.messages import ArmCard, ReadCard
+from powerd.power.model import NetworkCard
 
 
 @dataclass
@@ -51,13 +52,13 @@ def root(tmp_path: Path) -> Path:
 
 
 def test_read(root: Path) -> None:
-    assert wake_on_lan.execute(ReadCard("eth0"), root, Driver()) == CardResponse("eth0", "umbg", "")
-    assert wake_on_lan.execute(ReadCard("eth0"), root, Driver("", "")) == CardResponse("eth0", "", "")
+    assert wake_on_lan.execute(ReadCard("eth0"), root, Driver()) == NetworkCard("eth0", "umbg", "")
+    assert wake_on_lan.execute(ReadCard("eth0"), root, Driver("", "")) == NetworkCard("eth0", "", "")
 
 
 def test_arm_adds_the_magic_packet_to_what_is_armed(root: Path) -> None:
     driver = Driver(armed="u")
-    assert wake_on_lan.execute(ArmCard("eth0"), root, driver) == CardResponse("eth0", "umbg", "ug")
+    assert wake_on_lan.execute(ArmCard("eth0"), root, driver) == NetworkCard("eth0", "umbg", "ug")
     assert driver.added == ["g"]
 
 

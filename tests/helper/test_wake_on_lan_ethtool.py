@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from powerd.helper import wake_on_lan
-from powerd.helper.protocol.messages import WOL_FLAGS
 from powerd.helper.wake_on_lan import NetlinkReply
+from powerd.power.model import WOL_FLAGS
 
 FAMILY: Final = 21
 RECORDED: Final = bytes.fromhex((Path(__file__).parent / "recorded/newfamily.hex").read_text())

@@ -9,33 +9,36 @@ import socket
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pytest
 from fakes.rtc import EPOCH, FakeRtc
 from helper.helper_process import NOBODY, HelperProcess, as_user
 from rig.wait import until
 
+from powerd.disks.disk_id import DiskId
+from powerd.disks.model import (
+    CheckPowerMode,
+    PowerMode,
+    PowerStatus,
+    ReadPowerFeatures,
+    SetApmLevel,
+    SetStandbyTimer,
+    SpinDown,
+)
 from powerd.helper import rtc
 from powerd.helper.dispatcher import Dispatcher
-from powerd.helper.protocol.codec import Request, encode
-from powerd.helper.protocol.deadlines import deadline_of
+from powerd.helper.protocol.codec import encode_request, encode_response
 from powerd.helper.protocol.messages import (
     AlarmResponse,
     AwaitFirstAccess,
-    CardResponse,
-    CheckHealthRequest,
     ClearAlarm,
     GroupSpinUpResponse,
-    PowerResponse,
     ReadAlarm,
     ReadCard,
-    ReadDriveRequest,
-    ReadPowerRequest,
+    Request,
     SetAlarm,
-    SetApmRequest,
-    SetTimerRequest,
-    SpinDownRequest,
+    deadline_of,
 )
 from powerd.helper.server import HelperServer
 from powerd.helper.unix_socket import open_listener
@@ -43,6 +46,7 @@ from powerd.linux import helper_client
 from powerd.linux.helper_client import HelperClient, send_request
 from powerd.linux.values import HostError
 from powerd.power.model import NetworkCard
+from powerd.smart.actions import CheckHealth
 
 T = TypeVar("T")
 
@@ -102,7 +106,9 @@ def test_a_complete_sleep_by_its_methods(tmp_path: Path, clock: FakeRtc) -> None
 def test_a_card_is_the_models(tmp_path: Path, word: str) -> None:
     one = HelperClient(tmp_path / "s")
     ask_it = one.read_card if word == "read" else one.arm_card
-    card = answered(tmp_path / "s", encode(CardResponse("eth0", "pumbg", "g")), lambda: ask_it("eth0"))
+    card = answered(
+        tmp_path / "s", encode_response(NetworkCard("eth0", "pumbg", "g")), lambda: ask_it("eth0")
+    )
     assert card == NetworkCard("eth0", "pumbg", "g")
 
 
@@ -111,10 +117,10 @@ def test_what_is_none_of_the_vocabulary_is_never_sent(tmp_path: Path) -> None:
 
     async def main() -> None:
         for alarm in (one.set_alarm(59, None), one.set_alarm(60, -1), one.clear_alarm(-1)):
-            with pytest.raises(HostError, match=r"^the helper cannot be asked that: .* whole number "):
+            with pytest.raises(HostError, match=r"^not a request to the helper: .* whole number "):
                 await alarm
         for card in (one.read_card("../x"), one.arm_card("")):
-            with pytest.raises(HostError, match=r"^the helper cannot be asked that: .*interface's name "):
+            with pytest.raises(HostError, match=r"^not a request to the helper: .*interface's name "):
                 await card
 
     asyncio.run(main())
@@ -126,13 +132,13 @@ def test_a_disk_is_asked_stopped_and_set() -> None:
 
         async def main() -> None:
             at = server.socket
-            assert await send_request(ReadPowerRequest("ata-SDA"), at) == PowerResponse(
-                "ata-SDA", "active", 1
+            assert await send_request(CheckPowerMode(DiskId("ata-SDA")), at) == PowerStatus(
+                PowerMode.ACTIVE, 1
             )
-            assert (await send_request(SetApmRequest("ata-SDA", 128, spin_down=False), at)).apm == 128
-            assert (await send_request(ReadDriveRequest("ata-SDA"), at)).apm_supported
-            assert (await send_request(SetTimerRequest("ata-SDA", 242), at)).state == "active"
-            assert (await send_request(SpinDownRequest("ata-SDA", "ata"), at)).state == "standby"
+            assert (await send_request(SetApmLevel(DiskId("ata-SDA"), 128), at)).apm == 128
+            assert (await send_request(ReadPowerFeatures(DiskId("ata-SDA")), at)).apm_supported
+            assert (await send_request(SetStandbyTimer(DiskId("ata-SDA"), 3600), at)).mode == "active"
+            assert (await send_request(SpinDown(DiskId("ata-SDA"), "ata"), at)).mode == "standby"
 
         asyncio.run(main())
         assert server.drives.state("sda") == "standby"
@@ -148,18 +154,24 @@ def test_a_guard_answers_when_a_disk_is_touched_and_ends_when_it_is_cancelled() 
             assert not guard.done()
 
         async def main() -> GroupSpinUpResponse:
-            request = AwaitFirstAccess(("ata-SDA", "ata-SDB"))
+            request = AwaitFirstAccess((DiskId("ata-SDA"), DiskId("ata-SDB")))
             guard = asyncio.ensure_future(send_request(request, server.socket))
             await begun(guard)
             guard.cancel()
-            await asyncio.to_thread(until, lambda: "the guard ends" in server.log()[-1], "it ends")
+            await asyncio.to_thread(
+                until, lambda: "the client has closed the connection" in server.log()[-1], "it ends"
+            )
             guard = asyncio.ensure_future(send_request(request, server.socket))
             await begun(guard)
             server.drives.write("sys/block/sdb/stat", "9 0 72 1\n")
             return await asyncio.wait_for(guard, 20)
 
         answer = asyncio.run(main())
-        assert (answer.disk, answer.others, answer.failed) == ("ata-SDB", (), ("ata-SDA",))
+        assert (answer.first_disk, answer.other_disks, answer.failed_disks) == (
+            DiskId("ata-SDB"),
+            (),
+            (DiskId("ata-SDA"),),
+        )
 
 
 @pytest.mark.process
@@ -168,16 +180,20 @@ def test_two_hundred_disks_at_once() -> None:
     with HelperProcess() as server:
         for number in range(2, 200):
             server.drives.add(f"sd{number}", number)
-        names = ["ata-SDA", "ata-SDB", *(f"ata-SD{number}" for number in range(2, 200))]
+        names = [
+            DiskId("ata-SDA"),
+            DiskId("ata-SDB"),
+            *(DiskId(f"ata-SD{number}") for number in range(2, 200)),
+        ]
 
-        async def main() -> list[PowerResponse]:
+        async def main() -> list[Any]:
             return await asyncio.gather(
-                *(send_request(ReadPowerRequest(name), server.socket) for name in names)
+                *(send_request(CheckPowerMode(name), server.socket) for name in names)
             )
 
         answers = asyncio.run(main())
-        assert [answer.disk for answer in answers] == names
-        assert {answer.state for answer in answers} == {"active"}
+        assert all(isinstance(answer, PowerStatus) for answer in answers)
+        assert {answer.mode for answer in answers} == {"active"}
 
 
 def test_a_refusal_is_the_helpers_sentence(tmp_path: Path, clock: FakeRtc) -> None:
@@ -205,7 +221,7 @@ def test_a_hanging_rtc_holds_up_nobody_else(
             with pytest.raises(HostError, match="no network interface nope"):
                 await send_request(ReadCard("nope"), at)
             with pytest.raises(
-                HostError, match=r"the real-time clock did not answer within 0\.2 s; see dmesg"
+                HostError, match=r"the real-time clock did not respond within 0\.2 s; see dmesg"
             ):
                 await hanging
             with pytest.raises(HostError, match="still hangs in an earlier request"):
@@ -260,24 +276,24 @@ def answered(path: Path, line: bytes, request: Callable[[], Awaitable[T]]) -> T:
 
 def test_an_answer_to_something_else_is_none(tmp_path: Path) -> None:
     at = tmp_path / "s"
-    with pytest.raises(HostError, match="answers something else; restart it"):
-        answered(at, encode(CardResponse("eth0", "g", "g")), lambda: send_request(ReadAlarm(), at))
+    with pytest.raises(HostError, match="sends an unexpected response; restart it"):
+        answered(at, encode_response(NetworkCard("eth0", "g", "g")), lambda: send_request(ReadAlarm(), at))
 
 
-@pytest.mark.parametrize("line", [b"", b"\n", b"{}\n", b"\xff\n", b"x" * 5000, encode(ReadAlarm())])
+@pytest.mark.parametrize("line", [b"", b"\n", b"{}\n", b"\xff\n", b"x" * 5000, encode_request(ReadAlarm())])
 def test_no_answer_is_one_sentence(tmp_path: Path, line: bytes) -> None:
     at = tmp_path / "s"
-    with pytest.raises(HostError, match=r"gave no answer \(.+\); see journalctl -u powerd-helper"):
+    with pytest.raises(HostError, match=r"sent no valid response \(.+\); see journalctl -u powerd-helper"):
         answered(at, line, lambda: send_request(ReadAlarm(), at))
 
 
 def test_silence_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(helper_client, "_START_MARGIN", 0.03)
-    monkeypatch.setattr(helper_client, "within", lambda _: 0.02)
+    monkeypatch.setattr(helper_client, "deadline_of", lambda _: 0.02)
     with socket.socket(socket.AF_UNIX) as deaf:
         deaf.bind(str(tmp_path / "s"))
         deaf.listen()
-        with pytest.raises(HostError, match=r"did not answer within 0\.05 s; see journalctl"):
+        with pytest.raises(HostError, match=r"did not respond within 0\.05 s; see journalctl"):
             asyncio.run(send_request(ReadAlarm(), tmp_path / "s"))
 
 
@@ -285,9 +301,9 @@ def test_silence_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     "request_",
     [
         ReadAlarm(),
-        ReadPowerRequest("ata-A"),
-        SpinDownRequest("ata-A", "ata"),
-        CheckHealthRequest("ata-A", wake=True, kind=""),
+        CheckPowerMode(DiskId("ata-A")),
+        SpinDown(DiskId("ata-A"), "ata"),
+        CheckHealth(DiskId("ata-A"), may_wake=True, device_type=""),
     ],
 )
 def test_the_helper_is_waited_for_longer_than_it_promises_to_take(request_: Request) -> None:
@@ -298,7 +314,7 @@ def test_the_helper_is_waited_for_longer_than_it_promises_to_take(request_: Requ
 
 
 def test_a_guard_is_waited_for_without_end() -> None:
-    assert helper_client._timeout_of(AwaitFirstAccess(("ata-A", "ata-B"))) is None  # noqa: SLF001 - as above
+    assert helper_client._timeout_of(AwaitFirstAccess((DiskId("ata-A"), DiskId("ata-B")))) is None  # noqa: SLF001 - as above
 
 
 def test_nobody_there_is_one_sentence(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from powerd.disks.disk_id import DiskId
 from powerd.disks.model import Disk, DiskAction, DiskResult, FailureCause
 from powerd.disks.state import DiskState
 from powerd.linux.files import HostFiles
-from powerd.linux.values import DiskError, HostError
+from powerd.linux.values import HostError, RefusedByHelperError
 from powerd.simulation.virtual_loop import VirtualLoop, run
 from powerd.simulation.world import Household, Person, posix_time
 from powerd.smart.model import Finding
@@ -115,7 +115,7 @@ class SimulatedDiskServer(Household):
         self.update_command_count(self.drives[order.disk])
         found = result.answer
         if not result.ok or found is None:
-            raise DiskError(result.message, FailureCause.FAILED)
+            raise RefusedByHelperError(result.message, FailureCause.FAILED)
         return found
 
     async def wait_first_access(self, disks: tuple[DiskId, ...]) -> tuple[DiskId, tuple[DiskId, ...], float]:

@@ -21,10 +21,10 @@ from powerd.core.actions import CompletedAction
 from powerd.core.snapshot import Snapshot
 from powerd.core.storage import Storage
 from powerd.disks import actuator
-from powerd.disks import actuator as helper
 from powerd.disks.disk_id import DiskId
 from powerd.disks.model import Disk, DiskAction, DiskResult
 from powerd.disks.state import DiskReport, DiskState
+from powerd.linux.helper_client import HelperClient
 from powerd.smart.actions import CheckHealth, HealthReading
 from powerd.smart.findings import new_findings
 from powerd.smart.history import SmartHistory
@@ -94,7 +94,7 @@ class RealSmartHelper(UnusedPorts):
         self.at = at
 
     async def execute_disk_action(self, order: DiskAction) -> DiskResult:
-        return await helper.request_disk_action(order, self.at)
+        return await HelperClient(self.at).execute_disk_action(order)
 
 
 def checked(name: str, document: bytes, machine: HelperProcess) -> tuple[Disk, CompletedAction]:

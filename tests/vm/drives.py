@@ -18,6 +18,8 @@ from rig.wait import until
 from vm.drive_simulator.drive import Traits
 from vm.drive_simulator.record import DIRECTORY
 
+from powerd.disks.disk_id import DiskId
+
 if TYPE_CHECKING:
     from vm.server import Server
 
@@ -67,7 +69,7 @@ class Drive:
     """
 
     name: str
-    id: str
+    id: DiskId
     _server: Server
 
     @property
@@ -158,7 +160,7 @@ class Drives:
                 json.dumps(asdict(kind)),
             ),
         )
-        return Drive(name, f"ata-{kind.model}_{kind.serial}".replace(" ", "_"), self._server)
+        return Drive(name, DiskId(f"ata-{kind.model}_{kind.serial}".replace(" ", "_")), self._server)
 
     def _bring_program(self) -> None:
         """Once per boot, the program that plays a drive."""

@@ -12,18 +12,19 @@ from vm.drives import PLAIN, Drive, Drives, together
 from vm.drives_data import read
 from vm.server import Server
 
-from powerd.helper.protocol.codec import Refused, Request, Response, encode, parse_response
-from powerd.helper.protocol.messages import (
-    AwaitFirstAccess,
-    GroupSpinUpResponse,
-    PowerResponse,
-    ReadDriveRequest,
-    ReadPowerRequest,
-    SetApmRequest,
-    SetTimerRequest,
-    SpinDownRequest,
+from powerd.disks.disk_id import DiskId
+from powerd.disks.model import (
+    CheckPowerMode,
+    PowerFeatures,
+    PowerMode,
+    PowerStatus,
+    ReadPowerFeatures,
+    SetApmLevel,
+    SetStandbyTimer,
+    SpinDown,
 )
-from powerd.helper.protocol.messages import DriveResponse as Abilities
+from powerd.helper.protocol.codec import encode_request, parse_response
+from powerd.helper.protocol.messages import AwaitFirstAccess, GroupSpinUpResponse, Refused, Request, Response
 from powerd.linux.helper_client import HELPER_SOCKET
 
 pytestmark = pytest.mark.vm
@@ -62,7 +63,7 @@ class Helper:
 
     def ask(self, *requests: Request) -> list[Response]:
         """Ask all of them at the same time."""
-        given = b"".join(map(encode, requests)).decode()
+        given = b"".join(map(encode_request, requests)).decode()
         said = self.server.run("/opt/powerd/bin/python3", "-c", ASK, given=given, within=300)
         return [parse_response(line.encode()) for line in said.splitlines()]
 
@@ -98,44 +99,42 @@ def test_it_stops_a_disk_and_knows_that_it_sleeps(helper: Helper, drive_set: Dri
     """The commands that it says it sent are those that the drive got, and so is whether it stopped it."""
     disk = drive_set.one
     for request, state in (
-        (ReadPowerRequest(disk.id), "active"),
-        (SpinDownRequest(disk.id, "ata"), "standby"),
-        (ReadPowerRequest(disk.id), "standby"),
-        (SpinDownRequest(disk.id, "ata"), "standby"),
+        (CheckPowerMode(disk.id), "active"),
+        (SpinDown(disk.id, "ata"), "standby"),
+        (CheckPowerMode(disk.id), "standby"),
+        (SpinDown(disk.id, "ata"), "standby"),
     ):
         before, stops = commands(disk), len(disk.log("standby-immediate"))
         (answer,) = helper.ask(request)
         stopped = len(disk.log("standby-immediate")) > stops
-        assert answer == PowerResponse(disk.id, state, commands(disk) - before, stopped)
+        assert answer == PowerStatus(PowerMode(state), commands(disk) - before, stopped)
     assert len(disk.log("standby-immediate")) == 1
     assert disk.rests()
 
 
 def test_it_stops_a_disk_by_scsi(helper: Helper, drive_set: DriveBays) -> None:
     disk = drive_set.two
-    (answer,) = helper.ask(SpinDownRequest(disk.id, "scsi"))
-    assert isinstance(answer, PowerResponse)
-    assert answer.state == "standby"
+    (answer,) = helper.ask(SpinDown(disk.id, "scsi"))
+    assert isinstance(answer, PowerStatus)
+    assert answer.mode == "standby"
     assert len(disk.log("start-stop")) == 1
     assert disk.rests()
 
 
 def test_settings_never_wake(helper: Helper, drive_set: DriveBays) -> None:
     disk = drive_set.one
-    (abilities,) = helper.ask(ReadDriveRequest(disk.id))
-    assert abilities == Abilities(disk.id, 254, apm_supported=True, epc=False, commands=2)
+    (abilities,) = helper.ask(ReadPowerFeatures(disk.id))
+    assert abilities == PowerFeatures(254, apm_supported=True, epc_enabled=False, commands=2)
     before = commands(disk)
-    apm, timer = helper.ask(SetApmRequest(disk.id, 128, spin_down=False), SetTimerRequest(disk.id, 242))
-    assert isinstance(apm, Abilities)
+    apm, timer = helper.ask(SetApmLevel(disk.id, 128), SetStandbyTimer(disk.id, 3600))
+    assert isinstance(apm, PowerFeatures)
     assert apm.apm == 128
-    assert timer == PowerResponse(disk.id, "active", 2)
+    assert timer == PowerStatus(PowerMode.ACTIVE, 2)
     assert commands(disk) - before == apm.commands + 2
     assert disk.state().timer == 242
-    helper.ask(SpinDownRequest(disk.id, "ata"))
+    helper.ask(SpinDown(disk.id, "ata"))
     starts = disk.state().starts
-    refusals = helper.ask(
-        SetApmRequest(disk.id, 254, spin_down=False), SetTimerRequest(disk.id, 0), ReadDriveRequest(disk.id)
-    )
+    refusals = helper.ask(SetApmLevel(disk.id, 254), SetStandbyTimer(disk.id, 0), ReadPowerFeatures(disk.id))
     assert all(isinstance(answer, Refused) and answer.cause == "asleep" for answer in refusals)
     assert (disk.rests(), disk.state().starts) == (True, starts)
 
@@ -152,23 +151,23 @@ def test_data_that_waits_and_a_self_test_are_waited_for(
         server.run("sync", "-f", "/mnt")
         server.run("smartctl", "--test=short", tested.path)
         server.run("sh", "-c", "echo news > /mnt/file")
-        data, test = helper.ask(SpinDownRequest(written.id, "ata"), SpinDownRequest(tested.id, "ata"))
+        data, test = helper.ask(SpinDown(written.id, "ata"), SpinDown(tested.id, "ata"))
         assert isinstance(data, Refused)
         assert isinstance(test, Refused)
         assert (data.cause, test.cause) == ("busy", "busy")
-        assert "data waits to be written to it" in data.why
-        assert "a SMART self-test runs" in test.why
+        assert "data waits to be written to it" in data.message
+        assert "a SMART self-test runs" in test.message
         assert not written.rests()
         server.run("sync", "-f", "/mnt")
         server.run("sh", "-c", "echo within | dd of=/mnt/old conv=notrunc")
-        stop = SpinDownRequest(written.id, "ata")
+        stop = SpinDown(written.id, "ata")
         (hidden,) = helper.ask(stop)  # in place and by a service: no counter of Linux 6.1 shows it
         assert isinstance(hidden, Refused)
-        assert (hidden.cause, "written to it" in hidden.why) == ("busy", True)
-        until(lambda: isinstance(helper.ask(stop)[0], PowerResponse), "it is written", within=240, every=3)
+        assert (hidden.cause, "written to it" in hidden.message) == ("busy", True)
+        until(lambda: isinstance(helper.ask(stop)[0], PowerStatus), "it is written", within=240, every=3)
         assert written.rests()
         until(
-            lambda: isinstance(helper.ask(SpinDownRequest(tested.id, "ata"))[0], PowerResponse),
+            lambda: isinstance(helper.ask(SpinDown(tested.id, "ata"))[0], PowerStatus),
             "it is tested",
             within=240,
         )
@@ -178,13 +177,13 @@ def test_data_that_waits_and_a_self_test_are_waited_for(
 
 def test_a_group_wakes_as_one(helper: Helper, server: Server, drive_set: DriveBays) -> None:
     """One access to one of three: all are up after one spin-up, not after three."""
-    helper.ask(*(SpinDownRequest(drive.id, "ata") for drive in drive_set))
+    helper.ask(*(SpinDown(drive.id, "ata") for drive in drive_set))
     assert all(drive.rests() for drive in drive_set)
     before = [drive.state().starts for drive in drive_set]
     for drive in drive_set:
         drive.become(spin_up=SLOW)
     ask = f"/opt/powerd/bin/python3 -c '{ASK}'"
-    request = encode(AwaitFirstAccess(tuple(drive.id for drive in drive_set))).decode().strip()
+    request = encode_request(AwaitFirstAccess(tuple(drive.id for drive in drive_set))).decode().strip()
     server.run(
         *(
             "systemd-run",
@@ -201,9 +200,9 @@ def test_a_group_wakes_as_one(helper: Helper, server: Server, drive_set: DriveBa
     )
     until(lambda: server.run("ls", "/sys/kernel/tracing/instances"), "it is guarded", every=0.2)
     answers = helper.ask(
-        *(ReadPowerRequest(drive.id) for drive in drive_set)
+        *(CheckPowerMode(drive.id) for drive in drive_set)
     )  # which wakes neither disk nor guard
-    assert [answer.state for answer in answers if isinstance(answer, PowerResponse)] == ["standby"] * 3
+    assert [answer.mode for answer in answers if isinstance(answer, PowerStatus)] == ["standby"] * 3
     assert server.run("cat", "/run/roused") == ""
     server.run(
         "dd", f"if={drive_set.two.path}", "of=/dev/null", "bs=4k", "count=1", "skip=1000", "iflag=direct"
@@ -211,7 +210,7 @@ def test_a_group_wakes_as_one(helper: Helper, server: Server, drive_set: DriveBa
     until(lambda: server.run("cat", "/run/roused"), "all are awake", every=0.2)
     answer = parse_response(server.run("cat", "/run/roused").encode())
     assert isinstance(answer, GroupSpinUpResponse)
-    assert (answer.disk, answer.others, answer.failed) == (
+    assert (answer.first_disk, answer.other_disks, answer.failed_disks) == (
         drive_set.two.id,
         (drive_set.one.id, drive_set.three.id),
         (),
@@ -226,14 +225,14 @@ def test_a_group_wakes_as_one(helper: Helper, server: Server, drive_set: DriveBa
 def test_a_hanging_disk_leaves_the_others_well(helper: Helper, drive_set: DriveBays) -> None:
     drive_set.one.hang()
     try:
-        (hung, *well) = helper.ask(*(ReadPowerRequest(drive.id) for drive in drive_set))
+        (hung, *well) = helper.ask(*(CheckPowerMode(drive.id) for drive in drive_set))
         assert isinstance(hung, Refused)
-        assert (hung.cause, "did not answer within 40 s" in hung.why) == ("hung", True)
-        assert [answer.state for answer in well if isinstance(answer, PowerResponse)] == ["active"] * 2
+        assert (hung.cause, "did not answer within 40 s" in hung.message) == ("hung", True)
+        assert [answer.mode for answer in well if isinstance(answer, PowerStatus)] == ["active"] * 2
     finally:
         drive_set.one.recover()
     until(
-        lambda: isinstance(helper.ask(ReadPowerRequest(drive_set.one.id))[0], PowerResponse),
+        lambda: isinstance(helper.ask(CheckPowerMode(drive_set.one.id))[0], PowerStatus),
         "it answers again",
         within=240,
         every=1,
@@ -242,8 +241,6 @@ def test_a_hanging_disk_leaves_the_others_well(helper: Helper, drive_set: DriveB
 
 def test_a_drive_without_a_spindle_reports_that(helper: Helper) -> None:
     """QEMU's own takes the command and goes on."""
-    disk = PLAIN.rpartition("/")[2]
-    answers: list[Any] = [
-        helper.ask(request)[0] for request in (SpinDownRequest(disk, "ata"), ReadPowerRequest(disk))
-    ]
-    assert [answer.state for answer in answers] == ["standby", "active"]
+    disk = DiskId(PLAIN.rpartition("/")[2])
+    answers: list[Any] = [helper.ask(request)[0] for request in (SpinDown(disk, "ata"), CheckPowerMode(disk))]
+    assert [answer.mode for answer in answers] == ["standby", "active"]

@@ -205,7 +205,7 @@ def _next_setting(context: DiskContext) -> DiskAction | None:
     if plan.apm is None or plan.apm == settings.requested_apm or settings.features is None:
         return None
     differs = settings.features.apm_supported and settings.features.apm != plan.apm
-    return SetApmLevel(disk.id, plan.apm) if differs else None
+    return SetApmLevel(disk.id, plan.apm, allow_spin_down=plan.apm < APM_WITHOUT_STANDBY) if differs else None
 
 
 def _wanted_timer(context: DiskContext) -> int | None:

@@ -1,29 +1,32 @@
-"""Carries out one request at one disk, in a turn of that disk's lane.
+"""Executes the requests about one disk, while its executor is reserved.
 
-A disk that the kernel has suspended is not opened: that alone would wake it. Nothing is sent to a sleeping
-disk but CHECK POWER MODE, which leaves it asleep; so that comes first, in the same turn.
+A disk that the kernel has suspended is never opened, because an open wakes it. A disk in standby gets no
+command but CHECK POWER MODE, which leaves it in standby. So each request begins with that command.
 """
 
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from powerd.disks.model import APM_WITHOUT_STANDBY, FailureCause, PowerMode
+from powerd.disks.ata_standby_timer import encode_timer
+from powerd.disks.model import (
+    APM_WITHOUT_STANDBY,
+    FailureCause,
+    PowerFeatures,
+    PowerMode,
+    PowerStatus,
+    SetApmLevel,
+    SpinDown,
+    SpinDownMethod,
+)
 from powerd.helper.disks import dirty_data, first_access, hdparm, sg_io
 from powerd.helper.disks.device import DiskDevice
 from powerd.helper.errors import RefusalError
 from powerd.helper.executor import SerialExecutor
 from powerd.helper.protocol.deadlines import MOTOR_COMMAND, QUICK_COMMAND, SELF_TEST_QUERY, THREAD_MARGIN
-from powerd.helper.protocol.messages import (
-    DriveResponse,
-    PowerResponse,
-    ReadDriveRequest,
-    SetApmRequest,
-    SetTimerRequest,
-    SpinDownRequest,
-)
 from powerd.helper.smart import self_test
 from powerd.helper.smart.device_types import device_types, drive_reached
 from powerd.helper.smart.values import parse_object
@@ -31,13 +34,13 @@ from powerd.helper.subprocess import CompletedTool, ToolOptions, ToolRunner
 
 
 class DriveSession:
-    """One disk, within a turn of its lane; each method is one request, or the first half of one.
+    """One disk, while its executor is reserved; each method is one request, or the first half of one.
 
     Args:
-        disk: which.
-        executor: its lane.
-        runner: starts tools.
-        root: where paths begin.
+        disk: the disk.
+        executor: the executor of the disk.
+        runner: starts the tools.
+        root: the directory that paths start at.
 
     Attributes:
         commands: sent to the disk past the block layer so far.
@@ -51,24 +54,32 @@ class DriveSession:
         self._root = root
         self.commands = 0
 
-    async def read_power(self) -> PowerResponse:
-        """Whether it spins."""
-        return self.power_response(await self.power_state())
+    async def check_power_mode(self) -> PowerStatus:
+        """Read the power mode."""
+        return self.power_status(await self.power_mode())
 
-    async def already_stopped(self, request: SpinDownRequest) -> PowerResponse | None:
-        """Why there is nothing to stop; None = it may be stopped, as far as can be known at once."""
-        state = await self._state_if_reported(request.how)
-        if state.is_stopped or state is PowerMode.SUSPENDED:
-            return self.power_response(state)
-        await self._require_not_busy(spins=state is PowerMode.ACTIVE)
+    async def already_stopped(self, request: SpinDown) -> PowerStatus | None:
+        """The power mode of a disk that is stopped already; None = it may be spun down.
+
+        Raises:
+            RefusalError: the disk is busy.
+        """
+        mode = await self._power_mode_if_reported(request.method)
+        if mode.is_stopped or mode is PowerMode.SUSPENDED:
+            return self.power_status(mode)
+        await self._require_not_busy(spinning=mode is PowerMode.ACTIVE)
         return None
 
-    async def spin_down(self, request: SpinDownRequest) -> PowerResponse:
-        """Stop it, unless it is asleep already or there is a hindrance."""
+    async def spin_down(self, request: SpinDown) -> PowerStatus:
+        """Spin the disk down, unless it is in standby already.
+
+        Raises:
+            RefusalError: the disk is busy, or refuses.
+        """
         already_stopped = await self.already_stopped(request)
         if already_stopped is not None:
             return already_stopped
-        if request.how == "ata":
+        if request.method == "ata":
             result = await self.run(hdparm.spin_down(self._device), MOTOR_COMMAND)
             hdparm.require_success(result, "-y")
         else:
@@ -76,44 +87,45 @@ class DriveSession:
             await self._executor.run_in_thread(
                 partial(sg_io.spin_down, self._disk), MOTOR_COMMAND + THREAD_MARGIN
             )
-        return self.power_response(PowerMode.STANDBY, stopped=True)
+        return self.power_status(PowerMode.STANDBY, spin_down_sent=True)
 
-    async def set_timer(self, request: SetTimerRequest) -> PowerResponse:
-        """Set its standby timer, if it spins."""
-        await self._require_ata("setting its timer")
-        result = await self.run(hdparm.set_timer(self._device, request.value), QUICK_COMMAND)
+    async def set_standby_timer(self, seconds: int) -> PowerStatus:
+        """Set the drive's standby timer; refused unless the drive is spinning."""
+        await self._require_spinning_ata("setting its timer")
+        result = await self.run(hdparm.set_timer(self._device, encode_timer(seconds).value), QUICK_COMMAND)
         hdparm.require_success(result, "-S")
-        return self.power_response(PowerMode.ACTIVE)
+        return self.power_status(PowerMode.ACTIVE)
 
-    async def set_apm(self, request: SetApmRequest) -> DriveResponse:
-        """Set its APM level, if it spins, and believe what it then says."""
-        if request.level < APM_WITHOUT_STANDBY and not request.spin_down:
+    async def set_apm_level(self, request: SetApmLevel) -> PowerFeatures:
+        """Set the APM level and read it back; refused unless the drive is spinning."""
+        level = request.level
+        if level < APM_WITHOUT_STANDBY and not request.allow_spin_down:
             raise RefusalError(
-                f"APM level {request.level} lets {self._disk.name} stop when it likes to; ask for it with "
-                f"spin_down, or for {APM_WITHOUT_STANDBY} or more"
+                f"APM level {level} allows {self._disk.name} to spin down by itself; confirm it with "
+                f"allow_spin_down, or set {APM_WITHOUT_STANDBY} or more"
             )
-        await self._require_ata("setting its APM level")
-        result = await self.run(hdparm.set_apm(self._device, request.level), QUICK_COMMAND, commands=2)
-        identity = hdparm.identity_of(result, "-B")
-        if identity.apm != request.level:
+        await self._require_spinning_ata("setting its APM level")
+        result = await self.run(hdparm.set_apm(self._device, level), QUICK_COMMAND, commands=2)
+        features = hdparm.power_features_of(result, "-B")
+        if features.apm != level:
             raise RefusalError(
-                f"{self._disk.name} took APM level {request.level} and shows {identity.apm or 'none'}; "
+                f"{self._disk.name} accepted APM level {level} but reports {features.apm or 'none'}; "
                 "leave its APM as it is"
             )
-        return self._drive_response(identity)
+        return replace(features, commands=self.commands)
 
-    async def read_drive(self, _: ReadDriveRequest) -> DriveResponse:
-        """What it can do, if it spins."""
-        await self._require_ata("asking what it can do")
+    async def read_power_features(self) -> PowerFeatures:
+        """Read the power features; refused unless the drive is spinning."""
+        await self._require_spinning_ata("reading its power features")
         result = await self.run(hdparm.identify(self._device), QUICK_COMMAND)
-        return self._drive_response(hdparm.identity_of(result, "--Istdout"))
+        return replace(hdparm.power_features_of(result, "--Istdout"), commands=self.commands)
 
     async def spin_up(self) -> None:
-        """Wake it."""
+        """Spin the disk up by reading a block."""
         await self._executor.run_in_thread(partial(first_access.spin_up, self._disk), MOTOR_COMMAND)
 
-    async def power_state(self) -> PowerMode:
-        """What it says of itself, unless the kernel has suspended it; one that starts says so when it has."""
+    async def power_mode(self) -> PowerMode:
+        """The power mode; a suspended device is not opened. A drive that is spinning up delays its reply."""
         if self._disk.runtime_suspended:
             return PowerMode.SUSPENDED
         if self._disk.scsi_only:
@@ -126,69 +138,72 @@ class DriveSession:
         result = await self.run(hdparm.read_power(self._device), MOTOR_COMMAND)
         if result.status and loop.time() - started_at > QUICK_COMMAND:  # a drive refuses at once
             raise RefusalError(
-                f"{self._disk.name} did not answer within {QUICK_COMMAND:g} s, and the kernel gave it up "
+                f"{self._disk.name} did not respond within {QUICK_COMMAND:g} s, and the kernel gave it up "
                 f"({result.last_error_line}); see dmesg",
                 FailureCause.UNRESPONSIVE,
             )
         return hdparm.power_of(result)
 
     async def require_spinning(self, purpose: str) -> None:
-        """Refuse ``what``, such as "reading its health", unless it is known that it spins."""
-        state = await self.power_state()
-        if state is PowerMode.UNKNOWN:
+        """Refuse ``purpose``, such as "reading its health", unless the drive reports that it is spinning."""
+        mode = await self.power_mode()
+        if mode is PowerMode.UNKNOWN:
             raise RefusalError(
-                f"{self._disk.name} does not say whether it spins, and {purpose} could wake it; leave it out"
+                f"{self._disk.name} does not report whether it spins, and {purpose} could wake it; "
+                "do without it"
             )
-        if state is not PowerMode.ACTIVE:
+        if mode is not PowerMode.ACTIVE:
             raise RefusalError(
-                f"{self._disk.name} is asleep ({state}), and {purpose} would wake it; ask again later",
+                f"{self._disk.name} is in standby ({mode}), and {purpose} would wake it; try again later",
                 FailureCause.IN_STANDBY,
             )
 
     async def run(
         self, argv: list[str], seconds: float, commands: int = 1, options: ToolOptions | None = None
     ) -> CompletedTool:
-        """Run a tool that sends so many commands to the disk."""
+        """Run a tool that sends ``commands`` commands to the disk."""
         try:
             result = await self._runner.run(argv, seconds, self._executor, options or ToolOptions())
         except RefusalError as error:
-            if error.cause is not FailureCause.HELPER_UNAVAILABLE:  # it was begun
+            if error.cause is not FailureCause.HELPER_UNAVAILABLE:  # the tool was started
                 self.commands += commands
             raise
         self.commands += commands
         return result
 
-    def power_response(self, state: PowerMode, *, stopped: bool = False) -> PowerResponse:
-        """The answer that tells its state."""
-        return PowerResponse(disk=self._disk.name, state=state, commands=self.commands, stopped=stopped)
+    def power_status(self, mode: PowerMode, *, spin_down_sent: bool = False) -> PowerStatus:
+        """The response with a power mode."""
+        return PowerStatus(mode, self.commands, spin_down_sent)
 
-    async def _state_if_reported(self, how: str) -> PowerMode:
-        """As state(); what only knows SCSI's way to stop need not know how to say."""
+    async def _power_mode_if_reported(self, method: SpinDownMethod) -> PowerMode:
+        """The power mode; UNKNOWN for a disk that supports START STOP UNIT but no power mode query."""
         try:
-            return await self.power_state()
+            return await self.power_mode()
         except RefusalError:
-            if how == "ata" or self._executor.quarantined:
+            if method == "ata" or self._executor.quarantined:
                 raise
             return PowerMode.UNKNOWN
 
-    async def _require_ata(self, purpose: str) -> None:
-        """Refuse ``what``, which takes an ATA disk, unless it is one that is known to spin."""
+    async def _require_spinning_ata(self, purpose: str) -> None:
+        """Refuse ``purpose``, an ATA command, unless the disk is an ATA disk that is spinning."""
         if self._disk.scsi_only:
-            raise RefusalError(f"{self._disk.name} is no ATA disk, and {purpose} takes one; leave it out")
+            raise RefusalError(
+                f"{self._disk.name} is not an ATA disk, and {purpose} requires one; do without it"
+            )
         await self.require_spinning(purpose)
 
-    async def _require_not_busy(self, *, spins: bool) -> None:
-        """A disk that may be asleep is not asked for its self-test, as that could wake it."""
+    async def _require_not_busy(self, *, spinning: bool) -> None:
+        """Refuse if the disk is busy; the self-test query could wake a disk that is not spinning."""
         busy_reason = await self._executor.run_in_thread(
             partial(dirty_data.busy_reason, self._disk, self._root), QUICK_COMMAND
         )
-        if busy_reason is None and spins:
+        if busy_reason is None and spinning:
             busy_reason = await self._self_test_busy_reason()
         if busy_reason is not None:
-            raise RefusalError(f"{self._disk.name} is not stopped: {busy_reason}", FailureCause.BUSY)
+            raise RefusalError(f"{self._disk.name} is not spun down: {busy_reason}", FailureCause.BUSY)
 
     async def _self_test_busy_reason(self) -> str | None:
-        """Why its self-test is a hindrance; None = it runs none, or no way leads to what it says of that."""
+        """Why a self-test forbids a spin-down; None = none is running, or none is reported."""
         if self._disk.scsi_only:
             self.commands += 1
             if await self._executor.run_in_thread(
@@ -200,15 +215,8 @@ class DriveSession:
         for device_type in device_types(self._disk):
             argv, commands = self_test.query(self._disk, device_type)
             result = await self.run(argv, SELF_TEST_QUERY, commands)
-            if result.status < 0 or drive_reached(result.status):  # by a signal: it may have been there
+            if result.status < 0 or drive_reached(
+                result.status
+            ):  # by a signal: it may have reached the drive
                 return self_test.busy_reason(parse_object(result.out))
         return None
-
-    def _drive_response(self, identity: hdparm.Identity) -> DriveResponse:
-        return DriveResponse(
-            disk=self._disk.name,
-            apm=identity.apm,
-            apm_supported=identity.apm_supported,
-            epc=identity.epc,
-            commands=self.commands,
-        )

@@ -11,10 +11,9 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
 from typing import Final
 
-from powerd.disks.model import PowerMode
+from powerd.disks.model import PowerFeatures, PowerMode
 from powerd.helper.errors import RefusalError
 from powerd.helper.subprocess import CompletedTool
 
@@ -39,15 +38,6 @@ _MODES: Final = {
 _WORD_COUNT: Final = 256
 _ROW: Final = re.compile(r"^[0-9a-f]{4}(?: [0-9a-f]{4}){7}$", re.MULTILINE)
 _SIGNATURE: Final = 0xA5
-
-
-@dataclass(frozen=True, slots=True)
-class Identity:
-    """What IDENTIFY DEVICE tells about power: the fields of messages.disk.Drive."""
-
-    apm: int | None
-    apm_supported: bool
-    epc: bool
 
 
 def read_power(device: str) -> list[str]:
@@ -96,7 +86,7 @@ def power_of(result: CompletedTool) -> PowerMode:
     return _MODES.get(count, PowerMode.UNKNOWN) if status & _DRDY else PowerMode.UNKNOWN
 
 
-def identity_of(result: CompletedTool, option: str) -> Identity:
+def power_features_of(result: CompletedTool, option: str) -> PowerFeatures:
     """What identify() or set_apm() found out (ACS-3, table "IDENTIFY DEVICE data").
 
     Args:
@@ -113,10 +103,10 @@ def identity_of(result: CompletedTool, option: str) -> Identity:
     apm_supported = _feature_word_valid(words[83]) and bool(words[83] & 1 << 3)
     enabled = apm_supported and bool(words[86] & 1 << 3)
     level = words[91] & 0xFF
-    return Identity(
+    return PowerFeatures(
         apm=level if enabled and level in range(1, 255) else None,
         apm_supported=apm_supported,
-        epc=_feature_word_valid(words[119]) and bool(words[119] & words[120] & 1 << 7),
+        epc_enabled=_feature_word_valid(words[119]) and bool(words[119] & words[120] & 1 << 7),
     )
 
 

@@ -1,31 +1,13 @@
-"""How long things may take, in seconds, from a drive's answer up to what the daemon waits for: one order.
+"""Time limits, in seconds, from one command to a drive up to a whole request of the daemon.
 
-Each bound is longer than all that it is made of, so whoever is late is found out where it is late: a disk by
-the helper, the helper by the daemon. That is what makes the cause ``hung`` true: a disk is called that when
-what was begun at it is over its own bound, and never for a queue that it stands at the end of.
+Each limit is longer than the sum of its parts. So the helper finds that a disk is late, and the daemon that
+the helper is late. This makes the cause ``hung`` true: a disk is called that only if a command that was
+sent to it exceeds its own limit, never because of a queue.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Final
-
-from powerd.helper.protocol.fields import Message
-from powerd.helper.protocol.messages import (
-    ArmCard,
-    AwaitFirstAccess,
-    CheckHealthRequest,
-    ClearAlarm,
-    ReadAlarm,
-    ReadCard,
-    ReadDriveRequest,
-    ReadPowerRequest,
-    SetAlarm,
-    SetApmRequest,
-    SetTimerRequest,
-    SpinDownRequest,
-    StartTestRequest,
-)
 
 DEVICE_DEADLINE: Final = 5.0
 """A call to the real-time clock or a network card; and so long it waits for those before it."""
@@ -58,28 +40,12 @@ MAX_QUIET_WINDOW: Final = 120.0
 _QUEUED: Final = QUEUE_TIMEOUT + SLOT_TIMEOUT
 _POWER_QUERY: Final = MOTOR_COMMAND + THREAD_MARGIN
 _TERMINATED: Final = 2 * KILL_GRACE  # only once in a request, for it ends with the tool that had to be ended
-_FOUND_IDLE: Final = (
-    _QUEUED + _POWER_QUERY + QUICK_COMMAND + MAX_DEVICE_TYPES * SELF_TEST_QUERY
-)  # found to be awake, and nothing in its way
+_FOUND_IDLE: Final = _QUEUED + _POWER_QUERY + QUICK_COMMAND + MAX_DEVICE_TYPES * SELF_TEST_QUERY
+"""The drive is known to be spinning, and nothing forbids a spin-down."""
 
-
-_DEADLINES: Final[Mapping[type[Message], float | None]] = {
-    **dict.fromkeys((ReadAlarm, SetAlarm, ClearAlarm, ReadCard, ArmCard), 2 * DEVICE_DEADLINE),
-    ReadPowerRequest: _QUEUED + _POWER_QUERY + _TERMINATED,
-    **dict.fromkeys(
-        (SetTimerRequest, SetApmRequest, ReadDriveRequest),
-        _QUEUED + _POWER_QUERY + QUICK_COMMAND + _TERMINATED,
-    ),
-    SpinDownRequest: _FOUND_IDLE + MAX_QUIET_WINDOW + _FOUND_IDLE + _POWER_QUERY + _TERMINATED,
-    AwaitFirstAccess: None,
-    CheckHealthRequest: _QUEUED
-    + MAX_DEVICE_TYPES * (SMARTCTL_RUN + MOTOR_COMMAND)
-    + READER_RUN
-    + _TERMINATED,
-    StartTestRequest: _QUEUED + _POWER_QUERY + SMARTCTL_RUN + _TERMINATED,
-}
-
-
-def deadline_of(request: Message) -> float | None:
-    """Seconds from a request to its answer, whatever the machine does; None = once something has happened."""
-    return _DEADLINES[type(request)]
+DEVICE_REQUEST: Final = 2 * DEVICE_DEADLINE
+POWER_MODE_REQUEST: Final = _QUEUED + _POWER_QUERY + _TERMINATED
+QUICK_REQUEST: Final = _QUEUED + _POWER_QUERY + QUICK_COMMAND + _TERMINATED
+SPIN_DOWN_REQUEST: Final = _FOUND_IDLE + MAX_QUIET_WINDOW + _FOUND_IDLE + _POWER_QUERY + _TERMINATED
+HEALTH_REQUEST: Final = _QUEUED + MAX_DEVICE_TYPES * (SMARTCTL_RUN + MOTOR_COMMAND) + READER_RUN + _TERMINATED
+SELF_TEST_REQUEST: Final = _QUEUED + _POWER_QUERY + SMARTCTL_RUN + _TERMINATED

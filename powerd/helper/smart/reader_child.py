@@ -10,16 +10,16 @@ import json
 import sys
 import warnings
 
+from powerd.core.codec import CodecError, encode
 from powerd.helper.smart.pysmart_tables import UnreadableReportError
 from powerd.helper.smart.reader import read_health
-from powerd.smart.codec import health_to_json
 
 _MAX_INPUT = 1 << 20
 """Bytes of an answer: a full one has 60 kB, and one that is cut off here is torn."""
 
 
 def main() -> int:
-    """Tell one Health, or why there is none, as ``{"health": …}`` or ``{"why": "…"}``.
+    """Tell one Health, or why there is none, as ``{"health": …}`` or ``{"error": "…"}``.
 
     Returns:
         The exit status: 0, or 1 where there is no Health.
@@ -28,9 +28,9 @@ def main() -> int:
     output = sys.stdin.buffer.read(_MAX_INPUT)
     try:
         # When it was made is the asker's to say.
-        reply: dict[str, object] = {"health": health_to_json(read_health(output, 0.0))}
-    except UnreadableReportError as error:
-        reply = {"why": str(error)}
+        reply: dict[str, object] = {"health": encode(read_health(output, 0.0))}
+    except (UnreadableReportError, CodecError) as error:
+        reply = {"error": str(error)}
     sys.stdout.write(json.dumps(reply) + "\n")
     return 0 if "health" in reply else 1
 

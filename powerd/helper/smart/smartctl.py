@@ -12,17 +12,19 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from powerd.core.codec import CodecError, decode
 from powerd.disks.model import FailureCause
 from powerd.helper.disks.device import DiskDevice
 from powerd.helper.disks.drive import DriveSession
 from powerd.helper.errors import RefusalError
 from powerd.helper.protocol.deadlines import MOTOR_COMMAND, READER_RUN, SMARTCTL_RUN
-from powerd.helper.protocol.messages import CheckHealthRequest, HealthResponse, StartTestRequest
 from powerd.helper.smart.device_types import device_types, drive_reached
 from powerd.helper.smart.reader import error_message, left_asleep
 from powerd.helper.smart.self_test import test_started
 from powerd.helper.smart.values import parse_object
 from powerd.helper.subprocess import CompletedTool, ToolOptions
+from powerd.smart.actions import CheckHealth, HealthReading, StartTest
+from powerd.smart.model import Health
 
 SMARTCTL_OUTPUT_CAP: Final = 1 << 20
 """Bytes that smartctl's answer may have."""
@@ -32,18 +34,18 @@ _STANDBY_STATUS: Final = 3
 """The exit status asked for where the drive sleeps; the default, 2, is also that of a disk that is gone."""
 
 
-async def check_health(request: CheckHealthRequest, disk: DiskDevice, drive: DriveSession) -> HealthResponse:
+async def check_health(request: CheckHealth, disk: DiskDevice, drive: DriveSession) -> HealthReading:
     """Read all that the drive says of its health.
 
     Raises:
         RefusalError: it is asleep, or gives no answer that can be read; of one that the kernel has suspended
             also where it may be woken, for it is the kernel's to wake.
     """
-    if not request.wake or disk.runtime_suspended:
+    if not request.may_wake or disk.runtime_suspended:
         await _require_awake(disk, drive, "reading its health")
-    standby_option = () if request.wake else ("-n", f"standby,{_STANDBY_STATUS}")
-    seconds = SMARTCTL_RUN + (MOTOR_COMMAND if request.wake else 0)
-    for device_type in device_types(disk, request.kind):
+    standby_option = () if request.may_wake else ("-n", f"standby,{_STANDBY_STATUS}")
+    seconds = SMARTCTL_RUN + (MOTOR_COMMAND if request.may_wake else 0)
+    for device_type in device_types(disk, request.device_type):
         argv = ["smartctl", "--json=co", "--all", *standby_option, "-d", device_type, str(disk.node)]
         result = await drive.run(argv, seconds, 1, ToolOptions(output_cap=SMARTCTL_OUTPUT_CAP))
         report = parse_object(result.out)
@@ -57,17 +59,17 @@ async def check_health(request: CheckHealthRequest, disk: DiskDevice, drive: Dri
         raise RefusalError(_unreachable_text(disk, _error_text(report, result)))
     drive.commands += COMMANDS_PER_CHECK - 1
     health = await _parse_health(result, drive)
-    return HealthResponse(disk=disk.name, kind=device_type, health=health, commands=drive.commands)
+    return HealthReading(health, device_type, drive.commands)
 
 
-async def start_test(request: StartTestRequest, disk: DiskDevice, drive: DriveSession) -> None:
+async def start_test(request: StartTest, disk: DiskDevice, drive: DriveSession) -> None:
     """Have the drive test itself, in the background.
 
     Raises:
         RefusalError: it is asleep, tests itself already, or cannot; or smartctl cannot.
     """
     await _require_awake(disk, drive, "a self-test")
-    device_type = device_types(disk, request.kind)[0]
+    device_type = device_types(disk, request.device_type)[0]
     argv = ["smartctl", "--json=co", "-t", request.test, "-d", device_type, str(disk.node)]
     result = await drive.run(argv, SMARTCTL_RUN, 2)
     report = parse_object(result.out)
@@ -86,7 +88,7 @@ async def _require_awake(disk: DiskDevice, drive: DriveSession, purpose: str) ->
         await drive.require_spinning(purpose)
 
 
-async def _parse_health(smartctl_result: CompletedTool, drive: DriveSession) -> dict[str, object]:
+async def _parse_health(smartctl_result: CompletedTool, drive: DriveSession) -> Health:
     """The Health in smartctl's answer, made plain, by a child that alone knows pySMART."""
     argv = [
         sys.executable,
@@ -99,11 +101,13 @@ async def _parse_health(smartctl_result: CompletedTool, drive: DriveSession) -> 
         result = await drive.run(argv, READER_RUN, 0, options)
     except RefusalError as error:  # late or not, it is no fault of the disk, which has answered
         raise RefusalError(f"its health cannot be read: {error}") from None
-    reply = parse_object(result.out) or {"why": f"it cannot be read: {result.last_error_line}"}
-    health = reply.get("health")
-    if not isinstance(health, dict):
-        raise RefusalError(f"{reply.get('why')}; see: smartctl --all")
-    return health
+    reply = parse_object(result.out) or {"error": f"it cannot be read: {result.last_error_line}"}
+    if "health" not in reply:
+        raise RefusalError(f"{reply.get('error')}; see: smartctl --all")
+    try:
+        return decode(Health, reply["health"])
+    except CodecError as error:
+        raise RefusalError(f"its health cannot be read: {error}; see: smartctl --all") from None
 
 
 def _unreachable_text(disk: DiskDevice, reason: str) -> str:

@@ -13,12 +13,13 @@ import pytest
 from helper.fake_drives import FakeDrives
 from helper.loop_devices import LoopDevices, instances, needs_tracefs
 
+from powerd.disks.disk_id import DiskId
+from powerd.disks.model import PowerMode, PowerStatus, SpinDown
 from powerd.helper.disks import requests
 from powerd.helper.disks.device import find_disk
 from powerd.helper.disks.dirty_data import EXPIRY_SECONDS, quiet_window, stays_idle
 from powerd.helper.disks.requests import DiskRequests
 from powerd.helper.errors import RefusalError
-from powerd.helper.protocol.messages import PowerResponse, SpinDownRequest
 from powerd.helper.subprocess import Tools
 
 MOUNT: Final = "36 35 {0} / /mnt rw,noatime shared:1 - ext4 /dev/sda1 rw,{1}\n"
@@ -181,18 +182,20 @@ def test_a_disk_is_watched_before_it_is_stopped(drives: FakeDrives, monkeypatch:
     def stop() -> object:
         async def main() -> object:
             return await DiskRequests(drives.root, Tools([drives.tools])).execute(
-                SpinDownRequest("ata-SDA", "ata")
+                SpinDown(DiskId("ata-SDA"), "ata")
             )
 
         return asyncio.run(main())
 
-    with pytest.raises(RefusalError, match="ata-SDA is not stopped: data was written to it, or is") as caught:
+    with pytest.raises(
+        RefusalError, match="ata-SDA is not spun down: data was written to it, or will"
+    ) as caught:
         stop()
     assert caught.value.cause == "busy"
     assert drives.state("sda") == "active"
     assert [line.split()[1] for line in drives.tool_calls()] == ["--verbose", "--json=c"]
-    assert stop() == PowerResponse("ata-SDA", "standby", 7, stopped=True)
-    assert stop() == PowerResponse("ata-SDA", "standby", 1)
+    assert stop() == PowerStatus(PowerMode.STANDBY, 7, spin_down_sent=True)
+    assert stop() == PowerStatus(PowerMode.STANDBY, 1)
     assert quiet == []
 
 
@@ -205,5 +208,5 @@ def test_data_that_ext4_counts_is_not_watched_for(
     monkeypatch.setattr(requests, "stays_idle", None)
     with pytest.raises(RefusalError, match="data waits to be written to it; wait for half a minute"):
         asyncio.run(
-            DiskRequests(drives.root, Tools([drives.tools])).execute(SpinDownRequest("ata-SDA", "ata"))
+            DiskRequests(drives.root, Tools([drives.tools])).execute(SpinDown(DiskId("ata-SDA"), "ata"))
         )

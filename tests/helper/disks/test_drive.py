@@ -13,28 +13,29 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from rig.examples import examples
 
-from powerd.disks.model import PowerMode
+from powerd.disks.disk_id import DiskId
+from powerd.disks.model import (
+    CheckPowerMode,
+    PowerFeatures,
+    PowerMode,
+    PowerStatus,
+    ReadPowerFeatures,
+    SetApmLevel,
+    SetStandbyTimer,
+    SpinDown,
+)
 from powerd.helper.disks import drive, sg_io
 from powerd.helper.disks.device import DiskDevice
 from powerd.helper.disks.requests import DiskRequests
 from powerd.helper.errors import RefusalError
-from powerd.helper.protocol.codec import DiskRequest, DiskResponse
-from powerd.helper.protocol.messages import (
-    DriveResponse,
-    PowerResponse,
-    ReadDriveRequest,
-    ReadPowerRequest,
-    SetApmRequest,
-    SetTimerRequest,
-    SpinDownRequest,
-)
+from powerd.helper.protocol.messages import DiskRequest, DiskResponse
 from powerd.helper.subprocess import Tools
 
 pytestmark = pytest.mark.process
 
-SDA: Final = "ata-SDA"
+SDA: Final = DiskId("ata-SDA")
 ASK: Final = "hdparm --verbose -C sda"
-SETTINGS: Final = (SetTimerRequest(SDA, 120), SetApmRequest(SDA, 128, spin_down=False), ReadDriveRequest(SDA))
+SETTINGS: Final = (SetStandbyTimer(SDA, 120), SetApmLevel(SDA, 128), ReadPowerFeatures(SDA))
 
 
 @pytest.fixture
@@ -68,7 +69,7 @@ def refusal(drives: FakeDrives, request: DiskRequest) -> str:
 )
 def test_read_power(drives: FakeDrives, state: str, says: str) -> None:
     drives.set_state("sda", state)
-    assert serve(drives, ReadPowerRequest(SDA)) == PowerResponse(SDA, says, 1)
+    assert serve(drives, CheckPowerMode(SDA)) == PowerStatus(PowerMode(says), 1)
     assert drives.tool_calls() == [ASK]
     assert drives.state("sda") == state
 
@@ -77,20 +78,20 @@ def test_read_power(drives: FakeDrives, state: str, says: str) -> None:
 def test_a_bridge_that_gives_no_registers_is_not_believed(drives: FakeDrives, mode: str) -> None:
     """hdparm itself calls such a disk asleep."""
     drives.set_state("sda", "active", mode)
-    assert serve(drives, ReadPowerRequest(SDA)) == PowerResponse(SDA, "unknown", 1)
+    assert serve(drives, CheckPowerMode(SDA)) == PowerStatus(PowerMode.UNKNOWN, 1)
 
 
 def test_a_suspended_disk_is_never_opened(drives: FakeDrives) -> None:
     drives.write("sys/block/sda/device/power/runtime_status", "suspended\n")
     questions: list[DiskRequest] = [
-        ReadPowerRequest(SDA),
-        SpinDownRequest(SDA, "ata"),
-        SpinDownRequest(SDA, "scsi"),
+        CheckPowerMode(SDA),
+        SpinDown(SDA, "ata"),
+        SpinDown(SDA, "scsi"),
     ]
     for request in questions:
-        assert serve(drives, request) == PowerResponse(SDA, "suspended", 0)
+        assert serve(drives, request) == PowerStatus(PowerMode.SUSPENDED, 0)
     for request in SETTINGS:
-        assert "ata-SDA is asleep (suspended), and" in refusal(drives, request)
+        assert "ata-SDA is in standby (suspended), and" in refusal(drives, request)
     assert drives.tool_calls() == []
 
 
@@ -98,19 +99,19 @@ def test_a_suspended_disk_is_never_opened(drives: FakeDrives) -> None:
 def test_nothing_but_the_question_goes_to_a_sleeping_disk(drives: FakeDrives, state: str) -> None:
     requests: list[DiskRequest] = [
         *SETTINGS,
-        SpinDownRequest(SDA, "ata"),
-        SpinDownRequest(SDA, "scsi"),
-        ReadPowerRequest(SDA),
+        SpinDown(SDA, "ata"),
+        SpinDown(SDA, "scsi"),
+        CheckPowerMode(SDA),
     ]
     for request in requests:
         drives.set_state("sda", state)
-        if isinstance(request, SpinDownRequest | ReadPowerRequest):
+        if isinstance(request, SpinDown | CheckPowerMode):
             answer = serve(drives, request)
-            assert isinstance(answer, PowerResponse)
-            assert answer.state in {"standby", "sleeping"}
-            assert not answer.stopped
+            assert isinstance(answer, PowerStatus)
+            assert answer.mode in {"standby", "sleeping"}
+            assert not answer.spin_down_sent
         else:
-            assert "would wake it; ask again later" in refusal(drives, request)
+            assert "would wake it; try again later" in refusal(drives, request)
         assert drives.tool_calls() == [ASK]
         assert drives.state("sda") == state
 
@@ -119,19 +120,19 @@ def test_nothing_but_the_question_goes_to_a_sleeping_disk(drives: FakeDrives, st
 def test_a_disk_with_unknown_power_mode_is_left_alone(drives: FakeDrives, mode: str) -> None:
     drives.set_state("sda", "standby", mode)
     for request in SETTINGS:
-        assert "does not say whether it spins" in refusal(drives, request)
+        assert "does not report whether it spins" in refusal(drives, request)
     assert drives.tool_calls() == [ASK] * 3
 
 
 def test_spin_down(drives: FakeDrives) -> None:
-    assert serve(drives, SpinDownRequest(SDA, "ata")) == PowerResponse(SDA, "standby", 4, stopped=True)
+    assert serve(drives, SpinDown(SDA, "ata")) == PowerStatus(PowerMode.STANDBY, 4, spin_down_sent=True)
     assert drives.tool_calls() == [ASK, "smartctl --json=c -d sat -c sda", "hdparm -y sda"]
     assert drives.state("sda") == "standby"
 
 
 def test_spin_down_of_a_drive_that_refuses(drives: FakeDrives) -> None:
     drives.set_state("sda", "active", "refuses")
-    said = refusal(drives, SpinDownRequest(SDA, "ata"))
+    said = refusal(drives, SpinDown(SDA, "ata"))
     assert said == "hdparm -y failed: HDIO_DRIVE_CMD(standby) failed: Input/output error"
 
 
@@ -139,23 +140,23 @@ def test_spin_down_by_scsi_of_a_device_without_commands(drives: FakeDrives) -> N
     """The fake's device is a mere file, and the real kernel says so."""
     for mode in ("well", "deaf"):
         drives.set_state("sda", "active", mode)
-        assert "is no longer ata-SDA" in refusal(drives, SpinDownRequest(SDA, "scsi"))
+        assert "is no longer ata-SDA" in refusal(drives, SpinDown(SDA, "scsi"))
 
 
 def test_spin_down_by_scsi(drives: FakeDrives, monkeypatch: pytest.MonkeyPatch) -> None:
     """The kernel's part is in test_scsi.py; a drive that cannot say what it does is stopped all the same."""
     stopped: list[str] = []
     monkeypatch.setattr(sg_io, "spin_down", lambda disk: stopped.append(disk.name))
-    assert serve(drives, SpinDownRequest(SDA, "scsi")) == PowerResponse(SDA, "standby", 4, stopped=True)
+    assert serve(drives, SpinDown(SDA, "scsi")) == PowerStatus(PowerMode.STANDBY, 4, spin_down_sent=True)
     drives.set_state("sda", "active", "deaf")
-    assert serve(drives, SpinDownRequest(SDA, "scsi")) == PowerResponse(SDA, "standby", 2, stopped=True)
+    assert serve(drives, SpinDown(SDA, "scsi")) == PowerStatus(PowerMode.STANDBY, 2, spin_down_sent=True)
     assert stopped == [SDA, SDA]
 
 
 def test_a_self_test_is_not_cut_off(drives: FakeDrives) -> None:
     drives.set_state("sda", "active", "testing")
-    assert refusal(drives, SpinDownRequest(SDA, "ata")) == (
-        "ata-SDA is not stopped: a SMART self-test runs; wait until it is done"
+    assert refusal(drives, SpinDown(SDA, "ata")) == (
+        "ata-SDA is not spun down: a SMART self-test runs; wait until it is done"
     )
     assert drives.state("sda") == "active"
 
@@ -171,7 +172,7 @@ echo '{{"ata_smart_data": {{"self_test": {{"status": {{"value": 249}}}}}}}}'
 def test_a_self_test_behind_a_usb_bridge_is_not_cut_off(drives: FakeDrives, works: str, asked: int) -> None:
     drives.behind_usb("sda")
     (drives.tools / "smartctl").write_text(BRIDGE.format(works))
-    assert "a SMART self-test runs" in refusal(drives, SpinDownRequest(SDA, "ata"))
+    assert "a SMART self-test runs" in refusal(drives, SpinDown(SDA, "ata"))
     assert len(drives.tool_calls()) == 1 + asked
     assert drives.state("sda") == "active"
 
@@ -181,9 +182,9 @@ def test_a_smartctl_whose_answer_cannot_be_read_proves_no_end_of_a_self_test(
     drives: FakeDrives, does: str
 ) -> None:
     (drives.tools / "smartctl").write_text(f"#!/bin/sh\n{does}\n")
-    said = refusal(drives, SpinDownRequest(SDA, "ata"))
+    said = refusal(drives, SpinDown(SDA, "ata"))
     assert said == (
-        "ata-SDA is not stopped: smartctl does not say whether a self-test runs; see: smartctl -a"
+        "ata-SDA is not spun down: smartctl does not say whether a self-test runs; see: smartctl -a"
     )
     assert drives.state("sda") == "active"
 
@@ -220,7 +221,7 @@ def scsi_log(drives: FakeDrives, name: str, status: int = 0) -> None:
 
 def test_a_self_test_of_a_sas_disk_is_not_cut_off(drives: FakeDrives, sas: list[str]) -> None:
     scsi_log(drives, "smartctl-scsi-testing.json")
-    assert "a SMART self-test runs" in refusal(drives, SpinDownRequest(SDA, "scsi"))
+    assert "a SMART self-test runs" in refusal(drives, SpinDown(SDA, "scsi"))
     assert (sas, drives.tool_calls()) == (["power", "test"], [LOGGED])
 
 
@@ -229,7 +230,7 @@ def test_a_self_test_reported_by_a_sas_disk_needs_no_smartctl(
 ) -> None:
     monkeypatch.setattr(sg_io, "self_test_in_progress", lambda _disk: True)
     (drives.tools / "smartctl").unlink()
-    assert "a SMART self-test runs" in refusal(drives, SpinDownRequest(SDA, "scsi"))
+    assert "a SMART self-test runs" in refusal(drives, SpinDown(SDA, "scsi"))
     assert sas == ["power"]
 
 
@@ -240,13 +241,13 @@ def test_a_sas_disk_without_or_with_an_unknown_self_test_is_stopped(
     drives: FakeDrives, sas: list[str], log: str, status: int
 ) -> None:
     scsi_log(drives, log or "smartctl-scsi-testing.json", status)
-    assert serve(drives, SpinDownRequest(SDA, "scsi")) == PowerResponse(SDA, "standby", 12, stopped=True)
+    assert serve(drives, SpinDown(SDA, "scsi")) == PowerStatus(PowerMode.STANDBY, 12, spin_down_sent=True)
     assert (sas, drives.tool_calls()) == (["power", "test", "stop"], [LOGGED])
 
 
 def test_without_smartctl_a_sas_disk_is_stopped(drives: FakeDrives, sas: list[str]) -> None:
     (drives.tools / "smartctl").unlink()
-    assert serve(drives, SpinDownRequest(SDA, "scsi")) == PowerResponse(SDA, "standby", 3, stopped=True)
+    assert serve(drives, SpinDown(SDA, "scsi")) == PowerStatus(PowerMode.STANDBY, 3, spin_down_sent=True)
     assert sas == ["power", "test", "stop"]
 
 
@@ -255,7 +256,7 @@ def test_missing_smart_is_no_busy_reason(drives: FakeDrives, mode: str) -> None:
     drives.set_state("sda", "active", mode)
     if mode == "well":
         (drives.tools / "smartctl").unlink()
-    serve(drives, SpinDownRequest(SDA, "ata"))
+    serve(drives, SpinDown(SDA, "ata"))
     assert drives.state("sda") == "standby"
 
 
@@ -265,63 +266,61 @@ def test_a_disk_with_unknown_power_mode_is_stopped_but_not_queried_for_a_self_te
 ) -> None:
     """It may be asleep, and SMART would wake it; STANDBY IMMEDIATE would not."""
     drives.set_state("sda", "active", mode)
-    assert serve(drives, SpinDownRequest(SDA, "ata")) == PowerResponse(SDA, "standby", 2, stopped=True)
+    assert serve(drives, SpinDown(SDA, "ata")) == PowerStatus(PowerMode.STANDBY, 2, spin_down_sent=True)
     assert drives.tool_calls() == [ASK, "hdparm -y sda"]
 
 
 def test_dirty_data_and_arrays_are_waited_for(drives: FakeDrives) -> None:
     stats = drives.write("sys/kernel/debug/bdi/8:0/stats", "b_dirty:                     2\n")
-    assert "ata-SDA is not stopped: data waits to be written" in refusal(drives, SpinDownRequest(SDA, "ata"))
+    assert "ata-SDA is not spun down: data waits to be written" in refusal(drives, SpinDown(SDA, "ata"))
     stats.write_text("b_dirty:                     0\n")
-    serve(drives, SpinDownRequest(SDA, "ata"))
+    serve(drives, SpinDown(SDA, "ata"))
     assert drives.state("sda") == "standby"
 
 
 def test_set_timer(drives: FakeDrives) -> None:
-    assert serve(drives, SetTimerRequest(SDA, 242)) == PowerResponse(SDA, "active", 2)
+    assert serve(drives, SetStandbyTimer(SDA, 3600)) == PowerStatus(PowerMode.ACTIVE, 2)
     assert drives.tool_calls() == [ASK, "hdparm -S 242 sda"]
     drives.set_state("sda", "active", "refuses")
-    assert refusal(drives, SetTimerRequest(SDA, 0)) == (
+    assert refusal(drives, SetStandbyTimer(SDA, 0)) == (
         "hdparm -S failed: HDIO_DRIVE_CMD(setidle) failed: Input/output error"
     )
 
 
 def test_read_drive(drives: FakeDrives) -> None:
-    assert serve(drives, ReadDriveRequest(SDA)) == DriveResponse(
-        SDA, 254, apm_supported=True, epc=False, commands=2
+    assert serve(drives, ReadPowerFeatures(SDA)) == PowerFeatures(
+        254, apm_supported=True, epc_enabled=False, commands=2
     )
     assert drives.tool_calls() == [ASK, "hdparm --Istdout sda"]
 
 
 def test_set_apm_is_read_back(drives: FakeDrives) -> None:
-    answer = serve(drives, SetApmRequest(SDA, 128, spin_down=False))
-    assert answer == DriveResponse(SDA, 128, apm_supported=True, epc=False, commands=3)
+    answer = serve(drives, SetApmLevel(SDA, 128))
+    assert answer == PowerFeatures(128, apm_supported=True, epc_enabled=False, commands=3)
     assert drives.tool_calls() == [ASK, "hdparm -B 128 --Istdout sda"]
     drives.set_state("sda", "active", "refuses")
-    assert refusal(drives, SetApmRequest(SDA, 254, spin_down=False)) == (
-        "ata-SDA took APM level 254 and shows 128; leave its APM as it is"
+    assert refusal(drives, SetApmLevel(SDA, 254)) == (
+        "ata-SDA accepted APM level 254 but reports 128; leave its APM as it is"
     )
     drives.set_state("sda", "active", "noapm")
-    assert refusal(drives, SetApmRequest(SDA, 254, spin_down=False)) == (
+    assert refusal(drives, SetApmLevel(SDA, 254)) == (
         "hdparm -B failed: HDIO_DRIVE_CMD failed: Input/output error"
     )
 
 
 def test_a_low_apm_level_has_to_be_meant(drives: FakeDrives) -> None:
-    assert "APM level 100 lets ata-SDA stop when it likes to" in refusal(
-        drives, SetApmRequest(SDA, 100, spin_down=False)
-    )
+    assert "APM level 100 allows ata-SDA to spin down by itself" in refusal(drives, SetApmLevel(SDA, 100))
     assert drives.tool_calls() == []
-    answer = serve(drives, SetApmRequest(SDA, 100, spin_down=True))
-    assert isinstance(answer, DriveResponse)
+    answer = serve(drives, SetApmLevel(SDA, 100, allow_spin_down=True))
+    assert isinstance(answer, PowerFeatures)
     assert answer.apm == 100
 
 
 def test_a_sas_disk_has_none_of_ata(drives: FakeDrives) -> None:
     drives.write("sys/block/sda/device/vendor", "SEAGATE \n")
     for request in SETTINGS:
-        assert "ata-SDA is no ATA disk, and" in refusal(drives, request)
-    assert "is no longer ata-SDA" in refusal(drives, ReadPowerRequest(SDA))  # asked by SG_IO, not by hdparm
+        assert "ata-SDA is not an ATA disk, and" in refusal(drives, request)
+    assert "is no longer ata-SDA" in refusal(drives, CheckPowerMode(SDA))  # asked by SG_IO, not by hdparm
     assert drives.tool_calls() == []
 
 
@@ -335,7 +334,7 @@ def test_a_sas_disk_has_none_of_ata(drives: FakeDrives) -> None:
 )
 def test_what_is_no_answer_is_refused(drives: FakeDrives, mode: str, says: str) -> None:
     drives.set_state("sda", "active", mode)
-    requests: list[DiskRequest] = [ReadPowerRequest(SDA), *SETTINGS, SpinDownRequest(SDA, "ata")]
+    requests: list[DiskRequest] = [CheckPowerMode(SDA), *SETTINGS, SpinDown(SDA, "ata")]
     for request in requests:
         assert refusal(drives, request) == says
 
@@ -343,13 +342,13 @@ def test_what_is_no_answer_is_refused(drives: FakeDrives, mode: str, says: str) 
 @pytest.mark.parametrize(
     ("request_", "mode", "commands"),
     [
-        (ReadPowerRequest(SDA), "deaf", 1),
-        (SetTimerRequest(SDA, 120), "refuses", 2),
-        (SetApmRequest(SDA, 254, spin_down=False), "noapm", 3),
-        (SetApmRequest(SDA, 100, spin_down=False), "well", 0),
-        (SpinDownRequest(SDA, "ata"), "testing", 3),
-        (SpinDownRequest(SDA, "ata"), "refuses", 4),
-        (SpinDownRequest(SDA, "scsi"), "well", 4),
+        (CheckPowerMode(SDA), "deaf", 1),
+        (SetStandbyTimer(SDA, 120), "refuses", 2),
+        (SetApmLevel(SDA, 254), "noapm", 3),
+        (SetApmLevel(SDA, 100), "well", 0),
+        (SpinDown(SDA, "ata"), "testing", 3),
+        (SpinDown(SDA, "ata"), "refuses", 4),
+        (SpinDown(SDA, "scsi"), "well", 4),
     ],
 )
 def test_a_refusal_reports_how_many_commands_were_sent(
@@ -364,7 +363,7 @@ def test_a_refusal_reports_how_many_commands_were_sent(
 
 def test_a_request_that_never_started_has_sent_nothing(drives: FakeDrives) -> None:
     (drives.tools / "hdparm").write_bytes(b"\x7fELF")
-    for request in (ReadPowerRequest(SDA), SpinDownRequest(SDA, "ata")):
+    for request in (CheckPowerMode(SDA), SpinDown(SDA, "ata")):
         with pytest.raises(RefusalError, match="cannot be started") as caught:
             serve(drives, request)
         assert (caught.value.cause, caught.value.commands) == ("unreached", 0)
@@ -378,10 +377,10 @@ def test_a_drive_that_timed_out_has_not_refused_the_command(
     words = "HDIO_DRIVE_CMD(powermode) failed: Input/output error"
     (drives.tools / "hdparm").write_text(f"#!/bin/sh\nsleep 0.3; echo '{words}' >&2; exit 5\n")
     with pytest.raises(RefusalError) as caught:
-        serve(drives, ReadPowerRequest(SDA))
+        serve(drives, CheckPowerMode(SDA))
     assert (caught.value.cause, caught.value.commands) == ("hung", 1)
     assert str(caught.value) == (
-        f"ata-SDA did not answer within 0.2 s, and the kernel gave it up ({words}); see dmesg"
+        f"ata-SDA did not respond within 0.2 s, and the kernel gave it up ({words}); see dmesg"
     )
 
 
@@ -391,27 +390,27 @@ def test_a_drive_that_answers_only_when_it_has_started_is_waited_for(
     monkeypatch.setattr(drive, "QUICK_COMMAND", 0.2)
     tool = drives.tools / "hdparm"
     tool.write_text(tool.read_text().replace("\n", "\nsleep 0.3\n", 1))
-    assert serve(drives, ReadPowerRequest(SDA)) == PowerResponse(SDA, "active", 1)
+    assert serve(drives, CheckPowerMode(SDA)) == PowerStatus(PowerMode.ACTIVE, 1)
 
 
 def test_without_hdparm_there_is_a_remedy(drives: FakeDrives) -> None:
     (drives.tools / "hdparm").unlink()
     with pytest.raises(RefusalError, match=r"^hdparm is not installed; apt-get install hdparm$") as caught:
-        serve(drives, ReadPowerRequest(SDA))
+        serve(drives, CheckPowerMode(SDA))
     assert caught.value.cause == "unreached", "no disk is to be blamed, and given up, for that"
 
 
-REQUESTS: Final = st.one_of(
-    st.builds(ReadPowerRequest, st.just(SDA)),
-    st.builds(SpinDownRequest, st.just(SDA), st.just("ata")),
-    st.builds(SetTimerRequest, st.just(SDA), st.integers(0, 252)),
-    st.builds(SetApmRequest, st.just(SDA), st.sampled_from([100, 128, 254]), st.booleans()),
-    st.builds(ReadDriveRequest, st.just(SDA)),
+DRIVE_REQUESTS: Final = st.one_of(
+    st.builds(CheckPowerMode, st.just(SDA)),
+    st.builds(SpinDown, st.just(SDA), st.just("ata")),
+    st.builds(SetStandbyTimer, st.just(SDA), st.integers(0, 19_800)),
+    st.builds(SetApmLevel, st.just(SDA), st.sampled_from([100, 128, 254]), st.booleans()),
+    st.builds(ReadPowerFeatures, st.just(SDA)),
 )
 
 
 @given(
-    REQUESTS,
+    DRIVE_REQUESTS,
     st.sampled_from(["standby", "standby_y", "sleeping"]),
     st.sampled_from(["well", "noapm", "refuses", "testing", "nosense", "badsense"]),
 )

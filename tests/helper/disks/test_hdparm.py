@@ -13,12 +13,13 @@ from helper.loop_devices import LoopDevices
 from hypothesis import given
 from hypothesis import strategies as st
 
+from powerd.disks.model import PowerFeatures
 from powerd.helper.disks import hdparm
-from powerd.helper.disks.hdparm import Identity, identity_of, power_of
+from powerd.helper.disks.hdparm import power_features_of, power_of
 from powerd.helper.errors import RefusalError
 from powerd.helper.subprocess import CompletedTool
 
-WELL: Final = Identity(apm=254, apm_supported=True, epc=False)
+WELL: Final = PowerFeatures(apm=254, apm_supported=True, epc_enabled=False)
 
 
 def said(word: str, registers: str = "", warning: str = "", status: int = 0) -> CompletedTool:
@@ -109,16 +110,18 @@ def test_a_failed_question_is_reported_by_its_errno() -> None:
 
 @given(st.integers(0, 1), st.text(), st.text())
 def test_no_output_upsets_the_parsers(status: int, out: str, err: str) -> None:
-    for parse in (power_of, lambda done: identity_of(done, "-B")):
+    for parse in (power_of, lambda done: power_features_of(done, "-B")):
         try:
             assert parse(CompletedTool(status, out, err)) in {"active", "standby", "sleeping", "unknown"}
         except RefusalError as error:
             assert str(error)  # noqa: PT017 - a refusal is one outcome of two
 
 
-def identity(**words: int) -> Identity:
+def identity(**words: int) -> PowerFeatures:
     changed = {int(word.removeprefix("w")): value for word, value in words.items()}
-    return identity_of(CompletedTool(0, "\n/dev/sda:\n" + dump({**IDENTITY, **changed}), ""), "--Istdout")
+    return power_features_of(
+        CompletedTool(0, "\n/dev/sda:\n" + dump({**IDENTITY, **changed}), ""), "--Istdout"
+    )
 
 
 def test_identities() -> None:
@@ -128,7 +131,7 @@ def test_identities() -> None:
     assert identity(w83=0x7D01) == replace(WELL, apm=None, apm_supported=False)
     assert identity(w83=0xFD09) == replace(WELL, apm=None, apm_supported=False)
     assert identity(w91=0xFF) == identity(w91=0) == replace(WELL, apm=None)
-    assert identity(w119=0x4080, w120=0x4080) == replace(WELL, epc=True)
+    assert identity(w119=0x4080, w120=0x4080) == replace(WELL, epc_enabled=True)
     assert identity(w119=0x4080) == identity(w119=0x0080, w120=0x4080) == WELL
     assert identity(w255=0) == WELL
 
@@ -136,7 +139,7 @@ def test_identities() -> None:
 def test_a_set_level_is_printed_besides() -> None:
     out = "\n/dev/sda:\n setting Advanced Power Management level to 0x80 (128)\n APM_level\t= 128\n"
     done = CompletedTool(0, out + dump({**IDENTITY, 91: 128}), "")
-    assert identity_of(done, "-B") == replace(WELL, apm=128)
+    assert power_features_of(done, "-B") == replace(WELL, apm=128)
 
 
 @pytest.mark.parametrize(
@@ -151,7 +154,7 @@ def test_a_set_level_is_printed_besides() -> None:
 )
 def test_what_is_no_identity(out: str) -> None:
     with pytest.raises(RefusalError, match="the drive did not identify itself: cannot; is it an ATA disk"):
-        identity_of(CompletedTool(0, out, "cannot\n"), "--Istdout")
+        power_features_of(CompletedTool(0, out, "cannot\n"), "--Istdout")
 
 
 RECORDED: Final = Path(__file__).parents[1] / "recorded"
@@ -167,7 +170,7 @@ def test_recorded_power() -> None:
 
 def test_recorded_identity() -> None:
     done = CompletedTool(0, (RECORDED / "hdparm-set-apm.txt").read_text(), "")
-    assert identity_of(done, "-B") == replace(WELL, apm=128)
+    assert power_features_of(done, "-B") == replace(WELL, apm=128)
 
 
 @pytest.mark.lan
@@ -190,4 +193,4 @@ def test_the_real_hdparm_on_what_is_no_drive(tmp_path: Path) -> None:
                 hdparm.require_success(run(argv), told)
         for argv in (hdparm.set_apm(device, 128), hdparm.identify(device)):
             with pytest.raises(RefusalError, match=r"hdparm -B failed|the drive did not identify itself"):
-                identity_of(run(argv), "-B")
+                power_features_of(run(argv), "-B")

@@ -12,19 +12,14 @@ from helper.fake_drives import FakeDrives
 from helper.loop_devices import LoopDevices, instances, needs_tracefs
 from rig.wait import until
 
+from powerd.disks.disk_id import DiskId
+from powerd.disks.model import CheckPowerMode, PowerMode, PowerStatus, SetStandbyTimer, SpinDown
 from powerd.helper.disks import drive, requests
 from powerd.helper.disks import first_access as rouse
 from powerd.helper.disks.device import DiskDevice
 from powerd.helper.disks.requests import DiskRequests
 from powerd.helper.errors import RefusalError
-from powerd.helper.protocol.messages import (
-    AwaitFirstAccess,
-    GroupSpinUpResponse,
-    PowerResponse,
-    ReadPowerRequest,
-    SetTimerRequest,
-    SpinDownRequest,
-)
+from powerd.helper.protocol.messages import AwaitFirstAccess, GroupSpinUpResponse
 from powerd.helper.subprocess import ToolRunner, Tools
 
 pytestmark = pytest.mark.process
@@ -48,13 +43,12 @@ def test_a_hanging_disk_hangs_only_itself(drives: FakeDrives, monkeypatch: pytes
 
     async def main() -> None:
         disks = disk_requests(drives)
-        hanging = asyncio.ensure_future(disks.execute(ReadPowerRequest("ata-SDB")))
-        well = [await disks.execute(ReadPowerRequest(name)) for name in ("ata-SDA", "ata-SDC", "ata-SDA")]
-        assert [answer.disk for answer in well if isinstance(answer, PowerResponse)] == [
-            "ata-SDA",
-            "ata-SDC",
-            "ata-SDA",
+        hanging = asyncio.ensure_future(disks.execute(CheckPowerMode(DiskId("ata-SDB"))))
+        well = [
+            await disks.execute(CheckPowerMode(name))
+            for name in (DiskId("ata-SDA"), DiskId("ata-SDC"), DiskId("ata-SDA"))
         ]
+        assert [type(answer) for answer in well] == [PowerStatus] * 3
         busy = [disks.busy]
         with pytest.raises(
             RefusalError, match=r"hdparm --verbose -C .*sdb did not answer within 5 s and was"
@@ -62,7 +56,7 @@ def test_a_hanging_disk_hangs_only_itself(drives: FakeDrives, monkeypatch: pytes
             await hanging
         assert [*busy, disks.busy] == [True, False]
         drives.set_state("sdb", "standby")
-        assert await disks.execute(ReadPowerRequest("ata-SDB")) == PowerResponse("ata-SDB", "standby", 1)
+        assert await disks.execute(CheckPowerMode(DiskId("ata-SDB"))) == PowerStatus(PowerMode.STANDBY, 1)
 
     asyncio.run(main())
 
@@ -74,9 +68,10 @@ def test_two_requests_at_one_disk_take_turns(drives: FakeDrives) -> None:
     async def main() -> None:
         disks = disk_requests(drives)
         answers = await asyncio.gather(
-            disks.execute(SpinDownRequest("ata-SDA", "ata")), disks.execute(ReadPowerRequest("wwn-0x5000"))
+            disks.execute(SpinDown(DiskId("ata-SDA"), "ata")),
+            disks.execute(CheckPowerMode(DiskId("wwn-0x5000"))),
         )
-        assert [answer.state for answer in answers if isinstance(answer, PowerResponse)] == [
+        assert [answer.mode for answer in answers if isinstance(answer, PowerStatus)] == [
             "standby",
             "standby",
         ]
@@ -94,13 +89,13 @@ def test_a_request_that_waits_too_long_for_its_turn_is_refused(
 
     async def main() -> None:
         disks = disk_requests(drives)
-        first = asyncio.ensure_future(disks.execute(ReadPowerRequest("ata-SDA")))
+        first = asyncio.ensure_future(disks.execute(CheckPowerMode(DiskId("ata-SDA"))))
         await asyncio.sleep(0.05)
         with pytest.raises(RefusalError) as caught:
-            await disks.execute(SetTimerRequest("ata-SDA", 120))
+            await disks.execute(SetStandbyTimer(DiskId("ata-SDA"), 120))
         assert (caught.value.cause, caught.value.commands) == ("busy", 0)
         assert str(caught.value) == (
-            "ata-SDA (sda) has been busy for 0.2 s, now with another request (read-power); ask again later"
+            "ata-SDA (sda) has been busy for 0.2 s, now with another request (check-power-mode); ask again later"
         )
         with pytest.raises(RefusalError, match="and was ended"):
             await first
@@ -117,20 +112,21 @@ def test_the_number_of_executors_is_bounded(drives: FakeDrives, monkeypatch: pyt
     async def main() -> None:
         disks = disk_requests(drives)
         hanging = [
-            asyncio.ensure_future(disks.execute(ReadPowerRequest(name))) for name in ("ata-SDA", "ata-SDB")
+            asyncio.ensure_future(disks.execute(CheckPowerMode(name)))
+            for name in (DiskId("ata-SDA"), DiskId("ata-SDB"))
         ]
         await asyncio.sleep(0.1)
-        with pytest.raises(RefusalError, match="2 disks are being dealt with; ask again in a moment"):
-            await disks.execute(ReadPowerRequest("ata-SDC"))
+        with pytest.raises(RefusalError, match="2 disks have requests already; ask again in a moment"):
+            await disks.execute(CheckPowerMode(DiskId("ata-SDC")))
         await asyncio.gather(*hanging, return_exceptions=True)
-        assert isinstance(await disks.execute(ReadPowerRequest("ata-SDC")), PowerResponse)
+        assert isinstance(await disks.execute(CheckPowerMode(DiskId("ata-SDC"))), PowerStatus)
 
     asyncio.run(main())
 
 
 def test_a_group_without_one_of_its_disks_is_not_guarded(drives: FakeDrives) -> None:
     with pytest.raises(RefusalError, match="there is no disk ata-NONE"):
-        asyncio.run(disk_requests(drives).execute(AwaitFirstAccess(("ata-SDA", "ata-NONE"))))
+        asyncio.run(disk_requests(drives).execute(AwaitFirstAccess((DiskId("ata-SDA"), DiskId("ata-NONE")))))
 
 
 def test_disks_that_cannot_be_spun_up_are_named(
@@ -143,13 +139,13 @@ def test_disks_that_cannot_be_spun_up_are_named(
         return disks[0]
 
     monkeypatch.setattr(requests, "wait_for_first_access", first_access)
-    names = ("ata-SDA", "ata-SDB", "ata-SDC")
+    names = (DiskId("ata-SDA"), DiskId("ata-SDB"), DiskId("ata-SDC"))
     answer = asyncio.run(disk_requests(drives).execute(AwaitFirstAccess(names)))
     assert isinstance(answer, GroupSpinUpResponse)
-    assert (answer.disk, answer.others, answer.failed) == (names[0], (), names[1:])
+    assert (answer.first_disk, answer.other_disks, answer.failed_disks) == (names[0], (), names[1:])
     said = capsys.readouterr().err
     assert "is no longer ata-SDB; ask again\n" in said
-    assert "<4>not roused: there is no disk ata-SDC" in said
+    assert "<4>not spun up: there is no disk ata-SDC" in said
 
 
 def test_spindles_that_start_are_waited_for_though_nobody_asks_any_more(
@@ -170,17 +166,19 @@ def test_spindles_that_start_are_waited_for_though_nobody_asks_any_more(
 
     async def main() -> object:
         disks = disk_requests(drives)
-        guarding = asyncio.ensure_future(disks.execute(AwaitFirstAccess(("ata-SDA", "ata-SDB"))))
+        guarding = asyncio.ensure_future(
+            disks.execute(AwaitFirstAccess((DiskId("ata-SDA"), DiskId("ata-SDB"))))
+        )
         await asyncio.to_thread(reading.wait, 20)
         guarding.cancel()
         await asyncio.wait({guarding})
-        asking = asyncio.ensure_future(disks.execute(ReadPowerRequest("ata-SDB")))
+        asking = asyncio.ensure_future(disks.execute(CheckPowerMode(DiskId("ata-SDB"))))
         await asyncio.wait({asking}, timeout=0.2)
         assert not asking.done(), "its turn comes after the read"
         started.set()
         return await asking
 
-    assert asyncio.run(main()) == PowerResponse("ata-SDB", "active", 1)
+    assert asyncio.run(main()) == PowerStatus(PowerMode.ACTIVE, 1)
 
 
 @needs_tracefs
@@ -191,7 +189,9 @@ def test_an_access_to_one_spins_up_all_others(tmp_path: Path) -> None:
 
         async def main() -> object:
             guarding = asyncio.ensure_future(
-                DiskRequests(loops.root, allow_loops=True).execute(AwaitFirstAccess(tuple(loops.ids)))
+                DiskRequests(loops.root, allow_loops=True).execute(
+                    AwaitFirstAccess(tuple(map(DiskId, loops.ids)))
+                )
             )
             await asyncio.to_thread(until, instances, "it is guarded")
             (loops.root / "dev/disk/by-id" / loops.ids[3]).unlink()
@@ -200,6 +200,6 @@ def test_an_access_to_one_spins_up_all_others(tmp_path: Path) -> None:
 
         answer = asyncio.run(main())
         assert isinstance(answer, GroupSpinUpResponse)
-        assert answer.disk == loops.ids[1]
-        assert (answer.others, answer.failed) == ((loops.ids[0], loops.ids[2]), (loops.ids[3],))
+        assert answer.first_disk == loops.ids[1]
+        assert (answer.other_disks, answer.failed_disks) == ((loops.ids[0], loops.ids[2]), (loops.ids[3],))
         assert [loops.read_count(place) - count for place, count in enumerate(before)] == [1, 1, 1, 0]

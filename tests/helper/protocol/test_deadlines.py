@@ -12,7 +12,16 @@ from typing import Final, TypeVar
 import pytest
 from helper.fake_drives import FakeDrives
 
-from powerd.disks.model import FailureCause, PowerMode
+from powerd.disks.disk_id import DiskId
+from powerd.disks.model import (
+    CheckPowerMode,
+    FailureCause,
+    PowerMode,
+    ReadPowerFeatures,
+    SetApmLevel,
+    SetStandbyTimer,
+    SpinDown,
+)
 from powerd.helper.disks import first_access as rouse
 from powerd.helper.disks import requests, sg_io
 from powerd.helper.disks.device import DiskDevice
@@ -20,23 +29,12 @@ from powerd.helper.disks.requests import DiskRequests
 from powerd.helper.errors import RefusalError
 from powerd.helper.executor import SerialExecutor
 from powerd.helper.protocol import deadlines
-from powerd.helper.protocol.codec import REQUESTS, DiskRequest
-from powerd.helper.protocol.deadlines import deadline_of
-from powerd.helper.protocol.messages import (
-    AwaitFirstAccess,
-    CheckHealthRequest,
-    ReadAlarm,
-    ReadDriveRequest,
-    ReadPowerRequest,
-    SetApmRequest,
-    SetTimerRequest,
-    SpinDownRequest,
-    StartTestRequest,
-)
+from powerd.helper.protocol.messages import REQUESTS, AwaitFirstAccess, DiskRequest, ReadAlarm, deadline_of
 from powerd.helper.subprocess import CompletedTool, ToolOptions, ToolRunner, Tools
 from powerd.simulation.virtual_loop import run
+from powerd.smart.actions import CheckHealth, StartTest
 
-SDA: Final = "ata-SDA"
+SDA: Final = DiskId("ata-SDA")
 SPINS: Final = CompletedTool(0, " drive state is:  active/idle\n", "")
 WELL: Final = CompletedTool(0, "", "")
 UNREACHED: Final = CompletedTool(2, "{}", "")
@@ -55,7 +53,7 @@ class Slow(ToolRunner):
         self._late = late
 
     @contextlib.asynccontextmanager
-    async def place(self) -> AsyncIterator[None]:
+    async def slot(self) -> AsyncIterator[None]:
         await asyncio.sleep(deadlines.SLOT_TIMEOUT)
         yield
 
@@ -127,17 +125,17 @@ def took(drives: FakeDrives, request: DiskRequest, late: int) -> tuple[float, bo
 @pytest.mark.parametrize(
     "request_",
     [
-        ReadPowerRequest(SDA),
-        SpinDownRequest(SDA, "ata"),
-        SpinDownRequest(SDA, "scsi"),
-        SetTimerRequest(SDA, 120),
-        SetApmRequest(SDA, 128, spin_down=False),
-        ReadDriveRequest(SDA),
-        CheckHealthRequest(SDA, wake=False, kind="usbjmicron"),
-        CheckHealthRequest(SDA, wake=True, kind="usbjmicron"),
-        StartTestRequest(SDA, "short", ""),
+        CheckPowerMode(SDA),
+        SpinDown(SDA, "ata"),
+        SpinDown(SDA, "scsi"),
+        SetStandbyTimer(SDA, 120),
+        SetApmLevel(SDA, 128),
+        ReadPowerFeatures(SDA),
+        CheckHealth(SDA, may_wake=False, device_type="usbjmicron"),
+        CheckHealth(SDA, may_wake=True, device_type="usbjmicron"),
+        StartTest(SDA, "short", ""),
     ],
-    ids=lambda request: request.word,
+    ids=lambda request: type(request).__name__,
 )
 def test_no_request_takes_longer_than_is_promised(tmp_path: Path, request_: DiskRequest, how: str) -> None:
     drives = FakeDrives(tmp_path, "sda", "sdb")
@@ -147,7 +145,7 @@ def test_no_request_takes_longer_than_is_promised(tmp_path: Path, request_: Disk
     promised = deadline_of(request_)
     assert promised is not None
     assert max(times) <= promised + 0.01
-    if how == "usb" and not isinstance(request_, CheckHealthRequest):
+    if how == "usb" and not isinstance(request_, CheckHealth):
         assert max(times) > 0.8 * promised, "it promises no more than it needs"
 
 
@@ -160,13 +158,13 @@ def test_a_group_wakes_within_a_turn_and_a_start(tmp_path: Path, monkeypatch: py
 
     monkeypatch.setattr(requests, "wait_for_first_access", first_access)
     drives = FakeDrives(tmp_path, "sda", "sdb", "sdc")
-    seconds, _ = took(drives, AwaitFirstAccess((SDA, "ata-SDB", "ata-SDC")), 0)
+    seconds, _ = took(drives, AwaitFirstAccess((SDA, DiskId("ata-SDB"), DiskId("ata-SDC"))), 0)
     assert seconds == pytest.approx(deadlines.QUEUE_TIMEOUT + deadlines.MOTOR_COMMAND)
 
 
 def test_every_request_is_promised_something() -> None:
-    promised = {word: deadlines._DEADLINES[kind] for word, kind in REQUESTS.items()}  # noqa: SLF001 - the whole table
-    assert [word for word, seconds in promised.items() if seconds is None] == ["guard"]
+    unlimited = [name for name, kind in REQUESTS.items() if kind.deadline is None]
+    assert unlimited == ["await-first-access"]
     assert deadline_of(ReadAlarm()) == 2 * deadlines.DEVICE_DEADLINE
 
 

@@ -7,7 +7,7 @@ import sys
 import pytest
 from helper.smart.smartctl_drives import DRIVES
 
-from powerd.smart.codec import health_from_json
+from powerd.core.codec import decode
 from powerd.smart.model import Health
 
 pytestmark = pytest.mark.process
@@ -27,14 +27,14 @@ def child(document: bytes) -> tuple[int, dict[str, object], bytes]:
 def test_a_health_in_one_line() -> None:
     status, told, complaint = child(DRIVES["seagate"].document())
     assert (status, complaint) == (0, b"")
-    assert isinstance(health_from_json(told["health"]), Health)
+    assert decode(Health, told["health"]).protocol == "ata"
 
 
 def test_why_there_is_none() -> None:
     status, told, complaint = child(b"no JSON")
-    assert (status, told, complaint) == (1, {"why": "smartctl's answer is torn"}, b"")
+    assert (status, told, complaint) == (1, {"error": "smartctl's answer is torn"}, b"")
 
 
 def test_an_endless_answer_is_cut_off() -> None:
     status, told, _ = child(b"[" + b"0," * (1 << 20))
-    assert (status, told) == (1, {"why": "smartctl's answer is torn"})
+    assert (status, told) == (1, {"error": "smartctl's answer is torn"})

@@ -12,23 +12,20 @@ from helper.fake_drives import FakeDrives
 from helper.smart.smartctl_documents import nothing
 from helper.smart.smartctl_drives import DRIVES
 
+from powerd.disks.disk_id import DiskId
+from powerd.disks.model import PowerMode, PowerStatus
 from powerd.helper.disks.requests import DiskRequests
 from powerd.helper.errors import RefusalError
-from powerd.helper.protocol.codec import DiskRequest, DiskResponse, encode, parse_response
-from powerd.helper.protocol.messages import (
-    CheckHealthRequest,
-    HealthResponse,
-    PowerResponse,
-    StartTestRequest,
-)
+from powerd.helper.protocol.codec import encode_response, parse_response
+from powerd.helper.protocol.messages import DiskRequest, DiskResponse
 from powerd.helper.subprocess import Tools
-from powerd.smart.codec import health_from_json
+from powerd.smart.actions import CheckHealth, HealthReading, StartTest
 
 pytestmark = pytest.mark.process
 
-SDA: Final = "ata-SDA"
+SDA: Final = DiskId("ata-SDA")
 ASK: Final = "hdparm --verbose -C sda"
-CHECK: Final = CheckHealthRequest(SDA, wake=False, kind="")
+CHECK: Final = CheckHealth(SDA, may_wake=False, device_type="")
 _SMARTCTL: Final = r"""#!/bin/sh
 here=${0%/*}
 echo "smartctl $*" >> "$here/log"
@@ -97,12 +94,12 @@ def refusal(drives: FakeDrives, request: DiskRequest) -> tuple[str, str]:
 def test_the_health_of_a_spinning_drive(drives: FakeDrives, told: str) -> None:
     set_document(drives, "sda", told, "sat")
     answer = serve(drives, CHECK)
-    assert isinstance(answer, HealthResponse)
-    assert (answer.disk, answer.kind, answer.commands) == (SDA, "sat", 13)
+    assert isinstance(answer, HealthReading)
+    assert (answer.device_type, answer.commands) == ("sat", 13)
     assert drives.tool_calls() == [ASK, "smartctl --json=co --all -n standby,3 -d sat sda"]
-    health = health_from_json(answer.health)
+    health = answer.health
     assert int(health.faults) == DRIVES[told].exit_status
-    assert parse_response(encode(answer)) == answer, "it fits into a line"
+    assert parse_response(encode_response(answer)) == answer, "it fits into a line"
 
 
 def test_a_sleeping_drive_is_left_asleep(drives: FakeDrives) -> None:
@@ -110,7 +107,7 @@ def test_a_sleeping_drive_is_left_asleep(drives: FakeDrives) -> None:
     cause, why = refusal(drives, CHECK)
     assert (cause, why) == (
         "asleep",
-        "ata-SDA is asleep (standby), and reading its health would wake it; ask again later",
+        "ata-SDA is in standby (standby), and reading its health would wake it; try again later",
     )
     assert drives.tool_calls() == [ASK]
     assert drives.state("sda") == "standby"
@@ -127,8 +124,8 @@ def test_a_drive_that_falls_asleep_meanwhile_is_left_asleep_by_smartctl(drives: 
 
 def test_a_sleeping_drive_is_woken_when_that_is_meant(drives: FakeDrives) -> None:
     drives.set_state("sda", "standby")
-    answer = serve(drives, CheckHealthRequest(SDA, wake=True, kind="sat"))
-    assert isinstance(answer, HealthResponse)
+    answer = serve(drives, CheckHealth(SDA, may_wake=True, device_type="sat"))
+    assert isinstance(answer, HealthReading)
     assert drives.tool_calls() == ["smartctl --json=co --all -d sat sda"]
 
 
@@ -136,8 +133,8 @@ def test_a_suspended_drive_is_not_opened(drives: FakeDrives) -> None:
     drives.write("sys/block/sda/device/power/runtime_status", "suspended\n")
     for request in (
         CHECK,
-        CheckHealthRequest(SDA, wake=True, kind="sat"),
-        StartTestRequest(SDA, "short", ""),
+        CheckHealth(SDA, may_wake=True, device_type="sat"),
+        StartTest(SDA, "short", ""),
     ):
         assert refusal(drives, request)[0] == "asleep"
     assert drives.tool_calls() == []
@@ -147,7 +144,7 @@ def test_a_drive_with_unknown_power_mode_is_left_alone(drives: FakeDrives) -> No
     drives.set_state("sda", "odd")
     cause, why = refusal(drives, CHECK)
     assert cause == "failed"
-    assert "does not say whether it spins" in why
+    assert "does not report whether it spins" in why
     assert drives.tool_calls() == [ASK]
 
 
@@ -160,16 +157,16 @@ def test_a_drive_without_a_spindle_is_not_asked_whether_it_spins(drives: FakeDri
 def test_nvme_and_sas(drives: FakeDrives) -> None:
     drives.add("nvme0n1")
     set_document(drives, "nvme0n1", "nvme", "nvme")
-    answer = serve(drives, CheckHealthRequest("ata-NVME0N1", wake=False, kind=""))
-    assert isinstance(answer, HealthResponse)
-    assert (answer.kind, health_from_json(answer.health).protocol) == ("nvme", "nvme")
+    answer = serve(drives, CheckHealth(DiskId("ata-NVME0N1"), may_wake=False, device_type=""))
+    assert isinstance(answer, HealthReading)
+    assert (answer.device_type, answer.health.protocol) == ("nvme", "nvme")
     drives.add("sdb")
     drives.write("sys/block/sdb/device/vendor", "HGST    \n")
     drives.write("sys/block/sdb/queue/rotational", "0\n")
     set_document(drives, "sdb", "sas", "scsi")
-    answer = serve(drives, CheckHealthRequest("ata-SDB", wake=False, kind=""))
-    assert isinstance(answer, HealthResponse)
-    assert answer.kind == "scsi"
+    answer = serve(drives, CheckHealth(DiskId("ata-SDB"), may_wake=False, device_type=""))
+    assert isinstance(answer, HealthReading)
+    assert answer.device_type == "scsi"
 
 
 @pytest.mark.parametrize(
@@ -186,9 +183,9 @@ def test_a_usb_bridge_is_read_with_the_device_type_that_worked_before(
 ) -> None:
     drives.behind_usb("sda")
     set_document(drives, "sda", "usb", works)
-    answer = serve(drives, CheckHealthRequest(SDA, wake=False, kind=known))
-    assert isinstance(answer, HealthResponse)
-    assert answer.kind == works
+    answer = serve(drives, CheckHealth(SDA, may_wake=False, device_type=known))
+    assert isinstance(answer, HealthReading)
+    assert answer.device_type == works
     said = [line.removeprefix("smartctl --json=co --all -n standby,3 ") for line in drives.tool_calls()]
     assert said == [ASK, *(f"-d {kind} sda" for kind in asked)]
 
@@ -243,9 +240,9 @@ def test_no_smartctl(drives: FakeDrives) -> None:
 
 
 def test_a_self_test_is_started_once(drives: FakeDrives) -> None:
-    assert serve(drives, StartTestRequest(SDA, "long", "sat")) == PowerResponse(SDA, "active", 3)
+    assert serve(drives, StartTest(SDA, "long", "sat")) == PowerStatus(PowerMode.ACTIVE, 3)
     assert drives.tool_calls() == [ASK, "smartctl --json=co -t long -d sat sda"]
-    _, why = refusal(drives, StartTestRequest(SDA, "short", ""))
+    _, why = refusal(drives, StartTest(SDA, "short", ""))
     assert "Can't start self-test without aborting current test" in why
 
 
@@ -265,9 +262,9 @@ def test_a_self_test_of_nvme_has_started_if_smartctl_confirms_it(
     drives.add("nvme0n1")
     answer = {"smartctl": {"exit_status": 0, "output": [said, ""]}, "device": {"protocol": "NVMe"}}
     (drives.tools / "begun").write_text(json.dumps(answer))
-    request = StartTestRequest("ata-NVME0N1", "short", "nvme")
+    request = StartTest(DiskId("ata-NVME0N1"), "short", "nvme")
     if begins:
-        assert isinstance(serve(drives, request), PowerResponse)
+        assert isinstance(serve(drives, request), PowerStatus)
     else:
         assert "it has none, or smartctl is older than 7.4" in refusal(drives, request)[1]
 
@@ -275,32 +272,21 @@ def test_a_self_test_of_nvme_has_started_if_smartctl_confirms_it(
 @pytest.mark.parametrize("answer", ["[" * 9999, '{"smartctl":{"messages":' + "[" * 9999])
 def test_an_answer_that_is_nested_too_deeply_is_none(drives: FakeDrives, answer: str) -> None:
     (drives.tools / "begun").write_text(answer)
-    assert isinstance(serve(drives, StartTestRequest(SDA, "short", "")), PowerResponse)
+    assert isinstance(serve(drives, StartTest(SDA, "short", "")), PowerStatus)
     (drives.tools / "smartctl").write_text(f"#!/bin/sh\nprintf '%s' '{answer}'\nexit 2\n")
-    assert (
-        "begins no short self-test: exit status 2" in refusal(drives, StartTestRequest(SDA, "short", ""))[1]
-    )
+    assert "begins no short self-test: exit status 2" in refusal(drives, StartTest(SDA, "short", ""))[1]
     assert "could not ask the drive: exit status 2" in refusal(drives, CHECK)[1]
 
 
 def test_no_self_test_on_a_sleeping_drive(drives: FakeDrives) -> None:
     drives.set_state("sda", "standby")
-    assert refusal(drives, StartTestRequest(SDA, "short", ""))[0] == "asleep"
+    assert refusal(drives, StartTest(SDA, "short", ""))[0] == "asleep"
     assert drives.state("sda") == "standby"
 
 
 def test_a_tool_without_json_is_quoted(drives: FakeDrives) -> None:
     (drives.tools / "smartctl").write_text("#!/bin/sh\necho 'no such option' >&2\nexit 1\n")
-    assert "no such option" in refusal(drives, StartTestRequest(SDA, "short", ""))[1]
-
-
-def test_a_health_that_is_none_is_no_message() -> None:
-    with pytest.raises(ValueError, match="health must be a plain Health"):
-        HealthResponse(SDA, "sat", {"protocol": "quantum"}, 1)
-    huge = {"at": 0, "protocol": "ata", "tests": [["x" * 200, "y" * 200, None, 1]] * 40}
-    assert len(json.dumps(huge)) > 14_000
-    with pytest.raises(ValueError, match="health must be a plain Health"):
-        HealthResponse(SDA, "sat", huge, 1)
+    assert "no such option" in refusal(drives, StartTest(SDA, "short", ""))[1]
 
 
 @pytest.mark.parametrize(
@@ -316,7 +302,7 @@ def test_nvme_without_the_capability_names_it(drives: FakeDrives, said: str) -> 
     (drives.tools / "nvme0n1.answer").write_bytes(nothing(2, said).document())
     (drives.tools / "nvme0n1.status").write_text("2\n")
     with pytest.raises(RefusalError, match=r"CAP_SYS_ADMIN.*; see contrib/systemd/powerd-helper-nvme.conf"):
-        serve(drives, CheckHealthRequest("ata-NVME0N1", wake=True, kind=""))
+        serve(drives, CheckHealth(DiskId("ata-NVME0N1"), may_wake=True, device_type=""))
 
 
 def test_an_answer_may_report_a_missing_permission(drives: FakeDrives) -> None:
@@ -325,4 +311,6 @@ def test_an_answer_may_report_a_missing_permission(drives: FakeDrives) -> None:
     told = json.loads(DRIVES["nvme"].document())
     told["smartctl"]["messages"] = [{"string": "Read Self-test Log failed: Operation not permitted"}]
     (drives.tools / "nvme0n1.answer").write_text(json.dumps(told))
-    assert isinstance(serve(drives, CheckHealthRequest("ata-NVME0N1", wake=True, kind="")), HealthResponse)
+    assert isinstance(
+        serve(drives, CheckHealth(DiskId("ata-NVME0N1"), may_wake=True, device_type="")), HealthReading
+    )
