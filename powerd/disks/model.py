@@ -178,7 +178,8 @@ class SetApmLevel:
 
     Attributes:
         disk: the disk.
-        level: 1 = least power, 254 = most performance; below APM_WITHOUT_STANDBY the drive may spin down by itself.
+        level: 1 = least power, 254 = most performance; below APM_WITHOUT_STANDBY the drive may spin down by
+            itself.
         allow_spin_down: confirms a level below APM_WITHOUT_STANDBY; without it such a level is refused.
     """
 

@@ -101,7 +101,7 @@ class SerialExecutor:
                 self.quarantine_until(future)
         if not future.done():
             raise RefusalError(
-                f"{self._name} did not answer within {seconds:g} s; see dmesg", FailureCause.UNRESPONSIVE
+                f"{self._name} did not respond within {seconds:g} s; see dmesg", FailureCause.UNRESPONSIVE
             )
         return future.result()
 

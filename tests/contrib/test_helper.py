@@ -178,7 +178,7 @@ def test_others_are_turned_away(server: Server) -> None:
     assert all("permission denied; run powerd as its service" in line for line in said)
     assert server.shown("ActiveState") == "inactive"
     said = server.ask("nobody", "powerd")
-    assert all(line == "user 65534 may not ask the helper; ask the daemon" for line in said)
+    assert all(line == "user 65534 may not use the helper; ask the daemon" for line in said)
     server.leaves()
 
 
@@ -187,7 +187,7 @@ def test_every_request_is_in_the_journal(server: Server) -> None:
     lines = server.run("journalctl", "--unit=powerd-helper.service", "--output=json").splitlines()
     told = [entry for line in lines if (entry := json.loads(line))["MESSAGE"].startswith("user ")]
     assert {entry["PRIORITY"] for entry in told} == {"4", "6"}
-    assert sum('"ask": "arm-card", "interface": "nope"' in entry["MESSAGE"] for entry in told) == 3
+    assert sum('"request": "arm-card", "interface": "nope"' in entry["MESSAGE"] for entry in told) == 3
 
 
 @pytest.mark.lan

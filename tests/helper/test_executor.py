@@ -62,7 +62,7 @@ def test_a_hanging_call_is_given_up_and_quarantined_until_it_comes_back() -> Non
 
     async def main() -> None:
         lane = SerialExecutor("the clock", deadline=0.05)
-        with pytest.raises(RefusalError, match=r"the clock did not answer within 0\.05 s"):
+        with pytest.raises(RefusalError, match=r"the clock did not respond within 0\.05 s"):
             await lane.call(lambda: gate.wait(30), "a test")
         assert lane.busy
         with pytest.raises(RefusalError, match="the clock still hangs in an earlier request"):
@@ -133,7 +133,7 @@ def test_a_request_behind_a_hanging_one_is_refused_with_that_reason() -> None:
 
         async def first() -> None:
             async with lane.reserve("stand-by"):
-                with pytest.raises(RefusalError, match=r"the disk did not answer within 0\.01 s; see dmesg"):
+                with pytest.raises(RefusalError, match=r"the disk did not respond within 0\.01 s; see dmesg"):
                     await lane.run_in_thread(lambda: gate.wait(30), 0.01)
                 await told.wait()
 

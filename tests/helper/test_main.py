@@ -25,7 +25,7 @@ needs_activation = pytest.mark.skipif(
 def test_it_ends_on_request_and_removes_its_socket() -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         with HelperProcess() as server:
-            assert server.request(ask="read-alarm")["answer"] == "alarm"
+            assert server.request(request="read-alarm")["response"] == "alarm"
             server.process.send_signal(number)
             assert server.process.wait(20) == 0
             assert not server.socket.exists()
@@ -34,7 +34,7 @@ def test_it_ends_on_request_and_removes_its_socket() -> None:
 
 def test_it_ends_though_a_client_sends_nothing() -> None:
     with HelperProcess() as server, server.connect() as line:
-        assert server.request(ask="read-alarm")["answer"] == "alarm"
+        assert server.request(request="read-alarm")["response"] == "alarm"
         server.process.terminate()
         assert server.process.wait(20) == 0
         assert line.recv(10) == b""
@@ -44,8 +44,8 @@ def test_it_ends_though_a_client_sends_nothing() -> None:
 @needs_activation
 def test_started_by_its_socket_it_leaves_when_nobody_asks() -> None:
     with HelperProcess("--idle", "4", activated=True) as server:
-        assert server.request(ask="read-alarm")["answer"] == "alarm"
-        assert server.request(ask="read-card", interface="br7")["answer"] == "refused"
+        assert server.request(request="read-alarm")["response"] == "alarm"
+        assert server.request(request="read-card", interface="br7")["response"] == "refused"
         assert server.process.wait(20) == 0
         assert server.socket.exists(), "it is the service manager's"
         assert sum(line.startswith("<6>") for line in server.log()) == 2
@@ -56,8 +56,8 @@ def test_it_does_not_leave_while_somebody_is_here() -> None:
     with HelperProcess("--idle", "0.2", activated=True) as server, server.connect() as line:
         with pytest.raises(subprocess.TimeoutExpired):
             server.process.wait(1.5)
-        line.sendall(b'{"ask": "read-alarm"}\n')
-        assert line.recv(4096).startswith(b'{"answer": "alarm"')
+        line.sendall(b'{"request": "read-alarm"}\n')
+        assert line.recv(4096).startswith(b'{"response": "alarm"')
         assert server.process.wait(20) == 0
 
 
@@ -92,8 +92,8 @@ def test_the_user_that_is_named_may_ask() -> None:
         with as_user(NOBODY):
             line = server.connect()
         with line:
-            line.sendall(b'{"ask": "read-alarm"}\n')
-            assert line.recv(4096).startswith(b'{"answer": "alarm"')
+            line.sendall(b'{"request": "read-alarm"}\n')
+            assert line.recv(4096).startswith(b'{"response": "alarm"')
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,7 @@ def nothing_happens(server: HelperProcess) -> Iterator[None]:
     """After every test: the machine is as it was, the helper lives, answers, and has let go of everybody."""
     before, open_before = server.tree_state(), server.descriptors()
     yield
-    until(lambda: server.request(ask="read-alarm").get("at") == 1_763_703_600, "there is room, and an answer")
+    until(lambda: server.request(request="read-alarm").get("at") == 1_763_703_600, "there is room, and an answer")
     assert server.tree_state() == before
     assert server.process.poll() is None
     until(lambda: server.descriptors() <= open_before, "every connection is closed")
@@ -44,14 +44,14 @@ def nothing_happens(server: HelperProcess) -> Iterator[None]:
 
 
 def refusal(answer: dict[str, object]) -> str:
-    assert sorted(answer) == ["answer", "cause", "commands", "why"]
-    assert answer["answer"] == "refused"
-    return str(answer["why"])
+    assert sorted(answer) == ["cause", "commands", "message", "response"]
+    assert answer["response"] == "refused"
+    return str(answer["message"])
 
 
 def test_who_asks_well_is_answered(server: HelperProcess) -> None:
-    assert server.request(ask="read-alarm") == {
-        "answer": "alarm",
+    assert server.request(request="read-alarm") == {
+        "response": "alarm",
         "rtc": "rtc0",
         "now": 1_763_700_000,
         "at": 1_763_703_600,
@@ -86,7 +86,7 @@ def test_fuzzed_lines(server: HelperProcess, data: bytes) -> None:
 @settings(max_examples=60)
 def test_fuzzed_values(server: HelperProcess, word: str, values: dict[str, object]) -> None:
     """Whatever stands in them, none of these may set an alarm, or find a card or a disk."""
-    refusal(server.send(json.dumps({"ask": word, **values}).encode() + b"\n"))
+    refusal(server.send(json.dumps({"request": word, **values}).encode() + b"\n"))
 
 
 @pytest.mark.parametrize(
@@ -106,7 +106,7 @@ def test_fuzzed_values(server: HelperProcess, word: str, values: dict[str, objec
 )
 def test_path_tricks(server: HelperProcess, name: str) -> None:
     for word in ("read-card", "arm-card"):
-        said = refusal(server.request(ask=word, interface=name))
+        said = refusal(server.request(request=word, interface=name))
         assert "an interface's name" in said
 
 
@@ -116,10 +116,10 @@ def test_path_tricks(server: HelperProcess, name: str) -> None:
 )
 def test_path_tricks_with_disks(server: HelperProcess, name: str) -> None:
     requests: list[dict[str, object]] = [
-        {"ask": "read-power", "disk": name},
-        {"ask": "stand-by", "disk": name, "how": "ata"},
-        {"ask": "set-timer", "disk": name, "value": 0},
-        {"ask": "guard", "disks": ["ata-SDA", name]},
+        {"request": "check-power-mode", "disk": name},
+        {"request": "spin-down", "disk": name, "method": "ata"},
+        {"request": "set-standby-timer", "disk": name, "seconds": 0},
+        {"request": "await-first-access", "disks": ["ata-SDA", name]},
     ]
     for request in requests:
         said = refusal(server.request(**request))
@@ -128,13 +128,12 @@ def test_path_tricks_with_disks(server: HelperProcess, name: str) -> None:
 
 
 def test_a_disk_is_asked_by_its_tool(server: HelperProcess) -> None:
-    answer = server.request(ask="read-power", disk="ata-SDA")
+    answer = server.request(request="check-power-mode", disk="ata-SDA")
     assert answer == {
-        "answer": "power",
-        "disk": "ata-SDA",
-        "state": "active",
+        "response": "power-status",
+        "mode": "active",
         "commands": 1,
-        "stopped": False,
+        "spin_down_sent": False,
     }
     assert server.drives.tool_calls() == ["hdparm --verbose -C sda"]
 
@@ -144,7 +143,7 @@ def guarding(server: HelperProcess) -> Iterator[socket.socket]:
     """A connection on which a guard is under way."""
     before = len(server.log())
     with server.connect() as line:
-        line.sendall(b'{"ask": "guard", "disks": ["ata-SDA", "ata-SDB"]}\n')
+        line.sendall(b'{"request": "await-first-access", "disks": ["ata-SDA", "ata-SDB"]}\n')
         until(lambda: "is looked at every 1 s" in "".join(server.log()[before:]), "the guard begins")
         yield line
 
@@ -159,33 +158,33 @@ def test_a_guard_lasts_as_long_as_its_connection(server: HelperProcess, how: str
             line.shutdown(socket.SHUT_WR)
         else:
             line.sendall(b"x")
-        until(lambda: "the guard ends, as its connection" in "".join(server.log()[before:]), "it ends")
+        until(lambda: "the client has closed the connection" in "".join(server.log()[before:]), "it ends")
 
 
 def test_guards_take_nobody_else_s_place(server: HelperProcess) -> None:
     with contextlib.ExitStack() as closing:
         for _ in range(50):
             closing.enter_context(guarding(server))
-        assert server.request(ask="read-alarm")["answer"] == "alarm"
+        assert server.request(request="read-alarm")["response"] == "alarm"
 
 
 @pytest.mark.parametrize("name", ["fake8", "br7", "lo", "..."])
 def test_unknown_devices(server: HelperProcess, name: str) -> None:
     for word in ("read-card", "arm-card"):
-        said = refusal(server.request(ask=word, interface=name))
+        said = refusal(server.request(request=word, interface=name))
         assert f"no network interface {name}" in said or f"{name} is no network card" in said
 
 
 def test_a_card_of_a_name_that_the_kernel_does_not_know(server: HelperProcess) -> None:
     """It is in the fake /sys only, so the real kernel is asked, and knows none of that name."""
     assert "fake7 is no network interface any more" in refusal(
-        server.request(ask="arm-card", interface="fake7")
+        server.request(request="arm-card", interface="fake7")
     )
 
 
 def test_somebody_elses_alarm(server: HelperProcess) -> None:
-    assert "somebody else's" in refusal(server.request(ask="clear-alarm", at=1_763_703_601))
-    kept = server.request(ask="set-alarm", in_seconds=3600, replaces=None)
+    assert "somebody else's" in refusal(server.request(request="clear-alarm", at=1_763_703_601))
+    kept = server.request(request="set-alarm", in_seconds=3600, replaces=None)
     assert (kept["at"], kept["written"]) == (1_763_703_600, False)
 
 
@@ -195,33 +194,33 @@ def test_oversized_lines(server: HelperProcess, size: int) -> None:
 
 
 def test_the_longest_line_that_is_allowed(server: HelperProcess) -> None:
-    request = b'{"ask": "read-alarm"}'
-    assert server.send(request + b" " * (MAX_LINE - len(request) - 1) + b"\n")["answer"] == "alarm"
+    request = b'{"request": "read-alarm"}'
+    assert server.send(request + b" " * (MAX_LINE - len(request) - 1) + b"\n")["response"] == "alarm"
     assert "has more" in refusal(server.send(request + b" " * (MAX_LINE - len(request)) + b"\n"))
 
 
-@pytest.mark.parametrize("data", [b"\n{}\n", b'{"ask": "read-alarm"}\n{"ask": "read-alarm"}\n', b"{}\nx"])
+@pytest.mark.parametrize("data", [b"\n{}\n", b'{"request": "read-alarm"}\n{"request": "read-alarm"}\n', b"{}\nx"])
 def test_more_than_one_line(server: HelperProcess, data: bytes) -> None:
-    assert refusal(server.send(data)) == "there is more than one line; make a connection for each request"
+    assert refusal(server.send(data)) == "there is more than one line; open a connection for each request"
 
 
-@pytest.mark.parametrize("data", [b"", b"{", b'{"ask": "read-alarm"}'])
+@pytest.mark.parametrize("data", [b"", b"{", b'{"request": "read-alarm"}'])
 def test_half_closed_before_the_end(server: HelperProcess, data: bytes) -> None:
     with server.connect() as line:
         line.sendall(data)
         line.shutdown(socket.SHUT_WR)
-        assert refusal(receive_line(line)) == "the request does not end with a line's end"
+        assert refusal(receive_line(line)) == "the request does not end with a newline"
 
 
 def test_half_closed_after_the_end_is_answered(server: HelperProcess) -> None:
     with server.connect() as line:
-        line.sendall(b'{"ask": "read-alarm"}\n')
+        line.sendall(b'{"request": "read-alarm"}\n')
         line.shutdown(socket.SHUT_WR)
-        assert receive_line(line)["answer"] == "alarm"
+        assert receive_line(line)["response"] == "alarm"
 
 
 def test_gone_before_the_answer(server: HelperProcess) -> None:
-    for data in (b"", b"{", b'{"ask": "read-alarm"}\n', b'{"ask": "arm-card", "interface": "fake7"}\n'):
+    for data in (b"", b"{", b'{"request": "read-alarm"}\n', b'{"request": "arm-card", "interface": "fake7"}\n'):
         for _ in range(10):
             with server.connect() as line:
                 line.sendall(data)
@@ -229,16 +228,16 @@ def test_gone_before_the_answer(server: HelperProcess) -> None:
 
 def test_a_line_in_pieces_is_a_line(server: HelperProcess) -> None:
     with server.connect() as line:
-        for byte in b'{"ask": "read-alarm"}\n':
+        for byte in b'{"request": "read-alarm"}\n':
             line.sendall(bytes([byte]))
-        assert receive_line(line)["answer"] == "alarm"
+        assert receive_line(line)["response"] == "alarm"
 
 
 def test_descriptors_that_are_sent_along_are_dropped(server: HelperProcess) -> None:
     with server.connect() as line, Path("/dev/null").open() as extra:
         rights = array.array("i", [extra.fileno()] * 50)
-        line.sendmsg([b'{"ask": "read-alarm"}\n'], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)])
-        assert receive_line(line)["answer"] == "alarm"
+        line.sendmsg([b'{"request": "read-alarm"}\n'], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)])
+        assert receive_line(line)["response"] == "alarm"
 
 
 def test_a_hundred_connections_of_slow_writers(server: HelperProcess) -> None:
@@ -248,7 +247,7 @@ def test_a_hundred_connections_of_slow_writers(server: HelperProcess) -> None:
         lines = [closing.enter_context(server.connect()) for _ in range(100)]
         for line in lines[8:]:
             answer = receive_line(line)
-            assert refusal(answer) == "8 clients are being served; ask again in a moment"
+            assert refusal(answer) == "8 clients have sent no request yet; try again in a moment"
             assert answer["cause"] == "unreached", "no disk is to be blamed for that"
         assert server.descriptors() < 30
         waiting = lines[:8]
@@ -258,7 +257,7 @@ def test_a_hundred_connections_of_slow_writers(server: HelperProcess) -> None:
                     line.sendall(b" ")
                 except (BrokenPipeError, ConnectionResetError):
                     waiting.remove(line)
-                    assert refusal(receive_line(line)) == "no whole line came within 5 s"
+                    assert refusal(receive_line(line)) == "no complete line arrived within 5 s"
             time.sleep(0.25)
     assert waiting == []
     assert time.monotonic() - begun >= 4.9
@@ -266,12 +265,12 @@ def test_a_hundred_connections_of_slow_writers(server: HelperProcess) -> None:
 
 @needs_root
 def test_another_user_is_turned_away_unread(server: HelperProcess) -> None:
-    for data in (b'{"ask": "set-alarm", "in_seconds": 600, "replaces": 1763703600}\n', b"x" * (1 << 20), b""):
+    for data in (b'{"request": "set-alarm", "in_seconds": 600, "replaces": 1763703600}\n', b"x" * (1 << 20), b""):
         with as_user(NOBODY):
             line = server.connect()
         with line, contextlib.suppress(BrokenPipeError, ConnectionResetError):
             line.sendall(data)
-            assert refusal(receive_line(line)) == f"user {NOBODY} may not ask the helper; ask the daemon"
+            assert refusal(receive_line(line)) == f"user {NOBODY} may not use the helper; ask the daemon"
 
     def turned_away() -> list[str]:
         return [line for line in server.log() if f"user {NOBODY}" in line]
@@ -284,13 +283,13 @@ def test_another_user_is_turned_away_unread(server: HelperProcess) -> None:
 
 def test_every_request_is_one_line_in_the_journal(server: HelperProcess) -> None:
     before = len(server.log())
-    server.request(ask="read-card", interface="fake8")
-    server.send(b'{"ask": "read-alarm\\n<0>forged"}\n')
+    server.request(request="read-card", interface="fake8")
+    server.send(b'{"request": "read-alarm\\n<0>forged"}\n')
     server.send("\u2028\x1b[31m\n".encode())
     until(lambda: len(server.log()) >= before + 3, "they are told")
     told = server.log()[before:]
     assert len(told) == 3
     assert all(line.startswith(f"<6>user {os.geteuid()}, pid {os.getpid()}: ") for line in told)
-    assert '{"ask": "read-card", "interface": "fake8"}; {"answer": "refused", "why": "there is no' in told[0]
+    assert '{"request": "read-card", "interface": "fake8"}; {"response": "refused", "message": "there is no' in told[0]
     assert "no request; " in told[1]
     assert all(line.isascii() and line.isprintable() for line in told)

@@ -248,7 +248,7 @@ def test_one_connection_too_many_is_refused(
         async with serving(tmp_path / "s", deadline=3.0):
             hanging = asyncio.create_task(send_request(ReadAlarm(), tmp_path / "s"))
             await asyncio.to_thread(asked.wait, 20)
-            with pytest.raises(HostError, match="1 requests are being carried out; ask again in a moment"):
+            with pytest.raises(HostError, match="1 requests are being executed; try again in a moment"):
                 await send_request(ReadCard("nope"), tmp_path / "s")
             with pytest.raises(HostError, match="did not answer"):
                 await hanging
@@ -331,7 +331,7 @@ def test_nobody_there_is_one_sentence(tmp_path: Path) -> None:
 @pytest.mark.skipif(os.geteuid() != 0, reason="becomes another user: run as root")
 def test_a_forbidden_peer_is_refused() -> None:
     with HelperProcess() as server:
-        with as_user(NOBODY), pytest.raises(HostError, match=f"user {NOBODY} may not ask the helper"):
+        with as_user(NOBODY), pytest.raises(HostError, match=f"user {NOBODY} may not use the helper"):
             asyncio.run(send_request(ReadAlarm(), server.socket))
         server.socket.chmod(0o600)
         with as_user(NOBODY), pytest.raises(HostError, match="permission denied; run powerd as its service"):

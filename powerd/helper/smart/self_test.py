@@ -46,10 +46,10 @@ def busy_reason(report: Mapping[str, Any] | None) -> str | None:
     """Why a disk must not be stopped, by what smartctl has told, None = no report, which proves nothing."""
     if report is None:
         return "smartctl does not say whether a self-test runs; see: smartctl -a"
-    return BUSY_REASON if test_in_progress(report) else None
+    return BUSY_REASON if reports_running_test(report) else None
 
 
-def test_started(report: Mapping[str, Any]) -> bool:
+def reports_start(report: Mapping[str, Any]) -> bool:
     """Whether ``smartctl -t``, whose exit status is 0, has begun a test.
 
     Of NVMe it has to say so (nvmeprint.cpp): before 7.4 it does nothing and does not fail, nor does it ever
@@ -60,7 +60,7 @@ def test_started(report: Mapping[str, Any]) -> bool:
     )
 
 
-def test_in_progress(report: Mapping[str, Any]) -> bool:
+def reports_running_test(report: Mapping[str, Any]) -> bool:
     """Whether a report tells of a self-test under way."""
     ata = lookup_int(report, "ata_smart_data", "self_test", "status", "value")
     if ata is not None and ata >> 4 == _IN_PROGRESS:

@@ -20,7 +20,7 @@ from powerd.helper.errors import RefusalError
 from powerd.helper.protocol.deadlines import MOTOR_COMMAND, READER_RUN, SMARTCTL_RUN
 from powerd.helper.smart.device_types import device_types, drive_reached
 from powerd.helper.smart.reader import error_message, left_asleep
-from powerd.helper.smart.self_test import test_started
+from powerd.helper.smart.self_test import reports_start
 from powerd.helper.smart.values import parse_object
 from powerd.helper.subprocess import CompletedTool, ToolOptions
 from powerd.smart.actions import CheckHealth, HealthReading, StartTest
@@ -75,7 +75,7 @@ async def start_test(request: StartTest, disk: DiskDevice, drive: DriveSession) 
     report = parse_object(result.out)
     if result.status:
         raise RefusalError(f"{disk.name} begins no {request.test} self-test: {_error_text(report, result)}")
-    if not test_started(report or {}):
+    if not reports_start(report or {}):
         raise RefusalError(
             f"{disk.name} begins no {request.test} self-test: it has none, or smartctl is older than 7.4 and "
             "knows none of NVMe; see: smartctl --version"

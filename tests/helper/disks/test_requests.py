@@ -95,7 +95,8 @@ def test_a_request_that_waits_too_long_for_its_turn_is_refused(
             await disks.execute(SetStandbyTimer(DiskId("ata-SDA"), 120))
         assert (caught.value.cause, caught.value.commands) == ("busy", 0)
         assert str(caught.value) == (
-            "ata-SDA (sda) has been busy for 0.2 s, now with another request (check-power-mode); ask again later"
+            "ata-SDA (sda) has been busy for 0.2 s, now with another request "
+            "(check-power-mode); ask again later"
         )
         with pytest.raises(RefusalError, match="and was ended"):
             await first

@@ -279,7 +279,10 @@ DISKS: Final = (
             "seconds must be a whole number from 0 to 19800",
         ),
         (line(request="set-standby-timer", disk="ata-X", seconds=True), "to 19800, not True"),
-        (line(request="set-apm-level", disk="ata-X", level=255), "level must be a whole number from 1"),
+        (
+            line(request="set-apm-level", disk="ata-X", level=255, allow_spin_down=True),
+            "level must be a whole number from 1",
+        ),
         (
             line(request="check-health", disk="ata-X", may_wake=False, device_type="-n"),
             "device_type must be one of",

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from powerd.helper.disks.device import find_disk
-from powerd.helper.smart.self_test import BUSY_REASON, busy_reason, query, test_in_progress, test_started
+from powerd.helper.smart.self_test import BUSY_REASON, busy_reason, query, reports_running_test, reports_start
 from powerd.helper.smart.values import parse_object
 
 RECORDED: Final = Path(__file__).parents[1] / "recorded"
@@ -32,7 +32,7 @@ def recorded(name: str) -> dict[str, Any]:
 )
 def test_of_ata(value: object, *, running: bool) -> None:
     told = {"ata_smart_data": {"self_test": {"status": {"value": value, "string": "in progress"}}}}
-    assert test_in_progress(told) is running
+    assert reports_running_test(told) is running
 
 
 def test_a_report_of_ata() -> None:
@@ -62,9 +62,9 @@ def test_reports_of_scsi(name: str, *, running: bool) -> None:
 def test_older_versions_have_but_the_lines() -> None:
     told = recorded("smartctl-scsi-testing.json")
     old = {key: value for key, value in told.items() if not key.startswith("scsi_")}
-    assert test_in_progress(old)
+    assert reports_running_test(old)
     old["smartctl"]["output"] = [line for line in old["smartctl"]["output"] if "progress" not in line]
-    assert not test_in_progress(old)
+    assert not reports_running_test(old)
 
 
 @pytest.mark.parametrize("running", [True, False])
@@ -72,7 +72,7 @@ def test_newer_versions_print_json(*, running: bool) -> None:
     """From 7.6 on; its lines are not asked for where JSON does."""
     told = recorded("smartctl-scsi-tested.json")
     status = {"in_progress": running, **({"completion_percent": 25} if running else {})}
-    assert test_in_progress(told | {"scsi_self_test_status": status}) is running
+    assert reports_running_test(told | {"scsi_self_test_status": status}) is running
 
 
 def test_each_kind_of_drive_has_its_question(tmp_path: Path) -> None:
@@ -115,7 +115,7 @@ def test_whatever_a_report_holds_it_is_read(told: object) -> None:
     report = parse_object(json.dumps(told))
     said = busy_reason(report)
     assert said is None if isinstance(told, dict) else "does not say" in (said or "")
-    assert test_started(report or {})
+    assert reports_start(report or {})
 
 
 def test_an_invalid_report_is_a_busy_reason() -> None:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from powerd.helper.smart.reader import error_message, left_asleep
-from powerd.helper.smart.self_test import busy_reason, test_started
+from powerd.helper.smart.self_test import busy_reason, reports_start
 from powerd.helper.smart.values import (
     MAX_TEXT,
     lookup,
@@ -63,7 +63,7 @@ def test_however_deep_it_is_nested_it_is_read_or_none(report: str, deep: int) ->
     """What the parser just so takes is not too deep for those who read it."""
     told = parse_object(report.replace("@", "[" * deep + "]" * deep))
     assert busy_reason(told) is None or told is None
-    assert test_started(told or {})
+    assert reports_start(told or {})
     assert not left_asleep(told or {})
     assert error_message(told or {}) == "it does not say why"
     assert parse_object("[" * deep) is None
