@@ -36,7 +36,10 @@ def nothing_happens(server: HelperProcess) -> Iterator[None]:
     """After every test: the machine is as it was, the helper lives, answers, and has let go of everybody."""
     before, open_before = server.tree_state(), server.descriptors()
     yield
-    until(lambda: server.request(request="read-alarm").get("at") == 1_763_703_600, "there is room, and an answer")
+    until(
+        lambda: server.request(request="read-alarm").get("at") == 1_763_703_600,
+        "there is room, and an answer",
+    )
     assert server.tree_state() == before
     assert server.process.poll() is None
     until(lambda: server.descriptors() <= open_before, "every connection is closed")
@@ -199,7 +202,9 @@ def test_the_longest_line_that_is_allowed(server: HelperProcess) -> None:
     assert "has more" in refusal(server.send(request + b" " * (MAX_LINE - len(request)) + b"\n"))
 
 
-@pytest.mark.parametrize("data", [b"\n{}\n", b'{"request": "read-alarm"}\n{"request": "read-alarm"}\n', b"{}\nx"])
+@pytest.mark.parametrize(
+    "data", [b"\n{}\n", b'{"request": "read-alarm"}\n{"request": "read-alarm"}\n', b"{}\nx"]
+)
 def test_more_than_one_line(server: HelperProcess, data: bytes) -> None:
     assert refusal(server.send(data)) == "there is more than one line; open a connection for each request"
 
@@ -220,7 +225,12 @@ def test_half_closed_after_the_end_is_answered(server: HelperProcess) -> None:
 
 
 def test_gone_before_the_answer(server: HelperProcess) -> None:
-    for data in (b"", b"{", b'{"request": "read-alarm"}\n', b'{"request": "arm-card", "interface": "fake7"}\n'):
+    for data in (
+        b"",
+        b"{",
+        b'{"request": "read-alarm"}\n',
+        b'{"request": "arm-card", "interface": "fake7"}\n',
+    ):
         for _ in range(10):
             with server.connect() as line:
                 line.sendall(data)
@@ -265,7 +275,11 @@ def test_a_hundred_connections_of_slow_writers(server: HelperProcess) -> None:
 
 @needs_root
 def test_another_user_is_turned_away_unread(server: HelperProcess) -> None:
-    for data in (b'{"request": "set-alarm", "in_seconds": 600, "replaces": 1763703600}\n', b"x" * (1 << 20), b""):
+    for data in (
+        b'{"request": "set-alarm", "in_seconds": 600, "replaces": 1763703600}\n',
+        b"x" * (1 << 20),
+        b"",
+    ):
         with as_user(NOBODY):
             line = server.connect()
         with line, contextlib.suppress(BrokenPipeError, ConnectionResetError):
@@ -290,6 +304,9 @@ def test_every_request_is_one_line_in_the_journal(server: HelperProcess) -> None
     told = server.log()[before:]
     assert len(told) == 3
     assert all(line.startswith(f"<6>user {os.geteuid()}, pid {os.getpid()}: ") for line in told)
-    assert '{"request": "read-card", "interface": "fake8"}; {"response": "refused", "message": "there is no' in told[0]
+    assert (
+        '{"request": "read-card", "interface": "fake8"}; {"response": "refused", "message": "there is no'
+        in told[0]
+    )
     assert "no request; " in told[1]
     assert all(line.isascii() and line.isprintable() for line in told)
