@@ -80,10 +80,10 @@ def test_a_slow_bus_is_no_error() -> None:
 @pytest.mark.parametrize(
     ("trait", "says"),
     [
-        ({"deaf": True}, "rtc0 took an alarm 3600 s ahead and then shows none"),
+        ({"drops_alarm": True}, "rtc0 took an alarm 3600 s ahead and then shows none"),
         ({"skew": 3}, "was asked for an alarm 3600 s ahead and shows one 3603 s ahead"),
         ({"skew": -3}, "was asked for an alarm 3600 s ahead and shows one 3597 s ahead"),
-        ({"reach": 600}, "rtc0 takes no alarm 3600 s ahead: many reach 24 hours or a month at most"),
+        ({"max_ahead": 600}, "rtc0 takes no alarm 3600 s ahead: many reach 24 hours or a month at most"),
     ],
 )
 def test_what_is_not_confirmed_is_refused(trait: dict[str, Any], says: str, before: int | None) -> None:

@@ -250,7 +250,7 @@ def test_one_connection_too_many_is_refused(
             await asyncio.to_thread(asked.wait, 20)
             with pytest.raises(HostError, match="1 requests are being executed; try again in a moment"):
                 await send_request(ReadCard("nope"), tmp_path / "s")
-            with pytest.raises(HostError, match="did not answer"):
+            with pytest.raises(HostError, match="did not respond"):
                 await hanging
 
     asyncio.run(main())

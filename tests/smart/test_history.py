@@ -120,7 +120,7 @@ def test_a_record_of_another_drive_is_set_aside_and_reported(tmp_path: Path) -> 
     (tmp_path / f"health-{SERIAL}.json").write_text('{"known": "yesterday"}')
     desk = HistoryFixture(tmp_path)
     assert desk.records.record_of(SERIAL, 7.0).last is None
-    assert "a time is a number" in desk.complaints[0]
+    assert "known must be a number" in desk.complaints[0]
     assert files(tmp_path) == [f"health-{SERIAL}.torn"]
 
 
