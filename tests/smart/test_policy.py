@@ -152,7 +152,7 @@ def test_a_sleeping_drive_is_deferred_and_then_woken_once(state: DiskState) -> N
     house.running_actions = frozenset()
     house.outcome(WAKE, 7 * DAY + 20, FailureCause.FAILED)
     assert house.decide(7 * DAY + 30).actions == (), "it is not woken again and again"
-    house.records[CHECK.disk] = record(woken=LAST.timestamp() + 7 * DAY + 20)
+    house.records[CHECK.disk] = record(woken_at=LAST.timestamp() + 7 * DAY + 20)
     assert house.decide(14 * DAY + 19).actions == (), "nor every hour: one that cannot be checked sleeps on"
     assert house.decide(14 * DAY + 20).actions == (WAKE,)
 
@@ -335,7 +335,7 @@ def test_a_check_under_way_keeps_the_server_awake() -> None:
 
 def test_self_tests_are_started_on_spinning_drives_and_keep_them_and_the_server_awake() -> None:
     house = SmartScenario(options=OPTIONS)
-    recent = record(last=health(LAST.timestamp() + DAY), known=LAST.timestamp())
+    recent = record(last=health(LAST.timestamp() + DAY), known_since=LAST.timestamp())
     house.records[CHECK.disk] = recent
     start = StartTest(CHECK.disk, "short")
     assert house.decide(1.2 * DAY).actions == ()
@@ -362,10 +362,10 @@ def test_self_tests_are_started_on_spinning_drives_and_keep_them_and_the_server_
 def test_a_self_test_that_a_check_finds_over_holds_nothing_up() -> None:
     house = SmartScenario(options=OPTIONS)
     begun = LAST.timestamp() + DAY
-    house.records[CHECK.disk] = record(last=health(begun + 60), tested={"long": begun})
+    house.records[CHECK.disk] = record(last=health(begun + 60), test_started_at={"long": begun})
     assert house.decide(DAY + 120).spindown_blocked == frozenset()
     still = replace(health(begun + 60), test_remaining_percent=90)
-    house.records[CHECK.disk] = record(last=still, tested={"long": begun})
+    house.records[CHECK.disk] = record(last=still, test_started_at={"long": begun})
     assert house.decide(DAY + 120).spindown_blocked == {CHECK.disk}
 
 
@@ -447,7 +447,7 @@ def test_no_action_wakes_a_drive_before_its_time(  # noqa: PLR0913, PLR0917 - wh
     if last is not None:
         house.outcome(CHECK, after - 600, last)
     if testing:
-        house.records[CHECK.disk] = record(tested={"long": LAST.timestamp() + after - 60})
+        house.records[CHECK.disk] = record(test_started_at={"long": LAST.timestamp() + after - 60})
     course = house.decide(after, leaving=leaving)
     assert course.reevaluate_at > moment(after).mono
     for order in course.actions:

@@ -97,7 +97,7 @@ def smart_text(drive: SmartDetailJson, now: datetime, paint: Paint = no_color) -
     return join_lines(lines)
 
 
-def test_started_text(drive: SmartJson, kind: str) -> str:
+def self_test_text(drive: SmartJson, kind: str) -> str:
     """What ``powerd smart --test`` prints."""
     name = cut(sanitize(drive["device"]), 16)
     return join_lines(

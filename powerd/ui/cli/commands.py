@@ -80,7 +80,7 @@ def _show_all_drives(arguments: argparse.Namespace) -> int:
 def _show_drive(arguments: argparse.Namespace) -> int:
     from datetime import datetime
 
-    from powerd.smart.view.table import smart_text, test_started_text
+    from powerd.smart.view.table import self_test_text, smart_text
 
     socket_path, path = arguments.socket, f"/api/smart/{_quote_segment(arguments.disk)}"
     if arguments.check:
@@ -91,7 +91,7 @@ def _show_drive(arguments: argparse.Namespace) -> int:
     if arguments.json:
         emit(drive)
     elif arguments.test:
-        emit(test_started_text(drive, arguments.test))
+        emit(self_test_text(drive, arguments.test))
     else:
         emit(smart_text(drive, datetime.fromisoformat(document["now"]), paint()))
     return _exit_code_for_drives(drive)

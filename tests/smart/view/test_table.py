@@ -10,7 +10,7 @@ from ui.smart_statuses import hostile_drive, smart_status
 from ui.statuses import NOW
 
 from powerd.smart.view.api import smart_of, smarts_json
-from powerd.smart.view.table import smart_table_text, smart_text, test_started_text
+from powerd.smart.view.table import self_test_text, smart_table_text, smart_text
 from powerd.ui.layout import Style, width
 
 WALL = NOW.wall
@@ -87,7 +87,7 @@ def test_no_drive_at_all() -> None:
 def test_a_self_test_that_was_started() -> None:
     red = smarts_json(smart_status())[0]
     assert (
-        test_started_text(red, "long")
+        self_test_text(red, "long")
         == "sda tests itself (long); `powerd smart sda` shows what came of it.\n"
     )
 
@@ -116,7 +116,7 @@ def test_every_line_fits_and_steers_nothing(make: type) -> None:
         told = smart_of(make(), row["id"])
         assert told is not None
         texts.append(smart_text(told, WALL))
-        texts.append(test_started_text(row, "short"))
+        texts.append(self_test_text(row, "short"))
     for line in "".join(texts).splitlines():
         assert width(line) <= 80, line
         assert line.isprintable()
