@@ -87,8 +87,7 @@ def test_no_drive_at_all() -> None:
 def test_a_self_test_that_was_started() -> None:
     red = smarts_json(smart_status())[0]
     assert (
-        self_test_text(red, "long")
-        == "sda tests itself (long); `powerd smart sda` shows what came of it.\n"
+        self_test_text(red, "long") == "sda tests itself (long); `powerd smart sda` shows what came of it.\n"
     )
 
 
