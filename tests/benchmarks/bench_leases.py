@@ -92,7 +92,7 @@ async def look(root: Path) -> dict[str, float]:
 
 async def feed(root: Path) -> dict[str, float]:
     """The parser alone: the longest of its turns, with 64 KiB each."""
-    reader, longest, begun = DhcpdLeasesReader(), 0.0, time.perf_counter()
+    reader, longest, begun = DhcpdLeasesReader(LEASES), 0.0, time.perf_counter()
     async for text in HostFiles(root).read_chunks(LEASES):
         start = time.thread_time()
         reader.feed(text)

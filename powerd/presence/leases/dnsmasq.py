@@ -85,9 +85,8 @@ class DnsmasqReader(LineReader):
                 if ":" in host
                 else parse_mac(_HARDWARE_TYPE.sub("", hardware, 1))
             )
-            self.output.entries[host] = HostEntry(
-                host, mac, None if name == "*" else sanitize_name(name), _parse_expiry(expires)
-            )
+            host_name = None if name == "*" else sanitize_name(name)
+            self.output.add(HostEntry(host, mac, host_name, _parse_expiry(expires)))
 
 
 def _parse_expiry(text: str) -> float | None:
@@ -223,8 +222,8 @@ HOSTS_FORMAT: Final = LeaseFormat(
 class PiholeReader(LineReader):
     """Parses the table ``dhcp`` alone: tomllib is slow, and nine tenths of the file are comments."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, source: str) -> None:
+        super().__init__(source)
         self._in_dhcp_table = False
         self._lines: list[str] = []
 

@@ -25,7 +25,7 @@ class HostEntry(NamedTuple):
         expires: POSIX seconds at which the lease ends or ended; None = never, or not stated.
         kind: ``lease`` (dynamic), ``reservation`` (in a configuration) or ``station`` (associated at
             present).
-        source: path of the file that names it, or ``hostapd``; "" until the file watcher sets it.
+        source: path of the file that names it, or ``hostapd``.
         stale: the source no longer names it, or cannot be read at present.
     """
 
@@ -97,7 +97,7 @@ class LeaseFormat:
         name: shown to users, e.g. ``dnsmasq``.
         paths: default locations as glob patterns, e.g. ``/var/lib/misc/dnsmasq.leases``.
         recognise: whether a file that begins with this text (some KiB) has this format.
-        new_reader: makes a parser for one file.
+        new_reader: makes a parser for the file at this path.
         companions: suffixes of files that are read before the file itself. The first row of which a file
             exists is read, in its order; later entries override.
         absent_means_empty: without leases the server removes the file.
@@ -108,7 +108,7 @@ class LeaseFormat:
     name: str
     paths: tuple[str, ...]
     recognise: Callable[[str], bool]
-    new_reader: Callable[[], FormatReader]
+    new_reader: Callable[[str], FormatReader]
     companions: tuple[tuple[str, ...], ...] = ()
     absent_means_empty: bool = False
     essential: bool = True
@@ -118,21 +118,23 @@ class ParseOutput:
     """Collects what a parser finds; the result keeps the last entry of each key.
 
     Attributes:
+        source: of the entries.
         entries: by HostEntry.key.
         includes: other files that the file names.
         skipped: number of entries that could not be parsed.
         errors: descriptions of the first three.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, source: str) -> None:
+        self.source = source
         self.entries: dict[str, HostEntry] = {}
         self.includes: list[Include] = []
         self.skipped = 0
         self.errors: list[str] = []
 
     def add(self, *entries: HostEntry) -> None:
-        """Add entries; each replaces an earlier one of the same key."""
-        self.entries.update((entry.key, entry) for entry in entries)
+        """Add entries and set their source; each replaces an earlier one of the same key."""
+        self.entries.update((entry.key, entry._replace(source=self.source)) for entry in entries)
 
     def skip(self, place: str, error: str) -> None:
         """Count an entry that could not be parsed; ``error`` is a clause like ``"10.0.0" is no address``."""
@@ -150,14 +152,17 @@ class ParseOutput:
 class LineReader(ABC):
     """Base class of parsers for files with one entry per line.
 
+    Args:
+        source: path of the file.
+
     Attributes:
         line_number: of the current line; the first is 1.
         output: what has been found.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, source: str) -> None:
         self.line_number = 0
-        self.output = ParseOutput()
+        self.output = ParseOutput(source)
         self._partial_line = ""
         self._overlong = False
 
@@ -198,9 +203,14 @@ class LineReader(ABC):
 
 
 class DocumentReader(ABC):
-    """Base class of parsers for formats that can only be parsed as a whole (JSON); at most 4 MiB."""
+    """Base class of parsers for formats that can only be parsed as a whole (JSON); at most 4 MiB.
 
-    def __init__(self) -> None:
+    Args:
+        source: path of the file.
+    """
+
+    def __init__(self, source: str) -> None:
+        self.output = ParseOutput(source)
         self._pieces: list[str] = []
         self._size = 0
 

@@ -33,15 +33,15 @@ _MAC: Final = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}", re.IGNORECASE)
 class StationReader(LineReader):
     """Parses stations; one whose association is not complete does not count."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, source: str) -> None:
+        super().__init__(source)
         self._current_mac: str | None = None
 
     def read_line(self, text: str) -> None:
         """See LineReader."""
         if mac := parse_mac(text):
             self._current_mac = mac
-            self.output.entries[mac] = HostEntry(None, mac, kind="station", source=HOSTAPD_SOURCE)
+            self.output.add(HostEntry(None, mac, kind="station"))
         elif self._current_mac and text.startswith("flags=") and "[ASSOC]" not in text:
             del self.output.entries[self._current_mac]
             self._current_mac = None
@@ -77,7 +77,7 @@ class StationWatcher:
         entries: dict[str, HostEntry] = {}
         for control in self._control_sockets(files, warnings):
             try:
-                reader = StationReader()
+                reader = StationReader(HOSTAPD_SOURCE)
                 reader.feed(await network.stations(control))
                 entries.update((entry.key, entry) for entry in reader.finish().entries)
             except HostError as error:

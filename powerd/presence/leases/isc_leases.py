@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 from functools import lru_cache
+from itertools import chain
 from typing import Final
 
 from powerd.presence.leases.fields import (
@@ -58,8 +59,8 @@ class DhcpdLeasesReader(BlockReader):
 
     head_pattern = re.compile(rf'(?<![^\s\0])(lease|ia[-_][nt]a|iaaddr|host)\s+({STRING}|[^\s"]++)$')
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, source: str) -> None:
+        super().__init__(source)
         self._hosts: dict[str, tuple[HostEntry, ...]] = {}
 
     def allows_block(self, kind: str) -> bool:
@@ -78,7 +79,7 @@ class DhcpdLeasesReader(BlockReader):
                 expires = _parse_time(ends.partition(";")[0] if ends else "never")
             except ValueError:
                 break
-            self._store_entry(HostEntry(address, mac, sanitize_name(name) if name else None, expires), state)
+            self._store_lease(address, mac, sanitize_name(name) if name else None, expires, state)
             at = match.end()
         return at
 
@@ -99,9 +100,9 @@ class DhcpdLeasesReader(BlockReader):
 
     def finish(self) -> ParseResult:
         """See BlockReader; a lease replaces a host of the same address."""
-        hosts = {entry.key: entry for host in self._hosts.values() for entry in host}
-        if hosts:
-            self.output.entries = hosts | self.output.entries
+        leases, self.output.entries = self.output.entries, {}
+        self.output.add(*chain(*self._hosts.values()))
+        self.output.entries.update(leases)
         return super().finish()
 
     def _add_lease(self, block: IscBlock, association: IscBlock | None = None) -> None:
@@ -116,18 +117,20 @@ class DhcpdLeasesReader(BlockReader):
             self.skip_block(block, str(error))
             return
         name = block.fields.get("client-hostname")
-        entry = HostEntry(address, mac, sanitize_name(unquote_text(name)) if name else None, expires)
-        self._store_entry(entry, block.fields.get("binding state"))
+        name = sanitize_name(unquote_text(name)) if name else None
+        self._store_lease(address, mac, name, expires, block.fields.get("binding state"))
 
-    def _store_entry(self, entry: HostEntry, state: str | None) -> None:
+    def _store_lease(
+        self, address: str, mac: str | None, name: str | None, expires: float | None, state: str | None
+    ) -> None:
         """Store a lease over an earlier one of its address; an ended one without a MAC names no host."""
         if state not in {"active", None}:
-            if not entry.mac:
-                self.output.entries.pop(entry.key, None)
+            if not mac:
+                self.output.entries.pop(address, None)
                 return
-            if entry.expires is None:  # ended at an unknown time
-                entry = entry._replace(expires=0.0)
-        self.output.entries[entry.key] = entry
+            if expires is None:  # ended at an unknown time
+                expires = 0.0
+        self.output.entries[address] = HostEntry(address, mac, name, expires, "lease", self.output.source)
 
     def _add_host(self, block: IscBlock) -> None:
         if "deleted" in block.fields:

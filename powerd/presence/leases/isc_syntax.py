@@ -61,6 +61,9 @@ class IscBlock:
 class BlockReader(ABC):
     """Base class of parsers of nested blocks; a subclass interprets them.
 
+    Args:
+        source: path of the file.
+
     Attributes:
         head_pattern: matches the end of the head of a relevant block: its kind and its name.
         output: what has been found.
@@ -69,8 +72,8 @@ class BlockReader(ABC):
 
     head_pattern: re.Pattern[str]
 
-    def __init__(self) -> None:
-        self.output = ParseOutput()
+    def __init__(self, source: str) -> None:
+        self.output = ParseOutput(source)
         self.open_blocks: list[IscBlock | None] = []
         self._ignored_depth = 0  # open blocks below _MAX_DEPTH
         self._buffer = ""

@@ -31,7 +31,6 @@ from powerd.presence.leases.format import (
     Include,
     LeaseFormat,
     LineReader,
-    ParseOutput,
     ParseResult,
     parse_failure,
 )
@@ -65,8 +64,8 @@ _DOCUMENTATION_PREFIXES: Final = ("192.0.2.", "198.51.100.", "203.0.113.", "2001
 class KeaReader(LineReader):
     """Parses the companions and then the file, each with a header of its own, which is line 1."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, source: str) -> None:
+        super().__init__(source)
         self._columns: list[str] = []
 
     def read_line(self, text: str) -> None:
@@ -99,7 +98,7 @@ class KeaReader(LineReader):
             return
         name = sanitize_name(_ESCAPED.sub(lambda match: chr(int(match[1], 16)), row.get("hostname", "")))
         expires = 0.0 if ended and expires is None else expires
-        self.output.entries[address] = HostEntry(address, mac, name, expires)
+        self.output.entries[address] = HostEntry(address, mac, name, expires, "lease", self.output.source)
 
 
 def _parse_number(text: str) -> int:
@@ -129,17 +128,16 @@ class KeaConfReader(DocumentReader):
             return parse_failure(f"line {error.lineno}: {error.msg}")
         except (ValueError, RecursionError):  # a number too long, or nested too deeply
             return parse_failure("it is no JSON that Kea accepts")
-        output = ParseOutput()
-        output.includes.extend(Include(file) for file in files)
+        self.output.includes.extend(Include(file) for file in files)
         for kind, item in _find_items(tree):
             if kind == _LEASE_DATABASE:
-                output.includes.extend(_lease_file_includes(item))
+                self.output.includes.extend(_lease_file_includes(item))
                 continue
             try:
-                output.add(*_reservation_entries(item))
+                self.output.add(*_reservation_entries(item))
             except ValueError as error:
-                output.skip("a reservation", str(error))
-        return output.result()
+                self.output.skip("a reservation", str(error))
+        return self.output.result()
 
 
 def _strip_comments(text: str) -> tuple[str, list[str]]:

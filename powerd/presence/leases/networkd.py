@@ -14,7 +14,6 @@ from powerd.presence.leases.format import (
     DocumentReader,
     HostEntry,
     LeaseFormat,
-    ParseOutput,
     ParseResult,
     parse_failure,
 )
@@ -40,13 +39,12 @@ class NetworkdReader(DocumentReader):
         rows = link.get("Leases", []) if isinstance(link, dict) else None
         if not isinstance(rows, list):
             return parse_failure("it holds no list of leases")
-        output = ParseOutput()
         for row in rows:
             try:
-                output.add(_lease_entry(row if isinstance(row, dict) else {}))
+                self.output.add(_lease_entry(row if isinstance(row, dict) else {}))
             except ValueError as error:
-                output.skip("a lease", str(error))
-        return output.result()
+                self.output.skip("a lease", str(error))
+        return self.output.result()
 
 
 def _lease_entry(row: dict[str, object]) -> HostEntry:

@@ -43,13 +43,12 @@ class OdhcpdReader(LineReader):
         octets = parse_octets(client)
         mac = mac_from_octets(octets or b"") if iaid == "ipv4" else mac_from_duid(octets)
         expires = None if expiry == _NEVER else float(expiry)
+        host_name = None if name == "-" else sanitize_name(name)
         for prefix in prefixes:
             text, _, length = prefix.partition("/")
             if address := parse_address(text):
                 if not length or length in _HOST_PREFIX_LENGTHS:  # others are prefixes delegated to a router
-                    self.output.entries[address] = HostEntry(
-                        address, mac, None if name == "-" else sanitize_name(name), expires
-                    )
+                    self.output.add(HostEntry(address, mac, host_name, expires))
             else:
                 self.skip(f"{quote(prefix)} is no address")
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import replace
 from typing import Final
 
 from powerd.linux.ports import Files
@@ -16,8 +15,6 @@ GRACE_PERIOD: Final = 600.0
 MAX_VANISHED_AGE: Final = 3600.0
 """Seconds for which the last content of a vanished file counts."""
 _HEAD_SIZE: Final = 4096
-_YIELD_EVERY: Final = 1024
-"""Entries processed, at about 1 us each, before the event loop gets its turn."""
 
 
 class RetainedEntries:
@@ -187,7 +184,8 @@ class WatchedFile:
                 self._set_error(_unknown_format_message(self.path) if head.strip() else None)
                 return
             signatures = self._read_signatures(files)
-        result = await self._parse(files, self.file_format.new_reader(), self._paths_to_read(signatures))
+        reader = self.file_format.new_reader(self.path)
+        result = await self._parse(files, reader, self._paths_to_read(signatures))
         unchanged = signatures == self._signatures
         self._set_signatures(signatures)
         if result.skipped and not result.entries:
@@ -203,19 +201,13 @@ class WatchedFile:
         self._reread = not unchanged and (entries_removed or result.skipped > 0)
 
     async def _parse(self, files: Files, reader: FormatReader, paths: tuple[str, ...]) -> ParseResult:
-        """Parse these files in turn, and set the source of their entries."""
+        """Parse these files in turn."""
         for path in paths:
             async for text in files.read_chunks(path):
                 reader.feed(text)
             if path != self.path:  # the last line of a companion may lack its newline
                 reader.feed("\n")
-        result = reader.finish()
-        entries = []
-        for count, entry in enumerate(result.entries, 1):
-            entries.append(entry._replace(source=self.path))
-            if count % _YIELD_EVERY == 0:
-                await files.yield_now()
-        return replace(result, entries=tuple(entries))
+        return reader.finish()
 
     def _set_signatures(self, signatures: tuple[StatSignature | None, ...]) -> None:
         self._signatures = signatures

@@ -13,24 +13,25 @@ from hypothesis import strategies as st
 
 from powerd.presence.leases.format import FormatReader, HostEntry, ParseResult
 
+SOURCE = "/srv/leases"
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "leases"
 JUNK = st.text(st.sampled_from('{}";#\\,:<>[]=*\n\r\t\0 0a1.lease"host'), max_size=20) | st.text(max_size=20)
 
 
-def read(make: Callable[[], FormatReader], *pieces: str) -> ParseResult:
+def read(make: Callable[[str], FormatReader], *pieces: str) -> ParseResult:
     """The result of a new parser for a text in these pieces."""
-    reader = make()
+    reader = make(SOURCE)
     for piece in pieces:
         reader.feed(piece)
     return reader.finish()
 
 
-def entries_of(make: Callable[[], FormatReader], text: str) -> dict[str, HostEntry]:
-    """The entries by key; there must be no error and no duplicate key."""
+def entries_of(make: Callable[[str], FormatReader], text: str) -> dict[str, HostEntry]:
+    """The entries by key, without their source; there must be no error and no duplicate key."""
     result = read(make, text)
     assert (result.skipped, result.errors) == (0, ())
     assert len({entry.key for entry in result.entries}) == len(result.entries)
-    return {entry.key: entry for entry in result.entries}
+    return {entry.key: entry._replace(source="") for entry in result.entries}
 
 
 def recorded(name: str) -> str:

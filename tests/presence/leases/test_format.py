@@ -16,7 +16,7 @@ from powerd.presence.leases.format import (
 
 class Lines(LineReader):
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__("")
         self.lines: list[tuple[int, str]] = []
 
     def read_line(self, text: str) -> None:
@@ -46,7 +46,7 @@ def test_an_invalid_last_line_without_a_newline_is_no_error() -> None:
 
 
 def test_only_the_first_errors_are_described() -> None:
-    output = ParseOutput()
+    output = ParseOutput("")
     for number in range(9):
         output.skip(f"line {number}", "x")
     assert (output.skipped, output.errors) == (9, ["line 0: x", "line 1: x", "line 2: x"])
@@ -69,15 +69,15 @@ def test_pieces_make_no_difference(parts: list[str], cuts: list[int]) -> None:
 
 
 def test_a_document_is_parsed_as_a_whole() -> None:
-    reader = Document()
+    reader = Document("")
     reader.feed("a")
     reader.feed("b")
     assert reader.finish() == ParseResult((), 1, ("ab",))
-    assert Document().finish() == ParseResult()
+    assert Document("").finish() == ParseResult()
 
 
 def test_a_document_has_at_most_four_mib() -> None:
-    reader = Document()
+    reader = Document("")
     for _ in range(9):
         reader.feed("x" * (1 << 19))
     assert reader.finish() == parse_failure("it is larger than 4 MiB")

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from presence.leases.parsing import JUNK, corrupted, cpu_limit, pieces, read, recorded
+from presence.leases.parsing import JUNK, SOURCE, corrupted, cpu_limit, pieces, read, recorded
 
 from powerd.presence.leases import FORMATS, detect_format, format_by_name, hostapd
 from powerd.presence.leases.format import FormatReader, HostEntry
@@ -57,7 +57,7 @@ VALID: dict[str, tuple[str, ...]] = {
     "odhcpd": ("# br-lan 020000000001 ipv4 pc 1795265000 a 32 10.0.0.1/32\n10.0.0.1 pc\n",),
     "hostapd": ("02:00:00:00:00:01\nflags=[AUTH][ASSOC][AUTHORIZED]\naid=1\n",),
 }
-READERS: dict[str, Callable[[], FormatReader]] = {
+READERS: dict[str, Callable[[str], FormatReader]] = {
     **{file_format.name: file_format.new_reader for file_format in FORMATS},
     "hostapd": hostapd.StationReader,
 }
@@ -292,9 +292,9 @@ def test_one_invalid_entry_is_skipped_and_described(name: str, text: str, error:
 
 
 @every_format
-def test_the_file_watcher_not_the_parser_sets_the_source(name: str) -> None:
+def test_entries_have_their_source(name: str) -> None:
     entries = [entry for text in VALID[name] for entry in read(READERS[name], text).entries]
-    assert {entry.source for entry in entries} == {"hostapd" if name == "hostapd" else ""}
+    assert {entry.source for entry in entries} == {SOURCE}
     assert not any(entry.stale for entry in entries)
 
 

@@ -30,8 +30,7 @@ flags=[AUTH][ASSOC][AUTHORIZED]
 
 def test_associated_stations() -> None:
     assert entries_of(StationReader, ALL) == {
-        mac: HostEntry(None, mac, kind="station", source="hostapd")
-        for mac in ("02:00:00:00:00:01", "02:00:00:00:00:aa")
+        mac: HostEntry(None, mac, kind="station") for mac in ("02:00:00:00:00:01", "02:00:00:00:00:aa")
     }
 
 

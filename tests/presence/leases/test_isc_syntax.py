@@ -15,7 +15,7 @@ class Recorder(BlockReader):
     head_pattern = re.compile(r"(?<!\S)(box)\s+(\S+)$")
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__("")
         self.parsed: list[object] = []
 
     def allows_block(self, kind: str) -> bool:
