@@ -38,7 +38,7 @@ from powerd.smart.model import Finding
 from powerd.smart.view.api import finding_json
 from powerd.ui import journal
 from powerd.ui.events import TransitionDetector
-from powerd.ui.http.event_stream import EventFeed
+from powerd.ui.http.event_feed import EventFeed
 from powerd.ui.http.lazy_server import LazyHttpServer, RequestHandlers, UiContext
 
 GC_THRESHOLD: Final = 20_000
@@ -219,7 +219,7 @@ class Service:
             for fault in error.faults:
                 self._log(
                     journal.make_entry(
-                        "refused", f"{fault}; the old configuration stays in force", journal.ERROR
+                        "reload-failed", f"{fault}; the old configuration stays in force", journal.ERROR
                     )
                 )
         else:
@@ -240,7 +240,7 @@ class Service:
             self._log_problem(warning)
 
     def _log_problem(self, text: str) -> None:
-        self._log(journal.make_entry("trouble", text, journal.WARNING))
+        self._log(journal.make_entry("error", text, journal.WARNING))
 
     def _on_finding(self, disk: Disk, finding: Finding) -> None:
         """A drive's health has given something to tell: the journal hears it, and whoever listens."""

@@ -1,4 +1,4 @@
-"""What users rely on is what the code declares: the sample, the documented options, the README."""
+"""The sample configuration, README.md and docs/ agree with what the code declares."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ from powerd.disks.state import DiskState
 from powerd.ui.cli.parser import build_parser
 
 ROOT: Final = Path(__file__).parents[1]
-PAGES: Final = ("README.md", "powerd/README.md", "CHANGELOG.md")
+USER_PAGES: Final = ("README.md", *sorted(f"docs/{page.name}" for page in (ROOT / "docs").glob("*.md")))
+PAGES: Final = (*USER_PAGES, "powerd/README.md", "CHANGELOG.md")
 
 
 def declared(table: type[Any], path: str = "") -> Iterator[tuple[str, dataclasses.Field[Any]]]:
@@ -37,8 +38,11 @@ KEYS: Final = {key for key, field in DECLARED.items() if "kind" in field.metadat
 
 
 def test_shipped_sample_is_the_code_s() -> None:
-    remade = "python -c 'from powerd.config import sample; print(sample(), end=\"\")' > config/powerd.toml"
-    assert (ROOT / "config/powerd.toml").read_text() == sample_toml(), f"make it anew: {remade}"
+    remade = (
+        "python -c 'from powerd.config.sample import sample_toml; print(sample_toml(), end=\"\")'"
+        " > config/powerd.toml"
+    )
+    assert (ROOT / "config/powerd.toml").read_text() == sample_toml(), f"generate it again: {remade}"
 
 
 def test_sample_as_it_ships_changes_nothing() -> None:
@@ -75,24 +79,25 @@ def test_every_option_is_documented(key: str) -> None:
     assert len(doc.split()) >= 3, f"{key} needs a sentence"
 
 
-def toml_examples() -> list[str]:
-    """The configurations that the README shows."""
-    return re.findall(r"^```toml\n(.*?)^```", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
+@pytest.mark.parametrize("page", USER_PAGES)
+def test_configurations_in_a_page_are_valid(page: str) -> None:
+    text = (ROOT / page).read_text()
+    for example in re.findall(r"^```toml\n(.*?)^```", text, re.MULTILINE | re.DOTALL):
+        parse(example.encode(), page)
 
 
-def test_configurations_in_the_readme_are_valid() -> None:
-    examples = toml_examples()
-    assert examples
-    for example in examples:
-        parse(example.encode(), "README.md")
-
-
-def test_options_named_in_the_readme_exist() -> None:
-    """The README writes an option as `clients.learn`."""
+@pytest.mark.parametrize("page", USER_PAGES)
+def test_options_named_in_a_page_exist(page: str) -> None:
+    """A page writes an option as `clients.learn`."""
     tables = "|".join(sorted({key.partition(".")[0] for key in KEYS if "." in key}))
-    named = set(re.findall(rf"`((?:{tables})\.[a-z_.]+)`", (ROOT / "README.md").read_text()))
-    assert named
+    named = set(re.findall(rf"`((?:{tables})\.[a-z_.]+)`", (ROOT / page).read_text()))
     assert named - set(DECLARED) == set()
+
+
+def test_readme_shows_configurations_and_options() -> None:
+    page = (ROOT / "README.md").read_text()
+    assert page.count("```toml") >= 3
+    assert "`clients.absent_after`" in page
 
 
 @pytest.mark.parametrize("page", PAGES)

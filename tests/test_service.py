@@ -25,7 +25,7 @@ def service(options: Options, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     """A service that does not run yet, and what it tells."""
     monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path / "state"))
     told = StringIO()
-    monkeypatch.setattr("powerd.service.Journal", lambda: JournalWriter({}, told))
+    monkeypatch.setattr("powerd.service.JournalWriter", lambda: JournalWriter({}, told))
     return Service(options, lambda: options, tmp_path / "powerd.toml", tmp_path / "powerd.sock", []), told
 
 

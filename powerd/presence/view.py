@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Final
 
-from powerd.ui.api import ClientJson, SourceJson, StatusJson
 from powerd.ui.layout import (
     LINE_WIDTH,
     Paint,
@@ -21,6 +20,7 @@ from powerd.ui.layout import (
     paragraph_lines,
     sanitize,
 )
+from powerd.ui.schema import ClientJson, SourceJson, StatusJson
 
 _NAME, _ADDRESS, _STATE, _SOURCE = 0, 1, 2, 5
 _TABLE: Final = TextTable(
@@ -38,7 +38,7 @@ ALWAYS_ON: Final = "Always on, so probably no personal device. To ignore, under 
 def clients_text(clients: list[ClientJson], status: StatusJson, paint: Paint = no_color) -> str:
     """The output of ``powerd clients``: a table, then notes on some of its rows."""
     lines = _table(clients, datetime.fromisoformat(status["now"]), paint)
-    lines += _notes(clients, {source["blind"] for source in status["sources"]}, paint)
+    lines += _notes(clients, {source["error"] for source in status["sources"]}, paint)
     lines += _source_messages(status["sources"], paint)
     return join_lines(lines)
 
@@ -112,7 +112,7 @@ def _unknown_by_reason(clients: list[ClientJson]) -> dict[str, list[str]]:
     labels_by_reason: dict[str, list[str]] = {}
     for client in clients:
         if client["state"] == "unknown" and client["keeps_awake"]:
-            labels_by_reason.setdefault(client["why"], []).append(cut(label(client), 30))
+            labels_by_reason.setdefault(client["reason"], []).append(cut(label(client), 30))
     return labels_by_reason
 
 
@@ -138,7 +138,7 @@ def ignore_lines(clients: list[ClientJson]) -> Iterator[str]:
 
 def _source_messages(sources: list[SourceJson], paint: Paint) -> Iterator[str]:
     """The errors of the unavailable sources and the warnings of the others."""
-    errors = [(source["id"], error) for source in sources if (error := source["blind"])]
+    errors = [(source["id"], error) for source in sources if (error := source["error"])]
     warnings = [(source["id"], warning) for source in sources for warning in source["warnings"]]
     for title, messages in ((paint("Unavailable:", "bad"), errors), (paint("Warnings:", "doubt"), warnings)):
         if messages:

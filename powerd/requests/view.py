@@ -1,4 +1,4 @@
-"""What ``powerd keep`` and ``powerd wake`` say, made from the API's JSON; 80 columns. Pure and light."""
+"""The text of ``powerd keep`` and ``powerd wake``, made from the API's JSON, in 80 columns."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from datetime import datetime
 from itertools import chain
 from typing import Final
 
-from powerd.ui.api import KeepJson, WakeOnLanJson
 from powerd.ui.layout import (
     COLUMN_GAP,
     Paint,
@@ -20,28 +19,29 @@ from powerd.ui.layout import (
     paragraph_lines,
     sanitize,
 )
+from powerd.ui.schema import KeepAwakeJson, WakeOnLanJson
 
 _HEADER: Final = ("ID", "UNTIL", "LEFT")
-"""Above the columns of which each keep has one line; a reason that follows may have several."""
+"""Columns of one line each; the reason that follows may be wrapped."""
 
 
-def keep_created_text(keep: KeepJson) -> str:
-    """What ``powerd keep 2h`` prints: until when, and how to take it back."""
+def keep_created_text(keep: KeepAwakeJson) -> str:
+    """The text of ``powerd keep 2h``: the end, and how to end it earlier."""
     return _paragraphs(
         f"Kept awake until {_end_text(keep, keep['since'])}{_reason_suffix(keep)}.",
         f"To end it earlier: powerd keep --drop {keep['id']}",
     )
 
 
-def keep_dropped_text(keep: KeepJson) -> str:
-    """What ``powerd keep --drop`` prints."""
-    return _paragraphs(f"Dropped keep {keep['id']}{_reason_suffix(keep)}.")
+def keep_dropped_text(keep: KeepAwakeJson) -> str:
+    """The text of ``powerd keep --drop``."""
+    return _paragraphs(f"Ended keep-awake request {keep['id']}{_reason_suffix(keep)}.")
 
 
-def keep_list_text(keeps: list[KeepJson], now: str, paint: Paint = no_color) -> str:
-    """What ``powerd keep --list`` prints: a row for each keep and hold."""
+def keep_list_text(keeps: list[KeepAwakeJson], now: str, paint: Paint = no_color) -> str:
+    """The text of ``powerd keep --list``: a row for each keep and hold."""
     if not keeps:
-        return _paragraphs("Nothing keeps it awake on purpose.")
+        return _paragraphs("There are no keep-awake requests.")
     rows = [(sanitize(keep["id"]), _end_text(keep, now), _remaining_text(keep, now)) for keep in keeps]
     widths, gap = column_widths((_HEADER, *rows)), " " * COLUMN_GAP
     lines = [paint(format_row(_HEADER, widths) + gap + "BECAUSE", "strong")]
@@ -51,7 +51,7 @@ def keep_list_text(keeps: list[KeepJson], now: str, paint: Paint = no_color) -> 
 
 
 def wake_on_lan_text(result: WakeOnLanJson) -> str:
-    """What ``powerd wake`` prints: what was sent where."""
+    """The text of ``powerd wake``: the host, and where magic packets were sent."""
     host_text = result["host"] if result["host"] == result["mac"] else f"{result['host']} ({result['mac']})"
     destinations = ", ".join(f"{packet['to']} ({packet['link']})" for packet in result["sent"])
     return _paragraphs(f"Sent three magic packets for {host_text} to {destinations}.")
@@ -61,18 +61,18 @@ def _paragraphs(*texts: str) -> str:
     return join_lines(chain.from_iterable(map(paragraph_lines, texts)))
 
 
-def _reason_suffix(keep: KeepJson) -> str:
+def _reason_suffix(keep: KeepAwakeJson) -> str:
     return f": {keep['because']}" if keep["because"] else ""
 
 
-def _end_text(keep: KeepJson, now: str) -> str:
-    """When it ends, as one says it at ``now``."""
+def _end_text(keep: KeepAwakeJson, now: str) -> str:
+    """The end of the request, relative to ``now``."""
     if keep["until"] is None:
         return "it ends"
     return format_time(datetime.fromisoformat(keep["until"]), datetime.fromisoformat(now))
 
 
-def _remaining_text(keep: KeepJson, now: str) -> str:
+def _remaining_text(keep: KeepAwakeJson, now: str) -> str:
     if keep["until"] is None:
         return "-"
     return format_duration(

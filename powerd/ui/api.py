@@ -1,15 +1,9 @@
-"""The shapes of the API's JSON: what the daemon's HTTP face writes and the command line reads.
-
-Times are RFC 3339 with offset to whole seconds, durations are seconds, unknown is None. The names are
-kept stable: scripts read them. Nothing heavy is imported here, for the command line pays for it each time.
-
-Status -> the JSON values of the API. Pure; every other face shows what stands here.
-"""
+"""Serialises a Status into the JSON values of the HTTP API. Every other view is made from these values."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Final, Literal, TypedDict
+from typing import Final
 
 from powerd import __version__
 from powerd.core.snapshot import Decision, Snapshot, Status
@@ -18,168 +12,33 @@ from powerd.disks.state import DiskReport, DiskState
 from powerd.presence.model import ClientState, ClientStatus
 from powerd.requests.model import KeepAwake, WakeOnLanResult
 from powerd.smart.model import SmartReport
-from powerd.smart.view.api import SmartJson, smart_json
-
-
-class ReasonJson(TypedDict):
-    """Why the server is awake, or a remark (``keeps_awake`` false)."""
-
-    subject: str
-    text: str
-    since: str
-    keeps_awake: bool
-
-
-class DecisionJson(TypedDict):
-    """The sleep in sight, None where there is none, and every reason, weightiest first."""
-
-    action: str | None
-    at_earliest: str | None
-    reasons: list[ReasonJson]
-
-
-class ClientCountsJson(TypedDict):
-    """How many clients are present, cannot be told, and are known; those that never count are left out."""
-
-    present: int
-    unknown: int
-    known: int
-
-
-class SourceJson(TypedDict):
-    """A source's word on itself: why it is ``blind`` (None = it sees), and its warnings."""
-
-    id: str
-    blind: str | None
-    warnings: list[str]
-
-
-class KeepJson(TypedDict):
-    """Who wants the server awake on purpose: a keep, or a hold (``until`` None) while its command runs."""
-
-    id: str
-    because: str
-    since: str
-    until: str | None
-
-
-class MagicPacketJson(TypedDict):
-    """Where a magic packet went: the network card, and the broadcast address."""
-
-    link: str
-    to: str
-
-
-class WakeOnLanJson(TypedDict):
-    """The answer of ``POST /api/wake``."""
-
-    host: str
-    mac: str
-    sent: list[MagicPacketJson]
-
-
-class MountJson(TypedDict):
-    """Something on a disk that is mounted; swap space is at ``[SWAP]``."""
-
-    where: str
-    fs: str
-
-
-class DiskJson(TypedDict):
-    """One row of ``GET /api/disks``.
-
-    ``device`` is the kernel's name of today, ``id`` the one to rely on. ``spin_down_after`` is idleness in
-    seconds, 0 = never; ``spin_down_at`` is when that will be if nothing stirs, None = not in sight. ``waits``
-    says for what, or why the disk is left alone. ``method`` is as configured, ``worked`` the way by which it
-    has verifiably gone down (``ata``, ``scsi``), None = none yet. ``spin_ups_today`` and ``spin_downs_today``
-    are of the last 24 hours. ``timer`` is what the drive's own timer really has, seconds.
-    """
-
-    id: str
-    device: str
-    model: str | None
-    serial: str | None
-    size: int
-    transport: str
-    rpm: int | None
-    mounts: list[MountJson]
-    group: str | None
-    state: str
-    since: str
-    idle_for: float | None
-    spin_down_after: float
-    spin_down_at: str | None
-    waits: str | None
-    method: str
-    worked: str | None
-    timer: int | None
-    apm: int | None
-    spin_ups_today: int
-    spin_downs_today: int
-    last_wake: str | None
-    smart: SmartJson | None
-
-
-class StatusJson(TypedDict):
-    """``GET /api/status``.
-
-    ``now`` is the server's time, against which all others can be told; ``trouble`` says why no decisions are
-    being made (None = they are). ``next_wake`` is when an alarm would end a sleep that begins now, and
-    ``next_wake_for`` for what (None = nothing asks for that). ``mode`` and ``since`` are None only while
-    ``state`` is ``starting``.
-    """
-
-    mode: str | None
-    state: str
-    since: str | None
-    decision: DecisionJson
-    clients: ClientCountsJson
-    keeps: list[KeepJson]
-    disks: list[DiskJson]
-    next_wake: str | None
-    next_wake_for: str | None
-    version: str
-    now: str
-    sources: list[SourceJson]
-    trouble: str | None
-
-
-ClientJson = TypedDict(
-    "ClientJson",
-    {
-        "id": str,
-        "address": str | None,
-        "mac": str | None,
-        "name": str | None,
-        "source": str | None,
-        "class": str | None,  # a word of Python's, hence this spelling of the whole type
-        "state": Literal["present", "absent", "unknown"],
-        "last_seen": str | None,
-        "evidence": str | None,
-        "rtt_ms": float | None,
-        "keeps_awake": bool,
-        "always_on": bool,
-        "on_link": bool,
-        "stale": bool,
-        "why": str,
-        "since": str,
-    },
+from powerd.smart.view.api import smart_json
+from powerd.ui.schema import (
+    ClientCountsJson,
+    ClientJson,
+    DecisionJson,
+    DiskJson,
+    KeepAwakeJson,
+    MagicPacketJson,
+    MountJson,
+    ReasonJson,
+    SourceJson,
+    StatusJson,
+    WakeOnLanJson,
 )
-"""One row of ``GET /api/clients``; ``source`` names all of its sources with commas between."""
-
 
 _STATE_ORDER: Final = {ClientState.PRESENT: 0, ClientState.UNKNOWN: 1, ClientState.ABSENT: 2}
 _CLOCK_STEP: Final = 2.0
 """A wall clock that disagrees with the monotonic one by more, seconds, has been set since."""
 
 
-def status_json(status: Status | None, now: Moment, trouble: str | None = None) -> StatusJson:
+def status_json(status: Status | None, now: Moment, error: str | None = None) -> StatusJson:
     """The value of ``/api/status``.
 
     Args:
         status: the last decision; None = there is none yet.
         now: the present moment.
-        trouble: why no decisions are being made; None = they are.
+        error: why no decisions are being made; None = they are.
     """
     decision = status.decision if status else None
     wake_time = decision.wake_time if decision else None
@@ -189,18 +48,20 @@ def status_json(status: Status | None, now: Moment, trouble: str | None = None) 
         "since": _timestamp(status.phase_since, now) if status else None,
         "decision": _decision_json(decision, now),
         "clients": _client_counts_json(decision.client_statuses if decision else ()),
-        "keeps": [keep_json(keep, now) for keep in status.snapshot.keep_awake.values()] if status else [],
+        "keep_awake": [keep_awake_json(keep, now) for keep in status.snapshot.keep_awake.values()]
+        if status
+        else [],
         "disks": disks_json(status, now),
         "next_wake": _rfc3339(wake_time.at.wall) if wake_time else None,
-        "next_wake_for": wake_time.reason if wake_time else None,
+        "next_wake_reason": wake_time.reason if wake_time else None,
         "version": __version__,
         "now": _rfc3339(now.wall),
         "sources": _sources_json(status.snapshot) if status else [],
-        "trouble": trouble,
+        "error": error,
     }
 
 
-def keep_json(keep: KeepAwake, now: Moment) -> KeepJson:
+def keep_awake_json(keep: KeepAwake, now: Moment) -> KeepAwakeJson:
     """A row of ``keeps``, and the answer of ``/api/keep``."""
     return {
         "id": keep.id,
@@ -257,10 +118,10 @@ def _disk_json(report: DiskReport, smart: SmartReport | None, now: Moment) -> Di
         "idle_for": None if idle_since is None else round(max(0.0, now.mono - idle_since), 1),
         "spin_down_after": report.spin_down_after,
         "spin_down_at": None if at is None else _rfc3339(_wall_time_after(max(0.0, at - now.mono), now)),
-        "waits": report.reason or None,
+        "reason": report.reason or None,
         "method": report.method,
-        "worked": report.verified_method,
-        "timer": report.standby_timer,
+        "verified_method": report.verified_method,
+        "standby_timer": report.standby_timer,
         "apm": report.apm,
         "spin_ups_today": report.spin_ups,
         "spin_downs_today": report.spin_downs,
@@ -302,15 +163,15 @@ def _client_counts_json(client_statuses: tuple[ClientStatus, ...]) -> ClientCoun
 
 def _sources_json(snapshot: Snapshot) -> list[SourceJson]:
     source_rows: list[SourceJson] = [
-        {"id": name, "blind": source_status.reason, "warnings": []}
+        {"id": name, "error": source_status.reason, "warnings": []}
         if isinstance(source_status, Unavailable)
-        else {"id": name, "blind": None, "warnings": list(source_status.value)}
+        else {"id": name, "error": None, "warnings": list(source_status.value)}
         for name, source_status in sorted(snapshot.sources.items())
     ]
     return source_rows + [
         {
             "id": f"checks.{name}",
-            "blind": check.reason if isinstance(check, Unavailable) else None,
+            "error": check.reason if isinstance(check, Unavailable) else None,
             "warnings": [],
         }
         for name, check in sorted(snapshot.checks.items())
@@ -334,7 +195,7 @@ def _client_json(client_status: ClientStatus, now: Moment) -> ClientJson:
         "always_on": client_status.always_on,
         "on_link": client_status.on_link,
         "stale": client.stale,
-        "why": client_status.reason,
+        "reason": client_status.reason,
         "since": _timestamp(client_status.since, now),
     }
 

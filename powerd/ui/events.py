@@ -1,6 +1,6 @@
-"""What is worth a line in the journal: transitions, each told once. No I/O here.
+"""Detects transitions between two decisions, and makes one journal entry of each.
 
-A round in which nothing changed gives nothing, for a log line is a disk write.
+Decisions without a change produce no entry, because a journal message is a disk write.
 """
 
 from __future__ import annotations
@@ -26,23 +26,23 @@ from powerd.ui.journal import (
     make_entry,
     status_line,
 )
-from powerd.ui.layout import format_duration, join_names, verb_forms
+from powerd.ui.layout import action_verb, format_duration, join_names
 
 _WAKE_CAUSE_TEXT: Final = {
     WakeupCause.ALARM: "by the alarm",
     WakeupCause.NETWORK: "by the network",
     WakeupCause.BUTTON: "by a button",
-    WakeupCause.UNKNOWN: "and nothing tells by what",
+    WakeupCause.UNKNOWN: "by an unknown cause",
 }
 _PHASE_EVENTS: Final[Mapping[str, EventName]] = {"warning": "warning", "going-down": "going-down"}
-"""Phases that are events of their own, lest a dashboard take a sleep for a crash."""
+"""Phases with an event of their own, so that a dashboard can tell a sleep from a crash."""
 _ROUTINE_PHASES: Final = frozenset({"awake", "idle"})
 _MAX_SEPARATE_ENTRIES: Final = 3
-"""So many clients that change together get a line each; more share one."""
+"""Up to this number, clients that change together get one entry each; more share one entry."""
 
 
 class TransitionDetector:
-    """Remembers what has been told, and gives of each new Status what is to be told besides."""
+    """Remembers what has been reported, and makes the entries of each new Status."""
 
     def __init__(self) -> None:
         self._previous: Status | None = None
@@ -51,7 +51,7 @@ class TransitionDetector:
         self._sleep_seconds = 0.0
 
     def entries(self, status: Status) -> list[JournalEntry]:
-        """The transitions since the last call, weightiest first; [] for a quiet round."""
+        """The transitions since the last call, the weightiest first; [] if nothing changed."""
         before, self._previous = self._previous, status
         return [
             *_action_entries(before, status),
@@ -65,7 +65,7 @@ class TransitionDetector:
         ]
 
     def _resume_entries(self, before: Status | None, after: Status) -> Iterator[JournalEntry]:
-        """A sleep is over, told once it is known by what; POWERD_SLEPT is for how long, seconds."""
+        """The end of a sleep, once its cause is known. POWERD_SLEPT is the duration in seconds."""
         resumed_at, wake_event = after.decision.memory.resumed_at, after.snapshot.wake_event
         if before is not None and resumed_at != before.decision.memory.resumed_at:
             self._sleep_seconds += after.now.slept - before.now.slept
@@ -85,9 +85,9 @@ class TransitionDetector:
         )
 
     def _remark_entries(self, status: Status) -> Iterator[JournalEntry]:
-        """What the machine's own sources warn of, and its network cards; never twice while powerd runs.
+        """Remarks about the server itself, each once while powerd runs.
 
-        What the clients' source warns of comes and goes with each lease file, and is for who looks at those.
+        Warnings about lease files come and go with the files; `powerd clients` shows them.
         """
         for reason in status.decision.reasons:
             key = (reason.subject, reason.text)
@@ -102,7 +102,7 @@ class TransitionDetector:
     def _client_entries(
         self, client_statuses: tuple[ClientStatus, ...], status: Status
     ) -> Iterator[JournalEntry]:
-        """Who has come, gone, or can no longer be told; those that never count are left out."""
+        """Clients that have come, gone, or become unknown. Ignored clients are omitted."""
         relevant = {verdict.client.id: verdict for verdict in client_statuses if verdict.blocks_sleep}
         self._reported_states = {
             name: state for name, state in self._reported_states.items() if name in relevant
@@ -117,14 +117,14 @@ class TransitionDetector:
             self._reported_states[name] = client_status.state
             if (
                 reported_state is not None or client_status.state is not ClientState.ABSENT
-            ):  # that one is away as ever is no news
+            ):  # an absent client is not reported at the first decision
                 groups.setdefault(client_status.state, []).append(client_status)
         for state, group in groups.items():
             yield from _client_group_entries(state, group)
 
 
 def _is_about_server(reason: Reason, status: Status) -> bool:
-    """Whether a remark is on the machine itself: its logind, its timers, its network cards."""
+    """Whether a remark is about the server: logind, timers or network cards."""
     return all(
         name in {LOGIND, TIMERS, NETWORK_CARDS, *status.snapshot.network_cards}
         for name in reason.subject.split(", ")
@@ -132,10 +132,10 @@ def _is_about_server(reason: Reason, status: Status) -> bool:
 
 
 def _probe_failed(client_status: ClientStatus, status: Status) -> bool:
-    """Whether a client is unknown because it could not be asked, and that is a reason to be awake by itself.
+    """Whether a client is unknown because its probe failed, and this blocks sleep.
 
-    One that was not asked because somebody else is home, or is silent but not yet for long enough, has
-    made no transition that anybody wants to read of; nor has one of many behind a source that is blind.
+    A client that was not probed because another one is present, or that has not been silent for long enough,
+    has made no transition worth an entry; neither have clients behind an unavailable source.
     """
     observation = status.snapshot.observations.get(client_status.client.id)
     failed = isinstance(observation, Unavailable) or (
@@ -167,32 +167,36 @@ def _client_group_entries(state: ClientState, group: list[ClientStatus]) -> Iter
 
 
 def _action_entries(before: Status | None, after: Status) -> Iterator[JournalEntry]:
-    """What orders came to; a disk's are told with its state."""
+    """Results of actions. Those of disk actions are reported with the state of the disk."""
     for kind, completed_action in after.snapshot.completed_actions.items():
         if before is None or before.snapshot.completed_actions.get(kind) == completed_action:
             continue
         action, result_text = completed_action.action, completed_action.message
         if isinstance(action, Sleep):
             message, priority = (
-                f"could not {verb_forms(action.sleep_action).infinitive}: {result_text}",
+                f"could not {action_verb(action.sleep_action)}: {result_text}",
                 ERROR,
             )
             if completed_action.ok:
                 message, priority = f"{result_text}{_idle_suffix(before.decision, completed_action)}", NOTICE
             yield make_entry(
-                "outcome", message, priority, subject=f"sleep rule {action.rule + 1}", reason=result_text
+                "action-result",
+                message,
+                priority,
+                subject=f"sleep rule {action.rule + 1}",
+                reason=result_text,
             )
         elif isinstance(action, WarnUsers | CancelWarning) and not completed_action.ok:
             verb_phrase = "is" if isinstance(action, WarnUsers) else "is not"
             message = (
                 f"cannot announce that the server {verb_phrase} to "
-                f"{verb_forms(action.sleep_action).infinitive}: {result_text}"
+                f"{action_verb(action.sleep_action)}: {result_text}"
             )
-            yield make_entry("outcome", message, WARNING, subject="warning", reason=result_text)
+            yield make_entry("action-result", message, WARNING, subject="warning", reason=result_text)
 
 
 def _idle_suffix(decision: Decision, completed_action: CompletedAction) -> str:
-    """For how long nobody had needed the server when the order was given."""
+    """How long the server had been idle when the action started."""
     since = decision.memory.idle_since
     return (
         ""
@@ -202,29 +206,29 @@ def _idle_suffix(decision: Decision, completed_action: CompletedAction) -> str:
 
 
 def _wake_storm_entries(before: Status | None, after: Status) -> Iterator[JournalEntry]:
-    """Policy backs off from wake-ups for which nobody comes."""
+    """The beginning of a wake storm: repeated wake-ups without a present client."""
     wake_storm = after.decision.memory.wake_storm
     previous_until = before.decision.memory.wake_storm.stay_up_until if before is not None else None
     if wake_storm.stay_up_until in {None, previous_until}:
         return
-    times = f"{len(wake_storm.unneeded_wakeups)} times within an hour, and nobody was there"
-    text = f"the server was woken {times}: it stays up for {format_duration(wake_storm.stay_up_for)}"
-    yield make_entry("storm", text, WARNING, subject="sleep", reason=text)
+    times = f"{len(wake_storm.unneeded_wakeups)} times within an hour, and no client was present"
+    text = f"the server was woken {times}: it stays awake for {format_duration(wake_storm.stay_up_for)}"
+    yield make_entry("wake-storm", text, WARNING, subject="sleep", reason=text)
 
 
 def _phase_entries(before: Status | None, after: Status) -> Iterator[JournalEntry]:
     old, new = before.decision.phase if before else None, after.decision.phase
     if before is None:
         yield make_entry(
-            "start", f"powerd {__version__} decides, in {after.mode} mode; {status_line(after)}", NOTICE
+            "start", f"powerd {__version__} has started in {after.mode} mode; {status_line(after)}", NOTICE
         )
         return
     other_shutdown = after.snapshot.shutdown is not None
     already_reported = (
         new == "going-down" and after.mode == "observe" and not other_shutdown
-    )  # by the order's outcome
+    )  # by the entry of the result
     if old == new or already_reported or (old, new) == ("going-down", "idle"):
-        return  # nothing new, or just what the order's outcome says by itself
+        return  # nothing new, or reported by the entry of the result
     reasons = after.decision.reasons
     blocker = main_blocker(reasons)
     if blocker is None and new == "warning":
@@ -239,24 +243,24 @@ def _phase_entries(before: Status | None, after: Status) -> Iterator[JournalEntr
 
 
 def _source_entries(before: Status | None, after: Status) -> Iterator[JournalEntry]:
-    """Sources that have gone blind, see again, or have been blind for so long that policy grows loud."""
+    """Sources that have failed, recovered, or been unavailable for so long that the reason escalates."""
     failed_before, failed_now = _failures(before.snapshot) if before else {}, _failures(after.snapshot)
     for name, error_text in failed_now.items():
         if name not in failed_before:
-            yield _subject_entry("blind", name, error_text, WARNING)
+            yield _subject_entry("source-failed", name, error_text, WARNING)
         elif before is not None and (text := _escalated_text(name, before, after)):
-            yield _subject_entry("still-blind", name, text, ERROR)
+            yield _subject_entry("source-still-failed", name, text, ERROR)
     for name in failed_before.keys() - failed_now.keys():
-        yield make_entry("sighted", f"{name}: can look again", NOTICE, subject=name)
+        yield make_entry("source-recovered", f"{name}: available again", NOTICE, subject=name)
 
 
 def _subject_entry(event: EventName, subject: str, text: str, priority: int) -> JournalEntry:
-    """``subject: text``, as a source or policy has worded it."""
+    """An entry ``subject: text``."""
     return make_entry(event, f"{subject}: {text}", priority, subject=subject, reason=text)
 
 
 def _failures(snapshot: Snapshot) -> dict[str, str]:
-    """Why each source and check that cannot look cannot."""
+    """The error of each unavailable source."""
     failed_sources = {
         str(name): source_status.reason
         for name, source_status in snapshot.sources.items()
@@ -269,7 +273,7 @@ def _failures(snapshot: Snapshot) -> dict[str, str]:
 
 
 def _escalated_text(name: str, before: Status, after: Status) -> str | None:
-    """A source's reason that is worded anew though it dates from before: policy has grown loud."""
+    """The longer text that the reason of a source has got although it has lasted since before."""
     previous_reason, current_reason = (
         next((reason for reason in status.decision.reasons if reason.subject == name), None)
         for status in (before, after)

@@ -1,43 +1,77 @@
-"""What the sections of the status page are made of: text made fit for HTML, sections, lists, tables. Pure."""
+"""HTML fragments of the status page. ``Html.format()`` sanitizes and escapes every value that is not Html.
+
+markupsafe costs 0.06 MB and 4 ms. Jinja2 would cost 3.1 MB more after the first page view, and 60 ms in which
+the event loop is blocked.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from html import escape
+from pathlib import Path
+from typing import Final
+
+from markupsafe import Markup
 
 from powerd.ui.layout import sanitize
 
-
-def escape_line(text: str) -> str:
-    """A line of text from anywhere as HTML text or attribute: no markup, no control characters."""
-    return escape(sanitize(text))
+_TEMPLATES: Final = Path(__file__).with_name("templates")
 
 
-def section(title: str, *parts: str) -> str:
-    """A part of the page under its title; ``parts`` are HTML."""
-    return f"<section>\n<h2>{escape_line(title)}</h2>\n{''.join(parts)}</section>\n"
+class Html(Markup):
+    """Markup whose ``escape()`` also replaces control characters, which host names may contain."""
+
+    __slots__ = ()
+
+    @classmethod
+    def escape(cls, s: object, /) -> Html:
+        """``s`` unchanged if it is markup, otherwise its text, sanitized and escaped."""
+        if hasattr(s, "__html__"):
+            return cls(s.__html__())
+        return cls(super().escape(sanitize(str(s))))
 
 
-def item_list(lines: Iterable[str]) -> str:
-    """A list of ``<li>``."""
-    return f'<ul class="card">\n{"".join(lines)}</ul>\n'
+EMPTY: Final = Html()
+_SECTION: Final = Html("<section>\n<h2>{}</h2>\n{}</section>\n")
+_LIST: Final = Html('<ul class="card">\n{}</ul>\n')
+_TABLE: Final = Html(
+    '<div class="card"><table>\n<thead><tr>{}</tr></thead>\n<tbody>\n{}</tbody>\n</table></div>\n'
+)
+_HEADER_CELL: Final = Html('<th scope="col">{}</th>')
+_ROW: Final = Html('<tr><th scope="row">{}<small>{}</small></th>{}</tr>\n')
+_CELL: Final = Html("<td>{}</td>")
+_TWO_LINES: Final = Html("{}<small>{}</small>")
 
 
-def table(header: Iterable[str], rows: Iterable[str]) -> str:
-    """A table; ``rows`` are of row()."""
-    titles = "".join(f'<th scope="col">{escape_line(title)}</th>' for title in header)
-    return (
-        f'<div class="card"><table>\n<thead><tr>{titles}</tr></thead>\n'
-        f"<tbody>\n{''.join(rows)}</tbody>\n</table></div>\n"
-    )
+def template(name: str) -> Html:
+    """The text of a file in ``templates/``."""
+    return Html((_TEMPLATES / name).read_text())
 
 
-def row(name: str, details: str, *cells: str) -> str:
-    """A row: whom it is about, as text, and other cells, as HTML."""
-    rest = "".join(f"<td>{cell}</td>" for cell in cells)
-    return f'<tr><th scope="row">{escape_line(name)}<small>{escape_line(details)}</small></th>{rest}</tr>\n'
+def join(parts: Iterable[str]) -> Html:
+    """All parts, one after the other; a part that is not Html is escaped."""
+    return EMPTY.join(map(Html.escape, parts))
 
 
-def cell(html: str, small_text: str) -> str:
-    """What is in a cell: HTML, and small text below it."""
-    return f"{html}<small>{escape_line(small_text)}</small>"
+def section(title: str, *parts: str) -> Html:
+    """A section of the page with its title."""
+    return _SECTION.format(title, join(parts))
+
+
+def item_list(items: Iterable[str]) -> Html:
+    """A list of ``<li>`` elements."""
+    return _LIST.format(join(items))
+
+
+def table(header: Iterable[str], rows: Iterable[str]) -> Html:
+    """A table; ``rows`` are results of row()."""
+    return _TABLE.format(join(map(_HEADER_CELL.format, header)), join(rows))
+
+
+def row(name: str, details: str, *cells: str) -> Html:
+    """A table row: the header cell with its name and details, and the other cells."""
+    return _ROW.format(name, details, join(map(_CELL.format, cells)))
+
+
+def cell(text: str, small_text: str) -> Html:
+    """Content of a cell: a line, and a smaller line below."""
+    return _TWO_LINES.format(text, small_text)

@@ -1,4 +1,4 @@
-"""Lines of the journal: their kinds, ids and fields, and the state in one of them. No I/O here."""
+"""Journal entries: event names, message ids and fields, and the one-line status."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Final, Literal, TypeAlias
 from powerd.core.snapshot import Reason, Status
 from powerd.disks.model import Disk
 from powerd.smart.model import Finding, Severity
-from powerd.ui.layout import format_time, sanitize, verb_forms
+from powerd.ui.layout import action_verb, format_time, sanitize
 
 EventName: TypeAlias = Literal[
     "listening",
@@ -18,20 +18,20 @@ EventName: TypeAlias = Literal[
     "warning",
     "going-down",
     "woke",
-    "storm",
-    "blind",
-    "sighted",
-    "still-blind",
+    "wake-storm",
+    "source-failed",
+    "source-recovered",
+    "source-still-failed",
     "remark",
     "client",
-    "outcome",
+    "action-result",
     "spin-down",
     "spin-up",
     "disk",
     "finding",
     "reload",
-    "refused",
-    "trouble",
+    "reload-failed",
+    "error",
 ]
 MESSAGE_IDS: Final[Mapping[EventName, str]] = {
     "listening": "d3c1b8a7c0a24d7b9a3c7d31f1b6e7c4",
@@ -40,26 +40,31 @@ MESSAGE_IDS: Final[Mapping[EventName, str]] = {
     "warning": "34b090d7bdfc4cb9975dd00f4c7e373a",
     "going-down": "321bc8f65014416e8670e952b02037e7",
     "woke": "6b1d9e0c3f9a4c0f8f6f0f3c2b7de615",
-    "storm": "ee633a6eeb0b4492a54b6b3aaa637a89",
-    "blind": "fba14fec6f2e41e5a223fdee78206e2f",
-    "sighted": "6e0457284775492b856769fc7a358c7c",
-    "still-blind": "5b02ad5ea0ff4cdaa13f188904ac3957",
+    "wake-storm": "ee633a6eeb0b4492a54b6b3aaa637a89",
+    "source-failed": "fba14fec6f2e41e5a223fdee78206e2f",
+    "source-recovered": "6e0457284775492b856769fc7a358c7c",
+    "source-still-failed": "5b02ad5ea0ff4cdaa13f188904ac3957",
     "remark": "ef9a6dda2cbf4f6abb09c85555492e99",
     "client": "c9dfcc9956bc49328a3fe19161bcc58c",
-    "outcome": "8f18d862d6d24785a7752548f853ba2f",
+    "action-result": "8f18d862d6d24785a7752548f853ba2f",
     "spin-down": "1c1bb1c2b0c94e1d8e9a5dc7c5b0a3f4",
     "spin-up": "5a3f0a83d1b84c1c9b6de1e9ce3f7c02",
     "disk": "0f7a6f6c5b3e4b0f9f0c8d54a1d2e6b9",
     "finding": "4f0d5a7b1d5e4a0c9b1c6c5f2a7e9d31",
     "reload": "c303f1e53f9f4eb5bbe9b19c1d18f633",
-    "refused": "df417db453fb46ce8469f513dfb60ce9",
-    "trouble": "9e6aa6c617ea43fb85fb9ebed908ae91",
+    "reload-failed": "df417db453fb46ce8469f513dfb60ce9",
+    "error": "9e6aa6c617ea43fb85fb9ebed908ae91",
 }
-"""One id per kind of event, for ``journalctl MESSAGE_ID=…``; never changed. What they tell: where the
-faces are; the first decision; a change of phase; a sleep that is announced, one that begins, whoever ordered
-it, and its end; wake-ups in vain; a source that cannot look, can again, or has not been able to for long;
-what a source of the machine's own warns of; clients that come and go; what an order came to; disks that stand
-by, spin again, or make trouble; a configuration taken over, or refused; any other fault."""
+"""One id per event, for ``journalctl MESSAGE_ID=…``; they never change.
+
+listening: the addresses of the UI; start: the first decision; phase: a change of the state; warning: an
+announced sleep; going-down: the beginning of a sleep, and woke: its end, whichever program requested it;
+wake-storm: repeated wake-ups without a present client; source-failed, source-recovered, source-still-failed:
+the availability of a source; remark: a limitation of this machine; client: a change of clients;
+action-result: the result of an action; spin-down, spin-up, disk: changes and problems of disks; finding: a
+finding of a health check; reload, reload-failed: the configuration was read again, or is invalid; error: any
+other error.
+"""
 
 ERROR, WARNING, NOTICE, INFO = 3, 4, 5, 6
 """Priorities as in syslog(3)."""
@@ -67,12 +72,12 @@ ERROR, WARNING, NOTICE, INFO = 3, 4, 5, 6
 
 @dataclass(frozen=True, slots=True)
 class JournalEntry:
-    """One line for the journal.
+    """One journal message.
 
     Attributes:
         message: one line of text, free of control characters.
         priority: as in syslog(3).
-        fields: MESSAGE_ID, POWERD_EVENT and what else applies.
+        fields: MESSAGE_ID, POWERD_EVENT and further fields.
     """
 
     message: str
@@ -81,7 +86,7 @@ class JournalEntry:
 
 
 def make_entry(event: EventName, message: str, priority: int = INFO, **details: str) -> JournalEntry:
-    """An Entry; ``about`` are its further fields: ``subject``, ``reason``, ``client``."""
+    """A JournalEntry; ``details`` become fields: ``subject`` is POWERD_SUBJECT."""
     fields = {f"POWERD_{name.upper()}": sanitize(text) for name, text in details.items()}
     return JournalEntry(
         sanitize(message), priority, {"MESSAGE_ID": MESSAGE_IDS[event], "POWERD_EVENT": event, **fields}
@@ -89,7 +94,7 @@ def make_entry(event: EventName, message: str, priority: int = INFO, **details: 
 
 
 def finding_entry(disk: Disk, smart_finding: Finding) -> JournalEntry:
-    """What a check of a drive has found, and what to do about it."""
+    """The entry of a finding, with the advice what to do."""
     priority = {Severity.ALARM: ERROR, Severity.WARNING: WARNING, Severity.NOTE: NOTICE}[
         smart_finding.severity
     ]
@@ -105,12 +110,12 @@ def finding_entry(disk: Disk, smart_finding: Finding) -> JournalEntry:
 
 
 def main_blocker(reasons: Iterable[Reason]) -> Reason | None:
-    """The weightiest reason to be awake."""
+    """The weightiest reason that blocks sleep."""
     return next((reason for reason in reasons if reason.blocks_sleep), None)
 
 
 def status_line(status: Status) -> str:
-    """The state and what it is due to, in a line that changes with them only: sd_notify(3)'s STATUS=."""
+    """The state and its main reason, for STATUS= of sd_notify(3). It changes with them only."""
     decision, phase = status.decision, status.decision.phase
     blocker_count = sum(reason.blocks_sleep for reason in decision.reasons)
     blocker = main_blocker(decision.reasons)
@@ -120,12 +125,12 @@ def status_line(status: Status) -> str:
     if plan is not None:
         when, action_text = (
             format_time(plan.at.wall, status.now.wall),
-            verb_forms(plan.sleep_action).infinitive,
+            action_verb(plan.sleep_action),
         )
         if phase == "warning":
-            return f"{'would' if observing else 'will'} {action_text} at {when} unless something stirs"
+            return f"{'would' if observing else 'will'} {action_text} at {when} unless there is activity"
         return f"{phase}: {'would' if observing else 'may'} {action_text} at {when} at the earliest"
     if blocker is None:
-        return f"{phase}: nobody needs the server, and no sleep is in sight"
+        return f"{phase}: nobody needs the server, and no sleep is planned"
     more = f", and {blocker_count - 1} more" if blocker_count > 1 else ""
     return sanitize(f"{phase}: {blocker.subject}: {blocker.text}{more}")

@@ -1,6 +1,6 @@
-"""Words for people: times, spans, and text from strangers made fit for a terminal. Pure and light.
+"""Text for terminals of 80 columns: times, durations, wrapping, tables, and sanitizing of foreign text.
 
-Tables of 80 columns: which column gives way, and which cell is coloured. Pure and light.
+Every CLI command imports this module, so it imports little.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ from itertools import accumulate
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
-    from datetime import datetime  # what is told from times has them already; a list of names need not pay
+    from datetime import datetime  # importing it takes 3 ms, which not every command needs
 
 LINE_WIDTH: Final = 80
-"""Cells in a line of a terminal that every text fits into."""
+"""Cells of a terminal line; every text fits into it."""
 _MINUTE: Final = 60
 _HOUR: Final = 60 * _MINUTE
 _DAY: Final = 24 * _HOUR
@@ -23,46 +23,34 @@ _OMIT_DAY_WITHIN: Final = 12 * _HOUR
 
 Style: TypeAlias = Literal["strong", "good", "doubt", "bad", "dim"]
 Paint: TypeAlias = Callable[[str, Style], str]
-"""Gives a piece of text a colour, which takes no cells."""
+"""Colours a text. Colours take no cells."""
 
 
 def no_color(text: str, _style: Style) -> str:
-    """No colour: for files, pipes and NO_COLOR."""
+    """Leave the text as it is: for files, pipes and NO_COLOR."""
     return text
 
 
 def join_lines(lines: Iterable[str]) -> str:
-    """Lines as one text, each ended by a line break."""
+    """One text of all lines, each ended by a line break."""
     return "".join(line.rstrip() + "\n" for line in lines)
 
 
-class VerbForms(NamedTuple):
-    """An action in the forms that sentences need."""
-
-    infinitive: str
-    present_participle: str
-    past_participle: str
-
-
-VERB_FORMS: Final = {
-    "suspend": VerbForms("suspend", "suspending", "suspended"),
-    "hibernate": VerbForms("hibernate", "hibernating", "hibernated"),
-    "hybrid-sleep": VerbForms("go to hybrid sleep", "going to hybrid sleep", "gone to hybrid sleep"),
-    "suspend-then-hibernate": VerbForms(
-        "suspend, then hibernate", "suspending, to hibernate later", "suspended, to hibernate later"
-    ),
-    "poweroff": VerbForms("power off", "powering off", "powered off"),
-    "command": VerbForms("run the sleep command", "running the sleep command", "run the sleep command"),
+_ACTION_VERBS: Final = {
+    "hybrid-sleep": "go to hybrid sleep",
+    "suspend-then-hibernate": "suspend, then hibernate",
+    "poweroff": "power off",
+    "command": "run the sleep command",
 }
 
 
-def verb_forms(action: str) -> VerbForms:
-    """How to say ``action``; a newer daemon's unknown one is said as it is."""
-    return VERB_FORMS.get(action) or VerbForms(action, action, action)
+def action_verb(action: str) -> str:
+    """The verb of an action in the infinitive; an unknown action is its own verb."""
+    return _ACTION_VERBS.get(action, action)
 
 
 def sanitize(text: str) -> str:
-    """``text`` with every control, format and surrogate character replaced by U+FFFD.
+    """Replace every control, format and surrogate character of ``text`` by U+FFFD.
 
     Host names are chosen by the clients: an escape sequence must not reach a terminal, nor a line
     break the journal, nor a change of writing direction a page.
@@ -73,7 +61,7 @@ def sanitize(text: str) -> str:
 
 
 def width(text: str) -> int:
-    """The cells that ``text`` takes in a terminal (Unicode Standard Annex 11): wide 2, combining 0."""
+    """Number of cells of ``text`` in a terminal (Unicode Standard Annex 11): wide 2, combining 0."""
     if text.isascii():
         return len(text)
     return sum(map(_char_cells, text))
@@ -88,20 +76,20 @@ def _char_cells(char: str) -> int:
 
 
 def cut(text: str, cells: int) -> str:
-    """``text`` shortened to ``cells``, its end shown as "…" where it was."""
+    """``text`` shortened to ``cells``; "…" replaces what was cut off."""
     if width(text) <= cells:
         return text
     return text[: _fitting_length(text, cells - 1)] + "…"
 
 
 def pad(text: str, cells: int) -> str:
-    """``text``, cut or filled up to exactly ``cells``."""
+    """``text`` cut or padded to exactly ``cells``."""
     text = cut(text, cells)
     return text + " " * (cells - width(text))
 
 
 def wrap(text: str, cells: int) -> Iterator[str]:
-    """``text`` in lines of at most ``cells``, broken at spaces, and within a word only where it must be."""
+    """Lines of at most ``cells``, broken at spaces, and within a word only if the word is too long."""
     line = ""
     for word in text.split(" "):
         candidate = f"{line} {word}" if line else word
@@ -119,12 +107,12 @@ def wrap(text: str, cells: int) -> Iterator[str]:
 
 
 def paragraph_lines(text: str, indent: int = 0) -> Iterator[str]:
-    """``text`` from anywhere, made harmless, in lines that fit; each begins with ``indent`` spaces."""
+    """``text``, sanitized and wrapped; each line begins with ``indent`` spaces."""
     return (" " * indent + line for line in wrap(sanitize(text), LINE_WIDTH - indent))
 
 
 def hanging_lines(first_prefix: str, text: str) -> Iterator[str]:
-    """As paragraph(); the first line begins with ``start``, the others with as many cells of nothing."""
+    """As paragraph_lines(). The first line begins with ``first_prefix``, the others with spaces."""
     cells = width(first_prefix)
     for n, line in enumerate(wrap(sanitize(text), LINE_WIDTH - cells)):
         yield (" " * cells if n else first_prefix) + line
@@ -133,24 +121,24 @@ def hanging_lines(first_prefix: str, text: str) -> Iterator[str]:
 def labelled_lines(
     cells: int, label: str, text: str, paint: Paint = no_color, style: Style | None = None
 ) -> Iterator[str]:
-    """As hanging(), from a dim label of so many cells; ``style`` is the text's."""
+    """As hanging_lines(), after a dim label of ``cells`` cells; ``style`` is that of the text."""
     for n, line in enumerate(wrap(sanitize(text), LINE_WIDTH - cells)):
         yield paint(pad("" if n else label, cells), "dim") + (paint(line, style) if style else line)
 
 
 def join_names(names: Sequence[str], limit: int) -> str:
-    """The first of so many names, and how many there are besides: ``sda, sdb and 7 more``."""
+    """The first ``limit`` names, and the number of the others: ``sda, sdb and 7 more``."""
     more = f" and {len(names) - limit} more" if len(names) > limit else ""
     return ", ".join(names[:limit]) + more
 
 
 def _fitting_length(text: str, cells: int) -> int:
-    """How many of the first characters of ``text`` fit into ``cells``."""
+    """Number of leading characters of ``text`` that fit into ``cells``."""
     return sum(total <= cells for total in accumulate(map(_char_cells, text)))
 
 
 def format_duration(seconds: float, max_units: int = 2) -> str:
-    """A length of time in its ``parts`` largest units: ``12 s``, ``3 min``, ``2 h 14 min``, ``3 d 4 h``."""
+    """A duration in its ``max_units`` largest units: ``12 s``, ``3 min``, ``2 h 14 min``, ``3 d 4 h``."""
     remaining = max(0, round(seconds))
     pieces: list[str] = []
     for size, unit in _UNITS:
@@ -158,7 +146,7 @@ def format_duration(seconds: float, max_units: int = 2) -> str:
         if count:
             pieces.append(f"{count} {unit}")
         elif pieces:
-            break  # "1 h 5 s" would claim a precision that nobody reads
+            break  # not "1 h 5 s"
         if len(pieces) == max_units:
             break
     if pieces and pieces[0].endswith("min"):
@@ -167,7 +155,7 @@ def format_duration(seconds: float, max_units: int = 2) -> str:
 
 
 def format_time(at: datetime, now: datetime) -> str:
-    """A time as one says it today or tonight: ``20:58``, within a week ``Mon 20:58``, else with its date."""
+    """``20:58`` today or within 12 hours, ``Mon 20:58`` within a week, otherwise with the date."""
     days = abs((at.date() - now.date()).days)
     if days == 0 or abs((at - now).total_seconds()) < _OMIT_DAY_WITHIN:
         return f"{at:%H:%M}"
@@ -180,12 +168,12 @@ Row: TypeAlias = tuple[str, ...]
 
 
 class TextTable(NamedTuple):
-    """How a table looks; its columns go by their numbers, from 0.
+    """Layout of a table. Columns are numbered from 0.
 
     Attributes:
-        header: what stands above each column.
+        header: the title of each column.
         styled_column: the column whose cells have a style.
-        shrinkable: see fitted().
+        shrinkable: as for column_widths().
     """
 
     header: Row
@@ -193,12 +181,12 @@ class TextTable(NamedTuple):
     shrinkable: Sequence[tuple[int, int]] = ()
 
     def format_lines(self, rows: Sequence[Row], styles: Sequence[Style | None], paint: Paint) -> list[str]:
-        """The table, its head first.
+        """The lines of the table, the header first.
 
         Args:
-            rows: of as many cells as the head, harmless.
-            styles: each row's; None = it has none.
-            paint: gives colours.
+            rows: sanitized cells, as many as the header has.
+            styles: one per row; None = no style.
+            paint: colours a text.
         """
         widths = column_widths((self.header, *rows), self.shrinkable)
         lines = [paint(format_row(self.header, widths), "strong")]
@@ -211,11 +199,11 @@ class TextTable(NamedTuple):
 
 
 def column_widths(rows: Sequence[Row], shrinkable: Sequence[tuple[int, int]] = ()) -> list[int]:
-    """The width of each column: its widest cell's, unless it has to give way for a line to fit.
+    """Width of each column: that of its widest cell, reduced where a line would not fit.
 
     Args:
-        rows: at least one, all of as many cells.
-        shrinkable: which columns give way, in turn, each with the cells that it keeps at least.
+        rows: at least one; all have the same number of cells.
+        shrinkable: the columns that are reduced, in this order, each with its minimum width.
     """
     widths = [max(map(width, column)) for column in zip(*rows, strict=True)]
     excess = sum(widths) + COLUMN_GAP * (len(widths) - 1) - LINE_WIDTH
@@ -227,7 +215,7 @@ def column_widths(rows: Sequence[Row], shrinkable: Sequence[tuple[int, int]] = (
 
 
 def format_row(row: Row, widths: Sequence[int]) -> str:
-    """One row, each cell cut or filled up to its column's width."""
+    """One row, each cell cut or padded to the width of its column."""
     return (" " * COLUMN_GAP).join(_padded_cells(row, widths))
 
 

@@ -1,4 +1,4 @@
-"""What ``powerd status`` and ``powerd why`` say, made from the API's JSON; 80 columns. Pure and light."""
+"""The text of ``powerd status`` and ``powerd why``, made from the API's JSON, in 80 columns."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from functools import partial
 from typing import Final
 
 from powerd.disks.view.table import standby_summary
-from powerd.ui.api import ClientCountsJson, ReasonJson, StatusJson
 from powerd.ui.layout import (
     LINE_WIDTH,
     Paint,
     Style,
+    action_verb,
     cut,
     format_duration,
     format_time,
@@ -22,15 +22,15 @@ from powerd.ui.layout import (
     pad,
     paragraph_lines,
     sanitize,
-    verb_forms,
     width,
     wrap,
 )
+from powerd.ui.schema import ClientCountsJson, ReasonJson, StatusJson
 
 _MAX_SUBJECT_WIDTH: Final = 22
 _MODE_TEXT: Final = {
-    "observe": "observe: decides and explains, touches nothing",
-    "enforce": "enforce: acts on what it decides",
+    "observe": "observe: decides and explains, changes nothing",
+    "enforce": "enforce: executes its decisions",
 }
 _STATE_STYLES: Final[dict[str, Style]] = {
     "idle": "good",
@@ -39,12 +39,12 @@ _STATE_STYLES: Final[dict[str, Style]] = {
     "starting": "dim",
 }
 _SLEEP_RULES_SUBJECT: Final = "sleep"
-"""The subject of policy's remark on why no rule can ever lead to a sleep."""
+"""Subject of the remark that no sleep rule can ever apply."""
 _field_lines = partial(labelled_lines, 10)
 
 
 def status_text(status: StatusJson, paint: Paint = no_color) -> str:
-    """What ``powerd status`` prints: the state, the weightiest reason, who is home, and what comes next."""
+    """The text of ``powerd status``: state, weightiest reason, clients, disks and next step."""
     reasons = displayed_reasons(status)
     blockers = [reason for reason in reasons if reason["keeps_awake"]]
     lines = list(
@@ -64,14 +64,14 @@ def status_text(status: StatusJson, paint: Paint = no_color) -> str:
     lines += _field_lines("next", next_sentence(status), paint)
     alarm = alarm_sentence(status)
     lines += _field_lines("wakes", alarm, paint) if alarm else ()
-    if status["trouble"]:
-        lines += _field_lines("trouble", status["trouble"], paint, "bad")
+    if status["error"]:
+        lines += _field_lines("error", status["error"], paint, "bad")
     lines += _warning_lines(status, paint)
     return join_lines(lines)
 
 
 def _warning_lines(status: StatusJson, paint: Paint) -> Iterator[str]:
-    """How many there are, and who tells them: those on the machine itself are remarks, too."""
+    """Numbers of warnings, with the command that shows them: warnings that are also remarks, and others."""
     shown_texts = {reason["text"] for reason in status["decision"]["reasons"]}
     warnings = [warning for source in status["sources"] for warning in source["warnings"]]
     in_reasons = sum(warning in shown_texts for warning in warnings)
@@ -81,17 +81,17 @@ def _warning_lines(status: StatusJson, paint: Paint) -> Iterator[str]:
 
 
 def why_text(status: StatusJson, paint: Paint = no_color) -> str:
-    """What ``powerd why`` prints: every reason, what keeps it awake first, and what comes next."""
+    """The text of ``powerd why``: blockers, then remarks, then the next step."""
     reasons = displayed_reasons(status)
     mode = f", {status['mode']} mode" if status["mode"] else ""
     style = _STATE_STYLES.get(status["state"], "strong")
     lines = [paint(line, style) for line in paragraph_lines(state_sentence(status) + mode)]
-    if status["trouble"]:
-        lines += [paint(line, "bad") for line in paragraph_lines(f"Trouble: {status['trouble']}")]
+    if status["error"]:
+        lines += [paint(line, "bad") for line in paragraph_lines(f"Error: {status['error']}")]
     now = datetime.fromisoformat(status["now"])
     blockers = [reason for reason in reasons if reason["keeps_awake"]]
     remarks = [reason for reason in reasons if not reason["keeps_awake"]]
-    for title, group in ((f"{reasons_title(status)}:", blockers), ("Worth knowing:", remarks)):
+    for title, group in ((f"{reasons_title(status)}:", blockers), ("Remarks:", remarks)):
         if group:
             lines += ["", paint(title, "strong"), *_reason_lines(group, now, paint)]
     return join_lines(
@@ -100,9 +100,9 @@ def why_text(status: StatusJson, paint: Paint = no_color) -> str:
 
 
 def displayed_reasons(status: StatusJson) -> list[ReasonJson]:
-    """Every reason, those about disks by the kernel's name of today: ids are long and begin alike.
+    """All reasons. A disk is named by its device: disk ids are long and have equal beginnings.
 
-    What is the same of several disks is said once; it is so since it came to be of the last of them.
+    Equal reasons of several disks are merged; ``since`` is that of the latest.
     """
     devices = {disk["id"]: disk["device"] for disk in status["disks"]}
     groups: dict[tuple[str | None, str, bool], list[ReasonJson]] = {}
@@ -122,7 +122,7 @@ def _since_time(reason: ReasonJson) -> datetime:
 
 
 def _join_subjects(subjects: list[str]) -> str:
-    """``sda, sdb``; of more than there is room for, how many."""
+    """``sda, sdb``, or ``sda and 7 more`` if all names do not fit."""
     joined_subjects = ", ".join(subjects)
     return (
         joined_subjects
@@ -132,8 +132,8 @@ def _join_subjects(subjects: list[str]) -> str:
 
 
 def reasons_title(status: StatusJson) -> str:
-    """What the reasons that hold are reasons for: to stay up, or, once nothing stirs, for what comes next."""
-    return "Keeps it awake" if status["state"] in {"starting", "awake"} else "Because"
+    """Title of the list of blockers. In states other than awake they explain the next step."""
+    return "Keeps the server awake" if status["state"] in {"starting", "awake"} else "Because"
 
 
 def state_sentence(status: StatusJson) -> str:
@@ -148,24 +148,24 @@ def state_sentence(status: StatusJson) -> str:
 def counts_sentence(counts: ClientCountsJson) -> str:
     """``3 of 12 present, 1 unknown``."""
     if not counts["known"]:
-        return "none is known that counts"
+        return "no client is known that counts"
     unknown = f", {counts['unknown']} unknown" if counts["unknown"] else ""
     return f"{counts['present']} of {counts['known']} present{unknown}"
 
 
 def alarm_sentence(status: StatusJson) -> str:
-    """When an alarm would end a sleep: ``at Mon 06:28, for backup.timer``; "" = at no time."""
+    """When an alarm would end a sleep: ``at Mon 06:28, for backup.timer``; "" if there is no alarm."""
     if not status["next_wake"]:
         return ""
     now, at = datetime.fromisoformat(status["now"]), datetime.fromisoformat(status["next_wake"])
-    return f"at {format_time(at, now)}, for {status['next_wake_for']}"
+    return f"at {format_time(at, now)}, for {status['next_wake_reason']}"
 
 
 def next_sentence(status: StatusJson) -> str:
-    """What happens next and when at the earliest, or why nothing will: one sentence."""
+    """The next action and its earliest time, or why there is none: one sentence."""
     decision, state = status["decision"], status["state"]
     if state == "starting":
-        return "Every source looks for the first time; nothing is decided yet."
+        return "Waiting for the first readings; nothing is decided yet."
     if state == "going-down":
         return "Going down now."
     if decision["action"] and decision["at_earliest"]:
@@ -186,25 +186,25 @@ def next_sentence(status: StatusJson) -> str:
             "Will not sleep while "
             f"{'this lasts' if blocker_count == 1 else f'any of these {blocker_count} lasts'}."
         )
-    return "No sleep is in sight."
+    return "No sleep is planned."
 
 
 def _planned_sentence(action: str, at_earliest: str, status: StatusJson) -> str:
     now, at = datetime.fromisoformat(status["now"]), datetime.fromisoformat(at_earliest)
-    action_text, seconds_left = verb_forms(action).infinitive, (at - now).total_seconds()
+    action_text, seconds_left = action_verb(action), (at - now).total_seconds()
     when = f"at {format_time(at, now)}" if seconds_left > 0 else "now"
     time_left_text = f" (in {format_duration(seconds_left)})" if seconds_left > 0 else ""
     conditional = "would" if status["mode"] == "observe" else None
     if status["state"] == "warning":
         return (
             f"{(conditional or 'will').capitalize()} {action_text} {when}{time_left_text}, unless "
-            "something stirs."
+            "there is activity."
         )
     return f"{(conditional or 'may').capitalize()} {action_text} {when} at the earliest{time_left_text}."
 
 
 def _reason_lines(reasons: list[ReasonJson], now: datetime, paint: Paint) -> Iterator[str]:
-    """One hanging paragraph for each: subject, text, since when."""
+    """One hanging paragraph per reason: subject, text, since when."""
     subjects = [sanitize(reason["subject"]) for reason in reasons]
     since_texts = [f"since {format_time(datetime.fromisoformat(reason['since']), now)}" for reason in reasons]
     subject_width = min(_MAX_SUBJECT_WIDTH, max(map(width, subjects)))

@@ -31,7 +31,7 @@ from powerd.linux.files import HostFiles
 from powerd.linux.unix_sockets import listen_unix
 from powerd.service import ui_context
 from powerd.ui.cli.client import UnreachableError, get
-from powerd.ui.http.event_stream import EventFeed
+from powerd.ui.http.event_feed import EventFeed
 from powerd.ui.http.lazy_server import LazyHttpServer
 
 sys.path.insert(0, str(Path(__file__).parents[1]))

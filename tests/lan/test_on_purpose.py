@@ -97,7 +97,7 @@ def a_hold_lasts_as_long_as_its_command(scratch: Path) -> None:
                     else:
                         holding.terminate()
                     assert holding.wait(60) == (-9 if kill else 143)
-                until(lambda: not powerd.status()["keeps"], "the hold is gone")
+                until(lambda: not powerd.status()["keep_awake"], "the hold is gone")
                 if kill:
                     subprocess.run(["kill", str(child)], check=True)
 

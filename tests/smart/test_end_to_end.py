@@ -140,11 +140,11 @@ def test_every_answer_is_shown_as_what_it_means(name: str, machine: HelperProces
         assert [finding["kind"] for finding in detail["findings"]] == about
         assert all(finding["text"] in text for finding in detail["findings"])
         assert detail["temperature"] is not None
-        assert detail["why"] is None
+        assert detail["error"] is None
         again = reported(disk, outcome, 2, tmp_path)
         assert new_findings(report.findings, again.findings) == (), "nor is it told again the day after"
     else:
-        why = detail["why"] or ""
+        why = detail["error"] or ""
         assert [why.removesuffix("; see: smartctl --all")] == about
         assert why in text
 

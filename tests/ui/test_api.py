@@ -43,8 +43,8 @@ CLIENT_KEYS = {
     "rtt_ms",
     "keeps_awake",
 }
-STATUS_EXTRA = {"keeps", "next_wake_for", "now", "sources", "trouble"}
-CLIENT_EXTRA = {"always_on", "on_link", "stale", "why", "since"}
+STATUS_EXTRA = {"keep_awake", "next_wake_reason", "now", "sources", "error"}
+CLIENT_EXTRA = {"always_on", "on_link", "stale", "reason", "since"}
 
 
 def times(value: object) -> list[str]:
@@ -79,7 +79,7 @@ def test_a_disk_shows_times_and_unknown_values() -> None:
     (row,) = disks_json(disk_status(active()), NOW)
     assert (row["idle_for"], row["spin_down_at"]) == (720.0, "2026-01-12T21:24:00+01:00")
     assert (row["since"], row["last_wake"]) == ("2026-01-12T20:16:00+01:00",) * 2
-    assert (row["worked"], row["timer"], row["smart"], row["group"]) == (None,) * 4
+    assert (row["verified_method"], row["standby_timer"], row["smart"], row["group"]) == (None,) * 4
     overdue = active()._replace(spin_down_at=NOW.mono - 9, idle_since=None, last_spin_up=None)
     (row,) = disks_json(disk_status(overdue._replace(disk=replace(overdue.disk, model="", serial=""))), NOW)
     assert (row["spin_down_at"], row["idle_for"]) == ("2026-01-12T21:16:00+01:00", None)
@@ -117,14 +117,14 @@ def test_it_goes_through_json_unchanged(name: str) -> None:
 def test_the_next_wake_up_is_shown_with_its_purpose() -> None:
     said = status_json(STATUSES["alarmed"], NOW)
     assert said["next_wake"] == "2026-01-13T06:28:00+01:00"
-    assert said["next_wake_for"] == "backup.timer"
-    assert status_json(family(), NOW)["next_wake_for"] is None
+    assert said["next_wake_reason"] == "backup.timer"
+    assert status_json(family(), NOW)["next_wake_reason"] is None
 
 
 def test_before_the_first_decision() -> None:
     said = status_json(None, NOW, "nothing is decided yet")
     assert (said["state"], said["mode"], said["since"]) == ("starting", None, None)
-    assert said["trouble"] == "nothing is decided yet"
+    assert said["error"] == "nothing is decided yet"
     assert clients_json(None, NOW) == []
 
 
@@ -167,7 +167,7 @@ def test_a_client() -> None:
             "always_on": False,
             "on_link": True,
             "stale": True,
-            "why": "answers ping",
+            "reason": "answers ping",
             "since": "2026-01-12T20:58:00+01:00",
         }
     ]
@@ -201,9 +201,9 @@ def test_sources_show_warnings_and_failures() -> None:
         status(decision(), Snapshot(sources={CLIENTS: Reading(NOW.mono, ("odd",))}, checks=checks)), NOW
     )
     assert said["sources"] == [
-        {"id": "clients", "blind": None, "warnings": ["odd"]},
-        {"id": "checks.load", "blind": None, "warnings": []},
-        {"id": "checks.users", "blind": "no bus", "warnings": []},
+        {"id": "clients", "error": None, "warnings": ["odd"]},
+        {"id": "checks.load", "error": None, "warnings": []},
+        {"id": "checks.users", "error": "no bus", "warnings": []},
     ]
 
 

@@ -42,7 +42,9 @@ def test_a_quiet_round_gives_nothing(name: str) -> None:
 
 def test_the_first_decision_is_a_line() -> None:
     lines = TransitionDetector().entries(make_status("awake", reasons=(Reason("tv", "is home", NOW),)))
-    assert [line.message for line in lines] == ["powerd 0.1.0 decides, in enforce mode; awake: tv: is home"]
+    assert [line.message for line in lines] == [
+        "powerd 0.1.0 has started in enforce mode; awake: tv: is home"
+    ]
     assert lines[0].fields["POWERD_EVENT"] == "start"
 
 
@@ -55,7 +57,7 @@ HOME = (Reason("tv", "is home", NOW),)
         (
             make_status("awake"),
             make_status("idle"),
-            ["idle: nobody needs the server, and no sleep is in sight"],
+            ["idle: nobody needs the server, and no sleep is planned"],
         ),
         (
             make_status("idle"),
@@ -139,9 +141,9 @@ def test_a_failed_source_is_one_line_at_failure_and_one_at_recovery() -> None:
     blind = make_status(statuses=[person(n, UNKNOWN, "no socket") for n in range(30)], why="no socket")
     assert emitted(seen, blind) == ["clients: no socket"]
     assert emitted(seen, blind, blind) == []
-    assert emitted(seen, blind, seen) == ["clients: can look again"]
+    assert emitted(seen, blind, seen) == ["clients: available again"]
     left = make_status(statuses=[person(0, ABSENT, "silent"), *(person(n) for n in range(1, 30))])
-    assert emitted(seen, blind, left) == ["clients: can look again", "host-0 is absent: silent"]
+    assert emitted(seen, blind, left) == ["clients: available again", "host-0 is absent: silent"]
 
 
 def test_another_reason_for_the_same_failure_is_no_transition() -> None:
@@ -255,7 +257,7 @@ def test_an_ended_sleep_is_reported_once_with_its_duration_and_cause() -> None:
     [
         (WakeupCause.NETWORK, "by the network"),
         (WakeupCause.BUTTON, "by a button"),
-        (WakeupCause.UNKNOWN, "and nothing tells by what"),
+        (WakeupCause.UNKNOWN, "by an unknown cause"),
     ],
 )
 def test_each_cause_is_reported(why: WakeupCause, text: str) -> None:
@@ -299,10 +301,10 @@ def test_a_wake_storm_is_reported_once() -> None:
         before, decision=replace(before.decision, memory=replace(before.decision.memory, wake_storm=unrest))
     )
     assert emitted(before, after) == [
-        "the server was woken 3 times within an hour, and nobody was there: it stays up for 1 h"
+        "the server was woken 3 times within an hour, and no client was present: it stays awake for 1 h"
     ]
     assert emitted(before, after, replace(after, now=at(60))) == []
-    assert any("stays up for 1 h" in line for line in emitted(after)), "by what the boots before have left"
+    assert any("stays awake for 1 h" in line for line in emitted(after)), "by what the boots before have left"
 
 
 def test_a_sleep_that_somebody_else_requests_is_reported_in_observe_mode_too() -> None:

@@ -20,7 +20,7 @@ HOME = (Reason("tv", "is home", NOW),)
     [
         (make_status("awake", reasons=HOME), "awake: tv: is home"),
         (STATUSES["idle"], "idle: would power off at 02:14 at the earliest"),
-        (STATUSES["warning"], "will suspend at 21:16 unless something stirs"),
+        (STATUSES["warning"], "will suspend at 21:16 unless there is activity"),
         (
             make_status("going-down", reasons=(Reason("sleep", "about to suspend", NOW),)),
             "going down: about to suspend",

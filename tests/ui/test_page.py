@@ -76,7 +76,7 @@ def test_one_sentence_describes_what_happens_next() -> None:
 
 def test_it_reports_when_the_server_is_woken_and_each_warning_once() -> None:
     text = read(STATUSES["alarmed"]).text
-    assert "An alarm would wake it at 06:28, for backup.timer." in text
+    assert "An alarm would wake the server at 06:28, for backup.timer." in text
     assert text.count("sleep rule 1 will not work") == 1
 
 
@@ -85,7 +85,7 @@ def test_it_reports_reasons_clients_and_warnings() -> None:
     for word in (
         "is home: answers ping",
         "since 20:58",
-        "Worth knowing",
+        "Remarks",
         "Warnings",
         "3 entries skipped",
         "10.9.0.5 · hosts",
@@ -94,19 +94,19 @@ def test_it_reports_reasons_clients_and_warnings() -> None:
     ):
         assert word in text
     assert 'ignore = ["02:00:00:00:00:0b"] # kitchen-bulb' in text
-    assert "never counts; answers ping" in text
+    assert "ignored; answers ping" in text
 
 
 def test_a_failure_is_an_alert() -> None:
     found = read(clients_unavailable(), "the last decision is 5 min old")
     assert ("role", "alert") in found.attributes
-    assert "Trouble: the last decision is 5 min old" in found.text
+    assert "Error: the last decision is 5 min old" in found.text
     assert found.text.count("cannot open a raw socket") == 1, "told once, not for each client"
 
 
 def test_a_failed_source_that_is_no_reason_is_a_warning() -> None:
     snapshot = Snapshot(checks={"users": Unavailable(NOW.mono, "no bus")})
-    assert "cannot look: no bus" in read(status(decision(), snapshot)).text
+    assert "unavailable: no bus" in read(status(decision(), snapshot)).text
 
 
 def test_a_network_with_many_clients() -> None:

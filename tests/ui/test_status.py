@@ -44,7 +44,7 @@ def test_every_line_fits_and_steers_nothing(name: str, text: type) -> None:
 def test_status() -> None:
     assert status_text(status_json(family(), NOW)) == printed("""
         state     awake since 19:02 (2 h 14 min)
-        mode      observe: decides and explains, touches nothing
+        mode      observe: decides and explains, changes nothing
         because   anna-phone: is home: answers ping
                   and 2 more: see `powerd why`
         clients   2 of 5 present, 1 unknown
@@ -56,7 +56,7 @@ def test_status() -> None:
 def test_status_with_an_alarm_and_warnings_that_why_tells() -> None:
     assert status_text(status_json(with_wake_alarm(), NOW)) == printed("""
         state     idle since 21:06 (10 min)
-        mode      enforce: acts on what it decides
+        mode      enforce: executes its decisions
         because   sleep rule 1: waits for its window: 02:00-08:00
         clients   0 of 4 present
         next      May power off at 02:14 at the earliest (in 4 h 58 min).
@@ -68,20 +68,20 @@ def test_status_with_an_alarm_and_warnings_that_why_tells() -> None:
 
 def test_status_of_a_failure() -> None:
     said = status_text(status_json(clients_unavailable(), NOW, "the last decision is 5 min old"))
-    assert "trouble   the last decision is 5 min old\n" in said
+    assert "error     the last decision is 5 min old\n" in said
 
 
 def test_why() -> None:
     assert why_text(status_json(family(), NOW)) == printed("""
         awake since 19:02 (2 h 14 min), observe mode
 
-        Keeps it awake:
+        Keeps the server awake:
           anna-phone    is home: answers ping                            since 20:58
           kitchen-bulb  is home: answers ARP                             since Wed 21:16
           workshop.lan  may be home: its last question could not be      since 21:15
                         asked
 
-        Worth knowing:
+        Remarks:
           kitchen-bulb  is always on; if it is nobody's own, stop        since Wed 21:16
                         counting it with ignore = ["02:00:00:00:00:0b"]
 
@@ -111,11 +111,11 @@ HOME = Reason("tv", "is home", NOW)
     [
         (idle("observe"), "Would power off at 02:14 at the earliest (in 4 h 58 min)."),
         (idle("enforce"), "May power off at 02:14 at the earliest (in 4 h 58 min)."),
-        (warning("enforce"), "Will suspend at 21:16 (in 45 s), unless something stirs."),
-        (warning("observe"), "Would suspend at 21:16 (in 45 s), unless something stirs."),
+        (warning("enforce"), "Will suspend at 21:16 (in 45 s), unless there is activity."),
+        (warning("observe"), "Would suspend at 21:16 (in 45 s), unless there is activity."),
         (
             status(decision("warning", (), (), PlannedSleep(0, "suspend", at(-1)))),
-            "Would suspend now, unless something stirs.",
+            "Would suspend now, unless there is activity.",
         ),
         (status(decision("going-down")), "Going down now."),
         (status(decision("awake", (HOME,))), "Will not sleep while this lasts."),
@@ -124,8 +124,8 @@ HOME = Reason("tv", "is home", NOW)
             status(decision("awake", (HOME, NO_RULE))),
             "No [[sleep]] rule is configured, so the server never sleeps.",
         ),
-        (status(decision("idle")), "No sleep is in sight."),
-        (None, "Every source looks for the first time; nothing is decided yet."),
+        (status(decision("idle")), "No sleep is planned."),
+        (None, "Waiting for the first readings; nothing is decided yet."),
     ],
 )
 def test_outlook(given: Status | None, said: str) -> None:

@@ -3,16 +3,16 @@ from __future__ import annotations
 from ui.statuses import HOSTILE_NAME
 
 from powerd.requests.view import keep_created_text, keep_dropped_text, keep_list_text, wake_on_lan_text
-from powerd.ui.api import KeepJson, WakeOnLanJson
 from powerd.ui.layout import width
+from powerd.ui.schema import KeepAwakeJson, WakeOnLanJson
 
 NOW = "2026-01-12T21:16:00+01:00"
-BACKUP: KeepJson = {"id": "3", "because": "backup", "since": NOW, "until": "2026-01-12T23:17:00+01:00"}
-RSYNC: KeepJson = {"id": "h1", "because": "rsync", "since": NOW, "until": None}
+BACKUP: KeepAwakeJson = {"id": "3", "because": "backup", "since": NOW, "until": "2026-01-12T23:17:00+01:00"}
+RSYNC: KeepAwakeJson = {"id": "h1", "because": "rsync", "since": NOW, "until": None}
 
 
 def test_keeps_are_a_table() -> None:
-    long = KeepJson(id="12", because="moving " * 20, since=NOW, until="2026-01-15T08:00:00+01:00")
+    long = KeepAwakeJson(id="12", because="moving " * 20, since=NOW, until="2026-01-15T08:00:00+01:00")
     text = keep_list_text([BACKUP, RSYNC, long], NOW)
     assert text.splitlines()[:3] == [
         "ID  UNTIL      LEFT       BECAUSE",
@@ -24,7 +24,7 @@ def test_keeps_are_a_table() -> None:
 
 
 def test_an_empty_list_is_shown_as_none() -> None:
-    assert keep_list_text([], NOW) == "Nothing keeps it awake on purpose.\n"
+    assert keep_list_text([], NOW) == "There are no keep-awake requests.\n"
 
 
 def test_a_keep_shows_how_to_drop_it() -> None:
@@ -33,7 +33,7 @@ def test_a_keep_shows_how_to_drop_it() -> None:
         == "Kept awake until 23:17: backup.\nTo end it earlier: powerd keep --drop 3\n"
     )
     assert keep_created_text({**BACKUP, "because": ""}).startswith("Kept awake until 23:17.\n")
-    assert keep_dropped_text(BACKUP) == "Dropped keep 3: backup.\n"
+    assert keep_dropped_text(BACKUP) == "Ended keep-awake request 3: backup.\n"
 
 
 def test_a_mac_address_is_not_printed_twice() -> None:
@@ -43,7 +43,7 @@ def test_a_mac_address_is_not_printed_twice() -> None:
 
 
 def test_hostile_text_steers_no_terminal() -> None:
-    evil: KeepJson = {**BACKUP, "because": HOSTILE_NAME, "id": HOSTILE_NAME}
+    evil: KeepAwakeJson = {**BACKUP, "because": HOSTILE_NAME, "id": HOSTILE_NAME}
     woken: WakeOnLanJson = {
         "host": HOSTILE_NAME,
         "mac": HOSTILE_NAME,

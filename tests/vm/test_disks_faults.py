@@ -72,7 +72,7 @@ def test_an_error_stays_in_its_part(server: Server, powerd: Powerd, drive_set: D
         waits(server, drive_set.dying, "does not answer")
         assert states(server, drive_set.dying) == ["hung"]
         assert (powerd.pid(), powerd.restarts()) == (pid, 0)
-        assert powerd.status()["trouble"] is None
+        assert powerd.status()["error"] is None
         assert not drive_set.testing.log("spun down")
         assert not drive_set.written.log("spun up")
     drive_set.dying.recover()

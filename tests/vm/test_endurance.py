@@ -145,7 +145,7 @@ def test_ten_sleeps(server: Server, powerd: Powerd, laptop: Host) -> None:
     household.somebody_suspends_it(nights=4)
     others = household.used[last:]
     assert household.woken() == household.nights == 10
-    assert powerd.status()["trouble"] is None
+    assert powerd.status()["error"] is None
     assert (powerd.pid(), powerd.restarts()) == (pid, 0)
     until(lambda: holdings(server, pid) == held, "it holds what it held before", every=1)
     assert cleared_up(held)

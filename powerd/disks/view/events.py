@@ -1,4 +1,4 @@
-"""The journal events of disks: each spin-down, each spin-up, and problems."""
+"""Journal entries of disks: each spin-down, each spin-up, and problems."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from powerd.ui.journal import INFO, NOTICE, WARNING, EventName, JournalEntry, ma
 from powerd.ui.layout import format_duration
 
 _STOPPED_TEXT: Final = {
-    DiskState.STANDBY: "is in standby",
+    DiskState.STANDBY: "has spun down",
     DiskState.SLEEPING: "is in sleep mode",
-    DiskState.SUSPENDED: "is suspended",
+    DiskState.SUSPENDED: "has been suspended by the kernel",
 }
 _SPINNING_STATES: Final = frozenset({DiskState.ACTIVE, DiskState.SPINNING_DOWN})
 _RESPONSIVE_STATES: Final = frozenset({DiskState.ACTIVE, DiskState.STANDBY, DiskState.SLEEPING})
@@ -27,7 +27,7 @@ _PROBLEM_TEXT: Final = {
 
 
 def disk_events(before: Status | None, after: Status) -> Iterator[JournalEntry]:
-    """The events between two decisions; there are none for the first decision of a process."""
+    """Changes of disks since the decision ``before``. The first decision after a start has none."""
     if before is None:
         return
     old = {report.disk.id: report for report in before.decision.disks}
@@ -39,13 +39,13 @@ def disk_events(before: Status | None, after: Status) -> Iterator[JournalEntry]:
 
 
 def label(report: DiskReport) -> str:
-    """The name for people: ``sda (WDC WD20EFRX-68EUZN0)``."""
+    """Device name and model: ``sda (WDC WD20EFRX-68EUZN0)``."""
     disk = report.disk
     return f"{disk.device} ({disk.model})" if disk.model else disk.device
 
 
 def _state_events(previous: DiskReport, report: DiskReport) -> Iterator[JournalEntry]:
-    """The events of one disk; a short spin-up between two decisions makes two lines."""
+    """Changes of one disk. A disk that spun up and down between two decisions has two entries."""
     name = label(report)
     if report.last_spin_up is not None and report.last_spin_up != previous.last_spin_up:
         duration_text = ""
@@ -54,7 +54,7 @@ def _state_events(previous: DiskReport, report: DiskReport) -> Iterator[JournalE
                 previous.since.mono + previous.since.slept
             )
             duration_text = f" after {format_duration(slept)}"
-        yield _disk_event(report, "spin-up", f"{name} spins again{duration_text}")
+        yield _disk_event(report, "spin-up", f"{name} has spun up{duration_text}")
     if report.state is previous.state:
         return
     if report.state in _STOPPED_TEXT and (
@@ -68,13 +68,13 @@ def _state_events(previous: DiskReport, report: DiskReport) -> Iterator[JournalE
 
 
 def _idle_text(report: DiskReport) -> str:
-    """How long the disk had been unused by then."""
+    """How long the disk had been idle when it spun down."""
     idle = 0.0 if report.idle_since is None else report.since.mono - report.idle_since
     return f": unused for {format_duration(idle)}" if idle > 0 else ""
 
 
 def _dry_run_events(before: Status, after: Status) -> Iterator[JournalEntry]:
-    """The spin-downs that mode "observe" only announces."""
+    """Spin-downs that observe mode has not executed."""
     if after.mode != "observe":
         return
     old, new = _spin_downs(before), _spin_downs(after)

@@ -1,4 +1,4 @@
-"""The output of ``powerd disks`` from the values of the JSON API: a table and notes, 80 columns wide."""
+"""The text of ``powerd disks``, made from the API's JSON: a table and notes, in 80 columns."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Final
 
-from powerd.ui.api import DiskJson, StatusJson
 from powerd.ui.layout import (
     COLUMN_GAP,
     Paint,
@@ -23,10 +22,11 @@ from powerd.ui.layout import (
     sanitize,
     width,
 )
+from powerd.ui.schema import DiskJson, StatusJson
 
 _DISK, _STATE, _GROUP, _MODEL = 0, 1, 7, 8
 _TABLE: Final = TextTable(
-    ("DISK", "STATE", "SINCE", "IDLE FOR", "SPIN DOWN", "STARTS", "BY", "GROUP", "MODEL"),
+    ("DISK", "STATE", "SINCE", "IDLE FOR", "SPIN-DOWN", "STARTS", "BY", "GROUP", "MODEL"),
     styled_column=_STATE,
     shrinkable=((_MODEL, 8), (_GROUP, 5), (_MODEL, 1), (_STATE, 7), (_DISK, 8)),
 )
@@ -41,15 +41,15 @@ _STYLES: Final[dict[str, Style]] = {
 }
 _METHOD_NAMES: Final = {"ata": "ATA", "scsi": "SCSI"}
 MAX_LISTED_DISKS: Final = 6
-"""Disks that a note names before it only counts the rest."""
+"""A note names at most this many disks, and counts the others."""
 
 
 def disks_text(status: StatusJson, paint: Paint = no_color) -> str:
-    """The managed disks, what each waits for, and the disks that powerd does not manage."""
+    """The text of ``powerd disks``: managed disks, what their spin-down waits for, and excluded disks."""
     now = datetime.fromisoformat(status["now"])
     managed, unmanaged = split_managed(status["disks"])
     if not managed:
-        lines = ["No disk that can spin down is known."]
+        lines = ["No disk that can be spun down is known."]
     else:
         styles = [_STYLES.get(disk["state"]) for disk in managed]
         table = _TABLE.format_lines([_row(disk, now) for disk in managed], styles, paint)
@@ -60,25 +60,25 @@ def disks_text(status: StatusJson, paint: Paint = no_color) -> str:
 
 
 def split_managed(disks: list[DiskJson]) -> tuple[list[DiskJson], list[DiskJson]]:
-    """The managed disks, and the others."""
+    """Disks that powerd manages, and excluded disks."""
     managed = [disk for disk in disks if disk["state"] != "excluded"]
     return managed, [disk for disk in disks if disk["state"] == "excluded"]
 
 
 def standby_summary(disks: list[DiskJson]) -> str:
-    """``2 of 4 asleep``; "" = powerd manages no disk."""
+    """``2 of 4 in standby``; "" if no disk is managed."""
     managed, _ = split_managed(disks)
     stopped = sum(disk["state"] in {"standby", "sleeping", "suspended"} for disk in managed)
-    return f"{stopped} of {len(managed)} asleep" if managed else ""
+    return f"{stopped} of {len(managed)} in standby" if managed else ""
 
 
 def idle_text(disk: DiskJson) -> str:
-    """How long it has been unused, ``12 min``."""
+    """How long the disk has been idle, ``12 min``."""
     return "-" if disk["idle_for"] is None else format_duration(disk["idle_for"], max_units=1)
 
 
 def spin_down_text(disk: DiskJson, now: datetime) -> str:
-    """When it will spin down if it stays idle, ``in 8 min``."""
+    """When the disk will be spun down if it stays idle, ``in 8 min``."""
     if disk["spin_down_at"] is None:
         return "-"
     left = (datetime.fromisoformat(disk["spin_down_at"]) - now).total_seconds()
@@ -86,32 +86,32 @@ def spin_down_text(disk: DiskJson, now: datetime) -> str:
 
 
 def method_text(disk: DiskJson) -> str:
-    """The method that stopped it: a command, or its own timer; ``-`` = none has."""
-    if disk["worked"] is not None:
-        return _METHOD_NAMES.get(disk["worked"], disk["worked"])
+    """The method that has worked: ATA, SCSI, or the drive's own timer; ``-`` if none has yet."""
+    if disk["verified_method"] is not None:
+        return _METHOD_NAMES.get(disk["verified_method"], disk["verified_method"])
     return "timer" if disk["method"] == "timer" and disk["spin_downs_today"] else "-"
 
 
 def mount_points(disk: DiskJson) -> str:
-    """Its mount points, ``/, /srv``."""
+    """Mount points, ``/, /srv``."""
     return ", ".join(mount["where"] for mount in disk["mounts"])
 
 
 def settings_text(disk: DiskJson) -> str:
-    """The settings in the drive, ``APM 127, own timer 20 min``; "" = unknown."""
+    """Settings of the drive, ``APM 127, own timer 20 min``; "" if none are known."""
     level = f"APM {disk['apm']}" if disk["apm"] is not None else ""
-    timer = f"own timer {format_duration(disk['timer'])}" if disk["timer"] else ""
+    timer = f"own timer {format_duration(disk['standby_timer'])}" if disk["standby_timer"] else ""
     return ", ".join(filter(None, (level, timer)))
 
 
 def size_text(disk: DiskJson) -> str:
-    """Its size in powers of ten: ``2 TB``, ``750 GB``."""
+    """Size in decimal units, as on the label: ``2 TB``, ``750 GB``."""
     amount = disk["size"] / 1e12
     return f"{amount:.3g} TB" if amount >= 1 else f"{amount * 1000:.3g} GB"
 
 
 def group_by_text(disks: list[DiskJson], key: Callable[[DiskJson], str | None]) -> dict[str, list[str]]:
-    """Names of the disks by the text that ``key`` yields for them; without those that have none."""
+    """Device names by text; disks without a text are omitted."""
     found: dict[str, list[str]] = {}
     for disk in disks:
         text = key(disk)
@@ -135,7 +135,7 @@ def _row(disk: DiskJson, now: datetime) -> tuple[str, ...]:
 
 
 def _name_lines(disks: list[DiskJson], paint: Paint) -> Iterator[str]:
-    """The id of each, with its mounts and settings."""
+    """The id, size, mount points and settings of each disk."""
     left = min(_MAX_DISK_WIDTH, max(width(sanitize(disk["device"])) for disk in disks))
     for disk in disks:
         start = pad(sanitize(disk["device"]), left) + " " * COLUMN_GAP
@@ -144,8 +144,8 @@ def _name_lines(disks: list[DiskJson], paint: Paint) -> Iterator[str]:
 
 
 def _waiting_lines(disks: list[DiskJson], paint: Paint) -> Iterator[str]:
-    """What each waits for; disks with the same reason share a paragraph."""
-    groups = group_by_text(disks, lambda disk: disk["waits"])
+    """What each spin-down waits for; equal texts share a paragraph."""
+    groups = group_by_text(disks, lambda disk: disk["reason"])
     if groups:
         yield from ("", paint("Waiting:", "strong"))
     for reason, names in groups.items():
@@ -153,9 +153,9 @@ def _waiting_lines(disks: list[DiskJson], paint: Paint) -> Iterator[str]:
 
 
 def _unmanaged_lines(disks: list[DiskJson], paint: Paint) -> Iterator[str]:
-    groups = group_by_text(disks, lambda disk: disk["waits"] or "excluded")
+    groups = group_by_text(disks, lambda disk: disk["reason"] or "excluded")
     if groups:
-        yield from ("", paint("Left alone:", "strong"))
+        yield from ("", paint("Excluded:", "strong"))
     for reason, names in groups.items():
         yield from (
             paint(line, "dim")

@@ -1,102 +1,16 @@
-"""The shapes of the API's JSON on the health of drives; conventions as in shapes.
-
-Status -> the API's JSON on the health of drives. Pure.
-"""
+"""Serialises the health of drives into the JSON values of the HTTP API."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime, tzinfo
-from typing import Final, Literal, TypedDict
+from typing import Final, Literal
 
 from powerd.core.snapshot import Status
 from powerd.core.time import Moment
 from powerd.disks.model import Disk, find_disk
 from powerd.smart.model import Counter, Finding, Severity, SmartReport
-
-
-class FindingJson(TypedDict):
-    """Something that the latest check has found, and what to do about it."""
-
-    kind: str
-    severity: Literal["note", "warning", "alarm"]
-    text: str
-    advice: str
-
-
-class AlertJson(FindingJson):
-    """A new finding, as the hook ``alert`` gets it: with its drive, and when it was found."""
-
-    disk: str
-    device: str
-    model: str
-    serial: str
-    at: str
-
-
-class SelfTestJson(TypedDict):
-    """One entry of the drive's self-test log; ``passed`` None = it was broken off."""
-
-    kind: str
-    status: str
-    passed: bool | None
-    hours: int | None
-
-
-class AttributeJson(TypedDict):
-    """One row of an ATA drive's attribute table; ``failed`` is "now", "past" or None."""
-
-    id: int
-    name: str
-    value: int | None
-    worst: int | None
-    threshold: int | None
-    raw: str
-    prefail: bool
-    failed: str | None
-
-
-class SmartJson(TypedDict):
-    """One drive: a row of ``GET /api/smart``, and the field ``smart`` of ``GET /api/disks``.
-
-    ``health`` is "unknown" until it has been checked once, else the gravest finding's severity, or "ok".
-    ``why`` says why it could not be checked, None = it could.
-    """
-
-    id: str
-    device: str
-    model: str
-    serial: str
-    health: Literal["ok", "note", "warning", "alarm", "unknown"]
-    checked: str | None
-    due: str | None
-    testing: bool
-    temperature: int | None
-    hours: int | None
-    counters: dict[str, int]
-    findings: list[FindingJson]
-    why: str | None
-
-
-class SampleJson(TypedDict):
-    """An older check."""
-
-    at: str
-    passed: bool | None
-    temperature: int | None
-    counters: dict[str, int]
-
-
-class SmartDetailJson(SmartJson):
-    """``GET /api/smart/ID``: all that is known of one drive, its history oldest first."""
-
-    protocol: str | None
-    passed: bool | None
-    attributes: list[AttributeJson]
-    tests: list[SelfTestJson]
-    tested: dict[str, str]
-    history: list[SampleJson]
-
+from powerd.ui.schema import AlertJson, FindingJson, SampleJson, SmartDetailJson, SmartJson
 
 _SEVERITY_NAMES: Final[Mapping[Severity, Literal["note", "warning", "alarm"]]] = {
     Severity.NOTE: "note",
@@ -142,14 +56,14 @@ def smart_json(disk: Disk, report: SmartReport, zone: tzinfo | None) -> SmartJso
         "model": disk.model,
         "serial": disk.serial,
         "health": health_status(report),
-        "checked": _rfc3339(last.checked_at, zone) if last else None,
-        "due": report.next_check_at.isoformat(timespec="seconds") if report.next_check_at else None,
-        "testing": report.testing,
+        "checked_at": _rfc3339(last.checked_at, zone) if last else None,
+        "next_check_at": report.next_check_at.isoformat(timespec="seconds") if report.next_check_at else None,
+        "self_test_running": report.testing,
         "temperature": last.temperature if last else None,
-        "hours": last.power_on_hours if last else None,
+        "power_on_hours": last.power_on_hours if last else None,
         "counters": _counters(last.counters) if last else {},
         "findings": [_finding(finding) for finding in report.findings],
-        "why": report.check_error or None,
+        "error": report.check_error or None,
     }
 
 
@@ -180,11 +94,11 @@ def _detail(disk: Disk, report: SmartReport, zone: tzinfo | None) -> SmartDetail
             }
             for each in (last.attributes if last else ())
         ],
-        "tests": [
-            {"kind": each.kind, "status": each.status, "passed": each.passed, "hours": each.hours}
+        "self_tests": [
+            {"kind": each.kind, "status": each.status, "passed": each.passed, "power_on_hours": each.hours}
             for each in (last.self_tests if last else ())
         ],
-        "tested": {kind: _rfc3339(at, zone) for kind, at in record.test_started_at.items()},
+        "self_test_started_at": {kind: _rfc3339(at, zone) for kind, at in record.test_started_at.items()},
         "history": [
             SampleJson(
                 at=_rfc3339(each.checked_at, zone),

@@ -1,4 +1,4 @@
-"""The drives' health on the status page: verdict, findings, key counters, and a small plot of each. Pure."""
+"""Health of drives on the status page: state, findings, important counters, and a small plot of each."""
 
 from __future__ import annotations
 
@@ -6,43 +6,41 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Final
 
-from powerd.smart.view.api import SmartDetailJson
-from powerd.ui.html import cell, escape_line, row, section, table
+from powerd.ui.html import EMPTY, Html, cell, join, row, section, table
 from powerd.ui.layout import format_duration, format_time
+from powerd.ui.schema import SmartDetailJson
 
-HEALTH_STYLE: Final = """
-td .ok, td .note { color: var(--good); font-weight: 600 }
-td .warning { color: var(--doubt); font-weight: 600 }
-td .alarm { color: var(--bad); font-weight: 600 }
-td .found .note { color: inherit; font-weight: normal }
-.found { margin: .25rem 0 0; overflow-wrap: anywhere }
-svg { display: block; width: 100%; height: 2.25rem; margin: .25rem 0 }
-svg polyline { fill: none; stroke: var(--accent); stroke-width: 1.5; vector-effect: non-scaling-stroke }
-svg .grown { stroke: var(--bad) }
-"""
+_STATE: Final = Html('<span class="{0}">{0}</span>')
+_FINDING: Final = Html('<p class="found"><span class="{}">{}</span><small>{}</small></p>')
+_CHECK_ERROR: Final = Html('<p class="found"><small>cannot be checked: {}</small></p>')
+_COUNTER: Final = Html('<p class="found"><small>{} {}</small>{}</p>')
+_PLOT: Final = Html(
+    '<svg viewBox="0 0 {width} {height}" preserveAspectRatio="none" role="img">'
+    '<title>{title}</title><polyline class="{kind}" points="{points}"/></svg>'
+)
 _WIDTH: Final = 300
 _HEIGHT: Final = 36
 _MARGIN: Final = 3
 _MIN_POINTS: Final = 2
-"""So many checks make a line ..."""
+"""A plot needs this many checks."""
 _MAX_POINTS: Final = 60
-"""... and of so many, the highest of each few is drawn: a year of days would be a smear."""
+"""A longer history is reduced to this many points, the highest value of each interval."""
 _MIN_TEMPERATURE_SPAN: Final = 15
-"""Degrees that a plot of temperature spans at least: one that stays within three is nearly flat."""
+"""Degrees that the temperature axis spans at least, so that small variations look small."""
 _SHOWN_COUNTERS: Final = (
     ("reallocated", "bad sectors replaced"),
     ("pending", "unreadable"),
     ("uncorrectable", "lost"),
     ("reported", "failed reads"),
-    ("crc", "garbled transfers"),
+    ("crc", "transfers with CRC errors"),
     ("media", "damaged blocks"),
 )
 
 
-def health_section(drives: Sequence[SmartDetailJson], now: datetime, *, observing: bool = False) -> str:
-    """The section of the page; "" where no drive tells of its health."""
+def health_section(drives: Sequence[SmartDetailJson], now: datetime, *, observing: bool = False) -> Html:
+    """The section of the page; empty if no drive has health data."""
     if not drives:
-        return ""
+        return EMPTY
     rows = (_row(drive, now, "would be next" if observing else "next") for drive in drives)
     with_findings = sum(drive["health"] in {"warning", "alarm"} for drive in drives)
     title = (
@@ -53,50 +51,51 @@ def health_section(drives: Sequence[SmartDetailJson], now: datetime, *, observin
     return section(title, table(("Drive", "Health", "Temperature"), rows))
 
 
-def _row(drive: SmartDetailJson, now: datetime, next_label: str) -> str:
-    age = f"{format_duration(drive['hours'] * 3600, max_units=1)} on" if drive["hours"] is not None else ""
+def _row(drive: SmartDetailJson, now: datetime, next_label: str) -> Html:
+    age = (
+        f"{format_duration(drive['power_on_hours'] * 3600, max_units=1)} on"
+        if drive["power_on_hours"] is not None
+        else ""
+    )
     subtitle = " · ".join(filter(None, (drive["model"], drive["serial"], age)))
-    status = f'<span class="{drive["health"]}">{drive["health"]}</span>'
+    status = _STATE.format(drive["health"])
     celsius = "-" if drive["temperature"] is None else f"{drive['temperature']} °C"
     temperatures = [(each["at"], each["temperature"]) for each in drive["history"]]
     health = (cell(status, _times(drive, now, next_label)), *_finding_paragraphs(drive), *_counters(drive))
-    return row(drive["device"], subtitle, "".join(health), celsius + _plot(temperatures, "temperature"))
+    return row(drive["device"], subtitle, join(health), join((celsius, _plot(temperatures, "temperature"))))
 
 
 def _times(drive: SmartDetailJson, now: datetime, next_label: str) -> str:
     text = "never checked"
-    if drive["checked"]:
-        text = f"checked {format_time(datetime.fromisoformat(drive['checked']), now)}"
-    if drive["due"]:
-        due = datetime.fromisoformat(drive["due"])
+    if drive["checked_at"]:
+        text = f"checked {format_time(datetime.fromisoformat(drive['checked_at']), now)}"
+    if drive["next_check_at"]:
+        due = datetime.fromisoformat(drive["next_check_at"])
         text += f", {next_label} {'when it spins' if due <= now else format_time(due, now)}"
-    return text + (", tests itself now" if drive["testing"] else "")
+    return text + (", self-test running" if drive["self_test_running"] else "")
 
 
-def _finding_paragraphs(drive: SmartDetailJson) -> Iterator[str]:
+def _finding_paragraphs(drive: SmartDetailJson) -> Iterator[Html]:
     for finding in drive["findings"]:
-        yield (
-            f'<p class="found"><span class="{finding["severity"]}">{escape_line(finding["text"])}</span>'
-            f"<small>{escape_line(finding['advice'])}</small></p>"
-        )
-    if drive["why"]:
-        yield f'<p class="found"><small>cannot be checked: {escape_line(drive["why"])}</small></p>'
+        yield _FINDING.format(finding["severity"], finding["text"], finding["advice"])
+    if drive["error"]:
+        yield _CHECK_ERROR.format(drive["error"])
 
 
-def _counters(drive: SmartDetailJson) -> Iterator[str]:
-    """Counters that ought to be 0 and are not, each with how it has grown."""
+def _counters(drive: SmartDetailJson) -> Iterator[Html]:
+    """Error counters that are not 0, each with a plot of its growth."""
     for name, label in _SHOWN_COUNTERS:
         count = drive["counters"].get(name, 0)
         if count:
             history = [(each["at"], each["counters"].get(name)) for each in drive["history"]]
-            yield f'<p class="found"><small>{count:,} {label}</small>{_plot(history, label, "grown")}</p>'
+            yield _COUNTER.format(f"{count:,}", label, _plot(history, label, "grown"))
 
 
-def _plot(values: Sequence[tuple[str, int | None]], what: str, kind: str = "") -> str:
-    """A line over time; "" where there are too few points, or all are the same and say nothing of growth."""
+def _plot(values: Sequence[tuple[str, int | None]], what: str, kind: str = "") -> Html:
+    """A line plot over time; empty for too few points, and for a counter that has not grown."""
     points = [(datetime.fromisoformat(at).timestamp(), value) for at, value in values if value is not None]
     if len(points) < _MIN_POINTS or (kind and len({value for _, value in points}) == 1):
-        return ""
+        return EMPTY
     heights = [value for _, value in points]
     low, high = min(heights), max(heights)
     step = -(-len(points) // _MAX_POINTS)
@@ -108,9 +107,5 @@ def _plot(values: Sequence[tuple[str, int | None]], what: str, kind: str = "") -
         f"{_HEIGHT - _MARGIN - (value - low) / value_range * (_HEIGHT - 2 * _MARGIN):.1f}"
         for time, value in peaks
     )
-    label = f"{what}: {low} to {high} in {len(points)} checks"
-    mark = f' class="{kind}"' if kind else ""
-    return (
-        f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" preserveAspectRatio="none" role="img">'
-        f'<title>{escape_line(label)}</title><polyline{mark} points="{drawn}"/></svg>'
-    )
+    title = f"{what}: {low} to {high} in {len(points)} checks"
+    return _PLOT.format(width=_WIDTH, height=_HEIGHT, title=title, kind=kind, points=drawn)

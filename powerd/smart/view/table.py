@@ -1,4 +1,4 @@
-"""What ``powerd smart`` says, made from the API's JSON; 80 columns. Pure and light."""
+"""The text of ``powerd smart``, made from the API's JSON, in 80 columns."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from datetime import datetime
 from functools import partial
 from typing import Final
 
-from powerd.smart.view.api import SmartDetailJson, SmartJson
 from powerd.ui.layout import (
     LINE_WIDTH,
     Paint,
@@ -23,6 +22,7 @@ from powerd.ui.layout import (
     paragraph_lines,
     sanitize,
 )
+from powerd.ui.schema import SmartDetailJson, SmartJson
 
 HEALTH_STYLES: Final[dict[str, Style]] = {
     "ok": "good",
@@ -42,30 +42,30 @@ _COUNTERS: Final = {
     "pending": "sectors that cannot be read",
     "uncorrectable": "sectors lost for good",
     "reported": "reads that failed",
-    "crc": "transfers that arrived garbled",
-    "media": "blocks found damaged",
+    "crc": "transfers with CRC errors",
+    "media": "media errors",
     "worn": "% of the rated life used up",
     "errors": "entries in the error log",
     "starts": "spin-ups",
     "loads": "head loads",
 }
-"""The counters that matter, in the order in which they do."""
+"""The shown counters, the most important first."""
 _NAME_WIDTH: Final = 28
 _labelled = partial(labelled_lines, 14)
 
 DUE: Final = "due"
 OBSERVING: Final = (
-    "This is observe mode: no drive is checked by itself; `powerd smart DISK --check` reads one that "
-    "is awake."
+    "Observe mode: no drive is checked automatically; `powerd smart DISK --check` checks a drive that "
+    "is spinning."
 )
 
 
 def smart_table_text(
     drives: list[SmartJson], now: datetime, paint: Paint = no_color, *, observing: bool = False
 ) -> str:
-    """What ``powerd smart`` prints: a row for each drive, then what was found on any."""
+    """The text of ``powerd smart``: a row for each drive, then the findings."""
     if not drives:
-        return "No drive here tells of its health.\n"
+        return "No drive has health data.\n"
     rows = [_row(drive, now) for drive in drives]
     styles = [HEALTH_STYLES[drive["health"]] for drive in drives]
     lines = _TABLE.format_lines(rows, styles, paint)
@@ -77,16 +77,16 @@ def smart_table_text(
 
 
 def smart_text(drive: SmartDetailJson, now: datetime, paint: Paint = no_color) -> str:
-    """What ``powerd smart DISK`` prints: verdict, findings, counters, self-tests, attributes."""
+    """The text of ``powerd smart DISK``: health, findings, counters, self-tests, attributes."""
     title = " ".join(filter(None, (drive["device"], drive["model"], drive["serial"])))
     lines = [paint(cut(sanitize(title), LINE_WIDTH), "strong")]
     lines += _labelled("health", _verdict_text(drive, now), paint, HEALTH_STYLES[drive["health"]])
     if drive["temperature"] is not None:
         lines += _labelled("temperature", _temperatures(drive), paint)
-    if drive["hours"] is not None:
-        lines += _labelled("powered on", format_duration(drive["hours"] * 3600), paint)
-    next_check = _due_text(drive["due"], now)
-    lines += _labelled("next check", "when it spins anyway" if next_check == DUE else next_check, paint)
+    if drive["power_on_hours"] is not None:
+        lines += _labelled("powered on", format_duration(drive["power_on_hours"] * 3600), paint)
+    next_check = _due_text(drive["next_check_at"], now)
+    lines += _labelled("next check", "when it spins" if next_check == DUE else next_check, paint)
     lines += _finding_lines(drive, paint, with_name=False)
     counters = [(name, drive["counters"][name]) for name in _COUNTERS if name in drive["counters"]]
     if counters:
@@ -97,11 +97,11 @@ def smart_text(drive: SmartDetailJson, now: datetime, paint: Paint = no_color) -
     return join_lines(lines)
 
 
-def self_test_text(drive: SmartJson, kind: str) -> str:
-    """What ``powerd smart --test`` prints."""
+def self_test_started_text(drive: SmartJson, kind: str) -> str:
+    """The text of ``powerd smart --test``."""
     name = cut(sanitize(drive["device"]), 16)
     return join_lines(
-        paragraph_lines(f"{name} tests itself ({kind}); `powerd smart {name}` shows what came of it.")
+        paragraph_lines(f"{name}: self-test started ({kind}); `powerd smart {name}` shows the result.")
     )
 
 
@@ -109,33 +109,35 @@ def _row(drive: SmartJson, now: datetime) -> tuple[str, ...]:
     return (
         cut(sanitize(drive["device"]), 16),
         sanitize(drive["model"] or "-"),
-        drive["health"] + (" (testing)" if drive["testing"] else ""),
+        drive["health"] + (" (testing)" if drive["self_test_running"] else ""),
         "-" if drive["temperature"] is None else f"{drive['temperature']} °C",
-        "-" if drive["hours"] is None else format_duration(drive["hours"] * 3600, max_units=1),
-        _time_text(drive["checked"], now),
-        _due_text(drive["due"], now),
+        "-"
+        if drive["power_on_hours"] is None
+        else format_duration(drive["power_on_hours"] * 3600, max_units=1),
+        _time_text(drive["checked_at"], now),
+        _due_text(drive["next_check_at"], now),
     )
 
 
 def _finding_lines(drive: SmartJson, paint: Paint, *, with_name: bool) -> Iterator[str]:
-    """Findings with what to do, and why it could not be checked."""
+    """Findings with advice, and why the drive could not be checked."""
     name = f"{drive['device']}: " if with_name else ""
     for finding in drive["findings"]:
         style = HEALTH_STYLES[finding["severity"]]
         yield ""
         yield from (paint(line, style) for line in paragraph_lines(f"{name}{finding['text']}"))
         yield from paragraph_lines(finding["advice"], 2)
-    if drive["why"]:
-        yield from ("", *paragraph_lines(f"{name}cannot be checked: {drive['why']}"))
+    if drive["error"]:
+        yield from ("", *paragraph_lines(f"{name}cannot be checked: {drive['error']}"))
 
 
 def _verdict_text(drive: SmartDetailJson, now: datetime) -> str:
-    if drive["checked"] is None:
-        return "unknown: it has never been checked"
-    verdicts = {True: "the drive says that it is well", False: "the drive says that it is failing"}
-    own = verdicts[drive["passed"]] if drive["passed"] is not None else "the drive gives no verdict"
-    testing = ", and tests itself now" if drive["testing"] else ""
-    return f"{drive['health']}: {own}, checked {_time_text(drive['checked'], now)}{testing}"
+    if drive["checked_at"] is None:
+        return "unknown: the drive has never been checked"
+    verdicts = {True: "the drive reports that it is healthy", False: "the drive reports that it is failing"}
+    own = verdicts[drive["passed"]] if drive["passed"] is not None else "the drive reports no overall health"
+    testing = "; a self-test is running" if drive["self_test_running"] else ""
+    return f"{drive['health']}: {own}, checked {_time_text(drive['checked_at'], now)}{testing}"
 
 
 def _temperatures(drive: SmartDetailJson) -> str:
@@ -145,23 +147,23 @@ def _temperatures(drive: SmartDetailJson) -> str:
 
 
 def _time_text(time: str | None, now: datetime) -> str:
-    """A time of the API's as one says it."""
+    """A time of the API, relative to ``now``."""
     if time is None:
         return "never"
     return format_time(datetime.fromisoformat(time), now)
 
 
 def _due_text(time: str | None, now: datetime) -> str:
-    """As _when(), and DUE where it has come: a drive that sleeps is waited for."""
+    """As _time_text(), but DUE for a time that has passed: the check waits until the drive spins."""
     return DUE if time is not None and datetime.fromisoformat(time) <= now else _time_text(time, now)
 
 
 def _tests(drive: SmartDetailJson, paint: Paint) -> Iterator[str]:
-    if not drive["tests"]:
+    if not drive["self_tests"]:
         return
     yield from ("", paint("Self-tests, newest first", "strong"))
-    for test in drive["tests"][:5]:
-        hours = "-" if test["hours"] is None else f"at {test['hours']:,} h"
+    for test in drive["self_tests"][:5]:
+        hours = "-" if test["power_on_hours"] is None else f"at {test['power_on_hours']:,} h"
         style: Style = "bad" if test["passed"] is False else "good" if test["passed"] else "dim"
         kind, status = pad(sanitize(test["kind"]), 18), sanitize(test["status"])
         yield f"  {kind}  {pad(hours, 12)}  {paint(cut(status, LINE_WIDTH - 36), style)}"

@@ -1,7 +1,8 @@
-"""``powerd hold -- COMMAND``: the server is held awake by an open connection, for as long as it runs.
+"""``powerd hold -- COMMAND``: an open connection keeps the server awake while the command runs.
 
-Whatever ends this process closes the connection, and the daemon drops the hold. All waiting is for signals
-(sigtimedwait(2)): the command's end, what is to be passed on, and SIGIO when the daemon has gone.
+When this process ends for any reason, the kernel closes the connection and the daemon ends the hold. The
+process waits for signals only (sigtimedwait(2)): the end of the command, signals to forward, and SIGIO when
+the daemon closes the connection.
 """
 
 from __future__ import annotations
@@ -24,43 +25,44 @@ from powerd.ui.cli.client import (
 )
 
 RETRY_INTERVAL: Final = 5.0
-"""Seconds between two attempts to reach a daemon that has gone."""
+"""Seconds between two attempts to reconnect to the daemon."""
 _FORWARDED_SIGNALS: Final = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT})
 _AWAITED_SIGNALS: Final = _FORWARDED_SIGNALS | {signal.SIGCHLD, signal.SIGIO}
 _SI_KERNEL: Final = 0x80
-"""sigaction(2), ``si_code``: the signal comes from the terminal, whose whole process group has got it."""
+"""sigaction(2), ``si_code``: the terminal sent the signal, so the whole process group has received it."""
 _CHUNK_SIZE: Final = 4096
 _EXIT_CANNOT_RUN, _EXIT_NOT_FOUND = 126, 127
 
 
 class RunningCommand(Protocol):
-    """A command that has been started; SIGCHLD tells when it may have ended."""
+    """A started command. SIGCHLD signals that it may have ended."""
 
     def exit_code(self) -> int | None:
-        """Its exit code, 128 + n if by signal n; None = it still runs."""
+        """The exit code, 128 + n after signal n; None while the command runs."""
         ...
 
     def send_signal(self, number: int) -> None:
-        """Pass a signal on to it."""
+        """Send a signal to the command."""
         ...
 
 
 StartCommand: TypeAlias = Callable[[Sequence[str], Iterable[int]], RunningCommand]
-"""Starts a command in the foreground with so many signals blocked; raises OSError when it cannot."""
+"""Starts a command in the foreground with the given signal mask; raises OSError."""
 
 
 def run_with_hold(argv: Sequence[str], because: str, socket_path: str, start: StartCommand) -> int:
-    """Run a command, and hold the server awake meanwhile; gives back the command's exit code.
+    """Run a command and keep the server awake meanwhile; returns the exit code of the command.
 
-    A daemon that cannot be reached is no reason not to run it: that is said, and tried again.
+    If the daemon cannot be reached, the command runs all the same: an error is printed, and the connection is
+    tried again.
 
     Args:
         argv: the command and its arguments.
-        because: shown to whoever asks why the server is awake; "" = the command's name.
+        because: the reason that ``powerd why`` shows; "" = the name of the command.
         socket_path: the daemon's Unix socket.
-        start: see there.
+        start: starts the command.
     """
-    connection = HoldConnection(because or os.path.basename(argv[0]), socket_path)  # noqa: PTH119 - pathlib is not worth its import here
+    connection = HoldConnection(because or os.path.basename(argv[0]), socket_path)  # noqa: PTH119 - importing pathlib takes longer
     connection.connect(RESPONSE_TIMEOUT)
     previous_mask = signal.pthread_sigmask(signal.SIG_BLOCK, _AWAITED_SIGNALS)
     try:
@@ -93,10 +95,10 @@ def _wait_for_exit(command: RunningCommand, connection: HoldConnection) -> int:
 
 
 class HoldConnection:
-    """The connection that holds the server awake.
+    """The connection that keeps the server awake.
 
     Attributes:
-        active: the daemon holds it, as far as is known.
+        active: the daemon has accepted the hold, and has not closed the connection.
     """
 
     def __init__(self, because: str, socket_path: str) -> None:
@@ -107,7 +109,7 @@ class HoldConnection:
         self._warned = False
 
     def connect(self, timeout: float = 2.0) -> None:
-        """Ask the daemon to hold; when it cannot be asked, that is said once until it has been."""
+        """Request the hold. A failure is printed once until a later attempt succeeds."""
         self.close()
         try:
             new_socket = open_request("POST", "/api/hold", self._body, self._socket_path)
@@ -120,25 +122,25 @@ class HoldConnection:
                 raise
         except (UnreachableError, DeniedError) as error:
             if not self._warned:
-                _print_error(f"the server is not held awake: {error}")
+                _print_error(f"the server is not kept awake: {error}")
             self._warned = True
             return
         if self._warned:
-            _print_error("the server is held awake again")
+            _print_error("the server is kept awake again")
         self._socket, self.active = new_socket, True
         self._warned = False
 
     def enable_sigio(self) -> None:
-        """Have SIGIO sent when something comes, which can only be the end."""
+        """Make the kernel send SIGIO on input; the only input is the closing of the connection."""
         if self._socket is not None:
             self._socket.settimeout(0)
             fcntl.fcntl(self._socket, fcntl.F_SETOWN, os.getpid())
             flags = fcntl.fcntl(self._socket, fcntl.F_GETFL)
             fcntl.fcntl(self._socket, fcntl.F_SETFL, flags | os.O_ASYNC)
-            self.check_connection()  # what came before that sends no signal
+            self.check_connection()  # data that arrived before send no signal
 
     def check_connection(self) -> None:
-        """See whether the daemon is still there; if not, ask whoever follows it at once."""
+        """Check whether the daemon has closed the connection; if so, reconnect at once."""
         if self._socket is None:
             return
         try:
@@ -153,14 +155,14 @@ class HoldConnection:
                 self.enable_sigio()
 
     def close(self) -> None:
-        """Let the server go."""
+        """Close the connection, which ends the hold."""
         if self._socket is not None:
             self._socket.close()
         self._socket, self.active = None, False
 
 
 def _await_acceptance(connection: socket.socket, socket_path: str) -> None:
-    """Read until the daemon has said that it holds. Raises as value() when it says anything else."""
+    """Read the response. Raises as parse_response() unless the daemon has accepted the hold."""
     response = b""
     while b"\r\n\r\n" not in response or not response.endswith(b"\n") or response.endswith(b"\r\n\r\n"):
         chunk = connection.recv(_CHUNK_SIZE)

@@ -1,4 +1,4 @@
-"""The command line. What asks the daemon imports next to nothing, so that it feels instant."""
+"""The command line. Commands that ask the daemon import little, because imports dominate their run time."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from powerd.ui.cli.hold import StartCommand
 
 Command: TypeAlias = Callable[[argparse.Namespace], int]
-"""Carries itself out, and gives its exit code."""
+"""Runs one command and returns its exit code."""
 _CLIENT_COMMANDS: Final[dict[str, Command]] = {
     "status": commands.status,
     "why": commands.why,
@@ -48,13 +48,13 @@ def main(
     start: StartCommand,
     find_conflicts: Callable[[], Sequence[str]] = tuple,
 ) -> int:
-    """Carry out one command; returns its exit code (client.ANSWERED and the like).
+    """Run one command; returns its exit code (``client.EXIT_OK`` and others).
 
     Args:
-        argv: arguments without the program's name; None = those of this process.
-        run: the daemon: configuration file, observe mode, socket -> exit code.
-        start: starts a command in the foreground, for ``hold``.
-        find_conflicts: what else on this machine gives disks orders, a paragraph each, for ``check``.
+        argv: arguments without the program name; None = those of this process.
+        run: runs the daemon: configuration file, observe mode, socket -> exit code.
+        start: starts a command in the foreground; used by ``hold``.
+        find_conflicts: one paragraph for each other program that sends commands to disks; used by ``check``.
     """
     argument_parser = build_parser()
     tokens = sys.argv[1:] if argv is None else list(argv)
@@ -65,15 +65,13 @@ def main(
             arguments.command == "hold" and separator == len(tokens) and not unknown[0].startswith("-")
         )
         hint = f"write -- before the command: powerd hold -- {unknown[0]}"
-        arguments.misused(hint if separator_missing else f"unrecognized arguments: {' '.join(unknown)}")
-    arguments.held, arguments.run, arguments.start, arguments.survey = (
-        tokens[separator + 1 :],
-        run,
-        start,
-        find_conflicts,
-    )
-    if arguments.held and arguments.command != "hold":
-        argument_parser.error(f'"--" and a command after it are for: powerd hold -- {arguments.held[0]}')
+        arguments.usage_error(hint if separator_missing else f"unrecognized arguments: {' '.join(unknown)}")
+    arguments.held_command = tokens[separator + 1 :]
+    arguments.run, arguments.start, arguments.find_conflicts = run, start, find_conflicts
+    if arguments.held_command and arguments.command != "hold":
+        argument_parser.error(
+            f'only hold takes "--" and a command: powerd hold -- {arguments.held_command[0]}'
+        )
     if arguments.command is None:
         argument_parser.print_help()
         return EXIT_OK
@@ -94,17 +92,21 @@ def main(
 
 
 def _discard_output() -> None:
-    """Have the flush at exit not complain again of what standard output did not take."""
+    """Redirect standard output to /dev/null, so that the flush at exit does not fail a second time."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _command_function(name: str) -> Command:
-    """The command of this name, which the grammar knows."""
+    """The function of a command that the parser has accepted."""
     if name in _CLIENT_COMMANDS:
         return _CLIENT_COMMANDS[name]
-    from powerd.ui.cli import commands  # noqa: PLC0415 - it loads config/; asking the daemon does without
+    from powerd.ui.cli import config_commands  # noqa: PLC0415 - it loads config/, which other commands do not need
 
-    return {"check": commands.check, "config": commands.config, "run": commands.run}[name]
+    return {
+        "check": config_commands.check,
+        "config": config_commands.config,
+        "run": config_commands.run,
+    }[name]
 
 
 def _exit_code_of(error: UnreachableError | DeniedError) -> int:

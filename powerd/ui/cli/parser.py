@@ -1,4 +1,4 @@
-"""The command line's grammar: every command, its arguments and the help that users read."""
+"""The argument parser of the command line: all commands, their arguments and their help texts."""
 
 from __future__ import annotations
 
@@ -12,19 +12,20 @@ if TYPE_CHECKING:
     Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001 - its only name
 
 _EPILOG: Final = """\
-exit codes: 0 answered; 1 the daemon makes no decisions or says no (smart: a
-drive has a warning or an alarm); 2 usage or configuration error; 3 the daemon
-cannot be reached; of hold: its command's"""
+exit codes: 0 success; 1 the daemon makes no decisions or refuses the request
+(smart: a drive has a warning or an alarm); 2 usage or configuration error;
+3 the daemon cannot be reached; hold: the exit code of its command"""
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """The grammar of every command.
+    """The parser of all commands.
 
-    What it reads has the command's name as ``command``, and as ``misused`` what to call on a wrong use of it.
+    The namespace that it returns has the name of the command as ``command``, and as ``usage_error`` the
+    function that prints the usage of this command and an error, and exits.
     """
     root_parser = argparse.ArgumentParser(
         prog="powerd",
-        description="Knows who is home, lets the server sleep when nobody needs it, and says why.",
+        description="Puts the server to sleep when nobody needs it, and explains every decision.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
@@ -38,40 +39,40 @@ def build_parser() -> argparse.ArgumentParser:
         "--socket", metavar="PATH", default=DEFAULT_SOCKET, help="the daemon's Unix socket (%(default)s)"
     )
     json_option = _shared_option("--json", action="store_true", help="print the API's JSON")
-    text = "be the daemon"
+    text = "run the daemon"
     run_command = commands.add_parser(
         "run", parents=[config_option, socket_option], help=text, description=text, allow_abbrev=False
     )
-    run_command.add_argument("--observe", action="store_true", help="decide and explain, touch nothing")
+    run_command.add_argument("--observe", action="store_true", help="decide and explain, change nothing")
     for name, parents, text in (
-        ("check", [config_option], "check the configuration, and say what it means"),
+        ("check", [config_option], "check the configuration and summarise it"),
         ("config", [config_option], "print the configuration in force"),
-        ("status", [socket_option, json_option], "the state, who is home, and what comes next"),
+        ("status", [socket_option, json_option], "the state, who is home, and what happens next"),
         (
             "why",
             [socket_option, json_option],
-            "every reason to be awake, and when it may sleep at the earliest",
+            "every reason to stay awake, and the earliest time of a sleep",
         ),
-        ("clients", [socket_option, json_option], "who is known, and who is home"),
-        ("disks", [socket_option, json_option], "what each disk does, and when it stands by"),
+        ("clients", [socket_option, json_option], "all known clients, and which of them are present"),
+        ("disks", [socket_option, json_option], "the state of each disk, and when it spins down"),
     ):
         commands.add_parser(name, parents=parents, help=text, description=text, allow_abbrev=False)
     _add_smart_command(commands, socket_option, json_option)
     _add_request_commands(commands, socket_option, json_option)
-    root_parser.set_defaults(misused=root_parser.error)
+    root_parser.set_defaults(usage_error=root_parser.error)
     for command in commands.choices.values():
-        command.set_defaults(misused=command.error)
+        command.set_defaults(usage_error=command.error)
     return root_parser
 
 
 def _add_request_commands(
     commands: Subparsers, socket_option: argparse.ArgumentParser, json_option: argparse.ArgumentParser
 ) -> None:
-    """The commands that ask the daemon to do something."""
+    """Add the commands that request an action from the daemon."""
     because_option = _shared_option(
-        "--because", metavar="TEXT", default="", help="shown to whoever asks why it is awake"
+        "--because", metavar="TEXT", default="", help="the reason that powerd why shows"
     )
-    text = "stay awake for some time"
+    text = "keep the server awake for some time"
     keep = commands.add_parser(
         "keep",
         parents=[because_option, socket_option, json_option],
@@ -81,36 +82,36 @@ def _add_request_commands(
     )
     choice = keep.add_mutually_exclusive_group(required=True)
     choice.add_argument("duration", metavar="DURATION", nargs="?", help="such as 90s, 20min, 2h or 1h30min")
-    choice.add_argument("--list", action="store_true", help="name every keep and hold")
-    choice.add_argument("--drop", metavar="ID", help="end a keep before its time")
-    text = "stay awake while a command runs"
+    choice.add_argument("--list", action="store_true", help="list all keep-awake requests")
+    choice.add_argument("--drop", metavar="ID", help="end a keep-awake request early")
+    text = "keep the server awake while a command runs"
     commands.add_parser(
         "hold",
         parents=[because_option, socket_option],
         help=text,
-        description=f"{text}; its exit code is the command's",
+        description=f"{text}; the exit code is that of the command",
         usage="powerd hold [--because TEXT] [--socket PATH] -- COMMAND ...",
         allow_abbrev=False,
     )
-    text = "wake another machine by a magic packet"
+    text = "wake another machine by magic packets"
     wake = commands.add_parser(
         "wake", parents=[socket_option, json_option], help=text, description=text, allow_abbrev=False
     )
-    wake.add_argument("host", metavar="HOST|MAC", help="a client's name, address or MAC, or any MAC")
+    wake.add_argument("host", metavar="HOST|MAC", help="name, address or MAC of a client, or any MAC address")
 
 
 def _add_smart_command(
     commands: Subparsers, socket_option: argparse.ArgumentParser, json_option: argparse.ArgumentParser
 ) -> None:
-    text = "the health of the drives, or all about one"
+    text = "the health of all drives, or the details of one"
     smart = commands.add_parser(
         "smart", parents=[socket_option, json_option], help=text, description=text, allow_abbrev=False
     )
-    smart.add_argument("disk", metavar="DISK", nargs="?", help="its device, id or serial number")
+    smart.add_argument("disk", metavar="DISK", nargs="?", help="device name, id or serial number")
     choice = smart.add_mutually_exclusive_group()
-    choice.add_argument("--check", action="store_true", help="read it now, unless the drive sleeps")
-    test_kinds = ("short", "long")  # the model has them as TESTS, but takes 50 ms to import
-    choice.add_argument("--test", choices=test_kinds, help="have the drive test itself")
+    choice.add_argument("--check", action="store_true", help="check it now, unless the drive is in standby")
+    test_kinds = ("short", "long")  # as smart.model declares; importing it takes 50 ms
+    choice.add_argument("--test", choices=test_kinds, help="start a self-test of the drive")
 
 
 def _shared_option(flag: str, **settings: Any) -> argparse.ArgumentParser:  # noqa: ANN401 - as argparse takes them

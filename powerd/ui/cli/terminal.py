@@ -1,4 +1,4 @@
-"""What is printed, and in which colours."""
+"""Output to the terminal, with colours."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ _SGR_CODES: Final[dict[Style, str]] = {"strong": "1", "good": "32", "doubt": "33
 
 
 class OutputError(Exception):
-    """Standard output takes no more, on a full disk for example; the text is one sentence."""
+    """Writing to standard output failed, for example on a full disk; the text is one sentence."""
 
 
 def emit(value: object) -> None:
-    """Print text as it is, anything else as JSON; what the terminal's encoding lacks becomes "?".
+    """Print text as it is, and other values as JSON. Characters missing in the encoding are printed as "?".
 
     Raises:
-        BrokenPipeError: the reader has left.
-        PrintError: it cannot be written for another reason.
+        BrokenPipeError: the reader has closed the pipe.
+        PrintError: writing failed for another reason.
     """
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="replace")
@@ -36,8 +36,8 @@ def emit(value: object) -> None:
 
 
 def paint() -> Paint:
-    """Colours on a terminal that has them, unless NO_COLOR (no-color.org) is set and not empty."""
-    terminal = sys.stdout is not None and sys.stdout.isatty()  # it is None where the shell has closed it
+    """Colours, if standard output is a terminal that has them and NO_COLOR (no-color.org) is unset."""
+    terminal = sys.stdout is not None and sys.stdout.isatty()  # None if the shell has closed it
     if not terminal or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
         return no_color
     return lambda text, style: f"\033[{_SGR_CODES[style]}m{text}\033[0m"

@@ -40,8 +40,8 @@ _SECURITY_HEADERS: Final = {
 
 
 async def start_server(listeners: Sequence[socket.socket], context: UiContext) -> web.AppRunner:
-    """Start to serve ``faces`` on sockets that listen already; the runner's cleanup() ends it."""
-    silent_logger = logging.getLogger("powerd.faces")  # aiohttp logs a traceback for each garbled request
+    """Start to serve on listening sockets; ``cleanup()`` of the returned runner stops it."""
+    silent_logger = logging.getLogger("powerd.ui.http")  # aiohttp logs a traceback for each malformed request
     silent_logger.disabled = True
     application = WebApp(context).build_application()
     runner = web.AppRunner(
@@ -58,14 +58,14 @@ async def start_server(listeners: Sequence[socket.socket], context: UiContext) -
 
 
 class WebApp:
-    """The routes, each a view of what Faces gives."""
+    """The routes that read; WriteApi and EventStream add theirs."""
 
     def __init__(self, context: UiContext) -> None:
         self._context = context
         self._refresh_task: asyncio.Task[None] | None = None
 
     def build_application(self) -> web.Application:
-        """The routes behind the checks that hold for all of them."""
+        """The application: all routes, and the middlewares that apply to all of them."""
         application = web.Application(
             middlewares=[_errors_as_json, _check_host, write_access_middleware(self._context.requests.token)],
             client_max_size=_MAX_BODY_SIZE,
@@ -84,21 +84,23 @@ class WebApp:
         return application
 
     async def _page(self, _request: web.Request) -> web.Response:
-        """What is known now, at once; the fresh look begun meanwhile is on the page's next refresh."""
+        """Respond at once with the last decision, and start a poll whose result the next reload shows."""
         _ = self._start_refresh()
         context = self._context
         status, now = context.status(), context.now()
         text = render_page(
-            status_json(status, now, context.trouble()), clients_json(status, now), smart_details(status)
+            status_json(status, now, context.decision_error()),
+            clients_json(status, now),
+            smart_details(status),
         )
         return web.Response(text=text, content_type="text/html", charset="utf-8")
 
     async def _status(self, _request: web.Request) -> web.Response:
         context = self._context
-        return web.json_response(status_json(context.status(), context.now(), context.trouble()))
+        return web.json_response(status_json(context.status(), context.now(), context.decision_error()))
 
     async def _clients(self, _request: web.Request) -> web.Response:
-        await asyncio.shield(self._start_refresh())  # a reader who leaves does not end the look for others
+        await asyncio.shield(self._start_refresh())  # the poll goes on when this client disconnects
         return web.json_response(clients_json(self._context.status(), self._context.now()))
 
     async def _disks(self, _request: web.Request) -> web.Response:
@@ -111,18 +113,18 @@ class WebApp:
         detail = smart_of(self._context.status(), path_id(request))
         if detail is None:
             return _error_response(
-                404, "no drive of this name tells of its health; `powerd smart` names those that do"
+                404, "no drive with health data has this name; `powerd smart` lists the drives"
             )
         return web.json_response(detail)
 
     async def _healthz(self, _request: web.Request) -> web.Response:
-        trouble = self._context.trouble()
-        if trouble is not None:
-            return web.json_response({"error": trouble}, status=503)
+        error = self._context.decision_error()
+        if error is not None:
+            return _error_response(503, error)
         return web.json_response({"healthy": True})
 
     def _start_refresh(self) -> asyncio.Task[None]:
-        """The look under way, or a new one: any number of readers share it."""
+        """The running poll, or a new one: concurrent requests share it."""
         if self._refresh_task is None or self._refresh_task.done():
             self._refresh_task = asyncio.ensure_future(_await_refresh(self._context.refresh()))
             self._refresh_task.add_done_callback(_consume_exception)
@@ -138,14 +140,14 @@ async def _await_refresh(refresh: Awaitable[None]) -> None:
 
 
 def _consume_exception(task: asyncio.Task[None]) -> None:
-    """Take a background look's exception, so that it is not reported as lost; who awaits it gets it too."""
+    """Retrieve the exception of a poll that nobody awaits, so that asyncio does not report it as lost."""
     if not task.cancelled():
         task.exception()
 
 
 @web.middleware
 async def _errors_as_json(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Errors as ``{"error": "…"}``."""
+    """Respond to every error with ``{"error": "…"}``."""
     try:
         return await handler(request)
     except web.HTTPException as error:
@@ -153,45 +155,43 @@ async def _errors_as_json(request: web.Request, handler: Handler) -> web.StreamR
     except ApiError as error:
         response = _error_response(error.status, str(error))
         if error.status == web.HTTPUnauthorized.status_code:
-            response.headers["WWW-Authenticate"] = "Bearer"  # RFC 9110, 15.5.2, wants to be told how
+            response.headers["WWW-Authenticate"] = "Bearer"  # required by RFC 9110, 15.5.2
         return response
     except RequestRefusedError as error:
         return _error_response(404 if error.not_found else 409, str(error))
-    except Exception as error:  # noqa: BLE001 - a fault in a face is told to who asked, and to the loop's handler
-        context = {"message": f"a fault in the face {request.path}", "exception": error}
+    except Exception as error:  # noqa: BLE001 - reported to the client and to the loop's exception handler
+        context = {"message": f"internal error while serving {request.path}", "exception": error}
         asyncio.get_running_loop().call_exception_handler(context)
-        return _error_response(500, f"this is a fault in powerd: {type(error).__name__}")
+        return _error_response(500, f"internal error of powerd: {type(error).__name__}")
 
 
 def _http_error_response(request: web.Request, error: web.HTTPException) -> web.Response:
-    """What the server itself refuses, in our words."""
+    """The response to an error that aiohttp has detected."""
     if isinstance(error, web.HTTPMethodNotAllowed):
         allowed = sorted(error.allowed_methods)
         response = _error_response(
-            405, f"{request.method} is not possible here; only {' and '.join(allowed)}"
+            405, f"{request.method} is not allowed here; allowed: {' and '.join(allowed)}"
         )
         response.headers["Allow"] = ", ".join(allowed)
         return response
     if error.status == web.HTTPNotFound.status_code:
-        return _error_response(
-            404, "there is nothing here; try /, /api/status, /api/clients, /api/disks or /api/smart"
-        )
+        return _error_response(404, "not found; try /, /api/status, /api/clients, /api/disks or /api/smart")
     if error.status == web.HTTPRequestEntityTooLarge.status_code:
         return _error_response(413, f"the body is longer than {_MAX_BODY_SIZE} bytes")
     return _error_response(error.status, error.text or error.reason)
 
 
 async def _add_security_headers(_request: web.Request, response: web.StreamResponse) -> None:
-    """The same headers on every answer."""
+    """Add the same headers to every response."""
     response.headers.update(_SECURITY_HEADERS)
 
 
 @web.middleware
 async def _check_host(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Over TCP, answer only those who call us by a loopback name and our port.
+    """Over TCP, reject requests whose ``Host`` header is not a loopback name with our port.
 
-    A web page from elsewhere can make its own name point at 127.0.0.1 (DNS rebinding) and would then
-    read everything as if it were its own; but its requests still carry that name in ``Host``.
+    A foreign web page can let its own name resolve to 127.0.0.1 (DNS rebinding) and would then read all
+    responses as same-origin. Its requests still carry this name in ``Host``.
     """
     connection = request.get_extra_info("socket")
     is_tcp = connection is None or connection.family != socket.AF_UNIX
@@ -200,7 +200,7 @@ async def _check_host(request: web.Request, handler: Handler) -> web.StreamRespo
     port = None if connection is None else connection.getsockname()[1]
     if port is None or not is_own_address(request.host, port):
         text = "the Host header is not a loopback address and port of this server"
-        return _error_response(403, f"{text}; a web server before it has to send Host: localhost:{port}")
+        return _error_response(403, f"{text}; a reverse proxy must send Host: localhost:{port}")
     return await handler(request)
 
 

@@ -1,6 +1,6 @@
-"""The door to the HTTP face: sockets listen from the start, the server is loaded at the first knock.
+"""Lazy HTTP server: sockets listen from the start; aiohttp is imported on the first connection.
 
-A daemon that nobody looks at never imports aiohttp (17 MB and 0.2 s); the connection that wakes it is served.
+aiohttp takes 17 MB and 0.2 s. The first connection waits in the kernel's queue meanwhile and is then served.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from powerd.core.time import Moment
 from powerd.disks.disk_id import DiskId
 from powerd.requests.model import KeepAwake, WakeOnLanResult
 from powerd.smart.actions import TestKind
-from powerd.ui.http.event_stream import EventFeed
+from powerd.ui.http.event_feed import EventFeed
 
 if TYPE_CHECKING:
     from aiohttp.web import AppRunner
@@ -25,18 +25,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class RequestHandlers:
-    """All that a person may ask the house to do; each raises RefusedError when it cannot be.
+    """What the API can request from the daemon. Each callable except ``token`` raises RefusedError.
 
     Attributes:
-        keep: stay awake for so many seconds, because of so and so.
-        drop: end the keep of this id.
-        hold: stay awake inside ``with``, because of so and so.
-        wake: send magic packets to a host, by its name, address or MAC.
-        spin_down: have a disk and its group stand by, by its id; gives those that were meant.
-        check: read a drive's health, by its id, device or serial number.
-        test: have a drive test itself, ``short`` or ``long``.
-        token: the secret that changing anything over TCP takes; None = over TCP nothing may be changed.
-            Raises ValueError when it cannot be read, one clause.
+        keep: keeps the server awake for a number of seconds, with a reason.
+        drop: ends the keep-awake request with this id.
+        hold: keeps the server awake inside ``with``, with a reason.
+        wake: sends magic packets to a host, given by name, address or MAC.
+        spin_down: spins a disk and its group down; returns the disks of the group.
+        check: checks the health of a drive, given by id, device or serial number.
+        test: starts a self-test of a drive, ``short`` or ``long``.
+        token: the secret that writing over TCP requires; None = nothing can be written over TCP. Raises
+            ValueError (one clause) if the token cannot be read.
     """
 
     keep: Callable[[float, str], KeepAwake]
@@ -51,31 +51,31 @@ class RequestHandlers:
 
 @dataclass(frozen=True, slots=True)
 class UiContext:
-    """All that the HTTP face is given of the house.
+    """What the HTTP server gets from the daemon.
 
     Attributes:
-        status: the last decision; None = there is none yet.
-        now: the present moment, against which a page says "2 min ago".
-        refresh: look afresh at every client, and decide; bounded in time by the giver.
-        trouble: why no decisions are being made, one sentence; None = they are.
-        requests: what may be asked for.
-        feed: transitions, as they are told.
+        status: returns the last decision; None before the first one.
+        now: returns the current time, from which the page computes "2 min ago".
+        refresh: polls every client and decides; the daemon limits its duration.
+        decision_error: returns why no decisions are made, in one sentence; None = they are.
+        requests: what the API can request.
+        feed: the events.
     """
 
     status: Callable[[], Status | None]
     now: Callable[[], Moment]
     refresh: Callable[[], Awaitable[None]]
-    trouble: Callable[[], str | None]
+    decision_error: Callable[[], str | None]
     requests: RequestHandlers
     feed: EventFeed = field(default_factory=EventFeed)
 
 
 class LazyHttpServer:
-    """Serves the faces on sockets that are bound and listening already; closes them at the end.
+    """Serves HTTP on sockets that already listen, and closes them at the end.
 
     Args:
-        sockets: non-blocking listeners, Unix and TCP.
-        context: what is served.
+        sockets: non-blocking listening sockets, Unix and TCP.
+        context: the daemon's side.
     """
 
     def __init__(self, sockets: Sequence[socket.socket], context: UiContext) -> None:
@@ -84,13 +84,13 @@ class LazyHttpServer:
         self._startup: asyncio.Task[AppRunner] | None = None
 
     async def start(self) -> None:
-        """Wait for the first connection, in the background; costs nothing until it comes."""
+        """Wait for the first connection in the background."""
         loop = asyncio.get_running_loop()
         for listener in self._sockets:
             loop.add_reader(listener, self._on_connection)
 
     async def close(self) -> None:
-        """Stop serving, within a second, and close the sockets."""
+        """Stop serving within a second, and close the sockets."""
         self._stop_waiting()
         if self._startup is not None:
             self._startup.cancel()
@@ -112,12 +112,12 @@ class LazyHttpServer:
         self._startup.add_done_callback(self._on_started)
 
     async def _start_server(self) -> AppRunner:
-        from powerd.ui.http import app  # noqa: PLC0415 - the point of this file
+        from powerd.ui.http import app  # noqa: PLC0415 - imports aiohttp, on the first connection only
 
         return await app.start_server(self._sockets, self._context)
 
     def _on_started(self, startup: asyncio.Task[AppRunner]) -> None:
-        """A face that cannot be shown is no reason to stop deciding, but it is to be heard of."""
+        """Report a failed start. The daemon continues to decide without the HTTP server."""
         if startup.cancelled() or (error := startup.exception()) is None:
             return
         for listener in self._sockets:

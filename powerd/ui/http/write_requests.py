@@ -1,4 +1,4 @@
-"""Where wishes are taken over HTTP: keep, hold, wake and others, and who may wish. Only web imports it."""
+"""The routes that write: keep, hold, wake, spin-down and health checks, and their access control."""
 
 from __future__ import annotations
 
@@ -15,22 +15,23 @@ from aiohttp.typedefs import Handler, Middleware
 from powerd.config.values import parse_duration
 from powerd.core.time import Moment
 from powerd.smart.actions import TEST_KINDS
-from powerd.ui.api import keep_json, wake_on_lan_json
+from powerd.ui.api import keep_awake_json, wake_on_lan_json
 from powerd.ui.http.lazy_server import RequestHandlers
 from powerd.ui.layout import sanitize
 
 _MAX_TEXT_LENGTH: Final = 200
 _WRITE_METHODS: Final = frozenset({"POST", "DELETE"})
 _READ_ONLY_TEXT: Final = (
-    "over TCP this server only shows; ask on its Unix socket, or set http.token_file in the configuration"
+    "over TCP this server is read-only; use its Unix socket, or set http.token_file in the configuration"
 )
 
 
 BodyFields: TypeAlias = Mapping[str, type | tuple[type, ...]]
+"""The keys that a request body may have, and the types of their values."""
 
 
 class ApiError(Exception):
-    """A request that cannot be taken; the text is one sentence, ``status`` its HTTP status."""
+    """An invalid request; the text is one sentence, ``status`` the HTTP status of the response."""
 
     def __init__(self, status: int, text: str) -> None:
         super().__init__(text)
@@ -38,38 +39,40 @@ class ApiError(Exception):
 
 
 def read_body(content: bytes, allowed_fields: BodyFields) -> dict[str, Any]:
-    """The JSON object of a request's body.
+    """Parse the JSON object of a request body.
 
     Args:
         content: the body.
-        allowed_fields: the keys that may be in it, and of what type.
+        allowed_fields: the allowed keys and the types of their values.
 
     Raises:
-        WishError: it is no JSON object, or has another key, or a value of another type.
+        ApiError: the body is not a JSON object, or has an unknown key or a value of a wrong type.
     """
     try:
         body = json.loads(content)
     except (ValueError, RecursionError):
-        raise ApiError(400, "the body is no JSON") from None
+        raise ApiError(400, "the body is not JSON") from None
     if not isinstance(body, dict):
-        raise ApiError(400, f"the body is no JSON object; it may hold {_describe_fields(allowed_fields)}")
+        raise ApiError(
+            400, f"the body is not a JSON object; allowed keys: {_describe_fields(allowed_fields)}"
+        )
     for key, value in body.items():
         if key not in allowed_fields:
             name = sanitize(key)[:40]
             raise ApiError(
-                400, f'"{name}" is not known here; the body may hold {_describe_fields(allowed_fields)}'
+                400, f'"{name}" is not a known key; allowed keys: {_describe_fields(allowed_fields)}'
             )
         if not isinstance(value, allowed_fields[key]) or isinstance(value, bool):
             expected = "a string" if allowed_fields[key] is str else "a number or a string"
-            raise ApiError(400, f'"{key}" is of the wrong type: {expected} is wanted')
+            raise ApiError(400, f'"{key}" has the wrong type; it must be {expected}')
     return body
 
 
 def text_field(body: dict[str, Any], key: str) -> str:
-    """A line of text, fit to be shown; "" where there is none.
+    """The sanitized text of a key, on one line; "" if the key is missing.
 
     Raises:
-        WishError: it is too long.
+        ApiError: the text is too long.
     """
     text = sanitize(" ".join(body.get(key, "").split()))
     if len(text) > _MAX_TEXT_LENGTH:
@@ -78,25 +81,25 @@ def text_field(body: dict[str, Any], key: str) -> str:
 
 
 def duration_field(body: dict[str, Any]) -> float:
-    """How long a keep is ``for``: seconds, or a duration such as ``2h``.
+    """The key ``for``: seconds, or a duration such as ``2h``.
 
     Raises:
-        WishError: it is neither.
+        ApiError: it is missing or invalid.
     """
     duration = body.get("for")
     if duration is None:
-        raise ApiError(400, 'say how long: "for" is wanted, seconds or a duration such as "2h"')
+        raise ApiError(400, '"for" is missing: seconds, or a duration such as "2h"')
     try:
         seconds = parse_duration(duration) if isinstance(duration, str) else float(duration)
     except (ValueError, OverflowError) as error:
         raise ApiError(400, sanitize(str(error))[:_MAX_TEXT_LENGTH]) from None
     if not seconds > 0:
-        raise ApiError(400, '"for" is not longer than no time at all')
+        raise ApiError(400, '"for" must be positive')
     return seconds
 
 
 def write_access_middleware(token: Callable[[], str | None]) -> Middleware:
-    """Let only those change anything over TCP who have the token; a Unix socket has its file permissions."""
+    """Middleware that requires the token for writing over TCP. File permissions protect the Unix socket."""
 
     @web.middleware
     async def check_access(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -105,7 +108,7 @@ def write_access_middleware(token: Callable[[], str | None]) -> Middleware:
             if connection is None or connection.family != socket.AF_UNIX:
                 _check_token(request.headers.get("Authorization", ""), token)
             if request.method == "POST" and request.content_type != "application/json":
-                raise ApiError(415, "send JSON, with Content-Type: application/json")
+                raise ApiError(415, "the body must be JSON, with Content-Type: application/json")
         return await handler(request)
 
     return check_access
@@ -121,11 +124,11 @@ def _check_token(authorization: str, token: Callable[[], str | None]) -> None:
     scheme, _, credential = authorization.partition(" ")
     token_matches = hmac.compare_digest(credential.strip().encode(errors="surrogateescape"), secret.encode())
     if scheme.lower() != "bearer" or not token_matches:
-        raise ApiError(401, "changing anything takes the right token: Authorization: Bearer TOKEN")
+        raise ApiError(401, "writing needs the right token: Authorization: Bearer TOKEN")
 
 
 class WriteApi:
-    """Takes wishes, and gives what has become of them."""
+    """Executes write requests and responds with their results."""
 
     def __init__(self, handlers: RequestHandlers, now: Callable[[], Moment]) -> None:
         self._handlers = handlers
@@ -146,26 +149,26 @@ class WriteApi:
     async def _keep(self, request: web.Request) -> web.Response:
         body = read_body(await request.read(), {"for": (int, float, str), "because": str})
         keep = self._handlers.keep(duration_field(body), text_field(body, "because"))
-        return web.json_response(keep_json(keep, self._now()))
+        return web.json_response(keep_awake_json(keep, self._now()))
 
     async def _drop(self, request: web.Request) -> web.Response:
         keep = self._handlers.drop(path_id(request))
-        return web.json_response(keep_json(keep, self._now()))
+        return web.json_response(keep_awake_json(keep, self._now()))
 
     async def _hold(self, request: web.Request) -> web.StreamResponse:
-        """Answer with one line of JSON and no end: the server is held awake until the asker is gone."""
+        """Respond with one line of JSON, and keep the server awake until the client closes the connection."""
         because = text_field(read_body(await request.read(), {"because": str}), "because")
         with self._handlers.hold(because or "a command") as keep:
             response = web.StreamResponse(headers={"Content-Type": "application/json; charset=utf-8"})
             await response.prepare(request)
-            await response.write(json.dumps(keep_json(keep, self._now())).encode() + b"\n")
+            await response.write(json.dumps(keep_awake_json(keep, self._now())).encode() + b"\n")
             await self._shutdown.wait()
         return response
 
     async def _wake(self, request: web.Request) -> web.Response:
         host = text_field(read_body(await request.read(), {"host": str}), "host")
         if not host:
-            raise ApiError(400, 'say whom: "host" is wanted, a name, an address or a MAC')
+            raise ApiError(400, '"host" is missing: a name, an address or a MAC address')
         return web.json_response(wake_on_lan_json(await self._handlers.wake(host)))
 
     async def _spin_down(self, request: web.Request) -> web.Response:
@@ -183,7 +186,7 @@ class WriteApi:
         kind = text_field(read_body(await request.read(), {"kind": str}), "kind")
         test = next((test for test in TEST_KINDS if test == kind), None)
         if test is None:
-            raise ApiError(400, 'say which: "kind" is wanted, "short" or "long"')
+            raise ApiError(400, '"kind" must be "short" or "long"')
         return web.json_response({"disk": await self._handlers.test(path_id(request), test)})
 
     async def _on_shutdown(self, _application: web.Application) -> None:
@@ -191,7 +194,7 @@ class WriteApi:
 
 
 def path_id(request: web.Request) -> str:
-    """What the path names as ``{id}``, fit to be shown."""
+    """The sanitized ``{id}`` of the path."""
     return sanitize(request.match_info["id"])[:_MAX_TEXT_LENGTH]
 
 

@@ -40,27 +40,27 @@ def test_what_is_plugged_in_or_found_asleep_is_no_spin_down() -> None:
 @pytest.mark.parametrize("state", [DiskState.ACTIVE, DiskState.SPINNING_DOWN])
 def test_a_spin_down_is_one_line_when_it_is_sure(state: DiskState) -> None:
     before = DOWN._replace(state=state, since=at(-9000))
-    assert lines(before, DOWN) == ["sda (WDC WD20EFRX-68EUZN0) is in standby: unused for 20 min"]
+    assert lines(before, DOWN) == ["sda (WDC WD20EFRX-68EUZN0) has spun down: unused for 20 min"]
     assert (
         lines(before._replace(state=DiskState.ACTIVE), before._replace(state=DiskState.SPINNING_DOWN)) == []
     )
-    assert lines(before, DOWN._replace(idle_since=None)) == ["sda (WDC WD20EFRX-68EUZN0) is in standby"]
+    assert lines(before, DOWN._replace(idle_since=None)) == ["sda (WDC WD20EFRX-68EUZN0) has spun down"]
 
 
 def test_a_spin_up_is_one_line_and_reports_how_long_it_slept() -> None:
-    assert lines(DOWN, UP) == ["sda (WDC WD20EFRX-68EUZN0) spins again after 2 h"]
+    assert lines(DOWN, UP) == ["sda (WDC WD20EFRX-68EUZN0) has spun up after 2 h"]
 
 
 def test_a_spin_down_that_somebody_broke_off_is_a_spin_up() -> None:
     assert lines(UP._replace(state=DiskState.SPINNING_DOWN, last_spin_up=None), UP) == [
-        "sda (WDC WD20EFRX-68EUZN0) spins again"
+        "sda (WDC WD20EFRX-68EUZN0) has spun up"
     ]
 
 
 def test_up_and_down_between_two_decisions_are_both_reported() -> None:
     again = DOWN._replace(state=DiskState.SLEEPING, last_spin_up=at(-60), since=NOW, idle_since=NOW.mono - 60)
     assert lines(DOWN, again) == [
-        "sda (WDC WD20EFRX-68EUZN0) spins again after 1 h 59 min",
+        "sda (WDC WD20EFRX-68EUZN0) has spun up after 1 h 59 min",
         "sda (WDC WD20EFRX-68EUZN0) is in sleep mode: unused for 1 min",
     ]
 

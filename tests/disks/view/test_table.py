@@ -30,7 +30,7 @@ def test_disks() -> None:
     assert (
         lines_of(usual_server())
         == dedent("""
-        DISK  STATE    SINCE  IDLE FOR  SPIN DOWN  STARTS  BY   GROUP  MODEL
+        DISK  STATE    SINCE  IDLE FOR  SPIN-DOWN  STARTS  BY   GROUP  MODEL
         sda   standby  19:16  2 h       -          1       ATA  md0    WDC WD20EFRX-68E…
         sdb   active   20:16  12 min    in 8 min   2       -    -      WDC WD20EFRX-68E…
         sdc   hung     21:15  -         -          0       -    -      WDC WD20EFRX-68E…
@@ -46,7 +46,7 @@ def test_disks() -> None:
           sdc: does not answer; powerd checks it at growing intervals of up to 1 h:
           hdparm did not end within 10 s
 
-        Left alone:
+        Excluded:
           sdd: solid state: there is no spindle
           loop0, loop1, loop2, loop3, loop4, loop5 and 3 more: a loop device: a file on
           another disk
@@ -55,14 +55,14 @@ def test_disks() -> None:
 
 
 def test_without_a_disk_that_could_spin_down() -> None:
-    assert lines_of(None) == "No disk that can spin down is known.\n"
+    assert lines_of(None) == "No disk that can be spun down is known.\n"
     assert lines_of(DISK_STATUSES["left alone"]) == (
-        "No disk that can spin down is known.\n\nLeft alone:\n  vda: a virtual machine's disk\n"
+        "No disk that can be spun down is known.\n\nExcluded:\n  vda: a virtual machine's disk\n"
     )
 
 
 def test_the_status_counts_those_asleep() -> None:
-    assert "\ndisks     2 of 4 asleep\n" in status_text(status_json(usual_server(), NOW))
+    assert "\ndisks     2 of 4 in standby\n" in status_text(status_json(usual_server(), NOW))
     assert "disks" not in status_text(status_json(DISK_STATUSES["left alone"], NOW))
 
 

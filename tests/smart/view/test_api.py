@@ -13,17 +13,22 @@ from powerd.smart.view.api import finding_json, smart_of, smarts_json
 
 def test_a_row_for_each_drive_with_health_data() -> None:
     red, old, nvme = smarts_json(smart_status())
-    assert (red["device"], red["health"], red["temperature"], red["hours"]) == ("sda", "ok", 31, 35392)
-    assert red["checked"] == "2026-01-12T12:16:00+01:00"
-    assert red["due"] == "2026-01-13T12:16:00+01:00"
-    assert (old["health"], old["testing"]) == ("alarm", True)
+    assert (red["device"], red["health"], red["temperature"], red["power_on_hours"]) == (
+        "sda",
+        "ok",
+        31,
+        35392,
+    )
+    assert red["checked_at"] == "2026-01-12T12:16:00+01:00"
+    assert red["next_check_at"] == "2026-01-13T12:16:00+01:00"
+    assert (old["health"], old["self_test_running"]) == ("alarm", True)
     assert old["findings"][0] == {
         "kind": "pending",
         "severity": "alarm",
         "text": "2 more sectors cannot be read, 8 in all",
         "advice": "check your backup, and run a long self-test: powerd smart DISK --test long",
     }
-    assert (nvme["health"], nvme["checked"], nvme["why"]) == ("unknown", None, "Unknown USB bridge")
+    assert (nvme["health"], nvme["checked_at"], nvme["error"]) == ("unknown", None, "Unknown USB bridge")
     assert smarts_json(None) == []
 
 
@@ -33,11 +38,16 @@ def test_one_drive_by_any_of_its_names(word: str) -> None:
     assert told is not None
     assert (told["protocol"], told["passed"]) == ("ata", False)
     assert told["attributes"][0]["failed"] == "now"
-    assert told["tests"] == [
-        {"kind": "Extended offline", "status": "Completed: read failure", "passed": False, "hours": 61700}
+    assert told["self_tests"] == [
+        {
+            "kind": "Extended offline",
+            "status": "Completed: read failure",
+            "passed": False,
+            "power_on_hours": 61700,
+        }
     ]
     assert [each["counters"] for each in told["history"]] == [{"pending": 0}, {"pending": 6}, {"pending": 8}]
-    assert told["history"][-1]["at"] == told["checked"] == told["tested"]["long"]
+    assert told["history"][-1]["at"] == told["checked_at"] == told["self_test_started_at"]["long"]
     json.dumps(told)
 
 

@@ -9,8 +9,9 @@ from ui.statuses import NOW
 
 from powerd.core.snapshot import Status
 from powerd.smart.model import Sample
-from powerd.smart.view.api import SmartDetailJson, smart_of, smarts_json
+from powerd.smart.view.api import smart_of, smarts_json
 from powerd.smart.view.html import health_section
+from powerd.ui.schema import SmartDetailJson
 
 
 def details(status: Status) -> list[SmartDetailJson]:

@@ -10,7 +10,7 @@ from ui.smart_statuses import hostile_drive, smart_status
 from ui.statuses import NOW
 
 from powerd.smart.view.api import smart_of, smarts_json
-from powerd.smart.view.table import self_test_text, smart_table_text, smart_text
+from powerd.smart.view.table import self_test_started_text, smart_table_text, smart_text
 from powerd.ui.layout import Style, width
 
 WALL = NOW.wall
@@ -46,7 +46,7 @@ def test_all_drives() -> None:
 def test_a_drive_that_is_well() -> None:
     assert detail("sda") == printed("""
         sda WDC WD20EFRX-68EUZN0 S1
-        health        ok: the drive says that it is well, checked 12:16
+        health        ok: the drive reports that it is healthy, checked 12:16
         temperature   31 °C, between 30 and 32 °C so far
         powered on    1474 d 16 h
         next check    Tue 12:16
@@ -68,26 +68,27 @@ def test_a_drive_that_is_well() -> None:
 
 def test_a_drive_that_is_not() -> None:
     said = detail("sdb")
-    assert "health        alarm: the drive says that it is failing, checked 12:16, and tests\n" in said
+    assert "health        alarm: the drive reports that it is failing, checked 12:16; a\n" in said
     assert "2 more sectors cannot be read, 8 in all\n  check your backup" in said
     assert "  Extended offline    at 61,700 h   Completed: read failure\n" in said
 
 
 def test_a_drive_that_was_never_checked() -> None:
     said = detail("nvme0n1")
-    assert "health        unknown: it has never been checked\n" in said
+    assert "health        unknown: the drive has never been checked\n" in said
     assert "cannot be checked: Unknown USB bridge\n" in said
     assert "Attribute" not in said
 
 
 def test_no_drive_at_all() -> None:
-    assert smart_table_text([], WALL) == "No drive here tells of its health.\n"
+    assert smart_table_text([], WALL) == "No drive has health data.\n"
 
 
 def test_a_self_test_that_was_started() -> None:
     red = smarts_json(smart_status())[0]
     assert (
-        self_test_text(red, "long") == "sda tests itself (long); `powerd smart sda` shows what came of it.\n"
+        self_test_started_text(red, "long")
+        == "sda: self-test started (long); `powerd smart sda` shows the result.\n"
     )
 
 
@@ -115,7 +116,7 @@ def test_every_line_fits_and_steers_nothing(make: type) -> None:
         told = smart_of(make(), row["id"])
         assert told is not None
         texts.append(smart_text(told, WALL))
-        texts.append(self_test_text(row, "short"))
+        texts.append(self_test_started_text(row, "short"))
     for line in "".join(texts).splitlines():
         assert width(line) <= 80, line
         assert line.isprintable()
@@ -124,7 +125,7 @@ def test_every_line_fits_and_steers_nothing(make: type) -> None:
 
 def test_in_observe_mode_it_reports_that_no_drive_is_checked_by_itself() -> None:
     text = smart_table_text(smarts_json(smart_status()), NOW.wall, observing=True)
-    assert text.endswith("`powerd smart DISK --check`\nreads one that is awake.\n")
+    assert text.endswith("`powerd smart DISK --check`\nchecks a drive that is spinning.\n")
     assert max(map(len, text.splitlines())) <= 80
 
 
@@ -135,4 +136,4 @@ def test_a_check_that_waits_for_its_drive_is_due() -> None:
     assert row.endswith("  due")
     detail = smart_of(status, "sda")
     assert detail is not None
-    assert "next check    when it spins anyway" in smart_text(detail, late)
+    assert "next check    when it spins" in smart_text(detail, late)

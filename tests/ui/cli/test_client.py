@@ -61,11 +61,14 @@ def test_a_large_answer(serve: Serve) -> None:
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
-        (b'HTTP/1.1 503 No\r\n\r\n{"error": "the brain is gone"}', "refuses: the brain is gone"),
-        (b"HTTP/1.1 404 Not Found\r\n\r\n[]", "refuses: 404 Not Found"),
-        (b"HTTP/1.1 200 OK\r\n\r\n<html>", "is no powerd"),
-        (b"220 mail.example ESMTP\r\n", "is no powerd"),
-        (b"", "is no powerd"),
+        (
+            b'HTTP/1.1 503 No\r\n\r\n{"error": "no decision for 300 s"}',
+            "refuses the request: no decision for 300 s",
+        ),
+        (b"HTTP/1.1 404 Not Found\r\n\r\n[]", "refuses the request: 404 Not Found"),
+        (b"HTTP/1.1 200 OK\r\n\r\n<html>", "is not powerd"),
+        (b"220 mail.example ESMTP\r\n", "is not powerd"),
+        (b"", "is not powerd"),
     ],
 )
 def test_a_bad_answer_is_one_sentence(serve: Serve, answer: bytes, words: str) -> None:

@@ -59,8 +59,8 @@ def test_disks(run_command: RunCommand, tmp_path: Path) -> None:
 
 def test_a_daemon_that_makes_no_decisions_is_a_no(run_command: RunCommand, tmp_path: Path) -> None:
     with status_server("blind", tmp_path / "s"):
-        assert "trouble" in output_of(run_command("status", "--socket", str(tmp_path / "s")), code=1)
-        assert "Trouble" in output_of(run_command("why", "--socket", str(tmp_path / "s")), code=1)
+        assert "error" in output_of(run_command("status", "--socket", str(tmp_path / "s")), code=1)
+        assert "Error" in output_of(run_command("why", "--socket", str(tmp_path / "s")), code=1)
     with status_server("none", tmp_path / "s"):
         assert "starting" in output_of(run_command("status", "--socket", str(tmp_path / "s")), code=1)
 
@@ -78,7 +78,8 @@ def test_keep(socket_path: str, run_command: RunCommand) -> None:
     text = "Kept awake until 23:16: backup.\nTo end it earlier: powerd keep --drop 3\n"
     assert output_of(run_command("keep", "2h", "--because", "backup", "--socket", socket_path)) == text
     assert (
-        output_of(run_command("keep", "--drop", "3", "--socket", socket_path)) == "Dropped keep 3: backup.\n"
+        output_of(run_command("keep", "--drop", "3", "--socket", socket_path))
+        == "Ended keep-awake request 3: backup.\n"
     )
     assert json.loads(output_of(run_command("keep", "2h", "--json", "--socket", socket_path)))["id"] == "3"
     assert (

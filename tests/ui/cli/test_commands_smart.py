@@ -42,7 +42,7 @@ def test_one_drive(smart_socket: str, run_command: RunCommand, word: str, code: 
     detail = smart_of(smart_status(), word)
     if detail is None:
         told = error_of(run_command("smart", word, "--socket", smart_socket), 1)
-        assert "no drive of this name tells of its health; `powerd smart` names those that do" in told
+        assert "no drive with health data has this name; `powerd smart` lists the drives" in told
         return
     assert output_of(run_command("smart", word, "--socket", smart_socket), code) == smart_text(
         detail, NOW.wall
@@ -57,7 +57,7 @@ def test_a_check_and_a_self_test_by_hand(smart_socket: str, run_command: RunComm
         "sda WDC WD20EFRX"
     )
     begun = output_of(run_command("smart", "sda", "--test", "long", "--socket", smart_socket))
-    assert begun == "sda tests itself (long); `powerd smart sda` shows what came of it.\n"
+    assert begun == "sda: self-test started (long); `powerd smart sda` shows the result.\n"
 
 
 @pytest.mark.parametrize(
@@ -82,6 +82,6 @@ def test_no_drive_and_no_daemon(run_command: RunCommand, tmp_path: Path) -> None
     with status_server("family", tmp_path / "family"):
         assert (
             output_of(run_command("smart", "--socket", str(tmp_path / "family")))
-            == "No drive here tells of its health.\n"
+            == "No drive has health data.\n"
         )
     assert "daemon" in error_of(run_command("smart", "--socket", str(tmp_path / "nobody")), 3)

@@ -10,11 +10,11 @@ from ui.cli.command_line import RunCommand, error_of, must_not_run, output_of, r
 
 from powerd.config.load import load, parse
 from powerd.linux.subprocess import ForegroundProcess
-from powerd.ui.cli import commands, main
+from powerd.ui.cli import config_commands, main
 
 __all__ = ("run_command",)  # a fixture
 
-AUTO = "clients from leases auto and what is learned on the LAN"
+AUTO = "clients from leases auto and hosts learned on the LAN"
 
 
 def test_check(run_command: RunCommand, tmp_path: Path) -> None:
@@ -54,10 +54,12 @@ def test_check_without_a_file_reports_that(
 ) -> None:
     monkeypatch.delenv("POWERD_CONFIG", raising=False)
     nowhere = Path("/nonexistent/powerd.toml")
-    monkeypatch.setattr(commands, "DEFAULT_PATH", nowhere)
+    monkeypatch.setattr(config_commands, "DEFAULT_PATH", nowhere)
     monkeypatch.setattr(sys.modules["powerd.config.load"], "DEFAULT_PATH", nowhere)
     assert main.main(["check"], must_not_run, ForegroundProcess) == 0
-    assert capsys.readouterr().out.startswith("/nonexistent/powerd.toml: not there, so the defaults hold\n")
+    assert capsys.readouterr().out.startswith(
+        "/nonexistent/powerd.toml: does not exist; the defaults are in force\n"
+    )
 
 
 def test_check_lists_other_programs_that_command_disks(
@@ -115,7 +117,7 @@ def test_config_prints_what_is_in_force(run_command: RunCommand, tmp_path: Path)
     [
         (
             "",
-            f"observe mode, no sleep rule, so it never sleeps, {AUTO}",
+            f"observe mode, no sleep rule, so the server never sleeps, {AUTO}",
         ),
         (
             "[[sleep]]\n",
@@ -127,12 +129,12 @@ def test_config_prints_what_is_in_force(run_command: RunCommand, tmp_path: Path)
         ),
         (
             '[clients]\nleases = []\nlearn = "0s"\n[[sleep]]',
-            "observe mode, 1 sleep rule, clients from nowhere",
+            "observe mode, 1 sleep rule, clients from no source",
         ),
     ],
 )
 def test_meaning(text: str, said: str) -> None:
-    assert commands.summarize_options(parse(text.encode(), "x")) == said
+    assert config_commands.summarize_options(parse(text.encode(), "x")) == said
 
 
 def test_run_is_handed_what_was_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:

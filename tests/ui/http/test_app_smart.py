@@ -84,13 +84,13 @@ def test_the_page_shows_failing_drives(web_server: WebServer) -> None:
     [
         ("sda/check", {}, 200, {"disk": "sda"}),
         ("sda/check", None, 200, {"disk": "sda"}),
-        ("sda/check", {"now": 1}, 400, {"error": '"now" is not known here; the body may hold nothing'}),
+        ("sda/check", {"now": 1}, 400, {"error": '"now" is not a known key; allowed keys: nothing'}),
         ("nothing/check", {}, 404, {"error": 'there is no disk "nothing"'}),
         ("sda/test", {"kind": "short"}, 200, {"disk": "sda"}),
         ("sda/test", {"kind": "long"}, 200, {"disk": "sda"}),
         ("asleep/test", {"kind": "long"}, 409, {"error": "asleep is asleep"}),
-        ("sda/test", {"kind": "x"}, 400, {"error": 'say which: "kind" is wanted, "short" or "long"'}),
-        ("sda/test", {}, 400, {"error": 'say which: "kind" is wanted, "short" or "long"'}),
+        ("sda/test", {"kind": "x"}, 400, {"error": '"kind" must be "short" or "long"'}),
+        ("sda/test", {}, 400, {"error": '"kind" must be "short" or "long"'}),
     ],
 )
 def test_checks_and_self_tests_may_be_requested(

@@ -4,7 +4,7 @@ import json
 
 from ui.statuses import HOSTILE_NAME, NOW, at
 
-from powerd.ui.http.event_stream import BACKLOG_SIZE, EventFeed, format_event
+from powerd.ui.http.event_feed import BACKLOG_SIZE, EventFeed, format_event
 from powerd.ui.journal import make_entry
 
 

@@ -14,7 +14,8 @@ from ui.statuses import NOW, family
 from powerd.linux.unix_sockets import listen_unix
 from powerd.ui.api import status_json
 from powerd.ui.http import event_stream
-from powerd.ui.http.event_stream import EventFeed, last_id
+from powerd.ui.http.event_feed import EventFeed
+from powerd.ui.http.event_stream import last_id
 from powerd.ui.http.lazy_server import LazyHttpServer, UiContext
 from powerd.ui.journal import make_entry
 
@@ -98,7 +99,7 @@ def test_one_who_does_not_read_is_cut_off(tmp_path: Path) -> None:
         writer.write(b"GET /api/events HTTP/1.0\r\n\r\n")
         await reader.readuntil(b"H")
         for _ in range(5000):  # more than the socket's buffers and the queue hold
-            feed.publish(make_entry("trouble", "x" * 5000), NOW)
+            feed.publish(make_entry("error", "x" * 5000), NOW)
             await asyncio.sleep(0)
         left = 0
         while piece := await reader.read(65536):

@@ -118,22 +118,22 @@ def test_a_machine_is_woken(api_server: WriteApiServer) -> None:
 @pytest.mark.parametrize(
     ("path", "body", "words"),
     [
-        ("/api/keep", b"", "no JSON"),
-        ("/api/keep", b"{", "no JSON"),
-        ("/api/keep", b"\xff", "no JSON"),
-        ("/api/keep", b"[" * 10_000, "no JSON"),
-        ("/api/keep", [], 'no JSON object; it may hold "for" and "because"'),
-        ("/api/keep", {}, "say how long"),
-        ("/api/keep", {"for": True}, '"for" is of the wrong type: a number or a string is wanted'),
-        ("/api/keep", {"for": None}, '"for" is of the wrong type'),
+        ("/api/keep", b"", "not JSON"),
+        ("/api/keep", b"{", "not JSON"),
+        ("/api/keep", b"\xff", "not JSON"),
+        ("/api/keep", b"[" * 10_000, "not JSON"),
+        ("/api/keep", [], 'not a JSON object; allowed keys: "for" and "because"'),
+        ("/api/keep", {}, '"for" is missing'),
+        ("/api/keep", {"for": True}, '"for" has the wrong type; it must be a number or a string'),
+        ("/api/keep", {"for": None}, '"for" has the wrong type'),
         ("/api/keep", {"for": "soon"}, '"soon" is no duration'),
-        ("/api/keep", {"for": 0}, "not longer than no time"),
-        ("/api/keep", {"for": float("nan")}, "not longer than no time"),
+        ("/api/keep", {"for": 0}, '"for" must be positive'),
+        ("/api/keep", {"for": float("nan")}, '"for" must be positive'),
         ("/api/keep", b'{"for": 1' + b"0" * 400 + b"}", "too large"),
-        ("/api/keep", {"for": "2h", "becuase": "x"}, '"becuase" is not known here'),
+        ("/api/keep", {"for": "2h", "becuase": "x"}, '"becuase" is not a known key'),
         ("/api/keep", {"for": "2h", "because": "x" * 201}, "longer than 200 characters"),
-        ("/api/hold", {"because": 7}, '"because" is of the wrong type: a string is wanted'),
-        ("/api/wake", {}, "say whom"),
+        ("/api/hold", {"because": 7}, '"because" has the wrong type; it must be a string'),
+        ("/api/wake", {}, '"host" is missing'),
     ],
 )
 def test_what_is_not_understood_is_400(
@@ -156,7 +156,7 @@ def test_a_body_is_json_and_small(api_server: WriteApiServer) -> None:
         status, said = await api_server.request("POST", "/api/keep", b" " * (16 * 1024 + 1))
         assert (status, said) == (413, {"error": "the body is longer than 16384 bytes"})
         status, said = await api_server.request("PUT", "/api/keep", {"for": "2h"})
-        assert (status, said) == (405, {"error": "PUT is not possible here; only POST"})
+        assert (status, said) == (405, {"error": "PUT is not allowed here; allowed: POST"})
 
     api_server.run(scene)
     assert api_server.wishing.calls == []
@@ -169,8 +169,8 @@ def test_a_body_is_json_and_small(api_server: WriteApiServer) -> None:
         ("ata-A_1", None, 200, {"disks": ["ata-A_1", "its-mirror"]}),
         ("ata-A%2b1", {}, 200, {"disks": ["ata-A+1", "its-mirror"]}),
         ("nothing", {}, 404, {"error": 'there is no disk "nothing"'}),
-        ("ssd", {}, 409, {"error": "sda cannot be spun down: solid state"}),
-        ("ata-A_1", {"now": 1}, 400, {"error": '"now" is not known here; the body may hold nothing'}),
+        ("ssd", {}, 409, {"error": "sda will not stand by: solid state"}),
+        ("ata-A_1", {"now": 1}, 400, {"error": '"now" is not a known key; allowed keys: nothing'}),
     ],
 )
 def test_a_spin_down_may_be_requested(

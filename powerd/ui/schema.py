@@ -1,0 +1,239 @@
+"""The schema of the HTTP API: one TypedDict per JSON object, written by the daemon, read by the command line.
+
+Times are RFC 3339 with offset, to whole seconds; durations are seconds; an unknown value is None. Scripts
+rely on the keys: do not rename them. Every CLI command loads this module, so it imports nothing of powerd.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, TypedDict
+
+
+class ReasonJson(TypedDict):
+    """A reason that keeps the server awake, or a remark (``keeps_awake`` false)."""
+
+    subject: str
+    text: str
+    since: str
+    keeps_awake: bool
+
+
+class DecisionJson(TypedDict):
+    """The planned sleep (None: none is planned), and all reasons, the weightiest first."""
+
+    action: str | None
+    at_earliest: str | None
+    reasons: list[ReasonJson]
+
+
+class ClientCountsJson(TypedDict):
+    """Numbers of clients: present, unknown, and known in total. Ignored clients are not counted."""
+
+    present: int
+    unknown: int
+    known: int
+
+
+class SourceJson(TypedDict):
+    """State of one source: ``error`` is why it is unavailable (None: it is available)."""
+
+    id: str
+    error: str | None
+    warnings: list[str]
+
+
+class KeepAwakeJson(TypedDict):
+    """One keep-awake request. ``until`` is None for a hold, which ends with its command."""
+
+    id: str
+    because: str
+    since: str
+    until: str | None
+
+
+class MagicPacketJson(TypedDict):
+    """One magic packet: the network interface, and the broadcast address that it was sent to."""
+
+    link: str
+    to: str
+
+
+class WakeOnLanJson(TypedDict):
+    """Response of ``POST /api/wake``."""
+
+    host: str
+    mac: str
+    sent: list[MagicPacketJson]
+
+
+class FindingJson(TypedDict):
+    """One finding of the latest health check, and the advice what to do."""
+
+    kind: str
+    severity: Literal["note", "warning", "alarm"]
+    text: str
+    advice: str
+
+
+class AlertJson(FindingJson):
+    """A new finding with its drive and time: standard input of the hook ``alert``."""
+
+    disk: str
+    device: str
+    model: str
+    serial: str
+    at: str
+
+
+class SelfTestJson(TypedDict):
+    """One entry of a drive's self-test log. ``passed`` is None for a test that was aborted."""
+
+    kind: str
+    status: str
+    passed: bool | None
+    power_on_hours: int | None
+
+
+class AttributeJson(TypedDict):
+    """One row of an ATA drive's attribute table. ``failed`` is "now", "past" or None."""
+
+    id: int
+    name: str
+    value: int | None
+    worst: int | None
+    threshold: int | None
+    raw: str
+    prefail: bool
+    failed: str | None
+
+
+class SmartJson(TypedDict):
+    """Health of one drive: a row of ``GET /api/smart``, and the key ``smart`` of ``GET /api/disks``.
+
+    ``health`` is the severity of the gravest finding, "ok" if there is none, "unknown" before the first
+    check. ``error`` is why the last check failed (None: it succeeded).
+    """
+
+    id: str
+    device: str
+    model: str
+    serial: str
+    health: Literal["ok", "note", "warning", "alarm", "unknown"]
+    checked_at: str | None
+    next_check_at: str | None
+    self_test_running: bool
+    temperature: int | None
+    power_on_hours: int | None
+    counters: dict[str, int]
+    findings: list[FindingJson]
+    error: str | None
+
+
+class SampleJson(TypedDict):
+    """Values of one earlier check."""
+
+    at: str
+    passed: bool | None
+    temperature: int | None
+    counters: dict[str, int]
+
+
+class SmartDetailJson(SmartJson):
+    """``GET /api/smart/ID``. ``history`` is oldest first; ``self_test_started_at`` has one time per kind."""
+
+    protocol: str | None
+    passed: bool | None
+    attributes: list[AttributeJson]
+    self_tests: list[SelfTestJson]
+    self_test_started_at: dict[str, str]
+    history: list[SampleJson]
+
+
+class MountJson(TypedDict):
+    """One mounted file system of a disk; swap space is at ``[SWAP]``."""
+
+    where: str
+    fs: str
+
+
+class DiskJson(TypedDict):
+    """One row of ``GET /api/disks``.
+
+    ``device`` is the kernel's name, which may change at the next boot; ``id`` is stable. ``spin_down_after``
+    is the configured idle time, 0 = never. ``spin_down_at`` is the planned time (None: none is planned).
+    ``reason`` is what the spin-down waits for, or why the disk is excluded. ``method`` is the configured
+    method, ``verified_method`` ("ata", "scsi") the one that has been confirmed to work (None: none yet).
+    ``spin_ups_today`` and ``spin_downs_today`` count the last 24 hours. ``standby_timer`` is the setting of
+    the drive's own timer.
+    """
+
+    id: str
+    device: str
+    model: str | None
+    serial: str | None
+    size: int
+    transport: str
+    rpm: int | None
+    mounts: list[MountJson]
+    group: str | None
+    state: str
+    since: str
+    idle_for: float | None
+    spin_down_after: float
+    spin_down_at: str | None
+    reason: str | None
+    method: str
+    verified_method: str | None
+    standby_timer: int | None
+    apm: int | None
+    spin_ups_today: int
+    spin_downs_today: int
+    last_wake: str | None
+    smart: SmartJson | None
+
+
+class StatusJson(TypedDict):
+    """``GET /api/status``.
+
+    ``now`` is the server's time. ``error`` is why no decisions are made (None: they are). ``next_wake`` is
+    when an alarm would end a sleep that begins now, and ``next_wake_reason`` for what (None: no wake-up is
+    requested). ``mode`` and ``since`` are None only while ``state`` is ``starting``.
+    """
+
+    mode: str | None
+    state: str
+    since: str | None
+    decision: DecisionJson
+    clients: ClientCountsJson
+    keep_awake: list[KeepAwakeJson]
+    disks: list[DiskJson]
+    next_wake: str | None
+    next_wake_reason: str | None
+    version: str
+    now: str
+    sources: list[SourceJson]
+    error: str | None
+
+
+ClientJson = TypedDict(
+    "ClientJson",
+    {
+        "id": str,
+        "address": str | None,
+        "mac": str | None,
+        "name": str | None,
+        "source": str | None,
+        "class": str | None,  # a keyword of Python, hence the functional syntax
+        "state": Literal["present", "absent", "unknown"],
+        "last_seen": str | None,
+        "evidence": str | None,
+        "rtt_ms": float | None,
+        "keeps_awake": bool,
+        "always_on": bool,
+        "on_link": bool,
+        "stale": bool,
+        "reason": str,
+        "since": str,
+    },
+)
+"""One row of ``GET /api/clients``. ``source`` lists all sources of the client, separated by commas."""
