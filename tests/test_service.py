@@ -60,4 +60,4 @@ def test_a_questionable_setting_is_a_warning(tmp_path: Path, monkeypatch: pytest
     file.chmod(0o644)
     house, told = service(parse(file.read_bytes(), "test"), tmp_path, monkeypatch)
     house._log_option_warnings()  # noqa: SLF001 - as at start
-    assert told.getvalue().startswith(f"<4>{file}: hooks.notify holds secrets")
+    assert told.getvalue().startswith(f"<4>{file}: hooks.notify contains secrets")

@@ -1,7 +1,4 @@
-"""What a configuration value may be: each kind reads a TOML value, or says why it cannot.
-
-How an option is declared: once, with its default, its documentation and its kind.
-"""
+"""Declaration of options: types that read and write TOML values, and dataclass fields with documentation."""
 
 from __future__ import annotations
 
@@ -18,11 +15,11 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class OptionType(Generic[T]):
-    """A way to read a TOML value into T, and to write T back as TOML.
+    """Converts between a TOML value and T.
 
     Attributes:
-        read: raises ValueError; each of its ``args`` is one clause that says what is wrong.
-        show: TOML text of a value; ``read(toml(show(x))) == x``.
+        read: raises ValueError; each of its ``args`` is one clause with the error.
+        show: returns the TOML text of a value; ``read(toml(show(x))) == x``.
     """
 
     read: Callable[[object], T]
@@ -31,13 +28,13 @@ class OptionType(Generic[T]):
 
 def _require_string(value: object) -> str:
     if not isinstance(value, str):
-        raise ValueError(f"a string is wanted, not {_toml_type_name(value)}")  # noqa: TRY004 - one error kind for one reader
+        raise ValueError(f"must be a string, not {_toml_type_name(value)}")  # noqa: TRY004 - readers raise ValueError only
     return value
 
 
 def _require_list(value: object) -> list[object]:
     if not isinstance(value, list):
-        raise ValueError(f"a list is wanted, not {_toml_type_name(value)}")  # noqa: TRY004 - one error kind for one reader
+        raise ValueError(f"must be a list, not {_toml_type_name(value)}")  # noqa: TRY004 - readers raise ValueError only
     return value
 
 
@@ -54,12 +51,12 @@ def _toml_type_name(value: object) -> str:
 
 
 def toml_string(text: str) -> str:
-    """``text`` as a TOML basic string: JSON's escapes, and DEL's, which TOML 1.0 wants too."""
+    """``text`` as a TOML basic string: the escapes of JSON, and DEL, which TOML 1.0 also requires."""
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def duration(minimum: float = 0, maximum: float = float("inf")) -> OptionType[float]:
-    """Seconds, written ``"90s"`` or ``"1h30min"``, from ``least`` to ``most``."""
+    """Seconds from ``minimum`` to ``maximum``, written ``"90s"`` or ``"1h30min"``."""
 
     def read(value: object) -> float:
         if isinstance(value, int | float) and not isinstance(value, bool):
@@ -78,11 +75,11 @@ def duration(minimum: float = 0, maximum: float = float("inf")) -> OptionType[fl
 
 
 def integer(minimum: int, maximum: int) -> OptionType[int]:
-    """A whole number from ``least`` to ``most``."""
+    """An integer from ``minimum`` to ``maximum``."""
 
     def read(value: object) -> int:
         if not isinstance(value, int) or isinstance(value, bool):
-            raise ValueError(f"a whole number is wanted, not {_toml_type_name(value)}")  # noqa: TRY004 - one error kind
+            raise ValueError(f"must be a whole number, not {_toml_type_name(value)}")  # noqa: TRY004 - one error kind
         if not minimum <= value <= maximum:
             raise ValueError(f"{value} is out of range: {minimum} to {maximum}")
         return value
@@ -90,8 +87,8 @@ def integer(minimum: int, maximum: int) -> OptionType[int]:
     return OptionType(read, str)
 
 
-def choice(*words: str) -> OptionType[Any]:  # Any: each use narrows to its own Literal
-    """One of a few words."""
+def choice(*words: str) -> OptionType[Any]:  # Any: the field has the Literal type
+    """One of the given words."""
 
     def read(value: object) -> str:
         word = _require_string(value)
@@ -103,11 +100,11 @@ def choice(*words: str) -> OptionType[Any]:  # Any: each use narrows to its own 
 
 
 def boolean() -> OptionType[bool]:
-    """A plain true or false."""
+    """True or false."""
 
     def read(value: object) -> bool:
         if not isinstance(value, bool):
-            raise ValueError(f"true or false is wanted, not {_toml_type_name(value)}")  # noqa: TRY004 - one error kind
+            raise ValueError(f"must be true or false, not {_toml_type_name(value)}")  # noqa: TRY004 - one error kind
         return value
 
     return OptionType(read, lambda value: "true" if value else "false")
@@ -119,14 +116,14 @@ def nonempty_string() -> OptionType[str]:
     def read(value: object) -> str:
         word = _require_string(value)
         if not word.strip():
-            raise ValueError("it is empty")
+            raise ValueError("must not be empty")
         return word
 
     return OptionType(read, toml_string)
 
 
 def list_of(parse_item: Callable[[str], T]) -> OptionType[tuple[T, ...]]:
-    """A list of strings, each read by ``each``; ``str()`` of an item is its text."""
+    """A list of strings, each parsed by ``parse_item``; ``str()`` of an item is its text."""
 
     def read(value: object) -> tuple[T, ...]:
         items: list[T] = []
@@ -144,12 +141,12 @@ def list_of(parse_item: Callable[[str], T]) -> OptionType[tuple[T, ...]]:
 
 
 def string_list() -> OptionType[tuple[str, ...]]:
-    """A list of strings, none empty."""
+    """A list of non-empty strings."""
     return list_of(nonempty_string().read)
 
 
 def argv() -> OptionType[tuple[str, ...]]:
-    """A command as a list, its program an absolute path, for it is run without a shell."""
+    """A command as a list. Its program is an absolute path, because it runs without a shell."""
 
     def read(value: object) -> tuple[str, ...]:
         words = tuple(_require_string(item) for item in _require_list(value))
@@ -177,7 +174,7 @@ _LISTEN_ADDRESS: Final = re.compile(r"(\[[0-9a-fA-F:]+\]|[0-9.]+):(\d{1,5})")
 
 def listen_address(address_and_port: str) -> str:
     """Check ``ADDRESS:PORT`` of a loopback address, e.g. ``127.0.0.1:8787`` or ``[::1]:8787``."""
-    from ipaddress import ip_address  # noqa: PLC0415 - only a configuration that names it pays for it
+    from ipaddress import ip_address  # noqa: PLC0415 - imported only if the option is set
 
     match = _LISTEN_ADDRESS.fullmatch(address_and_port)
     try:
@@ -186,21 +183,22 @@ def listen_address(address_and_port: str) -> str:
         address = None
     if match is None or address is None or not 0 < int(match[2]) < 1 << 16:
         raise ValueError(
-            f'"{address_and_port}" is no address and port: write it like "127.0.0.1:8787" or "[::1]:8787"'
+            f'"{address_and_port}" is not an address and port, such as "127.0.0.1:8787" or "[::1]:8787"'
         )
     if not address.is_loopback:
         raise ValueError(
-            f'"{address_and_port}" is not on loopback; to show the page elsewhere put a web server before it'
+            f'"{address_and_port}" is not a loopback address; other machines need a reverse proxy'
         )
     return address_and_port
 
 
 class InvalidCombination(NamedTuple):
-    """A fault between options that are none by themselves.
+    """An error of options that are valid by themselves but not together.
 
     Attributes:
-        keys: paths of those that make it; it is told at the first, and not where one is at fault by itself.
-        text: one clause that says what is wrong.
+        keys: key paths of the options; the error is reported at the first, unless one of them has an error
+            itself.
+        text: one clause with the error.
     """
 
     keys: tuple[str, ...]
@@ -208,10 +206,10 @@ class InvalidCombination(NamedTuple):
 
 
 def option(default: T, doc: str, kind: OptionType[Any]) -> T:
-    """A dataclass field with its documentation and kind; typed as its value, as dataclasses.field is."""
+    """A dataclass field with documentation and type. Its static type is that of its value."""
     return field(default=default, metadata={"doc": doc, "kind": kind})
 
 
 def table_array(row: type[T], doc: str) -> tuple[T, ...]:
-    """A field for an array of tables, each read as ``row``."""
+    """A field for an array of tables, each read into the dataclass ``row``."""
     return field(default=(), metadata={"doc": doc, "row": row})

@@ -1,10 +1,7 @@
-"""Faults of a configuration that only show when options are seen together. Pure.
+"""Loads TOML into frozen Options. One run finds all errors; each is one line with file, key path and remedy.
 
-The secret that changing anything over TCP takes: one line in a file of its own.
-
-It is read each time it is needed, so a new one holds at once, and no printed configuration shows it.
-
-TOML -> frozen Options. All faults are found in one run, each one line with file, key path and remedy.
+The token for writing over TCP is in a file of its own. It is read at each use, so a new token applies at
+once, and no printed configuration contains it.
 """
 
 from __future__ import annotations
@@ -19,11 +16,12 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from powerd.config.declare import InvalidCombination
-from powerd.config.options import ClientClass, Options, SleepRule, invalid_disk_combinations
+from powerd.config.disk_options import invalid_disk_combinations
+from powerd.config.options import ClientClass, Options, SleepRule
 
 
 def invalid_combinations(options: Options) -> Iterator[InvalidCombination]:
-    """Each fault between options that are none by themselves."""
+    """Errors of options that are valid by themselves but not together."""
     for n, rule in enumerate(options.sleep, 1):
         yield from _check_sleep_rule(rule, f"sleep[{n}].")
     names: set[str] = set()
@@ -32,43 +30,48 @@ def invalid_combinations(options: Options) -> Iterator[InvalidCombination]:
     yield from invalid_disk_combinations(options.disks)
     if options.clients.timeout > options.clients.every / 4:
         keys = ("clients.timeout", "clients.every")
-        yield InvalidCombination(keys, 'a sweep takes up to four of it and must fit into "clients.every"')
+        yield InvalidCombination(
+            keys, 'a sweep takes up to four times this and must fit into "clients.every"'
+        )
 
 
 def _check_sleep_rule(rule: SleepRule, path: str) -> Iterator[InvalidCombination]:
     keys = (f"{path}command", f"{path}action")
     if rule.action == "command" and not rule.command:
-        yield InvalidCombination(keys, 'action "command" needs one, e.g. ["/usr/local/sbin/goodnight"]')
+        yield InvalidCombination(
+            keys, 'action "command" requires a command, e.g. ["/usr/local/sbin/goodnight"]'
+        )
     if rule.action != "command" and rule.command:
         yield InvalidCombination(
-            keys, f'is only run with action = "command"; this rule\'s is "{rule.action}"'
+            keys, f'requires action = "command"; the action of this rule is "{rule.action}"'
         )
 
 
 def _check_client_class(row: ClientClass, path: str, names: set[str]) -> Iterator[InvalidCombination]:
     if not row.name:
-        yield InvalidCombination((f"{path}name",), "every class needs one")
+        yield InvalidCombination((f"{path}name",), "every class requires a name")
     elif row.name in names:
         yield InvalidCombination((f"{path}name",), f'"{row.name}" is the name of two classes')
     names.add(row.name)
     if not row.match:
-        text = 'the class fits nobody; name at least one pattern, e.g. ["*phone*"]'
+        text = 'the class matches no client; add at least one pattern, e.g. ["*phone*"]'
         yield InvalidCombination((f"{path}match",), text)
 
 
 _OPEN_FLAGS: Final = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
-"""Not to wait for ever where the path is a FIFO that nobody writes to."""
+"""O_NONBLOCK: opening a FIFO without a writer would block for ever."""
 _MIN_TOKEN_LENGTH: Final = 16
 _MAX_TOKEN_FILE_SIZE: Final = 4096
 GRANT_READ_HINT: Final = "let the service read it: chgrp powerd {file}; chmod 640 {file}"
-_CREATE_TOKEN_HINT: Final = "make one with: (umask 027; openssl rand -hex 32 > {file})"  # noqa: S105 - a command, no password
+_CREATE_TOKEN_HINT: Final = "create it with: (umask 027; openssl rand -hex 32 > {file})"  # noqa: S105 - a command, no password
 
 
 def read_token(path: str) -> str:
-    """The token in ``path``, without the white space around it.
+    """The token in ``path``, without surrounding white space.
 
     Raises:
-        ValueError: it cannot be read, or others can read it, or it is no token; one clause with the remedy.
+        ValueError: the file cannot be read, or others can read it, or it contains no token; one clause with
+        the remedy.
     """
     file = Path(path)
     try:
@@ -76,7 +79,7 @@ def read_token(path: str) -> str:
             mode = os.fstat(stream.fileno()).st_mode
             content = stream.read(_MAX_TOKEN_FILE_SIZE) if stat.S_ISREG(mode) else b""
     except FileNotFoundError:
-        raise ValueError(f"there is no file {file}; {_CREATE_TOKEN_HINT.format(file=file)}") from None
+        raise ValueError(f"{file} does not exist; {_CREATE_TOKEN_HINT.format(file=file)}") from None
     except PermissionError:
         raise ValueError(
             f"{file} cannot be read: permission denied; {GRANT_READ_HINT.format(file=file)}"
@@ -84,13 +87,13 @@ def read_token(path: str) -> str:
     except OSError as error:
         raise ValueError(f"{file} cannot be read: {error.strerror}") from None
     if not stat.S_ISREG(mode):
-        raise ValueError(f"{file} is no plain file; {_CREATE_TOKEN_HINT.format(file=file)}")
+        raise ValueError(f"{file} is not a regular file; {_CREATE_TOKEN_HINT.format(file=file)}")
     if mode & (stat.S_IROTH | stat.S_IWOTH):
         raise ValueError(f"everybody may read or write {file}; run: chmod o-rwx {file}")
     token = content.strip().decode("ascii", errors="replace")
     if len(token) < _MIN_TOKEN_LENGTH or not token.isascii() or not token.isprintable() or " " in token:
         raise ValueError(
-            f"{file} holds no single word of {_MIN_TOKEN_LENGTH} ASCII characters or more; "
+            f"{file} must contain one word of {_MIN_TOKEN_LENGTH} or more ASCII characters; "
             f"{_CREATE_TOKEN_HINT.format(file=file)}"
         )
     return token
@@ -103,7 +106,7 @@ T = TypeVar("T")
 
 
 class ConfigError(Exception):
-    """The configuration is unusable.
+    """The configuration is invalid.
 
     Attributes:
         faults: one line each, with file, key path and remedy.
@@ -118,10 +121,11 @@ def load(path: Path | None = None) -> Options:
     """Read the configuration.
 
     Args:
-        path: the file asked for; None = ``/etc/powerd/powerd.toml``, and the defaults where that is missing.
+        path: the requested file; None = ``/etc/powerd/powerd.toml``, and the defaults if it is missing.
 
     Raises:
-        ConfigError: the file is missing though asked for, unreadable, writable by all, no TOML, or at fault.
+        ConfigError: the requested file is missing, or the file is unreadable, world-writable, not TOML, or
+        invalid.
     """
     file = path or DEFAULT_PATH
     try:
@@ -131,7 +135,7 @@ def load(path: Path | None = None) -> Options:
     except FileNotFoundError:
         if path is None:
             return Options()
-        raise ConfigError([f"{file}: there is no such file; check --config and POWERD_CONFIG"]) from None
+        raise ConfigError([f"{file}: no such file; check --config and POWERD_CONFIG"]) from None
     except PermissionError:
         remedy = f"run as root, or {GRANT_READ_HINT.format(file=file)}"
         raise ConfigError([f"{file}: cannot be read: permission denied; {remedy}"]) from None
@@ -139,17 +143,17 @@ def load(path: Path | None = None) -> Options:
         raise ConfigError([f"{file}: cannot be read: {error.strerror}"]) from None
     if len(content) > _MAX_FILE_SIZE:
         raise ConfigError(
-            [f"{file}: has more than {_MAX_FILE_SIZE} bytes, so it is no configuration; check the path"]
+            [f"{file}: has more than {_MAX_FILE_SIZE} bytes and is not a configuration; check the path"]
         )
     options, faults = _parse_content(content)
     if stat.S_ISREG(mode) and mode & stat.S_IWOTH:
-        faults.insert(0, f"everybody may write to it, and it can name commands; run: chmod o-w {file}")
+        faults.insert(0, f"everybody may write to it, and it can contain commands; run: chmod o-w {file}")
     faults += _token_faults(options)
     return _raise_on_faults(options, faults, str(file))
 
 
 def _token_faults(options: Options) -> list[str]:
-    """Why the token could not be used when it is needed."""
+    """Why the token cannot be used."""
     try:
         if options.http.token_file:
             read_token(options.http.token_file)
@@ -159,26 +163,26 @@ def _token_faults(options: Options) -> list[str]:
 
 
 def parse(content: bytes, file: str) -> Options:
-    """Options of the TOML text in ``content``; ``file`` is named in faults.
+    """Parse the TOML text in ``content``; ``file`` is its name in errors.
 
     Raises:
-        ConfigError: with every fault that was found.
+        ConfigError: contains every error.
     """
     return _raise_on_faults(*_parse_content(content), file)
 
 
 def _parse_content(content: bytes) -> tuple[Options, list[str]]:
-    """Options of a TOML text, with the defaults where it is at fault; and its faults."""
-    without_bom = content.removeprefix(codecs.BOM_UTF8)  # some editors write one, and tomllib takes none
+    """The options of a TOML text, with defaults for invalid values, and its errors."""
+    without_bom = content.removeprefix(codecs.BOM_UTF8)  # some editors write one, and tomllib rejects it
     try:
         data = tomllib.loads(without_bom.decode())
     except UnicodeDecodeError as error:
         where = error.start + len(content) - len(without_bom)
         return Options(), [f"is not UTF-8 text: byte {where} is 0x{content[where]:02x}"]
     except RecursionError:
-        return Options(), ["is no TOML: nested too deeply"]
-    except ValueError as error:  # TOMLDecodeError, and int()'s own where a number has thousands of digits
-        return Options(), [f"is no TOML: {error}"]
+        return Options(), ["is not TOML: nested too deeply"]
+    except ValueError as error:  # TOMLDecodeError, and int() on a number of thousands of digits
+        return Options(), [f"is not TOML: {error}"]
     faults: list[str] = []
     options = _read_table(Options, data, "", faults)
     known = {fault.partition(": ")[0] for fault in faults}
@@ -193,19 +197,19 @@ def _raise_on_faults(options: Options, faults: Sequence[str], file: str) -> Opti
 
 
 def _one_line(fault: str) -> str:
-    """``fault`` fit to be printed, whatever the file says: no control character, and not endless."""
+    """``fault`` without control characters, and of limited length, as it quotes the file."""
     text = "".join(char if char.isprintable() else repr(char)[1:-1] for char in fault)
     return text if len(text) <= _MAX_FAULT_LENGTH else f"{text[:_MAX_FAULT_LENGTH]}…"
 
 
 def key_of(field: dataclasses.Field[Any]) -> str:
-    """The key that users write: a field's name, less the underscore that keeps it off Python's words."""
+    """The key in the file: the name of the field without the underscore that avoids a keyword."""
     return field.name.rstrip("_")
 
 
 def _read_table(row: type[T], data: Mapping[str, object], path: str, faults: list[str]) -> T:
-    """One dataclass of a TOML table; what is at fault keeps its default and adds a line to ``faults``."""
-    fields = {key_of(field): field for field in dataclasses.fields(row)}  # type: ignore[arg-type] # row is always a dataclass
+    """One dataclass from a TOML table. An invalid value keeps its default and adds an error to ``faults``."""
+    fields = {key_of(field): field for field in dataclasses.fields(row)}  # type: ignore[arg-type] # row is a dataclass
     values: dict[str, Any] = {}
     for key, value in data.items():
         key_path = f"{path}{key}"
@@ -222,20 +226,20 @@ def _read_table(row: type[T], data: Mapping[str, object], path: str, faults: lis
         elif isinstance(value, dict):
             values[field.name] = _read_table(type(field.default), value, f"{key_path}.", faults)
         else:
-            faults.append(f"{key_path}: a table is wanted: write [{key_path}] on a line of its own")
+            faults.append(f"{key_path}: must be a table: write [{key_path}] on a line of its own")
     return row(**values)
 
 
 def _key_suggestion(key: str, path: str, known: tuple[str, ...]) -> str:
-    """The nearest key that is known here, or all of them."""
-    from difflib import get_close_matches  # noqa: PLC0415 - only a configuration at fault pays for it
+    """The most similar known key, or all of them."""
+    from difflib import get_close_matches  # noqa: PLC0415 - imported only for an invalid configuration
 
     close = get_close_matches(key, known, n=1, cutoff=0.5)
-    return f'; did you mean "{path}{close[0]}"?' if close else f"; known here: {', '.join(known)}"
+    return f'; did you mean "{path}{close[0]}"?' if close else f"; known keys: {', '.join(known)}"
 
 
 def _read_table_array(row: type[T], value: object, path: str, faults: list[str]) -> tuple[T, ...]:
     if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
-        faults.append(f"{path}: an array of tables is wanted: write [[{path}]] above each")
+        faults.append(f"{path}: must be an array of tables: write [[{path}]] above each")
         return ()
     return tuple(_read_table(row, item, f"{path}[{n}].", faults) for n, item in enumerate(value, 1))

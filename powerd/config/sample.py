@@ -1,4 +1,4 @@
-"""Options -> TOML: the effective configuration, and the commented sample that ships in config/."""
+"""Writes Options as TOML: the effective configuration, and the commented sample in config/powerd.toml."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ import textwrap
 from collections.abc import Iterator
 from typing import Any, Final
 
+from powerd.config.disk_options import DiskRule, parse_disk_pattern
 from powerd.config.load import key_of
-from powerd.config.options import ClientClass, DiskRule, Options, SleepRule, parse_disk_pattern
+from powerd.config.options import ClientClass, Options, SleepRule
 from powerd.config.values import parse_client_pattern, parse_window
 
 _WIDTH: Final = 100
@@ -25,15 +26,15 @@ _EXAMPLES: Final[dict[type, object]] = {
     ),
 }
 _HEADER: Final = """\
-# powerd: every key is optional, and what stands here after "#" is its default or an example.
+# powerd: every key is optional. A line after "#" shows its default or an example.
 # Durations: "90s", "20min", "1h30min", "7d". Windows: "00:00-08:00", "Fri,Sat 01:30-10:00" (local time,
 # may run past midnight). Patterns: an IP, a CIDR, a MAC or a host name, with "*".
-# `powerd check` finds every fault in this file; `powerd config` prints what is in force.
+# `powerd check` reports every error in this file; `powerd config` prints the configuration in force.
 """
 
 
 def effective_toml(options: Options) -> str:
-    """``options`` as TOML that reads back as the same Options."""
+    """``options`` as TOML that parses to the same Options."""
     lines = list(_assignments(options))
     for field in _nested_tables(options):
         value = getattr(options, field.name)
@@ -51,7 +52,7 @@ def _table_toml(path: str, value: Any, lines: list[str]) -> list[str]:  # noqa: 
 
 
 def sample_toml() -> str:
-    """The commented sample configuration, made from the declarations alone."""
+    """The commented sample configuration, generated from the declarations."""
     lines = [_HEADER]
     lines += _sample_table(Options(), "")
     return "\n".join(lines).rstrip() + "\n"

@@ -1,7 +1,7 @@
-"""The small languages inside the configuration: durations, windows and match patterns.
+"""Values inside configuration strings: durations, time windows, weekly times and client patterns.
 
-Each has a ``parse_*`` that raises ValueError with one clear clause, and a ``show_*`` that
-writes it back, so that ``parse(show(x)) == x``.
+Each ``parse_*`` raises ValueError with one clause; ``format_*`` or ``str()`` writes a text that parses to the
+same value.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ _MAX_DURATION: Final = 10 * 366 * 86400
 DAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _TIME: Final = re.compile(r"([01]\d|2[0-3]):([0-5]\d)|24:00")
 _TIMER: Final = re.compile(r"[A-Za-z0-9:_.\\@-]{1,249}\.timer")
-"""A unit name (systemd.unit(5)): its letters, and 255 of them at most."""
+"""A unit name (systemd.unit(5)): the allowed characters, at most 255."""
 _MAC: Final = re.compile(r"[0-9a-f]{1,2}([:-][0-9a-f]{1,2}){5}", re.IGNORECASE)
 
 
 def parse_duration(text: str) -> float:
-    """Seconds, to the millisecond, of ``"90s"``, ``"20min"``, ``"1h30min"``, ``"7d"``, ``"0s"``.
+    """Parse ``"90s"``, ``"20min"``, ``"1h30min"``, ``"7d"``, ``"0s"``.
 
     Raises:
-        ValueError: it is none of these.
+        ValueError: the text has another form.
     """
     match = _DURATION.fullmatch(text.replace(" ", ""))
     if not text.strip() or match is None:
-        raise ValueError(f'"{text}" is no duration: write it like "90s", "20min", "1h30min" or "7d"')
+        raise ValueError(f'"{text}" is not a duration, such as "90s", "20min", "1h30min" or "7d"')
     seconds = sum(float(n) * unit for n, unit in zip(match.groups(default="0"), _UNITS.values(), strict=True))
     if seconds > _MAX_DURATION:
         raise ValueError(f'"{text}" is longer than ten years')
@@ -40,7 +40,7 @@ def parse_duration(text: str) -> float:
 
 
 def format_duration(seconds: float) -> str:
-    """The shortest text that parse_duration() reads back, e.g. ``1h30min``; milliseconds are kept."""
+    """The shortest text that parse_duration() accepts, e.g. ``1h30min``, to the millisecond."""
     rest = round(seconds, 3)
     if rest <= 0:
         return "0s"
@@ -55,11 +55,11 @@ def format_duration(seconds: float) -> str:
 
 @dataclass(frozen=True, slots=True)
 class TimeWindow:
-    """A stretch of local time on some days, e.g. ``Fri,Sat 01:30-10:00``.
+    """A window of local time on some days, e.g. ``Fri,Sat 01:30-10:00``.
 
     Attributes:
-        days: the weekdays on which it starts, 0 = Monday.
-        start, end: minutes after midnight, 0 to 1440; it runs past midnight when ``end <= start``.
+        days: weekdays on which the window starts, 0 = Monday.
+        start, end: minutes after midnight, 0 to 1440; the window runs past midnight if ``end <= start``.
     """
 
     days: frozenset[int]
@@ -72,17 +72,17 @@ class TimeWindow:
 
 
 def parse_window(text: str) -> TimeWindow:
-    """Read ``"00:00-08:00"``, ``"Mon-Fri 22:30-06:00"``, ``"Sat,Sun 09:00-24:00"``.
+    """Parse ``"00:00-08:00"``, ``"Mon-Fri 22:30-06:00"``, ``"Sat,Sun 09:00-24:00"``.
 
     Raises:
-        ValueError: it is none of these.
+        ValueError: the text has another form.
     """
     days_text, _, times = text.strip().rpartition(" ")
     start, dash, end = times.partition("-")
     if not (dash and _TIME.fullmatch(start) and _TIME.fullmatch(end)):
-        raise ValueError(f'"{text}" is no window: write it like "00:00-08:00" or "Fri,Sat 01:30-10:00"')
+        raise ValueError(f'"{text}" is not a window, such as "00:00-08:00" or "Fri,Sat 01:30-10:00"')
     if start == end:
-        raise ValueError(f'"{text}" begins and ends at the same time; for the whole day write "00:00-24:00"')
+        raise ValueError(f'"{text}" begins and ends at the same time; for a whole day write "00:00-24:00"')
     if start == "24:00":
         raise ValueError(f'"{text}" begins at 24:00; write 00:00 and the day after')
     return TimeWindow(_parse_days(days_text, text), _minutes(start), _minutes(end))
@@ -90,11 +90,11 @@ def parse_window(text: str) -> TimeWindow:
 
 @dataclass(frozen=True, slots=True)
 class WeeklyTime:
-    """A time of day, on some days, at which the server is to be up, e.g. ``Mon-Fri 06:30``; local time.
+    """A local time of day on some days, e.g. ``Mon-Fri 06:30``.
 
     Attributes:
         days: weekdays, 0 = Monday.
-        minute: after midnight, 0 to 1439.
+        minute: minutes after midnight, 0 to 1439.
     """
 
     days: frozenset[int]
@@ -106,14 +106,14 @@ class WeeklyTime:
 
 
 def parse_weekly_time(text: str) -> WeeklyTime:
-    """Read ``"06:30"``, ``"Mon-Fri 06:30"``, ``"Sat,Sun 09:00"``.
+    """Parse ``"06:30"``, ``"Mon-Fri 06:30"``, ``"Sat,Sun 09:00"``.
 
     Raises:
-        ValueError: it is none of these.
+        ValueError: the text has another form.
     """
     days_text, _, time = text.strip().rpartition(" ")
     if not _TIME.fullmatch(time):
-        raise ValueError(f'"{text}" is no time of day: write it like "06:30" or "Mon-Fri 06:30"')
+        raise ValueError(f'"{text}" is not a time of day, such as "06:30" or "Mon-Fri 06:30"')
     if time == "24:00":
         raise ValueError(f'"{text}" is the end of a day; write 00:00 and the day after')
     return WeeklyTime(_parse_days(days_text, text), _minutes(time))
@@ -123,10 +123,10 @@ def parse_timer(text: str) -> str:
     """Check the name of a systemd timer, ``"backup.timer"``, or ``"auto"``.
 
     Raises:
-        ValueError: it is neither.
+        ValueError: the text is neither.
     """
     if text != "auto" and not _TIMER.fullmatch(text):
-        raise ValueError(f'"{text}" is no timer: write its whole name, like "backup.timer", or "auto"')
+        raise ValueError(f'"{text}" is not a timer; write its full name, such as "backup.timer", or "auto"')
     return text
 
 
@@ -138,7 +138,7 @@ def _parse_days(days: str, text: str) -> frozenset[int]:
         names = [name.strip().capitalize() for name in part.split("-")]
         unknown = [name for name in names if name not in DAYS]
         if unknown or len(names) > 2:  # noqa: PLR2004 - a range has two ends
-            raise ValueError(f'"{text}": "{part.strip()}" is no day; days are {", ".join(DAYS)}')
+            raise ValueError(f'"{text}": "{part.strip()}" is not a day; days are {", ".join(DAYS)}')
         first, last = DAYS.index(names[0]), DAYS.index(names[-1])
         found.update((first + i) % len(DAYS) for i in range((last - first) % len(DAYS) + 1))
     return frozenset(found)
@@ -168,7 +168,7 @@ def _format_time(minutes: int) -> str:
 
 
 def canonical_mac(text: str) -> str | None:
-    """``aa:bb:cc:dd:ee:ff`` of any spelling of an Ethernet address with ``:`` or ``-``; else None."""
+    """``aa:bb:cc:dd:ee:ff`` of any notation of a MAC address with ``:`` or ``-``; None for other texts."""
     if not _MAC.fullmatch(text):
         return None
     return ":".join(f"{int(part, 16):02x}" for part in re.split("[:-]", text))
@@ -176,7 +176,7 @@ def canonical_mac(text: str) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class ClientPattern:
-    """Fits a client by IP, CIDR, MAC or host name; ``*`` stands for anything in the last two."""
+    """Matches a client by IP, CIDR, MAC or host name; ``*`` in the last two matches any text."""
 
     text: str
     _network: IPv4Network | IPv6Network | None = field(default=None, compare=False, repr=False)
@@ -186,7 +186,7 @@ class ClientPattern:
         return self.text
 
     def matches(self, addresses: tuple[str, ...], mac: str | None, name: str | None) -> bool:
-        """Whether any of a client's addresses, its MAC or its name (whole, or its first label) fits."""
+        """Whether an address, the MAC, or the name (complete, or its first label) matches."""
         if self._network is not None:
             return any(ip_address(address) in self._network for address in addresses)
         glob = self._glob
@@ -198,19 +198,19 @@ class ClientPattern:
 
 
 def parse_client_pattern(text: str) -> ClientPattern:
-    """Read ``"10.0.0.192/27"``, ``"10.0.0.7"``, ``"aa:bb:cc:*"`` or ``"printer*"``.
+    """Parse ``"10.0.0.192/27"``, ``"10.0.0.7"``, ``"aa:bb:cc:*"`` or ``"printer*"``.
 
     Raises:
         ValueError: it is empty, or a network with host bits set.
     """
     pattern = text.strip()
     if not pattern:
-        raise ValueError("an empty pattern fits nothing; remove it")
+        raise ValueError("an empty pattern matches nothing; remove it")
     try:
         return ClientPattern(text, _network=ip_network(pattern))
     except ValueError:
         if re.fullmatch(r"[\d.]+/\d+|[0-9a-fA-F:]+/\d+", pattern):
             raise ValueError(
-                f'"{text}" is no network: check its length and that its host bits are zero'
+                f'"{text}" is not a network; check its prefix length and that its host bits are zero'
             ) from None
     return ClientPattern(text, _glob=re.compile(translate(canonical_mac(pattern) or pattern.lower())))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
-from powerd.config.options import SmartOptions
+from powerd.config.disk_options import SmartOptions
 from powerd.smart.actions import TestKind
 from powerd.smart.model import Health, SmartRecord
 

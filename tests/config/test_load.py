@@ -27,52 +27,52 @@ def faults_of(text: str) -> tuple[str, ...]:
     ("text", "fault"),
     [
         ("moode = 1", 'moode: unknown key; did you mean "mode"?'),
-        ("zzzzzzzz = 1", "zzzzzzzz: unknown key; known here: mode, clients, sleep, awake, wake, "),
+        ("zzzzzzzz = 1", "zzzzzzzz: unknown key; known keys: mode, clients, sleep, awake, wake, "),
         ('mode = "on"', 'mode: "on" is not one of observe, enforce'),
-        ("mode = 1", "mode: a string is wanted, not a number"),
-        ("clients = 1", "clients: a table is wanted: write [clients] on a line of its own"),
-        ('[clients]\nleases = "auto"', "clients.leases: a list is wanted, not a string"),
-        ("[clients]\nleases = [1]", "clients.leases: a string is wanted, not a number"),
-        ('[clients]\nhosts = [" "]', "clients.hosts: it is empty"),
+        ("mode = 1", "mode: must be a string, not a number"),
+        ("clients = 1", "clients: must be a table: write [clients] on a line of its own"),
+        ('[clients]\nleases = "auto"', "clients.leases: must be a list, not a string"),
+        ("[clients]\nleases = [1]", "clients.leases: must be a string, not a number"),
+        ('[clients]\nhosts = [" "]', "clients.hosts: must not be empty"),
         ("[clients]\nevery = 60", 'clients.every: write a duration with its unit, like "60s" or "60min"'),
-        ("[clients]\nevery = true", "clients.every: a string is wanted, not true/false"),
-        ("[clients]\nevery = 07:30:00", "clients.every: a string is wanted, not a date or time"),
+        ("[clients]\nevery = true", "clients.every: must be a string, not true/false"),
+        ("[clients]\nevery = 07:30:00", "clients.every: must be a string, not a date or time"),
         ('[clients]\nevery = "1s"', 'clients.every: "1s" is out of range: at least 5s'),
         ('[clients]\nevery = "2h"', 'clients.every: "2h" is out of range: at most 1h'),
         ('[clients]\nevry = "60s"', 'clients.evry: unknown key; did you mean "clients.every"?'),
-        ('[clients]\ntimeout = "5s"\nevery = "5s"', "clients.timeout: a sweep takes up to four of it"),
-        ('[clients]\nignore = ["10.0.0.1/8"]', 'clients.ignore: "10.0.0.1/8" is no network'),
+        ('[clients]\ntimeout = "5s"\nevery = "5s"', "clients.timeout: a sweep takes up to four times this"),
+        ('[clients]\nignore = ["10.0.0.1/8"]', 'clients.ignore: "10.0.0.1/8" is not a network'),
         (
             "[clients.class]\n",
-            "clients.class: an array of tables is wanted: write [[clients.class]] above each",
+            "clients.class: must be an array of tables: write [[clients.class]] above each",
         ),
-        ('[[clients.class]]\nmatch = ["x"]', "clients.class[1].name: every class needs one"),
-        ('[[clients.class]]\nname = "x"', "clients.class[1].match: the class fits nobody"),
+        ('[[clients.class]]\nmatch = ["x"]', "clients.class[1].name: every class requires a name"),
+        ('[[clients.class]]\nname = "x"', "clients.class[1].match: the class matches no client"),
         (
             '[[clients.class]]\nname="x"\nmatch=["x"]\n[[clients.class]]\nname="x"\nmatch=["y"]',
             'clients.class[2].name: "x" is the name of two classes',
         ),
         (
             '[[clients.class]]\nname="x"\nmatch=["x"]\nkeeps_awake="no"',
-            "clients.class[1].keeps_awake: true or false is wanted, not a string",
+            "clients.class[1].keeps_awake: must be true or false, not a string",
         ),
-        ("sleep = 1", "sleep: an array of tables is wanted: write [[sleep]] above each"),
-        ("[sleep]", "sleep: an array of tables is wanted: write [[sleep]] above each"),
+        ("sleep = 1", "sleep: must be an array of tables: write [[sleep]] above each"),
+        ("[sleep]", "sleep: must be an array of tables: write [[sleep]] above each"),
         ('[[sleep]]\naction = "nap"', 'sleep[1].action: "nap" is not one of suspend, hibernate'),
-        (RULE + RULE + 'during = ["8-9"]', 'sleep[2].during: "8-9" is no window'),
-        (RULE + 'command = ["/bin/true"]', 'sleep[1].command: is only run with action = "command"'),
-        ('[[sleep]]\naction = "command"', 'sleep[1].command: action "command" needs one'),
+        (RULE + RULE + 'during = ["8-9"]', 'sleep[2].during: "8-9" is not a window'),
+        (RULE + 'command = ["/bin/true"]', 'sleep[1].command: requires action = "command"'),
+        ('[[sleep]]\naction = "command"', 'sleep[1].command: action "command" requires a command'),
         (
             '[[sleep]]\naction = "command"\ncommand = ["true"]',
             'sleep[1].command: "true" is not an absolute path',
         ),
-        ('[http]\nlisten = ["8787"]', 'http.listen: "8787" is no address and port'),
-        ('[http]\nlisten = ["127.0.0.1:0"]', 'http.listen: "127.0.0.1:0" is no address and port'),
-        ('[http]\nlisten = ["1.2.3.456:80"]', 'http.listen: "1.2.3.456:80" is no address and port'),
-        ('[http]\nlisten = ["0.0.0.0:8787"]', 'http.listen: "0.0.0.0:8787" is not on loopback'),
-        ("mode =", "is no TOML: "),
-        ("mode = " + "9" * 5000, "is no TOML: "),
-        ("mode = " + "[" * 5000, "is no TOML: nested too deeply"),
+        ('[http]\nlisten = ["8787"]', 'http.listen: "8787" is not an address and port'),
+        ('[http]\nlisten = ["127.0.0.1:0"]', 'http.listen: "127.0.0.1:0" is not an address and port'),
+        ('[http]\nlisten = ["1.2.3.456:80"]', 'http.listen: "1.2.3.456:80" is not an address and port'),
+        ('[http]\nlisten = ["0.0.0.0:8787"]', 'http.listen: "0.0.0.0:8787" is not a loopback address'),
+        ("mode =", "is not TOML: "),
+        ("mode = " + "9" * 5000, "is not TOML: "),
+        ("mode = " + "[" * 5000, "is not TOML: nested too deeply"),
     ],
 )
 def test_fault_names_file_key_and_remedy(text: str, fault: str) -> None:
@@ -97,10 +97,10 @@ def test_all_faults_in_one_run() -> None:
 def test_every_fault_of_a_list_is_reported_and_none_twice() -> None:
     faults = faults_of('[wake]\nat = ["9", "06:30", "24:00", 1, 2]\n[hooks]\nalert = [1, "x"]')
     assert [fault.partition(": ")[2] for fault in faults] == [
-        'wake.at: "9" is no time of day: write it like "06:30" or "Mon-Fri 06:30"',
+        'wake.at: "9" is not a time of day, such as "06:30" or "Mon-Fri 06:30"',
         'wake.at: "24:00" is the end of a day; write 00:00 and the day after',
-        "wake.at: a string is wanted, not a number",
-        "hooks.alert: a string is wanted, not a number",
+        "wake.at: must be a string, not a number",
+        "hooks.alert: must be a string, not a number",
     ]
 
 
@@ -150,7 +150,7 @@ def test_file_is_read(tmp_path: Path) -> None:
 
 
 def test_missing_file_that_was_asked_for(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="there is no such file; check --config and POWERD_CONFIG"):
+    with pytest.raises(ConfigError, match="no such file; check --config and POWERD_CONFIG"):
         load(tmp_path / "none.toml")
 
 
@@ -165,7 +165,9 @@ def test_unreadable_file(tmp_path: Path) -> None:
 
 
 def test_a_file_without_an_end() -> None:
-    with pytest.raises(ConfigError, match="/dev/zero: has more than 1048576 bytes, so it is no"):
+    with pytest.raises(
+        ConfigError, match="/dev/zero: has more than 1048576 bytes and is not a configuration"
+    ):
         load(Path("/dev/zero"))
 
 

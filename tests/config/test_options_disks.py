@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
+from powerd.config.disk_options import DiskSettings, parse_disk_pattern, settings_for_disk
 from powerd.config.load import ConfigError, parse
-from powerd.config.options import DiskSettings, parse_disk_pattern, settings_for_disk
 from powerd.disks.disk_id import DiskId
 
 NAME, MODEL, SERIAL = DiskId("ata-WDC_WD20EFRX-68EUZN0_WD-1"), "WDC WD20EFRX-68EUZN0", "WD-1"
@@ -29,7 +29,11 @@ def test_what_a_pattern_fits(text: str, *, fits: bool) -> None:
 
 @pytest.mark.parametrize(
     ("text", "why"),
-    [(" ", "fits nothing"), ("sda", "another disk after the next start"), ("/dev/nvme0n1", "after the next")],
+    [
+        (" ", "matches nothing"),
+        ("sda", "another disk after the next boot"),
+        ("/dev/nvme0n1", "after the next"),
+    ],
 )
 def test_what_is_no_pattern(text: str, why: str) -> None:
     with pytest.raises(ValueError, match=why):
@@ -96,22 +100,22 @@ def test_a_time_is_chosen_for_a_disk_by_the_rule_that_counts_for_it() -> None:
         ),
         (
             "[disks]\nmax_spin_downs_per_day = true",
-            "f: disks.max_spin_downs_per_day: a whole number is wanted",
+            "f: disks.max_spin_downs_per_day: must be a whole number",
         ),
         (
             "[disks]\nmax_spin_downs_per_day = 1.5",
-            "f: disks.max_spin_downs_per_day: a whole number is wanted",
+            "f: disks.max_spin_downs_per_day: must be a whole number",
         ),
         ('[[disks.rule]]\nmatch = ["*"]\napm = 255', "f: disks.rule[1].apm: 255 is out of range: 1 to 254"),
-        ("[[disks.rule]]\napm = 1", "f: disks.rule[1].match: the rule fits no disk; name at least one"),
+        ("[[disks.rule]]\napm = 1", "f: disks.rule[1].match: the rule matches no disk; add at least one"),
         ('[[disks.rule]]\nmatch = ["sdb"]', 'f: disks.rule[1].match: "sdb" may be another disk'),
         (
             '[disks]\nmethod = "timer"\nspin_down_after = "6h"',
-            "f: disks.spin_down_after: a drive's own timer holds 5h30min at most",
+            "f: disks.spin_down_after: a drive's own timer is limited to 5h30min",
         ),
         (
             '[disks]\nspin_down_after = "6h"\n[[disks.rule]]\nmatch = ["*"]\nmethod = "timer"',
-            "f: disks.rule[1].spin_down_after: a drive's own timer holds 5h30min at most",
+            "f: disks.rule[1].spin_down_after: a drive's own timer is limited to 5h30min",
         ),
     ],
 )

@@ -18,7 +18,7 @@ def test_what_is_no_url_is_a_fault_that_repeats_no_secret(text: str) -> None:
     with pytest.raises(ConfigError) as caught:
         parse(f'[hooks]\nnotify = ["{text}"]'.encode(), "file")
     (fault,) = caught.value.faults
-    assert fault == 'file: hooks.notify: a URL of Apprise\'s is wanted, such as "ntfy://topic"'
+    assert fault == 'file: hooks.notify: must be a URL of Apprise, such as "ntfy://topic"'
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def test_a_file_that_everybody_may_read(file: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr("powerd.config.options.find_spec", lambda _: object())
     file.chmod(0o644)
     (said,) = option_warnings(parse(URL, str(file)), file)
-    assert said.startswith(f"{file}: hooks.notify holds secrets")
+    assert said.startswith(f"{file}: hooks.notify contains secrets")
     assert said.endswith(f"chgrp powerd {file} && chmod 640 {file}")
     assert list(option_warnings(parse(b"", str(file)), file)) == [], "without a secret everybody may"
 

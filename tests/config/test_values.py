@@ -42,7 +42,7 @@ def test_duration_means(text: str, seconds: float) -> None:
     "text", ["", " ", "90", "s", "1m", "-5s", "1min1h", "1h1h", "1e3s", "1.5h", "4000d", "9" * 400 + "s"]
 )
 def test_no_duration(text: str) -> None:
-    with pytest.raises(ValueError, match=r"is no duration|longer than ten years"):
+    with pytest.raises(ValueError, match=r"is not a duration|longer than ten years"):
         parse_duration(text)
 
 
@@ -69,15 +69,15 @@ def test_window_means(text: str, window: TimeWindow) -> None:
 @pytest.mark.parametrize(
     ("text", "clause"),
     [
-        ("", "is no window"),
-        ("8:00-9:00", "is no window"),
-        ("08:00", "is no window"),
-        ("08:00-25:00", "is no window"),
+        ("", "is not a window"),
+        ("8:00-9:00", "is not a window"),
+        ("08:00", "is not a window"),
+        ("08:00-25:00", "is not a window"),
         ("08:00-08:00", "begins and ends at the same time"),
         ("24:00-08:00", "begins at 24:00"),
-        ("Funday 08:00-09:00", '"Funday" is no day'),
-        ("Mon-Wed-Fri 08:00-09:00", '"Mon-Wed-Fri" is no day'),
-        ("Mon, 08:00-09:00", '"" is no day'),
+        ("Funday 08:00-09:00", '"Funday" is not a day'),
+        ("Mon-Wed-Fri 08:00-09:00", '"Mon-Wed-Fri" is not a day'),
+        ("Mon, 08:00-09:00", '"" is not a day'),
     ],
 )
 def test_no_window(text: str, clause: str) -> None:
@@ -107,12 +107,12 @@ def test_wake_time_means(text: str, time: WeeklyTime) -> None:
 @pytest.mark.parametrize(
     ("text", "clause"),
     [
-        ("", "is no time of day"),
-        ("6:30", "is no time of day"),
-        ("06:30-07:00", "is no time of day"),
-        ("06:60", "is no time of day"),
+        ("", "is not a time of day"),
+        ("6:30", "is not a time of day"),
+        ("06:30-07:00", "is not a time of day"),
+        ("06:60", "is not a time of day"),
         ("24:00", "is the end of a day; write 00:00"),
-        ("Funday 06:30", '"Funday" is no day'),
+        ("Funday 06:30", '"Funday" is not a day'),
     ],
 )
 def test_no_wake_time(text: str, clause: str) -> None:
@@ -135,7 +135,7 @@ def test_timer(text: str) -> None:
     "text", ["", ".timer", "backup", "backup.service", "Auto", "a b.timer", "a/b.timer", "a" * 250 + ".timer"]
 )
 def test_no_timer(text: str) -> None:
-    with pytest.raises(ValueError, match=r'write its whole name, like "backup.timer", or "auto"'):
+    with pytest.raises(ValueError, match=r'write its full name, such as "backup.timer", or "auto"'):
         parse_timer(text)
 
 
@@ -166,7 +166,7 @@ def test_pattern_fits(
 
 @pytest.mark.parametrize("text", ["", "  ", "10.0.0.200/27", "10.0.0.0/33", "fd00::1/64"])
 def test_no_pattern(text: str) -> None:
-    with pytest.raises(ValueError, match=r"empty pattern|is no network"):
+    with pytest.raises(ValueError, match=r"empty pattern|is not a network"):
         parse_client_pattern(text)
 
 

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from powerd.config.options import Options, SmartOptions
+from powerd.config.disk_options import SmartOptions
+from powerd.config.options import Options
 from powerd.core.actions import CompletedAction
 from powerd.core.snapshot import Snapshot
 from powerd.core.time import Moment, Reading

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 from hypothesis import given
 from hypothesis import strategies as st
 
-from powerd.config.options import SelfTestOptions, SmartOptions
+from powerd.config.disk_options import SelfTestOptions, SmartOptions
 from powerd.smart import schedule
 from powerd.smart.model import Health, SmartRecord
 from powerd.smart.schedule import next_check, next_test

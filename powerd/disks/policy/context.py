@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from powerd.config.options import DiskSettings
+from powerd.config.disk_options import DiskSettings
 from powerd.core.time import Moment, Reading, Unavailable
 from powerd.disks.model import Disk, DiskAction, DiskActivity
 from powerd.disks.policy.limits import NEVER

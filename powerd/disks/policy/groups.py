@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from powerd.config.options import DiskOptions, DiskSettings
+from powerd.config.disk_options import DiskOptions, DiskSettings
 from powerd.core.snapshot import Snapshot
 from powerd.core.time import Reading
 from powerd.disks.ata_standby_timer import MAX_TIMER_SECONDS

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from powerd.config.options import DiskSettings
+from powerd.config.disk_options import DiskSettings
 from powerd.core.time import Reading
 from powerd.disks.ata_standby_timer import MAX_TIMER_SECONDS, encode_timer
 from powerd.disks.model import (

@@ -7,7 +7,8 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
-from powerd.config.options import DiskOptions, DiskSettings, Options, settings_for_disk
+from powerd.config.disk_options import DiskOptions, DiskSettings, settings_for_disk
+from powerd.config.options import Options
 from powerd.core.actions import CompletedAction
 from powerd.core.reasons import UndatedReason
 from powerd.core.snapshot import Memory, Snapshot

@@ -101,7 +101,7 @@ def test_wake(socket_path: str, run_command: RunCommand) -> None:
         ("keep --drop 9", 1, 'there is no keep "9"'),
         ("keep --drop ../status", 1, 'there is no keep "../status"'),
         ("keep 366d", 1, "that is too long"),
-        ("keep soon", 2, '"soon" is no duration'),
+        ("keep soon", 2, '"soon" is not a duration'),
         ("wake nobody", 1, 'no client is known as "nobody"'),
     ],
 )

@@ -36,7 +36,7 @@ def test_check_warns_of_secrets_that_everybody_may_read(run_command: RunCommand,
     file.chmod(0o644)
     told = output_of(run_command("check", "--config", str(file)))
     assert "warning: " in told
-    assert "hooks.notify holds secrets" in told
+    assert "hooks.notify contains secrets" in told
 
 
 def test_check_names_every_fault(run_command: RunCommand, tmp_path: Path) -> None:

@@ -126,7 +126,7 @@ def test_a_machine_is_woken(api_server: WriteApiServer) -> None:
         ("/api/keep", {}, '"for" is missing'),
         ("/api/keep", {"for": True}, '"for" has the wrong type; it must be a number or a string'),
         ("/api/keep", {"for": None}, '"for" has the wrong type'),
-        ("/api/keep", {"for": "soon"}, '"soon" is no duration'),
+        ("/api/keep", {"for": "soon"}, '"soon" is not a duration'),
         ("/api/keep", {"for": 0}, '"for" must be positive'),
         ("/api/keep", {"for": float("nan")}, '"for" must be positive'),
         ("/api/keep", b'{"for": 1' + b"0" * 400 + b"}", "too large"),
