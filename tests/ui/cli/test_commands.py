@@ -84,7 +84,7 @@ def test_keep(socket_path: str, run_command: RunCommand) -> None:
     assert json.loads(output_of(run_command("keep", "2h", "--json", "--socket", socket_path)))["id"] == "3"
     assert (
         output_of(run_command("keep", "--list", "--socket", socket_path))
-        == "Nothing keeps it awake on purpose.\n"
+        == "There are no keep-awake requests.\n"
     )
     assert json.loads(output_of(run_command("keep", "--list", "--json", "--socket", socket_path))) == []
 
