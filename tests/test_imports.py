@@ -80,7 +80,7 @@ CORE_VALUES: Final = tuple(
     f"core.{name}" for name in ("actions", "codec", "domain", "parts", "reasons", "snapshot", "time")
 )
 """Modules of core that hold values only."""
-FRAMES: Final = ("ui.api", "ui.html", "ui.layout", "ui.journal")
+FRAMES: Final = ("ui.api", "ui.schema", "ui.html", "ui.layout", "ui.journal")
 """What a view is made with."""
 
 OUTSIDE: Final[dict[str, tuple[str, ...]]] = {
