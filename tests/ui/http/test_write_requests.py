@@ -169,7 +169,7 @@ def test_a_body_is_json_and_small(api_server: WriteApiServer) -> None:
         ("ata-A_1", None, 200, {"disks": ["ata-A_1", "its-mirror"]}),
         ("ata-A%2b1", {}, 200, {"disks": ["ata-A+1", "its-mirror"]}),
         ("nothing", {}, 404, {"error": 'there is no disk "nothing"'}),
-        ("ssd", {}, 409, {"error": "sda will not stand by: solid state"}),
+        ("ssd", {}, 409, {"error": "sda cannot be spun down: solid state"}),
         ("ata-A_1", {"now": 1}, 400, {"error": '"now" is not a known key; allowed keys: nothing'}),
     ],
 )
