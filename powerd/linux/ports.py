@@ -96,7 +96,7 @@ class Network(Protocol):
 
     async def sweep(
         self,
-        asks: Sequence[ProbeRequest],
+        requests: Sequence[ProbeRequest],
         *,
         timeout: float,  # noqa: ASYNC109 - the time that a reply may take, not the call's
         tries: int,
@@ -106,7 +106,7 @@ class Network(Protocol):
         """Probe all hosts concurrently.
 
         Args:
-            asks: one request per address; two requests for one address are a ValueError.
+            requests: one request per address; two requests for one address are a ValueError.
             timeout: seconds that a reply may take.
             tries: probes that are sent to a silent host.
             until_first: stop at the first sufficient reply; the other hosts may be NOT_PROBED.

@@ -153,8 +153,8 @@ def test_a_state_keeps_its_begin() -> None:
     first = evaluate_fact(home(T0))
     later = moment(T0 + 60)
     assert evaluate_fact(home(T0 + 60), now=later, memory=memory_of(first)).since == NOW
-    gone = evaluate_fact(silent(T0 + 60, T0 - 9999), now=later, memory=memory_of(first))
-    assert (gone.state, gone.since) == (ClientState.ABSENT, later)
+    absent = evaluate_fact(silent(T0 + 60, T0 - 9999), now=later, memory=memory_of(first))
+    assert (absent.state, absent.since) == (ClientState.ABSENT, later)
 
 
 def test_three_days_without_a_break_are_always_on() -> None:
@@ -166,8 +166,8 @@ def test_three_days_without_a_break_are_always_on() -> None:
 
 def test_the_last_evidence_is_kept_after_a_failed_poll() -> None:
     first = evaluate_fact(home(T0))
-    blind = evaluate_fact(Unavailable(T0 + 60, "x"), now=moment(T0 + 60), memory=memory_of(first))
-    assert (blind.last_seen, blind.evidence) == (first.last_seen, EvidenceKind.ICMP)
+    failed = evaluate_fact(Unavailable(T0 + 60, "x"), now=moment(T0 + 60), memory=memory_of(first))
+    assert (failed.last_seen, failed.evidence) == (first.last_seen, EvidenceKind.ICMP)
     assert first.last_seen == NOW
     unheard = evaluate_fact(Unavailable(T0, "x"))
     assert unheard.last_seen is None
@@ -195,16 +195,16 @@ def states_of(
 
 
 def test_a_client_not_probed_while_another_is_present_keeps_its_absence() -> None:
-    gone = evaluate_fact(silent(T0, T0 - 9999), n=2)
+    absent = evaluate_fact(silent(T0, T0 - 9999), n=2)
     unsure = evaluate_fact(silent(T0, T0), n=3)
     facts: dict[int, Fact] = {1: home(T0), 2: silent(T0 - 999, T0 - 9999), 3: silent(T0 - 999, T0 - 999)}
     statuses = {
         status.client.label: status
-        for status in evaluate_clients(make_snapshot(facts, at=T0), memory_of(gone, unsure), OPTIONS, NOW)
+        for status in evaluate_clients(make_snapshot(facts, at=T0), memory_of(absent, unsure), OPTIONS, NOW)
     }
     assert state_and_reason(statuses["host2"]) == ("absent", NOT_PROBED)
     assert state_and_reason(statuses["host3"]) == ("unknown", NOT_PROBED)
-    assert statuses["host2"].since == gone.since
+    assert statuses["host2"].since == absent.since
 
 
 def test_a_failed_probe_is_unknown_also_while_another_client_is_present() -> None:

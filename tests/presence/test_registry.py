@@ -223,7 +223,7 @@ def test_names_are_resolved_more_often_before_a_sleep() -> None:
         assert (await r.poll(T0 + 120))[ClientId("tv.lan")].addresses == ("10.0.0.5",)
         assert (await r.poll(T0 + 121, near_sleep=True))[ClientId("tv.lan")].addresses == ("10.0.0.6",)
         await r.poll(T0 + 131, near_sleep=True)
-        assert len(r.lan.resolved_names) == 2, "but not at each of the close looks"
+        assert len(r.lan.resolved_names) == 2, "but not at each poll before a sleep"
 
     run_registry(test, 'hosts = ["tv.lan"]')
 
@@ -298,7 +298,7 @@ def test_a_reservation_by_name_is_resolved_unless_it_has_a_lease() -> None:
         clients = await r.poll()
         assert clients[ClientId(mac(1))].addresses == ("10.0.0.44",)
         assert clients[ClientId(mac(2))].addresses == ("10.0.0.2",)
-        assert ClientId(mac(3)) not in clients, "it cannot be asked, and nobody in the configuration wants it"
+        assert ClientId(mac(3)) not in clients, "it cannot be probed, and the configuration does not name it"
         assert clients[ClientId(mac(4))].addresses == ("10.0.0.4",)
         assert set(r.lan.resolved_names) == {"tv.lan", "gone.lan"}
 

@@ -219,10 +219,10 @@ def test_a_client_that_answers_icmp_is_probed_by_icmp_as_soon_as_it_answers_arp(
         del w.lan.replies["10.0.0.1"]
         for _ in range(4):
             await w.poll()
-        assert [ask.icmp for ask in w.lan.sweeps[-1].probes] == [False]
+        assert [request.icmp for request in w.lan.sweeps[-1].probes] == [False]
         w.lan.replies["10.0.0.1"] = ProbeReply(arp=ProbeOutcome.ANSWERED, mac=mac(1))
         result = await w.poll()
-        assert [[ask.icmp for ask in sweep.probes] for sweep in w.lan.sweeps] == [[False], [True]]
+        assert [[request.icmp for request in sweep.probes] for sweep in w.lan.sweeps] == [[False], [True]]
         assert observation(result, 1).silent_since is not None, "its network card alone proves nothing"
         w.lan.replies["10.0.0.1"] = ANSWERS
         result = await w.poll()
@@ -377,8 +377,8 @@ def test_all_clients_on_a_link_without_carrier() -> None:
 def test_a_client_behind_a_router_is_probed_by_icmp_only() -> None:
     async def test(w: PresenceFixture) -> None:
         result = await w.poll()
-        (ask,) = w.lan.sweeps[0].probes
-        assert (ask.address, ask.link, ask.icmp) == ("192.168.7.7", None, True)
+        (request,) = w.lan.sweeps[0].probes
+        assert (request.address, request.link, request.icmp) == ("192.168.7.7", None, True)
         reading = readings_of(result)[ClientId("192.168.7.7")]
         assert isinstance(reading, Reading)
         assert not reading.value.on_link

@@ -23,7 +23,7 @@ _ICMP_FILTER: Final = 1  # linux/icmp.h: a mask of the types to drop
 _ONLY_ECHO_REPLIES: Final = struct.pack("=I", 0xFFFFFFFF & ~(1 << 0))
 _IP_RECVERR: Final = 11  # linux/in.h; Python 3.11 does not name it
 _BUFFER: Final = 1 << 20  # the kernel limits it to net.core.wmem_max and rmem_max
-_PAYLOAD: Final = b"powerd asks: is anybody at home?"
+_PAYLOAD: Final = b"powerd presence probe"
 _RECEIVE_SIZE: Final = 128  # bytes: the longest IP header and an ICMP header; the payload is not needed
 
 _MAX_BATCH: Final = 256

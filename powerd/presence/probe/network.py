@@ -41,7 +41,7 @@ class HostNetwork:
 
     async def sweep(
         self,
-        asks: Sequence[ProbeRequest],
+        requests: Sequence[ProbeRequest],
         *,
         timeout: float,  # noqa: ASYNC109 - the time that a reply may take, not the call's
         tries: int,
@@ -50,7 +50,7 @@ class HostNetwork:
     ) -> SweepResult:
         """Probe all hosts concurrently by ICMP and ARP."""
         return await sweep(
-            self, asks, timeout=timeout, tries=tries, until_first=until_first, deadline=deadline
+            self, requests, timeout=timeout, tries=tries, until_first=until_first, deadline=deadline
         )
 
     async def stations(self, control: str) -> str:

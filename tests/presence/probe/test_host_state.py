@@ -162,13 +162,13 @@ def test_silence_to_arp_implies_silence_to_icmp() -> None:
     assert host.reply(cut_short=False).icmp is ProbeOutcome.SILENT
 
 
-@given(st.lists(st.tuples(st.sampled_from(["ask", "refuse", "end", "cut"]), st.booleans()), max_size=30))
+@given(st.lists(st.tuples(st.sampled_from(["send", "refuse", "end", "cut"]), st.booleans()), max_size=30))
 def test_never_silent_without_a_probe_that_had_its_full_time(steps: list[tuple[str, bool]]) -> None:
     host, out, earned = target(tries=5, link=None), False, False
     for number, (step, waited) in enumerate(steps):
-        if step in {"ask", "refuse"}:
-            main_probe(host).record_sent(number, float(number), 0 if step == "ask" else errno.ENOBUFS)
-            out = out or step == "ask"
+        if step in {"send", "refuse"}:
+            main_probe(host).record_sent(number, float(number), 0 if step == "send" else errno.ENOBUFS)
+            out = out or step == "send"
         else:
             earned = earned or (out and waited)
             host.end_round(waited=waited)

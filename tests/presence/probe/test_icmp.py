@@ -49,13 +49,13 @@ def test_parse_echo_of_anything_else(bad: bytes) -> None:
 
 
 def test_host_unreachable_is_silence_and_everything_else_an_error() -> None:
-    question = struct.pack("!BBHHH", 8, 0, 0, 777, 1)
-    assert icmp.parse_icmp_error(question, extended(HOST_UNREACHABLE, detail=1), "10.0.0.9") is None
-    told = icmp.parse_icmp_error(question, extended(NET_UNREACHABLE), "10.0.0.9")
-    assert told == IcmpError("10.0.0.9", 777, f"a router reports: {os.strerror(NET_UNREACHABLE)}")
-    assert icmp.parse_icmp_error(question, extended(HOST_UNREACHABLE, detail=13), "10.0.0.9") is not None
-    assert icmp.parse_icmp_error(question, extended(NET_UNREACHABLE, origin=1), "10.0.0.9") is None
-    assert icmp.parse_icmp_error(question[:5], extended(NET_UNREACHABLE), "10.0.0.9") is None
+    request = struct.pack("!BBHHH", 8, 0, 0, 777, 1)
+    assert icmp.parse_icmp_error(request, extended(HOST_UNREACHABLE, detail=1), "10.0.0.9") is None
+    error = icmp.parse_icmp_error(request, extended(NET_UNREACHABLE), "10.0.0.9")
+    assert error == IcmpError("10.0.0.9", 777, f"a router reports: {os.strerror(NET_UNREACHABLE)}")
+    assert icmp.parse_icmp_error(request, extended(HOST_UNREACHABLE, detail=13), "10.0.0.9") is not None
+    assert icmp.parse_icmp_error(request, extended(NET_UNREACHABLE, origin=1), "10.0.0.9") is None
+    assert icmp.parse_icmp_error(request[:5], extended(NET_UNREACHABLE), "10.0.0.9") is None
 
 
 def test_a_datagram_has_a_valid_checksum() -> None:

@@ -11,7 +11,7 @@ from powerd.presence.probe.network import HostNetwork
 
 
 @pytest.mark.process
-def test_resolve_knows_what_the_machine_knows() -> None:
+def test_resolve_uses_the_resolver_of_the_machine() -> None:
     assert "127.0.0.1" in asyncio.run(HostNetwork().resolve("localhost"))
 
 
@@ -26,7 +26,7 @@ def test_resolve_of_an_unknown_name_is_empty(monkeypatch: pytest.MonkeyPatch, na
     assert asyncio.run(HostNetwork().resolve(name)) == ()
 
 
-def test_resolve_that_fails_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_error_of_a_failed_resolver(monkeypatch: pytest.MonkeyPatch) -> None:
     async def broken(_argv: list[str], *, timeout: float) -> ProcessResult:  # noqa: ASYNC109 - as process.run
         return ProcessResult(1, "", str(timeout))
 
@@ -35,12 +35,12 @@ def test_resolve_that_fails_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> 
         asyncio.run(HostNetwork().resolve("tv"))
 
 
-def test_stations_of_a_socket_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:
+def test_the_error_of_a_missing_control_socket(tmp_path: Path) -> None:
     with pytest.raises(HostError, match=r"^cannot ask /run/hostapd/wlan0: No such file or directory; "):
         asyncio.run(HostNetwork(tmp_path).stations("/run/hostapd/wlan0"))
 
 
-def test_stations_of_a_socket_nobody_serves_is_one_sentence(tmp_path: Path) -> None:
+def test_the_error_of_a_control_socket_without_a_server(tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
         sock.bind(str(tmp_path / "wlan0"))
     with pytest.raises(HostError, match=r"^cannot ask /wlan0: Connection refused; "):
@@ -49,16 +49,16 @@ def test_stations_of_a_socket_nobody_serves_is_one_sentence(tmp_path: Path) -> N
 
 def test_the_arp_socket_is_used_again(monkeypatch: pytest.MonkeyPatch) -> None:
     class Fake:
-        heard: str = ""
+        calls: str = ""
 
         def listen(self) -> None:
-            self.heard += "l"
+            self.calls += "l"
 
         def stop_listening(self) -> None:
-            self.heard += "d"
+            self.calls += "d"
 
         def close(self) -> None:
-            self.heard += "c"
+            self.calls += "c"
 
     monkeypatch.setattr("powerd.presence.probe.network.ArpSocket", Fake)
     machine = HostNetwork()
@@ -68,4 +68,4 @@ def test_the_arp_socket_is_used_again(monkeypatch: pytest.MonkeyPatch) -> None:
     assert machine.acquire_arp_socket() is first
     machine.release_arp_socket(first)
     machine.close()
-    assert vars(first) == {"heard": "ldldc"}
+    assert vars(first) == {"calls": "ldldc"}

@@ -59,8 +59,8 @@ async def swept(
     until_first: bool = False,
 ) -> SweepResult:
     with closing(HostNetwork()) as machine:
-        asks = [ProbeRequest(each, await link_of(machine, each)) for each in addresses]
-        return await machine.sweep(asks, timeout=timeout, tries=tries, until_first=until_first)
+        requests = [ProbeRequest(each, await link_of(machine, each)) for each in addresses]
+        return await machine.sweep(requests, timeout=timeout, tries=tries, until_first=until_first)
 
 
 def state(reply: ProbeReply) -> tuple[ProbeOutcome, ProbeOutcome]:
@@ -87,13 +87,13 @@ def test_a_sweep_ends_when_all_have_answered(lan: Lan) -> None:
 def test_a_host_that_is_probed_by_arp_alone(lan: Lan) -> None:
     joined(lan, "up", 10)
 
-    async def ask() -> SweepResult:
+    async def probe() -> SweepResult:
         with closing(HostNetwork()) as machine:
             link = await link_of(machine, "10.77.1.10")
-            asks = [ProbeRequest("10.77.1.10", link, icmp=False), ProbeRequest(DEAD, link, icmp=False)]
-            return await machine.sweep(asks, timeout=1.0, tries=2, until_first=False)
+            requests = [ProbeRequest("10.77.1.10", link, icmp=False), ProbeRequest(DEAD, link, icmp=False)]
+            return await machine.sweep(requests, timeout=1.0, tries=2, until_first=False)
 
-    replies = on_server(lan, ask()).replies
+    replies = on_server(lan, probe()).replies
     assert state(replies["10.77.1.10"]) == (ProbeOutcome.NOT_PROBED, ProbeOutcome.ANSWERED)
     assert state(replies[DEAD]) == (ProbeOutcome.NOT_PROBED, ProbeOutcome.SILENT)
 
@@ -121,14 +121,16 @@ def test_until_first_goes_on_after_an_insufficient_arp_reply(lan: Lan) -> None:
     sleeping = joined(lan, "sleeping", 10)
     sleeping.drop_pings()
 
-    async def ask(*, counts: bool) -> SweepResult:
+    async def probe(*, sufficient: bool) -> SweepResult:
         with closing(HostNetwork()) as machine:
-            asks = [ProbeRequest("10.77.1.10", await link_of(machine, "10.77.1.10"), arp_sufficient=counts)]
-            return await machine.sweep(asks, timeout=1.0, tries=2, until_first=True)
+            requests = [
+                ProbeRequest("10.77.1.10", await link_of(machine, "10.77.1.10"), arp_sufficient=sufficient)
+            ]
+            return await machine.sweep(requests, timeout=1.0, tries=2, until_first=True)
 
-    replies = on_server(lan, ask(counts=False)).replies
+    replies = on_server(lan, probe(sufficient=False)).replies
     assert state(replies["10.77.1.10"]) == (ProbeOutcome.SILENT, ProbeOutcome.ANSWERED)
-    replies = on_server(lan, ask(counts=True)).replies
+    replies = on_server(lan, probe(sufficient=True)).replies
     assert state(replies["10.77.1.10"]) == (ProbeOutcome.NOT_PROBED, ProbeOutcome.ANSWERED)
 
 
@@ -148,12 +150,12 @@ def test_a_reply_of_another_host_with_the_own_identifier_does_not_count(
 ) -> None:
     forger = joined(lan, "forger", 66)
     monkeypatch.setattr("powerd.presence.probe.sockets.os.urandom", lambda _size: (777).to_bytes(2, "big"))
-    heard: list[str] = []
+    senders: list[str] = []
     hear = EchoSocket.read_replies
 
     def listened(self: EchoSocket) -> Iterator[Any]:
         for echo in hear(self):
-            heard.append(echo.address)
+            senders.append(echo.address)
             yield echo
 
     monkeypatch.setattr(EchoSocket, "read_replies", listened)
@@ -174,7 +176,7 @@ def test_a_reply_of_another_host_with_the_own_identifier_does_not_count(
 
         replies = on_server(lan, forged()).replies
         stdin.close()
-    assert "10.77.1.66" in heard, "the forgery arrived"
+    assert "10.77.1.66" in senders, "the forgery arrived"
     assert state(replies[DEAD]) == (ProbeOutcome.SILENT, ProbeOutcome.SILENT)
 
 
@@ -186,16 +188,16 @@ def test_a_reply_with_another_identifier_does_not_count(lan: Lan, monkeypatch: p
     )
     replies = on_server(lan, swept("10.77.1.10", timeout=0.2)).replies
     assert state(replies["10.77.1.10"]) == (ProbeOutcome.SILENT, ProbeOutcome.ANSWERED), (
-        "no question carried that number"
+        "no probe had that identifier"
     )
 
 
 def test_a_stale_neighbour_that_has_left_is_silent(lan: Lan) -> None:
-    gone = joined(lan, "gone", 10)
+    left = joined(lan, "gone", 10)
     assert on_server(lan, swept("10.77.1.10")).replies["10.77.1.10"].icmp is ProbeOutcome.ANSWERED
-    gone.leave()
+    left.leave()
     lan.server.inside.run(
-        "ip", "neighbour", "replace", "10.77.1.10", "lladdr", gone.mac, "nud", "stale", "dev", "eth0"
+        "ip", "neighbour", "replace", "10.77.1.10", "lladdr", left.mac, "nud", "stale", "dev", "eth0"
     )
     assert state(on_server(lan, swept("10.77.1.10")).replies["10.77.1.10"]) == (
         ProbeOutcome.SILENT,
@@ -263,7 +265,7 @@ def test_network_unreachable_is_unknown_but_host_unreachable_is_silence(lan: Lan
     reply = on_server(lan, swept("10.97.0.7", "10.98.0.7", timeout=2)).replies
     assert reply["10.97.0.7"].icmp is ProbeOutcome.FAILED
     assert reply["10.97.0.7"].error == f"a router reports: {os.strerror(101)}"
-    assert reply["10.98.0.7"].icmp is ProbeOutcome.SILENT, "host unreachable: its router has asked it in vain"
+    assert reply["10.98.0.7"].icmp is ProbeOutcome.SILENT, "it does not answer its router's ARP"
 
 
 def slow_down(lan: Lan) -> None:
@@ -300,8 +302,8 @@ def test_a_full_neighbour_table_makes_present_hosts_unknown_never_silent(lan: La
     if thresh3 > 4096:
         pytest.skip(f"this kernel's neighbour table has room for {thresh3} entries: not filled for a test")
     up = joined(lan, "up", 10)
-    living = [f"10.77.1.{number}" for number in range(100, 140)]
-    populate(up, [f"{address}/24" for address in living])
+    present = [f"10.77.1.{number}" for number in range(100, 140)]
+    populate(up, [f"{address}/24" for address in present])
     # All namespaces share one table, but a real client's own is not full: this entry is outside it.
     up.inside.run(
         "ip", "neighbour", "add", "10.77.1.1", "lladdr", lan.server.mac, "nud", "permanent", "dev", "eth0"
@@ -316,8 +318,8 @@ def test_a_full_neighbour_table_makes_present_hosts_unknown_never_silent(lan: La
 
     async def icmp_only() -> SweepResult:
         with closing(HostNetwork()) as machine:
-            asks = [ProbeRequest(address) for address in living]
-            return await machine.sweep(asks, timeout=0.5, tries=1, until_first=False)
+            requests = [ProbeRequest(address) for address in present]
+            return await machine.sweep(requests, timeout=0.5, tries=1, until_first=False)
 
     full = on_server(lan, icmp_only()).replies.values()
     lan.server.inside.run("ip", "neighbour", "flush", "all")
@@ -346,12 +348,12 @@ def test_more_hosts_than_a_round_holds(lan: Lan) -> None:
 
 
 def test_hosts_without_a_full_round_at_the_deadline_are_unknown(lan: Lan) -> None:
-    async def ask() -> SweepResult:
+    async def probe() -> SweepResult:
         with closing(HostNetwork()) as machine:
-            asks = [ProbeRequest(DEAD, await link_of(machine, DEAD))]
-            return await machine.sweep(asks, timeout=30, tries=3, until_first=False, deadline=0.3)
+            requests = [ProbeRequest(DEAD, await link_of(machine, DEAD))]
+            return await machine.sweep(requests, timeout=30, tries=3, until_first=False, deadline=0.3)
 
-    sweep = on_server(lan, ask())
+    sweep = on_server(lan, probe())
     assert state(sweep.replies[DEAD]) == (ProbeOutcome.FAILED, ProbeOutcome.FAILED)
     assert sweep.replies[DEAD].error == "the sweep ended before a reply could arrive"
     assert sweep.duration < 15
@@ -364,8 +366,8 @@ def test_a_cancelled_sweep_leaves_nothing_open(lan: Lan) -> None:
         with closing(HostNetwork()) as machine:
             link = await link_of(machine, DEAD)
             before = descriptors()
-            asks = [ProbeRequest(DEAD, link, icmp=False), ProbeRequest("10.77.1.98")]
-            work = machine.sweep(asks, timeout=9, tries=1, until_first=False)
+            requests = [ProbeRequest(DEAD, link, icmp=False), ProbeRequest("10.77.1.98")]
+            work = machine.sweep(requests, timeout=9, tries=1, until_first=False)
             task = asyncio.create_task(work)
             async with asyncio.timeout(5):
                 while descriptors() - before < 2:  # noqa: ASYNC110 - the sweep opens them
@@ -374,11 +376,11 @@ def test_a_cancelled_sweep_leaves_nothing_open(lan: Lan) -> None:
             task.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await task
-            kept = machine._idle_arp_sockets[0].sock  # noqa: SLF001 - the one socket that stays open
-            assert not asyncio.get_running_loop().remove_reader(kept)
+            idle_socket = machine._idle_arp_sockets[0].sock  # noqa: SLF001 - the one socket that stays open
+            assert not asyncio.get_running_loop().remove_reader(idle_socket)
             lan.server.inside.run("busybox", "arping", "-c1", "-I", "eth0", "10.77.1.10")
             with pytest.raises(BlockingIOError):
-                kept.recv(100)
+                idle_socket.recv(100)
         return before, descriptors()
 
     before, after = on_server(lan, cancel())
@@ -386,15 +388,15 @@ def test_a_cancelled_sweep_leaves_nothing_open(lan: Lan) -> None:
 
 
 def test_a_duplicate_or_invalid_address_is_an_error() -> None:
-    async def ask(*addresses: str) -> None:
+    async def probe(*addresses: str) -> None:
         await HostNetwork().sweep(
             [ProbeRequest(each) for each in addresses], timeout=1, tries=1, until_first=False
         )
 
     with pytest.raises(ValueError, match="the same address"):
-        asyncio.run(ask("10.0.0.1", "10.0.0.1"))
+        asyncio.run(probe("10.0.0.1", "10.0.0.1"))
     with pytest.raises(ValueError, match=r'"tv\.lan" is no IPv4 address'):
-        asyncio.run(ask("tv.lan"))
+        asyncio.run(probe("tv.lan"))
 
 
 def test_a_sweep_without_requests_opens_no_socket(monkeypatch: pytest.MonkeyPatch) -> None:
