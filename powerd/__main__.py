@@ -1,4 +1,4 @@
-"""The ``powerd`` command: hands the daemon to the command line, and loads it only if it is asked for."""
+"""Entry point of the ``powerd`` command. The daemon is imported only by ``powerd run``."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ if TYPE_CHECKING:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Carry out one command; returns its exit code (client.ANSWERED and the like)."""
+    """Run one command; returns its exit code."""
     return cli.main(argv, _run_daemon, _start_command, _find_conflicts)
 
 
 def _run_daemon(config: Path | None, observe: bool, socket: Path) -> int:  # noqa: FBT001 - cli.main() calls it by position
     _disable_ssl_import()
-    from powerd.service import run  # noqa: PLC0415 - it imports the whole house; asking the daemon does without
+    from powerd.service import run  # noqa: PLC0415 - imports the whole daemon, which other commands do not need
 
     return run(config, observe, socket)
 
 
 def _start_command(argv: Sequence[str], mask: Iterable[int]) -> RunningCommand:
-    from powerd.linux.subprocess import ForegroundProcess  # noqa: PLC0415 - for hold alone
+    from powerd.linux.subprocess import ForegroundProcess  # noqa: PLC0415 - only hold needs it
 
     return ForegroundProcess(argv, mask)
 
 
 def _find_conflicts() -> list[str]:
-    import asyncio  # noqa: PLC0415 - for check alone
+    import asyncio  # noqa: PLC0415 - only check needs it
 
     from powerd.disks.conflicts.checks import find_conflicts  # noqa: PLC0415 - as above
     from powerd.linux.files import HostFiles  # noqa: PLC0415 - as above
@@ -46,12 +46,12 @@ def _find_conflicts() -> list[str]:
 
 
 def _disable_ssl_import() -> None:
-    """Have asyncio and aiohttp believe that there is no ssl, as both can; the daemon speaks no TLS.
+    """Make ``import ssl`` fail: asyncio and aiohttp work without it, and the daemon does not use TLS.
 
-    OpenSSL is 4.4 MB of a process that may have 24.
+    OpenSSL takes 4.4 MB; the limit of the daemon is 24 MB.
     """
     if "asyncio" not in sys.modules:
-        sys.modules["ssl"] = None  # type: ignore[assignment] # the import system's own sign for "not to be had"
+        sys.modules["ssl"] = None  # type: ignore[assignment] # None makes the import fail
 
 
 if __name__ == "__main__":

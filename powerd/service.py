@@ -1,4 +1,4 @@
-"""The daemon on this machine: its sockets, signals, journal and service manager. It holds no rule."""
+"""The daemon as a service of this machine: sockets, signals, reload, journal and sd_notify."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from contextlib import AsyncExitStack
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from socket import socket as Listener  # noqa: N812 - what it is here, and ``socket`` is a parameter's name
+from socket import socket as Listener  # noqa: N812 - ``socket`` is the name of a parameter
 from typing import Final
 
 from powerd.config.load import DEFAULT_PATH, ConfigError, load, read_token
@@ -42,23 +42,23 @@ from powerd.ui.http.event_feed import EventFeed
 from powerd.ui.http.lazy_server import LazyHttpServer, RequestHandlers, UiContext
 
 GC_THRESHOLD: Final = 20_000
-"""Objects made before Python looks for garbage among them, instead of 700: a decision about a thousand disks
-makes 10,000 that live to its end, and 15 looks in vain took 1 ms of its 11."""
+"""Allocations before a garbage collection, instead of 700. A decision about a thousand disks allocates 10,000
+objects that live until its end, and 15 useless collections took 1 ms of its 11."""
 EXIT_STOPPED: Final = 0
 EXIT_NOT_STARTED: Final = 1
 EXIT_BAD_CONFIGURATION: Final = 2
 
 
 def run(config: Path | None, observe: bool, socket: Path) -> int:  # noqa: FBT001 - the command line's contract
-    """Be the daemon until SIGTERM or SIGINT.
+    """Run the daemon until SIGTERM or SIGINT.
 
     Args:
-        config: the configuration file; None = the usual one, if it is there.
-        observe: decide and explain, touch nothing, whatever the file says.
-        socket: the Unix socket to be asked on.
+        config: the configuration file; None = the default file, if it exists.
+        observe: decide and explain, change nothing, regardless of the mode in the file.
+        socket: the Unix socket of the API.
 
     Returns:
-        The exit code: 0 stopped, 1 could not start, 2 the configuration is at fault.
+        The exit code: 0 stopped, 1 could not start, 2 the configuration is invalid.
     """
 
     def options() -> Options:
@@ -71,7 +71,7 @@ def run(config: Path | None, observe: bool, socket: Path) -> int:  # noqa: FBT00
         listeners.append(listen_unix(socket))
         listeners.extend(listen_tcp(where) for where in first.http.listen)
     except ConfigError as error:
-        print(error, file=sys.stderr)  # noqa: T201 - before the journal is open; a person may be looking
+        print(error, file=sys.stderr)  # noqa: T201 - the journal is not open yet
         return EXIT_BAD_CONFIGURATION
     except HostError as error:
         for listener in listeners:
@@ -83,13 +83,13 @@ def run(config: Path | None, observe: bool, socket: Path) -> int:  # noqa: FBT00
 
 
 def ui_context(daemon: Daemon, clock: Clock, token: Callable[[], str | None], feed: EventFeed) -> UiContext:
-    """What the HTTP face is handed of a daemon.
+    """What the HTTP server gets from a daemon.
 
     Args:
-        daemon: that is seen, and asked for things.
-        clock: says how old what it shows is.
-        token: what changing anything over TCP takes; None = nobody may.
-        feed: of events.
+        daemon: the daemon.
+        clock: the clock of the daemon.
+        token: returns the token for writing over TCP; None = writing is disabled.
+        feed: the events.
     """
     keep_awake, requests = daemon.keep_awake, daemon.requests
     request_handlers = RequestHandlers(
@@ -113,7 +113,7 @@ def ui_context(daemon: Daemon, clock: Clock, token: Callable[[], str | None], fe
 
 
 class Service:
-    """The daemon as a service on this machine: signals, journal, service manager and faces."""
+    """Connects the daemon with signals, the journal, the service manager and the UI."""
 
     def __init__(
         self,
@@ -158,7 +158,7 @@ class Service:
         )
 
     async def run(self) -> int:
-        """Serve until asked to stop; gives back the exit code."""
+        """Run until a signal asks to stop; returns the exit code."""
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(self._on_loop_exception)
         stop = asyncio.Event()
@@ -178,7 +178,7 @@ class Service:
             self._log(journal.make_entry("listening", self._startup_message()))
             self._log_option_warnings()
             gc.collect()
-            gc.freeze()  # what start made lives to the end; no collection need ever visit it
+            gc.freeze()  # objects of the start live until the end; collections skip them
             gc.set_threshold(GC_THRESHOLD)
             async with asyncio.TaskGroup() as tasks:
                 daemon_task = tasks.create_task(daemon.run())
@@ -189,7 +189,7 @@ class Service:
         return EXIT_STOPPED
 
     def _token(self) -> str | None:
-        """What changing anything over TCP takes, as its file says now."""
+        """The token for writing over TCP, read from its file."""
         file = self._options.http.token_file
         return read_token(file) if file else None
 
@@ -198,7 +198,7 @@ class Service:
         return f"status page: {', '.join(pages) or 'none'}; `powerd why` asks {self._socket}"
 
     def _on_status(self, status: Status) -> None:
-        """Each completed decision: the journal gets what changed, and the watchdog its due."""
+        """After each decision: log the transitions, publish them as events, and feed the watchdog."""
         for entry in self._event_detector.entries(status):
             self._log(entry)
             self._feed.publish(entry, status.now)
@@ -210,7 +210,7 @@ class Service:
         self._last_status_line = line
 
     def _reload(self) -> None:
-        """SIGHUP: the new configuration, or the old one with a clear message."""
+        """On SIGHUP: apply the new configuration, or keep the old one and log the errors."""
         mono = int(self._clock.now().mono * 1e6)
         notify(f"RELOADING=1\nMONOTONIC_USEC={mono}")
         try:
@@ -219,7 +219,7 @@ class Service:
             for fault in error.faults:
                 self._log(
                     journal.make_entry(
-                        "reload-failed", f"{fault}; the old configuration stays in force", journal.ERROR
+                        "reload-failed", f"{fault}; the old configuration remains in force", journal.ERROR
                     )
                 )
         else:
@@ -235,7 +235,7 @@ class Service:
         notify("READY=1")
 
     def _log_option_warnings(self) -> None:
-        """What the configuration had better have otherwise, though it is valid."""
+        """Log the warnings about the configuration."""
         for warning in option_warnings(self._options, self._file):
             self._log_problem(warning)
 
@@ -243,7 +243,7 @@ class Service:
         self._log(journal.make_entry("error", text, journal.WARNING))
 
     def _on_finding(self, disk: Disk, finding: Finding) -> None:
-        """A drive's health has given something to tell: the journal hears it, and whoever listens."""
+        """Log a finding, publish it as an event, and in enforce mode pass it to hooks and notifications."""
         entry = journal.finding_entry(disk, finding)
         now = self._clock.now()
         self._log(entry)
@@ -252,7 +252,7 @@ class Service:
             self._notifications.send(self._options.hooks, dict(finding_json(disk, finding, now)))
 
     def _on_loop_exception(self, _: asyncio.AbstractEventLoop, context: dict[str, object]) -> None:
-        """What no task was there to catch: one line instead of a traceback."""
+        """Exception handler of the event loop: logs one line instead of a traceback."""
         error = context.get("exception")
         text = f"{context.get('message')}" + (f": {type(error).__name__}: {error}" if error else "")
         self._log_problem(text)
@@ -262,7 +262,7 @@ class Service:
 
 
 def _state_directory() -> Path:
-    """Systemd's StateDirectory=, or its usual place, or the user's own (XDG base directories)."""
+    """The StateDirectory= of systemd, /var/lib/powerd for root, or a directory of the user (XDG)."""
     named = os.environ.get("STATE_DIRECTORY", "").partition(":")[0]
     if named or os.geteuid() == 0:
         return Path(named or "/var/lib/powerd")
