@@ -556,7 +556,7 @@ def test_somebody_who_comes_home_while_the_hook_runs_is_not_slept_on() -> None:
         await asyncio.sleep(900)
         assert h.village.logind_calls == []
         outcome = h.daemon.state.snapshot().completed_actions[Sleep]
-        assert "called off at the last moment: host2: home" in outcome.message
+        assert "cancelled by the last check: host2: home" in outcome.message
         h.village.replies.clear()
 
     run_daemon(test, NIGHTLY + '[hooks]\nbefore_sleep = ["/bin/true"]\n')
@@ -583,7 +583,7 @@ def test_somebody_who_was_there_while_the_hook_ran_is_not_slept_on(what: str) ->
         await asyncio.sleep(900)
         assert h.village.logind_calls == []
         outcome = h.daemon.state.snapshot().completed_actions[Sleep]
-        assert "called off at the last moment: idleness has begun anew" in outcome.message
+        assert "cancelled by the last check: idleness has begun anew" in outcome.message
 
     run_daemon(test, config)
 

@@ -1,7 +1,7 @@
-"""The one connection to the system D-Bus: opened at the first use, and again after it has gone.
+"""The connection to the system D-Bus: opened at the first use, and reopened after it is lost.
 
-sdbus rather than dbus-fast: both are kept and typed, but importing this one costs 1.3 MB of memory and the
-other 4.5 MB, in a process whose whole budget is 24 MB. It is imported where there is a bus only.
+sdbus rather than dbus-fast: both are maintained and typed, but sdbus costs 1.3 MB of memory and dbus-fast
+4.5 MB, in a process with a budget of 24 MB. sdbus is imported only where a bus exists.
 """
 
 from __future__ import annotations
@@ -23,24 +23,24 @@ if TYPE_CHECKING:
     from sdbus.sd_bus_internals import SdBusMessage, SdBusSlot
 
 BOUND: Final = 20.0
-"""Seconds for everything that is asked in one go."""
+"""Seconds for all calls of one connection() block."""
 _MAX_TEXT: Final = 200
-"""Characters of what somebody else says that are told on."""
+"""Characters of an error text from D-Bus that a message quotes."""
 _PAUSES: Final = (1.0, 60.0)
 _ADDRESS: Final = "unix:path=/run/dbus/system_bus_socket"
 
 _NOT_RUNNING: Final = re.compile(
     r"org\.freedesktop\.(DBus\.Error\.Spawn\..*|systemd1\.(NoSuchUnit|UnitMasked))"
 )
-"""What D-Bus says of a service that it knows and cannot start: no systemd runs here, or it is masked."""
+"""D-Bus errors for a service that cannot be started: no systemd runs here, or the unit is masked."""
 
 
 class NotRunningError(HostError):
-    """There is nobody to ask, and has been nobody since powerd started: nobody is asked to wait either."""
+    """The service does not run here, and has not run since powerd started."""
 
 
 class SignalMatch(NamedTuple):
-    """A signal to be told of, of one object of one service, so that nobody else's wake the process."""
+    """A signal of one object of one service; other signals do not wake the process."""
 
     service: str
     path: str
@@ -49,13 +49,13 @@ class SignalMatch(NamedTuple):
 
 
 def socket_path(address: str) -> Path | None:
-    """Where the first Unix socket of a D-Bus address is; None = it begins with something else."""
+    """The path of the first Unix socket in a D-Bus address; None = another transport."""
     path = re.match(r"unix:(?:[^;]*,)?path=([^,;]+)", address)
     return Path(path[1]) if path else None
 
 
 def error_text(error: BaseException) -> str:
-    """What D-Bus said. The library's own errors tell its source lines; only their errno is for people."""
+    """The text of a D-Bus error. Of sdbus's own errors only the errno is useful."""
     number = re.search(r"returned error number: (\d+)", str(error))
     if number:
         return os.strerror(int(number[1]))
@@ -63,8 +63,8 @@ def error_text(error: BaseException) -> str:
 
 
 def _to_host_error(service: str, error: SdBusBaseError) -> HostError:
-    """What went wrong with a call, for people."""
-    import sdbus  # noqa: PLC0415 - has been imported by now
+    """The error of a D-Bus call as a HostError."""
+    import sdbus  # noqa: PLC0415 - imported by now
 
     if isinstance(error, sdbus.SdBusUnmappedMessageError) and _NOT_RUNNING.fullmatch(error.args[0]):
         return NotRunningError(f"{service} is not running here")
@@ -76,11 +76,11 @@ def _to_host_error(service: str, error: SdBusBaseError) -> HostError:
 
 
 class Bus:
-    """The connection, whoever uses it.
+    """The connection, shared by all users.
 
     Args:
-        matches: signals to be told of.
-        parse: what a signal says, by its member and contents; None = nothing of interest.
+        matches: the signals to receive.
+        parse: makes an event of a signal's member and contents; None = ignore the signal.
     """
 
     def __init__(
@@ -93,17 +93,17 @@ class Bus:
 
     @asynccontextmanager
     async def connection(self, service: str) -> AsyncIterator[SdBus]:
-        """Give the connection; what goes wrong with it inside ``with`` becomes a HostError.
+        """Yield the connection; an error of D-Bus inside ``with`` becomes a HostError.
 
         Args:
-            service: who is asked, as people call it.
+            service: the service that is called, as messages name it.
 
         Raises:
-            AbsentError: there is no D-Bus, or nobody by that name on it.
-            HostError: no answer within 20 s, or a refusal.
+            NotRunningError: there is no D-Bus, or no such service on it.
+            HostError: no reply within 20 s, or a refusal.
         """
         current = self._connect()
-        import sdbus  # noqa: PLC0415 - where there is a bus only
+        import sdbus  # noqa: PLC0415 - only where a bus exists
 
         try:
             async with asyncio.timeout(BOUND):
@@ -112,13 +112,13 @@ class Bus:
             raise HostError(f"{service} did not answer within {BOUND:g} s") from None
         except sdbus.SdBusBaseError as error:
             if isinstance(error, sdbus.SdBusLibraryError):
-                current.disconnect()  # it is broken; the next question finds another
+                current.disconnect()  # the connection is broken; the next call opens another
             raise _to_host_error(service, error) from None
 
     async def events(self) -> AsyncGenerator[LogindEvent]:
-        """What signals say, from now on, and how the connection comes and goes; never ends, never raises.
+        """Events of signals from now on, and of the connection (found, lost); never ends, never raises.
 
-        Where there has been no bus yet it waits until somebody has found one: nothing is tried by the minute.
+        Where no bus has existed yet, it waits until a call has found one, and does not retry periodically.
         """
         delay, max_delay = _PAUSES
         while True:
@@ -138,7 +138,7 @@ class Bus:
                 await asyncio.sleep(delay)
 
     def close(self) -> None:
-        """Hang up; whoever waits for an answer is told that none will come."""
+        """Disconnect; pending calls fail."""
         if self._connection is not None:
             self._connection.disconnect()
 
@@ -149,7 +149,7 @@ class Bus:
         return queue
 
     def _connect(self) -> _Connection:
-        """The connection, opened if there is none."""
+        """The connection; opens it if there is none."""
         if self._connection is None:
             address = os.environ.get("DBUS_SYSTEM_BUS_ADDRESS") or _ADDRESS
             path = socket_path(address)
@@ -164,7 +164,7 @@ class Bus:
 
 
 class _Connection:
-    """One connection, from its opening to its end."""
+    """One connection, from open to close."""
 
     def __init__(
         self,
@@ -172,7 +172,7 @@ class _Connection:
         parse: Callable[[str, tuple[Any, ...]], LogindEvent | None],
         on_disconnect: Callable[[], None],
     ) -> None:
-        import sdbus  # noqa: PLC0415 - where there is a bus only
+        import sdbus  # noqa: PLC0415 - only where a bus exists
 
         self._parse = parse
         self._on_disconnect = on_disconnect
@@ -184,49 +184,50 @@ class _Connection:
             ]
         except (sdbus.SdBusBaseError, OSError) as error:
             raise HostError(f"cannot reach the system D-Bus: {error_text(error)}; is dbus running?") from None
-        # The library takes its reader back when the other side hangs up, and tells nobody. An epoll(7) of our
-        # own that waits for nothing but that is ready once in its life, so messages cost no second wake-up.
+        # sdbus removes its reader when the bus disconnects, and reports nothing. A separate epoll(7) that
+        # waits
+        # only for EPOLLRDHUP becomes ready once, so messages cost no second wake-up.
         self._hangup_poll = select.epoll()
         self._hangup_poll.register(self.bus.get_fd(), select.EPOLLRDHUP)
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(self._hangup_poll.fileno(), self.disconnect)
 
     def subscribe(self) -> asyncio.Queue[LogindEvent | None]:
-        """What is heard from now on; None is the end."""
+        """A queue of the events from now on; None is the end."""
         queue: asyncio.Queue[LogindEvent | None] = asyncio.Queue()
         self._queues.append(queue)
         return queue
 
     async def wait_ready(self) -> None:
-        """Wait until the bus knows which signals are wanted.
+        """Wait until the bus has accepted the signal matches.
 
         Raises:
-            HostError: it does not say so within 20 s, or refuses.
+            HostError: it does not confirm within 20 s, or refuses.
         """
         slots = self._slots
-        await asyncio.wait(slots, timeout=BOUND)  # not cancelled: the library takes that badly
+        await asyncio.wait(slots, timeout=BOUND)  # not cancelled: sdbus does not handle that
         faults = [slot.exception() if slot.done() else TimeoutError("too late") for slot in slots]
         for fault in filter(None, faults):
             self.disconnect()
-            raise HostError(f"the system D-Bus tells of no signals: {error_text(fault)}; see dbus-daemon(1)")
+            raise HostError(f"the system D-Bus delivers no signals: {error_text(fault)}; see dbus-daemon(1)")
 
     def disconnect(self) -> None:
-        """End it: those who wait for an answer get an error, those who listen get None."""
+        """Close the connection: pending calls get an error, queues get None."""
         if self._hangup_poll.closed:
             return
-        import sdbus  # noqa: PLC0415 - as in ready
+        import sdbus  # noqa: PLC0415 - only where a bus exists
 
         self._loop.remove_reader(self._hangup_poll.fileno())
         self._hangup_poll.close()
         with suppress(sdbus.SdBusBaseError, OSError):
             with socket.socket(fileno=os.dup(self.bus.get_fd())) as connection:
                 connection.shutdown(socket.SHUT_RDWR)
-            self.bus.process()  # hands out what came before the end, and an error to those who wait
+            self.bus.process()  # delivers messages received before the end, and an error to pending calls
         self.bus.close()
         for slot in self._slots:
             if not slot.done():
                 slot.set_exception(ConnectionError("it hung up"))
-            if slot.exception() is None:  # it holds who hears, who holds the bus, which holds a timerfd
+            if slot.exception() is None:  # a slot references the callback, the bus and its timerfd
                 slot.result().close()
         self._slots = []
         for queue in self._queues:
@@ -241,8 +242,8 @@ class _Connection:
 
 
 async def properties(bus: SdBus, service: str, path: str, interface: str) -> Mapping[str, Any]:
-    """All properties of one interface of an object; {} if it has gone meanwhile."""
-    import sdbus  # noqa: PLC0415 - has been imported by now
+    """All properties of one interface of an object; {} if the object no longer exists."""
+    import sdbus  # noqa: PLC0415 - imported by now
 
     message = bus.new_method_call_message(service, path, "org.freedesktop.DBus.Properties", "GetAll")
     message.append_data("s", interface)

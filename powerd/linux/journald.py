@@ -1,4 +1,4 @@
-"""Lines for whoever keeps the log: the journal's own protocol, or standard error."""
+"""Writes log lines to the journal, or to standard error."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SOCKET: Final = "/run/systemd/journal/socket"
 
 
 class JournalWriter:
-    """Writes one line with its fields; never raises, never waits.
+    """Writes log lines with fields; never raises, never blocks.
 
     Under systemd (systemd.exec(5): JOURNAL_STREAM is standard error's device and inode, or SYSTEMD_EXEC_PID
     is this process) a line goes to the journal with all of its fields, if systemd-python is installed.
@@ -39,14 +39,16 @@ class JournalWriter:
             priority: 0 to 7 as in syslog(3).
             fields: upper-case names; left out where there is only text.
         """
-        with contextlib.suppress(OSError, ValueError):  # a full disk or a closed stream is no reason to end
+        with contextlib.suppress(
+            OSError, ValueError
+        ):  # a full disk or a closed stream must not end the daemon
             if self._send_native is None:
                 self._print(message if self._terminal else f"<{priority}>{message}")
             elif _can_send():
                 where = {
                     "SYSLOG_IDENTIFIER": "powerd",
                     "CODE_FUNC": "send",
-                }  # else it reads our source for it
+                }  # else systemd-python reads the caller's source file for it
                 self._send_native(message, PRIORITY=str(priority), **where, **fields)
 
     def _print(self, line: str) -> None:
@@ -55,7 +57,7 @@ class JournalWriter:
 
 
 def _under_systemd(environ: Mapping[str, str], stream: TextIO | None) -> bool:
-    """Whether systemd started this very process; both variables are inherited by what runs in a terminal."""
+    """Whether systemd started this process; child processes inherit both variables."""
     if environ.get("SYSTEMD_EXEC_PID") == str(os.getpid()):
         return True
     try:
@@ -66,11 +68,11 @@ def _under_systemd(environ: Mapping[str, str], stream: TextIO | None) -> bool:
 
 
 def _find_native_send() -> Callable[..., Any] | None:
-    """systemd-python's journal.send, if it is installed and a journal is there."""
-    if not os.path.exists(SOCKET):  # noqa: PTH110 - one stat; the main process has no other use for Path here
+    """systemd-python's journal.send, if it is installed and journald runs."""
+    if not os.path.exists(SOCKET):  # noqa: PTH110 - one stat, without Path
         return None
     try:
-        from systemd import journal  # noqa: PLC0415 - an extra, and 3 MB
+        from systemd import journal  # noqa: PLC0415 - optional, and 3 MB
     except ImportError:
         return None
     send: Callable[..., Any] = journal.send
@@ -78,9 +80,9 @@ def _find_native_send() -> Callable[..., Any] | None:
 
 
 def _can_send() -> bool:
-    """Whether the journal's queue takes a line now; sd_journal_send(3) would wait for it.
+    """Whether the journal's queue accepts a line now; sd_journal_send(3) would block.
 
-    A line that is lost while journald hangs matters less than a decision that is late.
+    While journald hangs, lines are dropped rather than decisions delayed.
     """
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as probe:
         probe.settimeout(0)

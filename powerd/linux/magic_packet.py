@@ -1,7 +1,7 @@
-"""Wake-on-LAN: the magic packet, and sending it.
+"""Builds and sends the Wake-on-LAN magic packet.
 
-The format is AMD's Magic Packet Technology, publication 20213: six bytes ff, then the address of the card
-sixteen times, anywhere in a frame that reaches it. Here that is a UDP datagram to the discard port.
+The format is AMD's Magic Packet Technology, publication 20213: six bytes ff, then sixteen times the MAC
+address of the card, anywhere in a frame. powerd sends it as a UDP datagram to the discard port.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from powerd.linux.values import HostError
 
 PORT: Final = 9
 REPEATS: Final = 3
-"""A broadcast is not acknowledged, and one of three arrives."""
+"""A broadcast is not acknowledged; three copies make up for lost ones."""
 _INTERVAL: Final = 0.1
 
 
@@ -24,11 +24,11 @@ def magic_packet(mac: str) -> bytes:
     """The 102 bytes that wake the card with address ``mac``, written with colons.
 
     Raises:
-        ValueError: it is no such address.
+        ValueError: ``mac`` is not a MAC address.
     """
     address = bytes.fromhex(mac.replace(":", ""))
     if len(address) != 6:  # noqa: PLR2004 - bytes in a MAC address
-        raise ValueError(f'"{mac}" is no MAC address')
+        raise ValueError(f'"{mac}" is not a MAC address')
     return b"\xff" * 6 + address * 16
 
 
@@ -36,7 +36,7 @@ async def send_magic_packets(mac: str, to: Sequence[str]) -> None:
     """Send the magic packet to each of the broadcast addresses ``to``, three times, 100 ms apart.
 
     Raises:
-        HostError: one of them cannot be sent to; the others have been.
+        HostError: sending to an address failed; the packets to the others were sent.
     """
     frame = magic_packet(mac)
     errors: list[HostError] = []
@@ -57,7 +57,7 @@ async def send_magic_packets(mac: str, to: Sequence[str]) -> None:
 def _send_datagram(udp_socket: socket.socket, frame: bytes, address: str) -> None:
     try:
         udp_socket.sendto(frame, (address, PORT))
-    except BlockingIOError:  # a full send buffer: this one is lost as a packet on the wire may be
+    except BlockingIOError:  # the send buffer is full: the packet is lost, as on the wire
         return
     except OSError as error:
         reason = os.strerror(error.errno or 0)

@@ -1,7 +1,7 @@
-"""Asks the kernel for links, addresses, default routes and neighbours by rtnetlink(7).
+"""Reads links, addresses, default routes and neighbours from the kernel by rtnetlink(7).
 
-One short dump per question, over a socket that is closed afterwards: no change of the network ever
-wakes the daemon, and a dump of a home server's tables takes well under a millisecond.
+Each call is one dump over a socket that is closed afterwards: changes of the network do not wake the daemon,
+and a dump of a home server's tables takes less than a millisecond.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _GETADDR: Final = 22
 _GETROUTE: Final = 26
 _GETNEIGH: Final = 30
 _REPLY_TYPE: Final = {_GETLINK: 16, _GETADDR: 20, _GETROUTE: 24, _GETNEIGH: 28}
-"""The RTM_NEW* type that answers each RTM_GET*."""
+"""The RTM_NEW* type of the reply to each RTM_GET*."""
 
 _NLMSG_ERROR: Final = 2
 _NLMSG_DONE: Final = 3
@@ -30,7 +30,7 @@ _NLM_F_DUMP_INTR: Final = 0x010
 _NLM_F_DUMP: Final = 0x300
 
 _IFLA_EXT_MASK: Final = 29
-_SKIP_STATS: Final = 8  # RTEXT_FILTER_SKIP_STATS: counters are four fifths of what is told of a link
+_SKIP_STATS: Final = 8  # RTEXT_FILTER_SKIP_STATS: counters are four fifths of a link's message
 _BODY: Final = {
     _GETLINK: struct.pack("=16xHHI", 8, _IFLA_EXT_MASK, _SKIP_STATS),  # ifinfomsg and one attribute
     _GETADDR: bytes(8),
@@ -46,7 +46,7 @@ _T = TypeVar("_T")
 
 
 def read_lan() -> Lan:
-    """Links that lead to a LAN, all own addresses, and the next hops of default routes.
+    """The links to a LAN, all own addresses, and the next hops of default routes.
 
     Raises:
         HostError: the kernel refuses.
@@ -67,7 +67,7 @@ def read_neighbours() -> tuple[Neighbour, ...]:
 
 
 def is_link_ready(index: int) -> bool:
-    """Whether the interface of this number is there, is up and has carrier at this moment.
+    """Whether the interface with this index exists, is up and has carrier.
 
     Raises:
         HostError: the kernel refuses.
@@ -88,7 +88,7 @@ def is_link_ready(index: int) -> bool:
 
 
 def _query(kind: int, parse: Callable[[bytes], _T | None]) -> list[_T]:
-    """All messages that answer a dump request, parsed."""
+    """The parsed messages of the reply to a dump request."""
     try:
         bodies = _dump(kind)
     except OSError as error:
@@ -99,8 +99,8 @@ def _query(kind: int, parse: Callable[[bytes], _T | None]) -> list[_T]:
 def _dump(kind: int) -> list[bytes]:
     """The bodies of one dump; repeated once if the table changed meanwhile (NLM_F_DUMP_INTR).
 
-    A table that changes all the time still gives an answer then: an entry missing from it is
-    the same as one that came a moment later.
+    The second dump counts even if the table changed again: a missing entry is equivalent to one that was
+    added a moment later.
     """
     bodies: list[bytes] = []
     for _ in range(_ATTEMPTS):
@@ -125,7 +125,9 @@ def _send(sock: socket.socket, kind: int, body: bytes, flags: int) -> None:
 
 def _to_host_error(error: OSError) -> HostError:
     reason = os.strerror(error.errno) if error.errno else str(error)
-    return HostError(f"cannot ask the kernel for the network's state: {reason}; allow the service AF_NETLINK")
+    return HostError(
+        f"cannot read the network's state from the kernel: {reason}; allow the service AF_NETLINK"
+    )
 
 
 def _collect(sock: socket.socket, wanted: int) -> tuple[list[bytes], bool]:
@@ -134,7 +136,7 @@ def _collect(sock: socket.socket, wanted: int) -> tuple[list[bytes], bool]:
     consistent = True
     while True:
         data, (port, _) = sock.recvfrom(_BUFFER_SIZE)
-        if port:  # only the kernel is port 0; anybody else may send us datagrams too
+        if port:  # the kernel is port 0; other processes may send datagrams too
             continue
         for kind, flags, body in rtnetlink.messages(data):
             consistent = consistent and not flags & _NLM_F_DUMP_INTR

@@ -257,10 +257,3 @@ class Ports:
     helper: Helper
     processes: Processes
     read_wakeup_state: Callable[[], WakeupState]
-
-
-class Surroundings(Files, Network, Protocol):
-    """Files and network in one object, for sources that need both."""
-
-
-DiskEyes = Files

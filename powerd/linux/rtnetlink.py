@@ -1,7 +1,7 @@
-"""What rtnetlink(7) says of links, addresses, default routes and neighbours: parsers of its messages.
+"""Parsers of rtnetlink(7) messages on links, addresses, default routes and neighbours; no I/O.
 
-Layouts are those of linux/netlink.h, if_link.h, if_addr.h, rtnetlink.h and neighbour.h. Nothing here
-touches the kernel; netlink.py asks it. A message that is cut short or odd is passed over, never an error.
+The layouts are those of linux/netlink.h, if_link.h, if_addr.h, rtnetlink.h and neighbour.h. A truncated or
+malformed message is skipped without an error.
 """
 
 from __future__ import annotations
@@ -40,18 +40,18 @@ _ATTR: Final = struct.Struct("=HH")  # rtattr: length, type
 _TICKS: Final = os.sysconf("SC_CLK_TCK")  # nda_cacheinfo counts in these, proc(5)
 
 _VIRTUAL_PORT_KINDS: Final = frozenset({"veth", "tun", "dummy"})
-"""Kinds of bridge ports that lead to containers and virtual machines, never to a wire."""
+"""Kinds of bridge ports that connect containers and virtual machines, never hardware."""
 _NON_LAN_KINDS: Final = frozenset(
     {"tun", "dummy", "ifb", "nlmon", "vxlan", "geneve", "gretap", "ip6gretap", "erspan"}
 )
-"""Kinds of Ethernet-like interfaces behind which there is no LAN: tunnels, and what ends in the kernel."""
+"""Kinds of Ethernet-like interfaces without a LAN: tunnels, and interfaces that end in the kernel."""
 _MASTER_KINDS: Final = frozenset({"bridge", "bond", "team", "openvswitch"})
-"""Kinds of masters that speak for their ports; a VRF, in contrast, leaves its ports their own LAN."""
+"""Kinds of masters whose ports have no LAN of their own; the ports of a VRF keep theirs."""
 
 
 @dataclass(frozen=True, slots=True)
 class LinkMessage:
-    """What RTM_NEWLINK says of one interface; ``kind`` is IFLA_INFO_KIND, "" for hardware."""
+    """One interface in RTM_NEWLINK; ``kind`` is IFLA_INFO_KIND, "" for hardware."""
 
     index: int
     name: str
@@ -63,7 +63,7 @@ class LinkMessage:
 
 
 def messages(data: bytes) -> Iterator[tuple[int, int, bytes]]:
-    """Type, flags and body of each netlink message in one datagram (netlink(7)); a cut one ends it."""
+    """Type, flags and body of each message in one datagram (netlink(7)); a truncated one ends the list."""
     at = 0
     while at + HEADER.size <= len(data):
         length, kind, flags, _, _ = HEADER.unpack_from(data, at)
@@ -86,7 +86,7 @@ def attributes(body: bytes, at: int = 0) -> dict[int, bytes]:
 
 
 def parse_link(body: bytes) -> LinkMessage | None:
-    """One RTM_NEWLINK; None if it is cut short or nameless."""
+    """One RTM_NEWLINK; None if it is truncated or has no name."""
     if len(body) < _LINK.size:
         return None
     _, hardware, index, flags, _ = _LINK.unpack_from(body)
@@ -180,7 +180,7 @@ def _leads_to_lan(link: LinkMessage, links: list[LinkMessage], kinds: dict[int, 
         return False
     if link.kind != "bridge":
         return True
-    # docker0, virbr0 and their like: every port ends in this very machine.
+    # docker0, virbr0 and their like: every port ends in this machine.
     return any(port.kind not in _VIRTUAL_PORT_KINDS for port in links if port.master == link.index)
 
 

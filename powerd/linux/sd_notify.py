@@ -1,4 +1,4 @@
-"""Tells the service manager how the daemon is: sd_notify(3), sd_watchdog_enabled(3)."""
+"""Notifies the service manager: sd_notify(3), sd_watchdog_enabled(3)."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from collections.abc import Mapping
 
 
 def notify(state: str) -> bool:
-    """Send ``state``, e.g. ``READY=1`` or several lines of it; False = nobody wants to know, or can be told.
+    """Send ``state``, e.g. ``READY=1`` or several such lines; False = no service manager listens.
 
-    systemd-python is used where it is installed, else the datagram is sent by hand. Never raises.
+    Uses systemd-python where it is installed, else sends the datagram itself. Never raises.
     """
     address = os.environ.get("NOTIFY_SOCKET", "")
     if not address.startswith(("/", "@")):
         return False
     try:
-        from systemd import daemon  # noqa: PLC0415 - an extra, wanted under a service manager only
+        from systemd import daemon  # noqa: PLC0415 - optional, and used under a service manager only
     except ImportError:
         return _send_datagram(address, state)
     try:
@@ -26,7 +26,7 @@ def notify(state: str) -> bool:
 
 
 def _send_datagram(address: str, state: str) -> bool:
-    """One datagram; an address that begins with "@" is in the abstract namespace (unix(7))."""
+    """Send one datagram; an address that begins with "@" is in the abstract namespace (unix(7))."""
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
             manager.settimeout(0)
@@ -38,7 +38,7 @@ def _send_datagram(address: str, state: str) -> bool:
 
 
 def watchdog_usec(environ: Mapping[str, str] = os.environ) -> int | None:
-    """Microseconds within which each ``WATCHDOG=1`` is expected; None = no watchdog, or not ours."""
+    """Microseconds within which each ``WATCHDOG=1`` is expected; None = no watchdog for this process."""
     usec, pid = environ.get("WATCHDOG_USEC", ""), environ.get("WATCHDOG_PID", "")
     if not (usec.isascii() and usec.isdigit()) or pid not in {"", str(os.getpid())}:
         return None

@@ -1,10 +1,7 @@
-"""Child processes: no shell, an end that always comes, and no thread to wait for it.
+"""Child processes without a shell, without a thread, and with a bounded run time.
 
-asyncio's own subprocesses wait in a thread on Python 3.11 and, depending on the version, as long as a
-grandchild keeps a pipe open. A pidfd (pidfd_open(2)) is readable when the child has ended, and that is
-all it takes.
-
-A command in the foreground: with our terminal, our files and our process group, as a shell starts one.
+asyncio's subprocesses wait in a thread on Python 3.11 and, depending on the version, as long as a grandchild
+keeps a pipe open. A pidfd (pidfd_open(2)) becomes readable when the child ends, and needs neither.
 """
 
 from __future__ import annotations
@@ -20,37 +17,37 @@ from typing import Final
 from powerd.linux.values import HostError, ProcessResult
 
 OUTPUT_CAP: Final = 64 * 1024
-"""Bytes kept of each output; the rest is read and thrown away, so that the child never blocks on it."""
+"""Bytes kept of each output; the rest is discarded, so that the child never blocks on a full pipe."""
 _GRACE: Final = 5.0
-"""Seconds between SIGTERM and SIGKILL, and from there until a child is given up that hangs in the kernel."""
+"""Seconds between SIGTERM and SIGKILL, and from SIGKILL until a hanging child is abandoned."""
 _CHUNK: Final = 1 << 16
 _WALL: Final = ("/usr/bin/wall", "--timeout", "10")
-_PIPE_CHUNKS: Final = 17  # of a pipe enlarged to 1 MiB (pipe(7)), and its end
+_PIPE_CHUNKS: Final = 17  # a pipe enlarged to 1 MiB (pipe(7)), and the end of file
 
 
 async def run(
     argv: Sequence[str],
     *,
-    timeout: float,  # noqa: ASYNC109 - the child's time, which ends in signals and a sentence
+    timeout: float,  # noqa: ASYNC109 - the child's run time, not the call's
     stdin: bytes | None = None,
     env: Mapping[str, str] | None = None,
 ) -> ProcessResult:
     """Run a program to its end, in a session and process group of its own.
 
-    What it leaves running in the background is not waited for. Cancelled, it is ended like one
-    that is out of time, without waiting for that.
+    Background processes of the child are not waited for. When the call is cancelled, the child is terminated
+    as after a timeout, without waiting for its end.
 
     Args:
         argv: the program, found by PATH, and its arguments.
         timeout: seconds until its group gets SIGTERM, and SIGKILL 5 s later.
-        stdin: what it reads; None = /dev/null.
-        env: added to the environment, which otherwise is ours with ``LC_ALL=C``.
+        stdin: the child's input; None = /dev/null.
+        env: variables added to the environment of this process and ``LC_ALL=C``.
 
     Returns:
-        Its status and the first 64 KiB of each output.
+        The exit status and the first 64 KiB of each output.
 
     Raises:
-        HostError: it cannot be started, or was out of time.
+        HostError: the program cannot be started, or exceeded its time.
     """
     process = _RunningProcess(_start(argv, stdin, env), stdin)
     try:
@@ -87,9 +84,9 @@ def _start(
     argv: Sequence[str], stdin: bytes | None, env: Mapping[str, str] | None
 ) -> subprocess.Popen[bytes]:
     if not argv:
-        raise HostError("cannot run a command without words; name a program")
+        raise HostError("cannot run an empty command; name a program")
     try:
-        return subprocess.Popen(  # noqa: S603 - an argv from the configuration or ours, and no shell
+        return subprocess.Popen(  # noqa: S603 - argv is the configuration's or a constant; no shell
             argv,
             bufsize=0,
             stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
@@ -111,7 +108,7 @@ def _start(
 
 
 class _RunningProcess:
-    """A started child, its pipes and its pidfd on the running loop."""
+    """A child, its pipes and its pidfd, on the running event loop."""
 
     def __init__(self, popen: subprocess.Popen[bytes], stdin: bytes | None) -> None:
         self._popen = popen
@@ -135,23 +132,23 @@ class _RunningProcess:
         return self._exit.done()
 
     async def terminate(self) -> None:
-        """End the whole group; come back after 10 s at the latest, ended or not."""
+        """Terminate the process group; returns after 10 s at the latest, even if the child still runs."""
         for number in (signal.SIGTERM, signal.SIGKILL):
             self._signal(number)
             if await self.wait_for_exit(_GRACE):
                 return
 
     def result(self) -> ProcessResult:
-        """How it ended; all that it wrote itself is in the pipes by then."""
+        """The result of a child that has ended; the pipes hold all of its own output by then."""
         for fd in self._outputs:
-            for _ in range(_PIPE_CHUNKS):  # bounded: a grandchild may write for ever
+            for _ in range(_PIPE_CHUNKS):  # bounded: a grandchild may write endlessly
                 if not self._read(fd):
                     break
         out, err = (bytes(output).decode(errors="replace") for output in self._outputs.values())
         return ProcessResult(self._popen.returncode, out, err)
 
     def close(self) -> None:
-        """Close the pipes; a child that still runs is ended and reaped later, with nobody waiting."""
+        """Close the pipes; a child that still runs is terminated, and reaped when it ends."""
         for fd in self._outputs:
             self._loop.remove_reader(fd)
         self._stop_writing()
@@ -171,12 +168,12 @@ class _RunningProcess:
             self._exit.set_result(None)
 
     def _signal(self, number: signal.Signals) -> None:
-        if self._popen.returncode is None:  # not reaped, so the group's number is still its own
+        if self._popen.returncode is None:  # not reaped, so the process group id is not reused
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self._popen.pid, number)
 
     def _read(self, fd: int) -> bool:
-        """Take what is there; whether there may be more."""
+        """Read what is available; returns whether there may be more."""
         try:
             chunk = os.read(fd, _CHUNK)
         except BlockingIOError:
@@ -194,7 +191,7 @@ class _RunningProcess:
         stdin = self._popen.stdin
         try:
             written = stdin.write(self._pending_input[:_CHUNK]) if stdin else 0
-        except OSError:  # it does not want to read: its right
+        except OSError:  # the child closed its input
             self._pending_input = self._pending_input[:0]
         else:
             self._pending_input = self._pending_input[written or 0 :]
@@ -212,18 +209,20 @@ _SIGNAL_EXIT_BASE: Final = 128
 
 
 class ForegroundProcess:
-    """A child process; its end is told by SIGCHLD.
+    """A child in the foreground, with the terminal, files and process group of this process.
+
+    SIGCHLD reports its end.
 
     Args:
         argv: the program, found by PATH, and its arguments.
-        mask: the signals that are blocked for it.
+        mask: signals blocked in the child.
 
     Raises:
-        OSError: it cannot be started.
+        OSError: the program cannot be started.
     """
 
     def __init__(self, argv: Sequence[str], mask: Iterable[int]) -> None:
-        # Python itself ignores SIGPIPE and SIGXFSZ, and a child would inherit that.
+        # Python ignores SIGPIPE and SIGXFSZ, and a child inherits ignored signals.
         self._pid = os.posix_spawnp(
             argv[0],
             list(argv),
@@ -234,7 +233,7 @@ class ForegroundProcess:
         self._exit_code: int | None = None
 
     def exit_code(self) -> int | None:
-        """Its exit code as a shell says it, 128 + the signal's number if by one; None = it still runs."""
+        """The exit code as in a shell, 128 + n for signal n; None = it still runs."""
         if self._exit_code is None:
             pid, status = os.waitpid(self._pid, os.WNOHANG)
             if pid:
@@ -243,6 +242,6 @@ class ForegroundProcess:
         return self._exit_code
 
     def send_signal(self, number: int) -> None:
-        """Pass a signal on to it."""
+        """Send a signal to the child."""
         if self._exit_code is None:
             os.kill(self._pid, number)

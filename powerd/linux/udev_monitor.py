@@ -1,8 +1,8 @@
-"""Hears that disks have come, gone or changed: udev's netlink socket, set up by pyudev.
+"""Reports that disks were added, removed or changed: udev's netlink socket, set up by pyudev.
 
-What a message says is not read: whoever hears one looks at sysfs and udev's database again, which is also all
-there is to do when messages were lost (ENOBUFS). So a message costs 2 us instead of 75, and a storm one look
-per rest.
+The content of a message is not parsed: after any message the inventory is read again from sysfs and udev's
+database, which is also what lost messages (ENOBUFS) require. A message costs 2 us instead of 75, and a burst
+one poll per quiet period.
 """
 
 from __future__ import annotations
@@ -18,28 +18,28 @@ from typing import Final, Literal
 from powerd.linux.values import HostError
 
 _UDEV: Final = Path("/run/udev/control")
-"""Is there while systemd-udevd runs, or its socket waits for it (systemd-udevd.service(8))."""
+"""Exists while systemd-udevd runs, or its socket unit listens (systemd-udevd.service(8))."""
 _ROOM: Final = 16 << 20
-"""Bytes of messages that may wait; without CAP_NET_ADMIN the kernel allows net.core.rmem_max."""
+"""Receive buffer, bytes; without CAP_NET_ADMIN the kernel limits it to net.core.rmem_max."""
 _REST: Final = 2.0
-"""Seconds of deafness after a message: a disk's partitions and arrays come at once, and one look sees all."""
+"""Seconds without reading after a message: the partitions and arrays of a disk appear together."""
 _LONGEST_REST: Final = 60.0
 _AT_ONCE: Final = 1 << 14
-"""Messages taken at one go, some 30 ms; if there are more, they are heard after the rest."""
-_SO_RCVBUFFORCE: Final = 33  # asm-generic/socket.h; the socket module has no name for it
+"""Messages discarded in one call, about 30 ms; more are read after the quiet period."""
+_SO_RCVBUFFORCE: Final = 33  # asm-generic/socket.h; not in the socket module
 
 EventSource = Literal["udev", "kernel"]
 
 
 class BlockDeviceMonitor:
-    """Calls ``heard`` soon after any block device has come, gone or changed; within a rest, once.
+    """Calls ``on_change`` after a block device was added, removed or changed, once per quiet period.
 
-    The rest is 2 s, and doubles up to a minute while messages keep coming: whenever a program that had a disk
-    open for writing closes it, udev announces a change, and some do that all the time.
+    The quiet period is 2 s, and doubles up to 60 s while messages keep arriving: udev announces a change
+    whenever a program closes a disk that it had open for writing, and some programs do so continuously.
 
     Args:
-        on_change: is called in the running loop.
-        source: ``udev``, whose messages come when its database is up to date; or the kernel's own.
+        on_change: called in the running event loop.
+        source: ``udev``, whose messages arrive after its database is updated; or ``kernel``.
     """
 
     def __init__(self, on_change: Callable[[], None], source: EventSource = "udev") -> None:
@@ -51,7 +51,7 @@ class BlockDeviceMonitor:
         self._loop.add_reader(self._socket.fileno(), self._readable)
 
     def close(self) -> None:
-        """Hear nothing any more."""
+        """Stop listening."""
         if self._timer is not None:
             self._timer.cancel()
         if self._socket.fileno() >= 0:
@@ -89,22 +89,22 @@ class BlockDeviceMonitor:
             except BlockingIOError:
                 return
             except OSError:
-                continue  # ENOBUFS: some were lost, and the rest is still to be taken
+                continue  # ENOBUFS: messages were lost; the others are still queued
 
 
 def is_udev_running() -> bool:
-    """Whether udev runs here; without it no disk has a stable name, and pyudev is not even loaded."""
+    """Whether udev runs here; without it no disk has a stable name, and pyudev is not imported."""
     return _UDEV.exists()
 
 
 def _open(source: EventSource) -> socket.socket:
-    """A socket that hears of whole disks only; the kernel sorts out the rest by pyudev's filter.
+    """A socket for events of whole disks; pyudev's filter makes the kernel drop the others.
 
     Raises:
-        HostError: it cannot be had.
+        HostError: the socket cannot be opened.
     """
     try:
-        import pyudev  # noqa: PLC0415 - 2 MB and 30 ms, which a machine without udev need not pay
+        import pyudev  # noqa: PLC0415 - 2 MB and 30 ms, only where udev runs
 
         monitor = pyudev.Monitor.from_netlink(pyudev.Context(), source)
         monitor.filter_by("block", "disk")
@@ -113,7 +113,7 @@ def _open(source: EventSource) -> socket.socket:
         raise _to_host_error(error, "install libudev, and allow the service AF_NETLINK") from error
     _enlarge_buffer(monitor_socket)
     try:
-        monitor.start()  # binds the socket, which ours is too: the monitor itself may go
+        monitor.start()  # binds the socket, of which this is a duplicate: the monitor may be freed
     except OSError as error:
         monitor_socket.close()
         raise _to_host_error(error, "allow the service AF_NETLINK") from error
@@ -121,7 +121,7 @@ def _open(source: EventSource) -> socket.socket:
 
 
 def _to_host_error(error: Exception, remedy: str) -> HostError:
-    return HostError(f"cannot hear of disks that come and go: {error}; {remedy}")
+    return HostError(f"cannot receive events of block devices: {error}; {remedy}")
 
 
 def _enlarge_buffer(monitor_socket: socket.socket) -> None:

@@ -1,4 +1,4 @@
-"""Sockets that the faces are served on: bound and listening before anything else of them is loaded."""
+"""Listening sockets of the user interfaces; they listen before the HTTP server is imported."""
 
 from __future__ import annotations
 
@@ -22,26 +22,26 @@ _MODE: Final = 0o660
 
 
 class UnixListener(socket.socket):
-    """A listening Unix socket that takes its file along when it is closed."""
+    """A listening Unix socket that removes its file when it is closed."""
 
     path: Path
     identity: tuple[int, int] | None
 
     def close(self) -> None:
-        """Remove the file, unless it is no longer ours, then stop listening; nobody finds a dead door."""
+        """Remove the file, unless another daemon has replaced it, then stop listening."""
         if self.fileno() >= 0 and self.identity is not None and _file_identity(self.path) == self.identity:
             self.path.unlink(missing_ok=True)
         super().close()
 
 
 def listen_unix(path: Path) -> UnixListener:
-    """Listen on a Unix socket of mode 0660; a file left by a daemon that died is replaced.
+    """Listen on a Unix socket of mode 0660; the stale file of a daemon that died is replaced.
 
-    Two daemons that start at once are kept apart by a lock on the directory (flock(2)), held from the
-    question whether somebody answers until we do ourselves.
+    A lock on the directory (flock(2)) serialises daemons that start concurrently; it is held from the check
+    for another daemon until this one listens.
 
     Raises:
-        HostError: another daemon answers there, or the path cannot be used.
+        HostError: another daemon listens there, or the path cannot be used.
     """
     listener = UnixListener(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
@@ -50,8 +50,8 @@ def listen_unix(path: Path) -> UnixListener:
             _remove_stale_socket(path)
             os.fchmod(
                 listener.fileno(), _MODE
-            )  # unix_bind() takes the file's mode from here, less the umask:
-            listener.bind(str(path))  # so the file is never wider than this
+            )  # unix_bind() takes the file's mode from the descriptor, less the umask,
+            listener.bind(str(path))  # so the file is never more permissive
             listener.path, listener.identity = path, _file_identity(path)
             path.chmod(_MODE)
             listener.listen(_BACKLOG)
@@ -67,7 +67,7 @@ def listen_unix(path: Path) -> UnixListener:
 
 
 def listen_tcp(address_text: str) -> socket.socket:
-    """Listen on ``127.0.0.1:8787`` or ``[::1]:8787``, as the configuration writes it.
+    """Listen on ``127.0.0.1:8787`` or ``[::1]:8787``, an address in the form of the configuration.
 
     Raises:
         HostError: the port is taken, or the address cannot be used.
@@ -92,7 +92,7 @@ def listen_tcp(address_text: str) -> socket.socket:
 
 @contextmanager
 def _directory_lock(directory: Path) -> Iterator[None]:
-    """Keep other daemons out of ``directory`` for a moment; who holds the lock never waits for anything."""
+    """Hold a lock on ``directory``; the holder never waits for anything else."""
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -102,15 +102,13 @@ def _directory_lock(directory: Path) -> Iterator[None]:
 
 
 def _remove_stale_socket(path: Path) -> None:
-    """Remove a socket file that nobody listens on."""
+    """Remove a socket file on which no process listens."""
     try:
         mode = path.lstat().st_mode
     except FileNotFoundError:
         return
     if not stat.S_ISSOCK(mode):
-        raise HostError(
-            f"cannot listen on {path}: a file that is no socket is there; name another path with --socket"
-        )
+        raise HostError(f"cannot listen on {path}: the path is not a socket; name another path with --socket")
     with socket.socket(socket.AF_UNIX) as probe:
         probe.settimeout(0)
         refused = probe.connect_ex(str(path))
@@ -122,7 +120,7 @@ def _remove_stale_socket(path: Path) -> None:
 
 
 def _file_identity(path: Path) -> tuple[int, int] | None:
-    """What tells this file from its successor of the same name."""
+    """Device and inode of the file; None = it does not exist."""
     try:
         found = path.lstat()
     except OSError:

@@ -1,4 +1,4 @@
-"""What the host tells of the machine: files, links, neighbours, answers, its sleep; plain frozen values."""
+"""Frozen values that the adapters return, and the errors that they raise."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from powerd.disks.model import FailureCause
 from powerd.helper.protocol.messages import AlarmResponse as _Alarm
 
 Alarm: TypeAlias = _Alarm
-"""The RTC as the helper has read it; the one word of its protocol that other rooms need."""
+"""The RTC as the helper has read it."""
 
 
 @dataclass(frozen=True, slots=True)
 class StatSignature:
-    """What tells one version of a file from the next: one stat(2) of it."""
+    """Identifies one version of a file, from one stat(2)."""
 
     inode: int
     size: int
@@ -86,10 +86,9 @@ class ProbeOutcome(enum.Enum):
     """The outcome of the probes of one host by one protocol.
 
     SILENT: at least one probe had its full time without a reply; or, for ICMP on a link with hundreds of
-    hosts, no
-    echo request could be sent because the host did not answer ARP. FAILED: no probe could be sent, which
-    proves nothing. NOT_PROBED: the protocol was not used, or a sufficient reply of another host ended the
-    sweep first.
+    hosts, no echo request could be sent because the host did not answer ARP. FAILED: no probe could be sent,
+    which proves nothing. NOT_PROBED: the protocol was not used, or a sufficient reply of another host ended
+    the sweep first.
     """
 
     ANSWERED = "answered"
@@ -135,14 +134,19 @@ class ProbeReply:
 
 @dataclass(frozen=True, slots=True)
 class ProcessResult:
-    """How a child process ended; ``status`` is its exit status, negative = killed by that signal."""
+    """The end of a child process.
+
+    Attributes:
+        status: the exit status; negative = killed by that signal.
+        stdout, stderr: the output, cut at 64 KiB.
+    """
 
     status: int
     stdout: str
     stderr: str
 
     def describe(self) -> str:
-        """How it ended, with the last line of its complaints: ``ended with status 1: no such pool``."""
+        """The end in words, with the last line of stderr: ``ended with status 1: no such pool``."""
         last = next((line for line in reversed(self.stderr.splitlines()) if line.strip()), "").strip()
         outcome = (
             f"was ended by signal {-self.status}" if self.status < 0 else f"ended with status {self.status}"
@@ -151,7 +155,7 @@ class ProcessResult:
 
 
 class HostError(Exception):
-    """The machine refused; the text is one sentence with what, where and the remedy."""
+    """The operating system refused; the text is one sentence with what, where and the remedy."""
 
 
 class RefusedByHelperError(HostError):
@@ -178,13 +182,13 @@ class SweepResult:
 
 @dataclass(frozen=True, slots=True)
 class LogindEvent:
-    """Something that logind, or the way to it, said unasked; whoever hears it looks for themselves.
+    """A signal of logind, or a change of the connection to it; receivers poll what they need.
 
     Attributes:
-        kind: ``sleep`` and ``shutdown`` are logind's PrepareForSleep and PrepareForShutdown
-            (org.freedesktop.login1(5)), ``inhibitors``: somebody took or released a lock, ``found`` and
-            ``lost``: the connection to D-Bus.
-        start: False for the end of a sleep, and of a shutdown that was called off.
+        kind: ``sleep`` and ``shutdown`` are PrepareForSleep and PrepareForShutdown
+            (org.freedesktop.login1(5)); ``inhibitors``: a lock was taken or released; ``found`` and ``lost``:
+            the connection to D-Bus.
+        start: False for the end of a sleep, and for a shutdown that was cancelled.
     """
 
     kind: Literal["sleep", "shutdown", "inhibitors", "found", "lost"]

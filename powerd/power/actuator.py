@@ -1,7 +1,4 @@
-"""Put the server to sleep: a command of the user's, or one of logind's methods.
-
-Announce a sleep to whoever is logged in, while it can still be cancelled, and say so when it has been.
-"""
+"""Puts the server to sleep by logind or a command, and announces a sleep or its cancellation."""
 
 from __future__ import annotations
 
@@ -23,22 +20,22 @@ _PAST_TENSE: Final = {
 
 
 class SleepPreparer(Protocol):
-    """The way into a sleep, which this server and others take alike."""
+    """Prepares a sleep; see sleep_preparation.SleepPreparation."""
 
     async def prepare_action(self, action: Sleep) -> None:
-        """Have all done that comes before: alarm, network cards, hooks.
+        """Set the alarm, arm the network cards, run the hook.
 
-        Raises HostError when the server could not be woken as it has to be; then nothing of it is left.
+        Raises HostError when the server could not be woken again; the preparation is then undone.
         """
         ...
 
     async def cancel(self) -> None:
-        """Have it undone: the server does not go."""
+        """Undo the preparation: the sleep does not take place."""
         ...
 
 
 def describe_sleep(action: Sleep) -> str:
-    """The order in the past tense."""
+    """The action in the past tense."""
     return (
         f"run {shlex.join(action.command)}"
         if action.sleep_action == "command"
@@ -49,7 +46,7 @@ def describe_sleep(action: Sleep) -> str:
 async def execute_sleep(
     action: Sleep, logind: Logind, processes: Processes, preparation: SleepPreparer
 ) -> ActionResult:
-    """Carry out the order and say what was seen."""
+    """Prepare and execute the sleep; undo the preparation if it is refused."""
     await preparation.prepare_action(action)
     try:
         result = await _sleep(action, logind, processes)
@@ -76,12 +73,12 @@ _CANCELLED: Final = {"poweroff": "does not power off", "command": "does not run 
 
 
 def describe_announcement(action: WarnUsers | CancelWarning) -> str:
-    """The order in the past tense."""
+    """The action in the past tense."""
     return f"announced: {announcement_text(action)}"
 
 
 def announcement_text(action: WarnUsers | CancelWarning) -> str:
-    """What people read on their terminals."""
+    """The text on the users' terminals."""
     if isinstance(action, CancelWarning):
         verb = _CANCELLED.get(action.sleep_action, "does not go to sleep")
         because = f": {_sanitize(action.reason)}" if action.reason else ""
@@ -91,11 +88,11 @@ def announcement_text(action: WarnUsers | CancelWarning) -> str:
 
 
 def _sanitize(text: str) -> str:
-    """Names of hosts are chosen by the hosts, and no escape sequence of theirs goes to a terminal."""
+    """Replace unprintable characters: hosts choose their names, which may hold escape sequences."""
     return "".join(char if char.isprintable() else "\ufffd" for char in text)
 
 
 async def execute_announcement(action: WarnUsers | CancelWarning, processes: Processes) -> ActionResult:
-    """Announce; a terminal that cannot be written to does not stop the warning period."""
+    """Write the announcement; a terminal that cannot be written to does not stop the warning period."""
     await processes.broadcast(announcement_text(action))
     return ActionResult(True, describe_announcement(action))

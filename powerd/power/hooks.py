@@ -1,4 +1,4 @@
-"""Commands of the user's: bounded, one at a time, and never fatal."""
+"""Runs the user's commands ([hooks]) with a time limit, one at a time; a failure is never fatal."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ _VARIABLES: Final[Mapping[HookName, str]] = {"before_sleep": "POWERD_WHAT", "aft
 
 
 class HookRunner:
-    """Runs ``[hooks]``.
+    """Runs hooks.
 
     Args:
         processes: the port.
-        on_error: told of each hook that failed, one sentence.
+        on_error: called with one sentence for each hook that failed.
     """
 
     def __init__(self, processes: Processes, on_error: Callable[[str], None]) -> None:
@@ -28,13 +28,13 @@ class HookRunner:
         self._lock = asyncio.Lock()
 
     async def run(self, options: Options, name: HookName, value: str) -> None:
-        """Run one, where there is one.
+        """Run the hook, if it is configured.
 
         Args:
-            options: which commands, and for how long they may run.
-            name: which of them.
-            value: what it finds in its environment: before a sleep in POWERD_WHAT ``sleep``, ``shutdown`` or
-                ``command``; after it in POWERD_CAUSE what woke the server, "" = it did not sleep after all.
+            options: the commands and their time limit.
+            name: the hook.
+            value: the value of its environment variable: before a sleep POWERD_WHAT=``sleep``, ``shutdown``
+                or ``command``; after it POWERD_CAUSE=the cause of the wake-up, "" = the server did not sleep.
         """
         argv: tuple[str, ...] = getattr(options, name)
         if argv:
@@ -49,14 +49,14 @@ class HookRunner:
         stdin: bytes | None = None,
         env: Mapping[str, str] | None = None,
     ) -> None:
-        """Run a command when those before it have ended, and complain where it fails.
+        """Run a command after the previous ones have ended, and report a failure.
 
         Args:
             argv: the command.
-            name: what a complaint calls it.
-            seconds: after which it is ended.
-            stdin: what it reads; None = nothing.
-            env: added to the environment.
+            name: the hook's name in messages.
+            seconds: the time limit.
+            stdin: the command's input; None = nothing.
+            env: variables added to the environment.
         """
         try:
             async with self._lock:

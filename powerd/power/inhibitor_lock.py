@@ -1,8 +1,8 @@
-"""An inhibitor lock of powerd's own: taken as soon as logind gives it, let go at once when it is not wanted.
+"""powerd's own inhibitor locks: requested while they are needed, released immediately otherwise.
 
-logind gives a descriptor, and the lock lasts until that is closed (org.freedesktop.login1(5), Inhibit()), so
-it ends with the process, however that ends. It is asked for one thing at a time: for several at once logind
-252 wants the right to hold up the lid switch, whatever they are (method_inhibit()).
+logind returns a descriptor, and the lock is held until it is closed (org.freedesktop.login1(5), Inhibit()),
+at the latest when the process ends. Each lock is for one thing: for several in one lock, logind 252 requires
+the privilege to inhibit the lid switch (method_inhibit()).
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ _RETRY_DELAY_MAX: Final = 900.0
 
 
 class InhibitorLock:
-    """One lock on one or several things, held while somebody wants it.
+    """An inhibitor on one or several things, held while a reason is set.
 
     Args:
         logind: the port.
-        what: what it holds up, e.g. ``sleep``, ``shutdown``.
+        what: what is inhibited, e.g. ``sleep``, ``shutdown``.
         mode: ``block`` or ``delay``.
-        on_error: told once that it cannot be had, until it can.
+        on_error: called once when the lock is refused, and again only after it was granted meanwhile.
     """
 
     def __init__(
@@ -44,18 +44,18 @@ class InhibitorLock:
         self._failures = 0
 
     def request(self, reason: str | None) -> None:
-        """Hold it from now on because of ``why``; None = let go of it, which is done when this returns."""
+        """Hold the lock from now on with ``reason``; None = release it before this returns."""
         if reason is None:
             self._release()
         self._reason = reason
         self._changed.set()
 
     def retry(self) -> None:
-        """Try again now: logind may be there at last."""
+        """Retry now: logind may have appeared."""
         self._changed.set()
 
     async def run(self) -> None:
-        """See to it that what is wanted is so, for ever."""
+        """Take and release the lock as requested, until cancelled."""
         try:
             while True:
                 self._changed.clear()
@@ -67,24 +67,24 @@ class InhibitorLock:
             self._release()
 
     async def _apply(self) -> float | None:
-        """Take what is wanted and not held yet; gives back after how long to try again, None = no need."""
+        """Take the lock if it is requested and not held; returns seconds until the next attempt, or None."""
         reason = self._reason
         if reason is None or (self._current is not None and self._current[0] == reason):
             return None
         descriptors: list[int] = []
         try:
             for what in self._what:
-                descriptors.append(await self._logind.inhibit(what, reason, self._mode))  # noqa: PERF401 - closed, too
+                descriptors.append(await self._logind.inhibit(what, reason, self._mode))  # noqa: PERF401 - closed on an error
         except HostError as error:
             _close(descriptors)
             if isinstance(error, NotRunningError):
-                return None  # nobody there whom it could hold up; who finds them nudges
+                return None  # no logind whose sleep it could block; retry() is called when logind appears
             if not self._failures:
                 self._on_error(f"no {self._mode} lock on {' and '.join(self._what)} ({reason}): {error}")
             self._failures += 1
             return min(_RETRY_DELAY * 2.0 ** min(self._failures - 1, 10), _RETRY_DELAY_MAX)
         self._failures = 0
-        self._release()  # the one with the old words, only now that there is another
+        self._release()  # the lock with the old reason, after the new one is held
         self._current = (reason, descriptors)
         if self._reason is None:
             self._release()

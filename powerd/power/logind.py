@@ -35,15 +35,15 @@ _METHODS: Final = {
     "poweroff": ("power_off", "shutdown"),
 }
 _ERRNO: Final = "System.Error."
-"""With it begins the name of an error that is an errno and nothing else (sd-bus-errors(3))."""
+"""Prefix of the names of errors that are an errno (sd-bus-errors(3))."""
 _GRAPHICAL: Final = frozenset({"x11", "wayland", "mir"})
-"""Types of session whose idle hint is the desktop's word (logind, SESSION_TYPE_IS_GRAPHICAL)."""
+"""Session types whose idle hint is set by the desktop (logind, SESSION_TYPE_IS_GRAPHICAL)."""
 _DEFAULT_INHIBIT_DELAY: Final = 5.0
-"""InhibitDelayMaxSec= where nobody has changed it (logind.conf(5)), seconds."""
+"""Default of InhibitDelayMaxSec= (logind.conf(5)), seconds."""
 
 
 def parse_signal(member: str, contents: tuple[Any, ...]) -> LogindEvent | None:
-    """What a signal of logind's manager says; None = nothing that concerns sleep."""
+    """The event of a signal of logind's manager; None = it does not concern sleep."""
     if member == "PrepareForSleep":
         return LogindEvent("sleep", contents[0])
     if member == "PrepareForShutdown":
@@ -55,20 +55,20 @@ def parse_signal(member: str, contents: tuple[Any, ...]) -> LogindEvent | None:
 
 
 def find_blocking(inhibitors: Iterable[Inhibitor], what: str) -> Inhibitor | None:
-    """The first inhibitor that forbids ``what`` (``sleep`` or ``shutdown``)."""
+    """The first inhibitor that blocks ``what`` (``sleep`` or ``shutdown``)."""
     return next((row for row in inhibitors if row.mode.startswith("block") and what in row.what), None)
 
 
 def latest_key_press(sessions: Iterable[Mapping[str, Any]], now: float) -> KeyPress | None:
-    """The last sign of a person, by the D-Bus properties of all sessions.
+    """The last key press, from the D-Bus properties of all sessions.
 
-    IdleSinceHintMonotonic is when the terminal was last read from, for logind may look below /dev; of a
-    graphical session, when its desktop last said that somebody had come or gone, so until it says the latter
-    somebody is there. Greeters, cron and the like have no person.
+    IdleSinceHintMonotonic is the time of the last read from the terminal, which logind takes from /dev. For a
+    graphical session it is the time at which the desktop last set its idle hint: while the hint is false, a
+    person is present. Greeters, cron and similar sessions have no person.
 
     Args:
-        sessions: each with its properties.
-        now: CLOCK_MONOTONIC; no press is later, though terminals count in wall time, which may step back.
+        sessions: the properties of each session.
+        now: CLOCK_MONOTONIC; an upper bound, because terminals use wall time, which may step back.
     """
     user_sessions = (session for session in sessions if str(session.get("Class", "user")).startswith("user"))
     presses = [
@@ -80,7 +80,7 @@ def latest_key_press(sessions: Iterable[Mapping[str, Any]], now: float) -> KeyPr
 
 
 def _is_active_desktop(session: Mapping[str, Any]) -> bool:
-    """Whether the desktop in the foreground has said that somebody came, and not since that they left."""
+    """Whether the desktop in the foreground reports that a person is present."""
     return (
         session.get("Type") in _GRAPHICAL
         and session.get("Active") is True
@@ -96,14 +96,14 @@ def _session_name(session: Mapping[str, Any]) -> str:
 
 
 class LogindClient:
-    """The one connection to logind, and to systemd beside it; Eyes and RealHands say what it promises."""
+    """The Logind port: one connection for logind and systemd."""
 
     def __init__(self) -> None:
         self._bus = Bus(_MATCHES, parse_signal)
         self._has_answered = False
 
     async def list_inhibitors(self) -> tuple[Inhibitor, ...]:
-        """Inhibitor locks of others; () where there is no D-Bus or no logind."""
+        """Inhibitor locks of other processes; () where no D-Bus or no logind runs."""
         try:
             async with self._manager() as (manager, _):
                 return await _list_inhibitors(manager)
@@ -111,7 +111,7 @@ class LogindClient:
             return ()
 
     async def can_sleep(self, action: str) -> str:
-        """``yes``, ``no``, ``na``, ``challenge``, or why not; ``yes`` where there is nobody to say so."""
+        """``yes``, ``no``, ``na``, ``challenge`` or an error text; ``yes`` where no logind runs."""
         try:
             async with self._manager() as (manager, _):
                 return await _query_can(manager, action)
@@ -119,7 +119,7 @@ class LogindClient:
             return "yes"
 
     async def last_key_press(self) -> KeyPress | None:
-        """The last sign of a person in any login session; None = none is known of."""
+        """The last key press in any login session; None = none is known."""
         try:
             async with self._manager() as (manager, bus):
                 sessions = [
@@ -140,7 +140,7 @@ class LogindClient:
         return float(shown.get("InhibitDelayMaxUSec", _DEFAULT_INHIBIT_DELAY * 1e6)) / 1e6
 
     async def list_timers(self, units: Sequence[str]) -> tuple[SystemdTimer, ...]:
-        """These systemd timers; ``auto`` is all active ones with WakeSystem=yes."""
+        """The systemd timers named; ``auto`` is all active ones with WakeSystem=yes."""
         try:
             return await systemd_timers.list_timers(self._bus, units)
         except NotRunningError as error:
@@ -150,7 +150,7 @@ class LogindClient:
             raise HostError(f"cannot see {named}: {error}; take it out of [wake] timers") from None
 
     def events(self) -> AsyncIterator[LogindEvent]:
-        """What logind says unasked, from now on; never ends, never raises."""
+        """The signals of logind from now on; never ends, never raises."""
         return self._bus.events()
 
     async def inhibit(self, what: str, why: str, mode: str) -> int:
@@ -159,12 +159,12 @@ class LogindClient:
             return await manager.inhibit(what, INHIBITOR_OWNER, why, mode)
 
     async def request_sleep(self, action: str) -> None:
-        """Have logind suspend, hibernate or power off the machine, unless somebody holds a block inhibitor.
+        """Have logind suspend, hibernate or power off the machine, unless a block inhibitor is held.
 
-        logind 252 does not refuse root, so the list is read here too, as systemctl does.
+        logind 252 does not refuse root, so the list of inhibitors is checked here too, as systemctl does.
 
         Raises:
-            HostError: logind is not there, may not, cannot, or somebody blocks it.
+            HostError: logind does not run, may not, cannot, or an inhibitor blocks it.
         """
         method, what = _METHODS[action]
         async with self._manager() as (manager, _):
@@ -174,15 +174,15 @@ class LogindClient:
             answer = await _query_can(manager, action)
             if answer != "yes":
                 raise HostError(_refusal_text(action, answer))
-            await getattr(manager, method)(False)  # noqa: FBT003 - D-Bus arguments have a place, no name
+            await getattr(manager, method)(False)  # noqa: FBT003 - D-Bus arguments are positional
 
     def close(self) -> None:
-        """Hang up."""
+        """Disconnect."""
         self._bus.close()
 
     @asynccontextmanager
     async def _manager(self) -> AsyncIterator[tuple[LogindManager, SdBus]]:
-        """Logind's manager. Once it has answered, its absence is a fault: somebody may hold a lock."""
+        """The manager of logind. Once it has replied, its absence is an error: a process may hold a lock."""
         try:
             async with self._bus.connection("systemd-logind") as bus:
                 from powerd.linux.dbus_proxies import LogindManager  # noqa: PLC0415 - imports sdbus
@@ -204,8 +204,8 @@ async def _list_inhibitors(manager: LogindManager) -> tuple[Inhibitor, ...]:
 
 
 async def _query_can(manager: LogindManager, action: str) -> str:
-    """Its answer. systemd 257 passes on what the kernel says of /sys/power, where 252 says ``na``."""
-    import sdbus  # noqa: PLC0415 - has been imported by now
+    """The reply of logind. systemd 257 returns the kernel's error for /sys/power where 252 returns ``na``."""
+    import sdbus  # noqa: PLC0415 - imported by now
 
     try:
         answer: str = await getattr(manager, f"can_{_METHODS[action][0]}")()

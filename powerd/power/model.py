@@ -1,4 +1,4 @@
-"""Sleep and wake-up of the server itself: who else has a say in it, what wakes it, and what woke it."""
+"""Values of the power domain: inhibitors, key presses, timers, network cards, wake times and wake-ups."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from powerd.core.time import Moment
 
 @dataclass(frozen=True, slots=True)
 class Inhibitor:
-    """Somebody else's inhibitor lock, a row of logind's ListInhibitors (org.freedesktop.login1(5)).
+    """An inhibitor lock of another process, from logind's ListInhibitors (org.freedesktop.login1(5)).
 
     Attributes:
-        what: what it holds up: ``sleep``, ``shutdown``, ``idle``, ``handle-lid-switch``, ...
-        who, why: in the words of who took it.
+        what: what it inhibits: ``sleep``, ``shutdown``, ``idle``, ``handle-lid-switch``, ...
+        who, why: the holder's own texts.
         mode: ``block``, ``block-weak`` or ``delay``.
-        uid, pid: whose it is.
+        uid, pid: of the holder.
     """
 
     what: frozenset[str]
@@ -32,11 +32,11 @@ class Inhibitor:
 
 @dataclass(frozen=True, slots=True)
 class KeyPress:
-    """The last sign of a person in any login session.
+    """The last key press in any login session.
 
     Attributes:
-        at: CLOCK_MONOTONIC; the kernel tells it to 8 s only.
-        session: the session, as a person knows it: ``alice on pts/0``.
+        at: CLOCK_MONOTONIC, with the kernel's resolution of 8 s.
+        session: the session for display: ``alice on pts/0``.
     """
 
     at: float
@@ -45,15 +45,14 @@ class KeyPress:
 
 @dataclass(frozen=True, slots=True)
 class SystemdTimer:
-    """A systemd timer for which the server is to be up (systemd.timer(5)).
+    """A systemd timer for which the server has to be awake (systemd.timer(5)).
 
     Attributes:
         unit: ``backup.timer``.
         wall: POSIX time of its next calendar elapse; None = it has none.
         mono: CLOCK_MONOTONIC of its next monotonic elapse (OnBootSec= and the like); None = it has none.
-        pauses_in_sleep: its monotonic elapse comes no nearer while the server sleeps, for it has no
-            WakeSystem=; to be
-            woken for it would be in vain.
+        pauses_in_sleep: its monotonic clock stops during sleep because it has no WakeSystem=; waking the
+            server for it would be useless.
     """
 
     unit: str
@@ -80,7 +79,7 @@ InterfaceName: TypeAlias = Annotated[
 
 @dataclass(frozen=True, slots=True)
 class NetworkCard:
-    """How a network card can wake the server, and how it will.
+    """The Wake-on-LAN setting of a network card.
 
     Attributes:
         interface: its name.
@@ -94,10 +93,10 @@ class NetworkCard:
 
 @dataclass(frozen=True, slots=True)
 class WakeTime:
-    """When the server has to be up again, and for what.
+    """The time at which the server has to be awake again.
 
     Attributes:
-        at: the moment of the alarm; asleep until then, so ``mono + slept`` and ``wall`` count.
+        at: the time of the alarm; the server sleeps until then, so ``mono + slept`` and ``wall`` are valid.
         reason: ``wake.at Mon-Fri 06:30``, ``backup.timer``.
     """
 
@@ -107,7 +106,7 @@ class WakeTime:
 
 @dataclass(frozen=True, slots=True)
 class ShutdownInProgress:
-    """The server is on its way down: logind has said so, and waits for us for a few seconds.
+    """logind has announced a sleep or shutdown, and waits a few seconds for delay locks.
 
     Attributes:
         since: CLOCK_MONOTONIC.
@@ -119,7 +118,7 @@ class ShutdownInProgress:
 
 
 class WakeupCause(enum.StrEnum):
-    """What woke the server, as far as the kernel tells."""
+    """The cause of a wake-up, as far as the kernel reports it."""
 
     ALARM = "alarm"
     NETWORK = "network"
@@ -129,15 +128,14 @@ class WakeupCause(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class WakeEvent:
-    """One wake-up.
+    """One wake-up of the server.
 
     Attributes:
-        at: CLOCK_MONOTONIC of when it was noticed.
-        cause: see Cause.
-        detail: what the kernel said, e.g. ``wake-up source 0000:00:03.0 (eth0)``; "" = nothing.
-        clock_advanced: whether CLOCK_BOOTTIME has gained by it. Where the clocksource stops meanwhile, the
-            kernel
-            measures a sleep in whole seconds of an RTC, and one of less than that may leave no trace.
+        at: CLOCK_MONOTONIC at which it was detected.
+        cause: its cause.
+        detail: the kernel's details, e.g. ``wake-up source 0000:00:03.0 (eth0)``; "" = none.
+        clock_advanced: whether CLOCK_BOOTTIME advanced during the sleep. Where the clocksource stops, the
+            kernel measures sleep in whole seconds of an RTC, and a shorter sleep may not show.
     """
 
     at: float
@@ -148,17 +146,17 @@ class WakeEvent:
 
 @dataclass(frozen=True, slots=True)
 class WakeStormState:
-    """Wake-ups for which nobody came; a moment here is ``mono + slept``, CLOCK_BOOTTIME.
+    """Unneeded wake-ups; times are ``mono + slept``, CLOCK_BOOTTIME.
 
     Attributes:
         last_wakeup_at: the latest wake-up; None = none since powerd started.
-        last_event: the Waking that was the latest when the server fell asleep, or is that of ``woke`` by now.
+        last_event: the wake event last taken into account.
         cause: of the latest wake-up, as far as known.
-        needed: somebody or something has kept the server awake since.
-        unneeded_wakeups: the latest wake-ups in vain, each with its cause, the oldest first.
-        storm_count: how often it has backed off from them since somebody was last there.
-        stay_up_until: it stays up until then; None = it has not backed off.
-        stay_up_for: seconds for which it then stays up.
+        needed: a blocker has kept the server awake since the latest wake-up.
+        unneeded_wakeups: the latest unneeded wake-ups, each with its cause, the oldest first.
+        storm_count: wake storms since the server was last needed.
+        stay_up_until: the server stays awake until then; None = no storm.
+        stay_up_for: the length of that period, seconds.
     """
 
     last_wakeup_at: float | None = None
@@ -176,10 +174,10 @@ class WakeupSource:
     """One wakeup source of the kernel.
 
     Attributes:
-        name: as its driver calls it, e.g. ``LNXPWRBN:00``, ``00:04``, ``0000:00:1f.6``.
-        device: path below /sys of the device it stands for, e.g. ``/devices/pnp0/00:04``; "" = none.
+        name: the driver's name for it, e.g. ``LNXPWRBN:00``, ``00:04``, ``0000:00:1f.6``.
+        device: path below /sys of its device, e.g. ``/devices/pnp0/00:04``; "" = none.
         driver: of that device, e.g. ``rtc_cmos``; "" = none.
-        events: how many wakeup events it has had since boot.
+        events: wakeup events since boot.
     """
 
     name: str
@@ -189,21 +187,20 @@ class WakeupSource:
 
     @property
     def key(self) -> tuple[str, str]:
-        """What it is found by again; the kernel's number of it changes with the device's coming and going."""
+        """Its identity; the kernel's number changes when the device is removed and added."""
         return self.name, self.device
 
 
 @dataclass(frozen=True, slots=True)
 class WakeupState:
-    """What the kernel tells of wake-ups at one moment.
+    """The kernel's wakeup counters at one time.
 
     Attributes:
         sources: all wakeup sources.
         irq: the interrupt that ended the last sleep, with the names of its handlers, e.g. ``9 (acpi)``;
-            "" = it does not tell.
-        cards: interfaces of network cards, each with the path of its device.
-        suspend_count: how many sleeps there have been since boot that really were some; None = it does not
-            tell.
+            "" = unknown.
+        cards: network interfaces, each with the path of its device.
+        suspend_count: successful suspends since boot; None = unknown.
     """
 
     sources: tuple[WakeupSource, ...] = ()
@@ -212,9 +209,9 @@ class WakeupState:
     suspend_count: int | None = None
 
     def sources_fired_since(self, before: WakeupState) -> tuple[WakeupSource, ...]:
-        """Sources that have had events since ``before``; () where nothing is known of before.
+        """Sources with events since ``before``; () if ``before`` is empty.
 
-        A device that was lost and found again over the sleep has a new source, which begins at 0.
+        A device that was removed and added during the sleep has a new source, which starts at 0.
         """
         if not before.sources:
             return ()
@@ -222,7 +219,7 @@ class WakeupState:
         return tuple(source for source in self.sources if counts_now[source.key] > counts_before[source.key])
 
     def slept_since(self, before: WakeupState) -> bool:
-        """Whether there has been a sleep since ``before``, as far as the kernel tells."""
+        """Whether the kernel has counted a suspend since ``before``."""
         return (
             self.suspend_count is not None
             and before.suspend_count is not None

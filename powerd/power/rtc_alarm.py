@@ -1,8 +1,7 @@
-"""The RTC's alarm as far as it is powerd's own: set, remembered, taken away, and others' given back.
+"""The RTC alarm of powerd: sets it, stores its ownership, clears it, restores a replaced alarm.
 
-What is remembered outlives a crash and a reboot, so no alarm of powerd's stays behind for good. All that is
-known of an alarm is its time by the RTC's own clock (powerd/helper/protocol/codec.py); nothing tells who
-set it.
+The stored ownership outlives a crash and a reboot, so powerd never leaves an alarm behind. An alarm is known
+only by its time on the RTC's clock (powerd/helper/protocol/codec.py); the RTC does not record who set it.
 """
 
 from __future__ import annotations
@@ -18,24 +17,24 @@ from powerd.linux.values import Alarm, HostError
 from powerd.power.model import WakeTime
 
 MIN_ALARM_DELAY: Final = 60
-"""Seconds: the helper sets no alarm that is nearer."""
+"""Seconds; the helper refuses a nearer alarm."""
 _TOLERANCE: Final = 2.0
-"""A wanted wake-up that has moved by no more, seconds, has not moved."""
+"""Seconds by which a wake time may move before the alarm is set again."""
 _RTC_RANGE: Final = 86_400 - 300
-"""Seconds that every RTC reaches ahead: many hold no date, and an alarm a day ahead at most (rtc-cmos.c)."""
+"""Seconds ahead that every RTC supports: many hold no date, and an alarm at most a day ahead (rtc-cmos.c)."""
 _DUE_EARLY: Final = 2.0
-"""An alarm that is due in so many seconds is due: the RTC counts whole ones."""
+"""Seconds before its time at which an alarm counts as due: the RTC counts whole seconds."""
 _HELPER_DELAY_MAX: Final = 30
-"""Seconds after an alarm was asked for the helper may have set it: it promises an answer within 25."""
+"""Seconds after a request within which the helper may still set the alarm: it replies within 25."""
 
 
 @dataclass(frozen=True, slots=True)
 class AlarmOwnership:
-    """An alarm that powerd has set, or has asked for without hearing what became of it; times of the RTC's.
+    """An alarm that powerd has set, or has requested without a reply; times are the RTC's.
 
     Attributes:
-        at: its time; None = none was set for certain.
-        replaced: the time of the later one that it replaced; None = it replaced none.
+        at: the time of the alarm; None = no alarm is confirmed.
+        replaced: the time of the later alarm that it replaced; None = it replaced none.
         requested: times that were asked for; one of them may stand.
     """
 
@@ -44,7 +43,7 @@ class AlarmOwnership:
     requested: tuple[int, ...] = ()
 
     def owns(self, alarm: int | None) -> bool:
-        """Whether the alarm that stands is powerd's."""
+        """Whether the alarm that is set at ``alarm`` is powerd's."""
         if alarm is None:
             return False
         return alarm == self.at or any(
@@ -53,16 +52,16 @@ class AlarmOwnership:
 
 
 class RtcAlarm:
-    """Powerd's alarm.
+    """powerd's alarm.
 
     Attributes:
-        is_intermediate: the one that was set comes before it is needed, for the RTC does not reach farther.
+        is_intermediate: the alarm is earlier than the wake time, which is out of the RTC's range.
 
     Args:
         helper: the port.
         clock: the clock of the host.
-        document: what ``remember`` was last given, or None.
-        save: keeps a document over a restart.
+        document: the document last given to ``save``, or None.
+        save: stores a document over a restart.
     """
 
     def __init__(
@@ -83,16 +82,16 @@ class RtcAlarm:
 
     @property
     def wake_time(self) -> WakeTime | None:
-        """What it was set for; None = for nothing."""
+        """The wake time for which the alarm is set; None = it is not set."""
         return self._set_for
 
     @property
     def is_due(self) -> bool:
-        """Whether the alarm that stood has gone off by now, be it powerd's or an earlier one of others."""
+        """Whether the alarm is due, powerd's or an earlier one of another program."""
         return self._due_at is not None and self._boottime() >= self._due_at - _DUE_EARLY
 
     def is_set_for(self, wake_time: WakeTime | None) -> bool:
-        """Whether all has been done for that wake-up."""
+        """Whether the alarm is set for that wake time; None = whether no alarm is set."""
         if wake_time is None:
             return self._set_for is None and self._ownership is None
         return (
@@ -101,10 +100,10 @@ class RtcAlarm:
         )
 
     async def set(self, wake_time: WakeTime | None) -> None:
-        """Set it for ``wake``, or leave an earlier one of others in its place; None = take it away.
+        """Set the alarm, unless an earlier alarm of another program is set; None = clear it.
 
         Raises:
-            HostError: it is not set, or not confirmed.
+            HostError: the alarm is not set, or not confirmed.
         """
         if wake_time is None:
             await self.clear()
@@ -114,7 +113,7 @@ class RtcAlarm:
         await asyncio.shield(self._set_task)
 
     async def _set(self, wake_time: WakeTime) -> None:
-        """Never broken off: an alarm that stands and is not remembered would stay."""
+        """Never cancelled: an alarm that is set but not stored would stay."""
         self._set_for = None
         current = await self._helper.read_alarm()
         ownership = _confirmed_ownership(self._ownership, current)
@@ -131,12 +130,12 @@ class RtcAlarm:
         else:
             self._update_ownership(
                 None
-            )  # an earlier one of others will do; had ours stood, it would have been replaced
+            )  # an earlier alarm of another program suffices; powerd's would have been replaced
         self._set_for = wake_time
         self._due_at = self._boottime() + (alarm.in_seconds or 0)
 
     async def _set_on_rtc(self, ahead: int, replaces: int | None) -> Alarm:
-        """Set it, or one to wake up for on the way where the RTC does not reach so far."""
+        """Set the alarm, or an intermediate one where the time is out of the RTC's range."""
         self.is_intermediate = False
         try:
             return await self._helper.set_alarm(ahead, replaces)
@@ -148,10 +147,10 @@ class RtcAlarm:
         return alarm
 
     async def clear(self) -> None:
-        """Take it away if it still stands, and set again the later one that it replaced.
+        """Clear the alarm if it is still set, and restore the later alarm that it replaced.
 
         Raises:
-            HostError: that could not be done; it is tried again the next time.
+            HostError: the helper refuses; the next call tries again.
         """
         if self._set_task is not None:
             await asyncio.wait({self._set_task})
@@ -181,7 +180,7 @@ class RtcAlarm:
 
 
 def ownership_from_document(document: object) -> AlarmOwnership | None:
-    """The alarm that a former life of the daemon has set; what is no document of ours is passed over."""
+    """The ownership that an earlier process stored; None for any other document."""
     data = document if isinstance(document, dict) else {}
     at, replaced = (_non_negative_int(data.get(name)) for name in ("at", "before"))
     rows = data.get("asked")
@@ -192,13 +191,13 @@ def ownership_from_document(document: object) -> AlarmOwnership | None:
 
 
 def _ownership_to_document(ownership: AlarmOwnership) -> object:
-    """What revive() reads."""
+    """The document that ownership_from_document() reads."""
     document: dict[str, object] = {"at": ownership.at, "before": ownership.replaced}
     return document | {"asked": list(ownership.requested)} if ownership.requested else document
 
 
 def _confirmed_ownership(ownership: AlarmOwnership | None, current: Alarm) -> AlarmOwnership | None:
-    """What is powerd's by what stands, so that nothing is in doubt."""
+    """The ownership according to the alarm that is set, without unconfirmed requests."""
     if ownership is None or not ownership.owns(current.at):
         return (
             None
@@ -211,10 +210,10 @@ def _confirmed_ownership(ownership: AlarmOwnership | None, current: Alarm) -> Al
 def _unconfirmed_ownership(
     ownership: AlarmOwnership | None, current: Alarm, ahead: Iterable[int]
 ) -> AlarmOwnership | None:
-    """What may be powerd's after an alarm was asked for so many seconds ahead, and the answer was none.
+    """The ownership after a request without a reply, for alarms ``ahead`` seconds ahead.
 
-    The helper may have been slow, and set it all the same. What stood before is somebody else's, though, and
-    where it stands so near that it could be mistaken for the new one, it is left alone.
+    The helper may have set the alarm late. The alarm that was set before belongs to another program; where it
+    is so near that it could be mistaken for the requested one, it is left alone.
     """
     requested = tuple(sorted(current.now + each for each in ahead))
     if (ownership is None or current.at != ownership.at) and AlarmOwnership(None, None, requested).owns(
@@ -229,7 +228,7 @@ def _non_negative_int(value: object) -> int | None:
 
 
 def _replaced_alarm(alarm: Alarm, ownership: AlarmOwnership | None) -> int | None:
-    """The alarm of others that the new one has taken the place of, now or before."""
+    """The alarm of another program that powerd's alarm has replaced, now or earlier."""
     if alarm.before is None or alarm.before <= alarm.now:
         return ownership.replaced if ownership else None
     return ownership.replaced if ownership and ownership.at == alarm.before else alarm.before

@@ -1,7 +1,7 @@
-"""What is done for a sleep and undone after it: the alarm, the network cards, the hooks.
+"""Prepares the server for a sleep and cleans up afterwards: RTC alarm, network cards, hooks.
 
-Powerd's own orders and those of others are prepared alike, and what has been done for a night is done once:
-an order of powerd's comes back as logind's signal a moment later.
+Sleeps that powerd requests and sleeps that others request are prepared alike. Each step runs once per sleep:
+logind's signal for a sleep that powerd has requested arrives a moment later.
 """
 
 from __future__ import annotations
@@ -23,20 +23,22 @@ from powerd.power.model import WakeTime
 from powerd.power.rtc_alarm import RtcAlarm
 
 _VALID_FOR: Final = 300.0
-"""A sleep that was prepared and has not begun within this time, seconds, is prepared anew when it does."""
+"""Seconds for which a preparation is valid; a later sleep is prepared again."""
 _QUICK: Final = 5.0
-"""Seconds that the alarm and the cards may take before it is asked again who is there."""
+"""Seconds that the preparation may take without a new check for reasons to stay awake."""
 _MAGIC_PACKET: Final = "g"
-"""The letter of ethtool(8) for the magic packet."""
+"""The magic packet's letter in ethtool(8)."""
 _KINDS: Final = {"command": "command", "poweroff": "shutdown"}
 
 
 @dataclass(slots=True)
 class _Progress:
-    """What has been done for the sleep that is coming, and when: begun, or since ended.
+    """The state of the preparation.
 
     Attributes:
-        is_final: nothing can stop it any more.
+        at: CLOCK_MONOTONIC at which it began; at its end, when it ended.
+        hook_run: the before_sleep hook has run.
+        is_final: logind has announced the sleep, and it cannot be cancelled.
     """
 
     at: float
@@ -45,20 +47,20 @@ class _Progress:
 
 
 class SleepPreparation:
-    """Prepares a sleep, once, and clears up after it.
+    """Prepares each sleep once, and cleans up after it.
 
     Args:
-        state: names the network cards.
+        state: has the readings of the network cards.
         clock: the clock of the host.
         helper, processes: the ports.
-        options: the configuration in force; may be replaced on reload.
-        alarm: powerd's own.
-        recheck: asked after a hook, or whatever else took time, since when that was, CLOCK_MONOTONIC: why the
-            server must not go after all; None = it may.
-        on_error: told of what could not be done and holds nothing up.
+        options: the present configuration; replaced on reload.
+        alarm: powerd's RTC alarm.
+        recheck: called after a slow preparation with the time at which it began, CLOCK_MONOTONIC; returns a
+            reason to stay awake, or None.
+        on_error: called with each failure that does not prevent the sleep.
     """
 
-    def __init__(  # noqa: PLR0913 - the host, and all that belongs to a night
+    def __init__(  # noqa: PLR0913 - the composition root passes each by name
         self,
         state: StateStore,
         clock: Clock,
@@ -84,12 +86,12 @@ class SleepPreparation:
 
     @property
     def alarm_due(self) -> bool:
-        """Whether an alarm that was set, or left standing, for this night has gone off."""
+        """Whether the alarm for this sleep is due, powerd's or an earlier one of another program."""
         return self._alarm.is_due
 
     @property
     def alarm_description(self) -> str:
-        """What becomes of the alarm when the night ends, one clause; "" = there is none."""
+        """The alarm of this sleep, one clause; "" = there is none."""
         wake_time = self._alarm.wake_time
         if wake_time is None:
             return ""
@@ -99,16 +101,16 @@ class SleepPreparation:
         )
 
     async def prepare_action(self, action: Sleep) -> None:
-        """Prepare a sleep that powerd is about to order.
+        """Prepare a sleep that powerd is about to request.
 
         Raises:
-            HostError: the server could not be woken as it has to be, or somebody came back meanwhile; nothing
-                is left of what was done. Or it goes already, by somebody else's order.
+            HostError: the alarm or a card cannot be set, or a reason to stay awake has appeared; the
+                preparation is undone. Or another sleep is in progress.
         """
         async with self._lock:
             started_at = self._clock.now().mono
             if self._is_final():
-                raise HostError("the server is on its way into a sleep already, by somebody else's order")
+                raise HostError("a sleep requested by another program is already in progress")
             progress = self._progress = _Progress(started_at)
             try:
                 await self._alarm.set(action.wake_time)
@@ -119,15 +121,17 @@ class SleepPreparation:
                 await self._clear_alarm()
                 raise
             await self._run_hook(progress, _KINDS.get(action.sleep_action, "sleep"))
-            progress.at = self._clock.now().mono  # a hook may take an hour, and is not to run again for that
+            progress.at = (
+                self._clock.now().mono
+            )  # a hook may take an hour, and must not run again because of it
         took_long = progress.at - started_at > _QUICK
         reason = await self._recheck(started_at) if took_long or self.options.hooks.before_sleep else None
         if reason is not None:
             await self.cancel()
-            raise HostError(f"called off at the last moment: {reason}")
+            raise HostError(f"cancelled by the last check: {reason}")
 
     async def prepare_announced(self, kind: str, wake_time: WakeTime | None) -> None:
-        """The same for a sleep that nothing can stop any more, as far as it has not been done."""
+        """Complete the preparation for a sleep that logind has announced and that cannot be cancelled."""
         async with self._lock:
             now = self._clock.now().mono
             if self._progress is None or now - self._progress.at > _VALID_FOR:
@@ -140,35 +144,35 @@ class SleepPreparation:
             await self._run_hook(self._progress, kind)
 
     async def _attempt(self, kind: str, step: Awaitable[object]) -> None:
-        """Prepare one way to wake up; where it fails, another may yet bring the server back."""
+        """Run one step; after a failure another way to wake up may still work."""
         try:
             await step
         except HostError as error:
-            self._on_error(f"the {kind} begins unprepared, and nobody asked powerd: {error}")
+            self._on_error(f"the {kind} begins without full preparation: {error}")
 
     async def _ensure_alarm(self, wake_time: WakeTime | None) -> None:
         if not self._alarm.is_set_for(wake_time):
             await self._alarm.set(wake_time)
 
     async def cancel(self) -> None:
-        """The sleep that was prepared does not come; one of somebody else's does, and has its own end."""
-        async with self._lock:  # it may be being prepared
+        """Undo the preparation of a sleep that does not take place, unless logind has announced another."""
+        async with self._lock:  # another preparation may be running
             is_final = self._is_final()
         if not is_final:
             await self.finish("")
 
     def _is_final(self) -> bool:
-        """Whether a sleep comes that nothing can stop."""
+        """Whether logind has announced a sleep."""
         progress = self._progress
         return (
             progress is not None and progress.is_final and self._clock.now().mono - progress.at <= _VALID_FOR
         )
 
     async def finish(self, cause: str) -> None:
-        """The night is over: take powerd's alarm away, and run the hook.
+        """After the sleep: clear powerd's alarm, and run the after_wake hook.
 
         Args:
-            cause: what woke the server; "" = it did not sleep.
+            cause: the cause of the wake-up; "" = the server did not sleep.
         """
         async with self._lock:
             await self._clear_alarm()
@@ -179,7 +183,7 @@ class SleepPreparation:
             task.add_done_callback(self._tasks.discard)
 
     async def clear_alarm(self) -> None:
-        """Take powerd's alarm away, whatever it was set for."""
+        """Clear powerd's alarm."""
         async with self._lock:
             await self._clear_alarm()
 
@@ -187,13 +191,13 @@ class SleepPreparation:
         try:
             await self._alarm.clear()
         except HostError as error:
-            self._on_error(f"an alarm of powerd's may still stand: {error}")
+            self._on_error(f"powerd's RTC alarm may still be set: {error}")
 
     def _cards_to_arm(self) -> list[str]:
-        """Cards by which a magic packet is to wake the server, where that is asked for.
+        """Cards to arm for a magic packet, if wake.arm_lan is set.
 
-        Armed ones too: their flags were read up to a day ago, and drivers and network managers clear them.
-        The helper reads first, and arms what is not.
+        Armed cards are included: the reading may be a day old, and drivers and network managers clear the
+        flag. The helper reads the flag first, and sets it only if needed.
         """
         if not self.options.wake.arm_lan:
             return []

@@ -1,11 +1,4 @@
-"""What logind knows: who holds up a sleep, who was at a keyboard, and whether the machine can sleep at all.
-
-logind's signals hasten a look, so its rhythm is slow (model/standing.py); a failed one is tried again soon.
-
-When the systemd timers elapse that the server is to be up for, as ``[wake] timers`` names them.
-
-By what the LAN's network cards can wake the server, and by what they will.
-"""
+"""The sources of the power domain: logind, systemd timers, network cards."""
 
 from __future__ import annotations
 
@@ -23,16 +16,16 @@ from powerd.linux.values import HostError
 from powerd.power.model import Inhibitor, NetworkCard, SystemdTimer
 
 RETRY_INTERVAL: Final = 60.0
-"""Seconds after a look that failed until the next."""
+"""Seconds from a failed poll of logind to the next; otherwise logind's signals trigger a poll."""
 
 
 class LogindSource:
-    """The source "logind".
+    """The source "logind": inhibitor locks, the last key press, and sleep actions that will not work.
 
     Args:
         logind: the port.
-        clock: for the time of each look.
-        options: which actions are configured; may be replaced on reload.
+        clock: for the time of each poll.
+        options: the configured sleep rules; replaced on reload.
     """
 
     name = LOGIND
@@ -46,14 +39,14 @@ class LogindSource:
 
     @property
     def poll_interval(self) -> float:
-        """Seconds between the starts of two looks."""
+        """Seconds between the starts of two polls."""
         return RETRY_INTERVAL if self._failed else POLL_INTERVALS[LOGIND]
 
     async def poll(self, depth: PollDepth) -> PollResult:
-        """List the locks of others, the last key press, and actions that will not work.
+        """List inhibitor locks and the last key press, and check the configured actions.
 
         Raises:
-            HostError: logind does not say.
+            HostError: logind does not reply.
         """
         del depth
         self._failed = True
@@ -65,9 +58,9 @@ class LogindSource:
         return PollResult(Reading(at, tuple(self._warnings())), inhibitors=locks, key_press=press)
 
     async def _update_can_sleep(self, locks: tuple[Inhibitor, ...]) -> None:
-        """Ask of each configured action until the answer is yes: what a machine can it goes on to be able to.
+        """Check each configured action until the reply is ``yes``, which does not change afterwards.
 
-        Not while somebody blocks anything, for logind then answers ``challenge`` or ``no`` to all.
+        Not while a block lock is held: logind then replies ``challenge`` or ``no`` to all.
         """
         if any(lock.mode.startswith("block") for lock in locks):
             return
@@ -88,18 +81,18 @@ _CANNOT: Final = "this machine cannot do it; choose another action"
 
 
 _MIN_INTERVAL: Final = 60.0
-"""Seconds between two looks, however often a timer elapses, and after a look that failed."""
+"""Least seconds between two polls, also after a failed one."""
 _NEXT_ELAPSE_DELAY: Final = 1.0
-"""Seconds after a timer's elapse systemd has its next one."""
+"""Seconds after an elapse until systemd reports the next one."""
 
 
 class SystemdTimerSource:
-    """The source "timers".
+    """The source "timers": the next elapses of the timers in ``wake.timers``.
 
     Args:
         logind: the port.
-        clock: for the time of each look.
-        options: which timers; may be replaced on reload.
+        clock: for the time of each poll.
+        options: the names of the timers; replaced on reload.
     """
 
     name = TIMERS
@@ -112,14 +105,14 @@ class SystemdTimerSource:
 
     @property
     def poll_interval(self) -> float:
-        """Seconds between the starts of two looks: no later than the next elapse, which brings another."""
+        """Seconds between the starts of two polls: no later than the next elapse."""
         return self._poll_interval
 
     async def poll(self, depth: PollDepth) -> PollResult:
-        """Ask systemd for each timer's next elapse.
+        """Read each timer's next elapse.
 
         Raises:
-            HostError: systemd does not say, or knows no timer of that name.
+            HostError: systemd does not reply, or a timer does not exist.
         """
         del depth
         self._poll_interval = _MIN_INTERVAL
@@ -137,7 +130,7 @@ class SystemdTimerSource:
 
 
 def _seconds_to_elapses(timer: SystemdTimer, now: Moment) -> list[float]:
-    """Seconds to each of its elapses."""
+    """Seconds to each elapse of the timer."""
     wall = [] if timer.wall is None else [timer.wall - now.wall.timestamp()]
     return wall if timer.mono is None else [*wall, timer.mono - now.mono]
 
@@ -152,16 +145,16 @@ def _timer_warnings(timers: tuple[SystemdTimer, ...]) -> list[str]:
 
 
 _MAX_DEPTH: Final = 4
-"""So many devices may lie above a card: a VLAN on a bridge on a bond, and one to spare."""
+"""Greatest number of devices above a card: a VLAN on a bridge on a bond, and one in reserve."""
 
 
 class NetworkCardSource:
-    """The source "cards".
+    """The source "cards": Wake-on-LAN settings of the LAN's network cards.
 
     Args:
         files, network, helper: the ports.
-        clock: for the time of each look.
-        options: whether anybody needs to know; may be replaced on reload.
+        clock: for the time of each poll.
+        options: tell whether the cards matter; replaced on reload.
     """
 
     name = NETWORK_CARDS
@@ -177,7 +170,7 @@ class NetworkCardSource:
         self.options = options
 
     async def poll(self, depth: PollDepth) -> PollResult:
-        """Ask for each card of hardware below a link that leads to a LAN.
+        """Read the setting of each hardware card below a link to a LAN.
 
         Raises:
             HostError: the links cannot be listed.
@@ -201,9 +194,9 @@ class NetworkCardSource:
             return Unavailable(at, str(error))
 
     def _hardware_below(self, name: str, depth: int) -> Iterator[str]:
-        """The hardware that carries link ``name``: itself, or what a bridge, a bond or a VLAN lies upon.
+        """The hardware below link ``name``: the link itself, or the ports of a bridge, bond or VLAN.
 
-        Documentation/ABI/testing/sysfs-class-net: ``lower_NAME``, and ``device`` of hardware alone.
+        Documentation/ABI/testing/sysfs-class-net: ``lower_NAME``, and ``device``, which only hardware has.
         """
         directory = f"/sys/class/net/{name}"
         if self._files.stat_signature(f"{directory}/device/uevent") is not None:

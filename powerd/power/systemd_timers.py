@@ -16,13 +16,13 @@ AUTO: Final = "auto"
 _SERVICE: Final = "org.freedesktop.systemd1"
 _PATH: Final = "/org/freedesktop/systemd1"
 _NO_ELAPSE: Final = (0, 2**64 - 1)
-"""systemd's words for "no next elapse": a timer that is not active, and USEC_INFINITY."""
+"""systemd's values for "no next elapse": an inactive timer, and USEC_INFINITY."""
 
 
 def parse_timer(unit: str, values: Mapping[str, Any]) -> SystemdTimer:
-    """A timer by its D-Bus properties: microseconds since 1970, and of CLOCK_MONOTONIC.
+    """A timer from its D-Bus properties: microseconds since 1970, and of CLOCK_MONOTONIC.
 
-    Without WakeSystem= systemd counts a monotonic one by the clock that stands still during sleep.
+    Without WakeSystem= systemd runs a monotonic timer on a clock that stops during sleep.
     """
     wall, mono = (values.get(f"NextElapseUSec{clock}", 0) for clock in ("Realtime", "Monotonic"))
     return SystemdTimer(
@@ -34,10 +34,10 @@ def parse_timer(unit: str, values: Mapping[str, Any]) -> SystemdTimer:
 
 
 async def list_timers(bus: Bus, units: Sequence[str]) -> tuple[SystemdTimer, ...]:
-    """The timers named, and those with WakeSystem=yes that are active where ``auto`` is among the names.
+    """The timers named; ``auto`` adds the active ones with WakeSystem=yes.
 
     Raises:
-        HostError: systemd does not answer, or knows no timer of that name.
+        HostError: systemd does not reply, or a named timer does not exist.
     """
     found: dict[str, SystemdTimer] = {}
     async with bus.connection("systemd") as connection:

@@ -1,8 +1,10 @@
-"""The way into a sleep and out of it, whoever ordered it: what logind says, and what is made of it.
+"""The transition into a sleep and out of it, whichever program requested it.
 
-logind announces each sleep and shutdown, and waits for a few seconds for whoever holds a delay lock
-(https://systemd.io/INHIBITOR_LOCKS). Powerd lets go of its own only when all is done and told, and takes it
-again only when logind has said that the sleep is over, for before that it would hold up the very same one.
+logind announces each sleep and shutdown, and waits a few seconds for the holders of delay locks
+(https://systemd.io/INHIBITOR_LOCKS). powerd releases its lock after the preparation is complete and
+published,
+and takes it again after logind has announced the end of the sleep: earlier, the lock would delay the same
+    sleep.
 """
 
 from __future__ import annotations
@@ -24,34 +26,34 @@ from powerd.power.model import ShutdownInProgress, WakeEvent, WakeTime, WakeupSt
 from powerd.power.sleep_preparation import SleepPreparation
 
 _MIN_SLEPT: Final = 0.01
-"""Seconds that CLOCK_BOOTTIME gains in a sleep, if anything; the two clocks are read microseconds apart."""
+"""Least gain of CLOCK_BOOTTIME in a sleep, seconds; the two clocks are read microseconds apart."""
 _END_TIMEOUT: Final = 30.0
-"""Seconds that logind may take to say that a sleep is over; suspend-then-hibernate is awake in between."""
+"""Seconds to wait for logind's signal for the end of a sleep; suspend-then-hibernate is awake in between."""
 _PUBLISH_TIMEOUT: Final = 1.0
-"""Seconds that a sleep of others may wait until it has been told of."""
+"""Seconds for which a sleep is delayed until its announcement is published."""
 _STOP_TIMEOUT: Final = 20.0
-"""Seconds that stopping may take for the alarm; the service's TimeoutStopSec=30s comes after."""
+"""Seconds for clearing the alarm on exit; less than the service's TimeoutStopSec=30s."""
 _DEFAULT_INHIBIT_DELAY: Final = 5.0
-"""InhibitDelayMaxSec= where nobody has changed it (logind.conf(5)), seconds."""
+"""Default of InhibitDelayMaxSec= (logind.conf(5)), seconds."""
 _MARGIN: Final = 0.5
 
 
 class PowerTransition:
-    """Takes the server into each sleep, and out of it.
+    """Handles logind's announcements of sleeps and shutdowns.
 
     Args:
-        state: where it is told that the server is leaving, and what woke it.
+        state: receives the shutdown in progress and the wake events.
         clock: the clock of the host.
         logind: the port.
         read_wakeup_state: reads the kernel's wakeup counters.
         preparation: prepares each sleep.
-        lock: a delay lock on sleep and shutdown.
-        next_wake_time: looks afresh when the server has to be up again; within a second.
-        on_logind_event: told of what logind says, and of the end of each sleep.
-        on_error: told of each fault, one sentence.
+        lock: the delay lock on sleep and shutdown.
+        next_wake_time: computes the next wake time from fresh readings, within a second.
+        on_logind_event: called with each event of logind, and at the end of each sleep.
+        on_error: called with one sentence for each failure.
     """
 
-    def __init__(  # noqa: PLR0913 - what it sees, what it works through, and whom it tells
+    def __init__(  # noqa: PLR0913 - the composition root passes each by name
         self,
         state: StateStore,
         clock: Clock,
@@ -80,12 +82,12 @@ class PowerTransition:
         self._published, self._may_have_slept, self._ended = asyncio.Event(), asyncio.Event(), asyncio.Event()
 
     async def run(self) -> None:
-        """Hear what logind says, and see to it, until cancelled.
+        """Handle logind's events until cancelled.
 
-        At the end no alarm of powerd's stays, unless the machine is going down with it.
+        At the end powerd's alarm is cleared, unless the server is shutting down.
         """
         try:
-            await self._preparation.clear_alarm()  # what a former life may have left
+            await self._preparation.clear_alarm()  # of an earlier process
             self._last_wakeups = self._read_wakeup_state()
             async with asyncio.TaskGroup() as tasks:
                 self.update_inhibitor()
@@ -99,17 +101,17 @@ class PowerTransition:
                 await self._clear_alarm_on_exit()
 
     async def _clear_alarm_on_exit(self) -> None:
-        """In a task of its own: in one that is being cancelled, Python 3.11.2 makes no TimeoutError."""
+        """In a separate task: in a task that is being cancelled, Python 3.11.2 raises no TimeoutError."""
         clearing = asyncio.get_running_loop().create_task(self._preparation.clear_alarm())
         await asyncio.wait({clearing}, timeout=_STOP_TIMEOUT)
         if not clearing.done():
-            self._on_error("an alarm of powerd's may still stand: the helper does not answer")
+            self._on_error("powerd's RTC alarm may still be set: the helper does not answer")
             clearing.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await clearing
 
     def on_decision(self, status: Status) -> None:
-        """Take note of a decision: that it has been told, and that the server slept."""
+        """Note that the shutdown in progress has been published, and that the server has slept."""
         if self._shutdown is not None and status.snapshot.shutdown is self._shutdown:
             self._published.set()
         if self._has_slept():
@@ -119,7 +121,7 @@ class PowerTransition:
         if event.kind not in {"sleep", "shutdown"}:
             self._lock.retry()
             self._on_logind_event(event)
-            if event.kind == "found":  # logind may have said meanwhile that it is over
+            if event.kind == "found":  # the end of the sleep may have been announced meanwhile
                 self._unconfirmed = self._shutdown
                 self._may_have_slept.set()
         elif event.start:
@@ -129,17 +131,17 @@ class PowerTransition:
             await self._end_shutdown()
 
     def update_inhibitor(self) -> None:
-        """Have logind wait for us before the next sleep; who only observes makes nobody wait."""
+        """Request the delay lock for the next sleep; not in observe mode."""
         if self._preparation.options.mode == "observe":
             self._lock.request(None)
         elif self._shutdown is None:
             self._lock.request("sets the alarm, and runs hooks")
 
     async def _begin_shutdown(self, kind: str) -> None:
-        """Do what there is time for, and let go."""
+        """Prepare as far as time permits, and release the lock."""
         self._ended.clear()
         self._published.clear()
-        # from a sleep that nobody noticed, lest it be taken for the end of this one
+        # of an unnoticed sleep, which otherwise counts as the end of this one
         self._publish_wake_event()
         self._shutdown = ShutdownInProgress(self._clock.now().mono, kind)
         self._state.set_shutdown(self._shutdown)
@@ -149,7 +151,7 @@ class PowerTransition:
                     await self._preparation.prepare_announced(kind, await self._next_wake_time())
         except TimeoutError:
             self._on_error(
-                f"logind waits no longer, and not all is done for the {kind}; "
+                f"the preparation of the {kind} is incomplete at the end of logind's delay; "
                 "raise InhibitDelayMaxSec= in logind.conf(5)"
             )
         finally:
@@ -160,7 +162,7 @@ class PowerTransition:
             self._lock.request(None)
 
     async def _time_left(self) -> float:
-        """Seconds until logind goes on without us, less what it takes to tell of it."""
+        """Seconds until the end of logind's delay, less the time for publishing."""
         try:
             inhibit_delay = await self._logind.inhibit_delay()
         except HostError:
@@ -168,7 +170,7 @@ class PowerTransition:
         return max(inhibit_delay - _PUBLISH_TIMEOUT - _MARGIN, inhibit_delay / 2)
 
     async def _watch_clock(self) -> None:
-        """See by the clocks that the server has slept, should logind not say so, or not be heard."""
+        """Detect by the clocks that the server has slept, in case logind does not announce it."""
         while True:
             await self._may_have_slept.wait()
             self._may_have_slept.clear()
@@ -185,7 +187,7 @@ class PowerTransition:
         return self._clock.now().slept - self._last_slept > _MIN_SLEPT
 
     def _take_wake_event(self) -> WakeEvent | None:
-        """What woke the server since this was last asked; None = it has not slept."""
+        """The wake-up since the last call; None = the server has not slept."""
         now, last_wakeups = self._clock.now(), self._last_wakeups
         clock_advanced = self._has_slept()
         self._last_slept, self._last_wakeups = now.slept, self._read_wakeup_state()
@@ -198,9 +200,9 @@ class PowerTransition:
         )
 
     async def _end_shutdown(self) -> None:
-        """The server is up again, or did not go: tell what woke it, and leave nothing behind.
+        """The server is awake again, or did not sleep: publish the wake event, and clean up.
 
-        Clearing up comes last: a helper that hangs takes a minute, and the next sleep may begin meanwhile.
+        The cleanup is last: a helper that hangs takes a minute, and the next sleep may begin meanwhile.
         """
         cause = self._publish_wake_event()
         self._shutdown = None
@@ -210,7 +212,7 @@ class PowerTransition:
         await self._preparation.finish(cause)
 
     def _publish_wake_event(self) -> str:
-        """Tell what woke the server, and give its cause; "" = it has not slept."""
+        """Publish the wake event, and return its cause; "" = the server has not slept."""
         event = self._take_wake_event()
         if event is None:
             return ""

@@ -1,10 +1,8 @@
-"""What woke the machine, as far as the kernel tells; pure, and wakeups.py is who reads it.
+"""The cause of a wake-up of the server, from the kernel's counters below /sys, which any user may read.
 
 The kernel counts the events of each wakeup source (Documentation/ABI/testing/sysfs-class-wakeup) and, on some
-machines, names the interrupt that ended the sleep (Documentation/ABI/testing/sysfs-power). More than one
-thing may stir around a wake-up, so the more telling ones are believed first.
-
-Reads what the kernel tells of wake-ups below /sys, as any user may; what it means is said in wakeup.py.
+machines, names the interrupt that ended the sleep (Documentation/ABI/testing/sysfs-power). Several sources
+may have events around a wake-up, so the most specific kind takes precedence.
 """
 
 from __future__ import annotations
@@ -24,21 +22,21 @@ _BUTTON: Final = re.compile(r"PNP0C0[CDE]|LNX(PWR|SLP)BN|gpio-keys|/serio\d")
 
 
 def find_cause(before: WakeupState, after: WakeupState, *, alarm_due: bool) -> tuple[WakeupCause, str]:
-    """What woke the machine between two readings.
+    """The cause of the wake-up between two readings.
 
     Args:
-        before: read on the way into sleep.
+        before: read before the sleep.
         after: read after the wake-up.
-        alarm_due: the time of an alarm that was set has come; believed where the kernel says nothing better.
+        alarm_due: the alarm that was set is due; used where the kernel reports nothing more specific.
 
     Returns:
-        The cause, and what the kernel said; "" = nothing.
+        The cause, and the kernel's details; "" = none.
     """
     fired = after.sources_fired_since(before)
     for found, fits in (
         (WakeupCause.ALARM, _is_clock),
         (WakeupCause.NETWORK, _is_card),
-        (WakeupCause.BUTTON, _is_button),  # some firmware lets it stir at every wake-up
+        (WakeupCause.BUTTON, _is_button),  # some firmware reports the button at every wake-up
         (WakeupCause.NETWORK, _is_above_card),
     ):
         for source in fired:
@@ -61,7 +59,7 @@ def _is_card(source: WakeupSource, now: WakeupState) -> bool:
 
 
 def _is_above_card(source: WakeupSource, now: WakeupState) -> bool:
-    """A bridge tells for the cards behind it (PCI Express PME); so does a USB controller, for all it has."""
+    """A bridge reports for the cards behind it (PCI Express PME), and a USB controller for its devices."""
     return bool(source.device) and any(device.startswith(f"{source.device}/") for _, device in now.cards)
 
 
@@ -70,7 +68,7 @@ def _is_button(source: WakeupSource, _: WakeupState) -> bool:
 
 
 def _interrupt_cause(now: WakeupState) -> WakeupCause:
-    """ACPI's one interrupt says nothing: buttons, clocks, cards and much else are behind it."""
+    """The cause by the interrupt; buttons, clocks and cards share ACPI's, which proves nothing."""
     if _CLOCK.search(now.irq):
         return WakeupCause.ALARM
     if any(re.search(rf"\b{re.escape(interface)}\b", now.irq) for interface, _ in now.cards):
@@ -79,7 +77,7 @@ def _interrupt_cause(now: WakeupState) -> WakeupCause:
 
 
 def _describe_source(source: WakeupSource, now: WakeupState) -> str:
-    """``wake-up source 0000:00:03.0 (eth0)``: its name, and what people know it by."""
+    """``wake-up source 0000:00:03.0 (eth0)``: its name, and its interface or driver."""
     cards = [interface for interface, device in now.cards if source.device and source.device == device]
     label = ", ".join(cards) or source.driver
     return f"wake-up source {source.name}" + (f" ({label})" if label else "")

@@ -206,7 +206,9 @@ def test_what_cannot_be_had_is_one_sentence(monkeypatch: pytest.MonkeyPatch, tro
     async def story() -> None:
         BlockDeviceMonitor(lambda: None)
 
-    with pytest.raises(HostError, match=r"^cannot hear of disks that come and go: [^\n]*; [^\n]*AF_NETLINK$"):
+    with pytest.raises(
+        HostError, match=r"^cannot receive events of block devices: [^\n]*; [^\n]*AF_NETLINK$"
+    ):
         asyncio.run(story())
 
 

@@ -73,7 +73,7 @@ def test_a_failed_sleep_is_reported_too() -> None:
     assert night.decide(600.5).actions == (), "it may yet go"
     night.in_flight = frozenset()
     night.at += 1
-    night.action_completed(SLEEP, ok=False, observed="called off at the last moment")
+    night.action_completed(SLEEP, ok=False, observed="cancelled by the last check")
     assert night.decide(602).actions == (HOME,)
 
 

@@ -50,7 +50,7 @@ def test_what_was_prepared_stays_where_somebody_else_s_sleep_comes_first() -> No
         await r.preparation.prepare_announced("sleep", order.wake_time)
         await r.preparation.cancel()
         assert r.machine.seconds_to_alarm() == pytest.approx(3600, abs=2)
-        with pytest.raises(HostError, match="is on its way into a sleep already"):
+        with pytest.raises(HostError, match="requested by another program is already in progress"):
             await r.preparation.prepare_action(order)
         assert r.machine.seconds_to_alarm() == pytest.approx(3600, abs=2)
         assert r.machine.hook_runs == [("good night", "sleep")]
@@ -86,7 +86,7 @@ def test_the_hook_gets_the_coming_action(action: str, what: str) -> None:
 def test_somebody_who_comes_while_the_hook_runs_calls_it_off() -> None:
     async def test(r: TransitionScenario) -> None:
         r.returned_client = "tv: is home"
-        with pytest.raises(HostError, match="called off at the last moment: tv: is home"):
+        with pytest.raises(HostError, match="cancelled by the last check: tv: is home"):
             await r.preparation.prepare_action(suspend(r))
         await asyncio.sleep(0.1)
         assert r.machine.seconds_to_alarm() is None
@@ -113,7 +113,7 @@ def test_somebody_who_comes_while_the_helper_is_slow_calls_it_off() -> None:
 
         r.machine.set_alarm = slow  # type: ignore[method-assign] # a small computer that is busy
         r.returned_client = "tv: is home"
-        with pytest.raises(HostError, match="called off at the last moment: tv: is home"):
+        with pytest.raises(HostError, match="cancelled by the last check: tv: is home"):
             await r.preparation.prepare_action(suspend(r))
         assert r.machine.seconds_to_alarm() is None
 

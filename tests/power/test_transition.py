@@ -301,7 +301,7 @@ def test_a_failed_setting_is_reported_when_the_sleep_is_inevitable() -> None:
         await asyncio.sleep(1)
         r.machine.refusal = "no helper listens"
         await r.machine.sleep()
-        assert "the sleep begins unprepared, and nobody asked powerd: no helper listens" in r.errors
+        assert "the sleep begins without full preparation: no helper listens" in r.errors
         assert r.machine.hook_runs[0] == ("good night", "sleep")
 
     run_scenario(test, HOOKS)
@@ -409,7 +409,7 @@ def test_stopping_does_not_wait_for_a_helper_that_hangs() -> None:
         r.machine.read_alarm = never  # type: ignore[method-assign] # it hangs
 
     rooms = run_scenario(test)
-    assert rooms.errors == ["an alarm of powerd's may still stand: the helper does not answer"]
+    assert rooms.errors == ["powerd's RTC alarm may still be set: the helper does not answer"]
 
 
 def test_a_wake_up_is_published_and_the_lock_taken_before_a_hanging_helper_answers() -> None:
@@ -441,7 +441,7 @@ def test_an_alarm_that_cannot_be_cleared_is_reported() -> None:
         r.machine.refusal = "no helper listens"
         r.machine.emit(LogindEvent("sleep", start=False))
         await asyncio.sleep(1)
-        assert r.errors == ["an alarm of powerd's may still stand: no helper listens"]
+        assert r.errors == ["powerd's RTC alarm may still be set: no helper listens"]
         r.machine.refusal = None
 
     assert run_scenario(test).machine.rtc.alarm is None, "but it was, at the end"

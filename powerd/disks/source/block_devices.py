@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Final
 
 from powerd.disks.source import udev_database
-from powerd.linux.ports import DiskEyes
+from powerd.linux.ports import Files
 
 SYS_BLOCK: Final = "/sys/block"
 _SECTOR_BYTES: Final = 512  # bytes; sysfs counts in these for every sector size of the disk
@@ -73,7 +73,7 @@ def parse_int(text: str | None) -> int | None:
         return None
 
 
-async def read_block_devices(files: DiskEyes) -> dict[str, BlockDevice]:
+async def read_block_devices(files: Files) -> dict[str, BlockDevice]:
     """Every block device by its name, without virtual ones of size 0, which Linux creates in advance.
 
     Raises:
@@ -92,7 +92,7 @@ async def read_block_devices(files: DiskEyes) -> dict[str, BlockDevice]:
     return found
 
 
-def _read_disk(files: DiskEyes, name: str) -> BlockDevice | None:
+def _read_disk(files: Files, name: str) -> BlockDevice | None:
     path = files.realpath(f"{SYS_BLOCK}/{name}")
     if path is None:
         return None
@@ -110,7 +110,7 @@ def _read_disk(files: DiskEyes, name: str) -> BlockDevice | None:
     return BlockDevice(name, path, MappingProxyType(attributes), _udev_record(files, read), slaves=slaves)
 
 
-def _read_partition(files: DiskEyes, disk: BlockDevice, name: str) -> BlockDevice:
+def _read_partition(files: Files, disk: BlockDevice, name: str) -> BlockDevice:
     path = f"{disk.path}/{name}"
     attributes = _read_attributes(files, path, ("dev",))
     return BlockDevice(
@@ -118,12 +118,12 @@ def _read_partition(files: DiskEyes, disk: BlockDevice, name: str) -> BlockDevic
     )
 
 
-def _read_attributes(files: DiskEyes, path: str, names: Iterable[str]) -> dict[str, str]:
+def _read_attributes(files: Files, path: str, names: Iterable[str]) -> dict[str, str]:
     texts = ((name, files.read_text(f"{path}/{name}")) for name in names)
     return {name: text for name, text in texts if text is not None}
 
 
-def _udev_record(files: DiskEyes, attributes: Mapping[str, str]) -> udev_database.UdevRecord:
+def _udev_record(files: Files, attributes: Mapping[str, str]) -> udev_database.UdevRecord:
     number = attributes.get("dev")
     return (
         udev_database.parse_record(files.read_text(udev_database.record_path(number)))

@@ -19,7 +19,7 @@ from powerd.disks.source.block_devices import BlockDevice
 from powerd.disks.source.inventory import Inventory
 from powerd.disks.source.iostat import IoCounter
 from powerd.disks.source.scsi_commands import CommandCounter
-from powerd.linux.ports import DiskEyes
+from powerd.linux.ports import Files
 
 _SUSPENDED_STATUS: Final = {"suspended", "suspending"}
 _COMMAND_COUNT_FILE: Final = "device/iorequest_cnt"
@@ -66,7 +66,7 @@ class ActivitySampler:
         files: of the host.
     """
 
-    def __init__(self, files: DiskEyes) -> None:
+    def __init__(self, files: Files) -> None:
         self._files = files
         self._inventory = Inventory()
         self._includes_passthrough: frozenset[DiskId] = frozenset()

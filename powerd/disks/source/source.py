@@ -20,7 +20,7 @@ from powerd.disks.source.block_devices import BlockDevice
 from powerd.disks.source.inventory import Inventory, build_inventory, with_maintenance
 from powerd.disks.source.sampler import ActivitySampler
 from powerd.disks.source.wake_causes import WakeCauseReader, WakeCauses
-from powerd.linux.ports import DiskEyes
+from powerd.linux.ports import Files
 from powerd.linux.values import HostError
 
 _RESCAN_AFTER: Final = 600.0
@@ -43,7 +43,7 @@ class DiskSource:
 
     name = SourceId("disks")
 
-    def __init__(self, files: DiskEyes, clock: Clock, poll_interval: float = 60.0) -> None:
+    def __init__(self, files: Files, clock: Clock, poll_interval: float = 60.0) -> None:
         self.poll_interval = poll_interval
         self.poll_soon: Callable[[], None] = lambda: None
         self._files = files

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from powerd.disks.source.mountinfo import unescape_octal
-from powerd.linux.ports import DiskEyes
+from powerd.linux.ports import Files
 from powerd.linux.values import HostError
 
 _SWAPS_FILES: Final = ("/proc/swaps", "/run/powerd/swaps")
@@ -39,7 +39,7 @@ class WakeCauses:
 class WakeCauseReader:
     """Reads both at each poll: two small files if nothing has changed."""
 
-    def __init__(self, files: DiskEyes) -> None:
+    def __init__(self, files: Files) -> None:
         self._files = files
         self._journal_locator = JournalLocator(files)
 
@@ -95,7 +95,7 @@ class JournalLocator:
     journald to /var changes neither, so powerd sees it at the next mount or at its next start.
     """
 
-    def __init__(self, files: DiskEyes) -> None:
+    def __init__(self, files: Files) -> None:
         self._files = files
         self._last_inputs: tuple[object, ...] = ()
         self._directory: str | None = None
