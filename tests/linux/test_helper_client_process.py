@@ -58,9 +58,9 @@ def test_a_helper_that_does_not_start_is_reported(tmp_path: Path) -> None:
 def test_the_one_behind_the_socket_comes_first(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     daemon = tmp_path / "powerd.sock"
     (tmp_path / "there").touch()
-    monkeypatch.setattr(helper_client, "SOCKET", tmp_path / "there")
+    monkeypatch.setattr(helper_client, "HELPER_SOCKET", tmp_path / "there")
     assert type(helper_for(daemon)) is HelperClient
-    monkeypatch.setattr(helper_client, "SOCKET", tmp_path / "not there")
+    monkeypatch.setattr(helper_client, "HELPER_SOCKET", tmp_path / "not there")
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     without_root = helper_for(daemon)
     assert (type(without_root), without_root.socket_path) == (HelperClient, HELPER_SOCKET)

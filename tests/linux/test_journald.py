@@ -96,8 +96,8 @@ os.makedirs("/run/systemd/journal")
 heard = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
 heard.bind("/run/systemd/journal/socket")
 heard.setblocking(False)
-from powerd.host.journal import Journal
-sent = Journal({environ}, sys.stderr)
+from powerd.linux.journald import JournalWriter
+sent = JournalWriter({environ}, sys.stderr)
 sent.send("awake: tv", 6, {{"MESSAGE_ID": "b20a", "POWERD_EVENT": "phase"}})
 print(heard.recv(10000).decode(), end="")
 for n in range(5000):

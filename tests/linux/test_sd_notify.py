@@ -35,19 +35,19 @@ def sender(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> s
     return str(request.param)
 
 
-@pytest.mark.usefixtures("way")
+@pytest.mark.usefixtures("sender")
 def test_the_service_manager_is_notified(manager: socket.socket) -> None:
     assert notify("READY=1\nSTATUS=awake: tv: is home")
     assert manager.recv(1000) == b"READY=1\nSTATUS=awake: tv: is home"
 
 
-@pytest.mark.usefixtures("way")
+@pytest.mark.usefixtures("sender")
 def test_nobody_wants_to_know(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("NOTIFY_SOCKET", raising=False)
     assert not notify("READY=1")
 
 
-@pytest.mark.usefixtures("way")
+@pytest.mark.usefixtures("sender")
 @pytest.mark.parametrize("address", ["/nonexistent/notify", "relative", "vsock:2:1234", "", "/" + "x" * 200])
 def test_a_failed_notification_is_no_error(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NOTIFY_SOCKET", address)

@@ -91,9 +91,9 @@ def test_what_a_dead_daemon_left_is_replaced(tmp_path: Path) -> None:
 def test_of_many_that_start_at_once_one_runs(tmp_path: Path) -> None:
     """Also where a dead daemon's file tempts each of them to remove another's."""
     code = (
-        "import sys, pathlib\nfrom powerd.linux.unix_sockets import unix_socket\n"
+        "import sys, pathlib\nfrom powerd.linux.unix_sockets import listen_unix\n"
         "sys.stdin.readline()\n"
-        "try:\n    held = unix_socket(pathlib.Path(sys.argv[1]))\n"
+        "try:\n    held = listen_unix(pathlib.Path(sys.argv[1]))\n"
         "except Exception as error:\n    print(error, flush=True)\n"
         "else:\n    print('runs', flush=True)\n"
         "sys.stdin.readline()\n"
@@ -123,7 +123,7 @@ def test_of_many_that_start_at_once_one_runs(tmp_path: Path) -> None:
 def test_what_is_no_socket_is_left_alone(tmp_path: Path, kind: str) -> None:
     path = tmp_path / "precious"
     path.mkdir() if kind == "directory" else path.write_text("data")
-    with pytest.raises(HostError, match="a file that is no socket is there; name another path"):
+    with pytest.raises(HostError, match="the path is not a socket; name another path"):
         listen_unix(path)
     assert path.exists()
 

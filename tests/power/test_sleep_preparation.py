@@ -223,7 +223,7 @@ def test_a_failing_wake_source_does_not_skip_the_others() -> None:
         r.machine.cards["eth1"] = NetworkCard("eth1", "pumbg", "")
         await r.machine.sleep()
         assert r.machine.cards["eth1"].armed == "g"
-        unprepared = [text for text in r.errors if "the sleep begins unprepared" in text]
+        unprepared = [text for text in r.errors if "the sleep begins without full preparation" in text]
         assert len(unprepared) == 2
         assert any("eth0 does not answer" in text for text in unprepared)
         assert any("then shows none" in text for text in unprepared)
