@@ -29,6 +29,7 @@ def service(options: Options, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     return Service(options, lambda: options, tmp_path / "powerd.toml", tmp_path / "powerd.sock", []), told
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("mode", ["enforce", "observe"])
 def test_a_finding_reaches_journal_listeners_and_hook(
     mode: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -17,6 +17,8 @@ from rig.wait import until
 
 from powerd.linux.helper_client import HELPER_SOCKET
 
+pytestmark = pytest.mark.process
+
 CONTRIB: Final = Path(__file__).parents[2] / "contrib" / "systemd"
 SERVICE: Final = CONTRIB / "powerd-helper.service"
 DOOR: Final = CONTRIB / "powerd-helper.socket"

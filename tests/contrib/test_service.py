@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.process
+
 CONTRIB = Path(__file__).parents[2] / "contrib" / "systemd"
 UNIT = CONTRIB / "powerd.service"
 

@@ -203,8 +203,8 @@ def test_a_sleep_action_carries_the_wake_time(situation: Situation) -> None:
 def test_7_no_action_touches_a_disk(situation: Situation) -> None:
     """Where there is no disk; the laws of those that there are stand in disks/test_laws.py."""
     assert {type(order).__name__ for order in decide_situation(situation).actions} <= {
-        "Warn",
-        "CallOff",
+        "WarnUsers",
+        "CancelWarning",
         "Sleep",
     }
 

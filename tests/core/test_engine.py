@@ -132,7 +132,7 @@ def run_scenario(test: Callable[[EngineScenario], Awaitable[None]], config: str 
 def test_announced_polled_again_and_only_then_executed() -> None:
     async def test(s: EngineScenario) -> None:
         await asyncio.sleep(700)
-        (warned,), (slept,) = s.acts("Warn"), s.acts("Sleep")
+        (warned,), (slept,) = s.acts("WarnUsers"), s.acts("Sleep")
         assert warned == pytest.approx(542, abs=3)
         assert slept == pytest.approx(warned + 60, abs=3)
         last_look = max(at for at in s.acts("look") if at <= slept)
@@ -159,7 +159,7 @@ def test_a_poll_started_when_the_time_has_come_is_the_last() -> None:
     async def test(s: EngineScenario) -> None:
         s.takes = 5.5
         await asyncio.sleep(700)
-        (warned,), (slept,) = s.acts("Warn"), s.acts("Sleep")
+        (warned,), (slept,) = s.acts("WarnUsers"), s.acts("Sleep")
         assert slept == pytest.approx(warned + 60 + 5.5, abs=0.2)
         last = [at for at in s.acts("look") if at <= slept][-1]
         assert last == pytest.approx(warned + 60, abs=0.2), "begun when the warning was over"
@@ -174,7 +174,7 @@ def test_a_poll_started_too_early_is_not_the_last() -> None:
         s.takes = 25.0
         await asyncio.sleep(600)
         begun = s.acts("look")[-1]
-        (warned,) = s.acts("Warn")
+        (warned,) = s.acts("WarnUsers")
         assert begun < warned + 60 < begun + 25
         await asyncio.sleep(100)
         (slept,) = s.acts("Sleep")
@@ -193,7 +193,7 @@ def test_a_poll_for_another_rule_is_not_the_last() -> None:
 
         async def reloaded() -> None:
             await look()
-            if s.acts("Warn") and s.now >= s.acts("Warn")[0] + 60:
+            if s.acts("WarnUsers") and s.now >= s.acts("WarnUsers")[0] + 60:
                 s.engine.options = s.options(CONFIG.replace("suspend", "poweroff").replace('"1min"', '"0s"'))
 
         s.engine._hooks = EngineHooks(reloaded, s._execute, s._on_decision)  # noqa: SLF001 - the one look that differs
@@ -334,7 +334,7 @@ def test_the_announcement_s_result_starts_the_warning_period() -> None:
 
         s.obeying = slow
         await asyncio.sleep(800)
-        (warned,), (slept,) = s.acts("Warn"), s.acts("Sleep")
+        (warned,), (slept,) = s.acts("WarnUsers"), s.acts("Sleep")
         assert slept >= warned + 30 + 60
 
     run_scenario(test)
@@ -505,11 +505,11 @@ def test_from_observe_to_enforce_nobody_is_put_to_sleep_unannounced() -> None:
         s.engine.reconfigure(s.options(CONFIG))
         await asyncio.sleep(530)
         assert len(s.acts("Sleep")) == 1
-        assert len(s.acts("Warn")) == 1
+        assert len(s.acts("WarnUsers")) == 1
         await asyncio.sleep(100)
-        assert len(s.acts("Warn")) == 2
+        assert len(s.acts("WarnUsers")) == 2
         assert len(s.acts("Sleep")) == 2
-        assert s.acts("Sleep")[1] >= s.acts("Warn")[1] + 60
+        assert s.acts("Sleep")[1] >= s.acts("WarnUsers")[1] + 60
 
     run_scenario(test, CONFIG.replace("enforce", "observe"))
 

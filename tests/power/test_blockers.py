@@ -131,7 +131,7 @@ def test_without_a_mac_the_line_names_it_as_people_do() -> None:
     assert why.text.endswith('ignore = ["host1"]')
 
 
-@pytest.mark.parametrize("changes", [{"always_on": False}, {"keeps_awake": False}])
+@pytest.mark.parametrize("changes", [{"always_on": False}, {"blocks_sleep": False}])
 def test_no_other_client_is_a_warning(changes: dict[str, object]) -> None:
     assert list(remarks((verdict(**changes),), OPTIONS)) == []
 

@@ -56,7 +56,7 @@ def test_the_fourth_time_it_stays_up_for_an_hour() -> None:
     assert found.phase == "idle"
     last = night.decide(until - T0 + 1)
     assert storms(last) == []
-    assert [type(order).__name__ for order in last.actions] == ["Warn"]
+    assert [type(order).__name__ for order in last.actions] == ["WarnUsers"]
 
 
 @pytest.mark.parametrize(
