@@ -73,7 +73,6 @@ BANNED: Final[dict[str, str]] = {
     "said": "reported, printed, text",
     "sighting": "observation",
     "sightings": "observations",
-    "spun": "active",
     "stirring": "blockers",
     "stirs": "blockers",
     "strangers": "unlisted neighbours",

@@ -34,15 +34,15 @@ class FakeHelper(UnusedPorts):
         self.answer = answer
         self.asked: list[DiskAction] = []
 
-    async def execute_disk_action(self, order: DiskAction) -> DiskResult:
-        self.asked.append(order)
+    async def execute_disk_action(self, action: DiskAction) -> DiskResult:
+        self.asked.append(action)
         if isinstance(self.answer, Exception):
             raise self.answer
         return self.answer
 
 
 @pytest.mark.parametrize(
-    ("order", "found", "observed"),
+    ("action", "found", "observed"),
     [
         (CheckPowerMode(DISK), PowerStatus(PowerMode.ACTIVE), "it spins"),
         (CheckPowerMode(DISK), PowerStatus(PowerMode.STANDBY), "it is in standby"),
@@ -64,11 +64,11 @@ class FakeHelper(UnusedPorts):
     ],
 )
 def test_an_action_is_executed_once_and_its_result_is_reported(
-    order: DiskAction, found: DiskResult, observed: str
+    action: DiskAction, found: DiskResult, observed: str
 ) -> None:
     hand = FakeHelper(found)
-    assert asyncio.run(actuator.execute(order, hand)) == ActionResult(True, observed, found)
-    assert hand.asked == [order]
+    assert asyncio.run(actuator.execute(action, hand)) == ActionResult(True, observed, found)
+    assert hand.asked == [action]
 
 
 @pytest.mark.parametrize(
@@ -97,12 +97,12 @@ def test_the_commands_that_an_answer_took_are_counted() -> None:
 
 
 @pytest.mark.parametrize(
-    ("order", "text"),
+    ("action", "text"),
     [
         (CheckPowerMode(DISK), "checked its power mode"),
         (SpinDown(DISK, "ata"), "spun it down"),
         (SetApmLevel(DISK, 200), "set its APM level to 200"),
     ],
 )
-def test_what_would_have_been_done(order: DiskAction, text: str) -> None:
-    assert actuator.describe_action(order) == text
+def test_what_would_have_been_done(action: DiskAction, text: str) -> None:
+    assert actuator.describe_action(action) == text

@@ -53,15 +53,15 @@ def test_no_text_upsets_it(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "word", ["resync", "check", "repair", "balance", "device add", "device replace", "resize"]
+    "operation", ["resync", "check", "repair", "balance", "device add", "device replace", "resize"]
 )
-def test_words_of_work(word: str) -> None:
-    assert running_maintenance(word) == word
+def test_words_of_work(operation: str) -> None:
+    assert running_maintenance(operation) == operation
 
 
-@pytest.mark.parametrize("word", [None, "", "idle", "frozen", "none", "balance paused"])
-def test_idle_states(word: str | None) -> None:
-    assert running_maintenance(word) is None
+@pytest.mark.parametrize("operation", [None, "", "idle", "frozen", "none", "balance paused"])
+def test_idle_states(operation: str | None) -> None:
+    assert running_maintenance(operation) is None
 
 
 _SCRUBBING: Final = f"""\

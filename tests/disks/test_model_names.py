@@ -12,7 +12,7 @@ LOOP = Disk(DiskId("loop0"), "loop0")
 
 
 @pytest.mark.parametrize(
-    ("word", "disk"),
+    ("name", "disk"),
     [
         ("ata-RED_S1", RED),
         ("sdb", OLD),
@@ -23,9 +23,9 @@ LOOP = Disk(DiskId("loop0"), "loop0")
         ("", None),
     ],
 )
-def test_a_disk_goes_by_any_of_its_names(word: str, disk: Disk | None) -> None:
-    assert find_disk([RED, OLD, LOOP], word) is disk
-    assert find_disk([], word) is None
+def test_a_disk_goes_by_any_of_its_names(name: str, disk: Disk | None) -> None:
+    assert find_disk([RED, OLD, LOOP], name) is disk
+    assert find_disk([], name) is None
 
 
 @pytest.mark.parametrize(
@@ -36,11 +36,11 @@ def test_a_disk_goes_by_any_of_its_names(word: str, disk: Disk | None) -> None:
     ],
 )
 def test_an_ambiguous_name_is_refused_and_each_still_has_its_id(first: Disk, second: Disk) -> None:
-    word = first.serial
+    name = first.serial
     for disks in ([first, second, RED], [RED, second, first]):
         with pytest.raises(RequestRefusedError) as caught:
-            find_disk(disks, word)
-        assert str(caught.value).startswith(f'"{word}" may be sd')
+            find_disk(disks, name)
+        assert str(caught.value).startswith(f'"{name}" may be sd')
         assert "sdc" in str(caught.value)
         assert "sdd" in str(caught.value)
         assert not caught.value.not_found

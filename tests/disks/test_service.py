@@ -101,9 +101,9 @@ def test_a_guard_event_is_published_and_the_guard_restarts_only_on_demand() -> N
         await asyncio.sleep(7)
         post.port.triggered.set()
         await asyncio.sleep(1)
-        roused = post.state.snapshot().group_spin_ups["md0"]
-        assert (roused.first_disk, roused.other_disks, roused.duration) == (A, (B,), 1.5)
-        assert 7 <= roused.at <= 7.1
+        spin_up = post.state.snapshot().group_spin_ups["md0"]
+        assert (spin_up.first_disk, spin_up.other_disks, spin_up.duration) == (A, (B,), 1.5)
+        assert 7 <= spin_up.at <= 7.1
         post.guards.update((MD0,))
         await asyncio.sleep(1)
         assert post.port.started == 1
@@ -138,28 +138,28 @@ class DiskServiceFixture:
     def __init__(self, root: Path, store: Storage | None) -> None:
         hardware = Hardware(root)
         self.name = DiskId(hardware.sata(0, "WD-1"))
-        self.board, self.clock, self.said = StateStore(), LoopClock(), list[str]()
+        self.state_store, self.clock, self.message = StateStore(), LoopClock(), list[str]()
         self.machine = HostFiles(root)
         self.disks = DiskService(
             self.machine,
             FakeGuardPort(),
             self.clock,
-            self.board,
+            self.state_store,
             store=store,
-            on_error=self.said.append,
+            on_error=self.message.append,
             boot_id="b1",
         )
-        self.looks: list[float] = []
+        self.polls: list[float] = []
 
     async def poll_age(self, seconds: float) -> list[float]:
         """When it looks, within so long."""
         life = asyncio.create_task(self.disks.run())
         end = asyncio.get_running_loop().time() + seconds
         while asyncio.get_running_loop().time() < end:
-            await self.board.wait_for_change(end)
-            self.looks.append(round(asyncio.get_running_loop().time(), 1))
+            await self.state_store.wait_for_change(end)
+            self.polls.append(round(asyncio.get_running_loop().time(), 1))
         life.cancel()
-        return self.looks
+        return self.polls
 
     def decided(
         self,
@@ -175,7 +175,7 @@ class DiskServiceFixture:
         shown = DiskReport(disk(0, mounts=(Mount("/", "ext4"),)), state, now)
         if downs:  # it has just been used
             used = {shown.disk.id: Reading(now.mono, DiskActivity(now.mono))}
-            self.board._set(replace(self.board.snapshot(), activity=used))  # noqa: SLF001 - the source's part
+            self.state_store._set(replace(self.state_store.snapshot(), activity=used))  # noqa: SLF001 - the source's part
         plain = decision()
         made = replace(
             plain,
@@ -208,8 +208,8 @@ def test_an_extra_poll_comes_on_demand_and_does_not_move_the_schedule(tmp_path: 
     async def test(house: DiskServiceFixture) -> None:
         house.decided(100)
         house.decided(90)
-        looks = await house.poll_age(200)
-        assert [at for at in looks if at < 200] == [0, 60, 90, 120, 180]
+        polls = await house.poll_age(200)
+        assert [at for at in polls if at < 200] == [0, 60, 90, 120, 180]
 
     run_service(tmp_path, test)
 
@@ -221,7 +221,7 @@ def test_extra_polls_are_at_least_five_seconds_apart(tmp_path: Path) -> None:
             house.decided(0)
             await asyncio.sleep(0.1)
         await life
-        assert len(house.looks) <= 9
+        assert len(house.polls) <= 9
 
     run_service(tmp_path, test)
 
@@ -240,15 +240,15 @@ def test_own_commands_are_announced_to_the_source(tmp_path: Path) -> None:
         source = house.disks._source  # noqa: SLF001 - counters that nothing shows
         source.begin_action = lambda disk: noted.append((disk, -1))  # type: ignore[method-assign] # as it is counted there
         source.end_action = lambda *about: noted.append(about)  # type: ignore[method-assign] # as above
-        for order, done in (
+        for action, done in (
             (CheckPowerMode(A), ActionResult(True, "", PowerStatus(PowerMode.ACTIVE, 2), 2)),
             (CheckPowerMode(A), ActionResult(False, "", FailureCause.BUSY, 0)),
             (SpinDown(B, "ata"), ActionResult(False, "a self-test runs", FailureCause.BUSY, 3)),
             (CheckPowerMode(A), ActionResult(False, "broken off")),
             (Sleep(0, "suspend"), ActionResult(True, "slept")),
         ):
-            house.disks.on_action_started(order)
-            house.disks.on_action_finished(order, done)
+            house.disks.on_action_started(action)
+            house.disks.on_action_finished(action, done)
         assert noted == [(A, -1), (A, 2), (A, -1), (A, 0), (B, -1), (B, 3), (A, -1), (A, 0)]
         await asyncio.sleep(0)
 
@@ -338,8 +338,8 @@ def test_a_failed_write_of_the_history_is_reported_once(tmp_path: Path) -> None:
     async def test(house: DiskServiceFixture) -> None:
         house.decided(downs=1)
         house.decided(downs=1)
-        assert len(house.said) == 1
-        assert "cannot be written" in house.said[0]
+        assert len(house.message) == 1
+        assert "cannot be written" in house.message[0]
         await asyncio.sleep(0)
 
     run_service(tmp_path, test, Storage(tmp_path / "state"))

@@ -31,17 +31,19 @@ class NoGuards(UnusedPorts):
 
 
 def request_spin_down(
-    hardware: Hardware, wish: Callable[[DiskService], Awaitable[object]], state: DiskState = DiskState.ACTIVE
+    hardware: Hardware,
+    request: Callable[[DiskService], Awaitable[object]],
+    state: DiskState = DiskState.ACTIVE,
 ) -> Snapshot:
     """What stands on the board after a wish, where all disks are in ``state``."""
 
     async def story() -> Snapshot:
-        board, clock, machine = StateStore(), LoopClock(), HostFiles(hardware.root)
-        disks = DiskService(machine, NoGuards(), clock, board, store=None, on_error=print, boot_id="")
+        state_store, clock, machine = StateStore(), LoopClock(), HostFiles(hardware.root)
+        disks = DiskService(machine, NoGuards(), clock, state_store, store=None, on_error=print, boot_id="")
         looking = asyncio.create_task(disks.run())
         async with asyncio.timeout(5):
-            while not board.snapshot().disks:
-                await board.wait_for_change(float("inf"))
+            while not state_store.snapshot().disks:
+                await state_store.wait_for_change(float("inf"))
         reports = tuple(
             DiskReport(
                 disk,
@@ -49,16 +51,16 @@ def request_spin_down(
                 clock.now(),
                 reason="why",
             )
-            for disk in board.snapshot().disks.values()
+            for disk in state_store.snapshot().disks.values()
         )
         disks.on_decision(replace(decision(), disks=reports))
         try:
-            await wish(disks)
+            await request(disks)
         finally:
             looking.cancel()
             disks.close()
             machine.close()
-        return board.snapshot()
+        return state_store.snapshot()
 
     return asyncio.run(story())
 
@@ -81,15 +83,15 @@ def id_of(n: int) -> DiskId:
 def test_a_single_disk_is_requested_alone_and_polled_first(hardware: Hardware) -> None:
     snapshot = request_spin_down(hardware, lambda disks: disks.request_standby(id_of(2)))
     assert list(snapshot.spin_down_requests) == [id_of(2)]
-    look = snapshot.activity[id_of(2)]
-    assert isinstance(look, Reading)
-    assert look.value.last_io_at <= look.at <= snapshot.spin_down_requests[id_of(2)]
+    reading = snapshot.activity[id_of(2)]
+    assert isinstance(reading, Reading)
+    assert reading.value.last_io_at <= reading.at <= snapshot.spin_down_requests[id_of(2)]
 
 
-@pytest.mark.parametrize("word", ["sdc", "WCC2"])
-def test_a_disk_goes_by_any_of_its_names(hardware: Hardware, word: str) -> None:
+@pytest.mark.parametrize("disk_name", ["sdc", "WCC2"])
+def test_a_disk_goes_by_any_of_its_names(hardware: Hardware, disk_name: str) -> None:
     assert list(
-        request_spin_down(hardware, lambda disks: disks.request_standby(word)).spin_down_requests
+        request_spin_down(hardware, lambda disks: disks.request_standby(disk_name)).spin_down_requests
     ) == [id_of(2)]
 
 
@@ -100,20 +102,20 @@ def test_an_ambiguous_disk_name_spins_down_neither(hardware: Hardware) -> None:
 
 
 def test_a_member_takes_its_whole_group_along(hardware: Hardware) -> None:
-    told: list[object] = []
+    texts: list[object] = []
 
-    async def wish(disks: DiskService) -> None:
-        told.extend(await disks.request_standby(id_of(0)))
+    async def request(disks: DiskService) -> None:
+        texts.extend(await disks.request_standby(id_of(0)))
 
-    assert set(request_spin_down(hardware, wish).spin_down_requests) == {id_of(0), id_of(1)} == set(told)
+    assert set(request_spin_down(hardware, request).spin_down_requests) == {id_of(0), id_of(1)} == set(texts)
 
 
 def test_a_request_does_not_undo_another(hardware: Hardware) -> None:
-    async def wish(disks: DiskService) -> None:
+    async def request(disks: DiskService) -> None:
         await disks.request_standby(id_of(2))
         await disks.request_standby(id_of(1))
 
-    assert set(request_spin_down(hardware, wish).spin_down_requests) == {id_of(0), id_of(1), id_of(2)}
+    assert set(request_spin_down(hardware, request).spin_down_requests) == {id_of(0), id_of(1), id_of(2)}
 
 
 @pytest.mark.parametrize(

@@ -141,7 +141,7 @@ def test_an_internal_failure_is_reported_and_ends_the_request(tmp_path: Path) ->
         with pytest.raises(RequestRefusedError, match="it failed inside powerd: ZeroDivisionError"):
             await daemon.requests.check_health("sda")
         assert not daemon.state.snapshot().running_actions
-        assert not any(attrgetter("_disks._source._meters._orders")(daemon).values())
+        assert not any(attrgetter("_disks._source._sampler._running_actions")(daemon).values())
 
     run_daemon(tmp_path, test)
 

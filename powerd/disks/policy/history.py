@@ -69,15 +69,15 @@ def restore(data: object, boot_id: str, now: Moment) -> dict[DiskId, DiskMemory]
     same_boot = bool(boot_id) and data.get("boot") == boot_id
     offset = 0.0 if same_boot else boottime(now) - written_at - max(0.0, now.wall.timestamp() - written_wall)
     slept = _number(data.get("slept"))
-    power_kept = same_boot and slept is not None and abs(now.slept - slept) < _SLEEP_TOLERANCE
+    had_power = same_boot and slept is not None and abs(now.slept - slept) < _SLEEP_TOLERANCE
     return {
-        DiskId(name): _restore_disk(row, offset, now, power_kept=power_kept)
+        DiskId(name): _restore_disk(row, offset, now, had_power=had_power)
         for name, row in data["disks"].items()
         if isinstance(name, str) and isinstance(row, dict)
     }
 
 
-def _restore_disk(row: dict[str, object], offset: float, now: Moment, *, power_kept: bool) -> DiskMemory:
+def _restore_disk(row: dict[str, object], offset: float, now: Moment, *, had_power: bool) -> DiskMemory:
     """One disk, its times moved by ``offset`` seconds; its timer runs if the drive kept its power."""
     spin_downs, spin_ups, early_wakes = (
         _recent_times(row.get(key), offset, boottime(now)) for key in _TIME_LISTS
@@ -100,7 +100,7 @@ def _restore_disk(row: dict[str, object], offset: float, now: Moment, *, power_k
         attached_at=None,
         excluded_reason=excluded_reason if isinstance(excluded_reason, str) else "",
         spin_down=SpinDownAttempts(verified_method=verified_method),
-        settings=DriveSettings(timer_set_by_us=power_kept and row.get("timer") is True),
+        settings=DriveSettings(timer_set_by_us=had_power and row.get("timer") is True),
         cycles=cycles,
     )
 

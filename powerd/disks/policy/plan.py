@@ -57,7 +57,7 @@ def assess_disks(snapshot: Snapshot, memory: Memory, options: Options, now: Mome
     plans = _plan_by_disk(snapshot, options.disks)
     memory_by_disk = update_memory(snapshot, memory, now)
     groups = idleness_by_group(snapshot, memory_by_disk, plans, memory.resumed_at)
-    disks_with_action = {order.disk for order in snapshot.running_actions if isinstance(order, DiskAction)}
+    disks_with_action = {action.disk for action in snapshot.running_actions if isinstance(action, DiskAction)}
     enforcing = options.mode == "enforce"
     rows: list[tuple[DiskContext, NextAction]] = []
     for name, disk in snapshot.disks.items():

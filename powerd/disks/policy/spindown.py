@@ -110,8 +110,8 @@ def _pending_request(context: DiskContext, reading: Reading[DiskActivity]) -> fl
         return None
     if max(reading.value.last_io_at, context.idle_since or 0.0) > requested_at:
         return None
-    spun_down = attempts.sent_at is not None and attempts.sent_at >= requested_at and not attempts.failures
-    return None if spun_down else requested_at
+    already_done = attempts.sent_at is not None and attempts.sent_at >= requested_at and not attempts.failures
+    return None if already_done else requested_at
 
 
 def _restore_due(context: DiskContext, reading: Reading[DiskActivity]) -> float | None:

@@ -153,10 +153,10 @@ class ActivitySampler:
         self._counted_partitions = {
             id_: parts for id_, parts in self._counted_partitions.items() if id_ in unchanged
         }
-        counters_kept = {id_: each for id_, each in self._command_counters.items() if id_ in unchanged}
+        counters_before = {id_: each for id_, each in self._command_counters.items() if id_ in unchanged}
         # only of disks that have the file: a failed open costs more than a read
         self._command_counters = {
-            id_: counters_kept.get(id_) or CommandCounter()
+            id_: counters_before.get(id_) or CommandCounter()
             for id_ in self._inventory.blocks
             if self._read_command_count(id_) is not None
         }

@@ -86,7 +86,11 @@ def _dry_run_events(before: Status, after: Status) -> Iterator[JournalEntry]:
 
 def _spin_downs(status: Status) -> dict[DiskId, CompletedAction]:
     completed_actions = status.snapshot.completed_disk_actions.items()
-    return {disk: outcome for (kind, disk), outcome in completed_actions if kind is SpinDown and outcome.ok}
+    return {
+        disk: completed_action
+        for (kind, disk), completed_action in completed_actions
+        if kind is SpinDown and completed_action.ok
+    }
 
 
 def _disk_event(report: DiskReport, event: EventName, message: str, priority: int = INFO) -> JournalEntry:

@@ -60,7 +60,7 @@ def test_an_hdparm_conf_without_a_block_does_nothing(hardware: Hardware) -> None
 
 
 @pytest.mark.parametrize(
-    ("path", "text", "said"),
+    ("path", "text", "message"),
     [
         ("/etc/default/hd-idle", 'START_HD_IDLE="true"\n', "hd-idle spins disks down as well"),
         (f"{UNITS}/hd-idle.service/cgroup.procs", "", "hd-idle spins disks down as well"),
@@ -83,10 +83,10 @@ def test_an_hdparm_conf_without_a_block_does_nothing(hardware: Hardware) -> None
         (f"{UNITS}/atop.service/cgroup.procs", "", "atop writes to its log every few minutes"),
     ],
 )
-def test_each_is_named_with_its_remedy(hardware: Hardware, path: str, text: str, said: str) -> None:
+def test_each_is_named_with_its_remedy(hardware: Hardware, path: str, text: str, message: str) -> None:
     hardware.put(path, text)
     (only,) = found(hardware)
-    assert only.startswith(said)
+    assert only.startswith(message)
     assert ";" in only
 
 
@@ -96,7 +96,7 @@ def test_hd_idle_that_is_switched_off_is_none(hardware: Hardware) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("/dev/sda -a -n standby,q\nDEVICESCAN -n standby,q\n", []),
         ("# DEVICESCAN\n", []),
@@ -117,14 +117,14 @@ def test_hd_idle_that_is_switched_off_is_none(hardware: Hardware) -> None:
 )
 @pytest.mark.parametrize("unit", ["smartmontools.service", "smartd.service"])
 def test_a_smartd_that_disturbs_sleeping_disks(
-    hardware: Hardware, unit: str, text: str, said: list[str]
+    hardware: Hardware, unit: str, text: str, message: list[str]
 ) -> None:
     hardware.put("/etc/smartd.conf", text)
     assert found(hardware) == [], "it does not run"
     hardware.put(f"{UNITS}/{unit}/cgroup.procs", "")
-    told = found(hardware)
-    assert len(told) == len(said)
-    for one, beginning in zip(told, said, strict=True):
+    texts = found(hardware)
+    assert len(texts) == len(message)
+    for one, beginning in zip(texts, message, strict=True):
         assert one.startswith(f"smartd.conf: {beginning}")
         assert one.endswith(f"systemctl disable --now {unit}, or give it -n standby,q")
 

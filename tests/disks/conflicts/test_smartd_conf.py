@@ -20,7 +20,7 @@ def test_lines_with_a_device() -> None:
 
 
 @pytest.mark.parametrize(
-    ("directives", "said"),
+    ("directives", "message"),
     [
         ("", WAKES),
         ("-a -m root", WAKES),
@@ -38,9 +38,9 @@ def test_lines_with_a_device() -> None:
         ("-n never -n standby,q", None),
     ],
 )
-def test_what_it_does_to_a_sleeping_disk(directives: str, said: str | None) -> None:
+def test_what_it_does_to_a_sleeping_disk(directives: str, message: str | None) -> None:
     (line,) = device_lines(f"/dev/sda {directives}\n")
-    assert disturbance(line) == said
+    assert disturbance(line) == message
 
 
 @given(st.text(st.sampled_from("/dev DEFAULTSCAN-nq,standby#\\\n"), max_size=80))

@@ -101,7 +101,9 @@ class DiskSimulation:
             )
             commands = self._commands.setdefault(name, CommandCounter())
             busy_disks = {
-                order.disk for order in self.snapshot.running_actions if isinstance(order, DiskAction)
+                disk_action.disk
+                for disk_action in self.snapshot.running_actions
+                if isinstance(disk_action, DiskAction)
             }
             commands.update(
                 each.commands, T0 + self.at, no_io=last_io < T0 + self.at, own_running=name in busy_disks
@@ -163,11 +165,14 @@ class DiskSimulation:
                 and found.spin_down_sent
             ):
                 self.accepted_spin_downs.append((action.disk, self.at + self.slept))
-            outcome = CompletedAction(action, T0 + self.at, result.ok, result.message, started_at, found)
-            outcomes = {**self.snapshot.completed_disk_actions, (type(action), action.disk): outcome}
+            completed = CompletedAction(action, T0 + self.at, result.ok, result.message, started_at, found)
+            completed_actions = {
+                **self.snapshot.completed_disk_actions,
+                (type(action), action.disk): completed,
+            }
             self.snapshot = replace(
                 self.snapshot,
-                completed_disk_actions=outcomes,
+                completed_disk_actions=completed_actions,
                 running_actions=self.snapshot.running_actions - {action},
             )
 
@@ -192,13 +197,13 @@ class DiskSimulation:
         return decision
 
     def _dry_run(self, action: DiskAction) -> None:
-        outcome = CompletedAction(
+        completed = CompletedAction(
             action, T0 + self.at, ok=True, message="would have", started_at=T0 + self.at
         )
-        outcomes = {**self.snapshot.completed_disk_actions, (type(action), action.disk): outcome}
+        completed_actions = {**self.snapshot.completed_disk_actions, (type(action), action.disk): completed}
         self.snapshot = replace(
             self.snapshot,
-            completed_disk_actions=outcomes,
+            completed_disk_actions=completed_actions,
             running_actions=self.snapshot.running_actions - {action},
         )
 

@@ -16,75 +16,78 @@ from powerd.disks.state import DiskState
 AFTER = 20 * MINUTE
 
 
-def only(shelf: DiskSimulation) -> DriveSimulator:
-    (spindle,) = shelf.drives.values()
-    return spindle
+def only(simulation: DiskSimulation) -> DriveSimulator:
+    (drive,) = simulation.drives.values()
+    return drive
 
 
 def test_a_disk_that_is_busy_is_waited_for_and_asked_again_in_a_minute() -> None:
-    spindle = DriveSimulator(disk(0))
-    shelf = DiskSimulation(spindle).run_until(MINUTE)
-    spindle.error = (FailureCause.BUSY, "12 kB are yet to be written to it")
-    shelf.run_until(AFTER + 10 * MINUTE)
-    tries = spindle.times_of("troubled")
+    drive = DriveSimulator(disk(0))
+    simulation = DiskSimulation(drive).run_until(MINUTE)
+    drive.error = (FailureCause.BUSY, "12 kB are yet to be written to it")
+    simulation.run_until(AFTER + 10 * MINUTE)
+    tries = drive.times_of("troubled")
     assert all(59 <= b - a <= 66 for a, b in pairwise(tries))
-    assert (shelf.state(), shelf.report().reason) == (DiskState.ACTIVE, "12 kB are yet to be written to it")
-    spindle.error = None
-    shelf.run_until(AFTER + 12 * MINUTE)
-    assert shelf.state() is DiskState.STANDBY
-    assert shelf.report().verified_method == "ata", "it was no failure of the disk's"
+    assert (simulation.state(), simulation.report().reason) == (
+        DiskState.ACTIVE,
+        "12 kB are yet to be written to it",
+    )
+    drive.error = None
+    simulation.run_until(AFTER + 12 * MINUTE)
+    assert simulation.state() is DiskState.STANDBY
+    assert simulation.report().verified_method == "ata", "it was no failure of the disk's"
 
 
 def test_a_disk_that_hangs_is_asked_ever_later_and_others_go_on() -> None:
-    shelf = DiskSimulation(DriveSimulator(disk(0)), DriveSimulator(disk(1))).run_until(MINUTE)
-    hung, well = shelf.drives.values()
-    hung.error = (FailureCause.UNRESPONSIVE, "hdparm did not answer within 40 s")
-    shelf.run_until(5 * HOUR)
-    assert shelf.state(0) is DiskState.UNRESPONSIVE
-    assert shelf.report(0).reason.startswith("does not answer; powerd checks it at growing intervals")
-    assert shelf.state(1) is DiskState.STANDBY
-    waited = [round((b - a) / MINUTE) for a, b in pairwise(hung.times_of("troubled"))]
+    simulation = DiskSimulation(DriveSimulator(disk(0)), DriveSimulator(disk(1))).run_until(MINUTE)
+    unresponsive, well = simulation.drives.values()
+    unresponsive.error = (FailureCause.UNRESPONSIVE, "hdparm did not answer within 40 s")
+    simulation.run_until(5 * HOUR)
+    assert simulation.state(0) is DiskState.UNRESPONSIVE
+    assert simulation.report(0).reason.startswith("does not answer; powerd checks it at growing intervals")
+    assert simulation.state(1) is DiskState.STANDBY
+    waited = [round((b - a) / MINUTE) for a, b in pairwise(unresponsive.times_of("troubled"))]
     assert waited == [1, 2, 4, 8, 16, 32, 60, 60, 60]
-    hung.error = None
-    shelf.run_until(6.5 * HOUR)
-    assert shelf.state(0) is DiskState.STANDBY
+    unresponsive.error = None
+    simulation.run_until(6.5 * HOUR)
+    assert simulation.state(0) is DiskState.STANDBY
     assert spin_downs(well) == spin_downs(well)[:1]
 
 
 def test_a_drive_that_starts_slowly_after_the_wake_up_is_not_left_alone_for_an_hour() -> None:
-    spindle = DriveSimulator(disk(0))
-    shelf = DiskSimulation(spindle).run_until(HOUR)
-    shelf.sleep(8 * HOUR)
-    spindle.error = (FailureCause.UNRESPONSIVE, "hdparm did not answer within 10 s")
-    shelf.run_until(HOUR + 15)
-    assert shelf.state() is DiskState.UNRESPONSIVE
-    spindle.error = None
-    shelf.run_until(HOUR + 5 * MINUTE)
-    assert shelf.state() is DiskState.STANDBY, "asked again after a minute, and put back to sleep"
+    drive = DriveSimulator(disk(0))
+    simulation = DiskSimulation(drive).run_until(HOUR)
+    simulation.sleep(8 * HOUR)
+    drive.error = (FailureCause.UNRESPONSIVE, "hdparm did not answer within 10 s")
+    simulation.run_until(HOUR + 15)
+    assert simulation.state() is DiskState.UNRESPONSIVE
+    drive.error = None
+    simulation.run_until(HOUR + 5 * MINUTE)
+    assert simulation.state() is DiskState.STANDBY, "asked again after a minute, and put back to sleep"
 
 
 def test_backoff_values_stay_finite_for_years_of_hanging() -> None:
-    spindle = DriveSimulator(disk(0), error=(FailureCause.UNRESPONSIVE, "no answer"))
-    DiskSimulation(spindle, poll_every=DAY).run_until(60 * DAY)
-    assert len(spindle.times_of("troubled")) == pytest.approx(60 * 24, abs=10)
+    drive = DriveSimulator(disk(0), error=(FailureCause.UNRESPONSIVE, "no answer"))
+    DiskSimulation(drive, poll_every=DAY).run_until(60 * DAY)
+    assert len(drive.times_of("troubled")) == pytest.approx(60 * 24, abs=10)
 
 
 @pytest.mark.parametrize("trouble", [FailureCause.HELPER_UNAVAILABLE, FailureCause.GONE])
 def test_without_a_helper_no_disk_is_to_blame(trouble: FailureCause) -> None:
-    spindle = DriveSimulator(disk(0), error=(trouble, "no helper listens"))
-    shelf = DiskSimulation(spindle).run_until(3 * HOUR)
-    assert shelf.report().reason == "no helper listens"
-    assert len(spindle.log) <= 37, "every five minutes"
-    spindle.error = None
-    shelf.run_until(4 * HOUR)
-    assert shelf.state() is DiskState.STANDBY
+    drive = DriveSimulator(disk(0), error=(trouble, "no helper listens"))
+    simulation = DiskSimulation(drive).run_until(3 * HOUR)
+    assert simulation.report().reason == "no helper listens"
+    assert len(drive.log) <= 37, "every five minutes"
+    drive.error = None
+    simulation.run_until(4 * HOUR)
+    assert simulation.state() is DiskState.STANDBY
 
 
 def test_a_question_that_fails_is_asked_again_ever_later_and_then_no_more() -> None:
-    spindle = DriveSimulator(disk(0), error=(FailureCause.FAILED, "hdparm -C names no drive state"))
-    shelf = DiskSimulation(spindle).run_until(DAY)
-    assert len(spindle.log) == 3
-    assert shelf.report().reason == "cannot be spun down: hdparm -C names no drive state"
+    drive = DriveSimulator(disk(0), error=(FailureCause.FAILED, "hdparm -C names no drive state"))
+    simulation = DiskSimulation(drive).run_until(DAY)
+    assert len(drive.log) == 3
+    assert simulation.report().reason == "cannot be spun down: hdparm -C names no drive state"
 
 
 @pytest.mark.parametrize("rhythm", [5.0, 60.0])
@@ -92,62 +95,62 @@ def test_a_question_that_fails_is_asked_again_ever_later_and_then_no_more() -> N
 @pytest.mark.parametrize("bridge", ["", "sleeps"])
 def test_one_woken_before_it_could_be_verified_has_not_failed(rhythm: float, after: int, bridge: str) -> None:
     """Nor is its bridge one that wakes it: the look before may be a whole round old."""
-    spindle = DriveSimulator(disk(0), bridge=bridge)
-    shelf = DiskSimulation(spindle, poll_every=rhythm)
+    drive = DriveSimulator(disk(0), bridge=bridge)
+    simulation = DiskSimulation(drive, poll_every=rhythm)
     for n in range(3):
-        shelf.access(0, (n + 1) * (AFTER + 120) - 120 + after)
-        shelf.run_until((n + 1) * (AFTER + 120) - 20)
-        memory = shelf.memory.disks[spindle.disk.id]
+        simulation.access(0, (n + 1) * (AFTER + 120) - 120 + after)
+        simulation.run_until((n + 1) * (AFTER + 120) - 20)
+        memory = simulation.memory.disks[drive.disk.id]
         assert (memory.state, memory.spin_down.failures, memory.reason) == (DiskState.ACTIVE, 0, "")
     assert (memory.excluded_reason, len(memory.cycles.spin_ups), memory.cycles.backoff_level) == ("", 3, 1)
 
 
 def test_a_disk_that_stays_active_for_an_unknown_reason_is_not_given_up() -> None:
-    spindle = DriveSimulator(disk(0), ignored_methods=frozenset({"ata"}))
-    shelf = DiskSimulation(spindle).run_until(AFTER + 10)
-    spindle.counters_error = "sda is not counted"
-    shelf.run_until(2 * HOUR)
-    assert (shelf.state(), shelf.report().reason) == (DiskState.ACTIVE, "sda is not counted")
-    assert (len(spindle.times_of("ask")), shelf.memory.disks[spindle.disk.id].spin_down.failures) == (2, 0)
-    spindle.counters_error = ""
-    shelf.run_until(4 * HOUR)
-    assert shelf.state() is DiskState.STANDBY, "by the other way"
+    drive = DriveSimulator(disk(0), ignored_methods=frozenset({"ata"}))
+    simulation = DiskSimulation(drive).run_until(AFTER + 10)
+    drive.counters_error = "sda is not counted"
+    simulation.run_until(2 * HOUR)
+    assert (simulation.state(), simulation.report().reason) == (DiskState.ACTIVE, "sda is not counted")
+    assert (len(drive.times_of("ask")), simulation.memory.disks[drive.disk.id].spin_down.failures) == (2, 0)
+    drive.counters_error = ""
+    simulation.run_until(4 * HOUR)
+    assert simulation.state() is DiskState.STANDBY, "by the other way"
 
 
 def test_an_early_wake_is_detected_although_the_last_poll_preceded_the_verification() -> None:
     """Dirty data that was written at +33 s: the look before was at +0, the drive's word at +20."""
-    spindle = DriveSimulator(disk(0))
-    shelf = DiskSimulation(spindle)
-    shelf.access(0, AFTER + 33)
-    shelf.run_until(AFTER + 5 * MINUTE)
-    assert (shelf.state(), shelf.report().spin_ups) == (DiskState.ACTIVE, 1)
-    assert len(shelf.memory.disks[spindle.disk.id].cycles.early_wakes) == 1
+    drive = DriveSimulator(disk(0))
+    simulation = DiskSimulation(drive)
+    simulation.access(0, AFTER + 33)
+    simulation.run_until(AFTER + 5 * MINUTE)
+    assert (simulation.state(), simulation.report().spin_ups) == (DiskState.ACTIVE, 1)
+    assert len(simulation.memory.disks[drive.disk.id].cycles.early_wakes) == 1
 
 
 def test_a_disk_whose_counters_cannot_be_read_is_left_alone() -> None:
-    spindle = DriveSimulator(disk(0), counters_error="sda is not counted")
-    shelf = DiskSimulation(spindle).run_until(2 * HOUR)
-    assert spin_downs(spindle) == []
-    assert shelf.report().reason == "sda is not counted"
+    drive = DriveSimulator(disk(0), counters_error="sda is not counted")
+    simulation = DiskSimulation(drive).run_until(2 * HOUR)
+    assert spin_downs(drive) == []
+    assert simulation.report().reason == "sda is not counted"
 
 
 def test_io_in_flight_is_awaited() -> None:
-    spindle = DriveSimulator(disk(0))
-    shelf = DiskSimulation(spindle).run_until(5)
-    spindle.flying = 1
-    shelf.run_until(2 * HOUR)
-    assert spin_downs(spindle) == []
+    drive = DriveSimulator(disk(0))
+    simulation = DiskSimulation(drive).run_until(5)
+    drive.flying = 1
+    simulation.run_until(2 * HOUR)
+    assert spin_downs(drive) == []
 
 
 def test_in_flight_io_that_counts_as_no_movement_is_waited_for_too() -> None:
-    spindle = DriveSimulator(disk(0))
-    shelf = DiskSimulation(spindle).run_until(AFTER - 30)
-    name = spindle.disk.id
-    seen = shelf.snapshot.activity[name]
+    drive = DriveSimulator(disk(0))
+    simulation = DiskSimulation(drive).run_until(AFTER - 30)
+    name = drive.disk.id
+    seen = simulation.snapshot.activity[name]
     assert isinstance(seen, Reading)
     flying = replace(seen, at=seen.at + 90, value=replace(seen.value, in_flight=2))
-    shelf.at += 61
-    shelf.snapshot = replace(shelf.snapshot, activity={name: flying})
-    decision = shelf.decide_now()
+    simulation.at += 61
+    simulation.snapshot = replace(simulation.snapshot, activity={name: flying})
+    decision = simulation.decide_now()
     assert decision.disks[0].reason == "has I/O in flight"
     assert decision.actions == ()

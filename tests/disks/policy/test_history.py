@@ -30,12 +30,12 @@ MEMORY = DiskMemory(
 )
 
 
-def kept(memory: DiskMemory = MEMORY, boot: str = "b1") -> dict[str, Any]:
+def stored(memory: DiskMemory = MEMORY, boot: str = "b1") -> dict[str, Any]:
     return history.with_clocks(history.serialise({NAME: memory}), boot, moment())
 
 
 def test_over_a_restart_everything_stands_as_it_was() -> None:
-    found = history.restore(kept(), "b1", moment(T0 + 10))[NAME]
+    found = history.restore(stored(), "b1", moment(T0 + 10))[NAME]
     assert found.state is DiskState.UNKNOWN, "what it does is to be asked anew"
     assert replace(found, state=MEMORY.state, since=MEMORY.since, attached_at=MEMORY.attached_at) == MEMORY
 
@@ -43,21 +43,21 @@ def test_over_a_restart_everything_stands_as_it_was() -> None:
 def test_over_a_reboot_ages_are_computed_from_civil_time() -> None:
     """The machine was off for an hour, and has been up for 100 s."""
     now = replace(moment(100.0), wall=moment(T0 + 3700).wall)
-    found = history.restore(kept(), "b2", now)[NAME]
+    found = history.restore(stored(), "b2", now)[NAME]
     assert found.cycles.spin_downs == pytest.approx((100 - 3700 - HOUR, 100 - 3700 - 60))
     assert found.spin_down.verified_method == "scsi"
     assert not found.settings.timer_set_by_us, "the drive has lost its power"
 
 
 def test_a_timer_is_forgotten_by_a_drive_that_slept_with_the_machine_meanwhile() -> None:
-    assert not history.restore(kept(), "b1", moment(T0 + 10, 600.0))[NAME].settings.timer_set_by_us
+    assert not history.restore(stored(), "b1", moment(T0 + 10, 600.0))[NAME].settings.timer_set_by_us
 
 
 def test_a_timer_alone_is_worth_remembering() -> None:
     memory = DiskMemory(
         DiskState.ACTIVE, moment(), settings=DriveSettings(standby_timer=600, timer_set_by_us=True)
     )
-    assert history.restore(kept(memory), "b1", moment())[NAME].settings.timer_set_by_us
+    assert history.restore(stored(memory), "b1", moment())[NAME].settings.timer_set_by_us
 
 
 def test_an_exclusion_survives_a_reboot_and_is_stored_alone() -> None:
@@ -65,19 +65,19 @@ def test_an_exclusion_survives_a_reboot_and_is_stored_alone() -> None:
         DiskState.UNSUPPORTED, moment(), excluded_reason="its USB bridge starts it at each power mode check"
     )
     assert (
-        history.restore(kept(memory), "b2", moment(T0 + 10))[NAME].excluded_reason == memory.excluded_reason
+        history.restore(stored(memory), "b2", moment(T0 + 10))[NAME].excluded_reason == memory.excluded_reason
     )
 
 
 def test_a_document_of_a_powerd_that_barred_nothing_bars_nothing() -> None:
-    data = kept()
+    data = stored()
     del data["disks"][NAME]["barred"]
     assert history.restore(data, "b1", moment())[NAME].excluded_reason == ""
 
 
 @pytest.mark.parametrize("lacking", ["slept", "timer"])
 def test_a_document_of_a_version_without_timers_has_none(lacking: str) -> None:
-    data = kept()
+    data = stored()
     data.pop(lacking, None)
     data["disks"][NAME].pop(lacking, None)
     found = history.restore(data, "b1", moment())[NAME]
@@ -86,12 +86,12 @@ def test_a_document_of_a_version_without_timers_has_none(lacking: str) -> None:
 
 def test_a_clock_that_went_back_makes_nothing_younger_than_it_was() -> None:
     now = replace(moment(100.0), wall=moment(T0 - 90 * DAY).wall)
-    found = history.restore(kept(), "b2", now)[NAME]
+    found = history.restore(stored(), "b2", now)[NAME]
     assert found.cycles.spin_downs == pytest.approx((100 - HOUR, 100 - 60))
 
 
 def test_what_is_older_than_a_day_is_gone() -> None:
-    assert history.restore(kept(), "b1", moment(T0 + DAY - 100))[NAME].cycles.spin_downs == (T0 - 60,)
+    assert history.restore(stored(), "b1", moment(T0 + DAY - 100))[NAME].cycles.spin_downs == (T0 - 60,)
 
 
 @given(
@@ -104,7 +104,7 @@ def test_what_is_older_than_a_day_is_gone() -> None:
     ),
 )
 def test_any_document_loads_without_an_exception(value: object, where: str) -> None:
-    data = kept()
+    data = stored()
     rows = {"": value}.get(where, data)
     if where in data:
         data[where] = value
@@ -125,13 +125,13 @@ def test_a_disk_of_which_nothing_is_known_is_not_written() -> None:
 
 
 def test_the_document_is_the_same_until_something_has_happened() -> None:
-    shelf = identical_drives(2).run_until(HOUR)
-    first = history.serialise(shelf.memory.disks)
-    shelf.run_until(5 * HOUR)
-    assert history.serialise(shelf.memory.disks) == first
-    shelf.access(0, 5 * HOUR + 1)
-    shelf.run_until(6 * HOUR)
-    assert history.serialise(shelf.memory.disks) != first
+    simulation = identical_drives(2).run_until(HOUR)
+    first = history.serialise(simulation.memory.disks)
+    simulation.run_until(5 * HOUR)
+    assert history.serialise(simulation.memory.disks) == first
+    simulation.access(0, 5 * HOUR + 1)
+    simulation.run_until(6 * HOUR)
+    assert history.serialise(simulation.memory.disks) != first
 
 
 @pytest.mark.parametrize(

@@ -77,7 +77,7 @@ def simulations(draw: st.DrawFn) -> tuple[DiskSimulation, list[tuple[int, str, i
     """A few drives of any kind, in one group or alone, and what happens to them in three hours."""
     group = draw(st.sampled_from([None, "md0"]))
     kinds: list[dict[str, Any]] = draw(st.lists(drives, min_size=1, max_size=3))
-    shelf = DiskSimulation(
+    simulation = DiskSimulation(
         *(
             DriveSimulator(disk(n, group=group, array=True, transport=kind.pop("transport")), **kind)
             for n, kind in enumerate(kinds)
@@ -86,31 +86,29 @@ def simulations(draw: st.DrawFn) -> tuple[DiskSimulation, list[tuple[int, str, i
     )
     happens = [(at, what, n % len(kinds)) for n, (at, what) in enumerate(draw(events))]
     for at, what, n in happens:
-        shelf.schedule(at, lambda what=what, n=n: happen(shelf, what, n))  # type: ignore[misc] # bound now
-    return shelf, happens
+        simulation.schedule(at, lambda what=what, n=n: happen(simulation, what, n))  # type: ignore[misc] # bound now
+    return simulation, happens
 
 
-def happen(shelf: DiskSimulation, what: str, n: int) -> None:
-    spindle = list(shelf.drives.values())[n]
+def happen(simulation: DiskSimulation, what: str, n: int) -> None:
+    drive = list(simulation.drives.values())[n]
     match what:
         case "access":
-            spindle.access(shelf.at)
+            drive.access(simulation.at)
         case "prod":
-            spindle.passthrough_command(shelf.at)
+            drive.passthrough_command(simulation.at)
         case "poll":
-            spindle.check_power_mode(shelf.at)
+            drive.check_power_mode(simulation.at)
         case "sleep":
-            shelf.sleep(HOUR)
+            simulation.sleep(HOUR)
         case "step":
-            shelf.step += 9 * HOUR
+            simulation.step += 9 * HOUR
         case "plug":
-            spindle.replug(shelf.at, shelf.now.mono)
+            drive.replug(simulation.at, simulation.now.mono)
         case "mend":
-            spindle.error = None
+            drive.error = None
         case _:
-            spindle.disk = replace(
-                spindle.disk, busy_reason=None if spindle.disk.busy_reason else "md0 check"
-            )
+            drive.disk = replace(drive.disk, busy_reason=None if drive.disk.busy_reason else "md0 check")
 
 
 @laws
@@ -120,24 +118,24 @@ def test_no_action_wakes_a_disk_and_no_disk_has_two_actions(drawn: tuple[DiskSim
 
     The shelf itself sees to it that no disk has two orders at once, and that time goes on.
     """
-    shelf, _ = drawn
-    shelf.run_until(HOURS)
-    for spindle in shelf.drives.values():
-        assert spindle.times_of("WOKEN BY AN ORDER") == [], spindle.log
+    simulation, _ = drawn
+    simulation.run_until(HOURS)
+    for drive in simulation.drives.values():
+        assert drive.times_of("WOKEN BY AN ORDER") == [], drive.log
 
 
 @laws
 @given(simulations())
 def test_no_disk_that_spins_is_long_taken_to_sleep(drawn: tuple[DiskSimulation, object]) -> None:
     """Whoever woke it, by whatever. During an order of powerd's own, nobody can tell whose a command is."""
-    shelf, _ = drawn
-    shelf.action_duration = 0.001
+    simulation, _ = drawn
+    simulation.action_duration = 0.001
     for at in range(0, HOURS, 60):
-        shelf.run_until(at + 0.7)
-        for name, spindle in shelf.drives.items():
-            up = max([0.0, *spindle.times_of("up"), *spindle.times_of("resume")])
-            believed = shelf.memory.disks[name].state.is_stopped and spindle.spins
-            assert not believed or shelf.at - up <= RECHECK_FIRST + shelf.poll_every + 1, spindle.log
+        simulation.run_until(at + 0.7)
+        for name, drive in simulation.drives.items():
+            up = max([0.0, *drive.times_of("up"), *drive.times_of("resume")])
+            believed = simulation.memory.disks[name].state.is_stopped and drive.spins
+            assert not believed or simulation.at - up <= RECHECK_FIRST + simulation.poll_every + 1, drive.log
 
 
 @laws
@@ -145,58 +143,54 @@ def test_no_disk_that_spins_is_long_taken_to_sleep(drawn: tuple[DiskSimulation, 
 def test_a_bridge_that_wakes_its_disk_is_found_out_unless_others_wake_it_too(
     drawn: tuple[DiskSimulation, list[tuple[int, str, int]]],
 ) -> None:
-    shelf, happens = drawn
-    shelf.run_until(HOURS)
-    for spindle in shelf.drives.values():
-        assert len(spindle.times_of("woken by a question")) <= 1 + len(happens), spindle.log
+    simulation, happens = drawn
+    simulation.run_until(HOURS)
+    for drive in simulation.drives.values():
+        assert len(drive.times_of("woken by a question")) <= 1 + len(happens), drive.log
 
 
 @laws
 @given(simulations())
 def test_a_drive_that_complies_is_never_given_up(drawn: tuple[DiskSimulation, object]) -> None:
     """Whenever it is accessed, and however long ago its counters were read then."""
-    shelf, _ = drawn
-    shelf.run_until(HOURS)
-    for name, spindle in shelf.drives.items():
+    simulation, _ = drawn
+    simulation.run_until(HOURS)
+    for name, drive in simulation.drives.items():
         contrary = (
-            spindle.ignored_methods
-            or spindle.refused_methods
-            or spindle.hides_power_mode
-            or spindle.bridge == "wakes"
+            drive.ignored_methods
+            or drive.refused_methods
+            or drive.hides_power_mode
+            or drive.bridge == "wakes"
         )
-        if not contrary and not spindle.times_of("troubled"):
-            memory = shelf.memory.disks[name]
-            assert (memory.spin_down.failures, memory.state is DiskState.UNSUPPORTED) == (0, False), (
-                spindle.log
-            )
+        if not contrary and not drive.times_of("troubled"):
+            memory = simulation.memory.disks[name]
+            assert (memory.spin_down.failures, memory.state is DiskState.UNSUPPORTED) == (0, False), drive.log
 
 
 @laws
 @given(simulations())
 def test_no_method_is_verified_that_was_not_used(drawn: tuple[DiskSimulation, object]) -> None:
-    shelf, _ = drawn
-    shelf.run_until(HOURS)
-    for name, spindle in shelf.drives.items():
-        worked = shelf.memory.disks[name].spin_down.verified_method
-        deceived = spindle.times_of(
-            "nap"
-        )  # one that is deaf, and stops by itself just then, deceives anybody
+    simulation, _ = drawn
+    simulation.run_until(HOURS)
+    for name, drive in simulation.drives.items():
+        worked = simulation.memory.disks[name].spin_down.verified_method
+        deceived = drive.times_of("nap")  # one that is deaf, and stops by itself just then, deceives anybody
         taken = (
             worked is not None
-            and spindle.times_of(worked)
-            and (worked not in spindle.ignored_methods or deceived)
+            and drive.times_of(worked)
+            and (worked not in drive.ignored_methods or deceived)
         )
-        assert worked is None or taken, spindle.log
+        assert worked is None or taken, drive.log
 
 
 @laws
 @given(simulations())
 def test_the_budget_holds(drawn: tuple[DiskSimulation, object]) -> None:
-    shelf, _ = drawn
-    shelf.run_until(HOURS)
-    most = shelf.options.disks.max_spin_downs_per_day
-    for name in shelf.drives:
-        times = [at for disk, at in shelf.accepted_spin_downs if disk == name]
+    simulation, _ = drawn
+    simulation.run_until(HOURS)
+    most = simulation.options.disks.max_spin_downs_per_day
+    for name in simulation.drives:
+        times = [at for disk, at in simulation.accepted_spin_downs if disk == name]
         assert all(b - a >= DAY - 1 for a, b in zip(times, times[most:], strict=False)), times
 
 
@@ -205,17 +199,18 @@ def test_the_budget_holds(drawn: tuple[DiskSimulation, object]) -> None:
 def test_the_same_facts_twice_give_no_new_action_and_the_same_memory(
     drawn: tuple[DiskSimulation, object],
 ) -> None:
-    shelf, _ = drawn
+    simulation, _ = drawn
     for minute in range(0, 180, 7):
-        shelf.run_until(minute * MINUTE + 0.7)
-        first = decide(shelf.snapshot, shelf.memory, shelf.options, shelf.now)
-        again = decide(shelf.snapshot, first.memory, shelf.options, shelf.now)
+        simulation.run_until(minute * MINUTE + 0.7)
+        first = decide(simulation.snapshot, simulation.memory, simulation.options, simulation.now)
+        again = decide(simulation.snapshot, first.memory, simulation.options, simulation.now)
         assert again.memory == first.memory
         assert set(again.actions) <= set(first.actions)
-        begun = replace(
-            shelf.snapshot, running_actions=frozenset(first.actions) | shelf.snapshot.running_actions
+        started = replace(
+            simulation.snapshot,
+            running_actions=frozenset(first.actions) | simulation.snapshot.running_actions,
         )
-        assert decide(begun, first.memory, shelf.options, shelf.now).actions == ()
+        assert decide(started, first.memory, simulation.options, simulation.now).actions == ()
 
 
 @laws
@@ -223,29 +218,29 @@ def test_the_same_facts_twice_give_no_new_action_and_the_same_memory(
 def test_a_step_of_the_wall_clock_changes_nothing(
     drawn: tuple[DiskSimulation, list[tuple[int, str, int]]],
 ) -> None:
-    shelf, happens = drawn
-    other = DiskSimulation(*(replace(each, log=[]) for each in shelf.drives.values()))
-    other.options = shelf.options
+    simulation, happens = drawn
+    other = DiskSimulation(*(replace(each, log=[]) for each in simulation.drives.values()))
+    other.options = simulation.options
     for at, what, n in happens:
         if what != "step":
             other.schedule(at, lambda what=what, n=n: happen(other, what, n))  # type: ignore[misc] # bound now
-    shelf.run_until(HOURS)
+    simulation.run_until(HOURS)
     other.run_until(HOURS)
-    assert [kinds(each) for _, each in shelf.actions] == [kinds(each) for _, each in other.actions]
+    assert [kinds(each) for _, each in simulation.actions] == [kinds(each) for _, each in other.actions]
 
 
-def kinds(order: DiskAction) -> tuple[str, str]:
-    return type(order).__name__, order.disk
+def kinds(action: DiskAction) -> tuple[str, str]:
+    return type(action).__name__, action.disk
 
 
 @laws
 @given(simulations())
 def test_actions_end(drawn: tuple[DiskSimulation, object]) -> None:
     """No drive, however contrary, is pestered: at most a few orders for each thing that happens to it."""
-    shelf, happens = drawn
-    shelf.run_until(HOURS)
-    quiet = [order for at, order in shelf.actions if isinstance(order, CheckPowerMode | SpinDown)]
+    simulation, happens = drawn
+    simulation.run_until(HOURS)
+    quiet = [action for at, action in simulation.actions if isinstance(action, CheckPowerMode | SpinDown)]
     assert isinstance(happens, list)
-    hourly_and_busy = 3 * 60 * len(shelf.drives)
-    logs = [(each.error, each.log) for each in shelf.drives.values()]
-    assert len(quiet) <= hourly_and_busy + 20 * (len(happens) + 1) * len(shelf.drives), logs
+    hourly_and_busy = 3 * 60 * len(simulation.drives)
+    logs = [(each.error, each.log) for each in simulation.drives.values()]
+    assert len(quiet) <= hourly_and_busy + 20 * (len(happens) + 1) * len(simulation.drives), logs

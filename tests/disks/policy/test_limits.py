@@ -47,53 +47,55 @@ WAITS = "cannot be spun down: it still spins after the spin-down command"
 
 def given_up() -> tuple[DiskSimulation, DriveSimulator]:
     """After three vain spin-downs."""
-    spindle = DriveSimulator(disk(0), ignored_methods=frozenset({"ata", "scsi"}))
-    shelf = DiskSimulation(spindle).run_until(2 * HOUR)
-    assert (shelf.state(), shelf.report().reason) == (DiskState.UNSUPPORTED, WAITS)
-    return shelf, spindle
+    drive = DriveSimulator(disk(0), ignored_methods=frozenset({"ata", "scsi"}))
+    simulation = DiskSimulation(drive).run_until(2 * HOUR)
+    assert (simulation.state(), simulation.report().reason) == (DiskState.UNSUPPORTED, WAITS)
+    return simulation, drive
 
 
 def add_result(
-    shelf: DiskSimulation, order: DiskAction, found: DiskResult, observed: str = "", *, ok: bool = False
+    simulation: DiskSimulation, action: DiskAction, found: DiskResult, observed: str = "", *, ok: bool = False
 ) -> None:
-    outcome = CompletedAction(order, shelf.now.mono, ok, observed, answer=found)
-    outcomes = {**shelf.snapshot.completed_disk_actions, (type(order), order.disk): outcome}
-    shelf.snapshot = replace(shelf.snapshot, completed_disk_actions=outcomes)
+    completed = CompletedAction(action, simulation.now.mono, ok, observed, answer=found)
+    completed_actions = {**simulation.snapshot.completed_disk_actions, (type(action), action.disk): completed}
+    simulation.snapshot = replace(simulation.snapshot, completed_disk_actions=completed_actions)
 
 
 @pytest.mark.parametrize("trouble", FailureCause)
-@pytest.mark.parametrize("order", [CheckHealth(disk(0).id), StartTest(disk(0).id, "short")])
-def test_what_a_check_comes_to_changes_nothing(order: CheckHealth | StartTest, trouble: FailureCause) -> None:
-    shelf, spindle = given_up()
-    add_result(shelf, order, trouble, "sda has been busy for 20 s")
-    log = list(spindle.log)
-    shelf.run_until(6 * HOUR)
-    assert (shelf.state(), shelf.report().reason, spindle.log) == (DiskState.UNSUPPORTED, WAITS, log)
+@pytest.mark.parametrize("action", [CheckHealth(disk(0).id), StartTest(disk(0).id, "short")])
+def test_what_a_check_comes_to_changes_nothing(
+    action: CheckHealth | StartTest, trouble: FailureCause
+) -> None:
+    simulation, drive = given_up()
+    add_result(simulation, action, trouble, "sda has been busy for 20 s")
+    log = list(drive.log)
+    simulation.run_until(6 * HOUR)
+    assert (simulation.state(), simulation.report().reason, drive.log) == (DiskState.UNSUPPORTED, WAITS, log)
 
 
 def test_the_kernel_may_suspend_it_and_it_is_still_given_up_afterwards() -> None:
-    shelf, spindle = given_up()
-    shelf.schedule(shelf.at + 1, lambda: setattr(spindle, "suspended", True))
-    shelf.run_until(shelf.at + 5 * MINUTE)
-    assert shelf.state() is DiskState.SUSPENDED
-    log = list(spindle.log)
-    shelf.schedule(shelf.at + 1, lambda: setattr(spindle, "suspended", False))
-    shelf.run_until(shelf.at + 3 * HOUR)
-    assert (shelf.state(), shelf.report().reason, spindle.log) == (DiskState.UNSUPPORTED, WAITS, log)
+    simulation, drive = given_up()
+    simulation.schedule(simulation.at + 1, lambda: setattr(drive, "suspended", True))
+    simulation.run_until(simulation.at + 5 * MINUTE)
+    assert simulation.state() is DiskState.SUSPENDED
+    log = list(drive.log)
+    simulation.schedule(simulation.at + 1, lambda: setattr(drive, "suspended", False))
+    simulation.run_until(simulation.at + 3 * HOUR)
+    assert (simulation.state(), simulation.report().reason, drive.log) == (DiskState.UNSUPPORTED, WAITS, log)
 
 
 def test_suspended_while_the_machine_sleeps_it_is_given_up_too() -> None:
-    shelf, spindle = given_up()
-    spindle.suspended = True
-    shelf.run_until(shelf.at + 5 * MINUTE)
-    shelf.sleep(HOUR)
-    spindle.suspended = False
-    shelf.run_until(shelf.at + 3 * HOUR)
-    assert (shelf.state(), shelf.report().reason) == (DiskState.UNSUPPORTED, WAITS)
+    simulation, drive = given_up()
+    drive.suspended = True
+    simulation.run_until(simulation.at + 5 * MINUTE)
+    simulation.sleep(HOUR)
+    drive.suspended = False
+    simulation.run_until(simulation.at + 3 * HOUR)
+    assert (simulation.state(), simulation.report().reason) == (DiskState.UNSUPPORTED, WAITS)
 
 
 @pytest.mark.parametrize(
-    ("transport", "worked", "ways"),
+    ("transport", "worked", "methods"),
     [
         ("ata", None, ["ata", "ata", "scsi", "scsi"]),
         ("ata", "scsi", ["scsi", "scsi", "ata", "ata"]),
@@ -103,13 +105,13 @@ def test_suspended_while_the_machine_sleeps_it_is_given_up_too() -> None:
     ],
 )
 def test_there_is_a_method_for_any_number_of_failures(
-    transport: str, worked: SpinDownMethod | None, ways: list[SpinDownMethod]
+    transport: str, worked: SpinDownMethod | None, methods: list[SpinDownMethod]
 ) -> None:
     chosen = [
         choose_method(disk(0, transport=transport), SpinDownAttempts(failures=n, verified_method=worked))
         for n in range(4)
     ]
-    assert chosen == ways
+    assert chosen == methods
 
 
 ORDERS: st.SearchStrategy[DiskAction] = st.one_of(
@@ -180,7 +182,7 @@ class GivenUpMachine:
         self.at, self.slept, self.ios, self.suspended = T0, 0.0, 1, False
         self.memory = Memory.initial(moment(self.at))
         self.snapshot: Snapshot = replace(make_snapshot({}, at=T0), disks={DISK.id: DISK})
-        self._look(moved=True)
+        self._reading(moved=True)
 
     def happens(self, after: float, event: tuple[DiskAction, DiskResult | None] | str) -> None:
         self.at += after
@@ -198,19 +200,19 @@ class GivenUpMachine:
                 disks = {name: reset_failures(each) for name, each in self.memory.disks.items()}
                 self.memory = replace(self.memory, disks=disks)
             case "rouse":
-                roused = {"md0": GroupSpinUp(DISK.id, (), self.at, 1.0)}
-                self.snapshot = replace(self.snapshot, group_spin_ups=roused)
-            case (order, found):
+                spin_up = {"md0": GroupSpinUp(DISK.id, (), self.at, 1.0)}
+                self.snapshot = replace(self.snapshot, group_spin_ups=spin_up)
+            case (action, found):
                 ok = not isinstance(found, FailureCause)
-                outcome = CompletedAction(order, self.at, ok, f"said at {self.at}", self.at - 0.5, found)
+                completed = CompletedAction(action, self.at, ok, f"said at {self.at}", self.at - 0.5, found)
                 self.snapshot = replace(
-                    self.snapshot, completed_disk_actions={(type(order), DISK.id): outcome}
+                    self.snapshot, completed_disk_actions={(type(action), DISK.id): completed}
                 )
-        self._look(moved=moved)
+        self._reading(moved=moved)
 
-    def _look(self, *, moved: bool) -> None:
+    def _reading(self, *, moved: bool) -> None:
         self.ios += moved
         before = self.snapshot.activity.get(DISK.id)
         last = before.value.last_io_at if isinstance(before, Reading) and not moved else self.at
-        word = Reading(self.at, DiskActivity(last, self.ios, 0, self.suspended))
-        self.snapshot = replace(self.snapshot, activity={DISK.id: word})
+        text = Reading(self.at, DiskActivity(last, self.ios, 0, self.suspended))
+        self.snapshot = replace(self.snapshot, activity={DISK.id: text})

@@ -14,113 +14,113 @@ from powerd.disks.state import DiskState
 AFTER = 20 * MINUTE
 
 
-def only(shelf: DiskSimulation) -> DriveSimulator:
-    (spindle,) = shelf.drives.values()
-    return spindle
+def only(simulation: DiskSimulation) -> DriveSimulator:
+    (drive,) = simulation.drives.values()
+    return drive
 
 
 def test_an_idle_disk_is_spun_down_and_verified() -> None:
-    shelf = identical_drives(1).run_until(AFTER + MINUTE)
-    words = [what for _, what in only(shelf).log]
+    simulation = identical_drives(1).run_until(AFTER + MINUTE)
+    words = [what for _, what in only(simulation).log]
     assert words == ["ask", "read", "ata", "ask"]
-    told, asked = only(shelf).times_of("ata")[0], only(shelf).times_of("ask")[1]
-    assert AFTER <= told <= AFTER + 2
-    assert 15 <= asked - told <= 30
-    assert (shelf.state(), shelf.report().verified_method) == (DiskState.STANDBY, "ata")
+    texts, asked = only(simulation).times_of("ata")[0], only(simulation).times_of("ask")[1]
+    assert AFTER <= texts <= AFTER + 2
+    assert 15 <= asked - texts <= 30
+    assert (simulation.state(), simulation.report().verified_method) == (DiskState.STANDBY, "ata")
 
 
 def test_a_sleeping_disk_is_left_in_peace() -> None:
-    shelf = identical_drives(3).run_until(30 * MINUTE)
-    before = [list(each.log) for each in shelf.drives.values()]
-    decisions = shelf.decisions
-    shelf.run_until(30 * MINUTE + DAY)
-    assert [each.log for each in shelf.drives.values()] == before
-    assert shelf.decisions - decisions <= DAY / MINUTE + 2, "one decision for each look, and no more"
+    simulation = identical_drives(3).run_until(30 * MINUTE)
+    before = [list(each.log) for each in simulation.drives.values()]
+    decisions = simulation.decisions
+    simulation.run_until(30 * MINUTE + DAY)
+    assert [each.log for each in simulation.drives.values()] == before
+    assert simulation.decisions - decisions <= DAY / MINUTE + 2, "one decision for each look, and no more"
 
 
 def test_until_the_drive_has_confirmed_it_it_is_not_called_asleep() -> None:
-    shelf = identical_drives(1).run_until(AFTER + 10)
-    assert shelf.state() is DiskState.SPINNING_DOWN
-    assert "will check whether it stopped" in shelf.report().reason
+    simulation = identical_drives(1).run_until(AFTER + 10)
+    assert simulation.state() is DiskState.SPINNING_DOWN
+    assert "will check whether it stopped" in simulation.report().reason
 
 
 def test_an_access_wakes_it_and_it_goes_down_again_after_the_full_time() -> None:
-    shelf = identical_drives(1)
-    shelf.access(0, HOUR, HOUR + 90)
-    shelf.run_until(HOUR + 10 * MINUTE)
-    report = shelf.report()
+    simulation = identical_drives(1)
+    simulation.access(0, HOUR, HOUR + 90)
+    simulation.run_until(HOUR + 10 * MINUTE)
+    report = simulation.report()
     assert (report.state, report.spin_ups, report.spin_downs) == (DiskState.ACTIVE, 1, 1)
     assert report.last_spin_up is not None
     assert report.spin_down_at == pytest.approx(report.idle_since + AFTER) if report.idle_since else False
     assert report.reason == "waits for 20min of idleness"
-    shelf.run_until(2 * HOUR)
-    first, second = spin_downs(only(shelf))
+    simulation.run_until(2 * HOUR)
+    first, second = spin_downs(only(simulation))
     assert first < HOUR
     assert HOUR + 90 + AFTER <= second <= HOUR + 90 + AFTER + 65
 
 
 def test_without_a_reading_that_shows_it_idle_no_action_is_decided() -> None:
     """The order is given on a look of this moment; at its time one is asked for, out of turn."""
-    spindle = DriveSimulator(disk(0))
-    DiskSimulation(spindle, poll_every=30 * MINUTE).run_until(AFTER + MINUTE)
-    assert AFTER <= spin_downs(spindle)[0] <= AFTER + 2
+    drive = DriveSimulator(disk(0))
+    DiskSimulation(drive, poll_every=30 * MINUTE).run_until(AFTER + MINUTE)
+    assert AFTER <= spin_downs(drive)[0] <= AFTER + 2
 
 
 def test_an_ignored_command_is_retried_then_the_other_method_then_given_up() -> None:
-    spindle = DriveSimulator(disk(0), ignored_methods=frozenset({"ata", "scsi"}))
-    shelf = DiskSimulation(spindle).run_until(3 * HOUR)
-    ways = [what for _, what in spindle.log if what in {"ata", "scsi"}]
-    assert ways == ["ata", "ata", "scsi"]
-    assert shelf.state() is DiskState.UNSUPPORTED
-    assert shelf.report().reason == "cannot be spun down: it still spins after the spin-down command"
-    shelf.run_until(2 * DAY)
-    assert len(spin_downs(spindle)) == 3, "never tried again"
+    drive = DriveSimulator(disk(0), ignored_methods=frozenset({"ata", "scsi"}))
+    simulation = DiskSimulation(drive).run_until(3 * HOUR)
+    methods = [what for _, what in drive.log if what in {"ata", "scsi"}]
+    assert methods == ["ata", "ata", "scsi"]
+    assert simulation.state() is DiskState.UNSUPPORTED
+    assert simulation.report().reason == "cannot be spun down: it still spins after the spin-down command"
+    simulation.run_until(2 * DAY)
+    assert len(spin_downs(drive)) == 3, "never tried again"
 
 
 def test_a_refused_setting_is_given_up_with_the_text_of_the_drive() -> None:
-    shelf = DiskSimulation(DriveSimulator(disk(0), refused_methods=frozenset({"ata", "scsi"}))).run_until(
-        2 * HOUR
-    )
-    assert shelf.report().reason == "cannot be spun down: scsi refused"
-    assert shelf.report().spin_downs == 0
+    simulation = DiskSimulation(
+        DriveSimulator(disk(0), refused_methods=frozenset({"ata", "scsi"}))
+    ).run_until(2 * HOUR)
+    assert simulation.report().reason == "cannot be spun down: scsi refused"
+    assert simulation.report().spin_downs == 0
 
 
 def test_the_verified_method_is_tried_first() -> None:
-    spindle = DriveSimulator(disk(0), ignored_methods=frozenset({"ata"}))
-    shelf = DiskSimulation(spindle)
-    shelf.access(0, 2 * HOUR)
-    shelf.run_until(4 * HOUR)
-    assert [what for _, what in spindle.log if what in {"ata", "scsi"}] == ["ata", "ata", "scsi", "scsi"]
-    assert shelf.report().verified_method == "scsi"
-    spindle.ignored_methods = frozenset({"scsi"})
-    shelf.access(0, 4 * HOUR + 1)
-    shelf.run_until(6 * HOUR)
-    assert [what for _, what in spindle.log][-6:] == ["scsi", "ask", "scsi", "ask", "ata", "ask"]
-    assert shelf.report().verified_method == "ata"
+    drive = DriveSimulator(disk(0), ignored_methods=frozenset({"ata"}))
+    simulation = DiskSimulation(drive)
+    simulation.access(0, 2 * HOUR)
+    simulation.run_until(4 * HOUR)
+    assert [what for _, what in drive.log if what in {"ata", "scsi"}] == ["ata", "ata", "scsi", "scsi"]
+    assert simulation.report().verified_method == "scsi"
+    drive.ignored_methods = frozenset({"scsi"})
+    simulation.access(0, 4 * HOUR + 1)
+    simulation.run_until(6 * HOUR)
+    assert [what for _, what in drive.log][-6:] == ["scsi", "ask", "scsi", "ask", "ata", "ask"]
+    assert simulation.report().verified_method == "ata"
 
 
 @pytest.mark.parametrize("transport", ["sas", "other"])
 def test_what_knows_no_ata_is_only_ever_stopped_by_scsi(transport: str) -> None:
-    spindle = DriveSimulator(disk(0, transport=transport), ignored_methods=frozenset({"scsi"}))
-    DiskSimulation(spindle).run_until(2 * HOUR)
-    assert [what for _, what in spindle.log if what in {"ata", "scsi"}] == ["scsi"] * 3
+    drive = DriveSimulator(disk(0, transport=transport), ignored_methods=frozenset({"scsi"}))
+    DiskSimulation(drive).run_until(2 * HOUR)
+    assert [what for _, what in drive.log if what in {"ata", "scsi"}] == ["scsi"] * 3
 
 
 def test_a_disk_that_hides_its_power_mode_cannot_be_verified() -> None:
     """Unknown is not standby."""
-    shelf = DiskSimulation(DriveSimulator(disk(0), hides_power_mode=True))
-    shelf.run_until(10)
-    assert shelf.state() is DiskState.UNKNOWN
-    shelf.run_until(3 * HOUR)
-    assert shelf.state() is DiskState.UNSUPPORTED
-    assert "does not report whether it spins" in shelf.report().reason
+    simulation = DiskSimulation(DriveSimulator(disk(0), hides_power_mode=True))
+    simulation.run_until(10)
+    assert simulation.state() is DiskState.UNKNOWN
+    simulation.run_until(3 * HOUR)
+    assert simulation.state() is DiskState.UNSUPPORTED
+    assert "does not report whether it spins" in simulation.report().reason
 
 
 def test_a_change_of_the_configuration_tries_it_anew() -> None:
-    spindle = DriveSimulator(disk(0), ignored_methods=frozenset({"ata", "scsi"}))
-    shelf = DiskSimulation(spindle).run_until(2 * HOUR)
-    spindle.ignored_methods = frozenset()
-    disks = {name: reset_failures(each) for name, each in shelf.memory.disks.items()}
-    shelf.memory = replace(shelf.memory, disks=disks)
-    shelf.run_until(3 * HOUR)
-    assert shelf.state() is DiskState.STANDBY
+    drive = DriveSimulator(disk(0), ignored_methods=frozenset({"ata", "scsi"}))
+    simulation = DiskSimulation(drive).run_until(2 * HOUR)
+    drive.ignored_methods = frozenset()
+    disks = {name: reset_failures(each) for name, each in simulation.memory.disks.items()}
+    simulation.memory = replace(simulation.memory, disks=disks)
+    simulation.run_until(3 * HOUR)
+    assert simulation.state() is DiskState.STANDBY

@@ -13,141 +13,143 @@ from powerd.disks.state import DiskState
 TIMER = '[disks]\nmethod = "timer"\nspin_down_after = "10min"\n'
 
 
-def night(shelf: DiskSimulation, at: float) -> None:
-    shelf.schedule(at, lambda: shelf.sleep(8 * HOUR))
+def sleep_in_standby(simulation: DiskSimulation, at: float) -> None:
+    simulation.schedule(at, lambda: simulation.sleep(8 * HOUR))
 
 
 def test_a_disk_that_slept_before_the_machine_did_is_put_back_soon() -> None:
-    shelf = identical_drives(1)
-    night(shelf, HOUR)
-    shelf.run_until(HOUR + 5 * MINUTE)
-    (spindle,) = shelf.drives.values()
-    first, second = spin_downs(spindle)
+    simulation = identical_drives(1)
+    sleep_in_standby(simulation, HOUR)
+    simulation.run_until(HOUR + 5 * MINUTE)
+    (one_drive,) = simulation.drives.values()
+    first, second = spin_downs(one_drive)
     assert first < HOUR
     assert HOUR + 30 <= second <= HOUR + 2 * MINUTE
-    assert (shelf.state(), shelf.report().spin_ups) == (DiskState.STANDBY, 1)
-    assert shelf.memory.disks[spindle.disk.id].cycles.early_wakes == ()
+    assert (simulation.state(), simulation.report().spin_ups) == (DiskState.STANDBY, 1)
+    assert simulation.memory.disks[one_drive.disk.id].cycles.early_wakes == ()
 
 
 def test_one_that_was_used_since_stays_up_for_the_full_time() -> None:
-    shelf = identical_drives(1)
-    night(shelf, HOUR)
-    shelf.access(0, HOUR + 20)
-    shelf.run_until(3 * HOUR)
-    (spindle,) = shelf.drives.values()
-    assert spin_downs(spindle)[1] >= HOUR + 20 + 20 * MINUTE
+    simulation = identical_drives(1)
+    sleep_in_standby(simulation, HOUR)
+    simulation.access(0, HOUR + 20)
+    simulation.run_until(3 * HOUR)
+    (one_drive,) = simulation.drives.values()
+    assert spin_downs(one_drive)[1] >= HOUR + 20 + 20 * MINUTE
 
 
 def test_where_one_of_a_group_was_used_since_none_is_put_back() -> None:
     """A mirror is read from one half; the other one is needed as soon as something is written."""
-    shelf = identical_drives(2, group="md0", array=True)
-    night(shelf, HOUR)
-    shelf.access(1, HOUR + 20)
-    shelf.run_until(HOUR + 15 * MINUTE)
-    assert [len(spin_downs(each)) for each in shelf.drives.values()] == [1, 1]
-    shelf.run_until(2 * HOUR)
-    assert [len(spin_downs(each)) for each in shelf.drives.values()] == [2, 2]
+    simulation = identical_drives(2, group="md0", array=True)
+    sleep_in_standby(simulation, HOUR)
+    simulation.access(1, HOUR + 20)
+    simulation.run_until(HOUR + 15 * MINUTE)
+    assert [len(spin_downs(each)) for each in simulation.drives.values()] == [1, 1]
+    simulation.run_until(2 * HOUR)
+    assert [len(spin_downs(each)) for each in simulation.drives.values()] == [2, 2]
 
 
 def test_a_group_that_nobody_used_is_put_back_as_one() -> None:
-    shelf = identical_drives(2, group="md0", array=True)
-    night(shelf, HOUR)
-    shelf.run_until(HOUR + 5 * MINUTE)
-    assert [len(spin_downs(each)) for each in shelf.drives.values()] == [2, 2]
+    simulation = identical_drives(2, group="md0", array=True)
+    sleep_in_standby(simulation, HOUR)
+    simulation.run_until(HOUR + 5 * MINUTE)
+    assert [len(spin_downs(each)) for each in simulation.drives.values()] == [2, 2]
 
 
 def test_a_disk_that_was_active_before_the_sleep_is_not_spun_down_again() -> None:
-    shelf = identical_drives(1)
-    night(shelf, 10 * MINUTE)
-    shelf.run_until(3 * HOUR)
-    (spindle,) = shelf.drives.values()
-    assert len(spin_downs(spindle)) == 1
-    assert spin_downs(spindle)[0] >= 30 * MINUTE, "the wake-up counts as use"
+    simulation = identical_drives(1)
+    sleep_in_standby(simulation, 10 * MINUTE)
+    simulation.run_until(3 * HOUR)
+    (one_drive,) = simulation.drives.values()
+    assert len(spin_downs(one_drive)) == 1
+    assert spin_downs(one_drive)[0] >= 30 * MINUTE, "the wake-up counts as use"
 
 
 def test_one_that_the_wake_up_did_not_wake_is_found_asleep() -> None:
-    shelf = identical_drives(1)
-    (spindle,) = shelf.drives.values()
-    night(shelf, HOUR)
-    shelf.schedule(HOUR + 0.001, lambda: setattr(spindle, "spins", False))
-    shelf.run_until(2 * HOUR)
-    assert len(spin_downs(spindle)) == 1
-    assert shelf.state() is DiskState.STANDBY
+    simulation = identical_drives(1)
+    (one_drive,) = simulation.drives.values()
+    sleep_in_standby(simulation, HOUR)
+    simulation.schedule(HOUR + 0.001, lambda: setattr(one_drive, "spins", False))
+    simulation.run_until(2 * HOUR)
+    assert len(spin_downs(one_drive)) == 1
+    assert simulation.state() is DiskState.STANDBY
 
 
 def test_settings_are_made_anew_on_those_that_spin() -> None:
-    shelf = identical_drives(2, TIMER)
-    night(shelf, 5 * MINUTE)
-    shelf.run_until(6 * MINUTE)
-    assert [len(each.times_of("timer 600")) for each in shelf.drives.values()] == [2, 2]
+    simulation = identical_drives(2, TIMER)
+    sleep_in_standby(simulation, 5 * MINUTE)
+    simulation.run_until(6 * MINUTE)
+    assert [len(each.times_of("timer 600")) for each in simulation.drives.values()] == [2, 2]
 
 
 def test_settings_made_by_wake_up_hooks_are_overridden() -> None:
     """Debian's sets APM level 254 as soon as the drive answers."""
-    shelf = identical_drives(1, TIMER + '[[disks.rule]]\nmatch = ["*"]\napm = 127\n')
-    (spindle,) = shelf.drives.values()
-    night(shelf, 5 * MINUTE)
-    shelf.schedule(5 * MINUTE + 20, lambda: setattr(spindle, "drive", replace(spindle.drive, apm=254)))
-    shelf.run_until(5 * MINUTE + 25)
-    assert shelf.report().reason == "powerd sets it after the resume hooks of other programs"
-    shelf.run_until(6 * MINUTE)
-    assert (spindle.drive.apm, shelf.report().standby_timer) == (127, 600)
-    assert all(at >= 5 * MINUTE + 30 for at in spindle.times_of("apm 127")[1:])
+    simulation = identical_drives(1, TIMER + '[[disks.rule]]\nmatch = ["*"]\napm = 127\n')
+    (one_drive,) = simulation.drives.values()
+    sleep_in_standby(simulation, 5 * MINUTE)
+    simulation.schedule(
+        5 * MINUTE + 20, lambda: setattr(one_drive, "drive", replace(one_drive.drive, apm=254))
+    )
+    simulation.run_until(5 * MINUTE + 25)
+    assert simulation.report().reason == "powerd sets it after the resume hooks of other programs"
+    simulation.run_until(6 * MINUTE)
+    assert (one_drive.drive.apm, simulation.report().standby_timer) == (127, 600)
+    assert all(at >= 5 * MINUTE + 30 for at in one_drive.times_of("apm 127")[1:])
 
 
 def test_a_disk_being_spun_down_when_the_machine_slept_is_spun_down_again_too() -> None:
-    shelf = identical_drives(1)
-    night(shelf, 20 * MINUTE + 10)
-    shelf.run_until(25 * MINUTE)
-    assert shelf.state() is DiskState.STANDBY
+    simulation = identical_drives(1)
+    sleep_in_standby(simulation, 20 * MINUTE + 10)
+    simulation.run_until(25 * MINUTE)
+    assert simulation.state() is DiskState.STANDBY
 
 
 def test_what_hangs_or_is_unsupported_stays_so_over_a_sleep() -> None:
-    hung = DriveSimulator(disk(0), error=(FailureCause.UNRESPONSIVE, "no answer"))
+    unresponsive = DriveSimulator(disk(0), error=(FailureCause.UNRESPONSIVE, "no answer"))
     deaf = DriveSimulator(disk(1), ignored_methods=frozenset({"ata", "scsi"}))
-    shelf = DiskSimulation(hung, deaf)
-    night(shelf, 3 * HOUR)
-    shelf.run_until(3 * HOUR + 10)
-    assert [shelf.state(0), shelf.state(1)] == [DiskState.UNRESPONSIVE, DiskState.UNSUPPORTED]
+    simulation = DiskSimulation(unresponsive, deaf)
+    sleep_in_standby(simulation, 3 * HOUR)
+    simulation.run_until(3 * HOUR + 10)
+    assert [simulation.state(0), simulation.state(1)] == [DiskState.UNRESPONSIVE, DiskState.UNSUPPORTED]
 
 
 def test_plugged_in_again_it_is_a_new_chance() -> None:
     deaf = DriveSimulator(disk(0), ignored_methods=frozenset({"ata", "scsi"}))
-    shelf = DiskSimulation(deaf).run_until(2 * HOUR)
+    simulation = DiskSimulation(deaf).run_until(2 * HOUR)
     deaf.ignored_methods = frozenset()
-    deaf.disk = replace(deaf.disk, attached_at=shelf.now.mono)
-    shelf.run_until(3 * HOUR)
-    assert shelf.state() is DiskState.STANDBY
+    deaf.disk = replace(deaf.disk, attached_at=simulation.now.mono)
+    simulation.run_until(3 * HOUR)
+    assert simulation.state() is DiskState.STANDBY
 
 
 def test_gone_and_come_back_its_spin_downs_are_remembered() -> None:
-    shelf = identical_drives(2).run_until(HOUR)
-    name, spindle = next(iter(shelf.drives.items()))
-    del shelf.drives[name]
-    shelf.run_until(1.5 * HOUR)
-    assert len(shelf.decision.disks if shelf.decision else ()) == 1
-    spindle.spins = True
-    spindle.disk = replace(spindle.disk, attached_at=shelf.now.mono)
-    shelf.drives[name] = spindle
-    shelf.run_until(1.6 * HOUR)
-    assert shelf.state(1) is DiskState.ACTIVE
-    assert shelf.report(1).spin_downs == 1
+    simulation = identical_drives(2).run_until(HOUR)
+    name, one_drive = next(iter(simulation.drives.items()))
+    del simulation.drives[name]
+    simulation.run_until(1.5 * HOUR)
+    assert len(simulation.decision.disks if simulation.decision else ()) == 1
+    one_drive.spins = True
+    one_drive.disk = replace(one_drive.disk, attached_at=simulation.now.mono)
+    simulation.drives[name] = one_drive
+    simulation.run_until(1.6 * HOUR)
+    assert simulation.state(1) is DiskState.ACTIVE
+    assert simulation.report(1).spin_downs == 1
 
 
 def test_a_result_from_before_the_wake_up_proves_nothing_after_it() -> None:
     """The answer "active" was on its way while the machine fell asleep."""
-    shelf = identical_drives(1)
-    shelf.run_until(0.4)
-    shelf.sleep(8 * HOUR)
-    shelf.run_until(0.5)
-    before = shelf.memory.disks[next(iter(shelf.drives))]
+    simulation = identical_drives(1)
+    simulation.run_until(0.4)
+    simulation.sleep(8 * HOUR)
+    simulation.run_until(0.5)
+    before = simulation.memory.disks[next(iter(simulation.drives))]
     assert before.resumed_at is not None
-    shelf.run_until(2)
-    assert shelf.state() is DiskState.ACTIVE
+    simulation.run_until(2)
+    assert simulation.state() is DiskState.ACTIVE
 
 
 def test_only_so_many_that_are_gone_are_remembered() -> None:
-    shelf = identical_drives(205).run_until(MINUTE)
-    shelf.drives.clear()
-    shelf.run_until(3 * MINUTE)
-    assert len(shelf.memory.disks) == 200
+    simulation = identical_drives(205).run_until(MINUTE)
+    simulation.drives.clear()
+    simulation.run_until(3 * MINUTE)
+    assert len(simulation.memory.disks) == 200

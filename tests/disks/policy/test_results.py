@@ -33,15 +33,15 @@ SPINS = DiskMemory(DiskState.ACTIVE, moment(), mode_confirmed_at=T0)
 
 def result_of(power: PowerMode) -> CompletedAction:
     """Of an order to stand by, five seconds after T0."""
-    order = SpinDown(DISK.id, "ata")
+    action = SpinDown(DISK.id, "ata")
     return CompletedAction(
-        order, T0 + 5, ok=True, message="", started_at=T0 + 4, answer=PowerStatus(power, spin_down_sent=True)
+        action, T0 + 5, ok=True, message="", started_at=T0 + 4, answer=PowerStatus(power, spin_down_sent=True)
     )
 
 
 def test_a_spin_down_reports_that_the_kernel_has_suspended_the_disk() -> None:
     found = PowerStatus(PowerMode.SUSPENDED)
-    heard = apply_result(
+    after = apply_result(
         SPINS,
         CompletedAction(
             SpinDown(DISK.id, "ata"), T0 + 5, ok=True, message="", started_at=T0 + 4, answer=found
@@ -49,59 +49,59 @@ def test_a_spin_down_reports_that_the_kernel_has_suspended_the_disk() -> None:
         T0,
         moment(T0 + 5),
     )
-    assert (heard.state, heard.cycles.spin_downs) == (DiskState.SUSPENDED, ())
+    assert (after.state, after.cycles.spin_downs) == (DiskState.SUSPENDED, ())
 
 
 def test_a_dry_run_proves_nothing() -> None:
-    outcome = CompletedAction(ReadPowerFeatures(DISK.id), T0 + 5, ok=True, message="would have")
-    assert apply_result(SPINS, outcome, T0, moment(T0 + 5)) == replace(SPINS, last_result_at=T0 + 5)
+    completed = CompletedAction(ReadPowerFeatures(DISK.id), T0 + 5, ok=True, message="would have")
+    assert apply_result(SPINS, completed, T0, moment(T0 + 5)) == replace(SPINS, last_result_at=T0 + 5)
 
 
 def test_the_time_of_a_dry_run_spin_down_is_stored() -> None:
-    outcome = CompletedAction(
+    completed = CompletedAction(
         SpinDown(DISK.id, "scsi"), T0 + 5, ok=True, message="would have", started_at=T0 + 4
     )
-    assert apply_result(SPINS, outcome, T0, moment(T0 + 5)) == replace(
+    assert apply_result(SPINS, completed, T0, moment(T0 + 5)) == replace(
         SPINS, last_result_at=T0 + 5, spin_down=SpinDownAttempts(dry_run_at=T0 + 4)
     )
 
 
 def test_an_action_refused_because_asleep_makes_the_disk_verifiable() -> None:
-    outcome = CompletedAction(
+    completed = CompletedAction(
         ReadPowerFeatures(DISK.id), T0 + 5, ok=False, message="it sleeps", answer=FailureCause.IN_STANDBY
     )
-    heard = apply_result(SPINS, outcome, T0, moment(T0 + 5))
-    assert (heard.state, heard.mode_confirmed_at) == (DiskState.UNKNOWN, None)
+    after = apply_result(SPINS, completed, T0, moment(T0 + 5))
+    assert (after.state, after.mode_confirmed_at) == (DiskState.UNKNOWN, None)
 
 
 @pytest.mark.parametrize(
     "state", [DiskState.STANDBY, DiskState.SLEEPING, DiskState.SPINNING_DOWN, DiskState.SUSPENDED]
 )
-@pytest.mark.parametrize("order", [CheckHealth(DISK.id), StartTest(DISK.id, "short")])
+@pytest.mark.parametrize("action", [CheckHealth(DISK.id), StartTest(DISK.id, "short")])
 def test_a_check_that_finds_it_asleep_adds_nothing_to_a_verified_standby(
-    order: CheckHealth | StartTest, state: DiskState
+    action: CheckHealth | StartTest, state: DiskState
 ) -> None:
     """A person asks for its health."""
-    sleeps = replace(SPINS, state=state, spin_down=SpinDownAttempts(method="scsi"))
-    outcome = CompletedAction(
-        order, T0 + 500, ok=False, message="it stands by", answer=FailureCause.IN_STANDBY
+    stopped = replace(SPINS, state=state, spin_down=SpinDownAttempts(method="scsi"))
+    completed = CompletedAction(
+        action, T0 + 500, ok=False, message="it stands by", answer=FailureCause.IN_STANDBY
     )
-    assert apply_result(sleeps, outcome, T0, moment(T0 + 500)) == replace(sleeps, last_result_at=T0 + 500)
+    assert apply_result(stopped, completed, T0, moment(T0 + 500)) == replace(stopped, last_result_at=T0 + 500)
 
 
 def test_a_result_from_before_the_wake_up_is_taken_in_before_it() -> None:
     """Told to stand by at +5, the machine woke up at +9: it is to be put back."""
-    look = Reading(T0 + 1, DiskActivity(T0))
-    recalled = update_disk(
+    reading = Reading(T0 + 1, DiskActivity(T0))
+    updated = update_disk(
         SPINS,
         DISK,
-        readings=(look, look),
+        readings=(reading, reading),
         completed_actions=[result_of(PowerMode.STANDBY)],
         group_spin_up=None,
         resumed_at=T0 + 9,
         now=moment(T0 + 9, 100.0),
     )
-    assert (recalled.state, recalled.restore, len(recalled.cycles.spin_downs)) == (
+    assert (updated.state, updated.restore, len(updated.cycles.spin_downs)) == (
         DiskState.UNKNOWN,
         RestoreStandby(),
         1,
@@ -109,15 +109,15 @@ def test_a_result_from_before_the_wake_up_is_taken_in_before_it() -> None:
 
 
 def test_asleep_and_asked_again_it_keeps_its_date() -> None:
-    shelf = identical_drives(1).run_until(HOUR)
-    since = shelf.report().since
-    name = next(iter(shelf.drives))
+    simulation = identical_drives(1).run_until(HOUR)
+    since = simulation.report().since
+    name = next(iter(simulation.drives))
     later = CompletedAction(
-        CheckPowerMode(name), shelf.now.mono, ok=True, message="", answer=PowerStatus(PowerMode.STANDBY)
+        CheckPowerMode(name), simulation.now.mono, ok=True, message="", answer=PowerStatus(PowerMode.STANDBY)
     )
-    shelf.snapshot = replace(shelf.snapshot, completed_disk_actions={(CheckPowerMode, name): later})
-    shelf.decide_now()
-    assert (shelf.state(), shelf.report().since) == (DiskState.STANDBY, since)
+    simulation.snapshot = replace(simulation.snapshot, completed_disk_actions={(CheckPowerMode, name): later})
+    simulation.decide_now()
+    assert (simulation.state(), simulation.report().since) == (DiskState.STANDBY, since)
 
 
 def test_a_doubling_is_taken_back_by_itself_while_the_day_s_spin_downs_stand() -> None:
@@ -129,19 +129,19 @@ def test_a_doubling_is_taken_back_by_itself_while_the_day_s_spin_downs_stand() -
 
 def test_backoff_values_stay_finite_for_years_of_questions() -> None:
     asked = replace(SPINS, power_checks=24 * 365)
-    outcome = CompletedAction(
+    completed = CompletedAction(
         CheckPowerMode(DISK.id), T0 + 5, ok=False, message="no state", answer=FailureCause.FAILED
     )
-    paused_until = apply_result(asked, outcome, T0, moment(T0 + 5)).paused_until
+    paused_until = apply_result(asked, completed, T0, moment(T0 + 5)).paused_until
     assert paused_until is not None
     assert paused_until < T0 + DAY
 
 
-@pytest.mark.parametrize("order", [CheckHealth(DISK.id), StartTest(DISK.id, "short")])
-def test_that_nobody_can_ask_for_its_health_does_not_keep_it_up(order: CheckHealth | StartTest) -> None:
+@pytest.mark.parametrize("action", [CheckHealth(DISK.id), StartTest(DISK.id, "short")])
+def test_that_nobody_can_ask_for_its_health_does_not_keep_it_up(action: CheckHealth | StartTest) -> None:
     why = "smartctl is not installed; apt-get install smartmontools"
-    outcome = CompletedAction(order, T0 + 5, ok=False, message=why, answer=FailureCause.HELPER_UNAVAILABLE)
-    assert apply_result(SPINS, outcome, T0, moment(T0 + 5)) == replace(SPINS, last_result_at=T0 + 5)
+    completed = CompletedAction(action, T0 + 5, ok=False, message=why, answer=FailureCause.HELPER_UNAVAILABLE)
+    assert apply_result(SPINS, completed, T0, moment(T0 + 5)) == replace(SPINS, last_result_at=T0 + 5)
 
 
 @pytest.mark.parametrize(
@@ -161,13 +161,13 @@ def test_a_disk_that_was_woken_for_its_check_is_asked_whether_it_spins(
     asked: bool,  # noqa: FBT001 - a table's column
 ) -> None:
     """Its counters do not show it: what reads its health passes the block layer by."""
-    sleeps = replace(SPINS, state=DiskState.STANDBY)
-    outcome = CompletedAction(
+    stopped = replace(SPINS, state=DiskState.STANDBY)
+    completed = CompletedAction(
         CheckHealth(DISK.id, may_wake=wake), T0 + 5, ok=ok, message="said", answer=found
     )
-    heard = apply_result(sleeps, outcome, T0, moment(T0 + 5))
-    assert (heard.state, heard.mode_confirmed_at is None) == (DiskState.STANDBY, asked)
-    spins = apply_result(SPINS, outcome, T0, moment(T0 + 5))
+    after = apply_result(stopped, completed, T0, moment(T0 + 5))
+    assert (after.state, after.mode_confirmed_at is None) == (DiskState.STANDBY, asked)
+    spins = apply_result(SPINS, completed, T0, moment(T0 + 5))
     assert (spins.mode_confirmed_at, spins.settings.features_requested) == (SPINS.mode_confirmed_at, False), (
         "and of its settings a check says nothing"
     )

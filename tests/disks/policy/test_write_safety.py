@@ -65,18 +65,18 @@ def test_where_a_write_wakes_no_disk_and_keeps_none_awake(
     reports: tuple[DiskReport, ...], idle: float | None, *, may: bool
 ) -> None:
     """In the last two rows none of the disks holds the directory, as far as is known."""
-    looks = {} if idle is None else dict.fromkeys((each.disk.id for each in reports), used(idle))
-    assert may_write("/var/lib/powerd", reports, looks, moment()) is may
+    readings = {} if idle is None else dict.fromkeys((each.disk.id for each in reports), used(idle))
+    assert may_write("/var/lib/powerd", reports, readings, moment()) is may
 
 
 def used(ago: float, *, suspended: bool = False) -> Reading[DiskActivity] | Unavailable:
     return Reading(T0, DiskActivity(T0 - ago, runtime_suspended=suspended))
 
 
-@pytest.mark.parametrize("look", [Unavailable(T0, "its counters cannot be read"), used(1, suspended=True)])
-def test_a_disk_not_proved_active_is_not_written_to(look: Reading[DiskActivity] | Unavailable) -> None:
+@pytest.mark.parametrize("reading", [Unavailable(T0, "its counters cannot be read"), used(1, suspended=True)])
+def test_a_disk_not_proved_active_is_not_written_to(reading: Reading[DiskActivity] | Unavailable) -> None:
     reports = (usb("/"),)
-    assert not may_write("/var/lib/powerd", reports, {reports[0].disk.id: look}, moment())
+    assert not may_write("/var/lib/powerd", reports, {reports[0].disk.id: reading}, moment())
 
 
 @pytest.mark.parametrize(

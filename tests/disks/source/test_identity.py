@@ -53,7 +53,7 @@ def test_a_name_of_two_disks_is_neithers() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "path", "told", "transport"),
+    ("name", "path", "reported", "transport"),
     [
         ("sda", "", {}, "ata"),
         ("sda", "", {"ID_ATA": ""}, "ata"),
@@ -70,13 +70,13 @@ def test_a_name_of_two_disks_is_neithers() -> None:
         ("mmcblk0", "/sys/devices/platform/mmc_host/mmc0/mmc0:0001/block", {"ID_ATA": ""}, "mmc"),
     ],
 )
-def test_how_it_is_attached(name: str, path: str, told: dict[str, str], transport: str) -> None:
-    block = drive(name, path=path or ATA_PATH, extra_properties=told)
+def test_how_it_is_attached(name: str, path: str, reported: dict[str, str], transport: str) -> None:
+    block = drive(name, path=path or ATA_PATH, extra_properties=reported)
     assert identity.find_transport(block) == transport
 
 
 @pytest.mark.parametrize(
-    ("told", "files", "model"),
+    ("reported", "files", "model"),
     [
         ({"ID_MODEL_ENC": "WDC\\x20WD20EFRX\\x20\\x20", "ID_MODEL": "WDC_WD20EFRX"}, {}, "WDC WD20EFRX"),
         ({"ID_MODEL": "WDC_WD20EFRX"}, {"device/vendor": "ATA"}, "WDC WD20EFRX"),
@@ -87,8 +87,8 @@ def test_how_it_is_attached(name: str, path: str, told: dict[str, str], transpor
         ({}, {}, ""),
     ],
 )
-def test_what_people_call_it(told: dict[str, str], files: dict[str, str], model: str) -> None:
-    assert identity.find_model(drive(files=files, extra_properties=told)) == model
+def test_what_people_call_it(reported: dict[str, str], files: dict[str, str], model: str) -> None:
+    assert identity.find_model(drive(files=files, extra_properties=reported)) == model
 
 
 def test_whose_serial_number() -> None:
@@ -137,17 +137,17 @@ def test_whose_serial_number() -> None:
     ],
 )
 def test_what_is_left_alone_and_why(block: BlockDevice, why: str | None) -> None:
-    said = identity.ineligible_reason(block, identity.assign_ids([block])[block.name])
-    assert said is None if why is None else why in (said or "")
-    assert said is None or "\n" not in said
+    message = identity.ineligible_reason(block, identity.assign_ids([block])[block.name])
+    assert message is None if why is None else why in (message or "")
+    assert message is None or "\n" not in message
 
 
 @given(
     st.dictionaries(st.sampled_from(["ID_ATA", "ID_MODEL", "ID_MODEL_ENC", "ID_VENDOR"]), st.text()),
     st.lists(st.text()),
 )
-def test_any_udev_record_is_accepted(told: dict[str, str], links: list[str]) -> None:
-    block = drive("sda", *links, extra_properties=told)
+def test_any_udev_record_is_accepted(reported: dict[str, str], links: list[str]) -> None:
+    block = drive("sda", *links, extra_properties=reported)
     id_ = identity.assign_ids([block])["sda"]
     assert id_ is None or re.fullmatch(BY_ID_PATTERN, id_)
     assert (identity.ineligible_reason(block, id_) is None) <= (id_ is not None)
@@ -168,5 +168,5 @@ def test_any_udev_record_is_accepted(told: dict[str, str], links: list[str]) -> 
     ],
 )
 def test_the_apm_level_as_ata_id_writes_it(enabled: str, value: str, level: int | None) -> None:
-    told = {"ID_ATA_FEATURE_SET_APM_ENABLED": enabled, "ID_ATA_FEATURE_SET_APM_CURRENT_VALUE": value}
-    assert identity.find_apm(drive(extra_properties=told)) == level
+    reported = {"ID_ATA_FEATURE_SET_APM_ENABLED": enabled, "ID_ATA_FEATURE_SET_APM_CURRENT_VALUE": value}
+    assert identity.find_apm(drive(extra_properties=reported)) == level

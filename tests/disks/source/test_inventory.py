@@ -18,9 +18,9 @@ NOBODY = WakeCauses()
 
 
 def taken(hardware: Hardware, wakers: WakeCauses = NOBODY) -> Inventory:
-    eyes = HostFiles(hardware.root)
-    lines = mountinfo.parse_mountinfo(eyes.read_text("/proc/self/mountinfo"))
-    return build_inventory(asyncio.run(block_devices.read_block_devices(eyes)), lines, wakers)
+    fake_files = HostFiles(hardware.root)
+    lines = mountinfo.parse_mountinfo(fake_files.read_text("/proc/self/mountinfo"))
+    return build_inventory(asyncio.run(block_devices.read_block_devices(fake_files)), lines, wakers)
 
 
 def disks_of(hardware: Hardware, wakers: WakeCauses = NOBODY) -> dict[str, Disk]:
@@ -90,9 +90,9 @@ def test_whether_the_kernel_may_suspend_it(
 
 def test_an_id_stays_when_names_move(tmp_path: Path) -> None:
     found = []
-    for order in ((0, 1), (1, 0)):
-        hardware = Hardware(tmp_path / str(order[0]))
-        ids = {serial: hardware.sata(index, serial) for index, serial in zip(order, "AB", strict=True)}
+    for action in ((0, 1), (1, 0)):
+        hardware = Hardware(tmp_path / str(action[0]))
+        ids = {serial: hardware.sata(index, serial) for index, serial in zip(action, "AB", strict=True)}
         assert {disk.serial: disk.id for disk in disks_of(hardware).values()} == ids
         found.append(ids)
     assert found[0] == found[1]

@@ -74,11 +74,11 @@ def test_an_unreadable_counter_is_no_baseline_until_read_twice() -> None:
     assert commands.last_passthrough_at == 3.0
 
 
-@pytest.mark.parametrize(("begun", "ended"), [(None, 9), (5, None), (None, None)])
-def test_a_half_recorded_action_leaves_no_baseline(begun: int | None, ended: int | None) -> None:
+@pytest.mark.parametrize(("started", "ended"), [(None, 9), (5, None), (None, None)])
+def test_a_half_recorded_action_leaves_no_baseline(started: int | None, ended: int | None) -> None:
     commands = CommandCounter()
     commands.update(5, 0.0, no_io=True)
-    commands.begin_own(begun)
+    commands.begin_own(started)
     commands.end_own(ended)
     commands.update(9, 1.0, no_io=True)
     assert commands.last_passthrough_at is None

@@ -36,7 +36,7 @@ class DiskFiles(HostFiles):
         scans: how often a disk's own directory was listed.
     """
 
-    heard: Callable[[], None] | None = None
+    events: Callable[[], None] | None = None
     kernel: str = "6.1.0-18-amd64"
     refusal: str | None = None
     scans = 0
@@ -44,10 +44,10 @@ class DiskFiles(HostFiles):
     def kernel_release(self) -> str:
         return self.kernel
 
-    def watch_block_devices(self, heard: Callable[[], None]) -> None:
+    def watch_block_devices(self, events: Callable[[], None]) -> None:
         if self.refusal:
             raise HostError(self.refusal)
-        self.heard = heard
+        self.events = events
 
     def listdir(self, directory: str) -> tuple[str, ...]:
         self.scans += directory.endswith("/block/sda")
@@ -82,15 +82,15 @@ class DiskSourceFixture:
         return (self.poll(after).activity or {})[DiskId(id_)]
 
     def activity(self, id_: str, after: float = 60.0) -> DiskActivity:
-        word = self.activity_reading(id_, after)
-        assert isinstance(word, Reading)
-        assert word.at == self.mono
-        return word.value
+        reading = self.activity_reading(id_, after)
+        assert isinstance(reading, Reading)
+        assert reading.at == self.mono
+        return reading.value
 
     def unavailable_reason(self, id_: str) -> str:
-        word = self.activity_reading(id_)
-        assert isinstance(word, Unavailable)
-        return word.reason
+        reading = self.activity_reading(id_)
+        assert isinstance(reading, Unavailable)
+        return reading.reason
 
     def start_action(self, id_: str, commands: int) -> None:
         """Obey one of powerd's own between two looks."""
@@ -388,8 +388,8 @@ def test_missing_counters_are_unavailable(bench: DiskSourceFixture, sda: str) ->
 def test_hotplug_reschedules_a_poll_that_finds_the_new_disk(bench: DiskSourceFixture, sda: str) -> None:
     bench.poll()
     sdb = bench.hardware.sata(1, "WCC1")
-    assert bench.files.heard is not None
-    bench.files.heard()
+    assert bench.files.events is not None
+    bench.files.events()
     assert bench.rescheduled == 1
     facts = bench.poll(after=1)
     assert set(facts.disks or {}) == {sda, sdb}
@@ -422,8 +422,8 @@ def test_one_that_comes_back_is_a_new_one(bench: DiskSourceFixture, sda: str) ->
     assert bench.hardware.sata(0, "WCC0") == sda
     bench.files.read_cached(())
     assert bench.disk().attached_at == 1000.0, "nobody has said that it was away"
-    assert bench.files.heard is not None
-    bench.files.heard()
+    assert bench.files.events is not None
+    bench.files.events()
     assert bench.disk().attached_at == 1120.0, "its number in the row of all disks is another"
     assert bench.activity(sda).last_io_at == 1120.0
 
@@ -446,8 +446,8 @@ def test_names_that_are_swapped_keep_their_counters_apart(bench: DiskSourceFixtu
     bench.hardware.unplug("sdb")
     bench.hardware.sata(0, "B")
     bench.hardware.sata(1, "A")
-    assert bench.files.heard is not None
-    bench.files.heard()
+    assert bench.files.events is not None
+    bench.files.events()
     facts = bench.poll()
     assert {disk.id: disk.device for disk in (facts.disks or {}).values()} == {a: "sdb", b: "sda"}
     assert {disk.attached_at for disk in (facts.disks or {}).values()} == {1060.0}
@@ -520,9 +520,9 @@ def test_a_btrfs_at_work(bench: DiskSourceFixture, sda: str) -> None:
 def test_a_burst_of_hotplug_events_is_one_scan_per_poll(bench: DiskSourceFixture, sda: str) -> None:
     del sda
     bench.poll()
-    assert bench.files.heard is not None
+    assert bench.files.events is not None
     for _ in range(10_000):
-        bench.files.heard()
+        bench.files.events()
     bench.poll(after=1)
     assert bench.files.scans == 2
 

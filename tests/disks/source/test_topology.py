@@ -58,14 +58,14 @@ def test_a_volume_group_is_what_its_volumes_lie_on() -> None:
     ("labels", "name"), [(("photos", ""), "photos"), (("", "photos"), "photos"), (("", ""), "5c1f8a34")]
 )
 def test_btrfs_above_dm_crypt_is_one_by_its_uuid(labels: tuple[str, str], name: str) -> None:
-    told = {"ID_FS_TYPE": "btrfs", "ID_FS_UUID": "5c1f8a34-0000"}
+    described = {"ID_FS_TYPE": "btrfs", "ID_FS_UUID": "5c1f8a34-0000"}
     crypts = [
         stacked_device(
             f"dm-{n}",
             f"sd{'ab'[n]}1",
             files={"dm/name": f"c{n}", "dm/uuid": "CRYPT-LUKS2-x"},
             ID_FS_LABEL=label,
-            **told,
+            **described,
         )
         for n, label in enumerate(labels)
     ]
@@ -75,8 +75,12 @@ def test_btrfs_above_dm_crypt_is_one_by_its_uuid(labels: tuple[str, str], name: 
 
 
 def test_a_pool_of_zfs() -> None:
-    told = {"ID_FS_TYPE": "zfs_member", "ID_FS_UUID": "123456", "ID_FS_LABEL": "tank"}
-    parts = [partition("sda1", "sda", **told), partition("sdb1", "sdb", **told), partition("sdb9", "sdb")]
+    described = {"ID_FS_TYPE": "zfs_member", "ID_FS_UUID": "123456", "ID_FS_LABEL": "tank"}
+    parts = [
+        partition("sda1", "sda", **described),
+        partition("sdb1", "sdb", **described),
+        partition("sdb9", "sdb"),
+    ]
     assert grouped(*drives("sda", "sdb"), *parts)["sdb"] == DiskGroup("zfs:tank", array=True)
 
 
@@ -115,11 +119,16 @@ def test_arrays_that_share_a_disk_are_one_group() -> None:
 
 def test_an_excluded_disk_joins_nothing() -> None:
     """An SSD that logs for two pools does not make them one."""
-    told = [{"ID_FS_TYPE": "zfs_member", "ID_FS_UUID": str(n), "ID_FS_LABEL": f"tank{n}"} for n in range(2)]
+    described = [
+        {"ID_FS_TYPE": "zfs_member", "ID_FS_UUID": str(n), "ID_FS_LABEL": f"tank{n}"} for n in range(2)
+    ]
     parts = [
-        *(partition(f"sd{letter}1", f"sd{letter}", **told["ab".find(letter) == -1]) for letter in "abcd"),
-        partition("nvme0n1p1", "nvme0n1", **told[0]),
-        partition("nvme0n1p2", "nvme0n1", **told[1]),
+        *(
+            partition(f"sd{letter}1", f"sd{letter}", **described["ab".find(letter) == -1])
+            for letter in "abcd"
+        ),
+        partition("nvme0n1p1", "nvme0n1", **described[0]),
+        partition("nvme0n1p2", "nvme0n1", **described[1]),
     ]
     disks = drives("sda", "sdb", "sdc", "sdd", "nvme0n1")
     groups = grouped(*disks, *parts, but="nvme0n1")

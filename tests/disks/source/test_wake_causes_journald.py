@@ -18,12 +18,12 @@ DEBIAN = "#  This file is part of systemd.\n\n[Journal]\n#Storage=persistent\n#C
 """The beginning of the file as it comes."""
 
 
-def says(word: str) -> str:
-    return f"[Journal]\nStorage={word}\n"
+def says(storage_value: str) -> str:
+    return f"[Journal]\nStorage={storage_value}\n"
 
 
 @pytest.mark.parametrize(
-    ("texts", "said"),
+    ("texts", "message"),
     [
         ((), "auto"),
         ((DEBIAN,), "auto"),
@@ -39,8 +39,8 @@ def says(word: str) -> str:
         (("[Journal]\n", "Storage=volatile\n"), "auto"),
     ],
 )
-def test_the_last_storage_setting_counts(texts: tuple[str, ...], said: str) -> None:
-    assert parse_storage(texts) == said
+def test_the_last_storage_setting_counts(texts: tuple[str, ...], message: str) -> None:
+    assert parse_storage(texts) == message
 
 
 @given(st.lists(st.text()))
@@ -74,8 +74,8 @@ class JournaldServer:
 
     def __init__(self, root: Path) -> None:
         self.hardware = Hardware(root)
-        self.eyes = JournalFiles(root)
-        self.journald = JournalLocator(self.eyes)
+        self.files = JournalFiles(root)
+        self.journald = JournalLocator(self.files)
         self.runtime = self.hardware.at(f"/run/log/journal/{MACHINE}")
 
     def place(self, mounted: str = "") -> str | None:
@@ -85,8 +85,8 @@ class JournaldServer:
         """As it does when it has been asked to write to /var."""
         self.hardware.put("/run/systemd/journal/flushed", "")
 
-    def configured(self, word: str, path: str = "/etc/systemd/journald.conf") -> None:
-        self.hardware.put(path, says(word))
+    def configured(self, storage_value: str, path: str = "/etc/systemd/journald.conf") -> None:
+        self.hardware.put(path, says(storage_value))
 
     def directory(self, path: str = HOME) -> None:
         self.hardware.at(path).mkdir(parents=True)
@@ -96,7 +96,7 @@ class JournaldServer:
 def server(tmp_path: Path) -> Iterator[JournaldServer]:
     server = JournaldServer(tmp_path)
     yield server
-    server.eyes.close()
+    server.files.close()
 
 
 def test_a_journal_on_disk_is_found_through_links(server: JournaldServer) -> None:
@@ -142,9 +142,9 @@ def test_what_it_has_left_in_memory_does_not_count_once_it_writes_to_disk(server
     server.directory()
     server.asked()
     server.runtime.mkdir(parents=True)
-    for word in ("auto", "persistent"):
-        server.configured(word)
-        assert server.place(f"then {word}") == HOME
+    for storage_value in ("auto", "persistent"):
+        server.configured(storage_value)
+        assert server.place(f"then {storage_value}") == HOME
 
 
 def test_one_that_keeps_nothing_writes_nowhere(server: JournaldServer) -> None:
@@ -185,7 +185,7 @@ def test_an_unreadable_directory_counts_as_empty(
     def refuse(_: str) -> tuple[str, ...]:
         raise HostError("cannot look into /run/log/journal: Permission denied")
 
-    monkeypatch.setattr(server.eyes, "listdir", refuse)
+    monkeypatch.setattr(server.files, "listdir", refuse)
     assert server.place() == HOME
 
 
@@ -193,13 +193,13 @@ def test_disks_are_read_only_when_mounts_or_files_in_memory_have_changed(server:
     server.directory()
     server.asked()
     server.place()
-    once = server.eyes.accessed
+    once = server.files.accessed
     assert once > 0
     for _ in range(100):
         server.place()
-    assert server.eyes.accessed == once
+    assert server.files.accessed == once
     server.place("another mount")
-    assert server.eyes.accessed == 2 * once
+    assert server.files.accessed == 2 * once
     server.runtime.mkdir(parents=True)
     server.place("another mount")
-    assert server.eyes.accessed == 3 * once
+    assert server.files.accessed == 3 * once

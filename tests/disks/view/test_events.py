@@ -90,42 +90,42 @@ def test_one_that_cannot_be_spun_down_never_stopped_answering(state: DiskState) 
     assert lines(silent, silent._replace(state=state)) == []
 
 
-def executed(order: DiskAction, when: float, *, observe: bool = True) -> Status:
-    outcome = CompletedAction(order, when, ok=True, message="would have spun it down")
+def executed(action: DiskAction, when: float, *, observe: bool = True) -> Status:
+    completed = CompletedAction(action, when, ok=True, message="would have spun it down")
     given = disk_status(active())
-    snapshot = Snapshot(completed_disk_actions={(type(order), order.disk): outcome})
+    snapshot = Snapshot(completed_disk_actions={(type(action), action.disk): completed})
     return replace(given, snapshot=snapshot, mode="observe" if observe else "enforce")
 
 
 def test_observe_mode_reports_what_it_would_have_done_once() -> None:
-    order = SpinDown(active().disk.id, "ata")
-    before, first, again = disk_status(active()), executed(order, 1.0), executed(order, 2.0)
+    action = SpinDown(active().disk.id, "ata")
+    before, first, again = disk_status(active()), executed(action, 1.0), executed(action, 2.0)
     assert [news.message for news in disk_events(before, first)] == [
         "sdb (WDC WD20EFRX-68EUZN0) would have been spun down"
     ]
     assert list(disk_events(first, first)) == []
     assert len(list(disk_events(first, again))) == 1
-    assert list(disk_events(before, executed(order, 1.0, observe=False))) == []
-    assert list(disk_events(before, executed(CheckPowerMode(order.disk), 1.0))) == []
+    assert list(disk_events(before, executed(action, 1.0, observe=False))) == []
+    assert list(disk_events(before, executed(CheckPowerMode(action.disk), 1.0))) == []
 
 
 def test_the_journal_gets_it_with_the_disk_in_a_field() -> None:
-    chronicle = TransitionDetector()
-    chronicle.entries(disk_status(DOWN))
-    (entry,) = chronicle.entries(disk_status(UP))
+    journal_events = TransitionDetector()
+    journal_events.entries(disk_status(DOWN))
+    (entry,) = journal_events.entries(disk_status(UP))
     assert entry.fields == {
         "MESSAGE_ID": MESSAGE_IDS["spin-up"],
         "POWERD_EVENT": "spin-up",
         "POWERD_DISK": DOWN.disk.id,
         "POWERD_SUBJECT": "sda",
     }
-    assert chronicle.entries(disk_status(UP)) == []
+    assert journal_events.entries(disk_status(UP)) == []
 
 
 def test_a_hostile_name_stays_on_its_line() -> None:
     bad = replace(DOWN.disk, device=HOSTILE_NAME, model=HOSTILE_NAME)
-    chronicle = TransitionDetector()
-    chronicle.entries(disk_status(DOWN._replace(disk=bad)))
-    (entry,) = chronicle.entries(disk_status(UP._replace(disk=bad)))
+    journal_events = TransitionDetector()
+    journal_events.entries(disk_status(DOWN._replace(disk=bad)))
+    (entry,) = journal_events.entries(disk_status(UP._replace(disk=bad)))
     assert entry.message.isprintable()
     assert all(value.isprintable() for value in entry.fields.values())

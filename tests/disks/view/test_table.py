@@ -70,10 +70,10 @@ def test_states_have_colours() -> None:
     def marked(text: str, style: Style) -> str:
         return f"<{style}>{text}</{style}>"
 
-    said = disks_text(status_json(usual_server(), NOW), marked)
-    assert "<good>standby</good>" in said
-    assert "<bad>hung   </bad>" in said
-    assert "<doubt>" not in said
+    message = disks_text(status_json(usual_server(), NOW), marked)
+    assert "<good>standby</good>" in message
+    assert "<bad>hung   </bad>" in message
+    assert "<doubt>" not in message
 
 
 def test_a_disk_that_is_due_spins_down_now() -> None:
@@ -82,7 +82,7 @@ def test_a_disk_that_is_due_spins_down_now() -> None:
 
 
 @pytest.mark.parametrize(
-    ("about", "word"),
+    ("about", "method_name"),
     [
         ({"verified_method": "ata"}, "ATA"),
         ({"verified_method": "scsi", "method": "both"}, "SCSI"),
@@ -91,22 +91,22 @@ def test_a_disk_that_is_due_spins_down_now() -> None:
         ({"verified_method": None, "method": "command", "spin_downs": 1}, "-"),
     ],
 )
-def test_the_verified_method(about: dict[str, object], word: str) -> None:
+def test_the_verified_method(about: dict[str, object], method_name: str) -> None:
     report = standby()._replace(**about)  # type: ignore[arg-type]  # the rows above name fields that it has
-    assert method_text(disks_json(disk_status(report), NOW)[0]) == word
+    assert method_text(disks_json(disk_status(report), NOW)[0]) == method_name
 
 
 @pytest.mark.parametrize(
-    ("amount", "told"),
+    ("amount", "texts"),
     [(2_000_398_934_016, "2 TB"), (18 * 10**12, "18 TB"), (500_107_862_016, "500 GB"), (8 * 10**9, "8 GB")],
 )
-def test_sizes_are_those_on_the_label(amount: int, told: str) -> None:
+def test_sizes_are_those_on_the_label(amount: int, texts: str) -> None:
     report = active()._replace(disk=disk("sda", size=amount))
-    assert size_text(disks_json(disk_status(report), NOW)[0]) == told
+    assert size_text(disks_json(disk_status(report), NOW)[0]) == texts
 
 
 @pytest.mark.parametrize(
-    ("about", "told"),
+    ("about", "texts"),
     [
         ({"apm": 127, "standby_timer": 1275}, "APM 127, own timer 21 min"),
         ({"apm": None, "standby_timer": 1800}, "own timer 30 min"),
@@ -114,8 +114,8 @@ def test_sizes_are_those_on_the_label(amount: int, told: str) -> None:
         ({"apm": None, "standby_timer": None}, ""),
     ],
 )
-def test_what_was_really_set_is_shown(about: dict[str, object], told: str) -> None:
+def test_what_was_really_set_is_shown(about: dict[str, object], texts: str) -> None:
     report = active()._replace(**about)  # type: ignore[arg-type]  # the rows above name fields that it has
     given = disk_status(report)
-    assert settings_text(disks_json(given, NOW)[0]) == told
-    assert f"(2 TB{told and ', '}{told})" in lines_of(given)
+    assert settings_text(disks_json(given, NOW)[0]) == texts
+    assert f"(2 TB{texts and ', '}{texts})" in lines_of(given)
