@@ -90,13 +90,12 @@ def plan_probes(
             if link is None or link.ready:
                 icmp = link is None or not arp_only
                 request = ProbeRequest(address, link, icmp=icmp, arp_sufficient=arp_sufficient)
-                requests[address] = _merge_requests(request, requests.get(address))
+                other = requests.get(address)
+                requests[address] = _merge_requests(request, other) if other else request
     return list(requests.values())
 
 
-def _merge_requests(request: ProbeRequest, other: ProbeRequest | None) -> ProbeRequest:
-    if other is None:
-        return request
+def _merge_requests(request: ProbeRequest, other: ProbeRequest) -> ProbeRequest:
     return ProbeRequest(
         request.address,
         request.link or other.link,

@@ -234,8 +234,9 @@ class PiholeReader(LineReader):
         elif self._in_dhcp_table and not text.startswith("#") and len(self._lines) < _MAX_TABLE_LINES:
             self._lines.append(text)
 
-    def result(self) -> ParseResult:
-        """See LineReader."""
+    def finish(self) -> ParseResult:
+        """Parse the table; see LineReader."""
+        super().finish()
         try:
             table = tomllib.loads("\n".join(self._lines))
         except (tomllib.TOMLDecodeError, RecursionError, ValueError) as error:

@@ -96,7 +96,7 @@ class LeaseFiles:
         reachable = await self._poll_files(files)
         for path in self._files.keys() - reachable:
             self._files[path].discard(self._elapsed)
-            if self._files[path].is_empty:
+            if self._files[path].retained.is_empty:
                 del self._files[path]
         versions = ((path, file.version) for path, file in self._files.items())
         version = (*versions, self._stations.version, *self._errors)
@@ -169,7 +169,9 @@ class LeaseFiles:
         warnings = [file.error for file in watched if file.error and not file.hides_clients]
         unavailable = [file.error for file in watched if file.error and file.hides_clients]
         return LeaseReport(
-            entries=tuple(chain(*(file.entries for file in watched), self._stations.entries)),
+            entries=tuple(
+                chain(*(file.retained.entries for file in watched), self._stations.retained.entries)
+            ),
             warnings=(*warnings, *skipped_warnings, *self._stations.warnings),
             unavailable_reason="; ".join((*unavailable, *self._errors)) or None,
             stations_current=self._stations.all_answered,

@@ -174,10 +174,6 @@ class LineReader(ABC):
         """Count the current line as one that could not be parsed."""
         self.output.skip(f"line {self.line_number}", error)
 
-    def result(self) -> ParseResult:
-        """The content of the file, after its last line."""
-        return self.output.result()
-
     def feed(self, text: str) -> None:
         """See FormatReader.feed()."""
         lines = (self._partial_line + text).split("\n")
@@ -199,7 +195,7 @@ class LineReader(ABC):
             self.line_number += 1
             self.read_line(stripped)
             self.output.skipped, self.output.errors = skipped, errors
-        return self.result()
+        return self.output.result()
 
 
 class DocumentReader(ABC):

@@ -55,6 +55,7 @@ class StationWatcher:
 
     Attributes:
         version: increases with every change of the entries or warnings.
+        retained: the stations, then those that have left during the grace period.
         all_answered: whether every access point answered the last poll.
         warnings: access points that did not answer. A client with a lease is known all the same.
     """
@@ -64,12 +65,7 @@ class StationWatcher:
         self.all_answered = True
         self.warnings: tuple[str, ...] = ()
         self._patterns = patterns
-        self._entries = RetainedEntries()
-
-    @property
-    def entries(self) -> tuple[HostEntry, ...]:
-        """The stations, then those that have left during the grace period."""
-        return self._entries.entries
+        self.retained = RetainedEntries()
 
     async def poll(self, files: Files, network: Network, now: float) -> None:
         """Query every access point."""
@@ -84,11 +80,11 @@ class StationWatcher:
                 warnings.append(str(error))
         self.all_answered = not warnings
         if warnings:  # a station may be associated with the one that did not answer
-            entries = {entry.key: entry for entry in self._entries.current} | entries
+            entries = {entry.key: entry for entry in self.retained.current} | entries
         current = tuple(entries.values())
-        changed = self._entries.expire(now)
-        if current != self._entries.current:
-            self._entries.update(current, now)
+        changed = self.retained.expire(now)
+        if current != self.retained.current:
+            self.retained.update(current, now)
             changed = True
         if changed or tuple(warnings) != self.warnings:
             self.version += 1

@@ -88,6 +88,7 @@ class WatchedFile:
         file_format: as far as it is known.
         version: increases with every change of the entries, of ``result`` or of ``error``.
         result: its last valid content.
+        retained: its entries; stale while the file has an error or is missing, and after their removal.
         error: why its entries are not known or no longer reliable, one sentence; None = they are reliable.
     """
 
@@ -99,7 +100,7 @@ class WatchedFile:
         self.error: str | None = None
         self._origin = origin
         self._configured_format = file_format
-        self._entries = RetainedEntries()
+        self.retained = RetainedEntries()
         self._signatures: tuple[StatSignature | None, ...] = ()
         self._reread = False
         self._existed = False
@@ -118,16 +119,6 @@ class WatchedFile:
     def _is_essential(self) -> bool:
         return self._origin is FileOrigin.CONFIGURED or self.file_format is None or self.file_format.essential
 
-    @property
-    def is_empty(self) -> bool:
-        """Whether the file has no entries, current or removed."""
-        return self._entries.is_empty
-
-    @property
-    def entries(self) -> tuple[HostEntry, ...]:
-        """Its entries; stale while the file has an error or is missing, and after their removal."""
-        return self._entries.entries
-
     async def poll(self, files: Files, now: float) -> None:
         """Read the file if it has changed."""
         if not self.error and self._vanished_at is None:
@@ -142,7 +133,7 @@ class WatchedFile:
         except HostError as error:
             self._signatures = ()
             self._set_error(str(error))
-        self._entries.set_stale(stale=bool(self.error) or self._vanished_at is not None)
+        self.retained.set_stale(stale=bool(self.error) or self._vanished_at is not None)
 
     def discard(self, now: float) -> None:
         """Treat all its entries as removed."""
@@ -152,7 +143,7 @@ class WatchedFile:
         self._set_error(None)
 
     def _expire(self, now: float) -> None:
-        if self._entries.expire(now):
+        if self.retained.expire(now):
             self.version += 1
 
     def _companions(self) -> tuple[tuple[str, ...], ...]:
@@ -218,7 +209,7 @@ class WatchedFile:
     def _set_result(self, result: ParseResult, now: float) -> bool:
         """Store the content; return whether any entry has been removed."""
         previous, self.result = self.result, result
-        entries_removed = self._entries.update(result.entries, now)
+        entries_removed = self.retained.update(result.entries, now)
         if entries_removed or result != previous:
             self.version += 1
         return entries_removed

@@ -50,7 +50,7 @@ PHONE = HostEntry(None, MAC, kind="station", source="hostapd")
 
 def poll(stations: StationWatcher, machine: CountingFiles, now: float = 0) -> list[HostEntry]:
     asyncio.run(stations.poll(machine, machine, now))
-    return list(stations.entries)
+    return list(stations.retained.entries)
 
 
 def access_points(root: Path, **stations: str | None) -> CountingFiles:

@@ -38,7 +38,7 @@ class FileUnderTest:
         """Poll after some more seconds; return the entries."""
         self.now += after
         asyncio.run(self.file.poll(self.machine, self.now))
-        return list(self.file.entries)
+        return list(self.file.retained.entries)
 
     def put(self, *texts: str) -> list[HostEntry]:
         """Replace the file and poll."""
@@ -289,7 +289,7 @@ def test_a_file_that_changes_while_it_is_read_is_read_again(tmp_path: Path) -> N
     late = Late(tmp_path)
     asyncio.run(file.file.poll(late, 1))
     asyncio.run(file.file.poll(late, 2))
-    assert list(file.file.entries) == [ENTRY_A, ENTRY_B]
+    assert list(file.file.retained.entries) == [ENTRY_A, ENTRY_B]
 
 
 def test_removed_entries_are_retained_for_the_grace_period() -> None:
