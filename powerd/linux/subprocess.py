@@ -1,7 +1,9 @@
-"""Child processes without a shell, without a thread, and with a bounded run time.
+"""Child processes without a shell, a thread or an unlimited wait.
 
-asyncio's subprocesses wait in a thread on Python 3.11 and, depending on the version, as long as a grandchild
-keeps a pipe open. A pidfd (pidfd_open(2)) becomes readable when the child ends, and needs neither.
+asyncio's subprocesses use a thread on Python 3.11 and, depending on the version, wait until no grandchild
+holds a pipe open. ChildProcess is the runner of the daemon and of the helper. ForegroundProcess is a
+command that shares the terminal, the files and the process group of `powerd hold`, as one started by a
+shell does.
 """
 
 from __future__ import annotations
@@ -12,51 +14,58 @@ import os
 import signal
 import subprocess
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Final
 
 from powerd.linux.values import HostError, ProcessResult
 
 OUTPUT_CAP: Final = 64 * 1024
-"""Bytes kept of each output; the rest is discarded, so that the child never blocks on a full pipe."""
+"""Bytes kept of each output; the rest is read and discarded, so the child never blocks."""
 _GRACE: Final = 5.0
-"""Seconds between SIGTERM and SIGKILL, and from SIGKILL until a hanging child is abandoned."""
+"""Seconds between SIGTERM and SIGKILL, and from SIGKILL until a child that hangs is abandoned."""
+_POLL_INTERVAL: Final = 0.05
+"""Seconds between two polls of a child without a pidfd."""
 _CHUNK: Final = 1 << 16
 _WALL: Final = ("/usr/bin/wall", "--timeout", "10")
-_PIPE_CHUNKS: Final = 17  # a pipe enlarged to 1 MiB (pipe(7)), and the end of file
+_PIPE_CHUNKS: Final = 17  # of a pipe enlarged to 1 MiB (pipe(7)), and its end
 
 
 async def run(
     argv: Sequence[str],
     *,
-    timeout: float,  # noqa: ASYNC109 - the child's run time, not the call's
+    timeout: float,  # noqa: ASYNC109 - the child's time, which ends in signals and a sentence
     stdin: bytes | None = None,
     env: Mapping[str, str] | None = None,
 ) -> ProcessResult:
     """Run a program to its end, in a session and process group of its own.
 
-    Background processes of the child are not waited for. When the call is cancelled, the child is terminated
-    as after a timeout, without waiting for its end.
+    Its background processes are not waited for. Cancelling ends it as a timeout does, without waiting for
+    its exit.
 
     Args:
         argv: the program, found by PATH, and its arguments.
-        timeout: seconds until its group gets SIGTERM, and SIGKILL 5 s later.
-        stdin: the child's input; None = /dev/null.
-        env: variables added to the environment of this process and ``LC_ALL=C``.
+        timeout: seconds until its process group gets SIGTERM, and SIGKILL 5 s later.
+        stdin: its standard input; None = /dev/null.
+        env: added to the environment, which is that of this process with ``LC_ALL=C``.
 
     Returns:
-        The exit status and the first 64 KiB of each output.
+        Its status and the first 64 KiB of each output.
 
     Raises:
-        HostError: the program cannot be started, or exceeded its time.
+        HostError: it cannot be started, or has timed out.
     """
-    process = _RunningProcess(_start(argv, stdin, env), stdin)
+    child = _start(argv, stdin, env)
+    pipes = _Pipes(child, stdin)
     try:
-        if not await process.wait_for_exit(timeout):
-            await process.terminate()
+        if not await child.exited_within(timeout):
+            await child.terminate(_GRACE)
             raise HostError(f"{argv[0]} was still running after {timeout:g} s and was ended")
-        return process.result()
+        return ProcessResult(child.status, *pipes.outputs())
     finally:
-        process.close()
+        pipes.close()
+        if not child.exited.done():
+            child.send_signal(signal.SIGTERM)
+            asyncio.get_running_loop().call_later(_GRACE, child.send_signal, signal.SIGKILL)
 
 
 class HostProcesses:
@@ -80,20 +89,14 @@ class HostProcesses:
             raise HostError(f"wall ended with status {result.status}: {result.stderr.strip()[:200]}")
 
 
-def _start(
-    argv: Sequence[str], stdin: bytes | None, env: Mapping[str, str] | None
-) -> subprocess.Popen[bytes]:
+def _start(argv: Sequence[str], stdin: bytes | None, env: Mapping[str, str] | None) -> ChildProcess:
     if not argv:
         raise HostError("cannot run an empty command; name a program")
     try:
-        return subprocess.Popen(  # noqa: S603 - argv is the configuration's or a constant; no shell
+        return ChildProcess(
             argv,
-            bufsize=0,
-            stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env={**os.environ, "LC_ALL": "C", **(env or {})},
-            start_new_session=True,
+            (subprocess.DEVNULL if stdin is None else subprocess.PIPE, subprocess.PIPE, subprocess.PIPE),
+            {**os.environ, "LC_ALL": "C", **(env or {})},
         )
     except FileNotFoundError as error:
         raise HostError(
@@ -107,73 +110,141 @@ def _start(
         raise HostError(f"cannot run {argv[0]}: {error}") from error
 
 
-class _RunningProcess:
-    """A child, its pipes and its pidfd, on the running event loop."""
+class ChildProcess:
+    """A child process, in a session and process group of its own, which is reaped whatever happens.
 
-    def __init__(self, popen: subprocess.Popen[bytes], stdin: bytes | None) -> None:
-        self._popen = popen
+    A pidfd (pidfd_open(2)) tells its exit; where none can be had, the child is polled.
+
+    Args:
+        argv: the name and the arguments of the program.
+        files: its standard input, output and error: descriptors, or subprocess.PIPE and DEVNULL.
+        env: its whole environment.
+        executable: the path of the program; None = argv[0], found by PATH.
+        cwd: its working directory; None = that of this process.
+
+    Attributes:
+        popen: the process and its pipes.
+        exited: done when the process has been reaped.
+
+    Raises:
+        OSError: the program cannot be started.
+    """
+
+    def __init__(
+        self,
+        argv: Sequence[str],
+        files: tuple[int, int, int],
+        env: Mapping[str, str],
+        *,
+        executable: Path | None = None,
+        cwd: str | None = None,
+    ) -> None:
         self._loop = asyncio.get_running_loop()
-        self._exit: asyncio.Future[None] = self._loop.create_future()
+        self.popen = subprocess.Popen(  # noqa: S603 - an argv from the configuration or ours, and no shell
+            argv,
+            bufsize=0,
+            executable=executable,
+            stdin=files[0],
+            stdout=files[1],
+            stderr=files[2],
+            cwd=cwd,
+            env=env,
+            start_new_session=True,
+        )
+        self.exited: asyncio.Future[None] = self._loop.create_future()
+        self._pidfd: int | None = None
+        try:
+            self._pidfd = os.pidfd_open(self.pid)
+            self._loop.add_reader(self._pidfd, self._reap)
+        except OSError:  # too many open files, or no memory; the child runs, and must be reaped
+            self._close_pidfd()
+            self._poll()
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self.popen.pid
+
+    @property
+    def status(self) -> int:
+        """Its exit status after its exit; -N = signal N."""
+        return self.popen.wait()  # reaped already
+
+    async def exited_within(self, seconds: float) -> bool:
+        """Whether it exits within ``seconds``."""
+        await asyncio.wait({self.exited}, timeout=seconds)
+        return self.exited.done()
+
+    async def terminate(self, grace: float) -> bool:
+        """End its process group by SIGTERM, and by SIGKILL ``grace`` seconds later; whether it has exited."""
+        for signum in (signal.SIGTERM, signal.SIGKILL):
+            self.send_signal(signum)
+            if await self.exited_within(grace):
+                return True
+        return False
+
+    def send_signal(self, signum: signal.Signals) -> None:
+        """Send a signal to its process group, unless the child has been reaped: the id may be reused then."""
+        if self.popen.returncode is None:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.pid, signum)
+
+    def _reap(self) -> None:
+        if self.popen.poll() is None:
+            return
+        if self._pidfd is not None:
+            self._loop.remove_reader(self._pidfd)
+            self._close_pidfd()
+        if not self.exited.done():
+            self.exited.set_result(None)
+
+    def _poll(self) -> None:
+        self._reap()
+        if not self.exited.done():
+            self._loop.call_later(_POLL_INTERVAL, self._poll)
+
+    def _close_pidfd(self) -> None:
+        if self._pidfd is not None:
+            os.close(self._pidfd)
+            self._pidfd = None
+
+
+class _Pipes:
+    """The pipes of a child, read and written on the running loop."""
+
+    def __init__(self, child: ChildProcess, stdin: bytes | None) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._popen = child.popen
         self._outputs: dict[int, bytearray] = {}
         self._pending_input = memoryview(stdin or b"")
-        self._pidfd = os.pidfd_open(popen.pid)
-        self._loop.add_reader(self._pidfd, self._reap)
-        for pipe in (popen.stdout, popen.stderr):
+        for pipe in (self._popen.stdout, self._popen.stderr):
             if pipe is not None:
                 os.set_blocking(pipe.fileno(), False)
                 self._outputs[pipe.fileno()] = bytearray()
                 self._loop.add_reader(pipe.fileno(), self._read, pipe.fileno())
-        if popen.stdin is not None:
-            os.set_blocking(popen.stdin.fileno(), False)
-            self._loop.add_writer(popen.stdin.fileno(), self._write)
+        if self._popen.stdin is not None:
+            os.set_blocking(self._popen.stdin.fileno(), False)
+            self._loop.add_writer(self._popen.stdin.fileno(), self._write)
 
-    async def wait_for_exit(self, seconds: float) -> bool:
-        await asyncio.wait({self._exit}, timeout=seconds)
-        return self._exit.done()
-
-    async def terminate(self) -> None:
-        """Terminate the process group; returns after 10 s at the latest, even if the child still runs."""
-        for number in (signal.SIGTERM, signal.SIGKILL):
-            self._signal(number)
-            if await self.wait_for_exit(_GRACE):
-                return
-
-    def result(self) -> ProcessResult:
-        """The result of a child that has ended; the pipes hold all of its own output by then."""
+    def outputs(self) -> list[str]:
+        """Standard output and error after the exit of the child; what it wrote is in the pipes by then."""
         for fd in self._outputs:
-            for _ in range(_PIPE_CHUNKS):  # bounded: a grandchild may write endlessly
+            for _ in range(_PIPE_CHUNKS):  # bounded, because a grandchild may write without end
                 if not self._read(fd):
                     break
-        out, err = (bytes(output).decode(errors="replace") for output in self._outputs.values())
-        return ProcessResult(self._popen.returncode, out, err)
+        return [bytes(output).decode(errors="replace") for output in self._outputs.values()]
 
     def close(self) -> None:
-        """Close the pipes; a child that still runs is terminated, and reaped when it ends."""
+        """Close the pipes."""
         for fd in self._outputs:
             self._loop.remove_reader(fd)
         self._stop_writing()
         for pipe in (self._popen.stdout, self._popen.stderr):
             if pipe is not None:
                 pipe.close()
-        if self._popen.returncode is None:
-            self._signal(signal.SIGTERM)
-            self._loop.call_later(_GRACE, self._signal, signal.SIGKILL)
-
-    def _reap(self) -> None:
-        if self._popen.poll() is None:
-            return
-        self._loop.remove_reader(self._pidfd)
-        os.close(self._pidfd)
-        if not self._exit.done():
-            self._exit.set_result(None)
-
-    def _signal(self, number: signal.Signals) -> None:
-        if self._popen.returncode is None:  # not reaped, so the process group id is not reused
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(self._popen.pid, number)
 
     def _read(self, fd: int) -> bool:
-        """Read what is available; returns whether there may be more."""
+        """Read a chunk; whether there may be more."""
         try:
             chunk = os.read(fd, _CHUNK)
         except BlockingIOError:
@@ -191,7 +262,7 @@ class _RunningProcess:
         stdin = self._popen.stdin
         try:
             written = stdin.write(self._pending_input[:_CHUNK]) if stdin else 0
-        except OSError:  # the child closed its input
+        except OSError:  # the child has closed its standard input
             self._pending_input = self._pending_input[:0]
         else:
             self._pending_input = self._pending_input[written or 0 :]

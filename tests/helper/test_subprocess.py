@@ -85,7 +85,7 @@ def test_more_output_than_there_is_room_for_is_cut(tmp_path: Path) -> None:
 def test_out_of_time_it_is_asked_to_end(tmp_path: Path) -> None:
     tools = install(tmp_path, "echo $$ > {0}/pid; exec sleep 600")
     lane = SerialExecutor("sda")
-    with pytest.raises(RefusalError, match=r"hdparm -C sda did not answer within 0\.3 s and was ended; see"):
+    with pytest.raises(RefusalError, match=r"hdparm -C sda did not respond within 0\.3 s and was ended; see"):
         asyncio.run(run(tools, "-C", "sda", seconds=0.3, lane=lane))
     assert not lane.quarantined
 
@@ -135,8 +135,8 @@ def test_an_unkillable_child_quarantines_its_executor(
         lambda: run(tools, "-C", seconds=0.3, lane=lane),
         lambda: real(until(lambda: int((tmp_path / "pid").read_text() or 0), "it has begun"), signal.SIGKILL),
     )
-    assert "hdparm -C did not answer within 0.3 s and cannot be ended (process " in said
-    assert said.endswith("so its disk is left alone; see dmesg")
+    assert "hdparm -C did not respond within 0.3 s and cannot be ended (process " in said
+    assert said.endswith("so the disk gets no further commands; see dmesg")
 
 
 @pytest.mark.skipif(
@@ -213,7 +213,10 @@ def test_a_request_without_a_free_slot_is_refused_as_busy(monkeypatch: pytest.Mo
             with pytest.raises(RefusalError) as caught:
                 await taken.enter_async_context(runner.slot())
             assert caught.value.cause == "busy"
-            assert str(caught.value) == "32 other disks have been dealt with for 0.05 s; ask again later"
+            assert (
+                str(caught.value)
+                == "requests about 32 other disks have been running for 0.05 s; try again later"
+            )
         async with runner.slot():
             pass
 
@@ -229,7 +232,7 @@ def test_without_descriptors_nothing_is_started_and_no_tool_is_to_be_installed_a
         assert caught.value.cause == "unreached"
         return str(caught.value)
 
-    assert asyncio.run(main()).endswith("hdparm cannot be started: Too many open files; ask again later")
+    assert asyncio.run(main()).endswith("hdparm cannot be started: Too many open files; try again later")
     assert not (tmp_path / "begun").exists()
 
 
@@ -243,7 +246,7 @@ def test_what_is_not_there_or_no_program(tmp_path: Path) -> None:
     (tmp_path / "hdparm").write_bytes(b"\x7fELF")
     (tmp_path / "hdparm").chmod(0o755)
     with pytest.raises(
-        RefusalError, match="hdparm cannot be started: Exec format error; install it anew"
+        RefusalError, match="hdparm cannot be started: Exec format error; reinstall it"
     ) as caught:
         asyncio.run(run(Tools([tmp_path])))
     assert caught.value.cause == "unreached"

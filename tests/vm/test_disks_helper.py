@@ -227,7 +227,7 @@ def test_a_hanging_disk_leaves_the_others_well(helper: Helper, drive_set: DriveB
     try:
         (hung, *well) = helper.ask(*(CheckPowerMode(drive.id) for drive in drive_set))
         assert isinstance(hung, Refused)
-        assert (hung.cause, "did not answer within 40 s" in hung.message) == ("hung", True)
+        assert (hung.cause, "did not respond within 40 s" in hung.message) == ("hung", True)
         assert [answer.mode for answer in well if isinstance(answer, PowerStatus)] == ["active"] * 2
     finally:
         drive_set.one.recover()

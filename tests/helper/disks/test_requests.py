@@ -51,7 +51,7 @@ def test_a_hanging_disk_hangs_only_itself(drives: FakeDrives, monkeypatch: pytes
         assert [type(answer) for answer in well] == [PowerStatus] * 3
         busy = [disks.busy]
         with pytest.raises(
-            RefusalError, match=r"hdparm --verbose -C .*sdb did not answer within 5 s and was"
+            RefusalError, match=r"hdparm --verbose -C .*sdb did not respond within 5 s and was"
         ):
             await hanging
         assert [*busy, disks.busy] == [True, False]

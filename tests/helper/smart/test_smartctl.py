@@ -231,7 +231,7 @@ def test_a_child_that_is_late_is_no_fault_of_the_disk(
     monkeypatch.setattr("powerd.helper.smart.smartctl.READING", 0.3)
     cause, why = refusal(drives, CHECK)
     assert cause == "failed"
-    assert "did not answer within 0.3 s" in why
+    assert "did not respond within 0.3 s" in why
 
 
 def test_no_smartctl(drives: FakeDrives) -> None:

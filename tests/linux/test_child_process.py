@@ -1,4 +1,4 @@
-"""A child is reaped, whatever is to be had to watch it; what it does as a tool is in test_tool.py."""
+"""A child process is reaped, with and without a pidfd."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 import errno
 import gc
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -15,7 +16,7 @@ from rig.limits import no_more_files
 
 from powerd.helper.errors import RefusalError
 from powerd.helper.executor import SerialExecutor
-from powerd.helper.subprocess import ToolProcess
+from powerd.linux.subprocess import ChildProcess
 
 pytestmark = pytest.mark.process
 
@@ -50,45 +51,46 @@ def refuse(*_: object) -> None:
     raise OSError(errno.ENOSPC, "No space left on device")  # epoll(7), max_user_watches
 
 
-def begun(script: str, shortage: str) -> ToolProcess:
+def begun(script: str, shortage: str) -> ChildProcess:
     loop, nowhere = asyncio.get_running_loop(), os.open(os.devnull, os.O_RDWR)
     try:
         with pytest.MonkeyPatch.context() as patch:
             if shortage == "no room in epoll":
                 patch.setattr(loop, "add_reader", refuse)
-            return ToolProcess(SH, ["sh", "-c", script], (nowhere, nowhere, nowhere), {})
+            return ChildProcess(["sh", "-c", script], (nowhere, nowhere, nowhere), {}, executable=SH)
     finally:
         os.close(nowhere)
 
 
-def is_left(child: ToolProcess) -> bool:
+def is_left(child: ChildProcess) -> bool:
     """As a zombie at least."""
     return Path(f"/proc/{child.pid}").exists()
 
 
-def test_its_end_is_seen(shortage: str) -> None:
+def test_an_exit_is_detected(shortage: str) -> None:
     async def main() -> None:
         child = begun("exit 3", shortage)
         assert await child.exited_within(20)
-        assert (child.exit_status, child.timed_out, is_left(child)) == (3, False, False)
+        assert (child.status, is_left(child)) == (3, False)
 
     asyncio.run(main())
 
 
-def test_it_is_ended_when_it_is_late(shortage: str) -> None:
+def test_a_late_child_is_terminated(shortage: str) -> None:
     async def main() -> None:
         child = begun("exec sleep 600", shortage)
         assert not await child.exited_within(0.1)
         assert await child.terminate(20)
-        assert (child.exit_status, child.timed_out, is_left(child)) == (-15, True, False)
+        assert (child.status, is_left(child)) == (-15, False)
 
     asyncio.run(main())
 
 
-def test_nothing_waits_for_it_but_its_executor(shortage: str) -> None:
+def test_an_abandoned_child_keeps_its_executor_in_quarantine(shortage: str) -> None:
     async def main() -> None:
         lane, child = SerialExecutor("sda"), begun("exec sleep 600", shortage)
-        child.abandon_to(lane)
+        child.send_signal(signal.SIGKILL)
+        lane.quarantine_until(child.exited)
         with pytest.raises(RefusalError, match="sda still hangs"):
             await lane.call(lambda: None, "a test")
         async with asyncio.timeout(20):
