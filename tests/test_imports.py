@@ -101,6 +101,7 @@ OUTSIDE: Final[dict[str, tuple[str, ...]]] = {
         "linux.unix_sockets",
         "linux.subprocess",
         "linux.netlink",
+        "linux.values",
     ),
     "ui": ("ui.*", *CORE_VALUES, "config.*", "role:model", "role:view"),
     "daemon": ("*",),

@@ -1,13 +1,14 @@
-"""Listening sockets of the user interfaces; they listen before the HTTP server is imported."""
+"""Listening Unix and TCP sockets, of the daemon and of the helper."""
 
 from __future__ import annotations
 
 import errno
 import fcntl
+import grp
 import os
 import socket
 import stat
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -28,32 +29,42 @@ class UnixListener(socket.socket):
     identity: tuple[int, int] | None
 
     def close(self) -> None:
-        """Remove the file, unless another daemon has replaced it, then stop listening."""
+        """Remove the file, unless another process has replaced it, then stop listening."""
         if self.fileno() >= 0 and self.identity is not None and _file_identity(self.path) == self.identity:
             self.path.unlink(missing_ok=True)
         super().close()
 
 
-def listen_unix(path: Path) -> UnixListener:
-    """Listen on a Unix socket of mode 0660; the stale file of a daemon that died is replaced.
+def listen_unix(
+    path: Path, *, program: str = "powerd", group: str | None = None, create_directory: bool = True
+) -> UnixListener:
+    """Listen on a Unix socket of mode 0660; the file of a dead process is replaced.
 
-    A lock on the directory (flock(2)) serialises daemons that start concurrently; it is held from the check
-    for another daemon until this one listens.
+    A lock on the directory (flock(2)) keeps two processes that start at once apart: it is held from the check
+    whether another one listens until this one does.
+
+    Args:
+        path: of the socket.
+        program: its name in error messages.
+        group: gets the file, if it exists and this process is root.
+        create_directory: create the directory of the socket if it is missing.
 
     Raises:
-        HostError: another daemon listens there, or the path cannot be used.
+        HostError: another process listens there, or the path cannot be used.
     """
     listener = UnixListener(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        path.parent.mkdir(mode=0o755, exist_ok=True)
+        if create_directory:
+            path.parent.mkdir(mode=0o755, exist_ok=True)
         with _directory_lock(path.parent):
-            _remove_stale_socket(path)
+            _remove_stale_socket(path, program)
             os.fchmod(
                 listener.fileno(), _MODE
             )  # unix_bind() takes the file's mode from the descriptor, less the umask,
             listener.bind(str(path))  # so the file is never more permissive
             listener.path, listener.identity = path, _file_identity(path)
             path.chmod(_MODE)
+            _set_group(path, group)
             listener.listen(_BACKLOG)
     except OSError as error:
         socket.socket.close(listener)
@@ -92,7 +103,7 @@ def listen_tcp(address_text: str) -> socket.socket:
 
 @contextmanager
 def _directory_lock(directory: Path) -> Iterator[None]:
-    """Hold a lock on ``directory``; the holder never waits for anything else."""
+    """Keep other processes out of ``directory``; the holder of the lock never waits."""
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -101,7 +112,7 @@ def _directory_lock(directory: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _remove_stale_socket(path: Path) -> None:
+def _remove_stale_socket(path: Path, program: str) -> None:
     """Remove a socket file on which no process listens."""
     try:
         mode = path.lstat().st_mode
@@ -114,13 +125,19 @@ def _remove_stale_socket(path: Path) -> None:
         refused = probe.connect_ex(str(path))
     if refused != errno.ECONNREFUSED:
         raise HostError(
-            f"another powerd is running on {path}; stop it first, or name another path with --socket"
+            f"another {program} is running on {path}; stop it first, or name another path with --socket"
         )
     path.unlink()
 
 
+def _set_group(path: Path, group: str | None) -> None:
+    if group is not None and os.geteuid() == 0:
+        with suppress(KeyError):  # there is no such group
+            os.chown(path, -1, grp.getgrnam(group).gr_gid)
+
+
 def _file_identity(path: Path) -> tuple[int, int] | None:
-    """Device and inode of the file; None = it does not exist."""
+    """Device and inode, which tell a file from a later one of the same name."""
     try:
         found = path.lstat()
     except OSError:

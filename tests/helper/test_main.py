@@ -65,8 +65,8 @@ def test_it_does_not_leave_while_somebody_is_here() -> None:
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (["--listen={0}/a", "--listen={0}/b"], "wants exactly one socket"),
-        (["--datagram", "--listen={0}/a"], "no listening Unix socket"),
+        (["--listen={0}/a", "--listen={0}/b"], "takes exactly one socket"),
+        (["--datagram", "--listen={0}/a"], "is not a listening Unix socket"),
     ],
 )
 def test_a_wrong_socket_is_refused(tmp_path: Path, words: list[str], says: str) -> None:
@@ -102,7 +102,7 @@ def test_the_user_that_is_named_may_ask() -> None:
         ([], "<3>nobody listens for the helper: start powerd-helper.socket, or use --socket PATH\n"),
         (
             ["--socket", "/nonexistent/s"],
-            "<3>cannot listen on /nonexistent/s: No such file or directory; name another path\n",
+            "<3>cannot listen on /nonexistent/s: No such file or directory; name another path with --socket\n",
         ),
     ],
 )
