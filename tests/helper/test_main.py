@@ -102,8 +102,10 @@ def test_the_user_that_is_named_may_ask() -> None:
         ([], "<3>nobody listens for the helper: start powerd-helper.socket, or use --socket PATH\n"),
         (
             ["--socket", "/nonexistent/s"],
-            "<3>cannot listen on /nonexistent/s: No such file or directory; "
-            "name another path with --socket\n",
+            (
+                "<3>cannot listen on /nonexistent/s: No such file or directory; name another path "
+                "with --socket\n"
+            ),
         ),
     ],
 )
