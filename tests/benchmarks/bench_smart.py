@@ -23,8 +23,8 @@ from fakes.ports import ports
 from helper.fake_drives import FakeDrives
 from helper.smart.test_smartctl import set_document, with_health
 from rig.wait import until
+from simulation.disk_server import SimulatedDiskServer
 from simulation.household import BERLIN
-from simulation.test_disks_week import SimulatedDiskServer
 
 from powerd.config.load import parse
 from powerd.core.storage import Storage

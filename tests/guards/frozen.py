@@ -47,7 +47,7 @@ from hypothesis import strategies as st
 from hypothesis.internal.conjecture import engine as hypothesis_engine
 from hypothesis.internal.conjecture import providers
 from simulation import (
-    test_disks_week,
+    disk_server,
     test_smart_week,
     test_wake_ups,
     test_week,
@@ -698,15 +698,15 @@ def weeks(add: Add) -> None:
 
 def disk_weeks(add: Add) -> None:
     """Weeks of the whole daemon with four drives."""
-    access = test_disks_week.access
+    access = disk_server.access
     evenings = [(8 + 24.0 * day, access(0)) for day in range(4)]
     saturday = [(50.0, access(3)), (54.0, access(3))]
     scripts: dict[str, tuple[float, list[Any], bytes]] = {
-        "week": (4, evenings + saturday, test_disks_week.CONFIG),
+        "week": (4, evenings + saturday, disk_server.CONFIG),
         "observe": (
             1,
             [(8, access(0)), (9, access(2))],
-            test_disks_week.CONFIG.replace(b'"enforce"', b'"observe"'),
+            disk_server.CONFIG.replace(b'"enforce"', b'"observe"'),
         ),
         "prods": (
             0.5,
@@ -714,28 +714,28 @@ def disk_weeks(add: Add) -> None:
                 (8.005, lambda nas: nas.passthrough_command(0)),
                 (9.005, lambda nas: nas.passthrough_command(2)),
             ],
-            test_disks_week.CONFIG,
+            disk_server.CONFIG,
         ),
         "polls": (
             0.5,
             [(8 + minute / 60, lambda nas: nas.check_power_mode(0)) for minute in range(60)],
-            test_disks_week.CONFIG,
+            disk_server.CONFIG,
         ),
     }
     for name, (days, events, config) in scripts.items():
         with tempfile.TemporaryDirectory() as directory:
-            _, statuses = test_disks_week.simulate_disks(Path(directory), days, events, config)
+            _, statuses = disk_server.simulate_disks(Path(directory), days, events, config)
         _add_all(add, name, statuses)
 
 
 def smart_weeks(add: Add) -> None:
     """Nine days of the whole daemon with checks of four drives, one of them failing."""
-    evenings = [(8 + 24.0 * day, test_disks_week.access(2)) for day in range(9)]
+    evenings = [(8 + 24.0 * day, disk_server.access(2)) for day in range(9)]
     events: list[Any] = [(0.0, test_smart_week.instruct), *evenings]
     observing = test_smart_week.CONFIG.replace(b'"enforce"', b'"observe"')
     for name, days, config in (("enforce", 9, test_smart_week.CONFIG), ("observe", 2, observing)):
         with tempfile.TemporaryDirectory() as directory:
-            _, statuses = test_disks_week.simulate_disks(Path(directory), days, events, config)
+            _, statuses = disk_server.simulate_disks(Path(directory), days, events, config)
         _add_all(add, name, statuses)
 
 

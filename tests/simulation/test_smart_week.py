@@ -6,8 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from fakes.drive import DriveSimulator
+from simulation.disk_server import SimulatedDiskServer, access, simulate_disks
 from simulation.household import HOUR
-from simulation.test_disks_week import SimulatedDiskServer, access, simulate_disks
 
 from powerd.core.snapshot import Status
 from powerd.smart.model import Counter, Health, Severity

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 from fakes.ports import ports
+from simulation.disk_server import SimulatedDiskServer
 from simulation.household import BERLIN, daily, person
-from simulation.test_disks_week import SimulatedDiskServer
 
 from powerd.config.load import parse
 from powerd.daemon import Daemon
