@@ -555,7 +555,7 @@ def _timed_with(**values: Any) -> Callable[[Household], None]:  # noqa: ANN401
 def _weeks() -> Iterator[tuple[str, People, dict[str, Any]]]:
     """The scripts of tests/rehearse/test_week.py and test_nights.py."""
     phone = [person("anna", 11, daily(8, 20))]
-    until_seven = setting(wakes_at=until_hour(7))
+    until_seven = setting(network_wake_at=until_hour(7))
     nights = [
         person("anna-phone", 11, daily(7.5, 22)),
         person("ben-laptop", 12, daily(18, 23.75)),
@@ -592,7 +592,7 @@ def _weeks() -> Iterator[tuple[str, People, dict[str, Any]]]:
             {
                 "begin": begin,
                 "days": 0.9,
-                "prepare": setting(wakes_at=until_hour(6.9)),
+                "prepare": setting(network_wake_at=until_hour(6.9)),
             },
         )
     opens = NIGHTLY.replace(b'"23:00-07:00"', b'"02:30-07:00"')
@@ -633,12 +633,12 @@ def _weeks() -> Iterator[tuple[str, People, dict[str, Any]]]:
             "events": [(1, lambda house: house.fall_asleep("by hand"))],
         },
     )
-    no_alarm = _timed_with(alarm_fails="rtc0 does not keep the alarm that was set")
+    no_alarm = _timed_with(alarm_error="rtc0 does not keep the alarm that was set")
     yield "no alarm", phone, {"begin": "2026-06-01 21:00", "days": 0.3, "config": early, "prepare": no_alarm}
     yield (
         "no alarm needed",
         phone,
-        {"begin": "2026-06-01 21:00", "days": 0.3, "prepare": setting(alarm_fails="no")},
+        {"begin": "2026-06-01 21:00", "days": 0.3, "prepare": setting(alarm_error="no")},
     )
     for others in ("05:00", "07:30"):
         at = int(datetime.fromisoformat(f"2026-06-02 {others}").replace(tzinfo=BERLIN).timestamp())
@@ -659,7 +659,7 @@ def _weeks() -> Iterator[tuple[str, People, dict[str, Any]]]:
             "begin": "2026-06-01 21:00",
             "days": 0.45,
             "config": test_wake_ups.RESTLESS,
-            "prepare": setting(wakes_at=lambda asleep: asleep + 60),
+            "prepare": setting(network_wake_at=lambda asleep: asleep + 60),
         },
     )
     lock = Inhibitor(frozenset({"sleep"}), "backup", "nightly backup", "block", 0, 7)
