@@ -565,7 +565,7 @@ def _weeks() -> Iterator[tuple[str, People, dict[str, Any]]]:
     yield "nights", nights, {"begin": "2026-06-01 12:00", "days": 7, "prepare": until_seven}
     yield "family", test_week.FAMILY, {"begin": "2026-06-01 12:00", "days": 2}
     for hours in (9, -9):
-        step, back = (setting(step=hours * HOUR), setting(step=0.0))
+        step, back = (setting(clock_offset=hours * HOUR), setting(clock_offset=0.0))
         yield (
             f"step {hours} home",
             [person("anna", 11, daily(7, 23.5))],
@@ -607,7 +607,7 @@ def _weeks() -> Iterator[tuple[str, People, dict[str, Any]]]:
             "events": [(1, cut), (12, mended)],
         },
     )
-    refused = setting(fails="backup (pid 7) blocks it: nightly backup")
+    refused = setting(logind_error="backup (pid 7) blocks it: nightly backup")
     yield "refused", phone, {"begin": "2026-06-01 21:00", "days": 0.4, "prepare": refused}
     observe = NIGHTLY.replace(b"enforce", b"observe")
     yield "observe", phone, {"begin": "2026-06-01 21:00", "days": 0.4, "config": observe}
@@ -680,7 +680,7 @@ def _weeks() -> Iterator[tuple[str, People, dict[str, Any]]]:
         {
             "begin": "2026-06-01 21:00",
             "days": 0.4,
-            "prepare": setting(typing=lambda true: true < three),
+            "prepare": setting(is_typing=lambda true: true < three),
         },
     )
 
