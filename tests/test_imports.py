@@ -100,7 +100,7 @@ OUTSIDE: Final[dict[str, tuple[str, ...]]] = {
         "role:model",
         "linux.unix_sockets",
         "linux.subprocess",
-        "linux.netlink",
+        "linux.netlink_codec",
         "linux.values",
     ),
     "ui": ("ui.*", *CORE_VALUES, "config.*", "role:model", "role:view"),

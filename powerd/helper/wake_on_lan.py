@@ -16,19 +16,24 @@ import errno
 import os
 import socket
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Final, NamedTuple, Protocol, TypeVar
+from typing import Final, Protocol, TypeVar
 
 from powerd.helper.errors import RefusalError
 from powerd.helper.protocol.messages import ArmCard, CardRequest
+from powerd.linux.netlink_codec import (
+    NLA_F_NESTED,
+    NLM_F_REQUEST,
+    NetlinkMessage,
+    pack_attribute,
+    pack_message,
+    parse_attributes,
+    parse_messages,
+)
 from powerd.power.model import WOL_FLAGS, NetworkCard
 
-_NLMSG_ERROR: Final = 2
-_NLM_F_REQUEST: Final = 0x001
 _NLM_F_ACK: Final = 0x004
-_NLA_F_NESTED: Final = 0x8000
-_NLA_TYPE: Final = 0x3FFF  # without NLA_F_NESTED and NLA_F_NET_BYTEORDER
 
 _GENL_ID_CTRL: Final = 0x10
 _CTRL_GETFAMILY: Final = 3
@@ -42,25 +47,14 @@ _HEADER_NAME, _HEADER_FLAGS = 2, 3
 _COMPACT: Final = 1  # ETHTOOL_FLAG_COMPACT_BITSETS: two words instead of a list of names
 _BITS_SIZE, _BITS_VALUE, _BITS_MASK = 2, 4, 5
 
-_HEADER: Final = struct.Struct("=IHHII")  # nlmsghdr: length, type, flags, sequence, port
 _GENERIC: Final = struct.Struct("=BBH")  # genlmsghdr: command, version, reserved
-_ATTR: Final = struct.Struct("=HH")  # nlattr: length, type
 _U16: Final = struct.Struct("=H")
 _U32: Final = struct.Struct("=I")
-_ERRNO: Final = struct.Struct("=i")  # nlmsgerr begins with the negative errno, 0 = done
-
-
-class NetlinkReply(NamedTuple):
-    """One netlink message: its type, the sequence number of the request that it answers, and its body."""
-
-    kind: int
-    sequence: int
-    body: bytes
 
 
 def family_request(sequence: int) -> bytes:
     """The request for the number that the running kernel has given to the family "ethtool"."""
-    return _request(_GENL_ID_CTRL, sequence, _CTRL_GETFAMILY, _pack_attribute(_FAMILY_NAME, b"ethtool\0"))
+    return _request(_GENL_ID_CTRL, sequence, _CTRL_GETFAMILY, pack_attribute(_FAMILY_NAME, b"ethtool\0"))
 
 
 def wol_get_request(family: int, sequence: int, interface: str) -> bytes:
@@ -72,81 +66,47 @@ def wol_set_request(family: int, sequence: int, interface: str, letters: str) ->
     """The request to arm some ways; the mask leaves all others as they are, in one step of the kernel's."""
     bits = _U32.pack(sum(1 << WOL_FLAGS.index(letter) for letter in letters))
     modes = (
-        _pack_attribute(_BITS_SIZE, _U32.pack(len(WOL_FLAGS)))
-        + _pack_attribute(_BITS_VALUE, bits)
-        + _pack_attribute(_BITS_MASK, bits)
+        pack_attribute(_BITS_SIZE, _U32.pack(len(WOL_FLAGS)))
+        + pack_attribute(_BITS_VALUE, bits)
+        + pack_attribute(_BITS_MASK, bits)
     )
     return _request(
         family,
         sequence,
         _WOL_SET,
-        _interface_header(interface) + _pack_attribute(_WOL_MODES | _NLA_F_NESTED, modes),
+        _interface_header(interface) + pack_attribute(_WOL_MODES | NLA_F_NESTED, modes),
     )
 
 
-def parse_messages(data: bytes) -> Iterator[NetlinkReply]:
-    """The messages of one datagram (netlink(7)); a cut one ends it."""
-    offset = 0
-    while offset + _HEADER.size <= len(data):
-        length, kind, _, sequence, _ = _HEADER.unpack_from(data, offset)
-        if length < _HEADER.size or offset + length > len(data):
-            return
-        yield NetlinkReply(kind, sequence, data[offset + _HEADER.size : offset + length])
-        offset += length + 3 & ~3
-
-
-def errno_of(message: NetlinkReply) -> int | None:
-    """The errno of an acknowledgement, 0 = done; None = it is none."""
-    if message.kind != _NLMSG_ERROR or len(message.body) < _ERRNO.size:
-        return None
-    return -int(_ERRNO.unpack_from(message.body)[0])
-
-
-def parse_family(message: NetlinkReply) -> int | None:
+def parse_family(message: NetlinkMessage) -> int | None:
     """The answer to ask_family()."""
     if message.kind != _GENL_ID_CTRL or message.body[:1] != bytes([_CTRL_NEWFAMILY]):
         return None
-    number = _parse_attributes(message.body[_GENERIC.size :]).get(_FAMILY_ID, b"")
+    number = parse_attributes(message.body[_GENERIC.size :]).get(_FAMILY_ID, b"")
     return int(_U16.unpack(number)[0]) if len(number) == _U16.size else None
 
 
-def parse_modes(message: NetlinkReply, family: int) -> tuple[str, str] | None:
+def parse_modes(message: NetlinkMessage, family: int) -> tuple[str, str] | None:
     """The answer to ask_modes(): letters of what is supported, and of what is armed."""
     if message.kind != family or message.body[:1] != bytes([_WOL_GET_REPLY]):
         return None
-    modes = _parse_attributes(_parse_attributes(message.body[_GENERIC.size :]).get(_WOL_MODES, b""))
+    modes = parse_attributes(parse_attributes(message.body[_GENERIC.size :]).get(_WOL_MODES, b""))
     supported, armed = (_bitset_letters(modes.get(key, b"")) for key in (_BITS_MASK, _BITS_VALUE))
     return None if supported is None or armed is None else (supported, armed)
 
 
 def _request(kind: int, sequence: int, command: int, attributes: bytes) -> bytes:
     body = _GENERIC.pack(command, 1, 0) + attributes
-    flags = _NLM_F_REQUEST | _NLM_F_ACK
-    return _HEADER.pack(_HEADER.size + len(body), kind, flags, sequence, 0) + body
+    flags = NLM_F_REQUEST | _NLM_F_ACK
+    return pack_message(NetlinkMessage(kind, sequence, body, flags))
 
 
 def _interface_header(interface: str) -> bytes:
     """The request header of ethtool's family."""
-    name = _pack_attribute(_HEADER_NAME, interface.encode() + b"\0")
-    return _pack_attribute(
-        _WOL_HEADER | _NLA_F_NESTED, name + _pack_attribute(_HEADER_FLAGS, _U32.pack(_COMPACT))
+    name = pack_attribute(_HEADER_NAME, interface.encode() + b"\0")
+    return pack_attribute(
+        _WOL_HEADER | NLA_F_NESTED, name + pack_attribute(_HEADER_FLAGS, _U32.pack(_COMPACT))
     )
-
-
-def _pack_attribute(kind: int, value: bytes) -> bytes:
-    return _ATTR.pack(_ATTR.size + len(value), kind) + value + bytes(-len(value) % 4)
-
-
-def _parse_attributes(data: bytes) -> dict[int, bytes]:
-    attributes: dict[int, bytes] = {}
-    offset = 0
-    while offset + _ATTR.size <= len(data):
-        length, kind = _ATTR.unpack_from(data, offset)
-        if length < _ATTR.size or offset + length > len(data):
-            break
-        attributes[kind & _NLA_TYPE] = data[offset + _ATTR.size : offset + length]
-        offset += length + 3 & ~3
-    return attributes
 
 
 def _bitset_letters(bitset: bytes) -> str | None:
@@ -194,7 +154,7 @@ class EthtoolNetlink:
         """Arm ``letters`` besides what is armed."""
         with _open_socket() as sock:
             request = wol_set_request(self._family_id(sock), 2, interface, letters)
-            _exchange(sock, request, lambda message: True if errno_of(message) == 0 else None)
+            _exchange(sock, request, lambda message: True if message.errno == 0 else None)
 
     def _family_id(self, sock: socket.socket) -> int:
         return _exchange(sock, family_request(1), parse_family)
@@ -261,7 +221,7 @@ def _open_socket() -> socket.socket:
     return sock
 
 
-def _exchange(sock: socket.socket, request: bytes, parse: Callable[[NetlinkReply], _T | None]) -> _T:
+def _exchange(sock: socket.socket, request: bytes, parse: Callable[[NetlinkMessage], _T | None]) -> _T:
     """Send one request; the first message of the kernel's that ``read`` makes something of."""
     sequence = next(parse_messages(request)).sequence
     sock.sendto(request, (0, 0))
@@ -272,7 +232,7 @@ def _exchange(sock: socket.socket, request: bytes, parse: Callable[[NetlinkReply
         for message in parse_messages(data):
             if message.sequence != sequence:
                 continue
-            code = errno_of(message)
+            code = message.errno
             if code:
                 raise OSError(code, os.strerror(code))
             value = parse(message)

@@ -14,6 +14,13 @@ from collections.abc import Callable
 from typing import Final, TypeVar
 
 from powerd.linux import rtnetlink
+from powerd.linux.netlink_codec import (
+    NLM_F_REQUEST,
+    NLMSG_ERROR,
+    NetlinkMessage,
+    pack_message,
+    parse_messages,
+)
 from powerd.linux.values import HostError, Lan, Neighbour
 
 _GETLINK: Final = 18
@@ -23,9 +30,7 @@ _GETNEIGH: Final = 30
 _REPLY_TYPE: Final = {_GETLINK: 16, _GETADDR: 20, _GETROUTE: 24, _GETNEIGH: 28}
 """The RTM_NEW* type of the reply to each RTM_GET*."""
 
-_NLMSG_ERROR: Final = 2
 _NLMSG_DONE: Final = 3
-_NLM_F_REQUEST: Final = 0x001
 _NLM_F_DUMP_INTR: Final = 0x010
 _NLM_F_DUMP: Final = 0x300
 
@@ -39,7 +44,6 @@ _BODY: Final = {
 }
 _BUFFER_SIZE: Final = 1 << 16  # the kernel fills at most 32 KiB per datagram of a dump
 _TIMEOUT: Final = 1.0  # seconds; the kernel answers from the system call itself
-_ERRNO: Final = struct.Struct("=i")  # nlmsgerr begins with the negative errno
 _ATTEMPTS: Final = 2
 
 _T = TypeVar("_T")
@@ -75,14 +79,14 @@ def is_link_ready(index: int) -> bool:
     request = struct.pack("=4xi8xHHI", index, 8, _IFLA_EXT_MASK, _SKIP_STATS)
     try:
         with _open() as sock:
-            _send(sock, _GETLINK, request, _NLM_F_REQUEST)
+            _send(sock, _GETLINK, request, NLM_F_REQUEST)
             data = sock.recv(_BUFFER_SIZE)
     except OSError as error:
         raise _to_host_error(error) from error
     links = (
-        rtnetlink.parse_link(body)
-        for kind, _, body in rtnetlink.messages(data)
-        if kind == _REPLY_TYPE[_GETLINK]
+        rtnetlink.parse_link(message.body)
+        for message in parse_messages(data)
+        if message.kind == _REPLY_TYPE[_GETLINK]
     )
     return any(link is not None and link.ready for link in links)
 
@@ -105,7 +109,7 @@ def _dump(kind: int) -> list[bytes]:
     bodies: list[bytes] = []
     for _ in range(_ATTEMPTS):
         with _open() as sock:
-            _send(sock, kind, _BODY[kind], _NLM_F_REQUEST | _NLM_F_DUMP)
+            _send(sock, kind, _BODY[kind], NLM_F_REQUEST | _NLM_F_DUMP)
             bodies, consistent = _collect(sock, _REPLY_TYPE[kind])
         if consistent:
             break
@@ -119,8 +123,7 @@ def _open() -> socket.socket:
 
 
 def _send(sock: socket.socket, kind: int, body: bytes, flags: int) -> None:
-    header = rtnetlink.HEADER.pack(rtnetlink.HEADER.size + len(body), kind, flags, 1, 0)
-    sock.sendto(header + body, (0, 0))
+    sock.sendto(pack_message(NetlinkMessage(kind, 1, body, flags)), (0, 0))
 
 
 def _to_host_error(error: OSError) -> HostError:
@@ -138,12 +141,12 @@ def _collect(sock: socket.socket, wanted: int) -> tuple[list[bytes], bool]:
         data, (port, _) = sock.recvfrom(_BUFFER_SIZE)
         if port:  # the kernel is port 0; other processes may send datagrams too
             continue
-        for kind, flags, body in rtnetlink.messages(data):
-            consistent = consistent and not flags & _NLM_F_DUMP_INTR
-            if kind == wanted:
-                bodies.append(body)
-            elif kind == _NLMSG_DONE:
+        for message in parse_messages(data):
+            consistent = consistent and not message.flags & _NLM_F_DUMP_INTR
+            if message.kind == wanted:
+                bodies.append(message.body)
+            elif message.kind == _NLMSG_DONE:
                 return bodies, consistent
-            elif kind == _NLMSG_ERROR:
-                code = -_ERRNO.unpack_from(body)[0] if len(body) >= _ERRNO.size else errno.EPROTO
+            elif message.kind == NLMSG_ERROR:
+                code = errno.EPROTO if message.errno is None else message.errno
                 raise OSError(code, os.strerror(code))

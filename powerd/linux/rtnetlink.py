@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface, IPv6Address
 from typing import Final
 
+from powerd.linux.netlink_codec import parse_attributes
 from powerd.linux.values import Lan, Link, Neighbour
 
 _ARPHRD_ETHER: Final = 1
@@ -27,8 +28,6 @@ _NUD_NOARP: Final = 0x40
 _RTN_UNICAST: Final = 1
 _RT_TABLE_MAIN: Final = 254
 
-HEADER: Final = struct.Struct("=IHHII")
-"""nlmsghdr: length, type, flags, sequence, port."""
 _LINK: Final = struct.Struct("=BxHiII")  # ifinfomsg: family, hardware type, index, flags, change
 _ADDR: Final = struct.Struct("=BBBBI")  # ifaddrmsg: family, prefix length, flags, scope, index
 _ROUTE: Final = struct.Struct(
@@ -36,7 +35,6 @@ _ROUTE: Final = struct.Struct(
 )  # rtmsg: family, dst_len, src_len, tos, table, protocol, scope, type, flags
 _HOP: Final = struct.Struct("=HBBi")  # rtnexthop: length, flags, hops, index
 _NEIGH: Final = struct.Struct("=BxxxiHBB")  # ndmsg: family, index, state, flags, type
-_ATTR: Final = struct.Struct("=HH")  # rtattr: length, type
 _TICKS: Final = os.sysconf("SC_CLK_TCK")  # nda_cacheinfo counts in these, proc(5)
 
 _VIRTUAL_PORT_KINDS: Final = frozenset({"veth", "tun", "dummy"})
@@ -62,39 +60,16 @@ class LinkMessage:
     ready: bool
 
 
-def messages(data: bytes) -> Iterator[tuple[int, int, bytes]]:
-    """Type, flags and body of each message in one datagram (netlink(7)); a truncated one ends the list."""
-    at = 0
-    while at + HEADER.size <= len(data):
-        length, kind, flags, _, _ = HEADER.unpack_from(data, at)
-        if length < HEADER.size or at + length > len(data):
-            return
-        yield kind, flags, data[at + HEADER.size : at + length]
-        at += length + 3 & ~3
-
-
-def attributes(body: bytes, at: int = 0) -> dict[int, bytes]:
-    """The rtattr list that begins at offset ``at`` (rtnetlink(3)), without the flags in its types."""
-    values = {}
-    while at + _ATTR.size <= len(body):
-        length, kind = _ATTR.unpack_from(body, at)
-        if length < _ATTR.size or at + length > len(body):
-            break
-        values[kind & 0x3FFF] = body[at + _ATTR.size : at + length]
-        at += length + 3 & ~3
-    return values
-
-
 def parse_link(body: bytes) -> LinkMessage | None:
     """One RTM_NEWLINK; None if it is truncated or has no name."""
     if len(body) < _LINK.size:
         return None
     _, hardware, index, flags, _ = _LINK.unpack_from(body)
-    attrs = attributes(body, _LINK.size)
+    attrs = parse_attributes(body, _LINK.size)
     name = attrs.get(3, b"").rstrip(b"\0").decode(errors="replace")  # IFLA_IFNAME
     if not name:
         return None
-    kind = attributes(attrs.get(18, b"")).get(1, b"")  # IFLA_LINKINFO, IFLA_INFO_KIND
+    kind = parse_attributes(attrs.get(18, b"")).get(1, b"")  # IFLA_LINKINFO, IFLA_INFO_KIND
     carrier = attrs.get(33, b"\1")[:1] != b"\0"  # IFLA_CARRIER
     operstate = attrs.get(16, b"\0")[:1]  # IFLA_OPERSTATE: DORMANT is a Wi-Fi link not yet authenticated
     running = carrier and operstate in {bytes([_OPERSTATE_UNKNOWN]), bytes([_OPERSTATE_UP])}
@@ -114,7 +89,7 @@ def parse_address(body: bytes) -> tuple[int, str, int] | None:
     if len(body) < _ADDR.size:
         return None
     family, prefix, _, _, index = _ADDR.unpack_from(body)
-    attrs = attributes(body, _ADDR.size)
+    attrs = parse_attributes(body, _ADDR.size)
     own = attrs.get(2, attrs.get(1, b""))  # IFA_LOCAL, else IFA_ADDRESS: they differ on point-to-point links
     address = address_text(family, own)
     return None if address is None else (index, address, prefix)
@@ -125,11 +100,11 @@ def parse_gateways(body: bytes) -> tuple[str, ...]:
     if len(body) < _ROUTE.size:
         return ()
     family, dst_len, _, _, table, _, _, kind, _ = _ROUTE.unpack_from(body)
-    attrs = attributes(body, _ROUTE.size)
+    attrs = parse_attributes(body, _ROUTE.size)
     table = _u32(attrs.get(15)) or table  # RTA_TABLE
     if dst_len or table != _RT_TABLE_MAIN or kind != _RTN_UNICAST:
         return ()
-    hops = [attrs, *(attributes(hop) for hop in _hops(attrs.get(9, b"")))]  # RTA_MULTIPATH
+    hops = [attrs, *(parse_attributes(hop) for hop in _hops(attrs.get(9, b"")))]  # RTA_MULTIPATH
     return tuple(gateway for hop in hops for gateway in _gateways(family, hop))
 
 
@@ -138,7 +113,7 @@ def parse_neighbour(body: bytes) -> Neighbour | None:
     if len(body) < _NEIGH.size:
         return None
     family, index, state, _, _ = _NEIGH.unpack_from(body)
-    attrs = attributes(body, _NEIGH.size)
+    attrs = parse_attributes(body, _NEIGH.size)
     address, mac = address_text(family, attrs.get(1, b"")), attrs.get(2, b"")  # NDA_DST, NDA_LLADDR
     multicast = bool(mac and mac[0] & 1)
     if address is None or len(mac) != 6 or multicast or not any(mac) or state & _NUD_NOARP:  # noqa: PLR2004 - bytes of a MAC

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from powerd.helper import wake_on_lan
-from powerd.helper.wake_on_lan import NetlinkReply
+from powerd.linux.netlink_codec import NetlinkMessage, parse_messages
 from powerd.power.model import WOL_FLAGS
 
 FAMILY: Final = 21
@@ -31,7 +31,7 @@ def attr(kind: int, value: bytes) -> bytes:
     return struct.pack("=HH", 4 + len(value), kind) + value + bytes(-len(value) % 4)
 
 
-def reply(supported: int, armed: int, *, command: int = 9, words: int = 1) -> NetlinkReply:
+def reply(supported: int, armed: int, *, command: int = 9, words: int = 1) -> NetlinkMessage:
     """A WOL_GET_REPLY as Documentation/networking/ethtool-netlink.rst lays it out, with a compact bit set."""
     header = attr(1 | 0x8000, attr(1, struct.pack("=I", 2)) + attr(2, b"eth0\0"))
     sets = attr(4, struct.pack("=I", armed) + bytes(4 * words - 4)) + attr(
@@ -39,11 +39,11 @@ def reply(supported: int, armed: int, *, command: int = 9, words: int = 1) -> Ne
     )
     modes = attr(2 | 0x8000, attr(2, struct.pack("=I", 8)) + sets)
     secret = attr(3, bytes(6))
-    return NetlinkReply(FAMILY, 2, struct.pack("=BBH", command, 1, 0) + header + modes + secret)
+    return NetlinkMessage(FAMILY, 2, struct.pack("=BBH", command, 1, 0) + header + modes + secret)
 
 
-def one(data: bytes) -> NetlinkReply:
-    (message,) = wake_on_lan.parse_messages(data)
+def one(data: bytes) -> NetlinkMessage:
+    (message,) = parse_messages(data)
     return message
 
 
@@ -51,14 +51,14 @@ def test_the_family_is_found_in_a_recorded_reply() -> None:
     message = one(RECORDED)
     assert message.sequence == 1
     assert wake_on_lan.parse_family(message) == FAMILY
-    assert wake_on_lan.errno_of(message) is None
+    assert message.errno is None
     assert wake_on_lan.parse_modes(message, FAMILY) is None
 
 
 def test_errors_are_found_in_a_recorded_reply() -> None:
-    assert wake_on_lan.errno_of(one(NOT_SUPPORTED)) == errno.EOPNOTSUPP
-    assert wake_on_lan.errno_of(one(NO_DEVICE)) == errno.ENODEV
-    assert wake_on_lan.errno_of(one(DONE)) == 0
+    assert one(NOT_SUPPORTED).errno == errno.EOPNOTSUPP
+    assert one(NO_DEVICE).errno == errno.ENODEV
+    assert one(DONE).errno == 0
     assert wake_on_lan.parse_family(one(NOT_SUPPORTED)) is None
 
 
@@ -83,7 +83,7 @@ def test_what_is_no_reply_has_no_modes() -> None:
     assert wake_on_lan.parse_modes(reply(1, 1, command=10), FAMILY) is None, "a notification"
     whole = reply(0b101110, 0b100000).body
     said = {
-        wake_on_lan.parse_modes(NetlinkReply(FAMILY, 2, whole[:cut]), FAMILY) for cut in range(len(whole))
+        wake_on_lan.parse_modes(NetlinkMessage(FAMILY, 2, whole[:cut]), FAMILY) for cut in range(len(whole))
     }
     assert said == {None, ("umbg", "g")}, "all of it or nothing"
 
@@ -100,19 +100,19 @@ def test_arming_names_and_masks_its_own_bit_only() -> None:
 
 def test_messages_are_split_and_a_cut_one_ends_it() -> None:
     both = RECORDED + DONE
-    assert [message.sequence for message in wake_on_lan.parse_messages(both)] == [1, 1]
-    assert len(list(wake_on_lan.parse_messages(both[:-1]))) == 1
+    assert [message.sequence for message in parse_messages(both)] == [1, 1]
+    assert len(list(parse_messages(both[:-1]))) == 1
 
 
 @given(st.binary(max_size=200))
 def test_no_bytes_upset_a_parser(data: bytes) -> None:
-    for message in wake_on_lan.parse_messages(data):
-        wake_on_lan.errno_of(message)
+    for message in parse_messages(data):
+        assert message.errno is None or isinstance(message.errno, int)
         wake_on_lan.parse_family(message)
         wake_on_lan.parse_modes(message, message.kind)
     for command in (b"", b"\1", b"\x09"):
-        wake_on_lan.parse_family(NetlinkReply(0x10, 0, command + data))
-        wake_on_lan.parse_modes(NetlinkReply(FAMILY, 0, command + data), FAMILY)
+        wake_on_lan.parse_family(NetlinkMessage(0x10, 0, command + data))
+        wake_on_lan.parse_modes(NetlinkMessage(FAMILY, 0, command + data), FAMILY)
 
 
 @given(st.data())
@@ -120,5 +120,5 @@ def test_no_mutation_of_a_reply_upsets_a_parser(data: st.DataObject) -> None:
     bad = bytearray(reply(0b101110, 0b100000).body)
     for _ in range(data.draw(st.integers(1, 4))):
         bad[data.draw(st.integers(0, len(bad) - 1))] = data.draw(st.integers(0, 255))
-    modes = wake_on_lan.parse_modes(NetlinkReply(FAMILY, 2, bytes(bad)), FAMILY)
+    modes = wake_on_lan.parse_modes(NetlinkMessage(FAMILY, 2, bytes(bad)), FAMILY)
     assert modes is None or all(set(letters) <= set(WOL_FLAGS) for letters in modes)

@@ -13,7 +13,8 @@ import pytest
 from rig.lan import Lan
 from rig.namespace import inside
 
-from powerd.linux import netlink, rtnetlink
+from powerd.linux import netlink
+from powerd.linux.netlink_codec import NetlinkMessage, pack_message
 from powerd.linux.values import HostError
 
 lan_test = pytest.mark.lan
@@ -129,7 +130,7 @@ class Script:
 
 
 def message(kind: int, flags: int, body: bytes = b"") -> bytes:
-    return rtnetlink.HEADER.pack(16 + len(body), kind, flags, 1, 0) + body
+    return pack_message(NetlinkMessage(kind, 1, body, flags))
 
 
 def test_a_dump_that_was_interrupted_is_repeated_once(monkeypatch: pytest.MonkeyPatch) -> None:

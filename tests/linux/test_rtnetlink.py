@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from powerd.linux import rtnetlink
+from powerd.linux.netlink_codec import NetlinkMessage, parse_messages
 from powerd.linux.rtnetlink import LinkMessage
 
 # Built as linux/if_link.h lays it out; test_netlink.py reads the real ones from the running kernel.
@@ -164,14 +165,15 @@ def test_messages_are_split_and_aligned() -> None:
         struct.pack("=IHHII", 16 + len(body), kind, 2, 1, 0) + body + bytes(-len(body) % 4)
         for kind, body in ((16, first), (3, second))
     )
-    assert list(rtnetlink.messages(data)) == [(16, 2, first), (3, 2, second)]
-    assert list(rtnetlink.messages(data[:-6])) == [(16, 2, first)], "a cut one ends it"
+    expected = [NetlinkMessage(16, 1, first, 2), NetlinkMessage(3, 1, second, 2)]
+    assert list(parse_messages(data)) == expected
+    assert list(parse_messages(data[:-6])) == expected[:1], "a truncated message ends it"
 
 
 @given(st.binary(max_size=300))
 def test_no_bytes_upset_a_parser(data: bytes) -> None:
-    for _, _, body in rtnetlink.messages(data):
-        assert len(body) <= len(data)
+    for message in parse_messages(data):
+        assert len(message.body) <= len(data)
     for parse in (rtnetlink.parse_link, rtnetlink.parse_address, rtnetlink.parse_neighbour):
         parse(data)
     assert isinstance(rtnetlink.parse_gateways(data), tuple)
