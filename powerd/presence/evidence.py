@@ -228,5 +228,5 @@ def update_observation(  # noqa: PLR0913 - two values and four circumstances, by
 
 def best_evidence(candidates: Iterable[Evidence]) -> Evidence | None:
     """The latest evidence; of two at one time, the stronger kind."""
-    order = list(EvidenceKind)
-    return max(candidates, key=lambda evidence: (evidence.at, -order.index(evidence.kind)), default=None)
+    kinds = list(EvidenceKind)
+    return max(candidates, key=lambda evidence: (evidence.at, -kinds.index(evidence.kind)), default=None)

@@ -1,4 +1,4 @@
-"""Big lease files of ISC dhcpd: how fast they are read, in what memory, how long the loop waits meanwhile.
+"""Large lease files of ISC dhcpd: time to read them, memory, and the longest wait of the event loop.
 
 Usage: python tests/benchmarks/bench_leases.py. Each row is a process of its own, so that its peak memory is
 its alone. Beside powerd stands isc_dhcp_leases, where it is installed (pip install isc_dhcp_leases); it reads
@@ -66,67 +66,67 @@ def memory() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-async def look(root: Path) -> dict[str, float]:
-    """Read it as the daemon does, while something else wants its turn at every chance."""
-    files, eyes, stall, hosts = LeaseFiles(("auto",)), HostFiles(root), 0.0, 0
+async def poll(root: Path) -> dict[str, float]:
+    """Read it as the daemon does, while another task runs whenever the loop lets it."""
+    files, host_files, stall, hosts = LeaseFiles(("auto",)), HostFiles(root), 0.0, 0
 
     async def turn() -> None:
         nonlocal stall
         while True:
-            begun = time.perf_counter()
+            started = time.perf_counter()
             await asyncio.sleep(0)
-            stall = max(stall, time.perf_counter() - begun)
+            stall = max(stall, time.perf_counter() - started)
 
     network = HostNetwork(root)
     other = asyncio.create_task(turn())
-    begun = time.perf_counter()
-    report = await files.poll(eyes, network, 0)
-    took = time.perf_counter() - begun
+    started = time.perf_counter()
+    report = await files.poll(host_files, network, 0)
+    took = time.perf_counter() - started
     other.cancel()
     hosts = len(report.entries)
-    begun = time.perf_counter()
-    assert await files.poll(eyes, network, 60) is report
-    again = time.perf_counter() - begun
+    started = time.perf_counter()
+    assert await files.poll(host_files, network, 60) is report
+    again = time.perf_counter() - started
     return {"seconds": took, "stall": stall * 1e3, "mb": memory(), "hosts": hosts, "again": again * 1e6}
 
 
 async def feed(root: Path) -> dict[str, float]:
-    """The parser alone: the longest of its turns, with 64 KiB each."""
-    reader, longest, begun = DhcpdLeasesReader(LEASES), 0.0, time.perf_counter()
+    """The parser alone: its longest call, with 64 KiB each."""
+    reader, longest, started = DhcpdLeasesReader(LEASES), 0.0, time.perf_counter()
     async for text in HostFiles(root).read_chunks(LEASES):
         start = time.thread_time()
         reader.feed(text)
         longest = max(longest, time.thread_time() - start)
-    found = reader.finish()
+    result = reader.finish()
     return {
-        "seconds": time.perf_counter() - begun,
+        "seconds": time.perf_counter() - started,
         "stall": longest * 1e3,
         "mb": memory(),
-        "hosts": len(found.entries),
+        "hosts": len(result.entries),
     }
 
 
 def peer(root: Path) -> dict[str, float]:
-    """The only other reader of this format in Python."""
+    """The only other parser of this format in Python."""
     leases_of = importlib.import_module(PEER).IscDhcpLeases
-    begun = time.perf_counter()
+    started = time.perf_counter()
     leases = leases_of(str(root / LEASES[1:])).get()
-    took = time.perf_counter() - begun
+    took = time.perf_counter() - started
     hosts = len({lease.ip for lease in leases})
     return {"seconds": took, "stall": took * 1e3, "mb": memory(), "hosts": hosts}
 
 
-def one(who: str, root: Path) -> dict[str, float]:
+def one(reader_name: str, root: Path) -> dict[str, float]:
     """One measurement, in this process."""
-    if who == PEER:
+    if reader_name == PEER:
         return peer(root)
-    return asyncio.run(look(root) if who == "powerd" else feed(root))
+    return asyncio.run(poll(root) if reader_name == "powerd" else feed(root))
 
 
-def best(who: str, root: Path) -> dict[str, float]:
+def best(reader_name: str, root: Path) -> dict[str, float]:
     """The quickest of a few processes: the others were disturbed."""
-    argv = [sys.executable, __file__, "--one", who, str(root)]
-    rounds = 1 if who == PEER else ROUNDS
+    argv = [sys.executable, __file__, "--one", reader_name, str(root)]
+    rounds = 1 if reader_name == PEER else ROUNDS
     runs = [
         json.loads(subprocess.run(argv, check=True, stdout=subprocess.PIPE).stdout) for _ in range(rounds)
     ]
@@ -137,15 +137,15 @@ def table(root: Path) -> dict[str, dict[str, float]]:
     """One process per reader, and a line for each."""
     print(f"  {'reader':<28}{'seconds':>8}{'longest wait, ms':>18}{'peak MB':>9}{'hosts':>9}")
     runs = {}
-    for who in READERS:
-        if who == PEER and not importlib.util.find_spec(PEER):
-            print(f"  {who:<28}not installed")
+    for reader_name in READERS:
+        if reader_name == PEER and not importlib.util.find_spec(PEER):
+            print(f"  {reader_name:<28}not installed")
             continue
-        run = runs[who] = best(who, root)
+        run = runs[reader_name] = best(reader_name, root)
         figures = f"{run['seconds']:>8.2f}{run['stall']:>18.2f}{run['mb']:>9.0f}{run['hosts']:>9,.0f}"
-        print(f"  {who:<28}{figures}")
+        print(f"  {reader_name:<28}{figures}")
         if "again" in run:
-            print(f"  {'  its next look, no change':<28}{run['again'] / 1e6:>8.4f}")
+            print(f"  {'  its next poll, no change':<28}{run['again'] / 1e6:>8.4f}")
     return runs
 
 

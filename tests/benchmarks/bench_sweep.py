@@ -80,22 +80,22 @@ def _time_callbacks(longest: list[float]) -> None:
     asyncio.Handle._run = timed  # type: ignore[method-assign,assignment]  # noqa: SLF001 - as above, and mypy sees no method in it
 
 
-Look: TypeAlias = Callable[[], Awaitable[Any]]
+SweepFunction: TypeAlias = Callable[[], Awaitable[Any]]
 Found: TypeAlias = Callable[[Any], set[str]]
-"""Who answered, out of what a look gives back; not part of what is measured."""
+"""The addresses that answered, from the result of a sweep; not part of what is measured."""
 
 
 async def _measure(
-    prober: str, look: Look, found_in: Found, known: dict[str, str], longest: list[float]
+    prober: str, sweep_once: SweepFunction, found_in: Found, known: dict[str, str], longest: list[float]
 ) -> Figures:
     """One sweep."""
     longest[0] = 0.0
     wall, cpu = time.perf_counter(), _cpu()
-    result = await look()
+    result = await sweep_once()
     wall, cpu = time.perf_counter() - wall, _cpu() - cpu
     found = found_in(result)
-    there = {address for address, kind in known.items() if kind != "dead"}
-    return Figures(prober, wall, cpu, longest[0], len(there - found), len(found - there))
+    present = {address for address, kind in known.items() if kind != "dead"}
+    return Figures(prober, wall, cpu, longest[0], len(present - found), len(found - present))
 
 
 def _cpu() -> float:
@@ -103,18 +103,18 @@ def _cpu() -> float:
     return own.ru_utime + own.ru_stime + child.ru_utime + child.ru_stime
 
 
-def _powerd(known: dict[str, str], *, until_first: bool = False) -> tuple[Look, Found]:
+def _powerd(known: dict[str, str], *, until_first: bool = False) -> tuple[SweepFunction, Found]:
     from powerd.linux.values import ProbeOutcome, ProbeRequest, SweepResult  # noqa: PLC0415 - as above
     from powerd.presence.probe.network import HostNetwork  # noqa: PLC0415 - each child imports its own prober only
 
     machine = HostNetwork()
     lan = asyncio.run(machine.lan())
-    asks = [ProbeRequest(address, lan.link_of(IPv4Address(address))) for address in known]
+    requests = [ProbeRequest(address, lan.link_of(IPv4Address(address))) for address in known]
 
-    tries = 3 if len(asks) > 256 else 1  # a large LAN is swept in earnest
+    tries = 3 if len(requests) > 256 else 1  # a large LAN is swept in earnest
 
-    async def look() -> SweepResult:
-        some = asks[:1] if until_first else asks  # as the daemon does: whoever was heard last, alone
+    async def sweep_once() -> SweepResult:
+        some = requests[:1] if until_first else requests  # as the daemon does: the client seen last, alone
         return await machine.sweep(some, timeout=1, tries=tries, until_first=until_first)
 
     def found(sweep: SweepResult) -> set[str]:
@@ -123,35 +123,37 @@ def _powerd(known: dict[str, str], *, until_first: bool = False) -> tuple[Look, 
             print(f"{len(unsure)} unknown, e.g. {unsure[0]}", file=sys.stderr)
         return {a for a, r in sweep.replies.items() if ProbeOutcome.ANSWERED in (r.icmp, r.arp)}
 
-    return look, found
+    return sweep_once, found
 
 
-def _fping(known: dict[str, str]) -> tuple[Look, Found]:
-    async def look() -> str:
+def _fping(known: dict[str, str]) -> tuple[SweepFunction, Found]:
+    async def sweep_once() -> str:
         argv = ["fping", "-a", "-q", "-r0", "-t1000"]
         done = subprocess.run(argv, input="\n".join(known), text=True, capture_output=True, check=False)  # noqa: ASYNC221 - its time is what is measured
         return done.stdout
 
-    return look, lambda out: set(out.split())
+    return sweep_once, lambda out: set(out.split())
 
 
-def _icmplib(known: dict[str, str]) -> tuple[Look, Found]:
+def _icmplib(known: dict[str, str]) -> tuple[SweepFunction, Found]:
     from icmplib import async_multiping  # noqa: PLC0415 - each child imports its own prober only
 
-    async def look() -> list[Any]:
+    async def sweep_once() -> list[Any]:
         hosts: list[Any] = await async_multiping(list(known), count=1, timeout=1)
         return hosts
 
-    return look, lambda hosts: {host.address for host in hosts if host.is_alive}
+    return sweep_once, lambda hosts: {host.address for host in hosts if host.is_alive}
 
 
 _PROBERS: Final = {"powerd": _powerd, "fping": _fping, "icmplib": _icmplib}
 
 
-async def _child(prober: str, known: dict[str, str], rounds: int, look: Look, found: Found) -> Figures:
+async def _child(
+    prober: str, known: dict[str, str], rounds: int, sweep_once: SweepFunction, found: Found
+) -> Figures:
     """The median of some rounds by CPU, after one to warm up; every error of all rounds counts."""
     if rounds > 1:
-        await look()
+        await sweep_once()
         await asyncio.sleep(_REST)
     gc.collect()
     gc.freeze()  # as the daemon does after its start
@@ -159,7 +161,7 @@ async def _child(prober: str, known: dict[str, str], rounds: int, look: Look, fo
     _time_callbacks(longest)
     taken = []
     for _ in range(rounds):
-        taken.append(await _measure(prober, look, found, known, longest))
+        taken.append(await _measure(prober, sweep_once, found, known, longest))
         await asyncio.sleep(_REST)
     middle = statistics.median_low([each.cpu for each in taken])
     chosen = next(each for each in taken if each.cpu == middle)
@@ -210,8 +212,8 @@ def main() -> None:
     if options.child:
         prober, count, rounds = options.child[0], int(options.child[1]), int(options.child[2])
         known = kinds(count, dead=options.dead)
-        look, found = _powerd(known, until_first=True) if prober == "early" else _PROBERS[prober](known)
-        print(json.dumps(asdict(asyncio.run(_child(prober, known, rounds, look, found)))))
+        sweep_once, found = _powerd(known, until_first=True) if prober == "early" else _PROBERS[prober](known)
+        print(json.dumps(asdict(asyncio.run(_child(prober, known, rounds, sweep_once, found)))))
         return
     with hosts(254, dead=True) as namespace:
         _print(

@@ -175,7 +175,7 @@ class FakeLan(UnusedPorts):
     def kernel_release(self) -> str:
         return "6.1.0"
 
-    def watch_block_devices(self, heard: Callable[[], None]) -> None:
+    def watch_block_devices(self, on_change: Callable[[], None]) -> None:
         """Do nothing: there are no disks."""
 
     async def stations(self, control: str) -> str:

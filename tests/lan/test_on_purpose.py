@@ -35,13 +35,13 @@ def a_sleeper_gets_three_magic_packets(scratch: Path) -> None:
         ) as powerd:
             powerd.sees(**{address: "present"})
             text = f"Sent three magic packets for {address} ({laptop.mac}) to {everybody} (eth0)."
-            assert heard_by(laptop, powerd, address) == (
+            assert packets_at(laptop, powerd, address) == (
                 text,
                 [Datagram(everybody, magic_packet(laptop.mac))] * 3,
             )
             stranger = "02:aa:bb:cc:dd:ee"
             text = f"Sent three magic packets for {stranger} to {everybody} (eth0)."
-            assert heard_by(laptop, powerd, stranger) == (
+            assert packets_at(laptop, powerd, stranger) == (
                 text,
                 [Datagram(everybody, magic_packet(stranger))] * 3,
             )
@@ -50,7 +50,7 @@ def a_sleeper_gets_three_magic_packets(scratch: Path) -> None:
             assert done.stderr == 'powerd: no client is known as "nobody"; `powerd clients` names all\n'
 
 
-def heard_by(host: Host, powerd: Daemon, who: str) -> tuple[str, list[Datagram]]:
+def packets_at(host: Host, powerd: Daemon, who: str) -> tuple[str, list[Datagram]]:
     """What ``powerd wake`` prints, and the packets that arrive at ``host``."""
     with udp_listener(host) as packets:
         text = powerd.run_command("wake", who)

@@ -221,12 +221,12 @@ def test_a_link_without_carrier_is_not_probed() -> None:
     assert link_error("192.168.0.1", LAN) is None
 
 
-@pytest.mark.parametrize("order", [1, -1])
-def test_a_shared_address_has_one_request_for_both_clients(order: int) -> None:
+@pytest.mark.parametrize("direction", [1, -1])
+def test_a_shared_address_has_one_request_for_both_clients(direction: int) -> None:
     clients = [
         (client(1, "10.0.0.1"), ClientRecord(ANSWERS_ICMP)),
         (client(2, "10.0.0.1"), ClientRecord(Observation(), arp_silent=True)),
-    ][::order]
+    ][::direction]
     assert plan(*clients, arp_only=True) == [ProbeRequest("10.0.0.1", ETH, icmp=True, arp_sufficient=True)]
 
 

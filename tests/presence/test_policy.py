@@ -164,7 +164,7 @@ def test_three_days_without_a_break_are_always_on() -> None:
         assert evaluate_fact(home(now.mono), now=now, memory=memory_of(first)).always_on is always
 
 
-def test_the_last_evidence_is_kept_after_a_failed_poll() -> None:
+def test_the_last_evidence_outlasts_a_failed_poll() -> None:
     first = evaluate_fact(home(T0))
     failed = evaluate_fact(Unavailable(T0 + 60, "x"), now=moment(T0 + 60), memory=memory_of(first))
     assert (failed.last_seen, failed.evidence) == (first.last_seen, EvidenceKind.ICMP)

@@ -45,11 +45,11 @@ def test_an_expired_lease_names_a_client_for_thirty_days() -> None:
 
 
 def test_an_address_belongs_to_the_client_with_the_latest_lease() -> None:
-    for order in (1, -1):
+    for direction in (1, -1):
         entries = [
             HostEntry("10.0.0.5", MAC, expires=NOW - 500),
             HostEntry("10.0.0.5", OTHER, expires=NOW + 500),
-        ][::order]
+        ][::direction]
         found = clients(*entries)
         assert list(found) == [OTHER], "a client without an address cannot be probed and is left out"
         assert found[OTHER].addresses == ("10.0.0.5",)

@@ -72,7 +72,7 @@ class ProtocolProbe:
         self.pending = False
 
     @property
-    def outcome(self) -> ProbeOutcome:
+    def probe_outcome(self) -> ProbeOutcome:
         """The outcome so far."""
         if self.rtt is not None:
             return _ANSWERED
@@ -168,14 +168,14 @@ class HostProbe:
     def expire(self, error: str) -> None:
         """End all probes at the deadline of the sweep; a protocol without a probe of full time has failed."""
         for probe in (self.icmp, self.arp):
-            if probe is not None and probe.outcome is _NOT_PROBED and not self.settled:
+            if probe is not None and probe.probe_outcome is _NOT_PROBED and not self.settled:
                 probe.error = error
 
     def reply(self, *, cut_short: bool) -> ProbeReply:
         """The reply; ``cut_short`` = another host's reply ended the sweep, so silence is inconclusive."""
         icmp, arp = self.icmp, self.arp
-        icmp_outcome = _NOT_PROBED if icmp is None else icmp.outcome
-        arp_outcome = _NOT_PROBED if arp is None else arp.outcome
+        icmp_outcome = _NOT_PROBED if icmp is None else icmp.probe_outcome
+        arp_outcome = _NOT_PROBED if arp is None else arp.probe_outcome
         if cut_short and not self.settled:
             icmp_outcome = _NOT_PROBED if icmp_outcome is _SILENT else icmp_outcome
             arp_outcome = _NOT_PROBED if arp_outcome is _SILENT else arp_outcome

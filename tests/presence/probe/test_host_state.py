@@ -33,7 +33,7 @@ def test_a_reply_counts_once_and_only_to_a_probe_that_was_sent() -> None:
     assert not probe.record_answer(2, 5.1)
     assert probe.record_answer(1, 5.5)
     assert not probe.record_answer(1, 9.0)
-    assert (probe.outcome, probe.rtt) == (ProbeOutcome.ANSWERED, 0.5)
+    assert (probe.probe_outcome, probe.rtt) == (ProbeOutcome.ANSWERED, 0.5)
 
 
 def test_the_rtt_of_a_late_reply_is_that_of_its_own_probe() -> None:
@@ -52,17 +52,17 @@ def test_a_silent_probe_has_had_its_full_time() -> None:
     assert not probe.silent
     probe.record_sent(2, 6.0, 0)
     probe.end_round(waited=True)
-    assert probe.outcome is ProbeOutcome.SILENT
+    assert probe.probe_outcome is ProbeOutcome.SILENT
 
 
 def test_a_probe_that_was_never_sent_has_failed_until_a_later_one_is_sent() -> None:
     probe = ProtocolProbe()
     probe.record_sent(1, 5.0, errno.ENOBUFS)
     probe.end_round(waited=True)
-    assert (probe.outcome, probe.error) == (ProbeOutcome.FAILED, os.strerror(errno.ENOBUFS))
+    assert (probe.probe_outcome, probe.error) == (ProbeOutcome.FAILED, os.strerror(errno.ENOBUFS))
     probe.record_sent(2, 6.0, 0)
     probe.end_round(waited=True)
-    assert probe.outcome is ProbeOutcome.SILENT
+    assert probe.probe_outcome is ProbeOutcome.SILENT
 
 
 def test_after_an_error_of_a_router_only_a_reply_counts() -> None:
@@ -71,9 +71,9 @@ def test_after_an_error_of_a_router_only_a_reply_counts() -> None:
     probe.record_unreachable("a router reports: no")
     probe.record_sent(2, 6.0, 0)
     probe.end_round(waited=True)
-    assert (probe.outcome, probe.error) == (ProbeOutcome.FAILED, "a router reports: no")
+    assert (probe.probe_outcome, probe.error) == (ProbeOutcome.FAILED, "a router reports: no")
     assert probe.record_answer(2, 6.5)
-    assert probe.outcome is ProbeOutcome.ANSWERED
+    assert probe.probe_outcome is ProbeOutcome.ANSWERED
 
 
 def test_a_link_without_carrier_is_never_probed() -> None:

@@ -151,10 +151,10 @@ def test_a_reply_of_another_host_with_the_own_identifier_does_not_count(
     forger = joined(lan, "forger", 66)
     monkeypatch.setattr("powerd.presence.probe.sockets.os.urandom", lambda _size: (777).to_bytes(2, "big"))
     senders: list[str] = []
-    hear = EchoSocket.read_replies
+    read_replies = EchoSocket.read_replies
 
     def listened(self: EchoSocket) -> Iterator[Any]:
-        for echo in hear(self):
+        for echo in read_replies(self):
             senders.append(echo.address)
             yield echo
 
