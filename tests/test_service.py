@@ -24,9 +24,9 @@ FINDING = Finding("verdict", Severity.ALARM, "the drive itself says that it is f
 def service(options: Options, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Service, StringIO]:
     """A service that does not run yet, and what it tells."""
     monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path / "state"))
-    told = StringIO()
-    monkeypatch.setattr("powerd.service.JournalWriter", lambda: JournalWriter({}, told))
-    return Service(options, lambda: options, tmp_path / "powerd.toml", tmp_path / "powerd.sock", []), told
+    shown = StringIO()
+    monkeypatch.setattr("powerd.service.JournalWriter", lambda: JournalWriter({}, shown))
+    return Service(options, lambda: options, tmp_path / "powerd.toml", tmp_path / "powerd.sock", []), shown
 
 
 @pytest.mark.process
@@ -34,20 +34,20 @@ def service(options: Options, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 def test_a_finding_reaches_journal_listeners_and_hook(
     mode: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    heard = tmp_path / "heard"
-    config = f'mode = "{mode}"\n[hooks]\nalert = ["/bin/sh", "-c", "cat > {heard}"]\n'
+    received = tmp_path / "heard"
+    config = f'mode = "{mode}"\n[hooks]\nalert = ["/bin/sh", "-c", "cat > {received}"]\n'
 
     async def main() -> str:
-        house, told = service(parse(config.encode(), "test"), tmp_path, monkeypatch)
+        house, shown = service(parse(config.encode(), "test"), tmp_path, monkeypatch)
         house._on_finding(DISK, FINDING)  # noqa: SLF001 - what the daemon is handed
         await house._notifications.close()  # noqa: SLF001 - as the end of the service does
-        return told.getvalue()
+        return shown.getvalue()
 
     assert asyncio.run(main()) == "<3>sda: the drive itself says that it is failing; copy it\n"
-    assert heard.exists() is (mode == "enforce")
+    assert received.exists() is (mode == "enforce")
     if mode == "enforce":
-        told = json.loads(heard.read_text())
-        assert (told["disk"], told["serial"], told["severity"], told["kind"]) == (
+        shown = json.loads(received.read_text())
+        assert (shown["disk"], shown["serial"], shown["severity"], shown["kind"]) == (
             "ata-A_1",
             "S1",
             "alarm",
@@ -59,6 +59,6 @@ def test_a_questionable_setting_is_a_warning(tmp_path: Path, monkeypatch: pytest
     file = tmp_path / "powerd.toml"
     file.write_text('[hooks]\nnotify = ["ntfy://secret"]\n')
     file.chmod(0o644)
-    house, told = service(parse(file.read_bytes(), "test"), tmp_path, monkeypatch)
+    house, shown = service(parse(file.read_bytes(), "test"), tmp_path, monkeypatch)
     house._log_option_warnings()  # noqa: SLF001 - as at start
-    assert told.getvalue().startswith(f"<4>{file}: hooks.notify contains secrets")
+    assert shown.getvalue().startswith(f"<4>{file}: hooks.notify contains secrets")

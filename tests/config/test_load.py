@@ -185,8 +185,8 @@ def test_what_is_wrong_with_the_file_does_not_hide_what_is_wrong_in_it(tmp_path:
     file.chmod(0o666)
     with pytest.raises(ConfigError) as caught:
         load(file)
-    told = [fault.removeprefix(f"{file}: ") for fault in caught.value.faults]
-    assert [fault.split()[0] for fault in told] == ["everybody", "mode:", "http.token_file:"]
+    shown = [fault.removeprefix(f"{file}: ") for fault in caught.value.faults]
+    assert [fault.split()[0] for fault in shown] == ["everybody", "mode:", "http.token_file:"]
 
 
 def test_a_file_that_others_own_is_reported_with_the_remedy(

@@ -1,4 +1,4 @@
-"""Faults between options; that each is told is in test_load.py and test_disks.py."""
+"""Errors of options that are valid by themselves, but not together."""
 
 from __future__ import annotations
 

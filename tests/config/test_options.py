@@ -1,4 +1,4 @@
-"""The declarations: every default is one that the configuration itself could say."""
+"""The declarations: every default is a valid value."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ TABLES: list[type[Any]] = [
 
 @pytest.mark.parametrize("table", TABLES)
 def test_defaults_pass_their_own_kind(table: type[Any]) -> None:
-    said = 0
+    output = 0
     for field in dataclasses.fields(table):
         if (
             "kind" in field.metadata
@@ -42,5 +42,5 @@ def test_defaults_pass_their_own_kind(table: type[Any]) -> None:
         ):
             kind = field.metadata["kind"]
             assert kind.read(tomllib.loads(f"x = {kind.show(field.default)}")["x"]) == field.default
-            said += 1
-    assert said
+            output += 1
+    assert output

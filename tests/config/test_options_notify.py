@@ -38,14 +38,14 @@ def test_a_closed_file_and_apprise_are_all_that_it_takes(file: Path, monkeypatch
 def test_a_file_that_everybody_may_read(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("powerd.config.options.find_spec", lambda _: object())
     file.chmod(0o644)
-    (said,) = option_warnings(parse(URL, str(file)), file)
-    assert said.startswith(f"{file}: hooks.notify contains secrets")
-    assert said.endswith(f"chgrp powerd {file} && chmod 640 {file}")
+    (output,) = option_warnings(parse(URL, str(file)), file)
+    assert output.startswith(f"{file}: hooks.notify contains secrets")
+    assert output.endswith(f"chgrp powerd {file} && chmod 640 {file}")
     assert list(option_warnings(parse(b"", str(file)), file)) == [], "without a secret everybody may"
 
 
 def test_apprise_is_not_installed(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "apprise", None)
     monkeypatch.setattr("powerd.config.options.find_spec", lambda _: None)
-    (said,) = option_warnings(parse(URL, str(file)), file)
-    assert said.endswith("pip install 'powerd[notify]'")
+    (output,) = option_warnings(parse(URL, str(file)), file)
+    assert output.endswith("pip install 'powerd[notify]'")

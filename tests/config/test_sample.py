@@ -64,7 +64,7 @@ _CLIENTS = st.builds(
 _COMMANDS = st.builds(
     SleepRule,
     action=st.just("command"),
-    command=_tuples(st.text()).map(lambda words: ("/bin/true", *words)),
+    command=_tuples(st.text()).map(lambda texts: ("/bin/true", *texts)),
     timeout=_seconds(1, 3600),
 )
 _SLEEPS = st.builds(

@@ -1,4 +1,4 @@
-"""A house that grants wishes and writes them down."""
+"""A fake of the daemon that accepts requests and records them."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ TOKEN = "correct-horse-battery-staple"  # noqa: S105 - a secret of these tests a
 
 @dataclass
 class FakeRequests:
-    """What was wished, in its order.
+    """The requests in their order.
 
     Attributes:
-        calls: each wish, and its end where it has one.
-        token: what TCP takes; None = over TCP nothing may be changed; an exception is raised.
+        calls: each request, and the end of each hold.
+        token: the token for writing over TCP; None = writing is disabled; an exception is raised.
         hold_ended: a hold has ended.
     """
 

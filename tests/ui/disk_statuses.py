@@ -1,4 +1,4 @@
-"""Hand-made Status values with disks: what the faces are given of them."""
+"""Hand-made Status values with disks for tests of views."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def similar_disks(count: int) -> Status:
 
 
 def usual_server() -> Status:
-    """A usual server: an array asleep, a disk that idles, one that hangs, an SSD and two loop devices."""
+    """A usual server: an array in standby, an idle disk, an unresponsive one, an SSD and loop devices."""
     ssd = excluded("sdd", "solid state: there is no spindle", "Samsung SSD 860", TERABYTE // 2)
     loops = (excluded(f"loop{n}", "a loop device: a file on another disk") for n in range(9))
     return disk_status(active(), standby(), standby("sdaa"), unresponsive(), ssd, *loops)

@@ -29,13 +29,13 @@ async def serve(name: str, path: Path, where: str | None) -> None:
     trouble = "the last decision is 5 min old" if name == "blind" else None
     faces = UiContext(lambda: SHOWN[name], lambda: NOW, refresh, lambda: trouble, FakeRequests().requests())
     sockets = [listen_unix(path), *([listen_tcp(where)] if where else [])]
-    door = LazyHttpServer(sockets, faces)
-    await door.start()
+    server = LazyHttpServer(sockets, faces)
+    await server.start()
     end = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, end.set)
     print("aiohttp" in sys.modules, flush=True)  # noqa: T201 - the test reads it
     await end.wait()
-    await door.close()
+    await server.close()
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Hand-made Status values: what the faces are given, without the house that makes it."""
+"""Hand-made Status values for tests of views."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def status(
 
 
 def family() -> Status:
-    """An ordinary evening: somebody is home, some are not, one cannot be told, one never counts."""
+    """Clients of all states: one is present, some are absent, one is unknown, one is ignored."""
     laptop = client(12, "laptop", ("learned",))
     router = Client(ClientId("10.9.0.5"), ("10.9.0.5",), None, "workshop.lan", ("hosts",))
     verdicts = (
@@ -107,7 +107,7 @@ def family() -> Status:
 
 
 def idle(mode: Literal["observe", "enforce"] = "observe") -> Status:
-    """Nobody is there, and a rule is in sight."""
+    """No client is present, and a sleep is planned."""
     plan = PlannedSleep(0, "poweroff", at(4 * 3600 + 58 * 60))
     waits = Reason("sleep rule 1", "waits for its window: 02:00-08:00", at(-600))
     gone = tuple(client_status(client(n, f"host-{n}"), ClientState.ABSENT, "silent") for n in range(10, 14))
@@ -115,7 +115,7 @@ def idle(mode: Literal["observe", "enforce"] = "observe") -> Status:
 
 
 def with_wake_alarm() -> Status:
-    """The same, to be woken for a timer, on a machine that cannot do what a rule says."""
+    """As idle(), with a wake-up for a timer, on a machine that cannot execute a rule."""
     given = idle("enforce")
     cannot = 'sleep rule 1 will not work: logind answers "na" for suspend'
     reasons = (*given.decision.reasons, Reason("logind", cannot, at(-600), blocks_sleep=False))
@@ -131,8 +131,10 @@ def with_wake_alarm() -> Status:
 def warning(mode: Literal["observe", "enforce"] = "enforce") -> Status:
     """The announcement has been made."""
     quiet = Reason("sleep rule 1", "nothing keeps the server awake any more", at(-15))
-    said = decision("warning", (quiet,), idle().decision.client_statuses, PlannedSleep(0, "suspend", at(45)))
-    return status(said, mode=mode, since=at(-15))
+    output = decision(
+        "warning", (quiet,), idle().decision.client_statuses, PlannedSleep(0, "suspend", at(45))
+    )
+    return status(output, mode=mode, since=at(-15))
 
 
 def clients_unavailable() -> Status:
@@ -158,25 +160,25 @@ def many_clients(count: int = 200) -> Status:
 
 def hostile() -> Status:
     """Every text that a stranger can choose is chosen badly."""
-    said = client_status(client(66, HOSTILE_NAME, (HOSTILE_NAME,)), ClientState.UNKNOWN, HOSTILE_NAME)
+    output = client_status(client(66, HOSTILE_NAME, (HOSTILE_NAME,)), ClientState.UNKNOWN, HOSTILE_NAME)
     reasons = (
         Reason(HOSTILE_NAME, HOSTILE_NAME * 3, NOW),
         Reason(HOSTILE_NAME, HOSTILE_NAME, NOW, blocks_sleep=False),
     )
-    always = replace(said, client=client(67, HOSTILE_NAME), state=ClientState.PRESENT, always_on=True)
+    always = replace(output, client=client(67, HOSTILE_NAME), state=ClientState.PRESENT, always_on=True)
     snapshot = Snapshot(
         sources={
             CLIENTS: Reading(NOW.mono, (HOSTILE_NAME,)),
             SourceId(HOSTILE_NAME): Unavailable(NOW.mono, HOSTILE_NAME),
         }
     )
-    return status(decision("awake", reasons, (said, always)), snapshot)
+    return status(decision("awake", reasons, (output, always)), snapshot)
 
 
 def first_decision() -> Status:
-    """The first decision: nothing has been seen, nobody is known."""
-    said = decision("starting", (Reason("clients", "has not looked yet", NOW),))
-    return status(said, Snapshot(), since=NOW)
+    """The first decision: no readings, and no known clients."""
+    output = decision("starting", (Reason("clients", "has not looked yet", NOW),))
+    return status(output, Snapshot(), since=NOW)
 
 
 STATUSES = {
@@ -223,5 +225,5 @@ def make_status(  # noqa: PLR0913 - a Status has as many sides
     outcomes = {type(outcome.action): outcome} if outcome else {}
     snapshot = Snapshot(sources={CLIENTS: source}, observations=sightings, completed_actions=outcomes)
     memory = replace(Memory.initial(NOW), idle_since=NOW.mono - 1320)
-    said = replace(decision(phase, reasons, statuses), memory=memory)
-    return status(said, snapshot, mode)
+    output = replace(decision(phase, reasons, statuses), memory=memory)
+    return status(output, snapshot, mode)

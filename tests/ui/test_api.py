@@ -88,12 +88,12 @@ def test_a_disk_shows_times_and_unknown_values() -> None:
 
 @pytest.mark.parametrize("name", STATUSES)
 def test_the_keys_are_the_contracts(name: str) -> None:
-    said = status_json(STATUSES[name], NOW)
-    assert set(said) == STATUS_KEYS | STATUS_EXTRA
-    assert set(said["decision"]) == DECISION_KEYS
-    assert all(set(reason) == REASON_KEYS for reason in said["decision"]["reasons"])
-    assert said["state"] in {"starting", "awake", "idle", "warning", "going-down", "asleep"}
-    assert {"present", "known"} <= set(said["clients"])
+    output = status_json(STATUSES[name], NOW)
+    assert set(output) == STATUS_KEYS | STATUS_EXTRA
+    assert set(output["decision"]) == DECISION_KEYS
+    assert all(set(reason) == REASON_KEYS for reason in output["decision"]["reasons"])
+    assert output["state"] in {"starting", "awake", "idle", "warning", "going-down", "asleep"}
+    assert {"present", "known"} <= set(output["clients"])
     for row in clients_json(STATUSES[name], NOW):
         assert set(row) == CLIENT_KEYS | CLIENT_EXTRA
 
@@ -110,30 +110,30 @@ def test_times_are_rfc_3339_with_offset_to_whole_seconds(name: str) -> None:
 
 @pytest.mark.parametrize("name", STATUSES)
 def test_it_goes_through_json_unchanged(name: str) -> None:
-    said = [status_json(STATUSES[name], NOW), clients_json(STATUSES[name], NOW)]
-    assert json.loads(json.dumps(said)) == said
+    output = [status_json(STATUSES[name], NOW), clients_json(STATUSES[name], NOW)]
+    assert json.loads(json.dumps(output)) == output
 
 
 def test_the_next_wake_up_is_shown_with_its_purpose() -> None:
-    said = status_json(STATUSES["alarmed"], NOW)
-    assert said["next_wake"] == "2026-01-13T06:28:00+01:00"
-    assert said["next_wake_reason"] == "backup.timer"
+    output = status_json(STATUSES["alarmed"], NOW)
+    assert output["next_wake"] == "2026-01-13T06:28:00+01:00"
+    assert output["next_wake_reason"] == "backup.timer"
     assert status_json(family(), NOW)["next_wake_reason"] is None
 
 
 def test_before_the_first_decision() -> None:
-    said = status_json(None, NOW, "nothing is decided yet")
-    assert (said["state"], said["mode"], said["since"]) == ("starting", None, None)
-    assert said["error"] == "nothing is decided yet"
+    output = status_json(None, NOW, "nothing is decided yet")
+    assert (output["state"], output["mode"], output["since"]) == ("starting", None, None)
+    assert output["error"] == "nothing is decided yet"
     assert clients_json(None, NOW) == []
 
 
 def test_a_status() -> None:
-    said = status_json(family(), NOW)
-    assert said["since"] == "2026-01-12T19:02:00+01:00"
-    assert said["clients"] == {"present": 2, "unknown": 1, "known": 5}, "one never counts"
-    assert (said["disks"], said["next_wake"]) == ([], None)
-    assert said["decision"]["reasons"][0] == {
+    output = status_json(family(), NOW)
+    assert output["since"] == "2026-01-12T19:02:00+01:00"
+    assert output["clients"] == {"present": 2, "unknown": 1, "known": 5}, "one never counts"
+    assert (output["disks"], output["next_wake"]) == ([], None)
+    assert output["decision"]["reasons"][0] == {
         "subject": "anna-phone",
         "text": "is home: answers ping",
         "since": "2026-01-12T20:58:00+01:00",
@@ -142,16 +142,16 @@ def test_a_status() -> None:
 
 
 def test_a_plan() -> None:
-    said = status_json(idle(), NOW)["decision"]
-    assert (said["action"], said["at_earliest"]) == ("poweroff", "2026-01-13T02:14:00+01:00")
+    output = status_json(idle(), NOW)["decision"]
+    assert (output["action"], output["at_earliest"]) == ("poweroff", "2026-01-13T02:14:00+01:00")
 
 
 def test_a_client() -> None:
     row = client_status(replace(client(10, "anna-phone", ("dhcpd.leases", "learned")), stale=True))
-    said = clients_json(
+    output = clients_json(
         status(decision(verdicts=(replace(row, class_name="phone", evidence=EvidenceKind.ARP),))), NOW
     )
-    assert said == [
+    assert output == [
         {
             "id": "02:00:00:00:00:0a",
             "address": "10.0.0.10",
@@ -176,9 +176,9 @@ def test_a_client() -> None:
 def test_what_is_unknown_is_null() -> None:
     bare = replace(client(1), addresses=(), mac=None, sources=())
     row = replace(client_status(bare, ClientState.UNKNOWN), last_seen=None, evidence=None, rtt=None)
-    [said] = clients_json(status(decision(verdicts=(row,))), NOW)
+    [output] = clients_json(status(decision(verdicts=(row,))), NOW)
     for key in ("address", "mac", "name", "source", "class", "last_seen", "evidence", "rtt_ms"):
-        assert said[key] is None, key
+        assert output[key] is None, key
 
 
 def test_who_is_present_comes_first_then_by_name() -> None:
@@ -197,10 +197,10 @@ def test_sources_show_warnings_and_failures() -> None:
         "users": Unavailable(NOW.mono, "no bus"),
         "load": Reading(NOW.mono, "busy"),
     }
-    said = status_json(
+    output = status_json(
         status(decision(), Snapshot(sources={CLIENTS: Reading(NOW.mono, ("odd",))}, checks=checks)), NOW
     )
-    assert said["sources"] == [
+    assert output["sources"] == [
         {"id": "clients", "error": None, "warnings": ["odd"]},
         {"id": "checks.load", "error": None, "warnings": []},
         {"id": "checks.users", "error": "no bus", "warnings": []},
@@ -216,9 +216,9 @@ def test_a_time_from_before_the_clock_was_set_is_counted_back() -> None:
 
 def test_time_asleep_counts_as_time() -> None:
     woken = at(0, slept=7200)
-    said = status_json(status(decision("awake", (Reason("tv", "is home", at(-60)),)), since=at(-60)), woken)
-    assert said["now"] == "2026-01-12T23:16:00+01:00"
-    assert said["since"] == said["decision"]["reasons"][0]["since"] == "2026-01-12T21:15:00+01:00"
+    output = status_json(status(decision("awake", (Reason("tv", "is home", at(-60)),)), since=at(-60)), woken)
+    assert output["now"] == "2026-01-12T23:16:00+01:00"
+    assert output["since"] == output["decision"]["reasons"][0]["since"] == "2026-01-12T21:15:00+01:00"
 
 
 def test_json_keeps_a_hostile_name_unchanged() -> None:

@@ -1,4 +1,4 @@
-"""The journal: every transition told once, and nothing of a quiet round."""
+"""Journal entries: one for each transition, and none for a decision without changes."""
 
 from __future__ import annotations
 
@@ -238,9 +238,9 @@ def test_an_ended_sleep_is_reported_once_with_its_duration_and_cause() -> None:
         NOW.mono + 3, WakeupCause.ALARM, "wake-up source 00:04 (rtc_cmos); the alarm was for backup.timer"
     )
     known = woken(before, waking, 3)
-    (told,) = chronicle.entries(known)
-    assert told.message == f"woke up after 8 h of sleep, by the alarm: {waking.detail}"
-    assert told.fields == {
+    (shown,) = chronicle.entries(known)
+    assert shown.message == f"woke up after 8 h of sleep, by the alarm: {waking.detail}"
+    assert shown.fields == {
         "MESSAGE_ID": MESSAGE_IDS["woke"],
         "POWERD_EVENT": "woke",
         "POWERD_SUBJECT": "sleep",

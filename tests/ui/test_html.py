@@ -40,4 +40,4 @@ def test_a_table_has_a_header_and_one_cell_per_column() -> None:
     found = PageText(table(("Client", "State", "Last seen"), rows))
     assert (found.tags.count("tr"), found.tags.count("th"), found.tags.count("td")) == (3, 3 + 2, 4)
     assert "script" not in found.tags
-    assert [word for word in found.words if word.strip()][:3] == ["Client", "State", "Last seen"]
+    assert [value for value in found.words if value.strip()][:3] == ["Client", "State", "Last seen"]

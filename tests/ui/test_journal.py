@@ -33,8 +33,8 @@ def test_status_line(given: Status, line: str) -> None:
 
 
 def test_a_plan_is_worded_by_mode() -> None:
-    said = replace(decision("idle"), planned_sleep=PlannedSleep(0, "suspend", at(600)))
-    assert status_line(status(said, mode="enforce")) == "idle: may suspend at 21:26 at the earliest"
+    output = replace(decision("idle"), planned_sleep=PlannedSleep(0, "suspend", at(600)))
+    assert status_line(status(output, mode="enforce")) == "idle: may suspend at 21:26 at the earliest"
 
 
 def test_message_ids_are_128_bit_and_distinct() -> None:

@@ -29,7 +29,7 @@ LONG = f"{HOSTILE_NAME} word{' word' * 30} 电视"
 
 
 @pytest.mark.parametrize(
-    ("seconds", "said"),
+    ("seconds", "output"),
     [
         (0, "0 s"),
         (0.4, "0 s"),
@@ -44,8 +44,8 @@ LONG = f"{HOSTILE_NAME} word{' word' * 30} 电视"
         (86400 * 3 + 59 * 60, "3 d"),
     ],
 )
-def test_span(seconds: float, said: str) -> None:
-    assert format_duration(seconds) == said
+def test_span(seconds: float, output: str) -> None:
+    assert format_duration(seconds) == output
 
 
 def test_span_in_one_part() -> None:
@@ -53,7 +53,7 @@ def test_span_in_one_part() -> None:
 
 
 @pytest.mark.parametrize(
-    ("hours", "said"),
+    ("hours", "output"),
     [
         (0, "21:16"),
         (-2, "19:16"),
@@ -63,22 +63,22 @@ def test_span_in_one_part() -> None:
         (-24 * 9, "2026-01-03 21:16"),
     ],
 )
-def test_clock(hours: float, said: str) -> None:
-    assert format_time(NOW.wall + timedelta(hours=hours), NOW.wall) == said
+def test_clock(hours: float, output: str) -> None:
+    assert format_time(NOW.wall + timedelta(hours=hours), NOW.wall) == output
 
 
 def test_hostile_text_is_sanitized() -> None:
     assert sanitize("Wohnzimmer-Gerät 电视") == "Wohnzimmer-Gerät 电视"
-    said = sanitize(HOSTILE_NAME)
-    assert said.isprintable()
-    assert "\x1b" not in said
+    output = sanitize(HOSTILE_NAME)
+    assert output.isprintable()
+    assert "\x1b" not in output
 
 
 @given(st.text())
 def test_harmless_leaves_nothing_that_steers(text: str) -> None:
-    said = sanitize(text)
-    assert said.isprintable()
-    assert len(said) == len(text)
+    output = sanitize(text)
+    assert output.isprintable()
+    assert len(output) == len(text)
 
 
 @pytest.mark.parametrize(("text", "cells"), [("tv", 2), ("电视", 4), ("e\u0301", 1), ("", 0), ("ä", 1)])

@@ -33,9 +33,9 @@ def printed(text: str) -> str:
 @pytest.mark.parametrize("name", STATUSES)
 @pytest.mark.parametrize("text", [status_text, why_text])
 def test_every_line_fits_and_steers_nothing(name: str, text: type) -> None:
-    said: str = text(status_json(STATUSES[name], NOW, "a trouble " * 20))
-    assert said.endswith("\n")
-    for line in said.splitlines():
+    output: str = text(status_json(STATUSES[name], NOW, "a trouble " * 20))
+    assert output.endswith("\n")
+    for line in output.splitlines():
         assert width(line) <= 80
         assert line.isprintable()
         assert line == line.rstrip()
@@ -67,8 +67,8 @@ def test_status_with_an_alarm_and_warnings_that_why_tells() -> None:
 
 
 def test_status_of_a_failure() -> None:
-    said = status_text(status_json(clients_unavailable(), NOW, "the last decision is 5 min old"))
-    assert "error     the last decision is 5 min old\n" in said
+    output = status_text(status_json(clients_unavailable(), NOW, "the last decision is 5 min old"))
+    assert "error     the last decision is 5 min old\n" in output
 
 
 def test_why() -> None:
@@ -107,7 +107,7 @@ HOME = Reason("tv", "is home", NOW)
 
 
 @pytest.mark.parametrize(
-    ("given", "said"),
+    ("given", "output"),
     [
         (idle("observe"), "Would power off at 02:14 at the earliest (in 4 h 58 min)."),
         (idle("enforce"), "May power off at 02:14 at the earliest (in 4 h 58 min)."),
@@ -128,24 +128,24 @@ HOME = Reason("tv", "is home", NOW)
         (None, "Waiting for the first readings; nothing is decided yet."),
     ],
 )
-def test_outlook(given: Status | None, said: str) -> None:
-    assert next_sentence(status_json(given, NOW)) == said
+def test_outlook(given: Status | None, output: str) -> None:
+    assert next_sentence(status_json(given, NOW)) == output
 
 
 @pytest.mark.parametrize(
     ("count", "whose", "since"), [(4, "sdb, sdc, sdd, sde", "21:09"), (5, "sdb and 4 more", "21:10")]
 )
 def test_the_same_reason_of_several_disks_is_printed_once(count: int, whose: str, since: str) -> None:
-    said = why_text(status_json(similar_disks(count), NOW)).splitlines()
-    rows = [re.split(" {2,}", line.strip()) for line in said if "since 21" in line]
+    output = why_text(status_json(similar_disks(count), NOW)).splitlines()
+    rows = [re.split(" {2,}", line.strip()) for line in output if "since 21" in line]
     assert rows[0] == [whose, "waits for 20min of idleness", f"since {since}"]
     assert [row[1] for row in rows[1:]] == ["is being spun down"]
 
 
 def test_an_action_of_a_newer_daemon_is_printed_unchanged() -> None:
-    said = status_json(idle(), NOW)
-    said["decision"]["action"] = "levitate"
-    assert next_sentence(said).startswith("Would levitate at 02:14")
+    output = status_json(idle(), NOW)
+    output["decision"]["action"] = "levitate"
+    assert next_sentence(output).startswith("Would levitate at 02:14")
 
 
 def test_paint_colours_but_changes_no_text() -> None:
@@ -156,8 +156,8 @@ def test_paint_colours_but_changes_no_text() -> None:
         return f"<{text}>"
 
     for name in STATUSES:
-        said = status_json(STATUSES[name], NOW)
+        output = status_json(STATUSES[name], NOW)
         for text in (status_text, why_text):
-            marked = text(said, paint).replace("<", "").replace(">", "")
-            assert marked.split() == text(said).replace("<", "").replace(">", "").split()
+            marked = text(output, paint).replace("<", "").replace(">", "")
+            assert marked.split() == text(output).replace("<", "").replace(">", "").split()
     assert {"strong", "dim", "good", "doubt"} <= set(painted)

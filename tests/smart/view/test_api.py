@@ -32,13 +32,13 @@ def test_a_row_for_each_drive_with_health_data() -> None:
     assert smarts_json(None) == []
 
 
-@pytest.mark.parametrize("word", ["sdb", "S2", OLD.id])
-def test_one_drive_by_any_of_its_names(word: str) -> None:
-    told = smart_of(smart_status(), word)
-    assert told is not None
-    assert (told["protocol"], told["passed"]) == ("ata", False)
-    assert told["attributes"][0]["failed"] == "now"
-    assert told["self_tests"] == [
+@pytest.mark.parametrize("name", ["sdb", "S2", OLD.id])
+def test_one_drive_by_any_of_its_names(name: str) -> None:
+    shown = smart_of(smart_status(), name)
+    assert shown is not None
+    assert (shown["protocol"], shown["passed"]) == ("ata", False)
+    assert shown["attributes"][0]["failed"] == "now"
+    assert shown["self_tests"] == [
         {
             "kind": "Extended offline",
             "status": "Completed: read failure",
@@ -46,15 +46,15 @@ def test_one_drive_by_any_of_its_names(word: str) -> None:
             "power_on_hours": 61700,
         }
     ]
-    assert [each["counters"] for each in told["history"]] == [{"pending": 0}, {"pending": 6}, {"pending": 8}]
-    assert told["history"][-1]["at"] == told["checked_at"] == told["self_test_started_at"]["long"]
-    json.dumps(told)
+    assert [each["counters"] for each in shown["history"]] == [{"pending": 0}, {"pending": 6}, {"pending": 8}]
+    assert shown["history"][-1]["at"] == shown["checked_at"] == shown["self_test_started_at"]["long"]
+    json.dumps(shown)
 
 
-@pytest.mark.parametrize("word", ["sdz", "vda", ""])
-def test_a_disk_without_health_data(word: str) -> None:
-    assert smart_of(smart_status(), word) is None
-    assert smart_of(None, word) is None
+@pytest.mark.parametrize("name", ["sdz", "vda", ""])
+def test_a_disk_without_health_data(name: str) -> None:
+    assert smart_of(smart_status(), name) is None
+    assert smart_of(None, name) is None
 
 
 def test_an_ambiguous_drive_name_is_refused() -> None:
@@ -62,15 +62,15 @@ def test_an_ambiguous_drive_name_is_refused() -> None:
     status = status_of_drives({RED: report(RED, None), twin: report(twin, None)})
     with pytest.raises(RequestRefusedError, match='"S1" may be sda or sdb'):
         smart_of(status, "S1")
-    told = smart_of(status, "sdb")
-    assert told is not None
-    assert told["id"] == OLD.id
+    shown = smart_of(status, "sdb")
+    assert shown is not None
+    assert shown["id"] == OLD.id
 
 
 def test_a_drive_that_was_never_checked() -> None:
-    told = smart_of(smart_status(), "nvme0n1")
-    assert told is not None
-    assert (told["protocol"], told["passed"], told["attributes"], told["history"]) == (None, None, [], [])
+    shown = smart_of(smart_status(), "nvme0n1")
+    assert shown is not None
+    assert (shown["protocol"], shown["passed"], shown["attributes"], shown["history"]) == (None, None, [], [])
 
 
 def test_what_a_hook_is_given() -> None:

@@ -15,7 +15,7 @@ from powerd.ui.schema import SmartDetailJson
 
 
 def details(status: Status) -> list[SmartDetailJson]:
-    return [told for row in smarts_json(status) if (told := smart_of(status, row["id"])) is not None]
+    return [reported for row in smarts_json(status) if (reported := smart_of(status, row["id"])) is not None]
 
 
 def section(status: Status) -> str:

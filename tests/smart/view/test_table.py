@@ -16,10 +16,10 @@ from powerd.ui.layout import Style, width
 WALL = NOW.wall
 
 
-def detail(word: str) -> str:
-    told = smart_of(smart_status(), word)
-    assert told is not None
-    return smart_text(told, WALL)
+def detail(name: str) -> str:
+    shown = smart_of(smart_status(), name)
+    assert shown is not None
+    return smart_text(shown, WALL)
 
 
 def printed(text: str) -> str:
@@ -67,17 +67,17 @@ def test_a_drive_that_is_well() -> None:
 
 
 def test_a_drive_that_is_not() -> None:
-    said = detail("sdb")
-    assert "health        alarm: the drive reports that it is failing, checked 12:16; a\n" in said
-    assert "2 more sectors cannot be read, 8 in all\n  check your backup" in said
-    assert "  Extended offline    at 61,700 h   Completed: read failure\n" in said
+    output = detail("sdb")
+    assert "health        alarm: the drive reports that it is failing, checked 12:16; a\n" in output
+    assert "2 more sectors cannot be read, 8 in all\n  check your backup" in output
+    assert "  Extended offline    at 61,700 h   Completed: read failure\n" in output
 
 
 def test_a_drive_that_was_never_checked() -> None:
-    said = detail("nvme0n1")
-    assert "health        unknown: the drive has never been checked\n" in said
-    assert "cannot be checked: Unknown USB bridge\n" in said
-    assert "Attribute" not in said
+    output = detail("nvme0n1")
+    assert "health        unknown: the drive has never been checked\n" in output
+    assert "cannot be checked: Unknown USB bridge\n" in output
+    assert "Attribute" not in output
 
 
 def test_no_drive_at_all() -> None:
@@ -99,9 +99,9 @@ def test_colours_mark_what_is_ill() -> None:
         marked.add((text.strip(), style))
         return text
 
-    told = smart_of(smart_status(), "sdb")
-    assert told is not None
-    smart_text(told, WALL, paint)
+    shown = smart_of(smart_status(), "sdb")
+    assert shown is not None
+    smart_text(shown, WALL, paint)
     smart_table_text(smarts_json(smart_status()), WALL, paint)
     assert ("alarm (testing)", "bad") in marked
     assert ("Completed: read failure", "bad") in marked
@@ -113,9 +113,9 @@ def test_every_line_fits_and_steers_nothing(make: type) -> None:
     rows = smarts_json(make())
     texts = [smart_table_text(rows, WALL)]
     for row in rows:
-        told = smart_of(make(), row["id"])
-        assert told is not None
-        texts.append(smart_text(told, WALL))
+        shown = smart_of(make(), row["id"])
+        assert shown is not None
+        texts.append(smart_text(shown, WALL))
         texts.append(self_test_started_text(row, "short"))
     for line in "".join(texts).splitlines():
         assert width(line) <= 80, line

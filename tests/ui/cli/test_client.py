@@ -59,7 +59,7 @@ def test_a_large_answer(serve: Serve) -> None:
 
 
 @pytest.mark.parametrize(
-    ("answer", "words"),
+    ("answer", "texts"),
     [
         (
             b'HTTP/1.1 503 No\r\n\r\n{"error": "no decision for 300 s"}',
@@ -71,8 +71,8 @@ def test_a_large_answer(serve: Serve) -> None:
         (b"", "is not powerd"),
     ],
 )
-def test_a_bad_answer_is_one_sentence(serve: Serve, answer: bytes, words: str) -> None:
-    with pytest.raises(UnreachableError, match=words) as caught:
+def test_a_bad_answer_is_one_sentence(serve: Serve, answer: bytes, texts: str) -> None:
+    with pytest.raises(UnreachableError, match=texts) as caught:
         get("/", serve(answer))
     assert "\n" not in str(caught.value)
 

@@ -96,7 +96,7 @@ def test_wake(socket_path: str, run_command: RunCommand) -> None:
 
 
 @pytest.mark.parametrize(
-    ("command", "code", "words"),
+    ("command", "code", "texts"),
     [
         ("keep --drop 9", 1, 'there is no keep "9"'),
         ("keep --drop ../status", 1, 'there is no keep "../status"'),
@@ -106,8 +106,8 @@ def test_wake(socket_path: str, run_command: RunCommand) -> None:
     ],
 )
 def test_a_no_is_one_sentence(
-    socket_path: str, run_command: RunCommand, command: str, code: int, words: str
+    socket_path: str, run_command: RunCommand, command: str, code: int, texts: str
 ) -> None:
     text = error_of(run_command(*command.split(), "--socket", socket_path), code)
-    assert text.startswith(f"powerd: {words}")
+    assert text.startswith(f"powerd: {texts}")
     assert text.count("\n") == 1

@@ -36,19 +36,19 @@ def test_all_drives(smart_socket: str, run_command: RunCommand) -> None:
     )
 
 
-@pytest.mark.parametrize(("word", "code"), [("sda", 0), ("ST3500418AS_S2", 3), ("sdb", 1), ("nvme0n1", 0)])
-def test_one_drive(smart_socket: str, run_command: RunCommand, word: str, code: int) -> None:
+@pytest.mark.parametrize(("text", "code"), [("sda", 0), ("ST3500418AS_S2", 3), ("sdb", 1), ("nvme0n1", 0)])
+def test_one_drive(smart_socket: str, run_command: RunCommand, text: str, code: int) -> None:
     """A drive with findings is a "no"; one that was never checked is not known to be ill."""
-    detail = smart_of(smart_status(), word)
+    detail = smart_of(smart_status(), text)
     if detail is None:
-        told = error_of(run_command("smart", word, "--socket", smart_socket), 1)
-        assert "no drive with health data has this name; `powerd smart` lists the drives" in told
+        shown = error_of(run_command("smart", text, "--socket", smart_socket), 1)
+        assert "no drive with health data has this name; `powerd smart` lists the drives" in shown
         return
-    assert output_of(run_command("smart", word, "--socket", smart_socket), code) == smart_text(
+    assert output_of(run_command("smart", text, "--socket", smart_socket), code) == smart_text(
         detail, NOW.wall
     )
     assert (
-        json.loads(output_of(run_command("smart", word, "--socket", smart_socket, "--json"), code)) == detail
+        json.loads(output_of(run_command("smart", text, "--socket", smart_socket, "--json"), code)) == detail
     )
 
 
@@ -61,16 +61,16 @@ def test_a_check_and_a_self_test_by_hand(smart_socket: str, run_command: RunComm
 
 
 @pytest.mark.parametrize(
-    ("command", "words"),
+    ("command", "texts"),
     [
         ("smart asleep --test short", "powerd: asleep is asleep\n"),
         ("smart nothing --check", 'powerd: there is no disk "nothing"\n'),
     ],
 )
 def test_what_is_refused_is_one_sentence(
-    smart_socket: str, run_command: RunCommand, command: str, words: str
+    smart_socket: str, run_command: RunCommand, command: str, texts: str
 ) -> None:
-    assert error_of(run_command(*command.split(), "--socket", smart_socket), 1) == words
+    assert error_of(run_command(*command.split(), "--socket", smart_socket), 1) == texts
 
 
 @pytest.mark.parametrize("command", ["smart --check", "smart --test short", "smart sda --test odd"])

@@ -34,9 +34,9 @@ def test_check_warns_of_secrets_that_everybody_may_read(run_command: RunCommand,
     file = tmp_path / "powerd.toml"
     file.write_text('[hooks]\nnotify = ["ntfy://secret"]\n')
     file.chmod(0o644)
-    told = output_of(run_command("check", "--config", str(file)))
-    assert "warning: " in told
-    assert "hooks.notify contains secrets" in told
+    shown = output_of(run_command("check", "--config", str(file)))
+    assert "warning: " in shown
+    assert "hooks.notify contains secrets" in shown
 
 
 def test_check_names_every_fault(run_command: RunCommand, tmp_path: Path) -> None:
@@ -98,8 +98,8 @@ def test_a_note_fits_and_what_is_to_be_copied_stays(
     rule = '[[disks.rule]]\nmatch = ["ata-WDC_WD20EFRX-68EUZN0_WD-WCC4M0123456"]  # was in /etc/hdparm.conf'
     note = f"/etc/hdparm.conf sets timers or APM of disks, also of sleeping ones; take it over:\n\n{rule}\n"
     assert main.main(["check", "--config", str(file)], must_not_run, ForegroundProcess, lambda: [note]) == 0
-    told = capsys.readouterr().out.partition("\nnote: ")[2]
-    assert told == (
+    shown = capsys.readouterr().out.partition("\nnote: ")[2]
+    assert shown == (
         "/etc/hdparm.conf sets timers or APM of disks, also of sleeping ones; take\n"
         f"      it over:\n\n{rule}\n\n"
     )
@@ -113,7 +113,7 @@ def test_config_prints_what_is_in_force(run_command: RunCommand, tmp_path: Path)
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "output"),
     [
         (
             "",
@@ -133,8 +133,8 @@ def test_config_prints_what_is_in_force(run_command: RunCommand, tmp_path: Path)
         ),
     ],
 )
-def test_meaning(text: str, said: str) -> None:
-    assert config_commands.summarize_options(parse(text.encode(), "x")) == said
+def test_meaning(text: str, output: str) -> None:
+    assert config_commands.summarize_options(parse(text.encode(), "x")) == output
 
 
 def test_run_is_handed_what_was_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,7 +20,7 @@ ANSWER = b'HTTP/1.0 200 OK\r\nContent-Type: application/json\r\n\r\n{"id": "h1",
 
 
 class Daemon:
-    """Listens where powerd does, and says what the test wants."""
+    """Listens on the socket of powerd, and sends what the test requires."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

@@ -32,9 +32,9 @@ def test_help_and_version(run_command: RunCommand) -> None:
     assert output_of(run_command()) == output_of(run_command("--help"))
     for command in COMMANDS:
         assert f"\n    {command} " in output_of(run_command())
-        told = output_of(run_command(command, "--help", COLUMNS="80"))
-        assert told.startswith(f"usage: powerd {command}")
-        assert max(map(len, told.splitlines())) <= 80
+        shown = output_of(run_command(command, "--help", COLUMNS="80"))
+        assert shown.startswith(f"usage: powerd {command}")
+        assert max(map(len, shown.splitlines())) <= 80
     assert max(map(len, output_of(run_command(COLUMNS="80")).splitlines())) <= 80
     assert output_of(run_command("--version")) == "powerd 0.1.0\n"
 
@@ -62,16 +62,16 @@ def test_a_wrong_use_is_2(run_command: RunCommand, argv: list[str]) -> None:
 
 
 def test_a_usage_error_is_reported_by_the_command_itself(run_command: RunCommand) -> None:
-    told = error_of(run_command("status", "anna"), code=2)
-    assert told.startswith("usage: powerd status ")
-    assert told.endswith("powerd status: error: unrecognized arguments: anna\n")
+    shown = error_of(run_command("status", "anna"), code=2)
+    assert shown.startswith("usage: powerd status ")
+    assert shown.endswith("powerd status: error: unrecognized arguments: anna\n")
     assert "unrecognized arguments: --fast" in error_of(run_command("hold", "--fast", "--", "true"), code=2)
     assert error_of(run_command("--fast"), code=2).endswith("powerd: error: unrecognized arguments: --fast\n")
 
 
 def test_hold_separates_its_own_arguments_from_the_command(run_command: RunCommand) -> None:
-    told = error_of(run_command("hold", "rsync", "-a", "src", "dst"), code=2)
-    assert told.endswith("powerd hold: error: write -- before the command: powerd hold -- rsync\n")
+    shown = error_of(run_command("hold", "rsync", "-a", "src", "dst"), code=2)
+    assert shown.endswith("powerd hold: error: write -- before the command: powerd hold -- rsync\n")
 
 
 def test_asking_the_daemon_imports_little(socket_path: str) -> None:

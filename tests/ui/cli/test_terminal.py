@@ -79,12 +79,12 @@ def test_a_full_disk_is_one_sentence(socket_path: str, command: str) -> None:
             timeout=20,
             check=False,
         )
-    told = "powerd: cannot write to standard output: No space left on device\n"
-    assert (done.returncode, done.stderr) == (1, told)
+    shown = "powerd: cannot write to standard output: No space left on device\n"
+    assert (done.returncode, done.stderr) == (1, shown)
 
 
 def test_the_configuration_is_shown_on_a_terminal_of_few_letters(tmp_path: Path) -> None:
     file = tmp_path / "powerd.toml"
     file.write_text('[clients]\nhosts = ["küche"]\n', encoding="utf-8")
-    told = output_of(powerd("config", "--config", str(file), PYTHONIOENCODING="ascii"))
-    assert 'hosts = ["k?che"]' in told
+    shown = output_of(powerd("config", "--config", str(file), PYTHONIOENCODING="ascii"))
+    assert 'hosts = ["k?che"]' in shown

@@ -1,4 +1,4 @@
-"""The HTTP face over real sockets: routes, errors, headers, and who may ask at all."""
+"""The HTTP server over real sockets: routes, errors, headers, and the check of Host."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from powerd.ui.page import STYLE
 
 @dataclass
 class WebServer:
-    """A door with one Unix and one TCP socket, and what was asked of the house behind it."""
+    """A server with one Unix and one TCP socket, and the requests that reached the daemon."""
 
     path: Path
     status: Status | None = field(default_factory=family)
@@ -39,19 +39,19 @@ class WebServer:
             await self.refresh_started()
 
     def run(self, scene: Callable[[], Awaitable[None]]) -> None:
-        """Run ``scene`` while the door is open."""
+        """Run ``scene`` while the server listens."""
 
         async def whole() -> None:
             asyncio.get_running_loop().set_exception_handler(lambda _, context: self.faults.append(context))
             listener = listen_tcp("127.0.0.1:0")
             self.port = listener.getsockname()[1]
             faces = UiContext(lambda: self.status, lambda: NOW, self.refresh, lambda: self.trouble, REQUESTS)
-            door = LazyHttpServer([listen_unix(self.path), listener], faces)
-            await door.start()
+            server = LazyHttpServer([listen_unix(self.path), listener], faces)
+            await server.start()
             try:
                 await scene()
             finally:
-                await door.close()
+                await server.close()
 
         asyncio.run(whole())
 

@@ -1,4 +1,4 @@
-"""The health of drives over HTTP: what is shown, and what may be wished."""
+"""The health of drives over HTTP: reading, and requests of checks and self-tests."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ def test_all_drives_and_one(web_server: WebServer) -> None:
     async def scene() -> None:
         everything = await web_server.request("/api/smart")
         assert (everything.status, everything.json) == (200, smarts_json(smart_status()))
-        for word in (OLD.id, "sdb", "S2"):
-            one = await web_server.request(f"/api/smart/{word}")
-            assert (one.status, one.json) == (200, smart_of(smart_status(), word))
+        for text in (OLD.id, "sdb", "S2"):
+            one = await web_server.request(f"/api/smart/{text}")
+            assert (one.status, one.json) == (200, smart_of(smart_status(), text))
         assert one.json["findings"][0]["severity"] == "alarm"
         assert [len(each["counters"]) for each in one.json["history"]] == [1, 1, 1]
 
@@ -46,10 +46,10 @@ def test_disks_show_a_health_summary(web_server: WebServer) -> None:
     web_server.run(scene)
 
 
-@pytest.mark.parametrize("word", ["vda", "sdz", "%2e%2e", "S1%00"])
-def test_a_drive_without_health_data_is_not_found(web_server: WebServer, word: str) -> None:
+@pytest.mark.parametrize("text", ["vda", "sdz", "%2e%2e", "S1%00"])
+def test_a_drive_without_health_data_is_not_found(web_server: WebServer, text: str) -> None:
     async def scene() -> None:
-        answer = await web_server.request(f"/api/smart/{word}")
+        answer = await web_server.request(f"/api/smart/{text}")
         assert answer.status == 404
         assert "error" in answer.json
 
@@ -80,7 +80,7 @@ def test_the_page_shows_failing_drives(web_server: WebServer) -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "body", "status", "said"),
+    ("path", "body", "status", "output"),
     [
         ("sda/check", {}, 200, {"disk": "sda"}),
         ("sda/check", None, 200, {"disk": "sda"}),
@@ -94,10 +94,10 @@ def test_the_page_shows_failing_drives(web_server: WebServer) -> None:
     ],
 )
 def test_checks_and_self_tests_may_be_requested(
-    write_server: Desk, path: str, body: object, status: int, said: object
+    write_server: Desk, path: str, body: object, status: int, output: object
 ) -> None:
     async def scene() -> None:
-        assert await write_server.request("POST", f"/api/smart/{path}", body) == (status, said)
+        assert await write_server.request("POST", f"/api/smart/{path}", body) == (status, output)
         assert (await write_server.request("POST", f"/api/smart/{path}", body, tcp=True))[0] == 403, (
             "without a token"
         )

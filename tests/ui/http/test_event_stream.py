@@ -27,16 +27,16 @@ async def refresh() -> None:
 def run_server(path: Path, scene: Callable[[EventFeed], Awaitable[None]]) -> None:
     async def whole() -> None:
         feed = EventFeed()
-        door = LazyHttpServer(
+        server = LazyHttpServer(
             [listen_unix(path)], UiContext(family, lambda: NOW, refresh, lambda: None, REQUESTS, feed)
         )
-        await door.start()
+        await server.start()
         try:
             async with asyncio.timeout(60):
                 await scene(feed)
         finally:
             async with asyncio.timeout(20):
-                await door.close()
+                await server.close()
         assert asyncio.all_tasks() == {asyncio.current_task()}
 
     asyncio.run(whole())

@@ -1,4 +1,4 @@
-"""The door: nothing is loaded before somebody knocks, who knocks is served, and it closes fast."""
+"""The lazy server: nothing is imported before the first connection, which is served; it closes quickly."""
 
 from __future__ import annotations
 
@@ -53,10 +53,10 @@ def test_the_lazy_server_imports_no_http_server() -> None:
 
 def test_the_first_connection_and_all_that_follow_meanwhile_are_served(tmp_path: Path) -> None:
     async def scene() -> list[str]:
-        door = LazyHttpServer([listen_unix(tmp_path / "a"), listen_unix(tmp_path / "b")], CONTEXT)
-        await door.start()
+        server = LazyHttpServer([listen_unix(tmp_path / "a"), listen_unix(tmp_path / "b")], CONTEXT)
+        await server.start()
         answers = await asyncio.gather(*(connect(tmp_path / name) for name in "abababab"))
-        await door.close()
+        await server.close()
         return answers
 
     assert asyncio.run(scene()) == ["HTTP/1.0 200 OK"] * 8
@@ -64,10 +64,10 @@ def test_the_first_connection_and_all_that_follow_meanwhile_are_served(tmp_path:
 
 def test_it_closes_without_anybody_having_come(tmp_path: Path) -> None:
     async def scene() -> None:
-        door = LazyHttpServer([listen_unix(tmp_path / "s")], CONTEXT)
-        await door.start()
+        server = LazyHttpServer([listen_unix(tmp_path / "s")], CONTEXT)
+        await server.start()
         assert (tmp_path / "s").is_socket()
-        await door.close()
+        await server.close()
 
     asyncio.run(scene())
     assert not (tmp_path / "s").exists()
@@ -75,11 +75,11 @@ def test_it_closes_without_anybody_having_come(tmp_path: Path) -> None:
 
 def test_it_closes_while_the_first_are_still_being_let_in(tmp_path: Path) -> None:
     async def scene() -> None:
-        door = LazyHttpServer([listen_unix(tmp_path / "s")], CONTEXT)
-        await door.start()
+        server = LazyHttpServer([listen_unix(tmp_path / "s")], CONTEXT)
+        await server.start()
         _, writer = await asyncio.open_unix_connection(str(tmp_path / "s"))
         await asyncio.sleep(0)
-        await door.close()
+        await server.close()
         writer.close()
 
     asyncio.run(scene())
@@ -94,15 +94,15 @@ def test_it_closes_though_a_request_waits_for_a_refresh(tmp_path: Path) -> None:
         await asyncio.Event().wait()
 
     async def scene() -> None:
-        door = LazyHttpServer(
+        server = LazyHttpServer(
             [listen_unix(tmp_path / "s")], UiContext(family, lambda: NOW, endless, lambda: None, REQUESTS)
         )
-        await door.start()
+        await server.start()
         _, writer = await asyncio.open_unix_connection(str(tmp_path / "s"))
         writer.write(b"GET /api/clients HTTP/1.1\r\nHost: localhost\r\n\r\n")
         await looking.wait()
         async with asyncio.timeout(20):
-            await door.close()
+            await server.close()
         assert asyncio.all_tasks() == {asyncio.current_task()}
         writer.close()
 
@@ -116,32 +116,32 @@ def test_a_failed_import_of_the_server_is_reported_and_nothing_hangs(
         raise ImportError("No module named 'aiohttp'")
 
     monkeypatch.setattr("powerd.ui.http.app.start_server", refuse)
-    heard: list[Mapping[str, Any]] = []
+    received: list[Mapping[str, Any]] = []
 
     async def scene() -> None:
-        asyncio.get_running_loop().set_exception_handler(lambda _loop, context: heard.append(context))
-        door = LazyHttpServer([listen_unix(tmp_path / "s")], CONTEXT)
-        await door.start()
+        asyncio.get_running_loop().set_exception_handler(lambda _loop, context: received.append(context))
+        server = LazyHttpServer([listen_unix(tmp_path / "s")], CONTEXT)
+        await server.start()
         with pytest.raises(ConnectionResetError):
             await connect(tmp_path / "s")
-        await door.close()
+        await server.close()
 
     asyncio.run(scene())
-    assert "the status page cannot be served" in heard[0]["message"]
+    assert "the status page cannot be served" in received[0]["message"]
 
 
 def test_both_doors_show_the_same(tmp_path: Path) -> None:
     async def scene() -> None:
         listener = listen_tcp("127.0.0.1:0")
         port: int = listener.getsockname()[1]
-        door = LazyHttpServer([listen_unix(tmp_path / "s"), listener], CONTEXT)
-        await door.start()
+        server = LazyHttpServer([listen_unix(tmp_path / "s"), listener], CONTEXT)
+        await server.start()
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(f"GET /healthz HTTP/1.0\r\nHost: localhost:{port}\r\n\r\n".encode())
         assert (await reader.read()).startswith(b"HTTP/1.0 200 OK")
         assert await connect(tmp_path / "s") == "HTTP/1.0 200 OK"
         writer.close()
-        await door.close()
+        await server.close()
         with pytest.raises(ConnectionRefusedError):
             await asyncio.open_connection("127.0.0.1", port)
 

@@ -1,4 +1,4 @@
-"""Wishes over real sockets: what is taken, what is refused, and who may wish."""
+"""Write requests over real sockets: valid ones, invalid ones, and access control."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ async def refresh() -> None:
 
 
 class WriteApiServer:
-    """A door with one Unix and one TCP socket, before a house that grants wishes."""
+    """A server with one Unix and one TCP socket, before a fake that accepts requests."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -40,12 +40,12 @@ class WriteApiServer:
             listener = listen_tcp("127.0.0.1:0")
             self.port = listener.getsockname()[1]
             faces = UiContext(family, lambda: NOW, refresh, lambda: None, self.wishing.requests())
-            door = LazyHttpServer([listen_unix(self.path), listener], faces)
-            await door.start()
+            server = LazyHttpServer([listen_unix(self.path), listener], faces)
+            await server.start()
             try:
                 await scene()
             finally:
-                await door.close()
+                await server.close()
 
         asyncio.run(whole())
         assert self.faults == []
@@ -109,14 +109,14 @@ def test_a_machine_is_woken(api_server: WriteApiServer) -> None:
             200,
             {"host": "tv", "mac": "02:00:00:00:00:09", "sent": sent},
         )
-        status, said = await api_server.request("POST", "/api/wake", {"host": "nobody"})
-        assert (status, said) == (404, {"error": 'no client is known as "nobody"'})
+        status, output = await api_server.request("POST", "/api/wake", {"host": "nobody"})
+        assert (status, output) == (404, {"error": 'no client is known as "nobody"'})
 
     api_server.run(scene)
 
 
 @pytest.mark.parametrize(
-    ("path", "body", "words"),
+    ("path", "body", "texts"),
     [
         ("/api/keep", b"", "not JSON"),
         ("/api/keep", b"{", "not JSON"),
@@ -137,12 +137,12 @@ def test_a_machine_is_woken(api_server: WriteApiServer) -> None:
     ],
 )
 def test_what_is_not_understood_is_400(
-    api_server: WriteApiServer, path: str, body: object, words: str
+    api_server: WriteApiServer, path: str, body: object, texts: str
 ) -> None:
     async def scene() -> None:
-        status, said = await api_server.request("POST", path, body)
+        status, output = await api_server.request("POST", path, body)
         assert status == 400
-        assert words in said["error"]
+        assert texts in output["error"]
 
     api_server.run(scene)
     assert api_server.wishing.calls == []
@@ -153,17 +153,17 @@ def test_a_body_is_json_and_small(api_server: WriteApiServer) -> None:
         form = "Content-Type: application/x-www-form-urlencoded\r\n"
         for headers in ("", form, "Content-Type: text/plain\r\n"):
             assert (await api_server.request("POST", "/api/keep", {"for": "2h"}, headers))[0] == 415
-        status, said = await api_server.request("POST", "/api/keep", b" " * (16 * 1024 + 1))
-        assert (status, said) == (413, {"error": "the body is longer than 16384 bytes"})
-        status, said = await api_server.request("PUT", "/api/keep", {"for": "2h"})
-        assert (status, said) == (405, {"error": "PUT is not allowed here; allowed: POST"})
+        status, output = await api_server.request("POST", "/api/keep", b" " * (16 * 1024 + 1))
+        assert (status, output) == (413, {"error": "the body is longer than 16384 bytes"})
+        status, output = await api_server.request("PUT", "/api/keep", {"for": "2h"})
+        assert (status, output) == (405, {"error": "PUT is not allowed here; allowed: POST"})
 
     api_server.run(scene)
     assert api_server.wishing.calls == []
 
 
 @pytest.mark.parametrize(
-    ("path", "body", "status", "said"),
+    ("path", "body", "status", "output"),
     [
         ("ata-A_1", {}, 200, {"disks": ["ata-A_1", "its-mirror"]}),
         ("ata-A_1", None, 200, {"disks": ["ata-A_1", "its-mirror"]}),
@@ -174,10 +174,10 @@ def test_a_body_is_json_and_small(api_server: WriteApiServer) -> None:
     ],
 )
 def test_a_spin_down_may_be_requested(
-    api_server: WriteApiServer, path: str, body: object, status: int, said: object
+    api_server: WriteApiServer, path: str, body: object, status: int, output: object
 ) -> None:
     async def scene() -> None:
-        assert await api_server.request("POST", f"/api/disks/{path}/standby", body) == (status, said)
+        assert await api_server.request("POST", f"/api/disks/{path}/standby", body) == (status, output)
 
     api_server.run(scene)
 
@@ -247,9 +247,9 @@ def test_over_tcp_it_takes_the_token(
             ("POST", "/api/disks/ata-A_1/standby", {}),
         )
         for method, path, body in rows:
-            got, said = await api_server.request(method, path, body, headers, tcp=True)
+            got, output = await api_server.request(method, path, body, headers, tcp=True)
             assert got == status
-            assert ("error" in said) == (status != 200)
+            assert ("error" in output) == (status != 200)
             assert (await api_server.request(method, path, body))[0] == 200, (
                 "the Unix socket has its permissions"
             )
@@ -292,8 +292,8 @@ def test_no_body_is_a_fault(content: bytes) -> None:
         wish = read_body(content, {"for": (int, float, str), "because": str})
         duration_field(wish)
     except ApiError as error:
-        said = (error.status, str(error).isprintable())
-        assert said == (400, True)
+        output = (error.status, str(error).isprintable())
+        assert output == (400, True)
 
 
 @given(st.text(max_size=300))
