@@ -1,4 +1,4 @@
-"""``python -m powerd.helper``: for its socket (powerd-helper.socket), or with --socket from a checkout."""
+"""``python -m powerd.helper``: started by powerd-helper.socket, or with --socket from a checkout."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from powerd.helper.subprocess import Tools
 from powerd.helper.unix_socket import allowed_uids, inherited_listener, open_listener
 
 _DEFAULT_IDLE_SECONDS: Final = 30.0
-"""Seconds without a client after which a helper that its socket can start again leaves."""
+"""Seconds without a client until a socket-activated helper stops."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Serve to the end.
+    """Serve until stopped.
 
     Returns:
-        The exit status: 0 at the end, 1 without a door to serve at; wrong usage exits with 2.
+        The exit status: 0, or 1 without a socket; wrong usage exits with 2.
     """
     arguments = _parse_arguments(argv)
     try:
@@ -40,7 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 @contextlib.contextmanager
 def _open_or_inherit_listener(arguments: argparse.Namespace) -> Iterator[socket.socket]:
-    """The socket that we were given, or one of our own, whose file goes with us."""
+    """The inherited socket, or an own one, which is removed at the end."""
     inherited = inherited_listener()
     if inherited is not None:
         arguments.idle = arguments.idle or _DEFAULT_IDLE_SECONDS

@@ -1,6 +1,6 @@
-"""The one error that the helper answers with.
+"""The error for a refused request, and the log.
 
-Lines on standard error, which the service manager takes to the journal with their level (sd-daemon(3)).
+The log is standard error: the service manager passes each line to the journal with its level (sd-daemon(3)).
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from powerd.disks.model import FailureCause
 
 
 class RefusalError(Exception):
-    """It cannot or must not be done; the text is one sentence with what, where and the remedy.
+    """A request cannot or must not be executed; the text is one sentence with what, where and the remedy.
 
     Attributes:
-        cause: the same for a program.
-        commands: that had gone to the disk by then; whoever knows them adds them.
+        cause: the reason, for a program.
+        commands: sent to the disk by then, set by the code that counts them.
     """
 
     def __init__(self, reason: str, cause: FailureCause = FailureCause.FAILED) -> None:
@@ -31,7 +31,7 @@ INFO: Final = 6
 
 
 def log_line(level: int, text: str) -> None:
-    """Say ``text``, one printable line; nobody listening is no reason to fail."""
+    """Write ``text``, one printable line; a closed standard error is ignored."""
     with contextlib.suppress(OSError):
         sys.stderr.write(f"<{level}>{text}\n")
         sys.stderr.flush()

@@ -1,8 +1,9 @@
-"""A lane: what a device may never return from, one thing at a time, by daemon threads and child processes.
+"""Serial execution for one device or subsystem, in daemon threads and child processes, with quarantine.
 
-What is late is given up, not ended: nothing ends a thread, or a process, that hangs in the kernel. Its lane
-is then in quarantine: it begins nothing until that has come back, and meanwhile all other lanes run on. Only
-what has been begun can be late: who waits in vain for a turn is told who has it, and may ask again.
+A late call is abandoned, because nothing ends a thread or a process that hangs in the kernel. Its executor
+is in quarantine until the call has returned: it starts nothing, while all other executors continue. Only a
+call that was started can be late; a request that waits too long for its turn is refused with the name of
+the current one.
 """
 
 from __future__ import annotations
@@ -22,11 +23,11 @@ _T = TypeVar("_T")
 
 
 class SerialExecutor:
-    """The calls of one device or subsystem.
+    """Executes the calls of one device or subsystem, one at a time.
 
     Args:
-        name: what sentences call it, e.g. ``the real-time clock``.
-        deadline: seconds that a call may take, and that anybody waits for its turn.
+        name: its name in messages, ``the real-time clock``.
+        deadline: seconds that a call may take, and that a request waits for its turn.
     """
 
     def __init__(self, name: str, deadline: float = DEVICE_DEADLINE) -> None:
@@ -38,32 +39,32 @@ class SerialExecutor:
 
     @property
     def quarantined(self) -> bool:
-        """Something was given up and has not come back."""
+        """An abandoned call has not returned yet."""
         return bool(self._abandoned)
 
     @property
     def busy(self) -> bool:
-        """A turn is under way, or something hangs."""
+        """The executor is reserved, or in quarantine."""
         return self._lock.locked() or self.quarantined
 
     async def call(self, work: Callable[[], _T], purpose: str) -> _T:
-        """What ``work``, in a turn of its own, gives back or raises; ``what`` as in turn().
+        """Reserve the executor, and run ``work`` in a thread.
 
         Raises:
-            RefusalError: it is late; or its turn did not come in time, and it will never be begun.
+            RefusalError: the call is late; or its turn did not come in time, and it is not started.
         """
         async with self.reserve(purpose):
             return await self.run_in_thread(work, self._deadline)
 
     @contextlib.asynccontextmanager
     async def reserve(self, purpose: str) -> AsyncIterator[None]:
-        """One turn: whoever is inside has the device to itself.
+        """Reserve the device for one request.
 
         Args:
-            purpose: is done in it, in a word; those who wait for its end are told.
+            purpose: the name of the request, for the messages to those that wait.
 
         Raises:
-            RefusalError: the turn does not come in time, or something hangs.
+            RefusalError: the turn does not come in time, or the executor is in quarantine.
         """
         try:
             async with asyncio.timeout(self._deadline):
@@ -84,20 +85,20 @@ class SerialExecutor:
             self._lock.release()
 
     async def run_in_thread(self, work: Callable[[], _T], seconds: float) -> _T:
-        """Within a turn: what ``work``, in a thread of its own, gives back or raises.
+        """Run ``work`` in a thread; the caller has reserved the executor.
 
         Args:
-            work: it may block.
-            seconds: until it is given up.
+            work: may block.
+            seconds: the time until it is abandoned.
 
         Raises:
-            RefusalError: it is late.
+            RefusalError: the call is late.
         """
         future = _start_thread(work, self._name)
         try:
             await asyncio.wait({future}, timeout=seconds)
         finally:
-            if not future.done():  # late, or whoever waited for it is cancelled
+            if not future.done():  # late, or the caller is cancelled
                 self.quarantine_until(future)
         if not future.done():
             raise RefusalError(
@@ -106,14 +107,14 @@ class SerialExecutor:
         return future.result()
 
     def quarantine_until(self, future: asyncio.Future[Any]) -> None:
-        """Put the lane into quarantine until ``end`` is done, however it ends."""
+        """Keep the executor in quarantine until ``future`` is done."""
         self._abandoned.add(future)
         future.add_done_callback(self._end_quarantine)
 
     def _end_quarantine(self, future: asyncio.Future[Any]) -> None:
         self._abandoned.discard(future)
         if not future.cancelled():
-            future.exception()  # nobody waits for it any more, so nobody needs to be told
+            future.exception()  # the result of an abandoned call is not needed
 
     def _quarantine_error(self) -> RefusalError | None:
         if not self._abandoned:
@@ -137,7 +138,7 @@ def _start_thread(work: Callable[[], _T], name: str) -> asyncio.Future[_T]:
             give = partial(future.set_result, work())
         except Exception as error:  # noqa: BLE001 - it is raised again where the call was made
             give = partial(future.set_exception, error)
-        with contextlib.suppress(RuntimeError):  # the loop has ended meanwhile
+        with contextlib.suppress(RuntimeError):  # the loop has been closed
             loop.call_soon_threadsafe(settle, give)
 
     threading.Thread(target=carry_out, name=name, daemon=True).start()

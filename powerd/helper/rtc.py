@@ -1,9 +1,9 @@
-"""The alarm of the real-time clock that wakes a sleeping, or powered off, machine.
+"""The alarm of the real-time clock, which wakes the machine from sleep or power-off.
 
-sysfs, /sys/class/rtc/rtcN/ (Documentation/ABI/testing/sysfs-class-rtc): ``since_epoch`` is the RTC's time;
-``wakealarm`` is there only where the RTC can wake the machine, reads empty while no alarm stands, takes
-``+N`` for N seconds from the RTC's now, a time of the RTC's, and ``0`` for none. A new alarm on top of one
-that stands is EBUSY, so ``0`` is written first. What the kernel took is believed only when it is read back.
+/sys/class/rtc/rtcN/ (Documentation/ABI/testing/sysfs-class-rtc): ``since_epoch`` is the RTC's time.
+``wakealarm`` exists only if the RTC can wake the machine. It is empty while no alarm is set, and accepts
+``+N`` for N seconds from the RTC's time, a time of the RTC, and ``0`` for none. Setting an alarm while
+another is set fails with EBUSY, so ``0`` is written first. An alarm counts only after it was read back.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from powerd.helper.protocol.messages import (
 )
 
 _TOLERANCE: Final = 2
-"""Seconds by which the alarm read back may differ: the RTC's second may turn between two system calls."""
-_READ_SIZE: Final = 64  # an attribute's text is one number
+"""Seconds by which the alarm read back may differ: the RTC's second may change between two system calls."""
+_READ_SIZE: Final = 64  # the text of an attribute is one number
 
 
 class RtcAttributes(Protocol):
@@ -34,31 +34,31 @@ class RtcAttributes(Protocol):
 
     @property
     def name(self) -> str:
-        """Such as ``rtc0``."""
+        """``rtc0``."""
         ...
 
     def read(self, attribute: str) -> str:
-        """Its text; raises OSError as the system call does."""
+        """The text of an attribute; raises the OSError of the system call."""
         ...
 
     def write(self, attribute: str, text: str) -> None:
-        """Overwrite it; raises OSError as the system call does."""
+        """Write an attribute; raises the OSError of the system call."""
         ...
 
 
 class Rtc:
-    """The real Attributes: files below ``directory``, which must exist; none is ever created."""
+    """RtcAttributes in ``directory``, which must exist; no file is ever created."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
 
     @property
     def name(self) -> str:
-        """The directory's name."""
+        """The name of the directory."""
         return self._directory.name
 
     def read(self, attribute: str) -> str:
-        """The file's text, as far as an attribute may have any."""
+        """The text of the file."""
         descriptor = os.open(self._directory / attribute, os.O_RDONLY | os.O_CLOEXEC)
         try:
             return os.read(descriptor, _READ_SIZE).decode("ascii", "replace").strip()
@@ -66,7 +66,7 @@ class Rtc:
             os.close(descriptor)
 
     def write(self, attribute: str, text: str) -> None:
-        """Overwrite the file's text."""
+        """Write the file."""
         descriptor = os.open(self._directory / attribute, os.O_WRONLY | os.O_TRUNC | os.O_CLOEXEC)
         try:
             os.write(descriptor, text.encode())
@@ -91,10 +91,10 @@ def find_rtc(root: Path) -> Rtc:
 
 
 def execute(request: AlarmRequest, rtc: RtcAttributes) -> AlarmResponse:
-    """Carry out ``request``, and tell what stands afterwards.
+    """Execute ``request``, and return the state of the RTC afterwards.
 
     Raises:
-        RefusalError: it was not done, or the RTC does not confirm it; what stood before stands again.
+        RefusalError: it was not executed, or the RTC does not confirm it; the previous alarm is set again.
     """
     try:
         match request:
@@ -129,14 +129,14 @@ def _set_alarm(rtc: RtcAttributes, request: SetAlarm) -> AlarmResponse:
         _require_confirmed(alarm, started_at, request.in_seconds)
     except (RefusalError, OSError):
         with contextlib.suppress(OSError):
-            rtc.write("wakealarm", "0")  # what stands now is ours, and not what was asked for
+            rtc.write("wakealarm", "0")  # the alarm that is set now is ours, and wrong
         _restore(rtc, previous)
         raise
     return alarm
 
 
 def _write_alarm(rtc: RtcAttributes, in_seconds: int, previous: int | None) -> None:
-    """Put a new alarm in the place of ``before``; a refusal of the kernel's in words."""
+    """Replace the alarm ``previous``; a refusal of the kernel becomes a sentence."""
     rtc.write("wakealarm", "0")
     try:
         rtc.write("wakealarm", f"+{in_seconds}")
@@ -152,14 +152,14 @@ def _write_alarm(rtc: RtcAttributes, in_seconds: int, previous: int | None) -> N
 
 
 def _restore(rtc: RtcAttributes, previous: int | None) -> None:
-    """Set again what stood before, as far as the RTC still listens; EBUSY keeps it off any newer one."""
+    """Set the previous alarm again, if the RTC responds; EBUSY protects a newer one."""
     if previous is not None:
-        with contextlib.suppress(OSError):  # the refusal that led here says what is wrong
+        with contextlib.suppress(OSError):  # the refusal that led here has the reason
             rtc.write("wakealarm", str(previous))
 
 
 def _require_confirmed(alarm: AlarmResponse, started_at: int, in_seconds: int) -> None:
-    """Believe only what was read back; ``begun`` is the RTC's time before the alarm was written."""
+    """Require the alarm that was read back; ``started_at`` is the RTC's time before the write."""
     if alarm.at is None:
         raise RefusalError(
             f"{alarm.rtc} took an alarm {in_seconds} s ahead and then shows none; look at its driver in dmesg"
@@ -190,7 +190,7 @@ def _clear_alarm(rtc: RtcAttributes, at: int) -> AlarmResponse:
 
 
 def _read_back(rtc: RtcAttributes, previous: int | None, *, written: bool = False) -> AlarmResponse:
-    """What stands now, read afresh."""
+    """The RTC's state, read now."""
     return AlarmResponse(
         rtc=rtc.name, now=_read_time(rtc), at=_read_alarm(rtc), before=previous, written=written
     )
@@ -218,7 +218,7 @@ def _read_number(rtc: RtcAttributes, attribute: str) -> int | None:
 
 
 def _sets_system_clock(rtc: Rtc) -> bool:
-    """Whether the kernel set its clock from this one at boot (CONFIG_RTC_HCTOSYS_DEVICE)."""
+    """Whether the kernel set its clock from this RTC at boot (CONFIG_RTC_HCTOSYS_DEVICE)."""
     try:
         return rtc.read("hctosys") == "1"
     except OSError:

@@ -1,13 +1,11 @@
-"""Wake-on-LAN in ethtool's netlink messages: builders and parsers of bytes, nothing here touches the kernel.
+"""Wake-on-LAN of network cards, read and armed by ethtool's generic netlink.
 
-Layouts are those of linux/netlink.h, genetlink.h and ethtool_netlink.h, told in the kernel's
-Documentation/networking/ethtool-netlink.rst (WOL_GET, WOL_SET, "Bit sets"). A message that is cut short or
-odd gives None, never an error.
+Message layouts are those of genetlink.h and ethtool_netlink.h, documented in the kernel's
+Documentation/networking/ethtool-netlink.rst (WOL_GET, WOL_SET, "Bit sets"). Parsers return None for a
+message that is truncated or unexpected.
 
-Wake-on-LAN of a network card, asked and armed over ethtool's generic netlink.
-
-Both take CAP_NET_ADMIN, and a socket of the machine's own network namespace. The kernel asks the driver from
-within the system call, under one lock for all cards, so these calls belong into one lane.
+Both requests need CAP_NET_ADMIN and a socket in the network namespace of the machine. The kernel calls the
+driver within the system call, under one lock for all cards, so all cards share one executor.
 """
 
 from __future__ import annotations
@@ -44,7 +42,7 @@ _WOL_SET: Final = 10
 _WOL_GET_REPLY: Final = 9
 _WOL_HEADER, _WOL_MODES = 1, 2
 _HEADER_NAME, _HEADER_FLAGS = 2, 3
-_COMPACT: Final = 1  # ETHTOOL_FLAG_COMPACT_BITSETS: two words instead of a list of names
+_COMPACT: Final = 1  # ETHTOOL_FLAG_COMPACT_BITSETS: two words in place of a list of names
 _BITS_SIZE, _BITS_VALUE, _BITS_MASK = 2, 4, 5
 
 _GENERIC: Final = struct.Struct("=BBH")  # genlmsghdr: command, version, reserved
@@ -53,17 +51,17 @@ _U32: Final = struct.Struct("=I")
 
 
 def family_request(sequence: int) -> bytes:
-    """The request for the number that the running kernel has given to the family "ethtool"."""
+    """The request for the id of the family "ethtool" in the running kernel."""
     return _request(_GENL_ID_CTRL, sequence, _CTRL_GETFAMILY, pack_attribute(_FAMILY_NAME, b"ethtool\0"))
 
 
 def wol_get_request(family: int, sequence: int, interface: str) -> bytes:
-    """The request for an interface's ways to wake the machine, supported and armed."""
+    """The request for an interface's supported and armed modes."""
     return _request(family, sequence, _WOL_GET, _interface_header(interface))
 
 
 def wol_set_request(family: int, sequence: int, interface: str, letters: str) -> bytes:
-    """The request to arm some ways; the mask leaves all others as they are, in one step of the kernel's."""
+    """The request to arm modes; the mask keeps all others as they are, atomically."""
     bits = _U32.pack(sum(1 << WOL_FLAGS.index(letter) for letter in letters))
     modes = (
         pack_attribute(_BITS_SIZE, _U32.pack(len(WOL_FLAGS)))
@@ -79,7 +77,7 @@ def wol_set_request(family: int, sequence: int, interface: str, letters: str) ->
 
 
 def parse_family(message: NetlinkMessage) -> int | None:
-    """The answer to ask_family()."""
+    """The family id in the reply to family_request()."""
     if message.kind != _GENL_ID_CTRL or message.body[:1] != bytes([_CTRL_NEWFAMILY]):
         return None
     number = parse_attributes(message.body[_GENERIC.size :]).get(_FAMILY_ID, b"")
@@ -87,7 +85,7 @@ def parse_family(message: NetlinkMessage) -> int | None:
 
 
 def parse_modes(message: NetlinkMessage, family: int) -> tuple[str, str] | None:
-    """The answer to ask_modes(): letters of what is supported, and of what is armed."""
+    """The supported and the armed modes in the reply to wol_get_request()."""
     if message.kind != family or message.body[:1] != bytes([_WOL_GET_REPLY]):
         return None
     modes = parse_attributes(parse_attributes(message.body[_GENERIC.size :]).get(_WOL_MODES, b""))
@@ -102,7 +100,7 @@ def _request(kind: int, sequence: int, command: int, attributes: bytes) -> bytes
 
 
 def _interface_header(interface: str) -> bytes:
-    """The request header of ethtool's family."""
+    """The request header of the family "ethtool"."""
     name = pack_attribute(_HEADER_NAME, interface.encode() + b"\0")
     return pack_attribute(
         _WOL_HEADER | NLA_F_NESTED, name + pack_attribute(_HEADER_FLAGS, _U32.pack(_COMPACT))
@@ -110,7 +108,7 @@ def _interface_header(interface: str) -> bytes:
 
 
 def _bitset_letters(bitset: bytes) -> str | None:
-    """The letters of a compact bit set; bits that a newer kernel may have are passed over."""
+    """The letters of a compact bit set; unknown bits of a newer kernel are ignored."""
     if len(bitset) < _U32.size:
         return None
     bits = int(_U32.unpack_from(bitset)[0])
@@ -120,28 +118,28 @@ def _bitset_letters(bitset: bytes) -> str | None:
 _MAGIC: Final = "g"
 _NETLINK_GENERIC: Final = 16
 _RECEIVE_SIZE: Final = 1 << 16
-_RECEIVE_TIMEOUT: Final = 2.0  # seconds; the answer is there when the system call that asks has returned
+_RECEIVE_TIMEOUT: Final = 2.0  # seconds; the reply is there when the system call returns
 
 _T = TypeVar("_T")
 
 
 class WakeModes(Protocol):
-    """Ways to wake, by interface, in letters of protocol.FLAGS; OSError as the kernel refuses."""
+    """The modes of interfaces, in letters of WOL_FLAGS; methods raise OSError as the kernel refuses."""
 
     def modes(self, interface: str) -> tuple[str, str]:
-        """Supported, armed."""
+        """The supported and the armed modes."""
         ...
 
     def add(self, interface: str, letters: str) -> None:
-        """Arm ``letters`` besides what is armed."""
+        """Arm ``letters`` in addition to what is armed."""
         ...
 
 
 class EthtoolNetlink:
-    """The real Modes: ethtool's family in the running kernel; one short-lived socket per question."""
+    """The kernel's WakeModes; one socket per request."""
 
     def modes(self, interface: str) -> tuple[str, str]:
-        """Supported, armed."""
+        """The supported and the armed modes."""
         with _open_socket() as sock:
             family = self._family_id(sock)
             return _exchange(
@@ -151,7 +149,7 @@ class EthtoolNetlink:
             )
 
     def add(self, interface: str, letters: str) -> None:
-        """Arm ``letters`` besides what is armed."""
+        """Arm ``letters`` in addition to what is armed."""
         with _open_socket() as sock:
             request = wol_set_request(self._family_id(sock), 2, interface, letters)
             _exchange(sock, request, lambda message: True if message.errno == 0 else None)
@@ -161,15 +159,15 @@ class EthtoolNetlink:
 
 
 def execute(request: CardRequest, root: Path, wake_modes: WakeModes) -> NetworkCard:
-    """Carry out ``request``, and tell the card's flags as they are afterwards.
+    """Execute ``request``, and return the state of the card afterwards.
 
     Args:
-        request: its interface is looked up below ``root``/sys/class/net, and has to be a card of hardware.
-        root: where paths begin.
-        wake_modes: whom to ask.
+        request: its interface must be a physical card below ``root``/sys/class/net.
+        root: the directory that paths start at.
+        wake_modes: the kernel's.
 
     Raises:
-        RefusalError: it was not done, or the card does not confirm it.
+        RefusalError: it was not executed, or the card does not confirm it.
     """
     name = request.interface
     _require_hardware(name, root)
@@ -191,7 +189,7 @@ def execute(request: CardRequest, root: Path, wake_modes: WakeModes) -> NetworkC
 
 
 def _require_hardware(name: str, root: Path) -> None:
-    """Bridges, VLANs and the like have no "device" in sysfs, and nothing that could wake a machine."""
+    """Refuse bridges, VLANs and other interfaces without a "device" in sysfs."""
     interface = root / "sys/class/net" / name
     if not interface.is_dir():
         raise RefusalError(f"there is no network interface {name}; `ip link` lists those that there are")
@@ -222,12 +220,12 @@ def _open_socket() -> socket.socket:
 
 
 def _exchange(sock: socket.socket, request: bytes, parse: Callable[[NetlinkMessage], _T | None]) -> _T:
-    """Send one request; the first message of the kernel's that ``read`` makes something of."""
+    """Send one request, and return the first reply that ``parse`` accepts."""
     sequence = next(parse_messages(request)).sequence
     sock.sendto(request, (0, 0))
     while True:
         data, (port, _) = sock.recvfrom(_RECEIVE_SIZE)
-        if port:  # only the kernel is port 0; anybody else may send us datagrams too
+        if port:  # the kernel is port 0; other processes may send datagrams too
             continue
         for message in parse_messages(data):
             if message.sequence != sequence:

@@ -1,17 +1,14 @@
-"""What is built on a disk: partitions, arrays, mappings, file systems, by what sysfs says of them.
+"""The block device behind a disk's name, and what is built on it, by sysfs; the device is never touched.
 
-/sys/block/NAME/holders and /sys/block/NAME/PARTITION/holders name what uses them. A file system that is
-mounted has a directory below /sys/fs/TYPE, by the name of its device; btrfs by its UUID, where ``devices``
+/sys/block/NAME (Documentation/ABI/stable/sysfs-block): ``dev`` is "MAJOR:MINOR", ``size`` counts 512 bytes
+whatever the sector size is, ``inflight`` is "READS WRITES" in progress, ``stat`` counts sectors
+(Documentation/block/stat.rst). ``device`` below it is the SCSI layer's: ``vendor``, ``type``, and
+``power/runtime_status`` (Documentation/ABI/testing/sysfs-devices-power), which is read before a disk is
+opened, because an open wakes a suspended disk.
+
+``holders`` of a disk and of its partitions names the arrays and mappings on it. A mounted file system has a
+directory below /sys/fs/TYPE, named after its device; btrfs has one named after its UUID, where ``devices``
 are links.
-
-Which device a disk's name stands for, and what the kernel says of it without anybody touching the device.
-
-sysfs below /sys/block/NAME (Documentation/ABI/stable/sysfs-block): ``dev`` is "MAJOR:MINOR", ``size``
-counts 512 bytes whatever the sectors are, ``holders`` names what is built on top, ``inflight`` is "READS
-WRITES" that are under way, ``stat`` counts sectors, and more (Documentation/block/stat.rst). Below ``device``
-is what the SCSI layer says: ``vendor``, ``type``, and ``power/runtime_status``
-(Documentation/ABI/testing/sysfs-devices-power). Opening a disk that the kernel has suspended wakes it, so
-this is read first.
 """
 
 from __future__ import annotations
@@ -26,11 +23,11 @@ from typing import Final
 from powerd.disks.model import FailureCause
 from powerd.helper.errors import RefusalError
 
-_DEPTH: Final = 8  # partition, md, crypt, LVM and some
+_DEPTH: Final = 8  # partition, md, crypt, LVM, and spare
 
 
 def holder_dirs(disk: DiskDevice) -> list[Path]:
-    """What is built on the disk or its partitions, and on that, and so on: directories in sysfs."""
+    """The sysfs directories of all arrays and mappings on the disk or its partitions, at any depth."""
     directories: dict[Path, None] = {}
     layer = [disk.sysfs]
     for _ in range(_DEPTH):
@@ -41,12 +38,12 @@ def holder_dirs(disk: DiskDevice) -> list[Path]:
 
 
 def block_device_dirs(disk: DiskDevice) -> list[Path]:
-    """The directories of all block devices that are the disk's, or lie on it."""
+    """The sysfs directories of the disk, its partitions, and all block devices on it."""
     return [part for path in (disk.sysfs, *holder_dirs(disk)) for part in partition_dirs(path)]
 
 
 def btrfs_dirs(names: Iterable[str], root: Path) -> Iterator[Path]:
-    """The directories of mounted btrfs file systems on devices of these names."""
+    """The directories of mounted btrfs file systems on the named devices."""
     wanted = set(names)
     for filesystem in sorted((root / "sys/fs/btrfs").glob("*-*")):
         if wanted & {member.name for member in (filesystem / "devices").glob("*")}:
@@ -54,7 +51,7 @@ def btrfs_dirs(names: Iterable[str], root: Path) -> Iterator[Path]:
 
 
 def backing_device_names(disk: DiskDevice, root: Path) -> set[str]:
-    """The names of the backing devices that data for the disk waits at."""
+    """The names of the backing devices that hold dirty data for the disk."""
     directories = block_device_dirs(disk)
     names = {read_attribute(path / "dev") for path in directories if not (path / "partition").exists()} - {""}
     return names | {
@@ -67,7 +64,7 @@ _LOOP: Final = re.compile(r"loop[0-9]+")
 _DEVICE_NUMBER: Final = re.compile(r"([0-9]{1,4}):([0-9]{1,7})")
 _DISK_TYPES: Final = {"0", "20"}  # direct access, and zoned (SPC-5, "PERIPHERAL DEVICE TYPE")
 _SECTOR: Final = 512
-_SECTORS_READ, _SECTORS_WRITTEN = 2, 6  # fields of stat that count sectors
+_SECTORS_READ, _SECTORS_WRITTEN = 2, 6  # fields of ``stat`` that count sectors
 _READ_SIZE: Final = 4096
 
 
@@ -77,9 +74,9 @@ class DiskDevice:
 
     Attributes:
         name: its link in /dev/disk/by-id.
-        node: the device's file, e.g. ``/dev/sda``.
+        node: its device file, ``/dev/sda``.
         sysfs: its directory in sysfs.
-        device_number: of the device, ``(major, minor)``.
+        device_number: ``(major, minor)``.
     """
 
     name: str
@@ -89,48 +86,48 @@ class DiskDevice:
 
     @property
     def runtime_suspended(self) -> bool:
-        """The kernel's runtime power management has suspended the device, so an open would wake it."""
+        """Runtime power management has suspended the device, so an open would wake it."""
         return self.read("device/power/runtime_status") in {"suspended", "suspending"}
 
     @property
     def size(self) -> int:
-        """In bytes; 0 = unknown."""
+        """Bytes; 0 = unknown."""
         return _int_or_zero(self.read("size")) * _SECTOR
 
     @property
     def in_flight(self) -> int:
-        """Reads and writes under way."""
+        """Reads and writes in progress."""
         return sum(map(_int_or_zero, self.read("inflight").split()))
 
     @property
     def sectors(self) -> tuple[str, ...]:
-        """Counts of those read and of those written; commands past the file systems do not move them."""
+        """Counts of sectors read and written; passthrough commands do not change them."""
         fields = self.read("stat").split()
         return tuple(fields[index] for index in (_SECTORS_READ, _SECTORS_WRITTEN) if index < len(fields))
 
     @property
     def scsi_only(self) -> bool:
-        """It is no ATA disk, nor one behind a USB bridge: it speaks nothing but SCSI, as SAS disks do."""
+        """The disk supports SCSI commands only, as SAS disks do; not ATA, and not behind a USB bridge."""
         vendor = self.read("device/vendor")
         return vendor not in {"", "ATA"} and not self.on_usb
 
     @property
     def on_usb(self) -> bool:
-        """It is behind a USB bridge."""
+        """The disk is behind a USB bridge."""
         return "/usb" in os.path.realpath(self.sysfs / "device")
 
     @property
     def rotational(self) -> bool:
-        """It has a spindle, or the kernel does not say that it has none (``queue/rotational``)."""
+        """The disk has a spindle, or the kernel does not report that it has none (``queue/rotational``)."""
         return self.read("queue/rotational") != "0" and not self.is_nvme
 
     @property
     def is_nvme(self) -> bool:
-        """It is an NVMe drive."""
+        """The disk is an NVMe drive."""
         return self.node.name.startswith("nvme")
 
     def read(self, attribute: str) -> str:
-        """An attribute's text; "" = there is none."""
+        """The text of an attribute; "" = there is none."""
         return read_attribute(self.sysfs / attribute)
 
 
@@ -138,12 +135,12 @@ def find_disk(root: Path, name: str, *, allow_loops: bool = False) -> DiskDevice
     """The disk whose link in /dev/disk/by-id is ``name``.
 
     Args:
-        root: where paths begin.
-        name: as messages.disk admits it.
-        allow_loops: a loop device is a disk too; for tests.
+        root: the directory that paths start at.
+        name: meets the constraint of ByIdName.
+        allow_loops: loop devices count as disks; for tests.
 
     Raises:
-        RefusalError: there is none, or it is no whole disk.
+        RefusalError: there is no such disk, or it is not a whole disk.
     """
     try:
         target = str((root / "dev/disk/by-id" / name).readlink())
@@ -164,10 +161,10 @@ def find_disk(root: Path, name: str, *, allow_loops: bool = False) -> DiskDevice
 
 
 def open_disk(disk: DiskDevice) -> int:
-    """A descriptor for reading; never for writing, which would make udev probe the disk when it is closed.
+    """Open a disk for reading; opening it for writing would make udev probe it on close.
 
     Raises:
-        RefusalError: it cannot be opened, or another disk has its name by now.
+        RefusalError: it cannot be opened, or its name now belongs to another disk.
     """
     try:
         descriptor = os.open(disk.node, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -187,7 +184,7 @@ def partition_dirs(sysfs: Path) -> Iterator[Path]:
 
 
 def read_attribute(path: Path) -> str:
-    """An attribute's text, stripped; "" = it cannot be read."""
+    """The text of an attribute, stripped; "" = it cannot be read."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
@@ -201,7 +198,7 @@ def read_attribute(path: Path) -> str:
 
 
 def _require_hardware(name: str, sysfs: Path) -> None:
-    """Arrays, mappings and loops have no "device" in sysfs; SCSI things that are no disk say so."""
+    """Refuse arrays, mappings and loops (no "device" in sysfs), and SCSI devices of other types."""
     if not (sysfs / "device").exists():
         raise RefusalError(f"{name} ({sysfs.name}) is made by software; name the disks below it")
     scsi_type = read_attribute(sysfs / "device/type")

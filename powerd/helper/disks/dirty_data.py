@@ -1,25 +1,19 @@
-"""What a disk must not be stopped in, as the kernel tells: data that waits for it, an array's check, a scrub.
+"""What forbids a spin-down by the kernel's account: dirty data, and the maintenance of an array or btrfs.
 
-Dirty data: /sys/kernel/debug/bdi/NAME/stats counts, for each backing device, the inodes that wait
-(b_dirty), or are being written (b_io, b_more_io). Its page counts are of no use here: they are summed up with
-a tolerance per processor, and were seen at 4 to 48 kB for ever on a device where nothing was dirty. NAME is
-MAJOR:MINOR of the disk or of what is built on it; btrfs has one of its own, /sys/fs/btrfs/UUID/bdi. Without
-debugfs only /proc/meminfo is left, for all disks together, where a few dirty pages are always found. Ext4
-counts what it has not allocated yet: /sys/fs/ext4/NAME/delayed_allocation_blocks. What older kernels count
-nowhere is for unseen.py to find out.
+/sys/kernel/debug/bdi/NAME/stats counts the inodes of each backing device that are dirty (b_dirty) or being
+written (b_io, b_more_io). Its page counts are not used: they are summed with a tolerance per processor, and
+were measured at 4 to 48 kB, permanently, on a device without dirty data. NAME is MAJOR:MINOR of the disk or
+of a device on it; btrfs has one of its own, /sys/fs/btrfs/UUID/bdi. Without debugfs only /proc/meminfo is
+left, which sums up all disks and is rarely 0. Ext4 counts data without an allocation:
+/sys/fs/ext4/NAME/delayed_allocation_blocks.
 
-What arrays and btrfs do to it of themselves: see model.upkeep. Its self-test is for self_test.py to find out.
-
-Data that wait to be written where the kernel does not count them.
-
-Before Linux 6.10, which has ``wb_stats`` beside ``stats`` in /sys/kernel/debug/bdi/NAME, only the root
-cgroup's are counted, and on a system with cgroup v2 every service has a cgroup of its own. What waits there
-is found out by watching for as long as it may wait: it is written meanwhile, or was not there; and what
-begins to wait meanwhile is told by the kernel.
-
-How long: data are written when they are 30 s old, by a flusher that comes every 5 s (proc(5),
-dirty_expire_centisecs, dirty_writeback_centisecs). Ext4 commits its journal after 5 s (ext4(5), commit=), so
-what happens on one shows sooner, if the disk has been idle for half a minute before.
+Before Linux 6.10, which has ``wb_stats`` beside ``stats``, only the dirty data of the root cgroup is
+counted, and with cgroup v2 each service has a cgroup of its own. Such data is detected by watching the disk
+for as long as it may stay
+dirty: it is written meanwhile, or there is none; and the kernel's events report data that becomes dirty
+meanwhile. Data is written when it is 30 s old, by a flusher that runs every 5 s (proc(5),
+dirty_expire_centisecs, dirty_writeback_centisecs). Ext4 commits its journal every 5 s (ext4(5), commit=),
+so its data shows sooner.
 """
 
 from __future__ import annotations
@@ -46,15 +40,15 @@ from powerd.helper.smart.values import printable_text
 _DIRTY_INODES: Final = re.compile(r"^b_(?:dirty|io|more_io):\s+([0-9]+)$", re.MULTILINE)
 _MEMINFO: Final = re.compile(r"^(?:Dirty|Writeback):\s+([0-9]+) kB$", re.MULTILINE)
 _MUCH_DIRTY_KB: Final = 64 * 1024
-"""kB of dirty data on the machine with which somebody is plainly writing, to whatever disk."""
-_UUID_PREFIX: Final = 8  # of a UUID, by which a file system without a label is named
+"""kB of dirty data on the machine from which on some program is clearly writing"""
+_UUID_PREFIX: Final = 8  # of a UUID, for a file system without a label
 _ZERO: Final = {"", "0"}
 
 
 def busy_reason(disk: DiskDevice, root: Path) -> str | None:
-    """Why the disk must not be stopped now, as far as the kernel knows; None = no reason."""
+    """Why the disk must not be spun down, as far as the kernel knows; None = no reason."""
     maintenance = _maintenance(disk, root)
-    if maintenance is not None:  # first, as it says why the disk is being read
+    if maintenance is not None:  # first, because it explains the reads of the disk
         return f"{maintenance}; wait until it is done"
     if disk.in_flight:
         return "it is being read or written; wait until that is done"
@@ -64,7 +58,7 @@ def busy_reason(disk: DiskDevice, root: Path) -> str | None:
 
 
 def _maintenance(disk: DiskDevice, root: Path) -> str | None:
-    """What an array or a btrfs on it is under, ``md0 is under check``; None = nothing."""
+    """The maintenance of an array or a btrfs on the disk, ``md0 is under check``; None = none."""
     for path in holder_dirs(disk):
         if operation := running_maintenance(read_attribute(path / "md/sync_action")):
             return f"{path.name} is under {operation}"
@@ -89,7 +83,7 @@ def _scrubbed_filesystems(root: Path) -> frozenset[str]:
 
 
 def _has_dirty_data(disk: DiskDevice, root: Path) -> bool:
-    """Whether data is known to wait for the disk, or for what is built on it."""
+    """Whether dirty data is known for the disk or a device on it."""
     names = [path.name for path in block_device_dirs(disk)]
     if any(
         read_attribute(root / "sys/fs/ext4" / name / "delayed_allocation_blocks") not in _ZERO
@@ -104,9 +98,9 @@ def _has_dirty_data(disk: DiskDevice, root: Path) -> bool:
 
 
 EXPIRY_SECONDS: Final = 36.0
-"""Seconds after which nothing waits any more, on whatever file system."""
+"""Seconds after which no data stays dirty, on any file system."""
 EXT4_COMMIT_SECONDS: Final = 5.0
-"""Seconds between two commits of an ext4 that was not told otherwise."""
+"""Seconds between two journal commits of ext4 by default."""
 _ROUNDING: Final = 2.0
 _OTHER_FILESYSTEMS: Final = ("xfs", "f2fs")
 _EXT_FILESYSTEMS: Final = {"ext3", "ext4"}
@@ -115,7 +109,7 @@ _DEVICE_FIELD, _OPTIONS_FIELD = 2, -1  # fields of /proc/self/mountinfo (proc(5)
 
 
 def quiet_window(disk: DiskDevice, root: Path) -> float:
-    """Seconds for which data may wait for the disk without being counted; 0 = what waits is counted."""
+    """Seconds for which data may be dirty without being counted; 0 = all is counted."""
     stats = root / "sys/kernel/debug/bdi" / ":".join(map(str, disk.device_number))
     single_cgroup = not (root / "sys/fs/cgroup/cgroup.controllers").exists()
     if (stats / "stats").exists() and (single_cgroup or (stats / "wb_stats").exists()):
@@ -144,7 +138,7 @@ def quiet_window(disk: DiskDevice, root: Path) -> float:
 
 
 async def stays_idle(disk: DiskDevice, root: Path, seconds: float) -> bool:
-    """Whether for so long nothing is read from the disk or written to it, nor begins to wait for that."""
+    """Whether the disk is neither read nor written, nor gets dirty data, for ``seconds``."""
     sectors_before = disk.sectors
     try:
         with Trace(
@@ -157,14 +151,14 @@ async def stays_idle(disk: DiskDevice, root: Path, seconds: float) -> bool:
 
 
 def _commit_seconds(number: str, root: Path) -> float:
-    """Seconds between two commits of the ext4 on the device of this number."""
+    """Seconds between two journal commits of the ext4 on this device."""
     options = (mount[_OPTIONS_FIELD] for mount in _mounts({number}, root))
     intervals = [float(option[1]) for text in options if (option := _COMMIT_OPTION.search(text))]
     return max(intervals, default=EXT4_COMMIT_SECONDS) or EXT4_COMMIT_SECONDS
 
 
 def _mounts(numbers: set[str], root: Path) -> list[list[str]]:
-    """The fields of each line of /proc/self/mountinfo about a device of these numbers."""
+    """The fields of the lines of /proc/self/mountinfo about these devices."""
     try:
         lines = (root / "proc/self/mountinfo").read_text(errors="replace").splitlines()
     except OSError:

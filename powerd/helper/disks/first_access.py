@@ -1,10 +1,9 @@
-"""Wakes a disk by reading one block of it, past all caches; blocking.
+"""Waits for the first access to one of several disks in standby, and spins a disk up.
 
-Waits for the first access to any of some sleeping disks.
-
-The kernel tells of it at once where tracefs can be had, and nobody wakes up until then. Elsewhere sysfs is
-read every second: the sectors read and written, for those do not move by commands like hdparm's, which Linux
-before 5.18 counts as reads; and what is in flight, for sectors do not move either while a spindle starts.
+Tracefs reports an access at once, without a wake-up before. Without tracefs sysfs is read every second: the
+sectors read and written, which passthrough commands such as hdparm's do not change (Linux before 5.18
+counts them as reads), and the requests in progress, because the sectors do not change while a drive is
+spinning up.
 """
 
 from __future__ import annotations
@@ -26,17 +25,17 @@ _BLOCK: Final = 4096  # a multiple of every logical block size
 
 
 def spin_up(disk: DiskDevice) -> None:
-    """Read a block at a random place: the drive's own cache may answer for one that was read before.
+    """Spin a disk up by reading a block at a random place, which the drive's cache does not hold; blocks.
 
     Raises:
-        RefusalError: it cannot be read.
+        RefusalError: the disk cannot be read.
     """
     blocks = disk.size // _BLOCK
     offset = random.randrange(blocks) * _BLOCK if blocks else 0  # noqa: S311 - no secret, just another place
     descriptor = open_disk(disk)
     try:
-        fcntl.fcntl(descriptor, fcntl.F_SETFL, os.O_DIRECT)  # which also takes O_NONBLOCK away
-        with mmap.mmap(-1, _BLOCK) as page:  # O_DIRECT wants memory that is aligned
+        fcntl.fcntl(descriptor, fcntl.F_SETFL, os.O_DIRECT)  # which also clears O_NONBLOCK
+        with mmap.mmap(-1, _BLOCK) as page:  # O_DIRECT requires aligned memory
             os.preadv(descriptor, [page], offset)
     except OSError as error:
         raise RefusalError(f"{disk.name} cannot be read: {error.strerror or error}; see dmesg") from None
@@ -45,18 +44,18 @@ def spin_up(disk: DiskDevice) -> None:
 
 
 POLL_INTERVAL: Final = 1.0
-"""Seconds between two looks where tracefs is not to be had."""
+"""Seconds between two reads of sysfs without tracefs."""
 
 
 async def wait_for_first_access(
     disks: Sequence[DiskDevice], root: Path, interval: float = POLL_INTERVAL
 ) -> DiskDevice:
-    """The first of ``disks`` that is read or written from now on, or is already.
+    """The first of ``disks`` that is being read or written, or will be.
 
     Args:
-        disks: all asleep.
-        root: where paths begin.
-        interval: seconds, as EVERY.
+        disks: all in standby.
+        root: the directory that paths start at.
+        interval: seconds, as POLL_INTERVAL.
     """
     try:
         with Trace(root, request_filter(disk.device_number for disk in disks)) as trace:
@@ -68,14 +67,14 @@ async def wait_for_first_access(
 
 
 async def _access_from_trace(disks: Sequence[DiskDevice], trace: Trace) -> DiskDevice:
-    """What the kernel tells."""
+    """The first access that tracefs reports."""
     by_number = {disk.device_number: disk for disk in disks}
     traced = await trace.wait(None, lambda events: not requested_disks(events).isdisjoint(by_number))
     return next(disk for number, disk in by_number.items() if number in requested_disks(traced))
 
 
 async def _access_from_counters(disks: Sequence[DiskDevice], interval: float) -> DiskDevice:
-    """What a look now and then shows; in flight at two looks in a row is no mere command."""
+    """The first access in sysfs; a request in progress at two reads in a row is not a passthrough command."""
     previous = [(disk.sectors, disk.in_flight) for disk in disks]
     while True:
         await asyncio.sleep(interval)

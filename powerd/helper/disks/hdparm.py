@@ -1,10 +1,10 @@
-"""What hdparm(8) is told, and what it says: argument vectors and strict parsing; pure.
+"""Arguments and output of hdparm(8).
 
-Its words alone do not do. It takes the registers of the drive's answer from the SCSI sense data that the
-bridge gives, and where a bridge gives none, it reads zeroes, which it calls "standby". So it is asked to be
-verbose: the line ``ATA_16 stat=50 err=00 nsect=ff ...`` on standard error holds the registers. An answer
-without DRDY in the status register is none of a drive's (ACS-3, 6.2), and the count register tells the modes
-that hdparm 9.65 calls unknown: those of Extended Power Conditions (ACS-3, CHECK POWER MODE).
+Its words alone are not reliable. It takes the registers of the drive's response from the SCSI sense data of
+the bridge; without sense data it reads zeroes, and calls them "standby". So it is run with --verbose: the
+line ``ATA_16 stat=50 err=00 nsect=ff ...`` on standard error has the registers. A response without DRDY in
+the status register does not come from a drive (ACS-3, 6.2), and the count register has the modes that
+hdparm 9.65 calls unknown: those of Extended Power Conditions (ACS-3, CHECK POWER MODE).
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _MODES: Final = {
     **dict.fromkeys((0x00, 0x01, 0x40), PowerMode.STANDBY),
     **dict.fromkeys((0x41, 0x80, 0x81, 0x82, 0x83, 0xFF), PowerMode.ACTIVE),
 }
-"""By the count register: standby (_z, _y), NV cache with and without a spindle at rest, idle (_a, _b, _c)."""
+"""By the count register: standby (_z, _y), NV cache (spindle stopped or spinning), idle (_a, _b, _c)."""
 
 _WORD_COUNT: Final = 256
 _ROW: Final = re.compile(r"^[0-9a-f]{4}(?: [0-9a-f]{4}){7}$", re.MULTILINE)
@@ -51,7 +51,7 @@ def spin_down(device: str) -> list[str]:
 
 
 def set_timer(device: str, value: int) -> list[str]:
-    """IDLE with a standby timer, as model.standby_timer encodes it; one command."""
+    """IDLE with a standby timer, as encode_timer() encodes it; one command."""
     return ["hdparm", "-S", str(value), device]
 
 
@@ -61,17 +61,17 @@ def set_apm(device: str, level: int) -> list[str]:
 
 
 def identify(device: str) -> list[str]:
-    """IDENTIFY DEVICE, word for word; one command."""
+    """IDENTIFY DEVICE as a table of words; one command."""
     return ["hdparm", "--Istdout", device]
 
 
 def power_of(result: CompletedTool) -> PowerMode:
-    """What read_power() found out; UNKNOWN = nothing to be relied on.
+    """The power mode in the output of read_power(); UNKNOWN = not reliable.
 
     Raises:
-        RefusalError: the command failed, or hdparm does not speak as it should.
+        RefusalError: the command failed, or the output is unknown.
     """
-    if result.status:  # an errno; its last words are those of somebody verbose
+    if result.status:  # an errno; the last line is one of --verbose
         reason = os.strerror(result.status) if result.status > 0 else result.last_error_line
         raise RefusalError(f"hdparm -C failed: {reason}")
     states = _STATE.findall(result.out)
@@ -80,21 +80,21 @@ def power_of(result: CompletedTool) -> PowerMode:
     if _DOUBTFUL.search(result.err):
         return PowerMode.UNKNOWN
     registers = _REGISTERS.findall(result.err)
-    if not registers:  # asked by HDIO_DRIVE_CMD, which has no sense data; or an hdparm with other words
+    if not registers:  # by HDIO_DRIVE_CMD, which has no sense data, or another version of hdparm
         return _STATES.get(states[0], PowerMode.UNKNOWN)
     status, count = (int(register, 16) for register in registers[-1])
     return _MODES.get(count, PowerMode.UNKNOWN) if status & _DRDY else PowerMode.UNKNOWN
 
 
 def power_features_of(result: CompletedTool, option: str) -> PowerFeatures:
-    """What identify() or set_apm() found out (ACS-3, table "IDENTIFY DEVICE data").
+    """The power features in the output of identify() or set_apm() (ACS-3, table "IDENTIFY DEVICE data").
 
     Args:
-        result: how hdparm ended.
-        option: its option, for the sentence.
+        result: of hdparm.
+        option: its option, for messages.
 
     Raises:
-        RefusalError: the command failed, or what it printed is no identification.
+        RefusalError: the command failed, or the output is not an identification.
     """
     require_success(result, option)
     words = [int(word, 16) for row in _ROW.findall(result.out) for word in row.split()]
@@ -111,22 +111,22 @@ def power_features_of(result: CompletedTool, option: str) -> PowerFeatures:
 
 
 def require_success(result: CompletedTool, option: str) -> None:
-    """Nothing, if hdparm was ``told`` what the drive obeyed.
+    """Require that hdparm has succeeded.
 
     Raises:
-        RefusalError: it failed; with hdparm's own last words.
+        RefusalError: it failed; with its last line.
     """
     if result.status:
         raise RefusalError(f"hdparm {option} failed: {result.last_error_line}")
 
 
 def _checksum_ok(words: list[int]) -> bool:
-    """Its checksum, where the signature says that there is one (ACS-3, word 255)."""
+    """Whether the checksum is right, or there is none (ACS-3, word 255)."""
     if words[255] & 0xFF != _SIGNATURE:
         return any(words)
     return sum((word & 0xFF) + (word >> 8) for word in words) % 256 == 0
 
 
 def _feature_word_valid(word: int) -> bool:
-    """Whether a word of feature bits means anything: bit 14 set, bit 15 clear."""
+    """Whether a word of feature bits is valid: bit 14 set, bit 15 clear."""
     return word >> 14 == 1

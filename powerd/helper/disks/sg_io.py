@@ -1,7 +1,7 @@
-"""SCSI commands to a disk through the SG_IO ioctl, where ATA's own are not to be had; blocking.
+"""SCSI commands to a disk through the SG_IO ioctl, for disks without ATA commands; all functions block.
 
-struct sg_io_hdr is <scsi/sg.h>'s. START STOP UNIT and its power conditions are SBC-3's, REQUEST SENSE and the
-sense data SPC-4's. Needs CAP_SYS_RAWIO, as the disk is opened for reading only.
+struct sg_io_hdr is that of <scsi/sg.h>. START STOP UNIT and its power conditions are in SBC-3, REQUEST
+SENSE and sense data in SPC-4. CAP_SYS_RAWIO is required, because the disk is opened for reading only.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from powerd.helper.errors import RefusalError
 from powerd.helper.protocol.deadlines import MOTOR_COMMAND
 
 _SG_IO: Final = 0x2285
-_HEADER_IN: Final = struct.Struct("@iiBBHIPPPIIiP")  # to usr_ptr
-_HEADER_OUT: Final = struct.Struct("@BBBBHHiII0P")  # the rest, and its padding
+_HEADER_IN: Final = struct.Struct("@iiBBHIPPPIIiP")  # up to usr_ptr
+_HEADER_OUT: Final = struct.Struct("@BBBBHHiII0P")  # the rest, with padding
 _NO_DATA, _FROM_DEVICE = -1, -3  # SG_DXFER_NONE, SG_DXFER_FROM_DEV
 _REQUEST_SENSE, _START_STOP_UNIT = 0x03, 0x1B
 _STANDBY: Final = 3 << 4
@@ -30,14 +30,14 @@ _NEEDS_START: Final = {(0x04, 0x02), (0x04, 0x11)}
 _SELF_TEST_IN_PROGRESS: Final = (
     0x04,
     0x09,
-)  # "logical unit not ready, self-test in progress", though it may well be ready
+)  # "logical unit not ready, self-test in progress", which a ready drive may report too
 _LOW_POWER: Final = 0x5E
 _STANDBY_QUALIFIERS: Final = {0x02, 0x04, 0x09, 0x0A}
 _IDLE_QUALIFIERS: Final = {0x01, 0x03, 0x05, 0x06, 0x07, 0x08}
 
 
 class _SgIoResult(NamedTuple):
-    """The fields of struct sg_io_hdr, from the status on."""
+    """The fields of struct sg_io_hdr from the status on."""
 
     status: int
     masked_status: int
@@ -51,7 +51,7 @@ class _SgIoResult(NamedTuple):
 
 
 class Sense(NamedTuple):
-    """Sense data, as far as it matters here: key, additional sense code, and its qualifier."""
+    """Sense data: key, additional sense code and its qualifier."""
 
     key: int
     code: int
@@ -59,10 +59,10 @@ class Sense(NamedTuple):
 
 
 def spin_down(disk: DiskDevice) -> None:
-    """Stop the disk's spindle by START STOP UNIT: one command.
+    """Spin the disk down by START STOP UNIT: one command.
 
-    ATA disks start again by themselves, and so do USB ones. A stopped SAS disk does not: it is sent into the
-    power condition STANDBY instead.
+    ATA and USB disks spin up at the next access. A stopped SAS disk does not, so it is set to the power
+    condition STANDBY instead.
 
     Raises:
         RefusalError: the disk refuses.
@@ -75,7 +75,7 @@ def spin_down(disk: DiskDevice) -> None:
 
 
 def read_power(disk: DiskDevice) -> PowerMode:
-    """What a SCSI disk does, by REQUEST SENSE, which wakes none: one command.
+    """The power mode of a SCSI disk by REQUEST SENSE, which wakes no disk: one command.
 
     Raises:
         RefusalError: the disk refuses.
@@ -84,7 +84,7 @@ def read_power(disk: DiskDevice) -> PowerMode:
 
 
 def self_test_in_progress(disk: DiskDevice) -> bool:
-    """Whether a SCSI disk says in answer to REQUEST SENSE that it runs a self-test; not every one does.
+    """Whether a SCSI disk reports a running self-test in REQUEST SENSE; not all do.
 
     Raises:
         RefusalError: the disk refuses.
@@ -94,12 +94,12 @@ def self_test_in_progress(disk: DiskDevice) -> bool:
 
 
 def stop_command(*, without_power_condition: bool) -> bytes:
-    """START STOP UNIT: START=0, or the power condition STANDBY."""
+    """START STOP UNIT with START=0, or with the power condition STANDBY."""
     return bytes([_START_STOP_UNIT, 0, 0, 0, 0 if without_power_condition else _STANDBY, 0])
 
 
 def power_of(data: bytes) -> PowerMode:
-    """What the answer to REQUEST SENSE says; an answer without any sense is that of a disk that spins."""
+    """The power mode in the response to REQUEST SENSE; no sense means that the disk is spinning."""
     sense = sense_of(data)
     if sense is None:
         return PowerMode.UNKNOWN
@@ -115,7 +115,7 @@ def power_of(data: bytes) -> PowerMode:
 
 
 def sense_of(data: bytes) -> Sense | None:
-    """Sense data in fixed or descriptor format (SPC-4, 4.5); None = it is none."""
+    """Sense data in fixed or descriptor format (SPC-4, 4.5); None = neither."""
     kind = data[0] & 0x7F if data else 0
     if kind in _FIXED and len(data) >= 14:  # noqa: PLR2004 - through the qualifier
         return Sense(data[2] & 0x0F, data[12], data[13])
@@ -125,7 +125,7 @@ def sense_of(data: bytes) -> Sense | None:
 
 
 def _request_sense(disk: DiskDevice) -> bytes:
-    """The sense data that the disk has: one command, which wakes none."""
+    """The sense data of the disk: one command, which wakes no disk."""
     descriptor = open_disk(disk)
     try:
         return _send(descriptor, bytes([_REQUEST_SENSE, 0, 0, 0, _SENSE_SIZE, 0]), _SENSE_SIZE, disk)
@@ -134,13 +134,13 @@ def _request_sense(disk: DiskDevice) -> bytes:
 
 
 def _send(descriptor: int, command: bytes, size: int, disk: DiskDevice) -> bytes:
-    """Send a command; what it gives back, up to ``room`` bytes."""
+    """Send a command, and return its data, at most ``size`` bytes."""
     cdb, data, sense = (array.array("B", content) for content in (command, bytes(size), bytes(_SENSE_SIZE)))
     header = bytearray(
         _HEADER_IN.pack(
             *(ord("S"), _FROM_DEVICE if size else _NO_DATA, len(command), _SENSE_SIZE, 0, size),
             *(data.buffer_info()[0], cdb.buffer_info()[0], sense.buffer_info()[0]),
-            *(round(MOTOR_COMMAND * 1000), 0, 0, 0),  # the kernel ends it then
+            *(round(MOTOR_COMMAND * 1000), 0, 0, 0),  # the kernel's timeout
         )
         + bytes(_HEADER_OUT.size)
     )

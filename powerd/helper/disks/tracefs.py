@@ -1,13 +1,13 @@
-"""A private tracefs instance that tells, at the very moment, what the kernel does with a disk.
+"""A private tracefs instance that reports the kernel's work on a disk at once.
 
-Documentation/trace/ftrace.rst, "Instances", and events.rst, "Event filtering". The event block_rq_issue
-carries the whole disk's number, whatever partition is meant, in the kernel's own coding (major << 20 |
-minor), and comes when the request leaves for the driver, long before a sleeping disk has answered it.
-Commands past the file systems, such as hdparm's, have no sectors in it, and neither has a flush. The events
-writeback_dirty_* carry the name of the backing device, and come when data begin to wait.
+Documentation/trace/ftrace.rst, "Instances", and events.rst, "Event filtering". The event block_rq_issue has
+the number of the whole disk, for each of its partitions, in the kernel's own encoding (major << 20 |
+minor). It comes when a request is sent to the driver, long before a disk in standby responds. Passthrough
+commands, such as hdparm's, and flushes have no sectors in it. The events writeback_dirty_* have the name of
+the backing device, and come when data becomes dirty.
 
-An instance cannot be removed as long as its pipe is open. It outlives whoever made it, so its name tells the
-process, and the instances of processes that are gone are removed when a new one is made.
+An instance cannot be removed while its pipe is open, and it outlives its process. So its name has the
+process id, and the instances of dead processes are removed when a new one is made.
 """
 
 from __future__ import annotations
@@ -22,33 +22,33 @@ from pathlib import Path
 from typing import Final, Self
 
 TRACEFS_DIRECTORIES: Final = ("sys/kernel/tracing", "sys/kernel/debug/tracing")
-"""Where tracefs is mounted, or shows itself within debugfs."""
+"""The mount points of tracefs, also within debugfs."""
 _PREFIX: Final = "powerd-guard"
 _ISSUE_EVENT: Final = "block/block_rq_issue"
 _ISSUE_LINE: Final = re.compile(rb"\bblock_rq_issue: ([0-9]+),([0-9]+) ")
-_DIRTY_EVENTS: Final = (  # the last two are one, before Linux 5.18 and since
+_DIRTY_EVENTS: Final = (  # the last two are one event, before and since Linux 5.18
     "writeback/writeback_dirty_inode",
     "writeback/writeback_dirty_page",
     "writeback/writeback_dirty_folio",
 )
-_BUFFER_KB: Final = 8  # for each processor; the first event is all that matters
+_BUFFER_KB: Final = 8  # per processor; only the first event matters
 _READ_SIZE: Final = 1 << 16
 _instance_numbers = count()
 
 
 class TracefsUnavailableError(Exception):
-    """tracefs is not to be had here; the text says why."""
+    """tracefs is not available; the text gives the reason."""
 
 
 class Trace:
-    """What happens from ``with`` on.
+    """The events of the kernel from ``with`` on.
 
     Args:
-        root: where paths begin.
-        events: a filter for each; those that this kernel does not have are left out.
+        root: the directory that paths start at.
+        events: a filter per event; events that this kernel does not have are ignored.
 
     Raises:
-        NoTraceError: at ``with``.
+        TracefsUnavailableError: at ``with``.
     """
 
     def __init__(self, root: Path, events: Mapping[str, str]) -> None:
@@ -76,15 +76,14 @@ class Trace:
                 self._instance.rmdir()
 
     async def wait(self, seconds: float | None, matches: Callable[[bytes], bool]) -> bytes:
-        """Wait, without a wake-up, until the kernel tells what is waited for.
+        """Wait for events, without a wake-up in between.
 
         Args:
-            seconds: for how long; None = for ever.
-            matches: whether it is among the events just told, a line for each; what does not fit is
-                forgotten.
+            seconds: the time limit; None = none.
+            matches: whether the new events, one per line, contain the expected one; others are discarded.
 
         Returns:
-            The events that fit; b"" = none did in time.
+            The events that match; b"" = none came in time.
         """
         loop = asyncio.get_running_loop()
         found: asyncio.Future[bytes] = loop.create_future()
@@ -102,7 +101,7 @@ class Trace:
             loop.remove_reader(self._pipe)
 
     def _read_events(self) -> bytes:
-        """What has been told since the last call."""
+        """The events since the last call."""
         events = b""
         with contextlib.suppress(BlockingIOError):
             while chunk := os.read(self._pipe, _READ_SIZE):
@@ -116,7 +115,7 @@ class Trace:
         instance.mkdir()
         self._instance = instance
         self._write("buffer_size_kb", str(_BUFFER_KB))
-        with contextlib.suppress(OSError):  # not before Linux 5.0
+        with contextlib.suppress(OSError):  # since Linux 5.0
             self._write("buffer_percent", "0")
         supported = [event for event in self._events if (instance / "events" / event).is_dir()]
         if not supported:
@@ -136,23 +135,23 @@ class Trace:
 
 
 def request_filter(numbers: Iterable[tuple[int, int]]) -> dict[str, str]:
-    """The event of a request to disks, by their numbers."""
+    """The event of requests to these disks."""
     devices = " || ".join(f"dev == {major << 20 | minor}" for major, minor in sorted(numbers))
     return {_ISSUE_EVENT: f"({devices}) && nr_sector > 0"}
 
 
 def requested_disks(events: bytes) -> set[tuple[int, int]]:
-    """The numbers of the disks that requests went to."""
+    """The disks that requests were sent to."""
     return {(int(major), int(minor)) for major, minor in _ISSUE_LINE.findall(events)}
 
 
 def dirty_filter(names: Collection[str]) -> dict[str, str]:
-    """The events of data that begin to wait for backing devices, by their names."""
+    """The events of data that becomes dirty on these backing devices."""
     return dict.fromkeys(_DIRTY_EVENTS, " || ".join(f'name == "{name}"' for name in sorted(names)))
 
 
 def remove_stale(instances: Path) -> None:
-    """Remove what helpers left behind that were killed."""
+    """Remove the instances of helpers that were killed."""
     for path in instances.glob(f"{_PREFIX}-*-*"):
         pid = path.name.split("-")[2]
         if pid.isdigit() and not _is_alive(int(pid)):
@@ -166,7 +165,7 @@ def _is_alive(pid: int) -> bool:
     except ProcessLookupError:
         return False
     except (OSError, OverflowError):
-        return True  # somebody else's, or no process at all, and then not ours to judge
+        return True  # another user's process, or an impossible id: leave the instance
     return True
 
 

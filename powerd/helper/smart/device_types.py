@@ -1,4 +1,4 @@
-"""The ways in which smartctl(8) may reach a drive (``-d``), and whether one of them did."""
+"""The device types by which smartctl(8) may reach a drive (``-d``), and whether it has reached it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _NOT_REACHED: Final = Fault.USAGE | Fault.OPEN
 def device_types(disk: DiskDevice, previous: str = "") -> tuple[str, ...]:
     """Device types to try, the most likely first.
 
-    smartctl knows many USB bridges by their number ("auto", which sends nothing); most of the others are SAT.
+    smartctl recognises many USB bridges by their id ("auto", which sends nothing); most others are SAT.
     """
     if disk.is_nvme:
         return ("nvme",)
@@ -25,5 +25,5 @@ def device_types(disk: DiskDevice, previous: str = "") -> tuple[str, ...]:
 
 
 def drive_reached(status: int) -> bool:
-    """Whether smartctl got as far as the drive, by its exit status."""
+    """Whether smartctl has reached the drive, by its exit status."""
     return not Fault(status & 0xFF) & _NOT_REACHED

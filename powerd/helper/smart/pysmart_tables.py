@@ -1,8 +1,8 @@
-"""The tables that smartctl prints for ATA, NVMe and SCSI drives, as pySMART reads them.
+"""The tables that smartctl prints for ATA, NVMe and SCSI drives, parsed by pySMART.
 
-pySMART is given the lines of an answer that is there already, and so runs nothing. It changes the environment
-and the logging classes of its process, and raises what it likes on torn text: only a child of the helper's
-may import it (smart_child).
+pySMART gets the lines of an existing report, so it starts nothing. It changes the environment and the
+logging classes of its process, and raises any exception on truncated text, so only a child of the helper
+imports it (reader_child).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pySMART import Device
 
 _INTERFACES: Final[Mapping[DriveProtocol, str]] = {"ata": "sat", "nvme": "nvme", "scsi": "sas"}
-"""What pySMART is told, so that it never asks smartctl to find out."""
+"""The interface for pySMART, which would otherwise run smartctl to detect it."""
 _ATA: Final = {
     4: Counter.STARTS,
     5: Counter.REALLOCATED,
@@ -40,12 +40,12 @@ _WARNINGS: Final = (
 
 
 class UnreadableReportError(ValueError):
-    """The answer is none that a Health can be made of; one sentence."""
+    """The report does not describe a drive's health; one sentence."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tables:
-    """What the lines hold; each as in Health."""
+    """The content of the tables; fields as in Health."""
 
     passed: bool | None
     temperature: int | None
@@ -82,12 +82,12 @@ def parse(lines: Sequence[object], protocol: DriveProtocol, faults: Fault) -> Ta
 
 
 def _device(lines: list[str], protocol: DriveProtocol, faults: Fault) -> Device:
-    """What pySMART makes of the lines."""
+    """The lines, parsed by pySMART."""
     from pySMART import Device  # noqa: PLC0415 - 14 MB, and only the child may pay for it
     from pySMART.smartctl import Smartctl  # noqa: PLC0415 - as Device
 
     class Canned(Smartctl):  # type: ignore[misc]  # pySMART ships no types
-        """A smartctl that has been asked already."""
+        """A smartctl with a fixed report."""
 
         def generic_call(self, *_: object, **__: object) -> tuple[list[str], int]:
             return lines, int(faults)
@@ -148,7 +148,7 @@ def _spare(device: Device) -> tuple[int, int] | None:
 
 
 def _tests(device: Device) -> Iterator[SelfTest]:
-    """The self-test log, newest first; one that runs is no entry yet."""
+    """The self-test log, newest first, without a test that is running."""
     for each in device.tests:
         status = printable_text(each.status)
         lower = status.lower()
@@ -164,7 +164,7 @@ def _tests(device: Device) -> Iterator[SelfTest]:
 
 
 def _passed(status: str) -> bool | None:
-    """Whether a test found the drive well; None for one that was broken off, by whomever."""
+    """Whether a test has passed; None = it was aborted."""
     if "abort" in status or "interrupt" in status or "reset" in status:
         return None
     return "without error" in status or status == "completed"

@@ -1,7 +1,7 @@
-"""What smartctl found, read from its one answer: ``smartctl --json=o --all`` (smartctl(8), from 7.0).
+"""Reads a drive's health from a report of ``smartctl --json=o --all`` (smartctl(8), since 7.0).
 
-Such a document holds values as JSON and, in ``smartctl.output``, the very lines that it would have printed.
-State, exit status, logs and capabilities are taken from the JSON; the lines are pySMART's (smart_tables).
+The report has values in JSON and, in ``smartctl.output``, the lines that smartctl would print. State, exit
+status, logs and capabilities are taken from the JSON; the lines are parsed by pySMART (pysmart_tables).
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ from powerd.smart.model import Counter, DriveProtocol, Fault, Health, SelfTest
 _PROTOCOLS: Final[Mapping[str, DriveProtocol]] = {"ATA": "ata", "NVMe": "nvme", "SCSI": "scsi"}
 
 _NVME_SHORT_MINUTES: Final = 2
-"""Minutes that a short self-test of NVMe takes at most, and one of SCSI about."""
+"""Minutes that a short self-test takes: of NVMe at most, of SCSI about."""
 _FAILED: Final = frozenset({5, 6, 7})
 
 
 def read_health(output: bytes, when: float) -> Health:
-    """The Health in one answer of smartctl's.
+    """The health in a report.
 
     Args:
-        output: what it wrote, ``--json=o``.
+        output: of smartctl, with ``--json=o``.
         when: POSIX time of the check.
 
     Raises:
-        ReadingError: it is torn, no such answer, or of a drive that tells nothing.
+        UnreadableReportError: the report is truncated or of another kind, or the drive reports nothing.
     """
     report = _parse_report(output)
     faults = Fault(lookup_int(report, "smartctl", "exit_status") or 0)
@@ -69,15 +69,15 @@ def read_health(output: bytes, when: float) -> Health:
 
 
 def left_asleep(report: Mapping[str, Any]) -> bool:
-    """Whether smartctl left the drive alone because it sleeps (``-n standby``).
+    """Whether smartctl has left the drive alone because it is in standby (``-n standby``).
 
-    The status for that is one of our choosing, but every number below 256 is some sum of faults as well.
+    The exit status for that is configurable, but every number below 256 is also a sum of faults.
     """
     return "Device is in " in error_message(report)
 
 
 def error_message(report: Mapping[str, Any]) -> str:
-    """Smartctl's own last word on what went wrong."""
+    """The last error message of smartctl."""
     messages = lookup(report, "smartctl", "messages")
     rows = messages if isinstance(messages, list) else []
     texts = [string for each in rows if (string := lookup_text(each, "string"))]
@@ -85,7 +85,7 @@ def error_message(report: Mapping[str, Any]) -> str:
 
 
 def _parse_report(output: bytes) -> Mapping[str, Any]:
-    """What smartctl told, as JSON and with its lines."""
+    """The report as JSON, with its lines."""
     report = parse_object(output.decode("utf-8", "replace"))
     if report is None:
         raise UnreadableReportError("smartctl's answer is torn")
@@ -97,13 +97,13 @@ def _parse_report(output: bytes) -> Mapping[str, Any]:
 
 
 def _passed(report: Mapping[str, Any], tables: Tables) -> bool | None:
-    """The drive's own verdict, in JSON or else in the lines."""
+    """The drive's overall assessment, from the JSON or the lines."""
     passed = lookup_bool(report, "smart_status", "passed")
     return tables.passed if passed is None else passed
 
 
 def _temperature(report: Mapping[str, Any], tables: Tables) -> int | None:
-    """SCT or the attribute, as smartctl chose it; a raw value of 190 or 194 alone may hold three numbers."""
+    """From SCT or the attribute, as smartctl chose; a raw value of 190 or 194 may hold three numbers."""
     current = lookup_int(report, "temperature", "current")
     return current if current is not None else tables.temperature
 
@@ -117,11 +117,11 @@ def _limit(report: Mapping[str, Any]) -> int | None:
 
 
 def _errors(report: Mapping[str, Any]) -> dict[Counter, int]:
-    """Entries ever made in an ATA drive's error log.
+    """Count of entries in an ATA drive's error log.
 
-    Not in NVMe's: many drives enter each command that they do not know, be it the kernel's or one of those
-    that smartctl reads them with, so that it grows with each check. Lost data is counted apart: MEDIA. A SAS
-    drive has no such log, but counts what it has lost: UNCORRECTABLE.
+    The log of NVMe is not counted: many drives enter each unknown command, of the kernel or of smartctl, so
+    it grows with each check; lost data has a counter of its own, MEDIA. A SAS drive has no such log, but
+    the counter UNCORRECTABLE.
     """
     for kind in ("extended", "summary"):
         if (count := lookup_int(report, "ata_smart_error_log", kind, "count")) is not None:
@@ -130,7 +130,7 @@ def _errors(report: Mapping[str, Any]) -> dict[Counter, int]:
 
 
 def _testing(report: Mapping[str, Any], tables: Tables) -> int | None:
-    """Percent that a running self-test still has to do."""
+    """Percent of a running self-test that remain."""
     remaining = lookup_int(report, "ata_smart_data", "self_test", "status", "remaining_percent")
     if remaining is not None:
         return remaining
@@ -141,7 +141,7 @@ def _testing(report: Mapping[str, Any], tables: Tables) -> int | None:
 
 
 def _tests(report: Mapping[str, Any], tables: Tables) -> tuple[SelfTest, ...]:
-    """NVMe's are taken from the JSON, for the heading of their lines is another one from smartctl 7.5 on."""
+    """From the JSON for NVMe, because the heading of the lines differs since smartctl 7.5."""
     rows = lookup(report, "nvme_self_test_log", "table")
     if not isinstance(rows, list):
         return tables.tests
@@ -149,7 +149,7 @@ def _tests(report: Mapping[str, Any], tables: Tables) -> tuple[SelfTest, ...]:
 
 
 def _nvme_test(row: Mapping[str, Any]) -> SelfTest:
-    """An entry; the result is 0 = well, 5 to 7 = failed, else broken off (NVMe 1.4, figure 203)."""
+    """An entry; result 0 = passed, 5 to 7 = failed, others = aborted (NVMe 1.4, figure 203)."""
     result = lookup_int(row, "self_test_result", "value")
     return SelfTest(
         printable_text(lookup_text(row, "self_test_code", "string") or "unknown"),
@@ -160,9 +160,9 @@ def _nvme_test(row: Mapping[str, Any]) -> SelfTest:
 
 
 def _minutes(report: Mapping[str, Any]) -> tuple[int, int]:
-    """How long self-tests take; of NVMe's long one smartctl does not tell.
+    """Minutes that the short and the long self-test take; smartctl does not report those of NVMe's long one.
 
-    It knows NVMe's from 7.4 on, and then tells of their log where the drive has any.
+    smartctl supports the self-tests of NVMe since 7.4; a drive that has them has a log of them.
     """
     if isinstance(lookup(report, "nvme_self_test_log"), dict):
         return _NVME_SHORT_MINUTES, 0

@@ -1,7 +1,7 @@
-"""``python -m powerd.helper.smart.reader_child``: smartctl's answer on stdin becomes a Health on stdout.
+"""``python -m powerd.helper.smart.reader_child``: a report of smartctl on stdin becomes a Health on stdout.
 
-A process of its own and for one answer: pySMART costs 14 MB, changes its process, and may raise or spin on
-what a drive's firmware made up. It holds no device and is given no argument.
+One process per report: pySMART costs 14 MB, changes its process, and may raise or loop on what a drive's
+firmware reports. It has no device open, and takes no arguments.
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ from powerd.helper.smart.pysmart_tables import UnreadableReportError
 from powerd.helper.smart.reader import read_health
 
 _MAX_INPUT = 1 << 20
-"""Bytes of an answer: a full one has 60 kB, and one that is cut off here is torn."""
+"""Bytes of a report: a full one has 60 kB, and one that is cut off here is truncated."""
 
 
 def main() -> int:
-    """Tell one Health, or why there is none, as ``{"health": …}`` or ``{"error": "…"}``.
+    """Write ``{"health": …}``, or ``{"error": "…"}`` if there is none.
 
     Returns:
-        The exit status: 0, or 1 where there is no Health.
+        The exit status: 0, or 1 without a health.
     """
-    warnings.simplefilter("ignore")  # pySMART's are for programmers
+    warnings.simplefilter("ignore")  # those of pySMART are for its developers
     output = sys.stdin.buffer.read(_MAX_INPUT)
     try:
-        # When it was made is the asker's to say.
+        # The caller sets the time of the check.
         reply: dict[str, object] = {"health": encode(read_health(output, 0.0))}
     except (UnreadableReportError, CodecError) as error:
         reply = {"error": str(error)}

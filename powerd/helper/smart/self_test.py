@@ -1,16 +1,17 @@
-"""A self-test that a drive runs, whoever has begun it, by the drive's word through smartctl(8); pure.
+"""Self-tests that a drive is running, whatever program has started them, by smartctl(8).
 
-ATA: ``smartctl -c``, ata_smart_data.self_test.status.value, with 15 in its upper half while one runs (ACS-3,
+ATA: ``smartctl -c``, ata_smart_data.self_test.status.value, whose upper half is 15 during a test (ACS-3,
 "Self-test execution status").
-SCSI: ``smartctl -l selftest`` (smartmontools, scsiprint.cpp). A test that runs is an entry of the log with
-the result 15, in JSON from 7.3 on. Some drives tell of it in the answer to REQUEST SENSE, too or instead:
-"scsi_self_test_status", from 7.6 on. Before, both are in the lines alone that smartctl prints.
+SCSI: ``smartctl -l selftest`` (smartmontools, scsiprint.cpp). A running test is an entry of the log with
+the result 15, in JSON since 7.3. Some drives report it in REQUEST SENSE, too or instead:
+"scsi_self_test_status", since 7.6. Older versions have both in the printed lines only.
 
-Of a test of which the drive tells nothing nobody can know. Where smartctl has reached a drive and its answer
-cannot be read, the disk is kept up, and the reason says what to look at: a tool is broken, and a test may
-well run. A drive that smartctl does not reach is stopped, or it would spin for ever; nor can anybody on this
-machine have begun a test by that way. So is one that keeps no log of tests, and, where smartctl is not
-installed, any but a SCSI disk that answers REQUEST SENSE so (scsi.tests_itself).
+A test that the drive does not report cannot be detected. If smartctl has reached a drive and its report
+cannot be read, the disk is not spun down, and the reason names the command to check: a tool is broken, and
+a test may be running. A drive that smartctl does not reach is spun down, because otherwise it would spin
+for ever, and no program on this machine can have started a test on it. The same holds for a drive without a
+self-test log and, if smartctl is not installed, for all but SCSI disks that report a test in REQUEST SENSE
+(sg_io.self_test_in_progress).
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ BUSY_REASON: Final = "a SMART self-test runs; wait until it is done"
 _ATA_COMMANDS: Final = 2
 """IDENTIFY DEVICE, SMART READ DATA."""
 _SCSI_COMMANDS: Final = 9
-"""INQUIRY, LOG SENSE, REQUEST SENSE and MODE SENSE, as smartctl 7.3 was seen to send them."""
+"""INQUIRY, LOG SENSE, REQUEST SENSE and MODE SENSE, as sent by smartctl 7.3."""
 _IN_PROGRESS: Final = 15
 _STARTED: Final = "Self-test has begun"
 _ENTRY: Final = re.compile(r"scsi_self_test_[0-9]+")
@@ -36,24 +37,24 @@ _LINE: Final = re.compile(
 
 
 def query(disk: DiskDevice, kind: str) -> tuple[list[str], int]:
-    """What smartctl is asked, by device type ``kind``, and how many commands it sends for that."""
+    """The smartctl command by device type ``kind``, and the number of commands that it sends."""
     if disk.scsi_only:
         return ["smartctl", "--json=co", "-d", kind, "-l", "selftest", str(disk.node)], _SCSI_COMMANDS
     return ["smartctl", "--json=c", "-d", kind, "-c", str(disk.node)], _ATA_COMMANDS
 
 
 def busy_reason(report: Mapping[str, Any] | None) -> str | None:
-    """Why a disk must not be stopped, by what smartctl has told, None = no report, which proves nothing."""
+    """Why the disk must not be spun down, by a report of smartctl; None for ``report`` = it is unreadable."""
     if report is None:
         return "smartctl does not say whether a self-test runs; see: smartctl -a"
     return BUSY_REASON if reports_running_test(report) else None
 
 
 def reports_start(report: Mapping[str, Any]) -> bool:
-    """Whether ``smartctl -t``, whose exit status is 0, has begun a test.
+    """Whether ``smartctl -t`` with exit status 0 has started a test.
 
-    Of NVMe it has to say so (nvmeprint.cpp): before 7.4 it does nothing and does not fail, nor does it ever
-    fail where a drive has no self-tests.
+    For NVMe the report has to say so (nvmeprint.cpp): before 7.4 smartctl does nothing and does not fail,
+    and it never fails on a drive without self-tests.
     """
     return lookup(report, "device", "protocol") != "NVMe" or any(
         text.startswith(_STARTED) for text in _lines(report)
@@ -61,7 +62,7 @@ def reports_start(report: Mapping[str, Any]) -> bool:
 
 
 def reports_running_test(report: Mapping[str, Any]) -> bool:
-    """Whether a report tells of a self-test under way."""
+    """Whether a report has a self-test in progress."""
     ata = lookup_int(report, "ata_smart_data", "self_test", "status", "value")
     if ata is not None and ata >> 4 == _IN_PROGRESS:
         return True

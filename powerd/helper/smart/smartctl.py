@@ -1,8 +1,9 @@
-"""Reads a drive's health, and has drives test themselves, by smartctl(8), within a turn of the disk's lane.
+"""Reads a drive's health and starts self-tests by smartctl(8), while the executor of the disk is reserved.
 
-``-n standby`` alone does not keep a disk asleep: smartctl ignores it where a bridge does not tell the power
-mode, and opening a disk that the kernel has suspended wakes it. So the drive is asked for its mode first, and
-one with a spindle that does not say is left alone. ``-d`` is given, as finding it out takes commands too.
+``-n standby`` alone does not keep a disk in standby: smartctl ignores it behind a bridge that does not
+report the power mode, and opening a suspended disk wakes it. So the power mode is read first, and a drive
+with a spindle that does not report it is left alone. ``-d`` is always given, because detection sends
+commands too.
 """
 
 from __future__ import annotations
@@ -27,19 +28,19 @@ from powerd.smart.actions import CheckHealth, HealthReading, StartTest
 from powerd.smart.model import Health
 
 SMARTCTL_OUTPUT_CAP: Final = 1 << 20
-"""Bytes that smartctl's answer may have."""
+"""Bytes of a report of smartctl."""
 COMMANDS_PER_CHECK: Final = 12
 """Commands of ``smartctl --all`` to an ATA drive: identity, status, values, thresholds and six logs."""
 _STANDBY_STATUS: Final = 3
-"""The exit status asked for where the drive sleeps; the default, 2, is also that of a disk that is gone."""
+"""The exit status for a drive in standby; the default, 2, is also that of a missing disk."""
 
 
 async def check_health(request: CheckHealth, disk: DiskDevice, drive: DriveSession) -> HealthReading:
-    """Read all that the drive says of its health.
+    """Read the drive's health.
 
     Raises:
-        RefusalError: it is asleep, or gives no answer that can be read; of one that the kernel has suspended
-            also where it may be woken, for it is the kernel's to wake.
+        RefusalError: the drive is in standby, or its report cannot be read; a suspended drive is refused
+            even if it may be woken, because only the kernel wakes it.
     """
     if not request.may_wake or disk.runtime_suspended:
         await _require_awake(disk, drive, "reading its health")
@@ -63,10 +64,10 @@ async def check_health(request: CheckHealth, disk: DiskDevice, drive: DriveSessi
 
 
 async def start_test(request: StartTest, disk: DiskDevice, drive: DriveSession) -> None:
-    """Have the drive test itself, in the background.
+    """Start a self-test, which runs in the background.
 
     Raises:
-        RefusalError: it is asleep, tests itself already, or cannot; or smartctl cannot.
+        RefusalError: the drive is in standby, runs a test already, or has none; or smartctl fails.
     """
     await _require_awake(disk, drive, "a self-test")
     device_type = device_types(disk, request.device_type)[0]
@@ -83,23 +84,23 @@ async def start_test(request: StartTest, disk: DiskDevice, drive: DriveSession) 
 
 
 async def _require_awake(disk: DiskDevice, drive: DriveSession, purpose: str) -> None:
-    """A drive without a spindle is awake whenever the kernel has not suspended it."""
+    """Refuse a drive in standby; one without a spindle is awake unless the kernel has suspended it."""
     if disk.rotational or disk.runtime_suspended:
         await drive.require_spinning(purpose)
 
 
 async def _parse_health(smartctl_result: CompletedTool, drive: DriveSession) -> Health:
-    """The Health in smartctl's answer, made plain, by a child that alone knows pySMART."""
+    """The health in a report, by a child process, which alone imports pySMART."""
     argv = [
         sys.executable,
         "-I",
         "-m",
         "powerd.helper.smart.reader_child",
-    ]  # by its path, for its venv's sake
+    ]  # by its path, which selects the virtual environment
     options = ToolOptions(path=Path(sys.executable), stdin=smartctl_result.out.encode())
     try:
         result = await drive.run(argv, READER_RUN, 0, options)
-    except RefusalError as error:  # late or not, it is no fault of the disk, which has answered
+    except RefusalError as error:  # not the disk's fault, whether late or not: the disk has responded
         raise RefusalError(f"its health cannot be read: {error}") from None
     reply = parse_object(result.out) or {"error": f"it cannot be read: {result.last_error_line}"}
     if "health" not in reply:
@@ -111,7 +112,7 @@ async def _parse_health(smartctl_result: CompletedTool, drive: DriveSession) -> 
 
 
 def _unreachable_text(disk: DiskDevice, reason: str) -> str:
-    """What to tell of a drive that smartctl did not get through to, in whatever way."""
+    """The message for a drive that smartctl has not reached by any device type."""
     if disk.is_nvme and any(words in reason for words in ("Permission denied", "not permitted")):
         return (
             f"{disk.name} cannot be read: NVMe drives take CAP_SYS_ADMIN, which the helper does not have; "
@@ -121,5 +122,5 @@ def _unreachable_text(disk: DiskDevice, reason: str) -> str:
 
 
 def _error_text(report: Mapping[str, Any] | None, result: CompletedTool) -> str:
-    """What smartctl says went wrong, in JSON where it got as far as that."""
+    """The error of smartctl, from the JSON if there is any."""
     return result.last_error_line if report is None else error_message(report)

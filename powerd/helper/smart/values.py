@@ -1,4 +1,4 @@
-"""What smartctl says, a document that nobody vouches for: each value in it is what it should be, or None."""
+"""Values in a report of smartctl, which is not trusted: each has the expected type, or is None."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 MAX_TEXT: Final = 200
-"""Characters that a text may have."""
+"""Characters of a text."""
 
 
 def parse_object(text: str) -> Mapping[str, Any] | None:
-    """The object of JSON that ``text`` is; None = it is torn, nested too deeply, or anything else."""
+    """The JSON object in ``text``; None = it is truncated, nested too deeply, or not an object."""
     try:
         report = json.loads(text)
     except (ValueError, RecursionError):
@@ -20,7 +20,7 @@ def parse_object(text: str) -> Mapping[str, Any] | None:
 
 
 def lookup(report: Mapping[str, Any], *path: str) -> object:
-    """What stands at the end of ``path``; None where it leads nowhere."""
+    """The value at ``path``; None = there is none."""
     value: object = report
     for key in path:
         if not isinstance(value, dict):
@@ -30,27 +30,27 @@ def lookup(report: Mapping[str, Any], *path: str) -> object:
 
 
 def lookup_int(report: Mapping[str, Any], *path: str) -> int | None:
-    """The whole number there."""
+    """The integer at ``path``."""
     return as_int(lookup(report, *path))
 
 
 def as_int(value: object) -> int | None:
-    """A whole number; True is none."""
+    """The integer; a bool is none."""
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def lookup_bool(report: Mapping[str, Any], *path: str) -> bool | None:
-    """The verdict there."""
+    """The bool at ``path``."""
     value = lookup(report, *path)
     return value if isinstance(value, bool) else None
 
 
 def lookup_text(report: Mapping[str, Any], *path: str) -> str | None:
-    """The text there."""
+    """The string at ``path``."""
     value = lookup(report, *path)
     return value if isinstance(value, str) else None
 
 
 def printable_text(text: object) -> str:
-    """Printable, and no longer than a text may be."""
+    """The text with printable characters only, truncated to MAX_TEXT."""
     return "".join(letter if letter.isprintable() else "?" for letter in str(text).strip())[:MAX_TEXT]
