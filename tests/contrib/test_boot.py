@@ -20,10 +20,10 @@ pytestmark = pytest.mark.lan
 @pytest.fixture(scope="module")
 def sleeping_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SleepingServer]:
     try:
-        with installed_server(tmp_path_factory.mktemp("boot")) as night:
-            night.configure("observe")
-            night.server.boot()
-            yield night
+        with installed_server(tmp_path_factory.mktemp("boot")) as server_with_laptop:
+            server_with_laptop.configure("observe")
+            server_with_laptop.server.boot()
+            yield server_with_laptop
     except CannotBootError as error:
         pytest.skip(str(error))
 

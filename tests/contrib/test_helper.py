@@ -176,20 +176,20 @@ def test_it_holds_two_capabilities_and_writes_where_it_must_only(server: Server)
 @pytest.mark.lan
 def test_others_are_turned_away(server: Server) -> None:
     """A member of the daemon's group may ask the daemon, not the helper; anybody else cannot even knock."""
-    said = server.ask("nobody", "nogroup")
-    assert all("permission denied; run powerd as its service" in line for line in said)
+    output = server.ask("nobody", "nogroup")
+    assert all("permission denied; run powerd as its service" in line for line in output)
     assert server.shown("ActiveState") == "inactive"
-    said = server.ask("nobody", "powerd")
-    assert all(line == "user 65534 may not use the helper; ask the daemon" for line in said)
+    output = server.ask("nobody", "powerd")
+    assert all(line == "user 65534 may not use the helper; ask the daemon" for line in output)
     server.leaves()
 
 
 @pytest.mark.lan
 def test_every_request_is_in_the_journal(server: Server) -> None:
     lines = server.run("journalctl", "--unit=powerd-helper.service", "--output=json").splitlines()
-    told = [entry for line in lines if (entry := json.loads(line))["MESSAGE"].startswith("user ")]
-    assert {entry["PRIORITY"] for entry in told} == {"4", "6"}
-    assert sum('"request": "arm-card", "interface": "nope"' in entry["MESSAGE"] for entry in told) == 3
+    report = [entry for line in lines if (entry := json.loads(line))["MESSAGE"].startswith("user ")]
+    assert {entry["PRIORITY"] for entry in report} == {"4", "6"}
+    assert sum('"request": "arm-card", "interface": "nope"' in entry["MESSAGE"] for entry in report) == 3
 
 
 @pytest.mark.lan

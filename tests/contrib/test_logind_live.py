@@ -92,8 +92,8 @@ class Server:
 
     def ask(self, *timers: str) -> dict[str, Any]:
         """What a connection of its own is told."""
-        told: dict[str, Any] = json.loads(self.run(*POWERD, "ask", *timers))
-        return told
+        report: dict[str, Any] = json.loads(self.run(*POWERD, "ask", *timers))
+        return report
 
     def said(self) -> list[str]:
         """What the probe has heard and done, in order."""
@@ -135,23 +135,23 @@ def test_locks_are_had_by_the_user_of_the_service(server: Server) -> None:
 
 def test_locks_of_others_are_reported_and_cause_a_poll(server: Server) -> None:
     lock = ["systemd-inhibit", "--what=sleep:idle", "--who=backup", "--why=night backup", "--mode=block"]
-    heard = server.said().count("inhibitors True")
+    events = server.said().count("inhibitors True")
     server.run("systemd-run", "--unit=backup", *lock, "sleep", "infinity")
-    until(lambda: server.said().count("inhibitors True") > heard, "the probe has heard of it")
-    told = server.ask()
-    assert [["idle", "sleep"], "backup", "night backup", "block"] in told["locks"]
-    assert [["sleep"], "powerd", "a proof", "delay"] in told["locks"], "of another process, so of another"
-    heard = server.said().count("inhibitors True")
+    until(lambda: server.said().count("inhibitors True") > events, "the probe has heard of it")
+    report = server.ask()
+    assert [["idle", "sleep"], "backup", "night backup", "block"] in report["locks"]
+    assert [["sleep"], "powerd", "a proof", "delay"] in report["locks"], "of another process, so of another"
+    events = server.said().count("inhibitors True")
     server.run("systemctl", "stop", "backup")
-    until(lambda: server.said().count("inhibitors True") > heard, "the probe has heard that it has gone")
+    until(lambda: server.said().count("inhibitors True") > events, "the probe has heard that it has gone")
 
 
 def test_what_logind_can_and_how_long_it_waits(server: Server) -> None:
     """No container can be suspended."""
-    told = server.ask()
-    assert told["able"] in ABLE
-    assert told["patience"] == 90.0
-    assert told["gone"] == {}, "a session that has ended meanwhile"
+    report = server.ask()
+    assert report["able"] in ABLE
+    assert report["patience"] == 90.0
+    assert report["gone"] == {}, "a session that has ended meanwhile"
 
 
 def test_timers_are_reported_on_both_clocks(server: Server) -> None:

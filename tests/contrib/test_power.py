@@ -26,12 +26,12 @@ before_sleep = ["/usr/bin/touch", "/var/lib/powerd/good-night"]
 @pytest.fixture(scope="module")
 def sleeping_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SleepingServer]:
     try:
-        with installed_server(tmp_path_factory.mktemp("boot")) as night:
-            night.configure("enforce", HOOKS, action="suspend")
-            (night.server.root / "var/log/journal").mkdir(parents=True, exist_ok=True)
-            night.server.boot()
-            night.server.run("systemctl", "start", "powerd")
-            yield night
+        with installed_server(tmp_path_factory.mktemp("boot")) as server_with_laptop:
+            server_with_laptop.configure("enforce", HOOKS, action="suspend")
+            (server_with_laptop.server.root / "var/log/journal").mkdir(parents=True, exist_ok=True)
+            server_with_laptop.server.boot()
+            server_with_laptop.server.run("systemctl", "start", "powerd")
+            yield server_with_laptop
     except CannotBootError as error:
         pytest.skip(str(error))
 
@@ -57,14 +57,16 @@ def test_an_action_that_this_machine_cannot_take_is_a_warning_at_start(
     """No container can suspend: logind answers "na", or from systemd 257 on why."""
     sleeping_server.awake_because("10.77.1.9: home")
     until(lambda: "will not work" in warned(sleeping_server), "logind has been asked")
-    (said,) = (text for text in warned(sleeping_server).splitlines() if "will not work" in text)
+    (output,) = (text for text in warned(sleeping_server).splitlines() if "will not work" in text)
     assert re.match(
-        r'sleep rule 1 will not work: logind answers "(na|Read-only file system)" for suspend, ', said
+        r'sleep rule 1 will not work: logind answers "(na|Read-only file system)" for suspend, ', output
     )
     assert "sleep rule 1 will not work" in sleeping_server.server.run(POWERD, "why")
     assert "1: see `powerd why`" in sleeping_server.server.run(POWERD, "status")
-    told = until(lambda: [line for line in noted(sleeping_server) if said in line["MESSAGE"]], "it is noted")
-    assert [(line["POWERD_EVENT"], line["PRIORITY"]) for line in told] == [("remark", "4")]
+    report = until(
+        lambda: [line for line in noted(sleeping_server) if output in line["MESSAGE"]], "it is noted"
+    )
+    assert [(line["POWERD_EVENT"], line["PRIORITY"]) for line in report] == [("remark", "4")]
 
 
 def test_it_is_waited_for_before_a_sleep_of_others(sleeping_server: SleepingServer) -> None:
@@ -123,5 +125,5 @@ def test_a_shutdown_by_hand_finds_it_prepared(sleeping_server: SleepingServer) -
     directory = f"--directory={sleeping_server.server.root}/var/log/journal"
     read = ["journalctl", directory, "--unit=powerd", "--output=json"]
     done = subprocess.run(read, capture_output=True, text=True, check=True)
-    told = [line for line in events(done.stdout) if line["POWERD_EVENT"] == "going-down"]
-    assert [line["POWERD_REASON"] for line in told] == ["somebody else shuts the server down"]
+    report = [line for line in events(done.stdout) if line["POWERD_EVENT"] == "going-down"]
+    assert [line["POWERD_REASON"] for line in report] == ["somebody else shuts the server down"]

@@ -84,14 +84,14 @@ def test_tmpfiles_keeps_to_the_daemon_what_is_its_own(tmp_path: Path) -> None:
     powerd = re.search(r"^powerd:x:(\d+):(\d+):", users, re.MULTILINE)
     assert powerd is not None
     user, group = map(int, powerd.groups())
-    kept, state = token.stat(), (tmp_path / "var" / "lib" / "powerd").stat()
-    assert (kept.st_uid, kept.st_gid, stat.S_IMODE(kept.st_mode)) == (0, group, 0o640)
+    stored, state = token.stat(), (tmp_path / "var" / "lib" / "powerd").stat()
+    assert (stored.st_uid, stored.st_gid, stat.S_IMODE(stored.st_mode)) == (0, group, 0o640)
     assert (state.st_uid, state.st_gid, stat.S_IMODE(state.st_mode)) == (user, group, 0o700)
 
 
 @pytest.mark.lan
-@pytest.mark.parametrize("heard", [True, False])
-def test_a_warning_reaches_terminals_by_the_groups_of_sysusers(tmp_path: Path, *, heard: bool) -> None:
+@pytest.mark.parametrize("events", [True, False])
+def test_a_warning_reaches_terminals_by_the_groups_of_sysusers(tmp_path: Path, *, events: bool) -> None:
     """The real wall(1), without more rights than the unit leaves it; without those groups nobody reads it."""
     groups = re.findall(r"^m powerd (\S+)$", (CONTRIB / "powerd.sysusers").read_text(), re.MULTILINE)
     ours, theirs = pty.openpty()
@@ -100,20 +100,20 @@ def test_a_warning_reaches_terminals_by_the_groups_of_sysusers(tmp_path: Path, *
     Path(terminal).chmod(0o620)  # mesg(1): y
     utmp = tmp_path / "utmp"
     utmp.write_bytes(_session(terminal.removeprefix("/dev/")))
-    rights = f"--groups={','.join(groups)}" if heard else "--clear-groups"
+    rights = f"--groups={','.join(groups)}" if events else "--clear-groups"
     become = f"setpriv --reuid=nobody --regid=nogroup {rights} --no-new-privs"
     script = f"mount -t tmpfs none /run && cp {utmp} /run && exec {become} wall 'good night'"
     done = subprocess.run(["unshare", "--mount", "sh", "-c", script], capture_output=True, check=False)
     os.set_blocking(ours, False)
     try:
-        said = os.read(ours, 4096)
+        output = os.read(ours, 4096)
     except BlockingIOError:
-        said = b""
+        output = b""
     finally:
         os.close(ours)
         os.close(theirs)
     assert (done.returncode, done.stderr) == (0, b"")
-    assert (b"good night" in said) is heard
+    assert (b"good night" in output) is events
 
 
 def _session(line: str) -> bytes:

@@ -129,7 +129,7 @@ class Booted:
                 stdout=console,
                 stderr=subprocess.STDOUT,
             )
-        self._undo.callback(stop, nspawn, patience=30)
+        self._undo.callback(stop, nspawn, delay=30)
         children = Path(f"/proc/{nspawn.pid}/task/{nspawn.pid}/children")
         self._leader = until(lambda: children.read_text().strip(), "systemd-nspawn starts its init")
         until(

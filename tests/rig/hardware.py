@@ -102,7 +102,7 @@ class Hardware:
         }
         self.device(name, bus.format(n=index + 1), number, usual | dict(files or {}))
         id_ = f"ata-{model.replace(' ', '_')}_{serial}"
-        told = {
+        report = {
             "ID_ATA": "1",
             "ID_TYPE": "disk",
             "ID_BUS": "ata",
@@ -112,10 +112,10 @@ class Hardware:
             "ID_SERIAL_SHORT": serial,
             "ID_WWN": f"0x50014ee2{index:08x}",
         }
-        told |= {"ID_ATA_ROTATION_RATE_RPM": str(rpm)} if rpm is not None else {}
+        report |= {"ID_ATA_ROTATION_RATE_RPM": str(rpm)} if rpm is not None else {}
         links = [f"disk/by-path/pci-0000:00:17.0-ata-{index + 1}", f"disk/by-id/{id_}"]
-        links.append(f"disk/by-id/wwn-{told['ID_WWN']}")
-        self.udev(number, links, **(told | dict(properties or {})))
+        links.append(f"disk/by-id/wwn-{report['ID_WWN']}")
+        self.udev(number, links, **(report | dict(properties or {})))
         return id_
 
     def partition(self, index: int, part: int, **properties: str) -> str:

@@ -206,12 +206,12 @@ class Lan:
         return self._bridge
 
 
-def stop(process: subprocess.Popen[bytes], patience: float = 10) -> int:
+def stop(process: subprocess.Popen[bytes], delay: float = 10) -> int:
     """End a process that this test started, by SIGTERM and then SIGKILL; give back its exit status."""
     if process.poll() is None:
         process.send_signal(signal.SIGTERM)
         try:
-            process.wait(patience)
+            process.wait(delay)
         except subprocess.TimeoutExpired:
             process.kill()
     return process.wait()

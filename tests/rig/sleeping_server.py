@@ -60,12 +60,12 @@ class SleepingServer:
 
     def locks(self) -> list[dict[str, Any]]:
         """Powerd's own inhibitor locks, as logind lists them (busctl(1))."""
-        said = self.server.run(
+        text = self.server.run(
             *("busctl", "--json=short", "call", "org.freedesktop.login1", "/org/freedesktop/login1"),
             *("org.freedesktop.login1.Manager", "ListInhibitors"),
         )
         names = ("what", "who", "why", "mode", "uid", "pid")
-        rows = [dict(zip(names, row, strict=True)) for row in json.loads(said)["data"][0]]
+        rows = [dict(zip(names, row, strict=True)) for row in json.loads(text)["data"][0]]
         return [row for row in rows if row["who"] == "powerd"]
 
     def configure(self, mode: str, more: str = "", action: str = "poweroff") -> None:

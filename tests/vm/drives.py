@@ -121,8 +121,8 @@ class Drive:
 
 def together(*drives: Drive) -> bool:
     """Whether all of them have spun up at the same time: the last one began before the first had ended."""
-    begun = max(drive.log("spins up")[-1].at for drive in drives)
-    return begun < min(drive.log("spun up")[-1].at for drive in drives)
+    start = max(drive.log("spins up")[-1].at for drive in drives)
+    return start < min(drive.log("spun up")[-1].at for drive in drives)
 
 
 class Drives:

@@ -48,8 +48,8 @@ def disks(server: Server) -> dict[str, dict[str, Any]]:
 
 def states(server: Server, *drives: Drive) -> list[str | None]:
     """What powerd believes that these drives do."""
-    told = disks(server)
-    return [told.get(drive.id, {}).get("state") for drive in drives]
+    entries = disks(server)
+    return [entries.get(drive.id, {}).get("state") for drive in drives]
 
 
 def journalled(server: Server, *units: str) -> list[str]:
@@ -60,8 +60,8 @@ def journalled(server: Server, *units: str) -> list[str]:
 
 def bounces(server: Server) -> dict[str, list[float]]:
     """When drives were woken too soon after their spin-down, by disk id, as powerd keeps it."""
-    kept = json.loads(server.run("cat", "/var/lib/powerd/disks.json"))["disks"]
-    return {name: row["bounces"] for name, row in kept.items()}
+    stored = json.loads(server.run("cat", "/var/lib/powerd/disks.json"))["disks"]
+    return {name: row["bounces"] for name, row in stored.items()}
 
 
 def written(server: Server, *units: str) -> int:

@@ -42,17 +42,17 @@ class Image:
 def cached(recipe: Recipe) -> Image:
     """The image of ``recipe``; the first call makes it, which takes a minute or two."""
     cache = Path(os.environ.get("POWERD_VM_CACHE") or Path.home() / ".cache" / "powerd-vm")
-    kept = cache / recipe.key
+    stored = cache / recipe.key
     with alone(cache):
-        if not kept.exists():
+        if not stored.exists():
             with tempfile.TemporaryDirectory(prefix="new-", dir=cache) as new:
                 _build(recipe, Path(new))
-                Path(new, "image").rename(kept)  # whole or not at all, should this be interrupted
-        os.utime(kept)
+                Path(new, "image").rename(stored)  # whole or not at all, should this be interrupted
+        os.utime(stored)
         for path in cache.iterdir():
             if path.is_dir() and path.stat().st_mtime < time.time() - _UNUSED:
                 shutil.rmtree(path)
-    return Image(kept / "vmlinuz", kept / "initrd.img", kept / "root.img")
+    return Image(stored / "vmlinuz", stored / "initrd.img", stored / "root.img")
 
 
 @contextlib.contextmanager

@@ -79,13 +79,13 @@ def _dependencies(cache: Path, scratch: Path) -> Path:
     """All wheels that powerd needs besides its own, kept until pyproject.toml asks for others."""
     project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
     wanted = [*project["dependencies"], *project["optional-dependencies"]["systemd"]]
-    kept = cache / f"wheels-{hashlib.sha256(repr(wanted).encode()).hexdigest()[:16]}"
+    stored = cache / f"wheels-{hashlib.sha256(repr(wanted).encode()).hexdigest()[:16]}"
     with alone(cache):
-        if not kept.exists():
+        if not stored.exists():
             fresh = scratch / "dependencies"
             _pip_wheel(fresh, *wanted)
-            shutil.move(fresh, kept)
-    return kept
+            shutil.move(fresh, stored)
+    return stored
 
 
 def _pip_wheel(into: Path, *what: str) -> None:

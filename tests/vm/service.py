@@ -92,9 +92,9 @@ class Powerd:
     def take(self, configuration: str) -> None:
         """Have it take over another configuration as it runs."""
         self._server.lay("/etc/powerd/powerd.toml", configuration)
-        told = len(self.journal())
+        entries = len(self.journal())
         self._server.run("systemctl", "reload", "powerd")
-        until(lambda: any(entry.event == "reload" for entry in self.journal()[told:]), "it is taken over")
+        until(lambda: any(entry.event == "reload" for entry in self.journal()[entries:]), "it is taken over")
 
     def stop(self) -> None:
         """Stop it, and forget how often it was restarted."""

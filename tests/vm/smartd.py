@@ -51,11 +51,11 @@ def complaints(server: Server, *drives: Drive) -> dict[str, set[str]]:
     run = server.run("systemctl", "show", "--value", "--property=InvocationID", _UNIT)
     server.run("systemctl", "stop", _UNIT)
     server.run("journalctl", "--sync")
-    said = server.run(
+    output = server.run(
         "journalctl", "--priority=crit", "--output=cat", f"_SYSTEMD_INVOCATION_ID={run}", check=False
     )
     found: dict[str, set[str]] = {drive.name: set() for drive in drives}
-    for line in said.splitlines():
+    for line in output.splitlines():
         named = [drive.name for drive in drives if drive.path in line]
         kinds = {kind for words, kind in _KINDS.items() if re.search(words, line)}
         assert len(named) == len(kinds) == 1, f"smartd says what nobody here knows: {line}"

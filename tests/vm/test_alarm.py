@@ -46,8 +46,8 @@ def hooks() -> str:
 
 def planned(powerd: Powerd) -> float:
     """POSIX time of the next wake-up that is planned; 0 = none."""
-    told = powerd.status().get("next_wake")
-    return datetime.fromisoformat(told).timestamp() if told else 0.0
+    entries = powerd.status().get("next_wake")
+    return datetime.fromisoformat(entries).timestamp() if entries else 0.0
 
 
 class Ahead(NamedTuple):
@@ -73,8 +73,8 @@ def sleeps_until(server: Server, wanted: float, ahead: Ahead) -> None:
 
 def ahead_of_here(server: Server) -> Ahead:
     before = time.time()
-    told = server.now()
-    return Ahead(told - time.time(), told - before)
+    entries = server.now()
+    return Ahead(entries - time.time(), entries - before)
 
 
 def test_alarm_for_a_time_of_day_when_somebody_else_suspends_it(
@@ -178,7 +178,7 @@ def test_alarm_for_a_monotonic_timer_that_somebody_has_moved(
     with nightly(server, f"--on-active={at_first}", waking):
         powerd.start(config(laptop, wake='timers = ["nightly.timer"]\nbefore = "0s"'))
         until(lambda: planned(powerd), "the wake-up is planned")
-    begun = server.uptime()
+    start = server.uptime()
     with nightly(server, f"--on-active={later}", waking):
         ended = server.uptime()
         assert server.uptime() > 10 * PUNCTUAL, "an error of as much would be seen"
@@ -189,7 +189,7 @@ def test_alarm_for_a_monotonic_timer_that_somebody_has_moved(
     alarm = json.loads(asked.splitlines()[-1].partition("; ")[2])
     before, rtc, after = server.uptime(), int(server.run("cat", f"{RTC}/since_epoch")), server.uptime()
     rings = alarm["at"] - rtc
-    assert begun + later - after - PUNCTUAL <= rings <= ended + later - before + PUNCTUAL + STALL
+    assert start + later - after - PUNCTUAL <= rings <= ended + later - before + PUNCTUAL + STALL
 
 
 def test_sleep_that_is_over_at_once(server: Server, powerd: Powerd, laptop: Host) -> None:
@@ -206,10 +206,10 @@ def test_sleep_that_is_over_at_once(server: Server, powerd: Powerd, laptop: Host
         server.wake()
         until(partial(told_of, powerd, 2 * nap), f"nap {nap} is told of", every=0.5)
         powerd.ready()
-    told = powerd.turns()
-    assert [entry.event for entry in told] == ["going-down", "woke"] * 3
-    assert {entry.cause for entry in told if entry.event == "woke"} == {"button"}
-    assert "halfway to wake.at" in told[-1].text
+    entries = powerd.turns()
+    assert [entry.event for entry in entries] == ["going-down", "woke"] * 3
+    assert {entry.cause for entry in entries if entry.event == "woke"} == {"button"}
+    assert "halfway to wake.at" in entries[-1].text
     until(lambda: server.alarm() is None, "its alarm is cleared away")
     laptop.leave()
     powerd.logs(f"waits until {rest} after the wake-up")

@@ -39,10 +39,10 @@ def drive_set(drives: Drives) -> DriveBays:
 
 
 def test_tools_see_sata_disks(server: Server, drive_set: DriveBays) -> None:
-    told = server.run("hdparm", "-I", drive_set.good.path)
-    assert "WDC WD20EFRX-68EUZN0" in told
-    assert "Nominal Media Rotation Rate: 5400" in told
-    assert "Checksum: correct" in told
+    entries = server.run("hdparm", "-I", drive_set.good.path)
+    assert "WDC WD20EFRX-68EUZN0" in entries
+    assert "Nominal Media Rotation Rate: 5400" in entries
+    assert "Checksum: correct" in entries
     udev = server.run("udevadm", "info", "--query=property", drive_set.good.path).splitlines()
     assert {"ID_ATA=1", "ID_ATA_ROTATION_RATE_RPM=5400", "ID_SERIAL_SHORT=WD-GOOD"} <= set(udev)
     for device in (drive_set.good.path, PLAIN):
@@ -74,17 +74,17 @@ def test_standby_timer_and_apm(server: Server, drive_set: DriveBays) -> None:
 
 def smart(server: Server, drive: Drive) -> dict[str, Any]:
     """What ``smartctl -n standby`` says of the drive."""
-    said: dict[str, Any] = json.loads(
+    output: dict[str, Any] = json.loads(
         server.run("smartctl", "-n", "standby", "--json", "-H", "-A", drive.path, check=False)
     )
-    return said
+    return output
 
 
 def test_smart_and_standby(server: Server, drive_set: DriveBays) -> None:
     """SMART is asked only of a drive that spins, if one asks like this; each spin-up counts there."""
-    said = smart(server, drive_set.ailing)
-    assert said["smart_status"]["passed"] is False
-    table = {line["name"]: line["raw"]["value"] for line in said["ata_smart_attributes"]["table"]}
+    output = smart(server, drive_set.ailing)
+    assert output["smart_status"]["passed"] is False
+    table = {line["name"]: line["raw"]["value"] for line in output["ata_smart_attributes"]["table"]}
     assert table["Reallocated_Sector_Ct"] == 17
     before = drive_set.good.state()
     assert smart(server, drive_set.good)["smart_status"]["passed"] is True

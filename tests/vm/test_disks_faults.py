@@ -49,10 +49,10 @@ def drive_set(drives: Drives) -> DriveBays:
 def waits(server: Server, drive: Drive, words: str) -> None:
     """Wait until powerd says, in these words, what keeps the drive from its sleep."""
 
-    def said() -> bool:
+    def output() -> bool:
         return words in disks(server).get(drive.id, {}).get("waits", "")
 
-    until(said, f"{drive.name}: {words}", within=240, every=0.5)
+    until(output, f"{drive.name}: {words}", within=240, every=0.5)
 
 
 @pytest.mark.usefixtures("lazy")
@@ -65,8 +65,8 @@ def test_an_error_stays_in_its_part(server: Server, powerd: Powerd, drive_set: D
         server.run("sh", "-c", f"echo remember >> {film}")
         drive_set.dying.hang()
         until(drive_set.healthy.rests, "the healthy one sleeps", within=AFTER + 180, every=0.5)
-        slept, hung = drive_set.healthy.log("spun down")[-1], drive_set.dying.log("hangs")[-1]
-        assert slept.at - hung.at < AFTER + GIVEN_UP, "before the other one can have been given up"
+        slept, unresponsive = drive_set.healthy.log("spun down")[-1], drive_set.dying.log("hangs")[-1]
+        assert slept.at - unresponsive.at < AFTER + GIVEN_UP, "before the other one can have been given up"
         waits(server, drive_set.written, "written")
         waits(server, drive_set.testing, "self-test")
         waits(server, drive_set.dying, "does not answer")

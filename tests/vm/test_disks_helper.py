@@ -64,13 +64,13 @@ class Helper:
     def ask(self, *requests: Request) -> list[Response]:
         """Ask all of them at the same time."""
         given = b"".join(map(encode_request, requests)).decode()
-        said = self.server.run("/opt/powerd/bin/python3", "-c", ASK, given=given, within=300)
-        return [parse_response(line.encode()) for line in said.splitlines()]
+        output = self.server.run("/opt/powerd/bin/python3", "-c", ASK, given=given, within=300)
+        return [parse_response(line.encode()) for line in output.splitlines()]
 
     def log(self) -> list[str]:
         """What it has told the journal."""
-        told = self.server.run("journalctl", "--unit=powerd-helper.service", "--output=cat")
-        return told.splitlines()
+        entries = self.server.run("journalctl", "--unit=powerd-helper.service", "--output=cat")
+        return entries.splitlines()
 
 
 @pytest.fixture(scope="module")
@@ -225,9 +225,9 @@ def test_a_group_wakes_as_one(helper: Helper, server: Server, drive_set: DriveBa
 def test_a_hanging_disk_leaves_the_others_well(helper: Helper, drive_set: DriveBays) -> None:
     drive_set.one.hang()
     try:
-        (hung, *well) = helper.ask(*(CheckPowerMode(drive.id) for drive in drive_set))
-        assert isinstance(hung, Refused)
-        assert (hung.cause, "did not respond within 40 s" in hung.message) == ("hung", True)
+        (unresponsive, *well) = helper.ask(*(CheckPowerMode(drive.id) for drive in drive_set))
+        assert isinstance(unresponsive, Refused)
+        assert (unresponsive.cause, "did not respond within 40 s" in unresponsive.message) == ("hung", True)
         assert [answer.mode for answer in well if isinstance(answer, PowerStatus)] == ["active"] * 2
     finally:
         drive_set.one.recover()

@@ -71,12 +71,12 @@ def drive_set(drives: Drives) -> DriveBays:
 @pytest.fixture(scope="module")
 def films(server: Server, drive_set: DriveBays) -> Iterator[list[str]]:
     with (
-        mounted(server, drive_set.by_command.path, "/mnt/told") as told,
+        mounted(server, drive_set.by_command.path, "/mnt/told") as entries,
         mounted(server, drive_set.by_timer.path, "/mnt/timed") as timed,
         mounted(server, drive_set.stubborn.path, "/mnt/stubborn") as stubborn,
     ):
         server.run("sync")  # Linux 6.12 knows that something waits again, as it may for half a minute
-        yield [told, timed, stubborn]
+        yield [entries, timed, stubborn]
 
 
 def house(lab: Lab, drive_set: DriveBays, after: int) -> str:
@@ -170,8 +170,8 @@ def test_idle_server(server: Server, powerd: Powerd, started: float, drive_set: 
     del started
     asleep(server, drive_set)
     until(lambda: powerd.state() == "idle", "its only client is known to be away")
-    spun = [entry.event for entry in powerd.journal() if entry.event.startswith("spin-")]
-    assert spun == ["spin-down"] * 3
+    spun_up = [entry.event for entry in powerd.journal() if entry.event.startswith("spin-")]
+    assert spun_up == ["spin-down"] * 3
     before = look(server, drive_set)
     assert before.told, "it can be heard"
     time.sleep(QUIET)
@@ -210,7 +210,7 @@ def test_reading_a_file(
     """It wakes the one disk, powerd notices, and only after the full time the disk goes down again."""
     del started
     asleep(server, drive_set)
-    told = len(powerd.journal())
+    entries = len(powerd.journal())
     before = [drive.state().starts for drive in drive_set]
     read(server, films[0])
     (first,), (up,) = (
@@ -218,13 +218,13 @@ def test_reading_a_file(
         drive_set.by_command.log("spun up: read")[-1:],
     )
     until(lambda: states(server, drive_set.by_command) == ["active"], "powerd says so", within=180, every=0.3)
-    (noticed,) = powerd.journal()[told:]
+    (noticed,) = powerd.journal()[entries:]
     assert noticed.event == "spin-up"
     assert 0 <= noticed.at - first.at <= EVERY + ROUND + STALL, "soon; the API says so from then on"
     event = down(drive_set.by_command)
     assert AFTER <= event.at - up.at <= AFTER + SLACK
     assert [drive.state().starts for drive in drive_set] == [before[0] + 1, *before[1:]]
-    assert [entry.event for entry in powerd.journal()[told:]] == ["spin-up"]
+    assert [entry.event for entry in powerd.journal()[entries:]] == ["spin-up"]
 
 
 @pytest.mark.usefixtures("started")

@@ -65,9 +65,9 @@ def test_timer_runs_from_the_last_access(bench: DriveFixture) -> None:
 
 def test_spin_up_takes_its_time_and_is_counted(bench: DriveFixture) -> None:
     bench.ata(STANDBY_IMMEDIATE)
-    begun = bench.now
+    start = bench.now
     assert bench.disk.answer(READ_10, b"") == scsi.Answer(data=bytes(512))
-    assert bench.now - begun == bench.drive.traits.spin_up
+    assert bench.now - start == bench.drive.traits.spin_up
     assert (bench.drive.counts.starts, bench.drive.counts.reads) == (101, 1)
     bench.disk.answer(READ_10, b"")
     assert bench.drive.counts.starts == 101

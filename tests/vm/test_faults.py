@@ -65,12 +65,12 @@ def test_hanging_daemon(server: Server, powerd: Powerd, laptop: Host) -> None:
     """While it hangs nothing sleeps; the watchdog ends it, and the next one does its work."""
     powerd.start(config(laptop))
     powerd.sees(laptop)
-    hung = powerd.pid()
+    unresponsive = powerd.pid()
     powerd.kill("STOP")
     laptop.leave()
     until(lambda: powerd.restarts() == 1, "the watchdog has it started again", within=240, every=0.5)
     assert "watchdog" in server.run("journalctl", "--unit=powerd", "--output=cat", "--lines=50").lower()
-    assert not server.run("ps", "--no-headers", "--pid", str(hung), check=False)
+    assert not server.run("ps", "--no-headers", "--pid", str(unresponsive), check=False)
     until(lambda: server.asleep, "the second daemon does its work", within=240)
 
 
@@ -78,8 +78,8 @@ def test_clock_set_into_the_window(server: Server, powerd: Powerd, laptop: Host)
     """A step of +9 h makes no night; that it would be one shows a daemon that was not there: it sleeps."""
     now = datetime.fromisoformat(server.run("date", "--iso-8601=seconds"))
     opens, closes = (now + timedelta(hours=hours) for hours in (8, 12))
-    night = f'during = ["{opens:%H:%M}-{closes:%H:%M}"]'
-    powerd.start(config(laptop, rule=night))
+    scenario = f'during = ["{opens:%H:%M}-{closes:%H:%M}"]'
+    powerd.start(config(laptop, rule=scenario))
     powerd.sees(laptop)
     laptop.leave()
     powerd.logs("waits for its window")

@@ -21,20 +21,20 @@ LOOK = 10.0
 """What the close look at the end of the warning may take on a slow machine, seconds; seen: 5.5."""
 
 
-def on_time(told: list[JournalEntry], host: Host, verb: str) -> None:
+def on_time(entries: list[JournalEntry], host: Host, verb: str) -> None:
     """Not before it is due, and no later than a round after that, by the server's own clock."""
     gone, announced, accepted = (
-        at(told, words) for words in (f"{host.address} is absent", f"will {verb} at", "logind accepted: ")
+        at(entries, words) for words in (f"{host.address} is absent", f"will {verb} at", "logind accepted: ")
     )
     assert IDLE_FOR - WARN - SLACK <= announced - gone <= IDLE_FOR - WARN + EVERY + SLACK + STALL
     assert accepted - gone >= IDLE_FOR - SLACK
     assert accepted - announced <= WARN + LOOK + STALL
-    assert any("about to " in entry.text and "by sleep rule 1" in entry.text for entry in told)
+    assert any("about to " in entry.text and "by sleep rule 1" in entry.text for entry in entries)
 
 
-def at(told: list[JournalEntry], words: str) -> float:
+def at(entries: list[JournalEntry], words: str) -> float:
     """When this was said last."""
-    return max(entry.at for entry in told if words in entry.text)
+    return max(entry.at for entry in entries if words in entry.text)
 
 
 def test_suspends_again_and_again_but_not_soon_after_a_wake_up(
@@ -61,9 +61,9 @@ def test_suspends_again_and_again_but_not_soon_after_a_wake_up(
     server.wake()
     powerd.logs(f"waits until {after_resume}s after the wake-up")
     until(lambda: len(powerd.turns()) > 2, "the wake-up is told of", every=0.5)
-    told = powerd.journal()
+    entries = powerd.journal()
     assert [entry.event for entry in powerd.turns()] == ["warning", "going-down", "woke"]
-    on_time(told, laptop, "suspend")
+    on_time(entries, laptop, "suspend")
     until(lambda: server.asleep, "the server is suspended again", within=240)
     assert time.monotonic() - woken >= after_resume - SLACK
 

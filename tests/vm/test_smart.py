@@ -72,10 +72,10 @@ def drive_set(server: Server, drives: Drives) -> Iterator[DriveBays]:
 @pytest.fixture(scope="module")
 def first(powerd: Powerd, drive_set: DriveBays, server: Server) -> float:
     """powerd has seen the drives for the first time, and they stand still; gives a time before that."""
-    begun = server.monotonic()
+    start = server.monotonic()
     powerd.start(smart_config(defer=24 * 3600))
     rested(server, drive_set)
-    return begun
+    return start
 
 
 def rested(server: Server, drive_set: DriveBays) -> None:
@@ -86,8 +86,8 @@ def rested(server: Server, drive_set: DriveBays) -> None:
 
 def smart(server: Server) -> dict[str, dict[str, Any]]:
     """``powerd smart --json`` by serial number."""
-    told = json.loads(server.run("powerd", "smart", "--json", check=False))
-    return {drive["serial"]: drive for drive in told}
+    entries = json.loads(server.run("powerd", "smart", "--json", check=False))
+    return {drive["serial"]: drive for drive in entries}
 
 
 def found(server: Server, serial: str) -> set[str]:
@@ -106,8 +106,8 @@ def test_each_is_checked_once_just_before_its_spin_down(
         (check,) = checks(drive, first)
         down = next(event for event in drive.log("spun down") if event.at > first)
         assert 0 < down.at - check.at <= 2 * OFTEN, "or another one would have been due"
-    told = smart(server)
-    health = [told[f"WD-{name.upper()}"]["health"] for name in DriveBays._fields]
+    entries = smart(server)
+    health = [entries[f"WD-{name.upper()}"]["health"] for name in DriveBays._fields]
     assert health == ["ok", "ok", "ok", "alarm"]
 
 
@@ -116,8 +116,8 @@ def test_the_failing_drive_alarms_once_and_is_passed_to_the_hook(
 ) -> None:
     del first
     found = [entry.text for entry in powerd.journal() if entry.event == "finding"]
-    (verdict,) = (text for text in found if "says that it is failing" in text)
-    assert verdict.endswith(
+    (client_status,) = (text for text in found if "says that it is failing" in text)
+    assert client_status.endswith(
         ": the drive itself says that it is failing; copy what you need from it now, and replace it"
     )
     assert len(found) == len(set(found))
@@ -137,10 +137,10 @@ def test_a_sleeping_drive_is_not_asked_though_its_check_is_due(
     last = max(checks(drive)[-1].at for drive in drive_set)
     until(lambda: server.monotonic() > last + OFTEN, "all are due", every=1)
     before = [drive.state() for drive in drive_set]
-    told = powerd.journal()
+    entries = powerd.journal()
     time.sleep(ROUNDS * EVERY)
     assert [drive.state() for drive in drive_set] == before, "not one command, and its start count stands"
-    assert powerd.journal() == told
+    assert powerd.journal() == entries
     assert states(server, *drive_set) == ["standby"] * 4
 
 
@@ -148,18 +148,18 @@ def test_one_that_is_used_is_checked_once_and_the_others_are_not(
     server: Server, powerd: Powerd, first: float, drive_set: DriveBays
 ) -> None:
     del first
-    begun, before = server.monotonic(), [drive.state().starts for drive in drive_set]
-    told = len(powerd.journal())
+    start, before = server.monotonic(), [drive.state().starts for drive in drive_set]
+    entries = len(powerd.journal())
     read(server, drive_set.alone.path)
     until(lambda: not drive_set.alone.rests(), "it spins")
     until(drive_set.alone.rests, "it stands still again", within=SOON, every=0.5)
     rested(server, drive_set)
-    (check,) = checks(drive_set.alone, begun)
-    (down,) = (event for event in drive_set.alone.log("spun down") if event.at > begun)
+    (check,) = checks(drive_set.alone, start)
+    (down,) = (event for event in drive_set.alone.log("spun down") if event.at > start)
     assert check.at < down.at
     assert [drive.state().starts for drive in drive_set] == [*before[:2], before[2] + 1, before[3]]
-    assert not any(checks(drive, begun) for drive in drive_set if drive is not drive_set.alone)
-    assert not any(entry.event == "finding" for entry in powerd.journal()[told:])
+    assert not any(checks(drive, start) for drive in drive_set if drive is not drive_set.alone)
+    assert not any(entry.event == "finding" for entry in powerd.journal()[entries:])
 
 
 def test_after_max_defer_there_is_one_wake_for_a_whole_group(

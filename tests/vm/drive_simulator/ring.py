@@ -51,8 +51,8 @@ class Ring:
         worked = False
         while self._tail != struct.unpack_from("<I", self._memory, _HEAD_AT)[0]:
             entry = self._start + self._tail
-            (word,) = struct.unpack_from("<I", self._memory, entry)
-            kind, length = word & 7, word & ~7
+            (reading,) = struct.unpack_from("<I", self._memory, entry)
+            kind, length = reading & 7, reading & ~7
             if kind == _COMMAND:
                 self._answer(entry, answer)
             elif kind != _PAD:
@@ -70,14 +70,14 @@ class Ring:
         first = entry + _VECTORS_AT
         vectors = [_VECTOR.unpack_from(memory, first + place * _VECTOR.size) for place in range(count)]
         given = b"".join(memory[base : base + length] for base, length in vectors)
-        said = answer(memory[cdb : cdb + _CDB], given)
-        left = said.data
+        output = answer(memory[cdb : cdb + _CDB], given)
+        left = output.data
         for base, length in vectors:
             piece, left = left[:length], left[length:]
             memory[base : base + len(piece)] = piece
-        if said.data and said.status:
+        if output.data and output.status:
             self._flag(entry, _READ_LENGTH)  # data besides sense: its length would not be looked at otherwise
-        _RESPONSE.pack_into(memory, entry + 8, said.status, 0, 0, len(said.data), said.sense)
+        _RESPONSE.pack_into(memory, entry + 8, output.status, 0, 0, len(output.data), output.sense)
 
     def _flag(self, entry: int, flag: int) -> None:
         self._memory[entry + 7] |= flag
