@@ -27,9 +27,9 @@ def median(argv: list[str]) -> float:
     """Wall time of a command, seconds, the median of ROUNDS after one to warm up."""
     times = []
     for _ in range(ROUNDS + 1):
-        begun = time.perf_counter()
+        start = time.perf_counter()
         subprocess.run(argv, stdout=subprocess.DEVNULL, check=True)
-        times.append(time.perf_counter() - begun)
+        times.append(time.perf_counter() - start)
     return statistics.median(times[1:])
 
 
@@ -45,12 +45,12 @@ def main() -> int:
     """Print the table; 1 if the figure is missed."""
     powerd = str(Path(sys.executable).with_name("powerd"))
     with tempfile.TemporaryDirectory() as directory, status_server("crowd", Path(directory) / "s"):
-        door = ["--socket", f"{directory}/s"]
+        lazy_server = ["--socket", f"{directory}/s"]
         rows = [
             ("python -c pass", [sys.executable, "-c", "pass"]),
-            ("powerd status", [powerd, "status", *door]),
-            ("powerd why", [powerd, "why", *door]),
-            ("powerd clients (200)", [powerd, "clients", *door]),
+            ("powerd status", [powerd, "status", *lazy_server]),
+            ("powerd why", [powerd, "why", *lazy_server]),
+            ("powerd clients (200)", [powerd, "clients", *lazy_server]),
         ]
         if curl := shutil.which("curl"):
             rows.append(

@@ -106,7 +106,7 @@ async def storm() -> tuple[tuple[str, float], ...]:
     """Events as fast as the kernel makes them, over some 10 s, and what hearing them takes."""
     numbers = count()
     before = resident()
-    heard = BlockDeviceMonitor(lambda: print(f"look {next(numbers) + 1}"), "kernel")
+    events = BlockDeviceMonitor(lambda: print(f"look {next(numbers) + 1}"), "kernel")
     memory = resident() - before
     uevent, listening = os.open(UEVENT, os.O_WRONLY), 0.0
     for _ in range(100):
@@ -116,7 +116,7 @@ async def storm() -> tuple[tuple[str, float], ...]:
         await asyncio.sleep(0.1)
         listening += time.process_time() - began
     os.close(uevent)
-    heard.close()
+    events.close()
     return (
         ("memory for hotplug, MB", memory),
         ("storm: CPU of the listener, s", listening),

@@ -36,29 +36,29 @@ def thousand() -> DiskSimulation:
     return DiskSimulation(*(DriveSimulator(disk) for disk in disks))
 
 
-def rounds(shelf: DiskSimulation) -> float:
+def rounds(simulation: DiskSimulation) -> float:
     """Milliseconds of processor time for a decision, median."""
     times = []
     gc.collect()
     gc.freeze()  # as the daemon does after its start, and the next line too
     gc.set_threshold(GC_THRESHOLD)
     for _ in range(ROUNDS):
-        shelf.at += 1
-        shelf.poll()
+        simulation.at += 1
+        simulation.poll()
         began = time.thread_time()
-        decision = decide(shelf.snapshot, shelf.memory, shelf.options, shelf.now)
+        decision = decide(simulation.snapshot, simulation.memory, simulation.options, simulation.now)
         times.append((time.thread_time() - began) * 1e3)
-        shelf.memory = decision.memory
+        simulation.memory = decision.memory
     return statistics.median(times)
 
 
 def main() -> int:
     """Print the table; 1 if a figure is missed."""
-    shelf = thousand()
-    shelf.run_until(MINUTE)
-    figures = {"1,000 spinning disks, ms": rounds(shelf)}
-    shelf.run_until(shelf.at + 25 * MINUTE)
-    figures["1,000 sleeping disks, ms"] = rounds(shelf)
+    simulation = thousand()
+    simulation.run_until(MINUTE)
+    figures = {"1,000 spinning disks, ms": rounds(simulation)}
+    simulation.run_until(simulation.at + 25 * MINUTE)
+    figures["1,000 sleeping disks, ms"] = rounds(simulation)
     for name, figure in figures.items():
         print(f"{name:<40}{figure:>10.2f}{LIMIT:>10.2f}")
     return int(any(figure > LIMIT for figure in figures.values()))

@@ -54,11 +54,11 @@ class AccessedDisks(SimulatedHelper):
         super().__init__(Hardware(root))
         self._root = root
 
-    async def execute_disk_action(self, order: DiskAction) -> DiskResult:
-        drive = self._drives[order.disk]
+    async def execute_disk_action(self, action: DiskAction) -> DiskResult:
+        drive = self._drives[action.disk]
         if counters(self._root, drive.disk.device).read_text() != f"{QUIET}\n":
             drive.access(asyncio.get_running_loop().time())
-        return await super().execute_disk_action(order)
+        return await super().execute_disk_action(action)
 
 
 def counters(root: Path, device: str) -> Path:
@@ -84,10 +84,10 @@ async def live(root: Path, at: Path, every: float) -> None:
 def states(at: Path) -> dict[str, str]:
     """What the API says of each disk that has a spindle, by its name of the day; {} while nobody answers."""
     try:
-        told = get("/api/disks", str(at))
+        report = get("/api/disks", str(at))
     except UnreachableError:
         return {}
-    return {disk["device"]: disk["state"] for disk in told if disk["state"] != "excluded"}
+    return {disk["device"]: disk["state"] for disk in report if disk["state"] != "excluded"}
 
 
 def measure(root: Path, at: Path, every: float) -> list[float]:
@@ -102,9 +102,9 @@ def measure(root: Path, at: Path, every: float) -> list[float]:
             if name not in accessed and time.monotonic() - began >= due[name]:
                 access(root, name)
                 accessed[name] = time.monotonic()
-        told = states(at)
+        report = states(at)
         now = time.monotonic()
-        for name in [each for each in waiting if told.get(each) == "active"]:
+        for name in [each for each in waiting if report.get(each) == "active"]:
             took.append(now - accessed[name])
             waiting.remove(name)
         if now - began > 3 * every:
@@ -127,8 +127,8 @@ def main() -> int:
         root.mkdir()
         nobody = f"DBUS_SYSTEM_BUS_ADDRESS=unix:path={scratch}/bus"  # not this machine's logind
         argv = (sys.executable, __file__, "--every", str(given.every), "--live", str(root), str(at))
-        with log.open("wb") as said:
-            daemon = lan.server.inside.start("env", nobody, *argv, log=said)
+        with log.open("wb") as text:
+            daemon = lan.server.inside.start("env", nobody, *argv, log=text)
         try:
             took = measure(root, at, given.every)
         except BaseException as error:

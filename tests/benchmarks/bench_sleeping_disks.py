@@ -64,9 +64,9 @@ class SimulatedHelper(HelperClient):
         }
         self.commands = 0
 
-    async def execute_disk_action(self, order: DiskAction) -> DiskResult:
+    async def execute_disk_action(self, action: DiskAction) -> DiskResult:
         self.commands += 1
-        done = self._drives[order.disk].execute(order, asyncio.get_running_loop().time())
+        done = self._drives[action.disk].execute(action, asyncio.get_running_loop().time())
         found = done.answer
         if not done.ok or found is None:
             raise RefusedByHelperError(done.message, FailureCause.FAILED)
@@ -96,27 +96,30 @@ def switches() -> int:
 
 async def live(root: Path, net: str, minutes: float) -> dict[str, float]:
     """Be the daemon; gives back the figures."""
-    shelf, machine, asleep = SimulatedHelper(Hardware(root)), HostFiles(root), asyncio.Event()
+    simulation, machine, asleep = SimulatedHelper(Hardware(root)), HostFiles(root), asyncio.Event()
     latest = 0
 
-    def hear(status: Status) -> None:
+    def on_event(status: Status) -> None:
         nonlocal latest
         latest = sum(report.state is DiskState.STANDBY for report in status.decision.disks)
         if latest == DISKS:
             asleep.set()
 
     daemon = Daemon(
-        parse(config(net).encode(), "benchmark"), host_ports(machine, shelf), KernelClock(), on_status=hear
+        parse(config(net).encode(), "benchmark"),
+        host_ports(machine, simulation),
+        KernelClock(),
+        on_status=on_event,
     )
     life = asyncio.create_task(daemon.run())
     async with asyncio.timeout(ASLEEP_WITHIN):
         await asleep.wait()
     await asyncio.sleep(SETTLED)
-    commands, before = shelf.commands, switches()
+    commands, before = simulation.commands, switches()
     await asyncio.sleep(minutes * 60)
     figures = {
         "wake-ups/h": (switches() - before) * 60 / minutes,
-        "commands to disks": shelf.commands - commands,
+        "commands to disks": simulation.commands - commands,
         "disks that wake up": DISKS - latest,
     }
     life.cancel()

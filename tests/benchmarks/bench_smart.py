@@ -51,8 +51,8 @@ class SmartBenchmark(SimulatedDiskServer):
 
     door = Path()
 
-    async def execute_disk_action(self, order: DiskAction) -> DiskResult:
-        return await HelperClient(self.door).execute_disk_action(order)
+    async def execute_disk_action(self, action: DiskAction) -> DiskResult:
+        return await HelperClient(self.door).execute_disk_action(action)
 
 
 def resident() -> float:
@@ -61,13 +61,13 @@ def resident() -> float:
 
 
 @contextmanager
-def served(tools: Path, root: Path, door: Path) -> Iterator[None]:
+def served(tools: Path, root: Path, lazy_server: Path) -> Iterator[None]:
     """A helper that listens on ``door``."""
-    places = ("--socket", str(door), "--root", str(root), "--tools", str(tools), "--user", "root")
+    places = ("--socket", str(lazy_server), "--root", str(root), "--tools", str(tools), "--user", "root")
     argv = [sys.executable, "-m", "powerd.helper", *places]
     with subprocess.Popen(argv, stderr=subprocess.DEVNULL) as process:
         try:
-            until(door.exists, "the helper listens")
+            until(lazy_server.exists, "the helper listens")
             yield
         finally:
             process.terminate()

@@ -75,8 +75,8 @@ needs_apprise = pytest.mark.skipif(find_spec("apprise") is None, reason="pip ins
 def test_it_arrives(inbox: Inbox) -> None:
     done = send(f"json://127.0.0.1:{inbox.server_address[1]}/topic")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-    (told,) = inbox.got
-    assert (told["title"], told["message"], told["type"]) == (
+    (report,) = inbox.got
+    assert (report["title"], report["message"], report["type"]) == (
         "sda: alarm",
         "8 of its sectors cannot be read",
         "failure",

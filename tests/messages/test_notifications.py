@@ -43,27 +43,27 @@ class SlowCommands(RecordingPorts):
 
 def run_scenario(scene: Callable[[SlowCommands, Notifications, list[str]], Awaitable[None]]) -> None:
     async def main() -> None:
-        hands, complaints = SlowCommands(), list[str]()
-        await scene(hands, Notifications(hands, complaints.append), complaints)
+        hands, errors = SlowCommands(), list[str]()
+        await scene(hands, Notifications(hands, errors.append), errors)
 
     run(main())
 
 
 def test_the_hook_gets_the_finding_on_standard_input() -> None:
-    async def scene(hands: SlowCommands, alerts: Notifications, complaints: list[str]) -> None:
+    async def scene(hands: SlowCommands, alerts: Notifications, errors: list[str]) -> None:
         alerts.send(HOOK, FINDING)
         await asyncio.sleep(3)
         ((_, argv, seconds, document),) = hands.calls
         assert (argv, seconds) == (HOOK.alert, 20.0)
         assert isinstance(document, bytes)
         assert json.loads(document) == FINDING
-        assert complaints == []
+        assert errors == []
 
     run_scenario(scene)
 
 
 def test_urls_go_to_the_sender_on_standard_input_alone() -> None:
-    async def scene(hands: SlowCommands, alerts: Notifications, complaints: list[str]) -> None:
+    async def scene(hands: SlowCommands, alerts: Notifications, errors: list[str]) -> None:
         alerts.send(URLS, FINDING)
         await asyncio.sleep(3)
         ((_, argv, _, document),) = hands.calls
@@ -75,27 +75,27 @@ def test_urls_go_to_the_sender_on_standard_input_alone() -> None:
             "body": "8 of its sectors cannot be read; check your backup",
             "severity": "alarm",
         }
-        assert complaints == []
+        assert errors == []
 
     run_scenario(scene)
 
 
 def test_no_recipient() -> None:
-    async def scene(hands: SlowCommands, alerts: Notifications, complaints: list[str]) -> None:
+    async def scene(hands: SlowCommands, alerts: Notifications, errors: list[str]) -> None:
         alerts.send(HookOptions(), FINDING)
         await asyncio.sleep(3)
-        assert (hands.calls, complaints) == ([], [])
+        assert (hands.calls, errors) == ([], [])
 
     run_scenario(scene)
 
 
 def test_one_at_a_time_and_no_more_than_a_hundred() -> None:
-    async def scene(hands: SlowCommands, alerts: Notifications, complaints: list[str]) -> None:
+    async def scene(hands: SlowCommands, alerts: Notifications, errors: list[str]) -> None:
         for _ in range(103):
             alerts.send(HOOK, FINDING)
         await asyncio.sleep(300)
         assert (len(hands.calls), hands.most) == (100, 1)
-        assert complaints == [f"hooks.alert: {FINDING['text']}: not told, as 100 others wait"] * 3
+        assert errors == [f"hooks.alert: {FINDING['text']}: not told, as 100 others wait"] * 3
         alerts.send(HOOK, FINDING)
         await asyncio.sleep(3)
         assert len(hands.calls) == 101
@@ -107,29 +107,29 @@ def test_one_at_a_time_and_no_more_than_a_hundred() -> None:
     ("options", "name"), [(HOOK, "hooks.alert: /usr/local/bin/notify"), (URLS, "hooks.notify: ")]
 )
 def test_a_failure_is_reported(options: HookOptions, name: str) -> None:
-    async def scene(hands: SlowCommands, alerts: Notifications, complaints: list[str]) -> None:
+    async def scene(hands: SlowCommands, alerts: Notifications, errors: list[str]) -> None:
         hands.command_result = ProcessResult(3, "", "no network\n")
         alerts.send(options, FINDING)
         await asyncio.sleep(3)
         hands.error = "cannot run it: there is no such program"
         alerts.send(options, FINDING)
         await asyncio.sleep(3)
-        assert complaints[0].startswith(name)
-        assert complaints[0].endswith("ended with status 3: no network")
-        assert complaints[1].endswith("there is no such program")
+        assert errors[0].startswith(name)
+        assert errors[0].endswith("ended with status 3: no network")
+        assert errors[1].endswith("there is no such program")
 
     run_scenario(scene)
 
 
 def test_the_shutdown_waits_a_little_for_running_messages() -> None:
-    async def scene(hands: SlowCommands, alerts: Notifications, _complaints: list[str]) -> None:
+    async def scene(hands: SlowCommands, alerts: Notifications, _errors: list[str]) -> None:
         loop = asyncio.get_running_loop()
         await alerts.close()
         for _ in range(9):
             alerts.send(HOOK, FINDING)
-        begun = loop.time()
+        start = loop.time()
         await alerts.close()
-        assert loop.time() - begun == pytest.approx(5, abs=0.01)
+        assert loop.time() - start == pytest.approx(5, abs=0.01)
         assert len(hands.calls) == 2
 
     run_scenario(scene)
@@ -137,15 +137,15 @@ def test_the_shutdown_waits_a_little_for_running_messages() -> None:
 
 @pytest.mark.process
 def test_a_real_hook_reads_it(tmp_path: Path) -> None:
-    heard = tmp_path / "heard"
-    options = HookOptions(alert=("/bin/sh", "-c", f"cat > {heard}"))
+    events = tmp_path / "heard"
+    options = HookOptions(alert=("/bin/sh", "-c", f"cat > {events}"))
 
     async def main() -> list[str]:
-        complaints: list[str] = []
-        alerts = Notifications(HostProcesses(), complaints.append)
+        errors: list[str] = []
+        alerts = Notifications(HostProcesses(), errors.append)
         alerts.send(options, FINDING)
         await alerts.close()
-        return complaints
+        return errors
 
     assert asyncio.run(main()) == []
-    assert json.loads(heard.read_text()) == FINDING
+    assert json.loads(events.read_text()) == FINDING

@@ -62,12 +62,10 @@ class SimulatedDiskServer(Household):
     def access(self, n: int) -> None:
         """Somebody reads from the ``n``th disk."""
         assert self.hardware is not None
-        spindle = self.drive(n)
-        spindle.access(self.time())
-        self.hardware.sysfs(
-            sd_name(n), "stat", f"{100 + spindle.ios} 0 800 10 50 0 400 10 0 20 20 0 0 0 0 3 1"
-        )
-        self.update_command_count(spindle)
+        drive = self.drive(n)
+        drive.access(self.time())
+        self.hardware.sysfs(sd_name(n), "stat", f"{100 + drive.ios} 0 800 10 50 0 400 10 0 20 20 0 0 0 0 3 1")
+        self.update_command_count(drive)
         if n < 2:
             self.group_accessed.set()
 
@@ -106,10 +104,10 @@ class SimulatedDiskServer(Household):
     def realpath(self, path: str) -> str | None:
         return self.files().realpath(path)
 
-    async def execute_disk_action(self, order: DiskAction) -> DiskResult:
+    async def execute_disk_action(self, action: DiskAction) -> DiskResult:
         await asyncio.sleep(0.3)
-        result = self.drives[order.disk].execute(order, self.time())
-        self.update_command_count(self.drives[order.disk])
+        result = self.drives[action.disk].execute(action, self.time())
+        self.update_command_count(self.drives[action.disk])
         found = result.answer
         if not result.ok or found is None:
             raise RefusedByHelperError(result.message, FailureCause.FAILED)

@@ -76,8 +76,8 @@ def test_the_journal_s_disks_and_one_that_is_swapped_to_are_left_alone_for_as_lo
     assert [round(at / HOUR, 1) for at in second.times_of("ata")] == [6.0]
     assert len(third.times_of("ata")) == 1
     assert [round(at / HOUR, 1) for at in fourth.times_of("ata")] == [0.3, 4.0]
-    told = {each.now.mono: [_state(each, "sda"), _state(each, "sdd")] for each in statuses}
-    assert [told[max(at for at in told if at < hours * HOUR)] for hours in (1, 3, 5, 7)] == [
+    report = {each.now.mono: [_state(each, "sda"), _state(each, "sdd")] for each in statuses}
+    assert [report[max(at for at in report if at < hours * HOUR)] for hours in (1, 3, 5, 7)] == [
         ["excluded", "standby"],
         ["excluded", "excluded"],
         ["excluded", "standby"],

@@ -29,8 +29,8 @@ ILL = replace(WELL, passed=False, counters={Counter.PENDING: 3})
 
 def instruct(nas: SimulatedDiskServer) -> None:
     """Before anything else: what the drives say of themselves; the last one is failing."""
-    for spindle in nas.drives.values():
-        spindle.health = WELL
+    for drive in nas.drives.values():
+        drive.health = WELL
     list(nas.drives.values())[3].health = ILL
 
 
@@ -53,35 +53,33 @@ def test_nine_days_of_checks(tmp_path: Path) -> None:
     assert abs(first.times_of("up")[0] - second.times_of("up")[0]) < 1, "both at once"
     assert [round(at) for at in third.times_of("up")] == [hours * HOUR for hours, _ in evenings]
     _daily(third, [hours * HOUR for hours, _ in evenings])
-    told = [(name, finding.kind, finding.severity) for _, name, finding in nas.findings]
-    assert told == [("sdd", "verdict", Severity.ALARM), ("sdd", "pending", Severity.WARNING)]
+    report = [(name, finding.kind, finding.severity) for _, name, finding in nas.findings]
+    assert report == [("sdd", "verdict", Severity.ALARM), ("sdd", "pending", Severity.WARNING)]
     checks = [at for at in fourth.times_of("health") if not reads_a_test(fourth, at)]
     assert len(checks) == 2, "and yet it is woken no oftener than the others"
     _tested(third, statuses)
 
 
-def reads_a_test(spindle: DriveSimulator, at: float) -> bool:
+def reads_a_test(drive: DriveSimulator, at: float) -> bool:
     """Whether a check came soon after a self-test was begun, to read what came of it."""
-    return any(0 < at - begun < 600 for begun in spindle.times_of("short"))
+    return any(0 < at - start < 600 for start in drive.times_of("short"))
 
 
-def _daily(spindle: DriveSimulator, uses: list[float]) -> None:
+def _daily(drive: DriveSimulator, uses: list[float]) -> None:
     """Checked once for each use, right before it stands by again."""
-    downs = [at for at in spindle.times_of("ata") if at > HOUR]
+    downs = [at for at in drive.times_of("ata") if at > HOUR]
     assert len(downs) == len(uses)
     for use, down in zip(uses[1:], downs[1:], strict=True):
-        checks = [
-            at for at in spindle.times_of("health") if use < at <= down and not reads_a_test(spindle, at)
-        ]
+        checks = [at for at in drive.times_of("health") if use < at <= down and not reads_a_test(drive, at)]
         assert len(checks) == 1, (use, checks)
         assert checks[0] - use >= 20 * 60 - 60  # seconds
 
 
-def _tested(spindle: DriveSimulator, statuses: list[Status]) -> None:
+def _tested(drive: DriveSimulator, statuses: list[Status]) -> None:
     """Its self-test kept the server awake and the disk spinning until it was over, and then was read."""
-    (begun,) = spindle.times_of("short")
-    assert begun > 7 * DAY
-    during = [each for each in statuses if begun < each.now.mono < begun + 140]
+    (start,) = drive.times_of("short")
+    assert start > 7 * DAY
+    during = [each for each in statuses if start < each.now.mono < start + 140]
     assert during
     for status in during:
         reasons = {reason.text for reason in status.decision.reasons if reason.blocks_sleep}
@@ -90,8 +88,8 @@ def _tested(spindle: DriveSimulator, statuses: list[Status]) -> None:
             "is told to test itself",
             "its health is being read",
         }
-    assert [at for at in spindle.times_of("ata") if begun < at < begun + 150] == []
-    assert any(reads_a_test(spindle, at) for at in spindle.times_of("health"))
+    assert [at for at in drive.times_of("ata") if start < at < start + 150] == []
+    assert any(reads_a_test(drive, at) for at in drive.times_of("health"))
 
 
 def test_in_observe_mode_no_drive_is_touched_and_the_times_are_reported(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ def test_a_year_of_waiting_takes_no_time() -> None:
 
 
 def test_timers_fire_in_their_order() -> None:
-    async def order() -> list[int]:
+    async def action() -> list[int]:
         fired: list[int] = []
 
         async def at(seconds: int) -> None:
@@ -28,7 +28,7 @@ def test_timers_fire_in_their_order() -> None:
                 tasks.create_task(at(seconds))
         return fired
 
-    assert run(order()) == [10, 20, 30]
+    assert run(action()) == [10, 20, 30]
 
 
 def test_what_can_never_happen_is_an_error_not_a_hang() -> None:

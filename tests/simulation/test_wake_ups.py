@@ -112,8 +112,8 @@ def test_a_card_that_wakes_it_at_once_does_not_cause_repeated_sleeps() -> None:
     assert gaps[3] > 3600
     assert max(gaps) > 7200, "the second storm is waited out for longer"
     assert len(slept) <= 12, "not the forty that eight hours have room for"
-    said = "stays up for 1h: woken 3 times within 1h by the network, and nobody was there"
-    assert f"sleep rule 1: {said}" in diary.reasons()
+    text = "stays up for 1h: woken 3 times within 1h by the network, and nobody was there"
+    assert f"sleep rule 1: {text}" in diary.reasons()
 
 
 def test_a_lock_holds_it_up_and_is_named() -> None:

@@ -108,12 +108,12 @@ def test_a_clock_that_is_set_while_nobody_is_home_makes_no_sleep(hours: int) -> 
 
 
 @pytest.mark.parametrize(
-    ("begin", "night", "shift"),
+    ("begin", "scenario", "shift"),
     [("2026-03-28 12:00", date(2026, 3, 28), 1), ("2026-10-24 12:00", date(2026, 10, 24), -1)],
 )
-def test_dst_changes_do_not_change_the_sleep(begin: str, night: date, shift: int) -> None:
+def test_dst_changes_do_not_change_the_sleep(begin: str, scenario: date, shift: int) -> None:
     """Home until the true hour before the clocks change; idleness is real time, not clock-face time."""
-    change = datetime(night.year, night.month, night.day, tzinfo=BERLIN) + timedelta(days=1)
+    change = datetime(scenario.year, scenario.month, scenario.day, tzinfo=BERLIN) + timedelta(days=1)
     leaves = (change.timestamp()) + 0.75 * HOUR  # 00:45, the clocks change at 02:00 or 03:00
 
     diary = simulate(
@@ -125,7 +125,7 @@ def test_dst_changes_do_not_change_the_sleep(begin: str, night: date, shift: int
     slept = [at.timestamp() for at in diary.sleep_times()]
     assert slept
     assert leaves + 34 * 60 <= slept[0] <= leaves + 39 * 60
-    before, after = (datetime(night.year, night.month, night.day + n, tzinfo=BERLIN) for n in (0, 2))
+    before, after = (datetime(scenario.year, scenario.month, scenario.day + n, tzinfo=BERLIN) for n in (0, 2))
     assert after.utcoffset() == (before.utcoffset() or timedelta()) + timedelta(hours=shift)
 
 

@@ -33,7 +33,7 @@ class AgentError(OSError):
 
 
 @dataclass(frozen=True)
-class Done:
+class CompletedCommand:
     """A command that has ended: its exit status (negative: the signal), and what it wrote."""
 
     status: int
@@ -49,14 +49,14 @@ class Agent:
         self._deaf = deaf
         self._numbers = itertools.count(1)
         self._line: socket.socket | None = None
-        self._heard = b""
+        self._received = b""
 
     def close(self) -> None:
         """Hang up, for good."""
         if self._line is not None:
             self._line.close()
 
-    def run(self, argv: list[str], given: str, within: float) -> Done:
+    def run(self, argv: list[str], given: str, within: float) -> CompletedCommand:
         """Run a command as root to its end, with ``given`` on its standard input.
 
         Raises:
@@ -75,7 +75,7 @@ class Agent:
                 raise AgentError(f"{' '.join(argv)} has not ended within {within:g} s")
             time.sleep(_POLL)
         out, err = (base64.b64decode(state.get(key, "")).decode() for key in ("out-data", "err-data"))
-        return Done(state.get("exitcode", -state.get("signal", 0)), out, err)
+        return CompletedCommand(state.get("exitcode", -state.get("signal", 0)), out, err)
 
     def start(self, argv: list[str]) -> None:
         """Start a command as root, and let it run."""
@@ -90,7 +90,7 @@ class Agent:
                 raise AgentError(f"the guest agent does not listen, so it was not asked {command}")
         _send(line, command, arguments)
         deadline = time.monotonic() + _ANSWERS
-        while (answer := self._heard_soon(line)) is None:
+        while (answer := self._answered_soon(line)) is None:
             if self._deaf() or time.monotonic() > deadline:
                 raise AgentError(f"the guest agent does not answer {command}")
         if "error" in answer:
@@ -102,12 +102,12 @@ class Agent:
         number = next(self._numbers)
         line.sendall(_DELIMITER)
         _send(line, "guest-sync-delimited", {"id": number})
-        while (answer := self._heard_soon(line)) is not None:
+        while (answer := self._answered_soon(line)) is not None:
             if answer.get("return") == number:
                 return True
         return False
 
-    def _heard_soon(self, line: socket.socket) -> dict[str, Any] | None:
+    def _answered_soon(self, line: socket.socket) -> dict[str, Any] | None:
         """The next answer; None = for a while there was none."""
         line.settimeout(_SYNC)
         try:
@@ -131,12 +131,12 @@ class Agent:
 
     def _answer(self, line: socket.socket) -> dict[str, Any]:
         """The next answer; {} for the torn end of an older one."""
-        while b"\n" not in self._heard:
+        while b"\n" not in self._received:
             news = line.recv(65536)
             if not news:
                 raise AgentError("QEMU has ended")
-            self._heard += news
-        first, _, self._heard = self._heard.partition(b"\n")
+            self._received += news
+        first, _, self._received = self._received.partition(b"\n")
         try:
             value: dict[str, Any] = json.loads(first.rpartition(_DELIMITER)[2])
         except ValueError:

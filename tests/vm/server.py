@@ -150,7 +150,7 @@ class Server:
         listed = self.run("systemd-inhibit", "--list", "--no-legend").splitlines()
         return [line for line in listed if line.endswith(mode)]
 
-    def tell_journal_on_console(self) -> None:
+    def show_journal_on_console(self) -> None:
         """From now on, until it is off: the console is what can be read then (journald.conf(5))."""
         self.lay("/run/systemd/journald.conf.d/console.conf", "[Journal]\nForwardToConsole=yes\n")
         self.run("systemctl", "restart", "systemd-journald")

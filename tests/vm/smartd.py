@@ -1,7 +1,7 @@
-"""smartd(8) on the server's drives: what it complains about, in the words of powerd's findings.
+"""What smartd(8) reports about the server's drives, with the names of powerd's findings.
 
-It runs as a service for one check; its complaints are the messages of priority LOG_CRIT. It remembers a drive
-from one call to the next, for it tells of logs and of raw counts only when they grow.
+smartd runs as a service for one check; its errors are the messages of priority LOG_CRIT. It stores the state
+of a drive between two calls, since it reports logs and raw counts only when they grow.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _KINDS: Final = {
 """smartd's words (its smartd.cpp, version 7.3), and the kinds of powerd's findings."""
 
 
-def complaints(server: Server, *drives: Drive) -> dict[str, set[str]]:
+def smartd_errors(server: Server, *drives: Drive) -> dict[str, set[str]]:
     """Kinds of what smartd complains about, by the name of each drive; empty = nothing.
 
     Raises:

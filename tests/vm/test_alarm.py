@@ -92,7 +92,7 @@ def test_alarm_for_a_time_of_day_when_somebody_else_suspends_it(
     server.suspend()
     sleeps_until(server, wanted, fast)
 
-    until(partial(told_of, powerd, 2), "the wake-up is told of", every=0.5)
+    until(partial(alarm_entries, powerd, 2), "the wake-up is told of", every=0.5)
     down, up = powerd.turns()
     assert (down.event, up.event, up.cause) == ("going-down", "woke", "alarm")
     assert "somebody else" in down.text
@@ -103,7 +103,7 @@ def test_alarm_for_a_time_of_day_when_somebody_else_suspends_it(
     powerd.ready()
 
 
-def told_of(powerd: Powerd, turns: int) -> bool:
+def alarm_entries(powerd: Powerd, turns: int) -> bool:
     """Whether so many turns have been told of."""
     return len(powerd.turns()) == turns
 
@@ -204,7 +204,7 @@ def test_sleep_that_is_over_at_once(server: Server, powerd: Powerd, laptop: Host
     for nap in range(1, 4):
         server.suspend()
         server.wake()
-        until(partial(told_of, powerd, 2 * nap), f"nap {nap} is told of", every=0.5)
+        until(partial(alarm_entries, powerd, 2 * nap), f"nap {nap} is told of", every=0.5)
         powerd.ready()
     entries = powerd.turns()
     assert [entry.event for entry in entries] == ["going-down", "woke"] * 3

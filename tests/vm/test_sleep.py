@@ -70,7 +70,7 @@ def test_suspends_again_and_again_but_not_soon_after_a_wake_up(
 
 def test_powers_off(server: Server, powerd: Powerd, laptop: Host) -> None:
     """By its own right as user powerd, over D-Bus, logind and polkit, down to the end of the machine."""
-    server.tell_journal_on_console()
+    server.show_journal_on_console()
     powerd.start(
         config(laptop, action="poweroff", absent_after=ABSENT_AFTER, idle_for=IDLE_FOR, warn=f"{WARN}s")
     )

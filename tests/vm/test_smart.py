@@ -15,7 +15,7 @@ from vm.drives_watch import EVERY, config, states
 from vm.lab import Lab
 from vm.server import STALL, Server
 from vm.service import Powerd
-from vm.smartd import complaints
+from vm.smartd import smartd_errors
 
 pytestmark = pytest.mark.vm
 
@@ -190,13 +190,13 @@ def test_it_finds_whatever_smartd_finds(
     del first
     (ageing,) = drives.plug_in(ageing={})
     until(lambda: smart(server).get("WD-AGEING", {}).get("health") == "ok", "it is checked", SOON, every=1)
-    before = complaints(server, *drive_set, ageing)
+    before = smartd_errors(server, *drive_set, ageing)
     assert {name for name, kinds in before.items() if kinds} == {"failing"}
     assert {"verdict", "attribute 5", "pending", "uncorrectable"} <= before["failing"]
     assert before["failing"] <= found(server, "WD-FAILING")
 
     ageing.become(**AGED)
-    after = complaints(server, ageing)
+    after = smartd_errors(server, ageing)
     assert after["ageing"] == {"self-test", "errors", "temperature", "crc"}
     read(server, ageing.path)
     server.run("powerd", "smart", ageing.id, "--check", check=False, within=SOON)

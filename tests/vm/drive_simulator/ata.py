@@ -126,7 +126,7 @@ def _smart(drive: Drive, task: Taskfile) -> Result:
         case 0xDA:
             drive.use("smart-status")
             drive.note("smart-status")
-            return _result(task, lba=smart.verdict(drive) << 8 | task.lba & 0xFF)
+            return _result(task, lba=smart.status_report(drive) << 8 | task.lba & 0xFF)
         case 0xD2 | 0xD8 | 0xD9:
             pass  # SMART and its autosave, on and off
         case _:

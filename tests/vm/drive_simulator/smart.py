@@ -15,7 +15,7 @@ _RUNNING: Final = 0xF9
 """Self-test execution status: under way, 90 % left."""
 _READ_FAILURE: Final = 0x70
 """Self-test execution status, of the last test and in the log: it could not read a sector."""
-_KEPT_ERRORS: Final = 5
+_MAX_ERRORS: Final = 5
 _DIRECTORY_LOG, _ERROR_LOG, _TEST_LOG = 0x00, 0x01, 0x06
 
 
@@ -76,7 +76,7 @@ def thresholds(drive: Drive) -> bytes:
     return _summed(page)
 
 
-def verdict(drive: Drive) -> int:
+def status_report(drive: Drive) -> int:
     """SMART RETURN STATUS: what stands in LBA mid and high afterwards."""
     return _BAD if drive.traits.smart_fails else _GOOD
 
@@ -99,8 +99,8 @@ def _errors(traits: Traits) -> bytes:
     """Their count, and the last five: 90 bytes each, of which the last 30 tell the error."""
     page = bytearray(512)
     page[0] = 1
-    page[1] = (traits.errors - 1) % _KEPT_ERRORS + 1 if traits.errors else 0
-    for place in range(min(traits.errors, _KEPT_ERRORS)):
+    page[1] = (traits.errors - 1) % _MAX_ERRORS + 1 if traits.errors else 0
+    for place in range(min(traits.errors, _MAX_ERRORS)):
         # A sector that cannot be read: UNC; count, LBA, device, status; a state, and when it was.
         struct.pack_into(
             "<60xBBBBBBBB19xBH", page, 2 + 90 * place, 0, 0x40, 8, 1, 2, 3, 0xE0, 0x51, 0, _HOURS
