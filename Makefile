@@ -1,4 +1,4 @@
-# make run      installs what is missing and starts powerd in observe mode, which touches nothing
+# make run      installs what is missing and starts powerd in observe mode, which changes nothing
 # make check    lint, types, and the tests that start no process, with fewer examples: a minute and a half
 # make test     installs what is missing and runs every check and test (as root; others skip the LAN tests)
 # make test-vm  installs what is missing and tests sleep and disks on servers in QEMU (root; half an hour)
