@@ -29,7 +29,7 @@ from powerd.ui.schema import (
 
 _STATE_ORDER: Final = {ClientState.PRESENT: 0, ClientState.UNKNOWN: 1, ClientState.ABSENT: 2}
 _CLOCK_STEP: Final = 2.0
-"""A wall clock that disagrees with the monotonic one by more, seconds, has been set since."""
+"""Seconds; a wall clock that differs from the monotonic clock by more has been set meanwhile."""
 
 
 def status_json(status: Status | None, now: Moment, error: str | None = None) -> StatusJson:
@@ -62,7 +62,7 @@ def status_json(status: Status | None, now: Moment, error: str | None = None) ->
 
 
 def keep_awake_json(keep: KeepAwake, now: Moment) -> KeepAwakeJson:
-    """A row of ``keeps``, and the answer of ``/api/keep``."""
+    """A row of ``keep_awake``, and the response of ``/api/keep``."""
     return {
         "id": keep.id,
         "because": keep.reason,
@@ -72,7 +72,7 @@ def keep_awake_json(keep: KeepAwake, now: Moment) -> KeepAwakeJson:
 
 
 def wake_on_lan_json(result: WakeOnLanResult) -> WakeOnLanJson:
-    """The answer of ``/api/wake``."""
+    """The response of ``/api/wake``."""
     sent = [MagicPacketJson(link=link, to=to) for link, to in result.destinations]
     return {"host": result.label, "mac": result.mac, "sent": sent}
 
@@ -201,10 +201,10 @@ def _client_json(client_status: ClientStatus, now: Moment) -> ClientJson:
 
 
 def _timestamp(moment: Moment, now: Moment) -> str:
-    """When ``moment`` was, or will be, by the wall clock of today.
+    """The wall clock time of ``moment``, by the present setting of the wall clock.
 
-    What the wall clock said then is shown unless it has been set since (a board without a battery
-    starts in 1970 and learns the time from the network): then it is counted back from now.
+    If the wall clock has been set since then, the time is computed from the monotonic clock. A board without
+    a battery starts in 1970 and gets the time from the network.
     """
     seconds_ago = (now.mono + now.slept) - (moment.mono + moment.slept)
     adjusted = now.wall.astimezone(UTC) - timedelta(seconds=seconds_ago)
@@ -214,7 +214,7 @@ def _timestamp(moment: Moment, now: Moment) -> str:
 
 
 def _wall_time_after(seconds: float, now: Moment) -> datetime:
-    """The wall clock so many seconds from now."""
+    """The wall clock time in ``seconds`` from now."""
     return (now.wall.astimezone(UTC) + timedelta(seconds=seconds)).astimezone(now.wall.tzinfo)
 
 
