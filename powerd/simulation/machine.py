@@ -1,7 +1,7 @@
-"""How the server of a rehearsal sleeps and wakes up: logind's side of it, an RTC, and whoever wakes it.
+"""The simulated server's sleep: logind, the RTC, and wake-ups by the network.
 
-Things happen in the order in which the real ones do: logind says that a sleep is coming, and waits for the
-delay locks; the machine sleeps until its alarm goes off or the script wakes it; logind says that it is over.
+Events have the order of a real machine: logind announces the sleep and waits for the delay locks; the machine
+sleeps until its alarm is due or the script wakes it; logind announces the end.
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ _CARD_DEVICE = "/devices/pci0000:00/0000:00:03.0"
 
 @dataclass(slots=True, kw_only=True)
 class SimulatedMachine:
-    """The part of a House that sleeps.
+    """The part of a Household that sleeps.
 
     Attributes:
         slept: seconds asleep so far.
-        network_wake_at: given the true time of falling asleep, when somebody wakes the server by the network.
-        alarm: true time, in whole seconds, of the alarm that stands; None = none does.
-        alarm_error: what the helper says instead of setting one; None = it does.
-        timer_elapses: by unit, given a true time, when a timer elapses next.
-        locks: inhibitor locks of others.
-        is_typing: whether somebody is typing at a true time.
-        performed: (true time, what) of every act.
+        network_wake_at: given the true time of the sleep, the time of the next wake-up by the network.
+        alarm: true time, in whole seconds, of the RTC alarm; None = none is set.
+        alarm_error: the helper's error for setting an alarm; None = it succeeds.
+        timer_elapses: by unit, given a true time, the next elapse of the timer.
+        locks: inhibitor locks of other processes.
+        is_typing: whether a person is typing at a true time.
+        performed: (true time, action) of every action.
         wakeup_times: true time of every wake-up.
-        logind_call_times: true times at which logind was asked for anything.
-        logind_error: what logind answers instead of obeying; None = it obeys.
+        logind_call_times: true times of requests to logind.
+        logind_error: logind's error for a request; None = it succeeds.
     """
 
     slept: float = 0.0
@@ -64,33 +64,33 @@ class SimulatedMachine:
         """The server's CLOCK_MONOTONIC."""
         raise NotImplementedError
 
-    # --- Eyes ---
+    # --- ports, reading ---
 
     async def list_inhibitors(self) -> tuple[Inhibitor, ...]:
-        """Those of the script."""
+        """The locks of the script."""
         return self.locks
 
     async def can_sleep(self, action: str) -> str:
-        """It can do everything."""
+        """Every action is possible."""
         del action
         return "yes"
 
     async def last_key_press(self) -> KeyPress | None:
-        """Somebody who types does so at every moment."""
+        """A person who types does so continuously."""
         if self.is_typing(self.true_time()):
             self._last_key_press = KeyPress(self.mono(), "anna on tty1")
         return self._last_key_press
 
     async def list_timers(self, units: Sequence[str]) -> tuple[SystemdTimer, ...]:
-        """When those of the script elapse next."""
+        """The next elapses of the script's timers."""
         return tuple(SystemdTimer(unit, wall=self.timer_elapses[unit](self.true_time())) for unit in units)
 
     async def inhibit_delay(self) -> float:
-        """As logind has it where nobody has changed it."""
+        """The default of logind."""
         return _DELAY
 
     async def events(self) -> AsyncIterator[LogindEvent]:
-        """What logind says."""
+        """The signals of logind."""
         yield LogindEvent("found")
         while True:
             yield await self._logind_events.get()
@@ -100,7 +100,7 @@ class SimulatedMachine:
         return NetworkCard(interface, "g", "g")
 
     async def read_alarm(self) -> Alarm:
-        """The RTC keeps true time."""
+        """The RTC runs on true time."""
         return self._alarm_reading(self.alarm, written=False)
 
     def read_wakeup_state(self) -> WakeupState:
@@ -110,10 +110,10 @@ class SimulatedMachine:
         )
         return WakeupState(sources, cards=(("eth0", _CARD_DEVICE),))
 
-    # --- Hands ---
+    # --- ports, acting ---
 
     async def inhibit(self, what: str, why: str, mode: str) -> int:
-        """A lock that lasts until the descriptor is closed."""
+        """A lock until the descriptor is closed."""
         del what, why
         ours, given = os.pipe()
         if mode == "delay":
@@ -125,14 +125,14 @@ class SimulatedMachine:
         return given
 
     def _on_lock_released(self, lock: asyncio.Event, ours: int) -> None:
-        """The other end was closed."""
+        """The descriptor was closed."""
         asyncio.get_running_loop().remove_reader(ours)
         os.close(ours)
         self._delay_locks.discard(lock)
         lock.set()
 
     async def set_alarm(self, in_seconds: int, replaces: int | None) -> Alarm:
-        """As the helper does: an earlier one that is not the caller's own is left alone."""
+        """As the helper does: an earlier alarm of another program is left alone."""
         if self.alarm_error is not None:
             raise HostError(self.alarm_error)
         before, at = self.alarm, int(self.true_time()) + in_seconds
@@ -141,30 +141,30 @@ class SimulatedMachine:
         return self._alarm_reading(before, written=not keep_existing)
 
     async def clear_alarm(self, at: int) -> Alarm:
-        """Take away this one."""
+        """Clear the alarm if it is set to ``at``."""
         before = self.alarm
         if before == at:
             self.alarm = None
         return self._alarm_reading(before, written=False)
 
     async def arm_card(self, interface: str) -> NetworkCard:
-        """It is armed as ever."""
+        """The card is always armed."""
         return await self.read_card(interface)
 
     async def request_sleep(self, action: str) -> None:
-        """Accept, and go to sleep; who powers off is taken for asleep, as the script goes on after that."""
+        """Accept the request and sleep; a power-off counts as a sleep, so the script continues."""
         self.logind_call_times.append(self.true_time())
         if self.logind_error is not None:
             raise HostError(self.logind_error)
         self.fall_asleep(action)
 
     def fall_asleep(self, what: str) -> None:
-        """Begin a sleep: logind gives its signal before it answers whoever ordered it."""
+        """Begin a sleep: logind sends its signal before it replies to the request."""
         self._logind_events.put_nowait(LogindEvent("sleep"))
         self._sleep_task = asyncio.get_running_loop().create_task(self._sleep(what))
 
     async def _sleep(self, what: str) -> None:
-        """Sleep until the alarm or somebody wakes the server; what it does not notice is the time."""
+        """Sleep until the alarm or the network wakes the server; CLOCK_MONOTONIC does not advance."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_DELAY):
                 await _wait_for_locks(self._delay_locks)
@@ -175,7 +175,7 @@ class SimulatedMachine:
         self._logind_events.put_nowait(LogindEvent("sleep", start=False))
 
     def _wakeup_time(self, asleep: float) -> float:
-        """When it wakes up, and by what."""
+        """The time of the wake-up; counts its wakeup source."""
         network_wake = self.network_wake_at(asleep)
         if self.alarm is None or not asleep < self.alarm <= network_wake:
             self._wakeup_counts[_CARD_DEVICE] += 1
@@ -193,6 +193,6 @@ def _name(device: str) -> str:
 
 
 async def _wait_for_locks(locks: Iterable[asyncio.Event]) -> None:
-    """Wait until every lock is free."""
+    """Wait until every lock is released."""
     for lock in tuple(locks):
         await lock.wait()

@@ -1,7 +1,7 @@
 """An event loop on virtual time: when nothing is ready, time jumps to the next timer.
 
-It works because all waiting in the house goes through asyncio timers. Threads and real sockets would be
-outside of its time, so a rehearsal has none.
+All waiting in the daemon goes through asyncio timers. Threads and real sockets would not follow virtual time,
+so a simulation has none.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ T = TypeVar("T")
 
 
 _ITERATION: Final = 1e-6
-"""What one turn of the loop takes, seconds. At zero, asyncio would never fire a timer late in a year: it
-compares with 1 ns of tolerance, which is lost in a float of 3e7 s."""
+"""Seconds that one iteration takes. With zero, asyncio would never fire a timer late in a year: its tolerance
+of 1 ns is lost in a float of 3e7 s."""
 
 
 class _VirtualSelector(selectors.SelectSelector):
-    """Never waits: where the loop would sleep for ``timeout`` seconds, time moves on by them."""
+    """Never waits: where the loop would sleep for ``timeout`` seconds, virtual time advances by them."""
 
     now = 0.0
 
@@ -41,11 +41,11 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         super().__init__(self._virtual_selector)
 
     def time(self) -> float:
-        """Virtual seconds since the loop was made."""
+        """Virtual seconds since the loop was created."""
         return self._virtual_selector.now
 
 
 def run(main: Coroutine[Any, Any, T], *, loop: VirtualLoop | None = None) -> T:
-    """Run ``main`` to its end on a virtual loop, as asyncio.run does on a real one."""
+    """Run ``main`` on a virtual loop, as asyncio.run() does on a real one."""
     with asyncio.Runner(loop_factory=lambda: loop or VirtualLoop()) as runner:
         return runner.run(main)

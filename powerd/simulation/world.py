@@ -1,6 +1,6 @@
 """A household that plays a script: people come and go, the server's link fails, clocks are set.
 
-It stands in for the host (Eyes and Hands) and for the clock, so everything above them is the real daemon.
+It implements the ports and the clock; everything above them is the real daemon.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _CARD_UEVENT = "/sys/class/net/eth0/device/uevent"
 
 @dataclass(slots=True)
 class Person:
-    """Somebody's device: where it is, and whether it is home at a true time (POSIX seconds)."""
+    """A person's device: its addresses, and whether it is home at a true time (POSIX seconds)."""
 
     name: str
     address: str
@@ -44,16 +44,16 @@ class Person:
 
 @dataclass(slots=True)
 class Household(SimulatedMachine):
-    """The world of one server; how it sleeps stands in Nights.
+    """The world of one server; SimulatedMachine is the part that sleeps.
 
     Attributes:
         time: the running loop's time(), the server's CLOCK_MONOTONIC.
-        people: who may be home.
-        zone: of the server's wall clock.
+        people: the people with devices.
+        zone: the zone of the server's wall clock.
         started_at: true time at loop time 0, POSIX seconds.
-        clock_offset: what the wall clock is off by, seconds.
-        link_up: whether the server's cable is in.
-        broadcasts: true times of warnings.
+        clock_offset: error of the wall clock, seconds.
+        link_up: whether the server's link has carrier.
+        broadcasts: true times of announcements.
     """
 
     time: Callable[[], float]
@@ -65,7 +65,7 @@ class Household(SimulatedMachine):
     broadcasts: list[float] = field(default_factory=list)
 
     def true_time(self) -> float:
-        """POSIX seconds as a perfect clock would show them."""
+        """POSIX seconds of a perfect clock."""
         return self.started_at + self.time() + self.slept
 
     def mono(self) -> float:
@@ -77,28 +77,28 @@ class Household(SimulatedMachine):
         wall = datetime.fromtimestamp(self.true_time() + self.clock_offset, self.zone)
         return Moment(self.time(), self.slept, wall)
 
-    # --- Eyes ---
+    # --- ports, reading ---
 
     def find(self, pattern: str) -> tuple[str, ...]:
         """There is one lease file."""
         return (_LEASES,) if pattern == _LEASES else ()
 
     def stat_signature(self, path: str) -> StatSignature | None:
-        """Neither the lease file nor the network card ever changes."""
+        """The lease file and the network card never change."""
         return StatSignature(1, 1, 1) if path in {_LEASES, _CARD_UEVENT} else None
 
     async def read_chunks(self, path: str) -> AsyncIterator[str]:
-        """Everybody has an endless lease."""
+        """Every person has an endless lease."""
         del path
         for person in self.people:
             yield f"0 {person.mac} {person.address} {person.name} *\n"
 
     async def read(self, path: str, limit: int = 1 << 20) -> str:
-        """The same in one piece."""
+        """The same in one string."""
         return "".join([piece async for piece in self.read_chunks(path)])[:limit]
 
     async def yield_now(self) -> None:
-        """Nothing takes long here."""
+        """No computation is long."""
 
     async def lan(self) -> Lan:
         """One link, with or without carrier."""
@@ -106,19 +106,19 @@ class Household(SimulatedMachine):
         return Lan((link,), frozenset({"10.0.0.1"}), frozenset({"10.0.0.254"}))
 
     async def neighbours(self) -> tuple[Neighbour, ...]:
-        """Nobody talks to the server unasked."""
+        """The table is empty."""
         return ()
 
     async def sweep(
         self,
         asks: Sequence[ProbeRequest],
         *,
-        timeout: float,  # noqa: ASYNC109 - as Eyes.sweep
+        timeout: float,  # noqa: ASYNC109 - as Network.sweep
         tries: int,
         until_first: bool,
         deadline: float = 60.0,
     ) -> SweepResult:
-        """Whoever is home answers at once; waiting for the others is not played."""
+        """Every person at home replies at once; the timeout of the others takes no time."""
         del timeout, tries, deadline
         people_at_home = {
             person.address: person for person in self.people if person.is_home(self.true_time())
@@ -147,10 +147,10 @@ class Household(SimulatedMachine):
 
     async def stations(self, control: str) -> str:
         """No access point."""
-        raise HostError(f"{control}: there is no access point in a rehearsal")
+        raise HostError(f"{control}: the simulation has no access point")
 
     async def resolve(self, name: str) -> tuple[str, ...]:
-        """No names but those of leases."""
+        """No name is known."""
         del name
         return ()
 
@@ -160,56 +160,56 @@ class Household(SimulatedMachine):
         return ()
 
     def read_text(self, path: str) -> str | None:
-        """Nothing of that kind is there."""
+        """The file does not exist."""
         del path
         return None
 
     def read_cached(self, paths: Sequence[str]) -> list[str | None]:
-        """Nothing of that kind is there."""
+        """The file does not exist."""
         return [None for _ in paths]
 
     def realpath(self, path: str) -> str | None:
-        """Nothing of that kind is there."""
+        """The file does not exist."""
         del path
         return None
 
     def kernel_release(self) -> str:
-        """Of the kernel."""
+        """A kernel release."""
         return "6.1.0"
 
-    def watch_block_devices(self, heard: Callable[[], None]) -> None:
-        """Nothing is plugged in, ever."""
-        del heard
+    def watch_block_devices(self, on_change: Callable[[], None]) -> None:
+        """No device is ever added."""
+        del on_change
 
-    # --- Hands ---
+    # --- ports, acting ---
 
     async def run(
         self,
         argv: Sequence[str],
         *,
-        timeout: float,  # noqa: ASYNC109 - as Hands.run
+        timeout: float,  # noqa: ASYNC109 - as Processes.run
         stdin: bytes | None = None,
         env: Mapping[str, str] | None = None,
     ) -> ProcessResult:
-        """A command always succeeds."""
+        """Every command succeeds."""
         del timeout, stdin, env
         self.performed.append((self.true_time(), argv[0]))
         return ProcessResult(0, "", "")
 
     async def send_magic_packet(self, mac: str, to: Sequence[str]) -> None:
-        """Nobody is woken in a rehearsal."""
+        """Packets are not simulated."""
         del mac, to
 
-    async def execute_disk_action(self, order: DiskAction) -> DiskResult:
-        """No disks."""
-        raise HostError(f"{order.disk}: there are no disks in this house")
+    async def execute_disk_action(self, action: DiskAction) -> DiskResult:
+        """There are no disks."""
+        raise HostError(f"{action.disk}: the simulation has no disks")
 
     async def wait_first_access(self, disks: tuple[DiskId, ...]) -> tuple[DiskId, tuple[DiskId, ...], float]:
-        """No disks."""
-        raise HostError(f"{disks[0]}: there are no disks in this house")
+        """There are no disks."""
+        raise HostError(f"{disks[0]}: the simulation has no disks")
 
     async def broadcast(self, text: str) -> None:
-        """Nobody is logged in, but the announcement is kept."""
+        """Record the announcement."""
         del text
         self.broadcasts.append(self.true_time())
 

@@ -146,8 +146,8 @@ class PrivateBus:
         """Start a systemd with these active timers: names without ``.timer``, and their properties."""
         template = self._socket.with_name("systemd_mock.py")
         template.write_text(_SYSTEMD)
-        told = ("--template", str(template), "--parameters", json.dumps({"timers": timers}))
-        self.launch(*_MOCK, "--system", *told)
+        output = ("--template", str(template), "--parameters", json.dumps({"timers": timers}))
+        self.launch(*_MOCK, "--system", *output)
         wait_for(lambda: "systemd1" in self.names())
 
     def method(self, name: str, arguments: str, code: str, result: str = "") -> None:

@@ -30,22 +30,22 @@ FOUND, LOST = LogindEvent("found"), LogindEvent("lost")
 @asynccontextmanager
 async def listening() -> AsyncIterator[tuple[LogindClient, asyncio.Queue[LogindEvent]]]:
     """A connection, and what it tells unasked."""
-    logind, heard = LogindClient(), asyncio.Queue[LogindEvent]()
+    logind, queue = LogindClient(), asyncio.Queue[LogindEvent]()
 
     async def listen() -> None:
-        async for going in logind.events():
-            heard.put_nowait(going)
+        async for event in logind.events():
+            queue.put_nowait(event)
 
     async with asyncio.TaskGroup() as tasks:
         ear = tasks.create_task(listen())
-        yield logind, heard
+        yield logind, queue
         ear.cancel()
     logind.close()
 
 
-async def next_of(heard: asyncio.Queue[LogindEvent]) -> LogindEvent:
+async def next_of(queue: asyncio.Queue[LogindEvent]) -> LogindEvent:
     async with asyncio.timeout(60):
-        return await heard.get()
+        return await queue.get()
 
 
 async def refusal(logind: LogindClient) -> str:
@@ -124,18 +124,18 @@ def test_the_connection_to_logind_is_made_lost_and_made_again(
 
     async def main() -> None:
         bus.logind()
-        async with listening() as (logind, heard):
-            assert await next_of(heard) == FOUND
+        async with listening() as (logind, queue):
+            assert await next_of(queue) == FOUND
             assert await logind.list_inhibitors() == ()
             for _ in range(2):
                 bus.end()
-                assert await next_of(heard) == LOST
+                assert await next_of(queue) == LOST
                 assert re.match("cannot reach the system D-Bus: ", await refusal(logind))
                 bus.start()
                 bus.logind()
-                assert await next_of(heard) == FOUND
+                assert await next_of(queue) == FOUND
                 bus.emit_prepare("PrepareForSleep", begins=True)
-                assert await next_of(heard) == LogindEvent("sleep")
+                assert await next_of(queue) == LogindEvent("sleep")
                 assert await logind.list_inhibitors() == ()
 
     asyncio.run(main())
@@ -153,10 +153,10 @@ def test_who_waits_for_an_answer_when_the_bus_ends_gets_a_sentence_at_once(
         logind = LogindClient()
         question = asyncio.create_task(refusal(logind))
         await asyncio.sleep(0.1)
-        begun = time.monotonic()
+        started_at = time.monotonic()
         bus.end()
         assert await question == ("systemd-logind gave no answer: Connection terminated; is dbus running?")
-        assert time.monotonic() - begun < host_bus.BOUND / 2
+        assert time.monotonic() - started_at < host_bus.BOUND / 2
 
     asyncio.run(main())
 
@@ -186,14 +186,14 @@ def test_a_bus_that_hangs_is_waited_for_no_longer_than_the_bound(
     bus.hang()
 
     async def main() -> None:
-        async with listening() as (logind, heard):
+        async with listening() as (logind, queue):
             assert re.match("systemd-logind (did not answer within|gave no answer: )", await refusal(logind))
             await asyncio.sleep(0.5)
-            assert heard.empty(), "a bus that says nothing is none"
+            assert queue.empty(), "a bus that says nothing is none"
             monkeypatch.setattr(host_bus, "BOUND", usual)
             bus.resume()
             bus.logind()
-            assert await next_of(heard) == FOUND
+            assert await next_of(queue) == FOUND
 
     asyncio.run(main())
 
@@ -202,16 +202,16 @@ def test_where_there_was_no_bus_nothing_is_tried_until_somebody_has_found_one(bu
     bus.end()
 
     async def main() -> None:
-        async with listening() as (logind, heard):
+        async with listening() as (logind, queue):
             await asyncio.sleep(0.05)
             before = switches()
             await asyncio.sleep(0.5)
             assert switches() - before <= 3
             bus.start()
             bus.logind()
-            assert heard.empty()
+            assert queue.empty()
             assert await logind.list_inhibitors() == ()
-            assert await next_of(heard) == FOUND
+            assert await next_of(queue) == FOUND
 
     asyncio.run(main())
 
@@ -235,8 +235,8 @@ def test_other_people_s_signals_wake_nobody(bus: PrivateBus) -> None:
     bus.session("alice", "pts/0")
 
     async def main() -> None:
-        async with listening() as (_, heard):
-            assert await next_of(heard) == FOUND
+        async with listening() as (_, queue):
+            assert await next_of(queue) == FOUND
             await asyncio.sleep(0.1)
             before = switches()
             noise = bus.noise(200)
@@ -245,7 +245,7 @@ def test_other_people_s_signals_wake_nobody(bus: PrivateBus) -> None:
                 before += 1  # by this timer
             assert noise.returncode == 0
             assert switches() - before <= 5, "of 600 signals"
-            assert heard.empty()
+            assert queue.empty()
 
     asyncio.run(main())
 
@@ -258,19 +258,19 @@ def test_nothing_is_left_open_and_the_loop_is_left_in_peace(
     async def main() -> None:
         bus.logind(CanSuspend="no")
         before = descriptors()
-        async with listening() as (logind, heard):
+        async with listening() as (logind, queue):
             for _ in range(3):
-                assert await next_of(heard) == FOUND
+                assert await next_of(queue) == FOUND
                 connected = descriptors()
                 for _ in range(20):
                     assert await logind.can_sleep("suspend") == "no"
                 assert descriptors() == connected, "one connection for all calls"
                 bus.end()
-                assert await next_of(heard) == LOST
+                assert await next_of(queue) == LOST
                 assert descriptors() == before
                 bus.start()
                 bus.logind(CanSuspend="no")
-            assert await next_of(heard) == FOUND
+            assert await next_of(queue) == FOUND
             spent = time.process_time()
             await asyncio.sleep(0.5)
             assert time.process_time() - spent < 0.2, "a descriptor that is always ready spins the loop"
@@ -288,11 +288,11 @@ def test_a_bus_that_refuses_the_signal_match_is_unavailable(
         bus.end()
         bus.start('<limit name="max_match_rules_per_connection">1</limit>')
         bus.logind()
-        async with listening() as (_, heard):
+        async with listening() as (_, queue):
             await asyncio.sleep(0.3)
-            assert heard.empty()
+            assert queue.empty()
             bus.end()
             bus.start()
-            assert await next_of(heard) == FOUND
+            assert await next_of(queue) == FOUND
 
     asyncio.run(main())

@@ -109,12 +109,12 @@ def test_a_missing_file_is_one_sentence(tmp_path: Path) -> None:
         asyncio.run(collected(tmp_path / "none"))
 
 
-def as_nobody(look: Callable[[], object]) -> str:
+def as_nobody(read: Callable[[], object]) -> str:
     """What ``look`` is refused with, for a user without any rights."""
     os.setegid(65534)
     os.seteuid(65534)
     try:
-        look()
+        read()
     except HostError as error:
         return str(error)
     finally:
@@ -150,13 +150,13 @@ def test_a_file_of_roots_own_needs_an_acl(locked: Path) -> None:
     path = locked / "secret"
     path.write_text("x")
     path.chmod(0o600)
-    told = as_nobody(lambda: asyncio.run(collected(path)))
+    message = as_nobody(lambda: asyncio.run(collected(path)))
     assert (
-        told
+        message
         == f"cannot read {path}: Permission denied; let user nobody read it: setfacl -m u:nobody:r {path}"
     )
 
 
 def test_other_refusals_name_the_reason(tmp_path: Path) -> None:
-    told = files.error_text("read", "/x", tmp_path / "x", OSError(errno.EIO, "whatever"))
-    assert told.startswith(f"cannot read /x: {os.strerror(errno.EIO)}; ")
+    message = files.error_text("read", "/x", tmp_path / "x", OSError(errno.EIO, "whatever"))
+    assert message.startswith(f"cannot read /x: {os.strerror(errno.EIO)}; ")

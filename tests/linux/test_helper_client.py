@@ -54,8 +54,8 @@ T = TypeVar("T")
 @contextlib.asynccontextmanager
 async def serving(path: Path, deadline: float = 5.0) -> AsyncIterator[None]:
     """The real server on this loop."""
-    with open_listener(path, "no-such-user") as door:
-        server = HelperServer(door, Dispatcher(deadline=deadline), frozenset({os.geteuid()}))
+    with open_listener(path, "no-such-user") as socket_path:
+        server = HelperServer(socket_path, Dispatcher(deadline=deadline), frozenset({os.geteuid()}))
         async with asyncio.TaskGroup() as group:
             group.create_task(server.run())
             yield
@@ -102,10 +102,10 @@ def test_a_complete_sleep_by_its_methods(tmp_path: Path, clock: FakeRtc) -> None
     asyncio.run(main())
 
 
-@pytest.mark.parametrize("word", ["read", "arm"])
-def test_a_card_is_the_models(tmp_path: Path, word: str) -> None:
+@pytest.mark.parametrize("key", ["read", "arm"])
+def test_a_card_is_the_models(tmp_path: Path, key: str) -> None:
     one = HelperClient(tmp_path / "s")
-    ask_it = one.read_card if word == "read" else one.arm_card
+    ask_it = one.read_card if key == "read" else one.arm_card
     card = answered(
         tmp_path / "s", encode_response(NetworkCard("eth0", "pumbg", "g")), lambda: ask_it("eth0")
     )
@@ -148,7 +148,7 @@ def test_a_disk_is_asked_stopped_and_set() -> None:
 def test_a_guard_answers_when_a_disk_is_touched_and_ends_when_it_is_cancelled() -> None:
     with HelperProcess() as server:
 
-        async def begun(guard: asyncio.Task[GroupSpinUpResponse]) -> None:
+        async def started_at(guard: asyncio.Task[GroupSpinUpResponse]) -> None:
             before = len(server.log())
             await asyncio.to_thread(until, lambda: len(server.log()) > before, "it is guarded")
             assert not guard.done()
@@ -156,13 +156,13 @@ def test_a_guard_answers_when_a_disk_is_touched_and_ends_when_it_is_cancelled() 
         async def main() -> GroupSpinUpResponse:
             request = AwaitFirstAccess((DiskId("ata-SDA"), DiskId("ata-SDB")))
             guard = asyncio.ensure_future(send_request(request, server.socket))
-            await begun(guard)
+            await started_at(guard)
             guard.cancel()
             await asyncio.to_thread(
                 until, lambda: "the client has closed the connection" in server.log()[-1], "it ends"
             )
             guard = asyncio.ensure_future(send_request(request, server.socket))
-            await begun(guard)
+            await started_at(guard)
             server.drives.write("sys/block/sdb/stat", "9 0 72 1\n")
             return await asyncio.wait_for(guard, 20)
 

@@ -73,8 +73,8 @@ def test_a_full_journal_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.Mo
     package.journal = library  # type: ignore[attr-defined] # as above
     monkeypatch.setitem(sys.modules, "systemd", package)
     monkeypatch.setattr(journald, "SOCKET", str(tmp_path / "s"))
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as heard:
-        heard.bind(str(tmp_path / "s"))
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as receiver:
+        receiver.bind(str(tmp_path / "s"))
         ours = JournalWriter({"SYSTEMD_EXEC_PID": str(os.getpid())}, io.StringIO())
         ours.send("awake: tv", 6, FIELDS)
         assert sent == [

@@ -47,10 +47,10 @@ def test_a_network_that_cannot_be_sent_to_holds_up_no_other(monkeypatch: pytest.
     """Such as one that the service's IPAddressAllow= leaves out; the kernel's part is played here."""
     send = attrgetter("_send_datagram")(magic_packet)
 
-    def fenced(door: socket.socket, frame: bytes, address: str) -> None:
+    def fenced(udp_socket: socket.socket, frame: bytes, address: str) -> None:
         if address == "203.0.113.255":
             raise HostError("cannot send to 203.0.113.255: Operation not permitted")
-        send(door, frame, address)
+        send(udp_socket, frame, address)
 
     monkeypatch.setattr(magic_packet, "_send_datagram", fenced)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as ear:

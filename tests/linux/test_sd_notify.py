@@ -19,11 +19,11 @@ def manager(
 ) -> Iterator[socket.socket]:
     """A service manager's socket, named in NOTIFY_SOCKET."""
     address = str(tmp_path / "notify") if request.param == "path" else f"@powerd-test-{os.getpid()}"
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as heard:
-        heard.bind("\0" + address[1:] if address.startswith("@") else address)
-        heard.settimeout(0)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as receiver:
+        receiver.bind("\0" + address[1:] if address.startswith("@") else address)
+        receiver.settimeout(0)
         monkeypatch.setenv("NOTIFY_SOCKET", address)
-        yield heard
+        yield receiver
 
 
 @pytest.fixture(params=["systemd-python", "by hand"])

@@ -54,11 +54,11 @@ def listening(story: Callable[[BlockDeviceMonitor, list[float]], Awaitable[None]
     async def play() -> list[float]:
         loop = asyncio.get_running_loop()
         times: list[float] = []
-        heard = BlockDeviceMonitor(lambda: times.append(loop.time()))
+        monitor = BlockDeviceMonitor(lambda: times.append(loop.time()))
         try:
-            await story(heard, times)
+            await story(monitor, times)
         finally:
-            heard.close()
+            monitor.close()
         return times
 
     return asyncio.run(play())
@@ -154,12 +154,12 @@ def test_lost_messages_are_a_message(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_nothing_is_reported_after_close(fake_udev: FakeUdev) -> None:
-    async def story(heard: BlockDeviceMonitor, times: list[float]) -> None:
+    async def story(monitor: BlockDeviceMonitor, times: list[float]) -> None:
         fake_udev.emit()
         await until(times, 1)
         fake_udev.emit()
-        heard.close()
-        heard.close()
+        monitor.close()
+        monitor.close()
         await asyncio.sleep(0.1)
 
     assert len(listening(story)) == 1
@@ -222,13 +222,13 @@ def test_a_burst_of_real_events_is_reported_a_few_times(monkeypatch: pytest.Monk
 
     async def story() -> None:
         loop = asyncio.get_running_loop()
-        heard = BlockDeviceMonitor(lambda: times.append(loop.time()), "kernel")
+        monitor = BlockDeviceMonitor(lambda: times.append(loop.time()), "kernel")
         for n in range(10_000):
             os.write(uevent, b"change")
             if n % 100 == 0:
                 await asyncio.sleep(0)
         await until(times, 1)
-        heard.close()
+        monitor.close()
 
     uevent = os.open(LOOP, os.O_WRONLY)
     asyncio.run(story())

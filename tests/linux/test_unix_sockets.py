@@ -104,18 +104,18 @@ def test_of_many_that_start_at_once_one_runs(tmp_path: Path) -> None:
             dead.bind(str(tmp_path / "s"))
         argv = [sys.executable, "-c", code, str(tmp_path / "s")]
         daemons = [subprocess.Popen(argv, stdin=pipe, stdout=pipe, text=True) for _ in range(6)]
-        said = []
+        output = []
         for daemon in daemons:
             assert daemon.stdin
             daemon.stdin.write("go\n")
             daemon.stdin.flush()
         for daemon in daemons:
             assert daemon.stdout
-            said.append(daemon.stdout.readline().strip())
+            output.append(daemon.stdout.readline().strip())
         for daemon in daemons:
             daemon.communicate("end\n")
-        assert said.count("runs") == 1, said
-        assert all(text == "runs" or text.startswith("another powerd") for text in said)
+        assert output.count("runs") == 1, output
+        assert all(text == "runs" or text.startswith("another powerd") for text in output)
         (tmp_path / "s").unlink()
 
 

@@ -20,8 +20,8 @@ class FakeTransition:
         self._hands = hands
         self._blocked = blocked
 
-    async def prepare_action(self, order: Sleep) -> None:
-        self._hands.calls.append(("set out", order.sleep_action))
+    async def prepare_action(self, action: Sleep) -> None:
+        self._hands.calls.append(("set out", action.sleep_action))
         if self._blocked:
             raise HostError(self._blocked)
 
@@ -29,8 +29,8 @@ class FakeTransition:
         self._hands.calls.append(("turn back",))
 
 
-def execute_action(order: Sleep, hands: RecordingPorts) -> ActionResult:
-    return asyncio.run(actuator.execute_sleep(order, hands, hands, FakeTransition(hands)))
+def execute_action(action: Sleep, hands: RecordingPorts) -> ActionResult:
+    return asyncio.run(actuator.execute_sleep(action, hands, hands, FakeTransition(hands)))
 
 
 @pytest.mark.parametrize("action", [action for action in get_args(SleepAction) if action != "command"])

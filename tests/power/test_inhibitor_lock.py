@@ -21,9 +21,9 @@ class FakeInhibitor(UnusedPorts):
 
     def __init__(self) -> None:
         self.logind = FakeMachine(LoopClock())
-        self.complaints: list[str] = []
+        self.errors: list[str] = []
         self.asked = 0
-        self.lock = InhibitorLock(self, ("sleep", "idle"), "block", self.complaints.append)
+        self.lock = InhibitorLock(self, ("sleep", "idle"), "block", self.errors.append)
 
     async def inhibit(self, what: str, why: str, mode: str) -> int:
         self.asked += 1
@@ -103,7 +103,7 @@ def test_a_refusal_is_reported_once_and_retried() -> None:
         d.logind.inhibit_error = HostError("Permission denied")
         d.lock.request("backup")
         await asyncio.sleep(100)
-        assert d.complaints == ["no block lock on sleep and idle (backup): Permission denied"]
+        assert d.errors == ["no block lock on sleep and idle (backup): Permission denied"]
         assert d.asked == 3, "after 30 s and 60 s more"
         d.logind.inhibit_error = None
         d.lock.retry()
@@ -130,7 +130,7 @@ def test_where_there_is_no_logind_nobody_is_asked_until_somebody_has_found_it() 
         d.logind.inhibit_error = NotRunningError("there is no system D-Bus")
         d.lock.request("backup")
         await asyncio.sleep(10_000)
-        assert (d.asked, d.complaints) == (1, [])
+        assert (d.asked, d.errors) == (1, [])
         d.logind.inhibit_error = None
         d.lock.retry()
         await asyncio.sleep(1)

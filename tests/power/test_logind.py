@@ -83,8 +83,8 @@ def test_what_the_kernel_forbids_is_an_answer(bus: PrivateBus) -> None:
     bus.logind()
     cannot(bus, "System.Error.EROFS")
     assert asked(lambda logind: logind.can_sleep("suspend")) == "Read-only file system"
-    said = "logind answers 'Read-only file system' for suspend; choose another action"
-    assert refusal("suspend") == f"this machine cannot do it: {said}"
+    answers = "logind answers 'Read-only file system' for suspend; choose another action"
+    assert refusal("suspend") == f"this machine cannot do it: {answers}"
     assert bus.calls() == []
 
 
@@ -265,22 +265,22 @@ def test_signals_are_delivered_in_their_order(bus: PrivateBus) -> None:
     bus.logind()
 
     async def main(logind: LogindClient) -> list[LogindEvent]:
-        goings = logind.events()
-        heard = [await anext(goings)]
+        stream = logind.events()
+        events = [await anext(stream)]
         for begins in (True, False):
             await asyncio.to_thread(bus.emit_prepare, "PrepareForSleep", begins=begins)
         await asyncio.to_thread(bus.emit_prepare, "PrepareForShutdown", begins=True)
         await asyncio.to_thread(bus.has, "Docked", "b true")
         await asyncio.to_thread(bus.has, "BlockInhibited", "s sleep:shutdown")
-        return heard + [await anext(goings) for _ in range(4)]
+        return events + [await anext(stream) for _ in range(4)]
 
-    told = [
+    message = [
         LogindEvent("sleep"),
         LogindEvent("sleep", start=False),
         LogindEvent("shutdown"),
         LogindEvent("inhibitors"),
     ]
-    assert asked(main) == [LogindEvent("found"), *told]
+    assert asked(main) == [LogindEvent("found"), *message]
 
 
 def test_a_refused_method_is_a_sentence(bus: PrivateBus) -> None:

@@ -98,7 +98,7 @@ def test_no_wanted_alarm_clears_the_set_alarm() -> None:
     run_alarm(test)
 
 
-def test_an_earlier_foreign_alarm_suffices_and_is_kept() -> None:
+def test_an_earlier_foreign_alarm_suffices_and_stays() -> None:
     async def test(b: AlarmFixture) -> None:
         theirs = b.set_foreign_alarm(600)
         await b.alarm.set(b.wake_time(3600))

@@ -45,18 +45,18 @@ def test_what_was_prepared_stays_where_somebody_else_s_sleep_comes_first() -> No
     """logind refuses ours then, and the server goes all the same."""
 
     async def test(r: TransitionScenario) -> None:
-        order = suspend(r)
-        await r.preparation.prepare_action(order)
-        await r.preparation.prepare_announced("sleep", order.wake_time)
+        action = suspend(r)
+        await r.preparation.prepare_action(action)
+        await r.preparation.prepare_announced("sleep", action.wake_time)
         await r.preparation.cancel()
         assert r.machine.seconds_to_alarm() == pytest.approx(3600, abs=2)
         with pytest.raises(HostError, match="requested by another program is already in progress"):
-            await r.preparation.prepare_action(order)
+            await r.preparation.prepare_action(action)
         assert r.machine.seconds_to_alarm() == pytest.approx(3600, abs=2)
         assert r.machine.hook_runs == [("good night", "sleep")]
         await r.preparation.finish("alarm")
         assert r.machine.seconds_to_alarm() is None
-        await r.preparation.prepare_action(order)
+        await r.preparation.prepare_action(action)
 
     run_scenario(test, HOOKS)
 

@@ -45,8 +45,8 @@ class FakeLogind(UnusedPorts):
         return PRESS
 
 
-def source(desk: FakeLogind, text: str = RULES) -> LogindSource:
-    return LogindSource(desk, StoppedClock(), options(text))
+def source(logind: FakeLogind, text: str = RULES) -> LogindSource:
+    return LogindSource(logind, StoppedClock(), options(text))
 
 
 def options(text: str) -> Options:
@@ -84,48 +84,48 @@ def test_released_locks_are_reported_too() -> None:
 )
 def test_an_action_that_logind_cannot_do_is_a_warning_beforehand(answer: str, remedy: str) -> None:
     facts = poll(source(FakeLogind(answers={"hibernate": answer})))
-    said = f'sleep rule 2 will not work: logind answers "{answer}" for hibernate, {remedy}'
-    assert warnings(facts) == (said,)
+    expected = f'sleep rule 2 will not work: logind answers "{answer}" for hibernate, {remedy}'
+    assert warnings(facts) == (expected,)
 
 
 def test_each_action_is_asked_for_until_it_can() -> None:
-    desk = FakeLogind(answers={"hibernate": "na"})
-    both = source(desk, RULES + RULES + '[[sleep]]\naction = "command"\ncommand = ["/bin/true"]\n')
+    logind = FakeLogind(answers={"hibernate": "na"})
+    both = source(logind, RULES + RULES + '[[sleep]]\naction = "command"\ncommand = ["/bin/true"]\n')
     poll(both)
-    assert desk.asked == ["suspend", "hibernate"], "once each, and nobody can say of a command"
+    assert logind.asked == ["suspend", "hibernate"], "once each, and nobody can say of a command"
     poll(both, PollDepth.BEFORE_SLEEP)
-    assert desk.asked == ["suspend", "hibernate", "hibernate"]
-    desk.answers.clear()  # somebody has made a swap file
+    assert logind.asked == ["suspend", "hibernate", "hibernate"]
+    logind.answers.clear()  # somebody has made a swap file
     assert warnings(poll(both)) == ()
     poll(both)
-    assert len(desk.asked) == 4
+    assert len(logind.asked) == 4
 
 
 def test_while_anything_is_blocked_the_answer_would_be_no_to_all() -> None:
-    desk = FakeLogind((BACKUP,), answers={"suspend": "challenge"})
-    watcher = source(desk)
+    logind = FakeLogind((BACKUP,), answers={"suspend": "challenge"})
+    watcher = source(logind)
     assert warnings(poll(watcher)) == ()
-    desk.locks, desk.answers = (MODEM,), {}
+    logind.locks, logind.answers = (MODEM,), {}
     assert warnings(poll(watcher)) == ()
-    assert desk.asked == ["suspend", "hibernate"]
+    assert logind.asked == ["suspend", "hibernate"]
 
 
 def test_other_rules_after_a_reload_are_asked_for() -> None:
-    desk = FakeLogind(answers={"poweroff": "no"})
-    watcher = source(desk)
+    logind = FakeLogind(answers={"poweroff": "no"})
+    watcher = source(logind)
     assert warnings(poll(watcher)) == ()
     watcher.options = options('[[sleep]]\naction = "poweroff"\n')
     assert len(warnings(poll(watcher))) == 1
 
 
 def test_it_polls_seldom_and_soon_again_after_a_failure() -> None:
-    desk = FakeLogind(refusal="systemd-logind did not answer within 20 s")
-    watcher = source(desk)
+    logind = FakeLogind(refusal="systemd-logind did not answer within 20 s")
+    watcher = source(logind)
     assert watcher.poll_interval == POLL_INTERVALS[LOGIND]
     with pytest.raises(HostError, match="did not answer"):
         poll(watcher)
     assert watcher.poll_interval == RETRY_INTERVAL
-    desk.refusal = None
+    logind.refusal = None
     poll(watcher)
     assert watcher.poll_interval == POLL_INTERVALS[LOGIND]
 

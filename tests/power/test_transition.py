@@ -46,11 +46,11 @@ def test_leaving_is_published_before_the_lock_is_released() -> None:
     seen: list[tuple[ShutdownInProgress | None, list[HeldLock]]] = []
 
     async def test(r: TransitionScenario) -> None:
-        tell = r.publish
+        publish = r.publish
 
         def note(snapshot: object) -> None:
             seen.append((r.state.snapshot().shutdown, r.machine.own_locks("delay")))
-            tell(r.state.snapshot())
+            publish(r.state.snapshot())
             del snapshot
 
         r.publish = note  # type: ignore[method-assign] # listened to
@@ -183,17 +183,17 @@ def test_a_sleep_that_fails_is_no_wake_up_but_the_hook_is_undone() -> None:
     run_scenario(test, HOOKS)
 
 
-@pytest.mark.parametrize("begun", [False, True])
-def test_a_sleep_without_signals_is_detected_by_the_clocks(*, begun: bool) -> None:
+@pytest.mark.parametrize("started_at", [False, True])
+def test_a_sleep_without_signals_is_detected_by_the_clocks(*, started_at: bool) -> None:
     async def test(r: TransitionScenario) -> None:
         r.wanted = r.wake_time(3600)
-        if begun:
+        if started_at:
             r.machine.emit(LogindEvent("sleep"))
             await asyncio.sleep(0.5)
         r.machine.suppress_events = True
         await r.machine.sleep()
         r.state.request_decision()
-        await asyncio.sleep(31 if begun else 1)
+        await asyncio.sleep(31 if started_at else 1)
         assert r.state.snapshot().wake_event is not None
         assert r.state.snapshot().shutdown is None
         assert LogindEvent("sleep", start=False) in r.events
@@ -286,9 +286,9 @@ def test_the_alarm_is_set_between_the_two_halves_of_a_sleep() -> None:
 def test_hooks_end_before_logind_goes_on_without_them() -> None:
     async def test(r: TransitionScenario) -> None:
         r.machine.hook_duration = 10.0
-        begun = asyncio.get_running_loop().time()
+        started_at = asyncio.get_running_loop().time()
         await r.machine.sleep()
-        assert asyncio.get_running_loop().time() - begun < r.machine.max_inhibit_delay
+        assert asyncio.get_running_loop().time() - started_at < r.machine.max_inhibit_delay
         assert any("raise InhibitDelayMaxSec=" in text for text in r.errors)
 
     run_scenario(test, HOOKS)
@@ -336,10 +336,10 @@ def test_no_alarm_stays_when_the_daemon_stops() -> None:
         await r.preparation.prepare_action(Sleep(0, "command", ("true",), wake_time=r.wanted))
         assert r.machine.seconds_to_alarm() is not None
 
-    rooms = run_scenario(test)
-    assert rooms.machine.rtc.alarm is None
-    assert rooms.machine.own_locks("delay") == []
-    assert rooms.written[-1] is None
+    scenario = run_scenario(test)
+    assert scenario.machine.rtc.alarm is None
+    assert scenario.machine.own_locks("delay") == []
+    assert scenario.written[-1] is None
 
 
 def test_the_alarm_stays_when_the_machine_goes_down_with_the_daemon() -> None:
@@ -349,10 +349,10 @@ def test_the_alarm_stays_when_the_machine_goes_down_with_the_daemon() -> None:
         await asyncio.sleep(1)
         await r.machine.sleep("shutdown")
 
-    rooms = run_scenario(test)
-    assert rooms.machine.alarm_distances == [pytest.approx(3599, abs=2)]
-    assert rooms.machine.rtc.alarm is not None
-    assert rooms.written[-1] == {"at": rooms.machine.rtc.alarm, "before": None}
+    scenario = run_scenario(test)
+    assert scenario.machine.alarm_distances == [pytest.approx(3599, abs=2)]
+    assert scenario.machine.rtc.alarm is not None
+    assert scenario.written[-1] == {"at": scenario.machine.rtc.alarm, "before": None}
 
 
 def test_a_shutdown_that_is_called_off_is_over() -> None:
@@ -372,14 +372,14 @@ def test_a_shutdown_that_is_called_off_is_over() -> None:
 
 def test_the_inhibit_delay_has_a_default_if_it_cannot_be_read() -> None:
     async def test(r: TransitionScenario) -> None:
-        async def blind() -> float:
+        async def unavailable() -> float:
             raise HostError("no answer")
 
-        r.machine.inhibit_delay = blind  # type: ignore[method-assign] # it does not say
+        r.machine.inhibit_delay = unavailable  # type: ignore[method-assign] # it does not say
         r.machine.hook_duration = 10.0
-        begun = asyncio.get_running_loop().time()
+        started_at = asyncio.get_running_loop().time()
         await r.machine.sleep()
-        assert asyncio.get_running_loop().time() - begun < 5
+        assert asyncio.get_running_loop().time() - started_at < 5
 
     run_scenario(test, HOOKS)
 
@@ -408,8 +408,8 @@ def test_stopping_does_not_wait_for_a_helper_that_hangs() -> None:
 
         r.machine.read_alarm = never  # type: ignore[method-assign] # it hangs
 
-    rooms = run_scenario(test)
-    assert rooms.errors == ["powerd's RTC alarm may still be set: the helper does not answer"]
+    scenario = run_scenario(test)
+    assert scenario.errors == ["powerd's RTC alarm may still be set: the helper does not answer"]
 
 
 def test_a_wake_up_is_published_and_the_lock_taken_before_a_hanging_helper_answers() -> None:

@@ -146,8 +146,8 @@ class TransitionScenario:
     async def start_sleep(self, action: str = "suspend", **more: object) -> None:
         """As the engine and the actuator do."""
         self.publish(self.state.snapshot())
-        order = replace(Sleep(0, "suspend"), sleep_action=action, wake_time=self.wanted, **more)  # type: ignore[arg-type] # any action
-        await self.preparation.prepare_action(order)
+        sleep = replace(Sleep(0, "suspend"), sleep_action=action, wake_time=self.wanted, **more)  # type: ignore[arg-type] # any action
+        await self.preparation.prepare_action(sleep)
         await self.machine.request_sleep(action)
 
 
