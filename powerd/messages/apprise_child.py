@@ -1,8 +1,8 @@
-"""``python -m powerd.messages.apprise_child``: sends one notification by Apprise (https://github.com/caronc/apprise).
+"""``python -m powerd.messages.apprise_child``: sends a notification by Apprise (https://github.com/caronc/apprise).
 
-A process of its own and for one notification: Apprise and what it needs take 46 MB, and call the Internet.
-It reads ``{"urls": [...], "title": "...", "body": "...", "severity": "..."}`` on standard input; URLs hold
-secrets, so they stand in no argument, and nothing that is said of them repeats more than their scheme.
+One process per notification: Apprise and its dependencies take 46 MB, and connect to the Internet. It reads
+``{"urls": [...], "title": "...", "body": "...", "severity": "..."}`` on standard input. URLs contain
+secrets, so they are no arguments, and messages contain only their schemes.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ import sys
 from typing import Final
 
 _NOTIFY_TYPES: Final = {"note": "info", "warning": "warning", "alarm": "failure"}
-"""Apprise's words for severities."""
+"""Notification types of Apprise by severity."""
 
 
 def main() -> int:
-    """Send it.
+    """Send the notification.
 
     Returns:
-        The exit status: 0 = all URLs took it; else a sentence on standard error says which did not.
+        The exit status: 0 = sent to all URLs; otherwise a sentence on standard error names those that failed.
     """
-    logging.disable()  # its log repeats what URLs hold
+    logging.disable()  # its log contains the URLs
     notification = json.load(sys.stdin)
     try:
         import apprise  # noqa: PLC0415 - an extra, and what it lacks is to be said

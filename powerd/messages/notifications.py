@@ -1,4 +1,4 @@
-"""Findings on their way to people: the hook ``alert``, and notifications by Apprise. Neither can harm us."""
+"""Notifications of findings: the hook ``alert``, and Apprise; neither can block or crash the daemon."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from powerd.power.hooks import HookRunner
 SEND_TIMEOUT: Final = 60.0
 """Seconds that sending to all URLs may take."""
 _MAX_PENDING: Final = 100
-"""Findings that wait; a house in which all drives fail at once needs no more to be noticed."""
+"""Findings that wait; more than 100 add no information."""
 _CLOSE_TIMEOUT: Final = 5.0
-"""Seconds that the end of the daemon waits for what is under way."""
+"""Seconds that the daemon waits at its end for running notifications."""
 _SENDER: Final = (sys.executable, "-I", "-m", "powerd.messages.apprise_child")
 
 
 class Notifications:
-    """Tells of findings in the background, one after the other.
+    """Sends notifications in the background, one after the other.
 
     Args:
-        processes: see there.
-        on_error: told of what failed, one sentence.
+        processes: runs the hook and the sender.
+        on_error: called with each failure, one sentence.
     """
 
     def __init__(self, processes: Processes, on_error: Callable[[str], None]) -> None:
@@ -35,12 +35,11 @@ class Notifications:
         self._running: set[asyncio.Task[None]] = set()
 
     def send(self, options: Options, finding: Mapping[str, object]) -> None:
-        """Tell of one finding, whoever is to hear of it.
+        """Notify of one finding.
 
         Args:
             options: the commands and URLs in force.
-            finding: plain values that JSON has; ``device``, ``severity``, ``text`` and ``advice`` make the
-                notification.
+            finding: JSON values; ``device``, ``severity``, ``text`` and ``advice`` make the notification.
         """
         if not options.alert and not options.notify:
             return
@@ -52,7 +51,7 @@ class Notifications:
         task.add_done_callback(self._running.discard)
 
     async def close(self) -> None:
-        """Give what is under way a little time."""
+        """Wait a short time for running notifications."""
         if self._running:
             await asyncio.wait(self._running, timeout=_CLOSE_TIMEOUT)
 

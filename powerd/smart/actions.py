@@ -1,4 +1,4 @@
-"""What may be ordered about a drive's health, and what it answers."""
+"""Actions on a drive's health, and their results."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from powerd.disks.disk_id import ByIdName, CommandCount
 from powerd.smart.model import Health
 
 TestKind: TypeAlias = Literal["short", "long"]
-"""A self-test of a drive: of some minutes, or of its whole surface."""
+"""A self-test of some minutes, or of the whole surface."""
 DeviceType: TypeAlias = Annotated[
     str, one_of("", "auto", "sat", "sat,12", "scsi", "nvme", "usbjmicron", "usbprolific", "usbsunplus")
 ]
@@ -20,11 +20,12 @@ TEST_KINDS: Final[tuple[TestKind, ...]] = get_args(TestKind)
 
 @dataclass(frozen=True, slots=True)
 class CheckHealth:
-    """Read all that a drive says of its health; one that sleeps is left alone unless ``wake``.
+    """Read a drive's health; a drive in standby is left alone unless ``may_wake``.
 
     Attributes:
-        disk, may_wake: see there.
-        device_type: the device type by which smartctl reached it the last time; "" = unknown.
+        disk: the drive.
+        may_wake: the drive may be woken for it.
+        device_type: by which smartctl reached it the last time.
     """
 
     disk: ByIdName
@@ -35,7 +36,7 @@ class CheckHealth:
 
 @dataclass(frozen=True, slots=True)
 class StartTest:
-    """Have a spinning drive test itself; ``kind`` as in CheckHealth."""
+    """Start a self-test of a spinning drive; ``device_type`` as in CheckHealth."""
 
     disk: ByIdName
     test: TestKind
@@ -45,12 +46,12 @@ class StartTest:
 
 @dataclass(frozen=True, slots=True)
 class HealthReading:
-    """A drive's health, as it was read.
+    """A drive's health, as read.
 
     Attributes:
-        health: see there.
-        device_type: the device type by which smartctl reached it (``-d``), to be tried first the next time.
-        commands: as in Answered.
+        health: its time is 0; the reader of the response sets it.
+        device_type: by which smartctl reached the drive, to be tried first the next time.
+        commands: as in PowerStatus.
     """
 
     health: Health

@@ -1,7 +1,7 @@
-"""What two checks of a drive say together: the drive's verdict, and what has become worse since the last one.
+"""Findings of a check: the drive's overall state, and what has become worse since the previous check.
 
-Pure. What is so now (verdict, thresholds, temperature, unreadable sectors) is a finding as long as it is so;
-other counters and logs are by their *growth*, so that an old fault is told once, not daily.
+A current condition (overall assessment, thresholds, temperature, unreadable sectors) is a finding while it
+lasts. Other counters and logs are findings by their growth, so an old fault is reported once and not daily.
 """
 
 from __future__ import annotations
@@ -24,20 +24,20 @@ from powerd.smart.model import (
 RATED_LOADS: Final = 300_000
 """Head loads that desktop and NAS drives are rated for; some are rated for twice as many."""
 _EXPECTED_LIFE: Final = 3 * 365 * 86400.0
-"""A drive whose loads will reach their rating sooner than in so many seconds parks too often."""
+"""Seconds; a drive whose head loads will reach their rating sooner parks too often."""
 _DAY: Final = 86400.0
 _DEFAULT_TEMPERATURE_LIMIT: Final[dict[DriveProtocol, int]] = {"ata": 55, "scsi": 60, "nvme": 75}
-"""Degrees Celsius at which to warn where the drive tells no limit; hard drives are rated to 60 or 65."""
+"""Degrees Celsius that cause a warning if the drive reports no limit; hard drives are rated to 60 or 65."""
 _WORN_OUT: Final = 100
 _WEAR_NOTE: Final = 90
 _MONTH: Final = 30 * _DAY
 _MAX_MONTHLY_WEAR: Final = 5
-"""Percent of its rated life that a drive may use up in a month: at that rate it lasts for 20 months."""
+"""Percent of its rated life that a drive may use up in a month: at that rate it lasts 20 months."""
 _REPLACE_ADVICE: Final = "copy what you need from it now, and replace it"
 
 
 class GrowthRule(NamedTuple):
-    """What the growth of a counter means."""
+    """The finding for the growth of a counter."""
 
     severity: Severity
     singular: str
@@ -99,18 +99,18 @@ _FIRST_COUNT_TEXT: Final[dict[Counter, str]] = {
     Counter.ERRORS: "its error log has {n} entries",
 }
 _CURRENT_COUNTERS: Final = frozenset({Counter.PENDING, Counter.UNCORRECTABLE})
-"""Counters that tell what is so now, not what once was: a drive with one that is not 0 is not well."""
+"""Counters of a current condition: a drive is not healthy unless they are 0."""
 
 
 def findings_of(
     previous: Health | None, latest: Health, samples: Sequence[Sample] = ()
 ) -> tuple[Finding, ...]:
-    """What is to be told of a check, weightiest first.
+    """The findings of a check, the most severe first.
 
     Args:
-        previous: the check before it; None = there was none.
+        previous: the check before; None = there was none.
         latest: the check.
-        samples: of all that are remembered, oldest first.
+        samples: of all recorded checks, oldest first.
     """
     findings = [
         *_verdict(latest),
@@ -127,7 +127,7 @@ def findings_of(
 
 
 def new_findings(previous: Sequence[Finding], current: Sequence[Finding]) -> tuple[Finding, ...]:
-    """Those of ``now`` that have not been told: of a new kind, or other than before and no less grave."""
+    """Findings of ``current`` to notify: of a new kind, or changed and not less severe than before."""
     notified = {(finding.kind, finding.severity, finding.text) for finding in previous}
     worst = {finding.kind: finding.severity for finding in previous}
     return tuple(
@@ -150,7 +150,7 @@ def _attributes(previous: Health | None, latest: Health) -> Iterator[Finding]:
         if each.failed == "now":
             severity = Severity.ALARM if each.prefail else Severity.WARNING
             advice = _REPLACE_ADVICE if each.prefail else "it is old; plan its replacement"
-            # as of the temperature
+            # without the value, which changes daily
             text = f"{_attribute_label(each)} is at or below {each.threshold}, where it fails"
             yield Finding(kind, severity, text, advice)
         elif each.failed == "past" and known.get(each.number) is None:
@@ -171,13 +171,13 @@ def _nvme(latest: Health) -> Iterator[Finding]:
     worn = latest.counters.get(Counter.WORN, 0)
     if worn >= _WEAR_NOTE:
         severity = Severity.WARNING if worn >= _WORN_OUT else Severity.NOTE
-        # By tens, so that it is told again when it matters and not with every percent.
+        # in tens, so that it is notified again when it matters, and not for every percent
         text = f"{worn // 10 * 10} % of the life that it is rated for is used up"
         yield Finding("worn", severity, text, "plan its replacement")
 
 
 def _wear(latest: Health, samples: Sequence[Sample]) -> Iterator[Finding]:
-    """Wear that goes on fast; it stands for another month, or a rate about the limit would be told weekly."""
+    """Fast wear; the finding lasts another month, or a rate near the limit would be notified weekly."""
     if Counter.WORN not in latest.counters:
         return
     known = [
@@ -199,7 +199,7 @@ def _counters(previous: Health | None, latest: Health) -> Iterator[Finding]:
         count = latest.counters.get(counter, 0)
         known = previous.counters.get(counter) if previous else None
         if known is None and count:
-            # Without a yesterday nothing has grown; an old count is told once, and not as an alarm.
+            # without a previous check nothing has grown: a count is reported once, and not as an alarm
             severity = min(rule.severity, Severity.WARNING)
             yield Finding(counter, severity, _FIRST_COUNT_TEXT[counter].format(n=count), rule.advice)
         elif known is not None and count > known:
@@ -223,7 +223,7 @@ def _tests(previous: Health | None, latest: Health) -> Iterator[Finding]:
 
 
 def _new_entries(previous: Sequence[SelfTest], current: Sequence[SelfTest]) -> Sequence[SelfTest]:
-    """Entries that were not in the log before. It holds 21, newest first, and forgets the oldest."""
+    """Entries that are new in the log, which holds 21, newest first."""
     known = list(previous)
     for skipped in range(len(current)):
         if list(current[skipped:]) == known[: len(current) - skipped]:
@@ -236,7 +236,7 @@ def _temperature(latest: Health) -> Iterator[Finding]:
         return
     limit = latest.temperature_limit or _DEFAULT_TEMPERATURE_LIMIT[latest.protocol]
     if latest.temperature >= limit:
-        text = f"it is at {limit} °C or more"  # the very number would be another finding each day
+        text = f"it is at {limit} °C or more"  # the exact value would be a new finding each day
         yield Finding("temperature", Severity.WARNING, text, "give it air: clean the filters, check the fans")
 
 

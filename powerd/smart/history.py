@@ -1,8 +1,8 @@
-"""What drives have said of their health, kept from check to check: one document per serial number.
+"""History of the health of drives, one stored document per serial number.
 
-A document is written when something is new *and* the disk that holds it is awake, so that remembering never
-spins a disk up. What waits for that is lost with the process alone; the drive itself still knows it. A power
-cut may tear a document; then the one before it counts, which is a check or two older.
+A document is written when it has changed and the disk that holds it is awake, so writing never spins a disk
+up. Changes that wait for that are lost if the process dies; the drive itself still has them. After a power
+failure a document may be truncated; then the previous version is used, which is one or two checks older.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from powerd.core.storage import Storage
 from powerd.smart.model import MAX_SAMPLES, Finding, Health, Sample, SmartRecord
 
 _MIN_SAMPLE_DISTANCE: Final = 12 * 3600.0
-"""Samples closer than this, seconds, replace each other: a check asked for by hand is no other day."""
+"""Seconds; a sample replaces an earlier one that is closer: a manual check is not another day."""
 
 
 class SmartHistory:
     """The records of all drives.
 
     Args:
-        store: where they are kept; None = nowhere.
-        may_write: whether the disk that holds the store is awake, or none at all.
-        on_error: called with each fault, one sentence.
+        store: where they are stored; None = nowhere.
+        may_write: whether the disk that holds the store is awake.
+        on_error: called with each error, one sentence.
     """
 
     def __init__(
@@ -40,13 +40,13 @@ class SmartHistory:
         self._unwritten: set[str] = set()
 
     def record_of(self, serial: str, now: float) -> SmartRecord:
-        """The record of a drive; one that is met for the first time is known from ``now`` on, POSIX time."""
+        """The record of a drive; a new drive is known since ``now``, POSIX time."""
         if serial not in self._records:
             self._records[serial] = self._load(serial) or SmartRecord(known_since=now)
         return self._records[serial]
 
     def add_check(self, serial: str, health: Health, device_type: str = "") -> SmartRecord:
-        """A drive has been checked, reached as ``kind``."""
+        """Record a check, by ``device_type``."""
         old = self.record_of(serial, health.checked_at)
         sample = Sample(health.checked_at, health.passed, health.temperature, health.counters)
         earlier = [
@@ -66,16 +66,16 @@ class SmartHistory:
         )
 
     def add_test_start(self, serial: str, kind: str, at: float) -> SmartRecord:
-        """A self-test has been begun."""
+        """Record the start of a self-test."""
         old = self.record_of(serial, at)
         return self._update(serial, replace(old, test_started_at={**old.test_started_at, kind: at}))
 
     def mark_woken(self, serial: str, at: float) -> SmartRecord:
-        """It was woken for a check, which failed."""
+        """Record that the drive was woken for a check that failed."""
         return self._update(serial, replace(self.record_of(serial, at), woken_at=at))
 
     def mark_notified(self, serial: str, findings: Sequence[Finding], now: float) -> SmartRecord:
-        """These have been told, and what is no longer found may be told again."""
+        """Record the findings that were notified; a finding that has ended may be notified again."""
         old = self.record_of(serial, now)
         return (
             old
@@ -84,7 +84,7 @@ class SmartHistory:
         )
 
     def write(self, *, force: bool = False) -> None:
-        """Write what waits, if that wakes nothing, or ``anyway``; called now and then."""
+        """Write the changed records, if the disk is awake or with ``force``; called from time to time."""
         if self._unwritten and (force or self._may_write()):
             for serial in sorted(self._unwritten):
                 self._save(serial)
@@ -92,7 +92,7 @@ class SmartHistory:
 
     @property
     def unwritten(self) -> frozenset[str]:
-        """The drives whose records are yet to be written."""
+        """The drives whose records are not written yet."""
         return frozenset(self._unwritten)
 
     def _update(self, serial: str, record: SmartRecord) -> SmartRecord:
@@ -114,7 +114,7 @@ class SmartHistory:
             self._on_error(problem)
 
     def _load(self, serial: str) -> SmartRecord | None:
-        """What was kept, or else what was kept before it."""
+        """The stored record, or its previous version."""
         if self._store is None:
             return None
         record, name = None, _document_name(serial)
@@ -130,9 +130,9 @@ class SmartHistory:
 
 
 def _document_name(serial: str) -> str:
-    """A file name for any serial number; what had to be changed is told apart by a checksum.
+    """A file name for any serial number; a checksum distinguishes those whose characters were replaced.
 
-    Not by one of hashlib's: OpenSSL, which comes with it, is 3.5 MB of the daemon's memory.
+    hashlib is avoided: it loads OpenSSL, 3.5 MB of resident memory.
     """
     safe = re.sub(r"[^A-Za-z0-9_-]", "_", serial)[:64]
     mark = "" if safe == serial else f"-{crc32(serial.encode(errors='replace')):08x}"

@@ -1,4 +1,4 @@
-"""What a drive says of its own health, and what a careful owner makes of it."""
+"""A drive's health as it reports it, its history, and findings."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from powerd.disks.disk_id import DiskId
 
 DriveProtocol: TypeAlias = Literal["ata", "nvme", "scsi"]
 MAX_TEXT: Final = 200
-"""Characters of a text that a drive or smartctl has given."""
+"""Characters of a text from a drive or smartctl."""
 MAX_ROWS: Final = 256
 """Rows of a table; a drive has at most 30 attributes and 21 self-tests."""
 MAX_SAMPLES: Final = 400
@@ -42,22 +42,22 @@ _NONE: Final = Fault(0)
 
 
 class Counter(enum.StrEnum):
-    """Counts that only grow, and whose growth means something."""
+    """Counters whose growth is significant."""
 
     REALLOCATED = "reallocated"
-    """Sectors that the drive has replaced by spare ones (ATA 5; SCSI: grown defects)."""
+    """Sectors replaced by spare ones (ATA 5; SCSI: grown defects)."""
     PENDING = "pending"
-    """Sectors that could not be read and wait to be written again (ATA 197); may fall."""
+    """Sectors that could not be read and wait to be rewritten (ATA 197); may decrease."""
     UNCORRECTABLE = "uncorrectable"
-    """Sectors given up (ATA 198; SCSI: total uncorrected errors)."""
+    """Sectors that are lost (ATA 198; SCSI: total uncorrected errors)."""
     REPORTED = "reported"
-    """Reads that failed and were reported to the computer (ATA 187)."""
+    """Reads that failed and were reported to the host (ATA 187)."""
     CRC = "crc"
-    """Transfers that arrived garbled: the cable, mostly (ATA 199)."""
+    """Transfers with a checksum error, mostly because of the cable (ATA 199)."""
     MEDIA = "media"
     """NVMe: media and data integrity errors."""
     WORN = "worn"
-    """NVMe: percentage of the rated life that is used up; may pass 100."""
+    """NVMe: percentage of the rated life that is used up; may exceed 100."""
     ERRORS = "errors"
     """Entries ever made in the drive's error log."""
     STARTS = "starts"
@@ -71,11 +71,11 @@ class Attribute:
     """One row of an ATA drive's attribute table.
 
     Attributes:
-        number, name: e.g. 5, ``Reallocated_Sector_Ct``.
-        value, worst, threshold: normalised; the attribute fails where ``value <= threshold``.
-        raw: the drive's own number, as text: vendors pack several into one.
-        prefail: its failing predicts the drive's within 24 hours; else it tells of age.
-        failed: ``now``, ``past`` or never.
+        number, name: 5, ``Reallocated_Sector_Ct``.
+        value, worst, threshold: normalised; the attribute fails if ``value <= threshold``.
+        raw: the raw value as text, because vendors pack several numbers into one.
+        prefail: its failure predicts that of the drive within 24 hours; otherwise it indicates age.
+        failed: ``now``, ``past``, or None = never.
     """
 
     number: int
@@ -93,10 +93,10 @@ class SelfTest:
     """One entry of a drive's self-test log.
 
     Attributes:
-        kind: as the drive calls it: ``Short offline``, ``Extended offline``.
-        status: in its words.
-        passed: None = it was broken off, or says neither.
-        hours: power-on hours of the drive when it ended; None = not told.
+        kind: as the drive names it: ``Short offline``, ``Extended offline``.
+        status: the result as the drive words it.
+        passed: None = aborted, or not reported.
+        hours: power-on hours at its end; None = not reported.
     """
 
     kind: DriveText
@@ -111,20 +111,19 @@ class Health:
 
     Attributes:
         checked_at: POSIX time of the check.
-        protocol: what it speaks.
-        passed: its own verdict; None = it gives none.
+        protocol: the drive's.
+        passed: the drive's overall assessment; None = not reported.
         faults: smartctl's exit status.
-        temperature: degrees Celsius; None = not told.
-        temperature_limit: the drive's own limit for it; None = not told.
-        power_on_hours: power-on hours; None = not told.
-        counters: those that it tells.
+        temperature: degrees Celsius; None = not reported.
+        temperature_limit: the drive's own limit for it; None = not reported.
+        power_on_hours: None = not reported.
+        counters: those that are reported.
         attributes: ATA only.
-        critical_warnings: NVMe's critical warnings in words (NVM Express Base Specification, SMART log,
-            byte 0).
-        spare: NVMe: available spare, and its threshold, percent.
-        self_tests: its self-test log, newest first.
-        test_remaining_percent: percent that a self-test still has to run; None = none runs.
-        test_minutes: how long its short and its long self-test take, as it says; 0 = it has none.
+        critical_warnings: of NVMe, in words (NVM Express Base Specification, SMART log, byte 0).
+        spare: NVMe: available spare and its threshold, percent.
+        self_tests: the self-test log, newest first.
+        test_remaining_percent: of a running self-test; None = none is running.
+        test_minutes: duration of the short and of the long self-test, as reported; 0 = there is none.
         incomplete_reason: what could not be read, one sentence; "" = nothing.
     """
 
@@ -146,24 +145,24 @@ class Health:
 
 
 class Severity(enum.IntEnum):
-    """How much a finding matters."""
+    """Severity of a finding."""
 
     NOTE = 0
-    """Worth knowing."""
+    """For information."""
     WARNING = 1
-    """Worth acting on within days."""
+    """Needs action within days."""
     ALARM = 2
-    """Act now: data may be lost."""
+    """Needs action now: data may be lost."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something that a check has found.
+    """A finding of a check.
 
     Attributes:
-        kind: what it is about, stable, so that it is told once: ``verdict``, ``pending``, ``attribute 5``.
-        severity: see there.
-        text: a sentence that a person understands, without the disk's name.
+        kind: its stable identity, so that it is notified once: ``verdict``, ``pending``, ``attribute 5``.
+        severity: its severity.
+        text: a sentence for people, without the disk's name.
         advice: what to do.
     """
 
@@ -175,7 +174,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """What is kept of an older check, for plots.
+    """The part of an older check that is kept for plots.
 
     Attributes:
         checked_at: POSIX time of the check.
@@ -190,17 +189,16 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class SmartRecord:
-    """What is remembered of one drive, from check to check and over restarts.
+    """The history of one drive over checks and restarts.
 
     Attributes:
-        known: POSIX time since when the drive has been known; its first check is due from then on.
+        known_since: POSIX time; the first check is due from then on.
         last, previous: the latest check and the one before it; None = there was none.
-        samples: of all checks, oldest first, the latest among them.
-        test_started_at: POSIX times at which a self-test of each kind, ``short`` and ``long``, was last
-            begun.
-        notified_findings: findings that have been told, so that none is told twice.
-        device_type: the device type by which smartctl reached it; "" = unknown.
-        woken_at: POSIX time at which it was last woken for a check that then failed; 0 = never.
+        samples: of all checks, oldest first, with the latest.
+        test_started_at: POSIX times of the last start of each kind of self-test, ``short`` and ``long``.
+        notified_findings: findings that were notified, so that none is notified twice.
+        device_type: by which smartctl reached the drive; "" = unknown.
+        woken_at: POSIX time at which the drive was last woken for a check that then failed; 0 = never.
     """
 
     known_since: Annotated[PosixTime, Key("known")]
@@ -217,15 +215,15 @@ class SmartRecord:
 
 @dataclass(frozen=True, slots=True)
 class SmartReport:
-    """One drive's health, as people are shown it.
+    """One drive's health, as shown to people.
 
     Attributes:
-        disk: which.
-        record: all that is remembered of it.
-        findings: of its latest check, weightiest first.
-        next_check_at: when the next check is wanted; None = never.
-        testing: a self-test runs.
-        check_error: why it could not be checked; "" = it could, or has not been tried.
+        disk: the drive.
+        record: its history.
+        findings: of its latest check, the most severe first.
+        next_check_at: when the next check is due; None = never.
+        testing: a self-test is running.
+        check_error: why the drive could not be checked; "" = it could, or it was not tried.
     """
 
     disk: DiskId
@@ -237,7 +235,7 @@ class SmartReport:
 
     @property
     def healthy(self) -> bool | None:
-        """Whether nothing graver than a note was found; None = it has never been checked."""
+        """Whether no finding is more severe than a note; None = the drive was never checked."""
         if self.record.last is None:
             return None
         return all(finding.severity is Severity.NOTE for finding in self.findings)

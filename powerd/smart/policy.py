@@ -1,9 +1,7 @@
-"""One drive's turn: whether it is awake, what its last checks came to, and what it is due for.
+"""Decides which drives to check, or to start a self-test on: those that are spinning anyway.
 
-Which drives are to be checked, or to test themselves, now: when they are awake anyway.
-
-The best moment is just before a drive is told to stand by: it spins, nobody needs it, and what the check asks
-for does not count as an access. A drive that nobody tells to stand by is checked when its time has come.
+The best moment is just before a spin-down: the drive is spinning and idle, and the commands of a check do
+not count as an access. A drive that powerd does not spin down is checked when the check is due.
 """
 
 from __future__ import annotations
@@ -30,26 +28,26 @@ from powerd.smart.model import Finding, SmartRecord, SmartReport
 from powerd.smart.schedule import CheckTimes, next_check, next_test, self_test_ends_at, self_test_name
 
 RETRY_AFTER: Final = 3600.0
-"""Seconds until a check that failed is tried again; the drive was awake, so that wakes nothing."""
+"""Seconds until a failed check is retried; the drive was awake, so the retry wakes nothing."""
 IDLE_WAIT: Final = 3600.0
-"""A due check waits so long for the drive to be told to stand by; one that is never idle is checked then."""
+"""Seconds that a due check waits for a spin-down; a drive that is never idle is checked then."""
 _UNTRACKED: Final = frozenset({DiskState.UNSUPPORTED, DiskState.EXCLUDED})
 _RECENT_USE: Final = 300.0
-"""A drive that was used within so many seconds spins."""
+"""Seconds after its last I/O in which a drive is assumed to be spinning."""
 _TIME_TOLERANCE: Final = 0.001
-"""Times of one event differ by less where they are reckoned from one another, seconds."""
+"""Seconds by which two computed times of one event may differ."""
 
 
 class SmartContext(NamedTuple):
-    """All that a drive's turn is decided from.
+    """The input of the decision for one drive.
 
     Attributes:
-        disk, report, record: what it is, does, and has said so far.
-        last_check, last_test_start: what the last check, and the last order to test itself, came to.
-        running_actions: orders about its health that are under way.
+        disk, report, record: the drive, its state and its history.
+        last_check, last_test_start: the last check and the last start of a self-test, with their results.
+        running_actions: actions on its health.
         last_io_at: CLOCK_MONOTONIC of its last I/O; -inf = unknown.
-        suspended: by the kernel, as far as anybody looks: not at what has no spindle.
-        next_check_times, next_test_time: when the next ones are due, as in checkups.
+        suspended: by the kernel; not known for a drive without a spindle.
+        next_check_times, next_test_time: when the next ones are due.
     """
 
     disk: Disk
@@ -65,7 +63,7 @@ class SmartContext(NamedTuple):
 
 
 def smart_context(snapshot: Snapshot, report: DiskReport, options: Options, now: Moment) -> SmartContext:
-    """The facts of one drive, which must have a record."""
+    """The input for one drive, which must have a record."""
     disk_id: DiskId = report.disk.id
     running_actions = frozenset(
         action
@@ -91,12 +89,12 @@ def smart_context(snapshot: Snapshot, report: DiskReport, options: Options, now:
 def due_action(
     context: SmartContext, now: Moment, *, spinning_down: bool, may_wake: bool
 ) -> DiskAction | None:
-    """What is to be ordered of one drive now.
+    """The action for one drive now.
 
     Args:
         context: the drive.
         now: the present moment.
-        spinning_down: it is about to be told to stand by.
+        spinning_down: a spin-down of it is decided.
         may_wake: it may be woken.
     """
     if may_wake:
@@ -104,7 +102,7 @@ def due_action(
     if not is_awake(context, now) or awaits_retry(context.last_check, now):
         return None
     wall = now.wall.timestamp()
-    # One that spins but is in use is waited for: until it leaves, or for so long since both are true.
+    # a drive that is in use waits: until its spin-down, or for IDLE_WAIT since it is due and spinning
     need_not_wait = spinning_down or not awaits_spindown(context)
     due_until = wall - (0.0 if need_not_wait else IDLE_WAIT)
     if not need_not_wait and now.mono - context.report.since.mono < IDLE_WAIT:
@@ -121,15 +119,15 @@ def due_action(
 
 
 def awaits_spindown(context: SmartContext) -> bool:
-    """Whether powerd will tell it to stand by when nobody needs it; its own timer gives no such notice."""
+    """Whether powerd will spin the drive down when it is idle; the drive's own timer gives no notice."""
     return context.report.spin_down_at is not None and not context.report.standby_timer
 
 
 def is_awake(context: SmartContext, now: Moment) -> bool:
-    """Whether the drive spins, or has nothing that could.
+    """Whether the drive is spinning, or has no spindle.
 
-    Of one that powerd leaves alone nobody knows whether it spins, and even the question wakes some behind a
-    bridge. So it is believed to when it has just been used.
+    The power mode of a drive that powerd does not manage is unknown, and behind some bridges even the query
+    wakes it. So it is assumed to be spinning if it was used recently.
     """
     if context.suspended or _last_found_asleep(context, now):
         return False
@@ -141,9 +139,9 @@ def is_awake(context: SmartContext, now: Moment) -> bool:
 
 
 def is_asleep(context: SmartContext, now: Moment) -> bool:
-    """Whether only an order that wakes it will get its health; the kernel's own sleep is left to the kernel.
+    """Whether only waking the drive lets its health be read; a suspended drive is left to the kernel.
 
-    So it is, too, where for long nothing has told whether it spins.
+    This includes a drive whose power mode has been unknown for long.
     """
     state = context.report.state
     if context.suspended or context.disk.rotational is False:
@@ -155,26 +153,26 @@ def is_asleep(context: SmartContext, now: Moment) -> bool:
 
 
 def awaits_retry(completed: CompletedAction | None, now: Moment) -> bool:
-    """Whether the last attempt failed so lately that another would be too soon."""
+    """Whether the last attempt failed so recently that a retry is too early."""
     return completed is not None and attempt_failed(completed) and now.mono < completed.ended_at + RETRY_AFTER
 
 
 def attempt_failed(completed: CompletedAction) -> bool:
-    """Whether an attempt came to nothing; one that found the drive asleep is no failure."""
+    """Whether an attempt has failed; a drive found in standby is not a failure."""
     return (not completed.ok or completed.answer is None) and completed.answer is not FailureCause.IN_STANDBY
 
 
 def self_test_running(context: SmartContext, now: Moment) -> bool:
-    """Whether a self-test runs, as far as is known."""
+    """Whether a self-test is known to be running."""
     until = self_test_ends_at(context.record)
     return until is not None and now.wall.timestamp() < until
 
 
 def _last_found_asleep(context: SmartContext, now: Moment) -> bool:
-    """Whether it slept when it was last asked, and neither its counters nor its word have told more since.
+    """Whether the drive was in standby at the last attempt, without a later sign of activity.
 
-    Of one without a spindle nothing tells more: the kernel had suspended it, and may have woken it by now. To
-    ask again costs a look into sysfs.
+    A drive without a spindle gives no such sign: it was suspended, and may have been resumed. Retrying
+    reads sysfs only.
     """
     latest = max(
         filter(None, (context.last_check, context.last_test_start)),
@@ -189,23 +187,24 @@ def _last_found_asleep(context: SmartContext, now: Moment) -> bool:
 
 
 MAX_PARALLEL_CHECKS: Final = 8
-"""Drives that are checked or begin a test at the same time, unless one group is woken: 100 would take all of
-a small machine, and starting them all of its power supply."""
+"""Drives that are checked or start a test at the same time, except for a woken group: 100 would overload
+a small machine, and their spin-up its power supply.
+"""
 _SMART_TRANSPORTS: Final = frozenset({"ata", "sas", "nvme", "usb"})
-"""Transports whose drives tell of their health."""
+"""Transports whose drives report their health."""
 
 
 @dataclass(frozen=True, slots=True)
 class SmartPlan:
-    """What is to be done about health.
+    """The decision on the health of all drives.
 
     Attributes:
         actions: checks and self-tests.
-        spindown_blocked: disks that may not be told to stand by now: they are checked first, or test
-            themselves.
-        reasons: self-tests and checks under way keep the server awake; what cannot be checked is a remark.
-        reports: for the faces.
-        reevaluate_at: CLOCK_MONOTONIC at which something is due.
+        spindown_blocked: disks that must not be spun down now: a check comes first, or a self-test is
+            running.
+        reasons: running self-tests and checks keep the server awake; failed checks are remarks.
+        reports: for the user interfaces.
+        reevaluate_at: CLOCK_MONOTONIC of the next due event.
     """
 
     actions: tuple[DiskAction, ...] = ()
@@ -218,9 +217,9 @@ class SmartPlan:
 def plan_with_health(
     plan: DiskAssessment, snapshot: Snapshot, options: Options, now: Moment
 ) -> DiskAssessment:
-    """The course with checks and self-tests in it, before which no drive is told to stand by.
+    """The plan with checks and self-tests, which come before spin-downs.
 
-    In observe mode drives are not touched, so nothing is ordered.
+    In observe mode no drive is touched, so there are no actions.
     """
     health = plan_health(snapshot, plan.reports, plan.actions, options, now)
     if options.mode == "observe":
@@ -242,7 +241,7 @@ def plan_with_health(
 def _with_wait_reason(
     report: DiskReport, health: SmartPlan, reason_by_device: Mapping[str, str]
 ) -> DiskReport:
-    """What is shown of a disk that would stand by, but for its health."""
+    """The report of a disk that would be spun down, but for its health."""
     if report.disk.id not in health.spindown_blocked or not report.spin_down_after:
         return report
     return report._replace(reason=reason_by_device.get(report.disk.device, "its health is to be read first"))
@@ -255,12 +254,12 @@ def plan_health(
     options: Options,
     now: Moment,
 ) -> SmartPlan:
-    """Say which checks and self-tests to begin.
+    """Decide which checks and self-tests to start.
 
     Args:
-        snapshot: its records are of the drives that have one.
-        reports: what policy makes of each disk.
-        spindown_actions: orders about to be given; a SpinDown among them is a drive's last chance for now.
+        snapshot: has a record of each drive.
+        reports: of the disk policy.
+        spindown_actions: decided actions; after a SpinDown among them the drive can no longer be checked.
         options: the configuration in force.
         now: the present moment.
     """
@@ -298,14 +297,14 @@ def plan_health(
 
 
 def has_smart(disk: Disk) -> bool:
-    """Whether a disk's health can be asked for at all."""
+    """Whether a disk's health can be read."""
     return disk.transport in _SMART_TRANSPORTS and not disk.removable and bool(disk.serial)
 
 
 def _drives_to_wake(contexts: list[SmartContext], now: Moment) -> frozenset[DiskId]:
-    """Drives to be woken: their last check is too old; and the members of their group that are due.
+    """Drives to wake: those whose last check is too old, and the due members of their groups.
 
-    One whose last check failed is woken on its own account alone, or it would wake the others each time.
+    A drive whose last check failed wakes no others, or it would wake them each time.
     """
     wall = now.wall.timestamp()
     sleeping = [
@@ -344,7 +343,7 @@ def _reasons(context: SmartContext, now: Moment) -> Iterator[UndatedReason]:
 
 
 def _delays(context: SmartContext, now: Moment) -> Iterator[float]:
-    """Seconds until something may be due."""
+    """Seconds until an action may be due."""
     wall = now.wall.timestamp()
     yield context.report.since.mono + IDLE_WAIT - now.mono
     if context.next_check_times is not None:
@@ -388,7 +387,7 @@ def _smart_report(context: SmartContext, now: Moment) -> SmartReport:
 
 
 class _RecordIdentity:
-    """A record by its identity: it stays the same one until the next check, and comparing two costs more."""
+    """A record by its identity: it is replaced only by a check, and comparing two costs more."""
 
     __slots__ = ("record",)
 

@@ -1,4 +1,4 @@
-"""When a drive's next check and self-test are due: civil times, which outlive restarts and nights off."""
+"""When the next check and self-test of a drive are due, in civil time: it survives restarts."""
 
 from __future__ import annotations
 
@@ -11,19 +11,20 @@ from powerd.smart.model import Health, SmartRecord
 
 _DAY: Final = 86400.0
 _TEST_TIME_FACTOR: Final = 1.25
-"""A self-test shares the drive with other work: so many times what the drive says that it takes."""
+"""Factor on the reported duration of a self-test, which shares the drive with other work."""
 _MAX_TEST_SECONDS: Final = 3 * _DAY
 _MIN_TEST_SECONDS: Final = 600.0
-"""Seconds until a self-test that a check found running is looked at again."""
+"""Seconds until a self-test that a check found running is checked again."""
 _MAX_DELAY: Final = 3600.0
-"""A check may be so much later than its rhythm for the preferred time's sake, and else is earlier: a drive
-that is used once a day, at whatever hour, is then checked each time."""
+"""Seconds by which a check may be late to meet the preferred time; otherwise it is earlier, so a
+drive that is used once a day, at any hour, is checked each time.
+"""
 _CLOCK_ERROR: Final = 3600.0
-"""A check that lies so far ahead was made while the clock was wrong."""
+"""Seconds; a check farther in the future was made while the clock was wrong."""
 
 
 class CheckTimes(NamedTuple):
-    """POSIX times: from when a check is wanted, and from when even if the drive has to be woken for it."""
+    """POSIX times from which a check is due, and from which the drive may be woken for it."""
 
     due: float
     overdue: float
@@ -33,22 +34,22 @@ def next_check(record: SmartRecord, options: SmartOptions, wall: datetime) -> Ch
     """The next check of a drive; None = never.
 
     Args:
-        record: what is remembered of it.
-        options: see there; ``every`` of a day or more is brought forward to the preferred time ``at``.
-        wall: now, whose zone ``at`` is in.
+        record: of the drive.
+        options: an interval ``every`` of a day or more is shortened to meet the preferred time ``at``.
+        wall: now, in the time zone of ``at``.
     """
     if not options.every:
         return None
     longest, posix = max(options.max_defer, options.every), wall.timestamp()
     last = record.last.checked_at if record.last is not None else None
     if last is not None and last > posix + _CLOCK_ERROR:
-        last = posix - options.every  # whenever that was
+        last = posix - options.every  # its real time is unknown
     base = record.known_since if last is None else min(last, posix)
     overdue = max(base, record.woken_at if record.woken_at <= posix else 0.0) + longest
     if last is None:
         return CheckTimes(base, overdue)
     if (test_end := self_test_ends_at(record)) is not None and test_end > base:
-        return CheckTimes(test_end, overdue)  # to read what came of it
+        return CheckTimes(test_end, overdue)  # to read the result
     due = base + options.every
     return CheckTimes(
         _last_time_of_day(due + _MAX_DELAY, options.at, wall) if options.every >= _DAY else due, overdue
@@ -56,7 +57,7 @@ def next_check(record: SmartRecord, options: SmartOptions, wall: datetime) -> Ch
 
 
 def next_test(record: SmartRecord, options: SmartOptions) -> tuple[float, TestKind] | None:
-    """The POSIX time of the next self-test of a drive, and its kind; None = never, or it has none."""
+    """The POSIX time and the kind of the next self-test; None = never, or the drive has none."""
     minutes = record.last.test_minutes if record.last is not None else (0, 0)
     candidates: list[tuple[float, TestKind]] = []
     kinds: tuple[tuple[TestKind, float, int], ...] = (
@@ -64,7 +65,7 @@ def next_test(record: SmartRecord, options: SmartOptions) -> tuple[float, TestKi
         ("short", options.self_test.short, minutes[0]),
     )
     for kind, every, duration in kinds:
-        # A long test includes what a short one does.
+        # a long test includes a short one
         started = [at for name, at in record.test_started_at.items() if name in {kind, "long"}]
         if every and duration:
             candidates.append((max([record.known_since, *started]) + every, kind))
@@ -72,10 +73,10 @@ def next_test(record: SmartRecord, options: SmartOptions) -> tuple[float, TestKi
 
 
 def self_test_ends_at(record: SmartRecord) -> float | None:
-    """The POSIX time at which the self-test that runs is over for certain; None = none is known to run.
+    """The POSIX time at which the running self-test has certainly ended; None = none is known to be running.
 
-    One that was begun runs until a check has found it over; one that a check found, whoever began it, takes
-    what is left of it.
+    A test started by powerd runs until a check finds that it has ended. A test that a check finds, whatever
+    program started it, takes the reported remainder.
     """
     last = record.last
     if last is None:
@@ -92,7 +93,7 @@ def self_test_ends_at(record: SmartRecord) -> float | None:
 
 
 def _makes_no_progress(previous: Health | None, last: Health, duration: float) -> bool:
-    """Whether a self-test has not come on for as long as one of its tenths takes: the drive only says so."""
+    """Whether a self-test makes no progress within the time of a tenth of it: the drive only reports it."""
     return (
         previous is not None
         and previous.test_remaining_percent == last.test_remaining_percent
@@ -101,14 +102,14 @@ def _makes_no_progress(previous: Health | None, last: Health, duration: float) -
 
 
 def self_test_name(record: SmartRecord) -> str:
-    """What to call the self-test that runs."""
+    """A name for the running self-test."""
     last = record.last.checked_at if record.last is not None else 0.0
     started = [(at, kind) for kind, at in record.test_started_at.items() if last - at < _MAX_TEST_SECONDS]
     return f"{max(started)[1]} self-test" if started else "a self-test that somebody else began"
 
 
 def _last_time_of_day(posix: float, minute: int, wall: datetime) -> float:
-    """The last time of day ``minute`` up to ``posix``; one that DST skips is as PEP 495 has it."""
+    """The last time of day ``minute`` before ``posix``; a time that DST skips follows PEP 495."""
     day = datetime.fromtimestamp(posix, wall.tzinfo)
     begin = day.replace(hour=minute // 60, minute=minute % 60, second=0, microsecond=0, fold=0)
     candidates = [(begin - timedelta(days=days)).timestamp() for days in (0, 1)]

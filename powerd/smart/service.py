@@ -1,6 +1,6 @@
-"""The health's part of the daemon: what is remembered of each drive, and whom findings are told.
+"""Keeps the history of drives' health, executes the results of checks, and notifies of findings.
 
-It holds no rule: when a drive is checked, and what that means, policy says.
+The rules on when to check a drive, and on findings, are in policy, schedule and findings.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ from powerd.smart.model import Finding, SmartRecord
 from powerd.smart.policy import has_smart
 
 _DRIVE_NOT_REACHED: Final = frozenset({FailureCause.HELPER_UNAVAILABLE, FailureCause.GONE, FailureCause.BUSY})
-"""What kept an order from getting as far as the drive."""
+"""Causes that kept an action from reaching the drive."""
 
 
 class SmartService:
-    """See the module.
+    """Keeps the history, and notifies of new findings.
 
     Args:
-        state: where records go.
-        clock: says when a drive was checked.
-        store: what outlives a restart; None = nothing does.
-        on_error: called with each fault that is no status, one sentence.
-        notify: called with each finding that has not been told.
+        state: gets the records.
+        clock: dates the checks.
+        store: keeps the records over restarts; None = nothing does.
+        on_error: called with each error, one sentence.
+        notify: called with each finding that was not notified yet.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class SmartService:
         self._woken_drives: set[str] = set()
 
     def on_decision(self, decision: Decision) -> None:
-        """Take up drives that are new, and tell what is new of the others."""
+        """Publish the records of new drives, and notify of new findings."""
         self._decision = decision
         now = self._clock.now().wall.timestamp()
         changed: dict[DiskId, SmartRecord] = {}
@@ -72,7 +72,7 @@ class SmartService:
         self._history.write()
 
     def on_completed(self, action: Action, result: ActionResult) -> None:
-        """A drive has been checked, or told to test itself; or could not be."""
+        """Record the result of a check or of the start of a self-test."""
         disk = self._disk_of(action.disk) if isinstance(action, CheckHealth | StartTest) else None
         if disk is None:
             return
@@ -94,10 +94,10 @@ class SmartService:
         self._publish({disk.id: record})
 
     def find(self, query: str) -> tuple[Disk, str]:
-        """The drive of this id, device or serial number, and how smartctl reaches it.
+        """The drive with this id, device or serial number, and the device type by which smartctl reached it.
 
         Raises:
-            RefusedError: there is none, there are several, or it does not tell of its health.
+            RequestRefusedError: there is none, there are several, or it does not report its health.
         """
         disk = find_disk((report.disk for report in self._decision.disks) if self._decision else (), query)
         if disk is None:
@@ -111,17 +111,17 @@ class SmartService:
         ).device_type
 
     def close(self) -> None:
-        """Keep what has not been written yet.
+        """Write the changed records.
 
-        A disk is woken for it only where it would be forgotten that a drive was, and that be woken again; all
-        else the drives still know.
+        A disk is woken for it only to record that a drive was woken, which would otherwise be repeated; the
+        drives still have the rest.
         """
         irreplaceable = self._woken_drives & self._history.unwritten
         reports = self._decision.disks if self._decision else ()
         self._history.write(force=bool(irreplaceable) or not would_wake_disk(self._directory, reports))
 
     def _history_key(self, disk: Disk) -> str:
-        """What its record goes by: the serial number, unless a bridge gives one and the same to several."""
+        """The key of its record: the serial number, unless several drives behind a bridge have the same."""
         disks = [report.disk for report in self._decision.disks] if self._decision else []
         same_serial = sum(each.serial == disk.serial for each in disks)
         return f"{disk.serial} {disk.id}" if same_serial > 1 else disk.serial
@@ -134,7 +134,7 @@ class SmartService:
             self._state.update_smart_history(records)
 
     def _may_write(self) -> bool:
-        """Whether the disk that holds the records is awake; not before the first decision has told of any."""
+        """Whether the disk that holds the records is awake; False before the first decision."""
         if self._decision is None:
             return False
         activity = self._state.snapshot().activity
