@@ -49,10 +49,10 @@ LIMITS: Final = {
 class SmartBenchmark(SimulatedDiskServer):
     """A house whose orders to disks go to a real helper."""
 
-    door = Path()
+    socket_path = Path()
 
     async def execute_disk_action(self, action: DiskAction) -> DiskResult:
-        return await HelperClient(self.door).execute_disk_action(action)
+        return await HelperClient(self.socket_path).execute_disk_action(action)
 
 
 def resident() -> float:
@@ -61,13 +61,13 @@ def resident() -> float:
 
 
 @contextmanager
-def served(tools: Path, root: Path, lazy_server: Path) -> Iterator[None]:
-    """A helper that listens on ``door``."""
-    places = ("--socket", str(lazy_server), "--root", str(root), "--tools", str(tools), "--user", "root")
+def served(tools: Path, root: Path, socket_path: Path) -> Iterator[None]:
+    """A helper that listens on ``socket_path``."""
+    places = ("--socket", str(socket_path), "--root", str(root), "--tools", str(tools), "--user", "root")
     argv = [sys.executable, "-m", "powerd.helper", *places]
     with subprocess.Popen(argv, stderr=subprocess.DEVNULL) as process:
         try:
-            until(lazy_server.exists, "the helper listens")
+            until(socket_path.exists, "the helper listens")
             yield
         finally:
             process.terminate()
@@ -116,8 +116,8 @@ async def main() -> int:
         bench.add_disks(1, scratch / "tree")
         (disk,) = bench.drives
         (asked.root / "dev/disk/by-id" / disk).symlink_to("../../sda")
-        bench.machine, bench.door = HostFiles(scratch / "tree"), scratch / "door"
-        with served(asked.tools, asked.root, bench.door):
+        bench.machine, bench.socket_path = HostFiles(scratch / "tree"), scratch / "socket"
+        with served(asked.tools, asked.root, bench.socket_path):
             figures = await measured(bench, asked, scratch / "state")
     print(f"{'':40}{'at most':>10}{'measured':>12}")
     for title, value in figures.items():

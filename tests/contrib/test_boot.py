@@ -87,7 +87,7 @@ def test_only_root_and_its_group_may_ask(sleeping_server: SleepingServer) -> Non
     assert asked == "srw-rw---- powerd powerd"
 
 
-def told(sleeping_server: SleepingServer) -> str:
+def journal_of(sleeping_server: SleepingServer) -> str:
     """All that powerd has written to the journal."""
     return sleeping_server.server.run("journalctl", "--unit=powerd", "--output=cat")
 
@@ -95,7 +95,7 @@ def told(sleeping_server: SleepingServer) -> str:
 def test_bad_configuration_is_refused_on_reload(sleeping_server: SleepingServer) -> None:
     sleeping_server.server.lay("etc/powerd/powerd.toml", 'mode = "enforce"\n[clients]\nevry = "5s"\n')
     sleeping_server.server.run("systemctl", "reload", "powerd")
-    until(lambda: "clients.evry: unknown key" in told(sleeping_server), "it is refused")
+    until(lambda: "clients.evry: unknown key" in journal_of(sleeping_server), "it is refused")
     assert sleeping_server.shown("ActiveState") == "active"
     assert sleeping_server.status()["mode"] == "observe"
 

@@ -95,7 +95,7 @@ class Server:
         report: dict[str, Any] = json.loads(self.run(*POWERD, "ask", *timers))
         return report
 
-    def said(self) -> list[str]:
+    def lines(self) -> list[str]:
         """What the probe has heard and done, in order."""
         return self.run("cat", "/run/probe/said", check=False).splitlines()
 
@@ -126,24 +126,24 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 def test_locks_are_had_by_the_user_of_the_service(server: Server) -> None:
     server.run("systemd-run", "--unit=probe", *SANDBOX, PYTHON, "/srv/probe.py", "live")
-    until(lambda: server.said()[1:], "the probe has its locks")
-    assert server.said()[0] == "found True"
-    assert "powerd" not in server.said()[1], "its own are not among those of others"
+    until(lambda: server.lines()[1:], "the probe has its locks")
+    assert server.lines()[0] == "found True"
+    assert "powerd" not in server.lines()[1], "its own are not among those of others"
     listed = server.run("systemd-inhibit", "--list", "--no-pager")
     assert len(re.findall(r"powerd .* (?:sleep|shutdown) +a proof +delay", listed)) == 2
 
 
 def test_locks_of_others_are_reported_and_cause_a_poll(server: Server) -> None:
     lock = ["systemd-inhibit", "--what=sleep:idle", "--who=backup", "--why=night backup", "--mode=block"]
-    events = server.said().count("inhibitors True")
+    events = server.lines().count("inhibitors True")
     server.run("systemd-run", "--unit=backup", *lock, "sleep", "infinity")
-    until(lambda: server.said().count("inhibitors True") > events, "the probe has heard of it")
+    until(lambda: server.lines().count("inhibitors True") > events, "the probe has heard of it")
     report = server.ask()
     assert [["idle", "sleep"], "backup", "night backup", "block"] in report["locks"]
     assert [["sleep"], "powerd", "a proof", "delay"] in report["locks"], "of another process, so of another"
-    events = server.said().count("inhibitors True")
+    events = server.lines().count("inhibitors True")
     server.run("systemctl", "stop", "backup")
-    until(lambda: server.said().count("inhibitors True") > events, "the probe has heard that it has gone")
+    until(lambda: server.lines().count("inhibitors True") > events, "the probe has heard that it has gone")
 
 
 def test_what_logind_can_and_how_long_it_waits(server: Server) -> None:
@@ -200,10 +200,10 @@ def test_logind_may_be_started_again(server: Server) -> None:
 
 def test_a_shutdown_waits_for_the_delay_lock_and_no_longer(server: Server) -> None:
     server.run("systemctl", "poweroff")
-    until(lambda: "shutdown True" in server.said(), "the signal has come")
+    until(lambda: "shutdown True" in server.lines(), "the signal has come")
     nspawn = server.machine.nspawn
     assert nspawn is not None
-    stays(lambda: nspawn.poll() is None and "released" not in server.said(), "it waits for the lock", 2)
+    stays(lambda: nspawn.poll() is None and "released" not in server.lines(), "it waits for the lock", 2)
     server.run("touch", "/run/probe/release")
     try:
         nspawn.wait(80)

@@ -89,10 +89,10 @@ def dump(words: dict[int, int]) -> str:
     """256 words as hdparm --Istdout writes them, the checksum made right where there is a signature."""
     table = [words.get(place, 0) for place in range(256)]
     if table[255] & 0xFF == 0xA5:
-        total = sum((word & 0xFF) + (word >> 8) for word in table[:255]) + 0xA5
+        total = sum((value & 0xFF) + (value >> 8) for value in table[:255]) + 0xA5
         table[255] |= (-total & 0xFF) << 8
     rows = (table[at : at + 8] for at in range(0, 256, 8))
-    return "".join(" ".join(f"{word:04x}" for word in row) + "\n" for row in rows)
+    return "".join(" ".join(f"{value:04x}" for value in row) + "\n" for row in rows)
 
 
 class FakeDrives:

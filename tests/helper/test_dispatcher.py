@@ -1,4 +1,4 @@
-"""The desk: whatever the machine does, a request ends in one answer."""
+"""The dispatcher: whatever the machine does, a request ends in one answer."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ from powerd.helper.subprocess import Tools
 
 def serve(request: Request, root: Path) -> Response:
     async def main() -> Response:
-        desk = Dispatcher(root)
-        answer = await desk.dispatch(request)
-        assert not desk.busy
+        dispatcher = Dispatcher(root)
+        answer = await dispatcher.dispatch(request)
+        assert not dispatcher.busy
         return answer
 
     return asyncio.run(main())

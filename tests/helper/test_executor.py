@@ -14,25 +14,25 @@ from powerd.helper.executor import SerialExecutor
 pytestmark = pytest.mark.process
 
 
-async def comes_back(lane: SerialExecutor) -> None:
+async def comes_back(executor: SerialExecutor) -> None:
     async with asyncio.timeout(30):
-        while lane.busy:  # noqa: ASYNC110 - a thread ends it, and tells no event of the test's
+        while executor.busy:  # noqa: ASYNC110 - a thread ends it, and tells no event of the test's
             await asyncio.sleep(0.001)
 
 
-async def soon(lane: SerialExecutor, answer: str) -> str:
+async def soon(executor: SerialExecutor, answer: str) -> str:
     """What a call gives back that takes no time of its own, but may have to wait for its thread."""
-    async with lane.reserve("a test"):
-        return await lane.run_in_thread(lambda: answer, 30)
+    async with executor.reserve("a test"):
+        return await executor.run_in_thread(lambda: answer, 30)
 
 
 def test_a_call_gives_back_or_raises() -> None:
     async def main() -> None:
-        lane = SerialExecutor("the clock")
-        assert await lane.call(lambda: 7, "a test") == 7
+        executor = SerialExecutor("the clock")
+        assert await executor.call(lambda: 7, "a test") == 7
         with pytest.raises(ZeroDivisionError):
-            await lane.call(lambda: 1 // 0, "a test")
-        assert not lane.busy
+            await executor.call(lambda: 1 // 0, "a test")
+        assert not executor.busy
 
     asyncio.run(main())
 
@@ -49,8 +49,8 @@ def test_calls_wait_for_their_turn() -> None:
         return number
 
     async def main() -> None:
-        lane = SerialExecutor("the clock")
-        calls = [lane.call(lambda number=number: work(number), "a test") for number in range(10)]  # type: ignore[misc] # a default binds the number
+        executor = SerialExecutor("the clock")
+        calls = [executor.call(lambda number=number: work(number), "a test") for number in range(10)]  # type: ignore[misc] # a default binds the number
         assert await asyncio.gather(*calls) == list(range(10))
 
     asyncio.run(main())
@@ -58,69 +58,69 @@ def test_calls_wait_for_their_turn() -> None:
 
 
 def test_a_hanging_call_is_given_up_and_quarantined_until_it_comes_back() -> None:
-    gate, begun = threading.Event(), []
+    gate, start = threading.Event(), []
 
     async def main() -> None:
-        lane = SerialExecutor("the clock", deadline=0.05)
+        executor = SerialExecutor("the clock", deadline=0.05)
         with pytest.raises(RefusalError, match=r"the clock did not respond within 0\.05 s"):
-            await lane.call(lambda: gate.wait(30), "a test")
-        assert lane.busy
+            await executor.call(lambda: gate.wait(30), "a test")
+        assert executor.busy
         with pytest.raises(RefusalError, match="the clock still hangs in an earlier request"):
-            await lane.call(lambda: begun.append("while it hangs"), "a test")
+            await executor.call(lambda: start.append("while it hangs"), "a test")
         assert await SerialExecutor("another").call(lambda: "runs on", "a test") == "runs on"
         gate.set()
-        await comes_back(lane)
-        assert await soon(lane, "again") == "again"
+        await comes_back(executor)
+        assert await soon(executor, "again") == "again"
 
     asyncio.run(main())
-    assert begun == []
+    assert start == []
 
 
 def test_a_request_behind_a_hanging_call_is_never_started() -> None:
     """Its caller is told that it was not done, so it must not be done later either."""
-    gate, begun = threading.Event(), []
+    gate, start = threading.Event(), []
 
     async def main() -> None:
-        lane = SerialExecutor("the clock", deadline=0.05)
-        first = asyncio.ensure_future(lane.call(lambda: gate.wait(30), "a test"))
+        executor = SerialExecutor("the clock", deadline=0.05)
+        first = asyncio.ensure_future(executor.call(lambda: gate.wait(30), "a test"))
         await asyncio.sleep(0)
-        rest = [lane.call(lambda: begun.append("late"), "a test") for _ in range(3)]
+        rest = [executor.call(lambda: start.append("late"), "a test") for _ in range(3)]
         ends = await asyncio.gather(first, *rest, return_exceptions=True)
         assert all(isinstance(end, RefusalError) for end in ends)
         gate.set()
-        await comes_back(lane)
+        await comes_back(executor)
 
     asyncio.run(main())
-    assert begun == []
+    assert start == []
 
 
 def test_a_request_behind_one_within_its_deadline_is_refused_as_busy() -> None:
     """It may be a drive that is long in telling its health: nothing hangs, and nobody is to blame."""
-    begun: list[str] = []
+    start: list[str] = []
 
     async def main() -> None:
-        lane = SerialExecutor("the disk", deadline=0.05)
+        executor = SerialExecutor("the disk", deadline=0.05)
         over = asyncio.Event()
 
         async def long() -> None:
-            async with lane.reserve("check-health"):
+            async with executor.reserve("check-health"):
                 await over.wait()
 
         holder = asyncio.ensure_future(long())
         await asyncio.sleep(0)
         with pytest.raises(RefusalError) as caught:
-            await lane.call(lambda: begun.append("meanwhile"), "read-power")
+            await executor.call(lambda: start.append("meanwhile"), "read-power")
         assert caught.value.cause == "busy"
         assert str(caught.value) == (
             "the disk has been busy for 0.05 s, now with another request (check-health); ask again later"
         )
-        assert (lane.busy, lane.quarantined) == (True, False)
+        assert (executor.busy, executor.quarantined) == (True, False)
         over.set()
         await holder
-        assert await soon(lane, "7") == "7"
+        assert await soon(executor, "7") == "7"
 
     asyncio.run(main())
-    assert begun == []
+    assert start == []
 
 
 def test_a_request_behind_a_hanging_one_is_refused_with_that_reason() -> None:
@@ -128,24 +128,24 @@ def test_a_request_behind_a_hanging_one_is_refused_with_that_reason() -> None:
     gate = threading.Event()
 
     async def main() -> None:
-        lane = SerialExecutor("the disk", deadline=0.2)
-        told = asyncio.Event()
+        executor = SerialExecutor("the disk", deadline=0.2)
+        answer = asyncio.Event()
 
         async def first() -> None:
-            async with lane.reserve("stand-by"):
+            async with executor.reserve("stand-by"):
                 with pytest.raises(RefusalError, match=r"the disk did not respond within 0\.01 s; see dmesg"):
-                    await lane.run_in_thread(lambda: gate.wait(30), 0.01)
-                await told.wait()
+                    await executor.run_in_thread(lambda: gate.wait(30), 0.01)
+                await answer.wait()
 
         holder = asyncio.ensure_future(first())
         await asyncio.sleep(0)
         with pytest.raises(RefusalError, match="the disk still hangs in an earlier request") as caught:
-            await lane.call(lambda: None, "read-power")
+            await executor.call(lambda: None, "read-power")
         assert caught.value.cause == "hung"
-        told.set()
+        answer.set()
         gate.set()
         await holder
-        await comes_back(lane)
+        await comes_back(executor)
 
     asyncio.run(main())
 
@@ -154,17 +154,17 @@ def test_a_request_with_a_late_turn_has_its_full_deadline() -> None:
     gate = threading.Event()
 
     async def main() -> None:
-        lane = SerialExecutor("the clock", deadline=4.0)
+        executor = SerialExecutor("the clock", deadline=4.0)
 
         async def first() -> None:
-            async with lane.reserve("a test"):
+            async with executor.reserve("a test"):
                 await asyncio.sleep(2.5)
 
         loop = asyncio.get_running_loop()
         holder = asyncio.ensure_future(first())
         await asyncio.sleep(0)
         loop.call_later(4.5, gate.set)
-        assert await lane.call(lambda: gate.wait(30), "a test"), "4.5 s after it was asked for"
+        assert await executor.call(lambda: gate.wait(30), "a test"), "4.5 s after it was asked for"
         await holder
 
     asyncio.run(main())
@@ -178,11 +178,11 @@ def test_a_late_failure_bothers_nobody() -> None:
         raise OSError
 
     async def main() -> None:
-        lane = SerialExecutor("the clock", deadline=0.05)
+        executor = SerialExecutor("the clock", deadline=0.05)
         with pytest.raises(RefusalError):
-            await lane.call(fail, "a test")
+            await executor.call(fail, "a test")
         gate.set()
-        await comes_back(lane)
+        await comes_back(executor)
 
     asyncio.run(main())
 
@@ -192,36 +192,36 @@ def test_whoever_waits_may_be_cancelled_and_the_call_is_not() -> None:
     gate = threading.Event()
 
     async def main() -> None:
-        lane = SerialExecutor("the clock")
-        waiting = asyncio.ensure_future(lane.call(lambda: gate.wait(30), "a test"))
+        executor = SerialExecutor("the clock")
+        waiting = asyncio.ensure_future(executor.call(lambda: gate.wait(30), "a test"))
         await asyncio.sleep(0.01)
         waiting.cancel()
         await asyncio.wait({waiting})
         with pytest.raises(RefusalError, match="the clock still hangs in an earlier request"):
-            await lane.call(lambda: None, "a test")
+            await executor.call(lambda: None, "a test")
         gate.set()
-        await comes_back(lane)
+        await comes_back(executor)
 
     asyncio.run(main())
 
 
 def test_a_turn_holds_several_calls() -> None:
-    order: list[str] = []
+    action: list[str] = []
 
-    async def one(lane: SerialExecutor, name: str) -> None:
-        async with lane.reserve("a test"):
+    async def one(executor: SerialExecutor, name: str) -> None:
+        async with executor.reserve("a test"):
             for _ in range(3):
-                await lane.run_in_thread(lambda: order.append(name), 5)
+                await executor.run_in_thread(lambda: action.append(name), 5)
 
     async def main() -> None:
-        lane = SerialExecutor("the disk")
-        await asyncio.gather(one(lane, "a"), one(lane, "b"))
-        async with lane.reserve("a test"):
-            assert (lane.busy, lane.quarantined) == (True, False)
-        assert not lane.busy
+        executor = SerialExecutor("the disk")
+        await asyncio.gather(one(executor, "a"), one(executor, "b"))
+        async with executor.reserve("a test"):
+            assert (executor.busy, executor.quarantined) == (True, False)
+        assert not executor.busy
 
     asyncio.run(main())
-    assert "".join(order) == "aaabbb"
+    assert "".join(action) == "aaabbb"
 
 
 def test_the_end_does_not_wait_for_a_hanging_call() -> None:
@@ -231,10 +231,10 @@ def test_the_end_does_not_wait_for_a_hanging_call() -> None:
         with pytest.raises(RefusalError):
             await SerialExecutor("the clock", deadline=0.01).call(lambda: gate.wait(30), "a test")
 
-    hung = [thread for thread in threading.enumerate() if thread.name == "the clock"]
-    assert hung == []
+    unresponsive = [thread for thread in threading.enumerate() if thread.name == "the clock"]
+    assert unresponsive == []
     asyncio.run(main())
-    hung = [thread for thread in threading.enumerate() if thread.name == "the clock"]
-    assert [thread.daemon for thread in hung] == [True]
+    unresponsive = [thread for thread in threading.enumerate() if thread.name == "the clock"]
+    assert [thread.daemon for thread in unresponsive] == [True]
     gate.set()
-    hung[0].join(30)
+    unresponsive[0].join(30)

@@ -70,7 +70,7 @@ def test_it_does_not_leave_while_somebody_is_here() -> None:
     ],
 )
 def test_a_wrong_socket_is_refused(tmp_path: Path, words: list[str], says: str) -> None:
-    argv = [word.format(tmp_path) for word in words]
+    argv = [value.format(tmp_path) for value in words]
     starter = subprocess.Popen(
         ["systemd-socket-activate", *argv, *PROGRAM],
         stderr=subprocess.PIPE,
@@ -80,10 +80,10 @@ def test_a_wrong_socket_is_refused(tmp_path: Path, words: list[str], says: str) 
     with socket.socket(socket.AF_UNIX, kind) as knocking:
         until(lambda: knocking.connect_ex(str(tmp_path / "a")) == 0, "it listens")
         knocking.send(b"x")
-        _, told = starter.communicate(timeout=30)
+        _, answer = starter.communicate(timeout=30)
     assert starter.returncode == 1
-    assert says in told
-    assert "Traceback" not in told
+    assert says in answer
+    assert "Traceback" not in answer
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="becomes another user: run as root")

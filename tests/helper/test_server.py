@@ -70,7 +70,7 @@ def test_fuzzed_lines(server: HelperProcess, data: bytes) -> None:
 
 
 @given(
-    word=st.sampled_from(sorted(REQUESTS)),
+    value=st.sampled_from(sorted(REQUESTS)),
     values=st.dictionaries(
         st.sampled_from(
             [
@@ -87,9 +87,9 @@ def test_fuzzed_lines(server: HelperProcess, data: bytes) -> None:
     ),
 )
 @settings(max_examples=60)
-def test_fuzzed_values(server: HelperProcess, word: str, values: dict[str, object]) -> None:
+def test_fuzzed_values(server: HelperProcess, value: str, values: dict[str, object]) -> None:
     """Whatever stands in them, none of these may set an alarm, or find a card or a disk."""
-    refusal(server.send(json.dumps({"request": word, **values}).encode() + b"\n"))
+    refusal(server.send(json.dumps({"request": value, **values}).encode() + b"\n"))
 
 
 @pytest.mark.parametrize(
@@ -108,9 +108,9 @@ def test_fuzzed_values(server: HelperProcess, word: str, values: dict[str, objec
     ],
 )
 def test_path_tricks(server: HelperProcess, name: str) -> None:
-    for word in ("read-card", "arm-card"):
-        said = refusal(server.request(request=word, interface=name))
-        assert "an interface's name" in said
+    for value in ("read-card", "arm-card"):
+        answer = refusal(server.request(request=value, interface=name))
+        assert "an interface's name" in answer
 
 
 @pytest.mark.parametrize(
@@ -125,8 +125,8 @@ def test_path_tricks_with_disks(server: HelperProcess, name: str) -> None:
         {"request": "await-first-access", "disks": ["ata-SDA", name]},
     ]
     for request in requests:
-        said = refusal(server.request(**request))
-        assert "a disk's name in /dev/disk/by-id" in said or f"there is no disk {name}" in said
+        answer = refusal(server.request(**request))
+        assert "a disk's name in /dev/disk/by-id" in answer or f"there is no disk {name}" in answer
     assert server.drives.tool_calls() == []
 
 
@@ -173,9 +173,9 @@ def test_guards_take_nobody_else_s_place(server: HelperProcess) -> None:
 
 @pytest.mark.parametrize("name", ["fake8", "br7", "lo", "..."])
 def test_unknown_devices(server: HelperProcess, name: str) -> None:
-    for word in ("read-card", "arm-card"):
-        said = refusal(server.request(request=word, interface=name))
-        assert f"no network interface {name}" in said or f"{name} is no network card" in said
+    for value in ("read-card", "arm-card"):
+        answer = refusal(server.request(request=value, interface=name))
+        assert f"no network interface {name}" in answer or f"{name} is no network card" in answer
 
 
 def test_a_card_of_a_name_that_the_kernel_does_not_know(server: HelperProcess) -> None:
@@ -187,8 +187,8 @@ def test_a_card_of_a_name_that_the_kernel_does_not_know(server: HelperProcess) -
 
 def test_somebody_elses_alarm(server: HelperProcess) -> None:
     assert "somebody else's" in refusal(server.request(request="clear-alarm", at=1_763_703_601))
-    kept = server.request(request="set-alarm", in_seconds=3600, replaces=None)
-    assert (kept["at"], kept["written"]) == (1_763_703_600, False)
+    log = server.request(request="set-alarm", in_seconds=3600, replaces=None)
+    assert (log["at"], log["written"]) == (1_763_703_600, False)
 
 
 @pytest.mark.parametrize("size", [MAX_LINE, MAX_LINE + 1, 1 << 20, 16 << 20])
@@ -252,7 +252,7 @@ def test_descriptors_that_are_sent_along_are_dropped(server: HelperProcess) -> N
 
 def test_a_hundred_connections_of_slow_writers(server: HelperProcess) -> None:
     """Eight are served, ninety-two told so at once; the eight are cut when their time is over."""
-    begun = time.monotonic()
+    start = time.monotonic()
     with contextlib.ExitStack() as closing:
         lines = [closing.enter_context(server.connect()) for _ in range(100)]
         for line in lines[8:]:
@@ -261,7 +261,7 @@ def test_a_hundred_connections_of_slow_writers(server: HelperProcess) -> None:
             assert answer["cause"] == "unreached", "no disk is to be blamed for that"
         assert server.descriptors() < 30
         waiting = lines[:8]
-        while waiting and time.monotonic() < begun + 30:
+        while waiting and time.monotonic() < start + 30:
             for line in list(waiting):
                 try:
                     line.sendall(b" ")
@@ -270,7 +270,7 @@ def test_a_hundred_connections_of_slow_writers(server: HelperProcess) -> None:
                     assert refusal(receive_line(line)) == "no complete line arrived within 5 s"
             time.sleep(0.25)
     assert waiting == []
-    assert time.monotonic() - begun >= 4.9
+    assert time.monotonic() - start >= 4.9
 
 
 @needs_root
@@ -290,9 +290,9 @@ def test_another_user_is_turned_away_unread(server: HelperProcess) -> None:
         return [line for line in server.log() if f"user {NOBODY}" in line]
 
     until(lambda: turned_away()[2:], "they are told")
-    told = turned_away()
-    assert len(told) == 3
-    assert all(line.startswith("<4>") for line in told)
+    answer = turned_away()
+    assert len(answer) == 3
+    assert all(line.startswith("<4>") for line in answer)
 
 
 def test_every_request_is_one_line_in_the_journal(server: HelperProcess) -> None:
@@ -301,12 +301,12 @@ def test_every_request_is_one_line_in_the_journal(server: HelperProcess) -> None
     server.send(b'{"request": "read-alarm\\n<0>forged"}\n')
     server.send("\u2028\x1b[31m\n".encode())
     until(lambda: len(server.log()) >= before + 3, "they are told")
-    told = server.log()[before:]
-    assert len(told) == 3
-    assert all(line.startswith(f"<6>user {os.geteuid()}, pid {os.getpid()}: ") for line in told)
+    answer = server.log()[before:]
+    assert len(answer) == 3
+    assert all(line.startswith(f"<6>user {os.geteuid()}, pid {os.getpid()}: ") for line in answer)
     assert (
         '{"request": "read-card", "interface": "fake8"}; {"response": "refused", "message": "there is no'
-        in told[0]
+        in answer[0]
     )
-    assert "no request; " in told[1]
-    assert all(line.isascii() and line.isprintable() for line in told)
+    assert "no request; " in answer[1]
+    assert all(line.isascii() and line.isprintable() for line in answer)

@@ -33,11 +33,11 @@ def install(place: Path, script: str, name: str = "hdparm") -> Tools:
 
 
 async def run(
-    tools: Tools, *words: str, seconds: float = 20, lane: SerialExecutor | None = None
+    tools: Tools, *words: str, seconds: float = 20, executor: SerialExecutor | None = None
 ) -> CompletedTool:
-    lane = lane or SerialExecutor("sda")
-    async with lane.reserve("a test"):
-        return await ToolRunner(tools, grace=0.2).run(["hdparm", *words], seconds, lane)
+    executor = executor or SerialExecutor("sda")
+    async with executor.reserve("a test"):
+        return await ToolRunner(tools, grace=0.2).run(["hdparm", *words], seconds, executor)
 
 
 def gone(pid: int) -> bool:
@@ -84,10 +84,10 @@ def test_more_output_than_there_is_room_for_is_cut(tmp_path: Path) -> None:
 
 def test_out_of_time_it_is_asked_to_end(tmp_path: Path) -> None:
     tools = install(tmp_path, "echo $$ > {0}/pid; exec sleep 600")
-    lane = SerialExecutor("sda")
+    executor = SerialExecutor("sda")
     with pytest.raises(RefusalError, match=r"hdparm -C sda did not respond within 0\.3 s and was ended; see"):
-        asyncio.run(run(tools, "-C", "sda", seconds=0.3, lane=lane))
-    assert not lane.quarantined
+        asyncio.run(run(tools, "-C", "sda", seconds=0.3, executor=executor))
+    assert not executor.quarantined
 
 
 def test_what_does_not_listen_is_killed_with_all_its_children(tmp_path: Path) -> None:
@@ -102,23 +102,23 @@ def test_a_grandchild_that_lives_on_is_not_waited_for(tmp_path: Path) -> None:
 
 
 def late(
-    lane: SerialExecutor, begin: Callable[[], Awaitable[CompletedTool]], let_go: Callable[[], object]
+    executor: SerialExecutor, begin: Callable[[], Awaitable[CompletedTool]], let_go: Callable[[], object]
 ) -> str:
     """The refusal of a tool that cannot be ended; its lane is shut until it is gone, and opens again then."""
 
     async def hangs_no_more() -> None:
-        while lane.quarantined:  # noqa: ASYNC110 - the kernel ends it, and tells no event of the test's
+        while executor.quarantined:  # noqa: ASYNC110 - the kernel ends it, and tells no event of the test's
             await asyncio.sleep(0.01)
 
     async def main() -> str:
         with pytest.raises(RefusalError) as caught:
             await begin()
-        assert lane.quarantined
+        assert executor.quarantined
         with pytest.raises(RefusalError, match="sda still hangs in an earlier request"):
             await begin()
         let_go()
         await asyncio.wait_for(hangs_no_more(), 30)
-        async with lane.reserve("a test"):
+        async with executor.reserve("a test"):
             return str(caught.value)
 
     return asyncio.run(main())
@@ -127,16 +127,16 @@ def late(
 def test_an_unkillable_child_quarantines_its_executor(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    tools, lane = install(tmp_path, HANG), SerialExecutor("sda")
+    tools, executor = install(tmp_path, HANG), SerialExecutor("sda")
     real = os.killpg
     monkeypatch.setattr(os, "killpg", lambda *_: None)
-    said = late(
-        lane,
-        lambda: run(tools, "-C", seconds=0.3, lane=lane),
+    answer = late(
+        executor,
+        lambda: run(tools, "-C", seconds=0.3, executor=executor),
         lambda: real(until(lambda: int((tmp_path / "pid").read_text() or 0), "it has begun"), signal.SIGKILL),
     )
-    assert "hdparm -C did not respond within 0.3 s and cannot be ended (process " in said
-    assert said.endswith("so the disk gets no further commands; see dmesg")
+    assert "hdparm -C did not respond within 0.3 s and cannot be ended (process " in answer
+    assert answer.endswith("so the disk gets no further commands; see dmesg")
 
 
 @pytest.mark.skipif(
@@ -148,13 +148,16 @@ def test_a_hanging_kernel_call_quarantines_its_executor(tmp_path: Path) -> None:
     cage.mkdir()
     try:
         freeze = f"echo $$ > {cage}/cgroup.procs; echo FROZEN > {cage}/freezer.state"
-        tools, lane = install(tmp_path, f"echo $$ > {{0}}/pid; {freeze}; sleep 600"), SerialExecutor("sda")
-        said = late(
-            lane,
-            lambda: run(tools, seconds=3, lane=lane),  # time enough to freeze itself
+        tools, executor = (
+            install(tmp_path, f"echo $$ > {{0}}/pid; {freeze}; sleep 600"),
+            SerialExecutor("sda"),
+        )
+        answer = late(
+            executor,
+            lambda: run(tools, seconds=3, executor=executor),  # time enough to freeze itself
             lambda: (cage / "freezer.state").write_text("THAWED"),
         )
-        assert "cannot be ended" in said
+        assert "cannot be ended" in answer
         until(lambda: gone(int((tmp_path / "pid").read_text())), "it is gone")
     finally:
         (cage / "freezer.state").write_text("THAWED")
@@ -163,15 +166,15 @@ def test_a_hanging_kernel_call_quarantines_its_executor(tmp_path: Path) -> None:
 
 
 def test_who_is_cancelled_leaves_nothing_running(tmp_path: Path) -> None:
-    tools, lane = install(tmp_path, HANG), SerialExecutor("sda")
+    tools, executor = install(tmp_path, HANG), SerialExecutor("sda")
 
     async def main() -> None:
-        task = asyncio.ensure_future(run(tools, lane=lane))
+        task = asyncio.ensure_future(run(tools, executor=executor))
         await asyncio.to_thread(until, (tmp_path / "pid").exists, "it has begun")
         task.cancel()
         await asyncio.wait({task})
         async with asyncio.timeout(20):
-            while lane.quarantined:  # noqa: ASYNC110 - the kernel ends it, and tells no event of the test's
+            while executor.quarantined:  # noqa: ASYNC110 - the kernel ends it, and tells no event of the test's
                 await asyncio.sleep(0.01)
 
     asyncio.run(main())
@@ -188,14 +191,14 @@ def test_only_so_many_at_once(tmp_path: Path) -> None:
                 return await runner.run(["hdparm"], 60, SerialExecutor(str(number)))
 
         runs = [asyncio.ensure_future(one(number)) for number in range(MAX_PARALLEL_DISKS + 3)]
-        begun = tmp_path / "begun"
+        start = tmp_path / "begun"
         await asyncio.to_thread(
             until,
-            lambda: begun.exists() and len(begun.read_text()) >= 2 * MAX_PARALLEL_DISKS,
+            lambda: start.exists() and len(start.read_text()) >= 2 * MAX_PARALLEL_DISKS,
             "as many as may have begun",
         )
         await asyncio.sleep(0.2)
-        assert len(begun.read_text()) == 2 * MAX_PARALLEL_DISKS
+        assert len(start.read_text()) == 2 * MAX_PARALLEL_DISKS
         (tmp_path / "go").touch()
         assert len(await asyncio.gather(*runs)) == MAX_PARALLEL_DISKS + 3
 

@@ -72,7 +72,7 @@ def test_a_dead_helpers_socket_is_replaced(tmp_path: Path) -> None:
 
 def test_a_file_that_is_no_socket_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "s").write_text("data")
-    with pytest.raises(RefusalError, match="a file that is no socket is there"):
+    with pytest.raises(RefusalError, match="the path is not a socket"):
         unix_socket.open_listener(tmp_path / "s", "x")
     assert (tmp_path / "s").read_text() == "data"
 

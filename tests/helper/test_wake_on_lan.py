@@ -136,21 +136,21 @@ class ForgedNetlinkSocket:
 
     def __init__(self) -> None:
         forged = Path(__file__).parent / "recorded/newfamily.hex"
-        self.said = [(bytes.fromhex(forged.read_text()), (4711, 0))]
+        self.datagrams = [(bytes.fromhex(forged.read_text()), (4711, 0))]
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        assert self.said == []
+        assert self.datagrams == []
 
     def sendto(self, data: bytes, _to: tuple[int, int]) -> int:
         return len(data)
 
     def recvfrom(self, _room: int) -> tuple[bytes, tuple[int, int]]:
-        if not self.said:
+        if not self.datagrams:
             raise TimeoutError
-        return self.said.pop()
+        return self.datagrams.pop()
 
 
 def test_a_forged_datagram_is_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:

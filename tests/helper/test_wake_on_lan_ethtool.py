@@ -82,10 +82,10 @@ def test_what_is_no_reply_has_no_modes() -> None:
     assert wake_on_lan.parse_modes(reply(1, 1), FAMILY + 1) is None
     assert wake_on_lan.parse_modes(reply(1, 1, command=10), FAMILY) is None, "a notification"
     whole = reply(0b101110, 0b100000).body
-    said = {
+    answer = {
         wake_on_lan.parse_modes(NetlinkMessage(FAMILY, 2, whole[:cut]), FAMILY) for cut in range(len(whole))
     }
-    assert said == {None, ("umbg", "g")}, "all of it or nothing"
+    assert answer == {None, ("umbg", "g")}, "all of it or nothing"
 
 
 def test_arming_names_and_masks_its_own_bit_only() -> None:

@@ -152,10 +152,10 @@ class Quiet(NamedTuple):
     states: list[State]
     counters: str
     written: int
-    told: list[str]
+    journal: list[str]
 
 
-def look(server: Server, drive_set: DriveBays) -> Quiet:
+def take_readings(server: Server, drive_set: DriveBays) -> Quiet:
     names = [*(drive.kernel() for drive in drive_set), server.run("udevadm", "info", "--query=name", PLAIN)]
     return Quiet(
         [drive.state() for drive in drive_set],
@@ -172,10 +172,10 @@ def test_idle_server(server: Server, powerd: Powerd, started: float, drive_set: 
     until(lambda: powerd.state() == "idle", "its only client is known to be away")
     spun_up = [entry.event for entry in powerd.journal() if entry.event.startswith("spin-")]
     assert spun_up == ["spin-down"] * 3
-    before = look(server, drive_set)
-    assert before.told, "it can be heard"
+    before = take_readings(server, drive_set)
+    assert before.journal, "it can be heard"
     time.sleep(QUIET)
-    assert look(server, drive_set) == before
+    assert take_readings(server, drive_set) == before
     assert states(server, *drive_set) == ["standby"] * 3
 
 

@@ -132,8 +132,8 @@ def test_spin_down(drives: FakeDrives) -> None:
 
 def test_spin_down_of_a_drive_that_refuses(drives: FakeDrives) -> None:
     drives.set_state("sda", "active", "refuses")
-    said = refusal(drives, SpinDown(SDA, "ata"))
-    assert said == "hdparm -y failed: HDIO_DRIVE_CMD(standby) failed: Input/output error"
+    answer = refusal(drives, SpinDown(SDA, "ata"))
+    assert answer == "hdparm -y failed: HDIO_DRIVE_CMD(standby) failed: Input/output error"
 
 
 def test_spin_down_by_scsi_of_a_device_without_commands(drives: FakeDrives) -> None:
@@ -182,8 +182,8 @@ def test_a_smartctl_whose_answer_cannot_be_read_proves_no_end_of_a_self_test(
     drives: FakeDrives, does: str
 ) -> None:
     (drives.tools / "smartctl").write_text(f"#!/bin/sh\n{does}\n")
-    said = refusal(drives, SpinDown(SDA, "ata"))
-    assert said == (
+    answer = refusal(drives, SpinDown(SDA, "ata"))
+    assert answer == (
         "ata-SDA is not spun down: smartctl does not say whether a self-test runs; see: smartctl -a"
     )
     assert drives.state("sda") == "active"
@@ -195,12 +195,12 @@ def sas(drives: FakeDrives, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     drives.write("sys/block/sda/device/vendor", "SEAGATE \n")
     sent: list[str] = []
 
-    def say(word: str, answer: object) -> Callable[[DiskDevice], object]:
-        def said(_disk: DiskDevice) -> object:
-            sent.append(word)
+    def say(value: str, answer: object) -> Callable[[DiskDevice], object]:
+        def reported(_disk: DiskDevice) -> object:
+            sent.append(value)
             return answer
 
-        return said
+        return reported
 
     monkeypatch.setattr(sg_io, "read_power", say("power", PowerMode.ACTIVE))
     monkeypatch.setattr(sg_io, "self_test_in_progress", say("test", answer=False))

@@ -22,9 +22,9 @@ from powerd.helper.subprocess import CompletedTool
 WELL: Final = PowerFeatures(apm=254, apm_supported=True, epc_enabled=False)
 
 
-def said(word: str, registers: str = "", warning: str = "", status: int = 0) -> CompletedTool:
+def hdparm_output(value: str, registers: str = "", warning: str = "", status: int = 0) -> CompletedTool:
     err = warning + (f"      ATA_16 {registers} lbal=00 lbam=00 lbah=00 dev=40\n" if registers else "")
-    return CompletedTool(status, f"\n/dev/sda:\n drive state is:  {word}\n", err)
+    return CompletedTool(status, f"\n/dev/sda:\n drive state is:  {value}\n", err)
 
 
 def registers(status: int, count: int) -> str:
@@ -32,7 +32,7 @@ def registers(status: int, count: int) -> str:
 
 
 @pytest.mark.parametrize(
-    ("word", "state"),
+    ("value", "state"),
     [
         ("active/idle", "active"),
         ("idle", "active"),
@@ -46,8 +46,8 @@ def registers(status: int, count: int) -> str:
         ("something new", "unknown"),
     ],
 )
-def test_words_without_registers(word: str, state: str) -> None:
-    assert power_of(said(word)) == state
+def test_words_without_registers(value: str, state: str) -> None:
+    assert power_of(hdparm_output(value)) == state
 
 
 @pytest.mark.parametrize(
@@ -58,27 +58,27 @@ def test_words_without_registers(word: str, state: str) -> None:
     ],
 )
 def test_registers_are_what_counts(count: int, state: str) -> None:
-    for word in ("unknown", "standby", "active/idle"):
-        assert power_of(said(word, registers(0x50, count))) == state
+    for value in ("unknown", "standby", "active/idle"):
+        assert power_of(hdparm_output(value, registers(0x50, count))) == state
 
 
 @given(st.integers(0, 255), st.integers(0, 255))
 def test_without_drdy_nothing_is_known(status: int, count: int) -> None:
     if not status & 0x40:
-        assert power_of(said("standby", registers(status, count))) == "unknown"
+        assert power_of(hdparm_output("standby", registers(status, count))) == "unknown"
 
 
 @pytest.mark.parametrize("kind", ["bad/missing", "missing", "questionable"])
 def test_sense_data_that_hdparm_doubts(kind: str) -> None:
     warning = f"SG_IO: {kind} sense data, sb[]:  70 00 05 00 00 00 00 0a\n"
-    assert power_of(said("standby", "", warning)) == "unknown"
-    assert power_of(said("standby", registers(0x50, 0), warning)) == "unknown"
+    assert power_of(hdparm_output("standby", "", warning)) == "unknown"
+    assert power_of(hdparm_output("standby", registers(0x50, 0), warning)) == "unknown"
 
 
 def test_the_last_registers_are_the_answer_s() -> None:
     """The first command failed, and hdparm tried the older one."""
     first = "      ATA_16 stat=51 err=04 nsect=00 lbal=00 lbam=00 lbah=00 dev=40\n"
-    assert power_of(said("active/idle", registers(0x50, 0xFF), first)) == "active"
+    assert power_of(hdparm_output("active/idle", registers(0x50, 0xFF), first)) == "active"
 
 
 @pytest.mark.parametrize(
@@ -118,7 +118,7 @@ def test_no_output_upsets_the_parsers(status: int, out: str, err: str) -> None:
 
 
 def identity(**words: int) -> PowerFeatures:
-    changed = {int(word.removeprefix("w")): value for word, value in words.items()}
+    changed = {int(token.removeprefix("w")): value for token, value in words.items()}
     return power_features_of(
         CompletedTool(0, "\n/dev/sda:\n" + dump({**IDENTITY, **changed}), ""), "--Istdout"
     )
@@ -185,12 +185,12 @@ def test_the_real_hdparm_on_what_is_no_drive(tmp_path: Path) -> None:
 
         with pytest.raises(RefusalError, match="hdparm -C failed: Invalid argument"):
             power_of(run(hdparm.read_power(device)))
-        for argv, told in (
+        for argv, answer in (
             (hdparm.spin_down(device), "-y"),
             (hdparm.set_timer(device, 120), "-S"),
         ):
-            with pytest.raises(RefusalError, match=f"hdparm {told} failed: HDIO_DRIVE_CMD"):
-                hdparm.require_success(run(argv), told)
+            with pytest.raises(RefusalError, match=f"hdparm {answer} failed: HDIO_DRIVE_CMD"):
+                hdparm.require_success(run(argv), answer)
         for argv in (hdparm.set_apm(device, 128), hdparm.identify(device)):
             with pytest.raises(RefusalError, match=r"hdparm -B failed|the drive did not identify itself"):
                 power_features_of(run(argv), "-B")

@@ -15,7 +15,7 @@ from rig.wait import until
 from powerd.disks.disk_id import DiskId
 from powerd.disks.model import CheckPowerMode, PowerMode, PowerStatus, SetStandbyTimer, SpinDown
 from powerd.helper.disks import drive, requests
-from powerd.helper.disks import first_access as rouse
+from powerd.helper.disks import first_access as first_access_module
 from powerd.helper.disks.device import DiskDevice
 from powerd.helper.disks.requests import DiskRequests
 from powerd.helper.errors import RefusalError
@@ -144,9 +144,9 @@ def test_disks_that_cannot_be_spun_up_are_named(
     answer = asyncio.run(disk_requests(drives).execute(AwaitFirstAccess(names)))
     assert isinstance(answer, GroupSpinUpResponse)
     assert (answer.first_disk, answer.other_disks, answer.failed_disks) == (names[0], (), names[1:])
-    said = capsys.readouterr().err
-    assert "is no longer ata-SDB; ask again\n" in said
-    assert "<4>not spun up: there is no disk ata-SDC" in said
+    reported = capsys.readouterr().err
+    assert "is no longer ata-SDB; ask again\n" in reported
+    assert "<4>not spun up: there is no disk ata-SDC" in reported
 
 
 def test_spindles_that_start_are_waited_for_though_nobody_asks_any_more(
@@ -163,7 +163,7 @@ def test_spindles_that_start_are_waited_for_though_nobody_asks_any_more(
         assert started.wait(20)
 
     monkeypatch.setattr(requests, "wait_for_first_access", first_access)
-    monkeypatch.setattr(rouse, "spin_up", slowly)
+    monkeypatch.setattr(first_access_module, "spin_up", slowly)
 
     async def main() -> object:
         disks = disk_requests(drives)

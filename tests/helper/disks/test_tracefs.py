@@ -39,7 +39,7 @@ def disks(loops: LoopDevices) -> list[DiskDevice]:
     return [find_disk(loops.root, name, allow_loops=True) for name in loops.ids]
 
 
-def told(trace: Trace, seconds: float) -> set[tuple[int, int]]:
+def requested_by(trace: Trace, seconds: float) -> set[tuple[int, int]]:
     """The numbers of the disks that requests went to, as soon as there are any."""
     return requested_disks(asyncio.run(trace.wait(seconds, bool)))
 
@@ -50,13 +50,13 @@ def test_an_access_is_reported_and_nothing_else(loops: LoopDevices) -> None:
     with Trace(ROOT, request_filter([first.device_number, second.device_number])) as trace:
         subprocess.run(["hdparm", "-C", loops.devices[0]], capture_output=True, check=False)
         loops.read_block(2)
-        assert told(trace, 0.2) == set()
+        assert requested_by(trace, 0.2) == set()
         loops.read_block(1, at=4096)
-        assert told(trace, 20) == {second.device_number}
+        assert requested_by(trace, 20) == {second.device_number}
         loops.read_block(0)
         loops.read_block(1)
-        assert told(trace, 20) == {first.device_number, second.device_number}
-        assert told(trace, 0.2) == set()
+        assert requested_by(trace, 20) == {first.device_number, second.device_number}
+        assert requested_by(trace, 0.2) == set()
 
 
 @needs_tracefs
@@ -65,7 +65,7 @@ def test_what_does_not_fit_is_waited_past(loops: LoopDevices) -> None:
 
     async def main(trace: Trace) -> bytes:
         waiting = asyncio.ensure_future(
-            trace.wait(None, lambda told: second.device_number in requested_disks(told))
+            trace.wait(None, lambda answer: second.device_number in requested_disks(answer))
         )
         await asyncio.to_thread(loops.read_block, 0)
         done, _ = await asyncio.wait({waiting}, timeout=0.2)
@@ -101,7 +101,7 @@ def test_a_write_to_a_partition_of_a_disk_is_the_disk_s(loops: LoopDevices) -> N
                 check=True,
                 capture_output=True,
             )
-            assert told(trace, 20) == {disk.device_number}
+            assert requested_by(trace, 20) == {disk.device_number}
     finally:
         node.unlink()
         subprocess.run(["partx", "--delete", loops.devices[0]], check=True)
@@ -124,8 +124,8 @@ def test_several_at_once_and_none_is_left(loops: LoopDevices) -> None:
     ):
         assert len(instances()) == 2
         loops.read_block(0)
-        assert told(one, 20) == {first.device_number}
-        assert told(two, 0.2) == set()
+        assert requested_by(one, 20) == {first.device_number}
+        assert requested_by(two, 0.2) == set()
     assert instances() == []
     assert len(list(Path("/proc/self/fd").iterdir())) == before
 

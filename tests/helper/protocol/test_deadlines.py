@@ -22,7 +22,7 @@ from powerd.disks.model import (
     SetStandbyTimer,
     SpinDown,
 )
-from powerd.helper.disks import first_access as rouse
+from powerd.helper.disks import first_access as first_access_module
 from powerd.helper.disks import requests, sg_io
 from powerd.helper.disks.device import DiskDevice
 from powerd.helper.disks.requests import DiskRequests
@@ -58,9 +58,9 @@ class Slow(ToolRunner):
         yield
 
     async def run(
-        self, argv: Sequence[str], seconds: float, lane: SerialExecutor, extra: ToolOptions | None = None
+        self, argv: Sequence[str], seconds: float, executor: SerialExecutor, extra: ToolOptions | None = None
     ) -> CompletedTool:
-        del lane, extra
+        del executor, extra
         self.runs += 1
         await asyncio.sleep(seconds)
         if self.runs == self._late:
@@ -97,7 +97,7 @@ def slow(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sg_io, "read_power", lambda _: PowerMode.ACTIVE)
     monkeypatch.setattr(sg_io, "self_test_in_progress", lambda _: False)
     monkeypatch.setattr(sg_io, "spin_down", lambda _: None)
-    monkeypatch.setattr(rouse, "spin_up", lambda _: None)
+    monkeypatch.setattr(first_access_module, "spin_up", lambda _: None)
 
 
 def attached(drives: FakeDrives, how: str) -> None:

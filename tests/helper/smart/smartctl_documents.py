@@ -45,8 +45,12 @@ class Drive:
         }
         if self.messages:
             smartctl["messages"] = [{"string": text, "severity": "error"} for text in self.messages]
-        told = {"json_format_version": [1, 0], "smartctl": smartctl, "local_time": {"time_t": 1_790_000_000}}
-        return json.dumps({**told, **self.smartctl_options}, indent=2).encode()
+        answer = {
+            "json_format_version": [1, 0],
+            "smartctl": smartctl,
+            "local_time": {"time_t": 1_790_000_000},
+        }
+        return json.dumps({**answer, **self.smartctl_options}, indent=2).encode()
 
 
 def table(rows: tuple[Row, ...]) -> list[str]:
@@ -169,7 +173,7 @@ def ata(  # noqa: PLR0913 - what differs between drives
     else:
         own["passed"] = True
     hours = next((int(re.split(r"\D", raw)[0]) for number, *_, raw in rows if number == 9), None)
-    told: dict[str, Any] = {
+    answer: dict[str, Any] = {
         "device": {
             "name": "/dev/sda",
             "info_name": f"/dev/sda [{device.upper()}]",
@@ -186,8 +190,8 @@ def ata(  # noqa: PLR0913 - what differs between drives
         "temperature": {"current": celsius},
     }
     if hours is not None:
-        told["power_on_time"] = {"hours": hours}
-    return Drive(lines, told, exit_status, messages)
+        answer["power_on_time"] = {"hours": hours}
+    return Drive(lines, answer, exit_status, messages)
 
 
 NvmeTest = tuple[int, str, int, str, int]
@@ -279,7 +283,7 @@ def nvme(  # noqa: PLR0913 - what differs between drives
         "",
         *log[0],
     ]
-    told: dict[str, Any] = {
+    answer: dict[str, Any] = {
         "device": {"name": "/dev/nvme0n1", "info_name": "/dev/nvme0n1", "type": "nvme", "protocol": "NVMe"},
         "model_name": "Samsung SSD 970 EVO Plus 1TB",
         "smart_support": {"available": True, "enabled": True},
@@ -288,7 +292,7 @@ def nvme(  # noqa: PLR0913 - what differs between drives
         "power_on_time": {"hours": 9001},
         **log[1],
     }
-    return Drive(lines, told, exit_status)
+    return Drive(lines, answer, exit_status)
 
 
 def sas(*, ok: bool = True, lost: int = 0, exit_status: int = 0) -> Drive:
@@ -347,7 +351,7 @@ def sas(*, ok: bool = True, lost: int = 0, exit_status: int = 0) -> Drive:
         "Long (extended) Self-test duration: 45600 seconds [12.7 hours]",
         "",
     ]
-    told: dict[str, Any] = {
+    answer: dict[str, Any] = {
         "device": {"name": "/dev/sdc", "info_name": "/dev/sdc", "type": "scsi", "protocol": "SCSI"},
         "model_name": "HGST HUS726060ALS640",
         "smart_support": {"available": True, "enabled": True},
@@ -357,9 +361,9 @@ def sas(*, ok: bool = True, lost: int = 0, exit_status: int = 0) -> Drive:
         "scsi_grown_defect_list": 4,
         "scsi_extended_self_test_seconds": 45600,
     }
-    return Drive(lines, told, exit_status)
+    return Drive(lines, answer, exit_status)
 
 
-def nothing(exit_status: int, *messages: str, told: dict[str, Any] | None = None) -> Drive:
+def nothing(exit_status: int, *messages: str, answer: dict[str, Any] | None = None) -> Drive:
     """No drive's answer but smartctl's own."""
-    return Drive([*messages, ""], told or {}, exit_status, messages)
+    return Drive([*messages, ""], answer or {}, exit_status, messages)

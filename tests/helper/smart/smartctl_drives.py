@@ -86,8 +86,8 @@ DRIVES: Final[dict[str, Drive]] = {
     "nvme-testing": nvme(log=nvme_tests((), 30)),
     "sas": sas(),
     "sas-failing": sas(ok=False, lost=7, exit_status=8),
-    "asleep": nothing(3, "Device is in STANDBY mode, exit(3)", told=_SAT),
-    "unsupported": nothing(4, "Device does not support SMART", told={**_SAT, "smart_support": _NONE}),
+    "asleep": nothing(3, "Device is in STANDBY mode, exit(3)", answer=_SAT),
+    "unsupported": nothing(4, "Device does not support SMART", answer={**_SAT, "smart_support": _NONE}),
     "bridge-unknown": nothing(1, "/dev/sdb: Unknown USB bridge [0x152d:0x0579 (0x201)]"),
     "gone": nothing(2, "Smartctl open device: /dev/sdz failed: No such device"),
 }

@@ -20,8 +20,8 @@ def health(name: str) -> Health:
     return read_health(DRIVES[name].document(), WHEN)
 
 
-def changed(name: str, **told: Any) -> bytes:  # noqa: ANN401 - JSON
-    return json.dumps({**json.loads(DRIVES[name].document()), **told}).encode()
+def changed(name: str, **answer: Any) -> bytes:  # noqa: ANN401 - JSON
+    return json.dumps({**json.loads(DRIVES[name].document()), **answer}).encode()
 
 
 def test_a_drive_that_is_well() -> None:
@@ -105,8 +105,8 @@ def test_self_tests_of_nvme() -> None:
 def test_a_log_of_nvme_with_gaps_and_garbage_in_it() -> None:
     """smartctl puts entries where the drive has them, so that those that were never used are null."""
     good = {"self_test_code": {"string": "Short"}, "self_test_result": {"value": 0, "string": "Completed"}}
-    told = read_health(changed("nvme", nvme_self_test_log={"table": [None, good, 7, {}]}), WHEN)
-    assert told.self_tests == (
+    answer = read_health(changed("nvme", nvme_self_test_log={"table": [None, good, 7, {}]}), WHEN)
+    assert answer.self_tests == (
         SelfTest("Short", "Completed", passed=True, hours=None),
         SelfTest("unknown", "unknown", passed=None, hours=None),
     )
@@ -153,9 +153,9 @@ def test_every_exit_status_is_decoded_bit_by_bit(status: int) -> None:
         with pytest.raises(UnreadableReportError, match="could not ask"):
             read_health(json.dumps(document).encode(), WHEN)
         return
-    told = read_health(json.dumps(document).encode(), WHEN)
-    assert int(told.faults) == status
-    assert bool(told.incomplete_reason) is bool(status & 4)
+    answer = read_health(json.dumps(document).encode(), WHEN)
+    assert int(answer.faults) == status
+    assert bool(answer.incomplete_reason) is bool(status & 4)
 
 
 @pytest.mark.parametrize(
@@ -186,11 +186,11 @@ def test_lines_that_end_within_the_table_are_torn() -> None:
 def test_cut_and_mutated_answers_are_read_or_refused(name: str, cut: int, where: int, text: str) -> None:
     document = json.loads(DRIVES[name].document())
     lines = document["smartctl"]["output"]
-    kept = lines[: len(lines) * cut // 100 + 1]
-    n = (len(kept) - 1) * where // 100
-    middle = len(kept[n]) * where // 100
-    kept[n] = kept[n][:middle] + text + kept[n][middle + len(text) :]
-    document["smartctl"]["output"] = kept
+    log = lines[: len(lines) * cut // 100 + 1]
+    n = (len(log) - 1) * where // 100
+    middle = len(log[n]) * where // 100
+    log[n] = log[n][:middle] + text + log[n][middle + len(text) :]
+    document["smartctl"]["output"] = log
     for candidate in (json.dumps(document).encode(), json.dumps(document).encode()[: -1 - where]):
         with contextlib.suppress(UnreadableReportError):
             assert read_health(candidate, WHEN).checked_at == WHEN

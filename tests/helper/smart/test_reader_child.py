@@ -25,16 +25,16 @@ def child(document: bytes) -> tuple[int, dict[str, object], bytes]:
 
 
 def test_a_health_in_one_line() -> None:
-    status, told, complaint = child(DRIVES["seagate"].document())
-    assert (status, complaint) == (0, b"")
-    assert decode(Health, told["health"]).protocol == "ata"
+    status, answer, error = child(DRIVES["seagate"].document())
+    assert (status, error) == (0, b"")
+    assert decode(Health, answer["health"]).protocol == "ata"
 
 
 def test_why_there_is_none() -> None:
-    status, told, complaint = child(b"no JSON")
-    assert (status, told, complaint) == (1, {"error": "smartctl's answer is torn"}, b"")
+    status, answer, error = child(b"no JSON")
+    assert (status, answer, error) == (1, {"error": "smartctl's answer is torn"}, b"")
 
 
 def test_an_endless_answer_is_cut_off() -> None:
-    status, told, _ = child(b"[" + b"0," * (1 << 20))
-    assert (status, told) == (1, {"error": "smartctl's answer is torn"})
+    status, answer, _ = child(b"[" + b"0," * (1 << 20))
+    assert (status, answer) == (1, {"error": "smartctl's answer is torn"})

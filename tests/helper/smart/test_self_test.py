@@ -22,8 +22,8 @@ RECORDED: Final = Path(__file__).parents[1] / "recorded"
 
 
 def recorded(name: str) -> dict[str, Any]:
-    told: dict[str, Any] = json.loads((RECORDED / name).read_text())
-    return told
+    answer: dict[str, Any] = json.loads((RECORDED / name).read_text())
+    return answer
 
 
 @pytest.mark.parametrize(
@@ -31,8 +31,8 @@ def recorded(name: str) -> dict[str, Any]:
     [(0xF9, True), (0xF0, True), (0x00, False), (0x19, False), ("249", False), (None, False)],
 )
 def test_of_ata(value: object, *, running: bool) -> None:
-    told = {"ata_smart_data": {"self_test": {"status": {"value": value, "string": "in progress"}}}}
-    assert reports_running_test(told) is running
+    answer = {"ata_smart_data": {"self_test": {"status": {"value": value, "string": "in progress"}}}}
+    assert reports_running_test(answer) is running
 
 
 def test_a_report_of_ata() -> None:
@@ -60,8 +60,8 @@ def test_reports_of_scsi(name: str, *, running: bool) -> None:
 
 
 def test_older_versions_have_but_the_lines() -> None:
-    told = recorded("smartctl-scsi-testing.json")
-    old = {key: value for key, value in told.items() if not key.startswith("scsi_")}
+    answer = recorded("smartctl-scsi-testing.json")
+    old = {key: value for key, value in answer.items() if not key.startswith("scsi_")}
     assert reports_running_test(old)
     old["smartctl"]["output"] = [line for line in old["smartctl"]["output"] if "progress" not in line]
     assert not reports_running_test(old)
@@ -70,9 +70,9 @@ def test_older_versions_have_but_the_lines() -> None:
 @pytest.mark.parametrize("running", [True, False])
 def test_newer_versions_print_json(*, running: bool) -> None:
     """From 7.6 on; its lines are not asked for where JSON does."""
-    told = recorded("smartctl-scsi-tested.json")
+    answer = recorded("smartctl-scsi-tested.json")
     status = {"in_progress": running, **({"completion_percent": 25} if running else {})}
-    assert reports_running_test(told | {"scsi_self_test_status": status}) is running
+    assert reports_running_test(answer | {"scsi_self_test_status": status}) is running
 
 
 def test_each_kind_of_drive_has_its_question(tmp_path: Path) -> None:
@@ -111,10 +111,10 @@ def test_each_kind_of_drive_has_its_question(tmp_path: Path) -> None:
         ),
     )
 )
-def test_whatever_a_report_holds_it_is_read(told: object) -> None:
-    report = parse_object(json.dumps(told))
-    said = busy_reason(report)
-    assert said is None if isinstance(told, dict) else "does not say" in (said or "")
+def test_whatever_a_report_holds_it_is_read(reported: object) -> None:
+    report = parse_object(json.dumps(reported))
+    answer = busy_reason(report)
+    assert answer is None if isinstance(reported, dict) else "does not say" in (answer or "")
     assert reports_start(report or {})
 
 

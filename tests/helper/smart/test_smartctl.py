@@ -69,9 +69,9 @@ def with_health(drives: FakeDrives) -> None:
         (drives.tools / name).write_bytes(DRIVES[name].document())
 
 
-def set_document(drives: FakeDrives, device: str, told: str, *kinds: str) -> None:
+def set_document(drives: FakeDrives, device: str, answer: str, *kinds: str) -> None:
     """Have a drive answer like another, to those who ask in the right way."""
-    drive = DRIVES[told]
+    drive = DRIVES[answer]
     (drives.tools / f"{device}.answer").write_bytes(drive.document())
     (drives.tools / f"{device}.status").write_text(f"{drive.exit_status}\n")
     (drives.tools / f"{device}.kinds").write_text(" ".join(kinds))
@@ -90,15 +90,15 @@ def refusal(drives: FakeDrives, request: DiskRequest) -> tuple[str, str]:
     return caught.value.cause, str(caught.value)
 
 
-@pytest.mark.parametrize("told", ["red", "seagate", "smr-testing", "ssd", "old-failing", "no-log"])
-def test_the_health_of_a_spinning_drive(drives: FakeDrives, told: str) -> None:
-    set_document(drives, "sda", told, "sat")
+@pytest.mark.parametrize("reported", ["red", "seagate", "smr-testing", "ssd", "old-failing", "no-log"])
+def test_the_health_of_a_spinning_drive(drives: FakeDrives, reported: str) -> None:
+    set_document(drives, "sda", reported, "sat")
     answer = serve(drives, CHECK)
     assert isinstance(answer, HealthReading)
     assert (answer.device_type, answer.commands) == ("sat", 13)
     assert drives.tool_calls() == [ASK, "smartctl --json=co --all -n standby,3 -d sat sda"]
     health = answer.health
-    assert int(health.faults) == DRIVES[told].exit_status
+    assert int(health.faults) == DRIVES[reported].exit_status
     assert parse_response(encode_response(answer)) == answer, "it fits into a line"
 
 
@@ -186,8 +186,8 @@ def test_a_usb_bridge_is_read_with_the_device_type_that_worked_before(
     answer = serve(drives, CheckHealth(SDA, may_wake=False, device_type=known))
     assert isinstance(answer, HealthReading)
     assert answer.device_type == works
-    said = [line.removeprefix("smartctl --json=co --all -n standby,3 ") for line in drives.tool_calls()]
-    assert said == [ASK, *(f"-d {kind} sda" for kind in asked)]
+    reported = [line.removeprefix("smartctl --json=co --all -n standby,3 ") for line in drives.tool_calls()]
+    assert reported == [ASK, *(f"-d {kind} sda" for kind in asked)]
 
 
 def test_a_bridge_that_nothing_gets_through(drives: FakeDrives) -> None:
@@ -228,7 +228,7 @@ def test_a_child_that_is_late_is_no_fault_of_the_disk(
     slow.write_text("#!/bin/sh\nexec sleep 60\n")
     slow.chmod(0o755)
     monkeypatch.setattr("sys.executable", str(slow))
-    monkeypatch.setattr("powerd.helper.smart.smartctl.READING", 0.3)
+    monkeypatch.setattr("powerd.helper.smart.smartctl.READER_RUN", 0.3)
     cause, why = refusal(drives, CHECK)
     assert cause == "failed"
     assert "did not respond within 0.3 s" in why
@@ -247,7 +247,7 @@ def test_a_self_test_is_started_once(drives: FakeDrives) -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "begins"),
+    ("reported", "begins"),
     [
         ("Self-test has begun (NSID 0x1)", True),
         ("Self-test has begun", True),
@@ -256,11 +256,11 @@ def test_a_self_test_is_started_once(drives: FakeDrives) -> None:
     ],
 )
 def test_a_self_test_of_nvme_has_started_if_smartctl_confirms_it(
-    drives: FakeDrives, said: str, *, begins: bool
+    drives: FakeDrives, reported: str, *, begins: bool
 ) -> None:
     """Its exit status is 0 in any case, and before 7.4 it does nothing at all."""
     drives.add("nvme0n1")
-    answer = {"smartctl": {"exit_status": 0, "output": [said, ""]}, "device": {"protocol": "NVMe"}}
+    answer = {"smartctl": {"exit_status": 0, "output": [reported, ""]}, "device": {"protocol": "NVMe"}}
     (drives.tools / "begun").write_text(json.dumps(answer))
     request = StartTest(DiskId("ata-NVME0N1"), "short", "nvme")
     if begins:
@@ -290,16 +290,16 @@ def test_a_tool_without_json_is_quoted(drives: FakeDrives) -> None:
 
 
 @pytest.mark.parametrize(
-    "said",
+    "answer",
     [
         "Smartctl open device: /dev/nvme0n1 failed: Operation not permitted",
         "Read NVMe Identify Controller failed: NVME_IOCTL_ADMIN_CMD: Permission denied",
     ],
 )
-def test_nvme_without_the_capability_names_it(drives: FakeDrives, said: str) -> None:
+def test_nvme_without_the_capability_names_it(drives: FakeDrives, answer: str) -> None:
     drives.add("nvme0n1", 1)
     set_document(drives, "nvme0n1", "nvme", "nvme")
-    (drives.tools / "nvme0n1.answer").write_bytes(nothing(2, said).document())
+    (drives.tools / "nvme0n1.answer").write_bytes(nothing(2, answer).document())
     (drives.tools / "nvme0n1.status").write_text("2\n")
     with pytest.raises(RefusalError, match=r"CAP_SYS_ADMIN.*; see contrib/systemd/powerd-helper-nvme.conf"):
         serve(drives, CheckHealth(DiskId("ata-NVME0N1"), may_wake=True, device_type=""))
@@ -308,9 +308,9 @@ def test_nvme_without_the_capability_names_it(drives: FakeDrives, said: str) -> 
 def test_an_answer_may_report_a_missing_permission(drives: FakeDrives) -> None:
     drives.add("nvme0n1", 1)
     set_document(drives, "nvme0n1", "nvme", "nvme")
-    told = json.loads(DRIVES["nvme"].document())
-    told["smartctl"]["messages"] = [{"string": "Read Self-test Log failed: Operation not permitted"}]
-    (drives.tools / "nvme0n1.answer").write_text(json.dumps(told))
+    answer = json.loads(DRIVES["nvme"].document())
+    answer["smartctl"]["messages"] = [{"string": "Read Self-test Log failed: Operation not permitted"}]
+    (drives.tools / "nvme0n1.answer").write_text(json.dumps(answer))
     assert isinstance(
         serve(drives, CheckHealth(DiskId("ata-NVME0N1"), may_wake=True, device_type="")), HealthReading
     )

@@ -20,17 +20,17 @@ from powerd.helper.smart.values import (
     printable_text,
 )
 
-TOLD = {"a": {"n": 7, "t": True, "s": "word", "l": [1]}}
+DOCUMENT = {"a": {"n": 7, "t": True, "s": "word", "l": [1]}}
 
 
 def test_what_stands_somewhere() -> None:
-    assert lookup(TOLD, "a", "l") == [1]
-    assert lookup(TOLD, "a", "n", "deeper") is lookup(TOLD, "b") is None
+    assert lookup(DOCUMENT, "a", "l") == [1]
+    assert lookup(DOCUMENT, "a", "n", "deeper") is lookup(DOCUMENT, "b") is None
 
 
 @pytest.mark.parametrize("key", ["n", "t", "s", "l", "nothing"])
 def test_a_value_is_what_it_should_be_or_none(key: str) -> None:
-    found = lookup_int(TOLD, "a", key), lookup_bool(TOLD, "a", key), lookup_text(TOLD, "a", key)
+    found = lookup_int(DOCUMENT, "a", key), lookup_bool(DOCUMENT, "a", key), lookup_text(DOCUMENT, "a", key)
     assert found == (7 if key == "n" else None, True if key == "t" else None, "word" if key == "s" else None)
 
 
@@ -50,8 +50,8 @@ def test_anything_else_is_no_document(text: str) -> None:
 
 @given(st.text())
 def test_no_text_upsets_it(text: str) -> None:
-    told = parse_object(text)
-    assert told is None or told == json.loads(text)
+    answer = parse_object(text)
+    assert answer is None or answer == json.loads(text)
 
 
 @pytest.mark.parametrize(
@@ -61,9 +61,9 @@ def test_no_text_upsets_it(text: str) -> None:
 @pytest.mark.parametrize("deep", [*range(1, 1100, 7), 100_000])
 def test_however_deep_it_is_nested_it_is_read_or_none(report: str, deep: int) -> None:
     """What the parser just so takes is not too deep for those who read it."""
-    told = parse_object(report.replace("@", "[" * deep + "]" * deep))
-    assert busy_reason(told) is None or told is None
-    assert reports_start(told or {})
-    assert not left_asleep(told or {})
-    assert error_message(told or {}) == "it does not say why"
+    answer = parse_object(report.replace("@", "[" * deep + "]" * deep))
+    assert busy_reason(answer) is None or answer is None
+    assert reports_start(answer or {})
+    assert not left_asleep(answer or {})
+    assert error_message(answer or {}) == "it does not say why"
     assert parse_object("[" * deep) is None
