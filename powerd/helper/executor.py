@@ -129,17 +129,17 @@ def _start_thread(work: Callable[[], _T], name: str) -> asyncio.Future[_T]:
     loop = asyncio.get_running_loop()
     future: asyncio.Future[_T] = loop.create_future()
 
-    def settle(give: Callable[[], None]) -> None:
+    def deliver(set_outcome: Callable[[], None]) -> None:
         if not future.done():
-            give()
+            set_outcome()
 
-    def carry_out() -> None:
+    def run() -> None:
         try:
-            give = partial(future.set_result, work())
+            set_outcome = partial(future.set_result, work())
         except Exception as error:  # noqa: BLE001 - it is raised again where the call was made
-            give = partial(future.set_exception, error)
+            set_outcome = partial(future.set_exception, error)
         with contextlib.suppress(RuntimeError):  # the loop has been closed
-            loop.call_soon_threadsafe(settle, give)
+            loop.call_soon_threadsafe(deliver, set_outcome)
 
-    threading.Thread(target=carry_out, name=name, daemon=True).start()
+    threading.Thread(target=run, name=name, daemon=True).start()
     return future

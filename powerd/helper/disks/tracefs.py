@@ -89,9 +89,9 @@ class Trace:
         found: asyncio.Future[bytes] = loop.create_future()
 
         def on_readable() -> None:
-            told = self._read_events()
-            if matches(told) and not found.done():
-                found.set_result(told)
+            events = self._read_events()
+            if matches(events) and not found.done():
+                found.set_result(events)
 
         loop.add_reader(self._pipe, on_readable)
         try:

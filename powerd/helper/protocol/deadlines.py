@@ -10,32 +10,32 @@ from __future__ import annotations
 from typing import Final
 
 DEVICE_DEADLINE: Final = 5.0
-"""A call to the real-time clock or a network card; and so long it waits for those before it."""
+"""A call to the real-time clock or a network card; a request waits as long for its turn."""
 QUICK_COMMAND: Final = 10.0
-"""What a drive answers without moving anything, once it has answered at all."""
+"""A command that moves nothing, to a drive that responds."""
 MOTOR_COMMAND: Final = 40.0
-"""A spindle that stops, or starts, which may take 30 (hdparm(8), -S). While it starts, a drive keeps back the
-answer to any question, so the first of each turn is given as long."""
+"""A spin-down, or a spin-up, which may take 30 (hdparm(8), -S). A drive that is spinning up delays its
+response, so the first command of each request gets as long."""
 THREAD_MARGIN: Final = 5.0
-"""For a thread to come back, after the kernel has ended a command that took as long as it may."""
+"""For a thread to return after the kernel has ended a command at its limit."""
 KILL_GRACE: Final = 2.0
-"""Between SIGTERM and SIGKILL, and from there until a process is given up."""
+"""Between SIGTERM and SIGKILL, and from SIGKILL until a process is abandoned."""
 
 QUEUE_TIMEOUT: Final = 30.0
-"""In the queue for a disk, before it is said that the disk is busy."""
+"""In the queue of a disk, until the request is refused as busy."""
 SLOT_TIMEOUT: Final = 60.0
-"""In the queue of all disks for one of the places at which tools run."""
+"""In the queue of all disks for a slot in which tools run."""
 
 MAX_DEVICE_TYPES: Final = 4
-"""Device types that smartctl may have to try before one reaches the drive."""
+"""Device types that smartctl may try before one reaches the drive."""
 SELF_TEST_QUERY: Final = 20.0
-"""smartctl, asked whether a self-test runs: two commands."""
+"""smartctl with a self-test query: two commands."""
 SMARTCTL_RUN: Final = 60.0
-"""smartctl, asked for everything; some drives take their time with their logs."""
+"""smartctl with a full report; some drives read their logs slowly."""
 READER_RUN: Final = 60.0
-"""The child that reads what smartctl says; a small computer that is busy takes 20 to start it."""
+"""The child that reads a report of smartctl; it takes 20 to start on a busy small computer."""
 MAX_QUIET_WINDOW: Final = 120.0
-"""Watching a disk for data that wait unseen. Whoever has told ext4 to commit less often has its bounces."""
+"""Watching a disk for uncounted dirty data; a longer ext4 commit interval is not covered."""
 
 _QUEUED: Final = QUEUE_TIMEOUT + SLOT_TIMEOUT
 _POWER_QUERY: Final = MOTOR_COMMAND + THREAD_MARGIN
