@@ -89,14 +89,7 @@ def smart_context(snapshot: Snapshot, report: DiskReport, options: Options, now:
 def due_action(
     context: SmartContext, now: Moment, *, spinning_down: bool, may_wake: bool
 ) -> DiskAction | None:
-    """The action for one drive now.
-
-    Args:
-        context: the drive.
-        now: the present moment.
-        spinning_down: a spin-down of it is decided.
-        may_wake: it may be woken.
-    """
+    """The action for one drive now; ``spinning_down`` = a spin-down of it is decided."""
     if may_wake:
         return CheckHealth(context.disk.id, may_wake=True, device_type=context.record.device_type)
     if not is_awake(context, now) or awaits_retry(context.last_check, now):
@@ -259,7 +252,7 @@ def plan_health(
     Args:
         snapshot: has a record of each drive.
         reports: of the disk policy.
-        spindown_actions: decided actions; after a SpinDown among them the drive can no longer be checked.
+        spindown_actions: after a SpinDown among them the drive can no longer be checked.
         options: the configuration in force.
         now: the present moment.
     """
