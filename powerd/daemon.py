@@ -6,37 +6,89 @@ The host is handed in, so that the same daemon runs on this machine and in a reh
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
+from functools import partial
+from typing import Final
 
 from powerd.config.options import ClientOptions, Options
-from powerd.core.actions import Action, ActionResult, Mode, Sleep
+from powerd.core.actions import Action, ActionResult, CancelWarning, Mode, Sleep, WarnUsers
 from powerd.core.clock import Clock
-from powerd.core.dispatch import execute
+from powerd.core.dispatch import Actuator, execute
+from powerd.core.domain import Domain
 from powerd.core.engine import HEARTBEAT, Engine, EngineHooks
 from powerd.core.persistence import Persistence
 from powerd.core.poller import Poller
-from powerd.core.refresh import Refresher
 from powerd.core.snapshot import Decision, Snapshot, Status
 from powerd.core.state import StateStore
 from powerd.core.storage import Storage
+from powerd.disks.action import DiskAction
+from powerd.disks.actuator import describe_action as describe_disk_action
+from powerd.disks.actuator import execute as execute_disk_action
 from powerd.disks.model import Disk
+from powerd.disks.policy import plan as disks_policy
 from powerd.disks.service import DiskService
+from powerd.disks.state import DisksMemory
 from powerd.linux.ports import Ports
 from powerd.linux.values import LogindEvent
+from powerd.power import policy as power_policy
+from powerd.power.actuator import (
+    SleepPreparer,
+    describe_announcement,
+    describe_sleep,
+    execute_announcement,
+    execute_sleep,
+)
 from powerd.power.inhibitor_lock import InhibitorLock
-from powerd.power.model import WakeStormState
+from powerd.power.model import SleepMemory, WakeStormState
+from powerd.power.refresh import Refresher
 from powerd.power.rtc_alarm import RtcAlarm
 from powerd.power.sleep_preparation import SleepPreparation
 from powerd.power.source import LogindSource, NetworkCardSource, SystemdTimerSource
+from powerd.power.stored_wake_storm import load_wake_storm, save_wake_storm
 from powerd.power.transition import PowerTransition
+from powerd.presence import policy as presence_policy
 from powerd.presence.model import Client
+from powerd.presence.neighbours import load_learned_hosts, save_learned_hosts
 from powerd.presence.policy import client_policies
 from powerd.presence.registry import ClientRegistry
 from powerd.presence.source import PresenceSource
+from powerd.requests import policy as requests_policy
 from powerd.requests.keep_awake import ActiveRequests, KeepAwakeRequests
+from powerd.requests.model import KeepAwakeFacts
 from powerd.requests.service import RequestService
+from powerd.smart import policy as smart_policy
 from powerd.smart.model import Finding
 from powerd.smart.service import SmartService
+
+DOMAINS: Final = (
+    Domain("presence", presence_policy.assess),
+    Domain(
+        "power",
+        power_policy.assess,
+        power_policy.conclude,
+        detects_resume=power_policy.detects_resume,
+        on_reconfigure=power_policy.on_reconfigure,
+    ),
+    Domain("requests", requests_policy.assess),
+    Domain("disks", disks_policy.assess, on_reconfigure=disks_policy.on_reconfigure),
+    Domain("smart", smart_policy.assess),
+)
+"""The domains, in the order of their blockers."""
+
+
+def actuators(ports: Ports, preparation: SleepPreparer) -> Mapping[type[Action], Actuator]:
+    """How each kind of action is executed on this host."""
+    announcement = Actuator(
+        lambda action: execute_announcement(action, ports.processes), describe_announcement
+    )
+    return {
+        WarnUsers: announcement,
+        CancelWarning: announcement,
+        Sleep: Actuator(
+            lambda action: execute_sleep(action, ports.logind, ports.processes, preparation), describe_sleep
+        ),
+        DiskAction: Actuator(lambda action: execute_disk_action(action, ports.helper), describe_disk_action),
+    }
 
 
 class Daemon:
@@ -69,7 +121,6 @@ class Daemon:
         self.state = StateStore()
         self._options = options
         self._clock = clock
-        self._ports = ports
         self._on_status = on_status
         self._persistence = Persistence(storage, boot_id, clock, on_error)
         self._block_inhibitor = InhibitorLock(ports.logind, ("sleep", "shutdown", "idle"), "block", on_error)
@@ -82,7 +133,10 @@ class Daemon:
             on_change=self._update_inhibitor,
         )
         self._client_registry = ClientRegistry(
-            ports.files, ports.network, self._persistence.load_neighbours(), self._persistence.save_neighbours
+            ports.files,
+            ports.network,
+            load_learned_hosts(self._persistence),
+            partial(save_learned_hosts, self._persistence),
         )
         self._presence = PresenceSource(
             ports.network, clock, options.clients, self._client_registry, _blocks_sleep
@@ -113,6 +167,7 @@ class Daemon:
             recheck=self.refresher.reason_to_stay_awake,
             on_error=on_error,
         )
+        self._actuators = actuators(ports, self._sleep_preparation)
         self._transition = PowerTransition(
             self.state,
             clock,
@@ -137,8 +192,11 @@ class Daemon:
             clock,
             options,
             engine_hooks,
-            self._disks.memory,
-            wake_storm=self._persistence.load_wake_storm(),
+            DOMAINS,
+            memory=(
+                DisksMemory(self._disks.memory),
+                SleepMemory(wake_storm=load_wake_storm(self._persistence)),
+            ),
         )
         self.requests = RequestService(
             options,
@@ -162,7 +220,7 @@ class Daemon:
         finally:
             self._disks.close()
             self._smart.close()
-            self._persistence.save_neighbours(self._client_registry.unlisted_neighbours)
+            save_learned_hosts(self._persistence, self._client_registry.unlisted_neighbours)
 
     def reconfigure(self, options: Options) -> None:
         """Take over a new configuration; what was observed is kept."""
@@ -175,7 +233,7 @@ class Daemon:
         for poller in self._pollers.values():
             poller.reschedule()
         self._transition.update_inhibitor()
-        self._update_inhibitor(self.state.snapshot().keep_awake)
+        self._update_inhibitor(self.state.snapshot().part(KeepAwakeFacts).keep_awake)
         self._disks.set_poll_interval(options.clients.every)
         self._engine.reconfigure(options)
 
@@ -190,7 +248,7 @@ class Daemon:
         self._disks.on_action_started(action)
         result = ActionResult(False, "it was broken off")
         try:
-            result = await execute(action, self._ports, mode, self._sleep_preparation)
+            result = await execute(action, self._actuators, mode)
         finally:
             self._disks.on_action_finished(action, result)
         self._smart.on_completed(action, result)
@@ -200,9 +258,9 @@ class Daemon:
             and result.ok
             and mode == "enforce"
         ):
-            self._persistence.save_wake_storm(
-                self.status.decision.memory.wake_storm if self.status else WakeStormState(), action.wake_time
-            )
+            memory = self.status.decision.memory if self.status else None
+            wake_storm = memory.part(SleepMemory).wake_storm if memory else WakeStormState()
+            save_wake_storm(self._persistence, wake_storm, action.wake_time)
         return result
 
     def _on_logind_event(self, going: LogindEvent) -> None:

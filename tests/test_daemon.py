@@ -20,7 +20,9 @@ from powerd.core.storage import Storage
 from powerd.core.time import Unavailable
 from powerd.daemon import Daemon
 from powerd.linux.values import LogindEvent, ProcessResult
-from powerd.power.model import Inhibitor, KeyPress, SystemdTimer, WakeupCause
+from powerd.power.model import Inhibitor, KeyPress, SystemdTimer, TransitionFacts, WakeupCause
+from powerd.presence.model import PresenceFacts, PresenceReport
+from powerd.requests.model import KeepAwakeFacts
 from powerd.simulation.virtual_loop import run
 
 NIGHTLY = """
@@ -178,7 +180,9 @@ def test_a_refresh_probes_all_and_is_decided_on_before_it_is_shown() -> None:
         h.village.sweeps.clear()
         await h.daemon.refresher.poll_all_clients()
         assert [sweep.addresses for sweep in h.village.sweeps] == [["10.0.0.2", "10.0.0.1"]]
-        assert {verdict.state.value for verdict in h.status.decision.client_statuses} == {"present"}
+        assert {
+            verdict.state.value for verdict in h.status.decision.part(PresenceReport).client_statuses
+        } == {"present"}
         assert h.status.now.mono == pytest.approx(90, abs=0.1)
 
     run_daemon(test)
@@ -220,7 +224,7 @@ def test_what_was_learned_is_there_after_a_restart(tmp_path: Path) -> None:
 
     async def second(h: DaemonScenario) -> None:
         await asyncio.sleep(1)
-        assert mac(9) in h.daemon.state.snapshot().clients
+        assert mac(9) in h.daemon.state.snapshot().part(PresenceFacts).clients
 
     run_daemon(first, directory=tmp_path)
     run_daemon(second, directory=tmp_path)
@@ -238,7 +242,7 @@ def test_a_keep_holds_it_up_and_is_there_after_a_restart(tmp_path: Path) -> None
         await asyncio.sleep(3590)
         assert h.done() == []
         await asyncio.sleep(20)
-        assert h.daemon.state.snapshot().keep_awake == {}
+        assert h.daemon.state.snapshot().part(KeepAwakeFacts).keep_awake == {}
         await asyncio.sleep(700)
         assert h.done() == ["broadcast", "logind"]
 
@@ -338,13 +342,17 @@ def test_a_source_that_fails_is_no_end_of_the_daemon() -> None:
 def test_new_options_hold_for_polls_and_decisions() -> None:
     async def test(h: DaemonScenario) -> None:
         await asyncio.sleep(90)
-        assert {verdict.blocks_sleep for verdict in h.status.decision.client_statuses} == {True}
+        assert {
+            verdict.blocks_sleep for verdict in h.status.decision.part(PresenceReport).client_statuses
+        } == {True}
         h.village.sweeps.clear()
         h.daemon.reconfigure(parse(b'mode = "observe"\n[clients]\nignore = ["host1"]\nevery = "20s"', "test"))
         await asyncio.sleep(0.1)
         assert [sweep.addresses for sweep in h.village.sweeps] == [["10.0.0.2"]], "at once"
         assert h.status.mode == "observe"
-        assert [verdict.blocks_sleep for verdict in h.status.decision.client_statuses] == [False, True]
+        assert [
+            verdict.blocks_sleep for verdict in h.status.decision.part(PresenceReport).client_statuses
+        ] == [False, True]
         await asyncio.sleep(60)
         assert len(h.village.sweeps) == 4
 
@@ -432,9 +440,13 @@ def test_a_sleep_from_its_warning_to_the_wake_up(tmp_path: Path) -> None:
         await asyncio.sleep(900)
         (ahead,) = h.village.alarm_distances
         assert ahead is not None
-        woken = next(status.now.wall for status in h.heard if status.snapshot.wake_event is not None)
+        woken = next(
+            status.now.wall
+            for status in h.heard
+            if status.snapshot.part(TransitionFacts).wake_event is not None
+        )
         assert f"{woken:%H:%M}" == "06:28"
-        waking = h.status.snapshot.wake_event
+        waking = h.status.snapshot.part(TransitionFacts).wake_event
         assert waking is not None
         assert waking.cause is WakeupCause.ALARM
         assert h.village.seconds_to_alarm() is None
@@ -555,7 +567,7 @@ def test_somebody_who_comes_home_while_the_hook_runs_is_not_slept_on() -> None:
         h.hands.run = slowly  # type: ignore[method-assign] # it takes time
         await asyncio.sleep(900)
         assert h.village.logind_calls == []
-        outcome = h.daemon.state.snapshot().completed_actions[Sleep]
+        outcome = h.daemon.state.snapshot().completed_actions[Sleep, None]
         assert "cancelled by the last check: host2: home" in outcome.message
         h.village.replies.clear()
 
@@ -582,7 +594,7 @@ def test_somebody_who_was_there_while_the_hook_ran_is_not_slept_on(what: str) ->
         h.hands.run = slowly  # type: ignore[method-assign] # it takes time
         await asyncio.sleep(900)
         assert h.village.logind_calls == []
-        outcome = h.daemon.state.snapshot().completed_actions[Sleep]
+        outcome = h.daemon.state.snapshot().completed_actions[Sleep, None]
         assert "cancelled by the last check: idleness has begun anew" in outcome.message
 
     run_daemon(test, config)

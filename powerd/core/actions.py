@@ -1,12 +1,12 @@
-"""What policy may order, and what came of it."""
+"""What a decision can demand, and the result of it."""
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal, NamedTuple, TypeAlias
 
-from powerd.disks.model import DiskAction, DiskResult
-from powerd.power.model import WakeTime
+from powerd.core.time import Moment
 
 Mode: TypeAlias = Literal["observe", "enforce"]
 
@@ -16,37 +16,63 @@ SleepAction: TypeAlias = Literal[
 ]
 
 
+class Action:
+    """One act that a decision demands; every kind is a frozen dataclass.
+
+    Attributes:
+        irreversible: it is executed only if fresh readings lead to the same action.
+    """
+
+    __slots__ = ()
+    irreversible: ClassVar[bool] = False
+
+    @property
+    def target(self) -> Hashable:
+        """What the action is done to, e.g. a disk; None is the server."""
+        return None
+
+
 @dataclass(frozen=True, slots=True)
-class WarnUsers:
-    """Announce that ``action`` will be taken ``within`` seconds unless something stirs."""
+class WarnUsers(Action):
+    """Announce that ``sleep_action`` follows in ``seconds`` seconds unless the server is needed."""
 
     rule: int
     sleep_action: SleepAction
     seconds: float
-    irreversible: ClassVar[bool] = False
 
 
 @dataclass(frozen=True, slots=True)
-class CancelWarning:
-    """Announce that ``action`` is not taken after all, and ``because`` of what; "" = that is left unsaid."""
+class CancelWarning(Action):
+    """Announce that ``sleep_action`` does not follow, and the reason; "" = no reason is given."""
 
     rule: int
     sleep_action: SleepAction
     reason: str
-    irreversible: ClassVar[bool] = False
 
 
 @dataclass(frozen=True, slots=True)
-class Sleep:
-    """Take the action of rule number ``rule`` (0 is the first).
+class WakeTime:
+    """When the server has to be up again, and for what.
 
     Attributes:
-        rule, sleep_action: see there.
+        at: the moment of the alarm; the server sleeps until then, so ``mono + slept`` and ``wall`` count.
+        reason: ``wake.at Mon-Fri 06:30``, ``backup.timer``.
+    """
+
+    at: Moment
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sleep(Action):
+    """Put the server to sleep by rule number ``rule`` (0 is the first).
+
+    Attributes:
+        rule, sleep_action: of the ``[[sleep]]`` rule.
         command: argv of action "command".
-        timeout: seconds that the command may take.
-        wake_time: when the alarm has to bring the server back; an order is the same whatever this says,
-            for the
-            moment of a wake-up may move by a second between two decisions.
+        timeout: maximum run time of the command, seconds.
+        wake_time: when the alarm has to wake the server; not compared, because the time may differ by a
+            second between two decisions.
     """
 
     rule: int
@@ -57,36 +83,33 @@ class Sleep:
     irreversible: ClassVar[bool] = True
 
 
-Action: TypeAlias = WarnUsers | CancelWarning | Sleep | DiskAction
-
-
 class ActionResult(NamedTuple):
-    """What obeying comes to.
+    """The result of an action.
 
     Attributes:
-        ok: whether it was done.
-        message: what was seen, one sentence.
-        answer: what a disk answered; None = nothing, or the order was not for a disk.
-        commands: sent to a disk for it past the block layer, as in Answered.
+        ok: the action succeeded.
+        message: what happened, one sentence.
+        answer: what the target answered, of a class that the action's domain knows; None = nothing.
+        commands: number of commands sent to a disk past the block layer.
     """
 
     ok: bool
     message: str
-    answer: DiskResult | None = None
+    answer: object = None
     commands: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class CompletedAction:
-    """What really happened when ``order`` was obeyed.
+    """An action with its result.
 
     Attributes:
-        action: the one obeyed.
-        ended_at: when obeying ended.
-        ok: whether it was done.
-        message: what was seen, one sentence.
-        started_at: when obeying began.
-        answer: what a disk answered; None = nothing, or the order was not for a disk.
+        action: the action.
+        ended_at: CLOCK_MONOTONIC at which its execution ended.
+        ok: the action succeeded.
+        message: what happened, one sentence.
+        started_at: CLOCK_MONOTONIC at which its execution began.
+        answer: as in ActionResult.
     """
 
     action: Action
@@ -94,4 +117,4 @@ class CompletedAction:
     ok: bool
     message: str
     started_at: float = 0.0
-    answer: DiskResult | None = None
+    answer: object = None

@@ -1,225 +1,149 @@
-"""decide(): the whole board in, one Decision out. Pure: no clock, no I/O, no log."""
+"""decide(): facts in, one Decision out. It uses no clock, no I/O and no log.
+
+It merges the assessments of the registered domains and fails closed: the server stays awake if a required
+domain is missing, or if a domain raises.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
 from powerd.config.options import Options
-from powerd.core.actions import Sleep
-from powerd.core.reasons import UndatedReason, reason_since
-from powerd.core.snapshot import Decision, Memory, Phase, Reason, Snapshot
+from powerd.core.actions import Action
+from powerd.core.domain import MIN_WAIT, REQUIRED_DOMAINS, Assessment, Conclusion, Context, Domain
+from powerd.core.reasons import UndatedReason, failure_text, reason_since
+from powerd.core.snapshot import Decision, Memory, Reason, Snapshot
 from powerd.core.time import Moment
-from powerd.disks.policy.plan import DiskAssessment, assess_disks
-from powerd.power import blockers, wake_storm
-from powerd.power.blockers import CLIENTS, active_keeps, find_blockers, idle_from, remarks
-from powerd.power.cancellation import cancellation_actions
-from powerd.power.model import WakeEvent
-from powerd.power.shutdown import shutdown_reason
-from powerd.power.sleep_rules import CLOSE_POLL_INTERVAL, assess_sleep, record_result
-from powerd.power.wake_schedule import current_busy_until, next_wake_time, wake_remarks
-from powerd.presence.model import ClientStatus
-from powerd.presence.policy import evaluate_clients
-from powerd.smart.policy import plan_with_health
 
 _MIN_SLEEP: Final = 0.01
 """BOOTTIME and MONOTONIC are read within a millisecond (clock.py); no real sleep is this short, seconds."""
-_MIN_WAIT: Final = 0.1
-"""A keep's last moments are not waited for more closely, seconds."""
+_DEFERRED_SLEEP_INTERVAL: Final = 10.0
+"""Seconds until the next decision while running actions defer a sleep."""
 _CLOCK_STEP_TOLERANCE: Final = 2.0
-"""A wall clock off by more than this, plus a thousandth of the time between, was set: NTP slews less."""
+"""The wall clock was set if it is off by more than this plus a thousandth of the time since, seconds: NTP
+slews by less."""
 
 
-def decide(snapshot: Snapshot, memory: Memory, options: Options, now: Moment) -> Decision:
-    """Say what to do now, why, and when to ask again.
+def decide(
+    snapshot: Snapshot, memory: Memory, options: Options, now: Moment, domains: Sequence[Domain]
+) -> Decision:
+    """Decide what to do now, why, and when to decide again.
 
     Args:
-        snapshot: all facts, each with the monotonic time at which it was true.
-        memory: of the previous decision, or Memory.newborn().
+        snapshot: all facts, each with the CLOCK_MONOTONIC time at which it was true.
+        memory: of the previous decision, or Memory.initial().
         options: the configuration in force.
         now: the present moment.
+        domains: in the order of their blockers.
     """
-    memory = record_result(
-        snapshot, _detect_resume_and_clock_step(memory, snapshot.wake_event, now), options, now
-    )
-    disks = plan_with_health(assess_disks(snapshot, memory, options, now), snapshot, options, now)
-    memory = replace(memory, disks=disks.memory, last_activity=snapshot.activity)
-    return _add_disk_actions(_decide(snapshot, memory, options, now, disks), disks, snapshot, now)
+    memory, resumed, failures = _detect_resume_and_clock_step(snapshot, memory, now, domains)
+    context = Context(snapshot, memory, options, now, resumed)
+    context = context.add(Assessment(blockers=(*_missing_domains(domains), *failures)))
+    for domain in domains:
+        context = context.add(_assess(domain, context))
+    conclusion, failures = _conclude(domains, context)
+    if failures:
+        context = context.add(Assessment(blockers=failures))
+    return _merge(context, conclusion)
 
 
-def _decide(
-    snapshot: Snapshot, memory: Memory, options: Options, now: Moment, disks: DiskAssessment
-) -> Decision:
-    """Whether the server may sleep."""
-    client_statuses = evaluate_clients(snapshot, memory, options, now)
-    all_blockers = (*find_blockers(snapshot, client_statuses, memory, options, now), *disks.blockers)
-    memory = _update_wake_storm_and_duty(snapshot, memory, options, now, all_blockers)
-    wake_time = next_wake_time(snapshot, options, now)
-    all_remarks = (
-        *remarks(client_statuses, options),
-        *blockers.machine_remarks(snapshot, options, wake_time),
-        *wake_remarks(snapshot, options, now),
-        *disks.remarks,
-    )
-    if all_blockers:
-        memory = replace(memory, idle_since=None, completed_rules=frozenset(), failures={})
-    in_transition = shutdown_reason(snapshot, memory, now)
-    if in_transition is not None:
-        decision = _without_actions(
-            memory, client_statuses, (in_transition, *all_blockers, *all_remarks), (now, "going-down")
-        )
-        return replace(decision, wake_time=wake_time, next_decision_at=now.mono + CLOSE_POLL_INTERVAL)
-    if all_blockers:
-        phase: Phase = "starting" if _is_starting(snapshot, memory, options) else "awake"
-        decision = _without_actions(memory, client_statuses, (*all_blockers, *all_remarks), (now, phase))
-        actions = cancellation_actions(snapshot, memory, all_blockers, now)
-        return replace(
-            decision,
-            actions=actions,
-            wake_time=wake_time,
-            next_decision_at=now.mono + _seconds_until_blocker_ends(snapshot, now),
-        )
-    memory, idle_since = _update_idle_since(snapshot, memory, now)
-    next_step = assess_sleep(snapshot, memory, options, now, idle_since)
-    decision = _without_actions(
-        memory, client_statuses, (*next_step.reasons, *all_remarks), (now, next_step.phase)
-    )
-    actions = next_step.actions
-    if next_step.phase == "idle":
-        actions = cancellation_actions(snapshot, memory, next_step.reasons, now)
-    return replace(
-        decision,
-        actions=tuple(
-            replace(action, wake_time=wake_time) if isinstance(action, Sleep) else action
-            for action in actions
-        ),
-        planned_sleep=next_step.plan,
-        next_decision_at=next_step.next_decision_at,
-        needs_fresh_readings=next_step.poll_before,
-        wake_time=wake_time,
-    )
+def _missing_domains(domains: Sequence[Domain]) -> tuple[UndatedReason, ...]:
+    names = [domain.name for domain in domains]
+    missing = [name for name in REQUIRED_DOMAINS if name not in names]
+    text = "is not registered, so powerd cannot tell whether the server may sleep"
+    return tuple([UndatedReason(name, text, confirmed=False) for name in missing])
 
 
-def _add_disk_actions(decision: Decision, disks: DiskAssessment, snapshot: Snapshot, now: Moment) -> Decision:
-    """The decision with what is to be done about disks.
+def _failure(name: str, error: Exception) -> tuple[UndatedReason, ...]:
+    return (UndatedReason(name, failure_text(error), confirmed=False),)
 
-    An order to a disk puts the server's own sleep off, and one to the server puts off those to disks.
+
+def _assess(domain: Domain, context: Context) -> Assessment:
+    """The assessment of one domain; an exception is a blocker, and the domain keeps its memory."""
+    try:
+        return domain.assess(context)
+    except Exception as error:  # noqa: BLE001 - a failed domain keeps the server awake and shows why
+        return Assessment(blockers=_failure(domain.name, error))
+
+
+def _conclude(domains: Sequence[Domain], context: Context) -> tuple[Conclusion, tuple[UndatedReason, ...]]:
+    """The conclusion of the one domain that makes it; "awake" and a blocker if there is none or it raises."""
+    for domain in domains:
+        if domain.conclude is not None:
+            try:
+                return domain.conclude(context), ()
+            except Exception as error:  # noqa: BLE001 - a failed domain keeps the server awake and shows why
+                return Conclusion("awake"), _failure(domain.name, error)
+    text = "no domain decides whether the server may sleep"
+    return Conclusion("awake"), (UndatedReason("sleep", text, confirmed=False),)
+
+
+def _merge(context: Context, conclusion: Conclusion) -> Decision:
+    """The decision.
+
+    A running action of a domain defers a sleep, and a sleep postpones the actions of domains.
     """
-    actions, next_decision_at = (
-        decision.actions,
-        min(decision.next_decision_at, max(disks.decide_again_at, now.mono + _MIN_WAIT)),
+    now, merged = context.now, context.merged
+    undated = (*conclusion.reasons, *merged.blockers, *merged.remarks)
+    reasons = tuple(
+        [
+            Reason(each.subject, each.text, reason_since(context.memory, each, now), each.blocks_sleep)
+            for each in undated
+        ]
     )
-    if disks.actions_running and any(action.irreversible for action in actions):
-        actions = tuple(order for order in actions if not order.irreversible)
-        next_decision_at = min(next_decision_at, now.mono + CLOSE_POLL_INTERVAL)
-    elif (
-        not any(order.irreversible for order in (*actions, *snapshot.running_actions))
-        and snapshot.shutdown is None
+    memory = replace(
+        context.memory.with_parts(*conclusion.memory),
+        reasons_since={(reason.subject, reason.text): reason.since for reason in reasons},
+    )
+    actions: tuple[Action, ...] = conclusion.actions
+    next_decision_at = min(conclusion.next_decision_at, max(merged.next_decision_at, now.mono + MIN_WAIT))
+    if merged.blockers:
+        actions = _reversible(actions)
+    if merged.defers_sleep and any(action.irreversible for action in actions):
+        actions = _reversible(actions)
+        next_decision_at = min(next_decision_at, now.mono + _DEFERRED_SLEEP_INTERVAL)
+    elif not conclusion.postpones_actions and not any(
+        action.irreversible for action in (*actions, *context.snapshot.running_actions)
     ):
-        actions = (*actions, *disks.actions)
-    return replace(
-        decision,
-        actions=actions,
-        next_decision_at=next_decision_at,
-        disks=disks.reports,
-        watched_groups=disks.group_watches,
-        smart=disks.smart_reports,
-        next_disk_poll_at=disks.poll_disks_at,
+        actions = (*actions, *_reversible(merged.actions))
+    return Decision(
+        actions,
+        reasons,
+        memory,
+        next_decision_at,
+        conclusion.needs_fresh_readings,
+        conclusion.phase,
+        conclusion.planned_sleep,
+        merged.parts,
     )
 
 
-def _detect_resume_and_clock_step(memory: Memory, wake_event: WakeEvent | None, now: Moment) -> Memory:
-    """Memory that has noticed a sleep or a step of the wall clock since the last decision.
+def _reversible(actions: tuple[Action, ...]) -> tuple[Action, ...]:
+    return tuple([action for action in actions if not action.irreversible])
 
-    A resume needs no signal: time asleep is exactly what CLOCK_BOOTTIME has gained on CLOCK_MONOTONIC. Only a
-    sleep so short that the clocks show nothing of it has to be told.
+
+def _detect_resume_and_clock_step(
+    snapshot: Snapshot, memory: Memory, now: Moment, domains: Sequence[Domain]
+) -> tuple[Memory, bool, tuple[UndatedReason, ...]]:
+    """Memory with a resume or a step of the wall clock, whether there was a resume, and failures of domains.
+
+    The time asleep is what CLOCK_BOOTTIME has gained on CLOCK_MONOTONIC. A domain reports a sleep that is too
+    short for the clocks.
     """
     last = memory.last_decision_at
     slept = now.slept - last.slept
     passed = now.mono - last.mono + slept
     if abs(now.wall.timestamp() - last.wall.timestamp() - passed) > _CLOCK_STEP_TOLERANCE + passed / 1000:
         memory = replace(memory, clock_stepped_at=now.mono)
-    unmeasured = (
-        wake_event is not None
-        and not wake_event.clock_advanced
-        and wake_event != memory.wake_storm.last_event
-    )
-    if slept > _MIN_SLEEP or unmeasured:
-        memory = replace(
-            memory,
-            resumed_at=now.mono,
-            idle_since=None,
-            completed_rules=frozenset(),
-            failures={},
-            busy_until=None,
-            wake_storm=wake_storm.record_wakeup(memory.wake_storm, now),
-        )
-    return replace(memory, last_decision_at=now)
-
-
-def _update_wake_storm_and_duty(
-    snapshot: Snapshot, memory: Memory, options: Options, now: Moment, all_blockers: tuple[UndatedReason, ...]
-) -> Memory:
-    """Memory of whether the latest wake-up was in vain, and of what the server stays up for."""
-    key_press = snapshot.key_press
-    key_pressed = (
-        key_press is not None and memory.resumed_at is not None and key_press.at >= memory.resumed_at
-    )
-    needed = key_pressed or any(reason.confirmed for reason in all_blockers)
-    return replace(
-        memory,
-        wake_storm=wake_storm.record_activity(memory.wake_storm, snapshot, needed=needed),
-        busy_until=current_busy_until(snapshot, memory.busy_until, options, now),
-    )
-
-
-def _update_idle_since(snapshot: Snapshot, memory: Memory, now: Moment) -> tuple[Memory, float]:
-    """Since when nothing has kept the server awake; a key that was pressed meanwhile begins it anew."""
-    since = now.mono if memory.idle_since is None else memory.idle_since
-    key_press = snapshot.key_press
-    if key_press is not None and since < idle_from(key_press):
-        since = idle_from(key_press)
-        memory = replace(memory, completed_rules=frozenset(), failures={})
-    return replace(memory, idle_since=since), since
-
-
-def _seconds_until_blocker_ends(snapshot: Snapshot, now: Moment) -> float:
-    """Seconds until a reason to be awake ends by itself."""
-    ends = [request.seconds_left(now) for request in active_keeps(snapshot, now)]
-    if snapshot.key_press is not None and (left := idle_from(snapshot.key_press) - now.mono) > 0:
-        ends.append(left)
-    return max(min(ends, default=float("inf")), _MIN_WAIT)
-
-
-def _is_starting(snapshot: Snapshot, memory: Memory, options: Options) -> bool:
-    """Whether a source has yet to speak for the first time."""
-    sources = (CLIENTS, *blockers.required_sources(options))
-    return memory.resumed_at is None and any(source not in snapshot.sources for source in sources)
-
-
-def _without_actions(
-    memory: Memory,
-    client_statuses: tuple[ClientStatus, ...],
-    undated: tuple[UndatedReason, ...],
-    about: tuple[Moment, Phase],
-) -> Decision:
-    """The Decision that orders nothing, with its reasons dated."""
-    now, phase = about
-    reasons = tuple(
-        [Reason(why.subject, why.text, reason_since(memory, why, now), why.blocks_sleep) for why in undated]
-    )
-    memory = replace(
-        memory,
-        client_statuses={client_status.client.id: client_status for client_status in client_statuses},
-        reasons_since={(reason.subject, reason.text): reason.since for reason in reasons},
-    )
-    return Decision(
-        (),
-        reasons,
-        memory,
-        float("inf"),
-        needs_fresh_readings=False,
-        phase=phase,
-        planned_sleep=None,
-        client_statuses=client_statuses,
-    )
+    resumed = slept > _MIN_SLEEP
+    failures: list[UndatedReason] = []
+    for domain in domains:
+        try:
+            resumed = resumed or domain.detects_resume(snapshot, memory)
+        except Exception as error:  # noqa: BLE001 - a failed domain keeps the server awake and shows why
+            failures += _failure(domain.name, error)
+    if resumed:
+        memory = replace(memory, resumed_at=now.mono)
+    return replace(memory, last_decision_at=now), resumed, tuple(failures)

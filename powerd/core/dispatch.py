@@ -1,38 +1,34 @@
-"""One order type -> one way to obey it. In observe mode nothing is touched; that is decided here, once."""
+"""Executes an action by the actuator of its kind. In observe mode nothing is executed."""
 
 from __future__ import annotations
 
-from powerd.core.actions import Action, ActionResult, CancelWarning, Mode, Sleep, WarnUsers
-from powerd.disks.actuator import describe_action
-from powerd.disks.actuator import execute as execute_disk_action
-from powerd.disks.model import DiskAction
-from powerd.linux.ports import Ports
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, NamedTuple
+
+from powerd.core.actions import Action, ActionResult, Mode
 from powerd.linux.values import HostError
-from powerd.power.actuator import (
-    SleepPreparer,
-    describe_announcement,
-    describe_sleep,
-    execute_announcement,
-    execute_sleep,
-)
 
 
-async def execute(action: Action, ports: Ports, mode: Mode, preparation: SleepPreparer) -> ActionResult:
-    """Carry out ``order``; a sleep takes ``way``."""
+class Actuator(NamedTuple):
+    """How actions of one kind are executed. Its functions take actions of that kind only.
+
+    Attributes:
+        execute: executes the action; may raise HostError.
+        describe: the action in the past tense.
+    """
+
+    execute: Callable[[Any], Awaitable[ActionResult]]
+    describe: Callable[[Any], str]
+
+
+async def execute(action: Action, actuators: Mapping[type[Action], Actuator], mode: Mode) -> ActionResult:
+    """Execute ``action`` by the actuator of its class or of the nearest base class that has one."""
+    actuator = next((actuators[kind] for kind in type(action).__mro__ if kind in actuators), None)
+    if actuator is None:
+        return ActionResult(False, f"no actuator is registered for {type(action).__name__}")
     if mode == "observe":
-        return ActionResult(True, f"would have {_past_tense(action)}")
+        return ActionResult(True, f"would have {actuator.describe(action)}")
     try:
-        if isinstance(action, WarnUsers | CancelWarning):
-            return await execute_announcement(action, ports.processes)
-        if isinstance(action, DiskAction):
-            return await execute_disk_action(action, ports.helper)
-        return await execute_sleep(action, ports.logind, ports.processes, preparation)
+        return await actuator.execute(action)
     except HostError as error:
         return ActionResult(False, str(error))
-
-
-def _past_tense(action: Action) -> str:
-    """The order in the past tense."""
-    if isinstance(action, WarnUsers | CancelWarning):
-        return describe_announcement(action)
-    return describe_sleep(action) if isinstance(action, Sleep) else describe_action(action)

@@ -9,20 +9,17 @@ it again, and until then nothing is put to sleep.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from powerd.config.options import Options
 from powerd.core.actions import Action, ActionResult, CompletedAction, Mode, Sleep
 from powerd.core.clock import Clock
 from powerd.core.decide import decide
+from powerd.core.domain import Domain
 from powerd.core.snapshot import Decision, Memory, PlannedSleep, Snapshot
 from powerd.core.state import StateStore
-from powerd.disks.disk_id import DiskId
-from powerd.disks.policy.transitions import reset_failures
-from powerd.disks.state import DiskMemory
-from powerd.power.model import WakeStormState
 
 
 class RunningActions:
@@ -111,38 +108,34 @@ class Engine:
         state: where facts come from and outcomes go.
         clock: whose ``mono`` is the running loop's time.
         options: the configuration in force.
-        hooks: see there.
-        disks, unrest: what is remembered of disks, and of wake-ups in vain, from before this start.
+        hooks: the functions that the engine calls.
+        domains: in the order of their blockers.
+        memory: parts of the Memory from before this start.
     """
 
-    def __init__(  # noqa: PLR0913 - what it lives by, and what is remembered
+    def __init__(  # noqa: PLR0913 - the parts of the mechanism
         self,
         state: StateStore,
         clock: Clock,
         options: Options,
         hooks: EngineHooks,
-        disks: Mapping[DiskId, DiskMemory] | None = None,
+        domains: Sequence[Domain],
         *,
-        wake_storm: WakeStormState | None = None,
+        memory: Sequence[object] = (),
     ) -> None:
         self.options = options
         self._state = state
         self._clock = clock
         self._hooks = hooks
         self.running_actions = RunningActions(state, clock, hooks.execute)
-        self._memory = replace(
-            Memory.initial(clock.now()), disks=disks or {}, wake_storm=wake_storm or WakeStormState()
-        )
+        self._domains = domains
+        self._memory = Memory.initial(clock.now(), *memory)
 
     def reconfigure(self, options: Options) -> None:
         """Decide by ``options`` from now on; what became of rules that may have changed is forgotten."""
         self.options = options
-        # Whoever changes the configuration is there: idleness begins anew, and with it the announcement,
-        # which in observe mode nobody has read.
-        disks = {name: reset_failures(memory) for name, memory in self._memory.disks.items()}
-        self._memory = replace(
-            self._memory, idle_since=None, completed_rules=frozenset(), failures={}, disks=disks
-        )
+        for domain in self._domains:
+            self._memory = domain.on_reconfigure(self._memory)
         self._state.request_decision()
 
     async def run(self) -> None:
@@ -182,7 +175,7 @@ class Engine:
 
     def _decide(self) -> Decision:
         snapshot = self._state.snapshot()
-        decision = decide(snapshot, self._memory, self.options, self._clock.now())
+        decision = decide(snapshot, self._memory, self.options, self._clock.now(), self._domains)
         self._memory = decision.memory
         self._hooks.publish(snapshot, decision)
         return decision

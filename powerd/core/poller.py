@@ -8,6 +8,7 @@ import enum
 from typing import Final, Protocol
 
 from powerd.core.clock import Clock
+from powerd.core.reasons import failure_text
 from powerd.core.snapshot import SourceId
 from powerd.core.state import PollResult, StateStore
 from powerd.core.time import Unavailable
@@ -114,22 +115,8 @@ class Poller:
             result = self._unavailable("broken off")  # by something inside it, and the watch goes on
         except Exception as error:  # noqa: BLE001 - a sensor may fail; it then keeps the server awake and says so
             self._failures += 1
-            result = self._unavailable(
-                f"failed inside powerd ({_innermost_frame(error)}): {type(error).__name__}: {error}"
-            )
+            result = self._unavailable(failure_text(error))
         self._state.publish(self._source.name, result)
 
     def _unavailable(self, reason: str) -> PollResult:
         return PollResult(Unavailable(self._clock.now().mono, reason))
-
-
-def _innermost_frame(error: Exception) -> str:
-    """File and line of the innermost frame of powerd's own code."""
-    traceback = error.__traceback__
-    location = "?"
-    while traceback is not None:
-        name = traceback.tb_frame.f_globals.get("__name__", "")
-        if name.startswith("powerd."):
-            location = f"{name}:{traceback.tb_lineno}"
-        traceback = traceback.tb_next
-    return location

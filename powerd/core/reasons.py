@@ -76,3 +76,20 @@ def day_and_time(moment: Moment, now: Moment) -> str:
     if abs(ahead) < _WEEKDAY_ONLY_WITHIN:
         return f"{DAYS[moment.wall.weekday()]} {moment.wall:%H:%M}"
     return f"{moment.wall:%Y-%m-%d %H:%M}"
+
+
+def failure_text(error: Exception) -> str:
+    """The text of a reason for an exception inside powerd."""
+    return f"failed inside powerd ({_innermost_frame(error)}): {type(error).__name__}: {error}"
+
+
+def _innermost_frame(error: Exception) -> str:
+    """File and line of the innermost frame of powerd's own code."""
+    traceback = error.__traceback__
+    location = "?"
+    while traceback is not None:
+        name = traceback.tb_frame.f_globals.get("__name__", "")
+        if name.startswith("powerd."):
+            location = f"{name}:{traceback.tb_lineno}"
+        traceback = traceback.tb_next
+    return location

@@ -6,9 +6,9 @@ from typing import Final
 
 from powerd.config.values import format_duration
 from powerd.core.actions import ActionResult
+from powerd.disks.action import DiskAction
 from powerd.disks.model import (
     CheckPowerMode,
-    DiskAction,
     DiskResult,
     FailureCause,
     PowerFeatures,
@@ -49,6 +49,8 @@ def describe_action(action: DiskAction) -> str:  # noqa: PLR0911 - one branch fo
             return "read its health"
         case StartTest(test=test):
             return f"started its {test} self-test"
+        case _:
+            raise TypeError(f"no disk action: {action}")
 
 
 async def execute(action: DiskAction, helper: Helper) -> ActionResult:

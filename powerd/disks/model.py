@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, ClassVar, Final, Literal, TypeAlias
+from types import MappingProxyType
+from typing import Annotated, Final, Literal, TypeAlias
 
 from powerd.core.codec import span
+from powerd.core.time import Reading, Unavailable
+from powerd.disks.action import DiskAction
 from powerd.disks.ata_standby_timer import MAX_TIMER_SECONDS
 from powerd.disks.disk_id import ByIdName, CommandCount, DiskId
 from powerd.requests.model import RequestRefusedError
-from powerd.smart.actions import CheckHealth, HealthReading, StartTest
+from powerd.smart.actions import HealthReading
 
 
 def find_disk(disks: Iterable[Disk], name: str) -> Disk | None:
@@ -144,24 +147,22 @@ SpinDownMethod: TypeAlias = Literal["ata", "scsi"]
 
 
 @dataclass(frozen=True, slots=True)
-class CheckPowerMode:
+class CheckPowerMode(DiskAction):
     """Read the power mode, which starts no drive; a runtime-suspended device is not opened."""
 
     disk: ByIdName
-    irreversible: ClassVar[bool] = False
 
 
 @dataclass(frozen=True, slots=True)
-class SpinDown:
+class SpinDown(DiskAction):
     """Stop the drive until the next access."""
 
     disk: ByIdName
     method: SpinDownMethod
-    irreversible: ClassVar[bool] = False
 
 
 @dataclass(frozen=True, slots=True)
-class SetStandbyTimer:
+class SetStandbyTimer(DiskAction):
     """Set the drive's own standby timer to a value that encode_timer() yields; 0 = off.
 
     The command is ATA IDLE, which starts a stopped drive, so it is sent only to a drive that spins.
@@ -169,11 +170,10 @@ class SetStandbyTimer:
 
     disk: ByIdName
     seconds: Annotated[int, span(0, MAX_TIMER_SECONDS)]
-    irreversible: ClassVar[bool] = False
 
 
 @dataclass(frozen=True, slots=True)
-class SetApmLevel:
+class SetApmLevel(DiskAction):
     """Set the APM level of a spinning disk.
 
     Attributes:
@@ -186,21 +186,13 @@ class SetApmLevel:
     disk: ByIdName
     level: Annotated[int, span(1, 254)]
     allow_spin_down: bool = field(default=False, repr=False, compare=False)
-    irreversible: ClassVar[bool] = False
 
 
 @dataclass(frozen=True, slots=True)
-class ReadPowerFeatures:
+class ReadPowerFeatures(DiskAction):
     """Read the power features and settings of a drive that spins."""
 
     disk: ByIdName
-    irreversible: ClassVar[bool] = False
-
-
-DiskAction: TypeAlias = (
-    CheckPowerMode | SpinDown | SetStandbyTimer | SetApmLevel | ReadPowerFeatures | CheckHealth | StartTest
-)
-"""An action for one disk, its ``disk``."""
 
 
 MAX_WATCHED_DISKS: Final = 100
@@ -287,3 +279,31 @@ class GroupSpinUp:
     other_disks: tuple[DiskId, ...]
     at: float
     duration: float
+
+
+@dataclass(frozen=True, slots=True)
+class DiskFacts:
+    """The facts that the disk source reads.
+
+    Attributes:
+        disks: every whole disk.
+        activity: the counters of each.
+    """
+
+    disks: Mapping[DiskId, Disk] = field(default_factory=lambda: MappingProxyType({}))
+    activity: Mapping[DiskId, Reading[DiskActivity] | Unavailable] = field(
+        default_factory=lambda: MappingProxyType({})
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class DiskEvents:
+    """Events that concern disks.
+
+    Attributes:
+        group_spin_ups: the last time that each group was spun up as a whole.
+        spin_down_requests: CLOCK_MONOTONIC of the last spin-down requested by a user, for each disk.
+    """
+
+    group_spin_ups: Mapping[str, GroupSpinUp] = field(default_factory=lambda: MappingProxyType({}))
+    spin_down_requests: Mapping[DiskId, float] = field(default_factory=lambda: MappingProxyType({}))

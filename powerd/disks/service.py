@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final
 
 from powerd.core.actions import Action, ActionResult
@@ -15,12 +16,13 @@ from powerd.core.poller import PollDepth, Poller
 from powerd.core.snapshot import Decision
 from powerd.core.state import StateStore
 from powerd.core.storage import Storage
+from powerd.disks.action import DiskAction
 from powerd.disks.disk_id import DiskId
-from powerd.disks.model import DiskAction, GroupSpinUp, GroupWatch, find_disk
+from powerd.disks.model import DiskEvents, DiskFacts, GroupSpinUp, GroupWatch, find_disk
 from powerd.disks.policy import history
 from powerd.disks.policy.write_safety import may_write, would_wake_disk
 from powerd.disks.source.source import DiskSource
-from powerd.disks.state import DiskMemory, DiskReport
+from powerd.disks.state import DiskMemory, DiskReport, DisksMemory, DisksReport
 from powerd.linux.ports import Files, Helper
 from powerd.linux.values import HostError
 from powerd.requests.model import RequestRefusedError
@@ -73,9 +75,10 @@ class GroupWatches:
             return
         # The watch counts as running until a decision that knows of the spin-up no longer contains it.
         self._failed_at.pop(watch, None)
-        self._state.add_group_spin_up(
-            watch.group, GroupSpinUp(first, other_disks, self._clock.now().mono, duration)
-        )
+        spin_up = GroupSpinUp(first, other_disks, self._clock.now().mono, duration)
+        events = self._state.snapshot().part(DiskEvents)
+        group_spin_ups = {**events.group_spin_ups, watch.group: spin_up}
+        self._state.put(replace(events, group_spin_ups=group_spin_ups))
 
 
 class DiskService:
@@ -130,13 +133,14 @@ class DiskService:
 
     def on_decision(self, decision: Decision) -> None:
         """Apply what a decision says besides its actions."""
-        self._reports = decision.disks
-        self._group_watches.update(decision.watched_groups)
-        self._schedule_poll(decision.next_disk_poll_at)
-        self._current_document = history.serialise(decision.memory.disks)
+        report = decision.part(DisksReport)
+        self._reports = report.disks
+        self._group_watches.update(report.watched_groups)
+        self._schedule_poll(report.next_disk_poll_at)
+        self._current_document = history.serialise(decision.memory.part(DisksMemory).disks)
         if self._current_document != self._stored_document:
-            activity = self._state.snapshot().activity
-            if may_write(self._directory, decision.disks, activity, self._clock.now()):
+            activity = self._state.snapshot().part(DiskFacts).activity
+            if may_write(self._directory, report.disks, activity, self._clock.now()):
                 self.save()
 
     def on_action_started(self, action: Action) -> None:
@@ -170,7 +174,9 @@ class DiskService:
         await self._poller.poll(PollDepth.ROUTINE)  # use before the request does not cancel it
         group, now = report.disk.group, self._clock.now().mono
         members = [each.disk.id for each in self._reports if group is not None and each.disk.group == group]
-        self._state.request_spin_down(dict.fromkeys(members or [report.disk.id], now))
+        events = self._state.snapshot().part(DiskEvents)
+        requests = {**events.spin_down_requests, **dict.fromkeys(members or [report.disk.id], now)}
+        self._state.put(replace(events, spin_down_requests=requests))
         return tuple(members) or (report.disk.id,)
 
     def save(self) -> None:

@@ -16,11 +16,14 @@ The states and the events that lead from one to another (``powerd/disks/policy/`
 from __future__ import annotations
 
 import enum
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import NamedTuple, Self
 
-from powerd.core.time import Moment, Reading
-from powerd.disks.model import Disk, DiskActivity, PowerFeatures, SpinDownMethod
+from powerd.core.time import Moment, Reading, Unavailable
+from powerd.disks.disk_id import DiskId
+from powerd.disks.model import Disk, DiskActivity, GroupWatch, PowerFeatures, SpinDownMethod
 
 
 class DiskState(enum.StrEnum):
@@ -217,3 +220,33 @@ class DiskReport(NamedTuple):
     standby_timer: int | None = None
     apm: int | None = None
     last_spin_up: Moment | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DisksMemory:
+    """The memory of the disk policy.
+
+    Attributes:
+        disks: the memory of each disk, also of one that is detached.
+        last_activity: the counters of each disk at the last decision.
+    """
+
+    disks: Mapping[DiskId, DiskMemory] = field(default_factory=lambda: MappingProxyType({}))
+    last_activity: Mapping[DiskId, Reading[DiskActivity] | Unavailable] = field(
+        default_factory=lambda: MappingProxyType({})
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class DisksReport:
+    """What the disk policy reports.
+
+    Attributes:
+        disks: one report per disk, in the order of the snapshot.
+        watched_groups: groups to be watched until another decision says otherwise.
+        next_disk_poll_at: CLOCK_MONOTONIC by which new counters are needed; inf = at the poll interval.
+    """
+
+    disks: tuple[DiskReport, ...] = ()
+    watched_groups: tuple[GroupWatch, ...] = ()
+    next_disk_poll_at: float = float("inf")

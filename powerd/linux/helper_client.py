@@ -16,8 +16,9 @@ import sys
 from pathlib import Path
 from typing import Any, Final, cast
 
+from powerd.disks.action import DiskAction
 from powerd.disks.disk_id import DiskId
-from powerd.disks.model import DiskAction, DiskResult, FailureCause
+from powerd.disks.model import DiskResult, FailureCause
 from powerd.helper.protocol.codec import MAX_LINE, ProtocolError, encode_request, parse_response
 from powerd.helper.protocol.messages import (
     REQUEST_NAMES,
@@ -93,7 +94,7 @@ class HelperClient:
 
     async def execute_disk_action(self, action: DiskAction) -> DiskResult:
         """Execute an action on one disk."""
-        return cast("DiskResult", await self.send(action))
+        return cast("DiskResult", await self.send(cast("Request", action)))
 
     async def wait_first_access(self, disks: tuple[DiskId, ...]) -> tuple[DiskId, tuple[DiskId, ...], float]:
         """Watch disks in standby; when one is accessed, spin the others up. Cancelling ends the watch.

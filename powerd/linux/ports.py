@@ -11,8 +11,9 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from powerd.disks.action import DiskAction
 from powerd.disks.disk_id import DiskId
-from powerd.disks.model import DiskAction, DiskResult
+from powerd.disks.model import DiskResult
 from powerd.linux.values import (
     Alarm,
     Lan,

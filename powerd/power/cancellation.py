@@ -24,7 +24,7 @@ def cancellation_actions(
         reasons: what keeps the server awake, or what it waits for, weightiest first.
         now: the present moment.
     """
-    announcement = snapshot.completed_actions.get(WarnUsers)
+    announcement = snapshot.completed(WarnUsers)
     if (
         announcement is None
         or not isinstance(announcement.action, WarnUsers)
@@ -43,7 +43,7 @@ def _is_expected(
         return False
     if any(isinstance(each, Sleep | CancelWarning) for each in snapshot.running_actions):
         return False
-    sleep, cancellation = snapshot.completed_actions.get(Sleep), snapshot.completed_actions.get(CancelWarning)
+    sleep, cancellation = snapshot.completed(Sleep), snapshot.completed(CancelWarning)
     is_done = sleep is not None and sleep.ok and sleep.started_at >= announcement.ended_at
     is_cancelled = cancellation is not None and cancellation.ended_at >= announcement.ended_at
     return not (

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import enum
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Annotated, Final, TypeAlias
 
+from powerd.core.actions import CompletedAction, WakeTime
 from powerd.core.codec import pattern
-from powerd.core.time import Moment
+from powerd.core.snapshot import SourceId
+from powerd.core.time import Reading, Unavailable
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,19 +93,6 @@ class NetworkCard:
     interface: InterfaceName
     supported: WolFlags
     armed: WolFlags
-
-
-@dataclass(frozen=True, slots=True)
-class WakeTime:
-    """The time at which the server has to be awake again.
-
-    Attributes:
-        at: the time of the alarm; the server sleeps until then, so ``mono + slept`` and ``wall`` are valid.
-        reason: ``wake.at Mon-Fri 06:30``, ``backup.timer``.
-    """
-
-    at: Moment
-    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,3 +222,84 @@ class WakeupState:
         for source in self.sources:
             counts[source.key] += source.events
         return counts
+
+
+@dataclass(frozen=True, slots=True)
+class LogindFacts:
+    """The facts that the logind source reads.
+
+    Attributes:
+        inhibitors: inhibitor locks of other programs, of any mode.
+        key_press: the last key press in a login session; None = none is known.
+    """
+
+    inhibitors: tuple[Inhibitor, ...] = ()
+    key_press: KeyPress | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TimerFacts:
+    """systemd timers for which the server has to be up."""
+
+    timers: tuple[SystemdTimer, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkCardFacts:
+    """What wakes the server by each network card of the LAN."""
+
+    network_cards: Mapping[str, Reading[NetworkCard] | Unavailable] = field(
+        default_factory=lambda: MappingProxyType({})
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class TransitionFacts:
+    """Sleep and wake-up of the server.
+
+    Attributes:
+        shutdown: a sleep or shutdown in progress, also one that powerd has not ordered; None = none.
+        wake_event: the last wake-up; None = none since powerd started.
+    """
+
+    shutdown: ShutdownInProgress | None = None
+    wake_event: WakeEvent | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SleepMemory:
+    """The memory of the sleep rules.
+
+    Attributes:
+        idle_since: CLOCK_MONOTONIC since which nothing has kept the server awake; None while something does.
+        completed_rules: rules executed since idle_since.
+        failures: consecutive failures of each rule, and the time of the last.
+        last_sleep_result: the latest result of a sleep that has been taken into account.
+        wake_storm: wake-ups without any use of the server.
+        busy_until: CLOCK_MONOTONIC until which the server stays up for an event that is too near to sleep
+            before, and that event.
+    """
+
+    idle_since: float | None = None
+    completed_rules: frozenset[int] = frozenset()
+    failures: Mapping[int, tuple[int, float]] = field(default_factory=lambda: MappingProxyType({}))
+    last_sleep_result: CompletedAction | None = None
+    wake_storm: WakeStormState = field(default_factory=WakeStormState)
+    busy_until: tuple[float, str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PowerReport:
+    """When the server has to be up again if it sleeps now; None = at no time."""
+
+    wake_time: WakeTime | None = None
+
+
+LOGIND: Final = SourceId("logind")
+TIMERS: Final = SourceId("timers")
+NETWORK_CARDS: Final = SourceId("cards")
+
+POLL_INTERVALS: Final[Mapping[SourceId, float]] = MappingProxyType(
+    {LOGIND: 900.0, TIMERS: 900.0, NETWORK_CARDS: 86_400.0}
+)
+"""Seconds between two polls. Change events trigger a poll earlier."""

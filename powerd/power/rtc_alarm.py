@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final
 
+from powerd.core.actions import WakeTime
 from powerd.core.clock import Clock
 from powerd.linux.ports import Helper
 from powerd.linux.values import Alarm, HostError
-from powerd.power.model import WakeTime
 
 MIN_ALARM_DELAY: Final = 60
 """Seconds; the helper refuses a nearer alarm."""

@@ -8,7 +8,7 @@ from powerd.core.actions import Sleep
 from powerd.core.reasons import UndatedReason
 from powerd.core.snapshot import Memory, Snapshot
 from powerd.core.time import Moment
-from powerd.power.model import ShutdownInProgress
+from powerd.power.model import ShutdownInProgress, SleepMemory, TransitionFacts
 from powerd.power.sleep_rules import describe_pending_sleep
 
 SHUTDOWN_VALID_FOR: Final = 600.0
@@ -30,21 +30,23 @@ def shutdown_reason(snapshot: Snapshot, memory: Memory, now: Moment) -> UndatedR
         memory: knows of a resume, which ends whatever way down began before.
         now: the present moment.
     """
-    shutdown = snapshot.shutdown
+    shutdown = snapshot.part(TransitionFacts).shutdown
     if shutdown is None or now.mono - shutdown.since > SHUTDOWN_VALID_FOR:
         return None
     if memory.resumed_at is not None and shutdown.since < memory.resumed_at:
         return None
     action = _own_action(snapshot, memory, shutdown)
     if action is not None:
-        return UndatedReason("sleep", describe_pending_sleep(action, memory.idle_since, now))
+        return UndatedReason(
+            "sleep", describe_pending_sleep(action, memory.part(SleepMemory).idle_since, now)
+        )
     return UndatedReason("sleep", _EXTERNAL_TEXT.get(shutdown.kind, _EXTERNAL_TEXT["shutdown"]))
 
 
 def _own_action(snapshot: Snapshot, memory: Memory, shutdown: ShutdownInProgress) -> Sleep | None:
     """The order of powerd's that has led to this: one under way, or accepted just now."""
     in_progress = next((order for order in snapshot.running_actions if isinstance(order, Sleep)), None)
-    latest = snapshot.completed_actions.get(Sleep)
+    latest = snapshot.completed(Sleep)
     if in_progress is not None or latest is None or not isinstance(latest.action, Sleep) or not latest.ok:
         return in_progress
     before_resume = memory.resumed_at is not None and latest.started_at < memory.resumed_at

@@ -12,14 +12,14 @@ from dataclasses import dataclass
 from typing import Final
 
 from powerd.config.options import Options
-from powerd.core.actions import Sleep
+from powerd.core.actions import Sleep, WakeTime
 from powerd.core.clock import Clock
 from powerd.core.state import StateStore
 from powerd.core.time import Reading
 from powerd.linux.ports import Helper, Processes
 from powerd.linux.values import HostError
 from powerd.power.hooks import HookRunner
-from powerd.power.model import WakeTime
+from powerd.power.model import NetworkCardFacts
 from powerd.power.rtc_alarm import RtcAlarm
 
 _VALID_FOR: Final = 300.0
@@ -201,7 +201,7 @@ class SleepPreparation:
         """
         if not self.options.wake.arm_lan:
             return []
-        cards = self._state.snapshot().network_cards.items()
+        cards = self._state.snapshot().part(NetworkCardFacts).network_cards.items()
         return [
             name
             for name, reading in cards

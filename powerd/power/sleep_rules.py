@@ -17,10 +17,11 @@ from powerd.config.options import Options, SleepRule
 from powerd.config.values import format_duration
 from powerd.core.actions import Action, CompletedAction, Sleep, WarnUsers
 from powerd.core.reasons import UndatedReason, day_and_time
-from powerd.core.snapshot import LOGIND, Memory, Phase, PlannedSleep, Snapshot
+from powerd.core.snapshot import Memory, Phase, PlannedSleep, Snapshot
 from powerd.core.time import Moment, add_seconds, next_opening
 from powerd.power import wake_storm
 from powerd.power.blockers import idle_from, key_press_reason
+from powerd.power.model import LOGIND, LogindFacts, SleepMemory
 from powerd.power.wake_schedule import busy_until
 
 CLOCK_STEP_DELAY: Final = 600.0
@@ -51,7 +52,7 @@ def earliest_time(
         options: the configuration in force.
         timing: the present moment, and since when nothing has kept the server awake.
     """
-    if n in memory.completed_rules:
+    if n in memory.part(SleepMemory).completed_rules:
         return None
     now, _ = timing
     rule = options.sleep[n]
@@ -81,8 +82,8 @@ def _delays(
     if memory.resumed_at is not None:
         after = options.awake.after_resume
         yield memory.resumed_at + after, f"waits until {format_duration(after)} after the wake-up"
-    if n in memory.failures:
-        count, failed_at = memory.failures[n]
+    if n in memory.part(SleepMemory).failures:
+        count, failed_at = memory.part(SleepMemory).failures[n]
         delay = min(RETRY_DELAY_MAX, RETRY_DELAY * 2 ** min(count - 1, 10))
         yield failed_at + delay, f"tries again {format_duration(delay)} after it failed"
     if (
@@ -93,9 +94,9 @@ def _delays(
             memory.clock_stepped_at + delay_after_step,
             f"waits {format_duration(delay_after_step)}: the wall clock was set",
         )
-    if memory.busy_until is not None:
-        yield memory.busy_until
-    storm_delay = wake_storm.storm_delay(memory.wake_storm, now)
+    if (busy := memory.part(SleepMemory).busy_until) is not None:
+        yield busy
+    storm_delay = wake_storm.storm_delay(memory.part(SleepMemory).wake_storm, now)
     if storm_delay is not None:
         yield storm_delay
 
@@ -132,17 +133,21 @@ class SleepAssessment(NamedTuple):
 
 def record_result(snapshot: Snapshot, memory: Memory, options: Options, now: Moment) -> Memory:
     """Memory with the latest outcome of a sleep taken into account, once."""
-    outcome = snapshot.completed_actions.get(Sleep)
-    if outcome is not None and outcome != memory.last_sleep_result and isinstance(outcome.action, Sleep):
+    outcome = snapshot.completed(Sleep)
+    if (
+        outcome is not None
+        and outcome != memory.part(SleepMemory).last_sleep_result
+        and isinstance(outcome.action, Sleep)
+    ):
         rule = outcome.action.rule
         has_slept = memory.resumed_at is not None and memory.resumed_at >= outcome.started_at
-        memory = replace(memory, last_sleep_result=outcome)
+        memory = _with(memory, last_sleep_result=outcome)
         if not _is_current_rule(outcome.action, options):
             pass
         elif not outcome.ok:
-            memory = replace(memory, failures=_with_failure(memory, rule, outcome.ended_at))
+            memory = _with(memory, failures=_with_failure(memory, rule, outcome.ended_at))
         elif not has_slept:  # else the answer to the order came after the wake-up, and a new day has begun
-            memory = replace(memory, completed_rules=memory.completed_rules | {rule})
+            memory = _with(memory, completed_rules=memory.part(SleepMemory).completed_rules | {rule})
     return _record_failure_to_sleep(memory, options, now)
 
 
@@ -159,26 +164,31 @@ def _is_current_rule(action: Sleep, options: Options) -> bool:
 
 def _record_failure_to_sleep(memory: Memory, options: Options, now: Moment) -> Memory:
     """An accepted sleep that has not happened is a failure; a command's exit is its own proof."""
-    last = memory.last_sleep_result
+    last = memory.part(SleepMemory).last_sleep_result
     if last is None or not isinstance(last.action, Sleep) or not last.ok or options.mode == "observe":
         return memory
     rule = last.action.rule
     if (
         last.action.sleep_action == "command"
-        or rule not in memory.completed_rules
+        or rule not in memory.part(SleepMemory).completed_rules
         or now.mono - last.ended_at < SLEEP_FAILED_AFTER
     ):
         return memory
-    return replace(
+    return _with(
         memory,
-        completed_rules=memory.completed_rules - {rule},
+        completed_rules=memory.part(SleepMemory).completed_rules - {rule},
         failures=_with_failure(memory, rule, last.ended_at + SLEEP_FAILED_AFTER),
     )
 
 
+def _with(memory: Memory, **changes: object) -> Memory:
+    """``memory`` with changes of its SleepMemory."""
+    return memory.with_parts(replace(memory.part(SleepMemory), **changes))  # type: ignore[arg-type] # each of its own field's type
+
+
 def _with_failure(memory: Memory, rule: int, at: float) -> Mapping[int, tuple[int, float]]:
-    count, _ = memory.failures.get(rule, (0, 0.0))
-    return {**memory.failures, rule: (count + 1, at)}
+    count, _ = memory.part(SleepMemory).failures.get(rule, (0, 0.0))
+    return {**memory.part(SleepMemory).failures, rule: (count + 1, at)}
 
 
 def assess_sleep(
@@ -272,7 +282,7 @@ def _poll_before_announcement(snapshot: Snapshot, now: Moment, announce_at: floa
 
 def _key_press_reason(snapshot: Snapshot, idle_since: float) -> UndatedReason | None:
     """The key press from which idleness counts."""
-    press = snapshot.key_press
+    press = snapshot.part(LogindFacts).key_press
     return key_press_reason(press) if press is not None and idle_from(press) == idle_since else None
 
 
@@ -280,24 +290,27 @@ def _valid_announcement(
     snapshot: Snapshot, memory: Memory, earliest: EarliestTime, rule: SleepRule, idle_since: float
 ) -> CompletedAction | None:
     """The announcement that still stands: timely, and made since idle_since and the rule's last failure."""
-    outcome = snapshot.completed_actions.get(WarnUsers)
+    outcome = snapshot.completed(WarnUsers)
     if outcome is None or outcome.action != WarnUsers(earliest.rule, rule.action, rule.warn):
         return None
-    _, failed_at = memory.failures.get(earliest.rule, (0, float("-inf")))
+    _, failed_at = memory.part(SleepMemory).failures.get(earliest.rule, (0, float("-inf")))
     is_current = earliest.at <= outcome.ended_at + rule.warn + ANNOUNCEMENT_VALID_FOR
     return outcome if is_current and outcome.ended_at >= max(idle_since, failed_at) else None
 
 
 def _last_attempt_reasons(memory: Memory, options: Options) -> list[UndatedReason]:
     """What the last attempt came to."""
-    last = memory.last_sleep_result
+    last = memory.part(SleepMemory).last_sleep_result
     if last is None or not isinstance(last.action, Sleep) or not _is_current_rule(last.action, options):
         return []
     subject, verb = f"sleep rule {last.action.rule + 1}", VERBS[last.action.sleep_action]
-    if last.action.rule in memory.failures and last.action.rule not in memory.completed_rules:
+    if (
+        last.action.rule in memory.part(SleepMemory).failures
+        and last.action.rule not in memory.part(SleepMemory).completed_rules
+    ):
         failure = "was accepted, but the server did not go to sleep" if last.ok else last.message
         return [UndatedReason(subject, f"could not {verb}: {failure}")]
-    if last.action.rule in memory.completed_rules:
+    if last.action.rule in memory.part(SleepMemory).completed_rules:
         return [
             UndatedReason(
                 subject, f"{last.message}; it will act again after something has stirred", blocks_sleep=False

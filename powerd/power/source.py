@@ -8,12 +8,23 @@ from typing import Final
 from powerd.config.options import Options
 from powerd.core.clock import Clock
 from powerd.core.poller import PollDepth
-from powerd.core.snapshot import LOGIND, NETWORK_CARDS, POLL_INTERVALS, TIMERS
 from powerd.core.state import PollResult
 from powerd.core.time import Moment, Reading, Unavailable
 from powerd.linux.ports import Files, Helper, Logind, Network
 from powerd.linux.values import HostError
-from powerd.power.model import Inhibitor, NetworkCard, SystemdTimer
+from powerd.power.model import (
+    LOGIND,
+    NETWORK_CARDS,
+    POLL_INTERVALS,
+    TIMERS,
+    Inhibitor,
+    KeyPress,
+    LogindFacts,
+    NetworkCard,
+    NetworkCardFacts,
+    SystemdTimer,
+    TimerFacts,
+)
 
 RETRY_INTERVAL: Final = 60.0
 """Seconds from a failed poll of logind to the next; otherwise logind's signals trigger a poll."""
@@ -34,6 +45,7 @@ class LogindSource:
         self._logind = logind
         self._clock = clock
         self._can_sleep: dict[str, str] = {}
+        self._key_press: KeyPress | None = None
         self._failed = False
         self.options = options
 
@@ -52,10 +64,10 @@ class LogindSource:
         self._failed = True
         at = self._clock.now().mono
         locks = await self._logind.list_inhibitors()
-        press = await self._logind.last_key_press()
+        self._key_press = await self._logind.last_key_press() or self._key_press
         await self._update_can_sleep(locks)
         self._failed = False
-        return PollResult(Reading(at, tuple(self._warnings())), inhibitors=locks, key_press=press)
+        return PollResult(Reading(at, tuple(self._warnings())), (LogindFacts(locks, self._key_press),))
 
     async def _update_can_sleep(self, locks: tuple[Inhibitor, ...]) -> None:
         """Check each configured action until the reply is ``yes``, which does not change afterwards.
@@ -126,7 +138,7 @@ class SystemdTimerSource:
             if left > 0
         ]
         self._poll_interval = max(min([*ahead, POLL_INTERVALS[TIMERS]]), _MIN_INTERVAL)
-        return PollResult(Reading(now.mono, tuple(_timer_warnings(timers))), timers=timers)
+        return PollResult(Reading(now.mono, tuple(_timer_warnings(timers))), (TimerFacts(timers),))
 
 
 def _seconds_to_elapses(timer: SystemdTimer, now: Moment) -> list[float]:
@@ -179,11 +191,11 @@ class NetworkCardSource:
         at = self._clock.now().mono
         options = self.options
         if not options.wake.arm_lan and all(rule.action == "command" for rule in options.sleep):
-            return PollResult(Reading(at, ()), network_cards={})
+            return PollResult(Reading(at, ()), (NetworkCardFacts(),))
         links = (await self._network.lan()).links
         names = sorted({card for link in links for card in self._hardware_below(link.name, _MAX_DEPTH)})
         return PollResult(
-            Reading(at, ()), network_cards={name: await self._read_card(name) for name in names}
+            Reading(at, ()), (NetworkCardFacts({name: await self._read_card(name) for name in names}),)
         )
 
     async def _read_card(self, name: str) -> Reading[NetworkCard] | Unavailable:

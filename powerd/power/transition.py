@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Final
 
+from powerd.core.actions import WakeTime
 from powerd.core.clock import Clock
 from powerd.core.snapshot import Status
 from powerd.core.state import StateStore
@@ -22,7 +23,7 @@ from powerd.linux.ports import Logind
 from powerd.linux.values import HostError, LogindEvent
 from powerd.power import wakeup_cause
 from powerd.power.inhibitor_lock import InhibitorLock
-from powerd.power.model import ShutdownInProgress, WakeEvent, WakeTime, WakeupState
+from powerd.power.model import ShutdownInProgress, TransitionFacts, WakeEvent, WakeupState
 from powerd.power.sleep_preparation import SleepPreparation
 
 _MIN_SLEPT: Final = 0.01
@@ -112,7 +113,7 @@ class PowerTransition:
 
     def on_decision(self, status: Status) -> None:
         """Note that the shutdown in progress has been published, and that the server has slept."""
-        if self._shutdown is not None and status.snapshot.shutdown is self._shutdown:
+        if self._shutdown is not None and status.snapshot.part(TransitionFacts).shutdown is self._shutdown:
             self._published.set()
         if self._has_slept():
             self._may_have_slept.set()
@@ -144,7 +145,7 @@ class PowerTransition:
         # of an unnoticed sleep, which otherwise counts as the end of this one
         self._publish_wake_event()
         self._shutdown = ShutdownInProgress(self._clock.now().mono, kind)
-        self._state.set_shutdown(self._shutdown)
+        self._publish_facts(shutdown=self._shutdown)
         try:
             if self._preparation.options.mode == "enforce":
                 async with asyncio.timeout(await self._time_left()):
@@ -206,7 +207,7 @@ class PowerTransition:
         """
         cause = self._publish_wake_event()
         self._shutdown = None
-        self._state.set_shutdown(None)
+        self._publish_facts(shutdown=None)
         self.update_inhibitor()
         self._on_logind_event(LogindEvent("sleep", start=False))
         await self._preparation.finish(cause)
@@ -217,5 +218,9 @@ class PowerTransition:
         if event is None:
             return ""
         details = filter(None, (event.detail, self._preparation.alarm_description))
-        self._state.set_wake_event(replace(event, detail="; ".join(details)))
+        self._publish_facts(wake_event=replace(event, detail="; ".join(details)))
         return event.cause
+
+    def _publish_facts(self, **changes: ShutdownInProgress | WakeEvent | None) -> None:
+        facts = self._state.snapshot().part(TransitionFacts)
+        self._state.put(replace(facts, **changes))  # type: ignore[arg-type] # each of its own field's type

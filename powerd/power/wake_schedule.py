@@ -12,10 +12,11 @@ from datetime import datetime
 from typing import Final, NamedTuple, TypeAlias
 
 from powerd.config.options import Options
+from powerd.core.actions import WakeTime
 from powerd.core.reasons import UndatedReason, day_and_time
 from powerd.core.snapshot import Snapshot
 from powerd.core.time import Moment, add_seconds, next_occurrence
-from powerd.power.model import WakeTime
+from powerd.power.model import TimerFacts
 
 MIN_ALARM_DELAY: Final = 60.0
 """Seconds; a nearer alarm could go off while the machine is falling asleep, and the helper refuses it."""
@@ -97,7 +98,7 @@ def _scheduled_events(
         elapses_at = next_occurrence(time, earliest)
         if elapses_at is not None:
             yield ScheduledEvent(elapses_at - posix, f"wake.at {time}")
-    for timer in snapshot.timers if options.wake.timers else ():
+    for timer in snapshot.part(TimerFacts).timers if options.wake.timers else ():
         stamps = [] if timer.wall is None else [timer.wall - posix]
         if timer.mono is not None and not timer.pauses_in_sleep:
             stamps.append(timer.mono - at.mono)

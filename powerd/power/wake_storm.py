@@ -15,9 +15,10 @@ from dataclasses import replace
 from typing import Final
 
 from powerd.config.values import format_duration
+from powerd.core.actions import WakeTime
 from powerd.core.snapshot import Snapshot
 from powerd.core.time import Moment
-from powerd.power.model import WakeStormState, WakeTime, WakeupCause
+from powerd.power.model import TransitionFacts, WakeStormState, WakeupCause
 
 STORM_WAKEUPS: Final = 3
 """So many wake-ups in vain ..."""
@@ -65,8 +66,9 @@ def record_wakeup(state: WakeStormState, now: Moment) -> WakeStormState:
 
 def record_activity(state: WakeStormState, snapshot: Snapshot, *, needed: bool) -> WakeStormState:
     """What is known by now of the latest wake-up; with somebody there the storm is over."""
-    if snapshot.wake_event is not None and snapshot.wake_event != state.last_event:
-        state = replace(state, last_event=snapshot.wake_event, cause=snapshot.wake_event.cause)
+    event = snapshot.part(TransitionFacts).wake_event
+    if event is not None and event != state.last_event:
+        state = replace(state, last_event=event, cause=event.cause)
     if needed:
         state = replace(
             state, needed=True, unneeded_wakeups=(), storm_count=0, stay_up_until=None, stay_up_for=0.0

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Final, NewType
 
-from powerd.core.time import Moment
+from powerd.core.snapshot import SourceId
+from powerd.core.time import Moment, Reading, Unavailable
+
+CLIENTS: Final = SourceId("clients")
 
 ClientId = NewType("ClientId", str)
 """A client's stable identifier: its MAC address, or its IP address where no MAC is known."""
@@ -109,3 +114,32 @@ class ClientStatus:
     blocks_sleep: bool = True
     always_on: bool = False
     on_link: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class PresenceFacts:
+    """The facts that the presence source reads.
+
+    Attributes:
+        clients: every client that a source names.
+        observations: what was observed of each; a missing one has not been probed yet.
+    """
+
+    clients: Mapping[ClientId, Client] = field(default_factory=lambda: MappingProxyType({}))
+    observations: Mapping[ClientId, Reading[Observation] | Unavailable] = field(
+        default_factory=lambda: MappingProxyType({})
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class PresenceMemory:
+    """The last status of each client."""
+
+    client_statuses: Mapping[ClientId, ClientStatus] = field(default_factory=lambda: MappingProxyType({}))
+
+
+@dataclass(frozen=True, slots=True)
+class PresenceReport:
+    """The status of each client."""
+
+    client_statuses: tuple[ClientStatus, ...] = ()

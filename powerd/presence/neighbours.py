@@ -8,6 +8,7 @@ from ipaddress import AddressValueError, IPv4Address
 from typing import Final
 
 from powerd.config.values import canonical_mac
+from powerd.core.persistence import Persistence
 from powerd.linux.values import Lan, Neighbour
 
 _MAX_HOSTS: Final = 4096
@@ -117,3 +118,17 @@ def _parse_ipv4(address: str) -> IPv4Address | None:
         return IPv4Address(address)
     except AddressValueError:
         return None
+
+
+_DOCUMENT: Final = "learned"
+
+
+def load_learned_hosts(persistence: Persistence) -> LearnedHosts:
+    """The stored hosts that were learned on the LAN."""
+    return from_json(persistence.load(_DOCUMENT))
+
+
+def save_learned_hosts(persistence: Persistence, learned_hosts: LearnedHosts) -> None:
+    """Store the hosts that were learned."""
+    if learned_hosts:
+        persistence.save(_DOCUMENT, to_json(learned_hosts))

@@ -5,16 +5,29 @@ A client is absent only if every probe sent during ``absent_after`` went unanswe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import lru_cache
 from typing import Final, NamedTuple
 
 from powerd.config.options import ClientOptions, Options
 from powerd.config.values import ClientPattern
+from powerd.core.domain import Assessment, Context
+from powerd.core.reasons import UndatedReason, reason_unreliable, unavailable_reason
 from powerd.core.snapshot import Memory, Snapshot
 from powerd.core.time import Moment, Reading, Unavailable, add_seconds
-from powerd.presence.model import Client, ClientId, ClientState, ClientStatus, EvidenceKind, Observation
+from powerd.presence.model import (
+    CLIENTS,
+    Client,
+    ClientId,
+    ClientState,
+    ClientStatus,
+    EvidenceKind,
+    Observation,
+    PresenceFacts,
+    PresenceMemory,
+    PresenceReport,
+)
 
 NOT_PROBED: Final = "not probed while another client is present"
 _NOT_PROBED_YET: Final = "not probed yet"
@@ -30,6 +43,55 @@ _EVIDENCE_TEXT: Final = {
 }
 
 
+def assess(context: Context) -> Assessment:
+    """Present and unknown clients are blockers; so is a source of clients that is unreliable."""
+    statuses = evaluate_clients(context.snapshot, context.memory, context.options, context.now)
+    return Assessment(
+        blockers=tuple(_blockers(context, statuses)),
+        remarks=tuple(always_on_remarks(statuses)),
+        memory=(PresenceMemory({status.client.id: status for status in statuses}),),
+        parts=(PresenceReport(statuses),),
+    )
+
+
+def _blockers(context: Context, statuses: tuple[ClientStatus, ...]) -> Iterator[UndatedReason]:
+    reading, max_age = context.snapshot.sources.get(CLIENTS), max_observation_age(context.options)
+    problem = reason_unreliable(reading, max_age, context.memory, context.now)
+    if problem is not None:
+        yield unavailable_reason(CLIENTS, problem, context.memory, context.now)
+    else:
+        yield from _client_blockers(statuses)
+
+
+def _client_blockers(statuses: tuple[ClientStatus, ...]) -> Iterator[UndatedReason]:
+    counted = [status for status in statuses if status.blocks_sleep]
+    if not statuses:
+        yield UndatedReason(CLIENTS, "no client is known, so nobody can be seen to leave", confirmed=False)
+    elif not counted:
+        yield UndatedReason(
+            CLIENTS, "every known client is ignored, so nobody can be seen to leave", confirmed=False
+        )
+    for status in counted:
+        if status.state is ClientState.PRESENT:
+            yield UndatedReason(status.client.label, f"home, {status.reason}", since=status.since)
+    for status in counted:
+        if status.state is ClientState.UNKNOWN and status.reason != NOT_PROBED:
+            yield UndatedReason(status.client.label, f"may be home: {status.reason}", confirmed=False)
+
+
+def always_on_remarks(statuses: tuple[ClientStatus, ...]) -> Iterator[UndatedReason]:
+    """Clients that are never absent, each with the line of the configuration that ignores it."""
+    for status in statuses:
+        if status.always_on and status.blocks_sleep:
+            pattern = status.client.mac or status.client.label
+            yield UndatedReason(
+                status.client.label,
+                f'is always on; if it is nobody\'s own, stop counting it with ignore = ["{pattern}"]',
+                blocks_sleep=False,
+                since=status.since,
+            )
+
+
 def max_observation_age(options: Options) -> float:
     """Maximum age of an observation, seconds: three poll intervals."""
     return 3 * options.clients.every
@@ -40,14 +102,13 @@ def evaluate_clients(
 ) -> tuple[ClientStatus, ...]:
     """The status of each client, in a stable order; ``memory`` must already hold the latest resume."""
     context = (client_policies(options.clients), max_observation_age(options), now, memory.resumed_at)
+    facts, previous = snapshot.part(PresenceFacts), memory.part(PresenceMemory).client_statuses
     statuses = [
-        _evaluate_client(
-            client, snapshot.observations.get(client_id), memory.client_statuses.get(client_id), context
-        )
-        for client_id, client in snapshot.clients.items()
+        _evaluate_client(client, facts.observations.get(client_id), previous.get(client_id), context)
+        for client_id, client in facts.clients.items()
     ]
     if any(status.blocks_sleep and status.state is ClientState.PRESENT for status in statuses):
-        statuses = [_keep_absent_if_not_probed(status, memory.client_statuses, now) for status in statuses]
+        statuses = [_keep_absent_if_not_probed(status, previous, now) for status in statuses]
     return tuple(statuses)
 
 

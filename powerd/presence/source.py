@@ -34,7 +34,7 @@ from powerd.presence.evidence import (
     plan_probes,
     update_observation,
 )
-from powerd.presence.model import HOSTS_SOURCE, Client, ClientId, EvidenceKind, Observation
+from powerd.presence.model import HOSTS_SOURCE, Client, ClientId, EvidenceKind, Observation, PresenceFacts
 from powerd.presence.neighbours import gateway_macs
 from powerd.presence.registry import ClientRegistry
 
@@ -122,8 +122,7 @@ class PresenceSource:
             Unavailable(now, unavailable_reason)
             if unavailable_reason
             else Reading(now, self._registry.warnings),
-            clients,
-            readings,
+            (PresenceFacts(clients, readings),),
         )
 
     def _passive_evidence(

@@ -19,7 +19,7 @@ from powerd.core.clock import Clock
 from powerd.core.snapshot import SourceId
 from powerd.core.state import StateStore
 from powerd.core.time import Moment
-from powerd.requests.model import KeepAwake, KeepAwakeId, RequestRefusedError
+from powerd.requests.model import KeepAwake, KeepAwakeFacts, KeepAwakeId, RequestRefusedError
 
 KEEP_AWAKE: Final = SourceId("keeps")
 MAX_SECONDS: Final = 30 * 86400.0
@@ -143,7 +143,7 @@ class KeepAwakeRequests:
 
     def _publish(self) -> None:
         active = MappingProxyType(dict(self._active))
-        self._state.set_keep_awake(active)
+        self._state.put(KeepAwakeFacts(active))
         self._on_change(active)
 
     def _document(self) -> dict[str, object]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import NewType
 
 from powerd.core.time import Moment
@@ -60,3 +62,10 @@ class WakeOnLanResult:
     label: str
     mac: str
     destinations: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class KeepAwakeFacts:
+    """Keep-awake requests by their identifiers."""
+
+    keep_awake: Mapping[KeepAwakeId, KeepAwake] = field(default_factory=lambda: MappingProxyType({}))

@@ -12,6 +12,7 @@ from powerd.core.state import StateStore
 from powerd.disks.disk_id import DiskId
 from powerd.disks.service import DiskService
 from powerd.linux.ports import Network
+from powerd.presence.model import PresenceFacts
 from powerd.requests import wake_on_lan
 from powerd.requests.model import RequestRefusedError, WakeOnLanResult
 from powerd.smart.actions import CheckHealth, StartTest, TestKind
@@ -55,7 +56,9 @@ class RequestService:
         Raises:
             RefusedError: nobody is known by that name, or nothing could be sent.
         """
-        return await wake_on_lan.wake_host(host, self._state.snapshot().clients, self._network)
+        return await wake_on_lan.wake_host(
+            host, self._state.snapshot().part(PresenceFacts).clients, self._network
+        )
 
     async def spin_down(self, disk: str) -> tuple[DiskId, ...]:
         """Have a disk and its group stand by; gives those that were meant.

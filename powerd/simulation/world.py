@@ -11,8 +11,9 @@ from datetime import datetime, timedelta, tzinfo
 from ipaddress import IPv4Interface
 
 from powerd.core.time import Moment
+from powerd.disks.action import DiskAction
 from powerd.disks.disk_id import DiskId
-from powerd.disks.model import DiskAction, DiskResult
+from powerd.disks.model import DiskResult
 from powerd.linux.values import (
     HostError,
     Lan,

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Annotated, ClassVar, Final, Literal, TypeAlias, get_args
+from typing import Annotated, Final, Literal, TypeAlias, get_args
 
 from powerd.core.codec import one_of
+from powerd.disks.action import DiskAction
 from powerd.disks.disk_id import ByIdName, CommandCount
 from powerd.smart.model import Health
 
@@ -19,7 +20,7 @@ TEST_KINDS: Final[tuple[TestKind, ...]] = get_args(TestKind)
 
 
 @dataclass(frozen=True, slots=True)
-class CheckHealth:
+class CheckHealth(DiskAction):
     """Read a drive's health; a drive in standby is left alone unless ``may_wake``.
 
     Attributes:
@@ -31,17 +32,15 @@ class CheckHealth:
     disk: ByIdName
     may_wake: bool = False
     device_type: DeviceType = field(default="", compare=False)
-    irreversible: ClassVar[bool] = False
 
 
 @dataclass(frozen=True, slots=True)
-class StartTest:
+class StartTest(DiskAction):
     """Start a self-test of a spinning drive; ``device_type`` as in CheckHealth."""
 
     disk: ByIdName
     test: TestKind
     device_type: DeviceType = field(default="", compare=False)
-    irreversible: ClassVar[bool] = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -239,3 +239,17 @@ class SmartReport:
         if self.record.last is None:
             return None
         return all(finding.severity is Severity.NOTE for finding in self.findings)
+
+
+@dataclass(frozen=True, slots=True)
+class SmartFacts:
+    """The stored health history of each drive with SMART."""
+
+    smart_history: Mapping[DiskId, SmartRecord] = field(default_factory=lambda: MappingProxyType({}))
+
+
+@dataclass(frozen=True, slots=True)
+class SmartReports:
+    """The health of each drive with SMART."""
+
+    smart: Mapping[DiskId, SmartReport] = field(default_factory=lambda: MappingProxyType({}))

@@ -7,7 +7,7 @@ not count as an access. A drive that powerd does not spin down is checked when t
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import lru_cache
 from types import MappingProxyType
@@ -15,16 +15,17 @@ from typing import Final, NamedTuple
 
 from powerd.config.options import Options
 from powerd.core.actions import Action, CompletedAction
+from powerd.core.domain import Assessment, Context
 from powerd.core.reasons import UndatedReason
 from powerd.core.snapshot import Snapshot
 from powerd.core.time import Moment, Reading
+from powerd.disks.action import DiskAction
 from powerd.disks.disk_id import DiskId
-from powerd.disks.model import Disk, DiskAction, FailureCause, SpinDown
-from powerd.disks.policy.plan import DiskAssessment
-from powerd.disks.state import DiskReport, DiskState
+from powerd.disks.model import Disk, DiskFacts, FailureCause, SpinDown
+from powerd.disks.state import DiskReport, DisksReport, DiskState
 from powerd.smart.actions import CheckHealth, StartTest, TestKind
 from powerd.smart.findings import findings_of
-from powerd.smart.model import Finding, SmartRecord, SmartReport
+from powerd.smart.model import Finding, SmartFacts, SmartRecord, SmartReport, SmartReports
 from powerd.smart.schedule import CheckTimes, next_check, next_test, self_test_ends_at, self_test_name
 
 RETRY_AFTER: Final = 3600.0
@@ -70,14 +71,17 @@ def smart_context(snapshot: Snapshot, report: DiskReport, options: Options, now:
         for action in snapshot.running_actions
         if isinstance(action, CheckHealth | StartTest) and action.disk == disk_id
     )
-    reading, record = snapshot.activity.get(disk_id), snapshot.smart_history[disk_id]
+    reading, record = (
+        snapshot.part(DiskFacts).activity.get(disk_id),
+        snapshot.part(SmartFacts).smart_history[disk_id],
+    )
     activity = reading.value if isinstance(reading, Reading) else None
     return SmartContext(
         report.disk,
         report,
         record,
-        snapshot.completed_disk_actions.get((CheckHealth, disk_id)),
-        snapshot.completed_disk_actions.get((StartTest, disk_id)),
+        snapshot.completed(CheckHealth, disk_id),
+        snapshot.completed(StartTest, disk_id),
         running_actions,
         float("-inf") if activity is None else activity.last_io_at,
         report.state is DiskState.SUSPENDED or (activity is not None and activity.runtime_suspended),
@@ -207,27 +211,25 @@ class SmartPlan:
     reevaluate_at: float = float("inf")
 
 
-def plan_with_health(
-    plan: DiskAssessment, snapshot: Snapshot, options: Options, now: Moment
-) -> DiskAssessment:
-    """The plan with checks and self-tests, which come before spin-downs.
+def assess(context: Context) -> Assessment:
+    """Checks and self-tests that are due; a drive does not spin down before them.
 
-    In observe mode no drive is touched, so there are no actions.
+    Nothing is executed in observe mode: drives are not touched.
     """
-    health = plan_health(snapshot, plan.reports, plan.actions, options, now)
-    if options.mode == "observe":
-        return plan._replace(smart_reports=health.reports)
+    merged, now = context.merged, context.now
+    disks = merged.part(DisksReport)
+    health = plan_health(context.snapshot, disks.disks, merged.actions, context.options, now)
+    if context.options.mode == "observe":
+        return Assessment(parts=(SmartReports(health.reports),))
     reason_by_device = {reason.subject: reason.text for reason in health.reasons if reason.blocks_sleep}
-    return plan._replace(
-        reports=tuple([_with_wait_reason(report, health, reason_by_device) for report in plan.reports]),
-        actions=(
-            *(action for action in plan.actions if action.disk not in health.spindown_blocked),
-            *health.actions,
-        ),
-        blockers=(*plan.blockers, *(why for why in health.reasons if why.blocks_sleep)),
-        remarks=(*plan.remarks, *(why for why in health.reasons if not why.blocks_sleep)),
-        decide_again_at=min(plan.decide_again_at, health.reevaluate_at),
-        smart_reports=health.reports,
+    reports = tuple([_with_wait_reason(report, health, reason_by_device) for report in disks.disks])
+    return Assessment(
+        blockers=tuple([each for each in health.reasons if each.blocks_sleep]),
+        remarks=tuple([each for each in health.reasons if not each.blocks_sleep]),
+        actions=health.actions,
+        parts=(replace(disks, disks=reports), SmartReports(health.reports)),
+        withheld=health.spindown_blocked,
+        next_decision_at=health.reevaluate_at,
     )
 
 
@@ -257,7 +259,9 @@ def plan_health(
         now: the present moment.
     """
     drives = (
-        report for report in reports if has_smart(report.disk) and report.disk.id in snapshot.smart_history
+        report
+        for report in reports
+        if has_smart(report.disk) and report.disk.id in snapshot.part(SmartFacts).smart_history
     )
     contexts = [smart_context(snapshot, report, options, now) for report in drives]
     spinning_down = {order.disk for order in spindown_actions if isinstance(order, SpinDown)}

@@ -15,13 +15,14 @@ from powerd.core.snapshot import Decision
 from powerd.core.state import StateStore
 from powerd.core.storage import Storage
 from powerd.disks.disk_id import DiskId
-from powerd.disks.model import Disk, FailureCause, PowerStatus, find_disk
+from powerd.disks.model import Disk, DiskFacts, FailureCause, PowerStatus, find_disk
 from powerd.disks.policy.write_safety import may_write, would_wake_disk
+from powerd.disks.state import DisksReport
 from powerd.requests.model import RequestRefusedError
 from powerd.smart.actions import CheckHealth, HealthReading, StartTest
 from powerd.smart.findings import new_findings
 from powerd.smart.history import SmartHistory
-from powerd.smart.model import Finding, SmartRecord
+from powerd.smart.model import Finding, SmartFacts, SmartRecord, SmartReports
 from powerd.smart.policy import has_smart
 
 _DRIVE_NOT_REACHED: Final = frozenset({FailureCause.HELPER_UNAVAILABLE, FailureCause.GONE, FailureCause.BUSY})
@@ -60,8 +61,8 @@ class SmartService:
         self._decision = decision
         now = self._clock.now().wall.timestamp()
         changed: dict[DiskId, SmartRecord] = {}
-        for disk in (report.disk for report in decision.disks if has_smart(report.disk)):
-            report = decision.smart.get(disk.id)
+        for disk in (report.disk for report in decision.part(DisksReport).disks if has_smart(report.disk)):
+            report = decision.part(SmartReports).smart.get(disk.id)
             if report is None:
                 changed[disk.id] = self._history.record_of(self._history_key(disk), now)
             elif report.findings != report.record.notified_findings:
@@ -99,7 +100,10 @@ class SmartService:
         Raises:
             RequestRefusedError: there is none, there are several, or it does not report its health.
         """
-        disk = find_disk((report.disk for report in self._decision.disks) if self._decision else (), query)
+        disk = find_disk(
+            (report.disk for report in self._decision.part(DisksReport).disks) if self._decision else (),
+            query,
+        )
         if disk is None:
             raise RequestRefusedError(
                 f'there is no disk "{query}"; `powerd smart` names those that there are', not_found=True
@@ -117,25 +121,26 @@ class SmartService:
         drives still have the rest.
         """
         irreplaceable = self._woken_drives & self._history.unwritten
-        reports = self._decision.disks if self._decision else ()
+        reports = self._decision.part(DisksReport).disks if self._decision else ()
         self._history.write(force=bool(irreplaceable) or not would_wake_disk(self._directory, reports))
 
     def _history_key(self, disk: Disk) -> str:
         """The key of its record: the serial number, unless several drives behind a bridge have the same."""
-        disks = [report.disk for report in self._decision.disks] if self._decision else []
+        disks = [report.disk for report in self._decision.part(DisksReport).disks] if self._decision else []
         same_serial = sum(each.serial == disk.serial for each in disks)
         return f"{disk.serial} {disk.id}" if same_serial > 1 else disk.serial
 
     def _disk_of(self, name: DiskId) -> Disk | None:
-        return self._state.snapshot().disks.get(name)
+        return self._state.snapshot().part(DiskFacts).disks.get(name)
 
     def _publish(self, records: Mapping[DiskId, SmartRecord]) -> None:
         if records:
-            self._state.update_smart_history(records)
+            history = self._state.snapshot().part(SmartFacts).smart_history
+            self._state.put(SmartFacts({**history, **records}))
 
     def _may_write(self) -> bool:
         """Whether the disk that holds the records is awake; False before the first decision."""
         if self._decision is None:
             return False
-        activity = self._state.snapshot().activity
-        return may_write(self._directory, self._decision.disks, activity, self._clock.now())
+        activity = self._state.snapshot().part(DiskFacts).activity
+        return may_write(self._directory, self._decision.part(DisksReport).disks, activity, self._clock.now())

@@ -8,10 +8,11 @@ from typing import Final
 from powerd import __version__
 from powerd.core.snapshot import Decision, Snapshot, Status
 from powerd.core.time import Moment, Unavailable
-from powerd.disks.state import DiskReport, DiskState
-from powerd.presence.model import ClientState, ClientStatus
-from powerd.requests.model import KeepAwake, WakeOnLanResult
-from powerd.smart.model import SmartReport
+from powerd.disks.state import DiskReport, DisksReport, DiskState
+from powerd.power.model import PowerReport
+from powerd.presence.model import ClientState, ClientStatus, PresenceReport
+from powerd.requests.model import KeepAwake, KeepAwakeFacts, WakeOnLanResult
+from powerd.smart.model import SmartReport, SmartReports
 from powerd.smart.view.api import smart_json
 from powerd.ui.schema import (
     ClientCountsJson,
@@ -41,14 +42,16 @@ def status_json(status: Status | None, now: Moment, error: str | None = None) ->
         error: why no decisions are being made; None = they are.
     """
     decision = status.decision if status else None
-    wake_time = decision.wake_time if decision else None
+    wake_time = decision.part(PowerReport).wake_time if decision else None
     return {
         "mode": status.mode if status else None,
         "state": decision.phase if decision else "starting",
         "since": _timestamp(status.phase_since, now) if status else None,
         "decision": _decision_json(decision, now),
-        "clients": _client_counts_json(decision.client_statuses if decision else ()),
-        "keep_awake": [keep_awake_json(keep, now) for keep in status.snapshot.keep_awake.values()]
+        "clients": _client_counts_json(decision.part(PresenceReport).client_statuses if decision else ()),
+        "keep_awake": [
+            keep_awake_json(keep, now) for keep in status.snapshot.part(KeepAwakeFacts).keep_awake.values()
+        ]
         if status
         else [],
         "disks": disks_json(status, now),
@@ -79,7 +82,7 @@ def wake_on_lan_json(result: WakeOnLanResult) -> WakeOnLanJson:
 
 def clients_json(status: Status | None, now: Moment) -> list[ClientJson]:
     """The value of ``/api/clients``: the present first, then the unknown, then the absent, each by name."""
-    client_statuses = status.decision.client_statuses if status else ()
+    client_statuses = status.decision.part(PresenceReport).client_statuses if status else ()
     return [
         _client_json(client_status, now) for client_status in sorted(client_statuses, key=_client_sort_key)
     ]
@@ -89,10 +92,10 @@ def disks_json(status: Status | None, now: Moment) -> list[DiskJson]:
     """The value of ``/api/disks``: those that may spin down first, then the others, by the kernel's names."""
     if status is None:
         return []
-    smart = status.decision.smart
+    smart = status.decision.part(SmartReports).smart
     return [
         _disk_json(report, smart.get(report.disk.id), now)
-        for report in sorted(status.decision.disks, key=_disk_sort_key)
+        for report in sorted(status.decision.part(DisksReport).disks, key=_disk_sort_key)
     ]
 
 
@@ -162,19 +165,11 @@ def _client_counts_json(client_statuses: tuple[ClientStatus, ...]) -> ClientCoun
 
 
 def _sources_json(snapshot: Snapshot) -> list[SourceJson]:
-    source_rows: list[SourceJson] = [
+    return [
         {"id": name, "error": source_status.reason, "warnings": []}
         if isinstance(source_status, Unavailable)
         else {"id": name, "error": None, "warnings": list(source_status.value)}
         for name, source_status in sorted(snapshot.sources.items())
-    ]
-    return source_rows + [
-        {
-            "id": f"checks.{name}",
-            "error": check.reason if isinstance(check, Unavailable) else None,
-            "warnings": [],
-        }
-        for name, check in sorted(snapshot.checks.items())
     ]
 
 

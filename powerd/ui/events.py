@@ -10,11 +10,19 @@ from typing import Final
 
 from powerd import __version__
 from powerd.core.actions import CancelWarning, CompletedAction, Sleep, WarnUsers
-from powerd.core.snapshot import LOGIND, NETWORK_CARDS, TIMERS, Decision, Reason, Snapshot, Status
+from powerd.core.snapshot import Decision, Reason, Snapshot, Status
 from powerd.core.time import Reading, Unavailable
 from powerd.disks.view.events import disk_events
-from powerd.power.model import WakeupCause
-from powerd.presence.model import ClientId, ClientState, ClientStatus
+from powerd.power.model import (
+    LOGIND,
+    NETWORK_CARDS,
+    TIMERS,
+    NetworkCardFacts,
+    SleepMemory,
+    TransitionFacts,
+    WakeupCause,
+)
+from powerd.presence.model import ClientId, ClientState, ClientStatus, PresenceFacts, PresenceReport
 from powerd.ui.journal import (
     ERROR,
     INFO,
@@ -60,16 +68,23 @@ class TransitionDetector:
             *_phase_entries(before, status),
             *_source_entries(before, status),
             *self._remark_entries(status),
-            *self._client_entries(status.decision.client_statuses, status),
+            *self._client_entries(status.decision.part(PresenceReport).client_statuses, status),
             *disk_events(before, status),
         ]
 
     def _resume_entries(self, before: Status | None, after: Status) -> Iterator[JournalEntry]:
         """The end of a sleep, once its cause is known. POWERD_SLEPT is the duration in seconds."""
-        resumed_at, wake_event = after.decision.memory.resumed_at, after.snapshot.wake_event
+        resumed_at, wake_event = (
+            after.decision.memory.resumed_at,
+            after.snapshot.part(TransitionFacts).wake_event,
+        )
         if before is not None and resumed_at != before.decision.memory.resumed_at:
             self._sleep_seconds += after.now.slept - before.now.slept
-        if wake_event is None or before is None or wake_event == before.snapshot.wake_event:
+        if (
+            wake_event is None
+            or before is None
+            or wake_event == before.snapshot.part(TransitionFacts).wake_event
+        ):
             return
         seconds_asleep, self._sleep_seconds = self._sleep_seconds, 0.0
         duration_text = format_duration(seconds_asleep) if seconds_asleep >= 1 else "less than a second"
@@ -126,7 +141,7 @@ class TransitionDetector:
 def _is_about_server(reason: Reason, status: Status) -> bool:
     """Whether a remark is about the server: logind, timers or network cards."""
     return all(
-        name in {LOGIND, TIMERS, NETWORK_CARDS, *status.snapshot.network_cards}
+        name in {LOGIND, TIMERS, NETWORK_CARDS, *status.snapshot.part(NetworkCardFacts).network_cards}
         for name in reason.subject.split(", ")
     )
 
@@ -137,7 +152,7 @@ def _probe_failed(client_status: ClientStatus, status: Status) -> bool:
     A client that was not probed because another one is present, or that has not been silent for long enough,
     has made no transition worth an entry; neither have clients behind an unavailable source.
     """
-    observation = status.snapshot.observations.get(client_status.client.id)
+    observation = status.snapshot.part(PresenceFacts).observations.get(client_status.client.id)
     failed = isinstance(observation, Unavailable) or (
         isinstance(observation, Reading) and observation.value.silent_since is None
     )
@@ -197,7 +212,7 @@ def _action_entries(before: Status | None, after: Status) -> Iterator[JournalEnt
 
 def _idle_suffix(decision: Decision, completed_action: CompletedAction) -> str:
     """How long the server had been idle when the action started."""
-    since = decision.memory.idle_since
+    since = decision.memory.part(SleepMemory).idle_since
     return (
         ""
         if since is None
@@ -207,8 +222,10 @@ def _idle_suffix(decision: Decision, completed_action: CompletedAction) -> str:
 
 def _wake_storm_entries(before: Status | None, after: Status) -> Iterator[JournalEntry]:
     """The beginning of a wake storm: repeated wake-ups without a present client."""
-    wake_storm = after.decision.memory.wake_storm
-    previous_until = before.decision.memory.wake_storm.stay_up_until if before is not None else None
+    wake_storm = after.decision.memory.part(SleepMemory).wake_storm
+    previous_until = (
+        before.decision.memory.part(SleepMemory).wake_storm.stay_up_until if before is not None else None
+    )
     if wake_storm.stay_up_until in {None, previous_until}:
         return
     times = f"{len(wake_storm.unneeded_wakeups)} times within an hour, and no client was present"
@@ -223,7 +240,7 @@ def _phase_entries(before: Status | None, after: Status) -> Iterator[JournalEntr
             "start", f"powerd {__version__} has started in {after.mode} mode; {status_line(after)}", NOTICE
         )
         return
-    other_shutdown = after.snapshot.shutdown is not None
+    other_shutdown = after.snapshot.part(TransitionFacts).shutdown is not None
     already_reported = (
         new == "going-down" and after.mode == "observe" and not other_shutdown
     )  # by the entry of the result
@@ -261,14 +278,10 @@ def _subject_entry(event: EventName, subject: str, text: str, priority: int) -> 
 
 def _failures(snapshot: Snapshot) -> dict[str, str]:
     """The error of each unavailable source."""
-    failed_sources = {
+    return {
         str(name): source_status.reason
         for name, source_status in snapshot.sources.items()
         if isinstance(source_status, Unavailable)
-    }
-    checks = snapshot.checks.items()
-    return failed_sources | {
-        f"checks.{name}": word.reason for name, word in checks if isinstance(word, Unavailable)
     }
 
 

@@ -22,6 +22,7 @@ from rig.hardware import Hardware
 
 from powerd.core.clock import KernelClock
 from powerd.core.poller import PollDepth
+from powerd.disks.model import DiskFacts
 from powerd.disks.source import iostat
 from powerd.disks.source.source import DiskSource
 from powerd.linux.files import HostFiles
@@ -87,7 +88,7 @@ async def rounds(root: Path) -> tuple[tuple[str, float], ...]:
         )
     source = DiskSource(HostFiles(root), KernelClock())
     facts = await source.poll(PollDepth.ROUTINE)
-    assert len(facts.activity or {}) == DISKS
+    assert len(facts.part(DiskFacts).activity or {}) == DISKS
     quiet, fresh = [], []
     for _ in range(50):
         began = time.perf_counter()

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Final
 
 from disks.policy.simulation import MINUTE, DiskSimulation
+from facts import decide
 from fakes.drive import DriveSimulator
 
-from powerd.core.decide import decide
 from powerd.disks.disk_id import DiskId
 from powerd.disks.model import Disk
 from powerd.service import GC_THRESHOLD

@@ -26,7 +26,8 @@ from rig.wait import until
 from powerd.config.load import parse
 from powerd.core.clock import KernelClock
 from powerd.daemon import Daemon
-from powerd.disks.model import DiskAction, DiskResult
+from powerd.disks.action import DiskAction
+from powerd.disks.model import DiskResult
 from powerd.linux.files import HostFiles
 from powerd.linux.unix_sockets import listen_unix
 from powerd.service import ui_context

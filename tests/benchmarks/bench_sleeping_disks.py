@@ -26,9 +26,10 @@ from powerd.config.load import parse
 from powerd.core.clock import KernelClock
 from powerd.core.snapshot import Status
 from powerd.daemon import Daemon
+from powerd.disks.action import DiskAction
 from powerd.disks.disk_id import DiskId
-from powerd.disks.model import Disk, DiskAction, DiskResult, FailureCause
-from powerd.disks.state import DiskState
+from powerd.disks.model import Disk, DiskResult, FailureCause
+from powerd.disks.state import DisksReport, DiskState
 from powerd.linux.files import HostFiles
 from powerd.linux.helper_client import HelperClient
 from powerd.linux.ports import Ports
@@ -68,7 +69,7 @@ class SimulatedHelper(HelperClient):
         self.commands += 1
         done = self._drives[action.disk].execute(action, asyncio.get_running_loop().time())
         found = done.answer
-        if not done.ok or found is None:
+        if not done.ok or not isinstance(found, DiskResult):
             raise RefusedByHelperError(done.message, FailureCause.FAILED)
         return found
 
@@ -101,7 +102,7 @@ async def live(root: Path, net: str, minutes: float) -> dict[str, float]:
 
     def on_event(status: Status) -> None:
         nonlocal latest
-        latest = sum(report.state is DiskState.STANDBY for report in status.decision.disks)
+        latest = sum(report.state is DiskState.STANDBY for report in status.decision.part(DisksReport).disks)
         if latest == DISKS:
             asleep.set()
 

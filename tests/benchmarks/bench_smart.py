@@ -29,9 +29,11 @@ from simulation.household import BERLIN
 from powerd.config.load import parse
 from powerd.core.storage import Storage
 from powerd.daemon import Daemon
-from powerd.disks.model import DiskAction, DiskResult
+from powerd.disks.action import DiskAction
+from powerd.disks.model import DiskResult
 from powerd.linux.files import HostFiles
 from powerd.linux.helper_client import HelperClient
+from powerd.smart.model import SmartFacts
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
@@ -81,7 +83,7 @@ async def measured(bench: SmartBenchmark, asked: FakeDrives, state: Path) -> dic
         storage=Storage(state),
     )
     life = asyncio.create_task(daemon.run())
-    while daemon.status is None or not daemon.status.snapshot.smart_history:  # noqa: ASYNC110 - nobody tells
+    while daemon.status is None or not daemon.status.snapshot.part(SmartFacts).smart_history:  # noqa: ASYNC110 - nobody tells
         await asyncio.sleep(0.1)
     await daemon.requests.check_health("sda")  # what is imported and cached once
     gc.collect()

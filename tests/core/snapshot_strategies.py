@@ -8,15 +8,23 @@ from datetime import UTC, datetime, timedelta
 from typing import NamedTuple, TypeVar
 from zoneinfo import ZoneInfo
 
+from facts import changed, decide, new_snapshot
 from hypothesis import strategies as st
 
 from powerd.config.options import AwakeOptions, ClientOptions, Options, SleepRule, WakeOptions
 from powerd.config.values import TimeWindow, WeeklyTime
 from powerd.core.actions import Action, CompletedAction, Sleep, WarnUsers
-from powerd.core.decide import decide
-from powerd.core.snapshot import LOGIND, NETWORK_CARDS, TIMERS, Decision, Memory, Snapshot, SourceId
+from powerd.core.snapshot import Decision, Memory, Snapshot, SourceId
 from powerd.core.time import Moment, Reading, Unavailable
-from powerd.power.model import Inhibitor, KeyPress, ShutdownInProgress, SystemdTimer
+from powerd.power.model import (
+    LOGIND,
+    NETWORK_CARDS,
+    TIMERS,
+    Inhibitor,
+    KeyPress,
+    ShutdownInProgress,
+    SystemdTimer,
+)
 from powerd.presence.model import Client, ClientId, EvidenceKind, Observation
 
 T = TypeVar("T")
@@ -44,7 +52,7 @@ def make_snapshot(
     clients_reading: Reading[tuple[str, ...]] | Unavailable | None = None,
 ) -> Snapshot:
     clients = [client(n) for n in sightings]
-    return Snapshot(
+    return new_snapshot(
         sources={
             CLIENTS: clients_reading or Reading(at, ()),
             LOGIND: Reading(at, ()),
@@ -66,7 +74,7 @@ def home(at: float) -> Reading[Observation]:
 
 def idle_memory(now: Moment, idle: float) -> Memory:
     """Of a daemon that has long been up and has seen nobody for ``idle`` seconds."""
-    return replace(
+    return changed(
         Memory.initial(moment(now.mono - 90_000.0)),
         last_decision_at=Moment(now.mono - 1.0, now.slept, now.wall - timedelta(seconds=1)),
         idle_since=now.mono - idle,
@@ -225,7 +233,7 @@ def _with_machine_facts(snapshot: Snapshot, facts: MachineFacts, now: Moment) ->
         if facts.unavailable_source
         else {}
     )
-    return replace(
+    return changed(
         snapshot,
         sources={**snapshot.sources, **unavailable},
         inhibitors=facts.locks,
@@ -264,7 +272,7 @@ def situations(draw: st.DrawFn) -> tuple[Snapshot, Memory, Options, Moment]:
     results: list[CompletedAction] = [
         _outcome(config, drawn, now.mono) for drawn in draw(drawn_results) if config.sleep
     ]
-    snapshot = replace(
+    snapshot = changed(
         snapshot,
         completed_actions={type(outcome.action): outcome for outcome in results},
         checks={

@@ -5,13 +5,14 @@ from datetime import timedelta
 
 import pytest
 from core.snapshot_strategies import T0, home, idle_memory, make_snapshot, moment, silent
+from facts import changed, decide
 from power.decision_scenario import DecisionScenario, reasons
 
 from powerd.config.options import Options
-from powerd.core.decide import decide
 from powerd.core.snapshot import Memory, Snapshot
 from powerd.core.time import Moment
-from powerd.power.model import WakeEvent, WakeupCause
+from powerd.power.model import SleepMemory, WakeEvent, WakeupCause
+from powerd.presence.model import PresenceMemory
 
 OPTIONS = Options()
 
@@ -38,12 +39,12 @@ def test_a_reason_keeps_its_date_and_a_new_one_has_its_own() -> None:
 def test_idleness_starts_when_the_last_blocker_ends_and_does_not_restart() -> None:
     night = DecisionScenario()
     night.somebody_home = True
-    assert night.decide(0).memory.idle_since is None
+    assert night.decide(0).memory.part(SleepMemory).idle_since is None
     night.somebody_home = False
-    assert night.decide(60).memory.idle_since == T0 + 60
-    assert night.decide(120).memory.idle_since == T0 + 60
+    assert night.decide(60).memory.part(SleepMemory).idle_since == T0 + 60
+    assert night.decide(120).memory.part(SleepMemory).idle_since == T0 + 60
     night.somebody_home = True
-    assert night.decide(180).memory.idle_since is None
+    assert night.decide(180).memory.part(SleepMemory).idle_since is None
 
 
 def test_time_asleep_is_no_idleness() -> None:
@@ -52,7 +53,7 @@ def test_time_asleep_is_no_idleness() -> None:
     night.slept = 8 * 3600.0
     woken = night.decide(60)
     assert woken.memory.resumed_at == T0 + 60
-    assert woken.memory.idle_since is None
+    assert woken.memory.part(SleepMemory).idle_since is None
     assert not woken.actions
     assert reasons(woken)[0].startswith("host1: may be home"), "no silence outlasts a sleep"
 
@@ -69,11 +70,11 @@ def test_a_sleep_of_which_the_clocks_show_nothing_is_reported() -> None:
     night = DecisionScenario()
     night.decide(0)
     waking = WakeEvent(night.at, WakeupCause.BUTTON, clock_advanced=False)
-    night.edit_snapshot = lambda snapshot: replace(snapshot, wake_event=waking)
+    night.edit_snapshot = lambda snapshot: changed(snapshot, wake_event=waking)
     assert night.decide(60).memory.resumed_at == night.at
     first = night.at
     assert night.decide(120).memory.resumed_at == first, "once"
-    night.edit_snapshot = lambda snapshot: replace(
+    night.edit_snapshot = lambda snapshot: changed(
         snapshot, wake_event=replace(waking, at=night.at, clock_advanced=True)
     )
     assert night.decide(180).memory.resumed_at == first, "the others are seen by the clocks alone"
@@ -107,8 +108,8 @@ def test_memory_of_clients_is_of_the_last_decision_only() -> None:
     now = moment()
     both = decide(make_snapshot({1: home(T0), 2: home(T0)}, at=T0), Memory.initial(now), OPTIONS, now)
     one = decide(make_snapshot({1: home(T0)}, at=T0), both.memory, OPTIONS, now)
-    assert len(both.memory.client_statuses) == 2
-    assert len(one.memory.client_statuses) == 1
+    assert len(both.memory.part(PresenceMemory).client_statuses) == 2
+    assert len(one.memory.part(PresenceMemory).client_statuses) == 1
     assert set(one.memory.reasons_since) == {(reason.subject, reason.text) for reason in one.reasons}
 
 

@@ -6,14 +6,14 @@ from collections import Counter
 from datetime import datetime, timedelta
 
 from core.snapshot_strategies import BERLIN, CLIENTS, client
+from facts import decide, new_snapshot
 
 from powerd.config.load import parse
 from powerd.config.options import Options
 from powerd.core.actions import CompletedAction, Sleep, WarnUsers
-from powerd.core.decide import decide
-from powerd.core.snapshot import LOGIND, TIMERS, Memory, Snapshot
+from powerd.core.snapshot import Memory
 from powerd.core.time import Moment, Reading
-from powerd.power.model import SystemdTimer
+from powerd.power.model import LOGIND, TIMERS, SystemdTimer
 from powerd.presence.model import Observation
 
 CONFIG = b"""
@@ -73,10 +73,10 @@ def test_a_year() -> None:
             sighting = Observation(last_seen=heard)
         else:
             sighting = Observation(last_seen=heard, silent_since=silent_since)
-        snapshot = Snapshot(
-            dict.fromkeys((CLIENTS, LOGIND, TIMERS), Reading(mono, ())),
-            {host.id: host},
-            {host.id: Reading(mono, sighting)},
+        snapshot = new_snapshot(
+            sources=dict.fromkeys((CLIENTS, LOGIND, TIMERS), Reading(mono, ())),
+            clients={host.id: host},
+            observations={host.id: Reading(mono, sighting)},
             completed_actions=dict(outcomes),
             timers=(SystemdTimer("backup.timer", wall=backup_after(begin + mono + slept)),),
         )

@@ -7,6 +7,7 @@ from fakes.ports import RecordingPorts, ports
 
 from powerd.core import dispatch
 from powerd.core.actions import Action, ActionResult, Sleep, WarnUsers
+from powerd.daemon import actuators
 
 ORDERS: list[tuple[Action, str]] = [
     (Sleep(0, "suspend"), "suspended"),
@@ -35,16 +36,18 @@ class FakeTransition:
 @pytest.mark.parametrize(("order", "text"), ORDERS)
 def test_in_observe_mode_no_port_is_used(order: Action, text: str) -> None:
     hands = RecordingPorts()
-    assert asyncio.run(dispatch.execute(order, ports(hands), "observe", FakeTransition())) == ActionResult(
-        True, f"would have {text}"
-    )
+    assert asyncio.run(
+        dispatch.execute(order, actuators(ports(hands), FakeTransition()), "observe")
+    ) == ActionResult(True, f"would have {text}")
     assert hands.calls == []
 
 
 @pytest.mark.parametrize("order", [order for order, _ in ORDERS])
 def test_in_enforce_mode_one_port_is_used_once(order: Action) -> None:
     hands = RecordingPorts()
-    ok, observed, *_ = asyncio.run(dispatch.execute(order, ports(hands), "enforce", FakeTransition()))
+    ok, observed, *_ = asyncio.run(
+        dispatch.execute(order, actuators(ports(hands), FakeTransition()), "enforce")
+    )
     assert ok
     assert "would" not in observed
     assert len(hands.calls) == 1
@@ -53,7 +56,7 @@ def test_in_enforce_mode_one_port_is_used_once(order: Action) -> None:
 @pytest.mark.parametrize("order", [order for order, _ in ORDERS])
 def test_a_refusal_of_the_machine_is_reported_unchanged(order: Action) -> None:
     hands = RecordingPorts(error="backup (pid 7) blocks it: nightly backup")
-    assert asyncio.run(dispatch.execute(order, ports(hands), "enforce", FakeTransition())) == ActionResult(
-        False, "backup (pid 7) blocks it: nightly backup"
-    )
+    assert asyncio.run(
+        dispatch.execute(order, actuators(ports(hands), FakeTransition()), "enforce")
+    ) == ActionResult(False, "backup (pid 7) blocks it: nightly backup")
     assert len(hands.calls) == 1, "whether to try again is not an actuator's to say"

@@ -3,20 +3,22 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from itertools import pairwise
+from typing import Any
 
 import pytest
+from facts import DOMAINS
 from fakes.ports import LoopClock
 
 from powerd.config.load import parse
 from powerd.config.options import Options
 from powerd.core.actions import Action, ActionResult, CompletedAction, Sleep, WarnUsers
 from powerd.core.engine import HEARTBEAT, Engine, EngineHooks
-from powerd.core.snapshot import LOGIND, TIMERS, Decision, Snapshot, SourceId
+from powerd.core.snapshot import Decision, Snapshot, SourceId
 from powerd.core.state import PollResult, StateStore
 from powerd.core.time import Reading, Unavailable
-from powerd.power.model import SystemdTimer
+from powerd.power.model import LOGIND, TIMERS, SleepMemory, SystemdTimer, TimerFacts
 from powerd.power.wake_schedule import MAX_ALARM_DELAY
-from powerd.presence.model import Client, ClientId, EvidenceKind, Observation
+from powerd.presence.model import Client, ClientId, EvidenceKind, Observation, PresenceFacts
 from powerd.simulation.virtual_loop import run
 
 CLIENTS = SourceId("clients")
@@ -58,6 +60,7 @@ class EngineScenario:
             self.clock,
             self.options(config),
             EngineHooks(self.refresh, self._execute, self._on_decision),
+            DOMAINS,
         )
         self._silent_since = -9999.0
 
@@ -94,7 +97,8 @@ class EngineScenario:
         else:
             sighting = Observation(silent_since=self._silent_since)
         self.board.publish(
-            CLIENTS, PollResult(Reading(now, ()), {WHO.id: WHO}, {WHO.id: Reading(now, sighting)})
+            CLIENTS,
+            PollResult(Reading(now, ()), (PresenceFacts({WHO.id: WHO}, {WHO.id: Reading(now, sighting)}),)),
         )
 
     async def rounds(self) -> None:
@@ -221,7 +225,7 @@ def test_the_last_decided_action_is_executed(warn: str) -> None:
         timer = SystemdTimer(
             "backup.timer", mono=99 * 86_400.0
         )  # farther than an alarm reaches from any moment
-        s.board.publish(TIMERS, PollResult(Reading(0.0, ()), timers=(timer,)))
+        s.board.publish(TIMERS, PollResult(Reading(0.0, ()), (TimerFacts((timer,)),)))
         await asyncio.sleep(690)
         (order,), (slept,) = orders, s.acts("Sleep")
         assert order.wake_time is not None
@@ -349,7 +353,7 @@ def test_an_exception_of_an_action_becomes_its_result() -> None:
 
         s.obeying = broken
         await asyncio.sleep(606)
-        outcome = s.board.snapshot().completed_actions[Sleep]
+        outcome = s.board.snapshot().completed_actions[Sleep, None]
         assert not outcome.ok
         assert outcome.message == "it failed inside powerd: ZeroDivisionError: division by zero"
         assert outcome.started_at <= outcome.ended_at
@@ -372,7 +376,7 @@ def test_an_action_cancelled_from_within_does_not_stay_in_flight() -> None:
         s.obeying = broken
         await asyncio.sleep(606)
         assert s.board.snapshot().running_actions == frozenset()
-        assert s.board.snapshot().completed_actions[Sleep].message == "it was broken off"
+        assert s.board.snapshot().completed_actions[Sleep, None].message == "it was broken off"
 
     run_scenario(test)
 
@@ -450,16 +454,19 @@ def test_each_decision_is_published_once_and_with_its_snapshot() -> None:
     run_scenario(test)
 
 
-def test_a_decision_that_cannot_be_made_ends_it() -> None:
-    """The brain may not fail: systemd starts it again, and until then nothing is put to sleep."""
+def test_a_domain_that_raises_keeps_the_server_awake_and_the_engine_running() -> None:
+    async def test(s: EngineScenario) -> None:
+        faulty: Any = {WHO.id: None}
+        await asyncio.sleep(1)
+        s.board.publish(CLIENTS, PollResult(Reading(0.0, ()), (PresenceFacts(faulty, {}),)))
+        await asyncio.sleep(1)
+        decision = s.told[-1][1]
+        assert decision.phase in {"starting", "awake"}
+        reason = next(each for each in decision.reasons if each.subject == "presence")
+        assert reason.blocks_sleep
+        assert "AttributeError" in reason.text
 
-    async def main() -> None:
-        scene = EngineScenario()
-        scene.board.publish(CLIENTS, PollResult(Reading(0.0, ()), {WHO.id: None}, {}))  # type: ignore[dict-item] # that is the fault
-        with pytest.raises(AttributeError):
-            await scene.engine.run()
-
-    run(main())
+    run_scenario(test)
 
 
 def test_its_running_actions_end_with_it() -> None:
@@ -521,10 +528,10 @@ def test_a_new_configuration_forgets_failures() -> None:
 
         s.obeying = refuse
         await asyncio.sleep(620)
-        assert s.told[-1][1].memory.failures
+        assert s.told[-1][1].memory.part(SleepMemory).failures
         s.engine.reconfigure(s.options(CONFIG))
         await asyncio.sleep(1)
-        assert not s.told[-1][1].memory.failures
+        assert not s.told[-1][1].memory.part(SleepMemory).failures
 
     run_scenario(test)
 
@@ -543,9 +550,9 @@ def test_results_are_facts_in_the_state_store() -> None:
     async def test(s: EngineScenario) -> None:
         await asyncio.sleep(700)
         outcomes = s.board.snapshot().completed_actions
-        assert outcomes[WarnUsers].action == WARN
-        assert outcomes[Sleep].action == SLEEP
-        assert isinstance(outcomes[Sleep], CompletedAction)
-        assert outcomes[Sleep].message == "did Sleep"
+        assert outcomes[WarnUsers, None].action == WARN
+        assert outcomes[Sleep, None].action == SLEEP
+        assert isinstance(outcomes[Sleep, None], CompletedAction)
+        assert outcomes[Sleep, None].message == "did Sleep"
 
     run_scenario(test)

@@ -9,17 +9,21 @@ from powerd.core.snapshot import SourceId
 from powerd.core.state import PollResult, StateStore
 from powerd.core.time import Reading, Unavailable
 from powerd.disks.disk_id import DiskId
-from powerd.disks.model import CheckPowerMode, Disk, DiskActivity, GroupSpinUp
+from powerd.disks.model import CheckPowerMode, Disk, DiskActivity, DiskEvents, DiskFacts, GroupSpinUp
 from powerd.power.model import (
     Inhibitor,
     KeyPress,
+    LogindFacts,
     NetworkCard,
+    NetworkCardFacts,
     ShutdownInProgress,
     SystemdTimer,
+    TimerFacts,
+    TransitionFacts,
     WakeEvent,
     WakeupCause,
 )
-from powerd.presence.model import Client, ClientId, Observation
+from powerd.presence.model import Client, ClientId, Observation, PresenceFacts
 from powerd.simulation.virtual_loop import run
 
 CLIENTS, OTHER = SourceId("clients"), SourceId("other")
@@ -38,16 +42,22 @@ def test_a_source_replaces_its_own_reading_only() -> None:
 
 def test_a_failed_source_leaves_its_last_facts_in_the_snapshot() -> None:
     board = StateStore()
-    board.publish(CLIENTS, PollResult(Reading(1.0, ()), {WHO.id: WHO}, HEARD))
+    board.publish(CLIENTS, PollResult(Reading(1.0, ()), (PresenceFacts({WHO.id: WHO}, HEARD),)))
     board.publish(CLIENTS, PollResult(Unavailable(2.0, "no carrier")))
-    assert (board.snapshot().clients, board.snapshot().observations) == ({WHO.id: WHO}, HEARD)
+    assert (
+        board.snapshot().part(PresenceFacts).clients,
+        board.snapshot().part(PresenceFacts).observations,
+    ) == ({WHO.id: WHO}, HEARD)
 
 
 def test_an_emptied_set_of_clients_is_a_change() -> None:
     board = StateStore()
-    board.publish(CLIENTS, PollResult(Reading(1.0, ()), {WHO.id: WHO}, HEARD))
-    board.publish(CLIENTS, PollResult(Reading(2.0, ()), {}, {}))
-    assert (board.snapshot().clients, board.snapshot().observations) == ({}, {})
+    board.publish(CLIENTS, PollResult(Reading(1.0, ()), (PresenceFacts({WHO.id: WHO}, HEARD),)))
+    board.publish(CLIENTS, PollResult(Reading(2.0, ()), (PresenceFacts({}, {}),)))
+    assert (
+        board.snapshot().part(PresenceFacts).clients,
+        board.snapshot().part(PresenceFacts).observations,
+    ) == ({}, {})
 
 
 def test_each_fact_holds_until_it_is_replaced() -> None:
@@ -58,16 +68,28 @@ def test_each_fact_holds_until_it_is_replaced() -> None:
         SystemdTimer("backup.timer", wall=9.0),
         NetworkCard("eth0", "g", ""),
     )
-    board.publish(OTHER, PollResult(Reading(1.0, ()), inhibitors=(lock,), key_press=press))
+    board.publish(OTHER, PollResult(Reading(1.0, ()), (LogindFacts((lock,), press),)))
     board.publish(
-        OTHER, PollResult(Reading(2.0, ()), timers=(timer,), network_cards={"eth0": Reading(2.0, card)})
+        OTHER,
+        PollResult(Reading(2.0, ()), (TimerFacts((timer,)), NetworkCardFacts({"eth0": Reading(2.0, card)}))),
     )
     seen = board.snapshot()
-    assert (seen.inhibitors, seen.key_press, seen.timers) == ((lock,), press, (timer,))
-    assert seen.network_cards == {"eth0": Reading(2.0, card)}
-    board.publish(OTHER, PollResult(Reading(3.0, ()), inhibitors=(), timers=(), network_cards={}))
+    assert (
+        seen.part(LogindFacts).inhibitors,
+        seen.part(LogindFacts).key_press,
+        seen.part(TimerFacts).timers,
+    ) == ((lock,), press, (timer,))
+    assert seen.part(NetworkCardFacts).network_cards == {"eth0": Reading(2.0, card)}
+    board.publish(
+        OTHER, PollResult(Reading(3.0, ()), (LogindFacts(key_press=press), TimerFacts(), NetworkCardFacts()))
+    )
     seen = board.snapshot()
-    assert (seen.inhibitors, seen.key_press, seen.timers, seen.network_cards) == ((), press, (), {})
+    assert (
+        seen.part(LogindFacts).inhibitors,
+        seen.part(LogindFacts).key_press,
+        seen.part(TimerFacts).timers,
+        seen.part(NetworkCardFacts).network_cards,
+    ) == ((), press, (), {})
 
 
 def test_leaving_and_returning() -> None:
@@ -76,19 +98,26 @@ def test_leaving_and_returning() -> None:
         ShutdownInProgress(5.0, "sleep"),
         WakeEvent(9.0, WakeupCause.ALARM, "rtc_cmos"),
     )
-    board.set_shutdown(leaving)
-    assert board.snapshot().shutdown == leaving
-    board.set_shutdown(None)
-    board.set_wake_event(waking)
-    assert (board.snapshot().shutdown, board.snapshot().wake_event) == (None, waking)
+    board.put(TransitionFacts(shutdown=leaving))
+    assert board.snapshot().part(TransitionFacts).shutdown == leaving
+    board.put(TransitionFacts())
+    board.put(TransitionFacts(wake_event=waking))
+    assert (
+        board.snapshot().part(TransitionFacts).shutdown,
+        board.snapshot().part(TransitionFacts).wake_event,
+    ) == (None, waking)
 
 
 def test_a_snapshot_does_not_change_with_the_state_store() -> None:
     board = StateStore()
     before = board.snapshot()
-    board.publish(CLIENTS, PollResult(Reading(1.0, ()), {WHO.id: WHO}, HEARD))
+    board.publish(CLIENTS, PollResult(Reading(1.0, ()), (PresenceFacts({WHO.id: WHO}, HEARD),)))
     board.action_started(SLEEP)
-    assert (before.sources, before.clients, before.running_actions) == ({}, {}, frozenset())
+    assert (before.sources, before.part(PresenceFacts).clients, before.running_actions) == (
+        {},
+        {},
+        frozenset(),
+    )
 
 
 def test_an_action_is_in_flight_from_its_start_to_its_result() -> None:
@@ -99,7 +128,7 @@ def test_an_action_is_in_flight_from_its_start_to_its_result() -> None:
     outcome = CompletedAction(SLEEP, 5.0, ok=False, message="refused", started_at=4.0)
     board.action_completed(outcome)
     assert board.snapshot().running_actions == {warn}
-    assert board.snapshot().completed_actions == {Sleep: outcome}
+    assert board.snapshot().completed_actions == {(Sleep, None): outcome}
 
 
 def test_the_latest_result_of_each_kind_is_retained() -> None:
@@ -108,7 +137,7 @@ def test_the_latest_result_of_each_kind_is_retained() -> None:
     announced = CompletedAction(WarnUsers(0, "suspend", 60), 1.5, ok=True, message="announced")
     for outcome in (first, announced, second):
         board.action_completed(outcome)
-    assert board.snapshot().completed_actions == {Sleep: second, WarnUsers: announced}
+    assert board.snapshot().completed_actions == {(Sleep, None): second, (WarnUsers, None): announced}
 
 
 def test_a_source_has_one_writer() -> None:
@@ -139,19 +168,22 @@ def test_a_disk_action_has_its_result_by_kind_and_disk() -> None:
         board.action_started(order)
     board.action_completed(CompletedAction(first, 5.0, ok=True, message="it spins"))
     snapshot = board.snapshot()
-    assert list(snapshot.completed_disk_actions) == [(CheckPowerMode, first.disk)]
-    assert (snapshot.running_actions, snapshot.completed_actions) == (frozenset({second}), {})
+    assert list(snapshot.completed_actions) == [(CheckPowerMode, first.disk)]
+    assert snapshot.running_actions == frozenset({second})
 
 
 def test_disks_and_their_activity_are_replaced_as_a_whole() -> None:
     board, name = StateStore(), DiskId("ata-1")
     known, moves = {name: Disk(name, "sda")}, {name: Reading(1.0, DiskActivity(1.0))}
-    board.publish(OTHER, PollResult(Reading(1.0, ()), disks=known, activity=moves))
+    board.publish(OTHER, PollResult(Reading(1.0, ()), (DiskFacts(known, moves),)))
     board.publish(OTHER, PollResult(Unavailable(2.0, "no sysfs")))
-    assert (board.snapshot().disks, board.snapshot().activity) == (known, moves)
+    assert (board.snapshot().part(DiskFacts).disks, board.snapshot().part(DiskFacts).activity) == (
+        known,
+        moves,
+    )
 
 
 def test_a_group_spin_up_is_stored_by_the_name_of_the_group() -> None:
     board, roused = StateStore(), GroupSpinUp(DiskId("ata-a"), (), 5.0, 1.0)
-    board.add_group_spin_up("md0", roused)
-    assert board.snapshot().group_spin_ups == {"md0": roused}
+    board.put(DiskEvents(group_spin_ups={"md0": roused}))
+    assert board.snapshot().part(DiskEvents).group_spin_ups == {"md0": roused}

@@ -7,10 +7,10 @@ from fakes.unused_ports import UnusedPorts
 
 from powerd.core.actions import ActionResult
 from powerd.disks import actuator
+from powerd.disks.action import DiskAction
 from powerd.disks.disk_id import DiskId
 from powerd.disks.model import (
     CheckPowerMode,
-    DiskAction,
     DiskResult,
     FailureCause,
     PowerFeatures,

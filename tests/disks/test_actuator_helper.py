@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
+from powerd.disks.action import DiskAction
 from powerd.disks.disk_id import DiskId
 from powerd.disks.model import (
     CheckPowerMode,
-    DiskAction,
     DiskResult,
     FailureCause,
     PowerFeatures,

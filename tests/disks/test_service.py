@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from pathlib import Path
 
+from facts import changed
 from fakes.drive import disk
 from fakes.ports import LoopClock
 from fakes.unused_ports import UnusedPorts
@@ -24,6 +24,7 @@ from powerd.disks.disk_id import DiskId
 from powerd.disks.model import (
     CheckPowerMode,
     DiskActivity,
+    DiskEvents,
     FailureCause,
     GroupWatch,
     Mount,
@@ -101,7 +102,7 @@ def test_a_guard_event_is_published_and_the_guard_restarts_only_on_demand() -> N
         await asyncio.sleep(7)
         post.port.triggered.set()
         await asyncio.sleep(1)
-        spin_up = post.state.snapshot().group_spin_ups["md0"]
+        spin_up = post.state.snapshot().part(DiskEvents).group_spin_ups["md0"]
         assert (spin_up.first_disk, spin_up.other_disks, spin_up.duration) == (A, (B,), 1.5)
         assert 7 <= spin_up.at <= 7.1
         post.guards.update((MD0,))
@@ -175,13 +176,13 @@ class DiskServiceFixture:
         shown = DiskReport(disk(0, mounts=(Mount("/", "ext4"),)), state, now)
         if downs:  # it has just been used
             used = {shown.disk.id: Reading(now.mono, DiskActivity(now.mono))}
-            self.state_store._set(replace(self.state_store.snapshot(), activity=used))  # noqa: SLF001 - the source's part
+            self.state_store._set(changed(self.state_store.snapshot(), activity=used))  # noqa: SLF001 - the source's part
         plain = decision()
-        made = replace(
+        made = changed(
             plain,
             next_disk_poll_at=when,
             disks=(shown,),
-            memory=replace(plain.memory, disks={self.name: memory}),
+            memory=changed(plain.memory, disks={self.name: memory}),
         )
         self.disks.on_decision(made)
         return made

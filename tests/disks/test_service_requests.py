@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from facts import changed
 from fakes.ports import LoopClock
 from fakes.unused_ports import UnusedPorts
 from rig.hardware import Hardware
@@ -17,6 +17,7 @@ from powerd.core.snapshot import Snapshot
 from powerd.core.state import StateStore
 from powerd.core.time import Reading
 from powerd.disks.disk_id import DiskId
+from powerd.disks.model import DiskEvents, DiskFacts
 from powerd.disks.service import DiskService
 from powerd.disks.state import DiskReport, DiskState
 from powerd.linux.files import HostFiles
@@ -42,7 +43,7 @@ def request_spin_down(
         disks = DiskService(machine, NoGuards(), clock, state_store, store=None, on_error=print, boot_id="")
         looking = asyncio.create_task(disks.run())
         async with asyncio.timeout(5):
-            while not state_store.snapshot().disks:
+            while not state_store.snapshot().part(DiskFacts).disks:
                 await state_store.wait_for_change(float("inf"))
         reports = tuple(
             DiskReport(
@@ -51,9 +52,9 @@ def request_spin_down(
                 clock.now(),
                 reason="why",
             )
-            for disk in state_store.snapshot().disks.values()
+            for disk in state_store.snapshot().part(DiskFacts).disks.values()
         )
-        disks.on_decision(replace(decision(), disks=reports))
+        disks.on_decision(changed(decision(), disks=reports))
         try:
             await request(disks)
         finally:
@@ -82,16 +83,18 @@ def id_of(n: int) -> DiskId:
 
 def test_a_single_disk_is_requested_alone_and_polled_first(hardware: Hardware) -> None:
     snapshot = request_spin_down(hardware, lambda disks: disks.request_standby(id_of(2)))
-    assert list(snapshot.spin_down_requests) == [id_of(2)]
-    reading = snapshot.activity[id_of(2)]
+    assert list(snapshot.part(DiskEvents).spin_down_requests) == [id_of(2)]
+    reading = snapshot.part(DiskFacts).activity[id_of(2)]
     assert isinstance(reading, Reading)
-    assert reading.value.last_io_at <= reading.at <= snapshot.spin_down_requests[id_of(2)]
+    assert reading.value.last_io_at <= reading.at <= snapshot.part(DiskEvents).spin_down_requests[id_of(2)]
 
 
 @pytest.mark.parametrize("disk_name", ["sdc", "WCC2"])
 def test_a_disk_goes_by_any_of_its_names(hardware: Hardware, disk_name: str) -> None:
     assert list(
-        request_spin_down(hardware, lambda disks: disks.request_standby(disk_name)).spin_down_requests
+        request_spin_down(hardware, lambda disks: disks.request_standby(disk_name))
+        .part(DiskEvents)
+        .spin_down_requests
     ) == [id_of(2)]
 
 
@@ -107,7 +110,11 @@ def test_a_member_takes_its_whole_group_along(hardware: Hardware) -> None:
     async def request(disks: DiskService) -> None:
         texts.extend(await disks.request_standby(id_of(0)))
 
-    assert set(request_spin_down(hardware, request).spin_down_requests) == {id_of(0), id_of(1)} == set(texts)
+    assert (
+        set(request_spin_down(hardware, request).part(DiskEvents).spin_down_requests)
+        == {id_of(0), id_of(1)}
+        == set(texts)
+    )
 
 
 def test_a_request_does_not_undo_another(hardware: Hardware) -> None:
@@ -115,7 +122,11 @@ def test_a_request_does_not_undo_another(hardware: Hardware) -> None:
         await disks.request_standby(id_of(2))
         await disks.request_standby(id_of(1))
 
-    assert set(request_spin_down(hardware, request).spin_down_requests) == {id_of(0), id_of(1), id_of(2)}
+    assert set(request_spin_down(hardware, request).part(DiskEvents).spin_down_requests) == {
+        id_of(0),
+        id_of(1),
+        id_of(2),
+    }
 
 
 @pytest.mark.parametrize(

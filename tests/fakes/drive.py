@@ -6,11 +6,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from powerd.core.actions import ActionResult
+from powerd.disks.action import DiskAction
 from powerd.disks.disk_id import DiskId
 from powerd.disks.model import (
     CheckPowerMode,
     Disk,
-    DiskAction,
     FailureCause,
     PowerFeatures,
     PowerMode,
@@ -112,7 +112,7 @@ class DriveSimulator:
             self.last_used_at = at
             self.log.append((at, "up"))
 
-    def execute(self, action: DiskAction, at: float) -> ActionResult:  # noqa: PLR0911 - one row for each order
+    def execute(self, action: DiskAction, at: float) -> ActionResult:  # noqa: C901, PLR0911 - one row for each order
         self.run_timers(at)
         self.commands += 1
         assert not self.suspended, "no command to a disk that the kernel has suspended"
@@ -142,8 +142,10 @@ class DriveSimulator:
             case StartTest(test=test):
                 self.log.append((at, test))
                 return ActionResult(True, "begun", PowerStatus(self._power(at)))
-            case _:
+            case SetStandbyTimer() | SetApmLevel() | ReadPowerFeatures():
                 return self._set(action, at)
+            case _:
+                raise TypeError(action)
 
     def _spin_down(self, method: str, at: float) -> ActionResult:
         power = self._power(at)

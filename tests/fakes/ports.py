@@ -11,8 +11,9 @@ from typing import Any
 from fakes.unused_ports import UnusedPorts
 
 from powerd.core.time import Moment
+from powerd.disks.action import DiskAction
 from powerd.disks.disk_id import DiskId
-from powerd.disks.model import DiskAction, DiskResult, PowerMode, PowerStatus
+from powerd.disks.model import DiskResult, PowerMode, PowerStatus
 from powerd.linux.ports import Ports
 from powerd.linux.values import HostError, ProcessResult
 from powerd.power.model import WakeupState

@@ -5,8 +5,9 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
+from powerd.disks.action import DiskAction
 from powerd.disks.disk_id import DiskId
-from powerd.disks.model import DiskAction, DiskResult
+from powerd.disks.model import DiskResult
 from powerd.linux.values import (
     Alarm,
     Lan,

@@ -37,6 +37,7 @@ from disks.policy.simulation import (
     HOUR,
     DiskSimulation,
 )
+from facts import CheckFacts, changed, decide, disk_results, new_snapshot
 from fakes.drive import (
     DriveSimulator,
     disk,
@@ -71,39 +72,36 @@ from powerd.core.actions import (
     Sleep,
     WarnUsers,
 )
-from powerd.core.decide import decide
-from powerd.core.snapshot import (
-    LOGIND,
-    POLL_INTERVALS,
-    TIMERS,
-    Decision,
-    Memory,
-    Snapshot,
-    Status,
-)
+from powerd.core.snapshot import Decision, Memory, Snapshot, Status
 from powerd.core.time import (
     Moment,
     Reading,
     Unavailable,
     add_seconds,
 )
+from powerd.disks.action import DiskAction
 from powerd.disks.model import (
     CheckPowerMode,
-    DiskAction,
     FailureCause,
     ReadPowerFeatures,
     SetApmLevel,
     SetStandbyTimer,
     SpinDown,
 )
-from powerd.disks.state import DiskState
+from powerd.disks.state import DisksReport, DiskState
 from powerd.power.model import (
+    LOGIND,
+    POLL_INTERVALS,
+    TIMERS,
     Inhibitor,
     KeyPress,
+    LogindFacts,
+    PowerReport,
     ShutdownInProgress,
     SystemdTimer,
+    TimerFacts,
 )
-from powerd.presence.model import Observation
+from powerd.presence.model import Observation, PresenceFacts
 from powerd.requests.model import (
     KeepAwake,
     KeepAwakeId,
@@ -113,7 +111,7 @@ from powerd.smart.actions import (
     CheckHealth,
     StartTest,
 )
-from powerd.smart.model import SmartRecord
+from powerd.smart.model import SmartFacts, SmartRecord, SmartReports
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
@@ -199,19 +197,20 @@ def described(decision: Decision, now: Moment) -> dict[str, object]:
     plan = decision.planned_sleep
     if plan is not None:
         row["sleep"] = [plan.rule, plan.sleep_action, ahead(plan.at.mono)]
-    if decision.wake_time is not None:
-        row["alarm"] = _rounded(
-            decision.wake_time.at.mono + decision.wake_time.at.slept - now.mono - now.slept
-        )
-    if decision.disks:
+    wake_time = decision.part(PowerReport).wake_time
+    if wake_time is not None:
+        row["alarm"] = _rounded(wake_time.at.mono + wake_time.at.slept - now.mono - now.slept)
+    if decision.part(DisksReport).disks:
         row["disks"] = [
             [report.disk.id, STATES[report.state], ahead(report.spin_down_at), ahead(report.idle_since)]
-            for report in decision.disks
+            for report in decision.part(DisksReport).disks
         ]
-        row["next_disks"] = ahead(decision.next_disk_poll_at)
-    if decision.watched_groups:
-        row["guards"] = [[guard.group, list(guard.disks)] for guard in decision.watched_groups]
-    if decision.smart:
+        row["next_disks"] = ahead(decision.part(DisksReport).next_disk_poll_at)
+    if decision.part(DisksReport).watched_groups:
+        row["guards"] = [
+            [guard.group, list(guard.disks)] for guard in decision.part(DisksReport).watched_groups
+        ]
+    if decision.part(SmartReports).smart:
         row["smart"] = [
             [
                 name,
@@ -224,7 +223,7 @@ def described(decision: Decision, now: Moment) -> dict[str, object]:
                     for finding in report.findings
                 ],
             ]
-            for name, report in decision.smart.items()
+            for name, report in decision.part(SmartReports).smart.items()
         ]
     return row
 
@@ -302,21 +301,33 @@ def _twists(snapshot: Snapshot, options: Options, now: Moment) -> Iterator[tuple
     stale = now.mono - 4 * options.clients.every
     yield "clients stale", replace(snapshot, sources={**sources, CLIENTS: Reading(stale, ())})
     yield "missing", replace(snapshot, sources={})
-    yield "empty", replace(snapshot, clients={}, observations={})
+    yield "empty", changed(snapshot, clients={}, observations={})
     new = client(99)
-    known = {**snapshot.clients, new.id: new}
-    yield "client unasked", replace(snapshot, clients=known)
+    known = {**snapshot.part(PresenceFacts).clients, new.id: new}
+    yield "client unasked", changed(snapshot, clients=known)
     facts: dict[str, Reading[Observation] | Unavailable] = {
         "client blind": Unavailable(now.mono, "could not be asked"),
         "client heard": Reading(now.mono, Observation(last_seen=now.mono)),
     }
     for name, fact in facts.items():
-        yield name, replace(snapshot, clients=known, observations={**snapshot.observations, new.id: fact})
+        yield (
+            name,
+            changed(
+                snapshot,
+                clients=known,
+                observations={**snapshot.part(PresenceFacts).observations, new.id: fact},
+            ),
+        )
     yield (
         "check blind",
-        replace(snapshot, checks={**snapshot.checks, "nfs": Unavailable(now.mono, "no file")}),
+        changed(
+            snapshot, checks={**snapshot.part(CheckFacts).checks, "nfs": Unavailable(now.mono, "no file")}
+        ),
     )
-    yield "check", replace(snapshot, checks={**snapshot.checks, "zz": Reading(now.mono, "logged in")})
+    yield (
+        "check",
+        changed(snapshot, checks={**snapshot.part(CheckFacts).checks, "zz": Reading(now.mono, "logged in")}),
+    )
     for source in (LOGIND, TIMERS):
         yield (
             f"{source} blind",
@@ -328,17 +339,17 @@ def _twists(snapshot: Snapshot, options: Options, now: Moment) -> Iterator[tuple
         yield f"{source} missing", replace(snapshot, sources=others)
     for name, until in {"keep": add_seconds(now, 1.0), "hold": None}.items():
         keep = KeepAwake(KeepAwakeId("1"), "backup", now, until)
-        yield name, replace(snapshot, keep_awake={keep.id: keep})
+        yield name, changed(snapshot, keep_awake={keep.id: keep})
     for mode in ("block", "block-weak", "delay"):
         lock = Inhibitor(frozenset({"shutdown"}), "apt", "installs", mode, 0, 9)
-        yield f"lock {mode}", replace(snapshot, inhibitors=(*snapshot.inhibitors, lock))
-    yield "keys", replace(snapshot, key_press=KeyPress(now.mono - 7.5, "anna on tty1"))
-    yield "leaving", replace(snapshot, shutdown=ShutdownInProgress(now.mono, "sleep"))
+        yield f"lock {mode}", changed(snapshot, inhibitors=(*snapshot.part(LogindFacts).inhibitors, lock))
+    yield "keys", changed(snapshot, key_press=KeyPress(now.mono - 7.5, "anna on tty1"))
+    yield "leaving", changed(snapshot, shutdown=ShutdownInProgress(now.mono, "sleep"))
     for distance in (100.0, 3000.0, 20_000.0):
         wall = SystemdTimer("new.timer", wall=now.wall.timestamp() + distance)
-        yield f"wall timer {distance}", replace(snapshot, timers=(*snapshot.timers, wall))
+        yield f"wall timer {distance}", changed(snapshot, timers=(*snapshot.part(TimerFacts).timers, wall))
         mono = SystemdTimer("new.timer", mono=now.mono + distance)
-        yield f"mono timer {distance}", replace(snapshot, timers=(*snapshot.timers, mono))
+        yield f"mono timer {distance}", changed(snapshot, timers=(*snapshot.part(TimerFacts).timers, mono))
 
 
 # --- Drives ---
@@ -404,21 +415,23 @@ class SleepyShelf(DiskSimulation):
         facts = make_snapshot({1: silent(now.mono, min(T0 - 50_000, now.mono))}, at=now.mono)
         wall = now.wall.timestamp()
         records = {
-            name: self.snapshot.smart_history.get(name) or SmartRecord(known_since=wall - 3600.0)
+            name: self.snapshot.part(SmartFacts).smart_history.get(name)
+            or SmartRecord(known_since=wall - 3600.0)
             for name in self.drives
         }
-        for outcome in self.snapshot.completed_disk_actions.values():
+        for outcome in disk_results(self.snapshot).values():
             if id(outcome) not in self.checked:
                 self.checked[id(outcome)] = outcome
-                name = outcome.action.disk  # type: ignore[union-attr] # all of them are of disks
+                assert isinstance(outcome.action, DiskAction)
+                name = outcome.action.disk
                 records[name] = test_policy_laws.updated_record(
                     records[name], outcome, wall - now.mono + outcome.ended_at
                 )
-        snapshot = replace(
+        snapshot = changed(
             self.snapshot,
             sources=facts.sources,
-            clients=facts.clients,
-            observations=facts.observations,
+            clients=facts.part(PresenceFacts).clients,
+            observations=facts.part(PresenceFacts).observations,
             completed_actions=dict(self.outcomes),
             smart_history=records,
         )
@@ -509,10 +522,10 @@ def year(add: Add) -> None:
             sighting = Observation(last_seen=heard)
         else:
             sighting = Observation(last_seen=heard, silent_since=silent_since)
-        snapshot = Snapshot(
-            dict.fromkeys((CLIENTS, LOGIND, TIMERS), Reading(mono, ())),
-            {host.id: host},
-            {host.id: Reading(mono, sighting)},
+        snapshot = new_snapshot(
+            sources=dict.fromkeys((CLIENTS, LOGIND, TIMERS), Reading(mono, ())),
+            clients={host.id: host},
+            observations={host.id: Reading(mono, sighting)},
             completed_actions=dict(outcomes),
             timers=(SystemdTimer("backup.timer", wall=test_decide_year.backup_after(begin + mono + slept)),),
         )

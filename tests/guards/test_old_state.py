@@ -22,13 +22,15 @@ from powerd.core.time import Moment
 from powerd.daemon import Daemon
 from powerd.disks.disk_id import DiskId
 from powerd.disks.policy import history
-from powerd.disks.state import DiskState
+from powerd.disks.state import DisksMemory, DiskState
 from powerd.linux.values import Alarm, HostError
 from powerd.power.model import WakeStormState, WakeupCause
 from powerd.power.rtc_alarm import RtcAlarm
-from powerd.presence.neighbours import LearnedHost
+from powerd.power.stored_wake_storm import load_wake_storm
+from powerd.presence.model import PresenceFacts
+from powerd.presence.neighbours import LearnedHost, load_learned_hosts
 from powerd.requests.keep_awake import KeepAwakeRequests
-from powerd.requests.model import RequestRefusedError
+from powerd.requests.model import KeepAwakeFacts, RequestRefusedError
 from powerd.simulation.virtual_loop import VirtualLoop, run
 from powerd.simulation.world import Household
 from powerd.smart.history import SmartHistory
@@ -88,7 +90,7 @@ def test_keeps(state: Path, boot: str, boottime: float) -> None:
     """In the same boot by CLOCK_BOOTTIME, in another one by civil time."""
     clock = Clock(after=100.0, boottime=boottime)
     board, keeps = revived(state, clock, boot)
-    found = board.snapshot().keep_awake
+    found = board.snapshot().part(KeepAwakeFacts).keep_awake
     assert [(keep.id, keep.reason) for keep in found.values()] == [
         ("1", "backup to the other house"),
         ("3", ""),
@@ -107,7 +109,7 @@ def test_keeps(state: Path, boot: str, boottime: float) -> None:
 
 def test_a_keep_that_has_ended_since(state: Path) -> None:
     board, keeps = revived(state, Clock(after=3400.0), BOOT)
-    assert list(board.snapshot().keep_awake) == ["3", "4"]
+    assert list(board.snapshot().part(KeepAwakeFacts).keep_awake) == ["3", "4"]
     with pytest.raises(RequestRefusedError):
         keeps.drop("1")
     assert keeps.drop("4").id == "4"
@@ -184,7 +186,7 @@ def test_no_alarm(state: Path) -> None:
 
 
 def test_learned_hosts(state: Path) -> None:
-    assert kept(state, Clock()).load_neighbours() == {
+    assert load_learned_hosts(kept(state, Clock())) == {
         "02:00:00:00:00:0b": LearnedHost("192.168.1.11", 1_779_999_988.0),
         "02:00:00:00:00:0c": LearnedHost("192.168.1.12", 1_779_913_600.0),
         "7c:2e:bd:00:11:22": LearnedHost("10.0.0.7", 1_777_000_000.0),
@@ -353,7 +355,7 @@ def test_wake_ups_in_vain_before_a_power_off(state: Path) -> None:
     clock = Clock(after=written - WRITTEN + 60.0, boottime=20.0 - (written - WRITTEN + 60.0))
     now = clock.now()
     epoch = now.wall.timestamp() - now.mono - now.slept
-    unrest = kept(state, clock, OTHER_BOOT).load_wake_storm()
+    unrest = load_wake_storm(kept(state, clock, OTHER_BOOT))
     assert unrest.last_wakeup_at == pytest.approx(20.0)
     assert (unrest.cause, unrest.needed) == (WakeupCause.UNKNOWN, False)
     assert [cause for _, cause in unrest.unneeded_wakeups] == [
@@ -365,22 +367,22 @@ def test_wake_ups_in_vain_before_a_power_off(state: Path) -> None:
         [1_779_998_300.5, 1_779_999_300.5, 1_780_000_200.5]
     )
     assert unrest.storm_count == 2
-    assert kept(state, clock, OTHER_BOOT).load_wake_storm() == WakeStormState(), "it counts once"
+    assert load_wake_storm(kept(state, clock, OTHER_BOOT)) == WakeStormState(), "it counts once"
 
 
 def test_a_boot_by_the_alarm_after_a_power_off(state: Path) -> None:
     at = 1_780_116_710.5
     clock = Clock(after=at - WRITTEN + 60.0, boottime=60.0 - (at - WRITTEN + 60.0))
-    assert kept(state, clock, OTHER_BOOT).load_wake_storm().cause is WakeupCause.ALARM
+    assert load_wake_storm(kept(state, clock, OTHER_BOOT)).cause is WakeupCause.ALARM
 
 
 def test_the_boot_that_powered_off_itself(state: Path) -> None:
-    assert kept(state, Clock(), BOOT).load_wake_storm() == WakeStormState()
+    assert load_wake_storm(kept(state, Clock(), BOOT)) == WakeStormState()
 
 
 @pytest.mark.parametrize("boot", [BOOT, OTHER_BOOT])
 def test_no_wake_ups_in_vain(state: Path, boot: str) -> None:
-    assert kept(state / "cleared", Clock(after=100_000.0), boot).load_wake_storm() == WakeStormState()
+    assert load_wake_storm(kept(state / "cleared", Clock(after=100_000.0), boot)) == WakeStormState()
 
 
 # --- All at once ---
@@ -420,12 +422,19 @@ def test_a_daemon_that_starts_on_old_files(state: Path) -> None:
     run(main(), loop=loop)
     assert house.performed == [], "a keep is for 30 days"
     first, last = statuses[0], statuses[-1]
-    assert list(first.snapshot.keep_awake) == ["1", "3", "4"]
-    assert list(last.snapshot.keep_awake) == ["3"]
+    assert list(first.snapshot.part(KeepAwakeFacts).keep_awake) == ["1", "3", "4"]
+    assert list(last.snapshot.part(KeepAwakeFacts).keep_awake) == ["3"]
     assert first.decision.phase != "idle"
     assert last.decision.phase == "awake"
     assert house.alarm == 1_780_050_000
-    assert list(first.decision.memory.disks) == [WD0, WD1, WD2]
-    assert first.decision.memory.disks[DiskId(WD1)].excluded_reason == "its bridge wakes it at each question"
-    learned = {client.mac for client in last.snapshot.clients.values() if "learned" in client.sources}
+    assert list(first.decision.memory.part(DisksMemory).disks) == [WD0, WD1, WD2]
+    assert (
+        first.decision.memory.part(DisksMemory).disks[DiskId(WD1)].excluded_reason
+        == "its bridge wakes it at each question"
+    )
+    learned = {
+        client.mac
+        for client in last.snapshot.part(PresenceFacts).clients.values()
+        if "learned" in client.sources
+    }
     assert learned == {"02:00:00:00:00:0b", "02:00:00:00:00:0c"}, "the third was met too long ago"

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TypeAlias
 
 from core.snapshot_strategies import BERLIN, T0, home, make_snapshot, moment, silent
+from facts import changed, decide
 
 from powerd.config.load import parse
 from powerd.config.options import Options
 from powerd.core.actions import Action, CompletedAction, Sleep, WarnUsers
-from powerd.core.decide import decide
 from powerd.core.snapshot import Decision, Memory, Snapshot
 from powerd.core.time import Moment
 
@@ -64,9 +63,9 @@ class DecisionScenario:
         """Decide ``at`` seconds after the beginning, on fresh facts."""
         self.at = self.at if at is None else T0 + at
         sighting = home(self.at) if self.somebody_home else silent(self.at, T0 - 9999)
-        snapshot = replace(
+        snapshot = changed(
             make_snapshot({1: sighting}, at=self.at),
-            completed_actions=dict(self.outcomes),
+            completed_actions=self.outcomes,
             running_actions=self.in_flight,
         )
         decision = decide(self.edit_snapshot(snapshot), self.memory, self.options, self.now)
@@ -80,7 +79,7 @@ class DecisionScenario:
 
 def with_facts(edit: SnapshotEdit, **facts: object) -> SnapshotEdit:
     """``twist``, and these facts."""
-    return lambda snapshot: replace(edit(snapshot), **facts)  # type: ignore[arg-type] # fields of a Snapshot
+    return lambda snapshot: changed(edit(snapshot), **facts)
 
 
 def reasons(decision: Decision) -> list[str]:

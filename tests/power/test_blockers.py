@@ -4,17 +4,18 @@ from dataclasses import replace
 
 import pytest
 from core.snapshot_strategies import CLIENTS, T0, client, home, make_snapshot, moment, silent
+from facts import assess_all, changed, decide
 
 from powerd.config.load import parse
 from powerd.config.options import Options
-from powerd.core.decide import decide
 from powerd.core.reasons import UndatedReason
-from powerd.core.snapshot import LOGIND, Memory, Snapshot
+from powerd.core.snapshot import Memory, Snapshot
 from powerd.core.time import Reading, Unavailable, add_seconds
-from powerd.power.blockers import find_blockers, format_keep_end, remarks
+from powerd.power.model import LOGIND
 from powerd.presence.model import ClientState, ClientStatus, Observation
-from powerd.presence.policy import ALWAYS_ON_AFTER, NOT_PROBED, evaluate_clients
+from powerd.presence.policy import ALWAYS_ON_AFTER, NOT_PROBED, always_on_remarks, evaluate_clients
 from powerd.requests.model import KeepAwake, KeepAwakeId
+from powerd.requests.policy import format_keep_end
 
 NOW = moment()
 OPTIONS = parse(b'[[sleep]]\naction = "suspend"', "test")
@@ -24,9 +25,7 @@ def blockers_of(
     snapshot: Snapshot, memory: Memory | None = None, options: Options = OPTIONS
 ) -> list[UndatedReason]:
     memory = memory or Memory.initial(NOW)
-    return list(
-        find_blockers(snapshot, evaluate_clients(snapshot, memory, options, NOW), memory, options, NOW)
-    )
+    return list(assess_all(snapshot, memory, options, NOW).blockers)
 
 
 def texts_of(snapshot: Snapshot, memory: Memory | None = None, options: Options = OPTIONS) -> list[str]:
@@ -95,7 +94,7 @@ def test_who_is_there_comes_before_who_may_be() -> None:
 
 
 def test_checks_are_reasons_with_their_own_text() -> None:
-    snapshot = replace(
+    snapshot = changed(
         make_snapshot(GONE, at=T0),
         checks={
             "users": Reading(T0, "anna is logged in on tty1"),
@@ -119,7 +118,7 @@ def verdict(**changes: object) -> ClientStatus:
 
 
 def test_an_always_on_client_is_a_warning_with_the_line_to_write() -> None:
-    (why,) = remarks((verdict(),), OPTIONS)
+    (why,) = always_on_remarks((verdict(),))
     pattern = 'ignore = ["02:00:00:00:00:01"]'
     assert why.text == f"is always on; if it is nobody's own, stop counting it with {pattern}"
     assert not why.blocks_sleep
@@ -127,17 +126,21 @@ def test_an_always_on_client_is_a_warning_with_the_line_to_write() -> None:
 
 
 def test_without_a_mac_the_line_names_it_as_people_do() -> None:
-    (why,) = remarks((verdict(client=replace(client(1), mac=None)),), OPTIONS)
+    (why,) = always_on_remarks((verdict(client=replace(client(1), mac=None)),))
     assert why.text.endswith('ignore = ["host1"]')
 
 
 @pytest.mark.parametrize("changes", [{"always_on": False}, {"blocks_sleep": False}])
 def test_no_other_client_is_a_warning(changes: dict[str, object]) -> None:
-    assert list(remarks((verdict(**changes),), OPTIONS)) == []
+    assert list(always_on_remarks((verdict(**changes),))) == []
 
 
 def test_without_rules_it_reports_that_it_never_sleeps() -> None:
-    (why,) = remarks((), Options())
+    (why,) = (
+        each
+        for each in assess_all(make_snapshot(GONE, at=T0), Memory.initial(NOW), Options(), NOW).remarks
+        if each.subject == "sleep"
+    )
     assert "never sleeps" in why.text
     assert not why.blocks_sleep
 
@@ -154,14 +157,14 @@ def keeping(seconds: float | None, because: str = "backup", name: str = "1") -> 
 
 def test_a_keep_is_a_reason_until_it_ends() -> None:
     keeps = {keep.id: keep for keep in (keeping(7200), keeping(0, name="2"), keeping(60, "", "3"))}
-    snapshot = replace(make_snapshot(GONE, at=T0), keep_awake=keeps)
+    snapshot = changed(make_snapshot(GONE, at=T0), keep_awake=keeps)
     assert texts_of(snapshot) == ["keep: kept awake until 23:00: backup", "keep: kept awake until 21:01"]
     assert {why.since for why in blockers_of(snapshot)} == {NOW}
 
 
 def test_a_hold_is_a_reason_without_an_end() -> None:
     hold = keeping(None, "rsync", "h1")
-    assert texts_of(replace(make_snapshot(GONE, at=T0), keep_awake={hold.id: hold})) == [
+    assert texts_of(changed(make_snapshot(GONE, at=T0), keep_awake={hold.id: hold})) == [
         "hold: awake while it runs: rsync"
     ]
 
@@ -182,6 +185,6 @@ def test_an_end_beyond_a_week_has_its_date() -> None:
 def test_the_next_decision_is_due_when_the_first_keep_ends() -> None:
     keeps = {keep.id: keep for keep in (keeping(7200), keeping(30, name="2"), keeping(None, name="h1"))}
     decision = decide(
-        replace(make_snapshot(GONE, at=T0), keep_awake=keeps), Memory.initial(NOW), OPTIONS, NOW
+        changed(make_snapshot(GONE, at=T0), keep_awake=keeps), Memory.initial(NOW), OPTIONS, NOW
     )
     assert (decision.phase, decision.next_decision_at) == ("awake", NOW.mono + 30)

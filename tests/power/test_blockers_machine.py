@@ -6,12 +6,13 @@ from dataclasses import replace
 
 import pytest
 from core.snapshot_strategies import T0
+from facts import changed
 from power.decision_scenario import SLEEP, SUSPEND, WARN, DecisionScenario, reasons
 
 from powerd.core.actions import CancelWarning
-from powerd.core.snapshot import LOGIND, NETWORK_CARDS, Snapshot, SourceId
+from powerd.core.snapshot import Snapshot, SourceId
 from powerd.core.time import Reading, Unavailable
-from powerd.power.model import Inhibitor, KeyPress, NetworkCard
+from powerd.power.model import LOGIND, NETWORK_CARDS, Inhibitor, KeyPress, NetworkCard, SleepMemory
 
 
 def lock(what: str = "sleep", mode: str = "block", who: str = "backup", why: str = "nightly") -> Inhibitor:
@@ -20,7 +21,7 @@ def lock(what: str = "sleep", mode: str = "block", who: str = "backup", why: str
 
 def locked(*locks: Inhibitor) -> DecisionScenario:
     night = DecisionScenario()
-    night.edit_snapshot = lambda snapshot: replace(snapshot, inhibitors=locks)
+    night.edit_snapshot = lambda snapshot: changed(snapshot, inhibitors=locks)
     return night
 
 
@@ -53,11 +54,11 @@ def test_a_lock_in_the_warning_period_cancels_it() -> None:
     night.decide(0)
     night.decide(540)
     night.action_completed(WARN)
-    night.edit_snapshot = lambda snapshot: replace(snapshot, inhibitors=(lock(),))
+    night.edit_snapshot = lambda snapshot: changed(snapshot, inhibitors=(lock(),))
     stirred = night.decide(570)
     assert (stirred.phase, reasons(stirred)) == ("awake", ["backup: forbids sleep: nightly"])
     night.edit_snapshot = lambda snapshot: snapshot
-    assert night.decide(600).memory.idle_since == T0 + 600
+    assert night.decide(600).memory.part(SleepMemory).idle_since == T0 + 600
 
 
 def without(
@@ -115,7 +116,7 @@ def test_an_action_that_will_not_work_is_shown() -> None:
 
 def typing(night: DecisionScenario, at: float) -> None:
     press = KeyPress(T0 + at, "anna on tty1")
-    night.edit_snapshot = lambda snapshot: replace(snapshot, key_press=press)
+    night.edit_snapshot = lambda snapshot: changed(snapshot, key_press=press)
 
 
 TYPED = "anna on tty1: a key was pressed, and idleness counts from then"
@@ -134,7 +135,7 @@ def test_a_key_press_cancels_the_warning_visibly() -> None:
     assert stirred.next_decision_at == T0 + 577, "until when it may have been pressed"
     idle = night.decide(577)
     assert idle.phase == "idle"
-    assert idle.memory.idle_since == T0 + 577
+    assert idle.memory.part(SleepMemory).idle_since == T0 + 577
     assert night.decide(600).actions == ()
 
 
@@ -172,7 +173,7 @@ def test_a_key_press_from_before_is_none() -> None:
     night = DecisionScenario()
     typing(night, -100)
     night.decide(0)
-    assert night.decide(1).memory.idle_since == T0
+    assert night.decide(1).memory.part(SleepMemory).idle_since == T0
     assert TYPED not in reasons(night.decide(2))
 
 
@@ -181,9 +182,9 @@ def test_it_lets_a_rule_act_again() -> None:
     night.decide(0)
     night.at = T0 + 600
     night.action_completed(SLEEP, observed="would have suspended")
-    assert night.decide(600).memory.completed_rules == {0}
+    assert night.decide(600).memory.part(SleepMemory).completed_rules == {0}
     typing(night, 700)
-    assert night.decide(710).memory.completed_rules == frozenset()
+    assert night.decide(710).memory.part(SleepMemory).completed_rules == frozenset()
 
 
 def test_key_presses_and_keeps_that_end_both_schedule_the_next_decision() -> None:
@@ -210,7 +211,7 @@ def carded(text: str, *cards: NetworkCard | Unavailable) -> DecisionScenario:
         else Reading(T0, replace(card, interface=f"eth{n}"))
         for n, card in enumerate(cards)
     }
-    night.edit_snapshot = lambda snapshot: replace(snapshot, network_cards=words)
+    night.edit_snapshot = lambda snapshot: changed(snapshot, network_cards=words)
     return night
 
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 from core.snapshot_strategies import T0
+from facts import changed
 from power.decision_scenario import SLEEP, SUSPEND, WARN, DecisionScenario, make_options
 
 from powerd.core.actions import CancelWarning, Sleep
@@ -98,7 +99,7 @@ def test_an_unannounced_plan_is_cancelled_silently(how: str) -> None:
     elif how == "slept":
         night.slept = 3600.0
     elif how == "leaving":
-        night.edit_snapshot = lambda snapshot: replace(
+        night.edit_snapshot = lambda snapshot: changed(
             snapshot, shutdown=ShutdownInProgress(T0 + 559, "sleep")
         )
     else:

@@ -13,10 +13,10 @@ from fakes.ports import LoopClock
 from hypothesis import given
 from hypothesis import strategies as st
 
+from powerd.core.actions import WakeTime
 from powerd.core.time import Moment
 from powerd.helper.protocol.messages import MIN_AHEAD, AlarmResponse
 from powerd.linux.values import HostError
-from powerd.power.model import WakeTime
 from powerd.power.rtc_alarm import MIN_ALARM_DELAY, RtcAlarm, ownership_from_document
 from powerd.simulation.virtual_loop import run
 

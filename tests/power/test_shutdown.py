@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 from core.snapshot_strategies import T0
+from facts import changed
 from power.decision_scenario import ABOUT_TO_SUSPEND, SLEEP, DecisionScenario, reasons
 
 from powerd.core.actions import CompletedAction, Sleep
-from powerd.power.model import ShutdownInProgress
+from powerd.power.model import ShutdownInProgress, SleepMemory
 from powerd.power.shutdown import SHUTDOWN_VALID_FOR
 from powerd.power.sleep_rules import CLOSE_POLL_INTERVAL
 
@@ -21,7 +20,7 @@ class ShutdownScenario(DecisionScenario):
         super().__init__()
         self.decide(0)
         self.leaving: ShutdownInProgress | None = ShutdownInProgress(T0 + at, what)
-        self.edit_snapshot = lambda snapshot: replace(snapshot, shutdown=self.leaving)
+        self.edit_snapshot = lambda snapshot: changed(snapshot, shutdown=self.leaving)
 
 
 @pytest.mark.parametrize(
@@ -48,7 +47,7 @@ def test_a_shutdown_in_progress_is_independent_of_presence() -> None:
         "sleep: somebody else puts the server to sleep",
         "host1: home, answers ping",
     ]
-    assert decision.memory.idle_since is None
+    assert decision.memory.part(SleepMemory).idle_since is None
 
 
 def test_caused_by_an_own_action_in_flight() -> None:
@@ -111,5 +110,5 @@ def test_idleness_goes_on_while_it_does_not_go_after_all() -> None:
     night.decide(700)
     night.leaving = None
     decision = night.decide(701)
-    assert decision.memory.idle_since == T0
+    assert decision.memory.part(SleepMemory).idle_since == T0
     assert decision.phase == "warning"

@@ -12,7 +12,7 @@ from powerd.core.snapshot import SourceId
 from powerd.core.state import PollResult
 from powerd.core.time import Reading, Unavailable
 from powerd.linux.values import Alarm, HostError, ProcessResult
-from powerd.power.model import NetworkCard
+from powerd.power.model import NetworkCard, NetworkCardFacts
 
 
 def suspend(r: TransitionScenario, seconds: float = 3600) -> Sleep:
@@ -178,7 +178,7 @@ def cards(r: TransitionScenario) -> None:
     seen = {name: Reading(1.0, card) for name, card in r.machine.cards.items()}
     r.state.publish(
         SourceId("cards"),
-        PollResult(Reading(1.0, ()), network_cards={**seen, "eth3": Unavailable(1.0, "no answer")}),
+        PollResult(Reading(1.0, ()), (NetworkCardFacts({**seen, "eth3": Unavailable(1.0, "no answer")}),)),
     )
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
 
 import pytest
 from core.snapshot_strategies import T0, moment
+from facts import changed, decide
 from power.decision_scenario import (
     ABOUT_TO_SUSPEND,
     SLEEP,
@@ -19,8 +19,8 @@ from power.decision_scenario import (
 )
 
 from powerd.core.actions import CancelWarning, CompletedAction, Sleep
-from powerd.core.decide import decide
 from powerd.core.snapshot import Memory, Snapshot
+from powerd.power.model import SleepMemory
 from powerd.power.sleep_rules import ANNOUNCEMENT_VALID_FOR, CLOSE_POLL_INTERVAL, SLEEP_FAILED_AFTER
 
 
@@ -160,7 +160,7 @@ def test_a_refused_sleep_is_a_reason_and_backs_off() -> None:
 def test_it_backs_off_an_hour_at_most() -> None:
     night = DecisionScenario(SUSPEND.replace('"1min"', '"0s"'))
     night.decide(0)
-    night.memory = replace(night.memory, failures={0: (40, T0 + 600)})
+    night.memory = changed(night.memory, failures={0: (40, T0 + 600)})
     assert night.decide(700).next_decision_at == T0 + 600 + 3600
 
 
@@ -179,10 +179,10 @@ def test_a_blocker_resets_the_failures() -> None:
     night = DecisionScenario()
     night.decide(0)
     night.action_completed(SLEEP, ok=False, observed="refused")
-    assert night.decide(600).memory.failures
+    assert night.decide(600).memory.part(SleepMemory).failures
     night.somebody_home = True
     decision = night.decide(610)
-    assert not decision.memory.failures
+    assert not decision.memory.part(SleepMemory).failures
     assert all("refused" not in reason for reason in reasons(decision))
 
 
@@ -192,17 +192,17 @@ def test_an_accepted_sleep_that_does_not_come_is_a_failure() -> None:
     night.at = T0 + 600
     night.action_completed(SLEEP, observed="logind accepted: suspend")
     accepted = night.decide()
-    assert accepted.memory.completed_rules == {0}
+    assert accepted.memory.part(SleepMemory).completed_rules == {0}
     assert reasons(accepted) == [
         "sleep rule 1: logind accepted: suspend; it will act again after something has stirred"
     ]
-    assert night.decide(600 + SLEEP_FAILED_AFTER - 1).memory.completed_rules == {0}
+    assert night.decide(600 + SLEEP_FAILED_AFTER - 1).memory.part(SleepMemory).completed_rules == {0}
     vain = night.decide(600 + SLEEP_FAILED_AFTER)
     assert (
         reasons(vain)[0]
         == "sleep rule 1: could not suspend: was accepted, but the server did not go to sleep"
     )
-    assert vain.memory.failures == {0: (1, T0 + 600 + SLEEP_FAILED_AFTER)}
+    assert vain.memory.part(SleepMemory).failures == {0: (1, T0 + 600 + SLEEP_FAILED_AFTER)}
 
 
 def test_a_sleep_that_came_is_no_failure() -> None:
@@ -214,7 +214,7 @@ def test_a_sleep_that_came_is_no_failure() -> None:
     night.slept = 8 * 3600.0
     night.decide(602)
     later = night.decide(602 + SLEEP_FAILED_AFTER)
-    assert not later.memory.failures
+    assert not later.memory.part(SleepMemory).failures
     assert later.memory.resumed_at == T0 + 602
 
 
@@ -226,7 +226,7 @@ def test_an_answer_that_comes_after_the_wake_up_belongs_to_the_day_before() -> N
     night.outcomes[Sleep] = CompletedAction(SLEEP, T0 + 601, ok=True, message="accepted", started_at=T0 + 600)
     night.slept = 8 * 3600.0
     night.in_flight = frozenset()
-    assert night.decide(601).memory.completed_rules == frozenset()
+    assert night.decide(601).memory.part(SleepMemory).completed_rules == frozenset()
 
 
 def test_a_command_s_end_is_its_own_proof() -> None:
@@ -236,7 +236,10 @@ def test_a_command_s_end_is_its_own_proof() -> None:
     night.action_completed(Sleep(0, "command", ("/bin/goodnight",)), observed="ran /bin/goodnight")
     night.decide()
     decision = night.decide(600 + 10 * SLEEP_FAILED_AFTER)
-    assert (decision.memory.completed_rules, decision.memory.failures) == (frozenset({0}), {})
+    assert (
+        decision.memory.part(SleepMemory).completed_rules,
+        decision.memory.part(SleepMemory).failures,
+    ) == (frozenset({0}), {})
     assert (decision.phase, decision.planned_sleep) == ("idle", None)
 
 
@@ -246,7 +249,7 @@ def test_a_dry_run_never_counts_as_a_failure() -> None:
     night.at = T0 + 600
     night.action_completed(SLEEP, observed="would have suspended")
     night.decide()
-    assert night.decide(600 + 10 * SLEEP_FAILED_AFTER).memory.completed_rules == {0}
+    assert night.decide(600 + 10 * SLEEP_FAILED_AFTER).memory.part(SleepMemory).completed_rules == {0}
 
 
 def test_a_result_is_counted_once() -> None:
@@ -254,7 +257,7 @@ def test_a_result_is_counted_once() -> None:
     night.decide(0)
     night.action_completed(SLEEP, ok=False, observed="refused")
     night.decide(1)
-    assert night.decide(2).memory.failures == {0: (1, T0)}
+    assert night.decide(2).memory.part(SleepMemory).failures == {0: (1, T0)}
 
 
 def test_the_result_of_a_changed_rule_proves_nothing_for_the_new_one() -> None:
@@ -265,7 +268,10 @@ def test_the_result_of_a_changed_rule_proves_nothing_for_the_new_one() -> None:
         night.at = T0 + 600
         night.action_completed(SLEEP, ok=ok)
         decision = night.decide()
-        assert (decision.memory.completed_rules, decision.memory.failures) == (frozenset(), {})
+        assert (
+            decision.memory.part(SleepMemory).completed_rules,
+            decision.memory.part(SleepMemory).failures,
+        ) == (frozenset(), {})
         assert reasons(decision) == ["sleep rule 1: nothing keeps the server awake any more"]
 
 

@@ -10,12 +10,11 @@ from fakes.unused_ports import UnusedPorts
 from powerd.config.load import parse
 from powerd.config.options import Options
 from powerd.core.poller import PollDepth
-from powerd.core.snapshot import NETWORK_CARDS, POLL_INTERVALS
 from powerd.core.state import PollResult
 from powerd.core.time import Reading, Unavailable
 from powerd.linux.files import HostFiles
 from powerd.linux.values import HostError, Lan, StatSignature
-from powerd.power.model import NetworkCard
+from powerd.power.model import NETWORK_CARDS, POLL_INTERVALS, NetworkCard, NetworkCardFacts
 from powerd.power.source import NetworkCardSource
 from powerd.simulation.virtual_loop import run
 
@@ -79,7 +78,7 @@ def poll(rack: FakeCards, text: str = SUSPEND) -> PollResult:
 
 
 def names(rack: FakeCards) -> list[str]:
-    return sorted(poll(rack).network_cards or {})
+    return sorted(poll(rack).part(NetworkCardFacts).network_cards or {})
 
 
 def test_each_card_of_a_lan_is_queried(tmp_path: Path) -> None:
@@ -90,7 +89,7 @@ def test_each_card_of_a_lan_is_queried(tmp_path: Path) -> None:
         "eth0": armed,
         "wlan0": Unavailable(0.0, "no helper listens"),
     }
-    assert poll(rack) == PollResult(Reading(0.0, ()), network_cards=cards)
+    assert poll(rack) == PollResult(Reading(0.0, ()), (NetworkCardFacts(cards),))
 
 
 def test_what_lies_upon_a_card_is_not_what_wakes_the_server(tmp_path: Path) -> None:
@@ -108,7 +107,7 @@ def test_a_card_below_two_links_is_asked_once(tmp_path: Path) -> None:
 @pytest.mark.parametrize("links", [(), ("veth0",), ("gone0",)])
 def test_where_there_is_no_hardware_there_is_no_card(tmp_path: Path, links: tuple[str, ...]) -> None:
     rack = FakeCards(tmp_path, *links).above("veth0")
-    assert poll(rack) == PollResult(Reading(0.0, ()), network_cards={})
+    assert poll(rack) == PollResult(Reading(0.0, ()), (NetworkCardFacts({}),))
 
 
 def test_a_cycle_of_devices_ends(tmp_path: Path) -> None:

@@ -9,11 +9,10 @@ from fakes.unused_ports import UnusedPorts
 from powerd.config.load import parse
 from powerd.config.options import Options
 from powerd.core.poller import PollDepth
-from powerd.core.snapshot import LOGIND, POLL_INTERVALS
 from powerd.core.state import PollResult
 from powerd.core.time import Reading, Unavailable
 from powerd.linux.values import HostError
-from powerd.power.model import Inhibitor, KeyPress
+from powerd.power.model import LOGIND, POLL_INTERVALS, Inhibitor, KeyPress, LogindFacts
 from powerd.power.source import RETRY_INTERVAL, LogindSource
 from powerd.simulation.virtual_loop import run
 
@@ -67,11 +66,11 @@ def warnings(facts: PollResult) -> tuple[str, ...]:
 
 def test_it_reports_locks_and_the_last_key_press() -> None:
     facts = poll(source(FakeLogind((BACKUP, MODEM))))
-    assert facts == PollResult(Reading(0.0, ()), inhibitors=(BACKUP, MODEM), key_press=PRESS)
+    assert facts == PollResult(Reading(0.0, ()), (LogindFacts((BACKUP, MODEM), PRESS),))
 
 
 def test_released_locks_are_reported_too() -> None:
-    assert poll(source(FakeLogind())).inhibitors == ()
+    assert poll(source(FakeLogind())).part(LogindFacts).inhibitors == ()
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from powerd.core.poller import PollDepth
 from powerd.core.state import PollResult
 from powerd.core.time import Reading
 from powerd.linux.values import HostError
-from powerd.power.model import SystemdTimer
+from powerd.power.model import SystemdTimer, TimerFacts
 from powerd.power.source import SystemdTimerSource
 from powerd.simulation.virtual_loop import run
 
@@ -52,7 +52,7 @@ def poll(source: SystemdTimerSource) -> PollResult:
 def test_it_asks_for_those_that_are_configured() -> None:
     timer = SystemdTimer("backup.timer", wall=BEGIN + 60)
     systemd = FakeSystemd(timer)
-    assert poll(source(systemd)) == PollResult(Reading(0.0, ()), timers=(timer,))
+    assert poll(source(systemd)) == PollResult(Reading(0.0, ()), (TimerFacts((timer,)),))
     assert systemd.asked == [("auto", "backup.timer")]
 
 
@@ -61,7 +61,9 @@ def test_where_none_is_configured_nobody_is_asked() -> None:
     watcher = source(systemd)
     poll(watcher)
     watcher.options = options("")
-    assert poll(watcher) == PollResult(Reading(0.0, ()), timers=()), "and what was known before is taken back"
+    assert poll(watcher) == PollResult(Reading(0.0, ()), (TimerFacts(()),)), (
+        "and what was known before is taken back"
+    )
     assert len(systemd.asked) == 1
 
 

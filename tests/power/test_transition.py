@@ -13,7 +13,7 @@ from power.transition_scenario import HOOKS, TransitionScenario, run_scenario
 
 from powerd.core.actions import Sleep
 from powerd.linux.values import Alarm, HostError, LogindEvent
-from powerd.power.model import ShutdownInProgress, WakeupCause
+from powerd.power.model import ShutdownInProgress, TransitionFacts, WakeupCause
 
 
 def hang(r: TransitionScenario) -> asyncio.Event:
@@ -49,7 +49,7 @@ def test_leaving_is_published_before_the_lock_is_released() -> None:
         publish = r.publish
 
         def note(snapshot: object) -> None:
-            seen.append((r.state.snapshot().shutdown, r.machine.own_locks("delay")))
+            seen.append((r.state.snapshot().part(TransitionFacts).shutdown, r.machine.own_locks("delay")))
             publish(r.state.snapshot())
             del snapshot
 
@@ -93,14 +93,14 @@ def test_a_wake_up_is_published_with_its_cause_and_the_alarm_result() -> None:
         r.wanted = r.wake_time(3600)
         await r.start_sleep()
         await asyncio.sleep(1)
-        waking = r.state.snapshot().wake_event
+        waking = r.state.snapshot().part(TransitionFacts).wake_event
         assert waking is not None
-        assert (waking.cause, r.state.snapshot().shutdown) == (WakeupCause.ALARM, None)
+        assert (waking.cause, r.state.snapshot().part(TransitionFacts).shutdown) == (WakeupCause.ALARM, None)
         assert waking.detail.endswith("; the alarm was for backup.timer")
         r.wanted = r.wake_time(20 * 3600)
         await r.start_sleep()
         await asyncio.sleep(1)
-        waking = r.state.snapshot().wake_event
+        waking = r.state.snapshot().part(TransitionFacts).wake_event
         assert waking is not None
         assert waking.cause is WakeupCause.NETWORK
         assert waking.detail.endswith("; the alarm was for backup.timer, and is taken away")
@@ -154,13 +154,13 @@ def test_a_sleep_of_which_the_clocks_show_nothing_is_one_too() -> None:
         for _ in range(2):
             await r.machine.sleep()
             await asyncio.sleep(0.1)
-            waking = r.state.snapshot().wake_event
+            waking = r.state.snapshot().part(TransitionFacts).wake_event
             assert waking is not None
             assert (waking.cause, waking.clock_advanced) == (WakeupCause.NETWORK, False)
-            r.state.set_wake_event(replace(waking, at=0.0))
+            r.state.put(TransitionFacts(wake_event=replace(waking, at=0.0)))
         await r.machine.sleep(fails=True)
         await asyncio.sleep(0.1)
-        waking = r.state.snapshot().wake_event
+        waking = r.state.snapshot().part(TransitionFacts).wake_event
         assert waking is not None
         assert waking.at == 0.0, "that one was none"
 
@@ -174,8 +174,8 @@ def test_a_sleep_that_fails_is_no_wake_up_but_the_hook_is_undone() -> None:
         await asyncio.sleep(1)
         await r.machine.sleep(fails=True)
         await asyncio.sleep(0.1)
-        assert r.state.snapshot().wake_event is None
-        assert r.state.snapshot().shutdown is None
+        assert r.state.snapshot().part(TransitionFacts).wake_event is None
+        assert r.state.snapshot().part(TransitionFacts).shutdown is None
         assert r.machine.seconds_to_alarm() is None
         assert r.machine.hook_runs == [("good night", "sleep"), ("good morning", "")]
         assert len(r.machine.own_locks("delay")) == 2
@@ -194,8 +194,8 @@ def test_a_sleep_without_signals_is_detected_by_the_clocks(*, started_at: bool) 
         await r.machine.sleep()
         r.state.request_decision()
         await asyncio.sleep(31 if started_at else 1)
-        assert r.state.snapshot().wake_event is not None
-        assert r.state.snapshot().shutdown is None
+        assert r.state.snapshot().part(TransitionFacts).wake_event is not None
+        assert r.state.snapshot().part(TransitionFacts).shutdown is None
         assert LogindEvent("sleep", start=False) in r.events
         assert len(r.machine.own_locks("delay")) == 2
         assert r.machine.seconds_to_alarm() is None
@@ -219,7 +219,7 @@ def test_an_end_that_was_missed_while_d_bus_was_gone_is_not_waited_for_for_ever(
         assert r.machine.own_locks("delay") == [], "it may still come"
         assert r.machine.seconds_to_alarm() is not None
         await asyncio.sleep(11)
-        assert r.state.snapshot().shutdown is None
+        assert r.state.snapshot().part(TransitionFacts).shutdown is None
         assert r.machine.seconds_to_alarm() is None
         assert len(r.machine.own_locks("delay")) == 2
 
@@ -234,7 +234,10 @@ def test_a_sleep_that_nobody_noticed_takes_no_alarm_from_the_shutdown_after_it()
         r.clock.slept += 100
         r.machine.emit(LogindEvent("shutdown"))
         await asyncio.sleep(40)
-        leaving, waking = r.state.snapshot().shutdown, r.state.snapshot().wake_event
+        leaving, waking = (
+            r.state.snapshot().part(TransitionFacts).shutdown,
+            r.state.snapshot().part(TransitionFacts).wake_event,
+        )
         assert leaving is not None
         assert waking is not None
         assert waking.at <= leaving.since
@@ -255,7 +258,7 @@ def test_a_shutdown_that_begins_before_all_is_cleared_up_keeps_its_alarm() -> No
         await asyncio.sleep(1)
         answers.set()
         await asyncio.sleep(10)
-        assert r.state.snapshot().shutdown is not None
+        assert r.state.snapshot().part(TransitionFacts).shutdown is not None
         assert r.machine.own_locks("delay") == []
 
     assert run_scenario(test).machine.rtc.alarm is not None
@@ -315,11 +318,11 @@ def test_observe_mode_changes_nothing_and_reports_all() -> None:
         assert r.machine.own_locks("delay") == []
         r.machine.emit(LogindEvent("sleep"))
         await asyncio.sleep(0.1)
-        assert r.state.snapshot().shutdown is not None
+        assert r.state.snapshot().part(TransitionFacts).shutdown is not None
         r.clock.slept += 100
         r.machine.emit(LogindEvent("sleep", start=False))
         await asyncio.sleep(0.1)
-        assert r.state.snapshot().wake_event is not None
+        assert r.state.snapshot().part(TransitionFacts).wake_event is not None
         assert r.machine.rtc.log == []
         assert r.machine.hook_runs == []
         r.preparation.options = replace(r.preparation.options, mode="enforce")
@@ -363,7 +366,7 @@ def test_a_shutdown_that_is_called_off_is_over() -> None:
         await r.machine.sleep("shutdown")
         r.machine.emit(LogindEvent("shutdown", start=False))
         await asyncio.sleep(0.1)
-        assert r.state.snapshot().shutdown is None
+        assert r.state.snapshot().part(TransitionFacts).shutdown is None
         assert r.machine.seconds_to_alarm() is None
         assert len(r.machine.own_locks("delay")) == 2
 
@@ -420,10 +423,10 @@ def test_a_wake_up_is_published_and_the_lock_taken_before_a_hanging_helper_answe
         answers = hang(r)
         await r.machine.sleep()
         await asyncio.sleep(0.1)
-        waking = r.state.snapshot().wake_event
+        waking = r.state.snapshot().part(TransitionFacts).wake_event
         assert waking is not None
         assert waking.detail.endswith("; the alarm was for backup.timer")
-        assert r.state.snapshot().shutdown is None
+        assert r.state.snapshot().part(TransitionFacts).shutdown is None
         assert len(r.machine.own_locks("delay")) == 2
         assert LogindEvent("sleep", start=False) in r.events
         answers.set()

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from core.snapshot_strategies import BERLIN, T0, moment, timer_facts, timers_in, wake_options
+from facts import changed, new_snapshot
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from power.decision_scenario import SLEEP, SUSPEND, WARN, DecisionScenario, reasons
@@ -16,9 +17,9 @@ from rig.examples import examples
 from powerd.config.load import parse
 from powerd.config.options import Options
 from powerd.core.actions import Sleep
-from powerd.core.snapshot import LOGIND, Snapshot
+from powerd.core.snapshot import Snapshot
 from powerd.core.time import Moment, Reading, Unavailable, add_seconds
-from powerd.power.model import SystemdTimer
+from powerd.power.model import LOGIND, PowerReport, SleepMemory, SystemdTimer
 from powerd.power.wake_schedule import (
     MAX_ALARM_DELAY,
     MIN_ALARM_DELAY,
@@ -40,7 +41,7 @@ def options(wake: str) -> Options:
 
 def up_at(now: Moment, wake: str, *timers: SystemdTimer) -> str | None:
     """The wall clock at which the alarm goes off, and why."""
-    found = next_wake_time(Snapshot(timers=timers), options(wake), now)
+    found = next_wake_time(new_snapshot(timers=timers), options(wake), now)
     return None if found is None else f"{found.at.wall:%F %T} {found.reason}"
 
 
@@ -101,7 +102,7 @@ IN_AN_HOUR = moment().wall.timestamp() + 3600
 def test_a_monotonic_timer_is_not_late_by_the_uptime() -> None:
     """systemd gives a stamp of CLOCK_MONOTONIC, not a distance."""
     found = next_wake_time(
-        Snapshot(timers=(SystemdTimer("backup.timer", mono=T0 + 3600),)), options(BACKUP), moment(T0)
+        new_snapshot(timers=(SystemdTimer("backup.timer", mono=T0 + 3600),)), options(BACKUP), moment(T0)
     )
     assert found is not None
     assert found.at.mono == T0 + 3600 - 120
@@ -123,7 +124,7 @@ def test_a_monotonic_timer_is_not_late_by_the_uptime() -> None:
     ],
 )
 def testtimers_in(timer: SystemdTimer, ahead: float | None) -> None:
-    found = next_wake_time(Snapshot(timers=(timer,)), options(BACKUP), moment())
+    found = next_wake_time(new_snapshot(timers=(timer,)), options(BACKUP), moment())
     assert (None if found is None else found.at.mono - T0) == ahead
     assert found is None or found.reason == "backup.timer"
 
@@ -131,7 +132,7 @@ def testtimers_in(timer: SystemdTimer, ahead: float | None) -> None:
 def test_timers_that_nobody_asks_for_any_more_wake_nobody() -> None:
     assert (
         next_wake_time(
-            Snapshot(timers=(SystemdTimer("backup.timer", wall=IN_AN_HOUR),)), options(""), moment()
+            new_snapshot(timers=(SystemdTimer("backup.timer", wall=IN_AN_HOUR),)), options(""), moment()
         )
         is None
     )
@@ -147,7 +148,7 @@ def test_the_alarm_is_ahead_and_within_reach(
     config: Options, facts: tuple[tuple[float | None, float | None], ...], uptime: float
 ) -> None:
     now = at("2026-03-27 12:00", mono=uptime)
-    found = next_wake_time(Snapshot(timers=timers_in(facts, now)), config, now)
+    found = next_wake_time(new_snapshot(timers=timers_in(facts, now)), config, now)
     if found is not None:
         assert MIN_ALARM_DELAY <= found.at.mono - now.mono <= MAX_ALARM_DELAY
         assert found.at.slept == now.slept
@@ -164,7 +165,7 @@ def test_the_earliest_wins(
 ) -> None:
     now = at("2026-10-24 12:00")
     few, all_ = (
-        next_wake_time(Snapshot(timers=timers_in(each, now)), config, now) for each in (some, some + more)
+        next_wake_time(new_snapshot(timers=timers_in(each, now)), config, now) for each in (some, some + more)
     )
     if few is not None:
         assert all_ is not None
@@ -178,7 +179,7 @@ def test_the_uptime_is_irrelevant(
 ) -> None:
     young, old = at("2026-03-27 12:00", mono=0.0), at("2026-03-27 12:00", mono=uptime)
     first, second = (
-        next_wake_time(Snapshot(timers=timers_in(facts, now)), config, now) for now in (young, old)
+        next_wake_time(new_snapshot(timers=timers_in(facts, now)), config, now) for now in (young, old)
     )
     if first is None:
         assert second is None
@@ -220,7 +221,7 @@ class AlarmScenario(DecisionScenario):
         wall = self.now.wall.timestamp() + at
 
         def elapses(snapshot: Snapshot) -> Snapshot:
-            return replace(snapshot, timers=() if self.now.wall.timestamp() >= wall else self.timers)
+            return changed(snapshot, timers=() if self.now.wall.timestamp() >= wall else self.timers)
 
         self.timers = (SystemdTimer("backup.timer", wall=wall),)
         self.edit_snapshot = elapses
@@ -235,14 +236,17 @@ def test_what_is_due_too_soon_is_waited_for() -> None:
     assert first.planned_sleep is not None
     assert first.planned_sleep.at.mono == T0 + 900 - 120 + 600, "as if it had been woken for it: after_resume"
     assert night.decide(600).actions == ()
-    assert night.decide(899).memory.busy_until == (T0 + 1380, "stays up for backup.timer at Mon 22:15")
+    assert night.decide(899).memory.part(SleepMemory).busy_until == (
+        T0 + 1380,
+        "stays up for backup.timer at Mon 22:15",
+    )
     after = night.decide(901)
     assert reasons(after) == [waits], "the timer is heard of no more"
     assert night.decide(1319).actions == ()
     assert night.decide(1320).actions == (WARN,)
     night.action_completed(WARN)
     assert night.decide(1380).actions == (SLEEP,)
-    assert night.decide(1381).memory.busy_until is None
+    assert night.decide(1381).memory.part(SleepMemory).busy_until is None
 
 
 def test_what_is_due_late_enough_is_slept_before() -> None:
@@ -287,9 +291,9 @@ def test_a_server_that_is_always_needed_never_sleeps_and_reports_why() -> None:
 def test_a_duty_ends_with_a_sleep() -> None:
     """Somebody sends it to sleep all the same: what it was up for is over by then, or is found again."""
     night = AlarmScenario(900)
-    assert night.decide(700).memory.busy_until is not None
+    assert night.decide(700).memory.part(SleepMemory).busy_until is not None
     night.slept = 8 * 3600.0
-    assert night.decide(701).memory.busy_until is None
+    assert night.decide(701).memory.part(SleepMemory).busy_until is None
 
 
 def test_the_longer_of_two_duties_counts() -> None:
@@ -298,8 +302,8 @@ def test_the_longer_of_two_duties_counts() -> None:
     assert current_busy_until(Snapshot(), (T0, "over"), options(""), now) is None
     timers = (SystemdTimer("b.timer", mono=T0 + 60),)
     found = (T0 + 540, "stays up for b.timer at Sat 21:01")
-    assert current_busy_until(Snapshot(timers=timers), (T0 + 10, "a"), options(BACKUP), now) == found
-    assert current_busy_until(Snapshot(timers=timers), (T0 + 999, "a"), options(BACKUP), now) == (
+    assert current_busy_until(new_snapshot(timers=timers), (T0 + 10, "a"), options(BACKUP), now) == found
+    assert current_busy_until(new_snapshot(timers=timers), (T0 + 999, "a"), options(BACKUP), now) == (
         T0 + 999,
         "a",
     )
@@ -313,7 +317,7 @@ def test_it_reports_the_wake_time_even_while_blocked() -> None:
         decision = night.decide(at_)
         assert reasons(decision)[-1] == said, "it does not flicker"
         assert not decision.reasons[-1].blocks_sleep
-        assert decision.wake_time is not None
+        assert decision.part(PowerReport).wake_time is not None
     night.somebody_home = False
     assert reasons(night.decide(100))[-1] == said
 
@@ -321,12 +325,13 @@ def test_it_reports_the_wake_time_even_while_blocked() -> None:
 def test_what_is_farther_off_than_an_alarm_reaches_is_slept_towards_in_steps() -> None:
     night = DecisionScenario(SOON)
     wall = night.now.wall.timestamp() + 60 * DAY
-    night.edit_snapshot = lambda snapshot: replace(
+    night.edit_snapshot = lambda snapshot: changed(
         snapshot, timers=(SystemdTimer("backup.timer", wall=wall),)
     )
     decision = night.decide(0)
-    assert decision.wake_time is not None
-    assert decision.wake_time.at.mono == T0 + MAX_ALARM_DELAY
+    wake_time = decision.part(PowerReport).wake_time
+    assert wake_time is not None
+    assert wake_time.at.mono == T0 + MAX_ALARM_DELAY
     said = "wake: sleeps until 2026-07-31 21:58 at most, with wake-ups between, for backup.timer"
     assert reasons(decision)[-1] == said
 
@@ -353,5 +358,5 @@ def test_a_timer_that_has_just_elapsed_is_one_to_be_up_for() -> None:
     """As after a restart of the daemon, which remembers nothing of what it stayed up for."""
     timers = (SystemdTimer("backup.timer", mono=T0 - 60),)
     found = (T0 - 60 + 480, "stays up for backup.timer at Sat 20:59")
-    assert busy_until(Snapshot(timers=timers), options(BACKUP), moment()) == found
-    assert busy_until(Snapshot(timers=timers), options(BACKUP), moment(T0 + 420)) is None
+    assert busy_until(new_snapshot(timers=timers), options(BACKUP), moment()) == found
+    assert busy_until(new_snapshot(timers=timers), options(BACKUP), moment(T0 + 420)) is None

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 from core.snapshot_strategies import T0
+from facts import changed
 from power.decision_scenario import SUSPEND, DecisionScenario, reasons, with_facts
 
 from powerd.core.snapshot import Decision
-from powerd.power.model import Inhibitor, KeyPress, WakeEvent, WakeupCause
+from powerd.power.model import Inhibitor, KeyPress, SleepMemory, WakeEvent, WakeupCause
 from powerd.power.wake_storm import STAY_UP_MAX
 
 WAKE_STORM = SUSPEND.replace('after_start = "0s"', 'after_start = "0s"\nafter_resume = "5min"')
@@ -28,7 +27,7 @@ class WakeStormScenario(DecisionScenario):
         self.decide(self.at - T0 + 1)
         if cause is not None:
             waking = WakeEvent(self.at + 0.5, cause)
-            self.edit_snapshot = lambda snapshot: replace(snapshot, wake_event=waking)
+            self.edit_snapshot = lambda snapshot: changed(snapshot, wake_event=waking)
         return self.decide(self.at - T0 + 1)
 
     def stay_awake(self, seconds: float = 600.0) -> Decision:
@@ -154,8 +153,8 @@ def test_it_stays_up_longer_each_time_and_eight_hours_at_most() -> None:
             night.wake()
             night.stay_awake()
         night.wake()
-        pauses.append(night.memory.wake_storm.stay_up_for)
-        night.stay_awake(night.memory.wake_storm.stay_up_for)
+        pauses.append(night.memory.part(SleepMemory).wake_storm.stay_up_for)
+        night.stay_awake(night.memory.part(SleepMemory).wake_storm.stay_up_for)
     assert pauses == [3600, 7200, 14400, STAY_UP_MAX, STAY_UP_MAX]
 
 
@@ -167,7 +166,7 @@ def test_a_visitor_ends_it_and_the_next_wake_storm_is_the_first_again() -> None:
             night.stay_awake()
         night.wake()
         assert len(storms(night.stay_awake())) == 1
-        assert night.memory.wake_storm.stay_up_for == 3600
+        assert night.memory.part(SleepMemory).wake_storm.stay_up_for == 3600
         night.somebody_home = True
         night.decide()
         night.somebody_home = False
@@ -180,4 +179,4 @@ def test_an_unknown_presence_is_no_visit() -> None:
     night.wake()
     decision = night.decide()
     assert any(reason.blocks_sleep for reason in decision.reasons)
-    assert not decision.memory.wake_storm.needed
+    assert not decision.memory.part(SleepMemory).wake_storm.needed

@@ -12,8 +12,9 @@ from core.snapshot_strategies import BERLIN
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from powerd.core.actions import WakeTime
 from powerd.core.time import Moment
-from powerd.power.model import WakeStormState, WakeTime, WakeupCause
+from powerd.power.model import WakeStormState, WakeupCause
 from powerd.power.wake_storm import (
     STAY_UP_FIRST,
     STAY_UP_MAX,

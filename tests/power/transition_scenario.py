@@ -13,13 +13,13 @@ from fakes.ports import LoopClock
 
 from powerd.config.load import parse
 from powerd.config.options import Options
-from powerd.core.actions import Sleep
+from powerd.core.actions import Sleep, WakeTime
 from powerd.core.snapshot import Decision, Memory, Snapshot, Status
 from powerd.core.state import StateStore
 from powerd.core.time import Moment
 from powerd.linux.values import HostError, LogindEvent, ProcessResult
 from powerd.power.inhibitor_lock import InhibitorLock
-from powerd.power.model import WakeTime
+from powerd.power.model import PowerReport
 from powerd.power.rtc_alarm import RtcAlarm
 from powerd.power.sleep_preparation import SleepPreparation
 from powerd.power.transition import PowerTransition
@@ -138,9 +138,7 @@ class TransitionScenario:
             needs_fresh_readings=False,
             phase="idle",
             planned_sleep=None,
-            client_statuses=(),
-            wake_time=self.wanted,
-        )
+        ).with_parts(PowerReport(self.wanted))
         self.transition.on_decision(Status(now, "enforce", snapshot, decision, now))
 
     async def start_sleep(self, action: str = "suspend", **more: object) -> None:

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 from core.snapshot_strategies import T0, client, home, make_snapshot, moment, silent
+from facts import changed
 
 from powerd.config.load import parse
 from powerd.config.options import Options
@@ -48,7 +49,7 @@ def evaluate_fact(
     """The status of one client with this reading."""
     snapshot = make_snapshot({n: fact} if fact else {}, at=now.mono)
     if fact is None:
-        snapshot = replace(snapshot, clients={client(n).id: client(n)})
+        snapshot = changed(snapshot, clients={client(n).id: client(n)})
     (status,) = evaluate_clients(snapshot, memory or Memory.initial(now), options, now)
     return status
 
@@ -146,7 +147,7 @@ def test_a_client_that_does_not_block_sleep_has_a_state_too() -> None:
 
 
 def memory_of(*statuses: ClientStatus) -> Memory:
-    return replace(Memory.initial(NOW), client_statuses={each.client.id: each for each in statuses})
+    return changed(Memory.initial(NOW), client_statuses={each.client.id: each for each in statuses})
 
 
 def test_a_state_keeps_its_begin() -> None:

@@ -13,7 +13,7 @@ from powerd.core.poller import PollDepth
 from powerd.core.state import PollResult
 from powerd.core.time import Reading, Unavailable
 from powerd.linux.values import HostError, ProbeOutcome, ProbeReply
-from powerd.presence.model import Client, ClientId, EvidenceKind, Observation
+from powerd.presence.model import Client, ClientId, EvidenceKind, Observation, PresenceFacts
 from powerd.presence.policy import client_policies
 from powerd.presence.registry import ClientRegistry
 from powerd.presence.source import PresenceSource
@@ -53,8 +53,8 @@ class PresenceFixture:
 
 
 def readings_of(result: PollResult) -> Mapping[ClientId, Reading[Observation] | Unavailable]:
-    assert result.observations is not None
-    return result.observations
+    assert result.part(PresenceFacts).observations is not None
+    return result.part(PresenceFacts).observations
 
 
 def observation(result: PollResult, n: int) -> Observation:
@@ -155,8 +155,8 @@ def test_nobody_that_counts_is_nobody_to_ask() -> None:
     async def test(w: PresenceFixture) -> None:
         result = await w.poll()
         assert w.probed == []
-        assert result.clients is not None
-        assert len(result.clients) == 3
+        assert result.part(PresenceFacts).clients is not None
+        assert len(result.part(PresenceFacts).clients) == 3
 
     run_presence(test, 'ignore = ["host*"]')
 
@@ -524,8 +524,8 @@ def test_a_vanished_lease_file_keeps_its_clients_while_the_source_is_unavailable
         del w.lan.files[LEASES]
         result = await w.poll()
         assert isinstance(result.status, Reading)
-        assert result.clients is not None
-        assert result.clients[ClientId(mac(1))].stale
+        assert result.part(PresenceFacts).clients is not None
+        assert result.part(PresenceFacts).clients[ClientId(mac(1))].stale
         for _ in range(15):
             result = await w.poll(after=280)
         assert isinstance(result.status, Unavailable)

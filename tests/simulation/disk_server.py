@@ -15,8 +15,9 @@ from simulation.household import BERLIN, HOUR, daily, person
 from powerd.config.load import parse
 from powerd.core.snapshot import Status
 from powerd.daemon import Daemon
+from powerd.disks.action import DiskAction
 from powerd.disks.disk_id import DiskId
-from powerd.disks.model import Disk, DiskAction, DiskResult, FailureCause
+from powerd.disks.model import Disk, DiskResult, FailureCause
 from powerd.linux.files import HostFiles
 from powerd.linux.values import HostError, RefusedByHelperError
 from powerd.simulation.virtual_loop import VirtualLoop, run
@@ -109,7 +110,7 @@ class SimulatedDiskServer(Household):
         result = self.drives[action.disk].execute(action, self.time())
         self.update_command_count(self.drives[action.disk])
         found = result.answer
-        if not result.ok or found is None:
+        if not result.ok or not isinstance(found, DiskResult):
             raise RefusedByHelperError(result.message, FailureCause.FAILED)
         return found
 

@@ -11,7 +11,7 @@ from simulation.disk_server import CONFIG, SimulatedDiskServer, access, simulate
 from simulation.household import HOUR
 
 from powerd.core.snapshot import Status
-from powerd.disks.state import DiskState
+from powerd.disks.state import DisksReport, DiskState
 from powerd.ui.api import disks_json
 
 
@@ -30,7 +30,9 @@ def test_a_week_in_which_disks_wake_only_when_somebody_touches_them(tmp_path: Pa
     assert (len(third.times_of("timer")), len(fourth.times_of("timer"))) == (1, 3)
     assert [len(each.log) for each in (third, fourth)] == [5, 11], "and not a command more"
     assert {
-        report.state for report in statuses[-1].decision.disks if report.disk.ineligible_reason is None
+        report.state
+        for report in statuses[-1].decision.part(DisksReport).disks
+        if report.disk.ineligible_reason is None
     } == {DiskState.STANDBY}
     assert len(nas.guard_requests) == 8
 
@@ -40,7 +42,11 @@ def test_in_observe_mode_a_week_passes_without_a_command(tmp_path: Path) -> None
     nas, statuses = simulate_disks(tmp_path, 2, [(8, access(0)), (9, access(2))], observing)
     assert [each.log for each in nas.drives.values()] == [[], [], [], []]
     assert nas.guard_requests == []
-    waits = {report.reason for report in statuses[-1].decision.disks if report.disk.ineligible_reason is None}
+    waits = {
+        report.reason
+        for report in statuses[-1].decision.part(DisksReport).disks
+        if report.disk.ineligible_reason is None
+    }
     assert waits == {'would have been spun down, but the mode is "observe"'}
 
 

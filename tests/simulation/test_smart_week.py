@@ -10,7 +10,7 @@ from simulation.disk_server import SimulatedDiskServer, access, simulate_disks
 from simulation.household import HOUR
 
 from powerd.core.snapshot import Status
-from powerd.smart.model import Counter, Health, Severity
+from powerd.smart.model import Counter, Health, Severity, SmartReports
 
 DAY = 24 * HOUR
 CONFIG = b"""
@@ -96,7 +96,7 @@ def test_in_observe_mode_no_drive_is_touched_and_the_times_are_reported(tmp_path
     observing = CONFIG.replace(b'"enforce"', b'"observe"')
     nas, statuses = simulate_disks(tmp_path, 9, [(0.0, instruct), (8, access(2))], observing)
     assert [each.log for each in nas.drives.values()] == [[], [], [], []]
-    reports = statuses[-1].decision.smart
+    reports = statuses[-1].decision.part(SmartReports).smart
     assert set(reports) == set(nas.drives)
     assert all(report.healthy is None and report.next_check_at is not None for report in reports.values())
     assert nas.findings == []

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 from simulation.household import BERLIN, NIGHTLY, SimulationLog, daily, person, simulate
 
-from powerd.power.model import Inhibitor, WakeupCause
+from powerd.power.model import Inhibitor, TransitionFacts, WakeupCause
 from powerd.simulation.world import Household
 
 SECOND = timedelta(seconds=1)
@@ -39,7 +39,7 @@ def test_a_week_of_mornings_begins_by_the_alarm() -> None:
     mornings = [f"{day} 06:28" for day in ("Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed")]
     assert found == [*mornings[:3], "Sun 03:58", *mornings[3:]]
     assert all((at + SECOND).second <= 2 for at in woken(diary)), "as near as its seconds are"
-    wakings = {status.snapshot.wake_event for status in diary.statuses} - {None}
+    wakings = {status.snapshot.part(TransitionFacts).wake_event for status in diary.statuses} - {None}
     assert {waking.cause for waking in wakings if waking} == {WakeupCause.ALARM}
     assert not any("nobody was there" in reason for reason in diary.reasons())
     assert diary.house.alarm is None, "none is left when the daemon ends"

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from facts import new_snapshot
 from fakes.unused_ports import UnusedPorts
 from helper.helper_process import HelperProcess
 from helper.smart.smartctl_drives import DRIVES
@@ -18,11 +19,11 @@ from ui.statuses import NOW
 
 from powerd.config.options import Options
 from powerd.core.actions import CompletedAction
-from powerd.core.snapshot import Snapshot
 from powerd.core.storage import Storage
 from powerd.disks import actuator
+from powerd.disks.action import DiskAction
 from powerd.disks.disk_id import DiskId
-from powerd.disks.model import Disk, DiskAction, DiskResult
+from powerd.disks.model import Disk, DiskResult
 from powerd.disks.state import DiskReport, DiskState
 from powerd.linux.helper_client import HelperClient
 from powerd.smart.actions import CheckHealth, HealthReading
@@ -120,7 +121,7 @@ def reported(disk: Disk, outcome: CompletedAction, days: int, state: Path) -> Sm
             outcome.answer.device_type,
         )
     record = SmartHistory(Storage(state), lambda: True, pytest.fail).record_of(disk.serial, posix)
-    snapshot = Snapshot(
+    snapshot = new_snapshot(
         smart_history={disk.id: record}, completed_disk_actions={(CheckHealth, disk.id): outcome}
     )
     shown = (DiskReport(disk, DiskState.ACTIVE, NOW),)

@@ -5,18 +5,20 @@ from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
+from facts import new_snapshot
 from hypothesis import given
 from hypothesis import strategies as st
 
 from powerd.config.disk_options import SmartOptions
 from powerd.config.options import Options
 from powerd.core.actions import CompletedAction
-from powerd.core.snapshot import Snapshot
+from powerd.core.domain import Assessment, Context, Merged
+from powerd.core.snapshot import Memory
 from powerd.core.time import Moment, Reading
+from powerd.disks.action import DiskAction
 from powerd.disks.disk_id import DiskId
-from powerd.disks.model import Disk, DiskAction, DiskActivity, FailureCause, SpinDown
-from powerd.disks.policy.plan import DiskAssessment
-from powerd.disks.state import DiskReport, DiskState
+from powerd.disks.model import Disk, DiskActivity, FailureCause, SpinDown
+from powerd.disks.state import DiskReport, DisksReport, DiskState
 from powerd.smart.actions import CheckHealth, HealthReading, StartTest
 from powerd.smart.model import Health, Severity, SmartRecord
 from powerd.smart.policy import (
@@ -24,9 +26,9 @@ from powerd.smart.policy import (
     MAX_PARALLEL_CHECKS,
     RETRY_AFTER,
     SmartPlan,
+    assess,
     has_smart,
     plan_health,
-    plan_with_health,
 )
 
 DAY = 86400.0
@@ -86,7 +88,7 @@ class SmartScenario:
             activity[CHECK.disk] = Reading(
                 now.mono, DiskActivity(T0 + self.moved, runtime_suspended=self.suspended)
             )
-        snapshot = Snapshot(
+        snapshot = new_snapshot(
             smart_history=self.records,
             completed_disk_actions=self.outcomes,
             running_actions=self.running_actions,
@@ -473,20 +475,17 @@ def test_a_disk_that_would_spin_down_reports_what_it_waits_for(last: Health, wai
     now = moment(60 if last.test_remaining_percent else DAY + 60)
     shown = DiskReport(disk(), DiskState.ACTIVE, now, spin_down_after=600.0)
     alone = DiskReport(disk(2), DiskState.ACTIVE, now, spin_down_after=0.0)
-    course = DiskAssessment(
-        actions=(SpinDown(CHECK.disk, "ata"),),
-        reports=(shown, alone),
-        blockers=(),
-        remarks=(),
-        actions_running=False,
-        group_watches=(),
-        decide_again_at=float("inf"),
-        poll_disks_at=float("inf"),
-        memory={},
-    )
-    snapshot = Snapshot(smart_history={CHECK.disk: record(last=last)})
+    snapshot = new_snapshot(smart_history={CHECK.disk: record(last=last)})
     acting = replace(UNTESTED, mode="enforce")
-    first, other = plan_with_health(course, snapshot, acting, now).reports
+    before = Assessment(actions=(SpinDown(CHECK.disk, "ata"),), parts=(DisksReport((shown, alone)),))
+
+    def assessed(options: Options) -> Merged:
+        context = Context(snapshot, Memory.initial(now), options, now).add(before)
+        return context.add(assess(context)).merged
+
+    merged = assessed(acting)
+    first, other = merged.part(DisksReport).disks
     assert (first.reason, other.reason) == (waits, "")
-    observed, _ = plan_with_health(course, snapshot, replace(UNTESTED, mode="observe"), now).reports
+    assert not any(isinstance(each, SpinDown) for each in merged.actions)
+    observed, _ = assessed(replace(UNTESTED, mode="observe")).part(DisksReport).disks
     assert observed.reason == ""

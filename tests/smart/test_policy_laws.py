@@ -8,6 +8,7 @@ from itertools import pairwise
 import pytest
 from core.snapshot_strategies import T0, idle_memory, make_snapshot, moment, silent, sleep_actions
 from disks.policy.simulation import DAY, HOUR, MINUTE, DiskSimulation
+from facts import changed, decide, disk_results
 from fakes.drive import DriveSimulator, disk
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
@@ -15,12 +16,12 @@ from rig.examples import examples
 
 from powerd.config.load import parse
 from powerd.core.actions import CompletedAction
-from powerd.core.decide import decide
 from powerd.core.snapshot import Decision
+from powerd.disks.action import DiskAction
 from powerd.disks.disk_id import DiskId
-from powerd.disks.model import CheckPowerMode, DiskAction, FailureCause, SpinDown
+from powerd.disks.model import CheckPowerMode, FailureCause, SpinDown
 from powerd.smart.actions import CheckHealth, HealthReading, StartTest
-from powerd.smart.model import Health, Severity, SmartRecord
+from powerd.smart.model import Health, Severity, SmartFacts, SmartRecord, SmartReports
 
 laws = settings(
     max_examples=examples(12), deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate]
@@ -35,7 +36,7 @@ class SmartSimulation(DiskSimulation):
     def __init__(self, *drives: DriveSimulator, config: str = NO_SELF_TESTS, known: float = 0.0) -> None:
         super().__init__(*drives, config=config, poll_every=10 * MINUTE)
         now = self.now.wall.timestamp()
-        self.snapshot = replace(
+        self.snapshot = changed(
             self.snapshot,
             smart_history={name: SmartRecord(known_since=now + known, last=None) for name in self.drives},
         )
@@ -44,13 +45,14 @@ class SmartSimulation(DiskSimulation):
     def decide_now(self) -> Decision:
         """As Shelf.ask(), once the outcomes of checks have been remembered."""
         begun = T0 + self.at - self.now.wall.timestamp()
-        records = dict(self.snapshot.smart_history)
-        for outcome in self.snapshot.completed_disk_actions.values():
+        records = dict(self.snapshot.part(SmartFacts).smart_history)
+        for outcome in disk_results(self.snapshot).values():
             if id(outcome) not in self._recorded:
                 self._recorded[id(outcome)] = outcome
-                name = outcome.action.disk  # type: ignore[union-attr] # all of them are of disks
+                assert isinstance(outcome.action, DiskAction)
+                name = outcome.action.disk
                 records[name] = updated_record(records[name], outcome, outcome.ended_at - begun)
-        self.snapshot = replace(self.snapshot, smart_history=records)
+        self.snapshot = changed(self.snapshot, smart_history=records)
         return super().decide_now()
 
     def checks(self, n: int = 0) -> list[float]:
@@ -144,7 +146,7 @@ def test_in_observe_mode_no_action_is_executed_and_all_is_shown() -> None:
     shelf.run_until(20 * DAY)
     assert shelf.actions_of(CheckHealth, StartTest) == []
     assert shelf.decision is not None
-    (report,) = shelf.decision.smart.values()
+    (report,) = shelf.decision.part(SmartReports).smart.values()
     assert report.next_check_at is not None
     assert report.healthy is None
 
@@ -155,7 +157,7 @@ def test_a_failing_drive_is_found_so_by_its_first_check() -> None:
     spindle.health = replace(HEALTHY, passed=False)
     shelf.run_until(HOUR)
     assert shelf.decision is not None
-    (report,) = shelf.decision.smart.values()
+    (report,) = shelf.decision.part(SmartReports).smart.values()
     assert [finding.severity for finding in report.findings] == [Severity.ALARM]
 
 
@@ -245,7 +247,7 @@ def asleep_by_now(*begun: DiskAction, tested: float | None = None, last: Health 
         test_started_at={} if tested is None else {"long": wall - tested},
     )
     empty = make_snapshot({1: silent(T0, T0 - 50_000)}, at=T0)
-    snapshot = replace(
+    snapshot = changed(
         empty, disks={drive.id: drive}, smart_history={drive.id: record}, running_actions=frozenset(begun)
     )
     options = parse(b'mode = "enforce"\n[[sleep]]\nidle_for = "10min"\nwarn = "0s"\n', "test")

@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from facts import changed
 from fakes.ports import LoopClock
 
 from powerd.core.actions import ActionResult
@@ -13,12 +14,12 @@ from powerd.core.storage import Storage
 from powerd.core.time import Moment
 from powerd.disks.disk_id import DiskId
 from powerd.disks.model import Disk, FailureCause, Mount, PowerMode, PowerStatus
-from powerd.disks.state import DiskReport, DiskState
+from powerd.disks.state import DiskReport, DisksReport, DiskState
 from powerd.requests.model import RequestRefusedError
 from powerd.simulation.virtual_loop import run
 from powerd.smart.actions import CheckHealth, HealthReading, StartTest
 from powerd.smart.findings import findings_of
-from powerd.smart.model import Counter, Finding, Severity, SmartRecord, SmartReport
+from powerd.smart.model import Counter, Finding, Severity, SmartFacts, SmartRecord, SmartReport, SmartReports
 from powerd.smart.model import Health as DriveHealth
 from powerd.smart.service import SmartService
 
@@ -52,7 +53,7 @@ class SmartServiceFixture:
     def decide(self, *disks: Disk) -> None:
         """One decision on these disks, with what the board remembers of each."""
         now = self.clock.now()
-        records = self.board.snapshot().smart_history
+        records = self.board.snapshot().part(SmartFacts).smart_history
         smart = {
             disk.id: SmartReport(disk.id, record, _found(record), None)
             for disk in disks
@@ -63,7 +64,7 @@ class SmartServiceFixture:
         self.health.on_decision(_decision(reports, smart, now))
 
     def check(self, disk: Disk, health: DriveHealth) -> None:
-        self.board._set(replace(self.board.snapshot(), disks={SDA.id: SDA, SDB.id: SDB}))  # noqa: SLF001 - the source's part
+        self.board._set(changed(self.board.snapshot(), disks={SDA.id: SDA, SDB.id: SDB}))  # noqa: SLF001 - the source's part
         self.health.on_completed(
             CheckHealth(disk.id), ActionResult(True, "read its health", HealthReading(health, "sat"))
         )
@@ -78,10 +79,7 @@ def _decision(reports: tuple[DiskReport, ...], smart: dict[DiskId, SmartReport],
         needs_fresh_readings=False,
         phase="awake",
         planned_sleep=None,
-        client_statuses=(),
-        disks=reports,
-        smart=smart,
-    )
+    ).with_parts(DisksReport(reports), SmartReports(smart))
 
 
 def _found(record: SmartRecord) -> tuple[Finding, ...]:
@@ -99,8 +97,11 @@ def test_drives_that_are_new_get_a_record_and_others_none() -> None:
     def scene() -> None:
         house = SmartServiceFixture()
         house.decide(SDA, SDB)
-        assert set(house.board.snapshot().smart_history) == {SDA.id, SDB.id}
-        assert house.board.snapshot().smart_history[SDA.id].known_since == house.clock.now().wall.timestamp()
+        assert set(house.board.snapshot().part(SmartFacts).smart_history) == {SDA.id, SDB.id}
+        assert (
+            house.board.snapshot().part(SmartFacts).smart_history[SDA.id].known_since
+            == house.clock.now().wall.timestamp()
+        )
 
     run_scenario(scene)
 
@@ -110,7 +111,7 @@ def test_a_check_is_stored_with_its_time_and_device_type(tmp_path: Path) -> None
         house = SmartServiceFixture(tmp_path)
         house.decide(SDA)
         house.check(SDA, HEALTHY)
-        record = house.board.snapshot().smart_history[SDA.id]
+        record = house.board.snapshot().part(SmartFacts).smart_history[SDA.id]
         assert record.last is not None
         assert record.last.checked_at == house.clock.now().wall.timestamp()
         assert record.device_type == "sat"
@@ -157,9 +158,9 @@ def test_a_self_test_that_was_started_is_remembered() -> None:
         house.check(SDA, HEALTHY)
         test = StartTest(SDA.id, "long")
         house.health.on_completed(test, ActionResult(False, "it is asleep", FailureCause.IN_STANDBY))
-        assert house.board.snapshot().smart_history[SDA.id].test_started_at == {}
+        assert house.board.snapshot().part(SmartFacts).smart_history[SDA.id].test_started_at == {}
         house.health.on_completed(test, ActionResult(True, "begun", PowerStatus(PowerMode.ACTIVE)))
-        assert house.board.snapshot().smart_history[SDA.id].test_started_at == {
+        assert house.board.snapshot().part(SmartFacts).smart_history[SDA.id].test_started_at == {
             "long": house.clock.now().wall.timestamp()
         }
 
@@ -179,7 +180,7 @@ def test_what_was_not_read_is_not_remembered(done: ActionResult) -> None:
         house = SmartServiceFixture()
         house.decide(SDA)
         house.health.on_completed(CHECK, done)
-        assert house.board.snapshot().smart_history[SDA.id].last is None
+        assert house.board.snapshot().part(SmartFacts).smart_history[SDA.id].last is None
 
     run_scenario(scene)
 
@@ -203,15 +204,15 @@ def test_a_drive_spun_up_for_a_failed_check_is_recorded_as_such(
     def scene() -> None:
         house = SmartServiceFixture(tmp_path)
         house.decide(SDA)
-        house.board._set(replace(house.board.snapshot(), disks={SDA.id: SDA}))  # noqa: SLF001 - the source's part
+        house.board._set(changed(house.board.snapshot(), disks={SDA.id: SDA}))  # noqa: SLF001 - the source's part
         house.health.on_completed(
             CheckHealth(SDA.id, may_wake=wake), ActionResult(False, "no SMART", trouble)
         )
         now = house.clock.now().wall.timestamp()
-        assert house.board.snapshot().smart_history[SDA.id].woken_at == (now if told else 0)
+        assert house.board.snapshot().part(SmartFacts).smart_history[SDA.id].woken_at == (now if told else 0)
         again = SmartServiceFixture(tmp_path)
         again.decide(SDA)
-        assert again.board.snapshot().smart_history[SDA.id].woken_at == (now if told else 0)
+        assert again.board.snapshot().part(SmartFacts).smart_history[SDA.id].woken_at == (now if told else 0)
 
     run_scenario(scene)
 
@@ -223,7 +224,7 @@ def test_two_drives_to_which_a_bridge_gives_one_serial_number_are_two() -> None:
         house.decide(SDA, twin)
         house.check(SDA, FAILING)
         house.decide(SDA, twin)
-        records = house.board.snapshot().smart_history
+        records = house.board.snapshot().part(SmartFacts).smart_history
         assert records[SDA.id].last is not None
         assert records[twin.id].last is None
 
@@ -234,7 +235,7 @@ def test_a_drive_that_was_unplugged_during_its_check_is_forgotten() -> None:
     def scene() -> None:
         house = SmartServiceFixture()
         house.health.on_completed(CHECK, ActionResult(True, "read its health", HealthReading(HEALTHY)))
-        assert house.board.snapshot().smart_history == {}
+        assert house.board.snapshot().part(SmartFacts).smart_history == {}
 
     run_scenario(scene)
 

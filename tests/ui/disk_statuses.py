@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from facts import changed
 from ui.statuses import HOSTILE_NAME, NOW, at, decision, status
 
 from powerd.core.snapshot import Reason, Status
 from powerd.disks.disk_id import DiskId
 from powerd.disks.model import Disk, Mount
-from powerd.disks.state import DiskReport, DiskState
+from powerd.disks.state import DiskReport, DisksReport, DiskState
 
 TERABYTE = 10**12
 
@@ -64,13 +65,13 @@ def unresponsive(device: str = "sdc") -> DiskReport:
 
 
 def disk_status(*reports: DiskReport) -> Status:
-    return status(replace(decision("awake"), disks=reports))
+    return status(changed(decision("awake"), disks=reports))
 
 
 def waiting() -> Status:
     """Reasons about two disks, of which one does keep the server awake."""
     given = disk_status(active("sdb"), active("sdc"))
-    first, second = (report.disk.id for report in given.decision.disks)
+    first, second = (report.disk.id for report in given.decision.part(DisksReport).disks)
     reasons = (
         Reason(first, "md0 resync", at(-60)),
         Reason(second, "waits for 20min of idleness", at(-60), blocks_sleep=False),
@@ -81,7 +82,7 @@ def waiting() -> Status:
 def similar_disks(count: int) -> Status:
     """So many disks that wait for the same, each a minute later than the one before, and one that is used."""
     given = disk_status(*(active(f"sd{chr(98 + n)}") for n in range(count + 1)))
-    *idle, used = (report.disk.id for report in given.decision.disks)
+    *idle, used = (report.disk.id for report in given.decision.part(DisksReport).disks)
     reasons = [
         Reason(name, "waits for 20min of idleness", at(60 * n - 600), blocks_sleep=False)
         for n, name in enumerate(idle)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 
+from facts import changed
 from ui.statuses import HOSTILE_NAME, NOW, at, family
 
 from powerd.core.snapshot import Status
@@ -75,7 +76,7 @@ def status_of_drives(reports: Mapping[Disk, SmartReport | None]) -> Status:
     shown = tuple(DiskReport(disk, DiskState.ACTIVE, at(-60)) for disk in reports)
     smart = {disk.id: each for disk, each in reports.items() if each is not None}
     bare = family()
-    return replace(bare, decision=replace(bare.decision, disks=shown, smart=smart))
+    return replace(bare, decision=changed(bare.decision, disks=shown, smart=smart))
 
 
 def smart_status() -> Status:

@@ -8,11 +8,20 @@ from datetime import UTC, datetime, timedelta
 from typing import Literal
 from zoneinfo import ZoneInfo
 
-from powerd.core.actions import CompletedAction
+from facts import changed, new_snapshot
+
+from powerd.core.actions import CompletedAction, WakeTime
 from powerd.core.snapshot import Decision, Memory, Phase, PlannedSleep, Reason, Snapshot, SourceId, Status
 from powerd.core.time import Moment, Reading, Unavailable
-from powerd.power.model import WakeTime
-from powerd.presence.model import Client, ClientId, ClientState, ClientStatus, EvidenceKind, Observation
+from powerd.presence.model import (
+    Client,
+    ClientId,
+    ClientState,
+    ClientStatus,
+    EvidenceKind,
+    Observation,
+    PresenceReport,
+)
 from powerd.presence.policy import NOT_PROBED
 
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -59,7 +68,9 @@ def decision(
     verdicts: tuple[ClientStatus, ...] = (),
     plan: PlannedSleep | None = None,
 ) -> Decision:
-    return Decision((), reasons, Memory.initial(at(-8040)), 100_060.0, False, phase, plan, verdicts)  # noqa: FBT003 - the fields in their order
+    return Decision((), reasons, Memory.initial(at(-8040)), 100_060.0, False, phase, plan).with_parts(  # noqa: FBT003 - the fields in their order
+        PresenceReport(verdicts)
+    )
 
 
 def status(
@@ -124,7 +135,7 @@ def with_wake_alarm() -> Status:
         sources={CLIENTS: Reading(NOW.mono, ("odd",)), SourceId("logind"): Reading(NOW.mono, (cannot,))}
     )
     return replace(
-        given, decision=replace(given.decision, reasons=reasons, wake_time=wake), snapshot=snapshot
+        given, decision=changed(given.decision, reasons=reasons, wake_time=wake), snapshot=snapshot
     )
 
 
@@ -132,7 +143,10 @@ def warning(mode: Literal["observe", "enforce"] = "enforce") -> Status:
     """The announcement has been made."""
     quiet = Reason("sleep rule 1", "nothing keeps the server awake any more", at(-15))
     output = decision(
-        "warning", (quiet,), idle().decision.client_statuses, PlannedSleep(0, "suspend", at(45))
+        "warning",
+        (quiet,),
+        idle().decision.part(PresenceReport).client_statuses,
+        PlannedSleep(0, "suspend", at(45)),
     )
     return status(output, mode=mode, since=at(-15))
 
@@ -141,7 +155,7 @@ def clients_unavailable() -> Status:
     """The clients cannot be looked at."""
     why = "cannot open a raw socket: Operation not permitted; run as root or give the service CAP_NET_RAW"
     unknown = tuple(client_status(client(n, f"host-{n}"), ClientState.UNKNOWN, why) for n in range(10, 40))
-    snapshot = Snapshot(
+    snapshot = new_snapshot(
         sources={CLIENTS: Unavailable(NOW.mono, why)}, checks={"users": Reading(NOW.mono, None)}
     )
     return status(decision("awake", (Reason("clients", why, at(-30)),), unknown), snapshot)
@@ -223,7 +237,7 @@ def make_status(  # noqa: PLR0913 - a Status has as many sides
             if who.state is ClientState.UNKNOWN and who.reason != NOT_PROBED
         )
     outcomes = {type(outcome.action): outcome} if outcome else {}
-    snapshot = Snapshot(sources={CLIENTS: source}, observations=sightings, completed_actions=outcomes)
-    memory = replace(Memory.initial(NOW), idle_since=NOW.mono - 1320)
+    snapshot = new_snapshot(sources={CLIENTS: source}, observations=sightings, completed_actions=outcomes)
+    memory = changed(Memory.initial(NOW), idle_since=NOW.mono - 1320)
     output = replace(decision(phase, reasons, statuses), memory=memory)
     return status(output, snapshot, mode)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
+from facts import new_snapshot
 from ui.disk_statuses import active, disk_status, usual_server
 from ui.statuses import (
     CLIENTS,
@@ -22,8 +23,9 @@ from ui.statuses import (
     status,
 )
 
-from powerd.core.snapshot import Reason, Snapshot
+from powerd.core.snapshot import Reason
 from powerd.core.time import Reading, Unavailable
+from powerd.power.model import LOGIND
 from powerd.presence.model import ClientState, EvidenceKind
 from powerd.ui.api import clients_json, disks_json, status_json
 
@@ -193,17 +195,11 @@ def test_who_is_present_comes_first_then_by_name() -> None:
 
 
 def test_sources_show_warnings_and_failures() -> None:
-    checks: dict[str, Reading[str | None] | Unavailable] = {
-        "users": Unavailable(NOW.mono, "no bus"),
-        "load": Reading(NOW.mono, "busy"),
-    }
-    output = status_json(
-        status(decision(), Snapshot(sources={CLIENTS: Reading(NOW.mono, ("odd",))}, checks=checks)), NOW
-    )
+    sources = {CLIENTS: Reading(NOW.mono, ("odd",)), LOGIND: Unavailable(NOW.mono, "no bus")}
+    output = status_json(status(decision(), new_snapshot(sources=sources)), NOW)
     assert output["sources"] == [
         {"id": "clients", "error": None, "warnings": ["odd"]},
-        {"id": "checks.load", "error": None, "warnings": []},
-        {"id": "checks.users", "error": "no bus", "warnings": []},
+        {"id": "logind", "error": "no bus", "warnings": []},
     ]
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from facts import changed
 from ui.statuses import HOSTILE_NAME, NOW, STATUSES, at, client, client_status, decision, make_status
 
 from powerd.core.actions import CancelWarning, CompletedAction, Sleep, WarnUsers
-from powerd.core.snapshot import Reason, Snapshot, Status
-from powerd.core.time import Reading, Unavailable
+from powerd.core.snapshot import Reason, Status
+from powerd.core.time import Reading
 from powerd.power.model import NetworkCard, ShutdownInProgress, WakeEvent, WakeStormState, WakeupCause
 from powerd.presence.model import ClientState, ClientStatus
 from powerd.ui.events import TransitionDetector
@@ -171,11 +172,6 @@ def test_a_failure_whose_severity_has_risen_is_reported_once_more() -> None:
     assert chronicle.entries(loud) == []
 
 
-def test_a_check_is_a_source() -> None:
-    blind = replace(make_status(), snapshot=Snapshot(checks={"users": Unavailable(NOW.mono, "no bus")}))
-    assert emitted(make_status(), blind) == ["checks.users: no bus"]
-
-
 OFF = Sleep(0, "poweroff")
 
 
@@ -226,7 +222,7 @@ def woken(given: Status, waking: WakeEvent | None, seconds: float = 2.0) -> Stat
     now = at(seconds, slept=8 * 3600)
     memory = replace(given.decision.memory, resumed_at=NOW.mono + 2)
     decision = replace(given.decision, memory=memory)
-    return replace(given, now=now, decision=decision, snapshot=replace(given.snapshot, wake_event=waking))
+    return replace(given, now=now, decision=decision, snapshot=changed(given.snapshot, wake_event=waking))
 
 
 def test_an_ended_sleep_is_reported_once_with_its_duration_and_cause() -> None:
@@ -268,7 +264,7 @@ def test_each_cause_is_reported(why: WakeupCause, text: str) -> None:
 def test_a_sleep_that_no_clock_shows_is_reported_too() -> None:
     before = make_status("idle")
     waking = WakeEvent(NOW.mono, WakeupCause.ALARM, clock_advanced=False)
-    after = replace(before, snapshot=replace(before.snapshot, wake_event=waking))
+    after = replace(before, snapshot=changed(before.snapshot, wake_event=waking))
     assert emitted(before, after) == ["woke up after less than a second of sleep, by the alarm"]
 
 
@@ -298,7 +294,7 @@ def test_a_wake_storm_is_reported_once() -> None:
     empty = tuple((NOW.mono - n, WakeupCause.NETWORK) for n in (1200.0, 600.0, 0.0))
     unrest = WakeStormState(unneeded_wakeups=empty, stay_up_until=NOW.mono + 3600, stay_up_for=3600.0)
     after = replace(
-        before, decision=replace(before.decision, memory=replace(before.decision.memory, wake_storm=unrest))
+        before, decision=replace(before.decision, memory=changed(before.decision.memory, wake_storm=unrest))
     )
     assert emitted(before, after) == [
         "the server was woken 3 times within an hour, and no client was present: it stays awake for 1 h"
@@ -310,7 +306,7 @@ def test_a_wake_storm_is_reported_once() -> None:
 def test_a_sleep_that_somebody_else_requests_is_reported_in_observe_mode_too() -> None:
     going = Reason("sleep", "somebody else puts the server to sleep", NOW)
     before, after = make_status(mode="observe"), make_status("going-down", mode="observe", reasons=(going,))
-    left = replace(after, snapshot=replace(after.snapshot, shutdown=ShutdownInProgress(NOW.mono, "sleep")))
+    left = replace(after, snapshot=changed(after.snapshot, shutdown=ShutdownInProgress(NOW.mono, "sleep")))
     assert events(before, left)[1:] == [("going-down", going.text)]
     assert events(before, after)[1:] == [], "what would have been done is told by its outcome"
 
@@ -322,7 +318,7 @@ def test_what_the_machine_s_own_sources_warn_of_is_reported_once() -> None:
     clients = Reason("tv", "is always on", NOW, blocks_sleep=False)
     given = make_status(reasons=(*HOME, cannot, unarmed, passing, clients))
     cards = {name: Reading(NOW.mono, NetworkCard(name, "g", "")) for name in ("eth0", "eth1")}
-    given = replace(given, snapshot=replace(given.snapshot, network_cards=cards))
+    given = replace(given, snapshot=changed(given.snapshot, network_cards=cards))
     chronicle = TransitionDetector()
     _, first, second = chronicle.entries(given)
     assert (first.message, first.priority) == ("logind: sleep rule 1 will not work", 4)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from html.parser import HTMLParser
 
 import pytest
+from facts import new_snapshot
 from ui.statuses import NOW, STATUSES, clients_unavailable, decision, family, idle, many_clients, status
 
-from powerd.core.snapshot import Reason, Snapshot, Status
+from powerd.core.snapshot import Reason, Status
 from powerd.core.time import Unavailable
+from powerd.power.model import LOGIND
 from powerd.ui.api import clients_json, status_json
 from powerd.ui.page import REFRESH_SECONDS, STARTING_REFRESH_SECONDS, STYLE, render_page
 
@@ -105,7 +107,7 @@ def test_a_failure_is_an_alert() -> None:
 
 
 def test_a_failed_source_that_is_no_reason_is_a_warning() -> None:
-    snapshot = Snapshot(checks={"users": Unavailable(NOW.mono, "no bus")})
+    snapshot = new_snapshot(sources={LOGIND: Unavailable(NOW.mono, "no bus")})
     assert "unavailable: no bus" in read(status(decision(), snapshot)).text
 
 

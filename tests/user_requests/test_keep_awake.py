@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from powerd.core.state import StateStore
 from powerd.core.time import Moment
 from powerd.requests.keep_awake import MAX_REQUESTS, MAX_SECONDS, ActiveRequests, KeepAwakeRequests, restore
-from powerd.requests.model import RequestRefusedError
+from powerd.requests.model import KeepAwakeFacts, RequestRefusedError
 
 EVENING = datetime(2026, 3, 28, 20, 0, tzinfo=UTC)
 
@@ -51,11 +51,12 @@ class KeepAwakeFixture:
         )
 
     def ids(self) -> list[str]:
-        return list(self.board.snapshot().keep_awake)
+        return list(self.board.snapshot().part(KeepAwakeFacts).keep_awake)
 
     def remaining_times(self) -> list[float]:
         return [
-            round(keep.seconds_left(self.time.now()), 3) for keep in self.board.snapshot().keep_awake.values()
+            round(keep.seconds_left(self.time.now()), 3)
+            for keep in self.board.snapshot().part(KeepAwakeFacts).keep_awake.values()
         ]
 
     def restarted(self, time: FakeClock, boot: str = "this") -> KeepAwakeFixture:
@@ -93,7 +94,7 @@ def test_setting_the_wall_clock_ends_nothing_and_is_reported(fixture: KeepAwakeF
     fixture.keeps.add(7200, "backup")
     fixture.time.advance(awake=60, step=step)
     fixture.keeps.remove_expired()
-    (keep,) = fixture.board.snapshot().keep_awake.values()
+    (keep,) = fixture.board.snapshot().part(KeepAwakeFacts).keep_awake.values()
     assert keep.seconds_left(fixture.time.now()) == 7140
     assert keep.until is not None
     assert keep.until.wall == fixture.time.now().wall + timedelta(seconds=7140)
@@ -193,7 +194,7 @@ def test_over_a_restart_the_clock_of_the_boot_counts(fixture: KeepAwakeFixture) 
     fixture.time.advance(awake=100, step=9 * 3600)  # set between the last decision and the restart
     heir = fixture.restarted(fixture.time)
     assert heir.remaining_times() == [7100]
-    assert heir.heard[-1] == heir.board.snapshot().keep_awake
+    assert heir.heard[-1] == heir.board.snapshot().part(KeepAwakeFacts).keep_awake
     fixture.time.advance(awake=7100)
     assert fixture.restarted(fixture.time).ids() == []
 

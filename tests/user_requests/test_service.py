@@ -18,12 +18,13 @@ from simulation.household import BERLIN, daily, person
 
 from powerd.config.load import parse
 from powerd.daemon import Daemon
+from powerd.disks.action import DiskAction
 from powerd.disks.disk_id import DiskId
-from powerd.disks.model import DiskAction, DiskResult
+from powerd.disks.model import DiskEvents, DiskResult
 from powerd.requests.model import RequestRefusedError
 from powerd.simulation.virtual_loop import VirtualLoop, run
 from powerd.simulation.world import posix_time
-from powerd.smart.model import Health
+from powerd.smart.model import Health, SmartReports
 
 WELL = Health(checked_at=0, protocol="ata", passed=True, temperature=31, test_minutes=(2, 240))
 CONFIG = b'[clients]\nlearn = "0s"\n[disks]\nspin_down_after = "0s"\n'
@@ -65,7 +66,7 @@ def run_daemon(tmp_path: Path, test: Callable[[SlowDiskServer, Daemon], Awaitabl
 
 def checked(daemon: Daemon, disk: DiskId) -> Health | None:
     assert daemon.status is not None
-    return daemon.status.decision.smart[disk].record.last
+    return daemon.status.decision.part(SmartReports).smart[disk].record.last
 
 
 def test_a_check_is_shown_at_once(tmp_path: Path) -> None:
@@ -115,7 +116,7 @@ def test_a_self_test_by_hand_is_remembered(tmp_path: Path) -> None:
         await daemon.requests.start_self_test("sda", "short")
         await asyncio.sleep(1)
         assert daemon.status is not None
-        report = daemon.status.decision.smart[name]
+        report = daemon.status.decision.part(SmartReports).smart[name]
         assert report.testing
         assert set(report.record.test_started_at) == {"short"}
         assert len(nas.drives[name].times_of("short")) == 1
@@ -150,6 +151,6 @@ def test_an_observer_stops_no_disk_for_anybody(tmp_path: Path) -> None:
     async def test(nas: SlowDiskServer, daemon: Daemon) -> None:
         with pytest.raises(RequestRefusedError, match=r'observes only.*mode = "enforce" lets it'):
             await daemon.requests.spin_down(next(iter(nas.drives)))
-        assert not daemon.state.snapshot().spin_down_requests
+        assert not daemon.state.snapshot().part(DiskEvents).spin_down_requests
 
     run_daemon(tmp_path, test)

@@ -10,7 +10,7 @@ from powerd.core.snapshot import Snapshot
 from powerd.core.time import Reading
 from powerd.disks.ata_standby_timer import MAX_TIMER_SECONDS
 from powerd.disks.disk_id import DiskId
-from powerd.disks.model import MAX_WATCHED_DISKS, Disk, GroupWatch
+from powerd.disks.model import MAX_WATCHED_DISKS, Disk, DiskFacts, GroupWatch
 from powerd.disks.policy.limits import is_after, later_of
 from powerd.disks.state import DiskMemory
 
@@ -58,7 +58,7 @@ def idleness_by_group(
         resumed_at: CLOCK_MONOTONIC of the server's last resume.
     """
     by_group: dict[str, GroupIdleness] = {}
-    for name, disk in snapshot.disks.items():
+    for name, disk in snapshot.part(DiskFacts).disks.items():
         if disk.ineligible_reason is not None:
             continue
         key = disk.group or name
@@ -72,7 +72,7 @@ def idleness_by_group(
             after = _with_backoff(plan, level) if level else plan.spin_down_after
             group.spin_down_after = max(group.spin_down_after, after)
         group.busy_reason = group.busy_reason or disk.busy_reason
-        reading = snapshot.activity.get(name)
+        reading = snapshot.part(DiskFacts).activity.get(name)
         if not isinstance(reading, Reading):
             group.all_readable = False
         else:

@@ -3,102 +3,94 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from functools import lru_cache
-from types import MappingProxyType
-from typing import Final, NamedTuple
+from typing import Final
 
 from powerd.config.disk_options import DiskOptions, DiskSettings, settings_for_disk
-from powerd.config.options import Options
 from powerd.core.actions import CompletedAction
+from powerd.core.domain import Assessment, Context
 from powerd.core.reasons import UndatedReason
 from powerd.core.snapshot import Memory, Snapshot
 from powerd.core.time import Moment
+from powerd.disks.action import DiskAction
 from powerd.disks.disk_id import DiskId
-from powerd.disks.model import DiskAction, GroupWatch
+from powerd.disks.model import Disk, DiskEvents, DiskFacts
 from powerd.disks.policy.context import DiskContext, NextAction
 from powerd.disks.policy.groups import GroupIdleness, group_watches, idleness_by_group
 from powerd.disks.policy.limits import DAY, NEVER, boottime, is_after
 from powerd.disks.policy.next_action import find_unmanaged_reason, next_action
 from powerd.disks.policy.observations import is_unchanged, update_disk
 from powerd.disks.policy.report import build_report, remarks
-from powerd.disks.state import DiskMemory, DiskReport, DiskState
-from powerd.smart.model import SmartReport
+from powerd.disks.policy.transitions import reset_failures
+from powerd.disks.state import DiskMemory, DisksMemory, DisksReport, DiskState
 
 _MAX_REMOVED_DISKS: Final = 200
 """Detached disks that are remembered; most of them are attached again."""
 
 
-class DiskAssessment(NamedTuple):
-    """What follows for all disks.
-
-    Attributes:
-        actions: at most one for each disk.
-        reports: one for each disk.
-        blockers: maintenance of an array or filesystem, during which the server stays awake.
-        remarks: what each disk waits for.
-        actions_running: actions for disks are running, which defers the sleep of the server.
-        group_watches, decide_again_at, poll_disks_at, memory, smart_reports: as in Decision and Memory.
-    """
-
-    actions: tuple[DiskAction, ...]
-    reports: tuple[DiskReport, ...]
-    blockers: tuple[UndatedReason, ...]
-    remarks: tuple[UndatedReason, ...]
-    actions_running: bool
-    group_watches: tuple[GroupWatch, ...]
-    decide_again_at: float
-    poll_disks_at: float
-    memory: Mapping[DiskId, DiskMemory]
-    smart_reports: Mapping[DiskId, SmartReport] = MappingProxyType({})
-
-
-def assess_disks(snapshot: Snapshot, memory: Memory, options: Options, now: Moment) -> DiskAssessment:
-    """Assess each disk; ``memory`` has to include the last resume."""
-    plans = _plan_by_disk(snapshot, options.disks)
+def assess(context: Context) -> Assessment:
+    """What to do about each disk; maintenance of a disk is a blocker, and a running action defers a sleep."""
+    snapshot, memory, options, now = context.snapshot, context.memory, context.options, context.now
+    facts, events = snapshot.part(DiskFacts), snapshot.part(DiskEvents)
+    plans = _plan_by_disk(facts.disks, options.disks)
     memory_by_disk = update_memory(snapshot, memory, now)
     groups = idleness_by_group(snapshot, memory_by_disk, plans, memory.resumed_at)
     disks_with_action = {action.disk for action in snapshot.running_actions if isinstance(action, DiskAction)}
     enforcing = options.mode == "enforce"
     rows: list[tuple[DiskContext, NextAction]] = []
-    for name, disk in snapshot.disks.items():
+    for name, disk in facts.disks.items():
         shared = groups.get(disk.group or name, _NO_GROUP)
         plan, unmanaged_reason = plans[name]
-        context = DiskContext(
+        disk_context = DiskContext(
             disk,
             memory_by_disk[name],
             plan,
             unmanaged_reason,
-            snapshot.activity.get(name),
+            facts.activity.get(name),
             shared.spin_down_after if plan.spin_down_after else 0.0,
             shared.idle_since,
             shared.busy_reason,
             name in disks_with_action,
             enforcing,
             now,
-            snapshot.spin_down_requests.get(name),
+            events.spin_down_requests.get(name),
         )
-        rows.append((context, next_action(context)))
-    return DiskAssessment(
-        actions=tuple([each.action for _, each in rows if each.action is not None]),
-        reports=tuple([build_report(*row) for row in rows]),
-        blockers=tuple(dict.fromkeys(_blockers(snapshot))),
+        rows.append((disk_context, next_action(disk_context)))
+    report = DisksReport(
+        disks=tuple([build_report(*row) for row in rows]),
+        watched_groups=tuple(group_watches(groups, memory_by_disk, options.disks)) if enforcing else (),
+        next_disk_poll_at=min([each.poll_at for _, each in rows], default=NEVER),
+    )
+    return Assessment(
+        blockers=tuple(dict.fromkeys(_blockers(facts.disks))),
         remarks=tuple([why for row in rows for why in remarks(*row)]),
-        actions_running=bool(disks_with_action),
-        group_watches=tuple(group_watches(groups, memory_by_disk, options.disks)) if enforcing else (),
-        decide_again_at=min([each.decide_again_at for _, each in rows], default=NEVER),
-        poll_disks_at=min([each.poll_at for _, each in rows], default=NEVER),
-        memory=memory_by_disk,
+        actions=tuple([each.action for _, each in rows if each.action is not None]),
+        memory=(DisksMemory(memory_by_disk, facts.activity),),
+        parts=(report,),
+        next_decision_at=min([each.decide_again_at for _, each in rows], default=NEVER),
+        defers_sleep=bool(disks_with_action),
+    )
+
+
+def on_reconfigure(memory: Memory) -> Memory:
+    """The memory after a change of the configuration: failed disks are tried again."""
+    disks = memory.part(DisksMemory)
+    return memory.with_parts(
+        replace(disks, disks={name: reset_failures(each) for name, each in disks.disks.items()})
     )
 
 
 _NO_GROUP: Final = GroupIdleness()
 
 
-def _plan_by_disk(snapshot: Snapshot, options: DiskOptions) -> dict[DiskId, tuple[DiskSettings, str | None]]:
+def _plan_by_disk(
+    disks: Mapping[DiskId, Disk], options: DiskOptions
+) -> dict[DiskId, tuple[DiskSettings, str | None]]:
     """Of each disk its settings, and why powerd does not manage it; None = it does."""
     lookup = plan_lookup(options)
     plans: dict[DiskId, tuple[DiskSettings, str | None]] = {}
-    for name, disk in snapshot.disks.items():
+    for name, disk in disks.items():
         disk_plan = lookup(name, disk.model, disk.serial)
         plans[name] = disk_plan, find_unmanaged_reason(disk, disk_plan)
     return plans
@@ -118,20 +110,28 @@ def plan_lookup(options: DiskOptions) -> Callable[[DiskId, str, str], DiskSettin
 def update_memory(snapshot: Snapshot, memory: Memory, now: Moment) -> Mapping[DiskId, DiskMemory]:
     """The memory of each disk, updated; that of a detached disk is unchanged."""
     new_actions: dict[DiskId, list[CompletedAction]] = {}
-    for (_, name), completed_action in snapshot.completed_disk_actions.items():
-        tracked = memory.disks.get(name)
+    facts, events, previous_memory = (
+        snapshot.part(DiskFacts),
+        snapshot.part(DiskEvents),
+        memory.part(DisksMemory),
+    )
+    for completed_action in snapshot.completed_actions.values():
+        if not isinstance(completed_action.action, DiskAction):
+            continue
+        name = completed_action.action.disk
+        tracked = previous_memory.disks.get(name)
         if tracked is None or is_after(completed_action.ended_at, tracked.last_result_at):
             new_actions.setdefault(name, []).append(completed_action)
-    memory_by_disk = dict(memory.disks)
+    memory_by_disk = dict(previous_memory.disks)
     day_start = boottime(now) - DAY
-    for name, disk in snapshot.disks.items():
+    for name, disk in facts.disks.items():
         previous = memory_by_disk.get(name)
-        before, reading = memory.last_activity.get(name), snapshot.activity.get(name)
+        before, reading = previous_memory.last_activity.get(name), facts.activity.get(name)
         if previous is None:
             previous = DiskMemory(DiskState.UNKNOWN, now, disk.attached_at, memory.resumed_at)
         elif (
             name not in new_actions
-            and not snapshot.group_spin_ups
+            and not events.group_spin_ups
             and is_unchanged(
                 previous, disk, before, reading, resumed_at=memory.resumed_at, day_start=day_start
             )
@@ -142,11 +142,11 @@ def update_memory(snapshot: Snapshot, memory: Memory, now: Moment) -> Mapping[Di
             disk,
             readings=(before, reading),
             completed_actions=sorted(new_actions.get(name, ()), key=_completed_at),
-            group_spin_up=snapshot.group_spin_ups.get(disk.group) if disk.group else None,
+            group_spin_up=events.group_spin_ups.get(disk.group) if disk.group else None,
             resumed_at=memory.resumed_at,
             now=now,
         )
-    removed = [name for name in memory_by_disk if name not in snapshot.disks]
+    removed = [name for name in memory_by_disk if name not in facts.disks]
     for name in removed[:-_MAX_REMOVED_DISKS]:
         del memory_by_disk[name]
     return memory_by_disk
@@ -156,8 +156,8 @@ def _completed_at(completed_action: CompletedAction) -> float:
     return completed_action.ended_at
 
 
-def _blockers(snapshot: Snapshot) -> Iterator[UndatedReason]:
+def _blockers(disks: Mapping[DiskId, Disk]) -> Iterator[UndatedReason]:
     """Running maintenance, one reason for each group."""
-    for disk in snapshot.disks.values():
+    for disk in disks.values():
         if disk.busy_reason:
             yield UndatedReason(disk.group or disk.id, disk.busy_reason)

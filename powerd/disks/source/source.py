@@ -13,7 +13,7 @@ from powerd.core.state import PollResult
 from powerd.core.time import Reading
 from powerd.disks.disk_id import DiskId
 from powerd.disks.maintenance import UNIX_SOCKETS_FILE, scrubbed_filesystems
-from powerd.disks.model import Disk
+from powerd.disks.model import Disk, DiskFacts
 from powerd.disks.source import block_devices
 from powerd.disks.source import mountinfo as mounts
 from powerd.disks.source.block_devices import BlockDevice
@@ -87,7 +87,7 @@ class DiskSource:
         now = self._clock.now().mono
         activity = self._sampler.evaluate(samples, now)
         status = Reading(now, (self._hotplug_error,) if self._hotplug_error else ())
-        return PollResult(status, disks=self._current_disks(), activity=activity)
+        return PollResult(status, (DiskFacts(self._current_disks(), activity),))
 
     def _current_disks(self) -> Mapping[DiskId, Disk]:
         """The inventory with the running maintenance; the same mapping as before if nothing has changed."""

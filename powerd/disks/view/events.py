@@ -9,7 +9,7 @@ from powerd.core.actions import CompletedAction
 from powerd.core.snapshot import Status
 from powerd.disks.disk_id import DiskId
 from powerd.disks.model import SpinDown
-from powerd.disks.state import DiskReport, DiskState
+from powerd.disks.state import DiskReport, DisksReport, DiskState
 from powerd.ui.journal import INFO, NOTICE, WARNING, EventName, JournalEntry, make_entry
 from powerd.ui.layout import format_duration
 
@@ -30,8 +30,8 @@ def disk_events(before: Status | None, after: Status) -> Iterator[JournalEntry]:
     """Changes of disks since the decision ``before``. The first decision after a start has none."""
     if before is None:
         return
-    old = {report.disk.id: report for report in before.decision.disks}
-    for report in after.decision.disks:
+    old = {report.disk.id: report for report in before.decision.part(DisksReport).disks}
+    for report in after.decision.part(DisksReport).disks:
         was = old.get(report.disk.id)
         if was is not None:
             yield from _state_events(was, report)
@@ -78,19 +78,15 @@ def _dry_run_events(before: Status, after: Status) -> Iterator[JournalEntry]:
     if after.mode != "observe":
         return
     old, new = _spin_downs(before), _spin_downs(after)
-    for report in after.decision.disks:
+    for report in after.decision.part(DisksReport).disks:
         completed_action = new.get(report.disk.id)
         if completed_action is not None and completed_action != old.get(report.disk.id):
             yield _disk_event(report, "spin-down", f"{label(report)} would have been spun down")
 
 
 def _spin_downs(status: Status) -> dict[DiskId, CompletedAction]:
-    completed_actions = status.snapshot.completed_disk_actions.items()
-    return {
-        disk: completed_action
-        for (kind, disk), completed_action in completed_actions
-        if kind is SpinDown and completed_action.ok
-    }
+    results = status.snapshot.completed_actions.values()
+    return {each.action.disk: each for each in results if isinstance(each.action, SpinDown) and each.ok}
 
 
 def _disk_event(report: DiskReport, event: EventName, message: str, priority: int = INFO) -> JournalEntry:

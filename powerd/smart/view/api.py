@@ -9,7 +9,8 @@ from typing import Final, Literal
 from powerd.core.snapshot import Status
 from powerd.core.time import Moment
 from powerd.disks.model import Disk, find_disk
-from powerd.smart.model import Counter, Finding, Severity, SmartReport
+from powerd.disks.state import DisksReport
+from powerd.smart.model import Counter, Finding, Severity, SmartReport, SmartReports
 from powerd.ui.schema import AlertJson, FindingJson, SampleJson, SmartDetailJson, SmartJson
 
 _SEVERITY_NAMES: Final[Mapping[Severity, Literal["note", "warning", "alarm"]]] = {
@@ -23,8 +24,8 @@ def smarts_json(status: Status | None) -> list[SmartJson]:
     """The value of ``/api/smart``: every drive that tells of its health, in the order of ``/api/disks``."""
     if status is None:
         return []
-    smart, zone = status.decision.smart, status.now.wall.tzinfo
-    shown = ((report.disk, smart.get(report.disk.id)) for report in status.decision.disks)
+    smart, zone = status.decision.part(SmartReports).smart, status.now.wall.tzinfo
+    shown = ((report.disk, smart.get(report.disk.id)) for report in status.decision.part(DisksReport).disks)
     return [smart_json(disk, report, zone) for disk, report in shown if report is not None]
 
 
@@ -42,8 +43,8 @@ def smart_of(status: Status | None, query: str) -> SmartDetailJson | None:
     """
     if status is None:
         return None
-    disk = find_disk((report.disk for report in status.decision.disks), query)
-    report = status.decision.smart.get(disk.id) if disk else None
+    disk = find_disk((report.disk for report in status.decision.part(DisksReport).disks), query)
+    report = status.decision.part(SmartReports).smart.get(disk.id) if disk else None
     return _detail(disk, report, status.now.wall.tzinfo) if disk and report else None
 
 

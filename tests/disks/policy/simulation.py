@@ -8,18 +8,19 @@ from datetime import timedelta
 from typing import Any
 
 from core.snapshot_strategies import T0, make_snapshot, moment
+from facts import changed, decide, disk_results
 from fakes.drive import DriveSimulator, disk
 
 from powerd.config.load import parse
 from powerd.config.options import Options
 from powerd.core.actions import CompletedAction
-from powerd.core.decide import decide
 from powerd.core.snapshot import Decision, Memory
 from powerd.core.time import Moment, Reading, Unavailable
+from powerd.disks.action import DiskAction
 from powerd.disks.disk_id import DiskId
-from powerd.disks.model import DiskAction, DiskActivity, GroupSpinUp, PowerStatus, SpinDown
+from powerd.disks.model import DiskActivity, DiskEvents, GroupSpinUp, PowerStatus, SpinDown
 from powerd.disks.source.scsi_commands import CommandCounter
-from powerd.disks.state import DiskReport, DiskState
+from powerd.disks.state import DiskReport, DisksReport, DiskState
 
 ENFORCE = 'mode = "enforce"\n'
 MINUTE, HOUR, DAY = 60.0, 3600.0, 86400.0
@@ -68,7 +69,7 @@ class DiskSimulation:
 
     def report(self, n: int = 0) -> DiskReport:
         assert self.decision is not None
-        return self.decision.disks[n]
+        return self.decision.part(DisksReport).disks[n]
 
     def state(self, n: int = 0) -> DiskState:
         return self.report(n).state
@@ -116,7 +117,7 @@ class DiskSimulation:
                 Unavailable(T0 + self.at, each.counters_error) if each.counters_error else reading
             )
         disks = {name: each.disk for name, each in self.drives.items()}
-        self.snapshot = replace(self.snapshot, disks=disks, activity=activity)
+        self.snapshot = changed(self.snapshot, disks=disks, activity=activity)
         self._next_poll = self.at + self.poll_every
 
     def sleep(self, seconds: float) -> None:
@@ -131,13 +132,19 @@ class DiskSimulation:
 
     def group_spin_up(self, group: str, disk: DiskId, *others: DiskId) -> None:
         event = GroupSpinUp(disk, others, T0 + self.at, 1.0)
-        self.snapshot = replace(self.snapshot, group_spin_ups={**self.snapshot.group_spin_ups, group: event})
+        self.snapshot = changed(
+            self.snapshot, group_spin_ups={**self.snapshot.part(DiskEvents).group_spin_ups, group: event}
+        )
 
     def run_until(self, until: float) -> DiskSimulation:
         """Go on to ``until`` seconds after the beginning."""
         while True:
             decision = self.decide_now()
-            due = [self._next_poll, decision.next_decision_at - T0, decision.next_disk_poll_at - T0]
+            due = [
+                self._next_poll,
+                decision.next_decision_at - T0,
+                decision.part(DisksReport).next_disk_poll_at - T0,
+            ]
             due += [row[0] for row in self._running[:1]] + [row[0] for row in self._script[:1]]
             then = max(min(due), self.at + 0.001)
             if then > until:
@@ -148,7 +155,7 @@ class DiskSimulation:
             while self._script and self._script[0][0] <= self.at:
                 self._script.pop(0)[1]()
             self._finish_actions()
-            if self.at >= min(self._next_poll, decision.next_disk_poll_at - T0):
+            if self.at >= min(self._next_poll, decision.part(DisksReport).next_disk_poll_at - T0):
                 self.poll()
 
     def _finish_actions(self) -> None:
@@ -167,10 +174,10 @@ class DiskSimulation:
                 self.accepted_spin_downs.append((action.disk, self.at + self.slept))
             completed = CompletedAction(action, T0 + self.at, result.ok, result.message, started_at, found)
             completed_actions = {
-                **self.snapshot.completed_disk_actions,
+                **disk_results(self.snapshot),
                 (type(action), action.disk): completed,
             }
-            self.snapshot = replace(
+            self.snapshot = changed(
                 self.snapshot,
                 completed_disk_actions=completed_actions,
                 running_actions=self.snapshot.running_actions - {action},
@@ -200,8 +207,8 @@ class DiskSimulation:
         completed = CompletedAction(
             action, T0 + self.at, ok=True, message="would have", started_at=T0 + self.at
         )
-        completed_actions = {**self.snapshot.completed_disk_actions, (type(action), action.disk): completed}
-        self.snapshot = replace(
+        completed_actions = {**disk_results(self.snapshot), (type(action), action.disk): completed}
+        self.snapshot = changed(
             self.snapshot,
             completed_disk_actions=completed_actions,
             running_actions=self.snapshot.running_actions - {action},

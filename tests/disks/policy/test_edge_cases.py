@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 from core.snapshot_strategies import T0
 from disks.policy.simulation import DAY, HOUR, MINUTE, DiskSimulation, identical_drives, spin_downs
+from facts import changed
 from fakes.drive import DriveSimulator, disk
 
 from powerd.core.actions import CompletedAction
-from powerd.disks.model import FailureCause, GroupSpinUp, Mount, PowerMode, SpinDown
-from powerd.disks.state import DiskState
+from powerd.disks.model import DiskEvents, FailureCause, GroupSpinUp, Mount, PowerMode, SpinDown
+from powerd.disks.state import DisksMemory, DiskState
 from powerd.smart.actions import CheckHealth
 
 AFTER = 20 * MINUTE
@@ -86,7 +87,7 @@ def test_a_check_of_its_health_that_wakes_a_disk_is_no_fault_of_its_bridge(bridg
     came_to = CompletedAction(
         action, simulation.now.mono, done.ok, done.message, simulation.now.mono, done.answer
     )
-    simulation.snapshot = replace(
+    simulation.snapshot = changed(
         simulation.snapshot, completed_disk_actions={(CheckHealth, drive.disk.id): came_to}
     )
     assert simulation.run_until(HOUR + 2 * MINUTE).state() is DiskState.ACTIVE
@@ -318,7 +319,7 @@ def test_a_usb_disk_without_a_spin_down_has_not_vanished_because_of_one() -> Non
     assert simulation.report().reason == 'would have been spun down, but the mode is "observe"'
     drive.disk = replace(drive.disk, attached_at=simulation.now.mono)
     simulation.run_until(HOUR)
-    memory = simulation.memory.disks[drive.disk.id]
+    memory = simulation.memory.part(DisksMemory).disks[drive.disk.id]
     assert (memory.state, memory.excluded_reason) == (DiskState.UNKNOWN, "")
 
 
@@ -329,7 +330,7 @@ def test_a_usb_disk_already_in_standby_has_not_vanished_because_of_a_spin_down()
     assert (simulation.state(), drive.times_of("rests") != []) == (DiskState.STANDBY, True)
     drive.disk = replace(drive.disk, attached_at=simulation.now.mono)
     simulation.run_until(AFTER + 2 * MINUTE)
-    assert (simulation.state(), simulation.memory.disks[drive.disk.id].excluded_reason) == (
+    assert (simulation.state(), simulation.memory.part(DisksMemory).disks[drive.disk.id].excluded_reason) == (
         DiskState.STANDBY,
         "",
     )
@@ -364,4 +365,4 @@ def test_members_that_were_not_spun_up_are_still_in_standby() -> None:
     simulation.group_spin_up("md0", first)
     simulation.decide_now()
     assert [simulation.state(0), simulation.state(1)] == [DiskState.ACTIVE, DiskState.STANDBY]
-    assert isinstance(simulation.snapshot.group_spin_ups["md0"], GroupSpinUp)
+    assert isinstance(simulation.snapshot.part(DiskEvents).group_spin_ups["md0"], GroupSpinUp)

@@ -7,11 +7,12 @@ from itertools import pairwise
 
 import pytest
 from disks.policy.simulation import DAY, HOUR, MINUTE, DiskSimulation, spin_downs
+from facts import changed
 from fakes.drive import DriveSimulator, disk
 
 from powerd.core.time import Reading
-from powerd.disks.model import FailureCause
-from powerd.disks.state import DiskState
+from powerd.disks.model import DiskFacts, FailureCause
+from powerd.disks.state import DisksMemory, DisksReport, DiskState
 
 AFTER = 20 * MINUTE
 
@@ -100,7 +101,7 @@ def test_one_woken_before_it_could_be_verified_has_not_failed(rhythm: float, aft
     for n in range(3):
         simulation.access(0, (n + 1) * (AFTER + 120) - 120 + after)
         simulation.run_until((n + 1) * (AFTER + 120) - 20)
-        memory = simulation.memory.disks[drive.disk.id]
+        memory = simulation.memory.part(DisksMemory).disks[drive.disk.id]
         assert (memory.state, memory.spin_down.failures, memory.reason) == (DiskState.ACTIVE, 0, "")
     assert (memory.excluded_reason, len(memory.cycles.spin_ups), memory.cycles.backoff_level) == ("", 3, 1)
 
@@ -111,7 +112,10 @@ def test_a_disk_that_stays_active_for_an_unknown_reason_is_not_given_up() -> Non
     drive.counters_error = "sda is not counted"
     simulation.run_until(2 * HOUR)
     assert (simulation.state(), simulation.report().reason) == (DiskState.ACTIVE, "sda is not counted")
-    assert (len(drive.times_of("ask")), simulation.memory.disks[drive.disk.id].spin_down.failures) == (2, 0)
+    assert (
+        len(drive.times_of("ask")),
+        simulation.memory.part(DisksMemory).disks[drive.disk.id].spin_down.failures,
+    ) == (2, 0)
     drive.counters_error = ""
     simulation.run_until(4 * HOUR)
     assert simulation.state() is DiskState.STANDBY, "by the other way"
@@ -124,7 +128,7 @@ def test_an_early_wake_is_detected_although_the_last_poll_preceded_the_verificat
     simulation.access(0, AFTER + 33)
     simulation.run_until(AFTER + 5 * MINUTE)
     assert (simulation.state(), simulation.report().spin_ups) == (DiskState.ACTIVE, 1)
-    assert len(simulation.memory.disks[drive.disk.id].cycles.early_wakes) == 1
+    assert len(simulation.memory.part(DisksMemory).disks[drive.disk.id].cycles.early_wakes) == 1
 
 
 def test_a_disk_whose_counters_cannot_be_read_is_left_alone() -> None:
@@ -146,11 +150,11 @@ def test_in_flight_io_that_counts_as_no_movement_is_waited_for_too() -> None:
     drive = DriveSimulator(disk(0))
     simulation = DiskSimulation(drive).run_until(AFTER - 30)
     name = drive.disk.id
-    seen = simulation.snapshot.activity[name]
+    seen = simulation.snapshot.part(DiskFacts).activity[name]
     assert isinstance(seen, Reading)
     flying = replace(seen, at=seen.at + 90, value=replace(seen.value, in_flight=2))
     simulation.at += 61
-    simulation.snapshot = replace(simulation.snapshot, activity={name: flying})
+    simulation.snapshot = changed(simulation.snapshot, activity={name: flying})
     decision = simulation.decide_now()
-    assert decision.disks[0].reason == "has I/O in flight"
+    assert decision.part(DisksReport).disks[0].reason == "has I/O in flight"
     assert decision.actions == ()

@@ -9,7 +9,7 @@ from disks.policy.simulation import HOUR, MINUTE, DiskSimulation, identical_driv
 from fakes.drive import DriveSimulator, disk
 
 from powerd.disks.model import GroupWatch
-from powerd.disks.state import DiskState
+from powerd.disks.state import DisksReport, DiskState
 
 
 def test_a_group_is_idle_when_all_of_it_is() -> None:
@@ -50,7 +50,7 @@ def test_members_that_hold_the_journal_are_neither_stopped_nor_guarded_and_the_o
     assert [simulation.state(n) for n in range(3)] == [DiskState.EXCLUDED] * 2 + [DiskState.STANDBY]
     assert [each.log for each in holders] == [[], []]
     assert simulation.decision is not None
-    assert simulation.decision.watched_groups == ()
+    assert simulation.decision.part(DisksReport).watched_groups == ()
 
 
 def test_a_member_that_is_left_alone_is_used_like_the_others() -> None:
@@ -101,10 +101,12 @@ def test_while_the_activity_of_one_is_unknown_none_sleeps() -> None:
 def test_which_groups_are_guarded(wake: str, array: bool, guarded: bool) -> None:  # noqa: FBT001 - a table's columns
     simulation = identical_drives(3, f'[disks]\nwake_group = "{wake}"', group="md0", array=array)
     simulation.run_until(10 * MINUTE)
-    assert simulation.decide_now().watched_groups == ()
+    assert simulation.decide_now().part(DisksReport).watched_groups == ()
     simulation.run_until(HOUR)
     names = tuple(simulation.drives)
-    assert simulation.decide_now().watched_groups == ((GroupWatch("md0", names),) if guarded else ())
+    assert simulation.decide_now().part(DisksReport).watched_groups == (
+        (GroupWatch("md0", names),) if guarded else ()
+    )
 
 
 def test_members_are_guarded_once_spin_down_is_requested_though_one_goes_on_spinning() -> None:
@@ -113,28 +115,28 @@ def test_members_are_guarded_once_spin_down_is_requested_though_one_goes_on_spin
     simulation.run_until(20 * MINUTE + 5)
     names = tuple(simulation.drives)
     assert [simulation.state(n) for n in range(3)] == [DiskState.SPINNING_DOWN] * 3
-    assert simulation.decide_now().watched_groups == (GroupWatch("md0", names),)
+    assert simulation.decide_now().part(DisksReport).watched_groups == (GroupWatch("md0", names),)
     simulation.run_until(HOUR)
     assert [simulation.state(n) for n in range(3)] == [DiskState.STANDBY] * 2 + [DiskState.UNSUPPORTED]
-    assert simulation.decide_now().watched_groups == (GroupWatch("md0", names[:2]),)
+    assert simulation.decide_now().part(DisksReport).watched_groups == (GroupWatch("md0", names[:2]),)
 
 
 def test_a_guard_is_active_while_all_sleep_and_ends_with_the_first_access() -> None:
     simulation = identical_drives(2, group="md0", array=True)
     simulation.access(0, HOUR)
     simulation.run_until(HOUR - 1)
-    assert len(simulation.decide_now().watched_groups) == 1
+    assert len(simulation.decide_now().part(DisksReport).watched_groups) == 1
     simulation.run_until(HOUR + MINUTE)
-    assert simulation.decide_now().watched_groups == ()
+    assert simulation.decide_now().part(DisksReport).watched_groups == ()
 
 
 def test_a_disk_alone_and_a_disk_in_observe_mode_are_not_guarded() -> None:
     simulation = identical_drives(1, group="md0", array=True).run_until(HOUR)
     assert simulation.decision is not None
-    assert simulation.decision.watched_groups == ()
+    assert simulation.decision.part(DisksReport).watched_groups == ()
     simulation = identical_drives(2, group="md0", array=True).run_until(HOUR)
     simulation.options = replace(simulation.options, mode="observe")
-    assert simulation.decide_now().watched_groups == ()
+    assert simulation.decide_now().part(DisksReport).watched_groups == ()
 
 
 def test_whichever_member_is_unknown() -> None:

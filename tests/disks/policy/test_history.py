@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from powerd.disks.disk_id import DiskId
 from powerd.disks.policy import history
-from powerd.disks.state import DiskMemory, DiskState, DriveSettings, SpinCycles, SpinDownAttempts
+from powerd.disks.state import DiskMemory, DisksMemory, DiskState, DriveSettings, SpinCycles, SpinDownAttempts
 
 NAME = DiskId("ata-X_1")
 MEMORY = DiskMemory(
@@ -126,12 +126,12 @@ def test_a_disk_of_which_nothing_is_known_is_not_written() -> None:
 
 def test_the_document_is_the_same_until_something_has_happened() -> None:
     simulation = identical_drives(2).run_until(HOUR)
-    first = history.serialise(simulation.memory.disks)
+    first = history.serialise(simulation.memory.part(DisksMemory).disks)
     simulation.run_until(5 * HOUR)
-    assert history.serialise(simulation.memory.disks) == first
+    assert history.serialise(simulation.memory.part(DisksMemory).disks) == first
     simulation.access(0, 5 * HOUR + 1)
     simulation.run_until(6 * HOUR)
-    assert history.serialise(simulation.memory.disks) != first
+    assert history.serialise(simulation.memory.part(DisksMemory).disks) != first
 
 
 @pytest.mark.parametrize(

@@ -6,15 +6,16 @@ from dataclasses import replace
 from typing import Any
 
 from disks.policy.simulation import DAY, HOUR, MINUTE, DiskSimulation
+from facts import decide
 from fakes.drive import DriveSimulator, disk
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from rig.examples import examples
 
-from powerd.core.decide import decide
-from powerd.disks.model import CheckPowerMode, DiskAction, FailureCause, PowerFeatures, SpinDown
+from powerd.disks.action import DiskAction
+from powerd.disks.model import CheckPowerMode, FailureCause, PowerFeatures, SpinDown
 from powerd.disks.policy.limits import RECHECK_FIRST
-from powerd.disks.state import DiskState
+from powerd.disks.state import DisksMemory, DiskState
 
 laws = settings(
     max_examples=examples(25), deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate]
@@ -134,7 +135,7 @@ def test_no_disk_that_spins_is_long_taken_to_sleep(drawn: tuple[DiskSimulation, 
         simulation.run_until(at + 0.7)
         for name, drive in simulation.drives.items():
             up = max([0.0, *drive.times_of("up"), *drive.times_of("resume")])
-            believed = simulation.memory.disks[name].state.is_stopped and drive.spins
+            believed = simulation.memory.part(DisksMemory).disks[name].state.is_stopped and drive.spins
             assert not believed or simulation.at - up <= RECHECK_FIRST + simulation.poll_every + 1, drive.log
 
 
@@ -163,7 +164,7 @@ def test_a_drive_that_complies_is_never_given_up(drawn: tuple[DiskSimulation, ob
             or drive.bridge == "wakes"
         )
         if not contrary and not drive.times_of("troubled"):
-            memory = simulation.memory.disks[name]
+            memory = simulation.memory.part(DisksMemory).disks[name]
             assert (memory.spin_down.failures, memory.state is DiskState.UNSUPPORTED) == (0, False), drive.log
 
 
@@ -173,7 +174,7 @@ def test_no_method_is_verified_that_was_not_used(drawn: tuple[DiskSimulation, ob
     simulation, _ = drawn
     simulation.run_until(HOURS)
     for name, drive in simulation.drives.items():
-        worked = simulation.memory.disks[name].spin_down.verified_method
+        worked = simulation.memory.part(DisksMemory).disks[name].spin_down.verified_method
         deceived = drive.times_of("nap")  # one that is deaf, and stops by itself just then, deceives anybody
         taken = (
             worked is not None

@@ -8,6 +8,7 @@ from typing import get_args
 import pytest
 from core.snapshot_strategies import T0, make_snapshot, moment
 from disks.policy.simulation import HOUR, MINUTE, DiskSimulation
+from facts import changed, decide, disk_results
 from fakes.drive import DriveSimulator, disk
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -16,13 +17,13 @@ from rig.examples import examples
 from powerd.config.load import parse
 from powerd.config.options import Options
 from powerd.core.actions import CompletedAction
-from powerd.core.decide import decide
 from powerd.core.snapshot import Memory, Snapshot
 from powerd.core.time import Reading
+from powerd.disks.action import DiskAction
 from powerd.disks.model import (
     CheckPowerMode,
-    DiskAction,
     DiskActivity,
+    DiskFacts,
     DiskResult,
     FailureCause,
     GroupSpinUp,
@@ -37,7 +38,7 @@ from powerd.disks.model import (
 )
 from powerd.disks.policy.limits import MAX_ATTEMPTS
 from powerd.disks.policy.transitions import choose_method, reset_failures
-from powerd.disks.state import DiskState, SpinDownAttempts
+from powerd.disks.state import DisksMemory, DisksReport, DiskState, SpinDownAttempts
 from powerd.smart.actions import CheckHealth, HealthReading, StartTest
 from powerd.smart.model import Health
 
@@ -57,8 +58,8 @@ def add_result(
     simulation: DiskSimulation, action: DiskAction, found: DiskResult, observed: str = "", *, ok: bool = False
 ) -> None:
     completed = CompletedAction(action, simulation.now.mono, ok, observed, answer=found)
-    completed_actions = {**simulation.snapshot.completed_disk_actions, (type(action), action.disk): completed}
-    simulation.snapshot = replace(simulation.snapshot, completed_disk_actions=completed_actions)
+    completed_actions = {**disk_results(simulation.snapshot), (type(action), action.disk): completed}
+    simulation.snapshot = changed(simulation.snapshot, completed_disk_actions=completed_actions)
 
 
 @pytest.mark.parametrize("trouble", FailureCause)
@@ -165,14 +166,16 @@ def test_no_history_of_results_breaks_a_decision_or_forgets_that_a_disk_was_give
         play.happens(after, event)
         decision = decide(play.snapshot, play.memory, options, moment(play.at, play.slept))
         play.memory = decision.memory
-        memory = decision.memory.disks[DISK.id]
+        memory = decision.memory.part(DisksMemory).disks[DISK.id]
         ended = memory.spin_down.failures >= MAX_ATTEMPTS or bool(memory.excluded_reason)
         if ended:
             assert memory.state in {DiskState.UNSUPPORTED, DiskState.SUSPENDED}
         if ended or play.suspended:
             assert decision.actions == ()
         if memory.excluded_reason and not play.suspended:
-            assert decision.disks[0].reason == f"cannot be spun down: {memory.excluded_reason}"
+            assert (
+                decision.part(DisksReport).disks[0].reason == f"cannot be spun down: {memory.excluded_reason}"
+            )
 
 
 class GivenUpMachine:
@@ -181,7 +184,7 @@ class GivenUpMachine:
     def __init__(self) -> None:
         self.at, self.slept, self.ios, self.suspended = T0, 0.0, 1, False
         self.memory = Memory.initial(moment(self.at))
-        self.snapshot: Snapshot = replace(make_snapshot({}, at=T0), disks={DISK.id: DISK})
+        self.snapshot: Snapshot = changed(make_snapshot({}, at=T0), disks={DISK.id: DISK})
         self._reading(moved=True)
 
     def happens(self, after: float, event: tuple[DiskAction, DiskResult | None] | str) -> None:
@@ -195,24 +198,26 @@ class GivenUpMachine:
             case "sleep":
                 self.slept += HOUR
             case "plug":
-                self.snapshot = replace(self.snapshot, disks={DISK.id: replace(DISK, attached_at=self.at)})
+                self.snapshot = changed(self.snapshot, disks={DISK.id: replace(DISK, attached_at=self.at)})
             case "reload":
-                disks = {name: reset_failures(each) for name, each in self.memory.disks.items()}
-                self.memory = replace(self.memory, disks=disks)
+                disks = {
+                    name: reset_failures(each) for name, each in self.memory.part(DisksMemory).disks.items()
+                }
+                self.memory = changed(self.memory, disks=disks)
             case "rouse":
                 spin_up = {"md0": GroupSpinUp(DISK.id, (), self.at, 1.0)}
-                self.snapshot = replace(self.snapshot, group_spin_ups=spin_up)
+                self.snapshot = changed(self.snapshot, group_spin_ups=spin_up)
             case (action, found):
                 ok = not isinstance(found, FailureCause)
                 completed = CompletedAction(action, self.at, ok, f"said at {self.at}", self.at - 0.5, found)
-                self.snapshot = replace(
+                self.snapshot = changed(
                     self.snapshot, completed_disk_actions={(type(action), DISK.id): completed}
                 )
         self._reading(moved=moved)
 
     def _reading(self, *, moved: bool) -> None:
         self.ios += moved
-        before = self.snapshot.activity.get(DISK.id)
+        before = self.snapshot.part(DiskFacts).activity.get(DISK.id)
         last = before.value.last_io_at if isinstance(before, Reading) and not moved else self.at
         text = Reading(self.at, DiskActivity(last, self.ios, 0, self.suspended))
-        self.snapshot = replace(self.snapshot, activity={DISK.id: text})
+        self.snapshot = changed(self.snapshot, activity={DISK.id: text})

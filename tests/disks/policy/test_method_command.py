@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 from disks.policy.simulation import DAY, HOUR, MINUTE, DiskSimulation, identical_drives, spin_downs
+from facts import changed
 from fakes.drive import DriveSimulator, disk
 
 from powerd.disks.policy.transitions import reset_failures
-from powerd.disks.state import DiskState
+from powerd.disks.state import DisksMemory, DiskState
 
 AFTER = 20 * MINUTE
 
@@ -120,7 +119,7 @@ def test_a_change_of_the_configuration_tries_it_anew() -> None:
     drive = DriveSimulator(disk(0), ignored_methods=frozenset({"ata", "scsi"}))
     simulation = DiskSimulation(drive).run_until(2 * HOUR)
     drive.ignored_methods = frozenset()
-    disks = {name: reset_failures(each) for name, each in simulation.memory.disks.items()}
-    simulation.memory = replace(simulation.memory, disks=disks)
+    disks = {name: reset_failures(each) for name, each in simulation.memory.part(DisksMemory).disks.items()}
+    simulation.memory = changed(simulation.memory, disks=disks)
     simulation.run_until(3 * HOUR)
     assert simulation.state() is DiskState.STANDBY

@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 from disks.policy.simulation import DAY, HOUR, MINUTE, DiskSimulation, identical_drives, spin_downs
+from facts import changed
 from fakes.drive import DriveSimulator, disk
 
 from powerd.config.load import parse
 from powerd.disks.model import FailureCause, PowerFeatures, SetApmLevel, SetStandbyTimer
 from powerd.disks.policy import history
-from powerd.disks.state import DiskState
+from powerd.disks.state import DisksMemory, DiskState
 
 TIMER = '[disks]\nmethod = "timer"\nspin_down_after = "10min"\n'
 BOTH = '[disks]\nmethod = "both"\nspin_down_after = "10min"\n'
@@ -62,7 +63,7 @@ def test_a_doubled_time_is_no_longer_than_a_timer_can_be() -> None:
     for n in range(1, 4):
         simulation.access(0, n * (5 * HOUR + 20 * MINUTE))
     simulation.run_until(20 * HOUR)
-    assert simulation.memory.disks[one_drive.disk.id].cycles.backoff_level == 1
+    assert simulation.memory.part(DisksMemory).disks[one_drive.disk.id].cycles.backoff_level == 1
     report = simulation.report()
     assert (report.spin_down_after, report.standby_timer) == (5.5 * HOUR, 5.5 * HOUR)
 
@@ -276,10 +277,12 @@ def test_back_to_command_the_timer_that_powerd_set_is_taken_away() -> None:
 
 def restarted(simulation: DiskSimulation, text: str, boot: str = "b1") -> DiskSimulation:
     """The same drives under a daemon that has been started anew, with another configuration."""
-    written = history.with_clocks(history.serialise(simulation.memory.disks), "b1", simulation.now)
+    written = history.with_clocks(
+        history.serialise(simulation.memory.part(DisksMemory).disks), "b1", simulation.now
+    )
     again = DiskSimulation(*simulation.drives.values(), config=text)
     again.at, again.slept = simulation.at, simulation.slept
-    again.memory = replace(again.memory, disks=history.restore(written, boot, again.now))
+    again.memory = changed(again.memory, disks=history.restore(written, boot, again.now))
     for one_drive in again.drives.values():
         one_drive.log.clear()
     return again
@@ -294,7 +297,7 @@ def test_a_timer_of_an_earlier_run_is_taken_away_when_it_is_wanted_no_longer(
     assert only(simulation).timer == 600
     again = restarted(simulation, f'[disks]\nspin_down_after = "{after}"').run_until(2 * MINUTE)
     assert timer_settings(only(again)) == ["ask", "read", "timer 0"]
-    assert not again.memory.disks[only(again).disk.id].settings.timer_set_by_us
+    assert not again.memory.part(DisksMemory).disks[only(again).disk.id].settings.timer_set_by_us
     third = restarted(again, f'[disks]\nspin_down_after = "{after}"').run_until(3 * MINUTE)
     assert timer_settings(only(third)) == then
 

@@ -8,7 +8,7 @@ from disks.policy.simulation import HOUR, MINUTE, DiskSimulation, identical_driv
 from fakes.drive import DriveSimulator, disk
 
 from powerd.disks.model import FailureCause
-from powerd.disks.state import DiskState
+from powerd.disks.state import DisksMemory, DisksReport, DiskState
 
 TIMER = '[disks]\nmethod = "timer"\nspin_down_after = "10min"\n'
 
@@ -26,7 +26,7 @@ def test_a_disk_that_slept_before_the_machine_did_is_put_back_soon() -> None:
     assert first < HOUR
     assert HOUR + 30 <= second <= HOUR + 2 * MINUTE
     assert (simulation.state(), simulation.report().spin_ups) == (DiskState.STANDBY, 1)
-    assert simulation.memory.disks[one_drive.disk.id].cycles.early_wakes == ()
+    assert simulation.memory.part(DisksMemory).disks[one_drive.disk.id].cycles.early_wakes == ()
 
 
 def test_one_that_was_used_since_stays_up_for_the_full_time() -> None:
@@ -127,7 +127,7 @@ def test_gone_and_come_back_its_spin_downs_are_remembered() -> None:
     name, one_drive = next(iter(simulation.drives.items()))
     del simulation.drives[name]
     simulation.run_until(1.5 * HOUR)
-    assert len(simulation.decision.disks if simulation.decision else ()) == 1
+    assert len(simulation.decision.part(DisksReport).disks if simulation.decision else ()) == 1
     one_drive.spins = True
     one_drive.disk = replace(one_drive.disk, attached_at=simulation.now.mono)
     simulation.drives[name] = one_drive
@@ -142,7 +142,7 @@ def test_a_result_from_before_the_wake_up_proves_nothing_after_it() -> None:
     simulation.run_until(0.4)
     simulation.sleep(8 * HOUR)
     simulation.run_until(0.5)
-    before = simulation.memory.disks[next(iter(simulation.drives))]
+    before = simulation.memory.part(DisksMemory).disks[next(iter(simulation.drives))]
     assert before.resumed_at is not None
     simulation.run_until(2)
     assert simulation.state() is DiskState.ACTIVE
@@ -152,4 +152,4 @@ def test_only_so_many_that_are_gone_are_remembered() -> None:
     simulation = identical_drives(205).run_until(MINUTE)
     simulation.drives.clear()
     simulation.run_until(3 * MINUTE)
-    assert len(simulation.memory.disks) == 200
+    assert len(simulation.memory.part(DisksMemory).disks) == 200

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from core.snapshot_strategies import T0
 from disks.policy.simulation import HOUR, MINUTE, DiskSimulation, identical_drives, spin_downs
+from facts import changed
 from fakes.drive import DriveSimulator, disk
 
 from powerd.config.load import parse
@@ -16,7 +17,7 @@ from powerd.disks.state import DiskState
 def request_spin_down(simulation: DiskSimulation) -> None:
     """For all of its disks, on a look of this moment, as the daemon does."""
     simulation.poll()
-    simulation.snapshot = replace(
+    simulation.snapshot = changed(
         simulation.snapshot, spin_down_requests=dict.fromkeys(simulation.drives, T0 + simulation.at)
     )
 
@@ -44,7 +45,7 @@ def test_an_access_after_it_voids_it() -> None:
     simulation = identical_drives(1).run_until(5 * MINUTE)
     drive = next(iter(simulation.drives.values()))
     drive.flying = 1
-    simulation.snapshot = replace(
+    simulation.snapshot = changed(
         simulation.snapshot, spin_down_requests=dict.fromkeys(simulation.drives, T0 + simulation.at)
     )
     simulation.schedule(6 * MINUTE, lambda: setattr(drive, "flying", 0))

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 from core.snapshot_strategies import T0, moment
 from disks.policy.simulation import DAY, HOUR, identical_drives
+from facts import changed
 from fakes.drive import disk
 
 from powerd.core.actions import CompletedAction
@@ -115,7 +116,7 @@ def test_asleep_and_asked_again_it_keeps_its_date() -> None:
     later = CompletedAction(
         CheckPowerMode(name), simulation.now.mono, ok=True, message="", answer=PowerStatus(PowerMode.STANDBY)
     )
-    simulation.snapshot = replace(simulation.snapshot, completed_disk_actions={(CheckPowerMode, name): later})
+    simulation.snapshot = changed(simulation.snapshot, completed_disk_actions={(CheckPowerMode, name): later})
     simulation.decide_now()
     assert (simulation.state(), simulation.report().since) == (DiskState.STANDBY, since)
 

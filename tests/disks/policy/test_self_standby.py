@@ -7,12 +7,13 @@ from itertools import pairwise
 
 import pytest
 from disks.policy.simulation import DAY, HOUR, MINUTE, DiskSimulation, spin_downs
+from facts import changed
 from fakes.drive import DriveSimulator, disk
 
 from powerd.core.actions import CompletedAction
 from powerd.disks.model import CheckPowerMode, FailureCause, PowerFeatures, SpinDown
 from powerd.disks.policy.transitions import reset_failures
-from powerd.disks.state import DiskState
+from powerd.disks.state import DisksMemory, DiskState
 from powerd.smart.actions import CheckHealth
 
 USB = "[disks]\nusb = true\n"
@@ -132,8 +133,8 @@ def test_a_changed_configuration_gives_it_another_chance() -> None:
     )
     replug(simulation)
     simulation.run_until(HOUR)
-    anew = {name: reset_failures(each) for name, each in simulation.memory.disks.items()}
-    simulation.memory = replace(simulation.memory, disks=anew)
+    anew = {name: reset_failures(each) for name, each in simulation.memory.part(DisksMemory).disks.items()}
+    simulation.memory = changed(simulation.memory, disks=anew)
     simulation.run_until(2 * HOUR)
     assert (simulation.state(), len(spin_downs(only(simulation)))) == (DiskState.STANDBY, 2)
 
@@ -150,7 +151,7 @@ def test_neither_a_health_check_nor_a_kernel_suspend_makes_it_eligible_again() -
         message="",
         answer=FailureCause.UNRESPONSIVE,
     )
-    simulation.snapshot = replace(
+    simulation.snapshot = changed(
         simulation.snapshot, completed_disk_actions={(CheckHealth, one_drive.disk.id): check}
     )
     assert simulation.run_until(2 * HOUR).report().reason == VANISHED

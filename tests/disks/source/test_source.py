@@ -13,7 +13,7 @@ from powerd.core.poller import PollDepth
 from powerd.core.state import PollResult
 from powerd.core.time import Moment, Reading, Unavailable
 from powerd.disks.disk_id import DiskId
-from powerd.disks.model import Disk, DiskActivity
+from powerd.disks.model import Disk, DiskActivity, DiskFacts
 from powerd.disks.source.source import DiskSource
 from powerd.linux.files import HostFiles
 from powerd.linux.values import HostError
@@ -76,10 +76,12 @@ class DiskSourceFixture:
         return asyncio.run(self.source.poll(PollDepth.ROUTINE))
 
     def disk(self, serial: str = "WCC0", after: float = 60.0) -> Disk:
-        return next(disk for disk in (self.poll(after).disks or {}).values() if disk.serial == serial)
+        return next(
+            disk for disk in (self.poll(after).part(DiskFacts).disks or {}).values() if disk.serial == serial
+        )
 
     def activity_reading(self, id_: str, after: float = 60.0) -> Reading[DiskActivity] | Unavailable:
-        return (self.poll(after).activity or {})[DiskId(id_)]
+        return (self.poll(after).part(DiskFacts).activity or {})[DiskId(id_)]
 
     def activity(self, id_: str, after: float = 60.0) -> DiskActivity:
         reading = self.activity_reading(id_, after)
@@ -357,8 +359,8 @@ def test_a_suspended_disk(bench: DiskSourceFixture, sda: str, status: str, *, su
 def test_excluded_disks_are_listed_and_not_counted(bench: DiskSourceFixture, sda: str) -> None:
     ssd = bench.hardware.sata(1, "SSD", rotational="0")
     facts = bench.poll()
-    assert set(facts.disks or {}) == {sda, ssd}
-    assert set(facts.activity or {}) == {sda}
+    assert set(facts.part(DiskFacts).disks or {}) == {sda, ssd}
+    assert set(facts.part(DiskFacts).activity or {}) == {sda}
 
 
 def test_disks_without_counters_are_unavailable_with_a_remedy(bench: DiskSourceFixture, sda: str) -> None:
@@ -392,8 +394,8 @@ def test_hotplug_reschedules_a_poll_that_finds_the_new_disk(bench: DiskSourceFix
     bench.files.events()
     assert bench.rescheduled == 1
     facts = bench.poll(after=1)
-    assert set(facts.disks or {}) == {sda, sdb}
-    assert {disk.serial: disk.attached_at for disk in (facts.disks or {}).values()} == {
+    assert set(facts.part(DiskFacts).disks or {}) == {sda, sdb}
+    assert {disk.serial: disk.attached_at for disk in (facts.part(DiskFacts).disks or {}).values()} == {
         "WCC0": 1000.0,
         "WCC1": 1001.0,
     }
@@ -404,7 +406,7 @@ def test_without_hotplug_a_round_sees_it(bench: DiskSourceFixture, sda: str) -> 
     assert bench.poll().status == Reading(1000.0, ("cannot hear of disks",))
     sdb = bench.hardware.sata(1, "WCC1")
     facts = bench.poll()
-    assert set(facts.disks or {}) == {sda, sdb}
+    assert set(facts.part(DiskFacts).disks or {}) == {sda, sdb}
     assert facts.status == Reading(1060.0, ("cannot hear of disks",)), "and it is not asked for again"
 
 
@@ -413,7 +415,7 @@ def test_a_disk_that_goes_is_forgotten_at_once(bench: DiskSourceFixture, sda: st
     bench.poll()
     bench.hardware.unplug("sdb")
     facts = bench.poll()
-    assert set(facts.disks or {}) == set(facts.activity or {}) == {sda}
+    assert set(facts.part(DiskFacts).disks or {}) == set(facts.part(DiskFacts).activity or {}) == {sda}
 
 
 def test_one_that_comes_back_is_a_new_one(bench: DiskSourceFixture, sda: str) -> None:
@@ -449,8 +451,11 @@ def test_names_that_are_swapped_keep_their_counters_apart(bench: DiskSourceFixtu
     assert bench.files.events is not None
     bench.files.events()
     facts = bench.poll()
-    assert {disk.id: disk.device for disk in (facts.disks or {}).values()} == {a: "sdb", b: "sda"}
-    assert {disk.attached_at for disk in (facts.disks or {}).values()} == {1060.0}
+    assert {disk.id: disk.device for disk in (facts.part(DiskFacts).disks or {}).values()} == {
+        a: "sdb",
+        b: "sda",
+    }
+    assert {disk.attached_at for disk in (facts.part(DiskFacts).disks or {}).values()} == {1060.0}
 
 
 def test_everything_is_read_anew_only_when_it_may_have_changed(bench: DiskSourceFixture, sda: str) -> None:
@@ -479,11 +484,11 @@ def test_the_journal_and_swap_space_in_use_are_seen_in_the_next_round(
     bench.hardware.put("/proc/swaps", swaps.format(256))
     assert (bench.disk().holds_journal, bench.disk().swap_in_use) == (False, True)
     bench.hardware.put("/run/systemd/journal/flushed", "")
-    disks = bench.poll().disks
+    disks = bench.poll().part(DiskFacts).disks
     assert disks is not None
     assert (disks[DiskId(sda)].holds_journal, disks[DiskId(sda)].swap_in_use) == (True, True)
     bench.hardware.put("/proc/swaps", swaps.format(4711))
-    assert bench.poll().disks is disks, "more of it in use is no news"
+    assert bench.poll().part(DiskFacts).disks is disks, "more of it in use is no news"
     bench.hardware.put("/proc/swaps", swaps.format(0))
     assert (bench.disk().holds_journal, bench.disk().swap_in_use) == (True, False)
     assert bench.files.scans == 1
@@ -536,7 +541,7 @@ def test_a_cancelled_poll_is_completed_by_the_next(
         late.setattr(bench.files, "yield_now", lambda: asyncio.Event().wait())
         with pytest.raises(TimeoutError):
             asyncio.run(asyncio.wait_for(bench.source.poll(PollDepth.ROUTINE), 0.01))
-    assert set(bench.poll().disks or {}) == {sda, sdb}
+    assert set(bench.poll().part(DiskFacts).disks or {}) == {sda, sdb}
 
 
 def test_sysfs_that_cannot_be_seen_is_one_sentence(

@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from facts import new_snapshot
 from ui.disk_statuses import DISK_STATUSES, active, disk_status, standby, unresponsive, usual_server
 from ui.statuses import HOSTILE_NAME, NOW, at
 
 from powerd.core.actions import CompletedAction
-from powerd.core.snapshot import Snapshot, Status
-from powerd.disks.model import CheckPowerMode, DiskAction, SpinDown
+from powerd.core.snapshot import Status
+from powerd.disks.action import DiskAction
+from powerd.disks.model import CheckPowerMode, SpinDown
 from powerd.disks.state import DiskReport, DiskState
 from powerd.disks.view.events import disk_events
 from powerd.ui.events import TransitionDetector
@@ -93,7 +95,7 @@ def test_one_that_cannot_be_spun_down_never_stopped_answering(state: DiskState) 
 def executed(action: DiskAction, when: float, *, observe: bool = True) -> Status:
     completed = CompletedAction(action, when, ok=True, message="would have spun it down")
     given = disk_status(active())
-    snapshot = Snapshot(completed_disk_actions={(type(action), action.disk): completed})
+    snapshot = new_snapshot(completed_disk_actions={(type(action), action.disk): completed})
     return replace(given, snapshot=snapshot, mode="observe" if observe else "enforce")
 
 

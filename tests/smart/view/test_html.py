@@ -4,11 +4,12 @@ from dataclasses import replace
 from datetime import timedelta
 from xml.etree import ElementTree as ET
 
+from facts import changed
 from ui.smart_statuses import DAY, hostile_drive, smart_status
 from ui.statuses import NOW
 
 from powerd.core.snapshot import Status
-from powerd.smart.model import Sample
+from powerd.smart.model import Sample, SmartReports
 from powerd.smart.view.api import smart_of, smarts_json
 from powerd.smart.view.html import health_section
 from powerd.ui.schema import SmartDetailJson
@@ -67,10 +68,10 @@ def test_hostile_firmware_cannot_write_markup() -> None:
 
 def test_a_year_of_days_is_drawn_by_its_tops_and_a_calm_temperature_low() -> None:
     status = smart_status()
-    (report, *_) = status.decision.smart.values()
+    (report, *_) = status.decision.part(SmartReports).smart.values()
     days = tuple(Sample(n * DAY, True, 30 + (n % 7 == 3), {}) for n in range(365))  # noqa: FBT003 - a row
     red = replace(report, record=replace(report.record, samples=days))
-    shown = replace(status, decision=replace(status.decision, smart={red.disk: red}))
+    shown = replace(status, decision=changed(status.decision, smart={red.disk: red}))
     tree = ET.fromstring(health_section(details(shown), NOW.wall))  # noqa: S314 - our own text
     assert tree.findtext(".//title") == "temperature: 30 to 31 in 365 checks"
     (line,) = tree.iter("polyline")

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from facts import changed
 from fakes.requests import REQUESTS
 from ui.statuses import NOW, family
 
@@ -120,7 +121,7 @@ def test_clients_are_polled_before_they_are_shown(web_server: WebServer) -> None
     async def leave() -> None:
         assert web_server.status is not None
         web_server.status = replace(
-            web_server.status, decision=replace(web_server.status.decision, client_statuses=())
+            web_server.status, decision=changed(web_server.status.decision, client_statuses=())
         )
 
     web_server.refresh_started = leave

@@ -1,4 +1,4 @@
-"""Looks out of turn: for a person who wants to see, before a sleep, and when logind has something to tell."""
+"""Polls of sources out of turn: for a user, before a sleep, and after an event of logind."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from powerd.config.options import Options
+from powerd.core.actions import WakeTime
 from powerd.core.clock import Clock
 from powerd.core.poller import PollDepth, Poller
-from powerd.core.snapshot import LOGIND, TIMERS, SourceId, Status
+from powerd.core.snapshot import SourceId, Status
 from powerd.core.state import StateStore
-from powerd.power.model import WakeTime
+from powerd.power.model import LOGIND, TIMERS, SleepMemory
 from powerd.power.wake_schedule import next_wake_time
 from powerd.presence.source import PresenceSource
 
@@ -68,7 +69,7 @@ class Refresher:
         status = self._status()
         decision = status.decision if status else None
         if decision is None or decision.phase in {"warning", "going-down"}:
-            idle_since = decision.memory.idle_since if decision else None
+            idle_since = decision.memory.part(SleepMemory).idle_since if decision else None
             # By a key, or a new configuration: somebody was there, though nothing stirs any more.
             return "idleness has begun anew" if idle_since is not None and idle_since > since else None
         return next((f"{each.subject}: {each.text}" for each in decision.reasons), decision.phase)

@@ -1,0 +1,145 @@
+"""The interface between decide() and the domains: each domain registers one Domain."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import Final, TypeVar
+
+from powerd.config.options import Options
+from powerd.core.actions import Action
+from powerd.core.reasons import UndatedReason
+from powerd.core.snapshot import Memory, Phase, PlannedSleep, Snapshot, part_of, parts_by_type
+from powerd.core.time import Moment
+
+REQUIRED_DOMAINS: Final = ("presence", "power", "requests", "disks", "smart")
+"""The server stays awake if one of these is not registered."""
+MIN_WAIT: Final = 0.1
+"""Minimum seconds until a decision that no changed fact causes."""
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Assessment:
+    """What one domain concludes from the facts.
+
+    Attributes:
+        blockers: reasons to stay awake, the most important first.
+        remarks: other information for users.
+        actions: to be executed unless the server goes to sleep.
+        memory: parts of the new Memory.
+        parts: parts of the Decision.
+        withheld: targets whose actions by domains before this one are dropped.
+        blockers_end_at: CLOCK_MONOTONIC at which the first of the blockers ends.
+        next_decision_at: CLOCK_MONOTONIC of the next decision that this domain needs.
+        defers_sleep: the domain executes actions that a sleep must not interrupt.
+    """
+
+    blockers: tuple[UndatedReason, ...] = ()
+    remarks: tuple[UndatedReason, ...] = ()
+    actions: tuple[Action, ...] = ()
+    memory: tuple[object, ...] = ()
+    parts: tuple[object, ...] = ()
+    withheld: frozenset[Hashable] = frozenset()
+    blockers_end_at: float = float("inf")
+    next_decision_at: float = float("inf")
+    defers_sleep: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Merged:
+    """The assessments of several domains, merged in their order. Attributes are those of Assessment."""
+
+    blockers: tuple[UndatedReason, ...] = ()
+    remarks: tuple[UndatedReason, ...] = ()
+    actions: tuple[Action, ...] = ()
+    parts: Mapping[type, object] = field(default_factory=lambda: MappingProxyType({}))
+    blockers_end_at: float = float("inf")
+    next_decision_at: float = float("inf")
+    defers_sleep: bool = False
+
+    def part(self, cls: type[T]) -> T:
+        """The report of class ``cls`` by a domain before this one; ``cls()`` if there is none."""
+        return part_of(self.parts, cls)
+
+    def add(self, assessment: Assessment) -> Merged:
+        """These assessments and one more."""
+        kept = tuple([each for each in self.actions if each.target not in assessment.withheld])
+        return Merged(
+            blockers=(*self.blockers, *assessment.blockers),
+            remarks=(*self.remarks, *assessment.remarks),
+            actions=(*kept, *assessment.actions),
+            parts={**self.parts, **parts_by_type(*assessment.parts)},
+            blockers_end_at=min(self.blockers_end_at, assessment.blockers_end_at),
+            next_decision_at=min(self.next_decision_at, assessment.next_decision_at),
+            defers_sleep=self.defers_sleep or assessment.defers_sleep,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """The input of a domain.
+
+    Attributes:
+        snapshot: all facts.
+        memory: of the previous decision, with the new memory of the domains before this one.
+        options: the configuration in force.
+        now: the present moment.
+        resumed: the server has slept since the previous decision.
+        merged: the assessments of the domains before this one.
+    """
+
+    snapshot: Snapshot
+    memory: Memory
+    options: Options
+    now: Moment
+    resumed: bool = False
+    merged: Merged = field(default_factory=Merged)
+
+    def add(self, assessment: Assessment) -> Context:
+        """The context of the next domain."""
+        memory = self.memory.with_parts(*assessment.memory) if assessment.memory else self.memory
+        return replace(self, memory=memory, merged=self.merged.add(assessment))
+
+
+@dataclass(frozen=True, slots=True)
+class Conclusion:
+    """Whether the server may sleep, from all assessments.
+
+    Attributes:
+        phase: the state shown to users.
+        reasons: the reasons of this domain, before those of the assessments.
+        actions: the only ones that may be irreversible.
+        memory: parts of the new Memory.
+        planned_sleep, next_decision_at, needs_fresh_readings: as in Decision.
+        postpones_actions: the actions of the assessments are not executed now.
+    """
+
+    phase: Phase
+    reasons: tuple[UndatedReason, ...] = ()
+    actions: tuple[Action, ...] = ()
+    memory: tuple[object, ...] = ()
+    planned_sleep: PlannedSleep | None = None
+    next_decision_at: float = float("inf")
+    needs_fresh_readings: bool = False
+    postpones_actions: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Domain:
+    """One domain as decide() and the engine know it. All functions are pure.
+
+    Attributes:
+        name: shown to users as the subject of a failure of the domain.
+        assess: what the domain concludes from the facts.
+        conclude: whether the server may sleep; exactly one domain has it.
+        detects_resume: the facts show a sleep that the clocks do not show.
+        on_reconfigure: the memory after a change of the configuration.
+    """
+
+    name: str
+    assess: Callable[[Context], Assessment]
+    conclude: Callable[[Context], Conclusion] | None = None
+    detects_resume: Callable[[Snapshot, Memory], bool] = lambda _snapshot, _memory: False
+    on_reconfigure: Callable[[Memory], Memory] = lambda memory: memory

@@ -1,0 +1,166 @@
+"""Whether the server may sleep: the reasons of the power domain, and the conclusion from all reasons."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Final
+
+from powerd.config.options import Options
+from powerd.core.actions import Sleep
+from powerd.core.domain import MIN_WAIT, Assessment, Conclusion, Context
+from powerd.core.reasons import UndatedReason
+from powerd.core.snapshot import Memory, Phase, Snapshot
+from powerd.core.time import Moment
+from powerd.power import wake_storm
+from powerd.power.blockers import find_machine_blockers, idle_from, machine_remarks, required_sources
+from powerd.power.cancellation import cancellation_actions
+from powerd.power.model import LogindFacts, PowerReport, SleepMemory, TransitionFacts
+from powerd.power.shutdown import shutdown_reason
+from powerd.power.sleep_rules import CLOSE_POLL_INTERVAL, assess_sleep, record_result
+from powerd.power.wake_schedule import current_busy_until, next_wake_time, wake_remarks
+from powerd.presence.model import CLIENTS
+
+_NO_RULE: Final = UndatedReason(
+    "sleep", "no [[sleep]] rule is configured, so the server never sleeps", blocks_sleep=False
+)
+
+
+def detects_resume(snapshot: Snapshot, memory: Memory) -> bool:
+    """Whether there was a sleep since the last decision that was too short for the clocks."""
+    event = snapshot.part(TransitionFacts).wake_event
+    return (
+        event is not None
+        and not event.clock_advanced
+        and event != memory.part(SleepMemory).wake_storm.last_event
+    )
+
+
+def on_reconfigure(memory: Memory) -> Memory:
+    """The memory after a change of the configuration.
+
+    The user who changes it is present, so idleness begins again, and with it the warning, which nobody has
+    seen in observe mode.
+    """
+    power = replace(memory.part(SleepMemory), idle_since=None, completed_rules=frozenset(), failures={})
+    return memory.with_parts(power)
+
+
+def assess(context: Context) -> Assessment:
+    """Locks, key presses and unreliable sources are blockers. Records the last sleep and resume."""
+    snapshot, options, now = context.snapshot, context.options, context.now
+    memory = _after_resume(context.memory, now) if context.resumed else context.memory
+    memory = record_result(snapshot, memory, options, now)
+    wake_time = next_wake_time(snapshot, options, now)
+    key_press, blockers_end_at = snapshot.part(LogindFacts).key_press, float("inf")
+    if key_press is not None and (left := idle_from(key_press) - now.mono) > 0:
+        blockers_end_at = now.mono + left
+    return Assessment(
+        blockers=tuple(find_machine_blockers(snapshot, memory, options, now)),
+        remarks=(
+            *(() if options.sleep else (_NO_RULE,)),
+            *machine_remarks(snapshot, options, wake_time),
+            *wake_remarks(snapshot, options, now),
+        ),
+        memory=(memory.part(SleepMemory),),
+        parts=(PowerReport(wake_time),),
+        blockers_end_at=blockers_end_at,
+    )
+
+
+def conclude(context: Context) -> Conclusion:
+    """The phase, the planned sleep and its actions."""
+    snapshot, options, now, blockers = (
+        context.snapshot,
+        context.options,
+        context.now,
+        context.merged.blockers,
+    )
+    memory = _update_wake_storm_and_duty(snapshot, context.memory, options, now, blockers)
+    power, postpones = memory.part(SleepMemory), snapshot.part(TransitionFacts).shutdown is not None
+    if blockers:
+        power = replace(power, idle_since=None, completed_rules=frozenset(), failures={})
+        memory = memory.with_parts(power)
+    in_transition = shutdown_reason(snapshot, memory, now)
+    if in_transition is not None:
+        return Conclusion(
+            "going-down",
+            reasons=(in_transition,),
+            memory=(power,),
+            next_decision_at=now.mono + CLOSE_POLL_INTERVAL,
+            postpones_actions=postpones,
+        )
+    if blockers:
+        phase: Phase = "starting" if _is_starting(snapshot, memory, options) else "awake"
+        return Conclusion(
+            phase,
+            actions=cancellation_actions(snapshot, memory, blockers, now),
+            memory=(power,),
+            next_decision_at=max(context.merged.blockers_end_at, now.mono + MIN_WAIT),
+            postpones_actions=postpones,
+        )
+    memory, idle_since = _update_idle_since(snapshot, memory, now)
+    next_step = assess_sleep(snapshot, memory, options, now, idle_since)
+    actions = next_step.actions
+    if next_step.phase == "idle":
+        actions = cancellation_actions(snapshot, memory, next_step.reasons, now)
+    wake_time = context.merged.part(PowerReport).wake_time
+    return Conclusion(
+        next_step.phase,
+        reasons=next_step.reasons,
+        actions=tuple(
+            [replace(each, wake_time=wake_time) if isinstance(each, Sleep) else each for each in actions]
+        ),
+        memory=(memory.part(SleepMemory),),
+        planned_sleep=next_step.plan,
+        next_decision_at=next_step.next_decision_at,
+        needs_fresh_readings=next_step.poll_before,
+        postpones_actions=postpones,
+    )
+
+
+def _after_resume(memory: Memory, now: Moment) -> Memory:
+    power = memory.part(SleepMemory)
+    return memory.with_parts(
+        replace(
+            power,
+            idle_since=None,
+            completed_rules=frozenset(),
+            failures={},
+            busy_until=None,
+            wake_storm=wake_storm.record_wakeup(power.wake_storm, now),
+        )
+    )
+
+
+def _update_wake_storm_and_duty(
+    snapshot: Snapshot, memory: Memory, options: Options, now: Moment, blockers: tuple[UndatedReason, ...]
+) -> Memory:
+    """Memory of whether the last wake-up was needed, and of the event for which the server stays up."""
+    key_press, power = snapshot.part(LogindFacts).key_press, memory.part(SleepMemory)
+    key_pressed = (
+        key_press is not None and memory.resumed_at is not None and key_press.at >= memory.resumed_at
+    )
+    needed = key_pressed or any(reason.confirmed for reason in blockers)
+    return memory.with_parts(
+        replace(
+            power,
+            wake_storm=wake_storm.record_activity(power.wake_storm, snapshot, needed=needed),
+            busy_until=current_busy_until(snapshot, power.busy_until, options, now),
+        )
+    )
+
+
+def _update_idle_since(snapshot: Snapshot, memory: Memory, now: Moment) -> tuple[Memory, float]:
+    """Since when nothing has kept the server awake; a later key press restarts idleness."""
+    key_press, power = snapshot.part(LogindFacts).key_press, memory.part(SleepMemory)
+    since = now.mono if power.idle_since is None else power.idle_since
+    if key_press is not None and since < idle_from(key_press):
+        since = idle_from(key_press)
+        power = replace(power, completed_rules=frozenset(), failures={})
+    return memory.with_parts(replace(power, idle_since=since)), since
+
+
+def _is_starting(snapshot: Snapshot, memory: Memory, options: Options) -> bool:
+    """Whether a source has not been polled yet."""
+    sources = (CLIENTS, *required_sources(options))
+    return memory.resumed_at is None and any(source not in snapshot.sources for source in sources)

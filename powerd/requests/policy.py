@@ -1,0 +1,54 @@
+"""Keep-awake requests as reasons to stay awake."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from powerd.config.values import DAYS
+from powerd.core.domain import Assessment, Context
+from powerd.core.reasons import UndatedReason
+from powerd.core.snapshot import Snapshot
+from powerd.core.time import Moment
+from powerd.requests.model import KeepAwake, KeepAwakeFacts
+
+_HALF_DAY: Final = 12 * 3600.0
+_SIX_DAYS: Final = 6
+
+
+def assess(context: Context) -> Assessment:
+    """The keep-awake requests that have not ended are blockers."""
+    now, active = context.now, active_keeps(context.snapshot, context.now)
+    ends_in = min([request.seconds_left(now) for request in active], default=float("inf"))
+    return Assessment(
+        blockers=tuple([_keep_blocker(request) for request in active]), blockers_end_at=now.mono + ends_in
+    )
+
+
+def active_keeps(snapshot: Snapshot, now: Moment) -> list[KeepAwake]:
+    """Keeps and holds that have not ended, the first asked for first."""
+    active = [
+        keep for keep in snapshot.part(KeepAwakeFacts).keep_awake.values() if keep.seconds_left(now) > 0
+    ]
+    return sorted(active, key=lambda keep: (keep.since.mono + keep.since.slept, keep.id))
+
+
+def _keep_blocker(keep: KeepAwake) -> UndatedReason:
+    if keep.until is None:
+        return UndatedReason("hold", f"awake while it runs: {keep.reason}", since=keep.since)
+    because = f": {keep.reason}" if keep.reason else ""
+    return UndatedReason(
+        "keep", f"kept awake until {format_keep_end(keep.since, keep.until)}{because}", since=keep.since
+    )
+
+
+def format_keep_end(since: Moment, until: Moment) -> str:
+    """The end of a keep as one says it when it is asked for, and worded so to its end.
+
+    ``20:58`` within half a day or on the same date, ``Mon 20:58`` within six days, else with its date.
+    """
+    days = (until.wall.date() - since.wall.date()).days
+    if days == 0 or until.mono + until.slept - since.mono - since.slept < _HALF_DAY:
+        return f"{until.wall:%H:%M}"
+    if 0 < days <= _SIX_DAYS:
+        return f"{DAYS[until.wall.weekday()]} {until.wall:%H:%M}"
+    return f"{until.wall:%Y-%m-%d %H:%M}"
