@@ -30,6 +30,7 @@ class FakeLogind(UnusedPorts):
     answers: dict[str, str] = field(default_factory=dict)
     refusal: str | None = None
     asked: list[str] = field(default_factory=list)
+    key_press: KeyPress | None = PRESS
 
     async def list_inhibitors(self) -> tuple[Inhibitor, ...]:
         if self.refusal is not None:
@@ -41,7 +42,7 @@ class FakeLogind(UnusedPorts):
         return self.answers.get(action, "yes")
 
     async def last_key_press(self) -> KeyPress | None:
-        return PRESS
+        return self.key_press
 
 
 def source(logind: FakeLogind, text: str = RULES) -> LogindSource:
@@ -67,6 +68,14 @@ def warnings(facts: PollResult) -> tuple[str, ...]:
 def test_it_reports_locks_and_the_last_key_press() -> None:
     facts = poll(source(FakeLogind((BACKUP, MODEM))))
     assert facts == PollResult(Reading(0.0, ()), (LogindFacts((BACKUP, MODEM), PRESS),))
+
+
+def test_a_key_press_is_reported_until_there_is_a_later_one() -> None:
+    logind = FakeLogind()
+    polled = source(logind)
+    assert poll(polled).part(LogindFacts).key_press == PRESS
+    logind.key_press = None
+    assert poll(polled).part(LogindFacts).key_press == PRESS
 
 
 def test_released_locks_are_reported_too() -> None:
