@@ -212,13 +212,9 @@ class SmartPlan:
 
 
 def assess(context: Context) -> Assessment:
-    """Checks and self-tests that are due; a drive does not spin down before them.
-
-    Nothing is executed in observe mode: drives are not touched.
-    """
-    merged, now = context.merged, context.now
-    disks = merged.part(DisksReport)
-    health = plan_health(context.snapshot, disks.disks, merged.actions, context.options, now)
+    """Due checks and self-tests, which come before spin-downs; in observe mode no drive is touched."""
+    disks, actions = context.merged.part(DisksReport), context.merged.actions
+    health = plan_health(context.snapshot, disks.disks, actions, context.options, context.now)
     if context.options.mode == "observe":
         return Assessment(parts=(SmartReports(health.reports),))
     reason_by_device = {reason.subject: reason.text for reason in health.reasons if reason.blocks_sleep}
