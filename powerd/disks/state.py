@@ -48,7 +48,7 @@ class DiskState(enum.StrEnum):
     tolerates_writes: bool
     can_spin_down: bool
 
-    def __new__(cls, value: str, traits: str) -> Self:
+    def __new__(cls, value: str, traits: str = "") -> Self:
         """A state with its traits: one column each, ``x`` for yes and ``-`` for no."""
         state = str.__new__(cls, value)
         state._value_ = value

@@ -28,7 +28,7 @@ APM = PowerFeatures(apm=127, apm_supported=True)
 
 
 class FakeHelper(UnusedPorts):
-    """Answers as it is told to."""
+    """A helper with prepared answers."""
 
     def __init__(self, answer: DiskResult | Exception) -> None:
         self.answer = answer

@@ -20,7 +20,7 @@ TABLE: Final = {
 
 
 def test_every_second_of_twelve_hours() -> None:
-    """Never sooner than asked for, and never later than need be, as far as the table reaches."""
+    """Never shorter than requested, and no longer than necessary, up to the end of the table."""
     for seconds in range(12 * 3600 + 1):
         value, really = encode_timer(seconds)
         assert TABLE[value] == really

@@ -1,4 +1,4 @@
-"""Upkeep, by the kernel's words; the sockets are the real kernel's wherever it may be asked."""
+"""Maintenance by the kernel's files; the sockets are those of the real kernel if it is accessible."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The disks' part of the daemon: guards, looks out of turn, and the book, on virtual time."""
+"""The disk service: group watches, polls out of turn and the state file, on virtual time."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ MD0, MD1 = GroupWatch("md0", (A, B)), GroupWatch("md1", (A, B))
 
 
 class FakeGuardPort(UnusedPorts):
-    """A guard's hand that rings when the test says so."""
+    """A helper whose first access the test triggers."""
 
     def __init__(self) -> None:
         self.waiting: list[tuple[DiskId, ...]] = []
@@ -153,7 +153,7 @@ class DiskServiceFixture:
         self.polls: list[float] = []
 
     async def poll_age(self, seconds: float) -> list[float]:
-        """When it looks, within so long."""
+        """The times of its polls within this duration."""
         life = asyncio.create_task(self.disks.run())
         end = asyncio.get_running_loop().time() + seconds
         while asyncio.get_running_loop().time() < end:

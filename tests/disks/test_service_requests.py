@@ -1,4 +1,4 @@
-"""A person's wish that a disk stand by, on its way from the faces to the board."""
+"""A person's request for a spin-down, from the API to the state store."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from powerd.requests.model import RequestRefusedError
 
 
 class NoGuards(UnusedPorts):
-    """No group is guarded here."""
+    """There are no group watches here."""
 
     async def wait_first_access(self, disks: tuple[DiskId, ...]) -> tuple[DiskId, tuple[DiskId, ...], float]:
         raise NotImplementedError(disks)
@@ -36,7 +36,7 @@ def request_spin_down(
     request: Callable[[DiskService], Awaitable[object]],
     state: DiskState = DiskState.ACTIVE,
 ) -> Snapshot:
-    """What stands on the board after a wish, where all disks are in ``state``."""
+    """The state store after a request, with all disks in ``state``."""
 
     async def story() -> Snapshot:
         state_store, clock, machine = StateStore(), LoopClock(), HostFiles(hardware.root)

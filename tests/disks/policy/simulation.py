@@ -1,4 +1,4 @@
-"""A shelf of drives with a spindle, played on virtual time: what policy orders really happens to them."""
+"""Simulates hard disks on virtual time: the actions of the policy take effect on them."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ class DiskSimulation:
         self._script.sort(key=lambda row: row[0])
 
     def poll(self) -> None:
-        """One look at all counters."""
+        """One poll of all counters."""
         activity: dict[DiskId, Reading[DiskActivity] | Unavailable] = {}
         self._last_activity = {
             name: each for name, each in self._last_activity.items() if name in self.drives
@@ -121,7 +121,7 @@ class DiskSimulation:
         self._next_poll = self.at + self.poll_every
 
     def sleep(self, seconds: float) -> None:
-        """The machine sleeps; drives are woken with it, and lose their settings."""
+        """The server sleeps and resumes; the resume starts the drives, which have lost their settings."""
         self.slept += seconds
         for each in self.drives.values():
             each.ios += 1

@@ -236,7 +236,7 @@ def test_a_disk_used_for_swap_for_a_while_spins_down_before_and_after() -> None:
 
 @pytest.mark.parametrize("hangs", [False, True])
 def test_its_timer_is_taken_from_one_that_is_left_alone_in_the_middle_of_a_spin_down(*, hangs: bool) -> None:
-    """It is asked no more; but its use tells that it spins, and its timer would stop it all the same."""
+    """powerd checks it no more, but its use proves that it spins, and its timer would stop it."""
     text = '[disks]\nmethod = "both"\nspin_down_after = "10min"\n'
     drive = DriveSimulator(disk(0), ignores_timer=True)
     simulation = DiskSimulation(drive, config=text)
@@ -282,7 +282,7 @@ def test_swap_space_on_a_disk_with_spin_down_is_a_warning(after: str, fs: str, *
 def test_left_alone_it_is_unknown_once_it_has_not_been_used_for_long(
     name: str, about: dict[str, Any]
 ) -> None:
-    """Whatever it is: nobody knows who else gives it orders."""
+    """For any state: another program may command it."""
     simulation = DiskSimulation(
         DriveSimulator(disk(0), bridge=name, **about), config='[disks]\nspin_down_after = "0s"'
     )
@@ -311,7 +311,7 @@ def test_in_observe_mode_it_is_reported_once_per_idle_period_and_nothing_is_done
 
 
 def test_a_usb_disk_without_a_spin_down_has_not_vanished_because_of_one() -> None:
-    """In observe mode it is plugged in again a minute after it would have been told."""
+    """In mode "observe" it is attached again a minute after the announced spin-down."""
     simulation = identical_drives(1, "[disks]\nusb = true", transport="usb")
     simulation.options = replace(simulation.options, mode="observe")
     simulation.run_until(AFTER + MINUTE)

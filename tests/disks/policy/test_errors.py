@@ -1,4 +1,4 @@
-"""Disks that are busy, hang, cannot be asked, or are woken at a bad moment."""
+"""Disks that are busy, unresponsive or unreadable, or that are used at a critical moment."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def test_a_question_that_fails_is_asked_again_ever_later_and_then_no_more() -> N
 @pytest.mark.parametrize("after", [3, 10, 19, 21, 35])
 @pytest.mark.parametrize("bridge", ["", "sleeps"])
 def test_one_woken_before_it_could_be_verified_has_not_failed(rhythm: float, after: int, bridge: str) -> None:
-    """Nor is its bridge one that wakes it: the look before may be a whole round old."""
+    """The poll before may be a whole interval old, so the bridge is not at fault either."""
     drive = DriveSimulator(disk(0), bridge=bridge)
     simulation = DiskSimulation(drive, poll_every=rhythm)
     for n in range(3):
@@ -122,7 +122,7 @@ def test_a_disk_that_stays_active_for_an_unknown_reason_is_not_given_up() -> Non
 
 
 def test_an_early_wake_is_detected_although_the_last_poll_preceded_the_verification() -> None:
-    """Dirty data that was written at +33 s: the look before was at +0, the drive's word at +20."""
+    """Dirty data is written at +33 s; the poll before was at +0, the drive's report at +20."""
     drive = DriveSimulator(disk(0))
     simulation = DiskSimulation(drive)
     simulation.access(0, AFTER + 33)

@@ -1,4 +1,4 @@
-"""Members of a group sleep together, and are guarded while all do."""
+"""Members of a group spin down together, and are watched while all are stopped."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_members_that_hold_the_journal_are_neither_stopped_nor_guarded_and_the_o
 
 
 def test_a_member_that_is_left_alone_is_used_like_the_others() -> None:
-    """A rule lets one disk stand by of a volume group that holds the journal; its lines go to the other."""
+    """A rule lets one disk of a volume group with the journal spin down; the journal is on the other one."""
     rule = '[[disks.rule]]\nmatch = ["*_0"]\nspin_down_after = "20min"'
     simulation = identical_drives(2, rule, group="vg0", holds_journal=True)
     simulation.access(1, *(n * 5 * MINUTE for n in range(1, 24)))

@@ -1,4 +1,4 @@
-"""What no household and no drive may break, whatever they do."""
+"""The laws of the disk policy, for any drives and events."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ def test_no_action_wakes_a_disk_and_no_disk_has_two_actions(drawn: tuple[DiskSim
 @laws
 @given(simulations())
 def test_no_disk_that_spins_is_long_taken_to_sleep(drawn: tuple[DiskSimulation, object]) -> None:
-    """Whoever woke it, by whatever. During an order of powerd's own, nobody can tell whose a command is."""
+    """For any cause of the start. While an action of powerd runs, the origin of a command is unknown."""
     simulation, _ = drawn
     simulation.action_duration = 0.001
     for at in range(0, HOURS, 60):

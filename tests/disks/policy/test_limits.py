@@ -1,4 +1,4 @@
-"""A disk that cannot be made to stand by stays one, whatever is heard of it, until it has a new chance."""
+"""A disk that powerd has given up stays so for any result until the failures are reset."""
 
 from __future__ import annotations
 
@@ -160,7 +160,7 @@ History = list[tuple[float, tuple[DiskAction, DiskResult | None] | str]]
 def test_no_history_of_results_breaks_a_decision_or_forgets_that_a_disk_was_given_up(
     history: History, options: Options
 ) -> None:
-    """Outcomes come as they like, also of orders that nobody has given: several people and a reload may."""
+    """Results in any order, also of actions that no decision contained: people and a reload cause some."""
     play = GivenUpMachine()
     for after, event in history:
         play.happens(after, event)

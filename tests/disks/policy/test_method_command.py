@@ -1,4 +1,4 @@
-"""Told to stand by, asked whether it did, tried again another way, given up."""
+"""The method "command": sent, verified, retried with the other method, given up."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_an_access_wakes_it_and_it_goes_down_again_after_the_full_time() -> None
 
 
 def test_without_a_reading_that_shows_it_idle_no_action_is_decided() -> None:
-    """The order is given on a look of this moment; at its time one is asked for, out of turn."""
+    """The command needs a reading of this moment, so a poll out of turn comes first."""
     drive = DriveSimulator(disk(0))
     DiskSimulation(drive, poll_every=30 * MINUTE).run_until(AFTER + MINUTE)
     assert AFTER <= spin_downs(drive)[0] <= AFTER + 2

@@ -252,7 +252,7 @@ def test_a_rule_may_ask_for_apm_and_nothing_else() -> None:
 
 
 def test_settings_need_fresh_evidence_that_it_spins() -> None:
-    """The method is changed on a disk that nobody has heard of for long: it is asked first."""
+    """The method changes for a disk whose last report is old: powerd checks it first."""
     simulation = identical_drives(1, '[disks]\nspin_down_after = "2h"').run_until(HOUR)
     simulation.options = identical_drives(1, '[disks]\nspin_down_after = "2h"\nmethod = "timer"').options
     simulation.run_until(HOUR + 5)

@@ -37,7 +37,7 @@ def poll(simulation: DiskSimulation, every: float, until: float) -> None:
 
 
 def test_one_that_others_have_woken_is_asked_and_counts_as_used_when_they_did() -> None:
-    """The look at 18,000 s finds what came since the one before; 20 minutes later it stands by again."""
+    """The poll at 18,000 s finds the command; 20 minutes later the disk spins down again."""
     simulation = identical_drives(1)
     passthrough_command(simulation, 5 * HOUR - 30)
     simulation.run_until(5 * HOUR + 5)
@@ -94,7 +94,7 @@ def test_one_refusal_after_many_answers_does_not_end_it() -> None:
 
 
 def test_early_wakes_by_commands_delay_the_spin_down_like_any_other_use() -> None:
-    """A start wears it out whoever causes it."""
+    """A start wears the drive whatever causes it."""
     simulation = identical_drives(1)
     passthrough_command(simulation, *(n * 25 * MINUTE for n in range(1, 4)))
     simulation.run_until(3 * 25 * MINUTE + 2 * MINUTE)
@@ -114,7 +114,7 @@ def test_a_command_may_keep_a_whole_group_up_no_longer_than_an_access() -> None:
 
 
 def test_where_powerd_is_to_send_nothing_nobody_knows_whether_it_spins() -> None:
-    """Of one that it has put to sleep before it was told to observe."""
+    """A disk that powerd spun down before the mode changed to observe."""
     simulation = identical_drives(1).run_until(HOUR)
     simulation.options = replace(simulation.options, mode="observe")
     assert simulation.run_until(2 * HOUR).state() is DiskState.STANDBY
@@ -157,7 +157,7 @@ def test_one_that_the_kernel_has_suspended_or_that_must_not_be_asked_is_not() ->
 def test_frequent_polling_does_not_excuse_a_drive_that_ignores_spin_down(
     deaf: frozenset[str], state: DiskState, texts: list[str]
 ) -> None:
-    """Some ask for the temperature oftener than a drive is asked after its spin-down."""
+    """Some programs read the temperature more often than powerd checks after a spin-down."""
     drive = DriveSimulator(disk(0), ignored_methods=deaf)
     simulation = DiskSimulation(drive)
     poll(simulation, 10, 3 * HOUR)

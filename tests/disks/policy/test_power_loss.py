@@ -1,4 +1,4 @@
-"""Sleep and wake-up of the machine, hotplug: drives lose their settings, and are woken for nothing."""
+"""Sleep and resume of the server, and hotplug: drives lose their settings, and start without need."""
 
 from __future__ import annotations
 

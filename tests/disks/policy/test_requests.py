@@ -1,4 +1,4 @@
-"""A person's wish that a disk stand by."""
+"""A person's request for a spin-down."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from powerd.disks.state import DiskState
 
 
 def request_spin_down(simulation: DiskSimulation) -> None:
-    """For all of its disks, on a look of this moment, as the daemon does."""
+    """For all disks, on a reading of this moment, as the service does."""
     simulation.poll()
     simulation.snapshot = changed(
         simulation.snapshot, spin_down_requests=dict.fromkeys(simulation.drives, T0 + simulation.at)

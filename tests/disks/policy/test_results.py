@@ -1,4 +1,4 @@
-"""Outcomes that a shelf of honest drives does not come by."""
+"""Results that the simulated drives do not produce."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ SPINS = DiskMemory(DiskState.ACTIVE, moment(), mode_confirmed_at=T0)
 
 
 def result_of(power: PowerMode) -> CompletedAction:
-    """Of an order to stand by, five seconds after T0."""
+    """The result of a spin-down, five seconds after T0."""
     action = SpinDown(DISK.id, "ata")
     return CompletedAction(
         action, T0 + 5, ok=True, message="", started_at=T0 + 4, answer=PowerStatus(power, spin_down_sent=True)
@@ -91,7 +91,7 @@ def test_a_check_that_finds_it_asleep_adds_nothing_to_a_verified_standby(
 
 
 def test_a_result_from_before_the_wake_up_is_taken_in_before_it() -> None:
-    """Told to stand by at +5, the machine woke up at +9: it is to be put back."""
+    """A spin-down at +5, a resume at +9: the disk returns to standby."""
     reading = Reading(T0 + 1, DiskActivity(T0))
     updated = update_disk(
         SPINS,

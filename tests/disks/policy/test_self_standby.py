@@ -57,7 +57,7 @@ def test_the_verified_method_is_retained_for_a_disk_already_in_standby() -> None
 
 @pytest.mark.parametrize("drive", [EPC, LOW])
 def test_a_drive_that_may_stop_by_itself_is_asked_ever_more_seldom(drive: PowerFeatures) -> None:
-    """And not once it sleeps."""
+    """Nor after it has stopped."""
     simulation = DiskSimulation(
         DriveSimulator(disk(0), drive=drive, self_standby_after=3 * 3600 + 1), config=LONG
     )

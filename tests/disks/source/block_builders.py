@@ -25,7 +25,7 @@ def drive(  # noqa: PLR0913 - a drive has many sides
     extra_properties: dict[str, str] | None = None,
     **properties: str,
 ) -> BlockDevice:
-    """A hard drive on SATA unless told otherwise; ``ID_ATA=""`` makes it none of ATA."""
+    """A SATA hard disk by default; ``ID_ATA=""`` removes the ATA property."""
     attributes = {"dev": "8:0", "size": size, "removable": removable, **(files or {})}
     if rotational is not None:
         attributes["queue/rotational"] = rotational

@@ -115,7 +115,7 @@ def test_mounts_above_many_layers(hardware: Hardware) -> None:
 
 
 def test_btrfs_is_on_all_of_its_disks(hardware: Hardware) -> None:
-    """Its number in the mount table is nobody's, and it names but one of them."""
+    """Its device number in the mount table belongs to no device, and the table names one member only."""
     for n in range(2):
         hardware.sata(n, f"WCC{n}")
         part = hardware.partition(n, 1)

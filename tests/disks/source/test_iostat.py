@@ -80,7 +80,7 @@ def test_reset_counters_are_a_first_poll() -> None:
 
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3), st.integers(0, 1)), min_size=1))
 def test_only_what_others_did_moves(rounds: list[tuple[int, int, int]]) -> None:
-    """However others' requests and ours mix, movement is told exactly where there was some."""
+    """For any mixture of foreign and own requests, I/O is detected exactly when there was some."""
     count = advance_counter(None, IoStat(50, 0), 0, 0.0)
     raw, theirs, last = 50, 50, 0.0
     for n, (others, own, in_flight) in enumerate(rounds, start=1):

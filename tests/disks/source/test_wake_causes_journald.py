@@ -49,7 +49,7 @@ def test_any_text_is_borne(texts: list[str]) -> None:
 
 
 class JournalFiles(HostFiles):
-    """The real Eyes below a root, which count how often they look at what lies on a disk."""
+    """The real files below a root, counting reads of what is on a disk."""
 
     accessed = 0
 
@@ -82,7 +82,7 @@ class JournaldServer:
         return self.journald.locate(mounted)
 
     def asked(self) -> None:
-        """As it does when it has been asked to write to /var."""
+        """Sets the flag, as journald does when it was asked to write to /var."""
         self.hardware.put("/run/systemd/journal/flushed", "")
 
     def configured(self, storage_value: str, path: str = "/etc/systemd/journald.conf") -> None:

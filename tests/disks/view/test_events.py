@@ -1,4 +1,4 @@
-"""Disks in the journal: one line for each spin-down and each spin-up, and none while nothing changes."""
+"""The journal events of disks: one line for each spin-down and spin-up, none without a change."""
 
 from __future__ import annotations
 
