@@ -42,11 +42,8 @@ def decide(
     context = Context(snapshot, memory, options, now, resumed)
     context = context.add(Assessment(blockers=(*_missing_domains(domains), *failures)))
     for domain in domains:
-        context = context.add(_assess(domain, context))
-    conclusion, failures = _conclude(domains, context)
-    if failures:
-        context = context.add(Assessment(blockers=failures))
-    return _merge(context, conclusion)
+        context = _assess(domain, context)
+    return _merge(*_conclude(domains, context))
 
 
 def _missing_domains(domains: Sequence[Domain]) -> tuple[UndatedReason, ...]:
@@ -60,24 +57,31 @@ def _failure(name: str, error: Exception) -> tuple[UndatedReason, ...]:
     return (UndatedReason(name, failure_text(error), confirmed=False),)
 
 
-def _assess(domain: Domain, context: Context) -> Assessment:
-    """The assessment of one domain; an exception is a blocker, and the domain keeps its memory."""
+def _assess(domain: Domain, context: Context) -> Context:
+    """The context with the assessment of one domain.
+
+    An exception is a blocker, and the memory of the domain stays as it was.
+    """
     try:
-        return domain.assess(context)
+        return context.add(domain.assess(context))
     except Exception as error:  # noqa: BLE001 - a failed domain keeps the server awake and shows why
-        return Assessment(blockers=_failure(domain.name, error))
+        return context.add(Assessment(blockers=_failure(domain.name, error)))
 
 
-def _conclude(domains: Sequence[Domain], context: Context) -> tuple[Conclusion, tuple[UndatedReason, ...]]:
+def _conclude(domains: Sequence[Domain], context: Context) -> tuple[Context, Conclusion]:
     """The conclusion of the one domain that makes it; "awake" and a blocker if there is none or it raises."""
     for domain in domains:
         if domain.conclude is not None:
             try:
-                return domain.conclude(context), ()
+                conclusion = domain.conclude(context)
+                return replace(context, memory=context.memory.with_parts(*conclusion.memory)), conclusion
             except Exception as error:  # noqa: BLE001 - a failed domain keeps the server awake and shows why
-                return Conclusion("awake"), _failure(domain.name, error)
+                # Idleness restarts: somebody may come and leave before conclude() works again.
+                context = replace(context, memory=domain.on_reconfigure(context.memory))
+                return context.add(Assessment(blockers=_failure(domain.name, error))), Conclusion("awake")
     text = "no domain decides whether the server may sleep"
-    return Conclusion("awake"), (UndatedReason("sleep", text, confirmed=False),)
+    nobody = Assessment(blockers=(UndatedReason("sleep", text, confirmed=False),))
+    return context.add(nobody), Conclusion("awake")
 
 
 def _merge(context: Context, conclusion: Conclusion) -> Decision:
@@ -94,7 +98,7 @@ def _merge(context: Context, conclusion: Conclusion) -> Decision:
         ]
     )
     memory = replace(
-        context.memory.with_parts(*conclusion.memory),
+        context.memory,
         reasons_since={(reason.subject, reason.text): reason.since for reason in reasons},
     )
     actions: tuple[Action, ...] = conclusion.actions
