@@ -1,4 +1,4 @@
-"""Reads a Moment from the kernel; the only file that may read a clock."""
+"""Reads the kernel's clocks. No other file reads a clock."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _MAX_ATTEMPTS: Final = 10
 
 
 class Clock(Protocol):
-    """Whoever tells the time: the kernel's, or a rehearsal's."""
+    """A source of time: the kernel, or a simulation."""
 
     def now(self) -> Moment:
         """The three clocks, read together."""
@@ -29,7 +29,7 @@ class Clock(Protocol):
 class KernelClock:
     """CLOCK_MONOTONIC, CLOCK_BOOTTIME (clock_gettime(2)) and the wall clock in the machine's time zone.
 
-    The zone keeps its rules (tzfile(5)), not only today's offset, so that plans reach over a DST night.
+    The time zone has all its rules (tzfile(5)), so that plans are right across a change to or from DST.
     """
 
     def __init__(self) -> None:
@@ -42,10 +42,10 @@ class KernelClock:
 
 
 def _read_clocks() -> tuple[float, float]:
-    """CLOCK_MONOTONIC, and what CLOCK_BOOTTIME is ahead of it: exactly the time asleep.
+    """CLOCK_MONOTONIC, and CLOCK_BOOTTIME minus CLOCK_MONOTONIC, which is the time asleep.
 
-    They are read one after the other, and a busy machine may do something else in between; of a few readings
-    the quickest counts, and one within a millisecond is good enough.
+    The clocks are read one after the other, and the process may be preempted in between: the fastest of up to
+    ten readings counts, and one that takes less than 1 ms ends the attempts.
     """
     best = (float("inf"), 0.0, 0.0)
     for _ in range(_MAX_ATTEMPTS):
@@ -59,7 +59,7 @@ def _read_clocks() -> tuple[float, float]:
 
 
 def boot_id() -> str:
-    """What tells one boot from the next (random(4)); CLOCK_BOOTTIME counts within one. "" = unknown."""
+    """The identifier of this boot (random(4)), within which CLOCK_BOOTTIME is valid; "" = unknown."""
     try:
         return _BOOT_ID.read_text().strip()
     except OSError:
@@ -67,7 +67,7 @@ def boot_id() -> str:
 
 
 def _local_zone() -> tzinfo | None:
-    """The zone named by TZ, else of /etc/localtime; None = whatever offset the C library has now."""
+    """The time zone of TZ, else of /etc/localtime; None = the present offset of the C library."""
     try:
         name = os.environ.get("TZ", "").lstrip(":")
         if name:

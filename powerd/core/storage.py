@@ -1,9 +1,9 @@
-"""What outlives a restart: small JSON documents, replaced whole, so that none is ever half-written.
+"""Small JSON documents that outlive a restart; each is replaced as a whole, by rename(2).
 
-There is no fsync: it could block the loop behind a disk that is spinning up. There is one daemon, so one
-``.new`` file will do; rename(2) over the old file is atomic. But a power cut soon after may leave the new one
-empty or cut, for some filesystems (XFS, f2fs) write the new name before the data. What can be learned anew is
-learned anew. Of what cannot, the document before it stays as ``.old``: one that is long on the disk.
+No fsync, because it can block the event loop while a disk spins up. A power cut shortly after the rename can
+leave the new document empty or truncated: some filesystems (XFS, f2fs) write the new name before the data.
+powerd then learns the data again. Of an irreplaceable document the previous version is kept as ``.old``, once
+the kernel has had the time to write it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 _WRITEBACK_TIME: Final = 3600.0
-"""Seconds after which the kernel has written a file: 30 of its own accord, more where disks are to sleep long
+"""Seconds after which the kernel has written a file: 30 by default, more on servers that let disks sleep long
 (vm.dirty_expire_centisecs, vm.dirty_writeback_centisecs)."""
 
 
@@ -23,7 +23,7 @@ class Storage:
     """Documents in one directory.
 
     Args:
-        directory: made when first needed.
+        directory: created by the first save().
     """
 
     def __init__(self, directory: Path) -> None:
@@ -31,20 +31,22 @@ class Storage:
 
     @property
     def directory(self) -> Path:
-        """Where they are kept."""
+        """The directory of the documents."""
         return self._directory
 
     def load(self, name: str) -> object:
-        """The document ``name``; None where there is none, or none that can be read."""
+        """The document ``name``; None if there is none, or it cannot be read."""
         try:
             return json.loads((self._directory / f"{name}.json").read_text())
-        except (OSError, ValueError, RecursionError):  # the last: brackets, thousands deep
+        except (OSError, ValueError, RecursionError):  # RecursionError: thousands of nested brackets
             return None
 
     def load_or_set_aside(self, name: str) -> tuple[object, str | None]:
-        """As load(), but what cannot be read is set aside, and the second value says so, one sentence.
+        """Load a document; set it aside if it cannot be read.
 
-        What was kept before it takes its place, if that was dear; so there may be both.
+        Returns:
+            The document, or the previous version of an irreplaceable one, or None; and a message if the
+            document could not be read, one sentence.
         """
         path = self._directory / f"{name}.json"
         try:
@@ -57,10 +59,10 @@ class Storage:
             return self.set_aside(name, "it is torn")
 
     def set_aside(self, name: str, reason: str) -> tuple[object, str]:
-        """Keep a document that is none for whoever wants to look at it.
+        """Rename an invalid document to ``.torn`` so that it can be examined.
 
         Returns:
-            What was kept before it, or None; and what to say of it all, one sentence.
+            The previous version of the document, or None; and a message, one sentence.
         """
         path = self._directory / f"{name}.json"
         aside = path.with_suffix(".torn")
@@ -83,12 +85,12 @@ class Storage:
         """Replace the document.
 
         Args:
-            name: of it.
-            document: what JSON has.
-            irreplaceable: it cannot be learned anew, so what was kept before stays as well.
+            name: the file name without ``.json``.
+            document: JSON values.
+            irreplaceable: powerd cannot learn the data again, so the previous version is kept as well.
 
         Returns:
-            Why it could not be kept, one sentence, or None.
+            Why it could not be written, one sentence, or None.
         """
         path = self._directory / f"{name}.json"
         try:
@@ -104,9 +106,9 @@ class Storage:
 
 
 def _keep_previous_version(path: Path, new: Path) -> None:
-    """Let a document stay that is about to be replaced, if it is old enough to be on the disk.
+    """Keep the document that is about to be replaced as ``.old``, if the kernel has written it by now.
 
-    The new one matters more: it is kept also where there are no links (vfat).
+    Errors are ignored: on filesystems without hard links (vfat) only the new document exists.
     """
     old = path.with_suffix(".old")
     with contextlib.suppress(OSError):

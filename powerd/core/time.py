@@ -1,9 +1,7 @@
-"""When something was true, and what a sensor says of it.
+"""Moments, readings of sensors, and civil time: time windows and weekly times.
 
-Civil time: windows, and adding seconds to a Moment. Aware arithmetic goes through UTC.
-
-Python adds and subtracts datetimes of one zone as if there were no DST (PEP 495), so
-``wall + timedelta`` is off by an hour across a DST night; everything here avoids that.
+Python adds and subtracts datetimes of one time zone as if there were no DST (PEP 495), so
+``wall + timedelta`` is wrong by an hour across a change to or from DST. The functions here calculate in UTC.
 """
 
 from __future__ import annotations
@@ -24,9 +22,9 @@ class Moment:
     """One reading of the kernel's clocks.
 
     Attributes:
-        mono: CLOCK_MONOTONIC, seconds; stands still while the machine sleeps.
+        mono: CLOCK_MONOTONIC, seconds; stops while the machine sleeps.
         slept: CLOCK_BOOTTIME - CLOCK_MONOTONIC, seconds; grows by exactly the time asleep.
-        wall: the civil time, aware; may step at any time.
+        wall: the civil time, timezone-aware; may step at any time.
     """
 
     mono: float
@@ -36,7 +34,7 @@ class Moment:
 
 @dataclass(frozen=True, slots=True)
 class Reading(Generic[T_co]):
-    """A sensor's word: ``value`` was true at ``at``."""
+    """A reading of a sensor: ``value`` was true at CLOCK_MONOTONIC ``at``."""
 
     at: float
     value: T_co
@@ -44,20 +42,20 @@ class Reading(Generic[T_co]):
 
 @dataclass(frozen=True, slots=True)
 class Unavailable:
-    """A sensor that cannot say, and why: one sentence with what, where and the remedy."""
+    """A sensor that has no reading; ``reason`` is one sentence with what, where and the remedy."""
 
     at: float
     reason: str
 
 
 def add_seconds(now: Moment, seconds: float) -> Moment:
-    """The Moment ``seconds`` of waking time after ``now``."""
+    """The Moment that is ``seconds`` after ``now`` if the server does not sleep in between."""
     wall = (now.wall.astimezone(UTC) + timedelta(seconds=seconds)).astimezone(now.wall.tzinfo)
     return Moment(now.mono + seconds, now.slept, wall)
 
 
 def is_in_windows(windows: tuple[TimeWindow, ...], local_time: datetime) -> bool:
-    """Whether local time ``wall`` is in any of ``windows``; no windows = always."""
+    """Whether ``local_time`` is in one of ``windows``; without windows always."""
     minute = local_time.hour * 60 + local_time.minute
     today, yesterday = local_time.weekday(), (local_time.weekday() - 1) % 7
     return not windows or any(
@@ -70,10 +68,10 @@ def is_in_windows(windows: tuple[TimeWindow, ...], local_time: datetime) -> bool
 
 
 def next_opening(windows: tuple[TimeWindow, ...], now: Moment, after: float) -> float | None:
-    """Monotonic time, ``after`` or later, at which the first of ``windows`` is open.
+    """The CLOCK_MONOTONIC time, ``after`` or later, at which the first of ``windows`` is open.
 
-    A start that a DST night skips counts from the first minute that exists. None = not within the
-    next eight days, which no window that has a day can be.
+    A window that starts in an hour skipped by DST opens at the first minute after the gap. None = no window
+    opens within eight days, because none has a day.
     """
     wall = add_seconds(now, after - now.mono).wall
     if is_in_windows(windows, wall):
@@ -84,9 +82,9 @@ def next_opening(windows: tuple[TimeWindow, ...], now: Moment, after: float) -> 
 
 
 def next_occurrence(time_: WeeklyTime, wall: datetime) -> float | None:
-    """POSIX time of the next such time of day after ``wall``; None = it has no day.
+    """The POSIX time of the next occurrence after ``wall``; None = the weekly time has no day.
 
-    One that a DST night skips is the first minute that exists; of one that comes twice the first counts.
+    A time skipped by DST occurs at the first minute after the gap; of a repeated time the first counts.
     """
     now = wall.timestamp()
     return next(
@@ -99,16 +97,16 @@ def next_occurrence(time_: WeeklyTime, wall: datetime) -> float | None:
     )
 
 
-@lru_cache(maxsize=64)  # each day has its own
+@lru_cache(maxsize=64)  # one entry for each day and weekly time
 def _weekly_occurrences(time_: WeeklyTime, first: date, zone: tzinfo | None) -> tuple[float, ...]:
-    """POSIX times of a time of day on each of its days, from ``first`` on for nine days."""
+    """The POSIX times of a weekly time in the nine days from ``first``."""
     at = time(time_.minute // 60, time_.minute % 60)
     days = (first + timedelta(days=ahead) for ahead in range(9))
     return tuple(next(_posix_times(day, at, zone)) for day in days if day.weekday() in time_.days)
 
 
 def _window_starts(windows: tuple[TimeWindow, ...], wall: datetime) -> Iterator[float]:
-    """POSIX times at which windows begin, from yesterday on for nine days; DST may repeat or skip an hour."""
+    """The POSIX times at which windows start, in ten days from yesterday; DST may repeat or skip an hour."""
     for ahead in range(-1, 9):
         day = wall.date() + timedelta(days=ahead)
         for window in windows:
@@ -117,15 +115,13 @@ def _window_starts(windows: tuple[TimeWindow, ...], wall: datetime) -> Iterator[
 
 
 def _posix_times(day: date, at: time, zone: tzinfo | None) -> Iterator[float]:
-    """POSIX times of a local time: two where clocks go back, the moment of the change where it is skipped."""
+    """The POSIX times of a local time: two if DST repeats it, the end of the gap if DST skips it."""
     first, second = (datetime.combine(day, at.replace(fold=fold), tzinfo=zone).timestamp() for fold in (0, 1))
     if first <= second:
         yield from (first, second)
         return
-    before, after = (
-        second,
-        first,
-    )  # PEP 495: of a skipped time, fold 0 lies after the gap, and fold 1 before it
+    # PEP 495: fold 0 of a skipped time lies after the gap, fold 1 before it.
+    before, after = second, first
     while after - before > 1:
         middle = (before + after) // 2
         if _utc_offset(middle, zone) == _utc_offset(before, zone):

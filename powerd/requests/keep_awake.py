@@ -1,8 +1,8 @@
-"""Staying awake on purpose: keeps until a time, and holds for as long as somebody is connected.
+"""Keep-awake requests: keeps last until a time, holds while a client is connected.
 
-The one writer of ``Snapshot.keeps``. A keep ends by CLOCK_BOOTTIME, so setting the wall clock neither ends
-nor prolongs it. Over a restart of the daemon that clock goes on; over a reboot only civil time does, so both
-are stored, and which boot it was.
+A keep ends by CLOCK_BOOTTIME, so setting the wall clock neither ends nor prolongs it. That clock continues
+across a restart of the daemon, but only civil time continues across a reboot. Both are stored, with the boot
+id.
 """
 
 from __future__ import annotations
@@ -23,30 +23,29 @@ from powerd.requests.model import KeepAwake, KeepAwakeFacts, KeepAwakeId, Reques
 
 KEEP_AWAKE: Final = SourceId("keeps")
 MAX_SECONDS: Final = 30 * 86400.0
-"""Seconds; a keep forgotten for longer would be a server that never sleeps and nobody knows why."""
+"""Seconds. A forgotten keep must not keep the server awake for longer."""
 MAX_REQUESTS: Final = 100
-"""So many keeps and holds at a time; whoever has more has a loop that asks."""
+"""Maximum number of keeps and holds at a time; a client that needs more is faulty."""
 _NUMBER: Final = re.compile(r"[0-9]{1,18}")
 _CLOCK_STEP_TOLERANCE: Final = 2.0
-"""A wall clock that disagrees with a keep's end by more, seconds, has been set: the end is told anew."""
+"""Seconds. If the wall clock differs from the end of a keep by more, it was set."""
 
 ActiveRequests: TypeAlias = Mapping[KeepAwakeId, KeepAwake]
 
 
 class KeepAwakeRequests:
-    """Who wants the server awake.
+    """The active keep-awake requests.
 
     Args:
-        state: where they are posted.
-        clock: see there.
-        boot_id: which boot this is; "" = unknown.
-        document: what ``remember`` was last given, or None.
-        save: keeps a document over a restart; called only when there is something new to keep.
-        on_change: called with all that last, after each change: the place for whatever else shall hold the
-            machine awake meanwhile, such as an inhibitor.
+        state: gets the requests.
+        clock: the clock of the daemon.
+        boot_id: identifies this boot; "" = unknown.
+        document: the last document that ``save`` was given, or None.
+        save: stores a document; called only if it has changed.
+        on_change: called with all active requests after each change, to hold an inhibitor lock for them.
     """
 
-    def __init__(  # noqa: PLR0913 - where they go, what tells time, and what outlives a restart
+    def __init__(  # noqa: PLR0913 - state, clock, and the stored document with its callbacks
         self,
         state: StateStore,
         clock: Clock,
@@ -70,10 +69,10 @@ class KeepAwakeRequests:
             self._publish()
 
     def add(self, seconds: float, reason: str) -> KeepAwake:
-        """Keep the server awake for so many seconds from now.
+        """Keep the server awake for ``seconds`` from now.
 
         Raises:
-            RefusedError: it is for longer than 30 days, or there are very many already.
+            RequestRefusedError: longer than 30 days, or there are MAX_REQUESTS already.
         """
         if not 0 < seconds <= MAX_SECONDS:
             raise RequestRefusedError("a keep lasts more than 0 s, and 30 days at the most")
@@ -85,10 +84,10 @@ class KeepAwakeRequests:
         return request
 
     def drop(self, name: str) -> KeepAwake:
-        """End a keep before its time.
+        """End a keep early.
 
         Raises:
-            RefusedError: there is none of this name, or it is a hold.
+            RequestRefusedError: there is no keep of this name, or it is a hold.
         """
         request = self._active.get(KeepAwakeId(name))
         if request is None:
@@ -102,10 +101,10 @@ class KeepAwakeRequests:
 
     @contextmanager
     def hold(self, reason: str) -> Iterator[KeepAwake]:
-        """The server is awake inside ``with``.
+        """Keep the server awake inside ``with``.
 
         Raises:
-            RefusedError: there are very many already.
+            RequestRefusedError: there are MAX_REQUESTS already.
         """
         self._check_limit()
         self._hold_count += 1
@@ -117,7 +116,7 @@ class KeepAwakeRequests:
             self._replace_active(_without(self._active, request.id))
 
     def remove_expired(self) -> None:
-        """Take away what has ended, and tell ends anew by a wall clock that was set; called often."""
+        """Remove requests that have ended; recalculate civil times if the wall clock was set."""
         now = self._clock.now()
         remaining = {
             name: _with_current_wall_clock(request, now)
@@ -136,7 +135,7 @@ class KeepAwakeRequests:
     def _replace_active(self, active: ActiveRequests) -> None:
         self._active = active
         document = self._document()
-        if document != self._saved_document:  # holds are not written: they end with the daemon
+        if document != self._saved_document:  # holds are not stored: they end with the daemon
             self._saved_document = document
             self._save(document)
         self._publish()
@@ -147,7 +146,7 @@ class KeepAwakeRequests:
         self._on_change(active)
 
     def _document(self) -> dict[str, object]:
-        """What revive() reads, as plain values."""
+        """The document that restore() reads, as JSON values."""
         rows = [
             {
                 "id": request.id,
@@ -163,7 +162,7 @@ class KeepAwakeRequests:
 
 
 def restore(document: object, boot_id: str, now: Moment) -> tuple[int, dict[KeepAwakeId, KeepAwake]]:
-    """The number last given and the keeps that still last; what is no document of ours is passed over."""
+    """The last number assigned and the keeps that have not ended; invalid parts are ignored."""
     data = document if isinstance(document, dict) else {}
     same_boot = bool(boot_id) and data.get("boot") == boot_id
     rows = data.get("keeps")
@@ -180,9 +179,9 @@ def restore(document: object, boot_id: str, now: Moment) -> tuple[int, dict[Keep
 
 
 def _restore_request(row: object, now: Moment, *, same_boot: bool) -> KeepAwake | None:
-    """One keep of the document; None = it has ended, or is none.
+    """One keep of the document; None = it has ended or is invalid.
 
-    After a reboot civil time decides, but never for longer than was asked for: a board without a battery
+    After a reboot civil time decides, but a keep never lasts longer than requested: a board without a battery
     starts in 1970.
     """
     if not isinstance(row, dict):
@@ -206,13 +205,13 @@ def _is_number(value: object) -> TypeGuard[float]:
 
 
 def _moment_in(now: Moment, seconds: float) -> Moment:
-    """The Moment in so many seconds, asleep or awake."""
+    """The Moment in ``seconds``, awake or asleep."""
     wall = (now.wall.astimezone(UTC) + timedelta(seconds=seconds)).astimezone(now.wall.tzinfo)
     return Moment(now.mono + seconds, now.slept, wall)
 
 
 def _with_current_wall_clock(request: KeepAwake, now: Moment) -> KeepAwake:
-    """The same keep, its civil times told by the wall clock of today."""
+    """The same keep, with its civil times recalculated by the present wall clock."""
     if request.until is None:
         return request
     until, since = (_moment_in(now, _seconds_until(moment, now)) for moment in (request.until, request.since))

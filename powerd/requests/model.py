@@ -1,4 +1,4 @@
-"""What people ask of the daemon, and what they are told."""
+"""Requests of users, and their results."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from typing import NewType
 from powerd.core.time import Moment
 
 KeepAwakeId = NewType("KeepAwakeId", str)
-"""A keep's name, short enough to be typed: ``3``; a hold's begins with h: ``h1``."""
+"""The id of a keep-awake request, short enough to type: ``3`` for a keep, ``h1`` for a hold."""
 
 
 class RequestRefusedError(Exception):
-    """A person asked for what cannot be; the text is one sentence with what, where and the remedy.
+    """A request cannot be fulfilled; the text is one sentence with what, where and the remedy.
 
     Attributes:
-        not_found: it names something that does not exist.
+        not_found: the request names something that does not exist.
     """
 
     def __init__(self, text: str, *, not_found: bool = False) -> None:
@@ -27,14 +27,14 @@ class RequestRefusedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class KeepAwake:
-    """Somebody wants the server awake: a keep until a time, a hold for as long as a command runs.
+    """A request to keep the server awake: a keep lasts until a time, a hold while a command runs.
 
     Attributes:
-        id: by which a keep is dropped.
-        reason: why, in the words of who asked; may be empty.
-        since: when it was asked for.
-        until: when it ends; None = a hold. What counts is time as CLOCK_BOOTTIME counts it, ``mono + slept``,
-            for a wall clock that is set must not end a keep early; ``wall`` is what people are told.
+        id: identifies the request when it is dropped.
+        reason: given by the user; may be empty.
+        since: when the request was made.
+        until: the end; None = a hold. Only ``mono + slept`` (CLOCK_BOOTTIME) ends a keep, so that setting the
+            wall clock does not; ``wall`` is shown to users.
     """
 
     id: KeepAwakeId
@@ -43,7 +43,7 @@ class KeepAwake:
     until: Moment | None
 
     def seconds_left(self, now: Moment) -> float:
-        """Seconds until it ends, 0 at the least; a hold's are endless."""
+        """Seconds until the end, at least 0; inf for a hold."""
         if self.until is None:
             return float("inf")
         return max(0.0, self.until.mono + self.until.slept - now.mono - now.slept)
@@ -51,12 +51,12 @@ class KeepAwake:
 
 @dataclass(frozen=True, slots=True)
 class WakeOnLanResult:
-    """Where magic packets have been sent.
+    """Where magic packets were sent.
 
     Attributes:
-        label: what a person calls the host.
-        mac: whom they wake.
-        destinations: name of the link, and the broadcast address.
+        label: the name of the host, for users.
+        mac: the MAC address of the host.
+        destinations: pairs of link name and broadcast address.
     """
 
     label: str

@@ -1,4 +1,4 @@
-"""What people ask for by hand: wake a client, have a disk stand by, check a drive or have it test itself."""
+"""Requests of users: wake a host, spin a disk down, check a drive's health, start a self-test."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ from powerd.smart.actions import CheckHealth, StartTest, TestKind
 from powerd.smart.service import SmartService
 
 _MAX_WAIT: Final = 10.0
-"""Seconds; a check may take a minute, and is then shown when it is done."""
+"""Seconds that a request waits for its result; a longer check continues in the background."""
 
 
 class RequestService:
-    """See the module. A disk may be named by its id, its device or its serial number.
+    """Executes the requests. A disk is named by its id, its device or its serial number.
 
     Args:
         options: the configuration in force.
-        state: who is known.
-        network: the port.
-        disks, health: the disks' parts of the daemon.
-        submit: has an order carried out.
+        state: holds the known clients.
+        network: sends magic packets.
+        disks, health: the services of disks and of SMART.
+        submit: starts an action.
     """
 
-    def __init__(  # noqa: PLR0913 - each part of the daemon that a person may turn to
+    def __init__(  # noqa: PLR0913 - one argument for each service that a request may need
         self,
         options: Options,
         state: StateStore,
@@ -51,47 +51,47 @@ class RequestService:
         self._submit = submit
 
     async def wake_host(self, host: str) -> WakeOnLanResult:
-        """Send magic packets to a client, by its name, address or MAC.
+        """Send magic packets to a client, named by its host name, address or MAC.
 
         Raises:
-            RefusedError: nobody is known by that name, or nothing could be sent.
+            RequestRefusedError: the client is unknown, or nothing could be sent.
         """
         return await wake_on_lan.wake_host(
             host, self._state.snapshot().part(PresenceFacts).clients, self._network
         )
 
     async def spin_down(self, disk: str) -> tuple[DiskId, ...]:
-        """Have a disk and its group stand by; gives those that were meant.
+        """Spin down a disk and its group; returns their ids.
 
         Raises:
-            RefusedError: there is no such disk, or several, it cannot be made to, or powerd only observes.
+            RequestRefusedError: no or several disks match, it cannot be spun down, or the mode is observe.
         """
         if self.options.mode == "observe":
-            raise RequestRefusedError('powerd observes only, and stops no disk; mode = "enforce" lets it')
+            raise RequestRefusedError('powerd spins no disk down in observe mode; set mode = "enforce"')
         return await self._disks.request_standby(disk)
 
     async def check_health(self, disk: str) -> DiskId:
-        """Have a drive's health read, unless it sleeps; what that takes long for goes on in the background.
+        """Check the health of a drive that spins; a check that takes longer continues in the background.
 
         Raises:
-            RefusedError: there is no such drive, or several, it sleeps, or it cannot be read.
+            RequestRefusedError: no drive or several drives match, it is in standby, or the check failed.
         """
         found, kind = self._health.find(disk)
         await self._execute(CheckHealth(found.id, may_wake=False, device_type=kind))
         return found.id
 
     async def start_self_test(self, disk: str, test: TestKind) -> DiskId:
-        """Have a drive test itself.
+        """Start a self-test of a drive.
 
         Raises:
-            RefusedError: there is no such drive, or several, it sleeps, or it cannot.
+            RequestRefusedError: no drive or several drives match, it is in standby, or it cannot test itself.
         """
         found, kind = self._health.find(disk)
         await self._execute(StartTest(found.id, test, kind))
         return found.id
 
     async def _execute(self, action: CheckHealth | StartTest) -> None:
-        """Have it obeyed in whatever mode, as a person has asked; wait for it as long as a person does."""
+        """Execute an action in every mode, because a user has requested it; wait for at most _MAX_WAIT."""
         task = self._submit(action, "enforce")
         await asyncio.wait({task}, timeout=_MAX_WAIT)
         if task.done() and not task.result().ok:

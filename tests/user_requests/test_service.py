@@ -149,7 +149,7 @@ def test_an_internal_failure_is_reported_and_ends_the_request(tmp_path: Path) ->
 
 def test_an_observer_stops_no_disk_for_anybody(tmp_path: Path) -> None:
     async def test(nas: SlowDiskServer, daemon: Daemon) -> None:
-        with pytest.raises(RequestRefusedError, match=r'observes only.*mode = "enforce" lets it'):
+        with pytest.raises(RequestRefusedError, match=r'in observe mode.*mode = "enforce"'):
             await daemon.requests.spin_down(next(iter(nas.drives)))
         assert not daemon.state.snapshot().part(DiskEvents).spin_down_requests
 
