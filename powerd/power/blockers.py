@@ -23,16 +23,16 @@ from powerd.power.model import (
 )
 
 _MAX_AGE_IN_POLLS: Final = 3
-"""A word that is so many rounds old says nothing about now."""
+"""Age in poll intervals from which a reading is stale."""
 _TTY_TIME_RESOLUTION: Final = 8.0
-"""Seconds: of key presses within so long the kernel dates the first alone (tty_update_time())."""
+"""Seconds; the kernel records only the first key press within this time (tty_update_time())."""
 _BLOCKABLE: Final = ("sleep", "shutdown", "idle")
-"""What a lock can hold up that powerd brings about."""
+"""What an inhibitor can block that powerd causes."""
 _MAGIC_PACKET: Final = "g"
 
 
 def required_sources(options: Options) -> tuple[SourceId, ...]:
-    """The standing sources without which it cannot be told whether the server may sleep."""
+    """The sources that are required to decide whether the server may sleep."""
     timers = (TIMERS,) if options.wake.timers else ()
     cards = (NETWORK_CARDS,) if options.wake.arm_lan else ()
     return (LOGIND, *timers, *cards)
@@ -41,7 +41,7 @@ def required_sources(options: Options) -> tuple[SourceId, ...]:
 def find_machine_blockers(
     snapshot: Snapshot, memory: Memory, options: Options, now: Moment
 ) -> Iterator[UndatedReason]:
-    """Each reason of the machine's own to stay awake."""
+    """The blockers of the machine: inhibitors, key presses, cards, missing readings."""
     for source in required_sources(options):
         problem = reason_unreliable(
             snapshot.sources.get(source), _MAX_AGE_IN_POLLS * POLL_INTERVALS[source], memory, now
@@ -58,17 +58,17 @@ def find_machine_blockers(
 
 
 def idle_from(press: KeyPress) -> float:
-    """CLOCK_MONOTONIC before which the key was pressed."""
+    """CLOCK_MONOTONIC from which the server is idle after this key press."""
     return press.at + _TTY_TIME_RESOLUTION
 
 
 def key_press_reason(press: KeyPress) -> UndatedReason:
-    """Whose key press begins idleness anew."""
+    """The reason for a key press, from which idleness counts."""
     return UndatedReason(press.session, "a key was pressed, and idleness counts from then")
 
 
 def _inhibitor_blockers(inhibitors: tuple[Inhibitor, ...]) -> Iterator[UndatedReason]:
-    """Who forbids a sleep; a delay lock only makes it wait, and logind sees to that."""
+    """Block inhibitors; logind itself waits for delay locks."""
     for lock in inhibitors:
         blocked = [what for what in _BLOCKABLE if what in lock.what]
         if blocked and lock.mode.startswith("block"):
@@ -77,7 +77,7 @@ def _inhibitor_blockers(inhibitors: tuple[Inhibitor, ...]) -> Iterator[UndatedRe
 
 
 def _card_blockers(snapshot: Snapshot) -> Iterator[UndatedReason]:
-    """That arming is asked for, and no card of the LAN can be armed."""
+    """A blocker if wake.arm_lan is set and no card of the LAN can be armed."""
     if any(
         isinstance(card, Reading) and _MAGIC_PACKET in card.value.supported
         for card in snapshot.part(NetworkCardFacts).network_cards.values()
@@ -100,7 +100,7 @@ def _cannot_arm(card: NetworkCard) -> str:
 def machine_remarks(
     snapshot: Snapshot, options: Options, wake_time: WakeTime | None
 ) -> Iterator[UndatedReason]:
-    """What a person should know of the machine although it holds nothing up."""
+    """Remarks on the machine that do not block a sleep."""
     for source in required_sources(options):
         status = snapshot.sources.get(source)
         if isinstance(status, Reading):
@@ -114,7 +114,7 @@ def machine_remarks(
 
 
 def _unwakeable_remarks(snapshot: Snapshot) -> Iterator[UndatedReason]:
-    """That nothing but its power button would bring the server back, as far as can be seen."""
+    """A remark if only the power button would wake the server."""
     cards = {
         name: card.value
         for name, card in snapshot.part(NetworkCardFacts).network_cards.items()

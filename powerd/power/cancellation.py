@@ -1,7 +1,7 @@
-"""Telling whoever has read an announcement that nothing comes of it.
+"""The cancellation of an announcement.
 
-Who reads "powers off in 1min" on a terminal and sees no more of it has to guess, and may have begun to save
-and to leave. Said once, of an announcement that was made and still stands.
+A user who reads "powers off in 1min" on a terminal may begin to save and leave. The cancellation is announced
+once, for an announcement that was made and is still valid.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from powerd.power.sleep_rules import ANNOUNCEMENT_VALID_FOR
 def cancellation_actions(
     snapshot: Snapshot, memory: Memory, reasons: tuple[UndatedReason, ...], now: Moment
 ) -> tuple[Action, ...]:
-    """The order to say so, in a phase that is no warning; () = nothing is to be said, or it has been.
+    """The cancellation to announce in a phase other than warning; () = none, or already announced.
 
     Args:
-        snapshot: knows what was announced, and what came of it.
-        memory: knows of a resume, before which no announcement counts.
-        reasons: what keeps the server awake, or what it waits for, weightiest first.
-        now: the present moment.
+        snapshot: has the announcement and its result.
+        memory: has the last resume; earlier announcements do not count.
+        reasons: the blockers, or what the server waits for, most important first.
+        now: the present time.
     """
     announcement = snapshot.completed(WarnUsers)
     if (
@@ -38,7 +38,7 @@ def cancellation_actions(
 def _is_expected(
     announcement: CompletedAction, warning: WarnUsers, snapshot: Snapshot, memory: Memory, now: Moment
 ) -> bool:
-    """Whether people still expect what was announced: not long ago, not done since, and not called off."""
+    """Whether users still expect the sleep: announced recently, and neither executed nor cancelled since."""
     if not announcement.ok or now.mono - announcement.ended_at > warning.seconds + ANNOUNCEMENT_VALID_FOR:
         return False
     if any(isinstance(each, Sleep | CancelWarning) for each in snapshot.running_actions):

@@ -18,13 +18,13 @@ from powerd.power.wake_schedule import next_wake_time
 from powerd.presence.source import PresenceSource
 
 _TIMER_POLL_TIMEOUT: Final = 1.0
-"""Seconds that a look may take while logind waits for us; it waits for five in all."""
+"""Seconds that a poll of the timers may take during logind's delay of 5 s."""
 _MAX_AGE: Final = 5.0
-"""A person who looks twice within so many seconds sees the same look."""
+"""Seconds for which a full poll is reused."""
 
 
 class Refresher:
-    """See the module.
+    """Polls sources on demand.
 
     Args:
         options: the configuration in force.
@@ -51,7 +51,7 @@ class Refresher:
         self._full_poll_lock = asyncio.Lock()
 
     async def poll_all_clients(self) -> None:
-        """Ask every client, for a person who wants to see; bounded in time. Who asks meanwhile shares it."""
+        """Probe every client, for a user, in bounded time; concurrent calls share one poll."""
         async with self._full_poll_lock:
             if self._clock.now().mono - self._last_full_poll > _MAX_AGE:
                 await self._pollers[PresenceSource.name].poll(PollDepth.FULL)
@@ -59,11 +59,11 @@ class Refresher:
                 await asyncio.sleep(0)  # noqa: TID251 - the engine decides on it before the person is shown
 
     async def poll_all_sources(self) -> None:
-        """All sources at once, so that it takes no longer than the slowest."""
+        """Poll all sources concurrently."""
         await asyncio.gather(*(poller.poll(PollDepth.BEFORE_SLEEP) for poller in self._pollers.values()))
 
     async def reason_to_stay_awake(self, since: float) -> str | None:
-        """Why a sleep that has been prepared since then must not come, after another look; None = it may."""
+        """A reason against a sleep whose preparation began at ``since``, after a new poll; None = none."""
         await self.poll_all_sources()
         await asyncio.sleep(0)  # noqa: TID251 - the engine decides on it
         status = self._status()
@@ -75,10 +75,10 @@ class Refresher:
         return next((f"{each.subject}: {each.text}" for each in decision.reasons), decision.phase)
 
     async def next_wake_time(self) -> WakeTime | None:
-        """When the server has to be up again should it sleep now, by a fresh look at the timers.
+        """The next wake time, from a new poll of the timers.
 
-        By policy itself and no decision, for the engine may be waiting for a look at something slower; and by
-        what was seen last where systemd does not answer in time.
+        It is computed without a decision, because the engine may be waiting for a slower source. If systemd
+        does not reply in time, the last reading counts.
         """
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_TIMER_POLL_TIMEOUT):
@@ -86,6 +86,6 @@ class Refresher:
         return next_wake_time(self._state.snapshot(), self.options, self._clock.now())
 
     def poll_soon(self, event: str) -> None:
-        """What logind says hastens the looks at what it concerns, in which all keep their one rhythm."""
+        """Poll the sources that an event of logind concerns; their intervals stay as they are."""
         for poller in [self._pollers[LOGIND]] if event == "inhibitors" else self._pollers.values():
             poller.poll_soon()

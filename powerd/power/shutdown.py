@@ -1,4 +1,4 @@
-"""The server on its way down, by powerd's order or by somebody else's."""
+"""A sleep or shutdown in progress, requested by powerd or by another program."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from powerd.power.model import ShutdownInProgress, SleepMemory, TransitionFacts
 from powerd.power.sleep_rules import describe_pending_sleep
 
 SHUTDOWN_VALID_FOR: Final = 600.0
-"""A way down that has led nowhere after so many seconds is believed in no longer; logind waits for 5 s, or
+"""Seconds after which an announced sleep that has not happened is ignored; logind waits 5 s, or
 InhibitDelayMaxSec= (logind.conf(5))."""
 _STARTS_WITHIN: Final = 60.0
-"""An order that was accepted no longer ago, seconds, is what brings the server down."""
+"""Seconds after its acceptance within which powerd's own sleep explains the shutdown."""
 _EXTERNAL_TEXT: Final = {
     "sleep": "somebody else puts the server to sleep",
     "shutdown": "somebody else shuts the server down",
@@ -23,12 +23,12 @@ _EXTERNAL_TEXT: Final = {
 
 
 def shutdown_reason(snapshot: Snapshot, memory: Memory, now: Moment) -> UndatedReason | None:
-    """Who has put the server on its way down; None = it is not on it.
+    """The reason for the shutdown in progress; None = none is in progress.
 
     Args:
         snapshot: ``leaving`` is logind's word.
-        memory: knows of a resume, which ends whatever way down began before.
-        now: the present moment.
+        memory: has the last resume, which ends an earlier shutdown.
+        now: the present time.
     """
     shutdown = snapshot.part(TransitionFacts).shutdown
     if shutdown is None or now.mono - shutdown.since > SHUTDOWN_VALID_FOR:
@@ -44,7 +44,7 @@ def shutdown_reason(snapshot: Snapshot, memory: Memory, now: Moment) -> UndatedR
 
 
 def _own_action(snapshot: Snapshot, memory: Memory, shutdown: ShutdownInProgress) -> Sleep | None:
-    """The order of powerd's that has led to this: one under way, or accepted just now."""
+    """The sleep of powerd that caused the shutdown: running, or accepted recently."""
     in_progress = next((order for order in snapshot.running_actions if isinstance(order, Sleep)), None)
     latest = snapshot.completed(Sleep)
     if in_progress is not None or latest is None or not isinstance(latest.action, Sleep) or not latest.ok:

@@ -1,10 +1,8 @@
-"""When a sleep rule may act at the earliest, and what it waits for longest.
+"""The sleep rules: which rule acts, when at the earliest, and the announcement before.
 
-Which rule may put the server to sleep, when at the earliest, and what has to come before.
-
-``warn`` before a rule's time (due.py) an announcement is ordered, and only its *outcome*, a fact, starts the
-warning period; the order to sleep follows when both are over. Shortly before the announcement everything is
-looked at afresh, lest somebody who is typing be told again and again.
+``warn`` before a rule's time an announcement is requested, and only its result, a fact, starts the warning
+period; the sleep follows when both are over. Shortly before the announcement every source is polled, so that
+a person who is typing is not warned repeatedly.
 """
 
 from __future__ import annotations
@@ -25,15 +23,15 @@ from powerd.power.model import LOGIND, LogindFacts, SleepMemory
 from powerd.power.wake_schedule import busy_until
 
 CLOCK_STEP_DELAY: Final = 600.0
-"""After a step of the wall clock no rule acts for so long, one with windows for its idle_for if longer."""
+"""Seconds after a step of the wall clock in which no rule acts; with windows, idle_for if that is longer."""
 RETRY_DELAY: Final = 60.0
 RETRY_DELAY_MAX: Final = 3600.0
 _MAX_PASSES: Final = 8
-"""Windows and wake-ups may push a rule's time on in turn; what is so entangled is looked into again then."""
+"""Passes over windows and wake-ups, which may each delay a rule; the next decision continues."""
 
 
 class EarliestTime(NamedTuple):
-    """When a rule may act, and what it waits for longest."""
+    """The earliest time of a rule, and the condition that it waits for longest."""
 
     at: float
     rule: int
@@ -43,14 +41,14 @@ class EarliestTime(NamedTuple):
 def earliest_time(
     n: int, snapshot: Snapshot, memory: Memory, options: Options, timing: tuple[Moment, float]
 ) -> EarliestTime | None:
-    """When rule ``n`` may act at the earliest; None = not before something stirs, or never.
+    """The earliest time at which rule ``n`` may act; None = not before the next blocker, or never.
 
     Args:
-        n: the rule's number.
-        snapshot: for what the server is to be up for.
-        memory: what became of the rule, and what the server waits for besides.
-        options: the configuration in force.
-        timing: the present moment, and since when nothing has kept the server awake.
+        n: the index of the rule.
+        snapshot: has the timers for which the server has to be awake.
+        memory: has the rule's failures, and the other delays.
+        options: the present configuration.
+        timing: the present time, and the CLOCK_MONOTONIC of the last blocker's end.
     """
     if n in memory.part(SleepMemory).completed_rules:
         return None
@@ -74,7 +72,7 @@ def earliest_time(
 def _delays(
     n: int, rule: SleepRule, memory: Memory, options: Options, timing: tuple[Moment, float]
 ) -> Iterator[tuple[float, str]]:
-    """Each monotonic time before which the rule does not act, and why."""
+    """Each CLOCK_MONOTONIC before which the rule does not act, and the reason."""
     now, idle_since = timing
     yield idle_since + rule.idle_for, f"waits for {format_duration(rule.idle_for)} of idleness"
     start = options.awake.after_start
@@ -88,7 +86,7 @@ def _delays(
         yield failed_at + delay, f"tries again {format_duration(delay)} after it failed"
     if (
         memory.clock_stepped_at is not None
-    ):  # for a rule without windows too, lest it slip in before one that waits
+    ):  # also for a rule without windows, which would otherwise act before one that waits
         delay_after_step = max(CLOCK_STEP_DELAY, rule.idle_for) if rule.during else CLOCK_STEP_DELAY
         yield (
             memory.clock_stepped_at + delay_after_step,
@@ -102,13 +100,13 @@ def _delays(
 
 
 SLEEP_FAILED_AFTER: Final = 300.0
-"""A sleep that was accepted but has not happened within this time has failed."""
+"""Seconds after which an accepted sleep that has not happened counts as failed."""
 ANNOUNCEMENT_VALID_FOR: Final = 300.0
-"""An announcement holds for so long beyond its warning period: final looks take time. Then another is due."""
+"""Seconds for which an announcement is valid after its warning period; the last polls take time."""
 CLOSE_POLL_INTERVAL: Final = 10.0
-"""Within a warning period every source looks afresh this often, and once so long before it, seconds."""
+"""Seconds between polls of every source in a warning period, and before it."""
 _MIN_DELAY: Final = 0.1
-"""Seconds until the next question at the least."""
+"""Least seconds until the next decision."""
 
 VERBS: Final[Mapping[str, str]] = {
     "suspend": "suspend",
@@ -121,7 +119,7 @@ VERBS: Final[Mapping[str, str]] = {
 
 
 class SleepAssessment(NamedTuple):
-    """What follows from nobody being there."""
+    """The assessment while no blocker exists."""
 
     actions: tuple[Action, ...]
     plan: PlannedSleep | None
@@ -132,7 +130,7 @@ class SleepAssessment(NamedTuple):
 
 
 def record_result(snapshot: Snapshot, memory: Memory, options: Options, now: Moment) -> Memory:
-    """Memory with the latest outcome of a sleep taken into account, once."""
+    """The memory with the latest result of a sleep, taken into account once."""
     outcome = snapshot.completed(Sleep)
     if (
         outcome is not None
@@ -146,7 +144,7 @@ def record_result(snapshot: Snapshot, memory: Memory, options: Options, now: Mom
             pass
         elif not outcome.ok:
             memory = _with(memory, failures=_with_failure(memory, rule, outcome.ended_at))
-        elif not has_slept:  # else the answer to the order came after the wake-up, and a new day has begun
+        elif not has_slept:  # otherwise the reply came after the wake-up, and the rule may act again
             memory = _with(memory, completed_rules=memory.part(SleepMemory).completed_rules | {rule})
     return _record_failure_to_sleep(memory, options, now)
 
@@ -156,14 +154,14 @@ def _sleep_action(n: int, rule: SleepRule) -> Sleep:
 
 
 def _is_current_rule(action: Sleep, options: Options) -> bool:
-    """Whether the configuration in force would give this very order; it may have been changed since."""
+    """Whether the present configuration still has the rule of this action."""
     return action.rule < len(options.sleep) and action == _sleep_action(
         action.rule, options.sleep[action.rule]
     )
 
 
 def _record_failure_to_sleep(memory: Memory, options: Options, now: Moment) -> Memory:
-    """An accepted sleep that has not happened is a failure; a command's exit is its own proof."""
+    """Count an accepted sleep that has not happened as a failure; a command's exit status suffices."""
     last = memory.part(SleepMemory).last_sleep_result
     if last is None or not isinstance(last.action, Sleep) or not last.ok or options.mode == "observe":
         return memory
@@ -194,13 +192,13 @@ def _with_failure(memory: Memory, rule: int, at: float) -> Mapping[int, tuple[in
 def assess_sleep(
     snapshot: Snapshot, memory: Memory, options: Options, now: Moment, idle_since: float
 ) -> SleepAssessment:
-    """What to do while nothing has kept the server awake since ``idle_since``."""
+    """Assess the sleep rules; no blocker has existed since ``idle_since``."""
     reasons = list(_last_attempt_reasons(memory, options))
     in_progress = next((order for order in snapshot.running_actions if isinstance(order, Sleep)), None)
     if in_progress is not None:
         reason = UndatedReason(
             "sleep", describe_pending_sleep(in_progress, idle_since, now)
-        )  # first, as what is taken for the cause
+        )  # first, because it is shown as the cause
         next_decision_at = now.mono + CLOSE_POLL_INTERVAL
         return SleepAssessment(
             (), None, "going-down", next_decision_at, poll_before=False, reasons=(reason, *reasons)
@@ -223,12 +221,12 @@ def assess_sleep(
 
 
 def describe_pending_sleep(action: Sleep, idle_since: float | None, now: Moment) -> str:
-    """Why the server goes down by an order of powerd's; it says the same until it is down.
+    """The reason for powerd's own sleep; the text does not change until the server sleeps.
 
     Args:
-        action: under way, or accepted.
-        idle_since: CLOCK_MONOTONIC; None = somebody has come since the order was given.
-        now: the present moment.
+        action: running, or accepted.
+        idle_since: CLOCK_MONOTONIC; None = a blocker has appeared since.
+        now: the present time.
     """
     text = f"about to {VERBS[action.sleep_action]} by sleep rule {action.rule + 1}"
     if idle_since is None:
@@ -240,7 +238,7 @@ def describe_pending_sleep(action: Sleep, idle_since: float | None, now: Moment)
 def _next_step(
     snapshot: Snapshot, memory: Memory, earliest: EarliestTime, rule: SleepRule, timing: tuple[Moment, float]
 ) -> SleepAssessment:
-    """What comes next on the way to this rule's time: waiting, announcing, or the act."""
+    """The next step towards the rule's time: wait, announce, or sleep."""
     now, idle_since = timing
     announcement = _valid_announcement(snapshot, memory, earliest, rule, idle_since)
     next_poll_at = now.mono + CLOSE_POLL_INTERVAL
@@ -266,15 +264,15 @@ def _next_step(
 
 
 def _next_close_poll(now: float, at: float) -> float:
-    """The next close look: every CLOSE_LOOK, counted back from ``at``, so that none is under way then."""
+    """The next poll: every CLOSE_POLL_INTERVAL, counted back from ``at``, so that no poll is running then."""
     polls_left = max(at - now - 1.0, 0.0) // CLOSE_POLL_INTERVAL
     return at - polls_left * CLOSE_POLL_INTERVAL
 
 
 def _poll_before_announcement(snapshot: Snapshot, now: Moment, announce_at: float) -> tuple[float, bool]:
-    """When to ask again, and whether to look closely first: once, shortly before the announcement."""
+    """The next decision, and whether to poll before it: once, shortly before the announcement."""
     poll_at = announce_at - CLOSE_POLL_INTERVAL
-    status = snapshot.sources.get(LOGIND)  # what tells of key presses looks seldom
+    status = snapshot.sources.get(LOGIND)  # the source of key presses polls seldom
     if status is None or status.at >= poll_at:
         return announce_at, False
     return max(poll_at, now.mono + _MIN_DELAY), True
@@ -289,7 +287,7 @@ def _key_press_reason(snapshot: Snapshot, idle_since: float) -> UndatedReason | 
 def _valid_announcement(
     snapshot: Snapshot, memory: Memory, earliest: EarliestTime, rule: SleepRule, idle_since: float
 ) -> CompletedAction | None:
-    """The announcement that still stands: timely, and made since idle_since and the rule's last failure."""
+    """The valid announcement: not expired, and made after idle_since and the rule's last failure."""
     outcome = snapshot.completed(WarnUsers)
     if outcome is None or outcome.action != WarnUsers(earliest.rule, rule.action, rule.warn):
         return None
@@ -299,7 +297,7 @@ def _valid_announcement(
 
 
 def _last_attempt_reasons(memory: Memory, options: Options) -> list[UndatedReason]:
-    """What the last attempt came to."""
+    """The reasons from the last attempt."""
     last = memory.part(SleepMemory).last_sleep_result
     if last is None or not isinstance(last.action, Sleep) or not _is_current_rule(last.action, options):
         return []

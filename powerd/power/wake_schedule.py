@@ -1,7 +1,7 @@
-"""When the server has to be up again, and whether it is worth going to sleep before.
+"""The next wake time, and whether a sleep before it would be long enough.
 
-Civil times and systemd's calendar timers count on the wall clock, its monotonic timers on CLOCK_MONOTONIC:
-the stamp less *now's*, however long the server has been up.
+Civil times and systemd's calendar timers use the wall clock, monotonic timers CLOCK_MONOTONIC: the elapse
+minus the present value.
 """
 
 from __future__ import annotations
@@ -19,26 +19,26 @@ from powerd.core.time import Moment, add_seconds, next_occurrence
 from powerd.power.model import TimerFacts
 
 MIN_ALARM_DELAY: Final = 60.0
-"""Seconds; a nearer alarm could go off while the machine is falling asleep, and the helper refuses it."""
+"""Seconds; a nearer alarm could be due before the machine sleeps, and the helper refuses it."""
 MAX_ALARM_DELAY: Final = 27 * 86_400.0
 """Seconds. An RTC that counts no months takes an alarm less than a month ahead (drivers/rtc/rtc-cmos.c), and
-February has 28 days. For what is farther off the server wakes up in between, and goes to sleep again: not to
-be up for it would be worse, as nothing else may ever wake the server."""
+February has 28 days. For a later wake time the server wakes up in between and sleeps again: otherwise nothing
+might ever wake it."""
 
 
 class ScheduledEvent(NamedTuple):
-    """Something that the server is to be up for, ``ahead`` seconds from the moment that was asked about."""
+    """An event for which the server has to be awake, in ``ahead`` seconds."""
 
     ahead: float
     reason: str
 
 
 def next_wake_time(snapshot: Snapshot, options: Options, now: Moment) -> WakeTime | None:
-    """When an alarm has to bring the server back should it fall asleep now; None = nothing asks for that.
+    """The wake time of a sleep that begins now; None = no alarm is needed.
 
-    The earliest of ``[wake] at`` and the timers asked for, less ``before``, and from 60 s to 27 days ahead.
-    No duty of powerd's own is among them: a check of a drive's health, ``smart.max_defer`` or not, waits
-    until the server is up for something else, for a drive that is off does not wear.
+    The earliest of ``[wake] at`` and the configured timers, less ``before``, from 60 s to 27 days ahead.
+    powerd's own work is not included: a SMART check, with or without ``smart.max_defer``, waits until the
+    server is awake for another reason, because a drive that is off does not wear.
     """
     event = min(_scheduled_events(snapshot, options, now), default=None)
     if event is None:
@@ -48,25 +48,24 @@ def next_wake_time(snapshot: Snapshot, options: Options, now: Moment) -> WakeTim
 
 
 BusyUntil: TypeAlias = tuple[float, str]
-"""The CLOCK_MONOTONIC until which the server does not go to sleep, and why."""
+"""The CLOCK_MONOTONIC until which the server does not sleep, and the reason."""
 
 
 def current_busy_until(
     snapshot: Snapshot, previous: BusyUntil | None, options: Options, now: Moment
 ) -> BusyUntil | None:
-    """What is so near that the server stays up for it.
+    """The event that is so near that the server stays awake for it.
 
-    Once it has become so, ``before``, it stands until its time is over, though the timer has elapsed and is
-    heard of no more.
+    Once set (``previous``), it is kept until its time is over, even after the timer has elapsed.
     """
     active = [each for each in (busy_until(snapshot, options, now), previous) if each and each[0] > now.mono]
     return max(active, default=None)
 
 
 def busy_until(snapshot: Snapshot, options: Options, at: Moment) -> BusyUntil | None:
-    """What a server that is up at ``at`` stays up for; None = a sleep from then on would be long enough.
+    """The event for which a server awake at ``at`` stays awake; None = a sleep would be long enough.
 
-    As long after the event as if it had been asleep, woken for it, and kept awake by ``after_resume``.
+    It stays awake after the event as if it had slept, been woken for it, and waited for ``after_resume``.
     """
     before, stay_up_for = options.wake.before, options.awake.after_resume
     min_ahead, grace = before + options.wake.min_sleep, max(stay_up_for - before, 0.0)
@@ -79,7 +78,7 @@ def busy_until(snapshot: Snapshot, options: Options, at: Moment) -> BusyUntil | 
 
 
 def wake_remarks(snapshot: Snapshot, options: Options, now: Moment) -> Iterator[UndatedReason]:
-    """When a sleep would end, for people."""
+    """A remark with the end of the next sleep."""
     event = min(_scheduled_events(snapshot, options, now), default=None)
     if event is None or event.ahead - options.wake.before < options.wake.min_sleep:
         return
@@ -92,7 +91,7 @@ def wake_remarks(snapshot: Snapshot, options: Options, now: Moment) -> Iterator[
 def _scheduled_events(
     snapshot: Snapshot, options: Options, at: Moment, grace: float = 0.0
 ) -> Iterator[ScheduledEvent]:
-    """All that is ahead, or ``past`` for no longer than so many seconds."""
+    """The events ahead, or at most ``grace`` seconds in the past."""
     posix, earliest = at.wall.timestamp(), add_seconds(at, -grace).wall
     for time in options.wake.at:
         elapses_at = next_occurrence(time, earliest)
@@ -106,6 +105,6 @@ def _scheduled_events(
 
 
 def _moment_in(now: Moment, ahead: float) -> Moment:
-    """The moment so many seconds from now, to a whole second of the wall clock: a text must not flicker."""
+    """The time ``ahead`` seconds from now, in whole seconds, so that texts do not change."""
     wall = datetime.fromtimestamp(round(now.wall.timestamp() + ahead), now.wall.tzinfo)
     return replace(add_seconds(now, ahead), wall=wall)

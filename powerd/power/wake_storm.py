@@ -1,12 +1,10 @@
-"""The storm guard: a server that is woken again and again for nobody stays up for a while, longer each time.
+"""The wake storm: after repeated unneeded wake-ups the server stays awake for a while, longer each time.
 
-A card that takes any packet for a magic one wakes the server as soon as it sleeps. Each such night costs more
-than staying up, and wears the disks; so after a few wake-ups in vain it goes to sleep no more for a while.
+A card that takes any packet for a magic packet wakes the server as soon as it sleeps. Such sleeps cost more
+than staying awake, and wear the disks.
 
-The storm guard over a power-off: what it knows of wake-ups, as a document that the next boot reads.
-
-A card that takes any packet for a magic one starts a server that is off, as it wakes one that sleeps, and
-each such boot is a wake-up in vain. CLOCK_BOOTTIME begins anew with each, so the document has civil times.
+The state over a power-off is a document that the next boot reads: such a card also starts a server that is
+off. CLOCK_BOOTTIME restarts with each boot, so the document has civil times.
 """
 
 from __future__ import annotations
@@ -21,9 +19,9 @@ from powerd.core.time import Moment
 from powerd.power.model import TransitionFacts, WakeStormState, WakeupCause
 
 STORM_WAKEUPS: Final = 3
-"""So many wake-ups in vain ..."""
+"""Unneeded wake-ups ..."""
 STORM_INTERVAL: Final = 3600.0
-"""... that lie no farther apart, seconds of CLOCK_BOOTTIME, are a storm."""
+"""... at most this far apart, seconds of CLOCK_BOOTTIME, are a wake storm."""
 STAY_UP_FIRST: Final = 3600.0
 STAY_UP_MAX: Final = 8 * 3600.0
 _CAUSE_TEXT: Final = {
@@ -34,10 +32,10 @@ _CAUSE_TEXT: Final = {
 
 
 def record_wakeup(state: WakeStormState, now: Moment) -> WakeStormState:
-    """The server has slept, and is up again: what became of the wake-up before is known.
+    """The state after a new wake-up, which completes the record of the previous one.
 
-    It was in vain if nobody and nothing was there until the server slept again. One by an alarm never is:
-    whoever set it wanted the server up.
+    The previous wake-up was unneeded if no blocker existed until the server slept again. A wake-up by an
+    alarm is always needed.
     """
     woken_at = boottime(now)
     initial = WakeStormState(
@@ -65,7 +63,7 @@ def record_wakeup(state: WakeStormState, now: Moment) -> WakeStormState:
 
 
 def record_activity(state: WakeStormState, snapshot: Snapshot, *, needed: bool) -> WakeStormState:
-    """What is known by now of the latest wake-up; with somebody there the storm is over."""
+    """The state with the cause of the latest wake-up; a blocker ends the storm."""
     event = snapshot.part(TransitionFacts).wake_event
     if event is not None and event != state.last_event:
         state = replace(state, last_event=event, cause=event.cause)
@@ -77,7 +75,7 @@ def record_activity(state: WakeStormState, snapshot: Snapshot, *, needed: bool) 
 
 
 def storm_delay(state: WakeStormState, now: Moment) -> tuple[float, str] | None:
-    """The CLOCK_MONOTONIC until which the server stays up, and why."""
+    """The CLOCK_MONOTONIC until which the server stays awake, and the reason."""
     if state.stay_up_until is None:
         return None
     causes = {cause for _, cause in state.unneeded_wakeups}
@@ -91,23 +89,23 @@ def storm_delay(state: WakeStormState, now: Moment) -> tuple[float, str] | None:
 
 
 def boottime(now: Moment) -> float:
-    """CLOCK_BOOTTIME: it goes on while the server sleeps."""
+    """CLOCK_BOOTTIME, which advances during sleep."""
     return now.mono + now.slept
 
 
 _BOOT_BEFORE_ALARM: Final = 60.0
 _BOOT_AFTER_ALARM: Final = 600.0
-"""Seconds before and after an alarm within which a boot is due to it: firmware takes its time."""
+"""Seconds before and after an alarm within which a boot counts as caused by it; firmware takes time."""
 
 
 def storm_to_document(state: WakeStormState, wake_time: WakeTime | None, boot: str, now: Moment) -> object:
-    """What revive() reads.
+    """The document that storm_from_document() reads.
 
     Args:
         state: of the boot that ends.
-        wake_time: what the alarm was set for; None = for nothing.
-        boot: which boot that is.
-        now: the present moment.
+        wake_time: the alarm's; None = no alarm.
+        boot: the id of that boot.
+        now: the present time.
     """
     epoch = _epoch(now)
     return {
@@ -123,15 +121,15 @@ def storm_to_document(state: WakeStormState, wake_time: WakeTime | None, boot: s
 
 
 def storm_from_document(document: object, boot: str, now: Moment) -> WakeStormState:
-    """What the storm guard knows in a new boot, which ends the latest power-off of powerd's.
+    """The state after the boot that ends powerd's latest power-off.
 
-    Nothing, where the document is none of ours or of this very boot, or where the clock has gone back since,
-    as that of a board without a battery does.
+    Empty for any other document, for a document of this boot, and if the wall clock has gone back, as on a
+    board without a battery.
 
     Args:
-        document: what was kept.
-        boot: which boot this is; "" = unknown.
-        now: the present moment.
+        document: the stored document.
+        boot: the id of this boot; "" = unknown.
+        now: the present time.
     """
     match document:
         case {
@@ -152,7 +150,7 @@ def storm_from_document(document: object, boot: str, now: Moment) -> WakeStormSt
 
 
 def _previous_state(data: dict[object, object], epoch: float) -> WakeStormState:
-    """The Unrest of the boot before, by the CLOCK_BOOTTIME of this one, where its moments are negative."""
+    """The state of the previous boot on this boot's CLOCK_BOOTTIME, where its times are negative."""
     match data:
         case {
             "woke": None | float() as last_wakeup_at,
