@@ -38,8 +38,9 @@ from powerd.smart.model import Finding
 from powerd.smart.view.api import finding_json
 from powerd.ui import journal
 from powerd.ui.events import TransitionDetector
+from powerd.ui.http.context import RequestHandlers, UiContext
 from powerd.ui.http.event_feed import EventFeed
-from powerd.ui.http.lazy_server import LazyHttpServer, RequestHandlers, UiContext
+from powerd.ui.http.lazy_server import LazyHttpServer
 
 GC_THRESHOLD: Final = 20_000
 """Allocations before a garbage collection, instead of 700. A decision about a thousand disks allocates 10,000

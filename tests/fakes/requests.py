@@ -11,7 +11,7 @@ from ui.statuses import NOW, at
 
 from powerd.disks.disk_id import DiskId
 from powerd.requests.model import KeepAwake, KeepAwakeId, RequestRefusedError, WakeOnLanResult
-from powerd.ui.http.lazy_server import RequestHandlers
+from powerd.ui.http.context import RequestHandlers
 
 TOKEN = "correct-horse-battery-staple"  # noqa: S105 - a secret of these tests alone
 

@@ -17,7 +17,8 @@ from ui.smart_statuses import smart_status
 from ui.statuses import NOW, STATUSES
 
 from powerd.linux.unix_sockets import listen_tcp, listen_unix
-from powerd.ui.http.lazy_server import LazyHttpServer, UiContext
+from powerd.ui.http.context import UiContext
+from powerd.ui.http.lazy_server import LazyHttpServer
 
 SHOWN = STATUSES | DISK_STATUSES | {"drives": smart_status()}
 

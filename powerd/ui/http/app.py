@@ -16,8 +16,8 @@ from aiohttp import web
 from powerd.requests.model import RequestRefusedError
 from powerd.smart.view.api import smart_details, smart_of, smarts_json
 from powerd.ui.api import clients_json, disks_json, status_json
+from powerd.ui.http.context import UiContext
 from powerd.ui.http.event_stream import EventStream
-from powerd.ui.http.lazy_server import UiContext
 from powerd.ui.http.write_requests import ApiError, WriteApi, path_id, write_access_middleware
 from powerd.ui.page import STYLE, render_page
 

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from aiohttp import web
 
 from powerd.ui.api import status_json
+from powerd.ui.http.context import UiContext
 from powerd.ui.http.event_feed import format_event
-
-if TYPE_CHECKING:
-    from powerd.ui.http.lazy_server import UiContext
 
 HEARTBEAT_SECONDS: Final = 55.0
 """A comment is sent after this time without an event: proxies close a connection that is silent for 60 s."""

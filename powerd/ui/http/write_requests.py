@@ -16,7 +16,7 @@ from powerd.config.values import parse_duration
 from powerd.core.time import Moment
 from powerd.smart.actions import TEST_KINDS
 from powerd.ui.api import keep_awake_json, wake_on_lan_json
-from powerd.ui.http.lazy_server import RequestHandlers
+from powerd.ui.http.context import RequestHandlers
 from powerd.ui.layout import sanitize
 
 _MAX_TEXT_LENGTH: Final = 200

@@ -18,7 +18,8 @@ from powerd.core.snapshot import Status
 from powerd.linux.unix_sockets import listen_tcp, listen_unix
 from powerd.ui.api import clients_json, status_json
 from powerd.ui.http.app import is_own_address
-from powerd.ui.http.lazy_server import LazyHttpServer, UiContext
+from powerd.ui.http.context import UiContext
+from powerd.ui.http.lazy_server import LazyHttpServer
 from powerd.ui.page import STYLE
 
 

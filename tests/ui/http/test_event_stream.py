@@ -14,9 +14,10 @@ from ui.statuses import NOW, family
 from powerd.linux.unix_sockets import listen_unix
 from powerd.ui.api import status_json
 from powerd.ui.http import event_stream
+from powerd.ui.http.context import UiContext
 from powerd.ui.http.event_feed import EventFeed
 from powerd.ui.http.event_stream import last_id
-from powerd.ui.http.lazy_server import LazyHttpServer, UiContext
+from powerd.ui.http.lazy_server import LazyHttpServer
 from powerd.ui.journal import make_entry
 
 

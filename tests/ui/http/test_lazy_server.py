@@ -16,7 +16,8 @@ from ui.statuses import NOW, family
 
 from powerd.linux.unix_sockets import listen_tcp, listen_unix
 from powerd.ui.cli.client import get
-from powerd.ui.http.lazy_server import LazyHttpServer, UiContext
+from powerd.ui.http.context import UiContext
+from powerd.ui.http.lazy_server import LazyHttpServer
 
 
 async def refresh() -> None:

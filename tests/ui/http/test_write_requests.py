@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from ui.statuses import NOW, family
 
 from powerd.linux.unix_sockets import listen_tcp, listen_unix
-from powerd.ui.http.lazy_server import LazyHttpServer, UiContext
+from powerd.ui.http.context import UiContext
+from powerd.ui.http.lazy_server import LazyHttpServer
 from powerd.ui.http.write_requests import ApiError, duration_field, read_body, text_field
 
 JSON = "Content-Type: application/json\r\n"

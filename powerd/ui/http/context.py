@@ -1,0 +1,61 @@
+"""What the HTTP server gets from the daemon: values and callables."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+
+from powerd.core.snapshot import Status
+from powerd.core.time import Moment
+from powerd.disks.disk_id import DiskId
+from powerd.requests.model import KeepAwake, WakeOnLanResult
+from powerd.smart.actions import TestKind
+from powerd.ui.http.event_feed import EventFeed
+
+
+@dataclass(frozen=True, slots=True)
+class RequestHandlers:
+    """What the API can request from the daemon. Each callable except ``token`` raises RefusedError.
+
+    Attributes:
+        keep: keeps the server awake for a number of seconds, with a reason.
+        drop: ends the keep-awake request with this id.
+        hold: keeps the server awake inside ``with``, with a reason.
+        wake: sends magic packets to a host, given by name, address or MAC.
+        spin_down: spins a disk and its group down; returns the disks of the group.
+        check: checks the health of a drive, given by id, device or serial number.
+        test: starts a self-test of a drive, ``short`` or ``long``.
+        token: the secret that writing over TCP requires; None = nothing can be written over TCP. Raises
+            ValueError (one clause) if the token cannot be read.
+    """
+
+    keep: Callable[[float, str], KeepAwake]
+    drop: Callable[[str], KeepAwake]
+    hold: Callable[[str], AbstractContextManager[KeepAwake]]
+    wake: Callable[[str], Awaitable[WakeOnLanResult]]
+    spin_down: Callable[[str], Awaitable[tuple[DiskId, ...]]]
+    check: Callable[[str], Awaitable[DiskId]]
+    test: Callable[[str, TestKind], Awaitable[DiskId]]
+    token: Callable[[], str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class UiContext:
+    """What the HTTP server gets from the daemon.
+
+    Attributes:
+        status: returns the last decision; None before the first one.
+        now: returns the current time, from which the page computes "2 min ago".
+        refresh: polls every client and decides; the daemon limits its duration.
+        decision_error: returns why no decisions are made, in one sentence; None = they are.
+        requests: what the API can request.
+        feed: the events.
+    """
+
+    status: Callable[[], Status | None]
+    now: Callable[[], Moment]
+    refresh: Callable[[], Awaitable[None]]
+    decision_error: Callable[[], str | None]
+    requests: RequestHandlers
+    feed: EventFeed = field(default_factory=EventFeed)
