@@ -4,7 +4,9 @@ Two trees that write the same file decide the same. Names of classes and of enum
 into the file, nor does the text of any message: the tables below are the only places that say how a thing is
 called in it.
 
-    python tests/guards/frozen.py OUTPUT.jsonl.gz [STREAM ...]
+    PYTHONPATH=.:tests python tests/guards/frozen.py OUTPUT.jsonl.gz [STREAM ...]
+
+Run it before and after a change that must not change a decision, and tests/guards/compare.py on both files.
 """
 
 from __future__ import annotations
@@ -782,8 +784,8 @@ def main(output: str, *names: str) -> None:
                 file.write(json.dumps(row | described(decision, now), separators=(",", ":")) + "\n")
 
             run(add)
-            print(f"{stream}: {counts.get(stream, 0)} decisions", file=sys.stderr)  # noqa: T201
-    print(f"in all: {sum(counts.values())} decisions", file=sys.stderr)  # noqa: T201
+            print(f"{stream}: {counts.get(stream, 0)} decisions", file=sys.stderr)
+    print(f"in all: {sum(counts.values())} decisions", file=sys.stderr)
 
 
 if __name__ == "__main__":
