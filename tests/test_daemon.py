@@ -60,21 +60,21 @@ class ForwardingPorts(RecordingPorts):
 
 
 class DaemonScenario:
-    """A daemon in a village."""
+    """A daemon on a fake host."""
 
     def __init__(self, config: str = NIGHTLY, directory: Path | None = None, boot: int = 0) -> None:
         self.clock = LoopClock(step=900.0 * boot)
-        self.village = FakeHost(self.clock)
-        self.hands = ForwardingPorts(self.village)
-        self.heard: list[Status] = []
-        self.complaints: list[str] = []
+        self.host = FakeHost(self.clock)
+        self.hands = ForwardingPorts(self.host)
+        self.statuses: list[Status] = []
+        self.errors: list[str] = []
         self.daemon = Daemon(
             parse(config.encode(), "test"),
-            ports(self.village, self.hands),
+            ports(self.host, self.hands),
             self.clock,
             storage=Storage(directory) if directory else None,
-            on_status=self.heard.append,
-            on_error=self.complaints.append,
+            on_status=self.statuses.append,
+            on_error=self.errors.append,
             boot_id=f"boot {boot}" if boot else "",
         )
 
@@ -126,7 +126,7 @@ def test_a_client_that_returns_during_the_warning_cancels_it_on_the_terminals() 
     async def test(h: DaemonScenario) -> None:
         await asyncio.sleep(690)
         assert h.phase() == "warning"
-        h.village.replies["10.0.0.2"] = ANSWERS
+        h.host.replies["10.0.0.2"] = ANSWERS
         await asyncio.sleep(900)
         assert h.hands.calls == [
             ("broadcast", "this server goes to sleep in 1min unless somebody needs it (`powerd why`)"),
@@ -147,7 +147,7 @@ def test_in_observe_mode_it_only_reports_what_it_would_have_done() -> None:
 
 def test_somebody_home_keeps_it_awake_with_a_reason() -> None:
     async def test(h: DaemonScenario) -> None:
-        h.village.replies["10.0.0.2"] = ANSWERS
+        h.host.replies["10.0.0.2"] = ANSWERS
         await asyncio.sleep(4000)
         assert h.done() == []
         assert [f"{reason.subject}: {reason.text}" for reason in h.status.decision.reasons] == [
@@ -159,29 +159,30 @@ def test_somebody_home_keeps_it_awake_with_a_reason() -> None:
 
 def test_a_phase_is_shown_with_its_start() -> None:
     async def test(h: DaemonScenario) -> None:
-        h.village.replies["10.0.0.2"] = ANSWERS
+        h.host.replies["10.0.0.2"] = ANSWERS
         await asyncio.sleep(300)
         assert h.phase() == "awake"
         assert h.status.phase_since.mono == pytest.approx(0, abs=1)
-        h.village.replies.clear()
+        h.host.replies.clear()
         await asyncio.sleep(400)
         assert h.phase() == "idle"
         assert h.status.phase_since.mono == pytest.approx(420, abs=61)
-        assert h.heard[-1] is h.status
+        assert h.statuses[-1] is h.status
 
     run_daemon(test)
 
 
 def test_a_refresh_probes_all_and_is_decided_on_before_it_is_shown() -> None:
     async def test(h: DaemonScenario) -> None:
-        h.village.replies["10.0.0.2"] = ANSWERS
+        h.host.replies["10.0.0.2"] = ANSWERS
         await asyncio.sleep(90)
-        h.village.replies["10.0.0.1"] = ANSWERS
-        h.village.sweeps.clear()
+        h.host.replies["10.0.0.1"] = ANSWERS
+        h.host.sweeps.clear()
         await h.daemon.refresher.poll_all_clients()
-        assert [sweep.addresses for sweep in h.village.sweeps] == [["10.0.0.2", "10.0.0.1"]]
+        assert [sweep.addresses for sweep in h.host.sweeps] == [["10.0.0.2", "10.0.0.1"]]
         assert {
-            verdict.state.value for verdict in h.status.decision.part(PresenceReport).client_statuses
+            client_status.state.value
+            for client_status in h.status.decision.part(PresenceReport).client_statuses
         } == {"present"}
         assert h.status.now.mono == pytest.approx(90, abs=0.1)
 
@@ -191,14 +192,14 @@ def test_a_refresh_probes_all_and_is_decided_on_before_it_is_shown() -> None:
 def test_frequent_or_concurrent_requests_share_a_refresh() -> None:
     async def test(h: DaemonScenario) -> None:
         await asyncio.sleep(90)
-        h.village.sweeps.clear()
+        h.host.sweeps.clear()
         await asyncio.gather(*(h.daemon.refresher.poll_all_clients() for _ in range(100)))
         await asyncio.sleep(4)
         await h.daemon.refresher.poll_all_clients()
-        assert len(h.village.sweeps) == 1
+        assert len(h.host.sweeps) == 1
         await asyncio.sleep(2)
         await h.daemon.refresher.poll_all_clients()
-        assert len(h.village.sweeps) == 2
+        assert len(h.host.sweeps) == 2
 
     run_daemon(test)
 
@@ -206,7 +207,7 @@ def test_frequent_or_concurrent_requests_share_a_refresh() -> None:
 def test_a_cancelled_request_cancels_only_its_own_refresh() -> None:
     async def test(h: DaemonScenario) -> None:
         await asyncio.sleep(90)
-        h.village.sweep_duration = 3
+        h.host.sweep_duration = 3
         first, second = (asyncio.create_task(h.daemon.refresher.poll_all_clients()) for _ in range(2))
         await asyncio.sleep(1)
         first.cancel()
@@ -219,7 +220,7 @@ def test_a_cancelled_request_cancels_only_its_own_refresh() -> None:
 
 def test_what_was_learned_is_there_after_a_restart(tmp_path: Path) -> None:
     async def first(h: DaemonScenario) -> None:
-        h.village.neighbour_table = (neighbour(9),)
+        h.host.neighbour_table = (neighbour(9),)
         await asyncio.sleep(90)
 
     async def second(h: DaemonScenario) -> None:
@@ -262,9 +263,9 @@ def test_it_wakes_whom_it_knows() -> None:
 
 def test_when_it_stops_it_notes_when_each_was_last_there(tmp_path: Path) -> None:
     async def test(h: DaemonScenario) -> None:
-        h.village.neighbour_table = (neighbour(9),)
+        h.host.neighbour_table = (neighbour(9),)
         await asyncio.sleep(90)
-        h.village.neighbour_table = (neighbour(9, ago=0.0),)
+        h.host.neighbour_table = (neighbour(9, ago=0.0),)
         await asyncio.sleep(3600)
 
     def seen() -> float:
@@ -290,23 +291,23 @@ def test_a_failed_write_of_state_is_reported(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
 
     async def test(h: DaemonScenario) -> None:
-        h.village.neighbour_table = (neighbour(9),)
+        h.host.neighbour_table = (neighbour(9),)
         await asyncio.sleep(90)
-        assert len(h.complaints) == 1
-        assert "cannot be written" in h.complaints[0]
+        assert len(h.errors) == 1
+        assert "cannot be written" in h.errors[0]
 
     run_daemon(test, directory=tmp_path / "file")
 
 
 def test_nothing_is_written_while_nothing_changes(tmp_path: Path) -> None:
-    kept = tmp_path / "learned.json"
+    stored = tmp_path / "learned.json"
 
     async def test(h: DaemonScenario) -> None:
-        h.village.neighbour_table = (neighbour(9),)
+        h.host.neighbour_table = (neighbour(9),)
         await asyncio.sleep(90)
-        kept.unlink()
+        stored.unlink()
         await asyncio.sleep(4 * 3600)
-        assert not kept.exists()
+        assert not stored.exists()
 
     run_daemon(test, directory=tmp_path)
 
@@ -331,7 +332,7 @@ def test_a_late_decision_is_a_failure() -> None:
 
 def test_a_source_that_fails_is_no_end_of_the_daemon() -> None:
     async def test(h: DaemonScenario) -> None:
-        h.village.links = None  # type: ignore[assignment] # that is the fault
+        h.host.links = None  # type: ignore[assignment] # that is the fault
         await asyncio.sleep(4000)
         assert h.done() == []
         assert "failed inside powerd (powerd.presence." in h.status.decision.reasons[0].text
@@ -343,18 +344,20 @@ def test_new_options_hold_for_polls_and_decisions() -> None:
     async def test(h: DaemonScenario) -> None:
         await asyncio.sleep(90)
         assert {
-            verdict.blocks_sleep for verdict in h.status.decision.part(PresenceReport).client_statuses
+            client_status.blocks_sleep
+            for client_status in h.status.decision.part(PresenceReport).client_statuses
         } == {True}
-        h.village.sweeps.clear()
+        h.host.sweeps.clear()
         h.daemon.reconfigure(parse(b'mode = "observe"\n[clients]\nignore = ["host1"]\nevery = "20s"', "test"))
         await asyncio.sleep(0.1)
-        assert [sweep.addresses for sweep in h.village.sweeps] == [["10.0.0.2"]], "at once"
+        assert [sweep.addresses for sweep in h.host.sweeps] == [["10.0.0.2"]], "at once"
         assert h.status.mode == "observe"
         assert [
-            verdict.blocks_sleep for verdict in h.status.decision.part(PresenceReport).client_statuses
+            client_status.blocks_sleep
+            for client_status in h.status.decision.part(PresenceReport).client_statuses
         ] == [False, True]
         await asyncio.sleep(60)
-        assert len(h.village.sweeps) == 4
+        assert len(h.host.sweeps) == 4
 
     run_daemon(test)
 
@@ -372,7 +375,7 @@ def test_hourly_readings_stay_valid_after_a_reload() -> None:
 
 
 def blocks(h: DaemonScenario) -> set[str]:
-    return {lock.why for lock in h.village.own_locks("block")}
+    return {lock.why for lock in h.host.own_locks("block")}
 
 
 def test_a_keep_is_a_lock_that_everybody_else_sees() -> None:
@@ -384,7 +387,7 @@ def test_a_keep_is_a_lock_that_everybody_else_sees() -> None:
             h.daemon.keep_awake.add(3600, "")
             await asyncio.sleep(1)
             assert blocks(h) == {"backup; rsync; powerd keep"}
-            assert sorted(lock.what for lock in h.village.own_locks("block")) == ["idle", "shutdown", "sleep"]
+            assert sorted(lock.what for lock in h.host.own_locks("block")) == ["idle", "shutdown", "sleep"]
         await asyncio.sleep(3700)
         assert blocks(h) == set()
 
@@ -396,11 +399,11 @@ def test_an_observer_holds_nobody_up() -> None:
         h.daemon.keep_awake.add(3600, "backup")
         await asyncio.sleep(90)
         assert blocks(h) == set()
-        assert h.village.own_locks("delay") == []
+        assert h.host.own_locks("delay") == []
         h.daemon.reconfigure(parse(NIGHTLY.encode(), "test"))
         await asyncio.sleep(1)
         assert blocks(h) == {"backup"}
-        assert len(h.village.own_locks("delay")) == 2
+        assert len(h.host.own_locks("delay")) == 2
         h.daemon.reconfigure(parse(NIGHTLY.replace("enforce", "observe").encode(), "test"))
         assert blocks(h) == set()
 
@@ -414,18 +417,18 @@ def test_no_lock_outlives_the_daemon() -> None:
         homes.append(h)
         h.daemon.keep_awake.add(3600, "backup")
         await asyncio.sleep(90)
-        assert h.village.own_locks("delay")
+        assert h.host.own_locks("delay")
 
     run_daemon(test)
     assert blocks(homes[0]) == set()
-    assert homes[0].village.own_locks("delay") == []
+    assert homes[0].host.own_locks("delay") == []
 
 
 def test_a_foreign_lock_is_noticed_at_once() -> None:
     async def test(h: DaemonScenario) -> None:
         await asyncio.sleep(90)
-        h.village.other_locks = (Inhibitor(frozenset({"sleep"}), "backup", "nightly", "block", 0, 7),)
-        h.village.emit(LogindEvent("inhibitors"))
+        h.host.other_locks = (Inhibitor(frozenset({"sleep"}), "backup", "nightly", "block", 0, 7),)
+        h.host.emit(LogindEvent("inhibitors"))
         await asyncio.sleep(0.1)
         assert any(reason.text == "forbids sleep: nightly" for reason in h.status.decision.reasons)
 
@@ -436,24 +439,24 @@ def test_a_sleep_from_its_warning_to_the_wake_up(tmp_path: Path) -> None:
     """A rule's sleep, the alarm for a time in the configuration, the wake-up and its cause; then the next."""
 
     async def test(h: DaemonScenario) -> None:
-        h.village.sleep_duration = 20 * 3600.0
+        h.host.sleep_duration = 20 * 3600.0
         await asyncio.sleep(900)
-        (ahead,) = h.village.alarm_distances
+        (ahead,) = h.host.alarm_distances
         assert ahead is not None
         woken = next(
             status.now.wall
-            for status in h.heard
+            for status in h.statuses
             if status.snapshot.part(TransitionFacts).wake_event is not None
         )
         assert f"{woken:%H:%M}" == "06:28"
         waking = h.status.snapshot.part(TransitionFacts).wake_event
         assert waking is not None
         assert waking.cause is WakeupCause.ALARM
-        assert h.village.seconds_to_alarm() is None
+        assert h.host.seconds_to_alarm() is None
         assert h.phase() != "going-down"
         assert json.loads((tmp_path / "alarm.json").read_text()) is None
         await asyncio.sleep(800)
-        assert len(h.village.alarm_distances) == 2
+        assert len(h.host.alarm_distances) == 2
 
     run_daemon(test, NIGHTLY + '[wake]\nat = ["06:30"]\n', tmp_path)
 
@@ -463,11 +466,11 @@ def test_a_server_that_is_switched_on_again_and_again_for_nobody_stays_up(tmp_pa
 
     async def test(h: DaemonScenario) -> None:
         await asyncio.sleep(1)
-        kept = tmp_path / "unrest.json"
-        assert not booted or json.loads(kept.read_text()) is None, "a power-off counts once"
+        stored = tmp_path / "unrest.json"
+        assert not booted or json.loads(stored.read_text()) is None, "a power-off counts once"
         await asyncio.sleep(895)
-        booted.append(h.village.logind_calls)
-        if not h.village.logind_calls:
+        booted.append(h.host.logind_calls)
+        if not h.host.logind_calls:
             assert any(
                 "stays up for 1h: woken 3 times within 1h by something unknown" in reason.text
                 for reason in h.status.decision.reasons
@@ -489,15 +492,15 @@ def test_an_observer_keeps_nothing_of_a_power_off_that_did_not_come(tmp_path: Pa
 
 def test_an_alarm_that_a_killed_daemon_left_is_taken_away_by_the_next(tmp_path: Path) -> None:
     async def test(h: DaemonScenario) -> None:
-        h.village.seconds_to_alarm()
-        h.village.rtc.alarm = h.village.rtc.now + 3600
-        Storage(tmp_path).save("alarm", {"at": h.village.rtc.alarm, "before": None})
+        h.host.seconds_to_alarm()
+        h.host.rtc.alarm = h.host.rtc.now + 3600
+        Storage(tmp_path).save("alarm", {"at": h.host.rtc.alarm, "before": None})
         heir = Daemon(
-            parse(NIGHTLY.encode(), "test"), ports(h.village, h.hands), h.clock, storage=Storage(tmp_path)
+            parse(NIGHTLY.encode(), "test"), ports(h.host, h.hands), h.clock, storage=Storage(tmp_path)
         )
         life = asyncio.create_task(heir.run())
         await asyncio.sleep(1)
-        assert h.village.seconds_to_alarm() is None
+        assert h.host.seconds_to_alarm() is None
         life.cancel()
 
     run_daemon(test)
@@ -518,38 +521,38 @@ def test_a_timer_that_was_moved_a_moment_ago_counts_for_a_sleep_of_somebody_else
     """Also while the engine waits for clients that are being looked at closely."""
 
     async def test(h: DaemonScenario) -> None:
-        h.village.timers_by_unit["backup.timer"] = backup(h, 5)
-        h.village.sweep_duration = takes
+        h.host.timers_by_unit["backup.timer"] = backup(h, 5)
+        h.host.sweep_duration = takes
         await asyncio.sleep(pause)
         assert h.phase() == phase
-        h.village.timers_by_unit["backup.timer"] = backup(h, 3)
-        await h.village.sleep()
-        assert h.village.alarm_distances == [pytest.approx(3 * 3600 - 120, abs=3)]
+        h.host.timers_by_unit["backup.timer"] = backup(h, 3)
+        await h.host.sleep()
+        assert h.host.alarm_distances == [pytest.approx(3 * 3600 - 120, abs=3)]
 
     run_daemon(test, TIMED)
 
 
 def test_timers_that_do_not_answer_hold_up_no_alarm() -> None:
     async def test(h: DaemonScenario) -> None:
-        h.village.timers_by_unit["backup.timer"] = backup(h, 5)
+        h.host.timers_by_unit["backup.timer"] = backup(h, 5)
         await asyncio.sleep(100)
 
         async def hang(units: Sequence[str]) -> tuple[SystemdTimer, ...]:
             await asyncio.sleep(3600)
             raise AssertionError(units)
 
-        h.village.list_timers = hang  # type: ignore[method-assign] # systemd is busy
-        await h.village.sleep()
-        assert h.village.alarm_distances == [pytest.approx(5 * 3600 - 100 - 120, abs=3)]
+        h.host.list_timers = hang  # type: ignore[method-assign] # systemd is busy
+        await h.host.sleep()
+        assert h.host.alarm_distances == [pytest.approx(5 * 3600 - 100 - 120, abs=3)]
 
     run_daemon(test, TIMED)
 
 
 def test_a_required_alarm_that_cannot_be_set_keeps_it_up_and_is_the_reason() -> None:
     async def test(h: DaemonScenario) -> None:
-        h.village.refusal = "no helper listens on /run/powerd-helper.sock"
+        h.host.refusal = "no helper listens on /run/powerd-helper.sock"
         await asyncio.sleep(900)
-        assert h.village.logind_calls == []
+        assert h.host.logind_calls == []
         assert any("no helper listens" in reason.text for reason in h.status.decision.reasons)
 
     run_daemon(test, NIGHTLY + '[wake]\nat = ["06:30"]\n')
@@ -561,15 +564,15 @@ def test_somebody_who_comes_home_while_the_hook_runs_is_not_slept_on() -> None:
 
         async def slowly(argv: Sequence[str], **rest: Any) -> ProcessResult:  # noqa: ANN401 - as they came
             await asyncio.sleep(10)
-            h.village.replies["10.0.0.2"] = ANSWERS
+            h.host.replies["10.0.0.2"] = ANSWERS
             return await run_it(argv, **rest)
 
         h.hands.run = slowly  # type: ignore[method-assign] # it takes time
         await asyncio.sleep(900)
-        assert h.village.logind_calls == []
-        outcome = h.daemon.state.snapshot().completed_actions[Sleep, None]
-        assert "cancelled by the last check: host2: home" in outcome.message
-        h.village.replies.clear()
+        assert h.host.logind_calls == []
+        result = h.daemon.state.snapshot().completed_actions[Sleep, None]
+        assert "cancelled by the last check: host2: home" in result.message
+        h.host.replies.clear()
 
     run_daemon(test, NIGHTLY + '[hooks]\nbefore_sleep = ["/bin/true"]\n')
 
@@ -585,7 +588,7 @@ def test_somebody_who_was_there_while_the_hook_ran_is_not_slept_on(what: str) ->
         async def slowly(argv: Sequence[str], **rest: Any) -> ProcessResult:  # noqa: ANN401 - as they came
             await asyncio.sleep(2)
             if what == "a key press":
-                h.village.latest_key_press = KeyPress(asyncio.get_running_loop().time(), "ann on pts/0")
+                h.host.latest_key_press = KeyPress(asyncio.get_running_loop().time(), "ann on pts/0")
             else:
                 h.daemon.reconfigure(parse(config.replace("enforce", "observe").encode(), "test"))
             await asyncio.sleep(20)
@@ -593,9 +596,9 @@ def test_somebody_who_was_there_while_the_hook_ran_is_not_slept_on(what: str) ->
 
         h.hands.run = slowly  # type: ignore[method-assign] # it takes time
         await asyncio.sleep(900)
-        assert h.village.logind_calls == []
-        outcome = h.daemon.state.snapshot().completed_actions[Sleep, None]
-        assert "cancelled by the last check: idleness has begun anew" in outcome.message
+        assert h.host.logind_calls == []
+        result = h.daemon.state.snapshot().completed_actions[Sleep, None]
+        assert "cancelled by the last check: idleness has begun anew" in result.message
 
     run_daemon(test, config)
 
@@ -605,17 +608,17 @@ def test_all_sources_poll_closely_at_the_same_time() -> None:
 
     async def test(h: DaemonScenario) -> None:
         await asyncio.sleep(90)
-        h.village.sweep_duration = 2.0
-        ask = h.village.list_inhibitors
+        h.host.sweep_duration = 2.0
+        ask = h.host.list_inhibitors
 
         async def slowly() -> tuple[Inhibitor, ...]:
             await asyncio.sleep(2)
             return await ask()
 
-        h.village.list_inhibitors = slowly  # type: ignore[method-assign] # it takes time
-        begun = asyncio.get_running_loop().time()
+        h.host.list_inhibitors = slowly  # type: ignore[method-assign] # it takes time
+        start = asyncio.get_running_loop().time()
         await h.daemon.refresher.poll_all_sources()
-        took = asyncio.get_running_loop().time() - begun
+        took = asyncio.get_running_loop().time() - start
         assert 2 <= took < 5 + 1, "two sweeps, and logind beside them"
 
     run_daemon(test)

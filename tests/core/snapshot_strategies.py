@@ -46,12 +46,12 @@ def client(n: int) -> Client:
 
 
 def make_snapshot(
-    sightings: Mapping[int, Reading[Observation] | Unavailable],
+    observations: Mapping[int, Reading[Observation] | Unavailable],
     *,
     at: float,
     clients_reading: Reading[tuple[str, ...]] | Unavailable | None = None,
 ) -> Snapshot:
-    clients = [client(n) for n in sightings]
+    clients = [client(n) for n in observations]
     return new_snapshot(
         sources={
             CLIENTS: clients_reading or Reading(at, ()),
@@ -60,7 +60,7 @@ def make_snapshot(
             NETWORK_CARDS: Reading(at, ()),
         },
         clients={each.id: each for each in clients},
-        observations={client(n).id: sighting for n, sighting in sightings.items()},
+        observations={client(n).id: observation for n, observation in observations.items()},
     )
 
 
@@ -82,7 +82,7 @@ def idle_memory(now: Moment, idle: float) -> Memory:
 
 
 def sleep_actions(decision: Decision) -> set[Action]:
-    return {order for order in decision.actions if isinstance(order, Sleep)}
+    return {action for action in decision.actions if isinstance(action, Sleep)}
 
 
 def whole(lo: int, hi: int) -> st.SearchStrategy[float]:
@@ -148,7 +148,7 @@ def _unavailable(ago: float) -> AtTime[Fact]:
     return lambda now: Unavailable(now - ago, "could not be asked")
 
 
-sightings: st.SearchStrategy[AtTime[Fact]] = st.one_of(
+fact_draws: st.SearchStrategy[AtTime[Fact]] = st.one_of(
     st.builds(_silent, _ago, _long_ago),
     st.builds(_silent, _ago, _long_ago),
     st.builds(_home, _long_ago),
@@ -159,14 +159,14 @@ sightings: st.SearchStrategy[AtTime[Fact]] = st.one_of(
 DrawnResult = tuple[int, float, bool, bool]
 
 
-def _outcome(config: Options, drawn: DrawnResult, now: float) -> CompletedAction:
+def _result(config: Options, drawn: DrawnResult, now: float) -> CompletedAction:
     rule, ago, ok, warned = drawn
     row = config.sleep[rule % len(config.sleep)]
     n = rule % len(config.sleep)
-    order: Action = (
+    action: Action = (
         WarnUsers(n, row.action, row.warn) if warned else Sleep(n, row.action, row.command, row.timeout)
     )
-    return CompletedAction(order, now - ago, ok or warned, "seen", now - ago - 1)
+    return CompletedAction(action, now - ago, ok or warned, "seen", now - ago - 1)
 
 
 drawn_results: st.SearchStrategy[list[DrawnResult]] = st.lists(
@@ -181,7 +181,7 @@ checks = st.dictionaries(
     max_size=2,
 )
 arbitrary_facts = st.tuples(
-    st.dictionaries(st.integers(1, 9), sightings, max_size=4), clients_readings, checks
+    st.dictionaries(st.integers(1, 9), fact_draws, max_size=4), clients_readings, checks
 )
 _idle_facts: tuple[
     dict[int, AtTime[Fact]], tuple[float, str | None], dict[str, tuple[str | None, str | None]]
@@ -263,18 +263,18 @@ def timers_in(facts: Iterable[tuple[float | None, float | None]], now: Moment) -
 def situations(draw: st.DrawFn) -> tuple[Snapshot, Memory, Options, Moment]:
     """A snapshot, a memory that fits it, a configuration and the moment; mostly of quiet houses."""
     now, config = draw(moments), draw(options)
-    sights, (ago, blind), checked = draw(st.one_of(idle_facts, idle_facts, idle_facts, arbitrary_facts))
+    sights, (ago, unavailable), checked = draw(st.one_of(idle_facts, idle_facts, idle_facts, arbitrary_facts))
     snapshot = make_snapshot(
         {n: make(now.mono) for n, make in sights.items()},
         at=now.mono,
-        clients_reading=Unavailable(now.mono, blind) if blind else Reading(now.mono - ago, ()),
+        clients_reading=Unavailable(now.mono, unavailable) if unavailable else Reading(now.mono - ago, ()),
     )
     results: list[CompletedAction] = [
-        _outcome(config, drawn, now.mono) for drawn in draw(drawn_results) if config.sleep
+        _result(config, drawn, now.mono) for drawn in draw(drawn_results) if config.sleep
     ]
     snapshot = changed(
         snapshot,
-        completed_actions={type(outcome.action): outcome for outcome in results},
+        completed_actions={type(result.action): result for result in results},
         checks={
             name: Unavailable(now.mono, why) if why else Reading(now.mono - 1, busy)
             for name, (busy, why) in checked.items()

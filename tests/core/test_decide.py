@@ -27,31 +27,31 @@ def test_a_new_daemon_is_starting_until_its_first_poll() -> None:
 
 
 def test_a_reason_keeps_its_date_and_a_new_one_has_its_own() -> None:
-    night = DecisionScenario()
-    night.somebody_home = True
-    first = night.decide(0)
-    again = night.decide(60)
+    scenario = DecisionScenario()
+    scenario.somebody_home = True
+    first = scenario.decide(0)
+    again = scenario.decide(60)
     assert again.reasons[0] == first.reasons[0]
-    night.somebody_home = False
-    assert night.decide(120).reasons[0].since.mono == T0 + 120
+    scenario.somebody_home = False
+    assert scenario.decide(120).reasons[0].since.mono == T0 + 120
 
 
 def test_idleness_starts_when_the_last_blocker_ends_and_does_not_restart() -> None:
-    night = DecisionScenario()
-    night.somebody_home = True
-    assert night.decide(0).memory.part(SleepMemory).idle_since is None
-    night.somebody_home = False
-    assert night.decide(60).memory.part(SleepMemory).idle_since == T0 + 60
-    assert night.decide(120).memory.part(SleepMemory).idle_since == T0 + 60
-    night.somebody_home = True
-    assert night.decide(180).memory.part(SleepMemory).idle_since is None
+    scenario = DecisionScenario()
+    scenario.somebody_home = True
+    assert scenario.decide(0).memory.part(SleepMemory).idle_since is None
+    scenario.somebody_home = False
+    assert scenario.decide(60).memory.part(SleepMemory).idle_since == T0 + 60
+    assert scenario.decide(120).memory.part(SleepMemory).idle_since == T0 + 60
+    scenario.somebody_home = True
+    assert scenario.decide(180).memory.part(SleepMemory).idle_since is None
 
 
 def test_time_asleep_is_no_idleness() -> None:
-    night = DecisionScenario()
-    night.decide(0)
-    night.slept = 8 * 3600.0
-    woken = night.decide(60)
+    scenario = DecisionScenario()
+    scenario.decide(0)
+    scenario.slept = 8 * 3600.0
+    woken = scenario.decide(60)
     assert woken.memory.resumed_at == T0 + 60
     assert woken.memory.part(SleepMemory).idle_since is None
     assert not woken.actions
@@ -60,24 +60,24 @@ def test_time_asleep_is_no_idleness() -> None:
 
 @pytest.mark.parametrize(("jitter", "resumed"), [(0.002, False), (-0.002, False), (0.02, True), (0.5, True)])
 def test_clocks_read_one_after_the_other_differ_a_little(jitter: float, *, resumed: bool) -> None:
-    night = DecisionScenario()
-    night.decide(0)
-    night.slept = jitter
-    assert (night.decide(60).memory.resumed_at is not None) is resumed
+    scenario = DecisionScenario()
+    scenario.decide(0)
+    scenario.slept = jitter
+    assert (scenario.decide(60).memory.resumed_at is not None) is resumed
 
 
 def test_a_sleep_of_which_the_clocks_show_nothing_is_reported() -> None:
-    night = DecisionScenario()
-    night.decide(0)
-    waking = WakeEvent(night.at, WakeupCause.BUTTON, clock_advanced=False)
-    night.edit_snapshot = lambda snapshot: changed(snapshot, wake_event=waking)
-    assert night.decide(60).memory.resumed_at == night.at
-    first = night.at
-    assert night.decide(120).memory.resumed_at == first, "once"
-    night.edit_snapshot = lambda snapshot: changed(
-        snapshot, wake_event=replace(waking, at=night.at, clock_advanced=True)
+    scenario = DecisionScenario()
+    scenario.decide(0)
+    waking = WakeEvent(scenario.at, WakeupCause.BUTTON, clock_advanced=False)
+    scenario.edit_snapshot = lambda snapshot: changed(snapshot, wake_event=waking)
+    assert scenario.decide(60).memory.resumed_at == scenario.at
+    first = scenario.at
+    assert scenario.decide(120).memory.resumed_at == first, "once"
+    scenario.edit_snapshot = lambda snapshot: changed(
+        snapshot, wake_event=replace(waking, at=scenario.at, clock_advanced=True)
     )
-    assert night.decide(180).memory.resumed_at == first, "the others are seen by the clocks alone"
+    assert scenario.decide(180).memory.resumed_at == first, "the others are seen by the clocks alone"
 
 
 @pytest.mark.parametrize(

@@ -102,7 +102,7 @@ def test_1_nor_with_unavailable_machine_facts(situation: Situation, source: Sour
         options = replace(options, wake=replace(options.wake, timers=("auto",)))
     if sleep_actions(decide_situation(situation)):
         event("would sleep")
-    others = {name: word for name, word in snapshot.sources.items() if name != source}
+    others = {name: reading for name, reading in snapshot.sources.items() if name != source}
     words: dict[str, Reading[tuple[str, ...]] | Unavailable] = {
         "blind": Unavailable(now.mono, "did not answer"),
         "stale": Reading(now.mono - 3 * POLL_INTERVALS[source] - 1, ()),
@@ -117,8 +117,8 @@ def test_2_deciding_twice_gives_no_new_action(situation: Situation) -> None:
     snapshot, _, options, now = situation
     first = decide_situation(situation)
     assert set(decide(snapshot, first.memory, options, now).actions) <= set(first.actions)
-    begun = replace(snapshot, running_actions=frozenset(first.actions))
-    assert decide(begun, first.memory, options, now).actions == ()
+    start = replace(snapshot, running_actions=frozenset(first.actions))
+    assert decide(start, first.memory, options, now).actions == ()
 
 
 @laws
@@ -128,8 +128,8 @@ def test_3_a_blocker_never_adds_a_sleep(situation: Situation, kind: str) -> None
     new = client(98)
     more = changed(snapshot, clients={**snapshot.part(PresenceFacts).clients, new.id: new})
     if kind == "client":
-        sighting = Reading(now.mono, Observation(last_seen=now.mono))
-        more = changed(more, observations={**snapshot.part(PresenceFacts).observations, new.id: sighting})
+        observation = Reading(now.mono, Observation(last_seen=now.mono))
+        more = changed(more, observations={**snapshot.part(PresenceFacts).observations, new.id: observation})
     elif kind == "check":
         more = changed(
             snapshot,
@@ -186,9 +186,9 @@ def test_5_an_issued_action_is_no_fact(situation: Situation) -> None:
     again = decide(snapshot, first.memory, options, now)
     assert again.memory == first.memory
     assert first.memory.part(SleepMemory).completed_rules <= memory.part(SleepMemory).completed_rules | {
-        outcome.action.rule
-        for outcome in snapshot.completed_actions.values()
-        if outcome.ok and isinstance(outcome.action, WarnUsers | Sleep)
+        result.action.rule
+        for result in snapshot.completed_actions.values()
+        if result.ok and isinstance(result.action, WarnUsers | Sleep)
     }
 
 
@@ -215,11 +215,11 @@ def test_6b_evidence_from_before_a_sleep_never_makes_one(situation: Situation, s
 def test_a_sleep_action_carries_the_wake_time(situation: Situation) -> None:
     """Its alarm is the decision's, and leaves room for a sleep that is worth it."""
     decision = decide_situation(situation)
-    for order in sleep_actions(decision):
-        assert isinstance(order, Sleep)
-        assert order.wake_time == decision.part(PowerReport).wake_time
-        if order.wake_time is not None:
-            assert order.wake_time.at.mono - situation[3].mono >= situation[2].wake.min_sleep
+    for action in sleep_actions(decision):
+        assert isinstance(action, Sleep)
+        assert action.wake_time == decision.part(PowerReport).wake_time
+        if action.wake_time is not None:
+            assert action.wake_time.at.mono - situation[3].mono >= situation[2].wake.min_sleep
 
 
 @laws

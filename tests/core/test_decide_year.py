@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 from core.snapshot_strategies import BERLIN, CLIENTS, client
 from facts import decide, new_snapshot
+from rig.examples import examples
 
 from powerd.config.load import parse
 from powerd.config.options import Options
@@ -33,6 +34,8 @@ at = ["07:02", "Mon-Fri 16:02"]
 timers = ["backup.timer"]
 """
 ROUND, DAY = 300.0, 86400.0
+DAYS = examples(365)
+"""A year; with the profile "quick" 91 days, which have one change of daylight saving time."""
 
 
 def at_home(true: float) -> bool:
@@ -57,8 +60,8 @@ def test_a_year() -> None:
     begin = datetime(2026, 1, 1, 20, tzinfo=BERLIN).timestamp()
     mono = slept = 0.0
     host = client(1)
-    heard = silent_since = 0.0
-    outcomes: dict[type, CompletedAction] = {}
+    events = silent_since = 0.0
+    results: dict[type, CompletedAction] = {}
     sleeps: list[tuple[str, datetime]] = []
     asleep: list[tuple[float, float]] = []
 
@@ -67,50 +70,50 @@ def test_a_year() -> None:
 
     memory = Memory.initial(now())
     decisions = 0
-    while mono + slept < 365 * DAY:
+    while mono + slept < DAYS * DAY:
         if at_home(begin + mono + slept):
-            heard = silent_since = mono
-            sighting = Observation(last_seen=heard)
+            events = silent_since = mono
+            observation = Observation(last_seen=events)
         else:
-            sighting = Observation(last_seen=heard, silent_since=silent_since)
+            observation = Observation(last_seen=events, silent_since=silent_since)
         snapshot = new_snapshot(
             sources=dict.fromkeys((CLIENTS, LOGIND, TIMERS), Reading(mono, ())),
             clients={host.id: host},
-            observations={host.id: Reading(mono, sighting)},
-            completed_actions=dict(outcomes),
+            observations={host.id: Reading(mono, observation)},
+            completed_actions=dict(results),
             timers=(SystemdTimer("backup.timer", wall=backup_after(begin + mono + slept)),),
         )
         decision = decide(snapshot, memory, options, now())
         memory = decision.memory
         decisions += 1
         assert decision.next_decision_at > mono
-        for order in decision.actions:
-            outcomes[type(order)] = CompletedAction(order, mono, ok=True, message="done", started_at=mono)
-            if isinstance(order, Sleep):
+        for action in decision.actions:
+            results[type(action)] = CompletedAction(action, mono, ok=True, message="done", started_at=mono)
+            if isinstance(action, Sleep):
                 assert not at_home(begin + mono + slept), now().wall
-                assert isinstance(outcomes[WarnUsers].action, WarnUsers)
-                assert mono - outcomes[WarnUsers].ended_at >= 60
-                sleeps.append((order.sleep_action, now().wall))
-                assert order.wake_time is not None
+                assert isinstance(results[WarnUsers].action, WarnUsers)
+                assert mono - results[WarnUsers].ended_at >= 60
+                sleeps.append((action.sleep_action, now().wall))
+                assert action.wake_time is not None
                 fell = begin + mono + slept
-                slept += order.wake_time.at.mono - mono  # and the alarm it is that wakes the server
+                slept += action.wake_time.at.mono - mono  # and the alarm it is that wakes the server
                 asleep.append((fell, begin + mono + slept))
         # A round's look is never late; the decision's own wish may come first.
         mono = min(max(decision.next_decision_at, mono + 1), (mono // ROUND + 1) * ROUND)
 
     check(sleeps, asleep, begin)
-    assert decisions > 50_000
+    assert decisions > 130 * DAYS
 
 
 def check(sleeps: list[tuple[str, datetime]], asleep: list[tuple[float, float]], begin: float) -> None:
     """Each day its sleeps, at their hours; and up, by the alarm, for all that it had to be up for."""
     kinds = Counter(action for action, _ in sleeps)
     backups = sum(
-        (datetime(2026, 1, 2, tzinfo=BERLIN) + timedelta(days=n)).weekday() == 6 for n in range(365)
+        (datetime(2026, 1, 2, tzinfo=BERLIN) + timedelta(days=n)).weekday() == 6 for n in range(DAYS)
     )
-    assert kinds["suspend"] == 365 + backups, "after a backup it goes to sleep again"
+    assert kinds["suspend"] == DAYS + backups, "after a backup it goes to sleep again"
     assert kinds["poweroff"] == sum(
-        (datetime(2026, 1, 2, tzinfo=BERLIN) + timedelta(days=n)).weekday() < 5 for n in range(365)
+        (datetime(2026, 1, 2, tzinfo=BERLIN) + timedelta(days=n)).weekday() < 5 for n in range(DAYS)
     )
     for action, at in sleeps:
         hour = at.hour + at.minute / 60
@@ -125,5 +128,5 @@ def check(sleeps: list[tuple[str, datetime]], asleep: list[tuple[float, float]],
     assert set(woken) == {"03:58:00", "07:00:00", "16:00:00"}, "to the second, on every DST night too"
     assert woken["03:58:00"] == backups
     wanted = begin
-    while (wanted := backup_after(wanted)) < begin + 365 * DAY:
+    while (wanted := backup_after(wanted)) < begin + DAYS * DAY:
         assert not any(fell < wanted + 480 and wanted < until for fell, until in asleep)

@@ -26,37 +26,37 @@ ORDERS: list[tuple[Action, str]] = [
 class FakeTransition:
     """An easy one."""
 
-    async def prepare_action(self, order: Sleep) -> None:
-        del order
+    async def prepare_action(self, action: Sleep) -> None:
+        del action
 
     async def cancel(self) -> None:
         pass
 
 
-@pytest.mark.parametrize(("order", "text"), ORDERS)
-def test_in_observe_mode_no_port_is_used(order: Action, text: str) -> None:
+@pytest.mark.parametrize(("action", "text"), ORDERS)
+def test_in_observe_mode_no_port_is_used(action: Action, text: str) -> None:
     hands = RecordingPorts()
     assert asyncio.run(
-        dispatch.execute(order, actuators(ports(hands), FakeTransition()), "observe")
+        dispatch.execute(action, actuators(ports(hands), FakeTransition()), "observe")
     ) == ActionResult(True, f"would have {text}")
     assert hands.calls == []
 
 
-@pytest.mark.parametrize("order", [order for order, _ in ORDERS])
-def test_in_enforce_mode_one_port_is_used_once(order: Action) -> None:
+@pytest.mark.parametrize("action", [action for action, _ in ORDERS])
+def test_in_enforce_mode_one_port_is_used_once(action: Action) -> None:
     hands = RecordingPorts()
     ok, observed, *_ = asyncio.run(
-        dispatch.execute(order, actuators(ports(hands), FakeTransition()), "enforce")
+        dispatch.execute(action, actuators(ports(hands), FakeTransition()), "enforce")
     )
     assert ok
     assert "would" not in observed
     assert len(hands.calls) == 1
 
 
-@pytest.mark.parametrize("order", [order for order, _ in ORDERS])
-def test_a_refusal_of_the_machine_is_reported_unchanged(order: Action) -> None:
+@pytest.mark.parametrize("action", [action for action, _ in ORDERS])
+def test_a_refusal_of_the_machine_is_reported_unchanged(action: Action) -> None:
     hands = RecordingPorts(error="backup (pid 7) blocks it: nightly backup")
     assert asyncio.run(
-        dispatch.execute(order, actuators(ports(hands), FakeTransition()), "enforce")
+        dispatch.execute(action, actuators(ports(hands), FakeTransition()), "enforce")
     ) == ActionResult(False, "backup (pid 7) blocks it: nightly backup")
     assert len(hands.calls) == 1, "whether to try again is not an actuator's to say"

@@ -47,16 +47,16 @@ class EngineScenario:
     """
 
     def __init__(self, config: str = CONFIG) -> None:
-        self.board = StateStore()
+        self.store = StateStore()
         self.clock = LoopClock()
         self.home: bool | None = False
         self.takes = 0.0
         self.obeying: Callable[[object], Awaitable[ActionResult]] = self._executed
         self.modes: list[str] = []
-        self.told: list[tuple[float, Decision]] = []
+        self.decisions: list[tuple[float, Decision]] = []
         self.did: list[tuple[float, str]] = []
         self.engine = Engine(
-            self.board,
+            self.store,
             self.clock,
             self.options(config),
             EngineHooks(self.refresh, self._execute, self._on_decision),
@@ -74,7 +74,7 @@ class EngineScenario:
 
     @property
     def phase(self) -> str:
-        return self.told[-1][1].phase
+        return self.decisions[-1][1].phase
 
     def acts(self, kind: str) -> list[float]:
         return [at for at, what in self.did if what == kind]
@@ -88,17 +88,19 @@ class EngineScenario:
         """The facts, as a look would find them now."""
         now = self.clock.now().mono
         if self.home is None:
-            self.board.publish(CLIENTS, PollResult(Unavailable(now, "eth0: no carrier")))
+            self.store.publish(CLIENTS, PollResult(Unavailable(now, "eth0: no carrier")))
             return
-        self.board.publish(LOGIND, PollResult(Reading(now, ())))
+        self.store.publish(LOGIND, PollResult(Reading(now, ())))
         if self.home:
             self._silent_since = now
-            sighting = Observation(last_seen=now, evidence=EvidenceKind.ICMP)
+            observation = Observation(last_seen=now, evidence=EvidenceKind.ICMP)
         else:
-            sighting = Observation(silent_since=self._silent_since)
-        self.board.publish(
+            observation = Observation(silent_since=self._silent_since)
+        self.store.publish(
             CLIENTS,
-            PollResult(Reading(now, ()), (PresenceFacts({WHO.id: WHO}, {WHO.id: Reading(now, sighting)}),)),
+            PollResult(
+                Reading(now, ()), (PresenceFacts({WHO.id: WHO}, {WHO.id: Reading(now, observation)}),)
+            ),
         )
 
     async def rounds(self) -> None:
@@ -107,16 +109,16 @@ class EngineScenario:
             self.publish()
             await asyncio.sleep(60)
 
-    async def _execute(self, order: object, mode: str) -> ActionResult:
+    async def _execute(self, action: object, mode: str) -> ActionResult:
         self.modes.append(mode)
-        self.did.append((self.now, type(order).__name__))
-        return await self.obeying(order)
+        self.did.append((self.now, type(action).__name__))
+        return await self.obeying(action)
 
-    async def _executed(self, order: object) -> ActionResult:
-        return ActionResult(True, f"did {type(order).__name__}")
+    async def _executed(self, action: object) -> ActionResult:
+        return ActionResult(True, f"did {type(action).__name__}")
 
     def _on_decision(self, _: Snapshot, decision: Decision) -> None:
-        self.told.append((self.now, decision))
+        self.decisions.append((self.now, decision))
 
 
 def run_scenario(test: Callable[[EngineScenario], Awaitable[None]], config: str = CONFIG) -> None:
@@ -177,14 +179,14 @@ def test_a_poll_started_too_early_is_not_the_last() -> None:
     async def test(s: EngineScenario) -> None:
         s.takes = 25.0
         await asyncio.sleep(600)
-        begun = s.acts("look")[-1]
+        start = s.acts("look")[-1]
         (warned,) = s.acts("WarnUsers")
-        assert begun < warned + 60 < begun + 25
+        assert start < warned + 60 < start + 25
         await asyncio.sleep(100)
         (slept,) = s.acts("Sleep")
-        looks = [at for at in s.acts("look") if at < slept]
-        assert looks[-1] == pytest.approx(begun + 25, abs=0.2), "one more, begun after the warning's end"
-        assert slept == pytest.approx(begun + 50, abs=0.2)
+        polls = [at for at in s.acts("look") if at < slept]
+        assert polls[-1] == pytest.approx(start + 25, abs=0.2), "one more, begun after the warning's end"
+        assert slept == pytest.approx(start + 50, abs=0.2)
 
     run_scenario(test)
 
@@ -193,10 +195,10 @@ def test_a_poll_for_another_rule_is_not_the_last() -> None:
     """What was planned when the look began is not what follows from it."""
 
     async def test(s: EngineScenario) -> None:
-        look = s.refresh
+        poll = s.refresh
 
         async def reloaded() -> None:
-            await look()
+            await poll()
             if s.acts("WarnUsers") and s.now >= s.acts("WarnUsers")[0] + 60:
                 s.engine.options = s.options(CONFIG.replace("suspend", "poweroff").replace('"1min"', '"0s"'))
 
@@ -214,22 +216,22 @@ def test_the_last_decided_action_is_executed(warn: str) -> None:
 
     async def test(s: EngineScenario) -> None:
         s.takes = 5.5
-        orders: list[Sleep] = []
+        actions: list[Sleep] = []
 
-        async def note(order: object) -> ActionResult:
-            if isinstance(order, Sleep):
-                orders.append(order)
+        async def note(action: object) -> ActionResult:
+            if isinstance(action, Sleep):
+                actions.append(action)
             return ActionResult(True, "done")
 
         s.obeying = note
         timer = SystemdTimer(
             "backup.timer", mono=99 * 86_400.0
         )  # farther than an alarm reaches from any moment
-        s.board.publish(TIMERS, PollResult(Reading(0.0, ()), (TimerFacts((timer,)),)))
+        s.store.publish(TIMERS, PollResult(Reading(0.0, ()), (TimerFacts((timer,)),)))
         await asyncio.sleep(690)
-        (order,), (slept,) = orders, s.acts("Sleep")
-        assert order.wake_time is not None
-        assert order.wake_time.at.mono == pytest.approx(slept + MAX_ALARM_DELAY, abs=0.2)
+        (action,), (slept,) = actions, s.acts("Sleep")
+        assert action.wake_time is not None
+        assert action.wake_time.at.mono == pytest.approx(slept + MAX_ALARM_DELAY, abs=0.2)
 
     run_scenario(test, CONFIG.replace('"1min"', f'"{warn}"') + '[wake]\ntimers = ["backup.timer"]\n')
 
@@ -242,7 +244,7 @@ def test_a_heartbeat_causes_no_close_poll() -> None:
         scene.publish()
         life = asyncio.create_task(scene.engine.run())
         await asyncio.sleep(525)
-        assert len(scene.told) > 7
+        assert len(scene.decisions) > 7
         assert scene.acts("look") == []
         life.cancel()
 
@@ -256,7 +258,7 @@ def test_a_client_found_by_the_last_poll_stops_it() -> None:
         await asyncio.sleep(100)
         assert s.acts("Sleep") == []
         assert s.phase == "awake"
-        assert s.told[-1][1].reasons[0].subject == "anna"
+        assert s.decisions[-1][1].reasons[0].subject == "anna"
 
     run_scenario(test)
 
@@ -267,7 +269,7 @@ def test_a_failed_last_poll_stops_it() -> None:
         s.home = None
         await asyncio.sleep(200)
         assert s.acts("Sleep") == []
-        assert s.told[-1][1].reasons[0].text == "eth0: no carrier"
+        assert s.decisions[-1][1].reasons[0].text == "eth0: no carrier"
 
     run_scenario(test)
 
@@ -285,10 +287,10 @@ def test_without_a_warning_too_the_last_poll_decides() -> None:
 
 def test_a_sleep_during_the_last_poll_invalidates_it() -> None:
     async def test(s: EngineScenario) -> None:
-        look = s.refresh
+        poll = s.refresh
 
         async def sleepy() -> None:
-            await look()
+            await poll()
             s.clock.slept += 3600
 
         s.engine._hooks = EngineHooks(sleepy, s._execute, s._on_decision)  # noqa: SLF001 - the one look that differs
@@ -316,14 +318,14 @@ def test_an_action_is_executed_in_the_mode_of_its_decision() -> None:
     """A reload to "enforce" in the very turn of the loop in which an order begins makes no act of it."""
 
     async def test(s: EngineScenario) -> None:
-        begin = s.board.action_started
+        begin = s.store.action_started
 
         def reload_then(action: Action) -> None:
             begin(action)
             s.engine.reconfigure(s.options(CONFIG.replace("observe", "enforce")))
 
         s.engine.reconfigure(s.options(CONFIG.replace("enforce", "observe")))
-        s.board.action_started = reload_then  # type: ignore[method-assign] # the worst moment for a reload
+        s.store.action_started = reload_then  # type: ignore[method-assign] # the worst moment for a reload
         await asyncio.sleep(800)
         assert s.modes[0] == "observe"
 
@@ -332,8 +334,8 @@ def test_an_action_is_executed_in_the_mode_of_its_decision() -> None:
 
 def test_the_announcement_s_result_starts_the_warning_period() -> None:
     async def test(s: EngineScenario) -> None:
-        async def slow(order: object) -> ActionResult:
-            await asyncio.sleep(30 if isinstance(order, WarnUsers) else 0)
+        async def slow(action: object) -> ActionResult:
+            await asyncio.sleep(30 if isinstance(action, WarnUsers) else 0)
             return ActionResult(True, "done")
 
         s.obeying = slow
@@ -346,19 +348,19 @@ def test_the_announcement_s_result_starts_the_warning_period() -> None:
 
 def test_an_exception_of_an_action_becomes_its_result() -> None:
     async def test(s: EngineScenario) -> None:
-        async def broken(order: object) -> ActionResult:
-            if isinstance(order, Sleep):
+        async def broken(action: object) -> ActionResult:
+            if isinstance(action, Sleep):
                 raise ZeroDivisionError("division by zero")
             return ActionResult(True, "announced")
 
         s.obeying = broken
         await asyncio.sleep(606)
-        outcome = s.board.snapshot().completed_actions[Sleep, None]
-        assert not outcome.ok
-        assert outcome.message == "it failed inside powerd: ZeroDivisionError: division by zero"
-        assert outcome.started_at <= outcome.ended_at
-        assert s.board.snapshot().running_actions == frozenset()
-        texts = [reason.text for reason in s.told[-1][1].reasons]
+        result = s.store.snapshot().completed_actions[Sleep, None]
+        assert not result.ok
+        assert result.message == "it failed inside powerd: ZeroDivisionError: division by zero"
+        assert result.started_at <= result.ended_at
+        assert s.store.snapshot().running_actions == frozenset()
+        texts = [reason.text for reason in s.decisions[-1][1].reasons]
         assert any("could not suspend: it failed inside powerd" in text for text in texts)
         await asyncio.sleep(30)
         assert len(s.acts("Sleep")) == 1, "no tight loop"
@@ -368,15 +370,15 @@ def test_an_exception_of_an_action_becomes_its_result() -> None:
 
 def test_an_action_cancelled_from_within_does_not_stay_in_flight() -> None:
     async def test(s: EngineScenario) -> None:
-        async def broken(order: object) -> ActionResult:
-            if isinstance(order, Sleep):
+        async def broken(action: object) -> ActionResult:
+            if isinstance(action, Sleep):
                 raise asyncio.CancelledError
             return ActionResult(True, "announced")
 
         s.obeying = broken
         await asyncio.sleep(606)
-        assert s.board.snapshot().running_actions == frozenset()
-        assert s.board.snapshot().completed_actions[Sleep, None].message == "it was broken off"
+        assert s.store.snapshot().running_actions == frozenset()
+        assert s.store.snapshot().completed_actions[Sleep, None].message == "it was broken off"
 
     run_scenario(test)
 
@@ -385,9 +387,9 @@ def test_it_publishes_the_sleep_before_it_executes_it() -> None:
     async def test(s: EngineScenario) -> None:
         phases: list[str] = []
 
-        async def note(order: object) -> ActionResult:
+        async def note(action: object) -> ActionResult:
             phases.append(s.phase)
-            assert order in s.board.snapshot().running_actions
+            assert action in s.store.snapshot().running_actions
             return ActionResult(True, "done")
 
         s.obeying = note
@@ -401,13 +403,13 @@ def test_a_command_that_takes_long_does_not_stop_the_decisions() -> None:
     """The service manager's watchdog ends a daemon that has decided nothing for 180 s."""
 
     async def test(s: EngineScenario) -> None:
-        async def hour(order: object) -> ActionResult:
-            await asyncio.sleep(3600 if isinstance(order, Sleep) else 0)
+        async def hour(action: object) -> ActionResult:
+            await asyncio.sleep(3600 if isinstance(action, Sleep) else 0)
             return ActionResult(True, "done")
 
         s.obeying = hour
         await asyncio.sleep(3000)
-        times = [*(at for at, _ in s.told), s.now]
+        times = [*(at for at, _ in s.decisions), s.now]
         assert max(b - a for a, b in pairwise(times)) <= HEARTBEAT + 1
         assert s.phase == "going-down"
         assert len(s.acts("Sleep")) == 1
@@ -420,7 +422,7 @@ def test_without_events_a_decision_is_made_every_heartbeat() -> None:
         scene = EngineScenario("")
         life = asyncio.create_task(scene.engine.run())
         await asyncio.sleep(10 * HEARTBEAT + 1)
-        assert [at for at, _ in scene.told] == [n * HEARTBEAT for n in range(11)]
+        assert [at for at, _ in scene.decisions] == [n * HEARTBEAT for n in range(11)]
         assert scene.acts("look") == [], "a heartbeat is no reason to ask anybody"
         life.cancel()
 
@@ -433,7 +435,7 @@ def test_a_changed_fact_is_decided_on_at_once() -> None:
         s.home = True
         s.publish()
         await asyncio.sleep(0.01)
-        assert s.told[-1][0] == 10
+        assert s.decisions[-1][0] == 10
         assert s.phase == "awake"
 
     run_scenario(test)
@@ -442,11 +444,11 @@ def test_a_changed_fact_is_decided_on_at_once() -> None:
 def test_each_decision_is_published_once_and_with_its_snapshot() -> None:
     async def test(s: EngineScenario) -> None:
         await asyncio.sleep(1)
-        told: list[tuple[Snapshot, Decision]] = []
-        s.engine._hooks = EngineHooks(s.refresh, s._execute, lambda *about: told.append(about))  # noqa: SLF001 - to see what is told with it
+        report: list[tuple[Snapshot, Decision]] = []
+        s.engine._hooks = EngineHooks(s.refresh, s._execute, lambda *about: report.append(about))  # noqa: SLF001 - to see what is told with it
         await asyncio.sleep(130)
-        assert len(told) == 2, "one per round"
-        for snapshot, decision in told:
+        assert len(report) == 2, "one per round"
+        for snapshot, decision in report:
             assert snapshot.sources[CLIENTS].at == pytest.approx(
                 decision.memory.last_decision_at.mono, abs=0.01
             )
@@ -458,9 +460,9 @@ def test_a_domain_that_raises_keeps_the_server_awake_and_the_engine_running() ->
     async def test(s: EngineScenario) -> None:
         faulty: Any = {WHO.id: None}
         await asyncio.sleep(1)
-        s.board.publish(CLIENTS, PollResult(Reading(0.0, ()), (PresenceFacts(faulty, {}),)))
+        s.store.publish(CLIENTS, PollResult(Reading(0.0, ()), (PresenceFacts(faulty, {}),)))
         await asyncio.sleep(1)
-        decision = s.told[-1][1]
+        decision = s.decisions[-1][1]
         assert decision.phase in {"starting", "awake"}
         reason = next(each for each in decision.reasons if each.subject == "presence")
         assert reason.blocks_sleep
@@ -497,8 +499,8 @@ def test_a_new_configuration_is_decided_by_at_once() -> None:
         await asyncio.sleep(10.0)
         s.engine.reconfigure(s.options('mode = "enforce"'))
         await asyncio.sleep(0.01)
-        assert s.told[-1][0] == 10.0
-        assert s.told[-1][1].planned_sleep is None
+        assert s.decisions[-1][0] == 10.0
+        assert s.decisions[-1][1].planned_sleep is None
 
     run_scenario(test)
 
@@ -523,15 +525,15 @@ def test_from_observe_to_enforce_nobody_is_put_to_sleep_unannounced() -> None:
 
 def test_a_new_configuration_forgets_failures() -> None:
     async def test(s: EngineScenario) -> None:
-        async def refuse(order: object) -> ActionResult:
-            return ActionResult(isinstance(order, WarnUsers), "refused")
+        async def refuse(action: object) -> ActionResult:
+            return ActionResult(isinstance(action, WarnUsers), "refused")
 
         s.obeying = refuse
         await asyncio.sleep(620)
-        assert s.told[-1][1].memory.part(SleepMemory).failures
+        assert s.decisions[-1][1].memory.part(SleepMemory).failures
         s.engine.reconfigure(s.options(CONFIG))
         await asyncio.sleep(1)
-        assert not s.told[-1][1].memory.part(SleepMemory).failures
+        assert not s.decisions[-1][1].memory.part(SleepMemory).failures
 
     run_scenario(test)
 
@@ -541,7 +543,7 @@ def test_no_rule_can_spin_it() -> None:
 
     async def test(s: EngineScenario) -> None:
         await asyncio.sleep(3600)
-        assert len(s.told) < 3600
+        assert len(s.decisions) < 3600
 
     run_scenario(test, CONFIG.replace('"10min"', '"0s"').replace('"1min"', '"0s"'))
 
@@ -549,10 +551,10 @@ def test_no_rule_can_spin_it() -> None:
 def test_results_are_facts_in_the_state_store() -> None:
     async def test(s: EngineScenario) -> None:
         await asyncio.sleep(700)
-        outcomes = s.board.snapshot().completed_actions
-        assert outcomes[WarnUsers, None].action == WARN
-        assert outcomes[Sleep, None].action == SLEEP
-        assert isinstance(outcomes[Sleep, None], CompletedAction)
-        assert outcomes[Sleep, None].message == "did Sleep"
+        results = s.store.snapshot().completed_actions
+        assert results[WarnUsers, None].action == WARN
+        assert results[Sleep, None].action == SLEEP
+        assert isinstance(results[Sleep, None], CompletedAction)
+        assert results[Sleep, None].message == "did Sleep"
 
     run_scenario(test)

@@ -50,12 +50,12 @@ class PollerScenario:
 
     def __init__(self, every: float = 60.0) -> None:
         self.sensor = FakeSource(every)
-        self.board = StateStore()
-        self.watch = Poller(self.sensor, self.board, LoopClock())
+        self.store = StateStore()
+        self.watch = Poller(self.sensor, self.store, LoopClock())
 
     @property
     def reading(self) -> Reading[tuple[str, ...]] | Unavailable:
-        return self.board.snapshot().sources[self.sensor.name]
+        return self.store.snapshot().sources[self.sensor.name]
 
     @property
     def why(self) -> str:
@@ -193,8 +193,8 @@ def test_a_request_during_a_poll_gets_its_own_poll() -> None:
 def test_waiting_for_another_poll_is_bounded_too() -> None:
     async def test(s: PollerScenario) -> None:
         s.sensor.script = hang
-        looks = [asyncio.create_task(s.watch.poll(PollDepth.FULL)) for _ in range(3)]
-        await asyncio.gather(*looks)
+        polls = [asyncio.create_task(s.watch.poll(PollDepth.FULL)) for _ in range(3)]
+        await asyncio.gather(*polls)
         assert asyncio.get_running_loop().time() == pytest.approx(60, abs=0.1)
         assert s.why == "no answer within 60 s"
 
@@ -204,9 +204,9 @@ def test_waiting_for_another_poll_is_bounded_too() -> None:
 def test_an_abandoned_poll_does_not_block_the_next() -> None:
     async def test(s: PollerScenario) -> None:
         s.sensor.script = hang
-        look = asyncio.create_task(s.watch.poll(PollDepth.FULL))
+        poll = asyncio.create_task(s.watch.poll(PollDepth.FULL))
         await asyncio.sleep(1)
-        look.cancel()
+        poll.cancel()
         s.sensor.script = None
         await s.watch.poll(PollDepth.ROUTINE)
         assert isinstance(s.reading, Reading)
@@ -214,7 +214,7 @@ def test_an_abandoned_poll_does_not_block_the_next() -> None:
     run_scenario(test)
 
 
-def test_a_new_rhythm_holds_at_once_when_hurried() -> None:
+def test_a_new_rhythm_holds_at_once_when_rescheduled() -> None:
     async def test(s: PollerScenario) -> None:
         life = asyncio.create_task(s.live(200))
         await asyncio.sleep(100)
@@ -242,7 +242,7 @@ def test_rescheduled_during_a_poll_it_polls_once_more() -> None:
 def test_two_cannot_watch_one_source() -> None:
     async def test(s: PollerScenario) -> None:
         with pytest.raises(RuntimeError, match="two writers for the facts of sensor"):
-            Poller(s.sensor, s.board, LoopClock())
+            Poller(s.sensor, s.store, LoopClock())
 
     run_scenario(test)
 

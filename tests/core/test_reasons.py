@@ -23,7 +23,7 @@ MEMORY = Memory.initial(NOW)
 
 
 @pytest.mark.parametrize(
-    ("word", "said"),
+    ("reading", "text"),
     [
         (None, "has not looked yet"),
         (Unavailable(T0, "no carrier"), "no carrier"),
@@ -33,9 +33,9 @@ MEMORY = Memory.initial(NOW)
     ],
 )
 def test_which_words_can_be_relied_on(
-    word: Reading[tuple[str, ...]] | Unavailable | None, said: str | None
+    reading: Reading[tuple[str, ...]] | Unavailable | None, text: str | None
 ) -> None:
-    assert reason_unreliable(word, 100, MEMORY, NOW) == said
+    assert reason_unreliable(reading, 100, MEMORY, NOW) == text
 
 
 def test_none_from_before_a_wake_up() -> None:

@@ -28,62 +28,62 @@ from powerd.simulation.virtual_loop import run
 
 CLIENTS, OTHER = SourceId("clients"), SourceId("other")
 WHO = Client(ClientId("10.0.0.9"), ("10.0.0.9",))
-HEARD = {WHO.id: Reading(1.0, Observation(last_seen=1.0))}
+ANSWERED = {WHO.id: Reading(1.0, Observation(last_seen=1.0))}
 SLEEP = Sleep(0, "suspend")
 
 
 def test_a_source_replaces_its_own_reading_only() -> None:
-    board = StateStore()
-    board.publish(CLIENTS, PollResult(Reading(1.0, ())))
-    board.publish(OTHER, PollResult(Reading(2.0, ())))
-    board.publish(CLIENTS, PollResult(Unavailable(3.0, "no carrier")))
-    assert board.snapshot().sources == {CLIENTS: Unavailable(3.0, "no carrier"), OTHER: Reading(2.0, ())}
+    store = StateStore()
+    store.publish(CLIENTS, PollResult(Reading(1.0, ())))
+    store.publish(OTHER, PollResult(Reading(2.0, ())))
+    store.publish(CLIENTS, PollResult(Unavailable(3.0, "no carrier")))
+    assert store.snapshot().sources == {CLIENTS: Unavailable(3.0, "no carrier"), OTHER: Reading(2.0, ())}
 
 
 def test_a_failed_source_leaves_its_last_facts_in_the_snapshot() -> None:
-    board = StateStore()
-    board.publish(CLIENTS, PollResult(Reading(1.0, ()), (PresenceFacts({WHO.id: WHO}, HEARD),)))
-    board.publish(CLIENTS, PollResult(Unavailable(2.0, "no carrier")))
+    store = StateStore()
+    store.publish(CLIENTS, PollResult(Reading(1.0, ()), (PresenceFacts({WHO.id: WHO}, ANSWERED),)))
+    store.publish(CLIENTS, PollResult(Unavailable(2.0, "no carrier")))
     assert (
-        board.snapshot().part(PresenceFacts).clients,
-        board.snapshot().part(PresenceFacts).observations,
-    ) == ({WHO.id: WHO}, HEARD)
+        store.snapshot().part(PresenceFacts).clients,
+        store.snapshot().part(PresenceFacts).observations,
+    ) == ({WHO.id: WHO}, ANSWERED)
 
 
 def test_an_emptied_set_of_clients_is_a_change() -> None:
-    board = StateStore()
-    board.publish(CLIENTS, PollResult(Reading(1.0, ()), (PresenceFacts({WHO.id: WHO}, HEARD),)))
-    board.publish(CLIENTS, PollResult(Reading(2.0, ()), (PresenceFacts({}, {}),)))
+    store = StateStore()
+    store.publish(CLIENTS, PollResult(Reading(1.0, ()), (PresenceFacts({WHO.id: WHO}, ANSWERED),)))
+    store.publish(CLIENTS, PollResult(Reading(2.0, ()), (PresenceFacts({}, {}),)))
     assert (
-        board.snapshot().part(PresenceFacts).clients,
-        board.snapshot().part(PresenceFacts).observations,
+        store.snapshot().part(PresenceFacts).clients,
+        store.snapshot().part(PresenceFacts).observations,
     ) == ({}, {})
 
 
 def test_each_fact_holds_until_it_is_replaced() -> None:
-    board = StateStore()
+    store = StateStore()
     lock = Inhibitor(frozenset({"sleep"}), "backup", "nightly", "block", 0, 7)
     press, timer, card = (
         KeyPress(1.0, "anna on tty1"),
         SystemdTimer("backup.timer", wall=9.0),
         NetworkCard("eth0", "g", ""),
     )
-    board.publish(OTHER, PollResult(Reading(1.0, ()), (LogindFacts((lock,), press),)))
-    board.publish(
+    store.publish(OTHER, PollResult(Reading(1.0, ()), (LogindFacts((lock,), press),)))
+    store.publish(
         OTHER,
         PollResult(Reading(2.0, ()), (TimerFacts((timer,)), NetworkCardFacts({"eth0": Reading(2.0, card)}))),
     )
-    seen = board.snapshot()
+    seen = store.snapshot()
     assert (
         seen.part(LogindFacts).inhibitors,
         seen.part(LogindFacts).key_press,
         seen.part(TimerFacts).timers,
     ) == ((lock,), press, (timer,))
     assert seen.part(NetworkCardFacts).network_cards == {"eth0": Reading(2.0, card)}
-    board.publish(
+    store.publish(
         OTHER, PollResult(Reading(3.0, ()), (LogindFacts(key_press=press), TimerFacts(), NetworkCardFacts()))
     )
-    seen = board.snapshot()
+    seen = store.snapshot()
     assert (
         seen.part(LogindFacts).inhibitors,
         seen.part(LogindFacts).key_press,
@@ -93,26 +93,26 @@ def test_each_fact_holds_until_it_is_replaced() -> None:
 
 
 def test_leaving_and_returning() -> None:
-    board, leaving, waking = (
+    store, leaving, waking = (
         StateStore(),
         ShutdownInProgress(5.0, "sleep"),
         WakeEvent(9.0, WakeupCause.ALARM, "rtc_cmos"),
     )
-    board.put(TransitionFacts(shutdown=leaving))
-    assert board.snapshot().part(TransitionFacts).shutdown == leaving
-    board.put(TransitionFacts())
-    board.put(TransitionFacts(wake_event=waking))
+    store.put(TransitionFacts(shutdown=leaving))
+    assert store.snapshot().part(TransitionFacts).shutdown == leaving
+    store.put(TransitionFacts())
+    store.put(TransitionFacts(wake_event=waking))
     assert (
-        board.snapshot().part(TransitionFacts).shutdown,
-        board.snapshot().part(TransitionFacts).wake_event,
+        store.snapshot().part(TransitionFacts).shutdown,
+        store.snapshot().part(TransitionFacts).wake_event,
     ) == (None, waking)
 
 
 def test_a_snapshot_does_not_change_with_the_state_store() -> None:
-    board = StateStore()
-    before = board.snapshot()
-    board.publish(CLIENTS, PollResult(Reading(1.0, ()), (PresenceFacts({WHO.id: WHO}, HEARD),)))
-    board.action_started(SLEEP)
+    store = StateStore()
+    before = store.snapshot()
+    store.publish(CLIENTS, PollResult(Reading(1.0, ()), (PresenceFacts({WHO.id: WHO}, ANSWERED),)))
+    store.action_started(SLEEP)
     assert (before.sources, before.part(PresenceFacts).clients, before.running_actions) == (
         {},
         {},
@@ -121,69 +121,69 @@ def test_a_snapshot_does_not_change_with_the_state_store() -> None:
 
 
 def test_an_action_is_in_flight_from_its_start_to_its_result() -> None:
-    board, warn = StateStore(), WarnUsers(0, "suspend", 60)
-    board.action_started(warn)
-    board.action_started(SLEEP)
-    assert board.snapshot().running_actions == {warn, SLEEP}
-    outcome = CompletedAction(SLEEP, 5.0, ok=False, message="refused", started_at=4.0)
-    board.action_completed(outcome)
-    assert board.snapshot().running_actions == {warn}
-    assert board.snapshot().completed_actions == {(Sleep, None): outcome}
+    store, warn = StateStore(), WarnUsers(0, "suspend", 60)
+    store.action_started(warn)
+    store.action_started(SLEEP)
+    assert store.snapshot().running_actions == {warn, SLEEP}
+    result = CompletedAction(SLEEP, 5.0, ok=False, message="refused", started_at=4.0)
+    store.action_completed(result)
+    assert store.snapshot().running_actions == {warn}
+    assert store.snapshot().completed_actions == {(Sleep, None): result}
 
 
 def test_the_latest_result_of_each_kind_is_retained() -> None:
-    board = StateStore()
+    store = StateStore()
     first, second = (CompletedAction(SLEEP, at, ok=True, message="done") for at in (1.0, 2.0))
     announced = CompletedAction(WarnUsers(0, "suspend", 60), 1.5, ok=True, message="announced")
-    for outcome in (first, announced, second):
-        board.action_completed(outcome)
-    assert board.snapshot().completed_actions == {(Sleep, None): second, (WarnUsers, None): announced}
+    for result in (first, announced, second):
+        store.action_completed(result)
+    assert store.snapshot().completed_actions == {(Sleep, None): second, (WarnUsers, None): announced}
 
 
 def test_a_source_has_one_writer() -> None:
-    board = StateStore()
-    board.register_writer(CLIENTS)
-    board.register_writer(OTHER)
+    store = StateStore()
+    store.register_writer(CLIENTS)
+    store.register_writer(OTHER)
     with pytest.raises(RuntimeError, match="two writers for the facts of clients"):
-        board.register_writer(CLIENTS)
+        store.register_writer(CLIENTS)
 
 
 def test_several_changes_wake_the_reader_once() -> None:
     async def read() -> list[tuple[bool, float]]:
-        board, loop = StateStore(), asyncio.get_running_loop()
-        board.publish(CLIENTS, PollResult(Reading(1.0, ())))
-        board.publish(CLIENTS, PollResult(Reading(2.0, ())))
-        loop.call_at(20.0, board.request_decision)
+        store, loop = StateStore(), asyncio.get_running_loop()
+        store.publish(CLIENTS, PollResult(Reading(1.0, ())))
+        store.publish(CLIENTS, PollResult(Reading(2.0, ())))
+        loop.call_at(20.0, store.request_decision)
         return [
-            (await board.wait_for_change(when), round(loop.time(), 3)) for when in (10.0, 12.0, 30.0, 31.0)
+            (await store.wait_for_change(when), round(loop.time(), 3)) for when in (10.0, 12.0, 30.0, 31.0)
         ]
 
     assert run(read()) == [(True, 0.0), (False, 12.0), (True, 20.0), (False, 31.0)]
 
 
 def test_a_disk_action_has_its_result_by_kind_and_disk() -> None:
-    board = StateStore()
+    store = StateStore()
     first, second = CheckPowerMode(DiskId("ata-1")), CheckPowerMode(DiskId("ata-2"))
-    for order in (first, second):
-        board.action_started(order)
-    board.action_completed(CompletedAction(first, 5.0, ok=True, message="it spins"))
-    snapshot = board.snapshot()
+    for action in (first, second):
+        store.action_started(action)
+    store.action_completed(CompletedAction(first, 5.0, ok=True, message="it spins"))
+    snapshot = store.snapshot()
     assert list(snapshot.completed_actions) == [(CheckPowerMode, first.disk)]
     assert snapshot.running_actions == frozenset({second})
 
 
 def test_disks_and_their_activity_are_replaced_as_a_whole() -> None:
-    board, name = StateStore(), DiskId("ata-1")
+    store, name = StateStore(), DiskId("ata-1")
     known, moves = {name: Disk(name, "sda")}, {name: Reading(1.0, DiskActivity(1.0))}
-    board.publish(OTHER, PollResult(Reading(1.0, ()), (DiskFacts(known, moves),)))
-    board.publish(OTHER, PollResult(Unavailable(2.0, "no sysfs")))
-    assert (board.snapshot().part(DiskFacts).disks, board.snapshot().part(DiskFacts).activity) == (
+    store.publish(OTHER, PollResult(Reading(1.0, ()), (DiskFacts(known, moves),)))
+    store.publish(OTHER, PollResult(Unavailable(2.0, "no sysfs")))
+    assert (store.snapshot().part(DiskFacts).disks, store.snapshot().part(DiskFacts).activity) == (
         known,
         moves,
     )
 
 
 def test_a_group_spin_up_is_stored_by_the_name_of_the_group() -> None:
-    board, roused = StateStore(), GroupSpinUp(DiskId("ata-a"), (), 5.0, 1.0)
-    board.put(DiskEvents(group_spin_ups={"md0": roused}))
-    assert board.snapshot().part(DiskEvents).group_spin_ups == {"md0": roused}
+    store, spin_up = StateStore(), GroupSpinUp(DiskId("ata-a"), (), 5.0, 1.0)
+    store.put(DiskEvents(group_spin_ups={"md0": spin_up}))
+    assert store.snapshot().part(DiskEvents).group_spin_ups == {"md0": spin_up}

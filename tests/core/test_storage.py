@@ -153,8 +153,8 @@ def test_after_a_power_cut_the_document_before_counts(tmp_path: Path, torn: str)
     aged(path, 2)
     store.save("health", [1, 2], irreplaceable=True)
     path.write_text(torn)
-    said = "it was set aside as health.torn, and what was kept before it is used"
-    assert store.load_or_set_aside("health") == ([1], f"{path}: cannot be used (it is torn); {said}")
+    text = "it was set aside as health.torn, and what was kept before it is used"
+    assert store.load_or_set_aside("health") == ([1], f"{path}: cannot be used (it is torn); {text}")
     assert Storage(tmp_path).load_or_set_aside("health") == ([1], None), "also the next time"
 
 

@@ -92,8 +92,8 @@ class RecordingPorts(UnusedPorts):
     async def send_magic_packet(self, mac: str, to: Sequence[str]) -> None:
         self._record("magic", mac, tuple(to))
 
-    async def execute_disk_action(self, order: DiskAction) -> DiskResult:
-        self._record("disk", order)
+    async def execute_disk_action(self, action: DiskAction) -> DiskResult:
+        self._record("disk", action)
         return PowerStatus(PowerMode.ACTIVE)
 
     async def wait_first_access(self, disks: tuple[DiskId, ...]) -> tuple[DiskId, tuple[DiskId, ...], float]:

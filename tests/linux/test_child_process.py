@@ -51,7 +51,7 @@ def refuse(*_: object) -> None:
     raise OSError(errno.ENOSPC, "No space left on device")  # epoll(7), max_user_watches
 
 
-def begun(script: str, shortage: str) -> ChildProcess:
+def start_child(script: str, shortage: str) -> ChildProcess:
     loop, nowhere = asyncio.get_running_loop(), os.open(os.devnull, os.O_RDWR)
     try:
         with pytest.MonkeyPatch.context() as patch:
@@ -69,7 +69,7 @@ def is_left(child: ChildProcess) -> bool:
 
 def test_an_exit_is_detected(shortage: str) -> None:
     async def main() -> None:
-        child = begun("exit 3", shortage)
+        child = start_child("exit 3", shortage)
         assert await child.exited_within(20)
         assert (child.status, is_left(child)) == (3, False)
 
@@ -78,7 +78,7 @@ def test_an_exit_is_detected(shortage: str) -> None:
 
 def test_a_late_child_is_terminated(shortage: str) -> None:
     async def main() -> None:
-        child = begun("exec sleep 600", shortage)
+        child = start_child("exec sleep 600", shortage)
         assert not await child.exited_within(0.1)
         assert await child.terminate(20)
         assert (child.status, is_left(child)) == (-15, False)
@@ -88,13 +88,13 @@ def test_a_late_child_is_terminated(shortage: str) -> None:
 
 def test_an_abandoned_child_keeps_its_executor_in_quarantine(shortage: str) -> None:
     async def main() -> None:
-        lane, child = SerialExecutor("sda"), begun("exec sleep 600", shortage)
+        executor, child = SerialExecutor("sda"), start_child("exec sleep 600", shortage)
         child.send_signal(signal.SIGKILL)
-        lane.quarantine_until(child.exited)
+        executor.quarantine_until(child.exited)
         with pytest.raises(RefusalError, match="sda still hangs"):
-            await lane.call(lambda: None, "a test")
+            await executor.call(lambda: None, "a test")
         async with asyncio.timeout(20):
-            while lane.quarantined:  # noqa: ASYNC110 - the kernel ends it, and tells no event of the test's
+            while executor.quarantined:  # noqa: ASYNC110 - the kernel ends it, and tells no event of the test's
                 await asyncio.sleep(0.01)
         assert not is_left(child)
 

@@ -45,7 +45,7 @@ class DecisionScenario:
         self.options = make_options(config)
         self.at = T0
         self.slept = 0.0
-        self.outcomes: dict[type[Action], CompletedAction] = {}
+        self.results: dict[type[Action], CompletedAction] = {}
         self.in_flight: frozenset[Action] = frozenset()
         self._wall = wall or datetime(2026, 6, 1, 22, tzinfo=BERLIN)
         self.step = 0.0
@@ -62,10 +62,10 @@ class DecisionScenario:
     def decide(self, at: float | None = None) -> Decision:
         """Decide ``at`` seconds after the beginning, on fresh facts."""
         self.at = self.at if at is None else T0 + at
-        sighting = home(self.at) if self.somebody_home else silent(self.at, T0 - 9999)
+        observation = home(self.at) if self.somebody_home else silent(self.at, T0 - 9999)
         snapshot = changed(
-            make_snapshot({1: sighting}, at=self.at),
-            completed_actions=self.outcomes,
+            make_snapshot({1: observation}, at=self.at),
+            completed_actions=self.results,
             running_actions=self.in_flight,
         )
         decision = decide(self.edit_snapshot(snapshot), self.memory, self.options, self.now)
@@ -74,7 +74,7 @@ class DecisionScenario:
 
     def action_completed(self, action: Action, *, ok: bool = True, observed: str = "seen") -> None:
         """An order's outcome, now."""
-        self.outcomes[type(action)] = CompletedAction(action, self.at, ok, observed, self.at - 0.1)
+        self.results[type(action)] = CompletedAction(action, self.at, ok, observed, self.at - 0.1)
 
 
 def with_facts(edit: SnapshotEdit, **facts: object) -> SnapshotEdit:

@@ -40,7 +40,7 @@ def test_nothing_blocks_sleep_when_nobody_is_home() -> None:
 
 
 @pytest.mark.parametrize(
-    ("word", "text"),
+    ("reading", "text"),
     [
         (Unavailable(T0, "eth0: no carrier"), "eth0: no carrier"),
         (Reading(T0 - 181, ()), "has not looked for too long"),
@@ -48,11 +48,11 @@ def test_nothing_blocks_sleep_when_nobody_is_home() -> None:
     ],
 )
 def test_a_source_that_cannot_be_relied_on_is_the_one_reason(
-    word: Reading[tuple[str, ...]] | Unavailable | None, text: str
+    reading: Reading[tuple[str, ...]] | Unavailable | None, text: str
 ) -> None:
     snapshot = make_snapshot({1: home(T0)}, at=T0)
     others = {LOGIND: Reading(T0, ())}
-    snapshot = replace(snapshot, sources=others if word is None else {**others, CLIENTS: word})
+    snapshot = replace(snapshot, sources=others if reading is None else {**others, CLIENTS: reading})
     assert texts_of(snapshot) == [f"clients: {text}"]
 
 
@@ -85,12 +85,14 @@ def test_who_is_there_comes_before_who_may_be() -> None:
     }
     snapshot = make_snapshot(facts, at=T0)
     assert texts_of(snapshot) == ["host2: home, answers ping", "host1: may be home: No route to host"]
-    (verdict,) = (
+    (client_status,) = (
         each
         for each in evaluate_clients(snapshot, Memory.initial(NOW), OPTIONS, NOW)
         if each.reason == NOT_PROBED
     )
-    assert verdict.client.label == "host3", "not asked because host2 is home, which is no reason of its own"
+    assert client_status.client.label == "host3", (
+        "not asked because host2 is home, which is no reason of its own"
+    )
 
 
 def test_checks_are_reasons_with_their_own_text() -> None:
@@ -110,7 +112,7 @@ def test_checks_are_reasons_with_their_own_text() -> None:
     ]
 
 
-def verdict(**changes: object) -> ClientStatus:
+def status_of(**changes: object) -> ClientStatus:
     base = ClientStatus(
         client(1), ClientState.PRESENT, "answers ping", moment(T0 - ALWAYS_ON_AFTER), always_on=True
     )
@@ -118,7 +120,7 @@ def verdict(**changes: object) -> ClientStatus:
 
 
 def test_an_always_on_client_is_a_warning_with_the_line_to_write() -> None:
-    (why,) = always_on_remarks((verdict(),))
+    (why,) = always_on_remarks((status_of(),))
     pattern = 'ignore = ["02:00:00:00:00:01"]'
     assert why.text == f"is always on; if it is nobody's own, stop counting it with {pattern}"
     assert not why.blocks_sleep
@@ -126,13 +128,13 @@ def test_an_always_on_client_is_a_warning_with_the_line_to_write() -> None:
 
 
 def test_without_a_mac_the_line_names_it_as_people_do() -> None:
-    (why,) = always_on_remarks((verdict(client=replace(client(1), mac=None)),))
+    (why,) = always_on_remarks((status_of(client=replace(client(1), mac=None)),))
     assert why.text.endswith('ignore = ["host1"]')
 
 
 @pytest.mark.parametrize("changes", [{"always_on": False}, {"blocks_sleep": False}])
 def test_no_other_client_is_a_warning(changes: dict[str, object]) -> None:
-    assert list(always_on_remarks((verdict(**changes),))) == []
+    assert list(always_on_remarks((status_of(**changes),))) == []
 
 
 def test_without_rules_it_reports_that_it_never_sleeps() -> None:

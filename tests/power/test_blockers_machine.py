@@ -20,13 +20,13 @@ def lock(what: str = "sleep", mode: str = "block", who: str = "backup", why: str
 
 
 def locked(*locks: Inhibitor) -> DecisionScenario:
-    night = DecisionScenario()
-    night.edit_snapshot = lambda snapshot: changed(snapshot, inhibitors=locks)
-    return night
+    scenario = DecisionScenario()
+    scenario.edit_snapshot = lambda snapshot: changed(snapshot, inhibitors=locks)
+    return scenario
 
 
 @pytest.mark.parametrize(
-    ("held", "said"),
+    ("held", "text"),
     [
         (lock(), "backup: forbids sleep: nightly"),
         (lock("idle:sleep:shutdown"), "backup: forbids sleep and shutdown and idle: nightly"),
@@ -35,12 +35,12 @@ def locked(*locks: Inhibitor) -> DecisionScenario:
         (lock(who=""), "process 7: forbids sleep: nightly"),
     ],
 )
-def test_who_forbids_a_sleep_is_named(held: Inhibitor, said: str) -> None:
-    night = locked(held)
+def test_who_forbids_a_sleep_is_named(held: Inhibitor, text: str) -> None:
+    scenario = locked(held)
     for at in (0, 540, 600, 6000):
-        decision = night.decide(at)
+        decision = scenario.decide(at)
         assert (decision.phase, decision.actions) == ("awake", ())
-        assert reasons(decision) == [said]
+        assert reasons(decision) == [text]
         assert decision.reasons[0].blocks_sleep
 
 
@@ -50,26 +50,26 @@ def test_other_locks_hold_nothing_up(held: Inhibitor) -> None:
 
 
 def test_a_lock_in_the_warning_period_cancels_it() -> None:
-    night = DecisionScenario()
-    night.decide(0)
-    night.decide(540)
-    night.action_completed(WARN)
-    night.edit_snapshot = lambda snapshot: changed(snapshot, inhibitors=(lock(),))
-    stirred = night.decide(570)
+    scenario = DecisionScenario()
+    scenario.decide(0)
+    scenario.decide(540)
+    scenario.action_completed(WARN)
+    scenario.edit_snapshot = lambda snapshot: changed(snapshot, inhibitors=(lock(),))
+    stirred = scenario.decide(570)
     assert (stirred.phase, reasons(stirred)) == ("awake", ["backup: forbids sleep: nightly"])
-    night.edit_snapshot = lambda snapshot: snapshot
-    assert night.decide(600).memory.part(SleepMemory).idle_since == T0 + 600
+    scenario.edit_snapshot = lambda snapshot: snapshot
+    assert scenario.decide(600).memory.part(SleepMemory).idle_since == T0 + 600
 
 
 def without(
-    source: SourceId, snapshot: Snapshot, word: Reading[tuple[str, ...]] | Unavailable | None
+    source: SourceId, snapshot: Snapshot, reading: Reading[tuple[str, ...]] | Unavailable | None
 ) -> Snapshot:
     sources = {name: each for name, each in snapshot.sources.items() if name != source}
-    return replace(snapshot, sources=sources if word is None else {**sources, source: word})
+    return replace(snapshot, sources=sources if reading is None else {**sources, source: reading})
 
 
 @pytest.mark.parametrize(
-    ("word", "said"),
+    ("reading", "text"),
     [
         (Unavailable(T0, "systemd-logind did not answer"), "systemd-logind did not answer"),
         (Reading(T0 - 2101, ()), "has not looked for too long"),
@@ -77,36 +77,36 @@ def without(
     ],
 )
 def test_an_unavailable_logind_keeps_the_server_awake(
-    word: Reading[tuple[str, ...]] | Unavailable | None, said: str
+    reading: Reading[tuple[str, ...]] | Unavailable | None, text: str
 ) -> None:
-    night = DecisionScenario()
-    night.edit_snapshot = lambda snapshot: without(LOGIND, snapshot, word)
-    decision = night.decide(600)
+    scenario = DecisionScenario()
+    scenario.edit_snapshot = lambda snapshot: without(LOGIND, snapshot, reading)
+    decision = scenario.decide(600)
     assert decision.actions == ()
-    assert reasons(decision) == [f"logind: {said}"]
-    assert decision.phase == ("starting" if word is None else "awake")
+    assert reasons(decision) == [f"logind: {text}"]
+    assert decision.phase == ("starting" if reading is None else "awake")
 
 
 def test_a_reading_holds_for_three_slow_poll_intervals() -> None:
-    night = DecisionScenario()
-    night.edit_snapshot = lambda snapshot: without(LOGIND, snapshot, Reading(T0, ()))
-    assert night.decide(2700).phase != "awake"
-    assert reasons(night.decide(2701)) == ["logind: has not looked for too long"]
+    scenario = DecisionScenario()
+    scenario.edit_snapshot = lambda snapshot: without(LOGIND, snapshot, Reading(T0, ()))
+    assert scenario.decide(2700).phase != "awake"
+    assert reasons(scenario.decide(2701)) == ["logind: has not looked for too long"]
 
 
 def test_but_not_over_a_wake_up() -> None:
-    night = DecisionScenario()
-    night.decide(0)
-    night.edit_snapshot = lambda snapshot: without(LOGIND, snapshot, Reading(T0, ()))
-    night.slept = 60.0
-    assert "logind: has not looked since the wake-up" in reasons(night.decide(10))
+    scenario = DecisionScenario()
+    scenario.decide(0)
+    scenario.edit_snapshot = lambda snapshot: without(LOGIND, snapshot, Reading(T0, ()))
+    scenario.slept = 60.0
+    assert "logind: has not looked since the wake-up" in reasons(scenario.decide(10))
 
 
 def test_an_action_that_will_not_work_is_shown() -> None:
-    night = DecisionScenario()
+    scenario = DecisionScenario()
     warning = 'sleep rule 1 will not work: logind answers "na" for suspend'
-    night.edit_snapshot = lambda snapshot: without(LOGIND, snapshot, Reading(T0, (warning,)))
-    decision = night.decide(0)
+    scenario.edit_snapshot = lambda snapshot: without(LOGIND, snapshot, Reading(T0, (warning,)))
+    decision = scenario.decide(0)
     assert reasons(decision)[-1] == f"logind: {warning}"
     assert not decision.reasons[-1].blocks_sleep
 
@@ -114,46 +114,46 @@ def test_an_action_that_will_not_work_is_shown() -> None:
 # --- key presses ---
 
 
-def typing(night: DecisionScenario, at: float) -> None:
+def typing(scenario: DecisionScenario, at: float) -> None:
     press = KeyPress(T0 + at, "anna on tty1")
-    night.edit_snapshot = lambda snapshot: changed(snapshot, key_press=press)
+    scenario.edit_snapshot = lambda snapshot: changed(snapshot, key_press=press)
 
 
 TYPED = "anna on tty1: a key was pressed, and idleness counts from then"
 
 
 def test_a_key_press_cancels_the_warning_visibly() -> None:
-    night = DecisionScenario()
-    night.decide(0)
-    night.decide(540)
-    night.action_completed(WARN)
-    typing(night, 569)
-    stirred = night.decide(570)
+    scenario = DecisionScenario()
+    scenario.decide(0)
+    scenario.decide(540)
+    scenario.action_completed(WARN)
+    typing(scenario, 569)
+    stirred = scenario.decide(570)
     assert (stirred.phase, reasons(stirred)) == ("awake", [TYPED])
     assert stirred.actions == (CancelWarning(0, "suspend", TYPED),)
-    night.action_completed(stirred.actions[0])
+    scenario.action_completed(stirred.actions[0])
     assert stirred.next_decision_at == T0 + 577, "until when it may have been pressed"
-    idle = night.decide(577)
+    idle = scenario.decide(577)
     assert idle.phase == "idle"
     assert idle.memory.part(SleepMemory).idle_since == T0 + 577
-    assert night.decide(600).actions == ()
+    assert scenario.decide(600).actions == ()
 
 
 def test_a_late_event_counts_from_its_own_time() -> None:
-    night = DecisionScenario()
-    night.decide(0)
-    night.decide(540)
-    night.action_completed(WARN)
-    typing(night, 300)
-    stirred = night.decide(570)
+    scenario = DecisionScenario()
+    scenario.decide(0)
+    scenario.decide(540)
+    scenario.action_completed(WARN)
+    typing(scenario, 300)
+    stirred = scenario.decide(570)
     assert (stirred.phase, stirred.actions) == ("idle", (CancelWarning(0, "suspend", TYPED),))
     assert reasons(stirred) == [TYPED, "sleep rule 1: waits for 10min of idleness"]
     assert stirred.reasons[0].blocks_sleep
     assert stirred.planned_sleep is not None
     assert stirred.planned_sleep.at.mono == T0 + 308 + 600
-    assert night.decide(848).actions == (WARN,)
-    night.action_completed(WARN)
-    last = night.decide(908)
+    assert scenario.decide(848).actions == (WARN,)
+    scenario.action_completed(WARN)
+    last = scenario.decide(908)
     assert last.actions == (SLEEP,)
     assert reasons(last) == [TYPED, "sleep rule 1: nothing keeps the server awake any more"]
     assert not last.reasons[0].blocks_sleep
@@ -161,37 +161,37 @@ def test_a_late_event_counts_from_its_own_time() -> None:
 
 def test_the_kernel_dates_it_up_to_eight_seconds_early() -> None:
     """Pressed just after the announcement, dated just before: it cancels that all the same."""
-    night = DecisionScenario(SUSPEND.replace('"10min"', '"0s"'))
-    night.decide(0)
-    night.action_completed(WARN)
-    typing(night, -4)
-    assert night.decide(10).phase == "warning"
-    assert night.decide(60).actions == (WARN,), "the announcement before the key press does not stand"
+    scenario = DecisionScenario(SUSPEND.replace('"10min"', '"0s"'))
+    scenario.decide(0)
+    scenario.action_completed(WARN)
+    typing(scenario, -4)
+    assert scenario.decide(10).phase == "warning"
+    assert scenario.decide(60).actions == (WARN,), "the announcement before the key press does not stand"
 
 
 def test_a_key_press_from_before_is_none() -> None:
-    night = DecisionScenario()
-    typing(night, -100)
-    night.decide(0)
-    assert night.decide(1).memory.part(SleepMemory).idle_since == T0
-    assert TYPED not in reasons(night.decide(2))
+    scenario = DecisionScenario()
+    typing(scenario, -100)
+    scenario.decide(0)
+    assert scenario.decide(1).memory.part(SleepMemory).idle_since == T0
+    assert TYPED not in reasons(scenario.decide(2))
 
 
 def test_it_lets_a_rule_act_again() -> None:
-    night = DecisionScenario()
-    night.decide(0)
-    night.at = T0 + 600
-    night.action_completed(SLEEP, observed="would have suspended")
-    assert night.decide(600).memory.part(SleepMemory).completed_rules == {0}
-    typing(night, 700)
-    assert night.decide(710).memory.part(SleepMemory).completed_rules == frozenset()
+    scenario = DecisionScenario()
+    scenario.decide(0)
+    scenario.at = T0 + 600
+    scenario.action_completed(SLEEP, observed="would have suspended")
+    assert scenario.decide(600).memory.part(SleepMemory).completed_rules == {0}
+    typing(scenario, 700)
+    assert scenario.decide(710).memory.part(SleepMemory).completed_rules == frozenset()
 
 
 def test_key_presses_and_keeps_that_end_both_schedule_the_next_decision() -> None:
-    night = DecisionScenario()
-    typing(night, 0)
-    assert night.decide(5).next_decision_at == T0 + 8
-    assert night.decide(7.99).next_decision_at == pytest.approx(T0 + 8.09)
+    scenario = DecisionScenario()
+    typing(scenario, 0)
+    assert scenario.decide(5).next_decision_at == T0 + 8
+    assert scenario.decide(7.99).next_decision_at == pytest.approx(T0 + 8.09)
 
 
 # --- network cards ---
@@ -204,22 +204,22 @@ MAGIC, ARMED, DEAF = (
 
 
 def carded(text: str, *cards: NetworkCard | Unavailable) -> DecisionScenario:
-    night = DecisionScenario(SUSPEND + text)
+    scenario = DecisionScenario(SUSPEND + text)
     words = {
         f"eth{n}": Unavailable(T0, card.reason)
         if isinstance(card, Unavailable)
         else Reading(T0, replace(card, interface=f"eth{n}"))
         for n, card in enumerate(cards)
     }
-    night.edit_snapshot = lambda snapshot: changed(snapshot, network_cards=words)
-    return night
+    scenario.edit_snapshot = lambda snapshot: changed(snapshot, network_cards=words)
+    return scenario
 
 
 ALONE = "no alarm is asked for and no magic packet is heard, so only its power button wakes the server"
 
 
 @pytest.mark.parametrize(
-    ("cards", "said"),
+    ("cards", "text"),
     [
         ((MAGIC,), f"eth0: {ALONE}; set wake.at or wake.timers, or wake.arm_lan = true"),
         ((DEAF,), f"eth0: {ALONE}; set wake.at or wake.timers"),
@@ -233,10 +233,10 @@ ALONE = "no alarm is asked for and no magic packet is heard, so only its power b
     ],
 )
 def test_a_server_that_only_its_button_would_wake_is_a_warning(
-    cards: tuple[NetworkCard | Unavailable, ...], said: str | None
+    cards: tuple[NetworkCard | Unavailable, ...], text: str | None
 ) -> None:
     decision = carded("", *cards).decide(0)
-    assert reasons(decision)[1:] == ([said] if said else [])
+    assert reasons(decision)[1:] == ([text] if text else [])
     assert not any(reason.blocks_sleep for reason in decision.reasons[1:])
     assert decision.phase == "idle"
 
@@ -247,9 +247,9 @@ def test_but_not_where_an_alarm_or_an_armed_card_will(text: str) -> None:
 
 
 def test_a_server_that_never_sleeps_need_not_be_woken() -> None:
-    night = carded("", DEAF)
-    night.options = replace(night.options, sleep=())
-    assert not any("button" in reason for reason in reasons(night.decide(0)))
+    scenario = carded("", DEAF)
+    scenario.options = replace(scenario.options, sleep=())
+    assert not any("button" in reason for reason in reasons(scenario.decide(0)))
 
 
 CONNECT = "connect one, or switch it off"
@@ -258,7 +258,7 @@ FIRMWARE = 'by ethtool it knows "", and no magic packet; look into the firmware 
 
 
 @pytest.mark.parametrize(
-    ("cards", "said"),
+    ("cards", "text"),
     [
         ((DEAF,), [f"eth0: cannot be armed to wake the server, as wake.arm_lan asks: {FIRMWARE}"]),
         (
@@ -275,13 +275,13 @@ FIRMWARE = 'by ethtool it knows "", and no magic packet; look into the firmware 
     ],
 )
 def test_where_arming_is_asked_for_and_impossible_it_stays_up(
-    cards: tuple[NetworkCard | Unavailable, ...], said: list[str]
+    cards: tuple[NetworkCard | Unavailable, ...], text: list[str]
 ) -> None:
-    night = carded(ARM, *cards)
+    scenario = carded(ARM, *cards)
     for at in (0, 540, 600):
-        decision = night.decide(at)
+        decision = scenario.decide(at)
         assert decision.actions == ()
-        assert reasons(decision) == said
+        assert reasons(decision) == text
         assert decision.reasons[0].blocks_sleep
 
 
@@ -292,9 +292,9 @@ def test_one_card_that_can_be_armed_is_enough(cards: tuple[NetworkCard | Unavail
 
 def test_cards_that_cannot_be_listed_keep_it_awake_where_arming_is_asked_for() -> None:
     for text, phase in (("", "idle"), (ARM, "awake")):
-        night = carded(text, MAGIC)
-        inner = night.edit_snapshot
-        night.edit_snapshot = lambda snapshot, inner=inner: without(
+        scenario = carded(text, MAGIC)
+        inner = scenario.edit_snapshot
+        scenario.edit_snapshot = lambda snapshot, inner=inner: without(
             NETWORK_CARDS, inner(snapshot), Unavailable(T0, "no netlink")
         )  # type: ignore[misc] # the default binds it now
-        assert night.decide(0).phase == phase
+        assert scenario.decide(0).phase == phase

@@ -31,17 +31,17 @@ class ShutdownScenario(DecisionScenario):
     ],
 )
 def test_somebody_else_sends_it_down(what: str, text: str) -> None:
-    night = ShutdownScenario(what)
-    decision = night.decide(700)
+    scenario = ShutdownScenario(what)
+    decision = scenario.decide(700)
     assert (decision.phase, decision.actions, decision.planned_sleep) == ("going-down", (), None)
     assert reasons(decision) == [f"sleep: {text}"]
     assert decision.next_decision_at == T0 + 700 + CLOSE_POLL_INTERVAL
 
 
 def test_a_shutdown_in_progress_is_independent_of_presence() -> None:
-    night = ShutdownScenario()
-    night.somebody_home = True
-    decision = night.decide(700)
+    scenario = ShutdownScenario()
+    scenario.somebody_home = True
+    decision = scenario.decide(700)
     assert decision.phase == "going-down"
     assert reasons(decision) == [
         "sleep: somebody else puts the server to sleep",
@@ -51,20 +51,20 @@ def test_a_shutdown_in_progress_is_independent_of_presence() -> None:
 
 
 def test_caused_by_an_own_action_in_flight() -> None:
-    night = ShutdownScenario()
-    night.in_flight = frozenset({SLEEP})
-    assert reasons(night.decide(700)) == [f"sleep: {ABOUT_TO_SUSPEND}"]
+    scenario = ShutdownScenario()
+    scenario.in_flight = frozenset({SLEEP})
+    assert reasons(scenario.decide(700)) == [f"sleep: {ABOUT_TO_SUSPEND}"]
 
 
 def test_a_client_that_returns_during_an_own_action_is_not_reported_absent() -> None:
-    night = ShutdownScenario()
-    night.in_flight = frozenset({SLEEP})
-    night.somebody_home = True
-    assert reasons(night.decide(700))[0] == "sleep: about to suspend by sleep rule 1"
+    scenario = ShutdownScenario()
+    scenario.in_flight = frozenset({SLEEP})
+    scenario.somebody_home = True
+    assert reasons(scenario.decide(700))[0] == "sleep: about to suspend by sleep rule 1"
 
 
 @pytest.mark.parametrize(
-    ("begun", "at", "ok", "ours"),
+    ("start", "at", "ok", "ours"),
     [
         (699.0, 699.9, True, True),
         (699.0, 700.5, True, True),  # logind's signal came before its answer
@@ -74,41 +74,41 @@ def test_a_client_that_returns_during_an_own_action_is_not_reported_absent() -> 
         (701.0, 702.0, True, False),  # begun after that
     ],
 )
-def test_caused_by_an_own_action_just_accepted(*, begun: float, at: float, ok: bool, ours: bool) -> None:
-    night = ShutdownScenario()
-    night.outcomes[Sleep] = CompletedAction(SLEEP, T0 + at, ok, "accepted", T0 + begun)
-    said = ABOUT_TO_SUSPEND if ours else "somebody else puts the server to sleep"
-    assert reasons(night.decide(703))[0] == f"sleep: {said}"
+def test_caused_by_an_own_action_just_accepted(*, start: float, at: float, ok: bool, ours: bool) -> None:
+    scenario = ShutdownScenario()
+    scenario.results[Sleep] = CompletedAction(SLEEP, T0 + at, ok, "accepted", T0 + start)
+    text = ABOUT_TO_SUSPEND if ours else "somebody else puts the server to sleep"
+    assert reasons(scenario.decide(703))[0] == f"sleep: {text}"
 
 
 def test_an_action_of_the_previous_day_is_no_cause() -> None:
     """Asleep CLOCK_MONOTONIC stands still: our order of eight hours ago was given seconds ago."""
-    night = ShutdownScenario(at=720.0)
-    night.outcomes[Sleep] = CompletedAction(
+    scenario = ShutdownScenario(at=720.0)
+    scenario.results[Sleep] = CompletedAction(
         SLEEP, T0 + 700.1, ok=True, message="accepted", started_at=T0 + 700
     )
-    night.slept = 8 * 3600.0
-    night.decide(701)
-    assert reasons(night.decide(721))[0] == "sleep: somebody else puts the server to sleep"
+    scenario.slept = 8 * 3600.0
+    scenario.decide(701)
+    assert reasons(scenario.decide(721))[0] == "sleep: somebody else puts the server to sleep"
 
 
 def test_a_wake_up_ends_it_without_a_signal() -> None:
-    night = ShutdownScenario()
-    night.decide(700)
-    night.slept = 60.0
-    assert night.decide(701).phase == "awake"
+    scenario = ShutdownScenario()
+    scenario.decide(700)
+    scenario.slept = 60.0
+    assert scenario.decide(701).phase == "awake"
 
 
 def test_an_announced_sleep_that_never_happens_expires() -> None:
-    night = ShutdownScenario(at=0.0)
-    assert night.decide(SHUTDOWN_VALID_FOR).phase == "going-down"
-    assert night.decide(SHUTDOWN_VALID_FOR + 1).phase == "warning"
+    scenario = ShutdownScenario(at=0.0)
+    assert scenario.decide(SHUTDOWN_VALID_FOR).phase == "going-down"
+    assert scenario.decide(SHUTDOWN_VALID_FOR + 1).phase == "warning"
 
 
 def test_idleness_goes_on_while_it_does_not_go_after_all() -> None:
-    night = ShutdownScenario()
-    night.decide(700)
-    night.leaving = None
-    decision = night.decide(701)
+    scenario = ShutdownScenario()
+    scenario.decide(700)
+    scenario.leaving = None
+    decision = scenario.decide(701)
     assert decision.memory.part(SleepMemory).idle_since == T0
     assert decision.phase == "warning"

@@ -25,76 +25,76 @@ from powerd.power.sleep_rules import ANNOUNCEMENT_VALID_FOR, CLOSE_POLL_INTERVAL
 
 
 def test_idle_then_announced_then_asleep() -> None:
-    night = DecisionScenario()
-    first = night.decide(0)
+    scenario = DecisionScenario()
+    first = scenario.decide(0)
     assert (first.phase, first.actions) == ("idle", ())
     assert (first.next_decision_at, first.needs_fresh_readings) == (T0 + 530, True), (
         "once closely, shortly before announcing"
     )
     assert first.planned_sleep is not None
-    assert first.planned_sleep.at == moment(T0 + 600, 0, night.now.wall + timedelta(minutes=10))
+    assert first.planned_sleep.at == moment(T0 + 600, 0, scenario.now.wall + timedelta(minutes=10))
     assert reasons(first) == ["sleep rule 1: waits for 10min of idleness"]
-    last = night.decide(532)
+    last = scenario.decide(532)
     assert (last.phase, last.next_decision_at, last.needs_fresh_readings) == ("idle", T0 + 540, False), (
         "it has just looked"
     )
-    announced = night.decide(540)
+    announced = scenario.decide(540)
     assert (announced.phase, announced.actions, announced.needs_fresh_readings) == ("warning", (WARN,), True)
-    night.action_completed(WARN)
-    waiting = night.decide(570)
+    scenario.action_completed(WARN)
+    waiting = scenario.decide(570)
     assert (waiting.phase, waiting.actions) == ("warning", ())
     assert waiting.next_decision_at == T0 + 580, "the house is looked at closely"
-    assert night.decide(600).actions == (SLEEP,)
+    assert scenario.decide(600).actions == (SLEEP,)
 
 
 def test_the_warning_period_begins_when_the_announcement_has_been_made() -> None:
-    night = DecisionScenario()
-    night.decide(0)
-    night.decide(540)
-    night.at += 15  # wall(1) was slow
-    night.action_completed(WARN)
-    assert night.decide(600).actions == ()
-    assert night.decide(614.9).actions == ()
-    assert night.decide(615).actions == (SLEEP,)
+    scenario = DecisionScenario()
+    scenario.decide(0)
+    scenario.decide(540)
+    scenario.at += 15  # wall(1) was slow
+    scenario.action_completed(WARN)
+    assert scenario.decide(600).actions == ()
+    assert scenario.decide(614.9).actions == ()
+    assert scenario.decide(615).actions == (SLEEP,)
 
 
 def test_an_announcement_under_way_is_not_made_twice() -> None:
-    night = DecisionScenario()
-    night.decide(0)
-    night.in_flight = frozenset({WARN})
-    decision = night.decide(545)
+    scenario = DecisionScenario()
+    scenario.decide(0)
+    scenario.in_flight = frozenset({WARN})
+    decision = scenario.decide(545)
     assert (decision.phase, decision.actions) == ("warning", ())
 
 
 def test_somebody_who_returns_in_the_warning_cancels_it_and_is_warned_anew() -> None:
-    night = DecisionScenario()
-    night.decide(0)
-    night.decide(540)
-    night.action_completed(WARN)
-    night.somebody_home = True
-    stirred = night.decide(590)
+    scenario = DecisionScenario()
+    scenario.decide(0)
+    scenario.decide(540)
+    scenario.action_completed(WARN)
+    scenario.somebody_home = True
+    stirred = scenario.decide(590)
     spared = CancelWarning(0, "suspend", "host1: home, answers ping")
     assert (stirred.phase, stirred.actions, stirred.planned_sleep) == ("awake", (spared,), None)
-    night.action_completed(spared)
-    night.somebody_home = False
-    assert night.decide(600).phase == "idle", "idleness begins anew"
-    assert night.decide(1140).actions == (WARN,)
-    night.action_completed(WARN)
-    assert night.decide(1200).actions == (SLEEP,)
+    scenario.action_completed(spared)
+    scenario.somebody_home = False
+    assert scenario.decide(600).phase == "idle", "idleness begins anew"
+    assert scenario.decide(1140).actions == (WARN,)
+    scenario.action_completed(WARN)
+    assert scenario.decide(1200).actions == (SLEEP,)
 
 
 def test_no_warning_wanted_none_given() -> None:
-    night = DecisionScenario(SUSPEND.replace('"1min"', '"0s"'))
-    assert night.decide(0).actions == ()
-    last = night.decide(600)
+    scenario = DecisionScenario(SUSPEND.replace('"1min"', '"0s"'))
+    assert scenario.decide(0).actions == ()
+    last = scenario.decide(600)
     assert (last.actions, last.phase) == ((SLEEP,), "warning")
 
 
 def test_while_it_shuts_down_no_action_is_decided() -> None:
-    night = DecisionScenario()
-    night.decide(0)
-    night.in_flight = frozenset({SLEEP})
-    decision = night.decide(700)
+    scenario = DecisionScenario()
+    scenario.decide(0)
+    scenario.in_flight = frozenset({SLEEP})
+    decision = scenario.decide(700)
     assert (decision.phase, decision.actions, decision.planned_sleep) == ("going-down", (), None)
     assert decision.next_decision_at == T0 + 700 + CLOSE_POLL_INTERVAL
     assert reasons(decision) == [f"sleep: {ABOUT_TO_SUSPEND}"]
@@ -102,102 +102,102 @@ def test_while_it_shuts_down_no_action_is_decided() -> None:
 
 def test_an_announcement_that_led_to_nothing_in_time_is_made_again() -> None:
     """A window that has moved away, by a clock that was set: nobody remembers last night's announcement."""
-    night = DecisionScenario(SUSPEND + 'during = ["22:00-22:12"]\n')
-    night.decide(0)
-    night.decide(540)
-    night.action_completed(WARN)
-    night.at = T0 + 599
-    night.step = 1800.0
-    waiting = night.decide()
+    scenario = DecisionScenario(SUSPEND + 'during = ["22:00-22:12"]\n')
+    scenario.decide(0)
+    scenario.decide(540)
+    scenario.action_completed(WARN)
+    scenario.at = T0 + 599
+    scenario.step = 1800.0
+    waiting = scenario.decide()
     off = CancelWarning(0, "suspend", "sleep rule 1: waits for its window: 22:00-22:12")
     assert (waiting.phase, waiting.actions) == ("idle", (off,))
     assert waiting.planned_sleep is not None
     assert waiting.planned_sleep.at.wall.strftime("%a %H:%M") == "Tue 22:00"
     tomorrow = waiting.planned_sleep.at.mono - T0
-    night.decide(tomorrow - 120)
-    assert night.decide(tomorrow - 60).actions == (WARN,)
-    night.action_completed(WARN)
-    assert night.decide(tomorrow).actions == (SLEEP,)
+    scenario.decide(tomorrow - 120)
+    assert scenario.decide(tomorrow - 60).actions == (WARN,)
+    scenario.action_completed(WARN)
+    assert scenario.decide(tomorrow).actions == (SLEEP,)
 
 
 def test_an_announcement_outlasts_slow_final_polls() -> None:
-    night = DecisionScenario()
-    night.decide(0)
-    night.decide(540)
-    night.action_completed(WARN)
-    assert night.decide(600 + ANNOUNCEMENT_VALID_FOR).actions == (SLEEP,)
-    assert night.decide(600 + ANNOUNCEMENT_VALID_FOR + 1).actions == (WARN,)
+    scenario = DecisionScenario()
+    scenario.decide(0)
+    scenario.decide(540)
+    scenario.action_completed(WARN)
+    assert scenario.decide(600 + ANNOUNCEMENT_VALID_FOR).actions == (SLEEP,)
+    assert scenario.decide(600 + ANNOUNCEMENT_VALID_FOR + 1).actions == (WARN,)
 
 
 def test_what_another_rule_failed_at_is_not_why_this_one_acts() -> None:
-    night = DecisionScenario(
+    scenario = DecisionScenario(
         SUSPEND + '[[sleep]]\naction = "command"\ncommand = ["/bin/true"]\nidle_for = "15min"\n'
     )
-    night.decide(0)
-    night.decide(890)
-    night.action_completed(SLEEP, ok=False, observed="backup (pid 7) blocks it")
-    night.in_flight = frozenset({Sleep(1, "command", ("/bin/true",))})
-    decision = night.decide(900)
+    scenario.decide(0)
+    scenario.decide(890)
+    scenario.action_completed(SLEEP, ok=False, observed="backup (pid 7) blocks it")
+    scenario.in_flight = frozenset({Sleep(1, "command", ("/bin/true",))})
+    decision = scenario.decide(900)
     assert decision.phase == "going-down"
     assert [reason.split(":")[0] for reason in reasons(decision)] == ["sleep", "sleep rule 1"]
     assert reasons(decision)[0].startswith("sleep: about to run the sleep command by sleep rule 2")
 
 
 def test_a_refused_sleep_is_a_reason_and_backs_off() -> None:
-    night = DecisionScenario(SUSPEND.replace('"1min"', '"0s"'))
-    night.decide(0)
+    scenario = DecisionScenario(SUSPEND.replace('"1min"', '"0s"'))
+    scenario.decide(0)
     tried = []
     for at in range(600, 6000, 10):
-        if night.decide(at).actions:
+        if scenario.decide(at).actions:
             tried.append(at)
-            night.action_completed(SLEEP, ok=False, observed="backup (pid 7) blocks it")
-            decision = night.decide()
+            scenario.action_completed(SLEEP, ok=False, observed="backup (pid 7) blocks it")
+            decision = scenario.decide()
             assert reasons(decision)[0] == "sleep rule 1: could not suspend: backup (pid 7) blocks it"
             assert decision.reasons[0].blocks_sleep
     assert [b - a for a, b in pairwise(tried)] == [60, 120, 240, 480, 960, 1920]
 
 
 def test_it_backs_off_an_hour_at_most() -> None:
-    night = DecisionScenario(SUSPEND.replace('"1min"', '"0s"'))
-    night.decide(0)
-    night.memory = changed(night.memory, failures={0: (40, T0 + 600)})
-    assert night.decide(700).next_decision_at == T0 + 600 + 3600
+    scenario = DecisionScenario(SUSPEND.replace('"1min"', '"0s"'))
+    scenario.decide(0)
+    scenario.memory = changed(scenario.memory, failures={0: (40, T0 + 600)})
+    assert scenario.decide(700).next_decision_at == T0 + 600 + 3600
 
 
 def test_each_attempt_is_announced() -> None:
-    night = DecisionScenario()
-    night.decide(0)
-    night.decide(540)
-    night.action_completed(WARN)
-    night.decide(600)
-    night.action_completed(SLEEP, ok=False, observed="refused")
-    night.decide(601)
-    assert night.decide(660).actions == (WARN,)
+    scenario = DecisionScenario()
+    scenario.decide(0)
+    scenario.decide(540)
+    scenario.action_completed(WARN)
+    scenario.decide(600)
+    scenario.action_completed(SLEEP, ok=False, observed="refused")
+    scenario.decide(601)
+    assert scenario.decide(660).actions == (WARN,)
 
 
 def test_a_blocker_resets_the_failures() -> None:
-    night = DecisionScenario()
-    night.decide(0)
-    night.action_completed(SLEEP, ok=False, observed="refused")
-    assert night.decide(600).memory.part(SleepMemory).failures
-    night.somebody_home = True
-    decision = night.decide(610)
+    scenario = DecisionScenario()
+    scenario.decide(0)
+    scenario.action_completed(SLEEP, ok=False, observed="refused")
+    assert scenario.decide(600).memory.part(SleepMemory).failures
+    scenario.somebody_home = True
+    decision = scenario.decide(610)
     assert not decision.memory.part(SleepMemory).failures
     assert all("refused" not in reason for reason in reasons(decision))
 
 
 def test_an_accepted_sleep_that_does_not_come_is_a_failure() -> None:
-    night = DecisionScenario()
-    night.decide(0)
-    night.at = T0 + 600
-    night.action_completed(SLEEP, observed="logind accepted: suspend")
-    accepted = night.decide()
+    scenario = DecisionScenario()
+    scenario.decide(0)
+    scenario.at = T0 + 600
+    scenario.action_completed(SLEEP, observed="logind accepted: suspend")
+    accepted = scenario.decide()
     assert accepted.memory.part(SleepMemory).completed_rules == {0}
     assert reasons(accepted) == [
         "sleep rule 1: logind accepted: suspend; it will act again after something has stirred"
     ]
-    assert night.decide(600 + SLEEP_FAILED_AFTER - 1).memory.part(SleepMemory).completed_rules == {0}
-    vain = night.decide(600 + SLEEP_FAILED_AFTER)
+    assert scenario.decide(600 + SLEEP_FAILED_AFTER - 1).memory.part(SleepMemory).completed_rules == {0}
+    vain = scenario.decide(600 + SLEEP_FAILED_AFTER)
     assert (
         reasons(vain)[0]
         == "sleep rule 1: could not suspend: was accepted, but the server did not go to sleep"
@@ -206,36 +206,40 @@ def test_an_accepted_sleep_that_does_not_come_is_a_failure() -> None:
 
 
 def test_a_sleep_that_came_is_no_failure() -> None:
-    night = DecisionScenario()
-    night.decide(0)
-    night.at = T0 + 600
-    night.action_completed(SLEEP)
-    night.decide()
-    night.slept = 8 * 3600.0
-    night.decide(602)
-    later = night.decide(602 + SLEEP_FAILED_AFTER)
+    scenario = DecisionScenario()
+    scenario.decide(0)
+    scenario.at = T0 + 600
+    scenario.action_completed(SLEEP)
+    scenario.decide()
+    scenario.slept = 8 * 3600.0
+    scenario.decide(602)
+    later = scenario.decide(602 + SLEEP_FAILED_AFTER)
     assert not later.memory.part(SleepMemory).failures
     assert later.memory.resumed_at == T0 + 602
 
 
 def test_an_answer_that_comes_after_the_wake_up_belongs_to_the_day_before() -> None:
-    night = DecisionScenario()
-    night.decide(0)
-    night.in_flight = frozenset({SLEEP})
-    night.at = T0 + 600
-    night.outcomes[Sleep] = CompletedAction(SLEEP, T0 + 601, ok=True, message="accepted", started_at=T0 + 600)
-    night.slept = 8 * 3600.0
-    night.in_flight = frozenset()
-    assert night.decide(601).memory.part(SleepMemory).completed_rules == frozenset()
+    scenario = DecisionScenario()
+    scenario.decide(0)
+    scenario.in_flight = frozenset({SLEEP})
+    scenario.at = T0 + 600
+    scenario.results[Sleep] = CompletedAction(
+        SLEEP, T0 + 601, ok=True, message="accepted", started_at=T0 + 600
+    )
+    scenario.slept = 8 * 3600.0
+    scenario.in_flight = frozenset()
+    assert scenario.decide(601).memory.part(SleepMemory).completed_rules == frozenset()
 
 
 def test_a_command_s_end_is_its_own_proof() -> None:
-    night = DecisionScenario('mode = "enforce"\n[[sleep]]\naction = "command"\ncommand = ["/bin/goodnight"]')
-    night.decide(0)
-    night.at = T0 + 600
-    night.action_completed(Sleep(0, "command", ("/bin/goodnight",)), observed="ran /bin/goodnight")
-    night.decide()
-    decision = night.decide(600 + 10 * SLEEP_FAILED_AFTER)
+    scenario = DecisionScenario(
+        'mode = "enforce"\n[[sleep]]\naction = "command"\ncommand = ["/bin/goodnight"]'
+    )
+    scenario.decide(0)
+    scenario.at = T0 + 600
+    scenario.action_completed(Sleep(0, "command", ("/bin/goodnight",)), observed="ran /bin/goodnight")
+    scenario.decide()
+    decision = scenario.decide(600 + 10 * SLEEP_FAILED_AFTER)
     assert (
         decision.memory.part(SleepMemory).completed_rules,
         decision.memory.part(SleepMemory).failures,
@@ -244,30 +248,30 @@ def test_a_command_s_end_is_its_own_proof() -> None:
 
 
 def test_a_dry_run_never_counts_as_a_failure() -> None:
-    night = DecisionScenario(SUSPEND.replace("enforce", "observe"))
-    night.decide(0)
-    night.at = T0 + 600
-    night.action_completed(SLEEP, observed="would have suspended")
-    night.decide()
-    assert night.decide(600 + 10 * SLEEP_FAILED_AFTER).memory.part(SleepMemory).completed_rules == {0}
+    scenario = DecisionScenario(SUSPEND.replace("enforce", "observe"))
+    scenario.decide(0)
+    scenario.at = T0 + 600
+    scenario.action_completed(SLEEP, observed="would have suspended")
+    scenario.decide()
+    assert scenario.decide(600 + 10 * SLEEP_FAILED_AFTER).memory.part(SleepMemory).completed_rules == {0}
 
 
 def test_a_result_is_counted_once() -> None:
-    night = DecisionScenario()
-    night.decide(0)
-    night.action_completed(SLEEP, ok=False, observed="refused")
-    night.decide(1)
-    assert night.decide(2).memory.part(SleepMemory).failures == {0: (1, T0)}
+    scenario = DecisionScenario()
+    scenario.decide(0)
+    scenario.action_completed(SLEEP, ok=False, observed="refused")
+    scenario.decide(1)
+    assert scenario.decide(2).memory.part(SleepMemory).failures == {0: (1, T0)}
 
 
 def test_the_result_of_a_changed_rule_proves_nothing_for_the_new_one() -> None:
     for ok in (True, False):
-        night = DecisionScenario()
-        night.decide(0)
-        night.options = make_options(SUSPEND.replace("suspend", "poweroff"))
-        night.at = T0 + 600
-        night.action_completed(SLEEP, ok=ok)
-        decision = night.decide()
+        scenario = DecisionScenario()
+        scenario.decide(0)
+        scenario.options = make_options(SUSPEND.replace("suspend", "poweroff"))
+        scenario.at = T0 + 600
+        scenario.action_completed(SLEEP, ok=ok)
+        decision = scenario.decide()
         assert (
             decision.memory.part(SleepMemory).completed_rules,
             decision.memory.part(SleepMemory).failures,
@@ -276,11 +280,13 @@ def test_the_result_of_a_changed_rule_proves_nothing_for_the_new_one() -> None:
 
 
 def test_a_rule_that_is_no_more_leaves_no_trace() -> None:
-    night = DecisionScenario()
-    night.decide(0)
-    night.options = make_options('mode = "enforce"')
-    night.action_completed(SLEEP, ok=False, observed="refused")
-    assert reasons(night.decide(1)) == ["sleep: no [[sleep]] rule is configured, so the server never sleeps"]
+    scenario = DecisionScenario()
+    scenario.decide(0)
+    scenario.options = make_options('mode = "enforce"')
+    scenario.action_completed(SLEEP, ok=False, observed="refused")
+    assert reasons(scenario.decide(1)) == [
+        "sleep: no [[sleep]] rule is configured, so the server never sleeps"
+    ]
 
 
 TWO = """
@@ -305,20 +311,22 @@ warn = "0s"
 def test_the_first_rule_whose_conditions_all_hold_decides_the_action(
     idle: str, at: float, action: str
 ) -> None:
-    night = DecisionScenario(TWO.replace("IDLE", idle))
-    night.decide(0)
-    assert [getattr(order, "sleep_action", None) for order in night.decide(at).actions] == [action]
+    scenario = DecisionScenario(TWO.replace("IDLE", idle))
+    scenario.decide(0)
+    assert [getattr(disk_action, "sleep_action", None) for disk_action in scenario.decide(at).actions] == [
+        action
+    ]
 
 
 def test_a_completed_rule_yields_to_the_next_rule() -> None:
-    night = DecisionScenario(TWO.replace("IDLE", "20min"))
-    night.decide(0)
-    night.at = T0 + 600
-    night.action_completed(SLEEP)
-    night.decide()
-    assert night.decide(800).actions == ()
-    night.slept = 0.0
-    assert [order for order in night.decide(1200).actions if isinstance(order, Sleep)] != []
+    scenario = DecisionScenario(TWO.replace("IDLE", "20min"))
+    scenario.decide(0)
+    scenario.at = T0 + 600
+    scenario.action_completed(SLEEP)
+    scenario.decide()
+    assert scenario.decide(800).actions == ()
+    scenario.slept = 0.0
+    assert [action for action in scenario.decide(1200).actions if isinstance(action, Sleep)] != []
 
 
 def test_a_snapshot_without_anybody_never_reaches_a_rule() -> None:

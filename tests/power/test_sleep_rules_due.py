@@ -28,11 +28,13 @@ def test_it_reports_its_longest_wait(text: str, wait: str) -> None:
 
 
 def test_after_a_wake_up_it_waits() -> None:
-    night = DecisionScenario(SUSPEND.replace('after_start = "0s"', 'after_start = "0s"\nafter_resume = "1h"'))
-    night.decide(0)
-    night.slept = 3600.0
-    night.decide(10)
-    decision = night.decide(400)
+    scenario = DecisionScenario(
+        SUSPEND.replace('after_start = "0s"', 'after_start = "0s"\nafter_resume = "1h"')
+    )
+    scenario.decide(0)
+    scenario.slept = 3600.0
+    scenario.decide(10)
+    decision = scenario.decide(400)
     assert reasons(decision) == ["sleep rule 1: waits until 1h after the wake-up"]
     assert decision.planned_sleep is not None
     assert decision.planned_sleep.at.mono == T0 + 10 + 3600
@@ -41,14 +43,14 @@ def test_after_a_wake_up_it_waits() -> None:
 @pytest.mark.parametrize("during", ["", 'during = ["00:00-24:00"]\n'])
 @pytest.mark.parametrize("hours", [9, -9])
 def test_a_clock_that_was_set_is_not_believed_for_a_while(during: str, hours: int) -> None:
-    night = DecisionScenario(SUSPEND + during)
-    night.decide(0)
-    night.decide(590)
-    night.step = hours * 3600.0
-    decision = night.decide(600)
+    scenario = DecisionScenario(SUSPEND + during)
+    scenario.decide(0)
+    scenario.decide(590)
+    scenario.step = hours * 3600.0
+    decision = scenario.decide(600)
     assert decision.actions == ()
     assert reasons(decision) == ["sleep rule 1: waits 10min: the wall clock was set"]
-    assert night.decide(1140).actions == (WARN,)
+    assert scenario.decide(1140).actions == (WARN,)
 
 
 def test_a_step_does_not_let_a_later_rule_slip_in() -> None:
@@ -56,17 +58,19 @@ def test_a_step_does_not_let_a_later_rule_slip_in() -> None:
     text = (
         SUSPEND + 'during = ["00:00-24:00"]\n[[sleep]]\naction = "poweroff"\nidle_for = "10min"\nwarn = "0s"'
     )
-    night = DecisionScenario(text)
-    night.decide(0)
-    night.step = 3600.0
-    assert night.decide(600).actions == ()
+    scenario = DecisionScenario(text)
+    scenario.decide(0)
+    scenario.step = 3600.0
+    assert scenario.decide(600).actions == ()
 
 
 def test_a_rule_without_any_day_to_open_leads_nowhere() -> None:
-    night = DecisionScenario(SUSPEND)
-    rule = replace(night.options.sleep[0], during=(replace(parse_window("01:00-02:00"), days=frozenset()),))
-    night.options = replace(night.options, sleep=(rule,))
-    decision = night.decide(0)
+    scenario = DecisionScenario(SUSPEND)
+    rule = replace(
+        scenario.options.sleep[0], during=(replace(parse_window("01:00-02:00"), days=frozenset()),)
+    )
+    scenario.options = replace(scenario.options, sleep=(rule,))
+    decision = scenario.decide(0)
     assert (decision.planned_sleep, decision.next_decision_at) == (None, float("inf"))
 
 
@@ -83,8 +87,8 @@ def test_endless_interaction_of_rules_is_decided_again_later() -> None:
     hours = range(24)
     windows = ", ".join(f'"{hour:02d}:28-{hour:02d}:38"' for hour in hours)
     times = ", ".join(f'"{hour:02d}:30"' for hour in hours)
-    night = DecisionScenario(f'{SUSPEND}during = [{windows}]\n[wake]\nat = [{times}]\nbefore = "2min"\n')
+    scenario = DecisionScenario(f'{SUSPEND}during = [{windows}]\n[wake]\nat = [{times}]\nbefore = "2min"\n')
     for at in range(0, 8 * 3600, 300):
-        decision = night.decide(at)
+        decision = scenario.decide(at)
         assert decision.actions == ()
-        assert decision.next_decision_at > night.at
+        assert decision.next_decision_at > scenario.at

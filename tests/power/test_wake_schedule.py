@@ -229,43 +229,43 @@ class AlarmScenario(DecisionScenario):
 
 def test_what_is_due_too_soon_is_waited_for() -> None:
     """22:10 idle, 22:15 backup: neither a sleep of three minutes before nor one as soon as it has begun."""
-    night = AlarmScenario(900)
-    first = night.decide(0)
+    scenario = AlarmScenario(900)
+    first = scenario.decide(0)
     waits = "sleep rule 1: stays up for backup.timer at Mon 22:15"
     assert reasons(first) == [waits, "wake: sleeps until Mon 22:13 at most, for backup.timer"]
     assert first.planned_sleep is not None
     assert first.planned_sleep.at.mono == T0 + 900 - 120 + 600, "as if it had been woken for it: after_resume"
-    assert night.decide(600).actions == ()
-    assert night.decide(899).memory.part(SleepMemory).busy_until == (
+    assert scenario.decide(600).actions == ()
+    assert scenario.decide(899).memory.part(SleepMemory).busy_until == (
         T0 + 1380,
         "stays up for backup.timer at Mon 22:15",
     )
-    after = night.decide(901)
+    after = scenario.decide(901)
     assert reasons(after) == [waits], "the timer is heard of no more"
-    assert night.decide(1319).actions == ()
-    assert night.decide(1320).actions == (WARN,)
-    night.action_completed(WARN)
-    assert night.decide(1380).actions == (SLEEP,)
-    assert night.decide(1381).memory.part(SleepMemory).busy_until is None
+    assert scenario.decide(1319).actions == ()
+    assert scenario.decide(1320).actions == (WARN,)
+    scenario.action_completed(WARN)
+    assert scenario.decide(1380).actions == (SLEEP,)
+    assert scenario.decide(1381).memory.part(SleepMemory).busy_until is None
 
 
 def test_what_is_due_late_enough_is_slept_before() -> None:
-    night = AlarmScenario(600 + 120 + 300)
-    night.decide(0)
-    night.decide(540)
-    night.action_completed(WARN)
-    (order,) = night.decide(600).actions
-    assert isinstance(order, Sleep)
-    assert order.wake_time is not None
-    assert order.wake_time.at.mono == T0 + 900
+    scenario = AlarmScenario(600 + 120 + 300)
+    scenario.decide(0)
+    scenario.decide(540)
+    scenario.action_completed(WARN)
+    (action,) = scenario.decide(600).actions
+    assert isinstance(action, Sleep)
+    assert action.wake_time is not None
+    assert action.wake_time.at.mono == T0 + 900
 
 
 def test_a_shorter_sleep_may_be_asked_for() -> None:
-    night = AlarmScenario(600 + 70, SOON + 'before = "0s"\nmin_sleep = "1min"\n')
-    night.decide(0)
-    night.decide(540)
-    night.action_completed(WARN)
-    assert night.decide(600).actions == (SLEEP,)
+    scenario = AlarmScenario(600 + 70, SOON + 'before = "0s"\nmin_sleep = "1min"\n')
+    scenario.decide(0)
+    scenario.decide(540)
+    scenario.action_completed(WARN)
+    assert scenario.decide(600).actions == (SLEEP,)
 
 
 def test_times_that_follow_too_closely_on_each_other_are_all_waited_for() -> None:
@@ -273,27 +273,27 @@ def test_times_that_follow_too_closely_on_each_other_are_all_waited_for() -> Non
     config = options('at = ["06:30", "06:40", "07:30"]')
     found = busy_until(Snapshot(), config, add_seconds(now, 600 - 60))
     assert found == (T0 + 600 - 120 + 600, "stays up for wake.at 06:30 at Mon 06:30")
-    night = DecisionScenario(SUSPEND + '[wake]\nat = ["06:30", "06:40", "07:30"]', wall=now.wall)
-    plan = night.decide(0).planned_sleep
+    scenario = DecisionScenario(SUSPEND + '[wake]\nat = ["06:30", "06:40", "07:30"]', wall=now.wall)
+    plan = scenario.decide(0).planned_sleep
     assert plan is not None
     assert plan.at.wall == at("2026-06-01 06:48").wall
 
 
 def test_a_server_that_is_always_needed_never_sleeps_and_reports_why() -> None:
     times = ", ".join(f'"{n // 60:02d}:{n % 60:02d}"' for n in range(0, 1440, 6))
-    night = DecisionScenario(SUSPEND + f"[wake]\nat = [{times}]\n")
+    scenario = DecisionScenario(SUSPEND + f"[wake]\nat = [{times}]\n")
     for at_ in range(0, 7200, 600):
-        decision = night.decide(at_)
+        decision = scenario.decide(at_)
         assert decision.actions == ()
         assert "stays up for wake.at" in decision.reasons[0].text
 
 
 def test_a_duty_ends_with_a_sleep() -> None:
     """Somebody sends it to sleep all the same: what it was up for is over by then, or is found again."""
-    night = AlarmScenario(900)
-    assert night.decide(700).memory.part(SleepMemory).busy_until is not None
-    night.slept = 8 * 3600.0
-    assert night.decide(701).memory.part(SleepMemory).busy_until is None
+    scenario = AlarmScenario(900)
+    assert scenario.decide(700).memory.part(SleepMemory).busy_until is not None
+    scenario.slept = 8 * 3600.0
+    assert scenario.decide(701).memory.part(SleepMemory).busy_until is None
 
 
 def test_the_longer_of_two_duties_counts() -> None:
@@ -310,45 +310,45 @@ def test_the_longer_of_two_duties_counts() -> None:
 
 
 def test_it_reports_the_wake_time_even_while_blocked() -> None:
-    night = DecisionScenario(SUSPEND + '[wake]\nat = ["Mon-Fri 06:30"]\n')
-    said = "wake: sleeps until Tue 06:28 at most, for wake.at Mon-Fri 06:30"
-    night.somebody_home = True
+    scenario = DecisionScenario(SUSPEND + '[wake]\nat = ["Mon-Fri 06:30"]\n')
+    text = "wake: sleeps until Tue 06:28 at most, for wake.at Mon-Fri 06:30"
+    scenario.somebody_home = True
     for at_ in (0.0, 0.4, 61.7):
-        decision = night.decide(at_)
-        assert reasons(decision)[-1] == said, "it does not flicker"
+        decision = scenario.decide(at_)
+        assert reasons(decision)[-1] == text, "it does not flicker"
         assert not decision.reasons[-1].blocks_sleep
         assert decision.part(PowerReport).wake_time is not None
-    night.somebody_home = False
-    assert reasons(night.decide(100))[-1] == said
+    scenario.somebody_home = False
+    assert reasons(scenario.decide(100))[-1] == text
 
 
 def test_what_is_farther_off_than_an_alarm_reaches_is_slept_towards_in_steps() -> None:
-    night = DecisionScenario(SOON)
-    wall = night.now.wall.timestamp() + 60 * DAY
-    night.edit_snapshot = lambda snapshot: changed(
+    scenario = DecisionScenario(SOON)
+    wall = scenario.now.wall.timestamp() + 60 * DAY
+    scenario.edit_snapshot = lambda snapshot: changed(
         snapshot, timers=(SystemdTimer("backup.timer", wall=wall),)
     )
-    decision = night.decide(0)
+    decision = scenario.decide(0)
     wake_time = decision.part(PowerReport).wake_time
     assert wake_time is not None
     assert wake_time.at.mono == T0 + MAX_ALARM_DELAY
-    said = "wake: sleeps until 2026-07-31 21:58 at most, with wake-ups between, for backup.timer"
-    assert reasons(decision)[-1] == said
+    text = "wake: sleeps until 2026-07-31 21:58 at most, with wake-ups between, for backup.timer"
+    assert reasons(decision)[-1] == text
 
 
-@pytest.mark.parametrize("word", [Unavailable(T0, "systemd did not answer"), Reading(T0 - 2701, ()), None])
+@pytest.mark.parametrize("reading", [Unavailable(T0, "systemd did not answer"), Reading(T0 - 2701, ()), None])
 def test_unavailable_timers_keep_the_server_awake(
-    word: Unavailable | Reading[tuple[str, ...]] | None,
+    reading: Unavailable | Reading[tuple[str, ...]] | None,
 ) -> None:
-    night = DecisionScenario(SOON)
+    scenario = DecisionScenario(SOON)
 
     def twist(snapshot: Snapshot) -> Snapshot:
         sources = {name: each for name, each in snapshot.sources.items() if name != "timers"}
-        return replace(snapshot, sources=sources if word is None else {**sources, "timers": word})  # type: ignore[dict-item] # a SourceId is a str
+        return replace(snapshot, sources=sources if reading is None else {**sources, "timers": reading})  # type: ignore[dict-item] # a SourceId is a str
 
-    night.edit_snapshot = twist
+    scenario.edit_snapshot = twist
     for at_ in (0, 540, 600):
-        decision = night.decide(at_)
+        decision = scenario.decide(at_)
         assert decision.actions == ()
         assert decision.reasons[0].subject == "timers"
     assert LOGIND in twist(Snapshot(sources={LOGIND: Reading(T0, ())})).sources

@@ -40,22 +40,22 @@ def storms(decision: Decision) -> list[str]:
 
 
 def test_the_fourth_time_it_stays_up_for_an_hour() -> None:
-    night = WakeStormScenario()
+    scenario = WakeStormScenario()
     for _ in range(3):
-        night.wake()
-        assert storms(night.stay_awake()) == []
-    fourth = night.wake()
-    until = night.at - 1 + 3600
+        scenario.wake()
+        assert storms(scenario.stay_awake()) == []
+    fourth = scenario.wake()
+    until = scenario.at - 1 + 3600
     assert fourth.actions == ()
-    found = night.stay_awake()
-    said = "sleep rule 1: stays up for 1h: woken 3 times within 1h by the network, and nobody was there"
-    assert storms(found) == [said]
+    found = scenario.stay_awake()
+    text = "sleep rule 1: stays up for 1h: woken 3 times within 1h by the network, and nobody was there"
+    assert storms(found) == [text]
     assert found.planned_sleep is not None
     assert found.planned_sleep.at.mono == pytest.approx(until)
     assert found.phase == "idle"
-    last = night.decide(until - T0 + 1)
+    last = scenario.decide(until - T0 + 1)
     assert storms(last) == []
-    assert [type(order).__name__ for order in last.actions] == ["WarnUsers"]
+    assert [type(action).__name__ for action in last.actions] == ["WarnUsers"]
 
 
 @pytest.mark.parametrize(
@@ -69,114 +69,114 @@ def test_the_fourth_time_it_stays_up_for_an_hour() -> None:
     ],
 )
 def test_the_cause_is_reported(causes: list[WakeupCause | None], by: str) -> None:
-    night = WakeStormScenario()
+    scenario = WakeStormScenario()
     for cause in causes:
-        night.wake(cause)
-        night.stay_awake()
-    night.wake()
+        scenario.wake(cause)
+        scenario.stay_awake()
+    scenario.wake()
     text = f"stays up for 1h: woken 3 times within 1h{by}, and nobody was there"
-    assert storms(night.stay_awake()) == [f"sleep rule 1: {text}"]
+    assert storms(scenario.stay_awake()) == [f"sleep rule 1: {text}"]
 
 
 def test_a_cause_counts_for_its_own_wake_up_alone() -> None:
     """The word on the first is still on the board when the second has not been told of yet."""
-    night = WakeStormScenario()
-    night.wake(WakeupCause.ALARM)
-    night.stay_awake()
+    scenario = WakeStormScenario()
+    scenario.wake(WakeupCause.ALARM)
+    scenario.stay_awake()
     for _ in range(3):
-        night.wake(None)
-        night.stay_awake()
-    assert storms(night.stay_awake()) == []
-    night.wake(None)
-    assert len(storms(night.stay_awake())) == 1
+        scenario.wake(None)
+        scenario.stay_awake()
+    assert storms(scenario.stay_awake()) == []
+    scenario.wake(None)
+    assert len(storms(scenario.stay_awake())) == 1
 
 
 def test_an_alarm_is_no_wake_up_for_nobody() -> None:
-    night = WakeStormScenario()
+    scenario = WakeStormScenario()
     for _ in range(8):
-        night.wake(WakeupCause.ALARM)
-        assert storms(night.stay_awake()) == []
+        scenario.wake(WakeupCause.ALARM)
+        assert storms(scenario.stay_awake()) == []
 
 
 def test_wake_ups_with_longer_gaps_are_no_wake_storm() -> None:
-    night = WakeStormScenario()
+    scenario = WakeStormScenario()
     for _ in range(8):
-        night.wake(seconds=1500.0)
-        assert storms(night.stay_awake(600)) == []
+        scenario.wake(seconds=1500.0)
+        assert storms(scenario.stay_awake(600)) == []
 
 
 def test_a_long_sleep_after_them_is_the_end_of_it() -> None:
-    night = WakeStormScenario()
+    scenario = WakeStormScenario()
     for _ in range(3):
-        night.wake()
-        night.stay_awake()
-    night.wake(seconds=8 * 3600.0)
-    assert storms(night.stay_awake()) == []
+        scenario.wake()
+        scenario.stay_awake()
+    scenario.wake(seconds=8 * 3600.0)
+    assert storms(scenario.stay_awake()) == []
 
 
 @pytest.mark.parametrize("who", ["client", "lock", "keys"])
 def test_a_present_client_makes_it_no_wake_up_for_nobody(who: str) -> None:
-    night = WakeStormScenario()
+    scenario = WakeStormScenario()
     for n in range(4):
-        night.wake()
+        scenario.wake()
         if n == 1:
-            before = night.edit_snapshot
-            night.somebody_home = who == "client"
+            before = scenario.edit_snapshot
+            scenario.somebody_home = who == "client"
             lock = Inhibitor(frozenset({"sleep"}), "backup", "", "block", 0, 7)
-            press = KeyPress(night.at + 1, "anna on tty1")
+            press = KeyPress(scenario.at + 1, "anna on tty1")
             if who == "lock":
-                night.edit_snapshot = with_facts(before, inhibitors=(lock,))
+                scenario.edit_snapshot = with_facts(before, inhibitors=(lock,))
             elif who == "keys":  # seen a good while later
-                night.at += 100
-                night.edit_snapshot = with_facts(before, key_press=press)
-            night.decide()
-            night.somebody_home, night.edit_snapshot = False, before
-        night.stay_awake()
-    assert storms(night.stay_awake()) == []
+                scenario.at += 100
+                scenario.edit_snapshot = with_facts(before, key_press=press)
+            scenario.decide()
+            scenario.somebody_home, scenario.edit_snapshot = False, before
+        scenario.stay_awake()
+    assert storms(scenario.stay_awake()) == []
 
 
 def test_a_key_press_from_before_the_sleep_is_nobody_s_visit() -> None:
-    night = WakeStormScenario()
+    scenario = WakeStormScenario()
     press = KeyPress(T0 - 100, "anna on tty1")
     for _ in range(4):
-        night.wake()
-        night.edit_snapshot = with_facts(night.edit_snapshot, key_press=press)
-        night.stay_awake()
-    assert len(storms(night.stay_awake())) == 1
+        scenario.wake()
+        scenario.edit_snapshot = with_facts(scenario.edit_snapshot, key_press=press)
+        scenario.stay_awake()
+    assert len(storms(scenario.stay_awake())) == 1
 
 
 def test_it_stays_up_longer_each_time_and_eight_hours_at_most() -> None:
-    night = WakeStormScenario()
+    scenario = WakeStormScenario()
     pauses = []
     for _ in range(5):
         for _ in range(3):
-            night.wake()
-            night.stay_awake()
-        night.wake()
-        pauses.append(night.memory.part(SleepMemory).wake_storm.stay_up_for)
-        night.stay_awake(night.memory.part(SleepMemory).wake_storm.stay_up_for)
+            scenario.wake()
+            scenario.stay_awake()
+        scenario.wake()
+        pauses.append(scenario.memory.part(SleepMemory).wake_storm.stay_up_for)
+        scenario.stay_awake(scenario.memory.part(SleepMemory).wake_storm.stay_up_for)
     assert pauses == [3600, 7200, 14400, STAY_UP_MAX, STAY_UP_MAX]
 
 
 def test_a_visitor_ends_it_and_the_next_wake_storm_is_the_first_again() -> None:
-    night = WakeStormScenario()
+    scenario = WakeStormScenario()
     for _ in range(2):
         for _ in range(3):
-            night.wake()
-            night.stay_awake()
-        night.wake()
-        assert len(storms(night.stay_awake())) == 1
-        assert night.memory.part(SleepMemory).wake_storm.stay_up_for == 3600
-        night.somebody_home = True
-        night.decide()
-        night.somebody_home = False
-        assert storms(night.stay_awake()) == []
+            scenario.wake()
+            scenario.stay_awake()
+        scenario.wake()
+        assert len(storms(scenario.stay_awake())) == 1
+        assert scenario.memory.part(SleepMemory).wake_storm.stay_up_for == 3600
+        scenario.somebody_home = True
+        scenario.decide()
+        scenario.somebody_home = False
+        assert storms(scenario.stay_awake()) == []
 
 
 def test_an_unknown_presence_is_no_visit() -> None:
     """After each wake-up every source is unknown for a moment; that is nobody's coming."""
-    night = WakeStormScenario()
-    night.wake()
-    decision = night.decide()
+    scenario = WakeStormScenario()
+    scenario.wake()
+    decision = scenario.decide()
     assert any(reason.blocks_sleep for reason in decision.reasons)
     assert not decision.memory.part(SleepMemory).wake_storm.needed

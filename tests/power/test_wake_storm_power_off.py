@@ -31,32 +31,32 @@ def up(minutes: float, seconds: float = 30.0) -> Moment:
     return Moment(seconds, 0.0, EVENING + timedelta(minutes=minutes, seconds=seconds))
 
 
-def off(unrest: WakeStormState, minutes: float, wake: WakeTime | None = None, boot: str = "a") -> Any:  # noqa: ANN401 - as JSON has it
+def off(storm: WakeStormState, minutes: float, wake: WakeTime | None = None, boot: str = "a") -> Any:  # noqa: ANN401 - as JSON has it
     """Powered off so many minutes after the evening began, in a boot that began with it; and stored."""
-    return json.loads(json.dumps(storm_to_document(unrest, wake, boot, up(0, minutes * 60))))
+    return json.loads(json.dumps(storm_to_document(storm, wake, boot, up(0, minutes * 60))))
 
 
-def cycle(unrest: WakeStormState, boots: int, every: float = 20.0) -> WakeStormState:
+def cycle(storm: WakeStormState, boots: int, every: float = 20.0) -> WakeStormState:
     """Booted so often, with nobody there, and off again ten minutes before the next."""
     for n in range(boots):
-        begun = up(n * every)
-        end = Moment(begun.mono + (every - 10) * 60, 0.0, begun.wall + timedelta(minutes=every - 10))
-        kept = json.loads(json.dumps(storm_to_document(unrest, None, str(n), end)))
-        unrest = storm_from_document(kept, str(n + 1), up((n + 1) * every))
-    return unrest
+        start = up(n * every)
+        end = Moment(start.mono + (every - 10) * 60, 0.0, start.wall + timedelta(minutes=every - 10))
+        stored = json.loads(json.dumps(storm_to_document(storm, None, str(n), end)))
+        storm = storm_from_document(stored, str(n + 1), up((n + 1) * every))
+    return storm
 
 
 def test_the_first_recorded_boot_is_not_for_nobody() -> None:
-    unrest = cycle(WakeStormState(), 1)
-    assert unrest == WakeStormState(last_wakeup_at=30.0)
+    storm = cycle(WakeStormState(), 1)
+    assert storm == WakeStormState(last_wakeup_at=30.0)
 
 
 def test_three_boots_for_nobody_are_a_wake_storm() -> None:
     assert cycle(WakeStormState(), 3).stay_up_until is None
-    unrest = cycle(WakeStormState(), 4)
-    assert unrest.stay_up_until == 30.0 + STAY_UP_FIRST
-    assert [cause for _, cause in unrest.unneeded_wakeups] == [WakeupCause.UNKNOWN] * STORM_WAKEUPS
-    assert [at for at, _ in unrest.unneeded_wakeups] == pytest.approx([30 - 3600, 30 - 2400, 30 - 1200])
+    storm = cycle(WakeStormState(), 4)
+    assert storm.stay_up_until == 30.0 + STAY_UP_FIRST
+    assert [cause for _, cause in storm.unneeded_wakeups] == [WakeupCause.UNKNOWN] * STORM_WAKEUPS
+    assert [at for at, _ in storm.unneeded_wakeups] == pytest.approx([30 - 3600, 30 - 2400, 30 - 1200])
     assert cycle(WakeStormState(), 4, every=31.0).stay_up_until is None, "too far apart"
 
 
@@ -65,8 +65,8 @@ def test_a_second_wake_storm_has_a_longer_backoff() -> None:
 
 
 def test_somebody_who_was_there_ends_it() -> None:
-    unrest = replace(cycle(WakeStormState(), 3), needed=True, unneeded_wakeups=())
-    assert storm_from_document(off(unrest, 10), "b", up(20)).unneeded_wakeups == ()
+    storm = replace(cycle(WakeStormState(), 3), needed=True, unneeded_wakeups=())
+    assert storm_from_document(off(storm, 10), "b", up(20)).unneeded_wakeups == ()
 
 
 @pytest.mark.parametrize(
@@ -80,8 +80,8 @@ def test_somebody_who_was_there_ends_it() -> None:
     ],
 )
 def test_a_boot_at_the_time_of_the_alarm_is_due_to_it(minutes: float, cause: WakeupCause) -> None:
-    kept = off(WakeStormState(), 10, WakeTime(up(30, 0.0), "backup.timer"))
-    assert storm_from_document(kept, "b", up(minutes)).cause is cause
+    stored = off(WakeStormState(), 10, WakeTime(up(30, 0.0), "backup.timer"))
+    assert storm_from_document(stored, "b", up(minutes)).cause is cause
 
 
 @pytest.mark.parametrize("boot", ["", "a"])
@@ -112,8 +112,8 @@ anything = st.recursive(
 )
 @example({"empty": ["at ten"]})
 def test_a_corrupt_document_is_no_error(twist: dict[str, object]) -> None:
-    kept = off(replace(cycle(WakeStormState(), 3), cause=WakeupCause.NETWORK), 10) | twist
-    unrest = storm_from_document(kept, "b", up(20))
-    assert 0 <= unrest.storm_count <= STORM_WAKEUPS
-    assert unrest.stay_up_for <= STAY_UP_MAX
-    assert unrest.last_wakeup_at in {None, 30.0}
+    stored = off(replace(cycle(WakeStormState(), 3), cause=WakeupCause.NETWORK), 10) | twist
+    storm = storm_from_document(stored, "b", up(20))
+    assert 0 <= storm.storm_count <= STORM_WAKEUPS
+    assert storm.stay_up_for <= STAY_UP_MAX
+    assert storm.last_wakeup_at in {None, 30.0}

@@ -80,7 +80,7 @@ def test_unknown_clients_with_one_reason_share_a_line() -> None:
     rows = tuple(
         client_status(client(n, f"host-{n}"), ClientState.UNKNOWN, "no route") for n in range(10, 20)
     )
-    given = status(decision(verdicts=rows))
+    given = status(decision(client_statuses=rows))
     assert "Unknown: host-10, host-11, host-12 and 7 more: no route\n" in lines_of(given)
 
 
@@ -96,7 +96,7 @@ def test_the_ignore_line_is_valid_toml_that_matches_those_clients(count: int) ->
     bulbs = [
         replace(client_status(client(n, f"bulb-{n}\n\x1b[31m\u2028")), always_on=True) for n in range(count)
     ]
-    text = lines_of(status(decision(verdicts=tuple(bulbs))))
+    text = lines_of(status(decision(client_statuses=tuple(bulbs))))
     config = tomllib.loads(text[text.index("    ignore = ") :])
     assert [
         parse_client_pattern(text).matches((), each.client.mac, None)
@@ -107,4 +107,4 @@ def test_the_ignore_line_is_valid_toml_that_matches_those_clients(count: int) ->
 
 def test_a_stale_client_is_marked() -> None:
     row = client_status(replace(client(9, "tv"), stale=True))
-    assert "dhcpd.leases (stale)" in lines_of(status(decision(verdicts=(row,))))
+    assert "dhcpd.leases (stale)" in lines_of(status(decision(client_statuses=(row,))))

@@ -129,7 +129,7 @@ def test_a_disk_that_a_foreign_command_wakes_is_on_the_api_after_a_poll_and_spin
 
 
 def test_a_sensor_that_polls_disks_wakes_none_and_has_each_asked_now_and_then(tmp_path: Path) -> None:
-    polls = [(8 + minute / 60, lambda nas: nas.poll(0)) for minute in range(60)]
+    polls = [(8 + minute / 60, lambda nas: nas.check_power_mode(0)) for minute in range(60)]
     nas, statuses = simulate_disks(tmp_path, 0.5, polls)
     assert 10 <= len([at for at in nas.drive(0).times_of("ask") if at >= 8 * HOUR]) <= 12
     late = {_state(each, "sda") for each in statuses if each.now.mono >= 8 * HOUR}

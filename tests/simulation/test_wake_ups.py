@@ -45,7 +45,7 @@ def test_a_week_of_mornings_begins_by_the_alarm() -> None:
     assert diary.house.alarm is None, "none is left when the daemon ends"
 
 
-def test_warning_going_down_and_awake_follow_on_each_other() -> None:
+def test_warning_suspending_and_awake_follow_each_other() -> None:
     diary = simulate(AWAY, begin="2026-06-01 20:00", days=0.6, config=EARLY, prepare=timed)
     phases = [status.decision.phase for status in diary.statuses]
     changes = [phase for n, phase in enumerate(phases) if n == 0 or phases[n - 1] != phase]

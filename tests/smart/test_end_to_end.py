@@ -94,8 +94,8 @@ class RealSmartHelper(UnusedPorts):
     def __init__(self, at: Path) -> None:
         self.at = at
 
-    async def execute_disk_action(self, order: DiskAction) -> DiskResult:
-        return await HelperClient(self.at).execute_disk_action(order)
+    async def execute_disk_action(self, action: DiskAction) -> DiskResult:
+        return await HelperClient(self.at).execute_disk_action(action)
 
 
 def checked(name: str, document: bytes, machine: HelperProcess) -> tuple[Disk, CompletedAction]:
@@ -104,25 +104,25 @@ def checked(name: str, document: bytes, machine: HelperProcess) -> tuple[Disk, C
     set_document(machine.drives, device, name, kind)
     (machine.drives.tools / f"{device}.answer").write_bytes(document)
     disk = Disk(DiskId(f"ata-{device.upper()}"), device, serial="S1")
-    order = CheckHealth(disk.id)
-    done = asyncio.run(actuator.execute(order, RealSmartHelper(machine.socket)))
-    return disk, CompletedAction(order, NOW.mono, done.ok, done.message, NOW.mono - 1, done.answer)
+    action = CheckHealth(disk.id)
+    done = asyncio.run(actuator.execute(action, RealSmartHelper(machine.socket)))
+    return disk, CompletedAction(action, NOW.mono, done.ok, done.message, NOW.mono - 1, done.answer)
 
 
-def reported(disk: Disk, outcome: CompletedAction, days: int, state: Path) -> SmartReport:
+def reported(disk: Disk, result: CompletedAction, days: int, state: Path) -> SmartReport:
     """What policy makes of that answer, given on so many days, and remembered by a store."""
     posix = NOW.wall.timestamp()
-    for day in range(days if isinstance(outcome.answer, HealthReading) else 0):
-        assert isinstance(outcome.answer, HealthReading)
+    for day in range(days if isinstance(result.answer, HealthReading) else 0):
+        assert isinstance(result.answer, HealthReading)
         records = SmartHistory(Storage(state), lambda: True, pytest.fail)
         records.add_check(
             disk.serial,
-            replace(outcome.answer.health, checked_at=posix + day * DAY),
-            outcome.answer.device_type,
+            replace(result.answer.health, checked_at=posix + day * DAY),
+            result.answer.device_type,
         )
     record = SmartHistory(Storage(state), lambda: True, pytest.fail).record_of(disk.serial, posix)
     snapshot = new_snapshot(
-        smart_history={disk.id: record}, completed_disk_actions={(CheckHealth, disk.id): outcome}
+        smart_history={disk.id: record}, completed_disk_actions={(CheckHealth, disk.id): result}
     )
     shown = (DiskReport(disk, DiskState.ACTIVE, NOW),)
     return plan_health(snapshot, shown, (), Options(), NOW).reports[disk.id]
@@ -131,18 +131,18 @@ def reported(disk: Disk, outcome: CompletedAction, days: int, state: Path) -> Sm
 @pytest.mark.parametrize("name", DRIVES)
 def test_every_answer_is_shown_as_what_it_means(name: str, machine: HelperProcess, tmp_path: Path) -> None:
     health, *about = MEANS[name]
-    disk, outcome = checked(name, DRIVES[name].document(), machine)
-    report = reported(disk, outcome, 1, tmp_path)
+    disk, result = checked(name, DRIVES[name].document(), machine)
+    report = reported(disk, result, 1, tmp_path)
     detail = smart_of(status_of_drives({disk: report}), disk.device)
     assert detail is not None
     assert detail["health"] == health
     text = " ".join(smart_text(detail, NOW.wall).split())
-    if isinstance(outcome.answer, HealthReading):
+    if isinstance(result.answer, HealthReading):
         assert [finding["kind"] for finding in detail["findings"]] == about
         assert all(finding["text"] in text for finding in detail["findings"])
         assert detail["temperature"] is not None
         assert detail["error"] is None
-        again = reported(disk, outcome, 2, tmp_path)
+        again = reported(disk, result, 2, tmp_path)
         assert new_findings(report.findings, again.findings) == (), "nor is it told again the day after"
     else:
         why = detail["error"] or ""
@@ -151,6 +151,6 @@ def test_every_answer_is_shown_as_what_it_means(name: str, machine: HelperProces
 
 
 def test_an_answer_that_is_cut_is_no_health(machine: HelperProcess, tmp_path: Path) -> None:
-    disk, outcome = checked("red", DRIVES["red"].document()[:3000], machine)
-    report = reported(disk, outcome, 1, tmp_path)
+    disk, result = checked("red", DRIVES["red"].document()[:3000], machine)
+    report = reported(disk, result, 1, tmp_path)
     assert (report.healthy, report.check_error) == (None, "smartctl's answer is torn; see: smartctl --all")

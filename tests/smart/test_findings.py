@@ -116,12 +116,12 @@ def test_a_failing_attribute_whose_value_drifts_is_reported_once() -> None:
         )
         for n, value in enumerate((36, 35, 36, 20, 1))
     ]
-    told: tuple[Finding, ...] = ()
+    report: tuple[Finding, ...] = ()
     news_of_each_day = []
     for before, now in zip([None, *days], days, strict=False):
         found = findings_of(before, now)
-        news_of_each_day.append(len(new_findings(told, found)))
-        told = found
+        news_of_each_day.append(len(new_findings(report, found)))
+        report = found
     assert news_of_each_day == [1, 0, 0, 0, 0]
 
 
@@ -250,9 +250,9 @@ def test_wear_that_goes_on_fast_is_reported(samples: tuple[Sample, ...], *, fast
 def test_wear_about_the_limit_is_reported_once() -> None:
     """A percent every 5.4 days: five or six within any month, by turns."""
     year = wearing(*(int(day / 5.4) for day in range(365)))
-    told = [worn_by(year[: n + 1]) for n in range(len(year))]
-    assert told == sorted(told)
-    assert told[-1]
+    report = [worn_by(year[: n + 1]) for n in range(len(year))]
+    assert report == sorted(report)
+    assert report[-1]
     assert not worn_by((*(replace(each, counters={}) for each in year), year[-1]))
 
 

@@ -23,9 +23,9 @@ class HistoryFixture:
 
     def __init__(self, directory: Path | None) -> None:
         self.awake = True
-        self.complaints: list[str] = []
+        self.errors: list[str] = []
         store = Storage(directory) if directory else None
-        self.records = SmartHistory(store, lambda: self.awake, self.complaints.append)
+        self.records = SmartHistory(store, lambda: self.awake, self.errors.append)
 
 
 def files(directory: Path) -> list[str]:
@@ -33,10 +33,10 @@ def files(directory: Path) -> list[str]:
 
 
 def test_a_new_drive_is_recorded_from_then_on(tmp_path: Path) -> None:
-    desk = HistoryFixture(tmp_path)
-    record = desk.records.record_of(SERIAL, 5.0)
+    fixture = HistoryFixture(tmp_path)
+    record = fixture.records.record_of(SERIAL, 5.0)
     assert (record.known_since, record.last, record.samples) == (5.0, None, ())
-    assert desk.records.record_of(SERIAL, 9.0).known_since == 5.0
+    assert fixture.records.record_of(SERIAL, 9.0).known_since == 5.0
     assert files(tmp_path) == [], "there is nothing to remember yet"
 
 
@@ -45,10 +45,10 @@ def test_checks_outlive_a_restart(tmp_path: Path) -> None:
     first.add_check(SERIAL, WELL)
     first.add_check(SERIAL, replace(WELL, checked_at=101 * DAY, temperature=33))
     first.add_test_start(SERIAL, "short", 101 * DAY)
-    kept = first.mark_notified(SERIAL, (FINDING,), 101 * DAY)
+    stored = first.mark_notified(SERIAL, (FINDING,), 101 * DAY)
     assert files(tmp_path) == [f"health-{SERIAL}.json"]
     again = HistoryFixture(tmp_path).records.record_of(SERIAL, 200 * DAY)
-    assert again == kept
+    assert again == stored
     assert again.previous == WELL
     assert [sample.temperature for sample in again.samples] == [31, 33]
     assert (again.test_started_at, again.notified_findings) == ({"short": 101 * DAY}, (FINDING,))
@@ -69,31 +69,31 @@ def test_a_clock_that_was_set_back_loses_no_sample(tmp_path: Path) -> None:
 
 
 def test_no_more_than_a_year_is_retained(tmp_path: Path) -> None:
-    desk = HistoryFixture(tmp_path)
-    desk.awake = False
+    fixture = HistoryFixture(tmp_path)
+    fixture.awake = False
     for day in range(500):
-        desk.records.add_check(SERIAL, replace(WELL, checked_at=day * DAY))
-    record = desk.records.record_of(SERIAL, 0)
+        fixture.records.add_check(SERIAL, replace(WELL, checked_at=day * DAY))
+    record = fixture.records.record_of(SERIAL, 0)
     assert len(record.samples) == 400
     assert record.samples[-1].checked_at == 499 * DAY
-    desk.awake = True
-    desk.records.write()
+    fixture.awake = True
+    fixture.records.write()
     assert (tmp_path / f"health-{SERIAL}.json").stat().st_size < 100_000
     assert HistoryFixture(tmp_path).records.record_of(SERIAL, 0) == record
 
 
 def test_nothing_is_written_while_the_disk_that_holds_it_sleeps(tmp_path: Path) -> None:
-    desk = HistoryFixture(tmp_path)
-    desk.awake = False
-    desk.records.add_check(SERIAL, WELL)
-    desk.records.write()
+    fixture = HistoryFixture(tmp_path)
+    fixture.awake = False
+    fixture.records.add_check(SERIAL, WELL)
+    fixture.records.write()
     assert files(tmp_path) == []
-    desk.awake = True
-    desk.records.write()
+    fixture.awake = True
+    fixture.records.write()
     assert files(tmp_path) == [f"health-{SERIAL}.json"]
-    desk.awake = False
-    desk.records.add_check("OTHER", WELL)
-    desk.records.write(force=True)
+    fixture.awake = False
+    fixture.records.add_check("OTHER", WELL)
+    fixture.records.write(force=True)
     assert files(tmp_path) == ["health-OTHER.json", f"health-{SERIAL}.json"]
 
 
@@ -109,18 +109,18 @@ def test_what_is_written_is_not_written_again(tmp_path: Path) -> None:
 
 def test_a_torn_record_is_set_aside_and_reported(tmp_path: Path) -> None:
     (tmp_path / f"health-{SERIAL}.json").write_text('{"known": 1, "la')
-    desk = HistoryFixture(tmp_path)
-    assert desk.records.record_of(SERIAL, 7.0).known_since == 7.0
-    assert len(desk.complaints) == 1
-    assert "set aside" in desk.complaints[0]
+    fixture = HistoryFixture(tmp_path)
+    assert fixture.records.record_of(SERIAL, 7.0).known_since == 7.0
+    assert len(fixture.errors) == 1
+    assert "set aside" in fixture.errors[0]
     assert files(tmp_path) == [f"health-{SERIAL}.torn"]
 
 
 def test_a_record_of_another_drive_is_set_aside_and_reported(tmp_path: Path) -> None:
     (tmp_path / f"health-{SERIAL}.json").write_text('{"known": "yesterday"}')
-    desk = HistoryFixture(tmp_path)
-    assert desk.records.record_of(SERIAL, 7.0).last is None
-    assert "known must be a number" in desk.complaints[0]
+    fixture = HistoryFixture(tmp_path)
+    assert fixture.records.record_of(SERIAL, 7.0).last is None
+    assert "known must be a number" in fixture.errors[0]
     assert files(tmp_path) == [f"health-{SERIAL}.torn"]
 
 
@@ -135,28 +135,28 @@ def test_a_power_cut_costs_a_check_and_not_a_year(tmp_path: Path, torn: str) -> 
         os.utime(path, (day * DAY, day * DAY))
     records.add_check(SERIAL, replace(WELL, checked_at=100 * DAY))
     path.write_text(torn)
-    desk = HistoryFixture(tmp_path)
-    record = desk.records.record_of(SERIAL, 200 * DAY)
+    fixture = HistoryFixture(tmp_path)
+    record = fixture.records.record_of(SERIAL, 200 * DAY)
     assert (len(record.samples), record.notified_findings) == (100, (FINDING,))
-    (complaint,) = desk.complaints
-    assert "what was kept before it is used" in complaint
+    (error,) = fixture.errors
+    assert "what was kept before it is used" in error
     again = HistoryFixture(tmp_path)
     assert again.records.record_of(SERIAL, 200 * DAY) == record
-    assert again.complaints == []
+    assert again.errors == []
 
 
 def test_a_full_disk_is_reported(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    desk = HistoryFixture(tmp_path / "file")
-    assert desk.records.add_check(SERIAL, WELL).last == WELL
-    assert "cannot be" in desk.complaints[0]
+    fixture = HistoryFixture(tmp_path / "file")
+    assert fixture.records.add_check(SERIAL, WELL).last == WELL
+    assert "cannot be" in fixture.errors[0]
 
 
 def test_without_a_store_the_process_remembers() -> None:
-    desk = HistoryFixture(None)
-    desk.records.add_check(SERIAL, WELL)
-    assert desk.records.record_of(SERIAL, 0).last == WELL
-    assert desk.complaints == []
+    fixture = HistoryFixture(None)
+    fixture.records.add_check(SERIAL, WELL)
+    assert fixture.records.record_of(SERIAL, 0).last == WELL
+    assert fixture.errors == []
 
 
 @given(st.text(min_size=1), st.text(min_size=1))

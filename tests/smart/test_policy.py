@@ -73,7 +73,7 @@ class SmartScenario:
         self.moved: float | None = None
         self.suspended = False
         self.records = {each.id: record() for each in self.disks}
-        self.outcomes: dict[tuple[type[DiskAction], DiskId], CompletedAction] = {}
+        self.results: dict[tuple[type[DiskAction], DiskId], CompletedAction] = {}
         self.running_actions: frozenset[DiskAction] = frozenset()
 
     def decide(self, after: float, *, leaving: bool = False) -> SmartPlan:
@@ -82,7 +82,7 @@ class SmartScenario:
             DiskReport(each, self.state[each.id], moment(self.since), spin_down_at=self.spin_down_at)
             for each in self.disks
         )
-        going = tuple(SpinDown(each.id, "ata") for each in self.disks if leaving)
+        event = tuple(SpinDown(each.id, "ata") for each in self.disks if leaving)
         activity = {}
         if self.moved is not None:
             activity[CHECK.disk] = Reading(
@@ -90,18 +90,18 @@ class SmartScenario:
             )
         snapshot = new_snapshot(
             smart_history=self.records,
-            completed_disk_actions=self.outcomes,
+            completed_disk_actions=self.results,
             running_actions=self.running_actions,
             activity=activity,
         )
-        return plan_health(snapshot, reports, going, self.options, now)
+        return plan_health(snapshot, reports, event, self.options, now)
 
-    def outcome(
-        self, order: DiskAction, after: float, found: FailureCause | HealthReading, said: str = "said"
+    def add_result(
+        self, action: DiskAction, after: float, found: FailureCause | HealthReading, text: str = "said"
     ) -> None:
         ok = not isinstance(found, FailureCause)
-        self.outcomes[type(order), order.disk] = CompletedAction(
-            order, T0 + after, ok, said, T0 + after - 1, found
+        self.results[type(action), action.disk] = CompletedAction(
+            action, T0 + after, ok, text, T0 + after - 1, found
         )
 
 
@@ -153,7 +153,7 @@ def test_a_sleeping_drive_is_deferred_and_then_woken_once(state: DiskState) -> N
     assert again.actions == ()
     assert again.spindown_blocked == {CHECK.disk}
     house.running_actions = frozenset()
-    house.outcome(WAKE, 7 * DAY + 20, FailureCause.FAILED)
+    house.add_result(WAKE, 7 * DAY + 20, FailureCause.FAILED)
     assert house.decide(7 * DAY + 30).actions == (), "it is not woken again and again"
     house.records[CHECK.disk] = record(woken_at=LAST.timestamp() + 7 * DAY + 20)
     assert house.decide(14 * DAY + 19).actions == (), "nor every hour: one that cannot be checked sleeps on"
@@ -163,7 +163,7 @@ def test_a_sleeping_drive_is_deferred_and_then_woken_once(state: DiskState) -> N
 def test_a_helper_that_was_not_there_has_woken_nobody_and_is_asked_again() -> None:
     house = SmartScenario()
     house.state[CHECK.disk] = DiskState.STANDBY
-    house.outcome(WAKE, 7 * DAY, FailureCause.HELPER_UNAVAILABLE)
+    house.add_result(WAKE, 7 * DAY, FailureCause.HELPER_UNAVAILABLE)
     assert house.decide(7 * DAY + RETRY_AFTER - 1).actions == ()
     assert house.decide(7 * DAY + RETRY_AFTER).actions == (WAKE,)
 
@@ -207,7 +207,7 @@ def test_a_drive_without_a_spindle_that_was_found_suspended_is_asked_again_in_an
     """Nobody counts its accesses, so nothing else would tell that it is awake again."""
     house = SmartScenario(disk(transport="nvme", rotational=False))
     house.state[CHECK.disk] = DiskState.EXCLUDED
-    house.outcome(CHECK, DAY, FailureCause.IN_STANDBY)
+    house.add_result(CHECK, DAY, FailureCause.IN_STANDBY)
     waiting = house.decide(DAY + 1)
     assert waiting.actions == ()
     assert waiting.reevaluate_at <= T0 + DAY + RETRY_AFTER
@@ -223,13 +223,13 @@ def test_all_members_of_a_group_that_are_due_are_woken_with_the_overdue_one() ->
     house.records[DiskId("ata-DISK_2")] = record(last=health(due))
     house.records[DiskId("ata-DISK_3")] = record(last=health(fresh))
     house.records[DiskId("ata-DISK_4")] = record(last=health(due))
-    woken = [order.disk for order in house.decide(7 * DAY).actions]
+    woken = [action.disk for action in house.decide(7 * DAY).actions]
     assert woken == ["ata-DISK_1", "ata-DISK_2"]
 
 
 def test_a_drive_found_asleep_is_no_failure() -> None:
     house = SmartScenario()
-    house.outcome(CHECK, DAY, FailureCause.IN_STANDBY)
+    house.add_result(CHECK, DAY, FailureCause.IN_STANDBY)
     assert house.decide(DAY + 1).reasons == ()
     assert house.decide(DAY + 1).actions == ()
     house.since = DAY + 2
@@ -243,7 +243,7 @@ def test_a_drive_that_powerd_leaves_alone_and_found_asleep_waits_until_it_is_use
     house.state[CHECK.disk] = state
     house.moved = DAY - 1
     assert house.decide(DAY).actions == (CHECK,)
-    house.outcome(CHECK, DAY, FailureCause.IN_STANDBY)
+    house.add_result(CHECK, DAY, FailureCause.IN_STANDBY)
     assert house.decide(DAY + 1).actions == ()
     assert house.decide(7 * DAY - 1).actions == ()
     assert house.decide(7 * DAY).actions == (WAKE,)
@@ -270,7 +270,7 @@ def test_a_self_test_that_found_the_drive_asleep_waits_until_it_is_used() -> Non
     house.state[CHECK.disk] = DiskState.EXCLUDED
     house.records[CHECK.disk] = record(last=health(LAST.timestamp() + DAY))
     start = StartTest(CHECK.disk, "short")
-    house.outcome(start, DAY + 60, FailureCause.IN_STANDBY)
+    house.add_result(start, DAY + 60, FailureCause.IN_STANDBY)
     assert house.decide(DAY + 61).actions == ()
     house.moved = DAY + 100
     assert house.decide(DAY + 101).actions == (start,)
@@ -287,7 +287,7 @@ def test_a_drive_with_unknown_state_for_an_hour_may_be_spun_up_when_overdue() ->
 def test_an_action_without_a_result_is_as_one_that_failed() -> None:
     """As it is where the daemon was at fault; without an hour's pause that would go round and round."""
     house = SmartScenario()
-    house.outcomes[CheckHealth, CHECK.disk] = CompletedAction(
+    house.results[CheckHealth, CHECK.disk] = CompletedAction(
         CHECK, T0 + DAY, ok=True, message="would have", started_at=0
     )
     assert house.decide(DAY + 1).actions == ()
@@ -308,14 +308,14 @@ def test_a_large_group_is_woken_as_one_and_groups_one_after_the_other() -> None:
     house = SmartScenario(*many)
     house.state = dict.fromkeys(house.state, DiskState.STANDBY)
     woken = house.decide(7 * DAY).actions
-    assert [order.disk for order in woken] == [each.id for each in many[:24]]
+    assert [action.disk for action in woken] == [each.id for each in many[:24]]
     house.running_actions = frozenset(woken)
     assert house.decide(7 * DAY + 1).actions == ()
 
 
 def test_a_check_that_failed_is_reported_and_tried_again_in_an_hour() -> None:
     house = SmartScenario()
-    house.outcome(CHECK, DAY, FailureCause.FAILED, "Unknown USB bridge")
+    house.add_result(CHECK, DAY, FailureCause.FAILED, "Unknown USB bridge")
     course = house.decide(DAY + 1)
     assert course.actions == ()
     assert [(why.text, why.blocks_sleep) for why in course.reasons] == [
@@ -364,11 +364,11 @@ def test_self_tests_are_started_on_spinning_drives_and_keep_them_and_the_server_
 
 def test_a_self_test_that_a_check_finds_over_holds_nothing_up() -> None:
     house = SmartScenario(options=OPTIONS)
-    begun = LAST.timestamp() + DAY
-    house.records[CHECK.disk] = record(last=health(begun + 60), test_started_at={"long": begun})
+    start = LAST.timestamp() + DAY
+    house.records[CHECK.disk] = record(last=health(start + 60), test_started_at={"long": start})
     assert house.decide(DAY + 120).spindown_blocked == frozenset()
-    still = replace(health(begun + 60), test_remaining_percent=90)
-    house.records[CHECK.disk] = record(last=still, test_started_at={"long": begun})
+    still = replace(health(start + 60), test_remaining_percent=90)
+    house.records[CHECK.disk] = record(last=still, test_started_at={"long": start})
     assert house.decide(DAY + 120).spindown_blocked == {CHECK.disk}
 
 
@@ -376,9 +376,9 @@ def test_a_self_test_that_could_not_be_started_is_tried_again_in_an_hour() -> No
     house = SmartScenario(options=OPTIONS)
     house.records[CHECK.disk] = record(last=health(LAST.timestamp() + DAY))
     start = StartTest(CHECK.disk, "short")
-    house.outcome(start, DAY + 60, FailureCause.FAILED)
+    house.add_result(start, DAY + 60, FailureCause.FAILED)
     assert house.decide(DAY + 120).actions == ()
-    assert [type(order) for order in house.decide(DAY + 60 + RETRY_AFTER).actions] == [StartTest]
+    assert [type(action) for action in house.decide(DAY + 60 + RETRY_AFTER).actions] == [StartTest]
 
 
 def test_what_is_shown() -> None:
@@ -448,18 +448,18 @@ def test_no_action_wakes_a_drive_before_its_time(  # noqa: PLR0913, PLR0917 - wh
     house = SmartScenario(*disks, options=OPTIONS)
     house.state = {each.id: kind for each, kind in zip(disks, kinds, strict=True)}
     if last is not None:
-        house.outcome(CHECK, after - 600, last)
+        house.add_result(CHECK, after - 600, last)
     if testing:
         house.records[CHECK.disk] = record(test_started_at={"long": LAST.timestamp() + after - 60})
     course = house.decide(after, leaving=leaving)
     assert course.reevaluate_at > moment(after).mono
-    for order in course.actions:
-        assert order.disk in course.spindown_blocked
-        if house.state[order.disk].is_stopped:
-            assert isinstance(order, CheckHealth)
-            assert order.may_wake
+    for action in course.actions:
+        assert action.disk in course.spindown_blocked
+        if house.state[action.disk].is_stopped:
+            assert isinstance(action, CheckHealth)
+            assert action.may_wake
             assert after >= 7 * DAY
-    assert len({order.disk for order in course.actions}) == len(course.actions)
+    assert len({action.disk for action in course.actions}) == len(course.actions)
     house.running_actions = frozenset(course.actions)
     assert house.decide(after, leaving=leaving).actions == (), "the same moment twice: no new order"
 

@@ -44,14 +44,14 @@ class SmartSimulation(DiskSimulation):
 
     def decide_now(self) -> Decision:
         """As Shelf.ask(), once the outcomes of checks have been remembered."""
-        begun = T0 + self.at - self.now.wall.timestamp()
+        start = T0 + self.at - self.now.wall.timestamp()
         records = dict(self.snapshot.part(SmartFacts).smart_history)
-        for outcome in disk_results(self.snapshot).values():
-            if id(outcome) not in self._recorded:
-                self._recorded[id(outcome)] = outcome
-                assert isinstance(outcome.action, DiskAction)
-                name = outcome.action.disk
-                records[name] = updated_record(records[name], outcome, outcome.ended_at - begun)
+        for result in disk_results(self.snapshot).values():
+            if id(result) not in self._recorded:
+                self._recorded[id(result)] = result
+                assert isinstance(result.action, DiskAction)
+                name = result.action.disk
+                records[name] = updated_record(records[name], result, result.ended_at - start)
         self.snapshot = changed(self.snapshot, smart_history=records)
         return super().decide_now()
 
@@ -59,16 +59,16 @@ class SmartSimulation(DiskSimulation):
         return list(self.drives.values())[n].times_of("health")
 
     def actions_of(self, *kinds: type[DiskAction]) -> list[tuple[float, DiskAction]]:
-        return [(at, order) for at, order in self.actions if isinstance(order, kinds)]
+        return [(at, action) for at, action in self.actions if isinstance(action, kinds)]
 
 
-def updated_record(record: SmartRecord, outcome: CompletedAction, posix: float) -> SmartRecord:
-    match outcome.action, outcome.answer:
+def updated_record(record: SmartRecord, result: CompletedAction, posix: float) -> SmartRecord:
+    match result.action, result.answer:
         case CheckHealth(), HealthReading(health=health):
             return replace(record, last=replace(health, checked_at=posix), previous=record.last)
         case CheckHealth(may_wake=True), FailureCause.FAILED:
             return replace(record, woken_at=posix)
-        case StartTest(test=test), found if outcome.ok and found is not None:
+        case StartTest(test=test), found if result.ok and found is not None:
             return replace(record, test_started_at={**record.test_started_at, test: posix})
     return record
 
@@ -81,83 +81,83 @@ def smart_simulation(n: int, config: str = NO_SELF_TESTS, **about: object) -> Sm
 
 def test_an_active_drive_is_checked_once_a_day_just_before_its_spin_down() -> None:
     """It is used for half an hour each evening; the check that is due at noon waits for that."""
-    shelf = smart_simulation(1)
-    shelf.access(
+    simulation = smart_simulation(1)
+    simulation.access(
         0, *(day * DAY + 8 * HOUR + minute * MINUTE for day in range(5) for minute in range(0, 30, 5))
     )
-    shelf.run_until(5 * DAY)
-    (spindle,) = shelf.drives.values()
-    downs = spindle.times_of("ata")
+    simulation.run_until(5 * DAY)
+    (drive,) = simulation.drives.values()
+    downs = drive.times_of("ata")
     assert len(downs) == 6
-    first, *others = shelf.checks()
+    first, *others = simulation.checks()
     assert first < MINUTE, "one that has never been checked is due at once"
     late = [down - check for check, down in zip(others, downs[2:], strict=True)]
     assert all(0 < each < 10 for each in late), late
-    assert spindle.times_of("up") == [day * DAY + 8 * HOUR for day in range(5)]
+    assert drive.times_of("up") == [day * DAY + 8 * HOUR for day in range(5)]
 
 
 def test_an_unused_group_is_spun_up_once_a_week_together_and_spun_down_at_once() -> None:
-    shelf = smart_simulation(3, group="md0", array=True)
-    shelf.run_until(15 * DAY)
-    ups = [each.times_of("up") for each in shelf.drives.values()]
+    simulation = smart_simulation(3, group="md0", array=True)
+    simulation.run_until(15 * DAY)
+    ups = [each.times_of("up") for each in simulation.drives.values()]
     assert [len(each) for each in ups] == [2, 2, 2]
     assert max(at[0] for at in ups) - min(at[0] for at in ups) < 1
-    assert all(len(shelf.checks(n)) == 3 for n in range(3))
-    for spindle in shelf.drives.values():
-        assert not spindle.spins
+    assert all(len(simulation.checks(n)) == 3 for n in range(3))
+    for drive in simulation.drives.values():
+        assert not drive.spins
         assert all(
             down - up < 10 * MINUTE
-            for up, down in zip(spindle.times_of("up"), spindle.times_of("ata")[1:], strict=True)
+            for up, down in zip(drive.times_of("up"), drive.times_of("ata")[1:], strict=True)
         )
-    assert all(not spindle.times_of("WOKEN BY AN ORDER") for spindle in shelf.drives.values())
+    assert all(not drive.times_of("WOKEN BY AN ORDER") for drive in simulation.drives.values())
 
 
 def test_a_drive_that_cannot_be_checked_is_not_spun_up_more_often() -> None:
-    shelf = smart_simulation(1)
-    (spindle,) = shelf.drives.values()
-    shelf.run_until(HOUR)
-    spindle.check_error = (FailureCause.FAILED, "no SMART")
-    shelf.run_until(22 * DAY)
-    assert len(spindle.times_of("up")) == 3
+    simulation = smart_simulation(1)
+    (drive,) = simulation.drives.values()
+    simulation.run_until(HOUR)
+    drive.check_error = (FailureCause.FAILED, "no SMART")
+    simulation.run_until(22 * DAY)
+    assert len(drive.times_of("up")) == 3
 
 
 def test_a_self_test_keeps_the_disk_spinning_and_the_server_awake_and_is_read_afterwards() -> None:
-    shelf = smart_simulation(1, '[smart]\nself_test = { short = "0s", long = "1d" }\n')
-    shelf.access(0, DAY + HOUR)
-    shelf.run_until(DAY + 2 * HOUR)
-    ((at, _),) = shelf.actions_of(StartTest)
+    simulation = smart_simulation(1, '[smart]\nself_test = { short = "0s", long = "1d" }\n')
+    simulation.access(0, DAY + HOUR)
+    simulation.run_until(DAY + 2 * HOUR)
+    ((at, _),) = simulation.actions_of(StartTest)
     assert at > DAY
-    assert any("tests itself" in text for text in shelf.reason_texts())
-    assert shelf.decision is not None
-    assert any(reason.blocks_sleep for reason in shelf.decision.reasons if "tests itself" in reason.text)
-    shelf.run_until(DAY + 5.9 * HOUR)
-    downs = [down for down, order in shelf.actions_of(SpinDown) if down > at]
+    assert any("tests itself" in text for text in simulation.reason_texts())
+    assert simulation.decision is not None
+    assert any(reason.blocks_sleep for reason in simulation.decision.reasons if "tests itself" in reason.text)
+    simulation.run_until(DAY + 5.9 * HOUR)
+    downs = [down for down, action in simulation.actions_of(SpinDown) if down > at]
     assert downs == [], "it takes four hours, and a quarter more with whom it shares the drive"
-    shelf.run_until(DAY + 8 * HOUR)
-    after = [check for check in shelf.checks() if check > at]
-    (down,) = (down for down, order in shelf.actions_of(SpinDown) if down > at)
+    simulation.run_until(DAY + 8 * HOUR)
+    after = [check for check in simulation.checks() if check > at]
+    (down,) = (down for down, action in simulation.actions_of(SpinDown) if down > at)
     assert after[0] >= at + 5 * HOUR
     assert down >= after[0]
 
 
 def test_in_observe_mode_no_action_is_executed_and_all_is_shown() -> None:
-    shelf = smart_simulation(1)
-    shelf.options = replace(shelf.options, mode="observe")
-    shelf.run_until(20 * DAY)
-    assert shelf.actions_of(CheckHealth, StartTest) == []
-    assert shelf.decision is not None
-    (report,) = shelf.decision.part(SmartReports).smart.values()
+    simulation = smart_simulation(1)
+    simulation.options = replace(simulation.options, mode="observe")
+    simulation.run_until(20 * DAY)
+    assert simulation.actions_of(CheckHealth, StartTest) == []
+    assert simulation.decision is not None
+    (report,) = simulation.decision.part(SmartReports).smart.values()
     assert report.next_check_at is not None
     assert report.healthy is None
 
 
 def test_a_failing_drive_is_found_so_by_its_first_check() -> None:
-    shelf = smart_simulation(1)
-    (spindle,) = shelf.drives.values()
-    spindle.health = replace(HEALTHY, passed=False)
-    shelf.run_until(HOUR)
-    assert shelf.decision is not None
-    (report,) = shelf.decision.part(SmartReports).smart.values()
+    simulation = smart_simulation(1)
+    (drive,) = simulation.drives.values()
+    drive.health = replace(HEALTHY, passed=False)
+    simulation.run_until(HOUR)
+    assert simulation.decision is not None
+    (report,) = simulation.decision.part(SmartReports).smart.values()
     assert [finding.severity for finding in report.findings] == [Severity.ALARM]
 
 
@@ -188,48 +188,48 @@ def test_no_drive_is_woken_before_its_time_whatever_happens(
         DriveSimulator(disk(n, group=group, array=True), health=HEALTHY, check_error=ill)
         for n, ill in enumerate(kinds)
     ]
-    shelf = SmartSimulation(*spindles, config="" if tests else NO_SELF_TESTS)
+    simulation = SmartSimulation(*spindles, config="" if tests else NO_SELF_TESTS)
     for n, (hour, what) in enumerate(happens):
-        shelf.schedule(hour * HOUR, lambda n=n, what=what: happen(shelf, what, n))  # type: ignore[misc] # bound now
-    shelf.run_until(20 * DAY)
-    for spindle in shelf.drives.values():
-        assert spindle.times_of("WOKEN BY AN ORDER") == [], spindle.log
+        simulation.schedule(hour * HOUR, lambda n=n, what=what: happen(simulation, what, n))  # type: ignore[misc] # bound now
+    simulation.run_until(20 * DAY)
+    for drive in simulation.drives.values():
+        assert drive.times_of("WOKEN BY AN ORDER") == [], drive.log
     wakes: dict[DiskId, list[float]] = {}
-    for at, order in shelf.actions_of(CheckHealth):
-        assert isinstance(order, CheckHealth)
-        if order.may_wake:
-            wakes.setdefault(order.disk, []).append(at)
+    for at, action in simulation.actions_of(CheckHealth):
+        assert isinstance(action, CheckHealth)
+        if action.may_wake:
+            wakes.setdefault(action.disk, []).append(at)
     stepped = any(what in {"step", "sleep"} for _, what in happens)
     for name, times in wakes.items():
         assert times[0] >= 7 * DAY - 1e-3 or stepped  # times are sums of floats
-        busy = shelf.drives[name].check_error
+        busy = simulation.drives[name].check_error
         apart = HOUR if busy and busy[0] is FailureCause.BUSY else DAY
         assert all(b - a >= apart - 1 or stepped for a, b in pairwise(times)), times
 
 
-def happen(shelf: SmartSimulation, what: str, n: int) -> None:
-    spindle = list(shelf.drives.values())[n % len(shelf.drives)]
+def happen(simulation: SmartSimulation, what: str, n: int) -> None:
+    drive = list(simulation.drives.values())[n % len(simulation.drives)]
     match what:
         case "access":
-            spindle.access(shelf.at)
+            drive.access(simulation.at)
         case "sleep":
-            shelf.sleep(HOUR)
+            simulation.sleep(HOUR)
         case "step":
-            shelf.step += 9 * HOUR
+            simulation.step += 9 * HOUR
         case _:
-            spindle.disk = replace(spindle.disk, attached_at=shelf.now.mono)
+            drive.disk = replace(drive.disk, attached_at=simulation.now.mono)
 
 
 @pytest.mark.parametrize("count", [1, 3])
 def test_the_same_facts_twice_give_no_second_check(count: int) -> None:
-    shelf = smart_simulation(count)
-    shelf.run_until(1200.6)
-    orders = [order for at, order in shelf.actions_of(CheckHealth)]
-    assert len(orders) == count
-    assert len({order.disk for order in orders}) == count
+    simulation = smart_simulation(count)
+    simulation.run_until(1200.6)
+    actions = [action for at, action in simulation.actions_of(CheckHealth)]
+    assert len(actions) == count
+    assert len({action.disk for action in actions}) == count
 
 
-def asleep_by_now(*begun: DiskAction, tested: float | None = None, last: Health | None = None) -> bool:
+def asleep_by_now(*start: DiskAction, tested: float | None = None, last: Health | None = None) -> bool:
     """Whether a server that nobody has needed for long is put to sleep.
 
     Args:
@@ -248,7 +248,7 @@ def asleep_by_now(*begun: DiskAction, tested: float | None = None, last: Health 
     )
     empty = make_snapshot({1: silent(T0, T0 - 50_000)}, at=T0)
     snapshot = changed(
-        empty, disks={drive.id: drive}, smart_history={drive.id: record}, running_actions=frozenset(begun)
+        empty, disks={drive.id: drive}, smart_history={drive.id: record}, running_actions=frozenset(start)
     )
     options = parse(b'mode = "enforce"\n[[sleep]]\nidle_for = "10min"\nwarn = "0s"\n', "test")
     return bool(sleep_actions(decide(snapshot, idle_memory(now, 40_000), options, now)))

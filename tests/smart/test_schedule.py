@@ -123,23 +123,23 @@ def test_a_self_test_that_a_check_found_runs_for_what_is_left_of_it() -> None:
     last = Health(
         checked_at=20000, protocol="ata", passed=True, test_minutes=(2, 100), test_remaining_percent=40
     )
-    begun = SmartRecord(known_since=0, last=last, test_started_at={"long": 100.0})
+    start = SmartRecord(known_since=0, last=last, test_started_at={"long": 100.0})
     for record in (
-        begun,
-        replace(begun, test_started_at={}),
-        replace(begun, test_started_at={"short": 5.0, "long": 7.0}),
+        start,
+        replace(start, test_started_at={}),
+        replace(start, test_started_at={"short": 5.0, "long": 7.0}),
     ):
         assert schedule.self_test_ends_at(record) == 20000 + 0.4 * 7500
     assert (
-        schedule.self_test_ends_at(replace(begun, last=replace(last, test_remaining_percent=0)))
+        schedule.self_test_ends_at(replace(start, last=replace(last, test_remaining_percent=0)))
         == 20000 + 600
     )
-    assert schedule.self_test_ends_at(replace(begun, last=replace(last, test_remaining_percent=None))) is None
-    assert schedule.self_test_name(begun) == "long self-test"
+    assert schedule.self_test_ends_at(replace(start, last=replace(last, test_remaining_percent=None))) is None
+    assert schedule.self_test_name(start) == "long self-test"
     assert (
-        schedule.self_test_name(replace(begun, test_started_at={})) == "a self-test that somebody else began"
+        schedule.self_test_name(replace(start, test_started_at={})) == "a self-test that somebody else began"
     )
-    assert "somebody else" in schedule.self_test_name(replace(begun, test_started_at={"long": 100 - 4 * DAY}))
+    assert "somebody else" in schedule.self_test_name(replace(start, test_started_at={"long": 100 - 4 * DAY}))
 
 
 def test_a_drive_that_only_reports_a_self_test_blocks_no_sleep() -> None:

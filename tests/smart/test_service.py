@@ -37,15 +37,15 @@ class SmartServiceFixture:
     """The health's part of a daemon, and decisions made for it by hand."""
 
     def __init__(self, directory: Path | None = None) -> None:
-        self.board = StateStore()
+        self.store = StateStore()
         self.clock = LoopClock()
-        self.complaints: list[str] = []
+        self.errors: list[str] = []
         self.alerts: list[tuple[str, Finding]] = []
         self.health = SmartService(
-            self.board,
+            self.store,
             self.clock,
             Storage(directory) if directory else None,
-            self.complaints.append,
+            self.errors.append,
             lambda disk, finding: self.alerts.append((disk.device, finding)),
         )
         self.vda = DiskState.EXCLUDED
@@ -53,7 +53,7 @@ class SmartServiceFixture:
     def decide(self, *disks: Disk) -> None:
         """One decision on these disks, with what the board remembers of each."""
         now = self.clock.now()
-        records = self.board.snapshot().part(SmartFacts).smart_history
+        records = self.store.snapshot().part(SmartFacts).smart_history
         smart = {
             disk.id: SmartReport(disk.id, record, _found(record), None)
             for disk in disks
@@ -64,7 +64,7 @@ class SmartServiceFixture:
         self.health.on_decision(_decision(reports, smart, now))
 
     def check(self, disk: Disk, health: DriveHealth) -> None:
-        self.board._set(changed(self.board.snapshot(), disks={SDA.id: SDA, SDB.id: SDB}))  # noqa: SLF001 - the source's part
+        self.store._set(changed(self.store.snapshot(), disks={SDA.id: SDA, SDB.id: SDB}))  # noqa: SLF001 - the source's part
         self.health.on_completed(
             CheckHealth(disk.id), ActionResult(True, "read its health", HealthReading(health, "sat"))
         )
@@ -97,9 +97,9 @@ def test_drives_that_are_new_get_a_record_and_others_none() -> None:
     def scene() -> None:
         house = SmartServiceFixture()
         house.decide(SDA, SDB)
-        assert set(house.board.snapshot().part(SmartFacts).smart_history) == {SDA.id, SDB.id}
+        assert set(house.store.snapshot().part(SmartFacts).smart_history) == {SDA.id, SDB.id}
         assert (
-            house.board.snapshot().part(SmartFacts).smart_history[SDA.id].known_since
+            house.store.snapshot().part(SmartFacts).smart_history[SDA.id].known_since
             == house.clock.now().wall.timestamp()
         )
 
@@ -111,7 +111,7 @@ def test_a_check_is_stored_with_its_time_and_device_type(tmp_path: Path) -> None
         house = SmartServiceFixture(tmp_path)
         house.decide(SDA)
         house.check(SDA, HEALTHY)
-        record = house.board.snapshot().part(SmartFacts).smart_history[SDA.id]
+        record = house.store.snapshot().part(SmartFacts).smart_history[SDA.id]
         assert record.last is not None
         assert record.last.checked_at == house.clock.now().wall.timestamp()
         assert record.device_type == "sat"
@@ -158,9 +158,9 @@ def test_a_self_test_that_was_started_is_remembered() -> None:
         house.check(SDA, HEALTHY)
         test = StartTest(SDA.id, "long")
         house.health.on_completed(test, ActionResult(False, "it is asleep", FailureCause.IN_STANDBY))
-        assert house.board.snapshot().part(SmartFacts).smart_history[SDA.id].test_started_at == {}
+        assert house.store.snapshot().part(SmartFacts).smart_history[SDA.id].test_started_at == {}
         house.health.on_completed(test, ActionResult(True, "begun", PowerStatus(PowerMode.ACTIVE)))
-        assert house.board.snapshot().part(SmartFacts).smart_history[SDA.id].test_started_at == {
+        assert house.store.snapshot().part(SmartFacts).smart_history[SDA.id].test_started_at == {
             "long": house.clock.now().wall.timestamp()
         }
 
@@ -180,13 +180,13 @@ def test_what_was_not_read_is_not_remembered(done: ActionResult) -> None:
         house = SmartServiceFixture()
         house.decide(SDA)
         house.health.on_completed(CHECK, done)
-        assert house.board.snapshot().part(SmartFacts).smart_history[SDA.id].last is None
+        assert house.store.snapshot().part(SmartFacts).smart_history[SDA.id].last is None
 
     run_scenario(scene)
 
 
 @pytest.mark.parametrize(
-    ("wake", "trouble", "told"),
+    ("wake", "trouble", "report"),
     [
         (True, FailureCause.FAILED, True),
         (True, FailureCause.UNRESPONSIVE, True),
@@ -199,20 +199,24 @@ def test_a_drive_spun_up_for_a_failed_check_is_recorded_as_such(
     tmp_path: Path,
     wake: bool,  # noqa: FBT001 - a table's column
     trouble: FailureCause,
-    told: bool,  # noqa: FBT001 - a table's column
+    report: bool,  # noqa: FBT001 - a table's column
 ) -> None:
     def scene() -> None:
         house = SmartServiceFixture(tmp_path)
         house.decide(SDA)
-        house.board._set(changed(house.board.snapshot(), disks={SDA.id: SDA}))  # noqa: SLF001 - the source's part
+        house.store._set(changed(house.store.snapshot(), disks={SDA.id: SDA}))  # noqa: SLF001 - the source's part
         house.health.on_completed(
             CheckHealth(SDA.id, may_wake=wake), ActionResult(False, "no SMART", trouble)
         )
         now = house.clock.now().wall.timestamp()
-        assert house.board.snapshot().part(SmartFacts).smart_history[SDA.id].woken_at == (now if told else 0)
+        assert house.store.snapshot().part(SmartFacts).smart_history[SDA.id].woken_at == (
+            now if report else 0
+        )
         again = SmartServiceFixture(tmp_path)
         again.decide(SDA)
-        assert again.board.snapshot().part(SmartFacts).smart_history[SDA.id].woken_at == (now if told else 0)
+        assert again.store.snapshot().part(SmartFacts).smart_history[SDA.id].woken_at == (
+            now if report else 0
+        )
 
     run_scenario(scene)
 
@@ -224,7 +228,7 @@ def test_two_drives_to_which_a_bridge_gives_one_serial_number_are_two() -> None:
         house.decide(SDA, twin)
         house.check(SDA, FAILING)
         house.decide(SDA, twin)
-        records = house.board.snapshot().part(SmartFacts).smart_history
+        records = house.store.snapshot().part(SmartFacts).smart_history
         assert records[SDA.id].last is not None
         assert records[twin.id].last is None
 
@@ -235,7 +239,7 @@ def test_a_drive_that_was_unplugged_during_its_check_is_forgotten() -> None:
     def scene() -> None:
         house = SmartServiceFixture()
         house.health.on_completed(CHECK, ActionResult(True, "read its health", HealthReading(HEALTHY)))
-        assert house.board.snapshot().part(SmartFacts).smart_history == {}
+        assert house.store.snapshot().part(SmartFacts).smart_history == {}
 
     run_scenario(scene)
 
@@ -267,11 +271,11 @@ def test_nothing_is_written_before_the_first_decision_with_disks(tmp_path: Path)
 
 
 @pytest.mark.parametrize(
-    ("state", "kept"),
+    ("state", "stored"),
     [(DiskState.ACTIVE, 1), (DiskState.UNKNOWN, 1), (DiskState.STANDBY, 0), (DiskState.SUSPENDED, 0)],
 )
 def test_at_the_end_it_is_stored_unless_that_wakes_its_disk(
-    tmp_path: Path, state: DiskState, kept: int
+    tmp_path: Path, state: DiskState, stored: int
 ) -> None:
     def scene() -> None:
         house = SmartServiceFixture(tmp_path)
@@ -280,7 +284,7 @@ def test_at_the_end_it_is_stored_unless_that_wakes_its_disk(
         house.check(SDA, HEALTHY)
         assert list(tmp_path.iterdir()) == []
         house.health.close()
-        assert len(list(tmp_path.iterdir())) == kept
+        assert len(list(tmp_path.iterdir())) == stored
 
     run_scenario(scene)
 
@@ -311,12 +315,12 @@ def test_before_the_first_decision_no_disk_counts_as_asleep(tmp_path: Path) -> N
     run_scenario(scene)
 
 
-@pytest.mark.parametrize("word", ["sda", "ata-A_1", "S1"])
-def test_a_drive_goes_by_any_of_its_names(word: str) -> None:
+@pytest.mark.parametrize("reading", ["sda", "ata-A_1", "S1"])
+def test_a_drive_goes_by_any_of_its_names(reading: str) -> None:
     def scene() -> None:
         house = SmartServiceFixture()
         house.decide(SDA, SDB)
-        assert house.health.find(word) == (SDA, "")
+        assert house.health.find(reading) == (SDA, "")
 
     run_scenario(scene)
 

@@ -65,11 +65,11 @@ def client_status(
 def decision(
     phase: Phase = "awake",
     reasons: tuple[Reason, ...] = (),
-    verdicts: tuple[ClientStatus, ...] = (),
+    client_statuses: tuple[ClientStatus, ...] = (),
     plan: PlannedSleep | None = None,
 ) -> Decision:
     return Decision((), reasons, Memory.initial(at(-8040)), 100_060.0, False, phase, plan).with_parts(  # noqa: FBT003 - the fields in their order
-        PresenceReport(verdicts)
+        PresenceReport(client_statuses)
     )
 
 
@@ -87,7 +87,7 @@ def family() -> Status:
     """Clients of all states: one is present, some are absent, one is unknown, one is ignored."""
     laptop = client(12, "laptop", ("learned",))
     router = Client(ClientId("10.9.0.5"), ("10.9.0.5",), None, "workshop.lan", ("hosts",))
-    verdicts = (
+    client_statuses = (
         client_status(client(10, "anna-phone")),
         replace(
             client_status(client(11, "kitchen-bulb"), since=at(-5 * 86400)),
@@ -114,7 +114,7 @@ def family() -> Status:
     )
     warnings = ("/var/lib/dhcp/dhcpd.leases: 3 entries skipped, the first: line 17: no address",)
     snapshot = Snapshot(sources={CLIENTS: Reading(NOW.mono, warnings)})
-    return status(decision("awake", reasons, verdicts), snapshot)
+    return status(decision("awake", reasons, client_statuses), snapshot)
 
 
 def idle(mode: Literal["observe", "enforce"] = "observe") -> Status:
@@ -163,13 +163,13 @@ def clients_unavailable() -> Status:
 
 def many_clients(count: int = 200) -> Status:
     """Very many clients."""
-    verdicts = tuple(
+    client_statuses = tuple(
         client_status(
             client(n, f"a-host-with-quite-a-long-name-{n}.example.org"), list(ClientState)[n % 3], "silent"
         )
         for n in range(count)
     )
-    return status(decision("awake", (), verdicts))
+    return status(decision("awake", (), client_statuses))
 
 
 def hostile() -> Status:
@@ -214,7 +214,7 @@ def make_status(  # noqa: PLR0913 - a Status has as many sides
     *,
     why: str | None = None,
     mode: Literal["observe", "enforce"] = "enforce",
-    outcome: CompletedAction | None = None,
+    result: CompletedAction | None = None,
     reasons: tuple[Reason, ...] = (),
 ) -> Status:
     """A Status; ``why`` = the clients' source is blind, and that is the reason to be awake."""
@@ -222,7 +222,7 @@ def make_status(  # noqa: PLR0913 - a Status has as many sides
     source: Reading[tuple[str, ...]] | Unavailable = (
         Unavailable(NOW.mono, why) if why else Reading(NOW.mono, ())
     )
-    sightings: dict[ClientId, Reading[Observation] | Unavailable] = {
+    observations: dict[ClientId, Reading[Observation] | Unavailable] = {
         who.client.id: Reading(
             NOW.mono, Observation(silent_since=1.0 if who.reason.startswith("silent") else None)
         )
@@ -236,8 +236,8 @@ def make_status(  # noqa: PLR0913 - a Status has as many sides
             for who in statuses
             if who.state is ClientState.UNKNOWN and who.reason != NOT_PROBED
         )
-    outcomes = {type(outcome.action): outcome} if outcome else {}
-    snapshot = new_snapshot(sources={CLIENTS: source}, observations=sightings, completed_actions=outcomes)
+    results = {type(result.action): result} if result else {}
+    snapshot = new_snapshot(sources={CLIENTS: source}, observations=observations, completed_actions=results)
     memory = changed(Memory.initial(NOW), idle_since=NOW.mono - 1320)
     output = replace(decision(phase, reasons, statuses), memory=memory)
     return status(output, snapshot, mode)

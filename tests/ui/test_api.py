@@ -151,7 +151,7 @@ def test_a_plan() -> None:
 def test_a_client() -> None:
     row = client_status(replace(client(10, "anna-phone", ("dhcpd.leases", "learned")), stale=True))
     output = clients_json(
-        status(decision(verdicts=(replace(row, class_name="phone", evidence=EvidenceKind.ARP),))), NOW
+        status(decision(client_statuses=(replace(row, class_name="phone", evidence=EvidenceKind.ARP),))), NOW
     )
     assert output == [
         {
@@ -178,7 +178,7 @@ def test_a_client() -> None:
 def test_what_is_unknown_is_null() -> None:
     bare = replace(client(1), addresses=(), mac=None, sources=())
     row = replace(client_status(bare, ClientState.UNKNOWN), last_seen=None, evidence=None, rtt=None)
-    [output] = clients_json(status(decision(verdicts=(row,))), NOW)
+    [output] = clients_json(status(decision(client_statuses=(row,))), NOW)
     for key in ("address", "mac", "name", "source", "class", "last_seen", "evidence", "rtt_ms"):
         assert output[key] is None, key
 

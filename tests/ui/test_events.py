@@ -25,20 +25,20 @@ def person(n: int, state: ClientState = PRESENT, why: str = "answers ping") -> C
 
 def emitted(*rounds: Status) -> list[str]:
     """The lines of the last round."""
-    chronicle = TransitionDetector()
+    detector = TransitionDetector()
     for each in rounds[:-1]:
-        chronicle.entries(each)
-    return [line.message for line in chronicle.entries(rounds[-1])]
+        detector.entries(each)
+    return [line.message for line in detector.entries(rounds[-1])]
 
 
 @pytest.mark.parametrize("name", [name for name in STATUSES if STATUSES[name]])
 def test_a_quiet_round_gives_nothing(name: str) -> None:
     given = STATUSES[name]
     assert given is not None
-    chronicle = TransitionDetector()
-    assert chronicle.entries(given)
+    detector = TransitionDetector()
+    assert detector.entries(given)
     later = replace(given, now=at(60))
-    assert chronicle.entries(given) == chronicle.entries(later) == []
+    assert detector.entries(given) == detector.entries(later) == []
 
 
 def test_the_first_decision_is_a_line() -> None:
@@ -75,9 +75,9 @@ def test_phases(before: Status, after: Status, lines: list[str]) -> None:
 
 
 def test_a_phase_names_its_cause() -> None:
-    chronicle = TransitionDetector()
-    chronicle.entries(make_status("idle"))
-    [line] = chronicle.entries(make_status("awake", reasons=HOME))
+    detector = TransitionDetector()
+    detector.entries(make_status("idle"))
+    [line] = detector.entries(make_status("awake", reasons=HOME))
     assert line.fields == {
         "MESSAGE_ID": MESSAGE_IDS["phase"],
         "POWERD_EVENT": "phase",
@@ -115,9 +115,9 @@ def test_clients(rounds: list[list[ClientStatus]], lines: list[str]) -> None:
 
 
 def test_a_clients_line_has_its_fields() -> None:
-    chronicle = TransitionDetector()
-    chronicle.entries(make_status(statuses=[person(1, ABSENT)]))
-    [line] = chronicle.entries(make_status(statuses=[person(1)]))
+    detector = TransitionDetector()
+    detector.entries(make_status(statuses=[person(1, ABSENT)]))
+    [line] = detector.entries(make_status(statuses=[person(1)]))
     assert line.fields == {
         "MESSAGE_ID": MESSAGE_IDS["client"],
         "POWERD_EVENT": "client",
@@ -139,12 +139,12 @@ def test_many_clients_share_a_line() -> None:
 
 def test_a_failed_source_is_one_line_at_failure_and_one_at_recovery() -> None:
     seen = make_status(statuses=[person(n) for n in range(30)])
-    blind = make_status(statuses=[person(n, UNKNOWN, "no socket") for n in range(30)], why="no socket")
-    assert emitted(seen, blind) == ["clients: no socket"]
-    assert emitted(seen, blind, blind) == []
-    assert emitted(seen, blind, seen) == ["clients: available again"]
+    unavailable = make_status(statuses=[person(n, UNKNOWN, "no socket") for n in range(30)], why="no socket")
+    assert emitted(seen, unavailable) == ["clients: no socket"]
+    assert emitted(seen, unavailable, unavailable) == []
+    assert emitted(seen, unavailable, seen) == ["clients: available again"]
     left = make_status(statuses=[person(0, ABSENT, "silent"), *(person(n) for n in range(1, 30))])
-    assert emitted(seen, blind, left) == ["clients: available again", "host-0 is absent: silent"]
+    assert emitted(seen, unavailable, left) == ["clients: available again", "host-0 is absent: silent"]
 
 
 def test_another_reason_for_the_same_failure_is_no_transition() -> None:
@@ -163,20 +163,22 @@ def test_a_source_that_is_unavailable_from_the_start_is_reported() -> None:
 
 
 def test_a_failure_whose_severity_has_risen_is_reported_once_more() -> None:
-    blind = make_status(why="no socket")
-    loud = replace(blind, decision=decision("awake", (Reason("clients", "still unknown: no socket", NOW),)))
-    chronicle = TransitionDetector()
-    chronicle.entries(blind)
-    [line] = chronicle.entries(loud)
+    unavailable = make_status(why="no socket")
+    loud = replace(
+        unavailable, decision=decision("awake", (Reason("clients", "still unknown: no socket", NOW),))
+    )
+    detector = TransitionDetector()
+    detector.entries(unavailable)
+    [line] = detector.entries(loud)
     assert (line.message, line.priority) == ("clients: still unknown: no socket", 3)
-    assert chronicle.entries(loud) == []
+    assert detector.entries(loud) == []
 
 
 OFF = Sleep(0, "poweroff")
 
 
 @pytest.mark.parametrize(
-    ("outcome", "lines"),
+    ("result", "lines"),
     [
         (
             CompletedAction(OFF, NOW.mono, ok=True, message="would have powered off", started_at=NOW.mono),
@@ -198,12 +200,12 @@ OFF = Sleep(0, "poweroff")
         ),
     ],
 )
-def test_results(outcome: CompletedAction, lines: list[str]) -> None:
-    before, after = make_status("idle"), make_status("idle", outcome=outcome)
+def test_results(result: CompletedAction, lines: list[str]) -> None:
+    before, after = make_status("idle"), make_status("idle", result=result)
     assert emitted(before, after) == lines
     assert emitted(before, after, after) == []
-    again = replace(outcome, ended_at=outcome.ended_at + 900)
-    assert emitted(before, after, make_status("idle", outcome=again)) == lines, (
+    again = replace(result, ended_at=result.ended_at + 900)
+    assert emitted(before, after, make_status("idle", result=again)) == lines, (
         "a second one that came to the same is news"
     )
 
@@ -226,15 +228,15 @@ def woken(given: Status, waking: WakeEvent | None, seconds: float = 2.0) -> Stat
 
 
 def test_an_ended_sleep_is_reported_once_with_its_duration_and_cause() -> None:
-    chronicle = TransitionDetector()
+    detector = TransitionDetector()
     before = make_status("idle")
-    chronicle.entries(before)
-    assert chronicle.entries(woken(before, None)) == [], "not before it is known by what"
+    detector.entries(before)
+    assert detector.entries(woken(before, None)) == [], "not before it is known by what"
     waking = WakeEvent(
         NOW.mono + 3, WakeupCause.ALARM, "wake-up source 00:04 (rtc_cmos); the alarm was for backup.timer"
     )
     known = woken(before, waking, 3)
-    (shown,) = chronicle.entries(known)
+    (shown,) = detector.entries(known)
     assert shown.message == f"woke up after 8 h of sleep, by the alarm: {waking.detail}"
     assert shown.fields == {
         "MESSAGE_ID": MESSAGE_IDS["woke"],
@@ -244,8 +246,8 @@ def test_an_ended_sleep_is_reported_once_with_its_duration_and_cause() -> None:
         "POWERD_CAUSE": "alarm",
         "POWERD_SLEPT": "28800",
     }
-    assert chronicle.entries(known) == []
-    assert chronicle.entries(woken(before, waking, 60)) == []
+    assert detector.entries(known) == []
+    assert detector.entries(woken(before, waking, 60)) == []
 
 
 @pytest.mark.parametrize(
@@ -269,21 +271,21 @@ def test_a_sleep_that_no_clock_shows_is_reported_too() -> None:
 
 
 def events(*rounds: Status) -> list[tuple[str, str | None]]:
-    chronicle = TransitionDetector()
-    lines = [line for each in rounds for line in chronicle.entries(each)]
+    detector = TransitionDetector()
+    lines = [line for each in rounds for line in detector.entries(each)]
     return [(line.fields["POWERD_EVENT"], line.fields.get("POWERD_REASON")) for line in lines]
 
 
 def test_a_sleep_is_a_warning_a_suspend_and_a_wake_up_each_with_its_cause() -> None:
     quiet = Reason("sleep rule 1", "nothing keeps the server awake any more", NOW, blocks_sleep=False)
     why = "about to suspend by sleep rule 1: nobody has needed the server since Mon 22:14"
-    going = Reason("sleep", why, NOW)
+    event = Reason("sleep", why, NOW)
     before = make_status("idle")
-    night = [before, make_status("warning", reasons=(quiet,)), make_status("going-down", reasons=(going,))]
+    scenario = [before, make_status("warning", reasons=(quiet,)), make_status("going-down", reasons=(event,))]
     after = woken(make_status("awake", reasons=HOME), WakeEvent(NOW.mono + 2, WakeupCause.NETWORK))
-    assert events(*night, after)[1:] == [
+    assert events(*scenario, after)[1:] == [
         ("warning", quiet.text),
-        ("going-down", going.text),
+        ("going-down", event.text),
         ("woke", "by the network"),
         ("phase", "is home"),
     ]
@@ -292,9 +294,9 @@ def test_a_sleep_is_a_warning_a_suspend_and_a_wake_up_each_with_its_cause() -> N
 def test_a_wake_storm_is_reported_once() -> None:
     before = make_status("idle")
     empty = tuple((NOW.mono - n, WakeupCause.NETWORK) for n in (1200.0, 600.0, 0.0))
-    unrest = WakeStormState(unneeded_wakeups=empty, stay_up_until=NOW.mono + 3600, stay_up_for=3600.0)
+    storm = WakeStormState(unneeded_wakeups=empty, stay_up_until=NOW.mono + 3600, stay_up_for=3600.0)
     after = replace(
-        before, decision=replace(before.decision, memory=changed(before.decision.memory, wake_storm=unrest))
+        before, decision=replace(before.decision, memory=changed(before.decision.memory, wake_storm=storm))
     )
     assert emitted(before, after) == [
         "the server was woken 3 times within an hour, and no client was present: it stays awake for 1 h"
@@ -304,10 +306,10 @@ def test_a_wake_storm_is_reported_once() -> None:
 
 
 def test_a_sleep_that_somebody_else_requests_is_reported_in_observe_mode_too() -> None:
-    going = Reason("sleep", "somebody else puts the server to sleep", NOW)
-    before, after = make_status(mode="observe"), make_status("going-down", mode="observe", reasons=(going,))
+    event = Reason("sleep", "somebody else puts the server to sleep", NOW)
+    before, after = make_status(mode="observe"), make_status("going-down", mode="observe", reasons=(event,))
     left = replace(after, snapshot=changed(after.snapshot, shutdown=ShutdownInProgress(NOW.mono, "sleep")))
-    assert events(before, left)[1:] == [("going-down", going.text)]
+    assert events(before, left)[1:] == [("going-down", event.text)]
     assert events(before, after)[1:] == [], "what would have been done is told by its outcome"
 
 
@@ -319,9 +321,9 @@ def test_what_the_machine_s_own_sources_warn_of_is_reported_once() -> None:
     given = make_status(reasons=(*HOME, cannot, unarmed, passing, clients))
     cards = {name: Reading(NOW.mono, NetworkCard(name, "g", "")) for name in ("eth0", "eth1")}
     given = replace(given, snapshot=changed(given.snapshot, network_cards=cards))
-    chronicle = TransitionDetector()
-    _, first, second = chronicle.entries(given)
+    detector = TransitionDetector()
+    _, first, second = detector.entries(given)
     assert (first.message, first.priority) == ("logind: sleep rule 1 will not work", 4)
     assert (second.fields["POWERD_EVENT"], second.fields["POWERD_SUBJECT"]) == ("remark", "eth0, eth1")
-    chronicle.entries(make_status())
-    assert chronicle.entries(given) == []
+    detector.entries(make_status())
+    assert detector.entries(given) == []

@@ -84,7 +84,7 @@ def test_it_reports_when_the_server_is_woken_and_each_warning_once() -> None:
 
 def test_it_reports_reasons_clients_and_warnings() -> None:
     text = read(family()).text
-    for word in (
+    for argument in (
         "is home: answers ping",
         "since 20:58",
         "Remarks",
@@ -94,7 +94,7 @@ def test_it_reports_reasons_clients_and_warnings() -> None:
         "ICMP 0.4 ms",
         "12 s ago",
     ):
-        assert word in text
+        assert argument in text
     assert 'ignore = ["02:00:00:00:00:0b"] # kitchen-bulb' in text
     assert "ignored; answers ping" in text
 

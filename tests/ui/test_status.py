@@ -53,7 +53,7 @@ def test_status() -> None:
     """)
 
 
-def test_status_with_an_alarm_and_warnings_that_why_tells() -> None:
+def test_status_with_an_alarm_and_warnings_of_powerd_why() -> None:
     assert status_text(status_json(with_wake_alarm(), NOW)) == printed("""
         state     idle since 21:06 (10 min)
         mode      enforce: executes its decisions

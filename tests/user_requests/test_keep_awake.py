@@ -34,29 +34,29 @@ class FakeClock:
 
 
 class KeepAwakeFixture:
-    """Keeps on a board of their own, and all that they have written and told."""
+    """Keep-awake requests with a state store of their own, and what they write and publish."""
 
     def __init__(self, time: FakeClock, document: object = None, boot: str = "this") -> None:
         self.time = time
-        self.board = StateStore()
+        self.store = StateStore()
         self.written: list[str] = []
-        self.heard: list[ActiveRequests] = []
+        self.changes: list[ActiveRequests] = []
         self.keeps = KeepAwakeRequests(
-            self.board,
+            self.store,
             time,
             boot,
             document=document,
             save=lambda data: self.written.append(json.dumps(data)),
-            on_change=self.heard.append,
+            on_change=self.changes.append,
         )
 
     def ids(self) -> list[str]:
-        return list(self.board.snapshot().part(KeepAwakeFacts).keep_awake)
+        return list(self.store.snapshot().part(KeepAwakeFacts).keep_awake)
 
     def remaining_times(self) -> list[float]:
         return [
             round(keep.seconds_left(self.time.now()), 3)
-            for keep in self.board.snapshot().part(KeepAwakeFacts).keep_awake.values()
+            for keep in self.store.snapshot().part(KeepAwakeFacts).keep_awake.values()
         ]
 
     def restarted(self, time: FakeClock, boot: str = "this") -> KeepAwakeFixture:
@@ -94,7 +94,7 @@ def test_setting_the_wall_clock_ends_nothing_and_is_reported(fixture: KeepAwakeF
     fixture.keeps.add(7200, "backup")
     fixture.time.advance(awake=60, step=step)
     fixture.keeps.remove_expired()
-    (keep,) = fixture.board.snapshot().part(KeepAwakeFacts).keep_awake.values()
+    (keep,) = fixture.store.snapshot().part(KeepAwakeFacts).keep_awake.values()
     assert keep.seconds_left(fixture.time.now()) == 7140
     assert keep.until is not None
     assert keep.until.wall == fixture.time.now().wall + timedelta(seconds=7140)
@@ -104,10 +104,10 @@ def test_setting_the_wall_clock_ends_nothing_and_is_reported(fixture: KeepAwakeF
 
 def test_a_clock_that_is_slewed_changes_nothing(fixture: KeepAwakeFixture) -> None:
     fixture.keeps.add(7200, "")
-    before = fixture.board.snapshot()
+    before = fixture.store.snapshot()
     fixture.time.advance(awake=1000, step=0.5)
     fixture.keeps.remove_expired()
-    assert fixture.board.snapshot() is before
+    assert fixture.store.snapshot() is before
 
 
 def test_dropped_before_its_time(fixture: KeepAwakeFixture) -> None:
@@ -186,7 +186,7 @@ def test_each_change_is_reported_to_the_listener(fixture: KeepAwakeFixture) -> N
     fixture.keeps.remove_expired()
     fixture.time.advance(awake=60)
     fixture.keeps.remove_expired()
-    assert [list(lasting) for lasting in fixture.heard] == [["1"], ["1", "h1"], ["1"], []]
+    assert [list(lasting) for lasting in fixture.changes] == [["1"], ["1", "h1"], ["1"], []]
 
 
 def test_over_a_restart_the_clock_of_the_boot_counts(fixture: KeepAwakeFixture) -> None:
@@ -194,7 +194,7 @@ def test_over_a_restart_the_clock_of_the_boot_counts(fixture: KeepAwakeFixture) 
     fixture.time.advance(awake=100, step=9 * 3600)  # set between the last decision and the restart
     heir = fixture.restarted(fixture.time)
     assert heir.remaining_times() == [7100]
-    assert heir.heard[-1] == heir.board.snapshot().part(KeepAwakeFacts).keep_awake
+    assert heir.changes[-1] == heir.store.snapshot().part(KeepAwakeFacts).keep_awake
     fixture.time.advance(awake=7100)
     assert fixture.restarted(fixture.time).ids() == []
 
@@ -230,7 +230,7 @@ def test_nothing_is_written_while_nothing_changes(fixture: KeepAwakeFixture) -> 
 
 def test_two_writers_are_a_fault(fixture: KeepAwakeFixture) -> None:
     with pytest.raises(RuntimeError, match="two writers"):
-        KeepAwakeRequests(fixture.board, fixture.time)
+        KeepAwakeRequests(fixture.store, fixture.time)
 
 
 anything = st.recursive(

@@ -36,11 +36,11 @@ class SlowDiskServer(SimulatedDiskServer):
     takes = 0.3
     breaks = False
 
-    async def execute_disk_action(self, order: DiskAction) -> DiskResult:
+    async def execute_disk_action(self, action: DiskAction) -> DiskResult:
         await asyncio.sleep(self.takes)
         if self.breaks:
             raise ZeroDivisionError
-        return await super().execute_disk_action(order)
+        return await super().execute_disk_action(action)
 
 
 def run_daemon(tmp_path: Path, test: Callable[[SlowDiskServer, Daemon], Awaitable[None]]) -> None:
@@ -50,8 +50,8 @@ def run_daemon(tmp_path: Path, test: Callable[[SlowDiskServer, Daemon], Awaitabl
         loop.time, [person("anna", 11, daily(0, 24))], BERLIN, posix_time(BERLIN, "2026-06-01 12:00")
     )
     nas.add_disks(2, tmp_path)
-    for spindle in nas.drives.values():
-        spindle.health = WELL
+    for drive in nas.drives.values():
+        drive.health = WELL
 
     async def main() -> None:
         daemon = Daemon(parse(CONFIG, "test"), ports(nas), nas, on_finding=nas.record_finding)
@@ -85,9 +85,9 @@ def test_a_check_is_shown_at_once(tmp_path: Path) -> None:
 def test_a_drive_that_takes_long_is_not_waited_for_and_the_answer_comes_all_the_same(tmp_path: Path) -> None:
     async def test(nas: SlowDiskServer, daemon: Daemon) -> None:
         nas.takes = 45
-        begun = nas.time()
+        start = nas.time()
         name = await daemon.requests.check_health("sda")
-        assert nas.time() - begun == pytest.approx(10, abs=0.1)
+        assert nas.time() - start == pytest.approx(10, abs=0.1)
         assert checked(daemon, name) is None
         await asyncio.sleep(60)
         assert checked(daemon, name) is not None
@@ -97,13 +97,13 @@ def test_a_drive_that_takes_long_is_not_waited_for_and_the_answer_comes_all_the_
 
 def test_a_drive_in_standby_is_left_alone_and_reported(tmp_path: Path) -> None:
     async def test(nas: SlowDiskServer, daemon: Daemon) -> None:
-        spindle = next(iter(nas.drives.values()))
-        spindle.spins = False
+        drive = next(iter(nas.drives.values()))
+        drive.spins = False
         with pytest.raises(RequestRefusedError, match="sleeps"):
             await daemon.requests.check_health("sda")
         with pytest.raises(RequestRefusedError, match="sleeps"):
             await daemon.requests.start_self_test("sda", "short")
-        assert not spindle.spins
+        assert not drive.spins
         with pytest.raises(RequestRefusedError, match='no disk "sdz"'):
             await daemon.requests.check_health("sdz")
 
@@ -128,9 +128,11 @@ def test_two_who_ask_at_the_same_time_share_a_check(tmp_path: Path) -> None:
     """Nor is the drive, or the server, put to sleep under the second one."""
 
     async def test(nas: SlowDiskServer, daemon: Daemon) -> None:
-        names = await asyncio.gather(*(daemon.requests.check_health(word) for word in ("sda", "sda", "sdb")))
+        names = await asyncio.gather(
+            *(daemon.requests.check_health(reading) for reading in ("sda", "sda", "sdb"))
+        )
         assert names == [*list(nas.drives)[:1] * 2, list(nas.drives)[1]]
-        assert [len(spindle.times_of("health")) for spindle in nas.drives.values()] == [1, 1]
+        assert [len(drive.times_of("health")) for drive in nas.drives.values()] == [1, 1]
         assert not daemon.state.snapshot().running_actions
 
     run_daemon(tmp_path, test)

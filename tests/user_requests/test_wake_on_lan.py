@@ -28,10 +28,10 @@ EVERY = (TV, NAS, PHONE, OTHER, REMOTE, BARE)
 
 
 @pytest.mark.parametrize(
-    "word", ["tv.lan", "TV", "tv.lan.", " tv ", "10.0.0.1", "02:00:00:00:00:01", "020000000001"]
+    "reading", ["tv.lan", "TV", "tv.lan.", " tv ", "10.0.0.1", "02:00:00:00:00:01", "020000000001"]
 )
-def test_a_client_is_found_by_all_its_names(word: str) -> None:
-    assert find_target(word, EVERY) == WakeTarget("TV.lan", "02:00:00:00:00:01", ("10.0.0.1",))
+def test_a_client_is_found_by_all_its_names(reading: str) -> None:
+    assert find_target(reading, EVERY) == WakeTarget("TV.lan", "02:00:00:00:00:01", ("10.0.0.1",))
 
 
 def test_a_mac_that_nobody_knows_is_woken_too() -> None:
@@ -39,7 +39,7 @@ def test_a_mac_that_nobody_knows_is_woken_too() -> None:
 
 
 @pytest.mark.parametrize(
-    ("word", "text", "unknown"),
+    ("reading", "text", "unknown"),
     [
         ("nass", 'no client is known as "nass"; did you mean nas?', True),
         ("xyzzy", 'no client is known as "xyzzy"; `powerd clients` names all', True),
@@ -48,15 +48,15 @@ def test_a_mac_that_nobody_knows_is_woken_too() -> None:
         ("shop", "the MAC address of shop is not known", False),
     ],
 )
-def test_an_unsendable_packet_is_reported(word: str, text: str, unknown: bool) -> None:  # noqa: FBT001 - a column
+def test_an_unsendable_packet_is_reported(reading: str, text: str, unknown: bool) -> None:  # noqa: FBT001 - a column
     with pytest.raises(RequestRefusedError) as caught:
-        find_target(word, EVERY)
+        find_target(reading, EVERY)
     assert text in str(caught.value)
     assert caught.value.not_found is unknown
 
 
 @pytest.mark.parametrize(
-    ("word", "mac"),
+    ("reading", "mac"),
     [
         ("aabb.ccdd.eeff", "aa:bb:cc:dd:ee:ff"),
         ("aa:bb:cc:dd:ee", None),
@@ -64,8 +64,8 @@ def test_an_unsendable_packet_is_reported(word: str, text: str, unknown: bool) -
         ("10.0.0.1", None),
     ],
 )
-def test_canonical(word: str, mac: str | None) -> None:
-    assert normalize_mac(word) == mac
+def test_canonical(reading: str, mac: str | None) -> None:
+    assert normalize_mac(reading) == mac
 
 
 def link(name: str, *addresses: str, ready: bool = True) -> Link:
@@ -108,9 +108,9 @@ def test_of_two_links_on_one_network_the_first_is_named() -> None:
     assert broadcast_addresses(["10.0.0.1"], LAN) == (("eth0", "10.0.0.255"),)
 
 
-def call(word: str, hands: RecordingPorts, lan: Lan = LAN) -> WakeOnLanResult:
+def call(reading: str, hands: RecordingPorts, lan: Lan = LAN) -> WakeOnLanResult:
     network = ports(FakeLan(links=lan), hands).network
-    return asyncio.run(wake_host(word, {each.id: each for each in EVERY}, network))
+    return asyncio.run(wake_host(reading, {each.id: each for each in EVERY}, network))
 
 
 def test_the_sent_packets_are_reported() -> None:

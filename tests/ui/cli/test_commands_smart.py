@@ -56,8 +56,8 @@ def test_a_check_and_a_self_test_by_hand(smart_socket: str, run_command: RunComm
     assert output_of(run_command("smart", "sda", "--check", "--socket", smart_socket)).startswith(
         "sda WDC WD20EFRX"
     )
-    begun = output_of(run_command("smart", "sda", "--test", "long", "--socket", smart_socket))
-    assert begun == "sda: self-test started (long); `powerd smart sda` shows the result.\n"
+    start = output_of(run_command("smart", "sda", "--test", "long", "--socket", smart_socket))
+    assert start == "sda: self-test started (long); `powerd smart sda` shows the result.\n"
 
 
 @pytest.mark.parametrize(

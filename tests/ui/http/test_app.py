@@ -47,8 +47,10 @@ class WebServer:
             asyncio.get_running_loop().set_exception_handler(lambda _, context: self.faults.append(context))
             listener = listen_tcp("127.0.0.1:0")
             self.port = listener.getsockname()[1]
-            faces = UiContext(lambda: self.status, lambda: NOW, self.refresh, lambda: self.trouble, REQUESTS)
-            server = LazyHttpServer([listen_unix(self.path), listener], faces)
+            context = UiContext(
+                lambda: self.status, lambda: NOW, self.refresh, lambda: self.trouble, REQUESTS
+            )
+            server = LazyHttpServer([listen_unix(self.path), listener], context)
             await server.start()
             try:
                 await scene()
@@ -152,17 +154,17 @@ def test_the_page_does_not_wait_for_a_poll(web_server: WebServer) -> None:
 
 
 def test_many_readers_share_a_refresh(web_server: WebServer) -> None:
-    begun, gate = asyncio.Event(), asyncio.Event()
+    start, gate = asyncio.Event(), asyncio.Event()
 
     async def slow() -> None:
-        begun.set()
+        start.set()
         await gate.wait()
 
     web_server.refresh_started = slow
 
     async def scene() -> None:
         readers = [asyncio.ensure_future(web_server.request("/api/clients")) for _ in range(8)]
-        await begun.wait()
+        await start.wait()
         assert (await web_server.request("/healthz")).status == 200, "nobody else has to wait"
         gate.set()
         assert {(await reader).status for reader in readers} == {200}
@@ -172,17 +174,17 @@ def test_many_readers_share_a_refresh(web_server: WebServer) -> None:
 
 
 def test_a_reader_who_leaves_cancels_the_refresh_for_nobody_else(web_server: WebServer) -> None:
-    begun, gate = asyncio.Event(), asyncio.Event()
+    start, gate = asyncio.Event(), asyncio.Event()
 
     async def slow() -> None:
-        begun.set()
+        start.set()
         await gate.wait()
 
     web_server.refresh_started = slow
 
     async def scene() -> None:
         stays = asyncio.ensure_future(web_server.request("/api/clients"))
-        await begun.wait()
+        await start.wait()
         _, writer = await asyncio.open_unix_connection(str(web_server.path))
         writer.write(b"GET /api/clients HTTP/1.0\r\n\r\n")
         await web_server.request("/healthz")

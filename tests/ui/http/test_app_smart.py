@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from ui.http.test_app import WebServer
-from ui.http.test_write_requests import WriteApiServer as Desk
+from ui.http.test_write_requests import WriteApiServer
 from ui.smart_statuses import OLD, RED, report, smart_status, status_of_drives
 
 from powerd.smart.view.api import smart_of, smarts_json
@@ -20,8 +20,8 @@ def web_server(tmp_path: Path) -> WebServer:
 
 
 @pytest.fixture
-def write_server(tmp_path: Path) -> Desk:
-    return Desk(tmp_path / "powerd.sock")
+def write_server(tmp_path: Path) -> WriteApiServer:
+    return WriteApiServer(tmp_path / "powerd.sock")
 
 
 def test_all_drives_and_one(web_server: WebServer) -> None:
@@ -94,7 +94,7 @@ def test_the_page_shows_failing_drives(web_server: WebServer) -> None:
     ],
 )
 def test_checks_and_self_tests_may_be_requested(
-    write_server: Desk, path: str, body: object, status: int, output: object
+    write_server: WriteApiServer, path: str, body: object, status: int, output: object
 ) -> None:
     async def scene() -> None:
         assert await write_server.request("POST", f"/api/smart/{path}", body) == (status, output)

@@ -40,8 +40,8 @@ class WriteApiServer:
             asyncio.get_running_loop().set_exception_handler(lambda _, context: self.faults.append(context))
             listener = listen_tcp("127.0.0.1:0")
             self.port = listener.getsockname()[1]
-            faces = UiContext(family, lambda: NOW, refresh, lambda: None, self.wishing.requests())
-            server = LazyHttpServer([listen_unix(self.path), listener], faces)
+            context = UiContext(family, lambda: NOW, refresh, lambda: None, self.wishing.requests())
+            server = LazyHttpServer([listen_unix(self.path), listener], context)
             await server.start()
             try:
                 await scene()
@@ -290,8 +290,8 @@ def test_a_strange_host_is_refused_with_the_right_token(api_server: WriteApiServ
 @given(st.binary(max_size=300))
 def test_no_body_is_a_fault(content: bytes) -> None:
     try:
-        wish = read_body(content, {"for": (int, float, str), "because": str})
-        duration_field(wish)
+        spin_down_request = read_body(content, {"for": (int, float, str), "because": str})
+        duration_field(spin_down_request)
     except ApiError as error:
         output = (error.status, str(error).isprintable())
         assert output == (400, True)
