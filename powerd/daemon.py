@@ -263,9 +263,9 @@ class Daemon:
             save_wake_storm(self._persistence, wake_storm, action.wake_time)
         return result
 
-    def _on_logind_event(self, going: LogindEvent) -> None:
+    def _on_logind_event(self, event: LogindEvent) -> None:
         """What logind says; its answers may be others now."""
-        self.refresher.poll_soon(going.kind)
+        self.refresher.poll_soon(event.kind)
         self._block_inhibitor.retry()
 
     def _update_inhibitor(self, lasting: ActiveRequests) -> None:

@@ -41,8 +41,6 @@ BANNED: Final[dict[str, str]] = {
     "faces": "ui",
     "gauges": "read_cached",
     "glance": "poll_soon",
-    "going": "event",
-    "goings": "events",
     "hear": "on_status, on_event",
     "heard": "results, last_seen, received",
     "hears": "receives",
@@ -99,7 +97,7 @@ _NAMES: Final = """
 Batch Bay Blind Board Book Case Child Course Desk Done Door Draft Eyes Face Faces Hands Home House Lane Lead
 Limbs Line Named Night Nights Order Orders Outcome Page Seen Shelf Sighting Spindle Standing Step Verdict Wake
 Waking Watch Way Why Wishes bay board desk door lead leads look looked looks night order orders outcome
-outcomes patience shelf spindle way ways word
+outcomes patience shelf spindle way ways going goings
 """
 BANNED_NAMES: Final = frozenset(_NAMES.split())
 """Whole names that no class, function, parameter, attribute or variable may have."""
@@ -117,7 +115,7 @@ PHRASES: Final = re.compile(
 )
 """Phrases that no docstring and no comment of powerd/ may contain."""
 
-BACKLOG: Final = {"identifiers": 1170, "phrases": 140, "long files": 4, "long functions": 3, "class names": 0}
+BACKLOG: Final = {"identifiers": 27, "phrases": 3, "long files": 0, "long functions": 1, "class names": 0}
 """How many violations are left to repair; the numbers only shrink."""
 
 

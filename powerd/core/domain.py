@@ -65,11 +65,11 @@ class Merged:
 
     def add(self, assessment: Assessment) -> Merged:
         """These assessments and one more."""
-        kept = tuple([each for each in self.actions if each.target not in assessment.withheld])
+        remaining = tuple([each for each in self.actions if each.target not in assessment.withheld])
         return Merged(
             blockers=(*self.blockers, *assessment.blockers),
             remarks=(*self.remarks, *assessment.remarks),
-            actions=(*kept, *assessment.actions),
+            actions=(*remaining, *assessment.actions),
             parts={**self.parts, **parts_by_type(*assessment.parts)},
             blockers_end_at=min(self.blockers_end_at, assessment.blockers_end_at),
             next_decision_at=min(self.next_decision_at, assessment.next_decision_at),

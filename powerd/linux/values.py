@@ -148,10 +148,10 @@ class ProcessResult:
     def describe(self) -> str:
         """The end in words, with the last line of stderr: ``ended with status 1: no such pool``."""
         last = next((line for line in reversed(self.stderr.splitlines()) if line.strip()), "").strip()
-        outcome = (
+        result = (
             f"was ended by signal {-self.status}" if self.status < 0 else f"ended with status {self.status}"
         )
-        return outcome + (f": {last[:200]}" if last else "")
+        return result + (f": {last[:200]}" if last else "")
 
 
 class HostError(Exception):

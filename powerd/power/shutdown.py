@@ -45,7 +45,7 @@ def shutdown_reason(snapshot: Snapshot, memory: Memory, now: Moment) -> UndatedR
 
 def _own_action(snapshot: Snapshot, memory: Memory, shutdown: ShutdownInProgress) -> Sleep | None:
     """The sleep of powerd that caused the shutdown: running, or accepted recently."""
-    in_progress = next((order for order in snapshot.running_actions if isinstance(order, Sleep)), None)
+    in_progress = next((action for action in snapshot.running_actions if isinstance(action, Sleep)), None)
     latest = snapshot.completed(Sleep)
     if in_progress is not None or latest is None or not isinstance(latest.action, Sleep) or not latest.ok:
         return in_progress

@@ -131,19 +131,19 @@ class SleepAssessment(NamedTuple):
 
 def record_result(snapshot: Snapshot, memory: Memory, options: Options, now: Moment) -> Memory:
     """The memory with the latest result of a sleep, taken into account once."""
-    outcome = snapshot.completed(Sleep)
+    result = snapshot.completed(Sleep)
     if (
-        outcome is not None
-        and outcome != memory.part(SleepMemory).last_sleep_result
-        and isinstance(outcome.action, Sleep)
+        result is not None
+        and result != memory.part(SleepMemory).last_sleep_result
+        and isinstance(result.action, Sleep)
     ):
-        rule = outcome.action.rule
-        has_slept = memory.resumed_at is not None and memory.resumed_at >= outcome.started_at
-        memory = _with(memory, last_sleep_result=outcome)
-        if not _is_current_rule(outcome.action, options):
+        rule = result.action.rule
+        has_slept = memory.resumed_at is not None and memory.resumed_at >= result.started_at
+        memory = _with(memory, last_sleep_result=result)
+        if not _is_current_rule(result.action, options):
             pass
-        elif not outcome.ok:
-            memory = _with(memory, failures=_with_failure(memory, rule, outcome.ended_at))
+        elif not result.ok:
+            memory = _with(memory, failures=_with_failure(memory, rule, result.ended_at))
         elif not has_slept:  # otherwise the reply came after the wake-up, and the rule may act again
             memory = _with(memory, completed_rules=memory.part(SleepMemory).completed_rules | {rule})
     return _record_failure_to_sleep(memory, options, now)
@@ -194,7 +194,7 @@ def assess_sleep(
 ) -> SleepAssessment:
     """Assess the sleep rules; no blocker has existed since ``idle_since``."""
     reasons = list(_last_attempt_reasons(memory, options))
-    in_progress = next((order for order in snapshot.running_actions if isinstance(order, Sleep)), None)
+    in_progress = next((action for action in snapshot.running_actions if isinstance(action, Sleep)), None)
     if in_progress is not None:
         reason = UndatedReason(
             "sleep", describe_pending_sleep(in_progress, idle_since, now)
@@ -288,12 +288,12 @@ def _valid_announcement(
     snapshot: Snapshot, memory: Memory, earliest: EarliestTime, rule: SleepRule, idle_since: float
 ) -> CompletedAction | None:
     """The valid announcement: not expired, and made after idle_since and the rule's last failure."""
-    outcome = snapshot.completed(WarnUsers)
-    if outcome is None or outcome.action != WarnUsers(earliest.rule, rule.action, rule.warn):
+    result = snapshot.completed(WarnUsers)
+    if result is None or result.action != WarnUsers(earliest.rule, rule.action, rule.warn):
         return None
     _, failed_at = memory.part(SleepMemory).failures.get(earliest.rule, (0, float("-inf")))
-    is_current = earliest.at <= outcome.ended_at + rule.warn + ANNOUNCEMENT_VALID_FOR
-    return outcome if is_current and outcome.ended_at >= max(idle_since, failed_at) else None
+    is_current = earliest.at <= result.ended_at + rule.warn + ANNOUNCEMENT_VALID_FOR
+    return result if is_current and result.ended_at >= max(idle_since, failed_at) else None
 
 
 def _last_attempt_reasons(memory: Memory, options: Options) -> list[UndatedReason]:

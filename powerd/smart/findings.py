@@ -113,7 +113,7 @@ def findings_of(
         samples: of all recorded checks, oldest first.
     """
     findings = [
-        *_verdict(latest),
+        *_overall_health(latest),
         *_attributes(previous, latest),
         *_nvme(latest),
         *_wear(latest, samples),
@@ -138,7 +138,7 @@ def new_findings(previous: Sequence[Finding], current: Sequence[Finding]) -> tup
     )
 
 
-def _verdict(latest: Health) -> Iterator[Finding]:
+def _overall_health(latest: Health) -> Iterator[Finding]:
     if latest.passed is False or Fault.FAILING in latest.faults:
         yield Finding("verdict", Severity.ALARM, "the drive itself says that it is failing", _REPLACE_ADVICE)
 

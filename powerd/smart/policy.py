@@ -173,7 +173,7 @@ def _last_found_asleep(context: SmartContext, now: Moment) -> bool:
     """
     latest = max(
         filter(None, (context.last_check, context.last_test_start)),
-        key=lambda outcome: outcome.ended_at,
+        key=lambda result: result.ended_at,
         default=None,
     )
     if latest is None or latest.answer is not FailureCause.IN_STANDBY:
@@ -260,9 +260,9 @@ def plan_health(
         if has_smart(report.disk) and report.disk.id in snapshot.part(SmartFacts).smart_history
     )
     contexts = [smart_context(snapshot, report, options, now) for report in drives]
-    spinning_down = {order.disk for order in spindown_actions if isinstance(order, SpinDown)}
+    spinning_down = {each.disk for each in spindown_actions if isinstance(each, SpinDown)}
     to_wake = _drives_to_wake(contexts, now)
-    free_slots = MAX_PARALLEL_CHECKS - sum(bool(look.running_actions) for look in contexts)
+    free_slots = MAX_PARALLEL_CHECKS - sum(bool(context.running_actions) for context in contexts)
     woken_groups: set[str] = set()
     actions: list[DiskAction] = []
     spindown_blocked: set[DiskId] = set()
@@ -279,12 +279,12 @@ def plan_health(
             actions.append(action)
             free_slots -= 1
             woken_groups |= {group} if group is not None and disk_id in to_wake else set()
-    delays = [delay for look in contexts for delay in _delays(look, now) if delay > 0]
+    delays = [delay for context in contexts for delay in _delays(context, now) if delay > 0]
     return SmartPlan(
         tuple(actions),
         frozenset(spindown_blocked),
-        tuple(reason for look in contexts for reason in _reasons(look, now)),
-        {look.disk.id: _smart_report(look, now) for look in contexts},
+        tuple(reason for context in contexts for reason in _reasons(context, now)),
+        {context.disk.id: _smart_report(context, now) for context in contexts},
         now.mono + min(delays, default=float("inf")),
     )
 
@@ -308,15 +308,15 @@ def _drives_to_wake(contexts: list[SmartContext], now: Moment) -> frozenset[Disk
         and is_asleep(context, now)
         and not awaits_retry(context.last_check, now)
     ]
-    overdue = {look.disk.id for look, check in sleeping if wall >= check.overdue}
+    overdue = {context.disk.id for context, check in sleeping if wall >= check.overdue}
     last_check_ok = [
-        (look, check)
-        for look, check in sleeping
-        if look.last_check is None or not attempt_failed(look.last_check)
+        (context, check)
+        for context, check in sleeping
+        if context.last_check is None or not attempt_failed(context.last_check)
     ]
-    groups = {look.disk.group for look, _ in last_check_ok if look.disk.id in overdue} - {None}
+    groups = {context.disk.group for context, _ in last_check_ok if context.disk.id in overdue} - {None}
     in_same_group = {
-        look.disk.id for look, check in last_check_ok if look.disk.group in groups and wall >= check.due
+        each.disk.id for each, check in last_check_ok if each.disk.group in groups and wall >= check.due
     }
     return frozenset(overdue | in_same_group)
 

@@ -118,7 +118,7 @@ class TransitionDetector:
         self, client_statuses: tuple[ClientStatus, ...], status: Status
     ) -> Iterator[JournalEntry]:
         """Clients that have come, gone, or become unknown. Ignored clients are omitted."""
-        relevant = {verdict.client.id: verdict for verdict in client_statuses if verdict.blocks_sleep}
+        relevant = {each.client.id: each for each in client_statuses if each.blocks_sleep}
         self._reported_states = {
             name: state for name, state in self._reported_states.items() if name in relevant
         }
@@ -176,9 +176,9 @@ def _client_group_entries(state: ClientState, group: list[ClientStatus]) -> Iter
                 reason=reason_text,
             )
         return
-    names = join_names([verdict.client.label for verdict in group], _MAX_SEPARATE_ENTRIES)
+    names = join_names([status.client.label for status in group], _MAX_SEPARATE_ENTRIES)
     message = f"{len(group)} clients are {state}: {names}"
-    yield make_entry("client", message, priority, client=" ".join(verdict.client.id for verdict in group))
+    yield make_entry("client", message, priority, client=" ".join(status.client.id for status in group))
 
 
 def _action_entries(before: Status | None, after: Status) -> Iterator[JournalEntry]:

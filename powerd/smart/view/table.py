@@ -80,7 +80,7 @@ def smart_text(drive: SmartDetailJson, now: datetime, paint: Paint = no_color) -
     """The text of ``powerd smart DISK``: health, findings, counters, self-tests, attributes."""
     title = " ".join(filter(None, (drive["device"], drive["model"], drive["serial"])))
     lines = [paint(cut(sanitize(title), LINE_WIDTH), "strong")]
-    lines += _labelled("health", _verdict_text(drive, now), paint, HEALTH_STYLES[drive["health"]])
+    lines += _labelled("health", _overall_health(drive, now), paint, HEALTH_STYLES[drive["health"]])
     if drive["temperature"] is not None:
         lines += _labelled("temperature", _temperatures(drive), paint)
     if drive["power_on_hours"] is not None:
@@ -131,11 +131,18 @@ def _finding_lines(drive: SmartJson, paint: Paint, *, with_name: bool) -> Iterat
         yield from ("", *paragraph_lines(f"{name}cannot be checked: {drive['error']}"))
 
 
-def _verdict_text(drive: SmartDetailJson, now: datetime) -> str:
+def _overall_health(drive: SmartDetailJson, now: datetime) -> str:
     if drive["checked_at"] is None:
         return "unknown: the drive has never been checked"
-    verdicts = {True: "the drive reports that it is healthy", False: "the drive reports that it is failing"}
-    own = verdicts[drive["passed"]] if drive["passed"] is not None else "the drive reports no overall health"
+    health_texts = {
+        True: "the drive reports that it is healthy",
+        False: "the drive reports that it is failing",
+    }
+    own = (
+        health_texts[drive["passed"]]
+        if drive["passed"] is not None
+        else "the drive reports no overall health"
+    )
     testing = "; a self-test is running" if drive["self_test_running"] else ""
     return f"{drive['health']}: {own}, checked {_time_text(drive['checked_at'], now)}{testing}"
 
