@@ -1,4 +1,4 @@
-"""What a decision can demand, and the result of it."""
+"""Actions of a decision, and their results."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ SleepAction: TypeAlias = Literal[
 
 
 class Action:
-    """One act that a decision demands; every kind is a frozen dataclass.
+    """Base class of actions; every kind of action is a frozen dataclass.
 
     Attributes:
-        irreversible: it is executed only if fresh readings lead to the same action.
+        irreversible: the action cannot be undone; the engine executes it only if fresh readings lead to it.
     """
 
     __slots__ = ()
@@ -28,7 +28,7 @@ class Action:
 
     @property
     def target(self) -> Hashable:
-        """What the action is done to, e.g. a disk; None is the server."""
+        """The object of the action, e.g. a disk; None = the server."""
         return None
 
 
@@ -43,7 +43,7 @@ class WarnUsers(Action):
 
 @dataclass(frozen=True, slots=True)
 class CancelWarning(Action):
-    """Announce that ``sleep_action`` does not follow, and the reason; "" = no reason is given."""
+    """Announce that ``sleep_action`` does not follow, with the reason; "" = without a reason."""
 
     rule: int
     sleep_action: SleepAction
@@ -52,11 +52,11 @@ class CancelWarning(Action):
 
 @dataclass(frozen=True, slots=True)
 class WakeTime:
-    """When the server has to be up again, and for what.
+    """When the server must be awake again, and for which rule or timer.
 
     Attributes:
-        at: the moment of the alarm; the server sleeps until then, so ``mono + slept`` and ``wall`` count.
-        reason: ``wake.at Mon-Fri 06:30``, ``backup.timer``.
+        at: time of the alarm; only ``mono + slept`` and ``wall`` are valid, as the server sleeps until then.
+        reason: the rule or timer: ``wake.at Mon-Fri 06:30``, ``backup.timer``.
     """
 
     at: Moment
@@ -68,10 +68,10 @@ class Sleep(Action):
     """Put the server to sleep by rule number ``rule`` (0 is the first).
 
     Attributes:
-        rule, sleep_action: of the ``[[sleep]]`` rule.
-        command: argv of action "command".
+        rule, sleep_action: number and action of the ``[[sleep]]`` rule.
+        command: argv for the action "command".
         timeout: maximum run time of the command, seconds.
-        wake_time: when the alarm has to wake the server; not compared, because the time may differ by a
+        wake_time: when the alarm must wake the server; not compared, because the time may differ by a
             second between two decisions.
     """
 
@@ -89,7 +89,7 @@ class ActionResult(NamedTuple):
     Attributes:
         ok: the action succeeded.
         message: what happened, one sentence.
-        answer: what the target answered, of a class that the action's domain knows; None = nothing.
+        answer: the answer of the target, of a class of the action's domain; None = no answer.
         commands: number of commands sent to a disk past the block layer.
     """
 

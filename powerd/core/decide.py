@@ -1,4 +1,4 @@
-"""decide(): facts in, one Decision out. It uses no clock, no I/O and no log.
+"""decide(): a pure function from facts to one Decision, without clock, I/O or logging.
 
 It merges the assessments of the registered domains and fails closed: the server stays awake if a required
 domain is missing, or if a domain raises.
@@ -18,12 +18,12 @@ from powerd.core.snapshot import Decision, Memory, Reason, Snapshot
 from powerd.core.time import Moment
 
 _MIN_SLEEP: Final = 0.01
-"""BOOTTIME and MONOTONIC are read within a millisecond (clock.py); no real sleep is this short, seconds."""
+"""Seconds; no real sleep is this short, and clock.py reads BOOTTIME and MONOTONIC within a millisecond."""
 _DEFERRED_SLEEP_INTERVAL: Final = 10.0
 """Seconds until the next decision while running actions defer a sleep."""
 _CLOCK_STEP_TOLERANCE: Final = 2.0
-"""The wall clock was set if it is off by more than this plus a thousandth of the time since, seconds: NTP
-slews by less."""
+"""Seconds; the wall clock has stepped if it is off by more than this plus a thousandth of the elapsed time:
+NTP slews by less."""
 
 
 def decide(
@@ -69,14 +69,14 @@ def _assess(domain: Domain, context: Context) -> Context:
 
 
 def _conclude(domains: Sequence[Domain], context: Context) -> tuple[Context, Conclusion]:
-    """The conclusion of the one domain that makes it; "awake" and a blocker if there is none or it raises."""
+    """The conclusion of the domain with conclude(); "awake" and a blocker if there is none or it raises."""
     for domain in domains:
         if domain.conclude is not None:
             try:
                 conclusion = domain.conclude(context)
                 return replace(context, memory=context.memory.with_parts(*conclusion.memory)), conclusion
             except Exception as error:  # noqa: BLE001 - a failed domain keeps the server awake and shows why
-                # Idleness restarts: somebody may come and leave before conclude() works again.
+                # Idleness restarts: a client may come and leave before conclude() works again.
                 context = replace(context, memory=domain.on_reconfigure(context.memory))
                 return context.add(Assessment(blockers=_failure(domain.name, error))), Conclusion("awake")
     text = "no domain decides whether the server may sleep"
@@ -85,7 +85,7 @@ def _conclude(domains: Sequence[Domain], context: Context) -> tuple[Context, Con
 
 
 def _merge(context: Context, conclusion: Conclusion) -> Decision:
-    """The decision.
+    """The decision from the conclusion and the assessments.
 
     A running action of a domain defers a sleep, and a sleep postpones the actions of domains.
     """
@@ -133,8 +133,8 @@ def _detect_resume_and_clock_step(
 ) -> tuple[Memory, bool, tuple[UndatedReason, ...]]:
     """Memory with a resume or a step of the wall clock, whether there was a resume, and failures of domains.
 
-    The time asleep is what CLOCK_BOOTTIME has gained on CLOCK_MONOTONIC. A domain reports a sleep that is too
-    short for the clocks.
+    The time asleep is the growth of CLOCK_BOOTTIME minus that of CLOCK_MONOTONIC. A domain may detect a sleep
+    that is too short for this.
     """
     last = memory.last_decision_at
     slept = now.slept - last.slept

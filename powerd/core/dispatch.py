@@ -1,4 +1,4 @@
-"""Executes an action by the actuator of its kind. In observe mode nothing is executed."""
+"""Executes an action with the actuator of its kind; in observe mode no action is executed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class Actuator(NamedTuple):
 
     Attributes:
         execute: executes the action; may raise HostError.
-        describe: the action in the past tense.
+        describe: describes the action in the past tense, for observe mode.
     """
 
     execute: Callable[[Any], Awaitable[ActionResult]]
@@ -22,7 +22,7 @@ class Actuator(NamedTuple):
 
 
 async def execute(action: Action, actuators: Mapping[type[Action], Actuator], mode: Mode) -> ActionResult:
-    """Execute ``action`` by the actuator of its class or of the nearest base class that has one."""
+    """Execute ``action`` with the actuator of its class or of the nearest base class that has one."""
     actuator = next((actuators[kind] for kind in type(action).__mro__ if kind in actuators), None)
     if actuator is None:
         return ActionResult(False, f"no actuator is registered for {type(action).__name__}")

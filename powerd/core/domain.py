@@ -22,15 +22,15 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Assessment:
-    """What one domain concludes from the facts.
+    """The result of one domain: blockers, actions, memory and reports.
 
     Attributes:
         blockers: reasons to stay awake, the most important first.
         remarks: other information for users.
-        actions: to be executed unless the server goes to sleep.
+        actions: actions to execute unless the server goes to sleep.
         memory: parts of the new Memory.
         parts: parts of the Decision.
-        withheld: targets whose actions by domains before this one are dropped.
+        withheld: targets; the actions of earlier domains on them are dropped.
         blockers_end_at: CLOCK_MONOTONIC at which the first of the blockers ends.
         next_decision_at: CLOCK_MONOTONIC of the next decision that this domain needs.
         defers_sleep: the domain executes actions that a sleep must not interrupt.
@@ -64,7 +64,7 @@ class Merged:
         return part_of(self.parts, cls)
 
     def add(self, assessment: Assessment) -> Merged:
-        """These assessments and one more."""
+        """A copy with one more assessment."""
         remaining = tuple([each for each in self.actions if each.target not in assessment.withheld])
         return Merged(
             blockers=(*self.blockers, *assessment.blockers),
@@ -110,10 +110,10 @@ class Conclusion:
     Attributes:
         phase: the state shown to users.
         reasons: the reasons of this domain, before those of the assessments.
-        actions: the only ones that may be irreversible.
+        actions: actions to execute; only these may be irreversible.
         memory: parts of the new Memory.
         planned_sleep, next_decision_at, needs_fresh_readings: as in Decision.
-        postpones_actions: the actions of the assessments are not executed now.
+        postpones_actions: decide() drops the actions of the assessments this time.
     """
 
     phase: Phase
@@ -128,14 +128,14 @@ class Conclusion:
 
 @dataclass(frozen=True, slots=True)
 class Domain:
-    """One domain as decide() and the engine know it. All functions are pure.
+    """One domain, as registered with decide() and the engine. All functions are pure.
 
     Attributes:
         name: shown to users as the subject of a failure of the domain.
-        assess: what the domain concludes from the facts.
-        conclude: whether the server may sleep; exactly one domain has it.
-        detects_resume: the facts show a sleep that the clocks do not show.
-        on_reconfigure: the memory after a change of the configuration.
+        assess: returns the blockers, actions and reports of the domain.
+        conclude: decides whether the server may sleep; exactly one domain has it.
+        detects_resume: returns whether the facts show a sleep that the clocks do not show.
+        on_reconfigure: returns the memory after a change of the configuration.
     """
 
     name: str

@@ -1,9 +1,7 @@
-"""Orders that are being carried out: begun on the board, and ended there whatever becomes of them.
+"""The decision loop: snapshot, decide, publish, start actions, wait.
 
-The loop: snapshot -> decide -> tell -> obey -> wait.
-
-A sensor may fail; the brain may not: whatever policy or this loop raises ends the process, systemd starts
-it again, and until then nothing is put to sleep.
+A failed source or domain keeps the server awake (poller.py, decide.py). An exception in the loop itself ends
+the process; systemd restarts it, and until then powerd puts nothing to sleep.
 """
 
 from __future__ import annotations
@@ -23,12 +21,12 @@ from powerd.core.state import StateStore
 
 
 class RunningActions:
-    """See the module.
+    """Runs actions in the background and publishes their start and result.
 
     Args:
-        state: where orders are in flight, and their outcomes go.
-        clock: says when.
-        execute: carries out an order, and says what came of it.
+        state: receives the running actions and their results.
+        clock: the clock for the times of start and end.
+        execute: executes an action and returns its result.
     """
 
     def __init__(
@@ -40,19 +38,22 @@ class RunningActions:
         self._tasks: dict[Action, asyncio.Task[ActionResult]] = {}
 
     def start(self, action: Action, mode: Mode) -> None:
-        """Have an order carried out, and go on: a command may take an hour. None is given twice at once."""
+        """Start an action in the background (a command may take an hour), unless an equal one is running."""
         if action not in self._tasks:
-            self._state.action_started(action)  # so it is told as such at once, and not decided on again
+            self._state.action_started(action)  # now, so that the next decision does not repeat the action
             task = asyncio.get_running_loop().create_task(self._run(action, mode))
             self._tasks[action] = task
 
     def submit(self, action: Action, mode: Mode) -> asyncio.Task[ActionResult]:
-        """As begin(), for whoever wants to know what comes of it; the board then has it too."""
+        """Start an action and return its task; its result is published as well.
+
+        If an equal action is running, its task is returned.
+        """
         self.start(action, mode)
         return self._tasks[action]
 
     async def close(self) -> None:
-        """Break off what is under way."""
+        """Cancel all running actions."""
         tasks = list(self._tasks.values())
         for task in tasks:
             task.cancel()
@@ -66,9 +67,9 @@ class RunningActions:
             task = asyncio.current_task()
             if task is None or task.cancelling():
                 raise
-            # By something inside it; the order must not be in flight for ever.
+            # The action cancelled itself; without a result it would count as running for ever.
             result = ActionResult(False, "it was broken off")
-        except Exception as error:  # noqa: BLE001 - whatever an actuator raises is an outcome, never the brain's end
+        except Exception as error:  # noqa: BLE001 - a failed action, which does not end the engine
             result = ActionResult(False, f"it failed inside powerd: {type(error).__name__}: {error}")
         finally:
             del self._tasks[action]
@@ -81,19 +82,19 @@ class RunningActions:
 
 
 HEARTBEAT: Final = 75.0
-"""A decision is made at least this often, seconds: with a look before it, within the WatchdogSec=180."""
+"""Maximum seconds between two decisions: with a poll of up to 90 s before one, within WatchdogSec=180."""
 _MIN_DECISION_INTERVAL: Final = 0.1
-"""No two decisions for time's sake are closer than this, seconds, so no rule can spin the loop."""
+"""Minimum seconds until a decision that no changed fact causes, so that no rule can make the loop spin."""
 
 
 @dataclass(frozen=True, slots=True)
 class EngineHooks:
-    """What the engine works through; it knows none of them by name.
+    """Functions that the engine calls; it imports neither sources, actuators nor user interfaces.
 
     Attributes:
-        poll: have every source look afresh, thoroughly, and post; bounded in time, never raises.
-        execute: carry out one order in the mode in which it was given.
-        publish: show a decision to the faces; called after each completed decision.
+        poll: polls every source at depth BEFORE_SLEEP and publishes the results; has a timeout, never raises.
+        execute: executes one action in the given mode.
+        publish: passes a decision to the user interfaces; called after each decision.
     """
 
     poll: Callable[[], Awaitable[None]]
@@ -102,18 +103,18 @@ class EngineHooks:
 
 
 class Engine:
-    """Lives until cancelled.
+    """Makes decisions and starts their actions.
 
     Args:
-        state: where facts come from and outcomes go.
-        clock: whose ``mono`` is the running loop's time.
+        state: the facts, and the results of actions.
+        clock: its ``mono`` is the time of the event loop.
         options: the configuration in force.
         hooks: the functions that the engine calls.
         domains: in the order of their blockers.
-        memory: parts of the Memory from before this start.
+        memory: parts of the Memory that were loaded from storage.
     """
 
-    def __init__(  # noqa: PLR0913 - the parts of the mechanism
+    def __init__(  # noqa: PLR0913 - every part of the mechanism is passed in
         self,
         state: StateStore,
         clock: Clock,
@@ -132,14 +133,14 @@ class Engine:
         self._memory = Memory.initial(clock.now(), *memory)
 
     def reconfigure(self, options: Options) -> None:
-        """Decide by ``options`` from now on; what became of rules that may have changed is forgotten."""
+        """Decide by ``options`` from now on; each domain resets memory that depends on the old options."""
         self.options = options
         for domain in self._domains:
             self._memory = domain.on_reconfigure(self._memory)
         self._state.request_decision()
 
     async def run(self) -> None:
-        """Decide, obey and wait, for ever."""
+        """Decide, start the actions and wait, until cancelled."""
         plan_before_poll: PlannedSleep | None = None
         try:
             while True:
@@ -147,23 +148,23 @@ class Engine:
                 for action in decision.actions:
                     confirmed = await self._confirm(action, plan_before_poll)
                     if confirmed is not None:
-                        # Not awaited: decisions are what the service manager's watchdog waits for.
+                        # Not awaited: the service manager's watchdog requires further decisions meanwhile.
                         self.running_actions.start(confirmed, self.options.mode)
                 plan_before_poll = await self._wait(decision)
         finally:
             await self.running_actions.close()
 
     async def _wait(self, decision: Decision) -> PlannedSleep | None:
-        """Wait for a changed fact or the time to look again, and look closely then if a sleep is near.
+        """Wait until a fact changes or the next decision is due; then poll all sources if a sleep is near.
 
         Returns:
-            The plan whose time had come when that look began; None = there was no such look.
+            The planned sleep that was due when this poll began; None = none was due, or there was no poll.
         """
         now = self._clock.now().mono
         deadline = min(max(decision.next_decision_at, now + _MIN_DECISION_INTERVAL), now + HEARTBEAT)
         poll_first = (
             decision.needs_fresh_readings and decision.next_decision_at <= deadline
-        )  # else it is a heartbeat
+        )  # False for a decision that only HEARTBEAT causes
         if await self._state.wait_for_change(deadline) or not poll_first:
             return None
         await self._hooks.poll()
@@ -181,12 +182,12 @@ class Engine:
         return decision
 
     async def _confirm(self, action: Action, plan_before_poll: PlannedSleep | None) -> Action | None:
-        """The order as a look leads to it that was begun when its time had come; None = it does not.
+        """The action if readings from after it was due lead to it; None = they do not.
 
         Args:
-            action: decided on just now; one that can be undone needs no look.
-            plan_before_poll: the plan whose time had come when the look began that has ended just now, if
-                one has.
+            action: of the present decision; only a sleep needs confirmation.
+            plan_before_poll: the planned sleep that was due when the poll before the present decision began;
+                the same sleep then needs no second poll. None = there was no such poll.
         """
         if not isinstance(action, Sleep):
             return action

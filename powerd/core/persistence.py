@@ -1,4 +1,4 @@
-"""What the daemon stores over a restart, one JSON document per name."""
+"""Storage of state across restarts, one JSON document per name."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from powerd.core.storage import Storage
 
 
 class Persistence:
-    """Loads and saves documents; works without a storage too, where nothing outlives a restart.
+    """Loads and saves documents. Without a state directory, load() returns None and save() does nothing.
 
     Args:
-        storage: the state directory; None = none.
-        boot_id: the boot of the machine; "" = unknown.
-        clock: the clock for documents with times.
-        on_error: called with each failure to write, one sentence.
+        storage: the state directory; None = there is none.
+        boot_id: identifies the present boot of the machine; "" = unknown.
+        clock: the clock for documents that contain times.
+        on_error: called with one sentence for each failure to write.
     """
 
     def __init__(
@@ -27,11 +27,11 @@ class Persistence:
         self._on_error = on_error
 
     def load(self, name: str) -> object:
-        """The document ``name``; None = there is none that can be read."""
+        """The document ``name``; None = it is missing or unreadable."""
         return self._storage.load(name) if self._storage else None
 
     def save(self, name: str, document: object) -> None:
-        """Store a document."""
+        """Store a document; a failure is reported to ``on_error``."""
         error_message = self._storage.save(name, document) if self._storage else None
         if error_message:
             self._on_error(error_message)

@@ -1,4 +1,4 @@
-"""The rhythm of looks: one runner for all sources times them, guards them, and turns failure into Blind."""
+"""Polls sources at their intervals, limits the time of each poll, and turns a failure into Unavailable."""
 
 from __future__ import annotations
 
@@ -15,46 +15,51 @@ from powerd.core.time import Unavailable
 from powerd.linux.values import HostError
 
 MAX_BACKOFF: Final = 900.0
+"""Maximum seconds between polls of a source that raises unexpected exceptions; a longer interval stays."""
 MIN_POLL_TIMEOUT: Final = 15.0
-"""However short the rounds, a look may take so long, seconds."""
+"""Minimum timeout of a poll, seconds, for sources with a shorter interval."""
 MAX_POLL_TIMEOUT: Final = 90.0
-"""However long the rounds, a look ends within so many seconds: the engine waits for it before a sleep, and
-must be back in time for the service's WatchdogSec=180."""
+"""Maximum timeout of a poll, seconds: the engine waits for a poll before a sleep, and must make a decision
+within the service's WatchdogSec=180."""
 
 
 class PollDepth(enum.Enum):
-    """How much a look has to find out."""
+    """How thorough a poll is."""
 
     ROUTINE = "round"
-    """Whether anybody is there: the first evidence suffices."""
+    """Finds out whether any client is present: the poll may stop at the first evidence."""
     BEFORE_SLEEP = "close"
-    """The same, but a sleep is near: ask longer before believing in silence."""
+    """As ROUTINE, before a sleep: more and longer probes before a client counts as silent."""
     FULL = "all"
-    """Everybody, for a person who wants to see."""
+    """Probes every client, because a user has asked for the list."""
 
 
 def poll_timeout(interval: float) -> float:
-    """Seconds that a look may take at most, in rounds of ``every`` seconds."""
+    """The timeout of a poll, seconds: the interval of the source, but at least 15 s and at most 90 s."""
     return min(max(interval, MIN_POLL_TIMEOUT), MAX_POLL_TIMEOUT)
 
 
 class Source(Protocol):
-    """A sensor with a rhythm of its own."""
+    """Reads facts from the host; has its own poll interval."""
 
     name: SourceId
 
     @property
     def poll_interval(self) -> float:
-        """Seconds between the starts of two looks; may change on reload."""
+        """Seconds between the starts of two polls; may change on reload."""
         ...
 
     async def poll(self, depth: PollDepth) -> PollResult:
-        """Look once. Raises HostError with one sentence when it cannot see."""
+        """Poll once.
+
+        Raises:
+            HostError: the source cannot be read; one sentence for users.
+        """
         ...
 
 
 class Poller:
-    """Runs one source and is the only one to post its facts."""
+    """Polls one source and is the only writer of its facts."""
 
     def __init__(self, source: Source, state: StateStore, clock: Clock) -> None:
         self._source = source
@@ -67,7 +72,11 @@ class Poller:
         state.register_writer(source.name)
 
     async def run(self) -> None:
-        """Look, wait, look again, for ever; the rhythm does not drift, and a missed beat is dropped."""
+        """Poll at the interval of the source until cancelled.
+
+        The schedule does not drift, and a missed poll is dropped. From the second unexpected exception in a
+        row on, each one doubles the interval, up to MAX_BACKOFF.
+        """
         loop = asyncio.get_running_loop()
         due = loop.time()
         while True:
@@ -85,18 +94,18 @@ class Poller:
             self._restart_interval = False
 
     def reschedule(self) -> None:
-        """Begin the next round at once: what is to be looked at, or how often, has changed."""
+        """Poll now and restart the interval: the configuration of the source has changed."""
         self._restart_interval = True
         self._poll_requested.set()
 
     def poll_soon(self) -> None:
-        """Look once out of turn, soon; the rhythm stays as it is."""
+        """Poll once more, soon; the schedule stays the same."""
         self._poll_requested.set()
 
     async def poll(self, depth: PollDepth) -> None:
-        """Look now and post; whoever comes while a look is under way waits and then has one of their own.
+        """Poll now and publish the result; a call during another poll waits, and then polls again.
 
-        A look never outlasts its round (15 s where rounds are shorter, 90 s where longer): then it is Blind.
+        The source is Unavailable if there is no result within poll_timeout(), which includes the wait.
         """
         timeout = poll_timeout(self._source.poll_interval)
         try:
@@ -105,15 +114,15 @@ class Poller:
             self._failures = 0
         except HostError as error:
             result = self._unavailable(str(error))
-            self._failures = 0  # the machine said what is wrong: worth asking again at the usual pace
+            self._failures = 0  # the host has reported the cause, so the interval stays the same
         except TimeoutError:
             result = self._unavailable(f"no answer within {timeout:g} s")
         except asyncio.CancelledError:
             task = asyncio.current_task()
             if task is None or task.cancelling():
                 raise
-            result = self._unavailable("broken off")  # by something inside it, and the watch goes on
-        except Exception as error:  # noqa: BLE001 - a sensor may fail; it then keeps the server awake and says so
+            result = self._unavailable("broken off")  # the source cancelled itself; polling continues
+        except Exception as error:  # noqa: BLE001 - a source may fail; Unavailable keeps the server awake
             self._failures += 1
             result = self._unavailable(failure_text(error))
         self._state.publish(self._source.name, result)

@@ -1,4 +1,4 @@
-"""Reasons before they are dated, and sources that cannot be relied on."""
+"""Undated reasons and their dates, and the reasons for sources without a usable reading."""
 
 from __future__ import annotations
 
@@ -9,17 +9,18 @@ from powerd.core.snapshot import Memory
 from powerd.core.time import Moment, Reading, Unavailable
 
 ESCALATE_AFTER: Final = 15 * 60.0
+"""Seconds after which the text of the reason for an unavailable source becomes more urgent."""
 _ESCALATED_PREFIX: Final = "still unknown, and the server will not sleep until this is mended: "
 _WEEKDAY_ONLY_WITHIN: Final = 6 * 86400.0
 
 
 class UndatedReason(NamedTuple):
-    """A reason before it has been dated.
+    """A reason before decide() adds when it began.
 
     Attributes:
         subject, text, blocks_sleep: as in Reason.
-        since: where that is known from elsewhere.
-        confirmed: somebody or something is there; False for what is merely unknown.
+        since: when the reason began; None = at the first decision with this reason.
+        confirmed: something was observed that needs the server; False if a state is merely unknown.
     """
 
     subject: str
@@ -32,12 +33,12 @@ class UndatedReason(NamedTuple):
 def reason_unreliable(
     status: Reading[object] | Unavailable | None, max_age: float, memory: Memory, now: Moment
 ) -> str | None:
-    """Why a source's word cannot be relied on; None if it can.
+    """Why the reading of a source must not be used; None = it may be used.
 
     Args:
-        status: the source on itself.
-        max_age: seconds for which it holds.
-        memory: knows of a resume, from before which no word counts.
+        status: the status of the source; None = it has not been polled.
+        max_age: seconds after which a reading expires.
+        memory: has the last resume; readings from before it do not count.
         now: the present moment.
     """
     if status is None:
@@ -52,7 +53,7 @@ def reason_unreliable(
 
 
 def unavailable_reason(subject: str, text: str, memory: Memory, now: Moment) -> UndatedReason:
-    """An unknown source, louder once it has been unknown for LOUD_AFTER."""
+    """The reason for an unavailable source, with a more urgent text after ESCALATE_AFTER."""
     since = memory.reasons_since.get((subject, text)) or memory.reasons_since.get(
         (subject, _ESCALATED_PREFIX + text)
     )
@@ -61,7 +62,7 @@ def unavailable_reason(subject: str, text: str, memory: Memory, now: Moment) -> 
 
 
 def reason_since(memory: Memory, reason: UndatedReason, now: Moment) -> Moment:
-    """Since when a reason holds; a reason that has grown loud keeps its date."""
+    """When a reason began; the more urgent text does not change this."""
     if reason.since is not None:
         return reason.since
     since = memory.reasons_since.get((reason.subject, reason.text))
@@ -71,7 +72,7 @@ def reason_since(memory: Memory, reason: UndatedReason, now: Moment) -> Moment:
 
 
 def day_and_time(moment: Moment, now: Moment) -> str:
-    """``Mon 06:28``, or ``2026-06-08 06:28`` six days off; it names no "today", so it does not change."""
+    """``Mon 06:28``, or ``2026-06-08 06:28`` from six days on; no "today", which changes at midnight."""
     ahead = moment.mono + moment.slept - now.mono - now.slept
     if abs(ahead) < _WEEKDAY_ONLY_WITHIN:
         return f"{DAYS[moment.wall.weekday()]} {moment.wall:%H:%M}"
@@ -79,7 +80,7 @@ def day_and_time(moment: Moment, now: Moment) -> str:
 
 
 def failure_text(error: Exception) -> str:
-    """The text of a reason for an exception inside powerd."""
+    """The text of the reason for an exception inside powerd."""
     return f"failed inside powerd ({_innermost_frame(error)}): {type(error).__name__}: {error}"
 
 

@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 
 class Reason(NamedTuple):
-    """A reason why the server is awake, or a remark. A tuple, because there is one for each disk.
+    """A reason why the server is awake, or a remark. A tuple, because each of many disks may have one.
 
     Attributes:
         subject: the client, source or rule concerned.
@@ -38,7 +38,7 @@ Phase: TypeAlias = Literal["starting", "awake", "idle", "warning", "going-down",
 
 
 _DEFAULTS: Final[dict[type, object]] = {}
-"""An instance of each part class that was asked for before there was a part: they are frozen and shared."""
+"""Default instances by class, for parts that do not exist; they are frozen, so all callers share them."""
 
 
 def part_of(parts: Mapping[type, object], cls: type[T]) -> T:
@@ -89,11 +89,11 @@ class Snapshot:
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """What decide() remembers between decisions; only decide() makes a new one.
+    """The state that decide() passes from one decision to the next; only decide() makes a new one.
 
     Attributes:
-        started_at: the first decision of this process.
-        last_decision_at: the latest decision; clock steps and resumes are measured against it.
+        started_at: the start of this process.
+        last_decision_at: time of the latest decision; decide() detects clock steps and resumes from it.
         resumed_at: CLOCK_MONOTONIC of the last resume; readings from before it do not count.
         clock_stepped_at: CLOCK_MONOTONIC of the last step of the wall clock.
         reasons_since: when each reason, by (subject, text), began.
@@ -135,8 +135,8 @@ class Decision:
     """The result of decide().
 
     Attributes:
-        actions: to be executed now.
-        reasons: why the server is awake, the most important first, then remarks.
+        actions: actions to execute now.
+        reasons: reasons why the server is awake, the most important first, then remarks.
         memory: the input of the next decide().
         next_decision_at: CLOCK_MONOTONIC of the next decision if no fact changes.
         needs_fresh_readings: a sleep is near, so every source is polled before the next decision.
@@ -165,7 +165,7 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """What user interfaces get: the last decision, its facts, and when it was made."""
+    """The input of the user interfaces: the last decision, its facts, and its time."""
 
     now: Moment
     mode: Mode

@@ -1,4 +1,4 @@
-"""StateStore: the latest facts, a change event, and snapshots of the whole. It interprets nothing."""
+"""StateStore: holds the latest facts, signals changes and returns snapshots; it does not interpret facts."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ class StateStore:
         self._writers: set[SourceId] = set()
 
     def snapshot(self) -> Snapshot:
-        """Everything known now, frozen."""
+        """All current facts, frozen."""
         return self._snapshot
 
     def register_writer(self, source: SourceId) -> None:
-        """Become the one writer for ``source``.
+        """Register the only writer for ``source``.
 
         Raises:
-            RuntimeError: it has a writer already.
+            RuntimeError: the source has a writer already.
         """
         if source in self._writers:
             raise RuntimeError(f"two writers for the facts of {source}")
@@ -63,11 +63,11 @@ class StateStore:
         self._set(self._snapshot.with_parts(part))
 
     def action_started(self, action: Action) -> None:
-        """The execution of ``action`` has begun."""
+        """Record that the execution of ``action`` has begun."""
         self._set(replace(self._snapshot, running_actions=self._snapshot.running_actions | {action}))
 
     def action_completed(self, completed: CompletedAction) -> None:
-        """The execution of an action has ended."""
+        """Record the result of an action whose execution has ended."""
         old, action = self._snapshot, completed.action
         self._set(
             replace(
@@ -78,11 +78,14 @@ class StateStore:
         )
 
     def request_decision(self) -> None:
-        """Have the next decision made now although no fact has changed: the configuration has."""
+        """Request a decision now although no fact has changed, e.g. after a change of the configuration."""
         self._changed.set()
 
     async def wait_for_change(self, deadline: float) -> bool:
-        """Wait for a changed fact (True) or for loop time ``deadline`` (False); several changes are one."""
+        """Wait until a fact has changed (True) or until loop time ``deadline`` (False).
+
+        Several changes since the last call count as one.
+        """
         try:
             async with asyncio.timeout_at(deadline):
                 await self._changed.wait()

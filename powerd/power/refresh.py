@@ -1,4 +1,4 @@
-"""Polls of sources out of turn: for a user, before a sleep, and after an event of logind."""
+"""Polls outside the schedule of a source: for a user, before a sleep, and after an event of logind."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ class Refresher:
 
     Args:
         options: the configuration in force.
-        state: what has been seen.
-        clock: says how old a look is.
-        pollers: each source's, by its name.
-        status: the latest decision; None = none yet.
+        state: the facts.
+        clock: the clock for the age of the last full poll.
+        pollers: the poller of each source, by name.
+        status: returns the latest decision with its facts; None = no decision has been made yet.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class Refresher:
             if self._clock.now().mono - self._last_full_poll > _MAX_AGE:
                 await self._pollers[PresenceSource.name].poll(PollDepth.FULL)
                 self._last_full_poll = self._clock.now().mono
-                await asyncio.sleep(0)  # noqa: TID251 - the engine decides on it before the person is shown
+                await asyncio.sleep(0)  # noqa: TID251 - the engine decides before the user gets the result
 
     async def poll_all_sources(self) -> None:
         """Poll all sources concurrently."""
@@ -65,12 +65,12 @@ class Refresher:
     async def reason_to_stay_awake(self, since: float) -> str | None:
         """A reason against a sleep whose preparation began at ``since``, after a new poll; None = none."""
         await self.poll_all_sources()
-        await asyncio.sleep(0)  # noqa: TID251 - the engine decides on it
+        await asyncio.sleep(0)  # noqa: TID251 - the engine decides on the result
         status = self._status()
         decision = status.decision if status else None
         if decision is None or decision.phase in {"warning", "going-down"}:
             idle_since = decision.memory.part(SleepMemory).idle_since if decision else None
-            # By a key, or a new configuration: somebody was there, though nothing stirs any more.
+            # A key press or a new configuration has restarted idleness, although no blocker remains.
             return "idleness has begun anew" if idle_since is not None and idle_since > since else None
         return next((f"{each.subject}: {each.text}" for each in decision.reasons), decision.phase)
 
