@@ -1,6 +1,6 @@
-"""The composition root: board, sources, engine and actuators put together on some host.
+"""The composition root: builds the state store, sources, engine and actuators on a host.
 
-The host is handed in, so that the same daemon runs on this machine and in a rehearsal.
+The host is passed in as ports, so that the same daemon runs on this machine and in a simulation.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ DOMAINS: Final = (
 
 
 def actuators(ports: Ports, preparation: SleepPreparer) -> Mapping[type[Action], Actuator]:
-    """How each kind of action is executed on this host."""
+    """The actuator of each kind of action on this host."""
     announcement = Actuator(
         lambda action: execute_announcement(action, ports.processes), describe_announcement
     )
@@ -92,20 +92,20 @@ def actuators(ports: Ports, preparation: SleepPreparer) -> Mapping[type[Action],
 
 
 class Daemon:
-    """Everything between the host below and the faces above.
+    """All domains on one host, without the user interfaces.
 
     Args:
         options: the configuration in force.
         ports: the operating system.
         clock: the clock of the host.
-        storage: what outlives a restart.
+        storage: the state directory; None = no state is preserved over a restart.
         on_status: called with each new Status.
-        on_error: called with each fault that is no status, one sentence.
-        on_finding: called with each finding of a drive's health that has not been told.
-        boot_id: which boot of the machine this is; "" = unknown.
+        on_error: called with one sentence for each error that no Status contains.
+        on_finding: called with each finding on a drive's health that has not been reported before.
+        boot_id: identifies the present boot of the machine; "" = unknown.
     """
 
-    def __init__(  # noqa: PLR0913 - the host's three parts, and what the house is told and tells
+    def __init__(  # noqa: PLR0913 - every part of the host, and the callbacks
         self,
         options: Options,
         ports: Ports,
@@ -208,7 +208,10 @@ class Daemon:
         )
 
     async def run(self) -> None:
-        """Look and decide until cancelled; at the end what was learned is kept, and no alarm."""
+        """Poll and decide until cancelled.
+
+        At the end the learned hosts are stored; the RTC alarm is cleared unless a shutdown is in progress.
+        """
         try:
             async with asyncio.TaskGroup() as tasks:
                 for poller in self._pollers.values():
@@ -223,7 +226,7 @@ class Daemon:
             save_learned_hosts(self._persistence, self._client_registry.unlisted_neighbours)
 
     def reconfigure(self, options: Options) -> None:
-        """Take over a new configuration; what was observed is kept."""
+        """Use a new configuration from now on; the facts stay."""
         self._options = self._sleep_preparation.options = self.refresher.options = self.requests.options = (
             options
         )
@@ -238,7 +241,7 @@ class Daemon:
         self._engine.reconfigure(options)
 
     def stall_message(self) -> str | None:
-        """Why no decisions are being made; None = they are."""
+        """Why the engine makes no decisions; None = it makes them."""
         if self.status is None:
             return "no decision has been made yet"
         overdue = self._clock.now().mono - self.status.now.mono - 2 * HEARTBEAT
@@ -264,12 +267,12 @@ class Daemon:
         return result
 
     def _on_logind_event(self, event: LogindEvent) -> None:
-        """What logind says; its answers may be others now."""
+        """Poll the sources that the event concerns, and try again to take the block inhibitor."""
         self.refresher.poll_soon(event.kind)
         self._block_inhibitor.retry()
 
     def _update_inhibitor(self, lasting: ActiveRequests) -> None:
-        """While anybody wants the server awake, everybody else is to know; an observer holds nobody up."""
+        """Hold a block inhibitor with the reasons of all keep-awake requests; in observe mode hold none."""
         reasons = dict.fromkeys(keep.reason or "powerd keep" for keep in lasting.values())
         held = lasting and self._options.mode == "enforce"
         self._block_inhibitor.request("; ".join(reasons) if held else None)
@@ -290,10 +293,10 @@ class Daemon:
 
 
 async def _run_forever(coroutine: Coroutine[None, None, None], activity: str) -> None:
-    """Live on, or end with an error: systemd then starts the daemon anew, and until then nothing sleeps.
+    """Raise an error when ``coroutine`` ends: systemd then restarts the daemon; until then no sleep starts.
 
-    A TaskGroup takes no notice of a child that returns, or is cancelled by something inside it; a daemon that
-    serves its page but no longer decides would be the worst of all.
+    A TaskGroup ignores a child that returns or cancels itself; the daemon would then serve its page without
+    making decisions.
     """
     try:
         await coroutine
@@ -305,6 +308,6 @@ async def _run_forever(coroutine: Coroutine[None, None, None], activity: str) ->
 
 
 def _blocks_sleep(options: ClientOptions) -> Callable[[Client], bool]:
-    """Whose presence keeps the server awake, by the rules of policy; a source may not ask it itself."""
+    """A function that returns whether a client blocks sleep; a source may not import the policy itself."""
     client_policy = client_policies(options)
     return lambda client: client_policy(client).blocks_sleep

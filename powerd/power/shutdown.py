@@ -15,7 +15,7 @@ SHUTDOWN_VALID_FOR: Final = 600.0
 """Seconds after which an announced sleep that has not happened is ignored; logind waits 5 s, or
 InhibitDelayMaxSec= (logind.conf(5))."""
 _STARTS_WITHIN: Final = 60.0
-"""Seconds after its acceptance within which powerd's own sleep explains the shutdown."""
+"""Maximum seconds from the end of powerd's own sleep action to a shutdown that it has caused."""
 _EXTERNAL_TEXT: Final = {
     "sleep": "somebody else puts the server to sleep",
     "shutdown": "somebody else shuts the server down",
@@ -23,12 +23,12 @@ _EXTERNAL_TEXT: Final = {
 
 
 def shutdown_reason(snapshot: Snapshot, memory: Memory, now: Moment) -> UndatedReason | None:
-    """The reason for the shutdown in progress; None = none is in progress.
+    """The reason for the sleep or shutdown in progress; None = none is in progress.
 
     Args:
-        snapshot: ``leaving`` is logind's word.
-        memory: has the last resume, which ends an earlier shutdown.
-        now: the present time.
+        snapshot: contains the sleep or shutdown that logind has announced (TransitionFacts).
+        memory: contains the last resume; an announcement from before it is over.
+        now: the present moment.
     """
     shutdown = snapshot.part(TransitionFacts).shutdown
     if shutdown is None or now.mono - shutdown.since > SHUTDOWN_VALID_FOR:

@@ -1,4 +1,4 @@
-"""Keep-awake requests as reasons to stay awake."""
+"""Turns keep-awake requests into blockers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _SIX_DAYS: Final = 6
 
 
 def assess(context: Context) -> Assessment:
-    """The keep-awake requests that have not ended are blockers."""
+    """Every keep-awake request that has not ended is a blocker."""
     now, active = context.now, active_keeps(context.snapshot, context.now)
     ends_in = min([request.seconds_left(now) for request in active], default=float("inf"))
     return Assessment(
@@ -25,7 +25,7 @@ def assess(context: Context) -> Assessment:
 
 
 def active_keeps(snapshot: Snapshot, now: Moment) -> list[KeepAwake]:
-    """Keeps and holds that have not ended, the first asked for first."""
+    """Keep-awake requests (``keep`` and ``hold``) that have not ended, the earliest first."""
     active = [
         keep for keep in snapshot.part(KeepAwakeFacts).keep_awake.values() if keep.seconds_left(now) > 0
     ]
@@ -42,9 +42,9 @@ def _keep_blocker(keep: KeepAwake) -> UndatedReason:
 
 
 def format_keep_end(since: Moment, until: Moment) -> str:
-    """The end of a keep as one says it when it is asked for, and worded so to its end.
+    """The end of a keep-awake request; relative to its start, so that the text does not change meanwhile.
 
-    ``20:58`` within half a day or on the same date, ``Mon 20:58`` within six days, else with its date.
+    ``20:58`` within half a day or on the same date, ``Mon 20:58`` within six days, else ``2026-06-08 20:58``.
     """
     days = (until.wall.date() - since.wall.date()).days
     if days == 0 or until.mono + until.slept - since.mono - since.slept < _HALF_DAY:

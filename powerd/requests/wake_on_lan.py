@@ -1,4 +1,4 @@
-"""Waking another machine: whom a word means, and on which links it is to be sent for."""
+"""Wake-on-LAN: finds the machine that a name means, and sends a magic packet on the links that reach it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _MIN_PREFIX_WITHOUT_BROADCAST: Final = 31
 
 
 class WakeTarget(NamedTuple):
-    """Who is to be woken: ``addresses`` are where it was last, () = unknown."""
+    """The machine to wake; ``addresses`` are its last known IPv4 addresses, () = unknown."""
 
     label: str
     mac: str
@@ -28,10 +28,11 @@ class WakeTarget(NamedTuple):
 
 
 async def wake_host(name: str, clients: Mapping[ClientId, Client], network: Network) -> WakeOnLanResult:
-    """Send for whom ``word`` names: a client's name, address or MAC, or anybody's MAC.
+    """Send a magic packet to ``name``: the name, address or MAC address of a client, or any MAC address.
 
     Raises:
-        RefusedError: nobody is known by it, several are, or nothing could be sent.
+        RequestRefusedError: no client or several clients match, a MAC address is unknown, or no packet could
+            be sent.
     """
     target = find_target(name, clients.values())
     try:
@@ -49,10 +50,10 @@ async def wake_host(name: str, clients: Mapping[ClientId, Client], network: Netw
 
 
 def find_target(name: str, clients: Iterable[Client]) -> WakeTarget:
-    """Whom ``word`` means; a name may leave out its domain.
+    """The machine that ``name`` means; the domain of a host name may be omitted.
 
     Raises:
-        RefusedError: nobody, several, or one whose MAC is unknown.
+        RequestRefusedError: no client or several clients match, or the MAC address of the client is unknown.
     """
     clients, name = tuple(clients), name.strip().lower().rstrip(".")
     mac = normalize_mac(name)
@@ -83,7 +84,10 @@ def find_target(name: str, clients: Iterable[Client]) -> WakeTarget:
 
 
 def normalize_mac(text: str) -> str | None:
-    """A MAC address, however it is punctuated, as lower case with colons; None = it is none."""
+    """The MAC address in ``text``, in lower case with colons; None = ``text`` is no MAC address.
+
+    The digits may be separated by ``:``, ``-``, ``.`` or not at all.
+    """
     digits = re.sub(r"[:.-]", "", text.lower())
     if not _MAC.fullmatch(digits):
         return None
@@ -91,9 +95,10 @@ def normalize_mac(text: str) -> str | None:
 
 
 def broadcast_addresses(addresses: Iterable[str], lan: Lan) -> tuple[tuple[str, str], ...]:
-    """Link and directed broadcast address (RFC 919) of each network with one of ``addresses``, else of all.
+    """Link and directed broadcast address (RFC 919) of each network that contains one of ``addresses``.
 
-    Links without carrier are left out, and of two on one network the first is named.
+    If no network contains one, all networks are returned. Links without carrier are omitted; if two links are
+    on one network, the first one is returned.
     """
     networks: dict[str, tuple[str, IPv4Network]] = {}
     for link in lan.links:

@@ -1,4 +1,4 @@
-"""Decides which drives to check, or to start a self-test on: those that are spinning anyway.
+"""Decides which drives to check or to self-test; it prefers drives that are already spinning.
 
 The best moment is just before a spin-down: the drive is spinning and idle, and the commands of a check do
 not count as an access. A drive that powerd does not spin down is checked when the check is due.
@@ -29,9 +29,9 @@ from powerd.smart.model import Finding, SmartFacts, SmartRecord, SmartReport, Sm
 from powerd.smart.schedule import CheckTimes, next_check, next_test, self_test_ends_at, self_test_name
 
 RETRY_AFTER: Final = 3600.0
-"""Seconds until a failed check is retried; the drive was awake, so the retry wakes nothing."""
+"""Seconds until a failed check is retried; the drive was awake, so the retry does not wake it."""
 IDLE_WAIT: Final = 3600.0
-"""Seconds that a due check waits for a spin-down; a drive that is never idle is checked then."""
+"""Seconds that a due check waits for a spin-down; then a drive that is never idle is checked too."""
 _UNTRACKED: Final = frozenset({DiskState.UNSUPPORTED, DiskState.EXCLUDED})
 _RECENT_USE: Final = 300.0
 """Seconds after its last I/O in which a drive is assumed to be spinning."""
@@ -45,10 +45,10 @@ class SmartContext(NamedTuple):
     Attributes:
         disk, report, record: the drive, its state and its history.
         last_check, last_test_start: the last check and the last start of a self-test, with their results.
-        running_actions: actions on its health.
+        running_actions: running checks and starts of self-tests on the drive.
         last_io_at: CLOCK_MONOTONIC of its last I/O; -inf = unknown.
-        suspended: by the kernel; not known for a drive without a spindle.
-        next_check_times, next_test_time: when the next ones are due.
+        suspended: the kernel has suspended the drive; unknown for a drive without a spindle.
+        next_check_times, next_test_time: when the next check and the next self-test are due.
     """
 
     disk: Disk
@@ -93,13 +93,13 @@ def smart_context(snapshot: Snapshot, report: DiskReport, options: Options, now:
 def due_action(
     context: SmartContext, now: Moment, *, spinning_down: bool, may_wake: bool
 ) -> DiskAction | None:
-    """The action for one drive now; ``spinning_down`` = a spin-down of it is decided."""
+    """The action for one drive now; ``spinning_down``: its spin-down is decided, ``may_wake``: wake it."""
     if may_wake:
         return CheckHealth(context.disk.id, may_wake=True, device_type=context.record.device_type)
     if not is_awake(context, now) or awaits_retry(context.last_check, now):
         return None
     wall = now.wall.timestamp()
-    # a drive that is in use waits: until its spin-down, or for IDLE_WAIT since it is due and spinning
+    # A drive in use is checked at its spin-down, or after it has been due and spinning for IDLE_WAIT.
     need_not_wait = spinning_down or not awaits_spindown(context)
     due_until = wall - (0.0 if need_not_wait else IDLE_WAIT)
     if not need_not_wait and now.mono - context.report.since.mono < IDLE_WAIT:
@@ -116,15 +116,15 @@ def due_action(
 
 
 def awaits_spindown(context: SmartContext) -> bool:
-    """Whether powerd will spin the drive down when it is idle; the drive's own timer gives no notice."""
+    """Whether powerd will spin the drive down when idle; the drive's own timer does so without notice."""
     return context.report.spin_down_at is not None and not context.report.standby_timer
 
 
 def is_awake(context: SmartContext, now: Moment) -> bool:
     """Whether the drive is spinning, or has no spindle.
 
-    The power mode of a drive that powerd does not manage is unknown, and behind some bridges even the query
-    wakes it. So it is assumed to be spinning if it was used recently.
+    The power mode of a drive that powerd does not manage is unknown, and behind some bridges the query itself
+    wakes the drive. Such a drive is assumed to be spinning if it was used recently.
     """
     if context.suspended or _last_found_asleep(context, now):
         return False
@@ -136,9 +136,9 @@ def is_awake(context: SmartContext, now: Moment) -> bool:
 
 
 def is_asleep(context: SmartContext, now: Moment) -> bool:
-    """Whether only waking the drive lets its health be read; a suspended drive is left to the kernel.
+    """Whether a check has to wake the drive; False for a suspended drive, which is left to the kernel.
 
-    This includes a drive whose power mode has been unknown for long.
+    True also if the power mode has been unknown for IDLE_WAIT, or an unmanaged drive was not used recently.
     """
     state = context.report.state
     if context.suspended or context.disk.rotational is False:
@@ -155,7 +155,7 @@ def awaits_retry(completed: CompletedAction | None, now: Moment) -> bool:
 
 
 def attempt_failed(completed: CompletedAction) -> bool:
-    """Whether an attempt has failed; a drive found in standby is not a failure."""
+    """Whether an attempt has failed; finding the drive in standby is not a failure."""
     return (not completed.ok or completed.answer is None) and completed.answer is not FailureCause.IN_STANDBY
 
 
@@ -168,8 +168,8 @@ def self_test_running(context: SmartContext, now: Moment) -> bool:
 def _last_found_asleep(context: SmartContext, now: Moment) -> bool:
     """Whether the drive was in standby at the last attempt, without a later sign of activity.
 
-    A drive without a spindle gives no such sign: it was suspended, and may have been resumed. Retrying
-    reads sysfs only.
+    A drive without a spindle gives no such sign: it was suspended and may have been resumed, so it is tried
+    again after RETRY_AFTER. The attempt reads sysfs only.
     """
     latest = max(
         filter(None, (context.last_check, context.last_test_start)),
@@ -184,9 +184,9 @@ def _last_found_asleep(context: SmartContext, now: Moment) -> bool:
 
 
 MAX_PARALLEL_CHECKS: Final = 8
-"""Drives that are checked or start a test at the same time, except for a woken group: 100 would overload
-a small machine, and their spin-up its power supply.
-"""
+"""Maximum number of drives in a check or start of a self-test at a time; a woken group may exceed it.
+
+100 drives at once would overload a small machine, and their spin-up its power supply."""
 _SMART_TRANSPORTS: Final = frozenset({"ata", "sas", "nvme", "usb"})
 """Transports whose drives report their health."""
 
@@ -197,11 +197,11 @@ class SmartPlan:
 
     Attributes:
         actions: checks and self-tests.
-        spindown_blocked: disks that must not be spun down now: a check comes first, or a self-test is
-            running.
-        reasons: running self-tests and checks keep the server awake; failed checks are remarks.
-        reports: for the user interfaces.
-        reevaluate_at: CLOCK_MONOTONIC of the next due event.
+        spindown_blocked: disks that must not be spun down now: an action on their health is due or running,
+            or a self-test is running.
+        reasons: blockers for running checks and self-tests, remarks for failed checks.
+        reports: the health of each drive for the user interfaces.
+        reevaluate_at: CLOCK_MONOTONIC at which the next action may be due.
     """
 
     actions: tuple[DiskAction, ...] = ()
@@ -212,7 +212,7 @@ class SmartPlan:
 
 
 def assess(context: Context) -> Assessment:
-    """Due checks and self-tests, which come before spin-downs; in observe mode no drive is touched."""
+    """The due checks and self-tests, which precede spin-downs; in observe mode only their reports."""
     disks, actions = context.merged.part(DisksReport), context.merged.actions
     health = plan_health(context.snapshot, disks.disks, actions, context.options, context.now)
     if context.options.mode == "observe":
@@ -232,7 +232,7 @@ def assess(context: Context) -> Assessment:
 def _with_wait_reason(
     report: DiskReport, health: SmartPlan, reason_by_device: Mapping[str, str]
 ) -> DiskReport:
-    """The report of a disk that would be spun down, but for its health."""
+    """The report, with the reason if a check or a self-test postpones the spin-down of the disk."""
     if report.disk.id not in health.spindown_blocked or not report.spin_down_after:
         return report
     return report._replace(reason=reason_by_device.get(report.disk.device, "its health is to be read first"))
@@ -248,9 +248,9 @@ def plan_health(
     """Decide which checks and self-tests to start.
 
     Args:
-        snapshot: has a record of each drive.
-        reports: of the disk policy.
-        spindown_actions: after a SpinDown among them the drive can no longer be checked.
+        snapshot: all facts; a drive without a record in SmartFacts is ignored.
+        reports: the reports of the disk policy.
+        spindown_actions: decided actions; a drive that a SpinDown among them concerns is checked first.
         options: the configuration in force.
         now: the present moment.
     """
@@ -295,9 +295,9 @@ def has_smart(disk: Disk) -> bool:
 
 
 def _drives_to_wake(contexts: list[SmartContext], now: Moment) -> frozenset[DiskId]:
-    """Drives to wake: those whose last check is too old, and the due members of their groups.
+    """Drives to wake: those whose check is overdue, and the members of their groups whose check is due.
 
-    A drive whose last check failed wakes no others, or it would wake them each time.
+    A drive whose last check failed does not wake its group; otherwise each retry would.
     """
     wall = now.wall.timestamp()
     sleeping = [
@@ -380,7 +380,7 @@ def _smart_report(context: SmartContext, now: Moment) -> SmartReport:
 
 
 class _RecordIdentity:
-    """A record by its identity: it is replaced only by a check, and comparing two costs more."""
+    """Hashes a record by identity: only a check replaces a record, and comparing values costs more."""
 
     __slots__ = ("record",)
 

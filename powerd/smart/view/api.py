@@ -21,7 +21,7 @@ _SEVERITY_NAMES: Final[Mapping[Severity, Literal["note", "warning", "alarm"]]] =
 
 
 def smarts_json(status: Status | None) -> list[SmartJson]:
-    """The value of ``/api/smart``: every drive that tells of its health, in the order of ``/api/disks``."""
+    """The value of ``/api/smart``: every drive that reports its health, in the order of ``/api/disks``."""
     if status is None:
         return []
     smart, zone = status.decision.part(SmartReports).smart, status.now.wall.tzinfo
@@ -30,16 +30,20 @@ def smarts_json(status: Status | None) -> list[SmartJson]:
 
 
 def smart_details(status: Status | None) -> list[SmartDetailJson]:
-    """All that is known of every drive, for the page."""
+    """The details of every drive that reports its health, for the page."""
     drives = (smart_of(status, row["id"]) for row in smarts_json(status))
     return [each for each in drives if each is not None]
 
 
 def smart_of(status: Status | None, query: str) -> SmartDetailJson | None:
-    """The value of ``/api/smart/ID``; ``word`` may be a disk's id, its device or its serial number.
+    """The value of ``/api/smart/ID``; None = no drive with health data matches.
+
+    Args:
+        status: the latest status; None = there is none yet.
+        query: the id, device or serial number of a disk.
 
     Raises:
-        RefusedError: several disks go by it.
+        RequestRefusedError: several disks match.
     """
     if status is None:
         return None
@@ -49,7 +53,7 @@ def smart_of(status: Status | None, query: str) -> SmartDetailJson | None:
 
 
 def smart_json(disk: Disk, report: SmartReport, zone: tzinfo | None) -> SmartJson:
-    """One drive."""
+    """One element of ``/api/smart``."""
     last = report.record.last
     return {
         "id": disk.id,
@@ -69,7 +73,7 @@ def smart_json(disk: Disk, report: SmartReport, zone: tzinfo | None) -> SmartJso
 
 
 def health_status(report: SmartReport) -> Literal["ok", "note", "warning", "alarm", "unknown"]:
-    """What the latest check comes to, in a word."""
+    """The highest severity among the findings of the latest check; "unknown" if there was no check."""
     if report.record.last is None:
         return "unknown"
     gravest = max((finding.severity for finding in report.findings), default=None)
@@ -113,7 +117,7 @@ def _detail(disk: Disk, report: SmartReport, zone: tzinfo | None) -> SmartDetail
 
 
 def finding_json(disk: Disk, finding: Finding, now: Moment) -> AlertJson:
-    """What the hook ``alert`` gets on standard input."""
+    """The value that the hook ``alert`` reads from standard input."""
     return {
         "disk": disk.id,
         "device": disk.device,

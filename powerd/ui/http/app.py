@@ -1,4 +1,4 @@
-"""The HTTP face itself; importing it imports aiohttp, so only http.Door does, at the first connection."""
+"""The HTTP server. It imports aiohttp, so LazyHttpServer imports it only at the first connection."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _SECURITY_HEADERS: Final = {
 
 
 async def start_server(listeners: Sequence[socket.socket], context: UiContext) -> web.AppRunner:
-    """Start to serve on listening sockets; ``cleanup()`` of the returned runner stops it."""
+    """Serve HTTP on listening sockets; ``cleanup()`` of the returned runner stops the server."""
     silent_logger = logging.getLogger("powerd.ui.http")  # aiohttp logs a traceback for each malformed request
     silent_logger.disabled = True
     application = WebApp(context).build_application()
@@ -58,7 +58,7 @@ async def start_server(listeners: Sequence[socket.socket], context: UiContext) -
 
 
 class WebApp:
-    """The routes that read; WriteApi and EventStream add theirs."""
+    """The read-only routes; WriteApi and EventStream add their own."""
 
     def __init__(self, context: UiContext) -> None:
         self._context = context
@@ -124,7 +124,7 @@ class WebApp:
         return web.json_response({"healthy": True})
 
     def _start_refresh(self) -> asyncio.Task[None]:
-        """The running poll, or a new one: concurrent requests share it."""
+        """The task of the running poll, or of a new one: concurrent requests share one poll."""
         if self._refresh_task is None or self._refresh_task.done():
             self._refresh_task = asyncio.ensure_future(_await_refresh(self._context.refresh()))
             self._refresh_task.add_done_callback(_consume_exception)
@@ -188,10 +188,10 @@ async def _add_security_headers(_request: web.Request, response: web.StreamRespo
 
 @web.middleware
 async def _check_host(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Over TCP, reject requests whose ``Host`` header is not a loopback name with our port.
+    """Over TCP, reject requests whose ``Host`` header is not a loopback address with this server's port.
 
-    A foreign web page can let its own name resolve to 127.0.0.1 (DNS rebinding) and would then read all
-    responses as same-origin. Its requests still carry this name in ``Host``.
+    A foreign web page can let its own name resolve to 127.0.0.1 (DNS rebinding), and could then read all
+    responses as same-origin. The ``Host`` header of its requests contains its own name.
     """
     connection = request.get_extra_info("socket")
     is_tcp = connection is None or connection.family != socket.AF_UNIX
