@@ -61,6 +61,7 @@ def _rank(item: pytest.Item) -> int:
     return next((rank for rank, first in enumerate(FIRST) if place.startswith(first)), len(FIRST))
 
 
+@pytest.hookimpl(tryfirst=True)  # before the hook of xdist that reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Skip what is marked ``lan`` for everybody but root; group and order the tests for xdist's loadgroup."""
     for item in items:
