@@ -53,7 +53,7 @@ from powerd.linux.files import HostFiles
 from powerd.disks.source.wake_causes import WakeCauseReader
 files = HostFiles()
 swaps = (files.read_text(path) for path in ("/proc/swaps", "/run/powerd/swaps"))
-print(WakeCauseReader(files).read("").journal, *swaps, sep="\\n")
+print(WakeCauseReader(files).read("").journal_directory, *swaps, sep="\\n")
 """
 
 
