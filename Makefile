@@ -48,7 +48,7 @@ test-vm: .venv/ready-to-test
 
 bench: .venv/ready-to-test
 	@missed=0; for bench in tests/benchmarks/bench_*.py; do \
-		echo; echo "== $$bench"; $(BIN)/python "$$bench" || missed=1; \
+		echo; echo "== $$bench"; PYTHONPATH=tests $(BIN)/python "$$bench" || missed=1; \
 	done; exit $$missed
 
 clean:

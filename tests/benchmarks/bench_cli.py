@@ -17,8 +17,6 @@ from pathlib import Path
 
 from ui.status_server_process import status_server
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
 ROUNDS = 10
 MOST = 0.25
 

@@ -28,9 +28,6 @@ from powerd.disks.source.source import DiskSource
 from powerd.linux.files import HostFiles
 from powerd.linux.udev_monitor import BlockDeviceMonitor
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
-
 DISKS: Final = 100
 EVENTS: Final = 10_000
 UEVENT: Final = Path("/sys/block/loop7/uevent")

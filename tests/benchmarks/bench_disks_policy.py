@@ -9,7 +9,6 @@ import gc
 import statistics
 import sys
 import time
-from pathlib import Path
 from typing import Final
 
 from disks.policy.simulation import MINUTE, DiskSimulation
@@ -19,9 +18,6 @@ from fakes.drive import DriveSimulator
 from powerd.disks.disk_id import DiskId
 from powerd.disks.model import Disk
 from powerd.service import GC_THRESHOLD
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
 
 DISKS: Final = 1000
 ROUNDS: Final = 15

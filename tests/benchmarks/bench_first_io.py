@@ -35,9 +35,6 @@ from powerd.ui.cli.client import UnreachableError, get
 from powerd.ui.http.event_feed import EventFeed
 from powerd.ui.http.lazy_server import LazyHttpServer
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
-
 POLL: Final = 0.05
 """Seconds between two questions."""
 ASLEEP_WITHIN: Final = 30.0

@@ -10,7 +10,6 @@ minutes are scaled to an hour.
 from __future__ import annotations
 
 import argparse
-import sys
 import tempfile
 import time
 from contextlib import ExitStack
@@ -24,9 +23,6 @@ from rig.lan import Lan
 from rig.namespace import populate
 
 from powerd.ui.cli.client import get
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
 
 CLIENTS: Final = 30
 SIGNALS: Final = 200

@@ -39,9 +39,6 @@ from powerd.power.logind import LogindClient
 from powerd.power.model import WakeupState
 from powerd.presence.probe.network import HostNetwork
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
-
 DISKS: Final = 8
 CLIENTS: Final = 30
 ASLEEP_WITHIN: Final = 600.0

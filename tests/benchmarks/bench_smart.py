@@ -35,9 +35,6 @@ from powerd.linux.files import HostFiles
 from powerd.linux.helper_client import HelperClient
 from powerd.smart.model import SmartFacts
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
-
 CHECKS: Final = 20
 LIMITS: Final = {
     "CPU of the loop for a check, ms": 5.0,

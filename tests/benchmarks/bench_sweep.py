@@ -28,9 +28,6 @@ from typing import Any, Final, TypeAlias
 from rig.lan import Lan
 from rig.namespace import populate
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
-
 _FIRST: Final = IPv4Address("10.80.0.0")
 _ROUNDS: Final = 5
 _REST: Final = 3.5

@@ -116,7 +116,6 @@ from powerd.smart.actions import (
 from powerd.smart.model import SmartFacts, SmartRecord, SmartReports
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 
 # --- How things are called in the file: the only tables to keep when something gets another name ---
