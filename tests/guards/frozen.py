@@ -115,9 +115,6 @@ from powerd.smart.actions import (
 )
 from powerd.smart.model import SmartFacts, SmartRecord, SmartReports
 
-ROOT = Path(__file__).resolve().parents[2]
-
-
 # --- How things are called in the file: the only tables to keep when something gets another name ---
 
 ACTIONS: dict[type[Action], str] = {

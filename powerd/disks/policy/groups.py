@@ -57,8 +57,9 @@ def idleness_by_group(
         plans: of each disk its settings, and why powerd does not manage it.
         resumed_at: CLOCK_MONOTONIC of the server's last resume.
     """
+    facts = snapshot.part(DiskFacts)
     by_group: dict[str, GroupIdleness] = {}
-    for name, disk in snapshot.part(DiskFacts).disks.items():
+    for name, disk in facts.disks.items():
         if disk.ineligible_reason is not None:
             continue
         key = disk.group or name
@@ -72,7 +73,7 @@ def idleness_by_group(
             after = _with_backoff(plan, level) if level else plan.spin_down_after
             group.spin_down_after = max(group.spin_down_after, after)
         group.busy_reason = group.busy_reason or disk.busy_reason
-        reading = snapshot.part(DiskFacts).activity.get(name)
+        reading = facts.activity.get(name)
         if not isinstance(reading, Reading):
             group.all_readable = False
         else:
