@@ -35,8 +35,8 @@ def _start_command(argv: Sequence[str], mask: Iterable[int]) -> RunningCommand:
 def _find_conflicts() -> list[str]:
     import asyncio  # noqa: PLC0415 - only check needs it
 
-    from powerd.disks.conflicts.checks import find_conflicts  # noqa: PLC0415 - as above
-    from powerd.linux.files import HostFiles  # noqa: PLC0415 - as above
+    from powerd.disks.conflicts.checks import find_conflicts  # noqa: PLC0415 - only check needs it
+    from powerd.linux.files import HostFiles  # noqa: PLC0415 - only check needs it
 
     files = HostFiles()
     try:
