@@ -21,10 +21,9 @@ from powerd.core.poller import Poller
 from powerd.core.snapshot import Decision, Snapshot, Status
 from powerd.core.state import StateStore
 from powerd.core.storage import Storage
-from powerd.disks.action import DiskAction
 from powerd.disks.actuator import describe_action as describe_disk_action
 from powerd.disks.actuator import execute as execute_disk_action
-from powerd.disks.model import Disk
+from powerd.disks.model import Disk, DiskAction
 from powerd.disks.policy import plan as disks_policy
 from powerd.disks.service import DiskService
 from powerd.disks.state import DisksMemory

@@ -36,10 +36,7 @@ ROLES: Final[dict[str, str]] = {
     # The first pattern that matches decides.
     "*.model": "model",
     "*.codec": "model",
-    "disks.action": "model",
-    "disks.disk_id": "model",
     "disks.state": "model",
-    "disks.ata_standby_timer": "model",
     "disks.maintenance": "model",
     "smart.actions": "model",
     "*.policy*": "policy",

@@ -11,8 +11,7 @@ import pytest
 
 from powerd.config.load import parse
 from powerd.config.options import Options
-from powerd.disks.disk_id import DiskId
-from powerd.disks.model import Disk
+from powerd.disks.model import Disk, DiskId
 from powerd.linux.journald import JournalWriter
 from powerd.service import Service
 from powerd.smart.model import Finding, Severity

@@ -21,8 +21,7 @@ from powerd.config.declare import (
     toml_string,
 )
 from powerd.config.values import format_duration
-from powerd.disks.ata_standby_timer import MAX_TIMER_SECONDS
-from powerd.disks.disk_id import DiskId
+from powerd.disks.model import MAX_TIMER_SECONDS, DiskId
 
 _DAY: Final = 86400.0
 _YEAR: Final = 365 * _DAY

@@ -6,10 +6,9 @@ from typing import Final
 
 from powerd.config.values import format_duration
 from powerd.core.actions import ActionResult
-from powerd.disks.action import DiskAction
 from powerd.disks.model import (
     CheckPowerMode,
-    DiskResult,
+    DiskAction,
     FailureCause,
     PowerFeatures,
     PowerMode,
@@ -21,7 +20,7 @@ from powerd.disks.model import (
 )
 from powerd.linux.ports import Helper
 from powerd.linux.values import HostError, RefusedByHelperError
-from powerd.smart.actions import CheckHealth, StartTest
+from powerd.smart.actions import CheckHealth, DiskResult, StartTest
 
 _MODE_MESSAGES: Final = {
     PowerMode.ACTIVE: "it spins",

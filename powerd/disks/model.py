@@ -3,18 +3,31 @@
 from __future__ import annotations
 
 import enum
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Annotated, Final, Literal, TypeAlias
+from typing import Annotated, Final, Literal, NamedTuple, NewType, TypeAlias
 
-from powerd.core.codec import span
+from powerd.core.actions import Action
+from powerd.core.codec import pattern, span
 from powerd.core.time import Reading, Unavailable
-from powerd.disks.action import DiskAction
-from powerd.disks.ata_standby_timer import MAX_TIMER_SECONDS
-from powerd.disks.disk_id import ByIdName, CommandCount, DiskId
 from powerd.requests.model import RequestRefusedError
-from powerd.smart.actions import HealthReading
+
+DiskId = NewType("DiskId", str)
+"""A disk's name below /dev/disk/by-id, which udev makes of model and serial number; only an excluded disk
+that has no such name goes by the kernel's, ``loop0``."""
+
+BY_ID_PATTERN: Final = r"[A-Za-z0-9][A-Za-z0-9#+.:=@_-]{0,127}"
+"""What a whole name below /dev/disk/by-id fits, a regular expression: udev makes no others of hardware."""
+
+ByIdName: TypeAlias = Annotated[
+    DiskId, pattern(BY_ID_PATTERN, "a disk's name in /dev/disk/by-id of 1 to 128 characters")
+]
+"""A disk that the helper can be asked about."""
+
+CommandCount: TypeAlias = Annotated[int, span(0, 99)]
+"""Commands sent to a drive past the block layer; Linux before 5.18 counts them as reads."""
 
 
 def find_disk(disks: Iterable[Disk], name: str) -> Disk | None:
@@ -146,6 +159,57 @@ SpinDownMethod: TypeAlias = Literal["ata", "scsi"]
 """The command that stops a drive: ATA STANDBY IMMEDIATE, or SCSI START STOP UNIT."""
 
 
+MAX_TIMER_SECONDS: Final = 19_800
+"""5.5 h, the longest time of the ATA standby timer."""
+_UNIT_SECONDS, _MAX_UNITS = 5, 240
+_HALF_HOUR_SECONDS: Final = 1800
+_SPECIAL_TIMERS: Final = ((252, 1260), (255, 1275))
+
+
+class StandbyTimer(NamedTuple):
+    """A drive's standby timer: the count of ATA IDLE, and the seconds that it means; both 0 = no timer."""
+
+    value: int
+    seconds: int
+
+
+def encode_timer(seconds: float) -> StandbyTimer:
+    """The shortest standby timer of at least ``seconds``, MAX_TIMER_SECONDS at most (hdparm(8), -S).
+
+    0          no timer
+    1-240      n x 5 s               5 s to 20 min
+    241-251    (n - 240) x 30 min    30 min to 5.5 h
+    252        21 min
+    253, 254   vendor specific and reserved; powerd never sends them
+    255        21 min 15 s
+
+    Args:
+        seconds: 0 or less = no timer.
+    """
+    if seconds <= 0:
+        return StandbyTimer(0, 0)
+    if seconds <= _UNIT_SECONDS * _MAX_UNITS:
+        units = math.ceil(seconds / _UNIT_SECONDS)
+        return StandbyTimer(units, units * _UNIT_SECONDS)
+    for value, special_seconds in _SPECIAL_TIMERS:
+        if seconds <= special_seconds:
+            return StandbyTimer(value, special_seconds)
+    half_hours = math.ceil(min(seconds, MAX_TIMER_SECONDS) / _HALF_HOUR_SECONDS)
+    return StandbyTimer(_MAX_UNITS + half_hours, half_hours * _HALF_HOUR_SECONDS)
+
+
+class DiskAction(Action):
+    """Base class of every action on one disk."""
+
+    __slots__ = ()
+    disk: DiskId
+
+    @property
+    def target(self) -> DiskId:
+        """The disk."""
+        return self.disk
+
+
 @dataclass(frozen=True, slots=True)
 class CheckPowerMode(DiskAction):
     """Read the power mode, which starts no drive; a runtime-suspended device is not opened."""
@@ -259,9 +323,6 @@ class FailureCause(enum.StrEnum):
     """The drive or the tool refused, or its answer has an unknown format."""
     HELPER_UNAVAILABLE = "unreached"
     """The drive got nothing: the helper is not there, or its tool is not installed."""
-
-
-DiskResult: TypeAlias = PowerStatus | PowerFeatures | HealthReading | FailureCause
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,9 +16,7 @@ from powerd.core.poller import PollDepth, Poller
 from powerd.core.snapshot import Decision
 from powerd.core.state import StateStore
 from powerd.core.storage import Storage
-from powerd.disks.action import DiskAction
-from powerd.disks.disk_id import DiskId
-from powerd.disks.model import DiskEvents, DiskFacts, GroupSpinUp, GroupWatch, find_disk
+from powerd.disks.model import DiskAction, DiskEvents, DiskFacts, DiskId, GroupSpinUp, GroupWatch, find_disk
 from powerd.disks.policy import history
 from powerd.disks.policy.write_safety import may_write, would_wake_disk
 from powerd.disks.source.source import DiskSource

@@ -22,8 +22,7 @@ from types import MappingProxyType
 from typing import NamedTuple, Self
 
 from powerd.core.time import Moment, Reading, Unavailable
-from powerd.disks.disk_id import DiskId
-from powerd.disks.model import Disk, DiskActivity, GroupWatch, PowerFeatures, SpinDownMethod
+from powerd.disks.model import Disk, DiskActivity, DiskId, GroupWatch, PowerFeatures, SpinDownMethod
 
 
 class DiskState(enum.StrEnum):

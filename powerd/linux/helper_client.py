@@ -16,9 +16,7 @@ import sys
 from pathlib import Path
 from typing import Any, Final, cast
 
-from powerd.disks.action import DiskAction
-from powerd.disks.disk_id import DiskId
-from powerd.disks.model import DiskResult, FailureCause
+from powerd.disks.model import DiskAction, DiskId, FailureCause
 from powerd.helper.protocol.codec import MAX_LINE, ProtocolError, encode_request, parse_response
 from powerd.helper.protocol.messages import (
     REQUEST_NAMES,
@@ -38,6 +36,7 @@ from powerd.helper.protocol.messages import (
 )
 from powerd.linux.values import HostError, RefusedByHelperError
 from powerd.power.model import NetworkCard
+from powerd.smart.actions import DiskResult
 
 HELPER_SOCKET: Final = Path("/run/powerd-helper.sock")
 """Where the helper listens. Not below /run/powerd, which is the daemon's own and goes when it stops."""

@@ -11,9 +11,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from powerd.disks.action import DiskAction
-from powerd.disks.disk_id import DiskId
-from powerd.disks.model import DiskResult
+from powerd.disks.model import DiskAction, DiskId
 from powerd.linux.values import (
     Alarm,
     Lan,
@@ -25,6 +23,7 @@ from powerd.linux.values import (
     SweepResult,
 )
 from powerd.power.model import Inhibitor, KeyPress, NetworkCard, SystemdTimer, WakeupState
+from powerd.smart.actions import DiskResult
 
 
 class Files(Protocol):

@@ -9,7 +9,7 @@ from typing import Final
 from powerd.config.options import Options
 from powerd.core.actions import Action, ActionResult, Mode
 from powerd.core.state import StateStore
-from powerd.disks.disk_id import DiskId
+from powerd.disks.model import DiskId
 from powerd.disks.service import DiskService
 from powerd.linux.ports import Network
 from powerd.presence.model import PresenceFacts

@@ -11,9 +11,7 @@ from datetime import datetime, timedelta, tzinfo
 from ipaddress import IPv4Interface
 
 from powerd.core.time import Moment
-from powerd.disks.action import DiskAction
-from powerd.disks.disk_id import DiskId
-from powerd.disks.model import DiskResult
+from powerd.disks.model import DiskAction, DiskId
 from powerd.linux.values import (
     HostError,
     Lan,
@@ -27,6 +25,7 @@ from powerd.linux.values import (
     SweepResult,
 )
 from powerd.simulation.machine import SimulatedMachine
+from powerd.smart.actions import DiskResult
 
 _LEASES = "/var/lib/misc/dnsmasq.leases"
 _CARD_UEVENT = "/sys/class/net/eth0/device/uevent"

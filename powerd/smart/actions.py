@@ -6,8 +6,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, Final, Literal, TypeAlias, get_args
 
 from powerd.core.codec import one_of
-from powerd.disks.action import DiskAction
-from powerd.disks.disk_id import ByIdName, CommandCount
+from powerd.disks.model import ByIdName, CommandCount, DiskAction, FailureCause, PowerFeatures, PowerStatus
 from powerd.smart.model import Health
 
 TestKind: TypeAlias = Literal["short", "long"]
@@ -56,3 +55,7 @@ class HealthReading:
     health: Health
     device_type: DeviceType = ""
     commands: CommandCount = 0
+
+
+DiskResult: TypeAlias = PowerStatus | PowerFeatures | HealthReading | FailureCause
+"""The result of an action on a disk, of health or not; the helper returns one of these."""

@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Annotated, Final, Literal, TypeAlias
 
 from powerd.core.codec import PRINTABLE, ROW, Key, length, span
-from powerd.disks.disk_id import DiskId
+from powerd.disks.model import DiskId
 
 DriveProtocol: TypeAlias = Literal["ata", "nvme", "scsi"]
 MAX_TEXT: Final = 200

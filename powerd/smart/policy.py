@@ -19,9 +19,7 @@ from powerd.core.domain import Assessment, Context
 from powerd.core.reasons import UndatedReason
 from powerd.core.snapshot import Snapshot
 from powerd.core.time import Moment, Reading
-from powerd.disks.action import DiskAction
-from powerd.disks.disk_id import DiskId
-from powerd.disks.model import Disk, DiskFacts, FailureCause, SpinDown
+from powerd.disks.model import Disk, DiskAction, DiskFacts, DiskId, FailureCause, SpinDown
 from powerd.disks.state import DiskReport, DisksReport, DiskState
 from powerd.smart.actions import CheckHealth, StartTest, TestKind
 from powerd.smart.findings import findings_of

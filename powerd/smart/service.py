@@ -14,8 +14,7 @@ from powerd.core.clock import Clock
 from powerd.core.snapshot import Decision
 from powerd.core.state import StateStore
 from powerd.core.storage import Storage
-from powerd.disks.disk_id import DiskId
-from powerd.disks.model import Disk, DiskFacts, FailureCause, PowerStatus, find_disk
+from powerd.disks.model import Disk, DiskFacts, DiskId, FailureCause, PowerStatus, find_disk
 from powerd.disks.policy.write_safety import may_write, would_wake_disk
 from powerd.disks.state import DisksReport
 from powerd.requests.model import RequestRefusedError

@@ -23,7 +23,7 @@ from rig.hardware import Hardware
 from powerd.core.clock import KernelClock
 from powerd.core.poller import PollDepth
 from powerd.disks.model import DiskFacts
-from powerd.disks.source import iostat
+from powerd.disks.source import counters
 from powerd.disks.source.source import DiskSource
 from powerd.linux.files import HostFiles
 from powerd.linux.udev_monitor import BlockDeviceMonitor
@@ -66,8 +66,8 @@ def real_counters() -> Iterator[tuple[str, float]]:
     paths = [f"{device}/{'./' * n}{file}" for n in range(DISKS) for file in files]
     sysfs = HostFiles(Path("/"))
 
-    def read() -> list[iostat.IoStat | None]:
-        return [iostat.parse_stat(text) for text in sysfs.read_cached(paths)[1::3]]
+    def read() -> list[counters.IoStat | None]:
+        return [counters.parse_stat(text) for text in sysfs.read_cached(paths)[1::3]]
 
     assert all(read())
     yield "reading all counters, real sysfs, ms", median_ms(read)

@@ -15,8 +15,7 @@ from disks.policy.simulation import MINUTE, DiskSimulation
 from facts import decide
 from fakes.drive import DriveSimulator
 
-from powerd.disks.disk_id import DiskId
-from powerd.disks.model import Disk
+from powerd.disks.model import Disk, DiskId
 from powerd.service import GC_THRESHOLD
 
 DISKS: Final = 1000

@@ -26,11 +26,11 @@ from rig.wait import until
 from powerd.config.load import parse
 from powerd.core.clock import KernelClock
 from powerd.daemon import Daemon
-from powerd.disks.action import DiskAction
-from powerd.disks.model import DiskResult
+from powerd.disks.model import DiskAction
 from powerd.linux.files import HostFiles
 from powerd.linux.unix_sockets import listen_unix
 from powerd.service import ui_context
+from powerd.smart.actions import DiskResult
 from powerd.ui.cli.client import UnreachableError, get
 from powerd.ui.http.event_feed import EventFeed
 from powerd.ui.http.lazy_server import LazyHttpServer

@@ -26,9 +26,7 @@ from powerd.config.load import parse
 from powerd.core.clock import KernelClock
 from powerd.core.snapshot import Status
 from powerd.daemon import Daemon
-from powerd.disks.action import DiskAction
-from powerd.disks.disk_id import DiskId
-from powerd.disks.model import Disk, DiskResult, FailureCause
+from powerd.disks.model import Disk, DiskAction, DiskId, FailureCause
 from powerd.disks.state import DisksReport, DiskState
 from powerd.linux.files import HostFiles
 from powerd.linux.helper_client import HelperClient
@@ -38,6 +36,7 @@ from powerd.linux.values import RefusedByHelperError
 from powerd.power.logind import LogindClient
 from powerd.power.model import WakeupState
 from powerd.presence.probe.network import HostNetwork
+from powerd.smart.actions import DiskResult
 
 DISKS: Final = 8
 CLIENTS: Final = 30

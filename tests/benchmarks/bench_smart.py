@@ -29,10 +29,10 @@ from simulation.household import BERLIN
 from powerd.config.load import parse
 from powerd.core.storage import Storage
 from powerd.daemon import Daemon
-from powerd.disks.action import DiskAction
-from powerd.disks.model import DiskResult
+from powerd.disks.model import DiskAction
 from powerd.linux.files import HostFiles
 from powerd.linux.helper_client import HelperClient
+from powerd.smart.actions import DiskResult
 from powerd.smart.model import SmartFacts
 
 CHECKS: Final = 20

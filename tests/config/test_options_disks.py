@@ -4,7 +4,7 @@ import pytest
 
 from powerd.config.disk_options import DiskSettings, parse_disk_pattern, settings_for_disk
 from powerd.config.load import ConfigError, parse
-from powerd.disks.disk_id import DiskId
+from powerd.disks.model import DiskId
 
 NAME, MODEL, SERIAL = DiskId("ata-WDC_WD20EFRX-68EUZN0_WD-1"), "WDC WD20EFRX-68EUZN0", "WD-1"
 

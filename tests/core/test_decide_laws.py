@@ -26,7 +26,7 @@ from powerd.config.options import Options, SleepRule
 from powerd.core.actions import Sleep, WarnUsers
 from powerd.core.snapshot import Memory, Snapshot, SourceId
 from powerd.core.time import Moment, Reading, Unavailable, add_seconds
-from powerd.disks.action import DiskAction
+from powerd.disks.model import DiskAction
 from powerd.power.model import (
     LOGIND,
     POLL_INTERVALS,

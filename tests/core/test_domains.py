@@ -19,8 +19,7 @@ from powerd.core.reasons import UndatedReason
 from powerd.core.snapshot import Decision, Memory, Snapshot
 from powerd.core.time import Moment
 from powerd.daemon import DOMAINS
-from powerd.disks.disk_id import DiskId
-from powerd.disks.model import SpinDown
+from powerd.disks.model import DiskId, SpinDown
 from powerd.power.model import SleepMemory
 
 NOW = moment()

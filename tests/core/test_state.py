@@ -8,8 +8,7 @@ from powerd.core.actions import CompletedAction, Sleep, WarnUsers
 from powerd.core.snapshot import SourceId
 from powerd.core.state import PollResult, StateStore
 from powerd.core.time import Reading, Unavailable
-from powerd.disks.disk_id import DiskId
-from powerd.disks.model import CheckPowerMode, Disk, DiskActivity, DiskEvents, DiskFacts, GroupSpinUp
+from powerd.disks.model import CheckPowerMode, Disk, DiskActivity, DiskEvents, DiskFacts, DiskId, GroupSpinUp
 from powerd.power.model import (
     Inhibitor,
     KeyPress,

@@ -7,11 +7,10 @@ from fakes.unused_ports import UnusedPorts
 
 from powerd.core.actions import ActionResult
 from powerd.disks import actuator
-from powerd.disks.action import DiskAction
-from powerd.disks.disk_id import DiskId
 from powerd.disks.model import (
     CheckPowerMode,
-    DiskResult,
+    DiskAction,
+    DiskId,
     FailureCause,
     PowerFeatures,
     PowerMode,
@@ -22,6 +21,7 @@ from powerd.disks.model import (
     SpinDown,
 )
 from powerd.linux.values import HostError, RefusedByHelperError
+from powerd.smart.actions import DiskResult
 
 DISK = DiskId("ata-WDC_1")
 APM = PowerFeatures(apm=127, apm_supported=True)

@@ -9,11 +9,10 @@ from typing import Any
 
 import pytest
 
-from powerd.disks.action import DiskAction
-from powerd.disks.disk_id import DiskId
 from powerd.disks.model import (
     CheckPowerMode,
-    DiskResult,
+    DiskAction,
+    DiskId,
     FailureCause,
     PowerFeatures,
     PowerMode,
@@ -33,6 +32,7 @@ from powerd.helper.protocol.messages import (
 )
 from powerd.linux.helper_client import HelperClient
 from powerd.linux.values import HostError, RefusedByHelperError
+from powerd.smart.actions import DiskResult
 
 DISK = DiskId("ata-WDC_WD20EFRX_1")
 STANDBY = PowerStatus(PowerMode.STANDBY, 1)

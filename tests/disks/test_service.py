@@ -20,11 +20,11 @@ from powerd.core.state import StateStore
 from powerd.core.storage import Storage
 from powerd.core.time import Reading
 from powerd.disks import service
-from powerd.disks.disk_id import DiskId
 from powerd.disks.model import (
     CheckPowerMode,
     DiskActivity,
     DiskEvents,
+    DiskId,
     FailureCause,
     GroupWatch,
     Mount,

@@ -16,8 +16,7 @@ from ui.statuses import decision
 from powerd.core.snapshot import Snapshot
 from powerd.core.state import StateStore
 from powerd.core.time import Reading
-from powerd.disks.disk_id import DiskId
-from powerd.disks.model import DiskEvents, DiskFacts
+from powerd.disks.model import DiskEvents, DiskFacts, DiskId
 from powerd.disks.service import DiskService
 from powerd.disks.state import DiskReport, DiskState
 from powerd.linux.files import HostFiles

@@ -6,11 +6,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from powerd.core.actions import ActionResult
-from powerd.disks.action import DiskAction
-from powerd.disks.disk_id import DiskId
 from powerd.disks.model import (
     CheckPowerMode,
     Disk,
+    DiskAction,
+    DiskId,
     FailureCause,
     PowerFeatures,
     PowerMode,

@@ -11,12 +11,11 @@ from typing import Any
 from fakes.unused_ports import UnusedPorts
 
 from powerd.core.time import Moment
-from powerd.disks.action import DiskAction
-from powerd.disks.disk_id import DiskId
-from powerd.disks.model import DiskResult, PowerMode, PowerStatus
+from powerd.disks.model import DiskAction, DiskId, PowerMode, PowerStatus
 from powerd.linux.ports import Ports
 from powerd.linux.values import HostError, ProcessResult
 from powerd.power.model import WakeupState
+from powerd.smart.actions import DiskResult
 
 BEGIN = 1_780_000_000.0
 """POSIX time at loop time 0."""

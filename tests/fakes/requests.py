@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from ui.statuses import NOW, at
 
-from powerd.disks.disk_id import DiskId
+from powerd.disks.model import DiskId
 from powerd.requests.model import KeepAwake, KeepAwakeId, RequestRefusedError, WakeOnLanResult
 from powerd.ui.http.context import RequestHandlers
 

@@ -5,9 +5,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
-from powerd.disks.action import DiskAction
-from powerd.disks.disk_id import DiskId
-from powerd.disks.model import DiskResult
+from powerd.disks.model import DiskAction, DiskId
 from powerd.linux.values import (
     Alarm,
     Lan,
@@ -19,6 +17,7 @@ from powerd.linux.values import (
     SweepResult,
 )
 from powerd.power.model import Inhibitor, KeyPress, NetworkCard, SystemdTimer
+from powerd.smart.actions import DiskResult
 
 
 class UnusedPorts:

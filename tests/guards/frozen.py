@@ -81,9 +81,9 @@ from powerd.core.time import (
     Unavailable,
     add_seconds,
 )
-from powerd.disks.action import DiskAction
 from powerd.disks.model import (
     CheckPowerMode,
+    DiskAction,
     FailureCause,
     ReadPowerFeatures,
     SetApmLevel,

@@ -20,7 +20,7 @@ from powerd.core.state import StateStore
 from powerd.core.storage import Storage
 from powerd.core.time import Moment
 from powerd.daemon import Daemon
-from powerd.disks.disk_id import DiskId
+from powerd.disks.model import DiskId
 from powerd.disks.policy import history
 from powerd.disks.state import DisksMemory, DiskState
 from powerd.linux.values import Alarm, HostError

@@ -12,8 +12,7 @@ from helper.fake_drives import FakeDrives
 from hypothesis import given
 from hypothesis import strategies as st
 
-from powerd.disks.disk_id import DiskId
-from powerd.disks.model import FailureCause, SpinDown
+from powerd.disks.model import DiskId, FailureCause, SpinDown
 from powerd.helper import rtc
 from powerd.helper.dispatcher import Dispatcher, refusal
 from powerd.helper.protocol.codec import encode_response, parse_response

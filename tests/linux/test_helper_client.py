@@ -16,9 +16,9 @@ from fakes.rtc import EPOCH, FakeRtc
 from helper.helper_process import NOBODY, HelperProcess, as_user
 from rig.wait import until
 
-from powerd.disks.disk_id import DiskId
 from powerd.disks.model import (
     CheckPowerMode,
+    DiskId,
     PowerMode,
     PowerStatus,
     ReadPowerFeatures,

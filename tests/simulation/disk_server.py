@@ -15,13 +15,12 @@ from simulation.household import BERLIN, HOUR, daily, person
 from powerd.config.load import parse
 from powerd.core.snapshot import Status
 from powerd.daemon import Daemon
-from powerd.disks.action import DiskAction
-from powerd.disks.disk_id import DiskId
-from powerd.disks.model import Disk, DiskResult, FailureCause
+from powerd.disks.model import Disk, DiskAction, DiskId, FailureCause
 from powerd.linux.files import HostFiles
 from powerd.linux.values import HostError, RefusedByHelperError
 from powerd.simulation.virtual_loop import VirtualLoop, run
 from powerd.simulation.world import Household, Person, posix_time
+from powerd.smart.actions import DiskResult
 from powerd.smart.model import Finding
 
 CONFIG = b"""

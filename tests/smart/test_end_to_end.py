@@ -21,12 +21,10 @@ from powerd.config.options import Options
 from powerd.core.actions import CompletedAction
 from powerd.core.storage import Storage
 from powerd.disks import actuator
-from powerd.disks.action import DiskAction
-from powerd.disks.disk_id import DiskId
-from powerd.disks.model import Disk, DiskResult
+from powerd.disks.model import Disk, DiskAction, DiskId
 from powerd.disks.state import DiskReport, DiskState
 from powerd.linux.helper_client import HelperClient
-from powerd.smart.actions import CheckHealth, HealthReading
+from powerd.smart.actions import CheckHealth, DiskResult, HealthReading
 from powerd.smart.findings import new_findings
 from powerd.smart.history import SmartHistory
 from powerd.smart.model import SmartReport

@@ -15,9 +15,7 @@ from powerd.core.actions import CompletedAction
 from powerd.core.domain import Assessment, Context, Merged
 from powerd.core.snapshot import Memory
 from powerd.core.time import Moment, Reading
-from powerd.disks.action import DiskAction
-from powerd.disks.disk_id import DiskId
-from powerd.disks.model import Disk, DiskActivity, FailureCause, SpinDown
+from powerd.disks.model import Disk, DiskAction, DiskActivity, DiskId, FailureCause, SpinDown
 from powerd.disks.state import DiskReport, DisksReport, DiskState
 from powerd.smart.actions import CheckHealth, HealthReading, StartTest
 from powerd.smart.model import Health, Severity, SmartRecord

@@ -17,9 +17,7 @@ from rig.examples import examples
 from powerd.config.load import parse
 from powerd.core.actions import CompletedAction
 from powerd.core.snapshot import Decision
-from powerd.disks.action import DiskAction
-from powerd.disks.disk_id import DiskId
-from powerd.disks.model import CheckPowerMode, FailureCause, SpinDown
+from powerd.disks.model import CheckPowerMode, DiskAction, DiskId, FailureCause, SpinDown
 from powerd.smart.actions import CheckHealth, HealthReading, StartTest
 from powerd.smart.model import Health, Severity, SmartFacts, SmartRecord, SmartReports
 

@@ -12,8 +12,7 @@ from powerd.core.snapshot import Decision, Memory
 from powerd.core.state import StateStore
 from powerd.core.storage import Storage
 from powerd.core.time import Moment
-from powerd.disks.disk_id import DiskId
-from powerd.disks.model import Disk, FailureCause, Mount, PowerMode, PowerStatus
+from powerd.disks.model import Disk, DiskId, FailureCause, Mount, PowerMode, PowerStatus
 from powerd.disks.state import DiskReport, DisksReport, DiskState
 from powerd.requests.model import RequestRefusedError
 from powerd.simulation.virtual_loop import run

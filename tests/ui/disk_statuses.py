@@ -8,8 +8,7 @@ from facts import changed
 from ui.statuses import HOSTILE_NAME, NOW, at, decision, status
 
 from powerd.core.snapshot import Reason, Status
-from powerd.disks.disk_id import DiskId
-from powerd.disks.model import Disk, Mount
+from powerd.disks.model import Disk, DiskId, Mount
 from powerd.disks.state import DiskReport, DisksReport, DiskState
 
 TERABYTE = 10**12

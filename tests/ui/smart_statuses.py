@@ -10,8 +10,7 @@ from facts import changed
 from ui.statuses import HOSTILE_NAME, NOW, at, family
 
 from powerd.core.snapshot import Status
-from powerd.disks.disk_id import DiskId
-from powerd.disks.model import Disk
+from powerd.disks.model import Disk, DiskId
 from powerd.disks.state import DiskReport, DiskState
 from powerd.smart.model import (
     Attribute,

@@ -18,12 +18,11 @@ from simulation.household import BERLIN, daily, person
 
 from powerd.config.load import parse
 from powerd.daemon import Daemon
-from powerd.disks.action import DiskAction
-from powerd.disks.disk_id import DiskId
-from powerd.disks.model import DiskEvents, DiskResult
+from powerd.disks.model import DiskAction, DiskEvents, DiskId
 from powerd.requests.model import RequestRefusedError
 from powerd.simulation.virtual_loop import VirtualLoop, run
 from powerd.simulation.world import posix_time
+from powerd.smart.actions import DiskResult
 from powerd.smart.model import Health, SmartReports
 
 WELL = Health(checked_at=0, protocol="ata", passed=True, temperature=31, test_minutes=(2, 240))

@@ -18,7 +18,7 @@ from rig.wait import until
 from vm.drive_simulator.drive import Traits
 from vm.drive_simulator.record import DIRECTORY
 
-from powerd.disks.disk_id import DiskId
+from powerd.disks.model import DiskId
 
 if TYPE_CHECKING:
     from vm.server import Server

@@ -12,9 +12,9 @@ from vm.drives import PLAIN, Drive, Drives, together
 from vm.drives_data import read
 from vm.server import Server
 
-from powerd.disks.disk_id import DiskId
 from powerd.disks.model import (
     CheckPowerMode,
+    DiskId,
     PowerFeatures,
     PowerMode,
     PowerStatus,

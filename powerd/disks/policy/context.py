@@ -6,8 +6,7 @@ from typing import NamedTuple
 
 from powerd.config.disk_options import DiskSettings
 from powerd.core.time import Moment, Reading, Unavailable
-from powerd.disks.action import DiskAction
-from powerd.disks.model import Disk, DiskActivity
+from powerd.disks.model import Disk, DiskAction, DiskActivity
 from powerd.disks.policy.limits import NEVER
 from powerd.disks.state import DiskMemory
 

@@ -8,9 +8,7 @@ from dataclasses import dataclass, field
 from powerd.config.disk_options import DiskOptions, DiskSettings
 from powerd.core.snapshot import Snapshot
 from powerd.core.time import Reading
-from powerd.disks.ata_standby_timer import MAX_TIMER_SECONDS
-from powerd.disks.disk_id import DiskId
-from powerd.disks.model import MAX_WATCHED_DISKS, Disk, DiskFacts, GroupWatch
+from powerd.disks.model import MAX_TIMER_SECONDS, MAX_WATCHED_DISKS, Disk, DiskFacts, DiskId, GroupWatch
 from powerd.disks.policy.limits import is_after, later_of
 from powerd.disks.state import DiskMemory
 

@@ -15,8 +15,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from powerd.core.time import Moment
-from powerd.disks.disk_id import DiskId
-from powerd.disks.model import SpinDownMethod
+from powerd.disks.model import DiskId, SpinDownMethod
 from powerd.disks.policy.limits import DAY, MAX_BACKOFF_LEVEL, boottime
 from powerd.disks.state import DiskMemory, DiskState, DriveSettings, SpinCycles, SpinDownAttempts
 

@@ -6,16 +6,17 @@ from typing import Final
 
 from powerd.config.disk_options import DiskSettings
 from powerd.core.time import Reading
-from powerd.disks.action import DiskAction
-from powerd.disks.ata_standby_timer import MAX_TIMER_SECONDS, encode_timer
 from powerd.disks.model import (
     APM_WITHOUT_STANDBY,
+    MAX_TIMER_SECONDS,
     CheckPowerMode,
     Disk,
+    DiskAction,
     DiskActivity,
     ReadPowerFeatures,
     SetApmLevel,
     SetStandbyTimer,
+    encode_timer,
 )
 from powerd.disks.policy.context import DiskContext, NextAction
 from powerd.disks.policy.limits import (

@@ -13,9 +13,7 @@ from powerd.core.domain import Assessment, Context
 from powerd.core.reasons import UndatedReason
 from powerd.core.snapshot import Memory, Snapshot
 from powerd.core.time import Moment
-from powerd.disks.action import DiskAction
-from powerd.disks.disk_id import DiskId
-from powerd.disks.model import Disk, DiskEvents, DiskFacts
+from powerd.disks.model import Disk, DiskAction, DiskEvents, DiskFacts, DiskId
 from powerd.disks.policy.context import DiskContext, NextAction
 from powerd.disks.policy.groups import GroupIdleness, group_watches, idleness_by_group
 from powerd.disks.policy.limits import DAY, NEVER, boottime, is_after

@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from powerd.core.time import Moment, Reading, Unavailable
-from powerd.disks.disk_id import DiskId
-from powerd.disks.model import DiskActivity
+from powerd.disks.model import DiskActivity, DiskId
 from powerd.disks.state import DiskReport, DiskState
 
 _RECENT_USE: Final = 60.0

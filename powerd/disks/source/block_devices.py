@@ -1,13 +1,18 @@
-"""Reads every block device from sysfs and udev's database, and nothing below /dev."""
+"""Reads every block device from sysfs and udev's database, and nothing below /dev.
+
+udev's database has one file per block device in /run/udev/data, ``bMAJOR:MINOR``. Each line is a letter, a
+colon and a value: ``S:`` a link below /dev, ``E:`` a property KEY=VALUE; other letters are tags, priorities
+and times. The format is systemd's own (src/libsystemd/sd-device/device-private.c, device_update_db).
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final
 
-from powerd.disks.source import udev_database
 from powerd.linux.ports import Files
 
 SYS_BLOCK: Final = "/sys/block"
@@ -27,6 +32,54 @@ _HARDWARE_ATTRIBUTES: Final = (
 )
 _MD_ATTRIBUTES: Final = ("md/level",)
 _DM_ATTRIBUTES: Final = ("dm/name", "dm/uuid")
+_ESCAPE: Final = re.compile(r"(?:\\x[0-9a-fA-F]{2})+")
+
+
+@dataclass(frozen=True, slots=True)
+class UdevRecord:
+    """The record of a device in udev's database.
+
+    Attributes:
+        links: names below /dev, ``disk/by-id/ata-...``.
+        properties: by key, ``ID_SERIAL_SHORT``; without empty values.
+    """
+
+    links: tuple[str, ...] = ()
+    properties: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+
+    def get(self, *keys: str) -> str:
+        """The value of the first of ``keys`` that has one; "" if none has."""
+        return next((value for key in keys if (value := self.properties.get(key))), "")
+
+
+def udev_record_path(device_number: str) -> str:
+    """The file of the block device ``MAJOR:MINOR``."""
+    return f"/run/udev/data/b{device_number}"
+
+
+def parse_udev_record(text: str | None) -> UdevRecord:
+    """The record in the text of a file; lines of any other format are ignored; None = there is no file."""
+    links: list[str] = []
+    properties: dict[str, str] = {}
+    for line in (text or "").split("\n"):
+        kind, colon, value = line.partition(":")
+        if not colon:
+            continue
+        if kind == "S":
+            links.append(value)
+        elif kind == "E":
+            key, equals, content = value.partition("=")
+            if equals and key and content:
+                properties[key] = content
+    return UdevRecord(tuple(links), MappingProxyType(properties))
+
+
+def unescape_hex(encoded: str) -> str:
+    r"""Decodes an ``_ENC`` property, with ``\x20`` for a blank and the like (udev_util_encode_string)."""
+    text = _ESCAPE.sub(
+        lambda found: bytes.fromhex(found[0].replace("\\x", "")).decode(errors="replace"), encoded
+    )
+    return " ".join("".join(each if each.isprintable() else " " for each in text).split())
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +98,7 @@ class BlockDevice:
     name: str
     path: str
     attributes: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
-    udev: udev_database.UdevRecord = field(default_factory=udev_database.UdevRecord)
+    udev: UdevRecord = field(default_factory=UdevRecord)
     parent: str | None = None
     slaves: tuple[str, ...] = ()
 
@@ -123,10 +176,6 @@ def _read_attributes(files: Files, path: str, names: Iterable[str]) -> dict[str,
     return {name: text for name, text in texts if text is not None}
 
 
-def _udev_record(files: Files, attributes: Mapping[str, str]) -> udev_database.UdevRecord:
+def _udev_record(files: Files, attributes: Mapping[str, str]) -> UdevRecord:
     number = attributes.get("dev")
-    return (
-        udev_database.parse_record(files.read_text(udev_database.record_path(number)))
-        if number
-        else udev_database.UdevRecord()
-    )
+    return parse_udev_record(files.read_text(udev_record_path(number))) if number else UdevRecord()

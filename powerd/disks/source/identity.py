@@ -7,9 +7,8 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Final
 
-from powerd.disks.disk_id import BY_ID_PATTERN, DiskId
-from powerd.disks.source.block_devices import BlockDevice, parse_int
-from powerd.disks.source.udev_database import unescape_hex
+from powerd.disks.model import BY_ID_PATTERN, DiskId
+from powerd.disks.source.block_devices import BlockDevice, parse_int, unescape_hex
 
 _BY_ID: Final = re.compile(BY_ID_PATTERN)
 _BY_ID_DIRECTORY: Final = "disk/by-id/"

@@ -8,9 +8,8 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Final
 
-from powerd.disks.disk_id import DiskId
 from powerd.disks.maintenance import running_maintenance
-from powerd.disks.model import Disk, Mount
+from powerd.disks.model import Disk, DiskId, Mount
 from powerd.disks.source import identity
 from powerd.disks.source.block_devices import BlockDevice, parse_int
 from powerd.disks.source.mountinfo import HeldMount, MountEntry, devices_holding, mount_holders, swap_devices

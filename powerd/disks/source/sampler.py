@@ -12,13 +12,11 @@ from itertools import islice
 from typing import Final, NamedTuple
 
 from powerd.core.time import Reading, Unavailable
-from powerd.disks.disk_id import DiskId
-from powerd.disks.model import DiskActivity
-from powerd.disks.source import block_devices, iostat, scsi_commands
+from powerd.disks.model import DiskActivity, DiskId
+from powerd.disks.source import block_devices, counters
 from powerd.disks.source.block_devices import BlockDevice
+from powerd.disks.source.counters import CommandCounter, IoCounter
 from powerd.disks.source.inventory import Inventory
-from powerd.disks.source.iostat import IoCounter
-from powerd.disks.source.scsi_commands import CommandCounter
 from powerd.linux.ports import Files
 
 _SUSPENDED_STATUS: Final = {"suspended", "suspending"}
@@ -47,16 +45,16 @@ class DiskSample(NamedTuple):
         """Whether a counter file no longer exists."""
         return None in (self.stat, *self.partition_stats)
 
-    def parse_stats(self) -> iostat.IoStat | None:
+    def parse_stats(self) -> counters.IoStat | None:
         """The counters of the disk, or the sum of its partitions; None = they are not readable."""
         disk, partitions = (
-            iostat.parse_stat(self.stat),
-            [iostat.parse_stat(part) for part in self.partition_stats],
+            counters.parse_stat(self.stat),
+            [counters.parse_stat(part) for part in self.partition_stats],
         )
         known = [part for part in partitions if part is not None]
         if disk is None or len(known) < len(partitions):
             return None
-        return iostat.sum_partitions(disk, known) if known else disk
+        return counters.sum_partitions(disk, known) if known else disk
 
 
 class ActivitySampler:
@@ -102,7 +100,7 @@ class ActivitySampler:
         return (
             None
             if block is None
-            else scsi_commands.parse_count(self._files.read_text(f"{block.path}/{_COMMAND_COUNT_FILE}"))
+            else counters.parse_command_count(self._files.read_text(f"{block.path}/{_COMMAND_COUNT_FILE}"))
         )
 
     def set_inventory(self, inventory: Inventory, now: float) -> None:
@@ -134,7 +132,7 @@ class ActivitySampler:
         self._includes_passthrough = frozenset(
             id_
             for id_, block in self._inventory.blocks.items()
-            if iostat.includes_passthrough(release, block.attributes.get("queue/iostats_passthrough"))
+            if counters.includes_passthrough(release, block.attributes.get("queue/iostats_passthrough"))
         )
         parts = self._inventory.partitions.items()
         self._partitions = {id_: names for id_, names in parts if id_ in self._includes_passthrough}
@@ -200,7 +198,7 @@ class ActivitySampler:
             self._attachments[id_] = self._attachments[id_]._replace(attached_at=now)
         self._counted_partitions[id_] = partitions
         own_commands = self._own_commands[id_] if includes_passthrough and not partitions else 0
-        count = self._io_counters[id_] = iostat.advance_counter(before, stat, own_commands, now)
+        count = self._io_counters[id_] = counters.advance_counter(before, stat, own_commands, now)
         runtime_suspended, last_passthrough_at = (
             sample.runtime_status in _SUSPENDED_STATUS,
             self._update_command_counter(id_, sample, count.last_io_at, now),
@@ -225,7 +223,7 @@ class ActivitySampler:
             return None
         own_running = self._running_actions[id_] > 0
         counter.update(
-            scsi_commands.parse_count(sample.command_count),
+            counters.parse_command_count(sample.command_count),
             now,
             no_io=last_io_at < now,
             own_running=own_running,

@@ -11,9 +11,8 @@ from powerd.core.poller import PollDepth
 from powerd.core.snapshot import SourceId
 from powerd.core.state import PollResult
 from powerd.core.time import Reading
-from powerd.disks.disk_id import DiskId
 from powerd.disks.maintenance import UNIX_SOCKETS_FILE, scrubbed_filesystems
-from powerd.disks.model import Disk, DiskFacts
+from powerd.disks.model import Disk, DiskFacts, DiskId
 from powerd.disks.source import block_devices
 from powerd.disks.source import mountinfo as mounts
 from powerd.disks.source.block_devices import BlockDevice

@@ -7,8 +7,7 @@ from typing import Final
 
 from powerd.core.actions import CompletedAction
 from powerd.core.snapshot import Status
-from powerd.disks.disk_id import DiskId
-from powerd.disks.model import SpinDown
+from powerd.disks.model import DiskId, SpinDown
 from powerd.disks.state import DiskReport, DisksReport, DiskState
 from powerd.ui.journal import INFO, NOTICE, WARNING, EventName, JournalEntry, make_entry
 from powerd.ui.layout import format_duration

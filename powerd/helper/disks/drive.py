@@ -11,7 +11,6 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from powerd.disks.ata_standby_timer import encode_timer
 from powerd.disks.model import (
     APM_WITHOUT_STANDBY,
     FailureCause,
@@ -21,6 +20,7 @@ from powerd.disks.model import (
     SetApmLevel,
     SpinDown,
     SpinDownMethod,
+    encode_timer,
 )
 from powerd.helper.disks import dirty_data, first_access, hdparm, sg_io
 from powerd.helper.disks.device import DiskDevice

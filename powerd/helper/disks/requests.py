@@ -8,9 +8,9 @@ from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Final
 
-from powerd.disks.disk_id import DiskId
 from powerd.disks.model import (
     CheckPowerMode,
+    DiskId,
     FailureCause,
     PowerFeatures,
     PowerMode,

@@ -17,10 +17,11 @@ from dataclasses import dataclass
 from typing import Annotated, Final, NamedTuple, TypeAlias
 
 from powerd.core.codec import DISTINCT, PRINTABLE, length, pattern, span
-from powerd.disks.disk_id import ByIdName, CommandCount
 from powerd.disks.model import (
     MAX_WATCHED_DISKS,
+    ByIdName,
     CheckPowerMode,
+    CommandCount,
     FailureCause,
     PowerFeatures,
     PowerStatus,

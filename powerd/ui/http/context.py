@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from powerd.core.snapshot import Status
 from powerd.core.time import Moment
-from powerd.disks.disk_id import DiskId
+from powerd.disks.model import DiskId
 from powerd.requests.model import KeepAwake, WakeOnLanResult
 from powerd.smart.actions import TestKind
 from powerd.ui.http.event_feed import EventFeed

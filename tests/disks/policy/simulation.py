@@ -16,10 +16,16 @@ from powerd.config.options import Options
 from powerd.core.actions import CompletedAction
 from powerd.core.snapshot import Decision, Memory
 from powerd.core.time import Moment, Reading, Unavailable
-from powerd.disks.action import DiskAction
-from powerd.disks.disk_id import DiskId
-from powerd.disks.model import DiskActivity, DiskEvents, GroupSpinUp, PowerStatus, SpinDown
-from powerd.disks.source.scsi_commands import CommandCounter
+from powerd.disks.model import (
+    DiskAction,
+    DiskActivity,
+    DiskEvents,
+    DiskId,
+    GroupSpinUp,
+    PowerStatus,
+    SpinDown,
+)
+from powerd.disks.source.counters import CommandCounter
 from powerd.disks.state import DiskReport, DisksReport, DiskState
 
 ENFORCE = 'mode = "enforce"\n'

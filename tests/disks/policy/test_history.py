@@ -9,7 +9,7 @@ from disks.policy.simulation import DAY, HOUR, identical_drives
 from hypothesis import given
 from hypothesis import strategies as st
 
-from powerd.disks.disk_id import DiskId
+from powerd.disks.model import DiskId
 from powerd.disks.policy import history
 from powerd.disks.state import DiskMemory, DisksMemory, DiskState, DriveSettings, SpinCycles, SpinDownAttempts
 

@@ -12,8 +12,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from rig.examples import examples
 
-from powerd.disks.action import DiskAction
-from powerd.disks.model import CheckPowerMode, FailureCause, PowerFeatures, SpinDown
+from powerd.disks.model import CheckPowerMode, DiskAction, FailureCause, PowerFeatures, SpinDown
 from powerd.disks.policy.limits import RECHECK_FIRST
 from powerd.disks.state import DisksMemory, DiskState
 

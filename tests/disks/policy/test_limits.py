@@ -19,12 +19,11 @@ from powerd.config.options import Options
 from powerd.core.actions import CompletedAction
 from powerd.core.snapshot import Memory, Snapshot
 from powerd.core.time import Reading
-from powerd.disks.action import DiskAction
 from powerd.disks.model import (
     CheckPowerMode,
+    DiskAction,
     DiskActivity,
     DiskFacts,
-    DiskResult,
     FailureCause,
     GroupSpinUp,
     PowerFeatures,
@@ -39,7 +38,7 @@ from powerd.disks.model import (
 from powerd.disks.policy.limits import MAX_ATTEMPTS
 from powerd.disks.policy.transitions import choose_method, reset_failures
 from powerd.disks.state import DisksMemory, DisksReport, DiskState, SpinDownAttempts
-from powerd.smart.actions import CheckHealth, HealthReading, StartTest
+from powerd.smart.actions import CheckHealth, DiskResult, HealthReading, StartTest
 from powerd.smart.model import Health
 
 DISK = disk(0, transport="usb", group="md0")

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from powerd.disks.source.block_devices import BlockDevice
-from powerd.disks.source.udev_database import UdevRecord
+from powerd.disks.source.block_devices import BlockDevice, UdevRecord
 
 ATA_PATH = "/sys/devices/pci0000:00/0000:00:17.0/ata1/host0/target0:0:0/0:0:0:0/block"
 

@@ -7,7 +7,7 @@ from disks.source.block_builders import ATA_PATH, drive, stacked_device
 from hypothesis import given
 from hypothesis import strategies as st
 
-from powerd.disks.disk_id import BY_ID_PATTERN
+from powerd.disks.model import BY_ID_PATTERN
 from powerd.disks.source import identity
 from powerd.disks.source.block_devices import BlockDevice
 

@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 from rig.hardware import Hardware, sd_name, sd_number
 
-from powerd.disks.disk_id import DiskId
-from powerd.disks.model import Disk, Mount
+from powerd.disks.model import Disk, DiskId, Mount
 from powerd.disks.source import block_devices, mountinfo
 from powerd.disks.source.inventory import Inventory, build_inventory, with_maintenance
 from powerd.disks.source.wake_causes import WakeCauses

@@ -12,8 +12,7 @@ from rig.hardware import QUIET, Hardware
 from powerd.core.poller import PollDepth
 from powerd.core.state import PollResult
 from powerd.core.time import Moment, Reading, Unavailable
-from powerd.disks.disk_id import DiskId
-from powerd.disks.model import Disk, DiskActivity, DiskFacts
+from powerd.disks.model import Disk, DiskActivity, DiskFacts, DiskId
 from powerd.disks.source.source import DiskSource
 from powerd.linux.files import HostFiles
 from powerd.linux.values import HostError

@@ -11,8 +11,7 @@ from ui.statuses import HOSTILE_NAME, NOW, at
 
 from powerd.core.actions import CompletedAction
 from powerd.core.snapshot import Status
-from powerd.disks.action import DiskAction
-from powerd.disks.model import CheckPowerMode, SpinDown
+from powerd.disks.model import CheckPowerMode, DiskAction, SpinDown
 from powerd.disks.state import DiskReport, DiskState
 from powerd.disks.view.events import disk_events
 from powerd.ui.events import TransitionDetector

@@ -13,8 +13,7 @@ import pytest
 from helper.fake_drives import FakeDrives
 from helper.loop_devices import LoopDevices, instances, needs_tracefs
 
-from powerd.disks.disk_id import DiskId
-from powerd.disks.model import PowerMode, PowerStatus, SpinDown
+from powerd.disks.model import DiskId, PowerMode, PowerStatus, SpinDown
 from powerd.helper.disks import requests
 from powerd.helper.disks.device import find_disk
 from powerd.helper.disks.dirty_data import EXPIRY_SECONDS, quiet_window, stays_idle

@@ -13,9 +13,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from rig.examples import examples
 
-from powerd.disks.disk_id import DiskId
 from powerd.disks.model import (
     CheckPowerMode,
+    DiskId,
     PowerFeatures,
     PowerMode,
     PowerStatus,

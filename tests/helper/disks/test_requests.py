@@ -12,8 +12,7 @@ from helper.fake_drives import FakeDrives
 from helper.loop_devices import LoopDevices, instances, needs_tracefs
 from rig.wait import until
 
-from powerd.disks.disk_id import DiskId
-from powerd.disks.model import CheckPowerMode, PowerMode, PowerStatus, SetStandbyTimer, SpinDown
+from powerd.disks.model import CheckPowerMode, DiskId, PowerMode, PowerStatus, SetStandbyTimer, SpinDown
 from powerd.helper.disks import drive, requests
 from powerd.helper.disks import first_access as first_access_module
 from powerd.helper.disks.device import DiskDevice

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from powerd.core.codec import CodecError, codec_of
-from powerd.disks.disk_id import DiskId
 from powerd.disks.model import (
     CheckPowerMode,
+    DiskId,
     FailureCause,
     PowerFeatures,
     PowerMode,

@@ -12,9 +12,9 @@ from typing import Final, TypeVar
 import pytest
 from helper.fake_drives import FakeDrives
 
-from powerd.disks.disk_id import DiskId
 from powerd.disks.model import (
     CheckPowerMode,
+    DiskId,
     FailureCause,
     PowerMode,
     ReadPowerFeatures,

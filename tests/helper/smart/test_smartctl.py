@@ -12,8 +12,7 @@ from helper.fake_drives import FakeDrives
 from helper.smart.smartctl_documents import nothing
 from helper.smart.smartctl_drives import DRIVES
 
-from powerd.disks.disk_id import DiskId
-from powerd.disks.model import PowerMode, PowerStatus
+from powerd.disks.model import DiskId, PowerMode, PowerStatus
 from powerd.helper.disks.requests import DiskRequests
 from powerd.helper.errors import RefusalError
 from powerd.helper.protocol.codec import encode_response, parse_response

@@ -1,4 +1,11 @@
-"""The I/O counters of a disk (Documentation/block/stat.rst) without powerd's own commands."""
+"""The counters of a disk without powerd's own commands: I/O, and the passthrough commands of SCSI disks.
+
+``/sys/block/X/stat`` counts I/O (Documentation/block/stat.rst). Passthrough commands (SG_IO: smartctl,
+hdparm, sg3_utils) bypass the block layer and may start a drive; since Linux 5.18 ``stat`` does not include
+them. ``device/iorequest_cnt`` does: it counts each command that is dispatched to the device
+(scsi_dispatch_cmd() in drivers/scsi/scsi_lib.c), and reads ``0x1f3`` (drivers/scsi/scsi_sysfs.c). NVMe,
+virtio and MMC have no such file.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +22,7 @@ _MIN_FIELDS: Final = 11
 _UNCOUNTED_SINCE: Final = (5, 18)
 """Passthrough commands (SG_IO) count as reads before this version of Linux."""
 _DIGITS: Final = re.compile(r"[0-9]{1,20}")
+_COMMAND_COUNT: Final = re.compile(r"0x[0-9a-f]{1,16}")
 
 
 class IoStat(NamedTuple):
@@ -103,3 +111,59 @@ def includes_passthrough(release: str, passthrough: str | None) -> bool:
         return passthrough == "1"
     found = re.match(r"(\d{1,4})\.(\d{1,4})", release)
     return found is not None and (int(found[1]), int(found[2])) < _UNCOUNTED_SINCE
+
+
+def parse_command_count(text: str | None) -> int | None:
+    """The number in ``device/iorequest_cnt``; None = the file is missing or has another format."""
+    return int(text, 16) if text and _COMMAND_COUNT.fullmatch(text) else None
+
+
+class CommandCounter:
+    """Counts the passthrough commands of other programs to one SCSI disk.
+
+    Each ``count`` is what parse_command_count() yields at that moment.
+
+    Attributes:
+        last_passthrough_at: CLOCK_MONOTONIC of the update that last found commands of other programs without
+            I/O; None = none did.
+    """
+
+    def __init__(self) -> None:
+        self.last_passthrough_at: float | None = None
+        self._own_start: int | None = None
+        self._own_count = 0
+        self._foreign_count: int | None = None
+
+    def begin_own(self, count: int | None) -> None:
+        """An action of powerd starts; until end_own(), all commands are powerd's own."""
+        self._own_start = count
+
+    def end_own(self, count: int | None) -> None:
+        """The action has ended."""
+        if count is None or self._own_start is None:
+            self._foreign_count = None
+        else:
+            self._own_count += count - self._own_start
+        self._own_start = None
+
+    def update(self, count: int | None, now: float, *, no_io: bool, own_running: bool = False) -> None:
+        """Compare with the update before; a smaller count is that of a new device.
+
+        Args:
+            count: read before the I/O counters, so that these include every I/O that it includes.
+            now: CLOCK_MONOTONIC.
+            no_io: there was no I/O since the update before.
+            own_running: an action of powerd is running.
+        """
+        if own_running:
+            self.end_own(count)
+            self.begin_own(count)
+        foreign_count = None if count is None else count - self._own_count
+        if (
+            no_io
+            and foreign_count is not None
+            and self._foreign_count is not None
+            and foreign_count > self._foreign_count
+        ):
+            self.last_passthrough_at = now
+        self._foreign_count = foreign_count
