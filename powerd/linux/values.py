@@ -106,12 +106,16 @@ class ProbeRequest:
         link: the link on which to send ARP requests; None = off-link, ICMP only.
         icmp: send echo requests.
         arp_sufficient: an ARP reply alone proves presence, and may end the sweep.
+        macs: the only MACs whose ARP reply proves presence; none = any.
+        proxy_macs: MACs whose ARP reply proves nothing, because they answer for other hosts.
     """
 
     address: str
     link: Link | None = None
     icmp: bool = True
     arp_sufficient: bool = True
+    macs: frozenset[str] = frozenset()
+    proxy_macs: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,14 +125,14 @@ class ProbeReply:
     Attributes:
         icmp, arp: by protocol.
         rtt: round trip time of the reply, seconds; None without a reply.
-        mac: MAC address in the ARP reply, lower case with colons.
+        macs: the MAC addresses in the ARP replies, the first one first, lower case with colons.
         error: for FAILED, the kernel's reason, e.g. ``No route to host``.
     """
 
     icmp: ProbeOutcome = ProbeOutcome.NOT_PROBED
     arp: ProbeOutcome = ProbeOutcome.NOT_PROBED
     rtt: float | None = None
-    mac: str | None = None
+    macs: tuple[str, ...] = ()
     error: str | None = None
 
 

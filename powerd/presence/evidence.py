@@ -6,7 +6,7 @@ sent that the client could have answered, and no reply came in time.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Address
 from typing import Final, Literal, NamedTuple
@@ -26,6 +26,29 @@ class Evidence(NamedTuple):
     kind: EvidenceKind
     at: float
     rtt: float | None = None
+
+
+class MacRules(NamedTuple):
+    """Which MACs may answer ARP for a client.
+
+    Attributes:
+        own: the client's; none = unknown.
+        proxies: those of gateways, which answer for other hosts: their reply proves nothing.
+        others: those of other clients to which a lease file or the configuration gives the same address.
+    """
+
+    own: frozenset[str] = frozenset()
+    proxies: frozenset[str] = frozenset()
+    others: frozenset[str] = frozenset()
+
+    def prove_presence(self, macs: Iterable[str]) -> bool:
+        """Whether one of the replies is the client's own."""
+        return any(mac not in self.proxies and (not self.own or mac in self.own) for mac in macs)
+
+    def conflict(self, macs: Iterable[str]) -> tuple[str, ...]:
+        """The MACs that should not answer, with the client's own if it is unknown; () = no conflict."""
+        unexpected = {*macs} - self.own - self.proxies - self.others
+        return tuple(sorted(unexpected)) if len(unexpected) > (not self.own) else ()
 
 
 class ProbeResult(NamedTuple):
@@ -60,13 +83,14 @@ class ClientRecord:
     arp_silent: bool = False
 
 
-def plan_probes(
+def plan_probes(  # noqa: PLR0913 - what is known before a sweep, the last two by keyword
     clients: Iterable[Client],
     records: Mapping[ClientId, ClientRecord],
     lan: Lan,
     arp_mode: ArpMode,
     *,
     arp_only_if_silent: bool,
+    proxy_macs: frozenset[str] = frozenset(),
 ) -> list[ProbeRequest]:
     """One request per address, in the order of the clients; none for an address whose link has no carrier.
 
@@ -79,6 +103,7 @@ def plan_probes(
         arp_mode: ``[clients] arp``.
         arp_only_if_silent: send no echo request to a client that did not answer the last ARP request. For
             each of them the kernel would send three ARP requests of its own, which costs a wake-up per poll.
+        proxy_macs: MAC addresses of gateways, see MacRules.
     """
     requests: dict[str, ProbeRequest] = {}
     for client in clients:
@@ -89,7 +114,9 @@ def plan_probes(
             link = lan.link_of(IPv4Address(address))
             if link is None or link.ready:
                 icmp = link is None or not arp_only
-                request = ProbeRequest(address, link, icmp=icmp, arp_sufficient=arp_sufficient)
+                request = ProbeRequest(
+                    address, link, icmp, arp_sufficient, macs=own_macs(client), proxy_macs=proxy_macs
+                )
                 other = requests.get(address)
                 requests[address] = _merge_requests(request, other) if other else request
     return list(requests.values())
@@ -101,7 +128,14 @@ def _merge_requests(request: ProbeRequest, other: ProbeRequest) -> ProbeRequest:
         request.link or other.link,
         icmp=request.icmp or other.icmp,
         arp_sufficient=request.arp_sufficient or other.arp_sufficient,
+        macs=request.macs | other.macs if request.macs and other.macs else frozenset(),
+        proxy_macs=request.proxy_macs,
     )
+
+
+def own_macs(client: Client) -> frozenset[str]:
+    """The MACs with which a client may answer ARP; none = unknown."""
+    return frozenset({client.mac} if client.mac else ())
 
 
 def check_links(lan: Lan) -> None:
@@ -142,28 +176,35 @@ def arp_proves_presence(arp_mode: ArpMode, observation: Observation) -> bool:
 
 
 def evaluate_replies(
-    replies: Sequence[ProbeReply], *, arp_sufficient: bool, proxy_macs: frozenset[str], now: float
+    replies: Mapping[str, ProbeReply], rules: MacRules, *, arp_sufficient: bool, now: float
 ) -> ProbeResult:
     """Combine the replies for all addresses of one client.
 
     Args:
         replies: one per address.
+        rules: which MACs may answer.
         arp_sufficient: see arp_proves_presence().
-        proxy_macs: MAC addresses of routers, which answer ARP on behalf of other hosts.
         now: monotonic seconds at the end of the sweep.
     """
-    for reply in replies:
+    for reply in replies.values():
         if reply.icmp is ProbeOutcome.ANSWERED:
             return ProbeResult(Evidence(EvidenceKind.ICMP, now, reply.rtt))
-    for reply in replies:
-        if reply.arp is ProbeOutcome.ANSWERED and arp_sufficient and reply.mac not in proxy_macs:
+    for reply in replies.values():
+        if reply.arp is ProbeOutcome.ANSWERED and arp_sufficient and rules.prove_presence(reply.macs):
             return ProbeResult(Evidence(EvidenceKind.ARP, now, reply.rtt))
-    probed = [reply for reply in replies if not not_probed(reply)]
+    probed = [reply for reply in replies.values() if not not_probed(reply)]
     inconclusive = next(
         (reply for reply in probed if not _is_conclusive(reply, arp_sufficient=arp_sufficient)), None
     )
     if inconclusive is not None:
         return ProbeResult(failure=f"could not be probed: {inconclusive.error or 'no probe was sent'}")
+    for address, reply in replies.items():
+        if macs := rules.conflict(reply.macs):
+            verb = "answers" if len(macs) == 1 else "answer"
+            instead = f" instead of {' or '.join(sorted(rules.own))}" if rules.own else ""
+            return ProbeResult(
+                failure=f"{' and '.join(macs)} {verb} for {address}{instead}, so its silence proves nothing"
+            )
     return ProbeResult(silent=bool(probed) and len(probed) == len(replies))
 
 

@@ -14,7 +14,10 @@ from powerd.core.time import Moment, Reading, Unavailable
 CLIENTS: Final = SourceId("clients")
 
 ClientId = NewType("ClientId", str)
-"""A client's stable identifier: its MAC address, or its IP address where no MAC is known."""
+"""A client's stable identifier: its MAC address, or its IP address where no MAC is known.
+
+A host that was only learned on the LAN has ``MAC/address``, since a repeater has the MAC of many hosts.
+"""
 HOSTS_SOURCE: Final = "hosts"
 """Source of clients that ``[clients] hosts`` names."""
 LEARNED_SOURCE: Final = "learned"
@@ -67,7 +70,7 @@ class Observation:
         silent_since: time of the first of a continuous series of unanswered probes; None while the client
             answers, and after a probe that could not be sent.
         answers_icmp: it has answered an ICMP echo request at least once.
-        on_link: at least one of its addresses is on a LAN of this server; others are probed by ICMP only.
+        on_link: ARP can prove its presence; behind a router, or with the MAC of a gateway, only ICMP can.
     """
 
     last_seen: float | None = None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from ipaddress import AddressValueError, IPv4Address
 from typing import Final
 
@@ -15,18 +14,13 @@ _MAX_HOSTS: Final = 4096
 """Limits what a host that spoofs addresses can add; a home has fewer hosts."""
 _MAX_TIMESTAMP: Final = 1e11
 """POSIX time of the year 5138; a later time, such as infinity, is invalid."""
+_SUPERSEDED_AFTER: Final = 86400.0
+"""Seconds after which a pair is dropped if another MAC has its address: DHCP has given the address away."""
 
-
-@dataclass(frozen=True, slots=True)
-class LearnedHost:
-    """A host on the LAN; ``last_seen`` is its last proof of reachability, POSIX seconds."""
-
-    address: str
-    last_seen: float
-
-
-LearnedHosts = Mapping[str, LearnedHost]
-"""Learned hosts by MAC address."""
+HostKey = tuple[str, str]
+"""A learned host: its MAC and its address. A repeater or a client bridge has the MAC of many hosts."""
+LearnedHosts = Mapping[HostKey, float]
+"""The time of the last proof of reachability of each learned host, POSIX seconds."""
 
 
 def update_learned_hosts(
@@ -34,29 +28,31 @@ def update_learned_hosts(
 ) -> LearnedHosts:
     """The learned hosts updated from the neighbour table, the one seen last first.
 
+    The MAC of a gateway excludes no host: a relay that is the gateway has the MAC of the hosts behind it.
+
     Args:
         learned_hosts: the previous ones.
-        neighbours: the table; gateways, this server and addresses that are not IPv4 on a LAN are left out.
+        neighbours: the table; addresses of gateways, of this server and outside the LANs are left out.
         lan: this server's links, addresses and gateways.
         since: POSIX seconds; hosts last seen before are dropped.
         now: POSIX seconds.
     """
     links = {link.index for link in lan.links}
-    gateways = gateway_macs(neighbours := tuple(neighbours), lan)
-    current = {
-        entry.mac: LearnedHost(entry.address, now - entry.confirmed_ago)
-        for entry in sorted(neighbours, key=lambda entry: -entry.confirmed_ago)
-        if entry.link in links and entry.mac not in gateways and _is_host(entry.address, lan)
-    }
-    addresses = {host.address for host in current.values()}
-    merged = {
-        mac: host
-        for mac, host in learned_hosts.items()
-        if mac not in gateways and host.address not in addresses
-    }
-    merged.update({mac: _with_latest_time(host, learned_hosts.get(mac)) for mac, host in current.items()})
+    merged = dict(learned_hosts)
+    for entry in neighbours:
+        if entry.link in links and _is_host(entry.address, lan):
+            key = (entry.mac, entry.address)
+            merged[key] = max(now - entry.confirmed_ago, merged.get(key, 0.0))
+    latest: dict[str, float] = {}
+    for (_, address), last_seen in merged.items():
+        latest[address] = max(last_seen, latest.get(address, 0.0))
     recent = sorted(
-        (item for item in merged.items() if item[1].last_seen >= since), key=lambda item: -item[1].last_seen
+        (
+            (key, last_seen)
+            for key, last_seen in merged.items()
+            if last_seen >= max(since, latest[key[1]] - _SUPERSEDED_AFTER)
+        ),
+        key=lambda item: -item[1],
     )
     return dict(recent[:_MAX_HOSTS])
 
@@ -66,41 +62,31 @@ def gateway_macs(neighbours: Iterable[Neighbour], lan: Lan) -> frozenset[str]:
     return frozenset(entry.mac for entry in neighbours if entry.address in lan.gateways)
 
 
-def mac_address_pairs(learned_hosts: LearnedHosts) -> frozenset[tuple[str, str]]:
-    """MAC and address of each host, to detect changes; ``last_seen`` changes at every poll."""
-    return frozenset((mac, host.address) for mac, host in learned_hosts.items())
-
-
-def to_json(learned_hosts: LearnedHosts) -> dict[str, dict[str, object]]:
-    """The book as plain values, for the store."""
-    return {
-        mac: {"address": host.address, "seen": round(host.last_seen)} for mac, host in learned_hosts.items()
-    }
+def to_json(learned_hosts: LearnedHosts) -> dict[str, dict[str, int]]:
+    """``{MAC: {address: POSIX seconds}}``, for the store."""
+    document: dict[str, dict[str, int]] = {}
+    for (mac, address), last_seen in learned_hosts.items():
+        document.setdefault(mac, {})[address] = round(last_seen)
+    return document
 
 
 def from_json(data: object) -> LearnedHosts:
-    """The book of plain values; whatever is not one of its entries is passed over."""
-    learned_hosts: dict[str, LearnedHost] = {}
+    """The hosts of a stored document; entries that are invalid are left out."""
+    learned_hosts: dict[HostKey, float] = {}
     for mac, row in data.items() if isinstance(data, dict) else ():
-        address, last_seen = (row.get("address"), row.get("seen")) if isinstance(row, dict) else (None, None)
-        if (
-            isinstance(mac, str)
-            and canonical_mac(mac) == mac
-            and isinstance(address, str)
-            and _parse_ipv4(address)
-            and isinstance(last_seen, int | float)
-            and 0 <= last_seen <= _MAX_TIMESTAMP
-        ):
-            learned_hosts[mac] = LearnedHost(address, float(last_seen))
+        if not isinstance(mac, str) or canonical_mac(mac) != mac or not isinstance(row, dict):
+            continue
+        # Before a MAC could have several addresses, a row was {"address": ..., "seen": ...}.
+        addresses = {row["address"]: row.get("seen")} if isinstance(row.get("address"), str) else row
+        for address, last_seen in addresses.items():
+            if (
+                isinstance(address, str)
+                and _parse_ipv4(address)
+                and isinstance(last_seen, int | float)
+                and 0 <= last_seen <= _MAX_TIMESTAMP
+            ):
+                learned_hosts[mac, address] = float(last_seen)
     return learned_hosts
-
-
-def _with_latest_time(host: LearnedHost, previous: LearnedHost | None) -> LearnedHost:
-    return (
-        host
-        if previous is None or host.last_seen >= previous.last_seen
-        else LearnedHost(host.address, previous.last_seen)
-    )
 
 
 def _is_host(address: str, lan: Lan) -> bool:

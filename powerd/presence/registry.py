@@ -1,7 +1,7 @@
 """The clients: entries of lease files, configured hosts and hosts learned on the LAN, merged into one list.
 
-One host often has several entries: a reservation, a lease and an entry of the neighbour table. They are
-merged by MAC address, or by IP address where no MAC is known.
+One host often has several entries: a reservation, a lease and an entry of the neighbour table. Entries of
+lease files are merged by MAC address, or by IP address where no MAC is known; learned hosts by IP address.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from powerd.presence.leases.files import LeaseFiles, LeaseReport
 from powerd.presence.leases.format import HostEntry
 from powerd.presence.leases.hostapd import HOSTAPD_SOURCE
 from powerd.presence.model import HOSTS_SOURCE, LEARNED_SOURCE, Client, ClientId
-from powerd.presence.neighbours import LearnedHosts, mac_address_pairs, update_learned_hosts
+from powerd.presence.neighbours import HostKey, LearnedHosts, update_learned_hosts
 
 EXPIRED_LEASE_RETENTION: Final = 30 * 86400.0
 """Seconds for which an expired lease still names a client: leases expire while the server sleeps."""
@@ -90,13 +90,25 @@ class ClientMerger:
             owners.setdefault(address, owner)
 
     def add_learned(self, learned_hosts: LearnedHosts) -> None:
-        """Add hosts learned on the LAN to the client with their MAC or address, or as new clients."""
-        for mac, learned in learned_hosts.items():
-            owner = mac if mac in self._drafts else self._owner_by_address.get(learned.address, mac)
+        """Add hosts learned on the LAN, the one seen last first.
+
+        A host belongs to the client that has its address; else to the client with its MAC, if an address is
+        all that this one lacks; else it is a client of its own, since a repeater has the MAC of many hosts.
+        """
+        for mac, address in learned_hosts:
+            owner = self._owner_by_address.get(address)
+            if owner is None or self._is_another_learned_host(owner, mac):
+                draft = self._drafts.get(mac)
+                owner = mac if draft is not None and not draft.addresses else f"{mac}/{address}"
             draft = self._draft_for(owner, LEARNED_SOURCE, stale=False)
             draft.mac = draft.mac or mac
-            draft.addresses.setdefault(learned.address, _NEVER_EXPIRES)
-            self._owner_by_address.setdefault(learned.address, owner)
+            draft.addresses.setdefault(address, _NEVER_EXPIRES)
+            self._owner_by_address.setdefault(address, owner)
+
+    def _is_another_learned_host(self, owner: str, mac: str) -> bool:
+        """Whether ``owner`` is known only as a host that has been learned with another MAC."""
+        draft = self._drafts[owner]
+        return draft.mac != mac and draft.sources.keys() == {LEARNED_SOURCE}
 
     def clients(self, lan: Lan) -> Iterator[Client]:
         """All clients, without this server and its gateways.
@@ -189,7 +201,7 @@ class ClientRegistry:
         self._files = files
         self._network = network
         self._save_learned = save_learned
-        self._saved_hosts = mac_address_pairs(learned_hosts)
+        self._saved_hosts: frozenset[HostKey] = frozenset(learned_hosts)
         self._saved_at: float | None = None
         self._lease_report: LeaseReport | None = None
         self._names_to_resolve: tuple[str, ...] = ()
@@ -222,7 +234,7 @@ class ClientRegistry:
         addresses = {name: self._resolutions[name].addresses for name in names}
         resolve_errors = {self._resolutions[host].error: None for host in options.hosts}
         self.warnings = (*report.warnings, *filter(None, resolve_errors))
-        learned = mac_address_pairs(self.learned_hosts)
+        learned = frozenset(self.learned_hosts)
         inputs = (report, options.hosts, addresses, lan, learned, now // _REBUILD_INTERVAL)
         if inputs != self._inputs:
             self._clients = await self._merge(report, options.hosts, addresses, lan, now)
@@ -233,9 +245,13 @@ class ClientRegistry:
     @property
     def unlisted_neighbours(self) -> LearnedHosts:
         """Learned hosts that no lease file and no option names; only these need to be saved."""
-        learned_only = (LEARNED_SOURCE,)
-        macs = {client.mac for client in self._clients.values() if client.sources == learned_only}
-        return {mac: host for mac, host in self.learned_hosts.items() if mac in macs}
+        unlisted = {
+            (client.mac, address)
+            for client in self._clients.values()
+            if client.sources == (LEARNED_SOURCE,)
+            for address in client.addresses
+        }
+        return {key: last_seen for key, last_seen in self.learned_hosts.items() if key in unlisted}
 
     def _save_if_changed(self, learn_period: float, now: float) -> None:
         """Save the unlisted neighbours if the set of hosts has changed, or if the saved times are old."""
@@ -243,8 +259,8 @@ class ClientRegistry:
         if self._saved_at is None:
             self._saved_at = now
         save_due = not 0 <= now - self._saved_at < learn_period * _SAVE_FRACTION
-        if mac_address_pairs(unlisted) != self._saved_hosts or (unlisted and save_due):
-            self._saved_hosts, self._saved_at = mac_address_pairs(unlisted), now
+        if unlisted.keys() != self._saved_hosts or (unlisted and save_due):
+            self._saved_hosts, self._saved_at = frozenset(unlisted), now
             self._save_learned(unlisted)
 
     def _update_learned(

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Final
+from typing import Final, NamedTuple
 
 from powerd.config.options import ClientOptions as Options
 from powerd.core.clock import Clock
@@ -23,6 +23,7 @@ from powerd.linux.values import HostError, Lan, Neighbour, ProbeOutcome, ProbeRe
 from powerd.presence.evidence import (
     ClientRecord,
     Evidence,
+    MacRules,
     ProbeResult,
     arp_proves_presence,
     best_evidence,
@@ -31,10 +32,19 @@ from powerd.presence.evidence import (
     link_error,
     not_probed,
     on_link,
+    own_macs,
     plan_probes,
     update_observation,
 )
-from powerd.presence.model import HOSTS_SOURCE, Client, ClientId, EvidenceKind, Observation, PresenceFacts
+from powerd.presence.model import (
+    HOSTS_SOURCE,
+    LEARNED_SOURCE,
+    Client,
+    ClientId,
+    EvidenceKind,
+    Observation,
+    PresenceFacts,
+)
 from powerd.presence.neighbours import gateway_macs
 from powerd.presence.registry import ClientRegistry
 
@@ -45,6 +55,31 @@ _DEADLINE_MARGIN: Final = 0.5
 _ROUNDS_WITHOUT_RETRY: Final = 3
 """``absent_after`` spanning this many polls makes up for lost packets without a second try in each poll."""
 _TIMEOUT_FACTOR_BEFORE_SLEEP: Final = 1.5
+_NO_REPLY: Final = ProbeReply()
+
+
+class _Poll(NamedTuple):
+    """What one poll knows before it probes.
+
+    Attributes:
+        clients: the clients.
+        lan: this server's links.
+        depth: of the poll.
+        proxy_macs: MAC addresses of the gateways, which may answer ARP for other hosts.
+        kernel_macs: the MAC to which the kernel sends packets for an address.
+        clients_per_address: how many clients have an address.
+        listed_macs: for an address of several clients, the MACs of those that are not merely learned.
+        passive_evidence: evidence without a probe.
+    """
+
+    clients: Mapping[ClientId, Client]
+    lan: Lan
+    depth: PollDepth
+    proxy_macs: frozenset[str]
+    kernel_macs: Mapping[str, str]
+    clients_per_address: Mapping[str, int]
+    listed_macs: Mapping[str, frozenset[str]]
+    passive_evidence: Mapping[ClientId, Evidence]
 
 
 class PresenceSource:
@@ -110,9 +145,19 @@ class PresenceSource:
                 "traffic with this server yet; name lease files or hosts in [clients]"
             )
         self._records = {id_: self._records.get(id_) or ClientRecord(Observation()) for id_ in clients}
-        passive_evidence = self._passive_evidence(clients, neighbours, started)
-        replies = await self._probe(clients, lan, passive_evidence, depth)
-        self._record_results(clients, lan, neighbours, passive_evidence, replies)
+        proxy_macs = gateway_macs(neighbours, lan)
+        clients_per_address = Counter(address for client in clients.values() for address in client.addresses)
+        poll = _Poll(
+            clients,
+            lan,
+            depth,
+            proxy_macs,
+            {entry.address: entry.mac for entry in neighbours},
+            clients_per_address,
+            _listed_macs(clients, clients_per_address),
+            self._passive_evidence(clients, neighbours, proxy_macs, started),
+        )
+        self._record_results(poll, await self._probe(poll))
         readings = {
             id_: record.reading for id_, record in self._records.items() if record.reading is not None
         }
@@ -126,20 +171,28 @@ class PresenceSource:
         )
 
     def _passive_evidence(
-        self, clients: Mapping[ClientId, Client], neighbours: Iterable[Neighbour], now: Moment
+        self,
+        clients: Mapping[ClientId, Client],
+        neighbours: Iterable[Neighbour],
+        proxy_macs: frozenset[str],
+        now: Moment,
     ) -> dict[ClientId, Evidence]:
-        """Evidence without a probe: reachable neighbours, found by MAC, and associated stations."""
-        by_mac = {
-            entry.mac: entry
-            for entry in sorted(neighbours, key=lambda entry: -entry.confirmed_ago)
-            if entry.reachable
-        }
+        """Evidence without a probe: reachable neighbours and associated stations.
+
+        An IPv6 neighbour is found by its MAC, and so is an address of no client.
+        """
+        known = {address for client in clients.values() for address in client.addresses}
+        confirmed: dict[tuple[str, str | None], float] = {}
+        for entry in neighbours:
+            if entry.reachable and entry.mac not in proxy_macs:
+                key = (entry.mac, entry.address if entry.address in known else None)
+                confirmed[key] = min(entry.confirmed_ago, confirmed.get(key, entry.confirmed_ago))
         evidence_by_client: dict[ClientId, Evidence] = {}
-        for id_, client in clients.items():
-            candidates = []
-            entry = by_mac.get(client.mac) if client.mac else None
-            if entry is not None and arp_proves_presence(self.options.arp, self._records[id_].observation):
-                candidates.append(Evidence(EvidenceKind.NEIGHBOUR, now.mono - entry.confirmed_ago))
+        for id_, client in clients.items() if confirmed or self._registry.associated_stations else ():
+            mac, candidates = client.mac or "", []
+            ages = [confirmed[mac, key] for key in (*client.addresses, None) if (mac, key) in confirmed]
+            if ages and arp_proves_presence(self.options.arp, self._records[id_].observation):
+                candidates.append(Evidence(EvidenceKind.NEIGHBOUR, now.mono - min(ages)))
             if client.mac in self._registry.associated_stations:
                 candidates.append(Evidence(EvidenceKind.STATION, now.mono))
             best = best_evidence(candidates)
@@ -147,18 +200,13 @@ class PresenceSource:
                 evidence_by_client[id_] = best
         return evidence_by_client
 
-    async def _probe(
-        self,
-        clients: Mapping[ClientId, Client],
-        lan: Lan,
-        passive_evidence: Mapping[ClientId, Evidence],
-        depth: PollDepth,
-    ) -> dict[str, ProbeReply]:
+    async def _probe(self, poll: _Poll) -> dict[str, ProbeReply]:
         """Probe the clients that the depth requires; return the replies by address.
 
         At full depth every client is probed. Otherwise only those whose presence blocks sleep are probed, and
         the first evidence ends the poll.
         """
+        clients, depth, passive_evidence = poll.clients, poll.depth, poll.passive_evidence
         blocks_sleep = self._blocks_sleep_for(self.options)
         client_ids = [
             id_ for id_, client in clients.items() if depth is PollDepth.FULL or blocks_sleep(client)
@@ -168,21 +216,22 @@ class PresenceSource:
         )
         until_first = depth is not PollDepth.FULL
         if until_first and client_ids and self._seen_recently(client_ids[0]):
-            replies = await self._sweep([clients[client_ids[0]]], lan, depth, tries=1, until_first=True)
-            result = self._probe_result(clients[client_ids[0]], replies, frozenset())
-            if result.evidence is not None or any(id_ in passive_evidence for id_ in client_ids):
+            latest = clients[client_ids[0]]
+            replies = await self._sweep(poll, [latest], depth, tries=1, until_first=True)
+            if self._probe_result(poll, latest, replies).evidence is not None or any(
+                id_ in passive_evidence for id_ in client_ids
+            ):
                 return replies
         elif until_first and any(id_ in passive_evidence for id_ in client_ids):
             return {}
         targets = [clients[id_] for id_ in client_ids]
-        replies = await self._sweep(targets, lan, depth, tries=self._tries(depth), until_first=until_first)
+        replies = await self._sweep(poll, targets, depth, tries=self._tries(depth), until_first=until_first)
         arp_only_answers = [client for client in targets if self._needs_icmp(client, replies)]
         if arp_only_answers and not (
-            until_first
-            and any(self._probe_result(client, replies, frozenset()).evidence for client in targets)
+            until_first and any(self._probe_result(poll, client, replies).evidence for client in targets)
         ):
             replies |= await self._sweep(
-                arp_only_answers, lan, PollDepth.BEFORE_SLEEP, tries=1, until_first=False
+                poll, arp_only_answers, PollDepth.BEFORE_SLEEP, tries=1, until_first=False
             )
         return replies
 
@@ -217,14 +266,15 @@ class PresenceSource:
         )
 
     async def _sweep(
-        self, clients: Sequence[Client], lan: Lan, depth: PollDepth, *, tries: int, until_first: bool
+        self, poll: _Poll, clients: Sequence[Client], depth: PollDepth, *, tries: int, until_first: bool
     ) -> dict[str, ProbeReply]:
         requests = plan_probes(
             clients,
             self._records,
-            lan,
+            poll.lan,
             self.options.arp,
             arp_only_if_silent=depth is PollDepth.ROUTINE,
+            proxy_macs=poll.proxy_macs,
         )
         if not requests:
             return {}
@@ -240,38 +290,38 @@ class PresenceSource:
         )
         return dict(result.replies)
 
-    def _probe_result(
-        self, client: Client, replies: Mapping[str, ProbeReply], proxy_macs: frozenset[str]
-    ) -> ProbeResult:
-        arp_sufficient = arp_proves_presence(self.options.arp, self._records[client.id].observation)
-        own_replies = [replies.get(address, ProbeReply()) for address in client.addresses]
+    def _probe_result(self, poll: _Poll, client: Client, replies: Mapping[str, ProbeReply]) -> ProbeResult:
+        others: set[str] = set()
+        own_replies = {}
+        for address in client.addresses:
+            own_replies[address] = reply = replies.get(address, _NO_REPLY)
+            others |= poll.listed_macs.get(address, frozenset())
+            if self.options.arp == "never":
+                own_replies[address] = replace(reply, macs=())
+            elif reply.macs and poll.kernel_macs.get(address, reply.macs[0]) not in reply.macs:
+                # The echo request went to another MAC than the one that answers ARP.
+                own_replies[address] = replace(reply, macs=(*reply.macs, poll.kernel_macs[address]))
         return evaluate_replies(
-            own_replies, arp_sufficient=arp_sufficient, proxy_macs=proxy_macs, now=self._clock.now().mono
+            own_replies,
+            MacRules(own_macs(client), poll.proxy_macs, frozenset(others)),
+            arp_sufficient=arp_proves_presence(self.options.arp, self._records[client.id].observation),
+            now=self._clock.now().mono,
         )
 
-    def _record_results(
-        self,
-        clients: Mapping[ClientId, Client],
-        lan: Lan,
-        neighbours: Iterable[Neighbour],
-        passive_evidence: Mapping[ClientId, Evidence],
-        replies: Mapping[str, ProbeReply],
-    ) -> None:
+    def _record_results(self, poll: _Poll, replies: Mapping[str, ProbeReply]) -> None:
         """Update what is remembered of each client."""
-        now = self._clock.now().mono
-        proxy_macs = gateway_macs(neighbours, lan)
-        clients_per_address = Counter(address for client in clients.values() for address in client.addresses)
+        now, clients, passive_evidence = self._clock.now().mono, poll.clients, poll.passive_evidence
         for id_, client in clients.items():
             record = self._records[id_]
-            result = self._probe_result(client, replies, proxy_macs)
+            result = self._probe_result(poll, client, replies)
             if result.evidence is None and id_ in passive_evidence:
                 result = ProbeResult(evidence=passive_evidence[id_])
             elif result.evidence is None and not result.silent and result.failure is None:
-                result = self._result_without_probe(client, lan)
+                result = self._result_without_probe(client, poll.lan)
             arp_outcomes = [replies[each].arp for each in client.addresses if each in replies]
             if any(arp is not ProbeOutcome.NOT_PROBED for arp in arp_outcomes):
                 record.arp_silent = all(arp is ProbeOutcome.SILENT for arp in arp_outcomes)
-            shared = any(clients_per_address[each] > 1 for each in client.addresses)
+            shared = any(poll.clients_per_address[each] > 1 for each in client.addresses)
             observation = update_observation(
                 record.observation,
                 result,
@@ -280,7 +330,10 @@ class PresenceSource:
                 poll_interval=self.poll_interval,
                 shared_address=shared,
             )
-            record.observation = replace(observation, on_link=on_link(client, lan))
+            behind_gateway = client.mac in poll.proxy_macs
+            record.observation = replace(
+                observation, on_link=on_link(client, poll.lan) and not behind_gateway
+            )
             if result.failure is not None:
                 record.last_probed, record.reading = None, Unavailable(now, result.failure)
             elif result.evidence is not None or result.silent:
@@ -298,3 +351,16 @@ class PresenceSource:
             )
         errors = (link_error(address, lan) for address in client.addresses)
         return ProbeResult(failure=next(filter(None, errors), None))
+
+
+def _listed_macs(
+    clients: Mapping[ClientId, Client], clients_per_address: Mapping[str, int]
+) -> dict[str, frozenset[str]]:
+    """For each address of several clients, the MACs of those that lease files or the configuration name."""
+    listed: dict[str, frozenset[str]] = {}
+    for client in clients.values():
+        if client.mac and client.sources != (LEARNED_SOURCE,):
+            for address in client.addresses:
+                if clients_per_address[address] > 1:
+                    listed[address] = listed.get(address, frozenset()) | {client.mac}
+    return listed

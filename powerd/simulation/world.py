@@ -142,7 +142,7 @@ class Household(SimulatedMachine):
             icmp=ProbeOutcome.SILENT,
             arp=ProbeOutcome.ANSWERED if ask.link else arp,
             rtt=0.001,
-            mac=person.mac,
+            macs=(person.mac,),
         )
 
     async def stations(self, control: str) -> str:

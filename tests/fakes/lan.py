@@ -44,7 +44,7 @@ def mac(n: int) -> str:
 
 
 def arp_reply(n: int) -> ProbeReply:
-    return ProbeReply(icmp=ProbeOutcome.SILENT, arp=ProbeOutcome.ANSWERED, rtt=0.001, mac=mac(n))
+    return ProbeReply(icmp=ProbeOutcome.SILENT, arp=ProbeOutcome.ANSWERED, rtt=0.001, macs=(mac(n),))
 
 
 def neighbour(n: int, address: str | None = None, *, ago: float = 1.0, reachable: bool = True) -> Neighbour:
@@ -153,8 +153,9 @@ class FakeLan(UnusedPorts):
         # As in a real sweep, ARP requests go to hosts that are silent to ICMP.
         if scripted.icmp is ProbeOutcome.ANSWERED and request.link is not None:
             arp = ProbeOutcome.NOT_PROBED if request.icmp else ProbeOutcome.ANSWERED
+        macs = scripted.macs or (mac(int(request.address.rpartition(".")[2])),)
         return ProbeReply(
-            icmp, arp, scripted.rtt, scripted.mac if arp is ProbeOutcome.ANSWERED else None, scripted.error
+            icmp, arp, scripted.rtt, macs if arp is ProbeOutcome.ANSWERED else (), scripted.error
         )
 
     def listdir(self, directory: str) -> tuple[str, ...]:

@@ -28,7 +28,7 @@ from powerd.power.model import WakeStormState, WakeupCause
 from powerd.power.rtc_alarm import RtcAlarm
 from powerd.power.stored_wake_storm import load_wake_storm
 from powerd.presence.model import PresenceFacts
-from powerd.presence.neighbours import LearnedHost, load_learned_hosts
+from powerd.presence.neighbours import load_learned_hosts
 from powerd.requests.keep_awake import KeepAwakeRequests
 from powerd.requests.model import KeepAwakeFacts, RequestRefusedError
 from powerd.simulation.virtual_loop import VirtualLoop, run
@@ -187,9 +187,9 @@ def test_no_alarm(state: Path) -> None:
 
 def test_learned_hosts(state: Path) -> None:
     assert load_learned_hosts(kept(state, Clock())) == {
-        "02:00:00:00:00:0b": LearnedHost("192.168.1.11", 1_779_999_988.0),
-        "02:00:00:00:00:0c": LearnedHost("192.168.1.12", 1_779_913_600.0),
-        "7c:2e:bd:00:11:22": LearnedHost("10.0.0.7", 1_777_000_000.0),
+        ("02:00:00:00:00:0b", "192.168.1.11"): 1_779_999_988.0,
+        ("02:00:00:00:00:0c", "192.168.1.12"): 1_779_913_600.0,
+        ("7c:2e:bd:00:11:22", "10.0.0.7"): 1_777_000_000.0,
     }
 
 

@@ -8,6 +8,7 @@ from powerd.presence.evidence import (
     ArpMode,
     ClientRecord,
     Evidence,
+    MacRules,
     ProbeResult,
     arp_proves_presence,
     best_evidence,
@@ -25,8 +26,20 @@ YES, NO, FAILED, NOT = (
     ProbeOutcome.FAILED,
     ProbeOutcome.NOT_PROBED,
 )
-ROUTER = frozenset({"02:00:00:00:00:fe"})
+GATEWAY, OWN, OTHER, THIRD = (f"02:00:00:00:00:{n}" for n in ("fe", "0a", "0b", "0c"))
 NOW = 1000.0
+
+
+def combine(
+    *replies: ProbeReply,
+    own: str | None = OWN,
+    others: frozenset[str] = frozenset(),
+    arp_sufficient: bool = True,
+) -> ProbeResult:
+    """The result of these replies, one for each address of a client."""
+    rules = MacRules(frozenset({own} if own else ()), frozenset({GATEWAY}), others)
+    by_address = {f"10.0.0.{n}": reply for n, reply in enumerate(replies, 1)}
+    return evaluate_replies(by_address, rules, arp_sufficient=arp_sufficient, now=NOW)
 
 
 @pytest.mark.parametrize(
@@ -63,12 +76,8 @@ def test_when_arp_proves_presence(arp_mode: ArpMode, *, answers: bool, sufficien
 def test_the_result_of_one_reply(
     icmp: ProbeOutcome, arp: ProbeOutcome, expected: str, *, sufficient: bool
 ) -> None:
-    result = evaluate_replies(
-        [ProbeReply(icmp, arp, error="No route to host")],
-        arp_sufficient=sufficient,
-        proxy_macs=ROUTER,
-        now=NOW,
-    )
+    macs = (OWN,) if arp is YES else ()
+    result = combine(ProbeReply(icmp, arp, macs=macs, error="No route to host"), arp_sufficient=sufficient)
     if result.evidence:
         got = result.evidence.kind.value
     else:
@@ -78,28 +87,45 @@ def test_the_result_of_one_reply(
 
 
 def test_a_router_that_answers_arp_for_other_hosts_proves_nothing() -> None:
-    result = evaluate_replies(
-        [ProbeReply(NO, YES, mac="02:00:00:00:00:fe")], arp_sufficient=True, proxy_macs=ROUTER, now=NOW
-    )
-    assert result.evidence is None
-    assert not result.failure
+    for own in (OWN, None, GATEWAY):
+        assert combine(ProbeReply(NO, YES, macs=(GATEWAY,)), own=own).silent
+    assert combine(ProbeReply(NO, YES, macs=(GATEWAY, OWN))).evidence, "the host itself answers too"
+    assert combine(ProbeReply(YES, YES, macs=(GATEWAY,))).evidence, "only the host answers an echo request"
+
+
+@pytest.mark.parametrize("own", [OWN, None])
+@pytest.mark.parametrize("arp_sufficient", [True, False])
+def test_two_macs_that_answer_for_one_address_make_silence_prove_nothing(
+    own: str | None, *, arp_sufficient: bool
+) -> None:
+    result = combine(ProbeReply(NO, YES, macs=(OTHER, THIRD)), own=own, arp_sufficient=arp_sufficient)
+    assert not result.silent
+    assert result.evidence or (result.failure and OTHER in result.failure and THIRD in result.failure)
+
+
+def test_another_mac_than_its_own_makes_silence_prove_nothing() -> None:
+    result = combine(ProbeReply(NO, YES, macs=(OTHER,)))
+    assert (result.evidence, result.silent) == (None, False)
+    assert result.failure == f"{OTHER} answers for 10.0.0.1 instead of {OWN}, so its silence proves nothing"
+
+
+def test_a_card_that_answers_beside_another_mac_makes_silence_prove_nothing() -> None:
+    result = combine(ProbeReply(NO, YES, macs=(OWN, OTHER)), arp_sufficient=False)
+    assert result.failure
+    assert OTHER in result.failure
+
+
+def test_a_client_that_has_the_address_by_another_lease_may_answer() -> None:
+    assert combine(ProbeReply(NO, YES, macs=(OTHER,)), others=frozenset({OTHER})).silent
 
 
 def test_a_client_is_silent_only_if_all_its_addresses_are() -> None:
-    assert evaluate_replies(
-        [ProbeReply(NO, NO), ProbeReply(NO, NO)], arp_sufficient=True, proxy_macs=ROUTER, now=NOW
-    ).silent
-    assert (
-        evaluate_replies([ProbeReply(NO, NO), ProbeReply()], arp_sufficient=True, proxy_macs=ROUTER, now=NOW)
-        == ProbeResult()
-    )
-    assert evaluate_replies(
-        [ProbeReply(NO, NO), ProbeReply(FAILED)], arp_sufficient=True, proxy_macs=ROUTER, now=NOW
-    ).failure
-    assert evaluate_replies(
-        [ProbeReply(NO, NO), ProbeReply(YES)], arp_sufficient=True, proxy_macs=ROUTER, now=NOW
-    ).evidence
-    assert evaluate_replies([], arp_sufficient=True, proxy_macs=ROUTER, now=NOW) == ProbeResult()
+    assert combine(ProbeReply(NO, NO), ProbeReply(NO, NO)).silent
+    assert combine(ProbeReply(NO, NO), ProbeReply()) == ProbeResult()
+    assert combine(ProbeReply(NO, NO), ProbeReply(FAILED)).failure
+    assert combine(ProbeReply(NO, NO), ProbeReply(YES)).evidence
+    assert combine(ProbeReply(NO, NO), ProbeReply(NO, YES, macs=(OTHER,))).failure
+    assert combine() == ProbeResult()
 
 
 def test_silence_starts_when_the_client_was_last_seen() -> None:
@@ -193,7 +219,7 @@ def plan(*clients: tuple[Client, ClientRecord], arp_only: bool = False) -> list[
 
 def test_a_new_client_is_probed_by_both_protocols() -> None:
     assert plan((client(1, "10.0.0.1"), ClientRecord(Observation()))) == [
-        ProbeRequest("10.0.0.1", ETH, icmp=True, arp_sufficient=True)
+        ProbeRequest("10.0.0.1", ETH, icmp=True, arp_sufficient=True, macs=frozenset({mac(1)}))
     ]
 
 
@@ -201,7 +227,7 @@ def test_an_arp_reply_is_not_sufficient_for_a_client_that_answers_icmp() -> None
     for silent in (True, False):
         record = ClientRecord(ANSWERS_ICMP, arp_silent=silent)
         assert plan((client(1, "10.0.0.1"), record), arp_only=True) == [
-            ProbeRequest("10.0.0.1", ETH, icmp=not silent, arp_sufficient=False)
+            ProbeRequest("10.0.0.1", ETH, icmp=not silent, arp_sufficient=False, macs=frozenset({mac(1)}))
         ]
 
 

@@ -9,7 +9,7 @@ from powerd.config.load import parse
 from powerd.config.options import ClientOptions
 from powerd.linux.values import HostError
 from powerd.presence.model import Client, ClientId
-from powerd.presence.neighbours import LearnedHost, LearnedHosts
+from powerd.presence.neighbours import LearnedHosts
 from powerd.presence.registry import ClientRegistry
 from powerd.simulation.virtual_loop import run
 
@@ -88,7 +88,7 @@ def test_neighbours_are_learned_and_saved() -> None:
     async def test(r: RegistryFixture) -> None:
         r.lan.neighbour_table = (neighbour(3),)
         assert await r.names() == {"10.0.0.3"}
-        assert r.saved == [{mac(3): LearnedHost("10.0.0.3", T0 - 1)}]
+        assert r.saved == [{(mac(3), "10.0.0.3"): T0 - 1}]
         r.lan.neighbour_table = ()
         assert await r.names(T0 + 29 * DAY) == {"10.0.0.3"}
         assert await r.names(T0 + 31 * DAY) == set()
@@ -101,11 +101,11 @@ def test_a_learned_host_with_a_new_address_is_saved_again() -> None:
     async def test(r: RegistryFixture) -> None:
         r.lan.neighbour_table = (neighbour(9, "10.0.0.10"),)
         await r.poll()
-        assert r.saved == [{mac(9): LearnedHost("10.0.0.10", T0 - 1)}]
+        assert r.saved == [{(mac(9), "10.0.0.10"): T0 - 1, (mac(9), "10.0.0.9"): T0 - DAY}]
         await r.poll(T0 + 60)
         assert len(r.saved) == 1, "that it is still there is not worth a write"
 
-    run_registry(test, learned={mac(9): LearnedHost("10.0.0.9", T0 - DAY)})
+    run_registry(test, learned={(mac(9), "10.0.0.9"): T0 - DAY})
 
 
 def test_an_unlisted_neighbour_that_stays_is_saved_again_every_few_days() -> None:
@@ -115,9 +115,9 @@ def test_an_unlisted_neighbour_that_stays_is_saved_again_every_few_days() -> Non
         for day in range(7):
             r.lan.neighbour_table = (neighbour(9),)
             await r.poll(T0 + day * DAY)
-        assert r.saved == [{mac(9): LearnedHost("10.0.0.9", T0 + day * DAY - 1)} for day in (3, 6)]
+        assert r.saved == [{(mac(9), "10.0.0.9"): T0 + day * DAY - 1} for day in (3, 6)]
 
-    run_registry(test, learned={mac(9): LearnedHost("10.0.0.9", T0 - DAY)})
+    run_registry(test, learned={(mac(9), "10.0.0.9"): T0 - DAY})
 
 
 def test_only_unlisted_neighbours_are_saved() -> None:
@@ -135,7 +135,7 @@ def test_a_learned_client_survives_a_restart() -> None:
     async def test(r: RegistryFixture) -> None:
         assert await r.names() == {"10.0.0.9"}
 
-    run_registry(test, learned={mac(9): LearnedHost("10.0.0.9", T0 - DAY)})
+    run_registry(test, learned={(mac(9), "10.0.0.9"): T0 - DAY})
 
 
 def test_learning_can_be_switched_off_and_on() -> None:
@@ -147,7 +147,7 @@ def test_learning_can_be_switched_off_and_on() -> None:
         r.options = r.configured('learn = "0s"')
         assert await r.names() == set()
 
-    run_registry(test, 'learn = "0s"', {mac(9): LearnedHost("10.0.0.9", T0)})
+    run_registry(test, 'learn = "0s"', {(mac(9), "10.0.0.9"): T0})
 
 
 def test_other_lease_files_apply_from_the_next_poll() -> None:

@@ -3,7 +3,6 @@ from __future__ import annotations
 from powerd.linux.values import Lan
 from powerd.presence.leases.format import HostEntry
 from powerd.presence.model import Client
-from powerd.presence.neighbours import LearnedHost
 from powerd.presence.registry import EXPIRED_LEASE_RETENTION, ClientMerger
 
 NOW = 1_000_000_000.0
@@ -15,14 +14,14 @@ MAC, OTHER = "02:00:00:00:00:0a", "02:00:00:00:00:0b"
 def clients(
     *entries: HostEntry,
     hosts: dict[str, tuple[str, ...]] | None = None,
-    learned: dict[str, LearnedHost] | None = None,
+    learned: dict[str, str] | None = None,
 ) -> dict[str, Client]:
     merger = ClientMerger()
     for entry in entries:
         merger.add_entry(entry._replace(source=entry.source or DHCPD), NOW)
     for host, addresses in (hosts or {}).items():
         merger.add_configured_host(host, addresses)
-    merger.add_learned(learned or {})
+    merger.add_learned(dict.fromkeys((learned or {}).items(), NOW))
     return {str(client.id): client for client in merger.clients(LAN)}
 
 
@@ -30,11 +29,11 @@ def test_reservation_lease_and_neighbour_are_one_client() -> None:
     found = clients(
         HostEntry("10.0.0.5", MAC, "desk", kind="reservation"),
         HostEntry("10.0.0.77", MAC, "DESKTOP-X1", expires=NOW + 60),
-        learned={MAC: LearnedHost("10.0.0.78", NOW)},
+        learned={MAC: "10.0.0.77"},
     )
     assert list(found) == [MAC]
     assert found[MAC].name == "desk"
-    assert set(found[MAC].addresses) == {"10.0.0.5", "10.0.0.77", "10.0.0.78"}
+    assert set(found[MAC].addresses) == {"10.0.0.5", "10.0.0.77"}
     assert found[MAC].sources == ("dhcpd.leases", "learned")
 
 
@@ -72,7 +71,7 @@ def test_this_server_and_its_gateway_are_left_out() -> None:
 def test_a_mac_without_address_is_a_client_once_its_address_is_learned() -> None:
     reserved = HostEntry(mac=MAC, name="tv", kind="reservation")
     assert clients(reserved) == {}
-    found = clients(reserved, learned={MAC: LearnedHost("10.0.0.8", NOW)})
+    found = clients(reserved, learned={MAC: "10.0.0.8"})
     assert found[MAC].addresses == ("10.0.0.8",)
     assert found[MAC].name == "tv"
 
@@ -87,7 +86,7 @@ def test_a_configured_host_is_identified_by_address_or_name() -> None:
 
 
 def test_a_configured_host_keeps_its_id_when_its_mac_is_learned() -> None:
-    found = clients(hosts={"10.0.0.44": ("10.0.0.44",)}, learned={MAC: LearnedHost("10.0.0.44", NOW)})
+    found = clients(hosts={"10.0.0.44": ("10.0.0.44",)}, learned={MAC: "10.0.0.44"})
     assert list(found) == ["10.0.0.44"]
     assert found["10.0.0.44"].mac == MAC
 
@@ -109,7 +108,7 @@ def test_a_client_is_stale_if_all_its_entries_are() -> None:
     merger = ClientMerger()
     merger.add_entry(HostEntry("10.0.0.5", MAC, source=DHCPD, stale=True), NOW)
     assert [client.stale for client in merger.clients(LAN)] == [True]
-    merger.add_learned({MAC: LearnedHost("10.0.0.5", NOW)})
+    merger.add_learned({(MAC, "10.0.0.5"): NOW})
     assert [client.stale for client in merger.clients(LAN)] == [False]
 
 
@@ -135,5 +134,27 @@ def test_a_file_named_like_a_source_of_its_own_is_not_taken_for_it() -> None:
     """A reservation without an address, in a file called ``hosts``, is not one of ``[clients] hosts``."""
     reserved = HostEntry(mac=MAC, kind="reservation", source="/etc/dnsmasq.d/hosts")
     assert clients(reserved) == {}
-    merged = clients(reserved, learned={MAC: LearnedHost("10.0.0.8", NOW)})
+    merged = clients(reserved, learned={MAC: "10.0.0.8"})
     assert merged[MAC].sources == ("/etc/dnsmasq.d/hosts", "learned")
+
+
+def test_another_address_with_the_mac_of_a_client_is_a_client_of_its_own() -> None:
+    """The client may be a repeater: its name, and ``ignore`` by name, do not concern the hosts behind it."""
+    merger = ClientMerger()
+    merger.add_entry(HostEntry("10.0.0.5", MAC, "repeater", source=DHCPD), NOW)
+    merger.add_learned({(MAC, "10.0.0.60"): NOW, (MAC, "10.0.0.61"): NOW})
+    found = {client.label: client for client in merger.clients(LAN)}
+    assert list(found) == ["repeater", "10.0.0.60", "10.0.0.61"]
+    assert [client.mac for client in found.values()] == [MAC] * 3
+    assert len({client.id for client in found.values()}) == 3
+
+
+def test_two_macs_with_one_address_are_two_clients() -> None:
+    merger = ClientMerger()
+    merger.add_learned({(MAC, "10.0.0.60"): NOW, (OTHER, "10.0.0.60"): NOW})
+    assert [client.mac for client in merger.clients(LAN)] == [MAC, OTHER]
+
+
+def test_a_leased_client_behind_a_repeater_stays_one_client() -> None:
+    found = clients(HostEntry("10.0.0.5", MAC, "phone"), learned={OTHER: "10.0.0.5"})
+    assert list(found) == [MAC]

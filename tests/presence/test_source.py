@@ -30,9 +30,9 @@ def blocks_sleep_for(options: ClientOptions) -> Callable[[Client], bool]:
 class PresenceFixture:
     """A PresenceSource on a fake LAN; one poll per minute by default."""
 
-    def __init__(self, lan: FakeLan, clients: str = "") -> None:
+    def __init__(self, lan: FakeLan, clients: str = "", learn: str = "0s") -> None:
         self.lan = lan
-        options = parse(f'[clients]\nlearn = "0s"\n{clients}'.encode(), "test").clients
+        options = parse(f'[clients]\nlearn = "{learn}"\n{clients}'.encode(), "test").clients
         self.registry = ClientRegistry(lan, lan, {}, lambda _: None)
         self.source = PresenceSource(lan, LoopClock(), options, self.registry, blocks_sleep_for)
 
@@ -73,6 +73,7 @@ def run_presence(
     test: Callable[[PresenceFixture], Awaitable[None]],
     clients: str = "",
     numbers: tuple[int, ...] = (1, 2, 3),
+    learn: str = "0s",
 ) -> None:
     """Run ``test`` on a LAN whose hosts ``numbers`` have leases."""
 
@@ -80,7 +81,7 @@ def run_presence(
         lan = FakeLan()
         if numbers:
             lan.set_leases(*numbers)
-        await test(PresenceFixture(lan, clients))
+        await test(PresenceFixture(lan, clients, learn))
 
     run(main())
 
@@ -220,7 +221,7 @@ def test_a_client_that_answers_icmp_is_probed_by_icmp_as_soon_as_it_answers_arp(
         for _ in range(4):
             await w.poll()
         assert [request.icmp for request in w.lan.sweeps[-1].probes] == [False]
-        w.lan.replies["10.0.0.1"] = ProbeReply(arp=ProbeOutcome.ANSWERED, mac=mac(1))
+        w.lan.replies["10.0.0.1"] = ProbeReply(arp=ProbeOutcome.ANSWERED, macs=(mac(1),))
         result = await w.poll()
         assert [[request.icmp for request in sweep.probes] for sweep in w.lan.sweeps] == [[False], [True]]
         assert observation(result, 1).silent_since is not None, "its network card alone proves nothing"
@@ -246,9 +247,85 @@ def test_a_host_that_drops_icmp_is_seen_by_arp() -> None:
 def test_a_gateway_that_answers_arp_for_others_proves_nothing() -> None:
     async def test(w: PresenceFixture) -> None:
         w.lan.neighbour_table = (neighbour(254),)
-        w.lan.replies["10.0.0.1"] = ProbeReply(ProbeOutcome.SILENT, ProbeOutcome.ANSWERED, mac=mac(254))
+        w.lan.replies["10.0.0.1"] = ProbeReply(ProbeOutcome.SILENT, ProbeOutcome.ANSWERED, macs=(mac(254),))
         result = await w.poll()
         assert observation(result, 1).last_seen is None
+
+    run_presence(test, numbers=(1,))
+
+
+def test_a_gateway_that_answers_arp_for_others_does_not_end_the_poll() -> None:
+    """Otherwise nobody else would be probed while one client is away."""
+
+    async def test(w: PresenceFixture) -> None:
+        w.lan.neighbour_table = (neighbour(254),)
+        w.lan.replies["10.0.0.1"] = ProbeReply(ProbeOutcome.SILENT, ProbeOutcome.ANSWERED, macs=(mac(254),))
+        await w.poll()
+        assert [request.proxy_macs for request in w.lan.sweeps[0].probes] == [frozenset({mac(254)})] * 3
+
+    run_presence(test)
+
+
+def test_each_address_behind_a_repeater_is_a_client() -> None:
+    """One of them answers ping and leaves; the other one drops ICMP and stays."""
+
+    async def test(w: PresenceFixture) -> None:
+        w.lan.neighbour_table = (neighbour(9, "10.0.0.60"), neighbour(9, "10.0.0.61"))
+        w.lan.replies = {"10.0.0.60": ANSWERS, "10.0.0.61": arp_reply(9)}
+        await w.poll(FULL)
+        w.lan.neighbour_table = ()
+        del w.lan.replies["10.0.0.60"]
+        result = await w.poll(FULL)
+        readings = readings_of(result)
+        first, second = (readings[ClientId(f"{mac(9)}/10.0.0.{n}")] for n in (60, 61))
+        assert isinstance(first, Reading)
+        assert isinstance(second, Reading)
+        assert first.value.silent_since is not None
+        assert (second.value.silent_since, second.value.evidence) == (None, EvidenceKind.ARP)
+
+    run_presence(test, numbers=(), learn="1d")
+
+
+def test_a_host_with_the_mac_of_the_gateway_is_known_by_icmp_only() -> None:
+    async def test(w: PresenceFixture) -> None:
+        w.lan.neighbour_table = (neighbour(254), neighbour(254, "10.0.0.60"))
+        name = ClientId(f"{mac(254)}/10.0.0.60")
+        w.lan.replies["10.0.0.60"] = arp_reply(254)
+        reading = readings_of(await w.poll())[name]
+        assert isinstance(reading, Reading)
+        assert (reading.value.last_seen, reading.value.on_link) == (None, False)
+        w.lan.replies["10.0.0.60"] = ANSWERS
+        reading = readings_of(await w.poll())[name]
+        assert isinstance(reading, Reading)
+        assert reading.value.evidence is EvidenceKind.ICMP
+
+    run_presence(test, numbers=(), learn="1d")
+
+
+@pytest.mark.parametrize("arp", ["auto", "always", "never"])
+def test_another_mac_that_answers_for_a_client_makes_it_unknown(arp: str) -> None:
+    async def test(w: PresenceFixture) -> None:
+        w.lan.replies["10.0.0.1"] = ANSWERS
+        await w.poll()
+        w.lan.replies["10.0.0.1"] = arp_reply(66)
+        result = await w.poll()
+        if arp == "never":
+            assert observation(result, 1).silent_since is not None
+        else:
+            assert mac(66) in failure_of(result, mac(1))
+
+    run_presence(test, f'arp = "{arp}"', (1,))
+
+
+def test_an_echo_request_that_the_kernel_sent_to_another_mac_proves_nothing() -> None:
+    """A forged entry of the neighbour table, while the client itself answers ARP."""
+
+    async def test(w: PresenceFixture) -> None:
+        w.lan.replies["10.0.0.1"] = ANSWERS
+        await w.poll()
+        w.lan.replies["10.0.0.1"] = arp_reply(1)
+        w.lan.neighbour_table = (neighbour(66, "10.0.0.1"),)
+        assert mac(66) in failure_of(await w.poll(), mac(1))
 
     run_presence(test, numbers=(1,))
 

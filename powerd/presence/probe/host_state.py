@@ -13,6 +13,8 @@ TRANSIENT_ERRNOS: Final = frozenset({errno.ENOBUFS, errno.EAGAIN, errno.ENOMEM})
 """Errors that pass: the neighbour table frees entries after 5 s, a send buffer frees its space after 3 s."""
 _TRANSIENT_ERRORS_PER_TRY: Final = 4
 """After this many transient errors per try, a probe counts as failed."""
+_MAX_MACS: Final = 4
+"""MAC addresses that are recorded of one host; two are a conflict already."""
 
 # A member access on an Enum class costs more than everything else that is done per host here.
 _ANSWERED: Final = ProbeOutcome.ANSWERED
@@ -89,14 +91,14 @@ class HostProbe:
         packed: its address, four bytes.
         icmp, arp: the probes by each protocol; None = not by this protocol.
         main: the probes that decide about it: by ICMP if there are any, else by ARP.
-        mac: MAC address in its ARP reply.
+        macs: MAC addresses in its ARP replies, the first one first.
         tries: number of further rounds in which it may be probed.
 
     Raises:
         ValueError: the address is invalid.
     """
 
-    __slots__ = ("_transient_errors_left", "arp", "icmp", "mac", "main", "packed", "request", "tries")
+    __slots__ = ("_transient_errors_left", "arp", "icmp", "macs", "main", "packed", "request", "tries")
 
     def __init__(self, request: ProbeRequest, tries: int) -> None:
         try:
@@ -105,7 +107,7 @@ class HostProbe:
             raise ValueError(f'"{request.address}" is no IPv4 address') from None
         self.request = request
         self.tries = tries
-        self.mac: str | None = None
+        self.macs: tuple[str, ...] = ()
         self.icmp = ProtocolProbe() if request.icmp else None
         self.arp = ProtocolProbe() if request.link else None
         self.main = self.icmp or self.arp
@@ -121,7 +123,7 @@ class HostProbe:
         if self.tries <= 0 or main is None or main.rtt is not None:
             return True
         # After an ARP reply one echo request is still sent, since a sleeping host's card may answer ARP.
-        return main.silent and arp is not None and arp.rtt is not None and self.request.arp_sufficient
+        return main.silent and arp is not None and self._arp_proves_presence
 
     @property
     def needs_resend(self) -> bool:
@@ -136,7 +138,24 @@ class HostProbe:
         """The host has sent a sufficient reply."""
         if self.icmp is not None and self.icmp.rtt is not None:
             return True
-        return self.arp is not None and self.arp.rtt is not None and self.request.arp_sufficient
+        return self._arp_proves_presence
+
+    @property
+    def _arp_proves_presence(self) -> bool:
+        request = self.request
+        return request.arp_sufficient and any(
+            mac not in request.proxy_macs and (not request.macs or mac in request.macs) for mac in self.macs
+        )
+
+    def record_arp_reply(self, mac: str, now: float) -> bool:
+        """Record an ARP reply to the latest request; return whether it is the first one from ``mac``."""
+        # An ARP reply has no sequence number.
+        latest = next(reversed(self.arp.sent), 0) if self.arp is not None else 0
+        if self.arp is None or not latest or mac in self.macs or len(self.macs) >= _MAX_MACS:
+            return False
+        self.arp.record_answer(latest, now)
+        self.macs += (mac,)
+        return True
 
     def end_round(self, *, waited: bool) -> None:
         """End a round; ``waited`` = its probes had their full time."""
@@ -185,4 +204,4 @@ class HostProbe:
         error = icmp.error if icmp is not None and icmp_outcome is _FAILED else None
         if error is None and arp is not None and arp_outcome is _FAILED:
             error = arp.error
-        return ProbeReply(icmp_outcome, arp_outcome, rtt, self.mac, error)
+        return ProbeReply(icmp_outcome, arp_outcome, rtt, self.macs, error)

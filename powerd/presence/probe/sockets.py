@@ -91,13 +91,13 @@ class ProbeSockets:
     def send_icmp_to_mac(self, target: HostProbe) -> None:
         """Send an echo request to the MAC of a host that answered ARP, without the neighbour table."""
         link, probe = target.request.link, target.icmp
-        if link is None or probe is None or target.mac is None or self._arp is None:
+        if link is None or probe is None or not target.macs or self._arp is None:
             return
         now = self._loop.time()
         source = self._link_source(link).address(target.packed)
         datagram = build_datagram(source, target.packed, self._open_echo().packet)
         probe.record_sent(
-            self._sequence, now, self._arp.send_datagram(link, _mac_bytes(target.mac), datagram)
+            self._sequence, now, self._arp.send_datagram(link, _mac_bytes(target.macs[0]), datagram)
         )
         self.last_sent = now
 
@@ -166,12 +166,9 @@ class ProbeSockets:
         now = self._loop.time()
         for interface, reply in self._arp.read_replies():
             target = self._targets.get(reply.address)
-            if target is None or target.arp is None or target.request.link is None:
+            if target is None or target.request.link is None:
                 continue
-            # An ARP reply has no sequence number; it counts as the reply to the latest request.
-            latest = next(reversed(target.arp.sent), 0)
-            if interface == target.request.link.name and target.arp.record_answer(latest, now):
-                target.mac = reply.mac
+            if interface == target.request.link.name and target.record_arp_reply(reply.mac, now):
                 self._on_answer(target)
 
     def _link_source(self, link: Link) -> _LinkSource:

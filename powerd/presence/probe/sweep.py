@@ -101,7 +101,9 @@ class _SweepRun:
             if self._until_first:
                 await self._round(targets[:_BURST_SIZE])
             await self._arp_rounds(on_link)
-            await self._icmp_to_mac_round([target for target in on_link if target.mac and not target.settled])
+            await self._icmp_to_mac_round(
+                [target for target in on_link if target.macs and not target.settled]
+            )
         queue = deque(target for target in targets if not target.settled)
         while queue and not self._is_over():
             batch = [queue.popleft() for _ in range(min(ROUND_SIZE, len(queue)))]

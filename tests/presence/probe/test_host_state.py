@@ -90,7 +90,7 @@ def test_a_sufficient_arp_reply_settles_a_host_after_one_echo_request() -> None:
         assert host.arp is not None
         main_probe(host).record_sent(1, 1.0, 0)
         host.arp.record_sent(1, 1.3, 0)
-        host.arp.record_answer(1, 1.4)
+        host.record_arp_reply("02:00:00:00:00:09", 1.4)
         assert (host.answered, host.settled) == (counts, False)
         host.end_round(waited=True)
         assert host.settled is counts

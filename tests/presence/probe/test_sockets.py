@@ -85,16 +85,17 @@ def test_a_reply_counts_only_from_the_probed_address_and_link() -> None:
     elsewhere = ("eth1", ArpReply("10.0.0.9", "02:00:00:00:00:66"))
     _, host, answered = probed("10.0.0.9", stranger, elsewhere)
     assert answered == []
-    assert host.mac is None
+    assert host.macs == ()
     _, host, answered = probed(
         "10.0.0.9", stranger, elsewhere, ("eth0", ArpReply("10.0.0.9", "02:00:00:00:00:09"))
     )
     assert answered == [host]
-    assert host.mac == "02:00:00:00:00:09"
+    assert host.macs == ("02:00:00:00:00:09",)
     assert host.reply(cut_short=False).arp is ProbeOutcome.ANSWERED
 
 
-def test_the_first_reply_counts_when_two_hosts_claim_one_address() -> None:
-    claims = [("eth0", ArpReply("10.0.0.9", f"02:00:00:00:00:{last:02x}")) for last in (1, 2)]
+def test_all_macs_that_claim_one_address_are_recorded() -> None:
+    claims = [("eth0", ArpReply("10.0.0.9", f"02:00:00:00:00:{last:02x}")) for last in (1, 2, 1)]
     _, host, answered = probed("10.0.0.9", *claims)
-    assert (answered, host.mac) == ([host], "02:00:00:00:00:01")
+    assert set(answered) == {host}
+    assert host.macs == ("02:00:00:00:00:01", "02:00:00:00:00:02")

@@ -75,7 +75,7 @@ def test_up_dropping_and_dead_are_distinguished(lan: Lan) -> None:
     assert state(replies["10.77.1.10"]) == (ProbeOutcome.ANSWERED, ProbeOutcome.NOT_PROBED)
     assert state(replies["10.77.1.11"]) == (ProbeOutcome.SILENT, ProbeOutcome.ANSWERED)
     assert state(replies[DEAD]) == (ProbeOutcome.SILENT, ProbeOutcome.SILENT)
-    assert replies["10.77.1.11"].mac == drops.mac != up.mac
+    assert replies["10.77.1.11"].macs == (drops.mac,) != (up.mac,)
     assert all(0 < (replies[each].rtt or 0) <= sweep.duration for each in ("10.77.1.10", "10.77.1.11"))
 
 
