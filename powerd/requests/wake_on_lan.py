@@ -13,7 +13,8 @@ from powerd.linux.values import HostError, Lan
 from powerd.presence.model import Client, ClientId
 from powerd.requests.model import RequestRefusedError, WakeOnLanResult
 
-_MAC: Final = re.compile(r"[0-9a-f]{12}")
+_MAC: Final = re.compile(r"[0-9a-f]{2}(?P<separator>[:-]?)(?:[0-9a-f]{2}(?P=separator)){4}[0-9a-f]{2}")
+_DOTTED_MAC: Final = re.compile(r"[0-9a-f]{4}(?:\.[0-9a-f]{4}){2}")
 _MAX_SUGGESTIONS: Final = 3
 _MIN_PREFIX_WITHOUT_BROADCAST: Final = 31
 """A network with this prefix or a longer one has no broadcast address (RFC 3021)."""
@@ -56,14 +57,14 @@ def find_target(name: str, clients: Iterable[Client]) -> WakeTarget:
         RequestRefusedError: no client or several clients match, or the MAC address of the client is unknown.
     """
     clients, name = tuple(clients), name.strip().lower().rstrip(".")
-    mac = normalize_mac(name)
-    matching = [client for client in clients if mac == client.mac] if mac else []
-    if mac and not matching:
-        return WakeTarget(mac, mac)
     named = {client: client.name.lower() for client in clients if client.name}
+    matching = [client for client in clients if name in client.addresses]
+    mac = None if matching else normalize_mac(name)
+    if mac and not any(client.mac == mac for client in clients):
+        return WakeTarget(mac, mac)
     matching = (
         matching
-        or [client for client in clients if name in client.addresses]
+        or [client for client in clients if mac and client.mac == mac]
         or [client for client in named if named[client] == name]
         or [client for client in named if named[client].partition(".")[0] == name]
     )
@@ -86,11 +87,13 @@ def find_target(name: str, clients: Iterable[Client]) -> WakeTarget:
 def normalize_mac(text: str) -> str | None:
     """The MAC address in ``text``, in lower case with colons; None = ``text`` is no MAC address.
 
-    The digits may be separated by ``:``, ``-``, ``.`` or not at all.
+    Its forms are ``aa:bb:cc:dd:ee:ff``, ``aa-bb-cc-dd-ee-ff``, ``aabb.ccdd.eeff`` and ``aabbccddeeff``;
+    192.168.178.100 has twelve digits too.
     """
-    digits = re.sub(r"[:.-]", "", text.lower())
-    if not _MAC.fullmatch(digits):
+    text = text.lower()
+    if not _MAC.fullmatch(text) and not _DOTTED_MAC.fullmatch(text):
         return None
+    digits = re.sub(r"[:.-]", "", text)
     return ":".join(digits[n : n + 2] for n in range(0, 12, 2))
 
 

@@ -34,6 +34,14 @@ def test_a_client_is_found_by_all_its_names(reading: str) -> None:
     assert find_target(reading, EVERY) == WakeTarget("TV.lan", "02:00:00:00:00:01", ("10.0.0.1",))
 
 
+@pytest.mark.parametrize("address", ["192.168.178.100", "100.100.100.100", "255.255.255.255"])
+def test_an_address_is_no_mac_although_it_has_twelve_digits(address: str) -> None:
+    nas = client(9, "nas", address=address)
+    assert find_target(address, (*EVERY, nas)) == WakeTarget("nas", "02:00:00:00:00:09", (address,))
+    with pytest.raises(RequestRefusedError):
+        find_target(address, EVERY)
+
+
 def test_a_mac_that_nobody_knows_is_woken_too() -> None:
     assert find_target("AA-BB-CC-DD-EE-FF", EVERY) == WakeTarget("aa:bb:cc:dd:ee:ff", "aa:bb:cc:dd:ee:ff")
 
@@ -61,6 +69,12 @@ def test_an_unsendable_packet_is_reported(reading: str, text: str, unknown: bool
         ("aabb.ccdd.eeff", "aa:bb:cc:dd:ee:ff"),
         ("aa:bb:cc:dd:ee", None),
         ("aa:bb:cc:dd:ee:fg", None),
+        ("aa-bb-cc-dd-ee-ff", "aa:bb:cc:dd:ee:ff"),
+        ("AABBCCDDEEFF", "aa:bb:cc:dd:ee:ff"),
+        ("aa:bb-cc:dd:ee:ff", None),
+        ("aa.bb.cc.dd.ee.ff", None),
+        ("aabbcc.ddeeff", None),
+        ("192.168.178.100", None),
         ("10.0.0.1", None),
     ],
 )
