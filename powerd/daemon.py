@@ -46,7 +46,7 @@ from powerd.power.source import LogindSource, NetworkCardSource, SystemdTimerSou
 from powerd.power.stored_wake_storm import load_wake_storm, save_wake_storm
 from powerd.power.transition import PowerTransition
 from powerd.presence import policy as presence_policy
-from powerd.presence.model import Client
+from powerd.presence.model import Client, PresenceMemory
 from powerd.presence.neighbours import load_learned_hosts, save_learned_hosts
 from powerd.presence.policy import client_policies
 from powerd.presence.registry import ClientRegistry
@@ -138,7 +138,7 @@ class Daemon:
             partial(save_learned_hosts, self._persistence),
         )
         self._presence = PresenceSource(
-            ports.network, clock, options.clients, self._client_registry, _blocks_sleep
+            ports.network, clock, options.clients, self._client_registry, self._blocks_sleep
         )
         self._power_sources = (
             LogindSource(ports.logind, clock, options),
@@ -265,6 +265,13 @@ class Daemon:
             save_wake_storm(self._persistence, wake_storm, action.wake_time)
         return result
 
+    def _blocks_sleep(self, options: ClientOptions) -> Callable[[Client], bool]:
+        """A function that returns whether a client blocks sleep; a source may not import the policy."""
+        client_policy = client_policies(options)
+        memory = self.status.decision.memory.part(PresenceMemory) if self.status else PresenceMemory()
+        counted = {id_ for id_, each in memory.client_statuses.items() if each.counts_until_absent}
+        return lambda client: client_policy(client).blocks_sleep or client.id in counted
+
     def _on_logind_event(self, event: LogindEvent) -> None:
         """Poll the sources that the event concerns, and try again to take the block inhibitor."""
         self.refresher.poll_soon(event.kind)
@@ -304,9 +311,3 @@ async def _run_forever(coroutine: Coroutine[None, None, None], activity: str) ->
         if task is None or task.cancelling():
             raise
     raise RuntimeError(f"powerd stopped {activity}, which it must never do")
-
-
-def _blocks_sleep(options: ClientOptions) -> Callable[[Client], bool]:
-    """A function that returns whether a client blocks sleep; a source may not import the policy itself."""
-    client_policy = client_policies(options)
-    return lambda client: client_policy(client).blocks_sleep

@@ -89,6 +89,17 @@ class ClientState(enum.StrEnum):
     UNKNOWN = "unknown"
 
 
+class ProbeState(enum.Enum):
+    """Whether probes have decided the state of a client.
+
+    MISSING: none has, or none recently. SKIPPED: MISSING, because another client is present, which suffices.
+    """
+
+    DECISIVE = "decisive"
+    MISSING = "missing"
+    SKIPPED = "skipped"
+
+
 @dataclass(frozen=True, slots=True)
 class ClientStatus:
     """The state of a client as policy derives it from the observation.
@@ -104,6 +115,9 @@ class ClientStatus:
         blocks_sleep: its presence blocks sleep: it is not ignored, and its class allows it.
         always_on: present for three days without a break, so probably a lamp or an access point.
         on_link: as in Observation.
+        probe: whether probes have decided the state.
+        counts_until_absent: by its new name it would not block sleep; it does until it has been absent once.
+        remark: what the administrator should know about it, one clause; None = nothing.
     """
 
     client: Client
@@ -117,6 +131,9 @@ class ClientStatus:
     blocks_sleep: bool = True
     always_on: bool = False
     on_link: bool = True
+    probe: ProbeState = ProbeState.DECISIVE
+    counts_until_absent: bool = False
+    remark: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,13 +27,18 @@ from powerd.presence.model import (
     PresenceFacts,
     PresenceMemory,
     PresenceReport,
+    ProbeState,
 )
 
-NOT_PROBED: Final = "not probed while another client is present"
+_NOT_PROBED: Final = "not probed while another client is present"
 _NOT_PROBED_YET: Final = "not probed yet"
 _NOT_PROBED_RECENTLY: Final = "not probed recently"
 _NOT_PROBED_SINCE_ANSWER: Final = "not probed again since it answered"
-_NOT_PROBED_REASONS: Final = frozenset({_NOT_PROBED_YET, _NOT_PROBED_RECENTLY, _NOT_PROBED_SINCE_ANSWER})
+_NOT_SILENT_FOR_LONG: Final = "silent, but not yet for long enough to count as absent"
+_STOPPED_MATCHING: Final = (
+    "by its new name it would never keep the server awake; since clients choose their names, it does until "
+    "it has been absent once: match its MAC or address instead"
+)
 ALWAYS_ON_AFTER: Final = 3 * 86400.0
 _EVIDENCE_TEXT: Final = {
     EvidenceKind.ICMP: "answers ping",
@@ -48,7 +53,7 @@ def assess(context: Context) -> Assessment:
     statuses = evaluate_clients(context.snapshot, context.memory, context.options, context.now)
     return Assessment(
         blockers=tuple(_blockers(context, statuses)),
-        remarks=tuple(always_on_remarks(statuses)),
+        remarks=(*always_on_remarks(statuses), *_name_remarks(statuses)),
         memory=(PresenceMemory({status.client.id: status for status in statuses}),),
         parts=(PresenceReport(statuses),),
     )
@@ -75,7 +80,7 @@ def _client_blockers(statuses: tuple[ClientStatus, ...]) -> Iterator[UndatedReas
         if status.state is ClientState.PRESENT:
             yield UndatedReason(status.client.label, f"home, {status.reason}", since=status.since)
     for status in counted:
-        if status.state is ClientState.UNKNOWN and status.reason != NOT_PROBED:
+        if status.state is ClientState.UNKNOWN and status.probe is not ProbeState.SKIPPED:
             yield UndatedReason(status.client.label, f"may be home: {status.reason}", confirmed=False)
 
 
@@ -90,6 +95,13 @@ def always_on_remarks(statuses: tuple[ClientStatus, ...]) -> Iterator[UndatedRea
                 blocks_sleep=False,
                 since=status.since,
             )
+
+
+def _name_remarks(statuses: tuple[ClientStatus, ...]) -> Iterator[UndatedReason]:
+    """Clients that count although they do not match by name any more."""
+    for status in statuses:
+        if status.counts_until_absent and status.remark:
+            yield UndatedReason(status.client.label, status.remark, blocks_sleep=False)
 
 
 def max_observation_age(options: Options) -> float:
@@ -119,11 +131,13 @@ class ClientPolicy(NamedTuple):
         class_name: of the first class that matches, or None.
         absent_after: seconds of silence after which it counts as absent.
         blocks_sleep: its presence keeps the server awake: no ignore pattern matches, and its class allows it.
+        by_name: only because of its name it does not block sleep.
     """
 
     class_name: str | None
     absent_after: float
     blocks_sleep: bool
+    by_name: bool = False
 
 
 @lru_cache(maxsize=2)
@@ -132,6 +146,12 @@ def client_policies(options: ClientOptions) -> Callable[[Client], ClientPolicy]:
 
     @lru_cache(maxsize=1 << 14)
     def policy_of(client: Client) -> ClientPolicy:
+        policy = match(client)
+        if policy.blocks_sleep or client.name is None:
+            return policy
+        return policy._replace(by_name=match(replace(client, name=None)).blocks_sleep)
+
+    def match(client: Client) -> ClientPolicy:
         ignored = any(_matches_client(pattern, client) for pattern in options.ignore)
         client_class = next(
             (row for row in options.class_ if any(_matches_client(each, client) for each in row.match)), None
@@ -159,7 +179,8 @@ def _evaluate_client(
 ) -> ClientStatus:
     policy_of, max_age, now, resumed_at = context
     policy = policy_of(client)
-    state, reason = _client_state(reading, policy.absent_after, (max_age, now, resumed_at))
+    state, reason, probe = _client_state(reading, policy.absent_after, (max_age, now, resumed_at))
+    counts_until_absent = _counts_until_absent(policy, previous, client, state, probe)
     since = previous.since if previous is not None and previous.state is state else now
     last_seen, evidence, rtt, on_link = _last_evidence(reading, previous, now)
     return ClientStatus(
@@ -171,9 +192,29 @@ def _evaluate_client(
         evidence=evidence,
         rtt=rtt,
         class_name=policy.class_name,
-        blocks_sleep=policy.blocks_sleep,
+        blocks_sleep=policy.blocks_sleep or counts_until_absent,
         always_on=state is ClientState.PRESENT and now.mono - since.mono >= ALWAYS_ON_AFTER,
         on_link=on_link,
+        probe=probe,
+        counts_until_absent=counts_until_absent,
+        remark=_STOPPED_MATCHING if counts_until_absent else None,
+    )
+
+
+def _counts_until_absent(
+    policy: ClientPolicy, previous: ClientStatus | None, client: Client, state: ClientState, probe: ProbeState
+) -> bool:
+    """Whether a client that has blocked sleep still does, although it has got a name that does not.
+
+    A device that changes its name has not left. A change of the configuration applies at once.
+    """
+    return (
+        policy.by_name
+        and previous is not None
+        and previous.blocks_sleep
+        and (previous.counts_until_absent or previous.client.name != client.name)
+        and state is not ClientState.ABSENT
+        and not (probe is ProbeState.MISSING and previous.state is ClientState.ABSENT)
     )
 
 
@@ -200,13 +241,13 @@ def _client_state(  # noqa: PLR0911 - the order of the cases is the rule
     reading: Reading[Observation] | Unavailable | None,
     absent_after: float,
     context: tuple[float, Moment, float | None],
-) -> tuple[ClientState, str]:
+) -> tuple[ClientState, str, ProbeState]:
     """The state and its reason; evidence from before the last resume does not count."""
     max_age, now, resumed_at = context
     if reading is None:
-        return ClientState.UNKNOWN, _NOT_PROBED_YET
+        return ClientState.UNKNOWN, _NOT_PROBED_YET, ProbeState.MISSING
     if isinstance(reading, Unavailable):
-        return ClientState.UNKNOWN, reading.reason
+        return ClientState.UNKNOWN, reading.reason, ProbeState.DECISIVE
     valid_from = float("-inf") if resumed_at is None else resumed_at
     observation = reading.value
     if (
@@ -215,28 +256,29 @@ def _client_state(  # noqa: PLR0911 - the order of the cases is the rule
         and now.mono - observation.last_seen < absent_after
     ):
         reason = _EVIDENCE_TEXT[observation.evidence] if observation.evidence else "was seen"
-        return ClientState.PRESENT, reason
+        return ClientState.PRESENT, reason, ProbeState.DECISIVE
     if not valid_from <= reading.at or now.mono - reading.at > max_age:
-        return ClientState.UNKNOWN, _NOT_PROBED_RECENTLY
+        return ClientState.UNKNOWN, _NOT_PROBED_RECENTLY, ProbeState.MISSING
     if observation.silent_since is None:
-        return ClientState.UNKNOWN, _NOT_PROBED_SINCE_ANSWER
+        return ClientState.UNKNOWN, _NOT_PROBED_SINCE_ANSWER, ProbeState.MISSING
     if now.mono - max(observation.silent_since, valid_from) < absent_after:
-        return ClientState.UNKNOWN, "silent, but not yet for long enough to count as absent"
-    return ClientState.ABSENT, "silent"
+        return ClientState.UNKNOWN, _NOT_SILENT_FOR_LONG, ProbeState.DECISIVE
+    return ClientState.ABSENT, "silent", ProbeState.DECISIVE
 
 
 def _keep_absent_if_not_probed(
     status: ClientStatus, previous: Mapping[ClientId, ClientStatus], now: Moment
 ) -> ClientStatus:
     """The status of a client that was not probed because another one is present; absent stays absent."""
-    if status.state is not ClientState.UNKNOWN or status.reason not in _NOT_PROBED_REASONS:
+    if status.probe is not ProbeState.MISSING:
         return status
     previous_status = previous.get(status.client.id)
     if previous_status is not None and previous_status.state is ClientState.ABSENT:
-        return replace(status, state=ClientState.ABSENT, reason=NOT_PROBED, since=previous_status.since)
+        since, state = previous_status.since, ClientState.ABSENT
+        return replace(status, state=state, reason=_NOT_PROBED, since=since, probe=ProbeState.SKIPPED)
     since = (
         previous_status.since
         if previous_status is not None and previous_status.state is ClientState.UNKNOWN
         else now
     )
-    return replace(status, reason=NOT_PROBED, since=since)
+    return replace(status, reason=_NOT_PROBED, since=since, probe=ProbeState.SKIPPED)

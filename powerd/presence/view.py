@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Final
 
@@ -99,6 +99,10 @@ def _notes(clients: list[ClientJson], reported: set[str | None], paint: Paint) -
             continue
         text = f"Unknown: {join_names(names, _MAX_NAMES)}: {reason}"
         yield from ("", *(paint(line, "doubt") for line in paragraph_lines(text)))
+    for remark, names in _labels_by(
+        (client["remark"], client) for client in clients if client["remark"]
+    ).items():
+        yield from ("", *paragraph_lines(f"{join_names(names, _MAX_NAMES)}: {remark}"))
     if any(not client["keeps_awake"] for client in clients):
         yield from ("", "(in brackets): never keeps the server awake")
     if any(not client["on_link"] for client in clients):
@@ -109,11 +113,16 @@ def _notes(clients: list[ClientJson], reported: set[str | None], paint: Paint) -
 
 def _unknown_by_reason(clients: list[ClientJson]) -> dict[str, list[str]]:
     """Labels of the unknown clients that block sleep, by reason."""
-    labels_by_reason: dict[str, list[str]] = {}
-    for client in clients:
-        if client["state"] == "unknown" and client["keeps_awake"]:
-            labels_by_reason.setdefault(client["reason"], []).append(cut(label(client), 30))
-    return labels_by_reason
+    unknown = (client for client in clients if client["state"] == "unknown" and client["keeps_awake"])
+    return _labels_by((client["reason"], client) for client in unknown)
+
+
+def _labels_by(clients: Iterable[tuple[str | None, ClientJson]]) -> dict[str, list[str]]:
+    """Labels of clients by the text that comes with each."""
+    labels: dict[str, list[str]] = {}
+    for text, client in clients:
+        labels.setdefault(text or "", []).append(cut(label(client), 30))
+    return labels
 
 
 def always_on(clients: list[ClientJson]) -> list[ClientJson]:

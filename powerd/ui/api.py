@@ -189,6 +189,7 @@ def _client_json(client_status: ClientStatus, now: Moment) -> ClientJson:
         "keeps_awake": client_status.blocks_sleep,
         "always_on": client_status.always_on,
         "on_link": client_status.on_link,
+        "remark": client_status.remark,
         "stale": client.stale,
         "reason": client_status.reason,
         "since": _timestamp(client_status.since, now),

@@ -122,11 +122,13 @@ class TransitionDetector:
         self._reported_states = {
             name: state for name, state in self._reported_states.items() if name in relevant
         }
+        blockers = {reason.subject for reason in status.decision.reasons if reason.blocks_sleep}
         groups: dict[ClientState, list[ClientStatus]] = {}
         for name, client_status in relevant.items():
             reported_state = self._reported_states.get(name)
             if client_status.state is reported_state or (
-                client_status.state is ClientState.UNKNOWN and not _probe_failed(client_status, status)
+                client_status.state is ClientState.UNKNOWN
+                and not _probe_failed(client_status, status, blockers)
             ):
                 continue
             self._reported_states[name] = client_status.state
@@ -146,7 +148,7 @@ def _is_about_server(reason: Reason, status: Status) -> bool:
     )
 
 
-def _probe_failed(client_status: ClientStatus, status: Status) -> bool:
+def _probe_failed(client_status: ClientStatus, status: Status, blockers: set[str]) -> bool:
     """Whether a client is unknown because its probe failed, and this blocks sleep.
 
     A client that was not probed because another one is present, or that has not been silent for long enough,
@@ -156,10 +158,7 @@ def _probe_failed(client_status: ClientStatus, status: Status) -> bool:
     failed = isinstance(observation, Unavailable) or (
         isinstance(observation, Reading) and observation.value.silent_since is None
     )
-    return failed and any(
-        reason.blocks_sleep and reason.subject == client_status.client.label
-        for reason in status.decision.reasons
-    )
+    return failed and client_status.client.label in blockers
 
 
 def _client_group_entries(state: ClientState, group: list[ClientStatus]) -> Iterator[JournalEntry]:

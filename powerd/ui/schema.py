@@ -231,6 +231,7 @@ ClientJson = TypedDict(
         "keeps_awake": bool,
         "always_on": bool,
         "on_link": bool,
+        "remark": str | None,
         "stale": bool,
         "reason": str,
         "since": str,

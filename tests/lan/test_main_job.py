@@ -142,6 +142,27 @@ def hosts_are_learned_where_the_router_leases(tmp_path: Path) -> None:
             assert powerd.states() == {"10.77.1.8": "absent"}
 
 
+def a_phone_that_calls_itself_a_printer_counts_until_it_has_left(tmp_path: Path) -> None:
+    goodnight = SleepCommand(tmp_path)
+    with Lan(tmp_path) as lan:
+        phone = lan.join("phone")
+        address = phone.take("10.77.1.9/24")
+        leases = tmp_path / "dnsmasq.leases"
+        leases.write_text(f"0 {phone.mac} {address} phone *\n")
+        config = goodnight.config(clients=LEASES_ONLY.format(leases) + '\nignore = ["printer*"]\n')
+        with Daemon(lan.server.inside, tmp_path / "powerd", config) as powerd:
+            powerd.sees(phone="present")
+            leases.write_text(f"0 {phone.mac} {address} printer1 *\n")
+            powerd.sees(printer1="present")
+            wait_for_rounds(powerd, 3)
+            assert [row["keeps_awake"] for row in powerd.clients()] == [True]
+            assert "match its MAC" in " ".join(powerd.run_command("clients").split())
+            assert goodnight.run_count() == 0
+            phone.leave()
+            powerd.awake_because("every known client is ignored")
+            assert powerd.states() == {"printer1": "absent"}
+
+
 @pytest.mark.parametrize(
     "story",
     [
@@ -150,6 +171,7 @@ def hosts_are_learned_where_the_router_leases(tmp_path: Path) -> None:
         evening_with_kea,
         whoever_returns_in_the_warning_period_calls_it_off,
         hosts_are_learned_where_the_router_leases,
+        a_phone_that_calls_itself_a_printer_counts_until_it_has_left,
     ],
 )
 def test_main_job(story: Scenario, started_scenarios: dict[Scenario, Future[None]]) -> None:

@@ -12,8 +12,8 @@ from powerd.core.reasons import UndatedReason
 from powerd.core.snapshot import Memory, Snapshot
 from powerd.core.time import Reading, Unavailable, add_seconds
 from powerd.power.model import LOGIND
-from powerd.presence.model import ClientState, ClientStatus, Observation
-from powerd.presence.policy import ALWAYS_ON_AFTER, NOT_PROBED, always_on_remarks, evaluate_clients
+from powerd.presence.model import ClientState, ClientStatus, Observation, ProbeState
+from powerd.presence.policy import ALWAYS_ON_AFTER, always_on_remarks, evaluate_clients
 from powerd.requests.model import KeepAwake, KeepAwakeId
 from powerd.requests.policy import format_keep_end
 
@@ -88,7 +88,7 @@ def test_who_is_there_comes_before_who_may_be() -> None:
     (client_status,) = (
         each
         for each in evaluate_clients(snapshot, Memory.initial(NOW), OPTIONS, NOW)
-        if each.reason == NOT_PROBED
+        if each.probe is ProbeState.SKIPPED
     )
     assert client_status.client.label == "host3", (
         "not asked because host2 is home, which is no reason of its own"

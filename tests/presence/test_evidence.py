@@ -253,7 +253,9 @@ def test_a_shared_address_has_one_request_for_both_clients(direction: int) -> No
         (client(1, "10.0.0.1"), ClientRecord(ANSWERS_ICMP)),
         (client(2, "10.0.0.1"), ClientRecord(Observation(), arp_silent=True)),
     ][::direction]
-    assert plan(*clients, arp_only=True) == [ProbeRequest("10.0.0.1", ETH, icmp=True, arp_sufficient=True)]
+    assert plan(*clients, arp_only=True) == [
+        ProbeRequest("10.0.0.1", ETH, icmp=True, arp_sufficient=True, macs=frozenset({mac(1), mac(2)}))
+    ]
 
 
 def test_which_clients_are_on_a_lan() -> None:

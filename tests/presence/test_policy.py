@@ -5,15 +5,16 @@ from dataclasses import replace
 import pytest
 from core.snapshot_strategies import T0, client, home, make_snapshot, moment, silent
 from facts import changed
+from hypothesis import given
+from hypothesis import strategies as st
 
 from powerd.config.load import parse
 from powerd.config.options import Options
 from powerd.core.snapshot import Memory, Snapshot
 from powerd.core.time import Moment, Reading, Unavailable
-from powerd.presence.model import ClientState, ClientStatus, EvidenceKind, Observation
+from powerd.presence.model import Client, ClientState, ClientStatus, EvidenceKind, Observation, ProbeState
 from powerd.presence.policy import (
     ALWAYS_ON_AFTER,
-    NOT_PROBED,
     client_policies,
     evaluate_clients,
     max_observation_age,
@@ -141,6 +142,73 @@ def test_which_clients_block_sleep() -> None:
     assert [standing(each).blocks_sleep for each in whom] == [True, True, False, False, False]
 
 
+def evaluate_client(who: Client, fact: Fact, memory: Memory | None = None) -> ClientStatus:
+    """The status of one client with this reading."""
+    snapshot = changed(make_snapshot({1: fact}, at=T0), clients={who.id: who})
+    (status,) = evaluate_clients(snapshot, memory or Memory.initial(NOW), OPTIONS, NOW)
+    return status
+
+
+PHONE = client(1)
+RENAMED = replace(PHONE, name="printer1")
+
+
+def test_a_client_that_gets_an_ignored_name_counts_until_it_has_been_absent_once() -> None:
+    status = evaluate_client(PHONE, home(T0))
+    for fact in (home(T0), silent(T0, T0 - 10), Unavailable(T0, "x"), home(T0)):
+        status = evaluate_client(RENAMED, fact, memory_of(status))
+        assert (status.blocks_sleep, status.counts_until_absent) == (True, True)
+        assert status.remark
+    for fact in (silent(T0, T0 - 9999), home(T0)):
+        status = evaluate_client(RENAMED, fact, memory_of(status))
+        assert (status.blocks_sleep, status.remark) == (False, None)
+
+
+def test_a_client_that_gets_the_name_of_a_class_that_does_not_count_counts_until_it_has_been_absent() -> None:
+    status = evaluate_client(replace(client(1), name="laptop"), home(T0))
+    assert evaluate_client(replace(client(1), name="host4"), home(T0), memory_of(status)).counts_until_absent
+
+
+@pytest.mark.parametrize(
+    "now_known_as",
+    [
+        replace(PHONE, addresses=("10.0.0.9",)),  # ignored by its address, which DHCP gives out
+        replace(PHONE, addresses=("10.0.0.9",), name="printer1"),
+    ],
+)
+def test_only_a_name_is_not_believed(now_known_as: Client) -> None:
+    status = evaluate_client(PHONE, home(T0))
+    assert not evaluate_client(now_known_as, home(T0), memory_of(status)).blocks_sleep
+
+
+def test_a_change_of_the_configuration_applies_at_once() -> None:
+    """The name is as before; the administrator has added the pattern."""
+    status = replace(evaluate_client(RENAMED, home(T0)), blocks_sleep=True)
+    assert not evaluate_client(RENAMED, home(T0), memory_of(status)).blocks_sleep
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["laptop", "printer1", "printer2", "host4", None]),
+            st.sampled_from(
+                [home(T0), silent(T0, T0 - 10), silent(T0, T0 - 9999), Unavailable(T0, "x"), None]
+            ),
+        ),
+        max_size=8,
+    )
+)
+def test_no_sequence_of_names_hides_a_client_that_has_not_left(
+    history: list[tuple[str | None, Fact]],
+) -> None:
+    memory, counted = Memory.initial(NOW), False
+    for name, fact in history:
+        status = evaluate_client(replace(PHONE, name=name), fact, memory)
+        counted = status.state is not ClientState.ABSENT and (counted or status.blocks_sleep)
+        assert status.blocks_sleep or not counted
+        memory = memory_of(status)
+
+
 def test_a_client_that_does_not_block_sleep_has_a_state_too() -> None:
     status = evaluate_fact(home(T0), n=4)
     assert (status.state, status.blocks_sleep, status.class_name) == (ClientState.PRESENT, False, "tv")
@@ -203,8 +271,9 @@ def test_a_client_not_probed_while_another_is_present_keeps_its_absence() -> Non
         status.client.label: status
         for status in evaluate_clients(make_snapshot(facts, at=T0), memory_of(absent, unsure), OPTIONS, NOW)
     }
-    assert state_and_reason(statuses["host2"]) == ("absent", NOT_PROBED)
-    assert state_and_reason(statuses["host3"]) == ("unknown", NOT_PROBED)
+    assert state_and_reason(statuses["host2"]) == ("absent", "not probed while another client is present")
+    assert state_and_reason(statuses["host3"]) == ("unknown", "not probed while another client is present")
+    assert {statuses[name].probe for name in ("host2", "host3")} == {ProbeState.SKIPPED}
     assert statuses["host2"].since == absent.since
 
 

@@ -152,6 +152,20 @@ def test_a_client_that_never_counts_is_not_probed_without_need() -> None:
     )
 
 
+def test_a_client_that_still_counts_is_probed_whatever_its_name() -> None:
+    async def main() -> None:
+        lan = FakeLan()
+        lan.set_leases(1, 2)
+        w = PresenceFixture(lan, 'ignore = ["host*"]')
+        w.source = PresenceSource(
+            lan, LoopClock(), w.source.options, w.registry, lambda _: lambda client: client.id == mac(2)
+        )
+        await w.poll()
+        assert w.probed == [["10.0.0.2"]]
+
+    run(main())
+
+
 def test_nobody_that_counts_is_nobody_to_ask() -> None:
     async def test(w: PresenceFixture) -> None:
         result = await w.poll()

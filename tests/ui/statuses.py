@@ -21,8 +21,8 @@ from powerd.presence.model import (
     EvidenceKind,
     Observation,
     PresenceReport,
+    ProbeState,
 )
-from powerd.presence.policy import NOT_PROBED
 
 BERLIN = ZoneInfo("Europe/Berlin")
 CLIENTS = SourceId("clients")
@@ -234,7 +234,7 @@ def make_status(  # noqa: PLR0913 - a Status has as many sides
         reasons = tuple(
             Reason(who.client.label, f"may be home: {who.reason}", NOW)
             for who in statuses
-            if who.state is ClientState.UNKNOWN and who.reason != NOT_PROBED
+            if who.state is ClientState.UNKNOWN and who.probe is not ProbeState.SKIPPED
         )
     results = {type(result.action): result} if result else {}
     snapshot = new_snapshot(sources={CLIENTS: source}, observations=observations, completed_actions=results)

@@ -46,7 +46,7 @@ CLIENT_KEYS = {
     "keeps_awake",
 }
 STATUS_EXTRA = {"keep_awake", "next_wake_reason", "now", "sources", "error"}
-CLIENT_EXTRA = {"always_on", "on_link", "stale", "reason", "since"}
+CLIENT_EXTRA = {"always_on", "on_link", "remark", "stale", "reason", "since"}
 
 
 def times(value: object) -> list[str]:
@@ -168,6 +168,7 @@ def test_a_client() -> None:
             "keeps_awake": True,
             "always_on": False,
             "on_link": True,
+            "remark": None,
             "stale": True,
             "reason": "answers ping",
             "since": "2026-01-12T20:58:00+01:00",

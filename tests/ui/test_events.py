@@ -12,7 +12,7 @@ from powerd.core.actions import CancelWarning, CompletedAction, Sleep, WarnUsers
 from powerd.core.snapshot import Reason, Status
 from powerd.core.time import Reading
 from powerd.power.model import NetworkCard, ShutdownInProgress, WakeEvent, WakeStormState, WakeupCause
-from powerd.presence.model import ClientState, ClientStatus
+from powerd.presence.model import ClientState, ClientStatus, ProbeState
 from powerd.ui.events import TransitionDetector
 from powerd.ui.journal import MESSAGE_IDS, make_entry
 
@@ -104,7 +104,7 @@ def test_a_phase_names_its_cause() -> None:
             [[person(1)], [person(1, UNKNOWN, "silent, but not for long")], [person(1, ABSENT, "silent")]],
             ["host-1 is absent: silent"],
         ),
-        ([[person(1)], [person(1, UNKNOWN, "not probed while another client is present")]], []),
+        ([[person(1)], [replace(person(1, UNKNOWN), probe=ProbeState.SKIPPED)]], []),
         ([[person(1)], [person(1, UNKNOWN, "no route")]], ["host-1 is unknown: no route"]),
         ([[person(1)], [person(1, UNKNOWN, "no route")], [person(1)]], ["host-1 is present: answers ping"]),
         ([[person(1)], [replace(person(1, ABSENT), blocks_sleep=False)]], []),
