@@ -39,6 +39,7 @@ ROLES: Final[dict[str, str]] = {
     "disks.state": "model",
     "disks.maintenance": "model",
     "smart.actions": "model",
+    "smart.counters": "model",
     "*.policy*": "policy",
     "*.schedule": "policy",
     "*.findings": "policy",

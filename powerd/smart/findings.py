@@ -1,18 +1,34 @@
 """Findings of a check: the drive's overall state, and what has become worse since the previous check.
 
 A current condition (overall assessment, thresholds, temperature, unreadable sectors) is a finding while it
-lasts. Other counters and logs are findings by their growth, so an old fault is reported once and not daily.
+lasts. Other counters and logs are findings by their growth. A warning or an alarm stands until a person
+acknowledges it (``standing_findings``).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Final, NamedTuple
+from typing import Final
 
+from powerd.smart.counters import is_temperature
+from powerd.smart.finding_rules import (
+    AIR_ADVICE,
+    CABLE_ADVICE,
+    COUNTER_WORDS,
+    CURRENT_COUNTERS,
+    FULL_TESTS,
+    LOADS_ADVICE,
+    NVME_SPARE,
+    NVME_TEMPERATURE,
+    NVME_WORDS,
+    REPLACE_ADVICE,
+    NvmeWords,
+    attribute_advice,
+    counter_words,
+)
 from powerd.smart.model import (
     Attribute,
     Counter,
-    DriveProtocol,
     Fault,
     Finding,
     Health,
@@ -22,84 +38,20 @@ from powerd.smart.model import (
 )
 
 RATED_LOADS: Final = 300_000
-"""Head loads that desktop and NAS drives are rated for; some are rated for twice as many."""
+"""Head loads that every drive is rated for, if neither the drive nor its kind is known to bear more."""
 _EXPECTED_LIFE: Final = 3 * 365 * 86400.0
 """Seconds; a drive whose head loads will reach their rating sooner parks too often."""
 _DAY: Final = 86400.0
-_DEFAULT_TEMPERATURE_LIMIT: Final[dict[DriveProtocol, int]] = {"ata": 55, "scsi": 60, "nvme": 75}
-"""Degrees Celsius that cause a warning if the drive reports no limit; hard drives are rated to 60 or 65."""
-_WORN_OUT: Final = 100
+_HDD_LIMIT, _SSD_LIMIT, _NVME_LIMIT, _SCSI_LIMIT = 55, 70, 75, 60
+"""Degrees Celsius that cause a warning if the drive reports no limit: hard drives are rated to 60 or 65, SATA
+SSDs to 70, NVMe drives slow themselves down from 80 on.
+"""
+_WORN_OUT: Final = 99
+"""Percent; the value of most SATA SSDs ends at 1 % left."""
 _WEAR_NOTE: Final = 90
 _MONTH: Final = 30 * _DAY
 _MAX_MONTHLY_WEAR: Final = 5
 """Percent of its rated life that a drive may use up in a month: at that rate it lasts 20 months."""
-_REPLACE_ADVICE: Final = "copy what you need from it now, and replace it"
-
-
-class GrowthRule(NamedTuple):
-    """The finding for the growth of a counter."""
-
-    severity: Severity
-    singular: str
-    plural: str
-    advice: str
-
-
-_GROWTH_RULES: Final[dict[Counter, GrowthRule]] = {
-    Counter.REALLOCATED: GrowthRule(
-        Severity.WARNING,
-        "it has replaced one more bad sector",
-        "it has replaced {n} more bad sectors",
-        "check your backup; replace the drive if the number keeps growing",
-    ),
-    Counter.PENDING: GrowthRule(
-        Severity.ALARM,
-        "one more sector cannot be read",
-        "{n} more sectors cannot be read",
-        "check your backup, and run a long self-test: powerd smart DISK --test long",
-    ),
-    Counter.UNCORRECTABLE: GrowthRule(
-        Severity.ALARM,
-        "one more sector is lost for good",
-        "{n} more sectors are lost for good",
-        _REPLACE_ADVICE,
-    ),
-    Counter.REPORTED: GrowthRule(
-        Severity.ALARM,
-        "it could not read what it was asked for once more",
-        "it could not read what it was asked for {n} more times",
-        "check your backup, and run a long self-test: powerd smart DISK --test long",
-    ),
-    Counter.CRC: GrowthRule(
-        Severity.WARNING,
-        "one more transfer arrived garbled",
-        "{n} more transfers arrived garbled",
-        "change its cable, or plug it into another port; the drive itself may be well",
-    ),
-    Counter.MEDIA: GrowthRule(
-        Severity.ALARM,
-        "it has found one more block damaged",
-        "it has found {n} more blocks damaged",
-        _REPLACE_ADVICE,
-    ),
-    Counter.ERRORS: GrowthRule(
-        Severity.NOTE,
-        "its error log has one more entry",
-        "its error log has {n} more entries",
-        "look at it: smartctl -l error",
-    ),
-}
-_FIRST_COUNT_TEXT: Final[dict[Counter, str]] = {
-    Counter.REALLOCATED: "it has replaced {n} bad sectors so far",
-    Counter.PENDING: "{n} of its sectors cannot be read",
-    Counter.UNCORRECTABLE: "{n} of its sectors are lost for good",
-    Counter.REPORTED: "it could not read what it was asked for {n} times so far",
-    Counter.CRC: "{n} transfers arrived garbled so far",
-    Counter.MEDIA: "it has found {n} blocks damaged so far",
-    Counter.ERRORS: "its error log has {n} entries",
-}
-_CURRENT_COUNTERS: Final = frozenset({Counter.PENDING, Counter.UNCORRECTABLE})
-"""Counters of a current condition: a drive is not healthy unless they are 0."""
 
 
 def findings_of(
@@ -116,7 +68,8 @@ def findings_of(
         *_overall_health(latest),
         *_attributes(previous, latest),
         *_nvme(latest),
-        *_wear(latest, samples),
+        *_worn(latest),
+        *_fast_wear(latest, samples),
         *_counters(previous, latest),
         *_tests(previous, latest),
         *_temperature(latest),
@@ -139,23 +92,25 @@ def new_findings(previous: Sequence[Finding], current: Sequence[Finding]) -> tup
 
 
 def _overall_health(latest: Health) -> Iterator[Finding]:
-    if latest.passed is False or Fault.FAILING in latest.faults:
-        yield Finding("verdict", Severity.ALARM, "the drive itself says that it is failing", _REPLACE_ADVICE)
+    """The drive's own assessment; NVMe's is its critical warning, whose bits have findings of their own."""
+    if (latest.passed is False or Fault.FAILING in latest.faults) and not latest.critical_warnings:
+        yield Finding("verdict", Severity.ALARM, "the drive itself says that it is failing", REPLACE_ADVICE)
 
 
 def _attributes(previous: Health | None, latest: Health) -> Iterator[Finding]:
     known = {each.number: each.failed for each in previous.attributes} if previous else {}
     for each in latest.attributes:
         kind = f"attribute {each.number}"
-        if each.failed == "now":
-            severity = Severity.ALARM if each.prefail else Severity.WARNING
-            advice = _REPLACE_ADVICE if each.prefail else "it is old; plan its replacement"
+        if each.failed == "now" and not is_temperature(each):
+            advice = attribute_advice(each)
+            severity = Severity.ALARM if each.prefail and advice != CABLE_ADVICE else Severity.WARNING
             # without the value, which changes daily
             text = f"{_attribute_label(each)} is at or below {each.threshold}, where it fails"
             yield Finding(kind, severity, text, advice)
         elif each.failed == "past" and known.get(each.number) is None:
             text = f"{_attribute_label(each)} was at {each.worst} once, and fails at {each.threshold}"
-            yield Finding(kind, Severity.NOTE, text, "nothing, if what caused it is over, such as heat")
+            advice = f"nothing, if what caused it is over; otherwise {attribute_advice(each)}"
+            yield Finding(kind, Severity.NOTE, text, advice)
 
 
 def _attribute_label(attribute: Attribute) -> str:
@@ -164,19 +119,30 @@ def _attribute_label(attribute: Attribute) -> str:
 
 def _nvme(latest: Health) -> Iterator[Finding]:
     for warning in latest.critical_warnings:
-        yield Finding(f"critical {warning}", Severity.ALARM, f"it warns: {warning}", _REPLACE_ADVICE)
-    if latest.spare is not None and latest.spare[0] < latest.spare[1]:
-        text = f"only {latest.spare[0]} % of its spare blocks are left, and it asks for {latest.spare[1]} %"
-        yield Finding("spare", Severity.ALARM, text, _REPLACE_ADVICE)
+        words = NVME_WORDS.get(warning, NvmeWords(f"critical {warning}", Severity.ALARM, REPLACE_ADVICE))
+        if warning not in {NVME_SPARE, NVME_TEMPERATURE}:
+            yield Finding(words.kind, words.severity, f"it warns: {warning}", words.advice)
+    few = latest.spare is not None and latest.spare[0] < latest.spare[1]
+    if few or NVME_SPARE in latest.critical_warnings:
+        text = f"it warns: {NVME_SPARE}"
+        if few and latest.spare is not None:
+            text = (
+                f"only {latest.spare[0]} % of its spare blocks are left, and it asks for {latest.spare[1]} %"
+            )
+        yield Finding("spare", Severity.ALARM, text, REPLACE_ADVICE)
+
+
+def _worn(latest: Health) -> Iterator[Finding]:
     worn = latest.counters.get(Counter.WORN, 0)
-    if worn >= _WEAR_NOTE:
-        severity = Severity.WARNING if worn >= _WORN_OUT else Severity.NOTE
-        # in tens, so that it is notified again when it matters, and not for every percent
-        text = f"{worn // 10 * 10} % of the life that it is rated for is used up"
-        yield Finding("worn", severity, text, "plan its replacement")
+    if worn >= _WORN_OUT:
+        text = "the life that it is rated for is used up"
+        yield Finding("worn", Severity.WARNING, text, "check your backup, and plan its replacement")
+    elif worn >= _WEAR_NOTE:
+        text = f"{_WEAR_NOTE} % or more of the life that it is rated for is used up"
+        yield Finding("worn", Severity.NOTE, text, "plan its replacement")
 
 
-def _wear(latest: Health, samples: Sequence[Sample]) -> Iterator[Finding]:
+def _fast_wear(latest: Health, samples: Sequence[Sample]) -> Iterator[Finding]:
     """Fast wear; the finding lasts another month, or a rate near the limit would be notified weekly."""
     if Counter.WORN not in latest.counters:
         return
@@ -195,31 +161,35 @@ def _wear(latest: Health, samples: Sequence[Sample]) -> Iterator[Finding]:
 
 
 def _counters(previous: Health | None, latest: Health) -> Iterator[Finding]:
-    for counter, rule in _GROWTH_RULES.items():
-        count = latest.counters.get(counter, 0)
+    for counter in COUNTER_WORDS:
+        words, count = counter_words(counter, latest), latest.counters.get(counter, 0)
         known = previous.counters.get(counter) if previous else None
-        if known is None and count:
+        current = words.first is Severity.WARNING and counter in CURRENT_COUNTERS
+        if known is not None and count > known:
+            text = f"{_number(words.grown, count - known)}, {count:,} in all"
+            yield Finding(counter, words.growth, text, words.advice)
+        elif count and words.first is not None and (known is None or current):
             # without a previous check nothing has grown: a count is reported once, and not as an alarm
-            severity = min(rule.severity, Severity.WARNING)
-            yield Finding(counter, severity, _FIRST_COUNT_TEXT[counter].format(n=count), rule.advice)
-        elif known is not None and count > known:
-            n = count - known
-            text = rule.singular if n == 1 else rule.plural.format(n=n)
-            yield Finding(counter, rule.severity, f"{text}, {count} in all", rule.advice)
-        elif count and counter in _CURRENT_COUNTERS:
-            yield Finding(counter, Severity.WARNING, _FIRST_COUNT_TEXT[counter].format(n=count), rule.advice)
+            yield Finding(counter, words.first, _number(words.so_far, count), words.advice)
+
+
+def _number(text: str, n: int) -> str:
+    return text.format(n="one" if n == 1 else f"{n:,}", s="" if n == 1 else "s", ies="y" if n == 1 else "ies")
 
 
 def _tests(previous: Health | None, latest: Health) -> Iterator[Finding]:
-    new = [
-        test
-        for test in _new_entries(previous.self_tests if previous else (), latest.self_tests)
-        if test.passed is False
-    ]
-    if new:
-        when = f" at {new[0].hours} hours of its life" if new[0].hours is not None else ""
-        text = f"its self-test failed{when}: {new[0].kind}: {new[0].status}"
-        yield Finding("self-test", Severity.ALARM if previous else Severity.WARNING, text, _REPLACE_ADVICE)
+    """The newest failure in the log, unless a test of the same kind, or an extended one, has passed since."""
+    new = _new_entries(previous.self_tests if previous else (), latest.self_tests)
+    for n, test in enumerate(new):
+        later_ok = [each.kind for each in new[:n] if each.passed]
+        if test.passed is False and not any(
+            kind == test.kind or kind.lower().startswith(FULL_TESTS) for kind in later_ok
+        ):
+            when = f" at {test.hours:,} hours of its life" if test.hours is not None else ""
+            text = f"its self-test failed{when}: {test.kind}: {test.status}"
+            severity = Severity.ALARM if previous else Severity.WARNING
+            yield Finding("self-test", severity, text, REPLACE_ADVICE)
+            return
 
 
 def _new_entries(previous: Sequence[SelfTest], current: Sequence[SelfTest]) -> Sequence[SelfTest]:
@@ -232,12 +202,28 @@ def _new_entries(previous: Sequence[SelfTest], current: Sequence[SelfTest]) -> S
 
 
 def _temperature(latest: Health) -> Iterator[Finding]:
-    if latest.temperature is None:
+    """One finding, by the limit or the drive's own warning; without the value, which changes daily."""
+    limit = latest.temperature_limit or _default_temperature_limit(latest)
+    failing = next(
+        (each for each in latest.attributes if each.failed == "now" and is_temperature(each)), None
+    )
+    if latest.temperature is not None and latest.temperature >= limit:
+        text = f"it is at {limit} °C or more"
+    elif NVME_TEMPERATURE in latest.critical_warnings:
+        text = f"it warns: {NVME_TEMPERATURE}"
+    elif failing is not None:
+        text = f"it warns: {_attribute_label(failing)} is at or below {failing.threshold}"
+    else:
         return
-    limit = latest.temperature_limit or _DEFAULT_TEMPERATURE_LIMIT[latest.protocol]
-    if latest.temperature >= limit:
-        text = f"it is at {limit} °C or more"  # the exact value would be a new finding each day
-        yield Finding("temperature", Severity.WARNING, text, "give it air: clean the filters, check the fans")
+    yield Finding("temperature", Severity.WARNING, text, AIR_ADVICE)
+
+
+def _default_temperature_limit(latest: Health) -> int:
+    if latest.protocol == "nvme":
+        return _NVME_LIMIT
+    if latest.solid_state:
+        return _SSD_LIMIT
+    return _SCSI_LIMIT if latest.protocol == "scsi" else _HDD_LIMIT
 
 
 def _loads(previous: Health | None, latest: Health) -> Iterator[Finding]:
@@ -245,12 +231,10 @@ def _loads(previous: Health | None, latest: Health) -> Iterator[Finding]:
         latest.counters.get(Counter.LOADS),
         previous.counters.get(Counter.LOADS) if previous else None,
     )
-    advice = (
-        "raise its APM level or its idle timer: [[disks.rule]] apm = 254, or idle3ctl for a WD Green or Red"
-    )
-    if count is not None and count >= RATED_LOADS:
-        text = f"its heads have been loaded more than the {RATED_LOADS:,} times that drives are rated for"
-        yield Finding("loads", Severity.WARNING, text, advice)
+    rated = latest.rated_loads or RATED_LOADS
+    if count is not None and count >= rated:
+        text = f"its heads have been loaded more than the {rated:,} times that they are rated for"
+        yield Finding("loads", Severity.WARNING, text, LOADS_ADVICE)
     elif (
         previous is not None
         and count is not None
@@ -258,9 +242,9 @@ def _loads(previous: Health | None, latest: Health) -> Iterator[Finding]:
         and latest.checked_at - previous.checked_at >= _DAY / 2
     ):
         rate = (count - known) / (latest.checked_at - previous.checked_at)
-        if rate > 0 and (RATED_LOADS - count) / rate < _EXPECTED_LIFE:
-            text = f"it loads its heads so often that the rated {RATED_LOADS:,} times are over in three years"
-            yield Finding("loads", Severity.NOTE, text, advice)
+        if rate > 0 and (rated - count) / rate < _EXPECTED_LIFE:
+            text = f"it loads its heads so often that the rated {rated:,} times are over in three years"
+            yield Finding("loads", Severity.NOTE, text, LOADS_ADVICE)
 
 
 def _partial(latest: Health) -> Iterator[Finding]:

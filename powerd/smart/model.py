@@ -41,29 +41,40 @@ class Fault(enum.IntFlag):
 _NONE: Final = Fault(0)
 
 
+NVME_WARNINGS: Final = (
+    "its spare blocks run out",
+    "its temperature is out of bounds",
+    "it has become unreliable",
+    "the media are read-only",
+    "its power-loss backup has failed",
+    "its persistent memory is unreliable or read-only",
+)
+"""Bits of NVMe's critical warning (NVM Express Base Specification 2.0, figure 207)."""
+
+
 class Counter(enum.StrEnum):
-    """Counters whose growth is significant."""
+    """Counters whose growth is significant; powerd.smart.counters says which numbers are such counts."""
 
     REALLOCATED = "reallocated"
-    """Sectors replaced by spare ones (ATA 5; SCSI: grown defects)."""
+    """Sectors, or blocks of an SSD, replaced by spare ones (SCSI: grown defects)."""
     PENDING = "pending"
-    """Sectors that could not be read and wait to be rewritten (ATA 197); may decrease."""
+    """Sectors that could not be read and wait to be rewritten; may decrease."""
     UNCORRECTABLE = "uncorrectable"
-    """Sectors that are lost (ATA 198; SCSI: total uncorrected errors)."""
+    """ATA: sectors that the drive's own scan could not read; may decrease. SCSI: total uncorrected errors."""
     REPORTED = "reported"
-    """Reads that failed and were reported to the host (ATA 187)."""
+    """Reads that failed and were reported to the host."""
     CRC = "crc"
-    """Transfers with a checksum error, mostly because of the cable (ATA 199)."""
+    """Transfers with a checksum error, mostly because of the cable."""
     MEDIA = "media"
     """NVMe: media and data integrity errors."""
     WORN = "worn"
-    """NVMe: percentage of the rated life that is used up; may exceed 100."""
+    """SSDs: percentage of the rated life that is used up; may exceed 100."""
     ERRORS = "errors"
     """Entries ever made in the drive's error log."""
     STARTS = "starts"
-    """Spin-ups (ATA 4; SCSI: start-stop cycles)."""
+    """Spin-ups (SCSI: start-stop cycles)."""
     LOADS = "loads"
-    """Head loads (ATA 193; SCSI: load-unload cycles)."""
+    """Head loads (SCSI: load-unload cycles)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,12 +130,14 @@ class Health:
         power_on_hours: None = not reported.
         counters: those that are reported.
         attributes: ATA only.
-        critical_warnings: of NVMe, in words (NVM Express Base Specification, SMART log, byte 0).
+        critical_warnings: of NVMe, of NVME_WARNINGS.
         spare: NVMe: available spare and its threshold, percent.
         self_tests: the self-test log, newest first.
         test_remaining_percent: of a running self-test; None = none is running.
         test_minutes: duration of the short and of the long self-test, as reported; 0 = there is none.
         incomplete_reason: what could not be read, one sentence; "" = nothing.
+        solid_state: the drive has no spindle; None = unknown.
+        rated_loads: how often the heads may be loaded, by the drive or its kind; 0 = unknown.
     """
 
     checked_at: Annotated[PosixTime, Key("at")]
@@ -142,6 +155,8 @@ class Health:
     test_remaining_percent: Annotated[int | None, Key("testing")] = None
     test_minutes: Annotated[tuple[int, int], Key("minutes")] = (0, 0)
     incomplete_reason: Annotated[DriveText, Key("partial")] = ""
+    solid_state: bool | None = None
+    rated_loads: int = 0
 
 
 class Severity(enum.IntEnum):

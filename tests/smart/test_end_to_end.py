@@ -40,7 +40,7 @@ PLACES = {"nvme": ("nvme0n1", "nvme"), "sas": ("sdb", "scsi"), "usb": ("sdc", "a
 
 MEANS = {
     "red": ("ok",),
-    "seagate": ("warning", "reallocated", "pending", "uncorrectable", "reported", "crc", "loads", "errors"),
+    "seagate": ("warning", "reallocated", "pending", "uncorrectable", "reported", "loads", "crc", "errors"),
     "smr-testing": ("ok",),
     "ssd": ("ok",),
     "old-failing": (
@@ -50,14 +50,11 @@ MEANS = {
     "no-log": ("note", "partial"),
     "usb": ("ok",),
     "nvme": ("ok",),
-    "nvme-worn": (
-        *("alarm", "verdict", "critical it has become unreliable", "critical the media are read-only"),
-        *("spare", "worn"),
-    ),
+    "nvme-worn": ("alarm", "unreliable", "read-only", "spare", "worn"),
     "nvme-tested": ("warning", "self-test"),
     "nvme-testing": ("ok",),
     "sas": ("warning", "reallocated"),
-    "sas-failing": ("alarm", "verdict", "reallocated", "uncorrectable"),
+    "sas-failing": ("alarm", "verdict", "reallocated"),
     "asleep": ("unknown", ""),
     "unsupported": ("unknown", "the drive has no SMART"),
     "bridge-unknown": (

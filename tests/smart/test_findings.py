@@ -8,7 +8,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from powerd.smart.findings import RATED_LOADS, findings_of, new_findings
-from powerd.smart.model import Attribute, Counter, Fault, Finding, Health, Sample, SelfTest, Severity
+from powerd.smart.model import (
+    NVME_WARNINGS,
+    Attribute,
+    Counter,
+    Fault,
+    Finding,
+    Health,
+    Sample,
+    SelfTest,
+    Severity,
+)
 
 DAY = 86400.0
 WELL = Health(checked_at=100 * DAY, protocol="ata", passed=True)
@@ -56,7 +66,7 @@ def test_a_failed_health_status_is_an_alarm_each_time(health: Health) -> None:
     [
         ("reallocated", Severity.WARNING, "it has replaced 2 more bad sectors, 3 in all"),
         ("pending", Severity.ALARM, "2 more sectors cannot be read, 3 in all"),
-        ("uncorrectable", Severity.ALARM, "2 more sectors are lost for good, 3 in all"),
+        ("uncorrectable", Severity.ALARM, "its own scan could not read 2 more sectors, 3 in all"),
         ("reported", Severity.ALARM, "it could not read what it was asked for 2 more times, 3 in all"),
         ("crc", Severity.WARNING, "2 more transfers arrived garbled, 3 in all"),
         ("media", Severity.ALARM, "it has found 2 more blocks damaged, 3 in all"),
@@ -173,6 +183,12 @@ def test_a_self_test_log_that_was_cleared_and_has_new_entries() -> None:
         (replace(WELL, temperature=55), True),
         (replace(WELL, temperature=59, temperature_limit=60), False),
         (replace(WELL, temperature=61, temperature_limit=60), True),
+        (replace(WELL, temperature=69, solid_state=True), False),
+        (replace(WELL, temperature=70, solid_state=True), True),
+        (replace(WELL, temperature=79, temperature_limit=85, solid_state=True), False),
+        (replace(WELL, protocol="scsi", temperature=59), False),
+        (replace(WELL, protocol="scsi", temperature=60), True),
+        (replace(WELL, protocol="scsi", temperature=64, temperature_limit=65), False),
         (replace(WELL_NVME, temperature=70), False),
         (replace(WELL_NVME, temperature=80), True),
     ],
@@ -190,9 +206,14 @@ def test_heat_is_one_finding_however_hot() -> None:
     )
 
 
-def test_heads_loaded_more_often_than_they_are_rated_for() -> None:
-    (finding,) = findings_of(None, counting(loads=RATED_LOADS))
-    assert finding.text == "its heads have been loaded more than the 300,000 times that drives are rated for"
+@pytest.mark.parametrize(
+    ("rated", "loads", "expected"),
+    [(0, 300_000, True), (600_000, 310_000, False), (600_000, 600_000, True), (0, 299_999, False)],
+)
+def test_heads_loaded_more_often_than_they_are_rated_for(rated: int, loads: int, *, expected: bool) -> None:
+    found = findings_of(None, replace(counting(loads=loads), rated_loads=rated))
+    assert [finding.kind for finding in found] == ["loads"] * expected
+    assert all(f"{rated or RATED_LOADS:,} times" in finding.text for finding in found)
 
 
 def test_heads_that_are_loaded_too_often_are_reported_in_time() -> None:
@@ -205,16 +226,129 @@ def test_heads_that_are_loaded_too_often_are_reported_in_time() -> None:
     )
 
 
-def test_nvme_warnings_spare_blocks_and_wear() -> None:
-    (warning,) = findings_of(None, replace(WELL_NVME, critical_warnings=("the media are read-only",)))
-    assert warning.severity is Severity.ALARM
-    (spare,) = findings_of(None, replace(WELL_NVME, spare=(9, 10)))
+@pytest.mark.parametrize(
+    ("bit", "kind", "severity"),
+    [
+        (0, "spare", Severity.ALARM),
+        (1, "temperature", Severity.WARNING),
+        (2, "unreliable", Severity.ALARM),
+        (3, "read-only", Severity.ALARM),
+        (4, "power-loss", Severity.WARNING),
+        (5, "persistent-memory", Severity.WARNING),
+    ],
+)
+def test_each_bit_of_the_critical_warning_is_one_finding_of_its_own(
+    bit: int, kind: str, severity: Severity
+) -> None:
+    """The drive calls itself failed for any of them, also for heat."""
+    warned = replace(WELL_NVME, passed=False, faults=Fault.FAILING, critical_warnings=(NVME_WARNINGS[bit],))
+    (finding,) = findings_of(None, replace(warned, temperature=83))[:1]
+    assert (finding.kind, finding.severity) == (kind, severity)
+    assert [each.kind for each in findings_of(None, warned)] == [kind]
+    assert ("replace it" in finding.advice) is (severity is Severity.ALARM or bit == 5)
+
+
+def test_heat_that_the_drive_warns_of_is_reported_once() -> None:
+    hot = replace(
+        WELL_NVME, passed=False, faults=Fault.FAILING, critical_warnings=(NVME_WARNINGS[1],), temperature=83
+    )
+    (finding,) = findings_of(None, hot)
+    assert (finding.kind, finding.severity) == ("temperature", Severity.WARNING)
+    assert "air" in finding.advice
+
+
+def test_a_failed_nvme_drive_without_a_known_warning_is_an_alarm() -> None:
+    (finding,) = findings_of(None, replace(WELL_NVME, passed=False))
+    assert (finding.kind, finding.severity) == ("verdict", Severity.ALARM)
+
+
+def test_few_spare_blocks_are_one_finding() -> None:
+    warned = replace(WELL_NVME, spare=(9, 10), critical_warnings=(NVME_WARNINGS[0],))
+    (spare,) = findings_of(None, warned)
     assert spare.text == "only 9 % of its spare blocks are left, and it asks for 10 %"
-    assert findings_of(None, counting(WELL_NVME, worn=89)) == ()
-    (worn,) = findings_of(None, counting(WELL_NVME, worn=93))
-    assert (worn.severity, worn.text) == (Severity.NOTE, "90 % of the life that it is rated for is used up")
-    (over,) = findings_of(None, counting(WELL_NVME, worn=104))
-    assert over.severity is Severity.WARNING
+    assert findings_of(None, replace(warned, critical_warnings=())) == (spare,)
+
+
+@pytest.mark.parametrize(
+    ("worn", "severity"),
+    [(89, None), (90, Severity.NOTE), (98, Severity.NOTE), (99, Severity.WARNING), (255, Severity.WARNING)],
+)
+@pytest.mark.parametrize("protocol", ["ata", "scsi", "nvme"])
+def test_wear_is_reported_for_every_kind_of_ssd(
+    worn: int, severity: Severity | None, protocol: Literal["ata", "scsi", "nvme"]
+) -> None:
+    drive = replace(counting(worn=worn), protocol=protocol, solid_state=True)
+    assert [each.severity for each in findings_of(None, drive)] == ([] if severity is None else [severity])
+
+
+@pytest.mark.parametrize(
+    ("name", "prefail", "word"),
+    [
+        ("Temperature_Celsius", False, "air"),
+        ("Airflow_Temperature_Cel", True, "air"),
+        ("UDMA_CRC_Error_Count", True, "cable"),
+        ("Load_Cycle_Count", False, "APM"),
+        ("Spin_Retry_Count", True, "power supply"),
+        ("End-to-End_Error", False, "backup"),
+        ("Wear_Leveling_Count", False, "worn"),
+        ("Power_On_Hours", False, "old"),
+        ("Reallocated_Sector_Ct", True, "replace it"),
+        ("Unknown_Attribute", False, "maker"),
+    ],
+)
+def test_the_advice_fits_the_attribute(name: str, word: str, *, prefail: bool) -> None:
+    failing = replace(attribute("now", prefail=prefail), name=name)
+    (finding,) = findings_of(None, replace(WELL, attributes=(failing,)))
+    assert word in finding.advice
+    (past,) = findings_of(None, replace(WELL, attributes=(replace(failing, failed="past"),)))
+    assert past.severity is Severity.NOTE
+    assert word in past.advice
+
+
+def test_a_drive_that_is_hot_by_its_attribute_and_its_limit_is_reported_once() -> None:
+    failing = Attribute(194, "Temperature_Celsius", 47, 21, 50, "53", prefail=False, failed="now")
+    hot = replace(WELL, temperature=53, attributes=(failing,))
+    assert [each.kind for each in findings_of(None, hot)] == ["temperature"]
+    assert [each.kind for each in findings_of(None, replace(hot, temperature=57))] == ["temperature"]
+
+
+def test_only_growth_of_a_scsi_drive_s_errors_is_reported() -> None:
+    old = replace(counting(uncorrectable=536), protocol="scsi")
+    assert findings_of(None, old) == findings_of(old, later(old)) == ()
+    (grown,) = findings_of(old, later(replace(old, counters={Counter.UNCORRECTABLE: 538})))
+    assert (grown.severity, grown.text) == (
+        Severity.ALARM,
+        "it could not read or write 2 more times, 538 in all",
+    )
+
+
+@pytest.mark.parametrize(
+    ("counter", "severity"), [("reallocated", Severity.WARNING), ("uncorrectable", Severity.ALARM)]
+)
+def test_an_ssd_s_old_counts_are_notes_and_their_growth_is_not(counter: str, severity: Severity) -> None:
+    old = replace(counting(**{counter: 3}), solid_state=True)
+    assert [each.severity for each in findings_of(None, old)] == [Severity.NOTE]
+    assert findings_of(old, later(old)) == ()
+    grown = later(replace(old, counters={Counter(counter): 4}))
+    assert [each.severity for each in findings_of(old, grown)] == [severity]
+
+
+def test_old_transfer_errors_are_a_note() -> None:
+    assert [each.severity for each in findings_of(None, counting(crc=700))] == [Severity.NOTE]
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"), [("Short offline", True), ("Conveyance offline", True), ("Extended offline", False)]
+)
+def test_a_failed_extended_self_test_is_outdated_by_one_that_has_passed_since(
+    kind: str, *, expected: bool
+) -> None:
+    failed = SelfTest("Extended offline", "Completed: read failure", passed=False, hours=20)
+    since = SelfTest(kind, "Completed without error", passed=True, hours=30)
+    found = findings_of(None, replace(WELL, self_tests=(since, failed)))
+    assert [each.kind for each in found] == ["self-test"] * expected
+    short = replace(failed, kind="Short offline")
+    assert bool(findings_of(None, replace(WELL, self_tests=(since, short)))) is (kind == "Conveyance offline")
 
 
 def wearing(*worn: int, every: float = 1) -> tuple[Sample, ...]:
@@ -300,7 +434,8 @@ healths = st.builds(
     temperature_limit=st.none() | st.integers(1, 100),
     counters=counters,
     attributes=st.lists(attributes, max_size=4).map(tuple),
-    critical_warnings=st.lists(texts, max_size=2).map(tuple),
+    critical_warnings=st.lists(st.sampled_from(NVME_WARNINGS) | texts, max_size=2).map(tuple),
+    solid_state=st.none() | st.booleans(),
     spare=st.none() | st.tuples(st.integers(0, 255), st.integers(0, 255)),
     self_tests=st.lists(
         st.builds(SelfTest, texts, texts, st.none() | st.booleans(), st.none() | st.integers(0, 9)),
@@ -318,7 +453,10 @@ def test_any_two_checks_can_be_compared(before: Health | None, now: Health) -> N
 
 @given(healths)
 def test_what_is_past_is_not_reported_again_by_an_unchanged_drive(health: Health) -> None:
-    standing = {"verdict", "temperature", "spare", "worn", "loads", "partial", "pending", "uncorrectable"}
+    standing = {
+        *("verdict", "temperature", "spare", "worn", "loads", "partial", "pending", "uncorrectable"),
+        *("unreliable", "read-only", "power-loss", "persistent-memory"),
+    }
     for finding in findings_of(health, later(health)):
         assert finding.kind in standing or finding.kind.startswith(("attribute ", "critical "))
 

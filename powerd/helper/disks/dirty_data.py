@@ -35,7 +35,7 @@ from powerd.helper.disks.device import (
 )
 from powerd.helper.disks.tracefs import Trace, TracefsUnavailableError, dirty_filter, request_filter
 from powerd.helper.protocol.deadlines import MAX_QUIET_WINDOW
-from powerd.helper.smart.values import printable_text
+from powerd.helper.smart.report import printable_text
 
 _DIRTY_INODES: Final = re.compile(r"^b_(?:dirty|io|more_io):\s+([0-9]+)$", re.MULTILINE)
 _MEMINFO: Final = re.compile(r"^(?:Dirty|Writeback):\s+([0-9]+) kB$", re.MULTILINE)

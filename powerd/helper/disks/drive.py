@@ -28,8 +28,7 @@ from powerd.helper.errors import RefusalError
 from powerd.helper.executor import SerialExecutor
 from powerd.helper.protocol.deadlines import MOTOR_COMMAND, QUICK_COMMAND, SELF_TEST_QUERY, THREAD_MARGIN
 from powerd.helper.smart import self_test
-from powerd.helper.smart.device_types import device_types, drive_reached
-from powerd.helper.smart.values import parse_object
+from powerd.helper.smart.report import device_types, drive_reached, parse_object
 from powerd.helper.subprocess import CompletedTool, ToolOptions, ToolRunner
 
 

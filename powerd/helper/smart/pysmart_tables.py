@@ -2,41 +2,34 @@
 
 pySMART gets the lines of an existing report, so it starts nothing. It changes the environment and the
 logging classes of its process, and raises any exception on truncated text, so only a child of the helper
-imports it (reader_child).
+imports it (reader).
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from powerd.helper.smart.values import as_int, printable_text
-from powerd.smart.model import Attribute, Counter, DriveProtocol, Fault, SelfTest
+from powerd.helper.smart.report import as_int, printable_text
+from powerd.smart.model import NVME_WARNINGS, Attribute, Counter, DriveProtocol, Fault, SelfTest
 
 if TYPE_CHECKING:
     from pySMART import Device
 
 _INTERFACES: Final[Mapping[DriveProtocol, str]] = {"ata": "sat", "nvme": "nvme", "scsi": "sas"}
 """The interface for pySMART, which would otherwise run smartctl to detect it."""
-_ATA: Final = {
-    4: Counter.STARTS,
-    5: Counter.REALLOCATED,
-    187: Counter.REPORTED,
-    193: Counter.LOADS,
-    197: Counter.PENDING,
-    198: Counter.UNCORRECTABLE,
-    199: Counter.CRC,
-}
-_WARNINGS: Final = (
-    "its spare blocks run out",
-    "its temperature is out of bounds",
-    "it has become unreliable",
-    "the media are read-only",
-    "its power-loss backup has failed",
-    "its persistent memory is unreliable or read-only",
+_FULL: Final = 100
+_FAILED: Final = re.compile(
+    r"completed: (unknown|electrical|servo/seek|read) failure|completed: handling damage.*"
+    r"|fatal or unknown error|unknown error, incomplete|completed, segment failed|failed in .*segment.*"
 )
-"""Bits of NVMe's critical warning (NVM Express Base Specification 2.0, figure 207)."""
+"""Results 3 to 8 of ATA, and 3 to 7 of SCSI, in the words of smartctl (ataprint.cpp, scsiprint.cpp). Higher
+ones are reserved, and mean nothing.
+"""
+_OWN_TESTS: Final = re.compile(r"vendor \(0x[0-9a-f]+\).*|reserved \(0x[0-9a-f]+\).*", re.IGNORECASE)
+"""Tests of a vendor, whose results have no known meaning."""
 
 
 class UnreadableReportError(ValueError):
@@ -45,7 +38,7 @@ class UnreadableReportError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Tables:
-    """The content of the tables; fields as in Health."""
+    """The content of the tables; fields as in Health, and ``counters`` without those in attributes."""
 
     passed: bool | None
     temperature: int | None
@@ -61,14 +54,14 @@ def parse(lines: Sequence[object], protocol: DriveProtocol, faults: Fault) -> Ta
     """Read the lines that smartctl prints for ``--all``.
 
     Raises:
-        ReadingError: they end too early, or in another way than pySMART knows.
+        UnreadableReportError: they end too early, or in another way than pySMART knows.
     """
     try:
         device = _device([str(each) for each in lines], protocol, faults)
         progress = as_int(device._test_progress)  # noqa: SLF001 - the public one is a sentence
         return Tables(
             passed={"PASS": True, "FAIL": False}.get(device.assessment),
-            temperature=as_int(device.temperature),
+            temperature=None if protocol == "ata" else as_int(device.temperature),
             testing=None if progress is None else 100 - progress,
             counters=dict(_counters(device)),
             attributes=tuple(_attributes(device)),
@@ -96,9 +89,6 @@ def _device(lines: list[str], protocol: DriveProtocol, faults: Fault) -> Device:
 
 
 def _counters(device: Device) -> Iterator[tuple[Counter, int]]:
-    for each in device.attributes:
-        if each is not None and each.num in _ATA and (count := as_int(each.raw_int)) is not None:
-            yield _ATA[each.num], count
     interface_attributes = device.if_attributes
     counts = {
         Counter.MEDIA: as_int(getattr(interface_attributes, "integrityErrors", None)),
@@ -138,13 +128,15 @@ def _attributes(device: Device) -> Iterator[Attribute]:
 
 def _critical(device: Device) -> tuple[str, ...]:
     bits = as_int(getattr(device.if_attributes, "criticalWarning", None)) or 0
-    return tuple(text for n, text in enumerate(_WARNINGS) if bits >> n & 1)
+    return tuple(text for n, text in enumerate(NVME_WARNINGS) if bits >> n & 1)
 
 
 def _spare(device: Device) -> tuple[int, int] | None:
     spare = as_int(getattr(device.if_attributes, "availableSpare", None))
     threshold = as_int(getattr(device.if_attributes, "availableSpareThreshold", None))
-    return None if spare is None or threshold is None else (spare, threshold)
+    if spare is None or threshold is None or not 0 <= threshold < _FULL:
+        return None  # a threshold of 100 or 255 would be a warning from the beginning
+    return spare, threshold
 
 
 def _tests(device: Device) -> Iterator[SelfTest]:
@@ -158,13 +150,13 @@ def _tests(device: Device) -> Iterator[SelfTest]:
         yield SelfTest(
             printable_text(str(each.type)),
             status,
-            _passed(lower),
+            None if _OWN_TESTS.fullmatch(str(each.type)) else _passed(lower),
             int(hours) if hours.isascii() and hours.isdigit() else None,
         )
 
 
 def _passed(status: str) -> bool | None:
-    """Whether a test has passed; None = it was aborted."""
-    if "abort" in status or "interrupt" in status or "reset" in status:
-        return None
-    return "without error" in status or status == "completed"
+    """Whether a test has passed; None = it was aborted, or the result is reserved."""
+    if "without error" in status or status == "completed":
+        return True
+    return False if _FAILED.fullmatch(status) else None

@@ -21,7 +21,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from powerd.helper.disks.device import DiskDevice
-from powerd.helper.smart.values import lookup, lookup_int
+from powerd.helper.smart.report import lookup, lookup_int
 
 BUSY_REASON: Final = "a SMART self-test runs; wait until it is done"
 _ATA_COMMANDS: Final = 2

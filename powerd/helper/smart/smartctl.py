@@ -19,10 +19,8 @@ from powerd.helper.disks.device import DiskDevice
 from powerd.helper.disks.drive import DriveSession
 from powerd.helper.errors import RefusalError
 from powerd.helper.protocol.deadlines import MOTOR_COMMAND, READER_RUN, SMARTCTL_RUN
-from powerd.helper.smart.device_types import device_types, drive_reached
-from powerd.helper.smart.reader import error_message, left_asleep
+from powerd.helper.smart.report import device_types, drive_reached, error_message, left_asleep, parse_object
 from powerd.helper.smart.self_test import reports_start
-from powerd.helper.smart.values import parse_object
 from powerd.helper.subprocess import CompletedTool, ToolOptions
 from powerd.smart.actions import CheckHealth, HealthReading, StartTest
 from powerd.smart.model import Health
@@ -95,7 +93,7 @@ async def _parse_health(smartctl_result: CompletedTool, drive: DriveSession) -> 
         sys.executable,
         "-I",
         "-m",
-        "powerd.helper.smart.reader_child",
+        "powerd.helper.smart.reader",
     ]  # by its path, which selects the virtual environment
     options = ToolOptions(path=Path(sys.executable), stdin=smartctl_result.out.encode())
     try:

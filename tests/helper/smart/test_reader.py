@@ -5,12 +5,14 @@ import json
 from typing import Any
 
 import pytest
+from helper.smart.smartctl_documents import Row, ata
 from helper.smart.smartctl_drives import DRIVES
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from powerd.helper.smart.pysmart_tables import UnreadableReportError
-from powerd.helper.smart.reader import left_asleep, read_health
+from powerd.helper.smart.reader import read_health
+from powerd.helper.smart.report import left_asleep
 from powerd.smart.model import Counter, Fault, Health, SelfTest
 
 WHEN = 1_790_000_000.0
@@ -194,3 +196,158 @@ def test_cut_and_mutated_answers_are_read_or_refused(name: str, cut: int, where:
     for candidate in (json.dumps(document).encode(), json.dumps(document).encode()[: -1 - where]):
         with contextlib.suppress(UnreadableReportError):
             assert read_health(candidate, WHEN).checked_at == WHEN
+
+
+def ssd_with(*rows: Row, celsius: int = 34, **answer: Any) -> Health:  # noqa: ANN401 - JSON
+    drive = json.loads(ata("an SSD", rows, rpm=0, celsius=celsius).document())
+    return read_health(json.dumps({**drive, **answer}).encode(), WHEN)
+
+
+def test_wear_of_sata_and_sas_ssds() -> None:
+    worn: Row = (177, "Wear_Leveling_Count", 1, 1, 0, "Pre-fail", "-", "2981")
+    assert ssd_with(worn).counters[Counter.WORN] == 99
+    assert ssd_with(endurance_used={"current_percent": 97}).counters[Counter.WORN] == 97
+    assert health("ssd").counters[Counter.WORN] == 7
+    for used in (
+        {"endurance_used": {"current_percent": 97}},
+        {"scsi_percentage_used_endurance_indicator": 97},
+    ):
+        sas = read_health(changed("sas", rotation_rate=0, **used), WHEN)
+        assert (sas.counters[Counter.WORN], sas.solid_state) == (97, True)
+    assert (
+        Counter.WORN not in read_health(changed("red", endurance_used={"current_percent": 97}), WHEN).counters
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "answer", "solid"),
+    [
+        ("red", {}, False),
+        ("red", {"rotation_rate": None}, False),
+        ("red", {"rotation_rate": 0}, True),
+        ("ssd", {}, True),
+        ("ssd", {"rotation_rate": None}, True),
+        ("nvme", {}, True),
+        ("sas", {}, False),
+    ],
+)
+def test_whether_a_drive_has_a_spindle(name: str, answer: dict[str, object], *, solid: bool) -> None:
+    assert read_health(changed(name, **answer), WHEN).solid_state is solid
+
+
+@pytest.mark.parametrize(
+    ("name", "loads"), [("red", 600_000), ("smr-testing", 300_000), ("sas", 600_000), ("ssd", 0)]
+)
+def test_head_loads_that_the_drive_is_rated_for(name: str, loads: int) -> None:
+    assert health(name).rated_loads == loads
+
+
+@pytest.mark.parametrize(
+    ("name", "answer", "celsius"),
+    [
+        ("seagate", {"temperature": {}}, 31),
+        ("seagate", {"temperature": {"current": 128}}, 31),
+        ("seagate", {"temperature": {"current": 0}}, 31),
+        ("sas", {"temperature": {"current": 0, "drive_trip": 0}}, 35),
+        ("nvme", {"temperature": {"current": -273}}, 42),
+    ],
+)
+def test_a_temperature_that_no_drive_has_is_replaced_by_that_of_the_lines(
+    name: str, answer: dict[str, object], celsius: int
+) -> None:
+    assert read_health(changed(name, **answer), WHEN).temperature == celsius
+
+
+def test_values_that_no_drive_has_are_unknown() -> None:
+    odd = ssd_with(
+        (194, "Temperature_Celsius", 100, 100, 0, "Old_age", "-", "128 (0 127 0 129 0)"),
+        celsius=128,
+        power_on_time={"hours": 7561256},
+    )
+    assert (odd.temperature, odd.power_on_hours, odd.temperature_limit) == (None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("answer", "limit"),
+    [
+        ({"temperature": {"op_limit_max": 70}}, 70),
+        ({"temperature": {"drive_trip": 65}}, 65),
+        ({"temperature": {"drive_trip": 0}}, None),
+        ({"temperature": {"op_limit_max": -128, "drive_trip": 68}}, 68),
+    ],
+)
+def test_the_drive_s_own_temperature_limit(answer: dict[str, object], limit: int | None) -> None:
+    assert read_health(changed("red", **answer), WHEN).temperature_limit == limit
+
+
+def test_the_temperature_limit_of_nvme_is_in_the_lines() -> None:
+    document = json.loads(DRIVES["nvme"].document())
+    document["smartctl"]["output"].insert(8, "Warning  Comp. Temp. Threshold:     84 Celsius")
+    assert read_health(json.dumps(document).encode(), WHEN).temperature_limit == 84
+
+
+@pytest.mark.parametrize(
+    ("kind", "status", "passed"),
+    [
+        ("Short offline", "Unknown status (0xb)", None),
+        ("Short offline", "Unknown status (0xe)", None),
+        ("Vendor (0x50)", "Fatal or unknown error", None),
+        ("Vendor (0xff)", "Completed without error", None),
+        ("Reserved (0x06)", "Completed: read failure", None),
+        ("Extended offline", "Fatal or unknown error", False),
+        ("Extended offline", "Completed: unknown failure", False),
+        ("Extended offline", "Completed: electrical failure", False),
+        ("Conveyance offline", "Completed: servo/seek failure", False),
+        ("Selective offline", "Completed: handling damage??", False),
+        ("Short captive", "Completed without error", True),
+        ("Short offline", "Interrupted (host reset)", None),
+    ],
+)
+def test_reserved_results_of_self_tests_say_nothing(kind: str, status: str, passed: bool | None) -> None:  # noqa: FBT001 - a table's column
+    drive = ata("a drive", (), log=((kind, status, "00%", 100, "-"),))
+    (test,) = read_health(drive.document(), WHEN).self_tests
+    assert (test.kind, test.status, test.passed) == (kind, status, passed)
+
+
+def test_the_hours_of_the_self_test_log_begin_again_after_65536() -> None:
+    rows: tuple[Row, ...] = ((9, "Power_On_Hours", 1, 1, 0, "Old_age", "-", "70000"),)
+    failed = ("Extended offline", "Completed: read failure", "90%", 4400, "1953514584")
+    (test,) = read_health(ata("a drive", rows, log=(failed,)).document(), WHEN).self_tests
+    assert (test.passed, test.hours) == (False, 69936)
+
+
+@pytest.mark.parametrize("threshold", [100, 255])
+def test_a_spare_threshold_that_warns_from_the_beginning_is_none(threshold: int) -> None:
+    document = json.loads(DRIVES["nvme"].document())
+    output = document["smartctl"]["output"]
+    n = next(n for n, line in enumerate(output) if line.startswith("Available Spare Threshold"))
+    output[n] = f"Available Spare Threshold:          {threshold}%"
+    assert read_health(json.dumps(document).encode(), WHEN).spare is None
+
+
+@pytest.mark.parametrize(
+    ("severities", "reason"),
+    [
+        (("error", "warning"), "first"),
+        (("warning", "error"), "second"),
+        (("error", "error"), "second"),
+        (("warning", "information"), "second"),
+    ],
+)
+def test_the_error_is_the_reason_and_not_a_warning(severities: tuple[str, str], reason: str) -> None:
+    messages = [
+        {"string": text, "severity": severity}
+        for text, severity in zip(("first", "second"), severities, strict=True)
+    ]
+    report = {"output": [], "exit_status": 2, "messages": messages}
+    with pytest.raises(UnreadableReportError, match=reason):
+        read_health(changed("gone", smartctl=report), WHEN)
+
+
+def test_smart_that_is_switched_off_says_how_to_switch_it_on() -> None:
+    off = {"available": True, "enabled": False}
+    silent = {**json.loads(DRIVES["asleep"].document()), "smart_support": off}
+    silent["smartctl"] = {"output": ["SMART support is: Disabled"], "exit_status": 4}
+    with pytest.raises(UnreadableReportError, match=r"switched off.*smartctl --smart=on"):
+        read_health(json.dumps(silent).encode(), WHEN)
+    assert read_health(changed("sas", smart_support=off), WHEN).passed is True, "it reports all the same"

@@ -15,8 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from powerd.helper.disks.device import find_disk
+from powerd.helper.smart.report import parse_object
 from powerd.helper.smart.self_test import BUSY_REASON, busy_reason, query, reports_running_test, reports_start
-from powerd.helper.smart.values import parse_object
 
 RECORDED: Final = Path(__file__).parents[1] / "recorded"
 

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.process
 
 def child(document: bytes) -> tuple[int, dict[str, object], bytes]:
     end = subprocess.run(
-        [sys.executable, "-I", "-m", "powerd.helper.smart.reader_child"],
+        [sys.executable, "-I", "-m", "powerd.helper.smart.reader"],
         input=document,
         capture_output=True,
         timeout=60,

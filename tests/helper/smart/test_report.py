@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from powerd.helper.smart.reader import error_message, left_asleep
-from powerd.helper.smart.self_test import busy_reason, reports_start
-from powerd.helper.smart.values import (
+from powerd.helper.smart.report import (
     MAX_TEXT,
+    drive_reached,
+    error_message,
+    left_asleep,
     lookup,
     lookup_bool,
     lookup_int,
@@ -19,6 +20,7 @@ from powerd.helper.smart.values import (
     parse_object,
     printable_text,
 )
+from powerd.helper.smart.self_test import busy_reason, reports_start
 
 DOCUMENT = {"a": {"n": 7, "t": True, "s": "word", "l": [1]}}
 
@@ -67,3 +69,12 @@ def test_however_deep_it_is_nested_it_is_read_or_none(report: str, deep: int) ->
     assert not left_asleep(answer or {})
     assert error_message(answer or {}) == "it does not say why"
     assert parse_object("[" * deep) is None
+
+
+@pytest.mark.parametrize(
+    ("status", "there"),
+    [(0, True), (1, False), (2, False), (4, True), (64 + 2, False), (64, True)],
+)
+def test_reached(status: int, *, there: bool) -> None:
+    """By the bits of smartctl(8), "EXIT STATUS"."""
+    assert drive_reached(status) is there
