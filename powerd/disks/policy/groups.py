@@ -9,7 +9,6 @@ from powerd.config.disk_options import DiskOptions, DiskSettings
 from powerd.core.snapshot import Snapshot
 from powerd.core.time import Reading
 from powerd.disks.model import MAX_TIMER_SECONDS, MAX_WATCHED_DISKS, Disk, DiskFacts, DiskId, GroupWatch
-from powerd.disks.policy.limits import is_after, later_of
 from powerd.disks.state import DiskMemory
 
 
@@ -22,7 +21,7 @@ class GroupIdleness:
         spin_down_after: the longest of the members, in seconds, backoff included.
         last_use_at: CLOCK_MONOTONIC of the last I/O to a member, or of the command that started it without
             I/O; a resume counts as a use. None = none is known.
-        all_readable: the counters of each member have been read.
+        all_readable: the counters of each member have been read; otherwise its idleness is unknown.
         busy_reason: maintenance of a member's array or filesystem; None = none.
     """
 
@@ -31,11 +30,6 @@ class GroupIdleness:
     last_use_at: float | None = None
     all_readable: bool = True
     busy_reason: str | None = None
-
-    @property
-    def idle_since(self) -> float | None:
-        """CLOCK_MONOTONIC of the last use; None = unknown, because the counters of a member are."""
-        return self.last_use_at if self.all_readable else None
 
 
 def idleness_by_group(
@@ -72,12 +66,14 @@ def idleness_by_group(
             group.spin_down_after = max(group.spin_down_after, after)
         group.busy_reason = group.busy_reason or disk.busy_reason
         reading = facts.activity.get(name)
-        if not isinstance(reading, Reading):
-            group.all_readable = False
-        else:
-            used_at = later_of(reading.value.last_io_at, memory.last_passthrough_at)
-            if is_after(used_at, group.last_use_at):
+        if isinstance(reading, Reading):
+            used_at, command_at = reading.value.last_io_at, memory.last_passthrough_at
+            if command_at is not None and command_at > used_at:
+                used_at = command_at
+            if group.last_use_at is None or used_at > group.last_use_at:
                 group.last_use_at = used_at
+        else:
+            group.all_readable = False
     return by_group
 
 

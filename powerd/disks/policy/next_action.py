@@ -47,17 +47,19 @@ _NOT_POLLED: Final = "its counters have not been read yet"
 
 def next_action(context: DiskContext) -> NextAction:  # noqa: PLR0911 - the first rule that applies wins
     """The next action for one disk, and the reason for it or for the lack of one."""
-    memory, now, spins = context.memory, context.now, context.memory.state is DiskState.ACTIVE
+    memory, spins = context.memory, context.memory.state is DiskState.ACTIVE
+    paused = memory.paused_until is not None and context.now.mono < memory.paused_until
     if context.unmanaged_reason is not None:
-        return NextAction(context.unmanaged_reason, _remove_timer(context), unmanaged=True)
+        action = None if context.action_running or paused else _remove_timer(context)
+        return NextAction(context.unmanaged_reason, action, unmanaged=True)
     if context.disk.runtime_pm or memory.state is DiskState.SUSPENDED:
         return NextAction(_RUNTIME_PM)
     if memory.state is DiskState.UNSUPPORTED:
         return NextAction(f"cannot be spun down: {memory.reason}")
     if context.action_running:
         return NextAction("a command to it is running")
-    if _is_paused(context):
-        return NextAction(_pause_reason(memory), decide_again_at=memory.paused_until or now.mono)
+    if paused:
+        return NextAction(_pause_reason(memory), decide_again_at=memory.paused_until or context.now.mono)
     power_check = None if spins else _power_check(context)
     if power_check is not None:
         return power_check
@@ -83,19 +85,12 @@ def find_unmanaged_reason(disk: Disk, plan: DiskSettings) -> str | None:
     return template.format("it" if disk.group is None else "its group")
 
 
-def _is_paused(context: DiskContext) -> bool:
-    paused_until = context.memory.paused_until
-    return paused_until is not None and context.now.mono < paused_until
-
-
 def _remove_timer(context: DiskContext) -> SetStandbyTimer | None:
     """Switches off the timer that powerd has set in a disk that it no longer manages, while that spins."""
     memory, reading, settings = context.memory, context.reading, context.memory.settings
     if not settings.timer_set_by_us or settings.timer_unsupported or not context.enforcing:
         return None
-    if context.disk.ineligible_reason is not None or context.action_running or _is_paused(context):
-        return None
-    if not isinstance(reading, Reading):
+    if context.disk.ineligible_reason is not None or not isinstance(reading, Reading):
         return None
     used_at = reading.value.last_io_at
     # powerd checks no unmanaged disk, so here I/O ends the states that otherwise need an answer

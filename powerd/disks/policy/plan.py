@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import lru_cache
+from operator import attrgetter
 from typing import Final
 
 from powerd.config.disk_options import DiskOptions, DiskSettings, settings_for_disk
@@ -14,14 +15,14 @@ from powerd.core.reasons import UndatedReason
 from powerd.core.snapshot import Memory, Snapshot
 from powerd.core.time import Moment
 from powerd.disks.model import Disk, DiskAction, DiskEvents, DiskFacts, DiskId
-from powerd.disks.policy.context import DiskContext, NextAction
+from powerd.disks.policy.context import DiskContext
 from powerd.disks.policy.groups import GroupIdleness, group_watches, idleness_by_group
-from powerd.disks.policy.limits import DAY, NEVER, boottime, is_after
+from powerd.disks.policy.limits import DAY, NEVER, boottime
 from powerd.disks.policy.next_action import find_unmanaged_reason, next_action
 from powerd.disks.policy.observations import is_unchanged, update_disk
 from powerd.disks.policy.report import build_report, remarks
 from powerd.disks.policy.transitions import reset_failures
-from powerd.disks.state import DiskMemory, DisksMemory, DisksReport, DiskState
+from powerd.disks.state import DiskMemory, DiskReport, DisksMemory, DisksReport, DiskState
 
 _MAX_REMOVED_DISKS: Final = 200
 """Detached disks that are remembered; most of them are attached again."""
@@ -30,13 +31,16 @@ _MAX_REMOVED_DISKS: Final = 200
 def assess(context: Context) -> Assessment:
     """What to do about each disk; maintenance of a disk is a blocker, and a running action defers a sleep."""
     snapshot, memory, options, now = context.snapshot, context.memory, context.options, context.now
-    facts, events = snapshot.part(DiskFacts), snapshot.part(DiskEvents)
+    facts, requests = snapshot.part(DiskFacts), snapshot.part(DiskEvents).spin_down_requests
     plans = _plan_by_disk(facts.disks, options.disks)
     memory_by_disk = update_memory(snapshot, memory, now)
     groups = idleness_by_group(snapshot, memory_by_disk, plans, memory.resumed_at)
     disks_with_action = {action.disk for action in snapshot.running_actions if isinstance(action, DiskAction)}
     enforcing = options.mode == "enforce"
-    rows: list[tuple[DiskContext, NextAction]] = []
+    actions: list[DiskAction] = []
+    poll_at = decide_again_at = NEVER
+    reports: list[DiskReport] = []
+    notes: list[tuple[DiskId, list[str]]] = []
     for name, disk in facts.disks.items():
         shared = groups.get(disk.group or name, _NO_GROUP)
         plan, unmanaged_reason = plans[name]
@@ -47,26 +51,37 @@ def assess(context: Context) -> Assessment:
             unmanaged_reason,
             facts.activity.get(name),
             shared.spin_down_after if plan.spin_down_after else 0.0,
-            shared.idle_since,
+            shared.last_use_at if shared.all_readable else None,
             shared.busy_reason,
             name in disks_with_action,
             enforcing,
             now,
-            events.spin_down_requests.get(name),
+            requests.get(name),
         )
-        rows.append((disk_context, next_action(disk_context)))
-    report = DisksReport(
-        disks=tuple([build_report(*row) for row in rows]),
+        planned = next_action(disk_context)
+        if planned.action is not None:
+            actions.append(planned.action)
+        poll_at = min(poll_at, planned.poll_at)
+        decide_again_at = min(decide_again_at, planned.decide_again_at)
+        report = build_report(disk_context, planned)
+        reports.append(report)
+        texts = remarks(disk_context, report)
+        if texts:
+            notes.append((name, texts))
+    report_on_disks = DisksReport(
+        disks=tuple(reports),
         watched_groups=tuple(group_watches(groups, memory_by_disk, options.disks)) if enforcing else (),
-        next_disk_poll_at=min([each.poll_at for _, each in rows], default=NEVER),
+        next_disk_poll_at=poll_at,
     )
     return Assessment(
-        blockers=tuple(dict.fromkeys(_blockers(facts.disks))),
-        remarks=tuple([why for row in rows for why in remarks(*row)]),
-        actions=tuple([each.action for _, each in rows if each.action is not None]),
+        blockers=_maintenance(facts.disks),
+        remarks=tuple(
+            [UndatedReason(name, text, blocks_sleep=False) for name, texts in notes for text in texts]
+        ),
+        actions=tuple(actions),
         memory=(DisksMemory(memory_by_disk, facts.activity),),
-        parts=(report,),
-        next_decision_at=min([each.decide_again_at for _, each in rows], default=NEVER),
+        parts=(report_on_disks,),
+        next_decision_at=decide_again_at,
         defers_sleep=bool(disks_with_action),
     )
 
@@ -118,7 +133,8 @@ def update_memory(snapshot: Snapshot, memory: Memory, now: Moment) -> Mapping[Di
             continue
         name = completed_action.action.disk
         tracked = previous_memory.disks.get(name)
-        if tracked is None or is_after(completed_action.ended_at, tracked.last_result_at):
+        known_at = None if tracked is None else tracked.last_result_at
+        if known_at is None or completed_action.ended_at > known_at:
             new_actions.setdefault(name, []).append(completed_action)
     memory_by_disk = dict(previous_memory.disks)
     day_start = boottime(now) - DAY
@@ -139,7 +155,7 @@ def update_memory(snapshot: Snapshot, memory: Memory, now: Moment) -> Mapping[Di
             previous,
             disk,
             readings=(before, reading),
-            completed_actions=sorted(new_actions.get(name, ()), key=_completed_at),
+            completed_actions=sorted(new_actions.get(name, ()), key=attrgetter("ended_at")),
             group_spin_up=events.group_spin_ups.get(disk.group) if disk.group else None,
             resumed_at=memory.resumed_at,
             now=now,
@@ -150,12 +166,9 @@ def update_memory(snapshot: Snapshot, memory: Memory, now: Moment) -> Mapping[Di
     return memory_by_disk
 
 
-def _completed_at(completed_action: CompletedAction) -> float:
-    return completed_action.ended_at
-
-
-def _blockers(disks: Mapping[DiskId, Disk]) -> Iterator[UndatedReason]:
+def _maintenance(disks: Mapping[DiskId, Disk]) -> tuple[UndatedReason, ...]:
     """Running maintenance, one reason for each group."""
-    for disk in disks.values():
-        if disk.busy_reason:
-            yield UndatedReason(disk.group or disk.id, disk.busy_reason)
+    reasons = [
+        UndatedReason(disk.group or disk.id, disk.busy_reason) for disk in disks.values() if disk.busy_reason
+    ]
+    return tuple(dict.fromkeys(reasons))

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from typing import Final
 
 from powerd.config.values import format_duration
-from powerd.core.reasons import UndatedReason
 from powerd.core.time import Reading
 from powerd.disks.model import APM_WITHOUT_STANDBY, Disk
 from powerd.disks.policy.context import DiskContext, NextAction
@@ -41,7 +40,7 @@ _SWAP: Final = (
 
 def build_report(context: DiskContext, next_action: NextAction) -> DiskReport:
     """What every user interface shows of one disk."""
-    memory = context.memory
+    memory, features = context.memory, context.memory.settings.features
     state, since = DiskState.EXCLUDED if next_action.unmanaged else memory.state, memory.since
     if next_action.unknown_since is not None:
         state, since = DiskState.UNKNOWN, moment_at(context.now, next_action.unknown_since)
@@ -58,90 +57,64 @@ def build_report(context: DiskContext, next_action: NextAction) -> DiskReport:
         len(memory.cycles.spin_downs),
         memory.spin_down.verified_method,
         memory.settings.standby_timer,
-        _apm_level(context),
+        context.disk.apm if features is None else features.apm,
         memory.cycles.last_spin_up,
     )
 
 
-def remarks(context: DiskContext, next_action: NextAction) -> Iterator[UndatedReason]:
-    """What a person should know about the disk; none of it blocks the sleep of the server."""
-    if next_action.unmanaged:
-        return
-    name, memory, plan = context.disk.id, context.memory, context.plan
-    if next_action.reason:
-        yield UndatedReason(name, next_action.reason, blocks_sleep=False)
+def remarks(context: DiskContext, report: DiskReport) -> list[str]:
+    """What a person should know about the disk, one clause each; none of it blocks a sleep."""
+    if report.state is DiskState.EXCLUDED:
+        return []
+    disk, memory, plan = context.disk, context.memory, context.plan
+    texts = [report.reason] if report.reason else []
     spin_down_after, features = plan.spin_down_after, memory.settings.features
     if memory.cycles.backoff_level and spin_down_after:
-        yield UndatedReason(
-            name,
-            f"was used {EARLY_WAKES_PER_BACKOFF} times within "
-            f"{format_duration(EARLY_WAKE_WITHIN)} of a spin-down, so it spins down after "
-            f"{format_duration(context.spin_down_after)} instead of {format_duration(spin_down_after)}",
-            blocks_sleep=False,
+        texts.append(
+            f"was used {EARLY_WAKES_PER_BACKOFF} times within {format_duration(EARLY_WAKE_WITHIN)} of a "
+            f"spin-down, so it spins down after {format_duration(context.spin_down_after)} instead of "
+            f"{format_duration(spin_down_after)}"
         )
     if 0 < spin_down_after < _SHORT_SPIN_DOWN_AFTER:
-        yield UndatedReason(
-            name,
-            f"spin_down_after is shorter than {format_duration(_SHORT_SPIN_DOWN_AFTER)}: its "
-            "starts take more energy than the standby saves",
-            blocks_sleep=False,
+        texts.append(
+            f"spin_down_after is shorter than {format_duration(_SHORT_SPIN_DOWN_AFTER)}: its starts take "
+            "more energy than the standby saves"
         )
     if features is not None and features.epc_enabled:
-        yield UndatedReason(name, _TIMER_AND_EPC if plan.method == "timer" else _EPC, blocks_sleep=False)
-    if spin_down_after and (context.disk.mounts or context.disk.holds_journal or context.disk.swap_in_use):
-        yield from _wake_cause_remarks(context.disk)
-    if (
-        memory.last_passthrough_at is not None
-        and memory.state is DiskState.ACTIVE
-        and not _used_since(context, memory.last_passthrough_at)
-    ):
-        yield UndatedReason(name, _PASSTHROUGH, blocks_sleep=False)
-    level = _apm_level(context)
-    if level != plan.apm and (plan.apm is not None or (level or APM_WITHOUT_STANDBY) < APM_WITHOUT_STANDBY):
-        yield from _apm_remarks(context, level)
+        texts.append(_TIMER_AND_EPC if plan.method == "timer" else _EPC)
+    if spin_down_after and (disk.mounts or disk.holds_journal or disk.swap_in_use):
+        texts += _wake_causes(disk)
+    started_at = memory.last_passthrough_at
+    if started_at is not None and memory.state is DiskState.ACTIVE:
+        used = isinstance(context.reading, Reading) and context.reading.value.last_io_at >= started_at
+        texts += [] if used else [_PASSTHROUGH]
+    level, wanted = report.apm, plan.apm
+    if level != wanted and (wanted is not None or (level or APM_WITHOUT_STANDBY) < APM_WITHOUT_STANDBY):
+        texts += _apm_remarks(context, level)
+    return texts
 
 
-def _wake_cause_remarks(disk: Disk) -> Iterator[UndatedReason]:
+def _wake_causes(disk: Disk) -> Iterator[str]:
     """What starts the disk soon after each spin-down."""
     if disk.holds_journal:
-        yield UndatedReason(disk.id, _JOURNAL, blocks_sleep=False)
+        yield _JOURNAL
     if disk.swap_in_use:
-        yield UndatedReason(disk.id, _SWAPPING, blocks_sleep=False)
+        yield _SWAPPING
     elif any(mount.fs_type == "swap" for mount in disk.mounts):
-        yield UndatedReason(disk.id, _SWAP, blocks_sleep=False)
+        yield _SWAP
 
 
-def _used_since(context: DiskContext, since: float) -> bool:
-    return isinstance(context.reading, Reading) and context.reading.value.last_io_at >= since
-
-
-def _apm_level(context: DiskContext) -> int | None:
-    """The APM level that the drive reported to powerd, else the one that it reported to udev."""
-    features = context.memory.settings.features
-    return context.disk.apm if features is None else features.apm
-
-
-def _apm_remarks(context: DiskContext, level: int | None) -> Iterator[UndatedReason]:
+def _apm_remarks(context: DiskContext, level: int | None) -> Iterator[str]:
     """An APM level that cannot be set, and one at which the drive may spin down although no rule sets it."""
-    name, memory, wanted = context.disk.id, context.memory, context.plan.apm
-    if wanted is not None and memory.settings.features is not None:
-        if not memory.settings.features.apm_supported:
-            yield UndatedReason(
-                name,
-                f"has no APM, so its level cannot be set to {wanted}; remove apm from its rule",
-                blocks_sleep=False,
-            )
-        elif memory.settings.requested_apm == wanted:
-            yield UndatedReason(
-                name, f"its APM level cannot be set to {wanted}: {memory.settings.error}", blocks_sleep=False
-            )
+    settings, wanted = context.memory.settings, context.plan.apm
+    if wanted is not None and settings.features is not None:
+        if not settings.features.apm_supported:
+            yield f"has no APM, so its level cannot be set to {wanted}; remove apm from its rule"
+        elif settings.requested_apm == wanted:
+            yield f"its APM level cannot be set to {wanted}: {settings.error}"
     if level is not None and level < APM_WITHOUT_STANDBY:
         cause = "which no rule sets" if wanted is None else f"not at {wanted} as its rule says"
         remedy = "set apm = 254 in a [[disks.rule]]" if wanted is None else 'mode = "enforce" sets it'
         remedy = f"; {remedy}" if wanted is None or not context.enforcing else ""
-        yield UndatedReason(
-            name,
-            f"is at APM level {level}, {cause}: below {APM_WITHOUT_STANDBY} it may spin down by "
-            f"itself{remedy}",
-            blocks_sleep=False,
-        )
+        limit = APM_WITHOUT_STANDBY
+        yield f"is at APM level {level}, {cause}: below {limit} it may spin down by itself{remedy}"

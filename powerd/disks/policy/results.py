@@ -68,8 +68,10 @@ def apply_result(  # noqa: PLR0911 - one branch for each kind of result
         case SpinDown(), None:
             return replace(memory, spin_down=replace(memory.spin_down, dry_run_at=sent_at))
         case SpinDown(method=method), PowerStatus(spin_down_sent=True):
+            # a power mode check after VERIFY_AFTER confirms that the drive stopped
             attempts = replace(memory.spin_down, sent_at=sent_at, method=method)
-            return _apply_accepted_spin_down(replace(memory, spin_down=attempts), when)
+            memory = replace(memory, spin_down=attempts, paused_until=when.mono + VERIFY_AFTER)
+            return with_state(count_spin_down(memory, when), DiskState.SPINNING_DOWN, when)
         case SpinDown() | CheckPowerMode(), PowerStatus(mode=mode):  # a stopped drive got no command
             return _apply_power_mode(memory, mode, last_io_at, when)
         case SetStandbyTimer(seconds=seconds), PowerStatus():
@@ -84,12 +86,6 @@ def apply_result(  # noqa: PLR0911 - one branch for each kind of result
         case _:
             return memory
     return replace(memory, settings=settings, mode_confirmed_at=completed.ended_at)
-
-
-def _apply_accepted_spin_down(memory: DiskMemory, when: Moment) -> DiskMemory:
-    """The drive accepted the command; a power mode check after VERIFY_AFTER confirms that it stopped."""
-    memory = replace(count_spin_down(memory, when), paused_until=when.mono + VERIFY_AFTER)
-    return with_state(memory, DiskState.SPINNING_DOWN, when)
 
 
 def _apply_power_mode(  # noqa: PLR0911 - the state before decides what the answer means

@@ -13,13 +13,14 @@ from powerd.disks.policy.limits import (
     DAY,
     MAX_ATTEMPTS,
     MAX_READING_AGE,
+    NEVER,
     REQUEST_LIFETIME,
     RESTORE_STANDBY_AFTER,
     RETRY_AFTER,
     boottime,
 )
 from powerd.disks.policy.transitions import choose_method
-from powerd.disks.state import DiskState
+from powerd.disks.state import DiskState, RestoreStandby
 
 _TIMER_GRACE: Final = 30.0
 """After this time, or a twentieth of the timer if that is longer, the drive's own timer has expired."""
@@ -29,8 +30,9 @@ _DISABLED: Final = 'spin_down_after = "0s" leaves it alone'
 def plan_spin_down(context: DiskContext, reading: Reading[DiskActivity]) -> NextAction:  # noqa: PLR0911 - the first rule that applies wins
     """The next action of a spinning disk: by its own timer, by command, or both."""
     memory, plan, now = context.memory, context.plan, context.now
-    restore_at = _restore_due(context, reading)
-    requested_at = _pending_request(context, reading)
+    restore, requested = memory.restore, context.standby_requested_at
+    restore_at = None if restore is None else _restore_due(context, reading, restore)
+    requested_at = None if requested is None else _pending_request(context, reading, requested)
     if context.spin_down_after == 0 and requested_at is None:
         return NextAction(_DISABLED)
     if context.busy_reason is not None:
@@ -96,17 +98,20 @@ def _by_command(context: DiskContext, reading: Reading[DiskActivity], due: float
         return NextAction('would have been spun down, but the mode is "observe"')
     if reading.at < due or now.mono - reading.at > MAX_READING_AGE:
         poll_at = due if due > reading.at else now.mono
-        return NextAction(reason, spin_down_at=max(due, now.mono), poll_at=poll_at)
+        # by position, as in build_report(): what most spinning disks get at most decisions
+        return NextAction(reason, None, max(due, now.mono), NEVER, poll_at)
     if reading.value.in_flight:
         return NextAction("has I/O in flight", poll_at=now.mono + RETRY_AFTER)
     spin_down = SpinDown(context.disk.id, choose_method(context.disk, memory.spin_down))
     return NextAction("is being spun down", spin_down, spin_down_at=now.mono)
 
 
-def _pending_request(context: DiskContext, reading: Reading[DiskActivity]) -> float | None:
-    """When a person requested the spin-down; None = not, or the disk was used or spun down since then."""
-    requested_at, attempts = context.standby_requested_at, context.memory.spin_down
-    if requested_at is None or context.now.mono - requested_at > REQUEST_LIFETIME:
+def _pending_request(
+    context: DiskContext, reading: Reading[DiskActivity], requested_at: float
+) -> float | None:
+    """When a person requested the spin-down; None = the disk was used or spun down since, or it expired."""
+    attempts = context.memory.spin_down
+    if context.now.mono - requested_at > REQUEST_LIFETIME:
         return None
     if max(reading.value.last_io_at, context.idle_since or 0.0) > requested_at:
         return None
@@ -114,12 +119,13 @@ def _pending_request(context: DiskContext, reading: Reading[DiskActivity]) -> fl
     return None if already_done else requested_at
 
 
-def _restore_due(context: DiskContext, reading: Reading[DiskActivity]) -> float | None:
+def _restore_due(
+    context: DiskContext, reading: Reading[DiskActivity], restore: RestoreStandby
+) -> float | None:
     """When a disk that was stopped before the server slept returns to standby; None = it does not."""
-    memory = context.memory
-    if memory.restore is None or memory.mode_confirmed_at is None or context.idle_since is None:
+    baseline = restore.baseline
+    if context.memory.mode_confirmed_at is None or context.idle_since is None:
         return None
-    baseline = memory.restore.baseline
     if baseline is None or reading.value.io_count != baseline.value.io_count:
         return None
     group_idle = context.idle_since <= baseline.at

@@ -127,14 +127,13 @@ def _count_early_wake(cycles: SpinCycles, when: Moment) -> SpinCycles:
 
 def has_expired(cycles: SpinCycles, start: float) -> bool:
     """Whether anything in ``cycles`` is from before ``start``, CLOCK_BOOTTIME."""
-    return _has_expired_times(cycles, start) or bool(
-        cycles.backoff_level and cycles.backoff_changed_at <= start
-    )
-
-
-def _has_expired_times(cycles: SpinCycles, start: float) -> bool:
     downs, ups, wakes = cycles.spin_downs, cycles.spin_ups, cycles.early_wakes
-    return bool((downs and downs[0] <= start) or (ups and ups[0] <= start) or (wakes and wakes[0] <= start))
+    return bool(
+        (downs and downs[0] <= start)
+        or (ups and ups[0] <= start)
+        or (wakes and wakes[0] <= start)
+        or (cycles.backoff_level and cycles.backoff_changed_at <= start)
+    )
 
 
 def drop_expired(memory: DiskMemory, now: Moment) -> DiskMemory:
@@ -142,12 +141,11 @@ def drop_expired(memory: DiskMemory, now: Moment) -> DiskMemory:
     start, cycles = boottime(now) - DAY, memory.cycles
     if not has_expired(cycles, start):
         return memory
-    if _has_expired_times(cycles, start):
-        spin_downs, spin_ups, early_wakes = (
-            tuple(time for time in times if time > start)
-            for times in (cycles.spin_downs, cycles.spin_ups, cycles.early_wakes)
-        )
-        cycles = replace(cycles, spin_downs=spin_downs, spin_ups=spin_ups, early_wakes=early_wakes)
+    spin_downs, spin_ups, early_wakes = (
+        tuple(time for time in times if time > start)
+        for times in (cycles.spin_downs, cycles.spin_ups, cycles.early_wakes)
+    )
+    cycles = replace(cycles, spin_downs=spin_downs, spin_ups=spin_ups, early_wakes=early_wakes)
     if cycles.backoff_level and cycles.backoff_changed_at <= start:
         cycles = replace(cycles, backoff_level=cycles.backoff_level - 1, backoff_changed_at=boottime(now))
     return replace(memory, cycles=cycles)
