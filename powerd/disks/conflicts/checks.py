@@ -9,13 +9,17 @@ import re
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-from powerd.disks.conflicts import hdparm_conf, smartd_conf
+from powerd.disks.conflicts import hdparm_calls, hdparm_conf, smartd_conf
 from powerd.linux.ports import Files
 from powerd.linux.values import HostError
 
+_REMEDY: Final = "delete it, and set spin_down_after or apm in powerd.toml"
 _CGROUP_UNITS: Final = "/sys/fs/cgroup/system.slice"
 _CGROUP_V1_UNITS: Final = "/sys/fs/cgroup/systemd/system.slice"
 _TLP: Final = re.compile(r"^\s*(DISK_(?:SPINDOWN_TIMEOUT|APM_LEVEL)_ON_\w+)\s*=\s*\S", re.MULTILINE)
+_LAPTOP_MODE: Final = re.compile(
+    r"^\s*(CONTROL_HD_(?:IDLE_TIMEOUT|POWERMGMT))\s*=\s*[\"']?(?:1|auto)\b", re.MULTILINE
+)
 _UDISKS: Final = re.compile(r"^\s*(StandbyTimeout|APMLevel)\s*=", re.MULTILINE)
 _HD_IDLE: Final = re.compile(r"^\s*START_HD_IDLE\s*=\s*[\"']?true", re.MULTILINE)
 
@@ -41,19 +45,46 @@ async def find_conflicts(files: Files) -> list[str]:
 
 async def _check_hdparm(files: Files) -> list[str]:
     """Debian's hooks apply the file at each start, hotplug and resume, and only to sda to sdz."""
-    drives = hdparm_conf.parse_hdparm_conf(await _read_text(files, "/etc/hdparm.conf"))
+    text = await _read_text(files, "/etc/hdparm.conf")
+    found = [
+        f"/etc/hdparm.conf, line {number}: `{line}` outside all blocks applies to every disk at each start "
+        f"and resume; {_REMEDY}"
+        for number, line in hdparm_conf.lines_for_all_drives(text)
+    ]
+    drives = hdparm_conf.parse_hdparm_conf(text)
     rules = [
         rule
         for each in drives
         if (rule := hdparm_conf.disk_rule(each, lambda device: by_id_name(files, device)))
     ]
     if not rules:
-        return []
+        return found
     head = (
         "/etc/hdparm.conf sets timers or APM of disks, even of stopped ones after a resume; take it over "
         "into powerd.toml and empty its blocks:"
     )
-    return [head + "\n\n" + "\n\n".join(rules) + "\n"]
+    return [*found, head + "\n\n" + "\n\n".join(rules) + "\n"]
+
+
+async def _check_hdparm_calls(files: Files) -> list[str]:
+    """/usr/lib and /lib are one directory since Debian 12; a file is named once."""
+    found: dict[str, None] = {}
+    seen: set[str | None] = set()
+    for path in [path for pattern in hdparm_calls.FILES for path in files.find(pattern)]:
+        real = files.realpath(path)
+        if real in seen:
+            continue
+        seen.add(real)
+        try:
+            text = await files.read(path)
+        except HostError as error:
+            found[f"cannot check for calls of hdparm: {error}"] = None
+            continue
+        for number, call in hdparm_calls.calls_with_orders(text):
+            found[
+                f"{path}, line {number}: `{call}` gives disks orders that powerd does not know of; {_REMEDY}"
+            ] = None
+    return list(found)
 
 
 async def _check_hd_idle(files: Files) -> list[str]:
@@ -70,6 +101,15 @@ async def _check_tlp(files: Files) -> list[str]:
         if keys:
             found.append(f"{path}: TLP sets {', '.join(keys)} at each start and resume; comment them out")
     return found
+
+
+async def _check_laptop_mode(files: Files) -> list[str]:
+    """laptop-mode-tools sets timers and APM at each start, resume and change of power source."""
+    path = "/etc/laptop-mode/laptop-mode.conf"
+    keys = sorted(set(_LAPTOP_MODE.findall(await _read_text(files, path))))
+    if not keys:
+        return []
+    return [f"{path}: laptop-mode-tools control disks by {', '.join(keys)}; set them to 0"]
 
 
 async def _check_udisks(files: Files) -> list[str]:
@@ -150,8 +190,10 @@ async def _check_runtime_pm(files: Files) -> list[str]:
 
 _CHECKS: Final[tuple[Callable[[Files], Awaitable[list[str]]], ...]] = (
     _check_hdparm,
+    _check_hdparm_calls,
     _check_hd_idle,
     _check_tlp,
+    _check_laptop_mode,
     _check_udisks,
     _check_smartd,
     _check_agents,

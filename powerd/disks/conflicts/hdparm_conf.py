@@ -1,7 +1,8 @@
 """Parses Debian's /etc/hdparm.conf (hdparm.conf(5)) and translates it into rules for powerd.
 
-Lines ``option = value`` outside of a block apply to all drives with a block; ``DEVICE { ... }`` is one. A
-line that begins with ``#`` is a comment.
+Lines ``option = value`` outside of a block apply to all drives: to those with a block, ``DEVICE { ... }``, as
+its defaults, and to all others as they are (Debian's /lib/hdparm/hdparm-functions). A line that begins with
+``#`` is a comment.
 """
 
 from __future__ import annotations
@@ -54,6 +55,20 @@ def parse_hdparm_conf(text: str) -> tuple[HdparmSettings, ...]:
             found.append(block)
             block = None
     return tuple(each for each in found if each.device.startswith("/dev/"))
+
+
+def lines_for_all_drives(text: str) -> list[tuple[int, str]]:
+    """The number and the text of each line outside all blocks that sets a timer or APM."""
+    found: list[tuple[int, str]] = []
+    depth = 0
+    for number, line in enumerate(text.splitlines(), 1):
+        if line.lstrip().startswith("#"):
+            continue
+        words = line.replace("=", " = ").split()
+        if not depth and _with_option(HdparmSettings(""), words) != HdparmSettings(""):
+            found.append((number, " ".join(words)))
+        depth = max(depth + line.count("{") - line.count("}"), 0)
+    return found
 
 
 def _with_option(settings: HdparmSettings, words: list[str]) -> HdparmSettings:

@@ -10,12 +10,16 @@ import re
 from typing import Final
 
 _POWER_MODE: Final = re.compile(r"\s-n\s*(\S+)")
+_NVME: Final = re.compile(r"^/dev/(disk/by-id/)?nvme|\s-d\s*nvme[ ,]")
 _STANDBY_SAFE_MODES: Final = frozenset({"standby", "idle"})
 """With ``sleep``, smartd queries a disk in standby, which starts it."""
 
 
 def device_lines(text: str) -> list[str]:
-    """The lines with a device, each with the DEFAULT above it; continued lines are joined."""
+    """The lines with a device that can be stopped, each with the DEFAULT above it, as one line each.
+
+    An NVMe drive has no spindle, and DEVICESCAN restricted to them (``-d nvme``) finds no other.
+    """
     found: list[str] = []
     defaults = ""
     for line in text.replace("\\\n", " ").splitlines():
@@ -25,7 +29,7 @@ def device_lines(text: str) -> list[str]:
         rest = words[1] if len(words) > 1 else ""
         if words[0] == "DEFAULT":
             defaults = rest
-        else:
+        elif not _NVME.search(f"{words[0]} {rest} "):
             found.append(f"{words[0]} {defaults} {rest} ")
         if words[0] == "DEVICESCAN":  # smartd reads no further
             break

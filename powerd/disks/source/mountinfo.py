@@ -147,17 +147,17 @@ def _mount_members(
 
 
 def _multi_device_filesystems(blocks: Mapping[str, BlockDevice]) -> Mapping[str, frozenset[str]]:
-    """The devices of each multi-device filesystem: of btrfs by each of them, of ZFS by pool."""
-    btrfs: defaultdict[str, set[str]] = defaultdict(set)
+    """The devices of each multi-device filesystem: of bcachefs and btrfs by each of them, of ZFS by pool."""
+    filesystems: defaultdict[str, set[str]] = defaultdict(set)
     pools: defaultdict[str, set[str]] = defaultdict(set)
     for block in blocks.values():
         kind, uuid = block.udev.get("ID_FS_TYPE"), block.udev.get("ID_FS_UUID")
-        if kind == "btrfs" and uuid:
-            btrfs[uuid].add(block.name)
+        if kind in {"bcachefs", "btrfs"} and uuid:
+            filesystems[uuid].add(block.name)
         elif kind == "zfs_member":
             pools[f"zfs:{block.udev.get('ID_FS_LABEL')}"].add(block.name)
     spans = {pool: frozenset(members) for pool, members in pools.items()}
-    return spans | {name: frozenset(members) for members in btrfs.values() for name in members}
+    return spans | {name: frozenset(members) for members in filesystems.values() for name in members}
 
 
 def _device_paths(blocks: Mapping[str, BlockDevice]) -> Iterator[tuple[str, str]]:

@@ -95,7 +95,7 @@ def _find_volumes(blocks: Mapping[str, BlockDevice]) -> Iterator[Volume]:
     names: dict[str, str] = {}
     for block in blocks.values():
         kind, uuid = block.udev.get("ID_FS_TYPE"), block.udev.get("ID_FS_UUID")
-        if kind in {"btrfs", "zfs_member"} and uuid:
+        if kind in {"bcachefs", "btrfs", "zfs_member"} and uuid:
             filesystems[kind, uuid].add(block.name)
             labels[kind, uuid] = block.udev.get("ID_FS_LABEL") or labels.get((kind, uuid), uuid[:_SHORT_UUID])
         vg = _VG_UUID.match(block.attributes.get("dm/uuid", ""))

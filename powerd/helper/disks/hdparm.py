@@ -5,6 +5,11 @@ the bridge; without sense data it reads zeroes, and calls them "standby". So it 
 line ``ATA_16 stat=50 err=00 nsect=ff ...`` on standard error has the registers. A response without DRDY in
 the status register does not come from a drive (ACS-3, 6.2), and the count register has the modes that
 hdparm 9.65 calls unknown: those of Extended Power Conditions (ACS-3, CHECK POWER MODE).
+
+hdparm reads sense data in descriptor format only. Some bridges return the fixed format, which hdparm calls
+"bad/missing"; it holds the registers as well (SAT-3, "Fixed format sense data for ATA PASS-THROUGH": error,
+status, device and count are bytes 3 to 6). Patched versions of hdparm talk to JMicron, Cypress and other
+bridges in their own ways (lines "APT:"); their "standby" without registers means nothing.
 """
 
 from __future__ import annotations
@@ -20,6 +25,15 @@ from powerd.helper.subprocess import CompletedTool
 _STATE: Final = re.compile(r"^ drive state is:  (.+)$", re.MULTILINE)
 _REGISTERS: Final = re.compile(r"\bATA_1[26] stat=([0-9a-f]{2}) err=[0-9a-f]{2} nsect=([0-9a-f]{2}) ")
 _DOUBTFUL: Final = re.compile(r"^SG_IO: (bad/missing|missing|questionable) sense data", re.MULTILINE)
+_SENSE: Final = re.compile(r"\bsb\[\]: +((?:[0-9a-f]{2} ?)+)")
+_FIXED: Final = frozenset({0xF0, 0xF1})
+"""Fixed format, and the registers are valid."""
+_SENSE_KEYS: Final = frozenset({0, 1})
+"""NO SENSE, RECOVERED ERROR."""
+_INFORMATION: Final = frozenset({b"", b"\x00\x00", b"\x00\x1d"})
+"""ATA PASS-THROUGH INFORMATION AVAILABLE, which some bridges leave out."""
+_VENDOR_PASSTHROUGH: Final = re.compile(r"^APT: Found supported device", re.MULTILINE)
+_STATUS, _COUNT = 4, 6
 _DRDY: Final = 0x40
 _STATES: Final = {
     "active/idle": PowerMode.ACTIVE,
@@ -77,13 +91,28 @@ def power_of(result: CompletedTool) -> PowerMode:
     states = _STATE.findall(result.out)
     if len(states) != 1:
         raise RefusalError("hdparm -C names no drive state; look at what it prints")
-    if _DOUBTFUL.search(result.err):
-        return PowerMode.UNKNOWN
-    registers = _REGISTERS.findall(result.err)
-    if not registers:  # by HDIO_DRIVE_CMD, which has no sense data, or another version of hdparm
+    registers = _registers_in(result.err)
+    if registers is None:
+        if _DOUBTFUL.search(result.err) or _VENDOR_PASSTHROUGH.search(result.out + "\n" + result.err):
+            return PowerMode.UNKNOWN
+        # by HDIO_DRIVE_CMD, which has no sense data, or another version of hdparm
         return _STATES.get(states[0], PowerMode.UNKNOWN)
-    status, count = (int(register, 16) for register in registers[-1])
+    status, count = registers
     return _MODES.get(count, PowerMode.UNKNOWN) if status & _DRDY else PowerMode.UNKNOWN
+
+
+def _registers_in(err: str) -> tuple[int, int] | None:
+    """The status and the count register in what --verbose prints; None = they are not there."""
+    registers = _REGISTERS.findall(err)
+    if registers and not _DOUBTFUL.search(err):
+        return int(registers[-1][0], 16), int(registers[-1][1], 16)
+    sense = [bytes.fromhex(dump) for dump in _SENSE.findall(err)]
+    if not sense or len(sense[-1]) <= _COUNT:
+        return None
+    data = sense[-1]
+    if data[0] in _FIXED and data[2] & 0xF in _SENSE_KEYS and data[12:14] in _INFORMATION:
+        return data[_STATUS], data[_COUNT]
+    return None
 
 
 def power_features_of(result: CompletedTool, option: str) -> PowerFeatures:

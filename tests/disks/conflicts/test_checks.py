@@ -54,8 +54,97 @@ def test_hdparm_conf_may_name_a_disk_by_its_link_already(hardware: Hardware) -> 
     assert 'match = ["ata-gone"]' in found(hardware)[0]
 
 
-def test_an_hdparm_conf_without_a_block_does_nothing(hardware: Hardware) -> None:
-    hardware.put("/etc/hdparm.conf", "quiet\napm = 127\n")
+def test_an_hdparm_conf_without_a_block_applies_to_every_disk(hardware: Hardware) -> None:
+    hardware.put("/etc/hdparm.conf", "quiet\nspindown_time = 120\n# apm = 1\napm=127\n")
+    timer, apm = found(hardware)
+    assert timer.startswith("/etc/hdparm.conf, line 2: `spindown_time = 120` outside all blocks")
+    assert apm.startswith("/etc/hdparm.conf, line 4: `apm = 127` outside all blocks")
+    assert "powerd.toml" in timer
+
+
+def test_an_hdparm_conf_that_sets_nothing_of_power_is_none(hardware: Hardware) -> None:
+    hardware.put("/etc/hdparm.conf", "quiet\nwrite_cache = off\nlookahead = on\n")
+    assert found(hardware) == []
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "line", "call"),
+    [
+        (
+            "/etc/udev/rules.d/69-hdparm.rules",
+            '# disks\nACTION=="add", KERNEL=="sd[a-z]", \\\n  RUN+="/usr/bin/hdparm -B 127 -S 41 /dev/%k"\n',
+            2,
+            "hdparm -B 127 -S 41 /dev/%k",
+        ),
+        (
+            "/etc/systemd/system/spindown.service",
+            "[Service]\nExecStart=/sbin/hdparm -S120 /dev/sda\n",
+            2,
+            "hdparm -S120 /dev/sda",
+        ),
+        (
+            "/etc/systemd/system/multi-user.target.d/x.conf",
+            "[Service]\nExecStartPost=/bin/sh -c 'hdparm -qB254 /dev/sd?'\n",
+            2,
+            "hdparm -qB254 /dev/sd?",
+        ),
+        ("/etc/rc.local", "#!/bin/sh\nhdparm -B 127 /dev/sda; exit 0\n", 2, "hdparm -B 127 /dev/sda"),
+        ("/etc/crontab", "*/5 * * * * root hdparm -y /dev/sdb\n", 1, "hdparm -y /dev/sdb"),
+        ("/etc/cron.daily/disks", "#!/bin/sh\n\n/usr/sbin/hdparm -Y /dev/sdb\n", 3, "hdparm -Y /dev/sdb"),
+        (
+            "/var/spool/cron/crontabs/root",
+            "@reboot hdparm -q -S 12 /dev/sda\n",
+            1,
+            "hdparm -q -S 12 /dev/sda",
+        ),
+        ("/usr/lib/systemd/system-sleep/disks", "hdparm -S 60 /dev/sda\n", 1, "hdparm -S 60 /dev/sda"),
+        (
+            "/etc/hdparm.conf",
+            "command_line {\n    hdparm -q -S 12 /dev/sda\n}\n",
+            2,
+            "hdparm -q -S 12 /dev/sda",
+        ),
+    ],
+)
+def test_every_call_of_hdparm_with_an_order_is_named(
+    hardware: Hardware, path: str, text: str, line: int, call: str
+) -> None:
+    hardware.put(path, text)
+    (only,) = found(hardware)
+    assert only.startswith(f"{path}, line {line}: `{call}` ")
+    assert "delete it" in only
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "hdparm -C /dev/sda\n",
+        "hdparm -I /dev/sda\n",
+        "hdparm -tT /dev/sda\n",
+        "hdparm --security-freeze /dev/sda\n",
+        "hdparm -M 128 /dev/sda\n",
+        "# hdparm -S 12 /dev/sda\n",
+        "cat /etc/hdparm.conf -S\n",
+        "my-hdparm -S 12\n",
+        'RUN+="/usr/lib/udev/hdparm"\n',
+        "hdparm -C /dev/sda; ls -S\n",
+    ],
+)
+def test_other_calls_are_none(hardware: Hardware, text: str) -> None:
+    hardware.put("/etc/cron.d/disks", text)
+    assert found(hardware) == []
+
+
+def test_a_file_that_is_reached_by_two_paths_is_named_once(hardware: Hardware) -> None:
+    hardware.put("/usr/lib/udev/rules.d/99-x.rules", 'RUN+="hdparm -S 1 /dev/%k"\n')
+    (hardware.root / "lib").symlink_to("usr/lib")
+    assert len(found(hardware)) == 1
+
+
+def test_a_script_that_is_no_text_is_read(hardware: Hardware) -> None:
+    path = hardware.root / "etc/cron.daily/binary"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"\x7fELF\xff\xfe\0hdparm -C\0" * 99)
     assert found(hardware) == []
 
 
@@ -73,6 +162,11 @@ def test_an_hdparm_conf_without_a_block_does_nothing(hardware: Hardware) -> None
             "/etc/tlp.d/10-disks.conf",
             'DISK_SPINDOWN_TIMEOUT_ON_BAT="60"\n#DISK_APM_LEVEL_ON_AC="1"\n',
             "/etc/tlp.d/10-disks.conf: TLP sets DISK_SPINDOWN_TIMEOUT_ON_BAT",
+        ),
+        (
+            "/etc/laptop-mode/laptop-mode.conf",
+            'CONTROL_HD_IDLE_TIMEOUT=1\nCONTROL_HD_POWERMGMT="auto"\n#CONTROL_HD_POWERMGMT=1\n',
+            "/etc/laptop-mode/laptop-mode.conf: laptop-mode-tools control disks by CONTROL_HD_",
         ),
         (
             "/etc/udisks2/WDC-1.conf",
@@ -100,6 +194,9 @@ def test_hd_idle_that_is_switched_off_is_none(hardware: Hardware) -> None:
     [
         ("/dev/sda -a -n standby,q\nDEVICESCAN -n standby,q\n", []),
         ("# DEVICESCAN\n", []),
+        ("/dev/nvme0 -a\n/dev/nvme0n1 -a -n never\n/dev/disk/by-id/nvme-X -a\nDEVICESCAN -d nvme -a\n", []),
+        ("/dev/nvme0 -a\nDEVICESCAN -a\n", ["DEVICESCAN: smartd starts stopped disks"]),
+        ("DEVICESCAN\n", ["DEVICESCAN: smartd starts stopped disks"]),
         ("DEFAULT -n standby\n/dev/sda -a\n", ["/dev/sda: smartd logs that a disk is in standby"]),
         # Debian's own line.
         (

@@ -56,10 +56,11 @@ def test_what_is_swapped_to(path: str, device: str | None) -> None:
     assert set(swap_devices(blocks(), {path}, mounts)) == ({device} if device else set())
 
 
-def test_each_device_of_a_filesystem_holds_what_is_mounted() -> None:
+@pytest.mark.parametrize("kind", ["bcachefs", "btrfs"])
+def test_each_device_of_a_filesystem_holds_what_is_mounted(kind: str) -> None:
     members = by_name(
-        *(BlockDevice(f"sd{x}", f"/sys/{x}", {}, record(ID_FS_TYPE="btrfs", ID_FS_UUID="u")) for x in "ab")
+        *(BlockDevice(f"sd{x}", f"/sys/{x}", {}, record(ID_FS_TYPE=kind, ID_FS_UUID="u")) for x in "ab")
     )
-    line = MountEntry("0:41", "/", "/srv", (), "btrfs", "/dev/sdb")
+    line = MountEntry("0:41", "/", "/srv", (), kind, "/dev/sdb")
     tmpfs = MountEntry("0:42", "/", "/tmp", (), "tmpfs", "tmpfs")  # noqa: S108 - a line, no file
     assert mount_holders(members, [line, tmpfs]) == [(line, frozenset({"sda", "sdb"})), (tmpfs, frozenset())]

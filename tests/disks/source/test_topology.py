@@ -74,6 +74,15 @@ def test_btrfs_above_dm_crypt_is_one_by_its_uuid(labels: tuple[str, str], name: 
     assert grouped(*drives("sda", "sdb"), *parts, *crypts) == {"sda": group, "sdb": group}
 
 
+@pytest.mark.parametrize("kind", ["bcachefs", "btrfs"])
+def test_disks_with_one_filesystem_are_a_group(kind: str) -> None:
+    described = {"ID_FS_TYPE": kind, "ID_FS_UUID": "5c1f8a34-0000"}
+    disks = [drive(name, extra_properties=described) for name in ("sda", "sdb")]
+    other = drive("sdc", ID_FS_TYPE=kind, ID_FS_UUID="77777777-0000")
+    group = DiskGroup(f"{kind}:5c1f8a34", array=True)
+    assert grouped(*disks, other) == {"sda": group, "sdb": group}
+
+
 def test_a_pool_of_zfs() -> None:
     described = {"ID_FS_TYPE": "zfs_member", "ID_FS_UUID": "123456", "ID_FS_LABEL": "tank"}
     parts = [

@@ -75,6 +75,41 @@ def test_sense_data_that_hdparm_doubts(kind: str) -> None:
     assert power_of(hdparm_output("standby", registers(0x50, 0), warning)) == "unknown"
 
 
+@pytest.mark.parametrize(
+    ("sense", "state"),
+    [
+        ("f0 00 01 00 50 00 ff 0a", "active"),
+        ("f0 00 01 00 50 40 00 0a", "standby"),
+        ("f0 00 01 00 50 40 ff 0a 00 00 78 00 00 1d 00 00", "active"),
+        ("f0 00 01 00 50 40 80 0a 00 00 00 00 00 1d 00 00", "active"),
+        ("f1 00 00 00 50 40 00 0a 00 00 00 00 00 00 00 00", "standby"),
+        # no DRDY, no valid registers, another meaning, too short
+        ("f0 00 01 00 10 40 00 0a 00 00 00 00 00 1d 00 00", "unknown"),
+        ("70 00 01 00 50 40 00 0a 00 00 00 00 00 1d 00 00", "unknown"),
+        ("f0 00 05 00 50 40 00 0a 00 00 00 00 20 00 00 00", "unknown"),
+        ("f0 00 01 00 50 40 00 0a 00 00 00 00 5d 00 00 00", "unknown"),
+        ("f0 00 01 00 50", "unknown"),
+    ],
+)
+@pytest.mark.parametrize("value", ["standby", "unknown", "active/idle"])
+def test_fixed_format_sense_data_hold_the_registers(value: str, sense: str, state: str) -> None:
+    """hdparm takes the descriptor format only, and reads zeroes otherwise."""
+    warning = f"SG_IO: bad/missing sense data, sb[]:  {sense}\n"
+    assert power_of(hdparm_output(value, "", warning)) == state
+    assert power_of(hdparm_output(value, registers(0, 0), warning)) == state
+
+
+@pytest.mark.parametrize("bridge", ["jmicron", "cypress", "sunplus"])
+def test_a_bridge_of_a_patched_hdparm_says_nothing_without_registers(bridge: str) -> None:
+    line = f"APT: Found supported device {bridge}\n"
+    answer = hdparm_output("standby")
+    assert power_of(answer._replace(out=line + answer.out)) == "unknown"
+    assert power_of(answer._replace(err=line)) == "unknown"
+    whole = hdparm_output("standby", registers(0x50, 0))
+    assert power_of(whole._replace(out=line + whole.out)) == "standby"
+    assert power_of(answer._replace(out="APT: Unsupported device\n" + answer.out)) == "standby"
+
+
 def test_the_last_registers_are_the_answer_s() -> None:
     """The first command failed, and hdparm tried the older one."""
     first = "      ATA_16 stat=51 err=04 nsect=00 lbal=00 lbam=00 lbah=00 dev=40\n"
