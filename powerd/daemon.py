@@ -14,7 +14,7 @@ from powerd.config.options import ClientOptions, Options
 from powerd.core.actions import Action, ActionResult, CancelWarning, Mode, Sleep, WarnUsers
 from powerd.core.clock import Clock
 from powerd.core.dispatch import Actuator, execute
-from powerd.core.domain import Domain
+from powerd.core.domain import Domain, no_sources
 from powerd.core.engine import HEARTBEAT, Engine, EngineHooks
 from powerd.core.persistence import Persistence
 from powerd.core.poller import Poller
@@ -37,6 +37,7 @@ from powerd.power.actuator import (
     execute_announcement,
     execute_sleep,
 )
+from powerd.power.blockers import required_sources
 from powerd.power.inhibitor_lock import InhibitorLock
 from powerd.power.model import SleepMemory, WakeStormState
 from powerd.power.refresh import Refresher
@@ -60,17 +61,18 @@ from powerd.smart.model import Finding
 from powerd.smart.service import SmartService
 
 DOMAINS: Final = (
-    Domain("presence", presence_policy.assess),
+    Domain("presence", presence_policy.assess, presence_policy.required_sources),
     Domain(
         "power",
         power_policy.assess,
+        required_sources,
         power_policy.conclude,
         detects_resume=power_policy.detects_resume,
         on_reconfigure=power_policy.on_reconfigure,
     ),
-    Domain("requests", requests_policy.assess),
-    Domain("disks", disks_policy.assess, on_reconfigure=disks_policy.on_reconfigure),
-    Domain("smart", smart_policy.assess),
+    Domain("requests", requests_policy.assess, no_sources),
+    Domain("disks", disks_policy.assess, no_sources, on_reconfigure=disks_policy.on_reconfigure),
+    Domain("smart", smart_policy.assess, no_sources),
 )
 """The domains, in the order of their blockers."""
 

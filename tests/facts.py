@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from powerd.config.options import Options
 from powerd.core import decide as core
 from powerd.core.actions import CompletedAction
-from powerd.core.domain import Assessment, Context, Domain, Merged
+from powerd.core.domain import Assessment, Context, Domain, Merged, no_sources
 from powerd.core.reasons import UndatedReason, reason_unreliable, unavailable_reason
 from powerd.core.snapshot import Decision, Memory, Snapshot
 from powerd.core.time import Moment, Reading, Unavailable
@@ -48,7 +48,7 @@ def _check_blockers(context: Context) -> Iterator[UndatedReason]:
             yield UndatedReason(f"checks.{name}", check.value)
 
 
-CHECKS = Domain("checks", lambda context: Assessment(blockers=tuple(_check_blockers(context))))
+CHECKS = Domain("checks", lambda context: Assessment(blockers=tuple(_check_blockers(context))), no_sources)
 DOMAINS = (REAL_DOMAINS[0], CHECKS, *REAL_DOMAINS[1:])
 """All domains of the daemon, and one more after that of the clients."""
 
@@ -120,7 +120,4 @@ def decide(snapshot: Snapshot, memory: Memory, options: Options, now: Moment) ->
 
 def assess_all(snapshot: Snapshot, memory: Memory, options: Options, now: Moment) -> Merged:
     """The merged assessments of all domains."""
-    context = Context(snapshot, memory, options, now)
-    for domain in DOMAINS:
-        context = context.add(domain.assess(context))
-    return context.merged
+    return core.assess_domains(DOMAINS, Context(snapshot, memory, options, now)).merged

@@ -1,7 +1,7 @@
 """decide(): a pure function from facts to one Decision, without clock, I/O or logging.
 
 It merges the assessments of the registered domains and fails closed: the server stays awake if a required
-domain is missing, or if a domain raises.
+domain is missing, if a domain raises, or if a source that a domain requires has no reading that may be used.
 """
 
 from __future__ import annotations
@@ -13,7 +13,13 @@ from typing import Final
 from powerd.config.options import Options
 from powerd.core.actions import Action
 from powerd.core.domain import MIN_WAIT, REQUIRED_DOMAINS, Assessment, Conclusion, Context, Domain
-from powerd.core.reasons import UndatedReason, failure_text, reason_since
+from powerd.core.reasons import (
+    UndatedReason,
+    failure_text,
+    reason_since,
+    reason_unreliable,
+    unavailable_reason,
+)
 from powerd.core.snapshot import Decision, Memory, Reason, Snapshot
 from powerd.core.time import Moment
 
@@ -41,9 +47,34 @@ def decide(
     memory, resumed, failures = _detect_resume_and_clock_step(snapshot, memory, now, domains)
     context = Context(snapshot, memory, options, now, resumed)
     context = context.add(Assessment(blockers=(*_missing_domains(domains), *failures)))
+    return _merge(*_conclude(domains, assess_domains(domains, context)))
+
+
+def assess_domains(domains: Sequence[Domain], context: Context) -> Context:
+    """The context with the assessments of all domains.
+
+    An exception is a blocker, and the memory of its domain stays as it was.
+    """
     for domain in domains:
-        context = _assess(domain, context)
-    return _merge(*_conclude(domains, context))
+        try:
+            context = _check_sources(domain, context)
+            context = context.add(domain.assess(context))
+        except Exception as error:  # noqa: BLE001 - a failed domain keeps the server awake and shows why
+            context = context.add(Assessment(blockers=_failure(domain.name, error)))
+    return context
+
+
+def _check_sources(domain: Domain, context: Context) -> Context:
+    """The context with a blocker for each unreliable source of a domain, unless there is one already."""
+    snapshot, memory, now = context.snapshot, context.memory, context.now
+    problems, blockers = dict(context.source_problems), list[UndatedReason]()
+    for source, max_age in domain.required_sources(context.options).items():
+        if problems.get(source) is None:
+            problem = reason_unreliable(snapshot.sources.get(source), max_age, memory, now)
+            problems[source] = problem
+            if problem is not None:
+                blockers.append(unavailable_reason(source, problem, memory, now))
+    return replace(context, source_problems=problems).add(Assessment(blockers=tuple(blockers)))
 
 
 def _missing_domains(domains: Sequence[Domain]) -> tuple[UndatedReason, ...]:
@@ -55,17 +86,6 @@ def _missing_domains(domains: Sequence[Domain]) -> tuple[UndatedReason, ...]:
 
 def _failure(name: str, error: Exception) -> tuple[UndatedReason, ...]:
     return (UndatedReason(name, failure_text(error), confirmed=False),)
-
-
-def _assess(domain: Domain, context: Context) -> Context:
-    """The context with the assessment of one domain.
-
-    An exception is a blocker, and the memory of the domain stays as it was.
-    """
-    try:
-        return context.add(domain.assess(context))
-    except Exception as error:  # noqa: BLE001 - a failed domain keeps the server awake and shows why
-        return context.add(Assessment(blockers=_failure(domain.name, error)))
 
 
 def _conclude(domains: Sequence[Domain], context: Context) -> tuple[Context, Conclusion]:

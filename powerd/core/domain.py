@@ -10,7 +10,7 @@ from typing import Final, TypeVar
 from powerd.config.options import Options
 from powerd.core.actions import Action
 from powerd.core.reasons import UndatedReason
-from powerd.core.snapshot import Memory, Phase, PlannedSleep, Snapshot, part_of, parts_by_type
+from powerd.core.snapshot import Memory, Phase, PlannedSleep, Snapshot, SourceId, part_of, parts_by_type
 from powerd.core.time import Moment
 
 REQUIRED_DOMAINS: Final = ("presence", "power", "requests", "disks", "smart")
@@ -88,6 +88,8 @@ class Context:
         now: the present moment.
         resumed: the server has slept since the previous decision.
         merged: the assessments of the domains before this one.
+        source_problems: of each source that this domain and those before it require, why its reading must not
+            be used; None = it may be used.
     """
 
     snapshot: Snapshot
@@ -96,11 +98,16 @@ class Context:
     now: Moment
     resumed: bool = False
     merged: Merged = field(default_factory=Merged)
+    source_problems: Mapping[SourceId, str | None] = field(default_factory=lambda: MappingProxyType({}))
 
     def add(self, assessment: Assessment) -> Context:
         """The context of the next domain."""
         memory = self.memory.with_parts(*assessment.memory) if assessment.memory else self.memory
         return replace(self, memory=memory, merged=self.merged.add(assessment))
+
+    def is_reliable(self, source: SourceId) -> bool:
+        """Whether the readings of a required source may be used; decide() adds the blocker if not."""
+        return self.source_problems.get(source) is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +133,11 @@ class Conclusion:
     postpones_actions: bool = False
 
 
+def no_sources(_: Options) -> Mapping[SourceId, float]:
+    """The required sources of a domain whose blockers need no source."""
+    return {}
+
+
 @dataclass(frozen=True, slots=True)
 class Domain:
     """One domain, as registered with decide() and the engine. All functions are pure.
@@ -133,6 +145,9 @@ class Domain:
     Attributes:
         name: shown to users as the subject of a failure of the domain.
         assess: returns the blockers, actions and reports of the domain.
+        required_sources: returns the sources without which the domain cannot tell whether the server may
+            sleep, each with the age in seconds above which its reading is stale. decide() makes a blocker of
+            each that is unavailable, stale or not polled yet. No default, so that no domain forgets them.
         conclude: decides whether the server may sleep; exactly one domain has it.
         detects_resume: returns whether the facts show a sleep that the clocks do not show.
         on_reconfigure: returns the memory after a change of the configuration.
@@ -140,6 +155,7 @@ class Domain:
 
     name: str
     assess: Callable[[Context], Assessment]
+    required_sources: Callable[[Options], Mapping[SourceId, float]]
     conclude: Callable[[Context], Conclusion] | None = None
     detects_resume: Callable[[Snapshot, Memory], bool] = lambda _snapshot, _memory: False
     on_reconfigure: Callable[[Memory], Memory] = lambda memory: memory

@@ -1,15 +1,16 @@
-"""Reasons of the machine: inhibitor locks, key presses, network cards, and sources that are unreliable."""
+"""Reasons of the machine: inhibitor locks, key presses and network cards."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 from powerd.config.options import Options
 from powerd.core.actions import WakeTime
-from powerd.core.reasons import UndatedReason, reason_unreliable, unavailable_reason
-from powerd.core.snapshot import Memory, Snapshot, SourceId
-from powerd.core.time import Moment, Reading
+from powerd.core.domain import Context
+from powerd.core.reasons import UndatedReason
+from powerd.core.snapshot import Snapshot, SourceId
+from powerd.core.time import Reading
 from powerd.power.model import (
     LOGIND,
     NETWORK_CARDS,
@@ -31,30 +32,22 @@ _BLOCKABLE: Final = ("sleep", "shutdown", "idle")
 _MAGIC_PACKET: Final = "g"
 
 
-def required_sources(options: Options) -> tuple[SourceId, ...]:
-    """The sources that are required to decide whether the server may sleep."""
+def required_sources(options: Options) -> Mapping[SourceId, float]:
+    """The sources of inhibitors, timers and cards, each with the age above which its reading is stale."""
     timers = (TIMERS,) if options.wake.timers else ()
     cards = (NETWORK_CARDS,) if options.wake.arm_lan else ()
-    return (LOGIND, *timers, *cards)
+    return {each: _MAX_AGE_IN_POLLS * POLL_INTERVALS[each] for each in (LOGIND, *timers, *cards)}
 
 
-def find_machine_blockers(
-    snapshot: Snapshot, memory: Memory, options: Options, now: Moment
-) -> Iterator[UndatedReason]:
-    """The blockers of the machine: inhibitors, key presses, cards, missing readings."""
-    for source in required_sources(options):
-        problem = reason_unreliable(
-            snapshot.sources.get(source), _MAX_AGE_IN_POLLS * POLL_INTERVALS[source], memory, now
-        )
-        if problem is not None:
-            yield unavailable_reason(source, problem, memory, now)
-        elif source == LOGIND:
-            yield from _inhibitor_blockers(snapshot.part(LogindFacts).inhibitors)
-        elif source == NETWORK_CARDS:
-            yield from _card_blockers(snapshot)
-    press = snapshot.part(LogindFacts).key_press
-    if press is not None and now.mono < idle_from(press):
-        yield key_press_reason(press)
+def find_machine_blockers(context: Context) -> Iterator[UndatedReason]:
+    """The blockers of the machine: inhibitors, cards, key presses."""
+    facts = context.snapshot.part(LogindFacts)
+    if context.is_reliable(LOGIND):
+        yield from _inhibitor_blockers(facts.inhibitors)
+    if context.options.wake.arm_lan and context.is_reliable(NETWORK_CARDS):
+        yield from _card_blockers(context.snapshot)
+    if facts.key_press is not None and context.now.mono < idle_from(facts.key_press):
+        yield key_press_reason(facts.key_press)
 
 
 def idle_from(press: KeyPress) -> float:

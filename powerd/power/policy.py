@@ -12,13 +12,12 @@ from powerd.core.reasons import UndatedReason
 from powerd.core.snapshot import Memory, Phase, Snapshot
 from powerd.core.time import Moment
 from powerd.power import wake_storm
-from powerd.power.blockers import find_machine_blockers, idle_from, machine_remarks, required_sources
+from powerd.power.blockers import find_machine_blockers, idle_from, machine_remarks
 from powerd.power.cancellation import cancellation_actions
 from powerd.power.model import LogindFacts, PowerReport, SleepMemory, TransitionFacts
 from powerd.power.shutdown import shutdown_reason
 from powerd.power.sleep_rules import CLOSE_POLL_INTERVAL, assess_sleep, record_result
 from powerd.power.wake_schedule import current_busy_until, next_wake_time, wake_remarks
-from powerd.presence.model import CLIENTS
 
 _NO_RULE: Final = UndatedReason(
     "sleep", "no [[sleep]] rule is configured, so the server never sleeps", blocks_sleep=False
@@ -46,7 +45,7 @@ def on_reconfigure(memory: Memory) -> Memory:
 
 
 def assess(context: Context) -> Assessment:
-    """Locks, key presses and unreliable sources are blockers. Records the last sleep and resume."""
+    """Locks, key presses and network cards are blockers. Records the last sleep and resume."""
     snapshot, options, now = context.snapshot, context.options, context.now
     memory = _after_resume(context.memory, now) if context.resumed else context.memory
     memory = record_result(snapshot, memory, options, now)
@@ -55,7 +54,7 @@ def assess(context: Context) -> Assessment:
     if key_press is not None and (left := idle_from(key_press) - now.mono) > 0:
         blockers_end_at = now.mono + left
     return Assessment(
-        blockers=tuple(find_machine_blockers(snapshot, memory, options, now)),
+        blockers=tuple(find_machine_blockers(context)),
         remarks=(
             *(() if options.sleep else (_NO_RULE,)),
             *machine_remarks(snapshot, options, wake_time),
@@ -90,7 +89,7 @@ def conclude(context: Context) -> Conclusion:
             postpones_actions=postpones,
         )
     if blockers:
-        phase: Phase = "starting" if _is_starting(snapshot, memory, options) else "awake"
+        phase: Phase = "starting" if _is_starting(context) else "awake"
         return Conclusion(
             phase,
             actions=cancellation_actions(snapshot, memory, blockers, now),
@@ -160,7 +159,8 @@ def _update_idle_since(snapshot: Snapshot, memory: Memory, now: Moment) -> tuple
     return memory.with_parts(replace(power, idle_since=since)), since
 
 
-def _is_starting(snapshot: Snapshot, memory: Memory, options: Options) -> bool:
+def _is_starting(context: Context) -> bool:
     """Whether a source has not been polled yet."""
-    sources = (CLIENTS, *required_sources(options))
-    return memory.resumed_at is None and any(source not in snapshot.sources for source in sources)
+    return context.memory.resumed_at is None and any(
+        source not in context.snapshot.sources for source in context.source_problems
+    )

@@ -13,8 +13,8 @@ from typing import Final, NamedTuple
 from powerd.config.options import ClientOptions, Options
 from powerd.config.values import ClientPattern
 from powerd.core.domain import Assessment, Context
-from powerd.core.reasons import UndatedReason, reason_unreliable, unavailable_reason
-from powerd.core.snapshot import Memory, Snapshot
+from powerd.core.reasons import UndatedReason
+from powerd.core.snapshot import Memory, Snapshot, SourceId
 from powerd.core.time import Moment, Reading, Unavailable, add_seconds
 from powerd.presence.model import (
     CLIENTS,
@@ -48,24 +48,20 @@ _EVIDENCE_TEXT: Final = {
 }
 
 
+def required_sources(options: Options) -> Mapping[SourceId, float]:
+    """The source of clients, and the age above which its reading is stale."""
+    return {CLIENTS: max_observation_age(options)}
+
+
 def assess(context: Context) -> Assessment:
-    """Present and unknown clients are blockers; so is a source of clients that is unreliable."""
+    """Present and unknown clients are blockers."""
     statuses = evaluate_clients(context.snapshot, context.memory, context.options, context.now)
     return Assessment(
-        blockers=tuple(_blockers(context, statuses)),
+        blockers=tuple(_client_blockers(statuses)) if context.is_reliable(CLIENTS) else (),
         remarks=(*always_on_remarks(statuses), *_name_remarks(statuses)),
         memory=(PresenceMemory({status.client.id: status for status in statuses}),),
         parts=(PresenceReport(statuses),),
     )
-
-
-def _blockers(context: Context, statuses: tuple[ClientStatus, ...]) -> Iterator[UndatedReason]:
-    reading, max_age = context.snapshot.sources.get(CLIENTS), max_observation_age(context.options)
-    problem = reason_unreliable(reading, max_age, context.memory, context.now)
-    if problem is not None:
-        yield unavailable_reason(CLIENTS, problem, context.memory, context.now)
-    else:
-        yield from _client_blockers(statuses)
 
 
 def _client_blockers(statuses: tuple[ClientStatus, ...]) -> Iterator[UndatedReason]:

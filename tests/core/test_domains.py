@@ -1,4 +1,4 @@
-"""decide() fails closed: without a domain, or with one that fails, the server stays awake and says why."""
+"""decide() fails closed: if a domain or a source is missing or fails, the server stays awake and says why."""
 
 from __future__ import annotations
 
@@ -14,13 +14,14 @@ from powerd.config.load import parse
 from powerd.config.options import Options
 from powerd.core.actions import Sleep
 from powerd.core.decide import decide
-from powerd.core.domain import REQUIRED_DOMAINS, Assessment, Conclusion, Context, Domain
+from powerd.core.domain import REQUIRED_DOMAINS, Assessment, Conclusion, Domain, no_sources
 from powerd.core.reasons import UndatedReason
-from powerd.core.snapshot import Decision, Memory, Snapshot
-from powerd.core.time import Moment
+from powerd.core.snapshot import Decision, Memory, Snapshot, SourceId
+from powerd.core.time import Moment, Reading, Unavailable
 from powerd.daemon import DOMAINS
 from powerd.disks.model import DiskId, SpinDown
-from powerd.power.model import SleepMemory
+from powerd.power.model import LOGIND, NETWORK_CARDS, TIMERS, SleepMemory
+from powerd.presence.model import CLIENTS
 
 NOW = moment()
 OPTIONS = parse(
@@ -33,20 +34,10 @@ LONG_IDLE = idle_memory(NOW, 3600.0)
 NAMES = [domain.name for domain in DOMAINS]
 
 
-def decided(domains: Sequence[Domain], memory: Memory = LONG_IDLE) -> Decision:
-    return decide(EMPTY_HOUSE, memory, OPTIONS, NOW, domains)
-
-
-def fails(_: Context) -> Assessment:
-    raise ZeroDivisionError("by nought")
-
-
-def fails_to_conclude(_: Context) -> Conclusion:
-    raise ZeroDivisionError("by nought")
-
-
-def blockers(decision: Decision) -> list[str]:
-    return [reason.subject for reason in decision.reasons if reason.blocks_sleep]
+def decided(
+    domains: Sequence[Domain], memory: Memory = LONG_IDLE, snapshot: Snapshot = EMPTY_HOUSE
+) -> Decision:
+    return decide(snapshot, memory, OPTIONS, NOW, domains)
 
 
 def replaced(name: str, **changes: object) -> tuple[Domain, ...]:
@@ -56,8 +47,33 @@ def replaced(name: str, **changes: object) -> tuple[Domain, ...]:
     )
 
 
+def without(name: str) -> list[Domain]:
+    return [domain for domain in DOMAINS if domain.name != name]
+
+
+def extra(assessment: Assessment) -> Domain:
+    return Domain("extra", lambda _: assessment, no_sources)
+
+
+def fails(*_: object) -> None:
+    raise ValueError("that should not happen")
+
+
+def blockers(decision: Decision) -> list[str]:
+    return [reason.subject for reason in decision.reasons if reason.blocks_sleep]
+
+
+def assert_awake(decision: Decision, subject: str, text: str) -> None:
+    assert decision.phase in {"awake", "starting"}
+    assert not any(action.irreversible for action in decision.actions)
+    assert decision.planned_sleep is None
+    assert [
+        text in each.text for each in decision.reasons if each.blocks_sleep and each.subject == subject
+    ] == [True]
+
+
 def test_the_situation_leads_to_sleep() -> None:
-    assert any(isinstance(action, Sleep) for action in decided(DOMAINS).actions)
+    assert [type(action) for action in decided(DOMAINS).actions] == [Sleep]
 
 
 def test_all_required_domains_are_registered_once_and_in_dependency_order() -> None:
@@ -73,18 +89,16 @@ def test_no_domain_at_all() -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_required_domain_that_is_missing(name: str) -> None:
-    decision = decided([domain for domain in DOMAINS if domain.name != name])
-    assert not any(action.irreversible for action in decision.actions)
+    decision = decided(without(name))
     assert decision.phase == "awake"
-    assert name in blockers(decision)
+    assert_awake(decision, name, "is not registered")
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_an_assessment_that_raises(name: str) -> None:
-    decision = decided(replaced(name, assess=fails))
-    assert not any(action.irreversible for action in decision.actions)
-    (reason,) = [reason for reason in decision.reasons if reason.subject == name]
-    assert "ZeroDivisionError: by nought" in reason.text
+@pytest.mark.parametrize("function", ["assess", "required_sources", "detects_resume"])
+def test_a_function_that_raises(name: str, function: str) -> None:
+    decision = decided(replaced(name, **{function: fails}))
+    assert_awake(decision, name, "ValueError: that should not happen")
     assert decision.memory.part(SleepMemory).idle_since is None, "idleness starts anew"
     assert decided(DOMAINS, decision.memory).actions == ()
 
@@ -96,35 +110,99 @@ def test_an_assessment_that_is_none(name: str) -> None:
     assert name in blockers(decision)
 
 
+def test_a_failed_assessment_leaves_the_memory_of_its_domain() -> None:
+    memory = LONG_IDLE.with_parts(SleepMemory(completed_rules=frozenset({3})))
+    domains = [replace(each, conclude=None) for each in replaced("power", assess=fails)]
+    assert decided(domains, memory).memory.part(SleepMemory) == memory.part(SleepMemory)
+
+
 def test_a_conclusion_that_raises() -> None:
-    decision = decided(replaced("power", conclude=fails_to_conclude))
+    decision = decided(replaced("power", conclude=fails))
     assert (decision.actions, decision.phase) == ((), "awake")
-    assert "power" in blockers(decision)
+    assert_awake(decision, "power", "ValueError")
     assert decision.memory.part(SleepMemory).idle_since is None
 
 
 def test_no_conclusion() -> None:
     decision = decided(replaced("power", conclude=None))
     assert (decision.actions, blockers(decision)) == ((), ["sleep"])
+    assert_awake(decision, "sleep", "no domain decides")
 
 
-def test_an_irreversible_action_is_dropped_if_anything_blocks_sleep() -> None:
+@pytest.mark.parametrize("phase", ["idle", "warning"])
+def test_an_irreversible_action_is_dropped_if_anything_blocks_sleep(phase: str) -> None:
     """Also if a conclusion overlooks the blocker."""
+    domains = replaced("power", conclude=lambda _: Conclusion(phase, actions=(Sleep(0, "suspend"),)))  # type: ignore[arg-type] # a Phase
+    assert decided(domains).actions == (Sleep(0, "suspend"),)
+    assert decided((*domains, extra(Assessment(blockers=(UndatedReason("backup", "runs"),))))).actions == ()
 
-    def careless(_: Context) -> Conclusion:
-        return Conclusion("warning", actions=(Sleep(0, "suspend"),))
 
-    blocked = Domain(name="extra", assess=lambda _: Assessment(blockers=(UndatedReason("extra", "busy"),)))
-    assert decided((*replaced("power", conclude=careless),)).actions == (Sleep(0, "suspend"),)
-    assert decided((*replaced("power", conclude=careless), blocked)).actions == ()
+def test_no_assessment_may_decide_on_an_irreversible_action() -> None:
+    domains = replaced("power", conclude=lambda _: Conclusion("idle"))
+    assert decided((*domains, extra(Assessment(actions=(Sleep(0, "poweroff"),))))).actions == ()
 
 
 def test_a_later_domain_withholds_actions_of_earlier_ones() -> None:
     stop, other = SpinDown(DiskId("a"), "ata"), SpinDown(DiskId("b"), "ata")
-    first = Domain(name="first", assess=lambda _: Assessment(actions=(stop, other)))
-    later = Domain(name="later", assess=lambda _: Assessment(withheld=frozenset({DiskId("a")})))
-    busy = Domain(name="busy", assess=lambda _: Assessment(blockers=(UndatedReason("busy", "busy"),)))
+    first = extra(Assessment(actions=(stop, other)))
+    later = extra(Assessment(withheld=frozenset({DiskId("a")})))
+    busy = extra(Assessment(blockers=(UndatedReason("busy", "busy"),)))
     assert decided((*DOMAINS, busy, first, later)).actions == (other,)
+
+
+def test_facts_that_nobody_has_published_keep_the_server_awake() -> None:
+    for facts in EMPTY_HOUSE.facts:
+        rest = {each: part for each, part in EMPTY_HOUSE.facts.items() if each is not facts}
+        assert decided(DOMAINS, snapshot=replace(EMPTY_HOUSE, facts=rest)).phase == "awake"
+    assert decided(DOMAINS, Memory.initial(NOW), Snapshot()).phase == "starting"
+
+
+JELLYFIN = SourceId("activity.jellyfin")
+UNRELIABLE: dict[str, Reading[tuple[str, ...]] | Unavailable | None] = {
+    "has not looked yet": None,
+    "connection refused": Unavailable(T0, "connection refused"),
+    "has not looked for too long": Reading(T0 - 61, ()),
+    "has not looked since the wake-up": Reading(T0 - 6, ()),
+}
+
+
+def requiring(source: SourceId, max_age: float) -> Domain:
+    """A domain that requires a source, and ignores it."""
+    return Domain("activity", lambda _: Assessment(), lambda _: {source: max_age})
+
+
+def with_source(source: SourceId, reading: Reading[tuple[str, ...]] | Unavailable | None) -> Snapshot:
+    others = {name: each for name, each in EMPTY_HOUSE.sources.items() if name != source}
+    return replace(EMPTY_HOUSE, sources=others if reading is None else {**others, source: reading})
+
+
+@pytest.mark.parametrize("text", UNRELIABLE)
+def test_a_domain_that_ignores_its_source_is_not_trusted(text: str) -> None:
+    domains = (*DOMAINS, requiring(JELLYFIN, 60.0))
+    memory = replace(LONG_IDLE, resumed_at=T0 - 5 if "wake-up" in text else None)
+    assert JELLYFIN not in blockers(decided(domains, memory, with_source(JELLYFIN, Reading(T0, ()))))
+    assert_awake(decided(domains, memory, with_source(JELLYFIN, UNRELIABLE[text])), JELLYFIN, text)
+
+
+@pytest.mark.parametrize("source", [CLIENTS, LOGIND, TIMERS, NETWORK_CARDS])
+@pytest.mark.parametrize("reading", [None, Unavailable(T0, "broken"), Reading(T0 - 300_000, ())])
+def test_every_required_source_blocks_if_its_domain_ignores_it(
+    source: SourceId, reading: Reading[tuple[str, ...]] | Unavailable | None
+) -> None:
+    options = replace(OPTIONS, wake=replace(OPTIONS.wake, timers=("auto",), arm_lan=True))
+    domains = [replace(each, assess=lambda _: Assessment()) for each in DOMAINS]
+    assert not blockers(decide(EMPTY_HOUSE, LONG_IDLE, options, NOW, domains))
+    decision = decide(with_source(source, reading), LONG_IDLE, options, NOW, domains)
+    assert_awake(decision, source, "")
+    assert decision.phase == ("starting" if reading is None else "awake")
+
+
+def test_a_source_of_two_domains_blocks_once_by_the_stricter_age() -> None:
+    lax, strict = requiring(JELLYFIN, 90.0), requiring(JELLYFIN, 60.0)
+    for domains in ((lax, strict), (strict, lax)):
+        snapshot = with_source(JELLYFIN, Reading(T0 - 61, ()))
+        assert blockers(decided((*DOMAINS, *domains), snapshot=snapshot)) == [JELLYFIN]
+        assert blockers(decided((*DOMAINS, *domains))) == [JELLYFIN]
 
 
 @settings(max_examples=200, deadline=None)
@@ -134,7 +212,5 @@ def test_no_situation_leads_to_sleep_without_a_domain(
     name: str,
     missing: bool,  # noqa: FBT001 - hypothesis hands it in
 ) -> None:
-    domains = (
-        [domain for domain in DOMAINS if domain.name != name] if missing else replaced(name, assess=fails)
-    )
+    domains = without(name) if missing else replaced(name, assess=fails)
     assert not any(action.irreversible for action in decide(*situation, domains).actions)
