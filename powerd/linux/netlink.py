@@ -42,6 +42,7 @@ _BODY: Final = {
     _GETROUTE: bytes(12),
     _GETNEIGH: bytes(12),
 }
+_FDB_BODY: Final = struct.pack("=B11x", socket.AF_BRIDGE)  # ndmsg
 _BUFFER_SIZE: Final = 1 << 16  # the kernel fills at most 32 KiB per datagram of a dump
 _TIMEOUT: Final = 1.0  # seconds; the kernel answers from the system call itself
 _ATTEMPTS: Final = 2
@@ -49,8 +50,8 @@ _ATTEMPTS: Final = 2
 _T = TypeVar("_T")
 
 
-def read_lan() -> Lan:
-    """The links to a LAN, all own addresses, and the next hops of default routes.
+def read_lan(guests: rtnetlink.GuestDetector) -> Lan:
+    """The links to a LAN, all own addresses, the next hops of default routes, and the guests.
 
     Raises:
         HostError: the kernel refuses.
@@ -58,7 +59,9 @@ def read_lan() -> Lan:
     links = _query(_GETLINK, rtnetlink.parse_link)
     addresses = _query(_GETADDR, rtnetlink.parse_address)
     routes = _query(_GETROUTE, rtnetlink.parse_gateways)
-    return rtnetlink.build_lan(links, addresses, frozenset(hop for hops in routes for hop in hops))
+    entries = _query(_GETNEIGH, rtnetlink.parse_fdb_entry, _FDB_BODY)
+    gateways = frozenset(hop for hops in routes for hop in hops)
+    return rtnetlink.build_lan(links, addresses, gateways, guests.update(entries, links))
 
 
 def read_neighbours() -> tuple[Neighbour, ...]:
@@ -91,16 +94,16 @@ def is_link_ready(index: int) -> bool:
     return any(link is not None and link.ready for link in links)
 
 
-def _query(kind: int, parse: Callable[[bytes], _T | None]) -> list[_T]:
+def _query(kind: int, parse: Callable[[bytes], _T | None], request: bytes | None = None) -> list[_T]:
     """The parsed messages of the reply to a dump request."""
     try:
-        bodies = _dump(kind)
+        bodies = _dump(kind, request or _BODY[kind])
     except OSError as error:
         raise _to_host_error(error) from error
     return [value for value in map(parse, bodies) if value is not None]
 
 
-def _dump(kind: int) -> list[bytes]:
+def _dump(kind: int, request: bytes) -> list[bytes]:
     """The bodies of one dump; repeated once if the table changed meanwhile (NLM_F_DUMP_INTR).
 
     The second dump counts even if the table changed again: a missing entry is equivalent to one that was
@@ -109,7 +112,7 @@ def _dump(kind: int) -> list[bytes]:
     bodies: list[bytes] = []
     for _ in range(_ATTEMPTS):
         with _open() as sock:
-            _send(sock, kind, _BODY[kind], NLM_F_REQUEST | _NLM_F_DUMP)
+            _send(sock, kind, request, NLM_F_REQUEST | _NLM_F_DUMP)
             bodies, consistent = _collect(sock, _REPLY_TYPE[kind])
         if consistent:
             break

@@ -87,7 +87,7 @@ class Network(Protocol):
     """The LAN: links, neighbours, probes, access points, names and Wake-on-LAN."""
 
     async def lan(self) -> Lan:
-        """Links, own addresses and gateways, from rtnetlink."""
+        """Links, own addresses, gateways and guests, from rtnetlink."""
         ...
 
     async def neighbours(self) -> tuple[Neighbour, ...]:

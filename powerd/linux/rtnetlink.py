@@ -25,6 +25,8 @@ _OPERSTATE_UNKNOWN: Final = 0
 _OPERSTATE_UP: Final = 6
 _NUD_REACHABLE: Final = 0x02
 _NUD_NOARP: Final = 0x40
+_NUD_PERMANENT: Final = 0x80
+_NTF_SELF: Final = 0x02
 _RTN_UNICAST: Final = 1
 _RT_TABLE_MAIN: Final = 254
 
@@ -43,6 +45,8 @@ _NON_LAN_KINDS: Final = frozenset(
     {"tun", "dummy", "ifb", "nlmon", "vxlan", "geneve", "gretap", "ip6gretap", "erspan"}
 )
 """Kinds of Ethernet-like interfaces without a LAN: tunnels, and interfaces that end in the kernel."""
+_GUEST_PORT_KINDS: Final = frozenset({"veth", "tun"})
+"""Kinds of bridge ports behind which a container or a virtual machine of this server may be."""
 _MASTER_KINDS: Final = frozenset({"bridge", "bond", "team", "openvswitch"})
 """Kinds of masters whose ports have no LAN of their own; the ports of a VRF keep theirs."""
 
@@ -58,6 +62,23 @@ class LinkMessage:
     master: int | None
     ethernet: bool
     ready: bool
+
+
+@dataclass(frozen=True, slots=True)
+class FdbEntry:
+    """One MAC address in the forwarding database of a bridge or of a card.
+
+    Attributes:
+        index: of the bridge port or of the card.
+        mac: lower case with colons.
+        permanent: it does not age: an own address, or one that was added by hand or by a driver.
+        on_card: the card itself receives packets to this address, as for a macvlan interface above it.
+    """
+
+    index: int
+    mac: str
+    permanent: bool
+    on_card: bool
 
 
 def parse_link(body: bytes) -> LinkMessage | None:
@@ -122,8 +143,57 @@ def parse_neighbour(body: bytes) -> Neighbour | None:
     return Neighbour(index, address, mac_text(mac), bool(state & _NUD_REACHABLE), confirmed / _TICKS)
 
 
+def parse_fdb_entry(body: bytes) -> FdbEntry | None:
+    """One RTM_NEWNEIGH of the family AF_BRIDGE (bridge(8), fdb); None without a unicast MAC."""
+    if len(body) < _NEIGH.size:
+        return None
+    _, index, state, flags, _ = _NEIGH.unpack_from(body)
+    mac = parse_attributes(body, _NEIGH.size).get(2, b"")  # NDA_LLADDR
+    if len(mac) != 6 or mac[0] & 1:  # noqa: PLR2004 - bytes of a MAC
+        return None
+    return FdbEntry(index, mac_text(mac), bool(state & _NUD_PERMANENT), bool(flags & _NTF_SELF))
+
+
+class GuestDetector:
+    """Finds the virtual machines and containers of this server in the forwarding databases.
+
+    A guest is the only MAC behind a bridge port that is a tap or veth device, or that of a macvlan interface
+    above a card. Behind a port with several MACs a guest may connect other hosts, so nobody there ever is a
+    guest: entries age after five minutes (ip-link(8), ageing_time), and one host could remain. For the same
+    reason a guest behind a port stays one until its MAC is seen at another port.
+    """
+
+    def __init__(self) -> None:
+        self._macs_by_port: dict[int, set[str]] = {}
+
+    def update(self, entries: list[FdbEntry], links: list[LinkMessage]) -> frozenset[str]:
+        """The MACs of the guests, by the present entries."""
+        by_index = {link.index: link for link in links}
+        own = {link.mac for link in links}
+        guests: set[str] = set()
+        elsewhere: set[str] = set()
+        self._macs_by_port = {index: macs for index, macs in self._macs_by_port.items() if index in by_index}
+        for entry in entries:
+            link = by_index.get(entry.index)
+            if link is None or entry.mac in own or entry.permanent is not entry.on_card:
+                continue
+            if entry.on_card:
+                guests |= {entry.mac} if link.master is None and link.kind not in _NON_LAN_KINDS else set()
+            elif link.kind in _GUEST_PORT_KINDS:
+                macs = self._macs_by_port.setdefault(entry.index, set())
+                macs |= {entry.mac} if len(macs) <= 1 else set()  # a guest may send from any number of MACs
+            else:
+                elsewhere.add(entry.mac)
+        for macs in self._macs_by_port.values():
+            guests |= macs if len(macs) == 1 else set()
+        return frozenset(guests - elsewhere)
+
+
 def build_lan(
-    links: list[LinkMessage], addresses: list[tuple[int, str, int]], gateways: frozenset[str]
+    links: list[LinkMessage],
+    addresses: list[tuple[int, str, int]],
+    gateways: frozenset[str],
+    guests: frozenset[str] = frozenset(),
 ) -> Lan:
     """The Lan that these messages describe."""
     kinds = {link.index: link.kind for link in links}
@@ -131,6 +201,7 @@ def build_lan(
         links=tuple(_with_addresses(link, addresses) for link in links if _leads_to_lan(link, links, kinds)),
         own_addresses=frozenset(address for _, address, _ in addresses),
         gateways=gateways,
+        guests=guests,
     )
 
 

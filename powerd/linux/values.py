@@ -70,11 +70,13 @@ class Lan:
         links: the links to a LAN, ready or not.
         own_addresses: all IP addresses of this server on any interface, v4 and v6, as text.
         gateways: next hops of default routes, v4 and v6, as text.
+        guests: MAC addresses of virtual machines and containers that run on this server.
     """
 
     links: tuple[Link, ...]
     own_addresses: frozenset[str] = frozenset()
     gateways: frozenset[str] = frozenset()
+    guests: frozenset[str] = frozenset()
 
     def link_of(self, address: IPv4Address) -> Link | None:
         """The link in whose subnet ``address`` is, preferably a ready one; None = it is behind a router."""

@@ -43,6 +43,7 @@ class Client:
         mac: lower case with colons, or None.
         name: host name without a trailing dot, or None.
         sources: what names it, e.g. ``("dhcpd.leases", "learned")``.
+        runs_here: it is a virtual machine or a container of this server.
         stale: its lease file is missing, invalid, or has stopped naming it within the grace period.
     """
 
@@ -52,6 +53,7 @@ class Client:
     name: str | None = None
     sources: tuple[str, ...] = ()
     stale: bool = False
+    runs_here: bool = False
 
     @property
     def label(self) -> str:

@@ -35,6 +35,7 @@ _NOT_PROBED_YET: Final = "not probed yet"
 _NOT_PROBED_RECENTLY: Final = "not probed recently"
 _NOT_PROBED_SINCE_ANSWER: Final = "not probed again since it answered"
 _NOT_SILENT_FOR_LONG: Final = "silent, but not yet for long enough to count as absent"
+_RUNS_HERE: Final = "a virtual machine or container of this server, so it never keeps the server awake"
 _STOPPED_MATCHING: Final = (
     "by its new name it would never keep the server awake; since clients choose their names, it does until "
     "it has been absent once: match its MAC or address instead"
@@ -148,7 +149,7 @@ def client_policies(options: ClientOptions) -> Callable[[Client], ClientPolicy]:
         return policy._replace(by_name=match(replace(client, name=None)).blocks_sleep)
 
     def match(client: Client) -> ClientPolicy:
-        ignored = any(_matches_client(pattern, client) for pattern in options.ignore)
+        ignored = client.runs_here or any(_matches_client(pattern, client) for pattern in options.ignore)
         client_class = next(
             (row for row in options.class_ if any(_matches_client(each, client) for each in row.match)), None
         )
@@ -193,7 +194,7 @@ def _evaluate_client(
         on_link=on_link,
         probe=probe,
         counts_until_absent=counts_until_absent,
-        remark=_STOPPED_MATCHING if counts_until_absent else None,
+        remark=_STOPPED_MATCHING if counts_until_absent else _RUNS_HERE if client.runs_here else None,
     )
 
 

@@ -128,6 +128,7 @@ class ClientMerger:
                     draft.name,
                     tuple(names[source] for source in draft.sources),
                     draft.stale,
+                    runs_here=draft.mac in lan.guests,
                 )
 
     def _draft_for(self, key: str, source: str, *, stale: bool) -> _ClientDraft:

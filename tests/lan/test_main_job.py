@@ -163,6 +163,40 @@ def a_phone_that_calls_itself_a_printer_counts_until_it_has_left(tmp_path: Path)
             assert powerd.states() == {"printer1": "absent"}
 
 
+def a_guest_of_the_server_keeps_nobody_awake(tmp_path: Path) -> None:
+    """A bridge of the server has its wire and the port of a container, which goes on answering."""
+    goodnight = SleepCommand(tmp_path)
+    with Lan(tmp_path) as lan:
+        laptop, inside = lan.join("laptop"), lan.join("container")
+        laptop.take("10.77.1.9/24")
+        server, mac = lan.server.inside, "02:88:00:00:00:01"
+        for command in (
+            "address flush dev eth0",
+            "link add wire link eth0 type macvlan mode passthru",  # a plain veth would be a port of a guest
+            "link add lan0 type bridge",
+            "link set wire master lan0 up",
+            f"link add guest type veth peer name eth1 address {mac} netns {inside.inside.name}",
+            "link set guest master lan0 up",
+            "link set lan0 up",
+            "address add 10.77.1.1/24 dev lan0",
+        ):
+            server.run("ip", *command.split())
+        inside.inside.run("ip", "address", "add", "10.77.1.90/24", "dev", "eth1")
+        inside.inside.run("ip", "link", "set", "eth1", "up")
+        laptop.say_hello("10.77.1.1")
+        inside.inside.run("ping", "-c1", "-W20", "-I", "eth1", "10.77.1.1")
+        with Daemon(server, tmp_path / "powerd", goodnight.config(clients="leases = []")) as powerd:
+            powerd.sees(**{"10.77.1.9": "present", "10.77.1.90": "present"})
+            assert {row["address"]: row["keeps_awake"] for row in powerd.clients()} == {
+                "10.77.1.9": True,
+                "10.77.1.90": False,
+            }
+            assert "container of this server" in powerd.run_command("clients")
+            laptop.leave()
+            until(goodnight.run_count, "the command has been run", within=180)
+            assert powerd.states() == {"10.77.1.9": "absent", "10.77.1.90": "present"}
+
+
 @pytest.mark.parametrize(
     "story",
     [
@@ -171,6 +205,7 @@ def a_phone_that_calls_itself_a_printer_counts_until_it_has_left(tmp_path: Path)
         evening_with_kea,
         whoever_returns_in_the_warning_period_calls_it_off,
         hosts_are_learned_where_the_router_leases,
+        a_guest_of_the_server_keeps_nobody_awake,
         a_phone_that_calls_itself_a_printer_counts_until_it_has_left,
     ],
 )

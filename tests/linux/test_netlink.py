@@ -15,6 +15,7 @@ from rig.namespace import inside
 
 from powerd.linux import netlink
 from powerd.linux.netlink_codec import NetlinkMessage, pack_message
+from powerd.linux.rtnetlink import GuestDetector
 from powerd.linux.values import HostError
 
 lan_test = pytest.mark.lan
@@ -31,7 +32,7 @@ def on(lan: Lan, command: str) -> None:
 
 
 def test_this_machine_knows_itself() -> None:
-    assert "127.0.0.1" in netlink.read_lan().own_addresses
+    assert "127.0.0.1" in netlink.read_lan(GuestDetector()).own_addresses
 
 
 @lan_test
@@ -48,7 +49,7 @@ def test_links_addresses_and_gateways(lan: Lan) -> None:
     ):
         on(lan, command)
     with inside(lan.server.inside.name):
-        seen = netlink.read_lan()
+        seen = netlink.read_lan(GuestDetector())
     (link,) = seen.links
     assert (link.name, link.mac, link.ready) == ("eth0", lan.server.mac, True)
     assert link.addresses == (IPv4Interface("10.77.1.1/24"), IPv4Interface("10.77.1.2/24"))
@@ -70,18 +71,47 @@ def test_bridges_of_containers_and_tunnels_are_no_lan(lan: Lan) -> None:
     ):
         on(lan, command)
     with inside(lan.server.inside.name):
-        assert {link.name for link in netlink.read_lan().links} == {"eth0", "inside"}
-        assert "172.17.0.1" in netlink.read_lan().own_addresses, "an own address all the same"
+        assert {link.name for link in netlink.read_lan(GuestDetector()).links} == {"eth0", "inside"}
+        assert "172.17.0.1" in netlink.read_lan(GuestDetector()).own_addresses, "an own address all the same"
+
+
+@lan_test
+def test_guests_are_found_behind_tap_and_veth_and_above_a_card(lan: Lan) -> None:
+    """The server's bridge has a wire, a port of a container, and a port behind which two hosts are."""
+    single, first, second, above = (f"02:88:00:00:00:0{n}" for n in range(1, 5))
+    for command in (
+        "link add wire link eth0 type macvlan mode bridge",
+        "link add lan0 type bridge",
+        "link set wire master lan0 up",
+        "link add guest type veth peer name inside address " + single,
+        "link add nested type veth peer name connects",
+        "link set connects up",
+        "link set guest master lan0 up",
+        "link set nested master lan0 up",
+        "link set lan0 up",
+    ):
+        on(lan, command)
+    on(lan, f"link add link eth0 name container address {above} type macvlan")
+    container = lan.join("container").inside.name
+    on(lan, f"link set container up netns {container}")
+    on(lan, f"link set inside netns {container} up")
+    subprocess.run(["ip", "-n", container, "link", "set", "container", "up"], check=True)
+    for mac in (first, second):
+        lan.server.inside.run("bridge", "fdb", "replace", mac, "dev", "nested", "master", "dynamic")
+    lan.server.inside.run("bridge", "fdb", "replace", single, "dev", "guest", "master", "dynamic")
+    lan.server.inside.run("bridge", "fdb", "replace", "02:88:00:00:00:05", "dev", "wire", "master", "dynamic")
+    with inside(lan.server.inside.name):
+        assert netlink.read_lan(GuestDetector()).guests == {single, above}
 
 
 @lan_test
 def test_ready_follows_cable_and_card(lan: Lan) -> None:
     with inside(lan.server.inside.name):
-        index = netlink.read_lan().links[0].index
+        index = netlink.read_lan(GuestDetector()).links[0].index
         assert netlink.is_link_ready(index)
         lan.server.unplug()
         assert not netlink.is_link_ready(index)
-        assert not netlink.read_lan().links[0].ready
+        assert not netlink.read_lan(GuestDetector()).links[0].ready
         lan.server.plug_in()
         lan.server.leave()
         assert not netlink.is_link_ready(index)
@@ -150,7 +180,7 @@ def test_a_refusal_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(
         HostError, match=f"^cannot read the network's state from the kernel: {os.strerror(1)}; "
     ):
-        netlink.read_lan()
+        netlink.read_lan(GuestDetector())
 
 
 def test_a_forbidden_socket_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:

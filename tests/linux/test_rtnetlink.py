@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from powerd.linux import rtnetlink
 from powerd.linux.netlink_codec import NetlinkMessage, parse_messages
-from powerd.linux.rtnetlink import LinkMessage
+from powerd.linux.rtnetlink import FdbEntry, GuestDetector, LinkMessage, parse_fdb_entry
 
 # Built as linux/if_link.h lays it out; test_netlink.py reads the real ones from the running kernel.
 UP = 0x1 | 0x2 | 0x40 | 0x1000 | 0x10000
@@ -195,3 +195,49 @@ def test_no_mutation_of_a_real_message_upsets_a_parser(data: st.DataObject) -> N
         rtnetlink.parse_gateways,
     ):
         parse(test)
+
+
+def fdb(index: int, mac: str, *, state: int = 0x02, flags: int = 0x04) -> FdbEntry:
+    """An entry that has been learned at a bridge port (NUD_REACHABLE, NTF_MASTER)."""
+    body = struct.pack("=BxxxiHBB", 7, index, state, flags, 0) + attr(2, bytes.fromhex(mac.replace(":", "")))
+    entry = parse_fdb_entry(body)
+    assert entry is not None
+    return entry
+
+
+WIRE, TAP = parsed(index=3, name="wire", master=9), parsed(index=4, name="tap0", kind="tun", master=9)
+VM, PHONE, OTHER = (f"02:00:00:00:00:{n:02x}" for n in (1, 2, 3))
+PORTS = [parsed(index=9, name="br0", kind="bridge"), WIRE, TAP]
+
+
+def test_the_only_mac_behind_a_tap_is_a_guest() -> None:
+    detector = GuestDetector()
+    assert detector.update([fdb(4, VM), fdb(3, PHONE)], PORTS) == {VM}
+    assert detector.update([fdb(3, PHONE)], PORTS) == {VM}, "its entry has aged, it is one still"
+    assert detector.update([fdb(3, VM)], PORTS) == set(), "it has moved to another machine"
+
+
+def test_behind_a_port_with_several_macs_nobody_is_ever_a_guest() -> None:
+    """A router in a virtual machine that connects the Wi-Fi: one of the two is a phone."""
+    detector = GuestDetector()
+    assert detector.update([fdb(4, VM), fdb(4, PHONE)], PORTS) == set()
+    assert detector.update([fdb(4, PHONE)], PORTS) == set()
+    assert detector.update([], PORTS[:2]) == set()
+    assert detector.update([fdb(4, VM)], PORTS) == {VM}, "the port is a new one"
+
+
+def test_an_address_that_a_card_receives_for_macvlan_is_a_guest() -> None:
+    card = parsed(index=2, name="eth0")
+    received = fdb(2, VM, state=0x80, flags=0x02)
+    assert GuestDetector().update([received], [card]) == {VM}
+    assert GuestDetector().update([received], [parsed(index=2, name="vx0", kind="vxlan")]) == set()
+    detector = GuestDetector()
+    detector.update([received], [card])
+    assert detector.update([], [card]) == set()
+
+
+def test_permanent_and_own_addresses_are_no_guests() -> None:
+    own = fdb(4, TAP.mac)
+    added_by_hand = fdb(4, VM, state=0x80)
+    assert GuestDetector().update([own, added_by_hand], PORTS) == set()
+    assert parse_fdb_entry(b"") is None

@@ -209,6 +209,12 @@ def test_no_sequence_of_names_hides_a_client_that_has_not_left(
         memory = memory_of(status)
 
 
+def test_a_guest_of_this_server_never_counts_and_says_why() -> None:
+    status = evaluate_client(replace(PHONE, runs_here=True), home(T0))
+    assert (status.state, status.blocks_sleep) == (ClientState.PRESENT, False)
+    assert status.remark
+
+
 def test_a_client_that_does_not_block_sleep_has_a_state_too() -> None:
     status = evaluate_fact(home(T0), n=4)
     assert (status.state, status.blocks_sleep, status.class_name) == (ClientState.PRESENT, False, "tv")

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 from powerd.linux.values import Lan
 from powerd.presence.leases.format import HostEntry
 from powerd.presence.model import Client
@@ -89,6 +91,18 @@ def test_a_configured_host_keeps_its_id_when_its_mac_is_learned() -> None:
     found = clients(hosts={"10.0.0.44": ("10.0.0.44",)}, learned={MAC: "10.0.0.44"})
     assert list(found) == ["10.0.0.44"]
     assert found["10.0.0.44"].mac == MAC
+
+
+def test_a_guest_of_this_server_is_marked() -> None:
+    merger = ClientMerger()
+    merger.add_entry(HostEntry("10.0.0.5", MAC), NOW)
+    merger.add_entry(HostEntry("10.0.0.6", OTHER), NOW)
+    merger.add_entry(HostEntry("10.0.0.7"), NOW)
+    assert [client.runs_here for client in merger.clients(replace(LAN, guests=frozenset({MAC})))] == [
+        True,
+        False,
+        False,
+    ]
 
 
 def test_a_station_needs_no_address() -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from powerd.linux import files, magic_packet, netlink, subprocess
+from powerd.linux.rtnetlink import GuestDetector
 from powerd.linux.values import HostError, Lan, Neighbour, ProbeRequest, SweepResult
 from powerd.presence.leases import hostapd
 from powerd.presence.probe.arp import ArpSocket
@@ -30,10 +31,11 @@ class HostNetwork:
     def __init__(self, root: Path = Path("/")) -> None:
         self._root = root
         self._idle_arp_sockets: list[ArpSocket] = []
+        self._guests = GuestDetector()
 
     async def lan(self) -> Lan:
-        """Links, own addresses and gateways, from rtnetlink."""
-        return netlink.read_lan()
+        """Links, own addresses, gateways and guests, from rtnetlink."""
+        return netlink.read_lan(self._guests)
 
     async def neighbours(self) -> tuple[Neighbour, ...]:
         """The neighbour table of IPv4 and IPv6."""
