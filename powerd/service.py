@@ -26,7 +26,7 @@ from powerd.linux.files import HostFiles
 from powerd.linux.helper_client import helper_for
 from powerd.linux.journald import JournalWriter
 from powerd.linux.ports import Ports
-from powerd.linux.sd_notify import notify
+from powerd.linux.sd_notify import ServiceManager
 from powerd.linux.subprocess import HostProcesses
 from powerd.linux.unix_sockets import listen_tcp, listen_unix
 from powerd.linux.values import HostError
@@ -130,6 +130,7 @@ class Service:
         self._socket = socket
         self._listeners = listeners
         self._journal = JournalWriter()
+        self._service_manager = ServiceManager()
         self._event_detector = TransitionDetector()
         self._feed = EventFeed()
         self._last_status_line = ""
@@ -169,6 +170,8 @@ class Service:
         daemon = self._daemon
         context = ui_context(daemon, self._clock, self._token, self._feed)
         async with AsyncExitStack() as stack:
+            stack.callback(self._journal.close)
+            stack.callback(self._service_manager.close)
             stack.callback(self._logind.close)
             stack.callback(self._files.close)
             stack.callback(self._network.close)
@@ -184,7 +187,7 @@ class Service:
             async with asyncio.TaskGroup() as tasks:
                 daemon_task = tasks.create_task(daemon.run())
                 await stop.wait()
-                notify("STOPPING=1")
+                self._service_manager.notify("STOPPING=1")
                 daemon_task.cancel()
             await self._notifications.close()
         return EXIT_STOPPED
@@ -207,13 +210,13 @@ class Service:
         notifications = [] if self._last_status_line else ["READY=1"]
         if line != self._last_status_line:
             notifications.append(f"STATUS={line}")
-        notify("\n".join((*notifications, "WATCHDOG=1")))
+        self._service_manager.notify("\n".join((*notifications, "WATCHDOG=1")))
         self._last_status_line = line
 
     def _reload(self) -> None:
         """On SIGHUP: apply the new configuration, or keep the old one and log the errors."""
         mono = int(self._clock.now().mono * 1e6)
-        notify(f"RELOADING=1\nMONOTONIC_USEC={mono}")
+        self._service_manager.notify(f"RELOADING=1\nMONOTONIC_USEC={mono}")
         try:
             options = self._reload_options()
         except ConfigError as error:
@@ -233,7 +236,7 @@ class Service:
             self._log(
                 journal.make_entry("reload", f"configuration read again: {options.mode} mode", journal.NOTICE)
             )
-        notify("READY=1")
+        self._service_manager.notify("READY=1")
 
     def _log_option_warnings(self) -> None:
         """Log the warnings about the configuration."""

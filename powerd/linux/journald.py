@@ -30,6 +30,8 @@ class JournalWriter:
         self._terminal = stream is not None and stream.isatty()
         is_service = not self._terminal and _under_systemd(environ, stream)
         self._send_native = _find_native_send() if is_service else None
+        # It stays open, as libsystemd's own does, so that lines are written also when no descriptor is free.
+        self._probe = None if self._send_native is None else socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
 
     def send(self, message: str, priority: int, fields: Mapping[str, str]) -> None:
         """Write one line.
@@ -42,14 +44,19 @@ class JournalWriter:
         with contextlib.suppress(
             OSError, ValueError
         ):  # a full disk or a closed stream must not end the daemon
-            if self._send_native is None:
+            if self._send_native is None or self._probe is None:
                 self._print(message if self._terminal else f"<{priority}>{message}")
-            elif _can_send():
+            elif _can_send(self._probe):
                 where = {
                     "SYSLOG_IDENTIFIER": "powerd",
                     "CODE_FUNC": "send",
                 }  # else systemd-python reads the caller's source file for it
                 self._send_native(message, PRIORITY=str(priority), **where, **fields)
+
+    def close(self) -> None:
+        """Close the socket."""
+        if self._probe is not None:
+            self._probe.close()
 
     def _print(self, line: str) -> None:
         if self._stream is not None:
@@ -79,14 +86,13 @@ def _find_native_send() -> Callable[..., Any] | None:
     return send
 
 
-def _can_send() -> bool:
+def _can_send(probe: socket.socket) -> bool:
     """Whether the journal's queue accepts a line now; sd_journal_send(3) would block.
 
     While journald hangs, lines are dropped rather than decisions delayed.
     """
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as probe:
-        probe.settimeout(0)
-        probe.connect(SOCKET)
-        poll = select.poll()
-        poll.register(probe, select.POLLOUT)
-        return bool(poll.poll(0))
+    probe.settimeout(0)
+    probe.connect(SOCKET)  # again for each line: the journal's socket may be another one by now
+    poll = select.poll()
+    poll.register(probe, select.POLLOUT)
+    return bool(poll.poll(0))

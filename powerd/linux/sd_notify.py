@@ -1,4 +1,4 @@
-"""Notifies the service manager: sd_notify(3), sd_watchdog_enabled(3)."""
+"""Notifies the service manager: sd_notify(3)."""
 
 from __future__ import annotations
 
@@ -7,39 +7,32 @@ import socket
 from collections.abc import Mapping
 
 
-def notify(state: str) -> bool:
-    """Send ``state``, e.g. ``READY=1`` or several such lines; False = no service manager listens.
+class ServiceManager:
+    """The service manager that has started this process, if one has.
 
-    Uses systemd-python where it is installed, else sends the datagram itself. Never raises.
+    Its socket stays open, so that the watchdog is fed also when no file descriptor is free.
+
+    Args:
+        environ: the process's environment.
     """
-    address = os.environ.get("NOTIFY_SOCKET", "")
-    if not address.startswith(("/", "@")):
-        return False
-    try:
-        from systemd import daemon  # noqa: PLC0415 - optional, and used under a service manager only
-    except ImportError:
-        return _send_datagram(address, state)
-    try:
-        return bool(daemon.notify(state))
-    except OSError:
-        return False
 
+    def __init__(self, environ: Mapping[str, str] = os.environ) -> None:
+        # An address that begins with "@" is in the abstract namespace (unix(7)).
+        self._address = environ.get("NOTIFY_SOCKET", "").replace("@", "\0", 1)
+        has_manager = self._address.startswith(("/", "\0"))
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) if has_manager else None
 
-def _send_datagram(address: str, state: str) -> bool:
-    """Send one datagram; an address that begins with "@" is in the abstract namespace (unix(7))."""
-    try:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
-            manager.settimeout(0)
-            manager.connect("\0" + address[1:] if address.startswith("@") else address)
-            manager.sendall(state.encode())
-    except OSError:
-        return False
-    return True
+    def notify(self, state: str) -> bool:
+        """Send ``state``, e.g. ``READY=1``, without waiting; False = not sent."""
+        if self._socket is None:
+            return False
+        try:
+            self._socket.sendto(state.encode(), socket.MSG_DONTWAIT, self._address)
+        except OSError:
+            return False
+        return True
 
-
-def watchdog_usec(environ: Mapping[str, str] = os.environ) -> int | None:
-    """Microseconds within which each ``WATCHDOG=1`` is expected; None = no watchdog for this process."""
-    usec, pid = environ.get("WATCHDOG_USEC", ""), environ.get("WATCHDOG_PID", "")
-    if not (usec.isascii() and usec.isdigit()) or pid not in {"", str(os.getpid())}:
-        return None
-    return int(usec) or None
+    def close(self) -> None:
+        """Close the socket."""
+        if self._socket is not None:
+            self._socket.close()

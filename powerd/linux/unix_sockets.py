@@ -18,7 +18,7 @@ from powerd.linux.values import HostError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_BACKLOG: Final = 16
+_BACKLOG: Final = 128
 _MODE: Final = 0o660
 
 

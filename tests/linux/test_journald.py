@@ -87,11 +87,13 @@ def test_a_full_journal_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.Mo
                 others.send(b"x")
         ours.send("lost", 6, FIELDS)
     ours.send("nobody listens", 6, FIELDS)
+    ours.close()
+    ours.send("closed", 6, FIELDS)
     assert len(sent) == 1
 
 
 NATIVE = """
-import os, socket, sys
+import os, resource, socket, sys
 os.makedirs("/run/systemd/journal")
 heard = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
 heard.bind("/run/systemd/journal/socket")
@@ -100,6 +102,11 @@ from powerd.linux.journald import JournalWriter
 sent = JournalWriter({environ}, sys.stderr)
 sent.send("awake: tv", 6, {{"MESSAGE_ID": "b20a", "POWERD_EVENT": "phase"}})
 print(heard.recv(10000).decode(), end="")
+free = os.dup(1)
+os.close(free)
+resource.setrlimit(resource.RLIMIT_NOFILE, (free, free))
+sent.send("no descriptor is free", 6, {{}})
+print(heard.recv(10000).decode().splitlines()[0])
 for n in range(5000):
     sent.send(f"line {{n}}", 6, {{}})
 lines = 0
@@ -148,6 +155,7 @@ def test_under_systemd_the_journal_gets_every_field_and_is_never_waited_for(envi
             "CODE_FUNC=send",
             "MESSAGE_ID=b20a",
             "POWERD_EVENT=phase",
+            "MESSAGE=no descriptor is free",
             "kept True",
         ]
     )

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import hashlib
-import logging
 import socket
 from collections.abc import Awaitable, Callable, Sequence
 from ipaddress import ip_address
@@ -16,44 +13,44 @@ from aiohttp import web
 from powerd.requests.model import RequestRefusedError
 from powerd.smart.view.api import smart_details, smart_of, smarts_json
 from powerd.ui.api import clients_json, disks_json, status_json
+from powerd.ui.http.connections import (
+    MAX_EVENT_STREAMS,
+    SECURITY_HEADERS,
+    ConnectionLimit,
+    Listener,
+    connection_of,
+    error_response,
+)
 from powerd.ui.http.context import UiContext
-from powerd.ui.http.event_stream import EventStream
+from powerd.ui.http.event_feed import format_event
 from powerd.ui.http.write_requests import ApiError, WriteApi, path_id, write_access_middleware
-from powerd.ui.page import STYLE, render_page
+from powerd.ui.page import render_page
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
+HEARTBEAT_SECONDS: Final = 55.0
+"""A comment is sent after this time without an event: proxies close a connection that is silent for 60 s."""
+_MAX_ID_LENGTH: Final = 20
 _SHUTDOWN_SECONDS: Final = 0.5
 _MAX_BODY_SIZE: Final = 16 * 1024
-_STYLE_DIGEST: Final = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
-_SECURITY_HEADERS: Final = {
-    "Cache-Control": "no-store",
-    "Content-Security-Policy": (
-        f"default-src 'none'; style-src 'sha256-{_STYLE_DIGEST}'; base-uri 'none'; form-action 'none'; "
-        "frame-ancestors 'none'"
-    ),
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Referrer-Policy": "no-referrer",
-    "Server": "powerd",
-    "X-Content-Type-Options": "nosniff",
-}
 
 
-async def start_server(listeners: Sequence[socket.socket], context: UiContext) -> web.AppRunner:
-    """Serve HTTP on listening sockets; ``cleanup()`` of the returned runner stops the server."""
-    silent_logger = logging.getLogger("powerd.ui.http")  # aiohttp logs a traceback for each malformed request
-    silent_logger.disabled = True
+async def start_server(
+    sockets: Sequence[socket.socket], context: UiContext, deadline: float
+) -> web.AppRunner:
+    """Serve HTTP; ``cleanup()`` of the returned runner stops the server.
+
+    Args:
+        sockets: listening Unix and TCP sockets.
+        context: the daemon's side.
+        deadline: see Connection.
+    """
     application = WebApp(context).build_application()
-    runner = web.AppRunner(
-        application,
-        access_log=None,
-        logger=silent_logger,
-        handler_cancellation=True,
-        shutdown_timeout=_SHUTDOWN_SECONDS,
-    )
+    runner = web.AppRunner(application, handler_cancellation=True, shutdown_timeout=_SHUTDOWN_SECONDS)
     await runner.setup()
-    for listener in listeners:
-        await web.SockSite(runner, listener).start()
+    limits = {True: ConnectionLimit("Unix socket"), False: ConnectionLimit("TCP sockets")}
+    for sock in sockets:
+        await Listener(runner, sock, limits[sock.family == socket.AF_UNIX], deadline).start()
     return runner
 
 
@@ -67,7 +64,12 @@ class WebApp:
     def build_application(self) -> web.Application:
         """The application: all routes, and the middlewares that apply to all of them."""
         application = web.Application(
-            middlewares=[_errors_as_json, _check_host, write_access_middleware(self._context.requests.token)],
+            middlewares=[
+                _errors_as_json,
+                _check_host,
+                write_access_middleware(self._context.requests.token),
+                _receive_request,
+            ],
             client_max_size=_MAX_BODY_SIZE,
         )
         application.router.add_get("/", self._page)
@@ -112,7 +114,7 @@ class WebApp:
     async def _smart(self, request: web.Request) -> web.Response:
         detail = smart_of(self._context.status(), path_id(request))
         if detail is None:
-            return _error_response(
+            return error_response(
                 404, "no drive with health data has this name; `powerd smart` lists the drives"
             )
         return web.json_response(detail)
@@ -120,7 +122,7 @@ class WebApp:
     async def _healthz(self, _request: web.Request) -> web.Response:
         error = self._context.decision_error()
         if error is not None:
-            return _error_response(503, error)
+            return error_response(503, error)
         return web.json_response({"healthy": True})
 
     def _start_refresh(self) -> asyncio.Task[None]:
@@ -133,6 +135,65 @@ class WebApp:
     async def _cancel_refresh(self, _application: web.Application) -> None:
         if self._refresh_task is not None:
             self._refresh_task.cancel()
+
+
+class EventStream:
+    """Sends events to each connected client until it disconnects."""
+
+    def __init__(self, context: UiContext) -> None:
+        self._context = context
+        self._send_tasks: set[asyncio.Task[None]] = set()
+
+    def add_route(self, application: web.Application) -> None:
+        """Add the route."""
+        application.router.add_get("/api/events", self._stream_events, allow_head=False)
+        application.on_shutdown.append(self._on_shutdown)
+
+    async def _stream_events(self, request: web.Request) -> web.StreamResponse:
+        limit = connection_of(request).limit
+        if limit.event_streams >= MAX_EVENT_STREAMS:
+            raise ApiError(
+                503, f"{MAX_EVENT_STREAMS} event streams are open, which is the limit; close one of them"
+            )
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream; charset=utf-8"})
+        await response.prepare(request)
+        send_task = asyncio.ensure_future(self._send_events(request, response))
+        self._send_tasks.add(send_task)
+        limit.event_streams += 1
+        try:
+            await asyncio.wait([send_task])
+        finally:
+            limit.event_streams -= 1
+            self._send_tasks.discard(send_task)
+            send_task.cancel()
+        return response
+
+    async def _send_events(self, request: web.Request, response: web.StreamResponse) -> None:
+        """Send the current state, the missed events, and then each new event."""
+        context, transport = self._context, request.transport
+        if transport is None:
+            return
+        with context.feed.subscribe(
+            last_id(request.headers.get("Last-Event-ID", "")), transport.abort
+        ) as queue:
+            state = status_json(context.status(), context.now(), context.decision_error())
+            await response.write(format_event("hello", state).encode())
+            while True:
+                try:
+                    async with asyncio.timeout(HEARTBEAT_SECONDS):
+                        text = await queue.get()
+                except TimeoutError:
+                    text = ": heartbeat\n\n"
+                await response.write(text.encode())
+
+    async def _on_shutdown(self, _application: web.Application) -> None:
+        for send_task in self._send_tasks:
+            send_task.cancel()
+
+
+def last_id(header: str) -> int | None:
+    """The number in the header ``Last-Event-ID``; None if it is missing or not an id of powerd."""
+    return int(header) if header.isascii() and header.isdecimal() and len(header) <= _MAX_ID_LENGTH else None
 
 
 async def _await_refresh(refresh: Awaitable[None]) -> None:
@@ -153,37 +214,55 @@ async def _errors_as_json(request: web.Request, handler: Handler) -> web.StreamR
     except web.HTTPException as error:
         return _http_error_response(request, error)
     except ApiError as error:
-        response = _error_response(error.status, str(error))
+        response = error_response(error.status, str(error))
         if error.status == web.HTTPUnauthorized.status_code:
             response.headers["WWW-Authenticate"] = "Bearer"  # required by RFC 9110, 15.5.2
         return response
     except RequestRefusedError as error:
-        return _error_response(404 if error.not_found else 409, str(error))
+        return error_response(404 if error.not_found else 409, str(error))
     except Exception as error:  # noqa: BLE001 - reported to the client and to the loop's exception handler
         context = {"message": f"internal error while serving {request.path}", "exception": error}
         asyncio.get_running_loop().call_exception_handler(context)
-        return _error_response(500, f"internal error of powerd: {type(error).__name__}")
+        return error_response(500, f"internal error of powerd: {type(error).__name__}")
 
 
 def _http_error_response(request: web.Request, error: web.HTTPException) -> web.Response:
     """The response to an error that aiohttp has detected."""
     if isinstance(error, web.HTTPMethodNotAllowed):
         allowed = sorted(error.allowed_methods)
-        response = _error_response(
+        response = error_response(
             405, f"{request.method} is not allowed here; allowed: {' and '.join(allowed)}"
         )
         response.headers["Allow"] = ", ".join(allowed)
         return response
     if error.status == web.HTTPNotFound.status_code:
-        return _error_response(404, "not found; try /, /api/status, /api/clients, /api/disks or /api/smart")
+        return error_response(404, "not found; try /, /api/status, /api/clients, /api/disks or /api/smart")
     if error.status == web.HTTPRequestEntityTooLarge.status_code:
-        return _error_response(413, f"the body is longer than {_MAX_BODY_SIZE} bytes")
-    return _error_response(error.status, error.text or error.reason)
+        return error_response(413, f"the body is longer than {_MAX_BODY_SIZE} bytes")
+    return error_response(error.status, error.text or error.reason)
 
 
 async def _add_security_headers(_request: web.Request, response: web.StreamResponse) -> None:
-    """Add the same headers to every response."""
-    response.headers.update(_SECURITY_HEADERS)
+    """Add the same headers to every response, and end each connection with its first response.
+
+    No connection is idle between two requests then, and no request waits behind another one.
+    """
+    response.headers.update(SECURITY_HEADERS)
+    response.force_close()
+
+
+@web.middleware
+async def _receive_request(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Receive the whole body before the deadline of the connection; the handler is not limited by it."""
+    if "Content-Encoding" in request.headers:
+        raise ApiError(415, "the body must not be compressed")
+    await request.read()
+    connection = connection_of(request)
+    connection.stop_waiting()
+    try:
+        return await handler(request)
+    finally:
+        connection.wait_for_client()
 
 
 @web.middleware
@@ -200,7 +279,7 @@ async def _check_host(request: web.Request, handler: Handler) -> web.StreamRespo
     port = None if connection is None else connection.getsockname()[1]
     if port is None or not is_own_address(request.host, port):
         text = "the Host header is not a loopback address and port of this server"
-        return _error_response(403, f"{text}; a reverse proxy must send Host: localhost:{port}")
+        return error_response(403, f"{text}; a reverse proxy must send Host: localhost:{port}")
     return await handler(request)
 
 
@@ -217,7 +296,3 @@ def is_own_address(host: str, port: int) -> bool:
         return ip_address(name.removeprefix("[").removesuffix("]")).is_loopback
     except ValueError:
         return False
-
-
-def _error_response(status: int, text: str) -> web.Response:
-    return web.json_response({"error": text}, status=status)

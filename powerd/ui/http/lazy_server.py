@@ -8,12 +8,16 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from powerd.ui.http.context import UiContext
 
 if TYPE_CHECKING:
     from aiohttp.web import AppRunner
+
+
+DEADLINE_SECONDS: Final = 20.0
+"""Seconds that the server waits for a client: for its request, and until it has read the response."""
 
 
 class LazyHttpServer:
@@ -22,11 +26,15 @@ class LazyHttpServer:
     Args:
         sockets: non-blocking listening sockets, Unix and TCP.
         context: the daemon's side.
+        deadline: see DEADLINE_SECONDS.
     """
 
-    def __init__(self, sockets: Sequence[socket.socket], context: UiContext) -> None:
+    def __init__(
+        self, sockets: Sequence[socket.socket], context: UiContext, deadline: float = DEADLINE_SECONDS
+    ) -> None:
         self._sockets = tuple(sockets)
         self._context = context
+        self._deadline = deadline
         self._startup: asyncio.Task[AppRunner] | None = None
 
     async def start(self) -> None:
@@ -60,7 +68,7 @@ class LazyHttpServer:
     async def _start_server(self) -> AppRunner:
         from powerd.ui.http import app  # noqa: PLC0415 - imports aiohttp, on the first connection only
 
-        return await app.start_server(self._sockets, self._context)
+        return await app.start_server(self._sockets, self._context, self._deadline)
 
     def _on_started(self, startup: asyncio.Task[AppRunner]) -> None:
         """Report a failed start. The daemon continues to decide without the HTTP server."""

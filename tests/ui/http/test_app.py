@@ -3,92 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import json
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 from facts import changed
-from fakes.requests import REQUESTS
+from ui.http.web_server import WebServer
 from ui.statuses import NOW, family
 
-from powerd.core.snapshot import Status
-from powerd.linux.unix_sockets import listen_tcp, listen_unix
 from powerd.ui.api import clients_json, status_json
 from powerd.ui.http.app import is_own_address
-from powerd.ui.http.context import UiContext
-from powerd.ui.http.lazy_server import LazyHttpServer
 from powerd.ui.page import STYLE
-
-
-@dataclass
-class WebServer:
-    """A server with one Unix and one TCP socket, and the requests that reached the daemon."""
-
-    path: Path
-    status: Status | None = field(default_factory=family)
-    trouble: str | None = None
-    refreshes: int = 0
-    refresh_started: Callable[[], Awaitable[None]] | None = None
-    port: int = 0
-    faults: list[Mapping[str, Any]] = field(default_factory=list)
-
-    async def refresh(self) -> None:
-        self.refreshes += 1
-        if self.refresh_started is not None:
-            await self.refresh_started()
-
-    def run(self, scene: Callable[[], Awaitable[None]]) -> None:
-        """Run ``scene`` while the server listens."""
-
-        async def whole() -> None:
-            asyncio.get_running_loop().set_exception_handler(lambda _, context: self.faults.append(context))
-            listener = listen_tcp("127.0.0.1:0")
-            self.port = listener.getsockname()[1]
-            context = UiContext(
-                lambda: self.status, lambda: NOW, self.refresh, lambda: self.trouble, REQUESTS
-            )
-            server = LazyHttpServer([listen_unix(self.path), listener], context)
-            await server.start()
-            try:
-                await scene()
-            finally:
-                await server.close()
-
-        asyncio.run(whole())
-
-    async def raw(self, request: str, *, tcp: bool = False) -> Answer:
-        """Send ``request`` as it is; the connection is closed by the server."""
-        opened = (
-            asyncio.open_connection("127.0.0.1", self.port)
-            if tcp
-            else asyncio.open_unix_connection(str(self.path))
-        )
-        reader, writer = await opened
-        writer.write(request.encode())
-        answer = (await reader.read()).decode()
-        writer.close()
-        head, _, body = answer.partition("\r\n\r\n")
-        first, *lines = head.split("\r\n")
-        return Answer(int(first.split()[1]), dict(line.split(": ", 1) for line in lines), body)
-
-    async def request(self, path: str, method: str = "GET") -> Answer:
-        return await self.raw(f"{method} {path} HTTP/1.0\r\n\r\n")
-
-
-@dataclass
-class Answer:
-    """One HTTP answer, taken apart."""
-
-    status: int
-    headers: dict[str, str]
-    body: str
-
-    @property
-    def json(self) -> Any:  # noqa: ANN401 - whatever JSON there is
-        return json.loads(self.body)
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ui.http.test_app import WebServer
 from ui.http.test_write_requests import WriteApiServer
+from ui.http.web_server import WebServer
 from ui.smart_statuses import OLD, RED, report, smart_status, status_of_drives
 
 from powerd.smart.view.api import smart_of, smarts_json

@@ -13,10 +13,10 @@ from ui.statuses import NOW, family
 
 from powerd.linux.unix_sockets import listen_unix
 from powerd.ui.api import status_json
-from powerd.ui.http import event_stream
+from powerd.ui.http import app
+from powerd.ui.http.app import last_id
 from powerd.ui.http.context import UiContext
 from powerd.ui.http.event_feed import EventFeed
-from powerd.ui.http.event_stream import last_id
 from powerd.ui.http.lazy_server import LazyHttpServer
 from powerd.ui.journal import make_entry
 
@@ -84,7 +84,7 @@ def test_a_reconnected_client_gets_the_missed_events(tmp_path: Path) -> None:
 
 
 def test_an_idle_stream_sends_a_comment_now_and_then(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(event_stream, "HEARTBEAT_SECONDS", 0.01)
+    monkeypatch.setattr(app, "HEARTBEAT_SECONDS", 0.01)
 
     async def scene(_: EventFeed) -> None:
         reader, writer = await listen(tmp_path / "s")
