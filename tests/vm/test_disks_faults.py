@@ -47,12 +47,18 @@ def drive_set(drives: Drives) -> DriveBays:
 
 
 def waits(server: Server, drive: Drive, words: str) -> None:
-    """Wait until powerd says, in these words, what keeps the drive from its sleep."""
+    """Wait until the API gives these words as the reason why the drive is not spun down."""
+    reason: str | None = None
 
-    def output() -> bool:
-        return words in disks(server).get(drive.id, {}).get("waits", "")
+    def matches() -> bool:
+        nonlocal reason
+        reason = disks(server)[drive.id]["reason"]
+        return words in (reason or "")
 
-    until(output, f"{drive.name}: {words}", within=240, every=0.5)
+    try:
+        until(matches, f"{drive.name}: {words}", within=240, every=0.5)
+    except AssertionError as error:
+        raise AssertionError(f"{error}; the last reason was {reason!r}") from None
 
 
 @pytest.mark.usefixtures("lazy")
