@@ -16,7 +16,6 @@ from powerd.core.clock import Clock
 from powerd.core.dispatch import Actuator, execute
 from powerd.core.domain import Domain, no_sources
 from powerd.core.engine import HEARTBEAT, Engine, EngineHooks
-from powerd.core.persistence import Persistence
 from powerd.core.poller import Poller
 from powerd.core.snapshot import Decision, Snapshot, Status
 from powerd.core.state import StateStore
@@ -123,21 +122,21 @@ class Daemon:
         self._options = options
         self._clock = clock
         self._on_status = on_status
-        self._persistence = Persistence(storage, boot_id, clock, on_error)
+        self._boot_id = boot_id
+        self._storage = storage = storage or Storage(None)
         self._block_inhibitor = InhibitorLock(ports.logind, ("sleep", "shutdown", "idle"), "block", on_error)
         self.keep_awake = KeepAwakeRequests(
             self.state,
             clock,
+            storage,
             boot_id,
-            document=self._persistence.load("keeps"),
-            save=lambda document: self._persistence.save("keeps", document),
-            on_change=self._update_inhibitor,
+            self._update_inhibitor,
         )
         self._client_registry = ClientRegistry(
             ports.files,
             ports.network,
-            load_learned_hosts(self._persistence),
-            partial(save_learned_hosts, self._persistence),
+            load_learned_hosts(storage),
+            partial(save_learned_hosts, storage),
         )
         self._presence = PresenceSource(
             ports.network, clock, options.clients, self._client_registry, self._blocks_sleep
@@ -152,12 +151,7 @@ class Daemon:
             for source in (self._presence, *self._power_sources)
         }
         self.refresher = Refresher(options, self.state, clock, self._pollers, lambda: self.status)
-        alarm = RtcAlarm(
-            ports.helper,
-            clock,
-            self._persistence.load("alarm"),
-            lambda document: self._persistence.save("alarm", document),
-        )
+        alarm = RtcAlarm(ports.helper, clock, storage)
         self._sleep_preparation = SleepPreparation(
             self.state,
             clock,
@@ -184,7 +178,7 @@ class Daemon:
             ports.files, ports.helper, clock, self.state, store=storage, on_error=on_error, boot_id=boot_id
         )
         self._disks.set_poll_interval(options.clients.every)
-        self._smart = SmartService(self.state, clock, storage, on_error, on_finding)
+        self._smart = SmartService(self.state, clock, storage, on_finding)
         engine_hooks = EngineHooks(
             poll=self.refresher.poll_all_sources, execute=self._execute, publish=self._publish
         )
@@ -196,7 +190,7 @@ class Daemon:
             DOMAINS,
             memory=(
                 DisksMemory(self._disks.memory),
-                SleepMemory(wake_storm=load_wake_storm(self._persistence)),
+                SleepMemory(wake_storm=load_wake_storm(storage, boot_id, clock.now())),
             ),
         )
         self.requests = RequestService(
@@ -224,7 +218,7 @@ class Daemon:
         finally:
             self._disks.close()
             self._smart.close()
-            save_learned_hosts(self._persistence, self._client_registry.unlisted_neighbours)
+            save_learned_hosts(self._storage, self._client_registry.unlisted_neighbours)
 
     def reconfigure(self, options: Options) -> None:
         """Use a new configuration from now on; the facts stay."""
@@ -264,7 +258,7 @@ class Daemon:
         ):
             memory = self.status.decision.memory if self.status else None
             wake_storm = memory.part(SleepMemory).wake_storm if memory else WakeStormState()
-            save_wake_storm(self._persistence, wake_storm, action.wake_time)
+            save_wake_storm(self._storage, wake_storm, action.wake_time, self._boot_id, self._clock.now())
         return result
 
     def _blocks_sleep(self, options: ClientOptions) -> Callable[[Client], bool]:

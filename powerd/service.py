@@ -152,7 +152,7 @@ class Service:
                 partial(read_wakeup_state, self._files),
             ),
             self._clock,
-            storage=Storage(_state_directory()),
+            storage=Storage(_state_directory(), self._log_problem),
             on_status=self._on_status,
             on_error=self._log_problem,
             on_finding=self._on_finding,

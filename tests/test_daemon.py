@@ -72,7 +72,7 @@ class DaemonScenario:
             parse(config.encode(), "test"),
             ports(self.host, self.hands),
             self.clock,
-            storage=Storage(directory) if directory else None,
+            storage=Storage(directory, self.errors.append),
             on_status=self.statuses.append,
             on_error=self.errors.append,
             boot_id=f"boot {boot}" if boot else "",
@@ -284,11 +284,11 @@ def test_it_stops_before_its_first_poll_and_forgets_nothing(tmp_path: Path) -> N
         pass
 
     run_daemon(test, directory=tmp_path)
-    assert Storage(tmp_path).load("learned") == book
+    assert Storage(tmp_path).load("learned", dict).value == book
 
 
 def test_a_failed_write_of_state_is_reported(tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
+    (tmp_path / "learned.new").mkdir()
 
     async def test(h: DaemonScenario) -> None:
         h.host.neighbour_table = (neighbour(9),)
@@ -296,7 +296,7 @@ def test_a_failed_write_of_state_is_reported(tmp_path: Path) -> None:
         assert len(h.errors) == 1
         assert "cannot be written" in h.errors[0]
 
-    run_daemon(test, directory=tmp_path / "file")
+    run_daemon(test, directory=tmp_path)
 
 
 def test_nothing_is_written_while_nothing_changes(tmp_path: Path) -> None:

@@ -90,8 +90,8 @@ OUTSIDE: Final[dict[str, tuple[str, ...]]] = {
     "role:actuator": ("core.*", "config.*", "linux.*", "helper.protocol.*"),
     "role:view": (*CORE_VALUES, *FRAMES),
     "role:service": ("core.*", "config.*", "linux.*"),
-    "core": ("core.*", "config.*", "linux.values"),
-    "config": ("config.*", *CORE_VALUES, "role:model"),
+    "core": ("core.*", "config.*", "linux.values", "linux.regular_file"),
+    "config": ("config.*", *CORE_VALUES, "linux.regular_file", "role:model"),
     "linux": ("linux.*", "core.time", "helper.protocol.*", "role:model"),
     "helper": (
         "helper.*",

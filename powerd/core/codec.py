@@ -11,6 +11,7 @@ from __future__ import annotations
 import enum
 import math
 import re
+import sys
 import types
 import typing
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -90,6 +91,27 @@ def decode(kind: type[_T], value: Json, *, strict: bool = True) -> _T:
     return result
 
 
+def salvage(kind: Any, value: Json) -> tuple[Any, tuple[str, ...]]:  # noqa: ANN401 - a type, or a form of typing
+    """What can be read of a damaged ``value``, as decode() with ``strict=False``.
+
+    Left out are items of lists, entries of mappings, and fields with a default that do not fit.
+
+    Returns:
+        The ``kind``, and a sentence for each part that was left out.
+
+    Raises:
+        CodecError: the value itself or a field without a default does not fit.
+    """
+    codec, faults = codec_of(kind, strict=False), list[str]()
+    try:
+        return codec.decode(value), ()
+    except CodecError as error:
+        try:
+            return codec.decode(_without_misfits(kind, value, faults)), tuple(faults)
+        except CodecError:
+            raise error from None
+
+
 def encode(value: object) -> Json:
     """The JSON of a frozen dataclass.
 
@@ -143,6 +165,40 @@ def _build(kind: Any, strict: bool) -> Codec:  # noqa: ANN401, C901, FBT001, PLR
     return _SCALARS[kind]
 
 
+def _without_misfits(kind: Any, value: Json, faults: list[str]) -> Json:  # noqa: ANN401 - a type, or a form of typing
+    """``value`` without the parts that salvage() leaves out; each is described in ``faults``."""
+    while get_origin(kind) in {Annotated, typing.Union, types.UnionType}:
+        kind = next(arg for arg in get_args(kind) if arg is not type(None))
+    origin, args = get_origin(kind), get_args(kind)
+    if (origin is frozenset or (origin is tuple and args[-1] is ...)) and isinstance(value, list):
+        hints: Mapping[Json, object] = dict.fromkeys(range(len(value)), args[0])
+        parts = dict(enumerate(value))
+    elif origin is Mapping and isinstance(value, dict):
+        hints, parts = dict.fromkeys(value, args[1]), value
+    elif is_dataclass(kind) and isinstance(value, dict):
+        declared = typing.get_type_hints(kind, include_extras=True)
+        hints = {_key_of(name, hint): hint for name, hint in declared.items()}
+        parts = {key: part for key, part in value.items() if key in hints}
+    else:
+        return value
+    fitting = {}
+    for key, part in parts.items():
+        codec = codec_of(hints[key], strict=False)
+        try:
+            codec.decode(part)
+            fitting[key] = part
+        except CodecError as error:
+            reduced = _without_misfits(hints[key], part, inner := list[str]())
+            try:
+                codec.decode(reduced)
+            except CodecError:
+                faults.append(f"{key} {error}")
+            else:
+                fitting[key] = reduced
+                faults += (f"{key}: {fault}" for fault in inner)
+    return list(fitting.values()) if isinstance(value, list) else fitting
+
+
 def _check(description: str, accepts: Callable[[Any], bool], convert: Callable[[Any], Any]) -> Codec:
     def check(value: object) -> object:
         _require(accepts(value), description, value)
@@ -152,10 +208,14 @@ def _check(description: str, accepts: Callable[[Any], bool], convert: Callable[[
 
 
 def _is_number(value: object) -> bool:
-    return type(value) is int or (type(value) is float and math.isfinite(value))
+    """Whether ``value`` is a finite number that a float can hold; JSON has integers of any size."""
+    if type(value) is int:
+        return abs(value) <= sys.float_info.max
+    return type(value) is float and math.isfinite(value)
 
 
 _SCALARS: Final[Mapping[object, Codec]] = {
+    dict: _check("an object", lambda value: isinstance(value, dict), dict),
     bool: _check("true or false", lambda value: type(value) is bool, bool),
     int: _check("a whole number", lambda value: type(value) is int, int),
     float: _check("a number", _is_number, float),

@@ -85,7 +85,7 @@ class DiskService:
     Args:
         files, helper, clock: of the host.
         state: gets the facts.
-        store: the state files; None = nothing is stored.
+        store: the state files.
         on_error: called with each error that no status shows, one sentence.
         boot_id: of this boot; "" = unknown.
     """
@@ -97,14 +97,14 @@ class DiskService:
         clock: Clock,
         state: StateStore,
         *,
-        store: Storage | None,
+        store: Storage,
         on_error: Callable[[str], None],
         boot_id: str,
     ) -> None:
         self._clock = clock
         self._state = state
         self._store = store
-        self._directory = str(store.directory) if store else ""
+        self._directory = str(store.directory or "")
         self._on_error = on_error
         self._boot_id = boot_id
         self._source = DiskSource(files, clock)
@@ -112,7 +112,7 @@ class DiskService:
         self._source.poll_soon = self._poller.poll_soon
         self._group_watches = GroupWatches(helper, state, clock, on_error)
         self.memory: dict[DiskId, DiskMemory] = history.restore(
-            store.load("disks") if store else None, boot_id, clock.now()
+            store.load("disks", dict).value, boot_id, clock.now()
         )
         self._current_document: history.StoredDisks = history.serialise(self.memory)
         self._stored_document = self._current_document
@@ -179,14 +179,12 @@ class DiskService:
 
     def save(self) -> None:
         """Write the state file."""
-        if self._store is None or self._current_document == self._stored_document:
+        if self._current_document == self._stored_document:
             return
-        error = self._store.save(
+        self._store.save(
             "disks", history.with_clocks(self._current_document, self._boot_id, self._clock.now())
         )
         self._stored_document = self._current_document
-        if error:
-            self._on_error(error)
 
     def close(self) -> None:
         """End the watches and write the state file.

@@ -7,12 +7,14 @@ only by its time on the RTC's clock (powerd/helper/protocol/codec.py); the RTC d
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final
+from typing import Annotated, Final, TypeAlias
 
 from powerd.core.actions import WakeTime
 from powerd.core.clock import Clock
+from powerd.core.codec import Key, span
+from powerd.core.storage import Storage
 from powerd.linux.ports import Helper
 from powerd.linux.values import Alarm, HostError
 
@@ -26,6 +28,8 @@ _DUE_EARLY: Final = 2.0
 """Seconds before its time at which an alarm counts as due: the RTC counts whole seconds."""
 _HELPER_DELAY_MAX: Final = 30
 """Seconds after a request within which the helper may still set the alarm: it replies within 25."""
+_DOCUMENT: Final = "alarm"
+_RtcTime: TypeAlias = Annotated[int, span(0, 1 << 40)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +42,9 @@ class AlarmOwnership:
         requested: times that were asked for; one of them may stand.
     """
 
-    at: int | None
-    replaced: int | None = None
-    requested: tuple[int, ...] = ()
+    at: _RtcTime | None
+    replaced: Annotated[_RtcTime | None, Key("before")] = None
+    requested: Annotated[tuple[_RtcTime, ...], Key("asked")] = ()
 
     def owns(self, alarm: int | None) -> bool:
         """Whether the alarm that is set at ``alarm`` is powerd's."""
@@ -60,21 +64,14 @@ class RtcAlarm:
     Args:
         helper: the port.
         clock: the clock of the host.
-        document: the document last given to ``save``, or None.
-        save: stores a document over a restart.
+        storage: has the ownership over a restart.
     """
 
-    def __init__(
-        self,
-        helper: Helper,
-        clock: Clock,
-        document: object = None,
-        save: Callable[[object], None] = lambda _: None,
-    ) -> None:
+    def __init__(self, helper: Helper, clock: Clock, storage: Storage) -> None:
         self._helper = helper
         self._clock = clock
-        self._save = save
-        self._ownership = ownership_from_document(document)
+        self._storage = storage
+        self._ownership = storage.load(_DOCUMENT, AlarmOwnership).value
         self.is_intermediate = False
         self._set_for: WakeTime | None = None
         self._due_at: float | None = None
@@ -172,28 +169,11 @@ class RtcAlarm:
     def _update_ownership(self, ownership: AlarmOwnership | None) -> None:
         if ownership != self._ownership:
             self._ownership = ownership
-            self._save(None if ownership is None else _ownership_to_document(ownership))
+            self._storage.save(_DOCUMENT, ownership)
 
     def _boottime(self) -> float:
         now = self._clock.now()
         return now.mono + now.slept
-
-
-def ownership_from_document(document: object) -> AlarmOwnership | None:
-    """The ownership that an earlier process stored; None for any other document."""
-    data = document if isinstance(document, dict) else {}
-    at, replaced = (_non_negative_int(data.get(name)) for name in ("at", "before"))
-    rows = data.get("asked")
-    requested = tuple(
-        time for time in map(_non_negative_int, rows if isinstance(rows, list) else []) if time is not None
-    )
-    return None if at is None and not requested else AlarmOwnership(at, replaced, requested)
-
-
-def _ownership_to_document(ownership: AlarmOwnership) -> object:
-    """The document that ownership_from_document() reads."""
-    document: dict[str, object] = {"at": ownership.at, "before": ownership.replaced}
-    return document | {"asked": list(ownership.requested)} if ownership.requested else document
 
 
 def _confirmed_ownership(ownership: AlarmOwnership | None, current: Alarm) -> AlarmOwnership | None:
@@ -221,10 +201,6 @@ def _unconfirmed_ownership(
     ):
         return ownership
     return AlarmOwnership(ownership.at if ownership else None, _replaced_alarm(current, ownership), requested)
-
-
-def _non_negative_int(value: object) -> int | None:
-    return value if type(value) is int and value >= 0 else None
 
 
 def _replaced_alarm(alarm: Alarm, ownership: AlarmOwnership | None) -> int | None:

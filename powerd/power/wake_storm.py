@@ -9,11 +9,12 @@ off. CLOCK_BOOTTIME restarts with each boot, so the document has civil times.
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import Final
+from dataclasses import dataclass, replace
+from typing import Annotated, Final
 
 from powerd.config.values import format_duration
 from powerd.core.actions import WakeTime
+from powerd.core.codec import span
 from powerd.core.snapshot import Snapshot
 from powerd.core.time import Moment
 from powerd.power.model import TransitionFacts, WakeStormState, WakeupCause
@@ -98,8 +99,32 @@ _BOOT_AFTER_ALARM: Final = 600.0
 """Seconds before and after an alarm within which a boot counts as caused by it; firmware takes time."""
 
 
-def storm_to_document(state: WakeStormState, wake_time: WakeTime | None, boot: str, now: Moment) -> object:
-    """The document that storm_from_document() reads.
+@dataclass(frozen=True, slots=True)
+class StoredWakeStorm:
+    """The state over a power-off of powerd's own; times are POSIX seconds.
+
+    Attributes:
+        boot: the id of the boot that ended.
+        off: when the server was powered off.
+        alarm: when the alarm starts the server; None = no alarm.
+        woke, needed, cause, empty, storms: the fields ``last_wakeup_at``, ``needed``, ``cause``,
+            ``unneeded_wakeups`` and ``storm_count`` of WakeStormState.
+    """
+
+    boot: str
+    off: float
+    alarm: float | None = None
+    woke: float | None = None
+    needed: bool = False
+    cause: WakeupCause = WakeupCause.UNKNOWN
+    empty: tuple[tuple[float, WakeupCause], ...] = ()
+    storms: Annotated[int, span(0, STORM_WAKEUPS)] = 0
+
+
+def storm_at_power_off(
+    state: WakeStormState, wake_time: WakeTime | None, boot: str, now: Moment
+) -> StoredWakeStorm:
+    """What the next boot must know.
 
     Args:
         state: of the boot that ends.
@@ -108,72 +133,46 @@ def storm_to_document(state: WakeStormState, wake_time: WakeTime | None, boot: s
         now: the present time.
     """
     epoch = _epoch(now)
-    return {
-        "boot": boot,
-        "off": now.wall.timestamp(),
-        "alarm": None if wake_time is None else wake_time.at.wall.timestamp(),
-        "woke": None if state.last_wakeup_at is None else state.last_wakeup_at + epoch,
-        "needed": state.needed,
-        "cause": state.cause,
-        "empty": [[at + epoch, cause] for at, cause in state.unneeded_wakeups],
-        "storms": state.storm_count,
-    }
+    return StoredWakeStorm(
+        boot,
+        off=now.wall.timestamp(),
+        alarm=None if wake_time is None else wake_time.at.wall.timestamp(),
+        woke=None if state.last_wakeup_at is None else state.last_wakeup_at + epoch,
+        needed=state.needed,
+        cause=state.cause,
+        empty=tuple((at + epoch, cause) for at, cause in state.unneeded_wakeups),
+        storms=state.storm_count,
+    )
 
 
-def storm_from_document(document: object, boot: str, now: Moment) -> WakeStormState:
+def storm_after_boot(stored: StoredWakeStorm | None, boot: str, now: Moment) -> WakeStormState:
     """The state after the boot that ends powerd's latest power-off.
 
-    Empty for any other document, for a document of this boot, and if the wall clock has gone back, as on a
-    board without a battery.
+    Empty without a stored state, for a state of this boot, and if the wall clock has gone back, as on a board
+    without a battery.
 
     Args:
-        document: the stored document.
+        stored: by the previous boot.
         boot: the id of this boot; "" = unknown.
         now: the present time.
     """
-    match document:
-        case {
-            "boot": str(previous_boot),
-            "off": float(powered_off_at),
-            "alarm": None | float() as alarm_at,
-            **rest,
-        }:
-            epoch = _epoch(now)
-            if boot not in {"", previous_boot} and powered_off_at <= now.wall.timestamp():
-                state = record_wakeup(_previous_state(rest, epoch), now)
-                alarm_due = (
-                    alarm_at is not None
-                    and alarm_at - _BOOT_BEFORE_ALARM <= epoch <= alarm_at + _BOOT_AFTER_ALARM
-                )
-                return replace(state, cause=WakeupCause.ALARM if alarm_due else WakeupCause.UNKNOWN)
-    return WakeStormState()
-
-
-def _previous_state(data: dict[object, object], epoch: float) -> WakeStormState:
-    """The state of the previous boot on this boot's CLOCK_BOOTTIME, where its times are negative."""
-    match data:
-        case {
-            "woke": None | float() as last_wakeup_at,
-            "needed": bool(needed),
-            "cause": str(cause),
-            "empty": [*rows],
-            "storms": int(storm_count),
-        } if cause in set(WakeupCause):
-            return WakeStormState(
-                last_wakeup_at=None if last_wakeup_at is None else last_wakeup_at - epoch,
-                cause=WakeupCause(cause),
-                needed=needed,
-                unneeded_wakeups=tuple(each for row in rows for each in _parse_wakeup(row, epoch)),
-                storm_count=min(max(storm_count, 0), STORM_WAKEUPS),
-            )
-    return WakeStormState()
-
-
-def _parse_wakeup(row: object, epoch: float) -> list[tuple[float, WakeupCause]]:
-    match row:
-        case [float(at), str(cause)] if cause in set(WakeupCause):
-            return [(at - epoch, WakeupCause(cause))]
-    return []
+    if stored is None or boot in {"", stored.boot} or stored.off > now.wall.timestamp():
+        return WakeStormState()
+    epoch = _epoch(now)
+    previous = WakeStormState(
+        # on this boot's CLOCK_BOOTTIME, where the times of the previous boot are negative
+        last_wakeup_at=None if stored.woke is None else stored.woke - epoch,
+        cause=stored.cause,
+        needed=stored.needed,
+        unneeded_wakeups=tuple((at - epoch, cause) for at, cause in stored.empty),
+        storm_count=stored.storms,
+    )
+    alarm_due = (
+        stored.alarm is not None
+        and stored.alarm - _BOOT_BEFORE_ALARM <= epoch <= stored.alarm + _BOOT_AFTER_ALARM
+    )
+    cause = WakeupCause.ALARM if alarm_due else WakeupCause.UNKNOWN
+    return replace(record_wakeup(previous, now), cause=cause)
 
 
 def _epoch(now: Moment) -> float:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from ipaddress import AddressValueError, IPv4Address
-from typing import Final
+from typing import Annotated, Final
 
 from powerd.config.values import canonical_mac
-from powerd.core.persistence import Persistence
+from powerd.core.codec import Constraint, Json, span
+from powerd.core.storage import Storage
 from powerd.linux.values import Lan, Neighbour
 
 _MAX_HOSTS: Final = 4096
@@ -62,33 +63,6 @@ def gateway_macs(neighbours: Iterable[Neighbour], lan: Lan) -> frozenset[str]:
     return frozenset(entry.mac for entry in neighbours if entry.address in lan.gateways)
 
 
-def to_json(learned_hosts: LearnedHosts) -> dict[str, dict[str, int]]:
-    """``{MAC: {address: POSIX seconds}}``, for the store."""
-    document: dict[str, dict[str, int]] = {}
-    for (mac, address), last_seen in learned_hosts.items():
-        document.setdefault(mac, {})[address] = round(last_seen)
-    return document
-
-
-def from_json(data: object) -> LearnedHosts:
-    """The hosts of a stored document; entries that are invalid are left out."""
-    learned_hosts: dict[HostKey, float] = {}
-    for mac, row in data.items() if isinstance(data, dict) else ():
-        if not isinstance(mac, str) or canonical_mac(mac) != mac or not isinstance(row, dict):
-            continue
-        # Before a MAC could have several addresses, a row was {"address": ..., "seen": ...}.
-        addresses = {row["address"]: row.get("seen")} if isinstance(row.get("address"), str) else row
-        for address, last_seen in addresses.items():
-            if (
-                isinstance(address, str)
-                and _parse_ipv4(address)
-                and isinstance(last_seen, int | float)
-                and 0 <= last_seen <= _MAX_TIMESTAMP
-            ):
-                learned_hosts[mac, address] = float(last_seen)
-    return learned_hosts
-
-
 def _is_host(address: str, lan: Lan) -> bool:
     parsed = _parse_ipv4(address)
     return (
@@ -107,14 +81,36 @@ def _parse_ipv4(address: str) -> IPv4Address | None:
 
 
 _DOCUMENT: Final = "learned"
+_MAC: Final = Constraint("a MAC address", lambda text: canonical_mac(text) == text)
+_IPV4: Final = Constraint("an IPv4 address", lambda text: _parse_ipv4(text) is not None)
+_STORED_HOSTS: Final = Mapping[
+    Annotated[str, _MAC], Mapping[Annotated[str, _IPV4], Annotated[float, span(0, _MAX_TIMESTAMP)]]
+]
+"""``{MAC: {address: POSIX seconds}}``."""
 
 
-def load_learned_hosts(persistence: Persistence) -> LearnedHosts:
+def load_learned_hosts(storage: Storage) -> LearnedHosts:
     """The stored hosts that were learned on the LAN."""
-    return from_json(persistence.load(_DOCUMENT))
+    stored = storage.load(_DOCUMENT, _STORED_HOSTS, _upgrade).value or {}  # type: ignore[type-abstract] # the codec makes a dict
+    return {(mac, address): seen for mac, hosts in stored.items() for address, seen in hosts.items()}
 
 
-def save_learned_hosts(persistence: Persistence, learned_hosts: LearnedHosts) -> None:
+def save_learned_hosts(storage: Storage, learned_hosts: LearnedHosts) -> None:
     """Store the hosts that were learned."""
-    if learned_hosts:
-        persistence.save(_DOCUMENT, to_json(learned_hosts))
+    stored: dict[str, dict[str, float]] = {}
+    for (mac, address), last_seen in learned_hosts.items():
+        stored.setdefault(mac, {})[address] = round(last_seen)
+    if stored:
+        storage.save(_DOCUMENT, stored, kind=_STORED_HOSTS)
+
+
+def _upgrade(document: Json) -> Json:
+    """Before a MAC could have several addresses, its value was ``{"address": ..., "seen": ...}``."""
+    if not isinstance(document, dict):
+        return document
+    return {
+        mac: {row["address"]: row.get("seen")}
+        if isinstance(row, dict) and isinstance(row.get("address"), str)
+        else row
+        for mac, row in document.items()
+    }

@@ -3,34 +3,73 @@
 A keep ends by CLOCK_BOOTTIME, so setting the wall clock neither ends nor prolongs it. That clock continues
 across a restart of the daemon, but only civil time continues across a reboot. Both are stored, with the boot
 id.
+
+If the stored requests are damaged, nobody knows which are missing: the request UNREADABLE keeps the server
+awake until a user drops it. It exists for as long as the damaged file does, so a restart does not end it.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, timedelta
 from types import MappingProxyType
-from typing import Final, TypeAlias, TypeGuard
+from typing import Annotated, Final, TypeAlias
 
 from powerd.core.clock import Clock
+from powerd.core.codec import pattern, span
 from powerd.core.snapshot import SourceId
 from powerd.core.state import StateStore
+from powerd.core.storage import Storage
 from powerd.core.time import Moment
-from powerd.requests.model import KeepAwake, KeepAwakeFacts, KeepAwakeId, RequestRefusedError
+from powerd.requests.model import (
+    UNREADABLE,
+    KeepAwake,
+    KeepAwakeFacts,
+    KeepAwakeId,
+    RequestRefusedError,
+)
 
 KEEP_AWAKE: Final = SourceId("keeps")
 MAX_SECONDS: Final = 30 * 86400.0
 """Seconds. A forgotten keep must not keep the server awake for longer."""
 MAX_REQUESTS: Final = 100
 """Maximum number of keeps and holds at a time; a client that needs more is faulty."""
-_NUMBER: Final = re.compile(r"[0-9]{1,18}")
 _CLOCK_STEP_TOLERANCE: Final = 2.0
 """Seconds. If the wall clock differs from the end of a keep by more, it was set."""
+_DOCUMENT: Final = "keeps"
+_MAX_NUMBER: Final = 10**18 - 1
+_Seconds: TypeAlias = Annotated[float, span(-(1 << 40), 1 << 40)]
 
 ActiveRequests: TypeAlias = Mapping[KeepAwakeId, KeepAwake]
+
+
+@dataclass(frozen=True, slots=True)
+class StoredKeep:
+    """A keep in the state file.
+
+    Attributes:
+        id: its number.
+        because: the reason.
+        since, until: POSIX seconds; without ``since`` it may last for the longest time of a keep.
+        boottime: the end on CLOCK_BOOTTIME of the boot that stored it.
+    """
+
+    id: Annotated[str, pattern("[0-9]{1,18}", "a number of at most 18 digits")]
+    until: _Seconds
+    boottime: _Seconds
+    because: str = ""
+    since: _Seconds = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class StoredKeeps:
+    """The state file: the id of the boot, the last number assigned, and all keeps."""
+
+    keeps: tuple[StoredKeep, ...]
+    boot: str = ""
+    last: Annotated[int, span(0, _MAX_NUMBER)] = 0
 
 
 class KeepAwakeRequests:
@@ -39,37 +78,46 @@ class KeepAwakeRequests:
     Args:
         state: gets the requests.
         clock: the clock of the daemon.
+        storage: has the keeps over a restart.
         boot_id: identifies this boot; "" = unknown.
-        document: the last document that ``save`` was given, or None.
-        save: stores a document; called only if it has changed.
         on_change: called with all active requests after each change, to hold an inhibitor lock for them.
     """
 
-    def __init__(  # noqa: PLR0913 - state, clock, and the stored document with its callbacks
+    def __init__(
         self,
         state: StateStore,
         clock: Clock,
+        storage: Storage,
         boot_id: str = "",
-        *,
-        document: object = None,
-        save: Callable[[object], None] = lambda _: None,
         on_change: Callable[[ActiveRequests], None] = lambda _: None,
     ) -> None:
         state.register_writer(KEEP_AWAKE)
         self._state = state
         self._clock = clock
+        self._storage = storage
         self._boot_id = boot_id
-        self._save = save
         self._on_change = on_change
         self._hold_count = 0
         self._active: ActiveRequests
-        self._last_number, self._active = restore(document, boot_id, clock.now())
-        self._saved_document = self._document()
+        now, stored = clock.now(), storage.load(_DOCUMENT, StoredKeeps)
+        self._last_number, self._active = restore(stored.value, boot_id, now)
+        self._stored = self._to_store()
+        self._storage_problem = ""
+        damaged_file = storage.damaged_file(_DOCUMENT)
+        if stored.problem or damaged_file is not None:
+            reason = (
+                "stored keep-awake requests cannot be read, and some may be missing "
+                f"({damaged_file or stored.problem}); `powerd keep --drop {UNREADABLE}` ends this"
+            )
+            self._active = {UNREADABLE: KeepAwake(UNREADABLE, reason, now, None), **self._active}
         if self._active:
             self._publish()
 
     def add(self, seconds: float, reason: str) -> KeepAwake:
         """Keep the server awake for ``seconds`` from now.
+
+        Returns:
+            The keep, with the reason why it could not be stored, if it could not.
 
         Raises:
             RequestRefusedError: longer than 30 days, or there are MAX_REQUESTS already.
@@ -80,11 +128,14 @@ class KeepAwakeRequests:
         now = self._clock.now()
         self._last_number += 1
         request = KeepAwake(KeepAwakeId(str(self._last_number)), reason, now, _moment_in(now, seconds))
-        self._replace_active({**self._active, request.id: request})
-        return request
+        self._replace_active({**self._active, request.id: request}, sync=True)
+        return replace(request, not_stored=self._storage_problem)
 
     def drop(self, name: str) -> KeepAwake:
-        """End a keep early.
+        """End a keep early, or UNREADABLE.
+
+        Returns:
+            The keep, with the reason why its end could not be stored, if it could not.
 
         Raises:
             RequestRefusedError: there is no keep of this name, or it is a hold.
@@ -94,10 +145,14 @@ class KeepAwakeRequests:
             raise RequestRefusedError(
                 f'there is no keep "{name}"; `powerd keep --list` names all', not_found=True
             )
+        if request.id == UNREADABLE:
+            problem = self._storage.dismiss_damaged_file(_DOCUMENT) or ""
+            self._replace_active(_without(self._active, request.id))
+            return replace(request, not_stored=problem)
         if request.until is None:
             raise RequestRefusedError(f'"{name}" is a hold, and ends with its command: {request.reason}')
-        self._replace_active(_without(self._active, request.id))
-        return request
+        self._replace_active(_without(self._active, request.id), sync=True)
+        return replace(request, not_stored=self._storage_problem)
 
     @contextmanager
     def hold(self, reason: str) -> Iterator[KeepAwake]:
@@ -132,12 +187,15 @@ class KeepAwakeRequests:
                 f"there are {MAX_REQUESTS} keeps and holds already; `powerd keep --list` names them"
             )
 
-    def _replace_active(self, active: ActiveRequests) -> None:
+    def _replace_active(self, active: ActiveRequests, *, sync: bool = False) -> None:
+        """Use, store and publish ``active``; with ``sync`` for a user, who learns whether the disk has it."""
         self._active = active
-        document = self._document()
-        if document != self._saved_document:  # holds are not stored: they end with the daemon
-            self._saved_document = document
-            self._save(document)
+        to_store = self._to_store()
+        if to_store != self._stored:  # holds are not stored: they end with the daemon
+            self._stored = to_store
+            self._storage_problem = (
+                self._storage.save(_DOCUMENT, to_store, irreplaceable=True, sync=sync) or ""
+            )
         self._publish()
 
     def _publish(self) -> None:
@@ -145,63 +203,49 @@ class KeepAwakeRequests:
         self._state.put(KeepAwakeFacts(active))
         self._on_change(active)
 
-    def _document(self) -> dict[str, object]:
-        """The document that restore() reads, as JSON values."""
-        rows = [
-            {
-                "id": request.id,
-                "because": request.reason,
-                "since": request.since.wall.timestamp(),
-                "until": request.until.wall.timestamp(),
-                "boottime": request.until.mono + request.until.slept,
-            }
+    def _to_store(self) -> StoredKeeps:
+        """The document that restore() reads."""
+        keeps = [
+            StoredKeep(
+                request.id,
+                until=request.until.wall.timestamp(),
+                boottime=request.until.mono + request.until.slept,
+                because=request.reason,
+                since=request.since.wall.timestamp(),
+            )
             for request in self._active.values()
             if request.until is not None
         ]
-        return {"boot": self._boot_id, "last": self._last_number, "keeps": rows}
+        return StoredKeeps(tuple(keeps), self._boot_id, self._last_number)
 
 
-def restore(document: object, boot_id: str, now: Moment) -> tuple[int, dict[KeepAwakeId, KeepAwake]]:
-    """The last number assigned and the keeps that have not ended; invalid parts are ignored."""
-    data = document if isinstance(document, dict) else {}
-    same_boot = bool(boot_id) and data.get("boot") == boot_id
-    rows = data.get("keeps")
-    requests = [
-        keep
-        for row in (rows if isinstance(rows, list) else ())
-        if (keep := _restore_request(row, now, same_boot=same_boot)) is not None
+def restore(
+    stored: StoredKeeps | None, boot_id: str, now: Moment
+) -> tuple[int, dict[KeepAwakeId, KeepAwake]]:
+    """The last number assigned, and the keeps that have not ended."""
+    if stored is None:
+        return 0, {}
+    same_boot = bool(boot_id) and stored.boot == boot_id
+    keeps = [
+        keep for row in stored.keeps if (keep := _restore_request(row, now, same_boot=same_boot)) is not None
     ]
-    last_number = data.get("last")
-    numbers = [last_number] if isinstance(last_number, int) and last_number > 0 else []
-    return max([0, *numbers, *(int(keep.id) for keep in requests)]), {
-        request.id: request for request in requests[:MAX_REQUESTS]
+    return max([stored.last, *(int(keep.id) for keep in keeps)]), {
+        keep.id: keep for keep in keeps[:MAX_REQUESTS]
     }
 
 
-def _restore_request(row: object, now: Moment, *, same_boot: bool) -> KeepAwake | None:
-    """One keep of the document; None = it has ended or is invalid.
+def _restore_request(row: StoredKeep, now: Moment, *, same_boot: bool) -> KeepAwake | None:
+    """One keep of the document; None = it has ended.
 
     After a reboot civil time decides, but a keep never lasts longer than requested: a board without a battery
     starts in 1970.
     """
-    if not isinstance(row, dict):
-        return None
-    name, reason = row.get("id"), row.get("because")
-    since, until, boottime = (row.get(key) for key in ("since", "until", "boottime"))
-    if not (isinstance(name, str) and _NUMBER.fullmatch(name) and isinstance(reason, str)):
-        return None
-    if not (_is_number(since) and _is_number(until) and _is_number(boottime)):
-        return None
-    requested = min(until - since, MAX_SECONDS)
-    left = boottime - (now.mono + now.slept) if same_boot else until - now.wall.timestamp()
+    requested = min(row.until - row.since, MAX_SECONDS)
+    left = row.boottime - (now.mono + now.slept) if same_boot else row.until - now.wall.timestamp()
     if not min(left, requested) > 0:
         return None
     end = _moment_in(now, min(left, requested))
-    return KeepAwake(KeepAwakeId(name), reason, _moment_in(now, min(left, requested) - requested), end)
-
-
-def _is_number(value: object) -> TypeGuard[float]:
-    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1 << 40
+    return KeepAwake(KeepAwakeId(row.id), row.because, _moment_in(now, min(left, requested) - requested), end)
 
 
 def _moment_in(now: Moment, seconds: float) -> Moment:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import NewType
+from typing import Final, NewType
 
 from powerd.core.time import Moment
 
 KeepAwakeId = NewType("KeepAwakeId", str)
 """The id of a keep-awake request, short enough to type: ``3`` for a keep, ``h1`` for a hold."""
+UNREADABLE: Final = KeepAwakeId("unreadable")
+"""The request that stands for the keeps that cannot be read from their state file."""
 
 
 class RequestRefusedError(Exception):
@@ -31,16 +33,19 @@ class KeepAwake:
 
     Attributes:
         id: identifies the request when it is dropped.
-        reason: given by the user; may be empty.
+        reason: given by the user; may be empty. That of UNREADABLE is a sentence.
         since: when the request was made.
-        until: the end; None = a hold. Only ``mono + slept`` (CLOCK_BOOTTIME) ends a keep, so that setting the
-            wall clock does not; ``wall`` is shown to users.
+        until: the end; None = a hold, or UNREADABLE. Only ``mono + slept`` (CLOCK_BOOTTIME) ends a keep, so
+            that setting the wall clock does not; ``wall`` is shown to users.
+        not_stored: in the answer to a user, why the request or its end is forgotten at a restart; "" = it is
+            stored, or a hold.
     """
 
     id: KeepAwakeId
     reason: str
     since: Moment
     until: Moment | None
+    not_stored: str = ""
 
     def seconds_left(self, now: Moment) -> float:
         """Seconds until the end, at least 0; inf for a hold."""

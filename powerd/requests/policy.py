@@ -9,7 +9,7 @@ from powerd.core.domain import Assessment, Context
 from powerd.core.reasons import UndatedReason
 from powerd.core.snapshot import Snapshot
 from powerd.core.time import Moment
-from powerd.requests.model import KeepAwake, KeepAwakeFacts
+from powerd.requests.model import UNREADABLE, KeepAwake, KeepAwakeFacts
 
 _HALF_DAY: Final = 12 * 3600.0
 _SIX_DAYS: Final = 6
@@ -33,6 +33,8 @@ def active_keeps(snapshot: Snapshot, now: Moment) -> list[KeepAwake]:
 
 
 def _keep_blocker(keep: KeepAwake) -> UndatedReason:
+    if keep.id == UNREADABLE:
+        return UndatedReason("keep", keep.reason, since=keep.since)
     if keep.until is None:
         return UndatedReason("hold", f"awake while it runs: {keep.reason}", since=keep.since)
     because = f": {keep.reason}" if keep.reason else ""

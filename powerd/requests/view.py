@@ -6,6 +6,7 @@ from datetime import datetime
 from itertools import chain
 from typing import Final
 
+from powerd.requests.model import UNREADABLE
 from powerd.ui.layout import (
     COLUMN_GAP,
     Paint,
@@ -30,12 +31,13 @@ def keep_created_text(keep: KeepAwakeJson) -> str:
     return _paragraphs(
         f"Kept awake until {_end_text(keep, keep['since'])}{_reason_suffix(keep)}.",
         f"To end it earlier: powerd keep --drop {keep['id']}",
+        *_warnings(keep),
     )
 
 
 def keep_dropped_text(keep: KeepAwakeJson) -> str:
     """The text of ``powerd keep --drop``."""
-    return _paragraphs(f"Ended keep-awake request {keep['id']}{_reason_suffix(keep)}.")
+    return _paragraphs(f"Ended keep-awake request {keep['id']}{_reason_suffix(keep)}.", *_warnings(keep))
 
 
 def keep_list_text(keeps: list[KeepAwakeJson], now: str, paint: Paint = no_color) -> str:
@@ -61,6 +63,10 @@ def _paragraphs(*texts: str) -> str:
     return join_lines(chain.from_iterable(map(paragraph_lines, texts)))
 
 
+def _warnings(keep: KeepAwakeJson) -> tuple[str, ...]:
+    return (f"Warning: it is not stored. {keep['not_stored']}",) if keep["not_stored"] else ()
+
+
 def _reason_suffix(keep: KeepAwakeJson) -> str:
     return f": {keep['because']}" if keep["because"] else ""
 
@@ -68,7 +74,7 @@ def _reason_suffix(keep: KeepAwakeJson) -> str:
 def _end_text(keep: KeepAwakeJson, now: str) -> str:
     """The end of the request, relative to ``now``."""
     if keep["until"] is None:
-        return "it ends"
+        return "dropped" if keep["id"] == UNREADABLE else "it ends"
     return format_time(datetime.fromisoformat(keep["until"]), datetime.fromisoformat(now))
 
 

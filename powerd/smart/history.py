@@ -13,7 +13,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Final
 
-from powerd.core.codec import CodecError, decode, encode
 from powerd.core.storage import Storage
 from powerd.smart.model import MAX_SAMPLES, Finding, Health, Sample, SmartRecord
 
@@ -25,17 +24,13 @@ class SmartHistory:
     """The records of all drives.
 
     Args:
-        store: where they are stored; None = nowhere.
+        store: where they are stored.
         may_write: whether the disk that holds the store is awake.
-        on_error: called with each error, one sentence.
     """
 
-    def __init__(
-        self, store: Storage | None, may_write: Callable[[], bool], on_error: Callable[[str], None]
-    ) -> None:
+    def __init__(self, store: Storage, may_write: Callable[[], bool]) -> None:
         self._store = store
         self._may_write = may_write
-        self._on_error = on_error
         self._records: dict[str, SmartRecord] = {}
         self._unwritten: set[str] = set()
 
@@ -102,31 +97,11 @@ class SmartHistory:
         return record
 
     def _save(self, serial: str) -> None:
-        if self._store is None:
-            return
-        try:
-            document = encode(self._records[serial])
-        except CodecError as error:
-            problem: str | None = f"{_document_name(serial)} is not saved: {error}"
-        else:
-            problem = self._store.save(_document_name(serial), document, irreplaceable=True)
-        if problem:
-            self._on_error(problem)
+        self._store.save(_document_name(serial), self._records[serial], irreplaceable=True)
 
     def _load(self, serial: str) -> SmartRecord | None:
         """The stored record, or its previous version."""
-        if self._store is None:
-            return None
-        record, name = None, _document_name(serial)
-        document, problem = self._store.load_or_set_aside(name)
-        while record is None and document is not None:
-            try:
-                record = decode(SmartRecord, document, strict=False)
-            except CodecError as error:
-                document, problem = self._store.set_aside(name, str(error))
-        if problem:
-            self._on_error(problem)
-        return record
+        return self._store.load(_document_name(serial), SmartRecord).value
 
 
 def _document_name(serial: str) -> str:

@@ -34,8 +34,7 @@ class SmartService:
     Args:
         state: gets the records.
         clock: dates the checks.
-        store: keeps the records over restarts; None = nothing does.
-        on_error: called with each error, one sentence.
+        store: keeps the records over restarts.
         notify: called with each finding that was not notified yet.
     """
 
@@ -43,15 +42,14 @@ class SmartService:
         self,
         state: StateStore,
         clock: Clock,
-        store: Storage | None,
-        on_error: Callable[[str], None],
+        store: Storage,
         notify: Callable[[Disk, Finding], None],
     ) -> None:
         self._state = state
         self._clock = clock
-        self._directory = str(store.directory) if store else ""
+        self._directory = str(store.directory or "")
         self._notify = notify
-        self._history = SmartHistory(store, self._may_write, on_error)
+        self._history = SmartHistory(store, self._may_write)
         self._decision: Decision | None = None
         self._woken_drives: set[str] = set()
 

@@ -71,6 +71,7 @@ def keep_awake_json(keep: KeepAwake, now: Moment) -> KeepAwakeJson:
         "because": keep.reason,
         "since": _timestamp(keep.since, now),
         "until": _timestamp(keep.until, now) if keep.until else None,
+        "not_stored": keep.not_stored or None,
     }
 
 

@@ -43,12 +43,16 @@ class SourceJson(TypedDict):
 
 
 class KeepAwakeJson(TypedDict):
-    """One keep-awake request. ``until`` is None for a hold, which ends with its command."""
+    """One keep-awake request. ``until`` is None for a hold, which ends with its command.
+
+    ``not_stored`` is, in the response of ``/api/keep``, why the request or its end is forgotten at a restart.
+    """
 
     id: str
     because: str
     since: str
     until: str | None
+    not_stored: str | None
 
 
 class MagicPacketJson(TypedDict):

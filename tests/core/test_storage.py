@@ -2,110 +2,312 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import tracemalloc
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from powerd.core.codec import span
 from powerd.core.storage import Storage
-from powerd.presence.neighbours import from_json
-
-BOOK = {"02:00:00:00:00:09": {"address": "10.0.0.9", "seen": 1_780_000_000}}
 
 
-def test_a_stored_document_is_loaded_again(tmp_path: Path) -> None:
-    directory = tmp_path / "lib" / "powerd"
-    assert Storage(directory).save("learned", BOOK) is None
-    assert Storage(directory).load("learned") == BOOK
-    assert [path.name for path in directory.iterdir()] == ["learned.json"]
-    assert directory.stat().st_mode & 0o777 == 0o700
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An entry of the document."""
+
+    seen: Annotated[int, span(0, 100)]
+    name: str = ""
 
 
-def test_a_document_never_stored_is_none(tmp_path: Path) -> None:
-    assert Storage(tmp_path / "none").load("learned") is None
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A document with entries that are independent of each other."""
+
+    entries: tuple[Entry, ...]
+    by_name: Mapping[str, Entry]
+    note: str = ""
 
 
-@pytest.mark.parametrize(
-    "garbage", [b"", b'{"02:00', b"\xff\xfe\x00", b"[" * 100_000], ids=["empty", "cut", "binary", "brackets"]
-)
-def test_a_garbled_document_is_none(tmp_path: Path, garbage: bytes) -> None:
-    (tmp_path / "learned.json").write_bytes(garbage)
-    assert Storage(tmp_path).load("learned") is None
+GOOD = Document((Entry(1, "a"), Entry(2, "b")), {"c": Entry(3)}, "note")
+OTHER = Document((), {})
+
+
+class Fixture:
+    """A state directory, and what was reported."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.errors: list[str] = []
+        self.storage = Storage(directory, self.errors.append)
+        self.path = directory / "book.json"
+
+    def save(self, document: Document = GOOD, *, irreplaceable: bool = False) -> str | None:
+        return self.storage.save("book", document, irreplaceable=irreplaceable)
+
+    def load(self) -> Document | None:
+        return self.storage.load("book", Document).value
+
+    def restarted(self) -> Fixture:
+        return Fixture(self.directory)
+
+    def files(self) -> list[str]:
+        return sorted(path.name for path in self.directory.iterdir())
+
+
+@pytest.fixture
+def fixture(tmp_path: Path) -> Fixture:
+    return Fixture(tmp_path / "lib" / "powerd")
+
+
+@pytest.fixture
+def damaged(fixture: Fixture) -> Fixture:
+    """With a document that the test replaces."""
+    fixture.save()
+    fixture.path.unlink()
+    return fixture
+
+
+def test_a_stored_document_is_loaded_again(fixture: Fixture) -> None:
+    assert fixture.save() is None
+    assert fixture.load() == GOOD
+    assert fixture.files() == ["book.json"]
+    assert fixture.directory.stat().st_mode & 0o777 == 0o700
+    assert fixture.path.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_synced_document_is_the_same(fixture: Fixture) -> None:
+    assert fixture.storage.save("book", GOOD, sync=True) is None
+    assert fixture.load() == GOOD
+
+
+def test_a_document_never_stored_is_none_and_no_error(fixture: Fixture) -> None:
+    assert fixture.load() is None
+    assert fixture.errors == []
+
+
+def test_a_removed_document_is_none_and_no_error(fixture: Fixture) -> None:
+    fixture.save()
+    assert fixture.storage.save("book", None) is None
+    assert fixture.load() is None
+    assert fixture.storage.save("book", None) is None
+    assert fixture.errors == []
+
+
+def test_without_a_directory_nothing_is_stored() -> None:
+    storage = Storage(None)
+    assert storage.save("book", GOOD) is None
+    assert storage.load("book", Document).value is None
+    assert storage.damaged_file("book") is None
+
+
+UNREADABLE = {
+    "empty": b"",
+    "spaces": b" \n",
+    "cut": b'{"entries": [',
+    "binary": b"\xff\xfe\x00\x80",
+    "zeros": b"\0" * 4096,
+    "brackets": b"[" * 100_000,
+    "deep object": b'{"a":' * 100_000,
+    "long number": b'{"entries": ' + b"9" * 5000 + b"}",
+    "another type": b"[1, 2]",
+    "text": b'"text"',
+    "a missing key": b'{"entries": []}',
+    "wrong types": b'{"entries": 1, "by_name": {}}',
+    "a later version": b'{"entries": [], "by_name": {}, "version": 2}',
+}
+
+
+@pytest.mark.parametrize("content", UNREADABLE.values(), ids=UNREADABLE)
+def test_an_unreadable_document_is_set_aside_and_reported(damaged: Fixture, content: bytes) -> None:
+    damaged.path.write_bytes(content)
+    assert damaged.load() is None
+    (error,) = damaged.errors
+    assert error.startswith(f"{damaged.path}: ")
+    assert "\n" not in error
+    assert "book.bad" in error
+    assert damaged.files() == ["book.bad"]
+    assert (damaged.directory / "book.bad").read_bytes() == content
+    assert damaged.storage.damaged_file("book") == damaged.directory / "book.bad"
+
+
+def test_a_directory_is_set_aside_and_reported(damaged: Fixture) -> None:
+    damaged.path.mkdir()
+    assert damaged.load() is None
+    assert "Is a directory" in damaged.errors[0]
+    assert damaged.files() == ["book.bad"]
+
+
+def test_a_fifo_is_set_aside_without_waiting_for_a_writer(damaged: Fixture) -> None:
+    os.mkfifo(damaged.path)
+    assert damaged.load() is None
+    assert "not a regular file" in damaged.errors[0]
+    assert damaged.files() == ["book.bad"]
+
+
+@pytest.mark.parametrize("target", ["book.json", "/dev/zero", "/nonexistent", "other"])
+def test_a_symbolic_link_is_set_aside(damaged: Fixture, target: str) -> None:
+    Path(damaged.directory, "other").write_text(json.dumps({"entries": [], "by_name": {}}))
+    damaged.path.symlink_to(target)
+    assert damaged.load() is None
+    assert len(damaged.errors) == 1
+    assert damaged.files() == ["book.bad", "other"]
+
+
+@pytest.mark.parametrize("sparse", [True, False])
+def test_a_huge_file_takes_little_memory(damaged: Fixture, sparse: bool) -> None:  # noqa: FBT001 - by pytest
+    with damaged.path.open("wb") as file:
+        if sparse:
+            file.truncate(200 << 20)
+        else:
+            for _ in range(200):
+                file.write(b" " * (1 << 20))
+    tracemalloc.start()
+    try:
+        assert damaged.load() is None
+        assert tracemalloc.get_traced_memory()[1] < 20 << 20
+    finally:
+        tracemalloc.stop()
+    assert "bytes" in damaged.errors[0]
+
+
+def test_a_document_that_could_not_be_read_again_is_not_written(fixture: Fixture) -> None:
+    fixture.save()
+    assert "bytes" in str(fixture.save(Document((), {}, "x" * (9 << 20))))
+    assert fixture.load() == GOOD
+
+
+def test_the_rest_of_a_document_with_misfits_is_used(damaged: Fixture) -> None:
+    rows = [{"seen": 1}, {"seen": "yesterday"}, 7, {"seen": 101}, {"seen": 4, "name": 5}]
+    damaged.path.write_text(json.dumps({"entries": rows, "by_name": {"a": {}, "b": {"seen": 5}}, "note": []}))
+    expected = Document((Entry(1), Entry(4)), {"b": Entry(5)})
+    assert damaged.load() == expected
+    assert "what can be read of it is used" in damaged.errors[0]
+    assert damaged.files() == ["book.bad", "book.json"]
+    again = damaged.restarted()
+    assert again.load() == expected
+    assert again.errors == []
+    assert again.storage.damaged_file("book") is not None
+
+
+def test_unknown_keys_of_a_newer_powerd_are_ignored(fixture: Fixture) -> None:
+    fixture.save()
+    document = json.loads(fixture.path.read_text())
+    del document["checksum"]
+    fixture.path.write_text(json.dumps(document | {"new": 1}))
+    assert fixture.load() == GOOD
+    assert fixture.errors == []
+
+
+def test_a_changed_digit_is_noticed(fixture: Fixture) -> None:
+    fixture.save()
+    fixture.path.write_text(fixture.path.read_text().replace('"seen": 2', '"seen": 9'))
+    assert fixture.load() == Document((Entry(1, "a"), Entry(9, "b")), GOOD.by_name, "note")
+    assert "checksum" in fixture.errors[0]
 
 
 @given(st.binary(max_size=200))
 def test_no_bytes_hurt(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
-    directory = tmp_path_factory.getbasetemp()
-    (directory / "learned.json").write_bytes(content)
-    from_json(Storage(directory).load("learned"))
+    fixture = Fixture(tmp_path_factory.getbasetemp() / "bytes")
+    fixture.save()
+    fixture.path.write_bytes(content)
+    assert fixture.load() is None or content
+    assert fixture.errors or content.strip() == b"null"
 
 
-@pytest.mark.parametrize("seen", ["Infinity", "-Infinity", "NaN", "1e300", "-1", "1" + "0" * 400])
-def test_times_that_are_none_are_not_learned(tmp_path: Path, seen: str) -> None:
-    (tmp_path / "learned.json").write_text(
-        f'{{"02:00:00:00:00:09": {{"address": "10.0.0.9", "seen": {seen}}}}}'
-    )
-    assert from_json(Storage(tmp_path).load("learned")) == {}
-
-
-def test_a_reader_gets_the_old_document_or_the_new_one(tmp_path: Path) -> None:
+def test_a_reader_gets_the_old_document_or_the_new_one(fixture: Fixture) -> None:
     """Replaced, not rewritten: a reader who has it open goes on to see all of the old one."""
-    store = Storage(tmp_path)
-    store.save("learned", BOOK)
-    with (tmp_path / "learned.json").open() as reader:
-        store.save("learned", {})
-        assert "10.0.0.9" in reader.read()
-    assert store.load("learned") == {}
+    fixture.save()
+    with fixture.path.open() as reader:
+        fixture.save(OTHER)
+        assert "note" in reader.read()
+    assert fixture.load() == OTHER
 
 
-def test_a_failed_write_is_one_error_and_loses_nothing(tmp_path: Path) -> None:
-    store = Storage(tmp_path)
-    store.save("learned", BOOK)
-    (tmp_path / "learned.new").mkdir()  # for root, whom no mode bits stop
-    assert store.save("learned", {}) == (
-        f"{tmp_path}/learned.json: cannot be written: Is a directory; it is lost at a restart"
-    )
-    assert store.load("learned") == BOOK
+def test_a_failed_write_is_one_error_and_loses_nothing(fixture: Fixture) -> None:
+    fixture.save()
+    (fixture.directory / "book.new").mkdir()  # for root, whom no mode bits stop
+    problem = fixture.save(OTHER)
+    assert problem is not None
+    assert problem.endswith("cannot be written: Is a directory; it is lost at a restart")
+    assert fixture.errors == [problem]
+    assert fixture.load() == GOOD
 
 
-def test_a_full_disk_is_one_sentence_and_loses_nothing() -> None:
-    """/dev/full refuses every write with ENOSPC (full(4))."""
-    store = Storage(Path("/dev"))
-    link = Path("/dev/powerd-test.new")
-    link.symlink_to("/dev/full")
-    try:
-        trouble = store.save("powerd-test", BOOK)
-    finally:
-        link.unlink()
-    assert trouble is not None
-    assert "No space left on device" in trouble
-    assert not Path("/dev/powerd-test.json").exists()
+def test_a_value_that_does_not_fit_is_an_error_and_loses_nothing(fixture: Fixture) -> None:
+    fixture.save()
+    assert "entries" in str(fixture.save(Document((Entry(101),), {})))
+    assert fixture.load() == GOOD
+
+
+@pytest.fixture
+def small_filesystem(tmp_path: Path) -> Iterator[Path]:
+    """A tmpfs of 64 KiB."""
+    if os.geteuid() != 0:
+        pytest.skip("mounts a filesystem: needs root")
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "none", tmp_path], check=True)
+    yield tmp_path
+    subprocess.run(["umount", tmp_path], check=True)
+
+
+@pytest.mark.process
+def test_a_full_filesystem_is_one_sentence_and_loses_nothing(small_filesystem: Path) -> None:
+    fixture = Fixture(small_filesystem)
+    fixture.save()
+    with pytest.raises(OSError, match="No space"):
+        (small_filesystem / "filler").write_bytes(b"x" * (1 << 20))
+    assert "No space left on device" in str(fixture.save(OTHER))
+    assert fixture.load() == GOOD
+    (small_filesystem / "filler").unlink()
+    assert fixture.save(OTHER) is None
+    assert fixture.load() == OTHER
+
+
+@pytest.mark.process
+def test_a_read_only_filesystem_is_one_sentence(small_filesystem: Path) -> None:
+    fixture = Fixture(small_filesystem)
+    fixture.save()
+    (small_filesystem / "torn.json").write_text("{")
+    subprocess.run(["mount", "-o", "remount,ro", small_filesystem], check=True)
+    assert "Read-only" in str(fixture.save(OTHER))
+    assert fixture.load() == GOOD
+    assert fixture.storage.load("torn", Document).value is None
+    assert "cannot be set aside: Read-only" in fixture.errors[-1]
+    assert fixture.storage.damaged_file("torn") == small_filesystem / "torn.json"
+    assert "Read-only" in str(fixture.storage.dismiss_damaged_file("torn"))
 
 
 def test_a_directory_that_cannot_be_made_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    trouble = Storage(tmp_path / "file" / "powerd").save("learned", BOOK)
-    assert trouble is not None
-    assert "Not a directory" in trouble
-    assert os.linesep not in trouble
+    fixture = Fixture(tmp_path / "file" / "powerd")
+    assert "Not a directory" in str(fixture.save())
+    assert fixture.load() is None
+    assert len(fixture.errors) == 2, "a directory that cannot be used is not an empty one"
 
 
-def test_what_is_taken_is_there_or_not(tmp_path: Path) -> None:
-    store = Storage(tmp_path)
-    assert store.load_or_set_aside("health") == (None, None)
-    store.save("health", [1])
-    assert store.load_or_set_aside("health") == ([1], None)
+def test_a_planted_link_is_not_followed(fixture: Fixture, tmp_path: Path) -> None:
+    fixture.save()
+    victim = tmp_path / "victim"
+    victim.write_text("theirs")
+    for planted in ("book.new", "book.json"):
+        (fixture.directory / planted).unlink(missing_ok=True)
+        (fixture.directory / planted).symlink_to(victim)
+        assert fixture.save() is None
+        assert victim.read_text() == "theirs"
+        assert not fixture.path.is_symlink()
+    assert fixture.load() == GOOD
 
 
-def test_a_torn_document_is_set_aside_and_reported(tmp_path: Path) -> None:
-    (tmp_path / "health.json").write_text('{"kno')
-    document, trouble = Storage(tmp_path).load_or_set_aside("health")
-    assert document is None
-    why = "cannot be used (it is torn)"
-    assert trouble == f"{tmp_path}/health.json: {why}; it was set aside as health.torn, and begins anew"
-    assert (tmp_path / "health.torn").read_text() == '{"kno'
-    assert Storage(tmp_path).load_or_set_aside("health") == (None, None)
+def test_what_a_killed_process_left_is_in_nobody_s_way(fixture: Fixture) -> None:
+    fixture.save()
+    (fixture.directory / "book.new").write_text("{")
+    assert fixture.save(OTHER) is None
+    assert fixture.load() == OTHER
 
 
 def aged(path: Path, hours: float) -> None:
@@ -114,24 +316,27 @@ def aged(path: Path, hours: float) -> None:
     os.utime(path, (then, then))
 
 
-def test_an_irreplaceable_document_keeps_its_previous_version(tmp_path: Path) -> None:
-    store, path = Storage(tmp_path), tmp_path / "health.json"
-    store.save("health", 1, irreplaceable=True)
-    store.save("health", 2, irreplaceable=True)
-    assert [each.name for each in tmp_path.iterdir()] == ["health.json"], "it may be in memory alone"
+def numbered(n: int) -> Document:
+    return Document((Entry(n),), {})
+
+
+def test_an_irreplaceable_document_keeps_its_previous_version(fixture: Fixture) -> None:
+    fixture.save(numbered(1), irreplaceable=True)
+    fixture.save(numbered(2), irreplaceable=True)
+    assert fixture.files() == ["book.json"], "it may be in memory alone"
     for n in (3, 5):
-        aged(path, 2)
-        store.save("health", n, irreplaceable=True)
-        store.save("health", n + 1, irreplaceable=True)
-        assert json.loads((tmp_path / "health.old").read_text()) == n - 1
-    assert store.load_or_set_aside("health") == (6, None)
-    aged(path, 2)
-    store.save("health", 7)
-    assert json.loads((tmp_path / "health.old").read_text()) == 4
+        aged(fixture.path, 2)
+        fixture.save(numbered(n), irreplaceable=True)
+        fixture.save(numbered(n + 1), irreplaceable=True)
+        assert json.loads((fixture.directory / "book.old").read_text())["entries"][0]["seen"] == n - 1
+    assert fixture.load() == numbered(6)
+    aged(fixture.path, 2)
+    fixture.save(numbered(7))
+    assert json.loads((fixture.directory / "book.old").read_text())["entries"][0]["seen"] == 4
 
 
 def test_an_irreplaceable_document_is_stored_without_hard_links_too(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    fixture: Fixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As on vfat, which is not to be had here."""
 
@@ -139,40 +344,66 @@ def test_an_irreplaceable_document_is_stored_without_hard_links_too(
         raise PermissionError(1, "Operation not permitted")
 
     monkeypatch.setattr("os.link", link)
-    store = Storage(tmp_path)
-    store.save("health", 1, irreplaceable=True)
-    aged(tmp_path / "health.json", 2)
-    assert store.save("health", 2, irreplaceable=True) is None
-    assert store.load_or_set_aside("health") == (2, None)
+    fixture.save(irreplaceable=True)
+    aged(fixture.path, 2)
+    assert fixture.save(OTHER, irreplaceable=True) is None
+    assert fixture.load() == OTHER
 
 
-@pytest.mark.parametrize("torn", ["", "[1, 2"], ids=["empty", "cut"])
-def test_after_a_power_cut_the_document_before_counts(tmp_path: Path, torn: str) -> None:
-    store, path = Storage(tmp_path), tmp_path / "health.json"
-    store.save("health", [1], irreplaceable=True)
-    aged(path, 2)
-    store.save("health", [1, 2], irreplaceable=True)
-    path.write_text(torn)
-    text = "it was set aside as health.torn, and what was kept before it is used"
-    assert store.load_or_set_aside("health") == ([1], f"{path}: cannot be used (it is torn); {text}")
-    assert Storage(tmp_path).load_or_set_aside("health") == ([1], None), "also the next time"
+@pytest.fixture
+def with_previous(fixture: Fixture) -> Fixture:
+    """With numbered(1) as the previous version of numbered(2)."""
+    fixture.save(numbered(1), irreplaceable=True)
+    aged(fixture.path, 2)
+    fixture.save(numbered(2), irreplaceable=True)
+    return fixture
 
 
-def test_if_both_are_torn_it_begins_anew(tmp_path: Path) -> None:
-    (tmp_path / "health.json").write_text("{")
-    (tmp_path / "health.old").write_text("[")
-    document, trouble = Storage(tmp_path).load_or_set_aside("health")
-    assert document is None
-    assert str(trouble).endswith("begins anew")
-    assert [each.name for each in tmp_path.iterdir()] == ["health.torn"]
+@pytest.mark.parametrize("content", ["", '{"entries": [', None], ids=["empty", "cut", "digit"])
+def test_the_previous_version_of_a_damaged_document_is_used(
+    with_previous: Fixture, content: str | None
+) -> None:
+    text = with_previous.path.read_text()
+    with_previous.path.write_text(text.replace('"seen": 2', '"seen": 9') if content is None else content)
+    assert with_previous.load() == numbered(1)
+    assert "its previous version is used" in with_previous.errors[0]
+    again = with_previous.restarted()
+    assert again.load() == numbered(1), "also the next time"
+    assert again.errors == []
 
 
-def test_a_document_that_cannot_be_read_or_set_aside_is_reported(tmp_path: Path) -> None:
-    (tmp_path / "health.json").mkdir()
-    document, trouble = Storage(tmp_path).load_or_set_aside("health")
-    assert document is None
-    assert "cannot be read: Is a directory" in str(trouble)
-    (tmp_path / "other.torn").mkdir()
-    (tmp_path / "other.json").write_text("{")
-    _, trouble = Storage(tmp_path).load_or_set_aside("other")
-    assert "nor set aside: Is a directory" in str(trouble)
+def test_a_document_of_which_only_the_previous_version_is_left_is_reported(with_previous: Fixture) -> None:
+    with_previous.path.unlink()
+    assert with_previous.load() == numbered(1)
+    assert "is missing" in with_previous.errors[0]
+
+
+def test_if_both_are_damaged_what_can_be_read_is_used(with_previous: Fixture) -> None:
+    with_previous.path.write_text('{"entries": [{"seen": 3}, 1], "by_name": {}}')
+    (with_previous.directory / "book.old").write_text("[")
+    assert with_previous.load() == numbered(3)
+    with_previous.path.write_text("{")
+    assert with_previous.load() is None
+    assert len(with_previous.errors) == 2
+
+
+def test_a_damaged_document_that_cannot_be_set_aside_is_not_overwritten(damaged: Fixture) -> None:
+    (damaged.directory / "book.bad").mkdir()
+    damaged.path.write_text("{")
+    assert damaged.load() is None
+    assert "cannot be set aside: Is a directory" in damaged.errors[0]
+    assert "in the way" in str(damaged.save())
+    assert damaged.path.read_text() == "{"
+    assert damaged.storage.damaged_file("book") == damaged.path
+    assert damaged.storage.dismiss_damaged_file("book") is None
+    assert damaged.save() is None
+    assert damaged.load() == GOOD
+
+
+def test_a_dismissed_document_remains_for_a_look(damaged: Fixture) -> None:
+    damaged.path.write_text("{")
+    damaged.load()
+    assert damaged.restarted().storage.dismiss_damaged_file("book") is None
+    assert damaged.files() == ["book.dismissed"]
+    assert damaged.storage.damaged_file("book") is None
+    assert damaged.storage.dismiss_damaged_file("book") is None

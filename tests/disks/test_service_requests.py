@@ -15,6 +15,7 @@ from ui.statuses import decision
 
 from powerd.core.snapshot import Snapshot
 from powerd.core.state import StateStore
+from powerd.core.storage import Storage
 from powerd.core.time import Reading
 from powerd.disks.model import DiskEvents, DiskFacts, DiskId
 from powerd.disks.service import DiskService
@@ -39,7 +40,9 @@ def request_spin_down(
 
     async def story() -> Snapshot:
         state_store, clock, machine = StateStore(), LoopClock(), HostFiles(hardware.root)
-        disks = DiskService(machine, NoGuards(), clock, state_store, store=None, on_error=print, boot_id="")
+        disks = DiskService(
+            machine, NoGuards(), clock, state_store, store=Storage(None), on_error=print, boot_id=""
+        )
         looking = asyncio.create_task(disks.run())
         async with asyncio.timeout(5):
             while not state_store.snapshot().part(DiskFacts).disks:

@@ -14,7 +14,6 @@ from fakes.unused_ports import UnusedPorts
 from simulation.household import BERLIN, HOUR, daily, person
 
 from powerd.config.load import parse
-from powerd.core.persistence import Persistence
 from powerd.core.snapshot import Status
 from powerd.core.state import StateStore
 from powerd.core.storage import Storage
@@ -25,7 +24,7 @@ from powerd.disks.policy import history
 from powerd.disks.state import DisksMemory, DiskState
 from powerd.linux.values import Alarm, HostError
 from powerd.power.model import WakeStormState, WakeupCause
-from powerd.power.rtc_alarm import RtcAlarm
+from powerd.power.rtc_alarm import AlarmOwnership, RtcAlarm
 from powerd.power.stored_wake_storm import load_wake_storm
 from powerd.presence.model import PresenceFacts
 from powerd.presence.neighbours import load_learned_hosts
@@ -73,13 +72,17 @@ def state(tmp_path: Path) -> Path:
     return Path(shutil.copytree(STATE, tmp_path / "state"))
 
 
-def kept(directory: Path, clock: Clock, boot: str = BOOT) -> Persistence:
-    return Persistence(Storage(directory), boot, clock, pytest.fail)
+def kept(directory: Path) -> Storage:
+    return Storage(directory, pytest.fail)
+
+
+def stored_disks(directory: Path) -> dict[str, object]:
+    return kept(directory).load("disks", dict).value or {}
 
 
 def revived(state: Path, clock: Clock, boot: str) -> tuple[StateStore, KeepAwakeRequests]:
     board = StateStore()
-    return board, KeepAwakeRequests(board, clock, boot, document=kept(state, clock, boot).load("keeps"))
+    return board, KeepAwakeRequests(board, clock, kept(state), boot)
 
 
 # --- Keeps ---
@@ -146,16 +149,15 @@ class Rtc(UnusedPorts):
 def alarm_cleared(directory: Path, stands: int | None) -> tuple[list[int], int | None, object]:
     """What is taken away at the RTC, what stands then, and what is kept."""
     rtc, clock = Rtc(stands), Clock()
-    store = kept(directory, clock)
+    store = kept(directory)
 
     async def clear() -> None:
-        document = store.load("alarm")
-        alarm = RtcAlarm(rtc, clock, document, lambda new: store.save("alarm", new))
-        assert alarm.is_set_for(None) is (document is None)
+        alarm = RtcAlarm(rtc, clock, store)
+        assert alarm.is_set_for(None) is (store.load("alarm", AlarmOwnership).value is None)
         await alarm.clear()
 
     run(clear())
-    return rtc.cleared, rtc.at, store.load("alarm")
+    return rtc.cleared, rtc.at, store.load("alarm", AlarmOwnership).value
 
 
 @pytest.mark.parametrize("at", [1_780_020_000, 1_780_086_100, 1_780_090_000, 1_780_090_025])
@@ -186,7 +188,7 @@ def test_no_alarm(state: Path) -> None:
 
 
 def test_learned_hosts(state: Path) -> None:
-    assert load_learned_hosts(kept(state, Clock())) == {
+    assert load_learned_hosts(kept(state)) == {
         ("02:00:00:00:00:0b", "192.168.1.11"): 1_779_999_988.0,
         ("02:00:00:00:00:0c", "192.168.1.12"): 1_779_913_600.0,
         ("7c:2e:bd:00:11:22", "10.0.0.7"): 1_777_000_000.0,
@@ -198,7 +200,7 @@ def test_learned_hosts(state: Path) -> None:
 
 def test_disks_in_the_same_boot(state: Path) -> None:
     now = Clock(after=200.0).now()
-    disks = history.restore(Storage(state).load("disks"), BOOT, now)
+    disks = history.restore(stored_disks(state), BOOT, now)
     assert list(disks) == [WD0, WD1, WD2]
     first, second, third = disks.values()
     assert first.state is DiskState.UNKNOWN
@@ -225,13 +227,13 @@ def test_disks_in_the_same_boot(state: Path) -> None:
         (500_200.5,),
         "ata",
     )
-    assert history.serialise(disks) == Storage(state).load("disks")["disks"]  # type: ignore[index] # it is a document
+    assert history.serialise(disks) == stored_disks(state)["disks"]
 
 
 def test_disks_in_another_boot(state: Path) -> None:
     """Times move by what CLOCK_BOOTTIME differs, and a timer has gone with the power."""
     clock = Clock(after=900.0, boottime=100_000.0)
-    first = history.restore(Storage(state).load("disks"), OTHER_BOOT, clock.now())[DiskId(WD0)]
+    first = history.restore(stored_disks(state), OTHER_BOOT, clock.now())[DiskId(WD0)]
     off = 100_000.0 - 500_300.5
     assert first.cycles.spin_downs == pytest.approx((420_300.25 + off, 493_100.5 + off, 500_240.0 + off))
     assert (
@@ -247,7 +249,7 @@ def test_disks_in_another_boot(state: Path) -> None:
 
 def test_a_timer_of_powerd_has_gone_after_a_sleep_of_the_machine(state: Path) -> None:
     now = replace(Clock(after=900.0).now(), slept=100_500.0)
-    assert not history.restore(Storage(state).load("disks"), BOOT, now)[DiskId(WD0)].settings.timer_set_by_us
+    assert not history.restore(stored_disks(state), BOOT, now)[DiskId(WD0)].settings.timer_set_by_us
 
 
 # --- Health ---
@@ -340,7 +342,7 @@ SCSI = SmartRecord(
     ("serial", "record"), [("WD-WCC7K0", ATA), ("WD-WCC7K1", NVME), ("S/N 0012:é", SCSI)]
 )
 def test_health(state: Path, serial: str, record: SmartRecord) -> None:
-    records = SmartHistory(Storage(state), lambda: True, pytest.fail)
+    records = SmartHistory(kept(state), lambda: True)
     found = records.record_of(serial, 9e9)
     assert found == record
     assert records.mark_notified(serial, record.notified_findings, 9e9) == record, "no finding is told twice"
@@ -355,7 +357,7 @@ def test_wake_ups_in_vain_before_a_power_off(state: Path) -> None:
     clock = Clock(after=written - WRITTEN + 60.0, boottime=20.0 - (written - WRITTEN + 60.0))
     now = clock.now()
     epoch = now.wall.timestamp() - now.mono - now.slept
-    unrest = load_wake_storm(kept(state, clock, OTHER_BOOT))
+    unrest = load_wake_storm(kept(state), OTHER_BOOT, clock.now())
     assert unrest.last_wakeup_at == pytest.approx(20.0)
     assert (unrest.cause, unrest.needed) == (WakeupCause.UNKNOWN, False)
     assert [cause for _, cause in unrest.unneeded_wakeups] == [
@@ -367,22 +369,22 @@ def test_wake_ups_in_vain_before_a_power_off(state: Path) -> None:
         [1_779_998_300.5, 1_779_999_300.5, 1_780_000_200.5]
     )
     assert unrest.storm_count == 2
-    assert load_wake_storm(kept(state, clock, OTHER_BOOT)) == WakeStormState(), "it counts once"
+    assert load_wake_storm(kept(state), OTHER_BOOT, clock.now()) == WakeStormState(), "it counts once"
 
 
 def test_a_boot_by_the_alarm_after_a_power_off(state: Path) -> None:
     at = 1_780_116_710.5
     clock = Clock(after=at - WRITTEN + 60.0, boottime=60.0 - (at - WRITTEN + 60.0))
-    assert load_wake_storm(kept(state, clock, OTHER_BOOT)).cause is WakeupCause.ALARM
+    assert load_wake_storm(kept(state), OTHER_BOOT, clock.now()).cause is WakeupCause.ALARM
 
 
 def test_the_boot_that_powered_off_itself(state: Path) -> None:
-    assert load_wake_storm(kept(state, Clock(), BOOT)) == WakeStormState()
+    assert load_wake_storm(kept(state), BOOT, Clock().now()) == WakeStormState()
 
 
 @pytest.mark.parametrize("boot", [BOOT, OTHER_BOOT])
 def test_no_wake_ups_in_vain(state: Path, boot: str) -> None:
-    assert load_wake_storm(kept(state / "cleared", Clock(after=100_000.0), boot)) == WakeStormState()
+    assert load_wake_storm(kept(state / "cleared"), boot, Clock(after=100_000.0).now()) == WakeStormState()
 
 
 # --- All at once ---
@@ -409,7 +411,7 @@ def test_a_daemon_that_starts_on_old_files(state: Path) -> None:
             parse(CONFIG, "test"),
             ports(house),
             house,
-            storage=Storage(state),
+            storage=Storage(state, pytest.fail),
             on_status=statuses.append,
             on_error=pytest.fail,
             boot_id=BOOT,

@@ -10,25 +10,29 @@ from typing import Any
 import pytest
 from fakes.machine import FakeMachine
 from fakes.ports import LoopClock
-from hypothesis import given
-from hypothesis import strategies as st
+from fakes.storage import MemoryStorage
 
 from powerd.core.actions import WakeTime
 from powerd.core.time import Moment
 from powerd.helper.protocol.messages import MIN_AHEAD, AlarmResponse
 from powerd.linux.values import HostError
-from powerd.power.rtc_alarm import MIN_ALARM_DELAY, RtcAlarm, ownership_from_document
+from powerd.power.rtc_alarm import MIN_ALARM_DELAY, RtcAlarm
 from powerd.simulation.virtual_loop import run
 
 
 class AlarmFixture:
     """An alarm, and the clock beside it."""
 
-    def __init__(self, document: object = None) -> None:
+    def __init__(self) -> None:
         self.clock = LoopClock()
         self.machine = FakeMachine(self.clock)
-        self.written: list[Any] = []
-        self.alarm = RtcAlarm(self.machine, self.clock, document, self.written.append)
+        self.storage = MemoryStorage()
+        self.alarm = RtcAlarm(self.machine, self.clock, self.storage)
+
+    @property
+    def written(self) -> list[Any]:
+        """What was stored."""
+        return self.storage.written
 
     def wake_time(self, seconds: float) -> WakeTime:
         now = self.clock.now()
@@ -44,9 +48,10 @@ class AlarmFixture:
 
     def restarted(self) -> AlarmFixture:
         """The same machine after a restart of the daemon."""
-        heir = AlarmFixture(self.written[-1])
+        heir = AlarmFixture()
         heir.clock, heir.machine = self.clock, self.machine
-        heir.alarm = RtcAlarm(self.machine, self.clock, self.written[-1], heir.written.append)
+        heir.storage = MemoryStorage({"alarm": self.written[-1]})
+        heir.alarm = RtcAlarm(self.machine, self.clock, heir.storage)
         return heir
 
 
@@ -71,7 +76,7 @@ def test_set_and_taken_away() -> None:
         assert b.alarm.is_set_for(wake)
         assert not b.alarm.is_set_for(None)
         assert not b.alarm.is_set_for(b.wake_time(1800))
-        assert b.written == [{"at": b.machine.rtc.alarm, "before": None}]
+        assert b.written == [{"at": b.machine.rtc.alarm, "before": None, "asked": []}]
         await b.alarm.clear()
         assert b.machine.seconds_to_alarm() is None
         assert b.written[-1] is None
@@ -116,7 +121,7 @@ def test_a_later_alarm_of_others_is_given_back() -> None:
         theirs = b.set_foreign_alarm(7200)
         await b.alarm.set(b.wake_time(3600))
         await b.alarm.set(b.wake_time(1800))
-        assert b.written[-1] == {"at": b.machine.rtc.alarm, "before": theirs}
+        assert b.written[-1] == {"at": b.machine.rtc.alarm, "before": theirs, "asked": []}
         assert b.machine.seconds_to_alarm() == 1800
         await b.alarm.clear()
         assert b.machine.rtc.alarm == theirs
@@ -273,7 +278,7 @@ def test_one_whose_answer_was_lost_is_replaced_by_the_next() -> None:
             await b.alarm.set(b.wake_time(1800))
         await b.alarm.set(b.wake_time(3600))
         assert b.machine.seconds_to_alarm() == 3600
-        assert b.written[-1] == {"at": b.machine.rtc.alarm, "before": theirs}
+        assert b.written[-1] == {"at": b.machine.rtc.alarm, "before": theirs, "asked": []}
         await b.alarm.clear()
         assert b.machine.rtc.alarm == theirs
 
@@ -308,16 +313,3 @@ def test_an_alarm_of_others_is_not_taken_for_one_whose_answer_was_lost(seconds: 
         assert b.machine.rtc.alarm == theirs
 
     run_alarm(test)
-
-
-anything = (
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | st.lists(st.integers())
-)
-
-
-@given(anything | st.fixed_dictionaries({"at": anything, "before": anything, "asked": anything}))
-def test_a_corrupt_document_is_no_error(document: object) -> None:
-    own = ownership_from_document(document)
-    times = () if own is None else (own.at, own.replaced, *own.requested)
-    assert all(time is None or (type(time) is int and time >= 0) for time in times)
-    assert own is None or own.at is not None or own.requested

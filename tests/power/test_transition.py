@@ -342,7 +342,7 @@ def test_no_alarm_stays_when_the_daemon_stops() -> None:
     scenario = run_scenario(test)
     assert scenario.machine.rtc.alarm is None
     assert scenario.machine.own_locks("delay") == []
-    assert scenario.written[-1] is None
+    assert scenario.storage.written[-1] is None
 
 
 def test_the_alarm_stays_when_the_machine_goes_down_with_the_daemon() -> None:
@@ -355,7 +355,7 @@ def test_the_alarm_stays_when_the_machine_goes_down_with_the_daemon() -> None:
     scenario = run_scenario(test)
     assert scenario.machine.alarm_distances == [pytest.approx(3599, abs=2)]
     assert scenario.machine.rtc.alarm is not None
-    assert scenario.written[-1] == {"at": scenario.machine.rtc.alarm, "before": None}
+    assert scenario.storage.written[-1] == {"at": scenario.machine.rtc.alarm, "before": None, "asked": []}
 
 
 def test_a_shutdown_that_is_called_off_is_over() -> None:
@@ -431,7 +431,7 @@ def test_a_wake_up_is_published_and_the_lock_taken_before_a_hanging_helper_answe
         assert LogindEvent("sleep", start=False) in r.events
         answers.set()
 
-    assert run_scenario(test).written[-1] is None
+    assert run_scenario(test).storage.written[-1] is None
 
 
 def test_an_alarm_that_cannot_be_cleared_is_reported() -> None:

@@ -10,6 +10,7 @@ from datetime import timedelta
 
 from fakes.machine import FakeMachine
 from fakes.ports import LoopClock
+from fakes.storage import MemoryStorage
 
 from powerd.config.load import parse
 from powerd.config.options import Options
@@ -78,11 +79,11 @@ class TransitionScenario:
         self.state = StateStore()
         self.errors: list[str] = []
         self.events: list[LogindEvent] = []
-        self.written: list[object] = []
+        self.storage = MemoryStorage({"alarm": document})
         self.returned_client: str | None = None
         self.wanted: WakeTime | None = None
         self.decisions_paused = False
-        self.alarm = RtcAlarm(self.machine, self.clock, document, self.written.append)
+        self.alarm = RtcAlarm(self.machine, self.clock, self.storage)
         self.preparation = SleepPreparation(
             self.state,
             self.clock,

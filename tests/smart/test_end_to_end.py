@@ -109,13 +109,13 @@ def reported(disk: Disk, result: CompletedAction, days: int, state: Path) -> Sma
     posix = NOW.wall.timestamp()
     for day in range(days if isinstance(result.answer, HealthReading) else 0):
         assert isinstance(result.answer, HealthReading)
-        records = SmartHistory(Storage(state), lambda: True, pytest.fail)
+        records = SmartHistory(Storage(state, pytest.fail), lambda: True)
         records.add_check(
             disk.serial,
             replace(result.answer.health, checked_at=posix + day * DAY),
             result.answer.device_type,
         )
-    record = SmartHistory(Storage(state), lambda: True, pytest.fail).record_of(disk.serial, posix)
+    record = SmartHistory(Storage(state, pytest.fail), lambda: True).record_of(disk.serial, posix)
     snapshot = new_snapshot(
         smart_history={disk.id: record}, completed_disk_actions={(CheckHealth, disk.id): result}
     )

@@ -24,8 +24,7 @@ class HistoryFixture:
     def __init__(self, directory: Path | None) -> None:
         self.awake = True
         self.errors: list[str] = []
-        store = Storage(directory) if directory else None
-        self.records = SmartHistory(store, lambda: self.awake, self.errors.append)
+        self.records = SmartHistory(Storage(directory, self.errors.append), lambda: self.awake)
 
 
 def files(directory: Path) -> list[str]:
@@ -113,7 +112,7 @@ def test_a_torn_record_is_set_aside_and_reported(tmp_path: Path) -> None:
     assert fixture.records.record_of(SERIAL, 7.0).known_since == 7.0
     assert len(fixture.errors) == 1
     assert "set aside" in fixture.errors[0]
-    assert files(tmp_path) == [f"health-{SERIAL}.torn"]
+    assert files(tmp_path) == [f"health-{SERIAL}.bad"]
 
 
 def test_a_record_of_another_drive_is_set_aside_and_reported(tmp_path: Path) -> None:
@@ -121,7 +120,7 @@ def test_a_record_of_another_drive_is_set_aside_and_reported(tmp_path: Path) -> 
     fixture = HistoryFixture(tmp_path)
     assert fixture.records.record_of(SERIAL, 7.0).last is None
     assert "known must be a number" in fixture.errors[0]
-    assert files(tmp_path) == [f"health-{SERIAL}.torn"]
+    assert files(tmp_path) == [f"health-{SERIAL}.bad"]
 
 
 @pytest.mark.parametrize("torn", ["", '{"known": 1, "la', '{"known": "yesterday"}'])
@@ -139,7 +138,7 @@ def test_a_power_cut_costs_a_check_and_not_a_year(tmp_path: Path, torn: str) -> 
     record = fixture.records.record_of(SERIAL, 200 * DAY)
     assert (len(record.samples), record.notified_findings) == (100, (FINDING,))
     (error,) = fixture.errors
-    assert "what was kept before it is used" in error
+    assert "its previous version is used" in error
     again = HistoryFixture(tmp_path)
     assert again.records.record_of(SERIAL, 200 * DAY) == record
     assert again.errors == []

@@ -43,8 +43,7 @@ class SmartServiceFixture:
         self.health = SmartService(
             self.store,
             self.clock,
-            Storage(directory) if directory else None,
-            self.errors.append,
+            Storage(directory, self.errors.append),
             lambda disk, finding: self.alerts.append((disk.device, finding)),
         )
         self.vda = DiskState.EXCLUDED

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from fakes.storage import MemoryStorage
 from hypothesis import given
 from hypothesis import strategies as st
 
 from powerd.core.state import StateStore
 from powerd.core.time import Moment
-from powerd.requests.keep_awake import MAX_REQUESTS, MAX_SECONDS, ActiveRequests, KeepAwakeRequests, restore
+from powerd.requests.keep_awake import MAX_REQUESTS, MAX_SECONDS, ActiveRequests, KeepAwakeRequests
 from powerd.requests.model import KeepAwakeFacts, RequestRefusedError
 
 EVENING = datetime(2026, 3, 28, 20, 0, tzinfo=UTC)
@@ -36,18 +36,17 @@ class FakeClock:
 class KeepAwakeFixture:
     """Keep-awake requests with a state store of their own, and what they write and publish."""
 
-    def __init__(self, time: FakeClock, document: object = None, boot: str = "this") -> None:
+    def __init__(self, time: FakeClock, storage: MemoryStorage | None = None, boot: str = "this") -> None:
         self.time = time
         self.store = StateStore()
-        self.written: list[str] = []
+        self.storage = storage or MemoryStorage()
         self.changes: list[ActiveRequests] = []
         self.keeps = KeepAwakeRequests(
             self.store,
             time,
+            self.storage,
             boot,
-            document=document,
-            save=lambda data: self.written.append(json.dumps(data)),
-            on_change=self.changes.append,
+            self.changes.append,
         )
 
     def ids(self) -> list[str]:
@@ -61,7 +60,7 @@ class KeepAwakeFixture:
 
     def restarted(self, time: FakeClock, boot: str = "this") -> KeepAwakeFixture:
         """The same after a restart: with nothing but what was written last."""
-        return KeepAwakeFixture(time, json.loads(self.written[-1]), boot)
+        return KeepAwakeFixture(time, MemoryStorage({"keeps": self.storage.written[-1]}), boot)
 
 
 @pytest.fixture
@@ -160,7 +159,7 @@ def test_a_hold_lasts_as_long_as_somebody_holds_it(fixture: KeepAwakeFixture) ->
         assert fixture.ids() == ["h1", "h2"]
         assert fixture.remaining_times() == [float("inf")] * 2
     assert fixture.ids() == []
-    assert fixture.written == [], "holds end with the daemon, so none is written"
+    assert fixture.storage.written == [], "holds end with the daemon, so none is written"
 
 
 def test_a_hold_is_let_go_whatever_happens(fixture: KeepAwakeFixture) -> None:
@@ -225,40 +224,12 @@ def test_nothing_is_written_while_nothing_changes(fixture: KeepAwakeFixture) -> 
     for _ in range(100):
         fixture.time.advance(awake=60)
         fixture.keeps.remove_expired()
-    assert len(fixture.written) == 1
+    assert len(fixture.storage.written) == 1
 
 
 def test_two_writers_are_a_fault(fixture: KeepAwakeFixture) -> None:
     with pytest.raises(RuntimeError, match="two writers"):
-        KeepAwakeRequests(fixture.store, fixture.time)
-
-
-anything = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=9), inner, max_size=3),
-)
-rows = st.fixed_dictionaries(
-    {
-        "id": st.sampled_from(["1", "-1", "x", "²", "", "9" * 5000]) | anything,
-        "because": st.just("b") | anything,
-        "since": st.floats() | anything,
-        "until": st.floats() | anything,
-        "boottime": st.floats() | anything,
-    }
-)
-documents = anything | st.fixed_dictionaries(
-    {"boot": st.just("this") | anything, "last": anything, "keeps": st.lists(rows | anything) | anything}
-)
-
-
-@given(documents)
-def test_a_corrupt_document_is_no_error(document: object) -> None:
-    now = FakeClock().now()
-    last, keeps = restore(document, "this", now)
-    assert last >= 0
-    for keep in keeps.values():
-        assert 0 < keep.seconds_left(now) <= MAX_SECONDS
-        assert int(keep.id) <= last
+        KeepAwakeRequests(fixture.store, fixture.time, MemoryStorage())
 
 
 @given(st.integers(1, int(MAX_SECONDS)), st.floats(0, 1), st.booleans())

@@ -7,12 +7,20 @@ from powerd.ui.layout import width
 from powerd.ui.schema import KeepAwakeJson, WakeOnLanJson
 
 NOW = "2026-01-12T21:16:00+01:00"
-BACKUP: KeepAwakeJson = {"id": "3", "because": "backup", "since": NOW, "until": "2026-01-12T23:17:00+01:00"}
-RSYNC: KeepAwakeJson = {"id": "h1", "because": "rsync", "since": NOW, "until": None}
+BACKUP: KeepAwakeJson = {
+    "id": "3",
+    "because": "backup",
+    "since": NOW,
+    "until": "2026-01-12T23:17:00+01:00",
+    "not_stored": None,
+}
+RSYNC: KeepAwakeJson = {"id": "h1", "because": "rsync", "since": NOW, "until": None, "not_stored": None}
 
 
 def test_keeps_are_a_table() -> None:
-    long = KeepAwakeJson(id="12", because="moving " * 20, since=NOW, until="2026-01-15T08:00:00+01:00")
+    long = KeepAwakeJson(
+        id="12", because="moving " * 20, since=NOW, until="2026-01-15T08:00:00+01:00", not_stored=None
+    )
     text = keep_list_text([BACKUP, RSYNC, long], NOW)
     assert text.splitlines()[:3] == [
         "ID  UNTIL      LEFT       BECAUSE",

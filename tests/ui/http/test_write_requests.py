@@ -82,6 +82,7 @@ KEEP_JSON = {
     "because": "backup",
     "since": "2026-01-12T21:16:00+01:00",
     "until": "2026-01-12T23:16:00+01:00",
+    "not_stored": None,
 }
 
 
@@ -195,7 +196,7 @@ def test_a_hold_lasts_until_the_asker_is_gone(api_server: WriteApiServer, tcp: b
                 f"20\r\n{JSON}"
             )
             writer.write(f"{head}Authorization: Bearer {TOKEN}\r\n\r\n".encode() + b'{"because": "rsync"}')
-            await reader.readuntil(b'"until": null}\n')
+            await reader.readuntil(b'"not_stored": null}\n')
             await api_server.request("GET", "/healthz")
             assert api_server.wishing.calls[-1] == ("hold", "rsync")
             writer.transport.abort()
