@@ -135,7 +135,7 @@ def _merge_requests(request: ProbeRequest, other: ProbeRequest) -> ProbeRequest:
 
 def own_macs(client: Client) -> frozenset[str]:
     """The MACs with which a client may answer ARP; none = unknown."""
-    return frozenset({client.mac} if client.mac else ())
+    return frozenset(client.macs)
 
 
 def check_links(lan: Lan) -> None:

@@ -45,6 +45,7 @@ class Client:
         sources: what names it, e.g. ``("dhcpd.leases", "learned")``.
         runs_here: it is a virtual machine or a container of this server.
         stale: its lease file is missing, invalid, or has stopped naming it within the grace period.
+        other_macs, other_names: of further reservations of its address: the second network card of a laptop.
     """
 
     id: ClientId
@@ -54,11 +55,18 @@ class Client:
     sources: tuple[str, ...] = ()
     stale: bool = False
     runs_here: bool = False
+    other_macs: tuple[str, ...] = ()
+    other_names: tuple[str, ...] = ()
 
     @property
     def label(self) -> str:
         """What users see: its name, else its address, else its MAC."""
         return self.name or (self.addresses[0] if self.addresses else self.id)
+
+    @property
+    def macs(self) -> tuple[str, ...]:
+        """All its MACs."""
+        return (self.mac, *self.other_macs) if self.mac else self.other_macs
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import lru_cache
+from itertools import zip_longest
 from typing import Final, NamedTuple
 
 from powerd.config.options import ClientOptions, Options
@@ -146,7 +147,7 @@ def client_policies(options: ClientOptions) -> Callable[[Client], ClientPolicy]:
         policy = match(client)
         if policy.blocks_sleep or client.name is None:
             return policy
-        return policy._replace(by_name=match(replace(client, name=None)).blocks_sleep)
+        return policy._replace(by_name=match(replace(client, name=None, other_names=())).blocks_sleep)
 
     def match(client: Client) -> ClientPolicy:
         ignored = client.runs_here or any(_matches_client(pattern, client) for pattern in options.ignore)
@@ -165,7 +166,12 @@ def client_policies(options: ClientOptions) -> Callable[[Client], ClientPolicy]:
 
 
 def _matches_client(pattern: ClientPattern, client: Client) -> bool:
-    return pattern.matches(client.addresses, client.mac, client.name)
+    if not client.other_macs and not client.other_names:
+        return pattern.matches(client.addresses, client.mac, client.name)
+    return any(
+        pattern.matches(client.addresses, mac, name)
+        for mac, name in zip_longest(client.macs, (client.name, *client.other_names))
+    )
 
 
 def _evaluate_client(

@@ -45,12 +45,15 @@ class _ClientDraft:
     """A client while entries are added to it.
 
     Attributes:
+        other_macs, other_names: of further reservations of its address; as sets that keep their order.
         addresses: each IPv4 address, and when its lease expires (POSIX seconds).
         sources: as a set that keeps its order.
     """
 
     mac: str | None = None
     name: str | None = None
+    other_macs: dict[str, None] = field(default_factory=dict)
+    other_names: dict[str, None] = field(default_factory=dict)
     addresses: dict[str, float] = field(default_factory=dict)
     sources: dict[str, None] = field(default_factory=dict)
     stale: bool = True
@@ -62,6 +65,8 @@ class ClientMerger:
     def __init__(self) -> None:
         self._drafts: dict[str, _ClientDraft] = {}
         self._owner_by_address: dict[str, str] = {}
+        self._owner_by_reservation: dict[tuple[str, str], str] = {}
+        self._merged_into: dict[str, str] = {}
         self._sources = {HOSTS_SOURCE, LEARNED_SOURCE, HOSTAPD_SOURCE}
 
     def add_entry(self, entry: HostEntry, now: float) -> None:
@@ -70,9 +75,16 @@ class ClientMerger:
         key = entry.mac or (address and self._owner_by_address.get(address, address))
         if key is None or (entry.expires is not None and entry.expires < now - EXPIRED_LEASE_RETENTION):
             return
+        key = self._owner_of(key)
+        if address is not None and entry.kind == "reservation":
+            key = self._owner_of_reservation(key, address, entry.source)
         draft = self._draft_for(key, entry.source, stale=entry.stale)
         draft.mac = draft.mac or entry.mac
-        if entry.name and (entry.kind == "reservation" or draft.name is None):
+        if entry.mac and entry.mac != draft.mac:
+            draft.other_macs[entry.mac] = None
+            if entry.name and entry.kind == "reservation":
+                draft.other_names[entry.name] = None
+        elif entry.name and (draft.name is None or (entry.kind == "reservation" and not entry.stale)):
             draft.name = entry.name
         if address is not None:
             expires = _NEVER_EXPIRES if entry.expires is None else entry.expires
@@ -98,8 +110,9 @@ class ClientMerger:
         for mac, address in learned_hosts:
             owner = self._owner_by_address.get(address)
             if owner is None or self._is_another_learned_host(owner, mac):
-                draft = self._drafts.get(mac)
-                owner = mac if draft is not None and not draft.addresses else f"{mac}/{address}"
+                by_mac = self._owner_of(mac)
+                draft = self._drafts.get(by_mac)
+                owner = by_mac if draft is not None and not draft.addresses else f"{mac}/{address}"
             draft = self._draft_for(owner, LEARNED_SOURCE, stale=False)
             draft.mac = draft.mac or mac
             draft.addresses.setdefault(address, _NEVER_EXPIRES)
@@ -128,8 +141,41 @@ class ClientMerger:
                     draft.name,
                     tuple(names[source] for source in draft.sources),
                     draft.stale,
-                    runs_here=draft.mac in lan.guests,
+                    runs_here=lan.guests.issuperset({draft.mac, *draft.other_macs}),
+                    other_macs=tuple(draft.other_macs),
+                    other_names=tuple(name for name in draft.other_names if name != draft.name),
                 )
+
+    def _owner_of_reservation(self, key: str, address: str, source: str) -> str:
+        """The key of the client for which ``source`` reserves ``address``.
+
+        Several reservations of one address in one file are one client: it has several network cards, or each
+        of its names is for one of them. The client ``key`` is merged into the one that has come first.
+        """
+        owner = self._owner_by_reservation.setdefault((source, address), key)
+        owner = self._owner_of(owner)
+        if owner == key:
+            return owner
+        self._merged_into[key] = owner
+        merged = self._drafts.pop(key, None)
+        if merged is not None:
+            draft = self._drafts[owner]
+            draft.other_macs |= dict.fromkeys(filter(None, (merged.mac, *merged.other_macs)))
+            draft.other_names |= dict.fromkeys(filter(None, (merged.name, *merged.other_names)))
+            draft.addresses |= {
+                each: max(expires, draft.addresses.get(each, 0.0))
+                for each, expires in merged.addresses.items()
+            }
+            draft.sources |= merged.sources
+            draft.stale = draft.stale and merged.stale
+            self._owner_by_address |= dict.fromkeys(merged.addresses, owner)
+        return owner
+
+    def _owner_of(self, key: str) -> str:
+        """The key of the client into which the client ``key`` has been merged; else ``key``."""
+        while key in self._merged_into:
+            key = self._merged_into[key]
+        return key
 
     def _draft_for(self, key: str, source: str, *, stale: bool) -> _ClientDraft:
         draft = self._drafts.setdefault(key, _ClientDraft())

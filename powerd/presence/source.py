@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from itertools import product
 from typing import Final, NamedTuple
 
 from powerd.config.options import ClientOptions as Options
@@ -189,11 +190,12 @@ class PresenceSource:
                 confirmed[key] = min(entry.confirmed_ago, confirmed.get(key, entry.confirmed_ago))
         evidence_by_client: dict[ClientId, Evidence] = {}
         for id_, client in clients.items() if confirmed or self._registry.associated_stations else ():
-            mac, candidates = client.mac or "", []
-            ages = [confirmed[mac, key] for key in (*client.addresses, None) if (mac, key) in confirmed]
+            candidates: list[Evidence] = []
+            keys = product(client.macs, (*client.addresses, None))
+            ages = [confirmed[key] for key in keys if key in confirmed]
             if ages and arp_proves_presence(self.options.arp, self._records[id_].observation):
                 candidates.append(Evidence(EvidenceKind.NEIGHBOUR, now.mono - min(ages)))
-            if client.mac in self._registry.associated_stations:
+            if not self._registry.associated_stations.isdisjoint(client.macs):
                 candidates.append(Evidence(EvidenceKind.STATION, now.mono))
             best = best_evidence(candidates)
             if best is not None:
@@ -330,7 +332,7 @@ class PresenceSource:
                 poll_interval=self.poll_interval,
                 shared_address=shared,
             )
-            behind_gateway = client.mac in poll.proxy_macs
+            behind_gateway = not poll.proxy_macs.isdisjoint(client.macs)
             record.observation = replace(
                 observation, on_link=on_link(client, poll.lan) and not behind_gateway
             )
@@ -362,5 +364,5 @@ def _listed_macs(
         if client.mac and client.sources != (LEARNED_SOURCE,):
             for address in client.addresses:
                 if clients_per_address[address] > 1:
-                    listed[address] = listed.get(address, frozenset()) | {client.mac}
+                    listed[address] = listed.get(address, frozenset()).union(client.macs)
     return listed

@@ -60,11 +60,11 @@ def find_target(name: str, clients: Iterable[Client]) -> WakeTarget:
     named = {client: client.name.lower() for client in clients if client.name}
     matching = [client for client in clients if name in client.addresses]
     mac = None if matching else normalize_mac(name)
-    if mac and not any(client.mac == mac for client in clients):
-        return WakeTarget(mac, mac)
+    if mac:
+        client = next((client for client in clients if mac in client.macs), None)
+        return WakeTarget(client.label, mac, client.addresses) if client else WakeTarget(mac, mac)
     matching = (
         matching
-        or [client for client in clients if mac and client.mac == mac]
         or [client for client in named if named[client] == name]
         or [client for client in named if named[client].partition(".")[0] == name]
     )

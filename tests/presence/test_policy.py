@@ -12,7 +12,15 @@ from powerd.config.load import parse
 from powerd.config.options import Options
 from powerd.core.snapshot import Memory, Snapshot
 from powerd.core.time import Moment, Reading, Unavailable
-from powerd.presence.model import Client, ClientState, ClientStatus, EvidenceKind, Observation, ProbeState
+from powerd.presence.model import (
+    Client,
+    ClientId,
+    ClientState,
+    ClientStatus,
+    EvidenceKind,
+    Observation,
+    ProbeState,
+)
 from powerd.presence.policy import (
     ALWAYS_ON_AFTER,
     client_policies,
@@ -309,3 +317,22 @@ def test_without_a_present_client_the_others_are_unknown_again() -> None:
     facts: dict[int, Fact] = {1: silent(now.mono, T0), 2: silent(T0 - 999, T0 - 9999)}
     found = states_of(make_snapshot(facts, at=now.mono), memory_of(*statuses), now)
     assert found == {"host1": ("absent", "silent"), "host2": ("unknown", "not probed recently")}
+
+
+@pytest.mark.parametrize(
+    "pattern", ["tv-lan", "TV-WIFI", "02:00:00:00:00:01", "02:00:00:00:00:02", "10.0.0.5"]
+)
+def test_every_mac_and_name_of_a_client_matches(pattern: str) -> None:
+    options = parse(f'[clients]\nignore = ["{pattern}"]\n'.encode(), "test").clients
+    television = Client(
+        ClientId("02:00:00:00:00:01"),
+        ("10.0.0.5",),
+        "02:00:00:00:00:01",
+        "tv-lan",
+        other_macs=("02:00:00:00:00:02",),
+        other_names=("tv-wifi",),
+    )
+    assert not client_policies(options)(television).blocks_sleep
+    assert client_policies(options)(
+        replace(television, addresses=(), name="x", other_macs=())
+    ).blocks_sleep is (pattern not in {"TV-WIFI", "02:00:00:00:00:01"})

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import permutations
 
 from powerd.linux.values import Lan
 from powerd.presence.leases.format import HostEntry
@@ -10,7 +11,7 @@ from powerd.presence.registry import EXPIRED_LEASE_RETENTION, ClientMerger
 NOW = 1_000_000_000.0
 DHCPD = "/var/lib/dhcp/dhcpd.leases"
 LAN = Lan((), frozenset({"10.0.0.1"}), frozenset({"10.0.0.254"}))
-MAC, OTHER = "02:00:00:00:00:0a", "02:00:00:00:00:0b"
+MAC, OTHER, THIRD = "02:00:00:00:00:0a", "02:00:00:00:00:0b", "02:00:00:00:00:0c"
 
 
 def clients(
@@ -61,6 +62,42 @@ def test_a_reservation_and_a_lease_of_one_address_are_both_probed() -> None:
         HostEntry("10.0.0.5", MAC, kind="reservation"), HostEntry("10.0.0.5", OTHER, expires=NOW + 500)
     )
     assert set(found) == {MAC, OTHER}
+
+
+def reservation(address: str | None, mac: str | None, name: str | None, source: str = "") -> HostEntry:
+    return HostEntry(address, mac, name, kind="reservation", source=source)
+
+
+def test_several_reservations_of_one_address_are_one_client_with_all_macs_and_names() -> None:
+    entries = [
+        reservation("10.0.0.5", MAC, "tv-lan"),
+        reservation("10.0.0.5", OTHER, "tv-wifi"),
+        reservation("10.0.0.5", THIRD, "tv-dock"),
+        reservation("10.0.0.6", OTHER, "tv-wifi"),
+        HostEntry("10.0.0.77", OTHER, "TV", expires=NOW + 60),
+        HostEntry("10.0.0.78", THIRD, "TV", expires=NOW + 60),
+    ]
+    for permutation in permutations(entries):
+        found = clients(*permutation, learned={OTHER: "10.0.0.77"})
+        (client,) = found.values()
+        assert set(client.macs) == {MAC, OTHER, THIRD}
+        assert {client.name, *client.other_names} >= {"tv-lan", "tv-wifi", "tv-dock"}
+        assert set(client.addresses) == {f"10.0.0.{number}" for number in (5, 6, 77, 78)}
+
+
+def test_reservations_of_one_address_in_files_of_different_servers_are_two_clients() -> None:
+    found = clients(
+        reservation("10.0.0.5", MAC, "printer", "/etc/dhcp/dhcpd.conf"),
+        reservation("10.0.0.5", OTHER, "phone", "/etc/kea/kea-dhcp4.conf"),
+    )
+    assert found.keys() == {MAC, OTHER}
+
+
+def test_a_changed_name_of_a_reservation_replaces_the_removed_one() -> None:
+    removed = reservation("10.0.0.5", MAC, "old")._replace(stale=True)
+    for direction in (1, -1):
+        found = clients(*[reservation("10.0.0.5", MAC, "new"), removed][::direction])
+        assert found[MAC].name == "new"
 
 
 def test_this_server_and_its_gateway_are_left_out() -> None:

@@ -14,6 +14,8 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Callable
+from glob import escape
+from itertools import product
 from typing import Final
 
 from powerd.presence.leases.fields import (
@@ -30,6 +32,7 @@ from powerd.presence.leases.format import (
     Include,
     LeaseFormat,
     LineReader,
+    ParseOutput,
     ParseResult,
     parse_failure,
 )
@@ -41,14 +44,25 @@ _LEASES_SIGNATURE: Final = re.compile(
 )
 _HARDWARE_TYPE: Final = re.compile(r"[0-9a-f]{2}-")
 _FIELD_COUNT: Final = 5
+_MIN_FIELDS: Final = 3
 _MIN_TIMESTAMP: Final = 1_000_000_000
 _MAX_TIMESTAMP: Final = 1 << 40
 
-_COMMENT: Final = re.compile(r"(?:^|(?<=\s))#.*")
-_HARDWARE: Final = re.compile(
-    r"(?>(?:[0-9A-Fa-f]{1,2}-)?)((?:[0-9A-Fa-f]{1,2}|\*)(?>(?::(?:[0-9A-Fa-f]{1,2}|\*))+))"
+_LINE_PART: Final = re.compile(
+    r"""(?P<comment>\s#.*)|"(?P<quoted>(?>(?:[^"\\]++|\\.?+)*))(?P<end>"?)|[^"\s]++|\s""", re.DOTALL
 )
-_LEASE_TIME: Final = re.compile(r"\d+[wdhms]?|infinite|deprecated")
+_ESCAPE: Final = re.compile(r'\\(["tnebr\\])')
+_ESCAPED: Final = {"t": "\t", "n": "\n", "e": "\033", "b": "\b", "r": "\r"}
+_COMMA: Final = "\ue000"
+"""Stands for a comma within quotes, which separates nothing."""
+_HARDWARE: Final = re.compile(
+    r"(?>(?:[0-9A-Fa-f]{1,2}-)?)((?:0*[0-9A-Fa-f]{1,2}|\*)(?>(?::(?:0*[0-9A-Fa-f]{1,2}|\*))+))"
+)
+_OTHER_PART: Final = re.compile(
+    r"|\d[\d ]*[wdhmsWDHMS]?|infinite|[iI][dD]:.*|(?:set|tag|net):.*|\[(?:::.*|.*/.*)\]", re.ASCII | re.DOTALL
+)
+"""A lease time, a client identifier, a tag, or an IPv6 prefix or interface identifier."""
+_NON_ASCII: Final = re.compile(r"[^\0-\x7f]")
 _CONF_SIGNATURE: Final = re.compile(
     r"^\s*+(?:dhcp-(?:host|range|option|leasefile|hostsfile|authoritative)|conf-dir|conf-file|domain-needed|bogus-priv|interface)"
     r"\s*(?:=|$)",
@@ -70,27 +84,38 @@ class DnsmasqReader(LineReader):
         fields = text.split()
         if fields[0] == "duid" and len(fields) > 1:
             return  # the server's own identifier
-        if len(fields) != _FIELD_COUNT:
+        if len(fields) < _MIN_FIELDS:
             self.skip(f"{quote(text)} has not the five fields of a lease")
             return
-        expires, hardware, address, name, client = fields
+        expires, hardware, address, name, client, *_ = *fields, "*", "*"
         host = parse_address(address)
         if not host:
             self.skip(f"{quote(address)} is no address")
-        elif not (expires.isascii() and expires.isdecimal()):
-            self.skip(f"{quote(expires)} is no time")
-        else:
-            mac = (
-                mac_from_duid(parse_octets(client))
-                if ":" in host
-                else parse_mac(_HARDWARE_TYPE.sub("", hardware, 1))
-            )
-            host_name = None if name == "*" else sanitize_name(name)
-            self.output.add(HostEntry(host, mac, host_name, _parse_expiry(expires)))
+            return
+        if len(fields) != _FIELD_COUNT:
+            self.warn(f"{quote(text)} has not the five fields of a lease")
+        try:
+            expiry = _parse_expiry(expires)
+        except ValueError as error:
+            self.warn(str(error))
+            expiry = None
+        mac = (
+            mac_from_duid(parse_octets(client))
+            if ":" in host
+            else parse_mac(_HARDWARE_TYPE.sub("", hardware, 1))
+        )
+        host_name = None if name == "*" else sanitize_name(name)
+        self.output.add(HostEntry(host, mac, host_name, expiry))
 
 
 def _parse_expiry(text: str) -> float | None:
-    """POSIX seconds; None for 0 = never, and for a duration, which dnsmasq writes if built without an RTC."""
+    """POSIX seconds; None for 0 = never, and for a duration, which dnsmasq writes if built without an RTC.
+
+    Raises:
+        ValueError: it is no number.
+    """
+    if not (text.isascii() and text.isdecimal()):
+        raise ValueError(f"{quote(text)} is no time")
     seconds = int(text[:20])
     return float(seconds) if _MIN_TIMESTAMP <= seconds <= _MAX_TIMESTAMP else None
 
@@ -110,50 +135,44 @@ LEASES_FORMAT: Final = LeaseFormat(
 )
 
 
-def dhcp_host_entries(value: str) -> tuple[HostEntry, ...]:
-    """The reservations of one ``dhcp-host`` value. Its parts come in any order, with tags and lease times.
+def add_dhcp_host(output: ParseOutput, place: str, parts: list[str]) -> None:
+    """Add the reservations of one ``dhcp-host`` value, whose parts come in any order.
 
-    With several MACs (a laptop's Ethernet and Wi-Fi) the first gets the address, since an address has one
-    entry.
+    With several MACs (a laptop's Ethernet and Wi-Fi) whichever is in use gets the address.
 
-    Raises:
-        ValueError: a part is invalid; the text is a clause about it.
+    Args:
+        output: gets the entries, or what is wrong with a part.
+        place: where the value is, for errors.
+        parts: what the commas separate.
     """
     macs: list[str] = []
     addresses: list[str] = []
-    name = None
-    for part in (item.strip() for item in value.split(",")):
-        if part == "ignore":
-            return ()  # dnsmasq does not serve this host
-        if mac := parse_mac(part if ":" in part else ""):
-            macs.append(mac)
-        elif match := _HARDWARE.fullmatch(part):  # with a hardware type, or with wildcards
-            macs.extend(filter(None, [parse_mac(match[1])]))
-        elif part.startswith("[") and part.endswith("]"):
-            addresses.extend(_bracketed_ipv6(part[1:-1]))
-        elif address := parse_address(part):
-            addresses.append(address)
-        elif not part or part.startswith(("id:", "set:", "tag:", "net:")) or _LEASE_TIME.fullmatch(part):
+    name, invalid = None, []
+    if "ignore" in parts:
+        return  # dnsmasq does not serve this host
+    for part in parts:
+        if _OTHER_PART.fullmatch(part):
             continue
-        elif is_host_name(part):
+        if match := _HARDWARE.fullmatch(part):  # with a hardware type, with wildcards, or of another length
+            macs.extend(filter(None, [parse_mac(match[1])]))
+        elif address := parse_address(part.strip("[]")):
+            addresses.append(address)
+        elif is_host_name(_NON_ASCII.sub("x", part)):  # dnsmasq translates the letters of an IDN
             name = sanitize_name(part)
         else:
-            raise ValueError(f"{quote(part)} is no address, MAC or name")
-    entries = [
-        HostEntry(address, macs[0] if macs else None, name, kind="reservation") for address in addresses
-    ]
-    macs_without_address = macs[1:] if addresses else macs
-    return (*entries, *(HostEntry(None, mac, name, kind="reservation") for mac in macs_without_address))
-
-
-def _bracketed_ipv6(text: str) -> tuple[str, ...]:
-    """A complete IPv6 address; () for a prefix and for an interface identifier alone (``[::17]``)."""
-    if text.startswith("::") or "/" in text:
-        return ()
-    address = parse_address(text)
-    if not address:
-        raise ValueError(f"{quote(text)} is no address")
-    return (address,)
+            invalid.append(f"{quote(part)} is no address, MAC or name")
+    for error in invalid:
+        if addresses:
+            output.warn(place, error)
+        else:  # it may be the address
+            output.skip(place, error)
+    if addresses or macs:
+        output.add(
+            *(
+                HostEntry(address, mac, name, kind="reservation")
+                for address, mac in product(addresses or (None,), macs or (None,))
+            )
+        )
 
 
 class DnsmasqHostsReader(LineReader):
@@ -161,15 +180,35 @@ class DnsmasqHostsReader(LineReader):
 
     def read_line(self, text: str) -> None:
         """See LineReader."""
-        if value := _COMMENT.sub("", text).strip():
-            self.read_dhcp_host(value)
+        if value := self.plain_text(text):
+            self.add_dhcp_host(value)
 
-    def read_dhcp_host(self, value: str) -> None:
+    def add_dhcp_host(self, value: str) -> None:
         """Parse one value of ``dhcp-host``."""
-        try:
-            self.output.add(*dhcp_host_entries(value.replace('"', "")))
-        except ValueError as error:
-            self.skip(str(error))
+        add_dhcp_host(self.output, f"line {self.line_number}", split_value(value))
+
+    def plain_text(self, text: str) -> str:
+        """A line without quotes and without its comment; what a quoted string has of commas is hidden."""
+        if text.startswith("#"):
+            return ""
+        parts = []
+        for match in _LINE_PART.finditer(text):
+            if match["comment"]:
+                break
+            quoted = match["quoted"]
+            if quoted is not None and not match["end"]:
+                self.skip(f"{quote(match[0])} has no closing quote")
+            parts.append(match[0] if quoted is None else _ESCAPE.sub(_unescape, quoted).replace(",", _COMMA))
+        return "".join(parts).strip()
+
+
+def _unescape(match: re.Match[str]) -> str:
+    return _ESCAPED.get(match[1], match[1])
+
+
+def split_value(value: str) -> list[str]:
+    """The parts of a value that commas outside of quotes separate."""
+    return [part.strip().replace(_COMMA, ",") for part in value.split(",")]
 
 
 class DnsmasqConfReader(DnsmasqHostsReader):
@@ -177,30 +216,48 @@ class DnsmasqConfReader(DnsmasqHostsReader):
 
     def read_line(self, text: str) -> None:
         """See LineReader."""
-        key, _, value = (part.strip() for part in _COMMENT.sub("", text).partition("="))
+        key, _, value = (part.strip() for part in self.plain_text(text).partition("="))
         if key == "dhcp-host":
-            self.read_dhcp_host(value)
+            self.add_dhcp_host(value)
+        elif key in _UNREAD:
+            self.warn(f"{_UNREAD[key]}, which powerd does not read; name the hosts in clients.hosts")
         elif value and (includes := _INCLUDES.get(key)):
             self.output.includes.extend(includes(value))
 
 
 def _conf_dir_includes(value: str) -> list[Include]:
     """``DIR``; ``DIR,*.conf,...`` includes only these; ``DIR,.bak,...`` excludes these."""
-    folder, *parts = (part.strip() for part in value.split(","))
-    included_patterns = [part for part in parts if part.startswith("*")]
+    folder, *parts = split_value(value)
+    included_suffixes = [part[1:] for part in parts if part.startswith("*") and part != "*"]
     excluded_suffixes = tuple(part for part in parts if part and not part.startswith("*"))
     return [
-        Include(f"{folder.rstrip('/')}/{part}", excluded_suffixes=excluded_suffixes)
-        for part in included_patterns or ["*"]
+        Include(
+            _in_folder(folder, f"*{escape(suffix)}"), excluded_suffixes=excluded_suffixes, is_pattern=True
+        )
+        for suffix in included_suffixes or [""]
     ]
 
 
+def _in_folder(folder: str, pattern: str) -> str:
+    return f"{escape(folder.rstrip('/'))}/{pattern}"
+
+
+def _file_name(value: str) -> str:
+    return value.replace(_COMMA, ",")
+
+
+_UNREAD: Final = {
+    "leasefile-ro": "dnsmasq keeps no lease file (leasefile-ro), but hands its leases to a program",
+    "conf-script": "dnsmasq reads options from a program (conf-script)",
+}
 _INCLUDES: Final[dict[str, Callable[[str], list[Include]]]] = {
-    "conf-file": lambda value: [Include(value)],
+    "conf-file": lambda value: [Include(_file_name(value))],
     "conf-dir": _conf_dir_includes,
-    "dhcp-hostsfile": lambda value: [Include(value, _HOSTS_FORMAT_NAME)],
-    "dhcp-hostsdir": lambda value: [Include(f"{value.rstrip('/')}/*", _HOSTS_FORMAT_NAME)],
-    "dhcp-leasefile": lambda value: [Include(value, "dnsmasq", optional=True)],
+    "dhcp-hostsfile": lambda value: [Include(_file_name(value), _HOSTS_FORMAT_NAME, may_be_directory=True)],
+    "dhcp-hostsdir": lambda value: [
+        Include(_in_folder(_file_name(value), "*"), _HOSTS_FORMAT_NAME, is_pattern=True)
+    ],
+    "dhcp-leasefile": lambda value: [Include(_file_name(value), "dnsmasq", optional=True)],
 }
 
 CONF_FORMAT: Final = LeaseFormat(
@@ -243,10 +300,7 @@ class PiholeReader(LineReader):
             return parse_failure(f"its table [dhcp] is not valid TOML: {error}")
         hosts = table.get("hosts", [])
         for host in hosts if isinstance(hosts, list) else []:
-            try:
-                self.output.add(*dhcp_host_entries(str(host)))
-            except ValueError as error:
-                self.output.skip(quote(str(host)), str(error))
+            add_dhcp_host(self.output, quote(str(host)), split_value(str(host)))
         return self.output.result()
 
 

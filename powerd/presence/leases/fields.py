@@ -8,7 +8,7 @@ from socket import AF_INET, AF_INET6, inet_ntop, inet_pton
 from typing import Final
 
 _MAC: Final = re.compile(r"[0-9a-f][02468ace](?::[0-9a-f]{2}){5}")
-_MAC_LENIENT: Final = re.compile(r"[0-9A-Fa-f]{1,2}(?:[:-][0-9A-Fa-f]{1,2}){5}")
+_MAC_LENIENT: Final = re.compile(r"0*[0-9A-Fa-f]{1,2}(?:[:-]0*[0-9A-Fa-f]{1,2}){5}")
 _HEX: Final = re.compile(r"[0-9A-Fa-f]{1,2}(?>(?:[:-]?[0-9A-Fa-f]{2}|[:-][0-9A-Fa-f])*)")
 _HOST_NAME: Final = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?>(?:\.[A-Za-z0-9_-]{1,63})*)\.?")
 _NULL_MAC: Final = "00:00:00:00:00:00"
@@ -33,11 +33,14 @@ def parse_address(text: str) -> str | None:
 
 
 def parse_mac(text: str) -> str | None:
-    """A unicast Ethernet address, lower case with colons; accepts ``-`` and single digits. Else None."""
+    """A unicast Ethernet address, lower case with colons; None for anything else.
+
+    Accepts ``-`` for ``:``, single digits, and leading zeros.
+    """
     if not _MAC.fullmatch(text):
         if not _MAC_LENIENT.fullmatch(text):
             return None
-        text = ":".join(octet.rjust(2, "0") for octet in text.lower().replace("-", ":").split(":"))
+        text = ":".join(octet[-2:].rjust(2, "0") for octet in text.lower().replace("-", ":").split(":"))
         if not _MAC.fullmatch(text):  # a group address
             return None
     return None if text == _NULL_MAC else text

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from glob import escape
 from itertools import chain
 from pathlib import PurePosixPath
-from posixpath import normpath
+from posixpath import basename, dirname, normpath
 from typing import Final, NamedTuple
 
 from powerd.linux.ports import Files, Network
@@ -21,17 +23,10 @@ from powerd.presence.leases.watcher import FileOrigin, WatchedFile
 
 AUTO: Final = "auto"
 _GLOB_CHARACTERS: Final = frozenset("*?[")
-_BACKUP_SUFFIXES: Final = (
-    "~",
-    "#",
-    ".bak",
-    ".orig",
-    ".dpkg-old",
-    ".dpkg-new",
-    ".dpkg-dist",
-    ".dpkg-tmp",
-    ".ucf-dist",
-)
+_DEBIAN_SUFFIXES: Final = (".dpkg-dist", ".dpkg-old", ".dpkg-new")
+"""What Debian's dnsmasq leaves out in /etc/dnsmasq.d (/etc/default/dnsmasq); it reads a .bak."""
+_BACKUP_SUFFIXES: Final = (*_DEBIAN_SUFFIXES, ".bak", ".orig", ".dpkg-tmp", ".ucf-dist")
+_ESCAPED_CHARACTER: Final = re.compile(r"\[([*?[])\]")
 _MAX_FILES: Final = 1000
 _MAX_ELAPSED: Final = 300.0
 """Seconds between two polls that count at most: the wall clock may have stepped."""
@@ -134,8 +129,10 @@ class LeaseFiles:
     def _add_pattern(
         self, pattern: str, origin: FileOrigin, file_format: LeaseFormat | None, files: Files
     ) -> None:
+        excluded = _BACKUP_SUFFIXES if origin is FileOrigin.CONFIGURED else _DEBIAN_SUFFIXES
         self._roots.update(
-            (_FileSpec(path, origin, file_format), None) for path in self._matching_paths(pattern, files)
+            (_FileSpec(path, origin, file_format), None)
+            for path in self._matching_paths(pattern, files, excluded)
         )
         if origin is FileOrigin.CONFIGURED and not any(
             fnmatchcase(root.path, pattern) for root in self._roots
@@ -144,44 +141,84 @@ class LeaseFiles:
 
     def _included_files(self, file: WatchedFile, include: Include, files: Files) -> Iterator[_FileSpec]:
         file_format = format_by_name(include.format) if include.format else file.file_format
-        origin = FileOrigin.DEFAULT_PATH if include.optional else FileOrigin.INCLUDED
-        pattern = normpath(PurePosixPath(file.path).parent / include.path)
-        for path in self._matching_paths(pattern, files):
+        origin = FileOrigin.LEASES_OF_SERVER if include.optional else FileOrigin.INCLUDED
+        path = normpath(PurePosixPath("/") / include.path)
+        if include.may_be_directory and _is_directory(path, files):
+            paths = self._matching_paths(f"{escape(path)}/*", files)
+        elif include.is_pattern:
+            paths = self._matching_paths(path, files)
+            self._check_directory(path, files)
+        else:
+            paths = self._printable_path(path)
+        for path in paths:
             if not path.endswith(include.excluded_suffixes):
                 yield _FileSpec(path, origin, file_format)
 
-    def _matching_paths(self, pattern: str, files: Files) -> tuple[str, ...]:
-        """Paths that match a pattern; a path without wildcards matches itself, whether it exists or not."""
-        if not pattern.isprintable():  # Python raises ValueError for a path with a NUL
-            self._errors.append(f"{quote(pattern)}: no file has such a name; correct it")
-            return ()
-        if _GLOB_CHARACTERS.isdisjoint(pattern):
-            return (pattern,)
+    def _check_directory(self, pattern: str, files: Files) -> None:
+        """An absent directory matches as few files as an empty one, but its files may only be invisible."""
+        directory = _ESCAPED_CHARACTER.sub(r"\1", dirname(pattern))
         try:
-            return tuple(path for path in files.find(pattern) if not path.endswith(_BACKUP_SUFFIXES))
+            if directory.isprintable() and files.stat_signature(directory) is None:
+                self._errors.append(
+                    f"{directory}: another file includes this directory, but it does not exist; correct that"
+                )
+        except HostError as error:
+            self._errors.append(str(error))
+
+    def _matching_paths(
+        self, pattern: str, files: Files, excluded_suffixes: tuple[str, ...] = ()
+    ) -> tuple[str, ...]:
+        """Paths that match a pattern; a path without wildcards matches itself, whether it exists or not."""
+        if _GLOB_CHARACTERS.isdisjoint(pattern) or not pattern.isprintable():
+            return self._printable_path(pattern)
+        try:
+            found = files.find(pattern)
         except HostError as error:
             self._errors.append(str(error))
             return ()
+        return tuple(path for path in found if not path.endswith(excluded_suffixes) and not _is_backup(path))
+
+    def _printable_path(self, path: str) -> tuple[str, ...]:
+        """The path itself; () after an error, since Python raises ValueError for a path with a NUL."""
+        if path.isprintable():
+            return (path,)
+        self._errors.append(f"{quote(path)}: no file has such a name; correct it")
+        return ()
 
     def _build_report(self) -> LeaseReport:
         watched = self._files.values()
-        skipped_warnings = (_skipped_warning(file) for file in watched if file.result.skipped)
         warnings = [file.error for file in watched if file.error and not file.hides_clients]
+        warnings += [f"{file.path}: {warning}" for file in watched for warning in file.result.warnings]
         unavailable = [file.error for file in watched if file.error and file.hides_clients]
+        unavailable += [_skipped_error(file) for file in watched if file.result.skipped and not file.error]
         return LeaseReport(
             entries=tuple(
                 chain(*(file.retained.entries for file in watched), self._stations.retained.entries)
             ),
-            warnings=(*warnings, *skipped_warnings, *self._stations.warnings),
+            warnings=(*warnings, *self._stations.warnings),
             unavailable_reason="; ".join((*unavailable, *self._errors)) or None,
             stations_current=self._stations.all_answered,
         )
 
 
-def _skipped_warning(file: WatchedFile) -> str:
+def _is_directory(path: str, files: Files) -> bool:
+    """Whether the path is a directory; False if this user may not find out, which reading it will tell."""
+    try:
+        return path.isprintable() and files.stat_signature(path) is not None and not files.find(escape(path))
+    except HostError:
+        return False
+
+
+def _is_backup(path: str) -> bool:
+    """Whether an editor has made this file; dnsmasq(8) leaves these out in every directory."""
+    name = basename(path)
+    return name.endswith("~") or (name.startswith("#") and name.endswith("#"))
+
+
+def _skipped_error(file: WatchedFile) -> str:
     result = file.result
     noun = "entry" if result.skipped == 1 else "entries"
-    return f"{file.path}: {result.skipped} {noun} skipped, the first: {result.errors[0]}"
+    return f"{file.path}: {result.skipped} {noun} skipped, the first: {result.errors[0]}; repair the file"
 
 
 def _is_control_socket(path: str) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Final, Literal, NamedTuple, Protocol
 
@@ -38,8 +38,14 @@ class HostEntry(NamedTuple):
     stale: bool = False
 
     @property
-    def key(self) -> str:
-        """Identifies the entry within its file: its address, else its MAC, else its name."""
+    def key(self) -> Hashable:
+        """Identifies the entry within its file: a lease by its address, else by its MAC.
+
+        A reservation is identified by all that it names: several may reserve one address, for a laptop's
+        Ethernet and its Wi-Fi.
+        """
+        if self.kind == "reservation":
+            return self.address, self.mac, self.name
         return self.address or self.mac or self.name or ""
 
 
@@ -48,16 +54,21 @@ class Include:
     """Another file that a file names.
 
     Attributes:
-        path: as written, or a glob pattern; relative to the directory of the file that names it.
+        path: as written; a relative one is relative to the directory in which services run, which is ``/``
+            (systemd.exec(5), WorkingDirectory=).
         format: name of its format; None = the format of the file that names it.
         excluded_suffixes: files that match the pattern and end in one of these are left out.
         optional: the file may be absent: a lease file before the first lease.
+        is_pattern: the path is a glob pattern; its directory must exist.
+        may_be_directory: if the path is a directory, all files in it are meant.
     """
 
     path: str
     format: str | None = None
     excluded_suffixes: tuple[str, ...] = ()
     optional: bool = False
+    is_pattern: bool = False
+    may_be_directory: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,16 +76,19 @@ class ParseResult:
     """The content of one file.
 
     Attributes:
-        entries: at most one per address (the last one counts), in no particular order.
-        skipped: number of entries that could not be parsed.
+        entries: at most one per HostEntry.key (the last one counts), in no particular order.
+        skipped: number of entries whose host is not known, because they could not be parsed.
         errors: what is wrong with the first three of them: ``line 17: "10.0.0" is no address``.
         includes: other files that this one names.
+        warnings: the first three parts of entries that could not be parsed, in the form of ``errors``, while
+            the rest of the entry counts; and what powerd cannot read, such as a database of leases.
     """
 
     entries: tuple[HostEntry, ...] = ()
     skipped: int = 0
     errors: tuple[str, ...] = ()
     includes: tuple[Include, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 class FormatReader(Protocol):
@@ -101,8 +115,9 @@ class LeaseFormat:
         companions: suffixes of files that are read before the file itself. The first row of which a file
             exists is read, in its order; later entries override.
         absent_means_empty: without leases the server removes the file.
-        essential: the file may be the only one to name a client. dnsmasq and Kea record every lease; dhcpd
-            records no lease for an address that its configuration fixes.
+        essential: the file may be the only one to name a client, so that it cannot be removed on purpose
+            while powerd runs. dnsmasq and Kea record every lease; dhcpd records no lease for an address that
+            its configuration fixes.
     """
 
     name: str
@@ -121,16 +136,18 @@ class ParseOutput:
         source: of the entries.
         entries: by HostEntry.key.
         includes: other files that the file names.
-        skipped: number of entries that could not be parsed.
+        skipped: number of entries whose host is not known, because they could not be parsed.
         errors: descriptions of the first three.
+        warnings: the first three parts of entries that could not be parsed.
     """
 
     def __init__(self, source: str) -> None:
         self.source = source
-        self.entries: dict[str, HostEntry] = {}
+        self.entries: dict[Hashable, HostEntry] = {}
         self.includes: list[Include] = []
         self.skipped = 0
         self.errors: list[str] = []
+        self.warnings: list[str] = []
 
     def add(self, *entries: HostEntry) -> None:
         """Add entries and set their source; each replaces an earlier one of the same key."""
@@ -142,10 +159,19 @@ class ParseOutput:
         if len(self.errors) < _MAX_ERRORS:
             self.errors.append(f"{place}: {error}")
 
+    def warn(self, place: str, error: str) -> None:
+        """Describe a part of an entry that could not be parsed; the rest of the entry is added."""
+        if len(self.warnings) < _MAX_ERRORS:
+            self.warnings.append(f"{place}: {error}")
+
     def result(self) -> ParseResult:
         """The content of the file."""
         return ParseResult(
-            tuple(self.entries.values()), self.skipped, tuple(self.errors), tuple(self.includes)
+            tuple(self.entries.values()),
+            self.skipped,
+            tuple(self.errors),
+            tuple(self.includes),
+            tuple(self.warnings),
         )
 
 
@@ -174,6 +200,10 @@ class LineReader(ABC):
         """Count the current line as one that could not be parsed."""
         self.output.skip(f"line {self.line_number}", error)
 
+    def warn(self, error: str) -> None:
+        """Describe a part of the current line that could not be parsed; the rest of it counts."""
+        self.output.warn(f"line {self.line_number}", error)
+
     def feed(self, text: str) -> None:
         """See FormatReader.feed()."""
         lines = (self._partial_line + text).split("\n")
@@ -189,12 +219,15 @@ class LineReader(ABC):
             self._overlong, self._partial_line = True, ""
 
     def finish(self) -> ParseResult:
-        """Parse a last line without a newline; an error in it is ignored, for it is still being written."""
+        """Parse a last line without a newline; one with an error is left out: it is still being written."""
         if (stripped := self._partial_line.strip()) and not self._overlong:
-            skipped, errors = self.output.skipped, list(self.output.errors)
+            output, self.output = self.output, ParseOutput(self.output.source)
             self.line_number += 1
             self.read_line(stripped)
-            self.output.skipped, self.output.errors = skipped, errors
+            if not self.output.skipped and not self.output.warnings:
+                output.entries |= self.output.entries
+                output.includes += self.output.includes
+            self.output = output
         return self.output.result()
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import re
 import socket
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 from typing import Final
 
 from powerd.linux.ports import Files, Network
@@ -43,7 +43,7 @@ class StationReader(LineReader):
             self._current_mac = mac
             self.output.add(HostEntry(None, mac, kind="station"))
         elif self._current_mac and text.startswith("flags=") and "[ASSOC]" not in text:
-            del self.output.entries[self._current_mac]
+            self.output.entries.pop(self._current_mac, None)
             self._current_mac = None
 
 
@@ -70,7 +70,7 @@ class StationWatcher:
     async def poll(self, files: Files, network: Network, now: float) -> None:
         """Query every access point."""
         warnings: list[str] = []
-        entries: dict[str, HostEntry] = {}
+        entries: dict[Hashable, HostEntry] = {}
         for control in self._control_sockets(files, warnings):
             try:
                 reader = StationReader(HOSTAPD_SOURCE)

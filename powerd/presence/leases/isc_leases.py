@@ -22,8 +22,15 @@ from powerd.presence.leases.fields import (
     sanitize_name,
 )
 from powerd.presence.leases.format import HostEntry, LeaseFormat, ParseResult
-from powerd.presence.leases.isc_conf import block_mac, host_block_entries
-from powerd.presence.leases.isc_syntax import STRING, BlockReader, IscBlock, Statement, unquote, unquote_text
+from powerd.presence.leases.isc_conf import block_mac, host_entries
+from powerd.presence.leases.isc_syntax import (
+    BlockReader,
+    IscBlock,
+    Statement,
+    join_tokens,
+    unquote,
+    unquote_text,
+)
 
 _DATE: Final = r'[^;\n"#{}]++;(?>(?: #[^\n]*+)?)\n'
 _QUOTED: Final = r'"[^"\n]*+(?<!\\)"'
@@ -43,21 +50,24 @@ _LEASE: Final = re.compile(  # in the order in which dhcpd writes; two spaces be
     r"\}"
 )
 _IGNORED_STATEMENT: Final = re.compile(
-    r"(?:authoring-byte-order|server-duid|failover|group|class|subclass|ia[-_]pd|option|set|key|zone)(?![\w-])"
+    r"(?:authoring-byte-order|server-duid|failover|group|class|subclass|ia[-_]pd|option|set|key|zone)(?![\w-])",
+    re.IGNORECASE,
 )
 _SIGNATURE: Final = re.compile(
     r"^\s*+(?:lease\s+[\d.]+\s*\{|ia[-_][nt]a\s|server-duid\s|authoring-byte-order\s)"
     r"|# The format of this file is documented in the dhcpd.leases\(5\)",
-    re.MULTILINE,
+    re.MULTILINE | re.IGNORECASE,
 )
 _IAID_OCTETS: Final = 4
+_ENDED_STATES: Final = frozenset({"free", "expired", "released", "reset", "abandoned", "backup"})
 _MAX_TIMESTAMP: Final = 1 << 40
 
 
 class DhcpdLeasesReader(BlockReader):
     """Parses ``lease``, ``ia-na`` and ``ia-ta`` (``ia_na`` in the manual), and hosts created over OMAPI."""
 
-    head_pattern = re.compile(rf'(?<![^\s\0])(lease|ia[-_][nt]a|iaaddr|host)\s+({STRING}|[^\s"]++)$')
+    block_kinds = frozenset({"lease", "ia-na", "ia-ta", "ia_na", "ia_ta", "iaaddr", "host"})
+    is_log = True
 
     def __init__(self, source: str) -> None:
         super().__init__(source)
@@ -99,32 +109,35 @@ class DhcpdLeasesReader(BlockReader):
             self._add_host(block)
 
     def finish(self) -> ParseResult:
-        """See BlockReader; a lease replaces a host of the same address."""
-        leases, self.output.entries = self.output.entries, {}
+        """See BlockReader."""
         self.output.add(*chain(*self._hosts.values()))
-        self.output.entries.update(leases)
         return super().finish()
 
     def _add_lease(self, block: IscBlock, association: IscBlock | None = None) -> None:
         """Add an IPv4 lease, or an IPv6 lease of an association, whose name holds the client's DUID."""
-        try:
-            address = parse_address(block.name)
-            if not address:
-                raise ValueError("no address")  # noqa: TRY301 - one exit for all errors of a block
-            mac = _association_mac(association) if association else block_mac(block)
-            expires = _parse_time(block.fields.get("ends", "never"))
-        except ValueError as error:
-            self.skip_block(block, str(error))
+        address = parse_address(block.name)
+        if not address:
+            self.skip_block(block, "no address")
             return
-        name = block.fields.get("client-hostname")
-        name = sanitize_name(unquote_text(name)) if name else None
-        self._store_lease(address, mac, name, expires, block.fields.get("binding state"))
+        mac = _association_mac(association) if association else block_mac(self, block)
+        expires, fields = None, block.fields
+        try:
+            expires = _parse_time(join_tokens(fields.get("ends", ["never"])))
+        except ValueError as error:
+            self.warn_block(block, str(error))
+        name = fields.get("client-hostname") or fields.get("hostname")
+        state = (
+            "abandoned" if "abandoned" in fields else (fields.get("binding state") or ["active"])[0].lower()
+        )
+        self._store_lease(
+            address, mac, sanitize_name(unquote_text(name[0])) if name else None, expires, state
+        )
 
     def _store_lease(
         self, address: str, mac: str | None, name: str | None, expires: float | None, state: str | None
     ) -> None:
         """Store a lease over an earlier one of its address; an ended one without a MAC names no host."""
-        if state not in {"active", None}:
+        if state in _ENDED_STATES:
             if not mac:
                 self.output.entries.pop(address, None)
                 return
@@ -135,11 +148,8 @@ class DhcpdLeasesReader(BlockReader):
     def _add_host(self, block: IscBlock) -> None:
         if "deleted" in block.fields:
             self._hosts.pop(block.name, None)
-            return
-        try:
-            self._hosts[block.name] = host_block_entries(block)
-        except ValueError as error:
-            self.skip_block(block, str(error))
+        else:
+            self._hosts[block.name] = host_entries(self, block)
 
 
 def _association_mac(block: IscBlock) -> str | None:
@@ -149,7 +159,11 @@ def _association_mac(block: IscBlock) -> str | None:
 
 
 def _parse_time(text: str) -> float | None:
-    """POSIX seconds of ``6 2026/11/21 10:08:47`` (UTC), ``epoch 1795255727`` or ``never``."""
+    """POSIX seconds of ``6 2026/11/21 10:08:47``, which is UTC, ``epoch 1795255727`` or ``never``.
+
+    OpenBSD's dhcpd writes ``UTC`` behind the time.
+    """
+    text = text.lower().removesuffix(" utc")
     if text == "never":
         return None
     try:

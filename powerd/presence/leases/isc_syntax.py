@@ -1,4 +1,9 @@
-"""Syntax of ISC dhcpd's files: statements and nested blocks (dhcpd.conf(5), dhcpd.leases(5))."""
+"""Syntax of the files of ISC dhcpd and of OpenBSD's dhcpd: statements and nested blocks.
+
+Sources: dhcpd.conf(5), dhcpd.leases(5), and what ``dhcpd -t`` accepts: white space and comments between any
+two tokens, so that ``10 . 0 . 0 . 1`` is an address; strings with escapes, over several lines; keywords in
+any case.
+"""
 
 from __future__ import annotations
 
@@ -11,21 +16,29 @@ from typing import Final, NamedTuple
 from powerd.presence.leases.fields import quote
 from powerd.presence.leases.format import ParseOutput, ParseResult
 
-STRING: Final = r'"(?>(?:[^"\\\n]++|\\.?+)*)"'
-"""A quoted string. It ends with its line at the latest, which limits the damage of an unpaired quote."""
 _MAX_STATEMENT: Final = 1 << 16
 _MAX_DEPTH: Final = 32
 _BLANK: Final = re.compile(r"(?>(?:\s++|#[^\n]*+\n)*)")
-_STATEMENT: Final = re.compile(
-    r'((?>(?:[^;{}"#]++|"(?>(?:[^"\\\n]++|\\.?+)*)(?:"|(?=\n))|#[^\n]*+(?=\n))*))([;{}])'
+_STRING: Final = r'"(?>(?:[^"\\]++|\\.)*)"'
+_LINE_STRING: Final = r'"(?>(?:[^"\\\n]++|\\.?+)*)(?:"|(?=\n))'
+_STATEMENT: Final = r'((?>(?:[^;{}"#]++|%s|#[^\n]*+(?=\n))*))([;{}])'
+_LEXEME: Final = r'(#[^\n]*+|\s++)|"(?>(?:[^"\\%s]++|\\.?+)*)"?+|[A-Za-z0-9_-]++|.'
+_CONF_TOKEN: Final = re.compile(_LEXEME % "", re.DOTALL)
+_LOG_TOKEN: Final = re.compile(_LEXEME % r"\n", re.DOTALL)
+_NAME: Final = re.compile(r'[\w.:-]+|".*', re.ASCII | re.DOTALL)
+_FIELDS: Final = frozenset(
+    {
+        *("ends", "binding state", "hardware", "client-hostname", "hostname", "fixed-address"),
+        *("fixed-address6", "option host-name", "ddns-hostname", "deleted", "abandoned"),
+    }
 )
-_COMMENT: Final = re.compile(r'("(?>(?:[^"\\\n]++|\\.?+)*)(?:"|(?=\n)|\Z))|#[^\n]*+')
-_FIELD: Final = re.compile(
-    r"(ends|binding\s+state|hardware|client-hostname|fixed-address6?|option\s+host-name|ddns-hostname|deleted)"
-    r"(?![\w-])\s*(.*)",
-    re.DOTALL,
-)
-_ESCAPE: Final = re.compile(rb"\\([0-7]{3}|.)", re.DOTALL)
+_MAX_NAME: Final = 1000
+"""Characters in the head of a block; an IPv6 association's is the longest, with 4 + 130 octets of 3."""
+_FIRST_WORDS: Final = frozenset(name.partition(" ")[0] for name in _FIELDS)
+_ADJACENT_WORDS: Final = re.compile(r"(?<=[\w-])\n(?=[\w-])", re.ASCII)
+_FIRST_WORD: Final = re.compile(r"[\w-]*+", re.ASCII)
+_ESCAPE: Final = re.compile(rb"\\(x[0-9A-Fa-f]{1,2}|[0-3][0-7]{0,2}|.)", re.DOTALL)
+_ESCAPED: Final = {b"t": b"\t", b"r": b"\r", b"n": b"\n", b"b": b"\b"}
 
 
 class Statement(NamedTuple):
@@ -33,7 +46,7 @@ class Statement(NamedTuple):
 
     Attributes:
         line: number of its first line.
-        text: without comments and surrounding white space; may be empty before a brace.
+        text: with its comments, without surrounding white space; may be empty before a brace.
         end: ``;``, ``{`` or ``}``.
     """
 
@@ -47,15 +60,26 @@ class IscBlock:
     """An open block.
 
     Attributes:
-        kind, name: from its head as written, e.g. ``lease`` and ``10.0.0.17``, ``host`` and ``printer``.
+        kind: from its head, in lower case, e.g. ``lease`` or ``host``.
+        name: from its head, as one token, e.g. ``10.0.0.17`` or ``printer``.
         line: line number of its head.
-        fields: the last statement of each relevant kind: ``{"binding state": "active"}``.
+        fields: the tokens of the last statement of each relevant kind, without those of its kind:
+            ``{"binding state": ["active"]}``.
     """
 
     kind: str
     name: str
     line: int
-    fields: dict[str, str] = field(default_factory=dict)
+    fields: dict[str, list[str]] = field(default_factory=dict)
+
+
+_LOG_STATEMENT: Final = re.compile(_STATEMENT % _LINE_STRING, re.DOTALL)
+_CONF_STATEMENT: Final = re.compile(_STATEMENT % _STRING, re.DOTALL)
+
+
+def tokenize(text: str, token: re.Pattern[str] = _CONF_TOKEN) -> list[str]:
+    """The tokens of a statement: words, strings with their quotes and escapes, and single characters."""
+    return [match[0] for match in token.finditer(text) if match[1] is None]
 
 
 class BlockReader(ABC):
@@ -65,16 +89,21 @@ class BlockReader(ABC):
         source: path of the file.
 
     Attributes:
-        head_pattern: matches the end of the head of a relevant block: its kind and its name.
+        block_kinds: the kinds of relevant blocks, in lower case.
+        is_log: dhcpd appends to the file, and writes no newline within a string. An unpaired quote then ends
+            with its line, and the last entry may still be being written.
         output: what has been found.
         open_blocks: outermost first; None for a block that is not relevant.
     """
 
-    head_pattern: re.Pattern[str]
+    block_kinds: frozenset[str]
+    is_log: bool = False
 
     def __init__(self, source: str) -> None:
         self.output = ParseOutput(source)
         self.open_blocks: list[IscBlock | None] = []
+        self._statement = _LOG_STATEMENT if self.is_log else _CONF_STATEMENT
+        self._token = _LOG_TOKEN if self.is_log else _CONF_TOKEN
         self._ignored_depth = 0  # open blocks below _MAX_DEPTH
         self._buffer = ""
         self._line = 1
@@ -86,14 +115,17 @@ class BlockReader(ABC):
 
     @abstractmethod
     def handle_block(self, block: IscBlock, parent: IscBlock | None) -> None:
-        """Handle a complete relevant block; ``parent`` is the relevant block directly around it."""
+        """Handle a relevant block; ``parent`` is the relevant block directly around it."""
 
     @abstractmethod
     def allows_block(self, kind: str) -> bool:
         """Whether a block of this kind may begin here; if not, a block around it has lost its end."""
 
     def finish(self) -> ParseResult:
-        """The content of the file; a block that is open at its end is still being written and is left out."""
+        """The content of the file. In a log, what its end cuts off is still being written and is left out."""
+        if not self.is_log and (self.open_blocks or self._overlong or self._tokenize(self._buffer)):
+            self.skip(self._line, "the file ends within a statement or a block")
+            self._abandon_open_blocks()
         return self.output.result()
 
     def read_fast(self, buffer: str, at: int) -> int:
@@ -111,8 +143,8 @@ class BlockReader(ABC):
                 self._close_block(statement)
             elif block is None:
                 self.handle_statement(statement)
-            elif match := _FIELD.match(statement.text):
-                block.fields[" ".join(match[1].split())] = match[2]
+            else:
+                self._read_field(block, statement.text)
 
     def _statements(self, text: str) -> Iterator[Statement]:
         """Yield the complete statements and keep the rest for the next piece."""
@@ -127,7 +159,7 @@ class BlockReader(ABC):
             if match := _BLANK.match(buffer, at):
                 at = match.end()
             self._line += buffer.count("\n", start, at)
-            match = _STATEMENT.match(buffer, at)
+            match = self._statement.match(buffer, at)
             end = match.end() if match else len(buffer)
             if end - at > _MAX_STATEMENT:
                 self.skip(self._line, "a statement is too long")
@@ -137,44 +169,75 @@ class BlockReader(ABC):
             line, self._line = self._line, self._line + buffer.count("\n", at, end)
             at = end
             if match and not self._overlong:
-                yield Statement(line, _strip_comments(match[1]), match[2])
+                yield Statement(line, match[1].strip(), match[2])
         self._buffer = buffer[at:]
 
     def _open_block(self, statement: Statement) -> None:
-        match = self.head_pattern.search(statement.text)
-        if match and self.open_blocks and not self.allows_block(match[1]):
+        tokens = self._tokenize(statement.text)
+        at = self._head_index(tokens)
+        kind, name = (tokens[at].lower(), "".join(tokens[at + 1 :])) if at is not None else ("", "")
+        if kind and self.open_blocks and not self.allows_block(kind):
             self._abandon_open_blocks()
-        elif match and match.start():
-            self.skip(statement.line, f"{quote(statement.text[: match.start()])} is no entry")
+        elif at:
+            self.skip(statement.line, f"{quote(' '.join(tokens[:at]))} is no entry")
         if len(self.open_blocks) == _MAX_DEPTH:
             self._ignored_depth += 1
-        elif match:
-            self.open_blocks.append(IscBlock(match[1], match[2], statement.line))
+        elif kind:
+            self.open_blocks.append(IscBlock(kind, name, statement.line))
         else:
             self.handle_statement(statement)
             self.open_blocks.append(None)
 
+    def _read_field(self, block: IscBlock, text: str) -> None:
+        """Store the tokens of a statement that is relevant."""
+        word = _FIRST_WORD.match(text)
+        if word is None or word[0].lower() not in _FIRST_WORDS:
+            return
+        tokens = self._tokenize(text)
+        for length in (1, 2):
+            name = " ".join(tokens[:length]).lower()
+            if name in _FIELDS:
+                block.fields[name] = tokens[length:]
+
+    def _tokenize(self, text: str) -> list[str]:
+        return tokenize(text, self._token)
+
+    def _head_index(self, tokens: list[str]) -> int | None:
+        """Where the head of a relevant block begins: with its kind, followed by a name; None = nowhere."""
+        name = ""
+        for at in range(len(tokens) - 1, 0, -1):
+            name = tokens[at] + name
+            if len(name) > _MAX_NAME or not _NAME.fullmatch(name):
+                return None
+            if tokens[at - 1].lower() in self.block_kinds:
+                return at - 1
+        return None
+
     def _abandon_open_blocks(self) -> None:
-        """Close all blocks: a new one begins where none may, so the end of one is missing."""
-        unclosed = next((block for block in self.open_blocks if block), None)
-        if unclosed:
-            self.skip(unclosed.line, f"{unclosed.kind} {quote(unclosed.name)} is not closed")
-        self.open_blocks.clear()
+        """Close all blocks: the end of one is missing, and what it holds up to here counts."""
+        while self.open_blocks:
+            if block := self.open_blocks.pop():
+                self.warn_block(block, "is not closed")
+                self.handle_block(block, next(reversed(self.open_blocks), None))
         self._ignored_depth = 0
 
     def _close_block(self, statement: Statement) -> None:
         if self._ignored_depth:
             self._ignored_depth -= 1
         elif not self.open_blocks:
-            self.skip(statement.line, "a closing brace without an opening one")
+            self.output.warn(f"line {statement.line}", "a closing brace without an opening one")
         elif block := self.open_blocks.pop():
             if statement.text:
-                self.skip_block(block, f"{quote(statement.text)} has no semicolon")
-            else:
-                self.handle_block(block, self.open_blocks[-1] if self.open_blocks else None)
+                self.warn_block(block, f"{quote(statement.text)} has no semicolon")
+                self._read_field(block, statement.text)
+            self.handle_block(block, next(reversed(self.open_blocks), None))
+
+    def warn_block(self, block: IscBlock, error: str) -> None:
+        """Describe a part of a block that cannot be parsed; the rest of the block counts."""
+        self.output.warn(f"line {block.line}", f"{block.kind} {quote(block.name)}: {error}")
 
     def skip_block(self, block: IscBlock, error: str) -> None:
-        """Count a block that cannot be parsed."""
+        """Count a block whose host is not known."""
         self.skip(block.line, f"{block.kind} {quote(block.name)}: {error}")
 
     def skip(self, line: int, error: str) -> None:
@@ -182,25 +245,26 @@ class BlockReader(ABC):
         self.output.skip(f"line {line}", error)
 
 
+def join_tokens(tokens: list[str]) -> str:
+    """An address, or another value of several tokens; two words stay apart, which makes it invalid."""
+    return _ADJACENT_WORDS.sub(" ", "\n".join(tokens)).replace("\n", "")
+
+
 def unquote(text: str) -> bytes:
-    r"""A word or a quoted string, with its escapes (``\017``, ``\"``) replaced."""
-    if len(text) > 1 and text[0] == text[-1] == '"':
-        text = text[1:-1]
+    r"""A word or a quoted string, with its escapes (``\017``, ``\x0f``, ``\t``, ``\"``) replaced."""
+    if text.startswith('"'):
+        text = text[1:-1] if len(text) > 1 and text.endswith('"') else text[1:]
     raw = text.encode(errors="replace")
     return _ESCAPE.sub(_unescape, raw) if b"\\" in raw else raw
 
 
 def _unescape(match: re.Match[bytes]) -> bytes:
     code = match[1]
-    return bytes((int(code, 8) & 0xFF,)) if len(code) > 1 else code
+    if code[:1] == b"x" and len(code) > 1:
+        return bytes((int(code[1:], 16),))
+    return bytes((int(code, 8),)) if code.isdigit() and code < b"4" else _ESCAPED.get(code, code)
 
 
 def unquote_text(text: str) -> str:
     """A word or a quoted string as text; bytes that are not UTF-8 become U+FFFD."""
     return unquote(text).decode(errors="replace")
-
-
-def _strip_comments(text: str) -> str:
-    if "#" in text:
-        text = _COMMENT.sub(lambda match: match[1] or "", text)
-    return text.strip()

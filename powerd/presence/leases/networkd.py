@@ -41,9 +41,19 @@ class NetworkdReader(DocumentReader):
             return parse_failure("it holds no list of leases")
         for row in rows:
             try:
-                self.output.add(_lease_entry(row if isinstance(row, dict) else {}))
+                entry = _lease_entry(row if isinstance(row, dict) else {})
             except ValueError as error:
                 self.output.skip("a lease", str(error))
+                continue
+            self.output.add(entry)
+            if (
+                entry.mac is None
+                and row.get("HardwareAddress")
+                and row.get("HardwareAddressType", 1) == _ETHERNET
+            ):
+                self.output.warn(
+                    "a lease", f"{quote(str(row.get('HardwareAddress')))} is no Ethernet address"
+                )
         return self.output.result()
 
 

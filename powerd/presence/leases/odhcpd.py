@@ -36,13 +36,19 @@ class OdhcpdReader(LineReader):
         mark, *fields = text.split()
         if mark != "#" or not fields:
             return
-        if len(fields) < _MIN_FIELDS or not _EXPIRY.fullmatch(fields[4]):
+        if len(fields) < _MIN_FIELDS:
             self.skip(f"{quote(text)} has not the fields of a lease")
             return
         _link, client, iaid, name, expiry, _assigned, _length, *prefixes = fields
         octets = parse_octets(client)
         mac = mac_from_octets(octets or b"") if iaid == "ipv4" else mac_from_duid(octets)
-        expires = None if expiry == _NEVER else float(expiry)
+        expires = None
+        if not _EXPIRY.fullmatch(expiry):
+            self.warn(f"{quote(expiry)} is no time")
+        elif expiry != _NEVER:
+            expires = float(expiry)
+        if octets is None:
+            self.warn(f"{quote(client)} is no identifier")
         host_name = None if name == "-" else sanitize_name(name)
         for prefix in prefixes:
             text, _, length = prefix.partition("/")

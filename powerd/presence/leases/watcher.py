@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Hashable
 from typing import Final
 
 from powerd.linux.ports import Files
@@ -26,7 +27,7 @@ class RetainedEntries:
 
     def __init__(self) -> None:
         self.current: tuple[HostEntry, ...] = ()
-        self._removed: dict[str, tuple[HostEntry, float]] = {}
+        self._removed: dict[Hashable, tuple[HostEntry, float]] = {}
 
     def update(self, entries: tuple[HostEntry, ...], now: float) -> bool:
         """Replace the current entries; return whether any has been removed."""
@@ -74,6 +75,7 @@ class FileOrigin(enum.Enum):
     DEFAULT_PATH = "a format's default path, where it may be absent"
     CONFIGURED = "the configuration names it"
     INCLUDED = "another file includes it"
+    LEASES_OF_SERVER = "a configuration names it as the lease file, which the server creates when it starts"
 
 
 class WatchedFile:
@@ -109,15 +111,7 @@ class WatchedFile:
     @property
     def hides_clients(self) -> bool:
         """Whether the file has an error because of which a client may be unknown."""
-        return (
-            self._is_essential
-            and self.error is not None
-            and not self.error.endswith(_MISSING_INCLUDE_MESSAGE)
-        )
-
-    @property
-    def _is_essential(self) -> bool:
-        return self._origin is FileOrigin.CONFIGURED or self.file_format is None or self.file_format.essential
+        return self.error is not None and not self.error.endswith(_NO_LEASES_MESSAGE)
 
     async def poll(self, files: Files, now: float) -> None:
         """Read the file if it has changed."""
@@ -225,7 +219,7 @@ class WatchedFile:
             self._signatures, self._vanished_at = (), now
             self.version += 1
         elif now - self._vanished_at > MAX_VANISHED_AGE:
-            if self._is_essential:
+            if self._origin is FileOrigin.CONFIGURED or not self.file_format or self.file_format.essential:
                 self._set_error(f"{self.path}: {_VANISHED_MESSAGE}")
             else:
                 self.discard(now)
@@ -237,12 +231,18 @@ class WatchedFile:
 
 
 _VANISHED_MESSAGE: Final = "has vanished; bring it back, or correct clients.leases and restart powerd"
-_MISSING_INCLUDE_MESSAGE: Final = "another file includes it, but it does not exist; correct that file"
+_NO_LEASES_MESSAGE: Final = (
+    "the configuration of a server names this lease file, but it does not exist; start the server, or "
+    "correct that configuration"
+)
 _MISSING_MESSAGES: Final = {
     FileOrigin.CONFIGURED: (
         "there is no such lease file; correct clients.leases, or start the server that writes it"
     ),
-    FileOrigin.INCLUDED: _MISSING_INCLUDE_MESSAGE,  # its server does not start either, so no client is hidden
+    FileOrigin.INCLUDED: (
+        "another file includes it, but it does not exist; correct that file, or write the whole path there"
+    ),
+    FileOrigin.LEASES_OF_SERVER: _NO_LEASES_MESSAGE,
 }
 
 

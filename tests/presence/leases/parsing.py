@@ -27,11 +27,17 @@ def read(make: Callable[[str], FormatReader], *pieces: str) -> ParseResult:
 
 
 def entries_of(make: Callable[[str], FormatReader], text: str) -> dict[str, HostEntry]:
-    """The entries by key, without their source; there must be no error and no duplicate key."""
+    """The entries by address, MAC or name, without their source; no error and no two of one address."""
     result = read(make, text)
     assert (result.skipped, result.errors) == (0, ())
-    assert len({entry.key for entry in result.entries}) == len(result.entries)
-    return {entry.key: entry._replace(source="") for entry in result.entries}
+    entries = {label(entry): entry._replace(source="") for entry in result.entries}
+    assert len(entries) == len(result.entries)
+    return entries
+
+
+def label(entry: HostEntry) -> str:
+    """The address of an entry, else its MAC, else its name."""
+    return entry.address or entry.mac or entry.name or ""
 
 
 def recorded(name: str) -> str:

@@ -6,9 +6,10 @@ from presence.leases.parsing import entries_of, read
 from powerd.presence.leases.dnsmasq import (
     DnsmasqConfReader,
     DnsmasqHostsReader,
-    dhcp_host_entries,
+    add_dhcp_host,
+    split_value,
 )
-from powerd.presence.leases.format import HostEntry, Include
+from powerd.presence.leases.format import HostEntry, Include, ParseOutput
 
 MAC, OTHER = "02:00:00:00:00:01", "02:00:00:00:00:02"
 
@@ -27,7 +28,7 @@ def host(address: str | None, mac: str | None = MAC, name: str | None = None) ->
         (f"{MAC},set:known,tag:eth1,net:old,id:01:02,pc,infinite", [host(None, name="pc")]),
         ("2:0:0:0:0:1,10.0.0.1", [host("10.0.0.1")]),
         (f"6-{MAC},10.0.0.1", [host("10.0.0.1")]),
-        (f"{MAC},{OTHER},10.0.0.1,pc", [host("10.0.0.1", name="pc"), host(None, OTHER, "pc")]),
+        (f"{MAC},{OTHER},10.0.0.1,pc", [host("10.0.0.1", name="pc"), host("10.0.0.1", OTHER, "pc")]),
         (f"{MAC},{OTHER}", [host(None), host(None, OTHER)]),
         ("02:00:00:*:*:*,10.0.0.1", [host("10.0.0.1", None)]),
         (f"{MAC},[fd00:0::7],10.0.0.1", [host("fd00::7"), host("10.0.0.1")]),
@@ -35,12 +36,25 @@ def host(address: str | None, mac: str | None = MAC, name: str | None = None) ->
         ("id:*,[fd00::/64],pc", []),
         ("pc,10.0.0.1", [host("10.0.0.1", None, "pc")]),
         ("pc", []),
+        (f"{MAC},b\u00fcro,10.0.0.1", [host("10.0.0.1", name="b\u00fcro")]),
+        (f"{MAC},10.0.0.1,B\u00dcRO.lan", [host("10.0.0.1", name="B\u00dcRO.lan")]),
+        (f"{MAC},10.0.0.1,x_y,2W", [host("10.0.0.1", name="x_y")]),
+        (f"{MAC},10.0.0.1,,1 2H", [host("10.0.0.1")]),
+        ("ID:x:y,10.0.0.1", [host("10.0.0.1", None)]),
+        ("002:0:00:000:0:1,10.0.0.1", [host("10.0.0.1")]),
+        ("02:00:00:01,10.0.0.1", [host("10.0.0.1", None)]),
+        (f"{MAC},[fd00::/64],10.0.0.1", [host("10.0.0.1")]),
+        (f"{MAC},[::1:7]", [host(None)]),
         (f"{MAC},ignore", []),
         ("", []),
     ],
 )
 def test_values_of_dhcp_host(value: str, expected: list[HostEntry]) -> None:
-    assert list(dhcp_host_entries(value)) == expected
+    output = ParseOutput("")
+    add_dhcp_host(output, "", split_value(value))
+    assert list(output.result().entries) == expected
+    assert not output.warnings
+    assert not output.skipped
 
 
 def test_configuration() -> None:
@@ -62,13 +76,32 @@ def test_configuration() -> None:
     ("line", "expected"),
     [
         ("conf-file=/etc/more.conf", [Include("/etc/more.conf")]),
-        ("conf-dir=/etc/dnsmasq.d/", [Include("/etc/dnsmasq.d/*")]),
-        ("conf-dir=/d,.bak,.old", [Include("/d/*", excluded_suffixes=(".bak", ".old"))]),
-        ("conf-dir=/d/,*.conf,*.x", [Include("/d/*.conf"), Include("/d/*.x")]),
-        ("dhcp-hostsfile=/etc/hosts.dhcp", [Include("/etc/hosts.dhcp", "dnsmasq hosts")]),
-        ("dhcp-hostsdir=/run/hosts/", [Include("/run/hosts/*", "dnsmasq hosts")]),
+        ("conf-dir=/etc/dnsmasq.d/", [Include("/etc/dnsmasq.d/*", is_pattern=True)]),
+        ("conf-dir=/d,.bak,.old", [Include("/d/*", excluded_suffixes=(".bak", ".old"), is_pattern=True)]),
+        (
+            "conf-dir=/d/,*.conf,*.x",
+            [Include("/d/*.conf", is_pattern=True), Include("/d/*.x", is_pattern=True)],
+        ),
+        (
+            "dhcp-hostsfile=/etc/hosts.dhcp",
+            [Include("/etc/hosts.dhcp", "dnsmasq hosts", may_be_directory=True)],
+        ),
+        ("dhcp-hostsdir=/run/hosts/", [Include("/run/hosts/*", "dnsmasq hosts", is_pattern=True)]),
         ("dhcp-leasefile=/srv/leases", [Include("/srv/leases", "dnsmasq", optional=True)]),
         ("conf-file=", []),
+        ('dhcp-leasefile="/srv/my.leases"', [Include("/srv/my.leases", "dnsmasq", optional=True)]),
+        (
+            'dhcp-leasefile = "/srv/a \\"b\\", # c" # d',
+            [Include('/srv/a "b", # c', "dnsmasq", optional=True)],
+        ),
+        ("dhcp-leasefile=/srv/a b#c\t# d", [Include("/srv/a b#c", "dnsmasq", optional=True)]),
+        ('conf-file="/etc/more".conf', [Include("/etc/more.conf")]),
+        (
+            'conf-dir="/d,1/",*.conf,".bak"',
+            [Include("/d,1/*.conf", excluded_suffixes=(".bak",), is_pattern=True)],
+        ),
+        ("conf-dir=/d*/,*", [Include("/d[*]/*", is_pattern=True)]),
+        ("Conf-file=/etc/more.conf", []),
         ("conf-file", []),
     ],
 )
@@ -80,3 +113,14 @@ def test_hosts_file() -> None:
     assert entries_of(DnsmasqHostsReader, f"# all of them\n{MAC},10.0.0.1,pc # mine\n\n") == {
         "10.0.0.1": host("10.0.0.1", name="pc")
     }
+
+
+@pytest.mark.parametrize("option", ["leasefile-ro", "conf-script=/bin/x"])
+def test_what_powerd_does_not_read_is_a_warning(option: str) -> None:
+    result = read(DnsmasqConfReader, f"# {option}\n{option}\n")
+    assert len(result.warnings) == 1
+    assert not result.skipped
+
+
+def test_a_missing_quote() -> None:
+    assert read(DnsmasqConfReader, f'dhcp-host={MAC},"10.0.0.1\n').skipped

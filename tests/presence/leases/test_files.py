@@ -6,6 +6,7 @@ from posixpath import basename
 
 import pytest
 from fakes.lease_files import CountingFiles
+from presence.leases.parsing import label
 
 from powerd.presence.leases.files import LeaseFiles, LeaseReport
 from powerd.presence.leases.format import HostEntry
@@ -52,8 +53,10 @@ def test_the_default_files_of_all_formats(server: LeaseServer) -> None:
     server.machine.replace_file(DHCPD, f"lease 10.0.0.3 {{\n  ends never;\n  hardware ethernet {MAC};\n}}\n")
     server.machine.replace_file("/etc/pihole/dhcp.leases", B)
     server.machine.replace_file("/etc/pihole/pihole.toml", f'[dhcp]\nhosts = ["{MAC},10.0.0.5,pi"]\n')
+    server.machine.replace_file("/etc/dnsmasq.d/lan.bak", f"dhcp-host={MAC},10.0.0.77,bak\n")
     server.machine.replace_file("/etc/dnsmasq.d/lan", f"dhcp-host={MAC},10.0.0.6,pc\n")
-    server.machine.replace_file("/etc/dnsmasq.d/lan.bak", f"dhcp-host={MAC},10.0.0.7,old\n")
+    for suffix in ("~", ".dpkg-dist", ".dpkg-old", ".dpkg-new"):
+        server.machine.replace_file(f"/etc/dnsmasq.d/lan{suffix}", f"dhcp-host={MAC},10.0.0.7,old\n")
     server.machine.replace_file(
         "/var/lib/kea/kea-leases4.csv", f"address,hwaddr,valid_lifetime,expire\n10.0.0.8,{MAC},1,2\n"
     )
@@ -67,13 +70,14 @@ def test_the_default_files_of_all_formats(server: LeaseServer) -> None:
     server.machine.station_lists["/run/hostapd/wlan0"] = MAC
     report = server.poll()
     assert (report.warnings, report.unavailable_reason) == ((), None)
-    assert {(basename(entry.source), entry.key) for entry in report.entries} == {
+    assert {(basename(entry.source), label(entry)) for entry in report.entries} == {
         ("dnsmasq.leases", "10.0.0.1"),
         ("dhcpd.conf", "10.0.0.2"),
         ("dhcpd.leases", "10.0.0.3"),
         ("dhcp.leases", "10.0.0.2"),
         ("pihole.toml", "10.0.0.5"),
         ("lan", "10.0.0.6"),
+        ("lan.bak", "10.0.0.77"),  # dnsmasq reads it
         ("kea-leases4.csv", "10.0.0.8"),
         ("kea-dhcp4.conf", OTHER),
         ("eth0", "10.0.0.9"),
@@ -83,7 +87,7 @@ def test_the_default_files_of_all_formats(server: LeaseServer) -> None:
 
 def test_unchanged_files_cost_one_stat_each_and_give_the_identical_report(server: LeaseServer) -> None:
     server.machine.replace_file(DNSMASQ, A)
-    server.machine.replace_file(CONF, 'include "hosts";\n')
+    server.machine.replace_file(CONF, 'include "/etc/dhcp/hosts";\n')
     server.machine.replace_file("/etc/dhcp/hosts", host("tv", "10.0.0.2"))
     report = server.poll()
     server.machine.reset_counts()
@@ -122,24 +126,29 @@ def test_a_configured_default_path_must_exist(tmp_path: Path) -> None:
     assert LeaseServer(tmp_path, "auto", f"/var//lib/misc/../{DNSMASQ[9:]}").poll().unavailable_reason
 
 
-def test_invalid_entries_are_a_warning_that_describes_the_first(server: LeaseServer) -> None:
+def test_invalid_entries_make_unavailable_and_the_first_is_described(server: LeaseServer) -> None:
     server.machine.replace_file(DNSMASQ, A, "x\n", "y\n", B)
     report = server.poll()
     assert len(report.entries) == 2
-    assert report.warnings == (
-        f'{DNSMASQ}: 2 entries skipped, the first: line 2: "x" has not the five fields of a lease',
+    assert (report.unavailable_reason or "").startswith(
+        f'{DNSMASQ}: 2 entries skipped, the first: line 2: "x" has not the five fields of a lease; '
     )
     server.machine.replace_file(DNSMASQ, A, "x\n", B)
-    assert server.poll().warnings[0].startswith(f"{DNSMASQ}: 1 entry skipped, ")
+    assert (server.poll().unavailable_reason or "").startswith(f"{DNSMASQ}: 1 entry skipped, ")
+    server.machine.replace_file(DNSMASQ, A, B)
+    assert server.poll().unavailable_reason is None
 
 
-def test_unreadable_files_make_unavailable_or_warn(server: LeaseServer) -> None:
+def test_unreadable_files_make_unavailable(server: LeaseServer) -> None:
     server.machine.replace_file(DNSMASQ, A)
     server.machine.replace_file("/etc/dnsmasq.conf", "port=0\n")
     server.machine.unreadable |= {DNSMASQ, "/etc/dnsmasq.conf"}
     report = server.poll()
-    assert report.unavailable_reason == f"cannot read {DNSMASQ}: Permission denied; be somebody else"
-    assert report.warnings == ("cannot read /etc/dnsmasq.conf: Permission denied; be somebody else",)
+    assert set((report.unavailable_reason or "").split("; be somebody else")) == {
+        f"cannot read {DNSMASQ}: Permission denied",
+        "; cannot read /etc/dnsmasq.conf: Permission denied",
+        "",
+    }
     server.machine.unreadable = {"/var/lib/systemd/network/dhcp-server-lease/*"}
     assert (server.poll().unavailable_reason or "").startswith("cannot look into /var/lib/systemd/network")
 
@@ -161,25 +170,35 @@ def test_a_configured_control_socket_is_queried_not_read(tmp_path: Path) -> None
 
 class TestIncludes:
     def test_relative_absolute_and_cyclic_includes(self, server: LeaseServer) -> None:
+        """A relative name is relative to the working directory of the server."""
         server.machine.replace_file(CONF, 'include "more/one";\n', host("zero", "10.0.0.1"))
         server.machine.replace_file(
-            "/etc/dhcp/more/one", 'include "two"; include "/etc/dhcp/dhcpd.conf"; include "one";\n'
+            "/more/one", f'include "/etc/dhcp/more/two"; include "{CONF}"; include "more/one";\n'
         )
         server.machine.replace_file("/etc/dhcp/more/two", host("two", "10.0.0.2"))
         assert server.names() == [("zero", "dhcpd.conf", False), ("two", "two", False)]
         server.machine.replace_file("/etc/dhcp/more/two", host("new", "10.0.0.3"))
         assert server.names()[1] == ("new", "two", False)
 
-    def test_a_missing_include_is_a_warning(self, server: LeaseServer) -> None:
-        server.machine.replace_file(CONF, 'include "gone";\n', 'lease-file-name "/srv/not-yet";\n')
+    def test_a_missing_include_makes_unavailable(self, server: LeaseServer) -> None:
+        server.machine.replace_file(CONF, 'include "gone";\n')
+        assert (server.poll().unavailable_reason or "").startswith("/gone: another file includes it, ")
+
+    def test_a_missing_lease_file_that_a_configuration_names_is_a_warning(self, server: LeaseServer) -> None:
+        server.machine.replace_file(CONF, 'lease-file-name "/srv/not-yet";\n')
         report = server.poll()
         assert report.unavailable_reason is None
-        assert report.warnings == (
-            "/etc/dhcp/gone: another file includes it, but it does not exist; correct that file",
-        )
+        (warning,) = report.warnings
+        assert warning.startswith("/srv/not-yet: ")
+
+    def test_an_include_is_no_pattern(self, server: LeaseServer) -> None:
+        server.machine.replace_file(CONF, 'include "/etc/hosts[1]*";\n')
+        server.machine.replace_file("/etc/hosts1x", host("no", "10.0.0.1"))
+        server.machine.replace_file("/etc/hosts[1]*", host("yes", "10.0.0.2"))
+        assert server.names() == [("yes", "hosts[1]*", False)]
 
     def test_the_entries_of_a_file_no_longer_included_are_removed(self, server: LeaseServer) -> None:
-        server.machine.replace_file(CONF, 'include "more";\n')
+        server.machine.replace_file(CONF, 'include "/etc/dhcp/more";\n')
         server.machine.replace_file("/etc/dhcp/more", host("pc", "10.0.0.1"))
         assert server.names() == [("pc", "more", False)]
         server.machine.replace_file(CONF, "authoritative;\n")
@@ -187,11 +206,11 @@ class TestIncludes:
         for _ in range(int(GRACE_PERIOD // 60)):
             server.poll()
         assert server.poll() == LeaseReport()
-        server.machine.replace_file(CONF, 'include "more";\n')
+        server.machine.replace_file(CONF, 'include "/etc/dhcp/more";\n')
         assert server.names() == [("pc", "more", False)]
 
     def test_directories_and_lease_files_of_dnsmasq(self, server: LeaseServer) -> None:
-        conf = "conf-dir=/etc/my.d,*.conf\ndhcp-hostsfile=hosts\ndhcp-leasefile=/srv/leases\n"
+        conf = "conf-dir=/etc/my.d,*.conf\ndhcp-hostsfile=/etc/hosts\ndhcp-leasefile=/srv/leases\n"
         server.machine.replace_file("/etc/dnsmasq.conf", conf)
         server.machine.replace_file("/etc/my.d/a.conf", f"dhcp-host={MAC},10.0.0.5,pc\n")
         server.machine.replace_file("/etc/my.d/a.txt", f"dhcp-host={MAC},10.0.0.6,no\n")
@@ -202,11 +221,26 @@ class TestIncludes:
         assert ("pc", "a.conf", True) in server.names()
         assert server.poll(GRACE_PERIOD * 9).unavailable_reason is None
 
+    @pytest.mark.parametrize("option", ["dhcp-hostsfile=/srv/hosts", "dhcp-hostsdir=/srv/hosts/"])
+    def test_a_directory_of_hosts_of_dnsmasq(self, server: LeaseServer, option: str) -> None:
+        server.machine.replace_file("/etc/dnsmasq.conf", f"{option}\n")
+        for name in ("a", "b.bak", ".hidden", "c~", "#d#", "sub/e"):
+            server.machine.replace_file(f"/srv/hosts/{name}", f"{MAC},10.0.0.7,{name.strip('~#')}\n")
+        assert server.names() == [("a", "a", False), ("b.bak", "b.bak", False)]
+        assert server.poll().unavailable_reason is None
+
+    @pytest.mark.parametrize(
+        "option", ["conf-dir=/srv/no,*.conf", "dhcp-hostsdir=/srv/no", "dhcp-hostsfile=/srv/no"]
+    )
+    def test_a_missing_directory_makes_unavailable(self, server: LeaseServer, option: str) -> None:
+        server.machine.replace_file("/etc/dnsmasq.conf", f"{option}\n")
+        assert (server.poll().unavailable_reason or "").startswith("/srv/no: another file includes ")
+
     def test_leases_and_included_fragments_of_kea(self, server: LeaseServer) -> None:
         server.machine.replace_file(
             "/etc/kea/kea-dhcp4.conf",
             '{"Dhcp4": {"lease-database": {"type": "memfile", "name": "/srv/kea.csv"},'
-            ' "reservations": [<?include "hosts.json"?>]}}',
+            ' "reservations": [<?include "/etc/kea/hosts.json"?>]}}',
         )
         server.machine.replace_file("/etc/kea/hosts.json", f'{{"hw-address": "{MAC}", "hostname": "pc"}},')
         server.machine.replace_file("/srv/kea.csv", "address,hwaddr,valid_lifetime,expire,hostname\n")

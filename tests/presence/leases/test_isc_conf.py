@@ -1,11 +1,10 @@
 from __future__ import annotations
 
 import pytest
-from presence.leases.parsing import entries_of, read
+from presence.leases.parsing import entries_of, label, read
 
 from powerd.presence.leases.format import HostEntry, Include
-from powerd.presence.leases.isc_conf import DhcpdConfReader, block_mac, host_block_entries
-from powerd.presence.leases.isc_syntax import IscBlock
+from powerd.presence.leases.isc_conf import DhcpdConfReader
 
 MAC = "02:00:00:00:00:01"
 TEXT = f"""\
@@ -38,7 +37,7 @@ host nobody {{ option dhcp-client-identifier "x"; }}
 
 def test_hosts_at_any_nesting_level() -> None:
     assert entries_of(DhcpdConfReader, TEXT) == {
-        entry.key: entry
+        label(entry): entry
         for entry in (
             HostEntry(None, "02:00:00:00:00:04", "inpool", None, "reservation"),
             HostEntry("10.0.0.5", "02:00:00:00:00:02", "printer", None, "reservation"),
@@ -70,33 +69,54 @@ def test_the_followed_depth_is_limited() -> None:
     assert entries_of(DhcpdConfReader, too_deep + host.replace("pc", "tv"))[MAC].name == "tv"
 
 
-def host_block(**fields: str) -> IscBlock:
-    return IscBlock("host", '"pc"', 1, {key.replace("_", "-"): value for key, value in fields.items()})
+def host(address: str | None, mac: str | None = MAC, name: str | None = "pc") -> HostEntry:
+    return HostEntry(address, mac, name, None, "reservation")
 
 
-def test_addresses_take_precedence_over_names() -> None:
-    block = host_block(hardware=f"ethernet {MAC}", fixed_address="tv.lan, 10.0.0.1 ,10.0.0.2")
-    assert host_block_entries(block) == (
-        HostEntry("10.0.0.1", MAC, "pc", None, "reservation"),
-        HostEntry("10.0.0.2", MAC, "pc", None, "reservation"),
+@pytest.mark.parametrize(
+    ("statements", "expected"),
+    [
+        ("hardware ethernet\t02:00:00:00:00:01;", [host(None)]),
+        ("Hardware Ethernet 02:00:00:00:00:01; Fixed-Address 10.0.0.1;", [host("10.0.0.1")]),
+        ("hardware\nethernet # x\n 2 : 0:0 :000:00:01\r\n;", [host(None)]),
+        ("fixed-address 10 . 00 . # ;\n 0.001;", [host("10.0.0.1", None)]),
+        ('HARDWARE ETHERNET 02:00:00:00:00:01; OPTION HOST-NAME = "tv";', [host(None, name="tv")]),
+        (
+            'hardware ethernet 02:00:00:00:00:01; option host-name "a\\"\\x42\\103\\t;{#";',
+            [host(None, name='a"BC;{#')],
+        ),
+        ('hardware ethernet 02:00:00:00:00:01; option host-name "a\nb";', [host(None, name="ab")]),
+        ('hardware ethernet 02:00:00:00:00:01; option host-name = concat("a", "b");', [host(None)]),
+        ("fixed-address tv.lan, 10.0.0.1 ,10.0.0.2;", [host("10.0.0.1", None), host("10.0.0.2", None)]),
+        ("fixed-address tv.lan;", [host(None, None, "tv.lan")]),
+        ("fixed-address6 FD00:0::5;", [host("fd00::5", None)]),
+        ("fixed-address 224.0.0.1;", []),
+        ("hardware fddi 02:00:00:00:00:01;", []),
+        ('hardware ethernet 02:00:00:00:00:01; ddns-hostname "x";', [host(None, name="x")]),
+        ("", []),
+    ],
+)
+def test_statements_of_a_host(statements: str, expected: list[HostEntry]) -> None:
+    for head in ("host pc {", "HOST\tpc{", "host # a\n pc\n{", "group { Host pc {"):
+        text = f"{head}{statements}{'}' * head.count('{')}\n"
+        assert entries_of(DhcpdConfReader, text) == {label(entry): entry for entry in expected}
+
+
+def test_keywords_of_files_in_any_case_and_with_any_white_space() -> None:
+    text = 'INCLUDE\n"/etc/\\x61"; Lease-File-Name # x\n\t"srv/leases";'
+    assert read(DhcpdConfReader, text).includes == (
+        Include("/etc/a"),
+        Include("srv/leases", "dhcpd.leases", optional=True),
     )
 
 
-def test_a_fixed_address_may_be_a_name() -> None:
-    assert host_block_entries(host_block(fixed_address="tv.lan")) == (
-        HostEntry(None, None, "tv.lan", None, "reservation"),
-    )
+def test_hosts_in_ldap_are_not_read() -> None:
+    (warning,) = read(DhcpdConfReader, 'ldap-server "x";\nLDAP-method\n dynamic;\n').warnings
+    assert "LDAP" in warning
+    assert not read(DhcpdConfReader, "ldap-method static;\n").warnings
 
 
-def test_a_block_without_address_and_mac_has_no_entry() -> None:
-    assert host_block_entries(host_block()) == ()
-    assert host_block_entries(host_block(hardware="fddi 02:00:00:00:00:01")) == ()
-
-
-def test_ddns_hostname_is_a_name() -> None:
-    assert host_block_entries(host_block(ddns_hostname='"x"', hardware=f"ethernet {MAC}"))[0].name == "x"
-
-
-def test_an_invalid_mac() -> None:
-    with pytest.raises(ValueError, match='"01:00:5e:00:00:01" is no Ethernet address'):
-        block_mac(host_block(hardware="ethernet 01:00:5e:00:00:01"))
+@pytest.mark.parametrize("text", ["host a {", "group { host b { } ", 'option x "', "authoritative", "host"])
+def test_a_configuration_that_ends_early_is_not_complete(text: str) -> None:
+    assert read(DhcpdConfReader, text).skipped == 1
+    assert not read(DhcpdConfReader, text.split(maxsplit=1)[0] + ";\n# " + text).skipped

@@ -90,6 +90,8 @@ def test_an_ended_lease_without_an_end_has_expired() -> None:
     [
         ("ends 6 2026/11/21 10:00:00", TEN),
         ("ends 0 2028/2/29 00:00:00", 1835395200.0),
+        ("ends 6 2026/11/21 10:00:00 UTC", TEN),
+        ("ENDS\t6 2026/11/21\n10 : 00:00", TEN),
         ("ends epoch 1795255200; # Sat Nov 21 10:00:00 2026", TEN),
         ("ends never", None),
         ("binding state active", None),
@@ -136,8 +138,18 @@ def test_other_statements_do_not_matter(noise: str) -> None:
     }
 
 
+def test_recorded_from_openbsd() -> None:
+    text = (
+        f"lease 10.0.0.1 {{\n\tstarts 6 2026/11/21 09:00:00 UTC;\n\tends 6 2026/11/21 10:00:00 UTC;\n"
+        f'\thardware ethernet {MAC};\n\tuid 01:{MAC};\n\tclient-hostname "pc";\n}}\n'
+        "lease 10.0.0.2 {\n\tstarts 6 2026/11/21 09:00:00 UTC;\n\tends 6 2026/11/21 10:00:00 UTC;\n"
+        "\tabandoned;\n}\n"
+    )
+    assert entries_of(DhcpdLeasesReader, text) == {"10.0.0.1": HostEntry("10.0.0.1", MAC, "pc", TEN)}
+
+
 def test_layout_does_not_matter() -> None:
-    text = f"lease 10.0.0.1{{ends 6 2026/11/21 10:00:00;binding\tstate active;hardware  ethernet {MAC};}}"
+    text = f"lease 10.0.0.1{{ends 6 2026/11/21 10:00:00;BINDING\tState Active;Hardware  Ethernet {MAC};}}"
     assert entries_of(DhcpdLeasesReader, text) == {"10.0.0.1": HostEntry("10.0.0.1", MAC, None, TEN)}
     assert entries_of(DhcpdLeasesReader, block(*ACTIVE).replace("\n", "\r\n")) == entries_of(
         DhcpdLeasesReader, text

@@ -1,18 +1,24 @@
 from __future__ import annotations
 
-import re
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from presence.leases.parsing import JUNK, pieces
 
 from powerd.presence.leases.format import ParseResult
-from powerd.presence.leases.isc_syntax import BlockReader, IscBlock, Statement, unquote, unquote_text
+from powerd.presence.leases.isc_syntax import (
+    BlockReader,
+    IscBlock,
+    Statement,
+    join_tokens,
+    tokenize,
+    unquote,
+    unquote_text,
+)
 
 
 class Recorder(BlockReader):
-    head_pattern = re.compile(r"(?<!\S)(box)\s+(\S+)$")
+    block_kinds = frozenset({"box"})
 
     def __init__(self) -> None:
         super().__init__("")
@@ -41,13 +47,43 @@ def test_statements_blocks_comments_and_strings() -> None:
         Statement(2, 'one "x;#{"', ";"),
         Statement(4, "two", "{"),
         Statement(5, "three", ";"),
-        ("b", 5, {"ends": "never"}, None),
+        ("b", 5, {"ends": ["never"]}, None),
         ParseResult(),
     ]
 
 
-def test_an_unpaired_quote_ends_with_its_line() -> None:
-    assert parsed('one "x;\n two;\n') == [Statement(1, 'one "x;\n two', ";"), ParseResult()]
+class LogRecorder(Recorder):
+    is_log = True
+
+
+def test_an_unpaired_quote_in_a_log_ends_with_its_line() -> None:
+    reader = LogRecorder()
+    reader.feed('one "x;\n two;\nbox a { ends never;')
+    assert [*reader.parsed, reader.finish()] == [Statement(1, 'one "x;\n two', ";"), ParseResult()]
+
+
+def test_a_string_of_a_configuration_may_have_several_lines() -> None:
+    assert parsed('one "x;\n two;\n";') == [Statement(1, 'one "x;\n two;\n"', ";"), ParseResult()]
+    error = "line 1: the file ends within a statement or a block"
+    assert parsed('one "x;\n two;\n') == [ParseResult((), 1, (error,))]
+
+
+@pytest.mark.parametrize(
+    ("text", "tokens"),
+    [
+        ("10.0\t. 0# x\n.1", ["10", ".", "0", ".", "0", ".", "1"]),
+        ('a-b "c d\\"#";', ["a-b", '"c d\\"#"', ";"]),
+        ("b\u00fcro", ["b", "\u00fc", "ro"]),
+        ('"a', ['"a']),
+    ],
+)
+def test_tokens(text: str, tokens: list[str]) -> None:
+    assert tokenize(text) == tokens
+
+
+def test_words_that_are_not_one_token_stay_apart() -> None:
+    assert join_tokens(tokenize("10 . 0 . 0 . 1")) == "10.0.0.1"
+    assert join_tokens(tokenize("10.0.0.1 10.0.0.2")) == "10.0.0.1 10.0.0.2"
 
 
 def test_a_comment_may_have_any_length() -> None:
@@ -79,8 +115,9 @@ def test_pieces_make_no_difference(parts: list[str], data: st.DataObject) -> Non
         ('"a b"', b"a b"),
         (r'"\001\377"', b"\x01\xff"),
         (r'"\"\\"', b'"\\'),
-        (r'"\777"', b"\xff"),
-        ('"', b'"'),
+        (r'"\3779\4\09"', b"\xff94\x009"),
+        (r'"\t\r\n\b\q\x41\xa\xq"', b"\t\r\n\x08qA\nxq"),
+        ('"', b""),
         ("\N{LATIN SMALL LETTER E WITH ACUTE}", b"\xc3\xa9"),
         ("\udc80", b"?"),
     ],

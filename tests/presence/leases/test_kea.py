@@ -78,4 +78,6 @@ def test_ipv6() -> None:
 
 
 def test_a_file_without_a_header_is_invalid() -> None:
-    assert read(KeaReader, row()).skipped == 1
+    result = read(KeaReader, row())
+    assert [entry.address for entry in result.entries] == ["10.0.0.1"]
+    assert result.warnings

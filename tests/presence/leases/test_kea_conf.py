@@ -43,8 +43,56 @@ def test_reservations_at_every_level() -> None:
 
 def test_the_lease_file() -> None:
     assert read(KeaConfReader, TEXT).includes == (Include("/srv/kea.csv", "kea", optional=True),)
-    database = '{"Dhcp4": {"lease-database": {"type": "mysql", "name": "kea"}}}'
-    assert read(KeaConfReader, database).includes == ()
+    bare = '{"Dhcp4": {"lease-database": {"name": "home.csv"}}}'
+    assert read(KeaConfReader, bare).includes == (Include("/var/lib/kea/home.csv", "kea", optional=True),)
+    assert not read(KeaConfReader, TEXT).warnings
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ('"lease-database": {"type": "mysql", "name": "kea"}', "mysql"),
+        ('"lease-database": {"type": "postgresql", "name": "kea"}', "postgresql"),
+        ('"lease-database": {"type": "memfile", "persist": false}', "memory"),
+        ('"hosts-database": {"type": "mysql"}', "mysql"),
+        ('"hosts-databases": [{"type": "cql"}]', "cql"),
+    ],
+)
+def test_databases_are_not_read(text: str, kind: str) -> None:
+    result = read(KeaConfReader, f'{{"Dhcp4": {{{text}}}}}')
+    (warning,) = result.warnings
+    assert kind in warning
+    assert result.includes == ()
+
+
+@pytest.mark.parametrize("number", [".5", "5.", "-.5", "1.5e3", "5.e1", "007", "1E-1", "+1", "-0"])
+def test_numbers_as_the_lexer_of_kea_accepts_them(number: str) -> None:
+    text = f'{{"Dhcp4": {{"t1-percent": {number}, "reservations": [{{"hw-address": "{MAC}"}}]}}}}'
+    assert entries_of(KeaConfReader, text) == {MAC: host(None, MAC)}
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        ("020000000001", MAC),
+        ("0x020000000001", MAC),
+        ("20000000001", MAC),
+        ("2:0:0:0:0:1", MAC),
+        ("02 00 00 00 00 01", MAC),
+        ("02:00:00:00:00:0A", "02:00:00:00:00:0a"),
+        ("'bcdefg'", "62:63:64:65:66:67"),
+    ],
+)
+def test_notations_of_a_mac(written: str, expected: str) -> None:
+    text = f'{{"Dhcp4": {{"reservations": [{{"hw-address": "{written}"}}]}}}}'
+    assert entries_of(KeaConfReader, text) == {expected: host(None, expected)}
+
+
+def test_what_is_for_people_is_ignored() -> None:
+    text = f"""{{"Dhcp4": {{"user-context": {{"reservations": [{{"hw-address": "{MAC}"}}],
+        "lease-database": {{"type": "mysql"}}, "x": [{{"hw-address": "{MAC}"}}]}}}}}}"""
+    assert entries_of(KeaConfReader, text) == {}
+    assert not read(KeaConfReader, text).warnings
 
 
 def test_ipv6() -> None:
@@ -68,6 +116,7 @@ def test_ipv6() -> None:
         '{"Dhcp4": {<?include "a.json"?>, "x": 1}}',
         '{"Dhcp4": {"x": 1, <?include "a.json"?>, "y": 2}}',
         '<?include "a.json"?>',
+        '<?  include\n "a.json" ?>',
     ],
 )
 def test_includes_at_any_nesting_level(text: str) -> None:
@@ -94,8 +143,11 @@ def test_an_included_file_is_any_fragment_of_json(text: str) -> None:
     ("text", "error"),
     [
         ('{"Dhcp4":\n{"a": x}}', "line 2: "),
-        ("[" * 100_000, "it is no JSON that Kea accepts"),
-        ("1" * 5000, "it is no JSON that Kea accepts"),
+        ("[" * 100_000, "it is nested too deeply"),
+        ('{"Dhcp4": {}} /*', "line 1: "),
+        ('{"Dhcp4": {"x": "', "line 1: "),
+        ('{"Dhcp4": {"x": True}}', "line 1: "),
+        ('{"Dhcp4": {"x": "a\nb"}}', "line 1: "),
         ('"' + "x" * (5 << 20), "it is larger than 4 MiB"),
     ],
 )

@@ -171,17 +171,13 @@ def test_an_unreadable_file_hides_clients_at_once(file: FileUnderTest) -> None:
     assert not file.file.error
 
 
-def test_an_unreadable_file_that_hides_no_client_is_a_warning(tmp_path: Path) -> None:
-    usual, by_name = (
-        FileUnderTest(tmp_path, "pihole.toml"),
-        FileUnderTest(tmp_path, "pihole.toml", FileOrigin.CONFIGURED),
-    )
-    for file in (usual, by_name):
-        file.machine.unreadable.add(PATH)
-        file.put("[dhcp]\n")
-        assert file.file.error
-    assert not usual.file.hides_clients
-    assert by_name.file.hides_clients
+@pytest.mark.parametrize("origin", FileOrigin)
+def test_an_unreadable_file_hides_clients(tmp_path: Path, origin: FileOrigin) -> None:
+    file = FileUnderTest(tmp_path, "pihole.toml", origin)
+    file.machine.unreadable.add(PATH)
+    file.put("[dhcp]\n")
+    assert file.file.error
+    assert file.file.hides_clients
 
 
 def test_an_invalid_file_keeps_its_last_entries(file: FileUnderTest) -> None:
@@ -200,6 +196,7 @@ def test_an_invalid_file_keeps_its_last_entries(file: FileUnderTest) -> None:
         (FileOrigin.DEFAULT_PATH, None),
         (FileOrigin.CONFIGURED, f"{PATH}: there is no such lease file; correct clients.leases, or start"),
         (FileOrigin.INCLUDED, f"{PATH}: another file includes it, but it does not exist"),
+        (FileOrigin.LEASES_OF_SERVER, f"{PATH}: the configuration of a server names this lease file, but "),
     ],
 )
 def test_a_file_that_never_existed(tmp_path: Path, origin: FileOrigin, error: str | None) -> None:
@@ -207,7 +204,7 @@ def test_a_file_that_never_existed(tmp_path: Path, origin: FileOrigin, error: st
     assert file.poll() == []
     assert (file.file.error or "").startswith(error or "")
     assert bool(file.file.error) == bool(error)
-    assert file.file.hides_clients == (origin is FileOrigin.CONFIGURED)
+    assert file.file.hides_clients == (origin in {FileOrigin.CONFIGURED, FileOrigin.INCLUDED})
     file.put("")
     assert not file.file.error
 
