@@ -2,6 +2,7 @@
 # make check    lint, types, and the tests that start no process, with fewer examples: a minute and a half
 # make test     installs what is missing and runs every check and test (as root; others skip the LAN tests)
 # make test-vm  installs what is missing and tests sleep and disks on servers in QEMU (root; half an hour)
+# make floor    runs the tests that need them with the oldest permitted versions of the dependencies
 # make bench    prints the figures of this machine
 # make clean    removes what these made; Debian packages stay
 
@@ -14,10 +15,13 @@ RUN_PACKAGES := python3-venv python3-dev gcc pkg-config libsystemd-dev libudev1
 TEST_PACKAGES := isc-dhcp-server dnsmasq-base kea-dhcp4-server busybox fping \
 	iproute2 iputils-ping procps systemd systemd-container dbus polkitd python3-dbusmock \
 	hdparm e2fsprogs
+# Tests of the code that calls a dependency, directly or in a child process.
+FLOOR_TESTS := tests/ui/http tests/ui/test_page.py tests/linux/test_dbus.py tests/linux/test_udev_monitor.py \
+	tests/linux/test_journald.py tests/presence/probe/test_icmp.py tests/messages tests/helper/smart
 VM_PACKAGES := qemu-system-x86 qemu-utils mmdebstrap e2fsprogs
 
 .NOTPARALLEL:
-.PHONY: run lint check test test-vm bench clean run-packages test-packages
+.PHONY: run lint check test test-vm floor bench clean run-packages test-packages
 
 # Root uses the service's own place, so that `powerd status` finds it; anybody else a private one.
 run: .venv/ready-to-run
@@ -46,13 +50,16 @@ test-vm: .venv/ready-to-test
 	@.ci/packages $(VM_PACKAGES)
 	$(BIN)/pytest --numprocesses=$(VMS) --dist=loadfile tests/vm
 
+floor: .venv-floor/ready
+	.venv-floor/bin/pytest $(XDIST) --hypothesis-profile=quick $(FLOOR_TESTS)
+
 bench: .venv/ready-to-test
 	@missed=0; for bench in tests/benchmarks/bench_*.py; do \
 		echo; echo "== $$bench"; PYTHONPATH=tests $(BIN)/python "$$bench" || missed=1; \
 	done; exit $$missed
 
 clean:
-	rm -rf .venv build dist *.egg-info .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .venv-floor build dist *.egg-info .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find powerd tests -name __pycache__ -prune -exec rm -rf {} +
 
 run-packages:
@@ -71,6 +78,14 @@ test-packages:
 	@echo "Installing powerd and its development tools into .venv"
 	@$(BIN)/pip --quiet --disable-pip-version-check install --use-pep517 --editable '.[systemd,dev]'
 	@touch .venv/ready-to-run $@
+
+.venv-floor/ready: pyproject.toml .ci/floor | .venv/bin/pip test-packages
+	@echo "Installing the oldest permitted versions of the Python dependencies into .venv-floor"
+	@python3 -m venv --clear .venv-floor
+	@.ci/floor >.venv-floor/constraints.txt
+	@.venv-floor/bin/pip --quiet --disable-pip-version-check install --use-pep517 \
+		--constraint .venv-floor/constraints.txt --editable '.[systemd,notify]' hypothesis 'pytest<9.2' pytest-xdist
+	@touch $@
 
 .venv/bin/pip: | run-packages
 	@python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
