@@ -8,9 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fakes.lan import ANSWERS, FakeLan, mac, neighbour
-from fakes.machine import FakeMachine
-from fakes.ports import LoopClock, RecordingPorts, ports
 
 from powerd.config.load import parse
 from powerd.core.actions import Sleep
@@ -23,7 +20,10 @@ from powerd.linux.values import LogindEvent, ProcessResult
 from powerd.power.model import Inhibitor, KeyPress, SystemdTimer, TransitionFacts, WakeupCause
 from powerd.presence.model import PresenceFacts, PresenceReport
 from powerd.requests.model import KeepAwakeFacts
+from powerd.simulation.clock import SimulatedClock
+from powerd.simulation.lan import ANSWERS, mac, neighbour
 from powerd.simulation.virtual_loop import run
+from powerd.simulation.world import Household
 
 NIGHTLY = """
 mode = "enforce"
@@ -38,39 +38,18 @@ warn = "1min"
 """
 
 
-class FakeHost(FakeLan, FakeMachine):
-    """A village, and a server there that can sleep."""
-
-    def __init__(self, clock: LoopClock) -> None:
-        FakeLan.__init__(self)
-        FakeMachine.__init__(self, clock)
-        self.set_leases(1, 2)
-
-
-class ForwardingPorts(RecordingPorts):
-    """Hands that reach logind and the RTC, too."""
-
-    def __init__(self, machine: FakeMachine) -> None:
-        super().__init__()
-        self._machine = machine
-
-    async def request_sleep(self, action: str) -> None:
-        await super().request_sleep(action)
-        await self._machine.request_sleep(action)
-
-
 class DaemonScenario:
     """A daemon on a fake host."""
 
     def __init__(self, config: str = NIGHTLY, directory: Path | None = None, boot: int = 0) -> None:
-        self.clock = LoopClock(step=900.0 * boot)
-        self.host = FakeHost(self.clock)
-        self.hands = ForwardingPorts(self.host)
+        self.clock = SimulatedClock(step=900.0 * boot)
+        self.host = Household(self.clock)
+        self.host.set_leases(1, 2)
         self.statuses: list[Status] = []
         self.errors: list[str] = []
         self.daemon = Daemon(
             parse(config.encode(), "test"),
-            ports(self.host, self.hands),
+            self.host.ports(),
             self.clock,
             storage=Storage(directory, self.errors.append),
             on_status=self.statuses.append,
@@ -87,7 +66,7 @@ class DaemonScenario:
         return self.status.decision.phase
 
     def done(self) -> list[object]:
-        return [call[0] for call in self.hands.calls]
+        return [call[0] for call in self.host.calls]
 
 
 def run_daemon(
@@ -117,7 +96,7 @@ def test_with_nobody_home_the_sleep_is_announced_and_executed() -> None:
         assert h.done() == []
         await asyncio.sleep(300)
         assert h.done() == ["broadcast", "logind"]
-        assert h.hands.calls[-1] == ("logind", "suspend")
+        assert h.host.calls[-1] == ("logind", "suspend")
 
     run_daemon(test)
 
@@ -128,7 +107,7 @@ def test_a_client_that_returns_during_the_warning_cancels_it_on_the_terminals() 
         assert h.phase() == "warning"
         h.host.replies["10.0.0.2"] = ANSWERS
         await asyncio.sleep(900)
-        assert h.hands.calls == [
+        assert h.host.calls == [
             ("broadcast", "this server goes to sleep in 1min unless somebody needs it (`powerd why`)"),
             ("broadcast", "called off, this server does not go to sleep now: host2: home, answers ping"),
         ]
@@ -256,7 +235,7 @@ def test_it_wakes_whom_it_knows() -> None:
         await asyncio.sleep(90)
         woken = await h.daemon.requests.wake_host("host1")
         assert (woken.label, woken.mac, woken.destinations) == ("host1", mac(1), (("eth0", "10.0.0.255"),))
-        assert h.hands.calls == [("magic", mac(1), ("10.0.0.255",))]
+        assert h.host.calls == [("magic", mac(1), ("10.0.0.255",))]
 
     run_daemon(test)
 
@@ -439,7 +418,7 @@ def test_a_sleep_from_its_warning_to_the_wake_up(tmp_path: Path) -> None:
     """A rule's sleep, the alarm for a time in the configuration, the wake-up and its cause; then the next."""
 
     async def test(h: DaemonScenario) -> None:
-        h.host.sleep_duration = 20 * 3600.0
+        h.host.network_wake_at = lambda asleep: asleep + 20 * 3600
         await asyncio.sleep(900)
         (ahead,) = h.host.alarm_distances
         assert ahead is not None
@@ -469,8 +448,8 @@ def test_a_server_that_is_switched_on_again_and_again_for_nobody_stays_up(tmp_pa
         stored = tmp_path / "unrest.json"
         assert not booted or json.loads(stored.read_text()) is None, "a power-off counts once"
         await asyncio.sleep(895)
-        booted.append(h.host.logind_calls)
-        if not h.host.logind_calls:
+        booted.append([call[1] for call in h.host.calls if call[0] == "logind"])
+        if not h.host.logind_call_times:
             assert any(
                 "stays up for 1h: woken 3 times within 1h by something unknown" in reason.text
                 for reason in h.status.decision.reasons
@@ -495,9 +474,7 @@ def test_an_alarm_that_a_killed_daemon_left_is_taken_away_by_the_next(tmp_path: 
         h.host.seconds_to_alarm()
         h.host.rtc.alarm = h.host.rtc.now + 3600
         Storage(tmp_path).save("alarm", {"at": h.host.rtc.alarm, "before": None})
-        heir = Daemon(
-            parse(NIGHTLY.encode(), "test"), ports(h.host, h.hands), h.clock, storage=Storage(tmp_path)
-        )
+        heir = Daemon(parse(NIGHTLY.encode(), "test"), h.host.ports(), h.clock, storage=Storage(tmp_path))
         life = asyncio.create_task(heir.run())
         await asyncio.sleep(1)
         assert h.host.seconds_to_alarm() is None
@@ -509,9 +486,10 @@ def test_an_alarm_that_a_killed_daemon_left_is_taken_away_by_the_next(tmp_path: 
 TIMED = NIGHTLY + '[wake]\ntimers = ["backup.timer"]\nbefore = "2min"\n'
 
 
-def backup(h: DaemonScenario, hours: float) -> SystemdTimer:
-    """The timer, moved to so many hours from now."""
-    return SystemdTimer("backup.timer", wall=h.clock.now().wall.timestamp() + hours * 3600)
+def set_timer(h: DaemonScenario, hours: float) -> None:
+    """The timer elapses in so many hours."""
+    elapse = h.clock.true_time() + hours * 3600
+    h.host.timer_elapses["backup.timer"] = lambda _: elapse
 
 
 @pytest.mark.parametrize(("takes", "pause", "phase"), [(0.0, 100, "awake"), (9.0, 715, "warning")])
@@ -521,11 +499,11 @@ def test_a_timer_that_was_moved_a_moment_ago_counts_for_a_sleep_of_somebody_else
     """Also while the engine waits for clients that are being looked at closely."""
 
     async def test(h: DaemonScenario) -> None:
-        h.host.timers_by_unit["backup.timer"] = backup(h, 5)
+        set_timer(h, 5)
         h.host.sweep_duration = takes
         await asyncio.sleep(pause)
         assert h.phase() == phase
-        h.host.timers_by_unit["backup.timer"] = backup(h, 3)
+        set_timer(h, 3)
         await h.host.sleep()
         assert h.host.alarm_distances == [pytest.approx(3 * 3600 - 120, abs=3)]
 
@@ -534,7 +512,7 @@ def test_a_timer_that_was_moved_a_moment_ago_counts_for_a_sleep_of_somebody_else
 
 def test_timers_that_do_not_answer_hold_up_no_alarm() -> None:
     async def test(h: DaemonScenario) -> None:
-        h.host.timers_by_unit["backup.timer"] = backup(h, 5)
+        set_timer(h, 5)
         await asyncio.sleep(100)
 
         async def hang(units: Sequence[str]) -> tuple[SystemdTimer, ...]:
@@ -550,9 +528,9 @@ def test_timers_that_do_not_answer_hold_up_no_alarm() -> None:
 
 def test_a_required_alarm_that_cannot_be_set_keeps_it_up_and_is_the_reason() -> None:
     async def test(h: DaemonScenario) -> None:
-        h.host.refusal = "no helper listens on /run/powerd-helper.sock"
+        h.host.helper_error = "no helper listens on /run/powerd-helper.sock"
         await asyncio.sleep(900)
-        assert h.host.logind_calls == []
+        assert h.host.logind_call_times == []
         assert any("no helper listens" in reason.text for reason in h.status.decision.reasons)
 
     run_daemon(test, NIGHTLY + '[wake]\nat = ["06:30"]\n')
@@ -560,16 +538,16 @@ def test_a_required_alarm_that_cannot_be_set_keeps_it_up_and_is_the_reason() -> 
 
 def test_somebody_who_comes_home_while_the_hook_runs_is_not_slept_on() -> None:
     async def test(h: DaemonScenario) -> None:
-        run_it = h.hands.run
+        run_it = h.host.run
 
         async def slowly(argv: Sequence[str], **rest: Any) -> ProcessResult:  # noqa: ANN401 - as they came
             await asyncio.sleep(10)
             h.host.replies["10.0.0.2"] = ANSWERS
             return await run_it(argv, **rest)
 
-        h.hands.run = slowly  # type: ignore[method-assign] # it takes time
+        h.host.run = slowly  # type: ignore[method-assign] # it takes time
         await asyncio.sleep(900)
-        assert h.host.logind_calls == []
+        assert h.host.logind_call_times == []
         result = h.daemon.state.snapshot().completed_actions[Sleep, None]
         assert "cancelled by the last check: host2: home" in result.message
         h.host.replies.clear()
@@ -583,7 +561,7 @@ def test_somebody_who_was_there_while_the_hook_ran_is_not_slept_on(what: str) ->
     config = NIGHTLY + '[hooks]\nbefore_sleep = ["/bin/true"]\n'
 
     async def test(h: DaemonScenario) -> None:
-        run_it = h.hands.run
+        run_it = h.host.run
 
         async def slowly(argv: Sequence[str], **rest: Any) -> ProcessResult:  # noqa: ANN401 - as they came
             await asyncio.sleep(2)
@@ -594,9 +572,9 @@ def test_somebody_who_was_there_while_the_hook_ran_is_not_slept_on(what: str) ->
             await asyncio.sleep(20)
             return await run_it(argv, **rest)
 
-        h.hands.run = slowly  # type: ignore[method-assign] # it takes time
+        h.host.run = slowly  # type: ignore[method-assign] # it takes time
         await asyncio.sleep(900)
-        assert h.host.logind_calls == []
+        assert h.host.logind_call_times == []
         result = h.daemon.state.snapshot().completed_actions[Sleep, None]
         assert "cancelled by the last check: idleness has begun anew" in result.message
 

@@ -86,10 +86,10 @@ BANNED: Final[dict[str, str]] = {
     "wished": "requested",
     "wishes": "requests",
     # fakes and rigs
-    "bedroom": "FakeMachine",
+    "bedroom": "SimulatedMachine",
     "rooms": "a scenario",
     "shelf": "DiskSimulation",
-    "village": "FakeLan",
+    "village": "SimulatedLan",
 }
 """Words that no identifier may contain, in powerd/ and in tests/."""
 

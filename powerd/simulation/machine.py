@@ -1,7 +1,7 @@
-"""The simulated server's sleep: logind, the RTC, and wake-ups by the network.
+"""A simulated server that can sleep: logind, its locks, the RTC, network cards, and commands.
 
 Events have the order of a real machine: logind announces the sleep and waits for the delay locks; the machine
-sleeps until its alarm is due or the script wakes it; logind announces the end.
+sleeps until its alarm is due or the network wakes it; logind announces the end.
 """
 
 from __future__ import annotations
@@ -9,190 +9,290 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+import select
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass, field, replace
+from typing import Final
 
-from powerd.linux.values import Alarm, HostError, LogindEvent
+from powerd.disks.model import DiskAction, DiskId
+from powerd.helper import rtc
+from powerd.helper.errors import RefusalError
+from powerd.helper.protocol.messages import AlarmRequest, ClearAlarm, ReadAlarm, SetAlarm
+from powerd.linux.values import Alarm, HostError, LogindEvent, ProcessResult
 from powerd.power.model import Inhibitor, KeyPress, NetworkCard, SystemdTimer, WakeupSource, WakeupState
+from powerd.simulation.clock import SimulatedClock
+from powerd.simulation.rtc import SimulatedRtc
+from powerd.smart.actions import DiskResult
 
-_DELAY = 5.0
-"""InhibitDelayMaxSec= (logind.conf(5)), seconds."""
-_RTC_DEVICE = "/devices/pnp0/00:04"
-_CARD_DEVICE = "/devices/pci0000:00/0000:00:03.0"
+RTC_WAKEUP: Final = WakeupSource("00:04", "/devices/pnp0/00:04", driver="rtc_cmos", events=0)
+CARD_WAKEUP: Final = WakeupSource(
+    "0000:00:03.0", "/devices/pci0000:00/0000:00:03.0", driver="e1000", events=0
+)
 
 
-@dataclass(slots=True, kw_only=True)
+class HeldLock:
+    """An inhibitor lock of powerd's: it is held until the descriptor is closed."""
+
+    def __init__(self, what: str, why: str, mode: str) -> None:
+        self.what, self.why, self.mode = what, why, mode
+        self.released = asyncio.Event()
+        self._read_end, self.descriptor = os.pipe()
+        asyncio.get_running_loop().add_reader(self._read_end, self._on_release)
+
+    def __repr__(self) -> str:
+        return f"{self.mode} {self.what}: {self.why}"
+
+    def is_held(self) -> bool:
+        """Whether the descriptor is open."""
+        if self.released.is_set():
+            return False
+        poll = select.poll()
+        poll.register(self._read_end, 0)
+        return not poll.poll(0)  # POLLHUP, once nobody can write any more
+
+    def _on_release(self) -> None:
+        asyncio.get_running_loop().remove_reader(self._read_end)
+        os.close(self._read_end)
+        self.released.set()
+
+
+@dataclass
 class SimulatedMachine:
-    """The part of a Household that sleeps.
+    """A server without disks; implements the ports Logind, Helper and Processes.
 
     Attributes:
-        slept: seconds asleep so far.
+        clock: the server's clocks.
+        rtc: its real-time clock.
         network_wake_at: given the true time of the sleep, the time of the next wake-up by the network.
-        alarm: true time, in whole seconds, of the RTC alarm; None = none is set.
-        alarm_error: the helper's error for setting an alarm; None = it succeeds.
-        timer_elapses: by unit, given a true time, the next elapse of the timer.
-        locks: inhibitor locks of other processes.
+        sleep_support: logind's answer to Can..., by action; any other answer is ``yes``.
+        other_locks: inhibitor locks of other processes.
+        latest_key_press: the last key press.
         is_typing: whether a person is typing at a true time.
-        performed: (true time, action) of every action.
+        timer_elapses: by unit, given a true time, the next elapse of the timer.
+        cards: network cards by name; an unlisted one can be woken by a magic packet.
+        max_inhibit_delay: InhibitDelayMaxSec= (logind.conf(5)), seconds.
+        helper_error: the helper's error for every request; None = requests succeed.
+        alarm_error: the helper's error for setting an alarm.
+        inhibit_error: logind's error for a request of a lock.
+        logind_error: logind's error for a request to sleep.
+        command_result, command_duration: how each command ends, and the seconds that it takes.
+        suppress_events: logind sends no signal when a sleep or a shutdown begins or ends.
+        zero_length_sleep: a sleep is so short that the clocks do not show it.
+        calls: the requested actions in their order, the name first.
+        performed: (true time, action) of every sleep and command.
+        alarm_distances: at each sleep the seconds to the alarm; None = none was set.
         wakeup_times: true time of every wake-up.
+        broadcasts: true times of announcements.
         logind_call_times: true times of requests to logind.
-        logind_error: logind's error for a request; None = it succeeds.
     """
 
-    slept: float = 0.0
+    clock: SimulatedClock = field(default_factory=SimulatedClock)
+    _: KW_ONLY
+    rtc: SimulatedRtc = field(default_factory=SimulatedRtc)
     network_wake_at: Callable[[float], float] = field(default=lambda asleep: asleep + 8 * 3600)
-    alarm: int | None = None
-    alarm_error: str | None = None
-    timer_elapses: dict[str, Callable[[float], float]] = field(default_factory=dict)
-    locks: tuple[Inhibitor, ...] = ()
+    sleep_support: dict[str, str] = field(default_factory=dict)
+    other_locks: tuple[Inhibitor, ...] = ()
+    latest_key_press: KeyPress | None = None
     is_typing: Callable[[float], bool] = field(default=lambda _: False)
-    _last_key_press: KeyPress | None = None
-    performed: list[tuple[float, str]] = field(default_factory=list)
-    wakeup_times: list[float] = field(default_factory=list)
-    logind_call_times: list[float] = field(default_factory=list)
+    timer_elapses: dict[str, Callable[[float], float]] = field(default_factory=dict)
+    cards: dict[str, NetworkCard] = field(default_factory=dict)
+    max_inhibit_delay: float = 5.0
+    helper_error: str | None = None
+    alarm_error: str | None = None
+    inhibit_error: HostError | None = None
     logind_error: str | None = None
-    _logind_events: asyncio.Queue[LogindEvent] = field(default_factory=asyncio.Queue)
-    _delay_locks: set[asyncio.Event] = field(default_factory=set)
+    command_result: ProcessResult = field(default=ProcessResult(0, "", ""))
+    command_duration: float = 0.0
+    suppress_events: bool = False
+    zero_length_sleep: bool = False
+    calls: list[tuple[object, ...]] = field(default_factory=list)
+    performed: list[tuple[float, str]] = field(default_factory=list)
+    alarm_distances: list[float | None] = field(default_factory=list)
+    wakeup_times: list[float] = field(default_factory=list)
+    broadcasts: list[float] = field(default_factory=list)
+    logind_call_times: list[float] = field(default_factory=list)
+    _wakeup_counts: dict[WakeupSource, int] = field(default_factory=lambda: {RTC_WAKEUP: 0, CARD_WAKEUP: 0})
+    _own_locks: list[HeldLock] = field(default_factory=list)
+    _events: asyncio.Queue[LogindEvent] = field(default_factory=asyncio.Queue)
     _sleep_task: asyncio.Task[None] | None = None
-    _wakeup_counts: dict[str, int] = field(default_factory=lambda: {_RTC_DEVICE: 0, _CARD_DEVICE: 0})
 
-    def true_time(self) -> float:
-        """POSIX seconds as a perfect clock would show them."""
-        raise NotImplementedError
+    def own_locks(self, mode: str) -> list[HeldLock]:
+        """The locks of powerd that are held."""
+        return [lock for lock in self._own_locks if lock.mode == mode and lock.is_held()]
 
-    def mono(self) -> float:
-        """The server's CLOCK_MONOTONIC."""
-        raise NotImplementedError
+    def emit(self, event: LogindEvent) -> None:
+        """Logind sends a signal."""
+        if not self.suppress_events or event.kind not in {"sleep", "shutdown"}:
+            self._events.put_nowait(event)
 
-    # --- ports, reading ---
+    def seconds_to_alarm(self) -> float | None:
+        """Seconds to the alarm that is set; None = none."""
+        self._update_rtc()
+        self.rtc.read("wakealarm")
+        return None if self.rtc.alarm is None else self.rtc.alarm - self.rtc.now
+
+    def fall_asleep(self, action: str = "suspend", *, fails: bool = False) -> None:
+        """Begin a sleep: logind sends its signal before it replies to the request."""
+        self._announce(action)
+        self._sleep_task = asyncio.get_running_loop().create_task(self._sleep(action, fails=fails))
+
+    async def sleep(self, action: str = "suspend", *, fails: bool = False) -> None:
+        """A whole sleep, whoever requests it."""
+        self._announce(action)
+        await self._sleep(action, fails=fails)
+
+    def _announce(self, action: str) -> None:
+        self.emit(LogindEvent("shutdown" if action == "poweroff" else "sleep"))
+
+    async def _sleep(self, action: str, *, fails: bool) -> None:
+        """What logind does for ``action``; after a power-off nothing follows."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self.max_inhibit_delay):
+                for lock in self.own_locks("delay"):
+                    await lock.released.wait()
+        asleep = self.clock.true_time()
+        self.performed.append((asleep, action))
+        self.alarm_distances.append(self.seconds_to_alarm())
+        if action == "poweroff":
+            return
+        if not fails:
+            woken = self._wakeup_time(asleep)
+            if not self.zero_length_sleep:
+                self.clock.slept += woken - asleep
+            self.wakeup_times.append(self.clock.true_time())
+        self.emit(LogindEvent("sleep", start=False))
+
+    def _wakeup_time(self, asleep: float) -> float:
+        """The time of the wake-up; counts its wakeup source."""
+        network_wake, alarm = self.network_wake_at(asleep), self.rtc.alarm
+        if alarm is None or not asleep < alarm <= network_wake:
+            self._wakeup_counts[CARD_WAKEUP] += 1
+            return network_wake
+        self.rtc.alarm = None
+        self._wakeup_counts[RTC_WAKEUP] += 1
+        return float(alarm)
+
+    # --- Logind ---
 
     async def list_inhibitors(self) -> tuple[Inhibitor, ...]:
-        """The locks of the script."""
-        return self.locks
+        """The locks of other processes."""
+        return self.other_locks
 
     async def can_sleep(self, action: str) -> str:
-        """Every action is possible."""
-        del action
-        return "yes"
+        """Every action is possible, unless the script says otherwise."""
+        return self.sleep_support.get(action, "yes")
 
     async def last_key_press(self) -> KeyPress | None:
         """A person who types does so continuously."""
-        if self.is_typing(self.true_time()):
-            self._last_key_press = KeyPress(self.mono(), "anna on tty1")
-        return self._last_key_press
+        if self.is_typing(self.clock.true_time()):
+            self.latest_key_press = KeyPress(self.clock.mono(), "anna on tty1")
+        return self.latest_key_press
 
     async def list_timers(self, units: Sequence[str]) -> tuple[SystemdTimer, ...]:
         """The next elapses of the script's timers."""
-        return tuple(SystemdTimer(unit, wall=self.timer_elapses[unit](self.true_time())) for unit in units)
+        return tuple(
+            SystemdTimer(unit, wall=self.timer_elapses[unit](self.clock.true_time())) for unit in units
+        )
 
     async def inhibit_delay(self) -> float:
-        """The default of logind."""
-        return _DELAY
+        """The configured delay."""
+        return self.max_inhibit_delay
 
     async def events(self) -> AsyncIterator[LogindEvent]:
         """The signals of logind."""
         yield LogindEvent("found")
         while True:
-            yield await self._logind_events.get()
-
-    async def read_card(self, interface: str) -> NetworkCard:
-        """A magic packet wakes the server."""
-        return NetworkCard(interface, "g", "g")
-
-    async def read_alarm(self) -> Alarm:
-        """The RTC runs on true time."""
-        return self._alarm_reading(self.alarm, written=False)
-
-    def read_wakeup_state(self) -> WakeupState:
-        """An RTC and a network card."""
-        sources = tuple(
-            WakeupSource(_name(path), path, events=count) for path, count in self._wakeup_counts.items()
-        )
-        return WakeupState(sources, cards=(("eth0", _CARD_DEVICE),))
-
-    # --- ports, acting ---
+            yield await self._events.get()
 
     async def inhibit(self, what: str, why: str, mode: str) -> int:
         """A lock until the descriptor is closed."""
-        del what, why
-        ours, given = os.pipe()
-        if mode == "delay":
-            free = asyncio.Event()
-            self._delay_locks.add(free)
-            asyncio.get_running_loop().add_reader(ours, self._on_lock_released, free, ours)
-        else:
-            os.close(ours)
-        return given
-
-    def _on_lock_released(self, lock: asyncio.Event, ours: int) -> None:
-        """The descriptor was closed."""
-        asyncio.get_running_loop().remove_reader(ours)
-        os.close(ours)
-        self._delay_locks.discard(lock)
-        lock.set()
-
-    async def set_alarm(self, in_seconds: int, replaces: int | None) -> Alarm:
-        """As the helper does: an earlier alarm of another program is left alone."""
-        if self.alarm_error is not None:
-            raise HostError(self.alarm_error)
-        before, at = self.alarm, int(self.true_time()) + in_seconds
-        keep_existing = before is not None and before <= at and before != replaces
-        self.alarm = before if keep_existing else at
-        return self._alarm_reading(before, written=not keep_existing)
-
-    async def clear_alarm(self, at: int) -> Alarm:
-        """Clear the alarm if it is set to ``at``."""
-        before = self.alarm
-        if before == at:
-            self.alarm = None
-        return self._alarm_reading(before, written=False)
-
-    async def arm_card(self, interface: str) -> NetworkCard:
-        """The card is always armed."""
-        return await self.read_card(interface)
+        if self.inhibit_error is not None:
+            raise self.inhibit_error
+        self._own_locks = [*(lock for lock in self._own_locks if lock.is_held()), HeldLock(what, why, mode)]
+        return self._own_locks[-1].descriptor
 
     async def request_sleep(self, action: str) -> None:
-        """Accept the request and sleep; a power-off counts as a sleep, so the script continues."""
-        self.logind_call_times.append(self.true_time())
+        """Accept the request and sleep."""
+        self.calls.append(("logind", action))
+        self.logind_call_times.append(self.clock.true_time())
         if self.logind_error is not None:
             raise HostError(self.logind_error)
         self.fall_asleep(action)
 
-    def fall_asleep(self, what: str) -> None:
-        """Begin a sleep: logind sends its signal before it replies to the request."""
-        self._logind_events.put_nowait(LogindEvent("sleep"))
-        self._sleep_task = asyncio.get_running_loop().create_task(self._sleep(what))
+    # --- Helper ---
 
-    async def _sleep(self, what: str) -> None:
-        """Sleep until the alarm or the network wakes the server; CLOCK_MONOTONIC does not advance."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_DELAY):
-                await _wait_for_locks(self._delay_locks)
-        asleep = self.true_time()
-        self.performed.append((asleep, what))
-        self.slept += self._wakeup_time(asleep) - asleep
-        self.wakeup_times.append(self.true_time())
-        self._logind_events.put_nowait(LogindEvent("sleep", start=False))
+    async def read_alarm(self) -> Alarm:
+        """The RTC runs on true time."""
+        return self._rtc_request(ReadAlarm())
 
-    def _wakeup_time(self, asleep: float) -> float:
-        """The time of the wake-up; counts its wakeup source."""
-        network_wake = self.network_wake_at(asleep)
-        if self.alarm is None or not asleep < self.alarm <= network_wake:
-            self._wakeup_counts[_CARD_DEVICE] += 1
-            return network_wake
-        at, self.alarm = self.alarm, None
-        self._wakeup_counts[_RTC_DEVICE] += 1
-        return float(at)
+    async def set_alarm(self, in_seconds: int, replaces: int | None) -> Alarm:
+        """By the helper's own code."""
+        if self.alarm_error is not None:
+            raise HostError(self.alarm_error)
+        return self._rtc_request(SetAlarm(in_seconds, replaces))
 
-    def _alarm_reading(self, before: int | None, *, written: bool) -> Alarm:
-        return Alarm("rtc0", int(self.true_time()), self.alarm, before, written)
+    async def clear_alarm(self, at: int) -> Alarm:
+        """By the helper's own code."""
+        return self._rtc_request(ClearAlarm(at))
 
+    def _rtc_request(self, request: AlarmRequest) -> Alarm:
+        self._require_helper()
+        self._update_rtc()
+        try:
+            return rtc.execute(request, self.rtc)
+        except RefusalError as error:
+            raise HostError(str(error)) from None
 
-def _name(device: str) -> str:
-    return device.rpartition("/")[2]
+    def _update_rtc(self) -> None:
+        self.rtc.now = int(self.clock.true_time())
 
+    def _require_helper(self) -> None:
+        if self.helper_error is not None:
+            raise HostError(self.helper_error)
 
-async def _wait_for_locks(locks: Iterable[asyncio.Event]) -> None:
-    """Wait until every lock is released."""
-    for lock in tuple(locks):
-        await lock.wait()
+    async def read_card(self, interface: str) -> NetworkCard:
+        """The setting of the card."""
+        return self.cards.get(interface, NetworkCard(interface, "g", "g"))
+
+    async def arm_card(self, interface: str) -> NetworkCard:
+        """Enable wake-up by magic packet."""
+        self._require_helper()
+        self.cards[interface] = replace(await self.read_card(interface), armed="g")
+        return self.cards[interface]
+
+    async def execute_disk_action(self, action: DiskAction) -> DiskResult:
+        """There are no disks."""
+        raise HostError(f"{action.disk}: the simulation has no disks")
+
+    async def wait_first_access(self, disks: tuple[DiskId, ...]) -> tuple[DiskId, tuple[DiskId, ...], float]:
+        """There are no disks."""
+        raise HostError(f"{disks[0]}: the simulation has no disks")
+
+    # --- Processes, and the wakeup counters ---
+
+    async def run(
+        self,
+        argv: Sequence[str],
+        *,
+        timeout: float,  # noqa: ASYNC109 - as Processes.run
+        stdin: bytes | None = None,
+        env: Mapping[str, str] | None = None,
+    ) -> ProcessResult:
+        """Every command takes and returns what the script says."""
+        self.calls.append(("run", tuple(argv), timeout, *(env or {}).items(), *([stdin] if stdin else [])))
+        self.performed.append((self.clock.true_time(), argv[0]))
+        await asyncio.sleep(min(self.command_duration, timeout))  # noqa: TID251 - virtual time
+        if self.command_duration > timeout:
+            raise HostError(f"{argv[0]} was still running after {timeout:g} s and was ended")
+        return self.command_result
+
+    async def broadcast(self, text: str) -> None:
+        """Record the announcement."""
+        self.calls.append(("broadcast", text))
+        self.broadcasts.append(self.clock.true_time())
+
+    def read_wakeup_state(self) -> WakeupState:
+        """An RTC and a network card."""
+        sources = tuple(replace(each, events=count) for each, count in self._wakeup_counts.items())
+        count = sum(self._wakeup_counts.values())
+        return WakeupState(sources, "", (("eth0", CARD_WAKEUP.device),), count)

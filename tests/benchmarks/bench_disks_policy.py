@@ -13,10 +13,10 @@ from typing import Final
 
 from disks.policy.simulation import MINUTE, DiskSimulation
 from facts import decide
-from fakes.drive import DriveSimulator
 
 from powerd.disks.model import Disk, DiskId
 from powerd.service import GC_THRESHOLD
+from powerd.simulation.drive import DriveSimulator
 
 DISKS: Final = 1000
 ROUNDS: Final = 15

@@ -18,7 +18,6 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
-from fakes.drive import DriveSimulator
 from rig.hardware import Hardware, sd_name
 from rig.lan import Lan
 
@@ -36,6 +35,7 @@ from powerd.linux.values import RefusedByHelperError
 from powerd.power.logind import LogindClient
 from powerd.power.model import WakeupState
 from powerd.presence.probe.network import HostNetwork
+from powerd.simulation.drive import DriveSimulator
 from powerd.smart.actions import DiskResult
 
 DISKS: Final = 8

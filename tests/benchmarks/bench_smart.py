@@ -19,12 +19,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from fakes.ports import ports
 from helper.fake_drives import FakeDrives
 from helper.smart.test_smartctl import set_document, with_health
 from rig.wait import until
 from simulation.disk_server import SimulatedDiskServer
-from simulation.household import BERLIN
 
 from powerd.config.load import parse
 from powerd.core.storage import Storage
@@ -32,6 +30,7 @@ from powerd.daemon import Daemon
 from powerd.disks.model import DiskAction
 from powerd.linux.files import HostFiles
 from powerd.linux.helper_client import HelperClient
+from powerd.simulation.clock import SimulatedClock
 from powerd.smart.actions import DiskResult
 from powerd.smart.model import SmartFacts
 
@@ -75,8 +74,8 @@ def served(tools: Path, root: Path, socket_path: Path) -> Iterator[None]:
 async def measured(bench: SmartBenchmark, asked: FakeDrives, state: Path) -> dict[str, float]:
     daemon = Daemon(
         parse(b'[clients]\nlearn = "0s"\nevery = "1h"\n', "bench"),
-        ports(bench),
-        bench,
+        bench.ports(),
+        bench.clock,
         storage=Storage(state),
     )
     life = asyncio.create_task(daemon.run())
@@ -111,7 +110,7 @@ async def main() -> int:
         asked = FakeDrives(scratch, "sda")
         with_health(asked)
         set_document(asked, "sda", "seagate", "sat")
-        bench = SmartBenchmark(asyncio.get_running_loop().time, [], BERLIN, time.time())
+        bench = SmartBenchmark(SimulatedClock(started_at=time.time()))
         bench.add_disks(1, scratch / "tree")
         (disk,) = bench.drives
         (asked.root / "dev/disk/by-id" / disk).symlink_to("../../sda")

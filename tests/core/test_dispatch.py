@@ -3,7 +3,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from fakes.ports import RecordingPorts, ports
+from fakes.ports import RecordingPorts
 
 from powerd.core import dispatch
 from powerd.core.actions import Action, ActionResult, Sleep, WarnUsers
@@ -37,7 +37,7 @@ class FakeTransition:
 def test_in_observe_mode_no_port_is_used(action: Action, text: str) -> None:
     hands = RecordingPorts()
     assert asyncio.run(
-        dispatch.execute(action, actuators(ports(hands), FakeTransition()), "observe")
+        dispatch.execute(action, actuators(hands.ports(), FakeTransition()), "observe")
     ) == ActionResult(True, f"would have {text}")
     assert hands.calls == []
 
@@ -46,7 +46,7 @@ def test_in_observe_mode_no_port_is_used(action: Action, text: str) -> None:
 def test_in_enforce_mode_one_port_is_used_once(action: Action) -> None:
     hands = RecordingPorts()
     ok, observed, *_ = asyncio.run(
-        dispatch.execute(action, actuators(ports(hands), FakeTransition()), "enforce")
+        dispatch.execute(action, actuators(hands.ports(), FakeTransition()), "enforce")
     )
     assert ok
     assert "would" not in observed
@@ -57,6 +57,6 @@ def test_in_enforce_mode_one_port_is_used_once(action: Action) -> None:
 def test_a_refusal_of_the_machine_is_reported_unchanged(action: Action) -> None:
     hands = RecordingPorts(error="backup (pid 7) blocks it: nightly backup")
     assert asyncio.run(
-        dispatch.execute(action, actuators(ports(hands), FakeTransition()), "enforce")
+        dispatch.execute(action, actuators(hands.ports(), FakeTransition()), "enforce")
     ) == ActionResult(False, "backup (pid 7) blocks it: nightly backup")
     assert len(hands.calls) == 1, "whether to try again is not an actuator's to say"

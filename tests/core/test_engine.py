@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 from facts import DOMAINS
-from fakes.ports import LoopClock
 
 from powerd.config.load import parse
 from powerd.config.options import Options
@@ -19,6 +18,7 @@ from powerd.core.time import Reading, Unavailable
 from powerd.power.model import LOGIND, TIMERS, SleepMemory, SystemdTimer, TimerFacts
 from powerd.power.wake_schedule import MAX_ALARM_DELAY
 from powerd.presence.model import Client, ClientId, EvidenceKind, Observation, PresenceFacts
+from powerd.simulation.clock import SimulatedClock
 from powerd.simulation.virtual_loop import run
 
 CLIENTS = SourceId("clients")
@@ -48,7 +48,7 @@ class EngineScenario:
 
     def __init__(self, config: str = CONFIG) -> None:
         self.store = StateStore()
-        self.clock = LoopClock()
+        self.clock = SimulatedClock()
         self.home: bool | None = False
         self.takes = 0.0
         self.obeying: Callable[[object], Awaitable[ActionResult]] = self._executed

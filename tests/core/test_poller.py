@@ -6,7 +6,6 @@ from collections.abc import Awaitable, Callable
 from itertools import pairwise
 
 import pytest
-from fakes.ports import LoopClock
 
 from powerd.core.poller import MAX_BACKOFF, PollDepth, Poller, poll_timeout
 from powerd.core.snapshot import SourceId
@@ -14,6 +13,7 @@ from powerd.core.state import PollResult, StateStore
 from powerd.core.time import Reading, Unavailable
 from powerd.linux.values import HostError
 from powerd.presence.registry import ClientRegistry
+from powerd.simulation.clock import SimulatedClock
 from powerd.simulation.virtual_loop import run
 
 Look = Callable[[PollDepth], Awaitable[None]]
@@ -51,7 +51,7 @@ class PollerScenario:
     def __init__(self, every: float = 60.0) -> None:
         self.sensor = FakeSource(every)
         self.store = StateStore()
-        self.watch = Poller(self.sensor, self.store, LoopClock())
+        self.watch = Poller(self.sensor, self.store, SimulatedClock())
 
     @property
     def reading(self) -> Reading[tuple[str, ...]] | Unavailable:
@@ -242,7 +242,7 @@ def test_rescheduled_during_a_poll_it_polls_once_more() -> None:
 def test_two_cannot_watch_one_source() -> None:
     async def test(s: PollerScenario) -> None:
         with pytest.raises(RuntimeError, match="two writers for the facts of sensor"):
-            Poller(s.sensor, s.store, LoopClock())
+            Poller(s.sensor, s.store, SimulatedClock())
 
     run_scenario(test)
 

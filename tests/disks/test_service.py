@@ -8,8 +8,6 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from facts import changed
-from fakes.drive import disk
-from fakes.ports import LoopClock
 from fakes.unused_ports import UnusedPorts
 from rig.hardware import Hardware
 from ui.statuses import decision
@@ -37,6 +35,8 @@ from powerd.disks.state import DiskMemory, DiskReport, DiskState, SpinCycles
 from powerd.helper.protocol.deadlines import MOTOR_COMMAND, QUEUE_TIMEOUT
 from powerd.linux.files import HostFiles
 from powerd.linux.values import HostError
+from powerd.simulation.clock import SimulatedClock
+from powerd.simulation.drive import disk
 from powerd.simulation.virtual_loop import run
 
 A, B = DiskId("ata-a"), DiskId("ata-b")
@@ -69,7 +69,7 @@ class GuardFixture:
 
     def __init__(self) -> None:
         self.port, self.state, self.messages = FakeGuardPort(), StateStore(), list[str]()
-        self.guards = GroupWatches(self.port, self.state, LoopClock(), self.messages.append)
+        self.guards = GroupWatches(self.port, self.state, SimulatedClock(), self.messages.append)
 
 
 def run_guards(test: Callable[[GuardFixture], Awaitable[None]]) -> None:
@@ -139,7 +139,7 @@ class DiskServiceFixture:
     def __init__(self, root: Path, store: Storage | None) -> None:
         hardware = Hardware(root)
         self.name = DiskId(hardware.sata(0, "WD-1"))
-        self.state_store, self.clock, self.message = StateStore(), LoopClock(), list[str]()
+        self.state_store, self.clock, self.message = StateStore(), SimulatedClock(), list[str]()
         self.machine = HostFiles(root)
         self.disks = DiskService(
             self.machine,

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 from facts import changed
-from fakes.ports import LoopClock
 from fakes.unused_ports import UnusedPorts
 from rig.hardware import Hardware
 from ui.statuses import decision
@@ -22,6 +21,7 @@ from powerd.disks.service import DiskService
 from powerd.disks.state import DiskReport, DiskState
 from powerd.linux.files import HostFiles
 from powerd.requests.model import RequestRefusedError
+from powerd.simulation.clock import SimulatedClock
 
 
 class NoGuards(UnusedPorts):
@@ -39,7 +39,7 @@ def request_spin_down(
     """The state store after a request, with all disks in ``state``."""
 
     async def story() -> Snapshot:
-        state_store, clock, machine = StateStore(), LoopClock(), HostFiles(hardware.root)
+        state_store, clock, machine = StateStore(), SimulatedClock(), HostFiles(hardware.root)
         disks = DiskService(
             machine, NoGuards(), clock, state_store, store=Storage(None), on_error=print, boot_id=""
         )

@@ -40,10 +40,6 @@ from disks.policy.simulation import (
     DiskSimulation,
 )
 from facts import CheckFacts, changed, decide, disk_results, new_snapshot
-from fakes.drive import (
-    DriveSimulator,
-    disk,
-)
 from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import Phase as HypothesisPhase
 from hypothesis import strategies as st
@@ -108,6 +104,11 @@ from powerd.requests.model import (
     KeepAwake,
     KeepAwakeId,
 )
+from powerd.simulation.drive import (
+    DriveSimulator,
+    disk,
+)
+from powerd.simulation.rtc import SimulatedRtc
 from powerd.simulation.world import Household
 from powerd.smart.actions import (
     CheckHealth,
@@ -555,6 +556,10 @@ def setting(**values: Any) -> Callable[[Household], None]:  # noqa: ANN401
     return set_all
 
 
+def clock_step(seconds: float) -> Callable[[Household], None]:
+    return lambda house: setattr(house.clock, "step", seconds)
+
+
 def _timed_with(**values: Any) -> Callable[[Household], None]:  # noqa: ANN401
     def prepare(house: Household) -> None:
         test_wake_ups.timed(house)
@@ -576,7 +581,7 @@ def _weeks() -> Iterator[tuple[str, People, dict[str, Any]]]:
     yield "nights", nights, {"begin": "2026-06-01 12:00", "days": 7, "prepare": until_seven}
     yield "family", test_week.FAMILY, {"begin": "2026-06-01 12:00", "days": 2}
     for hours in (9, -9):
-        step, back = (setting(clock_offset=hours * HOUR), setting(clock_offset=0.0))
+        step, back = (clock_step(hours * HOUR), clock_step(0.0))
         yield (
             f"step {hours} home",
             [person("anna", 11, daily(7, 23.5))],
@@ -660,7 +665,7 @@ def _weeks() -> Iterator[tuple[str, People, dict[str, Any]]]:
                 "begin": "2026-06-01 21:00",
                 "days": 0.41,
                 "config": early,
-                "prepare": _timed_with(alarm=at),
+                "prepare": _timed_with(rtc=SimulatedRtc(alarm=at)),
             },
         )
     yield (
@@ -680,8 +685,8 @@ def _weeks() -> Iterator[tuple[str, People, dict[str, Any]]]:
         {
             "begin": "2026-06-01 21:00",
             "days": 0.3,
-            "prepare": setting(locks=(lock,)),
-            "events": [(4, setting(locks=()))],
+            "prepare": setting(other_locks=(lock,)),
+            "events": [(4, setting(other_locks=()))],
         },
     )
     three = datetime(2026, 6, 2, 3, tzinfo=BERLIN).timestamp()

@@ -9,8 +9,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from fakes.ports import ports
-from fakes.unused_ports import UnusedPorts
 from simulation.household import BERLIN, HOUR, daily, person
 
 from powerd.config.load import parse
@@ -22,7 +20,6 @@ from powerd.daemon import Daemon
 from powerd.disks.model import DiskId
 from powerd.disks.policy import history
 from powerd.disks.state import DisksMemory, DiskState
-from powerd.linux.values import Alarm, HostError
 from powerd.power.model import WakeStormState, WakeupCause
 from powerd.power.rtc_alarm import AlarmOwnership, RtcAlarm
 from powerd.power.stored_wake_storm import load_wake_storm
@@ -30,6 +27,8 @@ from powerd.presence.model import PresenceFacts
 from powerd.presence.neighbours import load_learned_hosts
 from powerd.requests.keep_awake import KeepAwakeRequests
 from powerd.requests.model import KeepAwakeFacts, RequestRefusedError
+from powerd.simulation.clock import SimulatedClock
+from powerd.simulation.machine import SimulatedMachine
 from powerd.simulation.virtual_loop import VirtualLoop, run
 from powerd.simulation.world import Household
 from powerd.smart.history import SmartHistory
@@ -121,67 +120,43 @@ def test_a_keep_that_has_ended_since(state: Path) -> None:
 # --- The alarm ---
 
 
-class Rtc(UnusedPorts):
-    """A real-time clock, and what is done to it."""
-
-    def __init__(self, at: int | None) -> None:
-        self.time, self.at, self.cleared = 1_780_001_000, at, list[int]()
-
-    def _answer(self, before: int | None, *, written: bool) -> Alarm:
-        return Alarm("rtc0", self.time, self.at, before, written)
-
-    async def read_alarm(self) -> Alarm:
-        return self._answer(self.at, written=False)
-
-    async def set_alarm(self, in_seconds: int, replaces: int | None) -> Alarm:
-        if self.at is not None and self.at != replaces:
-            raise HostError("somebody else's alarm")
-        before, self.at = self.at, self.time + in_seconds
-        return self._answer(before, written=True)
-
-    async def clear_alarm(self, at: int) -> Alarm:
-        assert at == self.at
-        self.cleared.append(at)
-        self.at = None
-        return self._answer(at, written=False)
-
-
-def alarm_cleared(directory: Path, stands: int | None) -> tuple[list[int], int | None, object]:
-    """What is taken away at the RTC, what stands then, and what is kept."""
-    rtc, clock = Rtc(stands), Clock()
+def alarm_cleared(directory: Path, stands: int | None) -> tuple[bool, int | None, object]:
+    """Whether the RTC was written, its alarm afterwards, and the stored document."""
+    machine, clock = SimulatedMachine(SimulatedClock(started_at=1_780_001_000.0)), Clock()
+    machine.rtc.alarm = stands
     store = kept(directory)
 
     async def clear() -> None:
-        alarm = RtcAlarm(rtc, clock, store)
+        alarm = RtcAlarm(machine, clock, store)
         assert alarm.is_set_for(None) is (store.load("alarm", AlarmOwnership).value is None)
         await alarm.clear()
 
     run(clear())
-    return rtc.cleared, rtc.at, store.load("alarm", AlarmOwnership).value
+    return bool(machine.rtc.log), machine.rtc.alarm, store.load("alarm", AlarmOwnership).value
 
 
 @pytest.mark.parametrize("at", [1_780_020_000, 1_780_086_100, 1_780_090_000, 1_780_090_025])
 def test_an_alarm_that_was_set_or_asked_for_is_owned_and_the_one_that_it_replaced_is_given_back(
     state: Path, at: int
 ) -> None:
-    assert alarm_cleared(state, at) == ([at], 1_780_050_000, None)
+    assert alarm_cleared(state, at) == (True, 1_780_050_000, None)
 
 
 def test_an_alarm_of_others_is_not_owned(state: Path) -> None:
-    assert alarm_cleared(state, 1_780_030_000) == ([], 1_780_030_000, None)
+    assert alarm_cleared(state, 1_780_030_000) == (False, 1_780_030_000, None)
 
 
 def test_an_alarm_that_was_confirmed_is_owned(state: Path) -> None:
     confirmed = state / "confirmed"
-    assert alarm_cleared(confirmed, 1_780_020_000) == ([1_780_020_000], 1_780_050_000, None)
+    assert alarm_cleared(confirmed, 1_780_020_000) == (True, 1_780_050_000, None)
 
 
 def test_of_two_alarms_only_the_one_that_was_set_is_owned(state: Path) -> None:
-    assert alarm_cleared(state / "confirmed", 1_780_090_000) == ([], 1_780_090_000, None)
+    assert alarm_cleared(state / "confirmed", 1_780_090_000) == (False, 1_780_090_000, None)
 
 
 def test_no_alarm(state: Path) -> None:
-    assert alarm_cleared(state / "cleared", 1_780_020_000) == ([], 1_780_020_000, None)
+    assert alarm_cleared(state / "cleared", 1_780_020_000) == (False, 1_780_020_000, None)
 
 
 # --- Hosts that were learned ---
@@ -401,16 +376,16 @@ after_start = "0s"
 def test_a_daemon_that_starts_on_old_files(state: Path) -> None:
     """It stays awake for the keeps, takes its alarm away and gives the other back, and knows all else."""
     loop = VirtualLoop()
-    house = Household(loop.time, [person("anna", 11, daily(0, 0))], BERLIN, WRITTEN + 600.0 - 500_900.5)
-    house.slept = 500_900.5
-    house.alarm = 1_780_086_100
+    clock = SimulatedClock(500_900.5, 0.0, WRITTEN + 600.0 - 500_900.5, BERLIN, loop.time)
+    house = Household(clock, people=[person("anna", 11, daily(0, 0))])
+    house.rtc.alarm = 1_780_086_100
     statuses: list[Status] = []
 
     async def main() -> None:
         daemon = Daemon(
             parse(CONFIG, "test"),
-            ports(house),
-            house,
+            house.ports(),
+            clock,
             storage=Storage(state, pytest.fail),
             on_status=statuses.append,
             on_error=pytest.fail,
@@ -428,7 +403,7 @@ def test_a_daemon_that_starts_on_old_files(state: Path) -> None:
     assert list(last.snapshot.part(KeepAwakeFacts).keep_awake) == ["3"]
     assert first.decision.phase != "idle"
     assert last.decision.phase == "awake"
-    assert house.alarm == 1_780_050_000
+    assert house.rtc.alarm == 1_780_050_000
     assert list(first.decision.memory.part(DisksMemory).disks) == [WD0, WD1, WD2]
     assert (
         first.decision.memory.part(DisksMemory).disks[DiskId(WD1)].excluded_reason

@@ -7,7 +7,6 @@ import errno
 from pathlib import Path
 
 import pytest
-from fakes.rtc import EPOCH, FakeRtc
 from helper.fake_drives import FakeDrives
 from hypothesis import given
 from hypothesis import strategies as st
@@ -27,6 +26,7 @@ from powerd.helper.protocol.messages import (
 )
 from powerd.helper.server import response_line
 from powerd.helper.subprocess import Tools
+from powerd.simulation.rtc import EPOCH, SimulatedRtc
 
 
 def serve(request: Request, root: Path) -> Response:
@@ -46,12 +46,12 @@ def test_requests_reach_their_subsystem(tmp_path: Path, monkeypatch: pytest.Monk
     assert serve(ReadAlarm(), tmp_path) == Refused(
         "this machine has no real-time clock: /sys/class/rtc is empty; load its driver"
     )
-    monkeypatch.setattr(rtc, "find_rtc", lambda _root: FakeRtc())
+    monkeypatch.setattr(rtc, "find_rtc", lambda _root: SimulatedRtc())
     assert serve(ReadAlarm(), tmp_path) == AlarmResponse("rtc0", EPOCH, None, None, written=False)
 
 
 def test_an_rtc_far_from_any_year_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rtc, "find_rtc", lambda _root: FakeRtc(now=1 << 60))
+    monkeypatch.setattr(rtc, "find_rtc", lambda _root: SimulatedRtc(now=1 << 60))
     line = response_line(serve(ReadAlarm(), tmp_path))
     answer = parse_response(line)
     assert isinstance(answer, Refused)

@@ -8,19 +8,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fakes.rtc import EPOCH, FakeRtc
 from hypothesis import given
 from hypothesis import strategies as st
 
 from powerd.helper import rtc
 from powerd.helper.errors import RefusalError
 from powerd.helper.protocol.messages import AlarmResponse, ClearAlarm, ReadAlarm, SetAlarm
+from powerd.simulation.rtc import EPOCH, SimulatedRtc
 
 HOUR = 3600
 
 
 def test_set_is_read_back() -> None:
-    clock = FakeRtc()
+    clock = SimulatedRtc()
     assert rtc.execute(SetAlarm(HOUR, None), clock) == AlarmResponse(
         "rtc0", EPOCH, EPOCH + HOUR, None, written=True
     )
@@ -29,8 +29,8 @@ def test_set_is_read_back() -> None:
 
 
 def test_read_returns_the_set_alarm() -> None:
-    assert rtc.execute(ReadAlarm(), FakeRtc()) == AlarmResponse("rtc0", EPOCH, None, None, written=False)
-    standing = FakeRtc(alarm=EPOCH + 9)
+    assert rtc.execute(ReadAlarm(), SimulatedRtc()) == AlarmResponse("rtc0", EPOCH, None, None, written=False)
+    standing = SimulatedRtc(alarm=EPOCH + 9)
     assert rtc.execute(ReadAlarm(), standing) == AlarmResponse(
         "rtc0", EPOCH, EPOCH + 9, EPOCH + 9, written=False
     )
@@ -39,7 +39,7 @@ def test_read_returns_the_set_alarm() -> None:
 
 def test_its_own_alarm_is_replaced_earlier_or_later() -> None:
     """The kernel says EBUSY to a second alarm; that is not the caller's to know."""
-    clock = FakeRtc()
+    clock = SimulatedRtc()
     for seconds in (HOUR, 2 * HOUR, 60):
         mine = clock.alarm
         alarm = rtc.execute(SetAlarm(seconds, mine), clock)
@@ -47,7 +47,7 @@ def test_its_own_alarm_is_replaced_earlier_or_later() -> None:
 
 
 def test_somebody_elses_earlier_alarm_stays() -> None:
-    clock = FakeRtc(alarm=EPOCH + 600)
+    clock = SimulatedRtc(alarm=EPOCH + 600)
     for mine in (None, EPOCH + 7200):
         alarm = rtc.execute(SetAlarm(HOUR, mine), clock)
         assert alarm == AlarmResponse("rtc0", EPOCH, EPOCH + 600, EPOCH + 600, written=False)
@@ -55,13 +55,13 @@ def test_somebody_elses_earlier_alarm_stays() -> None:
 
 
 def test_somebody_elses_later_alarm_is_reported() -> None:
-    clock = FakeRtc(alarm=EPOCH + 7200)
+    clock = SimulatedRtc(alarm=EPOCH + 7200)
     alarm = rtc.execute(SetAlarm(HOUR, None), clock)
     assert (alarm.at, alarm.before, alarm.written) == (EPOCH + HOUR, EPOCH + 7200, True)
 
 
 def test_an_alarm_that_may_go_off_before_the_machine_sleeps_is_no_wake() -> None:
-    clock = FakeRtc(alarm=EPOCH + 20)
+    clock = SimulatedRtc(alarm=EPOCH + 20)
     with pytest.raises(RefusalError, match="rtc0 has somebody else's alarm in 20 s, which may go off before"):
         rtc.execute(SetAlarm(HOUR, None), clock)
     assert clock.log == []
@@ -70,7 +70,7 @@ def test_an_alarm_that_may_go_off_before_the_machine_sleeps_is_no_wake() -> None
 
 def test_a_slow_bus_is_no_error() -> None:
     """An RTC behind I2C can take a second per access; the alarm counts from when the kernel took it."""
-    alarm = rtc.execute(SetAlarm(60, None), FakeRtc(lag=1))
+    alarm = rtc.execute(SetAlarm(60, None), SimulatedRtc(lag=1))
     assert alarm.at is not None
     assert alarm.written
     assert EPOCH + 60 < alarm.at < EPOCH + 66
@@ -87,7 +87,7 @@ def test_a_slow_bus_is_no_error() -> None:
     ],
 )
 def test_what_is_not_confirmed_is_refused(trait: dict[str, Any], says: str, before: int | None) -> None:
-    clock = FakeRtc(alarm=before, **trait)
+    clock = SimulatedRtc(alarm=before, **trait)
     with pytest.raises(RefusalError, match=says):
         rtc.execute(SetAlarm(HOUR, None), clock)
     assert clock.log[:2] == ["0", f"+{HOUR}"]
@@ -95,14 +95,14 @@ def test_what_is_not_confirmed_is_refused(trait: dict[str, Any], says: str, befo
 
 
 def test_a_refusal_leaves_what_stood() -> None:
-    clock = FakeRtc(max_ahead=HOUR, alarm=EPOCH + 3000)
+    clock = SimulatedRtc(max_ahead=HOUR, alarm=EPOCH + 3000)
     with pytest.raises(RefusalError, match="24 hours or a month"):
         rtc.execute(SetAlarm(2 * HOUR, EPOCH + 3000), clock)
     assert clock.alarm == EPOCH + 3000
 
 
 def test_a_wrong_alarm_is_taken_away_again() -> None:
-    clock = FakeRtc(skew=100)
+    clock = SimulatedRtc(skew=100)
     with pytest.raises(RefusalError, match="shows one 3700 s ahead"):
         rtc.execute(SetAlarm(HOUR, None), clock)
     assert clock.alarm is None
@@ -110,14 +110,14 @@ def test_a_wrong_alarm_is_taken_away_again() -> None:
 
 def test_an_alarm_set_at_the_same_moment_is_not_lost() -> None:
     """Between ``0`` and ``+N`` another program sets its own: EBUSY, and theirs stays."""
-    clock = FakeRtc(alarm=EPOCH + 7200, rival_alarm=EPOCH + 500)
+    clock = SimulatedRtc(alarm=EPOCH + 7200, rival_alarm=EPOCH + 500)
     with pytest.raises(RefusalError, match="another program set one at the same moment; ask again"):
         rtc.execute(SetAlarm(HOUR, None), clock)
     assert clock.alarm == EPOCH + 500
 
 
 def test_clear_takes_the_named_one_only() -> None:
-    clock = FakeRtc(alarm=EPOCH + HOUR)
+    clock = SimulatedRtc(alarm=EPOCH + HOUR)
     with pytest.raises(RefusalError, match="somebody else's, so it stays"):
         rtc.execute(ClearAlarm(EPOCH + HOUR + 1), clock)
     assert (clock.alarm, clock.log) == (EPOCH + HOUR, [])
@@ -128,13 +128,13 @@ def test_clear_takes_the_named_one_only() -> None:
 
 
 def test_a_clear_that_does_not_show_is_refused() -> None:
-    clock = FakeRtc(alarm=EPOCH + HOUR, rival_alarm=EPOCH + HOUR)
+    clock = SimulatedRtc(alarm=EPOCH + HOUR, rival_alarm=EPOCH + HOUR)
     with pytest.raises(RefusalError, match="was told to drop its alarm and shows it still"):
         rtc.execute(ClearAlarm(EPOCH + HOUR), clock)
 
 
 def test_an_alarm_that_comes_after_a_clear_is_reported() -> None:
-    clock = FakeRtc(alarm=EPOCH + HOUR, rival_alarm=EPOCH + 900)
+    clock = SimulatedRtc(alarm=EPOCH + HOUR, rival_alarm=EPOCH + 900)
     assert rtc.execute(ClearAlarm(EPOCH + HOUR), clock).at == EPOCH + 900
 
 
@@ -142,7 +142,7 @@ def test_an_alarm_that_comes_after_a_clear_is_reported() -> None:
 @pytest.mark.parametrize("code", [errno.EIO, errno.ENODEV, errno.ENOENT, errno.EACCES])
 def test_an_rtc_that_goes_away_is_one_sentence(code: int, after: int) -> None:
     for request in (ReadAlarm(), SetAlarm(HOUR, None), ClearAlarm(EPOCH + 7200)):
-        clock = FakeRtc(alarm=EPOCH + 7200, access_errno=code, fails_after=after)
+        clock = SimulatedRtc(alarm=EPOCH + 7200, access_errno=code, fails_after=after)
         try:
             rtc.execute(request, clock)
         except RefusalError as error:
@@ -154,7 +154,7 @@ def test_an_rtc_that_goes_away_is_one_sentence(code: int, after: int) -> None:
 
 
 def test_a_failed_read_back_leaves_no_unknown_alarm() -> None:
-    class Once(FakeRtc):
+    class Once(SimulatedRtc):
         def read(self, attribute: str) -> str:
             if self.log and self.log[-1].startswith("+"):
                 raise OSError(errno.EIO, "Input/output error")
@@ -178,7 +178,7 @@ def test_a_machine_that_relies_on_the_answer_is_woken_in_time(  # noqa: PLR0913 
     *, standing: int | None, asked: int, mine: bool, reach: int, skew: int, deaf: bool
 ) -> None:
     at = None if standing is None else EPOCH + standing
-    clock = FakeRtc(alarm=at, max_ahead=reach, skew=skew, drops_alarm=deaf)
+    clock = SimulatedRtc(alarm=at, max_ahead=reach, skew=skew, drops_alarm=deaf)
     try:
         alarm = rtc.execute(SetAlarm(asked, at if mine else None), clock)
     except RefusalError:
@@ -245,7 +245,7 @@ def test_an_rtc_without_time_is_refused(tmp_path: Path, text: str) -> None:
 
 @given(text=st.text(max_size=80).filter(lambda text: not text.strip().isdigit() and text.strip() != ""))
 def test_no_text_is_taken_for_a_number(text: str) -> None:
-    class Odd(FakeRtc):
+    class Odd(SimulatedRtc):
         def read(self, attribute: str) -> str:  # noqa: ARG002 - whatever is asked
             return text.strip()
 

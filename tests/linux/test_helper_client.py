@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
-from fakes.rtc import EPOCH, FakeRtc
 from helper.helper_process import NOBODY, HelperProcess, as_user
 from rig.wait import until
 
@@ -46,6 +45,7 @@ from powerd.linux import helper_client
 from powerd.linux.helper_client import HelperClient, send_request
 from powerd.linux.values import HostError
 from powerd.power.model import NetworkCard
+from powerd.simulation.rtc import EPOCH, SimulatedRtc
 from powerd.smart.actions import CheckHealth
 
 T = TypeVar("T")
@@ -63,14 +63,14 @@ async def serving(path: Path, deadline: float = 5.0) -> AsyncIterator[None]:
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> FakeRtc:
+def clock(monkeypatch: pytest.MonkeyPatch) -> SimulatedRtc:
     """The machine's RTC."""
-    clock = FakeRtc()
+    clock = SimulatedRtc()
     monkeypatch.setattr(rtc, "find_rtc", lambda _root: clock)
     return clock
 
 
-def test_a_complete_sleep(tmp_path: Path, clock: FakeRtc) -> None:
+def test_a_complete_sleep(tmp_path: Path, clock: SimulatedRtc) -> None:
     """Set, set again with what is one's own, woken by it, and nothing to clear."""
 
     async def main() -> None:
@@ -87,7 +87,7 @@ def test_a_complete_sleep(tmp_path: Path, clock: FakeRtc) -> None:
     asyncio.run(main())
 
 
-def test_a_complete_sleep_by_its_methods(tmp_path: Path, clock: FakeRtc) -> None:
+def test_a_complete_sleep_by_its_methods(tmp_path: Path, clock: SimulatedRtc) -> None:
     async def main() -> None:
         one = HelperClient(tmp_path / "s")
         async with serving(tmp_path / "s"):
@@ -196,7 +196,7 @@ def test_two_hundred_disks_at_once() -> None:
         assert {answer.mode for answer in answers} == {"active"}
 
 
-def test_a_refusal_is_the_helpers_sentence(tmp_path: Path, clock: FakeRtc) -> None:
+def test_a_refusal_is_the_helpers_sentence(tmp_path: Path, clock: SimulatedRtc) -> None:
     clock.drops_alarm = True
 
     async def main() -> None:
@@ -208,7 +208,7 @@ def test_a_refusal_is_the_helpers_sentence(tmp_path: Path, clock: FakeRtc) -> No
 
 
 def test_a_hanging_rtc_holds_up_nobody_else(
-    tmp_path: Path, clock: FakeRtc, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, clock: SimulatedRtc, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gate = threading.Event()
     monkeypatch.setattr(clock, "read", lambda _attribute: gate.wait(30) and "")
@@ -232,7 +232,7 @@ def test_a_hanging_rtc_holds_up_nobody_else(
 
 
 def test_one_connection_too_many_is_refused(
-    tmp_path: Path, clock: FakeRtc, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, clock: SimulatedRtc, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked, gate = threading.Event(), threading.Event()
 

@@ -6,13 +6,12 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
-from fakes.machine import FakeMachine
-from fakes.ports import LoopClock
 from fakes.unused_ports import UnusedPorts
 
 from powerd.linux.dbus import NotRunningError
 from powerd.linux.values import HostError
 from powerd.power.inhibitor_lock import InhibitorLock
+from powerd.simulation.machine import SimulatedMachine
 from powerd.simulation.virtual_loop import run
 
 
@@ -20,7 +19,7 @@ class FakeInhibitor(UnusedPorts):
     """A lock, and logind on the other side of it."""
 
     def __init__(self) -> None:
-        self.logind = FakeMachine(LoopClock())
+        self.logind = SimulatedMachine()
         self.errors: list[str] = []
         self.asked = 0
         self.lock = InhibitorLock(self, ("sleep", "idle"), "block", self.errors.append)

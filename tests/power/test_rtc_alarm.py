@@ -8,8 +8,6 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from fakes.machine import FakeMachine
-from fakes.ports import LoopClock
 from fakes.storage import MemoryStorage
 
 from powerd.core.actions import WakeTime
@@ -17,6 +15,8 @@ from powerd.core.time import Moment
 from powerd.helper.protocol.messages import MIN_AHEAD, AlarmResponse
 from powerd.linux.values import HostError
 from powerd.power.rtc_alarm import MIN_ALARM_DELAY, RtcAlarm
+from powerd.simulation.clock import SimulatedClock
+from powerd.simulation.machine import SimulatedMachine
 from powerd.simulation.virtual_loop import run
 
 
@@ -24,8 +24,8 @@ class AlarmFixture:
     """An alarm, and the clock beside it."""
 
     def __init__(self) -> None:
-        self.clock = LoopClock()
-        self.machine = FakeMachine(self.clock)
+        self.clock = SimulatedClock()
+        self.machine = SimulatedMachine(self.clock)
         self.storage = MemoryStorage()
         self.alarm = RtcAlarm(self.machine, self.clock, self.storage)
 
@@ -183,10 +183,10 @@ def test_what_has_become_somebody_else_s_is_left_alone() -> None:
 def test_where_it_cannot_be_asked_it_is_tried_again() -> None:
     async def test(b: AlarmFixture) -> None:
         await b.alarm.set(b.wake_time(3600))
-        b.machine.refusal = "no helper listens"
+        b.machine.helper_error = "no helper listens"
         with pytest.raises(HostError, match="no helper"):
             await b.alarm.clear()
-        b.machine.refusal = None
+        b.machine.helper_error = None
         await b.alarm.clear()
         assert b.machine.seconds_to_alarm() is None
 
@@ -207,7 +207,7 @@ def test_an_rtc_limited_to_a_day_wakes_the_server_in_between() -> None:
         await b.alarm.set(b.wake_time(80_000))
         assert b.machine.seconds_to_alarm() == 80_000
         assert not halfway(b)
-        b.machine.refusal = "rtc0 has no battery"
+        b.machine.helper_error = "rtc0 has no battery"
         for seconds in (80_000, 300_000):
             with pytest.raises(HostError, match="battery"):
                 await b.alarm.set(b.wake_time(seconds))
@@ -232,7 +232,7 @@ def test_a_cancelled_setting_leaves_no_stray_alarm() -> None:
         assert setting.cancelled()
         assert b.machine.seconds_to_alarm() is None
         assert b.written[-1] is None
-        b.machine.refusal = "no helper"
+        b.machine.helper_error = "no helper"
         setting = asyncio.create_task(b.alarm.set(b.wake_time(3600)))
         await asyncio.sleep(0.5)
         setting.cancel()

@@ -24,7 +24,7 @@ def test_without_its_alarm_the_server_does_not_go_and_nothing_is_left() -> None:
         r.machine.rtc.drops_alarm = True
         with pytest.raises(HostError, match="then shows none"):
             await r.preparation.prepare_action(suspend(r))
-        assert r.machine.hook_runs == []
+        assert r.hook_runs == []
         assert r.machine.seconds_to_alarm() is None
 
     run_scenario(test, HOOKS)
@@ -36,7 +36,7 @@ def test_a_refusal_of_logind_s_takes_all_back() -> None:
         await r.preparation.cancel()
         await asyncio.sleep(0.1)
         assert r.machine.seconds_to_alarm() is None
-        assert r.machine.hook_runs == [("good night", "sleep"), ("good morning", "")]
+        assert r.hook_runs == [("good night", "sleep"), ("good morning", "")]
 
     run_scenario(test, HOOKS)
 
@@ -53,7 +53,7 @@ def test_what_was_prepared_stays_where_somebody_else_s_sleep_comes_first() -> No
         with pytest.raises(HostError, match="requested by another program is already in progress"):
             await r.preparation.prepare_action(action)
         assert r.machine.seconds_to_alarm() == pytest.approx(3600, abs=2)
-        assert r.machine.hook_runs == [("good night", "sleep")]
+        assert r.hook_runs == [("good night", "sleep")]
         await r.preparation.finish("alarm")
         assert r.machine.seconds_to_alarm() is None
         await r.preparation.prepare_action(action)
@@ -67,7 +67,7 @@ def test_each_action_is_a_preparation_of_its_own() -> None:
             await r.preparation.prepare_action(suspend(r))
             await r.preparation.cancel()
             await asyncio.sleep(0.1)
-        assert [name for name, _ in r.machine.hook_runs] == ["good night", "good morning"] * 2
+        assert [name for name, _ in r.hook_runs] == ["good night", "good morning"] * 2
 
     run_scenario(test, HOOKS)
 
@@ -78,7 +78,7 @@ def test_each_action_is_a_preparation_of_its_own() -> None:
 def test_the_hook_gets_the_coming_action(action: str, what: str) -> None:
     async def test(r: TransitionScenario) -> None:
         await r.preparation.prepare_action(Sleep(0, action))  # type: ignore[arg-type] # one of them
-        assert r.machine.hook_runs == [("good night", what)]
+        assert r.hook_runs == [("good night", what)]
 
     run_scenario(test, HOOKS)
 
@@ -90,7 +90,7 @@ def test_somebody_who_comes_while_the_hook_runs_calls_it_off() -> None:
             await r.preparation.prepare_action(suspend(r))
         await asyncio.sleep(0.1)
         assert r.machine.seconds_to_alarm() is None
-        assert r.machine.hook_runs[-1] == ("good morning", "")
+        assert r.hook_runs[-1] == ("good morning", "")
 
     run_scenario(test, HOOKS)
 
@@ -122,10 +122,10 @@ def test_somebody_who_comes_while_the_helper_is_slow_calls_it_off() -> None:
 
 def test_a_hook_that_takes_long_runs_once() -> None:
     async def test(r: TransitionScenario) -> None:
-        r.machine.hook_duration = 1200
+        r.machine.command_duration = 1200
         await r.start_sleep()
         await asyncio.sleep(30)
-        assert [name for name, _ in r.machine.hook_runs] == ["good night", "good morning"]
+        assert [name for name, _ in r.hook_runs] == ["good night", "good morning"]
 
     run_scenario(test, HOOKS.replace("20s", "1h"))
 
@@ -137,7 +137,7 @@ def test_a_sleep_long_after_it_was_prepared_is_another_one() -> None:
         await r.preparation.prepare_action(Sleep(0, "command", ("/bin/true",)))
         await asyncio.sleep(4000)
         await r.machine.sleep()
-        assert [name for name, _ in r.machine.hook_runs].count("good night") == 2
+        assert [name for name, _ in r.hook_runs].count("good night") == 2
 
     run_scenario(test, HOOKS)
 
@@ -159,7 +159,7 @@ def test_a_sleep_long_after_it_was_prepared_is_another_one() -> None:
 )
 def test_a_hook_that_fails_is_reported_and_never_fatal(end: ProcessResult, takes: float, text: str) -> None:
     async def test(r: TransitionScenario) -> None:
-        r.machine.hook_result, r.machine.hook_duration = end, takes
+        r.machine.command_result, r.machine.command_duration = end, takes
         await r.preparation.prepare_action(suspend(r))
         assert r.errors == [text]
 

@@ -3,8 +3,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from fakes.lan import link, make_lan
-from fakes.ports import StoppedClock
 from fakes.unused_ports import UnusedPorts
 
 from powerd.config.load import parse
@@ -16,6 +14,8 @@ from powerd.linux.files import HostFiles
 from powerd.linux.values import HostError, Lan, StatSignature
 from powerd.power.model import NETWORK_CARDS, POLL_INTERVALS, NetworkCard, NetworkCardFacts
 from powerd.power.source import NetworkCardSource
+from powerd.simulation.clock import StoppedClock
+from powerd.simulation.lan import link, make_lan
 from powerd.simulation.virtual_loop import run
 
 SUSPEND = '[[sleep]]\naction = "suspend"\n'

@@ -3,7 +3,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import pytest
-from fakes.ports import StoppedClock
 from fakes.unused_ports import UnusedPorts
 
 from powerd.config.load import parse
@@ -14,6 +13,7 @@ from powerd.core.time import Reading, Unavailable
 from powerd.linux.values import HostError
 from powerd.power.model import LOGIND, POLL_INTERVALS, Inhibitor, KeyPress, LogindFacts
 from powerd.power.source import RETRY_INTERVAL, LogindSource
+from powerd.simulation.clock import StoppedClock
 from powerd.simulation.virtual_loop import run
 
 BACKUP = Inhibitor(frozenset({"sleep"}), "backup", "nightly", "block", 0, 7)

@@ -3,7 +3,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pytest
-from fakes.ports import BEGIN, StoppedClock
 from fakes.unused_ports import UnusedPorts
 
 from powerd.config.load import parse
@@ -14,6 +13,7 @@ from powerd.core.time import Reading
 from powerd.linux.values import HostError
 from powerd.power.model import SystemdTimer, TimerFacts
 from powerd.power.source import SystemdTimerSource
+from powerd.simulation.clock import BEGIN, StoppedClock
 from powerd.simulation.virtual_loop import run
 
 WANTED = '[wake]\ntimers = ["auto", "backup.timer"]\n'

@@ -8,12 +8,12 @@ from dataclasses import replace
 from typing import Literal
 
 import pytest
-from fakes.machine import HeldLock
 from power.transition_scenario import HOOKS, TransitionScenario, run_scenario
 
 from powerd.core.actions import Sleep
 from powerd.linux.values import Alarm, HostError, LogindEvent
 from powerd.power.model import ShutdownInProgress, TransitionFacts, WakeupCause
+from powerd.simulation.machine import HeldLock
 
 
 def hang(r: TransitionScenario) -> asyncio.Event:
@@ -36,7 +36,7 @@ def test_somebody_else_s_sleep_finds_alarm_set_and_hook_run() -> None:
         await asyncio.sleep(1)
         await r.machine.sleep()
         assert r.machine.alarm_distances == [pytest.approx(3599, abs=2)]
-        assert r.machine.hook_runs[0] == ("good night", "sleep")
+        assert r.hook_runs[0] == ("good night", "sleep")
         assert asyncio.get_running_loop().time() < 3, "not held up for longer than it takes"
 
     run_scenario(test, HOOKS)
@@ -115,7 +115,7 @@ def test_our_own_sleep_is_prepared_once() -> None:
         await r.start_sleep()
         await asyncio.sleep(1)
         assert r.machine.rtc.log == ["0", "+3600"], "and it had gone off when it was to be taken away"
-        assert r.machine.hook_runs == [("good night", "sleep"), ("good morning", "alarm")]
+        assert r.hook_runs == [("good night", "sleep"), ("good morning", "alarm")]
 
     run_scenario(test, HOOKS)
 
@@ -129,7 +129,7 @@ def test_an_alarm_is_set_anew_when_the_wanted_wake_up_has_moved() -> None:
         await asyncio.sleep(0.1)
         await r.machine.sleep()
         assert r.machine.alarm_distances == [pytest.approx(1800, abs=2)]
-        assert [name for name, _ in r.machine.hook_runs].count("good night") == 1
+        assert [name for name, _ in r.hook_runs].count("good night") == 1
 
     run_scenario(test, HOOKS)
 
@@ -177,7 +177,7 @@ def test_a_sleep_that_fails_is_no_wake_up_but_the_hook_is_undone() -> None:
         assert r.state.snapshot().part(TransitionFacts).wake_event is None
         assert r.state.snapshot().part(TransitionFacts).shutdown is None
         assert r.machine.seconds_to_alarm() is None
-        assert r.machine.hook_runs == [("good night", "sleep"), ("good morning", "")]
+        assert r.hook_runs == [("good night", "sleep"), ("good morning", "")]
         assert len(r.machine.own_locks("delay")) == 2
 
     run_scenario(test, HOOKS)
@@ -288,7 +288,7 @@ def test_the_alarm_is_set_between_the_two_halves_of_a_sleep() -> None:
 
 def test_hooks_end_before_logind_goes_on_without_them() -> None:
     async def test(r: TransitionScenario) -> None:
-        r.machine.hook_duration = 10.0
+        r.machine.command_duration = 10.0
         started_at = asyncio.get_running_loop().time()
         await r.machine.sleep()
         assert asyncio.get_running_loop().time() - started_at < r.machine.max_inhibit_delay
@@ -302,10 +302,10 @@ def test_a_failed_setting_is_reported_when_the_sleep_is_inevitable() -> None:
         r.wanted = r.wake_time(3600)
         r.state.request_decision()
         await asyncio.sleep(1)
-        r.machine.refusal = "no helper listens"
+        r.machine.helper_error = "no helper listens"
         await r.machine.sleep()
         assert "the sleep begins without full preparation: no helper listens" in r.errors
-        assert r.machine.hook_runs[0] == ("good night", "sleep")
+        assert r.hook_runs[0] == ("good night", "sleep")
 
     run_scenario(test, HOOKS)
 
@@ -324,7 +324,7 @@ def test_observe_mode_changes_nothing_and_reports_all() -> None:
         await asyncio.sleep(0.1)
         assert r.state.snapshot().part(TransitionFacts).wake_event is not None
         assert r.machine.rtc.log == []
-        assert r.machine.hook_runs == []
+        assert r.hook_runs == []
         r.preparation.options = replace(r.preparation.options, mode="enforce")
         r.transition.update_inhibitor()
         await asyncio.sleep(0.1)
@@ -350,7 +350,7 @@ def test_the_alarm_stays_when_the_machine_goes_down_with_the_daemon() -> None:
         r.wanted = r.wake_time(3600)
         r.state.request_decision()
         await asyncio.sleep(1)
-        await r.machine.sleep("shutdown")
+        await r.machine.sleep("poweroff")
 
     scenario = run_scenario(test)
     assert scenario.machine.alarm_distances == [pytest.approx(3599, abs=2)]
@@ -363,7 +363,7 @@ def test_a_shutdown_that_is_called_off_is_over() -> None:
         r.wanted = r.wake_time(3600)
         r.state.request_decision()
         await asyncio.sleep(1)
-        await r.machine.sleep("shutdown")
+        await r.machine.sleep("poweroff")
         r.machine.emit(LogindEvent("shutdown", start=False))
         await asyncio.sleep(0.1)
         assert r.state.snapshot().part(TransitionFacts).shutdown is None
@@ -379,7 +379,7 @@ def test_the_inhibit_delay_has_a_default_if_it_cannot_be_read() -> None:
             raise HostError("no answer")
 
         r.machine.inhibit_delay = unavailable  # type: ignore[method-assign] # it does not say
-        r.machine.hook_duration = 10.0
+        r.machine.command_duration = 10.0
         started_at = asyncio.get_running_loop().time()
         await r.machine.sleep()
         assert asyncio.get_running_loop().time() - started_at < 5
@@ -441,11 +441,11 @@ def test_an_alarm_that_cannot_be_cleared_is_reported() -> None:
         await asyncio.sleep(1)
         r.machine.emit(LogindEvent("sleep"))
         await asyncio.sleep(1)
-        r.machine.refusal = "no helper listens"
+        r.machine.helper_error = "no helper listens"
         r.machine.emit(LogindEvent("sleep", start=False))
         await asyncio.sleep(1)
         assert r.errors == ["powerd's RTC alarm may still be set: no helper listens"]
-        r.machine.refusal = None
+        r.machine.helper_error = None
 
     assert run_scenario(test).machine.rtc.alarm is None, "but it was, at the end"
 

@@ -1,15 +1,14 @@
-"""Transit in a bedroom of its own: everything but the sources and the engine."""
+"""A PowerTransition on a simulated machine: everything but the sources and the engine."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
-from fakes.machine import FakeMachine
-from fakes.ports import LoopClock
 from fakes.storage import MemoryStorage
 
 from powerd.config.load import parse
@@ -18,12 +17,14 @@ from powerd.core.actions import Sleep, WakeTime
 from powerd.core.snapshot import Decision, Memory, Snapshot, Status
 from powerd.core.state import StateStore
 from powerd.core.time import Moment
-from powerd.linux.values import HostError, LogindEvent, ProcessResult
+from powerd.linux.values import LogindEvent
 from powerd.power.inhibitor_lock import InhibitorLock
 from powerd.power.model import PowerReport
 from powerd.power.rtc_alarm import RtcAlarm
 from powerd.power.sleep_preparation import SleepPreparation
 from powerd.power.transition import PowerTransition
+from powerd.simulation.clock import SimulatedClock
+from powerd.simulation.machine import SimulatedMachine
 from powerd.simulation.virtual_loop import run
 
 ENFORCE = 'mode = "enforce"\n'
@@ -38,44 +39,12 @@ timeout = "20s"
 )
 
 
-class MachineWithHooks(FakeMachine):
-    """Its hooks take time, and may fail.
-
-    Attributes:
-        hook_runs: what was run, and what it was told.
-        hook_duration: seconds that each takes.
-        hook_result: how each ends.
-    """
-
-    def __init__(self, clock: LoopClock) -> None:
-        super().__init__(clock)
-        self.hook_runs: list[tuple[str, str]] = []
-        self.hook_duration = 0.0
-        self.hook_result = ProcessResult(0, "", "")
-
-    async def run(
-        self,
-        argv: Sequence[str],
-        *,
-        timeout: float,  # noqa: ASYNC109 - as Hands.run
-        stdin: bytes | None = None,
-        env: Mapping[str, str] | None = None,
-    ) -> ProcessResult:
-        assert stdin is None
-        ((_, phase),) = (env or {}).items()
-        self.hook_runs.append((" ".join(argv).removeprefix("/bin/"), phase))
-        await asyncio.sleep(min(self.hook_duration, timeout))
-        if self.hook_duration > timeout:
-            raise HostError(f"{argv[0]} was still running after {timeout:g} s and was ended")
-        return self.hook_result
-
-
 class TransitionScenario:
-    """The way into a sleep, and what is seen of it."""
+    """The way into a sleep, and what is observed of it."""
 
     def __init__(self, config: str = ENFORCE, document: object = None) -> None:
-        self.clock = LoopClock()
-        self.machine = MachineWithHooks(self.clock)
+        self.clock = SimulatedClock()
+        self.machine = SimulatedMachine(self.clock)
         self.state = StateStore()
         self.errors: list[str] = []
         self.events: list[LogindEvent] = []
@@ -109,6 +78,12 @@ class TransitionScenario:
     @staticmethod
     def options(config: str) -> Options:
         return parse(config.encode(), "test")
+
+    @property
+    def hook_runs(self) -> list[tuple[str, str]]:
+        """(command, phase) of each hook that was run."""
+        runs: list[Any] = [call[1:] for call in self.machine.calls if call[0] == "run"]
+        return [(" ".join(argv).removeprefix("/bin/"), phase) for argv, _, (_, phase) in runs]
 
     async def _still(self, since: float) -> str | None:
         assert since <= self.clock.now().mono
@@ -153,7 +128,7 @@ class TransitionScenario:
 def run_scenario(
     test: Callable[[TransitionScenario], Awaitable[None]], config: str = ENFORCE, document: object = None
 ) -> TransitionScenario:
-    """Run ``test`` while transit lives, and stop it after that."""
+    """Run ``test`` while the transition runs, and stop it after that."""
     scenarios: list[TransitionScenario] = []
 
     async def main() -> None:

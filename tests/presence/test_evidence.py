@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import pytest
-from fakes.lan import link, mac, make_lan
 
 from powerd.linux.values import ProbeOutcome, ProbeReply, ProbeRequest
 from powerd.presence.evidence import (
@@ -19,6 +18,7 @@ from powerd.presence.evidence import (
     update_observation,
 )
 from powerd.presence.model import Client, ClientId, EvidenceKind, Observation
+from powerd.simulation.lan import link, mac, make_lan
 
 YES, NO, FAILED, NOT = (
     ProbeOutcome.ANSWERED,

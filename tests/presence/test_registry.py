@@ -3,14 +3,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 
-from fakes.lan import CONTROL, LEASES, FakeLan, link, mac, make_lan, neighbour
-
 from powerd.config.load import parse
 from powerd.config.options import ClientOptions
 from powerd.linux.values import HostError
 from powerd.presence.model import Client, ClientId
 from powerd.presence.neighbours import LearnedHosts
 from powerd.presence.registry import ClientRegistry
+from powerd.simulation.lan import CONTROL, LEASES, SimulatedLan, link, mac, make_lan, neighbour
 from powerd.simulation.virtual_loop import run
 
 T0 = 1_780_000_000.0
@@ -21,7 +20,7 @@ class RegistryFixture:
     """A ClientRegistry on a fake LAN, with the learned hosts that it saved."""
 
     def __init__(self, clients: str = "", learned: LearnedHosts | None = None) -> None:
-        self.lan = FakeLan()
+        self.lan = SimulatedLan()
         self.saved: list[LearnedHosts] = []
         self.options = self.configured(clients)
         self.registry = ClientRegistry(self.lan, self.lan, learned or {}, self.saved.append)
@@ -270,7 +269,7 @@ def test_many_names_are_resolved_concurrently() -> None:
     async def test(r: RegistryFixture) -> None:
         resolve = r.lan.resolve
 
-        class Slow(FakeLan):
+        class Slow(SimulatedLan):
             async def resolve(self, name: str) -> tuple[str, ...]:
                 await asyncio.sleep(5)
                 return await resolve(name)

@@ -4,8 +4,6 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 
 import pytest
-from fakes.lan import ANSWERS, CONTROL, FAILED, LEASES, FakeLan, arp_reply, link, mac, make_lan, neighbour
-from fakes.ports import LoopClock
 
 from powerd.config.load import parse
 from powerd.config.options import ClientOptions
@@ -17,6 +15,19 @@ from powerd.presence.model import Client, ClientId, EvidenceKind, Observation, P
 from powerd.presence.policy import client_policies
 from powerd.presence.registry import ClientRegistry
 from powerd.presence.source import PresenceSource
+from powerd.simulation.clock import SimulatedClock
+from powerd.simulation.lan import (
+    ANSWERS,
+    CONTROL,
+    FAILED,
+    LEASES,
+    SimulatedLan,
+    arp_reply,
+    link,
+    mac,
+    make_lan,
+    neighbour,
+)
 from powerd.simulation.virtual_loop import run
 
 ROUTINE, BEFORE_SLEEP, FULL = PollDepth.ROUTINE, PollDepth.BEFORE_SLEEP, PollDepth.FULL
@@ -30,11 +41,11 @@ def blocks_sleep_for(options: ClientOptions) -> Callable[[Client], bool]:
 class PresenceFixture:
     """A PresenceSource on a fake LAN; one poll per minute by default."""
 
-    def __init__(self, lan: FakeLan, clients: str = "", learn: str = "0s") -> None:
+    def __init__(self, lan: SimulatedLan, clients: str = "", learn: str = "0s") -> None:
         self.lan = lan
         options = parse(f'[clients]\nlearn = "{learn}"\n{clients}'.encode(), "test").clients
         self.registry = ClientRegistry(lan, lan, {}, lambda _: None)
-        self.source = PresenceSource(lan, LoopClock(), options, self.registry, blocks_sleep_for)
+        self.source = PresenceSource(lan, SimulatedClock(), options, self.registry, blocks_sleep_for)
 
     async def poll(self, depth: PollDepth = ROUTINE, *, after: float = 60.0) -> PollResult:
         await asyncio.sleep(after)
@@ -78,7 +89,7 @@ def run_presence(
     """Run ``test`` on a LAN whose hosts ``numbers`` have leases."""
 
     async def main() -> None:
-        lan = FakeLan()
+        lan = SimulatedLan()
         if numbers:
             lan.set_leases(*numbers)
         await test(PresenceFixture(lan, clients, learn))
@@ -154,11 +165,11 @@ def test_a_client_that_never_counts_is_not_probed_without_need() -> None:
 
 def test_a_client_that_still_counts_is_probed_whatever_its_name() -> None:
     async def main() -> None:
-        lan = FakeLan()
+        lan = SimulatedLan()
         lan.set_leases(1, 2)
         w = PresenceFixture(lan, 'ignore = ["host*"]')
         w.source = PresenceSource(
-            lan, LoopClock(), w.source.options, w.registry, lambda _: lambda client: client.id == mac(2)
+            lan, SimulatedClock(), w.source.options, w.registry, lambda _: lambda client: client.id == mac(2)
         )
         await w.poll()
         assert w.probed == [["10.0.0.2"]]

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
-from fakes.drive import DriveSimulator
-from fakes.ports import ports
 from rig.hardware import Hardware, sd_name
 from simulation.household import BERLIN, HOUR, daily, person
 
@@ -18,8 +17,10 @@ from powerd.daemon import Daemon
 from powerd.disks.model import Disk, DiskAction, DiskId, FailureCause
 from powerd.linux.files import HostFiles
 from powerd.linux.values import HostError, RefusedByHelperError
+from powerd.simulation.clock import SimulatedClock
+from powerd.simulation.drive import DriveSimulator
 from powerd.simulation.virtual_loop import VirtualLoop, run
-from powerd.simulation.world import Household, Person, posix_time
+from powerd.simulation.world import Household, posix_time
 from powerd.smart.actions import DiskResult
 from powerd.smart.model import Finding
 
@@ -37,7 +38,7 @@ every = "0s"
 """
 
 
-@dataclass(slots=True)
+@dataclass
 class SimulatedDiskServer(Household):
     """A household whose server has disks. Accesses write into sysfs what the kernel would write."""
 
@@ -57,13 +58,13 @@ class SimulatedDiskServer(Household):
         self.hardware.md("md0", 0, ("sda", "sdb"))
 
     def record_finding(self, disk: Disk, finding: Finding) -> None:
-        self.findings.append((self.time(), disk.device, finding))
+        self.findings.append((self.clock.mono(), disk.device, finding))
 
     def access(self, n: int) -> None:
         """Somebody reads from the ``n``th disk."""
         assert self.hardware is not None
         drive = self.drive(n)
-        drive.access(self.time())
+        drive.access(self.clock.mono())
         self.hardware.sysfs(sd_name(n), "stat", f"{100 + drive.ios} 0 800 10 50 0 400 10 0 20 20 0 0 0 0 3 1")
         self.update_command_count(drive)
         if n < 2:
@@ -71,12 +72,12 @@ class SimulatedDiskServer(Household):
 
     def passthrough_command(self, n: int) -> None:
         """Somebody's command that is no I/O takes the platters of the ``n``th disk."""
-        self.drive(n).passthrough_command(self.time())
+        self.drive(n).passthrough_command(self.clock.mono())
         self.update_command_count(self.drive(n))
 
     def check_power_mode(self, n: int) -> None:
         """Somebody asks the ``n``th disk whether it spins."""
-        self.drive(n).check_power_mode(self.time())
+        self.drive(n).check_power_mode(self.clock.mono())
         self.update_command_count(self.drive(n))
 
     def drive(self, n: int) -> DriveSimulator:
@@ -88,25 +89,25 @@ class SimulatedDiskServer(Household):
         count = hex(1000 + drive.ios + drive.commands)
         self.hardware.sysfs(drive.disk.device, "device/iorequest_cnt", count)
 
-    def files(self) -> HostFiles:
+    def machine_files(self) -> HostFiles:
         assert self.machine is not None
         return self.machine
 
     def listdir(self, directory: str) -> tuple[str, ...]:
-        return self.files().listdir(directory)
+        return self.machine_files().listdir(directory)
 
     def read_text(self, path: str) -> str | None:
-        return self.files().read_text(path)
+        return self.machine_files().read_text(path)
 
-    def read_cached(self, paths: object) -> list[str | None]:
-        return self.files().read_cached(paths)  # type: ignore[arg-type] # as it was given
+    def read_cached(self, paths: Sequence[str]) -> list[str | None]:
+        return self.machine_files().read_cached(paths)
 
     def realpath(self, path: str) -> str | None:
-        return self.files().realpath(path)
+        return self.machine_files().realpath(path)
 
     async def execute_disk_action(self, action: DiskAction) -> DiskResult:
         await asyncio.sleep(0.3)
-        result = self.drives[action.disk].execute(action, self.time())
+        result = self.drives[action.disk].execute(action, self.clock.mono())
         self.update_command_count(self.drives[action.disk])
         found = result.answer
         if not result.ok or not isinstance(found, DiskResult):
@@ -115,7 +116,7 @@ class SimulatedDiskServer(Household):
 
     async def wait_first_access(self, disks: tuple[DiskId, ...]) -> tuple[DiskId, tuple[DiskId, ...], float]:
         """The first access to a member wakes the others."""
-        self.guard_requests.append((self.time(), disks))
+        self.guard_requests.append((self.clock.mono(), disks))
         if len(disks) != 2:
             raise HostError("no such group here")
         self.group_accessed.clear()
@@ -123,6 +124,17 @@ class SimulatedDiskServer(Household):
         for n in (0, 1):
             self.access(n)
         return disks[0], disks[1:], 0.0
+
+
+Server = TypeVar("Server", bound="SimulatedDiskServer")
+
+
+def disk_server(loop: asyncio.AbstractEventLoop, disks: int, root: Path, kind: type[Server]) -> Server:
+    """A server with a client that is always present; the first two disks are a mirror."""
+    clock = SimulatedClock(started_at=posix_time(BERLIN, "2026-06-01 12:00"), zone=BERLIN, mono=loop.time)
+    server = kind(clock, people=[person("anna", 11, daily(0, 24))])
+    server.add_disks(disks, root)
+    return server
 
 
 def simulate_disks(
@@ -133,14 +145,16 @@ def simulate_disks(
 ) -> tuple[SimulatedDiskServer, list[Status]]:
     """A NAS with four disks, of which two are a mirror; ``events`` are (hours after the beginning, what)."""
     loop = VirtualLoop()
-    people: list[Person] = [person("anna", 11, daily(0, 24))]
-    nas = SimulatedDiskServer(loop.time, people, BERLIN, posix_time(BERLIN, "2026-06-01 12:00"))
-    nas.add_disks(4, tmp_path)
+    nas = disk_server(loop, 4, tmp_path, SimulatedDiskServer)
     statuses: list[Status] = []
 
     async def main() -> None:
         daemon = Daemon(
-            parse(config, "test"), ports(nas), nas, on_status=statuses.append, on_finding=nas.record_finding
+            parse(config, "test"),
+            nas.ports(),
+            nas.clock,
+            on_status=statuses.append,
+            on_finding=nas.record_finding,
         )
         life = asyncio.create_task(daemon.run())
         for hours, what in sorted(events, key=lambda event: event[0]):
@@ -151,7 +165,7 @@ def simulate_disks(
         life.cancel()
 
     run(main(), loop=loop)
-    nas.files().close()
+    nas.machine_files().close()
     return nas, statuses
 
 

@@ -8,12 +8,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from fakes.ports import ports
-
 from powerd.config.load import parse
 from powerd.config.options import Options
 from powerd.core.snapshot import Status
 from powerd.daemon import Daemon
+from powerd.simulation.clock import SimulatedClock
 from powerd.simulation.virtual_loop import VirtualLoop, run
 from powerd.simulation.world import Household, Person, posix_time
 
@@ -43,7 +42,7 @@ class SimulationLog:
 
     def sleep_times(self) -> list[datetime]:
         """When it went to sleep, by a true clock in the house's zone."""
-        return [datetime.fromtimestamp(at, self.house.zone) for at, _ in self.house.performed]
+        return [datetime.fromtimestamp(at, BERLIN) for at, _ in self.house.performed]
 
     def reasons(self) -> set[str]:
         return {
@@ -80,18 +79,19 @@ def simulate(  # noqa: PLR0913 - a script is all that it plays
     """Live ``days`` of true time; ``events`` are (hours after the beginning, what happens to the house)."""
     options: Options = parse(config, "test")
     loop = VirtualLoop()
-    house = Household(loop.time, persons, BERLIN, posix_time(BERLIN, begin))
+    clock = SimulatedClock(started_at=posix_time(BERLIN, begin), zone=BERLIN, mono=loop.time)
+    house = Household(clock, people=persons)
     prepare(house)
     log = SimulationLog(house)
 
     async def main() -> None:
-        daemon = Daemon(options, ports(house), house, on_status=log.statuses.append)
+        daemon = Daemon(options, house.ports(), clock, on_status=log.statuses.append)
         life = asyncio.create_task(daemon.run())
         pending = sorted(events, key=lambda event: event[0])
-        end = house.started_at + days * 86400
-        while house.true_time() < end:
+        end = clock.started_at + days * 86400
+        while clock.true_time() < end:
             assert not life.done(), life.result()
-            while pending and house.true_time() >= house.started_at + pending[0][0] * HOUR:
+            while pending and clock.true_time() >= clock.started_at + pending[0][0] * HOUR:
                 pending.pop(0)[1](house)
             await asyncio.sleep(20)
         life.cancel()

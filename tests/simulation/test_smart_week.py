@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from fakes.drive import DriveSimulator
 from simulation.disk_server import SimulatedDiskServer, access, simulate_disks
 from simulation.household import HOUR
 
 from powerd.core.snapshot import Status
+from powerd.simulation.drive import DriveSimulator
 from powerd.smart.model import Counter, Health, Severity, SmartReports
 
 DAY = 24 * HOUR

@@ -42,7 +42,7 @@ def test_a_week_of_mornings_begins_by_the_alarm() -> None:
     wakings = {status.snapshot.part(TransitionFacts).wake_event for status in diary.statuses} - {None}
     assert {waking.cause for waking in wakings if waking} == {WakeupCause.ALARM}
     assert not any("nobody was there" in reason for reason in diary.reasons())
-    assert diary.house.alarm is None, "none is left when the daemon ends"
+    assert diary.house.rtc.alarm is None, "none is left when the daemon ends"
 
 
 def test_warning_suspending_and_awake_follow_each_other() -> None:
@@ -91,11 +91,11 @@ def test_somebody_else_s_earlier_alarm_is_left_alone_and_a_later_one_given_back(
 
         def prepare(house: Household, at: int = at) -> None:
             timed(house)
-            house.alarm = at
+            house.rtc.alarm = at
 
         diary = simulate(AWAY, begin="2026-06-01 21:00", days=0.41, config=EARLY, prepare=prepare)
         assert f"{woken(diary)[0]:%a %H:%M}" == wakes
-        assert diary.house.alarm == (at if others > "06:28" else None)
+        assert diary.house.rtc.alarm == (at if others > "06:28" else None)
 
 
 RESTLESS = NIGHTLY.replace(b'"30min"', b'"5min"') + b'[awake]\nafter_resume = "5min"\n'
@@ -120,10 +120,10 @@ def test_a_lock_holds_it_up_and_is_named() -> None:
     lock = Inhibitor(frozenset({"sleep"}), "backup", "nightly backup", "block", 0, 7)
 
     def release(house: Household) -> None:
-        house.locks = ()
+        house.other_locks = ()
 
     def prepare(house: Household) -> None:
-        house.locks = (lock,)
+        house.other_locks = (lock,)
 
     diary = simulate(AWAY, begin="2026-06-01 21:00", days=0.3, prepare=prepare, events=[(4, release)])
     assert "backup: forbids sleep: nightly backup" in diary.reasons()

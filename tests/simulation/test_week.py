@@ -70,10 +70,10 @@ def test_the_server_never_sleeps_while_a_phone_is_home() -> None:
 @pytest.mark.parametrize("hours", [9, -9])
 def test_a_clock_that_is_set_while_somebody_is_home_changes_nothing(hours: int) -> None:
     def step(house: Household) -> None:
-        house.clock_offset = hours * HOUR
+        house.clock.step = hours * HOUR
 
     def back(house: Household) -> None:
-        house.clock_offset = 0
+        house.clock.step = 0
 
     def prepare(house: Household) -> None:
         house.network_wake_at = until_hour(7)
@@ -93,10 +93,10 @@ def test_a_clock_that_is_set_while_nobody_is_home_makes_no_sleep(hours: int) -> 
     """Away at 15:00 for the whole day; a wrong clock makes it look like the night for half an hour."""
 
     def step(house: Household) -> None:
-        house.clock_offset = hours * HOUR
+        house.clock.step = hours * HOUR
 
     def back(house: Household) -> None:
-        house.clock_offset = 0
+        house.clock.step = 0
 
     diary = simulate(
         [person("anna", 11, daily(0, 9))],

@@ -9,7 +9,6 @@ import pytest
 from core.snapshot_strategies import T0, idle_memory, make_snapshot, moment, silent, sleep_actions
 from disks.policy.simulation import DAY, HOUR, MINUTE, DiskSimulation
 from facts import changed, decide, disk_results
-from fakes.drive import DriveSimulator, disk
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from rig.examples import examples
@@ -18,6 +17,7 @@ from powerd.config.load import parse
 from powerd.core.actions import CompletedAction
 from powerd.core.snapshot import Decision
 from powerd.disks.model import CheckPowerMode, DiskAction, DiskId, FailureCause, SpinDown
+from powerd.simulation.drive import DriveSimulator, disk
 from powerd.smart.actions import CheckHealth, HealthReading, StartTest
 from powerd.smart.model import Health, Severity, SmartFacts, SmartRecord, SmartReports
 

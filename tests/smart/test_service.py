@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 from facts import changed
-from fakes.ports import LoopClock
 
 from powerd.core.actions import ActionResult
 from powerd.core.snapshot import Decision, Memory
@@ -15,6 +14,7 @@ from powerd.core.time import Moment
 from powerd.disks.model import Disk, DiskId, FailureCause, Mount, PowerMode, PowerStatus
 from powerd.disks.state import DiskReport, DisksReport, DiskState
 from powerd.requests.model import RequestRefusedError
+from powerd.simulation.clock import SimulatedClock
 from powerd.simulation.virtual_loop import run
 from powerd.smart.actions import CheckHealth, HealthReading, StartTest
 from powerd.smart.findings import findings_of
@@ -37,7 +37,7 @@ class SmartServiceFixture:
 
     def __init__(self, directory: Path | None = None) -> None:
         self.store = StateStore()
-        self.clock = LoopClock()
+        self.clock = SimulatedClock()
         self.errors: list[str] = []
         self.alerts: list[tuple[str, Finding]] = []
         self.health = SmartService(

@@ -12,16 +12,13 @@ from operator import attrgetter
 from pathlib import Path
 
 import pytest
-from fakes.ports import ports
-from simulation.disk_server import SimulatedDiskServer
-from simulation.household import BERLIN, daily, person
+from simulation.disk_server import SimulatedDiskServer, disk_server
 
 from powerd.config.load import parse
 from powerd.daemon import Daemon
 from powerd.disks.model import DiskAction, DiskEvents, DiskId
 from powerd.requests.model import RequestRefusedError
 from powerd.simulation.virtual_loop import VirtualLoop, run
-from powerd.simulation.world import posix_time
 from powerd.smart.actions import DiskResult
 from powerd.smart.model import Health, SmartReports
 
@@ -45,22 +42,19 @@ class SlowDiskServer(SimulatedDiskServer):
 def run_daemon(tmp_path: Path, test: Callable[[SlowDiskServer, Daemon], Awaitable[None]]) -> None:
     """Observe mode; two drives that have been seen."""
     loop = VirtualLoop()
-    nas = SlowDiskServer(
-        loop.time, [person("anna", 11, daily(0, 24))], BERLIN, posix_time(BERLIN, "2026-06-01 12:00")
-    )
-    nas.add_disks(2, tmp_path)
+    nas = disk_server(loop, 2, tmp_path, SlowDiskServer)
     for drive in nas.drives.values():
         drive.health = WELL
 
     async def main() -> None:
-        daemon = Daemon(parse(CONFIG, "test"), ports(nas), nas, on_finding=nas.record_finding)
+        daemon = Daemon(parse(CONFIG, "test"), nas.ports(), nas.clock, on_finding=nas.record_finding)
         life = asyncio.create_task(daemon.run())
         await asyncio.sleep(5)
         await test(nas, daemon)
         life.cancel()
 
     run(main(), loop=loop)
-    nas.files().close()
+    nas.machine_files().close()
 
 
 def checked(daemon: Daemon, disk: DiskId) -> Health | None:
@@ -76,7 +70,7 @@ def test_a_check_is_shown_at_once(tmp_path: Path) -> None:
         last = checked(daemon, name)
         assert last is not None
         assert last == replace(WELL, checked_at=last.checked_at)
-        assert nas.now().wall.timestamp() - last.checked_at < 1
+        assert nas.clock.now().wall.timestamp() - last.checked_at < 1
 
     run_daemon(tmp_path, test)
 
@@ -84,9 +78,9 @@ def test_a_check_is_shown_at_once(tmp_path: Path) -> None:
 def test_a_drive_that_takes_long_is_not_waited_for_and_the_answer_comes_all_the_same(tmp_path: Path) -> None:
     async def test(nas: SlowDiskServer, daemon: Daemon) -> None:
         nas.takes = 45
-        start = nas.time()
+        start = nas.clock.mono()
         name = await daemon.requests.check_health("sda")
-        assert nas.time() - start == pytest.approx(10, abs=0.1)
+        assert nas.clock.mono() - start == pytest.approx(10, abs=0.1)
         assert checked(daemon, name) is None
         await asyncio.sleep(60)
         assert checked(daemon, name) is not None

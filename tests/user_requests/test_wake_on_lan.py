@@ -6,13 +6,12 @@ import asyncio
 from ipaddress import IPv4Interface
 
 import pytest
-from fakes.lan import FakeLan
-from fakes.ports import RecordingPorts, ports
 
 from powerd.linux.values import Lan, Link
 from powerd.presence.model import Client, ClientId
 from powerd.requests.model import RequestRefusedError, WakeOnLanResult
 from powerd.requests.wake_on_lan import WakeTarget, broadcast_addresses, find_target, normalize_mac, wake_host
+from powerd.simulation.lan import SimulatedLan
 
 
 def client(n: int, name: str | None, *, mac: bool = True, address: str | None = None) -> Client:
@@ -122,19 +121,18 @@ def test_of_two_links_on_one_network_the_first_is_named() -> None:
     assert broadcast_addresses(["10.0.0.1"], LAN) == (("eth0", "10.0.0.255"),)
 
 
-def call(reading: str, hands: RecordingPorts, lan: Lan = LAN) -> WakeOnLanResult:
-    network = ports(FakeLan(links=lan), hands).network
-    return asyncio.run(wake_host(reading, {each.id: each for each in EVERY}, network))
+def call(host: str, lan: SimulatedLan) -> WakeOnLanResult:
+    return asyncio.run(wake_host(host, {each.id: each for each in EVERY}, lan))
 
 
 def test_the_sent_packets_are_reported() -> None:
-    hands = RecordingPorts()
-    assert call("tv", hands) == WakeOnLanResult("TV.lan", "02:00:00:00:00:01", (("eth0", "10.0.0.255"),))
-    assert hands.calls == [("magic", "02:00:00:00:00:01", ("10.0.0.255",))]
+    lan = SimulatedLan(links=LAN)
+    assert call("tv", lan) == WakeOnLanResult("TV.lan", "02:00:00:00:00:01", (("eth0", "10.0.0.255"),))
+    assert lan.calls == [("magic", "02:00:00:00:00:01", ("10.0.0.255",))]
 
 
 def test_a_machine_that_refuses_is_a_no() -> None:
     with pytest.raises(RequestRefusedError, match="Network is unreachable"):
-        call("tv", RecordingPorts(error="cannot send: Network is unreachable"))
+        call("tv", SimulatedLan(links=LAN, send_error="cannot send: Network is unreachable"))
     with pytest.raises(RequestRefusedError, match="no network card"):
-        call("tv", RecordingPorts(), Lan((link("eth0", "10.0.0.254/24", ready=False),)))
+        call("tv", SimulatedLan(links=Lan((link("eth0", "10.0.0.254/24", ready=False),))))

@@ -9,7 +9,6 @@ from typing import Any
 
 from core.snapshot_strategies import T0, make_snapshot, moment
 from facts import changed, decide, disk_results
-from fakes.drive import DriveSimulator, disk
 
 from powerd.config.load import parse
 from powerd.config.options import Options
@@ -27,6 +26,7 @@ from powerd.disks.model import (
 )
 from powerd.disks.source.counters import CommandCounter
 from powerd.disks.state import DiskReport, DisksReport, DiskState
+from powerd.simulation.drive import DriveSimulator, disk
 
 ENFORCE = 'mode = "enforce"\n'
 MINUTE, HOUR, DAY = 60.0, 3600.0, 86400.0

@@ -9,11 +9,11 @@ import pytest
 from core.snapshot_strategies import T0
 from disks.policy.simulation import DAY, HOUR, MINUTE, DiskSimulation, identical_drives, spin_downs
 from facts import changed
-from fakes.drive import DriveSimulator, disk
 
 from powerd.core.actions import CompletedAction
 from powerd.disks.model import DiskEvents, FailureCause, GroupSpinUp, Mount, PowerMode, SpinDown
 from powerd.disks.state import DisksMemory, DiskState
+from powerd.simulation.drive import DriveSimulator, disk
 from powerd.smart.actions import CheckHealth
 
 AFTER = 20 * MINUTE

@@ -8,11 +8,11 @@ from itertools import pairwise
 import pytest
 from disks.policy.simulation import DAY, HOUR, MINUTE, DiskSimulation, spin_downs
 from facts import changed
-from fakes.drive import DriveSimulator, disk
 
 from powerd.core.time import Reading
 from powerd.disks.model import DiskFacts, FailureCause
 from powerd.disks.state import DisksMemory, DisksReport, DiskState
+from powerd.simulation.drive import DriveSimulator, disk
 
 AFTER = 20 * MINUTE
 

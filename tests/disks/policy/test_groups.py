@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 from disks.policy.simulation import HOUR, MINUTE, DiskSimulation, identical_drives, spin_downs
-from fakes.drive import DriveSimulator, disk
 
 from powerd.disks.model import GroupWatch
 from powerd.disks.state import DisksReport, DiskState
+from powerd.simulation.drive import DriveSimulator, disk
 
 
 def test_a_group_is_idle_when_all_of_it_is() -> None:

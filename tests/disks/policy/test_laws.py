@@ -7,7 +7,6 @@ from typing import Any
 
 from disks.policy.simulation import DAY, HOUR, MINUTE, DiskSimulation
 from facts import decide
-from fakes.drive import DriveSimulator, disk
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from rig.examples import examples
@@ -15,6 +14,7 @@ from rig.examples import examples
 from powerd.disks.model import CheckPowerMode, DiskAction, FailureCause, PowerFeatures, SpinDown
 from powerd.disks.policy.limits import RECHECK_FIRST
 from powerd.disks.state import DisksMemory, DiskState
+from powerd.simulation.drive import DriveSimulator, disk
 
 laws = settings(
     max_examples=examples(25), deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate]

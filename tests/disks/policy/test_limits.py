@@ -9,7 +9,6 @@ import pytest
 from core.snapshot_strategies import T0, make_snapshot, moment
 from disks.policy.simulation import HOUR, MINUTE, DiskSimulation
 from facts import changed, decide, disk_results
-from fakes.drive import DriveSimulator, disk
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rig.examples import examples
@@ -38,6 +37,7 @@ from powerd.disks.model import (
 from powerd.disks.policy.limits import MAX_ATTEMPTS
 from powerd.disks.policy.transitions import choose_method, reset_failures
 from powerd.disks.state import DisksMemory, DisksReport, DiskState, SpinDownAttempts
+from powerd.simulation.drive import DriveSimulator, disk
 from powerd.smart.actions import CheckHealth, DiskResult, HealthReading, StartTest
 from powerd.smart.model import Health
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 from disks.policy.simulation import DAY, HOUR, MINUTE, DiskSimulation, identical_drives, spin_downs
 from facts import changed
-from fakes.drive import DriveSimulator, disk
 
 from powerd.disks.policy.transitions import reset_failures
 from powerd.disks.state import DisksMemory, DiskState
+from powerd.simulation.drive import DriveSimulator, disk
 
 AFTER = 20 * MINUTE
 

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 from disks.policy.simulation import DAY, HOUR, MINUTE, DiskSimulation, identical_drives, spin_downs
 from facts import changed
-from fakes.drive import DriveSimulator, disk
 
 from powerd.config.load import parse
 from powerd.disks.model import FailureCause, PowerFeatures, SetApmLevel, SetStandbyTimer
 from powerd.disks.policy import history
 from powerd.disks.state import DisksMemory, DiskState
+from powerd.simulation.drive import DriveSimulator, disk
 
 TIMER = '[disks]\nmethod = "timer"\nspin_down_after = "10min"\n'
 BOTH = '[disks]\nmethod = "both"\nspin_down_after = "10min"\n'

@@ -8,10 +8,10 @@ from itertools import pairwise
 import pytest
 from core.snapshot_strategies import T0
 from disks.policy.simulation import DAY, HOUR, MINUTE, DiskSimulation, identical_drives, spin_downs
-from fakes.drive import DriveSimulator, disk
 
 from powerd.disks.model import CheckPowerMode, FailureCause
 from powerd.disks.state import DiskState
+from powerd.simulation.drive import DriveSimulator, disk
 
 PASSTHROUGH = (
     "was started by a command that is not I/O, such as smartctl without --nocheck=standby; powerd check "

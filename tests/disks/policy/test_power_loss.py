@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from disks.policy.simulation import HOUR, MINUTE, DiskSimulation, identical_drives, spin_downs
-from fakes.drive import DriveSimulator, disk
 
 from powerd.disks.model import FailureCause
 from powerd.disks.state import DisksMemory, DisksReport, DiskState
+from powerd.simulation.drive import DriveSimulator, disk
 
 TIMER = '[disks]\nmethod = "timer"\nspin_down_after = "10min"\n'
 

@@ -7,11 +7,11 @@ from dataclasses import replace
 from core.snapshot_strategies import T0
 from disks.policy.simulation import HOUR, MINUTE, DiskSimulation, identical_drives, spin_downs
 from facts import changed
-from fakes.drive import DriveSimulator, disk
 
 from powerd.config.load import parse
 from powerd.disks.model import FailureCause
 from powerd.disks.state import DiskState
+from powerd.simulation.drive import DriveSimulator, disk
 
 
 def request_spin_down(simulation: DiskSimulation) -> None:

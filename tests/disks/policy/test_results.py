@@ -8,7 +8,6 @@ import pytest
 from core.snapshot_strategies import T0, moment
 from disks.policy.simulation import DAY, HOUR, identical_drives
 from facts import changed
-from fakes.drive import disk
 
 from powerd.core.actions import CompletedAction
 from powerd.core.time import Reading
@@ -25,6 +24,7 @@ from powerd.disks.policy.observations import update_disk
 from powerd.disks.policy.results import apply_result
 from powerd.disks.policy.transitions import drop_expired
 from powerd.disks.state import DiskMemory, DiskState, RestoreStandby, SpinCycles, SpinDownAttempts
+from powerd.simulation.drive import disk
 from powerd.smart.actions import CheckHealth, HealthReading, StartTest
 from powerd.smart.model import Health
 

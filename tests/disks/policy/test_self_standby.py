@@ -8,12 +8,12 @@ from itertools import pairwise
 import pytest
 from disks.policy.simulation import DAY, HOUR, MINUTE, DiskSimulation, spin_downs
 from facts import changed
-from fakes.drive import DriveSimulator, disk
 
 from powerd.core.actions import CompletedAction
 from powerd.disks.model import CheckPowerMode, FailureCause, PowerFeatures, SpinDown
 from powerd.disks.policy.transitions import reset_failures
 from powerd.disks.state import DisksMemory, DiskState
+from powerd.simulation.drive import DriveSimulator, disk
 from powerd.smart.actions import CheckHealth
 
 USB = "[disks]\nusb = true\n"

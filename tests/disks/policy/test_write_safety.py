@@ -2,12 +2,12 @@ from __future__ import annotations
 
 import pytest
 from core.snapshot_strategies import T0, moment
-from fakes.drive import disk
 
 from powerd.core.time import Reading, Unavailable
 from powerd.disks.model import DiskActivity, Mount
 from powerd.disks.policy.write_safety import may_write, would_wake_disk
 from powerd.disks.state import DiskReport, DiskState
+from powerd.simulation.drive import disk
 
 
 def report(where: str, state: DiskState, n: int = 0, how: str = "ata", why: str | None = None) -> DiskReport:

@@ -1,14 +1,13 @@
-"""A scripted LAN: files, links, neighbours and replies to probes."""
+"""A simulated LAN, and the files of the server on it: links, neighbours, leases, and replies to probes."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from ipaddress import IPv4Interface
-
-from fakes.unused_ports import UnusedPorts
+from typing import Final
 
 from powerd.linux.values import (
     HostError,
@@ -22,32 +21,38 @@ from powerd.linux.values import (
     SweepResult,
 )
 
-LEASES = "/var/lib/misc/dnsmasq.leases"
-CONTROL = "/run/hostapd/wlan0"
-ANSWERS = ProbeReply(icmp=ProbeOutcome.ANSWERED, rtt=0.001)
-FAILED = ProbeReply(icmp=ProbeOutcome.FAILED, arp=ProbeOutcome.FAILED, error="No route to host")
+LEASES: Final = "/var/lib/misc/dnsmasq.leases"
+CONTROL: Final = "/run/hostapd/wlan0"
+ANSWERS: Final = ProbeReply(icmp=ProbeOutcome.ANSWERED, rtt=0.001)
+SILENT: Final = ProbeReply(icmp=ProbeOutcome.SILENT, arp=ProbeOutcome.SILENT)
+FAILED: Final = ProbeReply(icmp=ProbeOutcome.FAILED, arp=ProbeOutcome.FAILED, error="No route to host")
 
 
 def link(index: int = 2, address: str = "10.0.0.253/24", *, ready: bool = True, name: str = "eth0") -> Link:
+    """A link of the server."""
     return Link(
         index, name, f"02:00:00:00:ff:{index:02x}", ready, (IPv4Interface(address),) if address else ()
     )
 
 
 def make_lan(*links: Link) -> Lan:
+    """The links and addresses of the server; the gateway is 10.0.0.254."""
     own = frozenset(str(each.ip) for one in links for each in one.addresses)
     return Lan(links, own, frozenset({"10.0.0.254"}))
 
 
 def mac(n: int) -> str:
+    """The MAC address of host ``n``."""
     return f"02:00:00:00:00:{n:02x}"
 
 
 def arp_reply(n: int) -> ProbeReply:
+    """Host ``n`` answers ARP requests only."""
     return ProbeReply(icmp=ProbeOutcome.SILENT, arp=ProbeOutcome.ANSWERED, rtt=0.001, macs=(mac(n),))
 
 
 def neighbour(n: int, address: str | None = None, *, ago: float = 1.0, reachable: bool = True) -> Neighbour:
+    """Host ``n`` in the neighbour table, confirmed ``ago`` seconds before."""
     return Neighbour(2, address or f"10.0.0.{n}", mac(n), reachable, ago)
 
 
@@ -63,15 +68,17 @@ class RecordedSweep:
 
     @property
     def addresses(self) -> list[str]:
+        """The probed addresses in their order."""
         return [request.address for request in self.probes]
 
 
-@dataclass(slots=True)
-class FakeLan(UnusedPorts):
-    """A machine on a LAN whose hosts are silent unless they have a scripted reply.
+@dataclass(kw_only=True)
+class SimulatedLan:
+    """The ports Files and Network on a LAN whose hosts are silent unless they have a scripted reply.
 
     Attributes:
         links: the server's links.
+        link_up: whether they have carrier.
         neighbour_table: the neighbour table.
         replies: replies by address; all other hosts are silent.
         files: lease files by path.
@@ -81,10 +88,13 @@ class FakeLan(UnusedPorts):
         yields: number of calls of yield_now().
         resolved_names: each resolved name.
         sweeps: each sweep.
+        send_error: why no packet can be sent; None = it can.
         sweep_duration: seconds that a sweep takes.
+        calls: (``magic``, MAC address, destinations) of each Wake-on-LAN packet.
     """
 
     links: Lan = field(default_factory=lambda: make_lan(link()))
+    link_up: bool = True
     neighbour_table: tuple[Neighbour, ...] = ()
     replies: dict[str, ProbeReply] = field(default_factory=dict)
     files: dict[str, str] = field(default_factory=dict)
@@ -94,33 +104,46 @@ class FakeLan(UnusedPorts):
     yields: int = 0
     resolved_names: list[str] = field(default_factory=list)
     sweeps: list[RecordedSweep] = field(default_factory=list)
+    send_error: str | None = None
     sweep_duration: float = 0.0
+    calls: list[tuple[object, ...]] = field(default_factory=list)
 
     def set_leases(self, *numbers: int) -> None:
-        """Host ``n`` has the address 10.0.0.n."""
+        """Write leases of these hosts; host ``n`` has the address 10.0.0.n."""
         self.files[LEASES] = "".join(f"0 {mac(n)} 10.0.0.{n} host{n} *\n" for n in numbers)
 
     def find(self, pattern: str) -> tuple[str, ...]:
+        """Files that match."""
         existing = [*self.files, *([] if self.associated is None else [CONTROL])]
         return tuple(sorted(path for path in existing if fnmatchcase(path, pattern)))
 
     def stat_signature(self, path: str) -> StatSignature | None:
+        """It changes with the text."""
         text = self.files.get(path)
         return None if text is None else StatSignature(1, len(text), hash(text))
 
     async def read_chunks(self, path: str) -> AsyncIterator[str]:
+        """The text in one chunk."""
         yield self.files[path]
 
     async def read(self, path: str, limit: int = 1 << 20) -> str:
+        """The file's text."""
         return self.files[path][:limit]
 
     async def yield_now(self) -> None:
+        """Count the calls."""
         self.yields += 1
 
     async def lan(self) -> Lan:
-        return self.links
+        """The links, with or without carrier."""
+        return (
+            self.links
+            if self.link_up
+            else replace(self.links, links=tuple(replace(each, ready=False) for each in self.links.links))
+        )
 
     async def neighbours(self) -> tuple[Neighbour, ...]:
+        """The scripted table."""
         return self.neighbour_table
 
     async def sweep(
@@ -132,8 +155,9 @@ class FakeLan(UnusedPorts):
         until_first: bool,
         deadline: float = 60.0,
     ) -> SweepResult:
+        """Every host replies at once."""
         self.sweeps.append(RecordedSweep(list(requests), timeout, tries, until_first, deadline))
-        await asyncio.sleep(self.sweep_duration)
+        await asyncio.sleep(self.sweep_duration)  # noqa: TID251 - virtual time
         replies = dict.fromkeys((request.address for request in requests), ProbeReply())
         for request in requests:
             replies[request.address] = reply = self._reply(request)
@@ -144,10 +168,14 @@ class FakeLan(UnusedPorts):
                 break
         return SweepResult(replies)
 
+    def scripted_reply(self, address: str) -> ProbeReply:
+        """The reply of a host to both kinds of probe."""
+        return self.replies.get(address, SILENT)
+
     def _reply(self, request: ProbeRequest) -> ProbeReply:
-        scripted = self.replies.get(
-            request.address, ProbeReply(icmp=ProbeOutcome.SILENT, arp=ProbeOutcome.SILENT)
-        )
+        if not self.link_up:
+            return FAILED
+        scripted = self.scripted_reply(request.address)
         icmp = scripted.icmp if request.icmp else ProbeOutcome.NOT_PROBED
         arp = scripted.arp if request.link is not None else ProbeOutcome.NOT_PROBED
         # As in a real sweep, ARP requests go to hosts that are silent to ICMP.
@@ -159,32 +187,46 @@ class FakeLan(UnusedPorts):
         )
 
     def listdir(self, directory: str) -> tuple[str, ...]:
+        """There is no sysfs, and so no disk."""
         del directory
         return ()
 
     def read_text(self, path: str) -> str | None:
+        """The file does not exist."""
         del path
         return None
 
     def read_cached(self, paths: Sequence[str]) -> list[str | None]:
+        """The files do not exist."""
         return [None for _ in paths]
 
     def realpath(self, path: str) -> str | None:
+        """The file does not exist."""
         del path
         return None
 
     def kernel_release(self) -> str:
+        """A kernel release."""
         return "6.1.0"
 
     def watch_block_devices(self, on_change: Callable[[], None]) -> None:
-        """Do nothing: there are no disks."""
+        """No device is ever added."""
+        del on_change
 
     async def stations(self, control: str) -> str:
+        """The scripted stations."""
         if self.associated is None or self.hostapd_hangs:
             raise HostError(f"{control}: no answer")
         return "".join(f"{each}\nflags=[AUTH][ASSOC]\n" for each in self.associated)
 
+    async def send_magic_packet(self, mac: str, to: Sequence[str]) -> None:
+        """Record the packet."""
+        if self.send_error is not None:
+            raise HostError(self.send_error)
+        self.calls.append(("magic", mac, tuple(to)))
+
     async def resolve(self, name: str) -> tuple[str, ...]:
+        """The scripted addresses."""
         self.resolved_names.append(name)
         answer = self.dns.get(name, ())
         if isinstance(answer, HostError):

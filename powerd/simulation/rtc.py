@@ -1,27 +1,28 @@
-"""An RTC that answers as the kernel's does: drivers/rtc/sysfs.c and the RTC core, in a few lines."""
+"""A simulated RTC with the rules of the kernel's sysfs files (drivers/rtc/sysfs.c)."""
 
 from __future__ import annotations
 
 import errno
 import os
 from dataclasses import dataclass, field
+from typing import Final
 
-EPOCH = 1_763_700_000
+EPOCH: Final = 1_763_700_000
 
 
 @dataclass
-class FakeRtc:
-    """Speaks through ``since_epoch`` and ``wakealarm``; the time passes by ``lag`` seconds per access.
+class SimulatedRtc:
+    """The files ``since_epoch`` and ``wakealarm`` of one RTC.
 
     Attributes:
-        now: its time.
-        alarm: the one that stands.
-        max_ahead: seconds ahead that the chip can hold; more is EINVAL.
+        now: its time, POSIX seconds.
+        alarm: the alarm that is set; None = none.
+        max_ahead: seconds ahead that the chip can hold; a later alarm is EINVAL.
         lag: seconds that each access takes.
-        drops_alarm: takes an alarm and keeps none, as some firmware does.
-        skew: seconds by which the chip misses what it was asked for.
-        rival_alarm: an alarm that another program sets as soon as none stands.
-        access_errno: the errno of any access from the ``after``-th on.
+        drops_alarm: it accepts an alarm and stores none, as some firmware does.
+        skew: seconds by which the stored alarm differs from the requested one.
+        rival_alarm: an alarm that another program sets as soon as none is set.
+        access_errno: the errno of every access after the first ``fails_after``; None = no error.
         log: what was written.
     """
 
@@ -38,15 +39,16 @@ class FakeRtc:
     log: list[str] = field(default_factory=list)
 
     def read(self, attribute: str) -> str:
+        """The text of a file."""
         self._access()
         if attribute == "since_epoch":
             return str(self.now)
-        assert attribute == "wakealarm"
         return "" if self.alarm is None else str(self.alarm)
 
     def write(self, attribute: str, text: str) -> None:
+        """Write ``wakealarm``."""
+        del attribute
         self._access()
-        assert attribute == "wakealarm"
         self.log.append(text)
         wanted = int(text) + (self.now if text.startswith("+") else 0)
         if wanted <= self.now:  # the past: no alarm
@@ -65,7 +67,7 @@ class FakeRtc:
                 _fail(self.access_errno)
         self.now += self.lag
         if self.alarm is not None and self.alarm <= self.now:
-            self.alarm = None  # it has gone off
+            self.alarm = None  # it has elapsed
 
 
 def _fail(code: int) -> None:

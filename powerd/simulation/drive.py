@@ -1,9 +1,9 @@
-"""A drive with a spindle, played: it obeys, ignores, refuses or hangs, and writes down what happens."""
+"""A simulated hard disk: it executes, ignores or refuses actions, and records what happens."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Final
 
 from powerd.core.actions import ActionResult
 from powerd.disks.model import (
@@ -23,26 +23,35 @@ from powerd.disks.model import (
 from powerd.smart.actions import CheckHealth, HealthReading, StartTest
 from powerd.smart.model import Health
 
+REFUSED_APM_LEVEL: Final = 254
+"""No simulated drive accepts this APM level."""
+
 
 @dataclass(slots=True)
 class DriveSimulator:
     """A drive.
 
     Attributes:
-        disk: as the inventory shows it.
-        spins: whether its spindle turns.
-        ignored_methods: ways of standing by that it accepts and ignores.
-        refused_methods: ways that it refuses.
-        hides_power_mode: it never says whether it spins.
-        ignores_timer: its timer never runs out.
+        disk: the drive in the inventory.
+        spins: whether it is spinning.
+        ignored_methods: spin-down methods that it accepts and ignores.
+        refused_methods: spin-down methods that it refuses.
+        bridge: "sleeps" = its bridge reports SLEEP for standby; "wakes" = and wakes it at each query.
+        drive: its power features.
+        error: the result of every action; None = actions succeed.
+        health: its health.
+        check_error: the result of every health check; None = checks succeed.
+        hides_power_mode: it does not report whether it spins.
+        hides_settings: it does not report its power features.
+        ignores_timer: its standby timer never elapses.
         self_standby_after: seconds of idleness after which it stops whatever its timer; 0 = it does not.
-        bridge: "sleeps" = it says so for standby; "wakes" = and wakes when it is asked.
-        drive: what it can do.
-        error: what every order to it comes to.
-        health: what it says of itself.
-        check_error: what every check of its health comes to.
-        power_reply: what it says when it is asked; None = the truth.
-        commands: of all that it was sent, I/O apart.
+        timer: its standby timer in seconds; 0 = off.
+        ios, flying: completed I/O requests, and those in flight.
+        suspended: the kernel has suspended it.
+        counters_error: why its counters cannot be read; empty = they can.
+        last_used_at: the time of the last access or command.
+        power_reply: its reply to CHECK POWER MODE; None = the truth.
+        commands: number of commands that are no I/O.
         log: (seconds since the beginning, what happened).
     """
 
@@ -70,28 +79,30 @@ class DriveSimulator:
     log: list[tuple[float, str]] = field(default_factory=list)
 
     def times_of(self, what: str) -> list[float]:
+        """When ``what`` happened."""
         return [at for at, each in self.log if each == what]
 
     def access(self, at: float) -> None:
+        """A read or a write."""
         self.run_timers(at)
         self.ios += 1
         self.last_used_at = at
         self._spin_up(at)
 
     def passthrough_command(self, at: float) -> None:
-        """Somebody's command that is no I/O, and takes the platters: ``hdparm --read-sector``."""
+        """A command of another program that is no I/O and needs the platters: ``hdparm --read-sector``."""
         self.run_timers(at)
         self.commands += 1
         self.last_used_at = at
         self._spin_up(at)
 
     def check_power_mode(self, at: float) -> None:
-        """Somebody asks whether it spins: ``hdparm -C``."""
+        """CHECK POWER MODE of another program: ``hdparm -C``."""
         self.run_timers(at)
         self.commands += 1
 
     def replug(self, at: float, mono: float) -> None:
-        """It is pulled and plugged in again: it has lost its power, and with it what it was set to."""
+        """It is pulled and plugged in again: it has lost its power and its settings."""
         self.run_timers(at)
         self.disk = replace(self.disk, attached_at=mono)
         self.timer = 0
@@ -99,7 +110,7 @@ class DriveSimulator:
         self._spin_up(at)
 
     def run_timers(self, at: float) -> None:
-        """Its own timers."""
+        """Stop if one of its timers has elapsed."""
         timer = 0 if self.ignores_timer else self.timer
         for after, what in ((timer, "timer"), (self.self_standby_after, "nap")):
             if after and self.spins and at >= self.last_used_at + after:
@@ -112,10 +123,12 @@ class DriveSimulator:
             self.last_used_at = at
             self.log.append((at, "up"))
 
-    def execute(self, action: DiskAction, at: float) -> ActionResult:  # noqa: C901, PLR0911 - one row for each order
+    def execute(self, action: DiskAction, at: float) -> ActionResult:  # noqa: C901, PLR0911 - one row for each action
+        """Execute an action of powerd."""
         self.run_timers(at)
         self.commands += 1
-        assert not self.suspended, "no command to a disk that the kernel has suspended"
+        if self.suspended:
+            raise AssertionError("a command to a disk that the kernel has suspended")
         if self.error:
             self.log.append((at, "troubled"))
             return ActionResult(False, self.error[1], self.error[0])
@@ -168,7 +181,7 @@ class DriveSimulator:
                 return ActionResult(True, "set", PowerStatus(PowerMode.ACTIVE))
             case SetApmLevel(level=level):
                 self.log.append((at, f"apm {level}"))
-                if level > 253:
+                if level == REFUSED_APM_LEVEL:
                     return ActionResult(False, f"refused: {level}", FailureCause.FAILED)
                 self.drive = replace(self.drive, apm=level)
                 return ActionResult(True, "set", self.drive)
@@ -192,6 +205,7 @@ class DriveSimulator:
 
 
 def disk(n: int, **about: Any) -> Disk:  # noqa: ANN401 - any field of a Disk
+    """The ``n``th disk of a server."""
     return Disk(
         DiskId(f"ata-WDC_WD40EFRX_{n}"), f"sd{chr(97 + n)}", f"8:{16 * n}", "WDC WD40EFRX", f"S{n}", **about
     )
