@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from io import StringIO
 from pathlib import Path
 
 import pytest
 
-from powerd.config.load import parse
+from powerd.config.load import load, parse
 from powerd.config.options import Options
 from powerd.disks.model import Disk, DiskId
 from powerd.linux.journald import JournalWriter
@@ -61,3 +62,30 @@ def test_a_questionable_setting_is_a_warning(tmp_path: Path, monkeypatch: pytest
     house, shown = service(parse(file.read_bytes(), "test"), tmp_path, monkeypatch)
     house._log_option_warnings()  # noqa: SLF001 - as at start
     assert shown.getvalue().startswith(f"<4>{file}: hooks.notify contains secrets")
+
+
+@pytest.mark.parametrize("kind", ["fifo", "device", "large", "directory"])
+def test_a_file_that_is_no_configuration_changes_nothing_at_a_reload(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "powerd.toml"
+
+    async def main() -> str:
+        house, shown = service(parse(b'mode = "enforce"', "test"), tmp_path, monkeypatch)
+        monkeypatch.setattr(house, "_reload_options", lambda: load(file))
+        match kind:
+            case "fifo":
+                os.mkfifo(file)
+            case "device":
+                file.symlink_to("/dev/zero")
+            case "large":
+                file.write_bytes(b"#" * (2 << 20))
+            case _:
+                file.mkdir()
+        house._reload()  # noqa: SLF001 - what SIGHUP calls
+        assert house._options.mode == "enforce"  # noqa: SLF001 - what is in force
+        return shown.getvalue()
+
+    (line,) = asyncio.run(main()).splitlines()
+    assert str(file) in line
+    assert "the old configuration remains in force" in line

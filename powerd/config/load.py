@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import codecs
 import dataclasses
-import os
 import stat
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,6 +17,7 @@ from typing import Any, Final, TypeVar
 from powerd.config.declare import InvalidCombination
 from powerd.config.disk_options import invalid_disk_combinations
 from powerd.config.options import ClientClass, Options, SleepRule
+from powerd.linux.regular_file import read_regular_file
 
 
 def invalid_combinations(options: Options) -> Iterator[InvalidCombination]:
@@ -58,8 +58,6 @@ def _check_client_class(row: ClientClass, path: str, names: set[str]) -> Iterato
         yield InvalidCombination((f"{path}match",), text)
 
 
-_OPEN_FLAGS: Final = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
-"""O_NONBLOCK: opening a FIFO without a writer would block for ever."""
 _MIN_TOKEN_LENGTH: Final = 16
 _MAX_TOKEN_FILE_SIZE: Final = 4096
 GRANT_READ_HINT: Final = "let the service read it: chgrp powerd {file}; chmod 640 {file}"
@@ -75,9 +73,7 @@ def read_token(path: str) -> str:
     """
     file = Path(path)
     try:
-        with os.fdopen(os.open(file, _OPEN_FLAGS), "rb") as stream:
-            mode = os.fstat(stream.fileno()).st_mode
-            content = stream.read(_MAX_TOKEN_FILE_SIZE) if stat.S_ISREG(mode) else b""
+        content, mode = read_regular_file(file, _MAX_TOKEN_FILE_SIZE)
     except FileNotFoundError:
         raise ValueError(f"{file} does not exist; {_CREATE_TOKEN_HINT.format(file=file)}") from None
     except PermissionError:
@@ -85,9 +81,8 @@ def read_token(path: str) -> str:
             f"{file} cannot be read: permission denied; {GRANT_READ_HINT.format(file=file)}"
         ) from None
     except OSError as error:
-        raise ValueError(f"{file} cannot be read: {error.strerror}") from None
-    if not stat.S_ISREG(mode):
-        raise ValueError(f"{file} is not a regular file; {_CREATE_TOKEN_HINT.format(file=file)}")
+        hint = _CREATE_TOKEN_HINT.format(file=file)
+        raise ValueError(f"{file} cannot be read: {error.strerror}; {hint}") from None
     if mode & (stat.S_IROTH | stat.S_IWOTH):
         raise ValueError(f"everybody may read or write {file}; run: chmod o-rwx {file}")
     token = content.strip().decode("ascii", errors="replace")
@@ -124,14 +119,12 @@ def load(path: Path | None = None) -> Options:
         path: the requested file; None = ``/etc/powerd/powerd.toml``, and the defaults if it is missing.
 
     Raises:
-        ConfigError: the requested file is missing, or the file is unreadable, world-writable, not TOML, or
-        invalid.
+        ConfigError: the requested file is missing, or the file is unreadable, not a regular file, too large,
+            world-writable, not TOML, or invalid.
     """
     file = path or DEFAULT_PATH
     try:
-        with file.open("rb") as stream:
-            mode = os.fstat(stream.fileno()).st_mode
-            content = stream.read(_MAX_FILE_SIZE + 1)
+        content, mode = read_regular_file(file, _MAX_FILE_SIZE)
     except FileNotFoundError:
         if path is None:
             return Options()
@@ -140,13 +133,9 @@ def load(path: Path | None = None) -> Options:
         remedy = f"run as root, or {GRANT_READ_HINT.format(file=file)}"
         raise ConfigError([f"{file}: cannot be read: permission denied; {remedy}"]) from None
     except OSError as error:
-        raise ConfigError([f"{file}: cannot be read: {error.strerror}"]) from None
-    if len(content) > _MAX_FILE_SIZE:
-        raise ConfigError(
-            [f"{file}: has more than {_MAX_FILE_SIZE} bytes and is not a configuration; check the path"]
-        )
+        raise ConfigError([f"{file}: cannot be read: {error.strerror}; check the path"]) from None
     options, faults = _parse_content(content)
-    if stat.S_ISREG(mode) and mode & stat.S_IWOTH:
+    if mode & stat.S_IWOTH:
         faults.insert(0, f"everybody may write to it, and it can contain commands; run: chmod o-w {file}")
     faults += _token_faults(options)
     return _raise_on_faults(options, faults, str(file))

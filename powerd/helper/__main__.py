@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import os
+import pwd
 import signal
 import socket
 import sys
@@ -13,10 +15,10 @@ from pathlib import Path
 from typing import Final
 
 from powerd.helper.dispatcher import Dispatcher
-from powerd.helper.errors import RefusalError
 from powerd.helper.server import HelperServer
 from powerd.helper.subprocess import Tools
-from powerd.helper.unix_socket import allowed_uids, inherited_listener, open_listener
+from powerd.linux.unix_sockets import inherited_listener, listen_unix
+from powerd.linux.values import HostError
 
 _DEFAULT_IDLE_SECONDS: Final = 30.0
 """Seconds without a client until a socket-activated helper stops."""
@@ -32,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         with _open_or_inherit_listener(arguments) as listener:
             asyncio.run(_serve(listener, arguments))
-    except RefusalError as error:
+    except HostError as error:
         sys.stderr.write(f"<3>{error}\n")
         return 1
     return 0
@@ -47,11 +49,23 @@ def _open_or_inherit_listener(arguments: argparse.Namespace) -> Iterator[socket.
         with inherited:
             yield inherited
     elif arguments.socket is None:
-        raise RefusalError("nobody listens for the helper: start powerd-helper.socket, or use --socket PATH")
+        raise HostError("nobody listens for the helper: start powerd-helper.socket, or use --socket PATH")
     else:
-        with open_listener(arguments.socket, arguments.user) as opened_here:
+        with listen_unix(
+            arguments.socket, program="helper", group=arguments.user, create_directory=False
+        ) as opened_here:
             yield opened_here
-            arguments.socket.unlink(missing_ok=True)
+
+
+def allowed_uids(user: str) -> frozenset[int]:
+    """The user ids that may connect: root, that of this process, and that of ``user``, if there is one.
+
+    Members of its group may not: they may use the daemon, which decides; the helper decides nothing.
+    """
+    try:
+        return frozenset({0, os.geteuid(), pwd.getpwnam(user).pw_uid})
+    except KeyError:
+        return frozenset({0, os.geteuid()})
 
 
 def _parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:

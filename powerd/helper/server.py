@@ -23,7 +23,7 @@ from powerd.helper.protocol.codec import (
     parse_request,
 )
 from powerd.helper.protocol.messages import AwaitFirstAccess, Request, Response
-from powerd.helper.unix_socket import Peer, peer_of
+from powerd.linux.unix_sockets import Peer, peer_of
 
 MAX_UNREAD_CONNECTIONS: Final = 8
 """Open connections whose request has not been read yet."""

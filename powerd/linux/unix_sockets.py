@@ -1,4 +1,4 @@
-"""Listening Unix and TCP sockets, of the daemon and of the helper."""
+"""Listening Unix and TCP sockets of the daemon and of the helper, opened or inherited, and their clients."""
 
 from __future__ import annotations
 
@@ -8,18 +8,35 @@ import grp
 import os
 import socket
 import stat
+import struct
 from contextlib import contextmanager, suppress
 from ipaddress import ip_address
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from powerd.linux.values import HostError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 _BACKLOG: Final = 128
 _MODE: Final = 0o660
+_FIRST_INHERITED_FD: Final = 3
+"""The first inherited descriptor (sd_listen_fds(3), SD_LISTEN_FDS_START)."""
+_UCRED: Final = struct.Struct("=iII")  # struct ucred: pid, uid, gid
+
+
+class Peer(NamedTuple):
+    """The credentials of a client, by the kernel (unix(7), SO_PEERCRED)."""
+
+    pid: int
+    uid: int
+
+
+def peer_of(connection: socket.socket) -> Peer:
+    """The client of a connection."""
+    pid, uid, _ = _UCRED.unpack(connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size))
+    return Peer(pid, uid)
 
 
 class UnixListener(socket.socket):
@@ -40,8 +57,9 @@ def listen_unix(
 ) -> UnixListener:
     """Listen on a Unix socket of mode 0660; the file of a dead process is replaced.
 
-    A lock on the directory (flock(2)) keeps two processes that start at once apart: it is held from the check
-    whether another one listens until this one does.
+    A lock (flock(2)) keeps two processes that start at once apart: it is held from the check whether another
+    one listens until this one does. Only this user can open its file ``PATH.lock``: a user who can open
+    a file can lock it.
 
     Args:
         path: of the socket.
@@ -50,13 +68,13 @@ def listen_unix(
         create_directory: create the directory of the socket if it is missing.
 
     Raises:
-        HostError: another process listens there, or the path cannot be used.
+        HostError: another process listens or starts there, or the path cannot be used.
     """
     listener = UnixListener(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         if create_directory:
             path.parent.mkdir(mode=0o755, exist_ok=True)
-        with _directory_lock(path.parent):
+        with _start_lock(path, program):
             _remove_stale_socket(path, program)
             os.fchmod(
                 listener.fileno(), _MODE
@@ -101,13 +119,45 @@ def listen_tcp(address_text: str) -> socket.socket:
     return listener
 
 
-@contextmanager
-def _directory_lock(directory: Path) -> Iterator[None]:
-    """Keep other processes out of ``directory``; the holder of the lock never waits."""
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+def inherited_listener(environ: Mapping[str, str] = os.environ) -> socket.socket | None:
+    """The socket inherited from the service manager (sd_listen_fds(3)); None = there is none.
+
+    Raises:
+        HostError: the inherited descriptors are not one listening Unix socket.
+    """
+    if environ.get("LISTEN_PID") != str(os.getpid()):
+        return None
+    if environ.get("LISTEN_FDS") != "1":
+        raise HostError("exactly one socket can be inherited; give the unit one ListenStream=")
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        listener = socket.socket(fileno=_FIRST_INHERITED_FD)
+        listens = listener.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
+    except OSError as error:
+        raise HostError(
+            f"descriptor {_FIRST_INHERITED_FD} is not a socket: {error.strerror}; see the .socket unit"
+        ) from None
+    if (listener.family, listener.type) != (socket.AF_UNIX, socket.SOCK_STREAM) or not listens:
+        raise HostError(
+            f"descriptor {_FIRST_INHERITED_FD} is not a listening Unix socket; see ListenStream= in "
+            "the .socket unit"
+        )
+    os.set_inheritable(_FIRST_INHERITED_FD, False)  # noqa: FBT003 - the standard library's own signature
+    return listener
+
+
+@contextmanager
+def _start_lock(path: Path, program: str) -> Iterator[None]:
+    """Keep out other processes that start on the socket ``path``; never waits."""
+    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+    descriptor = os.open(f"{path}.lock", flags, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield
+    except BlockingIOError:
+        raise HostError(
+            f"another {program} is starting on {path}: it holds {path}.lock; stop it first, or name another "
+            "path with --socket"
+        ) from None
     finally:
         os.close(descriptor)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -164,11 +165,39 @@ def test_unreadable_file(tmp_path: Path) -> None:
         load(tmp_path)
 
 
-def test_a_file_without_an_end() -> None:
+@pytest.mark.parametrize("device", ["/dev/zero", "/dev/null", "/dev/full"])
+def test_a_device_is_no_configuration(device: str) -> None:
     with pytest.raises(
-        ConfigError, match="/dev/zero: has more than 1048576 bytes and is not a configuration"
+        ConfigError, match=f"{device}: cannot be read: it is not a regular file; check the path"
     ):
-        load(Path("/dev/zero"))
+        load(Path(device))
+
+
+def test_a_fifo_is_refused_without_waiting_for_a_writer(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "powerd.toml")
+    (tmp_path / "link.toml").symlink_to("powerd.toml")
+    for name in ("powerd.toml", "link.toml"):
+        with pytest.raises(ConfigError, match="it is not a regular file"):
+            load(tmp_path / name)
+
+
+def test_a_file_that_is_too_large(tmp_path: Path) -> None:
+    file = tmp_path / "powerd.toml"
+    file.write_bytes(b"\n" * (1 << 20))
+    assert load(file) == Options()
+    with file.open("ab") as end:
+        end.write(b"\n")
+    with pytest.raises(ConfigError, match="it has more than 1048576 bytes"):
+        load(file)
+
+
+def test_a_link_to_a_file_is_followed(tmp_path: Path) -> None:
+    (tmp_path / "real.toml").write_text('mode = "enforce"')
+    (tmp_path / "powerd.toml").symlink_to("real.toml")
+    assert load(tmp_path / "powerd.toml").mode == "enforce"
+    (tmp_path / "loop.toml").symlink_to("loop.toml")
+    with pytest.raises(ConfigError, match="Too many levels of symbolic links"):
+        load(tmp_path / "loop.toml")
 
 
 def test_world_writable_file(tmp_path: Path) -> None:
@@ -195,8 +224,9 @@ def test_a_file_that_others_own_is_reported_with_the_remedy(
     def closed(*_: object) -> None:  # root, who runs this, may read everything
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(Path, "open", closed)
     file = tmp_path / "powerd.toml"
+    file.touch()
+    monkeypatch.setattr("os.open", closed)
     remedy = f"run as root, or let the service read it: chgrp powerd {file}; chmod 640 {file}"
     with pytest.raises(ConfigError, match=f"cannot be read: permission denied; {remedy}"):
         load(file)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import shutil
 import signal
 import socket
@@ -13,13 +14,18 @@ import pytest
 from helper.helper_process import NOBODY, PROGRAM, HelperProcess, as_user
 from rig.wait import until
 
-from powerd.helper.__main__ import main
+from powerd.helper.__main__ import allowed_uids, main
 
 pytestmark = pytest.mark.process
 
 needs_activation = pytest.mark.skipif(
     shutil.which("systemd-socket-activate") is None, reason="systemd-socket-activate is not installed"
 )
+
+
+def test_root_and_the_named_user_are_admitted() -> None:
+    assert allowed_uids("nobody") == {0, os.geteuid(), pwd.getpwnam("nobody").pw_uid}
+    assert allowed_uids("no-such-user") == {0, os.geteuid()}
 
 
 def test_it_ends_on_request_and_removes_its_socket() -> None:
@@ -65,7 +71,7 @@ def test_it_does_not_leave_while_somebody_is_here() -> None:
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (["--listen={0}/a", "--listen={0}/b"], "takes exactly one socket"),
+        (["--listen={0}/a", "--listen={0}/b"], "exactly one socket"),
         (["--datagram", "--listen={0}/a"], "is not a listening Unix socket"),
     ],
 )

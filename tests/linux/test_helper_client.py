@@ -40,9 +40,9 @@ from powerd.helper.protocol.messages import (
     deadline_of,
 )
 from powerd.helper.server import HelperServer
-from powerd.helper.unix_socket import open_listener
 from powerd.linux import helper_client
 from powerd.linux.helper_client import HelperClient, send_request
+from powerd.linux.unix_sockets import listen_unix
 from powerd.linux.values import HostError
 from powerd.power.model import NetworkCard
 from powerd.simulation.rtc import EPOCH, SimulatedRtc
@@ -54,7 +54,7 @@ T = TypeVar("T")
 @contextlib.asynccontextmanager
 async def serving(path: Path, deadline: float = 5.0) -> AsyncIterator[None]:
     """The real server on this loop."""
-    with open_listener(path, "no-such-user") as socket_path:
+    with listen_unix(path) as socket_path:
         server = HelperServer(socket_path, Dispatcher(deadline=deadline), frozenset({os.geteuid()}))
         async with asyncio.TaskGroup() as group:
             group.create_task(server.run())

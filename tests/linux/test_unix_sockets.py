@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import fcntl
+import grp
 import os
 import socket
 import stat
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
 
-from powerd.linux.unix_sockets import listen_tcp, listen_unix
+from powerd.linux.unix_sockets import inherited_listener, listen_tcp, listen_unix, peer_of
 from powerd.linux.values import HostError
 
 
@@ -172,3 +175,84 @@ def test_tcp_over_ipv6() -> None:
 def test_an_address_that_is_not_ours() -> None:
     with pytest.raises(HostError, match=r"cannot listen on 192\.0\.2\.1:1: "):
         listen_tcp("192.0.2.1:1")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="gives a file to another group: run as root")
+def test_the_socket_is_given_to_the_group(tmp_path: Path) -> None:
+    with listen_unix(tmp_path / "s", group="daemon"):
+        found = (tmp_path / "s").stat()
+        assert (found.st_uid, found.st_gid) == (0, grp.getgrnam("daemon").gr_gid)
+    with listen_unix(tmp_path / "s", group="no-such-group"):
+        assert (tmp_path / "s").stat().st_gid == os.getegid()
+
+
+def locked(path: Path) -> int:
+    descriptor = os.open(path, os.O_RDWR)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    return descriptor
+
+
+def test_one_that_starts_meanwhile_is_reported_and_nothing_waits(tmp_path: Path) -> None:
+    listen_unix(tmp_path / "s").close()
+    descriptor = locked(tmp_path / "s.lock")
+    with pytest.raises(HostError, match="another powerd is starting"):
+        listen_unix(tmp_path / "s")
+    os.close(descriptor)
+    listen_unix(tmp_path / "s").close()
+
+
+def test_a_lock_that_is_a_link_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "s.lock").symlink_to(tmp_path / "victim")
+    with pytest.raises(HostError, match="cannot listen"):
+        listen_unix(tmp_path / "s")
+    assert not (tmp_path / "victim").exists()
+
+
+LOCK_ALL = """
+import fcntl, os, pathlib, sys
+os.setgid(65534), os.setuid(65534)
+directory = pathlib.Path(sys.argv[1])
+held = 0
+for path in (directory, *directory.iterdir()):
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        held += 1
+    except OSError:
+        pass
+print(held, flush=True)
+sys.stdin.readline()
+"""
+
+
+@pytest.mark.process
+@pytest.mark.skipif(os.geteuid() != 0, reason="becomes another user: run as root")
+def test_an_unprivileged_user_who_locks_all_that_he_can_delays_nobody() -> None:
+    with tempfile.TemporaryDirectory() as scratch:
+        Path(scratch).chmod(0o755)
+        path = Path(scratch, "powerd", "s")
+        listen_unix(path).close()
+        argv = [sys.executable, "-I", "-c", LOCK_ALL, str(path.parent)]
+        with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as nobody:
+            assert nobody.stdin
+            assert nobody.stdout
+            assert nobody.stdout.readline() == "1\n", "the directory, and not the lock file"
+            listen_unix(path).close()
+            nobody.stdin.write("end\n")
+
+
+def test_the_kernel_reports_the_peer() -> None:
+    here, there = socket.socketpair()
+    with here, there:
+        assert peer_of(here) == (os.getpid(), os.geteuid())
+
+
+def test_nothing_is_inherited_that_was_meant_for_another() -> None:
+    assert inherited_listener({}) is None
+    assert inherited_listener({"LISTEN_PID": "1", "LISTEN_FDS": "1"}) is None
+
+
+@pytest.mark.parametrize("count", ["0", "2", "x", ""])
+def test_one_socket_is_inherited(count: str) -> None:
+    with pytest.raises(HostError, match="exactly one socket"):
+        inherited_listener({"LISTEN_PID": str(os.getpid()), "LISTEN_FDS": count})
