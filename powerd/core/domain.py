@@ -106,8 +106,12 @@ class Context:
         return replace(self, memory=memory, merged=self.merged.add(assessment))
 
     def is_reliable(self, source: SourceId) -> bool:
-        """Whether the readings of a required source may be used; decide() adds the blocker if not."""
-        return self.source_problems.get(source) is None
+        """Whether the readings of a required source may be used; decide() adds the blocker if not.
+
+        Raises:
+            KeyError: no domain requires the source, so nothing would block sleep while it is unavailable.
+        """
+        return self.source_problems[source] is None
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from powerd.config.load import parse
 from powerd.config.options import Options
 from powerd.core.actions import Sleep
 from powerd.core.decide import decide
-from powerd.core.domain import REQUIRED_DOMAINS, Assessment, Conclusion, Domain, no_sources
+from powerd.core.domain import REQUIRED_DOMAINS, Assessment, Conclusion, Context, Domain, no_sources
 from powerd.core.reasons import UndatedReason
 from powerd.core.snapshot import Decision, Memory, Snapshot, SourceId
 from powerd.core.time import Moment, Reading, Unavailable
@@ -195,6 +195,16 @@ def test_every_required_source_blocks_if_its_domain_ignores_it(
     decision = decide(with_source(source, reading), LONG_IDLE, options, NOW, domains)
     assert_awake(decision, source, "")
     assert decision.phase == ("starting" if reading is None else "awake")
+
+
+def test_a_reading_that_no_domain_requires_is_not_used() -> None:
+    def assess(context: Context) -> Assessment:
+        context.is_reliable(JELLYFIN)
+        return Assessment()
+
+    snapshot = with_source(JELLYFIN, Reading(T0, ()))
+    decision = decided((*DOMAINS, Domain("activity", assess, no_sources)), snapshot=snapshot)
+    assert_awake(decision, "activity", JELLYFIN)
 
 
 def test_a_source_of_two_domains_blocks_once_by_the_stricter_age() -> None:
