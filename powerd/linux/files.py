@@ -24,8 +24,8 @@ from powerd.linux.values import HostError, StatSignature
 
 _CHUNK_SIZE: Final = 1 << 16
 _ATTRIBUTE_SIZE: Final = 1 << 12  # an attribute of sysfs is at most a page
-_MAX_OPEN_FILES: Final = 768
-"""Files that read_cached() keeps open at most; a service may have 1024 (systemd.exec(5), LimitNOFILE=)."""
+MAX_OPEN_FILES: Final = 768
+"""Files that read_cached() keeps open at most; a process started by hand may have 1024 (getrlimit(2))."""
 _OPEN_FLAGS: Final = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
 """Without O_NONBLOCK, opening a FIFO waits until another process writes to it."""
 _ABSENT: Final = (FileNotFoundError, NotADirectoryError)
@@ -189,7 +189,7 @@ class HostFiles:
     def _read_open_file(self, path: str) -> str | None:
         fd = self._descriptors.get(path)
         if fd is None:
-            if len(self._descriptors) >= _MAX_OPEN_FILES:
+            if len(self._descriptors) >= MAX_OPEN_FILES:
                 return self.read_text(path, _ATTRIBUTE_SIZE)
             try:
                 fd = os.open(self._prefix + path, _OPEN_FLAGS)

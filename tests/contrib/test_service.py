@@ -14,6 +14,11 @@ from pathlib import Path
 
 import pytest
 
+from powerd.helper.protocol.codec import MAX_LINE
+from powerd.helper.server import MAX_REQUESTS
+from powerd.linux.files import MAX_OPEN_FILES
+from powerd.ui.http.connections import MAX_CONNECTIONS, MAX_REQUEST_SIZE
+
 pytestmark = pytest.mark.process
 
 CONTRIB = Path(__file__).parents[2] / "contrib" / "systemd"
@@ -121,6 +126,29 @@ def _session(line: str) -> bytes:
     who = (line.encode(), line[-4:].encode(), b"alice")
     record = struct.pack("=hxxi32s4s32s", USER_PROCESS, os.getpid(), *who)
     return record + bytes(264) + struct.pack("=i", int(time.time())) + bytes(40)
+
+
+def _limit(unit: Path, name: str) -> int:
+    """The value of a limit, e.g. ``MemoryMax=512M``, in descriptors, tasks or bytes."""
+    found = re.search(rf"^{name}=(\d+)(M?)$", unit.read_text(), re.MULTILINE)
+    assert found is not None, f"{unit.name} has no {name}="
+    return int(found[1]) * (1 << 20 if found[2] else 1)
+
+
+def test_the_limits_of_the_daemon_exceed_what_its_own_limits_permit() -> None:
+    """Two kinds of sockets; a response of 1 MB is that of a household of 2,000 clients."""
+    connections = 2 * MAX_CONNECTIONS
+    assert _limit(UNIT, "LimitNOFILE") >= 2 * (MAX_OPEN_FILES + connections)
+    assert _limit(UNIT, "MemoryMax") >= 100 * (1 << 20) + connections * (MAX_REQUEST_SIZE + (1 << 20))
+    assert _limit(UNIT, "TasksMax") >= 64
+
+
+def test_the_limits_of_the_helper_exceed_what_its_own_limits_permit() -> None:
+    """Of a request: its connection, its device, and the three pipes of a child; a thread and a child."""
+    unit = CONTRIB / "powerd-helper.service"
+    assert _limit(unit, "LimitNOFILE") >= 5 * MAX_REQUESTS
+    assert _limit(unit, "TasksMax") >= 2 * MAX_REQUESTS + 64
+    assert _limit(unit, "MemoryMax") >= 2 * MAX_REQUESTS * MAX_LINE + 24 * 14 * (1 << 20), "24 drives at once"
 
 
 def test_polkit_rule_leaves_inhibitors_in_force() -> None:

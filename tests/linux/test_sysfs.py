@@ -76,7 +76,7 @@ def test_read_cached_returns_the_present_content(tree: Path) -> None:
 
 
 def test_files_beyond_the_descriptor_cache_are_read_too(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(files_module, "_MAX_OPEN_FILES", 1)
+    monkeypatch.setattr(files_module, "MAX_OPEN_FILES", 1)
     files, before = HostFiles(tree), open_files()
     for _ in range(3):
         assert files.read_cached(["/sys/block/sda/stat", "/sys/block/sda/size"]) == ["1 2 3", "4096"]
