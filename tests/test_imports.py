@@ -55,6 +55,7 @@ ROLES: Final[dict[str, str]] = {
     "presence.evidence": "source",
     "presence.neighbours": "source",
     "presence.registry": "source",
+    "presence.merger": "source",
     "power.logind": "source",
     "power.systemd_timers": "source",
     "power.wakeup_cause": "source",

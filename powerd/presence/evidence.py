@@ -13,7 +13,7 @@ from typing import Final, Literal, NamedTuple
 
 from powerd.core.time import Reading, Unavailable
 from powerd.linux.values import HostError, Lan, ProbeOutcome, ProbeReply, ProbeRequest
-from powerd.presence.model import Client, ClientId, EvidenceKind, Observation
+from powerd.presence.model import LEARNED_SOURCE, Client, ClientId, EvidenceKind, Observation
 
 ArpMode = Literal["auto", "always", "never"]
 MAX_SILENCE_GAP: Final = 2.5
@@ -131,6 +131,19 @@ def _merge_requests(request: ProbeRequest, other: ProbeRequest) -> ProbeRequest:
         macs=request.macs | other.macs if request.macs and other.macs else frozenset(),
         proxy_macs=request.proxy_macs,
     )
+
+
+def listed_macs(
+    clients: Mapping[ClientId, Client], clients_per_address: Mapping[str, int]
+) -> dict[str, frozenset[str]]:
+    """For each address of several clients, the MACs of those that lease files or the configuration name."""
+    listed: dict[str, frozenset[str]] = {}
+    for client in clients.values():
+        if client.mac and client.sources != (LEARNED_SOURCE,):
+            for address in client.addresses:
+                if clients_per_address[address] > 1:
+                    listed[address] = listed.get(address, frozenset()).union(client.macs)
+    return listed
 
 
 def own_macs(client: Client) -> frozenset[str]:

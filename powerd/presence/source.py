@@ -7,10 +7,11 @@ evidence ends the poll unless a user has asked for the state of every client.
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from itertools import product
+from itertools import islice, product
 from typing import Final, NamedTuple
 
 from powerd.config.options import ClientOptions as Options
@@ -31,6 +32,7 @@ from powerd.presence.evidence import (
     check_links,
     evaluate_replies,
     link_error,
+    listed_macs,
     not_probed,
     on_link,
     own_macs,
@@ -39,7 +41,6 @@ from powerd.presence.evidence import (
 )
 from powerd.presence.model import (
     HOSTS_SOURCE,
-    LEARNED_SOURCE,
     Client,
     ClientId,
     EvidenceKind,
@@ -56,6 +57,10 @@ _DEADLINE_MARGIN: Final = 0.5
 _ROUNDS_WITHOUT_RETRY: Final = 3
 """``absent_after`` spanning this many polls makes up for lost packets without a second try in each poll."""
 _TIMEOUT_FACTOR_BEFORE_SLEEP: Final = 1.5
+_YIELD_EVERY: Final = 256
+"""Clients processed, at about 10 us each, before the event loop gets its turn."""
+MAX_CLIENTS: Final = 4096
+"""Clients that are probed; a decision about so many takes 60 ms. More are no home network."""
 _NO_REPLY: Final = ProbeReply()
 
 
@@ -111,6 +116,8 @@ class PresenceSource:
         self._blocks_sleep_for = blocks_sleep_for
         self._records: dict[ClientId, ClientRecord] = {}
         self._deadline = 0.0
+        self._limit_reason: str | None = None
+        self._limit_warnings: tuple[str, ...] = ()
         self.options = options
 
     @property
@@ -139,6 +146,7 @@ class PresenceSource:
         neighbours = await self._network.neighbours()
         wall, near_sleep = started.wall.timestamp(), depth is PollDepth.BEFORE_SLEEP
         clients = await self._registry.poll(self.options, lan, neighbours, wall, near_sleep=near_sleep)
+        clients = await self._limited(clients)
         if not clients:
             raise HostError(
                 self._registry.unavailable_reason
@@ -155,21 +163,47 @@ class PresenceSource:
             proxy_macs,
             {entry.address: entry.mac for entry in neighbours},
             clients_per_address,
-            _listed_macs(clients, clients_per_address),
+            listed_macs(clients, clients_per_address),
             self._passive_evidence(clients, neighbours, proxy_macs, started),
         )
-        self._record_results(poll, await self._probe(poll))
+        await self._record_results(poll, await self._probe(poll))
         readings = {
             id_: record.reading for id_, record in self._records.items() if record.reading is not None
         }
         now = self._clock.now().mono
-        unavailable_reason = self._registry.unavailable_reason
+        unavailable_reason = self._registry.unavailable_reason or self._limit_reason
         return PollResult(
             Unavailable(now, unavailable_reason)
             if unavailable_reason
-            else Reading(now, self._registry.warnings),
+            else Reading(now, (*self._registry.warnings, *self._limit_warnings)),
             (PresenceFacts(clients, readings),),
         )
+
+    async def _limited(self, clients: Mapping[ClientId, Client]) -> Mapping[ClientId, Client]:
+        """At most MAX_CLIENTS clients: those whose presence blocks sleep, then the others.
+
+        A client that is left out is not probed. It may be home, so the source is unavailable if one counts.
+        """
+        if len(clients) <= MAX_CLIENTS:
+            self._limit_reason, self._limit_warnings = None, ()
+            return clients
+        blocks_sleep = self._blocks_sleep_for(self.options)
+        counted: dict[ClientId, Client] = {}
+        others: dict[ClientId, Client] = {}
+        for count, (id_, client) in enumerate(clients.items(), 1):
+            if count % _YIELD_EVERY == 0:
+                await _yield_now()
+            (counted if blocks_sleep(client) else others)[id_] = client
+        limit = f"{len(clients):,} clients are known, and powerd probes at most {MAX_CLIENTS:,}"
+        if len(counted) > MAX_CLIENTS:
+            self._limit_reason = (
+                f"{limit}, so the others may be home; name fewer lease files in clients.leases, or whole "
+                "networks in clients.ignore"
+            )
+        else:
+            self._limit_reason = None
+        self._limit_warnings = (f"{limit}; some that never keep the server awake are left out",)
+        return dict(islice((counted | others).items(), MAX_CLIENTS))
 
     def _passive_evidence(
         self,
@@ -227,6 +261,7 @@ class PresenceSource:
         elif until_first and any(id_ in passive_evidence for id_ in client_ids):
             return {}
         targets = [clients[id_] for id_ in client_ids]
+        await _yield_now()
         replies = await self._sweep(poll, targets, depth, tries=self._tries(depth), until_first=until_first)
         arp_only_answers = [client for client in targets if self._needs_icmp(client, replies)]
         if arp_only_answers and not (
@@ -310,10 +345,12 @@ class PresenceSource:
             now=self._clock.now().mono,
         )
 
-    def _record_results(self, poll: _Poll, replies: Mapping[str, ProbeReply]) -> None:
+    async def _record_results(self, poll: _Poll, replies: Mapping[str, ProbeReply]) -> None:
         """Update what is remembered of each client."""
         now, clients, passive_evidence = self._clock.now().mono, poll.clients, poll.passive_evidence
-        for id_, client in clients.items():
+        for count, (id_, client) in enumerate(clients.items(), 1):
+            if count % _YIELD_EVERY == 0:
+                await _yield_now()
             record = self._records[id_]
             result = self._probe_result(poll, client, replies)
             if result.evidence is None and id_ in passive_evidence:
@@ -355,14 +392,6 @@ class PresenceSource:
         return ProbeResult(failure=next(filter(None, errors), None))
 
 
-def _listed_macs(
-    clients: Mapping[ClientId, Client], clients_per_address: Mapping[str, int]
-) -> dict[str, frozenset[str]]:
-    """For each address of several clients, the MACs of those that lease files or the configuration name."""
-    listed: dict[str, frozenset[str]] = {}
-    for client in clients.values():
-        if client.mac and client.sources != (LEARNED_SOURCE,):
-            for address in client.addresses:
-                if clients_per_address[address] > 1:
-                    listed[address] = listed.get(address, frozenset()).union(client.macs)
-    return listed
+async def _yield_now() -> None:
+    """Let the event loop run in the middle of a long computation."""
+    await asyncio.sleep(0)  # noqa: TID251 - it does not wait

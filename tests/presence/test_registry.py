@@ -3,6 +3,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 
+import pytest
+
 from powerd.config.load import parse
 from powerd.config.options import ClientOptions
 from powerd.linux.values import HostError
@@ -310,5 +312,21 @@ def test_a_thousand_clients_are_merged_without_blocking_the_event_loop() -> None
         )
         assert len(await r.poll()) == 1024
         assert r.lan.yields >= 8
+
+    run_registry(test, 'learn = "0s"')
+
+
+def test_lease_files_with_too_many_hosts_are_not_merged_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("powerd.presence.registry._MAX_HOSTS", 10)
+
+    async def test(r: RegistryFixture) -> None:
+        r.lan.set_leases(*range(1, 12))
+        assert len(await r.poll()) == 10
+        assert r.registry.unavailable_reason is not None
+        assert "more than 10 hosts" in r.registry.unavailable_reason
+        r.lan.set_leases(*range(1, 10))
+        for minute in range(12):
+            await r.poll(T0 + minute * 60)
+        assert r.registry.unavailable_reason is None
 
     run_registry(test, 'learn = "0s"')

@@ -14,7 +14,7 @@ from powerd.linux.values import HostError, ProbeOutcome, ProbeReply
 from powerd.presence.model import Client, ClientId, EvidenceKind, Observation, PresenceFacts
 from powerd.presence.policy import client_policies
 from powerd.presence.registry import ClientRegistry
-from powerd.presence.source import PresenceSource
+from powerd.presence.source import MAX_CLIENTS, PresenceSource
 from powerd.simulation.clock import SimulatedClock
 from powerd.simulation.lan import (
     ANSWERS,
@@ -658,3 +658,79 @@ def test_new_options_hold_from_the_next_poll() -> None:
         assert readings_of(result)[ClientId(mac(1))].at == pytest.approx(60, abs=1)
 
     run_presence(test)
+
+
+def many(lan: SimulatedLan, count: int) -> None:
+    lan.files[LEASES] = "".join(
+        f"0 02:00:00:01:{n >> 8:02x}:{n & 255:02x} 10.1.{n >> 8}.{n & 255} host{n} *\n" for n in range(count)
+    )
+
+
+@pytest.mark.parametrize("count", [512, 2048])
+def test_the_event_loop_runs_after_every_256_clients(count: int) -> None:
+    async def test(w: PresenceFixture) -> None:
+        many(w.lan, count)
+        turns = 0
+
+        async def other() -> None:
+            nonlocal turns
+            while True:
+                turns += 1
+                await asyncio.sleep(0)
+
+        task = asyncio.create_task(other())
+        await w.source.poll(FULL)
+        task.cancel()
+        assert turns >= count // 256
+
+    run_presence(test, numbers=())
+
+
+def test_more_clients_than_can_be_probed_are_unknown() -> None:
+    async def test(w: PresenceFixture) -> None:
+        many(w.lan, MAX_CLIENTS + 1)
+        result = await w.poll(FULL)
+        assert isinstance(result.status, Unavailable)
+        assert "at most 4,096" in result.status.reason
+        assert len(result.part(PresenceFacts).clients) == MAX_CLIENTS
+        many(w.lan, MAX_CLIENTS)
+        for _ in range(12):
+            result = await w.poll(FULL)
+        assert isinstance(result.status, Reading)
+
+    run_presence(test, numbers=())
+
+
+def test_of_too_many_clients_those_that_never_count_are_left_out_with_a_warning() -> None:
+    async def test(w: PresenceFixture) -> None:
+        many(w.lan, MAX_CLIENTS + 100)
+        result = await w.poll(FULL)
+        assert isinstance(result.status, Reading)
+        assert any("at most 4,096" in warning for warning in result.status.value)
+        names = {client.name for client in result.part(PresenceFacts).clients.values()}
+        assert {f"host{n}" for n in range(MAX_CLIENTS + 100) if str(n)[0] != "1"} <= names
+
+    run_presence(test, 'ignore = ["host1*"]', ())
+
+
+def test_a_poll_of_many_clients_ends_at_once_when_it_is_cancelled() -> None:
+    async def test(w: PresenceFixture) -> None:
+        many(w.lan, 20_000)
+        begun = asyncio.Event()
+
+        class Yielding(SimulatedLan):
+            async def yield_now(self) -> None:
+                begun.set()
+                await asyncio.sleep(0)
+
+        lan = Yielding(files=w.lan.files)
+        registry = ClientRegistry(lan, lan, {}, lambda _: None)
+        w.source = PresenceSource(lan, SimulatedClock(), w.source.options, registry, blocks_sleep_for)
+        task = asyncio.create_task(w.source.poll(FULL))
+        await begun.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert lan.sweeps == []
+
+    run_presence(test, numbers=())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
@@ -327,3 +328,25 @@ def test_what_the_machine_s_own_sources_warn_of_is_reported_once() -> None:
     assert (second.fields["POWERD_EVENT"], second.fields["POWERD_SUBJECT"]) == ("remark", "eth0, eth1")
     detector.entries(make_status())
     assert detector.entries(given) == []
+
+
+class CountingReasons(tuple[Reason, ...]):
+    """Reasons that count how often they are iterated."""
+
+    __slots__ = ()
+    iterations = 0
+
+    def __iter__(self) -> Iterator[Reason]:
+        type(self).iterations += 1
+        return super().__iter__()
+
+
+@pytest.mark.parametrize("count", [2, 500])
+def test_the_reasons_are_read_as_often_for_many_unknown_clients_as_for_two(count: int) -> None:
+    people = tuple(person(n, UNKNOWN, "no route") for n in range(count))
+    given = make_status(statuses=people)
+    reasons = CountingReasons(given.decision.reasons)
+    CountingReasons.iterations = 0
+    entries = TransitionDetector().entries(replace(given, decision=replace(given.decision, reasons=reasons)))
+    assert CountingReasons.iterations <= 5
+    assert any(entry.fields["POWERD_EVENT"] == "client" for entry in entries)

@@ -5,8 +5,8 @@ from itertools import permutations
 
 from powerd.linux.values import Lan
 from powerd.presence.leases.format import HostEntry
+from powerd.presence.merger import EXPIRED_LEASE_RETENTION, ClientMerger
 from powerd.presence.model import Client
-from powerd.presence.registry import EXPIRED_LEASE_RETENTION, ClientMerger
 
 NOW = 1_000_000_000.0
 DHCPD = "/var/lib/dhcp/dhcpd.leases"
