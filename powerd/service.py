@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import os
 import signal
 import sys
 from collections.abc import Callable
@@ -19,7 +18,7 @@ from powerd.config.load import DEFAULT_PATH, ConfigError, load, read_token
 from powerd.config.options import Options, option_warnings
 from powerd.core.clock import Clock, KernelClock, boot_id
 from powerd.core.snapshot import Status
-from powerd.core.storage import Storage
+from powerd.core.storage import Storage, state_directory
 from powerd.daemon import Daemon
 from powerd.disks.model import Disk
 from powerd.linux.files import HostFiles
@@ -152,7 +151,7 @@ class Service:
                 partial(read_wakeup_state, self._files),
             ),
             self._clock,
-            storage=Storage(_state_directory(), self._log_problem),
+            storage=Storage(state_directory(), self._log_problem),
             on_status=self._on_status,
             on_error=self._log_problem,
             on_finding=self._on_finding,
@@ -263,11 +262,3 @@ class Service:
 
     def _log(self, entry: journal.JournalEntry) -> None:
         self._journal.send(entry.message, entry.priority, entry.fields)
-
-
-def _state_directory() -> Path:
-    """The StateDirectory= of systemd, /var/lib/powerd for root, or a directory of the user (XDG)."""
-    named = os.environ.get("STATE_DIRECTORY", "").partition(":")[0]
-    if named or os.geteuid() == 0:
-        return Path(named or "/var/lib/powerd")
-    return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local/state") / "powerd"

@@ -155,6 +155,14 @@ class Storage:
         return f"it was set aside as {aside.name}; "
 
 
+def state_directory() -> Path:
+    """The StateDirectory= of systemd, /var/lib/powerd for root, or a directory of the user (XDG)."""
+    named = os.environ.get("STATE_DIRECTORY", "").partition(":")[0]
+    if named or os.geteuid() == 0:
+        return Path(named or "/var/lib/powerd")
+    return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local/state") / "powerd"
+
+
 def _read(path: Path, kind: Any, upgrade: Callable[[Json], Json]) -> tuple[Any, str]:  # noqa: ANN401 - a type of the codec, and its value
     """What can be read of a document, or None; and what is wrong with it, one clause, or ""."""
     try:

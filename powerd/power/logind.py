@@ -22,6 +22,8 @@ INHIBITOR_OWNER: Final = "powerd"
 _SERVICE: Final = "org.freedesktop.login1"
 _PATH: Final = "/org/freedesktop/login1"
 _MANAGER: Final = "org.freedesktop.login1.Manager"
+_SYSTEMD: Final = "org.freedesktop.systemd1"
+_SYSTEMD_PATH: Final = "/org/freedesktop/systemd1"
 _MATCHES: Final = (
     SignalMatch(_SERVICE, _PATH, _MANAGER, "PrepareForSleep"),
     SignalMatch(_SERVICE, _PATH, _MANAGER, "PrepareForShutdown"),
@@ -138,6 +140,18 @@ class LogindClient:
         except NotRunningError:
             return _DEFAULT_INHIBIT_DELAY
         return float(shown.get("InhibitDelayMaxUSec", _DEFAULT_INHIBIT_DELAY * 1e6)) / 1e6
+
+    async def is_going_down(self) -> bool:
+        """Whether logind or systemd has begun a sleep or a shutdown.
+
+        Raises:
+            HostError: logind or systemd cannot be asked.
+        """
+        async with self._manager() as (_, bus):
+            shown = await properties(bus, _SERVICE, _PATH, _MANAGER)
+            systemd = await properties(bus, _SYSTEMD, _SYSTEMD_PATH, f"{_SYSTEMD}.Manager")
+        states = (shown.get("PreparingForSleep"), shown.get("PreparingForShutdown"))
+        return any(states) or systemd.get("SystemState") == "stopping"
 
     async def list_timers(self, units: Sequence[str]) -> tuple[SystemdTimer, ...]:
         """The systemd timers named; ``auto`` is all active ones with WakeSystem=yes."""

@@ -115,13 +115,9 @@ class RtcAlarm:
         current = await self._helper.read_alarm()
         ownership = _confirmed_ownership(self._ownership, current)
         ahead = max(MIN_ALARM_DELAY, round(_boottime_of(wake_time) - self._boottime()))
-        try:
-            alarm = await self._set_on_rtc(ahead, ownership.at if ownership else None)
-        except HostError:
-            self._update_ownership(
-                _unconfirmed_ownership(ownership, current, {ahead, min(ahead, _RTC_RANGE)})
-            )
-            raise
+        # Stored before the request: after a kill, or without a reply, the next process owns the alarm.
+        self._update_ownership(_unconfirmed_ownership(ownership, current, {ahead, min(ahead, _RTC_RANGE)}))
+        alarm = await self._set_on_rtc(ahead, ownership.at if ownership else None)
         if alarm.written and alarm.at is not None:
             self._update_ownership(AlarmOwnership(alarm.at, _replaced_alarm(alarm, ownership)))
         else:
@@ -158,13 +154,15 @@ class RtcAlarm:
         alarm = await self._helper.read_alarm()
         if alarm.at is not None and ownership.owns(alarm.at):
             alarm = await self._helper.clear_alarm(alarm.at)
-        self._update_ownership(None)
-        if (
-            ownership.replaced is not None
-            and alarm.at is None
-            and ownership.replaced >= alarm.now + MIN_ALARM_DELAY
-        ):
-            await self._helper.set_alarm(ownership.replaced - alarm.now, None)
+        try:
+            if (
+                ownership.replaced is not None
+                and alarm.at is None
+                and ownership.replaced >= alarm.now + MIN_ALARM_DELAY
+            ):
+                await self._helper.set_alarm(ownership.replaced - alarm.now, None)
+        finally:  # last: a process that is killed before leaves the rest to the next one
+            self._update_ownership(None)
 
     def _update_ownership(self, ownership: AlarmOwnership | None) -> None:
         if ownership != self._ownership:

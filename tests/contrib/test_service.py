@@ -17,6 +17,7 @@ import pytest
 from powerd.helper.protocol.codec import MAX_LINE
 from powerd.helper.server import MAX_REQUESTS
 from powerd.linux.files import MAX_OPEN_FILES
+from powerd.power import clear_alarm
 from powerd.ui.http.connections import MAX_CONNECTIONS, MAX_REQUEST_SIZE
 
 pytestmark = pytest.mark.process
@@ -57,6 +58,15 @@ def test_systemd_understands_every_line(tmp_path: Path) -> None:
     ours = [line for line in done.stderr.splitlines() if "powerd" in line]
     assert done.returncode == 0, done.stderr
     assert ours == []
+
+
+def test_after_a_kill_the_unit_runs_a_module_that_exists() -> None:
+    command = re.search(r"^ExecStopPost=-(\S+) -I -m (\S+)$", UNIT.read_text(), re.MULTILINE)
+    start = re.search(r"^ExecStart=(\S+)", UNIT.read_text(), re.MULTILINE)
+    assert command is not None
+    assert start is not None
+    assert Path(command[1]).parent == Path(start[1]).parent
+    assert command[2] == clear_alarm.__name__
 
 
 @pytest.mark.skipif(shutil.which("systemd-sysusers") is None, reason="systemd-sysusers is not installed")

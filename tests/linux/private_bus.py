@@ -75,6 +75,7 @@ def load(mock, parameters):
         mockobject.objects[path].AddProperties(BUS_NAME + ".Timer", shown)
         rows.append((name + ".timer", "", "loaded", "active", "waiting", "", path, 0, "", "/"))
     mock.AddObject(MAIN_OBJ + "/unit/none", BUS_NAME + ".Unit", {"LoadState": "not-found"}, [])
+    mock.AddProperty(MAIN_IFACE, "SystemState", parameters["state"])
     every = "dbus.Array(%r, signature='(ssssssouso)')" % rows
     found = "%r.get(str(args[0]), %r)" % (paths, MAIN_OBJ + "/unit/none")
     mock.AddMethod(MAIN_IFACE, "ListUnitsByPatterns", "asas", "a(ssssssouso)", "ret = " + every)
@@ -142,11 +143,11 @@ class PrivateBus:
         self.mock = self.launch(*_MOCK, "--system", "--logfile", str(self.log), *template)
         wait_for(lambda: self.call("ListInhibitors").returncode == 0)
 
-    def systemd(self, **timers: Mapping[str, object]) -> None:
+    def systemd(self, state: str = "running", **timers: Mapping[str, object]) -> None:
         """Start a systemd with these active timers: names without ``.timer``, and their properties."""
         template = self._socket.with_name("systemd_mock.py")
         template.write_text(_SYSTEMD)
-        output = ("--template", str(template), "--parameters", json.dumps({"timers": timers}))
+        output = ("--template", str(template), "--parameters", json.dumps({"timers": timers, "state": state}))
         self.launch(*_MOCK, "--system", *output)
         wait_for(lambda: "systemd1" in self.names())
 

@@ -318,3 +318,34 @@ def test_a_logind_that_hangs_is_waited_for_no_longer_than_the_bound(
     assert bus.mock is not None
     bus.mock.send_signal(signal.SIGSTOP)
     assert refusal("suspend") == "systemd-logind did not answer within 3 s"
+
+
+@pytest.mark.parametrize(
+    ("prepares", "state", "expected"),
+    [
+        ("", "running", False),
+        ("", "degraded", False),
+        ("PreparingForSleep", "running", True),
+        ("PreparingForShutdown", "running", True),
+        ("", "stopping", True),
+    ],
+)
+def test_a_sleep_or_shutdown_in_progress_is_seen(
+    bus: PrivateBus,
+    prepares: str,
+    state: str,
+    expected: bool,  # noqa: FBT001 - by pytest
+) -> None:
+    bus.logind()
+    bus.systemd(state)
+    if prepares:
+        bus.has(prepares, "b true")
+    assert asked(LogindClient.is_going_down) is expected
+
+
+def test_without_systemd_nobody_knows_whether_a_shutdown_is_in_progress(bus: PrivateBus) -> None:
+    with pytest.raises(HostError):
+        asked(LogindClient.is_going_down)
+    bus.logind()
+    with pytest.raises(HostError):
+        asked(LogindClient.is_going_down)
