@@ -20,6 +20,7 @@ from powerd.disks.model import (
 )
 from powerd.disks.policy.context import DiskContext, NextAction
 from powerd.disks.policy.limits import (
+    BASELINE_WITHIN,
     EVIDENCE_LIFETIME,
     RECHECK_FIRST,
     RECHECK_MAX,
@@ -28,7 +29,7 @@ from powerd.disks.policy.limits import (
     later_of,
 )
 from powerd.disks.policy.spindown import limit_reached, plan_spin_down
-from powerd.disks.state import DiskMemory, DiskState
+from powerd.disks.state import DiskMemory, DiskState, RestoreStandby
 
 _USB: Final = "it is on USB; usb = true in a [[disks.rule]] lets it spin down"
 _JOURNAL: Final = (
@@ -41,6 +42,7 @@ _SWAPPING: Final = (
 )
 _RUNTIME_PM: Final = "the kernel spins it down by itself (runtime power management)"
 _UNEXPECTEDLY_ACTIVE: Final = "spins after its spin-down; its counters will show whether it was used"
+_NO_BASELINE: Final = "powerd reads its counters first, to detect an access since the resume"
 _NOTHING: Final = NextAction()
 _NOT_POLLED: Final = "its counters have not been read yet"
 
@@ -113,6 +115,8 @@ def _power_check(context: DiskContext) -> NextAction | None:
     memory, state = context.memory, context.memory.state
     if not context.enforcing:
         return None
+    if memory.restore is not None and _awaits_baseline(context, memory.restore):
+        return NextAction(_NO_BASELINE, poll_at=context.now.mono)
     if memory.unexpectedly_active_at is not None:
         return NextAction(_UNEXPECTEDLY_ACTIVE, poll_at=context.now.mono)
     # one more check after the first report of sleep shows whether the check itself starts the drive
@@ -120,6 +124,18 @@ def _power_check(context: DiskContext) -> NextAction | None:
     if memory.mode_confirmed_at is None and (state.is_stopped or _has_settings(context)):
         due = True
     return NextAction("powerd checks whether it spins", CheckPowerMode(context.disk.id)) if due else None
+
+
+def _awaits_baseline(context: DiskContext, restore: RestoreStandby) -> bool:
+    """Whether a disk that may return to standby has not been polled since the resume.
+
+    The power mode check waits for that: as soon as others see that the disk spins, its use counts.
+    """
+    resumed_at, reading = context.memory.resumed_at, context.reading
+    if restore.baseline is not None or resumed_at is None:
+        return False
+    polled = reading is not None and reading.at >= resumed_at
+    return not polled and context.now.mono < resumed_at + BASELINE_WITHIN
 
 
 def _has_settings(context: DiskContext) -> bool:

@@ -9,7 +9,14 @@ from typing import Final
 from powerd.core.actions import CompletedAction
 from powerd.core.time import Moment, Reading, Unavailable
 from powerd.disks.model import Disk, DiskActivity, GroupSpinUp
-from powerd.disks.policy.limits import DISAPPEARANCE_WINDOW, RECHECK_FIRST, is_after, later_of, moment_at
+from powerd.disks.policy.limits import (
+    BASELINE_WITHIN,
+    DISAPPEARANCE_WINDOW,
+    RECHECK_FIRST,
+    is_after,
+    later_of,
+    moment_at,
+)
 from powerd.disks.policy.results import apply_result, resolve_unexpected_activity
 from powerd.disks.policy.transitions import (
     drop_expired,
@@ -207,10 +214,11 @@ def _apply_passthrough(memory: DiskMemory, activity: DiskActivity, now: Moment) 
 
 
 def _apply_baseline(memory: DiskMemory, reading: Reading[DiskActivity]) -> DiskMemory:
-    """A disk that was used since the resume does not return to standby."""
+    """A disk that was used since the resume, or may have been, does not return to standby."""
     if memory.restore is None or memory.resumed_at is None or reading.at < memory.resumed_at:
         return memory
     baseline = memory.restore.baseline
     if baseline is None:
-        return replace(memory, restore=RestoreStandby(reading))
+        late = reading.at > memory.resumed_at + BASELINE_WITHIN
+        return replace(memory, restore=None if late else RestoreStandby(reading))
     return memory if reading.value.io_count == baseline.value.io_count else replace(memory, restore=None)

@@ -38,6 +38,41 @@ def test_one_that_was_used_since_stays_up_for_the_full_time() -> None:
     assert spin_downs(one_drive)[1] >= HOUR + 20 + 20 * MINUTE
 
 
+def test_an_access_before_the_next_round_after_the_resume_counts_as_use() -> None:
+    """The counters are read at the resume, not only at the next round half a minute later."""
+    simulation = identical_drives(1)
+    sleep_in_standby(simulation, HOUR + 30)
+    simulation.access(0, HOUR + 32)
+    simulation.run_until(3 * HOUR)
+    (one_drive,) = simulation.drives.values()
+    assert spin_downs(one_drive)[1] >= HOUR + 32 + 20 * MINUTE
+
+
+def test_the_counters_are_read_before_the_drive_is_seen_to_spin() -> None:
+    simulation = identical_drives(1)
+    sleep_in_standby(simulation, HOUR + 30)
+    simulation.run_until(HOUR + 30)
+    assert simulation.state() is DiskState.UNKNOWN
+    assert not [at for at, _ in simulation.actions if at >= HOUR + 30]
+    simulation.run_until(HOUR + 31)
+    assert simulation.state() is DiskState.ACTIVE
+    (memory,) = simulation.memory.part(DisksMemory).disks.values()
+    assert memory.restore is not None
+    assert memory.restore.baseline is not None
+
+
+def test_one_whose_counters_cannot_be_read_after_the_resume_counts_as_used() -> None:
+    simulation = identical_drives(1)
+    (one_drive,) = simulation.drives.values()
+    sleep_in_standby(simulation, HOUR + 30)
+    simulation.schedule(HOUR + 30, lambda: setattr(one_drive, "counters_error", "sda has no I/O counters"))
+    simulation.schedule(HOUR + 90, lambda: setattr(one_drive, "counters_error", ""))
+    simulation.run_until(HOUR + 10 * MINUTE)
+    assert len(spin_downs(one_drive)) == 1
+    simulation.run_until(2 * HOUR)
+    assert len(spin_downs(one_drive)) == 2
+
+
 def test_where_one_of_a_group_was_used_since_none_is_put_back() -> None:
     """A mirror is read from one half; the other one is needed as soon as something is written."""
     simulation = identical_drives(2, group="md0", array=True)
