@@ -58,7 +58,7 @@ LOADERS: Final[dict[str, Callable[[Storage], object]]] = {
     "keeps": load_keeps,
     "alarm": load_alarm,
     "learned": load_learned_hosts,
-    "disks": lambda storage: history.restore(storage.load("disks", dict).value, BOOT, NOW),
+    "disks": lambda storage: history.restore(storage.load("disks", history.DisksDocument).value, BOOT, NOW),
     f"health-{SERIAL}": lambda storage: SmartHistory(storage, lambda: True).record_of(SERIAL, 1.0),
     "unrest": lambda storage: load_wake_storm(
         storage, "the next", Moment(20.0, 0.0, datetime(2026, 6, 2, tzinfo=UTC))

@@ -6,7 +6,7 @@ The decisions say what to poll and to watch.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Final
 
@@ -88,6 +88,9 @@ class DiskService:
         store: the state files.
         on_error: called with each error that no status shows, one sentence.
         boot_id: of this boot; "" = unknown.
+
+    Attributes:
+        memory: of each disk, from the state file.
     """
 
     def __init__(  # noqa: PLR0913 - the host's three parts, and what outlives a restart
@@ -112,10 +115,11 @@ class DiskService:
         self._source.poll_soon = self._poller.poll_soon
         self._group_watches = GroupWatches(helper, state, clock, on_error)
         self.memory: dict[DiskId, DiskMemory] = history.restore(
-            store.load("disks", dict).value, boot_id, clock.now()
+            store.load("disks", history.DisksDocument).value, boot_id, clock.now()
         )
-        self._current_document: history.StoredDisks = history.serialise(self.memory)
-        self._stored_document = self._current_document
+        self._remembered: Mapping[DiskId, DiskMemory] = self.memory
+        self._current: history.StoredDisks = history.stored_disks(self.memory)
+        self._stored = self._current
         self._poll_timer: asyncio.TimerHandle | None = None
         self._polled_at = float("-inf")
         self._reports: tuple[DiskReport, ...] = ()
@@ -135,8 +139,10 @@ class DiskService:
         self._reports = report.disks
         self._group_watches.update(report.watched_groups)
         self._schedule_poll(report.next_disk_poll_at)
-        self._current_document = history.serialise(decision.memory.part(DisksMemory).disks)
-        if self._current_document != self._stored_document:
+        remembered = decision.memory.part(DisksMemory).disks
+        if remembered != self._remembered:
+            self._remembered, self._current = remembered, history.stored_disks(remembered)
+        if self._current != self._stored:
             activity = self._state.snapshot().part(DiskFacts).activity
             if may_write(self._directory, report.disks, activity, self._clock.now()):
                 self.save()
@@ -179,12 +185,11 @@ class DiskService:
 
     def save(self) -> None:
         """Write the state file."""
-        if self._current_document == self._stored_document:
+        if self._current == self._stored:
             return
-        self._store.save(
-            "disks", history.with_clocks(self._current_document, self._boot_id, self._clock.now())
-        )
-        self._stored_document = self._current_document
+        document = history.make_document(self._current, self._boot_id, self._clock.now())
+        self._store.save("disks", document)
+        self._stored = self._current
 
     def close(self) -> None:
         """End the watches and write the state file.
@@ -194,7 +199,7 @@ class DiskService:
         self._group_watches.update(())
         if self._poll_timer is not None:
             self._poll_timer.cancel()
-        budget_at_risk = history.has_new_spin_downs(self._stored_document, self._current_document)
+        budget_at_risk = history.has_new_spin_downs(self._stored, self._current)
         if budget_at_risk or not would_wake_disk(self._directory, self._reports):
             self.save()
 

@@ -75,8 +75,8 @@ def kept(directory: Path) -> Storage:
     return Storage(directory, pytest.fail)
 
 
-def stored_disks(directory: Path) -> dict[str, object]:
-    return kept(directory).load("disks", dict).value or {}
+def stored_disks(directory: Path) -> history.DisksDocument | None:
+    return kept(directory).load("disks", history.DisksDocument).value
 
 
 def revived(state: Path, clock: Clock, boot: str) -> tuple[StateStore, KeepAwakeRequests]:
@@ -202,7 +202,9 @@ def test_disks_in_the_same_boot(state: Path) -> None:
         (500_200.5,),
         "ata",
     )
-    assert history.serialise(disks) == stored_disks(state)["disks"]
+    document = stored_disks(state)
+    assert document is not None
+    assert history.stored_disks(disks) == document.disks
 
 
 def test_disks_in_another_boot(state: Path) -> None:

@@ -277,9 +277,8 @@ def test_back_to_command_the_timer_that_powerd_set_is_taken_away() -> None:
 
 def restarted(simulation: DiskSimulation, text: str, boot: str = "b1") -> DiskSimulation:
     """The same drives under a daemon that has been started anew, with another configuration."""
-    written = history.with_clocks(
-        history.serialise(simulation.memory.part(DisksMemory).disks), "b1", simulation.now
-    )
+    stored = history.stored_disks(simulation.memory.part(DisksMemory).disks)
+    written = history.make_document(stored, "b1", simulation.now)
     again = DiskSimulation(*simulation.drives.values(), config=text)
     again.at, again.slept = simulation.at, simulation.slept
     again.memory = changed(again.memory, disks=history.restore(written, boot, again.now))
