@@ -1,9 +1,11 @@
+"""An action is one request to a helper on a real socket, and its result is reported."""
+
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 import pytest
-from fakes.unused_ports import UnusedPorts
 
 from powerd.core.actions import ActionResult
 from powerd.disks import actuator
@@ -20,29 +22,34 @@ from powerd.disks.model import (
     SetStandbyTimer,
     SpinDown,
 )
-from powerd.linux.values import HostError, RefusedByHelperError
-from powerd.smart.actions import DiskResult
+from powerd.helper.protocol.codec import encode_response, parse_request
+from powerd.helper.protocol.messages import Refused, Request, Response
+from powerd.linux.helper_client import HelperClient
 
 DISK = DiskId("ata-WDC_1")
-APM = PowerFeatures(apm=127, apm_supported=True)
+APM = PowerFeatures(apm=127, apm_supported=True, commands=2)
+STATUS = PowerStatus(PowerMode.ACTIVE, 1)
 
 
-class FakeHelper(UnusedPorts):
-    """A helper with prepared answers."""
+def execute(at: Path, action: DiskAction, response: Response) -> tuple[list[Request], ActionResult]:
+    """The requests that a helper with one response receives, and the result of the action."""
+    requests: list[Request] = []
 
-    def __init__(self, answer: DiskResult | Exception) -> None:
-        self.answer = answer
-        self.asked: list[DiskAction] = []
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        requests.append(parse_request(await reader.readline()))
+        writer.write(encode_response(response))
+        await writer.drain()
+        writer.close()
 
-    async def execute_disk_action(self, action: DiskAction) -> DiskResult:
-        self.asked.append(action)
-        if isinstance(self.answer, Exception):
-            raise self.answer
-        return self.answer
+    async def run() -> ActionResult:
+        async with await asyncio.start_unix_server(serve, at):
+            return await actuator.execute(action, HelperClient(at))
+
+    return requests, asyncio.run(run())
 
 
 @pytest.mark.parametrize(
-    ("action", "found", "observed"),
+    ("action", "found", "message"),
     [
         (CheckPowerMode(DISK), PowerStatus(PowerMode.ACTIVE), "it spins"),
         (CheckPowerMode(DISK), PowerStatus(PowerMode.STANDBY), "it is in standby"),
@@ -56,44 +63,42 @@ class FakeHelper(UnusedPorts):
         ),
         (SpinDown(DISK, "ata"), PowerStatus(PowerMode.STANDBY), "it is in standby already"),
         (SpinDown(DISK, "scsi"), PowerStatus(PowerMode.SUSPENDED), "the kernel has suspended it"),
-        (SetStandbyTimer(DISK, 1200), PowerStatus(PowerMode.ACTIVE), "set its timer to 20min"),
-        (SetStandbyTimer(DISK, 0), PowerStatus(PowerMode.ACTIVE), "switched its timer off"),
+        (SetStandbyTimer(DISK, 1200), STATUS, "set its timer to 20min"),
+        (SetStandbyTimer(DISK, 0), STATUS, "switched its timer off"),
         (SetApmLevel(DISK, 127), APM, "set its APM level to 127: APM is 127"),
         (SetApmLevel(DISK, 127), PowerFeatures(apm_supported=True), "set its APM level to 127: APM is off"),
         (ReadPowerFeatures(DISK), PowerFeatures(), "read its power features: no APM"),
     ],
 )
-def test_an_action_is_executed_once_and_its_result_is_reported(
-    action: DiskAction, found: DiskResult, observed: str
+def test_an_action_is_one_request_and_its_result_is_reported(
+    tmp_path: Path, action: DiskAction, found: PowerStatus | PowerFeatures, message: str
 ) -> None:
-    hand = FakeHelper(found)
-    assert asyncio.run(actuator.execute(action, hand)) == ActionResult(True, observed, found)
-    assert hand.asked == [action]
+    """With the commands that the request took."""
+    result = ActionResult(True, message, found, found.commands)
+    assert execute(tmp_path / "s", action, found) == ([action], result)
+
+
+@pytest.mark.parametrize("cause", FailureCause)
+def test_a_refusal_is_reported_by_text_and_by_cause(tmp_path: Path, cause: FailureCause) -> None:
+    """With the commands that were sent to the drive all the same."""
+    action = SpinDown(DISK, "ata")
+    requests, result = execute(tmp_path / "s", action, Refused("a self-test runs", cause, 3))
+    assert requests == [action]
+    assert result == ActionResult(False, "a self-test runs", cause, commands=3)
+
+
+def test_without_a_helper_the_drive_is_not_to_blame(tmp_path: Path) -> None:
+    result = asyncio.run(actuator.execute(CheckPowerMode(DISK), HelperClient(tmp_path / "s")))
+    assert (result.ok, result.answer) == (False, FailureCause.HELPER_UNAVAILABLE)
 
 
 @pytest.mark.parametrize(
-    ("error", "done"),
-    [
-        (
-            RefusedByHelperError("a self-test runs", FailureCause.BUSY, 3),
-            ActionResult(False, "a self-test runs", FailureCause.BUSY, commands=3),
-        ),
-        (
-            HostError("no helper listens"),
-            ActionResult(False, "no helper listens", FailureCause.HELPER_UNAVAILABLE),
-        ),
-    ],
+    "action", [CheckPowerMode(DiskId("a/b")), SetApmLevel(DISK, 255), SetStandbyTimer(DISK, 19_801)]
 )
-def test_a_refusal_is_reported_by_text_and_by_kind(error: HostError, done: ActionResult) -> None:
-    """And with the commands that were sent to the drive all the same."""
-    hand = FakeHelper(error)
-    assert asyncio.run(actuator.execute(SpinDown(DISK, "ata"), hand)) == done
-    assert len(hand.asked) == 1
-
-
-def test_the_commands_that_an_answer_took_are_counted() -> None:
-    hand = FakeHelper(PowerStatus(PowerMode.ACTIVE, 2))
-    assert asyncio.run(actuator.execute(CheckPowerMode(DISK), hand)).commands == 2
+def test_an_invalid_action_is_never_sent(tmp_path: Path, action: DiskAction) -> None:
+    requests, result = execute(tmp_path / "s", action, STATUS)
+    assert requests == []
+    assert (result.ok, result.answer) == (False, FailureCause.FAILED)
 
 
 @pytest.mark.parametrize(

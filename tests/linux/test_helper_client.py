@@ -274,6 +274,13 @@ def answered(path: Path, line: bytes, request: Callable[[], Awaitable[T]]) -> T:
     return asyncio.run(main())
 
 
+def test_a_group_watch_returns_the_disks_spun_up(tmp_path: Path) -> None:
+    one, other, at = DiskId("ata-A"), DiskId("ata-B"), tmp_path / "s"
+    response = GroupSpinUpResponse(first_disk=one, other_disks=(other,), failed_disks=(), duration=7.5)
+    waiting = HelperClient(at).wait_first_access
+    assert answered(at, encode_response(response), lambda: waiting((one, other))) == (one, (other,), 7.5)
+
+
 def test_an_answer_to_something_else_is_none(tmp_path: Path) -> None:
     at = tmp_path / "s"
     with pytest.raises(HostError, match="sends an unexpected response; restart it"):
