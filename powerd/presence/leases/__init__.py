@@ -12,13 +12,13 @@ from powerd.presence.leases.format import LeaseFormat
 
 FORMATS: Final = (
     isc_leases.FORMAT,
+    kea.LEASES_FORMAT,
+    kea.CONF_FORMAT,
     isc_conf.FORMAT,
     dnsmasq.LEASES_FORMAT,
     dnsmasq.PIHOLE_FORMAT,
     dnsmasq.CONF_FORMAT,
     dnsmasq.HOSTS_FORMAT,
-    kea.LEASES_FORMAT,
-    kea.CONF_FORMAT,
     networkd.FORMAT,
     odhcpd.FORMAT,
 )

@@ -48,9 +48,8 @@ _MIN_FIELDS: Final = 3
 _MIN_TIMESTAMP: Final = 1_000_000_000
 _MAX_TIMESTAMP: Final = 1 << 40
 
-_LINE_PART: Final = re.compile(
-    r"""(?P<comment>\s#.*)|"(?P<quoted>(?>(?:[^"\\]++|\\.?+)*))(?P<end>"?)|[^"\s]++|\s""", re.DOTALL
-)
+_COMMENT: Final = re.compile(r"(?:^|(?<=\s))#.*")
+_QUOTED: Final = re.compile(r'"((?>(?:[^"\\]++|\\.)*))"')
 _ESCAPE: Final = re.compile(r'\\(["tnebr\\])')
 _ESCAPED: Final = {"t": "\t", "n": "\n", "e": "\033", "b": "\b", "r": "\r"}
 _COMMA: Final = "\ue000"
@@ -189,17 +188,24 @@ class DnsmasqHostsReader(LineReader):
 
     def plain_text(self, text: str) -> str:
         """A line without quotes and without its comment; what a quoted string has of commas is hidden."""
-        if text.startswith("#"):
-            return ""
-        parts = []
-        for match in _LINE_PART.finditer(text):
-            if match["comment"]:
+        if '"' not in text:
+            return _COMMENT.sub("", text).strip()
+        plain: list[str] = []
+        at, after_space = 0, True
+        while at < len(text):
+            if text[at] == '"':
+                match = _QUOTED.match(text, at)
+                if match is None:
+                    self.skip(f"{quote(text[at:])} has no closing quote")
+                    break
+                plain.append(_ESCAPE.sub(_unescape, match[1]).replace(",", _COMMA))
+                at = match.end()
+            letter = text[at : at + 1]  # dnsmasq takes it as it is, even if it is another quote
+            if letter == "#" and after_space:
                 break
-            quoted = match["quoted"]
-            if quoted is not None and not match["end"]:
-                self.skip(f"{quote(match[0])} has no closing quote")
-            parts.append(match[0] if quoted is None else _ESCAPE.sub(_unescape, quoted).replace(",", _COMMA))
-        return "".join(parts).strip()
+            plain.append(letter)
+            at, after_space = at + 1, letter.isspace()
+        return "".join(plain).strip()
 
 
 def _unescape(match: re.Match[str]) -> str:

@@ -45,7 +45,7 @@ def host_entries(reader: BlockReader, block: IscBlock) -> tuple[HostEntry, ...]:
     addresses: dict[str, None] = {}
     names: dict[str, None] = {}
     for text in _fixed_addresses(block):
-        if address := parse_address(_LEADING_ZEROS.sub("", text) if "." in text else text):
+        if address := parse_dhcpd_address(text):
             addresses[address] = None
         elif is_host_name(text):
             names[sanitize_name(text) or text] = None
@@ -67,6 +67,11 @@ def _fixed_addresses(block: IscBlock) -> Iterator[str]:
     for key in ("fixed-address", "fixed-address6"):
         if tokens := block.fields.get(key):
             yield from join_tokens(tokens).split(",")
+
+
+def parse_dhcpd_address(text: str) -> str | None:
+    """As parse_address(); dhcpd reads each number of an IPv4 address as decimal, with leading zeros too."""
+    return parse_address(_LEADING_ZEROS.sub("", text) if "." in text else text)
 
 
 def _is_address(text: str) -> bool:

@@ -22,7 +22,7 @@ from powerd.presence.leases.fields import (
     sanitize_name,
 )
 from powerd.presence.leases.format import HostEntry, LeaseFormat, ParseResult
-from powerd.presence.leases.isc_conf import block_mac, host_entries
+from powerd.presence.leases.isc_conf import block_mac, host_entries, parse_dhcpd_address
 from powerd.presence.leases.isc_syntax import (
     BlockReader,
     IscBlock,
@@ -115,7 +115,7 @@ class DhcpdLeasesReader(BlockReader):
 
     def _add_lease(self, block: IscBlock, association: IscBlock | None = None) -> None:
         """Add an IPv4 lease, or an IPv6 lease of an association, whose name holds the client's DUID."""
-        address = parse_address(block.name)
+        address = parse_dhcpd_address(block.name)
         if not address:
             self.skip_block(block, "no address")
             return

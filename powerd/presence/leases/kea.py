@@ -6,8 +6,9 @@ header; the leases are in ``.completed``, or in ``.2`` and ``.1``. Nearly every 
 so columns are found by name.
 
 Configuration (the same manual, "JSON Syntax" and "Host Reservations in DHCPv4"; dhcp4_lexer.ll): JSON with
-comments, trailing commas, numbers like ``.5`` and ``5.``, and ``<?include "FILE"?>``; an included file may
-hold any fragment of JSON. Reservations occur at any level, but what is in ``user-context`` is for people.
+comments, trailing commas, numbers like ``.5`` and ``5.``, and ``<?include "FILE"?>``. An included file may
+hold any fragment of JSON; a reservation of which two files hold parts is read as two. Reservations occur at
+any level, but what is in ``user-context`` is for people.
 """
 
 from __future__ import annotations
@@ -59,7 +60,7 @@ _JSON_GAPS: Final = re.compile(
 _HARDWARE: Final = re.compile(
     r"(?:0x)?([0-9A-Fa-f]{1,12})|([0-9A-Fa-f]{1,2}(?:[: ][0-9A-Fa-f]{1,2}){5})|'(.{6})'"
 )
-_CONF_SIGNATURE: Final = re.compile(r'"Dhcp[46]"\s*:')
+_CONF_SIGNATURE: Final = re.compile(r'"Dhcp[46]"')
 _RESERVATIONS: Final = "reservations"
 _IDENTIFIERS: Final = frozenset({"hw-address", "duid", "client-id", "circuit-id", "flex-id"})
 _LEASE_DATABASE: Final = "lease-database"

@@ -89,6 +89,9 @@ def test_configuration() -> None:
         ("dhcp-hostsdir=/run/hosts/", [Include("/run/hosts/*", "dnsmasq hosts", is_pattern=True)]),
         ("dhcp-leasefile=/srv/leases", [Include("/srv/leases", "dnsmasq", optional=True)]),
         ("conf-file=", []),
+        ('conf-file="a""b #c', [Include('a"b', is_pattern=False)]),
+        ('conf-file= "a"#b', [Include("a")]),
+        ('conf-file=x"a"#b', [Include("xa#b")]),
         ('dhcp-leasefile="/srv/my.leases"', [Include("/srv/my.leases", "dnsmasq", optional=True)]),
         (
             'dhcp-leasefile = "/srv/a \\"b\\", # c" # d',
