@@ -1,4 +1,4 @@
-"""Waiting for the real world: ask until it is so, and never for ever."""
+"""Waiting for real processes, with a time limit."""
 
 from __future__ import annotations
 
@@ -9,33 +9,41 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def until(ask: Callable[[], T], what: str, within: float = 120, every: float = 0.05) -> T:
-    """The first true answer of ``ask``.
+def until(
+    ask: Callable[[], T],
+    what: str,
+    within: float = 120,
+    every: float = 0.05,
+    accept: Callable[[T], object] = bool,
+) -> T:
+    """The first accepted answer of ``ask``; the failure shows the last one.
 
     Args:
-        ask: asked every ``every`` seconds; an OSError is an answer of "not yet".
-        what: what is waited for, as the failure says it.
-        within: seconds after which it is a failure; many, where it proves nothing but that it comes. The last
-            question is asked after them: a machine that stood still meanwhile has not said no.
-        every: seconds between two questions.
+        ask: called every ``every`` seconds; after an OSError it is called again.
+        what: the expected state, for the failure.
+        within: seconds until the failure. ``ask`` is called once more after them, for a machine that was
+            suspended meanwhile.
+        every: seconds between two calls.
+        accept: whether an answer is the expected one.
     """
     deadline = time.monotonic() + within
     late = False
-    answer: object = None
+    last: object = None
     while not late:
         late = time.monotonic() >= deadline
         try:
-            answer = ask()
+            last = answer = ask()
         except OSError as error:
-            answer = error
-        if answer and not isinstance(answer, OSError):
-            return answer
+            last = error
+        else:
+            if accept(answer):
+                return answer
         time.sleep(every)
-    raise AssertionError(f"waited {within:g} s in vain until {what}; the last answer was {answer!r}")
+    raise AssertionError(f"waited {within:g} s in vain until {what}; the last answer was {last!r}")
 
 
 def stays(ask: Callable[[], bool], what: str, seconds: float, every: float = 0.1) -> None:
-    """``ask`` holds all the time for so many seconds."""
+    """Assert that ``ask`` is true for ``seconds``."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         assert ask(), what

@@ -138,12 +138,14 @@ class Powerd:
 
     def logs(self, words: str, within: float = 180) -> str:
         """Wait until a reason holds these words; gives that reason."""
-        return until(
-            lambda: next((each for each in self.reasons() if words in each), ""),
-            f'powerd why says "{words}"',
+        reasons = until(
+            self.reasons,
+            f'`powerd why` lists "{words}"',
             within,
             every=0.2,
+            accept=lambda reasons: any(words in each for each in reasons),
         )
+        return next(each for each in reasons if words in each)
 
     def ready(self) -> None:
         """Wait until it has logind wait for it before the next sleep."""

@@ -47,18 +47,19 @@ def drive_set(drives: Drives) -> DriveBays:
 
 
 def waits(server: Server, drive: Drive, words: str) -> None:
-    """Wait until the API gives these words as the reason why the drive is not spun down."""
-    reason: str | None = None
+    """Wait until powerd reports, in these words, what the drive's spin-down waits for."""
 
-    def matches() -> bool:
-        nonlocal reason
-        reason = disks(server)[drive.id]["reason"]
-        return words in (reason or "")
+    def reason() -> str | None:
+        rows = disks(server)
+        return rows[drive.id]["reason"] if rows else None
 
-    try:
-        until(matches, f"{drive.name}: {words}", within=240, every=0.5)
-    except AssertionError as error:
-        raise AssertionError(f"{error}; the last reason was {reason!r}") from None
+    until(
+        reason,
+        f"the reason of {drive.name} contains {words!r}",
+        within=240,
+        every=0.5,
+        accept=lambda text: text is not None and words in text,
+    )
 
 
 @pytest.mark.usefixtures("lazy")
