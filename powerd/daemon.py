@@ -210,11 +210,11 @@ class Daemon:
         try:
             async with asyncio.TaskGroup() as tasks:
                 for poller in self._pollers.values():
-                    tasks.create_task(_run_forever(poller.run(), "looking"))
-                tasks.create_task(_run_forever(self._disks.run(), "looking at disks"))
+                    tasks.create_task(_run_forever(poller.run(), "polling a source"))
+                tasks.create_task(_run_forever(self._disks.run(), "polling disks"))
                 tasks.create_task(_run_forever(self._engine.run(), "deciding"))
-                tasks.create_task(_run_forever(self._transition.run(), "hearing logind"))
-                tasks.create_task(_run_forever(self._block_inhibitor.run(), "holding its lock"))
+                tasks.create_task(_run_forever(self._transition.run(), "receiving events of logind"))
+                tasks.create_task(_run_forever(self._block_inhibitor.run(), "holding its inhibitor lock"))
         finally:
             self._disks.close()
             self._smart.close()
@@ -244,7 +244,7 @@ class Daemon:
 
     async def _execute(self, action: Action, mode: Mode) -> ActionResult:
         self._disks.on_action_started(action)
-        result = ActionResult(False, "it was broken off")
+        result = ActionResult(False, "it was interrupted")
         try:
             result = await execute(action, self._actuators, mode)
         finally:
@@ -306,4 +306,4 @@ async def _run_forever(coroutine: Coroutine[None, None, None], activity: str) ->
         task = asyncio.current_task()
         if task is None or task.cancelling():
             raise
-    raise RuntimeError(f"powerd stopped {activity}, which it must never do")
+    raise RuntimeError(f"powerd has stopped {activity}; restart it: systemctl restart powerd")

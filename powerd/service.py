@@ -198,7 +198,7 @@ class Service:
 
     def _startup_message(self) -> str:
         pages = [f"http://{where}/" for where in self._options.http.listen]
-        return f"status page: {', '.join(pages) or 'none'}; `powerd why` asks {self._socket}"
+        return f"status page: {', '.join(pages) or 'none'}; `powerd why` uses {self._socket}"
 
     def _on_status(self, status: Status) -> None:
         """After each decision: log the transitions, publish them as events, and feed the watchdog."""

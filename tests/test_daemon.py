@@ -452,7 +452,7 @@ def test_a_server_that_is_switched_on_again_and_again_for_nobody_stays_up(tmp_pa
         booted.append([call[1] for call in h.host.calls if call[0] == "logind"])
         if not h.host.logind_call_times:
             assert any(
-                "stays up for 1h: woken 3 times within 1h by something unknown" in reason.text
+                "stays up for 1h: woken 3 times within 1h by an unknown cause" in reason.text
                 for reason in h.status.decision.reasons
             )
 
@@ -577,7 +577,7 @@ def test_somebody_who_was_there_while_the_hook_ran_is_not_slept_on(what: str) ->
         await asyncio.sleep(900)
         assert h.host.logind_call_times == []
         result = h.daemon.state.snapshot().completed_actions[Sleep, None]
-        assert "cancelled by the last check: idleness has begun anew" in result.message
+        assert "cancelled by the last check: idle time has started again" in result.message
 
     run_daemon(test, config)
 
@@ -632,4 +632,4 @@ def test_a_daemon_without_a_mind_ends_with_an_error(
     with pytest.raises(ExceptionGroup) as group:
         run(main())
     (error,) = group.value.exceptions
-    assert "must never do" in str(error)
+    assert "powerd has stopped" in str(error)

@@ -18,7 +18,7 @@ from powerd.service import Service
 from powerd.smart.model import Finding, Severity
 
 DISK = Disk(DiskId("ata-A_1"), "sda", model="Old", serial="S1")
-FINDING = Finding("verdict", Severity.ALARM, "the drive itself says that it is failing", "copy it")
+FINDING = Finding("verdict", Severity.ALARM, "the drive reports that it is failing", "copy it")
 
 
 def service(options: Options, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Service, StringIO]:
@@ -43,7 +43,7 @@ def test_a_finding_reaches_journal_listeners_and_hook(
         await house._notifications.close()  # noqa: SLF001 - as the end of the service does
         return shown.getvalue()
 
-    assert asyncio.run(main()) == "<3>sda: the drive itself says that it is failing; copy it\n"
+    assert asyncio.run(main()) == "<3>sda: the drive reports that it is failing; copy it\n"
     assert received.exists() is (mode == "enforce")
     if mode == "enforce":
         shown = json.loads(received.read_text())

@@ -77,7 +77,8 @@ class ClientOptions:
     hosts: tuple[str, ...] = option((), "addresses or names of further clients", string_list())
     learn: float = option(
         30 * _DAY,
-        'how long a host on the LAN that has talked to the server is known; "0s" = leases and hosts only',
+        'how long a host on the LAN that has exchanged traffic with the server is known; "0s" = '
+        "leases and hosts only",
         duration(0, 365 * _DAY),
     )
     ignore: tuple[ClientPattern, ...] = option(

@@ -80,7 +80,7 @@ def _check_sources(domain: Domain, context: Context) -> Context:
 def _missing_domains(domains: Sequence[Domain]) -> tuple[UndatedReason, ...]:
     names = [domain.name for domain in domains]
     missing = [name for name in REQUIRED_DOMAINS if name not in names]
-    text = "is not registered, so powerd cannot tell whether the server may sleep"
+    text = "is not registered, so powerd cannot determine whether the server may sleep"
     return tuple([UndatedReason(name, text, confirmed=False) for name in missing])
 
 

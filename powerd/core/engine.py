@@ -68,7 +68,7 @@ class RunningActions:
             if task is None or task.cancelling():
                 raise
             # The action cancelled itself; without a result it would count as running for ever.
-            result = ActionResult(False, "it was broken off")
+            result = ActionResult(False, "it was interrupted")
         except Exception as error:  # noqa: BLE001 - a failed action, which does not end the engine
             result = ActionResult(False, f"it failed inside powerd: {type(error).__name__}: {error}")
         finally:

@@ -121,7 +121,7 @@ class Poller:
             task = asyncio.current_task()
             if task is None or task.cancelling():
                 raise
-            result = self._unavailable("broken off")  # the source cancelled itself; polling continues
+            result = self._unavailable("interrupted")  # the source cancelled itself; polling continues
         except Exception as error:  # noqa: BLE001 - a source may fail; Unavailable keeps the server awake
             self._failures += 1
             result = self._unavailable(failure_text(error))

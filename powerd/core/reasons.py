@@ -10,7 +10,7 @@ from powerd.core.time import Moment, Reading, Unavailable
 
 ESCALATE_AFTER: Final = 15 * 60.0
 """Seconds after which the text of the reason for an unavailable source becomes more urgent."""
-_ESCALATED_PREFIX: Final = "still unknown, and the server will not sleep until this is mended: "
+_ESCALATED_PREFIX: Final = "still unknown, and the server does not sleep until this is repaired: "
 _WEEKDAY_ONLY_WITHIN: Final = 6 * 86400.0
 
 
@@ -42,13 +42,13 @@ def reason_unreliable(
         now: the present moment.
     """
     if status is None:
-        return "has not looked yet"
+        return "has not been polled yet"
     if isinstance(status, Unavailable):
         return status.reason
     if memory.resumed_at is not None and status.at < memory.resumed_at:
-        return "has not looked since the wake-up"
+        return "has not been polled since the wake-up"
     if now.mono - status.at > max_age:
-        return "has not looked for too long"
+        return "has not been polled for too long"
     return None
 
 

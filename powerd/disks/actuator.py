@@ -25,7 +25,7 @@ from powerd.smart.actions import CheckHealth, DiskResult, StartTest
 _MODE_MESSAGES: Final = {
     PowerMode.ACTIVE: "it spins",
     PowerMode.STANDBY: "it is in standby",
-    PowerMode.SLEEPING: "it sleeps",
+    PowerMode.SLEEPING: "it is in sleep mode",
     PowerMode.UNKNOWN: "it does not report whether it spins",
     PowerMode.SUSPENDED: "the kernel has suspended it",
 }

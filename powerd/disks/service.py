@@ -67,7 +67,7 @@ class GroupWatches:
         try:
             first, other_disks, duration = await self._helper.wait_first_access(watch.disks)
         except HostError as error:
-            self._on_error(f"{watch.group}: its disks will start one by one: {error}")
+            self._on_error(f"{watch.group}: its disks will spin up one by one: {error}")
             self._failed_at[watch] = self._clock.now().mono
             self._running.pop(watch, None)
             return

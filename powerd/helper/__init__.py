@@ -1,1 +1,1 @@
-"""The only room that runs as root: a closed vocabulary of requests over a Unix socket; it decides nothing."""
+"""The only process that runs as root: a closed vocabulary of requests over a Unix socket, no decisions."""

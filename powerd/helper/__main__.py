@@ -49,7 +49,7 @@ def _open_or_inherit_listener(arguments: argparse.Namespace) -> Iterator[socket.
         with inherited:
             yield inherited
     elif arguments.socket is None:
-        raise HostError("nobody listens for the helper: start powerd-helper.socket, or use --socket PATH")
+        raise HostError("no socket was passed to the helper: start powerd-helper.socket, or use --socket PATH")
     else:
         with listen_unix(
             arguments.socket, program="helper", group=arguments.user, create_directory=False
@@ -71,12 +71,22 @@ def allowed_uids(user: str) -> frozenset[int]:
 def _parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser("python -m powerd.helper", description=__doc__)
     add = parser.add_argument
-    add("--socket", type=Path, metavar="PATH", help="listen here, where no service manager does it for us")
-    add("--user", default="powerd", metavar="NAME", help="who may ask besides root (default: %(default)s)")
-    add("--idle", type=float, metavar="SECONDS", help="leave when nobody has asked for so long")
-    add("--root", type=Path, default=Path("/"), metavar="DIR", help="where paths begin; for tests")
-    add("--tools", type=Path, metavar="DIR", help="where hdparm and smartctl are; for tests")
-    add("--loops", action="store_true", help="loop devices are disks too; for tests")
+    add(
+        "--socket",
+        type=Path,
+        metavar="PATH",
+        help="listen on this socket, if the service manager passes none",
+    )
+    add(
+        "--user",
+        default="powerd",
+        metavar="NAME",
+        help="user that may send requests, besides root (default: %(default)s)",
+    )
+    add("--idle", type=float, metavar="SECONDS", help="exit after this time without a request")
+    add("--root", type=Path, default=Path("/"), metavar="DIR", help="root directory of all paths; for tests")
+    add("--tools", type=Path, metavar="DIR", help="directory of hdparm and smartctl; for tests")
+    add("--loops", action="store_true", help="loop devices count as disks; for tests")
     return parser.parse_args(argv)
 
 

@@ -72,7 +72,7 @@ class SerialExecutor:
         except TimeoutError:
             raise self._quarantine_error() or RefusalError(
                 f"{self._name} has been busy for {self._deadline:g} s, now with another request "
-                f"({self._current_purpose}); ask again later",
+                f"({self._current_purpose}); try again later",
                 FailureCause.BUSY,
             ) from None
         try:
@@ -120,7 +120,7 @@ class SerialExecutor:
         if not self._abandoned:
             return None
         return RefusalError(
-            f"{self._name} still hangs in an earlier request, so nothing new is begun; see dmesg",
+            f"{self._name} still hangs in an earlier request, so no new request is started; see dmesg",
             FailureCause.UNRESPONSIVE,
         )
 

@@ -86,7 +86,9 @@ def find_rtc(root: Path) -> Rtc:
     capable = [Rtc(path) for path in directories if (path / "wakealarm").exists()]
     if not capable:
         names = ", ".join(path.name for path in directories)
-        raise RefusalError(f"no real-time clock can wake this machine ({names}); look for it in the firmware")
+        raise RefusalError(
+            f"no real-time clock can wake this machine ({names}); enable one in the firmware setup"
+        )
     return min(capable, key=lambda rtc: not _sets_system_clock(rtc))
 
 
@@ -106,7 +108,7 @@ def execute(request: AlarmRequest, rtc: RtcAttributes) -> AlarmResponse:
                 return _clear_alarm(rtc, request.at)
     except OSError as error:
         reason = error.strerror or str(error)
-        raise RefusalError(f"{rtc.name} does not answer: {reason}; look at its driver in dmesg") from None
+        raise RefusalError(f"{rtc.name} does not answer: {reason}; see its driver in dmesg") from None
 
 
 def _set_alarm(rtc: RtcAttributes, request: SetAlarm) -> AlarmResponse:
@@ -118,9 +120,9 @@ def _set_alarm(rtc: RtcAttributes, request: SetAlarm) -> AlarmResponse:
     ):
         if previous < started_at + MIN_AHEAD:
             raise RefusalError(
-                f"{rtc.name} has somebody else's alarm in {previous - started_at} s, which may go off "
+                f"{rtc.name} has another program's alarm in {previous - started_at} s, which may elapse "
                 "before the "
-                "machine sleeps; ask again after it"
+                "machine sleeps; try again after it"
             )
         return _read_back(rtc, previous)
     _write_alarm(rtc, request.in_seconds, previous)
@@ -143,12 +145,15 @@ def _write_alarm(rtc: RtcAttributes, in_seconds: int, previous: int | None) -> N
     except OSError as error:
         _restore(rtc, previous)
         if error.errno == errno.EBUSY:
-            detail = "another program set one at the same moment; ask again"
+            detail = "another program set one at the same moment; try again"
         elif error.errno in {errno.EINVAL, errno.ERANGE, errno.EDOM}:
-            detail = "many reach 24 hours or a month at most; ask for an earlier one, and again when awake"
+            detail = (
+                "many clocks are limited to 24 hours or a month; request an earlier alarm, and "
+                "renew it when awake"
+            )
         else:
-            detail = f"{error.strerror or error}; look at its driver in dmesg"
-        raise RefusalError(f"{rtc.name} takes no alarm {in_seconds} s ahead: {detail}") from None
+            detail = f"{error.strerror or error}; see its driver in dmesg"
+        raise RefusalError(f"{rtc.name} accepts no alarm {in_seconds} s ahead: {detail}") from None
 
 
 def _restore(rtc: RtcAttributes, previous: int | None) -> None:
@@ -162,13 +167,13 @@ def _require_confirmed(alarm: AlarmResponse, started_at: int, in_seconds: int) -
     """Require the alarm that was read back; ``started_at`` is the RTC's time before the write."""
     if alarm.at is None:
         raise RefusalError(
-            f"{alarm.rtc} took an alarm {in_seconds} s ahead and then shows none; look at its driver in dmesg"
+            f"{alarm.rtc} accepted an alarm {in_seconds} s ahead but shows none; see its driver in dmesg"
         )
     earliest, latest = started_at + in_seconds - _TOLERANCE, alarm.now + in_seconds + _TOLERANCE
     if not earliest <= alarm.at <= latest:
         raise RefusalError(
-            f"{alarm.rtc} was asked for an alarm {in_seconds} s ahead and shows one {alarm.in_seconds} s "
-            "ahead; look at its driver in dmesg"
+            f"{alarm.rtc} was set to an alarm {in_seconds} s ahead but shows one {alarm.in_seconds} s "
+            "ahead; see its driver in dmesg"
         )
 
 
@@ -178,14 +183,13 @@ def _clear_alarm(rtc: RtcAttributes, at: int) -> AlarmResponse:
         return _read_back(rtc, previous)
     if previous != at:
         raise RefusalError(
-            f"{rtc.name} has an alarm at {previous}, not at {at}: somebody else's, so it stays; read it again"
+            f"{rtc.name} has an alarm at {previous}, not at {at}: another program's alarm, which is "
+            "not cleared; read it again"
         )
     rtc.write("wakealarm", "0")
     alarm = _read_back(rtc, previous)
     if alarm.at == at:
-        raise RefusalError(
-            f"{rtc.name} was told to drop its alarm and shows it still; look at its driver in dmesg"
-        )
+        raise RefusalError(f"{rtc.name} still shows the alarm that was cleared; see its driver in dmesg")
     return alarm
 
 
@@ -199,7 +203,9 @@ def _read_back(rtc: RtcAttributes, previous: int | None, *, written: bool = Fals
 def _read_time(rtc: RtcAttributes) -> int:
     now = _read_number(rtc, "since_epoch")
     if now is None:
-        raise RefusalError(f"{rtc.name} tells no time; set it with hwclock --systohc, or change its battery")
+        raise RefusalError(
+            f"{rtc.name} reports no time; set it with hwclock --systohc, or replace its battery"
+        )
     return now
 
 
@@ -213,7 +219,7 @@ def _read_number(rtc: RtcAttributes, attribute: str) -> int | None:
     if not text:
         return None
     if not (text.isascii() and text.isdigit()):
-        raise RefusalError(f"{rtc.name}/{attribute} holds no number; look at its driver in dmesg")
+        raise RefusalError(f"{rtc.name}/{attribute} is not a number; see its driver in dmesg")
     return int(text)
 
 

@@ -83,7 +83,7 @@ class HelperServer:
             connection, _ = self._listener.accept()
             peer = peer_of(connection)
             if peer.uid not in self._users:
-                _reject(connection, peer, f"user {peer.uid} may not use the helper; ask the daemon")
+                _reject(connection, peer, f"user {peer.uid} may not use the helper; use the daemon")
             elif self._unread_connections >= MAX_UNREAD_CONNECTIONS:
                 _reject(
                     connection,

@@ -181,7 +181,7 @@ def execute(request: CardRequest, root: Path, wake_modes: WakeModes) -> NetworkC
                 supported, armed = wake_modes.modes(name)
             if _MAGIC not in armed:
                 raise RefusalError(
-                    f"{name} was armed for magic packets and does not show it; see its driver in dmesg"
+                    f"{name} was set to wake by magic packet but does not report it; see its driver in dmesg"
                 )
     except OSError as error:
         raise RefusalError(_error_text(name, error)) from None
@@ -192,21 +192,26 @@ def _require_hardware(name: str, root: Path) -> None:
     """Refuse bridges, VLANs and other interfaces without a "device" in sysfs."""
     interface = root / "sys/class/net" / name
     if not interface.is_dir():
-        raise RefusalError(f"there is no network interface {name}; `ip link` lists those that there are")
+        raise RefusalError(f"there is no network interface {name}; `ip link` lists all")
     if not (interface / "device").exists():
-        raise RefusalError(f"{name} is no network card but made by software; name the card below it")
+        raise RefusalError(f"{name} is a virtual interface; name the network card below it")
 
 
 def _error_text(name: str, error: OSError) -> str:
     if error.errno == errno.EOPNOTSUPP:
         return _unsupported_text(name)
     if error.errno == errno.ENODEV:
-        return f"{name} is no network interface any more; `ip link` lists those that there are"
+        return f"{name} is no longer a network interface; `ip link` lists all"
     if error.errno == errno.ENOENT:
-        return "this kernel has no ethtool netlink (CONFIG_ETHTOOL_NETLINK); arm the card by ethtool(8)"
+        return (
+            "this kernel has no ethtool netlink (CONFIG_ETHTOOL_NETLINK); enable Wake-on-LAN with ethtool(8)"
+        )
     if error.errno in {errno.EPERM, errno.EACCES}:
-        return f"the kernel tells how {name} wakes with CAP_NET_ADMIN only; run the helper as its service"
-    return f"{name} does not answer: {error.strerror or error}; look at its driver in dmesg"
+        return (
+            f"the kernel reports the Wake-on-LAN setting of {name} only with CAP_NET_ADMIN; run "
+            "the helper as its service"
+        )
+    return f"{name} does not answer: {error.strerror or error}; see its driver in dmesg"
 
 
 def _unsupported_text(name: str) -> str:

@@ -206,7 +206,9 @@ class _Connection:
         """
         slots = self._slots
         await asyncio.wait(slots, timeout=BOUND)  # not cancelled: sdbus does not handle that
-        faults = [slot.exception() if slot.done() else TimeoutError("too late") for slot in slots]
+        faults = [
+            slot.exception() if slot.done() else TimeoutError("the time limit expired") for slot in slots
+        ]
         for fault in filter(None, faults):
             self.disconnect()
             raise HostError(f"the system D-Bus delivers no signals: {error_text(fault)}; see dbus-daemon(1)")
@@ -226,7 +228,7 @@ class _Connection:
         self.bus.close()
         for slot in self._slots:
             if not slot.done():
-                slot.set_exception(ConnectionError("it hung up"))
+                slot.set_exception(ConnectionError("it closed the connection"))
             if slot.exception() is None:  # a slot references the callback, the bus and its timerfd
                 slot.result().close()
         self._slots = []

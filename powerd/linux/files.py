@@ -59,7 +59,7 @@ class HostFiles:
         except _ABSENT:
             return ()
         except OSError as error:
-            raise HostError(error_text("look into", pattern, root / relative, error)) from error
+            raise HostError(error_text("list", pattern, root / relative, error)) from error
         names = glob.glob(relative, root_dir=root)  # noqa: PTH207 - Path.glob has no root_dir and fails on what vanishes
         return tuple(sorted("/" + name for name in names if not (root / name).is_dir()))
 
@@ -75,7 +75,7 @@ class HostFiles:
         except _ABSENT:
             return None
         except OSError as error:
-            raise HostError(error_text("look at", path, local, error)) from error
+            raise HostError(error_text("access", path, local, error)) from error
         return StatSignature(found.st_ino, found.st_size, found.st_mtime_ns)
 
     def read_chunks(self, path: str) -> AsyncIterator[str]:
@@ -128,7 +128,7 @@ class HostFiles:
         except OSError as error:
             if error.errno in _ABSENT_ERRNOS:
                 return ()
-            raise HostError(error_text("look into", directory, Path(path), error)) from error
+            raise HostError(error_text("list", directory, Path(path), error)) from error
 
     def read_text(self, path: str, limit: int = 1 << 20) -> str | None:
         """The file's text, stripped; None = the file does not exist or cannot be read."""

@@ -44,7 +44,9 @@ class Notifications:
         if not options.alert and not options.notify:
             return
         if len(self._running) >= _MAX_PENDING:
-            self._on_error(f"hooks.alert: {finding.get('text')}: not told, as {_MAX_PENDING} others wait")
+            self._on_error(
+                f"hooks.alert: {finding.get('text')}: not sent, because {_MAX_PENDING} others are waiting"
+            )
             return
         task = asyncio.get_running_loop().create_task(self._send(options, finding))
         self._running.add(task)

@@ -57,7 +57,7 @@ def idle_from(press: KeyPress) -> float:
 
 def key_press_reason(press: KeyPress) -> UndatedReason:
     """The reason for a key press, from which idleness counts."""
-    return UndatedReason(press.session, "a key was pressed, and idleness counts from then")
+    return UndatedReason(press.session, "a key was pressed; idle time counts from then")
 
 
 def _inhibitor_blockers(inhibitors: tuple[Inhibitor, ...]) -> Iterator[UndatedReason]:
@@ -77,17 +77,22 @@ def _card_blockers(snapshot: Snapshot) -> Iterator[UndatedReason]:
     ):
         return
     if not snapshot.part(NetworkCardFacts).network_cards:
-        text = "wake.arm_lan asks for it, but no network card leads to a LAN; connect one, or switch it off"
+        text = (
+            "wake.arm_lan is set, but no network card is connected to a LAN; connect one, or set "
+            "wake.arm_lan = false"
+        )
         yield UndatedReason(NETWORK_CARDS, text, confirmed=False)
     for name, card in snapshot.part(NetworkCardFacts).network_cards.items():
         problem = _cannot_arm(card.value) if isinstance(card, Reading) else card.reason
         yield UndatedReason(
-            name, f"cannot be armed to wake the server, as wake.arm_lan asks: {problem}", confirmed=False
+            name,
+            f"cannot be enabled to wake the server, which wake.arm_lan requires: {problem}",
+            confirmed=False,
         )
 
 
 def _cannot_arm(card: NetworkCard) -> str:
-    return f'by ethtool it knows "{card.supported}", and no magic packet; look into the firmware setup'
+    return f'it supports "{card.supported}" (ethtool), but no magic packets; check the firmware setup'
 
 
 def machine_remarks(
@@ -118,11 +123,14 @@ def _unwakeable_remarks(snapshot: Snapshot) -> Iterator[UndatedReason]:
     for name, card in snapshot.part(NetworkCardFacts).network_cards.items():
         if not isinstance(card, Reading):
             yield UndatedReason(
-                name, f"cannot tell whether it wakes the server: {card.reason}", blocks_sleep=False
+                name, f"unknown whether it wakes the server: {card.reason}", blocks_sleep=False
             )
     if not cards or len(cards) < len(snapshot.part(NetworkCardFacts).network_cards):
         return
     can_arm = any(_MAGIC_PACKET in card.supported for card in cards.values())
-    text = "no alarm is asked for and no magic packet is heard, so only its power button wakes the server"
+    text = (
+        "no alarm is requested and no network card is enabled for magic packets, so only the "
+        "power button wakes the server"
+    )
     remedy = "set wake.at or wake.timers" + (", or wake.arm_lan = true" if can_arm else "")
     yield UndatedReason(", ".join(cards), f"{text}; {remedy}", blocks_sleep=False)

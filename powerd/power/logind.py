@@ -161,7 +161,7 @@ class LogindClient:
             if set(units) <= {systemd_timers.AUTO}:
                 return ()
             named = next(unit for unit in units if unit != systemd_timers.AUTO)
-            raise HostError(f"cannot see {named}: {error}; take it out of [wake] timers") from None
+            raise HostError(f"cannot read {named}: {error}; take it out of [wake] timers") from None
 
     def events(self) -> AsyncIterator[LogindEvent]:
         """The signals of logind from now on; never ends, never raises."""
@@ -205,7 +205,9 @@ class LogindClient:
                 self._has_answered = True
         except NotRunningError as error:
             kind = HostError if self._has_answered else NotRunningError
-            raise kind(f"{error}, and nobody else is asked to sleep; start it, or use a command") from None
+            raise kind(
+                f"{error}, and powerd has no other way to sleep; start logind, or use the action command"
+            ) from None
 
 
 async def _list_inhibitors(manager: LogindManager) -> tuple[Inhibitor, ...]:
@@ -232,7 +234,9 @@ async def _query_can(manager: LogindManager, action: str) -> str:
 
 def _refusal_text(action: str, answer: str) -> str:
     if answer != "challenge":
-        return f"this machine cannot do it: logind answers {answer!r} for {action}; choose another action"
+        return (
+            f"this machine does not support it: logind answers {answer!r} for {action}; choose another action"
+        )
     return (
         f"logind answers {answer!r} for {action}: user {os.getuid()} may not; "
         "install the polkit rule from contrib/ or run powerd as its service"

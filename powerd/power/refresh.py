@@ -71,7 +71,7 @@ class Refresher:
         if decision is None or decision.phase in {"warning", "going-down"}:
             idle_since = decision.memory.part(SleepMemory).idle_since if decision else None
             # A key press or a new configuration has restarted idleness, although no blocker remains.
-            return "idleness has begun anew" if idle_since is not None and idle_since > since else None
+            return "idle time has started again" if idle_since is not None and idle_since > since else None
         return next((f"{each.subject}: {each.text}" for each in decision.reasons), decision.phase)
 
     async def next_wake_time(self) -> WakeTime | None:

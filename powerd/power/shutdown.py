@@ -17,8 +17,8 @@ InhibitDelayMaxSec= (logind.conf(5))."""
 _STARTS_WITHIN: Final = 60.0
 """Maximum seconds from the end of powerd's own sleep action to a shutdown that it has caused."""
 _EXTERNAL_TEXT: Final = {
-    "sleep": "somebody else puts the server to sleep",
-    "shutdown": "somebody else shuts the server down",
+    "sleep": "another program puts the server to sleep",
+    "shutdown": "another program shuts the server down",
 }
 
 

@@ -95,9 +95,9 @@ class SleepPreparation:
         wake_time = self._alarm.wake_time
         if wake_time is None:
             return ""
-        relation = "halfway to" if self._alarm.is_intermediate else "for"
+        relation = "an intermediate one for" if self._alarm.is_intermediate else "for"
         return f"the alarm was {relation} {wake_time.reason}" + (
-            "" if self._alarm.is_due else ", and is taken away"
+            "" if self._alarm.is_due else ", and is cleared"
         )
 
     async def prepare_action(self, action: Sleep) -> None:

@@ -311,7 +311,7 @@ def _last_attempt_reasons(memory: Memory, options: Options) -> list[UndatedReaso
     if last.action.rule in memory.part(SleepMemory).completed_rules:
         return [
             UndatedReason(
-                subject, f"{last.message}; it will act again after something has stirred", blocks_sleep=False
+                subject, f"{last.message}; the rule acts again after the next activity", blocks_sleep=False
             )
         ]
     return []

@@ -89,7 +89,7 @@ class LogindSource:
         ]
 
 
-_CANNOT: Final = "this machine cannot do it; choose another action"
+_CANNOT: Final = "this machine does not support it; choose another action"
 
 
 _MIN_INTERVAL: Final = 60.0
@@ -149,8 +149,8 @@ def _seconds_to_elapses(timer: SystemdTimer, now: Moment) -> list[float]:
 
 def _timer_warnings(timers: tuple[SystemdTimer, ...]) -> list[str]:
     return [
-        f"{timer.unit} does not come nearer while the server sleeps, so it is not woken for it; "
-        "give it OnCalendar="
+        f"{timer.unit} does not advance while the server sleeps, so the server is not woken for "
+        "it; use OnCalendar="
         for timer in timers
         if timer.pauses_in_sleep and timer.mono is not None
     ]

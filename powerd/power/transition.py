@@ -96,7 +96,9 @@ class PowerTransition:
                 tasks.create_task(self._watch_clock())
                 async for event in self._logind.events():
                     await self._handle(event)
-                raise RuntimeError("powerd stopped hearing logind, which it must never do")
+                raise RuntimeError(
+                    "powerd has stopped receiving events of logind; restart it: systemctl restart powerd"
+                )
         finally:
             if self._shutdown is None or self._shutdown.kind != "shutdown":
                 await self._clear_alarm_on_exit()

@@ -28,7 +28,7 @@ STAY_UP_MAX: Final = 8 * 3600.0
 _CAUSE_TEXT: Final = {
     WakeupCause.NETWORK: " by the network",
     WakeupCause.BUTTON: " by a button",
-    WakeupCause.UNKNOWN: " by something unknown",
+    WakeupCause.UNKNOWN: " by an unknown cause",
 }
 
 
@@ -83,7 +83,7 @@ def storm_delay(state: WakeStormState, now: Moment) -> tuple[float, str] | None:
     cause_text = _CAUSE_TEXT[causes.pop()] if len(causes) == 1 else ""
     explanation = (
         f"woken {STORM_WAKEUPS} times within {format_duration(STORM_INTERVAL)}{cause_text}, "
-        "and nobody was there"
+        "and no client was present"
     )
     text = f"stays up for {format_duration(state.stay_up_for)}: {explanation}"
     return now.mono + state.stay_up_until - boottime(now), text

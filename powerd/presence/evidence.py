@@ -158,13 +158,13 @@ def check_links(lan: Lan) -> None:
         HostError: it cannot, so silence would prove nothing.
     """
     if not lan.links:
-        raise HostError("this server has no Ethernet or Wi-Fi interface, so no client can be seen")
+        raise HostError("this server has no Ethernet or Wi-Fi interface, so no client can be detected")
     names = ", ".join(link.name for link in lan.links)
     if not any(link.ready for link in lan.links):
-        raise HostError(f"{names}: no carrier, so no client can be seen; check the cable or the Wi-Fi")
+        raise HostError(f"{names}: no carrier, so no client can be detected; check the cable or the Wi-Fi")
     if not any(link.ready and link.addresses for link in lan.links):
         raise HostError(
-            f"{names}: no IPv4 address, so no client can be seen; check the network configuration"
+            f"{names}: no IPv4 address, so no client can be detected; check the network configuration"
         )
 
 

@@ -117,7 +117,7 @@ class ClientStatus:
     Attributes:
         client: the client.
         state: present, absent or unknown.
-        reason: why, one clause, e.g. ``answers ping``; holds no number that changes every minute.
+        reason: why, one clause, e.g. ``answers ping``; is not a number that changes every minute.
         since: when the state began.
         last_seen: time of the last evidence; kept while the source is unavailable.
         evidence, rtt: of that evidence.

@@ -35,7 +35,7 @@ _NOT_PROBED: Final = "not probed while another client is present"
 _NOT_PROBED_YET: Final = "not probed yet"
 _NOT_PROBED_RECENTLY: Final = "not probed recently"
 _NOT_PROBED_SINCE_ANSWER: Final = "not probed again since it answered"
-_NOT_SILENT_FOR_LONG: Final = "silent, but not yet for long enough to count as absent"
+_NOT_SILENT_FOR_LONG: Final = "silent, but for less time than absent_after"
 _RUNS_HERE: Final = "a virtual machine or container of this server, so it never keeps the server awake"
 _STOPPED_MATCHING: Final = (
     "by its new name it would never keep the server awake; since clients choose their names, it does until "
@@ -46,7 +46,7 @@ _EVIDENCE_TEXT: Final = {
     EvidenceKind.ICMP: "answers ping",
     EvidenceKind.STATION: "is on the Wi-Fi",
     EvidenceKind.ARP: "answers ARP",
-    EvidenceKind.NEIGHBOUR: "talks to this server",
+    EvidenceKind.NEIGHBOUR: "exchanges traffic with this server",
 }
 
 
@@ -69,10 +69,10 @@ def assess(context: Context) -> Assessment:
 def _client_blockers(statuses: tuple[ClientStatus, ...]) -> Iterator[UndatedReason]:
     counted = [status for status in statuses if status.blocks_sleep]
     if not statuses:
-        yield UndatedReason(CLIENTS, "no client is known, so nobody can be seen to leave", confirmed=False)
+        yield UndatedReason(CLIENTS, "no client is known, so absence cannot be detected", confirmed=False)
     elif not counted:
         yield UndatedReason(
-            CLIENTS, "every known client is ignored, so nobody can be seen to leave", confirmed=False
+            CLIENTS, "every known client is ignored, so absence cannot be detected", confirmed=False
         )
     for status in counted:
         if status.state is ClientState.PRESENT:
@@ -89,7 +89,7 @@ def always_on_remarks(statuses: tuple[ClientStatus, ...]) -> Iterator[UndatedRea
             pattern = status.client.mac or status.client.label
             yield UndatedReason(
                 status.client.label,
-                f'is always on; if it is nobody\'s own, stop counting it with ignore = ["{pattern}"]',
+                f'is always on; if it is not a personal device, exclude it with ignore = ["{pattern}"]',
                 blocks_sleep=False,
                 since=status.since,
             )

@@ -106,7 +106,7 @@ def _notes(clients: list[ClientJson], reported: set[str | None], paint: Paint) -
     if any(not client["keeps_awake"] for client in clients):
         yield from ("", "(in brackets): never keeps the server awake")
     if any(not client["on_link"] for client in clients):
-        yield from ("", "ICMP only: behind a router; a client there that drops ICMP cannot be seen")
+        yield from ("", "ICMP only: behind a router; a client there that drops ICMP cannot be detected")
     if ids := always_on(clients):
         yield from ("", ALWAYS_ON, *ignore_lines(ids))
 

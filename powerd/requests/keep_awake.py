@@ -123,7 +123,7 @@ class KeepAwakeRequests:
             RequestRefusedError: longer than 30 days, or there are MAX_REQUESTS already.
         """
         if not 0 < seconds <= MAX_SECONDS:
-            raise RequestRefusedError("a keep lasts more than 0 s, and 30 days at the most")
+            raise RequestRefusedError("a keep-awake request lasts more than 0 s and at most 30 days")
         self._check_limit()
         now = self._clock.now()
         self._last_number += 1
@@ -143,7 +143,7 @@ class KeepAwakeRequests:
         request = self._active.get(KeepAwakeId(name))
         if request is None:
             raise RequestRefusedError(
-                f'there is no keep "{name}"; `powerd keep --list` names all', not_found=True
+                f'there is no keep-awake request "{name}"; `powerd keep --list` lists all', not_found=True
             )
         if request.id == UNREADABLE:
             problem = self._storage.dismiss_damaged_file(_DOCUMENT) or ""
@@ -184,7 +184,8 @@ class KeepAwakeRequests:
     def _check_limit(self) -> None:
         if len(self._active) >= MAX_REQUESTS:
             raise RequestRefusedError(
-                f"there are {MAX_REQUESTS} keeps and holds already; `powerd keep --list` names them"
+                f"there are {MAX_REQUESTS} keep-awake requests and holds already; `powerd keep "
+                "--list` lists them"
             )
 
     def _replace_active(self, active: ActiveRequests, *, sync: bool = False) -> None:

@@ -73,12 +73,13 @@ def find_target(name: str, clients: Iterable[Client]) -> WakeTarget:
     with_mac = {client.mac: client for client in matching if client.mac}
     if not with_mac:
         raise RequestRefusedError(
-            f"the MAC address of {matching[0].label} is not known; give that, or let it talk to this server"
+            f"the MAC address of {matching[0].label} is not known; give the MAC address, or let the "
+            "client exchange traffic with this server first"
         )
     if len(with_mac) > 1:
         macs = ", ".join(sorted(map(str, with_mac)))
         raise RequestRefusedError(
-            f'"{name}" is the name of several clients; say which: {macs}', not_found=True
+            f'"{name}" is the name of several clients; name one: {macs}', not_found=True
         )
     ((found, client),) = with_mac.items()
     return WakeTarget(client.label, str(found), client.addresses)
@@ -116,5 +117,5 @@ def broadcast_addresses(addresses: Iterable[str], lan: Lan) -> tuple[tuple[str, 
 def _unknown_host_message(name: str, clients: tuple[Client, ...]) -> str:
     names = sorted({client.name for client in clients if client.name})
     close = get_close_matches(name, names, n=_MAX_SUGGESTIONS, cutoff=0.5)
-    hint = f"; did you mean {' or '.join(close)}?" if close else "; `powerd clients` names all"
+    hint = f"; did you mean {' or '.join(close)}?" if close else "; `powerd clients` lists all"
     return f'no client is known as "{name}"{hint}'

@@ -148,7 +148,7 @@ class DriveSimulator:
                 return ActionResult(True, "read its health", HealthReading(self.health, "sat"))
             case _ if not self.spins:
                 self.log.append((at, "WOKEN BY AN ORDER"))
-                return ActionResult(False, "it sleeps", FailureCause.IN_STANDBY)
+                return ActionResult(False, "it is in sleep mode", FailureCause.IN_STANDBY)
             case CheckHealth():
                 self.log.append((at, "health"))
                 return ActionResult(True, "read its health", HealthReading(self.health, "sat"))

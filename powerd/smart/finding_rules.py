@@ -9,7 +9,7 @@ from powerd.smart.counters import is_temperature
 from powerd.smart.model import NVME_WARNINGS, Attribute, Counter, Health, Severity
 
 REPLACE_ADVICE: Final = "copy what you need from it now, and replace it"
-AIR_ADVICE: Final = "give it air: clean the filters, check the fans"
+AIR_ADVICE: Final = "improve its cooling: clean the filters, check the fans"
 TEST_ADVICE: Final = "check your backup, and run a long self-test: powerd smart DISK --test long"
 GROWTH_ADVICE: Final = "check your backup; replace the drive if the number keeps growing"
 CABLE_ADVICE: Final = "change its cable, or plug it into another port; the drive itself may be well"
@@ -68,8 +68,8 @@ COUNTER_WORDS: Final[dict[Counter, CounterWords]] = {
     Counter.CRC: CounterWords(
         Severity.WARNING,
         Severity.NOTE,
-        "{n} more transfer{s} arrived garbled",
-        "{n} transfer{s} arrived garbled so far",
+        "{n} more transfer{s} arrived damaged",
+        "{n} transfer{s} arrived damaged so far",
         CABLE_ADVICE,
     ),
     Counter.MEDIA: CounterWords(
@@ -84,7 +84,7 @@ COUNTER_WORDS: Final[dict[Counter, CounterWords]] = {
         Severity.NOTE,
         "its error log has {n} more entr{ies}",
         "its error log has {n} entr{ies}",
-        "look at it: smartctl -l error",
+        "see smartctl -l error",
     ),
 }
 _SCSI_UNCORRECTABLE: Final = CounterWords(

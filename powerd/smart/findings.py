@@ -94,7 +94,7 @@ def new_findings(previous: Sequence[Finding], current: Sequence[Finding]) -> tup
 def _overall_health(latest: Health) -> Iterator[Finding]:
     """The drive's own assessment; NVMe's is its critical warning, whose bits have findings of their own."""
     if (latest.passed is False or Fault.FAILING in latest.faults) and not latest.critical_warnings:
-        yield Finding("verdict", Severity.ALARM, "the drive itself says that it is failing", REPLACE_ADVICE)
+        yield Finding("verdict", Severity.ALARM, "the drive reports that it is failing", REPLACE_ADVICE)
 
 
 def _attributes(previous: Health | None, latest: Health) -> Iterator[Finding]:
@@ -121,14 +121,12 @@ def _nvme(latest: Health) -> Iterator[Finding]:
     for warning in latest.critical_warnings:
         words = NVME_WORDS.get(warning, NvmeWords(f"critical {warning}", Severity.ALARM, REPLACE_ADVICE))
         if warning not in {NVME_SPARE, NVME_TEMPERATURE}:
-            yield Finding(words.kind, words.severity, f"it warns: {warning}", words.advice)
+            yield Finding(words.kind, words.severity, f"its warning: {warning}", words.advice)
     few = latest.spare is not None and latest.spare[0] < latest.spare[1]
     if few or NVME_SPARE in latest.critical_warnings:
-        text = f"it warns: {NVME_SPARE}"
+        text = f"its warning: {NVME_SPARE}"
         if few and latest.spare is not None:
-            text = (
-                f"only {latest.spare[0]} % of its spare blocks are left, and it asks for {latest.spare[1]} %"
-            )
+            text = ((f"only {latest.spare[0]} % of its spare blocks are left, and its threshold is " "") f"{latest.spare[1]} %")
         yield Finding("spare", Severity.ALARM, text, REPLACE_ADVICE)
 
 
@@ -138,7 +136,7 @@ def _worn(latest: Health) -> Iterator[Finding]:
         text = "the life that it is rated for is used up"
         yield Finding("worn", Severity.WARNING, text, "check your backup, and plan its replacement")
     elif worn >= _WEAR_NOTE:
-        text = f"{_WEAR_NOTE} % or more of the life that it is rated for is used up"
+        text = f"{_WEAR_NOTE} % or more of its rated life is used up"
         yield Finding("worn", Severity.NOTE, text, "plan its replacement")
 
 
@@ -154,10 +152,10 @@ def _fast_wear(latest: Health, samples: Sequence[Sample]) -> Iterator[Finding]:
     if any(
         b - a > _MAX_MONTHLY_WEAR and start < end <= start + _MONTH for start, a in known for end, b in known
     ):
-        text = (
-            f"it has used up more than {_MAX_MONTHLY_WEAR} % of the life that it is rated for within a month"
+        text = f"it has used up more than {_MAX_MONTHLY_WEAR} % of its rated life within a month"
+        yield Finding(
+            "wear", Severity.NOTE, text, "find the program that writes so much; smartctl -A shows the amount"
         )
-        yield Finding("wear", Severity.NOTE, text, "find out what writes so much: smartctl -A tells how much")
 
 
 def _counters(previous: Health | None, latest: Health) -> Iterator[Finding]:
@@ -210,9 +208,9 @@ def _temperature(latest: Health) -> Iterator[Finding]:
     if latest.temperature is not None and latest.temperature >= limit:
         text = f"it is at {limit} °C or more"
     elif NVME_TEMPERATURE in latest.critical_warnings:
-        text = f"it warns: {NVME_TEMPERATURE}"
+        text = f"its warning: {NVME_TEMPERATURE}"
     elif failing is not None:
-        text = f"it warns: {_attribute_label(failing)} is at or below {failing.threshold}"
+        text = f"its warning: {_attribute_label(failing)} is at or below {failing.threshold}"
     else:
         return
     yield Finding("temperature", Severity.WARNING, text, AIR_ADVICE)
@@ -249,6 +247,4 @@ def _loads(previous: Health | None, latest: Health) -> Iterator[Finding]:
 
 def _partial(latest: Health) -> Iterator[Finding]:
     if latest.incomplete_reason:
-        yield Finding(
-            "partial", Severity.NOTE, latest.incomplete_reason, "see what smartctl --all says of it"
-        )
+        yield Finding("partial", Severity.NOTE, latest.incomplete_reason, "see smartctl --all")

@@ -233,7 +233,7 @@ def _with_wait_reason(
     """The report, with the reason if a check or a self-test postpones the spin-down of the disk."""
     if report.disk.id not in health.spindown_blocked or not report.spin_down_after:
         return report
-    return report._replace(reason=reason_by_device.get(report.disk.device, "its health is to be read first"))
+    return report._replace(reason=reason_by_device.get(report.disk.device, "its health check comes first"))
 
 
 def plan_health(
@@ -324,7 +324,7 @@ def _reasons(context: SmartContext, now: Moment) -> Iterator[UndatedReason]:
     if any(isinstance(action, CheckHealth) for action in context.running_actions):
         yield UndatedReason(name, "its health is being read")
     elif context.running_actions:
-        yield UndatedReason(name, "is told to test itself")
+        yield UndatedReason(name, "its self-test is being started")
     elif self_test_running(context, now):
         yield UndatedReason(name, f"tests itself ({self_test_name(context.record)})")
     if context.last_check is not None and attempt_failed(context.last_check):

@@ -105,7 +105,7 @@ def self_test_name(record: SmartRecord) -> str:
     """A name for the running self-test."""
     last = record.last.checked_at if record.last is not None else 0.0
     started = [(at, kind) for kind, at in record.test_started_at.items() if last - at < _MAX_TEST_SECONDS]
-    return f"{max(started)[1]} self-test" if started else "a self-test that somebody else began"
+    return f"{max(started)[1]} self-test" if started else "a self-test that another program started"
 
 
 def _last_time_of_day(posix: float, minute: int, wall: datetime) -> float:

@@ -102,11 +102,9 @@ class SmartService:
             query,
         )
         if disk is None:
-            raise RequestRefusedError(
-                f'there is no disk "{query}"; `powerd smart` names those that there are', not_found=True
-            )
+            raise RequestRefusedError(f'there is no disk "{query}"; `powerd smart` lists all', not_found=True)
         if not has_smart(disk):
-            raise RequestRefusedError(f"{disk.device} does not tell of its health")
+            raise RequestRefusedError(f"{disk.device} does not report its health")
         return disk, self._history.record_of(
             self._history_key(disk), self._clock.now().wall.timestamp()
         ).device_type

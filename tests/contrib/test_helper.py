@@ -150,10 +150,10 @@ def test_it_starts_when_it_is_asked_and_leaves_by_itself(server: Server) -> None
     assert server.run("stat", "--format=%A %U %G", str(HELPER_SOCKET)) == "srw-rw---- root powerd"
     for _ in range(2):
         card, nothing, alarm, disk = server.ask("powerd", "powerd")
-        assert card == "lo is no network card but made by software; name the card below it"
-        assert nothing == "there is no network interface nope; `ip link` lists those that there are"
+        assert card == "lo is a virtual interface; name the network card below it"
+        assert nothing == "there is no network interface nope; `ip link` lists all"
         assert "real-time clock" in alarm or alarm.startswith("Alarm(rtc=")
-        assert disk == "there is no disk ata-NONE; `ls /dev/disk/by-id` names those that there are"
+        assert disk == "there is no disk ata-NONE; `ls /dev/disk/by-id` lists all"
         assert server.shown("ActiveState") == "active"
         server.leaves()
         assert (server.shown("Result"), server.shown("ExecMainStatus")) == ("success", "0")
@@ -180,7 +180,7 @@ def test_others_are_turned_away(server: Server) -> None:
     assert all("permission denied; run powerd as its service" in line for line in output)
     assert server.shown("ActiveState") == "inactive"
     output = server.ask("nobody", "powerd")
-    assert all(line == "user 65534 may not use the helper; ask the daemon" for line in output)
+    assert all(line == "user 65534 may not use the helper; use the daemon" for line in output)
     server.leaves()
 
 

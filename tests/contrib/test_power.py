@@ -126,4 +126,4 @@ def test_a_shutdown_by_hand_finds_it_prepared(sleeping_server: SleepingServer) -
     read = ["journalctl", directory, "--unit=powerd", "--output=json"]
     done = subprocess.run(read, capture_output=True, text=True, check=True)
     report = [line for line in events(done.stdout) if line["POWERD_EVENT"] == "going-down"]
-    assert [line["POWERD_REASON"] for line in report] == ["somebody else shuts the server down"]
+    assert [line["POWERD_REASON"] for line in report] == ["another program shuts the server down"]

@@ -243,7 +243,7 @@ def test_an_unknown_source_speaks_louder_after_a_quarter_of_an_hour() -> None:
         text.append(decision.reasons[0].text)
         assert decision.reasons[0].since == moment()
     assert text[0] == text[1] == "eth0: no carrier"
-    loud = "still unknown, and the server will not sleep until this is mended: eth0: no carrier"
+    loud = "still unknown, and the server does not sleep until this is repaired: eth0: no carrier"
     assert text[2] == text[3] == loud
 
 
@@ -254,7 +254,7 @@ def test_all_clients_ignored_is_unknown() -> None:
         make_snapshot({1: silent(now.mono, 0)}, at=now.mono), idle_memory(now, 9999), options, now
     )
     assert not decision.actions
-    assert decision.reasons[0].text == "every known client is ignored, so nobody can be seen to leave"
+    assert decision.reasons[0].text == "every known client is ignored, so absence cannot be detected"
 
 
 def test_other_sources_do_not_confuse_it() -> None:

@@ -159,10 +159,10 @@ def test_facts_that_nobody_has_published_keep_the_server_awake() -> None:
 
 JELLYFIN = SourceId("activity.jellyfin")
 UNRELIABLE: dict[str, Reading[tuple[str, ...]] | Unavailable | None] = {
-    "has not looked yet": None,
+    "has not been polled yet": None,
     "connection refused": Unavailable(T0, "connection refused"),
-    "has not looked for too long": Reading(T0 - 61, ()),
-    "has not looked since the wake-up": Reading(T0 - 6, ()),
+    "has not been polled for too long": Reading(T0 - 61, ()),
+    "has not been polled since the wake-up": Reading(T0 - 6, ()),
 }
 
 

@@ -378,7 +378,7 @@ def test_an_action_cancelled_from_within_does_not_stay_in_flight() -> None:
         s.obeying = broken
         await asyncio.sleep(606)
         assert s.store.snapshot().running_actions == frozenset()
-        assert s.store.snapshot().completed_actions[Sleep, None].message == "it was broken off"
+        assert s.store.snapshot().completed_actions[Sleep, None].message == "it was interrupted"
 
     run_scenario(test)
 

@@ -154,7 +154,7 @@ def test_a_poll_cancelled_from_within_is_unavailable_and_the_poller_goes_on() ->
     async def test(s: PollerScenario) -> None:
         s.sensor.script = broken
         await s.live(130)
-        assert s.why == "broken off"
+        assert s.why == "interrupted"
         assert s.sensor.began == [0, 60, 120]
 
     run_scenario(test)

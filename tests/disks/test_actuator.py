@@ -53,7 +53,7 @@ def execute(at: Path, action: DiskAction, response: Response) -> tuple[list[Requ
     [
         (CheckPowerMode(DISK), PowerStatus(PowerMode.ACTIVE), "it spins"),
         (CheckPowerMode(DISK), PowerStatus(PowerMode.STANDBY), "it is in standby"),
-        (CheckPowerMode(DISK), PowerStatus(PowerMode.SLEEPING), "it sleeps"),
+        (CheckPowerMode(DISK), PowerStatus(PowerMode.SLEEPING), "it is in sleep mode"),
         (CheckPowerMode(DISK), PowerStatus(PowerMode.UNKNOWN), "it does not report whether it spins"),
         (CheckPowerMode(DISK), PowerStatus(PowerMode.SUSPENDED), "the kernel has suspended it"),
         (

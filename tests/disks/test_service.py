@@ -124,7 +124,7 @@ def test_a_failed_guard_is_reported_and_retried_after_a_while() -> None:
             post.guards.update((MD0,))
             await asyncio.sleep(60)
         assert post.port.started == 2
-        assert post.messages == ["md0: its disks will start one by one: no helper listens"] * 2
+        assert post.messages == ["md0: its disks will spin up one by one: no helper listens"] * 2
 
     run_guards(test)
 
@@ -245,7 +245,7 @@ def test_own_commands_are_announced_to_the_source(tmp_path: Path) -> None:
             (CheckPowerMode(A), ActionResult(True, "", PowerStatus(PowerMode.ACTIVE, 2), 2)),
             (CheckPowerMode(A), ActionResult(False, "", FailureCause.BUSY, 0)),
             (SpinDown(B, "ata"), ActionResult(False, "a self-test runs", FailureCause.BUSY, 3)),
-            (CheckPowerMode(A), ActionResult(False, "broken off")),
+            (CheckPowerMode(A), ActionResult(False, "interrupted")),
             (Sleep(0, "suspend"), ActionResult(True, "slept")),
         ):
             house.disks.on_action_started(action)

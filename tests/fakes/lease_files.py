@@ -56,7 +56,7 @@ class CountingFiles(HostFiles, UnusedPorts):
 
     def find(self, pattern: str) -> tuple[str, ...]:
         if pattern in self.unreadable:
-            raise HostError(f"cannot look into {pattern}: Permission denied; be somebody else")
+            raise HostError(f"cannot list {pattern}: Permission denied; be somebody else")
         return super().find(pattern)
 
     def stat_signature(self, path: str) -> StatSignature | None:

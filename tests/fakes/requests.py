@@ -56,7 +56,7 @@ class FakeRequests:
     def drop(self, name: str) -> KeepAwake:
         self.calls.append(("drop", name))
         if name != "3":
-            raise RequestRefusedError(f'there is no keep "{name}"', not_found=True)
+            raise RequestRefusedError(f'there is no keep-awake request "{name}"', not_found=True)
         return KeepAwake(KeepAwakeId("3"), "backup", NOW, at(60))
 
     @contextmanager

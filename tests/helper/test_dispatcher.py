@@ -41,7 +41,7 @@ def serve(request: Request, root: Path) -> Response:
 
 def test_requests_reach_their_subsystem(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert serve(ArmCard("eth0"), tmp_path) == Refused(
-        "there is no network interface eth0; `ip link` lists those that there are"
+        "there is no network interface eth0; `ip link` lists all"
     )
     assert serve(ReadAlarm(), tmp_path) == Refused(
         "this machine has no real-time clock: /sys/class/rtc is empty; load its driver"

@@ -112,7 +112,7 @@ def test_a_request_behind_one_within_its_deadline_is_refused_as_busy() -> None:
             await executor.call(lambda: start.append("meanwhile"), "read-power")
         assert caught.value.cause == "busy"
         assert str(caught.value) == (
-            "the disk has been busy for 0.05 s, now with another request (check-health); ask again later"
+            "the disk has been busy for 0.05 s, now with another request (check-health); try again later"
         )
         assert (executor.busy, executor.quarantined) == (True, False)
         over.set()

@@ -105,7 +105,7 @@ def test_the_user_that_is_named_may_ask() -> None:
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        ([], "<3>nobody listens for the helper: start powerd-helper.socket, or use --socket PATH\n"),
+        ([], "<3>no socket was passed to the helper: start powerd-helper.socket, or use --socket PATH\n"),
         (
             ["--socket", "/nonexistent/s"],
             (

@@ -180,7 +180,7 @@ def test_unknown_devices(server: HelperProcess, name: str) -> None:
 
 def test_a_card_of_a_name_that_the_kernel_does_not_know(server: HelperProcess) -> None:
     """It is in the fake /sys only, so the real kernel is asked, and knows none of that name."""
-    assert "fake7 is no network interface any more" in refusal(
+    assert "fake7 is no longer a network interface" in refusal(
         server.request(request="arm-card", interface="fake7")
     )
 
@@ -284,7 +284,7 @@ def test_another_user_is_turned_away_unread(server: HelperProcess) -> None:
             line = server.connect()
         with line, contextlib.suppress(BrokenPipeError, ConnectionResetError):
             line.sendall(data)
-            assert refusal(receive_line(line)) == f"user {NOBODY} may not use the helper; ask the daemon"
+            assert refusal(receive_line(line)) == f"user {NOBODY} may not use the helper; use the daemon"
 
     def turned_away() -> list[str]:
         return [line for line in server.log() if f"user {NOBODY}" in line]

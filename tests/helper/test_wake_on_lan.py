@@ -69,7 +69,7 @@ def test_an_armed_card_is_not_written_to(root: Path) -> None:
 
 
 def test_arming_is_believed_when_read_back(root: Path) -> None:
-    with pytest.raises(RefusalError, match="eth0 was armed for magic packets and does not show it"):
+    with pytest.raises(RefusalError, match="eth0 was set to wake by magic packet but does not report it"):
         wake_on_lan.execute(ArmCard("eth0"), root, Driver(forgets=True))
 
 
@@ -87,9 +87,9 @@ def test_a_card_that_wakes_otherwise_only_is_not_armed(root: Path) -> None:
             errno.EOPNOTSUPP,
             "eth0 cannot wake this machine by magic packet: its driver has no support; use an alarm",
         ),
-        (errno.ENODEV, "eth0 is no network interface any more"),
+        (errno.ENODEV, "eth0 is no longer a network interface"),
         (errno.ENOENT, "this kernel has no ethtool netlink"),
-        (errno.EPERM, "with CAP_NET_ADMIN only; run the helper as its service"),
+        (errno.EPERM, "only with CAP_NET_ADMIN; run the helper as its service"),
         (errno.EIO, "eth0 does not answer: Input/output error"),
     ],
 )
@@ -105,7 +105,7 @@ def test_refusals_of_the_kernel_are_sentences(root: Path, code: int, says: str) 
         ("eth9", "there is no network interface eth9"),
         ("bonding_masters", "there is no network interface bonding_masters"),
         ("...", "there is no network interface"),
-        ("br0", "br0 is no network card but made by software"),
+        ("br0", "br0 is a virtual interface"),
     ],
 )
 def test_what_is_no_card_is_never_asked(root: Path, name: str, says: str) -> None:
@@ -127,7 +127,7 @@ def test_the_real_kernel_reports_that_a_veth_cannot(root: Path, tmp_path: Path) 
 
 
 def test_loopback_is_no_card_by_the_real_sysfs() -> None:
-    with pytest.raises(RefusalError, match="lo is no network card but made by software"):
+    with pytest.raises(RefusalError, match="lo is a virtual interface"):
         wake_on_lan.execute(ReadCard("lo"), Path("/"), wake_on_lan.EthtoolNetlink())
 
 

@@ -1,4 +1,4 @@
-"""Stories: tests that mostly wait for the rounds of a real daemon, and so are all told at the same time."""
+"""Scenarios that mostly wait for polls of a real daemon, and therefore run at the same time."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Scenario: TypeAlias = Callable[[Path], None]
 def started_scenarios(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[dict[Scenario, Future[None]]]:
-    """Every parameter ``story`` of the tests selected, begun with the first of them; ``result()`` waits."""
+    """Starts every parameter ``story`` of the selected tests with the first one; ``result()`` waits."""
     stories = [
         cast("Scenario", item.callspec.params["story"])
         for item in request.session.items

@@ -1,4 +1,4 @@
-"""Bad input, missing rights and second thoughts, on a real daemon: a clear answer, and nobody is lost."""
+"""Bad input, missing permissions and reloads on a real daemon: a clear message, and no client is lost."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def test_vanished_lease_file_keeps_its_clients(lan: Lan, tmp_path: Path) -> None
 
 
 def test_nobody_to_ask(tmp_path: Path) -> None:
-    """Without a daemon every question has the same clear answer."""
+    """Without a daemon every command prints the same clear message."""
     for question in ("status", "why", "clients"):
         done = command(question, "--json", "--socket", str(tmp_path / "none.sock"))
         assert done.returncode == 3

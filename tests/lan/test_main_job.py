@@ -63,7 +63,7 @@ def all_are_seen(powerd: Daemon, hosts: list[Host], leases: Path) -> None:
 
 
 def two_leave(powerd: Daemon, goodnight: SleepCommand, *hosts: Host) -> None:
-    """They are gone, and nothing is done for the sake of the third."""
+    """They are absent, and the third prevents the sleep."""
     for host in hosts:
         host.leave()
     powerd.sees(firewalled="present", **{host.label: "absent" for host in hosts})
@@ -73,7 +73,7 @@ def two_leave(powerd: Daemon, goodnight: SleepCommand, *hosts: Host) -> None:
 
 
 def cable_is_pulled(powerd: Daemon, goodnight: SleepCommand, server: Host) -> None:
-    """Nobody answers a server without a cable; that is no reason to go to sleep."""
+    """No host answers a server without a cable; the server does not sleep for that."""
     server.unplug()
     powerd.awake_because("no carrier")
     wait_for_rounds(powerd, 2)
@@ -83,7 +83,7 @@ def cable_is_pulled(powerd: Daemon, goodnight: SleepCommand, server: Host) -> No
 
 
 def last_one_leaves(powerd: Daemon, goodnight: SleepCommand, last: Host) -> None:
-    """Now it is night, and once is enough."""
+    """All are absent: the sleep command runs once."""
     assert goodnight.run_count() == 0
     last.leave()
     until(goodnight.run_count, "the command has been run", within=180)
@@ -93,7 +93,7 @@ def last_one_leaves(powerd: Daemon, goodnight: SleepCommand, last: Host) -> None
 
 
 def one_returns(powerd: Daemon, goodnight: SleepCommand, host: Host) -> None:
-    """Whoever comes back is seen, and the next departure is a night of its own."""
+    """A client that returns is present again, and its next absence leads to another sleep."""
     host.come_back()
     until(lambda: powerd.states()[host.label] == "present", f"{host.label} is seen again", every=0.5)
     host.leave()
@@ -118,7 +118,7 @@ def whoever_returns_in_the_warning_period_calls_it_off(tmp_path: Path) -> None:
 
 
 def hosts_are_learned_where_the_router_leases(tmp_path: Path) -> None:
-    """Who has talked to the server is known, after a restart too; the gateway never counts."""
+    """A host that has exchanged traffic with the server is known, after a restart too; no gateway."""
     goodnight = SleepCommand(tmp_path)
     with Lan(tmp_path) as lan:
         server = lan.server.address

@@ -1,4 +1,4 @@
-"""Awake on purpose, and waking others: the real daemon, asked as users do."""
+"""Keep-awake requests and Wake-on-LAN with the real daemon and its command line."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def a_sleeper_gets_three_magic_packets(scratch: Path) -> None:
             )
             done = command("wake", "nobody", "--socket", str(powerd.socket))
             assert (done.returncode, done.stdout) == (1, "")
-            assert done.stderr == 'powerd: no client is known as "nobody"; `powerd clients` names all\n'
+            assert done.stderr == 'powerd: no client is known as "nobody"; `powerd clients` lists all\n'
 
 
 def packets_at(host: Host, powerd: Daemon, who: str) -> tuple[str, list[Datagram]]:
@@ -68,7 +68,7 @@ def a_keep_outlives_the_daemon_and_ends_when_it_is_dropped(scratch: Path) -> Non
             assert "Kept awake until " in powerd.run_command("keep", "1h", "--because", "backup")
             powerd.awake_because("backup")
             laptop.leave()
-            state = scratch / "at the crash"  # no farewell: what it takes to come back is written by now
+            state = scratch / "at the crash"  # killed without a shutdown: the state is already written
             shutil.copytree(powerd.state, state)
             powerd.run_command("keep", "--drop", "1")
         before = goodnight.run_count()

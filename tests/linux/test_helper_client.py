@@ -201,7 +201,7 @@ def test_a_refusal_is_the_helpers_sentence(tmp_path: Path, clock: SimulatedRtc) 
 
     async def main() -> None:
         async with serving(tmp_path / "s"):
-            with pytest.raises(HostError, match="rtc0 took an alarm 600 s ahead and then shows none"):
+            with pytest.raises(HostError, match="rtc0 accepted an alarm 600 s ahead but shows none"):
                 await send_request(SetAlarm(600, None), tmp_path / "s")
 
     asyncio.run(main())

@@ -95,7 +95,7 @@ def test_one_at_a_time_and_no_more_than_a_hundred() -> None:
             alerts.send(HOOK, FINDING)
         await asyncio.sleep(300)
         assert (len(hands.calls), hands.most) == (100, 1)
-        assert errors == [f"hooks.alert: {FINDING['text']}: not told, as 100 others wait"] * 3
+        assert errors == [f"hooks.alert: {FINDING['text']}: not sent, because 100 others are waiting"] * 3
         alerts.send(HOOK, FINDING)
         await asyncio.sleep(3)
         assert len(hands.calls) == 101

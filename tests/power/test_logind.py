@@ -59,8 +59,8 @@ def test_each_action_is_logind_s_method_and_asks_nobody_for_a_password(bus: Priv
 @pytest.mark.parametrize(
     ("answer", "text"),
     [
-        ("na", "this machine cannot do it: logind answers 'na' for suspend; choose another action"),
-        ("no", "this machine cannot do it: logind answers 'no' for suspend; choose another action"),
+        ("na", "this machine does not support it: logind answers 'na' for suspend; choose another action"),
+        ("no", "this machine does not support it: logind answers 'no' for suspend; choose another action"),
         ("challenge", f"logind answers 'challenge' for suspend: user {os.getuid()} may not; " + REMEDY),
     ],
 )
@@ -84,7 +84,7 @@ def test_what_the_kernel_forbids_is_an_answer(bus: PrivateBus) -> None:
     cannot(bus, "System.Error.EROFS")
     assert asked(lambda logind: logind.can_sleep("suspend")) == "Read-only file system"
     answers = "logind answers 'Read-only file system' for suspend; choose another action"
-    assert refusal("suspend") == f"this machine cannot do it: {answers}"
+    assert refusal("suspend") == f"this machine does not support it: {answers}"
     assert bus.calls() == []
 
 
@@ -306,7 +306,8 @@ def test_without_a_bus_it_is_a_sentence_with_the_remedy(
 @pytest.mark.usefixtures("bus")
 def test_without_a_logind_it_is_a_sentence() -> None:
     assert refusal("suspend") == (
-        "systemd-logind is not running here, and nobody else is asked to sleep; start it, or use a command"
+        "systemd-logind is not running here, and powerd has no other way to sleep; start logind, or "
+        "use the action command"
     )
 
 

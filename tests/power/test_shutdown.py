@@ -26,8 +26,8 @@ class ShutdownScenario(DecisionScenario):
 @pytest.mark.parametrize(
     ("what", "text"),
     [
-        ("sleep", "somebody else puts the server to sleep"),
-        ("shutdown", "somebody else shuts the server down"),
+        ("sleep", "another program puts the server to sleep"),
+        ("shutdown", "another program shuts the server down"),
     ],
 )
 def test_somebody_else_sends_it_down(what: str, text: str) -> None:
@@ -44,7 +44,7 @@ def test_a_shutdown_in_progress_is_independent_of_presence() -> None:
     decision = scenario.decide(700)
     assert decision.phase == "going-down"
     assert reasons(decision) == [
-        "sleep: somebody else puts the server to sleep",
+        "sleep: another program puts the server to sleep",
         "host1: home, answers ping",
     ]
     assert decision.memory.part(SleepMemory).idle_since is None
@@ -77,7 +77,7 @@ def test_a_client_that_returns_during_an_own_action_is_not_reported_absent() -> 
 def test_caused_by_an_own_action_just_accepted(*, start: float, at: float, ok: bool, ours: bool) -> None:
     scenario = ShutdownScenario()
     scenario.results[Sleep] = CompletedAction(SLEEP, T0 + at, ok, "accepted", T0 + start)
-    text = ABOUT_TO_SUSPEND if ours else "somebody else puts the server to sleep"
+    text = ABOUT_TO_SUSPEND if ours else "another program puts the server to sleep"
     assert reasons(scenario.decide(703))[0] == f"sleep: {text}"
 
 
@@ -89,7 +89,7 @@ def test_an_action_of_the_previous_day_is_no_cause() -> None:
     )
     scenario.slept = 8 * 3600.0
     scenario.decide(701)
-    assert reasons(scenario.decide(721))[0] == "sleep: somebody else puts the server to sleep"
+    assert reasons(scenario.decide(721))[0] == "sleep: another program puts the server to sleep"
 
 
 def test_a_wake_up_ends_it_without_a_signal() -> None:

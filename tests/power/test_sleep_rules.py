@@ -194,7 +194,7 @@ def test_an_accepted_sleep_that_does_not_come_is_a_failure() -> None:
     accepted = scenario.decide()
     assert accepted.memory.part(SleepMemory).completed_rules == {0}
     assert reasons(accepted) == [
-        "sleep rule 1: logind accepted: suspend; it will act again after something has stirred"
+        "sleep rule 1: logind accepted: suspend; the rule acts again after the next activity"
     ]
     assert scenario.decide(600 + SLEEP_FAILED_AFTER - 1).memory.part(SleepMemory).completed_rules == {0}
     vain = scenario.decide(600 + SLEEP_FAILED_AFTER)

@@ -85,8 +85,8 @@ def test_released_locks_are_reported_too() -> None:
 @pytest.mark.parametrize(
     ("answer", "remedy"),
     [
-        ("na", "this machine cannot do it; choose another action"),
-        ("no", "this machine cannot do it; choose another action"),
+        ("na", "this machine does not support it; choose another action"),
+        ("no", "this machine does not support it; choose another action"),
         ("challenge", "this user may not; install the polkit rule"),
     ],
 )

@@ -106,7 +106,7 @@ def test_a_timer_that_does_not_exist_is_its_own_reason() -> None:
 def test_a_timer_that_does_not_run_during_sleep_is_a_warning(*, timer: SystemdTimer, warned: bool) -> None:
     facts = poll(source(FakeSystemd(timer)))
     warnings = (
-        "a.timer does not come nearer while the server sleeps, so it is not woken for it; give it OnCalendar="
+        "a.timer does not advance while the server sleeps, so the server is not woken for it; use OnCalendar="
     )
     assert isinstance(facts.status, Reading)
     assert facts.status.value == ((warnings,) if warned else ())

@@ -36,7 +36,7 @@ class WakeStormScenario(DecisionScenario):
 
 
 def storms(decision: Decision) -> list[str]:
-    return [reason for reason in reasons(decision) if "nobody was there" in reason]
+    return [reason for reason in reasons(decision) if "no client was present" in reason]
 
 
 def test_the_fourth_time_it_stays_up_for_an_hour() -> None:
@@ -48,7 +48,7 @@ def test_the_fourth_time_it_stays_up_for_an_hour() -> None:
     until = scenario.at - 1 + 3600
     assert fourth.actions == ()
     found = scenario.stay_awake()
-    text = "sleep rule 1: stays up for 1h: woken 3 times within 1h by the network, and nobody was there"
+    text = "sleep rule 1: stays up for 1h: woken 3 times within 1h by the network, and no client was present"
     assert storms(found) == [text]
     assert found.planned_sleep is not None
     assert found.planned_sleep.at.mono == pytest.approx(until)
@@ -63,8 +63,8 @@ def test_the_fourth_time_it_stays_up_for_an_hour() -> None:
     [
         ([WakeupCause.NETWORK] * 3, " by the network"),
         ([WakeupCause.BUTTON] * 3, " by a button"),
-        ([WakeupCause.UNKNOWN] * 3, " by something unknown"),
-        ([None] * 3, " by something unknown"),
+        ([WakeupCause.UNKNOWN] * 3, " by an unknown cause"),
+        ([None] * 3, " by an unknown cause"),
         ([WakeupCause.NETWORK, WakeupCause.UNKNOWN, WakeupCause.NETWORK], ""),
     ],
 )
@@ -74,7 +74,7 @@ def test_the_cause_is_reported(causes: list[WakeupCause | None], by: str) -> Non
         scenario.wake(cause)
         scenario.stay_awake()
     scenario.wake()
-    text = f"stays up for 1h: woken 3 times within 1h{by}, and nobody was there"
+    text = f"stays up for 1h: woken 3 times within 1h{by}, and no client was present"
     assert storms(scenario.stay_awake()) == [f"sleep rule 1: {text}"]
 
 

@@ -84,11 +84,11 @@ def state_and_reason(status: ClientStatus) -> tuple[str, str]:
         (Reading(T0, Observation(last_seen=T0, evidence=EvidenceKind.ARP)), ("present", "answers ARP")),
         (
             Reading(T0, Observation(last_seen=T0, evidence=EvidenceKind.NEIGHBOUR)),
-            ("present", "talks to this server"),
+            ("present", "exchanges traffic with this server"),
         ),
         (Reading(T0, Observation(last_seen=T0)), ("present", "was seen")),
         (home(T0 - 300), ("unknown", "not probed recently")),
-        (silent(T0, T0 - 299), ("unknown", "silent, but not yet for long enough to count as absent")),
+        (silent(T0, T0 - 299), ("unknown", "silent, but for less time than absent_after")),
         (silent(T0, T0 - 300), ("absent", "silent")),
         (silent(T0 - 180, T0 - 9999), ("absent", "silent")),
         (silent(T0 - 181, T0 - 9999), ("unknown", "not probed recently")),
@@ -111,10 +111,10 @@ def test_a_class_may_have_a_longer_absence_timeout() -> None:
     [
         (home(T0 - 60), "not probed recently"),
         (silent(T0 - 60, T0 - 9999), "not probed recently"),
-        (silent(T0, T0 - 9999), "silent, but not yet for long enough to count as absent"),
+        (silent(T0, T0 - 9999), "silent, but for less time than absent_after"),
         (
             Reading(T0, Observation(last_seen=T0 - 60, silent_since=T0 - 55)),
-            "silent, but not yet for long enough to count as absent",
+            "silent, but for less time than absent_after",
         ),
     ],
 )

@@ -631,7 +631,7 @@ def test_a_vanished_lease_file_keeps_its_clients_while_the_source_is_unavailable
         for _ in range(15):
             result = await w.poll(after=280)
         assert isinstance(result.status, Unavailable)
-        assert "has vanished" in result.status.reason
+        assert "no longer exists" in result.status.reason
         assert observation(result, 1).silent_since is not None
 
     run_presence(test)

@@ -54,7 +54,7 @@ def test_clients() -> None:
 
         (in brackets): never keeps the server awake
 
-        ICMP only: behind a router; a client there that drops ICMP cannot be seen
+        ICMP only: behind a router; a client there that drops ICMP cannot be detected
 
         Always on, so probably no personal device. To ignore, under [clients]:
             ignore = ["02:00:00:00:00:0b"]  # kitchen-bulb

@@ -1,7 +1,8 @@
-"""A booted Debian in three seconds: real systemd, logind and polkit, by systemd-nspawn(1) on this very root.
+"""A booted Debian in three seconds: real systemd, logind and polkit, by systemd-nspawn(1) on this root.
 
-The root is an overlay, so that nothing written in there outlives the test, and the network is a
-namespace of the LAN's. Needs root, systemd-nspawn and an overlay file system; says so where one is missing.
+The root is an overlay, so that nothing written in the container outlives the test, and the network is a
+namespace of the LAN's. Needs root, systemd-nspawn and an overlay file system; without one it raises
+CannotBootError.
 """
 
 from __future__ import annotations
@@ -47,11 +48,11 @@ class CannotBootError(Exception):
 
 
 class Booted:
-    """A machine that is up inside ``with``; its files are under ``root`` and can be laid there before.
+    """A machine that runs inside ``with``; its files are below ``root`` and can be written before.
 
     Args:
-        scratch: where what is written in there goes meanwhile.
-        network: whose cards it has.
+        scratch: the directory of the overlay.
+        network: the namespace whose cards it has.
     """
 
     def __init__(self, scratch: Path, network: Namespace) -> None:
@@ -102,7 +103,7 @@ class Booted:
         subprocess.run(["systemd-sysusers", f"--root={self.root}"], check=True, capture_output=True)
 
     def lay(self, path: str, text: str) -> None:
-        """Write a file of the machine, whether it is up or not."""
+        """Write a file of the machine, running or not."""
         file = self.root / path
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text)
@@ -139,7 +140,7 @@ class Booted:
         )
 
     def run(self, *argv: str, check: bool = True) -> str:
-        """Run a command in there as root; what it wrote, without the last line's end."""
+        """The output of a command that runs in the container as root, without the last newline."""
         done = subprocess.run(
             ["nsenter", "--target", self._leader, "--all", "--root", "--wd", *argv],
             capture_output=True,
@@ -152,7 +153,7 @@ class Booted:
 
 
 def _system_python() -> str:
-    """A Python of the tests' own version that the sandboxed service may use: none below somebody's home."""
+    """A Python of the tests' version that the sandboxed service may use: not below a home directory."""
     wanted = sys.version_info[:2]
     for python in (os.path.realpath(sys.executable), "/usr/bin/python3"):
         if python.startswith(("/root/", "/home/")) or not Path(python).exists():

@@ -1,4 +1,4 @@
-"""powerd itself on the LAN's server, started as a service manager does, and asked as users do."""
+"""The real powerd on the LAN's server: started as by a service manager, queried as by users."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ _POWERD: Final = (sys.executable, "-m", "powerd")
 
 
 class Daemon:
-    """A powerd that is READY inside ``with``.
+    """A running powerd; it is READY inside ``with``.
 
     Args:
         inside: the namespace that it runs in.
         scratch: a directory of its own, for its socket, state and log; made if missing.
         config: its configuration, TOML.
-        prefix: goes before its command, e.g. ``setpriv`` and what it takes away.
-        state: its state directory, where it is another daemon's heir.
+        prefix: argv before its command, e.g. ``setpriv`` with its options.
+        state: the state directory of an earlier daemon; None = its own.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class Daemon:
         self._notified: list[str] = []
         self._notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._notify.bind(str(scratch / "notify"))
-        # Read at once, always: its queue holds ten messages, and sd_notify(3) would wait for room.
+        # Read continuously: the queue holds ten messages, and sd_notify(3) blocks when it is full.
         self._reader = threading.Thread(target=self._receive_notifications, daemon=True)
         self._reader.start()
         self.configure(config)
@@ -84,7 +84,7 @@ class Daemon:
     ) -> None:
         if error is not None:
             why = command("why", "--socket", str(self.socket))
-            self.process.send_signal(signal.SIGABRT)  # the log then ends with where it was (faulthandler)
+            self.process.send_signal(signal.SIGABRT)  # the log then ends with a traceback (faulthandler)
             self._end()
             error.add_note(f"powerd why:\n{why.stdout}{why.stderr}\nits own log:\n{self.log.read_text()}")
             return
@@ -105,7 +105,7 @@ class Daemon:
         return "READY=1" in self.notified()
 
     def notified(self) -> list[str]:
-        """Every line that it has told the service manager up to now."""
+        """The messages that it has sent to the service manager so far."""
         return list(self._notified)
 
     def _receive_notifications(self) -> None:
@@ -118,7 +118,7 @@ class Daemon:
         self.config.chmod(0o644)
 
     def reload(self) -> None:
-        """SIGHUP, and wait until it says that it is through (sd_notify(3), RELOADING=1)."""
+        """SIGHUP, and wait until the reload is complete (sd_notify(3), RELOADING=1)."""
         seen = len(self.notified())
         self.process.send_signal(signal.SIGHUP)
         until(lambda: "READY=1" in self.notified()[seen:], "powerd is through with its reload")
@@ -130,16 +130,16 @@ class Daemon:
         return status
 
     def states(self) -> dict[str, str]:
-        """Who is there: each client's state by name, else by address; looks afresh at everybody."""
+        """The state of each client by name, else by address, after a new sweep."""
         return {row["name"] or row["address"] or row["id"]: row["state"] for row in self.clients()}
 
     def clients(self) -> list[dict[str, Any]]:
-        """``powerd clients --json``, looks afresh at everybody."""
+        """``powerd clients --json``, after a new sweep."""
         rows: list[dict[str, Any]] = get("/api/clients", str(self.socket))
         return rows
 
     def run_command(self, *words: str, check: bool = True) -> str:
-        """What a ``powerd`` command prints, asked as a user does."""
+        """The output of a ``powerd`` command."""
         done = command(*words, "--socket", str(self.socket))
         assert not check or done.returncode == 0, done
         return done.stdout
@@ -150,11 +150,11 @@ class Daemon:
         return [f"{reason['subject']}: {reason['text']}" for reason in found if reason["keeps_awake"]]
 
     def sees(self, **states: str) -> None:
-        """Wait until these are all the clients it knows, and in these states."""
+        """Wait until the known clients and their states are exactly these."""
         until(lambda: self.states() == states, f"the clients are {states}", within=180, every=0.5)
 
     def awake_because(self, words: str, within: float = 180) -> None:
-        """Wait until a reason holds these words."""
+        """Wait until a reason contains these words."""
         until(lambda: any(words in reason for reason in self.reasons()), f'a reason says "{words}"', within)
 
 
@@ -171,10 +171,10 @@ def command(*words: str, **env: str) -> subprocess.CompletedProcess[str]:
 
 
 class SleepCommand:
-    """What stands in for the power switch: a command that notes each time it is run.
+    """A sleep command that records each run.
 
     Args:
-        scratch: where its note is kept.
+        scratch: the directory of its record.
     """
 
     def __init__(self, scratch: Path) -> None:
@@ -184,11 +184,11 @@ class SleepCommand:
         self.script.chmod(0o755)
 
     def run_count(self) -> int:
-        """How often it has been run."""
+        """The number of runs."""
         return len(self._note.read_text().splitlines()) if self._note.exists() else 0
 
     def config(self, *, mode: str = "enforce", clients: str = "", sleep: str = "") -> str:
-        """A configuration in a hurry: sweeps every 5 s, gone after 6 s, asleep after 2 s of idleness."""
+        """Short times: sweeps every 5 s, absent after 6 s, asleep after 2 s of idleness."""
         return (
             f'mode = "{mode}"\n[clients]\nevery = "5s"\ntimeout = "1s"\nabsent_after = "6s"\n{clients}\n'
             f'[[sleep]]\naction = "command"\ncommand = ["{self.script}", "--quietly"]\nidle_for = "2s"\n'
@@ -197,6 +197,6 @@ class SleepCommand:
 
 
 def wait_for_rounds(daemon: Daemon, rounds: int, every: float = 5) -> None:
-    """Let so many sweeps pass: what has not happened after them is not just late."""
+    """Wait for this number of sweeps; an event that is missing after them is not merely late."""
     time.sleep(rounds * every + 1)
     assert daemon.process.poll() is None

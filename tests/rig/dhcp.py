@@ -1,4 +1,4 @@
-"""Real DHCP servers for the LAN's server: ISC dhcpd, dnsmasq and Kea, with files of their own."""
+"""Real DHCP servers on the LAN's server: ISC dhcpd, dnsmasq and Kea, each with its own files."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class DhcpServer:
-    """A DHCP server that runs.
+    """A running DHCP server.
 
     Attributes:
         leases: the file that it writes its leases to.
@@ -69,7 +69,7 @@ def start_kea(lan: Lan) -> DhcpServer:
 
 
 def _start(lan: Lan, name: str, leases: Path, argv: list[str], **env: str) -> DhcpServer:
-    """A client asks once a second for a minute, so nobody need wait here until the server listens."""
+    """A client retries once a second for a minute, so there is no need to wait until the server listens."""
     with (lan.scratch / f"{name}.log").open("wb") as log:
         return DhcpServer(leases, lan.server.inside.start(*argv, env=env, log=log))
 

@@ -1,4 +1,4 @@
-"""Machines of any number of disks, as trees of files: sysfs, udev's database and the mount table.
+"""The files of a machine with disks: sysfs, udev's database and the mount table.
 
 The layout is that of real machines: ``/sys/block/X`` are links to where the hardware is, a partition is a
 directory in its disk's, slaves are links, and udev's files have the lines that systemd writes.
@@ -33,7 +33,7 @@ def sd_number(index: int, partition: int = 0) -> str:
 
 
 class Hardware:
-    """A tree below ``root`` that grows by what is plugged in."""
+    """A tree below ``root``; devices are added and removed."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -129,7 +129,7 @@ class Hardware:
         return name
 
     def virtual(self, name: str, number: str, slaves: Sequence[str] = (), **properties: str) -> None:
-        """A device that the kernel makes of others: md, dm, bcache, loop, zram."""
+        """A virtual block device: md, dm, bcache, loop, zram."""
         self.device(name, "virtual/block", number, {"size": "3900000000", "queue/rotational": "1"})
         for slave in slaves:
             (self.at(f"/sys/block/{name}/slaves") / slave).symlink_to("/")
@@ -158,7 +158,7 @@ class Hardware:
         self.put("/proc/self/mountinfo", "\n".join(self._mounts) + "\n")
 
     def unplug(self, name: str) -> None:
-        """Take a device away, as the kernel does: its link first, and its files with it."""
+        """Remove a device as the kernel does: first its link, then its files."""
         link = self.root / "sys/block" / name
         home = link.resolve()
         link.unlink()

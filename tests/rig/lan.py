@@ -1,7 +1,7 @@
 """A LAN on one machine: a bridge, a server and clients, each in a network namespace of its own.
 
-Everything is made below ``with Lan() as lan:`` and gone after it, also when a test fails. Names
-carry this process's id, so that several runs never meet. Needs root; nothing touches the
+Everything is created by ``with Lan() as lan:`` and removed after it, also when a test fails. Names
+contain the id of this process, so parallel runs do not interfere. Needs root; nothing touches the
 machine's own network.
 """
 
@@ -37,11 +37,11 @@ class Namespace:
     _started: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     def prefix(self) -> list[str]:
-        """What goes before an argv to run it in here."""
+        """The argv prefix that runs a command in this namespace."""
         return ["ip", "netns", "exec", self.name]
 
     def run(self, *argv: str, check: bool = True, within: float = 180) -> subprocess.CompletedProcess[str]:
-        """Run a command in here to its end, and give back what it wrote."""
+        """Run a command in this namespace; returns its output."""
         return subprocess.run(
             [*self.prefix(), *argv], check=check, capture_output=True, text=True, timeout=within
         )
@@ -49,7 +49,7 @@ class Namespace:
     def start(
         self, *argv: str, env: dict[str, str] | None = None, log: IO[bytes] | None = None
     ) -> subprocess.Popen[bytes]:
-        """Start a long-running command in here; it is ended with the LAN at the latest.
+        """Start a long-running command in this namespace; it ends with the LAN at the latest.
 
         ``ip netns exec`` becomes the command by exec(3), so the process's id is the command's own.
         """
@@ -68,7 +68,7 @@ class Namespace:
         self.run("sysctl", "-qw", f"{key}={value}")
 
     def close(self) -> None:
-        """End what was started here, and remove the namespace."""
+        """End the started processes, and remove the namespace."""
         for process in self._started:
             stop(process)
         self._started.clear()
@@ -80,11 +80,11 @@ class Host:
     """A machine on the LAN with one card, ``eth0``.
 
     Attributes:
-        label: its host name, as it tells the DHCP server.
+        label: its host name, which it sends to the DHCP server.
         inside: its namespace.
         mac: of its card.
         port: the bridge's end of its cable, in the bridge's namespace ``_wire``.
-        address: what it was leased or given; None before.
+        address: its leased or static address; None = it has none yet.
     """
 
     label: str
@@ -96,7 +96,7 @@ class Host:
     address: str | None = None
 
     def lease(self) -> str:
-        """Ask for an address by DHCP, as a real client does, and use it."""
+        """Request an address by DHCP, and use it."""
         self.inside.run(
             *("busybox", "udhcpc", "-i", "eth0", "-f", "-q", "-n", "-t", "90", "-T", "1"),
             *("-x", f"hostname:{self.label}", "-s", str(self._script)),
@@ -104,7 +104,7 @@ class Host:
         return self._note_address()
 
     def take(self, address: str) -> str:
-        """Use ``address`` (with its prefix length) without asking anybody."""
+        """Use the static ``address`` (with its prefix length)."""
         _ip("-n", self.inside.name, "address", "add", address, "dev", "eth0")
         return self._note_address()
 
@@ -114,7 +114,7 @@ class Host:
         return self.address
 
     def drop_pings(self) -> None:
-        """Answer no ICMP echo any more, as a firewalled PC does; ARP goes on."""
+        """Stop answering ICMP echo requests, as a PC with a firewall; ARP is still answered."""
         self.inside.sysctl("net.ipv4.icmp_echo_ignore_all", "1")
 
     def say_hello(self, address: str) -> None:
@@ -122,11 +122,11 @@ class Host:
         self.inside.run("ping", "-c1", "-W20", address)
 
     def leave(self) -> None:
-        """Be switched off: the card goes down."""
+        """Switch the host off: the card goes down."""
         _ip("-n", self.inside.name, "link", "set", "eth0", "down")
 
     def come_back(self) -> None:
-        """Be switched on again, with the address it had."""
+        """Switch the host on again, with its address."""
         _ip("-n", self.inside.name, "link", "set", "eth0", "up")
 
     def unplug(self) -> None:
@@ -139,7 +139,7 @@ class Host:
 
 
 class Lan:
-    """The bridge, the server, and whoever has joined.
+    """The bridge, the server, and the other hosts.
 
     Args:
         scratch: a directory for files of the LAN's own.
@@ -183,7 +183,7 @@ class Lan:
         return space
 
     def join(self, label: str) -> Host:
-        """Plug a new machine into the bridge; it has no address yet."""
+        """Connect a new host to the bridge; it has no address yet."""
         number = len(self._hosts)
         space = self._namespace(f"h{number}", self._undo)
         host = Host(
@@ -200,14 +200,14 @@ class Lan:
         return host
 
     def tap(self, name: str) -> Namespace:
-        """A cable for a virtual machine, the tap device ``name``; gives the namespace to run it in."""
+        """The tap device ``name`` for a virtual machine; returns the namespace to run it in."""
         _ip("-n", self._bridge.name, "tuntap", "add", name, "mode", "tap")
         _ip("-n", self._bridge.name, "link", "set", name, "master", "br0", "up")
         return self._bridge
 
 
 def stop(process: subprocess.Popen[bytes], delay: float = 10) -> int:
-    """End a process that this test started, by SIGTERM and then SIGKILL; give back its exit status."""
+    """End a process of this test by SIGTERM and then SIGKILL; returns its exit status."""
     if process.poll() is None:
         process.send_signal(signal.SIGTERM)
         try:
@@ -218,7 +218,7 @@ def stop(process: subprocess.Popen[bytes], delay: float = 10) -> int:
 
 
 def _ip(*words: str) -> None:
-    """Run ip(8); a refusal names the whole command."""
+    """Run ip(8); an error contains the whole command."""
     done = subprocess.run(["ip", *words], capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(f"ip {' '.join(words)}: {done.stderr.strip()}")

@@ -1,4 +1,4 @@
-"""A process that has run out of something."""
+"""Resource limits of a process."""
 
 from __future__ import annotations
 

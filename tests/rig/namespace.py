@@ -1,4 +1,4 @@
-"""Steps into network namespaces with the test's own process, and fills them with many hosts."""
+"""Moves a thread of the test into a network namespace, and adds addresses of many hosts to one."""
 
 from __future__ import annotations
 
@@ -39,6 +39,6 @@ def _enter(libc: ctypes.CDLL, descriptor: int) -> None:
 
 
 def populate(host: Host, addresses: Iterable[str]) -> None:
-    """Give one machine many addresses (with prefix length): as many hosts, as far as anybody can tell."""
+    """Add many addresses (with prefix length) to one machine, which then appears as many hosts."""
     batch = "".join(f"address add {address} dev eth0\n" for address in addresses)
     subprocess.run(["ip", "-n", host.inside.name, "-b", "-"], input=batch, text=True, check=True)

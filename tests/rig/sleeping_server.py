@@ -1,4 +1,4 @@
-"""A booted server with powerd on it, and the one client that keeps it up."""
+"""A booted server with powerd, and the one client that keeps it awake."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ after_resume = "0s"
 
 
 class SleepingServer:
-    """The booted server, and the one client that keeps it up."""
+    """The booted server, and the one client that keeps it awake."""
 
     def __init__(self, server: Booted, laptop: Host) -> None:
         self.server = server
@@ -54,7 +54,7 @@ class SleepingServer:
         return [f"{reason['subject']}: {reason['text']}" for reason in found if reason["keeps_awake"]]
 
     def awake_because(self, words: str) -> None:
-        """Wait until a reason holds these words."""
+        """Wait until a reason contains these words."""
         what = f'a reason says "{words}"'
         until(lambda: any(words in reason for reason in self.reasons()), what, within=180, every=0.5)
 
@@ -69,7 +69,7 @@ class SleepingServer:
         return [row for row in rows if row["who"] == "powerd"]
 
     def configure(self, mode: str, more: str = "", action: str = "poweroff") -> None:
-        """Write a configuration; it takes a reload to be in force."""
+        """Write a configuration; a reload applies it."""
         self.server.lay("etc/powerd/powerd.toml", CONFIG.format(mode=mode, action=action) + more)
 
 

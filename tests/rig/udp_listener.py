@@ -1,4 +1,4 @@
-"""Hears what arrives at a host of the LAN on UDP port 9, where magic packets go, and to whom it was sent."""
+"""Receives the datagrams at UDP port 9 of a host on the LAN (magic packets), with their destination."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 
 from rig.lan import Host
 
-# The destination comes as IP_PKTINFO (ip(7)), which Python 3.11 has no name for, in the last four bytes.
+# The destination comes as IP_PKTINFO (ip(7)), for which Python 3.11 has no constant, in the last four bytes.
 _LISTENER: Final = """
 import socket, sys
 IP_PKTINFO = 8
@@ -25,7 +25,7 @@ with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as ear:
 
 
 class Datagram(NamedTuple):
-    """A datagram: the address that it was sent to, one of the host's own or a broadcast; and what it says."""
+    """A datagram: its destination, an address of the host or a broadcast address, and its content."""
 
     to: str
     data: bytes
@@ -33,7 +33,7 @@ class Datagram(NamedTuple):
 
 @contextlib.contextmanager
 def udp_listener(host: Host, packets: int = 3) -> Iterator[Callable[[], list[Datagram]]]:
-    """From now on ``host`` hears; what is given back waits for these packets, a minute at most."""
+    """Start receiving on ``host``; the returned function waits for the packets, at most a minute."""
     argv = [*host.inside.prefix(), sys.executable, "-c", _LISTENER, str(packets)]
     with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as ear:
         try:

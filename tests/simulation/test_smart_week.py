@@ -85,7 +85,7 @@ def _tested(drive: DriveSimulator, statuses: list[Status]) -> None:
         reasons = {reason.text for reason in status.decision.reasons if reason.blocks_sleep}
         assert reasons & {
             "tests itself (short self-test)",
-            "is told to test itself",
+            "its self-test is being started",
             "its health is being read",
         }
     assert [at for at in drive.times_of("ata") if start < at < start + 150] == []

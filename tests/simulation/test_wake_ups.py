@@ -41,7 +41,7 @@ def test_a_week_of_mornings_begins_by_the_alarm() -> None:
     assert all((at + SECOND).second <= 2 for at in woken(diary)), "as near as its seconds are"
     wakings = {status.snapshot.part(TransitionFacts).wake_event for status in diary.statuses} - {None}
     assert {waking.cause for waking in wakings if waking} == {WakeupCause.ALARM}
-    assert not any("nobody was there" in reason for reason in diary.reasons())
+    assert not any("no client was present" in reason for reason in diary.reasons())
     assert diary.house.rtc.alarm is None, "none is left when the daemon ends"
 
 
@@ -64,7 +64,7 @@ def test_a_manual_suspend_gets_the_alarm_too() -> None:
     )
     assert [what for _, what in diary.house.performed] == ["by hand"]
     assert [f"{at:%a %H:%M}" for at in woken(diary)] == ["Tue 06:28"]
-    assert "sleep: somebody else puts the server to sleep" in diary.reasons()
+    assert "sleep: another program puts the server to sleep" in diary.reasons()
     assert diary.statuses[-1].decision.phase == "awake"
 
 
@@ -112,7 +112,7 @@ def test_a_card_that_wakes_it_at_once_does_not_cause_repeated_sleeps() -> None:
     assert gaps[3] > 3600
     assert max(gaps) > 7200, "the second storm is waited out for longer"
     assert len(slept) <= 12, "not the forty that eight hours have room for"
-    text = "stays up for 1h: woken 3 times within 1h by the network, and nobody was there"
+    text = "stays up for 1h: woken 3 times within 1h by the network, and no client was present"
     assert f"sleep rule 1: {text}" in diary.reasons()
 
 

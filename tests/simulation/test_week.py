@@ -181,4 +181,4 @@ def test_observe_mode_reports_once_what_it_would_have_done() -> None:
     assert diary.house.performed == []
     assert diary.house.broadcasts == []
     would = {reason for reason in diary.reasons() if "would have" in reason}
-    assert would == {"sleep rule 1: would have suspended; it will act again after something has stirred"}
+    assert would == {"sleep rule 1: would have suspended; the rule acts again after the next activity"}

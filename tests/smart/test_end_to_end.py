@@ -59,11 +59,11 @@ MEANS = {
     "unsupported": ("unknown", "the drive has no SMART"),
     "bridge-unknown": (
         "unknown",
-        "smartctl could not ask the drive: /dev/sdb: Unknown USB bridge [0x152d:0x0579 (0x201)]",
+        "smartctl could not query the drive: /dev/sdb: Unknown USB bridge [0x152d:0x0579 (0x201)]",
     ),
     "gone": (
         "unknown",
-        "smartctl could not ask the drive: Smartctl open device: /dev/sdz failed: No such device",
+        "smartctl could not query the drive: Smartctl open device: /dev/sdz failed: No such device",
     ),
 }
 """A verdict, and the findings, weightiest first; or why there is none, where sleeping is no fault."""
@@ -148,4 +148,7 @@ def test_every_answer_is_shown_as_what_it_means(name: str, machine: HelperProces
 def test_an_answer_that_is_cut_is_no_health(machine: HelperProcess, tmp_path: Path) -> None:
     disk, result = checked("red", DRIVES["red"].document()[:3000], machine)
     report = reported(disk, result, 1, tmp_path)
-    assert (report.healthy, report.check_error) == (None, "smartctl's answer is torn; see: smartctl --all")
+    assert (report.healthy, report.check_error) == (
+        None,
+        "smartctl's output is incomplete; see: smartctl --all",
+    )

@@ -346,7 +346,7 @@ def test_self_tests_are_started_on_spinning_drives_and_keep_them_and_the_server_
     assert house.decide(1.2 * DAY).actions == ()
     house.state[CHECK.disk] = DiskState.ACTIVE
     house.running_actions = frozenset({start})
-    assert house.decide(1.2 * DAY).reasons[0].text == "is told to test itself"
+    assert house.decide(1.2 * DAY).reasons[0].text == "its self-test is being started"
     house.running_actions = frozenset()
     house.records[CHECK.disk] = replace(recent, test_started_at={"short": LAST.timestamp() + 1.2 * DAY})
     running = house.decide(1.2 * DAY + 60, leaving=True)
@@ -465,8 +465,11 @@ def test_no_action_wakes_a_drive_before_its_time(  # noqa: PLR0913, PLR0917 - wh
 @pytest.mark.parametrize(
     ("last", "waits"),
     [
-        (replace(health(), test_remaining_percent=50), "tests itself (a self-test that somebody else began)"),
-        (health(), "its health is to be read first"),
+        (
+            replace(health(), test_remaining_percent=50),
+            "tests itself (a self-test that another program started)",
+        ),
+        (health(), "its health check comes first"),
     ],
 )
 def test_a_disk_that_would_spin_down_reports_what_it_waits_for(last: Health, waits: str) -> None:

@@ -137,9 +137,12 @@ def test_a_self_test_that_a_check_found_runs_for_what_is_left_of_it() -> None:
     assert schedule.self_test_ends_at(replace(start, last=replace(last, test_remaining_percent=None))) is None
     assert schedule.self_test_name(start) == "long self-test"
     assert (
-        schedule.self_test_name(replace(start, test_started_at={})) == "a self-test that somebody else began"
+        schedule.self_test_name(replace(start, test_started_at={}))
+        == "a self-test that another program started"
     )
-    assert "somebody else" in schedule.self_test_name(replace(start, test_started_at={"long": 100 - 4 * DAY}))
+    assert "another program" in schedule.self_test_name(
+        replace(start, test_started_at={"long": 100 - 4 * DAY})
+    )
 
 
 def test_a_drive_that_only_reports_a_self_test_blocks_no_sleep() -> None:

@@ -342,7 +342,7 @@ def test_a_disk_without_health_data_is_refused() -> None:
         house.decide(SDA)
         with pytest.raises(RequestRefusedError, match='no disk "sdz"'):
             house.health.find("sdz")
-        with pytest.raises(RequestRefusedError, match="vda does not tell of its health"):
+        with pytest.raises(RequestRefusedError, match="vda does not report its health"):
             house.health.find("vda")
 
     run_scenario(scene)

@@ -92,7 +92,7 @@ def similar_disks(count: int) -> Status:
 
 def usual_server() -> Status:
     """A usual server: an array in standby, an idle disk, an unresponsive one, an SSD and loop devices."""
-    ssd = excluded("sdd", "solid state: there is no spindle", "Samsung SSD 860", TERABYTE // 2)
+    ssd = excluded("sdd", "solid state: nothing to spin down", "Samsung SSD 860", TERABYTE // 2)
     loops = (excluded(f"loop{n}", "a loop device: a file on another disk") for n in range(9))
     return disk_status(active(), standby(), standby("sdaa"), unresponsive(), ssd, *loops)
 

@@ -107,7 +107,7 @@ def family() -> Status:
         Reason("workshop.lan", "may be home: its last question could not be asked", at(-60)),
         Reason(
             "kitchen-bulb",
-            'is always on; if it is nobody\'s own, stop counting it with ignore = ["02:00:00:00:00:0b"]',
+            'is always on; if it is not a personal device, exclude it with ignore = ["02:00:00:00:00:0b"]',
             at(-5 * 86400),
             blocks_sleep=False,
         ),
@@ -191,7 +191,7 @@ def hostile() -> Status:
 
 def first_decision() -> Status:
     """The first decision: no readings, and no known clients."""
-    output = decision("starting", (Reason("clients", "has not looked yet", NOW),))
+    output = decision("starting", (Reason("clients", "has not been polled yet", NOW),))
     return status(output, Snapshot(), since=NOW)
 
 

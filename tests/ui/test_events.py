@@ -307,7 +307,7 @@ def test_a_wake_storm_is_reported_once() -> None:
 
 
 def test_a_sleep_that_somebody_else_requests_is_reported_in_observe_mode_too() -> None:
-    event = Reason("sleep", "somebody else puts the server to sleep", NOW)
+    event = Reason("sleep", "another program puts the server to sleep", NOW)
     before, after = make_status(mode="observe"), make_status("going-down", mode="observe", reasons=(event,))
     left = replace(after, snapshot=changed(after.snapshot, shutdown=ShutdownInProgress(NOW.mono, "sleep")))
     assert events(before, left)[1:] == [("going-down", event.text)]

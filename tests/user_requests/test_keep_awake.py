@@ -126,7 +126,7 @@ def test_numbers_are_not_given_twice(fixture: KeepAwakeFixture) -> None:
 
 
 def test_what_cannot_be_dropped_is_reported(fixture: KeepAwakeFixture) -> None:
-    with pytest.raises(RequestRefusedError, match=r'there is no keep "7"') as caught:
+    with pytest.raises(RequestRefusedError, match=r'there is no keep-awake request "7"') as caught:
         fixture.keeps.drop("7")
     assert caught.value.not_found
     with (
@@ -139,7 +139,7 @@ def test_what_cannot_be_dropped_is_reported(fixture: KeepAwakeFixture) -> None:
 
 @pytest.mark.parametrize("seconds", [0, -1, MAX_SECONDS + 1, float("inf"), float("nan")])
 def test_a_length_that_is_none_is_refused(fixture: KeepAwakeFixture, seconds: float) -> None:
-    with pytest.raises(RequestRefusedError, match="30 days at the most"):
+    with pytest.raises(RequestRefusedError, match="at most 30 days"):
         fixture.keeps.add(seconds, "")
 
 

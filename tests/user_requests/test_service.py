@@ -92,9 +92,9 @@ def test_a_drive_in_standby_is_left_alone_and_reported(tmp_path: Path) -> None:
     async def test(nas: SlowDiskServer, daemon: Daemon) -> None:
         drive = next(iter(nas.drives.values()))
         drive.spins = False
-        with pytest.raises(RequestRefusedError, match="sleeps"):
+        with pytest.raises(RequestRefusedError, match="sleep mode"):
             await daemon.requests.check_health("sda")
-        with pytest.raises(RequestRefusedError, match="sleeps"):
+        with pytest.raises(RequestRefusedError, match="sleep mode"):
             await daemon.requests.start_self_test("sda", "short")
         assert not drive.spins
         with pytest.raises(RequestRefusedError, match='no disk "sdz"'):

@@ -49,9 +49,9 @@ def test_a_mac_that_nobody_knows_is_woken_too() -> None:
     ("reading", "text", "unknown"),
     [
         ("nass", 'no client is known as "nass"; did you mean nas?', True),
-        ("xyzzy", 'no client is known as "xyzzy"; `powerd clients` names all', True),
-        ("", 'no client is known as ""; `powerd clients` names all', True),
-        ("phone", "say which: 02:00:00:00:00:03, 02:00:00:00:00:04", True),
+        ("xyzzy", 'no client is known as "xyzzy"; `powerd clients` lists all', True),
+        ("", 'no client is known as ""; `powerd clients` lists all', True),
+        ("phone", "name one: 02:00:00:00:00:03, 02:00:00:00:00:04", True),
         ("shop", "the MAC address of shop is not known", False),
     ],
 )

@@ -95,7 +95,7 @@ def test_alarm_for_a_time_of_day_when_somebody_else_suspends_it(
     until(partial(alarm_entries, powerd, 2), "the wake-up is told of", every=0.5)
     down, up = powerd.turns()
     assert (down.event, up.event, up.cause) == ("going-down", "woke", "alarm")
-    assert "somebody else" in down.text
+    assert "another program" in down.text
     assert "wake.at" in up.text
     until(lambda: "after" in server.run("cat", NOTES), "the hook has run")
     assert server.run("cat", NOTES).splitlines() == ["before sleep", "after alarm"]
@@ -209,7 +209,7 @@ def test_sleep_that_is_over_at_once(server: Server, powerd: Powerd, laptop: Host
     entries = powerd.turns()
     assert [entry.event for entry in entries] == ["going-down", "woke"] * 3
     assert {entry.cause for entry in entries if entry.event == "woke"} == {"button"}
-    assert "halfway to wake.at" in entries[-1].text
+    assert "intermediate one for wake.at" in entries[-1].text
     until(lambda: server.alarm() is None, "its alarm is cleared away")
     laptop.leave()
     powerd.logs(f"waits until {rest} after the wake-up")

@@ -139,7 +139,7 @@ def test_ten_sleeps(server: Server, powerd: Powerd, laptop: Host) -> None:
     held = holdings(server, pid)  # after one night of each kind, so everything has been imported
     first = household.nights - 1
     household.all_leave(nights=IN_VAIN + 1)
-    powerd.logs(f"woken {IN_VAIN} times within 1h by a button, and nobody was there")
+    powerd.logs(f"woken {IN_VAIN} times within 1h by a button, and no client was present")
     household.all_come_back()
     own, last = household.used[first:], household.nights - 1
     household.somebody_suspends_it(nights=4)

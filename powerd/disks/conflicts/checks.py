@@ -182,8 +182,8 @@ async def _check_runtime_pm(files: Files) -> list[str]:
         return []
     text = (
         f"{', '.join(suspended_by_kernel)}: the kernel spins it down by itself (power/control "
-        "is auto), and powerd leaves "
-        "it alone; to change that: echo on > /sys/block/NAME/device/power/control"
+        "is auto), and powerd does not "
+        "manage it; to change that: echo on > /sys/block/NAME/device/power/control"
     )
     return [text]
 

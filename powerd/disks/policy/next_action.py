@@ -104,7 +104,7 @@ def _remove_timer(context: DiskContext) -> SetStandbyTimer | None:
 
 def _pause_reason(memory: DiskMemory) -> str:
     if memory.state is DiskState.SPINNING_DOWN:
-        return "got the spin-down command; powerd will check whether it stopped"
+        return "received the spin-down command; powerd will check whether it has stopped"
     if memory.state is DiskState.UNRESPONSIVE:
         return f"does not answer; powerd checks it at growing intervals of up to 1 h: {memory.reason}"
     return memory.reason

@@ -24,7 +24,7 @@ from powerd.disks.state import DiskState, RestoreStandby
 
 _TIMER_GRACE: Final = 30.0
 """After this time, or a twentieth of the timer if that is longer, the drive's own timer has expired."""
-_DISABLED: Final = 'spin_down_after = "0s" leaves it alone'
+_DISABLED: Final = 'is never spun down: spin_down_after = "0s"'
 
 
 def plan_spin_down(context: DiskContext, reading: Reading[DiskActivity]) -> NextAction:  # noqa: PLR0911 - the first rule that applies wins

@@ -169,7 +169,7 @@ def _no_spindle_reason(disk: BlockDevice, kind: str) -> str | None:
     if kind == "virtio" or disk.name.startswith("xvd") or _HYPERVISORS.search(find_model(disk)):
         return "a virtual machine's disk"
     if kind in {"nvme", "mmc"} or find_rotational(disk) is False:
-        return "solid state: there is no spindle"
+        return "solid state: nothing to spin down"
     if find_rotational(disk) is None:
         return "unknown whether it is a hard disk"
     if kind == "other":

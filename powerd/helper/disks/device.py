@@ -146,17 +146,17 @@ def find_disk(root: Path, name: str, *, allow_loops: bool = False) -> DiskDevice
         target = str((root / "dev/disk/by-id" / name).readlink())
     except OSError:
         raise RefusalError(
-            f"there is no disk {name}; `ls /dev/disk/by-id` names those that there are", FailureCause.GONE
+            f"there is no disk {name}; `ls /dev/disk/by-id` lists all", FailureCause.GONE
         ) from None
     device = target.removeprefix("../../")
     sysfs = root / "sys/block" / device
     if not _NAME.fullmatch(device) or not sysfs.is_dir():
-        raise RefusalError(f"{name} is a partition or no disk at all; name the whole disk")
+        raise RefusalError(f"{name} is a partition or not a disk; name the whole disk")
     if not (allow_loops and _LOOP.fullmatch(device)):
         _require_hardware(name, sysfs)
     number = _DEVICE_NUMBER.fullmatch(read_attribute(sysfs / "dev"))
     if number is None:
-        raise RefusalError(f"{name} ({device}) has gone; plug it in again", FailureCause.GONE)
+        raise RefusalError(f"{name} ({device}) has been removed; plug it in again", FailureCause.GONE)
     return DiskDevice(name, root / "dev" / device, sysfs, (int(number[1]), int(number[2])))
 
 
@@ -173,7 +173,7 @@ def open_disk(disk: DiskDevice) -> int:
     number = os.fstat(descriptor).st_rdev
     if (os.major(number), os.minor(number)) != disk.device_number:
         os.close(descriptor)
-        raise RefusalError(f"{disk.node} is no longer {disk.name}; ask again", FailureCause.GONE)
+        raise RefusalError(f"{disk.node} is no longer {disk.name}; try again", FailureCause.GONE)
     return descriptor
 
 
@@ -200,10 +200,10 @@ def read_attribute(path: Path) -> str:
 def _require_hardware(name: str, sysfs: Path) -> None:
     """Refuse arrays, mappings and loops (no "device" in sysfs), and SCSI devices of other types."""
     if not (sysfs / "device").exists():
-        raise RefusalError(f"{name} ({sysfs.name}) is made by software; name the disks below it")
+        raise RefusalError(f"{name} ({sysfs.name}) is a virtual device; name the disks below it")
     scsi_type = read_attribute(sysfs / "device/type")
     if scsi_type and scsi_type not in _DISK_TYPES:
-        raise RefusalError(f"{name} ({sysfs.name}) is no disk, but another kind of drive; leave it out")
+        raise RefusalError(f"{name} ({sysfs.name}) is another kind of drive, not a disk; leave it out")
 
 
 def _int_or_zero(text: str) -> int:

@@ -1,4 +1,4 @@
-"""What forbids a spin-down by the kernel's account: dirty data, and the maintenance of an array or btrfs.
+"""Reasons against a spin-down that the kernel reports: dirty data, and maintenance of an array or a btrfs.
 
 /sys/kernel/debug/bdi/NAME/stats counts the inodes of each backing device that are dirty (b_dirty) or being
 written (b_io, b_more_io). Its page counts are not used: they are summed with a tolerance per processor, and
@@ -10,10 +10,10 @@ left, which sums up all disks and is rarely 0. Ext4 counts data without an alloc
 Before Linux 6.10, which has ``wb_stats`` beside ``stats``, only the dirty data of the root cgroup is
 counted, and with cgroup v2 each service has a cgroup of its own. Such data is detected by watching the disk
 for as long as it may stay
-dirty: it is written meanwhile, or there is none; and the kernel's events report data that becomes dirty
-meanwhile. Data is written when it is 30 s old, by a flusher that runs every 5 s (proc(5),
+dirty: either it is written during that time, or there is none. Events of the kernel report data that becomes
+dirty during that time. Data is written when it is 30 s old, by a flusher that runs every 5 s (proc(5),
 dirty_expire_centisecs, dirty_writeback_centisecs). Ext4 commits its journal every 5 s (ext4(5), commit=),
-so its data shows sooner.
+so its data is written sooner.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from powerd.helper.smart.report import printable_text
 _DIRTY_INODES: Final = re.compile(r"^b_(?:dirty|io|more_io):\s+([0-9]+)$", re.MULTILINE)
 _MEMINFO: Final = re.compile(r"^(?:Dirty|Writeback):\s+([0-9]+) kB$", re.MULTILINE)
 _MUCH_DIRTY_KB: Final = 64 * 1024
-"""kB of dirty data on the machine from which on some program is clearly writing"""
+"""kB of dirty data on the machine; with more, some program is certainly writing"""
 _UUID_PREFIX: Final = 8  # of a UUID, for a file system without a label
 _ZERO: Final = {"", "0"}
 

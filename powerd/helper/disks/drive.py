@@ -109,7 +109,7 @@ class DriveSession:
         if features.apm != level:
             raise RefusalError(
                 f"{self._disk.name} accepted APM level {level} but reports {features.apm or 'none'}; "
-                "leave its APM as it is"
+                "do not set its APM level"
             )
         return replace(features, commands=self.commands)
 
@@ -137,7 +137,8 @@ class DriveSession:
         result = await self.run(hdparm.read_power(self._device), MOTOR_COMMAND)
         if result.status and loop.time() - started_at > QUICK_COMMAND:  # a drive refuses at once
             raise RefusalError(
-                f"{self._disk.name} did not respond within {QUICK_COMMAND:g} s, and the kernel gave it up "
+                f"{self._disk.name} did not respond within {QUICK_COMMAND:g} s, and the kernel has "
+                "disabled it "
                 f"({result.last_error_line}); see dmesg",
                 FailureCause.UNRESPONSIVE,
             )
@@ -149,7 +150,7 @@ class DriveSession:
         if mode is PowerMode.UNKNOWN:
             raise RefusalError(
                 f"{self._disk.name} does not report whether it spins, and {purpose} could wake it; "
-                "do without it"
+                "it is skipped"
             )
         if mode is not PowerMode.ACTIVE:
             raise RefusalError(
@@ -187,7 +188,7 @@ class DriveSession:
         """Refuse ``purpose``, an ATA command, unless the disk is an ATA disk that is spinning."""
         if self._disk.scsi_only:
             raise RefusalError(
-                f"{self._disk.name} is not an ATA disk, and {purpose} requires one; do without it"
+                f"{self._disk.name} is not an ATA disk, and {purpose} requires one; it is skipped"
             )
         await self.require_spinning(purpose)
 

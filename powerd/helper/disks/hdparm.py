@@ -90,7 +90,7 @@ def power_of(result: CompletedTool) -> PowerMode:
         raise RefusalError(f"hdparm -C failed: {reason}")
     states = _STATE.findall(result.out)
     if len(states) != 1:
-        raise RefusalError("hdparm -C names no drive state; look at what it prints")
+        raise RefusalError("hdparm -C reports no drive state; check its output")
     registers = _registers_in(result.err)
     if registers is None:
         if _DOUBTFUL.search(result.err) or _VENDOR_PASSTHROUGH.search(result.out + "\n" + result.err):

@@ -162,7 +162,7 @@ class DiskRequests:
                 }
             if len(self._executors) >= MAX_EXECUTORS:
                 raise RefusalError(
-                    f"{MAX_EXECUTORS} disks have requests already; ask again in a moment",
+                    f"{MAX_EXECUTORS} disks have requests already; try again in a moment",
                     FailureCause.BUSY,
                 )
             self._executors[device] = SerialExecutor(f"{disk.name} ({device})", QUEUE_TIMEOUT)

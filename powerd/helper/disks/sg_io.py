@@ -147,7 +147,7 @@ def _send(descriptor: int, command: bytes, size: int, disk: DiskDevice) -> bytes
     try:
         fcntl.ioctl(descriptor, _SG_IO, header)
     except OSError as error:
-        raise RefusalError(f"{disk.name} takes no SCSI command: {error.strerror or error}") from None
+        raise RefusalError(f"{disk.name} accepts no SCSI command: {error.strerror or error}") from None
     result = _SgIoResult(*_HEADER_OUT.unpack_from(header, _HEADER_IN.size))
     if result.status or result.host_status:
         codes = sense_of(sense.tobytes()[: result.sense_length])

@@ -62,7 +62,7 @@ class Trace:
             self._open()
         except OSError as error:
             self.__exit__()
-            raise TracefsUnavailableError(f"tracefs is not to be had: {error.strerror or error}") from None
+            raise TracefsUnavailableError(f"tracefs is unavailable: {error.strerror or error}") from None
         return self
 
     def __exit__(self, *_: object) -> None:

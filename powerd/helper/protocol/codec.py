@@ -105,7 +105,7 @@ def _parse_object(line: bytes) -> dict[str, Any]:
     except (ValueError, RecursionError):  # also bytes that are no UTF-8, and JSON nested too deeply
         raise ProtocolError("the line is not JSON") from None
     if not isinstance(value, dict):
-        raise ProtocolError(f"a line holds one JSON object, not {shown(value)}")
+        raise ProtocolError(f"a line must be one JSON object, not {shown(value)}")
     return value
 
 

@@ -35,7 +35,7 @@ from powerd.power.model import InterfaceName, NetworkCard
 from powerd.smart.actions import CheckHealth, HealthReading, StartTest
 
 MIN_AHEAD: Final = 60
-"""Seconds: a nearer alarm may go off while the machine is still falling asleep."""
+"""Seconds: a nearer alarm may elapse before the machine sleeps."""
 MAX_SENTENCE: Final = 300
 """Characters of a sentence; escaped in JSON (at most 12 bytes each) it still fits into a line."""
 _MAX_AHEAD: Final = 31 * 86_400
@@ -69,7 +69,7 @@ class SetAlarm:
 class ClearAlarm:
     """Clear the alarm that is set to exactly ``at``. Response: AlarmResponse.
 
-    If no alarm is set, because it has gone off, there is nothing to do. Another alarm is left alone, and the
+    If no alarm is set, because it has elapsed, there is nothing to do. Another alarm is not changed, and the
     request is refused.
     """
 

@@ -71,7 +71,9 @@ def parse(lines: Sequence[object], protocol: DriveProtocol, faults: Fault) -> Ta
         )
     except Exception as error:  # noqa: BLE001 - StopIteration, ValueError, TypeError: whatever torn text brings about
         kind = type(error).__name__
-        raise UnreadableReportError(f"smartctl's answer is torn, or of an unknown kind ({kind})") from None
+        raise UnreadableReportError(
+            f"smartctl's output is incomplete, or of an unknown kind ({kind})"
+        ) from None
 
 
 def _device(lines: list[str], protocol: DriveProtocol, faults: Fault) -> Device:

@@ -79,7 +79,7 @@ def read_health(output: bytes, when: float) -> Health:
     faults = Fault(lookup_int(report, "smartctl", "exit_status") or 0)
     protocol = _PROTOCOLS.get(lookup_text(report, "device", "protocol") or "")
     if Fault.USAGE in faults or Fault.OPEN in faults or protocol is None:
-        raise UnreadableReportError(f"smartctl could not ask the drive: {error_message(report)}")
+        raise UnreadableReportError(f"smartctl could not query the drive: {error_message(report)}")
     if lookup(report, "smart_support", "available") is False:
         raise UnreadableReportError("the drive has no SMART")
     lines = [str(line) for line in report["smartctl"]["output"]]
@@ -110,7 +110,7 @@ def read_health(output: bytes, when: float) -> Health:
             raise UnreadableReportError(
                 "SMART is switched off in the drive; to switch it on: smartctl --smart=on DEVICE"
             )
-        raise UnreadableReportError(f"the drive tells nothing of its health: {error_message(report)}")
+        raise UnreadableReportError(f"the drive reports no health data: {error_message(report)}")
     return health
 
 
@@ -118,10 +118,10 @@ def _parse_report(output: bytes) -> Mapping[str, Any]:
     """The report as JSON, with its lines."""
     report = parse_object(output.decode("utf-8", "replace"))
     if report is None:
-        raise UnreadableReportError("smartctl's answer is torn")
+        raise UnreadableReportError("smartctl's output is incomplete")
     if not isinstance(lookup(report, "smartctl", "output"), list):
         raise UnreadableReportError(
-            "smartctl gave another answer than asked for; powerd needs version 7.0 or later"
+            "smartctl printed something other than the requested report; powerd needs version 7.0 or later"
         )
     return report
 

@@ -49,7 +49,7 @@ def error_message(report: Mapping[str, Any]) -> str:
     messages = _messages(report)
     errors = [text for severity, text in messages if severity == "error"]
     texts = errors or [text for _, text in messages]
-    return printable_text(texts[-1]) if texts else "it does not say why"
+    return printable_text(texts[-1]) if texts else "it gives no reason"
 
 
 def _messages(report: Mapping[str, Any]) -> list[tuple[str, str]]:

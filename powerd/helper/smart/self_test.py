@@ -46,7 +46,7 @@ def query(disk: DiskDevice, kind: str) -> tuple[list[str], int]:
 def busy_reason(report: Mapping[str, Any] | None) -> str | None:
     """Why the disk must not be spun down, by a report of smartctl; None for ``report`` = it is unreadable."""
     if report is None:
-        return "smartctl does not say whether a self-test runs; see: smartctl -a"
+        return "smartctl does not report whether a self-test runs; see: smartctl -a"
     return BUSY_REASON if reports_running_test(report) else None
 
 

@@ -2,7 +2,7 @@
 
 ``-n standby`` alone does not keep a disk in standby: smartctl ignores it behind a bridge that does not
 report the power mode, and opening a suspended disk wakes it. So the power mode is read first, and a drive
-with a spindle that does not report it is left alone. ``-d`` is always given, because detection sends
+with a spindle that does not report it is not checked. ``-d`` is always given, because detection sends
 commands too.
 """
 
@@ -50,7 +50,8 @@ async def check_health(request: CheckHealth, disk: DiskDevice, drive: DriveSessi
         report = parse_object(result.out)
         if report is not None and left_asleep(report):
             raise RefusalError(
-                f"{disk.name} is asleep, and reading its health would wake it; wait", FailureCause.IN_STANDBY
+                f"{disk.name} is in standby, and reading its health would wake it; try again later",
+                FailureCause.IN_STANDBY,
             )
         if drive_reached(result.status):
             break
@@ -73,11 +74,13 @@ async def start_test(request: StartTest, disk: DiskDevice, drive: DriveSession) 
     result = await drive.run(argv, SMARTCTL_RUN, 2)
     report = parse_object(result.out)
     if result.status:
-        raise RefusalError(f"{disk.name} begins no {request.test} self-test: {_error_text(report, result)}")
+        raise RefusalError(
+            f"{disk.name} did not start the {request.test} self-test: {_error_text(report, result)}"
+        )
     if not reports_start(report or {}):
         raise RefusalError(
-            f"{disk.name} begins no {request.test} self-test: it has none, or smartctl is older than 7.4 and "
-            "knows none of NVMe; see: smartctl --version"
+            f"{disk.name} did not start the {request.test} self-test: it supports none, or "
+            "smartctl is older than 7.4 and supports none of NVMe; see: smartctl --version"
         )
 
 
@@ -113,10 +116,10 @@ def _unreachable_text(disk: DiskDevice, reason: str) -> str:
     """The message for a drive that smartctl has not reached by any device type."""
     if disk.is_nvme and any(words in reason for words in ("Permission denied", "not permitted")):
         return (
-            f"{disk.name} cannot be read: NVMe drives take CAP_SYS_ADMIN, which the helper does not have; "
+            f"{disk.name} cannot be read: NVMe drives require CAP_SYS_ADMIN, which the helper does not have; "
             "see contrib/systemd/powerd-helper-nvme.conf"
         )
-    return f"smartctl could not ask the drive: {reason}; see: smartctl --all"
+    return f"smartctl could not query the drive: {reason}; see: smartctl --all"
 
 
 def _error_text(report: Mapping[str, Any] | None, result: CompletedTool) -> str:

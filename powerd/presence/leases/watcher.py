@@ -209,7 +209,7 @@ class WatchedFile:
         return entries_removed
 
     def _handle_missing(self, now: float) -> None:
-        """Handle the absence of the file: it never existed, or it has vanished."""
+        """Handle the absence of the file: it never existed, or it no longer exists."""
         if not self._existed:
             message = _MISSING_MESSAGES.get(self._origin)
             self._set_error(f"{self.path}: {message}" if message else None)
@@ -230,7 +230,7 @@ class WatchedFile:
             self.version += 1
 
 
-_VANISHED_MESSAGE: Final = "has vanished; bring it back, or correct clients.leases and restart powerd"
+_VANISHED_MESSAGE: Final = "no longer exists; restore it, or correct clients.leases and restart powerd"
 _NO_LEASES_MESSAGE: Final = (
     "the configuration of a server names this lease file, but it does not exist; start the server, or "
     "correct that configuration"

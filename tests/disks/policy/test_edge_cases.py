@@ -218,7 +218,7 @@ def test_a_rule_with_a_time_allows_its_spin_down_with_a_warning(
 @pytest.mark.parametrize("text", ['[disks]\nspin_down_after = "0s"', f'{NAMED}spin_down_after = "0s"'])
 def test_one_that_is_to_be_left_alone_anyway_needs_no_reason_more(text: str) -> None:
     simulation = identical_drives(1, text, holds_journal=True, swap_in_use=True).run_until(MINUTE)
-    assert simulation.report().reason == 'spin_down_after = "0s" leaves it alone'
+    assert simulation.report().reason == 'is never spun down: spin_down_after = "0s"'
     assert remarks(simulation) == [simulation.report().reason]
 
 
@@ -263,7 +263,7 @@ def test_usb_may_be_opted_in() -> None:
 def test_left_alone_by_the_configuration_it_is_not_even_asked() -> None:
     simulation = identical_drives(1, '[disks]\nspin_down_after = "0s"').run_until(3 * HOUR)
     assert only(simulation).log == []
-    assert simulation.report().reason == 'spin_down_after = "0s" leaves it alone'
+    assert simulation.report().reason == 'is never spun down: spin_down_after = "0s"'
 
 
 @pytest.mark.parametrize(
@@ -292,7 +292,7 @@ def test_left_alone_it_is_unknown_once_it_has_not_been_used_for_long(
     simulation.run_until(HOUR + 6 * MINUTE)
     assert simulation.state() is DiskState.UNKNOWN
     assert simulation.report().since.mono == pytest.approx(T0 + HOUR, abs=MINUTE)
-    assert simulation.report().reason == 'spin_down_after = "0s" leaves it alone'
+    assert simulation.report().reason == 'is never spun down: spin_down_after = "0s"'
     simulation.access(0, 2 * HOUR)
     simulation.run_until(2 * HOUR + 1 * MINUTE)
     assert simulation.state() is DiskState.ACTIVE

@@ -85,10 +85,10 @@ def test_without_a_helper_no_disk_is_to_blame(trouble: FailureCause) -> None:
 
 
 def test_a_question_that_fails_is_asked_again_ever_later_and_then_no_more() -> None:
-    drive = DriveSimulator(disk(0), error=(FailureCause.FAILED, "hdparm -C names no drive state"))
+    drive = DriveSimulator(disk(0), error=(FailureCause.FAILED, "hdparm -C reports no drive state"))
     simulation = DiskSimulation(drive).run_until(DAY)
     assert len(drive.log) == 3
-    assert simulation.report().reason == "cannot be spun down: hdparm -C names no drive state"
+    assert simulation.report().reason == "cannot be spun down: hdparm -C reports no drive state"
 
 
 @pytest.mark.parametrize("rhythm", [5.0, 60.0])

@@ -40,7 +40,7 @@ def test_a_sleeping_disk_is_left_in_peace() -> None:
 def test_until_the_drive_has_confirmed_it_it_is_not_called_asleep() -> None:
     simulation = identical_drives(1).run_until(AFTER + 10)
     assert simulation.state() is DiskState.SPINNING_DOWN
-    assert "will check whether it stopped" in simulation.report().reason
+    assert "will check whether it has stopped" in simulation.report().reason
 
 
 def test_an_access_wakes_it_and_it_goes_down_again_after_the_full_time() -> None:

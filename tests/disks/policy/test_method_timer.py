@@ -237,7 +237,7 @@ def test_a_low_level_that_persists_against_a_rule() -> None:
 
 
 def test_excluded_disks_show_their_level_without_a_warning() -> None:
-    simulation = identical_drives(1, apm=96, ineligible_reason="solid state: there is no spindle").run_until(
+    simulation = identical_drives(1, apm=96, ineligible_reason="solid state: nothing to spin down").run_until(
         MINUTE
     )
     assert simulation.report().apm == 96
@@ -349,7 +349,7 @@ def test_left_alone_the_timer_that_powerd_set_is_taken_away() -> None:
     simulation.options = identical_drives(1, '[disks]\nspin_down_after = "0s"').options
     simulation.run_until(2 * MINUTE)
     assert timer_settings(only(simulation))[-1] == "timer 0"
-    assert simulation.report().reason == 'spin_down_after = "0s" leaves it alone'
+    assert simulation.report().reason == 'is never spun down: spin_down_after = "0s"'
 
 
 def swapped_to(simulation: DiskSimulation) -> None:

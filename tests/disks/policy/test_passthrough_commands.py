@@ -86,7 +86,7 @@ def test_one_refusal_after_many_answers_does_not_end_it() -> None:
     simulation = identical_drives(1).run_until(HOUR)
     poll(simulation, MINUTE, 3 * HOUR)
     simulation.run_until(2 * HOUR)
-    only(simulation).error = (FailureCause.FAILED, "hdparm -C names no drive state")
+    only(simulation).error = (FailureCause.FAILED, "hdparm -C reports no drive state")
     simulation.run_until(2 * HOUR + 4 * MINUTE)
     assert len(only(simulation).times_of("troubled")) == 1
     only(simulation).error = None

@@ -69,7 +69,11 @@ def test_the_time_of_a_dry_run_spin_down_is_stored() -> None:
 
 def test_an_action_refused_because_asleep_makes_the_disk_verifiable() -> None:
     completed = CompletedAction(
-        ReadPowerFeatures(DISK.id), T0 + 5, ok=False, message="it sleeps", answer=FailureCause.IN_STANDBY
+        ReadPowerFeatures(DISK.id),
+        T0 + 5,
+        ok=False,
+        message="it is in sleep mode",
+        answer=FailureCause.IN_STANDBY,
     )
     after = apply_result(SPINS, completed, T0, moment(T0 + 5))
     assert (after.state, after.mode_confirmed_at) == (DiskState.UNKNOWN, None)

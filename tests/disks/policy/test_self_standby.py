@@ -80,7 +80,7 @@ def test_one_that_never_stops_is_asked_once_an_hour_and_one_refusal_does_not_end
     simulation = DiskSimulation(one_drive, config='[disks]\nspin_down_after = "48h"\n').run_until(DAY)
     late = [at for at in one_drive.times_of("ask") if at > 3 * HOUR]
     assert all(HOUR - 5 <= b - a <= HOUR + MINUTE for a, b in pairwise(late))
-    one_drive.error = (FailureCause.FAILED, "hdparm -C names no drive state")
+    one_drive.error = (FailureCause.FAILED, "hdparm -C reports no drive state")
     simulation.run_until(one_drive.times_of("ask")[-1] + HOUR + MINUTE)
     one_drive.error = None
     simulation.run_until(simulation.at + 10 * MINUTE)

@@ -17,7 +17,7 @@ def report(where: str, state: DiskState, n: int = 0, how: str = "ata", why: str 
 
 
 def ssd(where: str, n: int = 0, how: str = "ata") -> DiskReport:
-    return report(where, DiskState.EXCLUDED, n, how, "solid state: there is no spindle")
+    return report(where, DiskState.EXCLUDED, n, how, "solid state: nothing to spin down")
 
 
 def usb(where: str, n: int = 0) -> DiskReport:

@@ -547,10 +547,10 @@ def test_sysfs_that_cannot_be_seen_is_one_sentence(
     bench: DiskSourceFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(_: str) -> tuple[str, ...]:
-        raise HostError("cannot look into /sys/block: Permission denied; mount sysfs")
+        raise HostError("cannot list /sys/block: Permission denied; mount sysfs")
 
     monkeypatch.setattr(bench.files, "listdir", refuse)
-    with pytest.raises(HostError, match=r"^cannot look into /sys/block: "):
+    with pytest.raises(HostError, match=r"^cannot list /sys/block: "):
         bench.poll()
 
 

@@ -183,7 +183,7 @@ def test_an_unreadable_directory_counts_as_empty(
     server.runtime.mkdir(parents=True)
 
     def refuse(_: str) -> tuple[str, ...]:
-        raise HostError("cannot look into /run/log/journal: Permission denied")
+        raise HostError("cannot list /run/log/journal: Permission denied")
 
     monkeypatch.setattr(server.files, "listdir", refuse)
     assert server.place() == HOME

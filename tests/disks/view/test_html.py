@@ -31,7 +31,7 @@ def test_a_usual_server_with_disks() -> None:
     assert "active since 20:16" in text
     assert "spins down in 8 min; 2 spin-ups in 24 h" in text
     assert "1 spin-up in 24 h; by ATA" in text
-    assert "Excluded: sdd: solid state: there is no spindle" in text
+    assert "Excluded: sdd: solid state: nothing to spin down" in text
 
 
 def test_without_a_disk_that_could_spin_down_there_is_no_table() -> None:

@@ -47,7 +47,7 @@ def test_disks() -> None:
           hdparm did not end within 10 s
 
         Excluded:
-          sdd: solid state: there is no spindle
+          sdd: solid state: nothing to spin down
           loop0, loop1, loop2, loop3, loop4, loop5 and 3 more: a loop device: a file on
           another disk
         """).lstrip()

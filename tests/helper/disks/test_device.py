@@ -45,17 +45,17 @@ def test_links_follow_the_disk_when_letters_move(drives: FakeDrives) -> None:
 @pytest.mark.parametrize(
     ("target", "says"),
     [
-        ("../../sda1", "is a partition or no disk at all"),
-        ("../../../etc/passwd", "is a partition or no disk at all"),
-        ("/dev/sda", "is a partition or no disk at all"),
-        ("../../disk/../sda", "is a partition or no disk at all"),
-        ("../..", "is a partition or no disk at all"),
-        ("../../.", "is a partition or no disk at all"),
-        ("../../", "is a partition or no disk at all"),
-        ("../../md0", r"(md0) is made by software; name the disks below it"),
-        ("../../loop0", r"(loop0) is made by software"),
-        ("../../sr0", r"(sr0) is no disk, but another kind of drive"),
-        ("../../sdq", r"(sdq) has gone; plug it in again"),
+        ("../../sda1", "is a partition or not a disk"),
+        ("../../../etc/passwd", "is a partition or not a disk"),
+        ("/dev/sda", "is a partition or not a disk"),
+        ("../../disk/../sda", "is a partition or not a disk"),
+        ("../..", "is a partition or not a disk"),
+        ("../../.", "is a partition or not a disk"),
+        ("../../", "is a partition or not a disk"),
+        ("../../md0", r"(md0) is a virtual device; name the disks below it"),
+        ("../../loop0", r"(loop0) is a virtual device"),
+        ("../../sr0", r"(sr0) is another kind of drive"),
+        ("../../sdq", r"(sdq) has been removed; plug it in again"),
     ],
 )
 def test_what_is_no_whole_disk_is_refused(drives: FakeDrives, target: str, says: str) -> None:
@@ -69,9 +69,7 @@ def test_what_is_no_whole_disk_is_refused(drives: FakeDrives, target: str, says:
 
 
 def test_a_name_without_a_link_is_refused(drives: FakeDrives) -> None:
-    assert refusal(drives, "ata-NONE") == (
-        "there is no disk ata-NONE; `ls /dev/disk/by-id` names those that there are"
-    )
+    assert refusal(drives, "ata-NONE") == ("there is no disk ata-NONE; `ls /dev/disk/by-id` lists all")
     (drives.root / "dev/disk/by-id/file").write_text("")
     assert "there is no disk file" in refusal(drives, "file")
 
@@ -127,7 +125,7 @@ def test_parts(drives: FakeDrives) -> None:
 def test_what_has_another_number_is_not_opened(drives: FakeDrives) -> None:
     disk = find_disk(drives.root, "ata-SDA")
     before = len(list(Path("/proc/self/fd").iterdir()))
-    with pytest.raises(RefusalError, match="/dev/sda is no longer ata-SDA; ask again"):
+    with pytest.raises(RefusalError, match="/dev/sda is no longer ata-SDA; try again"):
         open_disk(disk)
     disk.node.unlink()
     with pytest.raises(RefusalError, match="ata-SDA cannot be opened: No such file or directory"):
@@ -139,7 +137,7 @@ def test_what_has_another_number_is_not_opened(drives: FakeDrives) -> None:
 def test_the_real_kernel_s_loop_device(tmp_path: Path) -> None:
     with LoopDevices(tmp_path, 1) as loops:
         (name,) = loops.ids
-        with pytest.raises(RefusalError, match="is made by software"):
+        with pytest.raises(RefusalError, match="is a virtual device"):
             find_disk(loops.root, name)
         disk = find_disk(loops.root, name, allow_loops=True)
         assert disk.size == loops.size

@@ -184,7 +184,7 @@ def test_a_smartctl_whose_answer_cannot_be_read_proves_no_end_of_a_self_test(
     (drives.tools / "smartctl").write_text(f"#!/bin/sh\n{does}\n")
     answer = refusal(drives, SpinDown(SDA, "ata"))
     assert answer == (
-        "ata-SDA is not spun down: smartctl does not say whether a self-test runs; see: smartctl -a"
+        "ata-SDA is not spun down: smartctl does not report whether a self-test runs; see: smartctl -a"
     )
     assert drives.state("sda") == "active"
 
@@ -300,7 +300,7 @@ def test_set_apm_is_read_back(drives: FakeDrives) -> None:
     assert drives.tool_calls() == [ASK, "hdparm -B 128 --Istdout sda"]
     drives.set_state("sda", "active", "refuses")
     assert refusal(drives, SetApmLevel(SDA, 254)) == (
-        "ata-SDA accepted APM level 254 but reports 128; leave its APM as it is"
+        "ata-SDA accepted APM level 254 but reports 128; do not set its APM level"
     )
     drives.set_state("sda", "active", "noapm")
     assert refusal(drives, SetApmLevel(SDA, 254)) == (
@@ -327,7 +327,7 @@ def test_a_sas_disk_has_none_of_ata(drives: FakeDrives) -> None:
 @pytest.mark.parametrize(
     ("mode", "says"),
     [
-        ("garbage", "hdparm -C names no drive state; look at what it prints"),
+        ("garbage", "hdparm -C reports no drive state; check its output"),
         ("gone", "hdparm -C failed: No such device or address"),
         ("deaf", "hdparm -C failed: Invalid argument"),
     ],
@@ -380,7 +380,7 @@ def test_a_drive_that_timed_out_has_not_refused_the_command(
         serve(drives, CheckPowerMode(SDA))
     assert (caught.value.cause, caught.value.commands) == ("hung", 1)
     assert str(caught.value) == (
-        f"ata-SDA did not respond within 0.2 s, and the kernel gave it up ({words}); see dmesg"
+        f"ata-SDA did not respond within 0.2 s, and the kernel has disabled it ({words}); see dmesg"
     )
 
 

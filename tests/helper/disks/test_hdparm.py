@@ -120,7 +120,7 @@ def test_the_last_registers_are_the_answer_s() -> None:
     "out", ["", " drive state is:", "drive state is:  standby", " drive state is:  standby\n" * 2]
 )
 def test_no_state_is_none(out: str) -> None:
-    with pytest.raises(RefusalError, match="hdparm -C names no drive state"):
+    with pytest.raises(RefusalError, match="hdparm -C reports no drive state"):
         power_of(CompletedTool(0, out, ""))
 
 

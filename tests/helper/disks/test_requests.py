@@ -95,7 +95,7 @@ def test_a_request_that_waits_too_long_for_its_turn_is_refused(
         assert (caught.value.cause, caught.value.commands) == ("busy", 0)
         assert str(caught.value) == (
             "ata-SDA (sda) has been busy for 0.2 s, now with another request "
-            "(check-power-mode); ask again later"
+            "(check-power-mode); try again later"
         )
         with pytest.raises(RefusalError, match="and was ended"):
             await first
@@ -116,7 +116,7 @@ def test_the_number_of_executors_is_bounded(drives: FakeDrives, monkeypatch: pyt
             for name in (DiskId("ata-SDA"), DiskId("ata-SDB"))
         ]
         await asyncio.sleep(0.1)
-        with pytest.raises(RefusalError, match="2 disks have requests already; ask again in a moment"):
+        with pytest.raises(RefusalError, match="2 disks have requests already; try again in a moment"):
             await disks.execute(CheckPowerMode(DiskId("ata-SDC")))
         await asyncio.gather(*hanging, return_exceptions=True)
         assert isinstance(await disks.execute(CheckPowerMode(DiskId("ata-SDC"))), PowerStatus)
@@ -144,7 +144,7 @@ def test_disks_that_cannot_be_spun_up_are_named(
     assert isinstance(answer, GroupSpinUpResponse)
     assert (answer.first_disk, answer.other_disks, answer.failed_disks) == (names[0], (), names[1:])
     reported = capsys.readouterr().err
-    assert "is no longer ata-SDB; ask again\n" in reported
+    assert "is no longer ata-SDB; try again\n" in reported
     assert "<4>not spun up: there is no disk ata-SDC" in reported
 
 

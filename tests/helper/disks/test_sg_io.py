@@ -181,5 +181,5 @@ def test_the_real_kernel_knows_that_a_loop_takes_no_scsi(tmp_path: Path) -> None
     with LoopDevices(tmp_path, 1) as loops:
         disk = find_disk(loops.root, loops.ids[0], allow_loops=True)
         for call in (sg_io.spin_down, sg_io.read_power):
-            with pytest.raises(RefusalError, match="loop-0 takes no SCSI command: Invalid argument"):
+            with pytest.raises(RefusalError, match="loop-0 accepts no SCSI command: Invalid argument"):
                 call(disk)

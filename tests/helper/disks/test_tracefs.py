@@ -150,7 +150,7 @@ def test_what_a_killed_helper_left_is_removed(loops: LoopDevices) -> None:
 @needs_tracefs
 def test_a_kernel_that_takes_no_filter_is_no_trace() -> None:
     with (
-        pytest.raises(TracefsUnavailableError, match="tracefs is not to be had: "),
+        pytest.raises(TracefsUnavailableError, match="tracefs is unavailable: "),
         Trace(ROOT, request_filter([])),
     ):
         pass
@@ -162,7 +162,7 @@ def test_missing_tracefs_is_reported(tmp_path: Path) -> None:
     trace = Trace(drives.root, request_filter([(8, 0)]))
     with (
         pytest.raises(
-            TracefsUnavailableError, match="tracefs is not to be had: it is not mounted on /sys/kernel/tra"
+            TracefsUnavailableError, match="tracefs is unavailable: it is not mounted on /sys/kernel/tra"
         ),
         trace,
     ):

@@ -32,9 +32,9 @@ def test_a_health_in_one_line() -> None:
 
 def test_why_there_is_none() -> None:
     status, answer, error = child(b"no JSON")
-    assert (status, answer, error) == (1, {"error": "smartctl's answer is torn"}, b"")
+    assert (status, answer, error) == (1, {"error": "smartctl's output is incomplete"}, b"")
 
 
 def test_an_endless_answer_is_cut_off() -> None:
     status, answer, _ = child(b"[" + b"0," * (1 << 20))
-    assert (status, answer) == (1, {"error": "smartctl's answer is torn"})
+    assert (status, answer) == (1, {"error": "smartctl's output is incomplete"})

@@ -67,7 +67,7 @@ def test_however_deep_it_is_nested_it_is_read_or_none(report: str, deep: int) ->
     assert busy_reason(answer) is None or answer is None
     assert reports_start(answer or {})
     assert not left_asleep(answer or {})
-    assert error_message(answer or {}) == "it does not say why"
+    assert error_message(answer or {}) == "it gives no reason"
     assert parse_object("[" * deep) is None
 
 

@@ -114,12 +114,12 @@ def test_each_kind_of_drive_has_its_question(tmp_path: Path) -> None:
 def test_whatever_a_report_holds_it_is_read(reported: object) -> None:
     report = parse_object(json.dumps(reported))
     answer = busy_reason(report)
-    assert answer is None if isinstance(reported, dict) else "does not say" in (answer or "")
+    assert answer is None if isinstance(reported, dict) else "does not report" in (answer or "")
     assert reports_start(report or {})
 
 
 def test_an_invalid_report_is_a_busy_reason() -> None:
-    assert "does not say" in (busy_reason(None) or "")
+    assert "does not report" in (busy_reason(None) or "")
 
 
 def test_a_report_without_self_tests_is_no_busy_reason() -> None:

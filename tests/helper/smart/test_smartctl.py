@@ -195,7 +195,7 @@ def test_a_bridge_that_nothing_gets_through(drives: FakeDrives) -> None:
     cause, why = refusal(drives, CHECK)
     assert cause == "failed"
     assert why == (
-        "smartctl could not ask the drive: /dev/sdb: Unknown USB bridge [0x152d:0x0579 (0x201)]; "
+        "smartctl could not query the drive: /dev/sdb: Unknown USB bridge [0x152d:0x0579 (0x201)]; "
         "see: smartctl --all"
     )
 
@@ -207,7 +207,7 @@ def test_garbage_is_refused(drives: FakeDrives, document: bytes) -> None:
     (drives.tools / "sda.answer").write_bytes(document)
     cause, why = refusal(drives, CHECK)
     assert cause == "failed"
-    assert "torn" in why
+    assert "incomplete" in why
 
 
 def test_a_drive_without_smart(drives: FakeDrives) -> None:
@@ -274,7 +274,7 @@ def test_an_answer_that_is_nested_too_deeply_is_none(drives: FakeDrives, answer:
     assert isinstance(serve(drives, StartTest(SDA, "short", "")), PowerStatus)
     (drives.tools / "smartctl").write_text(f"#!/bin/sh\nprintf '%s' '{answer}'\nexit 2\n")
     assert "begins no short self-test: exit status 2" in refusal(drives, StartTest(SDA, "short", ""))[1]
-    assert "could not ask the drive: exit status 2" in refusal(drives, CHECK)[1]
+    assert "could not query the drive: exit status 2" in refusal(drives, CHECK)[1]
 
 
 def test_no_self_test_on_a_sleeping_drive(drives: FakeDrives) -> None:

@@ -150,7 +150,7 @@ def test_unreadable_files_make_unavailable(server: LeaseServer) -> None:
         "",
     }
     server.machine.unreadable = {"/var/lib/systemd/network/dhcp-server-lease/*"}
-    assert (server.poll().unavailable_reason or "").startswith("cannot look into /var/lib/systemd/network")
+    assert (server.poll().unavailable_reason or "").startswith("cannot list /var/lib/systemd/network")
 
 
 def test_an_access_point_that_does_not_answer_is_a_warning(server: LeaseServer) -> None:
@@ -273,7 +273,7 @@ class TestTime:
             report = server.poll()
             assert report.unavailable_reason is None
             assert [entry.stale for entry in report.entries] == [True]
-        assert (server.poll().unavailable_reason or "").startswith(f"{DNSMASQ}: has vanished; ")
+        assert (server.poll().unavailable_reason or "").startswith(f"{DNSMASQ}: no longer exists; ")
 
     def test_an_unchanged_file_that_returns_is_no_longer_stale(self, server: LeaseServer) -> None:
         server.machine.replace_file(DNSMASQ, A)
@@ -303,4 +303,4 @@ class TestTime:
         assert server.names() == [("a", "a.leases", True), ("b", "b.leases", False)]
         for _ in range(20):
             server.poll(300)
-        assert "/srv/a.leases: has vanished" in (server.poll().unavailable_reason or "")
+        assert "/srv/a.leases: no longer exists" in (server.poll().unavailable_reason or "")

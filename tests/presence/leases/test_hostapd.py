@@ -91,7 +91,7 @@ def test_an_access_point_that_does_not_answer_is_a_warning(tmp_path: Path) -> No
     assert stations.warnings == ("/run/hostapd/wlan0 does not answer; is hostapd still running?",)
     machine.unreadable.add("/run/hostapd/*")
     poll(stations, machine)
-    assert "cannot look into /run/hostapd/*" in stations.warnings[0]
+    assert "cannot list /run/hostapd/*" in stations.warnings[0]
 
 
 def test_the_version_increases_with_changes_only(tmp_path: Path) -> None:

@@ -118,7 +118,7 @@ def test_a_vanished_file_keeps_its_entries_and_is_an_error_after_an_hour(file: F
     assert file.file.hides_clients
     assert (
         file.file.error
-        == f"{PATH}: has vanished; bring it back, or correct clients.leases and restart powerd"
+        == f"{PATH}: no longer exists; restore it, or correct clients.leases and restart powerd"
     )
     assert file.put(A) == [ENTRY_A]
     assert not file.file.error

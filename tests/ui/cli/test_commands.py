@@ -98,8 +98,8 @@ def test_wake(socket_path: str, run_command: RunCommand) -> None:
 @pytest.mark.parametrize(
     ("command", "code", "texts"),
     [
-        ("keep --drop 9", 1, 'there is no keep "9"'),
-        ("keep --drop ../status", 1, 'there is no keep "../status"'),
+        ("keep --drop 9", 1, 'there is no keep-awake request "9"'),
+        ("keep --drop ../status", 1, 'there is no keep-awake request "../status"'),
         ("keep 366d", 1, "that is too long"),
         ("keep soon", 2, '"soon" is not a duration'),
         ("wake nobody", 1, 'no client is known as "nobody"'),

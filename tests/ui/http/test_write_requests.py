@@ -94,7 +94,10 @@ def test_a_keep_is_taken_and_dropped(api_server: WriteApiServer) -> None:
         )
         assert (await api_server.request("POST", "/api/keep", {"for": 7200.0}))[0] == 200
         assert (await api_server.request("DELETE", "/api/keep/3", headers=""))[0] == 200
-        assert await api_server.request("DELETE", "/api/keep/9") == (404, {"error": 'there is no keep "9"'})
+        assert await api_server.request("DELETE", "/api/keep/9") == (
+            404,
+            {"error": 'there is no keep-awake request "9"'},
+        )
         assert await api_server.request("POST", "/api/keep", {"for": "365d"}) == (
             409,
             {"error": "that is too long"},

@@ -40,7 +40,7 @@ class Traits:
         smart_fails: whether SMART says that it is about to fail.
         reallocated: sectors that it has given up.
         pending: sectors that it cannot read.
-        crc: transfers that arrived garbled.
+        crc: transfers that arrived damaged.
         errors: entries that its error log has ever had.
         failed_tests: self-tests that found it ill, at most 21.
         temperature: degrees Celsius.
