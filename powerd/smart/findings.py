@@ -126,7 +126,7 @@ def _nvme(latest: Health) -> Iterator[Finding]:
     if few or NVME_SPARE in latest.critical_warnings:
         text = f"its warning: {NVME_SPARE}"
         if few and latest.spare is not None:
-            text = ((f"only {latest.spare[0]} % of its spare blocks are left, and its threshold is " "") f"{latest.spare[1]} %")
+            text = f"{latest.spare[0]} % of its spare blocks are left; its threshold is {latest.spare[1]} %"
         yield Finding("spare", Severity.ALARM, text, REPLACE_ADVICE)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import tomllib
 from dataclasses import replace
-from textwrap import dedent
 
 import pytest
 from ui.statuses import (
@@ -14,7 +13,6 @@ from ui.statuses import (
     client_status,
     clients_unavailable,
     decision,
-    family,
     many_clients,
     status,
 )
@@ -36,34 +34,6 @@ def test_every_line_has_at_most_80_columns_and_no_control_characters(name: str) 
     for line in lines_of(STATUSES[name]).splitlines():
         assert width(line) <= 80
         assert line.isprintable()
-
-
-def test_clients() -> None:
-    assert (
-        lines_of(family())
-        == dedent("""
-        NAME          ADDRESS    STATE      LAST SEEN  EVIDENCE   SOURCE
-        anna-phone    10.0.0.10  present    12 s ago   ICMP       dhcpd.leases
-        kitchen-bulb  10.0.0.11  present    12 s ago   ARP        dhcpd.leases
-        printer       10.0.0.13  (present)  12 s ago   ICMP       dhcpd.leases
-        workshop.lan  10.9.0.5   unknown    2 h ago    ICMP only  hosts
-        -             10.0.0.14  absent     never      -          dhcpd.leases
-        laptop        10.0.0.12  absent     2 h ago    ICMP       learned
-
-        Unknown: workshop.lan: its last question could not be asked
-
-        (in brackets): never keeps the server awake
-
-        ICMP only: behind a router; a client there that drops ICMP cannot be detected
-
-        Always on, so probably no personal device. To ignore, under [clients]:
-            ignore = ["02:00:00:00:00:0b"]  # kitchen-bulb
-
-        Warnings:
-          clients: /var/lib/dhcp/dhcpd.leases: 3 entries skipped, the first: line 17: no
-          address
-        """).lstrip()
-    )
 
 
 def test_no_clients() -> None:

@@ -67,7 +67,7 @@ def test_a_failed_health_status_is_an_alarm_each_time(health: Health) -> None:
         ("reallocated", Severity.WARNING, "it has replaced 2 more bad sectors, 3 in all"),
         ("pending", Severity.ALARM, "2 more sectors cannot be read, 3 in all"),
         ("uncorrectable", Severity.ALARM, "its own scan could not read 2 more sectors, 3 in all"),
-        ("reported", Severity.ALARM, "2 more reads have failed, 3 in all"),
+        ("reported", Severity.ALARM, "it could not read what it was asked for 2 more times, 3 in all"),
         ("crc", Severity.WARNING, "2 more transfers arrived damaged, 3 in all"),
         ("media", Severity.ALARM, "it has found 2 more blocks damaged, 3 in all"),
         ("errors", Severity.NOTE, "its error log has 2 more entries, 3 in all"),
@@ -254,7 +254,7 @@ def test_heat_that_the_drive_warns_of_is_reported_once() -> None:
     )
     (finding,) = findings_of(None, hot)
     assert (finding.kind, finding.severity) == ("temperature", Severity.WARNING)
-    assert "air" in finding.advice
+    assert "cooling" in finding.advice
 
 
 def test_a_failed_nvme_drive_without_a_known_warning_is_an_alarm() -> None:
@@ -265,7 +265,7 @@ def test_a_failed_nvme_drive_without_a_known_warning_is_an_alarm() -> None:
 def test_few_spare_blocks_are_one_finding() -> None:
     warned = replace(WELL_NVME, spare=(9, 10), critical_warnings=(NVME_WARNINGS[0],))
     (spare,) = findings_of(None, warned)
-    assert spare.text == "only 9 % of its spare blocks are left, and its threshold is 10 %"
+    assert spare.text == "9 % of its spare blocks are left; its threshold is 10 %"
     assert findings_of(None, replace(warned, critical_warnings=())) == (spare,)
 
 
@@ -284,8 +284,8 @@ def test_wear_is_reported_for_every_kind_of_ssd(
 @pytest.mark.parametrize(
     ("name", "prefail", "word"),
     [
-        ("Temperature_Celsius", False, "air"),
-        ("Airflow_Temperature_Cel", True, "air"),
+        ("Temperature_Celsius", False, "cooling"),
+        ("Airflow_Temperature_Cel", True, "cooling"),
         ("UDMA_CRC_Error_Count", True, "cable"),
         ("Load_Cycle_Count", False, "APM"),
         ("Spin_Retry_Count", True, "power supply"),

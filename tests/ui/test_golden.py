@@ -18,8 +18,9 @@ from simulation.disk_server import SimulatedDiskServer, access, simulate_disks
 from simulation.household import daily
 from ui.disk_statuses import DISK_STATUSES
 from ui.smart_statuses import smart_status
-from ui.statuses import NOW, STATUSES
+from ui.statuses import NOW, STATUSES, idle
 
+from powerd import __version__
 from powerd.core.snapshot import Status
 from powerd.disks.view.table import disks_text
 from powerd.presence.view import clients_text
@@ -50,8 +51,8 @@ at = ["06:30"]
 """
 HAND_MADE: Final = {
     name: given
-    for name, given in {**STATUSES, **DISK_STATUSES}.items()
-    if name not in {"evil", "evil shelf", "crowd", "full shelf"}
+    for name, given in {**STATUSES, "idle, enforce mode": idle("enforce"), **DISK_STATUSES}.items()
+    if name not in {"evil", "evil shelf", "crowd", "full shelf"}  # hostile or very long
 }
 
 
@@ -88,17 +89,19 @@ def journal(statuses: list[Status]) -> Iterator[str]:
     detector = TransitionDetector()
     for status in statuses:
         for entry in detector.entries(status):
-            yield f"{status.now.wall:%a %H:%M} {entry.fields['POWERD_EVENT']}: {entry.message}\n"
+            message = entry.message.replace(__version__, "VERSION")
+            yield f"{status.now.wall:%a %H:%M} {entry.fields['POWERD_EVENT']}: {message}\n"
 
 
 def reasons(statuses: list[Status]) -> Iterator[str]:
-    """Each reason once, in the order of its first appearance."""
+    """Each reason once, of all disks together."""
     seen = {
-        f"{reason.subject}: {reason.text}{'' if reason.blocks_sleep else ' (does not block sleep)'}"
+        ("disk" if reason.subject.startswith("ata-") else reason.subject, reason.text, reason.blocks_sleep)
         for status in statuses
         for reason in status.decision.reasons
     }
-    yield from (f"{text}\n" for text in sorted(seen))
+    for subject, text, blocks_sleep in sorted(seen):
+        yield f"{subject}: {text}{'' if blocks_sleep else ' (does not block sleep)'}\n"
 
 
 VIEWS: Final[dict[str, Callable[[], str]]] = {

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from textwrap import dedent
 
 import pytest
 from ui.disk_statuses import similar_disks
@@ -13,21 +12,15 @@ from ui.statuses import (
     at,
     clients_unavailable,
     decision,
-    family,
     idle,
     status,
     warning,
-    with_wake_alarm,
 )
 
 from powerd.core.snapshot import PlannedSleep, Reason, Status
 from powerd.ui.api import status_json
 from powerd.ui.layout import Style, width
 from powerd.ui.status import next_sentence, status_text, why_text
-
-
-def printed(text: str) -> str:
-    return dedent(text).lstrip("\n")
 
 
 @pytest.mark.parametrize("name", STATUSES)
@@ -41,63 +34,9 @@ def test_every_line_fits_and_steers_nothing(name: str, text: type) -> None:
         assert line == line.rstrip()
 
 
-def test_status() -> None:
-    assert status_text(status_json(family(), NOW)) == printed("""
-        state     awake since 19:02 (2 h 14 min)
-        mode      observe: decides and explains, changes nothing
-        because   anna-phone: is home: answers ping
-                  and 2 more: see `powerd why`
-        clients   2 of 5 present, 1 unknown
-        next      Will not sleep while any of these 3 lasts.
-        warnings  1: see `powerd clients`
-    """)
-
-
-def test_status_with_an_alarm_and_warnings_of_powerd_why() -> None:
-    assert status_text(status_json(with_wake_alarm(), NOW)) == printed("""
-        state     idle since 21:06 (10 min)
-        mode      enforce: executes its decisions
-        because   sleep rule 1: waits for its window: 02:00-08:00
-        clients   0 of 4 present
-        next      May power off at 02:14 at the earliest (in 4 h 58 min).
-        wakes     at 06:28, for backup.timer
-        warnings  1: see `powerd why`
-        warnings  1: see `powerd clients`
-    """)
-
-
 def test_status_of_a_failure() -> None:
     output = status_text(status_json(clients_unavailable(), NOW, "the last decision is 5 min old"))
     assert "error     the last decision is 5 min old\n" in output
-
-
-def test_why() -> None:
-    assert why_text(status_json(family(), NOW)) == printed("""
-        awake since 19:02 (2 h 14 min), observe mode
-
-        Keeps the server awake:
-          anna-phone    is home: answers ping                            since 20:58
-          kitchen-bulb  is home: answers ARP                             since Wed 21:16
-          workshop.lan  may be home: its last question could not be      since 21:15
-                        asked
-
-        Remarks:
-          kitchen-bulb  is always on; if it is nobody's own, stop        since Wed 21:16
-                        counting it with ignore = ["02:00:00:00:00:0b"]
-
-        Will not sleep while any of these 3 lasts.
-    """)
-
-
-def test_why_while_idle() -> None:
-    assert why_text(status_json(idle("enforce"), NOW)) == printed("""
-        idle since 21:06 (10 min), enforce mode
-
-        Because:
-          sleep rule 1  waits for its window: 02:00-08:00                    since 21:06
-
-        May power off at 02:14 at the earliest (in 4 h 58 min).
-    """)
 
 
 NO_RULE = Reason(

@@ -62,7 +62,7 @@ async def wait_for_first_access(
             in_progress = next((disk for disk in disks if disk.in_flight), None)
             return in_progress or await _access_from_trace(disks, trace)
     except TracefsUnavailableError as error:
-        log_line(WARNING, f"a group of {len(disks)} disks is polled every {interval:g} s, as {error}")
+        log_line(WARNING, f"a group of {len(disks)} disks is polled every {interval:g} s, because {error}")
         return await _access_from_counters(disks, interval)
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from textwrap import dedent
-
 import pytest
 from ui.disk_statuses import DISK_STATUSES, active, disk, disk_status, standby, usual_server
 from ui.statuses import NOW
@@ -24,34 +22,6 @@ def test_every_line_fits_and_steers_nothing(name: str) -> None:
     for line in lines_of(DISK_STATUSES[name]).splitlines():
         assert width(line) <= 80
         assert line.isprintable()
-
-
-def test_disks() -> None:
-    assert (
-        lines_of(usual_server())
-        == dedent("""
-        DISK  STATE    SINCE  IDLE FOR  SPIN-DOWN  STARTS  BY   GROUP  MODEL
-        sda   standby  19:16  2 h       -          1       ATA  md0    WDC WD20EFRX-68E…
-        sdb   active   20:16  12 min    in 8 min   2       -    -      WDC WD20EFRX-68E…
-        sdc   hung     21:15  -         -          0       -    -      WDC WD20EFRX-68E…
-        sdaa  standby  19:16  2 h       -          1       ATA  md0    WDC WD20EFRX-68E…
-
-        sda   ata-WDC_WD20EFRX-68EUZN0_WCC-SDA (2 TB, /srv, APM 128)
-        sdb   ata-WDC_WD20EFRX-68EUZN0_WCC-SDB (2 TB)
-        sdc   ata-WDC_WD20EFRX-68EUZN0_WCC-SDC (2 TB)
-        sdaa  ata-WDC_WD20EFRX-68EUZN0_WCC-SDAA (2 TB, /srv, APM 128)
-
-        Waiting:
-          sdb: waits for 20min of idleness
-          sdc: does not answer; powerd checks it at growing intervals of up to 1 h:
-          hdparm did not end within 10 s
-
-        Excluded:
-          sdd: solid state: nothing to spin down
-          loop0, loop1, loop2, loop3, loop4, loop5 and 3 more: a loop device: a file on
-          another disk
-        """).lstrip()
-    )
 
 
 def test_without_a_disk_that_could_spin_down() -> None:

@@ -94,6 +94,6 @@ def test_without_tracefs_sysfs_is_read(
 
     assert asyncio.run(main()) == (disks[1] if touched else None)
     assert capsys.readouterr().err == (
-        "<4>a group of 2 disks is polled every 0.1 s, as tracefs is unavailable: it is not mounted on "
+        "<4>a group of 2 disks is polled every 0.1 s, because tracefs is unavailable: it is not mounted on "
         "/sys/kernel/tracing\n"
     )

@@ -26,46 +26,6 @@ def printed(text: str) -> str:
     return dedent(text).lstrip("\n")
 
 
-def test_all_drives() -> None:
-    assert smart_table_text(smarts_json(smart_status()), WALL) == printed("""
-        DISK     MODEL                HEALTH           TEMP   AGE     CHECKED  NEXT
-        sda      WDC WD20EFRX-68EUZ…  ok               31 °C  1474 d  12:16    Tue 12:16
-        sdb      ST3500418AS          alarm (testing)  38 °C  1474 d  12:16    Tue 12:16
-        nvme0n1  Samsung SSD 970      unknown          -      -       never    never
-
-        sdb: 2 more sectors cannot be read, 8 in all
-          check your backup, and run a long self-test: powerd smart DISK --test long
-
-        sdb: 90 % of its rated life is used up
-          plan its replacement
-
-        nvme0n1: cannot be checked: Unknown USB bridge
-    """)
-
-
-def test_a_drive_that_is_well() -> None:
-    assert detail("sda") == printed("""
-        sda WDC WD20EFRX-68EUZN0 S1
-        health        ok: the drive reports that it is healthy, checked 12:16
-        temperature   31 °C, between 30 and 32 °C so far
-        powered on    1474 d 16 h
-        next check    Tue 12:16
-
-        Counters
-          bad sectors replaced                       0
-          sectors that cannot be read                0
-          spin-ups                               1,480
-
-        Self-tests, newest first
-          Short offline       at 35,300 h   Completed without error
-          Extended offline    -             Aborted by host
-
-          Attribute                     VALUE  WORST  FAILS  RAW
-            5 Reallocated Sector Ct       200    200    140  0
-          194 Temperature Celsius         119    103      -  31 (Min/Max 12/45)
-    """)
-
-
 def test_a_drive_that_is_not() -> None:
     output = detail("sdb")
     assert "health        alarm: the drive reports that it is failing, checked 12:16; a\n" in output
