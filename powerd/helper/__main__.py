@@ -49,7 +49,9 @@ def _open_or_inherit_listener(arguments: argparse.Namespace) -> Iterator[socket.
         with inherited:
             yield inherited
     elif arguments.socket is None:
-        raise HostError("no socket was passed to the helper: start powerd-helper.socket, or use --socket PATH")
+        raise HostError(
+            "no socket was passed to the helper: start powerd-helper.socket, or use --socket PATH"
+        )
     else:
         with listen_unix(
             arguments.socket, program="helper", group=arguments.user, create_directory=False
