@@ -178,7 +178,7 @@ class Daemon:
             ports.files, ports.helper, clock, self.state, store=storage, on_error=on_error, boot_id=boot_id
         )
         self._disks.set_poll_interval(options.clients.every)
-        self._smart = SmartService(self.state, clock, storage, on_finding)
+        self.smart = SmartService(self.state, clock, storage, on_finding)
         engine_hooks = EngineHooks(
             poll=self.refresher.poll_all_sources, execute=self._execute, publish=self._publish
         )
@@ -198,7 +198,7 @@ class Daemon:
             self.state,
             ports.network,
             disks=self._disks,
-            health=self._smart,
+            health=self.smart,
             submit=self._engine.running_actions.submit,
         )
 
@@ -217,7 +217,7 @@ class Daemon:
                 tasks.create_task(_run_forever(self._block_inhibitor.run(), "holding its inhibitor lock"))
         finally:
             self._disks.close()
-            self._smart.close()
+            self.smart.close()
             save_learned_hosts(self._storage, self._client_registry.unlisted_neighbours)
 
     def reconfigure(self, options: Options) -> None:
@@ -249,7 +249,7 @@ class Daemon:
             result = await execute(action, self._actuators, mode)
         finally:
             self._disks.on_action_finished(action, result)
-        self._smart.on_completed(action, result)
+        self.smart.on_completed(action, result)
         if (
             isinstance(action, Sleep)
             and action.sleep_action == "poweroff"
@@ -288,7 +288,7 @@ class Daemon:
         )
         self.status = Status(now, self._options.mode, snapshot, decision, since)
         self._disks.on_decision(decision)
-        self._smart.on_decision(decision)
+        self.smart.on_decision(decision)
         self._on_status(self.status)
         self._transition.on_decision(self.status)
         self.keep_awake.remove_expired()

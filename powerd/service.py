@@ -100,6 +100,7 @@ def ui_context(daemon: Daemon, clock: Clock, token: Callable[[], str | None], fe
         requests.spin_down,
         requests.check_health,
         requests.start_self_test,
+        daemon.smart.acknowledge,
         token,
     )
     return UiContext(

@@ -166,8 +166,9 @@ def attribute_advice(attribute: Attribute) -> str:
     """What to do about an attribute that is, or was, at its threshold."""
     if is_temperature(attribute):
         return AIR_ADVICE
-    advice = (advice for pattern, advice in _ATTRIBUTE_ADVICE if pattern.fullmatch(attribute.name))
-    return next(advice, REPLACE_ADVICE if attribute.prefail else _OTHER_ADVICE)
+    fitting = (advice for pattern, advice in _ATTRIBUTE_ADVICE if pattern.fullmatch(attribute.name))
+    predicts_failure = attribute.prefail and attribute.failed == "now"
+    return next(fitting, REPLACE_ADVICE if predicts_failure else _OTHER_ADVICE)
 
 
 def counter_words(counter: Counter, latest: Health) -> CounterWords:

@@ -7,7 +7,7 @@ acknowledges it (``standing_findings``).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Final
 
 from powerd.smart.counters import is_temperature
@@ -35,6 +35,7 @@ from powerd.smart.model import (
     Sample,
     SelfTest,
     Severity,
+    SmartRecord,
 )
 
 RATED_LOADS: Final = 300_000
@@ -52,6 +53,14 @@ _WEAR_NOTE: Final = 90
 _MONTH: Final = 30 * _DAY
 _MAX_MONTHLY_WEAR: Final = 5
 """Percent of its rated life that a drive may use up in a month: at that rate it lasts 20 months."""
+
+
+def findings_of_record(record: SmartRecord) -> tuple[tuple[Finding, ...], frozenset[str]]:
+    """The findings of a drive that stand, and the kinds of those that a person has acknowledged."""
+    if record.last is None:
+        return (), frozenset()
+    current = findings_of(record.previous, record.last, record.samples)
+    return standing_findings(current, record.notified_findings, record.acknowledged)
 
 
 def findings_of(
@@ -77,6 +86,42 @@ def findings_of(
         *_partial(latest),
     ]
     return tuple(sorted(findings, key=lambda finding: -finding.severity))
+
+
+def standing_findings(
+    current: Sequence[Finding], known: Sequence[Finding], acknowledged: Collection[str]
+) -> tuple[tuple[Finding, ...], frozenset[str]]:
+    """The findings that stand, the most severe first, and the kinds of those that a person has acknowledged.
+
+    A warning or an alarm stands until it is acknowledged, also if the next check no longer has it: what was
+    found one night is not over because the drive is quiet the next. A finding that is acknowledged stands
+    only while the check has it, and is a new one if it changes without becoming less severe.
+
+    Args:
+        current: the findings of the latest check.
+        known: the findings that stood before it.
+        acknowledged: the kinds of ``known`` that were acknowledged.
+    """
+    before = {each.kind: each for each in known}
+    found = {
+        each.kind: each
+        for each in known
+        if each.severity >= Severity.WARNING and each.kind not in acknowledged
+    }
+    quiet: set[str] = set()
+    for each in current:
+        old = before.get(each.kind)
+        if each.kind in acknowledged and old is not None and _covers(old, each):
+            quiet.add(each.kind)
+        if each.kind not in found or each.severity >= found[each.kind].severity:
+            found[each.kind] = each
+    return tuple(sorted(found.values(), key=lambda finding: -finding.severity)), frozenset(quiet)
+
+
+def _covers(acknowledged: Finding, finding: Finding) -> bool:
+    """Whether a finding is no news to a person who has acknowledged another one of its kind."""
+    same = (finding.severity, finding.text) == (acknowledged.severity, acknowledged.text)
+    return same or finding.severity < acknowledged.severity
 
 
 def new_findings(previous: Sequence[Finding], current: Sequence[Finding]) -> tuple[Finding, ...]:
@@ -231,7 +276,7 @@ def _loads(previous: Health | None, latest: Health) -> Iterator[Finding]:
     )
     rated = latest.rated_loads or RATED_LOADS
     if count is not None and count >= rated:
-        text = f"its heads have been loaded more than the {rated:,} times that they are rated for"
+        text = f"its heads have been loaded more than the {rated:,} times that drives of its kind bear"
         yield Finding("loads", Severity.WARNING, text, LOADS_ADVICE)
     elif (
         previous is not None

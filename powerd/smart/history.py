@@ -69,13 +69,19 @@ class SmartHistory:
         """Record that the drive was woken for a check that failed."""
         return self._update(serial, replace(self.record_of(serial, at), woken_at=at))
 
-    def mark_notified(self, serial: str, findings: Sequence[Finding], now: float) -> SmartRecord:
-        """Record the findings that were notified; a finding that has ended may be notified again."""
+    def mark_notified(
+        self, serial: str, findings: Sequence[Finding], now: float, acknowledged: frozenset[str] = frozenset()
+    ) -> SmartRecord:
+        """Record the findings that stand and were notified, and the kinds that are acknowledged."""
         old = self.record_of(serial, now)
-        return (
-            old
-            if old.notified_findings == tuple(findings)
-            else self._update(serial, replace(old, notified_findings=tuple(findings)))
+        new = replace(old, notified_findings=tuple(findings), acknowledged=acknowledged)
+        return old if new == old else self._update(serial, new)
+
+    def acknowledge(self, serial: str, now: float) -> SmartRecord:
+        """Record that a person has acknowledged all findings that stand."""
+        old = self.record_of(serial, now)
+        return self.mark_notified(
+            serial, old.notified_findings, now, frozenset(each.kind for each in old.notified_findings)
         )
 
     def write(self, *, force: bool = False) -> None:

@@ -211,7 +211,8 @@ class SmartRecord:
         last, previous: the latest check and the one before it; None = there was none.
         samples: of all checks, oldest first, with the latest.
         test_started_at: POSIX times of the last start of each kind of self-test, ``short`` and ``long``.
-        notified_findings: findings that were notified, so that none is notified twice.
+        notified_findings: the findings that stand; they were notified, and none is notified twice.
+        acknowledged: the kinds of those that a person has acknowledged.
         device_type: by which smartctl reached the drive; "" = unknown.
         woken_at: POSIX time at which the drive was last woken for a check that then failed; 0 = never.
     """
@@ -226,6 +227,7 @@ class SmartRecord:
     notified_findings: Annotated[tuple[Annotated[Finding, ROW], ...], length(0, MAX_ROWS), Key("told")] = ()
     device_type: Annotated[DriveText, Key("kind")] = ""
     woken_at: Annotated[PosixTime, Key("woken")] = 0.0
+    acknowledged: frozenset[FindingText] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,10 +237,11 @@ class SmartReport:
     Attributes:
         disk: the drive.
         record: its history.
-        findings: of its latest check, the most severe first.
+        findings: those that stand, the most severe first.
         next_check_at: when the next check is due; None = never.
         testing: a self-test is running.
         check_error: why the drive could not be checked; "" = it could, or it was not tried.
+        acknowledged: the kinds of the findings that a person has acknowledged.
     """
 
     disk: DiskId
@@ -247,13 +250,18 @@ class SmartReport:
     next_check_at: datetime | None
     testing: bool = False
     check_error: str = ""
+    acknowledged: frozenset[str] = frozenset()
+
+    @property
+    def severity(self) -> Severity | None:
+        """The highest severity of the findings, a note if all are acknowledged; None = there is none."""
+        open_findings = (each.severity for each in self.findings if each.kind not in self.acknowledged)
+        return max(open_findings, default=Severity.NOTE if self.findings else None)
 
     @property
     def healthy(self) -> bool | None:
         """Whether no finding is more severe than a note; None = the drive was never checked."""
-        if self.record.last is None:
-            return None
-        return all(finding.severity is Severity.NOTE for finding in self.findings)
+        return None if self.record.last is None else self.severity in {None, Severity.NOTE}
 
 
 @dataclass(frozen=True, slots=True)

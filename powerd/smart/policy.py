@@ -11,175 +11,33 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import lru_cache
 from types import MappingProxyType
-from typing import Final, NamedTuple
+from typing import Final
 
 from powerd.config.options import Options
-from powerd.core.actions import Action, CompletedAction
+from powerd.core.actions import Action
 from powerd.core.domain import Assessment, Context
 from powerd.core.reasons import UndatedReason
 from powerd.core.snapshot import Snapshot
-from powerd.core.time import Moment, Reading
-from powerd.disks.model import Disk, DiskAction, DiskFacts, DiskId, FailureCause, SpinDown
-from powerd.disks.state import DiskReport, DisksReport, DiskState
-from powerd.smart.actions import CheckHealth, StartTest, TestKind
-from powerd.smart.findings import findings_of
+from powerd.core.time import Moment
+from powerd.disks.model import Disk, DiskAction, DiskId, FailureCause, SpinDown
+from powerd.disks.state import DiskReport, DisksReport
+from powerd.smart.actions import CheckHealth
+from powerd.smart.findings import findings_of_record
 from powerd.smart.model import Finding, SmartFacts, SmartRecord, SmartReport, SmartReports
-from powerd.smart.schedule import CheckTimes, next_check, next_test, self_test_ends_at, self_test_name
-
-RETRY_AFTER: Final = 3600.0
-"""Seconds until a failed check is retried; the drive was awake, so the retry does not wake it."""
-IDLE_WAIT: Final = 3600.0
-"""Seconds that a due check waits for a spin-down; then a drive that is never idle is checked too."""
-_UNTRACKED: Final = frozenset({DiskState.UNSUPPORTED, DiskState.EXCLUDED})
-_RECENT_USE: Final = 300.0
-"""Seconds after its last I/O in which a drive is assumed to be spinning."""
-_TIME_TOLERANCE: Final = 0.001
-"""Seconds by which two computed times of one event may differ."""
-
-
-class SmartContext(NamedTuple):
-    """The input of the decision for one drive.
-
-    Attributes:
-        disk, report, record: the drive, its state and its history.
-        last_check, last_test_start: the last check and the last start of a self-test, with their results.
-        running_actions: running checks and starts of self-tests on the drive.
-        last_io_at: CLOCK_MONOTONIC of its last I/O; -inf = unknown.
-        suspended: the kernel has suspended the drive; unknown for a drive without a spindle.
-        next_check_times, next_test_time: when the next check and the next self-test are due.
-    """
-
-    disk: Disk
-    report: DiskReport
-    record: SmartRecord
-    last_check: CompletedAction | None
-    last_test_start: CompletedAction | None
-    running_actions: frozenset[DiskAction]
-    last_io_at: float
-    suspended: bool
-    next_check_times: CheckTimes | None
-    next_test_time: tuple[float, TestKind] | None
-
-
-def smart_context(snapshot: Snapshot, report: DiskReport, options: Options, now: Moment) -> SmartContext:
-    """The input for one drive, which must have a record."""
-    disk_id: DiskId = report.disk.id
-    running_actions = frozenset(
-        action
-        for action in snapshot.running_actions
-        if isinstance(action, CheckHealth | StartTest) and action.disk == disk_id
-    )
-    reading, record = (
-        snapshot.part(DiskFacts).activity.get(disk_id),
-        snapshot.part(SmartFacts).smart_history[disk_id],
-    )
-    activity = reading.value if isinstance(reading, Reading) else None
-    return SmartContext(
-        report.disk,
-        report,
-        record,
-        snapshot.completed(CheckHealth, disk_id),
-        snapshot.completed(StartTest, disk_id),
-        running_actions,
-        float("-inf") if activity is None else activity.last_io_at,
-        report.state is DiskState.SUSPENDED or (activity is not None and activity.runtime_suspended),
-        next_check(record, options.smart, now.wall),
-        next_test(record, options.smart),
-    )
-
-
-def due_action(
-    context: SmartContext, now: Moment, *, spinning_down: bool, may_wake: bool
-) -> DiskAction | None:
-    """The action for one drive now; ``spinning_down``: its spin-down is decided, ``may_wake``: wake it."""
-    if may_wake:
-        return CheckHealth(context.disk.id, may_wake=True, device_type=context.record.device_type)
-    if not is_awake(context, now) or awaits_retry(context.last_check, now):
-        return None
-    wall = now.wall.timestamp()
-    # A drive in use is checked at its spin-down, or after it has been due and spinning for IDLE_WAIT.
-    need_not_wait = spinning_down or not awaits_spindown(context)
-    due_until = wall - (0.0 if need_not_wait else IDLE_WAIT)
-    if not need_not_wait and now.mono - context.report.since.mono < IDLE_WAIT:
-        return None
-    if context.next_check_times is not None and due_until >= context.next_check_times.due:
-        return CheckHealth(context.disk.id, may_wake=False, device_type=context.record.device_type)
-    if (
-        context.next_test_time is not None
-        and due_until >= context.next_test_time[0]
-        and not awaits_retry(context.last_test_start, now)
-    ):
-        return StartTest(context.disk.id, context.next_test_time[1], context.record.device_type)
-    return None
-
-
-def awaits_spindown(context: SmartContext) -> bool:
-    """Whether powerd will spin the drive down when idle; the drive's own timer does so without notice."""
-    return context.report.spin_down_at is not None and not context.report.standby_timer
-
-
-def is_awake(context: SmartContext, now: Moment) -> bool:
-    """Whether the drive is spinning, or has no spindle.
-
-    The power mode of a drive that powerd does not manage is unknown, and behind some bridges the query itself
-    wakes the drive. Such a drive is assumed to be spinning if it was used recently.
-    """
-    if context.suspended or _last_found_asleep(context, now):
-        return False
-    if context.disk.rotational is False:
-        return True
-    if context.report.state in _UNTRACKED:
-        return now.mono - context.last_io_at <= _RECENT_USE
-    return context.report.state is DiskState.ACTIVE
-
-
-def is_asleep(context: SmartContext, now: Moment) -> bool:
-    """Whether a check has to wake the drive; False for a suspended drive, which is left to the kernel.
-
-    True also if the power mode has been unknown for IDLE_WAIT, or an unmanaged drive was not used recently.
-    """
-    state = context.report.state
-    if context.suspended or context.disk.rotational is False:
-        return False
-    if state in _UNTRACKED:
-        return not is_awake(context, now)
-    unreported = state is DiskState.UNKNOWN and now.mono - context.report.since.mono >= IDLE_WAIT
-    return state.is_stopped or unreported or _last_found_asleep(context, now)
-
-
-def awaits_retry(completed: CompletedAction | None, now: Moment) -> bool:
-    """Whether the last attempt failed so recently that a retry is too early."""
-    return completed is not None and attempt_failed(completed) and now.mono < completed.ended_at + RETRY_AFTER
-
-
-def attempt_failed(completed: CompletedAction) -> bool:
-    """Whether an attempt has failed; finding the drive in standby is not a failure."""
-    return (not completed.ok or completed.answer is None) and completed.answer is not FailureCause.IN_STANDBY
-
-
-def self_test_running(context: SmartContext, now: Moment) -> bool:
-    """Whether a self-test is known to be running."""
-    until = self_test_ends_at(context.record)
-    return until is not None and now.wall.timestamp() < until
-
-
-def _last_found_asleep(context: SmartContext, now: Moment) -> bool:
-    """Whether the drive was in standby at the last attempt, without a later sign of activity.
-
-    A drive without a spindle gives no such sign: it was suspended and may have been resumed, so it is tried
-    again after RETRY_AFTER. The attempt reads sysfs only.
-    """
-    latest = max(
-        filter(None, (context.last_check, context.last_test_start)),
-        key=lambda result: result.ended_at,
-        default=None,
-    )
-    if latest is None or latest.answer is not FailureCause.IN_STANDBY:
-        return False
-    if context.disk.rotational is False:
-        return now.mono < latest.ended_at + RETRY_AFTER
-    return max(context.last_io_at, context.report.since.mono) <= latest.ended_at + _TIME_TOLERANCE
-
+from powerd.smart.policy_drive import (
+    ASK_AFTER,
+    ASK_AGAIN_AFTER,
+    IDLE_WAIT,
+    RETRY_AFTER,
+    SmartContext,
+    attempt_failed,
+    awaits_retry,
+    due_action,
+    is_asleep,
+    self_test_running,
+    smart_context,
+)
+from powerd.smart.schedule import self_test_name
 
 MAX_PARALLEL_CHECKS: Final = 8
 """Maximum number of drives in a check or start of a self-test at a time; a woken group may exceed it.
@@ -336,7 +194,7 @@ def _reasons(context: SmartContext, now: Moment) -> Iterator[UndatedReason]:
 def _delays(context: SmartContext, now: Moment) -> Iterator[float]:
     """Seconds until an action may be due."""
     wall = now.wall.timestamp()
-    yield context.report.since.mono + IDLE_WAIT - now.mono
+    yield from (context.report.since.mono + wait - now.mono for wait in (ASK_AFTER, IDLE_WAIT))
     if context.next_check_times is not None:
         yield from (
             time - wall
@@ -352,7 +210,7 @@ def _delays(context: SmartContext, now: Moment) -> Iterator[float]:
         if completed is not None and (
             attempt_failed(completed) or completed.answer is FailureCause.IN_STANDBY
         ):
-            yield completed.ended_at + RETRY_AFTER - now.mono
+            yield from (completed.ended_at + wait - now.mono for wait in (RETRY_AFTER, ASK_AGAIN_AFTER))
 
 
 def _smart_report(context: SmartContext, now: Moment) -> SmartReport:
@@ -366,7 +224,7 @@ def _smart_report(context: SmartContext, now: Moment) -> SmartReport:
         if context.last_check is not None and attempt_failed(context.last_check)
         else ""
     )
-    findings = _findings_of(_RecordIdentity(context.record))
+    findings, acknowledged = _findings_of(_RecordIdentity(context.record))
     return SmartReport(
         context.disk.id,
         context.record,
@@ -374,6 +232,7 @@ def _smart_report(context: SmartContext, now: Moment) -> SmartReport:
         next_due,
         testing=self_test_running(context, now),
         check_error=check_error,
+        acknowledged=acknowledged,
     )
 
 
@@ -393,6 +252,5 @@ class _RecordIdentity:
 
 
 @lru_cache(maxsize=1 << 10)
-def _findings_of(identity: _RecordIdentity) -> tuple[Finding, ...]:
-    record = identity.record
-    return findings_of(record.previous, record.last, record.samples) if record.last is not None else ()
+def _findings_of(identity: _RecordIdentity) -> tuple[tuple[Finding, ...], frozenset[str]]:
+    return findings_of_record(identity.record)

@@ -62,10 +62,15 @@ class SmartService:
             report = decision.part(SmartReports).smart.get(disk.id)
             if report is None:
                 changed[disk.id] = self._history.record_of(self._history_key(disk), now)
-            elif report.findings != report.record.notified_findings:
+            elif (report.findings, report.acknowledged) != (
+                report.record.notified_findings,
+                report.record.acknowledged,
+            ):
                 for finding in new_findings(report.record.notified_findings, report.findings):
                     self._notify(disk, finding)
-                changed[disk.id] = self._history.mark_notified(self._history_key(disk), report.findings, now)
+                changed[disk.id] = self._history.mark_notified(
+                    self._history_key(disk), report.findings, now, report.acknowledged
+                )
         self._publish(changed)
         self._history.write()
 
@@ -108,6 +113,17 @@ class SmartService:
         return disk, self._history.record_of(
             self._history_key(disk), self._clock.now().wall.timestamp()
         ).device_type
+
+    def acknowledge(self, query: str) -> DiskId:
+        """Acknowledge all findings of the drive with this id, device or serial number; returns its id.
+
+        Raises:
+            RequestRefusedError: as find().
+        """
+        disk, _ = self.find(query)
+        now = self._clock.now().wall.timestamp()
+        self._publish({disk.id: self._history.acknowledge(self._history_key(disk), now)})
+        return disk.id
 
     def close(self) -> None:
         """Write the changed records.

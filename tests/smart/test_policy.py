@@ -19,15 +19,8 @@ from powerd.disks.model import Disk, DiskAction, DiskActivity, DiskId, FailureCa
 from powerd.disks.state import DiskReport, DisksReport, DiskState
 from powerd.smart.actions import CheckHealth, HealthReading, StartTest
 from powerd.smart.model import Health, Severity, SmartRecord
-from powerd.smart.policy import (
-    IDLE_WAIT,
-    MAX_PARALLEL_CHECKS,
-    RETRY_AFTER,
-    SmartPlan,
-    assess,
-    has_smart,
-    plan_health,
-)
+from powerd.smart.policy import MAX_PARALLEL_CHECKS, SmartPlan, assess, has_smart, plan_health
+from powerd.smart.policy_drive import IDLE_WAIT, RETRY_AFTER
 
 DAY = 86400.0
 HOUR = 3600.0
@@ -243,16 +236,22 @@ def test_a_drive_that_powerd_leaves_alone_and_found_asleep_waits_until_it_is_use
     assert house.decide(DAY).actions == (CHECK,)
     house.add_result(CHECK, DAY, FailureCause.IN_STANDBY)
     assert house.decide(DAY + 1).actions == ()
+    assert house.decide(2 * DAY - 1).actions == ()
+    assert house.decide(2 * DAY).actions == (CHECK,), "it may have been started by what powerd does not see"
+    house.add_result(CHECK, 6 * DAY + 1, FailureCause.IN_STANDBY)
     assert house.decide(7 * DAY - 1).actions == ()
     assert house.decide(7 * DAY).actions == (WAKE,)
-    house.moved = 2 * DAY
-    assert house.decide(2 * DAY + 1).actions == (CHECK,)
+    house.add_result(CHECK, 2 * DAY, FailureCause.IN_STANDBY)
+    house.moved = 2 * DAY + 9
+    assert house.decide(2 * DAY + 10).actions == (CHECK,)
 
 
 @pytest.mark.parametrize("state", [DiskState.EXCLUDED, DiskState.UNSUPPORTED])
-def test_a_drive_that_powerd_leaves_alone_is_asked_when_it_has_just_been_used(state: DiskState) -> None:
+def test_a_drive_behind_a_bridge_that_powerd_leaves_alone_is_asked_when_it_has_just_been_used(
+    state: DiskState,
+) -> None:
     """Even the question whether it spins wakes some drives behind a bridge."""
-    house = SmartScenario()
+    house = SmartScenario(disk(transport="usb"))
     house.state[CHECK.disk] = state
     house.moved = DAY - 301
     assert house.decide(DAY).actions == ()
@@ -274,8 +273,32 @@ def test_a_self_test_that_found_the_drive_asleep_waits_until_it_is_used() -> Non
     assert house.decide(DAY + 101).actions == (start,)
 
 
-def test_a_drive_with_unknown_state_for_an_hour_may_be_spun_up_when_overdue() -> None:
+@pytest.mark.parametrize("state", [DiskState.EXCLUDED, DiskState.UNSUPPORTED, DiskState.UNKNOWN])
+@pytest.mark.parametrize("transport", ["ata", "sas"])
+def test_a_drive_that_is_not_tracked_is_asked_when_its_check_is_due(state: DiskState, transport: str) -> None:
+    """It may have spun since the start without any I/O; the question whether it does wakes nothing."""
+    house = SmartScenario(disk(transport=transport))
+    house.state[CHECK.disk] = state
+    assert house.decide(DAY - 1).actions == ()
+    assert house.decide(DAY).actions == (CHECK,)
+    house.add_result(CHECK, DAY, FailureCause.IN_STANDBY)
+    again = house.decide(DAY + 1)
+    assert again.actions == ()
+    assert again.reevaluate_at <= T0 + 2 * DAY
+
+
+def test_a_drive_that_powerd_is_about_to_ask_itself_is_left_to_it() -> None:
     house = SmartScenario()
+    house.state[CHECK.disk] = DiskState.UNKNOWN
+    house.since = 2 * DAY
+    early = house.decide(2 * DAY + 299)
+    assert early.actions == ()
+    assert early.reevaluate_at <= T0 + 2 * DAY + 300
+    assert house.decide(2 * DAY + 300).actions == (CHECK,)
+
+
+def test_a_drive_with_unknown_state_for_an_hour_may_be_spun_up_when_overdue() -> None:
+    house = SmartScenario(disk(transport="usb"))
     house.state[CHECK.disk] = DiskState.UNKNOWN
     house.since = 7 * DAY - IDLE_WAIT + 1
     assert house.decide(7 * DAY).actions == ()

@@ -17,8 +17,8 @@ from powerd.requests.model import RequestRefusedError
 from powerd.simulation.clock import SimulatedClock
 from powerd.simulation.virtual_loop import run
 from powerd.smart.actions import CheckHealth, HealthReading, StartTest
-from powerd.smart.findings import findings_of
-from powerd.smart.model import Counter, Finding, Severity, SmartFacts, SmartRecord, SmartReport, SmartReports
+from powerd.smart.findings import findings_of_record
+from powerd.smart.model import Counter, Finding, Severity, SmartFacts, SmartReport, SmartReports
 from powerd.smart.model import Health as DriveHealth
 from powerd.smart.service import SmartService
 
@@ -47,19 +47,24 @@ class SmartServiceFixture:
             lambda disk, finding: self.alerts.append((disk.device, finding)),
         )
         self.vda = DiskState.EXCLUDED
+        self.reports: dict[DiskId, SmartReport] = {}
 
     def decide(self, *disks: Disk) -> None:
         """One decision on these disks, with what the board remembers of each."""
         now = self.clock.now()
         records = self.store.snapshot().part(SmartFacts).smart_history
-        smart = {
-            disk.id: SmartReport(disk.id, record, _found(record), None)
-            for disk in disks
-            if (record := records.get(disk.id)) is not None
-        }
+        smart = {}
+        for disk in disks:
+            if (record := records.get(disk.id)) is not None:
+                findings, acknowledged = findings_of_record(record)
+                smart[disk.id] = SmartReport(disk.id, record, findings, None, acknowledged=acknowledged)
         shown = {**dict.fromkeys(disks, DiskState.ACTIVE), VDA: self.vda}
         reports = tuple(DiskReport(disk, state, now) for disk, state in shown.items())
+        self.reports = smart
         self.health.on_decision(_decision(reports, smart, now))
+
+    def stands(self, disk: Disk) -> tuple[Finding, ...]:
+        return self.reports[disk.id].findings
 
     def check(self, disk: Disk, health: DriveHealth) -> None:
         self.store._set(changed(self.store.snapshot(), disks={SDA.id: SDA, SDB.id: SDB}))  # noqa: SLF001 - the source's part
@@ -78,10 +83,6 @@ def _decision(reports: tuple[DiskReport, ...], smart: dict[DiskId, SmartReport],
         phase="awake",
         planned_sleep=None,
     ).with_parts(DisksReport(reports), SmartReports(smart))
-
-
-def _found(record: SmartRecord) -> tuple[Finding, ...]:
-    return findings_of(record.previous, record.last) if record.last is not None else ()
 
 
 def run_scenario(scene: object) -> None:
@@ -145,6 +146,58 @@ def test_what_grows_is_reported_again() -> None:
         texts = [finding.text for _, finding in house.alerts]
         assert texts == ["8 of its sectors cannot be read", "one more sector cannot be read, 9 in all"]
         assert house.alerts[-1][1].severity is Severity.ALARM
+
+    run_scenario(scene)
+
+
+def test_a_finding_stands_until_a_person_acknowledges_it_also_over_a_restart(tmp_path: Path) -> None:
+    def scene() -> None:
+        replaced = replace(HEALTHY, counters={Counter.REALLOCATED: 12})
+        house = SmartServiceFixture(tmp_path)
+        house.decide(SDA)
+        for _ in range(3):
+            house.check(SDA, replaced)
+            house.decide(SDA)
+            assert [finding.kind for finding in house.stands(SDA)] == ["reallocated"]
+        again = SmartServiceFixture(tmp_path)
+        again.decide(SDA)
+        again.decide(SDA)
+        assert [finding.kind for finding in again.stands(SDA)] == ["reallocated"]
+        assert again.health.acknowledge("sda") == SDA.id
+        again.decide(SDA)
+        assert again.stands(SDA) == ()
+        third = SmartServiceFixture(tmp_path)
+        third.decide(SDA)
+        third.decide(SDA)
+        assert third.stands(SDA) == ()
+        third.check(SDA, replace(replaced, counters={Counter.REALLOCATED: 13}))
+        third.decide(SDA)
+        assert [finding.text for finding in third.stands(SDA)] == [
+            "it has replaced one more bad sector, 13 in all"
+        ]
+        assert [len(each.alerts) for each in (house, again, third)] == [1, 0, 1]
+
+    run_scenario(scene)
+
+
+def test_what_is_acknowledged_and_lasts_is_shown_and_not_reported_again() -> None:
+    def scene() -> None:
+        house = SmartServiceFixture()
+        house.decide(SDA)
+        house.check(SDA, FAILING)
+        house.decide(SDA)
+        house.health.acknowledge("S1")
+        house.health.acknowledge("S1")
+        for _ in range(2):
+            house.decide(SDA)
+            report = house.reports[SDA.id]
+            assert [each.kind for each in report.findings] == ["pending"]
+            assert report.acknowledged == {"pending"}
+            assert report.severity is Severity.NOTE
+            house.check(SDA, FAILING)
+        assert len(house.alerts) == 1
+        with pytest.raises(RequestRefusedError, match='no disk "sdz"'):
+            house.health.acknowledge("sdz")
 
     run_scenario(scene)
 

@@ -67,17 +67,19 @@ def smart_json(disk: Disk, report: SmartReport, zone: tzinfo | None) -> SmartJso
         "temperature": last.temperature if last else None,
         "power_on_hours": last.power_on_hours if last else None,
         "counters": _counters(last.counters) if last else {},
-        "findings": [_finding(finding) for finding in report.findings],
+        "findings": [
+            {**_finding(finding), "acknowledged": finding.kind in report.acknowledged}
+            for finding in report.findings
+        ],
         "error": report.check_error or None,
     }
 
 
 def health_status(report: SmartReport) -> Literal["ok", "note", "warning", "alarm", "unknown"]:
-    """The highest severity among the findings of the latest check; "unknown" if there was no check."""
+    """The highest severity among the findings that stand; "unknown" if there was no check."""
     if report.record.last is None:
         return "unknown"
-    gravest = max((finding.severity for finding in report.findings), default=None)
-    return "ok" if gravest is None else _SEVERITY_NAMES[gravest]
+    return "ok" if report.severity is None else _SEVERITY_NAMES[report.severity]
 
 
 def _detail(disk: Disk, report: SmartReport, zone: tzinfo | None) -> SmartDetailJson:

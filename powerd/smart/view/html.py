@@ -12,6 +12,7 @@ from powerd.ui.schema import SmartDetailJson
 
 _STATE: Final = Html('<span class="{0}">{0}</span>')
 _FINDING: Final = Html('<p class="found"><span class="{}">{}</span><small>{}</small></p>')
+_ACKNOWLEDGED: Final = " (acknowledged)"
 _CHECK_ERROR: Final = Html('<p class="found"><small>cannot be checked: {}</small></p>')
 _COUNTER: Final = Html('<p class="found"><small>{} {}</small>{}</p>')
 _PLOT: Final = Html(
@@ -77,7 +78,8 @@ def _times(drive: SmartDetailJson, now: datetime, next_label: str) -> str:
 
 def _finding_paragraphs(drive: SmartDetailJson) -> Iterator[Html]:
     for finding in drive["findings"]:
-        yield _FINDING.format(finding["severity"], finding["text"], finding["advice"])
+        kind, suffix = ("note", _ACKNOWLEDGED) if finding["acknowledged"] else (finding["severity"], "")
+        yield _FINDING.format(kind, finding["text"] + suffix, finding["advice"])
     if drive["error"]:
         yield _CHECK_ERROR.format(drive["error"])
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Final
@@ -22,7 +22,7 @@ from powerd.ui.layout import (
     paragraph_lines,
     sanitize,
 )
-from powerd.ui.schema import SmartDetailJson, SmartJson
+from powerd.ui.schema import DiskJson, SmartDetailJson, SmartJson
 
 HEALTH_STYLES: Final[dict[str, Style]] = {
     "ok": "good",
@@ -97,6 +97,17 @@ def smart_text(drive: SmartDetailJson, now: datetime, paint: Paint = no_color) -
     return join_lines(lines)
 
 
+def health_summary(disks: Sequence[DiskJson]) -> str:
+    """``sda, sdb have findings: see `powerd smart```; "" if none has a warning or an alarm."""
+    devices = [
+        cut(sanitize(disk["device"]), 16)
+        for disk in disks
+        if disk["smart"] is not None and disk["smart"]["health"] in {"warning", "alarm"}
+    ]
+    verb = "has" if len(devices) == 1 else "have"
+    return f"{', '.join(devices)} {verb} findings: see `powerd smart`" if devices else ""
+
+
 def self_test_started_text(drive: SmartJson, kind: str) -> str:
     """The text of ``powerd smart --test``."""
     name = cut(sanitize(drive["device"]), 16)
@@ -123,10 +134,17 @@ def _finding_lines(drive: SmartJson, paint: Paint, *, with_name: bool) -> Iterat
     """Findings with advice, and why the drive could not be checked."""
     name = f"{drive['device']}: " if with_name else ""
     for finding in drive["findings"]:
-        style = HEALTH_STYLES[finding["severity"]]
+        style = "dim" if finding["acknowledged"] else HEALTH_STYLES[finding["severity"]]
+        text = f"{name}{finding['text']}{' (acknowledged)' if finding['acknowledged'] else ''}"
         yield ""
-        yield from (paint(line, style) for line in paragraph_lines(f"{name}{finding['text']}"))
+        yield from (paint(line, style) for line in paragraph_lines(text))
         yield from paragraph_lines(finding["advice"], 2)
+    if drive["health"] in {"warning", "alarm"} and not with_name:
+        yield ""
+        yield from paragraph_lines(
+            "Findings stand until you acknowledge them: powerd smart "
+            f"{cut(sanitize(drive['device']), 16)} --acknowledge"
+        )
     if drive["error"]:
         yield from ("", *paragraph_lines(f"{name}cannot be checked: {drive['error']}"))
 

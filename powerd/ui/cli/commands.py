@@ -50,7 +50,7 @@ def smart(arguments: argparse.Namespace) -> int:
     """``powerd smart [DISK]``."""
     if arguments.disk is not None:
         return _show_drive(arguments)
-    if arguments.check or arguments.test:
+    if arguments.check or arguments.test or arguments.acknowledge:
         arguments.usage_error("name a DISK; `powerd smart` lists them")
     return _show_all_drives(arguments)
 
@@ -74,6 +74,8 @@ def _show_drive(arguments: argparse.Namespace) -> int:
     socket_path, path = arguments.socket, f"/api/smart/{_quote_segment(arguments.disk)}"
     if arguments.check:
         request("POST", f"{path}/check", {}, socket_path)
+    if arguments.acknowledge:
+        request("POST", f"{path}/acknowledge", {}, socket_path)
     if arguments.test:
         request("POST", f"{path}/test", {"kind": arguments.test}, socket_path)
     drive, document = request("GET", path, socket_path=socket_path), get("/api/status", socket_path)

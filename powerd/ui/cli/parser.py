@@ -111,6 +111,8 @@ def _add_smart_command(
     choice = smart.add_mutually_exclusive_group()
     choice.add_argument("--check", action="store_true", help="check it now, unless the drive is in standby")
     test_kinds = ("short", "long")  # as smart.model declares; importing it takes 50 ms
+    text = "acknowledge its findings: they count no longer, and are reported again only if they change"
+    choice.add_argument("--acknowledge", action="store_true", help=text)
     choice.add_argument("--test", choices=test_kinds, help="start a self-test of the drive")
 
 

@@ -26,6 +26,7 @@ class RequestHandlers:
         spin_down: spins a disk and its group down; returns the disks of the group.
         check: checks the health of a drive, given by id, device or serial number.
         test: starts a self-test of a drive, ``short`` or ``long``.
+        acknowledge: acknowledges the findings of a drive.
         token: the secret that writing over TCP requires; None = nothing can be written over TCP. Raises
             ValueError (one clause) if the token cannot be read.
     """
@@ -37,6 +38,7 @@ class RequestHandlers:
     spin_down: Callable[[str], Awaitable[tuple[DiskId, ...]]]
     check: Callable[[str], Awaitable[DiskId]]
     test: Callable[[str, TestKind], Awaitable[DiskId]]
+    acknowledge: Callable[[str], DiskId]
     token: Callable[[], str | None]
 
 

@@ -144,6 +144,7 @@ class WriteApi:
         application.router.add_post("/api/disks/{id}/standby", self._spin_down)
         application.router.add_post("/api/smart/{id}/check", self._check)
         application.router.add_post("/api/smart/{id}/test", self._test)
+        application.router.add_post("/api/smart/{id}/acknowledge", self._acknowledge)
         application.on_shutdown.append(self._on_shutdown)
 
     async def _keep(self, request: web.Request) -> web.Response:
@@ -188,6 +189,11 @@ class WriteApi:
         if test is None:
             raise ApiError(400, '"kind" must be "short" or "long"')
         return web.json_response({"disk": await self._handlers.test(path_id(request), test)})
+
+    async def _acknowledge(self, request: web.Request) -> web.Response:
+        if content := await request.read():
+            read_body(content, {})
+        return web.json_response({"disk": self._handlers.acknowledge(path_id(request))})
 
     async def _on_shutdown(self, _application: web.Application) -> None:
         self._shutdown.set()

@@ -23,6 +23,7 @@ def test_a_row_for_each_drive_with_health_data() -> None:
     assert red["next_check_at"] == "2026-01-13T12:16:00+01:00"
     assert (old["health"], old["self_test_running"]) == ("alarm", True)
     assert old["findings"][0] == {
+        "acknowledged": False,
         "kind": "pending",
         "severity": "alarm",
         "text": "2 more sectors cannot be read, 8 in all",

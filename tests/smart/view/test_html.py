@@ -82,3 +82,13 @@ def test_a_year_of_days_is_drawn_by_its_tops_and_a_calm_temperature_low() -> Non
 
 def test_a_check_that_waits_for_its_drive_reports_that() -> None:
     assert "next when it spins" in health_section(details(smart_status()), NOW.wall + timedelta(days=2))
+
+
+def test_an_acknowledged_finding_is_marked_and_no_alarm() -> None:
+    drive = details(smart_status())[1]
+    alarm = str(health_section([drive], NOW.wall))
+    drive["findings"] = [{**each, "acknowledged": True} for each in drive["findings"]]
+    quiet = str(health_section([drive], NOW.wall))
+    assert "(acknowledged)" in quiet
+    assert "(acknowledged)" not in alarm
+    assert alarm.count('class="alarm"') == quiet.count('class="alarm"') + 1

@@ -10,8 +10,10 @@ from ui.smart_statuses import hostile_drive, smart_status
 from ui.statuses import NOW
 
 from powerd.smart.view.api import smart_of, smarts_json
-from powerd.smart.view.table import self_test_started_text, smart_table_text, smart_text
+from powerd.smart.view.table import health_summary, self_test_started_text, smart_table_text, smart_text
+from powerd.ui.api import status_json
 from powerd.ui.layout import Style, width
+from powerd.ui.schema import SmartDetailJson
 
 WALL = NOW.wall
 
@@ -97,3 +99,33 @@ def test_a_check_that_waits_for_its_drive_is_due() -> None:
     detail = smart_of(status, "sda")
     assert detail is not None
     assert "next check    when it spins" in smart_text(detail, late)
+
+
+def acknowledged() -> SmartDetailJson:
+    """The drive with findings, all of which a person has acknowledged."""
+    found = smart_of(smart_status(), "sdb")
+    assert found is not None
+    found["findings"] = [{**each, "acknowledged": True} for each in found["findings"]]
+    found["health"] = "note"
+    return found
+
+
+def test_findings_that_stand_are_shown_with_how_to_acknowledge_them() -> None:
+    found = smart_of(smart_status(), "sdb")
+    assert found is not None
+    assert "powerd smart sdb --acknowledge" in smart_text(found, NOW.wall)
+    assert "--acknowledge" not in smart_table_text(smarts_json(smart_status()), NOW.wall)
+
+
+def test_acknowledged_findings_are_shown_as_such() -> None:
+    text = smart_text(acknowledged(), NOW.wall)
+    assert "2 more sectors cannot be read, 8 in all (acknowledged)" in text
+    assert "--acknowledge" not in text
+
+
+def test_status_names_the_drives_with_findings() -> None:
+    disks = status_json(smart_status(), NOW)["disks"]
+    assert health_summary(disks) == "sdb has findings: see `powerd smart`"
+    assert health_summary([{**disk, "smart": None} for disk in disks]) == ""
+    twice = [*disks, *disks]
+    assert health_summary(twice) == "sdb, sdb have findings: see `powerd smart`"

@@ -60,11 +60,18 @@ def test_a_check_and_a_self_test_by_hand(smart_socket: str, run_command: RunComm
     assert start == "sda: self-test started (long); `powerd smart sda` shows the result.\n"
 
 
+def test_findings_are_acknowledged(smart_socket: str, run_command: RunCommand) -> None:
+    output = output_of(run_command("smart", "sda", "--acknowledge", "--socket", smart_socket))
+    assert output.startswith("sda WDC WD20EFRX")
+    assert "name a DISK" in error_of(run_command("smart", "--acknowledge", "--socket", smart_socket), 2)
+
+
 @pytest.mark.parametrize(
     ("command", "texts"),
     [
         ("smart asleep --test short", "powerd: asleep is asleep\n"),
         ("smart nothing --check", 'powerd: there is no disk "nothing"\n'),
+        ("smart nothing --acknowledge", 'powerd: there is no disk "nothing"\n'),
     ],
 )
 def test_what_is_refused_is_one_sentence(
