@@ -22,6 +22,7 @@ from powerd.smart.finding_rules import (
     NVME_TEMPERATURE,
     NVME_WORDS,
     REPLACE_ADVICE,
+    TEST_ADVICE,
     NvmeWords,
     attribute_advice,
     counter_words,
@@ -230,8 +231,11 @@ def _tests(previous: Health | None, latest: Health) -> Iterator[Finding]:
         ):
             when = f" at {test.hours:,} hours of its life" if test.hours is not None else ""
             text = f"its self-test failed{when}: {test.kind}: {test.status}"
-            severity = Severity.ALARM if previous else Severity.WARNING
-            yield Finding("self-test", severity, text, REPLACE_ADVICE)
+            # a failure in the log of a drive that is new to powerd may be years old
+            severity, advice = (
+                (Severity.ALARM, REPLACE_ADVICE) if previous else (Severity.WARNING, TEST_ADVICE)
+            )
+            yield Finding("self-test", severity, text, advice)
             return
 
 
