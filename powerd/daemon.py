@@ -135,7 +135,7 @@ class Daemon:
         self._client_registry = ClientRegistry(
             ports.files,
             ports.network,
-            load_learned_hosts(storage),
+            load_learned_hosts(storage, clock.now().wall.timestamp()),
             partial(save_learned_hosts, storage),
         )
         self._presence = PresenceSource(
@@ -218,7 +218,7 @@ class Daemon:
         finally:
             self._disks.close()
             self.smart.close()
-            save_learned_hosts(self._storage, self._client_registry.unlisted_neighbours)
+            self._client_registry.save()
 
     def reconfigure(self, options: Options) -> None:
         """Use a new configuration from now on; the facts stay."""

@@ -57,7 +57,7 @@ def load_alarm(storage: Storage) -> object:
 LOADERS: Final[dict[str, Callable[[Storage], object]]] = {
     "keeps": load_keeps,
     "alarm": load_alarm,
-    "learned": load_learned_hosts,
+    "learned": lambda storage: load_learned_hosts(storage, NOW.wall.timestamp()),
     "disks": lambda storage: history.restore(storage.load("disks", history.DisksDocument).value, BOOT, NOW),
     f"health-{SERIAL}": lambda storage: SmartHistory(storage, lambda: True).record_of(SERIAL, 1.0),
     "unrest": lambda storage: load_wake_storm(

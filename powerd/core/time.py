@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from functools import lru_cache
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 from powerd.config.values import TimeWindow, WeeklyTime
 
@@ -46,6 +46,20 @@ class Unavailable:
 
     at: float
     reason: str
+
+
+_CLOCK_SETTLE_TIME: Final = 600.0
+"""Seconds after the boot from which a plausible wall clock is believed although it is not synchronised.
+
+A server without NTP has a real-time clock, and NTP needs less time.
+"""
+_EARLIEST_PLAUSIBLE: Final = datetime(2026, 1, 1, tzinfo=UTC)
+"""A clock without a battery starts in 1970, or at the time of a file of the distribution."""
+
+
+def is_clock_believable(now: Moment, *, synchronised: bool) -> bool:
+    """Whether the wall clock may be believed: it is synchronised, or plausible and the boot is long ago."""
+    return synchronised or (now.wall >= _EARLIEST_PLAUSIBLE and now.mono + now.slept >= _CLOCK_SETTLE_TIME)
 
 
 def add_seconds(now: Moment, seconds: float) -> Moment:

@@ -137,7 +137,7 @@ class Logind(Protocol):
     async def can_sleep(self, action: str) -> str:
         """Logind's reply to its Can... method: ``yes``, ``no``, ``na`` or ``challenge``.
 
-        ``yes`` where no D-Bus or no logind runs: the sleep action itself then reports what is missing.
+        "" where no D-Bus or no logind runs.
         """
         ...
 

@@ -53,7 +53,12 @@ _MASTER_KINDS: Final = frozenset({"bridge", "bond", "team", "openvswitch"})
 
 @dataclass(frozen=True, slots=True)
 class LinkMessage:
-    """One interface in RTM_NEWLINK; ``kind`` is IFLA_INFO_KIND, "" for hardware."""
+    """One interface in RTM_NEWLINK.
+
+    Attributes:
+        kind: IFLA_INFO_KIND, "" for hardware.
+        carrier_losses: IFLA_CARRIER_DOWN_COUNT.
+    """
 
     index: int
     name: str
@@ -62,6 +67,7 @@ class LinkMessage:
     master: int | None
     ethernet: bool
     ready: bool
+    carrier_losses: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +108,7 @@ def parse_link(body: bytes) -> LinkMessage | None:
         master=_u32(attrs.get(10)),  # IFLA_MASTER
         ethernet=hardware == _ARPHRD_ETHER and not flags & _IFF_LOOPBACK,
         ready=bool(flags & _IFF_UP) and running,
+        carrier_losses=_u32(attrs.get(48)) or 0,  # IFLA_CARRIER_DOWN_COUNT
     )
 
 
@@ -198,7 +205,9 @@ def build_lan(
     """The Lan that these messages describe."""
     kinds = {link.index: link.kind for link in links}
     return Lan(
-        links=tuple(_with_addresses(link, addresses) for link in links if _leads_to_lan(link, links, kinds)),
+        links=tuple(
+            _with_addresses(link, links, addresses) for link in links if _leads_to_lan(link, links, kinds)
+        ),
         own_addresses=frozenset(address for _, address, _ in addresses),
         gateways=gateways,
         guests=guests,
@@ -230,13 +239,19 @@ def _leads_to_lan(link: LinkMessage, links: list[LinkMessage], kinds: dict[int, 
     return any(port.kind not in _VIRTUAL_PORT_KINDS for port in links if port.master == link.index)
 
 
-def _with_addresses(link: LinkMessage, addresses: list[tuple[int, str, int]]) -> Link:
+def _with_addresses(
+    link: LinkMessage, links: list[LinkMessage], addresses: list[tuple[int, str, int]]
+) -> Link:
     own = (
         f"{address}/{prefix}"
         for index, address, prefix in addresses
         if index == link.index and ":" not in address
     )
-    return Link(link.index, link.name, link.mac, link.ready, tuple(IPv4Interface(each) for each in own))
+    # The carrier of a bridge outlasts that of its wire while a guest is connected.
+    ports = [port for port in links if port.master == link.index and port.kind not in _GUEST_PORT_KINDS]
+    losses = sum(each.carrier_losses for each in (link, *ports))
+    addresses_of_link = tuple(IPv4Interface(each) for each in own)
+    return Link(link.index, link.name, link.mac, link.ready, addresses_of_link, losses)
 
 
 def _gateways(family: int, attrs: dict[int, bytes]) -> Iterator[str]:

@@ -33,6 +33,7 @@ class Link:
         mac: its own MAC address.
         ready: administratively up and with carrier.
         addresses: its IPv4 addresses with their prefix.
+        carrier_losses: how often it has lost its carrier, with those of its ports.
     """
 
     index: int
@@ -40,6 +41,7 @@ class Link:
     mac: str
     ready: bool
     addresses: tuple[IPv4Interface, ...] = ()
+    carrier_losses: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from powerd.core.actions import WakeTime
 from powerd.core.domain import Context
 from powerd.core.reasons import UndatedReason
 from powerd.core.snapshot import Snapshot, SourceId
-from powerd.core.time import Reading
+from powerd.core.time import Reading, is_clock_believable
 from powerd.power.model import (
     LOGIND,
     NETWORK_CARDS,
@@ -22,6 +22,7 @@ from powerd.power.model import (
     NetworkCard,
     NetworkCardFacts,
 )
+from powerd.presence.model import PresenceFacts
 
 _MAX_AGE_IN_POLLS: Final = 3
 """Age in poll intervals from which a reading is stale."""
@@ -46,8 +47,22 @@ def find_machine_blockers(context: Context) -> Iterator[UndatedReason]:
         yield from _inhibitor_blockers(facts.inhibitors)
     if context.options.wake.arm_lan and context.is_reliable(NETWORK_CARDS):
         yield from _card_blockers(context.snapshot)
+    yield from _clock_blockers(context)
     if facts.key_press is not None and context.now.mono < idle_from(facts.key_press):
         yield key_press_reason(facts.key_press)
+
+
+def _clock_blockers(context: Context) -> Iterator[UndatedReason]:
+    """A blocker while the wall clock may be wrong and a sleep rule has windows."""
+    synchronised = context.snapshot.part(PresenceFacts).clock_synchronised
+    if any(rule.during for rule in context.options.sleep) and not is_clock_believable(
+        context.now, synchronised=synchronised
+    ):
+        text = (
+            f"says {context.now.wall:%Y-%m-%d} and is not synchronised, so windows of sleep rules are not "
+            "believed; set it, or run an NTP client; a plausible time is believed ten minutes after the boot"
+        )
+        yield UndatedReason("clock", text, confirmed=False)
 
 
 def idle_from(press: KeyPress) -> float:

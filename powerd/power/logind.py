@@ -113,12 +113,12 @@ class LogindClient:
             return ()
 
     async def can_sleep(self, action: str) -> str:
-        """``yes``, ``no``, ``na``, ``challenge`` or an error text; ``yes`` where no logind runs."""
+        """``yes``, ``no``, ``na``, ``challenge`` or an error text; "" where no logind runs."""
         try:
             async with self._manager() as (manager, _):
                 return await _query_can(manager, action)
         except NotRunningError:
-            return "yes"
+            return ""
 
     async def last_key_press(self) -> KeyPress | None:
         """The last key press in any login session; None = none is known."""

@@ -82,13 +82,19 @@ class LogindSource:
 
     def _warnings(self) -> list[str]:
         return [
-            f'sleep rule {n} will not work: logind answers "{answer}" for {rule.action}, '
-            + ("this user may not; install the polkit rule" if answer == "challenge" else _CANNOT)
+            f"sleep rule {n} will not work: "
+            + (
+                f'logind answers "{answer}" for {rule.action}, {_REMEDY.get(answer, _CANNOT)}'
+                if answer
+                else "systemd-logind does not run or has no D-Bus, so nobody can be asked to "
+                f'{rule.action}; install dbus and start systemd-logind, or use action = "command"'
+            )
             for n, rule in enumerate(self.options.sleep, 1)
             if (answer := self._can_sleep.get(rule.action, "yes")) != "yes"
         ]
 
 
+_REMEDY: Final = {"challenge": "this user may not; install the polkit rule"}
 _CANNOT: Final = "this machine does not support it; choose another action"
 
 

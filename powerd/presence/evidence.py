@@ -6,13 +6,14 @@ sent that the client could have answered, and no reply came in time.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Address
+from itertools import product
 from typing import Final, Literal, NamedTuple
 
 from powerd.core.time import Reading, Unavailable
-from powerd.linux.values import HostError, Lan, ProbeOutcome, ProbeReply, ProbeRequest
+from powerd.linux.values import HostError, Lan, Neighbour, ProbeOutcome, ProbeReply, ProbeRequest
 from powerd.presence.model import LEARNED_SOURCE, Client, ClientId, EvidenceKind, Observation
 
 ArpMode = Literal["auto", "always", "never"]
@@ -177,6 +178,57 @@ def link_error(address: str, lan: Lan) -> str | None:
 def on_link(client: Client, lan: Lan) -> bool:
     """Whether any of its addresses is on a LAN of this server; True for a client without addresses."""
     return not client.addresses or any(lan.link_of(IPv4Address(each)) for each in client.addresses)
+
+
+def uses_link(client: Client, lan: Lan, indices: Collection[int]) -> bool:
+    """Whether a client is reached by one of these links; True if it cannot be told, as behind a router."""
+    links = [lan.link_of(IPv4Address(address)) for address in client.addresses]
+    return not links or any(link is None or link.index in indices for link in links)
+
+
+def restart_silence(record: ClientRecord) -> None:
+    """Forget since when a client is silent, because it could not have answered."""
+    record.last_probed = None
+    record.observation = replace(record.observation, silent_since=None)
+    if isinstance(record.reading, Reading):
+        record.reading = replace(record.reading, value=record.observation)
+
+
+def passive_evidence(
+    clients: Collection[tuple[Client, bool]],
+    neighbours: Iterable[Neighbour],
+    stations: frozenset[str],
+    now: float,
+) -> dict[ClientId, Evidence]:
+    """Evidence without a probe: reachable neighbours and associated stations.
+
+    An IPv6 neighbour is found by its MAC, and so is an address of no client.
+
+    Args:
+        clients: each client, and whether evidence of the link layer proves its presence.
+        neighbours: the table without the gateways, which may answer for other hosts.
+        stations: MAC addresses of associated stations.
+        now: monotonic seconds.
+    """
+    known = {address for client, _ in clients for address in client.addresses}
+    confirmed: dict[tuple[str, str | None], float] = {}
+    for entry in neighbours:
+        if entry.reachable:
+            key = (entry.mac, entry.address if entry.address in known else None)
+            confirmed[key] = min(entry.confirmed_ago, confirmed.get(key, entry.confirmed_ago))
+    evidence_by_client: dict[ClientId, Evidence] = {}
+    for client, arp_sufficient in clients if confirmed or stations else ():
+        candidates: list[Evidence] = []
+        keys = product(client.macs, (*client.addresses, None))
+        ages = [confirmed[key] for key in keys if key in confirmed]
+        if ages and arp_sufficient:
+            candidates.append(Evidence(EvidenceKind.NEIGHBOUR, now - min(ages)))
+        if not stations.isdisjoint(client.macs):
+            candidates.append(Evidence(EvidenceKind.STATION, now))
+        best = best_evidence(candidates)
+        if best is not None:
+            evidence_by_client[client.id] = best
+    return evidence_by_client
 
 
 def arp_proves_presence(arp_mode: ArpMode, observation: Observation) -> bool:

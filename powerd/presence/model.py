@@ -153,12 +153,14 @@ class PresenceFacts:
     Attributes:
         clients: every client that a source names.
         observations: what was observed of each; a missing one has not been probed yet.
+        clock_synchronised: an NTP client has set the wall clock, by which leases expire.
     """
 
     clients: Mapping[ClientId, Client] = field(default_factory=lambda: MappingProxyType({}))
     observations: Mapping[ClientId, Reading[Observation] | Unavailable] = field(
         default_factory=lambda: MappingProxyType({})
     )
+    clock_synchronised: bool = True
 
 
 @dataclass(frozen=True, slots=True)

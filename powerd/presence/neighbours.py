@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from ipaddress import AddressValueError, IPv4Address
 from typing import Annotated, Final
 
@@ -83,34 +84,53 @@ def _parse_ipv4(address: str) -> IPv4Address | None:
 _DOCUMENT: Final = "learned"
 _MAC: Final = Constraint("a MAC address", lambda text: canonical_mac(text) == text)
 _IPV4: Final = Constraint("an IPv4 address", lambda text: _parse_ipv4(text) is not None)
-_STORED_HOSTS: Final = Mapping[
-    Annotated[str, _MAC], Mapping[Annotated[str, _IPV4], Annotated[float, span(0, _MAX_TIMESTAMP)]]
-]
-"""``{MAC: {address: POSIX seconds}}``."""
+_MAX_DOWNTIME: Final = 86400.0
+"""Seconds of a time without powerd that count: after a longer one the wall clock may have stepped."""
 
 
-def load_learned_hosts(storage: Storage) -> LearnedHosts:
-    """The stored hosts that were learned on the LAN."""
-    stored = storage.load(_DOCUMENT, _STORED_HOSTS, _upgrade).value or {}  # type: ignore[type-abstract] # the codec makes a dict
-    return {(mac, address): seen for mac, hosts in stored.items() for address, seen in hosts.items()}
+@dataclass(frozen=True, slots=True)
+class _StoredHosts:
+    """The stored document: when it was saved, and when each address of a MAC was last seen, POSIX seconds."""
+
+    hosts: Mapping[
+        Annotated[str, _MAC], Mapping[Annotated[str, _IPV4], Annotated[float, span(0, _MAX_TIMESTAMP)]]
+    ] = field(default_factory=dict)
+    saved: Annotated[float, span(0, _MAX_TIMESTAMP)] | None = None
 
 
-def save_learned_hosts(storage: Storage, learned_hosts: LearnedHosts) -> None:
-    """Store the hosts that were learned."""
+def load_learned_hosts(storage: Storage, now: float) -> LearnedHosts:
+    """The stored hosts that were learned on the LAN, with times relative to ``now``, POSIX seconds.
+
+    Only ages are believed, since the wall clock may have been set in between.
+    """
+    stored = storage.load(_DOCUMENT, _StoredHosts, _upgrade).value or _StoredHosts()
+    times = [last_seen for addresses in stored.hosts.values() for last_seen in addresses.values()]
+    saved = max(times, default=0.0) if stored.saved is None else stored.saved
+    downtime = min(max(now - saved, 0.0), _MAX_DOWNTIME)
+    return {
+        (mac, address): now - downtime - max(saved - last_seen, 0.0)
+        for mac, addresses in stored.hosts.items()
+        for address, last_seen in addresses.items()
+    }
+
+
+def save_learned_hosts(storage: Storage, learned_hosts: LearnedHosts, now: float) -> None:
+    """Store the hosts that were learned; ``now`` is the time of their last update, POSIX seconds."""
     stored: dict[str, dict[str, float]] = {}
     for (mac, address), last_seen in learned_hosts.items():
-        stored.setdefault(mac, {})[address] = round(last_seen)
+        stored.setdefault(mac, {})[address] = max(round(last_seen), 0)
     if stored:
-        storage.save(_DOCUMENT, stored, kind=_STORED_HOSTS)
+        storage.save(_DOCUMENT, _StoredHosts(stored, max(round(now), 0)))
 
 
 def _upgrade(document: Json) -> Json:
-    """Before a MAC could have several addresses, its value was ``{"address": ..., "seen": ...}``."""
-    if not isinstance(document, dict):
+    """The first form was ``{MAC: {"address": ..., "seen": ...}}``, the second ``hosts`` alone."""
+    if not isinstance(document, dict) or "hosts" in document:
         return document
-    return {
+    hosts: Json = {
         mac: {row["address"]: row.get("seen")}
         if isinstance(row, dict) and isinstance(row.get("address"), str)
         else row
         for mac, row in document.items()
     }
+    return {"hosts": hosts}

@@ -8,6 +8,7 @@ from itertools import islice
 from typing import Final, NamedTuple
 
 from powerd.config.options import ClientOptions as Options
+from powerd.core.time import Moment, is_clock_believable
 from powerd.linux.ports import Files, Network
 from powerd.linux.values import HostError, Lan, Neighbour
 from powerd.presence.leases.files import LeaseFiles, LeaseReport
@@ -27,6 +28,11 @@ _REBUILD_INTERVAL: Final = 3600.0
 """Seconds after which the list is rebuilt without any change, since leases expire."""
 _MAX_HOSTS: Final = 65_536
 """Hosts of lease files that are merged; a million would take 500 MB. The source probes fewer still."""
+_SYNCHRONISED: Final = "/run/systemd/timesync/synchronized"
+"""Exists once systemd-timesyncd has set the clock since the boot (systemd-timesyncd.service(8)).
+
+adjtimex(2) would tell it for every NTP client, but ProtectClock=yes denies this system call to the daemon.
+"""
 _YIELD_EVERY: Final = 256
 """Entries and clients processed, at about 12 us each, before the event loop gets its turn."""
 
@@ -46,7 +52,7 @@ class ClientRegistry:
     Args:
         files, network: read lease files and resolve names.
         learned_hosts: the saved ones.
-        save_learned: called with the unlisted neighbours when they have changed.
+        save_learned: called with the unlisted neighbours and the time, POSIX seconds, when they have changed.
 
     Attributes:
         learned_hosts: hosts learned on the LAN.
@@ -54,6 +60,7 @@ class ClientRegistry:
         unavailable_reason: why clients may be missing; None = none are.
         associated_stations: MAC addresses of the stations of this server's access points.
         stations_current: every access point answered the last poll.
+        clock_synchronised: an NTP client has set the wall clock.
     """
 
     def __init__(
@@ -61,13 +68,16 @@ class ClientRegistry:
         files: Files,
         network: Network,
         learned_hosts: LearnedHosts,
-        save_learned: Callable[[LearnedHosts], None],
+        save_learned: Callable[[LearnedHosts, float], None],
     ) -> None:
         self.learned_hosts = learned_hosts
         self.warnings: tuple[str, ...] = ()
         self.unavailable_reason: str | None = None
         self.associated_stations: frozenset[str] = frozenset()
         self.stations_current = True
+        self.clock_synchronised = False
+        self._origin = float("inf")
+        self._now = 0.0
         self._files = files
         self._network = network
         self._save_learned = save_learned
@@ -82,7 +92,7 @@ class ClientRegistry:
         self._clients: Mapping[ClientId, Client] = {}
 
     async def poll(
-        self, options: Options, lan: Lan, neighbours: tuple[Neighbour, ...], now: float, *, near_sleep: bool
+        self, options: Options, lan: Lan, neighbours: tuple[Neighbour, ...], at: Moment, *, near_sleep: bool
     ) -> Mapping[ClientId, Client]:
         """Return all clients; the identical mapping for as long as nothing changes.
 
@@ -90,9 +100,12 @@ class ClientRegistry:
             options: ``[clients]``.
             lan: this server's links and gateways.
             neighbours: the kernel's neighbour table.
-            now: POSIX seconds.
+            at: the present moment.
             near_sleep: a sleep is near, so names are resolved more often.
         """
+        now = self._now = self._steady_time(at)
+        self.clock_synchronised = self._files.stat_signature(_SYNCHRONISED) is not None
+        believable = is_clock_believable(at, synchronised=self.clock_synchronised)
         if self._lease_files is None or self._lease_files.paths != options.leases:
             self._lease_files = LeaseFiles(options.leases)
         report = await self._lease_files.poll(self._files, self._network, now)
@@ -109,9 +122,10 @@ class ClientRegistry:
         resolve_errors = {self._resolutions[host].error: None for host in options.hosts}
         self.warnings = (*report.warnings, *filter(None, resolve_errors))
         learned = frozenset(self.learned_hosts)
-        inputs = (id(report), options.hosts, addresses, lan, learned, now // _REBUILD_INTERVAL)
+        inputs = (id(report), options.hosts, addresses, lan, learned, believable, now // _REBUILD_INTERVAL)
         if inputs != self._inputs:
-            self._clients = await self._merge(report, options.hosts, addresses, lan, now)
+            lease_time = now if believable else 0.0  # no lease has expired by a clock that may be wrong
+            self._clients = await self._merge(report, options.hosts, addresses, lan, lease_time)
             self._inputs = inputs
         self.unavailable_reason = report.unavailable_reason or self._limit_reason
         self._save_if_changed(options.learn, now)
@@ -136,7 +150,20 @@ class ClientRegistry:
         save_due = not 0 <= now - self._saved_at < learn_period * _SAVE_FRACTION
         if unlisted.keys() != self._saved_hosts or (unlisted and save_due):
             self._saved_hosts, self._saved_at = frozenset(unlisted), now
-            self._save_learned(unlisted)
+            self._save_learned(unlisted, now)
+
+    def save(self) -> None:
+        """Save the unlisted neighbours."""
+        self._save_learned(self.unlisted_neighbours, self._now)
+
+    def _steady_time(self, at: Moment) -> float:
+        """The POSIX time without the steps of the wall clock into the future, seconds.
+
+        By such a step all leases would expire, and all learned hosts would be forgotten.
+        """
+        wall, elapsed = at.wall.timestamp(), at.mono + at.slept
+        self._origin = min(self._origin, wall - elapsed)
+        return self._origin + elapsed
 
     def _update_learned(
         self, options: Options, lan: Lan, neighbours: tuple[Neighbour, ...], now: float

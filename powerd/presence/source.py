@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from itertools import islice, product
+from itertools import islice
 from typing import Final, NamedTuple
 
 from powerd.config.options import ClientOptions as Options
@@ -19,16 +19,15 @@ from powerd.core.clock import Clock
 from powerd.core.poller import PollDepth, poll_timeout
 from powerd.core.snapshot import SourceId
 from powerd.core.state import PollResult
-from powerd.core.time import Moment, Reading, Unavailable
+from powerd.core.time import Reading, Unavailable
 from powerd.linux.ports import Network
-from powerd.linux.values import HostError, Lan, Neighbour, ProbeOutcome, ProbeReply
+from powerd.linux.values import HostError, Lan, ProbeOutcome, ProbeReply
 from powerd.presence.evidence import (
     ClientRecord,
     Evidence,
     MacRules,
     ProbeResult,
     arp_proves_presence,
-    best_evidence,
     check_links,
     evaluate_replies,
     link_error,
@@ -36,14 +35,16 @@ from powerd.presence.evidence import (
     not_probed,
     on_link,
     own_macs,
+    passive_evidence,
     plan_probes,
+    restart_silence,
     update_observation,
+    uses_link,
 )
 from powerd.presence.model import (
     HOSTS_SOURCE,
     Client,
     ClientId,
-    EvidenceKind,
     Observation,
     PresenceFacts,
 )
@@ -116,6 +117,7 @@ class PresenceSource:
         self._blocks_sleep_for = blocks_sleep_for
         self._records: dict[ClientId, ClientRecord] = {}
         self._deadline = 0.0
+        self._carrier_losses: dict[int, int] = {}
         self._limit_reason: str | None = None
         self._limit_warnings: tuple[str, ...] = ()
         self.options = options
@@ -144,8 +146,8 @@ class PresenceSource:
         lan = await self._network.lan()
         check_links(lan)
         neighbours = await self._network.neighbours()
-        wall, near_sleep = started.wall.timestamp(), depth is PollDepth.BEFORE_SLEEP
-        clients = await self._registry.poll(self.options, lan, neighbours, wall, near_sleep=near_sleep)
+        near_sleep = depth is PollDepth.BEFORE_SLEEP
+        clients = await self._registry.poll(self.options, lan, neighbours, started, near_sleep=near_sleep)
         clients = await self._limited(clients)
         if not clients:
             raise HostError(
@@ -153,6 +155,7 @@ class PresenceSource:
                 or "no client is known: there is no lease file, and no host on the LAN has exchanged "
                 "traffic with this server yet; name lease files or hosts in [clients]"
             )
+        self._restart_silence(clients, lan)
         self._records = {id_: self._records.get(id_) or ClientRecord(Observation()) for id_ in clients}
         proxy_macs = gateway_macs(neighbours, lan)
         clients_per_address = Counter(address for client in clients.values() for address in client.addresses)
@@ -164,9 +167,19 @@ class PresenceSource:
             {entry.address: entry.mac for entry in neighbours},
             clients_per_address,
             listed_macs(clients, clients_per_address),
-            self._passive_evidence(clients, neighbours, proxy_macs, started),
+            passive_evidence(
+                [
+                    (client, arp_proves_presence(self.options.arp, self._records[id_].observation))
+                    for id_, client in clients.items()
+                ],
+                [entry for entry in neighbours if entry.mac not in proxy_macs],
+                self._registry.associated_stations,
+                started.mono,
+            ),
         )
         await self._record_results(poll, await self._probe(poll))
+        if near_sleep:
+            self._restart_silence(clients, await self._network.lan())
         readings = {
             id_: record.reading for id_, record in self._records.items() if record.reading is not None
         }
@@ -176,7 +189,7 @@ class PresenceSource:
             Unavailable(now, unavailable_reason)
             if unavailable_reason
             else Reading(now, (*self._registry.warnings, *self._limit_warnings)),
-            (PresenceFacts(clients, readings),),
+            (PresenceFacts(clients, readings, self._registry.clock_synchronised),),
         )
 
     async def _limited(self, clients: Mapping[ClientId, Client]) -> Mapping[ClientId, Client]:
@@ -205,36 +218,14 @@ class PresenceSource:
         self._limit_warnings = (f"{limit}; some that never keep the server awake are left out",)
         return dict(islice((counted | others).items(), MAX_CLIENTS))
 
-    def _passive_evidence(
-        self,
-        clients: Mapping[ClientId, Client],
-        neighbours: Iterable[Neighbour],
-        proxy_macs: frozenset[str],
-        now: Moment,
-    ) -> dict[ClientId, Evidence]:
-        """Evidence without a probe: reachable neighbours and associated stations.
-
-        An IPv6 neighbour is found by its MAC, and so is an address of no client.
-        """
-        known = {address for client in clients.values() for address in client.addresses}
-        confirmed: dict[tuple[str, str | None], float] = {}
-        for entry in neighbours:
-            if entry.reachable and entry.mac not in proxy_macs:
-                key = (entry.mac, entry.address if entry.address in known else None)
-                confirmed[key] = min(entry.confirmed_ago, confirmed.get(key, entry.confirmed_ago))
-        evidence_by_client: dict[ClientId, Evidence] = {}
-        for id_, client in clients.items() if confirmed or self._registry.associated_stations else ():
-            candidates: list[Evidence] = []
-            keys = product(client.macs, (*client.addresses, None))
-            ages = [confirmed[key] for key in keys if key in confirmed]
-            if ages and arp_proves_presence(self.options.arp, self._records[id_].observation):
-                candidates.append(Evidence(EvidenceKind.NEIGHBOUR, now.mono - min(ages)))
-            if not self._registry.associated_stations.isdisjoint(client.macs):
-                candidates.append(Evidence(EvidenceKind.STATION, now.mono))
-            best = best_evidence(candidates)
-            if best is not None:
-                evidence_by_client[id_] = best
-        return evidence_by_client
+    def _restart_silence(self, clients: Mapping[ClientId, Client], lan: Lan) -> None:
+        """Restart the silence of clients on links that have lost their carrier since the last call."""
+        losses = {link.index: link.carrier_losses for link in lan.links}
+        lost = {index for index, count in losses.items() if self._carrier_losses.get(index, count) != count}
+        self._carrier_losses = losses
+        for id_, record in self._records.items() if lost else ():
+            if id_ in clients and uses_link(clients[id_], lan, lost):
+                restart_silence(record)
 
     async def _probe(self, poll: _Poll) -> dict[str, ProbeReply]:
         """Probe the clients that the depth requires; return the replies by address.

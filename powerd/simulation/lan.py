@@ -77,6 +77,7 @@ class SimulatedLan:
     """The ports Files and Network on a LAN whose hosts are silent unless they have a scripted reply.
 
     Attributes:
+        clock_synchronised: systemd-timesyncd has set the clock.
         links: the server's links.
         link_up: whether they have carrier.
         neighbour_table: the neighbour table.
@@ -93,6 +94,7 @@ class SimulatedLan:
         calls: (``magic``, MAC address, destinations) of each Wake-on-LAN packet.
     """
 
+    clock_synchronised: bool = True
     links: Lan = field(default_factory=lambda: make_lan(link()))
     link_up: bool = True
     neighbour_table: tuple[Neighbour, ...] = ()
@@ -120,6 +122,8 @@ class SimulatedLan:
     def stat_signature(self, path: str) -> StatSignature | None:
         """It changes with the text."""
         text = self.files.get(path)
+        if path == "/run/systemd/timesync/synchronized" and self.clock_synchronised:
+            text = ""
         return None if text is None else StatSignature(1, len(text), hash(text))
 
     async def read_chunks(self, path: str) -> AsyncIterator[str]:

@@ -70,7 +70,7 @@ async def measure(count: int, reply: ProbeReply) -> tuple[float, float]:
     )
     options = parse(b'[clients]\nlearn = "0s"\nevery = "5s"\nabsent_after = "10s"', "bench")
     policy_of = client_policies(options.clients)
-    registry = ClientRegistry(lan, lan, {}, lambda _: None)
+    registry = ClientRegistry(lan, lan, {}, lambda *_: None)
     source = PresenceSource(
         lan,
         SimulatedClock(),

@@ -132,7 +132,7 @@ def test_a_machine_error_is_unavailable_with_its_text_and_retried_at_the_usual_i
 def test_a_bug_is_unavailable_too_and_named_with_its_place() -> None:
     async def test(s: PollerScenario) -> None:
         async def bug(_: PollDepth) -> None:
-            await ClientRegistry(None, None, {}, lambda _: None).poll(None, None, (), 0, near_sleep=False)  # type: ignore[arg-type] # that is the bug
+            await ClientRegistry(None, None, {}, lambda *_: None).poll(None, None, (), None, near_sleep=False)  # type: ignore[arg-type] # that is the bug
 
         s.sensor.script = bug
         await s.watch.poll(PollDepth.ROUTINE)

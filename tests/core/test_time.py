@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from powerd.config.values import TimeWindow, parse_window
-from powerd.core.time import Moment, add_seconds, is_in_windows, next_opening
+from powerd.core.time import Moment, add_seconds, is_clock_believable, is_in_windows, next_opening
 
 LORD_HOWE = ZoneInfo("Australia/Lord_Howe")
 ZONES = [BERLIN, LORD_HOWE, ZoneInfo("America/St_Johns"), ZoneInfo("UTC")]
@@ -113,3 +113,15 @@ def test_seconds_are_real_seconds_across_a_change_of_the_clocks() -> None:
     then = add_seconds(now, 3600.0)
     assert then.wall.isoformat() == "2026-03-29T03:30:00+02:00"
     assert (then.mono, then.slept) == (4600.0, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("year", "uptime", "believable"),
+    [(2026, 599.0, False), (2026, 600.0, True), (2040, 600.0, True), (2025, 6e6, False), (1970, 6e6, False)],
+)
+def test_when_a_clock_that_is_not_synchronised_is_believable(
+    year: int, uptime: float, *, believable: bool
+) -> None:
+    now = Moment(uptime - 100, 100.0, datetime(year, 6, 1, tzinfo=UTC))
+    assert is_clock_believable(now, synchronised=False) is believable
+    assert is_clock_believable(now, synchronised=True)

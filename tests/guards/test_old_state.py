@@ -163,7 +163,7 @@ def test_no_alarm(state: Path) -> None:
 
 
 def test_learned_hosts(state: Path) -> None:
-    assert load_learned_hosts(kept(state)) == {
+    assert load_learned_hosts(kept(state), 1_779_999_988.0) == {
         ("02:00:00:00:00:0b", "192.168.1.11"): 1_779_999_988.0,
         ("02:00:00:00:00:0c", "192.168.1.12"): 1_779_913_600.0,
         ("7c:2e:bd:00:11:22", "10.0.0.7"): 1_777_000_000.0,

@@ -112,7 +112,11 @@ def test_ready_follows_cable_and_card(lan: Lan) -> None:
         lan.server.unplug()
         assert not netlink.is_link_ready(index)
         assert not netlink.read_lan(GuestDetector()).links[0].ready
+        losses = netlink.read_lan(GuestDetector()).links[0].carrier_losses
         lan.server.plug_in()
+        lan.server.unplug()
+        lan.server.plug_in()
+        assert netlink.read_lan(GuestDetector()).links[0].carrier_losses == losses + 1
         lan.server.leave()
         assert not netlink.is_link_ready(index)
         assert not netlink.is_link_ready(index + 1000), "no such link"

@@ -29,12 +29,13 @@ def link(  # noqa: PLR0913 - each names one attribute
     flags: int = UP,
     operstate: int = 6,
     carrier: int = 1,
+    losses: int = 0,
     hardware: int = ETHER,
     index: int = 2,
 ) -> bytes:
     body = struct.pack("=BxHiII", 0, hardware, index, flags, 0)
     body += attr(3, name.encode() + b"\0") + attr(1, bytes.fromhex("02aabbccddee"))
-    body += attr(16, bytes([operstate])) + attr(33, bytes([carrier]))
+    body += attr(16, bytes([operstate])) + attr(33, bytes([carrier])) + attr(48, struct.pack("=I", losses))
     if master:
         body += attr(10, struct.pack("=I", master))
     if kind:
@@ -89,6 +90,13 @@ def test_a_bridge_with_a_wire_speaks_for_its_ports() -> None:
     wire = parsed(name="eth0", index=6, master=5)
     tap = parsed(name="vnet0", kind="tun", index=7, master=5)
     assert lan_names(bridge, wire, tap) == ["br0"]
+
+
+def test_the_losses_of_a_bridge_include_those_of_its_wires_and_not_of_its_guests() -> None:
+    bridge = parsed(index=9, name="br0", kind="bridge", losses=1)
+    wire, tap = parsed(index=3, master=9, losses=2), parsed(index=4, master=9, kind="tun", losses=4)
+    (seen,) = rtnetlink.build_lan([bridge, wire, tap], [], frozenset()).links
+    assert seen.carrier_losses == 3
 
 
 def test_a_bond_speaks_for_its_ports_but_a_vrf_does_not() -> None:

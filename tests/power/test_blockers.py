@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 from core.snapshot_strategies import CLIENTS, T0, client, home, make_snapshot, moment, silent
@@ -10,7 +11,7 @@ from powerd.config.load import parse
 from powerd.config.options import Options
 from powerd.core.reasons import UndatedReason
 from powerd.core.snapshot import Memory, Snapshot
-from powerd.core.time import Reading, Unavailable, add_seconds
+from powerd.core.time import Moment, Reading, Unavailable, add_seconds
 from powerd.power.model import LOGIND
 from powerd.presence.model import ClientState, ClientStatus, Observation, ProbeState
 from powerd.presence.policy import ALWAYS_ON_AFTER, always_on_remarks, evaluate_clients
@@ -74,6 +75,26 @@ def test_everybody_ignored_is_not_nobody_home() -> None:
     options = parse(b'[clients]\nignore = ["host*"]\n[[sleep]]\naction = "suspend"', "test")
     text = "every known client is ignored, so absence cannot be detected"
     assert texts_of(make_snapshot(GONE, at=T0), options=options) == [f"clients: {text}"]
+
+
+@pytest.mark.parametrize(
+    ("wall", "uptime", "synchronised", "blocked"),
+    [
+        ("2026-06-01", 60.0, False, True),
+        ("2026-06-01", 60.0, True, False),
+        ("2026-06-01", 700.0, False, False),
+        ("1970-01-01", 7e6, False, True),
+    ],
+)
+def test_windows_are_not_believed_by_a_clock_that_may_be_wrong(
+    wall: str, uptime: float, *, synchronised: bool, blocked: bool
+) -> None:
+    at = Moment(T0, uptime - T0, datetime.fromisoformat(wall).replace(tzinfo=UTC))
+    snapshot = changed(make_snapshot(GONE, at=T0), clock_synchronised=synchronised)
+    for during, expected in ((' \nduring = ["00:00-08:00"]', blocked), ("", False)):
+        options = parse(f'[[sleep]]\naction = "suspend"{during}'.encode(), "test")
+        found = assess_all(snapshot, Memory.initial(at), options, at).blockers
+        assert [reason.subject for reason in found] == (["clock"] if expected else [])
 
 
 def test_who_is_there_comes_before_who_may_be() -> None:

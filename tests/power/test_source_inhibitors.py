@@ -96,6 +96,12 @@ def test_an_action_that_logind_cannot_do_is_a_warning_beforehand(answer: str, re
     assert warnings(facts) == (expected,)
 
 
+def test_without_logind_each_rule_that_needs_it_is_a_warning_beforehand() -> None:
+    (first, second) = warnings(poll(source(FakeLogind(answers={"suspend": "", "hibernate": ""}))))
+    assert "nobody can be asked to suspend" in first
+    assert "nobody can be asked to hibernate" in second
+
+
 def test_each_action_is_asked_for_until_it_can() -> None:
     logind = FakeLogind(answers={"hibernate": "na"})
     both = source(logind, RULES + RULES + '[[sleep]]\naction = "command"\ncommand = ["/bin/true"]\n')

@@ -23,6 +23,7 @@ LAN = Lan(
     frozenset({"10.0.0.254", "fe80::1"}),
 )
 NOW = 1_000_000.0
+DAY = 86400.0
 
 
 def entry(address: str, mac: str, *, link: int = 2, ago: float = 5.0, reachable: bool = True) -> Neighbour:
@@ -101,5 +102,25 @@ books = st.dictionaries(
 @given(books)
 def test_stored_neighbours_survive_a_restart(learned: LearnedHosts) -> None:
     storage = MemoryStorage()
-    save_learned_hosts(storage, learned)
-    assert load_learned_hosts(storage) == learned
+    save_learned_hosts(storage, learned, 2_000_000_000.0)
+    assert load_learned_hosts(storage, 2_000_000_000.0) == learned
+
+
+@pytest.mark.parametrize("saved", [0.0, NOW, 40 * DAY, 20_000 * DAY])
+@pytest.mark.parametrize("now", [NOW, 20_000 * DAY, 20_700 * DAY])
+def test_ages_are_believed_over_a_restart_and_the_wall_clock_is_not(saved: float, now: float) -> None:
+    """Powerd was off for a day at most, or the clock was wrong at one of the times."""
+    storage = MemoryStorage()
+    hosts = {("02:00:00:00:00:09", "10.0.0.9"): saved, ("02:00:00:00:00:0a", "10.0.0.10"): saved - 3600}
+    save_learned_hosts(storage, hosts, saved)
+    loaded = load_learned_hosts(storage, now)
+    first, second = (now - last_seen for last_seen in loaded.values())
+    assert 0 <= first <= DAY
+    assert second - first == (3600 if saved else 0), "a time before 1970 is not stored"
+
+
+def test_time_without_powerd_counts_up_to_a_day() -> None:
+    storage = MemoryStorage()
+    key = ("02:00:00:00:00:09", "10.0.0.9")
+    save_learned_hosts(storage, {key: NOW - 50}, NOW)
+    assert load_learned_hosts(storage, NOW + 8 * 3600) == {key: NOW - 50}

@@ -2,11 +2,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime
 
 import pytest
 
 from powerd.config.load import parse
 from powerd.config.options import ClientOptions
+from powerd.core.time import Moment
 from powerd.linux.values import HostError
 from powerd.presence.model import Client, ClientId
 from powerd.presence.neighbours import LearnedHosts
@@ -18,6 +20,11 @@ T0 = 1_780_000_000.0
 DAY = 86400.0
 
 
+def at(posix: float, *, stepped: float = 0.0) -> Moment:
+    """A moment, a day after the boot at T0; ``stepped`` = the wall clock is ahead by so many seconds."""
+    return Moment(posix - T0 + DAY, 0.0, datetime.fromtimestamp(posix + stepped, UTC))
+
+
 class RegistryFixture:
     """A ClientRegistry on a fake LAN, with the learned hosts that it saved."""
 
@@ -25,7 +32,9 @@ class RegistryFixture:
         self.lan = SimulatedLan()
         self.saved: list[LearnedHosts] = []
         self.options = self.configured(clients)
-        self.registry = ClientRegistry(self.lan, self.lan, learned or {}, self.saved.append)
+        self.registry = ClientRegistry(
+            self.lan, self.lan, learned or {}, lambda hosts, _: self.saved.append(hosts)
+        )
 
     @staticmethod
     def configured(clients: str) -> ClientOptions:
@@ -33,7 +42,7 @@ class RegistryFixture:
 
     async def poll(self, now: float = T0, *, near_sleep: bool = False) -> Mapping[ClientId, Client]:
         table = self.lan.neighbour_table
-        return await self.registry.poll(self.options, self.lan.links, table, now, near_sleep=near_sleep)
+        return await self.registry.poll(self.options, self.lan.links, table, at(now), near_sleep=near_sleep)
 
     async def names(self, now: float = T0) -> set[str]:
         return {client.label for client in (await self.poll(now)).values()}
@@ -276,8 +285,8 @@ def test_many_names_are_resolved_concurrently() -> None:
                 await asyncio.sleep(5)
                 return await resolve(name)
 
-        known = ClientRegistry(Slow(), Slow(), {}, lambda _: None)
-        await known.poll(r.options, r.lan.links, (), T0, near_sleep=False)
+        known = ClientRegistry(Slow(), Slow(), {}, lambda *_: None)
+        await known.poll(r.options, r.lan.links, (), at(T0), near_sleep=False)
         assert asyncio.get_running_loop().time() < 6
         assert len(r.lan.resolved_names) == 20
 
@@ -330,3 +339,33 @@ def test_lease_files_with_too_many_hosts_are_not_merged_whole(monkeypatch: pytes
         assert r.registry.unavailable_reason is None
 
     run_registry(test, 'learn = "0s"')
+
+
+@pytest.mark.parametrize("step", [31 * DAY, 365 * DAY, 10 * 365 * DAY])
+def test_a_forward_step_of_the_wall_clock_drops_nobody(step: float) -> None:
+    async def test(r: RegistryFixture) -> None:
+        r.lan.files[LEASES] = f"{T0 + 60:.0f} {mac(1)} 10.0.0.1 leased *\n"
+        r.lan.neighbour_table = (neighbour(3),)
+        assert await r.names() == {"leased", "10.0.0.3"}
+        r.lan.neighbour_table = ()
+        for hours in (1, 24, 24 * 20):
+            moment = at(T0 + hours * 3600, stepped=step)
+            found = await r.registry.poll(r.options, r.lan.links, (), moment, near_sleep=False)
+            assert len(found) == 2
+        moment = at(T0 + 31 * DAY, stepped=step)
+        assert await r.registry.poll(r.options, r.lan.links, (), moment, near_sleep=False) == {}
+
+    run_registry(test)
+
+
+def test_no_lease_expires_by_a_clock_that_may_be_wrong() -> None:
+    async def test(r: RegistryFixture) -> None:
+        r.lan.files[LEASES] = f"{T0:.0f} {mac(1)} 10.0.0.1 leased *\n"
+        r.lan.clock_synchronised = False
+        wall = datetime.fromtimestamp(T0 + 40 * DAY, UTC)
+        for uptime, known in ((60.0, 1), (599.0, 1), (600.0, 0)):
+            moment = Moment(uptime, 0.0, wall)
+            found = await r.registry.poll(r.options, r.lan.links, (), moment, near_sleep=False)
+            assert len(found) == known
+
+    run_registry(test)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 
 import pytest
 
@@ -10,7 +11,7 @@ from powerd.config.options import ClientOptions
 from powerd.core.poller import PollDepth
 from powerd.core.state import PollResult
 from powerd.core.time import Reading, Unavailable
-from powerd.linux.values import HostError, ProbeOutcome, ProbeReply
+from powerd.linux.values import HostError, Lan, Link, ProbeOutcome, ProbeReply
 from powerd.presence.model import Client, ClientId, EvidenceKind, Observation, PresenceFacts
 from powerd.presence.policy import client_policies
 from powerd.presence.registry import ClientRegistry
@@ -44,7 +45,7 @@ class PresenceFixture:
     def __init__(self, lan: SimulatedLan, clients: str = "", learn: str = "0s") -> None:
         self.lan = lan
         options = parse(f'[clients]\nlearn = "{learn}"\n{clients}'.encode(), "test").clients
-        self.registry = ClientRegistry(lan, lan, {}, lambda _: None)
+        self.registry = ClientRegistry(lan, lan, {}, lambda *_: None)
         self.source = PresenceSource(lan, SimulatedClock(), options, self.registry, blocks_sleep_for)
 
     async def poll(self, depth: PollDepth = ROUTINE, *, after: float = 60.0) -> PollResult:
@@ -440,6 +441,45 @@ def test_a_failed_poll_interrupts_every_silence() -> None:
     run_presence(test)
 
 
+def flapped(*links: Link) -> Lan:
+    """The same links, which have lost their carrier once more in between."""
+    return make_lan(*(replace(each, carrier_losses=each.carrier_losses + 1) for each in links))
+
+
+def test_a_link_that_lost_its_carrier_between_two_polls_restarts_the_silence_of_its_clients() -> None:
+    """The probes of the last poll may have been sent into the gap."""
+
+    async def test(w: PresenceFixture) -> None:
+        w.lan.files[LEASES] += f"0 {mac(7)} 10.0.1.7 host7 *\n"
+        eth0, wlan0 = link(), link(3, "10.0.1.1/24", name="wlan0")
+        w.lan.links = make_lan(eth0, wlan0)
+        first = await w.poll()
+        assert observation(first, 1).silent_since == observation(first, 7).silent_since
+        w.lan.links = make_lan(replace(eth0, carrier_losses=1), wlan0)
+        result = await w.poll()
+        assert observation(result, 1).silent_since == pytest.approx(120, abs=1)
+        assert observation(result, 7).silent_since == pytest.approx(60, abs=1)
+        result = await w.poll()
+        assert observation(result, 1).silent_since == pytest.approx(120, abs=1), "only once"
+
+    run_presence(test, numbers=(1,))
+
+
+def test_a_link_that_loses_its_carrier_during_the_last_sweep_restarts_the_silence() -> None:
+    async def test(w: PresenceFixture) -> None:
+        await w.poll()
+        lans = [make_lan(link()), flapped(link())]
+
+        async def lan() -> Lan:
+            return lans.pop(0) if len(lans) > 1 else lans[0]
+
+        w.lan.lan = lan  # type: ignore[method-assign] # the links change between two calls
+        result = await w.poll(BEFORE_SLEEP)
+        assert observation(result, 1).silent_since is None
+
+    run_presence(test, numbers=(1,))
+
+
 def test_one_of_two_links_without_carrier() -> None:
     """Clients on the link without carrier are unknown, not silent; all others are probed."""
 
@@ -724,7 +764,7 @@ def test_a_poll_of_many_clients_ends_at_once_when_it_is_cancelled() -> None:
                 await asyncio.sleep(0)
 
         lan = Yielding(files=w.lan.files)
-        registry = ClientRegistry(lan, lan, {}, lambda _: None)
+        registry = ClientRegistry(lan, lan, {}, lambda *_: None)
         w.source = PresenceSource(lan, SimulatedClock(), w.source.options, registry, blocks_sleep_for)
         task = asyncio.create_task(w.source.poll(FULL))
         await begun.wait()
