@@ -52,6 +52,7 @@ _COMMENT: Final = re.compile(r"(?:^|(?<=\s))#.*")
 _QUOTED: Final = re.compile(r'"((?>(?:[^"\\]++|\\.)*))"')
 _ESCAPE: Final = re.compile(r'\\(["tnebr\\])')
 _ESCAPED: Final = {"t": "\t", "n": "\n", "e": "\033", "b": "\b", "r": "\r"}
+_OPTION: Final = re.compile(r"[a-z0-9][a-z0-9-]*")
 _COMMA: Final = "\ue000"
 """Stands for a comma within quotes, which separates nothing."""
 _HARDWARE: Final = re.compile(
@@ -222,8 +223,12 @@ class DnsmasqConfReader(DnsmasqHostsReader):
 
     def read_line(self, text: str) -> None:
         """See LineReader."""
-        key, _, value = (part.strip() for part in self.plain_text(text).partition("="))
-        if key == "dhcp-host":
+        if not (plain := self.plain_text(text)):
+            return
+        key, _, value = (part.strip() for part in plain.partition("="))
+        if not _OPTION.fullmatch(key):
+            self.skip(f"{quote(text)} is no option")
+        elif key == "dhcp-host":
             self.add_dhcp_host(value)
         elif key in _UNREAD:
             self.warn(f"{_UNREAD[key]}, which powerd does not read; name the hosts in clients.hosts")
@@ -287,19 +292,22 @@ class PiholeReader(LineReader):
 
     def __init__(self, source: str) -> None:
         super().__init__(source)
-        self._in_dhcp_table = False
+        self._in_dhcp_table = self._has_dhcp_table = False
         self._lines: list[str] = []
 
     def read_line(self, text: str) -> None:
         """See LineReader."""
         if match := _TOML_TABLE.fullmatch(text):
             self._in_dhcp_table = match[1] == "dhcp"
+            self._has_dhcp_table |= self._in_dhcp_table
         elif self._in_dhcp_table and not text.startswith("#") and len(self._lines) < _MAX_TABLE_LINES:
             self._lines.append(text)
 
     def finish(self) -> ParseResult:
         """Parse the table; see LineReader."""
         super().finish()
+        if not self._lines and self.line_number and not self._has_dhcp_table:
+            return parse_failure("it has no table [dhcp]")
         try:
             table = tomllib.loads("\n".join(self._lines))
         except (tomllib.TOMLDecodeError, RecursionError, ValueError) as error:

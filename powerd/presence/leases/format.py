@@ -11,6 +11,8 @@ MAX_LINE: Final = 1 << 16
 """Characters. A longer line is skipped, which bounds the memory that a file can take."""
 _MAX_DOCUMENT: Final = 1 << 22
 _MAX_ERRORS: Final = 3
+NUL_ERROR: Final = "holds NUL characters, which may stand for an entry that was lost"
+"""What a file system leaves of a file that was being written when the power failed."""
 
 
 class HostEntry(NamedTuple):
@@ -82,6 +84,8 @@ class ParseResult:
         includes: other files that this one names.
         warnings: the first three parts of entries that could not be parsed, in the form of ``errors``, while
             the rest of the entry counts; and what powerd cannot read, such as a database of leases.
+        cut_off: what is wrong with the last entry, which the end of the file cuts off; None = it is complete.
+            It is not counted as skipped: the server may still be writing it.
     """
 
     entries: tuple[HostEntry, ...] = ()
@@ -89,6 +93,7 @@ class ParseResult:
     errors: tuple[str, ...] = ()
     includes: tuple[Include, ...] = ()
     warnings: tuple[str, ...] = ()
+    cut_off: str | None = None
 
 
 class FormatReader(Protocol):
@@ -99,7 +104,7 @@ class FormatReader(Protocol):
         ...
 
     def finish(self) -> ParseResult:
-        """Take the end of the file. An entry cut off there is still being written and is not an error."""
+        """Take the end of the file. An entry cut off there may still be being written, see ParseResult."""
         ...
 
 
@@ -139,6 +144,7 @@ class ParseOutput:
         skipped: number of entries whose host is not known, because they could not be parsed.
         errors: descriptions of the first three.
         warnings: the first three parts of entries that could not be parsed.
+        cut_off: as in ParseResult.
     """
 
     def __init__(self, source: str) -> None:
@@ -148,6 +154,7 @@ class ParseOutput:
         self.skipped = 0
         self.errors: list[str] = []
         self.warnings: list[str] = []
+        self.cut_off: str | None = None
 
     def add(self, *entries: HostEntry) -> None:
         """Add entries and set their source; each replaces an earlier one of the same key."""
@@ -172,6 +179,7 @@ class ParseOutput:
             tuple(self.errors),
             tuple(self.includes),
             tuple(self.warnings),
+            self.cut_off,
         )
 
 
@@ -215,16 +223,21 @@ class LineReader(ABC):
                 self.skip("is too long for an entry")
             elif stripped := line.strip():
                 self.read_line(stripped)
+                if "\0" in line:
+                    self.skip(NUL_ERROR)
         if len(self._partial_line) > MAX_LINE:
             self._overlong, self._partial_line = True, ""
 
     def finish(self) -> ParseResult:
-        """Parse a last line without a newline; one with an error is left out: it is still being written."""
+        """Parse a last line without a newline; one with an error is left out, see ParseResult.cut_off."""
         if (stripped := self._partial_line.strip()) and not self._overlong:
             output, self.output = self.output, ParseOutput(self.output.source)
             self.line_number += 1
             self.read_line(stripped)
-            if not self.output.skipped and not self.output.warnings:
+            if "\0" in stripped:
+                self.skip(NUL_ERROR)
+            output.cut_off = next(iter((*self.output.errors, *self.output.warnings)), None)
+            if output.cut_off is None:
                 output.entries |= self.output.entries
                 output.includes += self.output.includes
             self.output = output

@@ -32,9 +32,11 @@ from powerd.presence.leases.isc_syntax import (
     unquote_text,
 )
 
-_DATE: Final = r'[^;\n"#{}]++;(?>(?: #[^\n]*+)?)\n'
-_QUOTED: Final = r'"[^"\n]*+(?<!\\)"'
-_ON_BLOCK: Final = rf'  on [a-z ]++\{{\n(?>(?:    [^\n"#{{}}]*+(?>(?:{_QUOTED}[^\n"#{{}}]*+)*)\n)*)  \}}\n'
+_DATE: Final = r'[^;\n\0"#{}]++;(?>(?: #[^\n\0]*+)?)\n'
+_QUOTED: Final = r'"[^"\n\0]*+(?<!\\)"'
+_ON_BLOCK: Final = (
+    rf'  on [a-z ]++\{{\n(?>(?:    [^\n\0"#{{}}]*+(?>(?:{_QUOTED}[^\n\0"#{{}}]*+)*)\n)*)  \}}\n'
+)
 _LEASE: Final = re.compile(  # in the order in which dhcpd writes; two spaces before each statement
     r"\s*+lease ([\d.]++) \{\n"
     rf"(?>(?:  starts {_DATE})?)"
@@ -44,8 +46,8 @@ _LEASE: Final = re.compile(  # in the order in which dhcpd writes; two spaces be
     r"(?>(?:  (?:next|rewind) binding state [a-z]++;\n)*)"
     r"(?>(?:  (?:reserved|bootp);\n)*)"
     r"(?>(?:  hardware ethernet ([\da-f:]++);\n)?)"
-    rf"(?>(?:  (?:uid|set|option) [^;\n\"#{{}}]*+(?>(?:{_QUOTED})?);\n)*)"
-    r'(?>(?:  client-hostname "([^"\\\n]*+)";\n)?)'
+    rf"(?>(?:  (?:uid|set|option) [^;\n\0\"#{{}}]*+(?>(?:{_QUOTED})?);\n)*)"
+    r'(?>(?:  client-hostname "([^"\\\n\0]*+)";\n)?)'
     rf"(?>(?:{_ON_BLOCK})*)"
     r"\}"
 )

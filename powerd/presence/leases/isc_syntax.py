@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from powerd.presence.leases.fields import quote
-from powerd.presence.leases.format import ParseOutput, ParseResult
+from powerd.presence.leases.format import NUL_ERROR, ParseOutput, ParseResult
 
 _MAX_STATEMENT: Final = 1 << 16
 _MAX_DEPTH: Final = 32
@@ -39,6 +39,9 @@ _ADJACENT_WORDS: Final = re.compile(r"(?<=[\w-])\n(?=[\w-])", re.ASCII)
 _FIRST_WORD: Final = re.compile(r"[\w-]*+", re.ASCII)
 _ESCAPE: Final = re.compile(rb"\\(x[0-9A-Fa-f]{1,2}|[0-3][0-7]{0,2}|.)", re.DOTALL)
 _ESCAPED: Final = {b"t": b"\t", b"r": b"\r", b"n": b"\n", b"b": b"\b"}
+
+
+_CUT_OFF: Final = "the file ends within a statement or a block"
 
 
 class Statement(NamedTuple):
@@ -123,9 +126,12 @@ class BlockReader(ABC):
 
     def finish(self) -> ParseResult:
         """The content of the file. In a log, what its end cuts off is still being written and is left out."""
-        if not self.is_log and (self.open_blocks or self._overlong or self._tokenize(self._buffer)):
-            self.skip(self._line, "the file ends within a statement or a block")
-            self._abandon_open_blocks()
+        if self.open_blocks or self._overlong or "\0" in self._buffer or self._tokenize(self._buffer):
+            if self.is_log:
+                self.output.cut_off = f"line {self._line}: {_CUT_OFF}"
+            else:
+                self.skip(self._line, _CUT_OFF)
+                self._abandon_open_blocks()
         return self.output.result()
 
     def read_fast(self, buffer: str, at: int) -> int:
@@ -136,6 +142,8 @@ class BlockReader(ABC):
     def feed(self, text: str) -> None:
         """See FormatReader.feed()."""
         for statement in self._statements(text):
+            if "\0" in statement.text:
+                self.skip(statement.line, NUL_ERROR)
             block = self.open_blocks[-1] if self.open_blocks and not self._ignored_depth else None
             if statement.end == "{":
                 self._open_block(statement)
@@ -157,6 +165,7 @@ class BlockReader(ABC):
             elif not self.open_blocks:
                 at = self.read_fast(buffer, at)
             if match := _BLANK.match(buffer, at):
+                self._check_comments(buffer[at : match.end()])
                 at = match.end()
             self._line += buffer.count("\n", start, at)
             match = self._statement.match(buffer, at)
@@ -171,6 +180,12 @@ class BlockReader(ABC):
             if match and not self._overlong:
                 yield Statement(line, match[1].strip(), match[2])
         self._buffer = buffer[at:]
+
+    def _check_comments(self, text: str) -> None:
+        if "\0" in text:
+            for line in text.split("\n"):
+                if "\0" in line:
+                    self.skip(self._line, NUL_ERROR)
 
     def _open_block(self, statement: Statement) -> None:
         tokens = self._tokenize(statement.text)

@@ -34,6 +34,8 @@ class OdhcpdReader(LineReader):
     def read_line(self, text: str) -> None:
         """See LineReader."""
         mark, *fields = text.split()
+        if mark != "#" and not parse_address(mark):
+            self.skip(f"{quote(text)} is no line of a hosts file")
         if mark != "#" or not fields:
             return
         if len(fields) < _MIN_FIELDS:

@@ -16,6 +16,8 @@ GRACE_PERIOD: Final = 600.0
 MAX_VANISHED_AGE: Final = 3600.0
 """Seconds for which the last content of a vanished file counts."""
 _HEAD_SIZE: Final = 4096
+_MAX_WRITE_TIME: Final = 30.0
+"""Seconds after which a server is no longer writing the last entry of a file that has not changed."""
 
 
 class RetainedEntries:
@@ -105,6 +107,7 @@ class WatchedFile:
         self.retained = RetainedEntries()
         self._signatures: tuple[StatSignature | None, ...] = ()
         self._reread = False
+        self._read_at = 0.0
         self._existed = False
         self._vanished_at: float | None = None
 
@@ -122,8 +125,10 @@ class WatchedFile:
             if signatures[-1] is None:
                 self._handle_missing(now)
             elif signatures != self._signatures or self._reread:
-                self._existed = True
+                self._existed, self._read_at = True, now
                 await self._read(files, signatures, now)
+            elif self.result.cut_off and now - self._read_at > _MAX_WRITE_TIME:
+                self._set_error(f"{self.path}: {self.result.cut_off}; an entry may be lost, repair the file")
         except HostError as error:
             self._signatures = ()
             self._set_error(str(error))

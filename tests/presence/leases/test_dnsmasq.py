@@ -4,7 +4,7 @@ import pytest
 from presence.leases.parsing import entries_of, read, recorded
 
 from powerd.presence.leases.dnsmasq import DnsmasqReader
-from powerd.presence.leases.format import HostEntry
+from powerd.presence.leases.format import HostEntry, ParseResult
 
 MAC = "02:00:00:00:00:01"
 NOON = 1795262400.0
@@ -57,4 +57,6 @@ def test_later_lines_count() -> None:
 
 def test_a_last_line_without_a_newline_counts_if_it_is_complete() -> None:
     assert read(DnsmasqReader, f"0 {MAC} 10.0.0.7 a *").entries
-    assert read(DnsmasqReader, f"0 {MAC} 10.0.0.7 a") == read(DnsmasqReader, "")
+    result = read(DnsmasqReader, f"0 {MAC} 10.0.0.7 a")
+    assert result == ParseResult(cut_off=result.cut_off)
+    assert result.cut_off

@@ -42,7 +42,7 @@ def test_lines_have_numbers_and_no_white_space() -> None:
 
 
 def test_an_invalid_last_line_without_a_newline_is_no_error() -> None:
-    assert parse("bad\nbad")[1] == ParseResult((), 1, ("line 1: bad",))
+    assert parse("bad\nbad")[1] == ParseResult((), 1, ("line 1: bad",), cut_off="line 2: bad")
 
 
 def test_only_the_first_errors_are_described() -> None:

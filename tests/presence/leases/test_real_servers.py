@@ -25,8 +25,8 @@ from presence.leases.configurations import (
     dhcpd_configuration,
     dhcpd_leases,
     dnsmasq_configuration,
-    kea_configuration,
 )
+from presence.leases.kea_configurations import kea_configuration
 from rig.examples import examples
 
 from powerd.linux.files import HostFiles

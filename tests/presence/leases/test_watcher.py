@@ -171,6 +171,19 @@ def test_an_unreadable_file_hides_clients_at_once(file: FileUnderTest) -> None:
     assert not file.file.error
 
 
+def test_a_last_entry_that_stays_cut_off_hides_clients(file: FileUnderTest) -> None:
+    """At first its server may be writing it."""
+    file.put(A, B[:20])
+    hidden = []
+    for after in (10, 21):
+        hidden.append(file.file.hides_clients)
+        file.poll(after)
+    hidden.append(file.file.hides_clients)
+    assert hidden == [False, False, True]
+    assert file.put(A, B) == [ENTRY_A, ENTRY_B]
+    assert not file.file.error
+
+
 @pytest.mark.parametrize("origin", FileOrigin)
 def test_an_unreadable_file_hides_clients(tmp_path: Path, origin: FileOrigin) -> None:
     file = FileUnderTest(tmp_path, "pihole.toml", origin)
