@@ -112,6 +112,15 @@ class Daemon:
         while (message := self._notify.recv(4096)) != _ENOUGH:
             self._notified += message.decode().splitlines()
 
+    def open_files(self) -> int:
+        """Its open file descriptors."""
+        return sum(1 for _ in Path(f"/proc/{self.process.pid}/fd").iterdir())
+
+    def resident_mb(self) -> float:
+        """Its resident memory (proc(5), statm), in MB."""
+        pages = int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+
     def configure(self, config: str) -> None:
         """Write its configuration; it is read at the start, and again at reload()."""
         self.config.write_text(config)

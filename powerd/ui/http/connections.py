@@ -33,6 +33,8 @@ MAX_REQUEST_SIZE: Final = 48 * 1024
 """Bytes that are read from a connection: the head and the body of one request."""
 _MIN_WAIT: Final = 0.25
 """Seconds that each connection has for its request, however many others wait to be accepted."""
+_LINGER_SECONDS: Final = 1.0
+"""Seconds that the rest of a refused body is read; without them the response may be lost."""
 _RETRY_SECONDS: Final = 0.2
 """Seconds until the next attempt when no connection can be accepted."""
 _EPISODE_SECONDS: Final = 600.0
@@ -53,7 +55,7 @@ SECURITY_HEADERS: Final = {
 _REQUEST_LINE: Final = re.compile(r"b'[\w!#$%&*+.^`|~-]+ \S+ HTTP/1\.[01]'")
 _PROTOCOL_OPTIONS: Final[dict[str, Any]] = {
     "access_log": None,
-    "lingering_time": 1.0,  # seconds that the rest of a refused body is read: else the response may be lost
+    "lingering_time": _LINGER_SECONDS,
     "auto_decompress": False,  # 1 MB unpacks to 1 GB, which stops the loop for seconds
     "logger": logging.getLogger(__name__),
 }
@@ -234,6 +236,8 @@ class Connection(web.RequestHandler):
         """Parse at most MAX_REQUEST_SIZE bytes; the rest is not read."""
         if len(data) > self._remaining and self._open_transport is not None:
             self._open_transport.pause_reading()
+            if self.waits_since is not None:
+                self.wait_for_client(_LINGER_SECONDS)
         data = data[: self._remaining]
         self._remaining -= len(data)
         super().data_received(data)
@@ -263,13 +267,13 @@ class Connection(web.RequestHandler):
         response.force_close()
         return response
 
-    def wait_for_client(self) -> None:
-        """Close the connection if the client does not continue before the deadline."""
+    def wait_for_client(self, seconds: float | None = None) -> None:
+        """Close the connection if the client does not continue before the deadline, or within ``seconds``."""
         self.stop_waiting()
         if self._open_transport is not None:
             loop = asyncio.get_running_loop()
             self.waits_since = loop.time()
-            self._timer = loop.call_later(self._deadline, self.abort)
+            self._timer = loop.call_later(self._deadline if seconds is None else seconds, self.abort)
 
     def stop_waiting(self) -> None:
         """The request is complete: its handler determines how long it takes."""
