@@ -24,13 +24,6 @@ from powerd.requests.model import RequestRefusedError
 from powerd.simulation.clock import SimulatedClock
 
 
-class NoGuards(UnusedPorts):
-    """There are no group watches here."""
-
-    async def wait_first_access(self, disks: tuple[DiskId, ...]) -> tuple[DiskId, tuple[DiskId, ...], float]:
-        raise NotImplementedError(disks)
-
-
 def request_spin_down(
     hardware: Hardware,
     request: Callable[[DiskService], Awaitable[object]],
@@ -41,7 +34,7 @@ def request_spin_down(
     async def story() -> Snapshot:
         state_store, clock, machine = StateStore(), SimulatedClock(), HostFiles(hardware.root)
         disks = DiskService(
-            machine, NoGuards(), clock, state_store, store=Storage(None), on_error=print, boot_id=""
+            machine, UnusedPorts(), clock, state_store, store=Storage(None), on_error=print, boot_id=""
         )
         looking = asyncio.create_task(disks.run())
         async with asyncio.timeout(5):

@@ -6,6 +6,7 @@ import pytest
 from disks.policy.simulation import DAY, HOUR, MINUTE, DiskSimulation, identical_drives, spin_downs
 from facts import changed
 
+from powerd.disks.model import SpinDown
 from powerd.disks.policy.transitions import reset_failures
 from powerd.disks.state import DisksMemory, DiskState
 from powerd.simulation.drive import DriveSimulator, disk
@@ -26,6 +27,17 @@ def test_an_idle_disk_is_spun_down_and_verified() -> None:
     assert AFTER <= texts <= AFTER + 2
     assert 15 <= asked - texts <= 30
     assert (simulation.state(), simulation.report().verified_method) == (DiskState.STANDBY, "ata")
+
+
+def test_a_due_spin_down_takes_one_poll_and_one_decision() -> None:
+    """Between two rounds, for all disks that are due together; no decision finds its reading too old."""
+    simulation = identical_drives(3, '[disks]\nspin_down_after = "1230s"').run_until(1229)
+    before = simulation.decisions
+    simulation.run_until(1230.1)
+    assert [action for at, action in simulation.actions if at >= 1230] == [
+        SpinDown(name, "ata") for name in simulation.drives
+    ]
+    assert simulation.decisions - before == 3, "run_until() makes one at its begin and one at its end"
 
 
 def test_a_sleeping_disk_is_left_in_peace() -> None:
