@@ -146,12 +146,15 @@ def is_asleep(context: SmartContext, now: Moment) -> bool:
 
 
 def _can_be_asked(context: SmartContext, now: Moment) -> bool:
-    """Whether the power mode of the drive is unknown, and powerd's own policy will not ask for it soon."""
-    if context.disk.transport == "usb":
-        return False
+    """Whether the power mode is unknown, and can be queried without waking the drive.
+
+    A drive that powerd has given up (UNSUPPORTED) may be one that the query starts, as behind USB bridges. A
+    state that has just become unknown is queried by the disk policy.
+    """
     unknown_for = now.mono - context.report.since.mono
-    return context.report.state in _UNTRACKED or (
-        context.report.state is DiskState.UNKNOWN and unknown_for >= ASK_AFTER
+    return context.disk.transport != "usb" and (
+        context.report.state is DiskState.EXCLUDED
+        or (context.report.state is DiskState.UNKNOWN and unknown_for >= ASK_AFTER)
     )
 
 

@@ -107,7 +107,33 @@ def test_an_unused_group_is_spun_up_once_a_week_together_and_spun_down_at_once()
             down - up < 10 * MINUTE
             for up, down in zip(drive.times_of("up"), drive.times_of("ata")[1:], strict=True)
         )
-    assert all(not drive.times_of("WOKEN BY AN ORDER") for drive in simulation.drives.values())
+    assert all(not drive.times_of("asked in standby") for drive in simulation.drives.values())
+
+
+LEFT_ALONE = '[disks]\nspin_down_after = "0s"\n' + NO_SELF_TESTS
+
+
+def test_a_drive_that_is_left_alone_and_spins_without_any_io_is_checked_every_day() -> None:
+    simulation = smart_simulation(1, LEFT_ALONE)
+    simulation.run_until(5 * DAY)
+    first, *others = simulation.checks()
+    assert first < HOUR
+    assert len(others) in {4, 5}
+    assert all(later - earlier <= DAY + HOUR for earlier, later in pairwise(simulation.checks()))
+
+
+def test_a_drive_that_is_left_alone_in_standby_is_asked_and_not_woken_before_its_time() -> None:
+    simulation = smart_simulation(1, LEFT_ALONE)
+    (drive,) = simulation.drives.values()
+    simulation.run_until(HOUR)
+    drive.spins = False
+    simulation.run_until(6 * DAY)
+    assert drive.times_of("up") == []
+    asked = drive.times_of("asked in standby")
+    assert len(asked) >= 5
+    assert all(later - earlier >= DAY for earlier, later in pairwise(asked))
+    simulation.run_until(8 * DAY)
+    assert len(drive.times_of("up")) == 1, "max_defer is over"
 
 
 def test_a_drive_that_cannot_be_checked_is_not_spun_up_more_often() -> None:
@@ -191,7 +217,7 @@ def test_no_drive_is_woken_before_its_time_whatever_happens(
         simulation.schedule(hour * HOUR, lambda n=n, what=what: happen(simulation, what, n))  # type: ignore[misc] # bound now
     simulation.run_until(20 * DAY)
     for drive in simulation.drives.values():
-        assert drive.times_of("WOKEN BY AN ORDER") == [], drive.log
+        assert drive.times_of("WOKEN BY AN ORDER") == drive.times_of("asked in standby") == [], drive.log
     wakes: dict[DiskId, list[float]] = {}
     for at, action in simulation.actions_of(CheckHealth):
         assert isinstance(action, CheckHealth)
