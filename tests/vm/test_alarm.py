@@ -244,3 +244,29 @@ def test_no_alarm_of_its_own_outlives_it(
             until(lambda: powerd.restarts() == 1, "systemd starts another")
         until(lambda: server.alarm() in back, f"after the {end} only others' alarm stands")
     stays(lambda: server.monitor.state() == "running", "no sleep is left behind either", seconds=1)
+
+
+@pytest.fixture
+def started_once(server: Server) -> Iterator[None]:
+    """systemd does not start powerd again after a kill."""
+    directory = "/run/systemd/system/powerd.service.d"
+    unit = f"mkdir -p {directory}; printf '[Service]\\nRestart=no\\n' >{directory}/once.conf"
+    server.run("sh", "-c", f"{unit}; systemctl daemon-reload")
+    yield
+    server.run("sh", "-c", f"rm -r {directory}; systemctl daemon-reload")
+
+
+@pytest.mark.usefixtures("started_once")
+def test_no_alarm_is_left_by_a_kill_after_which_no_other_starts(
+    server: Server, powerd: Powerd, laptop: Host, others_alarm: int
+) -> None:
+    """ExecStopPost= of the unit clears it, and gives the alarm of others back."""
+    soon = up_at(server, server.now() + 7200)
+    slow = 'before_sleep = ["/bin/sleep", "90"]\ntimeout = "2min"'
+    back = range(others_alarm - 1, others_alarm + 60)
+    powerd.start(config(laptop, wake=soon, hooks=slow, absent_after=1, idle_for=1))
+    laptop.leave()
+    until(lambda: (server.alarm() or others_alarm) < others_alarm - 60, "its own alarm stands")
+    powerd.kill("KILL")
+    until(lambda: powerd.shown("ActiveState") == "failed", "systemd has ended it")
+    assert server.alarm() in back
