@@ -14,7 +14,7 @@ import socket
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from powerd.linux.values import HostError, LogindEvent
 
@@ -243,15 +243,34 @@ class _Connection:
                 queue.put_nowait(event)
 
 
-async def properties(bus: SdBus, service: str, path: str, interface: str) -> Mapping[str, Any]:
-    """All properties of one interface of an object; {} if the object no longer exists."""
-    import sdbus  # noqa: PLC0415 - imported by now
+class BusInterface(NamedTuple):
+    """One interface of an object of a service."""
 
-    message = bus.new_method_call_message(service, path, "org.freedesktop.DBus.Properties", "GetAll")
-    message.append_data("s", interface)
-    try:
-        reply = await bus.call_async(message)
-    except sdbus.DbusUnknownObjectError:
-        return {}
-    table = cast("Mapping[str, tuple[str, Any]]", reply.get_contents())
-    return {name: value for name, (_, value) in table.items()}
+    service: str
+    path: str
+    name: str
+
+    async def call(self, bus: SdBus, method: str, signature: str = "", *arguments: object) -> Any:  # noqa: ANN401 - a D-Bus value
+        """Call a method; returns its reply, a tuple if that has several values.
+
+        Args:
+            bus: the connection.
+            method: the name of the method.
+            signature: the types of the arguments, by D-Bus: ``sb``.
+            arguments: of the method.
+        """
+        message = bus.new_method_call_message(self.service, self.path, self.name, method)
+        if signature:
+            message.append_data(signature, *arguments)
+        return (await bus.call_async(message)).get_contents()
+
+    async def properties(self, bus: SdBus) -> Mapping[str, Any]:
+        """All properties; {} if the object no longer exists."""
+        import sdbus  # noqa: PLC0415 - imported by now
+
+        interface = self._replace(name="org.freedesktop.DBus.Properties")
+        try:
+            table: Mapping[str, tuple[str, Any]] = await interface.call(bus, "GetAll", "s", self.name)
+        except sdbus.DbusUnknownObjectError:
+            return {}
+        return {name: value for name, (_, value) in table.items()}

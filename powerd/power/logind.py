@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final
 
-from powerd.linux.dbus import Bus, NotRunningError, SignalMatch, error_text, properties
+from powerd.linux.dbus import Bus, BusInterface, NotRunningError, SignalMatch, error_text
 from powerd.linux.values import HostError, LogindEvent
 from powerd.power import systemd_timers
 from powerd.power.model import Inhibitor, KeyPress, SystemdTimer
@@ -16,26 +16,23 @@ from powerd.power.model import Inhibitor, KeyPress, SystemdTimer
 if TYPE_CHECKING:
     from sdbus import SdBus
 
-    from powerd.linux.dbus_proxies import LogindManager
-
 INHIBITOR_OWNER: Final = "powerd"
 _SERVICE: Final = "org.freedesktop.login1"
 _PATH: Final = "/org/freedesktop/login1"
-_MANAGER: Final = "org.freedesktop.login1.Manager"
-_SYSTEMD: Final = "org.freedesktop.systemd1"
-_SYSTEMD_PATH: Final = "/org/freedesktop/systemd1"
+_MANAGER: Final = BusInterface(_SERVICE, _PATH, f"{_SERVICE}.Manager")
 _MATCHES: Final = (
-    SignalMatch(_SERVICE, _PATH, _MANAGER, "PrepareForSleep"),
-    SignalMatch(_SERVICE, _PATH, _MANAGER, "PrepareForShutdown"),
+    SignalMatch(_SERVICE, _PATH, _MANAGER.name, "PrepareForSleep"),
+    SignalMatch(_SERVICE, _PATH, _MANAGER.name, "PrepareForShutdown"),
     SignalMatch(_SERVICE, _PATH, "org.freedesktop.DBus.Properties", "PropertiesChanged"),
 )
 _METHODS: Final = {
-    "suspend": ("suspend", "sleep"),
-    "hibernate": ("hibernate", "sleep"),
-    "hybrid-sleep": ("hybrid_sleep", "sleep"),
-    "suspend-then-hibernate": ("suspend_then_hibernate", "sleep"),
-    "poweroff": ("power_off", "shutdown"),
+    "suspend": ("Suspend", "sleep"),
+    "hibernate": ("Hibernate", "sleep"),
+    "hybrid-sleep": ("HybridSleep", "sleep"),
+    "suspend-then-hibernate": ("SuspendThenHibernate", "sleep"),
+    "poweroff": ("PowerOff", "shutdown"),
 }
+"""The method of each action, and what an inhibitor must block to prevent it."""
 _ERRNO: Final = "System.Error."
 """Prefix of the names of errors that are an errno (sd-bus-errors(3))."""
 _GRAPHICAL: Final = frozenset({"x11", "wayland", "mir"})
@@ -107,26 +104,26 @@ class LogindClient:
     async def list_inhibitors(self) -> tuple[Inhibitor, ...]:
         """Inhibitor locks of other processes; () where no D-Bus or no logind runs."""
         try:
-            async with self._manager() as (manager, _):
-                return await _list_inhibitors(manager)
+            async with self._connection() as bus:
+                return await _list_inhibitors(bus)
         except NotRunningError:
             return ()
 
     async def can_sleep(self, action: str) -> str:
         """``yes``, ``no``, ``na``, ``challenge`` or an error text; "" where no logind runs."""
         try:
-            async with self._manager() as (manager, _):
-                return await _query_can(manager, action)
+            async with self._connection() as bus:
+                return await _query_can(bus, action)
         except NotRunningError:
             return ""
 
     async def last_key_press(self) -> KeyPress | None:
         """The last key press in any login session; None = none is known."""
         try:
-            async with self._manager() as (manager, bus):
+            async with self._connection() as bus:
                 sessions = [
-                    await properties(bus, _SERVICE, path, f"{_SERVICE}.Session")
-                    for *_, path in await manager.list_sessions()
+                    await BusInterface(_SERVICE, path, f"{_SERVICE}.Session").properties(bus)
+                    for *_, path in await _MANAGER.call(bus, "ListSessions")
                 ]
         except NotRunningError:
             return None
@@ -135,8 +132,8 @@ class LogindClient:
     async def inhibit_delay(self) -> float:
         """For how many seconds logind waits for delay locks."""
         try:
-            async with self._manager() as (_, bus):
-                shown = await properties(bus, _SERVICE, _PATH, _MANAGER)
+            async with self._connection() as bus:
+                shown = await _MANAGER.properties(bus)
         except NotRunningError:
             return _DEFAULT_INHIBIT_DELAY
         return float(shown.get("InhibitDelayMaxUSec", _DEFAULT_INHIBIT_DELAY * 1e6)) / 1e6
@@ -147,9 +144,9 @@ class LogindClient:
         Raises:
             HostError: logind or systemd cannot be asked.
         """
-        async with self._manager() as (_, bus):
-            shown = await properties(bus, _SERVICE, _PATH, _MANAGER)
-            systemd = await properties(bus, _SYSTEMD, _SYSTEMD_PATH, f"{_SYSTEMD}.Manager")
+        async with self._connection() as bus:
+            shown = await _MANAGER.properties(bus)
+            systemd = await systemd_timers.MANAGER.properties(bus)
         states = (shown.get("PreparingForSleep"), shown.get("PreparingForShutdown"))
         return any(states) or systemd.get("SystemState") == "stopping"
 
@@ -169,8 +166,9 @@ class LogindClient:
 
     async def inhibit(self, what: str, why: str, mode: str) -> int:
         """Take an inhibitor lock; it holds until the descriptor is closed."""
-        async with self._manager() as (manager, _):
-            return await manager.inhibit(what, INHIBITOR_OWNER, why, mode)
+        async with self._connection() as bus:
+            descriptor: int = await _MANAGER.call(bus, "Inhibit", "ssss", what, INHIBITOR_OWNER, why, mode)
+            return descriptor
 
     async def request_sleep(self, action: str) -> None:
         """Have logind suspend, hibernate or power off the machine, unless a block inhibitor is held.
@@ -181,27 +179,25 @@ class LogindClient:
             HostError: logind does not run, may not, cannot, or an inhibitor blocks it.
         """
         method, what = _METHODS[action]
-        async with self._manager() as (manager, _):
-            blocker = find_blocking(await _list_inhibitors(manager), what)
+        async with self._connection() as bus:
+            blocker = find_blocking(await _list_inhibitors(bus), what)
             if blocker is not None:
                 raise HostError(f"{blocker.who} (pid {blocker.pid}) blocks it: {blocker.why}")
-            answer = await _query_can(manager, action)
+            answer = await _query_can(bus, action)
             if answer != "yes":
                 raise HostError(_refusal_text(action, answer))
-            await getattr(manager, method)(False)  # noqa: FBT003 - D-Bus arguments are positional
+            await _MANAGER.call(bus, method, "b", False)  # noqa: FBT003 - False = polkit asks nobody for a password
 
     def close(self) -> None:
         """Disconnect."""
         self._bus.close()
 
     @asynccontextmanager
-    async def _manager(self) -> AsyncIterator[tuple[LogindManager, SdBus]]:
-        """The manager of logind. Once it has replied, its absence is an error: a process may hold a lock."""
+    async def _connection(self) -> AsyncIterator[SdBus]:
+        """The bus. Once logind has replied, its absence is an error: a process may hold a lock."""
         try:
             async with self._bus.connection("systemd-logind") as bus:
-                from powerd.linux.dbus_proxies import LogindManager  # noqa: PLC0415 - imports sdbus
-
-                yield LogindManager.new_proxy(_SERVICE, _PATH, bus), bus
+                yield bus
                 self._has_answered = True
         except NotRunningError as error:
             kind = HostError if self._has_answered else NotRunningError
@@ -210,8 +206,8 @@ class LogindClient:
             ) from None
 
 
-async def _list_inhibitors(manager: LogindManager) -> tuple[Inhibitor, ...]:
-    rows = await manager.list_inhibitors()
+async def _list_inhibitors(bus: SdBus) -> tuple[Inhibitor, ...]:
+    rows = await _MANAGER.call(bus, "ListInhibitors")
     return tuple(
         Inhibitor(frozenset(what.split(":")), who, why, mode, uid, pid)
         for what, who, why, mode, uid, pid in rows
@@ -219,12 +215,12 @@ async def _list_inhibitors(manager: LogindManager) -> tuple[Inhibitor, ...]:
     )
 
 
-async def _query_can(manager: LogindManager, action: str) -> str:
+async def _query_can(bus: SdBus, action: str) -> str:
     """The reply of logind. systemd 257 returns the kernel's error for /sys/power where 252 returns ``na``."""
     import sdbus  # noqa: PLC0415 - imported by now
 
     try:
-        answer: str = await getattr(manager, f"can_{_METHODS[action][0]}")()
+        answer: str = await _MANAGER.call(bus, f"Can{_METHODS[action][0]}")
     except sdbus.SdBusUnmappedMessageError as error:
         if not error.args[0].startswith(_ERRNO):
             raise

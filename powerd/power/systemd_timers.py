@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from powerd.linux.dbus import Bus, properties
+from powerd.linux.dbus import Bus, BusInterface
 from powerd.linux.values import HostError
 from powerd.power.model import SystemdTimer
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 AUTO: Final = "auto"
 _SERVICE: Final = "org.freedesktop.systemd1"
-_PATH: Final = "/org/freedesktop/systemd1"
+MANAGER: Final = BusInterface(_SERVICE, "/org/freedesktop/systemd1", f"{_SERVICE}.Manager")
 _NO_ELAPSE: Final = (0, 2**64 - 1)
 """systemd's values for "no next elapse": an inactive timer, and USEC_INFINITY."""
 
@@ -41,17 +41,16 @@ async def list_timers(bus: Bus, units: Sequence[str]) -> tuple[SystemdTimer, ...
     """
     found: dict[str, SystemdTimer] = {}
     async with bus.connection("systemd") as connection:
-        from powerd.linux.dbus_proxies import SystemdManager  # noqa: PLC0415 - imports sdbus
-
-        manager = SystemdManager.new_proxy(_SERVICE, _PATH, connection)
         for unit in units:
             if unit == AUTO:
-                for row in await manager.list_units_by_patterns(["active"], ["*.timer"]):
+                for row in await MANAGER.call(
+                    connection, "ListUnitsByPatterns", "asas", ["active"], ["*.timer"]
+                ):
                     values = await _read_properties(connection, row[6], "Timer")
                     if values.get("WakeSystem"):
                         found[row[0]] = parse_timer(row[0], values)
             else:
-                path = await manager.load_unit(unit)
+                path = await MANAGER.call(connection, "LoadUnit", "s", unit)
                 state = (await _read_properties(connection, path, "Unit")).get("LoadState")
                 if state != "loaded":
                     remedy = "`systemctl list-timers --all` lists those that exist"
@@ -61,4 +60,4 @@ async def list_timers(bus: Bus, units: Sequence[str]) -> tuple[SystemdTimer, ...
 
 
 async def _read_properties(connection: SdBus, path: str, interface: str) -> Mapping[str, Any]:
-    return await properties(connection, _SERVICE, path, f"{_SERVICE}.{interface}")
+    return await BusInterface(_SERVICE, path, f"{_SERVICE}.{interface}").properties(connection)
