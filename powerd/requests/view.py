@@ -64,7 +64,7 @@ def _paragraphs(*texts: str) -> str:
 
 
 def _warnings(keep: KeepAwakeJson) -> tuple[str, ...]:
-    return (f"Warning: it is not stored. {keep['not_stored']}",) if keep["not_stored"] else ()
+    return (f"Warning: this is forgotten at a restart. {keep['not_stored']}",) if keep["not_stored"] else ()
 
 
 def _reason_suffix(keep: KeepAwakeJson) -> str:

@@ -44,6 +44,18 @@ def test_a_keep_shows_how_to_drop_it() -> None:
     assert keep_dropped_text(BACKUP) == "Ended keep-awake request 3: backup.\n"
 
 
+def test_what_is_forgotten_at_a_restart_is_said_with_the_reason() -> None:
+    keep: KeepAwakeJson = {**BACKUP, "not_stored": "keeps.json: cannot be written: No space left on device"}
+    for text in (keep_created_text(keep), keep_dropped_text(keep)):
+        assert any(line.startswith("Warning: ") for line in text.splitlines())
+        assert "No space left on device" in " ".join(text.split())
+
+
+def test_the_request_for_unreadable_keeps_lasts_until_it_is_dropped() -> None:
+    keep: KeepAwakeJson = {**RSYNC, "id": "unreadable", "because": "stored requests cannot be read"}
+    assert keep_list_text([keep], NOW).splitlines()[1].split()[:3] == ["unreadable", "dropped", "-"]
+
+
 def test_a_mac_address_is_not_printed_twice() -> None:
     mac = "02:00:00:00:00:09"
     woken: WakeOnLanJson = {"host": mac, "mac": mac, "sent": [{"link": "eth0", "to": "10.0.0.255"}]}
