@@ -44,7 +44,7 @@ def test_a_keep_shows_how_to_drop_it() -> None:
     assert keep_dropped_text(BACKUP) == "Ended keep-awake request 3: backup.\n"
 
 
-def test_what_is_forgotten_at_a_restart_is_said_with_the_reason() -> None:
+def test_what_is_forgotten_at_a_restart_is_shown_with_the_reason() -> None:
     keep: KeepAwakeJson = {**BACKUP, "not_stored": "keeps.json: cannot be written: No space left on device"}
     for text in (keep_created_text(keep), keep_dropped_text(keep)):
         assert any(line.startswith("Warning: ") for line in text.splitlines())
