@@ -6,54 +6,30 @@ The host is passed in as ports, so that the same daemon runs on this machine and
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping
-from functools import partial
+from collections.abc import Callable, Coroutine
 from typing import Final
 
-from powerd.config.options import ClientOptions, Options
-from powerd.core.actions import Action, ActionResult, CancelWarning, Mode, Sleep, WarnUsers
+from powerd.config.options import Options
 from powerd.core.clock import Clock
-from powerd.core.dispatch import Actuator, execute
 from powerd.core.domain import Domain, no_sources
 from powerd.core.engine import HEARTBEAT, Engine, EngineHooks
 from powerd.core.poller import Poller
-from powerd.core.snapshot import Decision, Snapshot, Status
+from powerd.core.service import Environment, execute
+from powerd.core.snapshot import Decision, Snapshot, SourceId, Status
 from powerd.core.state import StateStore
 from powerd.core.storage import Storage
-from powerd.disks.actuator import describe_action as describe_disk_action
-from powerd.disks.actuator import execute as execute_disk_action
-from powerd.disks.model import Disk, DiskAction
+from powerd.disks.model import Disk
 from powerd.disks.policy import plan as disks_policy
 from powerd.disks.service import DiskService
-from powerd.disks.state import DisksMemory
 from powerd.linux.ports import Ports
 from powerd.linux.values import LogindEvent
 from powerd.power import policy as power_policy
-from powerd.power.actuator import (
-    SleepPreparer,
-    describe_announcement,
-    describe_sleep,
-    execute_announcement,
-    execute_sleep,
-)
 from powerd.power.blockers import required_sources
-from powerd.power.inhibitor_lock import InhibitorLock
-from powerd.power.model import SleepMemory, WakeStormState
 from powerd.power.refresh import Refresher
-from powerd.power.rtc_alarm import RtcAlarm
-from powerd.power.sleep_preparation import SleepPreparation
-from powerd.power.source import LogindSource, NetworkCardSource, SystemdTimerSource
-from powerd.power.stored_wake_storm import load_wake_storm, save_wake_storm
-from powerd.power.transition import PowerTransition
+from powerd.power.service import PowerService
 from powerd.presence import policy as presence_policy
-from powerd.presence.model import Client, PresenceMemory
-from powerd.presence.neighbours import load_learned_hosts, save_learned_hosts
-from powerd.presence.policy import client_policies
-from powerd.presence.registry import ClientRegistry
-from powerd.presence.source import PresenceSource
+from powerd.presence.service import PresenceService
 from powerd.requests import policy as requests_policy
-from powerd.requests.keep_awake import ActiveRequests, KeepAwakeRequests
-from powerd.requests.model import KeepAwakeFacts
 from powerd.requests.service import RequestService
 from powerd.smart import policy as smart_policy
 from powerd.smart.model import Finding
@@ -74,21 +50,6 @@ DOMAINS: Final = (
     Domain("smart", smart_policy.assess, no_sources),
 )
 """The domains, in the order of their blockers."""
-
-
-def actuators(ports: Ports, preparation: SleepPreparer) -> Mapping[type[Action], Actuator]:
-    """The actuator of each kind of action on this host."""
-    announcement = Actuator(
-        lambda action: execute_announcement(action, ports.processes), describe_announcement
-    )
-    return {
-        WarnUsers: announcement,
-        CancelWarning: announcement,
-        Sleep: Actuator(
-            lambda action: execute_sleep(action, ports.logind, ports.processes, preparation), describe_sleep
-        ),
-        DiskAction: Actuator(lambda action: execute_disk_action(action, ports.helper), describe_disk_action),
-    }
 
 
 class Daemon:
@@ -122,85 +83,38 @@ class Daemon:
         self._options = options
         self._clock = clock
         self._on_status = on_status
-        self._boot_id = boot_id
-        self._storage = storage = storage or Storage(None)
-        self._block_inhibitor = InhibitorLock(ports.logind, ("sleep", "shutdown", "idle"), "block", on_error)
-        self.keep_awake = KeepAwakeRequests(
-            self.state,
-            clock,
-            storage,
-            boot_id,
-            self._update_inhibitor,
+        self._pollers: dict[SourceId, Poller] = {}
+        self.refresher = Refresher(self.options, self.state, clock, self._pollers, lambda: self.status)
+        environment = Environment(
+            clock, self.state, self.options, storage or Storage(None), on_error, boot_id
         )
-        self._client_registry = ClientRegistry(
-            ports.files,
-            ports.network,
-            load_learned_hosts(storage, clock.now().wall.timestamp()),
-            partial(save_learned_hosts, storage),
-        )
-        self._presence = PresenceSource(
-            ports.network, clock, options.clients, self._client_registry, self._blocks_sleep
-        )
-        self._power_sources = (
-            LogindSource(ports.logind, clock, options),
-            SystemdTimerSource(ports.logind, clock, options),
-            NetworkCardSource(ports.files, ports.network, ports.helper, clock, options),
-        )
-        self._pollers = {
-            source.name: Poller(source, self.state, clock)
-            for source in (self._presence, *self._power_sources)
-        }
-        self.refresher = Refresher(options, self.state, clock, self._pollers, lambda: self.status)
-        alarm = RtcAlarm(ports.helper, clock, storage)
-        self._sleep_preparation = SleepPreparation(
-            self.state,
-            clock,
-            ports.helper,
-            ports.processes,
-            options=options,
-            alarm=alarm,
-            recheck=self.refresher.reason_to_stay_awake,
-            on_error=on_error,
-        )
-        self._actuators = actuators(ports, self._sleep_preparation)
-        self._transition = PowerTransition(
-            self.state,
-            clock,
-            ports.logind,
-            self._sleep_preparation,
-            InhibitorLock(ports.logind, ("sleep", "shutdown"), "delay", on_error),
-            read_wakeup_state=ports.read_wakeup_state,
-            next_wake_time=self.refresher.next_wake_time,
-            on_logind_event=self._on_logind_event,
-            on_error=on_error,
-        )
-        self._disks = DiskService(
-            ports.files, ports.helper, clock, self.state, store=storage, on_error=on_error, boot_id=boot_id
-        )
-        self._disks.set_poll_interval(options.clients.every)
-        self.smart = SmartService(self.state, clock, storage, on_finding)
-        engine_hooks = EngineHooks(
-            poll=self.refresher.poll_all_sources, execute=self._execute, publish=self._publish
-        )
-        self._engine = Engine(
-            self.state,
-            clock,
-            options,
-            engine_hooks,
-            DOMAINS,
-            memory=(
-                DisksMemory(self._disks.memory),
-                SleepMemory(wake_storm=load_wake_storm(storage, boot_id, clock.now())),
-            ),
-        )
+        presence = PresenceService(ports.files, ports.network, environment)
+        power = PowerService(ports, environment, self.refresher, self._on_logind_event)
+        disks = DiskService(ports.files, ports.helper, environment)
+        self.smart = SmartService(environment, on_finding, disks.execute)
         self.requests = RequestService(
-            options,
-            self.state,
             ports.network,
-            disks=self._disks,
+            ports.logind,
+            environment,
+            disks=disks,
             health=self.smart,
-            submit=self._engine.running_actions.submit,
+            submit=lambda *action: self._engine.running_actions.submit(*action),  # noqa: PLW0108 - no engine yet
         )
+        self._services = (presence, power, disks, self.smart, self.requests)
+        for source in (source for service in self._services for source in service.sources):
+            self._pollers[source.name] = Poller(source, self.state, clock)
+        actuators = {kind: each for service in self._services for kind, each in service.actuators.items()}
+        hooks = EngineHooks(
+            poll=self.refresher.poll_all_sources,
+            execute=lambda action, mode: execute(action, actuators, mode),
+            publish=self._publish,
+        )
+        memory = [part for service in self._services for part in service.memory]
+        self._engine = Engine(self.state, clock, self.options, hooks, DOMAINS, memory=memory)
+
+    def options(self) -> Options:
+        """The configuration in force."""
+        return self._options
 
     async def run(self) -> None:
         """Poll and decide until cancelled.
@@ -211,29 +125,22 @@ class Daemon:
             async with asyncio.TaskGroup() as tasks:
                 for poller in self._pollers.values():
                     tasks.create_task(_run_forever(poller.run(), "polling a source"))
-                tasks.create_task(_run_forever(self._disks.run(), "polling disks"))
+                for service in self._services:
+                    for activity, task in service.tasks().items():
+                        tasks.create_task(_run_forever(task, activity))
                 tasks.create_task(_run_forever(self._engine.run(), "deciding"))
-                tasks.create_task(_run_forever(self._transition.run(), "receiving events of logind"))
-                tasks.create_task(_run_forever(self._block_inhibitor.run(), "holding its inhibitor lock"))
         finally:
-            self._disks.close()
-            self.smart.close()
-            self._client_registry.save()
+            for service in self._services:
+                service.close()
 
     def reconfigure(self, options: Options) -> None:
         """Use a new configuration from now on; the facts stay."""
-        self._options = self._sleep_preparation.options = self.refresher.options = self.requests.options = (
-            options
-        )
-        self._presence.options = options.clients
-        for source in self._power_sources:
-            source.options = options
+        self._options = options
         for poller in self._pollers.values():
             poller.reschedule()
-        self._transition.update_inhibitor()
-        self._update_inhibitor(self.state.snapshot().part(KeepAwakeFacts).keep_awake)
-        self._disks.set_poll_interval(options.clients.every)
-        self._engine.reconfigure(options)
+        for service in self._services:
+            service.on_reconfigure()
+        self._engine.reconfigure()
 
     def stall_message(self) -> str | None:
         """Why the engine makes no decisions; None = it makes them."""
@@ -242,42 +149,10 @@ class Daemon:
         overdue = self._clock.now().mono - self.status.now.mono - 2 * HEARTBEAT
         return f"no decision has been made for {overdue + 2 * HEARTBEAT:.0f} s" if overdue > 0 else None
 
-    async def _execute(self, action: Action, mode: Mode) -> ActionResult:
-        self._disks.on_action_started(action)
-        result = ActionResult(False, "it was interrupted")
-        try:
-            result = await execute(action, self._actuators, mode)
-        finally:
-            self._disks.on_action_finished(action, result)
-        self.smart.on_completed(action, result)
-        if (
-            isinstance(action, Sleep)
-            and action.sleep_action == "poweroff"
-            and result.ok
-            and mode == "enforce"
-        ):
-            memory = self.status.decision.memory if self.status else None
-            wake_storm = memory.part(SleepMemory).wake_storm if memory else WakeStormState()
-            save_wake_storm(self._storage, wake_storm, action.wake_time, self._boot_id, self._clock.now())
-        return result
-
-    def _blocks_sleep(self, options: ClientOptions) -> Callable[[Client], bool]:
-        """A function that returns whether a client blocks sleep; a source may not import the policy."""
-        client_policy = client_policies(options)
-        memory = self.status.decision.memory.part(PresenceMemory) if self.status else PresenceMemory()
-        counted = {id_ for id_, each in memory.client_statuses.items() if each.counts_until_absent}
-        return lambda client: client_policy(client).blocks_sleep or client.id in counted
-
     def _on_logind_event(self, event: LogindEvent) -> None:
         """Poll the sources that the event concerns, and try again to take the block inhibitor."""
         self.refresher.poll_soon(event.kind)
-        self._block_inhibitor.retry()
-
-    def _update_inhibitor(self, lasting: ActiveRequests) -> None:
-        """Hold a block inhibitor with the reasons of all keep-awake requests; in observe mode hold none."""
-        reasons = dict.fromkeys(keep.reason or "powerd keep" for keep in lasting.values())
-        held = lasting and self._options.mode == "enforce"
-        self._block_inhibitor.request("; ".join(reasons) if held else None)
+        self.requests.on_logind_event()
 
     def _publish(self, snapshot: Snapshot, decision: Decision) -> None:
         now, previous = self._clock.now(), self.status
@@ -287,11 +162,9 @@ class Daemon:
             else now
         )
         self.status = Status(now, self._options.mode, snapshot, decision, since)
-        self._disks.on_decision(decision)
-        self.smart.on_decision(decision)
+        for service in self._services:
+            service.on_decision(self.status)
         self._on_status(self.status)
-        self._transition.on_decision(self.status)
-        self.keep_awake.remove_expired()
 
 
 async def _run_forever(coroutine: Coroutine[None, None, None], activity: str) -> None:

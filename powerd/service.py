@@ -91,7 +91,7 @@ def ui_context(daemon: Daemon, clock: Clock, token: Callable[[], str | None], fe
         token: returns the token for writing over TCP; None = writing is disabled.
         feed: the events.
     """
-    keep_awake, requests = daemon.keep_awake, daemon.requests
+    requests, keep_awake = daemon.requests, daemon.requests.keep_awake
     request_handlers = RequestHandlers(
         keep_awake.add,
         keep_awake.drop,

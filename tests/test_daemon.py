@@ -213,7 +213,7 @@ def test_what_was_learned_is_there_after_a_restart(tmp_path: Path) -> None:
 
 def test_a_keep_holds_it_up_and_is_there_after_a_restart(tmp_path: Path) -> None:
     async def first(h: DaemonScenario) -> None:
-        h.daemon.keep_awake.add(3600, "backup")
+        h.daemon.requests.keep_awake.add(3600, "backup")
         await asyncio.sleep(1800)
         assert h.done() == []
         assert h.status.decision.reasons[0].text.endswith(": backup")
@@ -362,9 +362,9 @@ def test_a_keep_is_a_lock_that_everybody_else_sees() -> None:
     async def test(h: DaemonScenario) -> None:
         await asyncio.sleep(90)
         assert blocks(h) == set()
-        h.daemon.keep_awake.add(3600, "backup")
-        with h.daemon.keep_awake.hold("rsync"):
-            h.daemon.keep_awake.add(3600, "")
+        h.daemon.requests.keep_awake.add(3600, "backup")
+        with h.daemon.requests.keep_awake.hold("rsync"):
+            h.daemon.requests.keep_awake.add(3600, "")
             await asyncio.sleep(1)
             assert blocks(h) == {"backup; rsync; powerd keep"}
             assert sorted(lock.what for lock in h.host.own_locks("block")) == ["idle", "shutdown", "sleep"]
@@ -376,7 +376,7 @@ def test_a_keep_is_a_lock_that_everybody_else_sees() -> None:
 
 def test_an_observer_holds_nobody_up() -> None:
     async def test(h: DaemonScenario) -> None:
-        h.daemon.keep_awake.add(3600, "backup")
+        h.daemon.requests.keep_awake.add(3600, "backup")
         await asyncio.sleep(90)
         assert blocks(h) == set()
         assert h.host.own_locks("delay") == []
@@ -395,7 +395,7 @@ def test_no_lock_outlives_the_daemon() -> None:
 
     async def test(h: DaemonScenario) -> None:
         homes.append(h)
-        h.daemon.keep_awake.add(3600, "backup")
+        h.daemon.requests.keep_awake.add(3600, "backup")
         await asyncio.sleep(90)
         assert h.host.own_locks("delay")
 
@@ -609,8 +609,8 @@ def test_all_sources_poll_closely_at_the_same_time() -> None:
         (lambda daemon: attrgetter("_pollers")(daemon)["clients"], "run"),
         (lambda daemon: attrgetter("_pollers")(daemon)["logind"], "run"),
         (attrgetter("_engine"), "run"),
-        (attrgetter("_transition"), "run"),
-        (attrgetter("_block_inhibitor"), "run"),
+        (lambda daemon: attrgetter("_transition")(attrgetter("_services")(daemon)[1]), "run"),
+        (attrgetter("requests._inhibitor"), "run"),
     ],
 )
 @pytest.mark.parametrize("how", [None, asyncio.CancelledError()])

@@ -18,15 +18,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_daemon import NIGHTLY, DaemonScenario, run_daemon
 
+from powerd.core.actions import RequestRefusedError
 from powerd.core.state import StateStore
 from powerd.core.storage import Storage
 from powerd.core.time import Moment
 from powerd.disks.policy import history
 from powerd.power.rtc_alarm import AlarmOwnership, RtcAlarm
-from powerd.power.stored_wake_storm import load_wake_storm
+from powerd.power.service import load_wake_storm
 from powerd.presence.neighbours import load_learned_hosts
 from powerd.requests.keep_awake import KeepAwakeRequests
-from powerd.requests.model import UNREADABLE, KeepAwakeFacts, RequestRefusedError
+from powerd.requests.model import UNREADABLE, KeepAwakeFacts
 from powerd.smart.history import SmartHistory
 
 RECORDED: Final = Path(__file__).parent / "guards/fixtures/state"
@@ -183,7 +184,7 @@ def test_unreadable_keeps_keep_the_server_awake_over_restarts_until_a_user_drops
     tmp_path: Path, damage: Callable[[Path], object]
 ) -> None:
     async def keep(h: DaemonScenario) -> None:
-        assert h.daemon.keep_awake.add(5 * 3600, "backup").not_stored == ""
+        assert h.daemon.requests.keep_awake.add(5 * 3600, "backup").not_stored == ""
         await asyncio.sleep(0)
 
     async def stays_awake(h: DaemonScenario) -> None:
@@ -195,9 +196,9 @@ def test_unreadable_keeps_keep_the_server_awake_over_restarts_until_a_user_drops
 
     async def dropped(h: DaemonScenario) -> None:
         await asyncio.sleep(1)
-        assert h.daemon.keep_awake.drop("unreadable").not_stored == ""
+        assert h.daemon.requests.keep_awake.drop("unreadable").not_stored == ""
         with pytest.raises(RequestRefusedError):
-            h.daemon.keep_awake.drop("unreadable")
+            h.daemon.requests.keep_awake.drop("unreadable")
         await asyncio.sleep(3600)
         assert "logind" in h.done()
 

@@ -1,4 +1,4 @@
-"""Actions of a decision, and their results."""
+"""Actions of a decision, their results, and the refusal of an action that a user has requested."""
 
 from __future__ import annotations
 
@@ -118,3 +118,15 @@ class CompletedAction:
     message: str
     started_at: float = 0.0
     answer: object = None
+
+
+class RequestRefusedError(Exception):
+    """A request cannot be fulfilled; the text is one sentence with what, where and the remedy.
+
+    Attributes:
+        not_found: the request names something that does not exist.
+    """
+
+    def __init__(self, text: str, *, not_found: bool = False) -> None:
+        super().__init__(text)
+        self.not_found = not_found

@@ -108,7 +108,7 @@ class Engine:
     Args:
         state: the facts, and the results of actions.
         clock: its ``mono`` is the time of the event loop.
-        options: the configuration in force.
+        options: returns the configuration in force.
         hooks: the functions that the engine calls.
         domains: in the order of their blockers.
         memory: parts of the Memory that were loaded from storage.
@@ -118,13 +118,13 @@ class Engine:
         self,
         state: StateStore,
         clock: Clock,
-        options: Options,
+        options: Callable[[], Options],
         hooks: EngineHooks,
         domains: Sequence[Domain],
         *,
         memory: Sequence[object] = (),
     ) -> None:
-        self.options = options
+        self._options = options
         self._state = state
         self._clock = clock
         self._hooks = hooks
@@ -132,9 +132,8 @@ class Engine:
         self._domains = domains
         self._memory = Memory.initial(clock.now(), *memory)
 
-    def reconfigure(self, options: Options) -> None:
-        """Decide by ``options`` from now on; each domain resets memory that depends on the old options."""
-        self.options = options
+    def reconfigure(self) -> None:
+        """The options have changed: each domain resets memory that depends on the old ones."""
         for domain in self._domains:
             self._memory = domain.on_reconfigure(self._memory)
         self._state.request_decision()
@@ -149,7 +148,7 @@ class Engine:
                     confirmed = await self._confirm(action, plan_before_poll)
                     if confirmed is not None:
                         # Not awaited: the service manager's watchdog requires further decisions meanwhile.
-                        self.running_actions.start(confirmed, self.options.mode)
+                        self.running_actions.start(confirmed, self._options().mode)
                 plan_before_poll = await self._wait(decision)
         finally:
             await self.running_actions.close()
@@ -176,7 +175,7 @@ class Engine:
 
     def _decide(self) -> Decision:
         snapshot = self._state.snapshot()
-        decision = decide(snapshot, self._memory, self.options, self._clock.now(), self._domains)
+        decision = decide(snapshot, self._memory, self._options(), self._clock.now(), self._domains)
         self._memory = decision.memory
         self._hooks.publish(snapshot, decision)
         return decision

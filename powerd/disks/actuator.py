@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Callable
+from typing import Any, Final
 
 from powerd.config.values import format_duration
 from powerd.core.actions import ActionResult
@@ -20,7 +21,6 @@ from powerd.disks.model import (
 )
 from powerd.linux.ports import Helper
 from powerd.linux.values import HostError, RefusedByHelperError
-from powerd.smart.actions import CheckHealth, DiskResult, StartTest
 
 _MODE_MESSAGES: Final = {
     PowerMode.ACTIVE: "it spins",
@@ -31,7 +31,7 @@ _MODE_MESSAGES: Final = {
 }
 
 
-def describe_action(action: DiskAction) -> str:  # noqa: PLR0911 - one branch for each action
+def describe_action(action: DiskAction) -> str:
     """The action in the past tense, for the message on its result."""
     match action:
         case CheckPowerMode():
@@ -44,16 +44,20 @@ def describe_action(action: DiskAction) -> str:  # noqa: PLR0911 - one branch fo
             return f"set its APM level to {level}"
         case ReadPowerFeatures():
             return "read its power features"
-        case CheckHealth():
-            return "read its health"
-        case StartTest(test=test):
-            return f"started its {test} self-test"
         case _:
             raise TypeError(f"no disk action: {action}")
 
 
-async def execute(action: DiskAction, helper: Helper) -> ActionResult:
-    """Execute the action once."""
+async def execute(
+    action: DiskAction, helper: Helper, describe: Callable[[Any], str] = describe_action
+) -> ActionResult:
+    """Execute the action once.
+
+    Args:
+        action: an action of this domain, or of one above it.
+        helper: the port.
+        describe: describes the action in the past tense.
+    """
     try:
         result = await helper.execute_disk_action(action)
     except RefusedByHelperError as error:
@@ -61,10 +65,11 @@ async def execute(action: DiskAction, helper: Helper) -> ActionResult:
     except HostError as error:
         return ActionResult(False, str(error), FailureCause.HELPER_UNAVAILABLE)
     commands = 0 if isinstance(result, FailureCause) else result.commands
-    return ActionResult(True, _message(action, result), result, commands)
+    return ActionResult(True, _message(action, result) or describe(action), result, commands)
 
 
-def _message(action: DiskAction, result: DiskResult) -> str:
+def _message(action: DiskAction, result: object) -> str:
+    """What the result adds to the description of the action; "" = nothing."""
     match action, result:
         case CheckPowerMode(), PowerStatus(mode=mode):
             return _MODE_MESSAGES[mode]
@@ -77,4 +82,4 @@ def _message(action: DiskAction, result: DiskResult) -> str:
         case _, PowerFeatures(apm=apm):
             return f"{describe_action(action)}: APM is {apm or 'off'}"
         case _:
-            return describe_action(action)
+            return ""

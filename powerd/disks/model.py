@@ -7,12 +7,11 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Annotated, Final, Literal, NamedTuple, NewType, TypeAlias
+from typing import Annotated, ClassVar, Final, Literal, NamedTuple, NewType, TypeAlias
 
-from powerd.core.actions import Action
+from powerd.core.actions import Action, RequestRefusedError
 from powerd.core.codec import pattern, span
 from powerd.core.time import Reading, Unavailable
-from powerd.requests.model import RequestRefusedError
 
 DiskId = NewType("DiskId", str)
 """A disk's name below /dev/disk/by-id, which udev makes of model and serial number; only an excluded disk
@@ -199,15 +198,26 @@ def encode_timer(seconds: float) -> StandbyTimer:
 
 
 class DiskAction(Action):
-    """Base class of every action on one disk."""
+    """Base class of every action on one disk.
+
+    Attributes:
+        disk: the disk.
+        has_own_tool: the helper needs a program for it that no other action on the disk needs.
+    """
 
     __slots__ = ()
     disk: DiskId
+    has_own_tool: ClassVar[bool] = False
 
     @property
     def target(self) -> DiskId:
         """The disk."""
         return self.disk
+
+    @property
+    def may_wake(self) -> bool:
+        """Whether the action may start a drive that is in standby."""
+        return False
 
 
 @dataclass(frozen=True, slots=True)

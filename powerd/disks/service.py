@@ -6,16 +6,17 @@ The decisions say what to poll and to watch.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
-from powerd.core.actions import Action, ActionResult
+from powerd.core.actions import ActionResult, RequestRefusedError
 from powerd.core.clock import Clock
 from powerd.core.poller import PollDepth, Poller
-from powerd.core.snapshot import Decision
+from powerd.core.service import Actuator, DomainService, Environment
+from powerd.core.snapshot import Status
 from powerd.core.state import StateStore
-from powerd.core.storage import Storage
+from powerd.disks.actuator import describe_action, execute
 from powerd.disks.model import DiskAction, DiskEvents, DiskFacts, DiskId, GroupSpinUp, GroupWatch, find_disk
 from powerd.disks.policy import history
 from powerd.disks.policy.write_safety import may_write, would_wake_disk
@@ -23,7 +24,6 @@ from powerd.disks.source.source import DiskSource
 from powerd.disks.state import DiskMemory, DiskReport, DisksMemory, DisksReport
 from powerd.linux.ports import Files, Helper
 from powerd.linux.values import HostError
-from powerd.requests.model import RequestRefusedError
 
 _MIN_POLL_DISTANCE: Final = 5.0
 """Seconds between two polls out of turn at least."""
@@ -79,62 +79,51 @@ class GroupWatches:
         self._state.put(replace(events, group_spin_ups=group_spin_ups))
 
 
-class DiskService:
+class DiskService(DomainService):
     """The service of the domain.
 
     Args:
-        files, helper, clock: of the host.
-        state: gets the facts.
-        store: the state files.
-        on_error: called with each error that no status shows, one sentence.
-        boot_id: of this boot; "" = unknown.
-
-    Attributes:
-        memory: of each disk, from the state file.
+        files, helper: the ports.
+        environment: from the daemon; the disks are polled at the interval of the clients.
     """
 
-    def __init__(  # noqa: PLR0913 - the host's three parts, and what outlives a restart
-        self,
-        files: Files,
-        helper: Helper,
-        clock: Clock,
-        state: StateStore,
-        *,
-        store: Storage,
-        on_error: Callable[[str], None],
-        boot_id: str,
-    ) -> None:
+    def __init__(self, files: Files, helper: Helper, environment: Environment) -> None:
+        clock, state = environment.clock, environment.state
+        self._helper = helper
         self._clock = clock
         self._state = state
-        self._store = store
-        self._directory = str(store.directory or "")
-        self._on_error = on_error
-        self._boot_id = boot_id
-        self._source = DiskSource(files, clock)
+        self._options = environment.options
+        self._store = environment.storage
+        self._directory = str(self._store.directory or "")
+        self._boot_id = environment.boot_id
+        self._source = DiskSource(files, clock, self._options().clients.every)
         self._poller = Poller(self._source, state, clock)
         self._source.poll_soon = self._poller.poll_soon
-        self._group_watches = GroupWatches(helper, state, clock, on_error)
-        self.memory: dict[DiskId, DiskMemory] = history.restore(
-            store.load("disks", history.DisksDocument).value, boot_id, clock.now()
+        self._group_watches = GroupWatches(helper, state, clock, environment.on_error)
+        disks = history.restore(
+            self._store.load("disks", history.DisksDocument).value, self._boot_id, clock.now()
         )
-        self._remembered: Mapping[DiskId, DiskMemory] = self.memory
-        self._current: history.StoredDisks = history.stored_disks(self.memory)
+        self.memory = (DisksMemory(disks),)
+        self.actuators = {DiskAction: Actuator(self.execute, describe_action)}
+        self._remembered: Mapping[DiskId, DiskMemory] = disks
+        self._current: history.StoredDisks = history.stored_disks(disks)
         self._stored = self._current
         self._poll_timer: asyncio.TimerHandle | None = None
         self._polled_at = float("-inf")
         self._reports: tuple[DiskReport, ...] = ()
 
-    async def run(self) -> None:
-        """Poll the disks periodically; never returns."""
-        await self._poller.run()
+    def tasks(self) -> Mapping[str, Coroutine[None, None, None]]:
+        """Poll the disks periodically."""
+        return {"polling disks": self._poller.run()}
 
-    def set_poll_interval(self, poll_interval: float) -> None:
-        """Poll at the interval of the other sources, so that the CPU wakes up once for all."""
-        self._source.poll_interval = poll_interval
+    def on_reconfigure(self) -> None:
+        """Poll at the interval of the clients, so that the CPU wakes up once for all."""
+        self._source.poll_interval = self._options().clients.every
         self._poller.reschedule()
 
-    def on_decision(self, decision: Decision) -> None:
+    def on_decision(self, status: Status) -> None:
         """Apply what a decision says besides its actions."""
+        decision = status.decision
         report = decision.part(DisksReport)
         self._reports = report.disks
         self._group_watches.update(report.watched_groups)
@@ -147,18 +136,23 @@ class DiskService:
             if may_write(self._directory, report.disks, activity, self._clock.now()):
                 self.save()
 
-    def on_action_started(self, action: Action) -> None:
-        """An action starts."""
-        if isinstance(action, DiskAction):
-            self._source.begin_action(action.disk)
+    async def execute(
+        self, action: DiskAction, describe: Callable[[Any], str] = describe_action
+    ) -> ActionResult:
+        """Execute an action; its commands to the drive do not count as use.
 
-    def on_action_finished(self, action: Action, result: ActionResult) -> None:
-        """An action has ended, with any result: its commands to the drive do not count as use.
-
-        Each on_action_started() needs one, or the activity of the disk stops changing on Linux before 5.18.
+        Args:
+            action: an action of this domain, or of one above it.
+            describe: describes the action in the past tense.
         """
-        if isinstance(action, DiskAction):
-            self._source.end_action(action.disk, result.commands)
+        self._source.begin_action(action.disk)
+        commands = 0
+        try:
+            result = await execute(action, self._helper, describe)
+            commands = result.commands
+        finally:  # without it, the activity of the disk stops changing on Linux before 5.18
+            self._source.end_action(action.disk, commands)
+        return result
 
     async def request_standby(self, name: str) -> tuple[DiskId, ...]:
         """Request the spin-down of a disk and its group; the next use of the group cancels the request.

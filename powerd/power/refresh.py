@@ -27,22 +27,22 @@ class Refresher:
     """Polls sources on demand.
 
     Args:
-        options: the configuration in force.
+        options: returns the configuration in force.
         state: the facts.
         clock: the clock for the age of the last full poll.
-        pollers: the poller of each source, by name.
+        pollers: the poller of each source, by name; filled before the first poll.
         status: returns the latest decision with its facts; None = no decision has been made yet.
     """
 
     def __init__(
         self,
-        options: Options,
+        options: Callable[[], Options],
         state: StateStore,
         clock: Clock,
         pollers: Mapping[SourceId, Poller],
         status: Callable[[], Status | None],
     ) -> None:
-        self.options = options
+        self._options = options
         self._state = state
         self._clock = clock
         self._pollers = pollers
@@ -83,7 +83,7 @@ class Refresher:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_TIMER_POLL_TIMEOUT):
                 await self._pollers[TIMERS].poll(PollDepth.BEFORE_SLEEP)
-        return next_wake_time(self._state.snapshot(), self.options, self._clock.now())
+        return next_wake_time(self._state.snapshot(), self._options(), self._clock.now())
 
     def poll_soon(self, event: str) -> None:
         """Poll the sources that an event of logind concerns; their intervals stay as they are."""

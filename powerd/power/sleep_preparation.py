@@ -11,10 +11,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
 
-from powerd.config.options import Options
 from powerd.core.actions import Sleep, WakeTime
-from powerd.core.clock import Clock
-from powerd.core.state import StateStore
+from powerd.core.service import Environment
 from powerd.core.time import Reading
 from powerd.linux.ports import Helper, Processes
 from powerd.linux.values import HostError
@@ -50,36 +48,29 @@ class SleepPreparation:
     """Prepares each sleep once, and cleans up after it.
 
     Args:
-        state: has the readings of the network cards.
-        clock: the clock of the host.
+        environment: from the daemon; its state has the readings of the network cards.
         helper, processes: the ports.
-        options: the present configuration; replaced on reload.
         alarm: powerd's RTC alarm.
         recheck: called after a slow preparation with the time at which it began, CLOCK_MONOTONIC; returns a
             reason to stay awake, or None.
-        on_error: called with each failure that does not prevent the sleep.
     """
 
-    def __init__(  # noqa: PLR0913 - the composition root passes each by name
+    def __init__(
         self,
-        state: StateStore,
-        clock: Clock,
+        environment: Environment,
         helper: Helper,
         processes: Processes,
-        *,
-        options: Options,
         alarm: RtcAlarm,
         recheck: Callable[[float], Awaitable[str | None]],
-        on_error: Callable[[str], None],
     ) -> None:
-        self.options = options
-        self._state = state
-        self._clock = clock
+        self._options = environment.options
+        self._state = environment.state
+        self._clock = environment.clock
         self._helper = helper
         self._alarm = alarm
         self._recheck = recheck
-        self._on_error = on_error
-        self._hook_runner = HookRunner(processes, on_error)
+        self._on_error = environment.on_error
+        self._hook_runner = HookRunner(processes, environment.on_error)
         self._lock = asyncio.Lock()
         self._progress: _Progress | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -125,7 +116,7 @@ class SleepPreparation:
                 self._clock.now().mono
             )  # a hook may take an hour, and must not run again because of it
         took_long = progress.at - started_at > _QUICK
-        reason = await self._recheck(started_at) if took_long or self.options.hooks.before_sleep else None
+        reason = await self._recheck(started_at) if took_long or self._options().hooks.before_sleep else None
         if reason is not None:
             await self.cancel()
             raise HostError(f"cancelled by the last check: {reason}")
@@ -177,8 +168,8 @@ class SleepPreparation:
         async with self._lock:
             await self._clear_alarm()
             progress, self._progress = self._progress, None
-        if (cause or (progress is not None and progress.hook_run)) and self.options.mode == "enforce":
-            task = asyncio.ensure_future(self._hook_runner.run(self.options.hooks, "after_wake", cause))
+        if (cause or (progress is not None and progress.hook_run)) and self._options().mode == "enforce":
+            task = asyncio.ensure_future(self._hook_runner.run(self._options().hooks, "after_wake", cause))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
@@ -199,7 +190,7 @@ class SleepPreparation:
         Armed cards are included: the reading may be a day old, and drivers and network managers clear the
         flag. The helper reads the flag first, and sets it only if needed.
         """
-        if not self.options.wake.arm_lan:
+        if not self._options().wake.arm_lan:
             return []
         cards = self._state.snapshot().part(NetworkCardFacts).network_cards.items()
         return [
@@ -211,4 +202,4 @@ class SleepPreparation:
     async def _run_hook(self, progress: _Progress, kind: str) -> None:
         if not progress.hook_run:
             progress.hook_run = True
-            await self._hook_runner.run(self.options.hooks, "before_sleep", kind)
+            await self._hook_runner.run(self._options().hooks, "before_sleep", kind)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final
 
 from powerd.config.options import Options
@@ -36,18 +36,18 @@ class LogindSource:
     Args:
         logind: the port.
         clock: for the time of each poll.
-        options: the configured sleep rules; replaced on reload.
+        options: returns the configuration in force, with the sleep rules.
     """
 
     name = LOGIND
 
-    def __init__(self, logind: Logind, clock: Clock, options: Options) -> None:
+    def __init__(self, logind: Logind, clock: Clock, options: Callable[[], Options]) -> None:
         self._logind = logind
         self._clock = clock
+        self._options = options
         self._can_sleep: dict[str, str] = {}
         self._key_press: KeyPress | None = None
         self._failed = False
-        self.options = options
 
     @property
     def poll_interval(self) -> float:
@@ -76,7 +76,7 @@ class LogindSource:
         """
         if any(lock.mode.startswith("block") for lock in locks):
             return
-        for action in dict.fromkeys(rule.action for rule in self.options.sleep):
+        for action in dict.fromkeys(rule.action for rule in self._options().sleep):
             if action != "command" and self._can_sleep.get(action) != "yes":
                 self._can_sleep[action] = await self._logind.can_sleep(action)
 
@@ -89,7 +89,7 @@ class LogindSource:
                 else "systemd-logind does not run or has no D-Bus, so nobody can be asked to "
                 f'{rule.action}; install dbus and start systemd-logind, or use action = "command"'
             )
-            for n, rule in enumerate(self.options.sleep, 1)
+            for n, rule in enumerate(self._options().sleep, 1)
             if (answer := self._can_sleep.get(rule.action, "yes")) != "yes"
         ]
 
@@ -110,16 +110,16 @@ class SystemdTimerSource:
     Args:
         logind: the port.
         clock: for the time of each poll.
-        options: the names of the timers; replaced on reload.
+        options: returns the configuration in force, with the names of the timers.
     """
 
     name = TIMERS
 
-    def __init__(self, logind: Logind, clock: Clock, options: Options) -> None:
+    def __init__(self, logind: Logind, clock: Clock, options: Callable[[], Options]) -> None:
         self._logind = logind
         self._clock = clock
+        self._options = options
         self._poll_interval = _MIN_INTERVAL
-        self.options = options
 
     @property
     def poll_interval(self) -> float:
@@ -135,7 +135,7 @@ class SystemdTimerSource:
         del depth
         self._poll_interval = _MIN_INTERVAL
         now = self._clock.now()
-        units = self.options.wake.timers
+        units = self._options().wake.timers
         timers = await self._logind.list_timers(units) if units else ()
         ahead = [
             left + _NEXT_ELAPSE_DELAY
@@ -172,20 +172,20 @@ class NetworkCardSource:
     Args:
         files, network, helper: the ports.
         clock: for the time of each poll.
-        options: tell whether the cards matter; replaced on reload.
+        options: returns the configuration in force, which tells whether the cards matter.
     """
 
     name = NETWORK_CARDS
     poll_interval = POLL_INTERVALS[NETWORK_CARDS]
 
     def __init__(
-        self, files: Files, network: Network, helper: Helper, clock: Clock, options: Options
+        self, files: Files, network: Network, helper: Helper, clock: Clock, options: Callable[[], Options]
     ) -> None:
         self._files = files
         self._network = network
         self._helper = helper
         self._clock = clock
-        self.options = options
+        self._options = options
 
     async def poll(self, depth: PollDepth) -> PollResult:
         """Read the setting of each hardware card below a link to a LAN.
@@ -195,7 +195,7 @@ class NetworkCardSource:
         """
         del depth
         at = self._clock.now().mono
-        options = self.options
+        options = self._options()
         if not options.wake.arm_lan and all(rule.action == "command" for rule in options.sleep):
             return PollResult(Reading(at, ()), (NetworkCardFacts(),))
         links = (await self._network.lan()).links

@@ -2,9 +2,8 @@
 
 logind announces each sleep and shutdown, and waits a few seconds for the holders of delay locks
 (https://systemd.io/INHIBITOR_LOCKS). powerd releases its lock after the preparation is complete and
-published,
-and takes it again after logind has announced the end of the sleep: earlier, the lock would delay the same
-    sleep.
+published, and takes it again after logind has announced the end of the sleep: earlier, the lock would delay
+the same sleep.
 """
 
 from __future__ import annotations
@@ -16,9 +15,8 @@ from dataclasses import replace
 from typing import Final
 
 from powerd.core.actions import WakeTime
-from powerd.core.clock import Clock
+from powerd.core.service import Environment
 from powerd.core.snapshot import Status
-from powerd.core.state import StateStore
 from powerd.linux.ports import Logind
 from powerd.linux.values import HostError, LogindEvent
 from powerd.power import wakeup_cause
@@ -43,42 +41,37 @@ class PowerTransition:
     """Handles logind's announcements of sleeps and shutdowns.
 
     Args:
-        state: receives the shutdown in progress and the wake events.
-        clock: the clock of the host.
+        environment: from the daemon; its state receives the shutdown in progress and the wake events.
         logind: the port.
-        read_wakeup_state: reads the kernel's wakeup counters.
         preparation: prepares each sleep.
-        lock: the delay lock on sleep and shutdown.
+        read_wakeup_state: reads the kernel's wakeup counters.
         next_wake_time: computes the next wake time from fresh readings, within a second.
         on_logind_event: called with each event of logind, and at the end of each sleep.
-        on_error: called with one sentence for each failure.
     """
 
-    def __init__(  # noqa: PLR0913 - the composition root passes each by name
+    def __init__(  # noqa: PLR0913 - the composition root passes each callback by name
         self,
-        state: StateStore,
-        clock: Clock,
+        environment: Environment,
         logind: Logind,
         preparation: SleepPreparation,
-        lock: InhibitorLock,
         *,
         read_wakeup_state: Callable[[], WakeupState],
         next_wake_time: Callable[[], Awaitable[WakeTime | None]],
         on_logind_event: Callable[[LogindEvent], None],
-        on_error: Callable[[str], None],
     ) -> None:
-        self._state = state
-        self._clock = clock
+        self._state = environment.state
+        self._clock = environment.clock
         self._logind = logind
         self._read_wakeup_state = read_wakeup_state
         self._next_wake_time = next_wake_time
         self._on_logind_event = on_logind_event
-        self._on_error = on_error
+        self._on_error = environment.on_error
         self._preparation = preparation
-        self._lock = lock
+        self._options = environment.options
+        self._lock = InhibitorLock(logind, ("sleep", "shutdown"), "delay", environment.on_error)
         self._shutdown: ShutdownInProgress | None = None
         self._unconfirmed: ShutdownInProgress | None = None
-        self._last_slept = clock.now().slept
+        self._last_slept = environment.clock.now().slept
         self._last_wakeups = WakeupState()
         self._published, self._may_have_slept, self._ended = asyncio.Event(), asyncio.Event(), asyncio.Event()
 
@@ -135,7 +128,7 @@ class PowerTransition:
 
     def update_inhibitor(self) -> None:
         """Request the delay lock for the next sleep; not in observe mode."""
-        if self._preparation.options.mode == "observe":
+        if self._options().mode == "observe":
             self._lock.request(None)
         elif self._shutdown is None:
             self._lock.request("sets the alarm, and runs hooks")
@@ -149,7 +142,7 @@ class PowerTransition:
         self._shutdown = ShutdownInProgress(self._clock.now().mono, kind)
         self._publish_facts(shutdown=self._shutdown)
         try:
-            if self._preparation.options.mode == "enforce":
+            if self._options().mode == "enforce":
                 async with asyncio.timeout(await self._time_left()):
                     await self._preparation.prepare_announced(kind, await self._next_wake_time())
         except TimeoutError:

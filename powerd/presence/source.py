@@ -95,7 +95,7 @@ class PresenceSource:
     Args:
         network: the links, the neighbour table and the prober.
         clock: the time of each poll.
-        options: ``[clients]``; replaced on reload.
+        options: returns ``[clients]`` in force.
         registry: the clients.
         blocks_sleep_for: for some options, whether a client's presence blocks sleep; all others are probed
             only at full depth.
@@ -107,7 +107,7 @@ class PresenceSource:
         self,
         network: Network,
         clock: Clock,
-        options: Options,
+        options: Callable[[], Options],
         registry: ClientRegistry,
         blocks_sleep_for: Callable[[Options], Callable[[Client], bool]],
     ) -> None:
@@ -120,12 +120,12 @@ class PresenceSource:
         self._carrier_losses: dict[int, int] = {}
         self._limit_reason: str | None = None
         self._limit_warnings: tuple[str, ...] = ()
-        self.options = options
+        self._options = options
 
     @property
     def poll_interval(self) -> float:
         """Seconds between the starts of two polls."""
-        return self.options.every
+        return self._options().every
 
     async def poll(self, depth: PollDepth) -> PollResult:
         """Probe the clients.
@@ -147,7 +147,7 @@ class PresenceSource:
         check_links(lan)
         neighbours = await self._network.neighbours()
         near_sleep = depth is PollDepth.BEFORE_SLEEP
-        clients = await self._registry.poll(self.options, lan, neighbours, started, near_sleep=near_sleep)
+        clients = await self._registry.poll(self._options(), lan, neighbours, started, near_sleep=near_sleep)
         clients = await self._limited(clients)
         if not clients:
             raise HostError(
@@ -169,7 +169,7 @@ class PresenceSource:
             listed_macs(clients, clients_per_address),
             passive_evidence(
                 [
-                    (client, arp_proves_presence(self.options.arp, self._records[id_].observation))
+                    (client, arp_proves_presence(self._options().arp, self._records[id_].observation))
                     for id_, client in clients.items()
                 ],
                 [entry for entry in neighbours if entry.mac not in proxy_macs],
@@ -200,7 +200,7 @@ class PresenceSource:
         if len(clients) <= MAX_CLIENTS:
             self._limit_reason, self._limit_warnings = None, ()
             return clients
-        blocks_sleep = self._blocks_sleep_for(self.options)
+        blocks_sleep = self._blocks_sleep_for(self._options())
         counted: dict[ClientId, Client] = {}
         others: dict[ClientId, Client] = {}
         for count, (id_, client) in enumerate(clients.items(), 1):
@@ -234,7 +234,7 @@ class PresenceSource:
         the first evidence ends the poll.
         """
         clients, depth, passive_evidence = poll.clients, poll.depth, poll.passive_evidence
-        blocks_sleep = self._blocks_sleep_for(self.options)
+        blocks_sleep = self._blocks_sleep_for(self._options())
         client_ids = [
             id_ for id_, client in clients.items() if depth is PollDepth.FULL or blocks_sleep(client)
         ]
@@ -266,7 +266,7 @@ class PresenceSource:
     def _needs_icmp(self, client: Client, replies: Mapping[str, ProbeReply]) -> bool:
         """Whether a client probed by ARP alone answered, which may be its network card and calls for ICMP."""
         own_replies = [replies[each] for each in client.addresses if each in replies]
-        arp_sufficient = arp_proves_presence(self.options.arp, self._records[client.id].observation)
+        arp_sufficient = arp_proves_presence(self._options().arp, self._records[client.id].observation)
         return not arp_sufficient and any(
             reply.arp is ProbeOutcome.ANSWERED and not_probed(reply) for reply in own_replies
         )
@@ -275,9 +275,12 @@ class PresenceSource:
         """How often a silent client is probed in one poll: packets get lost, and phones doze."""
         if depth is PollDepth.BEFORE_SLEEP:
             return 3
-        default_absent_after = self.options.absent_after
+        default_absent_after = self._options().absent_after
         shortest_absent_after = min(
-            [default_absent_after, *(row.absent_after or default_absent_after for row in self.options.class_)]
+            [
+                default_absent_after,
+                *(row.absent_after or default_absent_after for row in self._options().class_),
+            ]
         )
         return (
             1
@@ -300,13 +303,13 @@ class PresenceSource:
             clients,
             self._records,
             poll.lan,
-            self.options.arp,
+            self._options().arp,
             arp_only_if_silent=depth is PollDepth.ROUTINE,
             proxy_macs=poll.proxy_macs,
         )
         if not requests:
             return {}
-        timeout = self.options.timeout * (
+        timeout = self._options().timeout * (
             _TIMEOUT_FACTOR_BEFORE_SLEEP if depth is PollDepth.BEFORE_SLEEP else 1
         )
         result = await self._network.sweep(
@@ -324,7 +327,7 @@ class PresenceSource:
         for address in client.addresses:
             own_replies[address] = reply = replies.get(address, _NO_REPLY)
             others |= poll.listed_macs.get(address, frozenset())
-            if self.options.arp == "never":
+            if self._options().arp == "never":
                 own_replies[address] = replace(reply, macs=())
             elif reply.macs and poll.kernel_macs.get(address, reply.macs[0]) not in reply.macs:
                 # The echo request went to another MAC than the one that answers ARP.
@@ -332,7 +335,7 @@ class PresenceSource:
         return evaluate_replies(
             own_replies,
             MacRules(own_macs(client), poll.proxy_macs, frozenset(others)),
-            arp_sufficient=arp_proves_presence(self.options.arp, self._records[client.id].observation),
+            arp_sufficient=arp_proves_presence(self._options().arp, self._records[client.id].observation),
             now=self._clock.now().mono,
         )
 

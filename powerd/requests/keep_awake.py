@@ -17,19 +17,14 @@ from datetime import UTC, timedelta
 from types import MappingProxyType
 from typing import Annotated, Final, TypeAlias
 
+from powerd.core.actions import RequestRefusedError
 from powerd.core.clock import Clock
 from powerd.core.codec import pattern, span
 from powerd.core.snapshot import SourceId
 from powerd.core.state import StateStore
 from powerd.core.storage import Storage
 from powerd.core.time import Moment
-from powerd.requests.model import (
-    UNREADABLE,
-    KeepAwake,
-    KeepAwakeFacts,
-    KeepAwakeId,
-    RequestRefusedError,
-)
+from powerd.requests.model import UNREADABLE, KeepAwake, KeepAwakeFacts, KeepAwakeId
 
 KEEP_AWAKE: Final = SourceId("keeps")
 MAX_SECONDS: Final = 30 * 86400.0

@@ -15,18 +15,6 @@ UNREADABLE: Final = KeepAwakeId("unreadable")
 """The request that stands for the keeps that cannot be read from their state file."""
 
 
-class RequestRefusedError(Exception):
-    """A request cannot be fulfilled; the text is one sentence with what, where and the remedy.
-
-    Attributes:
-        not_found: the request names something that does not exist.
-    """
-
-    def __init__(self, text: str, *, not_found: bool = False) -> None:
-        super().__init__(text)
-        self.not_found = not_found
-
-
 @dataclass(frozen=True, slots=True)
 class KeepAwake:
     """A request to keep the server awake: a keep lasts until a time, a hold while a command runs.

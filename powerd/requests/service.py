@@ -1,20 +1,22 @@
-"""Requests of users: wake a host, spin a disk down, check a drive's health, start a self-test."""
+"""Requests of users: keep the server awake, wake a host, spin a disk down, check or test a drive."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Final
 
-from powerd.config.options import Options
-from powerd.core.actions import Action, ActionResult, Mode
-from powerd.core.state import StateStore
+from powerd.core.actions import Action, ActionResult, Mode, RequestRefusedError
+from powerd.core.service import DomainService, Environment
+from powerd.core.snapshot import Status
 from powerd.disks.model import DiskId
 from powerd.disks.service import DiskService
-from powerd.linux.ports import Network
+from powerd.linux.ports import Logind, Network
+from powerd.power.inhibitor_lock import InhibitorLock
 from powerd.presence.model import PresenceFacts
 from powerd.requests import wake_on_lan
-from powerd.requests.model import RequestRefusedError, WakeOnLanResult
+from powerd.requests.keep_awake import ActiveRequests, KeepAwakeRequests
+from powerd.requests.model import KeepAwakeFacts, WakeOnLanResult
 from powerd.smart.actions import CheckHealth, StartTest, TestKind
 from powerd.smart.service import SmartService
 
@@ -22,33 +24,60 @@ _MAX_WAIT: Final = 10.0
 """Seconds that a request waits for its result; a longer check continues in the background."""
 
 
-class RequestService:
+class RequestService(DomainService):
     """Executes the requests. A disk is named by its id, its device or its serial number.
 
+    Attributes:
+        keep_awake: the requests that keep the server awake.
+
     Args:
-        options: the configuration in force.
-        state: holds the known clients.
-        network: sends magic packets.
+        network, logind: the ports.
+        environment: from the daemon.
         disks, health: the services of disks and of SMART.
         submit: starts an action.
     """
 
     def __init__(  # noqa: PLR0913 - one argument for each service that a request may need
         self,
-        options: Options,
-        state: StateStore,
         network: Network,
+        logind: Logind,
+        environment: Environment,
         *,
         disks: DiskService,
         health: SmartService,
         submit: Callable[[Action, Mode], asyncio.Task[ActionResult]],
     ) -> None:
-        self.options = options
-        self._state = state
+        self._options = environment.options
+        self._state = environment.state
         self._network = network
         self._disks = disks
         self._health = health
         self._submit = submit
+        self._inhibitor = InhibitorLock(logind, ("sleep", "shutdown", "idle"), "block", environment.on_error)
+        self.keep_awake = KeepAwakeRequests(
+            environment.state,
+            environment.clock,
+            environment.storage,
+            environment.boot_id,
+            self._update_inhibitor,
+        )
+
+    def tasks(self) -> Mapping[str, Coroutine[None, None, None]]:
+        """Hold the inhibitor lock of the keep-awake requests."""
+        return {"holding its inhibitor lock": self._inhibitor.run()}
+
+    def on_decision(self, status: Status) -> None:
+        """Remove keep-awake requests that have ended."""
+        del status
+        self.keep_awake.remove_expired()
+
+    def on_reconfigure(self) -> None:
+        """Take or release the inhibitor lock by the new mode."""
+        self._update_inhibitor(self._state.snapshot().part(KeepAwakeFacts).keep_awake)
+
+    def on_logind_event(self) -> None:
+        """Try again to take the inhibitor lock: logind may have appeared."""
+        self._inhibitor.retry()
 
     async def wake_host(self, host: str) -> WakeOnLanResult:
         """Send magic packets to a client, named by its host name, address or MAC.
@@ -66,7 +95,7 @@ class RequestService:
         Raises:
             RequestRefusedError: no or several disks match, it cannot be spun down, or the mode is observe.
         """
-        if self.options.mode == "observe":
+        if self._options().mode == "observe":
             raise RequestRefusedError('powerd spins no disk down in observe mode; set mode = "enforce"')
         return await self._disks.request_standby(disk)
 
@@ -89,6 +118,12 @@ class RequestService:
         found, kind = self._health.find(disk)
         await self._execute(StartTest(found.id, test, kind))
         return found.id
+
+    def _update_inhibitor(self, active: ActiveRequests) -> None:
+        """Hold a block inhibitor with the reasons of all keep-awake requests; in observe mode hold none."""
+        held = active and self._options().mode == "enforce"
+        reasons = dict.fromkeys(request.reason or "powerd keep" for request in active.values())
+        self._inhibitor.request("; ".join(reasons) if held else None)
 
     async def _execute(self, action: CheckHealth | StartTest) -> None:
         """Execute an action in every mode, because a user has requested it; wait for at most _MAX_WAIT."""

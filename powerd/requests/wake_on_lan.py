@@ -8,10 +8,11 @@ from difflib import get_close_matches
 from ipaddress import IPv4Address, IPv4Network
 from typing import Final, NamedTuple
 
+from powerd.core.actions import RequestRefusedError
 from powerd.linux.ports import Network
 from powerd.linux.values import HostError, Lan
 from powerd.presence.model import Client, ClientId
-from powerd.requests.model import RequestRefusedError, WakeOnLanResult
+from powerd.requests.model import WakeOnLanResult
 
 _MAC: Final = re.compile(r"[0-9a-f]{2}(?P<separator>[:-]?)(?:[0-9a-f]{2}(?P=separator)){4}[0-9a-f]{2}")
 _DOTTED_MAC: Final = re.compile(r"[0-9a-f]{4}(?:\.[0-9a-f]{4}){2}")

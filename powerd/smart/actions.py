@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Annotated, Final, Literal, TypeAlias, get_args
+from typing import Annotated, ClassVar, Final, Literal, TypeAlias, get_args
 
 from powerd.core.codec import one_of
 from powerd.disks.model import ByIdName, CommandCount, DiskAction, FailureCause, PowerFeatures, PowerStatus
@@ -31,6 +31,7 @@ class CheckHealth(DiskAction):
     disk: ByIdName
     may_wake: bool = False
     device_type: DeviceType = field(default="", compare=False)
+    has_own_tool: ClassVar[bool] = True  # smartctl
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,7 @@ class StartTest(DiskAction):
     disk: ByIdName
     test: TestKind
     device_type: DeviceType = field(default="", compare=False)
+    has_own_tool: ClassVar[bool] = True  # smartctl
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,19 +5,16 @@ The rules on when to check a drive, and on findings, are in policy, schedule and
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
-from powerd.core.actions import Action, ActionResult
-from powerd.core.clock import Clock
-from powerd.core.snapshot import Decision
-from powerd.core.state import StateStore
-from powerd.core.storage import Storage
-from powerd.disks.model import Disk, DiskFacts, DiskId, FailureCause, PowerStatus, find_disk
+from powerd.core.actions import ActionResult, RequestRefusedError
+from powerd.core.service import Actuator, DomainService, Environment
+from powerd.core.snapshot import Decision, Status
+from powerd.disks.model import Disk, DiskAction, DiskFacts, DiskId, FailureCause, PowerStatus, find_disk
 from powerd.disks.policy.write_safety import may_write, would_wake_disk
 from powerd.disks.state import DisksReport
-from powerd.requests.model import RequestRefusedError
 from powerd.smart.actions import CheckHealth, HealthReading, StartTest
 from powerd.smart.findings import new_findings
 from powerd.smart.history import SmartHistory
@@ -28,34 +25,43 @@ _DRIVE_NOT_REACHED: Final = frozenset({FailureCause.HELPER_UNAVAILABLE, FailureC
 """Causes that kept an action from reaching the drive."""
 
 
-class SmartService:
+def describe_action(action: CheckHealth | StartTest) -> str:
+    """The action in the past tense, for the message on its result."""
+    match action:
+        case CheckHealth():
+            return "read its health"
+        case StartTest(test=test):
+            return f"started its {test} self-test"
+
+
+class SmartService(DomainService):
     """Keeps the history, and notifies of new findings.
 
     Args:
-        state: gets the records.
-        clock: dates the checks.
-        store: keeps the records over restarts.
+        environment: from the daemon.
         notify: called with each finding that was not notified yet.
+        execute: executes an action on a disk, which the given function describes.
     """
 
     def __init__(
         self,
-        state: StateStore,
-        clock: Clock,
-        store: Storage,
+        environment: Environment,
         notify: Callable[[Disk, Finding], None],
+        execute: Callable[[DiskAction, Callable[[Any], str]], Awaitable[ActionResult]],
     ) -> None:
-        self._state = state
-        self._clock = clock
-        self._directory = str(store.directory or "")
+        self._state = environment.state
+        self._clock = environment.clock
+        self._directory = str(environment.storage.directory or "")
         self._notify = notify
-        self._history = SmartHistory(store, self._may_write)
+        self._execute_disk_action = execute
+        self.actuators = dict.fromkeys((CheckHealth, StartTest), Actuator(self._execute, describe_action))
+        self._history = SmartHistory(environment.storage, self._may_write)
         self._decision: Decision | None = None
         self._woken_drives: set[str] = set()
 
-    def on_decision(self, decision: Decision) -> None:
+    def on_decision(self, status: Status) -> None:
         """Publish the records of new drives, and notify of new findings."""
-        self._decision = decision
+        self._decision = decision = status.decision
         now = self._clock.now().wall.timestamp()
         changed: dict[DiskId, SmartRecord] = {}
         for disk in (report.disk for report in decision.part(DisksReport).disks if has_smart(report.disk)):
@@ -74,9 +80,14 @@ class SmartService:
         self._publish(changed)
         self._history.write()
 
-    def on_completed(self, action: Action, result: ActionResult) -> None:
+    async def _execute(self, action: CheckHealth | StartTest) -> ActionResult:
+        result = await self._execute_disk_action(action, describe_action)
+        self.on_completed(action, result)
+        return result
+
+    def on_completed(self, action: CheckHealth | StartTest, result: ActionResult) -> None:
         """Record the result of a check or of the start of a self-test."""
-        disk = self._disk_of(action.disk) if isinstance(action, CheckHealth | StartTest) else None
+        disk = self._disk_of(action.disk)
         if disk is None:
             return
         now, found = self._clock.now().wall.timestamp(), result.answer

@@ -74,7 +74,7 @@ async def measure(count: int, reply: ProbeReply) -> tuple[float, float]:
     source = PresenceSource(
         lan,
         SimulatedClock(),
-        options.clients,
+        lambda: options.clients,
         registry,
         lambda _: lambda client: policy_of(client).blocks_sleep,
     )

@@ -9,7 +9,6 @@ import pytest
 from facts import DOMAINS
 
 from powerd.config.load import parse
-from powerd.config.options import Options
 from powerd.core.actions import Action, ActionResult, CompletedAction, Sleep, WarnUsers
 from powerd.core.engine import HEARTBEAT, Engine, EngineHooks
 from powerd.core.snapshot import Decision, Snapshot, SourceId
@@ -55,18 +54,19 @@ class EngineScenario:
         self.modes: list[str] = []
         self.decisions: list[tuple[float, Decision]] = []
         self.did: list[tuple[float, str]] = []
+        self.options = parse(config.encode(), "test")
         self.engine = Engine(
             self.store,
             self.clock,
-            self.options(config),
+            lambda: self.options,
             EngineHooks(self.refresh, self._execute, self._on_decision),
             DOMAINS,
         )
         self._silent_since = -9999.0
 
-    @staticmethod
-    def options(config: str) -> Options:
-        return parse(config.encode(), "test")
+    def reconfigure(self, config: str) -> None:
+        self.options = parse(config.encode(), "test")
+        self.engine.reconfigure()
 
     @property
     def now(self) -> float:
@@ -200,7 +200,9 @@ def test_a_poll_for_another_rule_is_not_the_last() -> None:
         async def reloaded() -> None:
             await poll()
             if s.acts("WarnUsers") and s.now >= s.acts("WarnUsers")[0] + 60:
-                s.engine.options = s.options(CONFIG.replace("suspend", "poweroff").replace('"1min"', '"0s"'))
+                s.options = parse(
+                    CONFIG.replace("suspend", "poweroff").replace('"1min"', '"0s"').encode(), "test"
+                )
 
         s.engine._hooks = EngineHooks(reloaded, s._execute, s._on_decision)  # noqa: SLF001 - the one look that differs
         await asyncio.sleep(700)
@@ -322,9 +324,9 @@ def test_an_action_is_executed_in_the_mode_of_its_decision() -> None:
 
         def reload_then(action: Action) -> None:
             begin(action)
-            s.engine.reconfigure(s.options(CONFIG.replace("observe", "enforce")))
+            s.reconfigure(CONFIG.replace("observe", "enforce"))
 
-        s.engine.reconfigure(s.options(CONFIG.replace("enforce", "observe")))
+        s.reconfigure(CONFIG.replace("enforce", "observe"))
         s.store.action_started = reload_then  # type: ignore[method-assign] # the worst moment for a reload
         await asyncio.sleep(800)
         assert s.modes[0] == "observe"
@@ -497,7 +499,7 @@ def test_its_running_actions_end_with_it() -> None:
 def test_a_new_configuration_is_decided_by_at_once() -> None:
     async def test(s: EngineScenario) -> None:
         await asyncio.sleep(10.0)
-        s.engine.reconfigure(s.options('mode = "enforce"'))
+        s.reconfigure('mode = "enforce"')
         await asyncio.sleep(0.01)
         assert s.decisions[-1][0] == 10.0
         assert s.decisions[-1][1].planned_sleep is None
@@ -511,7 +513,7 @@ def test_from_observe_to_enforce_nobody_is_put_to_sleep_unannounced() -> None:
     async def test(s: EngineScenario) -> None:
         await asyncio.sleep(900)
         assert len(s.acts("Sleep")) == 1
-        s.engine.reconfigure(s.options(CONFIG))
+        s.reconfigure(CONFIG)
         await asyncio.sleep(530)
         assert len(s.acts("Sleep")) == 1
         assert len(s.acts("WarnUsers")) == 1
@@ -531,7 +533,7 @@ def test_a_new_configuration_forgets_failures() -> None:
         s.obeying = refuse
         await asyncio.sleep(620)
         assert s.decisions[-1][1].memory.part(SleepMemory).failures
-        s.engine.reconfigure(s.options(CONFIG))
+        s.reconfigure(CONFIG)
         await asyncio.sleep(1)
         assert not s.decisions[-1][1].memory.part(SleepMemory).failures
 

@@ -7,8 +7,8 @@ from typing import Final
 
 import pytest
 
+from powerd.core.actions import RequestRefusedError
 from powerd.disks.model import MAX_TIMER_SECONDS, Disk, DiskId, StandbyTimer, encode_timer, find_disk
-from powerd.requests.model import RequestRefusedError
 
 TABLE: Final = {
     0: 0,

@@ -10,9 +10,11 @@ from pathlib import Path
 from facts import changed
 from fakes.unused_ports import UnusedPorts
 from rig.hardware import Hardware
-from ui.statuses import decision
+from ui.statuses import decision, status
 
-from powerd.core.actions import ActionResult, Sleep
+from powerd.config.load import parse
+from powerd.config.options import Options
+from powerd.core.service import Environment
 from powerd.core.snapshot import Decision
 from powerd.core.state import StateStore
 from powerd.core.storage import Storage
@@ -20,6 +22,7 @@ from powerd.core.time import Reading
 from powerd.disks import service
 from powerd.disks.model import (
     CheckPowerMode,
+    DiskAction,
     DiskActivity,
     DiskEvents,
     DiskId,
@@ -31,22 +34,28 @@ from powerd.disks.model import (
     SpinDown,
 )
 from powerd.disks.service import DiskService, GroupWatches
-from powerd.disks.state import DiskMemory, DiskReport, DiskState, SpinCycles
+from powerd.disks.state import DiskMemory, DiskReport, DisksMemory, DiskState, SpinCycles
 from powerd.helper.protocol.deadlines import MOTOR_COMMAND, QUEUE_TIMEOUT
 from powerd.linux.files import HostFiles
-from powerd.linux.values import HostError
+from powerd.linux.values import HostError, RefusedByHelperError
 from powerd.simulation.clock import SimulatedClock
 from powerd.simulation.drive import disk
 from powerd.simulation.virtual_loop import run
+from powerd.smart.actions import DiskResult
 
 A, B = DiskId("ata-a"), DiskId("ata-b")
 MD0, MD1 = GroupWatch("md0", (A, B)), GroupWatch("md1", (A, B))
 
 
 class FakeGuardPort(UnusedPorts):
-    """A helper whose first access the test triggers."""
+    """A helper whose first access the test triggers.
+
+    Attributes:
+        disk_result: of each action; None = it never ends.
+    """
 
     def __init__(self) -> None:
+        self.disk_result: PowerStatus | HostError | None = None
         self.waiting: list[tuple[DiskId, ...]] = []
         self.started = 0
         self.error: HostError | None = None
@@ -62,6 +71,15 @@ class FakeGuardPort(UnusedPorts):
         finally:
             self.waiting.remove(disks)
         return disks[0], disks[1:], 1.5
+
+    async def execute_disk_action(self, action: DiskAction) -> DiskResult:
+        del action
+        if self.disk_result is None:
+            await asyncio.Event().wait()
+        elif isinstance(self.disk_result, HostError):
+            raise self.disk_result
+        assert isinstance(self.disk_result, PowerStatus)
+        return self.disk_result
 
 
 class GuardFixture:
@@ -141,20 +159,25 @@ class DiskServiceFixture:
         self.name = DiskId(hardware.sata(0, "WD-1"))
         self.state_store, self.clock, self.message = StateStore(), SimulatedClock(), list[str]()
         self.machine = HostFiles(root)
+        self.helper = FakeGuardPort()
+        self.options = Options()
         self.disks = DiskService(
             self.machine,
-            FakeGuardPort(),
-            self.clock,
-            self.state_store,
-            store=store or Storage(None),
-            on_error=self.message.append,
-            boot_id="b1",
+            self.helper,
+            Environment(
+                self.clock,
+                self.state_store,
+                lambda: self.options,
+                store or Storage(None),
+                self.message.append,
+                "b1",
+            ),
         )
         self.polls: list[float] = []
 
     async def poll_age(self, seconds: float) -> list[float]:
         """The times of its polls within this duration."""
-        life = asyncio.create_task(self.disks.run())
+        life = asyncio.create_task(self.disks.tasks()["polling disks"])
         end = asyncio.get_running_loop().time() + seconds
         while asyncio.get_running_loop().time() < end:
             await self.state_store.wait_for_change(end)
@@ -184,7 +207,7 @@ class DiskServiceFixture:
             disks=(shown,),
             memory=changed(plain.memory, disks={self.name: memory}),
         )
-        self.disks.on_decision(made)
+        self.disks.on_decision(status(made))
         return made
 
 
@@ -229,7 +252,8 @@ def test_extra_polls_are_at_least_five_seconds_apart(tmp_path: Path) -> None:
 
 def test_the_rhythm_follows_that_of_the_other_sources(tmp_path: Path) -> None:
     async def test(house: DiskServiceFixture) -> None:
-        house.disks.set_poll_interval(30)
+        house.options = parse(b'[clients]\nevery = "30s"', "test")
+        house.disks.on_reconfigure()
         assert (await house.poll_age(70))[:3] == [0, 30, 60]
 
     run_service(tmp_path, test)
@@ -241,15 +265,18 @@ def test_own_commands_are_announced_to_the_source(tmp_path: Path) -> None:
         source = house.disks._source  # noqa: SLF001 - counters that nothing shows
         source.begin_action = lambda disk: noted.append((disk, -1))  # type: ignore[method-assign] # as it is counted there
         source.end_action = lambda *about: noted.append(about)  # type: ignore[method-assign] # as above
-        for action, done in (
-            (CheckPowerMode(A), ActionResult(True, "", PowerStatus(PowerMode.ACTIVE, 2), 2)),
-            (CheckPowerMode(A), ActionResult(False, "", FailureCause.BUSY, 0)),
-            (SpinDown(B, "ata"), ActionResult(False, "a self-test runs", FailureCause.BUSY, 3)),
-            (CheckPowerMode(A), ActionResult(False, "interrupted")),
-            (Sleep(0, "suspend"), ActionResult(True, "slept")),
+        for action, result in (
+            (CheckPowerMode(A), PowerStatus(PowerMode.ACTIVE, 2)),
+            (CheckPowerMode(A), RefusedByHelperError("it is busy", FailureCause.BUSY, 0)),
+            (SpinDown(B, "ata"), RefusedByHelperError("a self-test runs", FailureCause.BUSY, 3)),
         ):
-            house.disks.on_action_started(action)
-            house.disks.on_action_finished(action, done)
+            house.helper.disk_result = result
+            await house.disks.execute(action)
+        house.helper.disk_result = None
+        broken_off = asyncio.create_task(house.disks.execute(CheckPowerMode(A)))
+        await asyncio.sleep(1)
+        broken_off.cancel()
+        await asyncio.wait({broken_off})
         assert noted == [(A, -1), (A, 2), (A, -1), (A, 0), (B, -1), (B, 3), (A, -1), (A, 0)]
         await asyncio.sleep(0)
 
@@ -324,7 +351,9 @@ def test_the_history_is_loaded_at_the_next_start(tmp_path: Path) -> None:
     async def read(house: DiskServiceFixture) -> None:
         await asyncio.sleep(0)
         again = DiskServiceFixture(tmp_path / "again", store)
-        assert len(again.disks.memory[house.name].cycles.spin_downs) == 3
+        (memory,) = again.disks.memory
+        assert isinstance(memory, DisksMemory)
+        assert len(memory.disks[house.name].cycles.spin_downs) == 3
         again.machine.close()
 
     (tmp_path / "again").mkdir()

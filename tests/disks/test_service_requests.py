@@ -10,8 +10,11 @@ import pytest
 from facts import changed
 from fakes.unused_ports import UnusedPorts
 from rig.hardware import Hardware
-from ui.statuses import decision
+from ui.statuses import decision, status
 
+from powerd.config.options import Options
+from powerd.core.actions import RequestRefusedError
+from powerd.core.service import Environment
 from powerd.core.snapshot import Snapshot
 from powerd.core.state import StateStore
 from powerd.core.storage import Storage
@@ -20,7 +23,6 @@ from powerd.disks.model import DiskEvents, DiskFacts, DiskId
 from powerd.disks.service import DiskService
 from powerd.disks.state import DiskReport, DiskState
 from powerd.linux.files import HostFiles
-from powerd.requests.model import RequestRefusedError
 from powerd.simulation.clock import SimulatedClock
 
 
@@ -33,10 +35,9 @@ def request_spin_down(
 
     async def story() -> Snapshot:
         state_store, clock, machine = StateStore(), SimulatedClock(), HostFiles(hardware.root)
-        disks = DiskService(
-            machine, UnusedPorts(), clock, state_store, store=Storage(None), on_error=print, boot_id=""
-        )
-        looking = asyncio.create_task(disks.run())
+        environment = Environment(clock, state_store, Options, Storage(None), print, "")
+        disks = DiskService(machine, UnusedPorts(), environment)
+        looking = asyncio.create_task(disks.tasks()["polling disks"])
         async with asyncio.timeout(5):
             while not state_store.snapshot().part(DiskFacts).disks:
                 await state_store.wait_for_change(float("inf"))
@@ -49,7 +50,7 @@ def request_spin_down(
             )
             for disk in state_store.snapshot().part(DiskFacts).disks.values()
         )
-        disks.on_decision(changed(decision(), disks=reports))
+        disks.on_decision(status(changed(decision(), disks=reports)))
         try:
             await request(disks)
         finally:

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 
 from ui.statuses import NOW, at
 
+from powerd.core.actions import RequestRefusedError
 from powerd.disks.model import DiskId
-from powerd.requests.model import KeepAwake, KeepAwakeId, RequestRefusedError, WakeOnLanResult
+from powerd.requests.model import KeepAwake, KeepAwakeId, WakeOnLanResult
 from powerd.ui.http.context import RequestHandlers
 
 TOKEN = "correct-horse-battery-staple"  # noqa: S105 - a secret of these tests alone

@@ -12,6 +12,7 @@ import pytest
 from simulation.household import BERLIN, HOUR, daily, person
 
 from powerd.config.load import parse
+from powerd.core.actions import RequestRefusedError
 from powerd.core.snapshot import Status
 from powerd.core.state import StateStore
 from powerd.core.storage import Storage
@@ -22,11 +23,11 @@ from powerd.disks.policy import history
 from powerd.disks.state import DisksMemory, DiskState
 from powerd.power.model import WakeStormState, WakeupCause
 from powerd.power.rtc_alarm import AlarmOwnership, RtcAlarm
-from powerd.power.stored_wake_storm import load_wake_storm
+from powerd.power.service import load_wake_storm
 from powerd.presence.model import PresenceFacts
 from powerd.presence.neighbours import load_learned_hosts
 from powerd.requests.keep_awake import KeepAwakeRequests
-from powerd.requests.model import KeepAwakeFacts, RequestRefusedError
+from powerd.requests.model import KeepAwakeFacts
 from powerd.simulation.clock import SimulatedClock
 from powerd.simulation.machine import SimulatedMachine
 from powerd.simulation.virtual_loop import VirtualLoop, run

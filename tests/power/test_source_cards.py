@@ -70,7 +70,7 @@ def options(text: str) -> Options:
 
 def poll(rack: FakeCards, text: str = SUSPEND) -> PollResult:
     async def once() -> PollResult:
-        return await NetworkCardSource(rack, rack, rack, StoppedClock(), options(text)).poll(
+        return await NetworkCardSource(rack, rack, rack, StoppedClock(), lambda: options(text)).poll(
             PollDepth.ROUTINE
         )
 

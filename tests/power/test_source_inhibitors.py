@@ -46,7 +46,7 @@ class FakeLogind(UnusedPorts):
 
 
 def source(logind: FakeLogind, text: str = RULES) -> LogindSource:
-    return LogindSource(logind, StoppedClock(), options(text))
+    return LogindSource(logind, StoppedClock(), lambda: options(text))
 
 
 def options(text: str) -> Options:
@@ -128,7 +128,7 @@ def test_other_rules_after_a_reload_are_asked_for() -> None:
     logind = FakeLogind(answers={"poweroff": "no"})
     watcher = source(logind)
     assert warnings(poll(watcher)) == ()
-    watcher.options = options('[[sleep]]\naction = "poweroff"\n')
+    watcher._options = lambda: options('[[sleep]]\naction = "poweroff"\n')  # noqa: SLF001 - a reload
     assert len(warnings(poll(watcher))) == 1
 
 

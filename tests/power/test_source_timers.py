@@ -39,7 +39,7 @@ def options(text: str = WANTED) -> Options:
 
 
 def source(systemd: FakeSystemd, text: str = WANTED) -> SystemdTimerSource:
-    return SystemdTimerSource(systemd, StoppedClock(), options(text))
+    return SystemdTimerSource(systemd, StoppedClock(), lambda: options(text))
 
 
 def poll(source: SystemdTimerSource) -> PollResult:
@@ -60,7 +60,7 @@ def test_where_none_is_configured_nobody_is_asked() -> None:
     systemd = FakeSystemd(SystemdTimer("backup.timer", wall=BEGIN + 60))
     watcher = source(systemd)
     poll(watcher)
-    watcher.options = options("")
+    watcher._options = lambda: options("")  # noqa: SLF001 - a reload
     assert poll(watcher) == PollResult(Reading(0.0, ()), (TimerFacts(()),)), (
         "and what was known before is taken back"
     )

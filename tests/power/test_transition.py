@@ -325,7 +325,7 @@ def test_observe_mode_changes_nothing_and_reports_all() -> None:
         assert r.state.snapshot().part(TransitionFacts).wake_event is not None
         assert r.machine.rtc.log == []
         assert r.hook_runs == []
-        r.preparation.options = replace(r.preparation.options, mode="enforce")
+        r.options = replace(r.options, mode="enforce")
         r.transition.update_inhibitor()
         await asyncio.sleep(0.1)
         assert len(r.machine.own_locks("delay")) == 2

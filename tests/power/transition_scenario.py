@@ -12,13 +12,12 @@ from typing import Any
 from fakes.storage import MemoryStorage
 
 from powerd.config.load import parse
-from powerd.config.options import Options
 from powerd.core.actions import Sleep, WakeTime
+from powerd.core.service import Environment
 from powerd.core.snapshot import Decision, Memory, Snapshot, Status
 from powerd.core.state import StateStore
 from powerd.core.time import Moment
 from powerd.linux.values import LogindEvent
-from powerd.power.inhibitor_lock import InhibitorLock
 from powerd.power.model import PowerReport
 from powerd.power.rtc_alarm import RtcAlarm
 from powerd.power.sleep_preparation import SleepPreparation
@@ -43,6 +42,7 @@ class TransitionScenario:
     """The way into a sleep, and what is observed of it."""
 
     def __init__(self, config: str = ENFORCE, document: object = None) -> None:
+        self.options = parse(config.encode(), "test")
         self.clock = SimulatedClock()
         self.machine = SimulatedMachine(self.clock)
         self.state = StateStore()
@@ -53,31 +53,18 @@ class TransitionScenario:
         self.wanted: WakeTime | None = None
         self.decisions_paused = False
         self.alarm = RtcAlarm(self.machine, self.clock, self.storage)
-        self.preparation = SleepPreparation(
-            self.state,
-            self.clock,
-            self.machine,
-            self.machine,
-            options=self.options(config),
-            alarm=self.alarm,
-            recheck=self._still,
-            on_error=self.errors.append,
+        environment = Environment(
+            self.clock, self.state, lambda: self.options, self.storage, self.errors.append, ""
         )
+        self.preparation = SleepPreparation(environment, self.machine, self.machine, self.alarm, self._still)
         self.transition = PowerTransition(
-            self.state,
-            self.clock,
+            environment,
             self.machine,
             self.preparation,
-            InhibitorLock(self.machine, ("sleep", "shutdown"), "delay", self.errors.append),
             read_wakeup_state=self.machine.read_wakeup_state,
             next_wake_time=self._wanted,
             on_logind_event=self.events.append,
-            on_error=self.errors.append,
         )
-
-    @staticmethod
-    def options(config: str) -> Options:
-        return parse(config.encode(), "test")
 
     @property
     def hook_runs(self) -> list[tuple[str, str]]:

@@ -44,9 +44,11 @@ class PresenceFixture:
 
     def __init__(self, lan: SimulatedLan, clients: str = "", learn: str = "0s") -> None:
         self.lan = lan
-        options = parse(f'[clients]\nlearn = "{learn}"\n{clients}'.encode(), "test").clients
+        self.options = parse(f'[clients]\nlearn = "{learn}"\n{clients}'.encode(), "test").clients
         self.registry = ClientRegistry(lan, lan, {}, lambda *_: None)
-        self.source = PresenceSource(lan, SimulatedClock(), options, self.registry, blocks_sleep_for)
+        self.source = PresenceSource(
+            lan, SimulatedClock(), lambda: self.options, self.registry, blocks_sleep_for
+        )
 
     async def poll(self, depth: PollDepth = ROUTINE, *, after: float = 60.0) -> PollResult:
         await asyncio.sleep(after)
@@ -170,7 +172,7 @@ def test_a_client_that_still_counts_is_probed_whatever_its_name() -> None:
         lan.set_leases(1, 2)
         w = PresenceFixture(lan, 'ignore = ["host*"]')
         w.source = PresenceSource(
-            lan, SimulatedClock(), w.source.options, w.registry, lambda _: lambda client: client.id == mac(2)
+            lan, SimulatedClock(), lambda: w.options, w.registry, lambda _: lambda client: client.id == mac(2)
         )
         await w.poll()
         assert w.probed == [["10.0.0.2"]]
@@ -212,7 +214,7 @@ def test_impatient_options_are_asked_for_twice_a_round() -> None:
 def test_all_sweeps_of_a_poll_end_before_its_deadline() -> None:
     async def test(w: PresenceFixture) -> None:
         for every, deadline in ((5.0, 14.5), (40.0, 39.5), (3600.0, 89.5)):
-            w.source.options = parse(f'[clients]\nlearn = "0s"\nevery = "{every:g}s"'.encode(), "t").clients
+            w.options = parse(f'[clients]\nlearn = "0s"\nevery = "{every:g}s"'.encode(), "t").clients
             await w.poll()
             assert w.lan.sweeps[0].deadline == pytest.approx(deadline, abs=0.1)
 
@@ -691,7 +693,7 @@ def test_a_removed_client_is_forgotten() -> None:
 def test_new_options_hold_from_the_next_poll() -> None:
     async def test(w: PresenceFixture) -> None:
         await w.poll()
-        w.source.options = parse(b'[clients]\nlearn = "0s"\nevery = "20s"\nignore = ["host1"]', "t").clients
+        w.options = parse(b'[clients]\nlearn = "0s"\nevery = "20s"\nignore = ["host1"]', "t").clients
         result = await w.poll()
         assert w.probed == [["10.0.0.2", "10.0.0.3"]]
         assert w.source.poll_interval == 20
@@ -765,7 +767,7 @@ def test_a_poll_of_many_clients_ends_at_once_when_it_is_cancelled() -> None:
 
         lan = Yielding(files=w.lan.files)
         registry = ClientRegistry(lan, lan, {}, lambda *_: None)
-        w.source = PresenceSource(lan, SimulatedClock(), w.source.options, registry, blocks_sleep_for)
+        w.source = PresenceSource(lan, SimulatedClock(), lambda: w.options, registry, blocks_sleep_for)
         task = asyncio.create_task(w.source.poll(FULL))
         await begun.wait()
         task.cancel()

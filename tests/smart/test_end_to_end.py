@@ -29,6 +29,7 @@ from powerd.smart.findings import new_findings
 from powerd.smart.history import SmartHistory
 from powerd.smart.model import SmartReport
 from powerd.smart.policy import plan_health
+from powerd.smart.service import describe_action
 from powerd.smart.view.api import smart_of
 from powerd.smart.view.table import smart_text
 
@@ -100,7 +101,7 @@ def checked(name: str, document: bytes, machine: HelperProcess) -> tuple[Disk, C
     (machine.drives.tools / f"{device}.answer").write_bytes(document)
     disk = Disk(DiskId(f"ata-{device.upper()}"), device, serial="S1")
     action = CheckHealth(disk.id)
-    done = asyncio.run(actuator.execute(action, RealSmartHelper(machine.socket)))
+    done = asyncio.run(actuator.execute(action, RealSmartHelper(machine.socket), describe_action))
     return disk, CompletedAction(action, NOW.mono, done.ok, done.message, NOW.mono - 1, done.answer)
 
 

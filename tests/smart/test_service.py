@@ -1,19 +1,23 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from facts import changed
+from ui.statuses import status
 
-from powerd.core.actions import ActionResult
+from powerd.config.options import Options
+from powerd.core.actions import ActionResult, RequestRefusedError
+from powerd.core.service import Environment
 from powerd.core.snapshot import Decision, Memory
 from powerd.core.state import StateStore
 from powerd.core.storage import Storage
 from powerd.core.time import Moment
-from powerd.disks.model import Disk, DiskId, FailureCause, Mount, PowerMode, PowerStatus
+from powerd.disks.model import Disk, DiskAction, DiskId, FailureCause, Mount, PowerMode, PowerStatus
 from powerd.disks.state import DiskReport, DisksReport, DiskState
-from powerd.requests.model import RequestRefusedError
 from powerd.simulation.clock import SimulatedClock
 from powerd.simulation.virtual_loop import run
 from powerd.smart.actions import CheckHealth, HealthReading, StartTest
@@ -41,13 +45,25 @@ class SmartServiceFixture:
         self.errors: list[str] = []
         self.alerts: list[tuple[str, Finding]] = []
         self.health = SmartService(
-            self.store,
-            self.clock,
-            Storage(directory, self.errors.append),
+            Environment(
+                self.clock,
+                self.store,
+                Options,
+                Storage(directory, self.errors.append),
+                self.errors.append,
+                "",
+            ),
             lambda disk, finding: self.alerts.append((disk.device, finding)),
+            self._execute,
         )
+        self.result = ActionResult(True, "")
+        self.descriptions: list[str] = []
         self.vda = DiskState.EXCLUDED
         self.reports: dict[DiskId, SmartReport] = {}
+
+    async def _execute(self, action: DiskAction, describe: Callable[[Any], str]) -> ActionResult:
+        self.descriptions.append(describe(action))
+        return self.result
 
     def decide(self, *disks: Disk) -> None:
         """One decision on these disks, with what the board remembers of each."""
@@ -61,7 +77,7 @@ class SmartServiceFixture:
         shown = {**dict.fromkeys(disks, DiskState.ACTIVE), VDA: self.vda}
         reports = tuple(DiskReport(disk, state, now) for disk, state in shown.items())
         self.reports = smart
-        self.health.on_decision(_decision(reports, smart, now))
+        self.health.on_decision(status(_decision(reports, smart, now)))
 
     def stands(self, disk: Disk) -> tuple[Finding, ...]:
         return self.reports[disk.id].findings

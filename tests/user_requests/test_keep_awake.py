@@ -10,10 +10,11 @@ from fakes.storage import MemoryStorage
 from hypothesis import given
 from hypothesis import strategies as st
 
+from powerd.core.actions import RequestRefusedError
 from powerd.core.state import StateStore
 from powerd.core.time import Moment
 from powerd.requests.keep_awake import MAX_REQUESTS, MAX_SECONDS, ActiveRequests, KeepAwakeRequests
-from powerd.requests.model import KeepAwakeFacts, RequestRefusedError
+from powerd.requests.model import KeepAwakeFacts
 
 EVENING = datetime(2026, 3, 28, 20, 0, tzinfo=UTC)
 

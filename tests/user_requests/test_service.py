@@ -15,9 +15,9 @@ import pytest
 from simulation.disk_server import SimulatedDiskServer, disk_server
 
 from powerd.config.load import parse
+from powerd.core.actions import RequestRefusedError
 from powerd.daemon import Daemon
 from powerd.disks.model import DiskAction, DiskEvents, DiskId
-from powerd.requests.model import RequestRefusedError
 from powerd.simulation.virtual_loop import VirtualLoop, run
 from powerd.smart.actions import DiskResult
 from powerd.smart.model import Health, SmartReports
@@ -137,7 +137,7 @@ def test_an_internal_failure_is_reported_and_ends_the_request(tmp_path: Path) ->
         with pytest.raises(RequestRefusedError, match="it failed inside powerd: ZeroDivisionError"):
             await daemon.requests.check_health("sda")
         assert not daemon.state.snapshot().running_actions
-        assert not any(attrgetter("_disks._source._sampler._running_actions")(daemon).values())
+        assert not any(attrgetter("requests._disks._source._sampler._running_actions")(daemon).values())
 
     run_daemon(tmp_path, test)
 

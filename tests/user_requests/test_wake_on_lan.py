@@ -7,9 +7,10 @@ from ipaddress import IPv4Interface
 
 import pytest
 
+from powerd.core.actions import RequestRefusedError
 from powerd.linux.values import Lan, Link
 from powerd.presence.model import Client, ClientId
-from powerd.requests.model import RequestRefusedError, WakeOnLanResult
+from powerd.requests.model import WakeOnLanResult
 from powerd.requests.wake_on_lan import WakeTarget, broadcast_addresses, find_target, normalize_mac, wake_host
 from powerd.simulation.lan import SimulatedLan
 

@@ -9,6 +9,7 @@ from powerd.core.actions import CompletedAction
 from powerd.core.time import Moment
 from powerd.disks.model import (
     CheckPowerMode,
+    DiskAction,
     DiskActivity,
     FailureCause,
     PowerFeatures,
@@ -39,7 +40,6 @@ from powerd.disks.policy.transitions import (
     with_state,
 )
 from powerd.disks.state import DiskMemory, DiskState
-from powerd.smart.actions import CheckHealth, StartTest
 
 _STILL_SPINS: Final = "it still spins after the spin-down command"
 _NO_POWER_MODE: Final = "it does not report whether it spins"
@@ -81,7 +81,7 @@ def apply_result(  # noqa: PLR0911 - one branch for each kind of result
             settings = replace(settings, features=features, requested_apm=level)
         case ReadPowerFeatures(), PowerFeatures() as features:
             settings = replace(settings, features=features, features_requested=True)
-        case CheckHealth(may_wake=True), _:
+        case DiskAction(may_wake=True), _:
             return invalidate_power_mode(memory)
         case _:
             return memory
@@ -168,7 +168,7 @@ def _apply_failure(  # noqa: PLR0911 - one branch for each cause
     match cause:
         case FailureCause.UNRESPONSIVE:
             return _count_timeout(with_state(memory, DiskState.UNRESPONSIVE, when, message), when)
-        case FailureCause.HELPER_UNAVAILABLE if isinstance(action, CheckHealth | StartTest):
+        case FailureCause.HELPER_UNAVAILABLE if isinstance(action, DiskAction) and action.has_own_tool:
             return memory  # smartctl may be missing while hdparm is installed
         case FailureCause.HELPER_UNAVAILABLE | FailureCause.GONE:
             return replace(memory, paused_until=when.mono + HELPER_RETRY_AFTER, reason=message)
@@ -199,7 +199,7 @@ def _apply_refusal(memory: DiskMemory, completed: CompletedAction, when: Moment)
             settings = replace(settings, requested_apm=level, error=message)
         case ReadPowerFeatures():
             settings = replace(settings, features_requested=True)
-        case CheckHealth(may_wake=True):
+        case DiskAction(may_wake=True):
             return invalidate_power_mode(memory)
     return replace(memory, settings=settings)
 

@@ -10,7 +10,7 @@ from typing import Final
 
 from aiohttp import web
 
-from powerd.requests.model import RequestRefusedError
+from powerd.core.actions import RequestRefusedError
 from powerd.smart.view.api import smart_details, smart_of, smarts_json
 from powerd.ui.api import clients_json, disks_json, status_json
 from powerd.ui.http.connections import (

@@ -7,7 +7,7 @@ import pytest
 from ui.smart_statuses import OLD, PENDING, RED, report, smart_status, status_of_drives
 from ui.statuses import NOW
 
-from powerd.requests.model import RequestRefusedError
+from powerd.core.actions import RequestRefusedError
 from powerd.smart.view.api import finding_json, smart_of, smarts_json
 
 
